@@ -1,0 +1,60 @@
+"""Files appear under their final names only when they are complete."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+_BLOCK = 1 << 20
+
+
+@contextmanager
+def complete_file(path: Path) -> Iterator[Path]:
+    """A temporary path beside `path`; at the end of the block it is synced to disk and renamed to `path`.
+
+    If the block raises, `path` is left as it was and the temporary file is removed. Parent folders are made.
+    The temporary name keeps the suffixes of `path` (writers choose the format by them) and starts with `.part-`.
+
+    >>> import tempfile
+    >>> target = Path(tempfile.mkdtemp()) / "a.txt"
+    >>> with complete_file(target) as temporary:
+    ...     _ = temporary.write_text("whole"); target.exists()
+    False
+    >>> target.read_text()
+    'whole'
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".part-{uuid4().hex[:8]}-{path.name}")
+    try:
+        yield temporary
+        with temporary.open("rb+") as handle:
+            os.fsync(handle.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 text with `\\n` line ends, complete or not at all."""
+    with complete_file(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON (NaN refused), complete or not at all."""
+    write_text(path, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of the file's bytes, as lower-case hex."""
+    digest = hashlib.sha256()
+    with path.open("rb") as handle:
+        while block := handle.read(_BLOCK):
+            digest.update(block)
+    return digest.hexdigest()

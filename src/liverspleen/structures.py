@@ -1,0 +1,58 @@
+"""The structures that are segmented, and the only place where their label values are written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import IntEnum
+
+
+class Structure(IntEnum):
+    """A class of the label map; its value is the voxel value in every label map of this project.
+
+    >>> Structure.LIVER.key, int(Structure.SPLEEN)
+    ('liver', 2)
+    """
+
+    BACKGROUND = 0
+    LIVER = 1
+    SPLEEN = 2
+
+    @property
+    def key(self) -> str:
+        """Name as it stands in tables and configs: `background`, `liver` or `spleen`."""
+        return self.name.lower()
+
+
+ORGANS: tuple[Structure, ...] = (Structure.LIVER, Structure.SPLEEN)
+"""The structures that are measured, in the order of the paper's tables."""
+
+ORGAN_KEYS: tuple[str, ...] = tuple(organ.key for organ in ORGANS)
+
+NUM_CLASSES: int = len(Structure)
+
+RATIO_KEY = "ratio"
+"""Name of the derived liver/spleen volume ratio in tables; it is never stored."""
+
+
+def organ(key: str) -> Structure:
+    """The organ of that name.
+
+    Raises:
+        ValueError: `key` is not `liver` or `spleen`.
+
+    >>> organ("spleen")
+    <Structure.SPLEEN: 2>
+    """
+    if key not in ORGAN_KEYS:
+        raise ValueError(f"structure {key!r} is not one of {', '.join(ORGAN_KEYS)}")
+    return Structure[key.upper()]
+
+
+def organs(keys: Iterable[str]) -> tuple[Structure, ...]:
+    """The organs of those names, in the order of `ORGANS`, each once.
+
+    >>> [o.key for o in organs(["spleen", "liver", "spleen"])]
+    ['liver', 'spleen']
+    """
+    wanted = {organ(key) for key in keys}
+    return tuple(o for o in ORGANS if o in wanted)
