@@ -1,0 +1,107 @@
+"""From `key=value` words to the configuration of a verb: Hydra composes, paths stay verbatim."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from liverspleen.config import SCHEMAS, keys
+from liverspleen.errors import Fault, Refused
+
+
+def conf_folder() -> Path:
+    """The folder of the YAML files: inside an installed package, beside `src` in a checkout."""
+    package = Path(__file__).parents[1]
+    installed = package / "conf"
+    return installed if installed.is_dir() else package.parents[1] / "conf"
+
+
+def groups() -> dict[str, list[str]]:
+    """The config groups and what may be chosen in each."""
+    folders = sorted(folder for folder in conf_folder().iterdir() if folder.is_dir())
+    return {folder.name: sorted(file.stem for file in folder.glob("*.yaml")) for folder in folders}
+
+
+def compose_verb(verb: str, overrides: Sequence[str]) -> Any:
+    """The validated configuration of `verb`, an instance of its schema.
+
+    Values of path keys are taken as they are, and an empty one is none; every other word is an override in Hydra's
+    grammar.
+
+    Raises:
+        Refused: a word is no `key=value`, a key or choice is unknown, a value has the wrong type, a needed key is missing.
+    """
+    known = [key.name for key in keys(SCHEMAS[verb])]
+    path_keys = {key.name for key in keys(SCHEMAS[verb]) if key.is_path}
+    paths: dict[str, str] = {}
+    words: list[str] = []
+    faults: list[Fault] = []
+    for word in overrides:
+        name, _, value = word.partition("=")
+        if name in path_keys:
+            paths[name] = value
+        elif fault := _word_fault(verb, word, known):
+            faults.append(fault)
+        else:
+            words.append(word)
+    if faults:
+        raise Refused(faults)
+    return _compose(verb, words, paths)
+
+
+def _word_fault(verb: str, word: str, known: list[str]) -> Fault | None:
+    """What is wrong with the key of an override, told before Hydra sees it."""
+    name, equals, choice = word.partition("=")
+    if not equals:
+        return Fault("LS-CFG-001", f"{word!r} is not of the form key=value", "write key=value")
+    available = groups()
+    if name in available:
+        if choice in available[name] or choice == "null" or choice.startswith(("{", "[")):
+            return None
+        return Fault("LS-CFG-004", f"{name} has no choice {choice!r}", f"use one of {', '.join(available[name])}")
+    if name in known or any(key.startswith(f"{name}.") for key in known):
+        return None
+    near = difflib.get_close_matches(name, [*known, *available], 1, 0.5)
+    hint = f"did you mean {near[0]}=...?" if near else f"see the keys in: liverspleen {verb} --help"
+    return Fault("LS-CFG-003", f"{verb} has no key {name!r}", hint)
+
+
+def _compose(verb: str, words: list[str], paths: dict[str, str]) -> Any:
+    from hydra import compose, initialize_config_dir
+    from hydra.errors import HydraException
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    schema = SCHEMAS[verb]
+    try:
+        with initialize_config_dir(version_base="1.3", config_dir=str(conf_folder())):
+            composed = compose(config_name=verb, overrides=words)
+        for name, value in paths.items():
+            OmegaConf.update(composed, name, _escaped(value) if value else None)
+        config = OmegaConf.merge(OmegaConf.structured(schema), composed)
+        missing = sorted(OmegaConf.missing_keys(config))
+        if missing:
+            raise Refused(_missing(verb, name) for name in missing)
+        return OmegaConf.to_object(config)
+    except (HydraException, OmegaConfBaseException, ValueError) as error:
+        cure = f"see the keys and their types in: liverspleen {verb} --help"
+        raise Refused(Fault("LS-CFG-005", _first_line(error.__cause__ or error), cure)) from error
+
+
+def _escaped(value: str) -> str:
+    """Text that OmegaConf gives back verbatim, even where it looks like an interpolation."""
+    return re.sub(r"(\\*)\$\{", lambda match: match.group(1) * 2 + r"\${", value)
+
+
+def _missing(verb: str, name: str) -> Fault:
+    meaning = next(key.meaning for key in keys(SCHEMAS[verb]) if key.name == name)
+    return Fault("LS-CFG-002", f"{verb} needs {name}=... ({meaning})", f"add {name}=... (liverspleen {verb} --help)")
+
+
+def _first_line(error: BaseException) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    where = [line.removeprefix("full_key:").strip() for line in lines if line.startswith("full_key:")]
+    return f"{where[0]}: {lines[0]}" if where and where[0] else (lines[0] if lines else type(error).__name__)

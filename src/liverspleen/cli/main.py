@@ -1,0 +1,132 @@
+"""The front door: `liverspleen VERB [key=value ...]`."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+from liverspleen import __version__
+from liverspleen.config import SCHEMAS, keys
+from liverspleen.errors import Fault, Refused
+
+VERBS: dict[str, str] = {
+    "demo": "the whole way on procedural phantoms: train, predict, measure, report",
+    "phantom": "make a cohort of procedural CT with known volumes",
+    "check": "examine a cohort: every fault with its row, case and cure",
+    "split": "draw the 8:2 split by patient",
+    "prepare": "fill the slice store that trainings read",
+    "train": "train a 2.5D DeepLabV3+",
+    "predict": "segment CT with a trained model",
+    "measure": "volumes and DSS of label maps",
+    "report": "the paper's tables and figures from measurements.csv",
+    "info": "versions, devices, where things are",
+}
+
+_HELP = """\
+liverspleen {version}: liver and spleen segmentation and volumetry on CT, from scans to agreement statistics.
+Research use only, not a medical device. No pretrained model is shipped: train one on your cohort.
+
+usage: liverspleen VERB [key=value ...]
+       liverspleen VERB --help
+
+{verbs}
+
+example
+  liverspleen demo output=outputs/demo
+
+The way of a datum: cohort.csv -check, split, prepare-> slice store -train-> checkpoint -predict-> label maps
+-measure-> measurements.csv -report-> tables, figures, report.html. Every output folder holds a run.json.
+
+exit codes: 0 done (warnings included); 2 a case or the input was refused, each listed; 1 failure.
+"""
+
+_UNEXPECTED = "LS-RUN-001"
+
+
+def main(words: Sequence[str]) -> int:
+    """Run one command line (without the program's name) and return its exit code."""
+    if not words or words[0] in {"-h", "--help", "help"}:
+        width = max(map(len, VERBS))
+        listing = "\n".join(f"  {verb:<{width}}  {purpose}" for verb, purpose in VERBS.items())
+        print(_HELP.format(version=__version__, verbs=listing))
+        return 0
+    if words[0] == "--version":
+        print(__version__)
+        return 0
+    verb, *overrides = words
+    if verb not in VERBS:
+        near = difflib.get_close_matches(verb, VERBS, 1)
+        hint = f"did you mean {near[0]}?" if near else "see liverspleen --help"
+        return _refuse([Fault("LS-CFG-000", f"there is no verb {verb!r}", hint)])
+    if {"-h", "--help"} & set(overrides):
+        print(verb_help(verb))
+        return 0
+    try:
+        return run_verb(verb, overrides)
+    except Refused as error:
+        return _refuse(error.faults)
+    except KeyboardInterrupt:
+        print(Fault("LS-RUN-002", "interrupted", "run the same command to go on"), file=sys.stderr)
+        return 1
+    except Exception as error:  # noqa: BLE001 - the last door: one line for the user, the traceback on request
+        if os.environ.get("LIVERSPLEEN_TRACEBACK"):
+            raise
+        what = f"unexpected {type(error).__name__}: {error}"
+        print(Fault(_UNEXPECTED, what, "see the traceback with LIVERSPLEEN_TRACEBACK=1"), file=sys.stderr)
+        return 1
+
+
+def run_verb(verb: str, overrides: Sequence[str]) -> int:
+    """Compose the configuration of a verb, run it, list what it refused."""
+    from liverspleen.cli.composition import compose_verb
+
+    config = compose_verb(verb, overrides)
+    return _refuse(importlib.import_module(f"liverspleen.cli.{verb}").run(config))
+
+
+def verb_help(verb: str) -> str:
+    """Purpose, example, inputs, outputs, exit codes of a verb, and its keys with their values."""
+    text = (importlib.import_module(f"liverspleen.cli.{verb}").__doc__ or "").strip()
+    return f"liverspleen {verb}: {text}\n\n{_key_listing(verb)}".rstrip()
+
+
+def _key_listing(verb: str) -> str:
+    from hydra import compose, initialize_config_dir
+    from omegaconf import OmegaConf
+
+    from liverspleen.cli.composition import conf_folder, groups
+
+    rows = list(keys(SCHEMAS[verb]))
+    if not rows:
+        return ""
+    with initialize_config_dir(version_base="1.3", config_dir=str(conf_folder())):
+        composed = compose(config_name=verb)
+    lines = ["keys (Hydra overrides; values of paths are taken verbatim)"]
+    for key in rows:
+        missing = OmegaConf.is_missing(composed, key.name)
+        value = None if missing else OmegaConf.select(composed, key.name)
+        shown = "(required)" if missing else ("" if value is None else f"[{value}]")
+        lines.append(f"  {key.name:<26} {key.type:<13} {key.meaning} {shown}".rstrip())
+    used = [name for name in groups() if name in composed or (verb == "train" and name == "experiment")]
+    if used:
+        lines += ["", "choices", *(f"  {name}={'|'.join(groups()[name])}" for name in used)]
+    return "\n".join(lines)
+
+
+def _refuse(faults: Sequence[Fault]) -> int:
+    for fault in faults:
+        mark = "" if fault.severity == "error" else f"{fault.severity}: "
+        print(f"{mark}{fault}", file=sys.stderr)
+    return 2 if any(fault.severity == "error" for fault in faults) else 0
+
+
+def entry() -> None:
+    """Console script. `sys.argv` is left as it is: ranks of a distributed training are started from it."""
+    sys.exit(main(sys.argv[1:]))
+
+
+if __name__ == "__main__":
+    entry()

@@ -1,0 +1,371 @@
+"""What may be configured: one dataclass per verb, and one per config group.
+
+The values stand in `conf/`; here stand names, types and meaning. Fields of type `Path` are path keys: the command line
+takes their values verbatim, whatever commas, brackets or `=` they hold.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, is_dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple, Optional, get_args, get_type_hints
+
+# OmegaConf 2.3 reads Optional[...], not `X | None`.
+OptionalPath = Optional[Path]  # noqa: UP045
+
+
+@dataclass
+class VocabularyConfig:
+    """Words that the columns `dataset`, `condition` and `site` of a cohort may hold."""
+
+    datasets: list[str]
+    """of `dataset`; `development` is trained on, the others are not"""
+    conditions: list[str]
+    """of `condition`, in the order of the tables"""
+    sites: list[str]
+    """of `site`"""
+
+
+@dataclass
+class SlicesConfig:
+    """How sections of CT become input of the network."""
+
+    sections: int
+    """neighbouring sections in, odd; the middle one is segmented"""
+    window_lower_hu: float
+    """HU that becomes 0"""
+    window_upper_hu: float
+    """HU that becomes 1"""
+    clip: bool
+    """whether intensities outside the window are clipped to 0 and 1"""
+
+
+@dataclass
+class NetworkConfig:
+    """DeepLabV3+."""
+
+    encoder: str
+    """timm encoder"""
+    output_stride: int
+    """downsampling of the encoder's last feature map"""
+    rates: list[int]
+    """atrous rates of the pyramid"""
+    pyramid_channels: int
+    """width of pyramid and decoder"""
+    skip_channels: int
+    """width of the projected skip connection"""
+    dropout: float
+    """after the pyramid's projection"""
+
+
+@dataclass
+class LossConfig:
+    """Dice + cross-entropy."""
+
+    dice_weight: float
+    """weight of the soft Dice loss"""
+    ce_weight: float
+    """weight of the cross-entropy"""
+
+
+@dataclass
+class OptimizerConfig:
+    """Optimizer."""
+
+    name: str
+    """`adam` or `adamw`"""
+    lr: float
+    """learning rate"""
+    weight_decay: float
+    """decoupled with `adamw`"""
+
+
+@dataclass
+class SchedulerConfig:
+    """Course of the learning rate over the training steps."""
+
+    name: str
+    """`constant` or `polynomial`"""
+    power: float
+    """of the polynomial decay to 0 at the last step"""
+
+
+@dataclass
+class TrainerConfig:
+    """Length, batches and hardware."""
+
+    steps: int
+    """optimizer steps"""
+    batch_size: int
+    """sections a step; 2 or more"""
+    validate_every: int
+    """steps between two validations (per-case 3D DSS)"""
+    workers: int
+    """loader processes; the weights do not depend on it"""
+    accelerator: str
+    """`auto`, `cpu` or `gpu`"""
+    devices: int
+    """how many"""
+    precision: str
+    """Lightning's word for it: `32-true`, `bf16-mixed`, ..."""
+    deterministic: bool
+    """only deterministic algorithms"""
+
+
+@dataclass
+class LoggerConfig:
+    """Where the course of the training is written, beside `metrics.csv`."""
+
+    wandb: bool
+    """Weights & Biases too (offline unless `wandb_offline=false`)"""
+    wandb_offline: bool
+    """keep the W&B run on this disk"""
+    wandb_project: str
+    """project name in W&B"""
+
+
+@dataclass
+class PhantomConfig:
+    """`liverspleen phantom`."""
+
+    output: Path
+    """folder to be made: images/, labels/, cohort.csv, truth.csv"""
+    development: int
+    """development cases, spread over the five conditions"""
+    test1: int
+    """cases of test dataset-1, spread over the five conditions"""
+    pairs: int
+    """patients of test dataset-2, two examinations each"""
+    matrix: int
+    """pixels along a side of a section"""
+    thickness_min_mm: float
+    """smallest section thickness drawn"""
+    thickness_max_mm: float
+    """largest section thickness drawn"""
+    seed: int
+    """the same seed gives the same bytes"""
+    workers: int
+    """processes; 0: one per core"""
+
+
+@dataclass
+class CheckConfig:
+    """`liverspleen check`."""
+
+    cohort: Path
+    """cohort.csv"""
+    root: OptionalPath
+    """folder that the paths in the cohort are relative to; its own folder when empty"""
+    output: OptionalPath
+    """folder for findings.csv and run.json; printed only when empty"""
+    vocabulary: VocabularyConfig
+
+
+@dataclass
+class SplitConfig:
+    """`liverspleen split`."""
+
+    cohort: Path
+    """cohort.csv"""
+    root: OptionalPath
+    """folder that the paths in the cohort are relative to"""
+    output: Path
+    """folder for split.csv"""
+    train_fraction: float
+    """share of the development patients on the training side; 1 leaves the validation side empty"""
+    seed: int
+    """of the draw"""
+    vocabulary: VocabularyConfig
+
+
+@dataclass
+class PrepareConfig:
+    """`liverspleen prepare`."""
+
+    cohort: Path
+    """cohort.csv"""
+    root: OptionalPath
+    """folder that the paths in the cohort are relative to"""
+    store: Path
+    """slice store to be filled; several trainings may share it"""
+    workers: int
+    """processes; 0: one per core"""
+    vocabulary: VocabularyConfig
+
+
+@dataclass
+class TrainConfig:
+    """`liverspleen train`."""
+
+    cohort: Path
+    """cohort.csv"""
+    root: OptionalPath
+    """folder that the paths in the cohort are relative to"""
+    split: OptionalPath
+    """split.csv; drawn 8:2 into the output folder when empty"""
+    store: OptionalPath
+    """slice store; `store` in the output folder when empty"""
+    output: Path
+    """folder for checkpoints, metrics.csv, validation.csv"""
+    train_fraction: float
+    """of the split, if it has to be drawn"""
+    seed: int
+    """of weights, order of sections, and the split if it has to be drawn"""
+    slices: SlicesConfig
+    network: NetworkConfig
+    loss: LossConfig
+    optimizer: OptimizerConfig
+    scheduler: SchedulerConfig
+    trainer: TrainerConfig
+    logger: LoggerConfig
+    vocabulary: VocabularyConfig
+
+
+@dataclass
+class PredictConfig:
+    """`liverspleen predict`."""
+
+    model: Path
+    """checkpoint of a training"""
+    input: Path
+    """cohort.csv, a NIfTI file, or a folder of NIfTI files"""
+    root: OptionalPath
+    """folder that the paths in the cohort are relative to"""
+    output: Path
+    """folder for <case_id>.nii.gz"""
+    datasets: list[str]
+    """of a cohort, the datasets to segment; all when empty"""
+    batch_size: int
+    """sections at a time"""
+    accelerator: str
+    """`auto`, `cpu` or `gpu`"""
+    vocabulary: VocabularyConfig
+
+
+@dataclass
+class MeasureConfig:
+    """`liverspleen measure`."""
+
+    labels: Path
+    """folder of label maps, <case_id>.nii.gz"""
+    reference: OptionalPath
+    """folder of reference label maps; the labels named in the cohort when empty"""
+    cohort: OptionalPath
+    """cohort.csv, for patients, conditions and sites"""
+    root: OptionalPath
+    """folder that the paths in the cohort are relative to"""
+    output: Path
+    """folder for measurements.csv"""
+    reader: str
+    """who or what drew the label maps"""
+    reference_reader: str
+    """who or what drew the references"""
+    datasets: list[str]
+    """of a cohort, the datasets to measure; all when empty"""
+    vocabulary: VocabularyConfig
+
+
+@dataclass
+class ReportConfig:
+    """`liverspleen report`."""
+
+    measurements: Path
+    """measurements.csv"""
+    output: Path
+    """folder for tables/, figures/, report.json, report.html"""
+    reader: Optional[str]  # noqa: UP045
+    """reader under test; the only one when empty"""
+    reference: Optional[str]  # noqa: UP045
+    """reference reader; the only one when empty"""
+
+
+@dataclass
+class InfoConfig:
+    """`liverspleen info`."""
+
+
+@dataclass
+class DemoConfig:
+    """`liverspleen demo`."""
+
+    output: Path
+    """folder for everything the demo makes"""
+    development: int
+    """phantoms to train on"""
+    test1: int
+    """phantoms of test dataset-1"""
+    pairs: int
+    """pairs of phantoms of test dataset-2"""
+    experiment: str
+    """training recipe out of conf/experiment"""
+    steps: int
+    """training steps"""
+    seed: int
+    """of phantoms, split and training"""
+
+
+SCHEMAS: dict[str, type] = {
+    "demo": DemoConfig,
+    "phantom": PhantomConfig,
+    "check": CheckConfig,
+    "split": SplitConfig,
+    "prepare": PrepareConfig,
+    "train": TrainConfig,
+    "predict": PredictConfig,
+    "measure": MeasureConfig,
+    "report": ReportConfig,
+    "info": InfoConfig,
+}
+"""The schema of each verb; its values stand in `conf/<verb>.yaml`."""
+
+
+class Key(NamedTuple):
+    """One configurable key of a verb."""
+
+    name: str
+    type: str
+    meaning: str
+    is_path: bool
+
+
+@cache
+def _meanings() -> dict[str, dict[str, str]]:
+    """The docstring below each field, by class; Python drops them, so they are read from the source."""
+    found: dict[str, dict[str, str]] = {}
+    for node in ast.parse(inspect.getsource(inspect.getmodule(VocabularyConfig))).body:  # type: ignore[arg-type]
+        if isinstance(node, ast.ClassDef):
+            pairs = zip(node.body, node.body[1:], strict=False)
+            found[node.name] = {
+                field.target.id: doc.value.value
+                for field, doc in pairs
+                if isinstance(field, ast.AnnAssign)
+                and isinstance(field.target, ast.Name)
+                and isinstance(doc, ast.Expr)
+                and isinstance(doc.value, ast.Constant)
+            }
+    return found
+
+
+def keys(schema: type, prefix: str = "") -> Iterator[Key]:
+    """Every key of a schema, nested ones dotted, in the order of the schema.
+
+    >>> [key.name for key in keys(SplitConfig)][:3]
+    ['cohort', 'root', 'output']
+    >>> [key.name for key in keys(SplitConfig) if key.is_path]
+    ['cohort', 'root', 'output']
+    """
+    hints: dict[str, Any] = get_type_hints(schema)
+    for field in fields(schema):
+        hint = hints[field.name]
+        if is_dataclass(hint):
+            yield from keys(hint, f"{prefix}{field.name}.")  # type: ignore[arg-type]
+            continue
+        is_path = hint is Path or Path in get_args(hint)
+        kind = "path" if is_path else getattr(hint, "__name__", "text").replace("Optional", "text").replace("str", "text")
+        if get_args(hint) and not is_path and hint.__class__.__name__ == "GenericAlias":
+            kind = f"list of {get_args(hint)[0].__name__.replace('str', 'text')}"
+        yield Key(f"{prefix}{field.name}", kind, _meanings()[schema.__name__].get(field.name, ""), is_path)

@@ -1,0 +1,1 @@
+"""Networks: an encoder from timm, and DeepLabV3+ around it."""

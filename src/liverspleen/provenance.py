@@ -1,0 +1,107 @@
+"""`run.json`: what made an output folder, with what, from what."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, is_dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from liverspleen import __version__
+from liverspleen.errors import Refused
+from liverspleen.storage import sha256_of, write_json
+
+_PACKAGES = ("torch", "pytorch-lightning", "timm", "monai", "hydra-core", "nibabel", "numpy", "scipy", "pandas", "statsmodels")
+
+
+def versions() -> dict[str, str]:
+    """Version of Python, of this package and of each package a number may depend on (read without importing them)."""
+    found = {"python": platform.python_version(), "liverspleen": __version__}
+    for package in _PACKAGES:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            found[package] = "not installed"
+    return found
+
+
+def git_state() -> dict[str, Any] | None:
+    """Commit of the checkout this package runs from and whether it has changes; None outside a checkout."""
+    checkout = Path(__file__).parents[2]
+    if not (checkout / ".git").exists():
+        return None
+    try:
+        answers = [
+            subprocess.run(["git", "-C", str(checkout), *words], capture_output=True, text=True, check=True, timeout=10)
+            for words in (["rev-parse", "HEAD"], ["status", "--porcelain"])
+        ]
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return {"commit": answers[0].stdout.strip(), "changed": bool(answers[1].stdout.strip())}
+
+
+@dataclass
+class Run:
+    """What a verb adds to its `run.json` while it works."""
+
+    output: Path
+    inputs: dict[str, str] = field(default_factory=dict)
+    """name to hash: cohort, split, model, measurements"""
+    seeds: dict[str, int] = field(default_factory=dict)
+    device: str = "cpu"
+    outputs: list[Path] = field(default_factory=list)
+    faults: list[Any] = field(default_factory=list)
+
+
+@contextmanager
+def recorded(verb: str, config: Any, output: Path) -> Iterator[Run]:
+    """Write `output/run.json` when the block ends, whichever way it ends (`status`: done, refused, failed)."""
+    run = Run(output)
+    started, clock = datetime.now(UTC), perf_counter()
+    status = "failed"
+    try:
+        yield run
+        status = "done"
+    except Refused as error:
+        status = "refused"
+        run.faults.extend(error.faults)
+        raise
+    finally:
+        write_json(
+            output / "run.json",
+            {
+                "verb": verb,
+                "status": status,
+                "command": sys.argv,
+                "config": _plain(config),
+                "versions": versions(),
+                "git": git_state(),
+                "inputs": run.inputs,
+                "seeds": run.seeds,
+                "device": run.device,
+                "platform": platform.platform(),
+                "started": started.isoformat(timespec="seconds"),
+                "seconds": round(perf_counter() - clock, 3),
+                "faults": [str(fault) for fault in run.faults],
+                "outputs": {
+                    str(path.relative_to(output)): sha256_of(path) for path in sorted(set(run.outputs)) if path.is_file()
+                },
+            },
+        )
+
+
+def _plain(value: Any) -> Any:
+    if is_dataclass(value) and not isinstance(value, type):
+        return _plain(asdict(value))
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return str(value) if isinstance(value, Path) else value
