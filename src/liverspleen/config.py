@@ -300,6 +300,8 @@ class DemoConfig:
     """phantoms of test dataset-1"""
     pairs: int
     """pairs of phantoms of test dataset-2"""
+    matrix: int
+    """pixels along a side of a section"""
     experiment: str
     """training recipe out of conf/experiment"""
     steps: int

@@ -1,0 +1,38 @@
+# `make demo` and `make test` each bring a machine with Python and make to a finished result.
+PYTHON ?= python3
+DATA ?= ../shared/data
+BIN := .venv/bin
+READY := .venv/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help demo real test test-all lint types clean
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(READY): pyproject.toml constraints.txt
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,wandb]'
+	@touch $@
+
+demo: $(READY)  ## the whole way on procedural CT: train, predict, measure, report (outputs/demo)
+	$(BIN)/liverspleen demo output=outputs/demo
+
+real: $(READY)  ## the same way on real CT; DATA=folder with a cohort.csv (outputs/real_ct)
+	$(BIN)/python experiments/real_ct/run.py data=$(DATA) output=outputs/real_ct
+
+test: $(READY)  ## the tests that need neither a GPU nor real data nor much time
+	$(BIN)/python -m pytest
+
+test-all: $(READY)  ## every test; those whose data or device is absent are skipped with the reason
+	$(BIN)/python -m pytest -m ''
+
+lint: $(READY)  ## ruff: rules and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(READY)  ## mypy, strict on evaluation, imaging and cohort
+	$(BIN)/mypy
+
+clean:  ## remove the environment and all outputs
+	rm -rf .venv outputs .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,161 @@
+"""Configuration to objects; the only module below the verbs that reads it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from liverspleen.cohort.manifest import Vocabulary
+from liverspleen.config import TrainConfig, VocabularyConfig
+from liverspleen.errors import Fault, Refused
+from liverspleen.structures import Structure
+
+if TYPE_CHECKING:
+    import torch
+    from pytorch_lightning import Trainer
+    from torch import nn
+
+    from liverspleen.data.window import IntensityWindow
+    from liverspleen.training.module import SegmentationModule
+
+# torch is imported inside the functions: verbs that only measure must not pay for it.
+
+
+def vocabulary(config: VocabularyConfig) -> Vocabulary:
+    """The words a cohort may use."""
+    return Vocabulary(tuple(config.datasets), tuple(config.conditions), tuple(config.sites))
+
+
+def contradictions(config: TrainConfig) -> list[Fault]:
+    """What cannot be meant, each with its cure, before anything heavy is imported."""
+    network, trainer = config.network, config.trainer
+    found = [
+        (config.slices.sections < 1 or config.slices.sections % 2 == 0, f"slices.sections={config.slices.sections}", "an odd number"),
+        (config.slices.window_lower_hu >= config.slices.window_upper_hu, "an empty HU window", "window_lower_hu below window_upper_hu"),
+        (network.output_stride not in {8, 16, 32}, f"network.output_stride={network.output_stride}", "8, 16 or 32"),
+        (trainer.batch_size < 2, f"trainer.batch_size={trainer.batch_size}", "2 or more (batch statistics of the image-pooling branch)"),
+        (trainer.steps < 1, f"trainer.steps={trainer.steps}", "1 or more"),
+        (trainer.validate_every < 1, f"trainer.validate_every={trainer.validate_every}", "1 or more"),
+        (not 0 < config.train_fraction <= 1, f"train_fraction={config.train_fraction}", "above 0 and up to 1"),
+        (config.optimizer.name not in {"adam", "adamw"}, f"optimizer.name={config.optimizer.name}", "adam or adamw"),
+        (config.scheduler.name not in {"constant", "polynomial"}, f"scheduler.name={config.scheduler.name}", "constant or polynomial"),
+        (trainer.accelerator not in {"auto", "cpu", "gpu"}, f"trainer.accelerator={trainer.accelerator}", "auto, cpu or gpu"),
+    ]
+    return [Fault("LS-CFG-006", what, f"use {cure}") for wrong, what, cure in found if wrong]
+
+
+def fingerprint(config: TrainConfig, split_hash: str) -> str:
+    """Hash of everything that decides the weights; two trainings with the same one are the same training."""
+    decides = {
+        name: asdict(getattr(config, name)) for name in ("slices", "network", "loss", "optimizer", "scheduler")
+    }
+    trainer = {name: getattr(config.trainer, name) for name in ("steps", "batch_size", "devices", "precision")}
+    text = json.dumps({**decides, "trainer": trainer, "seed": config.seed, "split": split_hash}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def window(config: TrainConfig) -> IntensityWindow:
+    """The intensity window of a training."""
+    from liverspleen.data.window import IntensityWindow
+
+    slices = config.slices
+    return IntensityWindow(slices.window_lower_hu, slices.window_upper_hu, slices.clip)
+
+
+def network(config: TrainConfig) -> nn.Module:
+    """The network, with weights drawn from the current seed.
+
+    Raises:
+        Refused: the encoder does not exist or cannot be built that way.
+    """
+    from liverspleen.networks.deeplab import DeepLabV3Plus
+
+    try:
+        return DeepLabV3Plus(sections=config.slices.sections, **asdict(config.network))
+    except ValueError as error:
+        raise Refused(Fault("LS-CFG-007", str(error), "choose another network.encoder")) from error
+
+
+def module(config: TrainConfig, bundle: dict[str, Any]) -> SegmentationModule:
+    """The Lightning module of a training; `bundle` is added to what a checkpoint keeps for prediction."""
+    import torch
+
+    from liverspleen.networks.checkpoint import CHECKPOINT_FORMAT
+    from liverspleen.training.losses import DiceCrossEntropy
+    from liverspleen.training.module import SegmentationModule
+
+    choice = config.optimizer
+    kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[choice.name]
+    decay = partial(
+        torch.optim.lr_scheduler.PolynomialLR, total_iters=config.trainer.steps, power=config.scheduler.power
+    )
+    preprocessing = window(config)
+    return SegmentationModule(
+        network(config),
+        loss=DiceCrossEntropy(dice_weight=config.loss.dice_weight, ce_weight=config.loss.ce_weight),
+        window=preprocessing,
+        optimizer=partial(kind, lr=choice.lr, weight_decay=choice.weight_decay),
+        scheduler=decay if config.scheduler.name == "polynomial" else None,
+        bundle={
+            "format": CHECKPOINT_FORMAT,
+            "structures": {organ.key: int(organ) for organ in Structure},
+            "network": asdict(config.network),
+            "sections": config.slices.sections,
+            "window": preprocessing.to_dict(),
+            **bundle,
+        },
+    )
+
+
+def trainer(config: TrainConfig, *, validate: bool) -> Trainer:
+    """A Lightning trainer that counts in steps and writes `metrics.csv` into the output folder."""
+    import logging
+    import warnings
+
+    import pytorch_lightning as pl
+    from pytorch_lightning.callbacks import TQDMProgressBar
+    from pytorch_lightning.loggers import CSVLogger, Logger, WandbLogger
+
+    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)  # hardware lines and tips for other products
+    warnings.filterwarnings("ignore", module="pytorch_lightning")
+    choice = config.trainer
+    loggers: list[Logger] = [CSVLogger(config.output, name="", version="")]
+    if config.logger.wandb:
+        project, offline = config.logger.wandb_project, config.logger.wandb_offline
+        loggers.append(WandbLogger(project=project, offline=offline, save_dir=config.output))
+    return pl.Trainer(
+        accelerator=choice.accelerator,
+        devices=choice.devices,
+        precision=choice.precision,  # type: ignore[arg-type]
+        deterministic=choice.deterministic,
+        max_steps=choice.steps,
+        max_epochs=-1,
+        val_check_interval=choice.validate_every if validate else None,
+        check_val_every_n_epoch=None if validate else 1,
+        limit_val_batches=None if validate else 0,
+        num_sanity_val_steps=0,
+        log_every_n_steps=min(50, choice.steps),
+        logger=loggers,
+        callbacks=[TQDMProgressBar(refresh_rate=20)],
+        enable_checkpointing=False,  # training/checkpoints.py writes them
+        enable_model_summary=False,
+        default_root_dir=config.output,
+    )
+
+
+def device(accelerator: str) -> torch.device:
+    """The device that `auto`, `cpu` or `gpu` names on this machine.
+
+    Raises:
+        Refused: another word, or a GPU where there is none.
+    """
+    import torch
+
+    if accelerator not in {"auto", "cpu", "gpu"}:
+        raise Refused(Fault("LS-CFG-006", f"accelerator={accelerator}", "use auto, cpu or gpu"))
+    if accelerator == "gpu" and not torch.cuda.is_available():
+        raise Refused(Fault("LS-CFG-008", "accelerator=gpu, but there is no CUDA device", "use accelerator=cpu"))
+    return torch.device("cpu" if accelerator == "cpu" or not torch.cuda.is_available() else "cuda")

@@ -1,0 +1,73 @@
+"""the whole way on procedural phantoms: phantom, check, split, prepare, train, predict, measure, report.
+
+Every step is the verb of that name, and its command is printed. What is done already is reused; stopped, the same command
+goes on. The figures are of phantoms: they show the way, not accuracy on patients.
+
+example
+  liverspleen demo output=outputs/demo
+
+outputs, in output=
+  measurements.csv, report.html, report.json, tables/, figures/   of the unseen test phantoms
+  phantoms/, check/, split/, store/, model/, labels/              what they were made from
+  run.json                                                        what made them
+
+exit codes
+  0 done; 2 cases refused, each listed; 1 failure
+"""
+
+from __future__ import annotations
+
+import importlib
+import shutil
+from collections.abc import Sequence
+from statistics import fmean
+
+from liverspleen.cli.composition import compose_verb
+from liverspleen.config import DemoConfig
+from liverspleen.errors import Fault
+from liverspleen.evaluation.measurements import read_measurements
+from liverspleen.provenance import recorded
+from liverspleen.storage import complete_file
+from liverspleen.structures import ORGAN_KEYS
+
+
+def run(config: DemoConfig) -> Sequence[Fault]:
+    """Run the verbs one after the other, then say what came out and where to look."""
+    out = config.output
+    cohort = f"cohort={out / 'phantoms' / 'cohort.csv'}"
+    tests = "datasets=[test1,test2]"
+    measured = out / "measure" / "measurements.csv"
+    training = [f"experiment={config.experiment}", f"trainer.steps={config.steps}", f"seed={config.seed}"]
+    counts = [f"{name}={getattr(config, name)}" for name in ("development", "test1", "pairs", "matrix", "seed")]
+    steps: dict[str, list[str]] = {
+        "phantom": [f"output={out / 'phantoms'}", *counts],
+        "check": [cohort, f"output={out / 'check'}"],
+        "split": [cohort, f"output={out / 'split'}", f"seed={config.seed}"],
+        "prepare": [cohort, f"store={out / 'store'}"],
+        "train": [cohort, f"split={out / 'split' / 'split.csv'}", f"store={out / 'store'}", f"output={out / 'model'}", *training],
+        "predict": [f"model={out / 'model' / 'best.ckpt'}", f"input={out / 'phantoms' / 'cohort.csv'}", tests, f"output={out / 'labels'}"],
+        "measure": [f"labels={out / 'labels'}", cohort, tests, f"output={out / 'measure'}"],
+        "report": [f"measurements={measured}", f"output={out}"],
+    }
+    faults: list[Fault] = []
+    with recorded("demo", config, out) as record:
+        for verb, words in steps.items():
+            print(f"\nliverspleen {verb} {' '.join(words)}", flush=True)
+            faults.extend(importlib.import_module(f"liverspleen.cli.{verb}").run(compose_verb(verb, words)))
+        with complete_file(out / "measurements.csv") as temporary:
+            shutil.copyfile(measured, temporary)
+        record.seeds["demo"] = config.seed
+        record.outputs += [out / "measurements.csv", out / "report.json", out / "report.html"]
+        record.faults.extend(faults)
+    _summary(config)
+    return tuple(faults)
+
+
+def _summary(config: DemoConfig) -> None:
+    table = read_measurements(config.output / "measurements.csv").table
+    print()
+    for organ in ORGAN_KEYS:
+        dss = table.loc[(table["structure"] == organ) & (table["reference"] != ""), "dss"].dropna().tolist()
+        mean = f"{fmean(dss):.3f} (lowest {min(dss):.3f})" if dss else "undefined"
+        print(f"{organ:<7} mean DSS {mean} over {len(dss)} unseen phantoms")
+    print(f"open {config.output / 'report.html'}; cells in report.json, tables/, figures/; phantoms, not patients")

@@ -1,0 +1,28 @@
+"""Progress bars of the verbs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor
+from contextlib import contextmanager
+from multiprocessing import get_context
+
+from tqdm import tqdm
+
+
+@contextmanager
+def progress(name: str, total: int | None) -> Iterator[Callable[[str], None]]:
+    """A bar on stderr; call what is yielded with the case that is done."""
+    with tqdm(total=total, desc=name, unit="case", leave=True, dynamic_ncols=True) as bar:
+
+        def advance(case_id: str) -> None:
+            bar.set_postfix_str(case_id, refresh=False)
+            bar.update()
+
+        yield advance
+
+
+def processes(workers: int) -> Executor:
+    """Fresh processes, one per core when `workers` is 0; fork would copy the threads of a loaded torch."""
+    return ProcessPoolExecutor(workers or os.cpu_count(), mp_context=get_context("spawn"))

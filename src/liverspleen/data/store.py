@@ -1,0 +1,110 @@
+"""The slice store: each case's sections and labels as plain arrays, complete or absent.
+
+A triplet of sections is then three adjacent reads of a memory map, and loader processes share its pages.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from uuid import uuid4
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liverspleen.cohort.checks import load_case
+from liverspleen.cohort.manifest import Case
+from liverspleen.errors import Fault, Refused
+from liverspleen.storage import sha256_of
+
+STORE_VERSION = 1
+"""Part of every key: sections made by other code are never met."""
+
+
+@dataclass(frozen=True)
+class StoredCase:
+    """A case in the store; arrays are memory-mapped when first used.
+
+    `voxels_sha256` identifies the decoded CT whatever its file is called.
+    """
+
+    case_id: str
+    patient_id: str
+    folder: Path
+    shape: tuple[int, int, int]
+    voxels_sha256: str
+
+    @cached_property
+    def sections(self) -> NDArray[np.int16]:
+        """HU, (slice, row, column), read-only."""
+        return np.load(self.folder / "sections.npy", mmap_mode="r", allow_pickle=False)
+
+    @cached_property
+    def labels(self) -> NDArray[np.uint8]:
+        """Label values on the same grid, read-only; all background where the case has no label map."""
+        return np.load(self.folder / "labels.npy", mmap_mode="r", allow_pickle=False)
+
+
+def case_key(case: Case) -> str:
+    """Name of the case's folder in any store: hash of the image's and label's bytes and of the store's version.
+
+    Raises:
+        Refused: a file is missing.
+    """
+    digest = hashlib.sha256(f"store {STORE_VERSION}".encode())
+    for path in (case.image, case.label):
+        try:
+            digest.update((sha256_of(path) if path else "no label").encode())
+        except OSError as error:
+            what, cure = "file is missing or cannot be read", "correct the path or bring the file"
+            raise Refused(Fault("LS-IMG-001", what, cure, case_id=case.case_id, file=path)) from error
+    return digest.hexdigest()[:20]
+
+
+def open_case(case: Case, store: Path) -> StoredCase | None:
+    """The case in the store, or None if it is not there."""
+    folder = store / case_key(case)
+    try:
+        about = json.loads((folder / "case.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    return StoredCase(case.case_id, case.patient_id, folder, tuple(about["shape"]), about["voxels_sha256"])
+
+
+def store_case(case: Case, store: Path) -> StoredCase:
+    """Read a case, check it and put it into the store; a case that is there already is opened.
+
+    The folder appears under its name only when all its files are on disk.
+
+    Raises:
+        Refused: the case cannot be read or is faulty.
+    """
+    if (found := open_case(case, store)) is not None:
+        return found
+    ct, label_map = load_case(case)
+    labels = label_map.labels if label_map is not None else np.zeros(ct.hu.shape, np.uint8)
+    sections = np.ascontiguousarray(ct.hu)
+    about = {"shape": list(sections.shape), "voxels_sha256": hashlib.sha256(sections.tobytes()).hexdigest()}
+    folder = store / case_key(case)
+    store.mkdir(parents=True, exist_ok=True)
+    temporary = store / f".part-{uuid4().hex[:8]}"
+    temporary.mkdir()
+    try:
+        for name, array in (("sections.npy", sections), ("labels.npy", np.ascontiguousarray(labels))):
+            with (temporary / name).open("wb") as handle:
+                np.save(handle, array, allow_pickle=False)
+                handle.flush()
+                os.fsync(handle.fileno())
+        (temporary / "case.json").write_text(json.dumps(about), encoding="utf-8")
+        if not folder.exists():  # another process may have finished the same case meanwhile
+            temporary.rename(folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    opened = open_case(case, store)
+    assert opened is not None
+    return opened

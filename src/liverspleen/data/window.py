@@ -1,0 +1,35 @@
+"""The intensity window: the one place where HU become numbers for the network."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class IntensityWindow:
+    """Linear scale that takes `lower_hu` to 0 and `upper_hu` to 1, clipped to that range if asked for.
+
+    >>> IntensityWindow(-100.0, 100.0, clip=True)(torch.tensor([-500, 0, 50], dtype=torch.int16)).tolist()
+    [0.0, 0.5, 0.75]
+    """
+
+    lower_hu: float
+    upper_hu: float
+    clip: bool
+
+    def __post_init__(self) -> None:
+        if not self.lower_hu < self.upper_hu:
+            raise ValueError(f"window from {self.lower_hu} to {self.upper_hu} HU is empty")
+
+    def __call__(self, hu: Tensor) -> Tensor:
+        """float32 of the same shape."""
+        scaled = (hu.to(torch.float32) - self.lower_hu) / (self.upper_hu - self.lower_hu)
+        return scaled.clamp_(0.0, 1.0) if self.clip else scaled
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, as a checkpoint keeps them."""
+        return asdict(self)

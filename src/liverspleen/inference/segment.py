@@ -1,0 +1,33 @@
+"""A CT volume to a label map on its own grid, section by section."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from liverspleen.data.sections import AIR_HU, neighbours, padded, stride_multiple
+from liverspleen.imaging.volume import CTVolume, LabelMap
+from liverspleen.inference.model import TrainedModel
+
+
+def segment(ct: CTVolume, model: TrainedModel, *, batch_size: int = 8) -> LabelMap:
+    """Segment every section with its neighbours; edge sections stand in for missing neighbours, as in training.
+
+    Only `batch_size` sections and their logits exist at a time, so memory beyond CT and label map does not grow with the
+    number of sections.
+    """
+    count, rows, columns = ct.hu.shape
+    size = (stride_multiple(rows, model.stride), stride_multiple(columns, model.stride))
+    device = next(model.network.parameters()).device
+    labels = np.empty(ct.hu.shape, np.uint8)
+    for start in range(0, count, batch_size):
+        stop = min(start + batch_size, count)
+        rings = [neighbours(section, count, model.sections) for section in range(start, stop)]
+        first, last = rings[0][0], rings[-1][-1]
+        block = torch.from_numpy(np.ascontiguousarray(ct.hu[first : last + 1])).to(device)
+        scaled = model.window(padded(block, size, value=AIR_HU))  # each section once per batch
+        stacks = scaled[torch.tensor(rings, device=device) - first]
+        with torch.inference_mode():
+            classes = model.network(stacks).argmax(1).to(torch.uint8)
+        labels[start:stop] = classes[:, :rows, :columns].cpu().numpy()
+    return LabelMap(labels, ct.geometry)

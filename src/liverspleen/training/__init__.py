@@ -1,0 +1,1 @@
+"""Training: losses, the Lightning module, per-case validation, checkpoints."""

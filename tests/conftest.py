@@ -1,0 +1,58 @@
+"""Fixtures for all tests."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from liverspleen.cohort.manifest import write_cohort
+from liverspleen.imaging.geometry import Geometry
+from liverspleen.imaging.nifti import write_ct, write_label_map
+from liverspleen.imaging.volume import CTVolume, LabelMap
+from liverspleen.structures import Structure
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of real CT and statistics fixtures, which is not part of the project."""
+    folder = Path(os.environ.get("LIVERSPLEEN_SHARED", Path(__file__).parents[2] / "shared"))
+    if not folder.is_dir():
+        pytest.skip("the folder of real CT and statistics fixtures is absent (LIVERSPLEEN_SHARED names it)")
+    return folder
+
+
+def box_case(shape: tuple[int, int, int], seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """HU and labels, (slice, row, column): a bright box as liver on the left of the image, a smaller one as spleen."""
+    rng = np.random.default_rng(seed)
+    labels = np.zeros(shape, np.uint8)
+    _, rows, columns = shape
+    labels[1:, rows // 4 : 3 * rows // 4, columns // 8 : columns // 2] = Structure.LIVER
+    labels[1:-1, rows // 2 : 3 * rows // 4, 5 * columns // 8 : 7 * columns // 8] = Structure.SPLEEN
+    hu = np.select([labels == Structure.LIVER, labels == Structure.SPLEEN], [110, 180], -50)
+    return (hu + rng.normal(0, 10, shape)).astype(np.int16), labels
+
+
+@pytest.fixture
+def box_cohort(tmp_path: Path) -> Callable[..., Path]:
+    """A function that writes a cohort of box cases and gives its cohort.csv: sections per case, then rows' changes."""
+
+    def write(sections: Sequence[int] = (5, 6, 4, 5), **columns: Sequence[str]) -> Path:
+        folder = tmp_path / "cohort"
+        folder.mkdir()
+        rows = []
+        for index, count in enumerate(sections):
+            hu, labels = box_case((count, 32, 32), index)
+            geometry = Geometry((32, 32, count), np.diag([-2.0, -2.0, 5.0, 1.0]))
+            write_ct(folder / f"c{index}.nii.gz", CTVolume(hu, geometry))
+            write_label_map(folder / f"c{index}_label.nii.gz", LabelMap(labels, geometry))
+            row = {"case_id": f"c{index}", "patient_id": f"p{index}", "image": f"c{index}.nii.gz"}
+            row |= {"label": f"c{index}_label.nii.gz", "dataset": "development"}
+            rows.append(row | {name: values[index] for name, values in columns.items()})
+        write_cohort(folder / "cohort.csv", rows)
+        return folder / "cohort.csv"
+
+    return write

@@ -1,0 +1,64 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from liverspleen.cohort.manifest import read_cohort
+from liverspleen.data.module import refuse_leaks
+from liverspleen.data.store import case_key, open_case, store_case
+from liverspleen.errors import Refused
+from liverspleen.imaging.nifti import read_ct, write_ct
+
+
+def test_store_holds_the_voxels_of_the_file(box_cohort: Callable[..., Path], tmp_path: Path) -> None:
+    case = read_cohort(box_cohort(sections=(4,))).cases[0]
+    stored = store_case(case, tmp_path / "store")
+    # affine diag(-2, -2, 5) in RAS: columns already run to the left, rows to the back, sections upwards
+    native = np.asarray(nib.nifti1.load(case.image).dataobj)
+    np.testing.assert_array_equal(stored.sections, native.transpose(2, 1, 0))
+    assert stored.labels.dtype == np.uint8
+    assert sorted(p.name for p in (tmp_path / "store").iterdir()) == [case_key(case)]
+
+
+def test_changed_label_gets_another_key(box_cohort: Callable[..., Path], tmp_path: Path) -> None:
+    case = read_cohort(box_cohort(sections=(4,))).cases[0]
+    store_case(case, tmp_path / "store")
+    assert case.label is not None
+    case.label.write_bytes(case.label.read_bytes()[::-1])
+    assert open_case(case, tmp_path / "store") is None
+
+
+def test_interrupted_case_is_absent(
+    box_cohort: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case = read_cohort(box_cohort(sections=(4,))).cases[0]
+
+    def no_space(*_: object) -> None:
+        raise OSError("no space")
+
+    monkeypatch.setattr("liverspleen.data.store.os.fsync", no_space)
+    with pytest.raises(OSError, match="no space"):
+        store_case(case, tmp_path / "store")
+    assert list((tmp_path / "store").iterdir()) == []
+
+
+def test_same_voxels_under_another_name_on_both_sides_are_refused(
+    box_cohort: Callable[..., Path], tmp_path: Path
+) -> None:
+    cohort = read_cohort(box_cohort(sections=(4, 5)))
+    first = store_case(cohort.cases[0], tmp_path / "store")
+    write_ct(cohort.cases[1].image, read_ct(cohort.cases[0].image))
+    assert cohort.cases[1].label is not None
+    cohort.cases[1].label.write_bytes(cohort.cases[0].label.read_bytes())  # type: ignore[union-attr]
+    second = store_case(cohort.cases[1], tmp_path / "store")
+    with pytest.raises(Refused, match=r"LS-TRN-003 case 'c1'.*'c0'"):
+        refuse_leaks([first], [second])
+
+
+def test_same_patient_on_both_sides_is_refused(box_cohort: Callable[..., Path], tmp_path: Path) -> None:
+    cohort = read_cohort(box_cohort(sections=(4, 5), patient_id=("p", "p")))
+    stored = [store_case(case, tmp_path / "store") for case in cohort.cases]
+    with pytest.raises(Refused, match="LS-TRN-002"):
+        refuse_leaks(stored[:1], stored[1:])
