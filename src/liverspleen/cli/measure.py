@@ -40,18 +40,19 @@ def run(config: MeasureConfig) -> Sequence[Fault]:
             cohort = read_cohort(config.cohort, root=config.root, vocabulary=words)
             record.inputs["cohort"] = cohort.hash
             record.faults.extend(cohort.faults)
-            cohort = cohort.select(config.datasets)
-        with progress("measure", None if cohort is None else len(cohort.cases)) as advance:
-            rows, faults = measure_folder(
+        total = None if cohort is None else len(cohort.select(config.datasets).cases)
+        with progress("measure", total) as advance:
+            measured = measure_folder(
                 config.labels,
                 reference=config.reference,
                 cohort=cohort,
+                datasets=config.datasets,
                 reader=config.reader,
                 reference_reader=config.reference_reader,
                 on_case=advance,
             )
-        record.faults.extend(faults)
-        write_measurements(config.output / "measurements.csv", rows)
+        record.faults.extend(measured.faults)
+        write_measurements(config.output / "measurements.csv", measured.rows)
         record.outputs.append(config.output / "measurements.csv")
-        print(f"measure: {len(rows)} rows in {config.output / 'measurements.csv'}")
+        print(f"measure: {len(measured.rows)} rows in {config.output / 'measurements.csv'}")
         return tuple(record.faults)

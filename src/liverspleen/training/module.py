@@ -15,7 +15,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from liverspleen.data.sections import SliceStack
 from liverspleen.data.window import IntensityWindow
-from liverspleen.evaluation.overlap import Overlap, overlap
+from liverspleen.evaluation.overlap import Overlap, overlaps
 from liverspleen.networks.checkpoint import BUNDLE_KEY
 from liverspleen.structures import ORGANS, Structure
 
@@ -58,15 +58,15 @@ class SegmentationModule(pl.LightningModule):
 
     def on_validation_epoch_start(self) -> None:
         """Forget the counts of the last validation."""
-        self._counts = defaultdict(Overlap)
+        self._counts = {}
 
     def validation_step(self, batch: SliceStack, _: int) -> None:
         """Add the batch's voxels to the counts of its case."""
         predicted = self.network(self.window(batch.sections)).argmax(1).to(torch.uint8).cpu().numpy()
         labels = batch.labels.cpu().numpy()
         case = int(batch.case[0])  # a validation batch never spans two cases
-        for organ, counts in overlap(predicted, labels).items():
-            self._counts[case, organ] += counts
+        for organ, counts in overlaps(predicted, labels).items():
+            self._counts[case, organ] = self._counts.get((case, organ), Overlap(0, 0, 0)) + counts
 
     def on_validation_epoch_end(self) -> None:
         """Log the mean over cases for each organ, and their mean as `val/dss`; an undefined DSS is left out."""

@@ -1,0 +1,150 @@
+"""What a case's files hold against what its manifest row says: one path for checking, preparing and measuring."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from liverspleen.cohort.manifest import Case
+from liverspleen.errors import Fault, Refused
+from liverspleen.imaging.geometry import Geometry, corner_displacement_mm, grid_tolerance_mm, same_grid
+from liverspleen.imaging.nifti import read_ct, read_grid, read_label_map
+from liverspleen.imaging.volume import CTVolume, LabelMap
+from liverspleen.structures import ORGANS, Structure
+
+# Not limits of anatomy: what an image in HU cannot look like. Padding down to -3024 is common, metal reaches 30000.
+_LOWEST_HU = -4096
+_AIR_HU = -500  # some voxel of any CT of the trunk is air, lung or padding
+_TISSUE_HU = 0  # and some is soft tissue
+
+
+def load_case(case: Case) -> tuple[CTVolume, LabelMap | None]:
+    """The CT and the reference label map of a case (None if it has none), on one grid and with plausible labels.
+
+    Raises:
+        Refused: with all errors of both files; see `check_case`.
+    """
+    files = _examine(case)
+    if errors := [fault for fault in files.faults if fault.severity == "error"]:
+        raise Refused(errors)
+    assert files.ct is not None
+    return files.ct, files.label
+
+
+def load_reference(case: Case) -> tuple[Geometry, LabelMap | None]:
+    """The grid of a case's CT and its reference label map, checked as in `load_case`; the CT's voxels are not read.
+
+    Raises:
+        Refused: with all errors of the label map and of the CT's header.
+    """
+    faults: list[Fault] = []
+    grid = label = None
+    try:
+        grid = read_grid(case.image, case_id=case.case_id)
+    except Refused as refused:
+        faults += refused.faults
+    label, found = _examine_label(case, grid)
+    if errors := [fault for fault in [*faults, *found] if fault.severity == "error"]:
+        raise Refused(errors)
+    assert grid is not None
+    return grid, label
+
+
+def check_case(case: Case) -> tuple[Fault, ...]:
+    """Everything that is wrong or doubtful in the files of a case; empty if nothing is.
+
+    Errors: a file that `read_ct` or `read_label_map` refuses; LS-GEO-003 label map of another shape than its CT,
+    LS-GEO-004 on another grid, LS-LAB-002 voxels of a structure that the manifest does not call labelled.
+    Warnings: LS-LAB-003 labelled organ without a voxel, LS-LAB-004 spleen labelled though the manifest calls it absent,
+    LS-IMG-009 values clipped to int16, LS-IMG-010 constant image, LS-IMG-011 values that no CT in HU has.
+    """
+    return _examine(case).faults
+
+
+def grid_faults(
+    case_id: str, label_map: LabelMap, grid: Geometry, *, file: Path | None, against: str
+) -> Iterator[Fault]:
+    """LS-GEO-003 or LS-GEO-004 if the label map in `file` is not on `grid`, which is that of `against`."""
+    found, expected = label_map.geometry, grid
+    if found.canonical_shape != expected.canonical_shape:
+        what = f"label map has shape {found.canonical_shape}, {against} {expected.canonical_shape} (slice, row, column)"
+        yield Fault("LS-GEO-003", what, "resample it or correct the path", case_id, file)
+    elif not same_grid(expected, found):
+        distance = corner_displacement_mm(expected, found)
+        what = (
+            f"corners of the label map lie up to {distance:.3g} mm from those of {against}, "
+            f"at most {grid_tolerance_mm(expected):.3g} mm expected (spacing {_mm(found)} against {_mm(expected)})"
+        )
+        yield Fault("LS-GEO-004", what, "resample it or correct its header", case_id, file)
+
+
+@dataclass(frozen=True)
+class _Files:
+    ct: CTVolume | None
+    label: LabelMap | None
+    faults: tuple[Fault, ...]
+
+
+def _examine(case: Case) -> _Files:
+    faults: list[Fault] = []
+    ct = None
+    try:
+        ct = read_ct(case.image, case_id=case.case_id)
+        faults += _intensity_faults(case, ct)
+    except Refused as refused:
+        faults += refused.faults
+    label, found = _examine_label(case, None if ct is None else ct.geometry)
+    return _Files(ct, label, (*faults, *found))
+
+
+def _examine_label(case: Case, grid: Geometry | None) -> tuple[LabelMap | None, list[Fault]]:
+    if case.label is None:
+        return None, []
+    try:
+        label = read_label_map(case.label, case_id=case.case_id)
+    except Refused as refused:
+        return None, [*refused.faults]
+    faults = [*_structure_faults(case, label)]
+    if grid is not None:
+        faults += grid_faults(case.case_id, label, grid, file=case.label, against="its CT")
+    return label, faults
+
+
+def _structure_faults(case: Case, label: LabelMap) -> Iterator[Fault]:
+    def fault(severity: Literal["error", "warning"], code: str, what: str, cure: str) -> Fault:
+        return Fault(code, what, cure, case.case_id, case.label, severity)
+
+    for organ in ORGANS:
+        voxels = label.count(organ)
+        missing_spleen = organ is Structure.SPLEEN and case.spleen_absent
+        if voxels and organ not in case.labelled_structures:
+            what = f"label map has {voxels} voxels of {organ.key}, which labelled_structures does not name"
+            yield fault("error", "LS-LAB-002", what, "add it to labelled_structures or clear it from the label map")
+        elif voxels and missing_spleen:
+            what = f"label map has {voxels} voxels of {organ.key}, though spleen_absent is true"
+            yield fault("warning", "LS-LAB-004", what, "correct the label map or spleen_absent")
+        elif not voxels and organ in case.labelled_structures and not missing_spleen:
+            what = f"label map has no voxel of {organ.key}, which counts as labelled"
+            cure = "leave it out of labelled_structures if nobody drew it"
+            yield fault("warning", "LS-LAB-003", what, cure)
+
+
+def _intensity_faults(case: Case, ct: CTVolume) -> Iterator[Fault]:
+    def warning(code: str, what: str, cure: str) -> Fault:
+        return Fault(code, what, cure, case.case_id, case.image, "warning")
+
+    lowest, highest = int(ct.hu.min()), int(ct.hu.max())
+    if ct.clipped_voxels:
+        what = f"{ct.clipped_voxels} voxels are beyond 16-bit integers and were set to their ends"
+        yield warning("LS-IMG-009", what, "look at the image and its slope and intercept")
+    if lowest == highest:
+        yield warning("LS-IMG-010", f"all voxels have the value {lowest}", "look whether this is the right file")
+    elif lowest < _LOWEST_HU or lowest > _AIR_HU or highest < _TISSUE_HU:
+        what = f"values from {lowest} to {highest} are not those of a CT in HU"
+        yield warning("LS-IMG-011", what, "look whether slope and intercept were applied")
+
+
+def _mm(geometry: Geometry) -> str:
+    return "(" + ", ".join(f"{edge:.4g}" for edge in geometry.spacing_mm) + ") mm"

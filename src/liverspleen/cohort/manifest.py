@@ -1,0 +1,241 @@
+"""`cohort.csv` in and out: which CT examinations there are, and every fault of the table in one report."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import os
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from liverspleen.cohort.row import (
+    COLUMNS,
+    DEVELOPMENT,
+    REQUIRED_COLUMNS,
+    ManifestRow,
+    Vocabulary,
+    parse_row,
+)
+from liverspleen.errors import Fault, Refused
+from liverspleen.storage import write_text
+from liverspleen.structures import ORGANS, Structure
+
+
+@dataclass(frozen=True)
+class Case:
+    """One CT examination: a row of `cohort.csv`, validated.
+
+    `labelled_structures` is what a reference label map of this case covers. `covariates` holds the further columns.
+    """
+
+    case_id: str
+    patient_id: str
+    image: Path
+    label: Path | None = None
+    labelled_structures: tuple[Structure, ...] = ORGANS
+    dataset: str = ""
+    condition: str = ""
+    site: str = ""
+    sex: str = ""
+    age: float | None = None
+    section_thickness_mm: float | None = None
+    phase: str = ""
+    spleen_absent: bool = False
+    covariates: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+    @property
+    def is_development(self) -> bool:
+        """Whether it may be trained on; an empty dataset counts as development."""
+        return self.dataset in ("", DEVELOPMENT)
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """The usable rows of a `cohort.csv`.
+
+    `faults` are those of single rows; the rows they name are not among `cases`. `hash` is the SHA-256 of what all rows
+    state, independent of the order of rows and columns, line ends and byte order mark, and of the files they name.
+    """
+
+    cases: tuple[Case, ...]
+    faults: tuple[Fault, ...]
+    path: Path
+    root: Path
+    hash: str
+
+    def select(self, datasets: Sequence[str]) -> Cohort:
+        """The cohort with the cases of those datasets only; all of them if none is named."""
+        wanted = {*datasets, ""} if DEVELOPMENT in datasets else set(datasets)
+        return replace(self, cases=tuple(case for case in self.cases if not datasets or case.dataset in wanted))
+
+
+@dataclass(frozen=True)
+class _Row:
+    """Cells of one row by column; `number` counts as a spreadsheet does, the header being row 1."""
+
+    number: int
+    cells: Mapping[str, str]
+    surplus: bool
+
+    def fault(self, code: str, column: str, what: str, cure: str, path: Path) -> Fault:
+        return Fault(
+            code, f"row {self.number}, column '{column}': {what}", cure, self.cells.get("case_id") or None, path
+        )
+
+
+def read_cohort(path: Path, *, root: Path | None = None, vocabulary: Vocabulary | None = None) -> Cohort:
+    """The cohort in a CSV file (UTF-8 with or without BOM, any line ends).
+
+    Paths in it are relative to `root` (the file's own folder by default), taken verbatim, and refused outside it, also
+    through `..` or a link. The files themselves are not looked at. Rows with faults are left out, and listed in
+    `faults`.
+
+    Raises:
+        Refused: the table cannot be used at all: LS-COH-001 unreadable, 002 not UTF-8, 003 column missing, 004 column
+            twice or without a name, 005 no rows, 006 not CSV, 007 root is not a folder.
+    """
+    path = Path(path)
+    root = path.parent if root is None else Path(root)
+    rows = _rows(path, root)
+    repeated = _repeated(rows, path)
+    cases, faults = [], []
+    for row in rows:
+        parsed = parse_row(row.cells, vocabulary=vocabulary or Vocabulary())
+        found = [*repeated.get(row.number, []), *_surplus(row, path), *_outside(row, path, root)]
+        if isinstance(parsed, ManifestRow):
+            if not found:
+                cases.append(_case(row, parsed, root))
+        else:
+            found += [row.fault(f.code, f.column, f.what, f.cure, path) for f in parsed]
+        faults += found
+    return Cohort(tuple(cases), tuple(faults), path, root, _hash(rows))
+
+
+def write_cohort(path: Path, rows: Iterable[Mapping[str, object]]) -> None:
+    """Write rows of column to value as `cohort.csv`: known columns first, None as an empty field, complete or absent.
+
+    >>> import tempfile
+    >>> target = Path(tempfile.mkdtemp()) / "cohort.csv"
+    >>> write_cohort(target, [{"image": "a.nii", "case_id": "A1", "patient_id": "P1", "label": None}])
+    >>> target.read_text().splitlines()
+    ['case_id,patient_id,image,label', 'A1,P1,a.nii,']
+    """
+    listed = list(rows)
+    present = dict.fromkeys(name for row in listed for name in row)
+    names = [*(name for name in COLUMNS if name in present), *(name for name in present if name not in COLUMNS)]
+    text = io.StringIO()
+    writer = csv.DictWriter(text, names, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({name: "" if value is None else value for name, value in row.items()} for row in listed)
+    write_text(path, text.getvalue())
+
+
+def _rows(path: Path, root: Path) -> list[_Row]:
+    """The rows that are not blank; raises for what concerns the table as a whole."""
+    faults = [] if root.is_dir() else [Fault("LS-COH-007", "root is not a folder", "correct it", file=root)]
+    try:
+        records = list(csv.reader(io.StringIO(_text(path), newline=""), strict=True))
+    except csv.Error as error:
+        raise Refused(Fault("LS-COH-006", f"not a CSV file ({error})", "correct its quotes", file=path)) from error
+    names = _trimmed([name.strip() for name in records[0]], 0) if records else []
+    faults += _column_faults(names, path)
+    rows = []
+    for number, record in enumerate(records[1:], start=2):
+        cells = _trimmed(record, len(names))
+        if any(cell.strip() for cell in cells):
+            rows.append(_Row(number, dict(zip(names, cells, strict=False)), surplus=len(cells) > len(names)))
+    if not rows:
+        faults.append(Fault("LS-COH-005", "table has no rows", "write one row per CT examination", file=path))
+    if faults:
+        raise Refused(faults)
+    return rows
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        what = f"table cannot be read ({error.strerror or type(error).__name__})"
+        raise Refused(Fault("LS-COH-001", what, "correct the path", file=path)) from error
+    except UnicodeDecodeError as error:
+        what = f"byte {error.start} is not UTF-8"
+        raise Refused(Fault("LS-COH-002", what, "save the table as CSV UTF-8", file=path)) from error
+
+
+def _trimmed(cells: list[str], width: int) -> list[str]:
+    """Without the empty cells that spreadsheets append beyond `width`."""
+    while len(cells) > width and not cells[-1].strip():
+        cells = cells[:-1]
+    return cells
+
+
+def _column_faults(names: list[str], path: Path) -> Iterator[Fault]:
+    hint = "separate the columns by commas" if len(names) == 1 and ";" in names[0] else "add it"
+    for name in REQUIRED_COLUMNS:
+        if name not in names:
+            yield Fault(
+                "LS-COH-003", f"column '{name}' is missing, found {', '.join(names) or 'none'}", hint, file=path
+            )
+    for name, number in Counter(names).items():
+        if not name:
+            yield Fault("LS-COH-004", f"{number} column(s) without a name", "name or remove them", file=path)
+        elif number > 1:
+            yield Fault("LS-COH-004", f"column '{name}' stands {number} times", "keep one of them", file=path)
+
+
+def _repeated(rows: list[_Row], path: Path) -> dict[int, list[Fault]]:
+    """By row number: its case_id is another row's, literally or but for what some file systems do not tell apart."""
+    groups: dict[str, list[_Row]] = {}
+    for row in rows:
+        if case_id := row.cells.get("case_id"):
+            groups.setdefault(unicodedata.normalize("NFC", case_id).casefold(), []).append(row)
+    found = {}
+    for group in groups.values():
+        literally = Counter(row.cells["case_id"] for row in group)
+        numbers = ", ".join(str(row.number) for row in group)
+        for row in group if len(group) > 1 else []:
+            if literally[row.cells["case_id"]] > 1:
+                code, what = "LS-COH-011", f"the rows {numbers} have the same case_id"
+            else:
+                code, what = "LS-COH-012", f"the case_ids of the rows {numbers} differ only in letter case"
+            found[row.number] = [row.fault(code, "case_id", what, "give every examination its own case_id", path)]
+    return found
+
+
+def _surplus(row: _Row, path: Path) -> Iterator[Fault]:
+    if row.surplus:
+        yield row.fault("LS-COH-017", [*row.cells][-1], "more cells follow than there are columns", "correct it", path)
+
+
+def _outside(row: _Row, path: Path, root: Path) -> Iterator[Fault]:
+    for column in ("image", "label"):
+        value = row.cells.get(column, "")
+        if value and not _is_inside(value, root):
+            what = f"{value!r} is outside the root '{root}'"
+            yield row.fault("LS-COH-015", column, what, "move the file there, or give the root that holds it", path)
+
+
+def _is_inside(value: str, root: Path) -> bool:
+    if "\0" in value:  # no file system has such a name
+        return False
+    return Path(os.path.realpath(root / value)).is_relative_to(os.path.realpath(root))
+
+
+def _case(row: _Row, parsed: ManifestRow, root: Path) -> Case:
+    known = {name: getattr(parsed, name) for name in COLUMNS}
+    known["image"] = root / parsed.image
+    known["label"] = None if parsed.label is None else root / parsed.label
+    return Case(**known, covariates={name: cell for name, cell in row.cells.items() if name not in COLUMNS})
+
+
+def _hash(rows: list[_Row]) -> str:
+    stated = sorted(
+        json.dumps({name: cell for name, cell in row.cells.items() if cell}, sort_keys=True, ensure_ascii=False)
+        for row in rows
+    )
+    return hashlib.sha256("\n".join(stated).encode()).hexdigest()

@@ -1,0 +1,185 @@
+"""The patient-level split into training and validation, drawn once and kept as a file with the cohort's hash."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from liverspleen.cohort.manifest import Case, Cohort
+from liverspleen.errors import Fault, Refused
+from liverspleen.storage import write_text
+from liverspleen.structures import ORGANS
+
+Side = Literal["training", "validation"]
+SIDES: tuple[Side, Side] = ("training", "validation")
+_COLUMNS = ("patient_id", "side", "seed", "train_fraction", "cohort_hash")
+_DRAW = "draw the split anew"
+
+
+@dataclass(frozen=True)
+class Split:
+    """Which patients train and which validate; `validation` may be empty."""
+
+    training: tuple[str, ...]
+    validation: tuple[str, ...]
+    seed: int
+    train_fraction: float
+    cohort_hash: str
+
+    def cases(self, cohort: Cohort, side: Side) -> tuple[Case, ...]:
+        """The cases of that side's patients that can be trained on, in the order of the cohort."""
+        patients = set(getattr(self, side))
+        return tuple(case for case in cohort.cases if case.patient_id in patients and is_trainable(case))
+
+
+def is_trainable(case: Case) -> bool:
+    """Whether it is a development case with a label map that covers every organ."""
+    return case.is_development and case.label is not None and set(ORGANS) <= set(case.labelled_structures)
+
+
+def split_by_patient(cohort: Cohort, *, train_fraction: float = 0.8, seed: int = 0) -> Split:
+    """Draw a split of the patients with trainable cases, alike in conditions as far as their numbers allow.
+
+    round(n × (1 − `train_fraction`)) of n patients validate, at least one of two or more unless `train_fraction` is 1.
+    The draw depends on the patients, their conditions and `seed`, not on the order of rows.
+
+    Raises:
+        Refused: LS-SPL-001 no patient can be trained on, LS-SPL-002 a patient has development and test cases,
+            LS-SPL-009 `train_fraction` is not in (0, 1].
+    """
+    if not 0 < train_fraction <= 1:
+        what = f"train_fraction is {train_fraction}, expected a number above 0, at most 1"
+        raise Refused(Fault("LS-SPL-009", what, "correct it"))
+    strata: dict[tuple[str, ...], list[str]] = defaultdict(list)
+    conditions: dict[str, set[str]] = defaultdict(set)
+    for case in cohort.cases:
+        if is_trainable(case):
+            conditions[case.patient_id].add(case.condition)
+    faults = [*_tested(cohort, conditions)]
+    if not conditions:
+        what = f"no development case has a label map of {' and '.join(organ.key for organ in ORGANS)}"
+        faults.append(Fault("LS-SPL-001", what, "add such cases to the cohort", file=cohort.path))
+    if faults:
+        raise Refused(faults)
+    for patient in sorted(conditions, key=lambda patient: _lot(seed, patient)):
+        strata[tuple(sorted(conditions[patient]))].append(patient)
+    validation = _draw([strata[key] for key in sorted(strata)], _validation_size(len(conditions), train_fraction))
+    return Split(
+        training=tuple(sorted(set(conditions) - validation)),
+        validation=tuple(sorted(validation)),
+        seed=seed,
+        train_fraction=train_fraction,
+        cohort_hash=cohort.hash,
+    )
+
+
+def write_split(path: Path, split: Split) -> None:
+    """Write the split as CSV, one row per patient, complete or not at all."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(_COLUMNS)
+    for side in SIDES:
+        for patient in getattr(split, side):
+            writer.writerow([patient, side, split.seed, repr(split.train_fraction), split.cohort_hash])
+    write_text(path, text.getvalue())
+
+
+def read_split(path: Path, cohort: Cohort) -> Split:
+    """The split in a file, checked against the cohort it is to be used with.
+
+    Raises:
+        Refused: with every fault: LS-SPL-002 a patient has test cases, LS-SPL-003 unreadable or not such a table,
+            LS-SPL-004 unknown side, LS-SPL-005 a patient on both sides, LS-SPL-006 a patient that the cohort does not
+            have, LS-SPL-007 the cohort has changed, LS-SPL-008 nobody trains.
+    """
+    path = Path(path)
+    rows = _read_rows(path)
+    sides: dict[str, set[str]] = defaultdict(set)
+    for row in rows:
+        sides[row["patient_id"]].add(row["side"])
+    first = rows[0]
+    faults = [*_side_faults(sides, path), *_cohort_faults(sides, first["cohort_hash"], cohort, path)]
+    if faults:
+        raise Refused(faults)
+    training, validation = (tuple(sorted(p for p, found in sides.items() if side in found)) for side in SIDES)
+    return Split(training, validation, int(first["seed"]), float(first["train_fraction"]), first["cohort_hash"])
+
+
+def _lot(seed: int, patient: str) -> str:
+    """A patient's place in the draw: no generator whose stream a library may change, and new patients move nobody."""
+    return hashlib.sha256(f"{seed}:{patient}".encode()).hexdigest()
+
+
+def _validation_size(patients: int, train_fraction: float) -> int:
+    if train_fraction == 1 or patients == 1:
+        return 0
+    return min(max(round(patients * (1 - train_fraction)), 1), patients - 1)
+
+
+def _draw(strata: list[list[str]], size: int) -> set[str]:
+    """`size` patients, of each stratum its share rounded down, the rest to the largest remainders."""
+    total = sum(map(len, strata))
+    whole = [len(stratum) * size // total for stratum in strata]
+    remainders = sorted(range(len(strata)), key=lambda i: (-(len(strata[i]) * size % total), i))
+    for i in remainders[: size - sum(whole)]:
+        whole[i] += 1
+    return {patient for stratum, number in zip(strata, whole, strict=True) for patient in stratum[:number]}
+
+
+def _tested(cohort: Cohort, patients: Iterable[str], file: Path | None = None) -> Iterator[Fault]:
+    """A patient of the split who has test cases too: what is learned from one examination is tested on the other."""
+    tests: dict[str, list[str]] = defaultdict(list)
+    for case in cohort.cases:
+        if not case.is_development:
+            tests[case.patient_id].append(case.case_id)
+    for patient in sorted(set(patients) & set(tests)):
+        what = f"patient '{patient}' is to be trained on, but has test cases ({', '.join(tests[patient])})"
+        yield Fault("LS-SPL-002", what, "give all examinations of a patient one dataset", file=file or cohort.path)
+
+
+def _read_rows(path: Path) -> list[dict[str, str]]:
+    def refused(what: str) -> Refused:
+        return Refused(Fault("LS-SPL-003", what, _DRAW, file=path))
+
+    try:
+        rows = list(csv.DictReader(io.StringIO(path.read_bytes().decode("utf-8-sig"), newline=""), strict=True))
+    except OSError as error:
+        raise refused(f"split cannot be read ({error.strerror or type(error).__name__})") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise refused(f"split is not a CSV file in UTF-8 ({error})") from error
+    if not rows or any(not row.get(column) for row in rows for column in _COLUMNS):
+        raise refused(f"split is not a table with rows of {', '.join(_COLUMNS)}")
+    if len({tuple(row[column] for column in _COLUMNS[2:]) for row in rows}) > 1:
+        raise refused("rows of the split state different seeds, fractions or cohorts")
+    try:
+        int(rows[0]["seed"]), float(rows[0]["train_fraction"])
+    except ValueError as error:
+        raise refused(f"seed or train_fraction is not a number ({error})") from error
+    return rows
+
+
+def _side_faults(sides: dict[str, set[str]], path: Path) -> Iterator[Fault]:
+    for patient, found in sides.items():
+        for side in sorted(found - set(SIDES)):
+            what = f"patient '{patient}' is on the side '{side}', expected {' or '.join(SIDES)}"
+            yield Fault("LS-SPL-004", what, "correct it", file=path)
+        if found >= set(SIDES):
+            yield Fault("LS-SPL-005", f"patient '{patient}' is on both sides", "keep one of the rows", file=path)
+    if not any("training" in found for found in sides.values()):
+        yield Fault("LS-SPL-008", "no patient is on the side 'training'", _DRAW, file=path)
+
+
+def _cohort_faults(sides: dict[str, set[str]], stated: str, cohort: Cohort, path: Path) -> Iterator[Fault]:
+    if stated != cohort.hash:
+        what = f"split was drawn for a cohort with hash {stated[:12]}, '{cohort.path}' has {cohort.hash[:12]}"
+        yield Fault("LS-SPL-007", what, f"{_DRAW}, or bring that cohort back", file=path)
+    for patient in sorted(set(sides) - {case.patient_id for case in cohort.cases}):
+        what = f"patient '{patient}' has no usable row in '{cohort.path}'"
+        yield Fault("LS-SPL-006", what, "correct the cohort or draw the split anew", file=path)
+    yield from _tested(cohort, sides, path)

@@ -1,0 +1,18 @@
+"""CT volumes and label maps: NIfTI in and out, and the one place of orientation and geometry."""
+
+from liverspleen.imaging.geometry import Geometry, corner_displacement_mm, same_grid
+from liverspleen.imaging.nifti import read_ct, read_grid, read_label_map, write_ct, write_label_map
+from liverspleen.imaging.volume import CTVolume, LabelMap
+
+__all__ = [
+    "CTVolume",
+    "Geometry",
+    "LabelMap",
+    "corner_displacement_mm",
+    "read_ct",
+    "read_grid",
+    "read_label_map",
+    "same_grid",
+    "write_ct",
+    "write_label_map",
+]

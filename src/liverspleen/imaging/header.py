@@ -1,0 +1,210 @@
+"""What a NIfTI header says, checked: data type, shape, and the grid by one policy for sform and qform."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from nibabel.nifti1 import Nifti1Header
+from nibabel.nifti2 import Nifti2Header
+from nibabel.spatialimages import HeaderDataError
+from numpy.typing import NDArray
+
+from liverspleen.imaging.geometry import Geometry, NiftiSpace, affine_displacement_mm, grid_tolerance_mm
+from liverspleen.imaging.stream import Source
+
+HEADER_BYTES = Nifti2Header.sizeof_hdr  # 540; the NIfTI-1 header is shorter
+_UNITS_MM = (0, 2)  # xyzt_units & 7: unknown, which every CT tool takes as mm, and mm
+_KINDS: tuple[Any, ...] = (Nifti1Header, Nifti2Header)  # Any: nibabel has no types
+_AS_MM = "write it again with its spacing in millimetres"
+
+
+@dataclass(frozen=True, eq=False)
+class Layout:
+    """Where the voxels are in the file and what they mean.
+
+    `dtype` has the file's byte order, `offset` is in bytes; `slope` and `intercept` are 1 and 0 if the file sets none.
+    """
+
+    geometry: Geometry
+    dtype: np.dtype[Any]
+    offset: int
+    slope: float
+    intercept: float
+
+    @property
+    def content_bytes(self) -> int:
+        """Bytes of header and voxels together."""
+        return self.offset + math.prod(self.geometry.shape) * self.dtype.itemsize
+
+
+def parse(source: Source, head: bytes) -> Layout:
+    """The layout that the first `HEADER_BYTES` of a single-file NIfTI-1 or NIfTI-2 state.
+
+    nibabel parses with its repairs switched off: it would quietly turn a spacing of 0 into 1.
+
+    Raises:
+        Refused: LS-IMG-003 not a NIfTI file, LS-IMG-006 not three axes, LS-IMG-007 not numbers or a scaling that is not
+            finite, LS-GEO-001 spacing, LS-GEO-002 affine, LS-GEO-005 sform against qform, LS-GEO-006 no orientation,
+            LS-GEO-007 unit.
+    """
+    header = _header(source, head)
+    shape = _shape(source, header)
+    try:
+        dtype = header.get_data_dtype()
+        slope, intercept = _scaling(header)
+    except (HeaderDataError, KeyError, ValueError) as error:
+        raise _bad_type(source, str(error)) from error
+    if dtype.kind not in "iuf":
+        raise _bad_type(source, f"data type {dtype}")
+    offset = float(header["vox_offset"])
+    if not (math.isfinite(offset) and offset >= header.sizeof_hdr):
+        raise source.refused("LS-IMG-003", f"its header puts the voxels at byte {offset:g}", "convert it to NIfTI anew")
+    return Layout(
+        geometry=_geometry(source, header, shape),
+        dtype=dtype,
+        offset=int(offset),
+        slope=slope,
+        intercept=intercept,
+    )
+
+
+def build(geometry: Geometry, dtype: np.dtype[Any]) -> bytes:
+    """Header of a single-file NIfTI-1 for voxels of `dtype` on that grid, extension flag included.
+
+    The spatial fields are those of the file the grid came from; a grid made in memory gets sform and, unless it is
+    sheared (a qform cannot say so), qform.
+    """
+    header = _KINDS[0]()
+    header.set_data_shape(geometry.shape)
+    header.set_data_dtype(dtype)
+    if geometry.space is None:
+        header.set_sform(geometry.affine, code=1)
+        header.set_qform(geometry.affine, code=1)
+        if affine_displacement_mm(geometry.shape, geometry.affine, header.get_qform()) > grid_tolerance_mm(geometry):
+            header["qform_code"] = 0
+        header.set_xyzt_units("mm")
+    else:
+        _restore(header, geometry.space)
+    header["magic"] = header.single_magic
+    header["vox_offset"] = header.single_vox_offset
+    header["scl_slope"], header["scl_inter"] = 1.0, 0.0
+    return bytes(header.binaryblock) + bytes(header.single_vox_offset - header.sizeof_hdr)
+
+
+def _header(source: Source, head: bytes) -> Any:
+    for kind in _KINDS:
+        if len(head) >= kind.sizeof_hdr:
+            header = kind(head[: kind.sizeof_hdr], check=False)
+            if int(header["sizeof_hdr"]) == kind.sizeof_hdr and bytes(header["magic"]).startswith(
+                kind.single_magic.rstrip(b"\0")
+            ):
+                return header
+    raise source.refused(
+        "LS-IMG-003", "file is not a NIfTI-1 or NIfTI-2 single file (.nii, .nii.gz)", "convert it to NIfTI"
+    )
+
+
+def _shape(source: Source, header: Any) -> tuple[int, int, int]:
+    number = int(header["dim"][0])
+    axes = [int(n) for n in header["dim"][1 : 1 + max(number, 0)]]
+    if not 3 <= number <= 7 or min(axes) < 1 or any(n != 1 for n in axes[3:]):
+        raise source.refused(
+            "LS-IMG-006", f"image has shape {tuple(axes)}, expected three axes", "save one 3D volume per file"
+        )
+    return axes[0], axes[1], axes[2]
+
+
+def _scaling(header: Any) -> tuple[float, float]:
+    """Slope and intercept; a slope of 0 or NaN says that there is no scaling."""
+    stored = float(header["scl_slope"]), float(header["scl_inter"])
+    if math.isinf(stored[0]):  # nibabel would take it for no scaling
+        raise ValueError(f"slope is {stored[0]}")
+    slope, intercept = header.get_slope_inter()
+    return (1.0, 0.0) if slope is None else (float(slope), float(intercept))
+
+
+def _bad_type(source: Source, what: str) -> Exception:
+    return source.refused(
+        "LS-IMG-007",
+        f"voxels cannot be read as numbers ({what})",
+        "save it as 16-bit integers in HU, or labels as 8-bit",
+    )
+
+
+def _geometry(source: Source, header: Any, shape: tuple[int, int, int]) -> Geometry:
+    """The sform if it is coded, else the qform; if both are coded they must agree."""
+    spacing = tuple(float(edge) for edge in header["pixdim"][1:4])
+    if not all(math.isfinite(edge) and edge > 0 for edge in spacing):
+        raise source.refused("LS-GEO-001", f"header spacing is {spacing} mm, expected three positive numbers", _AS_MM)
+    unit = int(header["xyzt_units"]) & 7
+    if unit not in _UNITS_MM:
+        raise source.refused("LS-GEO-007", f"unit of the spacing is code {unit}, expected 2 (mm)", _AS_MM)
+    sform = header.get_sform() if int(header["sform_code"]) > 0 else None
+    qform = _qform(source, header) if int(header["qform_code"]) > 0 else None
+    affine = sform if sform is not None else qform
+    if affine is None:
+        raise source.refused(
+            "LS-GEO-006",
+            "header has no orientation (sform and qform code are 0)",
+            "convert it from DICOM again, keeping the orientation",
+        )
+    try:
+        geometry = Geometry(shape, affine, _space(header))
+    except ValueError as error:
+        raise source.refused(
+            "LS-GEO-002", str(error), "convert it from DICOM again, keeping the orientation"
+        ) from error
+    if sform is not None and qform is not None:
+        _agree(source, geometry, qform)
+    return geometry
+
+
+def _qform(source: Source, header: Any) -> NDArray[np.float64]:
+    signed = header.copy()
+    if signed["pixdim"][0] == 0:  # the standard reads a sign of 0 as 1
+        signed["pixdim"][0] = 1
+    try:
+        return np.asarray(signed.get_qform(), dtype=np.float64)
+    except (HeaderDataError, ValueError) as error:
+        raise source.refused("LS-GEO-002", f"qform is invalid ({error})", "set sform, and qform code 0") from error
+
+
+def _agree(source: Source, geometry: Geometry, qform: NDArray[np.float64]) -> None:
+    distance = affine_displacement_mm(geometry.shape, geometry.affine, qform)
+    tolerance = grid_tolerance_mm(geometry)
+    if not distance <= tolerance:
+        raise source.refused(
+            "LS-GEO-005",
+            f"sform and qform differ: corners up to {distance:.3g} mm apart, at most {tolerance:.3g} mm expected",
+            "find out which one is right and set the other's code to 0",
+        )
+
+
+def _space(header: Any) -> NiftiSpace:
+    def numbers(*names: str) -> tuple[float, ...]:
+        return tuple(float(value) for name in names for value in np.atleast_1d(header[name]))
+
+    return NiftiSpace(
+        sform_code=int(header["sform_code"]),
+        qform_code=int(header["qform_code"]),
+        sform=numbers("srow_x", "srow_y", "srow_z"),
+        quaternion=numbers("quatern_b", "quatern_c", "quatern_d"),
+        qoffset=numbers("qoffset_x", "qoffset_y", "qoffset_z"),
+        pixdim=numbers("pixdim")[:4],
+        units=int(header["xyzt_units"]),
+    )
+
+
+def _restore(header: Any, space: NiftiSpace) -> None:
+    header["sform_code"], header["qform_code"] = space.sform_code, space.qform_code
+    for row, name in enumerate(("srow_x", "srow_y", "srow_z")):
+        header[name] = space.sform[4 * row : 4 * row + 4]
+    for letter, value in zip("bcd", space.quaternion, strict=True):
+        header[f"quatern_{letter}"] = value
+    for letter, value in zip("xyz", space.qoffset, strict=True):
+        header[f"qoffset_{letter}"] = value
+    header["pixdim"][:4] = space.pixdim
+    header["xyzt_units"] = space.units

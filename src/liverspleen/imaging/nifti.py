@@ -1,0 +1,156 @@
+"""NIfTI in and out: CT volumes and label maps, whole and checked or refused with one line."""
+
+from __future__ import annotations
+
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liverspleen.imaging.geometry import Geometry
+from liverspleen.imaging.header import HEADER_BYTES, Layout, build, parse
+from liverspleen.imaging.stream import Source, content, head, read_stored
+from liverspleen.imaging.volume import CTVolume, LabelMap
+from liverspleen.storage import complete_file
+from liverspleen.structures import Structure
+
+SUFFIXES = (".nii.gz", ".nii")
+_GZIP_LEVEL = 1  # on CT, higher levels take three times as long to save 5 %
+_HU = np.iinfo(np.int16)
+_LISTED = 5  # foreign label values named in a fault
+_HEAD_STORED = 1 << 16  # holds any compressed header
+
+
+def read_ct(path: Path, *, case_id: str | None = None) -> CTVolume:
+    """The CT in a `.nii` or `.nii.gz` file, in HU.
+
+    The file's slope and intercept are applied once; values are rounded to whole HU, and those beyond int16 are set to
+    its ends and counted. A fourth axis of length 1 is dropped. `case_id` is named in faults.
+
+    Raises:
+        Refused: the file is missing, damaged, not a NIfTI, not one 3D volume of finite numbers (LS-IMG-001 to 008), or
+            its grid is invalid or contradictory (LS-GEO-001 to 007).
+    """
+    source = Source(Path(path), case_id)
+    layout, stored = _voxels(source)
+    values = _scaled(layout, stored)
+    if values.dtype.kind == "f":
+        _refuse_not_finite(source, values)
+        values = np.rint(values)
+    clipped = 0
+    if not np.can_cast(values.dtype, np.int16):
+        clipped = int(np.count_nonzero((values < _HU.min) | (values > _HU.max)))
+        values = values.clip(_HU.min, _HU.max) if clipped else values
+    canonical = layout.geometry.to_canonical(values)
+    return CTVolume(np.ascontiguousarray(canonical, dtype=np.int16), layout.geometry, clipped)
+
+
+def read_label_map(path: Path, *, case_id: str | None = None) -> LabelMap:
+    """The label map in a `.nii` or `.nii.gz` file.
+
+    Raises:
+        Refused: as `read_ct`, and LS-LAB-001 for voxels with another value than those of `Structure`.
+    """
+    source = Source(Path(path), case_id)
+    layout, stored = _voxels(source)
+    values = _scaled(layout, stored)
+    known = np.zeros_like(values, dtype=bool)  # in the memory order of `values`
+    for structure in Structure:
+        known |= values == structure
+    if not known.all():
+        raise _foreign_values(source, values[~known])
+    canonical = layout.geometry.to_canonical(values)
+    return LabelMap(np.ascontiguousarray(canonical, dtype=np.uint8), layout.geometry)
+
+
+def read_grid(path: Path, *, case_id: str | None = None) -> Geometry:
+    """The grid that a file's header states; its voxels are not read.
+
+    Raises:
+        Refused: the file is missing, not a NIfTI, not one 3D volume, or its grid is invalid.
+    """
+    source = Source(Path(path), case_id)
+    return parse(source, head(read_stored(source, _HEAD_STORED), HEADER_BYTES)).geometry
+
+
+def write_label_map(path: Path, label_map: LabelMap) -> None:
+    """Write a label map as uint8 on its grid, in the native axis order and with the header space of its CT.
+
+    The file is complete or absent, and the same bytes for the same label map. A name on `.nii.gz` is compressed.
+
+    Raises:
+        ValueError: the name ends on neither `.nii` nor `.nii.gz`.
+    """
+    _write(path, label_map.labels, label_map.geometry)
+
+
+def write_ct(path: Path, ct: CTVolume) -> None:
+    """Write a CT as int16 HU; as `write_label_map`."""
+    _write(path, ct.hu, ct.geometry)
+
+
+def strip_suffix(name: str) -> str | None:
+    """File name without `.nii.gz` or `.nii`; None if it has neither.
+
+    >>> strip_suffix("A017.nii.gz"), strip_suffix("notes.txt")
+    ('A017', None)
+    """
+    return next((name.removesuffix(suffix) for suffix in SUFFIXES if name.endswith(suffix)), None)
+
+
+def _voxels(source: Source) -> tuple[Layout, NDArray[Any]]:
+    """The layout, and the stored numbers in the native shape as a read-only view of the file's content."""
+    stored = read_stored(source)
+    beginning = head(stored, HEADER_BYTES)
+    if len(beginning) < HEADER_BYTES:  # too little for a header and voxels: the stream says why, if it is damaged
+        beginning = content(source, stored, max(len(beginning), 1))
+    layout = parse(source, beginning)
+    whole = content(source, stored, layout.content_bytes)
+    flat = np.frombuffer(whole, dtype=layout.dtype, offset=layout.offset)
+    return layout, flat.reshape(layout.geometry.shape, order="F")
+
+
+def _scaled(layout: Layout, stored: NDArray[Any]) -> NDArray[Any]:
+    if layout.slope == 1.0 and layout.intercept == 0.0:
+        return stored
+    return np.asarray(stored * np.float64(layout.slope) + np.float64(layout.intercept))
+
+
+def _refuse_not_finite(source: Source, values: NDArray[Any]) -> None:
+    if not (finite := np.isfinite(values)).all():
+        number = finite.size - int(np.count_nonzero(finite))
+        raise source.refused(
+            "LS-IMG-008",
+            f"{number} of {finite.size} voxels are NaN or infinite, expected finite HU",
+            "convert it from its source again",
+        )
+
+
+def _foreign_values(source: Source, values: NDArray[Any]) -> Exception:
+    foreign = np.unique(values)
+    named = ", ".join(f"{value:g}" for value in foreign[:_LISTED]) + (", …" if foreign.size > _LISTED else "")
+    expected = ", ".join(f"{int(structure)} {structure.key}" for structure in Structure)
+    return source.refused(
+        "LS-LAB-001",
+        f"label map has the values {named} in {values.size} voxels, expected {expected}",
+        "map its labels to these values, other structures to 0",
+    )
+
+
+def _write(path: Path, array: NDArray[Any], geometry: Geometry) -> None:
+    if strip_suffix(path.name) is None:
+        raise ValueError(f"{path.name!r} does not end on {' or '.join(SUFFIXES)}")
+    # little-endian on any machine; the first native axis is the fastest, as NIfTI stores it
+    dtype = array.dtype.newbyteorder("<")
+    voxels = geometry.to_native(array).astype(dtype).tobytes(order="F")
+    whole = build(geometry, dtype) + voxels
+    with complete_file(path) as temporary:
+        temporary.write_bytes(_gzip(whole) if path.name.endswith(".gz") else whole)
+
+
+def _gzip(whole: bytes) -> bytes:
+    """One gzip member without name or time, so that the same content gives the same bytes."""
+    deflate = zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, 31)
+    return deflate.compress(whole) + deflate.flush()

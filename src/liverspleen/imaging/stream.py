@@ -1,0 +1,102 @@
+"""The bytes of a file that may be gzip-compressed, read to its checksum."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from liverspleen.errors import Fault, Refused
+
+_GZIP_MAGIC = b"\x1f\x8b"
+_GZIP_WBITS = 31  # zlib: gzip framing, whose CRC-32 and length zlib compares at the end of each member
+_DEFLATE_LIMIT = 1032  # bytes that one byte of deflate can stand for, at most (zlib's technical notes)
+_BLOCK = 1 << 24
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file being read and the case it belongs to, so that every fault can name both."""
+
+    path: Path
+    case_id: str | None = None
+
+    def refused(self, code: str, what: str, cure: str) -> Refused:
+        """The refusal of this file, to be raised."""
+        return Refused(Fault(code, what, cure, case_id=self.case_id, file=self.path))
+
+
+def read_stored(source: Source, size: int = -1) -> bytes:
+    """The file's bytes as stored; the first `size` of them if given.
+
+    Raises:
+        Refused: LS-IMG-001 the file is missing, LS-IMG-002 it cannot be read.
+    """
+    try:
+        with source.path.open("rb") as handle:
+            return handle.read(size)
+    except FileNotFoundError:
+        raise source.refused("LS-IMG-001", "file is missing", "correct the path or bring the file") from None
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise source.refused("LS-IMG-002", f"file cannot be read ({reason})", "make it a readable file") from error
+
+
+def head(stored: bytes, size: int) -> bytes:
+    """Up to `size` first bytes of the content, empty if its compression is damaged; no checksum is looked at."""
+    if not stored.startswith(_GZIP_MAGIC):
+        return stored[:size]
+    try:
+        return zlib.decompressobj(_GZIP_WBITS).decompress(stored, size)
+    except zlib.error:
+        return b""
+
+
+def content(source: Source, stored: bytes, size: int) -> bytes:
+    """The first `size` bytes of the content; a compressed stream is read to its end and its checksums are compared.
+
+    Memory stays near `size` whatever the stream holds; bytes past `size` are read and dropped.
+
+    Raises:
+        Refused: LS-IMG-004 there are fewer bytes, LS-IMG-005 the stream is damaged.
+    """
+    if not stored.startswith(_GZIP_MAGIC):
+        found = stored[:size]
+    elif size > _DEFLATE_LIMIT * len(stored):
+        raise _truncated(source, size, f"at most {_DEFLATE_LIMIT * len(stored)}")
+    else:
+        found = _decompress(source, stored, size)
+    if len(found) < size:
+        raise _truncated(source, size, str(len(found)))
+    return found
+
+
+def _decompress(source: Source, stored: bytes, size: int) -> bytes:
+    parts: list[bytes] = []
+    kept = 0
+    rest = stored
+    while rest.startswith(_GZIP_MAGIC):  # a gzip file may hold several members, as bgzip writes them
+        member = zlib.decompressobj(_GZIP_WBITS)
+        while not member.eof:
+            try:
+                part = member.decompress(rest, max(size - kept, _BLOCK))
+            except zlib.error as error:
+                raise source.refused(
+                    "LS-IMG-005", f"compressed data are damaged ({error})", "copy the file again from its source"
+                ) from error
+            rest = member.unconsumed_tail
+            if not part and not rest and not member.eof:
+                raise _truncated(source, size, f"{kept}, and the stream has no end")
+            if kept < size:
+                parts.append(part[: size - kept])
+                kept += len(parts[-1])
+        rest = member.unused_data
+    if rest.strip(b"\0"):  # zero padding is allowed after the last member
+        raise source.refused("LS-IMG-005", "bytes follow the compressed data", "copy the file again from its source")
+    return b"".join(parts)
+
+
+def _truncated(source: Source, expected: int, found: str) -> Refused:
+    return source.refused(
+        "LS-IMG-004", f"file is truncated: {expected} bytes expected, found {found}", "copy it again from its source"
+    )

@@ -1,0 +1,229 @@
+"""The list of bad input of a cohort: each with code, case and file, and the other cases finished."""
+
+import gzip
+import struct
+from dataclasses import replace
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from liverspleen.cohort import Case, check_case, load_case, load_reference
+from liverspleen.errors import Refused
+from liverspleen.structures import Structure
+
+SHAPE = (6, 5, 4)
+AFFINE = np.diag([-0.7, 0.7, 5.0, 1.0])
+
+
+def ct_array():
+    values = np.full(SHAPE, -1000, np.int16)
+    values[1:5, 1:4] = 60
+    return values
+
+
+def label_array():
+    labels = np.zeros(SHAPE, np.uint8)
+    labels[1:3, 1:3, 1:3] = Structure.LIVER
+    labels[4, 3, 1:3] = Structure.SPLEEN
+    return labels
+
+
+def save(path, array, affine=AFFINE):
+    nib.save(nib.Nifti1Image(array, affine), path)
+
+
+@pytest.fixture
+def cases(tmp_path):
+    """Two good cases."""
+    made = []
+    for case_id in ("bad", "good"):
+        save(tmp_path / f"{case_id}.nii.gz", ct_array())
+        save(tmp_path / f"{case_id}_label.nii.gz", label_array())
+        image, label = tmp_path / f"{case_id}.nii.gz", tmp_path / f"{case_id}_label.nii.gz"
+        made.append(Case(case_id, f"P-{case_id}", image, label))
+    return made
+
+
+def missing(case):
+    case.image.unlink()
+    return case.image
+
+
+def missing_label(case):
+    case.label.unlink()
+    return case.label
+
+
+def truncated(case):
+    case.image.write_bytes(case.image.read_bytes()[:-12])
+    return case.image
+
+
+def bit_flipped(case):
+    stored = bytearray(gzip.compress(gzip.decompress(case.image.read_bytes()), compresslevel=0))
+    stored[-30] ^= 1
+    case.image.write_bytes(stored)
+    return case.image
+
+
+def other_shape(case):
+    save(case.label, label_array()[:, :, :3])
+    return case.label
+
+
+def half_a_section_shifted(case):
+    affine = AFFINE.copy()
+    affine[2, 3] += 2.5
+    save(case.label, label_array(), affine)
+    return case.label
+
+
+def label_value(value):
+    def spoil(case):
+        labels = label_array().astype(np.float32)
+        labels[0, 0, 0] = value
+        save(case.label, labels)
+        return case.label
+
+    return spoil
+
+
+def nan_voxels(case):
+    values = ct_array().astype(np.float32)
+    values[0] = np.nan
+    save(case.image, values)
+    return case.image
+
+
+def four_axes(case):
+    save(case.image, np.stack([ct_array()] * 2, axis=-1))
+    return case.image
+
+
+def zero_spacing(case):
+    whole = bytearray(gzip.decompress(case.image.read_bytes()))
+    whole[88:92] = struct.pack("<f", 0.0)
+    case.image.write_bytes(gzip.compress(whole))
+    return case.image
+
+
+def sform_against_qform(case):
+    image = nib.Nifti1Image(ct_array(), AFFINE)
+    image.set_sform(AFFINE, code=1)
+    image.set_qform(np.diag([0.7, 0.7, 5.0, 1.0]), code=1)
+    nib.save(image, case.image)
+    return case.image
+
+
+BAD = [
+    (missing, "LS-IMG-001"),
+    (missing_label, "LS-IMG-001"),
+    (truncated, "LS-IMG-004"),
+    (bit_flipped, "LS-IMG-005"),
+    (other_shape, "LS-GEO-003"),
+    (half_a_section_shifted, "LS-GEO-004"),
+    (label_value(3), "LS-LAB-001"),
+    (label_value(0.5), "LS-LAB-001"),
+    (nan_voxels, "LS-IMG-008"),
+    (four_axes, "LS-IMG-006"),
+    (zero_spacing, "LS-GEO-001"),
+    (sform_against_qform, "LS-GEO-005"),
+]
+
+
+@pytest.mark.parametrize(("spoil", "code"), BAD, ids=[f"{spoil.__name__}-{code}" for spoil, code in BAD])
+def test_bad_input_gets_one_line_and_the_other_case_finishes(cases, spoil, code):
+    file = spoil(cases[0])
+    found = [check_case(case) for case in cases]
+    ((fault,), others) = found
+    assert others == ()
+    assert (fault.code, fault.case_id, fault.file, fault.severity) == (code, "bad", file, "error")
+    assert fault.cure
+    with pytest.raises(Refused) as caught:
+        load_case(cases[0])
+    assert caught.value.faults == (fault,)
+    ct, label = load_case(cases[1])
+    assert ct.hu.shape == label.labels.shape == (4, 5, 6)
+
+
+def test_faults_of_image_and_label_come_together(cases):
+    missing(cases[0])
+    label_value(7)(cases[0])
+    assert [fault.code for fault in check_case(cases[0])] == ["LS-IMG-001", "LS-LAB-001"]
+
+
+def test_a_case_without_label_is_an_image_alone(cases):
+    ct, label = load_case(replace(cases[0], label=None))
+    assert label is None
+    assert ct.hu.max() == 60
+
+
+def test_a_label_map_stored_with_other_axes_is_brought_onto_the_grid_of_its_ct(cases):
+    affine = np.diag([0.7, 0.7, 5.0, 1.0])
+    affine[0, 3] = -3.5  # the last of the six columns of AFFINE
+    save(cases[0].label, label_array()[::-1], affine)
+    assert np.array_equal(load_case(cases[0])[1].labels, load_case(cases[1])[1].labels)
+
+
+def test_a_structure_that_is_not_called_labelled_must_not_be_there(cases):
+    (fault,) = check_case(replace(cases[0], labelled_structures=(Structure.SPLEEN,)))
+    assert (fault.code, fault.severity) == ("LS-LAB-002", "error")
+    assert "8 voxels of liver" in fault.what
+
+
+def test_a_labelled_organ_without_voxels_is_doubtful_unless_the_spleen_is_known_to_be_absent(cases):
+    labels = label_array()
+    labels[labels == Structure.SPLEEN] = 0
+    save(cases[0].label, labels)
+    (fault,) = check_case(cases[0])
+    assert (fault.code, fault.severity) == ("LS-LAB-003", "warning")
+    assert load_case(cases[0])[1].count(Structure.SPLEEN) == 0
+    assert check_case(replace(cases[0], spleen_absent=True)) == ()
+
+
+def test_a_spleen_label_of_a_case_without_spleen_is_doubtful(cases):
+    (fault,) = check_case(replace(cases[0], spleen_absent=True))
+    assert (fault.code, fault.severity) == ("LS-LAB-004", "warning")
+
+
+@pytest.mark.parametrize(
+    ("values", "code"),
+    [
+        (np.full(SHAPE, 7, np.int16), "LS-IMG-010"),
+        (ct_array() + np.int16(1024), "LS-IMG-011"),  # no intercept
+        (np.where(ct_array() < 0, -20000, 60).astype(np.int16), "LS-IMG-011"),
+        (np.where(ct_array() < 0, -1000, -700).astype(np.int16), "LS-IMG-011"),
+        (np.where(ct_array() < 0, -1000.0, 40000.0).astype(np.float32), "LS-IMG-009"),
+    ],
+)
+def test_implausible_intensities_are_warned_of(cases, values, code):
+    save(cases[0].image, values)
+    (fault,) = check_case(cases[0])
+    assert (fault.code, fault.severity, fault.case_id) == (code, "warning", "bad")
+    load_case(cases[0])
+
+
+@pytest.mark.parametrize("padding", [-1024, -2000, -3024])
+def test_usual_padding_is_plausible(cases, padding):
+    save(cases[0].image, np.where(ct_array() < 0, padding, 60).astype(np.int16))
+    assert check_case(cases[0]) == ()
+
+
+def test_the_reference_is_checked_against_the_header_of_its_ct(cases):
+    grid, label = load_reference(cases[0])
+    assert grid.spacing_mm == pytest.approx((5.0, 0.7, 0.7))
+    assert label.count(Structure.LIVER) == 8
+    half_a_section_shifted(cases[0])
+    with pytest.raises(Refused, match="LS-GEO-004 case 'bad'"):
+        load_reference(cases[0])
+    missing(cases[0])
+    with pytest.raises(Refused, match="LS-IMG-001 case 'bad'"):
+        load_reference(cases[0])
+
+
+def test_the_real_cases_are_without_fault(shared):
+    from liverspleen.cohort import read_cohort
+
+    for case in read_cohort(shared / "data" / "cohort.csv").cases:
+        assert check_case(case) == ()
