@@ -1,0 +1,174 @@
+"""`measurements.csv`: the contract between whatever segments and whatever computes statistics.
+
+One row per case, structure, reader and reference. A reader is whoever or whatever drew a label map: a person, our
+network, another system. Anything that can write this file gets every table of the report.
+
+| column | holds |
+|---|---|
+| `case_id` | the CT examination |
+| `patient_id` | the patient; the case itself where the file does not say |
+| `dataset` | `development`, `test1`, `test2`, another name, or empty |
+| `condition` | subgroup of the tables, or empty |
+| `site` | `internal`, `external`, another name, or empty |
+| `structure` | `liver` or `spleen` |
+| `reader` | who or what drew the label map |
+| `volume_cm3` | volume in cm³; empty where undefined |
+| `volume_status` | `;`-joined out of `STATUSES`; empty reads as `ok` |
+| `reference` | the reader that `dss` compares with; empty on rows that compare with nobody |
+| `dss` | Dice similarity score in [0, 1]; empty where undefined |
+
+`case_id`, `structure`, `reader` and `volume_cm3` must be there; other columns are kept as they are. A status never
+removes a row from a table: only an undefined value is left out, and n says so. The liver/spleen ratio is derived where
+it is needed and never stored.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import re
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from liverspleen.errors import Fault, Refused
+from liverspleen.evaluation.measurement_checks import STATUSES, Record, check_header, check_records, number_or_none
+from liverspleen.storage import complete_file
+
+if TYPE_CHECKING:
+    import pandas
+
+__all__ = ["COLUMNS", "STATUSES", "Measurement", "Measurements", "inert", "read_measurements", "write_measurements"]
+
+COLUMNS: Final = (
+    "case_id",
+    "patient_id",
+    "dataset",
+    "condition",
+    "site",
+    "structure",
+    "reader",
+    "volume_cm3",
+    "volume_status",
+    "reference",
+    "dss",
+)
+NUMBERS: Final = ("volume_cm3", "dss")
+
+# A spreadsheet takes such text for a formula; one more apostrophe makes it text, and reading takes that one off again.
+_FORMULA: Final = re.compile(r"'*[=+\-@\t\r]")
+_DISARMED: Final = re.compile(r"'+[=+\-@\t\r]")
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What one reader measured of one structure in one case; None is undefined."""
+
+    case_id: str
+    patient_id: str
+    dataset: str
+    condition: str
+    site: str
+    structure: str
+    reader: str
+    volume_cm3: float | None
+    volume_status: str = "ok"
+    reference: str = ""
+    dss: float | None = None
+
+
+@dataclass(frozen=True)
+class Measurements:
+    """A validated table of measurements.
+
+    `table` has `COLUMNS` first and any further columns after them; text columns hold `str` (empty where the file says
+    nothing), `volume_cm3` and `dss` hold float64 with NaN for undefined. `source` and `sha256` name the file read.
+    """
+
+    table: pandas.DataFrame
+    source: Path | None = None
+    sha256: str | None = None
+
+
+def inert(text: str) -> str:
+    """`text` as a CSV cell that no spreadsheet runs as a formula; `read_measurements` takes the apostrophe off again.
+
+    >>> inert("=1+1"), inert("A017")
+    ("'=1+1", 'A017')
+    """
+    return f"'{text}" if _FORMULA.match(text) else text
+
+
+def write_measurements(path: Path, rows: Iterable[Measurement]) -> None:
+    """Write the rows, complete or not at all: numbers at full precision, undefined ones as empty fields.
+
+    >>> import tempfile
+    >>> target = Path(tempfile.mkdtemp()) / "measurements.csv"
+    >>> write_measurements(target, [Measurement("A1", "P1", "", "", "", "liver", "manual", 1243.285)])
+    >>> target.read_text().splitlines()[1]
+    'A1,P1,,,,liver,manual,1243.285,ok,,'
+    """
+    with complete_file(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as handle:
+        writer = csv.writer(handle, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        writer.writerows([_cell(value) for value in asdict(row).values()] for row in rows)
+
+
+def read_measurements(path: Path) -> Measurements:
+    """The measurements in a CSV file (UTF-8 with or without BOM, any line ends, comma-separated).
+
+    Raises:
+        Refused: with every fault of the file, each with its row (the header is row 1) and column.
+    """
+    content, text = _decoded(path)
+    try:
+        records = list(csv.reader(io.StringIO(text, newline=""), strict=True))
+    except csv.Error as error:
+        raise Refused(Fault("LS-MEA-001", f"not a CSV file: {error}", "correct its quotes", file=path)) from error
+    header = [name.strip() for name in records[0]] if records else []
+    check_header(header, path)
+    rows = [Record(number, _padded(cells, len(header))) for number, cells in enumerate(records[1:], 2) if any(cells)]
+    check_records(header, rows, path)
+    return Measurements(_table(header, rows), path, hashlib.sha256(content).hexdigest())
+
+
+def _cell(value: str | float | None) -> str:
+    if value is None:
+        return ""
+    return inert(value) if isinstance(value, str) else repr(float(value))
+
+
+def _decoded(path: Path) -> tuple[bytes, str]:
+    try:
+        content = path.read_bytes()
+        return content, content.decode("utf-8-sig")
+    except OSError as error:
+        what = f"cannot be read: {error.strerror or error}"
+        raise Refused(Fault("LS-MEA-001", what, "give a measurements.csv that exists", file=path)) from error
+    except UnicodeDecodeError as error:
+        what = f"byte {error.start} is not UTF-8"
+        raise Refused(Fault("LS-MEA-001", what, "save the file as CSV UTF-8", file=path)) from error
+
+
+def _padded(cells: list[str], width: int) -> tuple[str, ...]:
+    """Cells without the empty ones that spreadsheets append beyond the header."""
+    while len(cells) > width and not cells[-1]:
+        cells = cells[:-1]
+    return tuple(cell[1:] if _DISARMED.match(cell) else cell for cell in cells)
+
+
+def _table(header: list[str], rows: list[Record]) -> pandas.DataFrame:
+    import pandas
+
+    columns: dict[str, list[str]] = {
+        name: [row.cells[position] for row in rows] for position, name in enumerate(header) if name
+    }
+    complete = {name: columns.pop(name, [""] * len(rows)) for name in COLUMNS}
+    complete["patient_id"] = [p or c for p, c in zip(complete["patient_id"], complete["case_id"], strict=True)]
+    complete["volume_status"] = [status or "ok" for status in complete["volume_status"]]
+    table = pandas.DataFrame({**complete, **columns}, dtype=object)
+    for name in NUMBERS:
+        table[name] = [float("nan") if (value := number_or_none(text)) is None else value for text in complete[name]]
+    return table

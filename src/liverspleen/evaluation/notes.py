@@ -1,0 +1,38 @@
+"""What a reader of a report must know beside its numbers; a note never stops a report."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from liverspleen.errors import Fault, one_line
+
+
+@dataclass(frozen=True)
+class Note:
+    """A remark about the input of a report, and the cases it concerns.
+
+    >>> print(Note("LS-REP-011", "reader 'dla' has no liver row in 1 of 3 CT", "measure it", ("A017",)).fault)
+    LS-REP-011: reader 'dla' has no liver row in 1 of 3 CT (A017); measure it
+    """
+
+    code: str
+    what: str
+    cure: str
+    cases: tuple[str, ...] = ()
+
+    @property
+    def fault(self) -> Fault:
+        """The note as the line of a log."""
+        cases = f" ({', '.join(self.cases)})" if self.cases else ""
+        return Fault(self.code, self.what + cases, self.cure, severity="note")
+
+    def to_dict(self) -> dict[str, Any]:
+        """The note ready for JSON; `text` is its line."""
+        return {
+            "code": self.code,
+            "what": one_line(self.what),
+            "cure": self.cure,
+            "cases": list(self.cases),
+            "text": str(self.fault),
+        }
