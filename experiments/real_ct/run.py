@@ -27,7 +27,9 @@ def main(words: list[str]) -> int:
     """Run the verbs in turn; the highest exit code of them is returned."""
     given = dict(word.split("=", 1) for word in words)
     if "data" not in given or not (Path(given["data"]) / "cohort.csv").is_file():
-        fault = Fault("LS-EXP-001", "data= names no folder with a cohort.csv", "give DATA=FOLDER", file=given.get("data"))
+        fault = Fault(
+            "LS-EXP-001", "data= names no folder with a cohort.csv", "give DATA=FOLDER", file=given.get("data")
+        )
         print(fault, file=sys.stderr)
         return 2
     manifest, out = Path(given["data"]) / "cohort.csv", Path(given.get("output", "outputs/real_ct"))
@@ -46,7 +48,11 @@ def main(words: list[str]) -> int:
                 f"output={out / 'model' / case_id}",
                 "experiment=overfit",
             ],
-            "predict": [f"model={out / 'model' / case_id / 'last.ckpt'}", f"input={manifest}", f"output={out / 'labels'}"],
+            "predict": [
+                f"model={out / 'model' / case_id / 'last.ckpt'}",
+                f"input={manifest}",
+                f"output={out / 'labels'}",
+            ],
             "measure": [f"labels={out / 'labels'}", f"cohort={manifest}", f"output={out / 'measure'}"],
             "report": [f"measurements={out / 'measure' / 'measurements.csv'}", f"output={out / 'report'}"],
         }
@@ -73,7 +79,9 @@ def summary(out: Path, trained_on: str) -> None:
     """One line per measured organ, and what the figures mean."""
     table = read_measurements(out / "measure" / "measurements.csv").table
     print()
-    for case_id, structure, dss in table.loc[table["dss"].notna(), ["case_id", "structure", "dss"]].itertuples(index=False):
+    for case_id, structure, dss in table.loc[table["dss"].notna(), ["case_id", "structure", "dss"]].itertuples(
+        index=False
+    ):
         mark = "learnt by heart" if case_id == trained_on else "never seen"
         print(f"{case_id:<14} {structure:<7} DSS {dss:.3f}  ({mark})")
     print(f"{EPILOGUE}\nopen {out / 'report' / 'report.html'}")

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from liverspleen.data.window import IntensityWindow
     from liverspleen.training.module import SegmentationModule
 
+_LOG_EVERY = 50  # steps between two rows of the training loss
+
 # torch is imported inside the functions: verbs that only measure must not pay for it.
 
 
@@ -33,25 +35,43 @@ def contradictions(config: TrainConfig) -> list[Fault]:
     """What cannot be meant, each with its cure, before anything heavy is imported."""
     network, trainer = config.network, config.trainer
     found = [
-        (config.slices.sections < 1 or config.slices.sections % 2 == 0, f"slices.sections={config.slices.sections}", "an odd number"),
-        (config.slices.window_lower_hu >= config.slices.window_upper_hu, "an empty HU window", "window_lower_hu below window_upper_hu"),
+        (
+            config.slices.sections < 1 or config.slices.sections % 2 == 0,
+            f"slices.sections={config.slices.sections}",
+            "an odd number",
+        ),
+        (
+            config.slices.window_lower_hu >= config.slices.window_upper_hu,
+            "an empty HU window",
+            "window_lower_hu below window_upper_hu",
+        ),
         (network.output_stride not in {8, 16, 32}, f"network.output_stride={network.output_stride}", "8, 16 or 32"),
-        (trainer.batch_size < 2, f"trainer.batch_size={trainer.batch_size}", "2 or more (batch statistics of the image-pooling branch)"),
+        (
+            trainer.batch_size < 2,
+            f"trainer.batch_size={trainer.batch_size}",
+            "2 or more (batch statistics of the image-pooling branch)",
+        ),
         (trainer.steps < 1, f"trainer.steps={trainer.steps}", "1 or more"),
         (trainer.validate_every < 1, f"trainer.validate_every={trainer.validate_every}", "1 or more"),
         (not 0 < config.train_fraction <= 1, f"train_fraction={config.train_fraction}", "above 0 and up to 1"),
         (config.optimizer.name not in {"adam", "adamw"}, f"optimizer.name={config.optimizer.name}", "adam or adamw"),
-        (config.scheduler.name not in {"constant", "polynomial"}, f"scheduler.name={config.scheduler.name}", "constant or polynomial"),
-        (trainer.accelerator not in {"auto", "cpu", "gpu"}, f"trainer.accelerator={trainer.accelerator}", "auto, cpu or gpu"),
+        (
+            config.scheduler.name not in {"constant", "polynomial"},
+            f"scheduler.name={config.scheduler.name}",
+            "constant or polynomial",
+        ),
+        (
+            trainer.accelerator not in {"auto", "cpu", "gpu"},
+            f"trainer.accelerator={trainer.accelerator}",
+            "auto, cpu or gpu",
+        ),
     ]
     return [Fault("LS-CFG-006", what, f"use {cure}") for wrong, what, cure in found if wrong]
 
 
 def fingerprint(config: TrainConfig, split_hash: str) -> str:
     """Hash of everything that decides the weights; two trainings with the same one are the same training."""
-    decides = {
-        name: asdict(getattr(config, name)) for name in ("slices", "network", "loss", "optimizer", "scheduler")
-    }
+    decides = {name: asdict(getattr(config, name)) for name in ("slices", "network", "loss", "optimizer", "scheduler")}
     trainer = {name: getattr(config.trainer, name) for name in ("steps", "batch_size", "devices", "precision")}
     text = json.dumps({**decides, "trainer": trainer, "seed": config.seed, "split": split_hash}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
@@ -110,19 +130,21 @@ def module(config: TrainConfig, bundle: dict[str, Any]) -> SegmentationModule:
     )
 
 
-def trainer(config: TrainConfig, *, validate: bool) -> Trainer:
-    """A Lightning trainer that counts in steps and writes `metrics.csv` into the output folder."""
+def trainer(config: TrainConfig, *, validate: bool, start: int) -> Trainer:
+    """A Lightning trainer that counts in steps, goes on after `start` of them, and writes `metrics.csv`."""
     import logging
     import warnings
 
     import pytorch_lightning as pl
     from pytorch_lightning.callbacks import TQDMProgressBar
-    from pytorch_lightning.loggers import CSVLogger, Logger, WandbLogger
+    from pytorch_lightning.loggers import Logger, WandbLogger
+
+    from liverspleen.training.metrics import MetricsFile
 
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)  # hardware lines and tips for other products
     warnings.filterwarnings("ignore", module="pytorch_lightning")
     choice = config.trainer
-    loggers: list[Logger] = [CSVLogger(config.output, name="", version="")]
+    loggers: list[Logger] = [MetricsFile(config.output / "metrics.csv", start=start)]
     if config.logger.wandb:
         project, offline = config.logger.wandb_project, config.logger.wandb_offline
         loggers.append(WandbLogger(project=project, offline=offline, save_dir=config.output))
@@ -137,7 +159,7 @@ def trainer(config: TrainConfig, *, validate: bool) -> Trainer:
         check_val_every_n_epoch=None if validate else 1,
         limit_val_batches=None if validate else 0,
         num_sanity_val_steps=0,
-        log_every_n_steps=min(50, choice.steps),
+        log_every_n_steps=min(_LOG_EVERY, choice.steps),
         logger=loggers,
         callbacks=[TQDMProgressBar(refresh_rate=20)],
         enable_checkpointing=False,  # training/checkpoints.py writes them

@@ -52,6 +52,8 @@ class NetworkConfig:
     """timm encoder"""
     output_stride: int
     """downsampling of the encoder's last feature map"""
+    skip_stride: int
+    """downsampling of the features that skip to the decoder"""
     rates: list[int]
     """atrous rates of the pyramid"""
     pyramid_channels: int
@@ -367,7 +369,9 @@ def keys(schema: type, prefix: str = "") -> Iterator[Key]:
             yield from keys(hint, f"{prefix}{field.name}.")  # type: ignore[arg-type]
             continue
         is_path = hint is Path or Path in get_args(hint)
-        kind = "path" if is_path else getattr(hint, "__name__", "text").replace("Optional", "text").replace("str", "text")
+        kind = (
+            "path" if is_path else getattr(hint, "__name__", "text").replace("Optional", "text").replace("str", "text")
+        )
         if get_args(hint) and not is_path and hint.__class__.__name__ == "GenericAlias":
             kind = f"list of {get_args(hint)[0].__name__.replace('str', 'text')}"
         yield Key(f"{prefix}{field.name}", kind, _meanings()[schema.__name__].get(field.name, ""), is_path)

@@ -18,7 +18,18 @@ from liverspleen import __version__
 from liverspleen.errors import Refused
 from liverspleen.storage import sha256_of, write_json
 
-_PACKAGES = ("torch", "pytorch-lightning", "timm", "monai", "hydra-core", "nibabel", "numpy", "scipy", "pandas", "statsmodels")
+_PACKAGES = (
+    "torch",
+    "pytorch-lightning",
+    "timm",
+    "monai",
+    "hydra-core",
+    "nibabel",
+    "numpy",
+    "scipy",
+    "pandas",
+    "statsmodels",
+)
 
 
 def versions() -> dict[str, str]:
@@ -91,7 +102,9 @@ def recorded(verb: str, config: Any, output: Path) -> Iterator[Run]:
                 "seconds": round(perf_counter() - clock, 3),
                 "faults": [str(fault) for fault in run.faults],
                 "outputs": {
-                    str(path.relative_to(output)): sha256_of(path) for path in sorted(set(run.outputs)) if path.is_file()
+                    str(path.relative_to(output)): sha256_of(path)
+                    for path in sorted(set(run.outputs))
+                    if path.is_file()
                 },
             },
         )

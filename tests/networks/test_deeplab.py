@@ -25,7 +25,7 @@ def test_every_parameter_gets_a_finite_gradient(network: DeepLabV3Plus) -> None:
 
 def test_paper_encoder_takes_512_to_32_and_the_skip_to_128() -> None:
     with torch.device("meta"):  # shapes only: no weights, no arithmetic
-        encoder = Encoder("xception65", sections=3, output_stride=16)
+        encoder = Encoder("xception65", sections=3, output_stride=16, skip_stride=4)
         low, deep = encoder(torch.empty(1, 3, 512, 512))
     assert deep.shape[-2:] == (32, 32)
     assert low.shape[-2:] == (128, 128)
@@ -42,10 +42,10 @@ def test_pyramid_parameters_equal_a_hand_count(network: DeepLabV3Plus) -> None:
 
 
 def test_encoder_that_does_not_exist_is_named_with_near_ones() -> None:
-    with pytest.raises(ValueError, match="no model 'resnet19'.*resnet"):
-        Encoder("resnet19", sections=3, output_stride=16)
+    with pytest.raises(ValueError, match=r"no model 'resnet19'.*resnet"):
+        Encoder("resnet19", sections=3, output_stride=16, skip_stride=4)
 
 
 def test_encoder_that_cannot_dilate_is_refused() -> None:
     with pytest.raises(ValueError, match="cannot be built at output stride 16"):
-        Encoder("edgenext_xx_small", sections=3, output_stride=16)
+        Encoder("edgenext_xx_small", sections=3, output_stride=16, skip_stride=4)

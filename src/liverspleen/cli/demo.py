@@ -44,8 +44,19 @@ def run(config: DemoConfig) -> Sequence[Fault]:
         "check": [cohort, f"output={out / 'check'}"],
         "split": [cohort, f"output={out / 'split'}", f"seed={config.seed}"],
         "prepare": [cohort, f"store={out / 'store'}"],
-        "train": [cohort, f"split={out / 'split' / 'split.csv'}", f"store={out / 'store'}", f"output={out / 'model'}", *training],
-        "predict": [f"model={out / 'model' / 'best.ckpt'}", f"input={out / 'phantoms' / 'cohort.csv'}", tests, f"output={out / 'labels'}"],
+        "train": [
+            cohort,
+            f"split={out / 'split' / 'split.csv'}",
+            f"store={out / 'store'}",
+            f"output={out / 'model'}",
+            *training,
+        ],
+        "predict": [
+            f"model={out / 'model' / 'best.ckpt'}",
+            f"input={out / 'phantoms' / 'cohort.csv'}",
+            tests,
+            f"output={out / 'labels'}",
+        ],
         "measure": [f"labels={out / 'labels'}", cohort, tests, f"output={out / 'measure'}"],
         "report": [f"measurements={measured}", f"output={out}"],
     }

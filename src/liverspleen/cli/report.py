@@ -35,7 +35,10 @@ def run(config: ReportConfig) -> Sequence[Fault]:
     with recorded("report", config, config.output) as record:
         measurements = read_measurements(config.measurements)
         record.inputs["measurements"] = sha256_of(config.measurements)
-        write_report(measurements, config.output, reader=config.reader, reference=config.reference)
-        record.outputs += [path for path in config.output.rglob("*") if path.is_file() and path.name != "run.json"]
+        report = write_report(measurements, config.output, reader=config.reader, reference=config.reference)
+        for folder in (config.output / "tables", config.output / "figures"):
+            record.outputs += sorted(folder.glob("*"))
+        record.outputs += [config.output / "report.json", config.output / "report.html"]
+        record.faults.extend(note.fault for note in report.notes)
         print(f"report: {config.output / 'report.html'}")
-    return ()
+        return tuple(record.faults)

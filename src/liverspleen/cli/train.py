@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import csv
 import io
+import signal
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -104,12 +105,16 @@ def _fit(config: TrainConfig, record: Run, training: list[StoredCase], validatio
         workers=config.trainer.workers,
         start=start,
     )
-    trainer = assemble.trainer(config, validate=bool(validation))
+    trainer = assemble.trainer(config, validate=bool(validation), start=start)
     trainer.callbacks.append(Checkpoints(config.output, every=config.trainer.validate_every))
     count = f"{len(training)} cases, {len(data.training)} sections; validation: {len(validation)} cases"
     print(f"train: {count}; steps {start} to {config.trainer.steps}")
     record.device = str(trainer.strategy.root_device)
-    trainer.fit(module, data, ckpt_path=last if start else None, weights_only=True)
+    try:
+        trainer.fit(module, data, ckpt_path=last if start else None, weights_only=True)
+    except SystemExit as stop:  # Lightning makes an exit of Ctrl-C, and is deaf to the next one
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        raise KeyboardInterrupt from stop
     _write_validation(config.output, module, validation)
     record.outputs += [config.output / name for name in (LAST, BEST, "metrics.csv", "validation.csv")]
 

@@ -72,9 +72,7 @@ class SectionDataModule(pl.LightningDataModule):
             for first, last in zip(edges, edges[1:], strict=False)
             for start in range(first, last, self.batch_size)
         ]
-        return DataLoader(
-            self.validation, batch_sampler=batches, num_workers=self.workers, collate_fn=self.collate
-        )
+        return DataLoader(self.validation, batch_sampler=batches, num_workers=self.workers, collate_fn=self.collate)
 
 
 def refuse_leaks(training: Sequence[StoredCase], validation: Sequence[StoredCase]) -> None:

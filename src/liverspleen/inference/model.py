@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,7 +45,9 @@ def load_model(path: Path, device: torch.device | str = "cpu") -> TrainedModel:
     if not path.is_file():
         raise Refused(Fault("LS-MOD-001", "there is no such checkpoint", "give the last.ckpt of a training", file=path))
     try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about the pickle protocol of foreign files; they are refused or not
+            checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, ValueError, EOFError, BadZipFile, KeyError) as error:
         what = f"not a checkpoint that holds only weights and plain values ({str(error).splitlines()[0][:120]})"
         raise Refused(Fault("LS-MOD-002", what, "give a checkpoint written by liverspleen train", file=path)) from error
@@ -57,6 +60,4 @@ def load_model(path: Path, device: torch.device | str = "cpu") -> TrainedModel:
     network = DeepLabV3Plus(sections=sections, **about["network"])
     network.load_state_dict({name.removeprefix(WEIGHTS_PREFIX): w for name, w in checkpoint["state_dict"].items()})
     window = IntensityWindow(**about["window"])
-    return TrainedModel(
-        network.eval().to(device), window, sections, network.output_stride, about, sha256_of(path)
-    )
+    return TrainedModel(network.eval().to(device), window, sections, network.output_stride, about, sha256_of(path))

@@ -24,7 +24,7 @@ def segment(ct: CTVolume, model: TrainedModel, *, batch_size: int = 8) -> LabelM
         stop = min(start + batch_size, count)
         rings = [neighbours(section, count, model.sections) for section in range(start, stop)]
         first, last = rings[0][0], rings[-1][-1]
-        block = torch.from_numpy(np.ascontiguousarray(ct.hu[first : last + 1])).to(device)
+        block = torch.from_numpy(ct.hu[first : last + 1].copy()).to(device)
         scaled = model.window(padded(block, size, value=AIR_HU))  # each section once per batch
         stacks = scaled[torch.tensor(rings, device=device) - first]
         with torch.inference_mode():

@@ -44,6 +44,7 @@ class DeepLabV3Plus(nn.Module):
         encoder: name of a timm encoder; `xception65` is the paper's (its Figure 2: modified Xception).
         sections: neighbouring sections in, an odd number; 3 in the paper.
         output_stride: of the encoder; 16 in the paper (512 to 32).
+        skip_stride: of the features that skip to the decoder; 4 in the paper (its Figure 2: bilinear x4, x4).
         rates: atrous rates of the pyramid; 6, 12, 18 in Chen et al. 2018, section 4 (output stride 16).
         pyramid_channels: width of the pyramid's branches and of the decoder; 256 in Chen et al. 2018.
         skip_channels: width of the projected skip; 48 in Chen et al. 2018, section 4.1.
@@ -64,13 +65,16 @@ class DeepLabV3Plus(nn.Module):
         encoder: str = "xception65",
         sections: int = 3,
         output_stride: int = 16,
+        skip_stride: int = 4,
         rates: Sequence[int] = (6, 12, 18),
         pyramid_channels: int = 256,
         skip_channels: int = 48,
         dropout: float = 0.1,
     ) -> None:
         super().__init__()
-        self.encoder = Encoder(encoder, sections=sections, output_stride=output_stride)
+        self.encoder = Encoder(
+            encoder, sections=sections, output_stride=output_stride, skip_stride=skip_stride
+        )
         self.pyramid = AtrousSeparablePyramid(
             self.encoder.channels, width=pyramid_channels, rates=rates, dropout=dropout
         )

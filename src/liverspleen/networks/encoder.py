@@ -5,27 +5,26 @@ from __future__ import annotations
 import timm
 from torch import Tensor, nn
 
-SKIP_STRIDE = 4  # Chen et al. 2018, section 3.1: low-level features at a quarter of the input size
-
 
 class Encoder(nn.Module):
-    """A timm encoder cut to two feature maps: (B, `skip_channels`, H/4, W/4) and (B, `channels`, H/os, W/os).
+    """A timm encoder cut to two feature maps: (B, `skip_channels`, H/`skip_stride`, W/`skip_stride`) and (B, `channels`, H/os, W/os).
 
     Args:
         name: a timm model that can be built with `features_only` and the wanted output stride.
         sections: number of input channels, one per section.
         output_stride: total downsampling of the last feature map; 16 in the paper (512 to 32).
+        skip_stride: total downsampling of the first one; 4 in Chen et al. 2018, section 3.1.
 
     Raises:
         ValueError: timm has no such model, or it cannot be built at this output stride.
 
     >>> import torch
-    >>> encoder = Encoder("resnet18", sections=3, output_stride=16).eval()
+    >>> encoder = Encoder("resnet18", sections=3, output_stride=16, skip_stride=4).eval()
     >>> [tuple(f.shape) for f in encoder(torch.zeros(1, 3, 64, 64))]
     [(1, 64, 16, 16), (1, 512, 4, 4)]
     """
 
-    def __init__(self, name: str, *, sections: int, output_stride: int) -> None:
+    def __init__(self, name: str, *, sections: int, output_stride: int, skip_stride: int) -> None:
         super().__init__()
         if not timm.is_model(name):
             near = ", ".join(timm.list_models(f"*{name.split('_')[0][:6]}*")[:4]) or "see timm.list_models()"
@@ -37,10 +36,12 @@ class Encoder(nn.Module):
         except (RuntimeError, TypeError, NotImplementedError, AssertionError) as error:
             raise ValueError(f"encoder {name!r} cannot be built at output stride {output_stride}: {error}") from error
         strides: list[int] = self.body.feature_info.reduction()
-        if strides[-1] != output_stride or SKIP_STRIDE not in strides:
-            raise ValueError(f"encoder {name!r} has features at strides {strides}, not {SKIP_STRIDE} and {output_stride}")
+        if strides[-1] != output_stride or skip_stride not in strides:
+            raise ValueError(
+                f"encoder {name!r} has features at strides {strides}, not {skip_stride} and {output_stride}"
+            )
         channels: list[int] = self.body.feature_info.channels()
-        self._skip = strides.index(SKIP_STRIDE)
+        self._skip = strides.index(skip_stride)
         self.skip_channels = channels[self._skip]
         self.channels = channels[-1]
         self.output_stride = output_stride

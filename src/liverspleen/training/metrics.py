@@ -1,0 +1,64 @@
+"""`metrics.csv`: the course of a training, one row per step and metric, kept across interruptions."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pytorch_lightning.loggers import Logger
+from pytorch_lightning.utilities import rank_zero_only
+
+from liverspleen.storage import write_text
+
+_HEADER = ("step", "metric", "value")
+
+
+class MetricsFile(Logger):
+    """Appends `step,metric,value` to a CSV file.
+
+    A training that goes on after `start` steps keeps the rows up to there and drops what an interrupted run had written
+    beyond them, so that the file reads as if there had been no interruption.
+
+    >>> import tempfile
+    >>> file = Path(tempfile.mkdtemp()) / "metrics.csv"
+    >>> MetricsFile(file, start=0).log_metrics({"train/loss": 0.5}, 10)
+    >>> file.read_text().splitlines()
+    ['step,metric,value', '10,train/loss,0.5']
+    """
+
+    def __init__(self, file: Path, *, start: int) -> None:
+        super().__init__()
+        self.file = file
+        self._begin(start)
+
+    @rank_zero_only
+    def _begin(self, start: int) -> None:
+        rows = []
+        if start and self.file.exists():
+            with self.file.open(encoding="utf-8", newline="") as handle:
+                # the last row may be half a row
+                rows = [row for row in list(csv.reader(handle))[1:] if len(row) == 3 and int(row[0]) < start]
+        write_text(self.file, "".join(",".join(row) + "\n" for row in [_HEADER, *rows]))
+
+    @property
+    def name(self) -> str:
+        """Of this logger."""
+        return "metrics"
+
+    @property
+    def version(self) -> str:
+        """There is one."""
+        return "0"
+
+    @rank_zero_only
+    def log_hyperparams(self, *_: Any, **__: Any) -> None:
+        """The configuration stands in `run.json`."""
+
+    @rank_zero_only
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        """Append one row per metric; `epoch` is no metric here, trainings count in steps."""
+        with self.file.open("a", encoding="utf-8", newline="") as handle:
+            rows = [(step, name, value) for name, value in sorted(metrics.items()) if name != "epoch"]
+            csv.writer(handle, lineterminator="\n").writerows(rows)

@@ -1,0 +1,156 @@
+"""Training through the front door on box cohorts of a few sections."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from liverspleen.cli.main import main
+from liverspleen.cohort import Split, read_cohort, write_split
+
+TINY = [
+    "experiment=phantom",
+    "network.encoder=test_resnet",  # timm's smallest
+    "network.pyramid_channels=8",
+    "network.skip_channels=8",
+    "trainer.batch_size=4",
+]
+
+
+def train(cohort: Path, output: Path, *words: str, steps: int = 4) -> int:
+    length = [f"trainer.steps={steps}", "trainer.validate_every=2"]
+    return main(["train", f"cohort={cohort}", f"output={output}", *TINY, *length, *words])
+
+
+def weights(output: Path, name: str = "last.ckpt") -> dict[str, torch.Tensor]:
+    return torch.load(output / name, weights_only=True)["state_dict"]
+
+
+def assert_equal_weights(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> None:
+    assert first.keys() == second.keys()
+    for name, value in first.items():
+        assert torch.equal(value, second[name]), name
+
+
+def test_training_leaves_checkpoints_metrics_validation_and_run_record(
+    box_cohort: Callable[..., Path], tmp_path: Path
+) -> None:
+    assert train(box_cohort(), tmp_path / "run") == 0
+    run = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert {"best.ckpt", "last.ckpt", "metrics.csv", "validation.csv"} <= run["outputs"].keys()
+    assert run["status"] == "done"
+    assert len(run["inputs"]["cohort"]) == 64
+    about = torch.load(tmp_path / "run" / "best.ckpt", weights_only=True)["liverspleen"]
+    assert about["structures"] == {"background": 0, "liver": 1, "spleen": 2}
+    assert about["window"] == {"lower_hu": -150.0, "upper_hu": 250.0, "clip": True}
+    assert about["split"] == run["inputs"]["split"]
+    header, *rows = (tmp_path / "run" / "validation.csv").read_text().splitlines()
+    assert header == "case_id,structure,dss"
+    assert len(rows) == 2  # one validation case of four, two organs
+
+
+def test_same_seed_gives_the_same_weights_with_0_and_2_loader_processes(
+    box_cohort: Callable[..., Path], tmp_path: Path
+) -> None:
+    cohort = box_cohort()
+    assert train(cohort, tmp_path / "none") == 0
+    assert train(cohort, tmp_path / "two", "trainer.workers=2") == 0
+    assert_equal_weights(weights(tmp_path / "none"), weights(tmp_path / "two"))
+
+
+def test_another_seed_gives_other_weights(box_cohort: Callable[..., Path], tmp_path: Path) -> None:
+    cohort = box_cohort()
+    assert train(cohort, tmp_path / "a", steps=1) == 0
+    assert train(cohort, tmp_path / "b", "seed=1", steps=1) == 0
+    first, second = weights(tmp_path / "a"), weights(tmp_path / "b")
+    assert not torch.equal(first["network.head.weight"], second["network.head.weight"])
+
+
+def test_interrupted_training_goes_on_and_ends_as_the_undisturbed_one(
+    box_cohort: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cohort = box_cohort()
+    assert train(cohort, tmp_path / "whole", steps=6) == 0
+
+    from liverspleen.training.module import SegmentationModule
+
+    step = SegmentationModule.training_step
+
+    def stop_at_four(self: SegmentationModule, batch: object, index: int) -> torch.Tensor:
+        if self.trainer.global_step == 4:
+            raise KeyboardInterrupt
+        return step(self, batch, index)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(SegmentationModule, "training_step", stop_at_four)
+    assert train(cohort, tmp_path / "cut", steps=6) == 1
+    monkeypatch.undo()
+    assert train(cohort, tmp_path / "cut", steps=6) == 0
+    assert_equal_weights(weights(tmp_path / "whole"), weights(tmp_path / "cut"))
+
+
+def test_finished_training_is_not_repeated(
+    box_cohort: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cohort = box_cohort()
+    assert train(cohort, tmp_path / "run", steps=1) == 0
+    before = (tmp_path / "run" / "last.ckpt").stat().st_mtime_ns
+    assert train(cohort, tmp_path / "run", steps=1) == 0
+    assert "nothing to do" in capsys.readouterr().out
+    assert (tmp_path / "run" / "last.ckpt").stat().st_mtime_ns == before
+
+
+def test_output_folder_of_another_training_is_refused(
+    box_cohort: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cohort = box_cohort()
+    assert train(cohort, tmp_path / "run", steps=1) == 0
+    assert train(cohort, tmp_path / "run", "optimizer.lr=0.1", steps=1) == 2
+    assert "LS-TRN-004" in capsys.readouterr().err
+
+
+def test_empty_validation_side_keeps_the_last_checkpoint(box_cohort: Callable[..., Path], tmp_path: Path) -> None:
+    assert train(box_cohort(), tmp_path / "run", "train_fraction=1.0", steps=3) == 0
+    assert (tmp_path / "run" / "last.ckpt").exists()
+    assert not (tmp_path / "run" / "best.ckpt").exists()
+
+
+def test_damaged_case_costs_one_line_and_the_others_are_learnt(
+    box_cohort: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cohort = box_cohort()
+    image = cohort.parent / "c1.nii.gz"
+    image.write_bytes(image.read_bytes()[:-100])
+    assert train(cohort, tmp_path / "run", steps=1) == 2
+    faults = [line for line in capsys.readouterr().err.splitlines() if line.startswith("LS-")]
+    assert len(faults) == 1
+    assert "'c1'" in faults[0]
+    assert (tmp_path / "run" / "last.ckpt").exists()
+
+
+def test_validation_dss_is_that_of_the_report(box_cohort: Callable[..., Path], tmp_path: Path) -> None:
+    """One DSS: what validation logs equals what predict and measure find for the same case and weights."""
+    manifest = box_cohort()
+    assert train(manifest, tmp_path / "run", steps=4) == 0
+    (case_id, _, _), *_ = (row.split(",") for row in (tmp_path / "run/validation.csv").read_text().splitlines()[1:])
+    model, labels = tmp_path / "run" / "last.ckpt", tmp_path / "labels"
+    assert main(["predict", f"model={model}", f"input={manifest}", f"output={labels}", "batch_size=3"]) == 0
+    assert main(["measure", f"labels={labels}", f"cohort={manifest}", f"output={tmp_path}"]) == 0
+    validated = {
+        row.split(",")[1]: row.split(",")[2] for row in (tmp_path / "run/validation.csv").read_text().splitlines()
+    }
+    measured = {
+        row.split(",")[5]: row.split(",")[10]
+        for row in (tmp_path / "measurements.csv").read_text().splitlines()
+        if row.startswith(f"{case_id},") and ",dla," in row
+    }
+    assert {organ: validated[organ] for organ in ("liver", "spleen")} == measured
+
+
+def test_partly_labelled_case_is_not_learnt_from(box_cohort: Callable[..., Path], tmp_path: Path) -> None:
+    manifest = box_cohort(sections=(5, 5), labelled_structures=("liver;spleen", "spleen"))
+    cohort = read_cohort(manifest)
+    write_split(tmp_path / "split.csv", Split(("p0", "p1"), (), 0, 1.0, cohort.hash))
+    train(manifest, tmp_path / "run", f"split={tmp_path / 'split.csv'}", steps=1)
+    assert len(list((tmp_path / "run" / "store").iterdir())) == 1
