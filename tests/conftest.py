@@ -33,6 +33,7 @@ def box_case(shape: tuple[int, int, int], seed: int) -> tuple[np.ndarray, np.nda
     labels[1:, rows // 4 : 3 * rows // 4, columns // 8 : columns // 2] = Structure.LIVER
     labels[1:-1, rows // 2 : 3 * rows // 4, 5 * columns // 8 : 7 * columns // 8] = Structure.SPLEEN
     hu = np.select([labels == Structure.LIVER, labels == Structure.SPLEEN], [110, 180], -50)
+    hu[:, :2] = -1000  # air above the patient
     return (hu + rng.normal(0, 10, shape)).astype(np.int16), labels
 
 

@@ -8,14 +8,14 @@ from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from liverspleen.cohort.manifest import Vocabulary
+from liverspleen.cohort import Vocabulary
 from liverspleen.config import TrainConfig, VocabularyConfig
 from liverspleen.errors import Fault, Refused
 from liverspleen.structures import Structure
 
 if TYPE_CHECKING:
     import torch
-    from pytorch_lightning import Trainer
+    from pytorch_lightning import Callback, Trainer
     from torch import nn
 
     from liverspleen.data.window import IntensityWindow
@@ -130,7 +130,7 @@ def module(config: TrainConfig, bundle: dict[str, Any]) -> SegmentationModule:
     )
 
 
-def trainer(config: TrainConfig, *, validate: bool, start: int) -> Trainer:
+def trainer(config: TrainConfig, callback: Callback, *, validate: bool, start: int) -> Trainer:
     """A Lightning trainer that counts in steps, goes on after `start` of them, and writes `metrics.csv`."""
     import logging
     import warnings
@@ -161,7 +161,7 @@ def trainer(config: TrainConfig, *, validate: bool, start: int) -> Trainer:
         num_sanity_val_steps=0,
         log_every_n_steps=min(_LOG_EVERY, choice.steps),
         logger=loggers,
-        callbacks=[TQDMProgressBar(refresh_rate=20)],
+        callbacks=[TQDMProgressBar(refresh_rate=20), callback],
         enable_checkpointing=False,  # training/checkpoints.py writes them
         enable_model_summary=False,
         default_root_dir=config.output,

@@ -350,6 +350,7 @@ def _meanings() -> dict[str, dict[str, str]]:
                 and isinstance(field.target, ast.Name)
                 and isinstance(doc, ast.Expr)
                 and isinstance(doc.value, ast.Constant)
+                and isinstance(doc.value.value, str)
             }
     return found
 

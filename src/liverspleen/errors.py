@@ -25,7 +25,7 @@ class Fault:
 
     `code` is stable (`LS-AREA-NNN`); scripts may rely on it. `what` names expected and found; `cure` is an imperative.
 
-    >>> print(Fault("LS-GEO-003", "label map has shape (4, 4, 3), its CT (4, 4, 4)", "resample the label map", case_id="A017"))
+    >>> print(Fault("LS-GEO-003", "label map has shape (4, 4, 3), its CT (4, 4, 4)", "resample the label map", "A017"))
     LS-GEO-003 case 'A017': label map has shape (4, 4, 3), its CT (4, 4, 4); resample the label map
     """
 
@@ -43,7 +43,7 @@ class Fault:
         return one_line(f"{self.code}{where}: {self.what}; {self.cure}")
 
 
-class Refused(Exception):
+class Refused(Exception):  # noqa: N818 - the input is refused; nothing went wrong
     """Input that cannot be used; carries every fault found, and leads to exit code 2.
 
     >>> error = Refused([Fault("LS-COH-001", "no column 'image'", "add it")])

@@ -35,13 +35,13 @@ def complete_file(path: Path) -> Iterator[Path]:
         yield temporary
         with temporary.open("rb+") as handle:
             os.fsync(handle.fileno())
-        os.replace(temporary, path)
+        temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write UTF-8 text with `\\n` line ends, complete or not at all."""
+    r"""Write UTF-8 text with `\n` line ends, complete or not at all."""
     with complete_file(path) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="\n")
 

@@ -32,7 +32,8 @@ def compose_verb(verb: str, overrides: Sequence[str]) -> Any:
     grammar.
 
     Raises:
-        Refused: a word is no `key=value`, a key or choice is unknown, a value has the wrong type, a needed key is missing.
+        Refused: a word is no `key=value`, a key or choice is unknown, a value has the wrong type, a needed key is
+            missing.
     """
     known = [key.name for key in keys(SCHEMAS[verb])]
     path_keys = {key.name for key in keys(SCHEMAS[verb]) if key.is_path}

@@ -1,7 +1,7 @@
 """the whole way on procedural phantoms: phantom, check, split, prepare, train, predict, measure, report.
 
-Every step is the verb of that name, and its command is printed. What is done already is reused; stopped, the same command
-goes on. The figures are of phantoms: they show the way, not accuracy on patients.
+Every step is the verb of that name, and its command is printed. What is done already is reused; stopped, the same
+command goes on. The figures are of phantoms: they show the way, not accuracy on patients.
 
 example
   liverspleen demo output=outputs/demo

@@ -71,7 +71,7 @@ def main(words: Sequence[str]) -> int:
     except KeyboardInterrupt:
         print(Fault("LS-RUN-002", "interrupted", "run the same command to go on"), file=sys.stderr)
         return 1
-    except Exception as error:  # noqa: BLE001 - the last door: one line for the user, the traceback on request
+    except Exception as error:  # the last door: one line for the user, the traceback on request
         if os.environ.get("LIVERSPLEEN_TRACEBACK"):
             raise
         what = f"unexpected {type(error).__name__}: {error}"

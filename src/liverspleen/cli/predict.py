@@ -1,6 +1,7 @@
 """segment CT with a trained model, each on its own grid.
 
-Stopped, the same command goes on: a label map that this model made of this image is kept. No pretrained model is shipped.
+Stopped, the same command goes on: a label map that this model made of this image is kept. No pretrained model is
+shipped.
 
 example
   liverspleen predict model=outputs/model/best.ckpt input=cohort.csv output=outputs/labels
@@ -22,7 +23,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from liverspleen import assemble

@@ -6,7 +6,8 @@ example
   liverspleen report measurements=outputs/measure/measurements.csv output=outputs/report
 
 inputs
-  measurements=   case_id, patient_id, dataset, condition, site, structure, reader, volume_cm3, volume_status, reference, dss
+  measurements=   case_id, patient_id, dataset, condition, site, structure, reader, volume_cm3, volume_status,
+                  reference, dss; only case_id, structure, reader and volume_cm3 must be there
 
 outputs, in output=
   report.html          one page that opens from disk

@@ -1,7 +1,7 @@
 """draw training and validation patients, 8:2, once, as a file.
 
-Only development cases with both organs labelled take part; all examinations of a patient are on one side. The file keeps
-the cohort's hash, so that a training on a changed cohort is refused.
+Only development cases with both organs labelled take part; all examinations of a patient are on one side. The file
+keeps the cohort's hash, so that a training on a changed cohort is refused.
 
 example
   liverspleen split cohort=cohort.csv output=split seed=1

@@ -1,7 +1,8 @@
 """train a 2.5D DeepLabV3+ on the development cases of a cohort.
 
-Does what is missing first: draws the split (split=), fills the slice store (store=). Only cases in which liver and spleen
-are both labelled are learnt from. Stopped, the same command goes on from the last checkpoint; finished, it says so.
+Does what is missing first: draws the split (split=), fills the slice store (store=). Only cases in which liver and
+spleen are both labelled are learnt from. Stopped, the same command goes on from the last checkpoint; finished, it says
+so.
 
 example
   liverspleen train cohort=cohort.csv split=split/split.csv output=outputs/model experiment=phantom trainer.steps=2000
@@ -105,8 +106,8 @@ def _fit(config: TrainConfig, record: Run, training: list[StoredCase], validatio
         workers=config.trainer.workers,
         start=start,
     )
-    trainer = assemble.trainer(config, validate=bool(validation), start=start)
-    trainer.callbacks.append(Checkpoints(config.output, every=config.trainer.validate_every))
+    checkpoints = Checkpoints(config.output, every=config.trainer.validate_every)
+    trainer = assemble.trainer(config, checkpoints, validate=bool(validation), start=start)
     count = f"{len(training)} cases, {len(data.training)} sections; validation: {len(validation)} cases"
     print(f"train: {count}; steps {start} to {config.trainer.steps}")
     record.device = str(trainer.strategy.root_device)

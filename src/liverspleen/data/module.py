@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import pytorch_lightning as pl
 from torch.utils.data import DataLoader
@@ -69,7 +70,7 @@ class SectionDataModule(pl.LightningDataModule):
         edges = self.validation.offsets.tolist()
         batches = [
             list(range(start, min(start + self.batch_size, last)))
-            for first, last in zip(edges, edges[1:], strict=False)
+            for first, last in pairwise(edges)
             for start in range(first, last, self.batch_size)
         ]
         return DataLoader(self.validation, batch_sampler=batches, num_workers=self.workers, collate_fn=self.collate)

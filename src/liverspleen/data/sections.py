@@ -110,8 +110,8 @@ class Collate:
 class StepSampler(Sampler[int]):
     """`steps * batch_size` indices: seeded shuffles of all sections, one after the other.
 
-    Sample k is the same whatever the number of loader processes and wherever a training was interrupted: one that goes on
-    after `start` steps sees exactly the rest.
+    Sample k is the same whatever the number of loader processes and wherever a training was interrupted: one that goes
+    on after `start` steps sees exactly the rest.
     """
 
     def __init__(self, sections: int, *, steps: int, batch_size: int, seed: int, start: int = 0) -> None:

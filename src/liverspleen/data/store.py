@@ -12,6 +12,7 @@ import shutil
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import numpy as np
@@ -42,12 +43,17 @@ class StoredCase:
     @cached_property
     def sections(self) -> NDArray[np.int16]:
         """HU, (slice, row, column), read-only."""
-        return np.load(self.folder / "sections.npy", mmap_mode="r", allow_pickle=False)
+        return _mapped(self.folder / "sections.npy")
 
     @cached_property
     def labels(self) -> NDArray[np.uint8]:
         """Label values on the same grid, read-only; all background where the case has no label map."""
-        return np.load(self.folder / "labels.npy", mmap_mode="r", allow_pickle=False)
+        return _mapped(self.folder / "labels.npy")
+
+
+def _mapped(file: Path) -> NDArray[Any]:
+    array: NDArray[Any] = np.load(file, mmap_mode="r", allow_pickle=False)
+    return array
 
 
 def case_key(case: Case) -> str:

@@ -24,7 +24,7 @@ from liverspleen.structures import Structure
 class TrainedModel:
     """A network in evaluation mode with the preprocessing it was trained with.
 
-    `about` holds the checkpoint's plain values: structures, cohort and split hashes, version; `sha256` that of the file.
+    `about` holds the checkpoint's plain values: structures, cohort and split hashes, version; `sha256` is the file's.
     """
 
     network: nn.Module

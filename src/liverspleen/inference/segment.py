@@ -13,8 +13,8 @@ from liverspleen.inference.model import TrainedModel
 def segment(ct: CTVolume, model: TrainedModel, *, batch_size: int = 8) -> LabelMap:
     """Segment every section with its neighbours; edge sections stand in for missing neighbours, as in training.
 
-    Only `batch_size` sections and their logits exist at a time, so memory beyond CT and label map does not grow with the
-    number of sections.
+    Only `batch_size` sections and their logits exist at a time, so memory beyond CT and label map does not grow with
+    the number of sections.
     """
     count, rows, columns = ct.hu.shape
     size = (stride_multiple(rows, model.stride), stride_multiple(columns, model.stride))

@@ -34,7 +34,8 @@ class AtrousSeparablePyramid(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """(B, inputs, h, w) to (B, width, h, w)."""
         pooled = self.pooling(features).expand(-1, -1, *features.shape[-2:])
-        return self.project(torch.cat([*(branch(features) for branch in self.branches), pooled], dim=1))
+        projected: Tensor = self.project(torch.cat([*(branch(features) for branch in self.branches), pooled], dim=1))
+        return projected
 
 
 class DeepLabV3Plus(nn.Module):
@@ -72,9 +73,7 @@ class DeepLabV3Plus(nn.Module):
         dropout: float = 0.1,
     ) -> None:
         super().__init__()
-        self.encoder = Encoder(
-            encoder, sections=sections, output_stride=output_stride, skip_stride=skip_stride
-        )
+        self.encoder = Encoder(encoder, sections=sections, output_stride=output_stride, skip_stride=skip_stride)
         self.pyramid = AtrousSeparablePyramid(
             self.encoder.channels, width=pyramid_channels, rates=rates, dropout=dropout
         )

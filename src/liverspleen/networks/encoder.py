@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import timm
 from torch import Tensor, nn
 
 
 class Encoder(nn.Module):
-    """A timm encoder cut to two feature maps: (B, `skip_channels`, H/`skip_stride`, W/`skip_stride`) and (B, `channels`, H/os, W/os).
+    """A timm encoder cut to two feature maps.
+
+    They are (B, `skip_channels`, H/`skip_stride`, W/`skip_stride`) and (B, `channels`, H/`output_stride`, ...).
 
     Args:
         name: a timm model that can be built with `features_only` and the wanted output stride.
@@ -30,17 +34,18 @@ class Encoder(nn.Module):
             near = ", ".join(timm.list_models(f"*{name.split('_')[0][:6]}*")[:4]) or "see timm.list_models()"
             raise ValueError(f"timm has no model {name!r}; near to it: {near}")
         try:
-            self.body = timm.create_model(
+            body: Any = timm.create_model(
                 name, pretrained=False, features_only=True, in_chans=sections, output_stride=output_stride
             )
         except (RuntimeError, TypeError, NotImplementedError, AssertionError) as error:
             raise ValueError(f"encoder {name!r} cannot be built at output stride {output_stride}: {error}") from error
-        strides: list[int] = self.body.feature_info.reduction()
+        strides: list[int] = body.feature_info.reduction()
         if strides[-1] != output_stride or skip_stride not in strides:
             raise ValueError(
                 f"encoder {name!r} has features at strides {strides}, not {skip_stride} and {output_stride}"
             )
-        channels: list[int] = self.body.feature_info.channels()
+        channels: list[int] = body.feature_info.channels()
+        self.body = body
         self._skip = strides.index(skip_stride)
         self.skip_channels = channels[self._skip]
         self.channels = channels[-1]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from monai.losses import DiceCELoss
+from monai.losses.dice import DiceCELoss
 from torch import Tensor, nn
 
 
@@ -32,4 +32,5 @@ class DiceCrossEntropy(nn.Module):
 
     def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Scalar loss of logits (B, 3, H, W) against label values (B, H, W)."""
-        return self.loss(logits, labels[:, None].long())
+        value: Tensor = self.loss(logits, labels[:, None].long())
+        return value

@@ -52,7 +52,7 @@ class SegmentationModule(pl.LightningModule):
 
     def training_step(self, batch: SliceStack, _: int) -> Tensor:
         """Loss of one batch."""
-        loss = self.loss(self.network(self.window(batch.sections)), batch.labels)
+        loss: Tensor = self.loss(self.network(self.window(batch.sections)), batch.labels)
         self.log("train/loss", loss, prog_bar=True)
         return loss
 

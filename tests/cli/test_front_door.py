@@ -1,0 +1,146 @@
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from liverspleen.cli.composition import compose_verb, conf_folder
+from liverspleen.cli.main import VERBS, main
+from liverspleen.config import SCHEMAS, keys
+from liverspleen.errors import Refused
+
+TRAIN = ["cohort=c.csv", "output=o"]
+
+
+def test_every_verb_has_a_schema_a_primary_config_and_a_help(capsys: pytest.CaptureFixture[str]) -> None:
+    assert list(VERBS) == list(SCHEMAS)
+    for verb in VERBS:
+        assert (conf_folder() / f"{verb}.yaml").is_file()
+        assert main([verb, "--help"]) == 0
+        text = capsys.readouterr().out
+        assert text.startswith(f"liverspleen {verb}: ")
+        assert f"liverspleen {verb}" in text.split("example")[1]
+        assert "exit codes" in text
+
+
+@pytest.mark.parametrize("verb", list(SCHEMAS))
+def test_every_key_has_a_meaning(verb: str) -> None:
+    assert [key.name for key in keys(SCHEMAS[verb]) if not key.meaning] == []
+
+
+def test_every_yaml_says_first_what_it_chooses() -> None:
+    for file in conf_folder().rglob("*.yaml"):
+        lines = [line for line in file.read_text(encoding="utf-8").splitlines() if "@package" not in line]
+        assert lines[0].startswith("# "), file
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["a,b.csv", "a=b.csv", "[x]/{y}.csv", "é è.csv", "${seed}.csv", r"a\${b}\c.csv", "'quoted'.csv", "null", "1", "#x"],
+)
+def test_values_of_path_keys_are_taken_verbatim(value: str) -> None:
+    assert compose_verb("train", [f"cohort={value}", "output=o"]).cohort == Path(value)
+
+
+def test_groups_and_overrides_compose() -> None:
+    config = compose_verb("train", [*TRAIN, "experiment=phantom", "network=paper", "trainer.steps=7"])
+    assert (config.network.encoder, config.trainer.steps, config.slices.window_lower_hu) == ("xception65", 7, -150)
+    assert config.store is None
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["output=o"], "LS-CFG-002: train needs cohort="),
+        ([*TRAIN, "trainer.stepz=3"], r"LS-CFG-003: train has no key 'trainer.stepz'; did you mean trainer.steps="),
+        ([*TRAIN, "network=papr"], "LS-CFG-004: network has no choice 'papr'; use one of paper, small"),
+        ([*TRAIN, "trainer.steps=many"], r"LS-CFG-005: trainer.steps: Value 'many'"),
+        ([*TRAIN, "seed=1,2"], "LS-CFG-005"),
+        ([*TRAIN, "steps"], "LS-CFG-001: 'steps' is not of the form key=value"),
+    ],
+)
+def test_wrong_words_are_refused_with_their_cure(words: list[str], message: str) -> None:
+    with pytest.raises(Refused, match=message):
+        compose_verb("train", words)
+
+
+def test_all_wrong_keys_are_told_at_once() -> None:
+    with pytest.raises(Refused) as refused:
+        compose_verb("train", [*TRAIN, "sed=1", "nettwork=paper"])
+    assert len(refused.value.faults) == 2
+
+
+def test_unknown_verb_is_refused_with_the_near_one(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["trian"]) == 2
+    assert capsys.readouterr().err == "LS-CFG-000: there is no verb 'trian'; did you mean train?\n"
+
+
+def test_contradictions_are_refused_before_anything_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = [f"output={tmp_path / 'o'}", "cohort=none.csv", "slices.sections=2", "trainer.batch_size=1"]
+    assert main(["train", *words]) == 2
+    assert capsys.readouterr().err.count("LS-CFG-006") == 2
+    assert not (tmp_path / "o").exists()
+
+
+def test_unexpected_failure_is_one_line_and_exit_code_1(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(_: object) -> None:
+        raise OSError("disk\non fire")
+
+    monkeypatch.setattr("liverspleen.cli.info.run", broken)
+    assert main(["info"]) == 1
+    assert capsys.readouterr().err.splitlines() == [
+        "LS-RUN-001: unexpected OSError: disk\\non fire; see the traceback with LIVERSPLEEN_TRACEBACK=1"
+    ]
+
+
+def test_check_lists_every_finding_and_finishes_the_other_cases(
+    box_cohort: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    manifest = box_cohort()
+    (manifest.parent / "c0.nii.gz").unlink()
+    label = manifest.parent / "c2_label.nii.gz"
+    label.write_bytes(label.read_bytes()[:-20])
+    assert main(["check", f"cohort={manifest}", f"output={tmp_path / 'check'}"]) == 2
+    captured = capsys.readouterr()
+    faults = [line for line in captured.err.splitlines() if line.startswith("LS-")]
+    assert [("'c0'" in line, "'c2'" in line) for line in faults] == [(True, False), (False, True)]
+    assert "check: 4 cases read, 2 findings, 2 of them errors" in captured.out
+    assert len((tmp_path / "check" / "findings.csv").read_text().splitlines()) == 3
+    assert json.loads((tmp_path / "check" / "run.json").read_text())["faults"] == faults
+
+
+def test_refused_run_says_so_in_its_record(tmp_path: Path) -> None:
+    assert main(["split", "cohort=none.csv", f"output={tmp_path}"]) == 2
+    record = json.loads((tmp_path / "run.json").read_text())
+    assert record["status"] == "refused"
+    assert record["faults"][0].startswith("LS-COH-001")
+
+
+def test_path_outside_the_root_and_duplicate_id_cost_their_rows_only(
+    box_cohort: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    manifest = box_cohort(
+        case_id=("a", "b", "b", "d"), image=("c0.nii.gz", "c1.nii.gz", "c2.nii.gz", "../../etc/passwd")
+    )
+    assert main(["prepare", f"cohort={manifest}", f"store={tmp_path / 'store'}", "workers=1"]) == 2
+    captured = capsys.readouterr()
+    assert [line.split()[0] for line in captured.err.splitlines() if line.startswith("LS-")] == [
+        "LS-COH-011",
+        "LS-COH-011",
+        "LS-COH-015",
+    ]
+    assert "prepare: 1 cases" in captured.out
+
+
+def test_patient_asked_into_both_sides_is_refused(
+    box_cohort: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    manifest = box_cohort()
+    assert main(["split", f"cohort={manifest}", f"output={tmp_path}"]) == 0
+    split = tmp_path / "split.csv"
+    rows = split.read_text().splitlines()
+    split.write_text("\n".join([*rows, rows[1].replace("training", "validation")]) + "\n")
+    assert main(["train", f"cohort={manifest}", f"split={split}", f"output={tmp_path / 'run'}"]) == 2
+    assert "LS-SPL-005" in capsys.readouterr().err

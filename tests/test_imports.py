@@ -1,0 +1,125 @@
+"""The architecture, held: imports go down only, one door per dependency, light paths stay light."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parents[1] / "src" / "liverspleen"
+GROUND = {"structures", "errors", "storage", "__init__"}
+BELOW: dict[str, set[str]] = {
+    "structures": set(),
+    "errors": set(),
+    "storage": set(),
+    "config": set(),
+    "provenance": {"errors", "storage"},
+    "imaging": GROUND,
+    "cohort": GROUND | {"imaging"},
+    "phantom": GROUND | {"imaging", "cohort"},
+    "evaluation": GROUND | {"imaging", "cohort"},
+    "networks": GROUND,
+    "data": GROUND | {"imaging", "cohort"},
+    "training": GROUND | {"data", "networks", "evaluation", "imaging", "cohort"},
+    "inference": GROUND | {"data", "networks", "evaluation", "imaging", "cohort"},
+    "assemble": GROUND | {"config", "training", "inference", "data", "networks", "cohort"},
+}
+"""What each package or module may import of this project, besides itself; `cli` may import everything."""
+
+DOORS: dict[str, set[str]] = {
+    "nibabel": {"imaging"},
+    "pydicom": {"imaging"},
+    "timm": {"networks"},
+    "monai": {"data", "training"},
+    "pytorch_lightning": {"data", "training", "assemble", "cli"},
+    "lightning": set(),
+    "hydra": {"cli", "config", "assemble"},
+    "omegaconf": {"cli", "config", "assemble"},
+    "torch": {"data", "networks", "training", "inference", "assemble", "cli"},
+    "wandb": set(),
+}
+"""Who may import a dependency."""
+
+
+def modules() -> Iterator[tuple[str, Path]]:
+    for path in sorted(SOURCE.rglob("*.py")):
+        part = path.relative_to(SOURCE).parts[0].removesuffix(".py")
+        yield part, path
+
+
+def imported(path: Path) -> Iterator[str]:
+    """Dotted names a file imports, wherever in it the import stands."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def violations(part: str, names: Iterator[str]) -> list[str]:
+    """Names that code in `part` must not import."""
+    found = []
+    for name in names:
+        top, _, rest = name.partition(".")
+        if top == "liverspleen":
+            target = rest.split(".")[0] if rest else "__init__"
+            target = target if target in {*BELOW, "cli"} else "__init__"
+            allowed = {*BELOW.get(part, {*BELOW, "cli"}), part, "__init__"}
+            if part not in {"cli", "__main__"} and target not in allowed:
+                found.append(name)
+        elif top in DOORS and part not in DOORS[top]:
+            found.append(name)
+    return found
+
+
+@pytest.mark.parametrize(("part", "path"), [pytest.param(*m, id=str(m[1].relative_to(SOURCE))) for m in modules()])
+def test_imports_go_down_only_and_through_the_doors(part: str, path: Path) -> None:
+    assert violations(part, imported(path)) == []
+
+
+@pytest.mark.parametrize(
+    ("part", "name"),
+    [
+        ("evaluation", "torch"),
+        ("evaluation", "liverspleen.training.module.SegmentationModule"),
+        ("cohort", "nibabel"),
+        ("imaging", "liverspleen.cohort.Case"),
+        ("data", "liverspleen.networks.deeplab"),
+        ("training", "lightning.pytorch"),
+        ("networks", "liverspleen.config.NetworkConfig"),
+        ("structures", "liverspleen.errors.Fault"),
+    ],
+)
+def test_a_broken_rule_is_found(part: str, name: str) -> None:
+    assert violations(part, iter([name])) == [name]
+
+
+HEAVY = {"torch", "pytorch_lightning", "monai", "timm"}
+
+
+def loaded_by(statement: str) -> set[str]:
+    """Top-level modules that a fresh Python has loaded after the statement."""
+    code = f"import sys\n{statement}\nprint(*sorted({{name.split('.')[0] for name in sys.modules}}))"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return set(run.stdout.splitlines()[-1].split())
+
+
+def test_evaluation_loads_no_torch_and_no_plotting() -> None:
+    assert not loaded_by("import liverspleen.evaluation") & {*HEAVY, "hydra", "matplotlib", "statsmodels"}
+
+
+@pytest.mark.parametrize(
+    "words", [["--help"], ["info"], ["train", "--help"], ["predict", "--help"], ["measure", "--help"]]
+)
+def test_help_and_info_load_no_torch(words: list[str]) -> None:
+    assert not loaded_by(f"from liverspleen.cli.main import main; main({words!r})") & HEAVY
+
+
+@pytest.mark.parametrize("verb", ["check", "split", "prepare", "measure", "report"])
+def test_verbs_that_need_no_network_load_no_torch(verb: str) -> None:
+    assert not loaded_by(f"import liverspleen.cli.{verb}") & HEAVY
