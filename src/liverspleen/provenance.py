@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import json
 import platform
 import subprocess
 import sys
@@ -73,7 +74,11 @@ class Run:
 
 @contextmanager
 def recorded(verb: str, config: Any, output: Path) -> Iterator[Run]:
-    """Write `output/run.json` when the block ends, whichever way it ends (`status`: done, refused, failed)."""
+    """Write `output/run.json` when the block ends, whichever way it ends (`status`: done, refused, failed).
+
+    Records of earlier runs into the same folder stay in it under `earlier`, oldest first.
+    """
+    output.mkdir(parents=True, exist_ok=True)  # a folder that cannot be made is told before the work
     run = Run(output)
     started, clock = datetime.now(UTC), perf_counter()
     status = "failed"
@@ -101,6 +106,7 @@ def recorded(verb: str, config: Any, output: Path) -> Iterator[Run]:
                 "started": started.isoformat(timespec="seconds"),
                 "seconds": round(perf_counter() - clock, 3),
                 "faults": [str(fault) for fault in run.faults],
+                "earlier": _earlier(output / "run.json"),
                 "outputs": {
                     str(path.relative_to(output)): sha256_of(path)
                     for path in sorted(set(run.outputs))
@@ -108,6 +114,14 @@ def recorded(verb: str, config: Any, output: Path) -> Iterator[Run]:
                 },
             },
         )
+
+
+def _earlier(file: Path) -> list[Any]:
+    try:
+        last = json.loads(file.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return []
+    return [*last.pop("earlier", []), last]
 
 
 def _plain(value: Any) -> Any:

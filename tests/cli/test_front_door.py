@@ -86,13 +86,34 @@ def test_unexpected_failure_is_one_line_and_exit_code_1(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def broken(_: object) -> None:
-        raise OSError("disk\non fire")
+        raise ArithmeticError("disk\non fire")
 
     monkeypatch.setattr("liverspleen.cli.info.run", broken)
     assert main(["info"]) == 1
     assert capsys.readouterr().err.splitlines() == [
-        "LS-RUN-001: unexpected OSError: disk\\non fire; see the traceback with LIVERSPLEEN_TRACEBACK=1"
+        "LS-RUN-001: unexpected ArithmeticError: disk\\non fire; see the traceback with LIVERSPLEEN_TRACEBACK=1"
     ]
+
+
+def test_folder_that_cannot_be_made_is_one_line_and_exit_code_1(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("")
+    assert main(["split", "cohort=c.csv", f"output={tmp_path / 'file' / 'below'}"]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"LS-RUN-003 file '{tmp_path / 'file' / 'below'}': Not a directory")
+
+
+def test_earlier_runs_into_a_folder_stay_on_record(box_cohort: Callable[..., Path], tmp_path: Path) -> None:
+    words = [f"cohort={box_cohort()}", f"output={tmp_path}"]
+    assert [main(["split", *words]), main(["split", *words, "seed=1"]), main(["split", "cohort=no", words[1]])] == [
+        0,
+        0,
+        2,
+    ]
+    record = json.loads((tmp_path / "run.json").read_text())
+    assert [run["status"] for run in [*record["earlier"], record]] == ["done", "done", "refused"]
+    assert [run["seeds"] for run in record["earlier"]] == [{"split": 0}, {"split": 1}]
 
 
 def test_check_lists_every_finding_and_finishes_the_other_cases(

@@ -71,6 +71,11 @@ def main(words: Sequence[str]) -> int:
     except KeyboardInterrupt:
         print(Fault("LS-RUN-002", "interrupted", "run the same command to go on"), file=sys.stderr)
         return 1
+    except OSError as error:
+        what = f"{error.strerror or error} (unexpected {type(error).__name__})"
+        cure = "see that it is there, may be read or written, and that the disk has room"
+        print(Fault("LS-RUN-003", what, cure, file=error.filename), file=sys.stderr)
+        return 1
     except Exception as error:  # the last door: one line for the user, the traceback on request
         if os.environ.get("LIVERSPLEEN_TRACEBACK"):
             raise

@@ -89,6 +89,7 @@ def _fit(config: TrainConfig, record: Run, training: list[StoredCase], validatio
     last = config.output / LAST
     mark = assemble.fingerprint(config, record.inputs["split"])
     start = _steps_done(last, mark)
+    record.outputs += [config.output / name for name in (LAST, BEST, "metrics.csv", "validation.csv")]
     if start >= config.trainer.steps:
         print(f"train: {last} holds all {config.trainer.steps} steps already; nothing to do")
         return
@@ -117,7 +118,6 @@ def _fit(config: TrainConfig, record: Run, training: list[StoredCase], validatio
         signal.signal(signal.SIGINT, signal.default_int_handler)
         raise KeyboardInterrupt from stop
     _write_validation(config.output, module, validation)
-    record.outputs += [config.output / name for name in (LAST, BEST, "metrics.csv", "validation.csv")]
 
 
 def _steps_done(last: Path, mark: str) -> int:
