@@ -2,8 +2,8 @@
 
     python experiments/real_ct/run.py data=FOLDER output=outputs/real_ct [train_on=CASE_ID]
 
-FOLDER holds a cohort.csv. The training case (by default the first with labels of both organs) is trained on and measured:
-its DSS shows that the path works, and says nothing about accuracy.
+FOLDER holds a cohort.csv. The training case (by default the first with labels of both organs) is trained on and
+measured: its DSS shows that the path works, and says nothing about accuracy.
 """
 
 from __future__ import annotations

@@ -1,0 +1,200 @@
+"""A cohort of phantoms on disk: images, label maps, `cohort.csv`, `truth.csv`."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+
+from liverspleen.cohort import write_cohort
+from liverspleen.errors import Fault, Refused
+from liverspleen.phantom.examination import Examination, write_examination
+from liverspleen.phantom.scanner import draw_scanner
+from liverspleen.phantom.traits import Condition
+from liverspleen.storage import write_json, write_text
+from liverspleen.structures import ORGAN_KEYS
+
+_DATASETS = ("development", "test1", "test2")
+_PREFIX = {"development": "dev", "test1": "test1-", "test2": "test2-"}
+_CASE_ID = re.compile(r"(dev|test1-|test2-)\d+(-external|-internal)?")
+_PLAN = "phantom.json"
+
+
+@dataclass(frozen=True)
+class _Request:
+    """The parameters that decide about every byte."""
+
+    development: int
+    test1: int
+    pairs: int
+    seed: int
+    matrix: int
+    thickness_mm: tuple[float, float]
+
+
+def write_phantom_cohort(
+    output: Path,
+    *,
+    development: int,
+    test1: int,
+    pairs: int,
+    seed: int,
+    matrix: int,
+    thickness_mm: tuple[float, float] = (5.0, 5.0),
+    workers: int = 0,
+    on_case: Callable[[str], None] | None = None,
+) -> Path:
+    """Write a phantom cohort into `output`; its `cohort.csv`.
+
+    `development` and `test1` patients go through the five conditions in turn; each of the `pairs` patients of test2 is
+    examined twice, on an external and an internal scanner. The same parameters give the same bytes, whatever the number
+    of `workers` (processes; 0: one per core). Examinations that are there already, made with the same parameters and
+    the same generator, are kept; others of an earlier call are removed. `on_case` is called with each case_id as it is
+    done.
+
+    Raises:
+        Refused: LS-PHA-001, a parameter is out of its range.
+    """
+    request = _Request(development, test1, pairs, seed, matrix, thickness_mm)
+    _validate(request)
+    exams = list(_plan(request))
+    if _start(output, request, exams):
+        for exam in exams if on_case is not None else ():
+            on_case(exam.case_id)
+        return output / "cohort.csv"
+    volumes: dict[str, dict[str, float]] = {}
+    for case_id, volume in _written(exams, output, workers or os.cpu_count() or 1):
+        volumes[case_id] = volume
+        if on_case is not None:
+            on_case(case_id)
+    rows = [f"{e.case_id},{key},{volumes[e.case_id][key]:.4f}" for e in exams for key in ORGAN_KEYS]
+    write_text(output / "truth.csv", "\n".join(["case_id,structure,volume_cm3", *rows]) + "\n")
+    write_cohort(output / "cohort.csv", [_row(exam) for exam in exams])
+    return output / "cohort.csv"
+
+
+def _validate(request: _Request) -> None:
+    low, high = request.thickness_mm
+    wrong = [
+        (name, getattr(request, name), bound)
+        for name, bound in (("development", 0), ("test1", 0), ("pairs", 0), ("seed", 0), ("matrix", 32))
+        if getattr(request, name) < bound
+    ]
+    faults = [
+        Fault("LS-PHA-001", f"{name} is {value}, expected at least {bound}", f"set {name} to {bound} or more")
+        for name, value, bound in wrong
+    ]
+    if not 1.0 <= low <= high <= 8.0:
+        what = f"section thickness from {low} to {high} mm, expected a range within 1 to 8 mm"
+        faults.append(Fault("LS-PHA-001", what, "correct the range"))
+    if request.development + request.test1 + request.pairs == 0:
+        faults.append(Fault("LS-PHA-001", "no case is asked for", "set development, test1 or pairs above 0"))
+    if faults:
+        raise Refused(faults)
+
+
+def _plan(request: _Request) -> Iterator[Examination]:
+    """Every examination of the cohort, in the order of `cohort.csv`."""
+    conditions = tuple(Condition)
+    for index, dataset in enumerate(_DATASETS):
+        patients = (request.development, request.test1, request.pairs)[index]
+        for number in range(patients):
+            entropy = (request.seed, index, number)
+            patient_id = f"{_PREFIX[dataset]}{number + 1:03d}"
+            rng = np.random.default_rng((*entropy, 0))
+            sex, age = str(rng.choice(["F", "M"])), int(rng.integers(22, 84))
+            for exam, site in enumerate(("external", "internal") if dataset == "test2" else ("internal",)):
+                yield Examination(
+                    case_id=f"{patient_id}-{site}" if dataset == "test2" else patient_id,
+                    patient_id=patient_id,
+                    dataset=dataset,
+                    condition=conditions[number % len(conditions)],
+                    site=site,
+                    sex=sex,
+                    age=age,
+                    scanner=draw_scanner(
+                        (*entropy, 10 + exam),
+                        matrix=request.matrix,
+                        thickness_mm=request.thickness_mm,
+                        external=site == "external",
+                    ),
+                    anatomy_seed=(*entropy, 1),
+                    scan_seed=(*entropy, 20 + exam),
+                )
+
+
+def _start(output: Path, request: _Request, exams: Sequence[Examination]) -> bool:
+    """Whether the cohort is there already. If not, make room: what was made with other parameters or another generator
+    goes before the first case is written.
+    """
+    made_from = {"request": asdict(request), "generator": _generator(), "cases": [exam.case_id for exam in exams]}
+    made_from = json.loads(json.dumps(made_from))  # as it will read back: tuples are lists
+    plan = output / _PLAN
+    earlier = _read(plan)
+    if earlier == made_from:
+        files = ["cohort.csv", "truth.csv", *(name for exam in exams for name in (exam.image, exam.label))]
+        return all((output / name).exists() for name in files)
+    for name in ("cohort.csv", "truth.csv"):
+        (output / name).unlink(missing_ok=True)
+    old = earlier.get("cases", []) if isinstance(earlier, dict) else []
+    for case_id in {*(str(c) for c in old if _CASE_ID.fullmatch(str(c))), *(exam.case_id for exam in exams)}:
+        for folder in ("images", "labels"):
+            (output / folder / f"{case_id}.nii.gz").unlink(missing_ok=True)
+    write_json(plan, made_from)
+    return False
+
+
+def _read(plan: Path) -> object:
+    try:
+        return json.loads(plan.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return None
+
+
+def _generator() -> str:
+    """Hash of the generator's own source: another version makes other phantoms."""
+    digest = hashlib.sha256()
+    for source in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(source.read_bytes())
+    return digest.hexdigest()
+
+
+def _written(exams: Sequence[Examination], output: Path, workers: int) -> Iterator[tuple[str, dict[str, float]]]:
+    """Case and true volumes of each examination as soon as its files are there."""
+    if workers == 1 or len(exams) == 1:
+        for exam in exams:
+            yield exam.case_id, write_examination(exam, output)
+        return
+    # spawn: a forked copy of a process with threads (torch) may hang
+    with ProcessPoolExecutor(min(workers, len(exams)), mp_context=get_context("spawn")) as pool:
+        waiting = {pool.submit(write_examination, exam, output): exam.case_id for exam in exams}
+        try:
+            for done in as_completed(waiting):
+                yield waiting[done], done.result()
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _row(exam: Examination) -> dict[str, object]:
+    return {
+        "case_id": exam.case_id,
+        "patient_id": exam.patient_id,
+        "image": exam.image,
+        "label": exam.label,
+        "labelled_structures": ";".join(ORGAN_KEYS),
+        "dataset": exam.dataset,
+        "condition": exam.condition.value,
+        "site": exam.site,
+        "sex": exam.sex,
+        "age": exam.age,
+        "section_thickness_mm": exam.scanner.section_thickness_mm,
+        "phase": "portal venous",
+    }

@@ -1,0 +1,159 @@
+"""The liver: two lobes under the right dome, its vessels and its focal lesions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from liverspleen.phantom.composites import Grown, Intersection, Outside, Union, Waves, Wavy
+from liverspleen.phantom.frame import Frame
+from liverspleen.phantom.painting import Layer, Solid
+from liverspleen.phantom.shapes import Ellipsoid, HalfSpace, Shape, Triple
+from liverspleen.phantom.traits import Condition, Densities, bounded_normal
+from liverspleen.structures import Structure
+
+
+@dataclass(frozen=True)
+class LiverForm:
+    """What a condition does to the shape; scales are linear, 1 for the healthy liver."""
+
+    right: float
+    left: float
+    caudate: float
+    nodules_mm: float  # standard deviation of the surface's height
+    nodule_wavelength_mm: float
+    ascites_mm: float  # fluid around the organ, 0 without
+    missing: str  # "", "right", "left" or "sector": what was resected
+
+
+def draw_form(condition: Condition, rng: np.random.Generator) -> LiverForm:
+    """The liver's form in a condition."""
+    size = bounded_normal(rng, 1.03, 0.05, 0.93, 1.13)
+    left = size * float(rng.uniform(0.7, 1.18))
+    if condition is Condition.FATTY:
+        return LiverForm(size * 1.06, left * 1.06, 1.0, 0.0, 30.0, 0.0, "")
+    if condition is Condition.CLD:
+        return LiverForm(size, left * 1.03, 1.1, 0.7, 22.0, 0.0, "")
+    if condition is Condition.CIRRHOSIS:
+        ascites = float(rng.uniform(4, 11)) if rng.random() < 0.4 else 0.0
+        shrunk = float(rng.uniform(0.85, 0.94))
+        return LiverForm(
+            size * shrunk,
+            max(left, 0.95) * 1.1,
+            1.5,
+            float(rng.uniform(1.4, 2.2)),
+            float(rng.uniform(15, 22)),
+            ascites,
+            "",
+        )
+    if condition is Condition.POST_HEPATECTOMY:
+        missing = str(rng.choice(["right", "right", "left", "sector"]))
+        regrown = max(left, 0.9) * 1.35 if missing == "right" else min(left, 1.0) * 1.1
+        return LiverForm(size * 0.99, regrown, 1.15, 0.0, 30.0, 0.0, missing)
+    return LiverForm(size, left, 1.0, 0.0, 30.0, 0.0, "")
+
+
+def _lobes(form: LiverForm, frame: Frame) -> Shape:
+    """The lobes blended into one, before they meet their neighbours."""
+    shift, tilt = frame.scatter(), tuple(frame.rng.normal(0, 7, 3))
+    under_dome: Triple = (95.0, 10.0, -15.0)
+    bare_area: Triple = (10.0, 30.0, -30.0)
+
+    def right(centre: Triple, axes: Triple, extra: Triple = (0.0, 0.0, 0.0)) -> Ellipsoid:
+        turned = (tilt[0] + extra[0], tilt[1] + extra[1], tilt[2] + extra[2])
+        return frame.ellipsoid(centre, axes, turned, shift=shift, scale=form.right, anchor=under_dome)
+
+    def left(centre: Triple, axes: Triple, extra: Triple) -> Ellipsoid:
+        turned = (tilt[0] + extra[0], tilt[1] + extra[1], tilt[2] + extra[2])
+        return frame.ellipsoid(centre, axes, turned, shift=shift, scale=form.left, anchor=bare_area)
+
+    tip = float(frame.rng.uniform(-158, -106))
+    main = [right((74, -2, -72), (62, 74, 72)), right((96, 2, tip), (32, 46, 46), (0, 8, 0))]
+    lateral = [
+        left((8, 46, -50), (58, 36, 38), (0, 0, 10)),
+        left((-38, 50, -40), (46, 26, 25), (0, 12, -12)),
+    ]
+    caudate = frame.ellipsoid((24, -16, -58), (17, 17, 26), shift=shift, scale=form.caudate)
+    if form.missing == "right":
+        medial = left((40, 22, -66), (50, 52, 54), (0, 0, 20))
+        return Union((medial, *lateral, caudate), 16.0)
+    if form.missing == "left":
+        cut = HalfSpace(frame.at((float(frame.rng.uniform(20, 34)), 0, 0)), (-0.94, 0.33, 0.08))
+        return Intersection((Union((*main, lateral[0], caudate), 18.0), cut), 14.0)
+    whole = Union((*main, *lateral, caudate), 18.0)
+    if form.missing == "sector":
+        gap = frame.ellipsoid((118, -52, -105), (62, 48, 62), shift=frame.scatter())
+        return Intersection((whole, Outside(gap)), 14.0)
+    return whole
+
+
+def liver_shape(form: LiverForm, frame: Frame, cavity: Shape) -> Shape:
+    """The liver within the cavity, hollowed below, with the surface of its condition."""
+    rng = frame.rng
+    hilum = frame.ellipsoid(
+        (22, 12, -140), (52, 56, float(rng.uniform(42, 56))), (0, float(rng.normal(0, 8)), 0), shift=frame.scatter()
+    )
+    lobes = Wavy(_lobes(form, frame), Waves.draw(rng, count=8, wavelength_mm=85, total_mm=2.6))
+    hollowed = Intersection((lobes, Outside(hilum)), 14.0)
+    gap = 0.3 + 2.5 * form.nodules_mm + 0.7 * form.ascites_mm
+    kept = Intersection((hollowed, Grown(cavity, -gap)), 5.0)
+    if form.nodules_mm == 0:
+        return kept
+    nodules = Waves.draw(rng, count=14, wavelength_mm=form.nodule_wavelength_mm, total_mm=form.nodules_mm)
+    return Wavy(kept, nodules)
+
+
+def _vessels(frame: Frame, hu: Densities) -> list[Solid]:
+    """The portal and hepatic veins inside the liver; they are cut out of it."""
+    shift = frame.scatter()
+    portal: list[tuple[list[Triple], list[float]]] = [
+        ([(18, 2, -86), (34, 10, -76), (58, 4, -74)], [6.5, 6.0, 5.2]),
+        ([(58, 4, -74), (78, 22, -66), (92, 34, -56)], [5.2, 4.6, 3.6]),
+        ([(58, 4, -74), (80, -20, -84), (98, -34, -92)], [5.2, 4.6, 3.6]),
+        ([(30, 10, -78), (12, 34, -62), (-8, 48, -54)], [5.4, 4.6, 3.6]),
+    ]
+    hepatic: list[tuple[list[Triple], list[float]]] = [
+        ([(26, -22, -28), (60, -22, -40), (96, -18, -66)], [5.6, 5.0, 3.4]),
+        ([(24, -18, -28), (40, 16, -40), (54, 40, -66)], [5.4, 4.8, 3.4]),
+        ([(22, -18, -28), (6, 18, -32), (-18, 42, -38)], [5.2, 4.6, 3.4]),
+    ]
+    caliber = float(frame.rng.uniform(0.9, 1.15))
+    solids = []
+    for name, tree, density in (("portal vein", portal, hu.blood), ("hepatic vein", hepatic, hu.blood - 6)):
+        for points, radii in tree:
+            scattered = [tuple(p + float(frame.rng.normal(0, 3)) * (i > 0) for p in q) for i, q in enumerate(points)]
+            for part in frame.tube(scattered, [caliber * r for r in radii], shift=shift):
+                solids.append(Solid(name, part, (Layer(0.0, density),), carves=Structure.LIVER))
+    return solids
+
+
+def _lesions(condition: Condition, frame: Frame, hu: Densities) -> list[Solid]:
+    """Focal lesions, cut out of the liver: cysts, and tumours brighter or darker than the liver around them."""
+    rng = frame.rng
+    chronic = condition in (Condition.CLD, Condition.CIRRHOSIS)
+    solids = []
+    for _ in range(int(rng.binomial(3, 0.3 if chronic else 0.22))):
+        centre = (float(rng.uniform(30, 105)), float(rng.uniform(-45, 45)), float(rng.uniform(-120, -30)))
+        radius = float(rng.uniform(8, 20))
+        density = float(rng.uniform(0, 18))
+        if chronic or rng.random() < 0.3:
+            density = hu.liver + float(rng.choice([-1, 1])) * float(rng.uniform(32, 45))
+        ball = frame.ellipsoid(centre, (radius, radius * float(rng.uniform(0.8, 1.2)), radius), shift=frame.scatter())
+        solids.append(Solid("focal lesion", ball, (Layer(0.0, density),), carves=Structure.LIVER))
+    return solids
+
+
+def liver_solids(condition: Condition, form: LiverForm, frame: Frame, cavity: Shape, hu: Densities) -> list[Solid]:
+    """The liver with the fat or fluid around it, its gallbladder, vessels and lesions, in the order of painting."""
+    rng = frame.rng
+    shape = liver_shape(form, frame, cavity)
+    fluid = (Layer(form.ascites_mm, 8.0),) if form.ascites_mm else ()
+    # a plane of fat on part of the surface only: elsewhere the liver lies against its neighbours
+    plane = Layer(float(rng.uniform(-2.0, 0.6)), hu.fat, waves=Waves.draw(rng, count=5, wavelength_mm=70, total_mm=1.6))
+    layers = (*fluid, plane, Layer(0.0, hu.liver, Structure.LIVER))
+    solids = [Solid("liver", shape, layers, within=cavity)]
+    if form.missing not in ("right",) and rng.random() < 0.85:
+        bladder = frame.ellipsoid((48, 40, -112), (15, 20, 28), (20, 0, 0), shift=frame.scatter())
+        solids.append(Solid("gallbladder", bladder, (Layer(0.0, hu.bowel_wall), Layer(-2.0, hu.bile)), within=cavity))
+    return solids + _vessels(frame, hu) + _lesions(condition, frame, hu)

@@ -1,0 +1,118 @@
+"""The cohort on disk: what is written, that it repeats, and what is refused."""
+
+import csv
+import gzip
+
+import pytest
+
+from liverspleen.cohort import read_cohort
+from liverspleen.errors import Refused
+from liverspleen.imaging import read_ct, read_label_map, same_grid
+from liverspleen.phantom.cohort import write_phantom_cohort
+
+SMALL = {"development": 1, "test1": 1, "pairs": 1, "seed": 3, "matrix": 32, "thickness_mm": (8.0, 8.0)}
+
+
+def files(folder):
+    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    output = tmp_path_factory.mktemp("phantoms")
+    write_phantom_cohort(output, **SMALL, workers=1)
+    return output
+
+
+def test_cohort_reads_without_faults_and_holds_what_was_asked_for(folder):
+    cohort = read_cohort(folder / "cohort.csv")
+    assert cohort.faults == ()
+    assert [case.dataset for case in cohort.cases] == ["development", "test1", "test2", "test2"]
+    for case in cohort.cases:
+        ct, labels = read_ct(case.image), read_label_map(case.label)
+        assert same_grid(ct.geometry, labels.geometry)
+        assert ct.geometry.axis_codes == ("L", "P", "S")
+        assert ct.geometry.spacing_mm[0] == case.section_thickness_mm == 8.0
+
+
+def test_pair_shows_one_patient_on_two_scanners(folder):
+    external, internal = [case for case in read_cohort(folder / "cohort.csv").cases if case.dataset == "test2"]
+    assert external.patient_id == internal.patient_id
+    assert (external.site, internal.site) == ("external", "internal")
+    truth = {}
+    with (folder / "truth.csv").open() as handle:
+        for row in csv.DictReader(handle):
+            truth.setdefault(row["case_id"], {})[row["structure"]] = float(row["volume_cm3"])
+    assert truth[external.case_id] == truth[internal.case_id]
+    assert external.image.read_bytes() != internal.image.read_bytes()
+    # coarse voxels of about 12 x 12 x 8 mm, so a loose bound: the mask is that of the anatomy
+    for case in (external, internal):
+        labels = read_label_map(case.label)
+        voxels = int((labels.labels == 1).sum())
+        assert voxels * labels.geometry.voxel_volume_mm3 / 1000 == pytest.approx(truth[case.case_id]["liver"], rel=0.1)
+
+
+def test_same_seed_gives_the_same_bytes_with_any_number_of_workers(folder, tmp_path):
+    write_phantom_cohort(tmp_path, **SMALL, workers=2)
+    assert files(tmp_path) == files(folder)
+
+
+def test_another_seed_gives_other_patients(folder, tmp_path):
+    write_phantom_cohort(tmp_path, **{**SMALL, "seed": 4, "test1": 0, "pairs": 0}, workers=1)
+    assert (tmp_path / "images/dev001.nii.gz").read_bytes() != (folder / "images/dev001.nii.gz").read_bytes()
+
+
+def test_more_cases_leave_the_first_ones_as_they_were(folder, tmp_path):
+    write_phantom_cohort(tmp_path, **{**SMALL, "development": 2, "test1": 0, "pairs": 0}, workers=1)
+    assert (tmp_path / "images/dev001.nii.gz").read_bytes() == (folder / "images/dev001.nii.gz").read_bytes()
+
+
+def test_finished_cases_are_kept_and_missing_ones_made_again(tmp_path):
+    one = {**SMALL, "test1": 0, "pairs": 0}
+    write_phantom_cohort(tmp_path, **one, workers=1)
+    before = files(tmp_path)
+    kept = (tmp_path / "images/dev001.nii.gz").stat().st_mtime_ns
+    done = []
+    write_phantom_cohort(tmp_path, **one, workers=1, on_case=done.append)
+    assert (tmp_path / "images/dev001.nii.gz").stat().st_mtime_ns == kept
+    assert done == ["dev001"]
+    (tmp_path / "labels/dev001.nii.gz").unlink()
+    (tmp_path / "truth.csv").unlink()
+    write_phantom_cohort(tmp_path, **one, workers=1)
+    assert files(tmp_path) == before
+
+
+def test_other_parameters_replace_the_earlier_cohort(tmp_path):
+    one = {**SMALL, "test1": 0, "pairs": 0}
+    write_phantom_cohort(tmp_path, **{**one, "development": 2}, workers=1)
+    before = files(tmp_path)["images/dev001.nii.gz"]
+    write_phantom_cohort(tmp_path, **{**one, "matrix": 40}, workers=1)
+    after = files(tmp_path)
+    assert after["images/dev001.nii.gz"] != before
+    assert "images/dev002.nii.gz" not in after
+
+
+def test_gzip_header_carries_neither_name_nor_time(folder):
+    for path in folder.glob("*/*.nii.gz"):
+        head = path.read_bytes()[:10]
+        assert head[3] == 0  # no flags: no file name, no comment
+        assert head[4:8] == bytes(4)  # no time
+        gzip.decompress(path.read_bytes())
+
+
+@pytest.mark.parametrize(
+    ("wrong", "named"),
+    [
+        ({"development": -1}, "development is -1"),
+        ({"seed": -5}, "seed is -5"),
+        ({"matrix": 8}, "matrix is 8"),
+        ({"thickness_mm": (0.5, 5.0)}, "from 0.5 to 5.0 mm"),
+        ({"thickness_mm": (6.0, 5.0)}, "from 6.0 to 5.0 mm"),
+        ({"development": 0, "test1": 0, "pairs": 0}, "no case"),
+    ],
+)
+def test_impossible_parameters_are_refused_before_anything_is_written(wrong, named, tmp_path):
+    with pytest.raises(Refused, match="LS-PHA-001") as refused:
+        write_phantom_cohort(tmp_path / "new", **{**SMALL, **wrong}, workers=1)
+    assert named in str(refused.value)
+    assert not (tmp_path / "new").exists()
