@@ -6,7 +6,7 @@ They show that the phantoms are not a toy: where a density window or an average 
 nothing. Prints a Markdown table of the mean test DSS; nothing is written.
 
 - **threshold**: Gaussian smoothing, a density window, the organ's side of the body, opening by a ball, the largest
-  component. Window, smoothing, opening and how far the side reaches over the midline are tuned on the development cases.
+  component. Window, smoothing, opening and how far the side reaches over the midline are tuned on development cases.
 - **atlas**: the mean of the development masks in the frame of the body: its bounding box in the section, and along z
   either the whole scan or distances from the lowest section with lung. Cut-off and kind of frame are tuned, each
   development case being read by the mean of the others.

@@ -91,12 +91,15 @@ def network(config: TrainConfig) -> nn.Module:
     Raises:
         Refused: the encoder does not exist or cannot be built that way.
     """
+    import torch
+
     from liverspleen.networks.deeplab import DeepLabV3Plus
 
     try:
-        return DeepLabV3Plus(sections=config.slices.sections, **asdict(config.network))
+        built = DeepLabV3Plus(sections=config.slices.sections, **asdict(config.network))
     except ValueError as error:
         raise Refused(Fault("LS-CFG-007", str(error), "choose another network.encoder")) from error
+    return built.to(memory_format=torch.channels_last) if config.trainer.channels_last else built
 
 
 def module(config: TrainConfig, bundle: dict[str, Any]) -> SegmentationModule:

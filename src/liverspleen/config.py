@@ -116,6 +116,8 @@ class TrainerConfig:
     """Lightning's word for it: `32-true`, `bf16-mixed`, ..."""
     deterministic: bool
     """only deterministic algorithms"""
+    channels_last: bool
+    """memory order of weights and features; faster for some networks and devices"""
 
 
 @dataclass

@@ -113,7 +113,7 @@ def _key_listing(verb: str) -> str:
     for key in rows:
         missing = OmegaConf.is_missing(composed, key.name)
         value = None if missing else OmegaConf.select(composed, key.name)
-        shown = "(required)" if missing else ("" if value is None else f"[{value}]")
+        shown = "(required)" if missing else ("" if value is None else f"= {value}")
         lines.append(f"  {key.name:<26} {key.type:<13} {key.meaning} {shown}".rstrip())
     used = [name for name in groups() if name in composed or (verb == "train" and name == "experiment")]
     if used:

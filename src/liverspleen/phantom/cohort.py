@@ -66,15 +66,15 @@ def write_phantom_cohort(
     request = _Request(development, test1, pairs, seed, matrix, thickness_mm)
     _validate(request)
     exams = list(_plan(request))
+    done = on_case or (lambda case_id: None)
     if _start(output, request, exams):
-        for exam in exams if on_case is not None else ():
-            on_case(exam.case_id)
+        for exam in exams:
+            done(exam.case_id)
         return output / "cohort.csv"
     volumes: dict[str, dict[str, float]] = {}
     for case_id, volume in _written(exams, output, workers or os.cpu_count() or 1):
         volumes[case_id] = volume
-        if on_case is not None:
-            on_case(case_id)
+        done(case_id)
     rows = [f"{e.case_id},{key},{volumes[e.case_id][key]:.4f}" for e in exams for key in ORGAN_KEYS]
     write_text(output / "truth.csv", "\n".join(["case_id,structure,volume_cm3", *rows]) + "\n")
     write_cohort(output / "cohort.csv", [_row(exam) for exam in exams])
@@ -132,8 +132,10 @@ def _plan(request: _Request) -> Iterator[Examination]:
 
 
 def _start(output: Path, request: _Request, exams: Sequence[Examination]) -> bool:
-    """Whether the cohort is there already. If not, make room: what was made with other parameters or another generator
-    goes before the first case is written.
+    """Whether the cohort is there already.
+
+    If not, room is made: what was made with other parameters, or by another generator, goes before the first case is
+    written.
     """
     made_from = {"request": asdict(request), "generator": _generator(), "cases": [exam.case_id for exam in exams]}
     made_from = json.loads(json.dumps(made_from))  # as it will read back: tuples are lists

@@ -24,7 +24,9 @@ def blended_minimum(a: Field, b: Field, blend_mm: float) -> Field:
     np.maximum(near, 0, out=near)
     near *= near
     near *= np.float32(0.25 / blend_mm)
-    return np.minimum(a, b) - near
+    lower: Field = np.minimum(a, b)
+    lower -= near
+    return lower
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import numpy as np
 from liverspleen.phantom.composites import Grown, Intersection, Outside, Union, Waves, Wavy
 from liverspleen.phantom.frame import Frame
 from liverspleen.phantom.painting import Layer, Solid
-from liverspleen.phantom.shapes import Ellipsoid, HalfSpace, Shape, Triple
+from liverspleen.phantom.shapes import Ellipsoid, HalfSpace, Shape, Triple, as_triple
 from liverspleen.phantom.traits import Condition, Densities, bounded_normal
 from liverspleen.structures import Structure
 
@@ -122,7 +122,7 @@ def _vessels(frame: Frame, hu: Densities) -> list[Solid]:
     solids = []
     for name, tree, density in (("portal vein", portal, hu.blood), ("hepatic vein", hepatic, hu.blood - 6)):
         for points, radii in tree:
-            scattered = [tuple(p + float(frame.rng.normal(0, 3)) * (i > 0) for p in q) for i, q in enumerate(points)]
+            scattered = [as_triple(p + frame.rng.normal(0, 3) * (i > 0) for p in q) for i, q in enumerate(points)]
             for part in frame.tube(scattered, [caliber * r for r in radii], shift=shift):
                 solids.append(Solid(name, part, (Layer(0.0, density),), carves=Structure.LIVER))
     return solids

@@ -19,8 +19,10 @@ _CHUNK_SAMPLES = 2_000_000
 
 
 class PhantomScan(NamedTuple):
-    """A rendered scan: CT and label map as (section, row, column), and the affine of the NIfTI index (column, row,
-    section) to RAS millimetres. Columns run to the patient's left, rows to the back, sections upwards.
+    """A rendered scan: CT and label map as (section, row, column).
+
+    Columns run to the patient's left, rows to the back, sections upwards. `affine` takes the NIfTI index (column, row,
+    section) to RAS millimetres.
     """
 
     hu: NDArray[np.int16]
@@ -70,7 +72,7 @@ def samples_per_voxel(size_mm: float) -> int:
     return 2 * max(1, round(size_mm / (2 * _SAMPLE_MM)))
 
 
-def _samples(start: float, size: float, count: int, per_voxel: int) -> NDArray[np.float64]:
+def _samples(start: float, size: float, count: int, per_voxel: int) -> NDArray[np.floating]:
     """Centres of the `per_voxel` equal parts of each of `count` voxels."""
     return start + (np.arange(count * per_voxel) + 0.5) * (size / per_voxel)
 
@@ -80,7 +82,8 @@ def _block_sum(fine: NDArray[np.float32], through: int, in_plane: int) -> Field:
     depth, rows, columns = fine.shape
     by_section = fine.reshape(depth // through, through, rows, columns).sum(axis=1)
     by_column = by_section.reshape(depth // through, rows, columns // in_plane, in_plane).sum(axis=3)
-    return by_column.reshape(depth // through, rows // in_plane, in_plane, columns // in_plane).sum(axis=2)
+    sums: Field = by_column.reshape(depth // through, rows // in_plane, in_plane, columns // in_plane).sum(axis=2)
+    return sums
 
 
 def majority_labels(
@@ -96,10 +99,10 @@ def majority_labels(
     shape = (fine.shape[0] // through, fine.shape[1] // in_plane, fine.shape[2] // in_plane)
     labels = np.zeros(shape, np.uint8)
     section, row, column = np.ogrid[: shape[0], : shape[1], : shape[2]]
-    in_turn = (section + first_section + row + column) % 2 == 0
-    for organ in ORGANS:
+    field = (section + first_section + row + column) % 2
+    for turn, organ in enumerate(ORGANS):
         filled = _block_sum((fine == organ).astype(np.float32), through, in_plane)
-        labels[(2 * filled > samples) | ((2 * filled == samples) & in_turn)] = organ
+        labels[(2 * filled > samples) | ((2 * filled == samples) & (field == turn))] = organ
     return labels
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-Field = NDArray[np.float32]
+Field = NDArray[Any]  # float32, (z, y, x) or broadcastable to it
 Triple = tuple[float, float, float]
 
 
@@ -64,6 +64,16 @@ class Shape(Protocol):
         """About the signed distance to the surface in mm, broadcastable to `grid.shape`; negative inside."""
 
 
+def as_triple(values: Iterable[float]) -> Triple:
+    """Three numbers as floats of Python's own.
+
+    >>> as_triple(np.array([1, 2, 3]))
+    (1.0, 2.0, 3.0)
+    """
+    x, y, z = map(float, values)
+    return x, y, z
+
+
 def rotation(tilt_deg: Triple) -> NDArray[np.float64]:
     """Rotation matrix (3, 3) by the angles about x, then y, then z.
 
@@ -74,7 +84,8 @@ def rotation(tilt_deg: Triple) -> NDArray[np.float64]:
     about_x = np.array([[1, 0, 0], [0, ca, -sa], [0, sa, ca]])
     about_y = np.array([[cb, 0, sb], [0, 1, 0], [-sb, 0, cb]])
     about_z = np.array([[cc, -sc, 0], [sc, cc, 0], [0, 0, 1]])
-    return about_z @ about_y @ about_x
+    turned: NDArray[np.float64] = about_z @ about_y @ about_x
+    return turned
 
 
 @dataclass(frozen=True)
@@ -82,8 +93,8 @@ class Ellipsoid:
     """An ellipsoid by centre, semi-axes and tilt; its volume is 4/3 π abc.
 
     >>> ball = Ellipsoid((0.0, 0.0, 0.0), (10.0, 10.0, 10.0))
-    >>> ball.depth(Grid.of([0.0, 10.0, 12.0], [0.0], [0.0])).ravel().tolist()
-    [-10.0, 0.0, 2.0]
+    >>> ball.depth(Grid.of([0.0, 10.0, 12.0], [0.0], [0.0])).ravel().round(3).tolist()
+    [-10.0, -0.0, 2.0]
     """
 
     centre: Triple
@@ -95,12 +106,12 @@ class Ellipsoid:
         return np.stack([np.asarray(self.centre) - half, np.asarray(self.centre) + half])
 
     def depth(self, grid: Grid) -> Field:
-        # (p-c)' M (p-c) as a quadratic in z whose coefficients are planes: three operations on the volume instead of eight
+        # (p-c)' M (p-c) as a quadratic in z whose coefficients are planes: three passes over the volume, not eight
         scaled = rotation(self.tilt_deg) / np.asarray(self.semi_axes_mm)
         m = (scaled @ scaled.T).astype(np.float32)
         x, y, z = (axis - np.float32(c) for axis, c in zip((grid.x, grid.y, grid.z), self.centre, strict=True))
         plane = m[0, 0] * x * x + m[1, 1] * y * y + 2 * m[0, 1] * x * y
-        squared = z * (2 * m[0, 2] * x + 2 * m[1, 2] * y)
+        squared: Field = z * (2 * m[0, 2] * x + 2 * m[1, 2] * y)
         squared += plane
         squared += m[2, 2] * z * z
         np.maximum(squared, 0, out=squared)
@@ -135,7 +146,9 @@ class Capsule:
         np.clip(along, 0, 1, out=along)
         squared = (x - along * axis[0]) ** 2 + (y - along * axis[1]) ** 2 + (z - along * axis[2]) ** 2
         slope = np.float32(self.end_radius_mm - self.start_radius_mm)
-        return np.sqrt(squared) - (np.float32(self.start_radius_mm) + slope * along)
+        distance: Field = np.sqrt(squared)
+        distance -= np.float32(self.start_radius_mm) + slope * along
+        return distance
 
 
 @dataclass(frozen=True)
@@ -157,4 +170,5 @@ class HalfSpace:
             np.float32(n) * (a - np.float32(c))
             for a, c, n in zip((grid.x, grid.y, grid.z), self.point, self.normal, strict=True)
         )
-        return x + y + z
+        depth: Field = x + y + z
+        return depth

@@ -24,11 +24,11 @@ def spleen_shape(scale: float, frame: Frame, cavity: Shape, gap_mm: float) -> Sh
     """The spleen of that linear scale within the cavity."""
     shift, rng = frame.scatter(), frame.rng
     tilt = tuple(rng.normal(0, 7, 3))
-    slim = float(rng.uniform(0.88, 1.1))
+    slim = float(rng.uniform(0.78, 1.0))
     blobs = [
-        ((-78, -60, -54), (30 * slim, 22, 32), (0, 0, 0)),
-        ((-100, -40, -70), (24 * slim, 34, 42), (0, 10, 20)),
-        ((-112, -8, -90), (18 * slim, 30, 34), (0, 15, 10)),
+        ((-80, -60, -52), (32 * slim, 21, 34), (0, 0, 0)),
+        ((-102, -40, -70), (23 * slim, 36, 46), (0, 10, 20)),
+        ((-113, -6, -92), (17 * slim, 32, 36), (0, 15, 10)),
     ]
     parts = tuple(
         frame.ellipsoid(

@@ -31,11 +31,13 @@ class Wall:
         """Distance from the axis as a fraction of the unswollen wall's, (1, y, x)."""
         across = np.abs(grid.x / np.float32(self.half_width_mm)) ** _EXPONENT
         along = np.abs((grid.y - np.float32(self.centre_y_mm)) / np.float32(self.half_depth_mm)) ** _EXPONENT
-        return (across + along) ** (1 / _EXPONENT)
+        radius: Field = (across + along) ** (1 / _EXPONENT)
+        return radius
 
     def depth(self, grid: Grid) -> Field:
         reach = 1 + np.float32(self.swell) * np.sin(grid.z * np.float32(2 * np.pi / 380) + np.float32(self.swell_phase))
-        return (self.radius(grid) - reach) * np.float32((self.half_width_mm + self.half_depth_mm) / 2)
+        depth: Field = (self.radius(grid) - reach) * np.float32((self.half_width_mm + self.half_depth_mm) / 2)
+        return depth
 
 
 @dataclass(frozen=True)
@@ -87,4 +89,5 @@ class Ribs:
         level = grid.z + np.float32(0.45) * grid.y
         ring = np.abs((level + np.float32(self.offset_mm)) % np.float32(self.pitch_mm) - self.pitch_mm / 2) - 5.5
         margin = np.float32(self.margin_mm) + np.float32(0.75) * grid.y - grid.z
-        return np.maximum(np.maximum(radial, ring), margin)
+        depth: Field = np.maximum(np.maximum(radial, ring), margin)
+        return depth

@@ -7,7 +7,7 @@ import numpy as np
 from liverspleen.phantom.composites import Grown, Intersection, Union, Waves, Wavy
 from liverspleen.phantom.frame import Frame
 from liverspleen.phantom.painting import Layer, Solid
-from liverspleen.phantom.shapes import Capsule, Ellipsoid, HalfSpace, Shape, Triple
+from liverspleen.phantom.shapes import Capsule, Ellipsoid, HalfSpace, Shape, Triple, as_triple
 from liverspleen.phantom.traits import Densities
 
 _GAS_HU = -900.0
@@ -69,7 +69,7 @@ def bowel_solids(frame: Frame, cavity: Shape, hu: Densities, *, right_fossa_empt
         start = np.array([rng.uniform(*along) for along in span])
         end = start + rng.normal(0, 26, 3)
         radius = float(rng.uniform(12, 19))
-        ends: list[Triple] = [tuple(map(float, p)) for p in (start, (start + end) / 2 + rng.normal(0, 8, 3), end)]
+        ends = [as_triple(p) for p in (start, (start + end) / 2 + rng.normal(0, 8, 3), end)]
         loop = frame.tube(ends, [radius] * 3)
         solids += _gut("small bowel", loop, cavity, hu.bowel_wall, [_content(hu, rng)] * 2)
     return solids
