@@ -71,7 +71,10 @@ def contradictions(config: TrainConfig) -> list[Fault]:
 
 def fingerprint(config: TrainConfig, split_hash: str) -> str:
     """Hash of everything that decides the weights; two trainings with the same one are the same training."""
-    decides = {name: asdict(getattr(config, name)) for name in ("slices", "network", "loss", "optimizer", "scheduler")}
+    decides = {
+        name: asdict(getattr(config, name))
+        for name in ("slices", "augmentation", "network", "loss", "optimizer", "scheduler")
+    }
     trainer = {name: getattr(config.trainer, name) for name in ("steps", "batch_size", "devices", "precision")}
     text = json.dumps({**decides, "trainer": trainer, "seed": config.seed, "split": split_hash}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
@@ -106,6 +109,7 @@ def module(config: TrainConfig, bundle: dict[str, Any]) -> SegmentationModule:
     """The Lightning module of a training; `bundle` is added to what a checkpoint keeps for prediction."""
     import torch
 
+    from liverspleen.data.augmentation import Augmentation
     from liverspleen.networks.checkpoint import CHECKPOINT_FORMAT
     from liverspleen.training.losses import DiceCrossEntropy
     from liverspleen.training.module import SegmentationModule
@@ -120,6 +124,8 @@ def module(config: TrainConfig, bundle: dict[str, Any]) -> SegmentationModule:
         network(config),
         loss=DiceCrossEntropy(dice_weight=config.loss.dice_weight, ce_weight=config.loss.ce_weight),
         window=preprocessing,
+        augmentation=Augmentation(**asdict(config.augmentation)),
+        seed=config.seed,
         optimizer=partial(kind, lr=choice.lr, weight_decay=choice.weight_decay),
         scheduler=decay if config.scheduler.name == "polynomial" else None,
         bundle={

@@ -45,6 +45,22 @@ class SlicesConfig:
 
 
 @dataclass
+class AugmentationConfig:
+    """Random geometry and intensity of training samples; each uniform up to its limit, 0 for none."""
+
+    rotation_deg: float
+    """in the plane, to either side"""
+    scale: float
+    """share of 1"""
+    shift: float
+    """share of the image's side"""
+    gain: float
+    """of intensities, share of 1"""
+    offset: float
+    """of intensities, share of the window's width"""
+
+
+@dataclass
 class NetworkConfig:
     """DeepLabV3+."""
 
@@ -220,6 +236,7 @@ class TrainConfig:
     seed: int
     """of weights, order of sections, and the split if it has to be drawn"""
     slices: SlicesConfig
+    augmentation: AugmentationConfig
     network: NetworkConfig
     loss: LossConfig
     optimizer: OptimizerConfig

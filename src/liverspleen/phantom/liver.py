@@ -24,7 +24,7 @@ class LiverForm:
     nodules_mm: float  # standard deviation of the surface's height
     nodule_wavelength_mm: float
     ascites_mm: float  # fluid around the organ, 0 without
-    missing: str  # "", "right", "left" or "sector": what was resected
+    missing: str  # "", "right" or "left": the lobe that was resected
 
 
 def draw_form(condition: Condition, rng: np.random.Generator) -> LiverForm:
@@ -48,7 +48,7 @@ def draw_form(condition: Condition, rng: np.random.Generator) -> LiverForm:
             "",
         )
     if condition is Condition.POST_HEPATECTOMY:
-        missing = str(rng.choice(["right", "right", "left", "sector"]))
+        missing = str(rng.choice(["right", "right", "left"]))
         regrown = max(left, 0.9) * 1.35 if missing == "right" else min(left, 1.0) * 1.1
         return LiverForm(size * 0.99, regrown, 1.15, 0.0, 30.0, 0.0, missing)
     return LiverForm(size, left, 1.0, 0.0, 30.0, 0.0, "")
@@ -81,11 +81,7 @@ def _lobes(form: LiverForm, frame: Frame) -> Shape:
     if form.missing == "left":
         cut = HalfSpace(frame.at((float(frame.rng.uniform(20, 34)), 0, 0)), (-0.94, 0.33, 0.08))
         return Intersection((Union((*main, lateral[0], caudate), 18.0), cut), 14.0)
-    whole = Union((*main, *lateral, caudate), 18.0)
-    if form.missing == "sector":
-        gap = frame.ellipsoid((118, -52, -105), (62, 48, 62), shift=frame.scatter())
-        return Intersection((whole, Outside(gap)), 14.0)
-    return whole
+    return Union((*main, *lateral, caudate), 18.0)
 
 
 def liver_shape(form: LiverForm, frame: Frame, cavity: Shape) -> Shape:
@@ -153,7 +149,7 @@ def liver_solids(condition: Condition, form: LiverForm, frame: Frame, cavity: Sh
     plane = Layer(float(rng.uniform(-2.0, 0.6)), hu.fat, waves=Waves.draw(rng, count=5, wavelength_mm=70, total_mm=1.6))
     layers = (*fluid, plane, Layer(0.0, hu.liver, Structure.LIVER))
     solids = [Solid("liver", shape, layers, within=cavity)]
-    if form.missing not in ("right",) and rng.random() < 0.85:
+    if form.missing != "right" and rng.random() < 0.85:
         bladder = frame.ellipsoid((48, 40, -112), (15, 20, 28), (20, 0, 0), shift=frame.scatter())
         solids.append(Solid("gallbladder", bladder, (Layer(0.0, hu.bowel_wall), Layer(-2.0, hu.bile)), within=cavity))
     return solids + _vessels(frame, hu) + _lesions(condition, frame, hu)

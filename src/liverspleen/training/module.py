@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+from liverspleen.data.augmentation import Augmentation
 from liverspleen.data.sections import SliceStack
 from liverspleen.data.window import IntensityWindow
 from liverspleen.evaluation.overlap import Overlap, overlaps
@@ -27,6 +28,8 @@ class SegmentationModule(pl.LightningModule):
         network: (B, sections, H, W) scaled intensities to (B, 3, H, W) logits.
         loss: (logits, labels) to a scalar.
         window: HU to intensities, on the training device.
+        augmentation: of intensities and labels, on the training device.
+        seed: of the augmentation; with it and the step its draws are fixed, also after an interruption.
         optimizer: parameters to optimizer.
         scheduler: optimizer to scheduler, stepped every step; None for a constant rate.
         bundle: plain values kept in every checkpoint under `liverspleen`.
@@ -38,12 +41,15 @@ class SegmentationModule(pl.LightningModule):
         *,
         loss: nn.Module,
         window: IntensityWindow,
+        augmentation: Augmentation,
+        seed: int,
         optimizer: Callable[[Any], Optimizer],
         scheduler: Callable[[Optimizer], LRScheduler] | None,
         bundle: Mapping[str, Any],
     ) -> None:
         super().__init__()
         self.network, self.loss, self.window = network, loss, window
+        self.augmentation, self.seed = augmentation, seed
         self._optimizer, self._scheduler = optimizer, scheduler
         self.bundle = dict(bundle)
         self._counts: dict[tuple[int, Structure], Overlap] = {}
@@ -52,7 +58,9 @@ class SegmentationModule(pl.LightningModule):
 
     def training_step(self, batch: SliceStack, _: int) -> Tensor:
         """Loss of one batch."""
-        loss: Tensor = self.loss(self.network(self.window(batch.sections)), batch.labels)
+        draw = hash((self.seed, self.global_step)) % 2**63  # of integers: the same in every process
+        sections, labels = self.augmentation(self.window(batch.sections), batch.labels, seed=draw)
+        loss: Tensor = self.loss(self.network(sections), labels)
         self.log("train/loss", loss, prog_bar=True)
         return loss
 
