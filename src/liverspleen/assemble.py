@@ -164,7 +164,7 @@ def trainer(config: TrainConfig, callback: Callback, *, validate: bool, start: i
         deterministic=choice.deterministic,
         max_steps=choice.steps,
         max_epochs=-1,
-        val_check_interval=choice.validate_every if validate else None,
+        val_check_interval=min(choice.validate_every, choice.steps) if validate else None,
         check_val_every_n_epoch=None if validate else 1,
         limit_val_batches=None if validate else 0,
         num_sanity_val_steps=0,

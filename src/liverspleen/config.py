@@ -121,7 +121,7 @@ class TrainerConfig:
     batch_size: int
     """sections a step; 2 or more"""
     validate_every: int
-    """steps between two validations (per-case 3D DSS)"""
+    """steps between two validations (per-case 3D DSS); the last step of a shorter training"""
     workers: int
     """loader processes; the weights do not depend on it"""
     accelerator: str
