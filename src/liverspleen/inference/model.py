@@ -49,7 +49,8 @@ def load_model(path: Path, device: torch.device | str = "cpu") -> TrainedModel:
             warnings.simplefilter("ignore")  # about the pickle protocol of foreign files; they are refused or not
             checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, ValueError, EOFError, BadZipFile, KeyError) as error:
-        what = f"not a checkpoint that holds only weights and plain values ({str(error).splitlines()[0][:120]})"
+        # torch's own text is left out: it tells how to load the file nevertheless
+        what = f"not a checkpoint that holds only weights and plain values ({type(error).__name__})"
         raise Refused(Fault("LS-MOD-002", what, "give a checkpoint written by liverspleen train", file=path)) from error
     about = checkpoint.get(BUNDLE_KEY) if isinstance(checkpoint, dict) else None
     wanted = {organ.key: int(organ) for organ in Structure}
