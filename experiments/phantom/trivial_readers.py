@@ -118,8 +118,14 @@ def _threshold_dss(reader: Threshold, organ: Structure, index: int) -> float:
 
 
 def fit_threshold(organ: Structure, cases: int, pool: ProcessPoolExecutor) -> Threshold:
-    """The best mean DSS that a coordinate search finds, from two starts on every other case, then from there on all."""
-    half, starts = range(0, cases, 2), (Threshold(80, 130, 3.0, 6.0, 15.0), Threshold(60, 145, 4.5, 12.0, -30.0))
+    """The best mean DSS that a coordinate search finds, from four starts on every other case, then from there on all."""
+    half = range(0, cases, 2)
+    starts = (
+        Threshold(80, 130, 3.0, 6.0, 15.0),
+        Threshold(60, 145, 4.5, 12.0, -30.0),
+        Threshold(25, 140, 3.0, 19.5, 60.0),
+        Threshold(75, 155, 1.5, 10.5, -75.0),
+    )
     found = [_climb(start, organ, half, pool) for start in starts]
     best, _ = max(found, key=lambda result: result[1])
     return _climb(best, organ, range(cases), pool)[0]
