@@ -118,7 +118,7 @@ def _threshold_dss(reader: Threshold, organ: Structure, index: int) -> float:
 
 
 def fit_threshold(organ: Structure, cases: int, pool: ProcessPoolExecutor) -> Threshold:
-    """The best mean DSS that a coordinate search finds, from four starts on every other case, then from there on all."""
+    """The best mean DSS a coordinate search finds: from four starts on every other case, then on from there on all."""
     half = range(0, cases, 2)
     starts = (
         Threshold(80, 130, 3.0, 6.0, 15.0),
