@@ -30,7 +30,7 @@ class LiverForm:
 def draw_form(condition: Condition, rng: np.random.Generator) -> LiverForm:
     """The liver's form in a condition."""
     size = bounded_normal(rng, 1.03, 0.05, 0.93, 1.13)
-    left = size * float(rng.uniform(0.7, 1.18))
+    left = size * float(rng.uniform(0.8, 1.3))
     if condition is Condition.FATTY:
         return LiverForm(size * 1.06, left * 1.06, 1.0, 0.0, 30.0, 0.0, "")
     if condition is Condition.CLD:
@@ -49,7 +49,7 @@ def draw_form(condition: Condition, rng: np.random.Generator) -> LiverForm:
         )
     if condition is Condition.POST_HEPATECTOMY:
         missing = str(rng.choice(["right", "right", "left"]))
-        regrown = max(left, 0.9) * 1.35 if missing == "right" else min(left, 1.0) * 1.1
+        regrown = float(np.clip(left, 0.9, 1.1)) * 1.35 if missing == "right" else min(left, 1.0) * 1.1
         return LiverForm(size * 0.99, regrown, 1.15, 0.0, 30.0, 0.0, missing)
     return LiverForm(size, left, 1.0, 0.0, 30.0, 0.0, "")
 
@@ -69,10 +69,10 @@ def _lobes(form: LiverForm, frame: Frame) -> Shape:
         return frame.ellipsoid(centre, axes, turned, shift=shift, scale=form.left, anchor=bare_area)
 
     tip = float(frame.rng.uniform(-158, -106))
-    main = [right((74, -2, -72), (62, 74, 72)), right((96, 2, tip), (32, 46, 46), (0, 8, 0))]
+    main = [right((76, -4, -70), (58, 70, 68)), right((98, 0, tip), (27, 42, 52), (0, 8, 0))]
     lateral = [
-        left((8, 46, -50), (58, 36, 38), (0, 0, 10)),
-        left((-38, 50, -40), (46, 26, 25), (0, 12, -12)),
+        left((8, 46, -50), (60, 36, 36), (0, 0, 10)),
+        left((-42, 50, -42), (54, 27, 25), (0, 12, -12)),
     ]
     caudate = frame.ellipsoid((24, -16, -58), (17, 17, 26), shift=shift, scale=form.caudate)
     if form.missing == "right":
