@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import operator
+from collections.abc import Mapping
 from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -11,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from liverspleen.cohort import Vocabulary
 from liverspleen.config import TrainConfig, VocabularyConfig
 from liverspleen.errors import Fault, Refused
-from liverspleen.structures import Structure
+from liverspleen.structures import LABEL_VALUES, OWN_VALUES, Structure, organ
 
 if TYPE_CHECKING:
     import torch
@@ -29,6 +31,26 @@ _LOG_EVERY = 50  # steps between two rows of the training loss
 def vocabulary(config: VocabularyConfig) -> Vocabulary:
     """The words a cohort may use."""
     return Vocabulary(tuple(config.datasets), tuple(config.conditions), tuple(config.sites))
+
+
+def label_values(key: str, asked: object) -> Mapping[int, Structure] | None:
+    """What the voxel values of another system mean; None for our own label maps.
+
+    Raises:
+        Refused: LS-CFG-007 `asked` is neither a name of `LABEL_VALUES` nor a map from whole numbers to structures.
+    """
+    if asked == OWN_VALUES:
+        return None
+    if isinstance(asked, str) and asked in LABEL_VALUES:
+        return LABEL_VALUES[asked]
+    try:
+        if isinstance(asked, Mapping) and asked:
+            return {operator.index(value): organ(name) for value, name in asked.items()}
+    except (TypeError, ValueError):
+        pass  # told below, with what is expected
+    names = ", ".join(LABEL_VALUES)
+    what = f"{key}={asked!r} is neither one of {names} nor a map from voxel values to liver or spleen"
+    raise Refused(Fault("LS-CFG-007", what, f"give a name, or such as {key}={{5: liver, 1: spleen}}"))
 
 
 def contradictions(config: TrainConfig) -> list[Fault]:

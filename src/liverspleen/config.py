@@ -287,6 +287,18 @@ class MeasureConfig:
     """who or what drew the references"""
     datasets: list[str]
     """of a cohort, the datasets to measure; all when empty"""
+    label_values: Any
+    """what the voxel values of `labels` mean: a name, or a map such as {5: liver, 1: spleen}"""
+    reference_values: Any
+    """the same for the folder `reference`"""
+    allow_missing: bool
+    """whether a case without label map scores 0, instead of being an error"""
+    surface: str
+    """definition of surface distances: voxel or area; none to leave them out"""
+    nsd_tolerance_mm: float
+    """distance up to which NSD takes two surfaces for one"""
+    workers: int
+    """processes; 0: one per core"""
     vocabulary: VocabularyConfig
 
 

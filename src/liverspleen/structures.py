@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from enum import IntEnum
+from typing import Final
 
 
 class Structure(IntEnum):
@@ -27,6 +28,22 @@ ORGANS: tuple[Structure, ...] = (Structure.LIVER, Structure.SPLEEN)
 """The structures that are measured, in the order of the paper's tables."""
 
 ORGAN_KEYS: tuple[str, ...] = tuple(organ.key for organ in ORGANS)
+
+OWN_VALUES: Final = "liverspleen"
+"""Name of the label maps of this project among `LABEL_VALUES`."""
+
+LABEL_VALUES: Final[Mapping[str, Mapping[int, Structure]]] = {
+    OWN_VALUES: {1: Structure.LIVER, 2: Structure.SPLEEN},
+    "totalsegmentator": {1: Structure.SPLEEN, 5: Structure.LIVER},  # task `total`, v1 and v2, one file per case
+    "amos": {1: Structure.SPLEEN, 6: Structure.LIVER},
+    "btcv": {1: Structure.SPLEEN, 6: Structure.LIVER},
+    "flare": {1: Structure.LIVER, 3: Structure.SPLEEN},  # 2021 and 2022
+    "msd_liver": {1: Structure.LIVER},  # Task03; its tumours (2) stay out of the liver, as in the paper
+    "msd_spleen": {1: Structure.SPLEEN},  # Task09
+    "chaos_ct": {1: Structure.LIVER, 255: Structure.LIVER},  # 255 as published, 1 in most conversions
+    "chaos_mr": {63: Structure.LIVER, 252: Structure.SPLEEN},
+}
+"""Voxel values of liver and spleen in label maps of other systems and datasets; every other value is background."""
 
 NUM_CLASSES: int = len(Structure)
 

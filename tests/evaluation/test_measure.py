@@ -7,9 +7,11 @@ import pytest
 
 from liverspleen.cohort import read_cohort, write_cohort
 from liverspleen.errors import Refused
-from liverspleen.evaluation.measure import measure_case, measure_folder
+from liverspleen.evaluation.label_folder import measure_folder
+from liverspleen.evaluation.measure import SurfaceMetrics, measure_case
+from liverspleen.evaluation.measurements import write_volumes
 from liverspleen.imaging import Geometry, LabelMap, read_label_map
-from liverspleen.structures import Structure
+from liverspleen.structures import LABEL_VALUES, Structure
 
 SHAPE = (10, 8, 6)  # native
 AFFINE = np.diag([-1.0, 1.0, 5.0, 1.0])
@@ -255,3 +257,119 @@ def test_the_real_readers_agree_as_on_record(shared):
     for (reader, reference), scores in expected.items():
         rows = measure_case("x", {reader: maps[reader]}, reference=maps[reference], reference_reader=reference)
         assert tuple(round(row.dss, 4) for row in rows if row.reader == reader) == scores
+
+
+def test_overlap_and_surfaces_of_a_case_by_hand():
+    # reference: 4 x 5 x 2 voxels of 1 x 1 x 5 mm, the reader's one column shorter along x
+    (liver, _, manual, _) = measure_case("A", {"dla": label_map(drawn(liver=3))}, reference=label_map(drawn()))
+    assert (liver.voxels, liver.shared_voxels, manual.voxels) == (30, 30, 40)
+    assert liver.iou == 30 / 40
+    assert liver.volume_error_cm3 == pytest.approx(-10 * 0.005)
+    assert liver.volume_error_pct == -25
+    # two sections thick: every voxel is a border voxel. The reader's 30 lie on the reference, 10 of its 40 are 1 mm off.
+    assert liver.assd_mm == pytest.approx(10 / 70)
+    assert liver.hd95_mm == 1.0
+    assert (liver.nsd, liver.nsd_tolerance_mm, liver.surface) == (1.0, 3.0, "voxel")
+
+
+def test_surface_metrics_follow_their_setting_and_can_be_left_out():
+    maps, reference = {"dla": label_map(drawn(liver=3))}, label_map(drawn())
+    strict = measure_case("A", maps, reference=reference, surface=SurfaceMetrics("voxel", 0.5))[0]
+    assert strict.nsd == pytest.approx(60 / 70)
+    without = measure_case("A", maps, reference=reference, surface=None)[0]
+    assert (without.hd95_mm, without.nsd, without.nsd_tolerance_mm, without.surface) == (None, None, None, "")
+    assert without.iou is not None
+
+
+def totalsegmentator_like(labels):
+    """Liver 5, spleen 1, and other organs that the paper knows nothing of."""
+    other = np.zeros_like(labels)
+    other[labels == Structure.LIVER], other[labels == Structure.SPLEEN] = 5, 1
+    other[9, 7, 5], other[0, 0, 0] = 2, 117
+    return other
+
+
+@pytest.mark.parametrize(
+    ("name", "liver", "spleen"),
+    [("totalsegmentator", 5, 1), ("amos", 6, 1), ("btcv", 6, 1), ("flare", 1, 3), ("chaos_mr", 63, 252)],
+)
+def test_label_maps_of_other_systems_are_read_by_their_values(study, name, liver, spleen):
+    for file in (study / "dla").iterdir():
+        array = np.full(SHAPE, 9, np.uint8)
+        array[drawn(liver=3) == Structure.LIVER] = liver
+        array[drawn(liver=3) == Structure.SPLEEN] = spleen
+        save(file, array)
+    cohort = read_cohort(study / "cohort.csv")
+    measured = measure_folder(study / "dla", cohort=cohort, label_values=LABEL_VALUES[name])
+    assert measured.faults == ()
+    assert cells(measured.rows) == [*rows_of("C1"), *rows_of("C2"), *rows_of("C3")]
+
+
+def test_values_of_both_folders_are_translated_apart(study):
+    for file in (study / "manual").iterdir():
+        save(file, totalsegmentator_like(drawn()))
+    measured = measure_folder(
+        study / "dla", reference=study / "manual", reference_values={5: Structure.LIVER, 1: Structure.SPLEEN}
+    )
+    assert cells(measured.rows) == [*rows_of("C1"), *rows_of("C2"), *rows_of("C3")]
+
+
+def test_a_structure_that_a_label_map_cannot_show_is_unknown_in_it(study):
+    for file in (study / "dla").iterdir():
+        save(file, (drawn() == Structure.SPLEEN).astype(np.uint8))
+    spleens = LABEL_VALUES["msd_spleen"]
+    by_reader = measure_folder(study / "dla", cohort=read_cohort(study / "cohort.csv"), label_values=spleens)
+    assert {row.structure for row in by_reader.rows if row.reader == "dla"} == {"spleen"}
+    assert {row.structure for row in by_reader.rows if row.reader == "manual"} == {"liver", "spleen"}
+    as_reference = measure_folder(study / "manual", reference=study / "dla", reference_values=spleens)
+    livers = [row for row in as_reference.rows if row.structure == "liver"]
+    assert {(row.reader, row.volume_cm3, row.reference, row.dss) for row in livers} == {("dla", 0.2, "", None)}
+
+
+def test_fractions_are_no_label_values_of_any_system(study):
+    save(study / "dla" / "C1.nii.gz", drawn() * np.float32(0.5))
+    measured = measure_folder(study / "dla", reference=study / "manual", label_values=LABEL_VALUES["amos"])
+    assert [(fault.code, fault.case_id) for fault in measured.faults] == [("LS-LAB-001", "C1")]
+
+
+def test_a_missing_prediction_scores_zero_and_is_listed_where_that_is_allowed(study):
+    (study / "dla" / "C1.nii.gz").unlink()
+    measured = measure_folder(study / "dla", cohort=read_cohort(study / "cohort.csv"), allow_missing=True)
+    assert [(f.code, f.case_id, f.severity) for f in measured.faults] == [("LS-LAB-005", "C1", "warning")]
+    liver = measured.rows[0]
+    assert (liver.reader, liver.volume_cm3) == ("dla", None)
+    assert (liver.dss, liver.iou, liver.nsd, liver.hd95_mm) == (0.0, 0.0, 0.0, None)
+    assert (liver.volume_status, liver.volume_error_cm3, liver.voxels) == ("absent", None, None)
+    assert len(measured.rows) == 12
+
+
+def test_a_missing_prediction_of_an_empty_reference_is_undefined(study):
+    save(study / "manual" / "C1.nii.gz", drawn(spleen=0))
+    (study / "dla" / "C1.nii.gz").unlink()
+    measured = measure_folder(study / "dla", reference=study / "manual", allow_missing=True)
+    assert [(row.structure, row.dss) for row in measured.rows[:2]] == [("liver", 0.0), ("spleen", None)]
+
+
+def test_several_processes_give_the_same_rows_in_the_same_order(study):
+    (study / "dla" / "C2.nii.gz").write_bytes(b"nothing")
+    cohort = read_cohort(study / "cohort.csv")
+    told = []
+    assert measure_folder(study / "dla", cohort=cohort, workers=2, on_case=told.append) == measure_folder(
+        study / "dla", cohort=cohort
+    )
+    assert told == ["C1", "C2", "C3"]
+
+
+def test_the_wide_table_has_one_row_per_case(study):
+    (study / "dla" / "C3.nii.gz").unlink()
+    save(study / "dla" / "C2.nii.gz", drawn(spleen=0))
+    cohort = read_cohort(study / "cohort.csv")
+    rows = measure_folder(study / "dla", cohort=cohort, allow_missing=True, surface=None).rows
+    write_volumes(study / "volumes.csv", rows)
+    header, *lines = (study / "volumes.csv").read_text().splitlines()
+    names = [f"{name}_{reader}" for reader in ("dla", "manual") for name in ("liver", "spleen", "ratio")]
+    assert header.split(",") == ["case_id", "patient_id", "dataset", "condition", "site", *names]
+    found = [[float(x) if x else None for x in line.split(",")[5:]] for line in lines]
+    manual = [0.2, 0.02, 10.0]
+    assert found[0] == pytest.approx([0.15, 0.02, 7.5, *manual])
+    assert found[1:] == [[0.2, 0.0, None, *manual], [None, None, None, *manual]]

@@ -23,11 +23,12 @@ from collections.abc import Sequence
 from statistics import fmean
 
 from liverspleen.cli.composition import compose_verb
+from liverspleen.cohort.manifest import read_cohort
 from liverspleen.config import DemoConfig
 from liverspleen.errors import Fault
 from liverspleen.evaluation.measurements import read_measurements
 from liverspleen.provenance import recorded
-from liverspleen.storage import complete_file
+from liverspleen.storage import complete_file, sha256_of
 from liverspleen.structures import ORGAN_KEYS
 
 
@@ -67,6 +68,8 @@ def run(config: DemoConfig) -> Sequence[Fault]:
             faults.extend(importlib.import_module(f"liverspleen.cli.{verb}").run(compose_verb(verb, words)))
         with complete_file(out / "measurements.csv") as temporary:
             shutil.copyfile(measured, temporary)
+        record.inputs["cohort"] = read_cohort(out / "phantoms" / "cohort.csv").hash
+        record.inputs["split"] = sha256_of(out / "split" / "split.csv")
         record.seeds["demo"] = config.seed
         record.outputs += [out / "measurements.csv", out / "report.json", out / "report.html"]
         record.faults.extend(faults)

@@ -3,14 +3,19 @@
 example
   liverspleen measure labels=outputs/labels cohort=cohort.csv output=outputs/measure
   liverspleen measure labels=nnunet_out reference=labelsTs reader=nnunet output=outputs/nnunet
+  liverspleen measure labels=ts_out label_values=totalsegmentator reader=totalsegmentator output=outputs/ts
 
 inputs
   labels=       folder of <case_id>.nii.gz (0 background, 1 liver, 2 spleen)
   reference=    folder of reference label maps of the same names; without it, the labels named in cohort=
   cohort=       patients, conditions, sites, and which structures a reference covers
+  label_values= what the voxel values of labels= mean: liverspleen, amos, btcv, chaos_ct, chaos_mr, flare, msd_liver,
+                msd_spleen, totalsegmentator, or a map such as {5: liver, 1: spleen}; reference_values= likewise
 
 outputs, in output=
-  measurements.csv   one row per case, structure and reader: volume_cm3, volume_status, reference, dss
+  measurements.csv   one row per case, structure and reader: volume_cm3, volume_status, reference, dss, iou, hd95_mm,
+                     assd_mm, nsd, ...
+  volumes.csv        the volumes once more, one row per case
   run.json           what made it
 
 exit codes
@@ -19,15 +24,17 @@ exit codes
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 
 from liverspleen import assemble
 from liverspleen.cli.progress import progress
 from liverspleen.cohort.manifest import read_cohort
 from liverspleen.config import MeasureConfig
-from liverspleen.errors import Fault
-from liverspleen.evaluation.measure import measure_folder
-from liverspleen.evaluation.measurements import write_measurements
+from liverspleen.errors import Fault, Refused
+from liverspleen.evaluation.label_folder import measure_folder
+from liverspleen.evaluation.measure import SurfaceMetrics
+from liverspleen.evaluation.measurements import write_measurements, write_volumes
 from liverspleen.provenance import recorded
 
 
@@ -49,10 +56,27 @@ def run(config: MeasureConfig) -> Sequence[Fault]:
                 datasets=config.datasets,
                 reader=config.reader,
                 reference_reader=config.reference_reader,
+                label_values=assemble.label_values("label_values", config.label_values),
+                reference_values=assemble.label_values("reference_values", config.reference_values),
+                allow_missing=config.allow_missing,
+                surface=_surface_metrics(config),
+                workers=config.workers or os.cpu_count() or 1,
                 on_case=advance,
             )
         record.faults.extend(measured.faults)
         write_measurements(config.output / "measurements.csv", measured.rows)
-        record.outputs.append(config.output / "measurements.csv")
+        write_volumes(config.output / "volumes.csv", measured.rows)
+        record.outputs += [config.output / "measurements.csv", config.output / "volumes.csv"]
         print(f"measure: {len(measured.rows)} rows in {config.output / 'measurements.csv'}")
         return tuple(record.faults)
+
+
+def _surface_metrics(config: MeasureConfig) -> SurfaceMetrics | None:
+    """How surfaces are compared; None for not at all."""
+    if config.surface not in {"voxel", "area", "none"}:
+        raise Refused(Fault("LS-CFG-006", f"surface={config.surface}", "use voxel, area or none"))
+    if not config.nsd_tolerance_mm >= 0:
+        raise Refused(Fault("LS-CFG-006", f"nsd_tolerance_mm={config.nsd_tolerance_mm}", "use 0 or more"))
+    if config.surface == "none":
+        return None
+    return SurfaceMetrics("area" if config.surface == "area" else "voxel", config.nsd_tolerance_mm)

@@ -16,13 +16,29 @@ STATUSES: Final = ("ok", "truncated", "absent", "multi_part", "implausible")
 
 REQUIRED: Final = ("case_id", "structure", "reader", "volume_cm3")
 _OF_THE_CASE: Final = ("patient_id", "dataset", "condition", "site")
-_OPTIONAL: Final = dict.fromkeys((*_OF_THE_CASE, "volume_status", "reference", "dss"), "")
 _IDENTIFIERS: Final = ("case_id", "patient_id", "dataset", "condition", "site", "reader", "reference")
 
-_RANGES: Final[tuple[tuple[str, str, Callable[[float], bool], str], ...]] = (
-    ("volume_cm3", "LS-MEA-006", lambda value: value >= 0, "a volume of 0 cm³ or more"),
-    ("dss", "LS-MEA-007", lambda value: 0 <= value <= 1, "a number from 0 to 1"),
-)
+_NOT_NEGATIVE: Final = (lambda value: value >= 0, "a number of 0 or more")
+_SHARE: Final = (lambda value: 0 <= value <= 1, "a number from 0 to 1")
+_ANY: Final = (lambda value: True, "a number")
+_RANGES: Final[dict[str, tuple[Callable[[float], bool], str]]] = {
+    "volume_cm3": (lambda value: value >= 0, "a volume of 0 cm³ or more"),
+    "dss": _SHARE,
+    "iou": _SHARE,
+    "voxels": _NOT_NEGATIVE,
+    "shared_voxels": _NOT_NEGATIVE,
+    "volume_error_cm3": _ANY,
+    "volume_error_pct": _ANY,
+    "hd95_mm": _NOT_NEGATIVE,
+    "assd_mm": _NOT_NEGATIVE,
+    "nsd": _SHARE,
+    "nsd_tolerance_mm": _NOT_NEGATIVE,
+}
+NUMBERS: Final = tuple(_RANGES)
+"""The columns that hold numbers; `volume_cm3` alone must be there."""
+_CODES: Final = {"volume_cm3": "LS-MEA-006", "dss": "LS-MEA-007"}
+_OF_A_COMPARISON: Final = tuple(name for name in NUMBERS if name not in ("volume_cm3", "voxels"))
+_OPTIONAL: Final = dict.fromkeys((*_OF_THE_CASE, "volume_status", "reference", *NUMBERS), "")
 
 Row = dict[str, str]
 
@@ -96,16 +112,18 @@ def _row_faults(number: int, row: Row, path: Path) -> Iterator[Fault]:
     if row["structure"] not in ORGAN_KEYS:
         expected = " or ".join(map(repr, ORGAN_KEYS))
         yield fault("LS-MEA-005", "structure", f"{row['structure']!r} is not {expected}", "correct the name")
-    for name, code, inside, expected in _RANGES:
+    for name, (inside, expected) in _RANGES.items():
         try:
             value = number_or_none(row[name])
             wrong = value is not None and not inside(value)
         except ValueError:
             wrong = True
         if wrong:
+            code = _CODES.get(name, "LS-MEA-014")
             yield fault(code, name, f"{row[name]!r} is not {expected}", "correct it, or leave it empty if undefined")
-    if row["dss"].strip() and not row["reference"]:
-        yield fault("LS-MEA-008", "dss", "has no reference", "name the reference reader in column 'reference'")
+    for name in _OF_A_COMPARISON:
+        if row[name].strip() and not row["reference"]:
+            yield fault("LS-MEA-008", name, "has no reference", "name the reference reader in column 'reference'")
     if unknown := sorted(set(filter(None, row["volume_status"].split(";"))).difference(STATUSES)):
         what = f"{', '.join(map(repr, unknown))} is not out of {', '.join(STATUSES)}"
         yield fault("LS-MEA-009", "volume_status", what, "use these words, joined by ';'")

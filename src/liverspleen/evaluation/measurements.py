@@ -16,8 +16,14 @@ network, another system. Anything that can write this file gets every table of t
 | `volume_status` | `;`-joined out of `STATUSES`; empty reads as `ok` |
 | `reference` | the reader that `dss` compares with; empty on rows that compare with nobody |
 | `dss` | Dice similarity score in [0, 1]; empty where undefined |
+| `iou` | intersection over union in [0, 1] |
+| `voxels`, `shared_voxels` | voxels of the reader's structure, and those of them that the reference has too |
+| `volume_error_cm3`, `volume_error_pct` | reader minus reference, and that as a percentage of the reference |
+| `hd95_mm`, `assd_mm`, `nsd` | 95th percentile and mean of the distances between both surfaces, normalised surface dice |
+| `nsd_tolerance_mm`, `surface` | distance up to which `nsd` takes two surfaces for one; `voxel` or `area`, see `surface` |
 
-`case_id`, `structure`, `reader` and `volume_cm3` must be there; other columns are kept as they are. A status never
+`case_id`, `structure`, `reader` and `volume_cm3` must be there; from `dss` on each column may be
+empty or missing; other columns are kept as they are. A status never
 removes a row from a table: only an undefined value is left out, and n says so. The liver/spleen ratio is derived where
 it is needed and never stored.
 """
@@ -34,13 +40,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from liverspleen.errors import Fault, Refused
-from liverspleen.evaluation.measurement_checks import STATUSES, Record, check_header, check_records, number_or_none
+from liverspleen.evaluation.measurement_checks import (
+    NUMBERS,
+    STATUSES,
+    Record,
+    check_header,
+    check_records,
+    number_or_none,
+)
 from liverspleen.storage import complete_file
+from liverspleen.structures import ORGAN_KEYS, RATIO_KEY
 
 if TYPE_CHECKING:
     import pandas
 
-__all__ = ["COLUMNS", "STATUSES", "Measurement", "Measurements", "inert", "read_measurements", "write_measurements"]
+__all__ = ["COLUMNS", "STATUSES", "Measurement", "Measurements", "inert", "read_measurements", "write_measurements", "write_volumes"]
 
 COLUMNS: Final = (
     "case_id",
@@ -54,8 +68,17 @@ COLUMNS: Final = (
     "volume_status",
     "reference",
     "dss",
+    "iou",
+    "voxels",
+    "shared_voxels",
+    "volume_error_cm3",
+    "volume_error_pct",
+    "hd95_mm",
+    "assd_mm",
+    "nsd",
+    "nsd_tolerance_mm",
+    "surface",
 )
-NUMBERS: Final = ("volume_cm3", "dss")
 
 # A spreadsheet takes such text for a formula; one more apostrophe makes it text, and reading takes that one off again.
 _FORMULA: Final = re.compile(r"'*[=+\-@\t\r]")
@@ -77,6 +100,16 @@ class Measurement:
     volume_status: str = "ok"
     reference: str = ""
     dss: float | None = None
+    iou: float | None = None
+    voxels: int | None = None
+    shared_voxels: int | None = None
+    volume_error_cm3: float | None = None
+    volume_error_pct: float | None = None
+    hd95_mm: float | None = None
+    assd_mm: float | None = None
+    nsd: float | None = None
+    nsd_tolerance_mm: float | None = None
+    surface: str = ""
 
 
 @dataclass(frozen=True)
@@ -84,7 +117,7 @@ class Measurements:
     """A validated table of measurements.
 
     `table` has `COLUMNS` first and any further columns after them; text columns hold `str` (empty where the file says
-    nothing), `volume_cm3` and `dss` hold float64 with NaN for undefined. `source` and `sha256` name the file read.
+    nothing), number columns hold float64 with NaN for undefined. `source` and `sha256` name the file read.
     """
 
     table: pandas.DataFrame
@@ -108,7 +141,7 @@ def write_measurements(path: Path, rows: Iterable[Measurement]) -> None:
     >>> target = Path(tempfile.mkdtemp()) / "measurements.csv"
     >>> write_measurements(target, [Measurement("A1", "P1", "", "", "", "liver", "manual", 1243.285)])
     >>> target.read_text().splitlines()[1]
-    'A1,P1,,,,liver,manual,1243.285,ok,,'
+    'A1,P1,,,,liver,manual,1243.285,ok,,,,,,,,,,,,'
     """
     with complete_file(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as handle:
         writer = csv.writer(handle, lineterminator="\n")
@@ -134,10 +167,40 @@ def read_measurements(path: Path) -> Measurements:
     return Measurements(_table(header, rows), path, hashlib.sha256(content).hexdigest())
 
 
+def write_volumes(path: Path, rows: Iterable[Measurement]) -> None:
+    """Write the volumes in cm³ with one row per case, and columns `<structure>_<reader>` and `ratio_<reader>`.
+
+    Made for spreadsheets and other programs; the reports read the long table. A field is empty where a reader has no
+    volume, and the ratio over a spleen of 0 cm³.
+    """
+    cases: dict[str, tuple[str, ...]] = {}
+    volumes: dict[tuple[str, str, str], float | None] = {}
+    for row in rows:
+        cases[row.case_id] = (row.case_id, row.patient_id, row.dataset, row.condition, row.site)
+        volumes[row.case_id, row.structure, row.reader] = row.volume_cm3
+    readers = sorted({reader for _, _, reader in volumes})
+    columns = [(key, reader) for reader in readers for key in (*ORGAN_KEYS, RATIO_KEY)]
+    with complete_file(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as handle:
+        writer = csv.writer(handle, lineterminator="\n")
+        writer.writerow([*COLUMNS[:5], *(inert(f"{key}_{reader}") for key, reader in columns)])
+        for case_id, about in cases.items():
+            found = [_volume_or_ratio(volumes, case_id, key, reader) for key, reader in columns]
+            writer.writerow([_cell(value) for value in (*about, *found)])
+
+
+def _volume_or_ratio(
+    volumes: dict[tuple[str, str, str], float | None], case_id: str, key: str, reader: str
+) -> float | None:
+    if key != RATIO_KEY:
+        return volumes.get((case_id, key, reader))
+    liver, spleen = (volumes.get((case_id, organ, reader)) for organ in ORGAN_KEYS)
+    return None if liver is None or not spleen else liver / spleen
+
+
 def _cell(value: str | float | None) -> str:
     if value is None:
         return ""
-    return inert(value) if isinstance(value, str) else repr(float(value))
+    return inert(value) if isinstance(value, str) else repr(value if isinstance(value, int) else float(value))
 
 
 def _decoded(path: Path) -> tuple[bytes, str]:

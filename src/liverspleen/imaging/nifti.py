@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from liverspleen.imaging.header import HEADER_BYTES, Layout, build, parse
 from liverspleen.imaging.stream import Source, content, head, read_stored
 from liverspleen.imaging.volume import CTVolume, LabelMap
 from liverspleen.storage import complete_file
-from liverspleen.structures import Structure
+from liverspleen.structures import ORGANS, Structure, organs
 
 SUFFIXES = (".nii.gz", ".nii")
 _GZIP_LEVEL = 1  # on CT, higher levels take three times as long to save 5 %
@@ -47,22 +48,27 @@ def read_ct(path: Path, *, case_id: str | None = None) -> CTVolume:
     return CTVolume(np.ascontiguousarray(canonical, dtype=np.int16), layout.geometry, clipped)
 
 
-def read_label_map(path: Path, *, case_id: str | None = None) -> LabelMap:
+def read_label_map(
+    path: Path, *, case_id: str | None = None, values: Mapping[int, Structure] | None = None
+) -> LabelMap:
     """The label map in a `.nii` or `.nii.gz` file.
 
+    `values` tells which structure a voxel value of another system means (see `structures.LABEL_VALUES`); whole numbers
+    that it does not name are background, and structures that it does not name are not `covered`.
+
     Raises:
-        Refused: as `read_ct`, and LS-LAB-001 for voxels with another value than those of `Structure`.
+        Refused: as `read_ct`, and LS-LAB-001 for voxels with a value that is not one of `Structure`, or, with `values`,
+            that is no whole number.
     """
     source = Source(Path(path), case_id)
     layout, stored = _voxels(source)
-    values = _scaled(layout, stored)
-    known = np.zeros_like(values, dtype=bool)  # in the memory order of `values`
-    for structure in Structure:
-        known |= values == structure
-    if not known.all():
-        raise _foreign_values(source, values[~known])
-    canonical = layout.geometry.to_canonical(values)
-    return LabelMap(np.ascontiguousarray(canonical, dtype=np.uint8), layout.geometry)
+    scaled = _scaled(layout, stored)
+    if values is None:
+        structures, covered = _own_values(source, scaled), ORGANS
+    else:
+        structures, covered = _translated(source, scaled, values), organs(s.key for s in values.values())
+    canonical = layout.geometry.to_canonical(structures)
+    return LabelMap(np.ascontiguousarray(canonical, dtype=np.uint8), layout.geometry, covered)
 
 
 def read_grid(path: Path, *, case_id: str | None = None) -> Geometry:
@@ -126,6 +132,24 @@ def _refuse_not_finite(source: Source, values: NDArray[Any]) -> None:
             f"{number} of {finite.size} voxels are NaN or infinite, expected finite HU",
             "convert it from its source again",
         )
+
+
+def _own_values(source: Source, values: NDArray[Any]) -> NDArray[Any]:
+    known = np.zeros_like(values, dtype=bool)  # in the memory order of `values`
+    for structure in Structure:
+        known |= values == structure
+    if not known.all():
+        raise _foreign_values(source, values[~known])
+    return values
+
+
+def _translated(source: Source, values: NDArray[Any], meaning: Mapping[int, Structure]) -> NDArray[Any]:
+    if values.dtype.kind == "f" and (broken := values != np.rint(values)).any():
+        raise _foreign_values(source, values[broken])
+    structures = np.zeros_like(values, dtype=np.uint8)
+    for value, structure in meaning.items():
+        structures[values == value] = structure
+    return structures
 
 
 def _foreign_values(source: Source, values: NDArray[Any]) -> Exception:

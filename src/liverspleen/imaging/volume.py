@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liverspleen.imaging.geometry import Geometry
-from liverspleen.structures import Structure
+from liverspleen.structures import ORGANS, Structure
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +38,8 @@ class CTVolume:
 class LabelMap:
     """The structures drawn on a CT.
 
-    `labels` is uint8, (slice, row, column), with the values of `Structure`.
+    `labels` is uint8, (slice, row, column), with the values of `Structure`. `covered` names the structures that it can
+    show; another one is unknown in it, not absent.
 
     Raises:
         ValueError: dtype or shape do not fit.
@@ -50,6 +51,7 @@ class LabelMap:
 
     labels: NDArray[np.uint8]
     geometry: Geometry
+    covered: tuple[Structure, ...] = ORGANS
 
     def __post_init__(self) -> None:
         if self.labels.dtype != np.uint8 or self.labels.shape != self.geometry.canonical_shape:

@@ -1,0 +1,204 @@
+"""Folders of label maps, and the measurement of every case in them over several processes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from multiprocessing import get_context
+from pathlib import Path
+
+from liverspleen.cohort.checks import grid_faults, load_reference
+from liverspleen.cohort.manifest import Case, Cohort
+from liverspleen.errors import Fault, Refused
+from liverspleen.evaluation.measure import DLA, MANUAL, WITH_SURFACES, SurfaceMetrics, measure_case
+from liverspleen.evaluation.measurements import Measurement
+from liverspleen.imaging.geometry import Geometry
+from liverspleen.imaging.nifti import SUFFIXES, read_label_map, strip_suffix
+from liverspleen.imaging.volume import LabelMap
+from liverspleen.structures import Structure
+
+LabelValues = Mapping[int, Structure]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Rows of all cases that could be measured, and every fault met; a case with an error has no rows."""
+
+    rows: tuple[Measurement, ...]
+    faults: tuple[Fault, ...]
+
+
+def measure_folder(
+    labels: Path,
+    *,
+    reference: Path | None = None,
+    cohort: Cohort | None = None,
+    datasets: Sequence[str] = (),
+    reader: str = DLA,
+    reference_reader: str = MANUAL,
+    label_values: LabelValues | None = None,
+    reference_values: LabelValues | None = None,
+    allow_missing: bool = False,
+    surface: SurfaceMetrics | None = WITH_SURFACES,
+    workers: int = 1,
+    on_case: Callable[[str], None] | None = None,
+) -> Measured:
+    """Measure every `<case_id>.nii.gz` or `.nii` in `labels` against its reference.
+
+    References are the files of the same name in the folder `reference`, else the label maps named in `cohort`, else
+    there are none. With a cohort every case of its `datasets` (all if empty) is expected, and each map must lie on its
+    CT's grid; without one the cases are those of the folder (and of `reference`, if given). `label_values` and
+    `reference_values` translate the voxel values of another system; the label maps of a cohort are always our own. One
+    bad case does not stop the others. A missing label map is an error of its case, or with `allow_missing` a warning
+    and a score of 0. `workers` processes hold one case each; the rows come in the order of the cases. `on_case` is told
+    each case_id when it is done. Faults of the cohort's own rows are not repeated.
+
+    Faults: those of reading; LS-LAB-005 label map of a case is missing; LS-LAB-006 (warning) label map without a case;
+    LS-LAB-007 two files for one case.
+
+    Raises:
+        Refused: LS-IMG-002 `labels` or `reference` is not a folder, LS-LAB-008 both readers have one name.
+    """
+    drawn = LabelFolder.of(labels, label_values)
+    references = None if reference is None else LabelFolder.of(reference, reference_values)
+    cases: Sequence[Case | str]
+    if cohort is None:
+        cases = sorted(set(drawn.files) | set(references.files if references else ()))
+    else:
+        cases = cohort.select(datasets).cases
+    if reader == reference_reader and (
+        references is not None or any(isinstance(case, Case) and case.label for case in cases)
+    ):
+        what = f"reader and reference reader are both called {reader!r}"
+        raise Refused(Fault("LS-LAB-008", what, "name them differently", file=labels))
+    measuring = _Measuring(drawn, references, reader, reference_reader, surface, allow_missing)
+    rows: list[Measurement] = []
+    faults = [*_extras(drawn, cases if cohort is None else cohort.cases)]
+    for case, measured in zip(cases, _each(measuring, cases, workers), strict=True):
+        rows += measured.rows
+        faults += measured.faults
+        if on_case is not None:
+            on_case(_case_id(case))
+    return Measured(tuple(rows), tuple(faults))
+
+
+@dataclass(frozen=True)
+class LabelFolder:
+    """Label maps in a folder by case_id; usually one file each. `values` translates the values of another system."""
+
+    path: Path
+    files: Mapping[str, tuple[Path, ...]]
+    values: LabelValues | None = None
+
+    @classmethod
+    def of(cls, path: Path, values: LabelValues | None = None) -> LabelFolder:
+        """The label maps that lie in the folder itself.
+
+        Raises:
+            Refused: LS-IMG-002 there is no such folder.
+        """
+        if not path.is_dir():
+            raise Refused(Fault("LS-IMG-002", "label maps are not in a folder", "correct the path", file=path))
+        files: dict[str, tuple[Path, ...]] = {}
+        for file in sorted(path.iterdir()):
+            case_id = strip_suffix(file.name)
+            if case_id and not file.name.startswith("."):  # unfinished files start with a dot
+                files[case_id] = (*files.get(case_id, ()), file)
+        return cls(path, files, values)
+
+    def read(self, case_id: str) -> LabelMap:
+        """The label map of a case.
+
+        Raises:
+            Refused: LS-LAB-005 it is missing, LS-LAB-007 there are two, or `read_label_map` refuses it.
+        """
+        files = self.files.get(case_id, ())
+        if not files:
+            raise Refused(self.missing(case_id))
+        if len(files) > 1:
+            what = f"there are {' and '.join(file.name for file in files)}"
+            raise Refused(Fault("LS-LAB-007", what, "keep one of them", case_id, self.path))
+        return read_label_map(files[0], case_id=case_id, values=self.values)
+
+    def missing(self, case_id: str) -> Fault:
+        """That the case has no label map here."""
+        what = f"label map of the case is missing, expected {case_id}{SUFFIXES[0]}"
+        return Fault("LS-LAB-005", what, "bring it, or leave the case out", case_id, self.path)
+
+
+@dataclass(frozen=True)
+class _Measuring:
+    """How one case is measured; goes to the worker processes."""
+
+    drawn: LabelFolder
+    references: LabelFolder | None
+    reader: str
+    reference_reader: str
+    surface: SurfaceMetrics | None
+    allow_missing: bool
+
+    def measured(self, case: Case | str) -> Measured:
+        """The rows of one case and its faults; never raises for bad input."""
+        case_id = _case_id(case)
+        faults: list[Fault] = []
+        grid: Geometry | None = None
+        reference: LabelMap | None = None
+        label_map: LabelMap | None = None
+        try:
+            if isinstance(case, Case):
+                # references in a folder take the place of those in the cohort
+                grid, reference = load_reference(case if self.references is None else replace(case, label=None))
+            if self.references is not None:
+                reference = self.references.read(case_id)
+                faults += _off_grid(case_id, reference, grid, self.references)
+        except Refused as refused:
+            faults += refused.faults
+        if self.allow_missing and case_id not in self.drawn.files:
+            missing = self.drawn.missing(case_id)
+            faults.append(replace(missing, cure="bring it; until then it scores 0", severity="warning"))
+        else:
+            try:
+                label_map = self.drawn.read(case_id)
+                if grid is None and reference is not None:
+                    grid = reference.geometry
+                faults += _off_grid(case_id, label_map, grid, self.drawn)
+            except Refused as refused:
+                faults += refused.faults
+        if any(fault.severity == "error" for fault in faults):
+            return Measured((), tuple(faults))
+        rows = measure_case(
+            case,
+            {self.reader: label_map},
+            reference=reference,
+            reference_reader=self.reference_reader,
+            surface=self.surface,
+        )
+        return Measured(tuple(rows), tuple(faults))
+
+
+def _each(measuring: _Measuring, cases: Sequence[Case | str], workers: int) -> Iterator[Measured]:
+    """What was measured of each case, in order; a worker holds the label maps of one case at a time."""
+    if workers == 1 or len(cases) < 2:
+        yield from map(measuring.measured, cases)
+        return
+    with ProcessPoolExecutor(min(workers, len(cases)), mp_context=get_context("spawn")) as pool:
+        yield from pool.map(measuring.measured, cases)
+
+
+def _off_grid(case_id: str, label_map: LabelMap, grid: Geometry | None, folder: LabelFolder) -> Iterable[Fault]:
+    if grid is None:
+        return ()
+    return grid_faults(case_id, label_map, grid, file=folder.files[case_id][0], against="its case")
+
+
+def _extras(drawn: LabelFolder, cases: Iterable[Case | str]) -> Iterator[Fault]:
+    known = {_case_id(case) for case in cases}
+    for case_id, files in drawn.files.items():
+        if case_id not in known:
+            what, cure = "label map belongs to no usable case of the cohort", "correct its name or add the case"
+            yield Fault("LS-LAB-006", what, cure, file=files[0], severity="warning")
+
+
+def _case_id(case: Case | str) -> str:
+    return case if isinstance(case, str) else case.case_id

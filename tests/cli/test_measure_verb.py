@@ -1,0 +1,40 @@
+"""What the verb `measure` refuses before it reads a file, and what it writes."""
+
+from __future__ import annotations
+
+import pytest
+
+from liverspleen import assemble
+from liverspleen.cli.main import main
+from liverspleen.errors import Refused
+from liverspleen.structures import Structure
+
+
+def test_label_values_by_name_and_by_map() -> None:
+    assert assemble.label_values("label_values", "liverspleen") is None
+    assert assemble.label_values("label_values", "flare") == {1: Structure.LIVER, 3: Structure.SPLEEN}
+    assert assemble.label_values("label_values", {7: "spleen"}) == {7: Structure.SPLEEN}
+
+
+@pytest.mark.parametrize("asked", ["nnunet", {}, {1.5: "liver"}, {1: "kidney"}, {"one": "liver"}, 3, None])
+def test_other_label_values_are_refused_with_what_is_known(asked: object) -> None:
+    with pytest.raises(Refused, match=r"LS-CFG-007: label_values=.*totalsegmentator"):
+        assemble.label_values("label_values", asked)
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["label_values=totalseg"], "LS-CFG-007"),
+        (["reference_values={1: kidney}"], "LS-CFG-007"),
+        (["surface=mesh"], "LS-CFG-006"),
+        (["nsd_tolerance_mm=-1"], "LS-CFG-006"),
+    ],
+)
+def test_settings_that_cannot_be_meant_are_one_line_and_exit_code_2(tmp_path, capsys, words, expected) -> None:
+    (tmp_path / "labels").mkdir()
+    code = main(["measure", f"labels={tmp_path / 'labels'}", f"output={tmp_path / 'out'}", *words])
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.strip()]
+    assert code == 2
+    assert len(lines) == 1
+    assert expected in lines[0]
