@@ -132,7 +132,7 @@ def bland_altman(test: ArrayLike, reference: ArrayLike, *, scale: Scale = "absol
         df=sample.n - 1 if sample.n > 1 else None,
         **_limits(sample),
         **(spread or dict.fromkeys(_NEEDS_SPREAD)),
-        ratio=_ratio(bias, sd, spread and spread["bias_ci"]) if scale == "log" else None,
+        ratio=_ratio(bias, sd, spread["bias_ci"] if spread else None) if scale == "log" else None,
         shapiro=checks.shapiro,
         proportional_bias=checks.proportional_bias,
         abs_residual_regression=checks.abs_residual_regression,

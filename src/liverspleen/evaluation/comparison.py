@@ -126,8 +126,8 @@ def wilcoxon_signed_rank(test: ArrayLike, reference: ArrayLike) -> WilcoxonSigne
     Raises:
         ValueError: the two differ in length, are not one-dimensional, or hold an infinity.
 
-    Source: Wilcoxon, Biometrics Bull 1945;1:80-83; IBM SPSS Statistics Algorithms, NPAR TESTS; rank-biserial: Kerby, Compr
-    Psychol 2014;3:11.IT.3.1.
+    Source: Wilcoxon, Biometrics Bull 1945;1:80-83; IBM SPSS Statistics Algorithms, NPAR TESTS; rank-biserial: Kerby,
+    Compr Psychol 2014;3:11.IT.3.1.
 
     >>> result = wilcoxon_signed_rank([1.0, 3.0, 2.0], [0.0, 1.0, 2.0])
     >>> result.n_used, result.w_plus, round(result.p, 4)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from liverspleen.evaluation.samples import Floats, Pairs, complete_pairs, mean_and_sd
 
@@ -69,9 +69,9 @@ def paired_differences(test: ArrayLike, reference: ArrayLike, *, scale: Scale) -
     return Differences(pairs, values, complete.test.size - values.size, mean, sd)
 
 
-def _has_difference(pairs: Pairs, scale: Scale) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+def _has_difference(pairs: Pairs, scale: Scale) -> NDArray[np.bool_]:
     if scale == "percent":
-        return pairs.test + pairs.reference != 0
+        return np.asarray(pairs.test + pairs.reference != 0)
     if scale == "log":
-        return (pairs.test > 0) & (pairs.reference > 0)
+        return np.asarray((pairs.test > 0) & (pairs.reference > 0))
     return np.ones(pairs.test.size, dtype=np.bool_)

@@ -71,7 +71,7 @@ def exact_pair_intervals(mean: float, sd: float, n: int) -> LimitIntervals:
 
 
 def mover_intervals(mean: float, sd: float, n: int) -> LimitIntervals:
-    """Intervals of the mean (t) and of 1.96 SD (χ²) joined by MOVER (Donner and Zou, Stat Methods Med Res 2012;21:347)."""
+    """Intervals of the mean (t) and of 1.96 SD (χ²) joined by MOVER (Donner and Zou, SMMR 2012;21:347-359)."""
     to_mean = mean_interval(mean, sd, n)[1] - mean
     sd_lower, sd_upper = sd_interval(sd, n - 1)
     inward = math.hypot(to_mean, MULTIPLIER * (sd - sd_lower))
@@ -92,8 +92,8 @@ def exact_factors(n: int) -> Interval:
     from scipy.stats import nct
 
     root = math.sqrt(n)
-    inner, outer = nct.ppf([_TAIL, 1 - _TAIL], n - 1, MULTIPLIER * root) / root
-    return float(inner), float(outer)
+    inner, outer = (float(nct.ppf(tail, n - 1, MULTIPLIER * root)) / root for tail in (_TAIL, 1 - _TAIL))
+    return inner, outer
 
 
 @lru_cache(maxsize=4096)

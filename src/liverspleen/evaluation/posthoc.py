@@ -67,17 +67,18 @@ def dunn(groups: Mapping[str, ArrayLike]) -> Dunn:
     """
     ranked = ranked_groups(groups)
     names = list(combinations(ranked.values, 2)) if ranked.reason is None else []
-    z = np.array([_z(ranked, a, b) for a, b in names])
-    p = _two_sided_normal(z)
-    adjusted = zip(p, _holm(p), np.minimum(p * p.size, 1), _benjamini_hochberg(p), strict=True)
+    statistics = np.array([_z(ranked, a, b) for a, b in names])
+    unadjusted = _two_sided_normal(statistics)
+    adjusted = [_holm(unadjusted), np.minimum(unadjusted * len(names), 1), _benjamini_hochberg(unadjusted)]
+    columns = [column.tolist() for column in (statistics, unadjusted, *adjusted)]
     return Dunn(
         n=ranked.n,
         n_missing=ranked.n_missing,
         group_sizes=ranked.sizes,
         empty_groups=ranked.empty,
         pairs=tuple(
-            DunnPair(a, b, float(statistic), *map(float, ps), *_two_groups(ranked.values[a], ranked.values[b]))
-            for (a, b), statistic, ps in zip(names, z, adjusted, strict=True)
+            DunnPair(a, b, z, p, holm, bonferroni, bh, *_two_groups(ranked.values[a], ranked.values[b]))
+            for (a, b), z, p, holm, bonferroni, bh in zip(names, *columns, strict=True)
         ),
         method="Dunn, ranks over all groups, variance corrected for ties, two-sided; Holm over all pairs",
         reason=ranked.reason,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from liverspleen.evaluation.intervals import CONFIDENCE, Interval
 from liverspleen.evaluation.repeats import Repeats, repeats_of
@@ -15,13 +15,14 @@ from liverspleen.evaluation.reproducibility import RC_PER_SD, relative_variances
 from liverspleen.evaluation.resampling import RESAMPLES, SEED, bca_interval, ratio_jackknife, ratio_replicates
 from liverspleen.evaluation.samples import NOISE, Floats, Result
 
+EXCHANGES: Final = 10_000
 ENUMERATED: Final = 13
 """Up to this many subjects all 2^n exchanges are counted, above it a random sample of them."""
 
 
 @dataclass(frozen=True)
 class RCComparison(Result):
-    """wCV and %RC of two readers on the same subjects, the ratio of the two (test / reference), and the p of no difference.
+    """wCV and %RC of two readers on the same subjects, their ratio (test / reference), and the p of no difference.
 
     `n_dropped` = `n_missing` (fewer than two repeats that both readers measured) + `n_undefined` (a mean is zero).
     """
@@ -38,7 +39,7 @@ class RCComparison(Result):
     ratio: float | None
     ratio_ci_bca: Interval | None
     p: float | None
-    resamples: int | None
+    exchanges: int
     seed: int
     confidence: float
     method: str
@@ -89,7 +90,7 @@ def compare_rc(test: ArrayLike, reference: ArrayLike) -> RCComparison:
         ratio=ratio,
         ratio_ci_bca=_ratio_interval(weights * squares[0], weights * squares[1]) if ratio and changed else None,
         p=_exchange_p(differences) if changed else None,
-        resamples=None if first.n <= ENUMERATED else RESAMPLES,
+        exchanges=2**first.n if first.n <= ENUMERATED else EXCHANGES,
         seed=SEED,
         confidence=CONFIDENCE,
         method="ratio of wCV (root mean square of the CV of each subject), BCa over subjects; "
@@ -105,8 +106,8 @@ def _same_subjects(first: Repeats, second: Repeats) -> tuple[Repeats, Repeats]:
     return tuple(side.where(np.isin(side.positions, common)) for side in (first, second))  # type: ignore[return-value]
 
 
-def _equal(first: Floats, second: Floats) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-    return np.abs(first - second) <= NOISE * np.maximum(first, second)
+def _equal(first: Floats, second: Floats) -> NDArray[np.bool_]:
+    return np.asarray(np.abs(first - second) <= NOISE * np.maximum(first, second))
 
 
 def _exchange_p(differences: Floats) -> float:
@@ -118,10 +119,10 @@ def _exchange_p(differences: Floats) -> float:
         return float((np.abs(signs @ differences) >= observed).mean())
     rng = np.random.default_rng(SEED)
     reached = 0
-    for start in range(0, RESAMPLES, 500):  # in parts, for memory
-        signs = 1 - 2 * rng.integers(0, 2, (min(500, RESAMPLES - start), n))
+    for start in range(0, EXCHANGES, 500):  # in parts, for memory
+        signs = 1 - 2 * rng.integers(0, 2, (min(500, EXCHANGES - start), n))
         reached += int((np.abs(signs @ differences) >= observed).sum())
-    return (reached + 1) / (RESAMPLES + 1)
+    return (reached + 1) / (EXCHANGES + 1)
 
 
 def _ratio_interval(first: Floats, second: Floats) -> Interval | None:
@@ -134,7 +135,7 @@ def _ratio_interval(first: Floats, second: Floats) -> Interval | None:
     if not (np.isfinite(replicates).all() and np.isfinite(jackknife).all()):
         return None
     found = bca_interval(math.log(float(first.sum() / second.sum())) / 2, replicates, jackknife)
-    return found and (math.exp(found.lower), math.exp(found.upper))
+    return None if found is None else (math.exp(found.lower), math.exp(found.upper))
 
 
 def _reason(df: int, ratio: float | None, changed: bool) -> str | None:

@@ -16,8 +16,8 @@ from liverspleen.evaluation.samples import NOISE, Floats, Result, complete_pairs
 class ICC(Result):
     """Intraclass correlations of single readings of `n` subjects by `k` readers, two-way.
 
-    `icc_a1` is absolute agreement (a shift between readers counts), `icc_c1` consistency (it does not). `msr`, `msc` and
-    `mse` are the mean squares of subjects, readers and error.
+    `icc_a1` is absolute agreement (a shift between readers counts), `icc_c1` consistency (it does not). `msr`,
+    `msc` and `mse` are the mean squares of subjects, readers and error.
     """
 
     n: int

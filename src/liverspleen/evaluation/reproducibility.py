@@ -175,7 +175,7 @@ def _bca(numerators: Floats, weights: Floats) -> tuple[float, float, float] | No
     replicates = 100 * np.sqrt(ratio_replicates(numerators, weights, resamples=RESAMPLES, seed=SEED))
     jackknife = 100 * np.sqrt(ratio_jackknife(numerators, weights))
     found = bca_interval(100 * math.sqrt(numerators.sum() / weights.sum()), replicates, jackknife)
-    return found and (found.lower, found.upper, found.acceleration)
+    return None if found is None else (found.lower, found.upper, found.acceleration)
 
 
 def _log(repeats: Repeats) -> LogRC | None:

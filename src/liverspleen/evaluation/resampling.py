@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from liverspleen.evaluation.intervals import CONFIDENCE, Interval, t_quantile
 from liverspleen.evaluation.samples import NOISE, Floats, Result
 
-RESAMPLES: Final = 10_000
+RESAMPLES: Final = 40_000  # keeps the Monte Carlo error near 1 % of the width
 SEED: Final = 2020
 _AT_ONCE: Final = 2_000_000  # draws held in memory, 16 MB
 
@@ -87,7 +87,8 @@ def bootstrap_ci(
         estimate = float(rows.mean() if statistic is None else statistic(rows))
     if estimate is not None and n_clusters > 1:
         if statistic is None:
-            sums, sizes = np.bincount(codes, rows), np.bincount(codes).astype(np.float64)
+            sums = np.asarray(np.bincount(codes, rows), dtype=np.float64)
+            sizes = np.asarray(np.bincount(codes), dtype=np.float64)
             replicates = ratio_replicates(sums, sizes, resamples=resamples, seed=seed)
             jackknife = ratio_jackknife(sums, sizes)
             t_ci = _t_interval(rows, codes, estimate)
@@ -103,9 +104,9 @@ def bootstrap_ci(
         n_clusters=n_clusters,
         estimate=estimate,
         t_ci=t_ci,
-        bca_ci=bca and (bca.lower, bca.upper),
-        z0=bca and bca.z0,
-        acceleration=bca and bca.acceleration,
+        bca_ci=None if bca is None else (bca.lower, bca.upper),
+        z0=None if bca is None else bca.z0,
+        acceleration=None if bca is None else bca.acceleration,
         se_boot=None if bca is None or replicates is None else float(replicates.std(ddof=1)),
         resamples=resamples,
         seed=seed,
@@ -165,7 +166,7 @@ def _observations(values: ArrayLike, clusters: Sequence[Hashable] | None) -> tup
         raise ValueError("values are finite or NaN, no infinity")
     if clusters is not None and len(clusters) != len(rows):
         raise ValueError(f"each value needs its cluster: {len(rows)} values, {len(clusters)} clusters")
-    missing = np.isnan(rows) if rows.ndim == 1 else np.isnan(rows).any(axis=1)
+    missing = np.asarray(np.isnan(rows) if rows.ndim == 1 else np.isnan(rows).any(axis=1))
     named = range(len(rows)) if clusters is None else clusters
     numbers: dict[Hashable, int] = {}
     codes = [numbers.setdefault(name, len(numbers)) for name, out in zip(named, missing, strict=True) if not out]
