@@ -5,20 +5,22 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from liverspleen.evaluation.samples import Floats, Result, complete_pairs, one_sample
-
-RANKED_DIGITS: Final = 11
-"""Differences are rounded to this many digits below the leading one of the readings before they are ranked."""
+from liverspleen.evaluation.hodges_lehmann import hodges_lehmann
+from liverspleen.evaluation.intervals import Interval
+from liverspleen.evaluation.ranks import ranked_groups, rounded, tie_sum
+from liverspleen.evaluation.samples import Result, complete_pairs, mean_and_sd
 
 
 @dataclass(frozen=True)
 class KruskalWallis(Result):
-    """Kruskal-Wallis test; `statistic` is the tie-corrected H."""
+    """Kruskal-Wallis test; `statistic` is the tie-corrected H.
+
+    Effect sizes: `epsilon_squared` = H / (n - 1) and `eta_squared_h` = (H - k + 1) / (n - k), k groups with values.
+    """
 
     n: int
     n_missing: int
@@ -30,6 +32,8 @@ class KruskalWallis(Result):
     tie_correction: float | None
     df: int | None
     p: float | None
+    epsilon_squared: float | None
+    eta_squared_h: float | None
     method: str
     reason: str | None
 
@@ -38,7 +42,9 @@ class KruskalWallis(Result):
 class WilcoxonSignedRank(Result):
     """Wilcoxon signed-rank test; `statistic` is the smaller rank sum, `z` belongs to `w_plus` (test above reference).
 
-    `z_spss` is the Z that SPSS prints: that of the smaller rank sum, never positive.
+    `z_spss` is the Z that SPSS prints: that of the smaller rank sum, never positive. Effect sizes: `rank_biserial` =
+    (w_plus - w_minus) / (w_plus + w_minus); `hodges_lehmann`, the shift in the units of the readings, zeros included;
+    `cohen_dz`, mean over SD of the differences.
     """
 
     n: int
@@ -51,6 +57,11 @@ class WilcoxonSignedRank(Result):
     z: float | None
     z_spss: float | None
     p: float | None
+    rank_biserial: float | None
+    hodges_lehmann: float | None
+    hodges_lehmann_ci: Interval | None
+    median_difference: float | None
+    cohen_dz: float | None
     method: str
     reason: str | None
 
@@ -64,45 +75,42 @@ def kruskal_wallis(groups: Mapping[str, ArrayLike]) -> KruskalWallis:
     Raises:
         ValueError: a group is not one-dimensional or holds an infinity.
 
-    Source: Kruskal and Wallis, J Am Stat Assoc 1952;47:583-621.
+    Source: Kruskal and Wallis, J Am Stat Assoc 1952;47:583-621; effect sizes: Tomczak and Tomczak, Trends Sport Sci
+    2014;1:19-25.
 
     >>> result = kruskal_wallis({"a": [1.0, 2.0], "b": [3.0, 4.0], "c": []})
     >>> round(result.statistic, 12), result.df, result.empty_groups
     (2.4, 1, ('c',))
     """
-    from scipy.stats import chi2, rankdata
+    from scipy.special import chdtrc
 
-    samples = {name: one_sample(values) for name, values in groups.items()}
-    held = {name: sample[~np.isnan(sample)] for name, sample in samples.items()}
-    filled = {name: sample for name, sample in held.items() if sample.size}
-    pooled = np.concatenate([*filled.values(), np.empty(0)])
-    n = pooled.size
-    sizes = np.array([sample.size for sample in filled.values()])
-    parts = np.split(rankdata(pooled), np.cumsum(sizes)[:-1]) if filled else []
-    mean_ranks = np.array([part.mean() for part in parts])
-    reason = "fewer than two groups hold values" if len(filled) < 2 else None
-    correction = uncorrected = statistic = p = None
-    if reason is None:
-        correction = 1 - _ties(pooled) / (n**3 - n)
-        uncorrected = float(12 / (n * (n + 1)) * (sizes * (mean_ranks - (n + 1) / 2) ** 2).sum())
-        if correction > 0:
-            statistic = uncorrected / correction
-            p = float(chi2.sf(statistic, len(filled) - 1))
-        else:
-            reason = "all values are the same"
+    ranked = ranked_groups(groups)
+    n, k = ranked.n, len(ranked.values)
+    mean_ranks = {name: float(ranks.mean()) for name, ranks in ranked.ranks.items()}
+    correction = uncorrected = statistic = p = eta_squared = None
+    if k > 1:
+        deviations = sum(ranks.size * (mean_ranks[name] - (n + 1) / 2) ** 2 for name, ranks in ranked.ranks.items())
+        uncorrected = 12 / (n * (n + 1)) * deviations
+        correction = 1 - ranked.tie_sum / (n**3 - n)
+    if uncorrected is not None and correction:
+        statistic = uncorrected / correction
+        p = float(chdtrc(k - 1, statistic))
+        eta_squared = (statistic - k + 1) / (n - k) if n > k else None
     return KruskalWallis(
         n=n,
-        n_missing=sum(sample.size for sample in samples.values()) - n,
-        group_sizes={name: int(sample.size) for name, sample in held.items()},
-        mean_ranks=dict(zip(filled, mean_ranks.tolist(), strict=True)),
-        empty_groups=tuple(name for name, sample in held.items() if not sample.size),
+        n_missing=ranked.n_missing,
+        group_sizes=ranked.sizes,
+        mean_ranks=mean_ranks,
+        empty_groups=ranked.empty,
         statistic=statistic,
         statistic_uncorrected=uncorrected,
         tie_correction=correction,
-        df=len(filled) - 1 if len(filled) > 1 else None,
+        df=k - 1 if k > 1 else None,
         p=p,
+        epsilon_squared=None if statistic is None else statistic / (n - 1),
+        eta_squared_h=eta_squared,
         method="Kruskal-Wallis, H corrected for ties, chi-square with k - 1 degrees of freedom",
-        reason=reason,
+        reason=ranked.reason,
     )
 
 
@@ -112,12 +120,14 @@ def wilcoxon_signed_rank(test: ArrayLike, reference: ArrayLike) -> WilcoxonSigne
     Zero differences are dropped, tied ones share their average rank, p is two-sided from the normal approximation with
     the variance corrected for ties and without continuity correction, at every n. Differences are rounded before they
     are ranked, so that float noise breaks no ties. Pairs with NaN are dropped and counted. Undefined without a
-    nonzero difference.
+    nonzero difference. The Hodges-Lehmann shift keeps the zeros, and its 95 % interval is the distribution-free one of
+    the Walsh averages (six differences or more); it is not the inverse of the test, which drops zeros.
 
     Raises:
         ValueError: the two differ in length, are not one-dimensional, or hold an infinity.
 
-    Source: Wilcoxon, Biometrics Bull 1945;1:80-83; IBM SPSS Statistics Algorithms, NPAR TESTS.
+    Source: Wilcoxon, Biometrics Bull 1945;1:80-83; IBM SPSS Statistics Algorithms, NPAR TESTS; rank-biserial: Kerby,
+    Compr Psychol 2014;3:11.IT.3.1.
 
     >>> result = wilcoxon_signed_rank([1.0, 3.0, 2.0], [0.0, 1.0, 2.0])
     >>> result.n_used, result.w_plus, round(result.p, 4)
@@ -126,14 +136,16 @@ def wilcoxon_signed_rank(test: ArrayLike, reference: ArrayLike) -> WilcoxonSigne
     from scipy.stats import norm, rankdata
 
     pairs = complete_pairs(test, reference)
-    differences = _rounded(pairs.test - pairs.reference, pairs.magnitude)
+    differences = rounded(pairs.test - pairs.reference, pairs.magnitude)
     nonzero = differences[differences != 0]
     n, used = differences.size, nonzero.size
     w_plus = w_minus = z = p = None
+    shift, shift_interval = hodges_lehmann(differences)
+    mean, sd = mean_and_sd(differences, pairs.magnitude)
     if used:
         ranks = rankdata(np.abs(nonzero))
         w_plus, w_minus = float(ranks[nonzero > 0].sum()), float(ranks[nonzero < 0].sum())
-        variance = used * (used + 1) * (2 * used + 1) / 24 - _ties(np.abs(nonzero)) / 48
+        variance = used * (used + 1) * (2 * used + 1) / 24 - tie_sum(np.abs(nonzero)) / 48
         z = (w_plus - used * (used + 1) / 4) / math.sqrt(variance)
         p = float(2 * norm.sf(abs(z)))
     return WilcoxonSignedRank(
@@ -147,21 +159,12 @@ def wilcoxon_signed_rank(test: ArrayLike, reference: ArrayLike) -> WilcoxonSigne
         z=z,
         z_spss=None if z is None else -abs(z),
         p=p,
+        rank_biserial=None if w_plus is None or w_minus is None else (w_plus - w_minus) / (w_plus + w_minus),
+        hodges_lehmann=shift,
+        hodges_lehmann_ci=shift_interval,
+        median_difference=float(np.median(differences)) if n else None,
+        cohen_dz=mean / sd if mean is not None and sd else None,
         method="Wilcoxon signed-rank, zeros dropped, average ranks, asymptotic with tie-corrected variance, "
         "no continuity correction (SPSS)",
         reason=None if used else "no complete pair" if n == 0 else "all differences are zero",
     )
-
-
-def _ties(values: Floats) -> float:
-    """Sum of t³ - t over groups of t equal values."""
-    counts = np.unique(values, return_counts=True)[1].astype(np.float64)
-    return float((counts**3 - counts).sum())
-
-
-def _rounded(differences: Floats, magnitude: float) -> Floats:
-    """The differences without the digits that floating point alone can make in readings of this magnitude."""
-    if magnitude == 0:
-        return differences
-    # Capped: 10 to a larger power is no float64.
-    return np.round(differences, min(RANKED_DIGITS - 1 - math.floor(math.log10(magnitude)), 300))

@@ -16,10 +16,10 @@ NOISE: Final = 1e-12
 
 @dataclass(frozen=True)
 class Result:
-    """A statistic with its n and method; `None` stands for undefined, and `reason` says why."""
+    """A statistic, or a named part of one; `None` stands for undefined, and the whole's `reason` says why."""
 
     def to_dict(self) -> dict[str, Any]:
-        """Every number at full precision, ready for JSON; the single observations are left out."""
+        """Every number at full precision, parts nested, ready for JSON; the single observations are left out."""
         return {item.name: _plain(getattr(self, item.name)) for item in fields(self) if not item.metadata.get("raw")}
 
 
@@ -128,6 +128,8 @@ def mean_and_sd(sample: Floats, magnitude: float) -> tuple[float | None, float |
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, Result):
+        return value.to_dict()
     if isinstance(value, tuple):
         return [_plain(item) for item in value]
     return {key: _plain(item) for key, item in value.items()} if isinstance(value, dict) else value
