@@ -314,6 +314,19 @@ class ReportConfig:
     """reader under test; the only one when empty"""
     reference: Optional[str]  # noqa: UP045
     """reference reader; the only one when empty"""
+    cohort: OptionalPath
+    """cohort.csv, for Table 1 and Figure 1; left out when empty"""
+    root: OptionalPath
+    """folder that the paths in the cohort are relative to"""
+    split: OptionalPath
+    """split.csv of that cohort, for Figure 1"""
+    exclusions: OptionalPath
+    """CSV of reason,count: patients excluded before the cohort, for Figure 1; reason `assessed`: all there were"""
+    labels: OptionalPath
+    """folder of the reader's label maps, <case_id>.nii.gz, for Figure 3; left out when empty"""
+    cases: list[str]
+    """case_ids of Figure 3; of each condition the one with the median DSS when empty"""
+    vocabulary: VocabularyConfig
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""Bland-Altman figures; they draw results that are given and compute none."""
+"""Figures of a report as files, and the Bland-Altman figures; they draw results that are given and compute none."""
 
 from __future__ import annotations
 
@@ -17,8 +17,14 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-Form = Literal["svg", "png"]
+Form = Literal["svg", "pdf", "png"]
 FORMS: Final[tuple[Form, ...]] = get_args(Form)
+
+_DATELESS: Final[dict[Form, dict[str, None]]] = {
+    "svg": {"Date": None, "Creator": None},
+    "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+    "png": {"Software": None},
+}
 
 # Colours: Okabe and Ito 2008, told apart with any colour vision; the markers tell them apart in grey.
 _MARKS: Final = (
@@ -33,7 +39,9 @@ _MARKS: Final = (
 )
 _UNNAMED: Final = ("#777777", "p")
 _LABEL_WIDTH: Final = 40  # characters; two labels of this width fit side by side
-_INK: Final = "#333333"
+INK: Final = "#333333"
+"""Colour of text and lines."""
+
 _UNITS: Final = {"liver": " (cm³)", "spleen": " (cm³)", "ratio": ""}
 
 
@@ -44,12 +52,13 @@ def bland_altman_figure(agreement: Agreement, reader: str, reference: str) -> Fi
     """
     from matplotlib.figure import Figure
 
-    with _own_style():
+    with own_style():
         figure = Figure(figsize=(7.2, 4.6), layout="constrained")
         axes = figure.add_subplot()
         _points(axes, agreement)
         _lines(axes, agreement)
-        reader, reference, index = one_line(reader), one_line(reference), INDEX_LABELS[agreement.index]
+        index = INDEX_LABELS[agreement.index]
+        reader, reference = shortened(reader, _LABEL_WIDTH // 2), shortened(reference, _LABEL_WIDTH // 2)
         axes.set_title(f"{index}, n = {agreement.result.n}", loc="left", fontweight="bold", fontsize=11)
         axes.set_xlabel(f"Mean of {reader} and {reference}: {index.lower()}{_UNITS[agreement.index]}", parse_math=False)
         axes.set_ylabel(f"Difference {reader} − {reference}, % of their mean", parse_math=False)
@@ -61,22 +70,33 @@ def bland_altman_figure(agreement: Agreement, reader: str, reference: str) -> Fi
 def figure_bytes(figure: Figure, form: Form) -> bytes:
     """The figure as a file; the same figure gives the same bytes."""
     buffer = io.BytesIO()
-    dateless = {"Date": None, "Creator": None} if form == "svg" else {"Software": None}
-    with _own_style(), warnings.catch_warnings():
+    with own_style(), warnings.catch_warnings():
         # A name in a script the font lacks is drawn as boxes; that is no reason to stop.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        figure.savefig(buffer, format=form, dpi=200, metadata=dateless)
+        figure.savefig(buffer, format=form, dpi=200, metadata=_DATELESS[form])
     return buffer.getvalue()
 
 
+def shortened(text: str, width: int) -> str:
+    """`text`, or its beginning and an ellipsis, in at most `width` characters on one line.
+
+    >>> shortened("cirrhosis", 6)
+    'cirrh…'
+    """
+    line = one_line(text)
+    return line if len(line) <= width else f"{line[: width - 1]}…"
+
+
 @contextmanager
-def _own_style() -> Iterator[None]:
+def own_style() -> Iterator[None]:
     """Matplotlib's defaults, whatever the user's settings are, and names inside the SVG that do not change."""
     import matplotlib
 
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
-        matplotlib.rcParams.update({"svg.hashsalt": "liverspleen", "axes.edgecolor": _INK, "font.size": 9.5})
+        matplotlib.rcParams.update(
+            {"svg.hashsalt": "liverspleen", "pdf.fonttype": 42, "axes.edgecolor": INK, "font.size": 9.5}
+        )
         yield
 
 
@@ -97,8 +117,7 @@ def _points(axes: Axes, agreement: Agreement) -> None:
         )
     if set(marks) == {""}:
         return
-    names = [one_line(condition_label(condition)) for condition in marks]
-    labels = [name if len(name) <= _LABEL_WIDTH else f"{name[: _LABEL_WIDTH - 1]}…" for name in names]
+    labels = [shortened(condition_label(condition), _LABEL_WIDTH) for condition in marks]
     widest = sum(sorted(map(len, labels))[-3:])
     legend = axes.figure.legend(
         axes.collections,
@@ -131,13 +150,13 @@ def _lines(axes: Axes, agreement: Agreement) -> None:
     ):
         if value is None or (name != "Mean" and not result.sd):
             continue
-        axes.axhline(value, color=_INK, linewidth=1.1, linestyle=style, zorder=2)
+        axes.axhline(value, color=INK, linewidth=1.1, linestyle=style, zorder=2)
         axes.annotate(
             f"{name}\n{fixed(value, LOA_DIGITS)}".replace("-", "−"),
             xy=(1.01, value),
             xycoords=("axes fraction", "data"),
             va="center",
             fontsize=8.5,
-            color=_INK,
+            color=INK,
             annotation_clip=False,
         )

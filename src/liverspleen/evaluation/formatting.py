@@ -11,6 +11,8 @@ NOT_APPLICABLE: Final = "NA"
 DSS_DIGITS: Final = 3
 LOA_DIGITS: Final = 2
 RC_DIGITS: Final = 1
+PERCENT_DIGITS: Final = 1
+SPREAD_DIGITS: Final = 1
 
 # Holds every digit that is printed and loses what floating point added: 0.97249999999999992 is 0.9725.
 _SIGNIFICANT: Final = 12
@@ -73,3 +75,33 @@ def rc_text(rc: float | None, lower: float | None, upper: float | None) -> str:
         return UNDEFINED
     interval = UNDEFINED if lower is None else f"{fixed(lower, RC_DIGITS)}–{fixed(upper, RC_DIGITS)}"
     return f"{fixed(rc, RC_DIGITS)} ({interval})"
+
+
+def count_text(count: int, of: int) -> str:
+    """A number and its share of `of` in percent.
+
+    >>> count_text(460, 813), count_text(0, 0)
+    ('460 (56.6)', '0 (–)')
+    """
+    return f"{count} ({fixed(100 * count / of if of else None, PERCENT_DIGITS)})"
+
+
+def spread_text(mean: float | None, sd: float | None, minimum: float | None, maximum: float | None) -> str:
+    """Mean ± SD (range) of ages or millimetres.
+
+    >>> spread_text(48.64, 14.21, 21, 83)
+    '48.6 ± 14.2 (21.0–83.0)'
+    """
+    if mean is None:
+        return UNDEFINED
+    low, high = fixed(minimum, SPREAD_DIGITS), fixed(maximum, SPREAD_DIGITS)
+    return f"{fixed(mean, SPREAD_DIGITS)} ± {fixed(sd, SPREAD_DIGITS)} ({low}–{high})"
+
+
+def millimetres(value: float) -> str:
+    """A length as it is named: two decimals at most, no zeros at their end.
+
+    >>> millimetres(5.0), millimetres(0.625)
+    ('5 mm', '0.63 mm')
+    """
+    return f"{fixed(value, 2).rstrip('0').rstrip('.')} mm"

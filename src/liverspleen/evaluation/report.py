@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 from typing import Any, Final
 
 from liverspleen import __version__
+from liverspleen.errors import one_line
 from liverspleen.evaluation.definitions import DEFINITIONS, RESEARCH_USE
-from liverspleen.evaluation.figures import FORMS, Form, bland_altman_figure, figure_bytes
-from liverspleen.evaluation.layout import INDEX_LABELS, layouts
+from liverspleen.evaluation.figures import FORMS as PICTURE_FORMS
+from liverspleen.evaluation.latex import latex_document, latex_text
+from liverspleen.evaluation.layout import FORMS, PARTS, TableLayout, layouts
 from liverspleen.evaluation.measurements import Measurements
-from liverspleen.evaluation.readings import INDICES
+from liverspleen.evaluation.pictures import PICTURES, Picture, pictures
+from liverspleen.evaluation.study import Study, StudyResults, study_results
 from liverspleen.evaluation.table_files import csv_text, markdown_text
-from liverspleen.evaluation.tables import TABLES, StatisticalReport, statistical_report
+from liverspleen.evaluation.tables import StatisticalReport, statistical_report
+from liverspleen.evaluation.word import docx_bytes
 from liverspleen.storage import complete_file, write_json, write_text
+
+_WRITERS: Final[dict[str, Callable[[TableLayout], str]]] = {"csv": csv_text, "md": markdown_text, "tex": latex_text}
 
 # Shown at the top of the page: address, label, unit behind the text.
 _HEADLINES: Final = (
@@ -27,54 +35,57 @@ _HEADLINES: Final = (
 
 
 def write_report(
-    measurements: Measurements, output: Path, *, reader: str | None = None, reference: str | None = None
+    measurements: Measurements,
+    output: Path,
+    *,
+    reader: str | None = None,
+    reference: str | None = None,
+    study: Study | None = None,
 ) -> StatisticalReport:
     """Write `tables/`, `figures/`, `report.json` and `report.html` below `output`; what they hold is returned.
 
-    The same measurements give the same bytes. Tables and figures that an earlier report left there and this one does
-    not make are removed.
+    A `study` adds Table 1, Figure 1 and Figure 3. The same input gives the same bytes. Tables and figures that an
+    earlier report left there and this one does not make are removed.
 
     Raises:
         Refused: as `statistical_report`.
     """
     report = statistical_report(measurements, reader=reader, reference=reference)
-    figures = _figures(report)
-    files: dict[str, bytes] = {}
-    for layout in layouts(report):
-        files[f"tables/{layout.name}.csv"] = csv_text(layout).encode()
-        files[f"tables/{layout.name}.md"] = markdown_text(layout).encode()
-    files |= {f"figures/{name}.{form}": content for name, forms in figures.items() for form, content in forms.items()}
+    added = study_results(study, measurements, reader=report.reader, reference=report.reference)
+    report = replace(report, cells=added.cells + report.cells, notes=report.notes + added.notes)
+    figures = pictures(report, added)
+    files = _table_files(layouts(report))
+    files |= {f"figures/{made.name}.{form}": content for made in figures for form, content in made.files.items()}
     for name in _possible_files():
         if name not in files:
             (output / name).unlink(missing_ok=True)
     for name, content in files.items():
         with complete_file(output / name) as temporary:
             temporary.write_bytes(content)
-    write_json(output / "report.json", _json(report, measurements, sorted(files)))
+    write_json(output / "report.json", _json(report, added, measurements, sorted(files)))
     write_text(output / "report.html", _page(report, measurements, figures))
     return report
 
 
-def _figures(report: StatisticalReport) -> dict[str, dict[Form, bytes]]:
-    """Bland-Altman figures by name and form."""
-    made = {}
-    for agreement in report.agreements:
-        figure = bland_altman_figure(agreement, str(report.reader), str(report.reference))
-        made[_figure_name(agreement.index)] = {form: figure_bytes(figure, form) for form in FORMS}
-    return made
-
-
-def _figure_name(index: str) -> str:
-    return f"bland_altman_{index}"
+def _table_files(tables: Sequence[TableLayout]) -> dict[str, bytes]:
+    if not tables:
+        return {}
+    files = {
+        f"tables/{table.name}.{form}": write(table).encode() for table in tables for form, write in _WRITERS.items()
+    }
+    return {**files, "tables/tables.tex": latex_document(tables).encode(), "tables/tables.docx": docx_bytes(tables)}
 
 
 def _possible_files() -> list[str]:
     """Every table and figure that a report may hold."""
-    tables = [f"tables/{table}.{form}" for table in TABLES for form in ("csv", "md")]
-    return tables + [f"figures/{_figure_name(index)}.{form}" for index in INDICES for form in FORMS]
+    tables = [f"tables/{table}.{form}" for table in FORMS for form in _WRITERS]
+    shared = ["tables/tables.tex", "tables/tables.docx"]
+    return [*tables, *shared, *(f"figures/{name}.{form}" for name in PICTURES for form in PICTURE_FORMS)]
 
 
-def _json(report: StatisticalReport, measurements: Measurements, files: list[str]) -> dict[str, Any]:
+def _json(
+    report: StatisticalReport, added: StudyResults, measurements: Measurements, files: list[str]
+) -> dict[str, Any]:
     return {
         "generator": {"name": "liverspleen", "version": __version__},
         "notice": RESEARCH_USE,
@@ -83,6 +94,8 @@ def _json(report: StatisticalReport, measurements: Measurements, files: list[str
         "reference": report.reference,
         "methods": DEFINITIONS,
         "cells": [cell.to_dict() for cell in report.cells],
+        "flow": None if added.flow is None else added.flow.to_dict(),
+        "sections": [overlay.to_dict() for overlay in added.overlays],
         "notes": [note.to_dict() for note in report.notes],
         "files": files,
     }
@@ -97,30 +110,28 @@ def _source(report: StatisticalReport, measurements: Measurements) -> dict[str, 
     }
 
 
-def _page(report: StatisticalReport, measurements: Measurements, figures: dict[str, dict[Form, bytes]]) -> str:
+def _page(report: StatisticalReport, measurements: Measurements, figures: Sequence[Picture]) -> str:
     from jinja2 import Environment, StrictUndefined
 
     template = resources.files("liverspleen.evaluation").joinpath("templates/report.html.j2").read_text("utf-8")
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    # Names of the data come as one line each: no line break, no mark that turns the direction of the text around it.
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, finalize=one_line, trim_blocks=True, lstrip_blocks=True
+    )
     cells = {(cell.address.table, cell.address.row, cell.address.column): cell for cell in report.cells}
+    tables = layouts(report)
     return environment.from_string(template).render(
         report=report,
         source=_source(report, measurements),
         version=__version__,
         notice=RESEARCH_USE,
         headlines=[(label, cells[a], unit) for a, label, unit in _HEADLINES if a in cells and cells[a].n],
-        tables=layouts(report),
-        figures=[
-            (
-                INDEX_LABELS[agreement.index],
-                agreement.result.n,
-                _data_uri(figures[_figure_name(agreement.index)]["svg"]),
-            )
-            for agreement in report.agreements
-        ],
+        parts=[(part, heading, [t for t in tables if t.part == part]) for part, heading in PARTS.items()],
+        figures=[(figure, _data_uri(figure)) for figure in figures],
         definitions=DEFINITIONS,
     )
 
 
-def _data_uri(svg: bytes) -> str:
-    return f"data:image/svg+xml;base64,{base64.b64encode(svg).decode()}"
+def _data_uri(figure: Picture) -> str:
+    kind = {"svg": "svg+xml"}.get(figure.shown, figure.shown)
+    return f"data:image/{kind};base64,{base64.b64encode(figure.files[figure.shown]).decode()}"

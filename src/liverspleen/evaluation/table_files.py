@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+from collections.abc import Iterable
 from typing import Final
 
 from liverspleen.errors import one_line
@@ -12,43 +13,70 @@ from liverspleen.evaluation.cells import Cell
 from liverspleen.evaluation.layout import TableLayout
 from liverspleen.evaluation.measurements import inert
 
-_MARKUP: Final = re.compile(r"([\\`*_\[\]<>|&])")
+_MARKUP: Final = re.compile(r"([\\`*_\[\]<>|&$~#])")
 
 
 def csv_text(layout: TableLayout) -> str:
     """The table as CSV: `row`, then per column its text and its n (`liver, liver_n, …`).
 
-    Names that come from the measurements cannot run as formulas; our own numbers stay as they are.
+    Names that come from the data cannot run as formulas (`read_table_csv` gives them back as they were); our own
+    numbers stay as they are.
     """
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
     names = [name for column, _ in layout.columns for name in (inert(column), inert(f"{column}_n"))]
-    writer.writerow(["row", *names])
+    lines = [_csv_line(["row", *names])]
     for row, _, cells in layout.rows:
-        writer.writerow([inert(row), *(field for cell in cells for field in _text_and_n(cell))])
-    return buffer.getvalue()
+        lines.append(_csv_line([inert(row), *(field for cell in cells for field in _text_and_n(cell))]))
+    return "".join(lines)
+
+
+def read_table_csv(text: str) -> list[list[str]]:
+    r"""The header and rows of a table that `csv_text` wrote; names are what they were in the data.
+
+    >>> read_table_csv("row,liver,liver_n\n'=1+1,-0.17 ± 3.07,30\n")
+    [['row', 'liver', 'liver_n'], ['=1+1', '-0.17 ± 3.07', '30']]
+    """
+    header, *records = csv.reader(io.StringIO(text, newline=""), strict=True)
+    return [[*map(_disarmed, header)], *([_disarmed(cells[0]), *cells[1:]] for cells in records)]
 
 
 def markdown_text(layout: TableLayout) -> str:
     """The table as Markdown with its title, the n of each row, and the footnote."""
-    header = ["", *(_escaped(label) for _, label in layout.columns), "n"]
-    lines = [header, ["---", *("---:" for _ in header[1:])]]
-    lines += [[_escaped(label), *map(_text, cells), _row_n(cells)] for _, label, cells in layout.rows]
+    header, *rows = grid(layout)
+    lines = [[*map(_escaped, header)], ["---", *("---:" for _ in header[1:])]]
+    lines += [[_escaped(label), *cells] for label, *cells in rows]
     body = "\n".join(f"| {' | '.join(line)} |" for line in lines)
     return f"**{_escaped(layout.title)}**\n\n{body}\n\n{_escaped(layout.footnote)}\n"
+
+
+def grid(layout: TableLayout) -> list[list[str]]:
+    """The table as it is printed: the line of labels, then the rows; n of each row last, where the table shows it."""
+    lines = [["", *(label for _, label in layout.columns)]]
+    lines += [[label, *(cell.text if cell else "" for cell in cells)] for _, label, cells in layout.rows]
+    if layout.shows_n:
+        column = ["n", *(_row_n(cells) for _, _, cells in layout.rows)]
+        lines = [[*line, n] for line, n in zip(lines, column, strict=True)]
+    return lines
 
 
 def _text_and_n(cell: Cell | None) -> tuple[str, str]:
     return ("", "") if cell is None else (cell.text, str(cell.n) if cell.n or cell.method != "none" else "")
 
 
-def _text(cell: Cell | None) -> str:
-    return "" if cell is None else cell.text
-
-
 def _row_n(cells: tuple[Cell | None, ...]) -> str:
     """The n of the cells of a row, each number once, in column order."""
     return " / ".join(dict.fromkeys(n for cell in cells if (n := _text_and_n(cell)[1])))
+
+
+def _csv_line(fields: Iterable[str]) -> str:
+    # Before Python 3.13 a lone carriage return is quoted only if the line end has one.
+    buffer = io.StringIO(newline="")
+    csv.writer(buffer, lineterminator="\r\n").writerow(fields)
+    return buffer.getvalue().removesuffix("\r\n") + "\n"
+
+
+def _disarmed(name: str) -> str:
+    """What `inert` was given."""
+    return name[1:] if name.startswith("'") and inert(name[1:]) == name else name
 
 
 def _escaped(text: str) -> str:

@@ -1,0 +1,204 @@
+r"""Tables as LaTeX with booktabs: one file per table to be `\input`, and one document of all of them.
+
+The files are ASCII, so that pdfLaTeX, XeLaTeX and LuaLaTeX set them alike. A letter with accents becomes its accent
+commands, a sign of statistics its mathematics; any other character beyond ASCII is printed as its code, `[U+6F22]`.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from typing import Final
+
+from liverspleen.errors import one_line
+from liverspleen.evaluation.layout import TableLayout
+from liverspleen.evaluation.table_files import grid
+
+_SPECIAL: Final = {
+    "\\": r"\textbackslash{}",
+    "{": r"\{",
+    "}": r"\}",
+    "$": r"\$",
+    "&": r"\&",
+    "#": r"\#",
+    "%": r"\%",
+    "_": r"\_",
+    "^": r"\textasciicircum{}",
+    "~": r"\textasciitilde{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    '"': r"{\ttfamily\char34}",  # straight in any font encoding
+    "'": r"\textquotesingle{}",
+    "`": r"\textasciigrave{}",
+    "[": "{[}",  # no optional argument of a \\ before it
+    "]": "{]}",
+    "*": "{*}",
+    "–": "--",
+    "—": "---",
+    "−": "$-$",
+    "±": r"$\pm$",
+    "×": r"$\times$",
+    "≤": r"$\leq$",
+    "≥": r"$\geq$",
+    "√": r"$\surd$",
+    "∞": r"$\infty$",
+    "·": r"$\cdot$",
+    "°": r"\textdegree{}",
+    "²": r"$^{2}$",
+    "³": r"$^{3}$",
+    "₀": r"$_{0}$",
+    "…": r"\ldots{}",
+    "’": "'",
+    "“": "``",
+    "”": "''",
+    "→": r"$\rightarrow$",
+    "Δ": r"$\Delta$",
+    "α": r"$\alpha$",
+    "β": r"$\beta$",
+    "δ": r"$\delta$",
+    "ε": r"$\varepsilon$",
+    "η": r"$\eta$",
+    "κ": r"$\kappa$",
+    "λ": r"$\lambda$",
+    "μ": r"$\mu$",
+    "µ": r"$\mu$",
+    "ρ": r"$\rho$",
+    "σ": r"$\sigma$",
+    "τ": r"$\tau$",
+    "φ": r"$\varphi$",
+    "χ": r"$\chi$",
+    "ß": r"\ss{}",
+    "æ": r"\ae{}",
+    "Æ": r"\AE{}",
+    "ø": r"\o{}",
+    "Ø": r"\O{}",
+    "ł": r"\l{}",
+    "Ł": r"\L{}",
+    "ı": r"\i{}",
+}
+_ACCENTS: Final = {
+    "\u0300": "`",
+    "\u0301": "'",
+    "\u0302": "^",
+    "\u0303": "~",
+    "\u0304": "=",
+    "\u0306": "u",
+    "\u0307": ".",
+    "\u0308": '"',
+    "\u030a": "r",
+    "\u030b": "H",
+    "\u030c": "v",
+    "\u0323": "d",
+    "\u0327": "c",
+}
+
+_NUMBER: Final = re.compile(r"^Table \d+\. ")  # LaTeX numbers tables itself
+_MINUS: Final = re.compile(r"(?<![^\s(–])-(?=\d)")  # of a negative number; names keep their hyphens
+
+_NATURAL_CHARACTERS: Final = 96
+"""A table this wide fits a page of A4 without breaking its cells."""
+_WIDEST_CELL: Final = 30  # characters of a column beyond which its cells are broken into lines
+_FLOAT_ROWS: Final = 30  # a table of more rows may not fit one page
+
+_HEAD: Final = r"""% Compile with pdflatex, xelatex or lualatex; twice, for the column widths of long tables.
+\documentclass[10pt]{article}
+\usepackage[a4paper,margin=20mm]{geometry}
+\usepackage{textcomp,array,booktabs,longtable}
+\setlength{\parindent}{0pt}
+\begin{document}
+"""
+_NEEDS: Final = r"% needs \usepackage{textcomp,array,booktabs,longtable}"
+
+
+def latex_text(layout: TableLayout) -> str:
+    """The table as a float with caption, label `tab:NAME`, n and footnote; a long one as a `longtable`."""
+    header, *rows = grid(layout)
+    columns = _columns([header, *rows])
+    head = [r"\toprule", _line(header), r"\midrule"]
+    caption = rf"\caption{{{latex_escaped(_NUMBER.sub('', layout.title))}}}\label{{tab:{layout.name}}}"
+    note = latex_escaped(layout.footnote)
+    if len(rows) <= _FLOAT_ROWS:
+        lines = [r"\begin{table}[htbp]", r"\centering\small", caption, rf"\begin{{tabular}}{{{columns}}}"]
+        lines += [*head, *map(_line, rows), r"\bottomrule", r"\end{tabular}"]
+        lines += [r"\par\smallskip", rf"\parbox{{\linewidth}}{{\footnotesize {note}}}", r"\end{table}"]
+    else:
+        lines = [r"\begingroup\small", rf"\begin{{longtable}}{{{columns}}}", rf"{caption}\\"]
+        lines += [*head, r"\endfirsthead", *head, r"\endhead", r"\bottomrule", r"\endfoot"]
+        lines += [*map(_line, rows), r"\end{longtable}", rf"{{\footnotesize {note}\par}}", r"\endgroup"]
+    return "\n".join([_NEEDS, *lines]) + "\n"
+
+
+def latex_document(tables: Sequence[TableLayout]) -> str:
+    """A document of all tables, which it reads from the files beside it, in their order."""
+    inputs = "".join(f"\\input{{{layout.name}.tex}}\n\\clearpage\n" for layout in tables)
+    return f"{_HEAD}{inputs}\\end{{document}}\n"
+
+
+def latex_escaped(text: str) -> str:
+    r"""One line of `text` that LaTeX prints and never runs.
+
+    >>> print(latex_escaped("a_b&5% \\input{x} é 漢 -0.17 ± 3.07"))
+    a\_b\&5\% \textbackslash{}input\{x\} {\'e} {[}U+6F22{]} -0.17 $\pm$ 3.07
+    """
+    line = one_line(text)
+    return "".join(_unjoined(before, c) + _character(c) for before, c in zip(f" {line}", line, strict=False))
+
+
+def _unjoined(before: str, character: str) -> str:
+    """What keeps two hyphens or commas from becoming a dash or a quotation mark."""
+    return "{}" if before == character and character in "-," else ""
+
+
+def _character(character: str) -> str:
+    if character in _SPECIAL:
+        return _SPECIAL[character]
+    if character.isascii():
+        return character
+    decomposed = unicodedata.normalize("NFD", character)
+    base, marks = decomposed[0], decomposed[1:]
+    if base.isascii() and base.isalpha() and all(mark in _ACCENTS for mark in marks):
+        for mark in marks:
+            base = rf"{{\{_ACCENTS[mark]}{_braced(_ACCENTS[mark], base)}}}"
+        return base
+    if character.isspace():
+        return " "
+    return f"{{[}}U+{ord(character):04X}{{]}}"
+
+
+def _braced(accent: str, base: str) -> str:
+    """A base that a named accent takes for its argument, and no part of its name."""
+    return f"{{{base}}}" if accent.isalpha() or len(base) > 1 else base
+
+
+def _line(cells: Sequence[str]) -> str:
+    return " & ".join(map(_cell, cells)) + r" \\"
+
+
+def _cell(text: str) -> str:
+    return latex_escaped(_MINUS.sub("−", text))
+
+
+def _columns(lines: Sequence[Sequence[str]]) -> str:
+    """Column specification: natural widths where they fit a page, else shares of it with broken lines."""
+    columns = list(zip(*lines, strict=True))
+    longest = [max(map(len, column)) for column in columns]
+    if sum(longest) <= _NATURAL_CHARACTERS:
+        return "@{}l" + "r" * (len(longest) - 1) + "@{}"
+    words = [max((len(word) for text in column for word in text.split()), default=1) for column in columns]
+    widths = _widths(words, longest)
+    gap = 2 * (len(widths) - 1)  # \tabcolsep on both sides of each boundary between columns
+    inner = ""
+    for position, width in enumerate(widths):
+        share, side = width / sum(widths), r"\raggedleft" if position else r"\raggedright"
+        inner += rf">{{{side}\arraybackslash}}p{{\dimexpr {share:.4f}\linewidth-{gap * share:.4f}\tabcolsep\relax}}"
+    return f"@{{}}{inner}@{{}}"
+
+
+def _widths(words: Sequence[int], longest: Sequence[int]) -> list[float]:
+    """Characters of each column: its longest word at least, and of the room that is left what its cells want."""
+    wanted = [max(min(whole, _WIDEST_CELL) - word, 0) for word, whole in zip(words, longest, strict=True)]
+    room = max(_NATURAL_CHARACTERS - sum(words), 0)
+    scale = room / sum(wanted) if sum(wanted) else 0.0
+    return [word + scale * want for word, want in zip(words, wanted, strict=True)]
