@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from liverspleen.structures import ORGANS, Structure
+
+BLOCK: Final = 1 << 16
+"""Voxels compared at a time: two label blocks and their masks stay in a core's own cache, with few calls."""
 
 
 @dataclass(frozen=True)
@@ -18,8 +21,9 @@ class Overlap:
     Counts of sections, or of ranks, add up to those of the case; scores do not.
 
     >>> upper, lower = Overlap(tp=3, fp=1, fn=0), Overlap(tp=1, fp=0, fn=3)
-    >>> (upper + lower).dss  # 2 * 4 / (2 * 4 + 1 + 3)
-    0.6666666666666666
+    >>> case = upper + lower
+    >>> case.dss, case.iou  # 2 * 4 / (2 * 4 + 1 + 3), 4 / (4 + 1 + 3)
+    (0.6666666666666666, 0.5)
     """
 
     tp: int
@@ -30,6 +34,16 @@ class Overlap:
         return Overlap(self.tp + other.tp, self.fp + other.fp, self.fn + other.fn)
 
     @property
+    def first_voxels(self) -> int:
+        """Voxels of the structure in the first label map."""
+        return self.tp + self.fp
+
+    @property
+    def second_voxels(self) -> int:
+        """Voxels of the structure in the second label map."""
+        return self.tp + self.fn
+
+    @property
     def dss(self) -> float | None:
         """2 TP / (2 TP + FP + FN): 0 if one of the two is empty, None (undefined) if both are.
 
@@ -37,6 +51,15 @@ class Overlap:
         """
         size = 2 * self.tp + self.fp + self.fn
         return 2 * self.tp / size if size else None
+
+    @property
+    def iou(self) -> float | None:
+        """TP / (TP + FP + FN), intersection over union: 0 if one of the two is empty, None (undefined) if both are.
+
+        Source: Jaccard 1901.
+        """
+        union = self.tp + self.fp + self.fn
+        return self.tp / union if union else None
 
 
 def overlaps(first: NDArray[Any], second: NDArray[Any]) -> dict[Structure, Overlap]:
@@ -52,14 +75,17 @@ def overlaps(first: NDArray[Any], second: NDArray[Any]) -> dict[Structure, Overl
     """
     if first.shape != second.shape:
         raise ValueError(f"label arrays have shapes {first.shape} and {second.shape}")
-    counts = dict.fromkeys(ORGANS, Overlap(0, 0, 0))
-    # section by section, so that the masks stay in the cache: several times as fast as masks of the whole
-    for one, other in zip(np.atleast_2d(first), np.atleast_2d(second), strict=True):
-        for organ in ORGANS:
-            counts[organ] += _overlap(one == organ, other == organ)
-    return counts
-
-
-def _overlap(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> Overlap:
-    tp = int(np.count_nonzero(first & second))
-    return Overlap(tp, int(np.count_nonzero(first)) - tp, int(np.count_nonzero(second)) - tp)
+    # counts need no order, only the same one for both: that of the memory, without a copy, where they share it
+    order = "K" if first.strides == second.strides else "C"
+    one, other = first.ravel(order=order), second.ravel(order=order)
+    counts = {organ: [0, 0, 0] for organ in ORGANS}
+    for start in range(0, one.size, BLOCK):
+        ours, theirs = one[start : start + BLOCK], other[start : start + BLOCK]
+        if not (ours.max() or theirs.max()):  # most of a CT is background: two looks instead of four comparisons
+            continue
+        for organ, sums in counts.items():
+            # a plain int keeps the comparison in the labels' own dtype
+            mine, its = ours == int(organ), theirs == int(organ)
+            for index, mask in enumerate((mine & its, mine, its)):
+                sums[index] += int(np.count_nonzero(mask))
+    return {organ: Overlap(both, mine - both, its - both) for organ, (both, mine, its) in counts.items()}
