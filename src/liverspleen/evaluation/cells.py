@@ -18,7 +18,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from liverspleen.evaluation import formatting
 from liverspleen.evaluation.agreement import BlandAltman
@@ -26,10 +26,13 @@ from liverspleen.evaluation.comparison import KruskalWallis, WilcoxonSignedRank
 from liverspleen.evaluation.reproducibility import PercentageRC
 from liverspleen.evaluation.samples import describe
 
+PAIRED: Final = " – "
+"""Joins the names of two groups in the address of a row that compares them."""
+
 
 @dataclass(frozen=True)
 class Address:
-    """Where a cell stands."""
+    """Where a cell stands; `head:tail` names a row of a row."""
 
     table: str
     row: str
@@ -79,7 +82,7 @@ def dss_cell(address: Address, scores: Mapping[str, float]) -> Cell:
         n=result.n,
         method=result.method,
         reason=result.reason,
-        **_defined(scores),
+        **defined(scores),
     )
 
 
@@ -94,7 +97,7 @@ def loa_cell(address: Address, result: BlandAltman, cases: Sequence[str]) -> Cel
         n=result.n,
         method=result.method,
         reason=result.reason,
-        **_entered(cases, result.positions),
+        **entered(cases, result.positions),
     )
 
 
@@ -108,7 +111,7 @@ def bias_p_cell(address: Address, result: BlandAltman, cases: Sequence[str]) -> 
         n=result.n,
         method="two-sided one-sample t-test of percent differences against zero",
         reason=result.reason,
-        **_entered(cases, result.positions),
+        **entered(cases, result.positions),
     )
 
 
@@ -123,7 +126,7 @@ def subgroup_p_cell(address: Address, result: KruskalWallis, scores: Mapping[str
         n=result.n,
         method=result.method,
         reason=result.reason or empty,
-        **_defined(scores),
+        **defined(scores),
     )
 
 
@@ -164,14 +167,16 @@ def rc_cell(address: Address, result: PercentageRC, pairs: Sequence[tuple[str, s
     )
 
 
-def _defined(scores: Mapping[str, float]) -> dict[str, tuple[str, ...]]:
+def defined(scores: Mapping[str, float]) -> dict[str, tuple[str, ...]]:
+    """The cases that have a score as `rows`, the others as `excluded`."""
     return {
         "rows": tuple(case for case, dss in scores.items() if not math.isnan(dss)),
         "excluded": tuple(case for case, dss in scores.items() if math.isnan(dss)),
     }
 
 
-def _entered(cases: Sequence[str], positions: Sequence[int]) -> dict[str, tuple[str, ...]]:
+def entered(cases: Sequence[str], positions: Sequence[int]) -> dict[str, tuple[str, ...]]:
+    """The cases at these positions as `rows`, the others as `excluded`."""
     inside = set(positions)
     return {
         "rows": tuple(cases[position] for position in positions),

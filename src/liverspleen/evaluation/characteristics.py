@@ -24,10 +24,10 @@ from liverspleen.cohort.manifest import Case, Cohort
 from liverspleen.cohort.row import DEVELOPMENT
 from liverspleen.evaluation import formatting
 from liverspleen.evaluation.cells import Address, Cell
+from liverspleen.evaluation.comparands import CONDITIONS
 from liverspleen.evaluation.notes import Note
 from liverspleen.evaluation.readings import SITES
 from liverspleen.evaluation.samples import describe
-from liverspleen.evaluation.tables import CONDITIONS
 
 TABLE: Final = "table1"
 MOST_THICKNESSES: Final = 8

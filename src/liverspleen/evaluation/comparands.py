@@ -42,7 +42,7 @@ class Comparands:
 
 @dataclass(frozen=True)
 class Groups:
-    """The examinations of the report's tables: test dataset-1, test dataset-2, and the patients with a CT of each site."""
+    """The examinations of the tables: test dataset-1, test dataset-2, and its patients with a CT of each site."""
 
     first: tuple[Examination, ...]
     second: tuple[Examination, ...]

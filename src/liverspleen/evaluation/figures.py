@@ -9,9 +9,10 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, Literal, get_args
 
 from liverspleen.errors import one_line
+from liverspleen.evaluation.comparands import CONDITIONS
 from liverspleen.evaluation.formatting import LOA_DIGITS, fixed
 from liverspleen.evaluation.layout import INDEX_LABELS, condition_label
-from liverspleen.evaluation.tables import CONDITIONS, Agreement
+from liverspleen.evaluation.tables import Agreement
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

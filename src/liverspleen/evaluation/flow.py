@@ -24,10 +24,10 @@ from liverspleen.cohort.row import DEVELOPMENT
 from liverspleen.cohort.split import Split
 from liverspleen.errors import Fault, Refused
 from liverspleen.evaluation.characteristics import datasets_of, paired_patients
+from liverspleen.evaluation.comparands import CONDITIONS
 from liverspleen.evaluation.layout import condition_label
 from liverspleen.evaluation.notes import Note
 from liverspleen.evaluation.readings import SITES
-from liverspleen.evaluation.tables import CONDITIONS
 
 ASSESSED: Final = "assessed"
 _COLUMNS: Final = ["reason", "count"]

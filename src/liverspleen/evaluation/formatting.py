@@ -11,6 +11,9 @@ NOT_APPLICABLE: Final = "NA"
 DSS_DIGITS: Final = 3
 LOA_DIGITS: Final = 2
 RC_DIGITS: Final = 1
+LOG_DIGITS: Final = 4
+DISTANCE_DIGITS: Final = 2
+RELIABILITY_DIGITS: Final = 3
 PERCENT_DIGITS: Final = 1
 SPREAD_DIGITS: Final = 1
 
@@ -50,10 +53,20 @@ def dss_text(mean: float | None, sd: float | None, minimum: float | None, maximu
     >>> dss_text(0.9731, 0.0188, 0.9072, 0.9991)
     '0.973 ± 0.019 (0.907–0.999)'
     """
+    return mean_sd_range_text(mean, sd, minimum, maximum, digits=DSS_DIGITS)
+
+
+def mean_sd_range_text(
+    mean: float | None, sd: float | None, minimum: float | None, maximum: float | None, *, digits: int
+) -> str:
+    """Mean ± SD (range) with that many decimals.
+
+    >>> mean_sd_range_text(2.25, 0.5, 1.0, 3.5, digits=2)
+    '2.25 ± 0.50 (1.00–3.50)'
+    """
     if mean is None:
         return UNDEFINED
-    low, high = fixed(minimum, DSS_DIGITS), fixed(maximum, DSS_DIGITS)
-    return f"{fixed(mean, DSS_DIGITS)} ± {fixed(sd, DSS_DIGITS)} ({low}–{high})"
+    return f"{fixed(mean, digits)} ± {fixed(sd, digits)} ({fixed(minimum, digits)}–{fixed(maximum, digits)})"
 
 
 def loa_text(bias: float | None, half_width: float | None) -> str:
@@ -92,10 +105,7 @@ def spread_text(mean: float | None, sd: float | None, minimum: float | None, max
     >>> spread_text(48.64, 14.21, 21, 83)
     '48.6 ± 14.2 (21.0–83.0)'
     """
-    if mean is None:
-        return UNDEFINED
-    low, high = fixed(minimum, SPREAD_DIGITS), fixed(maximum, SPREAD_DIGITS)
-    return f"{fixed(mean, SPREAD_DIGITS)} ± {fixed(sd, SPREAD_DIGITS)} ({low}–{high})"
+    return mean_sd_range_text(mean, sd, minimum, maximum, digits=SPREAD_DIGITS)
 
 
 def millimetres(value: float) -> str:
@@ -105,3 +115,31 @@ def millimetres(value: float) -> str:
     ('5 mm', '0.63 mm')
     """
     return f"{fixed(value, 2).rstrip('0').rstrip('.')} mm"
+
+
+def interval_text(value: float | None, interval: tuple[float, float] | None, digits: int) -> str:
+    """A value with its interval; `to` and not a dash between bounds that may be negative.
+
+    >>> interval_text(-0.171, (-0.424, 0.081), 2), interval_text(0.5, None, 2), interval_text(None, None, 2)
+    ('-0.17 (-0.42 to 0.08)', '0.50 (–)', '–')
+    """
+    if value is None:
+        return UNDEFINED
+    return f"{fixed(value, digits)} ({_bounds_text(interval, digits)})"
+
+
+def two_intervals_text(
+    value: float | None, first: tuple[float, float] | None, second: tuple[float, float] | None, digits: int
+) -> str:
+    """A value with two intervals of it.
+
+    >>> two_intervals_text(0.973, (0.97, 0.976), (0.969, 0.976), 3)
+    '0.973 (0.970 to 0.976; 0.969 to 0.976)'
+    """
+    if value is None:
+        return UNDEFINED
+    return f"{fixed(value, digits)} ({_bounds_text(first, digits)}; {_bounds_text(second, digits)})"
+
+
+def _bounds_text(interval: tuple[float, float] | None, digits: int) -> str:
+    return UNDEFINED if interval is None else f"{fixed(interval[0], digits)} to {fixed(interval[1], digits)}"

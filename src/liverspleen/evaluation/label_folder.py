@@ -64,7 +64,7 @@ def measure_folder(
     references = None if reference is None else LabelFolder.of(reference, reference_values)
     cases: Sequence[Case | str]
     if cohort is None:
-        cases = sorted(set(drawn.files) | set(references.files if references else ()))
+        cases = sorted({*drawn.files, *(references.files if references else ())})
     else:
         cases = cohort.select(datasets).cases
     if reader == reference_reader and (

@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from liverspleen.errors import one_line
-from liverspleen.evaluation.cells import Cell
+from liverspleen.evaluation.cells import PAIRED, Cell
 from liverspleen.evaluation.formatting import UNDEFINED
 from liverspleen.evaluation.tables import StatisticalReport
+from liverspleen.structures import ORGAN_KEYS
 
 INDEX_LABELS: Final = {"liver": "Liver volume", "spleen": "Spleen volume", "ratio": "Liver/spleen volume ratio"}
 CONDITION_LABELS: Final = {
@@ -27,6 +28,7 @@ DATASET_LABELS: Final = {
     "test1": "Test dataset-1",
     "test2": "Test dataset-2",
 }
+_SCORES: Final = ("dss", "nsd")
 _SCORE_LABELS: Final = {"liver": "Liver DSS", "spleen": "Spleen DSS"}
 _ROW_LABELS: Final = {
     **CONDITION_LABELS,
@@ -58,6 +60,137 @@ class TableForm:
     part: Part = "paper"
     shows_n: bool = True
 
+
+_SUBJECTS: Final = {**INDEX_LABELS, **CONDITION_LABELS, "total": "Total"}
+_LIMITS: Final = {
+    "bias": "Bias (95 % CI)",
+    "lower": "Lower limit (95 % CI)",
+    "upper": "Upper limit (95 % CI)",
+    "normal": "Normality, p",
+    "proportional": "Proportional bias, p",
+    "spread": "Heteroscedasticity, p",
+    "advice": "Advice",
+}
+_LIMITS_FOOTNOTE: Final = (
+    "Interval of the bias by Student's t, of each limit exact (noncentral t). p: Shapiro-Wilk test of the differences; "
+    "slope of the differences, and of their absolute residuals, over the means of both readers."
+)
+_BEYOND: Final = (
+    TableForm(
+        "means",
+        "Mean DSS and NSD of {reader} against {reference} with 95 % intervals",
+        "Mean (Student's t with patient-robust standard error; BCa bootstrap over patients).",
+        rows=_SUBJECTS,
+        columns={f"{key}_{score}": f"{key.capitalize()} {score.upper()}" for key in ORGAN_KEYS for score in _SCORES},
+        part="beyond",
+    ),
+    TableForm(
+        "surfaces",
+        "Surface distances of {reader} against {reference} by condition",
+        "Mean ± SD (range). HD95: 95th percentile Hausdorff distance; ASSD: average symmetric surface distance; NSD: "
+        "normalised surface dice. Distances are undefined where one of the masks is empty.",
+        rows=_SUBJECTS,
+        columns={
+            f"{key}_{name}": f"{key.capitalize()} {label}"
+            for key in ORGAN_KEYS
+            for name, label in (("hd95", "HD95 (mm)"), ("assd", "ASSD (mm)"), ("nsd", "NSD"))
+        },
+        part="beyond",
+    ),
+    *(
+        TableForm(
+            f"limits_{scale}",
+            f"Limits of agreement of {{reader}} against {{reference}}, {title}",
+            _LIMITS_FOOTNOTE,
+            rows=_SUBJECTS,
+            columns=_LIMITS,
+            part="beyond",
+        )
+        for scale, title in (
+            ("percent", "percent differences"),
+            ("absolute", "absolute differences (cm³; ratio: 1)"),
+            ("log", "logarithms of the ratio reader / reference"),
+        )
+    ),
+    TableForm(
+        "limit_intervals",
+        "95 % intervals of the limits of agreement in percent, by method",
+        "All CTs of Table 3.",
+        rows={
+            **INDEX_LABELS,
+            "ba1999": "Bland-Altman 1999",
+            "ba1986": "Bland-Altman 1986",
+            "exact": "exact, each limit",
+            "exact_pair": "exact, both limits together",
+            "mover": "MOVER",
+        },
+        columns={"lower": "Lower limit (95 % CI)", "upper": "Upper limit (95 % CI)"},
+        part="beyond",
+    ),
+    TableForm(
+        "subgroups",
+        "DSS between conditions: effect sizes, and every pair by Dunn's test",
+        "All conditions: H, p, ε². Pairs: z, p and p adjusted by Holm, rank-biserial correlation, Hodges-Lehmann "
+        "shift; positive where the first condition is higher.",
+        rows={**_SCORE_LABELS, **CONDITION_LABELS, "all": "all conditions"},
+        columns={"statistic": "H or z", "p": "p", "p_holm": "p (Holm)", "effect": "ε² or r", "shift": "Shift"},
+        part="beyond",
+    ),
+    TableForm(
+        "sites",
+        "DSS in external against internal CT: effect sizes",
+        "Matched-pairs rank-biserial correlation; Hodges-Lehmann shift with its 95 % CI; d_z, mean difference over SD "
+        "of differences. External minus internal; n counts patients.",
+        rows=_SCORE_LABELS,
+        columns={"p": "p", "rank_biserial": "r", "shift": "Shift (95 % CI)", "d_z": "d_z"},
+        part="beyond",
+    ),
+    TableForm(
+        "rc_methods",
+        "%RC by other definitions of the within-subject CV, by reader",
+        "Root mean square: %RC (χ² interval; BCa interval). Logarithms; mean-scaled within-subject SD; shift between "
+        "the two CTs removed. n counts patients.",
+        rows={
+            **INDEX_LABELS,
+            "rms": "root mean square (the paper's)",
+            "log": "logarithms",
+            "wsd": "within-subject SD / mean",
+            "bias_removed": "shift removed",
+        },
+        part="beyond",
+    ),
+    TableForm(
+        "rc_readers",
+        "Reproducibility of {reader} against that of {reference}",
+        "Ratio of the within-subject CVs on the same patients (BCa interval); p: permutation test within patients.",
+        rows=INDEX_LABELS,
+        columns={"ratio": "wCV ratio (95 % CI)", "p": "p"},
+        part="beyond",
+    ),
+    TableForm(
+        "equivalence",
+        "Equivalence of the volumes of {reader} and {reference}",
+        "Two one-sided t-tests of percent differences against ± 5 %, and the smallest margin that these data support "
+        "at α = 0.05. A difference that is not significant is no equivalence.",
+        rows=INDEX_LABELS,
+        columns={
+            "bias": "Bias (90 % CI), %",
+            "p": "p",
+            "verdict": "Within ± 5 %",
+            "smallest": "Smallest margin, %",
+        },
+        part="beyond",
+    ),
+    TableForm(
+        "reliability",
+        "Reliability of volumes between readers",
+        "ICC(A,1), absolute agreement, and ICC(C,1), consistency, of all readers of these CTs; Lin's concordance "
+        "correlation of {reader} and {reference}. 95 % CI.",
+        rows=INDEX_LABELS,
+        columns={"icc_a1": "ICC(A,1)", "icc_c1": "ICC(C,1)", "ccc": "CCC"},
+        part="beyond",
+    ),
+)
 
 FORMS: Final = {
     form.name: form
@@ -130,6 +263,7 @@ FORMS: Final = {
             "Percentage reproducibility coefficient with its χ² confidence interval; n counts patients.",
             rows=_ROW_LABELS,
         ),
+        *_BEYOND,
     )
 }
 """Every table a report may hold, by name, in the order of the report."""
@@ -184,14 +318,15 @@ def dataset_label(dataset: str) -> str:
 
 
 def _layout(form: TableForm, table: Mapping[str, Mapping[str, Cell]], names: Mapping[str, str | None]) -> TableLayout:
-    columns = list(dict.fromkeys(column for cells in table.values() for column in cells))
+    found = dict.fromkeys(column for cells in table.values() for column in cells)
+    columns = [*(column for column in form.columns if column in found), *(c for c in found if c not in form.columns)]
     rows = tuple(
         (row, _label(form.rows, row), tuple(cells.get(column) for column in columns)) for row, cells in table.items()
     )
     return TableLayout(
         name=form.name,
         title=one_line(form.title.format(**names)),
-        footnote=_footnote(form, (cell for _, _, cells in rows for cell in cells if cell is not None)),
+        footnote=_footnote(form, names, (cell for _, _, cells in rows for cell in cells if cell is not None)),
         columns=tuple((column, _label(form.columns, column)) for column in columns),
         rows=rows,
         part=form.part,
@@ -202,12 +337,14 @@ def _layout(form: TableForm, table: Mapping[str, Mapping[str, Cell]], names: Map
 def _label(labels: Mapping[str, str], address: str) -> str:
     head, colon, tail = address.partition(":")
     if address not in labels and colon and head in labels:
-        return one_line(f"{labels[head]}: {labels.get(tail, tail)}")
+        parts = (labels.get(part, part) for part in tail.split(PAIRED))
+        return one_line(f"{labels[head]}: {PAIRED.join(parts)}")
     return one_line(labels.get(address, address))
 
 
-def _footnote(form: TableForm, cells: Iterable[Cell]) -> str:
+def _footnote(form: TableForm, names: Mapping[str, str | None], cells: Iterable[Cell]) -> str:
     """The footnote of the form, and why there are dashes in the table."""
-    reasons = dict.fromkeys(cell.reason for cell in cells if cell.reason and UNDEFINED in cell.text.split())
-    undefined = f" {UNDEFINED}, undefined: {one_line('; '.join(map(str, reasons)))}." if reasons else ""
-    return (form.footnote + undefined).strip()
+    dashed = (cell for cell in cells if UNDEFINED in (word.strip("();") for word in cell.text.split()))
+    reasons = dict.fromkeys(cell.reason for cell in dashed if cell.reason)
+    undefined = f" {UNDEFINED}, undefined: {'; '.join(map(str, reasons))}." if reasons else ""
+    return one_line((form.footnote.format(**names) + undefined).strip())

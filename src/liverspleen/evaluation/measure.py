@@ -6,8 +6,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-import numpy as np
-
 from liverspleen.cohort.checks import grid_faults
 from liverspleen.cohort.manifest import Case
 from liverspleen.errors import Refused
@@ -42,7 +40,7 @@ def measure_case(
     reference_reader: str = MANUAL,
     surface: SurfaceMetrics | None = WITH_SURFACES,
 ) -> list[Measurement]:
-    """The rows of one case: volume of each organ by each reader, with overlap and surface metrics against the reference.
+    """The rows of one case: volume of each organ by each reader, with its overlap and surface metrics.
 
     The reference reader has rows of its own with empty `reference` and `dss`. The DSS is undefined (None) where both
     maps are empty; distances between surfaces also where one is. Without `surface` those are not computed. A structure

@@ -19,8 +19,8 @@ network, another system. Anything that can write this file gets every table of t
 | `iou` | intersection over union in [0, 1] |
 | `voxels`, `shared_voxels` | voxels of the reader's structure, and those of them that the reference has too |
 | `volume_error_cm3`, `volume_error_pct` | reader minus reference, and that as a percentage of the reference |
-| `hd95_mm`, `assd_mm`, `nsd` | 95th percentile and mean of the distances between both surfaces, normalised surface dice |
-| `nsd_tolerance_mm`, `surface` | distance up to which `nsd` takes two surfaces for one; `voxel` or `area`, see `surface` |
+| `hd95_mm`, `assd_mm`, `nsd` | 95th percentile and mean of the surface distances, normalised surface dice |
+| `nsd_tolerance_mm`, `surface` | tolerance of the `nsd`; `voxel` or `area`, see the module `surface` |
 
 `case_id`, `structure`, `reader` and `volume_cm3` must be there; from `dss` on each column may be
 empty or missing; other columns are kept as they are. A status never
@@ -54,7 +54,16 @@ from liverspleen.structures import ORGAN_KEYS, RATIO_KEY
 if TYPE_CHECKING:
     import pandas
 
-__all__ = ["COLUMNS", "STATUSES", "Measurement", "Measurements", "inert", "read_measurements", "write_measurements", "write_volumes"]
+__all__ = [
+    "COLUMNS",
+    "STATUSES",
+    "Measurement",
+    "Measurements",
+    "inert",
+    "read_measurements",
+    "write_measurements",
+    "write_volumes",
+]
 
 COLUMNS: Final = (
     "case_id",

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from liverspleen.cohort.checks import grid_faults, load_case
 from liverspleen.cohort.manifest import Case, Cohort
 from liverspleen.errors import Fault, Refused
+from liverspleen.evaluation.comparands import CONDITIONS
 from liverspleen.evaluation.notes import Note
 from liverspleen.evaluation.overlap import overlaps
 from liverspleen.evaluation.readings import Readings, examinations_of
-from liverspleen.evaluation.tables import CONDITIONS
 from liverspleen.imaging.nifti import SUFFIXES, read_label_map
 from liverspleen.imaging.volume import LabelMap
 from liverspleen.structures import ORGAN_KEYS, Structure

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from liverspleen.errors import Fault, Refused
@@ -14,6 +14,9 @@ from liverspleen.structures import ORGAN_KEYS, RATIO_KEY, Structure
 
 INDICES: Final = (*ORGAN_KEYS, RATIO_KEY)
 """The volumetric indices, in the order of the paper's tables."""
+
+METRICS: Final = ("hd95_mm", "assd_mm", "nsd")
+"""The surface metrics, beside the DSS."""
 
 SITES: Final = ("external", "internal")
 _OF_THE_CASE: Final = ("patient_id", "dataset", "condition", "site")
@@ -37,12 +40,17 @@ class Examination:
 
 @dataclass(frozen=True)
 class Readings:
-    """Measurements by key: volumes by (case, structure, reader), DSS by (case, structure, reader, reference)."""
+    """Measurements by key: volumes by (case, structure, reader), scores by (case, structure, reader, reference).
+
+    `scores` holds the DSS, `distances` the surface metrics by name; `surfaces` says how surfaces were compared.
+    """
 
     examinations: tuple[Examination, ...]
     volumes: dict[tuple[str, str, str], float]
     statuses: dict[tuple[str, str, str], str]
     scores: dict[tuple[str, str, str, str], float]
+    distances: dict[str, dict[tuple[str, str, str, str], float]]
+    surfaces: str
 
     @property
     def readers(self) -> tuple[str, ...]:
@@ -56,9 +64,15 @@ class Readings:
         liver, spleen = (self.volumes.get((case_id, key, reader), math.nan) for key in _OVER)
         return liver / spleen if spleen else math.nan
 
-    def score(self, case_id: str, structure: str, reader: str, reference: str) -> float:
-        """DSS of `reader` against `reference`; NaN without a row and where undefined."""
-        return self.scores.get((case_id, structure, reader, reference), math.nan)
+    def score(self, case_id: str, structure: str, reader: str, reference: str, *, metric: str = "dss") -> float:
+        """DSS, or a metric of `METRICS`, of `reader` against `reference`; NaN without a row and where undefined."""
+        found = self.scores if metric == "dss" else self.distances[metric]
+        return found.get((case_id, structure, reader, reference), math.nan)
+
+    def readers_of(self, cases: Iterable[str]) -> tuple[str, ...]:
+        """The readers that have a volume of any of these cases, by name."""
+        wanted = set(cases)
+        return tuple(sorted({reader for case, _, reader in self.volumes if case in wanted}))
 
 
 _OVER: Final = (Structure.LIVER.key, Structure.SPLEEN.key)
@@ -67,7 +81,8 @@ _OVER: Final = (Structure.LIVER.key, Structure.SPLEEN.key)
 def readings_of(measurements: Measurements) -> Readings:
     """The measurements by key, examinations sorted by case, so that the order of the file changes no number."""
     examinations: dict[str, Examination] = {}
-    readings = Readings((), {}, {}, {})
+    readings = Readings((), {}, {}, {}, {metric: {} for metric in METRICS}, "")
+    surfaces: set[str] = set()
     for row in measurements.table.to_dict("records"):
         case_id = row["case_id"]
         examinations[case_id] = Examination(case_id, *(row[name] for name in _OF_THE_CASE))
@@ -75,9 +90,14 @@ def readings_of(measurements: Measurements) -> Readings:
         readings.volumes[key] = row["volume_cm3"]
         readings.statuses[key] = row["volume_status"]
         if row["reference"]:
-            readings.scores[(*key, row["reference"])] = row["dss"]
+            compared = (*key, row["reference"])
+            readings.scores[compared] = row["dss"]
+            for metric in METRICS:
+                readings.distances[metric][compared] = row[metric]
+            if row["surface"]:
+                surfaces.add(f"{row['surface']}, NSD at {row['nsd_tolerance_mm']:g} mm")
     ordered = tuple(examinations[case_id] for case_id in sorted(examinations))
-    return Readings(ordered, readings.volumes, readings.statuses, readings.scores)
+    return replace(readings, examinations=ordered, surfaces=" and ".join(sorted(surfaces)) or "none compared")
 
 
 def choose_readers(readings: Readings, reader: str | None, reference: str | None) -> tuple[str, str] | None:

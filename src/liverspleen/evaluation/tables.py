@@ -1,4 +1,4 @@
-"""Tables 2-4 of the paper and the percentage RC, as addressed cells.
+"""Tables 2-4 of the paper and the percentage RC, as addressed cells, with the tables of `beyond` after them.
 
 | table | rows | columns |
 |---|---|---|
@@ -22,8 +22,10 @@ from typing import Final
 
 from liverspleen.errors import Fault, Refused
 from liverspleen.evaluation import cells
-from liverspleen.evaluation.agreement import BlandAltman, bland_altman
+from liverspleen.evaluation.agreement import BlandAltman
+from liverspleen.evaluation.beyond import supplement
 from liverspleen.evaluation.cells import Address, Cell
+from liverspleen.evaluation.comparands import Comparands, Groups, by_condition, total_and_conditions
 from liverspleen.evaluation.comparison import kruskal_wallis, wilcoxon_signed_rank
 from liverspleen.evaluation.gaps import gaps_of
 from liverspleen.evaluation.measurements import Measurements
@@ -41,9 +43,6 @@ from liverspleen.evaluation.readings import (
 )
 from liverspleen.evaluation.reproducibility import percentage_rc
 from liverspleen.structures import ORGAN_KEYS
-
-CONDITIONS: Final = ("healthy", "fatty", "cld", "cirrhosis", "post_hepatectomy")
-"""The paper's subgroups, in the order of its tables."""
 
 TABLES: Final = ("table2", "table3", "table4", "reproducibility")
 
@@ -79,24 +78,6 @@ class StatisticalReport:
         return rows
 
 
-@dataclass(frozen=True)
-class _Comparison:
-    """A reader under test and its reference."""
-
-    readings: Readings
-    reader: str
-    reference: str
-
-    def scores(self, cases: Iterable[str], structure: str) -> dict[str, float]:
-        return {case: self.readings.score(case, structure, self.reader, self.reference) for case in cases}
-
-    def agreement(self, cases: Sequence[str], index: str) -> BlandAltman:
-        test, reference = (
-            [self.readings.volume(case, index, name) for case in cases] for name in (self.reader, self.reference)
-        )
-        return bland_altman(test, reference, scale="percent")
-
-
 def statistical_report(
     measurements: Measurements, *, reader: str | None = None, reference: str | None = None
 ) -> StatisticalReport:
@@ -123,12 +104,14 @@ def statistical_report(
         what = "no reader is compared with a reference: Tables 2 to 4 need DSS, or volumes of two readers"
         notes.append(Note("LS-REP-021", what, "choose by reader= and reference=, or add rows with a reference"))
     else:
-        comparison = _Comparison(readings, *readers)
-        made += [*_table2(comparison, first), *_table3(comparison, first), *_table4(comparison, second, pairs)]
-        agreements = _agreements(comparison, first)
+        comparands = Comparands(readings, *readers)
+        made += [*_table2(comparands, first), *_table3(comparands, first), *_table4(comparands, second, pairs)]
+        agreements = _agreements(comparands, first)
         notes += gaps_of(readings, first, readers, scored=True) + gaps_of(readings, second, readers, scored=True)
     columns = _readers_in_order(readings, second, readers)
     made += _reproducibility(readings, pairs, columns)
+    if readers is not None:
+        made += supplement(Comparands(readings, *readers), Groups(first, second, pairs), columns)
     others = tuple(name for name in columns if readers is None or name not in readers)
     notes += gaps_of(readings, second, others, scored=False)
     kept, left_out = _tables_with_numbers(made)
@@ -143,47 +126,35 @@ def statistical_report(
     )
 
 
-def _subgroups(examinations: Sequence[Examination]) -> dict[str, tuple[str, ...]]:
-    """Cases by condition, the paper's conditions first."""
-    present = {e.condition for e in examinations if e.condition}
-    ordered = [*(c for c in CONDITIONS if c in present), *sorted(present.difference(CONDITIONS))]
-    return {c: tuple(e.case_id for e in examinations if e.condition == c) for c in ordered}
-
-
-def _rows(examinations: Sequence[Examination]) -> dict[str, tuple[str, ...]]:
-    """Cases by row of Tables 2 and 3."""
-    return {"total": tuple(e.case_id for e in examinations), **_subgroups(examinations)}
-
-
-def _table2(comparison: _Comparison, examinations: Sequence[Examination]) -> Iterator[Cell]:
-    for row, cases in _rows(examinations).items():
+def _table2(comparands: Comparands, examinations: Sequence[Examination]) -> Iterator[Cell]:
+    for row, cases in total_and_conditions(examinations).items():
         for structure in ORGAN_KEYS:
-            yield cells.dss_cell(Address("table2", row, structure), comparison.scores(cases, structure))
+            yield cells.dss_cell(Address("table2", row, structure), comparands.scores(cases, structure))
     for structure in ORGAN_KEYS:
-        groups = {name: comparison.scores(cases, structure) for name, cases in _subgroups(examinations).items()}
+        groups = {name: comparands.scores(cases, structure) for name, cases in by_condition(examinations).items()}
         result = kruskal_wallis({name: list(scores.values()) for name, scores in groups.items()})
         pooled = {case: dss for scores in groups.values() for case, dss in scores.items()}
         yield cells.subgroup_p_cell(Address("table2", "p", structure), result, pooled)
 
 
-def _table3(comparison: _Comparison, examinations: Sequence[Examination]) -> Iterator[Cell]:
-    for row, cases in _rows(examinations).items():
+def _table3(comparands: Comparands, examinations: Sequence[Examination]) -> Iterator[Cell]:
+    for row, cases in total_and_conditions(examinations).items():
         for index in INDICES:
-            result = comparison.agreement(cases, index)
+            result = comparands.agreement(cases, index)
             yield cells.loa_cell(Address("table3", row, index), result, cases)
             yield cells.bias_p_cell(Address("table3", row, f"{index}_p"), result, cases)
 
 
 def _table4(
-    comparison: _Comparison, examinations: Sequence[Examination], pairs: Sequence[PatientPair]
+    comparands: Comparands, examinations: Sequence[Examination], pairs: Sequence[PatientPair]
 ) -> Iterator[Cell]:
     sites = {site: tuple(e.case_id for e in examinations if e.site == site) for site in SITES}
     for structure in ORGAN_KEYS:
         row = f"dss_{structure}"
         for site, cases in sites.items():
-            yield cells.dss_cell(Address("table4", row, site), comparison.scores(cases, structure))
-        external = list(comparison.scores((pair.external for pair in pairs), structure).values())
-        internal = list(comparison.scores((pair.internal for pair in pairs), structure).values())
+            yield cells.dss_cell(Address("table4", row, site), comparands.scores(cases, structure))
+        external = list(comparands.scores((pair.external for pair in pairs), structure).values())
+        internal = list(comparands.scores((pair.internal for pair in pairs), structure).values())
         whole = [not (isnan(x) or isnan(y)) for x, y in zip(external, internal, strict=True)]
         yield cells.site_p_cell(
             Address("table4", row, "p"),
@@ -193,7 +164,7 @@ def _table4(
         )
     for index in INDICES:
         for site, cases in sites.items():
-            yield cells.loa_cell(Address("table4", f"loa_{index}", site), comparison.agreement(cases, index), cases)
+            yield cells.loa_cell(Address("table4", f"loa_{index}", site), comparands.agreement(cases, index), cases)
         yield cells.not_applicable_cell(Address("table4", f"loa_{index}", "p"))
 
 
@@ -211,9 +182,9 @@ def _both(pairs: Iterable[PatientPair]) -> tuple[str, ...]:
     return tuple(case for pair in pairs for case in (pair.external, pair.internal))
 
 
-def _agreements(comparison: _Comparison, examinations: Sequence[Examination]) -> tuple[Agreement, ...]:
+def _agreements(comparands: Comparands, examinations: Sequence[Examination]) -> tuple[Agreement, ...]:
     cases = [e.case_id for e in examinations]
-    results = {index: comparison.agreement(cases, index) for index in INDICES}
+    results = {index: comparands.agreement(cases, index) for index in INDICES}
     return tuple(
         Agreement(
             index,

@@ -1,0 +1,43 @@
+"""Beyond the paper: what stands beside each of its numbers.
+
+| table | rows | columns |
+|---|---|---|
+| `means` | `total`, the conditions | per structure `dss, nsd`: mean with t and BCa intervals |
+| `surfaces` | `total`, the conditions | per structure `hd95, assd, nsd` |
+| `limits_percent`, `limits_absolute`, `limits_log` | index:`total`, index:condition | `bias, lower, upper`, checks |
+| `limit_intervals` | index:method | `lower, upper`: every interval of the limits over all CTs |
+| `subgroups` | structure:`all`, structure:`a – b` | `statistic, p, p_holm, effect, shift` |
+| `sites` | structure | `p, rank_biserial, shift, d_z` |
+| `rc_methods` | index:method | the readers |
+| `rc_readers` | index | ratio of the wCV of both readers, with its p |
+| `equivalence` | index | `bias, p, verdict, smallest` |
+| `reliability` | index | `icc_a1, icc_c1, ccc` |
+
+Every cell holds its numbers at full precision and its method; what a method is and where it comes from stands in
+`docs/statistics.md`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from liverspleen.evaluation.beyond.agreement import SCALES, equivalence, limit_intervals, limits, reliability
+from liverspleen.evaluation.beyond.repeats import rc_methods, rc_readers
+from liverspleen.evaluation.beyond.scores import means, sites, subgroups, surfaces
+from liverspleen.evaluation.cells import Cell
+from liverspleen.evaluation.comparands import Comparands, Groups
+
+
+def supplement(comparands: Comparands, groups: Groups, readers: Sequence[str]) -> Iterator[Cell]:
+    """The cells of all tables beyond the paper; `readers` are those of the reproducibility table."""
+    yield from means(comparands, groups)
+    yield from surfaces(comparands, groups)
+    for scale in SCALES:
+        yield from limits(comparands, groups, scale)
+    yield from limit_intervals(comparands, groups)
+    yield from subgroups(comparands, groups)
+    yield from sites(comparands, groups.pairs)
+    yield from rc_methods(comparands, groups.pairs, readers)
+    yield from rc_readers(comparands, groups.pairs)
+    yield from equivalence(comparands, groups)
+    yield from reliability(comparands, groups)
