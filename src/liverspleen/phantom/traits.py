@@ -53,7 +53,7 @@ class Habitus:
 # muscle, bowel, pancreas, heart and kidney.
 _LIVER_HU = {
     Condition.HEALTHY: (106, 80, 130),
-    Condition.FATTY: (34, 5, 56),
+    Condition.FATTY: (40, 14, 62),
     Condition.CLD: (98, 78, 128),
     Condition.CIRRHOSIS: (92, 70, 120),
     Condition.POST_HEPATECTOMY: (103, 78, 130),
@@ -77,7 +77,7 @@ def draw_densities(condition: Condition, rng: np.random.Generator) -> Densities:
 
     mean, low, high = _LIVER_HU[condition]
     liver, spleen = enhanced(mean, 7, low, high), enhanced(_SPLEEN_HU[0], 7, *_SPLEEN_HU[1:])
-    contrast = float(rng.uniform(75, 145)) if rng.random() < 0.7 else None
+    contrast = float(rng.uniform(110, 190)) if rng.random() < 0.7 else None
     food, water = float(rng.uniform(50, 115)), float(rng.uniform(5, 35))
     return Densities(
         liver=liver,
