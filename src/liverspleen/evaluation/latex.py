@@ -13,7 +13,7 @@ from typing import Final
 
 from liverspleen.errors import one_line
 from liverspleen.evaluation.layout import TableLayout
-from liverspleen.evaluation.table_files import grid
+from liverspleen.evaluation.table_files import column_widths, grid
 
 _SPECIAL: Final = {
     "\\": r"\textbackslash{}",
@@ -97,9 +97,7 @@ _ACCENTS: Final = {
 _NUMBER: Final = re.compile(r"^Table \d+\. ")  # LaTeX numbers tables itself
 _MINUS: Final = re.compile(r"(?<![^\s(–])-(?=\d)")  # of a negative number; names keep their hyphens
 
-_NATURAL_CHARACTERS: Final = 96
-"""A table this wide fits a page of A4 without breaking its cells."""
-_WIDEST_CELL: Final = 30  # characters of a column beyond which its cells are broken into lines
+_PAGE_CHARACTERS: Final = 96  # of \\small on A4
 _FLOAT_ROWS: Final = 30  # a table of more rows may not fit one page
 
 _HEAD: Final = r"""% Compile with pdflatex, xelatex or lualatex; twice, for the column widths of long tables.
@@ -120,7 +118,7 @@ def latex_text(layout: TableLayout) -> str:
     caption = rf"\caption{{{latex_escaped(_NUMBER.sub('', layout.title))}}}\label{{tab:{layout.name}}}"
     note = latex_escaped(layout.footnote)
     if len(rows) <= _FLOAT_ROWS:
-        lines = [r"\begin{table}[htbp]", r"\centering\small", caption, rf"\begin{{tabular}}{{{columns}}}"]
+        lines = [r"\begin{table}[!htbp]", r"\centering\small", caption, rf"\begin{{tabular}}{{{columns}}}"]
         lines += [*head, *map(_line, rows), r"\bottomrule", r"\end{tabular}"]
         lines += [r"\par\smallskip", rf"\parbox{{\linewidth}}{{\footnotesize {note}}}", r"\end{table}"]
     else:
@@ -132,7 +130,7 @@ def latex_text(layout: TableLayout) -> str:
 
 def latex_document(tables: Sequence[TableLayout]) -> str:
     """A document of all tables, which it reads from the files beside it, in their order."""
-    inputs = "".join(f"\\input{{{layout.name}.tex}}\n\\clearpage\n" for layout in tables)
+    inputs = "".join(f"\\input{{{layout.name}.tex}}\n" for layout in tables)
     return f"{_HEAD}{inputs}\\end{{document}}\n"
 
 
@@ -177,28 +175,20 @@ def _line(cells: Sequence[str]) -> str:
 
 
 def _cell(text: str) -> str:
-    return latex_escaped(_MINUS.sub("−", text))
+    escaped = latex_escaped(_MINUS.sub("−", text))
+    for sign in (r" $\pm$ ", r"\textless{} ", r" \%"):
+        escaped = escaped.replace(sign, sign.replace(" ", "~"))
+    return escaped
 
 
 def _columns(lines: Sequence[Sequence[str]]) -> str:
     """Column specification: natural widths where they fit a page, else shares of it with broken lines."""
-    columns = list(zip(*lines, strict=True))
-    longest = [max(map(len, column)) for column in columns]
-    if sum(longest) <= _NATURAL_CHARACTERS:
-        return "@{}l" + "r" * (len(longest) - 1) + "@{}"
-    words = [max((len(word) for text in column for word in text.split()), default=1) for column in columns]
-    widths = _widths(words, longest)
+    widths = column_widths(lines, _PAGE_CHARACTERS)
+    if sum(max(map(len, column)) for column in zip(*lines, strict=True)) < _PAGE_CHARACTERS:
+        return "@{}l" + "r" * (len(widths) - 1) + "@{}"
     gap = 2 * (len(widths) - 1)  # \tabcolsep on both sides of each boundary between columns
     inner = ""
     for position, width in enumerate(widths):
         share, side = width / sum(widths), r"\raggedleft" if position else r"\raggedright"
         inner += rf">{{{side}\arraybackslash}}p{{\dimexpr {share:.4f}\linewidth-{gap * share:.4f}\tabcolsep\relax}}"
     return f"@{{}}{inner}@{{}}"
-
-
-def _widths(words: Sequence[int], longest: Sequence[int]) -> list[float]:
-    """Characters of each column: its longest word at least, and of the room that is left what its cells want."""
-    wanted = [max(min(whole, _WIDEST_CELL) - word, 0) for word, whole in zip(words, longest, strict=True)]
-    room = max(_NATURAL_CHARACTERS - sum(words), 0)
-    scale = room / sum(wanted) if sum(wanted) else 0.0
-    return [word + scale * want for word, want in zip(words, wanted, strict=True)]

@@ -35,6 +35,7 @@ class Picture:
     description: str
     files: dict[Form, bytes]
     shown: Form = "svg"
+    wide: bool = False
 
 
 def pictures(report: StatisticalReport, results: StudyResults) -> tuple[Picture, ...]:
@@ -59,6 +60,7 @@ def _flow(flow: Flow) -> Picture:
         "Counted from the cohort; exclusions as stated.",
         f"Flow diagram. {flow.patients} patients with {flow.examinations} CT: {parts}.",
         _files(flow_figure(flow)),
+        wide=True,
     )
 
 
@@ -71,6 +73,7 @@ def _overlay(overlays: Sequence[Overlay]) -> Picture:
         f"CT, reference, prediction and errors of {', '.join(one_line(overlay.case_id) for overlay in overlays)}.",
         _files(overlay_figure(overlays)),
         shown="png",  # sections of CT are pixels anyway, and larger in SVG
+        wide=True,
     )
 
 

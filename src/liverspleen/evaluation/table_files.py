@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from liverspleen.errors import one_line
@@ -14,6 +14,9 @@ from liverspleen.evaluation.layout import TableLayout
 from liverspleen.evaluation.measurements import inert
 
 _MARKUP: Final = re.compile(r"([\\`*_\[\]<>|&$~#])")
+
+_WIDEST_CELL: Final = 40  # characters beyond which a cell is broken into lines where room is short
+_BREAK: Final = re.compile(r"(?<![<±]) (?![±%])")  # where a cell may be broken
 
 
 def csv_text(layout: TableLayout) -> str:
@@ -56,6 +59,26 @@ def grid(layout: TableLayout) -> list[list[str]]:
         column = ["n", *(_row_n(cells) for _, _, cells in layout.rows)]
         lines = [[*line, n] for line, n in zip(lines, column, strict=True)]
     return lines
+
+
+def column_widths(lines: Sequence[Sequence[str]], page: int) -> list[float]:
+    """Characters that each column gets of a page of so many: what it needs, if all of it fits.
+
+    Else its longest word at least, then the labels of rows, then a share of what the other cells want.
+
+    >>> column_widths([["", "DSS"], ["Total", "0.973 ± 0.019"]], 96)
+    [5.0, 13.0]
+    """
+    columns = list(zip(*lines, strict=True))
+    longest = [max(map(len, column)) for column in columns]
+    if sum(longest) < page:
+        return [*map(float, longest)]
+    words = [max(len(word) for text in column for word in _BREAK.split(text)) for column in columns]
+    wanted = [max(min(whole, _WIDEST_CELL) - word, 0) for word, whole in zip(words, longest, strict=True)]
+    room = max(page - sum(words), 0)
+    labels = min(wanted[0], room)
+    scale = (room - labels) / (sum(wanted[1:]) or 1)
+    return [words[0] + labels, *(word + scale * want for word, want in zip(words[1:], wanted[1:], strict=True))]
 
 
 def _text_and_n(cell: Cell | None) -> tuple[str, str]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from liverspleen.errors import one_line
 from liverspleen.evaluation.definitions import RESEARCH_USE
 from liverspleen.evaluation.layout import TableLayout
-from liverspleen.evaluation.table_files import grid
+from liverspleen.evaluation.table_files import column_widths, grid
 
 if TYPE_CHECKING:
     from docx.document import Document
@@ -21,6 +21,9 @@ _TEXT_PT: Final = 9
 _NOTE_PT: Final = 8
 _A4_MM: Final = (297, 210)  # landscape
 _MARGIN_MM: Final = 18
+_PADDING_MM: Final = 5.0  # of a cell, both sides
+_CHARACTER_MM: Final = 1.8
+_PAGE_CHARACTERS: Final = 125
 _EPOCH: Final = datetime(
     1980, 1, 1, tzinfo=UTC
 )  # the first date a zip archive can hold: the same tables, the same bytes
@@ -33,7 +36,7 @@ def docx_bytes(tables: Sequence[TableLayout]) -> bytes:
         _caption(document, layout.title)
         lines = grid(layout)
         _fill(document.add_table(rows=len(lines), cols=len(lines[0])), lines)
-        _paragraph(document, layout.footnote, _NOTE_PT, after_pt=18)
+        _paragraph(document, layout.footnote, _NOTE_PT, before_pt=3, after_pt=18)
     _paragraph(document, RESEARCH_USE, _NOTE_PT)
     buffer = io.BytesIO()
     document.save(buffer)
@@ -64,19 +67,23 @@ def _caption(document: Document, text: str) -> None:
     paragraph.runs[0].bold = True
 
 
-def _paragraph(document: Document, text: str, size_pt: int, *, after_pt: int = 0) -> Any:
+def _paragraph(document: Document, text: str, size_pt: int, *, before_pt: int = 0, after_pt: int = 0) -> Any:
     from docx.shared import Pt
 
     paragraph = document.add_paragraph()
-    paragraph.paragraph_format.space_after = Pt(after_pt)
+    paragraph.paragraph_format.space_before, paragraph.paragraph_format.space_after = Pt(before_pt), Pt(after_pt)
     paragraph.add_run(one_line(text)).font.size = Pt(size_pt)
     return paragraph
 
 
 def _fill(table: Table, lines: Sequence[Sequence[str]]) -> None:
     from docx.oxml import OxmlElement
+    from docx.shared import Mm
 
-    table.autofit = True
+    widths = column_widths(lines, _PAGE_CHARACTERS)
+    scale = min(_CHARACTER_MM, (_A4_MM[0] - 2 * _MARGIN_MM - _PADDING_MM * len(widths)) / sum(widths))
+    for column, width in zip(table.columns, widths, strict=True):
+        column.width = Mm(width * scale + _PADDING_MM)
     # Rows are taken once: python-docx walks the whole table for each single cell asked for.
     for number, (row, line) in enumerate(zip(table.rows, lines, strict=True)):
         properties = row._tr.get_or_add_trPr()
@@ -84,6 +91,7 @@ def _fill(table: Table, lines: Sequence[Sequence[str]]) -> None:
         if number == 0:
             properties.append(OxmlElement("w:tblHeader"))
         for column, (cell, text) in enumerate(zip(row.cells, line, strict=True)):
+            cell.width = Mm(widths[column] * scale + _PADDING_MM)
             _write(cell, text, bold=number == 0, right=column > 0)
             if number == 0:
                 _rules(cell, top=True, bottom=True)
