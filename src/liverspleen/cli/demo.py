@@ -59,7 +59,13 @@ def run(config: DemoConfig) -> Sequence[Fault]:
             f"output={out / 'labels'}",
         ],
         "measure": [f"labels={out / 'labels'}", cohort, tests, f"output={out / 'measure'}"],
-        "report": [f"measurements={measured}", f"output={out}"],
+        "report": [
+            f"measurements={measured}",
+            cohort,
+            f"split={out / 'split' / 'split.csv'}",
+            f"labels={out / 'labels'}",
+            f"output={out}",
+        ],
     }
     faults: list[Fault] = []
     with recorded("demo", config, out) as record:
