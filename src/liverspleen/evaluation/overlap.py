@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,7 +76,7 @@ def overlaps(first: NDArray[Any], second: NDArray[Any]) -> dict[Structure, Overl
     if first.shape != second.shape:
         raise ValueError(f"label arrays have shapes {first.shape} and {second.shape}")
     # counts need no order, only the same one for both: that of the memory, without a copy, where they share it
-    order = "K" if first.strides == second.strides else "C"
+    order: Literal["K", "C"] = "K" if first.strides == second.strides else "C"
     one, other = first.ravel(order=order), second.ravel(order=order)
     counts = {organ: [0, 0, 0] for organ in ORGANS}
     for start in range(0, one.size, BLOCK):

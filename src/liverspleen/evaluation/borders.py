@@ -1,0 +1,105 @@
+"""The surface of a mask as points of a padded grid, in blocks that fit a core's cache.
+
+The two masks of a comparison lie in one box with a margin of background, so that neighbours are flat offsets: no index
+runs out of the box or into the next row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import product
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+BLOCK: Final = 1 << 16
+"""Voxels looked at at a time."""
+
+
+@dataclass(frozen=True, eq=False)
+class Surface:
+    """Surface points of one mask: `is_point` over the flat padded grid, their flat indices, and the weight of each."""
+
+    is_point: NDArray[np.bool_]
+    points: NDArray[np.intp]
+    weights: NDArray[np.float64] | None
+
+    @property
+    def area_mm2(self) -> float | None:
+        """Sum of the weights, if they are areas."""
+        return None if self.weights is None else float(self.weights.sum())
+
+
+def padded(mask: NDArray[np.bool_], margin: tuple[int, ...]) -> NDArray[np.bool_]:
+    """The mask with `margin` layers of background on both sides of each axis."""
+    whole = np.zeros([n + 2 * m for n, m in zip(mask.shape, margin, strict=True)], dtype=bool)
+    whole[tuple(slice(m, m + n) for n, m in zip(mask.shape, margin, strict=True))] = mask
+    return whole
+
+
+def common_box(*masks: NDArray[np.bool_]) -> tuple[slice, slice, slice]:
+    """The smallest box that holds all voxels of the masks; an empty one if there are none.
+
+    >>> mask = np.zeros((5, 5, 5), bool); mask[1:3, 2, 4] = True
+    >>> common_box(mask)
+    (slice(1, 3, None), slice(2, 3, None), slice(4, 5, None))
+    """
+    between = _extent(np.logical_or.reduce([mask.any(axis=(1, 2)) for mask in masks]))
+    projection = np.logical_or.reduce([mask[between].any(axis=0) for mask in masks])
+    return between, _extent(projection.any(axis=1)), _extent(projection.any(axis=0))
+
+
+def voxel_surface(mask: NDArray[np.bool_]) -> Surface:
+    """The voxels of a padded mask with a 6-neighbour outside, one weight for all."""
+    flat, steps = mask.ravel(), _steps(mask.shape)
+    is_point = np.zeros(flat.size, dtype=bool)
+    found = [np.empty(0, dtype=np.intp)]
+    for start, stop in _blocks(steps[0], flat.size - steps[0]):
+        if not flat[start:stop].any():
+            continue
+        inner = flat[start - 1 : stop - 1] & flat[start + 1 : stop + 1]
+        for step in steps[:2]:
+            inner &= flat[start - step : stop - step]
+            inner &= flat[start + step : stop + step]
+        border = np.greater(flat[start:stop], inner, out=is_point[start:stop])
+        found.append(np.flatnonzero(border) + start)
+    return Surface(is_point, np.concatenate(found), None)
+
+
+def area_surface(mask: NDArray[np.bool_], areas_mm2: NDArray[np.float64]) -> Surface:
+    """The cells between 2 x 2 x 2 voxels of a padded mask that the surface crosses, weighted by its area in them.
+
+    `areas_mm2` are those of the 256 codes. A cell has the index of its voxel with the smallest indices.
+    """
+    flat, steps = mask.ravel().view(np.uint8), _steps(mask.shape)
+    corners = [int(np.dot(corner, steps)) for corner in product((0, 1), repeat=3)]
+    is_point = np.zeros(flat.size, dtype=bool)
+    found, weights = [np.empty(0, dtype=np.intp)], [np.empty(0)]
+    for start, stop in _blocks(0, flat.size - corners[-1]):
+        here, above = flat[start : stop + corners[3]], flat[start + corners[4] : stop + corners[7]]
+        if not (here.any() or above.any()):  # the corners of the cells lie in one section and the next
+            continue
+        codes = flat[start:stop].copy()
+        for bit, corner in enumerate(corners[1:], start=1):
+            codes |= flat[start + corner : stop + corner] << np.uint8(bit)
+        # 0 and 255, all outside and all inside, are those that one more takes to 1 and 0
+        border = np.greater(codes + np.uint8(1), 1, out=is_point[start:stop])
+        points = np.flatnonzero(border)
+        found.append(points + start)
+        weights.append(areas_mm2[codes[points]])
+    return Surface(is_point, np.concatenate(found), np.concatenate(weights))
+
+
+def _extent(line: NDArray[np.bool_]) -> slice:
+    inside = np.flatnonzero(line)
+    return slice(int(inside[0]), int(inside[-1]) + 1) if inside.size else slice(0, 0)
+
+
+def _steps(shape: tuple[int, ...]) -> tuple[int, int, int]:
+    return shape[1] * shape[2], shape[2], 1
+
+
+def _blocks(first: int, last: int) -> Iterator[tuple[int, int]]:
+    return ((start, min(start + BLOCK, last)) for start in range(first, last, BLOCK))
