@@ -65,6 +65,16 @@ def test_bootstrap(values: list[float], n_clusters: int) -> None:
     check(evaluation.bootstrap_ci(values, clusters=clusters, resamples=1000), "estimate", "bca_ci", "t_ci")
 
 
+def test_ratios_beyond_a_float_are_undefined() -> None:
+    test, reference = [1e200, 1e-200], [1e-100, 1e100]
+    agreement = evaluation.bland_altman(test, reference, scale="log")
+    assert agreement.ratio is not None
+    assert (agreement.ratio.gmr_ci, agreement.ratio.ratio_loa) == (None, None)
+    assert evaluation.tost(test, reference, margin=1.1, scale="log").smallest_margin is None
+    repeats = evaluation.percentage_rc([1.0], [1e-60])
+    assert (repeats.log, repeats.rc_pct) == (None, pytest.approx(392.0))
+
+
 @pytest.mark.parametrize("scale", ["absolute", "percent", "log"])
 def test_missing_on_one_side_is_counted_alike_everywhere(scale: str) -> None:
     test, reference = [1.0, None, 3.0, 4.5], [1.5, 2.0, math.nan, 4.0]
