@@ -5,12 +5,14 @@ from __future__ import annotations
 import csv
 import json
 import math
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from r_values import close, expected, paired
 from scipy import stats
 
 from liverspleen.evaluation.agreement import bland_altman
@@ -30,15 +32,112 @@ def paired_fixture(shared: Path) -> tuple[list[float], list[float], dict[str, ob
     return test, reference, json.loads((shared / "stats/expected/example_paired.json").read_text())
 
 
-@pytest.mark.parametrize("scale", ["absolute", "percent"])
-def test_bias_limits_and_p_agree_with_r(shared: Path, scale: str) -> None:
-    test, reference, expected = paired_fixture(shared)
-    result = bland_altman(test, reference, scale=scale).to_dict()  # type: ignore[arg-type]
-    wanted: dict[str, float] = expected[scale]  # type: ignore[assignment]
-    assert result["bias"] == pytest.approx(wanted["mean"], rel=1e-6)
-    for name in ("n", "sd", "half_width", "loa_lower", "loa_upper", "multiplier", "t", "df", "p_bias"):
-        assert result[name] == pytest.approx(wanted[name], rel=1e-6), name
-    assert result["n_dropped"] == expected["n_missing_pairs"]
+SAME_NAMES = (
+    *("n", "sd", "half_width", "loa_lower", "loa_upper", "multiplier", "t", "df", "p_bias", "bias_ci", "sd_ci_chisq"),
+    *("loa_ci_ba1999", "loa_ci_ba1986", "loa_ci_mover", "cohen_dz", "hedges_gz", "inside_loa", "shapiro"),
+    *("proportional_bias", "abs_residual_regression", "spearman_absd_avg"),
+)
+
+
+def test_every_field_of_the_fixture_agrees_with_r(shared: Path) -> None:
+    test, reference, fixture = paired_fixture(shared)
+    for scale in ("absolute", "percent"):
+        result = bland_altman(test, reference, scale=scale).to_dict()  # type: ignore[arg-type]
+        wanted: dict[str, object] = fixture[scale]  # type: ignore[assignment]
+        assert result["bias"] == pytest.approx(wanted["mean"], rel=1e-6)
+        assert result["n_dropped"] == fixture["n_missing_pairs"]
+        for name in SAME_NAMES:
+            assert_close(result[name], wanted[name], 1e-6, name)
+        for name in ("exact_factors", "exact_pair_factors", "loa_ci_exact", "loa_ci_exact_pair"):
+            assert_close(result[name], wanted[name], 1e-6, name)
+        tolerance: dict[str, float] = wanted["tolerance_interval_95_95"]  # type: ignore[assignment]
+        assert result["tolerance_interval"] == pytest.approx([tolerance["lower"], tolerance["upper"]], rel=1e-6)
+        assert result["nonparam_limits"] == pytest.approx(wanted["nonparam_limits_type7"], rel=1e-6)
+    ratio = bland_altman(test, reference, scale="log").to_dict()["ratio"]
+    assert_close(ratio, fixture["ratio"], 1e-6, "ratio")
+
+
+def assert_close(found: object, wanted: object, rel: float, name: str) -> None:
+    if isinstance(wanted, dict):
+        assert isinstance(found, dict)
+        for key, value in wanted.items():
+            assert_close(found[key], value, rel, f"{name}.{key}")
+    else:
+        assert found == pytest.approx(wanted, rel=rel), name
+
+
+@pytest.mark.parametrize("scale", ["absolute", "percent", "log"])
+@pytest.mark.parametrize("dataset", ["liver30", "spleen12", "ties14", "two", "three", "seven", "large300"])
+def test_intervals_agree_with_base_r(dataset: str, scale: str) -> None:
+    wanted = expected(f"{dataset}.{scale}")
+    result = bland_altman(*paired(dataset), scale=scale)  # type: ignore[arg-type]
+    assert (result.n, result.inside_loa) == (wanted["n"], wanted["inside"])
+    assert result.bias == close(wanted["mean"])
+    for name in ("sd", "loa_lower", "loa_upper", "t", "p_bias", "bias_ci", "sd_ci_chisq"):
+        assert getattr(result, name) == close(wanted[name], rel=1e-7), name
+    assert result.cohen_dz == close(wanted["dz"])
+    assert result.nonparam_limits == close(wanted["nonparam"])
+    for method in ("ba1999", "ba1986", "mover"):
+        limits = getattr(result, f"loa_ci_{method}")
+        assert limits.lower == close(wanted[f"{method}_lower"], rel=1e-7), method
+        assert limits.upper == close(wanted[f"{method}_upper"], rel=1e-7), method
+    for method in ("exact", "exact_pair"):
+        inner, outer = getattr(result, f"{method}_factors")
+        limits = getattr(result, f"loa_ci_{method}")
+        mean, sd = wanted["mean"], wanted["sd"]
+        assert limits.lower == close((mean - outer * sd, mean - inner * sd))  # type: ignore[operator]
+        assert limits.upper == close((mean + inner * sd, mean + outer * sd))  # type: ignore[operator]
+
+
+def test_the_log_scale_gives_ratios() -> None:
+    # Ratios 2 and 1/2: mean of logs 0, SD ln 2 √2.
+    result = bland_altman([200.0, 100.0], [100.0, 200.0], scale="log")
+    assert (result.units, result.bias) == ("ln(test / reference)", pytest.approx(0.0, abs=1e-15))
+    assert result.ratio is not None
+    assert result.ratio.geometric_mean_ratio == pytest.approx(1.0)
+    bound = 2 ** (1.96 * math.sqrt(2))
+    assert result.ratio.ratio_loa == pytest.approx((1 / bound, bound))
+    assert bland_altman([2.0], [1.0]).ratio is None
+
+
+def test_readings_that_are_not_positive_have_no_log_ratio() -> None:
+    result = bland_altman([0.0, 10.0, -1.0, math.nan], [5.0, 10.0, 5.0, 1.0], scale="log")
+    assert (result.n, result.n_undefined, result.n_missing, result.n_dropped) == (1, 2, 1, 3)
+    assert result.ratio is not None
+    assert (result.ratio.geometric_mean_ratio, result.ratio.ratio_loa, result.ratio.gmr_ci) == (1.0, None, None)
+
+
+def test_two_pairs_have_every_interval_and_no_correction_of_hedges() -> None:
+    result = bland_altman([3.0, 5.0], [1.0, 2.0])
+    for name in ("ba1999", "ba1986", "exact", "exact_pair", "mover"):
+        assert getattr(result, f"loa_ci_{name}") is not None
+    assert result.hedges_gz is None  # Γ(0) has no value
+
+
+@pytest.mark.parametrize("scale", ["absolute", "percent", "log"])
+def test_at_zero_variance_every_interval_and_p_is_undefined(scale: str) -> None:
+    result = bland_altman([2.0, 2.0, 2.0], [1.0, 1.0, 1.0], scale=scale).to_dict()  # type: ignore[arg-type]
+    assert (result["sd"], result["half_width"], result["inside_loa"]) == (0.0, 0.0, 3)
+    undefined = [name for name in result if "ci" in name or name in ("t", "p_bias", "cohen_dz", "tolerance_interval")]
+    assert len(undefined) == 11
+    assert all(result[name] is None for name in undefined)
+
+
+def test_exact_intervals_of_the_limits_hold_the_approximate_ones_of_a_large_sample() -> None:
+    rng = np.random.default_rng(4)
+    result = bland_altman(rng.normal(0, 1, 5000), np.zeros(5000))
+    assert result.loa_ci_exact is not None
+    assert result.loa_ci_ba1999 is not None
+    assert result.loa_ci_exact.upper == pytest.approx(result.loa_ci_ba1999.upper, rel=2e-3)
+
+
+def test_sixty_results_take_less_than_two_seconds() -> None:
+    rng = np.random.default_rng(4)
+    samples = [rng.normal(1000, 100, (2, n)) for n in range(90, 150)]
+    start = time.perf_counter()
+    for test, reference in samples:
+        bland_altman(test, reference, scale="percent")
+    assert time.perf_counter() - start < 2  # measured: 0.2
 
 
 def test_limits_by_hand() -> None:

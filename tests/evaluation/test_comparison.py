@@ -11,9 +11,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from r_values import close, expected, grouped, paired
 from scipy import stats
 
 from liverspleen.evaluation.comparison import kruskal_wallis, wilcoxon_signed_rank
+from liverspleen.evaluation.hodges_lehmann import _interval_rank
 from liverspleen.evaluation.samples import describe
 
 FEW_LEVELS = st.integers(0, 12).map(lambda level: level / 4)  # exact in binary, so that ties are ties for scipy too
@@ -37,6 +39,28 @@ def test_kruskal_wallis_agrees_with_r(shared: Path) -> None:
     assert (result.df, result.n) == (wanted["df"], expected["n"])
     assert result.p == pytest.approx(wanted["p"], rel=1e-6)
     assert result.mean_ranks == pytest.approx(wanted["mean_ranks"], rel=1e-6)
+    assert result.epsilon_squared == pytest.approx(wanted["epsilon_squared"], rel=1e-6)
+    assert result.eta_squared_h == pytest.approx(wanted["eta_squared_h"], rel=1e-6)
+
+
+def test_kruskal_wallis_agrees_with_base_r() -> None:
+    wanted, result = expected("grouped"), kruskal_wallis(grouped())
+    found = (result.statistic, result.p, result.epsilon_squared, result.eta_squared_h)
+    assert found == close(tuple(wanted[name] for name in ("H", "p", "epsilon_squared", "eta_squared_h")))
+
+
+@pytest.mark.parametrize("dataset", ["liver30", "spleen12", "ties14", "two", "three", "seven", "large300"])
+def test_wilcoxon_and_its_effect_sizes_agree_with_base_r(dataset: str) -> None:
+    wanted, result = expected(dataset), wilcoxon_signed_rank(*paired(dataset))
+    assert result.w_plus == wanted["wilcoxon_v"]
+    assert result.p == close(wanted["wilcoxon_p"])
+    assert result.rank_biserial == close(wanted["rank_biserial"])
+    assert result.hodges_lehmann == close(wanted["hodges_lehmann"], rel=1e-7)
+    if "hodges_lehmann_ci" in wanted:
+        assert result.hodges_lehmann_ci == close(wanted["hodges_lehmann_ci"], rel=1e-7)
+    if len(paired(dataset)[0]) < 6:
+        assert result.hodges_lehmann_ci is None
+    assert result.cohen_dz == close(expected(f"{dataset}.absolute")["dz"], rel=1e-7)
 
 
 def test_description_of_groups_agrees_with_r(shared: Path) -> None:
@@ -60,6 +84,8 @@ def test_wilcoxon_agrees_with_r(shared: Path) -> None:
     assert result.z == pytest.approx(wanted["z_nocorrection"], rel=1e-6)
     assert result.z_spss == pytest.approx(wanted["z_spss"], rel=1e-6)
     assert result.p == pytest.approx(wanted["p_asymptotic"], rel=1e-6)
+    for name in ("rank_biserial", "hodges_lehmann", "median_difference"):
+        assert getattr(result, name) == pytest.approx(wanted[name], rel=1e-6), name
 
 
 @given(st.lists(st.lists(FEW_LEVELS, min_size=1, max_size=8), min_size=2, max_size=5))
@@ -111,6 +137,41 @@ def test_one_pair_has_an_asymptotic_p() -> None:
     result = wilcoxon_signed_rank([2.0], [1.0])
     assert (result.n, result.z) == (1, 1.0)
     assert result.p == pytest.approx(math.erfc(1 / math.sqrt(2)))
+
+
+def test_exact_ranks_of_the_shift_are_those_of_the_printed_table() -> None:
+    # Hollander and Wolfe, table of the signed-rank statistic: the two-sided 95 % interval leaves out k - 1 averages.
+    printed = {5: None, 6: 1, 7: 3, 8: 4, 9: 6, 10: 9, 15: 26, 20: 53, 25: 90}
+    assert {n: _interval_rank(n) for n in printed} == printed
+
+
+def test_the_rank_of_the_shift_is_exact_to_fifty_and_approximate_above() -> None:
+    # R: qsignrank(0.025, n); the approximation meets it here.
+    assert {n: _interval_rank(n) for n in (49, 50, 51, 60)} == {49: 416, 50: 435, 51: 454, 60: 649}
+
+
+def test_zeros_stay_in_the_shift() -> None:
+    # Walsh averages of 0, 0, 3: 0, 0, 0, 1.5, 1.5, 3.
+    assert wilcoxon_signed_rank([1.0, 2.0, 6.0], [1.0, 2.0, 3.0]).hodges_lehmann == 0.75
+
+
+def test_a_constant_shift_is_its_own_estimate_without_an_interval() -> None:
+    reference = np.random.default_rng(2).uniform(100, 2000, 20)
+    result = wilcoxon_signed_rank(reference + 0.1, reference)
+    assert result.hodges_lehmann == pytest.approx(0.1)
+    assert (result.hodges_lehmann_ci, result.cohen_dz, result.rank_biserial) == (None, None, 1.0)
+
+
+def test_identical_columns_have_a_shift_of_zero_and_no_other_effect() -> None:
+    result = wilcoxon_signed_rank([1.0, 2.0], [1.0, 2.0])
+    assert (result.hodges_lehmann, result.median_difference) == (0.0, 0.0)
+    assert (result.rank_biserial, result.cohen_dz, result.p) == (None, None, None)
+
+
+def test_effect_sizes_of_groups_of_one() -> None:
+    result = kruskal_wallis({"a": [1.0], "b": [2.0]})
+    assert result.epsilon_squared == pytest.approx(1.0)
+    assert result.eta_squared_h is None  # as many groups as values
 
 
 def test_swapping_the_sides_swaps_rank_sums_and_keeps_p() -> None:

@@ -13,24 +13,41 @@ from liverspleen.evaluation.comparison import (
     kruskal_wallis,
     wilcoxon_signed_rank,
 )
+from liverspleen.evaluation.equivalence import Equivalence, tost
 from liverspleen.evaluation.measurements import Measurement, Measurements, read_measurements, write_measurements
+from liverspleen.evaluation.posthoc import Dunn, dunn
+from liverspleen.evaluation.rc_comparison import RCComparison, compare_rc
+from liverspleen.evaluation.reliability import ICC, Concordance, concordance_correlation, icc
 from liverspleen.evaluation.report import write_report
 from liverspleen.evaluation.reproducibility import PercentageRC, percentage_rc
+from liverspleen.evaluation.resampling import BootstrapInterval, bootstrap_ci
 from liverspleen.evaluation.tables import StatisticalReport, statistical_report
 
 __all__ = [
+    "ICC",
     "BlandAltman",
+    "BootstrapInterval",
+    "Concordance",
+    "Dunn",
+    "Equivalence",
     "KruskalWallis",
     "Measurement",
     "Measurements",
     "PercentageRC",
+    "RCComparison",
     "StatisticalReport",
     "WilcoxonSignedRank",
     "bland_altman",
+    "bootstrap_ci",
+    "compare_rc",
+    "concordance_correlation",
+    "dunn",
+    "icc",
     "kruskal_wallis",
     "percentage_rc",
     "read_measurements",
     "statistical_report",
+    "tost",
     "wilcoxon_signed_rank",
     "write_measurements",
     "write_report",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -29,6 +29,8 @@ from liverspleen.evaluation.intervals import (
 )
 from liverspleen.evaluation.samples import Result, raw
 from liverspleen.evaluation.scale_checks import RankCorrelation, Regression, ShapiroWilk, check_scale
+
+LARGEST_LOG: Final = 700.0  # exp of more is no float64
 
 
 @dataclass(frozen=True)
@@ -197,12 +199,15 @@ def _spread(sample: Differences) -> dict[str, Any] | None:
 def _ratio(bias: float | None, sd: float | None, bias_ci: Interval | None) -> RatioLimits | None:
     if bias is None:
         return None
-    half = None if sd is None else MULTIPLIER * sd
-    return RatioLimits(
-        geometric_mean_ratio=math.exp(bias),
-        gmr_ci=None if bias_ci is None else (math.exp(bias_ci[0]), math.exp(bias_ci[1])),
-        ratio_loa=None if half is None else (math.exp(bias - half), math.exp(bias + half)),
-    )
+    loa = None if sd is None else (bias - MULTIPLIER * sd, bias + MULTIPLIER * sd)
+    return RatioLimits(math.exp(bias), gmr_ci=_exponential(bias_ci), ratio_loa=_exponential(loa))
+
+
+def _exponential(interval: Interval | None) -> Interval | None:
+    """Back from logarithms; None where a bound is no float64."""
+    if interval is None or max(map(abs, interval)) > LARGEST_LOG:
+        return None
+    return math.exp(interval[0]), math.exp(interval[1])
 
 
 def _hedges_correction(df: int) -> float:

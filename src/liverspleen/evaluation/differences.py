@@ -64,7 +64,7 @@ def paired_differences(test: ArrayLike, reference: ArrayLike, *, scale: Scale) -
     elif scale == "percent":
         values, magnitude = 200 * (pairs.test - pairs.reference) / (pairs.test + pairs.reference), 200.0
     else:
-        values, magnitude = np.log(pairs.test / pairs.reference), 2.0
+        values, magnitude = np.log(pairs.test) - np.log(pairs.reference), 2.0
     mean, sd = mean_and_sd(values, magnitude)
     return Differences(pairs, values, complete.test.size - values.size, mean, sd)
 

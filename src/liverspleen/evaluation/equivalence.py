@@ -110,8 +110,10 @@ def tost(test: ArrayLike, reference: ArrayLike, *, margin: float, scale: Scale =
     )
 
 
-def _as_margin(distance: float, scale: Scale) -> float:
-    return math.exp(distance) if scale == "log" else distance
+def _as_margin(distance: float, scale: Scale) -> float | None:
+    if scale != "log":
+        return distance
+    return math.exp(distance) if distance < 700 else None  # exp of more is no float64
 
 
 def _upper_tail(t: float, df: int) -> float:

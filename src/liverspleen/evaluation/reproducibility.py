@@ -17,6 +17,8 @@ from liverspleen.evaluation.samples import NOISE, Floats, Result, complete_pairs
 RC_PER_SD: Final = MULTIPLIER * math.sqrt(2)
 """Two measurements differ by less than this many within-subject SDs in 95 % of cases."""
 
+LARGEST_LOG_SD: Final = 26.0  # above it exp(sw²) is no float64
+
 
 @dataclass(frozen=True)
 class LogRC(Result):
@@ -68,7 +70,7 @@ class PercentageRC(Result):
     `ci_lower` and `ci_upper` are the χ² interval of the RC, `wcv_ci` that of the wCV; `*_bca` are bootstrap intervals
     over subjects. `n_dropped` = `n_missing` (fewer than two readings) + `n_undefined` (the mean of the subject is
     zero). `positions` tells which subjects entered. `log`, `wsd` and `bias_removed` are other definitions, for
-    comparison; `log` needs positive readings, `bias_removed` two subjects with every repeat.
+    comparison; `log` needs positive readings (and their SD a finite CV), `bias_removed` two subjects with every repeat.
     """
 
     n: int
@@ -186,8 +188,12 @@ def _log(repeats: Repeats) -> LogRC | None:
     variances = within_variances(np.log(repeats.values / repeats.means[:, None]))
     variances[within_variances(repeats.values) == 0] = 0
     sw = math.sqrt(float(repeats.df @ variances) / df)
+    if sw > LARGEST_LOG_SD:
+        return None
     half = RC_PER_SD * sw
     interval = sd_interval(sw, df) if sw else None
+    if interval and interval[1] > LARGEST_LOG_SD:
+        interval = None
     return LogRC(
         sw_log=sw,
         df=df,
