@@ -67,7 +67,9 @@ def test_parts_are_the_sides_the_conditions_and_the_sites(cohort: Cohort) -> Non
 
 
 def test_development_patients_outside_the_split_are_a_part(cohort: Cohort, tmp_path: Path) -> None:
-    rows = [{"case_id": f"d{n}", "patient_id": f"d{n}", "image": "i.nii", "label": "l.nii" if n else ""} for n in range(3)]
+    rows = [
+        {"case_id": f"d{n}", "patient_id": f"d{n}", "image": "i.nii", "label": "l.nii" if n else ""} for n in range(3)
+    ]
     write_cohort(tmp_path / "other.csv", rows)
     other = read_cohort(tmp_path / "other.csv")
     (branch,) = flow_of(other, split=split_by_patient(other)).branches
@@ -111,7 +113,7 @@ def test_the_paper_s_own_numbers_leave_sixty_four_patients_unexplained(cohort: C
 
 
 def test_exclusions_are_read_in_their_order(tmp_path: Path) -> None:
-    path = written(tmp_path, "\ufeffreason,count\r\nassessed,30\r\nsurgery,2\r\n\"late, or none\",5\r\n\r\n")
+    path = written(tmp_path, '\ufeffreason,count\r\nassessed,30\r\nsurgery,2\r\n"late, or none",5\r\n\r\n')
     assert read_exclusions(path) == Exclusions((("surgery", 2), ("late, or none", 5)), 30)
 
 

@@ -53,7 +53,9 @@ def predicted(box_cohort: Callable[..., Path], tmp_path: Path) -> tuple[Cohort, 
 def test_the_case_with_the_median_dss_stands_for_its_condition(tmp_path: Path) -> None:
     scores = {"a": (0.90, 0.90), "b": (0.99, 0.99), "c": (0.95, 0.93), "d": (0.80, 0.97)}  # means 90, 99, 94, 88.5
     rows = [row for case, pair in scores.items() for row in rows_of(case, "cld", *pair)]
-    rows += rows_of("e", "healthy", 0.9, None) + rows_of("f", "budd_chiari", 0.5, 0.5) + rows_of("g", "fatty", None, None)
+    rows += (
+        rows_of("e", "healthy", 0.9, None) + rows_of("f", "budd_chiari", 0.5, 0.5) + rows_of("g", "fatty", None, None)
+    )
     assert chosen(tmp_path, rows) == ("e", "a", "f")
 
 
