@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -51,11 +52,13 @@ def cohort(condition: str = "fatty") -> list[Measurement]:
     return rows
 
 
-@pytest.fixture
-def written(tmp_path: Path) -> Path:
-    write_measurements(tmp_path / "m.csv", cohort())
-    write_report(read_measurements(tmp_path / "m.csv"), tmp_path / "out")
-    return tmp_path / "out"
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A report that tests only look at; its measurements stand beside it."""
+    folder = tmp_path_factory.mktemp("report")
+    write_measurements(folder / "m.csv", cohort())
+    write_report(read_measurements(folder / "m.csv"), folder / "out")
+    return folder / "out"
 
 
 def files_below(folder: Path) -> dict[str, bytes]:
@@ -108,7 +111,7 @@ def test_report_json_traces_its_numbers(written: Path) -> None:
 
 
 def test_the_same_measurements_give_the_same_bytes(written: Path, tmp_path: Path) -> None:
-    write_report(read_measurements(tmp_path / "m.csv"), tmp_path / "again")
+    write_report(read_measurements(written.parent / "m.csv"), tmp_path / "again")
     assert files_below(tmp_path / "again") == files_below(written)
 
 
@@ -141,10 +144,11 @@ def test_hostile_names_are_inert_on_the_page_and_in_the_figures(tmp_path: Path) 
 
 
 def test_what_an_earlier_report_left_is_removed(written: Path, tmp_path: Path) -> None:
+    again = Path(shutil.copytree(written, tmp_path / "out"))
     write_measurements(tmp_path / "m.csv", [row for row in cohort() if row.dataset == "test1"])
-    (written / "tables/mine.txt").write_text("kept")
-    write_report(read_measurements(tmp_path / "m.csv"), written)
-    left = set(files_below(written))
+    (again / "tables/mine.txt").write_text("kept")
+    write_report(read_measurements(tmp_path / "m.csv"), again)
+    left = set(files_below(again))
     assert not {"tables/table4.csv", "tables/table4.tex"} & set(left)
     assert {"tables/table3.csv", "tables/mine.txt"} <= left
 
