@@ -54,7 +54,8 @@ def bland_altman_figure(agreement: Agreement, reader: str, reference: str) -> Fi
     from matplotlib.figure import Figure
 
     with own_style():
-        figure = Figure(figsize=(7.2, 4.6), layout="constrained")
+        lines = len(set(agreement.conditions)) / 2  # of the legend, at most
+        figure = Figure(figsize=(7.2, 4.6 + 0.2 * max(lines - 3, 0)), layout="constrained")
         axes = figure.add_subplot()
         _points(axes, agreement)
         _lines(axes, agreement)
@@ -62,7 +63,8 @@ def bland_altman_figure(agreement: Agreement, reader: str, reference: str) -> Fi
         reader, reference = shortened(reader, _LABEL_WIDTH // 2), shortened(reference, _LABEL_WIDTH // 2)
         axes.set_title(f"{index}, n = {agreement.result.n}", loc="left", fontweight="bold", fontsize=11)
         axes.set_xlabel(f"Mean of {reader} and {reference}: {index.lower()}{_UNITS[agreement.index]}", parse_math=False)
-        axes.set_ylabel(f"Difference {reader} − {reference}, % of their mean", parse_math=False)
+        label = f"Difference {reader} − {reference}, % of their mean"
+        axes.set_ylabel(label if len(label) <= _LABEL_WIDTH else label.replace(", %", ",\n%"), parse_math=False)
         axes.spines[["top", "right"]].set_visible(False)
         axes.margins(x=0.04, y=0.12)
     return figure
@@ -95,9 +97,7 @@ def own_style() -> Iterator[None]:
 
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
-        matplotlib.rcParams.update(
-            {"svg.hashsalt": "liverspleen", "pdf.fonttype": 42, "axes.edgecolor": INK, "font.size": 9.5}
-        )
+        matplotlib.rcParams.update({"svg.hashsalt": "liverspleen", "axes.edgecolor": INK, "font.size": 9.5})
         yield
 
 

@@ -105,9 +105,10 @@ def _branches(flow: Flow, width: float, top: float) -> list[_Box]:
 def _branch_lines(branch: Branch) -> list[str]:
     lines = [f"{shortened(dataset_label(branch.dataset), _NAME)}"]
     lines.append(f"{_counted(branch.patients, 'patients')}, {branch.examinations} CT")
-    lines += [f"{shortened(part.label, _NAME)}: {_counted(part.count, part.unit)}" for part in branch.parts]
+    # The count behind a letter: behind a name from right to left it would change places with it.
+    lines += [f"{shortened(part.label, _NAME)} (n = {_counted(part.count, part.unit)})" for part in branch.parts]
     if branch.paired_patients:
-        lines.append(f"Both sites: {_counted(branch.paired_patients, 'patients')}")
+        lines.append(f"Both sites (n = {_counted(branch.paired_patients, 'patients')})")
     return lines
 
 

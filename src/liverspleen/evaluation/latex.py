@@ -16,6 +16,7 @@ from liverspleen.evaluation.layout import TableLayout
 from liverspleen.evaluation.table_files import column_widths, grid
 
 _SPECIAL: Final = {
+    "\n": r"\allowbreak{}",  # in a line only where `_LONG_WORD` put it
     "\\": r"\textbackslash{}",
     "{": r"\{",
     "}": r"\}",
@@ -95,6 +96,7 @@ _ACCENTS: Final = {
 }
 
 _NUMBER: Final = re.compile(r"^Table \d+\. ")  # LaTeX numbers tables itself
+_LONG_WORD: Final = re.compile(r"\S{20}(?=\S)")  # LaTeX would let it run into the next column
 _MINUS: Final = re.compile(r"(?<![^\s(–])-(?=\d)")  # of a negative number; names keep their hyphens
 
 _PAGE_CHARACTERS: Final = 96  # of \\small on A4
@@ -138,9 +140,9 @@ def latex_escaped(text: str) -> str:
     r"""One line of `text` that LaTeX prints and never runs.
 
     >>> print(latex_escaped("a_b&5% \\input{x} é 漢 -0.17 ± 3.07"))
-    a\_b\&5\% \textbackslash{}input\{x\} {\'e} {[}U+6F22{]} -0.17 $\pm$ 3.07
+    a\_b\&5\% \textbackslash{}input\{x\} {\'e} {[}U+6F22{]}\allowbreak{} -0.17 $\pm$ 3.07
     """
-    line = one_line(text)
+    line = _LONG_WORD.sub(r"\g<0>\n", one_line(text))
     return "".join(_unjoined(before, c) + _character(c) for before, c in zip(f" {line}", line, strict=False))
 
 
@@ -162,7 +164,7 @@ def _character(character: str) -> str:
         return base
     if character.isspace():
         return " "
-    return f"{{[}}U+{ord(character):04X}{{]}}"
+    return rf"{{[}}U+{ord(character):04X}{{]}}\allowbreak{{}}"
 
 
 def _braced(accent: str, base: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Final
 
 from liverspleen.cohort.checks import grid_faults
@@ -11,7 +11,7 @@ from liverspleen.cohort.manifest import Case
 from liverspleen.errors import Refused
 from liverspleen.evaluation.measurements import Measurement
 from liverspleen.evaluation.overlap import Overlap, overlaps
-from liverspleen.evaluation.surface import Definition, surface_distances
+from liverspleen.evaluation.surface import Definition, SurfaceDistances, organ_surface_distances
 from liverspleen.evaluation.volumetry import ABSENT, volume_cm3, volume_status
 from liverspleen.imaging.volume import LabelMap
 from liverspleen.structures import ORGANS, Structure
@@ -89,12 +89,12 @@ def _compared(
     if faults := [*grid_faults(case_id, label_map, reference.geometry, file=None, against="the reference")]:
         raise Refused(faults)
     found = overlaps(label_map.labels, reference.labels)
+    distances = {} if surface is None else organ_surface_distances(label_map, reference, **asdict(surface))
     for organ in label_map.covered:
         row = _row(case, reader, label_map, organ)
         if organ in labelled:
-            yield _with_surfaces(
-                _with_overlap(row, reference_reader, found[organ], reference), organ, label_map, reference, surface
-            )
+            row = _with_overlap(row, reference_reader, found[organ], reference)
+            yield _with_surfaces(row, distances[organ]) if distances else row
         elif row.voxels:
             yield row
 
@@ -112,29 +112,14 @@ def _with_overlap(row: Measurement, reference_reader: str, overlap: Overlap, ref
     )
 
 
-def _with_surfaces(
-    row: Measurement,
-    organ: Structure,
-    label_map: LabelMap,
-    reference: LabelMap,
-    surface: SurfaceMetrics | None,
-) -> Measurement:
-    if surface is None:
-        return row
-    distances = surface_distances(
-        label_map.labels == organ,
-        reference.labels == organ,
-        reference.geometry.axes_mm,
-        tolerance_mm=surface.tolerance_mm,
-        definition=surface.definition,
-    )
+def _with_surfaces(row: Measurement, distances: SurfaceDistances) -> Measurement:
     return replace(
         row,
         hd95_mm=distances.hd95_mm,
         assd_mm=distances.assd_mm,
         nsd=distances.nsd,
-        nsd_tolerance_mm=surface.tolerance_mm,
-        surface=surface.definition,
+        nsd_tolerance_mm=distances.tolerance_mm,
+        surface=distances.definition,
     )
 
 

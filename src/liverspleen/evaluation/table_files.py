@@ -73,7 +73,7 @@ def column_widths(lines: Sequence[Sequence[str]], page: int) -> list[float]:
     longest = [max(map(len, column)) for column in columns]
     if sum(longest) < page:
         return [*map(float, longest)]
-    words = [max(len(word) for text in column for word in _BREAK.split(text)) for column in columns]
+    words = [min(max(len(word) for text in column for word in _BREAK.split(text)), _WIDEST_CELL) for column in columns]
     wanted = [max(min(whole, _WIDEST_CELL) - word, 0) for word, whole in zip(words, longest, strict=True)]
     room = max(page - sum(words), 0)
     labels = min(wanted[0], room)

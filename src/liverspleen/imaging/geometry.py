@@ -53,8 +53,6 @@ class Geometry:
     >>> geometry = Geometry((4, 5, 6), np.diag([-0.5, 0.5, 3.0, 1.0]))
     >>> geometry.axis_codes, geometry.canonical_shape, geometry.spacing_mm, geometry.voxel_volume_mm3
     (('L', 'A', 'S'), (6, 5, 4), (3.0, 0.5, 0.5), 0.75)
-    >>> geometry.axes_mm.tolist()
-    [[0.0, 0.0, 3.0], [-0.0, -0.5, -0.0], [-0.5, 0.0, 0.0]]
     """
 
     shape: tuple[int, int, int]
@@ -79,11 +77,6 @@ class Geometry:
     def voxel_volume_mm3(self) -> float:
         """|det| of the affine's 3 x 3 part, in mm³; right for oblique and sheared grids too."""
         return _box_volume(self.affine)
-
-    @property
-    def axes_mm(self) -> NDArray[np.float64]:
-        """(3, 3): row i is the world vector in mm of one step along axis i of the canonical order."""
-        return np.stack([sign * self.affine[:3, axis] for axis, sign in self._order])
 
     @cached_property
     def _order(self) -> tuple[tuple[int, int], ...]:
