@@ -137,6 +137,8 @@ def exchange_level(n: int, shape: str) -> float:
     def once(_: int) -> bool:
         scan = 0.05 * rng.standard_normal((n, 2))
         error = rng.standard_t(3, (2, n, 2)) if shape == "heavy tails" else rng.standard_normal((2, n, 2))
+        if shape == "one reader with outliers":  # the same variance: not exchangeable, and yet the null hypothesis
+            error[0] = rng.standard_t(3, (n, 2)) / np.sqrt(3)
         error *= 0.03
         if shape == "spread by subject":
             error *= rng.lognormal(0, 0.7, (n, 1))
@@ -290,7 +292,7 @@ def main() -> None:
                 *(
                     [f"DLA against reference RC, n = {n}, {shape}", exchange_level(n, shape)]
                     for n in (6, 10, 50)
-                    for shape in ("normal", "heavy tails", "spread by subject")
+                    for shape in ("normal", "heavy tails", "spread by subject", "one reader with outliers")
                 ),
             ],
         )

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from r_values import close, expected, grouped
 from scipy import stats
@@ -37,6 +37,7 @@ def test_pairs_agree_with_base_r() -> None:
 
 
 @given(st.lists(st.lists(st.integers(0, 9), min_size=1, max_size=7), min_size=2, max_size=5))
+@settings(max_examples=30, deadline=None)
 def test_adjustments_agree_with_statsmodels_and_mann_whitney_with_scipy(values: list[list[int]]) -> None:
     groups = {str(position): [float(value) for value in group] for position, group in enumerate(values)}
     result = dunn(groups)

@@ -51,11 +51,11 @@ def compare_rc(test: ArrayLike, reference: ArrayLike) -> RCComparison:
     """Do two readers of the same scans have the same percentage RC? `test` and `reference` are subjects × repeats.
 
     Under the null hypothesis the two readers of a subject are exchangeable, so that the sign of the difference of their
-    squared CV is a coin toss: a two-sided permutation test of the ratio of wCV, exact at every n and under any
-    distribution and correlation of the readers; all exchanges up to 13 subjects, above it 10 000 random ones (p then
-    has the observed one added). The ratio has a BCa interval over subjects. Only repeats that both readers measured
-    enter; a subject with fewer than two of them, or a mean of zero, is dropped and counted. Where the CVs of all
-    subjects agree, p is undefined; with a wCV of zero the ratio is, too.
+    squared CV is a coin toss: a two-sided permutation test of the ratio of wCV, exact at every n under any common
+    distribution and correlation of the readers, approximate where their errors differ in shape; all exchanges up to 13
+    subjects, above it 10 000 random ones (p then has the observed one added). The ratio has a BCa interval over
+    subjects. Only repeats that both readers measured enter; a subject with fewer than two of them, or a mean of zero,
+    is dropped and counted. Where the CVs of all subjects agree, p is undefined; with a wCV of zero the ratio is, too.
 
     Raises:
         ValueError: the two are not tables of one shape with at least two columns, or hold an infinity.
