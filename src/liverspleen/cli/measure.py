@@ -41,6 +41,9 @@ from liverspleen.provenance import recorded
 def run(config: MeasureConfig) -> Sequence[Fault]:
     """Measure every case and write the table."""
     with recorded("measure", config, config.output) as record:
+        label_values = assemble.label_values("label_values", config.label_values)
+        reference_values = assemble.label_values("reference_values", config.reference_values)
+        surface = _surface_metrics(config)
         cohort = None
         if config.cohort is not None:
             words = assemble.vocabulary(config.vocabulary)
@@ -56,10 +59,10 @@ def run(config: MeasureConfig) -> Sequence[Fault]:
                 datasets=config.datasets,
                 reader=config.reader,
                 reference_reader=config.reference_reader,
-                label_values=assemble.label_values("label_values", config.label_values),
-                reference_values=assemble.label_values("reference_values", config.reference_values),
+                label_values=label_values,
+                reference_values=reference_values,
                 allow_missing=config.allow_missing,
-                surface=_surface_metrics(config),
+                surface=surface,
                 workers=config.workers or os.cpu_count() or 1,
                 on_case=advance,
             )

@@ -245,8 +245,9 @@ FORMS: Final = {
             "Bias ± 1.96 SD of percent differences. p: t-test of the bias against zero.",
             rows=_ROW_LABELS,
             columns={
-                **{key: f"{label}, 95 % LOA (%)" for key, label in INDEX_LABELS.items()},
-                **{f"{key}_p": "p" for key in INDEX_LABELS},
+                column: text
+                for key, label in INDEX_LABELS.items()
+                for column, text in ((key, f"{label}, 95 % LOA (%)"), (f"{key}_p", "p"))
             },
         ),
         TableForm(

@@ -52,6 +52,7 @@ def measure_case(
     Raises:
         Refused: LS-GEO-003, LS-GEO-004 a reader's label map is not on the grid of the reference.
 
+    >>> import numpy as np
     >>> from liverspleen.imaging import Geometry
     >>> grid = Geometry((10, 10, 3), np.diag([1.0, 1.0, 5.0, 1.0]))
     >>> drawn = np.zeros((3, 10, 10), np.uint8); drawn[1, 2:6, 2:7] = Structure.LIVER

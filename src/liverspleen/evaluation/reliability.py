@@ -100,7 +100,7 @@ def icc(readings: ArrayLike) -> ICC:
         mse=mse,
         confidence=CONFIDENCE,
         method="two-way ICC of single readings, McGraw and Wong: absolute agreement (A,1) and consistency (C,1)",
-        reason=_icc_reason(n, msr, mse),
+        reason=_icc_reason(n, msr, mse, a1_ci),
     )
 
 
@@ -174,14 +174,16 @@ def _consistency_interval(msr: float, mse: float, n: int, k: int) -> Interval:
     return (low - 1) / (low + k - 1), (high - 1) / (high + k - 1)
 
 
-def _agreement_interval(msr: float, msc: float, mse: float, rho: float, n: int, k: int) -> Interval:
+def _agreement_interval(msr: float, msc: float, mse: float, rho: float, n: int, k: int) -> Interval | None:
+    """None where a clearly negative ICC leaves Satterthwaite's approximation no degrees of freedom."""
     a = k * rho / (n * (1 - rho))
     b = 1 + k * rho * (n - 1) / (n * (1 - rho))
     # Satterthwaite's degrees of freedom of the denominator.
     df = (a * msc + b * mse) ** 2 / ((a * msc) ** 2 / (k - 1) + (b * mse) ** 2 / ((n - 1) * (k - 1)))
     low, high = _f_quantile(n - 1, df), _f_quantile(df, n - 1)
     rest = k * msc + (k * n - k - n) * mse
-    return n * (msr - low * mse) / (low * rest + n * msr), n * (high * msr - mse) / (rest + n * high * msr)
+    bounds = n * (msr - low * mse) / (low * rest + n * msr), n * (high * msr - mse) / (rest + n * high * msr)
+    return bounds if math.isfinite(bounds[0]) and math.isfinite(bounds[1]) else None
 
 
 def _f_quantile(df_numerator: float, df_denominator: float) -> float:
@@ -202,12 +204,14 @@ def _z_standard_error(ccc: float, pearson: float, location: float, n: int) -> fl
     return math.sqrt(variance) / (1 - ccc**2) if variance > 0 else None
 
 
-def _icc_reason(n: int, msr: float | None, mse: float | None) -> str | None:
+def _icc_reason(n: int, msr: float | None, mse: float | None, a1_ci: Interval | None) -> str | None:
     if n < 2:
         return "fewer than two complete subjects"
     if not msr:
         return "the subjects do not differ"
-    return None if mse else "the readers differ by constants alone: no interval"
+    if not mse:
+        return "the readers differ by constants alone: no interval"
+    return None if a1_ci else "ICC(A,1) is too far below zero for its interval"
 
 
 def _ccc_reason(n: int, ccc: float | None, ci: Interval | None) -> str | None:
