@@ -126,10 +126,10 @@ def peer_files(folder: Path) -> Answer:
 
 
 def read_once(test: Labels, reference: Labels) -> Answer:
-    """The physical limit: every byte of both arrays once through the core."""
-    return {
-        "sum": float(sum(int(np.bitwise_or.reduce(labels.view(np.uint64), axis=None)) for labels in (test, reference)))
-    }
+    """The physical limit: every byte of both arrays once through the core; it answers nothing."""
+    for labels in (test, reference):
+        np.bitwise_or.reduce(labels.view(np.uint64), axis=None)
+    return {}
 
 
 def take_turns(contenders: dict[str, Callable[[], Answer]]) -> tuple[dict[str, Any], dict[str, Answer]]:
