@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import product
 from typing import Final
 
 import numpy as np
@@ -73,23 +72,29 @@ def area_surface(mask: NDArray[np.bool_], areas_mm2: NDArray[np.float64]) -> Sur
 
     `areas_mm2` are those of the 256 codes. A cell has the index of its voxel with the smallest indices.
     """
-    flat, steps = mask.ravel().view(np.uint8), _steps(mask.shape)
-    corners = [int(np.dot(corner, steps)) for corner in product((0, 1), repeat=3)]
+    flat = mask.ravel().view(np.uint8)
+    section, row, _ = _steps(mask.shape)
     is_point = np.zeros(flat.size, dtype=bool)
     found, weights = [np.empty(0, dtype=np.intp)], [np.empty(0)]
-    for start, stop in _blocks(0, flat.size - corners[-1]):
-        here, above = flat[start : stop + corners[3]], flat[start + corners[4] : stop + corners[7]]
-        if not (here.any() or above.any()):  # the corners of the cells lie in one section and the next
+    for start, stop in _blocks(0, flat.size - section - row - 1):
+        # the corners of these cells lie in one section and in the next
+        corners = [flat[start + up : stop + row + 1 + up] for up in (0, section)]
+        if not any(part.any() for part in corners):
             continue
-        codes = flat[start:stop].copy()
-        for bit, corner in enumerate(corners[1:], start=1):
-            codes |= flat[start + corner : stop + corner] << np.uint8(bit)
+        here, above = (_four(part, row) for part in corners)
+        codes = here | above << np.uint8(4)
         # 0 and 255, all outside and all inside, are those that one more takes to 1 and 0
         border = np.greater(codes + np.uint8(1), 1, out=is_point[start:stop])
         points = np.flatnonzero(border)
         found.append(points + start)
         weights.append(areas_mm2[codes[points]])
     return Surface(is_point, np.concatenate(found), np.concatenate(weights))
+
+
+def _four(voxels: NDArray[np.uint8], row: int) -> NDArray[np.uint8]:
+    """Each voxel with the next in its row, the one below and the next of that, as bits 0 to 3."""
+    pairs = voxels[:-1] | voxels[1:] << np.uint8(1)
+    return np.asarray(pairs[:-row] | pairs[row:] << np.uint8(2))
 
 
 def _extent(line: NDArray[np.bool_]) -> slice:

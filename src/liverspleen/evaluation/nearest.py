@@ -43,7 +43,7 @@ class Neighbourhood:
 
     @property
     def reach(self) -> tuple[int, ...]:
-        """The margin a grid needs so that no offset leaves it."""
+        """The largest index offset along each axis."""
         return tuple(int(n) for n in np.abs(self.offsets).max(axis=0, initial=0))
 
 
@@ -69,7 +69,7 @@ def neighbourhood(axes_mm: Floats) -> Neighbourhood:
 def distances_mm(source: Surface, target: Surface, shape: tuple[int, ...], near: Neighbourhood) -> Floats:
     """Distance of each point of `source` to the nearest point of `target`, in mm; both lie on a flat grid of `shape`.
 
-    The grid has a margin without points of at least `near.reach`. A point that both share is at distance 0.
+    No point lies nearer to an end of the grid than `near.reach`. A point that both share is at distance 0.
     """
     found = np.zeros(source.points.size)
     apart = np.flatnonzero(~target.is_point[source.points])
@@ -96,7 +96,9 @@ def _by_tree(points: Indices, targets: Indices, shape: tuple[int, ...], axes_mm:
 
     nearest = np.full(points.size, np.inf)
     for start in range(0, targets.size, TREE):
-        tree = cKDTree(_positions(targets[start : start + TREE], shape, axes_mm), balanced_tree=False)
+        # the tree is asked once, and little: quickly built is better than well built
+        positions = _positions(targets[start : start + TREE], shape, axes_mm)
+        tree = cKDTree(positions, leafsize=32, balanced_tree=False, compact_nodes=False)
         for first in range(0, points.size, CHUNK):
             part = slice(first, first + CHUNK)
             distances, _ = tree.query(_positions(points[part], shape, axes_mm))

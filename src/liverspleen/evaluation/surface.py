@@ -161,7 +161,7 @@ def _surfaces(
 ) -> tuple[tuple[int, ...], Surface, Surface]:
     """Shape of the padded grid around both masks, and the surface of each on it."""
     box = common_box(test, reference)
-    margin = tuple(max(1, reach) for reach in near.reach)
+    margin = tuple(reach + 1 for reach in near.reach)  # the first cells lie one before the first voxels
     one, other = padded(test[box], margin), padded(reference[box], margin)
     if definition == "voxel":
         return one.shape, voxel_surface(one), voxel_surface(other)
