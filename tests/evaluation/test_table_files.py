@@ -100,7 +100,7 @@ def test_latex_is_ascii_and_runs_no_command_of_a_name(name: str) -> None:
 
 def test_latex_prints_numbers_as_the_paper() -> None:
     text = latex_text(layout_of(("liver", "a-b")))
-    assert "0.973~$\\pm$~0.019 (0.907--0.999)" in text
+    assert "0.973~$\\pm$~0.019 \\mbox{(0.907--0.999)}" in text
     assert "$-$0.17~$\\pm$~3.07" in text
     assert "a-b" in text
 

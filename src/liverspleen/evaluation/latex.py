@@ -97,6 +97,7 @@ _ACCENTS: Final = {
 
 _NUMBER: Final = re.compile(r"^Table \d+\. ")  # LaTeX numbers tables itself
 _LONG_WORD: Final = re.compile(r"\S{20}(?=\S)")  # LaTeX would let it run into the next column
+_RANGE: Final = re.compile(r"\([\d.]+--[\d.]+\)")
 _MINUS: Final = re.compile(r"(?<![^\s(–])-(?=\d)")  # of a negative number; names keep their hyphens
 
 _PAGE_CHARACTERS: Final = 96  # of \\small on A4
@@ -178,6 +179,7 @@ def _line(cells: Sequence[str]) -> str:
 
 def _cell(text: str) -> str:
     escaped = latex_escaped(_MINUS.sub("−", text))
+    escaped = _RANGE.sub(r"\\mbox{\g<0>}", escaped)
     for sign in (r" $\pm$ ", r"\textless{} ", r" \%"):
         escaped = escaped.replace(sign, sign.replace(" ", "~"))
     return escaped
