@@ -125,6 +125,18 @@ def test_a_long_table_may_break_over_pages() -> None:
     assert r"\begin{longtable}" not in latex_text(layout_of(rows[:20]))
 
 
+def test_a_wide_table_is_set_in_smaller_letters() -> None:
+    def text(columns: int) -> str:
+        address = [Address("table3", "total", f"column{number}") for number in range(columns)]
+        cells = tuple(Cell(where, {"x": 1.0}, "1", "(0.123–0.456)", 30, "some method") for where in address)
+        return latex_text(layouts(StatisticalReport("a", "b", cells, (), (), 0, 0))[0])
+
+    # 13 characters in each column, 5 in that of the label and 2 in that of n.
+    assert r"\small" in text(6)
+    assert r"\footnotesize" + "\n" in text(7)
+    assert r"\scriptsize" in text(9)
+
+
 def test_word_reads_back_every_cell() -> None:
     import docx
 
