@@ -97,7 +97,7 @@ _ACCENTS: Final = {
 
 _NUMBER: Final = re.compile(r"^Table \d+\. ")  # LaTeX numbers tables itself
 _LONG_WORD: Final = re.compile(r"\S{20}(?=\S)")  # LaTeX would let it run into the next column
-_RANGE: Final = re.compile(r"\([\d.]+--[\d.]+\)")
+_RANGE: Final = re.compile(r"\([-\d.$ to]+\)")  # a range or an interval, escaped
 _MINUS: Final = re.compile(r"(?<![^\s(–])-(?=\d)")  # of a negative number; names keep their hyphens
 
 _SIZES: Final = ((r"\small", 96), (r"\footnotesize", 108), (r"\scriptsize", 124))  # and characters across A4
