@@ -38,7 +38,11 @@ def written(folder: Path, text: str) -> Path:
 
 
 def lines_of(flow: Flow) -> list[str]:
-    return [text.get_text() for text in flow_figure(flow).axes[0].texts if text.get_text()]
+    return [
+        text.get_text().replace("\N{NO-BREAK SPACE}", " ")
+        for text in flow_figure(flow).axes[0].texts
+        if text.get_text()
+    ]
 
 
 def test_branches_add_up_to_the_cohort(cohort: Cohort) -> None:

@@ -166,8 +166,24 @@ def test_the_figure_is_the_same_bytes_and_inert(predicted: tuple[Cohort, Path]) 
 def test_a_section_of_air_is_shown_whole(predicted: tuple[Cohort, Path]) -> None:
     cohort, labels = predicted
     overlay = overlay_of(cohort.cases[0], labels)
-    air = replace(overlay, hu=np.full_like(overlay.hu, -1000))
+    empty = np.zeros_like(overlay.reference)
+    air = replace(overlay, hu=np.full_like(overlay.hu, -1000), reference=empty, prediction=empty)
     assert overlay_figure([air]).axes[0].images[0].get_array().shape == (32, 32)
+
+
+def test_the_frame_leaves_out_the_table_and_keeps_what_was_drawn_outside_the_body() -> None:
+    hu = np.full((100, 100), -1000, np.int16)
+    hu[30:60, 20:80] = 40  # the body
+    hu[90, :] = 500  # the table
+    drawn = np.zeros((100, 100), np.uint8)
+    overlay = Overlay("a", "", 1, 1, (2.0, 4.0), {}, hu, drawn, drawn)
+    # A margin of 8 mm is 4 rows and 2 columns.
+    assert overlay_figure([overlay]).axes[0].images[0].get_array().shape == (30 + 8, 60 + 4)
+    outside = drawn.copy()
+    outside[5, 95] = Structure.SPLEEN
+    shown = overlay_figure([replace(overlay, prediction=outside)]).axes[3].images[1].get_array()
+    assert shown.shape[:2] == (63, 80)  # rows 1 to 63, columns 18 to 97
+    assert (shown[..., 3] > 0).sum() == 1
 
 
 def test_no_case_is_refused() -> None:

@@ -100,7 +100,7 @@ def test_latex_is_ascii_and_runs_no_command_of_a_name(name: str) -> None:
 
 def test_latex_prints_numbers_as_the_paper() -> None:
     text = latex_text(layout_of(("liver", "a-b")))
-    assert "0.973~$\\pm$~0.019 (0.907--0.999)" in text
+    assert "0.973~$\\pm$~0.019 \\mbox{(0.907--0.999)}" in text
     assert "$-$0.17~$\\pm$~3.07" in text
     assert "a-b" in text
 
@@ -123,6 +123,18 @@ def test_a_long_table_may_break_over_pages() -> None:
     rows = tuple(f"row {number}" for number in range(60))
     assert r"\begin{longtable}" in latex_text(layout_of(rows))
     assert r"\begin{longtable}" not in latex_text(layout_of(rows[:20]))
+
+
+def test_a_wide_table_is_set_in_smaller_letters() -> None:
+    def text(columns: int) -> str:
+        address = [Address("table3", "total", f"column{number}") for number in range(columns)]
+        cells = tuple(Cell(where, {"x": 1.0}, "1", "(0.123–0.456)", 30, "some method") for where in address)
+        return latex_text(layouts(StatisticalReport("a", "b", cells, (), (), 0, 0))[0])
+
+    # 13 characters in each column, 5 in that of the label and 2 in that of n.
+    assert r"\small" in text(6)
+    assert r"\footnotesize" + "\n" in text(7)
+    assert r"\scriptsize" in text(9)
 
 
 def test_word_reads_back_every_cell() -> None:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
-from liverspleen.errors import one_line
 from liverspleen.evaluation.figures import INK, own_style, shortened
 from liverspleen.evaluation.flow import Branch, Flow
 from liverspleen.evaluation.layout import dataset_label
@@ -25,7 +24,7 @@ _SIDE_GAP: Final = 0.2
 _MARGIN: Final = 0.1
 _WIDTH: Final = 7.2
 _BRANCH: Final = 2.3
-_CHARACTERS: Final = 13.0  # per inch
+_CHARACTERS: Final = 13.5  # per inch
 _NAME: Final = 60  # characters of a name that are shown
 _REASON: Final = 140
 _FILL: Final = "#F4F7FA"
@@ -81,7 +80,7 @@ def _boxes(flow: Flow, width: float) -> tuple[list[_Box], list[_Box], list[_Box]
     if flow.exclusions is not None:
         trunk.append(_box(0.5, top, 3.1, [f"Assessed (n = {flow.assessed} patients)"]))
         lines = [f"Excluded (n = {flow.exclusions.total})"]
-        lines += [f"{shortened(reason, _REASON)} (n = {count})" for reason, count in flow.exclusions.reasons]
+        lines += [f"{shortened(reason, _REASON)} {_number(count)}" for reason, count in flow.exclusions.reasons]
         side.append(_box(width - 3.1 - _MARGIN, trunk[0].bottom - _GAP / 2, 3.1, lines))
         if flow.unexplained:
             text = [f"Unexplained difference (n = {flow.unexplained:+d})".replace("-", "−")]
@@ -106,9 +105,9 @@ def _branch_lines(branch: Branch) -> list[str]:
     lines = [f"{shortened(dataset_label(branch.dataset), _NAME)}"]
     lines.append(f"{_counted(branch.patients, 'patients')}, {branch.examinations} CT")
     # The count behind a letter: behind a name from right to left it would change places with it.
-    lines += [f"{shortened(part.label, _NAME)} (n = {_counted(part.count, part.unit)})" for part in branch.parts]
+    lines += [f"{shortened(part.label, _NAME)} {_number(_counted(part.count, part.unit))}" for part in branch.parts]
     if branch.paired_patients:
-        lines.append(f"Both sites (n = {_counted(branch.paired_patients, 'patients')})")
+        lines.append(f"Both sites {_number(_counted(branch.paired_patients, 'patients'))}")
     return lines
 
 
@@ -116,10 +115,14 @@ def _counted(count: int, unit: str) -> str:
     return f"{count} {'patient' if unit == 'patients' and count == 1 else unit}"
 
 
+def _number(count: int | str) -> str:
+    return f"(n = {count})".replace(" ", "\N{NO-BREAK SPACE}")
+
+
 def _box(left: float, top: float, width: float, lines: Sequence[str], *, alarm: bool = False) -> _Box:
     """A box whose lines are broken where it ends; the first stays bold."""
     room = max(int((width - 2 * _PADDING) * _CHARACTERS), 8)
-    broken = [textwrap.wrap(one_line(line), room, subsequent_indent="  ") or [""] for line in lines]
+    broken = [textwrap.wrap(line, room, subsequent_indent="  ") or [""] for line in lines]
     return _Box(left, top, width, tuple(part for parts in broken for part in parts), len(broken[0]), alarm)
 
 

@@ -97,9 +97,10 @@ _ACCENTS: Final = {
 
 _NUMBER: Final = re.compile(r"^Table \d+\. ")  # LaTeX numbers tables itself
 _LONG_WORD: Final = re.compile(r"\S{20}(?=\S)")  # LaTeX would let it run into the next column
+_RANGE: Final = re.compile(r"\([-\d.$ to]+\)")  # a range or an interval, escaped
 _MINUS: Final = re.compile(r"(?<![^\s(–])-(?=\d)")  # of a negative number; names keep their hyphens
 
-_PAGE_CHARACTERS: Final = 96  # of \\small on A4
+_SIZES: Final = ((r"\small", 96), (r"\footnotesize", 108), (r"\scriptsize", 124))  # and characters across A4
 _FLOAT_ROWS: Final = 30  # a table of more rows may not fit one page
 
 _HEAD: Final = r"""% Compile with pdflatex, xelatex or lualatex; twice, for the column widths of long tables.
@@ -115,16 +116,16 @@ _NEEDS: Final = r"% needs \usepackage{textcomp,array,booktabs,longtable}"
 def latex_text(layout: TableLayout) -> str:
     """The table as a float with caption, label `tab:NAME`, n and footnote; a long one as a `longtable`."""
     header, *rows = grid(layout)
-    columns = _columns([header, *rows])
+    size, columns = _columns([header, *rows])
     head = [r"\toprule", _line(header), r"\midrule"]
     caption = rf"\caption{{{latex_escaped(_NUMBER.sub('', layout.title))}}}\label{{tab:{layout.name}}}"
     note = latex_escaped(layout.footnote)
     if len(rows) <= _FLOAT_ROWS:
-        lines = [r"\begin{table}[!htbp]", r"\centering\small", caption, rf"\begin{{tabular}}{{{columns}}}"]
+        lines = [r"\begin{table}[!htbp]", rf"\centering{size}", caption, rf"\begin{{tabular}}{{{columns}}}"]
         lines += [*head, *map(_line, rows), r"\bottomrule", r"\end{tabular}"]
         lines += [r"\par\smallskip", rf"\parbox{{\linewidth}}{{\footnotesize {note}}}", r"\end{table}"]
     else:
-        lines = [r"\begingroup\small", rf"\begin{{longtable}}{{{columns}}}", rf"{caption}\\"]
+        lines = [rf"\begingroup{size}", rf"\begin{{longtable}}{{{columns}}}", rf"{caption}\\"]
         lines += [*head, r"\endfirsthead", *head, r"\endhead", r"\bottomrule", r"\endfoot"]
         lines += [*map(_line, rows), r"\end{longtable}", rf"{{\footnotesize {note}\par}}", r"\endgroup"]
     return "\n".join([_NEEDS, *lines]) + "\n"
@@ -178,19 +179,23 @@ def _line(cells: Sequence[str]) -> str:
 
 def _cell(text: str) -> str:
     escaped = latex_escaped(_MINUS.sub("−", text))
+    escaped = _RANGE.sub(r"\\mbox{\g<0>}", escaped)
     for sign in (r" $\pm$ ", r"\textless{} ", r" \%"):
         escaped = escaped.replace(sign, sign.replace(" ", "~"))
     return escaped
 
 
-def _columns(lines: Sequence[Sequence[str]]) -> str:
-    """Column specification: natural widths where they fit a page, else shares of it with broken lines."""
-    widths = column_widths(lines, _PAGE_CHARACTERS)
-    if sum(max(map(len, column)) for column in zip(*lines, strict=True)) < _PAGE_CHARACTERS:
-        return "@{}l" + "r" * (len(widths) - 1) + "@{}"
+def _columns(lines: Sequence[Sequence[str]]) -> tuple[str, str]:
+    """Size of letters and column specification: natural widths if they fit a page, else shares with broken lines."""
+    widths = column_widths(lines, _SIZES[0][1])
+    if sum(max(map(len, column)) for column in zip(*lines, strict=True)) < _SIZES[0][1]:
+        return _SIZES[0][0], "@{}l" + "r" * (len(widths) - 1) + "@{}"
+    # The largest letters in which every word stays whole; the words of the widest tables may not in any.
+    size = next((name for name, page in _SIZES if sum(widths) <= page + 0.5), _SIZES[-1][0])
+    widths = column_widths(lines, dict(_SIZES)[size])
     gap = 2 * (len(widths) - 1)  # \tabcolsep on both sides of each boundary between columns
     inner = ""
     for position, width in enumerate(widths):
         share, side = width / sum(widths), r"\raggedleft" if position else r"\raggedright"
         inner += rf">{{{side}\arraybackslash}}p{{\dimexpr {share:.4f}\linewidth-{gap * share:.4f}\tabcolsep\relax}}"
-    return f"@{{}}{inner}@{{}}"
+    return size, f"@{{}}{inner}@{{}}"

@@ -71,20 +71,24 @@ def overlay_figure(overlays: Sequence[Overlay]) -> Figure:
 
 
 def _frame(overlay: Overlay) -> tuple[slice, slice]:
-    """Rows and columns of the body with a margin; of the whole section if nothing in it is body."""
-    found = []
-    body = overlay.hu > _BODY_HU
-    for axis, spacing in zip((1, 0), overlay.spacing_mm, strict=True):
-        # A few bright pixels in a line are the table or noise, not the body.
-        inside = np.flatnonzero(np.count_nonzero(body, axis=axis) > body.shape[axis] // 20)
-        margin = round(_MARGIN_MM / spacing)
-        size = body.shape[1 - axis]
-        found.append(
-            slice(max(int(inside[0]) - margin, 0), min(int(inside[-1]) + margin + 1, size))
-            if inside.size
-            else slice(size)
-        )
-    return found[0], found[1]
+    """Rows and columns of the body and of everything drawn, with a margin; of the whole section if there is neither."""
+    from scipy import ndimage
+
+    shown = (overlay.reference > 0) | (overlay.prediction > 0)
+    parts, number = ndimage.label(overlay.hu > _BODY_HU)
+    if number:  # the largest is the body; arms and table are others
+        shown |= parts == 1 + np.bincount(parts.ravel())[1:].argmax()
+    rows, columns = (
+        _span(np.flatnonzero(shown.any(axis=axis)), shown.shape[1 - axis], round(_MARGIN_MM / spacing))
+        for axis, spacing in zip((1, 0), overlay.spacing_mm, strict=True)
+    )
+    return rows, columns
+
+
+def _span(inside: NDArray[np.intp], size: int, margin: int) -> slice:
+    if not inside.size:
+        return slice(0, size)
+    return slice(max(int(inside[0]) - margin, 0), min(int(inside[-1]) + margin + 1, size))
 
 
 def _aspect(overlay: Overlay, frame: tuple[slice, slice]) -> float:

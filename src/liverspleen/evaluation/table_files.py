@@ -16,7 +16,7 @@ from liverspleen.evaluation.measurements import inert
 _MARKUP: Final = re.compile(r"([\\`*_\[\]<>|&$~#])")
 
 _WIDEST_CELL: Final = 40  # characters beyond which a cell is broken into lines where room is short
-_BREAK: Final = re.compile(r"(?<![<±]) (?![±%])")  # where a cell may be broken
+_BREAK: Final = re.compile(r"(?<![<±]) (?![±%]|[^(]*\))")  # where a cell may be broken: not within parentheses
 
 
 def csv_text(layout: TableLayout) -> str:

@@ -17,13 +17,12 @@ if TYPE_CHECKING:
     from docx.document import Document
     from docx.table import Table, _Cell
 
-_TEXT_PT: Final = 9
-_NOTE_PT: Final = 8
+_TEXT_PT: Final = 8  # six columns of ages, or five of DSS with range, go on one page
+_NOTE_PT: Final = 7.5
 _A4_MM: Final = (297, 210)  # landscape
-_MARGIN_MM: Final = 18
-_PADDING_MM: Final = 5.0  # of a cell, both sides
-_CHARACTER_MM: Final = 1.8
-_PAGE_CHARACTERS: Final = 125
+_MARGIN_MM: Final = 15
+_PADDING_MM: Final = 4.0  # of a cell, both sides
+_CHARACTER_MM: Final = 1.55
 _EPOCH: Final = datetime(
     1980, 1, 1, tzinfo=UTC
 )  # the first date a zip archive can hold: the same tables, the same bytes
@@ -67,7 +66,7 @@ def _caption(document: Document, text: str) -> None:
     paragraph.runs[0].bold = True
 
 
-def _paragraph(document: Document, text: str, size_pt: int, *, before_pt: int = 0, after_pt: int = 0) -> Any:
+def _paragraph(document: Document, text: str, size_pt: float, *, before_pt: int = 0, after_pt: int = 0) -> Any:
     from docx.shared import Pt
 
     paragraph = document.add_paragraph()
@@ -80,8 +79,9 @@ def _fill(table: Table, lines: Sequence[Sequence[str]]) -> None:
     from docx.oxml import OxmlElement
     from docx.shared import Mm
 
-    widths = column_widths(lines, _PAGE_CHARACTERS)
-    scale = min(_CHARACTER_MM, (_A4_MM[0] - 2 * _MARGIN_MM - _PADDING_MM * len(widths)) / sum(widths))
+    room_mm = _A4_MM[0] - 2 * _MARGIN_MM - _PADDING_MM * len(lines[0])
+    widths = column_widths(lines, int(room_mm / _CHARACTER_MM))
+    scale = min(_CHARACTER_MM, room_mm / sum(widths))
     for column, width in zip(table.columns, widths, strict=True):
         column.width = Mm(width * scale + _PADDING_MM)
     # Rows are taken once: python-docx walks the whole table for each single cell asked for.
