@@ -146,3 +146,21 @@ def test_hostile_ids_cannot_run_in_a_spreadsheet_and_are_read_back_equal(
     assert inert(text)[0] not in "=+-@\t\r"
     first = read_measurements(path).table.iloc[0]
     assert (first["case_id"], first["reader"]) == (text, text)
+
+
+def test_hostile_names_read_back_equal(tmp_path: Path) -> None:
+    names = [
+        "<script>alert(1)</script>",
+        "=cmd|' /C calc'!A0",
+        r"\input{secret}",
+        "a_b&5%",
+        "'=1",
+        "a\rb",
+        'q"u,o',
+        "x\ny",
+    ]
+    rows = [Measurement(f"{n}{i}", n, "test1", n, n, "liver", n, 1.5) for i, n in enumerate(names)]
+    write_measurements(tmp_path / "m.csv", rows)
+    table = read_measurements(tmp_path / "m.csv").table
+    for column in ("patient_id", "condition", "site", "reader"):
+        assert table[column].tolist() == names

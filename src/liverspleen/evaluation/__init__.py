@@ -14,13 +14,24 @@ from liverspleen.evaluation.comparison import (
     wilcoxon_signed_rank,
 )
 from liverspleen.evaluation.equivalence import Equivalence, tost
-from liverspleen.evaluation.measurements import Measurement, Measurements, read_measurements, write_measurements
+from liverspleen.evaluation.label_folder import Measured, measure_folder
+from liverspleen.evaluation.measure import SurfaceMetrics, measure_case
+from liverspleen.evaluation.measurements import (
+    Measurement,
+    Measurements,
+    read_measurements,
+    write_measurements,
+    write_volumes,
+)
+from liverspleen.evaluation.overlap import Overlap, overlaps
 from liverspleen.evaluation.posthoc import Dunn, dunn
 from liverspleen.evaluation.rc_comparison import RCComparison, compare_rc
 from liverspleen.evaluation.reliability import ICC, Concordance, concordance_correlation, icc
 from liverspleen.evaluation.report import write_report
 from liverspleen.evaluation.reproducibility import PercentageRC, percentage_rc
 from liverspleen.evaluation.resampling import BootstrapInterval, bootstrap_ci
+from liverspleen.evaluation.study import Study
+from liverspleen.evaluation.surface import SurfaceDistances, surface_distances
 from liverspleen.evaluation.tables import StatisticalReport, statistical_report
 
 __all__ = [
@@ -31,11 +42,16 @@ __all__ = [
     "Dunn",
     "Equivalence",
     "KruskalWallis",
+    "Measured",
     "Measurement",
     "Measurements",
+    "Overlap",
     "PercentageRC",
     "RCComparison",
     "StatisticalReport",
+    "Study",
+    "SurfaceDistances",
+    "SurfaceMetrics",
     "WilcoxonSignedRank",
     "bland_altman",
     "bootstrap_ci",
@@ -44,11 +60,16 @@ __all__ = [
     "dunn",
     "icc",
     "kruskal_wallis",
+    "measure_case",
+    "measure_folder",
+    "overlaps",
     "percentage_rc",
     "read_measurements",
     "statistical_report",
+    "surface_distances",
     "tost",
     "wilcoxon_signed_rank",
     "write_measurements",
     "write_report",
+    "write_volumes",
 ]

@@ -143,6 +143,18 @@ def inert(text: str) -> str:
     return f"'{text}" if _FORMULA.match(text) else text
 
 
+def csv_line(fields: Iterable[str]) -> str:
+    r"""One row of a CSV file, ended by a line feed; every text in it reads back equal.
+
+    >>> csv_line(["a,b", "c\rd", "e"])
+    '"a,b","c\rd",e\n'
+    """
+    # Before Python 3.13 a lone carriage return is quoted only if the line end has one.
+    buffer = io.StringIO(newline="")
+    csv.writer(buffer, lineterminator="\r\n").writerow(fields)
+    return buffer.getvalue().removesuffix("\r\n") + "\n"
+
+
 def write_measurements(path: Path, rows: Iterable[Measurement]) -> None:
     """Write the rows, complete or not at all: numbers at full precision, undefined ones as empty fields.
 
@@ -153,9 +165,8 @@ def write_measurements(path: Path, rows: Iterable[Measurement]) -> None:
     'A1,P1,,,,liver,manual,1243.285,ok,,,,,,,,,,,,'
     """
     with complete_file(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as handle:
-        writer = csv.writer(handle, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        writer.writerows([_cell(value) for value in asdict(row).values()] for row in rows)
+        handle.write(csv_line(COLUMNS))
+        handle.writelines(csv_line(_cell(value) for value in asdict(row).values()) for row in rows)
 
 
 def read_measurements(path: Path) -> Measurements:
@@ -190,11 +201,10 @@ def write_volumes(path: Path, rows: Iterable[Measurement]) -> None:
     readers = sorted({reader for _, _, reader in volumes})
     columns = [(key, reader) for reader in readers for key in (*ORGAN_KEYS, RATIO_KEY)]
     with complete_file(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as handle:
-        writer = csv.writer(handle, lineterminator="\n")
-        writer.writerow([*COLUMNS[:5], *(inert(f"{key}_{reader}") for key, reader in columns)])
+        handle.write(csv_line([*COLUMNS[:5], *(inert(f"{key}_{reader}") for key, reader in columns)]))
         for case_id, about in cases.items():
             found = [_volume_or_ratio(volumes, case_id, key, reader) for key, reader in columns]
-            writer.writerow([_cell(value) for value in (*about, *found)])
+            handle.write(csv_line(_cell(value) for value in (*about, *found)))
 
 
 def _volume_or_ratio(

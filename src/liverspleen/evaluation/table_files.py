@@ -5,13 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from liverspleen.errors import one_line
 from liverspleen.evaluation.cells import Cell
 from liverspleen.evaluation.layout import TableLayout
-from liverspleen.evaluation.measurements import inert
+from liverspleen.evaluation.measurements import csv_line, inert
 
 _MARKUP: Final = re.compile(r"([\\`*_\[\]<>|&$~#])")
 
@@ -26,9 +26,9 @@ def csv_text(layout: TableLayout) -> str:
     numbers stay as they are.
     """
     names = [name for column, _ in layout.columns for name in (inert(column), inert(f"{column}_n"))]
-    lines = [_csv_line(["row", *names])]
+    lines = [csv_line(["row", *names])]
     for row, _, cells in layout.rows:
-        lines.append(_csv_line([inert(row), *(field for cell in cells for field in _text_and_n(cell))]))
+        lines.append(csv_line([inert(row), *(field for cell in cells for field in _text_and_n(cell))]))
     return "".join(lines)
 
 
@@ -88,13 +88,6 @@ def _text_and_n(cell: Cell | None) -> tuple[str, str]:
 def _row_n(cells: tuple[Cell | None, ...]) -> str:
     """The n of the cells of a row, each number once, in column order."""
     return " / ".join(dict.fromkeys(n for cell in cells if (n := _text_and_n(cell)[1])))
-
-
-def _csv_line(fields: Iterable[str]) -> str:
-    # Before Python 3.13 a lone carriage return is quoted only if the line end has one.
-    buffer = io.StringIO(newline="")
-    csv.writer(buffer, lineterminator="\r\n").writerow(fields)
-    return buffer.getvalue().removesuffix("\r\n") + "\n"
 
 
 def _disarmed(name: str) -> str:
