@@ -17,7 +17,17 @@ from liverspleen.evaluation.tables import StatisticalReport, statistical_report
 
 CONDITIONS = ("healthy", "fatty", "cirrhosis")
 TABLES = {
-    *("means", "surfaces", "limits_percent", "limits_absolute", "limits_log", "limit_intervals", "subgroups", "sites"),
+    *(
+        "means",
+        "surfaces",
+        "limits_percent",
+        "limits_absolute",
+        "limits_log",
+        "advice",
+        "limit_intervals",
+        "subgroups",
+        "sites",
+    ),
     *("rc_methods", "rc_readers", "equivalence", "reliability"),
 }
 
@@ -78,7 +88,7 @@ def test_every_table_is_there_and_laid_out_after_the_paper_s(report: Statistical
 
 
 def test_means_have_t_and_bca_intervals_over_patients(report: StatisticalReport, study: list[Measurement]) -> None:
-    fatty = cell(report, "means", "fatty", "liver_dss")
+    fatty = cell(report, "means", "dss:fatty", "liver")
     dss = values(study, "dss", dataset="test1", condition="fatty", structure="liver", reader="dla")
     expected = stats.t.interval(0.95, 11, np.mean(dss), stats.sem(dss))
     assert fatty.values["mean"] == pytest.approx(np.mean(dss))
@@ -86,12 +96,12 @@ def test_means_have_t_and_bca_intervals_over_patients(report: StatisticalReport,
     bca = stats.bootstrap((dss,), np.mean, n_resamples=40_000, method="BCa", rng=1).confidence_interval
     assert (fatty.values["bca_lower"], fatty.values["bca_upper"]) == pytest.approx((bca.low, bca.high), abs=1e-3)
     assert (fatty.n, fatty.values["n_patients"]) == (12, 12)
-    total = cell(report, "means", "total", "liver_dss")
+    total = cell(report, "means", "dss:total", "liver")
     assert (total.n, total.values["n_patients"]) == (36, 35)
 
 
 def test_surfaces_are_described_with_their_definition(report: StatisticalReport, study: list[Measurement]) -> None:
-    found = cell(report, "surfaces", "total", "spleen_hd95")
+    found = cell(report, "surfaces", "hd95:total", "spleen")
     distances = values(study, "hd95_mm", dataset="test1", structure="spleen", reader="dla")
     assert found.values["mean"] == pytest.approx(np.mean(distances))
     assert found.values["sd"] == pytest.approx(np.std(distances, ddof=1))
@@ -188,7 +198,7 @@ def test_a_case_without_prediction_stays_named(study: list[Measurement], tmp_pat
     rows = [row for row in study if not (row.case_id == "a00" and row.reader == "dla" and row.structure == "liver")]
     report = reported(tmp_path, rows)
     for table, row, column in (
-        ("means", "total", "liver_dss"),
+        ("means", "dss:total", "liver"),
         ("limits_log", "liver:total", "bias"),
         ("reliability", "liver", "ccc"),
         ("equivalence", "ratio", "p"),

@@ -87,7 +87,7 @@ def page_of(folder: Path) -> tuple[str, Page]:
 
 # measurements without surface metrics have no table `surfaces`
 BEYOND = (
-    *("means", "limits_percent", "limits_absolute", "limits_log", "limit_intervals", "subgroups", "sites"),
+    *("means", "limits_percent", "limits_absolute", "limits_log", "advice", "limit_intervals", "subgroups", "sites"),
     *("rc_methods", "rc_readers", "equivalence", "reliability"),
 )
 

@@ -33,4 +33,4 @@ def volume_status(label_map: LabelMap, structure: Structure) -> str:
         return ABSENT
     labels = label_map.labels
     faces = (np.take(labels, end, axis=axis) for axis in range(labels.ndim) for end in (0, -1))
-    return TRUNCATED if any((face == structure).any() for face in faces) else OK
+    return TRUNCATED if any((face == int(structure)).any() for face in faces) else OK

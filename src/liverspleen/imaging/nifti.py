@@ -137,7 +137,7 @@ def _refuse_not_finite(source: Source, values: NDArray[Any]) -> None:
 def _own_values(source: Source, values: NDArray[Any]) -> NDArray[Any]:
     known = np.zeros_like(values, dtype=bool)  # in the memory order of `values`
     for structure in Structure:
-        known |= values == structure
+        known |= values == int(structure)  # a plain int keeps the comparison in the stored dtype
     if not known.all():
         raise _foreign_values(source, values[~known])
     return values

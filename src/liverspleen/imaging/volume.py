@@ -63,4 +63,4 @@ class LabelMap:
     def count(self, structure: Structure) -> int:
         """Number of voxels of the structure."""
         # section by section: a mask of the whole volume would leave the cache
-        return sum(int(np.count_nonzero(section == structure)) for section in self.labels)
+        return sum(int(np.count_nonzero(section == int(structure))) for section in self.labels)

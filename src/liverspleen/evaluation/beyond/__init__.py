@@ -2,9 +2,10 @@
 
 | table | rows | columns |
 |---|---|---|
-| `means` | `total`, the conditions | per structure `dss, nsd`: mean with t and BCa intervals |
-| `surfaces` | `total`, the conditions | per structure `hd95, assd, nsd` |
+| `means` | `dss:…`, `nsd:…` with `total` and the conditions | structure: mean with t and BCa intervals |
+| `surfaces` | `hd95:…`, `assd:…`, `nsd:…` likewise | structure |
 | `limits_percent`, `limits_absolute`, `limits_log` | index:`total`, index:condition | `bias, lower, upper`, checks |
+| `advice` | index:scale | `advice`: what the checks over all CTs say |
 | `limit_intervals` | index:method | `lower, upper`: every interval of the limits over all CTs |
 | `subgroups` | structure:`all`, structure:`a – b` | `statistic, p, p_holm, effect, shift` |
 | `sites` | structure | `p, rank_biserial, shift, d_z` |
@@ -21,7 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from liverspleen.evaluation.beyond.agreement import SCALES, equivalence, limit_intervals, limits, reliability
+from liverspleen.evaluation.beyond.agreement import SCALES, advice, equivalence, limit_intervals, limits, reliability
 from liverspleen.evaluation.beyond.repeats import rc_methods, rc_readers
 from liverspleen.evaluation.beyond.scores import means, sites, subgroups, surfaces
 from liverspleen.evaluation.cells import Cell
@@ -34,6 +35,7 @@ def supplement(comparands: Comparands, groups: Groups, readers: Sequence[str]) -
     yield from surfaces(comparands, groups)
     for scale in SCALES:
         yield from limits(comparands, groups, scale)
+    yield from advice(comparands, groups)
     yield from limit_intervals(comparands, groups)
     yield from subgroups(comparands, groups)
     yield from sites(comparands, groups.pairs)

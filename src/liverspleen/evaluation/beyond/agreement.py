@@ -70,15 +70,24 @@ def _checks(address: Address, result: BlandAltman, about: Mapping[str, Any]) -> 
             reason=None if check is not None else "fewer than three pairs, or no spread",
             **about,
         )
-    yield Cell(
-        Address(address.table, address.row, "advice"),
-        values={},
-        units="",
-        text="; ".join(result.advice) or formatting.UNDEFINED,
-        method="follows from p < 0.05 of the checks of this row",
-        reason=None if result.advice else "too few pairs for advice",
-        **about,
-    )
+
+
+def advice(comparands: Comparands, groups: Groups) -> Iterator[Cell]:
+    """What the checks over all cases say about each scale."""
+    cases = [e.case_id for e in groups.first]
+    for index in INDICES:
+        for scale in SCALES:
+            result = comparands.agreement(cases, index, scale)
+            yield Cell(
+                Address("advice", f"{index}:{scale}", "advice"),
+                values={},
+                units="",
+                text="; ".join(result.advice) or formatting.UNDEFINED,
+                n=result.n,
+                method="follows from p < 0.05 of the checks of this scale over all cases",
+                reason=None if result.advice else "too few pairs for advice",
+                **entered(cases, result.positions),
+            )
 
 
 def limit_intervals(comparands: Comparands, groups: Groups) -> Iterator[Cell]:

@@ -21,13 +21,13 @@ from liverspleen.structures import ORGAN_KEYS
 def means(comparands: Comparands, groups: Groups) -> Iterator[Cell]:
     """Mean DSS and NSD with Student's t and BCa intervals, clustered by patient."""
     patients = {e.case_id: e.patient_id for e in groups.first}
-    for row, cases in total_and_conditions(groups.first).items():
-        for structure in ORGAN_KEYS:
-            for metric in ("dss", "nsd"):
+    for metric in ("dss", "nsd"):
+        for row, cases in total_and_conditions(groups.first).items():
+            for structure in ORGAN_KEYS:
                 scores = comparands.scores(cases, structure, metric)
                 result = bootstrap_ci(list(scores.values()), clusters=[patients[case] for case in cases])
                 yield Cell(
-                    Address("means", row, f"{structure}_{metric}"),
+                    Address("means", f"{metric}:{row}", structure),
                     values={
                         "mean": result.estimate,
                         **bounds("t", result.t_ci),
@@ -48,14 +48,14 @@ def means(comparands: Comparands, groups: Groups) -> Iterator[Cell]:
 def surfaces(comparands: Comparands, groups: Groups) -> Iterator[Cell]:
     """HD95, ASSD and NSD of the cases that have them."""
     units = {"hd95_mm": "mm", "assd_mm": "mm", "nsd": "1"}
-    for row, cases in total_and_conditions(groups.first).items():
-        for structure in ORGAN_KEYS:
-            for metric in METRICS:
+    for metric in METRICS:
+        for row, cases in total_and_conditions(groups.first).items():
+            for structure in ORGAN_KEYS:
                 scores = comparands.scores(cases, structure, metric)
                 result = describe(list(scores.values()))
                 digits = formatting.DSS_DIGITS if metric == "nsd" else formatting.DISTANCE_DIGITS
                 yield Cell(
-                    Address("surfaces", row, f"{structure}_{metric.removesuffix('_mm')}"),
+                    Address("surfaces", f"{metric.removesuffix('_mm')}:{row}", structure),
                     values={name: getattr(result, name) for name in ("mean", "sd", "minimum", "maximum")},
                     units=units[metric],
                     text=formatting.mean_sd_range_text(
