@@ -54,7 +54,12 @@ def main(words: list[str]) -> int:
                 f"output={out / 'labels'}",
             ],
             "measure": [f"labels={out / 'labels'}", f"cohort={manifest}", f"output={out / 'measure'}"],
-            "report": [f"measurements={out / 'measure' / 'measurements.csv'}", f"output={out / 'report'}"],
+            "report": [
+                f"measurements={out / 'measure' / 'measurements.csv'}",
+                f"cohort={manifest}",
+                f"labels={out / 'labels'}",
+                f"output={out / 'report'}",
+            ],
         }
         codes = []
         for verb, overrides in steps.items():

@@ -17,7 +17,12 @@ def test_demo_goes_the_whole_way_and_a_second_one_reuses_it(tmp_path: Path, caps
     assert len(rows) == 4 * 2 * 2  # test cases, organs, readers
     assert {row[6] for row in rows} == {"manual", "dla"}
     cells = json.loads((out / "report.json").read_text())["cells"]
-    assert {"table2", "table3", "table4", "reproducibility"} == {cell["table"] for cell in cells}
+    tables = {"table1", "table2", "table3", "table4", "reproducibility", "limits_percent", "surfaces"}
+    assert tables <= {cell["table"] for cell in cells}
+    figures = {path.stem for path in (out / "figures").glob("*.svg")}
+    assert {"flow", "overlay", "bland_altman_liver", "bland_altman_spleen"} <= figures
+    inputs = json.loads((out / "run.json").read_text())["inputs"]
+    assert {"cohort", "split"} <= set(inputs)
     assert (out / "report.html").stat().st_size > 10_000
     assert {path.name for path in (out / "labels").glob("*.nii.gz")} == {f"{row[0]}.nii.gz" for row in rows}
     before = {

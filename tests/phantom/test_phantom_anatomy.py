@@ -68,7 +68,7 @@ def test_densities_of_liver_spleen_and_their_neighbours_overlap():
     spleen = densities(Condition.HEALTHY, "spleen")
     for name in ("muscle", "pancreas", "colon", "stomach"):
         neighbour = densities(Condition.HEALTHY, name)
-        assert liver.min() < np.median(neighbour) < liver.max()
+        assert np.mean((liver.min() < neighbour) & (neighbour < liver.max())) > 1 / 4  # oral contrast is brighter
     for name in ("kidney", "liver", "heart"):
         neighbour = densities(Condition.HEALTHY, name)
         assert neighbour.min() < spleen.max()

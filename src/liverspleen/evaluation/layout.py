@@ -68,11 +68,12 @@ _LIMITS: Final = {
     "upper": "Upper limit (95 % CI)",
     "normal": "Normality, p",
     "proportional": "Proportional bias, p",
-    "spread": "Heteroscedasticity, p",
+    "spread": "Spread, p",
 }
 _LIMITS_FOOTNOTE: Final = (
     "Interval of the bias by Student's t, of each limit exact (noncentral t). p: Shapiro-Wilk test of the differences; "
-    "slope of the differences, and of their absolute residuals, over the means of both readers."
+    "slope of the differences (proportional bias), and of their absolute residuals (spread), over the means of both "
+    "readers."
 )
 _BEYOND: Final = (
     TableForm(

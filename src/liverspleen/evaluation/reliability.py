@@ -86,7 +86,8 @@ def icc(readings: ArrayLike) -> ICC:
         a1 = (msr - mse) / (msr + (k - 1) * mse + k / n * (msc - mse))
         if mse:
             c1_ci = _consistency_interval(msr, mse, n, k)
-            a1_ci = _agreement_interval(msr, msc, mse, a1, n, k)
+            # an ICC of 1 to the last digit has no width that floating point could tell
+            a1_ci = _agreement_interval(msr, msc, mse, a1, n, k) if a1 < 1 else None
     return ICC(
         n=n,
         k=k,
@@ -211,7 +212,7 @@ def _icc_reason(n: int, msr: float | None, mse: float | None, a1_ci: Interval | 
         return "the subjects do not differ"
     if not mse:
         return "the readers differ by constants alone: no interval"
-    return None if a1_ci else "ICC(A,1) is too far below zero for its interval"
+    return None if a1_ci else "ICC(A,1) is 1, or too far below zero for its interval"
 
 
 def _ccc_reason(n: int, ccc: float | None, ci: Interval | None) -> str | None:
