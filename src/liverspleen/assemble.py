@@ -37,7 +37,7 @@ def label_values(key: str, asked: object) -> Mapping[int, Structure] | None:
     """What the voxel values of another system mean; None for our own label maps.
 
     Raises:
-        Refused: LS-CFG-007 `asked` is neither a name of `LABEL_VALUES` nor a map from whole numbers to structures.
+        Refused: LS-CFG-009 `asked` is neither a name of `LABEL_VALUES` nor a map from whole numbers to structures.
     """
     if asked == OWN_VALUES:
         return None
@@ -50,7 +50,7 @@ def label_values(key: str, asked: object) -> Mapping[int, Structure] | None:
         pass  # told below, with what is expected
     names = ", ".join(LABEL_VALUES)
     what = f"{key}={asked!r} is neither one of {names} nor a map from voxel values to liver or spleen"
-    raise Refused(Fault("LS-CFG-007", what, f"give a name, or such as {key}={{5: liver, 1: spleen}}"))
+    raise Refused(Fault("LS-CFG-009", what, f"give a name, or such as {key}={{5: liver, 1: spleen}}"))
 
 
 def contradictions(config: TrainConfig) -> list[Fault]:

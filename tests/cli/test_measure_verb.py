@@ -18,15 +18,15 @@ def test_label_values_by_name_and_by_map() -> None:
 
 @pytest.mark.parametrize("asked", ["nnunet", {}, {1.5: "liver"}, {1: "kidney"}, {"one": "liver"}, 3, None])
 def test_other_label_values_are_refused_with_what_is_known(asked: object) -> None:
-    with pytest.raises(Refused, match=r"LS-CFG-007: label_values=.*totalsegmentator"):
+    with pytest.raises(Refused, match=r"LS-CFG-009: label_values=.*totalsegmentator"):
         assemble.label_values("label_values", asked)
 
 
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        (["label_values=totalseg"], "LS-CFG-007"),
-        (["reference_values={1: kidney}"], "LS-CFG-007"),
+        (["label_values=totalseg"], "LS-CFG-009"),
+        (["reference_values={1: kidney}"], "LS-CFG-009"),
         (["surface=mesh"], "LS-CFG-006"),
         (["nsd_tolerance_mm=-1"], "LS-CFG-006"),
     ],
