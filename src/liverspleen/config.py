@@ -324,6 +324,8 @@ class ReportConfig:
     """CSV of reason,count: patients excluded before the cohort, for Figure 1; reason `assessed`: all there were"""
     labels: OptionalPath
     """folder of the reader's label maps, <case_id>.nii.gz, for Figure 3; left out when empty"""
+    label_values: Any
+    """what the voxel values of `labels` mean: a name, or a map such as {5: liver, 1: spleen}"""
     cases: list[str]
     """case_ids of Figure 3; of each condition the one with the median DSS when empty"""
     vocabulary: VocabularyConfig

@@ -34,7 +34,7 @@ OWN_VALUES: Final = "liverspleen"
 
 LABEL_VALUES: Final[Mapping[str, Mapping[int, Structure]]] = {
     OWN_VALUES: {1: Structure.LIVER, 2: Structure.SPLEEN},
-    "totalsegmentator": {1: Structure.SPLEEN, 5: Structure.LIVER},  # task `total`, v1 and v2, one file per case
+    "totalsegmentator": {1: Structure.SPLEEN, 5: Structure.LIVER},  # task `total`, v1 and v2, written with --ml
     "amos": {1: Structure.SPLEEN, 6: Structure.LIVER},
     "btcv": {1: Structure.SPLEEN, 6: Structure.LIVER},
     "flare": {1: Structure.LIVER, 3: Structure.SPLEEN},  # 2021 and 2022

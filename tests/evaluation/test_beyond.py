@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -106,7 +107,7 @@ def test_surfaces_are_described_with_their_definition(report: StatisticalReport,
     assert found.values["mean"] == pytest.approx(np.mean(distances))
     assert found.values["sd"] == pytest.approx(np.std(distances, ddof=1))
     assert found.units == "mm"
-    assert "voxel, NSD at 3 mm" in found.method
+    assert "surface voxel, NSD tolerance 3 mm" in found.method
 
 
 def volumes(study: list[Measurement], structure: str, **where: str) -> tuple[np.ndarray, np.ndarray]:
@@ -122,14 +123,17 @@ def test_limits_stand_on_three_scales_with_exact_intervals(report: StatisticalRe
         ("log", np.log(test / manual)),
     ):
         mean, sd, n = differences.mean(), differences.std(ddof=1), 12
+        told = np.exp if scale == "log" else np.asarray
         upper = cell(report, f"limits_{scale}", "liver:healthy", "upper")
-        assert upper.values["value"] == pytest.approx(mean + 1.96 * sd)
+        assert upper.values["value"] == pytest.approx(told(mean + 1.96 * sd))
         # t quantiles of the noncentral t at the noncentrality of the limit, from scipy
         factors = stats.nct.ppf([0.025, 0.975], n - 1, 1.96 * math.sqrt(n)) / math.sqrt(n)
-        expected = mean + factors * sd
+        expected = told(mean + factors * sd)
         assert [upper.values["ci_lower"], upper.values["ci_upper"]] == pytest.approx(expected, rel=1e-4)
         normal = cell(report, f"limits_{scale}", "liver:healthy", "normal")
         assert normal.values["p"] == pytest.approx(stats.shapiro(differences).pvalue, rel=1e-6)
+        dz = cell(report, f"limits_{scale}", "liver:healthy", "d_z")
+        assert dz.values["value"] == pytest.approx(mean / sd)
         slope = stats.linregress((test + manual) / 2, differences)
         proportional = cell(report, f"limits_{scale}", "liver:healthy", "proportional")
         assert proportional.values["p"] == pytest.approx(slope.pvalue, rel=1e-6)
@@ -140,13 +144,13 @@ def test_pairs_of_conditions_have_adjusted_p_and_effects(report: StatisticalRepo
     h = stats.kruskal(*dss).statistic
     everything = cell(report, "subgroups", "liver:all", "effect")
     assert everything.values["value"] == pytest.approx(h / 35)
-    pair = cell(report, "subgroups", "liver:healthy – fatty", "effect")
+    pair = cell(report, "subgroups", "liver:healthy vs fatty", "effect")
     u = stats.mannwhitneyu(dss[0], dss[1]).statistic
     assert pair.values["value"] == pytest.approx(2 * u / 144 - 1)
     assert (pair.n, len(pair.rows)) == (24, 24)
-    shift = cell(report, "subgroups", "liver:healthy – fatty", "shift").values["value"]
+    shift = cell(report, "subgroups", "liver:healthy vs fatty", "shift").values["value"]
     assert shift == pytest.approx(np.median(np.subtract.outer(dss[0], dss[1])))
-    z = cell(report, "subgroups", "liver:healthy – fatty", "statistic").values["value"]
+    z = cell(report, "subgroups", "liver:healthy vs fatty", "statistic").values["value"]
     ranks = stats.rankdata(np.concatenate(dss))
     by_hand = (ranks[:12].mean() - ranks[12:24].mean()) / math.sqrt(36 * 37 / 12 * (2 / 12))
     assert z == pytest.approx(by_hand)
@@ -205,3 +209,32 @@ def test_a_case_without_prediction_stays_named(study: list[Measurement], tmp_pat
     ):
         found = cell(report, table, row, column)
         assert (found.n, found.excluded) == (35, ("a00",)), table
+
+
+def test_other_readers_change_nothing_between_the_two_compared(study: list[Measurement], tmp_path: Path) -> None:
+    alone = reported(tmp_path, study)
+    third = [replace(row, reader="second", reference="", dss=None) for row in study if row.reader == "manual"]
+    scored = ("hd95_mm", "assd_mm", "nsd", "nsd_tolerance_mm", "surface")
+    third = [replace(row, **{name: "" if name == "surface" else None for name in scored}) for row in third][:6]
+    together = reported(tmp_path, [*study, *third])
+    for column in ("icc_a1", "icc_c1", "ccc"):
+        assert cell(together, "reliability", "liver", column) == cell(alone, "reliability", "liver", column)
+    assert cell(together, "reliability", "liver:everyone", "icc_a1").n == 3
+    assert "liver:everyone" not in alone.table("reliability")
+
+
+def test_surfaces_of_two_definitions_are_not_pooled(study: list[Measurement], tmp_path: Path) -> None:
+    mixed = [replace(r, surface="area") if r.surface and r.case_id < "a05" else r for r in study]
+    report = reported(tmp_path, mixed)
+    assert not report.table("surfaces")
+    assert not [row for row in report.table("means") if row.startswith("nsd")]
+    assert [note.code for note in report.notes if "definitions" in note.what] == ["LS-REP-017"]
+
+
+def test_undefined_distances_are_counted_in_a_note(study: list[Measurement], tmp_path: Path) -> None:
+    lost = {"dss": 0.0, "nsd": 0.0, "hd95_mm": None, "assd_mm": None}
+    rows = [replace(r, **lost) if (r.case_id, r.structure, r.reader) == ("a03", "spleen", "dla") else r for r in study]
+    report = reported(tmp_path, rows)
+    assert [note.cases for note in report.notes if note.code == "LS-REP-018"] == [("a03",)]
+    assert cell(report, "surfaces", "hd95:total", "spleen").n == 35
+    assert cell(report, "surfaces", "nsd:total", "spleen").n == 36

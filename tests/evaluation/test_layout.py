@@ -10,7 +10,8 @@ from liverspleen.evaluation.tables import StatisticalReport
 
 
 def cell(table: str, row: str, column: str, text: str = "1.0", reason: str | None = None) -> Cell:
-    return Cell(Address(table, row, column), {"x": 1.0}, "1", text, 3, "some method", reason=reason)
+    values = {"x": None if reason else 1.0}
+    return Cell(Address(table, row, column), values, "1", text, 3, "some method", reason=reason)
 
 
 def report_of(*cells: Cell) -> StatisticalReport:

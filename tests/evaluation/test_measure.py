@@ -373,3 +373,36 @@ def test_the_wide_table_has_one_row_per_case(study):
     manual = [0.2, 0.02, 10.0]
     assert found[0] == pytest.approx([0.15, 0.02, 7.5, *manual])
     assert found[1:] == [[0.2, 0.0, None, *manual], [None, None, None, *manual]]
+
+
+def test_a_missing_map_scores_only_what_its_system_can_show(study):
+    for file in (study / "dla").iterdir():
+        save(file, (drawn() == Structure.LIVER).astype(np.uint8))
+    (study / "dla" / "C2.nii.gz").unlink()
+    cohort = read_cohort(study / "cohort.csv")
+    measured = measure_folder(study / "dla", cohort=cohort, label_values=LABEL_VALUES["msd_liver"], allow_missing=True)
+    assert [(r.case_id, r.structure, r.dss) for r in measured.rows if r.reader == "dla"] == [
+        *(("C1", "liver", 1.0), ("C2", "liver", 0.0), ("C3", "liver", 1.0)),
+    ]
+
+
+def test_two_maps_on_either_side_of_their_ct_s_grid_cost_only_their_case(study):
+    # each within a tenth of a voxel of the CT, together further apart than that
+    for folder, shift in (("dla", 0.08), ("manual", -0.08)):
+        affine = AFFINE.copy()
+        affine[0, 3] = shift
+        save(study / folder / "C1.nii.gz", drawn(), affine)
+    assert faults_of(study) == [("LS-GEO-004", "C1", "error")]
+
+
+def test_an_empty_folder_is_refused(tmp_path):
+    with pytest.raises(Refused, match="LS-LAB-009"):
+        measure_folder(tmp_path)
+
+
+def test_infinite_label_values_are_refused(study):
+    broken = drawn().astype(np.float32)
+    broken[0, 0, 0] = np.inf
+    save(study / "dla" / "C1.nii.gz", broken)
+    measured = measure_folder(study / "dla", reference=study / "manual", label_values=LABEL_VALUES["amos"])
+    assert [(fault.code, fault.case_id) for fault in measured.faults] == [("LS-LAB-001", "C1")]

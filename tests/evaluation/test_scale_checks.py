@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from r_values import close, expected, paired
@@ -97,3 +99,19 @@ def test_more_pairs_than_shapiro_wilk_takes() -> None:
     result = bland_altman(*rng.normal(0, 1, (2, 5001)))
     assert result.shapiro is None
     assert result.proportional_bias is not None
+
+
+def test_a_bias_that_grows_is_no_spread_that_grows() -> None:
+    rng = np.random.default_rng(3)
+    reference = rng.uniform(500, 2000, 200)
+    advice = bland_altman(1.1 * reference + rng.normal(0, 5, 200), reference).advice
+    assert any("bias changes with size" in sentence for sentence in advice)
+    assert not any("spread" in sentence for sentence in advice)
+
+
+@pytest.mark.parametrize("test", [lambda x: x, lambda x: x + 5.0, lambda x: 1.1 * x])
+def test_checks_that_are_undefined_are_not_passed(test: Callable[[np.ndarray], np.ndarray]) -> None:
+    reference = np.linspace(500, 2000, 20)
+    assert not any(
+        "no check speaks against" in sentence for sentence in bland_altman(test(reference), reference).advice
+    )

@@ -24,6 +24,7 @@ exit codes
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 
@@ -43,6 +44,9 @@ def run(config: MeasureConfig) -> Sequence[Fault]:
     with recorded("measure", config, config.output) as record:
         label_values = assemble.label_values("label_values", config.label_values)
         reference_values = assemble.label_values("reference_values", config.reference_values)
+        if reference_values is not None and config.reference is None:
+            what = "reference_values= is given without reference=; the label maps of a cohort are always our own"
+            raise Refused(Fault("LS-CFG-006", what, "add reference=, or leave it out"))
         surface = _surface_metrics(config)
         cohort = None
         if config.cohort is not None:
@@ -78,8 +82,10 @@ def _surface_metrics(config: MeasureConfig) -> SurfaceMetrics | None:
     """How surfaces are compared; None for not at all."""
     if config.surface not in {"voxel", "area", "none"}:
         raise Refused(Fault("LS-CFG-006", f"surface={config.surface}", "use voxel, area or none"))
-    if not config.nsd_tolerance_mm >= 0:
+    if not 0 <= config.nsd_tolerance_mm < math.inf:
         raise Refused(Fault("LS-CFG-006", f"nsd_tolerance_mm={config.nsd_tolerance_mm}", "use 0 or more"))
+    if config.workers < 0:
+        raise Refused(Fault("LS-CFG-006", f"workers={config.workers}", "use 0 (one per core) or more"))
     if config.surface == "none":
         return None
     return SurfaceMetrics("area" if config.surface == "area" else "voxel", config.nsd_tolerance_mm)

@@ -15,6 +15,7 @@ inputs
   split=          split.csv of that cohort: training and validation patients in Figure 1
   exclusions=     CSV of reason,count: patients excluded before the cohort; the reason assessed states all there were
   labels=         folder of the reader's label maps, <case_id>.nii.gz: Figure 3
+  label_values=   what the voxel values of labels= mean, as in liverspleen measure
   cases=          [case_id,...] of Figure 3; without it the case with the median DSS of each condition
 
 outputs, in output=
@@ -81,4 +82,5 @@ def _study(config: ReportConfig, record: Run) -> Study | None:
     if config.exclusions is not None:
         exclusions = read_exclusions(config.exclusions)
         record.inputs["exclusions"] = sha256_of(config.exclusions)
-    return Study(cohort, split, exclusions, config.labels, tuple(config.cases))
+    values = assemble.label_values("label_values", config.label_values)
+    return Study(cohort, split, exclusions, config.labels, values, tuple(config.cases))

@@ -1,6 +1,6 @@
 """From label maps of any reader to the agreement statistics of volumetry, without torch.
 
-Importing this package loads numpy and nothing heavier; scipy, pandas, matplotlib and jinja2 are loaded by the functions
+Importing this package loads no torch, no pandas, no matplotlib and no scipy.stats: those are loaded by the functions
 that use them.
 """
 

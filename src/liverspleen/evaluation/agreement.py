@@ -220,4 +220,6 @@ def _reason(n: int, sd: float | None) -> str | None:
         return "no complete pair"
     if sd is None:
         return "one pair has no SD, limits or t"
-    return "zero variance: t, p and intervals are undefined" if sd == 0 else None
+    if sd == 0:
+        return "zero variance: t, p and intervals are undefined"
+    return "two pairs: no checks and no Hedges' g" if n == 2 else None

@@ -26,7 +26,7 @@ from liverspleen.evaluation.comparison import KruskalWallis, WilcoxonSignedRank
 from liverspleen.evaluation.reproducibility import PercentageRC
 from liverspleen.evaluation.samples import describe
 
-PAIRED: Final = " – "
+PAIRED: Final = " vs "
 """Joins the names of two groups in the address of a row that compares them."""
 
 
@@ -41,7 +41,7 @@ class Address:
 
 @dataclass(frozen=True)
 class Cell:
-    """One number of a report, with all it takes to check it."""
+    """One number of a report, with all it takes to check it; `reason` is dropped where no value is undefined."""
 
     address: Address
     values: Mapping[str, float | None]
@@ -52,6 +52,10 @@ class Cell:
     rows: tuple[str, ...] = ()
     excluded: tuple[str, ...] = ()
     reason: str | None = None
+
+    def __post_init__(self) -> None:
+        if None not in self.values.values():
+            object.__setattr__(self, "reason", None)
 
     def to_dict(self) -> dict[str, Any]:
         """The cell ready for JSON."""
@@ -117,15 +121,15 @@ def bias_p_cell(address: Address, result: BlandAltman, cases: Sequence[str]) -> 
 
 def subgroup_p_cell(address: Address, result: KruskalWallis, scores: Mapping[str, float]) -> Cell:
     """The p of the Kruskal-Wallis test over the conditions; `scores` are the DSS of all cases with a condition."""
-    empty = f"groups without a value are left out: {', '.join(result.empty_groups)}" if result.empty_groups else None
+    empty = f"; groups without a value are left out: {', '.join(result.empty_groups)}" if result.empty_groups else ""
     return Cell(
         address,
         values={"p": result.p, "statistic": result.statistic, "df": result.df},
         units="1",
         text=formatting.p_text(result.p),
         n=result.n,
-        method=result.method,
-        reason=result.reason or empty,
+        method=result.method + empty,
+        reason=result.reason,
         **defined(scores),
     )
 

@@ -28,6 +28,19 @@ class Comparands:
             case: self.readings.score(case, structure, self.reader, self.reference, metric=metric) for case in cases
         }
 
+    def surfaces(self, cases: Iterable[str]) -> tuple[str, ...]:
+        """How the surfaces of these cases were compared: one definition, or several that must not be pooled."""
+        wanted = set(cases)
+        return tuple(
+            sorted(
+                {
+                    how
+                    for (case, _, reader, reference), how in self.readings.surfaces.items()
+                    if case in wanted and (reader, reference) == (self.reader, self.reference)
+                }
+            )
+        )
+
     def volumes(self, cases: Sequence[str], index: str) -> tuple[list[float], list[float]]:
         """An index as the reader and as the reference have it, NaN where undefined."""
         test, reference = (

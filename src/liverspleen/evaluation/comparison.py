@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from liverspleen.evaluation.hodges_lehmann import hodges_lehmann
 from liverspleen.evaluation.intervals import Interval
 from liverspleen.evaluation.ranks import ranked_groups, rounded, tie_sum
-from liverspleen.evaluation.samples import Result, complete_pairs, mean_and_sd
+from liverspleen.evaluation.samples import Result, complete_pairs, mean_and_sd, reasons
 
 
 @dataclass(frozen=True)
@@ -166,5 +166,16 @@ def wilcoxon_signed_rank(test: ArrayLike, reference: ArrayLike) -> WilcoxonSigne
         cohen_dz=mean / sd if mean is not None and sd else None,
         method="Wilcoxon signed-rank, zeros dropped, average ranks, asymptotic with tie-corrected variance, "
         "no continuity correction (SPSS)",
-        reason=None if used else "no complete pair" if n == 0 else "all differences are zero",
+        reason=_wilcoxon_reason(n, used, shift_interval, sd),
+    )
+
+
+def _wilcoxon_reason(n: int, used: int, shift_interval: Interval | None, sd: float | None) -> str | None:
+    if not used:
+        return "no complete pair" if n == 0 else "all differences are zero"
+    return reasons(
+        {
+            "too few differences for an interval of the Hodges-Lehmann shift": shift_interval is None,
+            "the differences have no spread: d_z is undefined": not sd,
+        }
     )

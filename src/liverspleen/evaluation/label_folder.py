@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
+from typing import TypedDict
 
 from liverspleen.cohort.checks import grid_faults, load_reference
 from liverspleen.cohort.manifest import Case, Cohort
 from liverspleen.errors import Fault, Refused
-from liverspleen.evaluation.measure import DLA, MANUAL, WITH_SURFACES, SurfaceMetrics, measure_case
+from liverspleen.evaluation.measure import DLA, MANUAL, WITH_SURFACES, SurfaceMetrics, measure_case, missing_case
 from liverspleen.evaluation.measurements import Measurement
 from liverspleen.imaging.geometry import Geometry
 from liverspleen.imaging.nifti import SUFFIXES, read_label_map, strip_suffix
 from liverspleen.imaging.volume import LabelMap
-from liverspleen.structures import Structure
+from liverspleen.structures import ORGANS, Structure, organs
 
 LabelValues = Mapping[int, Structure]
 
@@ -55,10 +57,11 @@ def measure_folder(
     each case_id when it is done. Faults of the cohort's own rows are not repeated.
 
     Faults: those of reading; LS-LAB-005 label map of a case is missing; LS-LAB-006 (warning) label map without a case;
-    LS-LAB-007 two files for one case.
+    LS-LAB-007 two files for one case; LS-LAB-010 a worker process died.
 
     Raises:
-        Refused: LS-IMG-002 `labels` or `reference` is not a folder, LS-LAB-008 both readers have one name.
+        Refused: LS-IMG-002 `labels` or `reference` is not a folder, LS-LAB-008 both readers have one name, LS-LAB-009
+            there is no label map and no case.
     """
     drawn = LabelFolder.of(labels, label_values)
     references = None if reference is None else LabelFolder.of(reference, reference_values)
@@ -73,6 +76,9 @@ def measure_folder(
         what = f"reader and reference reader are both called {reader!r}"
         raise Refused(Fault("LS-LAB-008", what, "name them differently", file=labels))
     measuring = _Measuring(drawn, references, reader, reference_reader, surface, allow_missing)
+    if not drawn.files and not cases:
+        what = f"no label map ({' or '.join(SUFFIXES)}) lies in the folder"
+        raise Refused(Fault("LS-LAB-009", what, "give the folder that holds the label maps itself", file=labels))
     rows: list[Measurement] = []
     faults = [*_extras(drawn, cases if cohort is None else cohort.cases)]
     for case, measured in zip(cases, _each(measuring, cases, workers), strict=True):
@@ -90,6 +96,11 @@ class LabelFolder:
     path: Path
     files: Mapping[str, tuple[Path, ...]]
     values: LabelValues | None = None
+
+    @property
+    def covered(self) -> tuple[Structure, ...]:
+        """The structures that these label maps can show."""
+        return ORGANS if self.values is None else organs(structure.key for structure in self.values.values())
 
     @classmethod
     def of(cls, path: Path, values: LabelValues | None = None) -> LabelFolder:
@@ -127,6 +138,12 @@ class LabelFolder:
         return Fault("LS-LAB-005", what, "bring it, or leave the case out", case_id, self.path)
 
 
+class _Against(TypedDict):
+    reference: LabelMap | None
+    reference_reader: str
+    surface: SurfaceMetrics | None
+
+
 @dataclass(frozen=True)
 class _Measuring:
     """How one case is measured; goes to the worker processes."""
@@ -156,7 +173,8 @@ class _Measuring:
             faults += refused.faults
         if self.allow_missing and case_id not in self.drawn.files:
             missing = self.drawn.missing(case_id)
-            faults.append(replace(missing, cure="bring it; until then it scores 0", severity="warning"))
+            cure = "bring it; until then it has no volume and scores 0"
+            faults.append(replace(missing, cure=cure, severity="warning"))
         else:
             try:
                 label_map = self.drawn.read(case_id)
@@ -167,13 +185,18 @@ class _Measuring:
                 faults += refused.faults
         if any(fault.severity == "error" for fault in faults):
             return Measured((), tuple(faults))
-        rows = measure_case(
-            case,
-            {self.reader: label_map},
-            reference=reference,
-            reference_reader=self.reference_reader,
-            surface=self.surface,
-        )
+        against: _Against = {
+            "reference": reference,
+            "reference_reader": self.reference_reader,
+            "surface": self.surface,
+        }
+        try:
+            if label_map is None:
+                rows = missing_case(case, self.reader, covered=self.drawn.covered, **against)
+            else:
+                rows = measure_case(case, {self.reader: label_map}, **against)
+        except Refused as refused:
+            return Measured((), (*faults, *refused.faults))
         return Measured(tuple(rows), tuple(faults))
 
 
@@ -182,8 +205,16 @@ def _each(measuring: _Measuring, cases: Sequence[Case | str], workers: int) -> I
     if workers == 1 or len(cases) < 2:
         yield from map(measuring.measured, cases)
         return
-    with ProcessPoolExecutor(min(workers, len(cases)), mp_context=get_context("spawn")) as pool:
-        yield from pool.map(measuring.measured, cases)
+    done = 0
+    try:
+        with ProcessPoolExecutor(min(workers, len(cases)), mp_context=get_context("spawn")) as pool:
+            for measured in pool.map(measuring.measured, cases):
+                yield measured
+                done += 1
+    except BrokenProcessPool:  # a worker was killed, as a rule for want of memory
+        for case in cases[done:]:
+            what = "a worker process died before the case was measured"
+            yield Measured((), (Fault("LS-LAB-010", what, "give it more memory, or use workers=1", _case_id(case)),))
 
 
 def _off_grid(case_id: str, label_map: LabelMap, grid: Geometry | None, folder: LabelFolder) -> Iterable[Fault]:

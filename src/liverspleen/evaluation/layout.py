@@ -69,11 +69,12 @@ _LIMITS: Final = {
     "normal": "Normality, p",
     "proportional": "Proportional bias, p",
     "spread": "Spread, p",
+    "d_z": "d_z",
 }
 _LIMITS_FOOTNOTE: Final = (
     "Interval of the bias by Student's t, of each limit exact (noncentral t). p: Shapiro-Wilk test of the differences; "
     "slope of the differences (proportional bias), and of their absolute residuals (spread), over the means of both "
-    "readers."
+    "readers. d_z: mean over SD of the differences."
 )
 _BEYOND: Final = (
     TableForm(
@@ -105,7 +106,7 @@ _BEYOND: Final = (
         for scale, title in (
             ("percent", "percent differences"),
             ("absolute", "absolute differences (cm³; ratio: 1)"),
-            ("log", "logarithms of the ratio reader / reference"),
+            ("log", "ratios reader / reference (by logarithms)"),
         )
     ),
     TableForm(
@@ -134,10 +135,17 @@ _BEYOND: Final = (
     TableForm(
         "subgroups",
         "DSS between conditions: effect sizes, and every pair by Dunn's test",
-        "All conditions: H, p, ε². Pairs: z, p and p adjusted by Holm, rank-biserial correlation, Hodges-Lehmann "
+        "All conditions: H, p, ε², η²_H. Pairs: z, p and p adjusted by Holm, rank-biserial correlation, Hodges-Lehmann "
         "shift; positive where the first condition is higher.",
         rows={**_SCORE_LABELS, **CONDITION_LABELS, "all": "all conditions"},
-        columns={"statistic": "H or z", "p": "p", "p_holm": "p (Holm)", "effect": "ε² or r", "shift": "Shift"},
+        columns={
+            "statistic": "H or z",
+            "p": "p",
+            "p_holm": "p (Holm)",
+            "effect": "ε² or r",
+            "eta_squared_h": "η²_H",
+            "shift": "Shift",
+        },
         part="beyond",
     ),
     TableForm(
@@ -180,6 +188,8 @@ _BEYOND: Final = (
         columns={
             "bias": "Bias (90 % CI), %",
             "p": "p",
+            "p_lower": "p, not below",
+            "p_upper": "p, not above",
             "verdict": "Within ± 5 %",
             "smallest": "Smallest margin, %",
         },
@@ -188,9 +198,9 @@ _BEYOND: Final = (
     TableForm(
         "reliability",
         "Reliability of volumes between readers",
-        "ICC(A,1), absolute agreement, and ICC(C,1), consistency, of all readers of these CTs; Lin's concordance "
-        "correlation of {reader} and {reference}. 95 % CI.",
-        rows=INDEX_LABELS,
+        "ICC(A,1), absolute agreement; ICC(C,1), consistency; Lin's concordance correlation; of {reader} and "
+        "{reference}, and where there are other readers the ICC of all. 95 % CI.",
+        rows={**INDEX_LABELS, "everyone": "all readers"},
         columns={"icc_a1": "ICC(A,1)", "icc_c1": "ICC(C,1)", "ccc": "CCC"},
         part="beyond",
     ),

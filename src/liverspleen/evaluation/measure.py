@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Final
 
@@ -34,7 +34,7 @@ WITH_SURFACES: Final = SurfaceMetrics()
 
 def measure_case(
     case: Case | str,
-    reader_maps: Mapping[str, LabelMap | None],
+    reader_maps: Mapping[str, LabelMap],
     *,
     reference: LabelMap | None = None,
     reference_reader: str = MANUAL,
@@ -45,9 +45,8 @@ def measure_case(
     The reference reader has rows of its own with empty `reference` and `dss`. The DSS is undefined (None) where both
     maps are empty; distances between surfaces also where one is. Without `surface` those are not computed. A structure
     outside the case's `labelled_structures`, or that a label map does not cover, is unknown, never absent: the
-    reference reader has no row for it, and another reader only if it has voxels there, compared with nobody. A reader
-    whose label map is missing (None) scores 0 and has no volume. A `case` that is only an id stands for a patient of
-    its own in whom every organ is labelled.
+    reference reader has no row for it, and another reader only if it has voxels there, compared with nobody. A `case`
+    that is only an id stands for a patient of its own in whom every organ is labelled.
 
     Raises:
         Refused: LS-GEO-003, LS-GEO-004 a reader's label map is not on the grid of the reference.
@@ -61,13 +60,9 @@ def measure_case(
     [('liver', 'dla', 0.1, 'ok', 'manual', 1.0), ('spleen', 'dla', 0.0, 'absent', 'manual', None)]
     """
     rows: list[Measurement] = []
-    labelled = ORGANS if isinstance(case, str) else case.labelled_structures
-    if reference is not None:
-        labelled = tuple(organ for organ in labelled if organ in reference.covered)
+    labelled = _labelled(case, reference)
     for reader, label_map in reader_maps.items():
-        if label_map is None:
-            rows += _missing(case, reader, reference, reference_reader, labelled, surface)
-        elif reference is None:
+        if reference is None:
             drawn = (organ for organ in label_map.covered if organ in labelled or label_map.count(organ))
             rows += [_row(case, reader, label_map, organ) for organ in drawn]
         else:
@@ -124,25 +119,41 @@ def _with_surfaces(row: Measurement, distances: SurfaceDistances) -> Measurement
     )
 
 
-def _missing(
+def missing_case(
     case: Case | str,
     reader: str,
+    *,
+    covered: Sequence[Structure] = ORGANS,
     reference: LabelMap | None,
-    reference_reader: str,
-    labelled: tuple[Structure, ...],
-    surface: SurfaceMetrics | None,
-) -> Iterator[Measurement]:
-    """Rows of a label map that is not there: scores of 0 where the reference has something, and no volume."""
+    reference_reader: str = MANUAL,
+    surface: SurfaceMetrics | None = WITH_SURFACES,
+) -> list[Measurement]:
+    """The rows of a case whose label map is missing: no volume, and scores of 0 where the reference has something.
+
+    Only structures that the reader's maps cover count; the reference has its rows. `volume_status` is `absent` beside
+    an empty volume: nothing was measured, which is not a volume of 0.
+    """
+    rows = []
+    labelled = _labelled(case, reference)
     for organ in labelled:
-        row = replace(_about(case, reader, organ), volume_status=ABSENT)
-        if reference is None:
-            yield row
+        if organ not in covered:
             continue
-        zero = 0.0 if reference.count(organ) else None
-        row = replace(row, reference=reference_reader, dss=zero, iou=zero)
-        if surface is not None:
-            row = replace(row, nsd=zero, nsd_tolerance_mm=surface.tolerance_mm, surface=surface.definition)
-        yield row
+        row = replace(_about(case, reader, organ), volume_status=ABSENT)
+        if reference is not None:
+            zero = 0.0 if reference.count(organ) else None
+            row = replace(row, reference=reference_reader, dss=zero, iou=zero)
+            if surface is not None:
+                row = replace(row, nsd=zero, nsd_tolerance_mm=surface.tolerance_mm, surface=surface.definition)
+        rows.append(row)
+    if reference is not None:
+        rows += [_row(case, reference_reader, reference, organ) for organ in labelled]
+    return rows
+
+
+def _labelled(case: Case | str, reference: LabelMap | None) -> tuple[Structure, ...]:
+    """What is known of the case: labelled in the cohort, and covered by the reference if there is one."""
+    labelled = ORGANS if isinstance(case, str) else case.labelled_structures
+    return labelled if reference is None else tuple(organ for organ in labelled if organ in reference.covered)
 
 
 def _row(case: Case | str, reader: str, label_map: LabelMap, organ: Structure) -> Measurement:

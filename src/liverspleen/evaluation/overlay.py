@@ -85,11 +85,17 @@ def representative_cases(readings: Readings, reader: str, reference: str) -> tup
 
 
 def overlays(
-    cohort: Cohort, labels: Path, cases: Sequence[str], *, measured: Mapping[tuple[str, str], float] | None = None
+    cohort: Cohort,
+    labels: Path,
+    cases: Sequence[str],
+    *,
+    values: Mapping[int, Structure] | None = None,
+    measured: Mapping[tuple[str, str], float] | None = None,
 ) -> Overlays:
     """The section with the largest reference area (liver and spleen together) of each of these cases.
 
-    `labels` is the folder of predicted label maps, `<case_id>.nii.gz`. `measured` holds the DSS of the measurements by
+    `labels` is the folder of predicted label maps, `<case_id>.nii.gz`, and `values` what their voxel values mean if
+    they are another system's. `measured` holds the DSS of the measurements by
     case and structure: a note tells where the label maps give another. A case whose files cannot be used gets a note.
     """
     by_id = {case.case_id: case for case in cohort.cases}
@@ -100,14 +106,14 @@ def overlays(
             if case_id not in by_id:
                 what = "case is not in the cohort"
                 raise Refused(Fault("LS-REP-048", what, "name cases of the cohort", case_id))
-            shown.append(overlay_of(by_id[case_id], labels))
+            shown.append(overlay_of(by_id[case_id], labels, values=values))
         except Refused as refused:
             notes += [_left_out(case_id, fault) for fault in refused.faults]
     notes += _stale(shown, measured or {})
     return Overlays(tuple(shown), tuple(notes))
 
 
-def overlay_of(case: Case, labels: Path) -> Overlay:
+def overlay_of(case: Case, labels: Path, *, values: Mapping[int, Structure] | None = None) -> Overlay:
     """The section of one case.
 
     Raises:
@@ -116,33 +122,37 @@ def overlay_of(case: Case, labels: Path) -> Overlay:
     ct, drawn = load_case(case)
     if drawn is None:
         raise Refused(Fault("LS-REP-048", "case has no reference label map", "name cases with a label", case.case_id))
-    predicted = _predicted(case, labels)
+    predicted = _predicted(case, labels, values)
     if faults := list(grid_faults(case.case_id, predicted, ct.geometry, file=labels, against="its CT")):
         raise Refused(faults)
-    covered = np.isin(predicted.labels, case.labelled_structures)
-    prediction = np.where(covered, predicted.labels, np.uint8(Structure.BACKGROUND))
-    areas = np.count_nonzero(drawn.labels, axis=(1, 2))
+    # a structure that either cannot show is no error of the other
+    known = [organ for organ in case.labelled_structures if organ in predicted.covered]
+    prediction, reference = (
+        np.where(np.isin(labels, known), labels, np.uint8(Structure.BACKGROUND))
+        for labels in (predicted.labels, drawn.labels)
+    )
+    areas = np.count_nonzero(reference, axis=(1, 2))
     section = int(areas.argmax())
     if not areas[section]:
         raise Refused(Fault("LS-REP-048", "reference label map is empty", "name another case", case.case_id))
-    found = overlaps(prediction, drawn.labels)
+    found = overlaps(prediction, reference)
     return Overlay(
         case_id=case.case_id,
         condition=case.condition,
         section=section + 1,
         sections=len(areas),
         spacing_mm=ct.geometry.spacing_mm[1:],
-        dss={organ.key: found[organ].dss for organ in case.labelled_structures},
+        dss={organ.key: found[organ].dss for organ in known},
         hu=ct.hu[section].copy(),
-        reference=drawn.labels[section].copy(),
+        reference=reference[section].copy(),
         prediction=prediction[section].copy(),
     )
 
 
-def _predicted(case: Case, labels: Path) -> LabelMap:
+def _predicted(case: Case, labels: Path, values: Mapping[int, Structure] | None) -> LabelMap:
     for suffix in SUFFIXES:
         if (path := labels / f"{case.case_id}{suffix}").is_file():
-            return read_label_map(path, case_id=case.case_id)
+            return read_label_map(path, case_id=case.case_id, values=values)
     what = f"predicted label map is missing, expected {case.case_id}{SUFFIXES[0]}"
     raise Refused(Fault("LS-REP-048", what, "give the folder that holds it by labels=", case.case_id, labels))
 

@@ -77,6 +77,7 @@ def compare_rc(test: ArrayLike, reference: ArrayLike) -> RCComparison:
     differences = np.where(_equal(*squares), 0.0, weights * (squares[0] - squares[1]))
     changed = bool(differences.any())
     ratio = wcv[0] / wcv[1] if wcv[0] and wcv[1] else None
+    interval = _ratio_interval(weights * squares[0], weights * squares[1]) if ratio and changed else None
     return RCComparison(
         n=first.n,
         n_dropped=first.n_missing + first.n_undefined,
@@ -88,14 +89,14 @@ def compare_rc(test: ArrayLike, reference: ArrayLike) -> RCComparison:
         rc_pct_test=None if wcv[0] is None else RC_PER_SD * wcv[0],
         rc_pct_reference=None if wcv[1] is None else RC_PER_SD * wcv[1],
         ratio=ratio,
-        ratio_ci_bca=_ratio_interval(weights * squares[0], weights * squares[1]) if ratio and changed else None,
+        ratio_ci_bca=interval,
         p=_exchange_p(differences) if changed else None,
         exchanges=2**first.n if first.n <= ENUMERATED else EXCHANGES,
         seed=SEED,
         confidence=CONFIDENCE,
         method="ratio of wCV (root mean square of the CV of each subject), BCa over subjects; "
         "p: permutation of the two readers within subjects, two-sided",
-        reason=_reason(df, ratio, changed),
+        reason=_reason(df, ratio, changed, interval),
         positions=tuple(first.positions.tolist()),
     )
 
@@ -138,9 +139,11 @@ def _ratio_interval(first: Floats, second: Floats) -> Interval | None:
     return None if found is None else (math.exp(found.lower), math.exp(found.upper))
 
 
-def _reason(df: int, ratio: float | None, changed: bool) -> str | None:
+def _reason(df: int, ratio: float | None, changed: bool, interval: Interval | None) -> str | None:
     if not df:
         return "no subject with two repeats and nonzero means"
     if not changed:
         return "the readers have the same CV in every subject: p and interval are undefined"
-    return None if ratio else "a wCV is zero: the ratio is undefined"
+    if not ratio:
+        return "a wCV is zero: the ratio is undefined"
+    return None if interval else "too few subjects that differ: no BCa interval"

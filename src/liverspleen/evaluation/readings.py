@@ -42,7 +42,7 @@ class Examination:
 class Readings:
     """Measurements by key: volumes by (case, structure, reader), scores by (case, structure, reader, reference).
 
-    `scores` holds the DSS, `distances` the surface metrics by name; `surfaces` says how surfaces were compared.
+    `scores` holds the DSS, `distances` the surface metrics by name, `surfaces` how the surfaces were compared.
     """
 
     examinations: tuple[Examination, ...]
@@ -50,7 +50,7 @@ class Readings:
     statuses: dict[tuple[str, str, str], str]
     scores: dict[tuple[str, str, str, str], float]
     distances: dict[str, dict[tuple[str, str, str, str], float]]
-    surfaces: str
+    surfaces: dict[tuple[str, str, str, str], str]
 
     @property
     def readers(self) -> tuple[str, ...]:
@@ -81,8 +81,7 @@ _OVER: Final = (Structure.LIVER.key, Structure.SPLEEN.key)
 def readings_of(measurements: Measurements) -> Readings:
     """The measurements by key, examinations sorted by case, so that the order of the file changes no number."""
     examinations: dict[str, Examination] = {}
-    readings = Readings((), {}, {}, {}, {metric: {} for metric in METRICS}, "")
-    surfaces: set[str] = set()
+    readings = Readings((), {}, {}, {}, {metric: {} for metric in METRICS}, {})
     for row in measurements.table.to_dict("records"):
         case_id = row["case_id"]
         examinations[case_id] = Examination(case_id, *(row[name] for name in _OF_THE_CASE))
@@ -94,10 +93,12 @@ def readings_of(measurements: Measurements) -> Readings:
             readings.scores[compared] = row["dss"]
             for metric in METRICS:
                 readings.distances[metric][compared] = row[metric]
-            if row["surface"]:
-                surfaces.add(f"{row['surface']}, NSD at {row['nsd_tolerance_mm']:g} mm")
+            if any(not math.isnan(row[metric]) for metric in METRICS):
+                tolerance = row["nsd_tolerance_mm"]
+                within = "not stated" if math.isnan(tolerance) else f"{tolerance:g} mm"
+                readings.surfaces[compared] = f"surface {row['surface'] or 'not stated'}, NSD tolerance {within}"
     ordered = tuple(examinations[case_id] for case_id in sorted(examinations))
-    return replace(readings, examinations=ordered, surfaces=" and ".join(sorted(surfaces)) or "none compared")
+    return replace(readings, examinations=ordered)
 
 
 def choose_readers(readings: Readings, reader: str | None, reference: str | None) -> tuple[str, str] | None:

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from liverspleen.evaluation.intervals import CONFIDENCE, MULTIPLIER, Interval, sd_interval
 from liverspleen.evaluation.repeats import Repeats, repeats_of, within_variances
 from liverspleen.evaluation.resampling import RESAMPLES, SEED, bca_interval, ratio_jackknife, ratio_replicates
-from liverspleen.evaluation.samples import NOISE, Floats, Result, complete_pairs
+from liverspleen.evaluation.samples import NOISE, Floats, Result, complete_pairs, reasons
 
 RC_PER_SD: Final = MULTIPLIER * math.sqrt(2)
 """Two measurements differ by less than this many within-subject SDs in 95 % of cases."""
@@ -130,6 +130,7 @@ def percentage_rc(first: ArrayLike, second: ArrayLike | None = None) -> Percenta
             lower, upper = sd_interval(rc, df)
             wcv_ci = sd_interval(wcv, df)
             bca = _bca(weights * squares, weights)
+    log, bare = _log(repeats), _bias_removed(repeats)
     return PercentageRC(
         n=repeats.n,
         n_dropped=repeats.n_missing + repeats.n_undefined,
@@ -144,16 +145,29 @@ def percentage_rc(first: ArrayLike, second: ArrayLike | None = None) -> Percenta
         rc_ci_bca=bca and (bca[0] * RC_PER_SD, bca[1] * RC_PER_SD),
         wcv_ci_bca=bca and (bca[0], bca[1]),
         bca_acceleration=bca and bca[2],
-        log=_log(repeats),
+        log=log,
         wsd=_wsd(repeats),
-        bias_removed=_bias_removed(repeats),
+        bias_removed=bare,
         confidence=CONFIDENCE,
         multiplier=MULTIPLIER,
         units="%",
         method=f"%RC = {MULTIPLIER} sqrt(2 wCV^2), wCV by root mean square of the CV of each subject; "
         "95 % CI by chi-square with sum (K - 1) degrees of freedom",
-        reason="no complete pair with a nonzero mean" if not df else None if rc else "zero variance: no CI",
+        reason=_rc_reason(df, rc, bca=bca is not None, log=log is not None, bias_removed=bare is not None),
         positions=tuple(repeats.positions.tolist()),
+    )
+
+
+def _rc_reason(df: int, rc: float | None, *, bca: bool, log: bool, bias_removed: bool) -> str | None:
+    if not df:
+        return "no complete pair with a nonzero mean"
+    return reasons(
+        {
+            "zero variance: no CI": not rc,
+            "too few subjects that differ: no BCa interval": bool(rc) and not bca,
+            "a reading is not positive: no logarithm": not log,
+            "fewer than two subjects with every repeat: the shift cannot be removed": not bias_removed,
+        }
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Final
 
@@ -21,6 +22,15 @@ class Result:
     def to_dict(self) -> dict[str, Any]:
         """Every number at full precision, parts nested, ready for JSON; the single observations are left out."""
         return {item.name: _plain(getattr(self, item.name)) for item in fields(self) if not item.metadata.get("raw")}
+
+
+def reasons(undefined: Mapping[str, bool]) -> str | None:
+    """The reasons that hold, as one sentence; None if none does.
+
+    >>> reasons({"no pair": False, "no spread: d_z is undefined": True})
+    'no spread: d_z is undefined'
+    """
+    return "; ".join(reason for reason, holds in undefined.items() if holds) or None
 
 
 def raw() -> Any:

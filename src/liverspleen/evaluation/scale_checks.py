@@ -77,36 +77,30 @@ def check_scale(sample: Differences, scale: Scale) -> ScaleChecks:
             residuals = sample.values - bias_line.intercept - bias_line.slope * averages
             spread_line = _regression(averages, np.abs(residuals))
         correlation = _spearman(np.abs(sample.values), averages)
-    advice = _advice(scale, sample.n, shapiro, bias_line, spread_line, correlation)
+    advice = _advice(scale, sample.n, shapiro, bias_line, spread_line)
     return ScaleChecks(shapiro, bias_line, spread_line, correlation, advice)
 
 
 def _advice(
-    scale: Scale,
-    n: int,
-    shapiro: ShapiroWilk | None,
-    bias_line: Regression | None,
-    spread_line: Regression | None,
-    correlation: RankCorrelation | None,
+    scale: Scale, n: int, shapiro: ShapiroWilk | None, bias_line: Regression | None, spread_line: Regression | None
 ) -> tuple[str, ...]:
     """The rule: below ten pairs none; else one sentence for each check with p < 0.05, or one that none was found.
 
-    The spread changes with size where either check of heteroscedasticity says so; its direction is that of the one
-    with the smaller p. A spread that grows asks for the percent or log scale, on these one that falls for the absolute.
+    The spread is that of the residuals: Spearman's correlation of the absolute differences stands beside it and does
+    not count, since a bias that grows with size raises it too. A spread that grows asks for the percent or log scale,
+    on these one that falls for the absolute. A check that is undefined is no check passed.
     """
     if n < FEWEST_FOR_ADVICE:
         return (f"fewer than {FEWEST_FOR_ADVICE} pairs: the checks cannot tell whether this scale fits",)
     found = []
-    trends = [(line.p, line.slope) for line in (spread_line,) if line] + [
-        (rank.p, rank.rho) for rank in (correlation,) if rank
-    ]
-    if trends and min(trends)[0] < LEVEL:
-        grows = min(trends)[1] > 0
-        found.append(_SPREAD[scale == "absolute", grows])
+    if spread_line is not None and spread_line.p < LEVEL:
+        found.append(_SPREAD[scale == "absolute", spread_line.slope > 0])
     if bias_line is not None and bias_line.p < LEVEL:
         found.append("the bias changes with size: one mean difference does not describe all sizes")
     if shapiro is not None and shapiro.p < LEVEL:
         found.append("the differences are not normal: look for outliers and compare the nonparametric limits")
+    if None in (shapiro, bias_line, spread_line):
+        found.append("not every check is defined: no spread, an exact line, or too many pairs")
     return tuple(found) or ("no check speaks against this scale",)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,14 +16,15 @@ from liverspleen.evaluation.measurements import Measurements
 from liverspleen.evaluation.notes import Note
 from liverspleen.evaluation.overlay import Overlay, overlays, representative_cases
 from liverspleen.evaluation.readings import Examination, Readings, readings_of
-from liverspleen.structures import ORGAN_KEYS
+from liverspleen.structures import ORGAN_KEYS, Structure
 
 
 @dataclass(frozen=True)
 class Study:
     """The cohort, and what else is known of the study.
 
-    `labels` is the folder of the label maps of the reader under test; `cases` are those of Figure 3, the representative
+    `labels` is the folder of the label maps of the reader under test, `label_values` what the voxel values in them mean
+    if they are another system's; `cases` are those of Figure 3, the representative
     ones where none is named.
     """
 
@@ -31,6 +32,7 @@ class Study:
     split: Split | None = None
     exclusions: Exclusions | None = None
     labels: Path | None = None
+    label_values: Mapping[int, Structure] | None = None
     cases: tuple[str, ...] = ()
 
 
@@ -78,7 +80,7 @@ def _sections(
     if not cases:
         what = "Figure 3 is left out: no CT of Table 2 has a DSS to choose representative cases by"
         return (), (Note("LS-REP-041", what, "name cases by cases="),)
-    found = overlays(study.cohort, study.labels, cases, measured=measured)
+    found = overlays(study.cohort, study.labels, cases, values=study.label_values, measured=measured)
     return found.shown, found.notes
 
 

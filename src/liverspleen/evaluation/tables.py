@@ -24,7 +24,7 @@ from liverspleen.errors import Fault, Refused
 from liverspleen.evaluation import cells
 from liverspleen.evaluation.agreement import BlandAltman
 from liverspleen.evaluation.beyond import supplement
-from liverspleen.evaluation.cells import Address, Cell
+from liverspleen.evaluation.cells import PAIRED, Address, Cell
 from liverspleen.evaluation.comparands import Comparands, Groups, by_condition, total_and_conditions
 from liverspleen.evaluation.comparison import kruskal_wallis, wilcoxon_signed_rank
 from liverspleen.evaluation.gaps import gaps_of
@@ -114,6 +114,8 @@ def statistical_report(
         made += supplement(Comparands(readings, *readers), Groups(first, second, pairs), columns)
     others = tuple(name for name in columns if readers is None or name not in readers)
     notes += gaps_of(readings, second, others, scored=False)
+    if readers is not None:
+        notes += _surface_notes(Comparands(readings, *readers), first)
     kept, left_out = _tables_with_numbers(made)
     return StatisticalReport(
         reader=readers[0] if readers else None,
@@ -206,7 +208,10 @@ def _readers_in_order(
     return (*leading, *sorted(present.difference(leading)))
 
 
-def _check_conditions(examinations: Iterable[Examination]) -> None:
+def _check_conditions(examinations: Sequence[Examination]) -> None:
+    if joined := sorted(e.condition for e in examinations if PAIRED in e.condition):
+        what = f"condition {joined[0]!r} holds {PAIRED!r}, which joins two conditions in a row"
+        raise Refused(Fault("LS-REP-003", what, "rename the condition"))
     if taken := sorted({e.condition for e in examinations} & {"total", "p"}):
         what = f"condition {', '.join(map(repr, taken))} is the name of another row of Tables 2 and 3"
         raise Refused(Fault("LS-REP-003", what, "rename the condition"))
@@ -238,6 +243,23 @@ def _repeated_patients(examinations: Sequence[Examination]) -> list[Note]:
     return [Note("LS-REP-022", what, "keep one CT of each patient in the dataset of these tables", repeated)]
 
 
+def _surface_notes(comparands: Comparands, examinations: Sequence[Examination]) -> list[Note]:
+    """Surface metrics of several definitions are not pooled; undefined distances are counted."""
+    cases = [e.case_id for e in examinations]
+    definitions = comparands.surfaces(cases)
+    if len(definitions) > 1:
+        what = f"HD95, ASSD and NSD are left out: they follow {len(definitions)} definitions, {'; '.join(definitions)}"
+        return [Note("LS-REP-017", what, "measure all cases by one definition")]
+    notes = []
+    for structure in ORGAN_KEYS if definitions else ():
+        dss, hd95 = (comparands.scores(cases, structure, metric) for metric in ("dss", "hd95_mm"))
+        undefined = tuple(case for case in cases if not isnan(dss[case]) and isnan(hd95[case]))
+        if undefined:
+            what = f"{structure} HD95 and ASSD are undefined in {len(undefined)} of {len(cases)} CT"
+            notes.append(Note("LS-REP-018", what, "no cure needed where one of the label maps is empty", undefined))
+    return notes
+
+
 _WANTING: Final[dict[str, str]] = {
     "table2": "Table 2 is left out: no CT has a DSS of the reader against its reference",
     "table3": "Table 3 is left out: no CT has volumes of the reader and its reference",
@@ -247,10 +269,11 @@ _WANTING: Final[dict[str, str]] = {
 
 
 def _tables_with_numbers(made: Sequence[Cell]) -> tuple[tuple[Cell, ...], list[Note]]:
-    """The cells of tables that hold a number at all, and a note for each table that does not."""
+    """The cells of tables that hold a number at all, and notes on those that do not."""
     alive = {cell.address.table for cell in made if cell.n}
     cure = "add such rows to the measurements if the table is wanted"
-    return (
-        tuple(cell for cell in made if cell.address.table in alive),
-        [Note("LS-REP-030", _WANTING[table], cure) for table in TABLES if table not in alive],
-    )
+    notes = [Note("LS-REP-030", _WANTING[table], cure) for table in TABLES if table not in alive]
+    others = dict.fromkeys(cell.address.table for cell in made if cell.address.table not in {*alive, *TABLES})
+    if others:
+        notes.append(Note("LS-REP-031", f"beyond the paper, {', '.join(others)} hold no number: left out", cure))
+    return tuple(cell for cell in made if cell.address.table in alive), notes

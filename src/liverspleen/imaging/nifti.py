@@ -139,27 +139,27 @@ def _own_values(source: Source, values: NDArray[Any]) -> NDArray[Any]:
     for structure in Structure:
         known |= values == int(structure)  # a plain int keeps the comparison in the stored dtype
     if not known.all():
-        raise _foreign_values(source, values[~known])
+        raise _foreign_values(source, values[~known], ", ".join(f"{int(s)} {s.key}" for s in Structure))
     return values
 
 
 def _translated(source: Source, values: NDArray[Any], meaning: Mapping[int, Structure]) -> NDArray[Any]:
-    if values.dtype.kind == "f" and (broken := values != np.rint(values)).any():
-        raise _foreign_values(source, values[broken])
+    # an infinity equals its own rounding
+    if values.dtype.kind == "f" and (broken := ~np.isfinite(values) | (values != np.rint(values))).any():
+        raise _foreign_values(source, values[broken], "whole numbers")
     structures = np.zeros_like(values, dtype=np.uint8)
     for value, structure in meaning.items():
         structures[values == value] = structure
     return structures
 
 
-def _foreign_values(source: Source, values: NDArray[Any]) -> Exception:
+def _foreign_values(source: Source, values: NDArray[Any], expected: str) -> Exception:
     foreign = np.unique(values)
     named = ", ".join(f"{value:g}" for value in foreign[:_LISTED]) + (", …" if foreign.size > _LISTED else "")
-    expected = ", ".join(f"{int(structure)} {structure.key}" for structure in Structure)
     return source.refused(
         "LS-LAB-001",
         f"label map has the values {named} in {values.size} voxels, expected {expected}",
-        "map its labels to these values, other structures to 0",
+        "map its labels to these values, or say what they mean by label_values=",
     )
 
 

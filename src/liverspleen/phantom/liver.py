@@ -114,7 +114,7 @@ def _vessels(frame: Frame, hu: Densities) -> list[Solid]:
         ([(24, -18, -28), (40, 16, -40), (54, 40, -66)], [5.4, 4.8, 3.4]),
         ([(22, -18, -28), (6, 18, -32), (-18, 42, -38)], [5.2, 4.6, 3.4]),
     ]
-    caliber = float(frame.rng.uniform(0.9, 1.15))
+    caliber = float(frame.rng.uniform(1.0, 1.25))
     solids = []
     for name, tree, density in (("portal vein", portal, hu.blood), ("hepatic vein", hepatic, hu.blood - 6)):
         for points, radii in tree:

@@ -70,8 +70,8 @@ def chest_solids(frame: Frame, inner: Wall, roof: BelowDiaphragm, hu: Densities)
     shift = frame.scatter()
     # fat in places only: elsewhere the heart lies on the diaphragm, and the liver under it
     fat_waves = Waves.draw(frame.rng, count=5, wavelength_mm=60, total_mm=2.0)
-    epicardial = Layer(-0.8, hu.fat + 10, waves=fat_waves)
-    heart = frame.ellipsoid((-14, 32, 2), (62, 50, 46), (0, 10, -20), shift=shift)
+    epicardial = Layer(-1.6, hu.fat + 10, waves=fat_waves)
+    heart = frame.ellipsoid((-10, 32, -8), (66, 52, 48), (0, 10, -20), shift=shift)
     ventricle = frame.ellipsoid((-30, 34, 8), (26, 22, 26), (0, 10, -20), shift=shift)
     atrium = frame.ellipsoid((18, 28, 12), (22, 24, 26), (0, 0, 0), shift=shift)
     return [

@@ -53,7 +53,7 @@ class Habitus:
 # muscle, bowel, pancreas, heart and kidney.
 _LIVER_HU = {
     Condition.HEALTHY: (106, 80, 130),
-    Condition.FATTY: (40, 14, 62),
+    Condition.FATTY: (34, 6, 56),
     Condition.CLD: (98, 78, 128),
     Condition.CIRRHOSIS: (92, 70, 120),
     Condition.POST_HEPATECTOMY: (103, 78, 130),

@@ -7,12 +7,12 @@
 | `limits_percent`, `limits_absolute`, `limits_log` | index:`total`, index:condition | `bias, lower, upper`, checks |
 | `advice` | index:scale | `advice`: what the checks over all CTs say |
 | `limit_intervals` | index:method | `lower, upper`: every interval of the limits over all CTs |
-| `subgroups` | structure:`all`, structure:`a – b` | `statistic, p, p_holm, effect, shift` |
+| `subgroups` | structure:`all`, structure:`a vs b` | `statistic, p, p_holm, effect, shift` |
 | `sites` | structure | `p, rank_biserial, shift, d_z` |
 | `rc_methods` | index:method | the readers |
 | `rc_readers` | index | ratio of the wCV of both readers, with its p |
-| `equivalence` | index | `bias, p, verdict, smallest` |
-| `reliability` | index | `icc_a1, icc_c1, ccc` |
+| `equivalence` | index | `bias, p, p_lower, p_upper, verdict, smallest` |
+| `reliability` | index, index:`everyone` | `icc_a1, icc_c1, ccc` |
 
 Every cell holds its numbers at full precision and its method; what a method is and where it comes from stands in
 `docs/statistics.md`.

@@ -20,16 +20,17 @@ def number_cell(
     about: Mapping[str, Any],
     *,
     digits: int,
+    units: str = "1",
     also: Mapping[str, float | None] | None = None,
 ) -> Cell:
     """A number with its digits."""
     return Cell(
         Address(table, row, column),
         values={"value": value, **(also or {})},
-        units="1",
+        units=units,
         text=formatting.fixed(value, digits),
         method=result.method,
-        reason=result.reason if value is None else None,
+        reason=result.reason,
         **about,
     )
 
@@ -51,7 +52,7 @@ def p_cell(
         units="1",
         text=formatting.p_text(p),
         method=result.method,
-        reason=result.reason if p is None else None,
+        reason=result.reason,
         **about,
     )
 

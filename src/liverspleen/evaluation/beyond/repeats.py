@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Final
 
 from liverspleen.evaluation import formatting
 from liverspleen.evaluation.beyond.build import both_sites, bounds, p_cell, split_pairs
@@ -14,6 +14,14 @@ from liverspleen.evaluation.rc_comparison import compare_rc
 from liverspleen.evaluation.readings import INDICES, PatientPair
 from liverspleen.evaluation.reproducibility import PercentageRC, percentage_rc
 
+WCV: Final = {
+    "rms": "root mean square of the CV of each patient (beside it BCa over patients)",
+    "log": "sqrt(exp(s^2) - 1), s the within-subject SD of the logarithms",
+    "wsd": "within-subject SD over the mean of all readings",
+    "bias_removed": "SD of the percent differences, the shift between the two CTs removed",
+}
+"""How each row of `rc_methods` defines the within-subject CV."""
+
 
 def rc_methods(comparands: Comparands, pairs: Sequence[PatientPair], readers: Sequence[str]) -> Iterator[Cell]:
     """The percentage RC by other definitions of wCV, and the BCa interval of the paper's."""
@@ -23,15 +31,16 @@ def rc_methods(comparands: Comparands, pairs: Sequence[PatientPair], readers: Se
             for method, (value, interval) in _definitions(result).items():
                 bca = result.rc_ci_bca if method == "rms" else None
                 digits = formatting.RC_DIGITS
+                beside = bounds("bca", bca) if method == "rms" else {}
                 yield Cell(
                     Address("rc_methods", f"{index}:{method}", reader),
-                    values={"rc_pct": value, **bounds("chi_square", interval), **bounds("bca", bca)},
+                    values={"rc_pct": value, **bounds("chi_square", interval), **beside},
                     units="%",
                     text=formatting.two_intervals_text(value, interval, bca, digits)
                     if method == "rms"
                     else formatting.interval_text(value, interval, digits),
                     n=result.n,
-                    method=result.method,
+                    method=f"%RC = 1.96 sqrt(2) wCV; wCV: {WCV[method]}; chi-square interval",
                     reason=result.reason,
                     **split_pairs(pairs, result.positions),
                 )

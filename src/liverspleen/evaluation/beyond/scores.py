@@ -21,7 +21,8 @@ from liverspleen.structures import ORGAN_KEYS
 def means(comparands: Comparands, groups: Groups) -> Iterator[Cell]:
     """Mean DSS and NSD with Student's t and BCa intervals, clustered by patient."""
     patients = {e.case_id: e.patient_id for e in groups.first}
-    for metric in ("dss", "nsd"):
+    one_definition = len(comparands.surfaces(patients)) == 1
+    for metric in ("dss", "nsd") if one_definition else ("dss",):
         for row, cases in total_and_conditions(groups.first).items():
             for structure in ORGAN_KEYS:
                 scores = comparands.scores(cases, structure, metric)
@@ -47,6 +48,9 @@ def means(comparands: Comparands, groups: Groups) -> Iterator[Cell]:
 
 def surfaces(comparands: Comparands, groups: Groups) -> Iterator[Cell]:
     """HD95, ASSD and NSD of the cases that have them."""
+    definitions = comparands.surfaces(e.case_id for e in groups.first)
+    if len(definitions) != 1:
+        return
     units = {"hd95_mm": "mm", "assd_mm": "mm", "nsd": "1"}
     for metric in METRICS:
         for row, cases in total_and_conditions(groups.first).items():
@@ -62,7 +66,7 @@ def surfaces(comparands: Comparands, groups: Groups) -> Iterator[Cell]:
                         result.mean, result.sd, result.minimum, result.maximum, digits=digits
                     ),
                     n=result.n,
-                    method=f"{result.method}; surfaces: {comparands.readings.surfaces}",
+                    method=f"{result.method}; {definitions[0]}",
                     reason=result.reason,
                     **defined(scores),
                 )
@@ -79,8 +83,8 @@ def subgroups(comparands: Comparands, groups: Groups) -> Iterator[Cell]:
         about: dict[str, Any] = {"n": omnibus.n, **defined(pooled)}
         yield number_cell("subgroups", row, "statistic", omnibus.statistic, omnibus, about, digits=2)
         yield p_cell("subgroups", row, "p", omnibus.p, omnibus, about)
-        effects = {"epsilon_squared": omnibus.epsilon_squared, "eta_squared_h": omnibus.eta_squared_h}
-        yield number_cell("subgroups", row, "effect", omnibus.epsilon_squared, omnibus, about, digits=3, also=effects)
+        yield number_cell("subgroups", row, "effect", omnibus.epsilon_squared, omnibus, about, digits=3)
+        yield number_cell("subgroups", row, "eta_squared_h", omnibus.eta_squared_h, omnibus, about, digits=3)
         for pair in pairs.pairs:
             both = {**scores[pair.a], **scores[pair.b]}
             row = f"{structure}:{pair.a}{PAIRED}{pair.b}"
