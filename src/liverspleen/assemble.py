@@ -94,18 +94,18 @@ def contradictions(config: TrainConfig) -> list[Fault]:
 def _recipe_contradictions(config: TrainConfig) -> list[tuple[bool, str, str]]:
     """Of sampler, augmentation, loss and scheduler: whether it is wrong, what, and what to use."""
     distance, sampler, loss = config.slices.section_distance_mm, config.sampler.name, config.loss
-    scheduler, limits = config.scheduler, asdict(config.augmentation)
+    scheduler, gamma, limits = config.scheduler, loss.focal_gamma, asdict(config.augmentation)
     weights = {name: value for name, value in asdict(loss).items() if name.endswith("_weight")}
     return [
-        (distance is not None and not 0 < distance, f"slices.section_distance_mm={distance}", "a number above 0"),
+        (distance is not None and not distance > 0, f"slices.section_distance_mm={distance}", "a number above 0"),
         (sampler not in {"natural", "balanced"}, f"sampler.name={sampler}", "natural or balanced"),
-        *((limit < 0, f"augmentation.{name}={limit}", "0 or more") for name, limit in limits.items()),
+        *((not limit >= 0, f"augmentation.{name}={limit}", "0 or more") for name, limit in limits.items()),
         (limits["thickness"] > 2, f"augmentation.thickness={limits['thickness']}", "2 or less"),
         (limits["scale"] >= 1, f"augmentation.scale={limits['scale']}", "less than 1"),
-        *((weight < 0, f"loss.{name}={weight}", "0 or more") for name, weight in weights.items()),
+        *((not weight >= 0, f"loss.{name}={weight}", "0 or more") for name, weight in weights.items()),
         (not any(weights.values()), "a loss whose weights are all 0", "a weight above 0"),
         (loss.boundary_px < 1, f"loss.boundary_px={loss.boundary_px}", "1 or more"),
-        (not (loss.focal_gamma == 0 or loss.focal_gamma >= 1), f"loss.focal_gamma={loss.focal_gamma}", "0, or 1 or more"),
+        (gamma != 0 and not gamma >= 1, f"loss.focal_gamma={gamma}", "0, or 1 or more"),
         (min(loss.tversky_alpha, loss.tversky_beta) < 0, "a Tversky weight below 0", "0 or more"),
         (
             scheduler.name not in {"constant", "polynomial", "staircase"},
@@ -160,7 +160,7 @@ def augmentation(config: TrainConfig) -> Augmentation:
 
 
 def loss(config: TrainConfig) -> nn.Module:
-    """Called as loss(logits, labels, labelled): the terms whose weight is not 0."""
+    """The terms whose weight is not 0; called with logits, labels, and which organs are labelled."""
     from liverspleen.training import losses
 
     choice = config.loss
@@ -175,7 +175,7 @@ def loss(config: TrainConfig) -> nn.Module:
 
 
 def sampler(config: TrainConfig) -> Callable[..., Sampler[int]]:
-    """Called as sampler(cases, steps=, batch_size=, seed=, start=): the order of the training sections."""
+    """The order of the training sections; called with cases, `steps`, `batch_size`, `seed` and `start`."""
     from liverspleen.data import sampling
 
     return {"natural": sampling.natural, "balanced": sampling.balanced}[config.sampler.name]

@@ -22,7 +22,7 @@ def draw_seed(seed: int, step: int, rank: int = 0) -> int:
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Rotation, scale, shift; section thickness; blur; gain and offset; noise. Each uniform up to its limit, 0 for none.
+    """Rotation, scale, shift; thickness; blur; gain and offset; noise: each uniform up to its limit, 0 for none.
 
     All sections of a sample and its labels get the same geometry. No flips: liver and spleen have sides.
     Limits: `rotation_deg` to either side; `scale` and `gain` as a share of 1; `shift` as a share of the image's side;
@@ -93,12 +93,12 @@ class Augmentation:
 def thicker(sections: Tensor, factor: Tensor) -> Tensor:
     """Sections `factor` (B,) times as thick as their distance, 1 to 3, as means over what they then cover.
 
-    Section k becomes its own value at weight 1 / factor and, in equal parts, that of its two neighbours in the stack; the
-    outermost sections stand in for neighbours that are not there. A stack of one section stays as it is.
+    Section k becomes its own value at weight 1 / factor and, in equal parts, that of its two neighbours in the stack;
+    the outermost sections stand in for neighbours that are not there. A stack of one section stays as it is.
 
-    >>> stack = torch.tensor([0.0, 3.0, 6.0, 3.0]).reshape(1, 4, 1, 1)
-    >>> thicker(stack, torch.tensor([3.0])).flatten().tolist()
-    [1.0, 3.0, 4.0, 4.0]
+    >>> stack = torch.tensor([0.0, 4.0, 0.0, 0.0]).reshape(1, 4, 1, 1)
+    >>> thicker(stack, torch.tensor([2.0])).flatten().tolist()
+    [1.0, 2.0, 1.0, 0.0]
     """
     last = sections.shape[1] - 1
     below = torch.cat([sections[:, :1], sections[:, :last]], 1)
