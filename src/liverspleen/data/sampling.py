@@ -70,7 +70,7 @@ class BalancedSampler(Sampler[int]):
             members = self.members[chosen]
             epoch, position = divmod(turn, len(members))
             if chosen not in shuffles or shuffles[chosen][0] != epoch:
-                rng = np.random.default_rng([self.seed, epoch, chosen])
+                rng = np.random.default_rng([self.seed, epoch, chosen + 1])  # a last 0 would be no other stream
                 shuffles[chosen] = epoch, rng.permutation(members)
             yield int(shuffles[chosen][1][position])
 
