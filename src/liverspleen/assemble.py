@@ -164,7 +164,7 @@ def loss(config: TrainConfig) -> nn.Module:
     from liverspleen.training import losses
 
     choice = config.loss
-    terms = [
+    terms: list[tuple[float, losses.Term]] = [
         (choice.dice_weight, losses.Dice()),
         (choice.ce_weight, losses.CrossEntropy()),
         (choice.boundary_weight, losses.BoundaryDice(choice.boundary_px)),

@@ -125,7 +125,11 @@ def store_case(case: Case, store: Path) -> StoredCase:
     temporary = store / f".part-{uuid4().hex[:8]}"
     temporary.mkdir()
     try:
-        arrays = {"sections": sections, "labels": np.ascontiguousarray(labels), "present": present}
+        arrays: dict[str, NDArray[Any]] = {
+            "sections": sections,
+            "labels": np.ascontiguousarray(labels),
+            "present": present,
+        }
         for name, array in arrays.items():
             with (temporary / f"{name}.npy").open("wb") as handle:
                 np.save(handle, array, allow_pickle=False)
