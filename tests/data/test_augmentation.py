@@ -147,6 +147,30 @@ def test_step_and_rank_change_the_draws_and_repeat_them() -> None:
         assert not any(torch.equal(draws[first], draws[other]) for other in places if other != first)
 
 
+def test_geometry_is_that_of_torchs_affine_grid() -> None:
+    sections, labels = random_stack(size=32)
+    sections, labels = sections[..., :20], labels[..., :20]
+    moved, _ = Augmentation(rotation_deg=30.0, scale=0.3, shift=0.1)(sections, labels, seed=9)
+    signed = torch.rand(2, 6, generator=torch.Generator().manual_seed(9)) * 2 - 1
+    angle, scale = torch.deg2rad(30 * signed[:, 0]), 1 + 0.3 * signed[:, 1]
+    cosine, sine, shift = scale * angle.cos(), scale * angle.sin(), 0.2 * signed[:, 2:4]
+    matrix = torch.stack([cosine, -sine * 32 / 20, shift[:, 0], sine * 20 / 32, cosine, shift[:, 1]], 1)
+    grid = torch.nn.functional.affine_grid(matrix.view(2, 2, 3), [2, 1, 32, 20], align_corners=False)
+    expected = torch.nn.functional.grid_sample(sections, grid, "bilinear", "border", align_corners=False)
+    torch.testing.assert_close(moved, expected, atol=1e-5, rtol=0)
+
+
+def test_autocast_does_not_round_intensities() -> None:
+    sections, labels = random_stack()
+    everything = Augmentation(**GEOMETRY, **EFFECTS)
+    plain = everything(sections, labels, seed=1)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        same = everything(sections, labels, seed=1)
+    assert same[0].dtype == torch.float32
+    assert torch.equal(same[0], plain[0])
+    assert torch.equal(same[1], plain[1])
+
+
 @pytest.mark.parametrize("limits", [{"noise": -0.1}, {"thickness": 2.1}])
 def test_impossible_limits(limits: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="limits"):

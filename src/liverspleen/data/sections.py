@@ -104,10 +104,14 @@ class SectionDataset(Dataset[SliceStack]):
         case = int(np.searchsorted(self.offsets, index, side="right")) - 1
         section = index - int(self.offsets[case])
         stored = self.cases[case]
-        chosen = neighbours(section, stored.shape[0], self.sections, self.steps[case])
+        step = self.steps[case]
+        chosen = neighbours(section, stored.shape[0], self.sections, step)
+        even = range(chosen[0], chosen[-1] + 1, step)
+        # away from the ends a view of the memory map: the batch is then the only copy
+        stack = stored.sections[even.start : even.stop : step] if chosen == [*even] else stored.sections[chosen]
         return SliceStack(
-            torch.from_numpy(stored.sections[chosen]),
-            torch.from_numpy(np.array(stored.labels[section])),
+            torch.from_numpy(np.require(stack, requirements="W")),
+            torch.from_numpy(np.require(stored.labels[section], requirements="W")),
             torch.tensor(case),
             torch.tensor(section),
             self.labelled[case],

@@ -48,22 +48,23 @@ class StoredCase:
 
     @cached_property
     def sections(self) -> NDArray[np.int16]:
-        """HU, (slice, row, column), read-only."""
+        """HU, (slice, row, column); writing into it changes no file."""
         return _mapped(self.folder / "sections.npy")
 
     @cached_property
     def labels(self) -> NDArray[np.uint8]:
-        """Label values on the same grid, read-only; all background where the case has no label map."""
+        """Label values on the same grid, likewise; all background where the case has no label map."""
         return _mapped(self.folder / "labels.npy")
 
     @cached_property
     def present(self) -> NDArray[np.bool_]:
-        """Which of `ORGANS` each section shows, (slice, organ), read-only."""
+        """Which of `ORGANS` each section shows, (slice, organ)."""
         return _mapped(self.folder / "present.npy")
 
 
 def _mapped(file: Path) -> NDArray[Any]:
-    array: NDArray[Any] = np.load(file, mmap_mode="r", allow_pickle=False)
+    # copy-on-write: torch takes a read-only array only as a copy; pages are shared as long as nobody writes
+    array: NDArray[Any] = np.load(file, mmap_mode="c", allow_pickle=False)
     return array
 
 
