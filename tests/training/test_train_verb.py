@@ -8,7 +8,6 @@ import pytest
 import torch
 
 from liverspleen.cli.main import main
-from liverspleen.cohort import Split, read_cohort, write_split
 
 TINY = [
     "experiment=phantom",
@@ -146,11 +145,3 @@ def test_validation_dss_is_that_of_the_report(box_cohort: Callable[..., Path], t
         if row.startswith(f"{case_id},") and ",dla," in row
     }
     assert {organ: validated[organ] for organ in ("liver", "spleen")} == measured
-
-
-def test_partly_labelled_case_is_not_learnt_from(box_cohort: Callable[..., Path], tmp_path: Path) -> None:
-    manifest = box_cohort(sections=(5, 5), labelled_structures=("liver;spleen", "spleen"))
-    cohort = read_cohort(manifest)
-    write_split(tmp_path / "split.csv", Split(("p0", "p1"), (), 0, 1.0, cohort.hash))
-    train(manifest, tmp_path / "run", f"split={tmp_path / 'split.csv'}", steps=1)
-    assert len(list((tmp_path / "run" / "store").iterdir())) == 1

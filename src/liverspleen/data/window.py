@@ -27,7 +27,7 @@ class IntensityWindow:
 
     def __call__(self, hu: Tensor) -> Tensor:
         """float32 of the same shape."""
-        scaled = (hu.to(torch.float32) - self.lower_hu) / (self.upper_hu - self.lower_hu)
+        scaled = hu.to(torch.float32, copy=True).sub_(self.lower_hu).div_(self.upper_hu - self.lower_hu)
         return scaled.clamp_(0.0, 1.0) if self.clip else scaled
 
     def to_dict(self) -> dict[str, Any]:
