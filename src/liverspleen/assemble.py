@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import operator
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from functools import partial
@@ -20,7 +20,11 @@ if TYPE_CHECKING:
     import torch
     from pytorch_lightning import Callback, Trainer
     from torch import nn
+    from torch.optim import Optimizer
+    from torch.optim.lr_scheduler import LRScheduler
+    from torch.utils.data import Sampler
 
+    from liverspleen.data.augmentation import Augmentation
     from liverspleen.data.window import IntensityWindow
     from liverspleen.networks.cost import NetworkCost
     from liverspleen.training.module import SegmentationModule
@@ -79,11 +83,7 @@ def contradictions(config: TrainConfig) -> list[Fault]:
         (trainer.validate_every < 1, f"trainer.validate_every={trainer.validate_every}", "1 or more"),
         (not 0 < config.train_fraction <= 1, f"train_fraction={config.train_fraction}", "above 0 and up to 1"),
         (config.optimizer.name not in {"adam", "adamw"}, f"optimizer.name={config.optimizer.name}", "adam or adamw"),
-        (
-            config.scheduler.name not in {"constant", "polynomial"},
-            f"scheduler.name={config.scheduler.name}",
-            "constant or polynomial",
-        ),
+        *_recipe_contradictions(config),
         (
             trainer.accelerator not in {"auto", "cpu", "gpu"},
             f"trainer.accelerator={trainer.accelerator}",
@@ -93,11 +93,36 @@ def contradictions(config: TrainConfig) -> list[Fault]:
     return [Fault("LS-CFG-006", what, f"use {cure}") for wrong, what, cure in found if wrong]
 
 
+def _recipe_contradictions(config: TrainConfig) -> list[tuple[bool, str, str]]:
+    """Of sampler, augmentation, loss and scheduler: whether it is wrong, what, and what to use."""
+    distance, sampler, loss = config.slices.section_distance_mm, config.sampler.name, config.loss
+    scheduler, gamma, limits = config.scheduler, loss.focal_gamma, asdict(config.augmentation)
+    weights = {name: value for name, value in asdict(loss).items() if name.endswith("_weight")}
+    return [
+        (distance is not None and not distance > 0, f"slices.section_distance_mm={distance}", "a number above 0"),
+        (sampler not in {"natural", "balanced"}, f"sampler.name={sampler}", "natural or balanced"),
+        *((not limit >= 0, f"augmentation.{name}={limit}", "0 or more") for name, limit in limits.items()),
+        (limits["thickness"] > 2, f"augmentation.thickness={limits['thickness']}", "2 or less"),
+        (limits["scale"] >= 1, f"augmentation.scale={limits['scale']}", "less than 1"),
+        *((not weight >= 0, f"loss.{name}={weight}", "0 or more") for name, weight in weights.items()),
+        (not any(weights.values()), "a loss whose weights are all 0", "a weight above 0"),
+        (loss.boundary_px < 1, f"loss.boundary_px={loss.boundary_px}", "1 or more"),
+        (gamma != 0 and not gamma >= 1, f"loss.focal_gamma={gamma}", "0, or 1 or more"),
+        (min(loss.tversky_alpha, loss.tversky_beta) < 0, "a Tversky weight below 0", "0 or more"),
+        (
+            scheduler.name not in {"constant", "polynomial", "staircase"},
+            f"scheduler.name={scheduler.name}",
+            "constant, polynomial or staircase",
+        ),
+        (scheduler.every < 1, f"scheduler.every={scheduler.every}", "1 or more"),
+    ]
+
+
 def fingerprint(config: TrainConfig, split_hash: str) -> str:
     """Hash of everything that decides the weights; two trainings with the same one are the same training."""
     decides = {
         name: asdict(getattr(config, name))
-        for name in ("slices", "augmentation", "network", "loss", "optimizer", "scheduler")
+        for name in ("slices", "sampler", "augmentation", "network", "loss", "optimizer", "scheduler")
     }
     trainer = {name: getattr(config.trainer, name) for name in ("steps", "batch_size", "devices", "precision")}
     text = json.dumps({**decides, "trainer": trainer, "seed": config.seed, "split": split_hash}, sort_keys=True)
@@ -163,34 +188,69 @@ def network_cost(choice: NetworkConfig, *, sections: int, matrix: int) -> Networ
         return network_cost(architecture(choice), sections=sections, matrix=matrix)
 
 
+def augmentation(config: TrainConfig) -> Augmentation:
+    """What is drawn at random on the training device."""
+    from liverspleen.data.augmentation import Augmentation
+
+    return Augmentation(**asdict(config.augmentation))
+
+
+def loss(config: TrainConfig) -> nn.Module:
+    """The terms whose weight is not 0; called with logits, labels, and which organs are labelled."""
+    from liverspleen.training import losses
+
+    choice = config.loss
+    terms = [
+        (choice.dice_weight, losses.Dice()),
+        (choice.ce_weight, losses.CrossEntropy()),
+        (choice.boundary_weight, losses.BoundaryDice(choice.boundary_px)),
+        (choice.focal_weight, losses.Focal(choice.focal_gamma)),
+        (choice.tversky_weight, losses.Tversky(choice.tversky_alpha, choice.tversky_beta)),
+    ]
+    return losses.SegmentationLoss([(weight, term) for weight, term in terms if weight])
+
+
+def sampler(config: TrainConfig) -> Callable[..., Sampler[int]]:
+    """The order of the training sections; called with cases, `steps`, `batch_size`, `seed` and `start`."""
+    from liverspleen.data import sampling
+
+    return {"natural": sampling.natural, "balanced": sampling.balanced}[config.sampler.name]
+
+
+def scheduler(config: TrainConfig) -> Callable[[Optimizer], LRScheduler] | None:
+    """Optimizer to a scheduler that steps every step; None for a constant rate."""
+    from torch.optim.lr_scheduler import PolynomialLR, StepLR
+
+    choice = config.scheduler
+    if choice.name == "polynomial":
+        return partial(PolynomialLR, total_iters=config.trainer.steps, power=choice.power)
+    return partial(StepLR, step_size=choice.every, gamma=choice.factor) if choice.name == "staircase" else None
+
+
 def module(config: TrainConfig, bundle: dict[str, Any]) -> SegmentationModule:
     """The Lightning module of a training; `bundle` is added to what a checkpoint keeps for prediction."""
     import torch
 
-    from liverspleen.data.augmentation import Augmentation
     from liverspleen.networks.checkpoint import CHECKPOINT_FORMAT
-    from liverspleen.training.losses import DiceCrossEntropy
     from liverspleen.training.module import SegmentationModule
 
     choice = config.optimizer
     kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[choice.name]
-    decay = partial(
-        torch.optim.lr_scheduler.PolynomialLR, total_iters=config.trainer.steps, power=config.scheduler.power
-    )
     preprocessing = window(config)
     return SegmentationModule(
         network(config),
-        loss=DiceCrossEntropy(dice_weight=config.loss.dice_weight, ce_weight=config.loss.ce_weight),
+        loss=loss(config),
         window=preprocessing,
-        augmentation=Augmentation(**asdict(config.augmentation)),
+        augmentation=augmentation(config),
         seed=config.seed,
         optimizer=partial(kind, lr=choice.lr, weight_decay=choice.weight_decay),
-        scheduler=decay if config.scheduler.name == "polynomial" else None,
+        scheduler=scheduler(config),
         bundle={
             "format": CHECKPOINT_FORMAT,
             "structures": {organ.key: int(organ) for organ in Structure},
             "network": asdict(config.network),
             "sections": config.slices.sections,
+            "section_distance_mm": config.slices.section_distance_mm,
             "window": preprocessing.to_dict(),
             **bundle,
         },

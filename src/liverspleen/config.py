@@ -47,11 +47,13 @@ class SlicesConfig:
     """HU that becomes 1"""
     clip: bool
     """whether intensities outside the window are clipped to 0 and 1"""
+    section_distance_mm: Optional[float]  # noqa: UP045
+    """about how far apart the sections in lie, a multiple of each CT's own spacing; adjacent ones when empty"""
 
 
 @dataclass
 class AugmentationConfig:
-    """Random geometry and intensity of training samples; each uniform up to its limit, 0 for none."""
+    """Random changes of training samples; each uniform up to its limit, 0 for none."""
 
     rotation_deg: float
     """in the plane, to either side"""
@@ -63,6 +65,20 @@ class AugmentationConfig:
     """of intensities, share of 1"""
     offset: float
     """of intensities, share of the window's width"""
+    noise: float
+    """standard deviation of Gaussian noise, share of the window's width"""
+    blur_px: float
+    """standard deviation of a Gaussian blur in the plane, pixels"""
+    thickness: float
+    """share of 1 by which sections get thicker, up to 2: each becomes a mean of itself and its neighbours"""
+
+
+@dataclass
+class SamplerConfig:
+    """Which sections are drawn how often."""
+
+    name: str
+    """`natural`: all alike; `balanced`: those with neither organ, liver only, spleen only and both equally often"""
 
 
 @dataclass
@@ -93,12 +109,26 @@ class NetworkConfig:
 
 @dataclass
 class LossConfig:
-    """Dice + cross-entropy."""
+    """Weighted sum of terms; a weight of 0 leaves a term out."""
 
     dice_weight: float
     """weight of the soft Dice loss"""
     ce_weight: float
     """weight of the cross-entropy"""
+    boundary_weight: float
+    """weight of minus the mean voxel-wise soft Dice near the organs' boundaries"""
+    boundary_px: int
+    """how near, in pixels along rows and columns"""
+    focal_weight: float
+    """weight of the focal loss"""
+    focal_gamma: float
+    """exponent of the focal loss: 0, or 1 and more"""
+    tversky_weight: float
+    """weight of the Tversky loss"""
+    tversky_alpha: float
+    """what a false positive counts in it"""
+    tversky_beta: float
+    """what a false negative counts in it"""
 
 
 @dataclass
@@ -118,9 +148,13 @@ class SchedulerConfig:
     """Course of the learning rate over the training steps."""
 
     name: str
-    """`constant` or `polynomial`"""
+    """`constant`, `polynomial` or `staircase`"""
     power: float
     """of the polynomial decay to 0 at the last step"""
+    factor: float
+    """of the staircase, at each stair"""
+    every: int
+    """steps of a stair"""
 
 
 @dataclass
@@ -247,6 +281,7 @@ class TrainConfig:
     seed: int
     """of weights, order of sections, and the split if it has to be drawn"""
     slices: SlicesConfig
+    sampler: SamplerConfig
     augmentation: AugmentationConfig
     network: NetworkConfig
     loss: LossConfig

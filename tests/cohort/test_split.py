@@ -45,16 +45,17 @@ def test_all_examinations_of_a_patient_are_on_one_side():
     assert len(split.cases(cohort(*cases), "training")) == 9
 
 
-def test_only_fully_labelled_development_cases_take_part():
+def test_development_cases_with_any_organ_labelled_take_part():
     cases = [
         case("dev", dataset="development"),
         case("empty"),
         case("test", dataset="test1"),
         case("ct", label=None),
         case("half", labelled_structures=(Structure.SPLEEN,)),
+        case("none", labelled_structures=()),
     ]
     split = split_by_patient(cohort(*cases))
-    assert sorted(split.training + split.validation) == ["P-dev", "P-empty"]
+    assert sorted(split.training + split.validation) == ["P-dev", "P-empty", "P-half"]
 
 
 def test_conditions_are_shared_out_alike():

@@ -1,6 +1,18 @@
+import numpy as np
+import pytest
 import torch
+from scipy import ndimage
 
-from liverspleen.data.augmentation import Augmentation
+from liverspleen.data.augmentation import Augmentation, blurred, draw_seed, thicker
+
+EFFECTS = {"gain": 0.2, "offset": 0.1, "noise": 0.1, "blur_px": 1.0, "thickness": 1.0}
+GEOMETRY = {"rotation_deg": 10.0, "scale": 0.2, "shift": 0.2}
+
+
+def random_stack(sections: int = 3, size: int = 24) -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(4)
+    labels = torch.randint(3, (2, size, size), generator=generator, dtype=torch.uint8)
+    return torch.rand(2, sections, size, size, generator=generator), labels
 
 
 def test_shift_moves_sections_and_labels_alike() -> None:
@@ -34,3 +46,108 @@ def test_draws_differ_by_sample_and_seed_and_repeat_for_the_same() -> None:
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
     assert first[0, 0, 0, 0] != first[1, 0, 0, 0]
+
+
+def test_without_limits_the_very_same_tensors_come_back() -> None:
+    sections, labels = random_stack()
+    same_sections, same_labels = Augmentation()(sections, labels, seed=1)
+    assert same_sections is sections
+    assert same_labels is labels
+
+
+@pytest.mark.parametrize("effect", EFFECTS)
+def test_effects_on_intensity_change_intensities_only(effect: str) -> None:
+    sections, labels = random_stack()
+    changed, same_labels = Augmentation(**{effect: EFFECTS[effect]})(sections, labels, seed=1)
+    assert not torch.equal(changed, sections)
+    assert changed.shape == sections.shape
+    assert torch.equal(same_labels, labels)
+
+
+def test_geometry_is_the_same_with_and_without_the_other_effects() -> None:
+    sections, labels = random_stack()
+    alone = Augmentation(**GEOMETRY)(sections, labels, seed=1)[1]
+    together = Augmentation(**GEOMETRY, **EFFECTS)(sections, labels, seed=1)[1]
+    assert not torch.equal(alone, labels)
+    assert torch.equal(alone, together)
+
+
+def test_all_sections_get_one_geometry() -> None:
+    sections, labels = random_stack(sections=1)
+    alike = sections.expand(2, 5, 24, 24)
+    moved, _ = Augmentation(**GEOMETRY, blur_px=1.0)(alike, labels, seed=1)
+    for section in range(5):
+        torch.testing.assert_close(moved[:, section], moved[:, 0])
+
+
+def test_nearest_of_a_moved_image_is_its_moved_label() -> None:
+    """An image that shows its labels in wide boxes: away from their borders both moved alike."""
+    labels = torch.zeros(2, 64, 64, dtype=torch.uint8)
+    labels[:, 8:30, 8:40], labels[:, 36:60, 20:60] = 1, 2
+    moved, classes = Augmentation(**GEOMETRY)(labels[:, None].float().repeat(1, 3, 1, 1), labels, seed=6)
+    assert (moved - classes[:, None]).abs().lt(1e-4).float().mean() > 0.9
+    assert not torch.equal(classes, labels)
+
+
+def test_sections_three_times_as_thick_are_means_of_three() -> None:
+    sections, _ = random_stack(sections=5)
+    expected = ndimage.uniform_filter1d(sections.numpy(), 3, axis=1, mode="nearest")
+    np.testing.assert_allclose(thicker(sections, torch.tensor([3.0, 3.0])), expected, atol=1e-6)
+    assert torch.equal(thicker(sections, torch.tensor([1.0, 1.0])), sections)
+
+
+def test_section_twice_as_thick_takes_a_quarter_of_each_neighbour() -> None:
+    stack = torch.tensor([0.0, 4.0, 8.0]).reshape(1, 3, 1, 1)
+    # outermost: 0 / 2 + (0 + 4) / 4, and 8 / 2 + (4 + 8) / 4
+    assert thicker(stack, torch.tensor([2.0])).flatten().tolist() == [1.0, 4.0, 7.0]
+
+
+def test_thickness_of_a_single_section_changes_nothing() -> None:
+    sections, labels = random_stack(sections=1)
+    torch.testing.assert_close(Augmentation(thickness=2.0)(sections, labels, seed=1)[0], sections)
+
+
+def test_blur_is_the_gaussian_of_each_sample() -> None:
+    sections, _ = random_stack()
+    smooth = blurred(sections, torch.tensor([0.0, 1.2]), reach_px=4)
+    torch.testing.assert_close(smooth[0], sections[0])
+    for section in range(3):
+        expected = ndimage.gaussian_filter(sections[1, section].numpy(), 1.2, mode="nearest", radius=4)
+        np.testing.assert_allclose(smooth[1, section], expected, atol=1e-6)
+
+
+def test_gain_and_offset_are_drawn_up_to_their_limits() -> None:
+    one, labels = torch.ones(2000, 1, 1, 1), torch.zeros(2000, 1, 1, dtype=torch.uint8)
+    gain = Augmentation(gain=0.5)(one, labels, seed=1)[0]
+    offset = Augmentation(offset=0.5)(one, labels, seed=1)[0] - 1
+    assert 0.5 <= gain.min() < 0.51
+    assert 1.49 < gain.max() <= 1.5
+    assert -0.5 <= offset.min() < -0.49
+    assert 0.49 < offset.max() <= 0.5
+    assert abs(np.corrcoef(gain.flatten(), offset.flatten())[0, 1]) < 0.1
+
+
+def test_noise_is_gaussian_with_a_deviation_up_to_its_limit() -> None:
+    flat, labels = torch.zeros(200, 1, 32, 32), torch.zeros(200, 32, 32, dtype=torch.uint8)
+    noise = Augmentation(noise=0.1)(flat, labels, seed=1)[0]
+    deviations = noise.std((1, 2, 3))
+    assert deviations.min() < 0.01
+    assert 0.09 < deviations.max() < 0.11
+    # 1024 values of one sample: mean within 5 standard errors
+    assert (noise.mean((1, 2, 3)).abs() <= 5 * deviations / 32).all()
+
+
+def test_step_and_rank_change_the_draws_and_repeat_them() -> None:
+    sections, labels = random_stack()
+    everything = Augmentation(**GEOMETRY, **EFFECTS)
+    places = [(0, 0), (0, 1), (1, 0), (1, 1)]
+    draws = {place: everything(sections, labels, seed=draw_seed(7, *place))[0] for place in places}
+    for first in places:
+        assert torch.equal(everything(sections, labels, seed=draw_seed(7, *first))[0], draws[first])
+        assert not any(torch.equal(draws[first], draws[other]) for other in places if other != first)
+
+
+@pytest.mark.parametrize("limits", [{"noise": -0.1}, {"thickness": 2.1}])
+def test_impossible_limits(limits: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match="limits"):
+        Augmentation(**limits)

@@ -1,9 +1,11 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 
-from liverspleen.data.sections import AIR_HU, Collate, SectionDataset, StepSampler
+from liverspleen.data.sections import AIR_HU, Collate, SectionDataset, section_step
 from liverspleen.data.store import StoredCase
+from liverspleen.structures import ORGANS, Structure
 
 
 class FlatCase(StoredCase):
@@ -12,8 +14,16 @@ class FlatCase(StoredCase):
     sections = property(lambda self: self.array)  # type: ignore[assignment]
     labels = property(lambda self: self.array.astype(np.uint8) * 0)  # type: ignore[assignment]
 
-    def __init__(self, number: int, count: int, size: int = 16) -> None:
-        super().__init__(f"c{number}", f"p{number}", Path(), (count, size, size), str(number))
+    def __init__(
+        self,
+        number: int,
+        count: int,
+        size: int = 16,
+        spacing_mm: float = 5.0,
+        labelled: tuple[Structure, ...] = ORGANS,
+    ) -> None:
+        shape = (count, size, size)
+        super().__init__(f"c{number}", f"p{number}", Path(), shape, str(number), labelled, spacing_mm)
         values = 10 * number + np.arange(count, dtype=np.int16)
         object.__setattr__(self, "array", np.broadcast_to(values[:, None, None], self.shape))
 
@@ -45,10 +55,21 @@ def test_batch_is_padded_with_air_to_the_stride() -> None:
     assert batch.labels.shape == (2, 32, 32)
 
 
-def test_sampler_visits_every_section_once_an_epoch_and_goes_on_where_it_stopped() -> None:
-    whole = list(StepSampler(7, steps=6, batch_size=3, seed=5))
-    assert len(whole) == 18
-    assert sorted(whole[:7]) == sorted(whole[7:14]) == list(range(7))
-    assert whole[:7] != whole[7:14]
-    for start in range(6):
-        assert list(StepSampler(7, steps=6, batch_size=3, seed=5, start=start)) == whole[3 * start :]
+def test_neighbours_lie_at_the_distance_asked_for_whatever_the_spacing_of_a_case() -> None:
+    cases = [FlatCase(1, 9, spacing_mm=1.25), FlatCase(2, 9, spacing_mm=5.0), FlatCase(4, 9, spacing_mm=8.0)]
+    dataset = SectionDataset(cases, sections=3, distance_mm=5.0)
+    assert [neighbour_values(dataset, 9 * case + 4) for case in range(3)] == [[10, 14, 18], [23, 24, 25], [43, 44, 45]]
+    assert neighbour_values(dataset, 2) == [10, 12, 16]  # four below it there is none: the first section
+
+
+@pytest.mark.parametrize(("distance_mm", "spacing_mm"), [(0.0, 1.0), (5.0, float("nan")), (5.0, 0.0)])
+def test_distance_without_a_meaning(distance_mm: float, spacing_mm: float) -> None:
+    with pytest.raises(ValueError, match="expected positive numbers"):
+        section_step(distance_mm, spacing_mm)
+
+
+def test_batch_says_which_organs_are_labelled_in_each_sample() -> None:
+    cases = [FlatCase(1, 1), FlatCase(2, 1, labelled=(Structure.SPLEEN,)), FlatCase(3, 1, labelled=())]
+    dataset = SectionDataset(cases, sections=3)
+    batch = Collate(16)([dataset[index] for index in range(3)])
+    assert batch.labelled.tolist() == [[True, True], [False, True], [False, False]]

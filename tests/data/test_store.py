@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import nibabel as nib
@@ -10,6 +11,7 @@ from liverspleen.data.module import refuse_leaks
 from liverspleen.data.store import case_key, open_case, store_case
 from liverspleen.errors import Refused
 from liverspleen.imaging.nifti import read_ct, write_ct
+from liverspleen.structures import ORGANS, Structure
 
 
 def test_store_holds_the_voxels_of_the_file(box_cohort: Callable[..., Path], tmp_path: Path) -> None:
@@ -20,6 +22,28 @@ def test_store_holds_the_voxels_of_the_file(box_cohort: Callable[..., Path], tmp
     np.testing.assert_array_equal(stored.sections, native.transpose(2, 1, 0))
     assert stored.labels.dtype == np.uint8
     assert sorted(p.name for p in (tmp_path / "store").iterdir()) == [case_key(case)]
+
+
+def test_store_tells_spacing_labelled_structures_and_the_organs_of_each_section(
+    box_cohort: Callable[..., Path], tmp_path: Path
+) -> None:
+    manifest = box_cohort(sections=(4,))
+    full = store_case(read_cohort(manifest).cases[0], tmp_path / "store")
+    assert full.section_spacing_mm == 5.0
+    assert full.labelled == ORGANS
+    # liver from the second section up, spleen in the second and third (tests/conftest.py)
+    assert full.present.tolist() == [[False, False], [True, True], [True, True], [True, False]]
+
+
+def test_labelled_structures_come_from_the_manifest_and_without_a_label_map_there_are_none(
+    box_cohort: Callable[..., Path], tmp_path: Path
+) -> None:
+    case = read_cohort(box_cohort(sections=(4,))).cases[0]
+    store_case(case, tmp_path)
+    only_spleen = open_case(replace(case, labelled_structures=(Structure.SPLEEN,)), tmp_path)
+    assert only_spleen is not None
+    assert only_spleen.labelled == (Structure.SPLEEN,)
+    assert store_case(replace(case, label=None), tmp_path).labelled == ()
 
 
 def test_changed_label_gets_another_key(box_cohort: Callable[..., Path], tmp_path: Path) -> None:

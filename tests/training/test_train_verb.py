@@ -4,11 +4,15 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from liverspleen.cli.main import main
 from liverspleen.cohort import Split, read_cohort, write_split
+from liverspleen.imaging.nifti import read_label_map, write_label_map
+from liverspleen.imaging.volume import LabelMap
+from liverspleen.structures import Structure
 
 TINY = [
     "experiment=phantom",
@@ -148,9 +152,88 @@ def test_validation_dss_is_that_of_the_report(box_cohort: Callable[..., Path], t
     assert {organ: validated[organ] for organ in ("liver", "spleen")} == measured
 
 
-def test_partly_labelled_case_is_not_learnt_from(box_cohort: Callable[..., Path], tmp_path: Path) -> None:
-    manifest = box_cohort(sections=(5, 5), labelled_structures=("liver;spleen", "spleen"))
+def unlabelled_liver(manifest: Path, number: int) -> None:
+    """Clear the liver from a label map of the box cohort, as if nobody had drawn it."""
+    file = manifest.parent / f"c{number}_label.nii.gz"
+    label_map = read_label_map(file)
+    labels = np.where(label_map.labels == Structure.LIVER, np.uint8(0), label_map.labels)
+    write_label_map(file, LabelMap(labels, label_map.geometry))
+
+
+def test_partly_labelled_cases_are_learnt_from_and_validated_by_what_is_labelled(
+    box_cohort: Callable[..., Path], tmp_path: Path
+) -> None:
+    manifest = box_cohort(sections=(5, 5, 5), labelled_structures=("liver;spleen", "spleen", "spleen"))
+    unlabelled_liver(manifest, 1)
+    unlabelled_liver(manifest, 2)
     cohort = read_cohort(manifest)
-    write_split(tmp_path / "split.csv", Split(("p0", "p1"), (), 0, 1.0, cohort.hash))
-    train(manifest, tmp_path / "run", f"split={tmp_path / 'split.csv'}", steps=1)
-    assert len(list((tmp_path / "run" / "store").iterdir())) == 1
+    write_split(tmp_path / "split.csv", Split(("p0", "p1"), ("p2",), 0, 1.0, cohort.hash))
+    assert train(manifest, tmp_path / "run", f"split={tmp_path / 'split.csv'}", steps=2) == 0
+    assert len(list((tmp_path / "run" / "store").iterdir())) == 3
+    _, *rows = (tmp_path / "run" / "validation.csv").read_text().splitlines()
+    assert [row.split(",")[:2] for row in rows] == [["c2", "spleen"]]
+    assert "val/dss_liver" not in (tmp_path / "run" / "metrics.csv").read_text()
+
+
+def test_case_whose_liver_is_unlabelled_leaves_the_livers_output_as_it_is(
+    box_cohort: Callable[..., Path], tmp_path: Path
+) -> None:
+    manifest = box_cohort(sections=(5,), labelled_structures=("spleen",))
+    unlabelled_liver(manifest, 0)
+    one = ["train_fraction=1.0", "optimizer.weight_decay=0.0"]
+    for steps in (1, 3):
+        assert train(manifest, tmp_path / f"{steps}", *one, "trainer.validate_every=1", steps=steps) == 0
+    first, third = (weights(tmp_path / f"{steps}")["network.head.weight"] for steps in (1, 3))
+    assert torch.equal(first[Structure.LIVER], third[Structure.LIVER])
+    assert not torch.equal(first[Structure.SPLEEN], third[Structure.SPLEEN])
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["experiment=kjr2020", "network=small", "trainer=cpu", "trainer.workers=2"],
+        ["loss=focal", "augmentation=full", "slices.section_distance_mm=10"],
+        ["loss=tversky", "sampler=balanced"],
+    ],
+    ids=lambda words: words[0],
+)
+def test_recipes_are_trained_and_go_on_where_they_stopped(
+    words: list[str], box_cohort: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from liverspleen.training.module import SegmentationModule
+
+    cohort = box_cohort()
+    assert train(cohort, tmp_path / "whole", *words, steps=4) == 0
+    step = SegmentationModule.training_step
+
+    def stop_at_two(self: SegmentationModule, batch: object, index: int) -> torch.Tensor:
+        if self.trainer.global_step == 2:
+            raise KeyboardInterrupt
+        return step(self, batch, index)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(SegmentationModule, "training_step", stop_at_two)
+    assert train(cohort, tmp_path / "cut", *words, steps=4) == 1
+    monkeypatch.undo()
+    assert train(cohort, tmp_path / "cut", *words, steps=4) == 0
+    assert_equal_weights(weights(tmp_path / "whole"), weights(tmp_path / "cut"))
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        "slices.section_distance_mm=0",
+        "augmentation.noise=-0.1",
+        "augmentation.thickness=2.5",
+        "loss.dice_weight=-1",
+        "loss.focal_gamma=0.5",
+        "loss.boundary_px=0",
+        "sampler.name=random",
+        "scheduler.name=cosine",
+        "scheduler.every=0",
+    ],
+)
+def test_recipe_that_cannot_be_meant_is_refused(word: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "cohort=none.csv", f"output={tmp_path}", word]) == 2
+    faults = [line for line in capsys.readouterr().err.splitlines() if line.startswith("LS-")]
+    assert len(faults) == 1
+    assert faults[0].startswith(f"LS-CFG-006: {word.split('=')[0]}")

@@ -1,7 +1,7 @@
 """train a 2.5D DeepLabV3+ on the development cases of a cohort.
 
-Does what is missing first: draws the split (split=), fills the slice store (store=). Only cases in which liver and
-spleen are both labelled are learnt from. Stopped, the same command goes on from the last checkpoint; finished, it says
+Does what is missing first: draws the split (split=), fills the slice store (store=). Cases in which only one
+organ is labelled teach that organ. Stopped, the same command goes on from the last checkpoint; finished, it says
 so.
 
 example
@@ -106,6 +106,8 @@ def _fit(config: TrainConfig, record: Run, training: list[StoredCase], validatio
         seed=config.seed,
         workers=config.trainer.workers,
         start=start,
+        section_distance_mm=config.slices.section_distance_mm,
+        sampler=assemble.sampler(config),
     )
     checkpoints = Checkpoints(config.output, every=config.trainer.validate_every)
     trainer = assemble.trainer(config, checkpoints, validate=bool(validation), start=start)

@@ -14,7 +14,7 @@ from typing import Literal
 from liverspleen.cohort.manifest import Case, Cohort
 from liverspleen.errors import Fault, Refused
 from liverspleen.storage import write_text
-from liverspleen.structures import ORGANS
+from liverspleen.structures import ORGAN_KEYS
 
 Side = Literal["training", "validation"]
 SIDES: tuple[Side, Side] = ("training", "validation")
@@ -39,8 +39,8 @@ class Split:
 
 
 def is_trainable(case: Case) -> bool:
-    """Whether it is a development case with a label map that covers every organ."""
-    return case.is_development and case.label is not None and set(ORGANS) <= set(case.labelled_structures)
+    """Whether it is a development case with a label map that covers at least one organ."""
+    return case.is_development and case.label is not None and bool(case.labelled_structures)
 
 
 def split_by_patient(cohort: Cohort, *, train_fraction: float = 0.8, seed: int = 0) -> Split:
@@ -63,7 +63,7 @@ def split_by_patient(cohort: Cohort, *, train_fraction: float = 0.8, seed: int =
             conditions[case.patient_id].add(case.condition)
     faults = [*_tested(cohort, conditions)]
     if not conditions:
-        what = f"no development case has a label map of {' and '.join(organ.key for organ in ORGANS)}"
+        what = f"no development case has a label map of {' or '.join(ORGAN_KEYS)}"
         faults.append(Fault("LS-SPL-001", what, "add such cases to the cohort", file=cohort.path))
     if faults:
         raise Refused(faults)

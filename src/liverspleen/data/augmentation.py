@@ -1,7 +1,8 @@
-"""Random geometry and intensity, drawn on the training device for a whole batch."""
+"""Random geometry, section thickness, sharpness and intensity, drawn on the training device for a whole batch."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import astuple, dataclass
 
 import torch
@@ -9,44 +10,113 @@ from torch import Tensor
 from torch.nn import functional
 
 
+def draw_seed(seed: int, step: int, rank: int = 0) -> int:
+    """Seed of the augmentation of one step on one rank, the same in every process and after an interruption.
+
+    >>> len({draw_seed(0, step, rank) for step in range(100) for rank in range(8)})
+    800
+    """
+    # Python's hash of whole numbers does not depend on the process
+    return hash((seed, step) if rank == 0 else (seed, step, rank)) % 2**63
+
+
 @dataclass(frozen=True)
 class Augmentation:
-    """Rotation, scale and shift in the plane, then gain and offset of the intensities; each uniform up to its limit.
+    """Rotation, scale, shift; thickness; blur; gain and offset; noise: each uniform up to its limit, 0 for none.
 
     All sections of a sample and its labels get the same geometry. No flips: liver and spleen have sides.
     Limits: `rotation_deg` to either side; `scale` and `gain` as a share of 1; `shift` as a share of the image's side;
-    `offset` in scaled intensity.
+    `offset` in scaled intensity; `noise` as the standard deviation of Gaussian noise in scaled intensity; `blur_px` as
+    the standard deviation of a Gaussian in the plane, in pixels; `thickness` as a share of 1 by which sections get
+    thicker, at most 2 (see `thicker`).
 
-    >>> nothing = Augmentation(rotation_deg=0.0, scale=0.0, shift=0.0, gain=0.0, offset=0.0)
+    Raises:
+        ValueError: a limit is negative, or `thickness` above 2.
+
     >>> image, labels = torch.rand(2, 3, 8, 8), torch.ones(2, 8, 8, dtype=torch.uint8)
-    >>> same_image, same_labels = nothing(image, labels, seed=0)
-    >>> torch.allclose(image, same_image, atol=1e-5), torch.equal(labels, same_labels)
+    >>> same_image, same_labels = Augmentation()(image, labels, seed=0)
+    >>> torch.equal(image, same_image), torch.equal(labels, same_labels)
     (True, True)
     """
 
-    rotation_deg: float
-    scale: float
-    shift: float
-    gain: float
-    offset: float
+    rotation_deg: float = 0.0
+    scale: float = 0.0
+    shift: float = 0.0
+    gain: float = 0.0
+    offset: float = 0.0
+    noise: float = 0.0
+    blur_px: float = 0.0
+    thickness: float = 0.0
+
+    def __post_init__(self) -> None:
+        if min(astuple(self)) < 0 or self.thickness > 2:
+            raise ValueError(f"limits of {self} must be 0 or more, thickness at most 2")
 
     def __call__(self, sections: Tensor, labels: Tensor, *, seed: int) -> tuple[Tensor, Tensor]:
-        """(B, sections, H, W) intensities and (B, H, W) label values, the same for the same seed.
-
-        What enters from outside the image continues its edge.
-        """
+        """(B, sections, H, W) intensities and (B, H, W) label values, the same for the same seed and device."""
         if not any(astuple(self)):
             return sections, labels
-        draws = torch.rand(len(labels), 6, generator=torch.Generator().manual_seed(seed)).to(sections.device) * 2 - 1
-        angle, scale = torch.deg2rad(draws[:, 0] * self.rotation_deg), 1 + draws[:, 1] * self.scale
+        generator = torch.Generator().manual_seed(seed)
+        signed = torch.rand(len(labels), 6, generator=generator).to(sections.device) * 2 - 1
+        share = torch.rand(len(labels), 3, generator=generator).to(sections.device)
+        noise_seed = int(torch.randint(2**62, (), generator=generator))
+        if self.rotation_deg or self.scale or self.shift:
+            sections, labels = self._moved(sections, labels, signed)
+        if self.thickness:
+            sections = thicker(sections, 1 + share[:, 0] * self.thickness)
+        if self.blur_px:
+            sections = blurred(sections, share[:, 1] * self.blur_px, reach_px=math.ceil(3 * self.blur_px))
+        if self.gain or self.offset:
+            gain, offset = (1 + signed[:, 4] * self.gain), signed[:, 5] * self.offset
+            sections = sections * _by_sample(gain) + _by_sample(offset)
+        if self.noise:
+            noise = torch.Generator(sections.device).manual_seed(noise_seed)
+            grain = torch.randn(sections.shape, generator=noise, device=sections.device)
+            sections = sections + grain * _by_sample(share[:, 2] * self.noise)
+        return sections, labels
+
+    def _moved(self, sections: Tensor, labels: Tensor, signed: Tensor) -> tuple[Tensor, Tensor]:
+        """Rotated, scaled and shifted; what enters from outside the image continues its edge."""
+        angle, scale = torch.deg2rad(signed[:, 0] * self.rotation_deg), 1 + signed[:, 1] * self.scale
         rows, columns = labels.shape[-2:]
         matrix = torch.empty(len(labels), 2, 3, device=sections.device)  # from the new grid to the old, both in -1..1
         matrix[:, 0, 0] = matrix[:, 1, 1] = torch.cos(angle) * scale
         matrix[:, 0, 1] = -torch.sin(angle) * scale * rows / columns
         matrix[:, 1, 0] = torch.sin(angle) * scale * columns / rows
-        matrix[:, :, 2] = draws[:, 2:4] * 2 * self.shift
+        matrix[:, :, 2] = signed[:, 2:4] * 2 * self.shift
         grid = functional.affine_grid(matrix, [len(labels), 1, rows, columns], align_corners=False)
         moved = functional.grid_sample(sections, grid, "bilinear", "border", align_corners=False)
         classes = functional.grid_sample(labels[:, None].float(), grid, "nearest", "border", align_corners=False)
-        gain, offset = (1 + draws[:, 4] * self.gain), draws[:, 5] * self.offset
-        return moved * gain[:, None, None, None] + offset[:, None, None, None], classes[:, 0].to(labels.dtype)
+        return moved, classes[:, 0].to(labels.dtype)
+
+
+def thicker(sections: Tensor, factor: Tensor) -> Tensor:
+    """Sections `factor` (B,) times as thick as their distance, 1 to 3, as means over what they then cover.
+
+    Section k becomes its own value at weight 1 / factor and, in equal parts, that of its two neighbours in the stack;
+    the outermost sections stand in for neighbours that are not there. A stack of one section stays as it is.
+
+    >>> stack = torch.tensor([0.0, 4.0, 0.0, 0.0]).reshape(1, 4, 1, 1)
+    >>> thicker(stack, torch.tensor([2.0])).flatten().tolist()
+    [1.0, 2.0, 1.0, 0.0]
+    """
+    last = sections.shape[1] - 1
+    below = torch.cat([sections[:, :1], sections[:, :last]], 1)
+    above = torch.cat([sections[:, 1:], sections[:, last:]], 1)
+    own = _by_sample(1 / factor)
+    return sections * own + (below + above) * ((1 - own) / 2)
+
+
+def blurred(sections: Tensor, sigma_px: Tensor, *, reach_px: int) -> Tensor:
+    """Sections smoothed by Gaussians of `sigma_px` (B,), cut off at `reach_px`; the image's edge is continued."""
+    batch, count, rows, columns = sections.shape
+    distance = torch.arange(-reach_px, reach_px + 1, device=sections.device)
+    weights = torch.exp(-0.5 * (distance / sigma_px.clamp(min=1e-3)[:, None]) ** 2)  # a sigma of 0 changes nothing
+    weights = (weights / weights.sum(1, keepdim=True)).repeat_interleave(count, 0)
+    images = functional.pad(sections.reshape(1, batch * count, rows, columns), [reach_px] * 4, mode="replicate")
+    down = functional.conv2d(images, weights[:, None, :, None], groups=batch * count)
+    return functional.conv2d(down, weights[:, None, None, :], groups=batch * count).reshape(sections.shape)
+
+
+def _by_sample(values: Tensor) -> Tensor:
+    return values[:, None, None, None]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import pytorch_lightning as pl
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Sampler
 
-from liverspleen.data.sections import Collate, SectionDataset, SliceStack, StepSampler
+from liverspleen.data.sampling import natural
+from liverspleen.data.sections import Collate, SectionDataset, SliceStack
 from liverspleen.data.store import StoredCase
 from liverspleen.errors import Fault, Refused
 
@@ -26,6 +27,8 @@ class SectionDataModule(pl.LightningDataModule):
         seed: of the order.
         workers: loader processes.
         start: steps already done, for a training that goes on.
+        section_distance_mm: about how far apart the sections in a sample lie; None: adjacent.
+        sampler: cases, steps, batch size, seed and start to the order of the training sections.
 
     Raises:
         Refused: nothing to train on, or the same patient or the same voxels on both sides.
@@ -43,12 +46,14 @@ class SectionDataModule(pl.LightningDataModule):
         seed: int,
         workers: int,
         start: int = 0,
+        section_distance_mm: float | None = None,
+        sampler: Callable[..., Sampler[int]] = natural,
     ) -> None:
         super().__init__()
         refuse_leaks(training, validation)
-        self.training = SectionDataset(training, sections=sections)
-        self.validation = SectionDataset(validation, sections=sections)
-        self.sampler = StepSampler(len(self.training), steps=steps, batch_size=batch_size, seed=seed, start=start)
+        self.training = SectionDataset(training, sections=sections, distance_mm=section_distance_mm)
+        self.validation = SectionDataset(validation, sections=sections, distance_mm=section_distance_mm)
+        self.sampler = sampler(training, steps=steps, batch_size=batch_size, seed=seed, start=start)
         self.batch_size, self.workers = batch_size, workers
         self.collate = Collate(stride)
 
@@ -83,7 +88,7 @@ def refuse_leaks(training: Sequence[StoredCase], validation: Sequence[StoredCase
         Refused: with every leak found.
     """
     if not training:
-        raise Refused(Fault("LS-TRN-001", "no case to train on", "give development cases with labels of both organs"))
+        raise Refused(Fault("LS-TRN-001", "no case to train on", "give development cases with labels of an organ"))
     patients = {case.patient_id: case for case in training}
     voxels = {case.voxels_sha256: case for case in training}
     faults = [

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
-from torch.utils.data import Dataset, Sampler
+from torch.utils.data import Dataset
 
 from liverspleen.data.store import StoredCase
-from liverspleen.structures import Structure
+from liverspleen.structures import ORGANS, Structure
 
 AIR_HU = -1024
 """What lies outside a CT when it is padded."""
@@ -29,16 +30,38 @@ class SliceStack(NamedTuple):
     """index of the case in its data set"""
     section: Tensor
     """index of the section of interest in its case"""
+    labelled: Tensor
+    """which of `ORGANS` are labelled in its case, bool, (..., 2)"""
 
 
-def neighbours(section: int, count: int, sections: int) -> list[int]:
-    """Indices of `sections` neighbouring sections around `section`; beyond an end the end section stands in.
+def neighbours(section: int, count: int, sections: int, step: int = 1) -> list[int]:
+    """Indices of `sections` sections around `section`, `step` apart; beyond an end the end section stands in.
 
     >>> neighbours(0, 10, 3), neighbours(9, 10, 5), neighbours(0, 1, 3)
     ([0, 0, 1], [7, 8, 9, 9, 9], [0, 0, 0])
+    >>> neighbours(4, 10, 3, step=3)
+    [1, 4, 7]
     """
     half = sections // 2
-    return [min(max(section + step, 0), count - 1) for step in range(-half, half + 1)]
+    return [min(max(section + step * place, 0), count - 1) for place in range(-half, half + 1)]
+
+
+def section_step(distance_mm: float | None, spacing_mm: float) -> int:
+    """How many sections apart neighbours are that lie about `distance_mm` apart, at least 1; None: adjacent sections.
+
+    A multiple of the sections' own spacing; halves go to the even one, and nothing is interpolated.
+
+    Raises:
+        ValueError: a distance or, with it, a spacing that is not a positive number.
+
+    >>> section_step(5.0, 1.25), section_step(5.0, 5.0), section_step(5.0, 8.0), section_step(None, 1.25)
+    (4, 1, 1, 1)
+    """
+    if distance_mm is None:
+        return 1
+    if not (0 < distance_mm < math.inf and 0 < spacing_mm < math.inf):
+        raise ValueError(f"distance is {distance_mm} mm and spacing {spacing_mm} mm, expected positive numbers")
+    return max(1, round(distance_mm / spacing_mm))
 
 
 def padded(stack: Tensor, size: tuple[int, int], *, value: int) -> Tensor:
@@ -64,11 +87,14 @@ class SectionDataset(Dataset[SliceStack]):
     Args:
         cases: cases of the slice store.
         sections: neighbouring sections in a sample, an odd number.
+        distance_mm: about how far apart they lie; None: adjacent.
     """
 
-    def __init__(self, cases: Sequence[StoredCase], *, sections: int) -> None:
+    def __init__(self, cases: Sequence[StoredCase], *, sections: int, distance_mm: float | None = None) -> None:
         self.cases = tuple(cases)
         self.sections = sections
+        self.steps = [section_step(distance_mm, case.section_spacing_mm) for case in cases]
+        self.labelled = torch.tensor([[organ in case.labelled for organ in ORGANS] for case in cases])
         self.offsets = np.cumsum([0, *(case.shape[0] for case in cases)])
 
     def __len__(self) -> int:
@@ -78,12 +104,13 @@ class SectionDataset(Dataset[SliceStack]):
         case = int(np.searchsorted(self.offsets, index, side="right")) - 1
         section = index - int(self.offsets[case])
         stored = self.cases[case]
-        chosen = neighbours(section, stored.shape[0], self.sections)
+        chosen = neighbours(section, stored.shape[0], self.sections, self.steps[case])
         return SliceStack(
             torch.from_numpy(stored.sections[chosen]),
             torch.from_numpy(np.array(stored.labels[section])),
             torch.tensor(case),
             torch.tensor(section),
+            self.labelled[case],
         )
 
 
@@ -104,26 +131,5 @@ class Collate:
             torch.stack([padded(sample.labels, size, value=Structure.BACKGROUND) for sample in samples]),
             torch.stack([sample.case for sample in samples]),
             torch.stack([sample.section for sample in samples]),
+            torch.stack([sample.labelled for sample in samples]),
         )
-
-
-class StepSampler(Sampler[int]):
-    """`steps * batch_size` indices: seeded shuffles of all sections, one after the other.
-
-    Sample k is the same whatever the number of loader processes and wherever a training was interrupted: one that goes
-    on after `start` steps sees exactly the rest.
-    """
-
-    def __init__(self, sections: int, *, steps: int, batch_size: int, seed: int, start: int = 0) -> None:
-        self.sections, self.total, self.seed = sections, steps * batch_size, seed
-        self.start = start * batch_size
-
-    def __len__(self) -> int:
-        return self.total - self.start
-
-    def __iter__(self) -> Iterator[int]:
-        for epoch in range(self.start // self.sections, -(-self.total // self.sections)):
-            order = np.random.default_rng([self.seed, epoch]).permutation(self.sections)
-            first = max(self.start - epoch * self.sections, 0)
-            last = min(self.total - epoch * self.sections, self.sections)
-            yield from order[first:last].tolist()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import shutil
 from dataclasses import dataclass
@@ -22,8 +23,9 @@ from liverspleen.cohort.checks import load_case
 from liverspleen.cohort.manifest import Case
 from liverspleen.errors import Fault, Refused
 from liverspleen.storage import sha256_of
+from liverspleen.structures import ORGANS, Structure
 
-STORE_VERSION = 1
+STORE_VERSION = 2
 """Part of every key: sections made by other code are never met."""
 
 
@@ -31,7 +33,9 @@ STORE_VERSION = 1
 class StoredCase:
     """A case in the store; arrays are memory-mapped when first used.
 
-    `voxels_sha256` identifies the decoded CT whatever its file is called.
+    `voxels_sha256` identifies the decoded CT whatever its file is called. `labelled` are the structures whose labels
+    are known; of another one nothing is known, though no voxel shows it. `section_spacing_mm` is the distance between
+    sections, nan where it is not known.
     """
 
     case_id: str
@@ -39,6 +43,8 @@ class StoredCase:
     folder: Path
     shape: tuple[int, int, int]
     voxels_sha256: str
+    labelled: tuple[Structure, ...] = ORGANS
+    section_spacing_mm: float = math.nan
 
     @cached_property
     def sections(self) -> NDArray[np.int16]:
@@ -49,6 +55,11 @@ class StoredCase:
     def labels(self) -> NDArray[np.uint8]:
         """Label values on the same grid, read-only; all background where the case has no label map."""
         return _mapped(self.folder / "labels.npy")
+
+    @cached_property
+    def present(self) -> NDArray[np.bool_]:
+        """Which of `ORGANS` each section shows, (slice, organ), read-only."""
+        return _mapped(self.folder / "present.npy")
 
 
 def _mapped(file: Path) -> NDArray[Any]:
@@ -79,7 +90,15 @@ def open_case(case: Case, store: Path) -> StoredCase | None:
         about = json.loads((folder / "case.json").read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
-    return StoredCase(case.case_id, case.patient_id, folder, tuple(about["shape"]), about["voxels_sha256"])
+    return StoredCase(
+        case.case_id,
+        case.patient_id,
+        folder,
+        tuple(about["shape"]),
+        about["voxels_sha256"],
+        labelled=case.labelled_structures if case.label else (),
+        section_spacing_mm=about["section_spacing_mm"],
+    )
 
 
 def store_case(case: Case, store: Path) -> StoredCase:
@@ -95,14 +114,20 @@ def store_case(case: Case, store: Path) -> StoredCase:
     ct, label_map = load_case(case)
     labels = label_map.labels if label_map is not None else np.zeros(ct.hu.shape, np.uint8)
     sections = np.ascontiguousarray(ct.hu)
-    about = {"shape": list(sections.shape), "voxels_sha256": hashlib.sha256(sections.tobytes()).hexdigest()}
+    present = np.array([[(section == organ).any() for organ in ORGANS] for section in labels])
+    about = {
+        "shape": list(sections.shape),
+        "voxels_sha256": hashlib.sha256(sections.tobytes()).hexdigest(),
+        "section_spacing_mm": ct.geometry.spacing_mm[0],
+    }
     folder = store / case_key(case)
     store.mkdir(parents=True, exist_ok=True)
     temporary = store / f".part-{uuid4().hex[:8]}"
     temporary.mkdir()
     try:
-        for name, array in (("sections.npy", sections), ("labels.npy", np.ascontiguousarray(labels))):
-            with (temporary / name).open("wb") as handle:
+        arrays = {"sections": sections, "labels": np.ascontiguousarray(labels), "present": present}
+        for name, array in arrays.items():
+            with (temporary / f"{name}.npy").open("wb") as handle:
                 np.save(handle, array, allow_pickle=False)
                 handle.flush()
                 os.fsync(handle.fileno())

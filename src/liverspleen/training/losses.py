@@ -1,36 +1,178 @@
-"""Losses on logits, from MONAI."""
+"""Losses on logits, blind to what is not labelled; Dice, focal and Tversky terms are MONAI's.
+
+A loss is a weighted sum of terms. A term is called as `term(logits, labels)` with float32 logits (B, classes, H, W) and
+label values (B, H, W), and gives a scalar. Channels are in the order of `Structure`: the background, then `ORGANS`.
+"""
 
 from __future__ import annotations
 
-from monai.losses.dice import DiceCELoss
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from monai.losses.dice import DiceLoss
+from monai.losses.focal_loss import FocalLoss
+from monai.losses.tversky import TverskyLoss
 from torch import Tensor, nn
+from torch.nn import functional
+
+from liverspleen.structures import ORGANS
+
+Term = Callable[[Tensor, Tensor], Tensor]
+
+_NEVER = -1e4
+"""Logit of a class that cannot be: its probability is 0 in float32, and unlike that of -inf its logarithm is finite."""
 
 
-class DiceCrossEntropy(nn.Module):
-    """Soft Dice over liver and spleen, taken over the whole batch, plus cross-entropy over all classes.
+class SegmentationLoss(nn.Module):
+    """Weighted sum of terms, in float32 also under autocast, finite on a batch without any organ.
 
-    Dice over the batch and not per section: most sections lack an organ, and a section's Dice of an absent organ would
-    punish every faint trace of it. Finite on a batch without any organ.
+    A structure that is not labelled in a sample is merged with the background there (see `merged`), so that it gives
+    no loss and its logits get a gradient of exactly 0, while what is known of the other structure is learnt.
 
-    >>> import torch
-    >>> loss = DiceCrossEntropy(dice_weight=1.0, ce_weight=1.0)
-    >>> empty = torch.zeros(2, 8, 8, dtype=torch.uint8)
-    >>> bool(torch.isfinite(loss(torch.zeros(2, 3, 8, 8), empty)))
+    Args:
+        terms: weight and term.
+
+    >>> loss = SegmentationLoss([(1.0, Dice()), (1.0, CrossEntropy())])
+    >>> empty, both = torch.zeros(2, 8, 8, dtype=torch.uint8), torch.ones(2, 2, dtype=torch.bool)
+    >>> bool(torch.isfinite(loss(torch.zeros(2, 3, 8, 8), empty, both)))
     True
     """
 
-    def __init__(self, *, dice_weight: float, ce_weight: float) -> None:
+    def __init__(self, terms: Sequence[tuple[float, Term]]) -> None:
         super().__init__()
-        self.loss = DiceCELoss(
-            include_background=False,
-            to_onehot_y=True,
-            softmax=True,
-            batch=True,
-            lambda_dice=dice_weight,
-            lambda_ce=ce_weight,
-        )
+        self.terms = tuple(terms)
 
-    def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Scalar loss of logits (B, 3, H, W) against label values (B, H, W)."""
-        value: Tensor = self.loss(logits, labels[:, None].long())
+    def forward(self, logits: Tensor, labels: Tensor, labelled: Tensor) -> Tensor:
+        """Scalar loss of logits (B, 3, H, W) against label values (B, H, W); `labelled` (B, 2) is by `ORGANS`."""
+        with torch.autocast(logits.device.type, enabled=False):  # sums over 512 x 512 pixels overflow float16
+            known_logits, known_labels = merged(logits.float(), labels.long(), labelled)
+            return torch.stack([weight * term(known_logits, known_labels) for weight, term in self.terms]).sum()
+
+
+def merged(logits: Tensor, labels: Tensor, labelled: Tensor) -> tuple[Tensor, Tensor]:
+    """Logits and labels in which the structures that a sample does not label are part of its background.
+
+    The background's probability becomes the sum of its own and theirs (the marginal loss of Shi et al., Medical Image
+    Analysis 2021), theirs becomes 0: a voxel drawn as background may be any of them. Beyond that source, their logits
+    are constants of that sum: an organ is learnt from samples that label it, and from no others. Where all is labelled,
+    both come back unchanged.
+
+    >>> logits = torch.tensor([0.5, 0.2, 0.3]).log().reshape(1, 3, 1, 1)
+    >>> known, labels = merged(logits, torch.tensor([[[2]]]), torch.tensor([[True, False]]))
+    >>> [round(p, 4) for p in known.softmax(1).flatten().tolist()], labels.flatten().tolist()
+    ([0.8, 0.2, 0.0], [0])
+    """
+    labelled = labelled.to(logits.device)
+    hidden = ~labelled[:, :, None, None]
+    background, organs = logits[:, :1], logits[:, 1:]
+    theirs = organs.detach().masked_fill(~hidden, -torch.inf)
+    background = torch.cat([background, theirs], 1).logsumexp(1, keepdim=True)
+    values = labelled.long() * torch.tensor(ORGANS, device=labelled.device)  # 0, the background, where not labelled
+    values = functional.pad(values, (1, 0))
+    known = values.gather(1, labels.flatten(1)).view_as(labels)
+    return torch.cat([background, organs.masked_fill(hidden, _NEVER)], 1), known
+
+
+@dataclass(frozen=True)
+class CrossEntropy:
+    """Cross-entropy over all classes, mean over the voxels."""
+
+    def __call__(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Scalar."""
+        return functional.cross_entropy(logits, labels)
+
+
+@dataclass(frozen=True)
+class Dice:
+    """1 minus soft Dice, mean over liver and spleen, each taken over the whole batch.
+
+    Over the batch and not per section: most sections lack an organ, and a section's Dice of an absent organ would
+    punish every faint trace of it.
+    """
+
+    def __call__(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Scalar."""
+        term = DiceLoss(include_background=False, to_onehot_y=True, softmax=True, batch=True)
+        value: Tensor = term(logits, labels[:, None])
         return value
+
+
+@dataclass(frozen=True)
+class Tversky:
+    """1 minus the Tversky index, mean over liver and spleen, each taken over the whole batch.
+
+    TP / (TP + `alpha` FP + `beta` FN) of soft counts; with 0.5 and 0.5 it is Dice. Source: Salehi et al., MLMI 2017.
+    """
+
+    alpha: float
+    beta: float
+
+    def __call__(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Scalar."""
+        term = TverskyLoss(
+            include_background=False, to_onehot_y=True, softmax=True, batch=True, alpha=self.alpha, beta=self.beta
+        )
+        value: Tensor = term(logits, labels[:, None])
+        return value
+
+
+@dataclass(frozen=True)
+class Focal:
+    """(1 - p)^`gamma` times the cross-entropy of each voxel, p the probability of its class; mean over the voxels.
+
+    With `gamma` 0 it is cross-entropy; between 0 and 1 its gradient at p = 1 would be infinite. Source: Lin et al.,
+    ICCV 2017.
+
+    Raises:
+        ValueError: `gamma` is neither 0 nor at least 1.
+    """
+
+    gamma: float
+
+    def __post_init__(self) -> None:
+        if self.gamma != 0 and not self.gamma >= 1:
+            raise ValueError(f"gamma is {self.gamma}, expected 0 or at least 1")
+
+    def __call__(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Scalar."""
+        term = FocalLoss(to_onehot_y=True, use_softmax=True, gamma=self.gamma, reduction="none")
+        voxels: Tensor = term(logits, labels[:, None]).sum(1)  # only the voxel's own class is not 0
+        return voxels.mean()
+
+
+@dataclass(frozen=True)
+class BoundaryDice:
+    """Minus the mean soft Dice of the voxels near an organ's boundary; 0 on a batch without any, else -1 to 0.
+
+    The Dice of one voxel, over all classes: 2 sum(p t) / (sum(p) + sum(t)) = the probability p of its class, as p and
+    the one-hot t both sum to 1. Near: less than `boundary_px` + 1 pixels, along rows and along columns, from a voxel of
+    another class of the same section. The mean runs over all such voxels of the batch. The paper has no such term; that
+    there is one, and its weight of 3 beside cross-entropy, are facts of the authors' code. This definition of the
+    voxel's Dice and of nearness are our assumptions.
+
+    >>> labels = torch.tensor([[[0, 0, 0, 1]]])
+    >>> near_boundary(labels, 1).tolist()
+    [[[False, False, True, True]]]
+    """
+
+    boundary_px: int
+
+    def __call__(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Scalar."""
+        own = logits.softmax(1).gather(1, labels[:, None])[:, 0]
+        near = near_boundary(labels, self.boundary_px)
+        return -(own * near).sum() / near.sum().clamp(min=1)
+
+
+def near_boundary(labels: Tensor, distance_px: int) -> Tensor:
+    """Which voxels of (B, H, W) see another class within a square of `distance_px` to each side; (B, H, W), bool."""
+    values = labels.float()
+    return _highest(values, distance_px) != -_highest(-values, distance_px)
+
+
+def _highest(values: Tensor, distance_px: int) -> Tensor:
+    """Highest value in the square around each; what lies outside the image does not count."""
+    side = 2 * distance_px + 1
+    rows = functional.max_pool2d(values[:, None], (side, 1), stride=1, padding=(distance_px, 0))
+    return functional.max_pool2d(rows, (1, side), stride=1, padding=(0, distance_px))[:, 0]

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from liverspleen.data.augmentation import Augmentation
+from liverspleen.data.augmentation import Augmentation, draw_seed
 from liverspleen.data.sections import SliceStack
 from liverspleen.data.window import IntensityWindow
 from liverspleen.evaluation.overlap import Overlap, overlaps
@@ -26,7 +26,7 @@ class SegmentationModule(pl.LightningModule):
 
     Args:
         network: (B, sections, H, W) scaled intensities to (B, 3, H, W) logits.
-        loss: (logits, labels) to a scalar.
+        loss: (logits, labels, labelled) to a scalar.
         window: HU to intensities, on the training device.
         augmentation: of intensities and labels, on the training device.
         seed: of the augmentation; with it and the step its draws are fixed, also after an interruption.
@@ -58,9 +58,9 @@ class SegmentationModule(pl.LightningModule):
 
     def training_step(self, batch: SliceStack, _: int) -> Tensor:
         """Loss of one batch."""
-        draw = hash((self.seed, self.global_step)) % 2**63  # of integers: the same in every process
+        draw = draw_seed(self.seed, self.global_step, self.global_rank)
         sections, labels = self.augmentation(self.window(batch.sections), batch.labels, seed=draw)
-        loss: Tensor = self.loss(self.network(sections), labels)
+        loss: Tensor = self.loss(self.network(sections), labels, batch.labelled)
         self.log("train/loss", loss, prog_bar=True)
         return loss
 
@@ -73,8 +73,9 @@ class SegmentationModule(pl.LightningModule):
         predicted = self.network(self.window(batch.sections)).argmax(1).to(torch.uint8).cpu().numpy()
         labels = batch.labels.cpu().numpy()
         case = int(batch.case[0])  # a validation batch never spans two cases
-        for organ, counts in overlaps(predicted, labels).items():
-            self._counts[case, organ] = self._counts.get((case, organ), Overlap(0, 0, 0)) + counts
+        found = overlaps(predicted, labels)
+        for organ in (organ for organ, known in zip(ORGANS, batch.labelled[0].tolist(), strict=True) if known):
+            self._counts[case, organ] = self._counts.get((case, organ), Overlap(0, 0, 0)) + found[organ]
 
     def on_validation_epoch_end(self) -> None:
         """Log the mean over cases for each organ, and their mean as `val/dss`; an undefined DSS is left out."""
@@ -83,7 +84,7 @@ class SegmentationModule(pl.LightningModule):
             self.case_dss[case][organ.key] = counts.dss
         means: list[float] = []
         for organ in ORGANS:
-            defined = [row[organ.key] for row in self.case_dss.values() if row[organ.key] is not None]
+            defined = [row[organ.key] for row in self.case_dss.values() if row.get(organ.key) is not None]
             if defined:
                 means.append(fmean(defined))  # type: ignore[arg-type]
                 self.log(f"val/dss_{organ.key}", means[-1], prog_bar=True)

@@ -1,0 +1,99 @@
+"""Which section is sample k of a training: functions of the seed and k, and of nothing else.
+
+So the order is the same whatever the number of loader processes and wherever a training was interrupted: one that goes
+on after `start` steps sees exactly the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from torch.utils.data import Sampler
+
+from liverspleen.data.store import StoredCase
+
+
+class StepSampler(Sampler[int]):
+    """`steps * batch_size` indices: seeded shuffles of all sections, one after the other."""
+
+    def __init__(self, sections: int, *, steps: int, batch_size: int, seed: int, start: int = 0) -> None:
+        self.sections, self.total, self.seed = sections, steps * batch_size, seed
+        self.start = start * batch_size
+
+    def __len__(self) -> int:
+        return self.total - self.start
+
+    def __iter__(self) -> Iterator[int]:
+        for epoch in range(self.start // self.sections, -(-self.total // self.sections)):
+            order = np.random.default_rng([self.seed, epoch]).permutation(self.sections)
+            first = max(self.start - epoch * self.sections, 0)
+            last = min(self.total - epoch * self.sections, self.sections)
+            yield from order[first:last].tolist()
+
+
+class BalancedSampler(Sampler[int]):
+    """`steps * batch_size` indices in rounds: each round holds one section of every class, in seeded order.
+
+    A class gives its sections in seeded shuffles, one after the other, so that none comes again before all of its class
+    have come. With four classes and batches of four, every batch holds one section of each.
+
+    Args:
+        classes: class of each section, any whole numbers; the classes that occur are balanced.
+        steps: of the whole training.
+        batch_size: sections a step.
+        seed: of the order.
+        start: steps already done.
+
+    >>> drawn = list(BalancedSampler([0, 0, 0, 0, 0, 1], steps=2, batch_size=4, seed=0))
+    >>> sum(index == 5 for index in drawn)
+    4
+    """
+
+    def __init__(self, classes: Sequence[int], *, steps: int, batch_size: int, seed: int, start: int = 0) -> None:
+        found = np.asarray(classes)
+        self.members = [np.flatnonzero(found == value) for value in np.unique(found)]
+        self.start, self.total, self.seed = start * batch_size, steps * batch_size, seed
+
+    def __len__(self) -> int:
+        return self.total - self.start
+
+    def __iter__(self) -> Iterator[int]:
+        count = len(self.members)
+        shuffles: dict[int, tuple[int, NDArray[np.intp]]] = {}
+        for sample in range(self.start, self.total):
+            turn, place = divmod(sample, count)
+            if place == 0 or sample == self.start:
+                order = np.random.default_rng([self.seed, turn]).permutation(count)
+            chosen = int(order[place])
+            members = self.members[chosen]
+            epoch, position = divmod(turn, len(members))
+            if chosen not in shuffles or shuffles[chosen][0] != epoch:
+                rng = np.random.default_rng([self.seed, epoch, chosen + 1])  # a last 0 would be no other stream
+                shuffles[chosen] = epoch, rng.permutation(members)
+            yield int(shuffles[chosen][1][position])
+
+
+def section_classes(cases: Sequence[StoredCase]) -> list[int]:
+    """Of each section, in the order of the cases: 0 neither organ, 1 liver only, 2 spleen only, 3 both.
+
+    As drawn: an organ that is not labelled in a case counts as absent there. This decides how often a section is drawn,
+    not what is learnt from it.
+    """
+    liver_spleen = np.concatenate([case.present for case in cases])
+    return [int(liver) + 2 * int(spleen) for liver, spleen in liver_spleen]
+
+
+def natural(cases: Sequence[StoredCase], *, steps: int, batch_size: int, seed: int, start: int = 0) -> Sampler[int]:
+    """Every section as often as every other."""
+    sections = sum(case.shape[0] for case in cases)
+    return StepSampler(sections, steps=steps, batch_size=batch_size, seed=seed, start=start)
+
+
+def balanced(cases: Sequence[StoredCase], *, steps: int, batch_size: int, seed: int, start: int = 0) -> Sampler[int]:
+    """Sections with neither organ, liver only, spleen only and both equally often; classes that are empty are left out.
+
+    Not in the paper; balanced classes are a fact of the authors' code, the rounds are our assumption.
+    """
+    return BalancedSampler(section_classes(cases), steps=steps, batch_size=batch_size, seed=seed, start=start)
