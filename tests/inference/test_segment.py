@@ -65,14 +65,14 @@ def test_neighbours_are_as_far_apart_as_in_training(
     assert segment(volume, distant, batch_size=batch_size).labels[:, 0, 0].tolist() == expected
 
 
-def write_checkpoint(file: Path, network: nn.Module, **about: Any) -> None:
+def write_checkpoint(file: Path, trained: nn.Module, **about: Any) -> None:
     plain = {
         "format": CHECKPOINT_FORMAT,
         "structures": {"background": 0, "liver": 1, "spleen": 2},
         "sections": 3,
         "window": {"lower_hu": 0.0, "upper_hu": 100.0, "clip": True},
     }
-    weights = {f"network.{name}": value for name, value in network.state_dict().items()}
+    weights = {f"network.{name}": value for name, value in trained.state_dict().items()}
     torch.save({"state_dict": weights, BUNDLE_KEY: plain | about}, file)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from monai.networks.nets import UNet as MonaiUNet
+from monai.networks.nets.unet import UNet as MonaiUNet
 from torch import Tensor, nn
 
 from liverspleen.structures import NUM_CLASSES
