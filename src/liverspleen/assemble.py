@@ -173,7 +173,9 @@ def network(config: TrainConfig) -> nn.Module:
             what = f"network.weights={choice.weights}, but network {choice.name} has no encoder"
             raise Refused(Fault("LS-CFG-006", what, "leave network.weights= out"))
         start_from(built.encoder, choice.weights)
-    return built.to(memory_format=torch.channels_last) if config.trainer.channels_last else built
+    if not config.trainer.channels_last:
+        return built
+    return built.to(memory_format=torch.channels_last_3d if choice.name == "unet_3d" else torch.channels_last)
 
 
 def network_cost(choice: NetworkConfig, *, sections: int, matrix: int) -> NetworkCost:

@@ -1,3 +1,4 @@
+import copy
 from pathlib import Path
 
 import pytest
@@ -108,6 +109,19 @@ def test_exit_flow_is_dilated_where_it_no_longer_halves() -> None:
     # facts of the authors' code: 1 in the first unit of the exit flow, 2 in the second
     assert {rates[f"blocks_19.stack.conv{i}.conv_dw"] for i in (1, 2, 3)} == {1}
     assert {rates[f"blocks_20.stack.conv{i}.conv_dw"] for i in (1, 2, 3)} == {2}
+
+
+def test_a_copy_computes_with_its_own_weights() -> None:
+    torch.manual_seed(0)
+    original = composed("figure2").eval()  # timm takes Xception's features with hooks, which must follow the copy
+    copied = copy.deepcopy(original)
+    stack = torch.rand(1, 3, 32, 32)
+    with torch.inference_mode():
+        before = original(stack)
+        for parameter in original.parameters():
+            parameter.zero_()
+        assert torch.equal(copied(stack), before)
+        assert not torch.equal(original(stack), before)
 
 
 def gradients_are_finite(network: torch.nn.Module, sections: Tensor) -> None:

@@ -12,7 +12,7 @@ from liverspleen import assemble
 from liverspleen.cli.composition import compose_verb
 from liverspleen.networks.build import build_network
 
-TOLERANCE = 1e-4
+TOLERANCE = 1e-4  # of the logits' standard deviation, which is small before training
 CHOICES = ["small", "unet_2d", "unet_3d", "figure2", "paper"]
 # torch's and onnxscript's own, about their own
 FOREIGN = ["ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning"]
@@ -35,8 +35,7 @@ def sections(seed: int) -> Tensor:
 def close(found: Any, network: nn.Module, stack: Tensor) -> None:
     with torch.inference_mode():
         expected = network(stack).numpy()
-    assert expected.std() > 10 * TOLERANCE  # else anything would be close
-    np.testing.assert_allclose(np.asarray(found), expected, rtol=0, atol=TOLERANCE)
+    np.testing.assert_allclose(np.asarray(found), expected, rtol=0, atol=TOLERANCE * expected.std())
 
 
 @pytest.mark.slow

@@ -1,6 +1,8 @@
 import pytest
 import torch
 
+from liverspleen import assemble
+from liverspleen.cli.composition import compose_verb
 from liverspleen.networks.build import build_network
 from liverspleen.networks.unet import UNet
 
@@ -54,6 +56,18 @@ def test_parameters_of_the_2d_network_equal_a_hand_count() -> None:
     up = (conv(8 + 16, 4) + 1 + conv(4, 4) + 1) + (conv(4 + 4, 3) + 1 + conv(3, 3))  # no PReLU after the last
     network = UNet(volumetric=False, sections=3, output_stride=4, width=4)
     assert sum(p.numel() for p in network.parameters()) == down + bottom + up
+
+
+@pytest.mark.parametrize("choice", ["unet_2d", "unet_3d"])
+def test_channels_last_changes_no_logits(choice: str) -> None:
+    words = ["cohort=c", "output=o", f"network={choice}", "network.width=4"]
+    torch.manual_seed(0)
+    plain = assemble.network(compose_verb("train", [*words, "trainer.channels_last=false"])).eval()
+    torch.manual_seed(0)
+    last = assemble.network(compose_verb("train", [*words, "trainer.channels_last=true"])).eval()
+    with torch.inference_mode():
+        stack = torch.randn(1, 3, 32, 32)
+        torch.testing.assert_close(last(stack), plain(stack))
 
 
 @pytest.mark.parametrize("output_stride", [0, 2, 12])
