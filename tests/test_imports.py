@@ -34,7 +34,7 @@ DOORS: dict[str, set[str]] = {
     "nibabel": {"imaging"},
     "pydicom": {"imaging"},
     "timm": {"networks"},
-    "monai": {"data", "training"},
+    "monai": {"data", "training", "networks"},
     "pytorch_lightning": {"data", "training", "assemble", "cli"},
     "lightning": set(),
     "hydra": {"cli", "config", "assemble"},

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from liverspleen.cohort import Vocabulary
-from liverspleen.config import TrainConfig, VocabularyConfig
+from liverspleen.config import NetworkConfig, TrainConfig, VocabularyConfig
 from liverspleen.errors import Fault, Refused
 from liverspleen.structures import LABEL_VALUES, OWN_VALUES, Structure, organ
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from liverspleen.data.augmentation import Augmentation
     from liverspleen.data.window import IntensityWindow
+    from liverspleen.networks.cost import NetworkCost
     from liverspleen.training.module import SegmentationModule
 
 _LOG_EVERY = 50  # steps between two rows of the training loss
@@ -135,21 +137,57 @@ def window(config: TrainConfig) -> IntensityWindow:
     return IntensityWindow(slices.window_lower_hu, slices.window_upper_hu, slices.clip)
 
 
+def architecture(choice: NetworkConfig) -> dict[str, Any]:
+    """What builds the network again, as plain values: all that was chosen but the weights it starts from."""
+    chosen = asdict(choice)
+    del chosen["weights"]
+    return {name: value for name, value in chosen.items() if value is not None}
+
+
+@contextmanager
+def _refusing_what_cannot_be_built() -> Iterator[None]:
+    try:
+        yield
+    except ValueError as error:
+        raise Refused(Fault("LS-CFG-007", str(error), "choose another network=, or correct its keys")) from error
+
+
 def network(config: TrainConfig) -> nn.Module:
-    """The network, with weights drawn from the current seed.
+    """The network, its weights drawn from the current seed, or its encoder's out of a file or timm's hub.
 
     Raises:
-        Refused: the encoder does not exist or cannot be built that way.
+        Refused: it does not exist or cannot be built that way, or the weights do not fit.
     """
     import torch
 
-    from liverspleen.networks.deeplab import DeepLabV3Plus
+    from liverspleen.networks.build import build_network
 
-    try:
-        built = DeepLabV3Plus(sections=config.slices.sections, **asdict(config.network))
-    except ValueError as error:
-        raise Refused(Fault("LS-CFG-007", str(error), "choose another network.encoder")) from error
-    return built.to(memory_format=torch.channels_last) if config.trainer.channels_last else built
+    choice = config.network
+    with _refusing_what_cannot_be_built():
+        built = build_network(architecture(choice), sections=config.slices.sections)
+    if choice.weights is not None:
+        from liverspleen.networks.deeplab import DeepLabV3Plus
+        from liverspleen.networks.pretrained import start_from
+
+        if not isinstance(built, DeepLabV3Plus):
+            what = f"network.weights={choice.weights}, but network {choice.name} has no encoder"
+            raise Refused(Fault("LS-CFG-006", what, "leave network.weights= out"))
+        start_from(built.encoder, choice.weights)
+    if not config.trainer.channels_last:
+        return built
+    return built.to(memory_format=torch.channels_last_3d if choice.name == "unet_3d" else torch.channels_last)
+
+
+def network_cost(choice: NetworkConfig, *, sections: int, matrix: int) -> NetworkCost:
+    """Parameters and operations of a network, for sections of `matrix` x `matrix` pixels.
+
+    Raises:
+        Refused: it does not exist, cannot be built that way, or cannot take that matrix.
+    """
+    from liverspleen.networks.cost import network_cost
+
+    with _refusing_what_cannot_be_built():
+        return network_cost(architecture(choice), sections=sections, matrix=matrix)
 
 
 def augmentation(config: TrainConfig) -> Augmentation:

@@ -12,10 +12,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, fields, is_dataclass
 from functools import cache
 from pathlib import Path
+from types import NoneType
 from typing import Any, NamedTuple, Optional, get_args, get_type_hints
 
 # OmegaConf 2.3 reads Optional[...], not `X | None`.
 OptionalPath = Optional[Path]  # noqa: UP045
+OptionalText = Optional[str]  # noqa: UP045
+OptionalInt = Optional[int]  # noqa: UP045
+OptionalInts = Optional[list[int]]  # noqa: UP045
+OptionalFloat = Optional[float]  # noqa: UP045
 
 
 @dataclass
@@ -78,22 +83,28 @@ class SamplerConfig:
 
 @dataclass
 class NetworkConfig:
-    """DeepLabV3+."""
+    """A network; a key that it has no use for is empty."""
 
-    encoder: str
-    """timm encoder"""
+    name: str
+    """`deeplab` (DeepLabV3+), `unet_2d` or `unet_3d`"""
     output_stride: int
-    """downsampling of the encoder's last feature map"""
-    skip_stride: int
+    """downsampling of the deepest features; height and width are padded to a multiple of it"""
+    encoder: OptionalText = None
+    """timm encoder, or `xception65_without_exit_flow`"""
+    weights: OptionalPath = None
+    """timm's weights of the encoder to start from: a file, or `hub` to fetch them; random when empty"""
+    skip_stride: OptionalInt = None
     """downsampling of the features that skip to the decoder"""
-    rates: list[int]
+    rates: OptionalInts = None
     """atrous rates of the pyramid"""
-    pyramid_channels: int
+    pyramid_channels: OptionalInt = None
     """width of pyramid and decoder"""
-    skip_channels: int
+    skip_channels: OptionalInt = None
     """width of the projected skip connection"""
-    dropout: float
+    dropout: OptionalFloat = None
     """after the pyramid's projection"""
+    width: OptionalInt = None
+    """channels of a U-Net's first level, doubled at each of the next"""
 
 
 @dataclass
@@ -370,6 +381,13 @@ class ReportConfig:
 class InfoConfig:
     """`liverspleen info`."""
 
+    sections: int
+    """neighbouring sections in, for the cost of the network"""
+    matrix: int
+    """pixels along a side of a section, for the cost of the network"""
+    network: Optional[NetworkConfig] = None  # noqa: UP045
+    """network whose cost is told; none when empty"""
+
 
 @dataclass
 class DemoConfig:
@@ -447,13 +465,13 @@ def keys(schema: type, prefix: str = "") -> Iterator[Key]:
     hints: dict[str, Any] = get_type_hints(schema)
     for field in fields(schema):
         hint = hints[field.name]
+        if NoneType in get_args(hint):  # Optional: tell what it is when it is there
+            hint = next(kind for kind in get_args(hint) if kind is not NoneType)
         if is_dataclass(hint):
             yield from keys(hint, f"{prefix}{field.name}.")  # type: ignore[arg-type]
             continue
-        is_path = hint is Path or Path in get_args(hint)
-        kind = (
-            "path" if is_path else getattr(hint, "__name__", "text").replace("Optional", "text").replace("str", "text")
-        )
-        if get_args(hint) and not is_path and hint.__class__.__name__ == "GenericAlias":
+        is_path = hint is Path
+        kind = "path" if is_path else hint.__name__.replace("str", "text")
+        if get_args(hint):
             kind = f"list of {get_args(hint)[0].__name__.replace('str', 'text')}"
         yield Key(f"{prefix}{field.name}", kind, _meanings()[schema.__name__].get(field.name, ""), is_path)

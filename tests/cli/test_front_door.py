@@ -53,7 +53,7 @@ def test_groups_and_overrides_compose() -> None:
     [
         (["output=o"], "LS-CFG-002: train needs cohort="),
         ([*TRAIN, "trainer.stepz=3"], r"LS-CFG-003: train has no key 'trainer.stepz'; did you mean trainer.steps="),
-        ([*TRAIN, "network=papr"], "LS-CFG-004: network has no choice 'papr'; use one of paper, small"),
+        ([*TRAIN, "network=papr"], "LS-CFG-004: network has no choice 'papr'; use one of figure2, paper, small"),
         ([*TRAIN, "trainer.steps=many"], r"LS-CFG-005: trainer.steps: Value 'many'"),
         ([*TRAIN, "seed=1,2"], "LS-CFG-005"),
         ([*TRAIN, "steps"], "LS-CFG-001: 'steps' is not of the form key=value"),

@@ -1,5 +1,6 @@
 import pickle
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,12 +9,16 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from liverspleen import assemble
+from liverspleen.cli.composition import compose_verb
 from liverspleen.data.window import IntensityWindow
 from liverspleen.errors import Refused
 from liverspleen.imaging.geometry import Geometry
 from liverspleen.imaging.volume import CTVolume
 from liverspleen.inference.model import TrainedModel, load_model
 from liverspleen.inference.segment import segment
+from liverspleen.networks.build import build_network
+from liverspleen.networks.checkpoint import BUNDLE_KEY, CHECKPOINT_FORMAT
 
 
 class NeighbourSum(nn.Module):
@@ -33,9 +38,9 @@ def model() -> TrainedModel:
     return TrainedModel(NeighbourSum().eval(), IntensityWindow(0.0, 100.0, clip=True), 3, 16, {}, "")
 
 
-def ct(values: Sequence[int], rows: int = 5, columns: int = 7) -> CTVolume:
+def ct(values: Sequence[int], rows: int = 5, columns: int = 7, spacing_mm: float = 5.0) -> CTVolume:
     hu = np.broadcast_to(np.array(values, np.int16)[:, None, None], (len(values), rows, columns)).copy()
-    return CTVolume(hu, Geometry((columns, rows, len(values)), np.diag([-1.0, -1.0, 5.0, 1.0])))
+    return CTVolume(hu, Geometry((columns, rows, len(values)), np.diag([-1.0, -1.0, spacing_mm, 1.0])))
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 3, 8])
@@ -44,6 +49,50 @@ def test_each_section_sees_its_own_neighbours_whatever_the_batch(batch_size: int
     labels = segment(ct([0, 50, 0, 10, 60]), model(), batch_size=batch_size).labels
     assert labels[:, 0, 0].tolist() == [1, 0, 1, 1, 1]
     assert (labels == labels[:, :1, :1]).all()
+
+
+# by hand: sections 2.5 mm apart, so a distance of 5 mm is two sections; sums of the second neighbours in HU are
+# (0+0, 0+10, 0+60, 50+60, 0+60), and of the first, where the distance is below the spacing, those above
+@pytest.mark.parametrize(
+    ("distance_mm", "expected"), [(5.0, [0, 0, 1, 1, 1]), (None, [1, 0, 1, 1, 1]), (0.1, [1, 0, 1, 1, 1])]
+)
+@pytest.mark.parametrize("batch_size", [1, 2, 8])
+def test_neighbours_are_as_far_apart_as_in_training(
+    distance_mm: float | None, expected: list[int], batch_size: int
+) -> None:
+    volume = ct([0, 50, 0, 10, 60], spacing_mm=2.5)
+    distant = replace(model(), section_distance_mm=distance_mm)
+    assert segment(volume, distant, batch_size=batch_size).labels[:, 0, 0].tolist() == expected
+
+
+def write_checkpoint(file: Path, trained: nn.Module, **about: Any) -> None:
+    plain = {
+        "format": CHECKPOINT_FORMAT,
+        "structures": {"background": 0, "liver": 1, "spleen": 2},
+        "sections": 3,
+        "window": {"lower_hu": 0.0, "upper_hu": 100.0, "clip": True},
+    }
+    weights = {f"network.{name}": value for name, value in trained.state_dict().items()}
+    torch.save({"state_dict": weights, BUNDLE_KEY: plain | about}, file)
+
+
+@pytest.mark.parametrize("choice", ["small", "unet_2d", "unet_3d"])
+def test_checkpoint_gives_back_each_kind_of_network(tmp_path: Path, choice: str) -> None:
+    config = compose_verb("info", [f"network={choice}", "network.output_stride=8"])
+    plain = assemble.architecture(config.network)
+    network = build_network(plain, sections=3).eval()
+    write_checkpoint(tmp_path / "a.ckpt", network, network=plain, section_distance_mm=5.0)
+    loaded = load_model(tmp_path / "a.ckpt")
+    assert (loaded.stride, loaded.sections, loaded.section_distance_mm) == (8, 3, 5.0)
+    with torch.inference_mode():
+        stack = torch.rand(1, 3, 32, 32)
+        assert torch.equal(loaded.network(stack), network(stack))
+
+
+def test_checkpoint_older_than_the_distance_of_sections_has_neighbours_side_by_side(tmp_path: Path) -> None:
+    plain = {"encoder": "test_resnet", "skip_stride": 2}
+    write_checkpoint(tmp_path / "a.ckpt", build_network(plain, sections=3), network=plain)
+    assert load_model(tmp_path / "a.ckpt").section_distance_mm is None
 
 
 def test_a_volume_of_one_section_is_segmented() -> None:

@@ -115,7 +115,8 @@ def _key_listing(verb: str) -> str:
         value = None if missing else OmegaConf.select(composed, key.name)
         shown = "(required)" if missing else ("" if value is None else f"= {value}")
         lines.append(f"  {key.name:<26} {key.type:<13} {key.meaning} {shown}".rstrip())
-    used = [name for name in groups() if name in composed or (verb == "train" and name == "experiment")]
+    grouped = {key.name.partition(".")[0] for key in rows if "." in key.name}
+    used = [name for name in groups() if name in grouped or (verb == "train" and name == "experiment")]
     if used:
         lines += ["", "choices", *(f"  {name}={'|'.join(groups()[name])}" for name in used)]
     return "\n".join(lines)

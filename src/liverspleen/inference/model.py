@@ -14,8 +14,8 @@ from torch import nn
 
 from liverspleen.data.window import IntensityWindow
 from liverspleen.errors import Fault, Refused
+from liverspleen.networks.build import build_network
 from liverspleen.networks.checkpoint import BUNDLE_KEY, CHECKPOINT_FORMAT, WEIGHTS_PREFIX
-from liverspleen.networks.deeplab import DeepLabV3Plus
 from liverspleen.storage import sha256_of
 from liverspleen.structures import Structure
 
@@ -25,6 +25,7 @@ class TrainedModel:
     """A network in evaluation mode with the preprocessing it was trained with.
 
     `about` holds the checkpoint's plain values: structures, cohort and split hashes, version; `sha256` is the file's.
+    Neighbours are `section_distance_mm` apart, as nearly as a CT's own spacing allows; None: next to each other.
     """
 
     network: nn.Module
@@ -33,6 +34,7 @@ class TrainedModel:
     stride: int
     about: dict[str, Any]
     sha256: str
+    section_distance_mm: float | None = None
 
 
 def load_model(path: Path, device: torch.device | str = "cpu") -> TrainedModel:
@@ -58,7 +60,9 @@ def load_model(path: Path, device: torch.device | str = "cpu") -> TrainedModel:
         what = f"no liverspleen checkpoint of format {CHECKPOINT_FORMAT} with structures {wanted}"
         raise Refused(Fault("LS-MOD-003", what, "give a checkpoint written by this version", file=path))
     sections = int(about["sections"])
-    network = DeepLabV3Plus(sections=sections, **about["network"])
+    network = build_network(about["network"], sections=sections)
     network.load_state_dict({name.removeprefix(WEIGHTS_PREFIX): w for name, w in checkpoint["state_dict"].items()})
     window = IntensityWindow(**about["window"])
-    return TrainedModel(network.eval().to(device), window, sections, network.output_stride, about, sha256_of(path))
+    distance = about.get("section_distance_mm")
+    stride = network.output_stride
+    return TrainedModel(network.eval().to(device), window, sections, stride, about, sha256_of(path), distance)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from liverspleen.data.sections import AIR_HU, neighbours, padded, stride_multiple
+from liverspleen.data.sections import AIR_HU, neighbours, padded, section_step, stride_multiple
 from liverspleen.imaging.volume import CTVolume, LabelMap
 from liverspleen.inference.model import TrainedModel
 
@@ -13,16 +13,17 @@ from liverspleen.inference.model import TrainedModel
 def segment(ct: CTVolume, model: TrainedModel, *, batch_size: int = 8) -> LabelMap:
     """Segment every section with its neighbours; edge sections stand in for missing neighbours, as in training.
 
-    Only `batch_size` sections and their logits exist at a time, so memory beyond CT and label map does not grow with
-    the number of sections.
+    Only `batch_size` sections with their neighbours and logits exist at a time, so memory beyond CT and label map does
+    not grow with the number of sections.
     """
     count, rows, columns = ct.hu.shape
     size = (stride_multiple(rows, model.stride), stride_multiple(columns, model.stride))
+    step = section_step(model.section_distance_mm, ct.geometry.spacing_mm[0])
     device = next(model.network.parameters()).device
     labels = np.empty(ct.hu.shape, np.uint8)
     for start in range(0, count, batch_size):
         stop = min(start + batch_size, count)
-        rings = [neighbours(section, count, model.sections) for section in range(start, stop)]
+        rings = [neighbours(section, count, model.sections, step=step) for section in range(start, stop)]
         first, last = rings[0][0], rings[-1][-1]
         block = torch.from_numpy(ct.hu[first : last + 1].copy()).to(device)
         scaled = model.window(padded(block, size, value=AIR_HU))  # each section once per batch

@@ -42,7 +42,8 @@ class DeepLabV3Plus(nn.Module):
     """Three neighbouring sections in, class logits of the middle one out.
 
     Args:
-        encoder: name of a timm encoder; `xception65` is the paper's (its Figure 2: modified Xception).
+        encoder: name of a timm encoder; `xception65` is the paper's (its Figure 2: modified Xception), with the 2048
+            channels of the authors' code; `xception65_without_exit_flow` ends at Figure 2's 728.
         sections: neighbouring sections in, an odd number; 3 in the paper.
         output_stride: of the encoder; 16 in the paper (512 to 32).
         skip_stride: of the features that skip to the decoder; 4 in the paper (its Figure 2: bilinear x4, x4).

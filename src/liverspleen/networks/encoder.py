@@ -1,11 +1,15 @@
-"""The one door to timm: an encoder that gives the features DeepLabV3+ needs."""
+"""The one door to timm: an encoder that gives the features DeepLabV3+ needs, and timm's weights for it."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import timm
+import torch
 from torch import Tensor, nn
+
+WITHOUT_EXIT_FLOW = "xception65_without_exit_flow"
+"""Xception-65 up to its middle flow: 728 channels at stride 16, the encoder's output in the paper's Figure 2."""
 
 
 class Encoder(nn.Module):
@@ -14,7 +18,7 @@ class Encoder(nn.Module):
     They are (B, `skip_channels`, H/`skip_stride`, W/`skip_stride`) and (B, `channels`, H/`output_stride`, ...).
 
     Args:
-        name: a timm model that can be built with `features_only` and the wanted output stride.
+        name: a timm model that can be built with `features_only` and the wanted output stride, or `WITHOUT_EXIT_FLOW`.
         sections: number of input channels, one per section.
         output_stride: total downsampling of the last feature map; 16 in the paper (512 to 32).
         skip_stride: total downsampling of the first one; 4 in Chen et al. 2018, section 3.1.
@@ -30,21 +34,14 @@ class Encoder(nn.Module):
 
     def __init__(self, name: str, *, sections: int, output_stride: int, skip_stride: int) -> None:
         super().__init__()
-        if not timm.is_model(name):
-            near = ", ".join(timm.list_models(f"*{name.split('_')[0][:6]}*")[:4]) or "see timm.list_models()"
-            raise ValueError(f"timm has no model {name!r}; near to it: {near}")
-        try:
-            body: Any = timm.create_model(
-                name, pretrained=False, features_only=True, in_chans=sections, output_stride=output_stride
-            )
-        except (RuntimeError, TypeError, NotImplementedError, AssertionError) as error:
-            raise ValueError(f"encoder {name!r} cannot be built at output stride {output_stride}: {error}") from error
+        body = _body(name, sections=sections, output_stride=output_stride)
         strides: list[int] = body.feature_info.reduction()
         if strides[-1] != output_stride or skip_stride not in strides:
             raise ValueError(
                 f"encoder {name!r} has features at strides {strides}, not {skip_stride} and {output_stride}"
             )
         channels: list[int] = body.feature_info.channels()
+        self.name = name
         self.body = body
         self._skip = strides.index(skip_stride)
         self.skip_channels = channels[self._skip]
@@ -55,3 +52,56 @@ class Encoder(nn.Module):
         """Skip features and deepest features of (B, sections, H, W)."""
         features = self.body(sections)
         return features[self._skip], features[-1]
+
+
+def _body(name: str, *, sections: int, output_stride: int) -> Any:
+    whole, changes = _whole(name), _changes(name)
+    if not timm.is_model(whole):
+        near = ", ".join(timm.list_models(f"*{name.split('_')[0][:6]}*")[:4]) or "see timm.list_models()"
+        raise ValueError(f"timm has no model {name!r}; near to it: {near}")
+    try:
+        return timm.create_model(
+            whole, pretrained=False, features_only=True, in_chans=sections, output_stride=output_stride, **changes
+        )
+    except (RuntimeError, TypeError, NotImplementedError, AssertionError) as error:
+        raise ValueError(f"encoder {name!r} cannot be built at output stride {output_stride}: {error}") from error
+
+
+def _whole(name: str) -> str:
+    """The timm model that an encoder is cut from."""
+    return "xception65" if name == WITHOUT_EXIT_FLOW else name
+
+
+def _changes(name: str) -> dict[str, Any]:
+    """How the encoder differs from the timm model; timm writes into these lists, so each call makes them anew."""
+    if name != WITHOUT_EXIT_FLOW:
+        return {}
+    # Chen et al. 2018, Figure 4: three blocks of the entry flow that halve the section, 16 units of the middle flow
+    entry = [{"in_chs": a, "out_chs": b, "stride": 2} for a, b in ((64, 128), (128, 256), (256, 728))]
+    middle = [{"in_chs": 728, "out_chs": 728, "stride": 1} for _ in range(16)]
+    return {"block_cfg": [*entry, *middle], "out_indices": (0, 1, 2, 3)}
+
+
+def timm_weights(name: str, *, fetch: bool) -> dict[str, Tensor]:
+    """State dict of the whole timm model that the encoder `name` is cut from, three input channels and classifier.
+
+    Its values are timm's ImageNet weights, downloaded from its hub, if `fetch`; else they are random.
+
+    Raises:
+        OSError, RuntimeError, ValueError: they cannot be fetched, or there are none.
+    """
+    with torch.random.fork_rng(devices=[]):  # what is drawn after this must not depend on it
+        weights: dict[str, Tensor] = timm.create_model(_whole(name), pretrained=fetch).state_dict()
+    return weights
+
+
+def spread_over_sections(weight: Tensor, sections: int) -> Tensor:
+    """First-layer weights (out, 3, h, w) for another number of input channels, scaled by 3 / `sections`.
+
+    One channel takes the sum over the three, more take them in turn.
+
+    >>> import torch
+    >>> spread_over_sections(torch.tensor([1.0, 2.0, 3.0]).reshape(1, 3, 1, 1), 5).flatten().tolist()
+    [0.6..., 1.2..., 1.8..., 0.6..., 1.2...]
+    """
+    return timm.models.adapt_input_conv(sections, weight)
