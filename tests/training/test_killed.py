@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 from tiny import assert_same_result, train, words
 
 from liverspleen.cli.main import main
@@ -20,8 +21,6 @@ PLACES = ("half a checkpoint", "checkpoint not yet under its name", "validation"
 
 def run_until(place: str, count: int, command: list[str]) -> None:
     """Run `command`, and die at the `count`-th visit to `place`."""
-    import torch
-
     from liverspleen.training import checkpoint_files
     from liverspleen.training.module import SegmentationModule
 
@@ -67,7 +66,7 @@ def test_training_killed_at_20_moments_ends_as_the_undisturbed_one(
     context.set_forkserver_preload(["liverspleen.assemble", "liverspleen.training.checkpoints", "timm", "monai"])
     command = words(cohort, cut, *recipe, steps=STEPS, every=EVERY)
     draw, killed = random.Random(0), 0
-    seconds = 3.0
+    seconds, held = 3.0, set[int]()
     while killed < 20:
         place = PLACES[killed] if killed < len(PLACES) else ""
         process = context.Process(target=run_until, args=(place, draw.randint(1, 3), command))
@@ -79,6 +78,8 @@ def test_training_killed_at_20_moments_ends_as_the_undisturbed_one(
             process.join()
         if process.exitcode == -signal.SIGKILL:
             killed += 1
+            if (cut / "last.ckpt").exists():
+                held.add(torch.load(cut / "last.ckpt", weights_only=True)["global_step"])
             continue
         assert process.exitcode == 0
         seconds = time.monotonic() - began  # it got to its end: kill earlier, and begin anew
@@ -89,3 +90,4 @@ def test_training_killed_at_20_moments_ends_as_the_undisturbed_one(
     assert main(command) == 0
     assert_same_result(whole, cut)
     assert not list(cut.glob(".part-*"))
+    assert len(held) >= 5, held  # killed on the way, not at the start

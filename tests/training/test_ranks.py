@@ -96,9 +96,7 @@ def test_module_started_with_python_m_starts_its_ranks_and_goes_on(
 
 
 @pytest.mark.parametrize("rank", ["0", "1"])
-def test_dead_rank_ends_the_job_within_60_seconds(
-    rank: str, box_cohort: Callable[..., Path], tmp_path: Path
-) -> None:
+def test_dead_rank_ends_the_job_within_60_seconds(rank: str, box_cohort: Callable[..., Path], tmp_path: Path) -> None:
     more = ("trainer=ddp", "trainer.devices=2", "trainer.accelerator=cpu", "trainer.workers=0")
     began = time.monotonic()
     process = started(
@@ -116,9 +114,7 @@ def test_signal_to_the_first_rank_stops_all_after_the_same_step(
 ) -> None:
     run = tmp_path / "run"
     more = ("trainer=ddp", "trainer.devices=2", "trainer.accelerator=cpu", "trainer.workers=0")
-    process = started(
-        [sys.executable, "-m", "liverspleen", *words(box_cohort(), run, *more, steps=100_000, every=5)]
-    )
+    process = started([sys.executable, "-m", "liverspleen", *words(box_cohort(), run, *more, steps=100_000, every=5)])
     while not (run / "last.ckpt").exists():
         time.sleep(0.2)
         assert process.poll() is None

@@ -68,7 +68,7 @@ def read_checkpoint(file: Path) -> dict[str, Any] | None:
 
 def export_weights(checkpoint: Path, file: Path) -> None:
     """Write the network's weights of a checkpoint as safetensors, its plain values as JSON in their metadata."""
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     content = read_checkpoint(checkpoint)
     if content is None:
@@ -79,7 +79,7 @@ def export_weights(checkpoint: Path, file: Path) -> None:
         if name.startswith(WEIGHTS_PREFIX)
     }
     with complete_file(file) as temporary:
-        save_file(weights, temporary, metadata={BUNDLE_KEY: json.dumps(content[BUNDLE_KEY], sort_keys=True)})
+        temporary.write_bytes(save(weights, {BUNDLE_KEY: json.dumps(content[BUNDLE_KEY], sort_keys=True)}))
 
 
 def tensors(value: Any) -> Iterator[Tensor]:

@@ -44,8 +44,9 @@ class Checkpoints(pl.Callback):
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """Lightning counts from `start` on; validations and rows of metrics fall on the steps they would fall on."""
         loop, batches = trainer.fit_loop.epoch_loop, self.start * trainer.accumulate_grad_batches
-        total, steps = loop.batch_progress.total, loop.automatic_optimization.optim_progress.optimizer.step.total
-        total.ready = total.started = total.processed = total.completed = batches
+        steps = loop.automatic_optimization.optim_progress.optimizer.step.total
+        loop.batch_progress.total.reset()
+        loop.batch_progress.total.increment_by(batches)
         steps.ready = steps.completed = loop._batches_that_stepped = self.start
         self.request.listen()
 
@@ -87,7 +88,7 @@ class Checkpoints(pl.Callback):
         if trainer.world_size == 1:
             return signal, late
         both = torch.tensor([signal, late], device=trainer.strategy.root_device)
-        signal, late = trainer.strategy.reduce(both, reduce_op="max").tolist()  # type: ignore[union-attr]
+        signal, late = trainer.strategy.reduce(both, reduce_op="max").tolist()
         return signal, bool(late)
 
     def _save(self, trainer: pl.Trainer, name: str) -> None:

@@ -56,7 +56,7 @@ class FiniteGuard(pl.Callback):
             bad = trainer.strategy.reduce(bad, reduce_op="sum")
         ready = None
         if bad.is_cuda:
-            bad, ready = torch.empty((), pin_memory=True).copy_(bad, non_blocking=True), torch.cuda.Event()
+            bad, ready = torch.empty((), pin_memory=True).copy_(bad, non_blocking=True), torch.cuda.Event()  # type: ignore[no-untyped-call]
             ready.record()
         self._verdict = _Verdict(bad, ready, trainer.global_step, parts)
         if ready is None:

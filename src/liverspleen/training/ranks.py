@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import pytorch_lightning as pl
 from torch import distributed
+from torch.distributed import TCPStore  # type: ignore[attr-defined]
 
 from liverspleen.errors import Fault
 
@@ -49,13 +50,13 @@ class Heartbeat(pl.Callback):
             return
         host, first = os.environ["MASTER_ADDR"], trainer.is_global_zero
         limit = timedelta(seconds=_SILENT_S)
-        store = distributed.TCPStore(host, 0, None, True, limit, wait_for_workers=False) if first else None
+        store = TCPStore(host, 0, None, True, limit, wait_for_workers=False) if first else None
         port = trainer.strategy.broadcast(store.port if store else 0)
-        store = store or distributed.TCPStore(host, port, None, False, limit)
+        store = store or TCPStore(host, port, None, False, limit)
         ranks = (trainer.global_rank, trainer.world_size)
         threading.Thread(target=self._watch, args=(store, *ranks), daemon=True, name="heartbeat").start()
 
-    def _watch(self, store: distributed.TCPStore, rank: int, ranks: int) -> None:
+    def _watch(self, store: Any, rank: int, ranks: int) -> None:
         counts, heard = [0] * ranks, [time.monotonic()] * ranks
         while not self._over.wait(_BEAT_S):
             try:
