@@ -29,7 +29,14 @@ def at_step(monkeypatch: pytest.MonkeyPatch, step: int, act: Callable[[], object
     monkeypatch.setattr(SegmentationModule, "training_step", disturbed)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1])
+@pytest.mark.parametrize(
+    "number",
+    [
+        signal.SIGTERM,
+        pytest.param(signal.SIGINT, marks=pytest.mark.slow),
+        pytest.param(signal.SIGUSR1, marks=pytest.mark.slow),
+    ],
+)
 def test_signal_stops_after_its_step_and_the_same_command_ends_as_if_nothing_had_happened(
     number: int, box_cohort: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -44,6 +51,7 @@ def test_signal_stops_after_its_step_and_the_same_command_ends_as_if_nothing_had
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
 
 
+@pytest.mark.slow
 def test_dropout_and_average_go_on_too(
     box_cohort: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -57,6 +65,7 @@ def test_dropout_and_average_go_on_too(
     assert_same_result(whole, cut)
 
 
+@pytest.mark.slow
 def test_damaged_last_checkpoint_falls_back_to_the_best_one_with_a_warning(
     box_cohort: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -85,6 +94,7 @@ def test_folder_without_a_readable_checkpoint_is_refused_and_left_alone(
     assert [line[:10] for line in capsys.readouterr().err.splitlines() if line.startswith("LS-")] == ["LS-TRN-005"]
 
 
+@pytest.mark.slow
 def test_more_steps_at_a_constant_rate_equal_a_training_planned_for_them(
     box_cohort: Callable[..., Path], tmp_path: Path
 ) -> None:
@@ -190,6 +200,7 @@ def test_safetensors_hold_the_weights_of_the_best_checkpoint(box_cohort: Callabl
         assert '"spleen": 2' in file.metadata()["liverspleen"]
 
 
+@pytest.mark.slow
 def test_average_is_what_is_predicted_with(box_cohort: Callable[..., Path], tmp_path: Path) -> None:
     cohort = box_cohort()
     assert train(cohort, tmp_path / "plain", steps=1) == 0

@@ -140,3 +140,28 @@ def test_loader_processes_do_not_change_the_weights(
     assert train(cohort, tmp_path / "some", f"trainer.workers={workers}", steps=6) == 0
     one, other = (torch.load(tmp_path / n / "last.ckpt", weights_only=True)["state_dict"] for n in ("none", "some"))
     assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_slurm_signal_saves_the_step_and_puts_the_job_back_into_the_queue(
+    box_cohort: Callable[..., Path], tmp_path: Path
+) -> None:
+    run, called = tmp_path / "run", tmp_path / "called"
+    tool = tmp_path / "bin" / "scontrol"
+    tool.parent.mkdir()
+    tool.write_text(f'#!/bin/sh\necho "$@" >> "{called}"\n')
+    tool.chmod(0o755)
+    names = ("PROCID", "LOCALID", "NODEID")
+    job = {"JOB_ID": "7", "JOB_NAME": "training", "NTASKS": "1", "NODELIST": "localhost", **dict.fromkeys(names, "0")}
+    process = started(
+        [sys.executable, "-m", "liverspleen", *words(box_cohort(), run, steps=100_000, every=5)],
+        PATH=f"{tool.parent}:{os.environ['PATH']}",
+        **{f"SLURM_{name}": value for name, value in job.items()},
+    )
+    while not (run / "last.ckpt").exists():
+        time.sleep(0.2)
+        assert process.poll() is None
+    process.send_signal(signal.SIGUSR1)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 1, err[-2000:]
+    assert called.read_text() == "requeue 7\n"
+    assert not list(run.glob("hpc_ckpt_*"))
