@@ -5,26 +5,31 @@ from __future__ import annotations
 import hashlib
 import json
 import operator
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from liverspleen.cohort import Vocabulary
 from liverspleen.config import NetworkConfig, TrainConfig, VocabularyConfig
 from liverspleen.errors import Fault, Refused
+from liverspleen.storage import sha256_of, write_text
 from liverspleen.structures import LABEL_VALUES, OWN_VALUES, Structure, organ
 
 if TYPE_CHECKING:
     import torch
     from pytorch_lightning import Callback, Trainer
+    from pytorch_lightning.loggers import Logger
     from torch import nn
     from torch.optim import Optimizer
     from torch.optim.lr_scheduler import LRScheduler
     from torch.utils.data import Sampler
 
     from liverspleen.data.augmentation import Augmentation
+    from liverspleen.data.store import StoredCase
     from liverspleen.data.window import IntensityWindow
     from liverspleen.networks.cost import NetworkCost
     from liverspleen.training.module import SegmentationModule
@@ -80,6 +85,14 @@ def contradictions(config: TrainConfig) -> list[Fault]:
             "2 or more (batch statistics of the image-pooling branch)",
         ),
         (trainer.steps < 1, f"trainer.steps={trainer.steps}", "1 or more"),
+        (trainer.accumulate < 1, f"trainer.accumulate={trainer.accumulate}", "1 or more"),
+        (min(trainer.devices, trainer.nodes) < 1, f"{trainer.devices} devices on {trainer.nodes} nodes", "1 or more"),
+        (
+            trainer.ema_decay is not None and not 0 < trainer.ema_decay < 1,
+            f"trainer.ema_decay={trainer.ema_decay}",
+            "a number between 0 and 1",
+        ),
+        (trainer.patience is not None and trainer.patience < 1, f"trainer.patience={trainer.patience}", "1 or more"),
         (trainer.validate_every < 1, f"trainer.validate_every={trainer.validate_every}", "1 or more"),
         (not 0 < config.train_fraction <= 1, f"train_fraction={config.train_fraction}", "above 0 and up to 1"),
         (config.optimizer.name not in {"adam", "adamw"}, f"optimizer.name={config.optimizer.name}", "adam or adamw"),
@@ -119,14 +132,25 @@ def _recipe_contradictions(config: TrainConfig) -> list[tuple[bool, str, str]]:
 
 
 def fingerprint(config: TrainConfig, split_hash: str) -> str:
-    """Hash of everything that decides the weights; two trainings with the same one are the same training."""
-    decides = {
-        name: asdict(getattr(config, name))
-        for name in ("slices", "sampler", "augmentation", "network", "loss", "optimizer", "scheduler")
-    }
-    trainer = {name: getattr(config.trainer, name) for name in ("steps", "batch_size", "devices", "precision")}
-    text = json.dumps({**decides, "trainer": trainer, "seed": config.seed, "split": split_hash}, sort_keys=True)
+    """Hash of everything that decides the weights; two trainings with the same one are the same training.
+
+    All of the configuration but what only names files, measures or logs; and not the number of steps, so that more may
+    be asked for later.
+    """
+    silent = ("cohort", "root", "split", "store", "output", "train_fraction", "logger", "vocabulary")
+    decides = {name: value for name, value in asdict(config).items() if name not in silent}
+    for name in ("steps", "validate_every", "workers", "accelerator", "deterministic", "patience"):
+        del decides["trainer"][name]
+    weights = config.network.weights
+    started = sha256_of(weights) if weights is not None and weights.is_file() else str(weights or "")
+    decides["network"] = {**architecture(config.network), "weights": started}
+    text = json.dumps({**decides, "split": split_hash}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def ranks(config: TrainConfig) -> int:
+    """Processes that train together."""
+    return config.trainer.devices * config.trainer.nodes
 
 
 def window(config: TrainConfig) -> IntensityWindow:
@@ -250,48 +274,96 @@ def module(config: TrainConfig, bundle: dict[str, Any]) -> SegmentationModule:
         bundle={
             "format": CHECKPOINT_FORMAT,
             "structures": {organ.key: int(organ) for organ in Structure},
-            "network": asdict(config.network),
+            "network": architecture(config.network),
             "sections": config.slices.sections,
             "section_distance_mm": config.slices.section_distance_mm,
             "window": preprocessing.to_dict(),
+            "steps": config.trainer.steps,
             **bundle,
         },
+        ema_decay=config.trainer.ema_decay,
     )
 
 
-def trainer(config: TrainConfig, callback: Callback, *, validate: bool, start: int) -> Trainer:
-    """A Lightning trainer that counts in steps, goes on after `start` of them, and writes `metrics.csv`."""
+def callbacks(config: TrainConfig, validation: Sequence[StoredCase], *, start: int) -> list[Callback]:
+    """What watches over a training, in this order: a checkpoint comes after all that it stands for."""
+    from liverspleen.training.checkpoints import Checkpoints
+    from liverspleen.training.finite import FiniteGuard
+    from liverspleen.training.metrics import ValidationFile
+    from liverspleen.training.ranks import Heartbeat
+
+    guard, choice = FiniteGuard(), config.trainer
+    checkpoints = Checkpoints(
+        config.output, every=choice.validate_every, start=start, patience=choice.patience, settle=guard.settle
+    )
+    return [guard, ValidationFile(config.output / "validation.csv", validation), checkpoints, Heartbeat()]
+
+
+def loggers(config: TrainConfig, faults: list[Fault], *, start: int) -> list[Logger]:
+    """`metrics.csv` and, if asked for, Weights & Biases beside it; `faults` takes what goes wrong there."""
+    from pytorch_lightning.loggers import WandbLogger
+
+    from liverspleen.training.metrics import MetricsFile
+    from liverspleen.training.side_logger import SideLogger
+
+    found: list[Logger] = [MetricsFile(config.output / "metrics.csv", start=start)]
+    if config.logger.wandb:
+        make = partial(
+            WandbLogger,
+            project=config.logger.wandb_project,
+            offline=config.logger.wandb_offline,
+            save_dir=config.output,
+            id=_wandb_id(config.output / "wandb_id"),
+        )
+        found.append(SideLogger("Weights & Biases", make, faults))
+    return found
+
+
+def _wandb_id(file: Path) -> str:
+    """Of the W&B run of an output folder: the same one whenever the training goes on."""
+    if not file.exists():
+        write_text(file, uuid4().hex[:8] + "\n")
+    return file.read_text(encoding="utf-8").strip()
+
+
+def trainer(config: TrainConfig, watch: Sequence[Callback], loggers: Sequence[Logger], *, validate: bool) -> Trainer:
+    """A Lightning trainer that counts in steps, on one device or on many."""
     import logging
     import warnings
 
     import pytorch_lightning as pl
     from pytorch_lightning.callbacks import TQDMProgressBar
-    from pytorch_lightning.loggers import Logger, WandbLogger
+    from pytorch_lightning.strategies import DDPStrategy
 
-    from liverspleen.training.metrics import MetricsFile
+    from liverspleen.training.checkpoint_files import CheckpointFiles
 
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)  # hardware lines and tips for other products
     warnings.filterwarnings("ignore", module="pytorch_lightning")
     choice = config.trainer
-    loggers: list[Logger] = [MetricsFile(config.output / "metrics.csv", start=start)]
-    if config.logger.wandb:
-        project, offline = config.logger.wandb_project, config.logger.wandb_offline
-        loggers.append(WandbLogger(project=project, offline=offline, save_dir=config.output))
+    every = min(choice.validate_every, choice.steps) * choice.accumulate
+    several = ranks(config) > 1
     return pl.Trainer(
         accelerator=choice.accelerator,
         devices=choice.devices,
+        num_nodes=choice.nodes,
+        # the module shares the first rank's batch statistics itself, at each validation
+        strategy=DDPStrategy(broadcast_buffers=False) if several else "auto",
+        sync_batchnorm=choice.sync_batchnorm and device(choice.accelerator).type == "cuda",
+        use_distributed_sampler=False,  # data/module.py shares sections and cases out
         precision=choice.precision,  # type: ignore[arg-type]
         deterministic=choice.deterministic,
         max_steps=choice.steps,
         max_epochs=-1,
-        val_check_interval=min(choice.validate_every, choice.steps) if validate else None,
+        accumulate_grad_batches=choice.accumulate,
+        val_check_interval=every if validate else None,
         check_val_every_n_epoch=None if validate else 1,
         limit_val_batches=None if validate else 0,
         num_sanity_val_steps=0,
         log_every_n_steps=min(_LOG_EVERY, choice.steps),
-        logger=loggers,
-        callbacks=[TQDMProgressBar(refresh_rate=20), callback],
-        enable_checkpointing=False,  # training/checkpoints.py writes them
+        logger=list(loggers),
+        callbacks=[TQDMProgressBar(refresh_rate=20), *watch],
+        plugins=[CheckpointFiles()],
+        enable_checkpointing=False,  # training/checkpoints.py says when
         enable_model_summary=False,
         default_root_dir=config.output,
     )

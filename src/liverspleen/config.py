@@ -162,9 +162,11 @@ class TrainerConfig:
     """Length, batches and hardware."""
 
     steps: int
-    """optimizer steps"""
+    """optimizer steps; more may be asked for later"""
     batch_size: int
-    """sections a step; 2 or more"""
+    """sections in a batch on each device; 2 or more"""
+    accumulate: int
+    """batches on each device that make one step"""
     validate_every: int
     """steps between two validations (per-case 3D DSS); the last step of a shorter training"""
     workers: int
@@ -172,7 +174,15 @@ class TrainerConfig:
     accelerator: str
     """`auto`, `cpu` or `gpu`"""
     devices: int
-    """how many"""
+    """how many on each node"""
+    nodes: int
+    """machines that train together"""
+    sync_batchnorm: bool
+    """batch statistics over all GPUs instead of each for itself"""
+    ema_decay: Optional[float]  # noqa: UP045
+    """of a moving average of the weights, which is then validated and predicted with; none when empty"""
+    patience: Optional[int]  # noqa: UP045
+    """validations without a better DSS after which the training ends; never when empty"""
     precision: str
     """Lightning's word for it: `32-true`, `bf16-mixed`, ..."""
     deterministic: bool

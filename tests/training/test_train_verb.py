@@ -6,31 +6,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from tiny import assert_equal_weights, train, weights
 
 from liverspleen.cli.main import main
-
-TINY = [
-    "experiment=phantom",
-    "network.encoder=test_resnet",  # timm's smallest
-    "network.pyramid_channels=8",
-    "network.skip_channels=8",
-    "trainer.batch_size=4",
-]
-
-
-def train(cohort: Path, output: Path, *words: str, steps: int = 4) -> int:
-    length = [f"trainer.steps={steps}", "trainer.validate_every=2"]
-    return main(["train", f"cohort={cohort}", f"output={output}", *TINY, *length, *words])
-
-
-def weights(output: Path, name: str = "last.ckpt") -> dict[str, torch.Tensor]:
-    return torch.load(output / name, weights_only=True)["state_dict"]
-
-
-def assert_equal_weights(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> None:
-    assert first.keys() == second.keys()
-    for name, value in first.items():
-        assert torch.equal(value, second[name]), name
 
 
 def test_training_leaves_checkpoints_metrics_validation_and_run_record(

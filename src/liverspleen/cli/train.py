@@ -1,8 +1,11 @@
 """train a 2.5D DeepLabV3+ on the development cases of a cohort.
 
 Does what is missing first: draws the split (split=), fills the slice store (store=). Cases in which only one
-organ is labelled teach that organ. Stopped, the same command goes on from the last checkpoint; finished, it says
-so.
+organ is labelled teach that organ. Stopped or killed, the same command goes on and ends as if nothing had happened;
+finished, it says so. With more trainer.steps= a finished training goes on; a polynomial rate is then planned anew, so
+that the result differs from a training planned for that length. Ctrl-C, SIGTERM and SIGUSR1 stop after the step under
+way, a second time at once. trainer=ddp trains on several GPUs (trainer.devices=, trainer.nodes=), also under torchrun
+and SLURM; there fill the store first (liverspleen prepare).
 
 example
   liverspleen train cohort=cohort.csv split=split/split.csv output=outputs/model experiment=phantom trainer.steps=2000
@@ -13,6 +16,7 @@ inputs
 
 outputs, in output=
   last.ckpt, best.ckpt   weights with preprocessing, structures and split hash (best: by DSS per case, in 3D)
+  model.safetensors      the weights of best.ckpt (of last.ckpt without validation) for other programs
   metrics.csv            loss and validation DSS by step
   validation.csv         DSS of each validation case
   run.json               what made them
@@ -23,12 +27,12 @@ exit codes
 
 from __future__ import annotations
 
-import csv
-import io
+import os
 import signal
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from liverspleen import __version__, assemble
 from liverspleen.cohort.manifest import Case, Cohort, read_cohort
@@ -36,18 +40,21 @@ from liverspleen.cohort.split import SIDES, Split, read_split, split_by_patient,
 from liverspleen.config import TrainConfig
 from liverspleen.errors import Fault, Refused
 from liverspleen.provenance import Run, recorded
-from liverspleen.storage import sha256_of, write_text
+from liverspleen.storage import sha256_of
 
 if TYPE_CHECKING:
+    from pytorch_lightning import LightningDataModule, LightningModule, Trainer
+
+    from liverspleen.data.module import SectionDataModule
     from liverspleen.data.store import StoredCase
-    from liverspleen.training.module import SegmentationModule
+    from liverspleen.training.resumption import Resumption
 
 
 def run(config: TrainConfig) -> Sequence[Fault]:
     """Train, or go on, or say that it is done."""
     if wrong := assemble.contradictions(config):
         raise Refused(wrong)
-    with recorded("train", config, config.output) as record:
+    with _record(config) as record:
         cohort = read_cohort(config.cohort, root=config.root, vocabulary=assemble.vocabulary(config.vocabulary))
         split, split_file = _split(config, cohort)
         record.inputs |= {"cohort": cohort.hash, "split": sha256_of(split_file)}
@@ -55,7 +62,16 @@ def run(config: TrainConfig) -> Sequence[Fault]:
         record.faults.extend(cohort.faults)
         training, validation = (_store(config, split.cases(cohort, side), record) for side in SIDES)
         _fit(config, record, training, validation)
-        return tuple(record.faults)
+        return tuple(record.faults) if _first() else ()
+
+
+def _first() -> bool:
+    """Whether this is the process that tells and writes: rank 0, whoever started the ranks."""
+    return not any(int(os.environ.get(name) or 0) for name in ("RANK", "LOCAL_RANK", "NODE_RANK", "SLURM_PROCID"))
+
+
+def _record(config: TrainConfig) -> AbstractContextManager[Run]:
+    return recorded("train", config, config.output) if _first() else nullcontext(Run(config.output))
 
 
 def _split(config: TrainConfig, cohort: Cohort) -> tuple[Split, Path]:
@@ -83,25 +99,52 @@ def _store(config: TrainConfig, cases: Sequence[Case], record: Run) -> list[Stor
 def _fit(config: TrainConfig, record: Run, training: list[StoredCase], validation: list[StoredCase]) -> None:
     import pytorch_lightning as pl
 
-    from liverspleen.data.module import SectionDataModule
-    from liverspleen.training.checkpoints import BEST, LAST, Checkpoints
+    from liverspleen.training.checkpoint_files import export_weights
+    from liverspleen.training.resumption import BEST, LAST, resumption
 
-    last = config.output / LAST
+    out, choice = config.output, config.trainer
     mark = assemble.fingerprint(config, record.inputs["split"])
-    start = _steps_done(last, mark)
-    record.outputs += [config.output / name for name in (LAST, BEST, "metrics.csv", "validation.csv")]
-    if start >= config.trainer.steps:
-        print(f"train: {last} holds all {config.trainer.steps} steps already; nothing to do")
-        return
-    pl.seed_everything(config.seed, verbose=False)
-    bundle = {"fingerprint": mark, "cohort": record.inputs["cohort"], "split": record.inputs["split"]}
-    module = assemble.module(config, {**bundle, "version": __version__})
-    data = SectionDataModule(
+    done = resumption(out, mark)
+    record.faults.extend(done.faults)
+    names = (LAST, BEST, "model.safetensors", "metrics.csv", "validation.csv")
+    record.outputs += [out / name for name in names]
+    ended_early = choice.patience is not None and done.stale >= choice.patience
+    if done.steps < choice.steps and not ended_early:
+        record.faults.extend(_replanned(config, done))
+        pl.seed_everything(config.seed, verbose=False)
+        bundle = {"fingerprint": mark, "cohort": record.inputs["cohort"], "split": record.inputs["split"]}
+        module = assemble.module(config, {**bundle, "version": __version__})
+        data = _data(config, training, validation, start=done.steps)
+        watch = assemble.callbacks(config, validation, start=done.steps)
+        loggers = assemble.loggers(config, record.faults, start=done.steps)
+        trainer = assemble.trainer(config, watch, loggers, validate=bool(validation))
+        record.device = str(trainer.strategy.root_device)
+        if _first():
+            for left in out.glob(".part-*"):  # of a save that was killed
+                left.unlink()
+            count = f"{len(training)} cases, {len(data.training)} sections; validation: {len(validation)} cases"
+            print(f"train: {count}; steps {done.steps} to {choice.steps}", flush=True)
+        _train(config, trainer, module, data, done)
+    elif _first():
+        why = f"no better DSS for {done.stale} validations" if ended_early else f"all {choice.steps} steps"
+        print(f"train: {done.checkpoint} ends with {why} already; nothing to do")
+    if _first():
+        export_weights(out / (BEST if (out / BEST).exists() else LAST), out / "model.safetensors")
+
+
+def _data(
+    config: TrainConfig, training: list[StoredCase], validation: list[StoredCase], *, start: int
+) -> SectionDataModule:
+    from liverspleen.data.module import SectionDataModule
+
+    return SectionDataModule(
         training,
         validation,
         sections=config.slices.sections,
         stride=config.network.output_stride,
         batch_size=config.trainer.batch_size,
+        accumulate=config.trainer.accumulate,
+        ranks=assemble.ranks(config),
         steps=config.trainer.steps,
         seed=config.seed,
         workers=config.trainer.workers,
@@ -109,44 +152,45 @@ def _fit(config: TrainConfig, record: Run, training: list[StoredCase], validatio
         section_distance_mm=config.slices.section_distance_mm,
         sampler=assemble.sampler(config),
     )
-    checkpoints = Checkpoints(config.output, every=config.trainer.validate_every)
-    trainer = assemble.trainer(config, checkpoints, validate=bool(validation), start=start)
-    count = f"{len(training)} cases, {len(data.training)} sections; validation: {len(validation)} cases"
-    print(f"train: {count}; steps {start} to {config.trainer.steps}")
-    record.device = str(trainer.strategy.root_device)
-    try:
-        trainer.fit(module, data, ckpt_path=last if start else None, weights_only=True)
-    except SystemExit as stop:  # Lightning makes an exit of Ctrl-C, and is deaf to the next one
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        raise KeyboardInterrupt from stop
-    _write_validation(config.output, module, validation)
 
 
-def _steps_done(last: Path, mark: str) -> int:
-    """Steps that the checkpoint holds; 0 if there is none.
-
-    Raises:
-        Refused: the checkpoint is of another training.
-    """
+def _train(
+    config: TrainConfig, trainer: Trainer, module: LightningModule, data: LightningDataModule, done: Resumption
+) -> None:
+    """Fit; what all ranks find alike is told by the first one, the others then end without a word."""
     import torch
 
-    from liverspleen.networks.checkpoint import BUNDLE_KEY
+    from liverspleen.training.finite import NotFinite
+    from liverspleen.training.interruption import Stopped
 
-    if not last.exists():
-        return 0
-    checkpoint: dict[str, Any] = torch.load(last, map_location="cpu", weights_only=True, mmap=True)
-    if checkpoint.get(BUNDLE_KEY, {}).get("fingerprint") != mark:
-        what = "the output folder holds a training with another configuration, cohort or split"
-        raise Refused(Fault("LS-TRN-004", what, "choose another output=, or remove that folder", file=last))
-    return int(checkpoint["global_step"])
+    try:
+        trainer.fit(module, data, ckpt_path=done.checkpoint, weights_only=True)
+    except Stopped as stop:
+        if not _first():
+            raise SystemExit(0) from stop
+        raise KeyboardInterrupt from stop
+    except NotFinite as error:
+        if not _first():
+            raise SystemExit(0) from error
+        raise
+    except SystemExit as stop:  # Lightning makes an exit of a second Ctrl-C, and is deaf to the next one
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        raise KeyboardInterrupt from stop
+    except (MemoryError, RuntimeError) as error:
+        if not (isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)):
+            raise
+        choice = config.trainer
+        size = f"trainer.batch_size={choice.batch_size} trainer.accumulate={choice.accumulate}"
+        what = f"memory ran out at step {trainer.global_step + 1} with {size}"
+        cure = "halve trainer.batch_size and double trainer.accumulate, or choose a smaller network"
+        raise Refused(Fault("LS-TRN-009", what, cure)) from error
 
 
-def _write_validation(output: Path, module: SegmentationModule, validation: Sequence[StoredCase]) -> None:
-    if not validation:
-        return
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["case_id", "structure", "dss"])
-    for index, dss in module.case_dss.items():
-        writer.writerows([validation[index].case_id, organ, "" if d is None else repr(d)] for organ, d in dss.items())
-    write_text(output / "validation.csv", text.getvalue())
+def _replanned(config: TrainConfig, done: Resumption) -> list[Fault]:
+    """What it means to go on with another number of steps than was planned."""
+    asked = config.trainer.steps
+    if done.checkpoint is None or done.planned == asked or config.scheduler.name != "polynomial":
+        return []
+    what = f"the first {done.steps} steps were trained with a rate planned for {done.planned} steps, not {asked}"
+    cure = f"train anew if the result must equal that of a training of {asked} steps from the start"
+    return [Fault("LS-TRN-011", what, cure, file=done.checkpoint, severity="warning")]

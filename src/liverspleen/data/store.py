@@ -137,8 +137,11 @@ def store_case(case: Case, store: Path) -> StoredCase:
                 handle.flush()
                 os.fsync(handle.fileno())
         (temporary / "case.json").write_text(json.dumps(about), encoding="utf-8")
-        if not folder.exists():  # another process may have finished the same case meanwhile
+        try:
             temporary.rename(folder)
+        except OSError:
+            if not folder.exists():  # else another process has finished the same case meanwhile
+                raise
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     opened = open_case(case, store)

@@ -1,47 +1,113 @@
-"""Checkpoints that are complete or absent: `last.ckpt` always, `best.ckpt` by validation."""
+"""When a training is saved: `last.ckpt` between two steps, `best.ckpt` after its validation."""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from pathlib import Path
+from signal import SIGUSR1
 from typing import Any
 
 import pytorch_lightning as pl
+import torch
 
-from liverspleen.storage import complete_file
+from liverspleen.training.interruption import Stopped, StopRequest
+from liverspleen.training.resumption import BEST, LAST
 
-LAST, BEST = "last.ckpt", "best.ckpt"
+_SAVE_S = 600.0  # so much is lost at most when the machine fails
 
 
 class Checkpoints(pl.Callback):
-    """Save `last.ckpt` every so many steps and at the last one; `best.ckpt` when mean per-case DSS has risen.
+    """Saves `last.ckpt` and `best.ckpt`, stops when asked to, ends a training that gets no better.
 
-    Without a validation side only `last.ckpt` is kept.
+    `last.ckpt`: every so many steps, every ten minutes, when asked to stop, and at the end. `best.ckpt`: when mean
+    per-case DSS has risen; equal DSS keeps the earlier one, and without a validation side there is none.
+    A training that goes on begins at the step of its checkpoint; nothing but the step decides what comes next.
+
+    Args:
+        folder: for both.
+        every: steps.
+        start: steps already done.
+        patience: validations without a better DSS after which the training ends; None: never.
+        settle: called before anything is saved; raises when there is nothing good to save.
     """
 
-    def __init__(self, folder: Path, *, every: int) -> None:
-        self.folder, self.every = folder, every
-        self.best_dss = -1.0
+    def __init__(
+        self, folder: Path, *, every: int, start: int, patience: int | None, settle: Callable[[pl.Trainer], None]
+    ) -> None:
+        self.folder, self.every, self.start = folder, every, start
+        self.patience, self.settle = patience, settle
+        self.best_dss, self.stale = -1.0, 0
+        self.request = StopRequest()
+        self._saved, self._clock = start, time.monotonic()
 
-    def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, *_: Any) -> None:
-        """After a step."""
-        if trainer.global_step % self.every == 0 or trainer.global_step == trainer.max_steps:
+    def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        """Lightning counts from `start` on; validations and rows of metrics fall on the steps they would fall on."""
+        loop, batches = trainer.fit_loop.epoch_loop, self.start * trainer.accumulate_grad_batches
+        steps = loop.automatic_optimization.optim_progress.optimizer.step.total
+        loop.batch_progress.total.reset()
+        loop.batch_progress.total.increment_by(batches)
+        steps.ready = steps.completed = loop._batches_that_stepped = self.start
+        self.request.listen()
+
+    def on_train_batch_start(self, trainer: pl.Trainer, module: pl.LightningModule, batch: Any, index: int) -> None:
+        """Between two steps, when rows and validation of the last one are written.
+
+        Raises:
+            Stopped: after saving, when a signal asked for it; on all ranks at the same step.
+        """
+        if index % trainer.accumulate_grad_batches:
+            return
+        late = trainer.is_global_zero and time.monotonic() - self._clock > _SAVE_S
+        signal, late = self._agreed(trainer, self.request.signal, late)
+        due = late or signal or (trainer.global_step % self.every == 0)
+        if due and trainer.global_step > self._saved:
             self._save(trainer, LAST)
+        if signal:
+            if signal == SIGUSR1 and (requeue := self.request.handler(signal)):
+                self._requeue(trainer, requeue)
+            raise Stopped
 
     def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        """After a validation; equal DSS keeps the earlier checkpoint."""
+        """Keep the best; end when it has been the best for long."""
         dss = float(trainer.callback_metrics["val/dss"])
-        if dss > self.best_dss:
+        self.stale = 0 if dss > self.best_dss else self.stale + 1
+        if not self.stale:
             self.best_dss = dss
             self._save(trainer, BEST)
+        if self.patience is not None and self.stale >= self.patience:
+            trainer.should_stop = True
+
+    def on_train_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        """The last step, also that of an early end."""
+        if trainer.global_step > self._saved:
+            self._save(trainer, LAST)
+
+    def _agreed(self, trainer: pl.Trainer, signal: int, late: bool) -> tuple[int, bool]:
+        """What any rank says, on every rank."""
+        if trainer.world_size == 1:
+            return signal, late
+        both = torch.tensor([signal, late], device=trainer.strategy.root_device)
+        signal, late = trainer.strategy.reduce(both, reduce_op="max").tolist()
+        return signal, bool(late)
 
     def _save(self, trainer: pl.Trainer, name: str) -> None:
-        with complete_file(self.folder / name) as temporary:
-            trainer.save_checkpoint(temporary)
+        self.settle(trainer)
+        trainer.save_checkpoint(self.folder / name)  # by all ranks; the first one writes
+        if name == LAST:
+            self._saved, self._clock = trainer.global_step, time.monotonic()
 
-    def state_dict(self) -> dict[str, Any]:
-        """The best DSS so far, so that a continued training keeps its best checkpoint."""
-        return {"best_dss": self.best_dss}
+    def _requeue(self, trainer: pl.Trainer, requeue: Callable[[int, None], Any]) -> None:
+        """Let Lightning put the SLURM job back into the queue; what it saves beside that is in `last.ckpt` already."""
+        requeue(SIGUSR1, None)
+        if trainer.is_global_zero:
+            for copy in self.folder.glob("hpc_ckpt_*.ckpt"):
+                copy.unlink()
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take up the best DSS of an interrupted training."""
-        self.best_dss = state["best_dss"]
+    def on_save_checkpoint(self, trainer: pl.Trainer, module: pl.LightningModule, checkpoint: dict[str, Any]) -> None:
+        """The best DSS so far and how long ago that was."""
+        checkpoint["best_dss"], checkpoint["stale"] = self.best_dss, self.stale
+
+    def on_load_checkpoint(self, trainer: pl.Trainer, module: pl.LightningModule, checkpoint: dict[str, Any]) -> None:
+        """A continued training keeps its best checkpoint."""
+        self.best_dss, self.stale = checkpoint["best_dss"], checkpoint["stale"]

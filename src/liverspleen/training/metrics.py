@@ -1,16 +1,21 @@
-"""`metrics.csv`: the course of a training, one row per step and metric, kept across interruptions."""
+"""`metrics.csv`, the course of a training, and `validation.csv`, its last validation; kept across interruptions."""
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping
+import io
+import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pytorch_lightning as pl
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities import rank_zero_only
 
+from liverspleen.data.store import StoredCase
 from liverspleen.storage import write_text
+from liverspleen.training.module import SegmentationModule
 
 _HEADER = ("step", "metric", "value")
 
@@ -30,10 +35,9 @@ class MetricsFile(Logger):
 
     def __init__(self, file: Path, *, start: int) -> None:
         super().__init__()
-        self.file = file
-        self._begin(start)
+        self.file, self.start = file, start
+        self._begun = False
 
-    @rank_zero_only
     def _begin(self, start: int) -> None:
         rows = []
         if start and self.file.exists():
@@ -59,6 +63,30 @@ class MetricsFile(Logger):
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         """Append one row per metric; `epoch` is no metric here, trainings count in steps."""
+        if not self._begun:  # not earlier: only now every process knows its rank
+            self._begin(self.start)
+            self._begun = True
         with self.file.open("a", encoding="utf-8", newline="") as handle:
             rows = [(step, name, value) for name, value in sorted(metrics.items()) if name != "epoch"]
             csv.writer(handle, lineterminator="\n").writerows(rows)
+            handle.flush()
+            os.fsync(handle.fileno())  # a checkpoint of this step must not outlive its rows
+
+
+class ValidationFile(pl.Callback):
+    """Writes the DSS of each validation case after every validation: `case_id,structure,dss`, empty where undefined."""
+
+    def __init__(self, file: Path, cases: Sequence[StoredCase]) -> None:
+        self.file, self.cases = file, cases
+
+    @rank_zero_only
+    def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        """Before the checkpoint that stands for this step."""
+        assert isinstance(module, SegmentationModule)
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(["case_id", "structure", "dss"])
+        for index, dss in module.case_dss.items():
+            name = self.cases[index].case_id
+            writer.writerows([name, organ, "" if d is None else repr(d)] for organ, d in dss.items())
+        write_text(self.file, text.getvalue())

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from statistics import fmean
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytorch_lightning as pl
 import torch
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
@@ -17,8 +17,21 @@ from liverspleen.data.augmentation import Augmentation, draw_seed
 from liverspleen.data.sections import SliceStack
 from liverspleen.data.window import IntensityWindow
 from liverspleen.evaluation.overlap import Overlap, overlaps
-from liverspleen.networks.checkpoint import BUNDLE_KEY
+from liverspleen.networks.checkpoint import BUNDLE_KEY, WEIGHTS_PREFIX
 from liverspleen.structures import ORGANS, Structure
+from liverspleen.training.averaging import AveragedWeights
+from liverspleen.training.ranks import gathered
+from liverspleen.training.resumption import replan
+
+_TRAINED = "trained_state_dict"  # beside the averaged weights, which stand where prediction looks
+
+
+class StepPart(NamedTuple):
+    """What a batch brought to the step under way: its loss, its cases and sections."""
+
+    loss: Tensor
+    case: Tensor
+    section: Tensor
 
 
 class SegmentationModule(pl.LightningModule):
@@ -29,10 +42,12 @@ class SegmentationModule(pl.LightningModule):
         loss: (logits, labels, labelled) to a scalar.
         window: HU to intensities, on the training device.
         augmentation: of intensities and labels, on the training device.
-        seed: of the augmentation; with it and the step its draws are fixed, also after an interruption.
+        seed: of augmentation and dropout; with it and the step all draws are fixed, also after an interruption.
         optimizer: parameters to optimizer.
         scheduler: optimizer to scheduler, stepped every step; None for a constant rate.
         bundle: plain values kept in every checkpoint under `liverspleen`.
+        ema_decay: of the moving average of the weights, which is then what is validated and predicted with; None for
+            none.
     """
 
     def __init__(
@@ -46,31 +61,58 @@ class SegmentationModule(pl.LightningModule):
         optimizer: Callable[[Any], Optimizer],
         scheduler: Callable[[Optimizer], LRScheduler] | None,
         bundle: Mapping[str, Any],
+        ema_decay: float | None = None,
     ) -> None:
         super().__init__()
         self.network, self.loss, self.window = network, loss, window
         self.augmentation, self.seed = augmentation, seed
         self._optimizer, self._scheduler = optimizer, scheduler
         self.bundle = dict(bundle)
+        self.average = None if ema_decay is None else AveragedWeights(network, decay=ema_decay)
+        self.parts: list[StepPart] = []
+        """of the step under way, one for each batch that is accumulated"""
         self._counts: dict[tuple[int, Structure], Overlap] = {}
         self.case_dss: dict[int, dict[str, float | None]] = {}
         """DSS of the last validation by index of the case; None where an organ is neither predicted nor there."""
 
-    def training_step(self, batch: SliceStack, _: int) -> Tensor:
+    @property
+    def judged(self) -> nn.Module:
+        """The network that is validated and predicted with."""
+        return self.network if self.average is None else self.average.network
+
+    def on_fit_start(self) -> None:
+        """The average is no part of the module that Lightning moves."""
+        if self.average is not None:
+            self.average.network.to(self.device)
+
+    def training_step(self, batch: SliceStack, index: int) -> Tensor:
         """Loss of one batch."""
-        draw = draw_seed(self.seed, self.global_step, self.global_rank)
+        part = index % self.trainer.accumulate_grad_batches * self.trainer.world_size + self.global_rank
+        draw = draw_seed(self.seed, self.global_step, part)
+        torch.manual_seed(draw ^ 1)  # dropout: no state to keep, and validation cannot shift it
         sections, labels = self.augmentation(self.window(batch.sections), batch.labels, seed=draw)
         loss: Tensor = self.loss(self.network(sections), labels, batch.labelled)
-        self.log("train/loss", loss, prog_bar=True)
+        self.parts.append(StepPart(loss.detach(), batch.case, batch.section))
+        self.log("train/loss", loss, prog_bar=True, sync_dist=self.trainer.world_size > 1)
         return loss
 
+    def on_train_batch_end(self, outputs: Any, batch: SliceStack, index: int) -> None:
+        """After the last batch of a step the average follows."""
+        if self.average is not None and (index + 1) % self.trainer.accumulate_grad_batches == 0:
+            self.average.update(self.network, step=self.global_step)
+
     def on_validation_epoch_start(self) -> None:
-        """Forget the counts of the last validation."""
+        """Forget the counts of the last validation; all ranks judge with the statistics of the first one."""
         self._counts = {}
+        if self.trainer.world_size > 1:
+            for statistic in self.judged.buffers():
+                distributed.broadcast(statistic, 0)
 
     def validation_step(self, batch: SliceStack, _: int) -> None:
-        """Add the batch's voxels to the counts of its case."""
-        predicted = self.network(self.window(batch.sections)).argmax(1).to(torch.uint8).cpu().numpy()
+        """Add the batch's voxels to the counts of its case; a rank without cases has one batch without samples."""
+        if not len(batch.case):
+            return
+        predicted = self.judged(self.window(batch.sections)).argmax(1).to(torch.uint8).cpu().numpy()
         labels = batch.labels.cpu().numpy()
         case = int(batch.case[0])  # a validation batch never spans two cases
         found = overlaps(predicted, labels)
@@ -79,9 +121,13 @@ class SegmentationModule(pl.LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         """Log the mean over cases for each organ, and their mean as `val/dss`; an undefined DSS is left out."""
+        total: dict[tuple[int, Structure], Overlap] = {}
+        for counts in gathered(self._counts):  # of each rank; whole numbers, so their order does not matter
+            for key, count in counts.items():
+                total[key] = total.get(key, Overlap(0, 0, 0)) + count
         self.case_dss = defaultdict(dict)
-        for (case, organ), counts in sorted(self._counts.items()):
-            self.case_dss[case][organ.key] = counts.dss
+        for (case, organ), count in sorted(total.items()):
+            self.case_dss[case][organ.key] = count.dss
         means: list[float] = []
         for organ in ORGANS:
             defined = [row[organ.key] for row in self.case_dss.values() if row.get(organ.key) is not None]
@@ -98,5 +144,20 @@ class SegmentationModule(pl.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": self._scheduler(optimizer), "interval": "step"}}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Put beside the weights what prediction needs."""
+        """Put beside the weights what prediction needs, and the averaged weights in their place.
+
+        Lightning's own place in its loops is left out: a training goes on as one that begins at that step.
+        """
         checkpoint[BUNDLE_KEY] = self.bundle
+        checkpoint.pop("loops", None)
+        if self.average is not None:
+            checkpoint[_TRAINED] = checkpoint["state_dict"]
+            checkpoint["state_dict"] = {**checkpoint["state_dict"], **self.average.state_dict(WEIGHTS_PREFIX)}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take the average out of the place of the trained weights; a schedule takes the length asked for now."""
+        if self.average is not None:
+            own = {name: value for name, value in checkpoint["state_dict"].items() if name.startswith(WEIGHTS_PREFIX)}
+            self.average.network.load_state_dict({n.removeprefix(WEIGHTS_PREFIX): v for n, v in own.items()})
+            checkpoint["state_dict"] = checkpoint.pop(_TRAINED)
+        replan(checkpoint, self.trainer.max_steps)

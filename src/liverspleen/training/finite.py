@@ -1,0 +1,89 @@
+"""A training whose numbers are no numbers any more stops, and says at which sections."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+from torch.nn.utils import get_total_norm
+from torch.optim import Optimizer
+
+from liverspleen.errors import Fault, Refused
+from liverspleen.training.module import SegmentationModule, StepPart
+from liverspleen.training.ranks import gathered
+
+_NAMED = 8  # sections named in the line
+
+
+class NotFinite(Refused):
+    """Loss or gradient is not finite; every rank finds it at the same step."""
+
+
+class _Verdict(NamedTuple):
+    bad: Tensor
+    ready: torch.cuda.Event | None
+    step: int
+    parts: list[StepPart]
+
+
+class FiniteGuard(pl.Callback):
+    """Looks at loss and gradient of every step before the step is done.
+
+    On a GPU the look is one step late, so that the GPU need not wait for it; `settle` catches up, and is called before
+    anything is saved.
+    """
+
+    def __init__(self) -> None:
+        self._verdict: _Verdict | None = None
+
+    def on_before_optimizer_step(self, trainer: pl.Trainer, module: pl.LightningModule, optimizer: Optimizer) -> None:
+        """Judge this step.
+
+        Raises:
+            NotFinite: LS-TRN-006 with cases and sections.
+        """
+        assert isinstance(module, SegmentationModule)
+        self.settle(trainer)
+        parts, module.parts = module.parts, []
+        total = torch.stack([part.loss for part in parts]).sum()
+        if getattr(trainer.precision_plugin, "scaler", None) is None:  # a loss scaler meets infinities on its way
+            total = total + get_total_norm([p.grad for p in module.network.parameters() if p.grad is not None])
+        bad = (~torch.isfinite(total)).float()
+        if trainer.world_size > 1:
+            bad = trainer.strategy.reduce(bad, reduce_op="sum")
+        ready = None
+        if bad.is_cuda:
+            bad, ready = torch.empty((), pin_memory=True).copy_(bad, non_blocking=True), torch.cuda.Event()  # type: ignore[no-untyped-call]
+            ready.record()
+        self._verdict = _Verdict(bad, ready, trainer.global_step, parts)
+        if ready is None:
+            self.settle(trainer)
+
+    def settle(self, trainer: pl.Trainer) -> None:
+        """Take the verdict on the last step judged.
+
+        Raises:
+            NotFinite: LS-TRN-006 with cases and sections.
+        """
+        if (verdict := self._verdict) is None:
+            return
+        self._verdict = None
+        if verdict.ready is not None:
+            verdict.ready.synchronize()
+        if verdict.bad.item():
+            ids = [case.case_id for case in trainer.datamodule.training.cases]  # type: ignore[attr-defined]
+            here = [
+                f"{ids[case]!r} section {section}"
+                for part in verdict.parts
+                for case, section in zip(part.case.tolist(), part.section.tolist(), strict=True)
+            ]
+            raise NotFinite(_fault(verdict.step + 1, sorted({one for rank in gathered(here) for one in rank})))
+
+
+def _fault(step: int, sections: Sequence[str]) -> Fault:
+    named = ", ".join(sections[:_NAMED]) + (f" and {len(sections) - _NAMED} more" if len(sections) > _NAMED else "")
+    what = f"loss or gradient of step {step} is not finite, at {named}"
+    return Fault("LS-TRN-006", what, "look at these sections, or lower optimizer.lr; the last checkpoint is good")

@@ -1,0 +1,45 @@
+"""SIGTERM, SIGUSR1 and Ctrl-C: the training stops between two steps, with everything saved."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
+_log = logging.getLogger(__name__)
+
+
+class Stopped(Exception):  # noqa: N818 - nothing went wrong
+    """The training was asked to stop, and its last step is saved."""
+
+
+class StopRequest:
+    """Remembers a signal until the step is done; the same signal again stops at once.
+
+    A state between two steps is the only one from which a training can go on exactly.
+    """
+
+    def __init__(self) -> None:
+        self.signal = 0
+        """number of the signal; 0 for none"""
+        self._before: dict[int, Any] = {}
+
+    def listen(self) -> None:
+        """Take the signals over. Lightning gives them back at the end of the training."""
+        if threading.current_thread() is threading.main_thread():
+            self._before = {number: signal.signal(number, self._take) for number in _SIGNALS}
+
+    def handler(self, number: int) -> Callable[[int, FrameType | None], Any] | None:
+        """What stood there before; for SIGUSR1 on SLURM it is Lightning's, which puts the job back into the queue."""
+        before = self._before.get(number)
+        return before if callable(before) else None
+
+    def _take(self, number: int, _: FrameType | None) -> None:
+        if number == self.signal:
+            raise KeyboardInterrupt
+        self.signal = number
+        _log.warning("%s: stopping after this step; once more: at once", signal.Signals(number).name)

@@ -1,0 +1,82 @@
+"""Where a training goes on: the furthest checkpoint of its folder that can be read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from liverspleen.errors import Fault, Refused
+from liverspleen.networks.checkpoint import BUNDLE_KEY
+from liverspleen.training.checkpoint_files import read_checkpoint
+
+LAST, BEST = "last.ckpt", "best.ckpt"
+
+
+@dataclass(frozen=True)
+class Resumption:
+    """The checkpoint to go on from.
+
+    `checkpoint` None: begin; `steps` it holds; `planned` is the length it was trained for; `stale` counts validations
+    since the best one; `faults` are warnings.
+    """
+
+    checkpoint: Path | None = None
+    steps: int = 0
+    planned: int = 0
+    stale: int = 0
+    faults: tuple[Fault, ...] = ()
+
+
+def resumption(folder: Path, fingerprint: str) -> Resumption:
+    """The checkpoint that holds most steps; a damaged one is passed over with a warning.
+
+    Raises:
+        Refused: LS-TRN-004 a checkpoint is of another training; LS-TRN-005 there are checkpoints, none can be read.
+    """
+    found, damaged = [], []
+    for file in (folder / LAST, folder / BEST):
+        if not file.exists():
+            continue
+        if (checkpoint := read_checkpoint(file)) is None:
+            damaged.append(file)
+        elif checkpoint[BUNDLE_KEY].get("fingerprint") != fingerprint:
+            what = "the output folder holds a training with another configuration, cohort or split"
+            raise Refused(Fault("LS-TRN-004", what, "choose another output=, or remove that folder", file=file))
+        else:
+            found.append((int(checkpoint["global_step"]), file, checkpoint))
+    if damaged and not found:
+        cure = "bring the file back, or remove it to begin anew"
+        raise Refused(Fault("LS-TRN-005", "the checkpoint is damaged and no other is there", cure, file=damaged[0]))
+    if not found:
+        return Resumption()
+    steps, file, checkpoint = max(found, key=lambda one: one[0])  # the first of equals is `last`
+    warnings = tuple(
+        Fault(
+            "LS-TRN-005",
+            f"the checkpoint is damaged; the training goes on from step {steps} of {file.name}",
+            "see to the disk",
+            file=one,
+            severity="warning",
+        )
+        for one in damaged
+    )
+    planned = int(checkpoint[BUNDLE_KEY].get("steps", steps))
+    return Resumption(file, steps, planned, int(checkpoint.get("stale", 0)), warnings)
+
+
+def replan(checkpoint: dict[str, Any], steps: int) -> None:
+    """Give a checkpoint's polynomial decay another last step, in place; other schedules do not know their end.
+
+    The rate becomes that which a training planned for `steps` would have at this point; what the weights went through
+    before stays.
+    """
+    schedules, optimizers = checkpoint.get("lr_schedulers", []), checkpoint.get("optimizer_states", [])
+    for schedule, optimizer in zip(schedules, optimizers, strict=False):
+        if "total_iters" not in schedule or schedule["total_iters"] == steps:
+            continue
+        schedule["total_iters"] = steps
+        left = 1 - min(schedule["last_epoch"], steps) / steps
+        schedule["_last_lr"] = [rate * left ** schedule["power"] for rate in schedule["base_lrs"]]
+        for group, rate in zip(optimizer["param_groups"], schedule["_last_lr"], strict=True):
+            group["lr"] = rate

@@ -1,0 +1,84 @@
+"""A second logger that cannot hurt the training, whatever happens to it."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pytorch_lightning.loggers import Logger
+from pytorch_lightning.utilities import rank_zero_only
+
+from liverspleen.errors import Fault
+
+_WAIT_S = 20.0  # at the end, for what is still on its way
+_WAITING = 10_000  # calls kept for a logger that does not answer
+
+
+class SideLogger(Logger):
+    """Runs another logger in a thread of its own; what fails or hangs there costs a warning and no more.
+
+    Args:
+        name: of the service, for the warnings.
+        make: makes the logger; called in the thread, so it may fail or hang too.
+        faults: takes the warnings, at most one of each kind.
+    """
+
+    def __init__(self, name: str, make: Callable[[], Logger], faults: list[Fault]) -> None:
+        super().__init__()
+        self._name, self._make, self._faults = name, make, faults
+        self._calls: queue.Queue[tuple[dict[str, float], int | None] | str] = queue.Queue(_WAITING)
+        self._thread: threading.Thread | None = None
+
+    @property
+    def name(self) -> str:
+        """Of the service."""
+        return self._name
+
+    @property
+    def version(self) -> str:
+        """There is one."""
+        return "0"
+
+    @rank_zero_only
+    def log_hyperparams(self, *_: Any, **__: Any) -> None:
+        """The configuration stands in `run.json`."""
+
+    @rank_zero_only
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        """Hand over; never waits."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._work, daemon=True, name=self._name)
+            self._thread.start()
+        try:
+            self._calls.put_nowait((dict(metrics), step))
+        except queue.Full:
+            self._warn("does not keep up; later rows are missing there")
+
+    @rank_zero_only
+    def finalize(self, status: str) -> None:
+        """Wait for the rest, but not for long."""
+        if self._thread is None or not self._thread.is_alive():
+            return
+        if not self._calls.full():
+            self._calls.put_nowait(status)
+        self._thread.join(_WAIT_S)
+        if self._thread.is_alive():
+            self._warn(f"did not finish within {_WAIT_S:.0f} s")
+
+    def _work(self) -> None:
+        try:
+            logger = self._make()
+            while not isinstance(call := self._calls.get(), str):
+                logger.log_metrics(*call)
+            logger.finalize(call)
+            if callable(finish := getattr(getattr(logger, "experiment", None), "finish", None)):
+                finish()
+        except Exception as error:  # noqa: BLE001 - whatever it is, the training does not need it
+            self._warn(f"failed ({type(error).__name__}: {error})")
+
+    def _warn(self, what: str) -> None:
+        fault = Fault("LS-TRN-010", f"{self._name} {what}", "see metrics.csv, which is whole", severity="warning")
+        if fault not in self._faults:
+            self._faults.append(fault)

@@ -1,0 +1,36 @@
+"""`liverspleen` with batch statistics that stay as they are, and a copy of the first step's gradients.
+
+Ranks are started from `sys.argv`, so each of them runs this file too.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from liverspleen.cli.main import main
+from liverspleen.training.module import SegmentationModule
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+
+    def freeze(self: SegmentationModule) -> None:
+        for layer in self.network.modules():
+            if isinstance(layer, nn.BatchNorm2d):
+                layer.eval()
+
+    def keep(self: SegmentationModule, _: object) -> None:
+        if self.global_step == 0 and self.trainer.is_global_zero:
+            gradients = {name: p.grad for name, p in self.network.named_parameters()}
+            torch.save(gradients, Path(os.environ["GRADIENTS"]))
+
+    def die(self: SegmentationModule) -> None:
+        freeze(self)
+        if os.environ.get("DIE") == str(self.global_rank):
+            os.kill(os.getpid(), 9)
+
+    SegmentationModule.on_train_start = die  # type: ignore[method-assign]
+    SegmentationModule.on_before_optimizer_step = keep  # type: ignore[method-assign]
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,71 @@
+"""A disk that fills or cannot be written: one line, an exit code, and the previous checkpoint intact."""
+
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from tiny import train
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system in memory of 24 MB; only root may make one."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(folder)]
+    if os.geteuid() != 0 or subprocess.run(command, capture_output=True).returncode != 0:
+        pytest.skip("making a small file system needs root")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def lines(err: str) -> list[str]:
+    return [line for line in err.splitlines() if "LS-" in line]
+
+
+@pytest.mark.parametrize("seen", [True, False])
+def test_disk_that_fills_ends_the_training_and_leaves_the_checkpoint(
+    seen: bool,
+    box_cohort: Callable[..., Path],
+    tmp_path: Path,
+    small_disk: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Also when the lack of room shows only while the file is written (a quota, another writer)."""
+    from liverspleen.training import checkpoint_files
+
+    cohort, run, store = box_cohort(), small_disk / "run", f"store={tmp_path / 'store'}"
+    assert train(cohort, run, store, steps=2) == 0
+    before = (run / "last.ckpt").read_bytes()
+    room = os.statvfs(run).f_bavail * os.statvfs(run).f_frsize
+    (small_disk / "other").write_bytes(bytes(max(room - 100_000, 0)))
+    if not seen:
+        monkeypatch.setattr(checkpoint_files, "tensors", lambda _: iter(()))
+        monkeypatch.setattr(checkpoint_files, "_OVERHEAD_BYTES", 0)
+    capsys.readouterr()
+    assert train(cohort, run, store, steps=4) == (2 if seen else 1)  # unseen: no room for run.json either
+    (line,) = lines(capsys.readouterr().err)
+    assert line.startswith("LS-TRN-007" if seen else "LS-RUN-003")
+    assert (run / "last.ckpt").read_bytes() == before
+    (small_disk / "other").unlink()
+    monkeypatch.undo()
+    assert train(cohort, run, store, steps=4) == 0
+
+
+def test_disk_that_cannot_be_written_is_one_line(
+    box_cohort: Callable[..., Path], tmp_path: Path, small_disk: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cohort, run, store = box_cohort(), small_disk / "run", f"store={tmp_path / 'store'}"
+    assert train(cohort, run, store, steps=2) == 0
+    before = (run / "last.ckpt").read_bytes()
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    capsys.readouterr()
+    assert train(cohort, run, store, steps=4) == 1
+    (line,) = lines(capsys.readouterr().err)
+    assert line.startswith("LS-RUN-003")
+    assert (run / "last.ckpt").read_bytes() == before

@@ -1,0 +1,211 @@
+"""A training that was stopped, damaged or lengthened goes on, or says why it cannot."""
+
+import os
+import shutil
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors import safe_open
+from tiny import assert_equal_weights, assert_same_result, split_file, train, weights
+
+from liverspleen.training import checkpoint_files
+from liverspleen.training.module import SegmentationModule
+from liverspleen.training.resumption import replan
+
+
+def at_step(monkeypatch: pytest.MonkeyPatch, step: int, act: Callable[[], object]) -> None:
+    """Let `act` happen in the middle of that step."""
+    whole = SegmentationModule.training_step
+
+    def disturbed(self: SegmentationModule, batch: object, index: int) -> torch.Tensor:
+        loss = whole(self, batch, index)  # type: ignore[arg-type]
+        if self.global_step == step:
+            act()
+        return loss
+
+    monkeypatch.setattr(SegmentationModule, "training_step", disturbed)
+
+
+@pytest.mark.parametrize(
+    "number",
+    [
+        signal.SIGTERM,
+        pytest.param(signal.SIGINT, marks=pytest.mark.slow),
+        pytest.param(signal.SIGUSR1, marks=pytest.mark.slow),
+    ],
+)
+def test_signal_stops_after_its_step_and_the_same_command_ends_as_if_nothing_had_happened(
+    number: int, box_cohort: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cohort, whole, cut = box_cohort(), tmp_path / "whole", tmp_path / "cut"
+    assert train(cohort, whole, steps=7, every=3) == 0
+    with monkeypatch.context() as patch:
+        at_step(patch, 4, lambda: os.kill(os.getpid(), number))
+        assert train(cohort, cut, steps=7, every=3) == 1
+    assert torch.load(cut / "last.ckpt", weights_only=True)["global_step"] == 5  # not a multiple of 3
+    assert train(cohort, cut, steps=7, every=3) == 0
+    assert_same_result(whole, cut)
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+
+
+@pytest.mark.slow
+def test_dropout_and_average_go_on_too(
+    box_cohort: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cohort, whole, cut = box_cohort(), tmp_path / "whole", tmp_path / "cut"
+    recipe = ("network.dropout=0.5", "trainer.ema_decay=0.9", "trainer.accumulate=2", "trainer.batch_size=2")
+    assert train(cohort, whole, *recipe, steps=5) == 0
+    with monkeypatch.context() as patch:
+        at_step(patch, 2, lambda: os.kill(os.getpid(), signal.SIGTERM))
+        assert train(cohort, cut, *recipe, steps=5) == 1
+    assert train(cohort, cut, *recipe, steps=5) == 0
+    assert_same_result(whole, cut)
+
+
+@pytest.mark.slow
+def test_damaged_last_checkpoint_falls_back_to_the_best_one_with_a_warning(
+    box_cohort: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cohort, run = box_cohort(), tmp_path / "run"
+    assert train(cohort, run, steps=2) == 0
+    shutil.copytree(run, tmp_path / "whole")
+    content = bytearray((run / "last.ckpt").read_bytes())
+    content[len(content) // 2] ^= 1  # one bit, among the weights
+    (run / "last.ckpt").write_bytes(content)
+    assert train(cohort, run, steps=4) == 0
+    assert train(cohort, tmp_path / "whole", steps=4) == 0
+    warned = [line for line in capsys.readouterr().err.splitlines() if "LS-TRN-005" in line]
+    assert len(warned) == 1
+    assert warned[0].startswith("warning: LS-TRN-005")
+    assert_same_result(tmp_path / "whole", run)
+
+
+def test_folder_without_a_readable_checkpoint_is_refused_and_left_alone(
+    box_cohort: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cohort, run = box_cohort(), tmp_path / "run"
+    assert train(cohort, run, steps=2) == 0
+    for name in ("last.ckpt", "best.ckpt"):
+        (run / name).write_bytes((run / name).read_bytes()[:-200])
+    assert train(cohort, run, steps=4) == 2
+    assert [line[:10] for line in capsys.readouterr().err.splitlines() if line.startswith("LS-")] == ["LS-TRN-005"]
+
+
+@pytest.mark.slow
+def test_more_steps_at_a_constant_rate_equal_a_training_planned_for_them(
+    box_cohort: Callable[..., Path], tmp_path: Path
+) -> None:
+    cohort = box_cohort()
+    assert train(cohort, tmp_path / "whole", "scheduler=constant", steps=6) == 0
+    assert train(cohort, tmp_path / "more", "scheduler=constant", steps=2) == 0
+    assert train(cohort, tmp_path / "more", "scheduler=constant", steps=6) == 0
+    for name in ("last.ckpt", "best.ckpt"):
+        assert_equal_weights(weights(tmp_path / "whole", name), weights(tmp_path / "more", name))
+
+
+def test_more_steps_at_a_decaying_rate_are_trained_with_a_warning(
+    box_cohort: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cohort, run = box_cohort(), tmp_path / "run"
+    assert train(cohort, run, steps=2) == 0
+    assert train(cohort, run, steps=4) == 0
+    assert "warning: LS-TRN-011" in capsys.readouterr().err
+    rate = torch.load(run / "last.ckpt", weights_only=True)["optimizer_states"][0]["param_groups"][0]["lr"]
+    assert rate == 0.0  # after the last step of the new plan
+
+
+def test_replanned_rate_is_that_of_the_new_length() -> None:
+    schedule = {"total_iters": 10, "power": 2, "last_epoch": 10, "base_lrs": [0.4], "_last_lr": [0.0]}
+    checkpoint = {"lr_schedulers": [schedule], "optimizer_states": [{"param_groups": [{"lr": 0.0}]}]}
+    replan(checkpoint, 20)
+    assert checkpoint["optimizer_states"][0]["param_groups"][0]["lr"] == pytest.approx(0.1)  # 0.4 (1 - 10/20)^2
+
+
+def test_loss_that_is_no_number_stops_with_cases_and_sections_and_keeps_the_last_good_checkpoint(
+    box_cohort: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = SegmentationModule.training_step
+
+    def broken(self: SegmentationModule, batch: object, index: int) -> torch.Tensor:
+        loss = whole(self, batch, index)  # type: ignore[arg-type]
+        return loss * torch.nan if self.global_step == 3 else loss
+
+    cohort, run = box_cohort(), tmp_path / "run"
+    assert train(cohort, tmp_path / "good", steps=2) == 0
+    monkeypatch.setattr(SegmentationModule, "training_step", broken)
+    assert train(cohort, run, "scheduler=constant", steps=6) == 2
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if "LS-TRN" in line]
+    assert line.startswith("LS-TRN-006: loss or gradient of step 4 is not finite, at 'c")
+    assert line.count("section") == 4 + 1  # a batch of four, and the cure
+    assert torch.load(run / "last.ckpt", weights_only=True)["global_step"] == 2
+    assert all(torch.isfinite(value).all() for value in weights(run).values())
+
+
+def test_memory_that_runs_out_is_one_line_with_what_to_change(
+    box_cohort: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def hungry() -> None:
+        torch.empty(1 << 55)
+
+    at_step(monkeypatch, 1, hungry)
+    assert train(box_cohort(), tmp_path / "run") == 2
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("LS-")]
+    assert line.startswith("LS-TRN-009: memory ran out at step 2 with trainer.batch_size=4")
+
+
+def test_disk_without_room_keeps_the_previous_checkpoint(
+    box_cohort: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cohort, run = box_cohort(), tmp_path / "run"
+    assert train(cohort, run, steps=2) == 0
+    before = (run / "last.ckpt").read_bytes()
+    small = shutil._ntuple_diskusage(10**9, 10**9, 0)
+    monkeypatch.setattr(checkpoint_files.shutil, "disk_usage", lambda _: small)
+    assert train(cohort, run, steps=4) == 2
+    assert "LS-TRN-007" in capsys.readouterr().err
+    assert (run / "last.ckpt").read_bytes() == before
+    assert not list(run.glob(".part-*"))
+
+
+def test_training_ends_when_dss_has_not_risen_for_the_patience(
+    box_cohort: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cohort, run = box_cohort(), tmp_path / "run"
+    still = ("optimizer.lr=0", "trainer.patience=1", "augmentation=none")
+    assert train(cohort, run, *still, steps=9, every=1) == 0
+    done = torch.load(run / "last.ckpt", weights_only=True)
+    assert done["stale"] == 1
+    assert done["global_step"] < 9
+    assert train(cohort, run, *still, steps=9, every=1) == 0
+    assert "nothing to do" in capsys.readouterr().out
+
+
+def test_validation_does_not_change_the_training(box_cohort: Callable[..., Path], tmp_path: Path) -> None:
+    cohort = box_cohort()
+    for name, validation in (("with", ("p2", "p3")), ("without", ())):
+        split = split_file(cohort, tmp_path / f"{name}.csv", ("p0", "p1"), validation)
+        assert train(cohort, tmp_path / name, f"split={split}", "network.dropout=0.5", steps=5) == 0
+    assert_equal_weights(weights(tmp_path / "with"), weights(tmp_path / "without"))
+
+
+def test_safetensors_hold_the_weights_of_the_best_checkpoint(box_cohort: Callable[..., Path], tmp_path: Path) -> None:
+    assert train(box_cohort(), tmp_path / "run") == 0
+    best = weights(tmp_path / "run", "best.ckpt")
+    with safe_open(tmp_path / "run" / "model.safetensors", "pt") as file:
+        assert {f"network.{name}" for name in file.keys()} == set(best)  # noqa: SIM118 - no mapping
+        assert all(torch.equal(file.get_tensor(name.removeprefix("network.")), value) for name, value in best.items())
+        assert '"spleen": 2' in file.metadata()["liverspleen"]
+
+
+@pytest.mark.slow
+def test_average_is_what_is_predicted_with(box_cohort: Callable[..., Path], tmp_path: Path) -> None:
+    cohort = box_cohort()
+    assert train(cohort, tmp_path / "plain", steps=1) == 0
+    assert train(cohort, tmp_path / "mean", "trainer.ema_decay=0.999", steps=1) == 0
+    content = torch.load(tmp_path / "mean" / "last.ckpt", weights_only=True)
+    assert_equal_weights(content["trained_state_dict"], weights(tmp_path / "plain"))
+    name = "network.head.weight"
+    assert not torch.equal(content["state_dict"][name], content["trained_state_dict"][name])

@@ -1,0 +1,93 @@
+"""A training that is killed again and again ends as the undisturbed one, bit for bit."""
+
+import multiprocessing
+import os
+import random
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from tiny import assert_same_result, train, words
+
+from liverspleen.cli.main import main
+
+pytestmark = [pytest.mark.ddp, pytest.mark.slow]
+STEPS, EVERY = 30, 4
+PLACES = ("half a checkpoint", "checkpoint not yet under its name", "validation", "batch", "before validation's rows")
+
+
+def run_until(place: str, count: int, command: list[str]) -> None:
+    """Run `command`, and die at the `count`-th visit to `place`."""
+    from liverspleen.training import checkpoint_files
+    from liverspleen.training.module import SegmentationModule
+
+    left = count
+
+    def die(*_: object, **__: object) -> None:
+        nonlocal left
+        left -= 1
+        if left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def before(owner: object, name: str) -> None:
+        whole = getattr(owner, name)
+        setattr(owner, name, lambda *a, **k: (die(), whole(*a, **k))[1])
+
+    def half_saved(content: object, file: Path) -> None:
+        whole_save(content, file)
+        if left == 1:
+            os.truncate(file, file.stat().st_size // 2)
+        die()
+
+    if place == "half a checkpoint":
+        whole_save = torch.save
+        checkpoint_files.torch.save = half_saved  # type: ignore[assignment]
+    elif place == "checkpoint not yet under its name":
+        before(checkpoint_files, "read_checkpoint")
+    elif place == "validation":
+        before(SegmentationModule, "validation_step")
+    elif place == "batch":
+        before(SegmentationModule, "on_before_optimizer_step")
+    elif place == "before validation's rows":
+        before(SegmentationModule, "on_validation_epoch_end")
+    raise SystemExit(main(command))
+
+
+def test_training_killed_at_20_moments_ends_as_the_undisturbed_one(
+    box_cohort: Callable[..., Path], tmp_path: Path
+) -> None:
+    recipe = ("network.dropout=0.3", "trainer.ema_decay=0.9", f"store={tmp_path / 'store'}")
+    cohort, whole, cut = box_cohort(), tmp_path / "whole", tmp_path / "cut"
+    assert train(cohort, whole, *recipe, steps=STEPS, every=EVERY) == 0
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["liverspleen.assemble", "liverspleen.training.checkpoints", "timm", "monai"])
+    command = words(cohort, cut, *recipe, steps=STEPS, every=EVERY)
+    draw, killed = random.Random(0), 0
+    seconds, held = 3.0, set[int]()
+    while killed < 20:
+        place = PLACES[killed] if killed < len(PLACES) else ""
+        process = context.Process(target=run_until, args=(place, draw.randint(1, 3), command))
+        began = time.monotonic()
+        process.start()
+        process.join(None if place else draw.uniform(0.2, seconds))
+        if process.is_alive():
+            process.kill()
+            process.join()
+        if process.exitcode == -signal.SIGKILL:
+            killed += 1
+            if (cut / "last.ckpt").exists():
+                held.add(torch.load(cut / "last.ckpt", weights_only=True)["global_step"])
+            continue
+        assert process.exitcode == 0
+        seconds = time.monotonic() - began  # it got to its end: kill earlier, and begin anew
+        assert_same_result(whole, cut)
+        for file in cut.iterdir():
+            if file.is_file():
+                file.unlink()
+    assert main(command) == 0
+    assert_same_result(whole, cut)
+    assert not list(cut.glob(".part-*"))
+    assert len(held) >= 5, held  # killed on the way, not at the start

@@ -1,0 +1,61 @@
+import threading
+import time
+
+import pytest
+from pytorch_lightning.loggers import Logger
+from pytorch_lightning.loggers.logger import DummyLogger
+
+from liverspleen.errors import Fault
+from liverspleen.training import side_logger
+from liverspleen.training.side_logger import SideLogger
+
+
+class Kept(DummyLogger):
+    def __init__(self) -> None:
+        super().__init__()
+        self.rows: list[tuple[dict[str, float], int | None]] = []
+
+    def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:  # type: ignore[override]
+        self.rows.append((metrics, step))
+
+
+def test_rows_reach_the_other_logger_in_their_order() -> None:
+    kept, faults = Kept(), list[Fault]()
+    logger = SideLogger("service", lambda: kept, faults)
+    for step in range(20):
+        logger.log_metrics({"loss": step / 2}, step)
+    logger.finalize("success")
+    assert kept.rows == [({"loss": step / 2}, step) for step in range(20)]
+    assert faults == []
+
+
+def test_service_that_is_not_installed_costs_one_warning() -> None:
+    def absent() -> Logger:
+        raise ModuleNotFoundError("no module named 'service'")
+
+    faults: list[Fault] = []
+    logger = SideLogger("service", absent, faults)
+    for step in range(3):
+        logger.log_metrics({"loss": 1.0}, step)
+    logger.finalize("success")
+    assert [(fault.code, fault.severity) for fault in faults] == [("LS-TRN-010", "warning")]
+
+
+def test_service_that_hangs_holds_nothing_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    release, faults = threading.Event(), list[Fault]()
+
+    def hung() -> Logger:
+        release.wait()
+        return Kept()
+
+    monkeypatch.setattr(side_logger, "_WAIT_S", 0.2)
+    monkeypatch.setattr(side_logger, "_WAITING", 5)
+    logger = SideLogger("service", hung, faults)
+    began = time.monotonic()
+    for step in range(50):
+        logger.log_metrics({"loss": 1.0}, step)
+    logger.finalize("success")
+    assert time.monotonic() - began < 2
+    release.set()
+    assert ["keep up" in fault.what for fault in faults] == [True, False]
+    assert "did not finish" in faults[1].what
