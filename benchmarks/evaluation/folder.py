@@ -1,0 +1,65 @@
+"""How long does a folder of cases take over several processes, and how much memory does each of them hold?
+
+    python benchmarks/evaluation/folder.py
+
+Writes twelve pairs of label maps (512 x 512 x 80) as .nii.gz and measures them, volumes, overlap and surfaces, with one
+process and with one per core. Prints JSON: seconds, the ratio, and the largest resident memory of a process.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+from phantom import SPACING_MM, label_pair
+
+CASES = 12
+
+
+def write_pairs(folder: Path) -> None:
+    """The same pair under several names: what is measured does not depend on the names."""
+    from liverspleen.imaging import Geometry, LabelMap, write_label_map
+
+    for name, labels in zip(("test", "reference"), label_pair(), strict=True):
+        depth, rows, columns = labels.shape
+        grid = Geometry((columns, rows, depth), np.diag([-SPACING_MM[2], -SPACING_MM[1], SPACING_MM[0], 1.0]))
+        (folder / name).mkdir()
+        for case in range(CASES):
+            write_label_map(folder / name / f"{case:02d}.nii.gz", LabelMap(labels, grid))
+
+
+def measured(folder: Path, workers: int) -> dict[str, float]:
+    """Seconds, and the largest resident memory of one process, of a measurement in a process of its own."""
+    start = time.perf_counter()
+    subprocess.run([sys.executable, __file__, str(folder), str(workers)], check=True)
+    seconds = time.perf_counter() - start
+    peak_kib = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    return {"seconds": round(seconds, 2), "largest_process_mb": round(peak_kib / 1024)}
+
+
+def main() -> None:
+    """Measure and print; with a folder and a number of workers, be the process that is measured."""
+    from liverspleen.evaluation import measure_folder
+
+    if len(sys.argv) == 3:
+        folder = Path(sys.argv[1])
+        found = measure_folder(folder / "test", reference=folder / "reference", workers=int(sys.argv[2]))
+        assert len(found.rows) == CASES * 4
+        return
+    with tempfile.TemporaryDirectory() as temporary:
+        write_pairs(Path(temporary))
+        cores = os.cpu_count() or 1
+        one, several = measured(Path(temporary), 1), measured(Path(temporary), cores)
+    result = {"cases": CASES, "one_process": one, f"{cores}_processes": several}
+    print(json.dumps({**result, "ratio": round(one["seconds"] / several["seconds"], 2)}, indent=2))
+
+
+if __name__ == "__main__":
+    main()
