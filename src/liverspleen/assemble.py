@@ -103,7 +103,34 @@ def contradictions(config: TrainConfig) -> list[Fault]:
             "auto, cpu or gpu",
         ),
     ]
-    return [Fault("LS-CFG-006", what, f"use {cure}") for wrong, what, cure in found if wrong]
+    faults = [Fault("LS-CFG-006", what, f"use {cure}") for wrong, what, cure in found if wrong]
+    return faults + bf16_faults(config)
+
+
+def bf16_faults(config: TrainConfig) -> list[Fault]:
+    """bfloat16 on a processor that has no instructions for it: it works there, a hundred times slower."""
+    choice = config.trainer
+    if not choice.precision.startswith("bf16") or has_bf16_instructions():
+        return []
+    if choice.accelerator == "auto":
+        import torch
+
+        if torch.cuda.is_available():
+            return []
+    elif choice.accelerator != "cpu":
+        return []
+    what = f"trainer.precision={choice.precision} on a CPU without AMX or AVX-512 BF16 instructions"
+    return [Fault("LS-CFG-010", what, "use trainer.precision=32-true, or a GPU")]
+
+
+def has_bf16_instructions(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
+    """Whether the processor multiplies bfloat16 itself, as Linux tells; False where nothing tells."""
+    try:
+        text = cpuinfo.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
+    told = [line for line in text.splitlines() if line.startswith(("flags", "Features"))]  # x86, Arm
+    return bool({"amx_bf16", "avx512_bf16", "bf16"} & set(" ".join(told).split()))
 
 
 def _recipe_contradictions(config: TrainConfig) -> list[tuple[bool, str, str]]:
@@ -197,6 +224,8 @@ def network(config: TrainConfig) -> nn.Module:
             what = f"network.weights={choice.weights}, but network {choice.name} has no encoder"
             raise Refused(Fault("LS-CFG-006", what, "leave network.weights= out"))
         start_from(built.encoder, choice.weights)
+    if config.trainer.compile:
+        built.compile()  # in place: names of the weights stay as they are
     if not config.trainer.channels_last:
         return built
     return built.to(memory_format=torch.channels_last_3d if choice.name == "unet_3d" else torch.channels_last)
@@ -269,7 +298,7 @@ def module(config: TrainConfig, bundle: dict[str, Any]) -> SegmentationModule:
         window=preprocessing,
         augmentation=augmentation(config),
         seed=config.seed,
-        optimizer=partial(kind, lr=choice.lr, weight_decay=choice.weight_decay),
+        optimizer=partial(kind, lr=choice.lr, weight_decay=choice.weight_decay, fused=config.trainer.fused),
         scheduler=scheduler(config),
         bundle={
             "format": CHECKPOINT_FORMAT,

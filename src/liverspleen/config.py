@@ -189,6 +189,10 @@ class TrainerConfig:
     """only deterministic algorithms"""
     channels_last: bool
     """memory order of weights and features; faster for some networks and devices"""
+    compile: bool
+    """compile the network at the first step (`torch.compile`); pays off over thousands of steps of one shape"""
+    fused: bool
+    """one pass over all parameters in the optimizer's step"""
 
 
 @dataclass
@@ -300,6 +304,24 @@ class TrainConfig:
     trainer: TrainerConfig
     logger: LoggerConfig
     vocabulary: VocabularyConfig
+
+
+@dataclass
+class BenchConfig(TrainConfig):
+    """`liverspleen bench`: the words of `train`, so that a training is timed as it would run."""
+
+    cohort: OptionalPath  # type: ignore[assignment]
+    """not read"""
+    store: OptionalPath
+    """slice store to read sections from; made-up sections when empty"""
+    output: OptionalPath  # type: ignore[assignment]
+    """folder for bench.json and run.json; printed only when empty"""
+    matrix: int
+    """pixels along a side of a made-up section"""
+    warmup: int
+    """steps before the measured ones, 1 or more"""
+    measured: int
+    """steps whose medians are told"""
 
 
 @dataclass
@@ -428,6 +450,7 @@ SCHEMAS: dict[str, type] = {
     "split": SplitConfig,
     "prepare": PrepareConfig,
     "train": TrainConfig,
+    "bench": BenchConfig,
     "predict": PredictConfig,
     "measure": MeasureConfig,
     "report": ReportConfig,
@@ -484,4 +507,5 @@ def keys(schema: type, prefix: str = "") -> Iterator[Key]:
         kind = "path" if is_path else hint.__name__.replace("str", "text")
         if get_args(hint):
             kind = f"list of {get_args(hint)[0].__name__.replace('str', 'text')}"
-        yield Key(f"{prefix}{field.name}", kind, _meanings()[schema.__name__].get(field.name, ""), is_path)
+        told = (_meanings().get(owner.__name__, {}).get(field.name) for owner in schema.__mro__)
+        yield Key(f"{prefix}{field.name}", kind, next(filter(None, told), ""), is_path)

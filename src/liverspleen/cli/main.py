@@ -19,11 +19,15 @@ VERBS: dict[str, str] = {
     "split": "draw the 8:2 split by patient",
     "prepare": "fill the slice store that trainings read",
     "train": "train a 2.5D DeepLabV3+",
+    "bench": "where the time of a training step goes, and what bounds it",
     "predict": "segment CT with a trained model",
     "measure": "volumes and DSS of label maps",
     "report": "the paper's tables and figures from measurements.csv",
     "info": "versions, devices, where things are",
 }
+
+NETWORK_VERBS = frozenset({"demo", "train", "bench", "predict"})
+"""Verbs that run a network."""
 
 _HELP = """\
 liverspleen {version}: liver and spleen segmentation and volumetry on CT, from scans to agreement statistics.
@@ -86,9 +90,12 @@ def main(words: Sequence[str]) -> int:
 
 def run_verb(verb: str, overrides: Sequence[str]) -> int:
     """Compose the configuration of a verb, run it, list what it refused."""
+    from liverspleen.cli.allocator import keep_pages
     from liverspleen.cli.composition import compose_verb
 
     config = compose_verb(verb, overrides)
+    if verb in NETWORK_VERBS:
+        keep_pages()  # before torch allocates
     return _refuse(importlib.import_module(f"liverspleen.cli.{verb}").run(config))
 
 
@@ -116,7 +123,7 @@ def _key_listing(verb: str) -> str:
         shown = "(required)" if missing else ("" if value is None else f"= {value}")
         lines.append(f"  {key.name:<26} {key.type:<13} {key.meaning} {shown}".rstrip())
     grouped = {key.name.partition(".")[0] for key in rows if "." in key.name}
-    used = [name for name in groups() if name in grouped or (verb == "train" and name == "experiment")]
+    used = [name for name in groups() if name in grouped or (verb in {"train", "bench"} and name == "experiment")]
     if used:
         lines += ["", "choices", *(f"  {name}={'|'.join(groups()[name])}" for name in used)]
     return "\n".join(lines)

@@ -1,0 +1,216 @@
+"""Training steps that are timed: each contender lives in a process of its own and makes steps when it is asked to."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import warnings
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from liverspleen.cli.allocator import keep_pages
+from liverspleen.data.augmentation import Augmentation
+from liverspleen.data.window import IntensityWindow
+from liverspleen.networks.deeplab import DeepLabV3Plus
+from liverspleen.structures import NUM_CLASSES
+from liverspleen.training.limits import work_of
+from liverspleen.training.losses import DiceCrossEntropy
+from liverspleen.training.throughput import (
+    Row,
+    TrainingStep,
+    busy_seconds,
+    medians,
+    peak_memory_bytes,
+    rows_of,
+)
+
+SECTIONS = 3
+WINDOW = IntensityWindow(-1000.0, 400.0, clip=False)  # conf/slices/paper.yaml
+AUGMENTATION = Augmentation(rotation_deg=6.0, scale=0.1, shift=0.05, gain=0.12, offset=0.08)  # conf/augmentation/affine
+PROFILED_STEPS = 10
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A network, how it is run, and where its batches come from."""
+
+    name: str
+    library: str = "liverspleen"
+    bf16: bool = False
+    compiled: bool = False
+    channels_last: bool = False
+    keeps_pages: bool = False
+    pipeline: bool = False
+    """batches out of the slice store, augmented; otherwise the same batch again and again"""
+
+    @property
+    def missing(self) -> str | None:
+        """The library it needs and that is not installed."""
+        module = {"smp": "segmentation_models_pytorch"}.get(self.library, self.library)
+        return None if importlib.util.find_spec(module) else module
+
+
+@dataclass(frozen=True)
+class Task:
+    """What all contenders of a run have in common."""
+
+    device: str
+    encoder: str
+    matrix: int
+    batch: int
+    threads: int
+    workers: int
+    store: Path
+
+
+class Batch(NamedTuple):
+    """Of the fields of a batch those that a step needs."""
+
+    sections: Tensor
+    labels: Tensor
+
+
+def step_of(contender: Contender, task: Task) -> TrainingStep:
+    """Network, loss, optimizer: ours as `liverspleen train` runs it, smp's as its users write a loop."""
+    device = torch.device(task.device)
+    autocast = torch.bfloat16 if contender.bf16 else None
+    order = torch.channels_last if contender.channels_last else torch.contiguous_format
+    torch.manual_seed(0)
+    if contender.library == "smp":
+        import segmentation_models_pytorch as smp
+
+        network = smp.DeepLabV3Plus(f"tu-{task.encoder}", encoder_weights=None, in_channels=3, classes=NUM_CLASSES)
+        network = network.to(device, memory_format=order).train()
+        return TrainingStep(
+            network,
+            prepare=lambda batch, _: (batch.sections.to(memory_format=order), batch.labels),
+            loss=lambda logits, labels, _: functional.cross_entropy(logits, labels),
+            optimizer=torch.optim.AdamW(network.parameters(), lr=1e-4),
+            device=device,
+            autocast=autocast,
+        )
+    network = DeepLabV3Plus(encoder=task.encoder, sections=SECTIONS).to(device, memory_format=order).train()
+    if contender.compiled:
+        network.compile()
+    loss = DiceCrossEntropy(dice_weight=1.0, ce_weight=1.0)
+
+    def prepare(batch: Any, index: int) -> tuple[Tensor, Tensor]:
+        sections = WINDOW(batch.sections)
+        return AUGMENTATION(sections, batch.labels, seed=index) if contender.pipeline else (sections, batch.labels)
+
+    return TrainingStep(
+        network,
+        prepare=prepare,
+        loss=lambda logits, labels, _: loss(logits, labels),
+        optimizer=torch.optim.AdamW(network.parameters(), lr=1e-4, fused=True),
+        device=device,
+        autocast=autocast,
+    )
+
+
+def batches_of(contender: Contender, task: Task) -> Iterator[Any]:
+    """Without end: out of the slice store, or one synthetic batch; for smp it is float and on the device already."""
+    shape = (task.batch, SECTIONS, task.matrix, task.matrix)
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.randint(NUM_CLASSES, (task.batch, *shape[2:]), generator=generator)
+    if contender.pipeline:
+        yield from _loader(task)
+    elif contender.library == "smp":
+        device = torch.device(task.device)
+        batch = Batch(torch.rand(shape, generator=generator).to(device), labels.to(device))
+    else:
+        hu = torch.randint(-1000, 400, shape, generator=generator, dtype=torch.int16)
+        batch = Batch(hu, labels.to(torch.uint8))
+        batch = Batch(*(tensor.pin_memory() for tensor in batch)) if task.device == "cuda" else batch
+    while True:
+        yield batch
+
+
+def _loader(task: Task) -> Iterator[Any]:
+    """As a training reads: shuffled sections of the slice store, loader processes on a GPU's machine."""
+    from sections import stored_cases
+    from torch.utils.data import DataLoader
+
+    from liverspleen.data.sections import Collate, SectionDataset, StepSampler
+
+    dataset = SectionDataset(stored_cases(task.store), sections=SECTIONS)
+    return iter(
+        DataLoader(
+            dataset,
+            batch_size=task.batch,
+            sampler=StepSampler(len(dataset), steps=100_000, batch_size=task.batch, seed=0),
+            num_workers=task.workers,
+            collate_fn=Collate(16),
+            pin_memory=task.device == "cuda",
+        )
+    )
+
+
+def serve(contender: Contender, task: Task, pipe: Connection) -> None:
+    """In the contender's process: warm up, make as many steps as each number received says, report at 0."""
+    warnings.simplefilter("ignore")  # the libraries' own deprecations
+    if contender.keeps_pages:
+        keep_pages()
+    torch.set_num_threads(task.threads)
+    step, batches = step_of(contender, task), batches_of(contender, task)
+    cuda = task.device == "cuda"
+    work = None if contender.compiled else work_of(lambda: step(next(batches), 0))  # a step, and the first to warm up
+    rows_of(step, batches, steps=10 if cuda else 1)
+    pipe.send(None)
+    rows: list[Row] = []
+    while steps := pipe.recv():
+        made = rows_of(step, batches, steps=steps)
+        rows += made
+        pipe.send([row.step_s for row in made])
+    times = medians(rows, overlaps=cuda)
+    peak, busy = peak_memory_bytes(step.device), busy_seconds(step, batches, steps=PROFILED_STEPS)
+    pipe.send(
+        {
+            "median_step_s": times.step_s,
+            "load_s": times.load_s,
+            "parts_s": times.parts_s,
+            "idle_s": times.idle_s,
+            "bound": times.bound,
+            "busy_share": None if busy is None else busy / times.step_s,
+            "peak_memory_bytes": peak,
+            "work": None if work is None else asdict(work),
+        }
+    )
+
+
+class Runner:
+    """A contender's process as the benchmark holds it."""
+
+    def __init__(self, contender: Contender, task: Task) -> None:
+        context = get_context("spawn")
+        self._pipe, other = context.Pipe()
+        self._process = context.Process(target=serve, args=(contender, task, other))
+        self._process.start()
+        other.close()  # so that the end of the process is an end of file here
+        self._pipe.recv()
+
+    def steps(self, count: int) -> list[float]:
+        """Seconds of each of `count` steps."""
+        self._pipe.send(count)
+        seconds: list[float] = self._pipe.recv()
+        return seconds
+
+    def finish(self) -> dict[str, Any]:
+        """What it found, and the end of it."""
+        self._pipe.send(0)
+        report: dict[str, Any] = self._pipe.recv()
+        self._process.join()
+        return report
+
+
+def cores() -> int:
+    """Processor cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,147 @@
+"""Training samples on one core: our loader, MONAI's CacheDataset, nnU-Net's 2D loader, over the same phantoms."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+import torch
+from contenders import AUGMENTATION, SECTIONS, WINDOW
+from sections import stored_cases
+
+from liverspleen.data.sections import Collate, SectionDataset, StepSampler
+from liverspleen.structures import ORGANS
+
+Samples = Iterator[int]
+"""Makes samples one batch or one at a time and gives how many it made."""
+
+
+def ours(store: Path, *, batch: int, augmented: bool) -> Samples:
+    """Batches of three sections out of the slice store; HU as int16, or windowed and augmented on this core too."""
+    dataset = SectionDataset(stored_cases(store), sections=SECTIONS)
+    collate = Collate(16)
+    order = iter(StepSampler(len(dataset), steps=1_000_000, batch_size=batch, seed=0))
+    for index, _ in enumerate(iter(int, 1)):
+        stack = collate([dataset[next(order)] for _ in range(batch)])
+        if augmented:
+            AUGMENTATION(WINDOW(stack.sections), stack.labels, seed=index)
+        yield batch
+
+
+def monai(store: Path, *, augmented: bool) -> Samples:
+    """CacheDataset of whole cases, a random crop of three sections, the same augmentation by dictionary transforms."""
+    import monai.transforms as mt
+    from monai.data import CacheDataset
+
+    both = ["image", "label"]
+    chain: list[Any] = [
+        mt.LoadImaged(both, reader="NumpyReader", image_only=True),
+        mt.EnsureChannelFirstd(both, channel_dim="no_channel"),
+        mt.ScaleIntensityRanged("image", WINDOW.lower_hu, WINDOW.upper_hu, 0.0, 1.0, clip=WINDOW.clip),
+        mt.RandSpatialCropd(both, (SECTIONS, -1, -1), random_size=False),  # the first that is not cached
+        mt.SqueezeDimd(both, dim=0),
+        mt.Lambdad("label", lambda label: label[SECTIONS // 2 :][:1]),
+    ]
+    if augmented:
+        side = np.load(next(store.iterdir()) / "labels.npy", mmap_mode="r").shape[-1]
+        chain += [
+            mt.RandAffined(
+                both,
+                prob=1.0,
+                rotate_range=float(np.deg2rad(AUGMENTATION.rotation_deg)),
+                scale_range=(AUGMENTATION.scale,) * 2,
+                translate_range=(AUGMENTATION.shift * side,) * 2,
+                mode=("bilinear", "nearest"),
+                padding_mode="border",
+            ),
+            mt.RandScaleIntensityd("image", AUGMENTATION.gain, prob=1.0),
+            mt.RandShiftIntensityd("image", AUGMENTATION.offset, prob=1.0),
+        ]
+    files = [
+        {"image": case.folder / "sections.npy", "label": case.folder / "labels.npy"} for case in stored_cases(store)
+    ]
+    dataset = CacheDataset(files, mt.Compose(chain), cache_rate=1.0, num_workers=0, progress=False)
+    order = np.random.default_rng(0)
+    while True:
+        dataset[int(order.integers(len(dataset)))]
+        yield 1
+
+
+def nnunet(store: Path, *, batch: int, augmented: bool, folder: Path) -> Samples:
+    """nnU-Net's own 2D loader and transforms on one section of one channel; its own file format, its default crops."""
+    for name in ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results"):
+        os.environ.setdefault(name, str(folder))  # it asks for them when it is imported
+    from nnunetv2.training.data_augmentation.compute_initial_patch_size import get_patch_size
+    from nnunetv2.training.dataloading.data_loader import nnUNetDataLoader
+    from nnunetv2.training.dataloading.nnunet_dataset import comp_blosc2_params, nnUNetDatasetBlosc2
+    from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
+    from nnunetv2.utilities.label_handling.label_handling import LabelManager
+
+    cases = stored_cases(store)
+    patch = tuple(cases[0].shape[1:])
+    folder.mkdir(exist_ok=True)
+    for case in cases:
+        image, labels = np.array(case.sections, np.float32)[None], np.array(case.labels, np.int8)[None]
+        image = (image - image.mean()) / image.std()
+        blocks, chunks = comp_blosc2_params(image.shape, patch)
+        places = {int(organ): np.argwhere(labels == int(organ))[::50] for organ in ORGANS}
+        name = str(folder / case.case_id)
+        nnUNetDatasetBlosc2.save_case(image, labels, {"class_locations": places}, name, chunks=chunks, blocks=blocks)
+    rotation = (-np.pi, np.pi)  # its choice for square 2D patches
+    transforms, outer = None, patch
+    if augmented:
+        outer = get_patch_size(patch, rotation, rotation, rotation, (0.85, 1.25))
+        transforms = nnUNetTrainer.get_training_transforms(patch, rotation, None, (0, 1), False, [False])
+    known = LabelManager({"background": 0, **{organ.key: int(organ) for organ in ORGANS}}, None)
+    data = nnUNetDatasetBlosc2(str(folder), [case.case_id for case in cases])
+    loader = nnUNetDataLoader(data, batch, outer, patch, known, 0.33, transforms=transforms)
+    while True:
+        next(loader)
+        yield batch
+
+
+def contestants(store: Path, *, batch: int, folder: Path) -> dict[str, Callable[[], Samples]]:
+    """Those whose libraries are installed."""
+    found: dict[str, Callable[[], Samples]] = {
+        "liverspleen, un-augmented": lambda: ours(store, batch=batch, augmented=False),
+        "liverspleen, augmented": lambda: ours(store, batch=batch, augmented=True),
+        "MONAI CacheDataset, un-augmented": lambda: monai(store, augmented=False),
+        "MONAI CacheDataset, augmented": lambda: monai(store, augmented=True),
+    }
+    if importlib.util.find_spec("nnunetv2"):
+        found |= {
+            "nnU-Net 2D loader, one channel, un-augmented": lambda: nnunet(
+                store, batch=batch, augmented=False, folder=folder / "plain"
+            ),
+            "nnU-Net 2D loader, one channel, augmented": lambda: nnunet(
+                store, batch=batch, augmented=True, folder=folder / "augmented"
+            ),
+        }
+    return found
+
+
+def sections_per_s(store: Path, *, batch: int, rounds: int, turn_s: float) -> dict[str, Any]:
+    """Median over the rounds of samples a second on one core; contestants take turns of `turn_s` each."""
+    torch.set_num_threads(1)
+    rates: dict[str, list[float]] = {}
+    with warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
+        warnings.simplefilter("ignore")  # the peers' own deprecations
+        makers = {name: make() for name, make in contestants(store, batch=batch, folder=Path(folder)).items()}
+        for maker in makers.values():
+            next(maker)  # fills caches, touches pages
+        for _ in range(rounds):
+            for name, maker in makers.items():
+                made, start = 0, time.perf_counter()
+                while (passed := time.perf_counter() - start) < turn_s:
+                    made += next(maker)
+                rates.setdefault(name, []).append(made / passed)
+        makers.clear()
+    return {name: {"median": round(median(r), 2), "least": round(min(r), 2)} for name, r in rates.items()}

@@ -1,0 +1,183 @@
+"""Sections per second of a training beside segmentation_models.pytorch, MONAI and nnU-Net: see the README beside it.
+
+python benchmarks/training/run.py; on a machine with CUDA it runs there and writes another file of results.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import json
+import multiprocessing
+import os
+import platform
+import tempfile
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import torch
+from contenders import Contender, Runner, Task, cores
+from sections import write_cases
+
+import liverspleen
+from liverspleen.training.limits import copy_bytes_per_s, matmul_flops_per_s
+
+RESULTS = Path(__file__).parents[1] / "results"
+DISTRIBUTIONS = ("numpy", "torch", "timm", "monai", "segmentation-models-pytorch", "nnunetv2")
+
+OURS_CPU = Contender("liverspleen fp32", channels_last=True, keeps_pages=True)
+ON_CPU = (
+    OURS_CPU,
+    Contender("smp fp32", library="smp"),
+    Contender("smp fp32, pages kept", library="smp", keeps_pages=True),
+    Contender("liverspleen fp32, pages given back", channels_last=True),
+    Contender("liverspleen fp32, NCHW", keeps_pages=True),
+    Contender("liverspleen fp32, compiled", channels_last=True, keeps_pages=True, compiled=True),
+    Contender("liverspleen fp32, real pipeline", channels_last=True, keeps_pages=True, pipeline=True),
+)
+OURS_GPU = Contender("liverspleen bf16, compiled", channels_last=True, bf16=True, compiled=True)
+ON_GPU = (
+    OURS_GPU,
+    Contender("smp bf16", library="smp", bf16=True),
+    Contender("smp bf16, channels_last", library="smp", bf16=True, channels_last=True),
+    Contender("smp fp32", library="smp"),
+    Contender("liverspleen fp32", channels_last=True),
+    Contender("liverspleen fp32, compiled", channels_last=True, compiled=True),
+    Contender("liverspleen bf16", channels_last=True, bf16=True),
+    Contender("liverspleen bf16, compiled, real pipeline", channels_last=True, bf16=True, compiled=True, pipeline=True),
+)
+"""The first one takes turns with each of the others."""
+
+
+def duels(entrants: list[Contender], task: Task, *, rounds: int, turn: int) -> dict[str, Any]:
+    """The first entrant against each of the others, `turn` steps by turns; only two processes hold memory at a time."""
+    first, *others = entrants
+    mine = Runner(first, task)
+    found: dict[str, Any] = {}
+    for other in others:
+        print(f"  {other.name}", flush=True)
+        theirs = Runner(other, task)
+        seconds: tuple[list[float], list[float]] = ([], [])
+        for _ in range(rounds):
+            for runner, times in zip((mine, theirs), seconds, strict=True):
+                times += runner.steps(turn)
+        ours_s, theirs_s = median(seconds[0]), median(seconds[1])
+        duel = {f"median_step_s of {first.name}": ours_s, f"time over that of {first.name}": theirs_s / ours_s}
+        found[other.name] = theirs.finish() | duel
+    if not others:
+        mine.steps(rounds * turn)
+    found[first.name] = mine.finish()
+    for row in found.values():
+        row["sections_per_s"] = task.batch / row["median_step_s"]
+    return found
+
+
+def machine(device: torch.device) -> dict[str, Any]:
+    """What the times depend on."""
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.exists() else []
+    models = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    rates = {"matmul_flops_per_s fp32": matmul_flops_per_s(device), "copy_bytes_per_s": copy_bytes_per_s(device)}
+    if device.type == "cuda":
+        rates["matmul_flops_per_s bf16"] = matmul_flops_per_s(device, torch.bfloat16)
+    return {
+        "cpu": models[0] if models else platform.processor(),
+        "gpu": torch.cuda.get_device_name(device) if device.type == "cuda" else None,
+        "cores": cores(),
+        "load_before": round(os.getloadavg()[0], 2),
+        "system": platform.system(),
+        "python": platform.python_version(),
+        **rates,
+    }
+
+
+def versions() -> dict[str, str]:
+    """Versions of everything that was timed."""
+    found = {"liverspleen": liverspleen.__version__}
+    for name in DISTRIBUTIONS:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            found[name] = "missing"
+    return found
+
+
+def limits(contenders: dict[str, Any], about: dict[str, Any]) -> None:
+    """Beside each step whose work was counted: the least time by arithmetic and by memory traffic, as shares of it."""
+    for name, row in contenders.items():
+        if row["work"] is not None:
+            rate = about["matmul_flops_per_s bf16" if "bf16" in name and about["gpu"] else "matmul_flops_per_s fp32"]
+            row["share_of_matmul_rate"] = row["work"]["flops"] / rate / row["median_step_s"]
+            row["share_of_copy_rate"] = row["work"]["bytes"] / about["copy_bytes_per_s"] / row["median_step_s"]
+
+
+def measure(options: argparse.Namespace, store: Path) -> dict[str, Any]:
+    """The whole benchmark."""
+    cuda = options.device == "cuda"
+    about = machine(torch.device(options.device))
+    batch = options.batch or (32 if cuda else 4)
+    task = Task(
+        options.device, options.encoder, options.matrix, batch, options.threads, min(8, cores()) if cuda else 0, store
+    )
+    entrants = [c for c in (ON_GPU if cuda else ON_CPU) if not options.only or c.name in options.only]
+    missing = sorted({c.missing for c in entrants if c.missing})
+    result: dict[str, Any] = {
+        "benchmark": "training",
+        "machine": about,
+        "versions": versions(),
+        "missing": missing,
+        "input": {"encoder": task.encoder, "matrix": task.matrix, "batch": batch, "sections": 3},
+        "threads": task.threads,
+        "rounds": options.rounds,
+    }
+    if not options.no_loaders:
+        from loaders import sections_per_s  # in a process of its own: it allocates as its peers do, on one thread
+
+        print("loaders", flush=True)
+        with multiprocessing.get_context("spawn").Pool(1) as pool:
+            call = {"batch": 4, "rounds": options.rounds, "turn_s": options.turn_s}
+            result["loader_sections_per_s_and_core"] = pool.apply(sections_per_s, (store,), call)
+    print("steps", flush=True)
+    present = [c for c in entrants if not c.missing]
+    result["steps"] = duels(present, task, rounds=options.rounds, turn=20 if cuda else 1) if present else {}
+    limits(result["steps"], about)
+    return result
+
+
+def arguments() -> argparse.Namespace:
+    """Words of the command line; the defaults are the benchmark."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--encoder", default="xception65", help="timm encoder; the paper's by default")
+    parser.add_argument("--matrix", type=int, default=512, help="pixels along a side of a section")
+    parser.add_argument("--batch", type=int, default=0, help="sections a step; 4 on a CPU, 32 on a GPU")
+    parser.add_argument("--threads", type=int, default=cores(), help="of each step on a CPU")
+    parser.add_argument("--rounds", type=int, default=5, help="turns of each contender")
+    parser.add_argument("--turn-s", type=float, default=2.0, help="seconds of a loader's turn")
+    parser.add_argument("--only", action="append", help="a contender's name; may be given again")
+    parser.add_argument("--no-loaders", action="store_true", help="steps only")
+    parser.add_argument("--output", type=Path, help="JSON; benchmarks/results/training-DEVICE.json by default")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Measure, write, print."""
+    options = arguments()
+    torch.set_num_threads(options.threads)
+    with tempfile.TemporaryDirectory() as folder:
+        write_cases(Path(folder), cases=2, matrix=options.matrix)
+        result = measure(options, Path(folder))
+    file = options.output or RESULTS / f"training-{options.device}.json"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(result, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    for name, row in result["steps"].items():
+        peak = (row["peak_memory_bytes"] or 0) / 2**30
+        print(f"  {name:45} {row['sections_per_s']:9.3f} sections/s  {peak:6.2f} GiB  {row['bound']}")
+    for name, rate in result.get("loader_sections_per_s_and_core", {}).items():
+        print(f"  {name:45} {rate['median']:9.1f} sections/s per core")
+    print("missing:", ", ".join(result["missing"]) or "nothing")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,218 @@
+"""time the steps of a training: its parts, sections per second, memory, and what bounds it.
+
+Takes the words of `train`: put `bench` in its place. Of the data only store= is read; without it sections are made up.
+Nothing is trained and no checkpoint written. Run it alone on the machine.
+
+example
+  liverspleen bench network=paper trainer.batch_size=4 output=outputs/bench
+
+outputs
+  the parts of a step, medians: load (waiting for a batch), transfer, augment, forward, backward, optimizer, idle
+  bound by: loader (more trainer.workers help), host (the GPU waits for the CPU to launch its work: trainer.compile
+  or a larger batch helps), compute
+  of the machine: its measured rates of matrix products and of copies, and the least time a step would take by each
+  in output=: bench.json, run.json
+
+exit codes
+  0 done; 2 the input was refused; 1 failure
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from liverspleen import assemble
+from liverspleen.config import BenchConfig
+from liverspleen.errors import Fault, Refused
+from liverspleen.provenance import recorded
+from liverspleen.storage import write_json
+
+if TYPE_CHECKING:
+    import torch
+
+    from liverspleen.data.sections import SliceStack
+    from liverspleen.data.store import StoredCase
+    from liverspleen.training.throughput import TrainingStep
+
+_MADE_UP_SECTIONS = 16
+_PROFILED = 10  # steps under the GPU's profiler, apart from the measured ones
+_PRECISIONS = ("32-true", "bf16-mixed")
+
+
+def run(config: BenchConfig) -> Sequence[Fault]:
+    """Time the steps; written if a folder is given."""
+    if wrong := [*assemble.contradictions(config), *_faults(config)]:
+        raise Refused(wrong)
+    with ExitStack() as stack:
+        record = stack.enter_context(recorded("bench", config, config.output)) if config.output else None
+        scratch = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        result = _measure(config, _stored(config.store) if config.store else [_made_up(config, scratch)])
+        print(_told(result))
+        if record is not None:
+            record.device = result["device"]
+            write_json(record.output / "bench.json", result)
+            record.outputs.append(record.output / "bench.json")
+    return ()
+
+
+def _faults(config: BenchConfig) -> list[Fault]:
+    stride = config.network.output_stride
+    found = [
+        (config.measured < 1, f"measured={config.measured}", "1 or more"),
+        (config.warmup < 1, f"warmup={config.warmup}", "1 or more"),
+        (config.matrix < stride, f"matrix={config.matrix}", f"{stride} or more"),
+        (
+            config.trainer.precision not in _PRECISIONS,
+            f"trainer.precision={config.trainer.precision}",
+            " or ".join(_PRECISIONS),
+        ),
+    ]
+    return [Fault("LS-CFG-006", what, f"use {cure}") for wrong, what, cure in found if wrong]
+
+
+def _stored(store: Path) -> list[StoredCase]:
+    """Every case of a slice store."""
+    from liverspleen.data.store import StoredCase
+
+    cases = []
+    for file in sorted(store.glob("*/case.json")):
+        about = json.loads(file.read_text(encoding="utf-8"))
+        name = file.parent.name
+        cases.append(StoredCase(name, name, file.parent, tuple(about["shape"]), about["voxels_sha256"]))
+    if not cases:
+        what, cure = "holds no stored case", "fill it with liverspleen prepare, or leave store= away"
+        raise Refused(Fault("LS-TRN-005", what, cure, file=store))
+    return cases
+
+
+def _made_up(config: BenchConfig, folder: Path) -> StoredCase:
+    """A case of noise around soft tissue with a block of each organ; times do not depend on what sections show."""
+    import numpy as np
+
+    from liverspleen.data.store import StoredCase
+    from liverspleen.structures import Structure
+
+    shape = (_MADE_UP_SECTIONS, config.matrix, config.matrix)
+    half = config.matrix // 2
+    labels = np.zeros(shape, np.uint8)
+    labels[:, :half, :half], labels[:, half:, half:] = Structure.LIVER, Structure.SPLEEN
+    np.save(folder / "labels.npy", labels)
+    np.save(folder / "sections.npy", np.random.default_rng(config.seed).normal(40, 60, shape).astype(np.int16))
+    return StoredCase("made-up", "made-up", folder, shape, "")
+
+
+def _measure(config: BenchConfig, cases: Sequence[StoredCase]) -> dict[str, Any]:
+    import torch
+
+    from liverspleen.training.limits import copy_bytes_per_s, matmul_flops_per_s, work_of
+    from liverspleen.training.throughput import busy_seconds, peak_memory_bytes, time_steps
+
+    device = assemble.device(config.trainer.accelerator)
+    torch.manual_seed(config.seed)
+    previous = torch.are_deterministic_algorithms_enabled()
+    torch.use_deterministic_algorithms(config.trainer.deterministic)
+    try:
+        step, batches = _step(config, device), _batches(config, cases)
+        work = None if config.trainer.compile else work_of(lambda: step(next(batches), 0))
+        times = time_steps(step, batches, warmup=config.warmup, steps=config.measured)
+        peak = peak_memory_bytes(device)
+        busy = busy_seconds(step, batches, steps=_PROFILED)
+    finally:
+        torch.use_deterministic_algorithms(previous)
+    dtype = step.autocast or torch.float32
+    return {
+        "network": asdict(config.network),
+        "input": [config.trainer.batch_size, config.slices.sections, *_matrix(cases)],
+        "sections": "slice store" if config.store else "made up",
+        "trainer": asdict(config.trainer),
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
+        "threads": torch.get_num_threads(),
+        "times": {**asdict(times), "bound": times.bound},
+        "sections_per_s": config.trainer.batch_size / times.step_s,
+        "busy_share": None if busy is None else busy / times.step_s,
+        "peak_memory_bytes": peak,
+        "work": None if work is None else asdict(work),
+        "matmul_flops_per_s": matmul_flops_per_s(device, dtype),
+        "copy_bytes_per_s": copy_bytes_per_s(device),
+    }
+
+
+def _matrix(cases: Sequence[StoredCase]) -> tuple[int, int]:
+    """The largest section; smaller ones are padded to the largest of their batch."""
+    return max(case.shape[1] for case in cases), max(case.shape[2] for case in cases)
+
+
+def _step(config: BenchConfig, device: torch.device) -> TrainingStep:
+    import torch
+
+    from liverspleen.training.throughput import TrainingStep
+
+    module = assemble.module(config, {}).to(device).train()
+    chosen = module.configure_optimizers()
+    return TrainingStep(
+        module.network,
+        prepare=lambda batch, index: module.augmentation(module.window(batch.sections), batch.labels, seed=index),
+        loss=lambda logits, labels, _: module.loss(logits, labels),
+        optimizer=chosen["optimizer"] if isinstance(chosen, dict) else chosen,
+        device=device,
+        autocast=torch.bfloat16 if config.trainer.precision == "bf16-mixed" else None,
+    )
+
+
+def _batches(config: BenchConfig, cases: Sequence[StoredCase]) -> Iterator[SliceStack]:
+    """Shuffled batches, as many as anybody asks for."""
+    import torch
+    from torch.utils.data import DataLoader
+
+    from liverspleen.data.sections import Collate, SectionDataset, StepSampler
+
+    dataset = SectionDataset(cases, sections=config.slices.sections)
+    trainer = config.trainer
+    steps = 1 + config.warmup + config.measured + _PROFILED
+    sampler = StepSampler(len(dataset), steps=steps, batch_size=trainer.batch_size, seed=config.seed)
+    return iter(
+        DataLoader(
+            dataset,
+            batch_size=trainer.batch_size,
+            sampler=sampler,
+            num_workers=trainer.workers,
+            collate_fn=Collate(config.network.output_stride),
+            pin_memory=torch.cuda.is_available() and trainer.accelerator != "cpu",
+        )
+    )
+
+
+def _told(result: dict[str, Any]) -> str:
+    times, trainer = result["times"], result["trainer"]
+    size = " x ".join(map(str, result["input"]))
+    options = [trainer["precision"], *(name for name in ("channels_last", "compile", "fused") if trainer[name])]
+    parts = {"load": times["load_s"], **times["parts_s"], "idle": times["idle_s"], "step": times["step_s"]}
+    lines = [
+        f"bench: {result['network']['encoder']}, {size}, {', '.join(options)}; {result['sections']} sections; "
+        f"{result['device']}, {result['threads']} threads; medians over {times['steps']} steps",
+        *(f"  {name:<10} {1e3 * s:10.2f} ms  {100 * s / times['step_s']:5.1f} %" for name, s in parts.items()),
+        f"{result['sections_per_s']:.2f} sections/s",
+    ]
+    if result["peak_memory_bytes"] is not None:
+        lines.append(f"peak memory {result['peak_memory_bytes'] / 2**30:.2f} GiB")
+    if result["busy_share"] is not None:
+        lines.append(f"GPU busy {100 * result['busy_share']:.0f} %")
+    lines.append(f"bound by: {times['bound']}")
+    rates = {
+        "flops": ("arithmetic", "matrix products", result["matmul_flops_per_s"], 1e9, "GFLOP"),
+        "bytes": ("memory, nothing fused", "copies", result["copy_bytes_per_s"], 1e9, "GB"),
+    }
+    for key, (limit, of, rate, unit, name) in rates.items():
+        line = f"machine: {of} at {rate / unit:.0f} {name}/s"
+        if result["work"] is not None:
+            amount = result["work"][key]
+            share = 100 * amount / rate / times["step_s"]
+            line += f"; a step has {amount / unit:.0f} {name}: by {limit} {1e3 * amount / rate:.0f} ms, {share:.0f} %"
+        lines.append(line)
+    return "\n".join(lines)

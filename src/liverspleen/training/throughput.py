@@ -1,0 +1,201 @@
+"""Where the time of a training step goes: its parts on the device's own clock, and what bounds it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from statistics import median
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+if TYPE_CHECKING:
+    from liverspleen.data.sections import SliceStack
+
+PARTS = ("transfer", "augment", "forward", "backward", "optimizer")
+"""What the device does in a step, in order; before it comes `load`, what is left is `idle`."""
+
+WAITING = 0.1  # share of a step from which on waiting is what bounds it
+
+
+@dataclass(frozen=True)
+class TrainingStep:
+    """One step of a training without what surrounds it (logging, checkpoints).
+
+    Args:
+        network: (B, sections, H, W) intensities to logits.
+        prepare: batch on the device and number of the step to intensities and labels.
+        loss: logits, labels and the batch to a scalar.
+        optimizer: of the network's parameters.
+        device: where it runs.
+        autocast: type of `torch.autocast`; None for full precision.
+    """
+
+    network: nn.Module
+    prepare: Callable[[SliceStack, int], tuple[Tensor, Tensor]]
+    loss: Callable[[Tensor, Tensor, SliceStack], Tensor]
+    optimizer: Optimizer
+    device: torch.device
+    autocast: torch.dtype | None = None
+
+    def __call__(self, batch: SliceStack, index: int, mark: Callable[[], None] = lambda: None) -> Tensor:
+        """Loss of the batch before the step; `mark` is called before the first part and after each."""
+        mark()
+        batch = batch._make(tensor.to(self.device, non_blocking=True) for tensor in batch)
+        mark()
+        sections, labels = self.prepare(batch, index)
+        mark()
+        with torch.autocast(self.device.type, self.autocast, enabled=self.autocast is not None):
+            loss = self.loss(self.network(sections), labels, batch)
+        mark()
+        loss.backward()
+        mark()
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        mark()
+        return loss.detach()
+
+
+class Clock:
+    """Marks in time: events in the stream of a CUDA device, which does not wait for them, or the processor's clock."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._cuda = device.type == "cuda"
+        self._marks: list[Any] = []
+
+    def mark(self) -> None:
+        """Add a mark."""
+        if self._cuda:
+            event = torch.cuda.Event(enable_timing=True)
+            event.record()
+            self._marks.append(event)
+        else:
+            self._marks.append(perf_counter())
+
+    def seconds(self) -> list[float]:
+        """Between each mark and the next; waits for the device."""
+        pairs = zip(self._marks, self._marks[1:], strict=False)
+        if not self._cuda:
+            return [last - first for first, last in pairs]
+        torch.cuda.synchronize()
+        return [first.elapsed_time(last) / 1000 for first, last in pairs]
+
+
+@dataclass(frozen=True)
+class StepTimes:
+    """Medians over the measured steps, in seconds.
+
+    `load` is what the host waits for a batch; on a GPU it overlaps with the device's work and counts only as far as
+    the device is `idle` meanwhile. `idle` is the median step less the parts.
+
+    >>> parts = {"transfer": 0.0, "augment": 0.1, "forward": 0.3, "backward": 0.5, "optimizer": 0.1}
+    >>> waiting = StepTimes(step_s=2.0, load_s=1.0, parts_s=parts, idle_s=0.0, steps=9, overlaps=False)
+    >>> waiting.bound, StepTimes(step_s=1.0, load_s=0.9, parts_s=parts, idle_s=0.0, steps=9, overlaps=True).bound
+    ('loader', 'compute')
+    """
+
+    step_s: float
+    load_s: float
+    parts_s: dict[str, float]
+    idle_s: float
+    steps: int
+    overlaps: bool
+    """whether loading happens while the device works"""
+
+    @property
+    def bound(self) -> str:
+        """`loader`, `host` (the device waits for what the host has to launch), or `compute`."""
+        waiting = min(self.load_s, self.idle_s) if self.overlaps else self.load_s
+        if waiting >= WAITING * self.step_s:
+            return "loader"
+        return "host" if self.idle_s >= WAITING * self.step_s else "compute"
+
+
+class Row(NamedTuple):
+    """One step: wait for the batch, the whole step from the end of the last one, the parts; seconds."""
+
+    load_s: float
+    step_s: float
+    parts_s: list[float]
+
+
+def time_steps(step: TrainingStep, batches: Iterator[SliceStack], *, warmup: int, steps: int) -> StepTimes:
+    """Medians over `steps` steps after `warmup` of them (compilation, memory, choice of algorithms)."""
+    rows_of(step, batches, steps=warmup)
+    return medians(rows_of(step, batches, steps=steps), overlaps=step.device.type == "cuda")
+
+
+def medians(rows: Sequence[Row], *, overlaps: bool) -> StepTimes:
+    """Of each part by itself; `idle` is what they leave of the median step."""
+    parts = {name: median(row.parts_s[i] for row in rows) for i, name in enumerate(PARTS)}
+    load_s, step_s = median(row.load_s for row in rows), median(row.step_s for row in rows)
+    idle_s = max(step_s - sum(parts.values()) - (0.0 if overlaps else load_s), 0.0)
+    return StepTimes(step_s, load_s, parts, idle_s, len(rows), overlaps)
+
+
+def rows_of(step: TrainingStep, batches: Iterator[SliceStack], *, steps: int) -> list[Row]:
+    """Make `steps` steps; on a GPU the host runs ahead as it does in a training, and waits at the end."""
+    if step.device.type == "cuda":
+        torch.cuda.synchronize()
+    clock, loads = Clock(step.device), []
+    clock.mark()
+    for index in range(steps):
+        asked = perf_counter()
+        batch = next(batches)
+        loads.append(perf_counter() - asked)
+        step(batch, index, clock.mark)
+    spans, width = clock.seconds(), len(PARTS) + 1  # from the end of a step to the start of the next, then the parts
+    each = [spans[at : at + width] for at in range(0, len(spans), width)]
+    return [Row(load, sum(row), row[1:]) for load, row in zip(loads, each, strict=True)]
+
+
+def busy_seconds(step: TrainingStep, batches: Iterator[SliceStack], *, steps: int) -> float | None:
+    """Time per step during which the GPU runs a kernel or a copy, by its profiler; None on a CPU.
+
+    Divided by the time of a step without the profiler, it is the busy share.
+    """
+    if step.device.type != "cuda":
+        return None
+    from torch.profiler import ProfilerActivity, profile
+
+    torch.cuda.synchronize()
+    with profile(activities=[ProfilerActivity.CUDA]) as profiler:
+        for index in range(steps):
+            step(next(batches), index)
+        torch.cuda.synchronize()
+    spans = [
+        (event.time_range.start, event.time_range.end)
+        for event in profiler.events()
+        # annotations of the host (as of an optimizer's step) are drawn on the device's timeline too
+        if event.device_type == torch.autograd.DeviceType.CUDA and not getattr(event, "is_user_annotation", False)
+    ]
+    return covered(spans) / 1e6 / steps
+
+
+def covered(spans: list[tuple[float, float]]) -> float:
+    """Length of the union of intervals.
+
+    >>> covered([(0, 2), (5, 6), (1, 3)])
+    4.0
+    """
+    total, reached = 0.0, -float("inf")
+    for first, last in sorted(spans):
+        total += max(last - max(first, reached), 0)
+        reached = max(reached, last)
+    return total
+
+
+def peak_memory_bytes(device: torch.device) -> int | None:
+    """Largest memory so far: allocated by torch on a GPU, resident in the process on a CPU; None where none tells."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    if sys.platform == "win32":
+        return None
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024  # getrusage(2): kilobytes on Linux

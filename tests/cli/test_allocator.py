@@ -1,0 +1,48 @@
+"""The allocator setting, seen from outside: page faults of a block that is asked for again."""
+
+import os
+import platform
+import subprocess
+import sys
+
+import pytest
+
+PAGES = 10_000  # of 4 KiB: 40 MB, above the largest block that glibc keeps by itself
+FAULTS = f"""
+import ctypes, resource
+from liverspleen.cli.allocator import keep_pages
+{{setting}}
+libc = ctypes.CDLL(None)
+libc.malloc.restype = ctypes.c_void_p
+libc.malloc.argtypes, libc.free.argtypes = [ctypes.c_size_t], [ctypes.c_void_p]
+def touch():
+    block = libc.malloc({PAGES} * 4096)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    ctypes.memset(block, 1, {PAGES} * 4096)
+    libc.free(block)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+touch()
+print(touch())
+"""
+
+glibc = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library than glibc")
+
+
+def faults(setting: str, **environment: str) -> int:
+    """Page faults when a block is touched that was given back before."""
+    plain = {name: value for name, value in os.environ.items() if not name.startswith(("MALLOC_", "GLIBC_TUNABLES"))}
+    code = FAULTS.format(setting=setting)
+    words = [sys.executable, "-c", code]
+    run = subprocess.run(words, capture_output=True, text=True, check=True, env=plain | environment)
+    return int(run.stdout)
+
+
+@glibc
+def test_a_block_that_was_given_back_is_not_faulted_in_again() -> None:
+    assert faults("pass") >= PAGES // 2  # the kernel may map several pages at a fault
+    assert faults("assert keep_pages()") < PAGES // 100
+
+
+@glibc
+def test_settings_of_the_environment_are_left_alone() -> None:
+    assert faults("assert not keep_pages()", MALLOC_TOP_PAD_="131072") >= PAGES // 2

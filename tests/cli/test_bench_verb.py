@@ -1,0 +1,102 @@
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from liverspleen import assemble
+from liverspleen.cli.composition import compose_verb
+from liverspleen.cli.main import main
+
+TINY = [
+    "experiment=phantom",
+    "matrix=32",
+    "measured=3",
+    "warmup=1",
+    "trainer.batch_size=2",
+    "network.pyramid_channels=8",
+    "network.skip_channels=8",
+]
+
+
+def test_parts_of_a_step_add_up_and_are_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bench", *TINY, f"output={tmp_path}"]) == 0
+    told = capsys.readouterr().out
+    assert "bound by: " in told
+    assert "matrix products at " in told
+    result = json.loads((tmp_path / "bench.json").read_text())
+    times = result["times"]
+    assert list(times["parts_s"]) == ["transfer", "augment", "forward", "backward", "optimizer"]
+    assert times["steps"] == 3
+    assert sum(times["parts_s"].values()) + times["load_s"] <= 1.5 * times["step_s"]  # medians of each by itself
+    assert result["sections_per_s"] == pytest.approx(2 / times["step_s"])
+    assert result["input"] == [2, 3, 32, 32]
+    assert result["work"]["flops"] > 0
+    assert json.loads((tmp_path / "run.json").read_text())["outputs"].keys() == {"bench.json"}
+
+
+def test_sections_of_a_slice_store_are_read(
+    box_cohort: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["prepare", f"cohort={box_cohort()}", f"store={tmp_path / 'store'}", "workers=1"]) == 0
+    assert main(["bench", *TINY, f"store={tmp_path / 'store'}"]) == 0
+    assert "slice store sections" in capsys.readouterr().out
+
+
+def test_empty_store_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bench", *TINY, f"store={tmp_path}"]) == 2
+    assert capsys.readouterr().err.startswith(f"LS-TRN-005 file '{tmp_path}': holds no stored case")
+
+
+def test_contradictions_of_a_training_and_of_the_bench_are_told_together(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bench", *TINY, "trainer.batch_size=1", "measured=0", "trainer.precision=16-mixed"]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.split(":")[1].split("=")[0].strip() for line in lines] == [
+        "trainer.batch_size",
+        "measured",
+        "trainer.precision",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("flags", "there"),
+    [
+        ("flags\t\t: fpu avx512f avx512_bf16 avx512vl", True),
+        ("flags\t\t: fpu amx_bf16", True),
+        ("Features\t: fp asimd bf16", True),
+        ("flags\t\t: fpu avx2 avx512f", False),
+        ("model name\t: bf16", False),
+    ],
+)
+def test_bf16_instructions_are_read_from_cpuinfo(flags: str, there: bool, tmp_path: Path) -> None:
+    (tmp_path / "cpuinfo").write_text(f"processor\t: 0\n{flags}\n")
+    assert assemble.has_bf16_instructions(tmp_path / "cpuinfo") is there
+
+
+def test_bf16_on_a_cpu_without_it_is_refused_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(assemble, "has_bf16_instructions", lambda: False)
+    words = ["cohort=none.csv", f"output={tmp_path / 'o'}", "trainer=cpu", "trainer.precision=bf16-mixed"]
+    assert main(["train", *words]) == 2
+    assert capsys.readouterr().err.splitlines() == [
+        "LS-CFG-010: trainer.precision=bf16-mixed on a CPU without AMX or AVX-512 BF16 instructions; "
+        "use trainer.precision=32-true, or a GPU"
+    ]
+    assert not (tmp_path / "o").exists()
+
+
+def test_bf16_for_a_gpu_is_not_refused_for_the_cpu_beside_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(assemble, "has_bf16_instructions", lambda: False)
+    config = compose_verb("train", ["cohort=c.csv", "output=o", "trainer.precision=bf16-mixed"])
+    config.trainer = replace(config.trainer, accelerator="gpu")
+    assert assemble.bf16_faults(config) == []
+
+
+@pytest.mark.parametrize("fused", [True, False])
+def test_optimizer_and_compilation_follow_the_trainer(fused: bool) -> None:
+    words = ["cohort=c.csv", "output=o", "experiment=phantom", f"trainer.fused={fused}", "trainer.compile=true"]
+    module = assemble.module(compose_verb("train", words), {})
+    assert module.configure_optimizers()["optimizer"].defaults["fused"] is fused
+    assert not any("_orig_mod" in name for name in module.state_dict())
