@@ -13,17 +13,18 @@ import shutil
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import numpy as np
 from numpy.typing import NDArray
 
-from liverspleen.cohort.checks import load_case
-from liverspleen.cohort.manifest import Case
 from liverspleen.errors import Fault, Refused
 from liverspleen.storage import sha256_of
 from liverspleen.structures import ORGANS, Structure
+
+if TYPE_CHECKING:
+    from liverspleen.cohort.manifest import Case
 
 STORE_VERSION = 2
 """Part of every key: sections made by other code are never met."""
@@ -112,6 +113,8 @@ def store_case(case: Case, store: Path) -> StoredCase:
     """
     if (found := open_case(case, store)) is not None:
         return found
+    from liverspleen.cohort.checks import load_case  # a filled store is read without the readers of images and tables
+
     ct, label_map = load_case(case)
     labels = label_map.labels if label_map is not None else np.zeros(ct.hu.shape, np.uint8)
     sections = np.ascontiguousarray(ct.hu)
