@@ -3,8 +3,6 @@ PYTHON ?= python3
 DATA ?= ../shared/data
 BIN := .venv/bin
 READY := .venv/.ready
-# glibc gives every large block back to the kernel, and each activation map is page-faulted in again: a fifth of a step
-KEEP_PAGES := MALLOC_MMAP_THRESHOLD_=4294967296 MALLOC_TRIM_THRESHOLD_=17179869184
 
 .DEFAULT_GOAL := help
 .PHONY: help demo real test test-all lint types clean
@@ -18,10 +16,10 @@ $(READY): pyproject.toml constraints.txt
 	@touch $@
 
 demo: $(READY)  ## the whole way on procedural CT: train, predict, measure, report (outputs/demo)
-	$(KEEP_PAGES) $(BIN)/liverspleen demo output=outputs/demo
+	$(BIN)/liverspleen demo output=outputs/demo
 
 real: $(READY)  ## the same way on real CT; DATA=folder with a cohort.csv (outputs/real_ct)
-	$(KEEP_PAGES) $(BIN)/python experiments/real_ct/run.py data=$(DATA) output=outputs/real_ct
+	$(BIN)/python experiments/real_ct/run.py data=$(DATA) output=outputs/real_ct
 
 test: $(READY)  ## the tests that need neither a GPU nor real data nor much time
 	$(BIN)/python -m pytest

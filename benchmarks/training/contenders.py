@@ -162,9 +162,12 @@ def serve(contender: Contender, task: Task, pipe: Connection) -> None:
     torch.set_num_threads(task.threads)
     step, batches = step_of(contender, task), batches_of(contender, task)
     cuda = task.device == "cuda"
-    work = None if contender.compiled else work_of(lambda: step(next(batches), 0))  # a step, and the first to warm up
-    rows_of(step, batches, steps=10 if cuda else 1)
+    torch.backends.cudnn.benchmark = cuda  # every batch has the same shape
+    work = None if contender.compiled else work_of(lambda: step(next(batches), 0))  # the first step to warm up
+    rows_of(step, batches, steps=10 if cuda else int(contender.compiled))
     pipe.send(None)
+    if cuda:
+        torch.cuda.reset_peak_memory_stats()  # of the search for algorithms
     rows: list[Row] = []
     while steps := pipe.recv():
         made = rows_of(step, batches, steps=steps)

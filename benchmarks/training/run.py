@@ -57,20 +57,26 @@ def duels(entrants: list[Contender], task: Task, *, rounds: int, turn: int) -> d
     found: dict[str, Any] = {}
     for other in others:
         print(f"  {other.name}", flush=True)
-        theirs = Runner(other, task)
-        seconds: tuple[list[float], list[float]] = ([], [])
-        for _ in range(rounds):
-            for runner, times in zip((mine, theirs), seconds, strict=True):
-                times += runner.steps(turn)
-        ours_s, theirs_s = median(seconds[0]), median(seconds[1])
-        duel = {f"median_step_s of {first.name}": ours_s, f"time over that of {first.name}": theirs_s / ours_s}
-        found[other.name] = theirs.finish() | duel
-    if not others:
+        try:
+            found[other.name] = duel(mine, Runner(other, task), rounds=rounds, turn=turn)
+        except (EOFError, ConnectionError):  # the other's process ended, having told why: no memory, no compiler
+            print(f"  {other.name} failed", flush=True)
+    if not found:
         mine.steps(rounds * turn)
     found[first.name] = mine.finish()
     for row in found.values():
         row["sections_per_s"] = task.batch / row["median_step_s"]
     return found
+
+
+def duel(mine: Runner, theirs: Runner, *, rounds: int, turn: int) -> dict[str, Any]:
+    """What `theirs` found, with the medians of both over the rounds."""
+    seconds: tuple[list[float], list[float]] = ([], [])
+    for _ in range(rounds):
+        for runner, times in zip((mine, theirs), seconds, strict=True):
+            times += runner.steps(turn)
+    ours_s, theirs_s = median(seconds[0]), median(seconds[1])
+    return theirs.finish() | {"reference_step_s": ours_s, "time_over_reference": theirs_s / ours_s}
 
 
 def machine(device: torch.device) -> dict[str, Any]:
@@ -104,8 +110,13 @@ def versions() -> dict[str, str]:
 
 
 def limits(contenders: dict[str, Any], about: dict[str, Any]) -> None:
-    """Beside each step whose work was counted: the least time by arithmetic and by memory traffic, as shares of it."""
+    """The least time of each step by arithmetic and by unfused memory traffic, as shares of its time.
+
+    The work of a compiled step is that of the same step in eager mode: what it has to reach.
+    """
     for name, row in contenders.items():
+        eager = contenders.get(name.split(", ")[0], {"work": None})
+        row["work"] = row["work"] or eager["work"]
         if row["work"] is not None:
             rate = about["matmul_flops_per_s bf16" if "bf16" in name and about["gpu"] else "matmul_flops_per_s fp32"]
             row["share_of_matmul_rate"] = row["work"]["flops"] / rate / row["median_step_s"]
@@ -130,6 +141,7 @@ def measure(options: argparse.Namespace, store: Path) -> dict[str, Any]:
         "input": {"encoder": task.encoder, "matrix": task.matrix, "batch": batch, "sections": 3},
         "threads": task.threads,
         "rounds": options.rounds,
+        "reference": entrants[0].name,
     }
     if not options.no_loaders:
         from loaders import sections_per_s  # in a process of its own: it allocates as its peers do, on one thread
