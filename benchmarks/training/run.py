@@ -12,6 +12,7 @@ import multiprocessing
 import os
 import platform
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -50,23 +51,19 @@ ON_GPU = (
 """The first one takes turns with each of the others."""
 
 
-def duels(entrants: list[Contender], task: Task, *, rounds: int, turn: int) -> dict[str, Any]:
+def duels(entrants: list[Contender], task: Task, *, rounds: int, turn: int) -> Iterator[tuple[str, dict[str, Any]]]:
     """The first entrant against each of the others, `turn` steps by turns; only two processes hold memory at a time."""
+    if not entrants:
+        return
     first, *others = entrants
     mine = Runner(first, task)
-    found: dict[str, Any] = {}
     for other in others:
-        print(f"  {other.name}", flush=True)
         try:
-            found[other.name] = duel(mine, Runner(other, task), rounds=rounds, turn=turn)
+            yield other.name, duel(mine, Runner(other, task), rounds=rounds, turn=turn)
         except (EOFError, ConnectionError):  # the other's process ended, having told why: no memory, no compiler
             print(f"  {other.name} failed", flush=True)
-    if not found:
-        mine.steps(rounds * turn)
-    found[first.name] = mine.finish()
-    for row in found.values():
-        row["sections_per_s"] = task.batch / row["median_step_s"]
-    return found
+    mine.steps(turn)
+    yield first.name, mine.finish()
 
 
 def duel(mine: Runner, theirs: Runner, *, rounds: int, turn: int) -> dict[str, Any]:
@@ -109,22 +106,24 @@ def versions() -> dict[str, str]:
     return found
 
 
-def limits(contenders: dict[str, Any], about: dict[str, Any]) -> None:
-    """The least time of each step by arithmetic and by unfused memory traffic, as shares of its time.
+def with_limits(name: str, row: dict[str, Any], steps: dict[str, Any], about: dict[str, Any]) -> dict[str, Any]:
+    """Beside a step the least time by arithmetic and by unfused memory traffic, as shares of its time.
 
     The work of a compiled step is that of the same step in eager mode: what it has to reach.
     """
-    for name, row in contenders.items():
-        eager = contenders.get(name.split(", ")[0], {"work": None})
-        row["work"] = row["work"] or eager["work"]
-        if row["work"] is not None:
-            rate = about["matmul_flops_per_s bf16" if "bf16" in name and about["gpu"] else "matmul_flops_per_s fp32"]
-            row["share_of_matmul_rate"] = row["work"]["flops"] / rate / row["median_step_s"]
-            row["share_of_copy_rate"] = row["work"]["bytes"] / about["copy_bytes_per_s"] / row["median_step_s"]
+    work = row["work"] or steps.get(name.split(", ")[0], {}).get("work")
+    if work is None:
+        return row
+    rate = about["matmul_flops_per_s bf16" if "bf16" in name and about["gpu"] else "matmul_flops_per_s fp32"]
+    return row | {
+        "work": work,
+        "share_of_matmul_rate": work["flops"] / rate / row["median_step_s"],
+        "share_of_copy_rate": work["bytes"] / about["copy_bytes_per_s"] / row["median_step_s"],
+    }
 
 
-def measure(options: argparse.Namespace, store: Path) -> dict[str, Any]:
-    """The whole benchmark."""
+def measure(options: argparse.Namespace, store: Path) -> Iterator[dict[str, Any]]:
+    """The whole benchmark, given after each part: what was measured stays when a later part is stopped."""
     cuda = options.device == "cuda"
     about = machine(torch.device(options.device))
     batch = options.batch or (32 if cuda else 4)
@@ -141,20 +140,22 @@ def measure(options: argparse.Namespace, store: Path) -> dict[str, Any]:
         "input": {"encoder": task.encoder, "matrix": task.matrix, "batch": batch, "sections": 3},
         "threads": task.threads,
         "rounds": options.rounds,
-        "reference": entrants[0].name,
+        "reference": entrants[0].name if entrants else None,
+        "steps": {},
     }
     if not options.no_loaders:
         from loaders import sections_per_s  # in a process of its own: it allocates as its peers do, on one thread
 
-        print("loaders", flush=True)
         with multiprocessing.get_context("spawn").Pool(1) as pool:
             call = {"batch": 4, "rounds": options.rounds, "turn_s": options.turn_s}
             result["loader_sections_per_s_and_core"] = pool.apply(sections_per_s, (store,), call)
-    print("steps", flush=True)
+        yield result
     present = [c for c in entrants if not c.missing]
-    result["steps"] = duels(present, task, rounds=options.rounds, turn=20 if cuda else 1) if present else {}
-    limits(result["steps"], about)
-    return result
+    for name, row in duels(present, task, rounds=options.rounds, turn=20 if cuda else 1):
+        row["sections_per_s"] = batch / row["median_step_s"]
+        print(f"  {name:45} {row['sections_per_s']:9.3f} sections/s, {row['bound']}", flush=True)
+        result["steps"][name] = row
+        yield result | {"steps": {n: with_limits(n, r, result["steps"], about) for n, r in result["steps"].items()}}
 
 
 def arguments() -> argparse.Namespace:
@@ -177,15 +178,12 @@ def main() -> None:
     """Measure, write, print."""
     options = arguments()
     torch.set_num_threads(options.threads)
-    with tempfile.TemporaryDirectory() as folder:
-        write_cases(Path(folder), cases=2, matrix=options.matrix)
-        result = measure(options, Path(folder))
     file = options.output or RESULTS / f"training-{options.device}.json"
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(result, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-    for name, row in result["steps"].items():
-        peak = (row["peak_memory_bytes"] or 0) / 2**30
-        print(f"  {name:45} {row['sections_per_s']:9.3f} sections/s  {peak:6.2f} GiB  {row['bound']}")
+    with tempfile.TemporaryDirectory() as folder:
+        write_cases(Path(folder), cases=2, matrix=options.matrix)
+        for result in measure(options, Path(folder)):
+            file.write_text(json.dumps(result, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     for name, rate in result.get("loader_sections_per_s_and_core", {}).items():
         print(f"  {name:45} {rate['median']:9.1f} sections/s per core")
     print("missing:", ", ".join(result["missing"]) or "nothing")

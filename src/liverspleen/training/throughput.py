@@ -45,14 +45,14 @@ class TrainingStep:
     def __call__(self, batch: SliceStack, index: int, mark: Callable[[], None] = lambda: None) -> Tensor:
         """Loss of the batch before the step; `mark` is called before the first part and after each."""
         mark()
-        batch = batch._make(tensor.to(self.device, non_blocking=True) for tensor in batch)
+        batch = type(batch)(*(tensor.to(self.device, non_blocking=True) for tensor in batch))
         mark()
         sections, labels = self.prepare(batch, index)
         mark()
         with torch.autocast(self.device.type, self.autocast, enabled=self.autocast is not None):
             loss = self.loss(self.network(sections), labels, batch)
         mark()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         mark()
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
@@ -70,7 +70,7 @@ class Clock:
     def mark(self) -> None:
         """Add a mark."""
         if self._cuda:
-            event = torch.cuda.Event(enable_timing=True)
+            event = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
             event.record()
             self._marks.append(event)
         else:
@@ -171,7 +171,7 @@ def busy_seconds(step: TrainingStep, batches: Iterator[SliceStack], *, steps: in
         (event.time_range.start, event.time_range.end)
         for event in profiler.events()
         # annotations of the host (as of an optimizer's step) are drawn on the device's timeline too
-        if event.device_type == torch.autograd.DeviceType.CUDA and not getattr(event, "is_user_annotation", False)
+        if event.device_type.name == "CUDA" and not getattr(event, "is_user_annotation", False)
     ]
     return covered(spans) / 1e6 / steps
 
