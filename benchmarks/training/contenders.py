@@ -20,9 +20,9 @@ from liverspleen.cli.allocator import keep_pages
 from liverspleen.data.augmentation import Augmentation
 from liverspleen.data.window import IntensityWindow
 from liverspleen.networks.deeplab import DeepLabV3Plus
-from liverspleen.structures import NUM_CLASSES
+from liverspleen.structures import NUM_CLASSES, ORGANS
 from liverspleen.training.limits import work_of
-from liverspleen.training.losses import DiceCrossEntropy
+from liverspleen.training.losses import CrossEntropy, Dice, SegmentationLoss
 from liverspleen.training.throughput import (
     Row,
     TrainingStep,
@@ -76,6 +76,7 @@ class Batch(NamedTuple):
 
     sections: Tensor
     labels: Tensor
+    labelled: Tensor
 
 
 def step_of(contender: Contender, task: Task) -> TrainingStep:
@@ -100,7 +101,7 @@ def step_of(contender: Contender, task: Task) -> TrainingStep:
     network = DeepLabV3Plus(encoder=task.encoder, sections=SECTIONS).to(device, memory_format=order).train()
     if contender.compiled:
         network.compile()
-    loss = DiceCrossEntropy(dice_weight=1.0, ce_weight=1.0)
+    loss = SegmentationLoss([(1.0, Dice()), (1.0, CrossEntropy())])  # conf/loss/dice_ce.yaml
 
     def prepare(batch: Any, index: int) -> tuple[Tensor, Tensor]:
         sections = WINDOW(batch.sections)
@@ -109,7 +110,7 @@ def step_of(contender: Contender, task: Task) -> TrainingStep:
     return TrainingStep(
         network,
         prepare=prepare,
-        loss=lambda logits, labels, _: loss(logits, labels),
+        loss=lambda logits, labels, batch: loss(logits, labels, batch.labelled),
         optimizer=torch.optim.AdamW(network.parameters(), lr=1e-4, fused=True),
         device=device,
         autocast=autocast,
@@ -121,14 +122,15 @@ def batches_of(contender: Contender, task: Task) -> Iterator[Any]:
     shape = (task.batch, SECTIONS, task.matrix, task.matrix)
     generator = torch.Generator().manual_seed(0)
     labels = torch.randint(NUM_CLASSES, (task.batch, *shape[2:]), generator=generator)
+    labelled = torch.ones(task.batch, len(ORGANS), dtype=torch.bool)
     if contender.pipeline:
         yield from _loader(task)
     elif contender.library == "smp":
         device = torch.device(task.device)
-        batch = Batch(torch.rand(shape, generator=generator).to(device), labels.to(device))
+        batch = Batch(torch.rand(shape, generator=generator).to(device), labels.to(device), labelled)
     else:
         hu = torch.randint(-1000, 400, shape, generator=generator, dtype=torch.int16)
-        batch = Batch(hu, labels.to(torch.uint8))
+        batch = Batch(hu, labels.to(torch.uint8), labelled)
         batch = Batch(*(tensor.pin_memory() for tensor in batch)) if task.device == "cuda" else batch
     while True:
         yield batch
@@ -139,14 +141,15 @@ def _loader(task: Task) -> Iterator[Any]:
     from sections import stored_cases
     from torch.utils.data import DataLoader
 
-    from liverspleen.data.sections import Collate, SectionDataset, StepSampler
+    from liverspleen.data.sampling import natural
+    from liverspleen.data.sections import Collate, SectionDataset
 
-    dataset = SectionDataset(stored_cases(task.store), sections=SECTIONS)
+    cases = stored_cases(task.store)
     return iter(
         DataLoader(
-            dataset,
+            SectionDataset(cases, sections=SECTIONS),
             batch_size=task.batch,
-            sampler=StepSampler(len(dataset), steps=100_000, batch_size=task.batch, seed=0),
+            sampler=natural(cases, steps=100_000, batch_size=task.batch, seed=0),
             num_workers=task.workers,
             collate_fn=Collate(16),
             pin_memory=task.device == "cuda",

@@ -17,7 +17,8 @@ import torch
 from contenders import AUGMENTATION, SECTIONS, WINDOW
 from sections import stored_cases
 
-from liverspleen.data.sections import Collate, SectionDataset, StepSampler
+from liverspleen.data.sampling import natural
+from liverspleen.data.sections import Collate, SectionDataset
 from liverspleen.structures import ORGANS
 
 Samples = Iterator[int]
@@ -26,9 +27,9 @@ Samples = Iterator[int]
 
 def ours(store: Path, *, batch: int, augmented: bool) -> Samples:
     """Batches of three sections out of the slice store; HU as int16, or windowed and augmented on this core too."""
-    dataset = SectionDataset(stored_cases(store), sections=SECTIONS)
-    collate = Collate(16)
-    order = iter(StepSampler(len(dataset), steps=1_000_000, batch_size=batch, seed=0))
+    cases, collate = stored_cases(store), Collate(16)
+    dataset = SectionDataset(cases, sections=SECTIONS)
+    order = iter(natural(cases, steps=1_000_000, batch_size=batch, seed=0))
     for index, _ in enumerate(iter(int, 1)):
         stack = collate([dataset[next(order)] for _ in range(batch)])
         if augmented:

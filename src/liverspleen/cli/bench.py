@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from liverspleen.training.throughput import TrainingStep
 
 _MADE_UP_SECTIONS = 16
+_SPACING_MM = 5.0  # paper: most sections are 5 mm
 _PROFILED = 10  # steps under the GPU's profiler, apart from the measured ones
 _PRECISIONS = ("32-true", "bf16-mixed")
 
@@ -83,8 +84,9 @@ def _stored(store: Path) -> list[StoredCase]:
     cases = []
     for file in sorted(store.glob("*/case.json")):
         about = json.loads(file.read_text(encoding="utf-8"))
-        name = file.parent.name
-        cases.append(StoredCase(name, name, file.parent, tuple(about["shape"]), about["voxels_sha256"]))
+        name, spacing_mm = file.parent.name, about["section_spacing_mm"]
+        case = StoredCase(name, name, file.parent, tuple(about["shape"]), "", section_spacing_mm=spacing_mm)
+        cases.append(case)
     if not cases:
         what, cure = "holds no stored case", "fill it with liverspleen prepare, or leave store= away"
         raise Refused(Fault("LS-TRN-005", what, cure, file=store))
@@ -103,8 +105,9 @@ def _made_up(config: BenchConfig, folder: Path) -> StoredCase:
     labels = np.zeros(shape, np.uint8)
     labels[:, :half, :half], labels[:, half:, half:] = Structure.LIVER, Structure.SPLEEN
     np.save(folder / "labels.npy", labels)
+    np.save(folder / "present.npy", np.ones((len(labels), 2), bool))
     np.save(folder / "sections.npy", np.random.default_rng(config.seed).normal(40, 60, shape).astype(np.int16))
-    return StoredCase("made-up", "made-up", folder, shape, "")
+    return StoredCase("made-up", "made-up", folder, shape, "", section_spacing_mm=_SPACING_MM)
 
 
 def _measure(config: BenchConfig, cases: Sequence[StoredCase]) -> dict[str, Any]:
@@ -127,7 +130,7 @@ def _measure(config: BenchConfig, cases: Sequence[StoredCase]) -> dict[str, Any]
         torch.use_deterministic_algorithms(previous)
     dtype = step.autocast or torch.float32
     return {
-        "network": asdict(config.network),
+        "network": assemble.architecture(config.network),
         "input": [config.trainer.batch_size, config.slices.sections, *_matrix(cases)],
         "sections": "slice store" if config.store else "made up",
         "trainer": asdict(config.trainer),
@@ -158,7 +161,7 @@ def _step(config: BenchConfig, device: torch.device) -> TrainingStep:
     return TrainingStep(
         module.network,
         prepare=lambda batch, index: module.augmentation(module.window(batch.sections), batch.labels, seed=index),
-        loss=lambda logits, labels, _: module.loss(logits, labels),
+        loss=lambda logits, labels, batch: module.loss(logits, labels, batch.labelled),
         optimizer=chosen["optimizer"] if isinstance(chosen, dict) else chosen,
         device=device,
         autocast=torch.bfloat16 if config.trainer.precision == "bf16-mixed" else None,
@@ -170,17 +173,15 @@ def _batches(config: BenchConfig, cases: Sequence[StoredCase]) -> Iterator[Slice
     import torch
     from torch.utils.data import DataLoader
 
-    from liverspleen.data.sections import Collate, SectionDataset, StepSampler
+    from liverspleen.data.sections import Collate, SectionDataset
 
-    dataset = SectionDataset(cases, sections=config.slices.sections)
-    trainer = config.trainer
+    slices, trainer = config.slices, config.trainer
     steps = 1 + config.warmup + config.measured + _PROFILED
-    sampler = StepSampler(len(dataset), steps=steps, batch_size=trainer.batch_size, seed=config.seed)
     return iter(
         DataLoader(
-            dataset,
+            SectionDataset(cases, sections=slices.sections, distance_mm=slices.section_distance_mm),
             batch_size=trainer.batch_size,
-            sampler=sampler,
+            sampler=assemble.sampler(config)(cases, steps=steps, batch_size=trainer.batch_size, seed=config.seed),
             num_workers=trainer.workers,
             collate_fn=Collate(config.network.output_stride),
             pin_memory=torch.cuda.is_available() and trainer.accelerator != "cpu",
@@ -194,7 +195,7 @@ def _told(result: dict[str, Any]) -> str:
     options = [trainer["precision"], *(name for name in ("channels_last", "compile", "fused") if trainer[name])]
     parts = {"load": times["load_s"], **times["parts_s"], "idle": times["idle_s"], "step": times["step_s"]}
     lines = [
-        f"bench: {result['network']['encoder']}, {size}, {', '.join(options)}; {result['sections']} sections; "
+        f"bench: {result['network'].get('encoder') or result['network']['name']}, {size}, {', '.join(options)}; {result['sections']} sections; "
         f"{result['device']}, {result['threads']} threads; medians over {times['steps']} steps",
         *(f"  {name:<10} {1e3 * s:10.2f} ms  {100 * s / times['step_s']:5.1f} %" for name, s in parts.items()),
         f"{result['sections_per_s']:.2f} sections/s",
