@@ -31,11 +31,11 @@ OURS_CPU = Contender("liverspleen fp32", channels_last=True, keeps_pages=True)
 ON_CPU = (
     OURS_CPU,
     Contender("smp fp32", library="smp"),
-    Contender("smp fp32, pages kept", library="smp", keeps_pages=True),
-    Contender("liverspleen fp32, pages given back", channels_last=True),
     Contender("liverspleen fp32, NCHW", keeps_pages=True),
-    Contender("liverspleen fp32, compiled", channels_last=True, keeps_pages=True, compiled=True),
+    Contender("liverspleen fp32, pages given back", channels_last=True),
+    Contender("smp fp32, pages kept", library="smp", keeps_pages=True),
     Contender("liverspleen fp32, real pipeline", channels_last=True, keeps_pages=True, pipeline=True),
+    Contender("liverspleen fp32, compiled", channels_last=True, keeps_pages=True, compiled=True),
 )
 OURS_GPU = Contender("liverspleen bf16, compiled", channels_last=True, bf16=True, compiled=True)
 ON_GPU = (

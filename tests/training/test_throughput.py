@@ -105,3 +105,10 @@ def test_work_of_a_convolution_and_its_gradients_is_that_counted_by_hand() -> No
     assert work_of(lambda: layer(image).backward(torch.ones(1, 4, 8, 8))).flops == 3 * forward
     # input, weights, output, of 4 bytes
     assert work_of(lambda: layer(image)).bytes == 4 * (2 * 64 + 4 * 2 * 9 + 4 * 64)
+
+
+def test_gradients_of_a_depthwise_convolution_count_as_twice_its_forward_pass() -> None:
+    layer = nn.Conv2d(8, 8, 3, padding=1, groups=8, bias=False)
+    image = torch.ones(1, 8, 4, 4, requires_grad=True)
+    forward = 2 * 8 * 3 * 3 * 4 * 4
+    assert work_of(lambda: layer(image).backward(torch.ones(1, 8, 4, 4))).flops == 3 * forward

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
@@ -47,6 +48,28 @@ class _Traffic(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return result
 
 
+def _gradient_flops(
+    output: Sequence[int],
+    image: Sequence[int],
+    weight: Sequence[int],
+    _bias: Any,
+    _stride: Any,
+    _padding: Any,
+    _dilation: Any,
+    transposed: bool,
+    _output_padding: Any,
+    _groups: int,
+    wanted: Sequence[bool],
+    **_: Any,
+) -> int:
+    """Of a convolution's backward pass: each of the two gradients takes as many multiply-adds as the forward pass.
+
+    In place of torch's own count, which takes the gradient of a grouped weight for that of a full one.
+    """
+    places = (image if transposed else output)[2:]
+    return 2 * output[0] * math.prod(places) * math.prod(weight) * sum(wanted[:2])
+
+
 def work_of(run: Callable[[], object]) -> Work:
     """Count the work of one call, which is made; the network must not be compiled.
 
@@ -54,7 +77,8 @@ def work_of(run: Callable[[], object]) -> Work:
     >>> work_of(lambda: one @ one)  # 4 x 4 x 4 multiply-adds; three matrices of 64 bytes
     Work(flops=128, bytes=192)
     """
-    with FlopCounterMode(display=False) as flops, _Traffic() as traffic:
+    counts = {torch.ops.aten.convolution_backward: _gradient_flops}
+    with FlopCounterMode(display=False, custom_mapping=counts) as flops, _Traffic() as traffic:
         run()
     return Work(flops.get_total_flops(), traffic.bytes)
 
