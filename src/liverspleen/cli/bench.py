@@ -190,12 +190,13 @@ def _batches(config: BenchConfig, cases: Sequence[StoredCase]) -> Iterator[Slice
 
 
 def _told(result: dict[str, Any]) -> str:
-    times, trainer = result["times"], result["trainer"]
+    times, trainer, network = result["times"], result["trainer"], result["network"]
     size = " x ".join(map(str, result["input"]))
     options = [trainer["precision"], *(name for name in ("channels_last", "compile", "fused") if trainer[name])]
     parts = {"load": times["load_s"], **times["parts_s"], "idle": times["idle_s"], "step": times["step_s"]}
     lines = [
-        f"bench: {result['network'].get('encoder') or result['network']['name']}, {size}, {', '.join(options)}; {result['sections']} sections; "
+        f"bench: {network.get('encoder') or network.get('name')}, {size}, {', '.join(options)}; "
+        f"{result['sections']} sections; "
         f"{result['device']}, {result['threads']} threads; medians over {times['steps']} steps",
         *(f"  {name:<10} {1e3 * s:10.2f} ms  {100 * s / times['step_s']:5.1f} %" for name, s in parts.items()),
         f"{result['sections_per_s']:.2f} sections/s",
