@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from liverspleen.assemble import has_bf16_instructions
 from liverspleen.cli.allocator import keep_pages
 from liverspleen.data.augmentation import Augmentation
 from liverspleen.data.window import IntensityWindow
@@ -51,9 +52,10 @@ class Contender:
     pipeline: bool = False
     """batches out of the slice store, augmented; otherwise the same batch again and again"""
 
-    @property
-    def missing(self) -> str | None:
-        """The library it needs and that is not installed."""
+    def missing(self, device: str) -> str | None:
+        """What it needs and is not there: a library, or instructions without which a type is a hundred times slower."""
+        if self.bf16 and device == "cpu" and not has_bf16_instructions():
+            return "bfloat16 instructions"
         module = {"smp": "segmentation_models_pytorch"}.get(self.library, self.library)
         return None if importlib.util.find_spec(module) else module
 

@@ -22,6 +22,7 @@ from contenders import Contender, Runner, Task, cores
 from sections import write_cases
 
 import liverspleen
+from liverspleen.assemble import has_bf16_instructions
 from liverspleen.training.limits import copy_bytes_per_s, matmul_flops_per_s
 
 RESULTS = Path(__file__).parents[1] / "results"
@@ -36,6 +37,9 @@ ON_CPU = (
     Contender("smp fp32, pages kept", library="smp", keeps_pages=True),
     Contender("liverspleen fp32, real pipeline", channels_last=True, keeps_pages=True, pipeline=True),
     Contender("liverspleen fp32, compiled", channels_last=True, keeps_pages=True, compiled=True),
+    Contender("liverspleen bf16", channels_last=True, keeps_pages=True, bf16=True),
+    Contender("liverspleen bf16, compiled", channels_last=True, keeps_pages=True, bf16=True, compiled=True),
+    Contender("smp bf16", library="smp", bf16=True),
 )
 OURS_GPU = Contender("liverspleen bf16, compiled", channels_last=True, bf16=True, compiled=True)
 ON_GPU = (
@@ -82,7 +86,7 @@ def machine(device: torch.device) -> dict[str, Any]:
     lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.exists() else []
     models = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
     rates = {"matmul_flops_per_s fp32": matmul_flops_per_s(device), "copy_bytes_per_s": copy_bytes_per_s(device)}
-    if device.type == "cuda":
+    if device.type == "cuda" or has_bf16_instructions():
         rates["matmul_flops_per_s bf16"] = matmul_flops_per_s(device, torch.bfloat16)
     return {
         "cpu": models[0] if models else platform.processor(),
@@ -114,7 +118,7 @@ def with_limits(name: str, row: dict[str, Any], steps: dict[str, Any], about: di
     work = row["work"] or steps.get(name.split(", ")[0], {}).get("work")
     if work is None:
         return row
-    rate = about["matmul_flops_per_s bf16" if "bf16" in name and about["gpu"] else "matmul_flops_per_s fp32"]
+    rate = about[f"matmul_flops_per_s {'bf16' if 'bf16' in name else 'fp32'}"]
     return row | {
         "work": work,
         "share_of_matmul_rate": work["flops"] / rate / row["median_step_s"],
@@ -131,7 +135,7 @@ def measure(options: argparse.Namespace, store: Path) -> Iterator[dict[str, Any]
         options.device, options.encoder, options.matrix, batch, options.threads, min(8, cores()) if cuda else 0, store
     )
     entrants = [c for c in (ON_GPU if cuda else ON_CPU) if not options.only or c.name in options.only]
-    missing = sorted({c.missing for c in entrants if c.missing})
+    missing = sorted({lack for c in entrants if (lack := c.missing(options.device))})
     result: dict[str, Any] = {
         "benchmark": "training",
         "machine": about,
@@ -150,7 +154,7 @@ def measure(options: argparse.Namespace, store: Path) -> Iterator[dict[str, Any]
             call = {"batch": 4, "rounds": options.rounds, "turn_s": options.turn_s}
             result["loader_sections_per_s_and_core"] = pool.apply(sections_per_s, (store,), call)
         yield result
-    present = [c for c in entrants if not c.missing]
+    present = [c for c in entrants if not c.missing(options.device)]
     for name, row in duels(present, task, rounds=options.rounds, turn=20 if cuda else 1):
         row["sections_per_s"] = batch / row["median_step_s"]
         print(f"  {name:45} {row['sections_per_s']:9.3f} sections/s, {row['bound']}", flush=True)
