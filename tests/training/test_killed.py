@@ -4,7 +4,7 @@ import multiprocessing
 import os
 import random
 import signal
-import time
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,8 +19,8 @@ STEPS, EVERY = 30, 4
 PLACES = ("half a checkpoint", "checkpoint not yet under its name", "validation", "batch", "before validation's rows")
 
 
-def run_until(place: str, count: int, command: list[str]) -> None:
-    """Run `command`, and die at the `count`-th visit to `place`."""
+def run_until(place: str, count: int, delay_s: float, command: list[str]) -> None:
+    """Run `command`, and die `delay_s` after the `count`-th visit to `place`."""
     from liverspleen.training import checkpoint_files
     from liverspleen.training.module import SegmentationModule
 
@@ -30,7 +30,10 @@ def run_until(place: str, count: int, command: list[str]) -> None:
         nonlocal left
         left -= 1
         if left == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
+            if delay_s:
+                threading.Timer(delay_s, os.kill, (os.getpid(), signal.SIGKILL)).start()
+            else:
+                os.kill(os.getpid(), signal.SIGKILL)
 
     def before(owner: object, name: str) -> None:
         whole = getattr(owner, name)
@@ -65,25 +68,22 @@ def test_training_killed_at_20_moments_ends_as_the_undisturbed_one(
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["liverspleen.assemble", "liverspleen.training.checkpoints", "timm", "monai"])
     command = words(cohort, cut, *recipe, steps=STEPS, every=EVERY)
-    draw, killed = random.Random(0), 0
-    seconds, held = 3.0, set[int]()
+    draw, killed, held = random.Random(0), 0, set[int]()
     while killed < 20:
-        place = PLACES[killed] if killed < len(PLACES) else ""
-        process = context.Process(target=run_until, args=(place, draw.randint(1, 3), command))
-        began = time.monotonic()
+        if killed < len(PLACES):
+            moment = (PLACES[killed], draw.randint(1, 3), 0.0)
+        else:  # anywhere: batches are counted, so that a slow machine is killed as far on its way as a fast one
+            moment = ("batch", draw.randint(1, 2 * EVERY), draw.uniform(0, 0.3))
+        process = context.Process(target=run_until, args=(*moment, command))
         process.start()
-        process.join(None if place else draw.uniform(0.2, seconds))
-        if process.is_alive():
-            process.kill()
-            process.join()
+        process.join()
         if process.exitcode == -signal.SIGKILL:
             killed += 1
             if (cut / "last.ckpt").exists():
                 held.add(torch.load(cut / "last.ckpt", weights_only=True)["global_step"])
             continue
         assert process.exitcode == 0
-        seconds = time.monotonic() - began  # it got to its end: kill earlier, and begin anew
-        assert_same_result(whole, cut)
+        assert_same_result(whole, cut)  # it got to its end: begin anew
         for file in cut.iterdir():
             if file.is_file():
                 file.unlink()

@@ -131,6 +131,7 @@ def test_each_case_is_validated_by_one_rank() -> None:
         assert sorted(found) == list(range(len(SEVEN)))
 
 
+@pytest.mark.filterwarnings("ignore:This DataLoader will create")  # on a machine with fewer cores
 @pytest.mark.parametrize("workers", [2, 4])
 def test_loader_processes_do_not_change_the_weights(
     workers: int, box_cohort: Callable[..., Path], tmp_path: Path
