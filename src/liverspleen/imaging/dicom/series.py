@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from liverspleen.imaging.geometry import Geometry
+
+_PHASES = {
+    "arterial": r"arter|\bart\b",
+    "portal_venous": r"portal|porto|ven(ous|ös|oes)|\bven\b|\bpvp?\b",
+    "delayed": r"delay|equilib|excret|\bspät|\bspaet|\blate\b(?! *arter)",
+    "non_contrast": r"(non|un|pre|without|w/o|no|ohne)[-_ ]*(contrast|enhanced|km\b)|unenh|nativ|\bplain\b|\bnc(ct)?\b",
+}
+"""Words of English and German protocols; whole words for the short ones."""
+
+_DAYS = {"Y": 365.25, "M": 30.4375, "W": 7.0, "D": 1.0}
 
 
 @dataclass(frozen=True)
@@ -53,6 +64,39 @@ class Series:
     warnings: tuple[Left, ...]
     description: str
     """number and SeriesDescription, for choosing by manifest"""
+    folder: str = "."
+    """of the files (the common one of several), relative to the root of the search"""
+
+    @property
+    def patient_key(self) -> str:
+        """What tells patients apart, private: PatientID, else StudyInstanceUID, else the folder."""
+        return self.patient_id or self.study_uid or self.folder
+
+    @property
+    def series_key(self) -> str:
+        """What tells series apart, private: SeriesInstanceUID, else StudyInstanceUID and folder."""
+        return self.series_uid or f"{self.study_uid} {self.folder}"
 
     def __repr__(self) -> str:
         return f"Series({self.sections} sections of {self.rows} x {self.columns}, left={self.left})"
+
+
+def phase_of(words: str) -> str:
+    """The contrast phase that free text names; empty if it names none, or more than one.
+
+    >>> phase_of("Abdomen PORTAL-VENOUS 5.0"), phase_of("liver late arterial"), phase_of("art + portal"), phase_of("CT")
+    ('portal_venous', 'arterial', '', '')
+    """
+    plain = words.lower().replace("_", " ")
+    found = [phase for phase, pattern in _PHASES.items() if re.search(pattern, plain)]
+    return found[0] if len(found) == 1 else ""
+
+
+def age_years(text: str) -> float | None:
+    """Years of a DICOM age string.
+
+    >>> age_years("061Y"), age_years("006M"), age_years("old")
+    (61.0, 0.5, None)
+    """
+    parts = re.fullmatch(r"(\d{1,3})([DWMY])", text)
+    return float(parts[1]) * _DAYS[parts[2]] / _DAYS["Y"] if parts else None
