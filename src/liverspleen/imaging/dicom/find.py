@@ -17,7 +17,7 @@ from liverspleen.imaging.dicom.stack import SAME_MM, Stack, stack
 from liverspleen.imaging.geometry import Geometry
 
 UNREADABLE, NOT_CT, LOCALIZER, DERIVED = "LS-DCM-001", "LS-DCM-002", "LS-DCM-003", "LS-DCM-004"
-MULTIFRAME, NO_CODEC, MIXED = "LS-DCM-005", "LS-DCM-006", "LS-DCM-015"
+MULTIFRAME, NO_CODEC, MIXED, A_SEGMENTATION = "LS-DCM-005", "LS-DCM-006", "LS-DCM-015", "LS-DCM-016"
 NO_PATIENT_ID, NO_SERIES_UID, THICKNESS, NO_RESCALE = "LS-DCM-020", "LS-DCM-021", "LS-DCM-022", "LS-DCM-023"
 
 _MODALITIES = set("MR PT NM US CR DX MG XA RF OT SC SR PR KO REG RWV RTSTRUCT RTDOSE RTPLAN RTIMAGE DOC RAW".split())
@@ -35,7 +35,7 @@ def find_series(root: Path, *, minimum_sections: int = 5) -> tuple[Series, ...]:
     Reasons to leave one: LS-DCM-001 file or folder cannot be read, 002 no CT image, 003 localizer, 004 derived or
     secondary, 005 multi-frame, 006 no codec, 007 no geometry, 008 mixed orientation, 009 mixed matrix or pixel
     spacing, 010 gantry tilt, 011 duplicate section, 012 missing section, 013 irregular gap, 014 too few sections, 015
-    files of several series. Warnings: LS-DCM-020 no PatientID, 021 no SeriesInstanceUID, 022 section thickness is not
+    files of several series, 016 a segmentation. Warnings: LS-DCM-020 no PatientID, 021 no SeriesInstanceUID, 022 section thickness is not
     the spacing, 023 values that may not be HU.
     """
     groups: dict[tuple[str, ...], list[Instance]] = defaultdict(list)
@@ -57,7 +57,7 @@ def find_series(root: Path, *, minimum_sections: int = 5) -> tuple[Series, ...]:
 def _kind(instance: Instance) -> tuple[str, str]:
     """Why an instance is no section of a CT: code and words; empty if it is one."""
     if instance.modality == "SEG" or instance.sop_class in SEGMENTATION:
-        return NOT_CT, "a segmentation: it is read as labels"
+        return A_SEGMENTATION, "a segmentation: it is read as labels"
     if instance.modality != "CT":
         return NOT_CT, f"modality {instance.modality if instance.modality in _MODALITIES else 'other than CT'}"
     if instance.sop_class in ENHANCED_CT or instance.frames > 1:
@@ -153,7 +153,9 @@ def _warnings(instances: Sequence[Instance], geometry: Geometry | None) -> list[
         stand_in = "StudyInstanceUID" if first.study_uid else "folder"
         found.append(Left(NO_PATIENT_ID, f"PatientID is empty: the {stand_in} stands for the patient"))
     if not first.series_uid:
-        found.append(Left(NO_SERIES_UID, "SeriesInstanceUID is empty: StudyInstanceUID and folder stand for the series"))
+        found.append(
+            Left(NO_SERIES_UID, "SeriesInstanceUID is empty: StudyInstanceUID and folder stand for the series")
+        )
     if geometry and first.thickness_mm is not None:
         spacing = float(np.linalg.norm(geometry.affine[:3, 2]))
         if abs(spacing - first.thickness_mm) > SAME_MM:

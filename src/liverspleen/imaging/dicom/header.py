@@ -210,7 +210,9 @@ def transfer_syntax(dataset: Any) -> str:
     stated = text(dataset.file_meta, "TransferSyntaxUID")
     if stated:
         return stated
-    return str(pydicom.uid.ImplicitVRLittleEndian if dataset.original_encoding[0] else pydicom.uid.ExplicitVRLittleEndian)
+    return str(
+        pydicom.uid.ImplicitVRLittleEndian if dataset.original_encoding[0] else pydicom.uid.ExplicitVRLittleEndian
+    )
 
 
 def text(dataset: Any, keyword: str) -> str:

@@ -21,20 +21,19 @@ from pydicom.pixels.encoders import base as _encoders  # noqa: E402, F401
 if _HIDDEN:
     del sys.modules["gdcm"]
 
-_LOGGERS = ("pydicom", "highdicom")
+_LOGGERS = tuple(logging.getLogger(name) for name in ("pydicom", "highdicom"))  # theirs below inherit the level
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
     """Neither warnings nor log lines of pydicom and highdicom: they quote values and paths, which may be private."""
-    loggers = [logging.getLogger(name) for name in _LOGGERS]
-    before = [logger.disabled for logger in loggers]
+    levels = [logger.level for logger in _LOGGERS]
     with warnings.catch_warnings(), pydicom.config.disable_value_validation():
         warnings.simplefilter("ignore")
-        for logger in loggers:
-            logger.disabled = True
+        for logger in _LOGGERS:
+            logger.setLevel(logging.CRITICAL + 1)
         try:
             yield
         finally:
-            for logger, disabled in zip(loggers, before, strict=True):
-                logger.disabled = disabled
+            for logger, level in zip(_LOGGERS, levels, strict=True):
+                logger.setLevel(level)

@@ -75,8 +75,6 @@ def read_series(series: Series, *, case_id: str) -> CTVolume:
     return CTVolume(np.ascontiguousarray(canonical), series.geometry, clipped)
 
 
-
-
 def _section(path: Path) -> NDArray[Any]:
     """HU of one section, (row, column), as whole numbers or as float64."""
     with path.open("rb") as handle:

@@ -163,6 +163,8 @@ def _fix_time(dataset: Any, dimensions_uid: str) -> None:
         setattr(dataset, keyword, _DATE)
     for keyword in ("InstanceCreationTime", "ContentTime"):
         setattr(dataset, keyword, _TIME)
+    for item in dataset.get("ContributingEquipmentSequence", ()):
+        item.ContributionDateTime = _DATE + _TIME
     for item in (*dataset.DimensionOrganizationSequence, *dataset.DimensionIndexSequence):
         item.DimensionOrganizationUID = dimensions_uid
 
