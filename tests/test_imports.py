@@ -33,6 +33,7 @@ BELOW: dict[str, set[str]] = {
 DOORS: dict[str, set[str]] = {
     "nibabel": {"imaging"},
     "pydicom": {"imaging"},
+    "highdicom": {"imaging"},
     "timm": {"networks"},
     "monai": {"data", "training", "networks"},
     "pytorch_lightning": {"data", "training", "assemble", "cli"},

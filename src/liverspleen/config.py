@@ -212,7 +212,9 @@ class PhantomConfig:
     """`liverspleen phantom`."""
 
     output: Path
-    """folder to be made: images/, labels/, cohort.csv, truth.csv"""
+    """folder to be made: images/, labels/, cohort.csv, truth.csv; or dicom/, covariates.csv, truth.csv"""
+    format: str
+    """`nifti`, or `dicom`: a folder of CT sections and a segmentation per examination, with the same voxels"""
     development: int
     """development cases, spread over the five conditions"""
     test1: int
