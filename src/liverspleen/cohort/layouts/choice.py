@@ -23,9 +23,9 @@ def choose(folders: Mapping[Series, str], rows: Sequence[Mapping[str, str]]) -> 
     """Choose among the eligible series of a study, given with their folders; `rows` are the covariates.
 
     In this order: the only one, whatever its phase; those that a row names by `series`; those whose own folder is the
-    `source` of a row (the portal venous ones among them, if rows state phases); the one whose header says portal venous. Several
-    that are left are reconstructions of one phase only if headers state the same phase for all: then the one with the
-    most sections. Else nobody chooses for the reader.
+    `source` of a row (the portal venous ones among them, if rows state phases); the one whose header says portal
+    venous. Several that are left are reconstructions of one phase only if headers state the same phase for all: then
+    the one with the most sections. Else nobody chooses for the reader.
     """
     eligible = tuple(folders)
     if len(eligible) < 2:

@@ -98,7 +98,7 @@ def find(request: Request) -> Found:
     if not found:
         raise Refused(Fault("LS-IMP-002", "no DICOM series lies in the input", "see that source= is right"))
     labels, unused = _labels(request)
-    folders = {series: _folder(series, request.input) for series in found}
+    folders = {series: series.folder for series in found}
     cases: list[SourceCase] = []
     left: list[Left] = []
     notes: list[Fault] = []
@@ -117,9 +117,12 @@ def find(request: Request) -> Found:
                     if error.faults[0].code in FOR_ALL:
                         raise
                     fault = error.faults[0]
-            if fault is not None:
+            if fault is not None and fault.severity == "error":
                 left.append(Left(name, fault))
-            rows[series] = series_row(series, key=_key(series, name), fault=fault, reason=choice.why)
+            rows[series] = series_row(series, key=_key(series), fault=fault, reason=choice.why)
+    if number := sum(bool(row.code) for row in rows.values()):
+        what = f"{number} of {len(found)} series are left, each with its reason in series.csv"
+        notes.append(Fault("LS-IMP-031", what, "look there if one is missed", severity="note"))
     return Found(tuple(cases), tuple(left), (*notes, *unused), tuple(rows[series] for series in found))
 
 
@@ -171,11 +174,6 @@ def wanting(found: Sequence[Series], eligible: Sequence[Series]) -> Fault:
     return Fault(reason.code, reason.what, "see series.csv")
 
 
-def _folder(series: Series, root: Path) -> str:
-    """The folder of a series relative to the root (of its first file, if it lies in several)."""
-    return series.files[0].parent.relative_to(root).as_posix() if series.files else "."
-
-
 def _names(taken: Sequence[Series], folders: Mapping[Series, str]) -> dict[Series, str]:
     """Names of the series that are taken: their folders, with their numbers where several lie in one."""
     shared = Counter(folders[series] for series in taken)
@@ -213,19 +211,19 @@ def _refusal(series: Series, choice: Choice, folder: Path) -> Fault | None:
 def _case(series: Series, name: str, drawing: Drawing | None) -> SourceCase:
     return SourceCase(
         name=name,
-        patient=series.patient_id or series.study_uid or name,
+        patient=series.patient_key,
         scan=SeriesScan(series),
         drawing=drawing,
         facts=facts_of(series),
-        key=_key(series, name),
+        key=_key(series),
         patient_from_header=bool(series.patient_id or series.study_uid),
         series=f"{series.series_uid}\0{_number(series)}",
     )
 
 
-def _key(series: Series, name: str) -> str:
-    """What the id is derived from: the UID stays when files move; parts that were set apart have their kind too."""
-    return series.series_uid if series.series_uid and not series.left else f"{series.series_uid}\0{name}"
+def _key(series: Series) -> str:
+    """What the id is derived from: the UID stays when files move. Parts that were set apart are other series."""
+    return f"{series.series_key} {series.left[0].code}" if series.left else series.series_key
 
 
 def _number(series: Series) -> str:
