@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from liverspleen.cohort.checks import load_case
+from liverspleen.cohort.covariates import KEYS
 from liverspleen.cohort.manifest import Case, Cohort
 from liverspleen.cohort.split import SIDES, Split
 from liverspleen.errors import Fault, Refused
@@ -118,7 +119,8 @@ def write_splits(file: Path, splits: Sequence[Split], cohort: Cohort, done: Sequ
 
 def write_covariates(file: Path, done: Sequence[Place]) -> None:
     """Write what the layout cannot hold as a covariates file of an import."""
-    further = list(dict.fromkeys(name for place in done for name in place.case.covariates))
+    columns = dict.fromkeys(name for place in done for name in place.case.covariates)
+    further = [name for name in columns if name not in KEYS]  # `source` is a key here
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["source", "patient", *_FACTS, "spleen_absent", *further])
