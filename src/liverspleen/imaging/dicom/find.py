@@ -20,7 +20,25 @@ UNREADABLE, NOT_CT, LOCALIZER, DERIVED = "LS-DCM-001", "LS-DCM-002", "LS-DCM-003
 MULTIFRAME, NO_CODEC, MIXED, A_SEGMENTATION = "LS-DCM-005", "LS-DCM-006", "LS-DCM-015", "LS-DCM-016"
 NO_PATIENT_ID, NO_SERIES_UID, THICKNESS, NO_RESCALE = "LS-DCM-020", "LS-DCM-021", "LS-DCM-022", "LS-DCM-023"
 
-_MODALITIES = set("MR PT NM US CR DX MG XA RF OT SC SR PR KO REG RWV RTSTRUCT RTDOSE RTPLAN RTIMAGE DOC RAW".split())
+_MODALITIES = (
+    "MR",
+    "PT",
+    "NM",
+    "US",
+    "CR",
+    "DX",
+    "MG",
+    "XA",
+    "RF",
+    "OT",
+    "SR",
+    "PR",
+    "KO",
+    "REG",
+    "RTSTRUCT",
+    "RTDOSE",
+    "RTPLAN",
+)
 """Those named in a reason; the field may hold anything."""
 
 
@@ -34,9 +52,9 @@ def find_series(root: Path, *, minimum_sections: int = 5) -> tuple[Series, ...]:
 
     Reasons to leave one: LS-DCM-001 file or folder cannot be read, 002 no CT image, 003 localizer, 004 derived or
     secondary, 005 multi-frame, 006 no codec, 007 no geometry, 008 mixed orientation, 009 mixed matrix or pixel
-    spacing, 010 gantry tilt, 011 duplicate section, 012 missing section, 013 irregular gap, 014 too few sections, 015
-    files of several series, 016 a segmentation. Warnings: LS-DCM-020 no PatientID, 021 no SeriesInstanceUID, 022 section thickness is not
-    the spacing, 023 values that may not be HU.
+    spacing, 010 gantry tilt, 011 duplicate section, 012 missing section, 013 irregular gap, 014 too few sections,
+    015 files of several series, 016 a segmentation. Warnings: LS-DCM-020 no PatientID, 021 no SeriesInstanceUID,
+    022 section thickness is not the spacing, 023 values that may not be HU.
     """
     groups: dict[tuple[str, ...], list[Instance]] = defaultdict(list)
     broken = []

@@ -210,9 +210,10 @@ def transfer_syntax(dataset: Any) -> str:
     stated = text(dataset.file_meta, "TransferSyntaxUID")
     if stated:
         return stated
-    return str(
-        pydicom.uid.ImplicitVRLittleEndian if dataset.original_encoding[0] else pydicom.uid.ExplicitVRLittleEndian
-    )
+    implicit, little = dataset.original_encoding
+    if implicit:
+        return str(pydicom.uid.ImplicitVRLittleEndian)
+    return str(pydicom.uid.ExplicitVRLittleEndian if little else pydicom.uid.ExplicitVRBigEndian)
 
 
 def text(dataset: Any, keyword: str) -> str:

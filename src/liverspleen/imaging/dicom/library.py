@@ -7,17 +7,17 @@ import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
+from typing import Any
 
 # pydicom imports gdcm where it is installed; python-gdcm fails in any working directory that holds a folder named `dl`.
 # None in its place makes that import fail as if it were not installed.
 _HIDDEN = "gdcm" not in sys.modules
 if _HIDDEN:
     sys.modules["gdcm"] = None  # type: ignore[assignment]
-import pydicom  # noqa: E402
-import pydicom.pixels  # noqa: E402
-from pydicom.pixels.decoders import base as _decoders  # noqa: E402, F401
-from pydicom.pixels.encoders import base as _encoders  # noqa: E402, F401
-
+pydicom: Any = import_module("pydicom")  # Any: its own types leave out much of what is used here
+for _part in ("decoders", "encoders"):
+    import_module(f"pydicom.pixels.{_part}")
 if _HIDDEN:
     del sys.modules["gdcm"]
 

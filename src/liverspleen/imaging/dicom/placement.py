@@ -47,7 +47,8 @@ class Placement:
         sections = native.transpose(section_axis, self.row_axis, self.column_axis)
         rows = _run(self.first[self.row_axis], self.row_direction, self.rows)
         columns = _run(self.first[self.column_axis], self.column_direction, self.columns)
-        return sections[self.section][rows, columns]
+        view: NDArray[np.uint8] = sections[self.section][rows, columns]
+        return view
 
 
 def place(plane: Plane, geometry: Geometry) -> Placement | None:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liverspleen.errors import Fault, Refused
-from liverspleen.imaging.dicom.header import DAMAGED, check_inflated, numbers, whole
+from liverspleen.imaging.dicom.header import DAMAGED, check_inflated, numbers, transfer_syntax, whole
 from liverspleen.imaging.dicom.library import pydicom, quiet
 from liverspleen.imaging.dicom.series import Series
 from liverspleen.imaging.volume import CTVolume
@@ -80,10 +80,7 @@ def _section(path: Path) -> NDArray[Any]:
     with path.open("rb") as handle:
         check_inflated(handle)
     dataset = pydicom.dcmread(path, specific_tags=list(_FIELDS), force=True)
-    if "TransferSyntaxUID" not in dataset.file_meta:
-        implicit, little = dataset.original_encoding
-        syntaxes = {(True, True): pydicom.uid.ImplicitVRLittleEndian, (False, True): pydicom.uid.ExplicitVRLittleEndian}
-        dataset.file_meta.TransferSyntaxUID = syntaxes.get((implicit, little), pydicom.uid.ExplicitVRBigEndian)
+    dataset.file_meta.TransferSyntaxUID = pydicom.uid.UID(transfer_syntax(dataset))
     stored = _stored(dataset)
     slope, intercept = numbers(dataset, "RescaleSlope", 1), numbers(dataset, "RescaleIntercept", 1)
     if slope is None or intercept is None:

@@ -55,7 +55,7 @@ class Series:
     section_thickness_mm: float | None
     """as recorded; the spacing comes from positions"""
     phase: str
-    """`portal_venous`, `arterial`, `delayed`, `non_contrast` or empty: by keyword, in description and contrast fields"""
+    """`portal_venous`, `arterial`, `delayed`, `non_contrast` or empty: by words in description and contrast fields"""
     sex: str
     """`F`, `M`, `O` or empty"""
     age: float | None

@@ -47,7 +47,8 @@ def stack(instances: Sequence[Instance], *, minimum_sections: int) -> Stack:
         return Stack(tuple(instances), None, (*faults, *few))
     first = instances[0]
     rows_cols = plane_directions(first.orientation or ())
-    assert rows_cols is not None and first.pixel_spacing is not None  # _uneven looked at both
+    assert rows_cols is not None  # _uneven looked at both
+    assert first.pixel_spacing is not None
     across, down = rows_cols
     normal = np.cross(across, down)
     positions = np.array([instance.position for instance in instances])
@@ -120,7 +121,7 @@ def _duplicates(ordered: Sequence[Instance], distinct: NDArray[np.bool_]) -> lis
     number = int((~distinct).sum())
     if not number:
         return []
-    pairs = [(ordered[i - 1], ordered[i]) for i in np.flatnonzero(~distinct)]
+    pairs = [(ordered[i - 1], ordered[i]) for i in np.flatnonzero(~distinct).tolist()]
     hint = ""
     if any(any(x and y and x != y for x, y in zip(a.acquisition, b.acquisition, strict=True)) for a, b in pairs):
         hint = "; their acquisition numbers or times differ: two phases, it seems, to be exported apart"
