@@ -19,7 +19,7 @@ from source_files import box_exam
 
 from liverspleen.cli import import_
 from liverspleen.cli.main import main
-from liverspleen.imaging.dicom import write_series
+from liverspleen.imaging.dicom import write_segmentation, write_series
 
 SECRET = "Kzybylski"
 NUMBER = "8675309777"
@@ -60,19 +60,18 @@ def dicom_source(folder: Path) -> list[str]:
         place = folder / f"{SECRET}_{NUMBER}" / f"{name} {SECRET}"
         files = write_series(place, box_exam("x", seed=number, sections=2 if name == "few" else 6).ct)
         for file in files:
-            dataset = pydicom.dcmread(file)
-            plant(dataset)
-            if name == "odd":
-                dataset.Modality = SECRET.upper()
-            dataset.save_as(file.with_name(f"{SECRET}-{file.name}"))
+            with pydicom.config.disable_value_validation():
+                dataset = pydicom.dcmread(file)
+                plant(dataset)
+                if name == "odd":
+                    dataset.Modality = SECRET.upper()
+                dataset.save_as(file.with_name(f"{SECRET}-{file.name}"))
             file.unlink()
         if name == "cut":
             cut = sorted(place.iterdir())[2]
             cut.write_bytes(cut.read_bytes()[:-500])
     good = folder / f"{SECRET}_{NUMBER}" / f"good {SECRET}"
     segmentation = good / f"{SECRET}.dcm"
-    from liverspleen.imaging.dicom import write_segmentation
-
     write_segmentation(segmentation, box_exam("x").label, sorted(good.glob("*.dcm")))
     return [f"labels={folder}"]
 
