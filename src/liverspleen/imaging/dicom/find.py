@@ -11,7 +11,7 @@ import numpy as np
 
 from liverspleen.imaging.dicom.folders import files_below
 from liverspleen.imaging.dicom.header import CT_IMAGE, DAMAGED, ENHANCED_CT, SEGMENTATION, Instance, read_instance
-from liverspleen.imaging.dicom.library import pydicom
+from liverspleen.imaging.dicom.library import pydicom, quiet
 from liverspleen.imaging.dicom.series import Left, Series, age_years, phase_of
 from liverspleen.imaging.dicom.stack import SAME_MM, Stack, stack
 from liverspleen.imaging.geometry import Geometry
@@ -56,6 +56,11 @@ def find_series(root: Path, *, minimum_sections: int = 5) -> tuple[Series, ...]:
     015 files of several series, 016 a segmentation. Warnings: LS-DCM-020 no PatientID, 021 no SeriesInstanceUID,
     022 section thickness is not the spacing, 023 values that may not be HU.
     """
+    with quiet():
+        return _series_below(root, minimum_sections)
+
+
+def _series_below(root: Path, minimum_sections: int) -> tuple[Series, ...]:
     groups: dict[tuple[str, ...], list[Instance]] = defaultdict(list)
     broken = []
     for path, folder, listed in files_below(root):

@@ -30,17 +30,19 @@ def files_below(root: Path) -> Iterator[tuple[Path, str, bool]]:
                 continue
             if entry.is_dir(follow_symlinks=False):
                 waiting.append(relative / entry.name)
-            elif (real := _inside(entry, top)) and real not in seen:
+            elif (real := _inside(entry, top / relative, top)) and real not in seen:
                 seen.add(real)
                 yield root / relative / entry.name, relative.as_posix(), True
 
 
-def _inside(entry: os.DirEntry[str], top: Path) -> str | None:
-    """Where the entry's bytes lie, if that is a regular file below `top`."""
+def _inside(entry: os.DirEntry[str], folder: Path, top: Path) -> str | None:
+    """Where the entry's bytes lie, if that is a regular file below `top`; `folder` is its own, without links."""
     try:
         if not entry.is_file():
             return None
+        if not entry.is_symlink():
+            return str(folder / entry.name)
         real = os.path.realpath(entry.path)
     except OSError:
         return None
-    return real if not entry.is_symlink() or Path(real).is_relative_to(top) else None
+    return real if Path(real).is_relative_to(top) else None

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from liverspleen.imaging.dicom.library import pydicom, quiet
+from liverspleen.imaging.dicom.library import pydicom
 
 CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
 ENHANCED_CT = ("1.2.840.10008.5.1.4.1.1.2.1", "1.2.840.10008.5.1.4.1.1.2.2")
@@ -20,6 +20,7 @@ _DEFLATED = "1.2.840.10008.1.2.1.99"
 
 DAMAGED = (
     pydicom.errors.InvalidDicomError,
+    pydicom.errors.BytesLengthException,
     ValueError,
     TypeError,
     LookupError,
@@ -168,41 +169,40 @@ def read_instance(path: Path, folder: str) -> Instance | None:
     Raises:
         One of `DAMAGED`: it is DICOM, and its header cannot be read.
     """
-    with quiet():
-        dataset = open_header(path, _FIELDS)
-        if dataset is None:
-            return None
-        description = text(dataset, "SeriesDescription")
-        number = text(dataset, "SeriesNumber")
-        frame = text(dataset, "FrameOfReferenceUID")
-        return Instance(
-            path=path,
-            folder=folder,
-            transfer_syntax=transfer_syntax(dataset),
-            sop_class=text(dataset, "SOPClassUID") or text(dataset.file_meta, "MediaStorageSOPClassUID"),
-            modality=text(dataset, "Modality").upper(),
-            image_type=tuple(part.strip().upper() for part in text(dataset, "ImageType").split("\\")),
-            series_uid=text(dataset, "SeriesInstanceUID"),
-            study_uid=text(dataset, "StudyInstanceUID"),
-            patient_id=text(dataset, "PatientID"),
-            sex=text(dataset, "PatientSex"),
-            age=text(dataset, "PatientAge"),
-            series_number=number,
-            description=description,
-            contrast=f"{text(dataset, 'ProtocolName')} {text(dataset, 'ContrastBolusAgent')}",
-            marks=(number, description, frame, text(dataset, "ConvolutionKernel")),
-            acquisition=tuple(text(dataset, k) for k in ("AcquisitionNumber", "AcquisitionTime", "ContentTime")),
-            frames=whole(dataset, "NumberOfFrames") or 1,
-            samples=whole(dataset, "SamplesPerPixel") or 1,
-            rows=whole(dataset, "Rows"),
-            columns=whole(dataset, "Columns"),
-            position=numbers(dataset, "ImagePositionPatient", 3),
-            orientation=numbers(dataset, "ImageOrientationPatient", 6),
-            pixel_spacing=numbers(dataset, "PixelSpacing", 2),
-            thickness_mm=(numbers(dataset, "SliceThickness", 1) or (None,))[0],
-            rescaled=bool(numbers(dataset, "RescaleSlope", 1) and numbers(dataset, "RescaleIntercept", 1)),
-            rescale_type=text(dataset, "RescaleType").upper(),
-        )
+    dataset = open_header(path, _FIELDS)
+    if dataset is None:
+        return None
+    description = text(dataset, "SeriesDescription")
+    number = text(dataset, "SeriesNumber")
+    frame = text(dataset, "FrameOfReferenceUID")
+    return Instance(
+        path=path,
+        folder=folder,
+        transfer_syntax=transfer_syntax(dataset),
+        sop_class=text(dataset, "SOPClassUID") or text(dataset.file_meta, "MediaStorageSOPClassUID"),
+        modality=text(dataset, "Modality").upper(),
+        image_type=tuple(part.strip().upper() for part in text(dataset, "ImageType").split("\\")),
+        series_uid=text(dataset, "SeriesInstanceUID"),
+        study_uid=text(dataset, "StudyInstanceUID"),
+        patient_id=text(dataset, "PatientID"),
+        sex=text(dataset, "PatientSex"),
+        age=text(dataset, "PatientAge"),
+        series_number=number,
+        description=description,
+        contrast=f"{text(dataset, 'ProtocolName')} {text(dataset, 'ContrastBolusAgent')}",
+        marks=(number, description, frame, text(dataset, "ConvolutionKernel")),
+        acquisition=tuple(text(dataset, k) for k in ("AcquisitionNumber", "AcquisitionTime", "ContentTime")),
+        frames=whole(dataset, "NumberOfFrames") or 1,
+        samples=whole(dataset, "SamplesPerPixel") or 1,
+        rows=whole(dataset, "Rows"),
+        columns=whole(dataset, "Columns"),
+        position=numbers(dataset, "ImagePositionPatient", 3),
+        orientation=numbers(dataset, "ImageOrientationPatient", 6),
+        pixel_spacing=numbers(dataset, "PixelSpacing", 2),
+        thickness_mm=(numbers(dataset, "SliceThickness", 1) or (None,))[0],
+        rescaled=bool(numbers(dataset, "RescaleSlope", 1) and numbers(dataset, "RescaleIntercept", 1)),
+        rescale_type=text(dataset, "RescaleType").upper(),
+    )
 
 
 def transfer_syntax(dataset: Any) -> str:

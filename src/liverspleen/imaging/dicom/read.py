@@ -96,7 +96,7 @@ def _stored(dataset: Any) -> NDArray[Any]:
     The bits above them may hold anything (overlays, in old files). The codec decides for compressed data, whose own
     header states precision and sign.
     """
-    array = pydicom.pixels.pixel_array(dataset, correct_unused_bits=False)
+    array: NDArray[Any] = pydicom.pixels.pixel_array(dataset, correct_unused_bits=False)
     allocated, stored = whole(dataset, "BitsAllocated"), whole(dataset, "BitsStored")
     high = whole(dataset, "HighBit") or stored - 1
     if not 0 < stored <= allocated or not stored - 1 <= high < allocated or array.dtype.itemsize * 8 != allocated:
