@@ -89,8 +89,9 @@ def test_patients_have_one_id_whatever_layout_they_come_in(tmp_path: Path, bring
     exams = [box_exam("a")]
     ids = set()
     for layout in ("nifti", "chaos", "dicom"):
-        assert bring_in(layout, *WRITERS[layout](tmp_path / layout, exams), source=tmp_path / layout, output=layout) == 0
-        ids.add(read_cohort(tmp_path / layout / "cohort.csv").cases[0].patient_id)
+        words = WRITERS[layout](tmp_path / layout, exams)
+        assert bring_in(layout, *words, source=tmp_path / layout, output=f"out-{layout}") == 0
+        ids.add(read_cohort(tmp_path / f"out-{layout}" / "cohort.csv").cases[0].patient_id)
     assert len(ids) == 1
     assert ids != {"a"}
 
@@ -161,13 +162,13 @@ def test_one_bad_case_is_one_line_and_the_others_are_imported(
 def test_the_same_command_again_redoes_nothing_and_a_changed_file_alone(tmp_path: Path, bring_in: Import) -> None:
     words = source_files.nifti(tmp_path / "source", [box_exam("a"), box_exam("b", seed=1)])
     assert bring_in("nifti", *words) == 0
-    before = {file: file.stat().st_ino for file in (tmp_path / "cohort" / "images").iterdir()}
+    before = {file: file.stat().st_mtime_ns for file in (tmp_path / "cohort" / "images").iterdir()}
     assert bring_in("nifti", *words) == 0
-    assert before == {file: file.stat().st_ino for file in before}
+    assert before == {file: file.stat().st_mtime_ns for file in before}
     changed = box_exam("b", seed=5).ct.hu
     write_ct(tmp_path / "source" / "images" / "b.nii.gz", CTVolume(changed, box_exam("b", seed=1).ct.geometry))
     assert bring_in("nifti", *words) == 0
-    assert sum(file.stat().st_ino != inode for file, inode in before.items()) == 1
+    assert sum(file.stat().st_mtime_ns != time for file, time in before.items()) == 1
     hashes = {row["image_sha256"] for row in table(tmp_path / "cohort" / "import.csv")}
     assert hashlib.sha256(changed.astype("<i2").tobytes()).hexdigest() in hashes
 
@@ -221,9 +222,7 @@ def test_two_imports_into_one_folder_are_one_too_many(
     assert bring_in("nifti") == 0
 
 
-def test_the_key_is_made_once_and_private(
-    tmp_path: Path, bring_in: Import, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_key_is_made_once_and_private(tmp_path: Path, bring_in: Import, capsys: pytest.CaptureFixture[str]) -> None:
     source_files.nifti(tmp_path / "source", [box_exam("a")])
     assert bring_in("nifti") == 0
     assert "LS-IDN-004" in capsys.readouterr().err
@@ -376,6 +375,7 @@ def test_settings_that_cannot_be_meant_are_one_line(
         ["nnunet", "workers=-1"],
         ["nnunet", "minimum_sections=0"],
         ["nnunet", f"labels={tmp_path}"],
+        ["nnunet", f"output={tmp_path / 'source'}"],
     ):
         assert bring_in(*words) == 2
         lines = capsys.readouterr().err.splitlines()

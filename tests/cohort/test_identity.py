@@ -74,7 +74,7 @@ def test_a_key_that_others_may_read_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "k"
     read_key(file)
     file.chmod(0o640)
-    with pytest.raises(Refused, match="LS-IDN-002.*0640"):
+    with pytest.raises(Refused, match=r"LS-IDN-002.*0640"):
         read_key(file)
 
 

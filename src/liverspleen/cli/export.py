@@ -25,13 +25,22 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 
 from liverspleen import assemble
 from liverspleen.cli.progress import processes, progress
-from liverspleen.cohort.exporting import EXPORTS, export_case, places, write_covariates, write_description, write_splits
+from liverspleen.cohort.exporting import (
+    EXPORTS,
+    Place,
+    export_case,
+    places,
+    write_covariates,
+    write_description,
+    write_splits,
+)
 from liverspleen.cohort.manifest import Cohort, read_cohort
 from liverspleen.cohort.split import Split, read_split
 from liverspleen.config import ExportConfig
@@ -56,13 +65,10 @@ def run(config: ExportConfig) -> Sequence[Fault]:
             what = f"nnU-Net expects a folder named DatasetNNN_Name, not '{config.output.name}'"
             record.faults.append(Fault("LS-EXP-003", what, "rename it before training", severity="warning"))
         done = []
-        number = min(config.workers or os.cpu_count() or 1, max(len(found), 1))
-        with processes(number) as pool, progress("export", len(found)) as advance:
-            for place, faults in zip(found, pool.map(partial(export_case, config.output), found), strict=True):
-                record.faults.extend(faults)
-                if not faults:
-                    done.append(place)
-                advance(place.case.case_id)
+        for place, faults in zip(found, _exported(config, found), strict=True):
+            record.faults.extend(faults)
+            if not faults:
+                done.append(place)
         if not done:
             raise Refused([*record.faults, Fault("LS-EXP-004", "no case is exported", "see the cases' faults")])
         write_description(config.output, config.layout, done)
@@ -73,6 +79,16 @@ def run(config: ExportConfig) -> Sequence[Fault]:
             record.outputs.append(config.output / "splits_final.json")
         print(f"export: {len(done)} of {len(cohort.cases)} cases in {config.output}")
         return tuple(record.faults)
+
+
+def _exported(config: ExportConfig, found: Sequence[Place]) -> Iterator[tuple[Fault, ...]]:
+    """The faults of each case, once its files are written."""
+    number = min(config.workers or os.cpu_count() or 1, len(found))
+    work = partial(export_case, config.output)
+    with progress("export", len(found)) as advance, processes(number) if number > 1 else nullcontext() as pool:
+        for place, faults in zip(found, pool.map(work, found) if pool else map(work, found), strict=True):
+            advance(place.case.case_id)
+            yield faults
 
 
 def _splits(path: Path, cohort: Cohort) -> list[Split]:

@@ -40,6 +40,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -77,11 +79,13 @@ def run(config: ImportConfig) -> Sequence[Fault]:
         if made:
             what = "a new key was made: only with it do later imports give the same ids"
             record.faults.append(Fault("LS-IDN-004", what, "keep it, and keep it private", severity="note"))
-        with private(identity), _alone(config.output):
-            _import(config, identity, record)
         links = key_file.parent / f"links-{identity.hashed('name', str(roots[0]))}.csv"
-        write_links(links, identity)
-    print(f"import: what the hashes stand for is in {links.name}, beside the key")
+        try:
+            with private(identity), _alone(config.output):
+                _import(config, identity, record)
+        finally:  # the names of what is refused are wanted too
+            write_links(links, identity)
+            print(f"import: what the hashes stand for is in {links.name}, beside the key")
     return tuple(record.faults)
 
 
@@ -98,6 +102,11 @@ def contradictions(config: ImportConfig) -> list[Fault]:
             "leave it out",
         ),
         (not config.input.exists(), "input= is not there", "correct the path"),
+        (
+            os.path.realpath(config.input) == os.path.realpath(config.output),
+            "output= is the input",
+            "name another folder",
+        ),
         (
             config.input.is_file() and config.source != "nifti",
             "input= is a file",
@@ -199,16 +208,13 @@ def _carried_out(tasks: Sequence[Task], workers: int) -> list[Outcome]:
     return outcomes
 
 
-def _result(task: Task, future: Any) -> Outcome:
-    from concurrent.futures.process import BrokenProcessPool
-
+def _result(task: Task, future: Future[Outcome]) -> Outcome:
     try:
-        outcome: Outcome = future.result()
+        return future.result()
     except BrokenProcessPool:
         what = "a process ended before its case was done, perhaps for want of memory"
         cure = "run the same command with fewer workers=; finished cases are kept"
         return Outcome(task.case_id, None, (Fault("LS-IMP-016", what, cure, task.case_id),))
-    return outcome
 
 
 def _meaning(asked: object) -> Meaning | None:

@@ -76,6 +76,8 @@ class SegmentDrawing:
         return merged(parts, case_id)
 
 
+_NOT_CT, _LOCALIZER, _DERIVED = "LS-DCM-002", "LS-DCM-003", "LS-DCM-004"
+
 FOR_ALL = frozenset({"LS-IMP-003", "LS-IMP-004"})
 """What concerns the request, not one case."""
 
@@ -97,7 +99,7 @@ def find(request: Request) -> Found:
     found = find_series(request.input, minimum_sections=request.minimum_sections)
     if not found:
         raise Refused(Fault("LS-IMP-002", "no DICOM series lies in the input", "see that source= is right"))
-    labels, unused = _labels(request)
+    labels, unused = _labels(request, found)
     folders = {series: series.folder for series in found}
     cases: list[SourceCase] = []
     left: list[Left] = []
@@ -120,7 +122,8 @@ def find(request: Request) -> Found:
             if fault is not None and fault.severity == "error":
                 left.append(Left(name, fault))
             rows[series] = series_row(series, key=_key(series), fault=fault, reason=choice.why)
-    if number := sum(bool(row.code) for row in rows.values()):
+    # segmentations and localizers are left as a matter of course
+    if number := sum(bool(row.code) and row.code not in {_NOT_CT, _LOCALIZER} for row in rows.values()):
         what = f"{number} of {len(found)} series are left, each with its reason in series.csv"
         notes.append(Fault("LS-IMP-031", what, "look there if one is missed", severity="note"))
     return Found(tuple(cases), tuple(left), (*notes, *unused), tuple(rows[series] for series in found))
@@ -196,7 +199,7 @@ def _refusal(series: Series, choice: Choice, folder: Path) -> Fault | None:
     if series.left:
         reason = "; ".join(item.what for item in series.left)
         # what is no CT of the trunk is left as a matter of course; what is a broken one must be told
-        expected = choice.taken or series.left[0].code in {"LS-DCM-002", "LS-DCM-003", "LS-DCM-004"}
+        expected = choice.taken or series.left[0].code in {_NOT_CT, _LOCALIZER, _DERIVED}
         severity: Severity = "note" if expected else "error"
         return Fault(series.left[0].code, reason, "see series.csv", file=folder, severity=severity)
     if series in choice.taken:
@@ -231,20 +234,20 @@ def _number(series: Series) -> str:
     return first if first.isdecimal() else ""
 
 
-def _labels(request: Request) -> tuple[_Labels, list[Fault]]:
+def _labels(request: Request, found: Sequence[Series]) -> tuple[_Labels, list[Fault]]:
     """Label maps of the cases; without `labels=`, the segmentations in the input are told, not read."""
     if request.labels is None:
-        number = len(find_segmentations(request.input))
+        number = sum(series.sections for series in found if any("segmentation" in item.what for item in series.left))
         what = f"{number} DICOM segmentations lie in the input and are left"
         hint = Fault("LS-IMP-019", what, "name their folder by labels= if they are wanted", severity="note")
         return _Labels(None, ()), [hint] if number else []
     if not request.labels.exists():
         raise Refused(Fault("LS-IMP-001", "labels= is neither a folder nor a file", "correct the path"))
     folder = request.labels if request.labels.is_dir() else request.labels.parent
-    found = find_segmentations(folder)
+    drawn = find_segmentations(folder)
     if request.labels.is_file():
-        found = tuple(item for item in found if item.file == request.labels)
-    return _Labels(request.labels, found), []
+        drawn = tuple(item for item in drawn if item.file == request.labels)
+    return _Labels(request.labels, drawn), []
 
 
 def _drawing(request: Request, labels: _Labels, series: Series, name: str) -> Drawing | None:
