@@ -355,6 +355,19 @@ def test_segmentations_that_nobody_named_are_told(
     assert read_cohort(tmp_path / "cohort" / "cohort.csv").cases[0].label is None
 
 
+def test_series_without_labels_and_segmentations_without_series_are_told(
+    tmp_path: Path, bring_in: Import, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source_files.dicom(tmp_path / "source", [box_exam("a"), box_exam("b", seed=1)])
+    for file in (tmp_path / "source" / "a").rglob("0*.dcm"):
+        file.unlink()
+    (tmp_path / "source" / "b" / "b" / "segmentation.dcm").unlink()
+    assert bring_in("dicom", f"labels={tmp_path / 'source'}") == 0
+    errors = capsys.readouterr().err
+    assert errors.count("warning: LS-IMP-005") == 1
+    assert errors.count("warning: LS-IMP-006") == 1
+
+
 def test_nifti_labels_of_a_dicom_series_are_found_by_its_folder(tmp_path: Path, bring_in: Import) -> None:
     exam = box_exam("a")
     write_series(tmp_path / "source" / "p" / "a", exam.ct)

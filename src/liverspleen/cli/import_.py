@@ -16,10 +16,13 @@ inputs
     nnunet           raw data of nnU-Net, version 1 or 2; imagesTs become dataset test1 unless covariates= say otherwise
     totalsegmentator the TotalSegmentator dataset: <case>/ct.nii.gz, <case>/segmentations/liver.nii.gz, meta.csv
     chaos            CHAOS: <patient>/DICOM_anon/*.dcm and Ground/*.png (label_values=chaos_ct)
-    dicom            any folder of DICOM; one series of each study is taken. labels= <source>.nii.gz or DICOM-SEG
+    dicom            any folder of DICOM; of each study the only eligible series is taken, else the one that covariates=
+                     name, else the portal venous one by its header, else none, and it is said. labels= a folder of
+                     DICOM-SEG, or of <source>.nii.gz
   label_values=      what label values mean, needed wherever numbers are all there is: names (dataset.json says), a
                      preset (liverspleen, totalsegmentator, amos, btcv, flare, msd_liver, msd_spleen, chaos_ct,
-                     chaos_mr), or a map such as {1: liver}; an organ that is not named is not labelled
+                     chaos_mr), or a map such as {1: liver}; an organ that is not named is not labelled. DICOM-SEG say
+                     it by their codes; a map of segment numbers goes over them
   covariates=        CSV with the key `source` (name of the case in its layout: file or folder without suffix; for dicom
                      the series' folder relative to input=) or `patient`, optionally `series` (UID or number: the series
                      to take), and columns of cohort.csv; with both keys, `patient` says whose the case is

@@ -76,7 +76,9 @@ class SegmentDrawing:
         return merged(parts, case_id)
 
 
-_NOT_CT, _LOCALIZER, _DERIVED = "LS-DCM-002", "LS-DCM-003", "LS-DCM-004"
+_SEGMENTATION = "LS-DCM-016"
+_EXPECTED = frozenset({"LS-DCM-002", "LS-DCM-003", "LS-DCM-004", _SEGMENTATION})
+"""No CT, localizer, derived, segmentation: left as a matter of course, not because something is wrong."""
 
 FOR_ALL = frozenset({"LS-IMP-003", "LS-IMP-004"})
 """What concerns the request, not one case."""
@@ -113,8 +115,12 @@ def find(request: Request) -> Found:
             fault = _refusal(series, choice, place)
             if fault is None:
                 try:
-                    cases.append(_case(series, name, _drawing(request, labels, series, name)))
+                    drawing = _drawing(request, labels, series, name)
+                    cases.append(_case(series, name, drawing))
                     notes += warnings_of(series, place)
+                    if drawing is None and request.labels is not None:
+                        what = "CT has no label map, neither by its name nor by its series"
+                        notes.append(Fault("LS-IMP-005", what, "bring it", file=place, severity="warning"))
                 except Refused as error:
                     if error.faults[0].code in FOR_ALL:
                         raise
@@ -122,8 +128,12 @@ def find(request: Request) -> Found:
             if fault is not None and fault.severity == "error":
                 left.append(Left(name, fault))
             rows[series] = series_row(series, key=_key(series), fault=fault, reason=choice.why)
-    # segmentations and localizers are left as a matter of course
-    if number := sum(bool(row.code) and row.code not in {_NOT_CT, _LOCALIZER} for row in rows.values()):
+    known = {series.series_uid for series in found if series.series_uid}
+    for item in labels.segmentations:
+        if item.series_uid not in known:
+            what = "the segmentation refers to no series of the input"
+            unused.append(Fault("LS-IMP-006", what, "bring its CT", file=item.file, severity="warning"))
+    if number := sum(bool(row.code) and row.code != _SEGMENTATION for row in rows.values()):
         what = f"{number} of {len(found)} series are left, each with its reason in series.csv"
         notes.append(Fault("LS-IMP-031", what, "look there if one is missed", severity="note"))
     return Found(tuple(cases), tuple(left), (*notes, *unused), tuple(rows[series] for series in found))
@@ -198,8 +208,7 @@ def _refusal(series: Series, choice: Choice, folder: Path) -> Fault | None:
     """Why a series of a study is not taken."""
     if series.left:
         reason = "; ".join(item.what for item in series.left)
-        # what is no CT of the trunk is left as a matter of course; what is a broken one must be told
-        expected = choice.taken or series.left[0].code in {_NOT_CT, _LOCALIZER, _DERIVED}
+        expected = choice.taken or series.left[0].code in _EXPECTED
         severity: Severity = "note" if expected else "error"
         return Fault(series.left[0].code, reason, "see series.csv", file=folder, severity=severity)
     if series in choice.taken:
@@ -237,7 +246,7 @@ def _number(series: Series) -> str:
 def _labels(request: Request, found: Sequence[Series]) -> tuple[_Labels, list[Fault]]:
     """Label maps of the cases; without `labels=`, the segmentations in the input are told, not read."""
     if request.labels is None:
-        number = sum(series.sections for series in found if any("segmentation" in item.what for item in series.left))
+        number = sum(series.sections for series in found if any(item.code == _SEGMENTATION for item in series.left))
         what = f"{number} DICOM segmentations lie in the input and are left"
         hint = Fault("LS-IMP-019", what, "name their folder by labels= if they are wanted", severity="note")
         return _Labels(None, ()), [hint] if number else []
