@@ -9,15 +9,21 @@ import os
 import shutil
 import stat
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import source_files
+import yaml
 from source_files import WRITERS, box_exam
 
-from liverspleen.cli.main import main
+from liverspleen.cli import import_
+from liverspleen.cli.composition import compose_verb
+from liverspleen.cli.main import _refuse
 from liverspleen.cohort.manifest import Cohort, read_cohort
+from liverspleen.config import ImportConfig
+from liverspleen.errors import Refused
 from liverspleen.imaging import CTVolume, Geometry, LabelMap, read_ct, read_label_map, write_ct, write_label_map
 from liverspleen.imaging.dicom import write_series
 from liverspleen.structures import ORGANS, Structure
@@ -25,14 +31,28 @@ from liverspleen.structures import ORGANS, Structure
 Import = Callable[..., int]
 
 
+@pytest.fixture(scope="module")
+def defaults() -> ImportConfig:
+    """Composed once: composing takes longer than importing a small case."""
+    config: ImportConfig = compose_verb("import", ["source=nifti", "input=x", "output=x", "workers=1"])
+    return config
+
+
 @pytest.fixture
-def bring_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Import:
-    """Runs an import of `tmp_path/source` into `tmp_path/cohort`, with a config folder of its own."""
+def bring_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, defaults: ImportConfig) -> Import:
+    """Runs an import of `tmp_path/source` into `tmp_path/cohort`, with a config folder of its own; the exit code."""
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
 
     def run(layout: str, *words: str, source: Path | None = None, output: str = "cohort") -> int:
-        where = [f"input={source or tmp_path / 'source'}", f"output={tmp_path / output}"]
-        return main(["import", f"source={layout}", *where, "workers=1", *words])
+        values: dict[str, object] = {"source": layout, "input": source or tmp_path / "source"}
+        values["output"] = tmp_path / output
+        for name, _, value in (word.partition("=") for word in words):
+            is_path = name in {"labels", "covariates", "key", "output"}
+            values[name] = Path(value) if is_path else yaml.safe_load(value)
+        try:
+            return _refuse(import_.run(replace(defaults, **values)))
+        except Refused as error:
+            return _refuse(error.faults)
 
     return run
 
