@@ -2,6 +2,7 @@
 
 import csv
 import gzip
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -164,28 +165,41 @@ def test_covariates_say_of_each_folder_what_the_cohort_says_of_each_case(folder,
     assert (folder / "truth.csv").read_bytes() == (dicom_folder / "truth.csv").read_bytes()
 
 
-def test_dicom_cohort_repeats_is_kept_and_made_again_where_it_was_cut_off(dicom_folder, tmp_path):
+@pytest.fixture
+def quick_scan(monkeypatch):
+    """A small scan in place of the rendering, for what is about files."""
+    labels = np.zeros((6, 8, 9), np.uint8)
+    labels[2:4, 3:5, 3:5] = 1
+    scan = SimpleNamespace(hu=labels.astype(np.int16) * 100, labels=labels, affine=np.diag([-2.0, -2.0, 5.0, 1.0]))
+    monkeypatch.setattr("liverspleen.phantom.examination.render", lambda *_: scan)
+
+
+@pytest.mark.usefixtures("quick_scan")
+def test_dicom_cohort_is_kept_and_made_again_where_it_was_cut_off(tmp_path):
     one = {**SMALL, "test1": 0, "pairs": 0, "file_format": "dicom"}
     write_phantom_cohort(tmp_path, **one, workers=1)
     before = files(tmp_path)
-    case = "dicom/dev001/dev001"
-    assert all(before[name] == content for name, content in files(dicom_folder).items() if name.startswith(case))
-    kept = (tmp_path / case / "0001.dcm").stat().st_mtime_ns
+    case = tmp_path / "dicom/dev001/dev001"
+    kept = (case / "0001.dcm").stat().st_mtime_ns
     write_phantom_cohort(tmp_path, **one, workers=1)
-    assert (tmp_path / case / "0001.dcm").stat().st_mtime_ns == kept
-    for name in (f"{case}/segmentation.dcm", f"{case}/0007.dcm", "covariates.csv"):  # killed between two sections
-        (tmp_path / name).unlink()
+    assert (case / "0001.dcm").stat().st_mtime_ns == kept
+    for name in (case / "segmentation.dcm", case / "0005.dcm", tmp_path / "covariates.csv"):  # killed between sections
+        name.unlink()
     write_phantom_cohort(tmp_path, **one, workers=1)
     assert files(tmp_path) == before
 
 
-def test_other_format_replaces_the_earlier_cohort_and_leaves_other_files(tmp_path):
+@pytest.mark.usefixtures("quick_scan")
+def test_other_format_or_parameters_replace_the_earlier_cohort_and_leave_other_files(tmp_path):
     one = {**SMALL, "test1": 0, "pairs": 0}
     write_phantom_cohort(tmp_path, **one, file_format="dicom", workers=1)
     (tmp_path / "dicom/dev001/notes.txt").write_text("mine")
     write_phantom_cohort(tmp_path, **one, workers=1)
     assert not (tmp_path / "covariates.csv").exists()
     assert files(tmp_path / "dicom") == {"dev001/notes.txt": b"mine"}
+    write_phantom_cohort(tmp_path, **{**one, "matrix": 40}, file_format="dicom", workers=1)
+    assert not (tmp_path / "cohort.csv").exists()
+    assert files(tmp_path / "images") == files(tmp_path / "labels") == {}
 
 
 def test_unknown_format_is_refused(tmp_path):
