@@ -1,5 +1,6 @@
 """No header text, id, date, file or folder name comes out of a reason, a fault, a warning or a log."""
 
+import functools
 import itertools
 import logging
 import traceback
@@ -33,7 +34,7 @@ SECRETS = {
     "DS": "31337.5",
     "UI": "1.2.3.31337",
 }
-WORDS = ("qwertz", "jane", "31337", "19470613", "101112", "097")
+WORDS = ("qwertz", "jane", "31337", "19470613", "101112", "097y")
 NEEDED = {"SOPClassUID", "ImageType", "Modality", "SegmentationType", "PixelSpacing", "FileSetID"} | {
     "ImagePositionPatient",
     "ImageOrientationPatient",
@@ -47,16 +48,22 @@ NEEDED = {"SOPClassUID", "ImageType", "Modality", "SegmentationType", "PixelSpac
 }
 
 
-def plant(dataset, _=0):
-    """The secret of its kind into every public text field of the groups 0008 to 0070, and into private ones."""
+@functools.cache
+def planted():
+    """The secret of its kind in every public text field of the groups 0008 to 0070, and in private ones."""
+    dataset = pydicom.Dataset()
     for tag, (vr, multiplicity, _name, retired, keyword) in DicomDictionary.items():
-        group = tag >> 16
         wanted = vr in SECRETS and keyword and not retired and keyword not in NEEDED and multiplicity.startswith("1")
-        if wanted and 0x0008 <= group <= 0x0070:
+        if wanted and 0x0008 <= tag >> 16 <= 0x0070:
             dataset.add_new(tag, vr, SECRETS[vr])
     block = dataset.private_block(0x0011, "QWERTZ JANE", create=True)
     for number, (vr, secret) in enumerate(SECRETS.items()):
         block.add_new(number, vr, secret)
+    return dataset
+
+
+def plant(dataset, _=0):
+    dataset.update(planted())
     dataset.file_meta.SourceApplicationEntityTitle = SECRETS["AE"]
     dataset.file_meta.MediaStorageSOPInstanceUID = SECRETS["UI"]
 
@@ -66,7 +73,7 @@ def strings(action):
     try:
         result = action()
     except Refused as error:
-        return [str(error), repr(error), *traceback.format_exception(error)[-1:], *map(repr, error.faults)], None
+        return [str(error), repr(error), *traceback.format_exception(error), *map(repr, error.faults)], None
     return [repr(result), str(result)], result
 
 
