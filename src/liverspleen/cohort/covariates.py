@@ -6,6 +6,7 @@ import csv
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from liverspleen.cohort.layouts.source import SourceCase
@@ -54,23 +55,36 @@ class Covariates:
 
     def patient(self, case: SourceCase) -> str | None:
         """The patient that a row with a source states for it; None if none does."""
-        return next((row.patient for row in self.rows if row.source and row.patient and row.concerns(case)), None)
+        return next((row.patient for row in self.about(case) if row.source and row.patient), None)
 
     def cells(self, case: SourceCase) -> dict[str, str]:
         """What the rows say about a case; a row of its source goes over one of its patient."""
         found: dict[str, str] = {}
-        for row in sorted(self.rows, key=lambda row: bool(row.source)):
-            if row.concerns(case):
-                found |= {name: cell for name, cell in row.cells.items() if cell}
+        for row in sorted(self.about(case), key=lambda row: bool(row.source)):
+            found |= {name: cell for name, cell in row.cells.items() if cell}
+        return found
+
+    def about(self, case: SourceCase) -> list[CovariateRow]:
+        """The rows that concern a case."""
+        keys = (("source", case.name), ("source", case.name.rpartition("/")[0]), ("patient", case.patient))
+        return [row for key in keys for row in self._by_key.get(key, ()) if row.concerns(case)]
+
+    @cached_property
+    def _by_key(self) -> Mapping[tuple[str, str], list[CovariateRow]]:
+        found: dict[tuple[str, str], list[CovariateRow]] = {}
+        for row in self.rows:
+            found.setdefault(("source", row.source) if row.source else ("patient", row.patient), []).append(row)
         return found
 
     def unused(self, cases: Sequence[SourceCase]) -> Iterator[Fault]:
         """LS-COV-006 for each row without a case, LS-COV-007 if cases have no row."""
+        rows = [self.about(case) for case in cases]
+        used = {row.number for found in rows for row in found}
         for row in self.rows:
-            if not any(row.concerns(case) for case in cases):
+            if row.number not in used:
                 what = f"covariates row {row.number} is about no case that is taken"
                 yield Fault("LS-COV-006", what, "correct its key", severity="warning")
-        if self.rows and (bare := sum(not any(row.concerns(case) for row in self.rows) for case in cases)):
+        if self.rows and (bare := sum(not found for found in rows)):
             what = f"{bare} of {len(cases)} cases have no row in the covariates"
             yield Fault("LS-COV-007", what, "add rows if something is known of them", severity="warning")
 
