@@ -219,6 +219,8 @@ def transfer_syntax(dataset: Any) -> str:
 def text(dataset: Any, keyword: str) -> str:
     r"""A field as text without spaces around it, several values joined by `\`; "" if it is absent or unreadable."""
     try:
+        if getattr(dataset.get_item(keyword, keep_deferred=True), "value", None) is None:
+            return ""  # absent, or too large to have been loaded
         value = dataset.get(keyword)
         if value is None:
             return ""
