@@ -58,9 +58,8 @@ class Segmentation:
     `series_uid` is the series it refers to, `study_uid` its study ("" if it says none) and `folder` where it lies
     relative to the root of the search; all three are private, and left out of `repr`. `segments` has the meaning of
     each segment number: by its SNOMED property type, or without one by the label `liver` or `spleen` (in any case);
-    None where it is unknown.
-    `geometry` is the grid that its frames span (column, row, section), None where they span none. `left` is empty for
-    one that can be read.
+    None where it is unknown. `geometry` is the grid that its frames span (column, row, section), None where they span
+    none. `left` is empty for one that can be read.
     """
 
     file: Path
@@ -156,7 +155,7 @@ def _found(path: Path, folder: str) -> Segmentation | None:
     if (text(short, "SOPClassUID") or text(short.file_meta, "MediaStorageSOPClassUID")) not in SEGMENTATION:
         return None
     try:
-        header: Any = open_header(path, _FIELDS)
+        header: Any = open_header(path, _FIELDS, limit_bytes=None)  # the places of all frames are one large value
         segments = {
             whole(item, "SegmentNumber"): meaning_of(item)
             for item in header.SegmentSequence
