@@ -5,6 +5,7 @@ import os
 import struct
 import subprocess
 import sys
+import tracemalloc
 import zlib
 
 import numpy as np
@@ -12,7 +13,8 @@ import pydicom
 import pytest
 from dicom_stacks import change, codes, made, only, whys, write
 
-from liverspleen.imaging.dicom import find_segmentations, find_series, read_series
+from liverspleen.imaging.dicom import find_segmentations, find_series, read_series, write_series
+from liverspleen.imaging.dicom.write import IMPLICIT
 
 
 def test_files_that_are_no_dicom_are_passed_over(tmp_path):
@@ -38,6 +40,11 @@ def test_dicomdir_is_passed_over(tmp_path):
     directory.SOPClassUID = directory.file_meta.MediaStorageSOPClassUID = pydicom.uid.MediaStorageDirectoryStorage
     directory.save_as(tmp_path / "DICOMDIR")
     assert only(tmp_path).sections == 8
+
+
+def test_root_that_is_no_folder_is_an_entry(tmp_path):
+    for root in (tmp_path / "nothing", write(tmp_path)[0]):
+        assert codes(only(root)) == ["LS-DCM-001"]
 
 
 def test_folder_without_dicom_has_no_series(tmp_path):
@@ -125,11 +132,10 @@ def test_file_that_inflates_without_end_is_left(tmp_path):
 
 
 def test_large_values_are_not_loaded(tmp_path):
-    """A private field of 64 MiB in each of 8 headers costs no memory."""
-    import tracemalloc
-
-    files = write(tmp_path)
-    change(files, lambda d, _: d.private_block(0x0011, "X", create=True).add_new(1, "OB", bytes(1 << 23)))
+    """Fields of 8 MiB in each of 8 headers, private or not, cost no memory."""
+    files = write_series(tmp_path, made(), tags={"PatientID": "P1"}, transfer_syntax=IMPLICIT)
+    change(files, lambda d, _: d.private_block(0x0011, "X", create=True).add_new(1, "OB", bytes(1 << 22)))
+    change(files, lambda d, _: setattr(d, "ProtocolName", "x" * (1 << 22)))
     find_series(tmp_path)  # what is loaded once
     tracemalloc.start()
     assert only(tmp_path).left == ()

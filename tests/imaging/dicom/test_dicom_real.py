@@ -32,9 +32,9 @@ def test_part_of_a_series_equals_the_first_sections_of_its_nifti(shared):
 
 def test_three_sections_and_their_segmentation(shared):
     folder = shared / "data/dcmqi_ct3"
-    found = {s.sections: s for s in find_series(folder, minimum_sections=3)}
+    found = {len(s.files): s for s in find_series(folder, minimum_sections=3)}
     assert found[3].left == ()
-    assert [left.code for s in find_series(folder) if s.sections == 3 for left in s.left] == ["LS-DCM-014"]
+    assert [left.code for s in find_series(folder) if len(s.files) == 3 for left in s.left] == ["LS-DCM-014"]
     (segmentation,) = find_segmentations(folder)
     assert segmentation.series_uid == found[3].series_uid
     assert segmentation.segments == {1: Structure.LIVER}

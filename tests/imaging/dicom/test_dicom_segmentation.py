@@ -100,6 +100,18 @@ def test_structure_without_a_voxel_is_covered_and_empty(tmp_path, empty):
     assert again.covered == (Structure.LIVER, Structure.SPLEEN)
 
 
+def test_many_frames_are_read(tmp_path):
+    shape = (3, 3, 220)
+    geometry = Geometry(shape, AFFINE)
+    labels = np.full((220, 3, 3), Structure.LIVER, np.uint8)
+    labels[:, 1] = Structure.SPLEEN
+    write_segmentation(tmp_path / "seg.dcm", LabelMap(labels, geometry), write(tmp_path / "ct", made(shape=shape)))
+    segmentation = found(tmp_path)
+    assert segmentation.left == ()
+    assert segmentation.geometry.shape == shape
+    np.testing.assert_array_equal(read_segmentation(segmentation, geometry, case_id="a").labels, labels)
+
+
 def test_the_same_input_gives_the_same_bytes(case, tmp_path):
     label_map, sources, file = case
     write_segmentation(tmp_path / "again.dcm", label_map, sources)

@@ -64,13 +64,15 @@ def _series_below(root: Path, minimum_sections: int) -> tuple[Series, ...]:
     groups: dict[tuple[str, ...], list[Instance]] = defaultdict(list)
     broken = []
     for path, folder, listed in files_below(root):
-        try:
-            instance = read_instance(path, folder) if listed else None
-        except DAMAGED:
-            listed = False
         if not listed:
-            broken.append(_broken(path, folder))
-        elif instance is not None:
+            broken.append(_broken(path, folder, "folder cannot be listed"))
+            continue
+        try:
+            instance = read_instance(path, folder)
+        except DAMAGED as error:
+            broken.append(_broken(path, folder, f"DICOM file cannot be read ({type(error).__name__})"))
+            continue
+        if instance is not None:
             own = (instance.series_uid,) if instance.series_uid else ("", instance.study_uid, folder)
             groups[(*own, _kind(instance)[0])].append(instance)
     found = [_series(instances, minimum_sections) for _, instances in sorted(groups.items())]
@@ -108,7 +110,7 @@ def _series(instances: Sequence[Instance], minimum_sections: int) -> Series:
         series_uid=first.series_uid,
         study_uid=first.study_uid,
         patient_id=first.patient_id,
-        sections=len(instances),
+        sections=sum(instance.frames for instance in instances),
         rows=first.rows,
         columns=first.columns,
         geometry=None if left else stacked.geometry,
@@ -123,8 +125,7 @@ def _series(instances: Sequence[Instance], minimum_sections: int) -> Series:
     )
 
 
-def _broken(path: Path, folder: str) -> Series:
-    what = "folder cannot be listed" if path.is_dir() else "DICOM file cannot be read: its header is damaged"
+def _broken(path: Path, folder: str, what: str) -> Series:
     return Series(
         files=(path,),
         series_uid="",

@@ -108,11 +108,11 @@ class Instance:
     rescale_type: str
 
 
-def open_header(path: Path, fields: tuple[str, ...]) -> Any | None:
+def open_header(path: Path, fields: tuple[str, ...], *, limit_bytes: int | None = _VALUE_LIMIT) -> Any | None:
     """The data set of a file with those fields alone and no pixels; None for a file that is no DICOM, or a DICOMDIR.
 
     A file without the DICOM preamble counts if it begins with an element of the groups 0002 or 0008. Elements that are
-    not asked for are passed over, and large ones are not loaded.
+    not asked for are passed over, and values of more than `limit_bytes` are not loaded.
 
     Raises:
         One of `DAMAGED`: it is DICOM, and its header cannot be read.
@@ -122,7 +122,7 @@ def open_header(path: Path, fields: tuple[str, ...]) -> Any | None:
             return None
         check_inflated(handle)
     dataset = pydicom.dcmread(
-        path, stop_before_pixels=True, specific_tags=list(fields), defer_size=_VALUE_LIMIT, force=True
+        path, stop_before_pixels=True, specific_tags=list(fields), defer_size=limit_bytes, force=True
     )
     found = text(dataset, "SOPClassUID") or text(dataset.file_meta, "MediaStorageSOPClassUID")
     if found == _DIRECTORY:
@@ -219,6 +219,8 @@ def transfer_syntax(dataset: Any) -> str:
 def text(dataset: Any, keyword: str) -> str:
     r"""A field as text without spaces around it, several values joined by `\`; "" if it is absent or unreadable."""
     try:
+        if getattr(dataset.get_item(keyword, keep_deferred=True), "value", None) is None:
+            return ""  # absent, or too large to have been loaded
         value = dataset.get(keyword)
         if value is None:
             return ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,9 +58,8 @@ class Segmentation:
     `series_uid` is the series it refers to, `study_uid` its study ("" if it says none) and `folder` where it lies
     relative to the root of the search; all three are private, and left out of `repr`. `segments` has the meaning of
     each segment number: by its SNOMED property type, or without one by the label `liver` or `spleen` (in any case);
-    None where it is unknown.
-    `geometry` is the grid that its frames span (column, row, section), None where they span none. `left` is empty for
-    one that can be read.
+    None where it is unknown. `geometry` is the grid that its frames span (column, row, section), None where they span
+    none. `left` is empty for one that can be read.
     """
 
     file: Path
@@ -112,26 +111,25 @@ def read_segmentation(
 
     if segmentation.left:
         reasons = "; ".join(str(reason) for reason in segmentation.left)
-        raise refused(segmentation.left[0].code, f"segmentation is not read ({reasons})", "export it as binary")
-    meaning = {number: s for number, s in segmentation.segments.items() if s} if values is None else dict(values)
-    meaning = {number: s for number, s in meaning.items() if number in segmentation.segments}
+        cure = "export it again from its source, as a binary segmentation"
+        raise refused(segmentation.left[0].code, f"segmentation is not read ({reasons})", cure)
+    stated = segmentation.segments if values is None else values
+    meaning = {number: s for number, s in stated.items() if s and number in segmentation.segments}
     if not meaning:
         what = f"none of {len(segmentation.segments)} segments is known to be liver or spleen"
         raise refused(NO_ORGAN, what, "say what the segment numbers mean")
-    masks = {s: np.zeros(ct_geometry.shape, np.uint8) for s in organs(s.key for s in meaning.values() if s)}
+    masks = {s: np.zeros(ct_geometry.shape, np.uint8) for s in organs(s.key for s in meaning.values())}
     off = frames = 0
     try:
         with quiet():
-            for plane, number, pixels in _frames(segmentation.file):
-                structures = [(value, s) for value, s in meaning.items() if s and number in (None, value)]
-                if not structures:
-                    continue
+            for plane, number, pixels in _frames(segmentation.file, set(meaning)):
                 frames += 1
                 if (placement := place(plane, ct_geometry)) is None:
                     off += 1
                     continue
-                for value, structure in structures:
-                    placement.view(masks[structure])[pixels == (value if number is None else 1)] = 1
+                for value, structure in meaning.items():
+                    if number in (None, value):
+                        placement.view(masks[structure])[pixels == (value if number is None else 1)] = 1
     except DAMAGED as error:
         what = f"segmentation cannot be read or decoded ({type(error).__name__})"
         raise refused(DAMAGED_SEGMENTATION, what, "export it again from its source") from None
@@ -157,7 +155,7 @@ def _found(path: Path, folder: str) -> Segmentation | None:
     if (text(short, "SOPClassUID") or text(short.file_meta, "MediaStorageSOPClassUID")) not in SEGMENTATION:
         return None
     try:
-        header: Any = open_header(path, _FIELDS)
+        header: Any = open_header(path, _FIELDS, limit_bytes=None)  # the places of all frames are one large value
         segments = {
             whole(item, "SegmentNumber"): meaning_of(item)
             for item in header.SegmentSequence
@@ -205,22 +203,29 @@ def _planes(header: Any) -> Iterator[tuple[Plane, int | None]]:
         yield plane, None if label_map else number
 
 
-def _frames(path: Path) -> Iterator[tuple[Plane, int | None, NDArray[Any]]]:
-    """Plane, segment number and pixels of each frame."""
+def _frames(path: Path, wanted: Set[int]) -> Iterator[tuple[Plane, int | None, NDArray[Any]]]:
+    """Plane, segment number and pixels of each frame of the wanted segments; one frame is in memory at a time."""
     dataset = pydicom.dcmread(path, force=True)
     planes = list(_planes(dataset))
+    chosen = [index for index, (_, number) in enumerate(planes) if number is None or number in wanted]
     if whole(dataset, "BitsAllocated") == 1 and not dataset.file_meta.TransferSyntaxUID.is_encapsulated:
-        # frames follow each other bit by bit, without padding between them
-        size = planes[0][0].rows * planes[0][0].columns
-        packed = np.frombuffer(dataset.PixelData, np.uint8)
-        bits = np.unpackbits(packed, count=size * len(planes), bitorder="little")
-        if packed.size * 8 < size * len(planes):
-            raise ValueError("pixel data are too short")
-        pixels: Any = bits.reshape(len(planes), planes[0][0].rows, planes[0][0].columns)
+        pixels: Iterable[Any] = _unpacked(dataset.PixelData, planes[0][0], chosen)
     else:
-        pixels = pydicom.pixels.iter_pixels(dataset)
-    for (plane, number), frame in zip(planes, pixels, strict=True):
-        yield plane, number, frame
+        pixels = pydicom.pixels.iter_pixels(dataset, indices=chosen) if chosen else ()
+    for index, frame in zip(chosen, pixels, strict=True):
+        yield *planes[index], frame
+
+
+def _unpacked(packed: bytes, plane: Plane, indices: list[int]) -> Iterator[NDArray[np.uint8]]:
+    """Frames of single bits, which follow each other without padding: one may begin within a byte."""
+    size = plane.rows * plane.columns
+    for index in indices:
+        first = index * size
+        part = np.frombuffer(packed[first // 8 : (first + size + 7) // 8], np.uint8)
+        bits = np.unpackbits(part, bitorder="little")[first % 8 :][:size]
+        if bits.size < size:
+            raise ValueError("pixel data are too short")
+        yield bits.reshape(plane.rows, plane.columns)
 
 
 def _grid(planes: list[Plane]) -> Geometry | None:
