@@ -28,7 +28,7 @@ def test_jpeg_2000_with_empty_uids_equals_its_nifti(
     case = imported(tmp_path, folder / "dicom", *words)
     ct, expected = read_ct(case.image), read_ct(folder / "image.nii.gz")
     np.testing.assert_array_equal(ct.hu, expected.hu)
-    np.testing.assert_allclose(ct.geometry.canonical_affine, expected.geometry.canonical_affine, atol=1e-3)
+    np.testing.assert_allclose(ct.geometry.canonical_affine, expected.geometry.canonical_affine, atol=1e-6)
     assert ct.geometry.spacing_mm[0] == pytest.approx(2.0)
     assert case.section_thickness_mm == 3.0
     assert case.label is not None
@@ -49,7 +49,7 @@ def test_uncompressed_sections_equal_those_of_the_nifti(shared: Path, tmp_path: 
     np.testing.assert_array_equal(ct.hu, whole.hu[-31:])
     expected = whole.geometry.canonical_affine.copy()
     expected[:3, 3] += (whole.hu.shape[0] - 31) * expected[:3, 0]
-    np.testing.assert_allclose(ct.geometry.canonical_affine, expected, atol=1e-3)
+    np.testing.assert_allclose(ct.geometry.canonical_affine, expected, atol=1e-6)
 
 
 def test_segmentation_object_gives_the_volume_that_is_printed(shared: Path, tmp_path: Path) -> None:
