@@ -33,6 +33,8 @@ BELOW: dict[str, set[str]] = {
 DOORS: dict[str, set[str]] = {
     "nibabel": {"imaging"},
     "pydicom": {"imaging"},
+    "PIL": {"imaging"},
+    "highdicom": {"imaging"},
     "timm": {"networks"},
     "monai": {"data", "training", "networks"},
     "pytorch_lightning": {"data", "training", "assemble", "cli"},
@@ -120,6 +122,6 @@ def test_help_and_info_load_no_torch(words: list[str]) -> None:
     assert not loaded_by(f"from liverspleen.cli.main import main; main({words!r})") & HEAVY
 
 
-@pytest.mark.parametrize("verb", ["check", "split", "prepare", "measure", "report"])
+@pytest.mark.parametrize("verb", ["check", "export", "import_", "split", "prepare", "measure", "report"])
 def test_verbs_that_need_no_network_load_no_torch(verb: str) -> None:
     assert not loaded_by(f"import liverspleen.cli.{verb}") & HEAVY

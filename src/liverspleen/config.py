@@ -212,7 +212,9 @@ class PhantomConfig:
     """`liverspleen phantom`."""
 
     output: Path
-    """folder to be made: images/, labels/, cohort.csv, truth.csv"""
+    """folder to be made: images/, labels/, cohort.csv, truth.csv; or dicom/, covariates.csv, truth.csv"""
+    format: str
+    """`nifti`, or `dicom`: a folder of CT sections and a segmentation per examination, with the same voxels"""
     development: int
     """development cases, spread over the five conditions"""
     test1: int
@@ -229,6 +231,52 @@ class PhantomConfig:
     """the same seed gives the same bytes"""
     workers: int
     """processes; 0: one per core"""
+
+
+@dataclass
+class ImportConfig:
+    """`liverspleen import`."""
+
+    source: str
+    """layout of the input: nifti, msd, nnunet, totalsegmentator, chaos or dicom"""
+    input: Path
+    """folder of the source"""
+    output: Path
+    """folder for images/, labels/, cohort.csv, import.csv"""
+    labels: OptionalPath
+    """label maps, for nifti and dicom; the other layouts hold their own"""
+    label_values: Any
+    """what label values mean: `names` (the source says), a preset, or a map such as {1: liver, 2: spleen}"""
+    covariates: OptionalPath
+    """CSV keyed by `source` or `patient` with columns of cohort.csv"""
+    key: OptionalPath
+    """key of the hashes; in the user's config folder when empty; made when absent"""
+    ids: str
+    """`hashed`, or `names` to keep the names of a public dataset"""
+    minimum_sections: int
+    """fewest sections of a DICOM series that is taken"""
+    workers: int
+    """processes, each holds one case; 0: one per core"""
+    vocabulary: VocabularyConfig
+
+
+@dataclass
+class ExportConfig:
+    """`liverspleen export`."""
+
+    cohort: Path
+    """cohort.csv"""
+    root: OptionalPath
+    """folder that the paths in the cohort are relative to"""
+    layout: str
+    """nnunet or msd"""
+    output: Path
+    """the dataset's folder, such as nnUNet_raw/Dataset501_Liver"""
+    split: OptionalPath
+    """split.csv, or a folder of fold0.csv, fold1.csv, ...: becomes splits_final.json of nnunet"""
+    workers: int
+    """processes, each holds one case; 0: one per core"""
+    vocabulary: VocabularyConfig
 
 
 @dataclass
@@ -446,6 +494,8 @@ class DemoConfig:
 SCHEMAS: dict[str, type] = {
     "demo": DemoConfig,
     "phantom": PhantomConfig,
+    "import": ImportConfig,
+    "export": ExportConfig,
     "check": CheckConfig,
     "split": SplitConfig,
     "prepare": PrepareConfig,

@@ -8,7 +8,7 @@ import math
 import platform
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, is_dataclass
 from datetime import UTC, datetime
@@ -74,8 +74,10 @@ class Run:
 
 
 @contextmanager
-def recorded(verb: str, config: Any, output: Path) -> Iterator[Run]:
+def recorded(verb: str, config: Any, output: Path, *, command: Sequence[str] | None = None) -> Iterator[Run]:
     """Write `output/run.json` when the block ends, whichever way it ends (`status`: done, refused, failed).
+
+    `command` stands for the words of the command line where those must not be told.
 
     Records of earlier runs into the same folder stay in it under `earlier`, oldest first.
     """
@@ -96,7 +98,7 @@ def recorded(verb: str, config: Any, output: Path) -> Iterator[Run]:
             {
                 "verb": verb,
                 "status": status,
-                "command": sys.argv,
+                "command": sys.argv if command is None else [*command],
                 "config": _plain(config),
                 "versions": versions(),
                 "git": git_state(),

@@ -2,12 +2,15 @@
 
 import csv
 import gzip
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from liverspleen.cohort import read_cohort
 from liverspleen.errors import Refused
 from liverspleen.imaging import read_ct, read_label_map, same_grid
+from liverspleen.imaging.dicom import find_segmentations, find_series, read_segmentation, read_series
 from liverspleen.phantom.cohort import write_phantom_cohort
 
 SMALL = {"development": 1, "test1": 1, "pairs": 1, "seed": 3, "matrix": 32, "thickness_mm": (8.0, 8.0)}
@@ -116,3 +119,89 @@ def test_impossible_parameters_are_refused_before_anything_is_written(wrong, nam
         write_phantom_cohort(tmp_path / "new", **{**SMALL, **wrong}, workers=1)
     assert named in str(refused.value)
     assert not (tmp_path / "new").exists()
+
+
+@pytest.fixture(scope="module")
+def dicom_folder(tmp_path_factory):
+    output = tmp_path_factory.mktemp("dicom")
+    assert write_phantom_cohort(output, **SMALL, file_format="dicom", workers=1) == output / "covariates.csv"
+    return output
+
+
+def test_dicom_cohort_holds_the_same_voxels_and_volumes(folder, dicom_folder):
+    segmentations = {each.series_uid: each for each in find_segmentations(dicom_folder / "dicom")}
+    series = [each for each in find_series(dicom_folder / "dicom") if not each.left]
+    assert len(series) == 4
+    for each in series:
+        patient_id, case_id = each.folder.split("/")
+        assert each.patient_id == patient_id
+        assert (each.phase, each.warnings) == ("portal_venous", ())
+        ct = read_series(each, case_id=case_id)
+        labels = read_segmentation(segmentations[each.series_uid], ct.geometry, case_id=case_id)
+        nifti = read_ct(folder / f"images/{case_id}.nii.gz")
+        np.testing.assert_array_equal(ct.hu, nifti.hu)
+        np.testing.assert_array_equal(labels.labels, read_label_map(folder / f"labels/{case_id}.nii.gz").labels)
+        assert same_grid(ct.geometry, nifti.geometry)
+        assert ct.geometry.voxel_volume_mm3 == pytest.approx(nifti.geometry.voxel_volume_mm3, rel=1e-6)
+
+
+def test_examinations_of_a_pair_share_the_patient_and_nothing_else(dicom_folder):
+    external, internal = [s for s in find_series(dicom_folder / "dicom/test2-001") if not s.left]
+    assert external.patient_id == internal.patient_id == "test2-001"
+    assert external.study_uid != internal.study_uid
+    assert external.series_uid != internal.series_uid
+
+
+def test_covariates_say_of_each_folder_what_the_cohort_says_of_each_case(folder, dicom_folder):
+    with (folder / "cohort.csv").open() as handle:
+        cohort = {row["case_id"]: row for row in csv.DictReader(handle)}
+    with (dicom_folder / "covariates.csv").open() as handle:
+        rows = list(csv.DictReader(handle))
+    assert len(rows) == len(cohort)
+    for row in rows:
+        source = row.pop("source")
+        assert (dicom_folder / "dicom" / source / "segmentation.dcm").is_file()
+        assert row.items() <= cohort[source.split("/")[1]].items()
+    assert (folder / "truth.csv").read_bytes() == (dicom_folder / "truth.csv").read_bytes()
+
+
+@pytest.fixture
+def quick_scan(monkeypatch):
+    """A small scan in place of the rendering, for what is about files."""
+    labels = np.zeros((6, 8, 9), np.uint8)
+    labels[2:4, 3:5, 3:5] = 1
+    scan = SimpleNamespace(hu=labels.astype(np.int16) * 100, labels=labels, affine=np.diag([-2.0, -2.0, 5.0, 1.0]))
+    monkeypatch.setattr("liverspleen.phantom.examination.render", lambda *_: scan)
+
+
+@pytest.mark.usefixtures("quick_scan")
+def test_dicom_cohort_is_kept_and_made_again_where_it_was_cut_off(tmp_path):
+    one = {**SMALL, "test1": 0, "pairs": 0, "file_format": "dicom"}
+    write_phantom_cohort(tmp_path, **one, workers=1)
+    before = files(tmp_path)
+    case = tmp_path / "dicom/dev001/dev001"
+    kept = (case / "0001.dcm").stat().st_mtime_ns
+    write_phantom_cohort(tmp_path, **one, workers=1)
+    assert (case / "0001.dcm").stat().st_mtime_ns == kept
+    for name in (case / "segmentation.dcm", case / "0005.dcm", tmp_path / "covariates.csv"):  # killed between sections
+        name.unlink()
+    write_phantom_cohort(tmp_path, **one, workers=1)
+    assert files(tmp_path) == before
+
+
+@pytest.mark.usefixtures("quick_scan")
+def test_other_format_or_parameters_replace_the_earlier_cohort_and_leave_other_files(tmp_path):
+    one = {**SMALL, "test1": 0, "pairs": 0}
+    write_phantom_cohort(tmp_path, **one, file_format="dicom", workers=1)
+    (tmp_path / "dicom/dev001/notes.txt").write_text("mine")
+    write_phantom_cohort(tmp_path, **one, workers=1)
+    assert not (tmp_path / "covariates.csv").exists()
+    assert files(tmp_path / "dicom") == {"dev001/notes.txt": b"mine"}
+    write_phantom_cohort(tmp_path, **{**one, "matrix": 40}, file_format="dicom", workers=1)
+    assert not (tmp_path / "cohort.csv").exists()
+    assert files(tmp_path / "images") == files(tmp_path / "labels") == {}
+
+
+def test_unknown_format_is_refused(tmp_path):
+    with pytest.raises(Refused, match="LS-PHA-001: format is 'nrrd', expected nifti or dicom"):
+        write_phantom_cohort(tmp_path, **SMALL, file_format="nrrd", workers=1)

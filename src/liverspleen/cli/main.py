@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import keyword
 import os
 import sys
 from collections.abc import Sequence
+from types import ModuleType
 
 from liverspleen import __version__
 from liverspleen.config import SCHEMAS, keys
@@ -15,6 +17,8 @@ from liverspleen.errors import Fault, Refused
 VERBS: dict[str, str] = {
     "demo": "the whole way on procedural phantoms: train, predict, measure, report",
     "phantom": "make a cohort of procedural CT with known volumes",
+    "import": "bring a dataset in: NIfTI, MSD, nnU-Net, TotalSegmentator, CHAOS or DICOM",
+    "export": "hand a cohort on: nnU-Net raw data or MSD",
     "check": "examine a cohort: every fault with its row, case and cure",
     "split": "draw the 8:2 split by patient",
     "prepare": "fill the slice store that trainings read",
@@ -41,8 +45,8 @@ usage: liverspleen VERB [key=value ...]
 example
   liverspleen demo output=outputs/demo
 
-The way of a datum: cohort.csv -check, split, prepare-> slice store -train-> checkpoint -predict-> label maps
--measure-> measurements.csv -report-> tables, figures, report.html. Every output folder holds a run.json.
+The way of a datum: dataset -import-> cohort.csv -check, split, prepare-> slice store -train-> checkpoint -predict->
+label maps -measure-> measurements.csv -report-> tables, figures, report.html. Every output folder holds a run.json.
 
 exit codes: 0 done (warnings included); 2 a case or the input was refused, each listed; 1 failure.
 """
@@ -96,13 +100,18 @@ def run_verb(verb: str, overrides: Sequence[str]) -> int:
     config = compose_verb(verb, overrides)
     if verb in NETWORK_VERBS:
         keep_pages()  # before torch allocates
-    return _refuse(importlib.import_module(f"liverspleen.cli.{verb}").run(config))
+    return _refuse(_module(verb).run(config))
 
 
 def verb_help(verb: str) -> str:
     """Purpose, example, inputs, outputs, exit codes of a verb, and its keys with their values."""
-    text = (importlib.import_module(f"liverspleen.cli.{verb}").__doc__ or "").strip()
+    text = (_module(verb).__doc__ or "").strip()
     return f"liverspleen {verb}: {text}\n\n{_key_listing(verb)}".rstrip()
+
+
+def _module(verb: str) -> ModuleType:
+    """The module of a verb; one named like a word of Python ends on `_`."""
+    return importlib.import_module(f"liverspleen.cli.{verb}{'_' * keyword.iskeyword(verb)}")
 
 
 def _key_listing(verb: str) -> str:

@@ -9,6 +9,9 @@ example
 outputs, in output=
   images/, labels/   one .nii.gz per case
   cohort.csv         ready for check, split, prepare, train
+  dicom/             with format=dicom, instead of these: <patient_id>/<case_id>/ with one file per section and
+                     segmentation.dcm
+  covariates.csv     with format=dicom: what each of these folders is
   truth.csv          true volumes in cm³
   run.json           what made them
 
@@ -34,7 +37,7 @@ def run(config: PhantomConfig) -> Sequence[Fault]:
         record.seeds["phantom"] = config.seed
         total = config.development + config.test1 + 2 * config.pairs
         with progress("phantom", total) as advance:
-            write_phantom_cohort(
+            table = write_phantom_cohort(
                 config.output,
                 development=config.development,
                 test1=config.test1,
@@ -42,8 +45,9 @@ def run(config: PhantomConfig) -> Sequence[Fault]:
                 seed=config.seed,
                 matrix=config.matrix,
                 thickness_mm=(config.thickness_min_mm, config.thickness_max_mm),
+                file_format=config.format,
                 workers=config.workers,
                 on_case=advance,
             )
-        record.outputs += [config.output / "cohort.csv", config.output / "truth.csv"]
+        record.outputs += [table, config.output / "truth.csv"]
     return ()

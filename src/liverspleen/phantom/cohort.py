@@ -1,8 +1,10 @@
-"""A cohort of phantoms on disk: images, label maps, `cohort.csv`, `truth.csv`."""
+"""A cohort of phantoms on disk: images and label maps, `cohort.csv` or `covariates.csv`, `truth.csv`."""
 
 from __future__ import annotations
 
+import csv
 import hashlib
+import io
 import json
 import os
 import re
@@ -16,7 +18,7 @@ import numpy as np
 
 from liverspleen.cohort import write_cohort
 from liverspleen.errors import Fault, Refused
-from liverspleen.phantom.examination import Examination, write_examination
+from liverspleen.phantom.examination import PHASE, Examination, write_examination
 from liverspleen.phantom.scanner import draw_scanner
 from liverspleen.phantom.traits import Condition
 from liverspleen.storage import write_json, write_text
@@ -24,7 +26,9 @@ from liverspleen.structures import ORGAN_KEYS
 
 _DATASETS = ("development", "test1", "test2")
 _PREFIX = {"development": "dev", "test1": "test1-", "test2": "test2-"}
-_CASE_ID = re.compile(r"(dev|test1-|test2-)\d+(-external|-internal)?")
+_CASE_ID = re.compile(r"((?:dev|test1-|test2-)\d+)(-external|-internal)?")
+_SECTION = re.compile(r"\d{4,}\.dcm|segmentation\.dcm|\.part-.+\.dcm")
+_TABLE = {"nifti": "cohort.csv", "dicom": "covariates.csv"}
 _PLAN = "phantom.json"
 
 
@@ -38,6 +42,7 @@ class _Request:
     seed: int
     matrix: int
     thickness_mm: tuple[float, float]
+    file_format: str
 
 
 def write_phantom_cohort(
@@ -49,10 +54,14 @@ def write_phantom_cohort(
     seed: int,
     matrix: int,
     thickness_mm: tuple[float, float] = (5.0, 5.0),
+    file_format: str = "nifti",
     workers: int = 0,
     on_case: Callable[[str], None] | None = None,
 ) -> Path:
-    """Write a phantom cohort into `output`; its `cohort.csv`.
+    """Write a phantom cohort into `output`; its `cohort.csv`, or its `covariates.csv` if it is in DICOM.
+
+    `file_format` is `nifti`, or `dicom` for a folder `dicom/<patient_id>/<case_id>` per examination, with the same
+    voxels; `covariates.csv` then says of each such folder (`source`) what a DICOM header does not.
 
     `development` and `test1` patients go through the five conditions in turn; each of the `pairs` patients of test2 is
     examined twice, on an external and an internal scanner. The same parameters give the same bytes, whatever the number
@@ -63,22 +72,26 @@ def write_phantom_cohort(
     Raises:
         Refused: LS-PHA-001, a parameter is out of its range.
     """
-    request = _Request(development, test1, pairs, seed, matrix, thickness_mm)
+    request = _Request(development, test1, pairs, seed, matrix, thickness_mm, file_format)
     _validate(request)
     exams = list(_plan(request))
+    table = output / _TABLE[file_format]
     done = on_case or (lambda case_id: None)
     if _start(output, request, exams):
         for exam in exams:
             done(exam.case_id)
-        return output / "cohort.csv"
+        return table
     volumes: dict[str, dict[str, float]] = {}
-    for case_id, volume in _written(exams, output, workers or os.cpu_count() or 1):
+    for case_id, volume in _written(exams, output, workers or os.cpu_count() or 1, file_format == "dicom"):
         volumes[case_id] = volume
         done(case_id)
     rows = [f"{e.case_id},{key},{volumes[e.case_id][key]:.4f}" for e in exams for key in ORGAN_KEYS]
     write_text(output / "truth.csv", "\n".join(["case_id,structure,volume_cm3", *rows]) + "\n")
-    write_cohort(output / "cohort.csv", [_row(exam) for exam in exams])
-    return output / "cohort.csv"
+    if file_format == "dicom":
+        write_text(table, _covariates(exams))
+    else:
+        write_cohort(table, [_row(exam) for exam in exams])
+    return table
 
 
 def _validate(request: _Request) -> None:
@@ -97,6 +110,9 @@ def _validate(request: _Request) -> None:
         faults.append(Fault("LS-PHA-001", what, "correct the range"))
     if request.development + request.test1 + request.pairs == 0:
         faults.append(Fault("LS-PHA-001", "no case is asked for", "set development, test1 or pairs above 0"))
+    if request.file_format not in _TABLE:
+        words = " or ".join(_TABLE)
+        faults.append(Fault("LS-PHA-001", f"format is {request.file_format!r}, expected {words}", f"write {words}"))
     if faults:
         raise Refused(faults)
 
@@ -142,16 +158,32 @@ def _start(output: Path, request: _Request, exams: Sequence[Examination]) -> boo
     plan = output / _PLAN
     earlier = _read(plan)
     if earlier == made_from:
-        files = ["cohort.csv", "truth.csv", *(name for exam in exams for name in (exam.image, exam.label))]
-        return all((output / name).exists() for name in files)
-    for name in ("cohort.csv", "truth.csv"):
+        dicom = request.file_format == "dicom"
+        made = [name for exam in exams for name in ((exam.segmentation,) if dicom else (exam.image, exam.label))]
+        return all((output / name).exists() for name in (_TABLE[request.file_format], "truth.csv", *made))
+    for name in (*_TABLE.values(), "truth.csv"):
         (output / name).unlink(missing_ok=True)
     old = earlier.get("cases", []) if isinstance(earlier, dict) else []
     for case_id in {*(str(c) for c in old if _CASE_ID.fullmatch(str(c))), *(exam.case_id for exam in exams)}:
         for folder in ("images", "labels"):
             (output / folder / f"{case_id}.nii.gz").unlink(missing_ok=True)
+        _remove_series(output / "dicom", case_id)
     write_json(plan, made_from)
     return False
+
+
+def _remove_series(folder: Path, case_id: str) -> None:
+    """Remove an examination's DICOM files, and its folders if nothing else is in them."""
+    case = _CASE_ID.fullmatch(case_id)
+    series = folder / (case[1] if case else case_id) / case_id
+    if not series.is_dir():
+        return
+    for file in series.iterdir():
+        if _SECTION.fullmatch(file.name):
+            file.unlink()
+    for place in (series, series.parent):
+        if not any(place.iterdir()):
+            place.rmdir()
 
 
 def _read(plan: Path) -> object:
@@ -169,15 +201,17 @@ def _generator() -> str:
     return digest.hexdigest()
 
 
-def _written(exams: Sequence[Examination], output: Path, workers: int) -> Iterator[tuple[str, dict[str, float]]]:
+def _written(
+    exams: Sequence[Examination], output: Path, workers: int, dicom: bool
+) -> Iterator[tuple[str, dict[str, float]]]:
     """Case and true volumes of each examination as soon as its files are there."""
     if workers == 1 or len(exams) == 1:
         for exam in exams:
-            yield exam.case_id, write_examination(exam, output)
+            yield exam.case_id, write_examination(exam, output, dicom=dicom)
         return
     # spawn: a forked copy of a process with threads (torch) may hang
     with ProcessPoolExecutor(min(workers, len(exams)), mp_context=get_context("spawn")) as pool:
-        waiting = {pool.submit(write_examination, exam, output): exam.case_id for exam in exams}
+        waiting = {pool.submit(write_examination, exam, output, dicom=dicom): exam.case_id for exam in exams}
         try:
             for done in as_completed(waiting):
                 yield waiting[done], done.result()
@@ -198,5 +232,15 @@ def _row(exam: Examination) -> dict[str, object]:
         "sex": exam.sex,
         "age": exam.age,
         "section_thickness_mm": exam.scanner.section_thickness_mm,
-        "phase": "portal venous",
+        "phase": PHASE,
     }
+
+
+def _covariates(exams: Sequence[Examination]) -> str:
+    """CSV of what the folders of a DICOM cohort are, as `cohort.csv` would say it, without ids."""
+    columns = ("dataset", "condition", "site", "sex", "age", "phase")
+    table = io.StringIO()
+    writer = csv.writer(table, lineterminator="\n")
+    writer.writerow(("source", *columns))
+    writer.writerows((exam.series, *(_row(exam)[column] for column in columns)) for exam in exams)
+    return table.getvalue()

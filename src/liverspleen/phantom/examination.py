@@ -1,7 +1,8 @@
-"""One examination of a phantom cohort: what it is made from, and its two files."""
+"""One examination of a phantom cohort: what it is made from, and its files."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,9 @@ from liverspleen.phantom.anatomy import draw_anatomy, true_volumes_cm3
 from liverspleen.phantom.rendering import render
 from liverspleen.phantom.scanner import Scanner, lay_down
 from liverspleen.phantom.traits import Condition
+
+PHASE = "portal venous"
+"""The contrast phase of every phantom."""
 
 
 @dataclass(frozen=True)
@@ -37,15 +41,48 @@ class Examination:
         """Path of the label map under the cohort's folder."""
         return f"labels/{self.case_id}.nii.gz"
 
+    @property
+    def series(self) -> str:
+        """Path of the DICOM series and its segmentation under the cohort's `dicom` folder."""
+        return f"{self.patient_id}/{self.case_id}"
 
-def write_examination(exam: Examination, folder: Path) -> dict[str, float]:
+    @property
+    def segmentation(self) -> str:
+        """Path of the DICOM segmentation under the cohort's folder; it is written last."""
+        return f"dicom/{self.series}/segmentation.dcm"
+
+    @property
+    def tags(self) -> Mapping[str, object]:
+        """DICOM fields beside those of the voxels; both examinations of a pair have one PatientID."""
+        return {
+            "PatientID": self.patient_id,
+            "PatientName": f"Phantom^{self.patient_id}",
+            "PatientSex": self.sex,
+            "PatientAge": f"{self.age:03d}Y",
+            "StudyDescription": "Abdomen",
+            "SeriesDescription": f"Abdomen {PHASE}",
+        }
+
+
+def write_examination(exam: Examination, folder: Path, *, dicom: bool = False) -> dict[str, float]:
     """Write CT and label map unless both are there; the true volumes in cm³ by structure."""
     anatomy = draw_anatomy(exam.condition, exam.anatomy_seed)
-    image, label = folder / exam.image, folder / exam.label
-    if not (image.exists() and label.exists()):
+    files = (exam.segmentation,) if dicom else (exam.image, exam.label)
+    if not all((folder / name).exists() for name in files):
         scan = render(anatomy, lay_down(anatomy, exam.scanner, exam.scan_seed))
         sections, rows, columns = scan.hu.shape
         geometry = Geometry((columns, rows, sections), scan.affine)
-        write_ct(image, CTVolume(scan.hu, geometry))
-        write_label_map(label, LabelMap(scan.labels, geometry))
+        ct, label_map = CTVolume(scan.hu, geometry), LabelMap(scan.labels, geometry)
+        if dicom:
+            _write_dicom(exam, folder, ct, label_map)
+        else:
+            write_ct(folder / exam.image, ct)
+            write_label_map(folder / exam.label, label_map)
     return true_volumes_cm3(anatomy)
+
+
+def _write_dicom(exam: Examination, folder: Path, ct: CTVolume, label_map: LabelMap) -> None:
+    from liverspleen.imaging.dicom import write_segmentation, write_series  # pydicom takes time to load
+
+    sections = write_series(folder / "dicom" / exam.series, ct, tags=exam.tags)
+    write_segmentation(folder / exam.segmentation, label_map, sections)

@@ -1,0 +1,134 @@
+"""A cohort in the layouts of nnU-Net (raw data, version 2) and of the Medical Segmentation Decathlon."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from liverspleen.cohort.checks import load_case
+from liverspleen.cohort.covariates import KEYS
+from liverspleen.cohort.manifest import Case, Cohort
+from liverspleen.cohort.split import SIDES, Split
+from liverspleen.errors import Fault, Refused
+from liverspleen.imaging.nifti import SUFFIXES, write_ct, write_label_map
+from liverspleen.imaging.volume import LabelMap
+from liverspleen.storage import write_json, write_text
+from liverspleen.structures import ORGANS, Structure
+
+EXPORTS = ("nnunet", "msd")
+_ENDING = SUFFIXES[0]
+_FACTS = ("dataset", "condition", "site", "sex", "age", "section_thickness_mm", "phase")
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the files of a case go, relative to the dataset's folder; `label` is None where none is written."""
+
+    case: Case
+    trains: bool
+    image: str
+    label: str | None
+
+
+def places(cohort: Cohort, layout: str) -> tuple[list[Place], list[Fault]]:
+    """The place of every case that the layout can hold, and what is left out (warnings).
+
+    LS-EXP-001 a development case is left out: it has no label map, or one on which an organ is unknown; LS-EXP-002 the
+    label map of a test case is left out for the same reason.
+    """
+    found: list[Place] = []
+    notes: list[Fault] = []
+    channel = "_0000" if layout == "nnunet" else ""
+    for case in cohort.cases:
+        whole = case.label is not None and case.labelled_structures == ORGANS
+        side = "Tr" if case.is_development else "Ts"
+        if case.is_development and not whole:
+            labelled = ", ".join(organ.key for organ in case.labelled_structures) if case.label else "nothing"
+            what = f"case is left out: {labelled} is labelled, a training case needs liver and spleen"
+            notes.append(Fault("LS-EXP-001", what, "complete its label map", case.case_id, severity="warning"))
+            continue
+        if case.label is not None and not whole:
+            what = "the label map of a test case is left out: an organ is unknown on it"
+            notes.append(Fault("LS-EXP-002", what, "complete its label map", case.case_id, severity="warning"))
+        # the Decathlon's test cases have no labels
+        labelled_here = whole and (case.is_development or layout == "nnunet")
+        label = f"labels{side}/{case.case_id}{_ENDING}" if labelled_here else None
+        found.append(Place(case, case.is_development, f"images{side}/{case.case_id}{channel}{_ENDING}", label))
+    return found, notes
+
+
+def export_case(output: Path, place: Place) -> tuple[Fault, ...]:
+    """Write the files of a case; its faults if it is refused."""
+    try:
+        ct, label_map = load_case(place.case)
+    except Refused as error:
+        return error.faults
+    write_ct(output / place.image, ct)
+    if place.label is not None and label_map is not None:
+        write_label_map(output / place.label, LabelMap(label_map.labels, ct.geometry))
+    return ()
+
+
+def write_description(output: Path, layout: str, done: Sequence[Place]) -> None:
+    """Write `dataset.json`; it lists what has been exported."""
+    training = [place for place in done if place.trains]
+    content: dict[str, Any]
+    if layout == "nnunet":
+        content = {
+            "channel_names": {"0": "CT"},
+            "labels": {structure.key: int(structure) for structure in Structure},
+            "numTraining": len(training),
+            "file_ending": _ENDING,
+        }
+    else:
+        test = [place for place in done if not place.trains]
+        content = {
+            "name": output.absolute().name,
+            "description": "liver and spleen on CT",
+            "reference": "",
+            "licence": "",
+            "release": "",
+            "tensorImageSize": "3D",
+            "modality": {"0": "CT"},
+            "labels": {str(int(structure)): structure.key for structure in Structure},
+            "numTraining": len(training),
+            "numTest": len(test),
+            "training": [{"image": f"./{place.image}", "label": f"./{place.label}"} for place in training],
+            "test": [f"./{place.image}" for place in test],
+        }
+    write_json(output / "dataset.json", content)
+
+
+def write_splits(file: Path, splits: Sequence[Split], cohort: Cohort, done: Sequence[Place]) -> None:
+    """Write the folds in nnU-Net's format: for each the cases that train and those that validate."""
+    exported = {place.case.case_id for place in done if place.trains}
+    names = dict(zip(SIDES, ("train", "val"), strict=True))
+    folds = [
+        {
+            names[side]: [case.case_id for case in split.cases(cohort, side) if case.case_id in exported]
+            for side in SIDES
+        }
+        for split in splits
+    ]
+    write_json(file, folds)
+
+
+def write_covariates(file: Path, done: Sequence[Place]) -> None:
+    """Write what the layout cannot hold as a covariates file of an import."""
+    columns = dict.fromkeys(name for place in done for name in place.case.covariates)
+    further = [name for name in columns if name not in KEYS]  # `source` is a key here
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["source", "patient", *_FACTS, "spleen_absent", *further])
+    for place in done:
+        case = place.case
+        facts = ["" if (value := getattr(case, name)) is None else value for name in _FACTS]
+        absent = "true" if case.spleen_absent else ""
+        writer.writerow(
+            [case.case_id, case.patient_id, *facts, absent, *(case.covariates.get(name, "") for name in further)]
+        )
+    write_text(file, text.getvalue())

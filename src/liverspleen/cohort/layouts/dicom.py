@@ -1,0 +1,295 @@
+"""DICOM: every series below a folder, judged; one of each study taken, with label maps or segmentations."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from liverspleen.cohort.layouts.choice import Choice, choose
+from liverspleen.cohort.layouts.source import (
+    Drawing,
+    Found,
+    Left,
+    NiftiDrawing,
+    Request,
+    SeriesRow,
+    SourceCase,
+    merged,
+    needed_meaning,
+)
+from liverspleen.errors import Fault, Refused, Severity
+from liverspleen.imaging.dicom import (
+    Segmentation,
+    Series,
+    find_segmentations,
+    find_series,
+    read_segmentation,
+    read_series,
+)
+from liverspleen.imaging.nifti import SUFFIXES
+from liverspleen.imaging.volume import CTVolume, LabelMap
+from liverspleen.structures import Structure, organs
+
+
+@dataclass(frozen=True)
+class SeriesScan:
+    """A CT in a DICOM series."""
+
+    series: Series
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files of the series."""
+        return self.series.files
+
+    def read(self, case_id: str) -> CTVolume:
+        """The CT of the series."""
+        return read_series(self.series, case_id=case_id)
+
+
+@dataclass(frozen=True)
+class SegmentDrawing:
+    """DICOM segmentations of one series; `values` says what segment numbers mean, instead of their codes."""
+
+    segmentations: tuple[Segmentation, ...]
+    values: Mapping[int, Structure] | None
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Their files."""
+        return tuple(segmentation.file for segmentation in self.segmentations)
+
+    @property
+    def covered(self) -> tuple[Structure, ...]:
+        """The structures that their segments mean."""
+        return organs({s.key for item in self.segmentations for s in _meant(item, self.values)})
+
+    def read(self, case_id: str, ct: CTVolume) -> LabelMap:
+        """The segments on the grid of the CT; Refused (LS-IMP-023) where two structures meet in a voxel."""
+        parts = [
+            replace(read, covered=_meant(item, self.values))
+            for item in self.segmentations
+            for read in [read_segmentation(item, ct.geometry, case_id=case_id, values=self.values)]
+        ]
+        return merged(parts, case_id)
+
+
+_SEGMENTATION = "LS-DCM-016"
+_EXPECTED = frozenset({"LS-DCM-002", "LS-DCM-003", "LS-DCM-004", _SEGMENTATION})
+"""No CT, localizer, derived, segmentation: left as a matter of course, not because something is wrong."""
+
+FOR_ALL = frozenset({"LS-IMP-003", "LS-IMP-004"})
+"""What concerns the request, not one case."""
+
+
+@dataclass(frozen=True)
+class _Labels:
+    """What `labels=` holds: NIfTI files are looked up by name, segmentations by the series they refer to."""
+
+    path: Path | None
+    segmentations: tuple[Segmentation, ...]
+
+
+def find(request: Request) -> Found:
+    """The series below the input; of each study the one that `choose` takes.
+
+    Raises:
+        Refused: LS-IMP-002 there is no DICOM series, and what `needed_meaning` refuses.
+    """
+    found = find_series(request.input, minimum_sections=request.minimum_sections)
+    if not found:
+        raise Refused(Fault("LS-IMP-002", "no DICOM series lies in the input", "see that source= is right"))
+    labels, unused = _labels(request, found)
+    folders = {series: series.folder for series in found}
+    cases: list[SourceCase] = []
+    left: list[Left] = []
+    notes: list[Fault] = []
+    rows: dict[Series, SeriesRow] = {}
+    for study in _studies(folders):
+        choice = choose({series: folders[series] for series in study if not series.left}, request.named)
+        names = _names(choice.taken, folders)
+        for series in study:
+            name, place = names.get(series, folders[series]), request.input / folders[series]
+            fault = _refusal(series, choice, place)
+            if fault is None:
+                try:
+                    drawing = _drawing(request, labels, series, name)
+                    cases.append(_case(series, name, drawing))
+                    notes += warnings_of(series, place)
+                    if drawing is None and request.labels is not None:
+                        what = "CT has no label map, neither by its name nor by its series"
+                        notes.append(Fault("LS-IMP-005", what, "bring it", file=place, severity="warning"))
+                except Refused as error:
+                    if error.faults[0].code in FOR_ALL:
+                        raise
+                    fault = error.faults[0]
+            if fault is not None and fault.severity == "error":
+                left.append(Left(name, fault))
+            rows[series] = series_row(series, key=_key(series), fault=fault, reason=choice.why)
+    known = {series.series_uid for series in found if series.series_uid}
+    for item in labels.segmentations:
+        if item.series_uid not in known:
+            what = "the segmentation refers to no series of the input"
+            unused.append(Fault("LS-IMP-006", what, "bring its CT", file=item.file, severity="warning"))
+    if number := sum(bool(row.code) and row.code != _SEGMENTATION for row in rows.values()):
+        what = f"{number} of {len(found)} series are left, each with its reason in series.csv"
+        notes.append(Fault("LS-IMP-031", what, "look there if one is missed", severity="note"))
+    return Found(tuple(cases), tuple(left), (*notes, *unused), tuple(rows[series] for series in found))
+
+
+def series_row(series: Series, *, key: str, fault: Fault | None = None, reason: str = "") -> SeriesRow:
+    """A line of `series.csv`; without a fault the series is taken."""
+    spacing = series.geometry.spacing_mm if series.geometry else ()
+    if fault is None and series.left:
+        code, reason = series.left[0].code, "; ".join(item.what for item in series.left)
+    else:
+        code, reason = (fault.code, fault.what) if fault else ("", reason or "the only eligible series")
+    return SeriesRow(
+        key=key,
+        code=code,
+        reason=reason,
+        sections=series.sections,
+        matrix=f"{series.rows}x{series.columns}",
+        spacing_mm="x".join(f"{edge:.4g}" for edge in spacing),
+        section_thickness_mm="" if series.section_thickness_mm is None else f"{series.section_thickness_mm:g}",
+        phase=series.phase,
+    )
+
+
+def facts_of(series: Series) -> dict[str, str]:
+    """Cells of `cohort.csv` that headers state."""
+    thickness = series.section_thickness_mm
+    return {
+        "sex": series.sex if series.sex in {"F", "M", "O"} else "",
+        "age": f"{series.age:g}" if series.age is not None and 0 <= series.age <= 120 else "",
+        "section_thickness_mm": f"{thickness:g}" if thickness is not None and thickness > 0 else "",
+        "phase": series.phase,
+    }
+
+
+def warnings_of(series: Series, place: Path) -> list[Fault]:
+    """What a reader should know of a series that is taken."""
+    return [
+        Fault(warning.code, warning.what, "see that this is right", file=place, severity="warning")
+        for warning in series.warnings
+    ]
+
+
+def wanting(found: Sequence[Series], eligible: Sequence[Series]) -> Fault:
+    """Why a folder that should hold one series gives no case."""
+    if not found:
+        return Fault("LS-IMP-002", "no DICOM series lies in its folder", "bring it")
+    if eligible:
+        return Fault("LS-IMP-014", f"{len(eligible)} series could be taken, expected one", "leave one in its folder")
+    reason = found[0].left[0]
+    return Fault(reason.code, reason.what, "see series.csv")
+
+
+def _names(taken: Sequence[Series], folders: Mapping[Series, str]) -> dict[Series, str]:
+    """Names of the series that are taken: their folders, with their numbers where several lie in one."""
+    shared = Counter(folders[series] for series in taken)
+    return {
+        series: f"{folders[series]}/{_number(series) or index}" if shared[folders[series]] > 1 else folders[series]
+        for index, series in enumerate(taken)
+    }
+
+
+def _studies(folders: Mapping[Series, str]) -> Iterable[list[Series]]:
+    """The series of each study; the series of a folder that state none are a study of their own."""
+    groups: dict[tuple[str, str], list[Series]] = {}
+    for series, folder in folders.items():
+        groups.setdefault((series.study_uid, "" if series.study_uid else folder), []).append(series)
+    return groups.values()
+
+
+def _refusal(series: Series, choice: Choice, folder: Path) -> Fault | None:
+    """Why a series of a study is not taken."""
+    if series.left:
+        reason = "; ".join(item.what for item in series.left)
+        expected = choice.taken or series.left[0].code in _EXPECTED
+        severity: Severity = "note" if expected else "error"
+        return Fault(series.left[0].code, reason, "see series.csv", file=folder, severity=severity)
+    if series in choice.taken:
+        return None
+    if choice.taken:
+        what = f"another series of the study is taken: {choice.why}"
+        cure = "name it in the covariates if it is wanted (column 'series')"
+        return Fault("LS-IMP-015", what, cure, file=folder, severity="note")
+    return Fault("LS-IMP-014", choice.why, "name one in the covariates (column 'series')", file=folder)
+
+
+def _case(series: Series, name: str, drawing: Drawing | None) -> SourceCase:
+    return SourceCase(
+        name=name,
+        patient=series.patient_key,
+        scan=SeriesScan(series),
+        drawing=drawing,
+        facts=facts_of(series),
+        key=_key(series),
+        patient_from_header=bool(series.patient_id or series.study_uid),
+        series=f"{series.series_uid}\0{_number(series)}",
+    )
+
+
+def _key(series: Series) -> str:
+    """What the id is derived from: the UID stays when files move. Parts that were set apart are other series."""
+    return f"{series.series_key} {series.left[0].code}" if series.left else series.series_key
+
+
+def _number(series: Series) -> str:
+    first = series.description.partition(" ")[0]
+    return first if first.isdecimal() else ""
+
+
+def _labels(request: Request, found: Sequence[Series]) -> tuple[_Labels, list[Fault]]:
+    """Label maps of the cases; without `labels=`, the segmentations in the input are told, not read."""
+    if request.labels is None:
+        number = sum(series.sections for series in found if any(item.code == _SEGMENTATION for item in series.left))
+        what = f"{number} DICOM segmentations lie in the input and are left"
+        hint = Fault("LS-IMP-019", what, "name their folder by labels= if they are wanted", severity="note")
+        return _Labels(None, ()), [hint] if number else []
+    if not request.labels.exists():
+        raise Refused(Fault("LS-IMP-001", "labels= is neither a folder nor a file", "correct the path"))
+    folder = request.labels if request.labels.is_dir() else request.labels.parent
+    drawn = find_segmentations(folder)
+    if request.labels.is_file():
+        drawn = tuple(item for item in drawn if item.file == request.labels)
+    return _Labels(request.labels, drawn), []
+
+
+def _drawing(request: Request, labels: _Labels, series: Series, name: str) -> Drawing | None:
+    if labels.path is None:
+        return None
+    drawn = tuple(s for s in labels.segmentations if s.series_uid and s.series_uid == series.series_uid)
+    file = _nifti(labels.path, name)
+    if file is not None and drawn:
+        what = "both a NIfTI file and a DICOM segmentation are its labels"
+        raise Refused(Fault("LS-IMP-007", what, "keep one", file=file))
+    if file is not None:
+        return NiftiDrawing(file, needed_meaning(request, None))
+    values = None if request.meaning is None or request.meaning.by_name else request.meaning.values
+    if bad := next((item for item in drawn if item.left), None):
+        raise Refused(Fault(bad.left[0].code, bad.left[0].what, "correct the segmentation", file=bad.file))
+    named = tuple(item for item in drawn if _meant(item, values))
+    if drawn and not named:
+        what = "segments of its segmentation are coded as neither liver nor spleen"
+        raise Refused(Fault("LS-IMP-025", what, "say by label_values= what segment numbers mean", file=drawn[0].file))
+    return SegmentDrawing(named, values) if named else None
+
+
+def _nifti(labels: Path, name: str) -> Path | None:
+    """The label map of a case: `<name>` below the folder of labels, or `<last part of the name>` in it."""
+    if labels.is_file():
+        return labels if labels.name.endswith(SUFFIXES) else None
+    places = [labels / f"{stem}{suffix}" for stem in dict.fromkeys((name, Path(name).name)) for suffix in SUFFIXES]
+    return next((place for place in places if place.is_file()), None)
+
+
+def _meant(segmentation: Segmentation, values: Mapping[int, Structure] | None) -> tuple[Structure, ...]:
+    """The structures that segments mean; by `values` those of the segment numbers it names."""
+    meanings = (
+        segmentation.segments.values() if values is None else [values.get(number) for number in segmentation.segments]
+    )
+    return organs(structure.key for structure in meanings if structure)

@@ -1,0 +1,196 @@
+"""The series in a folder tree, each with the reasons why it is left, if it is."""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from liverspleen.imaging.dicom.folders import files_below
+from liverspleen.imaging.dicom.header import CT_IMAGE, DAMAGED, ENHANCED_CT, SEGMENTATION, Instance, read_instance
+from liverspleen.imaging.dicom.library import pydicom, quiet
+from liverspleen.imaging.dicom.series import Left, Series, age_years, phase_of
+from liverspleen.imaging.dicom.stack import SAME_MM, Stack, stack
+from liverspleen.imaging.geometry import Geometry
+
+UNREADABLE, NOT_CT, LOCALIZER, DERIVED = "LS-DCM-001", "LS-DCM-002", "LS-DCM-003", "LS-DCM-004"
+MULTIFRAME, NO_CODEC, MIXED, A_SEGMENTATION = "LS-DCM-005", "LS-DCM-006", "LS-DCM-015", "LS-DCM-016"
+NO_PATIENT_ID, NO_SERIES_UID, THICKNESS, NO_RESCALE = "LS-DCM-020", "LS-DCM-021", "LS-DCM-022", "LS-DCM-023"
+
+_MODALITIES = (
+    "MR",
+    "PT",
+    "NM",
+    "US",
+    "CR",
+    "DX",
+    "MG",
+    "XA",
+    "RF",
+    "OT",
+    "SR",
+    "PR",
+    "KO",
+    "REG",
+    "RTSTRUCT",
+    "RTDOSE",
+    "RTPLAN",
+)
+"""Those named in a reason; the field may hold anything."""
+
+
+def find_series(root: Path, *, minimum_sections: int = 5) -> tuple[Series, ...]:
+    """Every DICOM series below `root`, from headers alone, in the order of folders and UIDs.
+
+    Files belong together by SeriesInstanceUID, or where it is empty by StudyInstanceUID and folder (LS-DCM-021).
+    Localizers, derived images and multi-frame images of a series come as a series of their own, and so does each
+    DICOM file that cannot be read. Files that are no DICOM, and DICOMDIR, are passed over; nothing outside `root` is
+    read. A series that can be taken has at least `minimum_sections` sections of one CT on one even, unsheared grid.
+
+    Reasons to leave one: LS-DCM-001 file or folder cannot be read, 002 no CT image, 003 localizer, 004 derived or
+    secondary, 005 multi-frame, 006 no codec, 007 no geometry, 008 mixed orientation, 009 mixed matrix or pixel
+    spacing, 010 gantry tilt, 011 duplicate section, 012 missing section, 013 irregular gap, 014 too few sections,
+    015 files of several series, 016 a segmentation. Warnings: LS-DCM-020 no PatientID, 021 no SeriesInstanceUID,
+    022 section thickness is not the spacing, 023 values that may not be HU.
+    """
+    with quiet():
+        return _series_below(root, minimum_sections)
+
+
+def _series_below(root: Path, minimum_sections: int) -> tuple[Series, ...]:
+    groups: dict[tuple[str, ...], list[Instance]] = defaultdict(list)
+    broken = []
+    for path, folder, listed in files_below(root):
+        if not listed:
+            broken.append(_broken(path, folder, "folder cannot be listed"))
+            continue
+        try:
+            instance = read_instance(path, folder)
+        except DAMAGED as error:
+            broken.append(_broken(path, folder, f"DICOM file cannot be read ({type(error).__name__})"))
+            continue
+        if instance is not None:
+            own = (instance.series_uid,) if instance.series_uid else ("", instance.study_uid, folder)
+            groups[(*own, _kind(instance)[0])].append(instance)
+    found = [_series(instances, minimum_sections) for _, instances in sorted(groups.items())]
+    return tuple(sorted([*found, *broken], key=lambda series: series.folder))
+
+
+def _kind(instance: Instance) -> tuple[str, str]:
+    """Why an instance is no section of a CT: code and words; empty if it is one."""
+    if instance.modality == "SEG" or instance.sop_class in SEGMENTATION:
+        return A_SEGMENTATION, "a segmentation: it is read as labels"
+    if instance.modality != "CT":
+        return NOT_CT, f"modality {instance.modality if instance.modality in _MODALITIES else 'other than CT'}"
+    if instance.sop_class in ENHANCED_CT or instance.frames > 1:
+        return MULTIFRAME, "multi-frame CT; convert it to one file per section (dcm4che: emf2sf) or to NIfTI (dcm2niix)"
+    if "LOCALIZER" in instance.image_type:
+        return LOCALIZER, "localizer"
+    if {"DERIVED", "SECONDARY"} & set(instance.image_type[:2]) or instance.samples != 1:
+        return DERIVED, "derived or secondary images, not the scanner's own sections"
+    if instance.sop_class not in ("", CT_IMAGE):
+        return DERIVED, "not stored as CT images (another SOP class)"
+    return "", ""
+
+
+def _series(instances: Sequence[Instance], minimum_sections: int) -> Series:
+    first = instances[0]
+    code, what = _kind(first)
+    if code:
+        stacked, left, warnings = Stack(tuple(instances), None, ()), [Left(code, what)], []
+    else:
+        stacked = stack(instances, minimum_sections=minimum_sections)
+        left = [*_no_codec(instances), *_mixed(instances), *stacked.left]
+        warnings = _warnings(instances, stacked.geometry)
+    return Series(
+        files=tuple(instance.path for instance in stacked.instances),
+        series_uid=first.series_uid,
+        study_uid=first.study_uid,
+        patient_id=first.patient_id,
+        sections=sum(instance.frames for instance in instances),
+        rows=first.rows,
+        columns=first.columns,
+        geometry=None if left else stacked.geometry,
+        section_thickness_mm=first.thickness_mm,
+        phase=phase_of(f"{first.description} {first.contrast}"),
+        sex=first.sex if first.sex in ("F", "M", "O") else "",
+        age=age_years(first.age),
+        left=tuple(left),
+        warnings=tuple(warnings),
+        description=f"{first.series_number} {first.description}".strip(),
+        folder=_common_folder(instances),
+    )
+
+
+def _broken(path: Path, folder: str, what: str) -> Series:
+    return Series(
+        files=(path,),
+        series_uid="",
+        study_uid="",
+        patient_id="",
+        sections=0,
+        rows=0,
+        columns=0,
+        geometry=None,
+        section_thickness_mm=None,
+        phase="",
+        sex="",
+        age=None,
+        left=(Left(UNREADABLE, what),),
+        warnings=(),
+        description="",
+        folder=folder,
+    )
+
+
+def _no_codec(instances: Sequence[Instance]) -> list[Left]:
+    for uid in sorted({instance.transfer_syntax for instance in instances}):
+        try:
+            if pydicom.pixels.get_decoder(uid).is_available:
+                continue
+        except (NotImplementedError, ValueError):
+            pass
+        known = pydicom.uid.UID(uid)
+        name = known.name if not known.is_private and known.name != uid else "an unknown transfer syntax"
+        cure = "decompress the files (DCMTK: dcmdjpeg; GDCM: gdcmconv --raw), or install pylibjpeg-libjpeg for JPEG"
+        return [Left(NO_CODEC, f"no codec is installed for {name}; {cure}")]
+    return []
+
+
+def _mixed(instances: Sequence[Instance]) -> list[Left]:
+    """Files that share a UID, or a folder without UIDs, and still are of several series."""
+    if instances[0].series_uid:
+        if len({(i.study_uid, i.patient_id) for i in instances}) > 1:
+            return [Left(MIXED, "files of one SeriesInstanceUID name several studies or patients")]
+    elif len({(i.patient_id, *i.marks) for i in instances}) > 1:
+        return [Left(MIXED, "files of several series lie in one folder, and none has a SeriesInstanceUID")]
+    return []
+
+
+def _warnings(instances: Sequence[Instance], geometry: Geometry | None) -> list[Left]:
+    first = instances[0]
+    found = []
+    if not first.patient_id:
+        stand_in = "StudyInstanceUID" if first.study_uid else "folder"
+        found.append(Left(NO_PATIENT_ID, f"PatientID is empty: the {stand_in} stands for the patient"))
+    if not first.series_uid:
+        found.append(
+            Left(NO_SERIES_UID, "SeriesInstanceUID is empty: StudyInstanceUID and folder stand for the series")
+        )
+    if geometry and first.thickness_mm is not None:
+        spacing = float(np.linalg.norm(geometry.affine[:3, 2]))
+        if abs(spacing - first.thickness_mm) > SAME_MM:
+            what = f"section thickness {first.thickness_mm:g} mm differs from the spacing of positions, {spacing:g} mm"
+            found.append(Left(THICKNESS, what))
+    if bare := sum(not instance.rescaled for instance in instances):
+        found.append(Left(NO_RESCALE, f"{bare} of {len(instances)} sections state no rescaling: taken as HU as stored"))
+    elif any(instance.rescale_type not in ("", "HU") for instance in instances):
+        found.append(Left(NO_RESCALE, "the rescale type is not HU"))
+    return found
+
+
+def _common_folder(instances: Sequence[Instance]) -> str:
+    return os.path.commonpath([instance.folder for instance in instances]) or "."

@@ -1,0 +1,452 @@
+"""`liverspleen import`: one cohort from six layouts, case by case, and what is refused."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import os
+import shutil
+import stat
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import source_files
+import yaml
+from source_files import WRITERS, box_exam
+
+from liverspleen.cli import import_
+from liverspleen.cli.composition import compose_verb
+from liverspleen.cli.main import _refuse
+from liverspleen.cohort.manifest import Cohort, read_cohort
+from liverspleen.config import ImportConfig
+from liverspleen.errors import Refused
+from liverspleen.imaging import CTVolume, Geometry, LabelMap, read_ct, read_label_map, write_ct, write_label_map
+from liverspleen.imaging.dicom import write_series
+from liverspleen.structures import ORGANS, Structure
+
+Import = Callable[..., int]
+
+
+@pytest.fixture(scope="module")
+def defaults() -> ImportConfig:
+    """Composed once: composing takes longer than importing a small case."""
+    config: ImportConfig = compose_verb("import", ["source=nifti", "input=x", "output=x", "workers=1"])
+    return config
+
+
+@pytest.fixture
+def bring_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, defaults: ImportConfig) -> Import:
+    """Runs an import of `tmp_path/source` into `tmp_path/cohort`, with a config folder of its own; the exit code."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+
+    def run(layout: str, *words: str, source: Path | None = None, output: str = "cohort") -> int:
+        values: dict[str, object] = {"source": layout, "input": source or tmp_path / "source"}
+        values["output"] = tmp_path / output
+        for name, _, value in (word.partition("=") for word in words):
+            is_path = name in {"labels", "covariates", "key", "output"}
+            values[name] = Path(value) if is_path else yaml.safe_load(value)
+        try:
+            return _refuse(import_.run(replace(defaults, **values)))
+        except Refused as error:
+            return _refuse(error.faults)
+
+    return run
+
+
+def table(path: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
+
+
+def contents(cohort: Cohort) -> dict[str, tuple[str, dict[str, float]]]:
+    """By hash of the CT's canonical bytes: that of the labels, and volumes in cm³, from the files alone."""
+    found = {}
+    for case in cohort.cases:
+        ct = read_ct(case.image)
+        label = read_label_map(case.label) if case.label else None
+        assert label is not None
+        volumes = {o.key: label.count(o) * label.geometry.voxel_volume_mm3 / 1000 for o in ORGANS}
+        key = hashlib.sha256(ct.hu.astype("<i2").tobytes()).hexdigest()
+        found[key] = hashlib.sha256(label.labels.tobytes()).hexdigest(), volumes
+    return found
+
+
+def test_six_layouts_of_one_cohort_import_to_the_same_cohort(tmp_path: Path, bring_in: Import) -> None:
+    exams = [box_exam("a", seed=1), box_exam("b", seed=2, sections=7), box_exam("c", "b", seed=3)]
+    expected = {
+        hashlib.sha256(exam.ct.hu.astype("<i2").tobytes()).hexdigest(): (
+            hashlib.sha256(exam.label.labels.tobytes()).hexdigest(),
+            {o.key: np.sum(exam.label.labels == o) * 0.8 * 0.8 * 2.5 / 1000 for o in ORGANS},
+        )
+        for exam in exams
+    }
+    headers = set()
+    for layout, write in WRITERS.items():
+        words = write(tmp_path / layout, exams)
+        rows = [f"{e.patient + '/' if layout == 'dicom' else ''}{e.name},{e.patient},fatty" for e in exams]
+        (tmp_path / f"{layout}.csv").write_text("\n".join(["source,patient,condition", *rows]))
+        words.append(f"covariates={tmp_path / f'{layout}.csv'}")
+        assert bring_in(layout, *words, source=tmp_path / layout, output=f"out-{layout}") == 0, layout
+        cohort = read_cohort(tmp_path / f"out-{layout}" / "cohort.csv")
+        assert cohort.faults == ()
+        found = contents(cohort)
+        assert {key: hashes for key, (hashes, _) in found.items()} == {k: h for k, (h, _) in expected.items()}, layout
+        for key, (_, volumes) in found.items():
+            assert volumes == pytest.approx(expected[key][1], rel=1e-6), layout
+        assert [case.condition for case in cohort.cases] == ["fatty"] * 3
+        assert len({case.patient_id for case in cohort.cases}) == 2
+        told = table(tmp_path / f"out-{layout}" / "import.csv")
+        assert {row["image_sha256"] for row in told} == set(expected)
+        assert {row["taken"] for row in told} == {"true"}
+        headers.add((tmp_path / f"out-{layout}" / "cohort.csv").read_text().splitlines()[0])
+    assert len(headers) == 1
+
+
+def test_patients_have_one_id_whatever_layout_they_come_in(tmp_path: Path, bring_in: Import) -> None:
+    exams = [box_exam("a")]
+    ids = set()
+    for layout in ("nifti", "chaos", "dicom"):
+        words = WRITERS[layout](tmp_path / layout, exams)
+        assert bring_in(layout, *words, source=tmp_path / layout, output=f"out-{layout}") == 0
+        ids.add(read_cohort(tmp_path / f"out-{layout}" / "cohort.csv").cases[0].patient_id)
+    assert len(ids) == 1
+    assert ids != {"a"}
+
+
+def test_names_of_a_public_dataset_are_kept_on_request(tmp_path: Path, bring_in: Import) -> None:
+    words = source_files.msd(tmp_path / "source", [box_exam("liver_0"), box_exam("liver_1", seed=1)])
+    assert bring_in("msd", *words, "ids=names") == 0
+    cases = read_cohort(tmp_path / "cohort" / "cohort.csv").cases
+    assert [(case.case_id, case.patient_id, case.dataset) for case in cases] == [
+        ("liver_0", "liver_0", "development"),
+        ("liver_1", "liver_1", "development"),
+    ]
+
+
+def test_labels_without_a_word_about_their_values_are_refused_in_one_line(
+    tmp_path: Path, bring_in: Import, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for layout in ("nifti", "msd", "nnunet", "chaos"):
+        words = WRITERS[layout](tmp_path / layout, [box_exam("a")])
+        kept = [word for word in words if not word.startswith("label_values")]
+        assert bring_in(layout, *kept, source=tmp_path / layout, output=layout + "-out") == 2
+        lines = [line for line in capsys.readouterr().err.splitlines() if "LS-IMP" in line]
+        assert len(lines) == 1
+        assert "LS-IMP-003" in lines[0]
+        assert not (tmp_path / f"{layout}-out" / "cohort.csv").exists()
+
+
+def test_without_labels_images_come_alone(tmp_path: Path, bring_in: Import) -> None:
+    source_files.nifti(tmp_path / "source", [box_exam("a")])
+    assert bring_in("nifti") == 0
+    (case,) = read_cohort(tmp_path / "cohort" / "cohort.csv").cases
+    assert case.label is None
+    assert not list((tmp_path / "cohort").glob("labels/*"))
+
+
+def test_a_structure_that_is_not_named_is_not_labelled(tmp_path: Path, bring_in: Import) -> None:
+    words = source_files.nifti(tmp_path / "source", [box_exam("a")])
+    assert bring_in("nifti", words[0], "label_values={1: liver}") == 0
+    (case,) = read_cohort(tmp_path / "cohort" / "cohort.csv").cases
+    assert case.labelled_structures == (Structure.LIVER,)
+    assert case.label is not None
+    assert set(np.unique(read_label_map(case.label).labels)) == {0, 1}
+
+
+def test_one_bad_case_is_one_line_and_the_others_are_imported(
+    tmp_path: Path, bring_in: Import, capsys: pytest.CaptureFixture[str]
+) -> None:
+    exams = [box_exam(name, seed=i) for i, name in enumerate(["good", "truncated", "shifted", "taller"])]
+    words = source_files.nifti(tmp_path / "source", exams)
+    image = tmp_path / "source" / "images" / "truncated.nii.gz"
+    image.write_bytes(image.read_bytes()[:-200])
+    affine = exams[2].label.geometry.affine.copy()
+    affine[2, 3] += 2.5
+    moved = LabelMap(exams[2].label.labels, Geometry(exams[2].label.geometry.shape, affine))
+    write_label_map(tmp_path / "source" / "masks" / "shifted.nii.gz", moved)
+    write_label_map(tmp_path / "source" / "masks" / "taller.nii.gz", box_exam("x", sections=7).label)
+    assert bring_in("nifti", *words) == 2
+    rows = {row["code"]: row for row in table(tmp_path / "cohort" / "import.csv")}
+    assert set(rows) == {"", "LS-IMG-004", "LS-GEO-003", "LS-GEO-004"}
+    assert rows[""]["taken"] == "true"
+    assert {row["taken"] for code, row in rows.items() if code} == {"false"}
+    assert len(read_cohort(tmp_path / "cohort" / "cohort.csv").cases) == 1
+    assert len(list((tmp_path / "cohort" / "images").iterdir())) == 1
+    errors = capsys.readouterr().err
+    assert all(errors.count(code) == 1 for code in ("LS-IMG-004", "LS-GEO-003", "LS-GEO-004"))
+
+
+def test_the_same_command_again_redoes_nothing_and_a_changed_file_alone(tmp_path: Path, bring_in: Import) -> None:
+    words = source_files.nifti(tmp_path / "source", [box_exam("a"), box_exam("b", seed=1)])
+    assert bring_in("nifti", *words) == 0
+    before = {file: file.stat().st_mtime_ns for file in (tmp_path / "cohort" / "images").iterdir()}
+    assert bring_in("nifti", *words) == 0
+    assert before == {file: file.stat().st_mtime_ns for file in before}
+    changed = box_exam("b", seed=5).ct.hu
+    write_ct(tmp_path / "source" / "images" / "b.nii.gz", CTVolume(changed, box_exam("b", seed=1).ct.geometry))
+    assert bring_in("nifti", *words) == 0
+    assert sum(file.stat().st_mtime_ns != time for file, time in before.items()) == 1
+    hashes = {row["image_sha256"] for row in table(tmp_path / "cohort" / "import.csv")}
+    assert hashlib.sha256(changed.astype("<i2").tobytes()).hexdigest() in hashes
+
+
+def test_cases_that_left_the_source_leave_the_output_and_strange_files_stay(tmp_path: Path, bring_in: Import) -> None:
+    words = source_files.nifti(tmp_path / "source", [box_exam("a"), box_exam("b", seed=1)])
+    assert bring_in("nifti", *words) == 0
+    mine = tmp_path / "cohort" / "images" / "mine.nii.gz"
+    mine.write_bytes(b"mine")
+    unfinished = tmp_path / "cohort" / "images" / ".part-12345678-x.nii.gz"
+    unfinished.write_bytes(b"")
+    for folder in ("images", "masks"):
+        (tmp_path / "source" / folder / "b.nii.gz").unlink()
+    assert bring_in("nifti", *words) == 0
+    assert mine.exists()
+    assert not unfinished.exists()
+    assert len(list((tmp_path / "cohort" / "images").iterdir())) == 2
+    assert len(list((tmp_path / "cohort" / "labels").iterdir())) == 1
+
+
+def test_a_case_killed_between_its_files_is_done_again(tmp_path: Path, bring_in: Import) -> None:
+    words = source_files.nifti(tmp_path / "source", [box_exam("a")])
+    assert bring_in("nifti", *words) == 0
+    (label,) = (tmp_path / "cohort" / "labels").iterdir()
+    whole = label.read_bytes()
+    (record,) = (tmp_path / "cohort" / ".import").glob("*.json")
+    label.unlink()
+    record.write_text('{"stamp": ""}')
+    assert bring_in("nifti", *words) == 0
+    assert label.read_bytes() == whole
+
+
+def test_workers_give_the_same_cohort(tmp_path: Path, bring_in: Import) -> None:
+    words = source_files.nifti(tmp_path / "source", [box_exam("a"), box_exam("b", seed=1)])
+    assert bring_in("nifti", *words) == 0
+    assert bring_in("nifti", *words, "workers=2", output="two") == 0
+    one, two = ((tmp_path / name / "cohort.csv").read_bytes() for name in ("cohort", "two"))
+    assert one == two
+
+
+def test_two_imports_into_one_folder_are_one_too_many(
+    tmp_path: Path, bring_in: Import, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fcntl = pytest.importorskip("fcntl")
+    source_files.nifti(tmp_path / "source", [box_exam("a")])
+    (tmp_path / "cohort").mkdir()
+    with (tmp_path / "cohort" / ".import.lock").open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        assert bring_in("nifti") == 2
+    assert "LS-IMP-018" in capsys.readouterr().err
+    assert bring_in("nifti") == 0
+
+
+def test_the_key_is_made_once_and_private(tmp_path: Path, bring_in: Import, capsys: pytest.CaptureFixture[str]) -> None:
+    source_files.nifti(tmp_path / "source", [box_exam("a")])
+    assert bring_in("nifti") == 0
+    assert "LS-IDN-004" in capsys.readouterr().err
+    key = tmp_path / "config" / "liverspleen" / "import.key"
+    assert stat.S_IMODE(key.stat().st_mode) == 0o600
+    (links,) = key.parent.glob("links-*.csv")
+    assert stat.S_IMODE(links.stat().st_mode) == 0o600
+    (case,) = read_cohort(tmp_path / "cohort" / "cohort.csv").cases
+    assert f"case,{case.case_id},a" in links.read_text().splitlines()
+    assert bring_in("nifti", output="again") == 0
+    assert "LS-IDN-004" not in capsys.readouterr().err
+    assert read_cohort(tmp_path / "again" / "cohort.csv").cases[0].case_id == case.case_id
+    assert bring_in("nifti", f"key={tmp_path / 'other.key'}", output="other") == 0
+    assert read_cohort(tmp_path / "other" / "cohort.csv").cases[0].case_id != case.case_id
+    assert list(tmp_path.glob("links-*.csv"))
+    assert bring_in("nifti", f"key={tmp_path / 'inside' / 'k'}", output="inside") == 2
+    assert "LS-IDN-005" in capsys.readouterr().err
+
+
+def test_covariates_are_checked_at_once_and_missing_rows_are_told(
+    tmp_path: Path, bring_in: Import, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source_files.nifti(tmp_path / "source", [box_exam("a"), box_exam("b", seed=1)])
+    file = tmp_path / "covariates.csv"
+    file.write_text("source,age,condition,weight\na,61,fatty,80\nz,50,healthy,70\n")
+    assert bring_in("nifti", f"covariates={file}") == 0
+    errors = capsys.readouterr().err
+    assert "LS-COV-006: covariates row 3" in errors
+    assert "LS-COV-007: 1 of 2 cases" in errors
+    cases = read_cohort(tmp_path / "cohort" / "cohort.csv").cases
+    assert {(case.age, case.condition, case.covariates["weight"]) for case in cases} == {
+        (61.0, "fatty", "80"),
+        (None, "", ""),
+    }
+    file.write_text("source,age,condition\na,-1,fatty\nb,50,well\n")
+    assert bring_in("nifti", f"covariates={file}") == 2
+    errors = capsys.readouterr().err
+    assert errors.count("LS-COV-005") == 2
+
+
+def test_test_cases_of_nnunet_become_a_test_set_and_it_is_said(
+    tmp_path: Path, bring_in: Import, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = source_files.nnunet(tmp_path / "source", [box_exam("a")])
+    exam = box_exam("t", seed=4)
+    write_ct(tmp_path / "source" / "imagesTs" / "t_0000.nii.gz", exam.ct)
+    write_label_map(tmp_path / "source" / "labelsTs" / "t.nii.gz", exam.label)
+    assert bring_in("nnunet", *words, "ids=names") == 0
+    cases = {case.case_id: case for case in read_cohort(tmp_path / "cohort" / "cohort.csv").cases}
+    assert (cases["a"].dataset, cases["t"].dataset) == ("development", "test1")
+    assert cases["t"].label is not None
+    assert "LS-IMP-011: 1 cases" in capsys.readouterr().err
+    (tmp_path / "covariates.csv").write_text("source,dataset\nt,test2\n")
+    assert bring_in("nnunet", *words, "ids=names", f"covariates={tmp_path / 'covariates.csv'}") == 0
+    assert "LS-IMP-011" not in capsys.readouterr().err
+
+
+def test_masks_of_chaos_follow_file_names_whichever_way_sections_are_counted(tmp_path: Path, bring_in: Import) -> None:
+    exam = box_exam("1", sections=7)
+    words = source_files.chaos(tmp_path / "source", [exam], head_first=True)
+    assert bring_in("chaos", *words) == 0
+    (case,) = read_cohort(tmp_path / "cohort" / "cohort.csv").cases
+    assert case.label is not None
+    np.testing.assert_array_equal(read_label_map(case.label).labels, exam.label.labels)
+    np.testing.assert_array_equal(read_ct(case.image).hu, exam.ct.hu)
+
+
+def test_masks_of_chaos_that_cannot_be_assigned_are_refused(tmp_path: Path, bring_in: Import) -> None:
+    words = source_files.chaos(tmp_path / "source", [box_exam("few"), box_exam("mixed", seed=1)])
+    (tmp_path / "source" / "few" / "Ground" / "liver_GT_003.png").unlink()
+    scans = tmp_path / "source" / "mixed" / "DICOM_anon"
+    (scans / "0002.dcm").rename(scans / "9999.dcm")
+    assert bring_in("chaos", *words) == 2
+    assert {row["code"] for row in table(tmp_path / "cohort" / "import.csv")} == {"LS-IMP-020", "LS-IMP-021"}
+
+
+def test_sex_and_age_come_from_meta_csv(tmp_path: Path, bring_in: Import) -> None:
+    words = source_files.totalsegmentator(tmp_path / "source", [box_exam("s0001"), box_exam("s0002", seed=1)])
+    (tmp_path / "source" / "meta.csv").write_text("image_id;age;gender;institute\ns0001;60;f;A\ns0002;;m;B\n")
+    assert bring_in("totalsegmentator", *words, "ids=names") == 0
+    cases = read_cohort(tmp_path / "cohort" / "cohort.csv").cases
+    assert [(case.sex, case.age) for case in cases] == [("F", 60.0), ("M", None)]
+
+
+def test_facts_of_dicom_headers_reach_the_cohort_and_series_are_listed(tmp_path: Path, bring_in: Import) -> None:
+    tags = {"PatientID": "P", "PatientSex": "F", "PatientAge": "061Y", "SliceThickness": "5"}
+    exam = box_exam("a")
+    write_series(tmp_path / "source" / "ct", exam.ct, tags={**tags, "SeriesDescription": "Abdomen portal venous"})
+    write_series(tmp_path / "source" / "few", box_exam("b", sections=3).ct, tags=tags)
+    assert bring_in("dicom") == 2
+    (case,) = read_cohort(tmp_path / "cohort" / "cohort.csv").cases
+    facts = (case.sex, case.age, case.section_thickness_mm, case.phase)
+    assert facts == ("F", 61.0, 5.0, "portal_venous")
+    rows = {row["sections"]: row for row in table(tmp_path / "cohort" / "series.csv")}
+    assert (rows["6"]["taken"], rows["6"]["case_id"], rows["6"]["spacing_mm"]) == ("true", case.case_id, "2.5x0.8x0.8")
+    assert (rows["3"]["taken"], rows["3"]["code"]) == ("false", "LS-DCM-014")
+
+
+def test_of_several_series_the_manifest_chooses_else_the_header_else_nobody(tmp_path: Path, bring_in: Import) -> None:
+    study = {"PatientID": "P", "StudyInstanceUID": "1.2.3"}
+    for number, phase in enumerate(["arterial", "portal venous"], start=1):
+        tags = {**study, "SeriesNumber": number, "SeriesDescription": phase, "SeriesInstanceUID": f"1.2.3.{number}"}
+        write_series(tmp_path / "source" / phase, box_exam("x", seed=number).ct, tags=tags)
+
+    def taken(*words: str) -> list[str]:
+        bring_in("dicom", *words)
+        return [row["phase"] for row in table(tmp_path / "cohort" / "series.csv") if row["taken"] == "true"]
+
+    assert taken() == ["portal_venous"]
+    manifest = tmp_path / "covariates.csv"
+    for text in ("patient,series\nP,1\n", "patient,series\nP,1.2.3.1\n", "source,site\narterial,internal\n"):
+        manifest.write_text(text)
+        assert taken(f"covariates={manifest}") == ["arterial"], text
+    shutil.rmtree(tmp_path / "source" / "portal venous")
+    assert taken() == ["arterial"]  # the only one, whatever its phase
+    tags = {**study, "SeriesNumber": 3, "SeriesDescription": "delayed", "SeriesInstanceUID": "1.2.3.3"}
+    write_series(tmp_path / "source" / "delayed", box_exam("x", seed=3).ct, tags=tags)
+    assert taken() == []
+    rows = table(tmp_path / "cohort" / "series.csv")
+    assert {row["code"] for row in rows} == {"LS-IMP-014"}
+    assert all("phase arterial" in row["reason"] and "phase delayed" in row["reason"] for row in rows)
+
+
+def test_segmentations_that_nobody_named_are_told(
+    tmp_path: Path, bring_in: Import, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source_files.dicom(tmp_path / "source", [box_exam("a")])
+    assert bring_in("dicom") == 0
+    assert "LS-IMP-019: 1 DICOM segmentations" in capsys.readouterr().err
+    assert read_cohort(tmp_path / "cohort" / "cohort.csv").cases[0].label is None
+
+
+def test_series_without_labels_and_segmentations_without_series_are_told(
+    tmp_path: Path, bring_in: Import, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source_files.dicom(tmp_path / "source", [box_exam("a"), box_exam("b", seed=1)])
+    for file in (tmp_path / "source" / "a").rglob("0*.dcm"):
+        file.unlink()
+    (tmp_path / "source" / "b" / "b" / "segmentation.dcm").unlink()
+    assert bring_in("dicom", f"labels={tmp_path / 'source'}") == 0
+    errors = capsys.readouterr().err
+    assert errors.count("warning: LS-IMP-005") == 1
+    assert errors.count("warning: LS-IMP-006") == 1
+
+
+def test_nifti_labels_of_a_dicom_series_are_found_by_its_folder(tmp_path: Path, bring_in: Import) -> None:
+    exam = box_exam("a")
+    write_series(tmp_path / "source" / "p" / "a", exam.ct)
+    write_label_map(tmp_path / "masks" / "p" / "a.nii.gz", exam.label)
+    assert bring_in("dicom", f"labels={tmp_path / 'masks'}", "label_values=liverspleen") == 0
+    (case,) = read_cohort(tmp_path / "cohort" / "cohort.csv").cases
+    assert case.label is not None
+    np.testing.assert_array_equal(read_label_map(case.label).labels, exam.label.labels)
+
+
+def test_settings_that_cannot_be_meant_are_one_line(
+    tmp_path: Path, bring_in: Import, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source_files.nnunet(tmp_path / "source", [box_exam("a")])
+    for words in (
+        ["nrrd"],
+        ["nnunet", "ids=plain"],
+        ["nnunet", "workers=-1"],
+        ["nnunet", "minimum_sections=0"],
+        ["nnunet", f"labels={tmp_path}"],
+        ["nnunet", f"output={tmp_path / 'source'}"],
+    ):
+        assert bring_in(*words) == 2
+        lines = capsys.readouterr().err.splitlines()
+        assert len(lines) == 1
+        assert "LS-CFG-006" in lines[0]
+
+
+def test_run_json_tells_what_was_done_and_no_path(tmp_path: Path, bring_in: Import) -> None:
+    words = source_files.nifti(tmp_path / "source", [box_exam("a")])
+    assert bring_in("nifti", *words) == 0
+    text = (tmp_path / "cohort" / "run.json").read_text()
+    content = json.loads(text)
+    assert content["status"] == "done"
+    assert content["command"][:3] == ["liverspleen", "import", "source=nifti"]
+    assert str(tmp_path) not in text
+    assert os.sep not in content["config"]["input"]
+    cohort = read_cohort(tmp_path / "cohort" / "cohort.csv")
+    assert content["inputs"]["cohort"] == cohort.hash
+
+
+def test_values_beyond_16_bit_are_told(tmp_path: Path, bring_in: Import, capsys: pytest.CaptureFixture[str]) -> None:
+    nib = pytest.importorskip("nibabel")
+    array = np.zeros((8, 8, 5), np.int32)
+    array[0, 0, 0] = 40000
+    (tmp_path / "source").mkdir()
+    nib.save(nib.Nifti1Image(array, np.diag([1.0, 1.0, 5.0, 1.0])), tmp_path / "source" / "a.nii.gz")
+    for _ in range(2):  # also where it is there already
+        assert bring_in("nifti") == 0
+        assert "warning: LS-IMG-009" in capsys.readouterr().err
+
+
+def test_the_ct_keeps_its_own_grid(tmp_path: Path, bring_in: Import) -> None:
+    affine = np.array([[0, 0, 2.5, 5.0], [0.7, 0, 0, -3.0], [0, -0.7, 0, 9.0], [0, 0, 0, 1.0]])
+    hu = np.random.default_rng(0).integers(-1000, 500, (4, 5, 6), dtype=np.int16)
+    ct = CTVolume(hu, Geometry((5, 4, 6), affine))
+    write_ct(tmp_path / "source" / "a.nii", ct)
+    assert bring_in("nifti") == 0
+    (case,) = read_cohort(tmp_path / "cohort" / "cohort.csv").cases
+    read = read_ct(case.image)
+    np.testing.assert_array_equal(read.hu, hu)
+    np.testing.assert_allclose(read.geometry.affine, affine, atol=1e-5)

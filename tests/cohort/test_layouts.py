@@ -1,0 +1,182 @@
+"""What each layout takes for a case, and what it leaves."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import source_files
+from PIL import Image
+from source_files import box_exam
+
+from liverspleen.cohort.layouts import Found, Meaning, Request, find_cases
+from liverspleen.cohort.layouts.description import read_description
+from liverspleen.errors import Refused
+from liverspleen.imaging import LabelMap, write_ct, write_label_map
+from liverspleen.imaging.png import read_masks
+from liverspleen.structures import Structure
+
+OWN, NAMES = Meaning(), Meaning(by_name=True)
+
+
+def find(layout: str, folder: Path, meaning: Meaning | None = OWN, labels: Path | None = None) -> Found:
+    return find_cases(layout, Request(folder, labels, meaning))
+
+
+def described(folder: Path, **content: object) -> Path:
+    folder.mkdir(exist_ok=True)
+    (folder / "dataset.json").write_text(json.dumps(content))
+    return folder
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        {"0": "background", "1": "Liver", "2": "cancer", "3": "spleen"},
+        {"background": 0, "liver": 1, "tumour": 2, "spleen": 3},
+        {"background": 0, "liver": [1], "spleen": [3]},
+    ],
+)
+def test_both_spellings_of_labels_are_understood(tmp_path: Path, labels: dict[str, object]) -> None:
+    names = read_description(described(tmp_path, labels=labels, modality={"0": "CT"})).names
+    assert names == {1: Structure.LIVER, 3: Structure.SPLEEN}
+
+
+def test_regions_of_nnunet_may_hold_several_values(tmp_path: Path) -> None:
+    names = read_description(described(tmp_path, labels={"liver": [1, 2], "tumour": 2})).names
+    assert names == {1: Structure.LIVER, 2: Structure.LIVER}
+
+
+@pytest.mark.parametrize(
+    ("content", "code"),
+    [
+        ({"channel_names": {"0": "CT", "1": "PET"}}, "LS-IMP-008"),
+        ({"modality": ["CT"]}, "LS-IMP-010"),
+        ({"labels": ["liver"]}, "LS-IMP-010"),
+        ({"labels": {"liver": "one"}}, "LS-IMP-010"),
+        ({"labels": {"liver": [1, 2], "spleen": [2]}}, "LS-IMP-010"),
+    ],
+)
+def test_descriptions_that_are_not_understood_are_refused(tmp_path: Path, content: dict, code: str) -> None:
+    with pytest.raises(Refused, match=code):
+        read_description(described(tmp_path, **content))
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", "[" * 100_000])
+def test_a_description_that_is_no_table_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "dataset.json").write_text(text)
+    with pytest.raises(Refused, match="LS-IMP-010"):
+        read_description(tmp_path)
+
+
+def test_a_channel_of_another_name_is_a_warning(tmp_path: Path) -> None:
+    (note,) = read_description(described(tmp_path, channel_names={"0": "T1"})).notes
+    assert (note.code, note.severity) == ("LS-IMP-009", "warning")
+
+
+def test_msd_takes_what_its_lists_name_inside_the_task(tmp_path: Path) -> None:
+    inside = {"image": "./imagesTr/a.nii.gz", "label": "./labelsTr/a.nii.gz"}
+    outside = {"image": "../a.nii.gz", "label": "./labelsTr/a.nii.gz"}
+    folder = described(
+        tmp_path / "task", labels={"1": "liver"}, training=[inside, outside, {"image": 3}], test=["./imagesTs/t.nii.gz"]
+    )
+    found = find("msd", folder, NAMES)
+    assert [(case.name, case.facts["dataset"], case.drawing is None) for case in found.cases] == [
+        ("a", "development", False),
+        ("t", "test", True),
+    ]
+    assert [left.fault.code for left in found.left] == ["LS-IMP-012", "LS-IMP-012"]
+    assert found.cases[0].drawing is not None
+    assert found.cases[0].drawing.covered == (Structure.LIVER,)
+
+
+def test_names_that_a_source_does_not_have_are_refused(tmp_path: Path) -> None:
+    source_files.nifti(tmp_path, [box_exam("a")])
+    with pytest.raises(Refused, match="LS-IMP-004"):
+        find("nifti", tmp_path, NAMES, tmp_path / "masks")
+    described(tmp_path, labels={"1": "kidney"}, training=[{"image": "./a.nii", "label": "./b.nii"}])
+    with pytest.raises(Refused, match="LS-IMP-004"):
+        find("msd", tmp_path, NAMES)
+
+
+def test_nnunet_refuses_cases_with_further_channels_and_files_without_one(tmp_path: Path) -> None:
+    source_files.nnunet(tmp_path, [box_exam(name) for name in "ab"])
+    for name in ("b_0001", "c"):
+        write_ct(tmp_path / "imagesTr" / f"{name}.nii.gz", box_exam("x").ct)
+    found = find("nnunet", tmp_path, NAMES)
+    assert [case.name for case in found.cases] == ["a"]
+    assert {(left.name, left.fault.code) for left in found.left} == {("b", "LS-IMP-008"), ("c", "LS-IMP-008")}
+
+
+def test_nnunet_training_cases_need_labels(tmp_path: Path) -> None:
+    source_files.nnunet(tmp_path, [box_exam(name) for name in "ab"])
+    (tmp_path / "labelsTr" / "b.nii.gz").rename(tmp_path / "labelsTr" / "z.nii.gz")
+    found = find("nnunet", tmp_path, NAMES)
+    assert [(left.name, left.fault.code) for left in found.left] == [("b", "LS-IMP-005")]
+    assert [note.code for note in found.notes] == ["LS-IMP-006"]
+
+
+def test_nifti_files_of_one_name_and_labels_without_ct_are_told(tmp_path: Path) -> None:
+    for name in ("a.nii", "a.nii.gz", "b.nii.gz", "._b.nii.gz"):
+        write_ct(tmp_path / "ct" / name, box_exam("x").ct)
+    write_label_map(tmp_path / "masks" / "z.nii.gz", box_exam("x").label)
+    found = find("nifti", tmp_path / "ct", OWN, tmp_path / "masks")
+    assert [case.name for case in found.cases] == ["b"]
+    assert [left.fault.code for left in found.left] == ["LS-IMP-007"]
+    assert [note.code for note in found.notes] == ["LS-IMP-006", "LS-IMP-005"]
+
+
+def test_a_single_ct_may_have_a_single_label_file(tmp_path: Path) -> None:
+    write_ct(tmp_path / "scan.nii.gz", box_exam("x").ct)
+    write_label_map(tmp_path / "drawn.nii.gz", box_exam("x").label)
+    (case,) = find("nifti", tmp_path / "scan.nii.gz", OWN, tmp_path / "drawn.nii.gz").cases
+    assert case.drawing is not None
+    assert case.drawing.files == (tmp_path / "drawn.nii.gz",)
+
+
+@pytest.mark.parametrize("layout", ["nifti", "totalsegmentator", "chaos", "dicom"])
+def test_an_empty_folder_is_refused(layout: str, tmp_path: Path) -> None:
+    with pytest.raises(Refused, match="LS-IMP-002"):
+        find(layout, tmp_path, None)
+
+
+def test_totalsegmentator_masks_are_binary_disjoint_and_named_by_their_files(tmp_path: Path) -> None:
+    exam = box_exam("x")
+    source_files.totalsegmentator(tmp_path, [box_exam(name) for name in ("good", "values", "overlap", "part")])
+    liver = tmp_path / "values" / "segmentations" / "liver.nii.gz"
+    write_label_map(liver, exam.label)
+    everywhere = LabelMap(np.ones_like(exam.label.labels), exam.label.geometry)
+    write_label_map(tmp_path / "overlap" / "segmentations" / "spleen.nii.gz", everywhere)
+    (tmp_path / "part" / "segmentations" / "spleen.nii.gz").unlink()
+    (tmp_path / "none").mkdir()
+    found = find("totalsegmentator", tmp_path, None)
+    assert [(left.name, left.fault.code) for left in found.left] == [("none", "LS-IMP-029")]
+    cases = {case.name: case for case in found.cases}
+    ends: dict[str, object] = {}
+    for name, case in cases.items():
+        assert case.drawing is not None
+        try:
+            ends[name] = case.drawing.read("id", exam.ct).covered
+        except Refused as refused:
+            ends[name] = refused.faults[0].code
+    both = (Structure.LIVER, Structure.SPLEEN)
+    assert ends == {"good": both, "values": "LS-IMP-027", "overlap": "LS-IMP-023", "part": (Structure.LIVER,)}
+    with pytest.raises(Refused, match="LS-IMP-004"):
+        find("totalsegmentator", tmp_path, OWN)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "RGB", "P", "I;16"])
+def test_masks_are_gray_pngs_of_their_section(tmp_path: Path, mode: str) -> None:
+    array = np.zeros((4, 6), np.uint8)
+    array[1, 2] = 255
+    image = Image.fromarray(array.astype(np.uint16)) if mode == "I;16" else Image.fromarray(array).convert(mode)
+    image.save(tmp_path / "a.png")
+    if mode in {"1", "L"}:
+        np.testing.assert_array_equal(read_masks([tmp_path / "a.png"], rows=4, columns=6, case_id="x"), array[None])
+        with pytest.raises(Refused, match=r"LS-IMG-012.*4 x 6"):
+            read_masks([tmp_path / "a.png"], rows=6, columns=4, case_id="x")
+    else:
+        with pytest.raises(Refused, match="LS-IMG-012"):
+            read_masks([tmp_path / "a.png"], rows=4, columns=6, case_id="x")

@@ -1,0 +1,275 @@
+"""One series for each reason to leave one, and for what is next to it and still taken."""
+
+import shutil
+
+import numpy as np
+import pydicom
+import pytest
+from dicom_stacks import AFFINE, change, codes, made, only, whys, write
+from pydicom.multival import MultiValue
+
+from liverspleen.errors import Refused
+from liverspleen.imaging.dicom import find_series, read_series
+
+
+def shift(files, millimetres):
+    """Move sections: a function of number gives x, y, z in DICOM's world."""
+
+    def move(dataset, number):
+        dataset.ImagePositionPatient = [
+            float(p) + d for p, d in zip(dataset.ImagePositionPatient, millimetres(number), strict=True)
+        ]
+
+    change(files, move)
+
+
+def test_sound_series_is_taken(tmp_path):
+    write(tmp_path)
+    series = only(tmp_path)
+    assert series.left == ()
+    assert series.warnings == ()
+    assert (series.sections, series.rows, series.columns) == (8, 37, 41)
+
+
+@pytest.mark.parametrize(
+    ("tags", "code", "word"),
+    [
+        ({"Modality": "MR"}, "LS-DCM-002", "modality MR"),
+        ({"Modality": "Ward 7"}, "LS-DCM-002", "modality other than CT"),
+        ({"ImageType": ["ORIGINAL", "PRIMARY", "LOCALIZER"]}, "LS-DCM-003", "localizer"),
+        ({"ImageType": ["DERIVED", "PRIMARY", "AXIAL"]}, "LS-DCM-004", "derived"),
+        ({"ImageType": ["ORIGINAL", "SECONDARY", "AXIAL"]}, "LS-DCM-004", "secondary"),
+        ({"SOPClassUID": pydicom.uid.SecondaryCaptureImageStorage}, "LS-DCM-004", "SOP class"),
+        ({"SOPClassUID": pydicom.uid.EnhancedCTImageStorage}, "LS-DCM-005", "emf2sf"),
+        ({"NumberOfFrames": 3}, "LS-DCM-005", "multi-frame"),
+        ({"SOPClassUID": pydicom.uid.SegmentationStorage, "Modality": "SEG"}, "LS-DCM-016", "segmentation"),
+    ],
+)
+def test_kind_of_image_that_is_no_ct_section_is_left(tmp_path, tags, code, word):
+    write(tmp_path, **tags)
+    series = only(tmp_path)
+    assert codes(series) == [code]
+    assert word in whys(series)
+    with pytest.raises(Refused, match="LS-DCM-030 case 'A1': .*" + code):
+        read_series(series, case_id="A1")
+
+
+def test_localizer_within_a_series_is_left_and_its_axial_sections_are_taken(tmp_path):
+    files = write(tmp_path)
+    change(files[:1], lambda d, _: setattr(d, "ImageType", ["ORIGINAL", "PRIMARY", "LOCALIZER"]))
+    found = find_series(tmp_path)
+    assert sorted((s.sections, *codes(s)) for s in found) == [(1, "LS-DCM-003"), (7,)]
+
+
+@pytest.mark.parametrize(
+    ("uid", "named"),
+    [
+        (pydicom.uid.JPEGLosslessSV1, "JPEG Lossless"),
+        (pydicom.uid.MPEG2MPML, "MPEG2"),
+        ("1.2.826.0.1.3680043.9.9999.1", "an unknown transfer syntax"),
+    ],
+)
+def test_series_without_codec_is_left_before_its_pixels_are_read(tmp_path, uid, named):
+    files = write(tmp_path)
+
+    def claim(dataset, _):
+        dataset.file_meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
+        dataset.PixelData = pydicom.encaps.encapsulate([b"no pixels at all"])
+        dataset["PixelData"].VR = "OB"
+        dataset["PixelData"].is_undefined_length = True
+        dataset.file_meta.TransferSyntaxUID = uid
+
+    for file in files:
+        dataset = pydicom.dcmread(file)
+        claim(dataset, 0)
+        pydicom.filewriter.dcmwrite(file, dataset, implicit_vr=False, little_endian=True, overwrite=True)
+    series = only(tmp_path)
+    assert codes(series) == ["LS-DCM-006"]
+    assert named in whys(series)
+    assert "dcmdjpeg" in whys(series)
+    assert "9999" not in whys(series)
+
+
+@pytest.mark.parametrize(
+    "keyword", ["ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "Rows", "Columns"]
+)
+def test_section_without_a_geometry_field_leaves_the_series(tmp_path, keyword):
+    files = write(tmp_path)
+    change(files[3:4], lambda dataset, _: delattr(dataset, keyword))
+    series = only(tmp_path)
+    assert codes(series) == ["LS-DCM-007"]
+    assert "1 of 8 sections" in whys(series)
+
+
+@pytest.mark.parametrize("cosines", [[1, 0, 0, 1, 0, 0], [2, 0, 0, 0, 1, 0], [0] * 6])
+def test_orientation_that_is_none_leaves_the_series(tmp_path, cosines):
+    write(tmp_path, ImageOrientationPatient=cosines)
+    assert codes(only(tmp_path)) == ["LS-DCM-007"]
+
+
+def test_mixed_orientation_is_left(tmp_path):
+    files = write(tmp_path)
+    change(files[5:7], lambda dataset, _: setattr(dataset, "ImageOrientationPatient", [1, 0, 0, 0, 0, -1]))
+    series = only(tmp_path)
+    assert codes(series) == ["LS-DCM-008"]
+    assert "2 of 8" in whys(series)
+
+
+@pytest.mark.parametrize(("keyword", "value"), [("PixelSpacing", [0.5, 0.76]), ("Rows", 36), ("Columns", 40)])
+def test_mixed_matrix_or_pixel_spacing_is_left(tmp_path, keyword, value):
+    files = write(tmp_path)
+    change(files[5:6], lambda dataset, _: setattr(dataset, keyword, value))
+    assert codes(only(tmp_path)) == ["LS-DCM-009"]
+
+
+@pytest.mark.parametrize("degrees", [-20.0, 1.0, 15.0])
+def test_gantry_tilt_is_left_with_its_angle(tmp_path, degrees):
+    files = write(tmp_path)
+    shift(files, lambda number: (0, number * 2.5 * np.tan(np.radians(degrees)), 0))
+    series = only(tmp_path)
+    assert codes(series) == ["LS-DCM-010"]
+    assert f"tilt of {abs(degrees):.1f} degrees" in whys(series)
+
+
+def test_oblique_stack_along_its_normal_is_no_tilt(tmp_path):
+    angle = np.radians(15)
+    turn = np.array([[1, 0, 0], [0, np.cos(angle), -np.sin(angle)], [0, np.sin(angle), np.cos(angle)]])
+    affine = AFFINE.copy()
+    affine[:3, :3] = turn @ AFFINE[:3, :3]
+    write(tmp_path, made(affine))
+    series = only(tmp_path)
+    assert series.left == ()
+    np.testing.assert_allclose(series.geometry.affine, affine, atol=1e-6)
+
+
+def test_sections_shifted_in_their_plane_without_rule_are_left(tmp_path):
+    files = write(tmp_path)
+    shift(files[4:5], lambda number: (3, 0, 0))
+    series = only(tmp_path)
+    assert codes(series) == ["LS-DCM-013"]
+    assert "3.0 mm" in whys(series)
+
+
+@pytest.mark.parametrize("same_pixels", [True, False])
+def test_two_sections_at_one_position_are_left(tmp_path, same_pixels):
+    files = write(tmp_path)
+    shutil.copy(files[3], tmp_path / "again.dcm")
+    if not same_pixels:
+        dataset = pydicom.dcmread(tmp_path / "again.dcm")
+        dataset.PixelData = bytes(len(dataset.PixelData))
+        dataset.save_as(tmp_path / "again.dcm")
+    series = only(tmp_path)
+    assert codes(series) == ["LS-DCM-011"]
+    assert "1 of 9 sections" in whys(series)
+    assert "phases" not in whys(series)
+
+
+@pytest.mark.parametrize("field", [{"AcquisitionNumber": 2}, {"ContentTime": "101010"}])
+def test_two_phases_in_one_series_are_left_with_the_hint(tmp_path, field):
+    write(tmp_path / "a", SeriesInstanceUID="1.2.3", StudyInstanceUID="1.2")
+    write(tmp_path / "b", made(seed=1), SeriesInstanceUID="1.2.3", StudyInstanceUID="1.2", **field)
+    series = only(tmp_path)
+    assert codes(series) == ["LS-DCM-011"]
+    assert "8 of 16 sections" in whys(series)
+    assert "two phases" in whys(series)
+
+
+def test_missing_sections_are_counted(tmp_path):
+    files = write(tmp_path, made(shape=(41, 37, 12)))
+    for number in (3, 6, 7):
+        files[number].unlink()
+    series = only(tmp_path)
+    assert codes(series) == ["LS-DCM-012"]
+    assert "3 sections are missing in 2 gaps" in whys(series)
+
+
+@pytest.mark.parametrize(("off_mm", "left"), [(0.7, True), (-0.7, True), (1.25, True), (0.2, False), (-0.2, False)])
+def test_irregular_gap_is_left_when_sections_are_off_by_a_tenth_of_the_spacing(tmp_path, off_mm, left):
+    files = write(tmp_path)
+    shift(files[4:], lambda number: (0, 0, off_mm))
+    assert codes(only(tmp_path)) == (["LS-DCM-013"] if left else [])
+
+
+def test_slowly_changing_gaps_are_left(tmp_path):
+    files = write(tmp_path, made(shape=(41, 37, 40)))
+    shift(files, lambda number: (0, 0, 0.002 * number**2))
+    assert codes(only(tmp_path)) == ["LS-DCM-013"]
+
+
+def test_positions_rounded_to_one_decimal_are_even(tmp_path):
+    affine = AFFINE.copy()
+    affine[2, 2] = 0.625
+    files = write(tmp_path, made(affine, shape=(41, 37, 40)))
+    change(
+        files,
+        lambda d, _: setattr(
+            d, "ImagePositionPatient", [*d.ImagePositionPatient[:2], round(d.ImagePositionPatient[2], 1)]
+        ),
+    )
+    series = only(tmp_path)
+    assert series.left == ()
+    assert series.geometry.spacing_mm[0] == pytest.approx(0.625, abs=0.1 / 39)
+
+
+@pytest.mark.parametrize(("sections", "minimum", "left"), [(4, 5, True), (5, 5, False), (4, 4, False), (1, 1, True)])
+def test_too_few_sections_are_left(tmp_path, sections, minimum, left):
+    write(tmp_path, made(shape=(41, 37, sections)))
+    assert codes(only(tmp_path, minimum_sections=minimum)) == (["LS-DCM-014"] if left else [])
+
+
+def test_files_of_several_series_in_one_folder_without_uids_are_left(tmp_path):
+    for number in (1, 2):
+        files = write(tmp_path / f"{number}", made(seed=number), SeriesNumber=number, SeriesInstanceUID="")
+        for file in files:
+            file.rename(tmp_path / f"{number}-{file.name}")
+    change(sorted(tmp_path.glob("*.dcm")), lambda dataset, _: setattr(dataset, "StudyInstanceUID", "1.2"))
+    series = only(tmp_path)
+    assert codes(series)[0] == "LS-DCM-015"
+
+
+def test_one_series_uid_for_two_patients_is_left(tmp_path):
+    write(tmp_path / "a", SeriesInstanceUID="1.2.3")
+    write(tmp_path / "b", SeriesInstanceUID="1.2.3", PatientID="P2")
+    assert "LS-DCM-015" in codes(only(tmp_path))
+
+
+def test_series_without_uids_in_folders_of_their_own_are_taken_with_warnings(tmp_path):
+    for name in "ab":
+        write(tmp_path / name, SeriesInstanceUID="", StudyInstanceUID="", PatientID="")
+    found = find_series(tmp_path)
+    assert [series.left for series in found] == [(), ()]
+    assert [[w.code for w in series.warnings] for series in found] == [["LS-DCM-020", "LS-DCM-021"]] * 2
+    assert [series.folder for series in found] == ["a", "b"]
+    assert len({series.series_key for series in found}) == len({series.patient_key for series in found}) == 2
+
+
+def test_study_stands_for_an_empty_patient_id(tmp_path):
+    for name in "ab":
+        write(tmp_path / name, made(seed=ord(name)), StudyInstanceUID="1.2", PatientID="")
+    assert [series.patient_key for series in find_series(tmp_path)] == ["1.2", "1.2"]
+
+
+def test_thickness_that_is_not_the_spacing_is_a_warning(tmp_path):
+    write(tmp_path, SliceThickness="3")
+    series = only(tmp_path)
+    assert series.left == ()
+    assert [w.code for w in series.warnings] == ["LS-DCM-022"]
+    assert series.section_thickness_mm == 3
+    assert series.geometry.spacing_mm[0] == 2.5
+
+
+def test_values_that_may_not_be_hu_are_a_warning(tmp_path):
+    files = write(tmp_path / "a")
+    change(files[:2], lambda dataset, _: delattr(dataset, "RescaleSlope"))
+    write(tmp_path / "b", made(seed=1), RescaleType="US")
+    found = find_series(tmp_path)
+    assert [w.code for series in found for w in series.warnings] == ["LS-DCM-023"] * 2
+    assert "2 of 8" in found[0].warnings[0].what
+
+
+def test_header_fields_for_choosing_and_tables_are_read(tmp_path):
+    write(tmp_path, PatientSex="F", PatientAge="061Y", SeriesDescription="ABD portal venous", SeriesNumber=4)
+    series = only(tmp_path)
+    assert (series.sex, series.age, series.phase) == ("F", 61.0, "portal_venous")
+    assert series.description == "4 ABD portal venous"
+    assert not isinstance(series.description, MultiValue)
