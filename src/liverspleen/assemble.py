@@ -214,6 +214,7 @@ def network(config: TrainConfig) -> nn.Module:
     from liverspleen.networks.build import build_network
 
     choice = config.network
+    built: nn.Module
     with _refusing_what_cannot_be_built():
         built = build_network(architecture(choice), sections=config.slices.sections)
     if choice.weights is not None:
@@ -224,6 +225,10 @@ def network(config: TrainConfig) -> nn.Module:
             what = f"network.weights={choice.weights}, but network {choice.name} has no encoder"
             raise Refused(Fault("LS-CFG-006", what, "leave network.weights= out"))
         start_from(built.encoder, choice.weights)
+    if config.trainer.sync_batchnorm and ranks(config) > 1 and device(config.trainer.accelerator).type == "cuda":
+        from liverspleen.networks.encoder import with_shared_statistics
+
+        built = with_shared_statistics(built)
     if config.trainer.compile:
         built.compile()  # in place: names of the weights stay as they are
     if not config.trainer.channels_last:
@@ -377,7 +382,6 @@ def trainer(config: TrainConfig, watch: Sequence[Callback], loggers: Sequence[Lo
         num_nodes=choice.nodes,
         # the module shares the first rank's batch statistics itself, at each validation
         strategy=DDPStrategy(broadcast_buffers=False) if several else "auto",
-        sync_batchnorm=choice.sync_batchnorm and device(choice.accelerator).type == "cuda",
         use_distributed_sampler=False,  # data/module.py shares sections and cases out
         precision=choice.precision,  # type: ignore[arg-type]
         deterministic=choice.deterministic,
