@@ -112,10 +112,10 @@ class SegmentationModule(pl.LightningModule):
         """Add the batch's voxels to the counts of its case; a rank without cases has one batch without samples."""
         if not len(batch.case):
             return
-        predicted = self.judged(self.window(batch.sections)).argmax(1).to(torch.uint8).cpu().numpy()
-        labels = batch.labels.cpu().numpy()
+        predicted = self.judged(self.window(batch.sections)).argmax(1).to(torch.uint8)
         case = int(batch.case[0])  # a validation batch never spans two cases
-        found = overlaps(predicted, labels)
+        _, rows, columns = self.trainer.datamodule.validation.cases[case].shape  # type: ignore[attr-defined]
+        found = overlaps(*(of[:, :rows, :columns].cpu().numpy() for of in (predicted, batch.labels)))  # not the padding
         for organ in (organ for organ, known in zip(ORGANS, batch.labelled[0].tolist(), strict=True) if known):
             self._counts[case, organ] = self._counts.get((case, organ), Overlap(0, 0, 0)) + found[organ]
 
