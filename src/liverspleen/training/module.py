@@ -20,7 +20,7 @@ from liverspleen.evaluation.overlap import Overlap, overlaps
 from liverspleen.networks.checkpoint import BUNDLE_KEY, WEIGHTS_PREFIX
 from liverspleen.structures import ORGANS, Structure
 from liverspleen.training.averaging import AveragedWeights
-from liverspleen.training.ranks import gathered
+from liverspleen.training.ranks import gathered, mean
 from liverspleen.training.resumption import replan
 
 _TRAINED = "trained_state_dict"  # beside the averaged weights, which stand where prediction looks
@@ -93,7 +93,7 @@ class SegmentationModule(pl.LightningModule):
         sections, labels = self.augmentation(self.window(batch.sections), batch.labels, seed=draw)
         loss: Tensor = self.loss(self.network(sections), labels, batch.labelled)
         self.parts.append(StepPart(loss.detach(), batch.case, batch.section))
-        self.log("train/loss", loss, prog_bar=True, sync_dist=self.trainer.world_size > 1)
+        self.log("train/loss", mean(loss.detach()), prog_bar=True)
         return loss
 
     def on_train_batch_end(self, outputs: Any, batch: SliceStack, index: int) -> None:
