@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from liverspleen.cohort import Vocabulary
-from liverspleen.config import NetworkConfig, TrainConfig, VocabularyConfig
+from liverspleen.config import NetworkConfig, TrainConfig, TrainerConfig, VocabularyConfig
 from liverspleen.errors import Fault, Refused
 from liverspleen.storage import sha256_of, write_text
 from liverspleen.structures import LABEL_VALUES, OWN_VALUES, Structure, organ
@@ -93,6 +93,11 @@ def contradictions(config: TrainConfig) -> list[Fault]:
             "a number between 0 and 1",
         ),
         (trainer.patience is not None and trainer.patience < 1, f"trainer.patience={trainer.patience}", "1 or more"),
+        (
+            trainer.precision not in {"32-true", "bf16-mixed", "16-mixed"},
+            f"trainer.precision={trainer.precision}",
+            "32-true, bf16-mixed or 16-mixed",
+        ),
         (trainer.validate_every < 1, f"trainer.validate_every={trainer.validate_every}", "1 or more"),
         (not 0 < config.train_fraction <= 1, f"train_fraction={config.train_fraction}", "above 0 and up to 1"),
         (config.optimizer.name not in {"adam", "adamw"}, f"optimizer.name={config.optimizer.name}", "adam or adamw"),
@@ -110,7 +115,7 @@ def contradictions(config: TrainConfig) -> list[Fault]:
 def bf16_faults(config: TrainConfig) -> list[Fault]:
     """bfloat16 on a processor that has no instructions for it: it works there, a hundred times slower."""
     choice = config.trainer
-    if not choice.precision.startswith("bf16") or has_bf16_instructions():
+    if choice.precision == "32-true" or has_bf16_instructions():  # Lightning takes bfloat16 for a CPU's 16-mixed
         return []
     if choice.accelerator == "auto":
         import torch
@@ -214,6 +219,7 @@ def network(config: TrainConfig) -> nn.Module:
     from liverspleen.networks.build import build_network
 
     choice = config.network
+    built: nn.Module
     with _refusing_what_cannot_be_built():
         built = build_network(architecture(choice), sections=config.slices.sections)
     if choice.weights is not None:
@@ -224,6 +230,10 @@ def network(config: TrainConfig) -> nn.Module:
             what = f"network.weights={choice.weights}, but network {choice.name} has no encoder"
             raise Refused(Fault("LS-CFG-006", what, "leave network.weights= out"))
         start_from(built.encoder, choice.weights)
+    if config.trainer.sync_batchnorm and ranks(config) > 1 and device(config.trainer.accelerator).type == "cuda":
+        from liverspleen.networks.encoder import with_shared_statistics
+
+        built = with_shared_statistics(built)
     if config.trainer.compile:
         built.compile()  # in place: names of the weights stay as they are
     if not config.trainer.channels_last:
@@ -337,13 +347,12 @@ def loggers(config: TrainConfig, faults: list[Fault], *, start: int) -> list[Log
 
     found: list[Logger] = [MetricsFile(config.output / "metrics.csv", start=start)]
     if config.logger.wandb:
-        make = partial(
-            WandbLogger,
-            project=config.logger.wandb_project,
-            offline=config.logger.wandb_offline,
-            save_dir=config.output,
-            id=_wandb_id(config.output / "wandb_id"),
-        )
+        choice, output = config.logger, config.output
+
+        def make() -> Logger:  # by the first rank alone, and where a full disk is no more than a warning
+            name, offline, run = choice.wandb_project, choice.wandb_offline, _wandb_id(output / "wandb_id")
+            return WandbLogger(project=name, offline=offline, save_dir=output, id=run)
+
         found.append(SideLogger("Weights & Biases", make, faults))
     return found
 
@@ -377,10 +386,10 @@ def trainer(config: TrainConfig, watch: Sequence[Callback], loggers: Sequence[Lo
         num_nodes=choice.nodes,
         # the module shares the first rank's batch statistics itself, at each validation
         strategy=DDPStrategy(broadcast_buffers=False) if several else "auto",
-        sync_batchnorm=choice.sync_batchnorm and device(choice.accelerator).type == "cuda",
         use_distributed_sampler=False,  # data/module.py shares sections and cases out
         precision=choice.precision,  # type: ignore[arg-type]
         deterministic=choice.deterministic,
+        benchmark=cudnn_benchmark(choice),
         max_steps=choice.steps,
         max_epochs=-1,
         accumulate_grad_batches=choice.accumulate,
@@ -396,6 +405,15 @@ def trainer(config: TrainConfig, watch: Sequence[Callback], loggers: Sequence[Lo
         enable_model_summary=False,
         default_root_dir=config.output,
     )
+
+
+def cudnn_benchmark(choice: TrainerConfig) -> bool:
+    """Whether cuDNN measures its algorithms for each new shape and takes the fastest; sections have few shapes.
+
+    Raises:
+        Refused: another accelerator than `auto`, `cpu` or `gpu`, or a GPU where there is none.
+    """
+    return device(choice.accelerator).type == "cuda" and not choice.deterministic
 
 
 def device(accelerator: str) -> torch.device:

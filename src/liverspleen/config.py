@@ -184,7 +184,7 @@ class TrainerConfig:
     patience: Optional[int]  # noqa: UP045
     """validations without a better DSS after which the training ends; never when empty"""
     precision: str
-    """Lightning's word for it: `32-true`, `bf16-mixed`, ..."""
+    """Lightning's word for it: `32-true`, `bf16-mixed` or `16-mixed`"""
     deterministic: bool
     """only deterministic algorithms"""
     channels_last: bool

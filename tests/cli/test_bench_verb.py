@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from liverspleen import assemble
 from liverspleen.cli.composition import compose_verb
@@ -49,7 +50,10 @@ def test_empty_store_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert capsys.readouterr().err.startswith(f"LS-TRN-005 file '{tmp_path}': holds no stored case")
 
 
-def test_contradictions_of_a_training_and_of_the_bench_are_told_together(capsys: pytest.CaptureFixture[str]) -> None:
+def test_contradictions_of_a_training_and_of_the_bench_are_told_together(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(assemble, "has_bf16_instructions", lambda: True)
     assert main(["bench", *TINY, "trainer.batch_size=1", "measured=0", "trainer.precision=16-mixed"]) == 2
     lines = capsys.readouterr().err.splitlines()
     assert [line.split(":")[1].split("=")[0].strip() for line in lines] == [
@@ -74,14 +78,15 @@ def test_bf16_instructions_are_read_from_cpuinfo(flags: str, there: bool, tmp_pa
     assert assemble.has_bf16_instructions(tmp_path / "cpuinfo") is there
 
 
+@pytest.mark.parametrize("precision", ["bf16-mixed", "16-mixed"])
 def test_bf16_on_a_cpu_without_it_is_refused_in_one_line(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    precision: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(assemble, "has_bf16_instructions", lambda: False)
-    words = ["cohort=none.csv", f"output={tmp_path / 'o'}", "trainer=cpu", "trainer.precision=bf16-mixed"]
+    words = ["cohort=none.csv", f"output={tmp_path / 'o'}", "trainer=cpu", f"trainer.precision={precision}"]
     assert main(["train", *words]) == 2
     assert capsys.readouterr().err.splitlines() == [
-        "LS-CFG-010: trainer.precision=bf16-mixed on a CPU without AMX or AVX-512 BF16 instructions; "
+        f"LS-CFG-010: trainer.precision={precision} on a CPU without AMX or AVX-512 BF16 instructions; "
         "use trainer.precision=32-true, or a GPU"
     ]
     assert not (tmp_path / "o").exists()
@@ -100,3 +105,31 @@ def test_optimizer_and_compilation_follow_the_trainer(fused: bool) -> None:
     module = assemble.module(compose_verb("train", words), {})
     assert module.configure_optimizers()["optimizer"].defaults["fused"] is fused
     assert not any("_orig_mod" in name for name in module.state_dict())
+
+
+@pytest.mark.parametrize("precision", ["bf16", "bf16-true", "64-true"])
+def test_precisions_that_the_sections_do_not_come_in_are_refused(
+    precision: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(assemble, "has_bf16_instructions", lambda: True)
+    config = compose_verb("train", ["cohort=c.csv", "output=o", f"trainer.precision={precision}"])
+    assert [fault.what for fault in assemble.contradictions(config)] == [f"trainer.precision={precision}"]
+
+
+def test_algorithms_are_searched_for_on_a_gpu_unless_they_must_be_deterministic(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    config = compose_verb("train", ["cohort=c.csv", "output=o"])
+    for kind, deterministic, expected in (("cuda", False, True), ("cuda", True, False), ("cpu", False, False)):
+        monkeypatch.setattr(assemble, "device", lambda _, kind=kind: torch.device(kind))
+        choice = replace(config.trainer, deterministic=deterministic)
+        assert assemble.cudnn_benchmark(choice) is expected
+
+
+def test_training_on_a_gpu_that_is_not_there_is_refused(
+    box_cohort: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    words = [f"cohort={box_cohort()}", f"output={tmp_path / 'o'}", "experiment=phantom", "trainer.accelerator=gpu"]
+    assert main(["train", *words]) == 2
+    assert "LS-CFG-008" in capsys.readouterr().err

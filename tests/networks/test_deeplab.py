@@ -3,13 +3,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from liverspleen import assemble
 from liverspleen.cli.composition import compose_verb
 from liverspleen.networks.build import build_network
 from liverspleen.networks.deeplab import DeepLabV3Plus
-from liverspleen.networks.encoder import Encoder
+from liverspleen.networks.encoder import Encoder, with_shared_statistics
 
 
 def composed(choice: str, *, sections: int = 3) -> DeepLabV3Plus:
@@ -124,7 +124,30 @@ def test_a_copy_computes_with_its_own_weights() -> None:
         assert not torch.equal(original(stack), before)
 
 
-def gradients_are_finite(network: torch.nn.Module, sections: Tensor) -> None:
+@pytest.mark.parametrize("name", ["xception65", "efficientnet_b0"])
+def test_shared_batch_statistics_change_no_other_layer(name: str) -> None:
+    torch.manual_seed(0)
+    own = DeepLabV3Plus(encoder=name, pyramid_channels=8, skip_channels=8).eval()
+    shared = with_shared_statistics(copy.deepcopy(own))
+    assert not any(isinstance(layer, nn.BatchNorm2d) for layer in shared.modules())
+    assert shared.state_dict().keys() == own.state_dict().keys()
+    stack = torch.randn(1, 3, 32, 32)
+    with torch.inference_mode():
+        assert torch.equal(shared(stack), own(stack))
+
+
+def test_several_gpus_share_batch_statistics_if_asked_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(assemble, "device", lambda _: torch.device("cuda"))
+    for words, shared in (
+        (["trainer=ddp"], True),
+        (["trainer=ddp", "trainer.sync_batchnorm=false"], False),
+        ([], False),
+    ):
+        built = assemble.network(compose_verb("train", ["cohort=c.csv", "output=o", "network=small", *words]))
+        assert any(isinstance(layer, nn.SyncBatchNorm) for layer in built.modules()) is shared
+
+
+def gradients_are_finite(network: nn.Module, sections: Tensor) -> None:
     network.train()(sections).square().sum().backward()
     for name, parameter in network.named_parameters():
         assert parameter.grad is not None, name

@@ -144,10 +144,17 @@ def test_loss_that_is_no_number_stops_with_cases_and_sections_and_keeps_the_last
     assert all(torch.isfinite(value).all() for value in weights(run).values())
 
 
+@pytest.mark.parametrize("message", [None, "CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED when calling it"])
 def test_memory_that_runs_out_is_one_line_with_what_to_change(
-    box_cohort: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    message: str | None,
+    box_cohort: Callable[..., Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     def hungry() -> None:
+        if message:
+            raise RuntimeError(message)
         torch.empty(1 << 55)
 
     at_step(monkeypatch, 1, hungry)

@@ -58,6 +58,10 @@ def test_validation_rows_are_the_same_on_1_2_and_3_ranks(outcomes: dict[int, Pat
     tables = {ranks: (folder / "validation.csv").read_text() for ranks, folder in outcomes.items()}
     assert len(tables[1].splitlines()) == 1 + 2 * len(SEVEN)
     assert tables[1] == tables[2] == tables[3]
+    scores = [row.rsplit(",", 1)[1] for row in tables[1].splitlines()[1:]]
+    assert scores.count("") == 1  # two sections have no spleen
+    assert len(set(scores)) > len(SEVEN)  # the cases can be told apart
+    assert all(0.3 < float(score) < 0.9 for score in scores if score)
     rows = {
         ranks: [row for row in (folder / "metrics.csv").read_text().splitlines() if "val/" in row]
         for ranks, folder in outcomes.items()
@@ -81,6 +85,15 @@ def test_there_is_one_writer(outcomes: dict[int, Path]) -> None:
     assert [json.loads((folder / "run.json").read_text())["earlier"] for folder in outcomes.values()] == [[], [], []]
     lines = [(folder / "metrics.csv").read_text().splitlines() for folder in outcomes.values()]
     assert len({len(rows) for rows in lines}) == 1
+
+
+def test_ranks_that_torchrun_starts_train_together(box_cohort: Callable[..., Path], tmp_path: Path) -> None:
+    run, torchrun = tmp_path / "run", ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2")
+    more = ("trainer=ddp", "trainer.devices=2", "trainer.accelerator=cpu", "trainer.workers=0")
+    done = finished([sys.executable, *torchrun, "-m", "liverspleen", *words(box_cohort(), run, *more, steps=2)])
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stdout.count("train: 3 cases") == 1
+    assert torch.load(run / "last.ckpt", weights_only=True)["global_step"] == 2
 
 
 def test_module_started_with_python_m_starts_its_ranks_and_goes_on(

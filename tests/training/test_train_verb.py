@@ -109,7 +109,7 @@ def test_damaged_case_costs_one_line_and_the_others_are_learnt(
 def test_validation_dss_is_that_of_the_report(box_cohort: Callable[..., Path], tmp_path: Path) -> None:
     """One DSS: what validation logs equals what predict and measure find for the same case and weights."""
     manifest = box_cohort()
-    assert train(manifest, tmp_path / "run", steps=4) == 0
+    assert train(manifest, tmp_path / "run", "trainer.batch_size=8", steps=100, every=100) == 0
     (case_id, _, _), *_ = (row.split(",") for row in (tmp_path / "run/validation.csv").read_text().splitlines()[1:])
     model, labels = tmp_path / "run" / "last.ckpt", tmp_path / "labels"
     assert main(["predict", f"model={model}", f"input={manifest}", f"output={labels}", "batch_size=3"]) == 0
@@ -123,3 +123,4 @@ def test_validation_dss_is_that_of_the_report(box_cohort: Callable[..., Path], t
         if row.startswith(f"{case_id},") and ",dla," in row
     }
     assert {organ: validated[organ] for organ in ("liver", "spleen")} == measured
+    assert all(0 < float(dss) < 1 for dss in measured.values())

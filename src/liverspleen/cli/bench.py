@@ -118,8 +118,9 @@ def _measure(config: BenchConfig, cases: Sequence[StoredCase]) -> dict[str, Any]
 
     device = assemble.device(config.trainer.accelerator)
     torch.manual_seed(config.seed)
-    previous = torch.are_deterministic_algorithms_enabled()
+    previous = torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.benchmark
     torch.use_deterministic_algorithms(config.trainer.deterministic)
+    torch.backends.cudnn.benchmark = assemble.cudnn_benchmark(config.trainer)
     try:
         step, batches = _step(config, device), _batches(config, cases)
         work = None if config.trainer.compile else work_of(lambda: step(next(batches), 0))
@@ -127,7 +128,8 @@ def _measure(config: BenchConfig, cases: Sequence[StoredCase]) -> dict[str, Any]
         peak = peak_memory_bytes(device)
         busy = busy_seconds(step, batches, steps=_PROFILED)
     finally:
-        torch.use_deterministic_algorithms(previous)
+        torch.use_deterministic_algorithms(previous[0])
+        torch.backends.cudnn.benchmark = previous[1]
     dtype = step.autocast or torch.float32
     return {
         "network": assemble.architecture(config.network),

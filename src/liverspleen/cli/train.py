@@ -49,6 +49,9 @@ if TYPE_CHECKING:
     from liverspleen.data.store import StoredCase
     from liverspleen.training.resumption import Resumption
 
+_NO_MEMORY = ("can't allocate memory", "out of memory", "ALLOC_FAILED")
+"""Words of the CPU's allocator, of the CUDA runtime, and of cuBLAS and cuDNN, in errors without a type of their own."""
+
 
 def run(config: TrainConfig) -> Sequence[Fault]:
     """Train, or go on, or say that it is done."""
@@ -177,7 +180,8 @@ def _train(
         signal.signal(signal.SIGINT, signal.default_int_handler)
         raise KeyboardInterrupt from stop
     except (MemoryError, RuntimeError) as error:
-        if not (isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)):
+        known = isinstance(error, MemoryError | torch.OutOfMemoryError)
+        if not (known or any(words in str(error) for words in _NO_MEMORY)):
             raise
         choice = config.trainer
         size = f"trainer.batch_size={choice.batch_size} trainer.accumulate={choice.accumulate}"

@@ -64,8 +64,10 @@ class Augmentation:
 
     def _drawn(self, sections: Tensor, labels: Tensor, seed: int) -> tuple[Tensor, Tensor]:
         generator = torch.Generator().manual_seed(seed)
-        signed = torch.rand(len(labels), 6, generator=generator).to(sections.device) * 2 - 1
-        share = torch.rand(len(labels), 3, generator=generator).to(sections.device)
+        draws = [torch.rand(len(labels), count, generator=generator) for count in (6, 3)]
+        # drawn alike for every device; non-blocking, as the host must not wait for the GPU
+        signed, share = (draw.to(sections.device, non_blocking=True) for draw in draws)
+        signed = signed * 2 - 1
         noise_seed = int(torch.randint(2**62, (), generator=generator))
         if self.rotation_deg or self.scale or self.shift:
             sections, labels = self._moved(sections, labels, signed)

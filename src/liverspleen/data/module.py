@@ -69,6 +69,11 @@ class SectionDataModule(pl.LightningDataModule):
         """Of this process."""
         return self.trainer.global_rank if self.trainer is not None else 0
 
+    @property
+    def pinned(self) -> bool:
+        """Whether batches go on to a GPU, which takes them from pinned memory while it computes."""
+        return self.trainer is not None and self.trainer.strategy.root_device.type == "cuda"
+
     def train_dataloader(self) -> DataLoader[SliceStack]:
         """This rank's batches of the steps to do."""
         return DataLoader(
@@ -76,6 +81,7 @@ class SectionDataModule(pl.LightningDataModule):
             batch_sampler=RankBatches(self.sampler, batch_size=self.batch_size, rank=self.rank, ranks=self.ranks),
             num_workers=self.workers,
             collate_fn=self.collate,
+            pin_memory=self.pinned,
             persistent_workers=self.workers > 0,
         )
 
@@ -92,7 +98,13 @@ class SectionDataModule(pl.LightningDataModule):
         ]
         if not batches:  # a rank without cases takes part in the sum over ranks nevertheless
             return DataLoader([self._no_samples()], batch_size=None)  # type: ignore[arg-type]
-        return DataLoader(self.validation, batch_sampler=batches, num_workers=self.workers, collate_fn=self.collate)
+        return DataLoader(
+            self.validation,
+            batch_sampler=batches,
+            num_workers=self.workers,
+            collate_fn=self.collate,
+            pin_memory=self.pinned,
+        )
 
     def _no_samples(self) -> SliceStack:
         """A batch of none."""

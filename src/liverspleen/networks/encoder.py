@@ -6,6 +6,7 @@ from typing import Any
 
 import timm
 import torch
+from timm.layers.norm_act import convert_sync_batchnorm
 from torch import Tensor, nn
 
 WITHOUT_EXIT_FLOW = "xception65_without_exit_flow"
@@ -80,6 +81,15 @@ def _changes(name: str) -> dict[str, Any]:
     entry = [{"in_chs": a, "out_chs": b, "stride": 2} for a, b in ((64, 128), (128, 256), (256, 728))]
     middle = [{"in_chs": 728, "out_chs": 728, "stride": 1} for _ in range(16)]
     return {"block_cfg": [*entry, *middle], "out_indices": (0, 1, 2, 3)}
+
+
+def with_shared_statistics(network: nn.Module) -> nn.Module:
+    """The network with batch statistics over all ranks; elsewhere it computes what it did.
+
+    By timm's function, as torch's drops the activation of the layers in which timm keeps it with the batch norm.
+    """
+    shared: nn.Module = convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
+    return shared
 
 
 def timm_weights(name: str, *, fetch: bool) -> dict[str, Tensor]:

@@ -6,6 +6,7 @@ from copy import deepcopy
 
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 
 class AveragedWeights:
@@ -29,12 +30,12 @@ class AveragedWeights:
     @torch.no_grad()
     def update(self, network: nn.Module, *, step: int) -> None:
         """Follow the network after `step` steps."""
-        share = 1 - min(self.decay, (1 + step) / (10 + step))
-        for mean, now in zip(self.network.state_dict().values(), network.state_dict().values(), strict=True):
-            if mean.is_floating_point():
-                mean.lerp_(now, share)
-            else:
-                mean.copy_(now)
+        follow = get_ema_multi_avg_fn(min(self.decay, (1 + step) / (10 + step)))  # type: ignore[no-untyped-call]
+        pairs = list(zip(self.network.state_dict().values(), network.state_dict().values(), strict=True))
+        means, now = zip(*(pair for pair in pairs if pair[0].is_floating_point()), strict=True)
+        follow(means, now, None)  # all in one call: a network has hundreds, and a GPU's host launches each
+        for count, counted in (pair for pair in pairs if not pair[0].is_floating_point()):
+            count.copy_(counted)
 
     def state_dict(self, prefix: str) -> dict[str, Tensor]:
         """Weights and statistics by name, each behind `prefix`."""

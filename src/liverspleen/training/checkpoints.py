@@ -12,6 +12,7 @@ import pytorch_lightning as pl
 import torch
 
 from liverspleen.training.interruption import Stopped, StopRequest
+from liverspleen.training.ranks import Highest
 from liverspleen.training.resumption import BEST, LAST
 
 _SAVE_S = 600.0  # so much is lost at most when the machine fails
@@ -40,6 +41,7 @@ class Checkpoints(pl.Callback):
         self.best_dss, self.stale = -1.0, 0
         self.request = StopRequest()
         self._saved, self._clock = start, time.monotonic()
+        self._said: Highest | None = None
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """Lightning counts from `start` on; validations and rows of metrics fall on the steps they would fall on."""
@@ -54,7 +56,7 @@ class Checkpoints(pl.Callback):
         """Between two steps, when rows and validation of the last one are written.
 
         Raises:
-            Stopped: after saving, when a signal asked for it; on all ranks at the same step.
+            Stopped: after saving, when a signal asked for it; of several ranks on all at the same step, the next one.
         """
         if index % trainer.accumulate_grad_batches:
             return
@@ -84,18 +86,20 @@ class Checkpoints(pl.Callback):
             self._save(trainer, LAST)
 
     def _agreed(self, trainer: pl.Trainer, signal: int, late: bool) -> tuple[int, bool]:
-        """What any rank says, on every rank."""
+        """What any rank says, on every rank; of several what they said a step ago, so that none waits for its GPU."""
         if trainer.world_size == 1:
             return signal, late
-        both = torch.tensor([signal, late], device=trainer.strategy.root_device)
-        signal, late = trainer.strategy.reduce(both, reduce_op="max").tolist()
-        return signal, bool(late)
+        before, now = self._said, torch.tensor([signal, late])
+        self._said = Highest(now.to(trainer.strategy.root_device, non_blocking=True))
+        number, any_late = before.values() if before else (0, 0)
+        return number, bool(any_late)
 
     def _save(self, trainer: pl.Trainer, name: str) -> None:
         self.settle(trainer)
         trainer.save_checkpoint(self.folder / name)  # by all ranks; the first one writes
         if name == LAST:
             self._saved, self._clock = trainer.global_step, time.monotonic()
+            self._said = None  # who was late is no longer
 
     def _requeue(self, trainer: pl.Trainer, requeue: Callable[[int, None], Any]) -> None:
         """Let Lightning put the SLURM job back into the queue; what it saves beside that is in `last.ckpt` already."""

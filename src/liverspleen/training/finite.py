@@ -7,13 +7,12 @@ from typing import NamedTuple
 
 import pytorch_lightning as pl
 import torch
-from torch import Tensor
 from torch.nn.utils import get_total_norm
 from torch.optim import Optimizer
 
 from liverspleen.errors import Fault, Refused
 from liverspleen.training.module import SegmentationModule, StepPart
-from liverspleen.training.ranks import gathered
+from liverspleen.training.ranks import Highest, gathered
 
 _NAMED = 8  # sections named in the line
 
@@ -23,8 +22,7 @@ class NotFinite(Refused):
 
 
 class _Verdict(NamedTuple):
-    bad: Tensor
-    ready: torch.cuda.Event | None
+    bad: Highest
     step: int
     parts: list[StepPart]
 
@@ -51,15 +49,9 @@ class FiniteGuard(pl.Callback):
         total = torch.stack([part.loss for part in parts]).sum()
         if getattr(trainer.precision_plugin, "scaler", None) is None:  # a loss scaler meets infinities on its way
             total = total + get_total_norm([p.grad for p in module.network.parameters() if p.grad is not None])
-        bad = (~torch.isfinite(total)).float()
-        if trainer.world_size > 1:
-            bad = trainer.strategy.reduce(bad, reduce_op="sum")
-        ready = None
-        if bad.is_cuda:
-            bad, ready = torch.empty((), pin_memory=True).copy_(bad, non_blocking=True), torch.cuda.Event()  # type: ignore[no-untyped-call]
-            ready.record()
-        self._verdict = _Verdict(bad, ready, trainer.global_step, parts)
-        if ready is None:
+        bad = Highest((~torch.isfinite(total)).long().view(1))
+        self._verdict = _Verdict(bad, trainer.global_step, parts)
+        if not total.is_cuda:
             self.settle(trainer)
 
     def settle(self, trainer: pl.Trainer) -> None:
@@ -71,9 +63,7 @@ class FiniteGuard(pl.Callback):
         if (verdict := self._verdict) is None:
             return
         self._verdict = None
-        if verdict.ready is not None:
-            verdict.ready.synchronize()
-        if verdict.bad.item():
+        if any(verdict.bad.values()):
             ids = [case.case_id for case in trainer.datamodule.training.cases]  # type: ignore[attr-defined]
             here = [
                 f"{ids[case]!r} section {section}"

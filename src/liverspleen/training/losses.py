@@ -68,7 +68,8 @@ def merged(logits: Tensor, labels: Tensor, labelled: Tensor) -> tuple[Tensor, Te
     background, organs = logits[:, :1], logits[:, 1:]
     theirs = organs.detach().masked_fill(~hidden, -torch.inf)
     background = torch.cat([background, theirs], 1).logsumexp(1, keepdim=True)
-    values = labelled.long() * torch.tensor(ORGANS, device=labelled.device)  # 0, the background, where not labelled
+    # 0, the background, where not labelled; no tensor of constants, for which the host would wait for the GPU
+    values = torch.stack([known * organ for known, organ in zip(labelled.long().T, ORGANS, strict=True)], 1)
     values = functional.pad(values, (1, 0))
     known = values.gather(1, labels.flatten(1)).view_as(labels)
     return torch.cat([background, organs.masked_fill(hidden, _NEVER)], 1), known

@@ -20,7 +20,7 @@ from liverspleen.evaluation.overlap import Overlap, overlaps
 from liverspleen.networks.checkpoint import BUNDLE_KEY, WEIGHTS_PREFIX
 from liverspleen.structures import ORGANS, Structure
 from liverspleen.training.averaging import AveragedWeights
-from liverspleen.training.ranks import gathered
+from liverspleen.training.ranks import gathered, mean
 from liverspleen.training.resumption import replan
 
 _TRAINED = "trained_state_dict"  # beside the averaged weights, which stand where prediction looks
@@ -93,7 +93,7 @@ class SegmentationModule(pl.LightningModule):
         sections, labels = self.augmentation(self.window(batch.sections), batch.labels, seed=draw)
         loss: Tensor = self.loss(self.network(sections), labels, batch.labelled)
         self.parts.append(StepPart(loss.detach(), batch.case, batch.section))
-        self.log("train/loss", loss, prog_bar=True, sync_dist=self.trainer.world_size > 1)
+        self.log("train/loss", mean(loss.detach()), prog_bar=True)
         return loss
 
     def on_train_batch_end(self, outputs: Any, batch: SliceStack, index: int) -> None:
@@ -112,10 +112,10 @@ class SegmentationModule(pl.LightningModule):
         """Add the batch's voxels to the counts of its case; a rank without cases has one batch without samples."""
         if not len(batch.case):
             return
-        predicted = self.judged(self.window(batch.sections)).argmax(1).to(torch.uint8).cpu().numpy()
-        labels = batch.labels.cpu().numpy()
+        predicted = self.judged(self.window(batch.sections)).argmax(1).to(torch.uint8)
         case = int(batch.case[0])  # a validation batch never spans two cases
-        found = overlaps(predicted, labels)
+        _, rows, columns = self.trainer.datamodule.validation.cases[case].shape  # type: ignore[attr-defined]
+        found = overlaps(*(of[:, :rows, :columns].cpu().numpy() for of in (predicted, batch.labels)))  # not the padding
         for organ in (organ for organ, known in zip(ORGANS, batch.labelled[0].tolist(), strict=True) if known):
             self._counts[case, organ] = self._counts.get((case, organ), Overlap(0, 0, 0)) + found[organ]
 

@@ -1,0 +1,58 @@
+"""Validation counts on a network whose answer is known."""
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from liverspleen.data.augmentation import Augmentation
+from liverspleen.data.sections import SliceStack
+from liverspleen.data.store import StoredCase
+from liverspleen.data.window import IntensityWindow
+from liverspleen.structures import Structure
+from liverspleen.training.losses import SegmentationLoss
+from liverspleen.training.module import SegmentationModule
+
+
+class LiverEverywhere(nn.Module):
+    def forward(self, sections: Tensor) -> Tensor:
+        logits = torch.zeros(len(sections), 3, *sections.shape[-2:])
+        logits[:, Structure.LIVER] = 1.0
+        return logits
+
+
+def validating(cases: list[StoredCase]) -> Any:
+    """A module that validates on these cases, outside any training."""
+    module = SegmentationModule(
+        LiverEverywhere(),
+        loss=SegmentationLoss([]),
+        window=IntensityWindow(-100.0, 100.0, clip=True),
+        augmentation=Augmentation(),
+        seed=0,
+        optimizer=torch.optim.AdamW,
+        scheduler=None,
+        bundle={},
+    )
+    data = SimpleNamespace(validation=SimpleNamespace(cases=cases))
+    module.trainer = SimpleNamespace(datamodule=data, world_size=1)  # type: ignore[assignment]
+    return module
+
+
+def test_padding_to_the_output_stride_is_no_part_of_a_case(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = validating([StoredCase("c", "p", Path(), (2, 5, 6), "")])
+    logged: dict[str, float] = {}
+    monkeypatch.setattr(module, "log", lambda name, value, **_: logged.update({name: value}))
+    labels = torch.zeros(2, 16, 16, dtype=torch.uint8)
+    labels[:, :5, :6] = Structure.LIVER
+    place = torch.tensor([0, 1])
+    batch = SliceStack(
+        torch.zeros(2, 3, 16, 16, dtype=torch.int16), labels, torch.zeros_like(place), place, torch.ones(2, 2) > 0
+    )
+    module.on_validation_epoch_start()
+    module.validation_step(batch, 0)
+    module.on_validation_epoch_end()
+    assert module.case_dss == {0: {"liver": 1.0, "spleen": None}}
+    assert logged == {"val/dss_liver": 1.0, "val/dss": 1.0}
