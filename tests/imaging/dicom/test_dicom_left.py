@@ -101,6 +101,24 @@ def test_section_without_a_geometry_field_leaves_the_series(tmp_path, keyword):
     assert "1 of 8 sections" in whys(series)
 
 
+@pytest.mark.parametrize(
+    ("keyword", "value"),
+    [
+        ("ImagePositionPatient", ["1E300", "0", "-300"]),
+        ("ImagePositionPatient", ["0", "0"]),
+        ("PixelSpacing", ["1E-300", "1"]),
+        ("PixelSpacing", ["1E300", "1"]),
+        ("PixelSpacing", ["0", "1"]),
+        ("PixelSpacing", ["-1", "1"]),
+        ("Rows", 0),
+    ],
+)
+def test_impossible_geometry_leaves_the_series(tmp_path, keyword, value):
+    files = write(tmp_path)
+    change(files[:2], lambda dataset, _: setattr(dataset, keyword, value))
+    assert codes(only(tmp_path)) == ["LS-DCM-007"]
+
+
 @pytest.mark.parametrize("cosines", [[1, 0, 0, 1, 0, 0], [2, 0, 0, 0, 1, 0], [0] * 6])
 def test_orientation_that_is_none_leaves_the_series(tmp_path, cosines):
     write(tmp_path, ImageOrientationPatient=cosines)

@@ -100,12 +100,15 @@ def test_structure_without_a_voxel_is_covered_and_empty(tmp_path, empty):
     assert again.covered == (Structure.LIVER, Structure.SPLEEN)
 
 
-def test_many_frames_are_read(tmp_path):
+def test_many_frames_are_read_deflated_too(tmp_path):
     shape = (3, 3, 220)
     geometry = Geometry(shape, AFFINE)
     labels = np.full((220, 3, 3), Structure.LIVER, np.uint8)
     labels[:, 1] = Structure.SPLEEN
     write_segmentation(tmp_path / "seg.dcm", LabelMap(labels, geometry), write(tmp_path / "ct", made(shape=shape)))
+    dataset = pydicom.dcmread(tmp_path / "seg.dcm")
+    dataset.file_meta.TransferSyntaxUID = pydicom.uid.DeflatedExplicitVRLittleEndian
+    dataset.save_as(tmp_path / "seg.dcm")
     segmentation = found(tmp_path)
     assert segmentation.left == ()
     assert segmentation.geometry.shape == shape

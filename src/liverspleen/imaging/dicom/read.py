@@ -49,7 +49,7 @@ def read_series(series: Series, *, case_id: str) -> CTVolume:
             Fault(LEFT, f"series is not taken ({reason})", "take another series", case_id) for reason in series.left
         ]
         raise Refused(faults or [Fault(LEFT, "series has no geometry", "take another series", case_id)])
-    native = np.empty((series.sections, series.rows, series.columns), np.int16)
+    native = np.empty((0, series.rows, series.columns), np.int16)
     clipped = 0
     for number, path in enumerate(series.files):
         try:
@@ -62,6 +62,8 @@ def read_series(series: Series, *, case_id: str) -> CTVolume:
         if hu.shape != native.shape[1:]:
             what = f"section {number + 1} has {hu.shape} pixels, expected {native.shape[1:]}"
             raise Refused(Fault(OTHER_MATRIX, what, "let the files be while they are read", case_id))
+        if not len(native):  # not before a section has shown that the header's matrix is true
+            native = np.empty((series.sections, *hu.shape), np.int16)
         if hu.dtype.kind == "f":
             if not np.isfinite(hu).all():
                 what = f"section {number + 1} has values that are NaN or infinite after rescaling"

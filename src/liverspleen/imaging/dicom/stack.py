@@ -89,11 +89,7 @@ def plane_directions(orientation: Sequence[float]) -> tuple[NDArray[np.float64],
 
 def _uneven(instances: Sequence[Instance]) -> list[Left]:
     """Why the sections have no common plane and matrix."""
-    without = sum(
-        not (i.position and i.pixel_spacing and min(i.pixel_spacing) > 0 and i.rows and i.columns)
-        or plane_directions(i.orientation or ()) is None
-        for i in instances
-    )
+    without = sum(not _usable(instance) for instance in instances)
     if without:
         what = "no usable position, orientation, pixel spacing or matrix size"
         return [Left(NO_GEOMETRY, f"{without} of {len(instances)} sections have {what}")]
@@ -110,6 +106,19 @@ def _uneven(instances: Sequence[Instance]) -> list[Left]:
         what = f"{int(other.sum())} of {len(instances)} sections have another matrix or pixel spacing"
         left.append(Left(MIXED_MATRIX, what))
     return left
+
+
+def _usable(instance: Instance) -> bool:
+    """Whether there is a place in space, and one that a patient can have: within a kilometre, pixels within a metre."""
+    if not (instance.position and instance.pixel_spacing and instance.orientation):
+        return False
+    return (
+        max(map(abs, instance.position)) < 1e6
+        and 1e-3 < min(instance.pixel_spacing) <= max(instance.pixel_spacing) < 1e3
+        and plane_directions(instance.orientation) is not None
+        and 0 < instance.rows < 1 << 16
+        and 0 < instance.columns < 1 << 16
+    )
 
 
 def _too_few(sections: int, minimum: int) -> list[Left]:
