@@ -27,6 +27,8 @@ _PACKAGES = (
     "monai",
     "hydra-core",
     "nibabel",
+    "pydicom",
+    "highdicom",
     "numpy",
     "scipy",
     "pandas",
