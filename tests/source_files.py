@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pydicom
 from conftest import box_case
 from PIL import Image
 
@@ -73,9 +74,17 @@ def totalsegmentator(folder: Path, exams: Sequence[Exam]) -> list[str]:
 
 
 def chaos(folder: Path, exams: Sequence[Exam], *, head_first: bool = False) -> list[str]:
-    """Masks of 63 and 252 as in CHAOS' MR, so that both organs are drawn; `head_first` counts sections downwards."""
+    """Masks of 63 and 252 as in CHAOS' MR, so that both organs are drawn; `head_first` counts sections downwards.
+
+    Every file has UIDs of its own, as MATLAB's `dicomanon` leaves them.
+    """
     for exam in exams:
         files = list(write_series(folder / exam.name / "DICOM_anon", exam.ct))
+        for file in files:
+            header = pydicom.dcmread(file)
+            for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID"):
+                setattr(header, keyword, pydicom.uid.generate_uid(entropy_srcs=[keyword, header.SOPInstanceUID]))
+            header.save_as(file)
         sections = list(np.choose(exam.label.geometry.to_native(exam.label.labels), [0, 63, 252]).T.astype(np.uint8))
         if head_first:
             renamed = [file.with_name(f"i{len(files) - 1 - k:04d},0000b.dcm") for k, file in enumerate(files)]

@@ -85,7 +85,7 @@ def find(request: Request) -> Found:
     rows: list[SeriesRow] = []
     for folder in _folders(request.input):
         name = folder.relative_to(request.input).as_posix()
-        found = find_series(folder / _SCANS, minimum_sections=request.minimum_sections)
+        found = find_series(folder / _SCANS, minimum_sections=request.minimum_sections, by_folder=True)
         eligible = [series for series in found if not series.left]
         masks = tuple(sorted((folder / _MASKS).glob("[!.]*.png"), key=_natural))
         values = needed_meaning(request, None) if masks else None

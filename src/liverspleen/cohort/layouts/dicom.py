@@ -246,7 +246,7 @@ def _number(series: Series) -> str:
 def _labels(request: Request, found: Sequence[Series]) -> tuple[_Labels, list[Fault]]:
     """Label maps of the cases; without `labels=`, the segmentations in the input are told, not read."""
     if request.labels is None:
-        number = sum(series.sections for series in found if any(item.code == _SEGMENTATION for item in series.left))
+        number = sum(len(series.files) for series in found if any(item.code == _SEGMENTATION for item in series.left))
         what = f"{number} DICOM segmentations lie in the input and are left"
         hint = Fault("LS-IMP-019", what, "name their folder by labels= if they are wanted", severity="note")
         return _Labels(None, ()), [hint] if number else []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ UNREADABLE, NOT_CT, LOCALIZER, DERIVED = "LS-DCM-001", "LS-DCM-002", "LS-DCM-003
 MULTIFRAME, NO_CODEC, MIXED, A_SEGMENTATION = "LS-DCM-005", "LS-DCM-006", "LS-DCM-015", "LS-DCM-016"
 NO_PATIENT_ID, NO_SERIES_UID, THICKNESS, NO_RESCALE = "LS-DCM-020", "LS-DCM-021", "LS-DCM-022", "LS-DCM-023"
 
+_STAND_IN = (NO_PATIENT_ID, NO_SERIES_UID)
 _MODALITIES = (
     "MR",
     "PT",
@@ -42,13 +44,15 @@ _MODALITIES = (
 """Those named in a reason; the field may hold anything."""
 
 
-def find_series(root: Path, *, minimum_sections: int = 5) -> tuple[Series, ...]:
+def find_series(root: Path, *, minimum_sections: int = 5, by_folder: bool = False) -> tuple[Series, ...]:
     """Every DICOM series below `root`, from headers alone, in the order of folders and UIDs.
 
     Files belong together by SeriesInstanceUID, or where it is empty by StudyInstanceUID and folder (LS-DCM-021).
     Localizers, derived images and multi-frame images of a series come as a series of their own, and so does each
     DICOM file that cannot be read. Files that are no DICOM, and DICOMDIR, are passed over; nothing outside `root` is
     read. A series that can be taken has at least `minimum_sections` sections of one CT on one even, unsheared grid.
+    With `by_folder` each folder is one series whatever its UIDs say: some tools that remove names give every file a UID
+    of its own.
 
     Reasons to leave one: LS-DCM-001 file or folder cannot be read, 002 no CT image, 003 localizer, 004 derived or
     secondary, 005 multi-frame, 006 no codec, 007 no geometry, 008 mixed orientation, 009 mixed matrix or pixel
@@ -57,10 +61,10 @@ def find_series(root: Path, *, minimum_sections: int = 5) -> tuple[Series, ...]:
     022 section thickness is not the spacing, 023 values that may not be HU.
     """
     with quiet():
-        return _series_below(root, minimum_sections)
+        return _series_below(root, minimum_sections, by_folder)
 
 
-def _series_below(root: Path, minimum_sections: int) -> tuple[Series, ...]:
+def _series_below(root: Path, minimum_sections: int, by_folder: bool) -> tuple[Series, ...]:
     groups: dict[tuple[str, ...], list[Instance]] = defaultdict(list)
     broken = []
     for path, folder, listed in files_below(root):
@@ -73,9 +77,15 @@ def _series_below(root: Path, minimum_sections: int) -> tuple[Series, ...]:
             broken.append(_broken(path, folder, f"DICOM file cannot be read ({type(error).__name__})"))
             continue
         if instance is not None:
+            if by_folder:
+                instance = replace(instance, series_uid="", study_uid="", patient_id="", marks=())
             own = (instance.series_uid,) if instance.series_uid else ("", instance.study_uid, folder)
             groups[(*own, _kind(instance)[0])].append(instance)
     found = [_series(instances, minimum_sections) for _, instances in sorted(groups.items())]
+    if by_folder:  # the UIDs were not asked for
+        found = [
+            replace(series, warnings=tuple(w for w in series.warnings if w.code not in _STAND_IN)) for series in found
+        ]
     return tuple(sorted([*found, *broken], key=lambda series: series.folder))
 
 
