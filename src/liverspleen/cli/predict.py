@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING
 
 from liverspleen import assemble
 from liverspleen.cli.progress import progress
-from liverspleen.cohort.manifest import Case, Cohort, read_cohort
+from liverspleen.cohort.manifest import Case
 from liverspleen.config import PredictConfig
 from liverspleen.errors import Fault, Refused
 from liverspleen.imaging.nifti import read_ct, strip_suffix, write_label_map
@@ -67,8 +67,7 @@ def _cases(config: PredictConfig) -> tuple[Sequence[Case], Sequence[Fault]]:
     """The cases of a cohort, a file or a folder."""
     source = config.input
     if source.suffix == ".csv":
-        words = assemble.vocabulary(config.vocabulary)
-        cohort: Cohort = read_cohort(source, root=config.root, vocabulary=words)
+        cohort = assemble.cohort(source, config)
         return cohort.select(config.datasets).cases, cohort.faults
     files = sorted(source.iterdir()) if source.is_dir() else [source]
     names = {file: name for file in files if file.is_file() and (name := strip_suffix(file.name))}

@@ -35,8 +35,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from liverspleen import __version__, assemble
-from liverspleen.cohort.manifest import Case, Cohort, read_cohort
-from liverspleen.cohort.split import SIDES, Split, read_split, split_by_patient, write_split
+from liverspleen.cohort.draw import split_by_patient
+from liverspleen.cohort.manifest import Case, Cohort
+from liverspleen.cohort.split import SIDES, Split, read_split, write_split
 from liverspleen.config import TrainConfig
 from liverspleen.errors import Fault, Refused
 from liverspleen.provenance import Run, recorded
@@ -55,11 +56,12 @@ def run(config: TrainConfig) -> Sequence[Fault]:
     if wrong := assemble.contradictions(config):
         raise Refused(wrong)
     with _record(config) as record:
-        cohort = read_cohort(config.cohort, root=config.root, vocabulary=assemble.vocabulary(config.vocabulary))
+        cohort = assemble.cohort(config.cohort, config, table=config.output / "cohort.csv")
+        record.faults.extend(cohort.faults)
         split, split_file = _split(config, cohort)
         record.inputs |= {"cohort": cohort.hash, "split": sha256_of(split_file)}
         record.seeds["training"] = config.seed
-        record.faults.extend(cohort.faults)
+        record.faults.extend(split.unnamed(cohort))
         training, validation = (_store(config, split.cases(cohort, side), record) for side in SIDES)
         _fit(config, record, training, validation)
         return tuple(record.faults) if _first() else ()
@@ -80,7 +82,11 @@ def _split(config: TrainConfig, cohort: Cohort) -> tuple[Split, Path]:
     file = config.output / "split.csv"
     if not file.exists():
         write_split(file, split_by_patient(cohort, train_fraction=config.train_fraction, seed=config.seed))
-    return read_split(file, cohort), file
+    split = read_split(file, cohort)
+    if split.train_fraction != config.train_fraction:
+        what = f"split was drawn with train_fraction={split.train_fraction}, not {config.train_fraction}"
+        raise Refused(Fault("LS-SPL-012", what, "choose another output=, or remove that folder", file=file))
+    return split, file
 
 
 def _store(config: TrainConfig, cases: Sequence[Case], record: Run) -> list[StoredCase]:
@@ -103,7 +109,7 @@ def _fit(config: TrainConfig, record: Run, training: list[StoredCase], validatio
     from liverspleen.training.resumption import BEST, LAST, resumption
 
     out, choice = config.output, config.trainer
-    mark = assemble.fingerprint(config, record.inputs["split"])
+    mark = assemble.fingerprint(config, record.inputs["split"], [*training, *validation])
     done = resumption(out, mark)
     record.faults.extend(done.faults)
     names = (LAST, BEST, "model.safetensors", "metrics.csv", "validation.csv")
