@@ -340,6 +340,8 @@ class PredictConfig:
     """folder for <case_id>.nii.gz"""
     datasets: list[str]
     """of a cohort, the datasets to segment; all when empty"""
+    split: OptionalPath
+    """the model's split of a cohort, to segment its validation patients only; all patients when empty"""
     batch_size: int
     """sections at a time"""
     accelerator: str

@@ -7,18 +7,28 @@ that the result differs from a training planned for that length. Ctrl-C, SIGTERM
 way, a second time at once. trainer=ddp trains on several GPUs (trainer.devices=, trainer.nodes=), also under torchrun
 and SLURM; there fill the store first (liverspleen prepare).
 
+A folder of images is a cohort too: images/ and labels/, or imagesTr/ and labelsTr/, with files of the same names (but
+for nnU-Net's _0000), or X.nii.gz beside X_label.nii.gz. Its label maps hold 0 background, 1 liver, 2 spleen; each CT
+counts as a patient of its own. The table of its files is written into output=, and the folder refused if it has changed
+when the training goes on. DICOM and label maps with other values: liverspleen import first.
+
+Refused are a split in which a patient is on both sides, or has test cases, a split of another cohort, a CT that by its
+voxels is on both sides, and to go on with images or label maps that were changed.
+
 example
   liverspleen train cohort=cohort.csv split=split/split.csv output=outputs/model experiment=phantom trainer.steps=2000
+  liverspleen train cohort=folder output=outputs/model
 
 inputs
-  cohort=       cohort.csv
-  split=        split.csv of liverspleen split
+  cohort=       cohort.csv, or a folder of images
+  split=        split.csv or a fold of liverspleen split
 
 outputs, in output=
   last.ckpt, best.ckpt   weights with preprocessing, structures and split hash (best: by DSS per case, in 3D)
   model.safetensors      the weights of best.ckpt (of last.ckpt without validation) for other programs
   metrics.csv            loss and validation DSS by step
   validation.csv         DSS of each validation case
+  split.csv, cohort.csv  the split, without split=; the table of a folder of images
   run.json               what made them
 
 exit codes

@@ -134,7 +134,7 @@ def _findings(
 ) -> Iterator[Fault]:
     organs = " and ".join(covered or ORGAN_KEYS)
     what = f"each of the {len(images)} CTs counts as a patient of its own, and {organs} as labelled in each label map"
-    cure = "write a cohort.csv if a patient has several, or a label map less"
+    cure = "write a cohort.csv if a patient has several, or a label map shows less"
     yield Fault("LS-COH-030", what, cure, file=folder, severity="warning")
     if labels and (bare := [image.case_id for image in images if image.label is None]):
         what = f"{len(bare)} of {len(images)} CTs have no label map of their name ({_some(bare)}), and teach nothing"

@@ -128,6 +128,7 @@ def _cohort_faults(sides: dict[str, set[str]], stated: str, cohort: Cohort, path
     if stated != cohort.hash:
         what = f"split was drawn for a cohort with hash {stated[:12]}, '{cohort.path}' has {cohort.hash[:12]}"
         yield Fault("LS-SPL-007", what, f"{_DRAW}, or bring that cohort back", file=path)
+        return  # the patients of another cohort say nothing about this one
     trainable = {case.patient_id for case in cohort.cases if is_trainable(case)}
     elsewhere = {case.patient_id for case in cohort.cases if not case.is_development}
     for patient in sorted(set(sides) - trainable - elsewhere):
