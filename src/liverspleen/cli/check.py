@@ -6,7 +6,7 @@ example
   liverspleen check cohort=cohort.csv output=outputs/check
 
 inputs
-  cohort=         cohort.csv; the paths in it are relative to root= (its own folder when empty)
+  cohort=         cohort.csv, its paths relative to root= (its own folder when empty); or a folder of images
 
 outputs, in output= (only printed when empty)
   findings.csv    severity, code, case_id, file, what, cure

@@ -6,7 +6,7 @@ example
   liverspleen prepare cohort=cohort.csv store=store
 
 inputs
-  cohort=    cohort.csv; development cases with labels of an organ are taken
+  cohort=    cohort.csv, or a folder of images; development cases with labels of an organ are taken
 
 outputs, in store=
   one folder per case, named by the hash of its files; run.json
