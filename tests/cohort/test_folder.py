@@ -211,3 +211,9 @@ def test_links_out_of_the_folder_need_a_root_that_holds_both(folder: Callable[..
     assert codes(open_cohort(links))[:2] == [("LS-COH-015", "error")] * 2
     cohort = open_cohort(links, root=given)
     assert pairs(cohort) == {"a": ("links/a.nii.gz", "links/a_label.nii.gz")}
+
+
+def test_link_to_nowhere_is_a_case_that_cannot_be_read(folder: Callable[..., Path]) -> None:
+    given = folder("a.nii.gz", "a_label.nii.gz", "b_label.nii.gz")
+    (given / "b.nii.gz").symlink_to(given / "lost.nii.gz")
+    assert [*pairs(open_cohort(given))] == ["a", "b"]

@@ -95,7 +95,7 @@ def _split(config: TrainConfig, cohort: Cohort) -> tuple[Split, Path]:
     split = read_split(file, cohort)
     if split.train_fraction != config.train_fraction:
         what = f"split was drawn with train_fraction={split.train_fraction}, not {config.train_fraction}"
-        raise Refused(Fault("LS-SPL-012", what, "choose another output=, or remove that folder", file=file))
+        raise Refused(Fault("LS-SPL-012", what, "give it as split=, or choose another output=", file=file))
     return split, file
 
 

@@ -83,10 +83,10 @@ class _Draw:
         if faults:
             raise Refused(faults)
         conditions, sites = (sorted(set(words)) for words in zip(*self.patients.values(), strict=True))
-        by_lot = sorted(self.patients, key=lambda patient: _hash(f"{seed}:{patient}"))
-        self.blocks = [
-            [[p for p in by_lot if self.patients[p] == (condition, site)] for site in sites] for condition in conditions
-        ]
+        by_lot: dict[tuple[object, object], list[str]] = defaultdict(list)
+        for patient in sorted(self.patients, key=lambda patient: _hash(f"{seed}:{patient}")):
+            by_lot[self.patients[patient]].append(patient)
+        self.blocks = [[by_lot[condition, site] for site in sites] for condition in conditions]
         self.lots = _lots(seed)
 
     @property

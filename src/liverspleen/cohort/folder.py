@@ -94,7 +94,8 @@ def _beside(folder: Path) -> tuple[list[Path], dict[str, Path]]:
 
 def _nifti(folder: Path) -> list[Path]:
     files = sorted(folder.iterdir()) if folder.is_dir() else []
-    return [file for file in files if strip_suffix(file.name) and not file.name.startswith(".") and file.is_file()]
+    # a link to nowhere stays: it is refused when read, not left out without a word
+    return [file for file in files if strip_suffix(file.name) and not file.name.startswith(".") and not file.is_dir()]
 
 
 def _rows(
