@@ -10,10 +10,10 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 from uuid import uuid4
 
-from liverspleen.cohort import Vocabulary
+from liverspleen.cohort import Cohort, Vocabulary, open_cohort
 from liverspleen.config import NetworkConfig, TrainConfig, TrainerConfig, VocabularyConfig
 from liverspleen.errors import Fault, Refused
 from liverspleen.storage import sha256_of, write_text
@@ -42,6 +42,23 @@ _LOG_EVERY = 50  # steps between two rows of the training loss
 def vocabulary(config: VocabularyConfig) -> Vocabulary:
     """The words a cohort may use."""
     return Vocabulary(tuple(config.datasets), tuple(config.conditions), tuple(config.sites))
+
+
+class CohortWords(Protocol):
+    """What a verb's configuration says about its cohort, besides the path."""
+
+    @property
+    def root(self) -> Path | None:
+        """Folder that the paths in the cohort are relative to."""
+
+    @property
+    def vocabulary(self) -> VocabularyConfig:
+        """Words that its columns may hold."""
+
+
+def cohort(path: Path, config: CohortWords, *, table: Path | None = None) -> Cohort:
+    """The cohort that `cohort=` names: a table, or a folder (see `open_cohort`)."""
+    return open_cohort(path, root=config.root, vocabulary=vocabulary(config.vocabulary), table=table)
 
 
 def label_values(key: str, asked: object) -> Mapping[int, Structure] | None:
@@ -163,8 +180,10 @@ def _recipe_contradictions(config: TrainConfig) -> list[tuple[bool, str, str]]:
     ]
 
 
-def fingerprint(config: TrainConfig, split_hash: str) -> str:
+def fingerprint(config: TrainConfig, split_hash: str, cases: Sequence[StoredCase]) -> str:
     """Hash of everything that decides the weights; two trainings with the same one are the same training.
+
+    Of the cases what their files hold, as the store names it: a label map corrected in between makes another training.
 
     All of the configuration but what only names files, measures or logs; and not the number of steps, so that more may
     be asked for later.
@@ -176,7 +195,8 @@ def fingerprint(config: TrainConfig, split_hash: str) -> str:
     weights = config.network.weights
     started = sha256_of(weights) if weights is not None and weights.is_file() else str(weights or "")
     decides["network"] = {**architecture(config.network), "weights": started}
-    text = json.dumps({**decides, "split": split_hash}, sort_keys=True)
+    files = [case.folder.name for case in cases]
+    text = json.dumps({**decides, "split": split_hash, "files": files}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -284,7 +284,7 @@ class CheckConfig:
     """`liverspleen check`."""
 
     cohort: Path
-    """cohort.csv"""
+    """cohort.csv, or a folder of images"""
     root: OptionalPath
     """folder that the paths in the cohort are relative to; its own folder when empty"""
     output: OptionalPath
@@ -297,13 +297,15 @@ class SplitConfig:
     """`liverspleen split`."""
 
     cohort: Path
-    """cohort.csv"""
+    """cohort.csv, or a folder of images"""
     root: OptionalPath
     """folder that the paths in the cohort are relative to"""
     output: Path
-    """folder for split.csv"""
-    train_fraction: float
-    """share of the development patients on the training side; 1 leaves the validation side empty"""
+    """folder for split.csv, or with `folds` fold0.csv, fold1.csv, ..."""
+    folds: OptionalInt
+    """splits of which each patient validates in exactly one; a single split when empty"""
+    train_fraction: OptionalFloat
+    """share of the patients on the training side of a single split, 0.8 when empty; 1: nobody validates"""
     seed: int
     """of the draw"""
     vocabulary: VocabularyConfig
@@ -314,7 +316,7 @@ class PrepareConfig:
     """`liverspleen prepare`."""
 
     cohort: Path
-    """cohort.csv"""
+    """cohort.csv, or a folder of images"""
     root: OptionalPath
     """folder that the paths in the cohort are relative to"""
     store: Path
@@ -329,7 +331,7 @@ class TrainConfig:
     """`liverspleen train`."""
 
     cohort: Path
-    """cohort.csv"""
+    """cohort.csv, or a folder of images"""
     root: OptionalPath
     """folder that the paths in the cohort are relative to"""
     split: OptionalPath
@@ -386,6 +388,8 @@ class PredictConfig:
     """folder for <case_id>.nii.gz"""
     datasets: list[str]
     """of a cohort, the datasets to segment; all when empty"""
+    split: OptionalPath
+    """the model's split of a cohort, to segment its validation patients only; all patients when empty"""
     batch_size: int
     """sections at a time"""
     accelerator: str

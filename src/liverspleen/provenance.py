@@ -92,8 +92,8 @@ def recorded(verb: str, config: Any, output: Path, *, command: Sequence[str] | N
         status = "done"
     except Refused as error:
         status = "refused"
-        run.faults.extend(error.faults)
-        raise
+        run.faults.extend(fault for fault in error.faults if fault not in run.faults)
+        raise Refused(run.faults) from error  # with what was found before: it may be the reason
     finally:
         write_json(
             output / "run.json",

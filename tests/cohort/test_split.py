@@ -1,11 +1,16 @@
+import math
 import random
+from collections import Counter
+from collections.abc import Iterable
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from liverspleen.cohort import Case, Cohort, read_split, split_by_patient, write_split
+from liverspleen.cohort import Case, Cohort, folds_by_patient, read_split, split_by_patient, strata, write_split
+from liverspleen.cohort.rounding import controlled_rounding
 from liverspleen.errors import Refused
 from liverspleen.structures import Structure
 
@@ -64,6 +69,128 @@ def test_conditions_are_shared_out_alike():
     validation = split_by_patient(cohort(*cases), seed=5).cases
     counts = [c.condition for c in validation(cohort(*cases), "validation")]
     assert {name: counts.count(name) for name in counts} == {"healthy": 6, "fatty": 4, "cirrhosis": 2}
+
+
+CELLS = st.tuples(st.sampled_from("abcd"), st.sampled_from("uvw"))
+
+
+@st.composite
+def cohorts(draw: st.DrawFn, most: int = 40) -> Cohort:
+    """Patients of four conditions and three sites; every seventh or so has a second examination of another kind."""
+    kinds = draw(st.lists(CELLS, min_size=2, max_size=most))
+    again = draw(st.dictionaries(st.integers(0, len(kinds) - 1), CELLS, max_size=len(kinds) // 7))
+    cases = [case(f"{n:03}", condition=condition, site=site) for n, (condition, site) in enumerate(kinds)]
+    cases += [case(f"{n:03}b", f"P-{n:03}", condition=kind[0], site=kind[1]) for n, kind in again.items()]
+    return cohort(*cases)
+
+
+def margins(people: Cohort, patients: Iterable[str] | None = None) -> Counter[object]:
+    """Patients of each condition, of each site, of each of both, and in all."""
+    kinds = strata(people)
+    found: Counter[object] = Counter()
+    for conditions, sites in (kinds[patient] for patient in (kinds if patients is None else patients)):
+        found.update([("condition", conditions), ("site", sites), (conditions, sites), "all"])
+    return found
+
+
+@given(cohorts(), st.integers(0, 3), st.floats(0.05, 0.95))
+def test_every_condition_site_and_block_gets_its_share_to_the_patient(people, seed, fraction):
+    split = split_by_patient(people, train_fraction=fraction, seed=seed)
+    assert sorted(split.training + split.validation) == sorted(strata(people))
+    whole, taken = margins(people), margins(people, split.validation)
+    for group, number in whole.items():
+        share = Fraction(number * len(split.validation), whole["all"])
+        assert math.floor(share) <= taken[group] <= math.ceil(share), group
+
+
+@given(cohorts(), st.integers(0, 3), st.integers(2, 7))
+def test_each_patient_validates_in_one_fold_and_folds_are_alike_to_the_patient(people, seed, number):
+    number = min(number, len(strata(people)))
+    folds = folds_by_patient(people, folds=number, seed=seed)
+    assert len(folds) == number
+    assert sorted(patient for fold in folds for patient in fold.validation) == sorted(strata(people))
+    for fold in folds:
+        assert sorted(fold.training + fold.validation) == sorted(strata(people))
+        for group, patients in margins(people).items():
+            assert patients // number <= margins(people, fold.validation)[group] <= -(-patients // number), group
+
+
+def test_five_folds_of_a_cohort_counted_by_hand():
+    """11 healthy and 4 fatty inside, 3 healthy and 2 fatty outside: 14 healthy, 6 fatty, 15 inside, 5 outside."""
+    numbers = {("healthy", "internal"): 11, ("fatty", "internal"): 4, ("healthy", "external"): 3}
+    kinds = [kind for kind, number in {**numbers, ("fatty", "external"): 2}.items() for _ in range(number)]
+    people = cohort(*(case(f"{n:02}", condition=condition, site=site) for n, (condition, site) in enumerate(kinds)))
+    for fold in folds_by_patient(people, folds=5):
+        found = margins(people, fold.validation)
+        assert found["all"] == 4
+        assert (found["site", ("internal",)], found["site", ("external",)]) == (3, 1)
+        assert (found["condition", ("healthy",)], found["condition", ("fatty",)]) in {(3, 1), (2, 2)}
+        assert found[("healthy",), ("internal",)] in {2, 3}
+        assert found[("fatty",), ("internal",)] in {0, 1}
+
+
+def test_all_patients_are_equally_likely_to_validate():
+    """A rare condition at a rare site is not always on the same side: 4 of 20 patients, one seed after another."""
+    kinds = [("a", "u")] * 13 + [("a", "v")] * 4 + [("b", "u")] * 2 + [("b", "v")]
+    people = cohort(*(case(f"{n:02}", condition=condition, site=site) for n, (condition, site) in enumerate(kinds)))
+    seeds = 1500
+    times = Counter(p for seed in range(seeds) for p in split_by_patient(people, seed=seed).validation)
+    spread = math.sqrt(seeds * 0.2 * 0.8)
+    assert all(abs(times[patient] - 0.2 * seeds) < 4 * spread for patient in strata(people)), times
+
+
+def sums(table):
+    """Cells, rows, columns and the total of a table, one after another."""
+    rows, columns = [sum(row) for row in table], [sum(column) for column in zip(*table, strict=True)]
+    return [*(cell for row in table for cell in row), *rows, *columns, sum(rows)]
+
+
+@given(
+    st.integers(1, 4).flatmap(lambda n: st.lists(st.lists(st.fractions(0, 9), min_size=n, max_size=n), min_size=1)),
+    st.randoms(use_true_random=False),
+)
+def test_rounded_tables_keep_their_margins(shares, generator: random.Random):
+    lots = iter(lambda: Fraction(generator.randrange(1000), 1000), None)
+    whole = controlled_rounding(shares, lots)
+    for exact, rounded in zip(sums(shares), sums(whole), strict=True):
+        assert math.floor(exact) <= rounded <= math.ceil(exact)
+
+
+@given(cohorts(most=12), st.integers(0, 3), st.randoms(use_true_random=False))
+def test_order_of_rows_does_not_change_the_folds(people, seed, shuffler: random.Random):
+    shuffled = list(people.cases)
+    shuffler.shuffle(shuffled)
+    first, second = (folds_by_patient(one, folds=2, seed=seed) for one in (people, cohort(*shuffled)))
+    assert first == second
+
+
+def test_folds_of_another_seed_are_others():
+    people = cohort(*patients(20))
+    draws = {tuple(fold.validation for fold in folds_by_patient(people, folds=5, seed=seed)) for seed in range(5)}
+    assert len(draws) == 5
+
+
+def test_each_patient_alone_is_the_finest_draw():
+    folds = folds_by_patient(cohort(*patients(6)), folds=6)
+    assert sorted(fold.validation for fold in folds) == [(f"P-00{n}",) for n in range(6)]
+    assert {fold.train_fraction for fold in folds} == {5 / 6}
+
+
+@pytest.mark.parametrize("number", [-1, 0, 1, 7])
+def test_impossible_folds(number):
+    assert refused_codes(folds_by_patient, cohort(*patients(6)), folds=number) == {"LS-SPL-011"}
+
+
+def test_folds_of_nobody_name_the_reason():
+    assert refused_codes(folds_by_patient, cohort(case("ct", label=None)), folds=5) == {"LS-SPL-001"}
+
+
+def test_patients_that_the_split_does_not_name_are_counted():
+    split = split_by_patient(cohort(*patients(6)))
+    assert split.unnamed(cohort(*patients(6), case("x", dataset="test1"), case("y", label=None))) == ()
+    (warning,) = split.unnamed(cohort(*patients(9)))
+    assert (warning.code, warning.severity) == ("LS-SPL-010", "warning")
+    assert "3 of 9" in warning.what
 
 
 @given(st.integers(0, 5), st.randoms(use_true_random=False))
@@ -150,6 +277,13 @@ def test_a_patient_of_the_split_must_not_have_test_cases(tmp_path):
     write_split(tmp_path / "split.csv", split_by_patient(cohort(*patients(6))))
     leaking = cohort(*patients(6), case("later", "P-003", dataset="test1"))
     assert refused_codes(read_split, tmp_path / "split.csv", leaking) == {"LS-SPL-002"}
+
+
+@pytest.mark.parametrize("change", [{"label": None}, {"labelled_structures": ()}])
+def test_a_patient_of_the_split_must_have_a_case_to_train_on(tmp_path, change):
+    write_split(tmp_path / "split.csv", split_by_patient(cohort(*patients(6))))
+    poorer = cohort(*patients(5), case("005", **change))
+    assert refused_codes(read_split, tmp_path / "split.csv", poorer) == {"LS-SPL-006"}
 
 
 def test_missing_split(tmp_path):

@@ -2,11 +2,12 @@
 
 import os
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tiny import train
+from tiny import train, words
 
 pytestmark = pytest.mark.slow
 
@@ -69,3 +70,27 @@ def test_disk_that_cannot_be_written_is_one_line(
     (line,) = lines(capsys.readouterr().err)
     assert line.startswith("LS-RUN-003")
     assert (run / "last.ckpt").read_bytes() == before
+
+
+def test_weights_and_biases_on_a_full_disk_costs_the_training_nothing(
+    box_cohort: Callable[..., Path], tmp_path: Path, small_disk: Path
+) -> None:
+    """Its files lie on a disk of their own, so that the training's have room."""
+    pytest.importorskip("wandb")
+    room = os.statvfs(small_disk).f_bavail * os.statvfs(small_disk).f_frsize
+    (small_disk / "other").write_bytes(bytes(room))
+    assert os.statvfs(small_disk).f_bavail == 0
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "wandb").symlink_to(small_disk, target_is_directory=True)
+    command = [sys.executable, "-m", "liverspleen", *words(box_cohort(), run, "logger=wandb", steps=2)]
+    known = os.environ | {"CUDA_VISIBLE_DEVICES": "", "WANDB_MODE": "offline", "HOME": str(tmp_path)}
+    done = subprocess.run(command, env=known, capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr[-3000:]
+    written = [file for file in small_disk.rglob("*") if file.is_file() and file.name != "other"]
+    assert written  # W&B began there
+    sizes = {str(file.relative_to(small_disk)): file.lstat().st_size for file in written if not file.is_symlink()}
+    assert sum(sizes.values()) == 0, sizes  # and had no room for a byte
+    assert len((run / "metrics.csv").read_text().splitlines()) > 1
+    assert (run / "last.ckpt").exists()
+    assert [line for line in lines(done.stderr) if "LS-TRN-010" not in line] == []

@@ -1,9 +1,12 @@
 import threading
 import time
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.loggers.logger import DummyLogger
+from tiny import train
 
 from liverspleen.errors import Fault
 from liverspleen.training import side_logger
@@ -59,3 +62,21 @@ def test_service_that_hangs_holds_nothing_up(monkeypatch: pytest.MonkeyPatch) ->
     release.set()
     assert ["keep up" in fault.what for fault in faults] == [True, False]
     assert "did not finish" in faults[1].what
+
+
+def test_hung_weights_and_biases_does_not_hold_a_training_up(
+    box_cohort: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    release = threading.Event()
+
+    def hung(**_: object) -> Logger:
+        release.wait()
+        return Kept()
+
+    monkeypatch.setattr("pytorch_lightning.loggers.WandbLogger", hung)
+    monkeypatch.setattr(side_logger, "_WAIT_S", 0.2)
+    assert train(box_cohort(), tmp_path / "run", "logger=wandb", steps=2) == 0
+    release.set()
+    (line,) = (line for line in capsys.readouterr().err.splitlines() if "LS-" in line)
+    assert line.startswith("warning: LS-TRN-010: Weights & Biases did not finish")
+    assert (tmp_path / "run" / "last.ckpt").exists()

@@ -6,7 +6,7 @@ example
   liverspleen check cohort=cohort.csv output=outputs/check
 
 inputs
-  cohort=         cohort.csv; the paths in it are relative to root= (its own folder when empty)
+  cohort=         cohort.csv, its paths relative to root= (its own folder when empty); or a folder of images
 
 outputs, in output= (only printed when empty)
   findings.csv    severity, code, case_id, file, what, cure
@@ -26,7 +26,7 @@ from pathlib import Path
 from liverspleen import assemble
 from liverspleen.cli.progress import processes, progress
 from liverspleen.cohort.checks import check_case
-from liverspleen.cohort.manifest import Cohort, read_cohort
+from liverspleen.cohort.manifest import Cohort
 from liverspleen.config import CheckConfig
 from liverspleen.errors import Fault
 from liverspleen.provenance import recorded
@@ -48,7 +48,7 @@ def run(config: CheckConfig) -> Sequence[Fault]:
 
 
 def _cohort(config: CheckConfig) -> Cohort:
-    return read_cohort(config.cohort, root=config.root, vocabulary=assemble.vocabulary(config.vocabulary))
+    return assemble.cohort(config.cohort, config)
 
 
 def _check(cohort: Cohort) -> tuple[Fault, ...]:

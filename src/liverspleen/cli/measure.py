@@ -30,7 +30,6 @@ from collections.abc import Sequence
 
 from liverspleen import assemble
 from liverspleen.cli.progress import progress
-from liverspleen.cohort.manifest import read_cohort
 from liverspleen.config import MeasureConfig
 from liverspleen.errors import Fault, Refused
 from liverspleen.evaluation.label_folder import measure_folder
@@ -50,8 +49,7 @@ def run(config: MeasureConfig) -> Sequence[Fault]:
         surface = _surface_metrics(config)
         cohort = None
         if config.cohort is not None:
-            words = assemble.vocabulary(config.vocabulary)
-            cohort = read_cohort(config.cohort, root=config.root, vocabulary=words)
+            cohort = assemble.cohort(config.cohort, config)
             record.inputs["cohort"] = cohort.hash
             record.faults.extend(cohort.faults)
         total = None if cohort is None else len(cohort.select(config.datasets).cases)

@@ -9,6 +9,8 @@ example
 inputs
   model=    checkpoint of liverspleen train
   input=    cohort.csv, a NIfTI file, or a folder of NIfTI files
+  split=    of a cohort, the split the model was trained with: only its validation patients are segmented. So the models
+            of all folds fill one folder, each case by the model that has not seen it
 
 outputs, in output=
   <case_id>.nii.gz   0 background, 1 liver, 2 spleen; grid, sform, qform, codes and units of the CT
@@ -27,7 +29,8 @@ from typing import TYPE_CHECKING
 
 from liverspleen import assemble
 from liverspleen.cli.progress import progress
-from liverspleen.cohort.manifest import Case, Cohort, read_cohort
+from liverspleen.cohort.manifest import Case
+from liverspleen.cohort.split import read_split
 from liverspleen.config import PredictConfig
 from liverspleen.errors import Fault, Refused
 from liverspleen.imaging.nifti import read_ct, strip_suffix, write_label_map
@@ -48,6 +51,9 @@ def run(config: PredictConfig) -> Sequence[Fault]:
 
         model = load_model(config.model, device)
         record.inputs |= {"model": model.sha256, "split": str(model.about["split"])}
+        if config.split is not None and sha256_of(config.split) != model.about["split"]:
+            what = "the model was not trained with this split, and may have learnt from cases that validate here"
+            raise Refused(Fault("LS-PRD-004", what, "give the split of its training", file=config.split))
         record.device = str(device)
         kept = 0
         with progress("predict", len(cases)) as advance:
@@ -67,9 +73,15 @@ def _cases(config: PredictConfig) -> tuple[Sequence[Case], Sequence[Fault]]:
     """The cases of a cohort, a file or a folder."""
     source = config.input
     if source.suffix == ".csv":
-        words = assemble.vocabulary(config.vocabulary)
-        cohort: Cohort = read_cohort(source, root=config.root, vocabulary=words)
-        return cohort.select(config.datasets).cases, cohort.faults
+        cohort = assemble.cohort(source, config)
+        cases = cohort.select(config.datasets).cases
+        if config.split is not None:
+            unseen = set(read_split(config.split, cohort).validation)
+            cases = tuple(case for case in cases if case.patient_id in unseen)
+        return cases, cohort.faults
+    if config.split is not None:
+        what = "split= is given, but input= is no cohort.csv"
+        raise Refused(Fault("LS-CFG-006", what, "give the cohort, or leave split= out", file=source))
     files = sorted(source.iterdir()) if source.is_dir() else [source]
     names = {file: name for file in files if file.is_file() and (name := strip_suffix(file.name))}
     if not names or not all(file.exists() for file in names):

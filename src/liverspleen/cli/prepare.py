@@ -6,7 +6,7 @@ example
   liverspleen prepare cohort=cohort.csv store=store
 
 inputs
-  cohort=    cohort.csv; development cases with labels of an organ are taken
+  cohort=    cohort.csv, or a folder of images; development cases with labels of an organ are taken
 
 outputs, in store=
   one folder per case, named by the hash of its files; run.json
@@ -23,7 +23,7 @@ from pathlib import Path
 
 from liverspleen import assemble
 from liverspleen.cli.progress import processes, progress
-from liverspleen.cohort.manifest import Case, read_cohort
+from liverspleen.cohort.manifest import Case
 from liverspleen.cohort.split import is_trainable
 from liverspleen.config import PrepareConfig
 from liverspleen.errors import Fault, Refused
@@ -33,7 +33,7 @@ from liverspleen.provenance import recorded
 def run(config: PrepareConfig) -> Sequence[Fault]:
     """Store every development case."""
     with recorded("prepare", config, config.store) as record:
-        cohort = read_cohort(config.cohort, root=config.root, vocabulary=assemble.vocabulary(config.vocabulary))
+        cohort = assemble.cohort(config.cohort, config)
         record.inputs["cohort"] = cohort.hash
         record.faults.extend(cohort.faults)
         cases = [case for case in cohort.cases if is_trainable(case)]

@@ -34,7 +34,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from liverspleen import assemble
-from liverspleen.cohort.manifest import read_cohort
 from liverspleen.cohort.split import read_split
 from liverspleen.config import ReportConfig
 from liverspleen.errors import Fault, Refused
@@ -70,7 +69,7 @@ def _study(config: ReportConfig, record: Run) -> Study | None:
         if named := [f"{name}=" for name, value in beside.items() if value]:
             raise Refused(Fault("LS-REP-052", f"{', '.join(named)} without cohort=", "give the cohort too"))
         return None
-    cohort = read_cohort(config.cohort, root=config.root, vocabulary=assemble.vocabulary(config.vocabulary))
+    cohort = assemble.cohort(config.cohort, config)
     record.inputs["cohort"] = cohort.hash
     record.faults.extend(cohort.faults)
     if config.labels is not None and not config.labels.is_dir():

@@ -1,17 +1,20 @@
-"""draw training and validation patients, 8:2, once, as a file.
+"""draw training and validation patients, 8:2 or in k folds, once, as files.
 
-Only development cases with both organs labelled take part; all examinations of a patient are on one side. The file
-keeps the cohort's hash, so that a training on a changed cohort is refused.
+Only development cases with an organ labelled take part; all examinations of a patient are on one side. Conditions,
+sites, and conditions at each site are shared out alike, to the patient where their numbers do not divide. A file keeps
+the cohort's hash, so that a training on a changed cohort is refused. Files of an earlier draw in output= are replaced.
 
 example
   liverspleen split cohort=cohort.csv output=split seed=1
+  liverspleen split cohort=cohort.csv output=split folds=5
 
 inputs
-  cohort=     cohort.csv
+  cohort=     cohort.csv, or a folder of images (see liverspleen train --help)
 
 outputs, in output=
   split.csv   patient_id, side (training or validation), seed, share and the cohort's hash
-  run.json    what made it
+  fold0.csv, fold1.csv, ...   with folds=, instead: such a file each, for train split=split/fold0.csv
+  run.json    what made them
 
 exit codes
   0 done; 2 rows of the cohort refused, each listed (the others are split), or the cohort refused; 1 failure
@@ -19,25 +22,82 @@ exit codes
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import product
 
 from liverspleen import assemble
-from liverspleen.cohort.manifest import read_cohort
-from liverspleen.cohort.split import split_by_patient, write_split
+from liverspleen.cohort.draw import Stratum, folds_by_patient, split_by_patient, strata
+from liverspleen.cohort.manifest import Cohort
+from liverspleen.cohort.split import Split, write_split
 from liverspleen.config import SplitConfig
-from liverspleen.errors import Fault
+from liverspleen.errors import Fault, Refused
 from liverspleen.provenance import recorded
+
+_OURS = re.compile(r"split\.csv|fold\d+\.csv")
+_ALL = "all"
+_SHOWN = 10  # folds
 
 
 def run(config: SplitConfig) -> Sequence[Fault]:
-    """Draw and write the split."""
+    """Draw and write the split, or the folds."""
+    if config.folds is not None and config.train_fraction is not None:
+        what = f"folds={config.folds} and train_fraction={config.train_fraction}, but the folds make the share"
+        raise Refused(Fault("LS-CFG-006", what, "leave one of them out"))
     with recorded("split", config, config.output) as record:
-        cohort = read_cohort(config.cohort, root=config.root, vocabulary=assemble.vocabulary(config.vocabulary))
+        cohort = assemble.cohort(config.cohort, config)
         record.inputs["cohort"] = cohort.hash
         record.seeds["split"] = config.seed
         record.faults.extend(cohort.faults)
-        split = split_by_patient(cohort, train_fraction=config.train_fraction, seed=config.seed)
-        write_split(config.output / "split.csv", split)
-        record.outputs.append(config.output / "split.csv")
-        print(f"split: {len(split.training)} training and {len(split.validation)} validation patients")
+        splits = _draw(config, cohort)
+        for left in config.output.iterdir():
+            if _OURS.fullmatch(left.name):  # of another draw: the files of two are never mixed
+                left.unlink()
+        for name, split in splits.items():
+            write_split(config.output / name, split)
+            record.outputs.append(config.output / name)
+        print("\n".join(_told(strata(cohort), [*splits.values()])))
         return tuple(record.faults)
+
+
+def _draw(config: SplitConfig, cohort: Cohort) -> dict[str, Split]:
+    """The splits by the names of their files."""
+    if config.folds is not None:
+        folds = folds_by_patient(cohort, folds=config.folds, seed=config.seed)
+        return {f"fold{number}.csv": fold for number, fold in enumerate(folds)}
+    fraction = 0.8 if config.train_fraction is None else config.train_fraction  # paper: 8:2
+    return {"split.csv": split_by_patient(cohort, train_fraction=fraction, seed=config.seed)}
+
+
+def _told(patients: Mapping[str, Stratum], splits: Sequence[Split]) -> Iterator[str]:
+    """How many patients of each condition and site are where: training and validation, or validation of each fold."""
+    if len(splits) == 1:
+        sides = {"training": splits[0].training, "validation": splits[0].validation}
+        yield f"split: {len(sides['training'])} training and {len(sides['validation'])} validation patients"
+    else:
+        sides = {f"fold{number}": split.validation for number, split in enumerate(splits)}
+        yield f"split: {len(patients)} patients; each validates in one of {len(splits)} folds"
+    columns = {side: _counts(patients[patient] for patient in named) for side, named in sides.items()}
+    kinds = {kind for column in columns.values() for kind in column}
+    if len(columns) > _SHOWN:
+        ends = {"fewest": min, "most": max}
+        columns = {e: Counter({k: pick(c[k] for c in columns.values()) for k in kinds}) for e, pick in ends.items()}
+    conditions, sites = (sorted({kind[way] for kind in kinds} - {_ALL}) for way in (0, 1))
+    rows = product([*conditions, _ALL][len(conditions) == 1 :], [*sites, _ALL][len(sites) == 1 :])
+    table = [("condition", "site", *columns)]
+    table += [(*row, *(str(column[row]) for column in columns.values())) for row in rows if row in kinds]
+    widths = [max(map(len, words)) for words in zip(*table, strict=True)]
+    for line in table:
+        names = [word.ljust(width) for word, width in zip(line[:2], widths[:2], strict=True)]
+        numbers = [word.rjust(width) for word, width in zip(line[2:], widths[2:], strict=True)]
+        yield "  ".join(["", *names, *numbers])
+
+
+def _counts(found: Iterable[Stratum]) -> Counter[tuple[str, str]]:
+    """Patients by condition and site, each also over all of the other."""
+    counts = Counter[tuple[str, str]]()
+    for stratum in found:
+        condition, site = (" + ".join(word or "(none)" for word in words) for words in stratum)
+        counts.update(product((condition, _ALL), (site, _ALL)))
+    return counts

@@ -7,18 +7,28 @@ that the result differs from a training planned for that length. Ctrl-C, SIGTERM
 way, a second time at once. trainer=ddp trains on several GPUs (trainer.devices=, trainer.nodes=), also under torchrun
 and SLURM; there fill the store first (liverspleen prepare).
 
+A folder of images is a cohort too: images/ and labels/, or imagesTr/ and labelsTr/, with files of the same names (but
+for nnU-Net's _0000), or X.nii.gz beside X_label.nii.gz. Its label maps hold 0 background, 1 liver, 2 spleen; each CT
+counts as a patient of its own. The table of its files is written into output=, and the folder refused if it has changed
+when the training goes on. DICOM and label maps with other values: liverspleen import first.
+
+Refused are a split in which a patient is on both sides, or has test cases, a split of another cohort, a CT that by its
+voxels is on both sides, and to go on with images or label maps that were changed.
+
 example
   liverspleen train cohort=cohort.csv split=split/split.csv output=outputs/model experiment=phantom trainer.steps=2000
+  liverspleen train cohort=folder output=outputs/model
 
 inputs
-  cohort=       cohort.csv
-  split=        split.csv of liverspleen split
+  cohort=       cohort.csv, or a folder of images
+  split=        split.csv or a fold of liverspleen split
 
 outputs, in output=
   last.ckpt, best.ckpt   weights with preprocessing, structures and split hash (best: by DSS per case, in 3D)
   model.safetensors      the weights of best.ckpt (of last.ckpt without validation) for other programs
   metrics.csv            loss and validation DSS by step
   validation.csv         DSS of each validation case
+  split.csv, cohort.csv  the split, without split=; the table of a folder of images
   run.json               what made them
 
 exit codes
@@ -35,8 +45,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from liverspleen import __version__, assemble
-from liverspleen.cohort.manifest import Case, Cohort, read_cohort
-from liverspleen.cohort.split import SIDES, Split, read_split, split_by_patient, write_split
+from liverspleen.cohort.draw import split_by_patient
+from liverspleen.cohort.manifest import Case, Cohort
+from liverspleen.cohort.split import SIDES, Split, read_split, write_split
 from liverspleen.config import TrainConfig
 from liverspleen.errors import Fault, Refused
 from liverspleen.provenance import Run, recorded
@@ -58,11 +69,12 @@ def run(config: TrainConfig) -> Sequence[Fault]:
     if wrong := assemble.contradictions(config):
         raise Refused(wrong)
     with _record(config) as record:
-        cohort = read_cohort(config.cohort, root=config.root, vocabulary=assemble.vocabulary(config.vocabulary))
+        cohort = assemble.cohort(config.cohort, config, table=config.output / "cohort.csv")
+        record.faults.extend(cohort.faults)
         split, split_file = _split(config, cohort)
         record.inputs |= {"cohort": cohort.hash, "split": sha256_of(split_file)}
         record.seeds["training"] = config.seed
-        record.faults.extend(cohort.faults)
+        record.faults.extend(split.unnamed(cohort))
         training, validation = (_store(config, split.cases(cohort, side), record) for side in SIDES)
         _fit(config, record, training, validation)
         return tuple(record.faults) if _first() else ()
@@ -83,7 +95,11 @@ def _split(config: TrainConfig, cohort: Cohort) -> tuple[Split, Path]:
     file = config.output / "split.csv"
     if not file.exists():
         write_split(file, split_by_patient(cohort, train_fraction=config.train_fraction, seed=config.seed))
-    return read_split(file, cohort), file
+    split = read_split(file, cohort)
+    if split.train_fraction != config.train_fraction:
+        what = f"split was drawn with train_fraction={split.train_fraction}, not {config.train_fraction}"
+        raise Refused(Fault("LS-SPL-012", what, "give it as split=, or choose another output=", file=file))
+    return split, file
 
 
 def _store(config: TrainConfig, cases: Sequence[Case], record: Run) -> list[StoredCase]:
@@ -106,7 +122,7 @@ def _fit(config: TrainConfig, record: Run, training: list[StoredCase], validatio
     from liverspleen.training.resumption import BEST, LAST, resumption
 
     out, choice = config.output, config.trainer
-    mark = assemble.fingerprint(config, record.inputs["split"])
+    mark = assemble.fingerprint(config, record.inputs["split"], [*training, *validation])
     done = resumption(out, mark)
     record.faults.extend(done.faults)
     names = (LAST, BEST, "model.safetensors", "metrics.csv", "validation.csv")

@@ -1,23 +1,29 @@
 """The cohort contract: manifest, checks of a case, patient-level split."""
 
 from liverspleen.cohort.checks import check_case, load_case, load_reference
+from liverspleen.cohort.draw import Stratum, folds_by_patient, split_by_patient, strata
+from liverspleen.cohort.folder import open_cohort
 from liverspleen.cohort.manifest import Case, Cohort, read_cohort, write_cohort
 from liverspleen.cohort.row import DEVELOPMENT, Vocabulary, column_table
-from liverspleen.cohort.split import Split, read_split, split_by_patient, write_split
+from liverspleen.cohort.split import Split, read_split, write_split
 
 __all__ = [
     "DEVELOPMENT",
     "Case",
     "Cohort",
     "Split",
+    "Stratum",
     "Vocabulary",
     "check_case",
     "column_table",
+    "folds_by_patient",
     "load_case",
     "load_reference",
+    "open_cohort",
     "read_cohort",
     "read_split",
     "split_by_patient",
+    "strata",
     "write_cohort",
     "write_split",
 ]

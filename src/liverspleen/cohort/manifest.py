@@ -58,8 +58,9 @@ class Case:
 class Cohort:
     """The usable rows of a `cohort.csv`.
 
-    `faults` are those of single rows; the rows they name are not among `cases`. `hash` is the SHA-256 of what all rows
-    state, independent of the order of rows and columns, line ends and byte order mark, and of the files they name.
+    `faults` are those of single rows; the rows that errors name are not among `cases`. `hash` is the SHA-256 of what
+    all rows state, independent of the order of rows and columns, line ends and byte order mark, and of the files they
+    name.
     """
 
     cases: tuple[Case, ...]
@@ -101,7 +102,12 @@ def read_cohort(path: Path, *, root: Path | None = None, vocabulary: Vocabulary 
     """
     path = Path(path)
     root = path.parent if root is None else Path(root)
-    rows = _rows(path, root)
+    return parse_cohort(_text(path), path=path, root=root, vocabulary=vocabulary)
+
+
+def parse_cohort(text: str, *, path: Path, root: Path, vocabulary: Vocabulary | None = None) -> Cohort:
+    """The cohort in the text of a CSV file, as `read_cohort`; `path` is what its faults name."""
+    rows = _rows(text, path, root)
     repeated = _repeated(rows, path)
     cases, faults = [], []
     for row in rows:
@@ -125,6 +131,11 @@ def write_cohort(path: Path, rows: Iterable[Mapping[str, object]]) -> None:
     >>> target.read_text().splitlines()
     ['case_id,patient_id,image,label', 'A1,P1,a.nii,']
     """
+    write_text(path, cohort_text(rows))
+
+
+def cohort_text(rows: Iterable[Mapping[str, object]]) -> str:
+    """What `write_cohort` writes."""
     listed = list(rows)
     present = dict.fromkeys(name for row in listed for name in row)
     names = [*(name for name in COLUMNS if name in present), *(name for name in present if name not in COLUMNS)]
@@ -132,14 +143,14 @@ def write_cohort(path: Path, rows: Iterable[Mapping[str, object]]) -> None:
     writer = csv.DictWriter(text, names, restval="", lineterminator="\n")
     writer.writeheader()
     writer.writerows({name: "" if value is None else value for name, value in row.items()} for row in listed)
-    write_text(path, text.getvalue())
+    return text.getvalue()
 
 
-def _rows(path: Path, root: Path) -> list[_Row]:
+def _rows(text: str, path: Path, root: Path) -> list[_Row]:
     """The rows that are not blank; raises for what concerns the table as a whole."""
     faults = [] if root.is_dir() else [Fault("LS-COH-007", "root is not a folder", "correct it", file=root)]
     try:
-        records = list(csv.reader(io.StringIO(_text(path), newline=""), strict=True))
+        records = list(csv.reader(io.StringIO(text, newline=""), strict=True))
     except csv.Error as error:
         raise Refused(Fault("LS-COH-006", f"not a CSV file ({error})", "correct its quotes", file=path)) from error
     names = _trimmed([name.strip() for name in records[0]], 0) if records else []

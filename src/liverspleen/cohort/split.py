@@ -1,9 +1,8 @@
-"""The patient-level split into training and validation, drawn once and kept as a file with the cohort's hash."""
+"""The patient-level split into training and validation, kept as a file with the cohort's hash."""
 
 from __future__ import annotations
 
 import csv
-import hashlib
 import io
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -14,7 +13,6 @@ from typing import Literal
 from liverspleen.cohort.manifest import Case, Cohort
 from liverspleen.errors import Fault, Refused
 from liverspleen.storage import write_text
-from liverspleen.structures import ORGAN_KEYS
 
 Side = Literal["training", "validation"]
 SIDES: tuple[Side, Side] = ("training", "validation")
@@ -37,46 +35,29 @@ class Split:
         patients = set(getattr(self, side))
         return tuple(case for case in cohort.cases if case.patient_id in patients and is_trainable(case))
 
+    def unnamed(self, cohort: Cohort) -> tuple[Fault, ...]:
+        """The warning LS-SPL-010, if patients that can be trained on are on neither side."""
+        patients = {case.patient_id for case in cohort.cases if is_trainable(case)}
+        if not (left := patients - {*self.training, *self.validation}):
+            return ()
+        what = f"{len(left)} of {len(patients)} development patients are on neither side of the split, and not used"
+        return (Fault("LS-SPL-010", what, f"{_DRAW} if they should be", file=cohort.path, severity="warning"),)
+
 
 def is_trainable(case: Case) -> bool:
     """Whether it is a development case with a label map that covers at least one organ."""
     return case.is_development and case.label is not None and bool(case.labelled_structures)
 
 
-def split_by_patient(cohort: Cohort, *, train_fraction: float = 0.8, seed: int = 0) -> Split:
-    """Draw a split of the patients with trainable cases, alike in conditions as far as their numbers allow.
-
-    round(n × (1 − `train_fraction`)) of n patients validate, at least one of two or more unless `train_fraction` is 1.
-    The draw depends on the patients, their conditions and `seed`, not on the order of rows.
-
-    Raises:
-        Refused: LS-SPL-001 no patient can be trained on, LS-SPL-002 a patient has development and test cases,
-            LS-SPL-009 `train_fraction` is not in (0, 1].
-    """
-    if not 0 < train_fraction <= 1:
-        what = f"train_fraction is {train_fraction}, expected a number above 0, at most 1"
-        raise Refused(Fault("LS-SPL-009", what, "correct it"))
-    strata: dict[tuple[str, ...], list[str]] = defaultdict(list)
-    conditions: dict[str, set[str]] = defaultdict(set)
+def patients_in_tests(cohort: Cohort, patients: Iterable[str], file: Path | None = None) -> Iterator[Fault]:
+    """LS-SPL-002 for those `patients` who have test cases too: what one examination teaches, the other would test."""
+    tests: dict[str, list[str]] = defaultdict(list)
     for case in cohort.cases:
-        if is_trainable(case):
-            conditions[case.patient_id].add(case.condition)
-    faults = [*_tested(cohort, conditions)]
-    if not conditions:
-        what = f"no development case has a label map of {' or '.join(ORGAN_KEYS)}"
-        faults.append(Fault("LS-SPL-001", what, "add such cases to the cohort", file=cohort.path))
-    if faults:
-        raise Refused(faults)
-    for patient in sorted(conditions, key=lambda patient: _lot(seed, patient)):
-        strata[tuple(sorted(conditions[patient]))].append(patient)
-    validation = _draw([strata[key] for key in sorted(strata)], _validation_size(len(conditions), train_fraction))
-    return Split(
-        training=tuple(sorted(set(conditions) - validation)),
-        validation=tuple(sorted(validation)),
-        seed=seed,
-        train_fraction=train_fraction,
-        cohort_hash=cohort.hash,
-    )
+        if not case.is_development:
+            tests[case.patient_id].append(case.case_id)
+    for patient in sorted(set(patients) & set(tests)):
+        what = f"patient '{patient}' is to be trained on, but has test cases ({', '.join(tests[patient])})"
+        yield Fault("LS-SPL-002", what, "give all examinations of a patient one dataset", file=file or cohort.path)
 
 
 def write_split(path: Path, split: Split) -> None:
@@ -95,8 +76,8 @@ def read_split(path: Path, cohort: Cohort) -> Split:
 
     Raises:
         Refused: with every fault: LS-SPL-002 a patient has test cases, LS-SPL-003 unreadable or not such a table,
-            LS-SPL-004 unknown side, LS-SPL-005 a patient on both sides, LS-SPL-006 a patient that the cohort does not
-            have, LS-SPL-007 the cohort has changed, LS-SPL-008 nobody trains.
+            LS-SPL-004 unknown side, LS-SPL-005 a patient on both sides, LS-SPL-006 a patient without a case
+            to train on, LS-SPL-007 the cohort has changed, LS-SPL-008 nobody trains.
     """
     path = Path(path)
     rows = _read_rows(path)
@@ -109,38 +90,6 @@ def read_split(path: Path, cohort: Cohort) -> Split:
         raise Refused(faults)
     training, validation = (tuple(sorted(p for p, found in sides.items() if side in found)) for side in SIDES)
     return Split(training, validation, int(first["seed"]), float(first["train_fraction"]), first["cohort_hash"])
-
-
-def _lot(seed: int, patient: str) -> str:
-    """A patient's place in the draw: no generator whose stream a library may change, and new patients move nobody."""
-    return hashlib.sha256(f"{seed}:{patient}".encode()).hexdigest()
-
-
-def _validation_size(patients: int, train_fraction: float) -> int:
-    if train_fraction == 1 or patients == 1:
-        return 0
-    return min(max(round(patients * (1 - train_fraction)), 1), patients - 1)
-
-
-def _draw(strata: list[list[str]], size: int) -> set[str]:
-    """`size` patients, of each stratum its share rounded down, the rest to the largest remainders."""
-    total = sum(map(len, strata))
-    whole = [len(stratum) * size // total for stratum in strata]
-    remainders = sorted(range(len(strata)), key=lambda i: (-(len(strata[i]) * size % total), i))
-    for i in remainders[: size - sum(whole)]:
-        whole[i] += 1
-    return {patient for stratum, number in zip(strata, whole, strict=True) for patient in stratum[:number]}
-
-
-def _tested(cohort: Cohort, patients: Iterable[str], file: Path | None = None) -> Iterator[Fault]:
-    """A patient of the split who has test cases too: what is learned from one examination is tested on the other."""
-    tests: dict[str, list[str]] = defaultdict(list)
-    for case in cohort.cases:
-        if not case.is_development:
-            tests[case.patient_id].append(case.case_id)
-    for patient in sorted(set(patients) & set(tests)):
-        what = f"patient '{patient}' is to be trained on, but has test cases ({', '.join(tests[patient])})"
-        yield Fault("LS-SPL-002", what, "give all examinations of a patient one dataset", file=file or cohort.path)
 
 
 def _read_rows(path: Path) -> list[dict[str, str]]:
@@ -179,7 +128,10 @@ def _cohort_faults(sides: dict[str, set[str]], stated: str, cohort: Cohort, path
     if stated != cohort.hash:
         what = f"split was drawn for a cohort with hash {stated[:12]}, '{cohort.path}' has {cohort.hash[:12]}"
         yield Fault("LS-SPL-007", what, f"{_DRAW}, or bring that cohort back", file=path)
-    for patient in sorted(set(sides) - {case.patient_id for case in cohort.cases}):
-        what = f"patient '{patient}' has no usable row in '{cohort.path}'"
-        yield Fault("LS-SPL-006", what, "correct the cohort or draw the split anew", file=path)
-    yield from _tested(cohort, sides, path)
+        return  # the patients of another cohort say nothing about this one
+    trainable = {case.patient_id for case in cohort.cases if is_trainable(case)}
+    elsewhere = {case.patient_id for case in cohort.cases if not case.is_development}
+    for patient in sorted(set(sides) - trainable - elsewhere):
+        what = f"patient '{patient}' has no usable row with a label map in '{cohort.path}'"
+        yield Fault("LS-SPL-006", what, f"correct the cohort, or {_DRAW}", file=path)
+    yield from patients_in_tests(cohort, sides, path)

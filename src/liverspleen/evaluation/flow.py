@@ -137,7 +137,7 @@ def flow_notes(flow: Flow, cohort: Cohort) -> list[Note]:
     if flow.shared_patients:
         what = f"Figure 1: {flow.shared_patients} patients are in more than one dataset, which counts them in each"
         notes.append(Note("LS-REP-046", what, "no cure needed if it was meant so"))
-    if cohort.faults:
+    if any(fault.severity == "error" for fault in cohort.faults):
         what = "Table 1 and Figure 1 count the cohort's usable rows only; others were refused"
         notes.append(Note("LS-REP-047", what, "correct the rows: liverspleen check lists them"))
     return notes

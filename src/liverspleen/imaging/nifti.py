@@ -159,7 +159,7 @@ def _foreign_values(source: Source, values: NDArray[Any], expected: str) -> Exce
     return source.refused(
         "LS-LAB-001",
         f"label map has the values {named} in {values.size} voxels, expected {expected}",
-        "map its labels to these values, or say what they mean by label_values=",
+        "map its labels to these values (liverspleen import does), or say what they mean by label_values=",
     )
 
 

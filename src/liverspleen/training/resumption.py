@@ -41,7 +41,7 @@ def resumption(folder: Path, fingerprint: str) -> Resumption:
         if (checkpoint := read_checkpoint(file)) is None:
             damaged.append(file)
         elif checkpoint[BUNDLE_KEY].get("fingerprint") != fingerprint:
-            what = "the output folder holds a training with another configuration, cohort or split"
+            what = "the output folder holds a training with another configuration, split, or images and label maps"
             raise Refused(Fault("LS-TRN-004", what, "choose another output=, or remove that folder", file=file))
         else:
             found.append((int(checkpoint["global_step"]), file, checkpoint))

@@ -1,0 +1,180 @@
+"""A folder of images as a cohort: CT and label maps paired by their names; nothing is copied."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+
+from liverspleen.cohort.manifest import Cohort, cohort_text, parse_cohort, read_cohort
+from liverspleen.cohort.row import Vocabulary
+from liverspleen.errors import Fault, Refused
+from liverspleen.imaging.nifti import strip_suffix
+from liverspleen.storage import write_text
+from liverspleen.structures import ORGAN_KEYS, organ
+
+_LAYOUTS = (("images", "labels"), ("imagesTr", "labelsTr"))
+_LABEL = "_label"  # of a label map beside its CT
+_CHANNEL = "_0000"  # of nnU-Net's only channel
+_LISTED = 5
+_LOOKED_AT = 100  # files, for what a folder holds instead
+_IMPORT = "bring it in with liverspleen import, or write a cohort.csv"
+
+
+def open_cohort(
+    path: Path, *, root: Path | None = None, vocabulary: Vocabulary | None = None, table: Path | None = None
+) -> Cohort:
+    """The cohort in a `cohort.csv`, in a folder that holds one, or of a folder of images.
+
+    A folder of images is `images/` and `labels/`, or `imagesTr/` and `labelsTr/`, with files of the same names (but for
+    nnU-Net's `_0000`), or `X.nii.gz` beside `X_label.nii.gz`. Label maps hold our own values. Every CT counts as a
+    patient of its own, which a warning says. The table that says all this is written to `table` if that is given.
+
+    Raises:
+        Refused: as `read_cohort`; LS-COH-031 the folder holds no images, or DICOM, LS-COH-032 two layouts, LS-COH-035
+            its dataset.json gives other label values, LS-COH-036 `table` is there and differs.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        return read_cohort(path, root=root, vocabulary=vocabulary)
+    if (path / "cohort.csv").is_file():
+        return read_cohort(path / "cohort.csv", root=path if root is None else root, vocabulary=vocabulary)
+    root = path if root is None else Path(root)
+    images, labels = _found(path)
+    covered = _covered(path / "dataset.json")
+    text = cohort_text(_rows(images, labels, root, covered))
+    if table is not None:
+        _keep(table, text, path)
+    cohort = parse_cohort(text, path=table or path, root=root, vocabulary=vocabulary)
+    return replace(cohort, faults=(*cohort.faults, *_findings(images, labels, path, covered)))
+
+
+@dataclass(frozen=True)
+class _Image:
+    """A CT of the folder; `case_id` is the name of its label map, if it has one."""
+
+    case_id: str
+    file: Path
+    label: Path | None
+
+
+def _found(folder: Path) -> tuple[list[_Image], dict[str, Path]]:
+    """The CT images of the folder's layout, and its label maps by case."""
+    layouts = {names: sides for names in _LAYOUTS if (sides := _two_folders(folder, *names))}
+    if any(beside := _beside(folder)):
+        layouts["X.nii.gz", f"X{_LABEL}.nii.gz"] = beside
+    if len(layouts) > 1:
+        found = " and ".join(", ".join(names) for names in layouts)
+        raise Refused(Fault("LS-COH-032", f"folder has two layouts: {found}", _IMPORT, file=folder))
+    if not layouts:
+        raise Refused(_no_images(folder))
+    ((files, labels),) = layouts.values()
+    images = []
+    for file in files:
+        name = strip_suffix(file.name) or ""
+        bare = name.removesuffix(_CHANNEL)
+        case_id = bare if name not in labels and bare in labels else name
+        images.append(_Image(case_id, file, labels.get(case_id)))
+    return images, labels
+
+
+def _two_folders(folder: Path, images: str, labels: str) -> tuple[list[Path], dict[str, Path]] | None:
+    files = _nifti(folder / images)
+    return (files, {strip_suffix(file.name) or "": file for file in _nifti(folder / labels)}) if files else None
+
+
+def _beside(folder: Path) -> tuple[list[Path], dict[str, Path]]:
+    named = {file: strip_suffix(file.name) or "" for file in _nifti(folder)}
+    labels = {name.removesuffix(_LABEL): file for file, name in named.items() if name.endswith(_LABEL)}
+    return [file for file, name in named.items() if not name.endswith(_LABEL)], labels
+
+
+def _nifti(folder: Path) -> list[Path]:
+    files = sorted(folder.iterdir()) if folder.is_dir() else []
+    # a link to nowhere stays: it is refused when read, not left out without a word
+    return [file for file in files if strip_suffix(file.name) and not file.name.startswith(".") and not file.is_dir()]
+
+
+def _rows(
+    images: list[_Image], labels: Mapping[str, Path], root: Path, covered: tuple[str, ...] | None
+) -> Iterator[dict[str, str]]:
+    for image in images:
+        row = {"case_id": image.case_id, "patient_id": image.case_id, "image": os.path.relpath(image.file, root)}
+        if labels:
+            row["label"] = os.path.relpath(image.label, root) if image.label else ""
+        if covered is not None:
+            row["labelled_structures"] = ";".join(covered)
+        yield row
+
+
+def _covered(file: Path) -> tuple[str, ...] | None:
+    """The organs that nnU-Net's or MSD's `dataset.json` says are labelled; None if there is none."""
+    if not file.is_file():
+        return None
+    try:
+        stated = json.loads(file.read_text(encoding="utf-8"))["labels"]
+        # nnU-Net 2 has {"liver": 1}, nnU-Net 1 and MSD {"1": "liver"}
+        values = dict((word, name) if str(word).isdigit() else (name, word) for word, name in stated.items())
+        values = {int(value): str(name).lower() for value, name in values.items() if int(value)}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        what = f"label values cannot be read from it ({type(error).__name__})"
+        raise Refused(Fault("LS-COH-035", what, f"{_IMPORT}, without it", file=file)) from error
+    own = {int(organ(key)): key for key in ORGAN_KEYS}
+    if not values or not values.items() <= own.items():
+        found, expected = (", ".join(f"{value} {name}" for value, name in sorted(v.items())) for v in (values, own))
+        what = f"label maps hold {found or 'no organ'}, expected {expected}"
+        raise Refused(Fault("LS-COH-035", what, f"{_IMPORT} whose label maps have these values", file=file))
+    return tuple(values[value] for value in sorted(values))
+
+
+def _findings(
+    images: list[_Image], labels: Mapping[str, Path], folder: Path, covered: tuple[str, ...] | None
+) -> Iterator[Fault]:
+    organs = " and ".join(covered or ORGAN_KEYS)
+    what = f"each of the {len(images)} CTs counts as a patient of its own, and {organs} as labelled in each label map"
+    cure = "write a cohort.csv if a patient has several, or a label map shows less"
+    yield Fault("LS-COH-030", what, cure, file=folder, severity="warning")
+    if labels and (bare := [image.case_id for image in images if image.label is None]):
+        what = f"{len(bare)} of {len(images)} CTs have no label map of their name ({_some(bare)}), and teach nothing"
+        yield Fault("LS-COH-033", what, "correct the names if they have one", file=folder, severity="warning")
+    for name in sorted(labels.keys() - {image.case_id for image in images}):
+        what = "label map has no CT of its name"
+        yield Fault("LS-COH-034", what, "correct the name or remove it", name, labels[name])
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:_LISTED]) + (", …" if len(names) > _LISTED else "")
+
+
+def _no_images(folder: Path) -> Fault:
+    looked_at = islice((file for file in folder.rglob("*") if file.is_file()), _LOOKED_AT)
+    if any(_is_dicom(file) for file in looked_at):
+        cure = f"bring it in first: liverspleen import source=dicom input={folder} output=..."
+        return Fault("LS-COH-031", "folder holds DICOM", cure, file=folder)
+    layouts = ", ".join("/ and ".join(names) + "/" for names in _LAYOUTS)
+    what = f"folder has neither a cohort.csv nor .nii.gz or .nii files, in it or in {layouts}"
+    return Fault("LS-COH-031", what, f"correct the path, {_IMPORT}", file=folder)
+
+
+def _is_dicom(file: Path) -> bool:
+    if file.suffix.lower() == ".dcm":
+        return True
+    try:
+        with file.open("rb") as handle:
+            return handle.read(132)[128:] == b"DICM"
+    except OSError:
+        return False
+
+
+def _keep(table: Path, text: str, folder: Path) -> None:
+    """Write the table, unless it is there; then it must be the same."""
+    if not table.exists():
+        write_text(table, text)
+        return
+    before, after = set(table.read_text(encoding="utf-8").splitlines()), set(text.splitlines())
+    if before != after:
+        what = f"it is not what '{folder}' holds now: {len(after - before)} rows are new, {len(before - after)} gone"
+        raise Refused(Fault("LS-COH-036", what, "bring the files back, or choose another output=", file=table))

@@ -1,0 +1,67 @@
+"""Controlled rounding: a table of shares made whole so that its margins stay true as well."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+
+Cell = tuple[int, int]
+
+
+def controlled_rounding(shares: Sequence[Sequence[Fraction]], lots: Iterator[Fraction]) -> list[list[int]]:
+    """Whole numbers for a table of shares, with every cell, row, column and the total rounded down or up.
+
+    Such numbers exist for every table of two ways. Each cell is rounded up as often as its fraction says, so that on
+    average over the lots (uniform in [0, 1)) the numbers are the shares.
+
+    Source: Cox LH, J Am Stat Assoc 1987;82:520-524.
+
+    >>> half = Fraction(1, 2)
+    >>> controlled_rounding([[half, half], [half, half]], iter([Fraction(0)]))
+    [[1, 0], [0, 1]]
+    """
+    table = _closed(shares)
+    while cycle := _cycle(table):
+        values = [table[row][column] for row, column in cycle]
+        above = [math.ceil(value) - value for value in values]
+        below = [value - math.floor(value) for value in values]
+        up = min(*above[::2], *below[1::2])
+        down = min(*below[::2], *above[1::2])
+        step = up if next(lots) * (up + down) < down else -down  # 0 on average
+        for number, (row, column) in enumerate(cycle):
+            table[row][column] += -step if number % 2 else step
+    return [[int(cell) for cell in row[:-1]] for row in table[:-1]]
+
+
+def _closed(shares: Sequence[Sequence[Fraction]]) -> list[list[Fraction]]:
+    """The table with a row and a column more, of values in [0, 1), that make all its margins whole."""
+    total = sum((cell for row in shares for cell in row), Fraction())
+    table = [[*row, _missing(row)] for row in shares]
+    return [*table, [*(_missing(column) for column in zip(*shares, strict=True)), total - math.floor(total)]]
+
+
+def _missing(cells: Sequence[Fraction]) -> Fraction:
+    total = sum(cells, Fraction())
+    return math.ceil(total) - total
+
+
+def _cycle(table: list[list[Fraction]]) -> list[Cell]:
+    """Fractional cells, by turns in one row and in one column with the next, in a ring; none if all cells are whole.
+
+    A line whose sum is whole has no fractional cell or at least two: a walk over them goes on until it closes.
+    """
+    fractional = [(i, j) for i, row in enumerate(table) for j, cell in enumerate(row) if cell.denominator > 1]
+    if not fractional:
+        return []
+    walk: list[Cell] = []
+    along, line = 0, fractional[0][0]  # 0: in a row, 1: in a column
+    visited = {(along, line): 0}
+    while True:
+        cell = next(cell for cell in fractional if cell[along] == line and cell not in walk[-1:])
+        walk.append(cell)
+        along = 1 - along
+        line = cell[along]
+        if (along, line) in visited:
+            return walk[visited[along, line] :]
+        visited[along, line] = len(walk)

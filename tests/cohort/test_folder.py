@@ -1,0 +1,219 @@
+"""Folders of images as cohorts; the files hold nothing here, since pairing looks at names only."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from liverspleen.cohort import Cohort, open_cohort, read_cohort
+from liverspleen.errors import Refused
+from liverspleen.structures import Structure
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Callable[..., Path]:
+    """A function that makes a folder with empty files of the given names."""
+
+    def make(*names: str) -> Path:
+        for name in names:
+            file = tmp_path / "given" / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.touch()
+        return tmp_path / "given"
+
+    return make
+
+
+def pairs(cohort: Cohort) -> dict[str, tuple[str, str | None]]:
+    def name(file: Path | None) -> str | None:
+        return None if file is None else file.relative_to(cohort.root).as_posix()
+
+    return {case.case_id: (name(case.image) or "", name(case.label)) for case in cohort.cases}
+
+
+def codes(cohort: Cohort) -> list[tuple[str, str]]:
+    return [(fault.code, fault.severity) for fault in cohort.faults]
+
+
+def refusal(path: Path, **options: Path) -> tuple[str, str]:
+    with pytest.raises(Refused) as caught:
+        open_cohort(path, **options)
+    (fault,) = caught.value.faults
+    return fault.code, str(fault)
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (
+            ["images/a.nii.gz", "images/b.nii", "labels/a.nii.gz", "labels/b.nii.gz"],
+            {"a": ("images/a.nii.gz", "labels/a.nii.gz"), "b": ("images/b.nii", "labels/b.nii.gz")},
+        ),
+        (
+            [
+                "imagesTr/liver_1.nii.gz",
+                "labelsTr/liver_1.nii.gz",
+                "imagesTs/liver_2.nii.gz",
+                "imagesTr/._liver_1.nii.gz",
+            ],
+            {"liver_1": ("imagesTr/liver_1.nii.gz", "labelsTr/liver_1.nii.gz")},
+        ),
+        (
+            ["imagesTr/s1_0000.nii.gz", "labelsTr/s1.nii.gz"],
+            {"s1": ("imagesTr/s1_0000.nii.gz", "labelsTr/s1.nii.gz")},
+        ),
+        (
+            ["images/ct_0000.nii.gz", "labels/ct_0000.nii.gz"],  # numbered from 0, no channel
+            {"ct_0000": ("images/ct_0000.nii.gz", "labels/ct_0000.nii.gz")},
+        ),
+        (
+            ["x.nii.gz", "x_label.nii.gz", "y.nii", "y_label.nii", "notes.txt"],
+            {"x": ("x.nii.gz", "x_label.nii.gz"), "y": ("y.nii", "y_label.nii")},
+        ),
+    ],
+)
+def test_layouts_are_paired_by_name(
+    names: list[str], expected: dict[str, tuple[str, str]], folder: Callable[..., Path]
+) -> None:
+    cohort = open_cohort(folder(*names))
+    assert pairs(cohort) == expected
+    assert [case.patient_id for case in cohort.cases] == [*expected]
+    assert all(case.is_development for case in cohort.cases)
+    assert codes(cohort) == [("LS-COH-030", "warning")]
+
+
+def test_table_of_the_folder_is_written_and_reads_as_the_same_cohort(
+    folder: Callable[..., Path], tmp_path: Path
+) -> None:
+    given, table = folder("a, b.nii.gz", "a, b_label.nii.gz"), tmp_path / "out" / "cohort.csv"
+    cohort = open_cohort(given, table=table)
+    read = read_cohort(table, root=given)
+    assert (read.cases, read.hash) == (cohort.cases, cohort.hash)
+    assert open_cohort(given).hash == cohort.hash
+    assert open_cohort(given, table=table).hash == cohort.hash
+
+
+def test_folder_that_changed_since_its_table_was_written_is_refused(
+    folder: Callable[..., Path], tmp_path: Path
+) -> None:
+    table = tmp_path / "out" / "cohort.csv"
+    open_cohort(folder("a.nii.gz", "a_label.nii.gz", "b.nii.gz", "b_label.nii.gz"), table=table)
+    before = table.read_text()
+    given = folder("c.nii.gz", "c_label.nii.gz")
+    (given / "b.nii.gz").unlink()
+    (given / "b_label.nii.gz").unlink()
+    code, line = refusal(given, table=table)
+    assert code == "LS-COH-036"
+    assert "1 rows are new, 1 gone" in line
+    assert table.read_text() == before
+
+
+def test_cohort_csv_in_the_folder_comes_first(folder: Callable[..., Path], tmp_path: Path) -> None:
+    given = folder("a.nii.gz", "a_label.nii.gz")
+    (given / "cohort.csv").write_text("case_id,patient_id,image\nA,P,a.nii.gz\n")
+    cohort = open_cohort(given, table=tmp_path / "out.csv")
+    assert pairs(cohort) == {"A": ("a.nii.gz", None)}
+    assert cohort.hash == read_cohort(given / "cohort.csv").hash
+    assert not (tmp_path / "out.csv").exists()
+
+
+def test_ct_without_label_map_and_label_map_without_ct_are_named(folder: Callable[..., Path]) -> None:
+    cohort = open_cohort(folder("images/a.nii.gz", "images/b.nii.gz", "labels/a.nii.gz", "labels/B.nii.gz"))
+    assert pairs(cohort) == {"a": ("images/a.nii.gz", "labels/a.nii.gz"), "b": ("images/b.nii.gz", None)}
+    assert codes(cohort) == [("LS-COH-030", "warning"), ("LS-COH-033", "warning"), ("LS-COH-034", "error")]
+    assert "1 of 2 CTs have no label map of their name (b)" in cohort.faults[1].what
+    assert cohort.faults[2].case_id == "B"
+
+
+def test_images_alone_are_a_cohort_without_labels(folder: Callable[..., Path]) -> None:
+    cohort = open_cohort(folder("a.nii.gz", "b.nii.gz"))
+    assert pairs(cohort) == {"a": ("a.nii.gz", None), "b": ("b.nii.gz", None)}
+    assert codes(cohort) == [("LS-COH-030", "warning")]
+
+
+def test_two_channels_of_one_case_are_not_two_patients(folder: Callable[..., Path]) -> None:
+    cohort = open_cohort(folder("imagesTr/s_0000.nii.gz", "imagesTr/s.nii.gz", "labelsTr/s.nii.gz"))
+    assert cohort.cases == ()
+    assert codes(cohort)[:2] == [("LS-COH-011", "error")] * 2
+
+
+def test_two_layouts_in_a_folder_are_refused(folder: Callable[..., Path]) -> None:
+    code, line = refusal(folder("images/a.nii.gz", "labels/a.nii.gz", "x.nii.gz", "x_label.nii.gz"))
+    assert code == "LS-COH-032"
+    assert "images, labels and X.nii.gz, X_label.nii.gz" in line
+
+
+@pytest.mark.parametrize("name", ["p1/s1/0001.dcm", "p1/s1/IM1"])
+def test_folder_of_dicom_names_the_import(name: str, folder: Callable[..., Path]) -> None:
+    given = folder(name)
+    if not name.endswith(".dcm"):
+        (given / name).write_bytes(bytes(128) + b"DICM" + bytes(10))
+    code, line = refusal(given)
+    assert code == "LS-COH-031"
+    assert f"liverspleen import source=dicom input={given}" in line
+
+
+@pytest.mark.parametrize("names", [["notes.txt"], ["case1/ct.nii.gz"], ["labels/a.nii.gz"]])
+def test_folder_without_a_layout_names_what_was_looked_for(names: list[str], folder: Callable[..., Path]) -> None:
+    code, line = refusal(folder(*names))
+    assert code == "LS-COH-031"
+    assert "images/ and labels/, imagesTr/ and labelsTr/" in line
+    assert "DICOM" not in line
+
+
+@pytest.mark.parametrize(
+    ("labels", "covered"),
+    [
+        ({"background": 0, "liver": 1, "spleen": 2}, (Structure.LIVER, Structure.SPLEEN)),
+        ({"0": "background", "1": "liver"}, (Structure.LIVER,)),
+        ({"background": 0, "Spleen": 2}, (Structure.SPLEEN,)),
+    ],
+)
+def test_dataset_json_says_which_organs_are_labelled(
+    labels: dict[str, object], covered: tuple[Structure, ...], folder: Callable[..., Path]
+) -> None:
+    given = folder("imagesTr/a_0000.nii.gz", "labelsTr/a.nii.gz")
+    (given / "dataset.json").write_text(json.dumps({"labels": labels}))
+    (case,) = open_cohort(given).cases
+    assert case.labelled_structures == covered
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        ('{"labels": {"0": "background", "1": "spleen"}}', "1 spleen"),  # of the Decathlon: would be learnt as liver
+        ('{"labels": {"0": "background", "1": "liver", "2": "cancer"}}', "1 liver, 2 cancer"),
+        ('{"labels": {"background": 0, "spleen": 1, "liver": 6}}', "1 spleen, 6 liver"),
+        ('{"labels": {"background": 0}}', "no organ"),
+        ('{"labels": {"background": 0, "organs": [1, 2]}}', "TypeError"),
+        ("{", "JSONDecodeError"),
+        ("[]", "TypeError"),
+    ],
+)
+def test_other_label_values_in_dataset_json_are_refused(content: str, found: str, folder: Callable[..., Path]) -> None:
+    given = folder("imagesTr/a.nii.gz", "labelsTr/a.nii.gz")
+    (given / "dataset.json").write_text(content)
+    code, line = refusal(given)
+    assert code == "LS-COH-035"
+    assert found in line
+    assert "liverspleen import" in line
+
+
+def test_links_out_of_the_folder_need_a_root_that_holds_both(folder: Callable[..., Path], tmp_path: Path) -> None:
+    given = folder("real/a.nii.gz", "real/a_label.nii.gz")
+    links = tmp_path / "given" / "links"
+    links.mkdir()
+    for file in (given / "real").iterdir():
+        (links / file.name).symlink_to(file)
+    assert codes(open_cohort(links))[:2] == [("LS-COH-015", "error")] * 2
+    cohort = open_cohort(links, root=given)
+    assert pairs(cohort) == {"a": ("links/a.nii.gz", "links/a_label.nii.gz")}
+
+
+def test_link_to_nowhere_is_a_case_that_cannot_be_read(folder: Callable[..., Path]) -> None:
+    given = folder("a.nii.gz", "a_label.nii.gz", "b_label.nii.gz")
+    (given / "b.nii.gz").symlink_to(given / "lost.nii.gz")
+    assert [*pairs(open_cohort(given))] == ["a", "b"]
