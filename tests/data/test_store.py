@@ -62,7 +62,7 @@ def test_interrupted_case_is_absent(
     def no_space(*_: object) -> None:
         raise OSError("no space")
 
-    monkeypatch.setattr("liverspleen.data.store.os.fsync", no_space)
+    monkeypatch.setattr("os.fsync", no_space)
     with pytest.raises(OSError, match="no space"):
         store_case(case, tmp_path / "store")
     assert list((tmp_path / "store").iterdir()) == []

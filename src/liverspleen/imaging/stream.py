@@ -11,6 +11,7 @@ from liverspleen.errors import Fault, Refused
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _GZIP_WBITS = 31  # gzip framing, whose CRC-32 and length are compared at the end of each member
+_DAMAGED: type[Exception] = isal_zlib.IsalError  # type: ignore[assignment]  # its stub says it is an instance
 _DEFLATE_LIMIT = 1032  # bytes that one byte of deflate can stand for, at most (zlib's technical notes)
 _BLOCK = 1 << 24
 
@@ -49,7 +50,7 @@ def head(stored: bytes, size: int) -> bytes:
         return stored[:size]
     try:
         return isal_zlib.decompressobj(_GZIP_WBITS).decompress(stored, size)
-    except isal_zlib.error:
+    except _DAMAGED:
         return b""
 
 
@@ -83,7 +84,7 @@ def _decompress(source: Source, stored: bytes, size: int) -> bytes:
             try:
                 # what is asked for at once is written in its place without a detour
                 part = member.decompress(rest, max(size - kept, _BLOCK))
-            except isal_zlib.error as error:
+            except _DAMAGED as error:
                 raise source.refused(
                     "LS-IMG-005", f"compressed data are damaged ({error})", "copy the file again from its source"
                 ) from error
