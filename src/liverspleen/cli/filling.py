@@ -14,8 +14,8 @@ from typing import Any
 
 from liverspleen.cli.progress import processes, progress
 from liverspleen.cohort.manifest import Case
-from liverspleen.data.room import Cost, available_bytes, case_cost, plan, resident_bytes, tested_cost
-from liverspleen.data.store import NO_ROOM, StoredCase, no_room, noted_voxels, open_case, store_case, tested_voxels
+from liverspleen.data.room import Cost, available_bytes, case_cost, noting_cost, plan, resident_bytes
+from liverspleen.data.store import NO_ROOM, StoredCase, no_room, note_voxels, noted_voxels, open_case, store_case
 from liverspleen.errors import Fault, Refused
 
 _ONE_PROCESS_BYTES = 256 << 20  # at the peaks of all cases together: less work than starting processes takes
@@ -56,7 +56,7 @@ class _Task:
     def cost(self) -> Cost:
         """What it takes; next to nothing where a header cannot be read: the rest is not looked at then."""
         try:
-            return tested_cost(self.case) if self.tested else case_cost(self.case, pixel_mm=self.pixel_mm)
+            return noting_cost(self.case) if self.tested else case_cost(self.case, pixel_mm=self.pixel_mm)
         except Refused:
             return Cost(0, 0)
 
@@ -64,7 +64,7 @@ class _Task:
         """Put it into the store."""
         try:
             if self.tested:
-                return tested_voxels(self.case, self.store)
+                return note_voxels(self.case, self.store)
             return store_case(self.case, self.store, pixel_mm=self.pixel_mm)
         except Refused as error:
             return error.faults

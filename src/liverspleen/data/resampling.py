@@ -45,7 +45,10 @@ def resampled_labels(labels: NDArray[np.uint8], matrix: Matrix) -> NDArray[np.ui
     if labels.shape[1:] == matrix:
         return labels
     rows, columns = (_nearest(old, new) for old, new in zip(labels.shape[1:], matrix, strict=True))
-    return np.ascontiguousarray(labels[:, rows[:, None], columns])
+    found = np.empty((len(labels), *matrix), np.uint8)
+    for section, new in zip(labels, found, strict=True):
+        new[:] = section[rows[:, None], columns]
+    return found
 
 
 def _nearest(old: int, new: int) -> NDArray[np.intp]:

@@ -50,7 +50,7 @@ def case_cost(case: Case, *, pixel_mm: float | None = None) -> Cost:
     return Cost(max(peaks) + _SLACK_BYTES, 3 * stored + (voxels if matrix != (rows, columns) else 0) + _FOLDER_BYTES)
 
 
-def tested_cost(case: Case) -> Cost:
+def noting_cost(case: Case) -> Cost:
     """What it takes at most to note the voxels of a test case.
 
     Raises:

@@ -141,7 +141,7 @@ def store_case(case: Case, store: Path, *, pixel_mm: float | None = None) -> Sto
     return opened
 
 
-def tested_voxels(case: Case, store: Path) -> str:
+def note_voxels(case: Case, store: Path) -> str:
     """SHA-256 of the decoded voxels of a test case, as `StoredCase.voxels_sha256`; each image is decoded once.
 
     Raises:
@@ -158,7 +158,7 @@ def tested_voxels(case: Case, store: Path) -> str:
 
 
 def noted_voxels(case: Case, store: Path) -> str | None:
-    """As `tested_voxels`, or None if the store does not know it.
+    """As `note_voxels`, or None if the store does not know it.
 
     Raises:
         Refused: the image is missing.
