@@ -24,6 +24,9 @@ def test_store_holds_the_voxels_of_the_file(box_cohort: Callable[..., Path], tmp
     native = np.asarray(nib.nifti1.load(case.image).dataobj)
     np.testing.assert_array_equal(stored.sections, native.transpose(2, 1, 0))
     assert stored.labels.dtype == np.uint8
+    for name in ("sections", "labels", "present"):  # as numpy writes them, so that anybody can read them
+        np.save(tmp_path / "again.npy", getattr(stored, name))
+        assert (stored.folder / f"{name}.npy").read_bytes() == (tmp_path / "again.npy").read_bytes()
     assert sorted(p.name for p in (tmp_path / "store").iterdir()) == [case_key(case)]
 
 

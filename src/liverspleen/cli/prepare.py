@@ -54,9 +54,17 @@ def run(config: PrepareConfig) -> Sequence[Fault]:
             {"fill": _fill, "verify": _verify, "prune": _prune}[config.action](config, record)
             return tuple(record.faults)
     except OSError as error:
-        if error.errno == errno.ENOSPC and isinstance(error.__context__, Refused):
-            raise error.__context__ from None  # a disk too full even for run.json is told once
+        if error.errno == errno.ENOSPC and (refusal := _refusal_before(error)):
+            raise refusal from None  # a disk too full even for run.json is told once
         raise
+
+
+def _refusal_before(error: BaseException) -> Refused | None:
+    """The refusal that was on its way when `error` came in between."""
+    earlier: BaseException | None = error
+    while earlier is not None and not isinstance(earlier, Refused):
+        earlier = earlier.__context__
+    return earlier
 
 
 def _contradictions(config: PrepareConfig) -> list[Fault]:

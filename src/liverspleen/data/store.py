@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from liverspleen.data.parts import ABOUT, clear_parts, complete_folder
@@ -132,8 +133,7 @@ def store_case(case: Case, store: Path, *, pixel_mm: float | None = None) -> Sto
     with _refusing_a_full_disk(case, store, needed), complete_folder(folder) as part:
         for name, array in arrays.items():
             file = part / f"{name}.npy"
-            with file.open("wb") as handle:
-                np.save(handle, array, allow_pickle=False)
+            write_array(file, array)
             about["files"][file.name] = array_hash(array)
         (part / ABOUT).write_text(json.dumps(about), encoding="utf-8")
     if (opened := _open(case, folder)) is None:  # a folder of that name was there, without this file
@@ -177,6 +177,13 @@ def voxels_file(case: Case, store: Path) -> Path:
         Refused: the image is missing.
     """
     return store / f"{_digest('voxels', _file_hash(case, case.image))}{VOXELS}"
+
+
+def write_array(file: Path, array: NDArray[Any]) -> None:
+    """What `np.save` writes of a contiguous array; but a full disk can be told from other failures here."""
+    with file.open("wb") as handle:
+        npy.write_array_header_1_0(handle, npy.header_data_from_array_1_0(array))
+        handle.write(np.ascontiguousarray(array).data.cast("B"))
 
 
 def array_hash(array: NDArray[Any]) -> str:
