@@ -134,7 +134,8 @@ def store_case(case: Case, store: Path, *, pixel_mm: float | None = None) -> Sto
         for name, array in arrays.items():
             file = part / f"{name}.npy"
             write_array(file, array)
-            about["files"][file.name] = array_hash(array)
+            same = name == "sections" and not about["resampled"]  # as the CT, which is hashed already
+            about["files"][file.name] = about["voxels_sha256"] if same else array_hash(array)
         (part / ABOUT).write_text(json.dumps(about), encoding="utf-8")
     if (opened := _open(case, folder)) is None:  # a folder of that name was there, without this file
         raise Refused(damaged(folder / ABOUT, "is missing", case_id=case.case_id))
