@@ -18,6 +18,8 @@ from liverspleen.data.room import Cost, available_bytes, case_cost, noting_cost,
 from liverspleen.data.store import NO_ROOM, StoredCase, no_room, note_voxels, noted_voxels, open_case, store_case
 from liverspleen.errors import Fault, Refused
 
+_NO_MEMORY = "LS-STO-003"
+_MACHINE = (NO_ROOM, _NO_MEMORY)
 _ONE_PROCESS_BYTES = 256 << 20  # at the peaks of all cases together: less work than starting processes takes
 
 
@@ -144,9 +146,9 @@ def _results(tasks: Sequence[_Task], count: int) -> Iterator[StoredCase | str | 
 
 
 def _faults(results: dict[_Task, Any]) -> list[Fault]:
-    """Those that are told: a full disk always, others of a test case never."""
+    """Those that are told: what the machine lacks always, what is wrong with a test case never."""
     found = ((task, result) for task, result in results.items() if isinstance(result, tuple))
-    return [fault for task, faults in found for fault in faults if not task.tested or fault.code == NO_ROOM]
+    return [fault for task, faults in found for fault in faults if not task.tested or fault.code in _MACHINE]
 
 
 def _no_memory(task: _Task, cost: Cost, base: int, available: int) -> Fault:

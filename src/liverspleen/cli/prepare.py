@@ -28,6 +28,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Sequence
+from contextlib import ExitStack
 
 from liverspleen import assemble
 from liverspleen.cli.filling import fill
@@ -50,8 +51,14 @@ def run(config: PrepareConfig) -> Sequence[Fault]:
     if config.action != "fill" and not config.store.is_dir():
         raise Refused(Fault("LS-STO-006", "there is no such slice store", "correct store=", file=config.store))
     try:
-        with recorded("prepare", config, config.store) as record:
-            {"fill": _fill, "verify": _verify, "prune": _prune}[config.action](config, record)
+        with ExitStack() as held, recorded("prepare", config, config.store) as record:
+            if config.action == "prune":
+                _prune(config, record)
+            held.enter_context(in_use(config.store))  # until run.json is there
+            if config.action == "fill":
+                _fill(config, record)
+            elif config.action == "verify":
+                _verify(config, record)
             return tuple(record.faults)
     except OSError as error:
         if error.errno == errno.ENOSPC and (refusal := _refusal_before(error)):
@@ -93,15 +100,14 @@ def _fill(config: PrepareConfig, record: Run) -> None:
     record.faults.extend(cohort.faults)
     cases = [case for case in cohort.cases if is_trainable(case)]
     tested = [case for case in cohort.cases if not case.is_development]
-    with in_use(config.store):
-        filled = fill("prepare", config.store, cases, tested, pixel_mm=config.pixel_mm, workers=config.workers)
+    filled = fill("prepare", config.store, cases, tested, pixel_mm=config.pixel_mm, workers=config.workers)
     record.faults.extend(filled.faults)
     print(f"prepare: {len(cases)} cases, {filled.reused} of them were in the store already")
 
 
 def _verify(config: PrepareConfig, record: Run) -> None:
     damaged = 0
-    with in_use(config.store), progress("verify", len(stored_folders(config.store))) as advance:
+    with progress("verify", len(stored_folders(config.store))) as advance:
         for folder, faults in verify_all(config.store):
             record.faults.extend(faults)
             damaged += bool(faults)
