@@ -157,11 +157,13 @@ def has_bf16_instructions(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
 
 def _recipe_contradictions(config: TrainConfig) -> list[tuple[bool, str, str]]:
     """Of sampler, augmentation, loss and scheduler: whether it is wrong, what, and what to use."""
-    distance, sampler, loss = config.slices.section_distance_mm, config.sampler.name, config.loss
+    distance, pixel = config.slices.section_distance_mm, config.slices.pixel_mm
+    sampler, loss = config.sampler.name, config.loss
     scheduler, gamma, limits = config.scheduler, loss.focal_gamma, asdict(config.augmentation)
     weights = {name: value for name, value in asdict(loss).items() if name.endswith("_weight")}
     return [
         (distance is not None and not distance > 0, f"slices.section_distance_mm={distance}", "a number above 0"),
+        (pixel is not None and not pixel > 0, f"slices.pixel_mm={pixel}", "a number above 0"),
         (sampler not in {"natural", "balanced"}, f"sampler.name={sampler}", "natural or balanced"),
         *((not limit >= 0, f"augmentation.{name}={limit}", "0 or more") for name, limit in limits.items()),
         (limits["thickness"] > 2, f"augmentation.thickness={limits['thickness']}", "2 or less"),
@@ -192,6 +194,8 @@ def fingerprint(config: TrainConfig, split_hash: str, cases: Sequence[StoredCase
     decides = {name: value for name, value in asdict(config).items() if name not in silent}
     for name in ("steps", "validate_every", "workers", "accelerator", "deterministic", "patience"):
         del decides["trainer"][name]
+    if config.slices.pixel_mm is None:
+        del decides["slices"]["pixel_mm"]  # as in trainings from before there was a choice
     weights = config.network.weights
     started = sha256_of(weights) if weights is not None and weights.is_file() else str(weights or "")
     decides["network"] = {**architecture(config.network), "weights": started}
@@ -336,6 +340,7 @@ def module(config: TrainConfig, bundle: dict[str, Any]) -> SegmentationModule:
             "network": architecture(config.network),
             "sections": config.slices.sections,
             "section_distance_mm": config.slices.section_distance_mm,
+            "pixel_mm": config.slices.pixel_mm,
             "window": preprocessing.to_dict(),
             "steps": config.trainer.steps,
             **bundle,

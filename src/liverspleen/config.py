@@ -49,6 +49,8 @@ class SlicesConfig:
     """whether intensities outside the window are clipped to 0 and 1"""
     section_distance_mm: Optional[float]  # noqa: UP045
     """about how far apart the sections in lie, a multiple of each CT's own spacing; adjacent ones when empty"""
+    pixel_mm: Optional[float]  # noqa: UP045
+    """pixel size that sections are resampled to in the plane, label maps are brought back; the CT's own when empty"""
 
 
 @dataclass
@@ -315,14 +317,18 @@ class SplitConfig:
 class PrepareConfig:
     """`liverspleen prepare`."""
 
-    cohort: Path
-    """cohort.csv, or a folder of images"""
+    action: str
+    """`fill`, `verify` or `prune`"""
+    cohort: OptionalPath
+    """cohort.csv, or a folder of images; not needed to verify"""
     root: OptionalPath
     """folder that the paths in the cohort are relative to"""
     store: Path
     """slice store to be filled; several trainings may share it"""
+    pixel_mm: Optional[float]  # noqa: UP045
+    """`slices.pixel_mm` of the trainings that are to read it; the CT's own when empty"""
     workers: int
-    """processes; 0: one per core"""
+    """processes at most; 0: as many as memory and cores allow"""
     vocabulary: VocabularyConfig
 
 

@@ -2,8 +2,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
-from liverspleen.data.sections import AIR_HU, Collate, SectionDataset, section_step
+from liverspleen.data.sections import AIR_HU, Collate, SectionDataset, native_classes, section_step
 from liverspleen.data.store import StoredCase
 from liverspleen.structures import ORGANS, Structure
 
@@ -73,3 +74,24 @@ def test_batch_says_which_organs_are_labelled_in_each_sample() -> None:
     dataset = SectionDataset(cases, sections=3)
     batch = Collate(16)([dataset[index] for index in range(3)])
     assert batch.labelled.tolist() == [[True, True], [False, True], [False, False]]
+
+
+def test_labels_to_validate_on_are_those_of_the_ct_and_not_padded() -> None:
+    case = FlatCase(1, 2, size=12)
+    object.__setattr__(case, "resampled", True)
+    object.__setattr__(case, "native_labels", np.full((2, 20, 18), 2, np.uint8))
+    sample = SectionDataset([case], sections=3, native=True)[0]
+    batch = Collate(16, pad_labels=False)([sample, sample])
+    assert batch.sections.shape == (2, 3, 16, 16)
+    assert batch.matrix.tolist() == [[12, 12], [12, 12]]
+    assert batch.labels.shape == (2, 20, 18)
+
+
+def test_classes_come_back_from_padded_and_resampled_sections() -> None:
+    logits = torch.full((1, 3, 16, 16), -5.0)
+    logits[:, 0] = 0.0
+    logits[:, 1, :4, :2] = 5.0  # the left half of what is no padding
+    logits[:, 2, :, 4:] = 9.0  # padding, whatever the network says there
+    assert native_classes(logits, (4, 4), (4, 4)).tolist() == [[[1, 1, 0, 0]] * 4]
+    assert native_classes(logits, (4, 4), (8, 8)).tolist() == [[[1, 1, 1, 1, 0, 0, 0, 0]] * 8]
+    assert native_classes(logits, (4, 4), (2, 2)).tolist() == [[[1, 0]] * 2]

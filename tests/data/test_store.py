@@ -1,3 +1,6 @@
+import hashlib
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -8,7 +11,7 @@ import pytest
 
 from liverspleen.cohort.manifest import read_cohort
 from liverspleen.data.module import refuse_leaks
-from liverspleen.data.store import case_key, open_case, store_case
+from liverspleen.data.store import case_key, note_voxels, noted_voxels, open_case, store_case
 from liverspleen.errors import Refused
 from liverspleen.imaging.nifti import read_ct, write_ct
 from liverspleen.structures import ORGANS, Structure
@@ -21,6 +24,9 @@ def test_store_holds_the_voxels_of_the_file(box_cohort: Callable[..., Path], tmp
     native = np.asarray(nib.nifti1.load(case.image).dataobj)
     np.testing.assert_array_equal(stored.sections, native.transpose(2, 1, 0))
     assert stored.labels.dtype == np.uint8
+    for name in ("sections", "labels", "present"):  # as numpy writes them, so that anybody can read them
+        np.save(tmp_path / "again.npy", getattr(stored, name))
+        assert (stored.folder / f"{name}.npy").read_bytes() == (tmp_path / "again.npy").read_bytes()
     assert sorted(p.name for p in (tmp_path / "store").iterdir()) == [case_key(case)]
 
 
@@ -54,6 +60,64 @@ def test_changed_label_gets_another_key(box_cohort: Callable[..., Path], tmp_pat
     assert open_case(case, tmp_path / "store") is None
 
 
+def test_changed_parameters_never_meet_old_sections(
+    box_cohort: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Image, label map, pixel size and version of the code each have their say."""
+    store = tmp_path / "store"
+    case, other = read_cohort(box_cohort(sections=(4, 5))).cases
+    first = store_case(case, store)
+    assert open_case(case, store, pixel_mm=4.0) is None
+    coarse = store_case(case, store, pixel_mm=4.0)
+    assert (first.sections.shape, coarse.sections.shape) == ((4, 32, 32), (4, 16, 16))
+    assert open_case(case, store, pixel_mm=4.1) is None
+    keys = {case_key(one) for one in (case, other, replace(case, label=other.label), replace(case, label=None))}
+    assert len(keys) == 4
+    monkeypatch.setattr("liverspleen.data.store.STORE_VERSION", 99)
+    assert open_case(case, store) is None
+
+
+def test_resampled_case_keeps_the_identity_of_its_ct_and_its_own_labels(
+    box_cohort: Callable[..., Path], tmp_path: Path
+) -> None:
+    case = read_cohort(box_cohort(sections=(4,))).cases[0]
+    native, coarse = store_case(case, tmp_path), store_case(case, tmp_path, pixel_mm=4.0)
+    assert coarse.voxels_sha256 == native.voxels_sha256
+    assert coarse.section_spacing_mm == 5.0
+    assert coarse.labels.shape == coarse.sections.shape == (4, 16, 16)
+    np.testing.assert_array_equal(coarse.native_labels, native.labels)
+    assert coarse.present.tolist() == native.present.tolist()
+
+
+def test_pixel_size_of_the_ct_itself_stores_the_same_bytes(box_cohort: Callable[..., Path], tmp_path: Path) -> None:
+    case = read_cohort(box_cohort(sections=(4,))).cases[0]
+    native, same = store_case(case, tmp_path), store_case(case, tmp_path, pixel_mm=2.0)
+    assert not same.resampled
+    assert {file.name for file in same.folder.iterdir()} == {file.name for file in native.folder.iterdir()}
+    for file in native.folder.iterdir():
+        assert file.read_bytes() == (same.folder / file.name).read_bytes()
+
+
+def test_voxels_of_a_test_case_are_decoded_once_and_known_by_the_bytes_of_its_file(
+    box_cohort: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case, store = read_cohort(box_cohort(sections=(4,))).cases[0], tmp_path / "store"
+    assert noted_voxels(case, store) is None
+    found = note_voxels(case, store)
+    hu = np.asarray(nib.nifti1.load(case.image).dataobj).transpose(2, 1, 0)
+    assert found == hashlib.sha256(hu.astype("<i2").tobytes()).hexdigest() == store_case(case, store).voxels_sha256
+    monkeypatch.setattr("liverspleen.imaging.nifti.read_ct", lambda *_, **__: pytest.fail("decoded again"))
+    assert note_voxels(case, store) == found
+    case.image.write_bytes(case.image.read_bytes()[:-1])
+    assert noted_voxels(case, store) is None
+
+
+def test_filled_store_is_read_without_the_readers_of_images() -> None:
+    code = "import sys, liverspleen.data.store; print(*sys.modules)"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not {"nibabel", "isal", "scipy", "pydantic", "torch"} & set(run.stdout.split())
+
+
 def test_interrupted_case_is_absent(
     box_cohort: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -62,7 +126,7 @@ def test_interrupted_case_is_absent(
     def no_space(*_: object) -> None:
         raise OSError("no space")
 
-    monkeypatch.setattr("liverspleen.data.store.os.fsync", no_space)
+    monkeypatch.setattr("os.fsync", no_space)
     with pytest.raises(OSError, match="no space"):
         store_case(case, tmp_path / "store")
     assert list((tmp_path / "store").iterdir()) == []
@@ -79,6 +143,16 @@ def test_same_voxels_under_another_name_on_both_sides_are_refused(
     second = store_case(cohort.cases[1], tmp_path / "store")
     with pytest.raises(Refused, match=r"LS-TRN-003 case 'c1'.*'c0'"):
         refuse_leaks([first], [second])
+
+
+def test_voxels_of_a_test_case_on_either_side_are_refused(box_cohort: Callable[..., Path], tmp_path: Path) -> None:
+    cohort = read_cohort(box_cohort(sections=(4, 5, 6)))
+    first, second, _ = stored = [store_case(case, tmp_path / "store") for case in cohort.cases]
+    refuse_leaks([first], [second], {"t": stored[2].voxels_sha256})
+    with pytest.raises(Refused, match=r"LS-TRN-012 case 't'.*training case 'c0'"):
+        refuse_leaks([first], [second], {"t": first.voxels_sha256})
+    with pytest.raises(Refused, match=r"LS-TRN-012 case 't'.*validation case 'c1'"):
+        refuse_leaks([first], [second], {"t": second.voxels_sha256})
 
 
 def test_same_patient_on_both_sides_is_refused(box_cohort: Callable[..., Path], tmp_path: Path) -> None:

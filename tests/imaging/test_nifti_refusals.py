@@ -2,6 +2,8 @@
 
 import gzip
 import struct
+import tracemalloc
+import zlib
 from contextlib import suppress
 
 import nibabel as nib
@@ -98,6 +100,46 @@ def test_no_flipped_bit_changes_the_voxels_unnoticed(tmp_path):
                 assert np.array_equal(read_ct(path).hu, right)
 
 
+def test_no_truncation_gives_voxels(tmp_path):
+    whole = saved(tmp_path / "right.nii.gz", HU[:3, :3, :3]).read_bytes()
+    path = tmp_path / "ct.nii.gz"
+    for kept in range(2, len(whole)):
+        path.write_bytes(whole[:kept])
+        assert refusal(read_ct, path).code == "LS-IMG-004"
+
+
+@pytest.mark.parametrize("position", [-8, -5, -4, -1])
+def test_wrong_checksum_or_length_after_right_voxels(tmp_path, position):
+    path = saved(tmp_path / "ct.nii.gz")
+    whole = bytearray(path.read_bytes())
+    whole[position] ^= 1
+    path.write_bytes(whole)
+    assert refusal(read_ct, path).code == "LS-IMG-005"
+
+
+def test_damage_in_a_later_member_is_found_although_the_voxels_are_whole(tmp_path):
+    whole = gzip.compress(saved(tmp_path / "ct.nii").read_bytes())
+    later = bytearray(gzip.compress(b"more"))
+    later[-5] ^= 1
+    (tmp_path / "ct.nii.gz").write_bytes(whole + later)
+    assert refusal(read_ct, tmp_path / "ct.nii.gz").code == "LS-IMG-005"
+    (tmp_path / "ct.nii.gz").write_bytes(whole + later[:-6])
+    assert refusal(read_ct, tmp_path / "ct.nii.gz").code == "LS-IMG-004"
+
+
+@pytest.mark.parametrize("flags", [2, 4, 8, 16, 4 + 8 + 16])
+def test_optional_fields_of_a_gzip_header_are_read_over(tmp_path, flags):
+    """Header checksum, extra field, name and comment (RFC 1952)."""
+    plain = gzip.compress(saved(tmp_path / "ct.nii").read_bytes())
+    header = bytearray(plain[:10])
+    header[3] = flags
+    header += (b"\x02\0ab" if flags & 4 else b"") + (b"name\0" if flags & 8 else b"")
+    header += b"comment\0" if flags & 16 else b""
+    header += struct.pack("<H", zlib.crc32(header) & 0xFFFF) if flags & 2 else b""
+    (tmp_path / "ct.nii.gz").write_bytes(header + plain[10:])
+    assert np.array_equal(read_ct(tmp_path / "ct.nii.gz").hu, read_ct(tmp_path / "ct.nii").hu)
+
+
 def test_bytes_after_the_gzip_stream(tmp_path):
     path = saved(tmp_path / "ct.nii.gz")
     path.write_bytes(path.read_bytes() + b"tail")
@@ -113,8 +155,13 @@ def test_header_that_claims_more_than_the_stream_can_hold_is_refused_without_mem
 
 def test_stream_far_longer_than_its_header_says_is_read_to_its_checksum_in_bounded_memory(tmp_path):
     whole = saved(tmp_path / "ct.nii").read_bytes()
-    (tmp_path / "ct.nii.gz").write_bytes(gzip.compress(whole + bytes(1 << 25), compresslevel=1))
-    assert read_ct(tmp_path / "ct.nii.gz").hu.sum() == HU.sum()
+    (tmp_path / "ct.nii.gz").write_bytes(gzip.compress(whole + bytes(1 << 28), compresslevel=1))
+    tracemalloc.start()
+    try:
+        assert read_ct(tmp_path / "ct.nii.gz").hu.sum() == HU.sum()
+        assert tracemalloc.get_traced_memory()[1] < 1 << 26  # of 270 MB in the stream
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize("shape", [(*SHAPE, 2), (6, 5)])

@@ -1,5 +1,5 @@
 import pickle
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -7,13 +7,17 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from scipy import ndimage
 from torch import Tensor, nn
 
 from liverspleen import assemble
 from liverspleen.cli.composition import compose_verb
+from liverspleen.cohort.manifest import read_cohort
+from liverspleen.data.store import store_case
 from liverspleen.data.window import IntensityWindow
 from liverspleen.errors import Refused
 from liverspleen.imaging.geometry import Geometry
+from liverspleen.imaging.nifti import read_ct
 from liverspleen.imaging.volume import CTVolume
 from liverspleen.inference.model import TrainedModel, load_model
 from liverspleen.inference.segment import segment
@@ -63,6 +67,53 @@ def test_neighbours_are_as_far_apart_as_in_training(
     volume = ct([0, 50, 0, 10, 60], spacing_mm=2.5)
     distant = replace(model(), section_distance_mm=distance_mm)
     assert segment(volume, distant, batch_size=batch_size).labels[:, 0, 0].tolist() == expected
+
+
+class Brightness(nn.Module):
+    """Calls a voxel liver where the section of interest is at 0.5 or more, by logits that grow with it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.unused = nn.Parameter(torch.zeros(1))
+
+    def forward(self, sections: Tensor) -> Tensor:
+        score = sections[:, 1] - 0.5
+        return torch.stack([-score, score, torch.full_like(score, -9.0)], dim=1)
+
+
+@pytest.mark.parametrize("pixel_mm", [0.5, 1.0, 2.0, 1.7])
+def test_section_is_segmented_on_the_pixel_size_of_the_model_and_brought_back(pixel_mm: float) -> None:
+    """A disc of 24 mm in pixels of 1 mm comes back as that disc, but for pixels on its edge."""
+    row, column = np.mgrid[:50, :40]
+    disc = (row - 24.0) ** 2 + (column - 19.0) ** 2 <= 12**2
+    volume = ct([0, 0, 0], rows=50, columns=40)
+    volume.hu[:] = np.where(disc, 100, 0)
+    bright = replace(model(), network=Brightness().eval(), pixel_mm=pixel_mm)
+    labels = segment(volume, bright, batch_size=2).labels
+    assert labels.shape == volume.hu.shape
+    assert (labels == labels[0]).all()
+    wrong = np.abs(labels[0].astype(int) - disc)
+    edge = ndimage.binary_dilation(disc) & ~ndimage.binary_erosion(disc)
+    assert not wrong[~edge].any()
+    assert abs(int(labels[0].sum()) - int(disc.sum())) <= 0.03 * disc.sum()
+    assert pixel_mm > 1 or wrong.sum() == 0
+
+
+def test_the_network_sees_the_sections_that_the_store_holds(box_cohort: Callable[..., Path], tmp_path: Path) -> None:
+    """One path of preprocessing: what is stored for training is what prediction makes of the same CT."""
+    case = read_cohort(box_cohort(sections=(4,))).cases[0]
+    stored = store_case(case, tmp_path, pixel_mm=3.0)
+    seen: list[Tensor] = []
+
+    class Watcher(Brightness):
+        def forward(self, sections: Tensor) -> Tensor:
+            seen.append(sections[:, 1, :21, :21].clone())
+            return super().forward(sections)
+
+    window = IntensityWindow(-1000.0, 1000.0, clip=False)
+    watching = replace(model(), network=Watcher().eval(), window=window, pixel_mm=3.0)
+    segment(read_ct(case.image), watching, batch_size=3)
+    assert torch.equal(torch.cat(seen), window(torch.from_numpy(np.array(stored.sections))))
 
 
 def write_checkpoint(file: Path, trained: nn.Module, **about: Any) -> None:

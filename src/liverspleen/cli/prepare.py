@@ -1,59 +1,128 @@
 """fill the slice store that trainings read: int16 sections and labels, as plain arrays.
 
-A case is complete in the store or absent; what is there already is kept. Several trainings may share a store.
+A case is complete in the store or absent; what is there already is kept. Several trainings may share a store, also on
+different matrices (pixel_mm=). Killed at any moment, the same command goes on. Memory and room on disk are known from
+headers before a voxel is read: as many processes work as fit. Of test cases only a hash of their voxels is kept, by
+which train finds a test case among those it learns from; one that cannot be read is passed over (liverspleen check).
+
+action=verify hashes every stored case again and lists the damaged ones; it needs no cohort. action=prune removes what
+killed processes left and every case that the cohort does not name (with any pixel_mm=), but none while another process
+uses the store. On a network drive without locks (NFS without its lock service) it removes nothing.
 
 example
   liverspleen prepare cohort=cohort.csv store=store
+  liverspleen prepare action=verify store=store
+  liverspleen prepare action=prune cohort=cohort.csv store=store
 
 inputs
   cohort=    cohort.csv, or a folder of images; development cases with labels of an organ are taken
 
 outputs, in store=
-  one folder per case, named by the hash of its files; run.json
+  one folder per case, named by the hash of its files; <hash>.voxels of each test image; run.json
 
 exit codes
-  0 done; 2 cases refused, each listed (the others are stored); 1 failure
+  0 done; 2 cases refused or damaged, each listed (the others are stored), or no room on disk; 1 failure
 """
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Sequence
-from functools import partial
-from pathlib import Path
+from contextlib import ExitStack
 
 from liverspleen import assemble
-from liverspleen.cli.progress import processes, progress
-from liverspleen.cohort.manifest import Case
+from liverspleen.cli.filling import fill
+from liverspleen.cli.progress import progress
+from liverspleen.cohort.manifest import Cohort
 from liverspleen.cohort.split import is_trainable
 from liverspleen.config import PrepareConfig
+from liverspleen.data.care import prune, stored_folders, verify_all
+from liverspleen.data.parts import in_use
 from liverspleen.errors import Fault, Refused
-from liverspleen.provenance import recorded
+from liverspleen.provenance import Run, recorded
+
+_ACTIONS = ("fill", "verify", "prune")
 
 
 def run(config: PrepareConfig) -> Sequence[Fault]:
-    """Store every development case."""
-    with recorded("prepare", config, config.store) as record:
-        cohort = assemble.cohort(config.cohort, config)
-        record.inputs["cohort"] = cohort.hash
-        record.faults.extend(cohort.faults)
-        cases = [case for case in cohort.cases if is_trainable(case)]
-        reused = 0
-        with processes(config.workers) as pool, progress("prepare", len(cases)) as advance:
-            for case, (was_there, faults) in zip(cases, pool.map(partial(_store, config.store), cases), strict=True):
-                record.faults.extend(faults)
-                reused += was_there
-                advance(case.case_id)
-        print(f"prepare: {len(cases)} cases, {reused} of them were in the store already")
-        return tuple(record.faults)
-
-
-def _store(store: Path, case: Case) -> tuple[bool, tuple[Fault, ...]]:
-    from liverspleen.data.store import open_case, store_case
-
+    """Fill, verify or prune the store."""
+    if wrong := _contradictions(config):
+        raise Refused(wrong)
+    if config.action != "fill" and not config.store.is_dir():
+        raise Refused(Fault("LS-STO-006", "there is no such slice store", "correct store=", file=config.store))
     try:
-        if open_case(case, store) is not None:
-            return True, ()
-        store_case(case, store)
-    except Refused as error:
-        return False, error.faults
-    return False, ()
+        with ExitStack() as held, recorded("prepare", config, config.store) as record:
+            if config.action == "prune":
+                _prune(config, record)
+            held.enter_context(in_use(config.store))  # until run.json is there
+            if config.action == "fill":
+                _fill(config, record)
+            elif config.action == "verify":
+                _verify(config, record)
+            return tuple(record.faults)
+    except OSError as error:
+        if error.errno == errno.ENOSPC and (refusal := _refusal_before(error)):
+            raise refusal from None  # a disk too full even for run.json is told once
+        raise
+
+
+def _refusal_before(error: BaseException) -> Refused | None:
+    """The refusal that was on its way when `error` came in between."""
+    earlier: BaseException | None = error
+    while earlier is not None and not isinstance(earlier, Refused):
+        earlier = earlier.__context__
+    return earlier
+
+
+def _contradictions(config: PrepareConfig) -> list[Fault]:
+    faults = []
+    if config.action not in _ACTIONS:
+        faults.append(Fault("LS-CFG-006", f"action={config.action}", f"use {', '.join(_ACTIONS)}"))
+    elif config.cohort is None and config.action != "verify":
+        what = f"prepare action={config.action} needs cohort=... (cohort.csv)"
+        faults.append(Fault("LS-CFG-002", what, "add cohort=... (liverspleen prepare --help)"))
+    if config.pixel_mm is not None and not config.pixel_mm > 0:
+        faults.append(Fault("LS-CFG-006", f"pixel_mm={config.pixel_mm}", "use a number above 0"))
+    if config.workers < 0:
+        faults.append(Fault("LS-CFG-006", f"workers={config.workers}", "use 0 or more"))
+    return faults
+
+
+def _cohort(config: PrepareConfig, record: Run) -> Cohort:
+    assert config.cohort is not None
+    cohort = assemble.cohort(config.cohort, config)
+    record.inputs["cohort"] = cohort.hash
+    return cohort
+
+
+def _fill(config: PrepareConfig, record: Run) -> None:
+    cohort = _cohort(config, record)
+    record.faults.extend(cohort.faults)
+    cases = [case for case in cohort.cases if is_trainable(case)]
+    tested = [case for case in cohort.cases if not case.is_development]
+    filled = fill("prepare", config.store, cases, tested, pixel_mm=config.pixel_mm, workers=config.workers)
+    record.faults.extend(filled.faults)
+    print(f"prepare: {len(cases)} cases, {filled.reused} of them were in the store already")
+
+
+def _verify(config: PrepareConfig, record: Run) -> None:
+    damaged = 0
+    with progress("verify", len(stored_folders(config.store))) as advance:
+        for folder, faults in verify_all(config.store):
+            record.faults.extend(faults)
+            damaged += bool(faults)
+            advance(folder.name)
+    print(f"prepare: {len(stored_folders(config.store))} stored cases, {damaged} of them damaged")
+
+
+def _prune(config: PrepareConfig, record: Run) -> None:
+    cohort = _cohort(config, record)
+    if cohort.faults:  # what a faulty row names is not known, and must not be taken for unnamed
+        raise Refused(cohort.faults)
+    cases = [case for case in cohort.cases if is_trainable(case)]
+    pruned = prune(config.store, cases, [case for case in cohort.cases if not case.is_development])
+    if pruned.kept:
+        what = f"another process uses the store: {pruned.kept} cases that the cohort does not name were kept"
+        cure = "prune it when that process has ended"
+        record.faults.append(Fault("LS-STO-004", what, cure, file=config.store, severity="warning"))
+    print(f"prepare: {pruned.cases} cases removed, {pruned.freed_bytes} bytes freed")

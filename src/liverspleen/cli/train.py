@@ -1,11 +1,12 @@
 """train a 2.5D DeepLabV3+ on the development cases of a cohort.
 
-Does what is missing first: draws the split (split=), fills the slice store (store=). Cases in which only one
-organ is labelled teach that organ. Stopped or killed, the same command goes on and ends as if nothing had happened;
-finished, it says so. With more trainer.steps= a finished training goes on; a polynomial rate is then planned anew, so
-that the result differs from a training planned for that length. Ctrl-C, SIGTERM and SIGUSR1 stop after the step under
-way, a second time at once. trainer=ddp trains on several GPUs (trainer.devices=, trainer.nodes=), also under torchrun
-and SLURM; there fill the store first (liverspleen prepare).
+Does what is missing first: draws the split (split=), fills the slice store (store=). Refuses a test case of the cohort
+whose voxels are those of a case to learn from or to validate on, under whatever name; a test image that cannot be read
+is no matter here. Cases in which only one organ is labelled teach that organ. Stopped or killed, the same command goes
+on and ends as if nothing had happened; finished, it says so. With more trainer.steps= a finished training goes on; a
+polynomial rate is then planned anew, so that the result differs from a training planned for that length. Ctrl-C,
+SIGTERM and SIGUSR1 stop after the step under way, a second time at once. trainer=ddp trains on several GPUs
+(trainer.devices=, trainer.nodes=), also under torchrun and SLURM; there fill the store first (liverspleen prepare).
 
 A folder of images is a cohort too: images/ and labels/, or imagesTr/ and labelsTr/, with files of the same names (but
 for nnU-Net's _0000), or X.nii.gz beside X_label.nii.gz. Its label maps hold 0 background, 1 liver, 2 spleen; each CT
@@ -45,10 +46,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from liverspleen import __version__, assemble
+from liverspleen.cli.filling import fill
 from liverspleen.cohort.draw import split_by_patient
-from liverspleen.cohort.manifest import Case, Cohort
+from liverspleen.cohort.manifest import Cohort
 from liverspleen.cohort.split import SIDES, Split, read_split, write_split
 from liverspleen.config import TrainConfig
+from liverspleen.data.leaks import refuse_leaks
+from liverspleen.data.parts import in_use
 from liverspleen.errors import Fault, Refused
 from liverspleen.provenance import Run, recorded
 from liverspleen.storage import sha256_of
@@ -75,8 +79,11 @@ def run(config: TrainConfig) -> Sequence[Fault]:
         record.inputs |= {"cohort": cohort.hash, "split": sha256_of(split_file)}
         record.seeds["training"] = config.seed
         record.faults.extend(split.unnamed(cohort))
-        training, validation = (_store(config, split.cases(cohort, side), record) for side in SIDES)
-        _fit(config, record, training, validation)
+        store = config.store or config.output / "store"
+        store.mkdir(parents=True, exist_ok=True)
+        with in_use(store):
+            training, validation = _stored(config, store, cohort, split, record)
+            _fit(config, record, training, validation)
         return tuple(record.faults) if _first() else ()
 
 
@@ -102,17 +109,23 @@ def _split(config: TrainConfig, cohort: Cohort) -> tuple[Split, Path]:
     return split, file
 
 
-def _store(config: TrainConfig, cases: Sequence[Case], record: Run) -> list[StoredCase]:
-    """The cases out of the slice store, put there if they are missing; a faulty one is recorded and left out."""
-    from liverspleen.data.store import store_case
+def _stored(
+    config: TrainConfig, store: Path, cohort: Cohort, split: Split, record: Run
+) -> tuple[list[StoredCase], list[StoredCase]]:
+    """Both sides out of the slice store, put there if they are missing; a faulty case is recorded and left out.
 
-    stored = []
-    for case in cases:
-        try:
-            stored.append(store_case(case, config.store or config.output / "store"))
-        except Refused as error:
-            record.faults.extend(error.faults)
-    return stored
+    Raises:
+        Refused: a patient or a CT is where it must not be (see `refuse_leaks`), or the disk is full.
+    """
+    sides = [split.cases(cohort, side) for side in SIDES]
+    tests = [case for case in cohort.cases if not case.is_development]
+    filled = fill("train", store, [*sides[0], *sides[1]], tests, pixel_mm=config.slices.pixel_mm, quiet=not _first())
+    record.faults.extend(filled.faults)
+    training, validation = (
+        [filled.stored[case.case_id] for case in cases if case.case_id in filled.stored] for cases in sides
+    )
+    refuse_leaks(training, validation, filled.tested)
+    return training, validation
 
 
 def _fit(config: TrainConfig, record: Run, training: list[StoredCase], validation: list[StoredCase]) -> None:

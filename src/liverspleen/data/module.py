@@ -9,10 +9,10 @@ import pytorch_lightning as pl
 import torch
 from torch.utils.data import DataLoader, Sampler
 
+from liverspleen.data.leaks import refuse_leaks
 from liverspleen.data.sampling import natural
 from liverspleen.data.sections import Collate, SectionDataset, SliceStack
 from liverspleen.data.store import StoredCase
-from liverspleen.errors import Fault, Refused
 from liverspleen.structures import ORGANS
 
 
@@ -58,7 +58,7 @@ class SectionDataModule(pl.LightningDataModule):
         super().__init__()
         refuse_leaks(training, validation)
         self.training = SectionDataset(training, sections=sections, distance_mm=section_distance_mm)
-        self.validation = SectionDataset(validation, sections=sections, distance_mm=section_distance_mm)
+        self.validation = SectionDataset(validation, sections=sections, distance_mm=section_distance_mm, native=True)
         whole = batch_size * accumulate * ranks
         self.sampler = sampler(training, steps=steps, batch_size=whole, seed=seed, start=start)
         self.batch_size, self.workers, self.ranks = batch_size, workers, ranks
@@ -102,7 +102,7 @@ class SectionDataModule(pl.LightningDataModule):
             self.validation,
             batch_sampler=batches,
             num_workers=self.workers,
-            collate_fn=self.collate,
+            collate_fn=Collate(self.collate.stride, pad_labels=False),
             pin_memory=self.pinned,
         )
 
@@ -115,6 +115,7 @@ class SectionDataModule(pl.LightningDataModule):
             none,
             none,
             torch.zeros(0, len(ORGANS), dtype=torch.bool),
+            torch.zeros(0, 2, dtype=torch.int64),
         )
 
 
@@ -156,37 +157,3 @@ def shares(lengths: Sequence[int], ranks: int) -> list[list[int]]:
         found[rank].append(case)
         load[rank] += lengths[case]
     return [sorted(cases) for cases in found]
-
-
-def refuse_leaks(training: Sequence[StoredCase], validation: Sequence[StoredCase]) -> None:
-    """Refuse an empty training side, and a patient or a CT (by its voxels) on both sides.
-
-    Raises:
-        Refused: with every leak found.
-    """
-    if not training:
-        raise Refused(Fault("LS-TRN-001", "no case to train on", "give development cases with labels of an organ"))
-    patients = {case.patient_id: case for case in training}
-    voxels = {case.voxels_sha256: case for case in training}
-    faults = [
-        Fault(
-            "LS-TRN-002",
-            f"patient {case.patient_id!r} is on the training and the validation side",
-            "draw the split anew",
-            case_id=case.case_id,
-        )
-        for case in validation
-        if case.patient_id in patients
-    ]
-    faults += [
-        Fault(
-            "LS-TRN-003",
-            f"its voxels equal those of training case {voxels[case.voxels_sha256].case_id!r}",
-            "give both the same patient_id, or remove one, and draw the split anew",
-            case_id=case.case_id,
-        )
-        for case in validation
-        if case.voxels_sha256 in voxels
-    ]
-    if faults:
-        raise Refused(faults)

@@ -32,6 +32,8 @@ class SliceStack(NamedTuple):
     """index of the section of interest in its case"""
     labelled: Tensor
     """which of `ORGANS` are labelled in its case, bool, (..., 2)"""
+    matrix: Tensor
+    """rows and columns of the sections before they were padded, (..., 2)"""
 
 
 def neighbours(section: int, count: int, sections: int, step: int = 1) -> list[int]:
@@ -81,6 +83,20 @@ def stride_multiple(length: int, stride: int) -> int:
     return -(-length // stride) * stride
 
 
+def native_classes(logits: Tensor, matrix: Sequence[int], native: Sequence[int]) -> Tensor:
+    """(B, classes, H, W) logits of padded sections to label values, uint8, on the CT's own (rows, columns) `native`.
+
+    `matrix` are the rows and columns of the sections before padding. Where they are others than the CT's, logits are
+    interpolated (bilinear, the image's borders in place), not labels.
+    """
+    inner = logits[..., : matrix[0], : matrix[1]]
+    if tuple(matrix) != tuple(native):
+        inner = functional.interpolate(
+            inner.float(), tuple(native), mode="bilinear", align_corners=False, antialias=True
+        )
+    return inner.argmax(1).to(torch.uint8)
+
+
 class SectionDataset(Dataset[SliceStack]):
     """Every section of the cases, in order; neighbours never come from another case.
 
@@ -88,11 +104,20 @@ class SectionDataset(Dataset[SliceStack]):
         cases: cases of the slice store.
         sections: neighbouring sections in a sample, an odd number.
         distance_mm: about how far apart they lie; None: adjacent.
+        native: whether labels are given on the CT's own grid, to validate; else on that of the sections, to train.
     """
 
-    def __init__(self, cases: Sequence[StoredCase], *, sections: int, distance_mm: float | None = None) -> None:
+    def __init__(
+        self,
+        cases: Sequence[StoredCase],
+        *,
+        sections: int,
+        distance_mm: float | None = None,
+        native: bool = False,
+    ) -> None:
         self.cases = tuple(cases)
-        self.sections = sections
+        self.sections, self.native = sections, native
+        self.matrices = torch.tensor([case.shape[1:] for case in cases])
         self.steps = [section_step(distance_mm, case.section_spacing_mm) for case in cases]
         self.labelled = torch.tensor([[organ in case.labelled for organ in ORGANS] for case in cases])
         self.offsets = np.cumsum([0, *(case.shape[0] for case in cases)])
@@ -109,31 +134,42 @@ class SectionDataset(Dataset[SliceStack]):
         even = range(chosen[0], chosen[-1] + 1, step)
         # away from the ends a view of the memory map: the batch is then the only copy
         stack = stored.sections[even.start : even.stop : step] if chosen == [*even] else stored.sections[chosen]
+        labels = stored.native_labels if self.native else stored.labels
         return SliceStack(
             torch.from_numpy(np.require(stack, requirements="W")),
-            torch.from_numpy(np.require(stored.labels[section], requirements="W")),
+            torch.from_numpy(np.require(labels[section], requirements="W")),
             torch.tensor(case),
             torch.tensor(section),
             self.labelled[case],
+            self.matrices[case],
         )
 
 
 class Collate:
-    """Samples to a batch; smaller sections are padded with air to the largest one, and that to the output stride."""
+    """Samples to a batch; smaller sections are padded with air to the largest one, and that to the output stride.
 
-    def __init__(self, stride: int) -> None:
-        self.stride = stride
+    Labels are padded likewise, unless they are on another grid to be judged on (`pad_labels=False`, for sections of one
+    case).
+    """
+
+    def __init__(self, stride: int, *, pad_labels: bool = True) -> None:
+        self.stride, self.pad_labels = stride, pad_labels
 
     def __call__(self, samples: Sequence[SliceStack]) -> SliceStack:
         """(B, sections, H, W) and (B, H, W) with H and W multiples of the stride."""
         size = (
-            stride_multiple(max(sample.labels.shape[-2] for sample in samples), self.stride),
-            stride_multiple(max(sample.labels.shape[-1] for sample in samples), self.stride),
+            stride_multiple(max(sample.sections.shape[-2] for sample in samples), self.stride),
+            stride_multiple(max(sample.sections.shape[-1] for sample in samples), self.stride),
         )
+        labels = [
+            padded(sample.labels, size, value=Structure.BACKGROUND) if self.pad_labels else sample.labels
+            for sample in samples
+        ]
         return SliceStack(
             torch.stack([padded(sample.sections, size, value=AIR_HU) for sample in samples]),
-            torch.stack([padded(sample.labels, size, value=Structure.BACKGROUND) for sample in samples]),
+            torch.stack(labels),
             torch.stack([sample.case for sample in samples]),
             torch.stack([sample.section for sample in samples]),
             torch.stack([sample.labelled for sample in samples]),
+            torch.stack([sample.matrix for sample in samples]),
         )

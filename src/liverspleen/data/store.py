@@ -1,42 +1,53 @@
 """The slice store: each case's sections and labels as plain arrays, complete or absent.
 
-A triplet of sections is then three adjacent reads of a memory map, and loader processes share its pages.
+A triplet of sections is then three adjacent reads of a memory map, and loader processes share its pages. Of test cases
+the store knows which voxels they have, so that nobody trains on them; it has no sections of theirs.
 """
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import math
-import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
 import numpy as np
+from numpy.lib import format as npy
 from numpy.typing import NDArray
 
+from liverspleen.data.parts import ABOUT, clear_parts, complete_folder
 from liverspleen.errors import Fault, Refused
-from liverspleen.storage import sha256_of
+from liverspleen.storage import sha256_of, write_text
 from liverspleen.structures import ORGANS, Structure
 
 if TYPE_CHECKING:
     from liverspleen.cohort.manifest import Case
 
-STORE_VERSION = 2
+STORE_VERSION = 3
 """Part of every key: sections made by other code are never met."""
+
+NO_ROOM = "LS-STO-002"
+"""Code of the fault that ends a filling: the disk is full for every further case too."""
+
+VOXELS = ".voxels"
+"""Suffix of the files that say which voxels a test case has."""
 
 
 @dataclass(frozen=True)
 class StoredCase:
     """A case in the store; arrays are memory-mapped when first used.
 
-    `voxels_sha256` identifies the decoded CT whatever its file is called. `labelled` are the structures whose labels
-    are known; of another one nothing is known, though no voxel shows it. `section_spacing_mm` is the distance between
-    sections, nan where it is not known.
+    `shape` is that of `sections`. `voxels_sha256` identifies the decoded CT whatever its file is called and whatever
+    pixel size it is stored with. `labelled` are the structures whose labels are known; of another one nothing is known,
+    though no voxel shows it. `section_spacing_mm` is the distance between sections, nan where it is not known.
+    `resampled` tells that sections and labels are on another matrix than the CT.
     """
 
     case_id: str
@@ -46,6 +57,7 @@ class StoredCase:
     voxels_sha256: str
     labelled: tuple[Structure, ...] = ORGANS
     section_spacing_mm: float = math.nan
+    resampled: bool = False
 
     @cached_property
     def sections(self) -> NDArray[np.int16]:
@@ -56,6 +68,11 @@ class StoredCase:
     def labels(self) -> NDArray[np.uint8]:
         """Label values on the same grid, likewise; all background where the case has no label map."""
         return _mapped(self.folder / "labels.npy")
+
+    @cached_property
+    def native_labels(self) -> NDArray[np.uint8]:
+        """Label values on the CT's own grid, which a DSS is computed on."""
+        return _mapped(self.folder / "native_labels.npy") if self.resampled else self.labels
 
     @cached_property
     def present(self) -> NDArray[np.bool_]:
@@ -69,84 +86,188 @@ def _mapped(file: Path) -> NDArray[Any]:
     return array
 
 
-def case_key(case: Case) -> str:
-    """Name of the case's folder in any store: hash of the image's and label's bytes and of the store's version.
+def case_key(case: Case, *, pixel_mm: float | None = None) -> str:
+    """Name of the case's folder in any store: hash of image's and label's bytes, pixel size and the store's version.
 
     Raises:
         Refused: a file is missing.
     """
-    digest = hashlib.sha256(f"store {STORE_VERSION}".encode())
-    for path in (case.image, case.label):
-        try:
-            digest.update((sha256_of(path) if path else "no label").encode())
-        except OSError as error:
-            what, cure = "file is missing or cannot be read", "correct the path or bring the file"
-            raise Refused(Fault("LS-IMG-001", what, cure, case_id=case.case_id, file=path)) from error
-    return digest.hexdigest()[:20]
+    return _key(*source_hashes(case), pixel_mm)
 
 
-def open_case(case: Case, store: Path) -> StoredCase | None:
-    """The case in the store, or None if it is not there."""
-    folder = store / case_key(case)
-    try:
-        about = json.loads((folder / "case.json").read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-    return StoredCase(
-        case.case_id,
-        case.patient_id,
-        folder,
-        tuple(about["shape"]),
-        about["voxels_sha256"],
-        labelled=case.labelled_structures if case.label else (),
-        section_spacing_mm=about["section_spacing_mm"],
-    )
-
-
-def store_case(case: Case, store: Path) -> StoredCase:
-    """Read a case, check it and put it into the store; a case that is there already is opened.
-
-    The folder appears under its name only when all its files are on disk.
+def source_hashes(case: Case) -> tuple[str, str]:
+    """SHA-256 of the image's and of the label map's file, the latter empty where there is none.
 
     Raises:
-        Refused: the case cannot be read or is faulty.
+        Refused: a file is missing.
     """
-    if (found := open_case(case, store)) is not None:
+    return _file_hash(case, case.image), _file_hash(case, case.label) if case.label else ""
+
+
+def open_case(case: Case, store: Path, *, pixel_mm: float | None = None) -> StoredCase | None:
+    """The case in the store, or None if it is not there.
+
+    Raises:
+        Refused: a file of the case is missing, or LS-STO-001 what the store says of it is damaged.
+    """
+    return _open(case, store / case_key(case, pixel_mm=pixel_mm))
+
+
+def store_case(case: Case, store: Path, *, pixel_mm: float | None = None) -> StoredCase:
+    """Read a case, check it and put it into the store; a case that is there already is opened.
+
+    The folder appears under its name only when all its files are on disk. What killed processes left is cleared before.
+    `pixel_mm` resamples in the plane (see `resampling`); None stores the CT as it is.
+
+    Raises:
+        Refused: the case cannot be read or is faulty, or LS-STO-002 the disk is full.
+    """
+    image, label = source_hashes(case)
+    folder = store / _key(image, label, pixel_mm)
+    if (found := _open(case, folder)) is not None:
         return found
+    clear_parts(store)
+    arrays, about = _read(case, pixel_mm)
+    about |= {"version": STORE_VERSION, "image_sha256": image, "label_sha256": label, "files": {}}
+    needed = sum(array.nbytes for array in arrays.values())
+    with _refusing_a_full_disk(case, store, needed), complete_folder(folder) as part:
+        for name, array in arrays.items():
+            file = part / f"{name}.npy"
+            write_array(file, array)
+            same = name == "sections" and not about["resampled"]  # as the CT, which is hashed already
+            about["files"][file.name] = about["voxels_sha256"] if same else array_hash(array)
+        (part / ABOUT).write_text(json.dumps(about), encoding="utf-8")
+    if (opened := _open(case, folder)) is None:  # a folder of that name was there, without this file
+        raise Refused(damaged(folder / ABOUT, "is missing", case_id=case.case_id))
+    return opened
+
+
+def note_voxels(case: Case, store: Path) -> str:
+    """SHA-256 of the decoded voxels of a test case, as `StoredCase.voxels_sha256`; each image is decoded once.
+
+    Raises:
+        Refused: the image cannot be read.
+    """
+    if (known := noted_voxels(case, store)) is not None:
+        return known
+    from liverspleen.imaging.nifti import read_ct
+
+    found = array_hash(read_ct(case.image, case_id=case.case_id).hu)
+    with _refusing_a_full_disk(case, store, len(found)):
+        write_text(voxels_file(case, store), found + "\n")
+    return found
+
+
+def noted_voxels(case: Case, store: Path) -> str | None:
+    """As `note_voxels`, or None if the store does not know it.
+
+    Raises:
+        Refused: the image is missing.
+    """
+    try:
+        known = voxels_file(case, store).read_text(encoding="ascii").strip()
+    except (FileNotFoundError, UnicodeDecodeError):
+        return None
+    return known if len(known) == 64 else None
+
+
+def voxels_file(case: Case, store: Path) -> Path:
+    """Where the store keeps which voxels a test case has.
+
+    Raises:
+        Refused: the image is missing.
+    """
+    return store / f"{_digest('voxels', _file_hash(case, case.image))}{VOXELS}"
+
+
+def write_array(file: Path, array: NDArray[Any]) -> None:
+    """What `np.save` writes of a contiguous array; but a full disk can be told from other failures here."""
+    with file.open("wb") as handle:
+        npy.write_array_header_1_0(handle, npy.header_data_from_array_1_0(array))
+        handle.write(np.ascontiguousarray(array).data.cast("B"))
+
+
+def array_hash(array: NDArray[Any]) -> str:
+    """SHA-256 of the bytes of a contiguous array in (slice, row, column) order."""
+    return hashlib.sha256(np.ascontiguousarray(array).data.cast("B")).hexdigest()
+
+
+def no_room(needed: int, free: int, *, case_id: str | None = None, store: Path) -> Fault:
+    """The disk is too small: bytes needed and free."""
+    what = f"the store needs {needed} bytes more ({needed / 1e6:.1f} MB), the disk has {free} ({free / 1e6:.1f} MB)"
+    return Fault(NO_ROOM, what, "make room, then run the same command to go on", case_id, store)
+
+
+@contextmanager
+def _refusing_a_full_disk(case: Case, store: Path, needed: int) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise Refused(no_room(needed, shutil.disk_usage(store).free, case_id=case.case_id, store=store)) from error
+
+
+def _file_hash(case: Case, file: Path) -> str:
+    try:
+        return sha256_of(file)
+    except OSError as error:
+        what, cure = "file is missing or cannot be read", "correct the path or bring the file"
+        raise Refused(Fault("LS-IMG-001", what, cure, case_id=case.case_id, file=file)) from error
+
+
+def _digest(*parts: object) -> str:
+    return hashlib.sha256(repr((STORE_VERSION, *parts)).encode()).hexdigest()[:20]
+
+
+def _key(image: str, label: str, pixel_mm: float | None) -> str:
+    return _digest(image, label, None if pixel_mm is None else float(pixel_mm))
+
+
+def _open(case: Case, folder: Path) -> StoredCase | None:
+    try:
+        about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
+        return StoredCase(
+            case.case_id,
+            case.patient_id,
+            folder,
+            tuple(about["shape"]),
+            about["voxels_sha256"],
+            labelled=case.labelled_structures if case.label else (),
+            section_spacing_mm=about["section_spacing_mm"],
+            resampled=about["resampled"],
+        )
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError) as error:
+        raise Refused(damaged(folder / ABOUT, "is not what was written", case_id=case.case_id)) from error
+
+
+def damaged(file: Path, what: str, *, case_id: str | None = None) -> Fault:
+    """A stored case that must not be trained on."""
+    cure = "remove its folder and fill the store again; see to the disk"
+    return Fault("LS-STO-001", f"a file of the slice store {what}", cure, case_id, file)
+
+
+def _read(case: Case, pixel_mm: float | None) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+    """The arrays of a case by name, and what is said of them."""
     from liverspleen.cohort.checks import load_case  # a filled store is read without the readers of images and tables
+    from liverspleen.data.resampling import resampled_hu, resampled_labels, resampled_matrix
 
     ct, label_map = load_case(case)
-    labels = label_map.labels if label_map is not None else np.zeros(ct.hu.shape, np.uint8)
-    sections = np.ascontiguousarray(ct.hu)
-    present = np.array([[(section == organ).any() for organ in ORGANS] for section in labels])
-    about = {
-        "shape": list(sections.shape),
-        "voxels_sha256": hashlib.sha256(sections.tobytes()).hexdigest(),
-        "section_spacing_mm": ct.geometry.spacing_mm[0],
+    native = label_map.labels if label_map is not None else np.zeros(ct.hu.shape, np.uint8)
+    rows, columns = ct.hu.shape[1:]
+    matrix = resampled_matrix((rows, columns), ct.geometry.spacing_mm[1:], pixel_mm)
+    arrays: dict[str, NDArray[Any]] = {
+        "sections": resampled_hu(ct.hu, matrix),
+        "labels": (labels := resampled_labels(native, matrix)),
+        "present": np.array([[(section == organ).any() for organ in ORGANS] for section in labels]),
     }
-    folder = store / case_key(case)
-    store.mkdir(parents=True, exist_ok=True)
-    temporary = store / f".part-{uuid4().hex[:8]}"
-    temporary.mkdir()
-    try:
-        arrays: dict[str, NDArray[Any]] = {
-            "sections": sections,
-            "labels": np.ascontiguousarray(labels),
-            "present": present,
-        }
-        for name, array in arrays.items():
-            with (temporary / f"{name}.npy").open("wb") as handle:
-                np.save(handle, array, allow_pickle=False)
-                handle.flush()
-                os.fsync(handle.fileno())
-        (temporary / "case.json").write_text(json.dumps(about), encoding="utf-8")
-        try:
-            temporary.rename(folder)
-        except OSError:
-            if not folder.exists():  # else another process has finished the same case meanwhile
-                raise
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-    opened = open_case(case, store)
-    assert opened is not None
-    return opened
+    if resampled := matrix != (rows, columns):
+        arrays["native_labels"] = native
+    return arrays, {
+        "shape": list(arrays["sections"].shape),
+        "voxels_sha256": array_hash(ct.hu),
+        "section_spacing_mm": ct.geometry.spacing_mm[0],
+        "resampled": resampled,
+    }

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from isal import isal_zlib
 from numpy.typing import NDArray
 
 from liverspleen.imaging.geometry import Geometry
@@ -18,9 +18,10 @@ from liverspleen.storage import complete_file
 from liverspleen.structures import ORGANS, Structure, organs
 
 SUFFIXES = (".nii.gz", ".nii")
-_GZIP_LEVEL = 1  # on CT, higher levels take three times as long to save 5 %
+_GZIP_LEVEL = 2  # of ISA-L, 0 to 3; on CT the size of zlib's level 1 in a quarter of its time
 _HU = np.iinfo(np.int16)
 _LISTED = 5  # foreign label values named in a fault
+_GZIP_WBITS = 31  # gzip framing
 _HEAD_STORED = 1 << 16  # holds any compressed header
 
 
@@ -77,8 +78,13 @@ def read_grid(path: Path, *, case_id: str | None = None) -> Geometry:
     Raises:
         Refused: the file is missing, not a NIfTI, not one 3D volume, or its grid is invalid.
     """
+    return read_layout(path, case_id=case_id).geometry
+
+
+def read_layout(path: Path, *, case_id: str | None = None) -> Layout:
+    """All that a file's header states; as `read_grid`."""
     source = Source(Path(path), case_id)
-    return parse(source, head(read_stored(source, _HEAD_STORED), HEADER_BYTES)).geometry
+    return parse(source, head(read_stored(source, _HEAD_STORED), HEADER_BYTES))
 
 
 def write_label_map(path: Path, label_map: LabelMap) -> None:
@@ -176,5 +182,4 @@ def _write(path: Path, array: NDArray[Any], geometry: Geometry) -> None:
 
 def _gzip(whole: bytes) -> bytes:
     """One gzip member without name or time, so that the same content gives the same bytes."""
-    deflate = zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, 31)
-    return deflate.compress(whole) + deflate.flush()
+    return isal_zlib.compress(whole, _GZIP_LEVEL, _GZIP_WBITS)

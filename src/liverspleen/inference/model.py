@@ -26,6 +26,7 @@ class TrainedModel:
 
     `about` holds the checkpoint's plain values: structures, cohort and split hashes, version; `sha256` is the file's.
     Neighbours are `section_distance_mm` apart, as nearly as a CT's own spacing allows; None: next to each other.
+    Sections are resampled to pixels of `pixel_mm`; None: as they are.
     """
 
     network: nn.Module
@@ -35,6 +36,7 @@ class TrainedModel:
     about: dict[str, Any]
     sha256: str
     section_distance_mm: float | None = None
+    pixel_mm: float | None = None
 
 
 def load_model(path: Path, device: torch.device | str = "cpu") -> TrainedModel:
@@ -63,6 +65,13 @@ def load_model(path: Path, device: torch.device | str = "cpu") -> TrainedModel:
     network = build_network(about["network"], sections=sections)
     network.load_state_dict({name.removeprefix(WEIGHTS_PREFIX): w for name, w in checkpoint["state_dict"].items()})
     window = IntensityWindow(**about["window"])
-    distance = about.get("section_distance_mm")
-    stride = network.output_stride
-    return TrainedModel(network.eval().to(device), window, sections, stride, about, sha256_of(path), distance)
+    return TrainedModel(
+        network.eval().to(device),
+        window,
+        sections,
+        network.output_stride,
+        about,
+        sha256_of(path),
+        section_distance_mm=about.get("section_distance_mm"),
+        pixel_mm=about.get("pixel_mm"),
+    )

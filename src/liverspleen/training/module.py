@@ -14,7 +14,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from liverspleen.data.augmentation import Augmentation, draw_seed
-from liverspleen.data.sections import SliceStack
+from liverspleen.data.sections import SliceStack, native_classes
 from liverspleen.data.window import IntensityWindow
 from liverspleen.evaluation.overlap import Overlap, overlaps
 from liverspleen.networks.checkpoint import BUNDLE_KEY, WEIGHTS_PREFIX
@@ -112,10 +112,12 @@ class SegmentationModule(pl.LightningModule):
         """Add the batch's voxels to the counts of its case; a rank without cases has one batch without samples."""
         if not len(batch.case):
             return
-        predicted = self.judged(self.window(batch.sections)).argmax(1).to(torch.uint8)
-        case = int(batch.case[0])  # a validation batch never spans two cases
-        _, rows, columns = self.trainer.datamodule.validation.cases[case].shape  # type: ignore[attr-defined]
-        found = overlaps(*(of[:, :rows, :columns].cpu().numpy() for of in (predicted, batch.labels)))  # not the padding
+        # a validation batch never spans two cases, and its labels are on the CT's own grid
+        logits, matrix = self.judged(self.window(batch.sections)), batch.matrix[0].tolist()
+        predicted = native_classes(logits, matrix, batch.labels.shape[-2:]).cpu().numpy()
+        labels = batch.labels.cpu().numpy()
+        case = int(batch.case[0])
+        found = overlaps(predicted, labels)
         for organ in (organ for organ, known in zip(ORGANS, batch.labelled[0].tolist(), strict=True) if known):
             self._counts[case, organ] = self._counts.get((case, organ), Overlap(0, 0, 0)) + found[organ]
 

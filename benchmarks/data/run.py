@@ -1,0 +1,217 @@
+"""Speed of reading, writing and storing CT, and of random triplets: python benchmarks/data/run.py.
+
+One thread; contenders take turns, so that whatever else the machine does meets all of them; medians. Writes
+benchmarks/results/data.json and prints it. Peers that are not installed are named as missing.
+"""
+
+# ruff: noqa: E402 - the number of threads is set before the libraries are loaded that read it
+from __future__ import annotations
+
+import os
+
+for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLOSC_NTHREADS"):
+    os.environ[variable] = "1"
+
+import argparse
+import importlib.metadata
+import importlib.util
+import json
+import platform
+import shutil
+import statistics
+import tempfile
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from isal import isal_zlib
+from triplets import measure as measure_triplets
+from volumes import write_case
+
+import liverspleen
+from liverspleen.cohort.manifest import Case
+from liverspleen.data.store import store_case
+from liverspleen.imaging.nifti import read_ct, write_ct
+
+RESULTS = Path(__file__).parents[1] / "results" / "data.json"
+GZIP = 31  # wbits of zlib's interface
+
+
+def reading(case: Case, size: int) -> dict[str, Callable[[], object]]:
+    """From the file to int16 voxels; limits decompress the same bytes, which lie in memory."""
+    import nibabel
+
+    stored = case.image.read_bytes()
+    found: dict[str, Callable[[], object]] = {
+        "liverspleen": lambda: read_ct(case.image).hu,
+        "nibabel": lambda: np.asarray(nibabel.nifti1.load(case.image).dataobj),
+        "limit: ISA-L, one shot": lambda: isal_zlib.decompressobj(GZIP).decompress(stored, size),
+    }
+    if importlib.util.find_spec("deflate"):
+        import deflate
+
+        found["limit: libdeflate, one shot"] = lambda: deflate.gzip_decompress(stored, size)
+    return found
+
+
+def importing(case: Case, folder: Path, size: int) -> dict[str, Callable[[], object]]:
+    """From a file to another one, as an import does."""
+    import nibabel
+
+    stored = case.image.read_bytes()
+    whole = isal_zlib.decompress(stored, GZIP)
+
+    def by_nibabel() -> None:
+        image = nibabel.nifti1.load(case.image)
+        nibabel.save(nibabel.nifti1.Nifti1Image(np.asarray(image.dataobj), image.affine), folder / "peer.nii.gz")
+
+    def limit() -> None:
+        isal_zlib.decompressobj(GZIP).decompress(stored, size)
+        isal_zlib.compress(whole, 2, GZIP)
+
+    return {
+        "liverspleen": lambda: write_ct(folder / "ours.nii.gz", read_ct(case.image)),
+        "nibabel": by_nibabel,
+        "limit: ISA-L, one shot, both ways": limit,
+    }
+
+
+def preparing(case: Case, folder: Path, size: int) -> dict[str, Callable[[], object]]:
+    """Image and label map to plain arrays on the disk: ours checked, hashed and synced; the peer's are not."""
+    import nibabel
+
+    stored = [file.read_bytes() for file in (case.image, case.label) if file is not None]
+
+    def ours() -> None:
+        shutil.rmtree(folder / "store", ignore_errors=True)
+        store_case(case, folder / "store")
+
+    def by_nibabel() -> None:
+        for file, kind in ((case.image, np.int16), (case.label, np.uint8)):
+            array = np.asarray(nibabel.nifti1.load(file).dataobj)
+            np.save(folder / "peer.npy", np.ascontiguousarray(array.T, dtype=kind))
+
+    def limit() -> None:
+        for content in stored:
+            isal_zlib.decompressobj(GZIP).decompress(content, size)
+
+    return {"liverspleen": ours, "nibabel, np.save": by_nibabel, "limit: ISA-L, both files, one shot": limit}
+
+
+def megabytes_per_s(contest: dict[str, Callable[[], object]], size: int, rounds: int) -> dict[str, Any]:
+    """Of int16 voxels, median over rounds after one that does not count."""
+    rates: dict[str, list[float]] = {name: [] for name in contest}
+    for turn in range(rounds + 1):
+        for name, contender in contest.items():
+            start = time.perf_counter()
+            contender()
+            if turn:
+                rates[name].append(size / 1e6 / (time.perf_counter() - start))
+    return {
+        name: {"median": round(statistics.median(r), 1), "least": round(min(r), 1), "most": round(max(r), 1)}
+        for name, r in rates.items()
+    }
+
+
+def machine() -> dict[str, Any]:
+    """What the times depend on."""
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.exists() else []
+    models = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return {
+        "cpu": models[0] if models else platform.processor(),
+        "logical_cpus": os.cpu_count(),
+        "threads_used": 1,
+        "load_before": round(os.getloadavg()[0], 2),
+        "system": platform.system(),
+        "python": platform.python_version(),
+    }
+
+
+def versions() -> dict[str, str]:
+    """Versions of everything that was timed."""
+    found = {"liverspleen": liverspleen.__version__}
+    for name in ("numpy", "isal", "nibabel", "deflate", "blosc2", "nnunetv2", "zarr", "monai", "torch"):
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            found[name] = "missing"
+    return found
+
+
+def ratios(rates: dict[str, Any]) -> dict[str, float]:
+    """How many times as fast ours is."""
+    ours = rates["liverspleen"]["median"]
+    return {f"ours / {name}": round(ours / r["median"], 2) for name, r in rates.items() if name != "liverspleen"}
+
+
+def measure(asked: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    """The whole benchmark."""
+    before = machine()
+    shape = {"sections": asked.sections, "matrix": asked.matrix}
+    cases = [write_case(folder, seed, **shape) for seed in range(asked.cases)]
+    size = 2 * asked.sections * asked.matrix**2
+    content = size + 352  # header and extension flag
+    contests = {
+        "read": reading(cases[0], content),
+        "import": importing(cases[0], folder, content),
+        "prepare": preparing(cases[0], folder, content),
+    }
+    speeds = {name: megabytes_per_s(contest, size, asked.rounds) for name, contest in contests.items()}
+    stored = [store_case(case, folder / "triplets") for case in cases]
+    triplets = measure_triplets(folder, stored, rounds=asked.rounds, turn_s=asked.seconds)
+    missing = triplets.pop("missing")
+    if not importlib.util.find_spec("deflate"):
+        missing.append("libdeflate (pip install deflate)")
+    return {
+        "machine": before,
+        "versions": versions(),
+        "volume": {**shape, "megabytes": round(size / 1e6, 1), "gzip_ratio": round(size / _size(cases[0]), 2)},
+        "cases_for_triplets": asked.cases,
+        "megabytes_per_s": speeds,
+        "ratios": {name: ratios(rates) for name, rates in speeds.items()},
+        "triplets": {
+            **triplets,
+            "ratios_warm": ratios(triplets["warm_per_s"]),
+            "ratios_cold": ratios(triplets["cold_per_s"]),
+            "cold": "posix_fadvise DONTNEED on every file, before it is opened",
+        },
+        "missing": missing,
+    }
+
+
+def _size(case: Case) -> int:
+    return case.image.stat().st_size
+
+
+def main() -> None:
+    """Measure, write, print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--sections", type=int, default=80)
+    parser.add_argument("--matrix", type=int, default=512)
+    parser.add_argument("--cases", type=int, default=6, help="that triplets are drawn from")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=2.0, help="of a contender's turn with warm triplets")
+    parser.add_argument("--folder", type=Path, help="where files are written; a temporary one when left out")
+    parser.add_argument("--results", type=Path, default=RESULTS)
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory(dir=asked.folder) as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the peers' own deprecations
+        result = measure(asked, Path(folder))
+    asked.results.parent.mkdir(parents=True, exist_ok=True)
+    asked.results.write_text(json.dumps(result, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    tables = {**result["megabytes_per_s"], **{k: v for k, v in result["triplets"].items() if k.endswith("per_s")}}
+    for contest, rates in tables.items():
+        print(f"\n{contest}" + ("" if contest.endswith("per_s") else " (MB/s of int16 voxels)"))
+        for name, rate in rates.items():
+            print(f"  {name:36} {rate['median']:9.1f}  ({rate['least']:.1f} to {rate['most']:.1f})")
+    print("\npages left when cold:", result["triplets"]["pages_left_when_cold"])
+    if result["missing"]:
+        print("missing:", ", ".join(result["missing"]))
+
+
+if __name__ == "__main__":
+    main()

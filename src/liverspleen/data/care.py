@@ -1,0 +1,112 @@
+"""Looking after a slice store: are its arrays what was written, and which cases does nobody name any more."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from liverspleen.cohort.manifest import Case
+from liverspleen.data.parts import ABOUT, PART, clear_parts, remove_folder, to_oneself
+from liverspleen.data.store import STORE_VERSION, VOXELS, array_hash, damaged, source_hashes, voxels_file
+from liverspleen.errors import Fault, Refused
+
+
+def stored_folders(store: Path) -> list[Path]:
+    """The folders of cases, whole or damaged; none of what is being made, and none of anybody else's."""
+    found = (folder for folder in store.iterdir() if folder.is_dir() and not folder.name.startswith(PART))
+    return sorted(folder for folder in found if len(folder.name) == 20 and set(folder.name) <= set("0123456789abcdef"))
+
+
+def verify(folder: Path) -> tuple[Fault, ...]:
+    """Everything that is not as it was written: LS-STO-001 for each file."""
+    about_file = folder / ABOUT
+    try:
+        about = json.loads(about_file.read_text(encoding="utf-8"))
+        files, shape = dict(about["files"]), tuple(about["shape"])
+    except FileNotFoundError:
+        return (damaged(about_file, "is missing"),)
+    except (OSError, ValueError, KeyError, TypeError):
+        return (damaged(about_file, "is not what was written"),)
+    return tuple(_array_faults(folder, files, shape))
+
+
+def _array_faults(folder: Path, files: dict[str, str], shape: tuple[int, ...]) -> Iterator[Fault]:
+    for name, expected in files.items():
+        file = folder / name
+        try:
+            array = np.load(file, mmap_mode="r", allow_pickle=False)
+            right = array_hash(array) == expected and file.stat().st_size == array.offset + array.nbytes
+        except FileNotFoundError:
+            yield damaged(file, "is missing")
+            continue
+        except (OSError, ValueError, EOFError):
+            right = False
+        if not right or (name in ("sections.npy", "labels.npy") and array.shape != shape):
+            yield damaged(file, "does not hold what was written")
+
+
+def verify_all(store: Path) -> Iterator[tuple[Path, tuple[Fault, ...]]]:
+    """`verify` of every case, on all cores: hashing lets threads run side by side."""
+    folders = stored_folders(store)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        yield from zip(folders, pool.map(verify, folders), strict=True)
+
+
+@dataclass(frozen=True)
+class Pruned:
+    """What was removed; `kept` cases that nobody names stay because another process uses the store."""
+
+    cases: int
+    freed_bytes: int
+    kept: int
+
+
+def prune(store: Path, cases: Iterable[Case], tested: Iterable[Case]) -> Pruned:
+    """Remove what killed processes left, and the cases that are none of `cases`, with whatever pixel size.
+
+    While another process uses the store (a training maps its arrays whenever it needs them) no case is removed.
+
+    Raises:
+        Refused: files of the named cases are missing: what they are is then not known, and nothing is removed.
+    """
+    named: set[tuple[str, str]] = set()
+    notes: set[Path] = set()
+    faults: list[Fault] = []
+    for case in cases:
+        try:
+            named.add(source_hashes(case))
+        except Refused as error:
+            faults.extend(error.faults)
+    for case in tested:
+        try:
+            notes.add(voxels_file(case, store))
+        except Refused as error:
+            faults.extend(error.faults)
+    if faults:
+        raise Refused(faults)
+    freed = clear_parts(store)
+    with to_oneself(store) as alone:
+        unnamed = [folder for folder in stored_folders(store) if _source(folder) not in named]
+        stale = [file for file in store.glob(f"*{VOXELS}") if file not in notes]
+        if not alone:
+            return Pruned(0, freed, len(unnamed))
+        freed += sum(remove_folder(folder) for folder in unnamed)
+        for file in stale:
+            freed += file.stat().st_size
+            file.unlink()
+    return Pruned(len(unnamed), freed, 0)
+
+
+def _source(folder: Path) -> tuple[str, str] | None:
+    """Hashes of image and label map that a case was made of; None for what other versions made, or is damaged."""
+    try:
+        about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
+        return (about["image_sha256"], about["label_sha256"]) if about["version"] == STORE_VERSION else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None

@@ -1,0 +1,176 @@
+"""Folders of the slice store: under their names only when complete; what killed processes left is cleared.
+
+A process holds a lock (`flock`) on a file of each folder that it makes, and a shared one on the store while it reads or
+fills it. Locks end with their process, however it ends. On a file system that cannot lock (NFS without its lock
+service), nothing that another process may hold is removed: what was left there is removed by hand.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from uuid import uuid4
+
+ABOUT = "case.json"
+"""File of every folder; the one that is locked while the folder is made."""
+
+PART = ".part-"
+"""How names begin that are not final, those of `storage.complete_file` too."""
+
+_LOCK = ".lock"  # of the store as a whole; empty, and kept
+
+
+@contextmanager
+def complete_folder(folder: Path) -> Iterator[Path]:
+    """A folder beside `folder` to put files into; at the end of the block it is synced to disk and renamed to `folder`.
+
+    If the block raises, it is removed. If `folder` exists by then, another process has finished the same one: that
+    stays. The block must write `ABOUT`, and not replace it.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    part, lock = _locked_part(folder)
+    try:
+        yield part
+        for file in part.iterdir():
+            _sync(file)
+        _sync(part)
+        try:
+            part.rename(folder)
+        except OSError:
+            if not folder.exists():
+                raise
+        _sync(folder.parent)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)  # after a rename there is none
+        os.close(lock)
+
+
+def remove_folder(folder: Path) -> int:
+    """Remove a folder of the store, at no moment half of one under its name; gives the bytes freed."""
+    part = _part_of(folder)
+    folder.rename(part)
+    return _removed(part)
+
+
+def clear_parts(store: Path) -> int:
+    """Remove folders that a killed process left half made; gives the bytes freed.
+
+    One whose process is still at work is let alone, also one that it has made and not yet locked: the process finds
+    that it is gone, and makes another.
+    """
+    return sum(_cleared(part) for part in store.glob(f"{PART}*") if part.is_dir())
+
+
+@contextmanager
+def in_use(store: Path) -> Iterator[None]:
+    """Keep `store` from being pruned by another process; what killed ones left is cleared before and after.
+
+    Half-written files are removed only while no other process uses the store. Where the store may not be written
+    nothing is locked and nothing cleared.
+    """
+    with _opened(store) as lock:
+        alone = lock is not None and _locked(lock, fcntl.LOCK_EX)
+        _clear(store, files=alone)
+        if lock is not None:
+            with suppress(OSError):  # a file system without locks
+                fcntl.flock(lock, fcntl.LOCK_SH)
+        try:
+            yield
+        finally:
+            _clear(store, files=False)
+
+
+@contextmanager
+def to_oneself(store: Path) -> Iterator[bool]:
+    """Whether no other process uses `store`; if so none begins to before the block ends."""
+    with _opened(store) as lock:
+        alone = lock is not None and _locked(lock, fcntl.LOCK_EX)
+        _clear(store, files=alone)
+        yield alone
+
+
+@contextmanager
+def _opened(store: Path) -> Iterator[int | None]:
+    lock = None
+    with suppress(OSError):  # read-only, or another user's
+        lock = os.open(store / _LOCK, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        yield lock
+    finally:
+        if lock is not None:
+            os.close(lock)
+
+
+def _clear(store: Path, *, files: bool) -> None:
+    with suppress(OSError):
+        clear_parts(store)
+        for file in store.glob(f"{PART}*") if files else ():
+            if file.is_file():
+                file.unlink(missing_ok=True)
+
+
+def _part_of(folder: Path) -> Path:
+    return folder.with_name(f"{PART}{uuid4().hex[:8]}-{folder.name}")
+
+
+def _locked_part(folder: Path) -> tuple[Path, int]:
+    """A new folder with its file `ABOUT`, and the lock on that."""
+    while True:
+        part = _part_of(folder)
+        part.mkdir()
+        try:
+            lock = os.open(part / ABOUT, os.O_RDWR | os.O_CREAT, 0o666)
+        except FileNotFoundError:
+            continue  # cleared by another process in between
+        except OSError:
+            part.rmdir()
+            raise
+        with suppress(OSError):  # a file system without locks
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        with suppress(FileNotFoundError):
+            if os.path.samestat((part / ABOUT).stat(), os.fstat(lock)):
+                return part, lock
+        os.close(lock)
+
+
+def _cleared(part: Path) -> int:
+    try:
+        lock = os.open(part / ABOUT, os.O_RDWR)
+    except FileNotFoundError:
+        with suppress(OSError):  # not empty: made by nothing here
+            part.rmdir()
+        return 0
+    try:
+        return _removed(part) if _locked(lock, fcntl.LOCK_EX) else 0
+    finally:
+        os.close(lock)
+
+
+def _removed(part: Path) -> int:
+    with suppress(FileNotFoundError):  # another process removes it too, or has given it its name
+        size = sum(file.stat().st_size for file in part.iterdir())
+        shutil.rmtree(part, ignore_errors=True)
+        return size
+    return 0
+
+
+def _locked(lock: int, kind: int) -> bool:
+    """Whether the lock was to be had at once; not where another process has it, or none can be had."""
+    try:
+        fcntl.flock(lock, kind | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def _sync(path: Path) -> None:
+    """Bring a file's content, or the names in a folder, to the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,73 @@
+"""Sections on another pixel size, over the same field of view: the one way there for training and prediction."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+Matrix = tuple[int, int]
+"""Rows and columns of a section."""
+
+
+def resampled_matrix(matrix: Matrix, spacing_mm: tuple[float, float], pixel_mm: float | None) -> Matrix:
+    """Rows and columns that a section gets: its sides over `pixel_mm`, rounded; None: as it is.
+
+    >>> resampled_matrix((512, 512), (0.75, 0.75), 1.5), resampled_matrix((512, 400), (0.7, 0.7), None)
+    ((256, 256), (512, 400))
+    """
+    if pixel_mm is None:
+        return matrix
+    rows, columns = (max(1, round(n * edge / pixel_mm)) for n, edge in zip(matrix, spacing_mm, strict=True))
+    return rows, columns
+
+
+def resampled_hu(sections: NDArray[np.int16], matrix: Matrix) -> NDArray[np.int16]:
+    """(slice, row, column) HU on `matrix`, rounded; the same array if it is on it.
+
+    Pixel edges at the image's border stay where they are (`align_corners=False` elsewhere). Each new pixel is a mean
+    under a triangle as wide as two pixels of the coarser of both grids: bilinear where the image grows, free of
+    aliasing where it shrinks. Float64 sums in a fixed order, so that machines agree.
+    """
+    if sections.shape[1:] == matrix:
+        return sections
+    down, across = (_triangles(old, new) for old, new in zip(sections.shape[1:], matrix, strict=True))
+    found = np.empty((len(sections), *matrix), np.int16)
+    for section, new in zip(sections, found, strict=True):
+        new[:] = np.rint((across @ (down @ section.astype(np.float64)).T).T)
+    return found
+
+
+def resampled_labels(labels: NDArray[np.uint8], matrix: Matrix) -> NDArray[np.uint8]:
+    """(slice, row, column) labels on `matrix`: of the voxel in which a new pixel's centre lies."""
+    if labels.shape[1:] == matrix:
+        return labels
+    rows, columns = (_nearest(old, new) for old, new in zip(labels.shape[1:], matrix, strict=True))
+    found = np.empty((len(labels), *matrix), np.uint8)
+    for section, new in zip(labels, found, strict=True):
+        new[:] = section[rows[:, None], columns]
+    return found
+
+
+def _nearest(old: int, new: int) -> NDArray[np.intp]:
+    # in whole numbers: (2 k + 1) old / (2 new), rounded down
+    return np.asarray((2 * np.arange(new) + 1) * old // (2 * new), dtype=np.intp)
+
+
+def _triangles(old: int, new: int) -> Any:
+    """(new, old) weights, each row of sum 1."""
+    scale = old / new
+    reach = max(scale, 1.0)
+    centres = (np.arange(new) + 0.5) * scale - 0.5
+    places = np.floor(centres - reach).astype(int)[:, None] + np.arange(int(2 * reach) + 3)
+    weights = np.clip(1 - np.abs(places - centres[:, None]) / reach, 0, None)
+    weights[(places < 0) | (places >= old)] = 0  # nothing lies outside the image
+    weights /= weights.sum(1, keepdims=True)
+    rows = np.broadcast_to(np.arange(new)[:, None], places.shape)
+    entries = (weights.ravel(), (rows.ravel(), places.clip(0, old - 1).ravel()))
+    matrix = csr_array(entries, shape=(new, old))
+    matrix.sum_duplicates()
+    matrix.eliminate_zeros()
+    return matrix

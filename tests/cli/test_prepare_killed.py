@@ -1,0 +1,180 @@
+"""A store whose filling is killed again and again ends as an undisturbed one, bit for bit; two fillings at once too."""
+
+import multiprocessing
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from liverspleen.cli.main import main
+
+pytestmark = pytest.mark.slow
+PLACES = (
+    "half an array",
+    "before the folder is locked",
+    "before the new name",
+    "after the new name",
+    "half of run.json",
+    "a noted test case",
+)
+SECTIONS = (300,) * 6
+
+
+def run_until(place: str, count: int, command: list[str]) -> None:
+    """Run `command`, and die at the `count`-th visit to `place`."""
+    from liverspleen import provenance
+    from liverspleen.data import parts, store
+
+    left = count
+
+    def die(*_: object, **__: object) -> None:
+        nonlocal left
+        left -= 1
+        if left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def around(owner: object, name: str, *, after: bool = False) -> None:
+        whole = getattr(owner, name)
+        if after:
+            setattr(owner, name, lambda *a, **k: (whole(*a, **k), die())[0])
+        else:
+            setattr(owner, name, lambda *a, **k: (die(), whole(*a, **k))[1])
+
+    def half_saved(file: Path, array: object) -> None:
+        save(file, array)
+        if left == 1:
+            os.truncate(file, 1000)
+        die()
+
+    def half_written(file: Path, content: object) -> None:
+        (file.parent / ".part-1234-run.json").write_text('{"half')
+        die()
+
+    if place == "half an array":
+        save = store.write_array
+        store.write_array = half_saved
+    elif place == "before the folder is locked":
+        around(parts.fcntl, "flock")
+    elif place == "before the new name":
+        around(Path, "rename")
+    elif place == "after the new name":
+        around(Path, "rename", after=True)
+    elif place == "half of run.json":
+        provenance.write_json = half_written
+        left = 1
+    elif place == "a noted test case":
+        around(Path, "replace")
+        left = 1
+    raise SystemExit(main(command))
+
+
+def contents(store: Path) -> dict[str, bytes]:
+    files = (file for file in store.rglob("*") if file.is_file() and file.name != "run.json")
+    return {str(file.relative_to(store)): file.read_bytes() for file in files}
+
+
+def times(store: Path) -> dict[Path, int]:
+    """When the files of whole cases were written."""
+    return {file: file.stat().st_mtime_ns for about in store.glob("[!.]*/case.json") for file in about.parent.iterdir()}
+
+
+def test_filling_killed_at_20_moments_ends_as_an_undisturbed_one(
+    box_cohort: Callable[..., Path], tmp_path: Path
+) -> None:
+    manifest = box_cohort(sections=SECTIONS, dataset=("development",) * 5 + ("test1",))
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    assert main(["prepare", f"cohort={manifest}", f"store={whole}"]) == 0
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["liverspleen.cli.prepare", "liverspleen.cohort.checks", "hydra"])
+    draw, killed = random.Random(0), 0
+    seconds, held = 1.0, set[int]()
+    while killed < 20:
+        place = PLACES[killed] if killed < len(PLACES) else ""
+        # a process of its own and then two, of which the killed one is the first
+        command = ["prepare", f"cohort={manifest}", f"store={cut}", f"workers={1 if place else draw.choice((1, 1, 2))}"]
+        before = times(cut)
+        process = context.Process(target=run_until, args=(place, draw.randint(1, 3), command))
+        began = time.monotonic()
+        process.start()
+        process.join(None if place else draw.uniform(0.05, seconds))
+        if process.is_alive():
+            process.kill()
+            process.join()
+        after = times(cut)
+        assert {file: after.get(file) for file in before} == before  # what was whole is not made again
+        if process.exitcode == -signal.SIGKILL:
+            killed += 1
+            held.add(len(after))
+            continue
+        assert process.exitcode == 0
+        seconds = min(time.monotonic() - began, 5.0)  # it got to its end: kill earlier, and begin anew
+        assert contents(cut) == contents(whole)
+        subprocess.run(["rm", "-r", str(cut)], check=True)
+    assert main(["prepare", f"cohort={manifest}", f"store={cut}"]) == 0
+    assert contents(cut) == contents(whole)
+    assert not list(cut.glob(".part-*"))
+    assert len(held) >= 3, held  # killed on the way, not at the start
+
+
+def test_two_fillings_at_once_do_no_harm(box_cohort: Callable[..., Path], tmp_path: Path) -> None:
+    manifest = box_cohort(sections=SECTIONS)
+    command = [sys.executable, "-m", "liverspleen", "prepare", f"cohort={manifest}"]
+    subprocess.run([*command, f"store={tmp_path / 'one'}"], check=True, capture_output=True)
+    store = tmp_path / "two"
+    both = [subprocess.Popen([*command, f"store={store}"], stdout=-3, stderr=-3) for _ in range(2)]
+    assert [process.wait() for process in both] == [0, 0]
+    assert contents(store) == contents(tmp_path / "one")
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system in memory of 4 MB; only root may make one."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(folder)]
+    if os.geteuid() != 0 or subprocess.run(command, capture_output=True).returncode != 0:
+        pytest.skip("making a small file system needs root")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+@pytest.mark.parametrize("seen", [True, False])
+@pytest.mark.parametrize("room", [1_000_000, 0])
+def test_disk_that_is_full_is_one_line_with_the_bytes_needed(
+    seen: bool,
+    room: int,
+    box_cohort: Callable[..., Path],
+    small_disk: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Also when the lack of room shows only while a case is written (a quota, another writer)."""
+    from liverspleen.cli import filling
+
+    manifest, store = box_cohort(sections=SECTIONS), small_disk / "store"
+    store.mkdir()
+    free = os.statvfs(store).f_bavail * os.statvfs(store).f_frsize
+    (small_disk / "other").write_bytes(bytes(max(free - room, 0)))
+    if not seen:
+        monkeypatch.setattr(filling.shutil, "disk_usage", lambda _: type("usage", (), {"free": 1 << 40}))
+    assert main(["prepare", f"cohort={manifest}", f"store={store}"]) == 2
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if "LS-" in line]
+    assert line.startswith("LS-STO-002")
+    needed = int(line.split("needs ")[1].split(" bytes")[0])
+    cases = 6 if seen else 1
+    assert 3 * cases * 300 * 32 * 32 <= needed <= 3 * cases * 300 * 32 * 32 + cases * (1 << 17)
+    assert not list(store.glob(".part-*"))
+    (small_disk / "other").unlink()
+    monkeypatch.undo()
+    before = {file: file.stat().st_mtime_ns for file in store.glob("*/*.npy")}
+    assert main(["prepare", f"cohort={manifest}", f"store={store}"]) == 2  # 5.5 MB into 4 MB
+    rows = manifest.read_text().splitlines()
+    manifest.write_text("\n".join(rows[:4]) + "\n")
+    assert main(["prepare", f"cohort={manifest}", f"store={store}"]) == 0
+    assert {file: file.stat().st_mtime_ns for file in before} == before

@@ -1,0 +1,275 @@
+"""`liverspleen prepare`: fills within memory and room, verifies, prunes."""
+
+import errno
+import json
+import multiprocessing
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from liverspleen.cli import filling
+from liverspleen.cli.main import main
+from liverspleen.cli.progress import processes
+from liverspleen.cohort.manifest import read_cohort
+from liverspleen.data import store as store_module
+from liverspleen.data.store import open_case, store_case
+from liverspleen.imaging.nifti import write_ct
+
+Prepare = Callable[..., int]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    return tmp_path / "store"
+
+
+@pytest.fixture
+def prepare(store: Path) -> Prepare:
+    return lambda manifest, *words: main(["prepare", f"cohort={manifest}", f"store={store}", *words])
+
+
+def lines(err: str) -> list[str]:
+    return [line for line in err.splitlines() if "LS-" in line]
+
+
+def folders(store: Path) -> list[Path]:
+    return sorted(file.parent for file in store.glob("*/case.json"))
+
+
+def contents(store: Path) -> dict[str, bytes]:
+    """Every file of a store by its name; of `run.json` there is one for each run."""
+    files = (file for file in store.rglob("*") if file.is_file() and file.name != "run.json")
+    return {str(file.relative_to(store)): file.read_bytes() for file in files}
+
+
+def test_store_is_filled_once_and_says_processes_and_memory(
+    box_cohort: Callable[..., Path], prepare: Prepare, store: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    manifest = box_cohort(dataset=("development", "development", "test1", "development"))
+    assert prepare(manifest) == 0
+    out = capsys.readouterr().out
+    assert "prepare: 4 cases to read: 1 process, at most" in out
+    assert "prepare: 3 cases, 0 of them were in the store already" in out
+    assert len(folders(store)) == 3
+    (note,) = store.glob("*.voxels")
+    stored = store_case(read_cohort(manifest).cases[2], store)
+    assert note.read_text() == stored.voxels_sha256 + "\n"
+    before = {file: file.stat().st_mtime_ns for file in store.rglob("*.npy")}
+    assert prepare(manifest) == 0
+    out = capsys.readouterr().out
+    assert "to read" not in out
+    assert "3 of them were in the store already" in out
+    assert before == {file: file.stat().st_mtime_ns for file in store.rglob("*.npy")}
+
+
+def test_pixel_size_is_part_of_what_is_stored(
+    box_cohort: Callable[..., Path], prepare: Prepare, store: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    manifest = box_cohort(sections=(4,))
+    assert prepare(manifest) == prepare(manifest, "pixel_mm=4") == 0
+    assert capsys.readouterr().out.count("0 of them were in the store already") == 2
+    case = read_cohort(manifest).cases[0]
+    found = open_case(case, store), open_case(case, store, pixel_mm=4.0)
+    assert [one.sections.shape[-1] for one in found if one] == [32, 16]
+
+
+def test_unreadable_test_image_is_passed_over_and_a_damaged_case_costs_one_line(
+    box_cohort: Callable[..., Path], prepare: Prepare, store: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    manifest = box_cohort(dataset=("development", "development", "test1", "test1"))
+    for name, rest in (("c1", 100), ("c2", 100)):
+        image = manifest.parent / f"{name}.nii.gz"
+        image.write_bytes(image.read_bytes()[:-rest])
+    (manifest.parent / "c3.nii.gz").unlink()
+    assert prepare(manifest) == 2
+    (line,) = lines(capsys.readouterr().err)
+    assert "'c1'" in line
+    assert len(folders(store)) == 1
+
+
+def test_case_that_fits_no_memory_is_one_line_and_the_others_are_stored(
+    box_cohort: Callable[..., Path],
+    prepare: Prepare,
+    store: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    manifest = box_cohort(sections=(4, 200))
+    costs = [filling.case_cost(case).memory_bytes for case in read_cohort(manifest).cases]
+    monkeypatch.setattr(filling, "resident_bytes", lambda: 1000)
+    monkeypatch.setattr(filling, "available_bytes", lambda: costs[1] + 999)
+    assert prepare(manifest) == 2
+    (line,) = lines(capsys.readouterr().err)
+    assert line.startswith("LS-STO-003 case 'c1'")
+    assert len(folders(store)) == 1
+
+
+def test_no_room_is_one_line_with_the_bytes_before_anything_is_written(
+    box_cohort: Callable[..., Path],
+    prepare: Prepare,
+    store: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    manifest = box_cohort(sections=(4, 6))
+    usage = type("usage", (), {"free": 12345})
+    monkeypatch.setattr(filling.shutil, "disk_usage", lambda _: usage)
+    assert prepare(manifest) == 2
+    (line,) = lines(capsys.readouterr().err)
+    needed = int(line.split("needs ")[1].split(" bytes")[0])
+    assert 3 * 10 * 32 * 32 <= needed <= 3 * 10 * 32 * 32 + (1 << 18)
+    assert "the disk has 12345 (" in line
+    assert folders(store) == []
+
+
+def test_disk_that_fills_while_a_case_is_written_ends_the_work_with_one_line(
+    box_cohort: Callable[..., Path],
+    prepare: Prepare,
+    store: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    write, written = store_module.write_array, []
+
+    def full(file: Path, array: np.ndarray) -> None:
+        written.append(file)
+        if len(written) > 4:  # the first case has three arrays
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write(file, array)
+
+    monkeypatch.setattr(store_module, "write_array", full)
+    assert prepare(box_cohort()) == 2
+    (line,) = lines(capsys.readouterr().err)
+    assert line.startswith("LS-STO-002 case 'c1'")
+    assert len(written) == 5
+    assert len(folders(store)) == 1
+    assert not list(store.glob(".part-*"))
+
+
+def test_verify_lists_damaged_cases_and_needs_no_cohort(
+    box_cohort: Callable[..., Path], prepare: Prepare, store: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert prepare(box_cohort()) == 0
+    assert main(["prepare", "action=verify", f"store={store}"]) == 0
+    assert "4 stored cases, 0 of them damaged" in capsys.readouterr().out
+    file = folders(store)[1] / "labels.npy"
+    file.write_bytes(file.read_bytes()[:-1] + b"\7")
+    assert main(["prepare", "action=verify", f"store={store}"]) == 2
+    captured = capsys.readouterr()
+    (line,) = lines(captured.err)
+    assert line.startswith(f"LS-STO-001 file '{file}'")
+    assert "4 stored cases, 1 of them damaged" in captured.out
+
+
+def test_prune_keeps_what_the_cohort_names(
+    box_cohort: Callable[..., Path], prepare: Prepare, store: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    manifest = box_cohort()
+    assert prepare(manifest) == 0
+    rows = manifest.read_text().splitlines()
+    manifest.write_text("\n".join(rows[:3]) + "\n")
+    before = sum(map(len, contents(store).values()))
+    capsys.readouterr()
+    assert prepare(manifest, "action=prune") == 0
+    freed = before - sum(map(len, contents(store).values()))
+    assert f"prepare: 2 cases removed, {freed} bytes freed" in capsys.readouterr().out
+    assert len(folders(store)) == 2
+    assert prepare(manifest) == 0
+    assert "2 of them were in the store already" in capsys.readouterr().out
+
+
+def test_prune_is_refused_where_rows_of_the_cohort_are_faulty(
+    box_cohort: Callable[..., Path], prepare: Prepare, store: Path
+) -> None:
+    manifest = box_cohort()
+    assert prepare(manifest) == 0
+    rows = manifest.read_text().splitlines()
+    manifest.write_text("\n".join([*rows[:-1], rows[-1].replace("c3", "c0")]) + "\n")
+    assert prepare(manifest, "action=prune") == 2
+    assert len(folders(store)) == 4
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["action=fil", "cohort=c.csv"], "LS-CFG-006"),
+        (["action=fill"], "LS-CFG-002"),
+        (["action=prune"], "LS-CFG-002"),
+        (["cohort=c.csv", "pixel_mm=0"], "LS-CFG-006"),
+        (["cohort=c.csv", "workers=-1"], "LS-CFG-006"),
+        (["action=verify"], "LS-STO-006"),
+        (["action=prune", "cohort=c.csv"], "LS-STO-006"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(
+    words: list[str], code: str, store: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["prepare", f"store={store}", *words]) == 2
+    (line,) = lines(capsys.readouterr().err)
+    assert line.startswith(code)
+    assert not store.exists()
+
+
+def test_test_case_with_the_voxels_of_a_training_case_ends_a_training_before_it_begins(
+    box_cohort: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also under another name, in another file, uncompressed."""
+    manifest = box_cohort(dataset=("development", "development", "development", "test1"))
+    from liverspleen.imaging.nifti import read_ct
+
+    copy = manifest.parent / "renamed.nii"
+    write_ct(copy, read_ct(manifest.parent / "c0.nii.gz"))
+    manifest.write_text(manifest.read_text().replace("c3.nii.gz", "renamed.nii").replace("c3_label.nii.gz", ""))
+    run = tmp_path / "run"
+    assert main(["train", f"cohort={manifest}", f"output={run}", "experiment=phantom"]) == 2
+    (line,) = lines(capsys.readouterr().err)
+    assert line.startswith("LS-TRN-012 case 'c3'")
+    assert "'c0'" in line
+    assert not (run / "last.ckpt").exists()
+    assert json.loads((run / "run.json").read_text())["status"] == "refused"
+
+
+@pytest.mark.slow
+def test_several_processes_leave_the_store_of_one(
+    box_cohort: Callable[..., Path], prepare: Prepare, store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    manifest = box_cohort()
+    assert prepare(manifest, "workers=2") == 0
+    assert "4 cases to read: 2 processes, at most" in capsys.readouterr().out
+    assert main(["prepare", f"cohort={manifest}", f"store={tmp_path / 'one'}", "workers=1"]) == 0
+    assert contents(store) == contents(tmp_path / "one")
+
+
+def _sleep(_: int) -> int:
+    time.sleep(60)
+    return os.getpid()
+
+
+def _with_workers(file: str) -> None:
+    pool = processes(2)
+    pool.submit(_sleep, 0)
+    while not (found := list(pool._processes)):  # type: ignore[attr-defined]
+        time.sleep(0.05)
+    Path(file).write_text(" ".join(map(str, found)))
+    time.sleep(60)
+
+
+@pytest.mark.slow
+def test_processes_end_with_the_one_that_started_them_also_when_it_is_killed(tmp_path: Path) -> None:
+    file = tmp_path / "pids"
+    process = multiprocessing.get_context("spawn").Process(target=_with_workers, args=(str(file),))
+    process.start()
+    while not file.exists() or not file.read_text():
+        time.sleep(0.05)
+    time.sleep(3)  # until they have started
+    process.kill()
+    process.join()
+    workers = [int(pid) for pid in file.read_text().split()]
+    end = time.monotonic() + 20
+    while alive := [pid for pid in workers if Path(f"/proc/{pid}").exists()]:
+        assert time.monotonic() < end, alive
+        time.sleep(0.1)

@@ -1,0 +1,120 @@
+"""Verify finds every kind of damage; prune removes what nobody names, and nothing that somebody uses."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from liverspleen.cohort.manifest import read_cohort
+from liverspleen.data.care import prune, verify, verify_all
+from liverspleen.data.parts import in_use
+from liverspleen.data.store import STORE_VERSION, note_voxels, open_case, store_case
+from liverspleen.errors import Refused
+
+ARRAYS = ("sections", "labels", "present", "native_labels")
+
+
+@pytest.fixture
+def folder(box_cohort: Callable[..., Path], tmp_path: Path) -> Path:
+    """Of a stored case with all its files."""
+    case = read_cohort(box_cohort(sections=(4,))).cases[0]
+    return store_case(case, tmp_path / "store", pixel_mm=4.0).folder
+
+
+def test_case_as_it_was_written_has_no_faults(folder: Path) -> None:
+    assert verify(folder) == ()
+    assert list(verify_all(folder.parent)) == [(folder, ())]
+
+
+@pytest.mark.parametrize("name", ARRAYS)
+def test_flipped_bit_of_any_array_is_found(folder: Path, name: str) -> None:
+    file = folder / f"{name}.npy"
+    content = bytearray(file.read_bytes())
+    content[-5] ^= 1
+    file.write_bytes(content)
+    (fault,) = verify(folder)
+    assert (fault.code, fault.file) == ("LS-STO-001", file)
+
+
+@pytest.mark.parametrize("name", ARRAYS)
+def test_missing_short_and_long_arrays_are_found(folder: Path, name: str) -> None:
+    file = folder / f"{name}.npy"
+    whole = file.read_bytes()
+    for content in (whole[:-1], whole + b"\0", whole[:50], b""):
+        file.write_bytes(content)
+        assert [fault.file for fault in verify(folder)] == [file]
+    file.unlink()
+    (fault,) = verify(folder)
+    assert "missing" in fault.what
+
+
+def test_array_of_the_same_bytes_and_another_shape_is_found(folder: Path) -> None:
+    file = folder / "sections.npy"
+    array = np.load(file)
+    np.save(file, array.reshape(array.shape[::-1]))
+    assert [fault.file for fault in verify(folder)] == [file]
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}", None])
+def test_damaged_description_is_found_and_never_trained_on(
+    folder: Path, content: str | None, box_cohort: Callable[..., Path], tmp_path: Path
+) -> None:
+    about = folder / "case.json"
+    about.unlink() if content is None else about.write_text(content)
+    (fault,) = verify(folder)
+    assert (fault.code, fault.file) == ("LS-STO-001", about)
+    case = read_cohort(tmp_path / "cohort" / "cohort.csv").cases[0]
+    with pytest.raises(Refused, match="LS-STO-001 case 'c0'"):
+        store_case(case, folder.parent, pixel_mm=4.0)
+
+
+def test_prune_removes_what_the_cohort_does_not_name_and_tells_its_bytes(
+    box_cohort: Callable[..., Path], tmp_path: Path
+) -> None:
+    cohort, store = read_cohort(box_cohort(sections=(4, 5, 6))), tmp_path / "store"
+    gone = store_case(cohort.cases[1], store)
+    stored = [store_case(cohort.cases[0], store), store_case(cohort.cases[0], store, pixel_mm=4.0)]
+    note_voxels(cohort.cases[1], store)
+    note_voxels(cohort.cases[2], store)
+    size = sum(file.stat().st_size for file in gone.folder.iterdir())
+    pruned = prune(store, cohort.cases[:1], cohort.cases[2:])
+    assert (pruned.cases, pruned.kept) == (1, 0)
+    assert pruned.freed_bytes == size + 65  # a hash and its line end
+    assert not gone.folder.exists()
+    assert all(verify(case.folder) == () for case in stored)
+    assert len(list(store.glob("*.voxels"))) == 1
+
+
+def test_prune_removes_cases_of_other_versions_and_nothing_foreign(
+    box_cohort: Callable[..., Path], tmp_path: Path
+) -> None:
+    cohort, store = read_cohort(box_cohort(sections=(4,))), tmp_path / "store"
+    old = store_case(cohort.cases[0], store).folder
+    about = json.loads((old / "case.json").read_text())
+    (old / "case.json").write_text(json.dumps(about | {"version": STORE_VERSION - 1}))
+    (store / "notes").mkdir()
+    (store / "README").write_text("mine")
+    assert prune(store, cohort.cases, ()).cases == 1
+    assert sorted(file.name for file in store.iterdir()) == [".lock", "README", "notes"]
+
+
+def test_no_case_is_removed_while_somebody_uses_the_store(box_cohort: Callable[..., Path], tmp_path: Path) -> None:
+    cohort, store = read_cohort(box_cohort(sections=(4, 5))), tmp_path / "store"
+    for case in cohort.cases:
+        store_case(case, store)
+    with in_use(store):
+        pruned = prune(store, cohort.cases[:1], ())
+        assert (pruned.cases, pruned.freed_bytes, pruned.kept) == (0, 0, 1)
+    assert open_case(cohort.cases[1], store) is not None
+
+
+def test_nothing_is_removed_when_a_named_file_is_missing(box_cohort: Callable[..., Path], tmp_path: Path) -> None:
+    """A drive that is not there names no case; its cases are not to be taken for unnamed."""
+    cohort, store = read_cohort(box_cohort(sections=(4, 5))), tmp_path / "store"
+    stored = [store_case(case, store) for case in cohort.cases]
+    cohort.cases[0].image.rename(tmp_path / "away.nii.gz")
+    with pytest.raises(Refused, match="LS-IMG-001 case 'c0'"):
+        prune(store, cohort.cases, ())
+    assert all(case.folder.exists() for case in stored)

@@ -1,0 +1,169 @@
+"""Folders of the store: whole or absent, and what is left over goes without harm to those at work."""
+
+import fcntl
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from liverspleen.data import parts
+from liverspleen.data.parts import clear_parts, complete_folder, in_use, to_oneself
+
+
+def die_half_way(folder: Path) -> None:
+    with complete_folder(folder) as part:
+        (part / "case.json").write_text("{}")
+        (part / "sections.npy").write_bytes(bytes(100))
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def killed(folder: Path) -> None:
+    process = multiprocessing.get_context("fork").Process(target=die_half_way, args=(folder,))
+    process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+
+
+def names(store: Path) -> list[str]:
+    return sorted(file.name for file in store.iterdir())
+
+
+def test_folder_has_its_name_only_when_it_is_whole(tmp_path: Path) -> None:
+    with complete_folder(tmp_path / "store" / "a") as part:
+        (part / "case.json").write_text("{}")
+        assert not (tmp_path / "store" / "a").exists()
+    assert names(tmp_path / "store") == ["a"]
+    assert (tmp_path / "store" / "a" / "case.json").read_text() == "{}"
+
+
+def test_files_and_both_folders_are_synced_around_the_new_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    events: list[str] = []
+    sync, rename = os.fsync, Path.rename
+    monkeypatch.setattr(
+        "os.fsync", lambda handle: (events.append(Path(f"/proc/self/fd/{handle}").readlink().name), sync(handle))[1]
+    )
+    monkeypatch.setattr(Path, "rename", lambda one, other: (events.append("rename"), rename(one, other))[1])
+    with complete_folder(tmp_path / "a") as part:
+        (part / "case.json").write_text("{}")
+    assert events == ["case.json", part.name, "rename", tmp_path.name]
+
+
+def test_part_of_a_killed_process_is_cleared_and_its_bytes_are_told(tmp_path: Path) -> None:
+    killed(tmp_path / "a")
+    assert len(names(tmp_path)) == 1
+    assert clear_parts(tmp_path) == 102  # "{}" and 100 bytes
+    assert names(tmp_path) == []
+
+
+def test_part_of_a_process_at_work_stays(tmp_path: Path) -> None:
+    with complete_folder(tmp_path / "a") as part:
+        (part / "case.json").write_text("{}")
+        assert clear_parts(tmp_path) == 0
+        assert part.is_dir()
+    assert names(tmp_path) == ["a"]
+
+
+def test_part_that_vanishes_before_it_is_locked_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another process clears it between the making and the lock: as an empty folder, and with its file."""
+    whole_open, whole_lock, left = os.open, fcntl.flock, {"open": 1, "lock": 1}
+
+    def cleared_first(path: Path, *more: int, **named: int) -> int:
+        if left["open"] and Path(path).name == "case.json":
+            left["open"] = 0
+            clear_parts(tmp_path)
+        return whole_open(path, *more, **named)
+
+    def cleared_then(handle: int, kind: int) -> None:
+        if left["lock"] and kind == fcntl.LOCK_EX:
+            left["lock"] = 0
+            clear_parts(tmp_path)
+        whole_lock(handle, kind)
+
+    monkeypatch.setattr(parts.os, "open", cleared_first)
+    monkeypatch.setattr(parts.fcntl, "flock", cleared_then)
+    with complete_folder(tmp_path / "a") as part:
+        (part / "case.json").write_text("{}")
+    assert left == {"open": 0, "lock": 0}
+    assert names(tmp_path) == ["a"]
+
+
+def test_the_first_of_two_that_make_the_same_folder_stays(tmp_path: Path) -> None:
+    with complete_folder(tmp_path / "a") as slow:
+        (slow / "case.json").write_text("slow")
+        with complete_folder(tmp_path / "a") as quick:
+            (quick / "case.json").write_text("quick")
+    assert names(tmp_path) == ["a"]
+    assert (tmp_path / "a" / "case.json").read_text() == "quick"
+
+
+def test_many_that_make_and_clear_at_once_do_no_harm(tmp_path: Path) -> None:
+    faults: list[BaseException] = []
+
+    def work(number: int) -> None:
+        try:
+            for turn in range(20):
+                clear_parts(tmp_path)
+                with complete_folder(tmp_path / f"{number % 2}-{turn}") as part:
+                    (part / "case.json").write_text("{}")
+        except BaseException as error:
+            faults.append(error)
+            raise
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert faults == []
+    assert names(tmp_path) == sorted(f"{number}-{turn}" for number in (0, 1) for turn in range(20))
+    assert all((folder / "case.json").read_text() == "{}" for folder in tmp_path.iterdir())
+
+
+def test_use_of_a_store_clears_half_written_files_unless_somebody_else_uses_it(tmp_path: Path) -> None:
+    (tmp_path / ".part-1-run.json").write_text("{")
+    with in_use(tmp_path):
+        assert names(tmp_path) == [".lock"]
+        (tmp_path / ".part-2-run.json").write_text("{")  # of the one who uses it
+        with in_use(tmp_path):
+            assert names(tmp_path) == [".lock", ".part-2-run.json"]
+
+
+def test_a_store_is_to_oneself_only_while_nobody_uses_it(tmp_path: Path) -> None:
+    with in_use(tmp_path), to_oneself(tmp_path) as alone:
+        assert not alone
+    with to_oneself(tmp_path) as alone:
+        assert alone
+
+
+def without_locks(_: int, __: int) -> None:
+    raise OSError(95, "Operation not supported")
+
+
+def test_where_nothing_can_be_locked_folders_are_made_and_nothing_is_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    killed(tmp_path / "a")
+    monkeypatch.setattr(parts.fcntl, "flock", without_locks)
+    with in_use(tmp_path), complete_folder(tmp_path / "b") as part:
+        (part / "case.json").write_text("{}")
+    with to_oneself(tmp_path) as alone:
+        assert not alone
+    assert [name[:6] for name in names(tmp_path)] == [".lock", ".part-", "b"]
+
+
+def test_store_that_may_not_be_written_can_be_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole: Callable[..., int] = os.open
+
+    def read_only(path: Path, flags: int, *more: int) -> int:
+        if flags & os.O_CREAT:
+            raise OSError(30, "Read-only file system")
+        return whole(path, flags, *more)
+
+    monkeypatch.setattr(parts.os, "open", read_only)
+    with in_use(tmp_path):
+        pass
+    assert names(tmp_path) == []
