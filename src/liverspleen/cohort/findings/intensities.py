@@ -20,7 +20,7 @@ _NO_TISSUE = 0.01
 _SHIFT_HU = 1024  # the intercept of most scanners: left out, or applied twice
 _AIR_HU = (-1100, -900)
 _INVERTED_HU = (900, 1100)
-_MUCH = 0.05
+_MUCH = 0.05  # bone at 900 to 1200 HU is below 2 % of a scan of the trunk
 _SPIKE = 20  # times the median count of the neighbouring values
 _NEIGHBOURS_HU = 50
 _CUT_AIR_HU, _CUT_BONE_HU = -900, 600  # ends within these cut air off, or bone and contrast medium
@@ -55,13 +55,12 @@ def _scale_faults(scan: ScanSummary) -> Iterator[Fault]:
     if scan.share(*_INVERTED_HU) > 2 * _MUCH and scan.share(*_AIR_HU) < _NO_TISSUE and lowest < _TISSUE_HU[0]:
         what = f"{scan.share(*_INVERTED_HU):.0%} of the voxels are near 1000 and none near -1000: signs are inverted"
         yield _fault("error", "LS-IMG-018", what, "convert it from its source again")
-    if scan.share(*_TISSUE_HU) < _NO_TISSUE:
-        for shift in (_SHIFT_HU, -_SHIFT_HU):
-            share = scan.share(_TISSUE_HU[0] + shift, _TISSUE_HU[1] + shift)
-            if share > _MUCH:
-                story = "the intercept was not applied" if shift > 0 else "the intercept was applied twice"
-                what = f"soft tissue lies near {shift} HU ({share:.0%} of the voxels), expected near 0: {story}"
-                yield _fault("error", "LS-IMG-013", what, f"subtract {shift} from its values")
+    for shift, story in ((_SHIFT_HU, "the intercept was not applied"), (-_SHIFT_HU, "the intercept was applied twice")):
+        share = scan.share(_TISSUE_HU[0] + shift, _TISSUE_HU[1] + shift)
+        # shifted up, air comes to lie where tissue should; shifted down, tissue lies where air should
+        if share > _MUCH and (shift > 0 or scan.share(*_TISSUE_HU) < _NO_TISSUE):
+            what = f"soft tissue lies near {shift} HU ({share:.0%} of the voxels), expected near 0: {story}"
+            yield _fault("error", "LS-IMG-013", what, f"subtract {shift} from its values")
     yield from _window_faults(scan)
 
 
@@ -103,7 +102,7 @@ def _section_faults(scan: ScanSummary) -> Iterator[Fault]:
         what = f"{twins.size} of {flat.size} sections are copies of another one: {_sections(twins)}"
         yield _fault("warning", "LS-IMG-017", what, "convert it from its source again, each section once")
     else:
-        yield from _jump_faults(scan)
+        yield from _jump_faults(scan, flat)
 
 
 def _twins(checksums: tuple[int, ...], flat: NDArray[np.bool_]) -> NDArray[np.intp]:
@@ -117,13 +116,14 @@ def _twins(checksums: tuple[int, ...], flat: NDArray[np.bool_]) -> NDArray[np.in
     return np.array(twins, np.intp)
 
 
-def _jump_faults(scan: ScanSummary) -> Iterator[Fault]:
+def _jump_faults(scan: ScanSummary, flat: NDArray[np.bool_]) -> Iterator[Fault]:
     """Sections that do not continue their neighbours: some are missing between, or their order is wrong."""
-    steps = section_steps(scan)
+    image = np.flatnonzero(~(flat[:-1] | flat[1:]))  # not from or to a blank section
+    steps = section_steps(scan)[image]
     if steps.size < 8:  # too few to say what is usual
         return
     usual = np.array([np.median(np.delete(steps[max(i - 4, 0) : i + 5], min(i, 4))) for i in range(steps.size)])
-    jumps = np.flatnonzero(steps > _JUMP * np.maximum(usual, 1.0))
+    jumps = image[steps > _JUMP * np.maximum(usual, 1.0)]
     alternating = float(np.median(steps) / max(float(np.median(section_steps(scan, lag=2))), 1.0))
     if jumps.size or alternating > _ALTERNATING:
         what = f"the image jumps between sections {_sections(jumps)} and the next" if jumps.size else ""
