@@ -5,13 +5,26 @@ from __future__ import annotations
 import pickle
 import re
 import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-from seeded import SEEDS
+from seeded import (
+    SEEDS,
+    Draft,
+    abdominal_window,
+    front_and_back_swapped,
+    head_and_feet_swapped,
+    intercept_applied_twice,
+    intercept_left_out,
+    inverted,
+    labels_swapped,
+    mirrored_header,
+    missing_sections,
+)
 
-from liverspleen.cohort import Case, read_cohort
+from liverspleen.cohort import Case, load_case, read_cohort, write_cohort
 from liverspleen.cohort.findings import cohort_faults, examine_case
 from liverspleen.cohort.findings.geometry import geometry_faults
 from liverspleen.cohort.findings.intensities import intensity_faults
@@ -63,6 +76,36 @@ def test_the_real_cases_have_no_error_and_only_true_warnings(shared: Path) -> No
     assert not any(f.severity == "error" for f in faults)
     assert {f.case_id for f in faults if f.code == "LS-LAB-020"} == {"ts_example", "ts_dicom20"}
     assert [f.case_id for f in faults if f.code == "LS-IMG-015"] == ["lits0"]
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(
+    ("spoil", "code"),
+    [
+        (intercept_left_out, "LS-IMG-013"),
+        (intercept_applied_twice, "LS-IMG-013"),
+        (inverted, "LS-IMG-018"),
+        (abdominal_window, "LS-IMG-012"),
+        (missing_sections, "LS-IMG-019"),
+        (head_and_feet_swapped, "LS-GEO-017"),
+        (front_and_back_swapped, "LS-GEO-018"),
+        (mirrored_header, "LS-LAB-018"),
+        (labels_swapped, "LS-LAB-019"),
+    ],
+)
+def test_a_spoilt_real_case_has_that_finding_alone(
+    shared: Path, tmp_path: Path, spoil: Callable[[Draft], None], code: str
+) -> None:
+    (case,) = (case for case in read_cohort(shared / "data" / "cohort.csv").cases if case.case_id == "lits0")
+    ct, label = load_case(case)
+    assert label is not None
+    affine = ct.geometry.canonical_affine[:, [2, 1, 0, 3]]
+    row = {"case_id": "A", "patient_id": "P", "image": "ct.nii", "label": "label.nii"}
+    draft = Draft(ct.hu, label.labels, affine, affine.copy(), row)
+    spoil(draft)
+    write_cohort(tmp_path / "cohort.csv", draft.write(tmp_path))
+    own = {fault.code for fault in found(tmp_path / "cohort.csv") if fault.severity != "note"}
+    assert own - {"LS-LAB-011"} == {code}  # its small spleen would be a tiny liver
 
 
 def test_memory_does_not_grow_with_the_number_of_cases(phantoms: Path) -> None:

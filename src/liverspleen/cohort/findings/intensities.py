@@ -20,15 +20,18 @@ _NO_TISSUE = 0.01
 _SHIFT_HU = 1024  # the intercept of most scanners: left out, or applied twice
 _AIR_HU = (-1100, -900)
 _INVERTED_HU = (900, 1100)
+_INVERTED_BONE_HU = (-900, -200)
+_BEYOND_AIR_HU = (1150, 1900)  # bone and contrast medium if 1024 was added, nothing in an inverted image
 _MUCH = 0.05  # bone at 900 to 1200 HU is below 2 % of a scan of the trunk
-_SPIKE = 20  # times the median count of the neighbouring values
+_SPIKE = 8  # times the median count of the neighbouring values; a histogram's own tails fade out to single voxels
+_SPIKE_VOXELS = 20
 _NEIGHBOURS_HU = 50
 _CUT_AIR_HU, _CUT_BONE_HU = -900, 600  # ends within these cut air off, or bone and contrast medium
 _SATURATION_HU = 2900  # 12 bits end at 3071, or at 3000 in some exports
 _PADDING_HU = -1100  # reconstructed air is -1000 with noise
 _PADDING_SHARE = 0.001
 _ALTERNATING = 1.5  # sections differ more from those further away, unless two series are interleaved
-_JUMP = 2.5  # times the usual difference of neighbouring sections; the diaphragm's dome reaches 1.6 in thick ones
+_JUMP = 2.5  # times the usual difference of neighbouring sections; the diaphragm's dome reaches 1.7 in thick ones
 
 
 def intensity_faults(scan: ScanSummary) -> Iterator[Fault]:
@@ -52,7 +55,8 @@ def _scale_faults(scan: ScanSummary) -> Iterator[Fault]:
         kind = "normalised" if highest - lowest <= _FEW_VALUES else "8-bit grey"
         what = f"values from {lowest} to {highest} are {kind} values, expected HU"
         yield _fault("error", "LS-IMG-014", what, "convert it from its source again, without scaling")
-    if scan.share(*_INVERTED_HU) > 2 * _MUCH and scan.share(*_AIR_HU) < _NO_TISSUE and lowest < _TISSUE_HU[0]:
+    air_is_above = scan.share(*_INVERTED_HU) > 2 * _MUCH and scan.share(*_AIR_HU) < _NO_TISSUE
+    if air_is_above and scan.count(*_BEYOND_AIR_HU) < scan.count(*_INVERTED_BONE_HU):
         what = f"{scan.share(*_INVERTED_HU):.0%} of the voxels are near 1000 and none near -1000: signs are inverted"
         yield _fault("error", "LS-IMG-018", what, "convert it from its source again")
     for shift, story in ((_SHIFT_HU, "the intercept was not applied"), (-_SHIFT_HU, "the intercept was applied twice")):
@@ -84,7 +88,7 @@ def _is_spike(scan: ScanSummary, value: int, inwards: int) -> bool:
     offset = scan.histogram.size // 2
     usual = float(np.median(scan.histogram[first + offset : last + offset + 1]))
     at_end = scan.count(value, value)
-    return at_end > max(_SPIKE, 1e-5 * scan.voxels) and at_end > _SPIKE * max(usual, 1.0)
+    return at_end > max(_SPIKE_VOXELS, 1e-5 * scan.voxels) and at_end > _SPIKE * max(usual, 1.0)
 
 
 def _section_faults(scan: ScanSummary) -> Iterator[Fault]:

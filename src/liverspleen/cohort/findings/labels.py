@@ -24,9 +24,9 @@ _HOLE_SHARE = 0.02
 _GAP_SHARE = 0.25  # of the largest section: both sides of a gap between two parts taper, a skipped section's do not
 _LIVING_HU = (-50.0, 250.0)  # steatosis goes down to about -20, the arterial spleen up to 250
 _GAS_HU = -300
-_GAS_SHARE = 0.03  # partial volume with lung and gas in bile ducts are below 1 % of it
+_GAS_SHARE = 0.03  # partial volume with lung is at most 0.2 % on real CT and phantoms
 _FOREIGN_HU = (-70, 350)  # fat and lung, bone and metal
-_FOREIGN_SHARE = 0.10  # measured: 0.5 % at most on real CT and phantoms; noise of a fatty liver may reach 7 %
+_FOREIGN_SHARE = 0.10  # at most 2 % on real CT and phantoms; noise of a fatty liver may reach 7 %
 
 
 def shape_faults(organ: Organ, *, age: float | None = None) -> Iterator[Fault]:
