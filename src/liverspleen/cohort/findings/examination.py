@@ -70,7 +70,9 @@ def _examine(case: Case, files: CaseFiles) -> Examination:
         facts["volume_cm3"] = {organ.key: round(found.volume_cm3, 4) for organ, found in organs.items()}
     if any(fault.code in SCALE_CODES for fault in faults):  # said more exactly
         faults = [fault for fault in faults if fault.code != "LS-IMG-011"]
-    labels_sha256 = _labels_sha256(files.label) if organs and files.label is not None else None
+    labels_sha256 = None
+    if organs and files.label is not None:
+        facts["labels_sha256"] = labels_sha256 = _labels_sha256(files.label)
     return Examination(tuple(faults), facts, scan.voxels_sha256 if scan else None, labels_sha256)
 
 
@@ -125,7 +127,7 @@ def _scan_facts(files: CaseFiles, scan: ScanSummary) -> dict[str, Any]:
 
 
 def _labels_sha256(label: LabelMap) -> str:
-    digest = hashlib.sha256(repr(label.labels.shape).encode())
+    digest = hashlib.sha256()
     for section in label.labels:
         digest.update(section.tobytes())
     return digest.hexdigest()

@@ -62,7 +62,8 @@ def _scale_faults(scan: ScanSummary) -> Iterator[Fault]:
     for shift, story in ((_SHIFT_HU, "the intercept was not applied"), (-_SHIFT_HU, "the intercept was applied twice")):
         share = scan.share(_TISSUE_HU[0] + shift, _TISSUE_HU[1] + shift)
         # shifted up, air comes to lie where tissue should; shifted down, tissue lies where air should
-        if share > _MUCH and (shift > 0 or scan.share(*_TISSUE_HU) < _NO_TISSUE):
+        hidden = scan.share(*_AIR_HU) < share if shift > 0 else scan.share(*_TISSUE_HU) < _NO_TISSUE
+        if share > _MUCH and hidden:
             what = f"soft tissue lies near {shift} HU ({share:.0%} of the voxels), expected near 0: {story}"
             yield _fault("error", "LS-IMG-013", what, f"subtract {shift} from its values")
     yield from _window_faults(scan)
