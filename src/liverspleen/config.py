@@ -290,7 +290,7 @@ class CheckConfig:
     root: OptionalPath
     """folder that the paths in the cohort are relative to; its own folder when empty"""
     output: OptionalPath
-    """folder for findings.csv and run.json; printed only when empty"""
+    """folder for findings.csv, findings.json and run.json; printed only when empty"""
     vocabulary: VocabularyConfig
 
 

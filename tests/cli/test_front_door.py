@@ -127,9 +127,13 @@ def test_check_lists_every_finding_and_finishes_the_other_cases(
     captured = capsys.readouterr()
     faults = [line for line in captured.err.splitlines() if line.startswith("LS-")]
     assert [("'c0'" in line, "'c2'" in line) for line in faults] == [(True, False), (False, True)]
-    assert "check: 4 cases read, 2 findings, 2 of them errors" in captured.out
-    assert len((tmp_path / "check" / "findings.csv").read_text().splitlines()) == 3
-    assert json.loads((tmp_path / "check" / "run.json").read_text())["faults"] == faults
+    assert "check: 4 cases read: 2 errors, " in captured.out
+    table = (tmp_path / "check" / "findings.csv").read_text().splitlines()
+    assert sum(line.startswith("error,") for line in table) == 2
+    recorded = json.loads((tmp_path / "check" / "run.json").read_text())["faults"]
+    assert [fault for fault in recorded if fault in faults] == faults
+    counts = json.loads((tmp_path / "check" / "findings.json").read_text())["counts"]
+    assert (counts["error"], counts["error"] + counts["warning"]) == (2, len(recorded))
 
 
 def test_refused_run_says_so_in_its_record(tmp_path: Path) -> None:

@@ -175,8 +175,8 @@ def test_masks_are_gray_pngs_of_their_section(tmp_path: Path, mode: str) -> None
     image.save(tmp_path / "a.png")
     if mode in {"1", "L"}:
         np.testing.assert_array_equal(read_masks([tmp_path / "a.png"], rows=4, columns=6, case_id="x"), array[None])
-        with pytest.raises(Refused, match=r"LS-IMG-012.*4 x 6"):
+        with pytest.raises(Refused, match=r"LS-IMG-021.*4 x 6"):
             read_masks([tmp_path / "a.png"], rows=6, columns=4, case_id="x")
     else:
-        with pytest.raises(Refused, match="LS-IMG-012"):
+        with pytest.raises(Refused, match="LS-IMG-021"):
             read_masks([tmp_path / "a.png"], rows=4, columns=6, case_id="x")

@@ -1,6 +1,14 @@
-"""examine a cohort before anything is computed from it: table, files, geometry, label values.
+"""examine a cohort before anything is computed from it: table, files, geometry, HU, labels, anatomy, duplicates.
 
 Every finding is one line with a stable code, its case, file and cure. Nothing is changed.
+
+  error    the case is refused by the verbs that read it, or it can only be wrong
+  warning  most likely a defect: look at the case
+  note     a variant worth knowing, such as an organ cut off by the border of the scan
+
+Errors and warnings are printed, notes are counted and stand in the table. The codes, with what each is decided by:
+docs/findings.md. In short: LS-COH the table, LS-IMG the image and its HU, LS-GEO the grid and the orientation,
+LS-LAB the label map, LS-DUP between cases.
 
 example
   liverspleen check cohort=cohort.csv output=outputs/check
@@ -10,6 +18,7 @@ inputs
 
 outputs, in output= (only printed when empty)
   findings.csv    severity, code, case_id, file, what, cure
+  findings.json   the same, with counts by severity and code, and what was measured of each case
   run.json        what made it
 
 exit codes
@@ -20,51 +29,111 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, get_args
 
 from liverspleen import assemble
 from liverspleen.cli.progress import processes, progress
-from liverspleen.cohort.checks import check_case
-from liverspleen.cohort.manifest import Cohort
+from liverspleen.cohort.findings import Examination, cohort_faults, examine_case
+from liverspleen.cohort.manifest import Case, Cohort
 from liverspleen.config import CheckConfig
-from liverspleen.errors import Fault
+from liverspleen.errors import Fault, Severity
 from liverspleen.provenance import recorded
-from liverspleen.storage import write_text
+from liverspleen.storage import write_json, write_text
+
+_COLUMNS = ("severity", "code", "case_id", "file", "what", "cure")
 
 
 def run(config: CheckConfig) -> Sequence[Fault]:
-    """Check every case; the table of findings is written if a folder is given."""
+    """Check every case; errors and warnings are returned, the tables, if a folder is given, hold the notes too."""
     if config.output is None:
-        return _check(_cohort(config))
+        return _check(_cohort(config)).told
     with recorded("check", config, config.output) as record:
         cohort = _cohort(config)
         record.inputs["cohort"] = cohort.hash
-        findings = _check(cohort)
-        record.faults.extend(findings)
-        _write(config.output / "findings.csv", findings)
-        record.outputs.append(config.output / "findings.csv")
-        return findings
+        checked = _check(cohort)
+        record.faults.extend(checked.told)
+        _write_table(config.output / "findings.csv", checked.findings)
+        write_json(config.output / "findings.json", checked.as_json())
+        record.outputs += [config.output / "findings.csv", config.output / "findings.json"]
+        return checked.told
+
+
+@dataclass(frozen=True)
+class _Checked:
+    """All findings of a cohort, and the measured facts by case."""
+
+    findings: tuple[Fault, ...]
+    facts: Mapping[str, Mapping[str, Any]]
+
+    @property
+    def told(self) -> tuple[Fault, ...]:
+        """What is printed: notes would alarm about cases that are sound."""
+        return tuple(fault for fault in self.findings if fault.severity != "note")
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Number of findings by severity."""
+        return {severity: sum(f.severity == severity for f in self.findings) for severity in get_args(Severity)}
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return {
+            "counts": self.counts,
+            "codes": dict(sorted(Counter(fault.code for fault in self.findings).items())),
+            "findings": [dict(zip(_COLUMNS, _cells(fault), strict=True)) for fault in self.findings],
+            "cases": self.facts,
+        }
 
 
 def _cohort(config: CheckConfig) -> Cohort:
     return assemble.cohort(config.cohort, config)
 
 
-def _check(cohort: Cohort) -> tuple[Fault, ...]:
-    findings = list(cohort.faults)
+def _check(cohort: Cohort) -> _Checked:
+    """Each process reads one case at a time and brings back its findings, hashes and facts, never voxels."""
+    examinations = []
     with processes(0) as pool, progress("check", len(cohort.cases)) as advance:
-        for case, faults in zip(cohort.cases, pool.map(check_case, cohort.cases), strict=True):
-            findings.extend(faults)
+        waiting = [pool.submit(examine_case, case) for case in cohort.cases]
+        for case, future in zip(cohort.cases, waiting, strict=True):
+            examinations.append(_result(case, future))
             advance(case.case_id)
-    errors = sum(fault.severity == "error" for fault in findings)
-    print(f"check: {len(cohort.cases)} cases read, {len(findings)} findings, {errors} of them errors")
-    return tuple(findings)
+    own = [fault for examination in examinations for fault in examination.faults]
+    between = cohort_faults(cohort.cases, examinations)
+    facts = {case.case_id: found.facts for case, found in zip(cohort.cases, examinations, strict=True)}
+    checked = _Checked((*cohort.faults, *own, *between), facts)
+    told = ", ".join(f"{number} {severity}s" for severity, number in checked.counts.items())
+    print(f"check: {len(cohort.cases)} cases read: {told}")
+    return checked
 
 
-def _write(path: Path, findings: Sequence[Fault]) -> None:
+def _result(case: Case, future: Future[Examination]) -> Examination:
+    """What came back; a case that brings its process down, or meets what nobody foresaw, costs one line."""
+    try:
+        return future.result()
+    except BrokenProcessPool:  # a process was killed, as a rule for want of memory; the cases after it are not read
+        what, cure = "a process ended before the case was examined", "give the machine more memory, or look at the file"
+        return Examination((Fault("LS-IMG-020", what, cure, case.case_id, case.image),))
+    except Exception as error:
+        if os.environ.get("LIVERSPLEEN_TRACEBACK"):
+            raise
+        what, cure = f"unexpected {type(error).__name__}: {error}", "see the traceback with LIVERSPLEEN_TRACEBACK=1"
+        return Examination((Fault("LS-RUN-001", what, cure, case.case_id, case.image),))
+
+
+def _cells(fault: Fault) -> list[str]:
+    return [fault.severity, fault.code, fault.case_id or "", str(fault.file or ""), fault.what, fault.cure]
+
+
+def _write_table(path: Path, findings: Sequence[Fault]) -> None:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["severity", "code", "case_id", "file", "what", "cure"])
-    writer.writerows([f.severity, f.code, f.case_id or "", f.file or "", f.what, f.cure] for f in findings)
+    writer.writerow(_COLUMNS)
+    writer.writerows(map(_cells, findings))
     write_text(path, text.getvalue())

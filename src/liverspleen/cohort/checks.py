@@ -20,13 +20,35 @@ _AIR_HU = -500  # some voxel of any CT of the trunk is air, lung or padding
 _TISSUE_HU = 0  # and some is soft tissue
 
 
+@dataclass(frozen=True)
+class CaseFiles:
+    """What could be read of a case, and every fault of `check_case`; None for a file that is absent or refused."""
+
+    ct: CTVolume | None
+    label: LabelMap | None
+    faults: tuple[Fault, ...]
+
+
+def read_files(case: Case) -> CaseFiles:
+    """CT and reference label map of a case, each if it can be read, with what is wrong or doubtful in them."""
+    faults: list[Fault] = []
+    ct = None
+    try:
+        ct = read_ct(case.image, case_id=case.case_id)
+        faults += _intensity_faults(case, ct)
+    except Refused as refused:
+        faults += refused.faults
+    label, found = _examine_label(case, None if ct is None else ct.geometry)
+    return CaseFiles(ct, label, (*faults, *found))
+
+
 def load_case(case: Case) -> tuple[CTVolume, LabelMap | None]:
     """The CT and the reference label map of a case (None if it has none), on one grid and with plausible labels.
 
     Raises:
         Refused: with all errors of both files; see `check_case`.
     """
-    files = _examine(case)
+    files = read_files(case)
     if errors := [fault for fault in files.faults if fault.severity == "error"]:
         raise Refused(errors)
     assert files.ct is not None
@@ -60,7 +82,7 @@ def check_case(case: Case) -> tuple[Fault, ...]:
     Warnings: LS-LAB-003 labelled organ without a voxel, LS-LAB-004 spleen labelled though the manifest calls it absent,
     LS-IMG-009 values clipped to int16, LS-IMG-010 constant image, LS-IMG-011 values that no CT in HU has.
     """
-    return _examine(case).faults
+    return read_files(case).faults
 
 
 def grid_faults(
@@ -78,25 +100,6 @@ def grid_faults(
             f"at most {grid_tolerance_mm(expected):.3g} mm expected (spacing {_mm(found)} against {_mm(expected)})"
         )
         yield Fault("LS-GEO-004", what, "resample it or correct its header", case_id, file)
-
-
-@dataclass(frozen=True)
-class _Files:
-    ct: CTVolume | None
-    label: LabelMap | None
-    faults: tuple[Fault, ...]
-
-
-def _examine(case: Case) -> _Files:
-    faults: list[Fault] = []
-    ct = None
-    try:
-        ct = read_ct(case.image, case_id=case.case_id)
-        faults += _intensity_faults(case, ct)
-    except Refused as refused:
-        faults += refused.faults
-    label, found = _examine_label(case, None if ct is None else ct.geometry)
-    return _Files(ct, label, (*faults, *found))
 
 
 def _examine_label(case: Case, grid: Geometry | None) -> tuple[LabelMap | None, list[Fault]]:

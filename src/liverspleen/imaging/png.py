@@ -18,7 +18,7 @@ def read_masks(files: Sequence[Path], *, rows: int, columns: int, case_id: str) 
     """Gray values of the files, (file, row, column); those of a black and white file are 0 and 255.
 
     Raises:
-        Refused: LS-IMG-012 a file cannot be read as an 8-bit gray PNG of that size.
+        Refused: LS-IMG-021 a file cannot be read as an 8-bit gray PNG of that size.
     """
     masks = np.zeros((len(files), rows, columns), np.uint8)
     for index, file in enumerate(files):
@@ -34,4 +34,4 @@ def read_masks(files: Sequence[Path], *, rows: int, columns: int, case_id: str) 
 
 
 def _refused(what: str, case_id: str, file: Path) -> Refused:
-    return Refused(Fault("LS-IMG-012", what, "save it as a gray PNG of its section", case_id, file))
+    return Refused(Fault("LS-IMG-021", what, "save it as a gray PNG of its section", case_id, file))

@@ -1,0 +1,133 @@
+"""Everything that can be said about one case: what the verbs refuse, what is doubtful, and the measured facts."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from liverspleen.cohort.checks import CaseFiles, read_files
+from liverspleen.cohort.findings.geometry import geometry_faults, label_grid_faults
+from liverspleen.cohort.findings.intensities import SCALE_CODES, intensity_faults
+from liverspleen.cohort.findings.labels import density_faults, shape_faults
+from liverspleen.cohort.findings.organ import Organ, find_organ
+from liverspleen.cohort.findings.orientation import direction_faults, side_faults
+from liverspleen.cohort.findings.scan import ScanSummary, summarise
+from liverspleen.cohort.manifest import Case
+from liverspleen.errors import Fault
+from liverspleen.imaging.volume import LabelMap
+from liverspleen.structures import ORGANS, Structure
+
+_OFF_GRID = frozenset({"LS-GEO-003", "LS-GEO-004"})
+
+
+@dataclass(frozen=True)
+class Examination:
+    """What `examine_case` found: a few kilobytes, whatever the size of the case.
+
+    `facts` are plain values measured on the files. The hashes are of the decoded voxels and labels, (slice, row,
+    column), None where there are none; an empty label map has none either.
+    """
+
+    faults: tuple[Fault, ...]
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    voxels_sha256: str | None = None
+    labels_sha256: str | None = None
+
+
+def examine_case(case: Case) -> Examination:
+    """Read a case once and look at everything; the voxels are let go."""
+    try:
+        return _examine(case, read_files(case))
+    except MemoryError:
+        cure = "examine it on a machine with more memory"
+        return Examination(
+            (Fault("LS-IMG-020", "case does not fit into the memory there is", cure, case.case_id, case.image),)
+        )
+
+
+def _examine(case: Case, files: CaseFiles) -> Examination:
+    faults = list(files.faults)
+    facts: dict[str, Any] = {}
+    scan = None
+    if files.ct is not None:
+        scan = summarise(files.ct)
+        faults += _of(case, case.image, _scan_faults(case, files, scan))
+        facts |= _scan_facts(files, scan)
+    organs: dict[Structure, Organ] = {}
+    if files.label is not None:
+        on_grid = not any(fault.code in _OFF_GRID for fault in faults)
+        organs = {o: found for o in case.labelled_structures if (found := find_organ(files.label, o)) is not None}
+        faults += _of(
+            case,
+            case.label,
+            _label_faults(case, files, scan if on_grid else None, organs, has_hu=not _lacks_hu(faults)),
+        )
+        facts["volume_cm3"] = {organ.key: round(found.volume_cm3, 4) for organ, found in organs.items()}
+    if any(fault.code in SCALE_CODES for fault in faults):  # said more exactly
+        faults = [fault for fault in faults if fault.code != "LS-IMG-011"]
+    labels_sha256 = None
+    if organs and files.label is not None:
+        facts["labels_sha256"] = labels_sha256 = _labels_sha256(files.label)
+    return Examination(tuple(faults), facts, scan.voxels_sha256 if scan else None, labels_sha256)
+
+
+def _scan_faults(case: Case, files: CaseFiles, scan: ScanSummary) -> Iterator[Fault]:
+    assert files.ct is not None
+    yield from geometry_faults(files.ct.geometry, section_thickness_mm=case.section_thickness_mm)
+    found = list(intensity_faults(scan))
+    yield from found
+    if not _lacks_hu(found):
+        yield from direction_faults(scan)
+
+
+def _label_faults(
+    case: Case, files: CaseFiles, scan: ScanSummary | None, organs: Mapping[Structure, Organ], *, has_hu: bool
+) -> Iterator[Fault]:
+    """Findings of the label map, and of both files together where `scan`, on the same grid, is given."""
+    assert files.label is not None
+    for organ in organs.values():
+        yield from shape_faults(organ, age=case.age)
+    liver, spleen = (organs.get(organ) for organ in ORGANS)
+    column_mm = files.label.geometry.spacing_mm[2]
+    yield from side_faults(liver, spleen, column_mm=column_mm, scan=scan if has_hu else None)
+    if scan is not None and files.ct is not None:
+        yield from label_grid_faults(files.label.geometry, files.ct.geometry)
+        for organ in organs.values() if has_hu else ():
+            yield from density_faults(organ, files.ct.hu)
+
+
+def _lacks_hu(faults: Iterable[Fault]) -> bool:
+    """Whether nothing can be told from densities, because they are no HU."""
+    return any(f.code == "LS-IMG-010" or (f.code in SCALE_CODES and f.severity == "error") for f in faults)
+
+
+def _of(case: Case, file: Path | None, faults: Iterable[Fault]) -> list[Fault]:
+    return [replace(fault, case_id=case.case_id, file=file) for fault in faults]
+
+
+def _scan_facts(files: CaseFiles, scan: ScanSummary) -> dict[str, Any]:
+    assert files.ct is not None
+    grid = files.ct.geometry
+    cumulative = np.cumsum(scan.histogram)
+    percentiles = np.searchsorted(cumulative, np.array([0.01, 0.5, 0.99]) * cumulative[-1]) - scan.histogram.size // 2
+    return {
+        "shape": list(grid.canonical_shape),
+        "spacing_mm": [round(edge, 6) for edge in grid.spacing_mm],
+        "axis_codes": "".join(grid.axis_codes),
+        "lowest_hu": scan.ends[0],
+        "highest_hu": scan.ends[1],
+        "hu_percentiles_1_50_99": percentiles.tolist(),
+        "voxels_sha256": scan.voxels_sha256,
+    }
+
+
+def _labels_sha256(label: LabelMap) -> str:
+    digest = hashlib.sha256()
+    for section in label.labels:
+        digest.update(section.tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,151 @@
+"""Voxel values that are not those of a CT in HU, and sections that are no sections of this scan."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liverspleen.cohort.findings.scan import ScanSummary
+from liverspleen.errors import Fault, Severity
+
+SCALE_CODES = frozenset({"LS-IMG-012", "LS-IMG-013", "LS-IMG-014", "LS-IMG-018"})
+"""Findings that say what happened to the values, where LS-IMG-011 says only that they are strange."""
+
+_FEW_VALUES = 20  # 0 to 1, -1 to 1 or z-scores, after rounding to whole HU
+_BYTE = 255
+_TISSUE_HU = (-150, 200)  # fat, muscle and organs: a fifth or more of the voxels of a scan of the trunk
+_NO_TISSUE = 0.01
+_SHIFT_HU = 1024  # the intercept of most scanners: left out, or applied twice
+_AIR_HU = (-1100, -900)
+_INVERTED_HU = (900, 1100)
+_INVERTED_BONE_HU = (-900, -200)
+_BEYOND_AIR_HU = (1150, 1900)  # bone and contrast medium if 1024 was added, nothing in an inverted image
+_MUCH = 0.05  # bone at 900 to 1200 HU is below 2 % of a scan of the trunk
+_SPIKE = 8  # times the median count of the neighbouring values; a histogram's own tails fade out to single voxels
+_SPIKE_VOXELS = 20
+_NEIGHBOURS_HU = 50
+_CUT_AIR_HU, _CUT_BONE_HU = -900, 600  # ends within these cut air off, or bone and contrast medium
+_SATURATION_HU = 2900  # 12 bits end at 3071, or at 3000 in some exports
+_PADDING_HU = -1100  # reconstructed air is -1000 with noise
+_PADDING_SHARE = 0.001
+_ALTERNATING = 1.5  # sections differ more from those further away, unless two series are interleaved
+_JUMP = 2.5  # times the usual difference of neighbouring sections; the diaphragm's dome reaches 1.7 in thick ones
+
+
+def intensity_faults(scan: ScanSummary) -> Iterator[Fault]:
+    """LS-IMG-012 to 019 of a CT that is not constant (LS-IMG-010)."""
+    lowest, highest = scan.ends
+    if lowest == highest:
+        return
+    scale = next(_scale_faults(scan), None)
+    if scale is not None:
+        yield scale
+    elif lowest < _PADDING_HU and scan.share(lowest, lowest) > _PADDING_SHARE:
+        what = f"{scan.share(lowest, lowest):.1%} of the voxels are padding with the value {lowest}"
+        yield _fault("note", "LS-IMG-015", what, "nothing to do: it lies below every window")
+    yield from _section_faults(scan)
+
+
+def _scale_faults(scan: ScanSummary) -> Iterator[Fault]:
+    """The likeliest story of the values first."""
+    lowest, highest = scan.ends
+    if highest - lowest <= _FEW_VALUES or (lowest >= 0 and highest <= _BYTE):
+        kind = "normalised" if highest - lowest <= _FEW_VALUES else "8-bit grey"
+        what = f"values from {lowest} to {highest} are {kind} values, expected HU"
+        yield _fault("error", "LS-IMG-014", what, "convert it from its source again, without scaling")
+    air_is_above = scan.share(*_INVERTED_HU) > 2 * _MUCH and scan.share(*_AIR_HU) < _NO_TISSUE
+    if air_is_above and scan.count(*_BEYOND_AIR_HU) < scan.count(*_INVERTED_BONE_HU):
+        what = f"{scan.share(*_INVERTED_HU):.0%} of the voxels are near 1000 and none near -1000: signs are inverted"
+        yield _fault("error", "LS-IMG-018", what, "convert it from its source again")
+    for shift, story in ((_SHIFT_HU, "the intercept was not applied"), (-_SHIFT_HU, "the intercept was applied twice")):
+        share = scan.share(_TISSUE_HU[0] + shift, _TISSUE_HU[1] + shift)
+        # shifted up, air comes to lie where tissue should; shifted down, tissue lies where air should
+        hidden = scan.share(*_AIR_HU) < share if shift > 0 else scan.share(*_TISSUE_HU) < _NO_TISSUE
+        if share > _MUCH and hidden:
+            what = f"soft tissue lies near {shift} HU ({share:.0%} of the voxels), expected near 0: {story}"
+            yield _fault("error", "LS-IMG-013", what, f"subtract {shift} from its values")
+    yield from _window_faults(scan)
+
+
+def _window_faults(scan: ScanSummary) -> Iterator[Fault]:
+    lowest, highest = scan.ends
+    low_cut = lowest > _CUT_AIR_HU and _is_spike(scan, lowest, 1)
+    high_cut = highest < _SATURATION_HU and _is_spike(scan, highest, -1)
+    if low_cut or high_cut:
+        low, high = scan.share(lowest, lowest), scan.share(highest, highest)
+        what = (
+            f"values end abruptly at {lowest} ({low:.1%} of the voxels) and {highest} ({high:.2%}): they were clipped"
+        )
+        harmful = low_cut or highest < _CUT_BONE_HU
+        cure = "bring the image before windowing" if harmful else "nothing to do for liver and spleen"
+        yield _fault("warning" if harmful else "note", "LS-IMG-012", what, cure)
+
+
+def _is_spike(scan: ScanSummary, value: int, inwards: int) -> bool:
+    """Whether an end of the values holds far more voxels than the values next to it."""
+    first, last = sorted((value + inwards, value + inwards * _NEIGHBOURS_HU))
+    offset = scan.histogram.size // 2
+    usual = float(np.median(scan.histogram[first + offset : last + offset + 1]))
+    at_end = scan.count(value, value)
+    return at_end > max(_SPIKE_VOXELS, 1e-5 * scan.voxels) and at_end > _SPIKE * max(usual, 1.0)
+
+
+def _section_faults(scan: ScanSummary) -> Iterator[Fault]:
+    flat = scan.lowest == scan.highest
+    filled = np.flatnonzero(~flat)
+    inside = np.flatnonzero(flat[filled[0] : filled[-1]]) + filled[0]
+    if inside.size:
+        what = f"{inside.size} sections within the scan hold one value only: {_sections(inside)}"
+        yield _fault("warning", "LS-IMG-016", what, "convert it from its source again")
+    elif flat.any():
+        what = f"{int(flat.sum())} sections at the ends of the scan hold one value only"
+        yield _fault("note", "LS-IMG-016", what, "nothing to do: they are padding")
+    twins = _twins(scan.checksums, flat)
+    if twins.size:
+        what = f"{twins.size} of {flat.size} sections are copies of another one: {_sections(twins)}"
+        yield _fault("warning", "LS-IMG-017", what, "convert it from its source again, each section once")
+    else:
+        yield from _jump_faults(scan, flat)
+
+
+def _twins(checksums: tuple[int, ...], flat: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """Sections that are equal to an earlier one; CRC-32 tells noise apart, 1 of 10^6 pairs in a scan of 1000."""
+    seen: set[int] = set()
+    twins = []
+    for index, checksum in enumerate(checksums):
+        if not flat[index] and checksum in seen:
+            twins.append(index)
+        seen.add(checksum)
+    return np.array(twins, np.intp)
+
+
+def _jump_faults(scan: ScanSummary, flat: NDArray[np.bool_]) -> Iterator[Fault]:
+    """Sections that do not continue their neighbours: some are missing between, or their order is wrong."""
+    image = np.flatnonzero(~(flat[:-1] | flat[1:]))  # not from or to a blank section
+    steps = section_steps(scan)[image]
+    if steps.size < 8:  # too few to say what is usual
+        return
+    usual = np.array([np.median(np.delete(steps[max(i - 4, 0) : i + 5], min(i, 4))) for i in range(steps.size)])
+    jumps = image[steps > _JUMP * np.maximum(usual, 1.0)]
+    alternating = float(np.median(steps) / max(float(np.median(section_steps(scan, lag=2))), 1.0))
+    if jumps.size or alternating > _ALTERNATING:
+        what = f"the image jumps between sections {_sections(jumps)} and the next" if jumps.size else ""
+        what = what or f"sections are {alternating:.2g} times as like the next but one as the next"
+        yield _fault("warning", "LS-IMG-019", what, "look whether sections are missing or in wrong order")
+
+
+def section_steps(scan: ScanSummary, *, lag: int = 1) -> NDArray[np.float64]:
+    """Mean absolute difference in HU, bone and metal capped, of each section of `coarse` and the `lag`-th after it."""
+    capped = [section.clip(-1000, 400).astype(np.float32) for section in scan.coarse]
+    return np.array([float(np.abs(b - a).mean()) for a, b in zip(capped, capped[lag:], strict=False)])
+
+
+def _sections(found: NDArray[np.intp]) -> str:
+    """Numbers of sections, 0 the most inferior; the first few of many."""
+    return ", ".join(map(str, found[:5])) + (", …" if found.size > 5 else "")
+
+
+def _fault(severity: Severity, code: str, what: str, cure: str) -> Fault:
+    return Fault(code, what, cure, severity=severity)

@@ -1,0 +1,108 @@
+"""Label maps that can be read but are doubtful: sizes, parts, holes, gaps, borders, and tissue that is no organ."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liverspleen.cohort.findings.organ import Organ
+from liverspleen.errors import Fault, Severity
+from liverspleen.structures import Structure
+
+_SMALLEST_CM3 = {Structure.LIVER: 200.0, Structure.SPLEEN: 10.0}
+# No adult lives on a smaller liver: resections leave 20 % or more of some 1500 cm3, and it grows within weeks.
+_LARGEST_CM3 = {Structure.LIVER: 8000.0, Structure.SPLEEN: 5000.0}  # beyond all but single reports of polycystic
+# livers and of spleens in myelofibrosis
+_ADULT_YEARS = 15.0
+_CRUMB_CM3 = 0.5  # an accessory spleen of 1 cm across has this volume
+_MANY = 10  # accessory spleens are up to five; splenosis more, but larger
+_PART_SHARE = 0.02
+_HOLE_SHARE = 0.02
+_GAP_SHARE = 0.25  # of the largest section: both sides of a gap between two parts taper, a skipped section's do not
+_LIVING_HU = (-50.0, 250.0)  # steatosis goes down to about -20, the arterial spleen up to 250
+_GAS_HU = -300
+_GAS_SHARE = 0.03  # partial volume with lung is at most 0.2 % on real CT and phantoms
+_FOREIGN_HU = (-70, 350)  # fat and lung, bone and metal
+_FOREIGN_SHARE = 0.10  # at most 2 % on real CT and phantoms; noise of a fatty liver may reach 7 %
+
+
+def shape_faults(organ: Organ, *, age: float | None = None) -> Iterator[Fault]:
+    """LS-LAB-011 to 014, 020 and 021 of one organ's mask alone."""
+    name, volume = organ.structure.key, organ.volume_cm3
+    smallest, largest = _SMALLEST_CM3[organ.structure], _LARGEST_CM3[organ.structure]
+    if volume < smallest and not organ.faces and (age is None or age >= _ADULT_YEARS):
+        what = f"{name} has {volume:.3g} cm3 though it lies wholly in the scan, expected {smallest:g} or more"
+        yield _fault("warning", "LS-LAB-011", what, "look whether the label map is complete, and its spacing right")
+    if volume > largest:
+        what = f"{name} has {volume:.0f} cm3, expected {largest:g} at most"
+        yield _fault("warning", "LS-LAB-012", what, "look at the label map and the spacing")
+    yield from _part_faults(organ)
+    if organ.faces:
+        what = f"{name} reaches the {', '.join(organ.faces)} border of the scan: its volume is that of a part"
+        yield _fault("note", "LS-LAB-020", what, "take its volume as truncated")
+    if (gaps := _gaps(organ.by_section)).size:
+        sections = ", ".join(str(organ.box[0].start + gap) for gap in gaps[:5])
+        what = f"{name} is missing from {gaps.size} sections within it: {sections}"
+        yield _fault("warning", "LS-LAB-021", what, "draw it in these sections too")
+
+
+def density_faults(organ: Organ, hu: NDArray[np.int16]) -> Iterator[Fault]:
+    """LS-LAB-015 to 017 of an organ and the CT it is drawn on: what the label covers is not that organ.
+
+    One finding at most, the gravest.
+    """
+    values = hu[organ.box][organ.mask]
+    name, median = organ.structure.key, float(np.median(values))
+    gas = np.count_nonzero(values < _GAS_HU) / values.size
+    foreign = np.count_nonzero((values < _FOREIGN_HU[0]) | (values > _FOREIGN_HU[1])) / values.size
+    low, high = _LIVING_HU
+    cure = "look whether label map and CT belong together and are not flipped against each other"
+    if median < _GAS_HU:
+        what = f"{name} lies in air or lung: the median within it is {median:.0f} HU"
+        yield _fault("error", "LS-LAB-016", what, cure)
+    elif gas > _GAS_SHARE:
+        what = f"{gas:.0%} of the {name} lie in air or lung"
+        yield _fault("warning", "LS-LAB-016", what, cure)
+    elif not low <= median <= high:
+        what = f"the median within the {name} is {median:.0f} HU, expected {low:g} to {high:g}"
+        yield _fault("warning", "LS-LAB-015", what, "look at the label map and the scale of the image")
+    elif foreign > _FOREIGN_SHARE and median > 0:
+        what = f"{foreign:.0%} of the {name} have the density of fat or bone"
+        yield _fault("warning", "LS-LAB-017", what, cure)
+
+
+def _part_faults(organ: Organ) -> Iterator[Fault]:
+    name, volume = organ.structure.key, organ.volume_cm3
+    parts, holes = organ.parts_cm3, organ.holes_cm3
+    crumbs = int(np.count_nonzero(parts[1:] < _CRUMB_CM3))
+    if crumbs > _MANY:
+        what = f"{name} has {crumbs} islands smaller than {_CRUMB_CM3:g} cm3 beside its main part"
+        yield _fault("warning", "LS-LAB-013", what, "clear the islands from the label map")
+    elif parts.size > 1 and parts[1] > _PART_SHARE * volume:
+        what = f"{name} is in parts of {parts[0]:.3g} and {parts[1]:.3g} cm3" + (" and less" if parts.size > 2 else "")
+        yield _fault("note", "LS-LAB-013", what, "nothing to do after resection or with accessory spleens")
+    speckles = int(np.count_nonzero(holes < _CRUMB_CM3))
+    if speckles > 10 * _MANY:
+        what = f"{name} has {speckles} holes smaller than {_CRUMB_CM3:g} cm3"
+        yield _fault("warning", "LS-LAB-014", what, "fill them, unless each is a vessel or lesion")
+    elif holes.sum() > _HOLE_SHARE * volume:
+        what = f"{name} has holes of {holes.sum():.3g} cm3 in all"
+        yield _fault("note", "LS-LAB-014", what, "nothing to do if lesions or vessels are left out on purpose")
+
+
+def _gaps(by_section: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Empty sections between two that are both well filled."""
+    filled = np.flatnonzero(by_section)
+    wide = by_section > _GAP_SHARE * by_section.max()
+    found: list[int] = []
+    for below, above in pairwise(filled):
+        if above - below > 1 and wide[below] and wide[above]:
+            found.extend(range(below + 1, above))
+    return np.array(found, np.intp)
+
+
+def _fault(severity: Severity, code: str, what: str, cure: str) -> Fault:
+    return Fault(code, what, cure, severity=severity)

@@ -1,0 +1,92 @@
+"""One organ of a label map: its mask within its own box, its size, place and parts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from liverspleen.imaging.volume import LabelMap
+from liverspleen.structures import Structure
+
+_FACES = ("inferior", "superior", "anterior", "posterior", "right", "left")  # ends of slice, row and column axis
+
+
+@dataclass(frozen=True, eq=False)
+class Organ:
+    """The voxels of a structure: `mask` is the part of the grid in `box`, the smallest that holds them all."""
+
+    structure: Structure
+    mask: NDArray[np.bool_]
+    box: tuple[slice, slice, slice]
+    voxel_mm3: float
+    faces: tuple[str, ...]
+
+    @cached_property
+    def by_section(self) -> NDArray[np.intp]:
+        """Number of its voxels in each section of the box."""
+        return np.array([np.count_nonzero(section) for section in self.mask], np.intp)
+
+    @property
+    def volume_cm3(self) -> float:
+        """Voxels times |det| of the affine."""
+        return int(self.by_section.sum()) * self.voxel_mm3 / 1000
+
+    @cached_property
+    def centre(self) -> tuple[float, float, float]:
+        """Mean slice, row and column index on the whole grid."""
+        flat = self.mask.sum(axis=0, dtype=np.int64)
+        means = [
+            float(np.average(np.arange(counts.size), weights=counts)) + extent.start
+            for counts, extent in zip((self.by_section, flat.sum(axis=1), flat.sum(axis=0)), self.box, strict=True)
+        ]
+        return means[0], means[1], means[2]
+
+    @cached_property
+    def parts_cm3(self) -> NDArray[np.float64]:
+        """Volumes of its connected parts (26 neighbours), the largest first."""
+        return self._component_cm3(self.mask, np.ones((3, 3, 3), bool))
+
+    @cached_property
+    def holes_cm3(self) -> NDArray[np.float64]:
+        """Volumes of the cavities within it (6 neighbours), the largest first."""
+        outside = np.pad(~self.mask, 1, constant_values=True)
+        labels, _ = ndimage.label(outside)
+        volumes = np.bincount(labels.ravel())[2:] * self.voxel_mm3 / 1000  # 0 is the organ, 1 the first met: outside
+        return np.sort(volumes)[::-1]
+
+    def _component_cm3(self, mask: NDArray[np.bool_], neighbours: NDArray[np.bool_]) -> NDArray[np.float64]:
+        labels, _ = ndimage.label(mask, structure=neighbours)
+        return np.sort(np.bincount(labels.ravel())[1:] * self.voxel_mm3 / 1000)[::-1]
+
+
+def find_organ(label_map: LabelMap, structure: Structure) -> Organ | None:
+    """The organ in a label map; None if there is no voxel of it.
+
+    >>> from liverspleen.imaging import Geometry
+    >>> labels = np.zeros((4, 4, 4), np.uint8); labels[1:3, 0, 2] = Structure.SPLEEN
+    >>> spleen = find_organ(LabelMap(labels, Geometry((4, 4, 4), np.diag([10.0, 10, 10, 1]))), Structure.SPLEEN)
+    >>> spleen.volume_cm3, spleen.centre, spleen.faces
+    (2.0, (1.5, 0.0, 2.0), ('anterior',))
+    """
+    whole = label_map.labels == int(structure)
+    shadows = (whole.any(axis=(1, 2)), whole.any(axis=(0, 2)), whole.any(axis=(0, 1)))
+    if not shadows[0].any():
+        return None
+    ends = [np.flatnonzero(shadow)[[0, -1]] for shadow in shadows]
+    touched = [
+        int(end) == limit
+        for pair, n in zip(ends, whole.shape, strict=True)
+        for end, limit in zip(pair, (0, n - 1), strict=True)
+    ]
+    slices, rows, columns = (slice(int(first), int(last) + 1) for first, last in ends)
+    return Organ(
+        structure=structure,
+        mask=np.ascontiguousarray(whole[slices, rows, columns]),
+        box=(slices, rows, columns),
+        voxel_mm3=label_map.geometry.voxel_volume_mm3,
+        faces=tuple(face for face, touches in zip(_FACES, touched, strict=True) if touches),
+    )

@@ -1,0 +1,89 @@
+"""What one pass over the sections of a CT gives to every finding about it."""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liverspleen.imaging.volume import CTVolume
+
+_COARSE_MM = 4.0  # the trunk and its lungs are told apart at this distance of samples
+_BODY_HU = -300  # between fat, about -100, and lung or air, below -500
+_LOWEST = np.iinfo(np.int16).min
+
+
+@dataclass(frozen=True, eq=False)
+class ScanSummary:
+    """A CT in a few numbers.
+
+    `histogram` counts the voxels of each value, -32768 first. `lowest`, `highest` and `checksums` are those of each
+    section. `coarse` is every few rows and columns of the CT, sections all of them; `coarse_mm` the distance of its
+    rows and of its columns. `voxels_sha256` is that of the slice store.
+    """
+
+    histogram: NDArray[np.int64]
+    lowest: NDArray[np.int16]
+    highest: NDArray[np.int16]
+    checksums: tuple[int, ...]
+    coarse: NDArray[np.int16]
+    coarse_mm: tuple[float, float]
+    voxels_sha256: str
+
+    @property
+    def voxels(self) -> int:
+        """How many there are."""
+        return int(self.histogram.sum())
+
+    @cached_property
+    def ends(self) -> tuple[int, int]:
+        """Lowest and highest value."""
+        return int(self.lowest.min()), int(self.highest.max())
+
+    def count(self, low: int, high: int) -> int:
+        """Number of voxels from `low` to `high` HU, both included."""
+        return int(self.histogram[max(low - _LOWEST, 0) : max(high - _LOWEST + 1, 0)].sum())
+
+    def share(self, low: int, high: int) -> float:
+        """The same as a share of all voxels."""
+        return self.count(low, high) / self.voxels
+
+    @cached_property
+    def body(self) -> NDArray[np.bool_]:
+        """Where `coarse` is denser than lung and air: the trunk without lungs and gas, and the couch."""
+        body: NDArray[np.bool_] = self.coarse > _BODY_HU
+        return body
+
+
+def summarise(ct: CTVolume) -> ScanSummary:
+    """The summary of a CT, section by section: no second volume is held.
+
+    >>> from liverspleen.imaging import Geometry
+    >>> values = np.array([-1000, -1000, 40, 60], np.int16).reshape(1, 2, 2)
+    >>> summary = summarise(CTVolume(values, Geometry((2, 2, 1), np.eye(4))))
+    >>> summary.ends, summary.count(0, 100), summary.share(-1000, -1000)
+    ((-1000, 60), 2, 0.5)
+    """
+    _, row_mm, column_mm = ct.geometry.spacing_mm
+    rows, columns = (max(1, int(_COARSE_MM // edge)) for edge in (row_mm, column_mm))
+    histogram = np.zeros(1 << 16, np.int64)
+    digest = hashlib.sha256()
+    checksums = []
+    for section in ct.hu:
+        stored = section.tobytes()
+        digest.update(stored)
+        checksums.append(zlib.crc32(stored))
+        histogram += np.bincount(section.view(np.uint16).ravel(), minlength=histogram.size)
+    return ScanSummary(
+        histogram=np.roll(histogram, -_LOWEST),  # as unsigned, the negative values stand behind the others
+        lowest=ct.hu.min(axis=(1, 2)),
+        highest=ct.hu.max(axis=(1, 2)),
+        checksums=tuple(checksums),
+        coarse=ct.hu[:, ::rows, ::columns].copy(),
+        coarse_mm=(rows * row_mm, columns * column_mm),
+        voxels_sha256=digest.hexdigest(),
+    )

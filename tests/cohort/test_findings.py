@@ -1,0 +1,350 @@
+"""What `check` says of sound scans, of real ones, and of doubtful ones at the edges of its limits."""
+
+from __future__ import annotations
+
+import pickle
+import re
+import tracemalloc
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from seeded import (
+    SEEDS,
+    Draft,
+    abdominal_window,
+    front_and_back_swapped,
+    head_and_feet_swapped,
+    intercept_applied_twice,
+    intercept_left_out,
+    inverted,
+    labels_swapped,
+    mirrored_header,
+    missing_sections,
+)
+
+from liverspleen.cohort import Case, load_case, read_cohort, write_cohort
+from liverspleen.cohort.findings import cohort_faults, examine_case
+from liverspleen.cohort.findings.geometry import geometry_faults
+from liverspleen.cohort.findings.intensities import intensity_faults
+from liverspleen.cohort.findings.labels import density_faults, shape_faults
+from liverspleen.cohort.findings.organ import find_organ
+from liverspleen.cohort.findings.scan import summarise
+from liverspleen.errors import Fault
+from liverspleen.imaging import CTVolume, Geometry, LabelMap, write_ct, write_label_map
+from liverspleen.phantom.cohort import write_phantom_cohort
+from liverspleen.structures import Structure
+
+CHECKOUT = Path(__file__).parents[2]
+SOURCE = CHECKOUT / "src" / "liverspleen"
+
+
+def found(cohort: Path) -> list[Fault]:
+    cases = read_cohort(cohort).cases
+    examinations = [examine_case(case) for case in cases]
+    return [*(f for e in examinations for f in e.faults), *cohort_faults(cases, examinations)]
+
+
+def above_note(faults: list[Fault]) -> list[tuple[str | None, str, str]]:
+    return [(f.case_id, f.code, f.what) for f in faults if f.severity != "note"]
+
+
+def test_sound_phantoms_of_all_conditions_raise_no_alarm(phantoms: Path) -> None:
+    assert above_note(found(phantoms)) == []
+
+
+@pytest.mark.slow
+def test_two_hundred_sound_phantoms_raise_no_alarm(tmp_path: Path) -> None:
+    """All conditions, sections of 1 to 8 mm, both scanners, patients examined twice."""
+    cohort = write_phantom_cohort(
+        tmp_path, development=150, test1=20, pairs=15, seed=7, matrix=72, thickness_mm=(1.0, 8.0), workers=2
+    )
+    cases = read_cohort(cohort).cases
+    assert len(cases) == 200
+    assert {case.site for case in cases} == {"internal", "external"}
+    assert above_note(found(cohort)) == []
+
+
+def test_the_real_cases_have_no_error_and_only_true_warnings(shared: Path) -> None:
+    """`msd_spleen_8` repeats each of its sections four times, and its header has the spleen on the right."""
+    faults = found(shared / "data" / "cohort.csv")
+    assert {(f.case_id, f.code) for f in faults if f.severity != "note"} == {
+        ("msd_spleen_8", "LS-IMG-017"),
+        ("msd_spleen_8", "LS-LAB-018"),
+    }
+    assert not any(f.severity == "error" for f in faults)
+    assert {f.case_id for f in faults if f.code == "LS-LAB-020"} == {"ts_example", "ts_dicom20"}
+    assert [f.case_id for f in faults if f.code == "LS-IMG-015"] == ["lits0"]
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(
+    ("spoil", "code"),
+    [
+        (intercept_left_out, "LS-IMG-013"),
+        (intercept_applied_twice, "LS-IMG-013"),
+        (inverted, "LS-IMG-018"),
+        (abdominal_window, "LS-IMG-012"),
+        (missing_sections, "LS-IMG-019"),
+        (head_and_feet_swapped, "LS-GEO-017"),
+        (front_and_back_swapped, "LS-GEO-018"),
+        (mirrored_header, "LS-LAB-018"),
+        (labels_swapped, "LS-LAB-019"),
+    ],
+)
+def test_a_spoilt_real_case_has_that_finding_alone(
+    shared: Path, tmp_path: Path, spoil: Callable[[Draft], None], code: str
+) -> None:
+    (case,) = (case for case in read_cohort(shared / "data" / "cohort.csv").cases if case.case_id == "lits0")
+    ct, label = load_case(case)
+    assert label is not None
+    affine = ct.geometry.canonical_affine[:, [2, 1, 0, 3]]
+    row = {"case_id": "A", "patient_id": "P", "image": "ct.nii", "label": "label.nii"}
+    draft = Draft(ct.hu, label.labels, affine, affine.copy(), row)
+    spoil(draft)
+    write_cohort(tmp_path / "cohort.csv", draft.write(tmp_path))
+    own = {fault.code for fault in found(tmp_path / "cohort.csv") if fault.severity != "note"}
+    assert own - {"LS-LAB-011"} == {code}  # its small spleen would be a tiny liver
+
+
+def test_memory_does_not_grow_with_the_number_of_cases(phantoms: Path) -> None:
+    """The peak over many cases is that over one; had one volume been kept, the second peak would show it."""
+    case = read_cohort(phantoms).cases[1]
+    volume_bytes = np.prod(examine_case(case).facts["shape"]) * 2
+
+    def peak(cases: int) -> int:
+        tracemalloc.start()
+        kept = [examine_case(case) for _ in range(cases)]
+        highest = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert len(kept) == cases
+        return highest
+
+    assert peak(6) - peak(1) < 0.5 * volume_bytes
+
+
+def test_what_a_process_brings_back_is_small(phantoms: Path) -> None:
+    for case in read_cohort(phantoms).cases:
+        assert len(pickle.dumps(examine_case(case))) < 10_000
+
+
+def test_equal_voxels_have_the_hash_of_the_slice_store(phantoms: Path, tmp_path: Path) -> None:
+    from liverspleen.data.store import store_case
+
+    case = read_cohort(phantoms).cases[0]
+    assert examine_case(case).voxels_sha256 == store_case(case, tmp_path).voxels_sha256
+
+
+# ---- limits: on either side of each, by numbers set here ------------------------------------------------------------
+
+
+def scan(values: np.ndarray, spacing_mm: tuple[float, float, float] = (5.0, 1.0, 1.0)) -> CTVolume:
+    slices, rows, columns = values.shape
+    affine = np.diag([-spacing_mm[2], -spacing_mm[1], spacing_mm[0], 1.0])
+    return CTVolume(np.ascontiguousarray(values, dtype=np.int16), Geometry((columns, rows, slices), affine))
+
+
+def noisy(shape: tuple[int, int, int] = (12, 80, 80)) -> np.ndarray:
+    """Tissue in air, each with noise: no value stands out."""
+    rng = np.random.default_rng(0)
+    values = np.full(shape, -1000.0)
+    values[:, 15:65, 10:70] = 50
+    values[:, 30:40, 35:45] = 900
+    return values + rng.normal(0, 15, shape)
+
+
+def codes(faults: object) -> dict[str, str]:
+    return {fault.code: fault.severity for fault in faults}  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [
+        (-32768, 32767, {}),
+        (-1024, 3071, {}),  # 12 bits
+        (-1024, 850, {"LS-IMG-012": "note"}),  # bone saturates; liver and spleen are whole
+        (-1024, 200, {"LS-IMG-012": "warning"}),
+        (-200, 3071, {"LS-IMG-012": "warning"}),
+        (-150, 250, {"LS-IMG-012": "warning"}),
+        (0, 255, {"LS-IMG-014": "error"}),
+    ],
+)
+def test_clipping_is_judged_by_what_it_cuts_off(low: int, high: int, expected: dict[str, str]) -> None:
+    assert codes(intensity_faults(summarise(scan(noisy().clip(low, high))))) == expected
+
+
+@pytest.mark.parametrize(("shift", "expected"), [(0, {}), (60, {}), (1000, {"LS-IMG-013": "error"})])
+def test_an_offset_is_told_from_a_calibration(shift: int, expected: dict[str, str]) -> None:
+    assert codes(intensity_faults(summarise(scan(noisy() + shift)))) == expected
+
+
+def test_a_scan_that_goes_on_evenly_has_no_jump_and_one_with_a_step_has() -> None:
+    even = noisy((24, 80, 80))
+    assert codes(intensity_faults(summarise(scan(even)))) == {}
+    even[12:] += np.where(np.arange(80) < 40, 300, 0)
+    assert codes(intensity_faults(summarise(scan(even)))) == {"LS-IMG-019": "warning"}
+
+
+@pytest.mark.parametrize(
+    ("spacing_mm", "shape", "expected"),
+    [
+        ((5.0, 0.7, 0.7), (40, 512, 512), {}),
+        ((1.0, 0.3, 0.3), (300, 512, 512), {}),  # an infant
+        ((3.0, 3.0, 3.0), (100, 120, 120), {}),  # resampled
+        ((0.5, 0.07, 0.07), (400, 512, 512), {"LS-GEO-010": "warning"}),  # centimetres
+        ((5000.0, 700.0, 700.0), (40, 512, 512), {"LS-GEO-010": "warning"}),  # micrometres
+        ((5.0, 0.7, 0.72), (40, 512, 512), {"LS-GEO-011": "warning"}),
+        ((5.0, 0.7, 0.7), (4, 512, 512), {"LS-GEO-012": "warning"}),
+        ((5.0, 0.7, 0.7), (5, 512, 512), {"LS-GEO-013": "note"}),
+        ((5.0, 0.7, 0.7), (20, 512, 512), {}),
+    ],
+)
+def test_grids_are_judged_by_what_ct_can_have(
+    spacing_mm: tuple[float, float, float], shape: tuple[int, int, int], expected: dict[str, str]
+) -> None:
+    affine = np.diag([-spacing_mm[2], -spacing_mm[1], spacing_mm[0], 1.0])
+    assert codes(geometry_faults(Geometry((shape[2], shape[1], shape[0]), affine))) == expected
+
+
+def ball(structure: Structure, radius_mm: float, edge_mm: float = 4.0) -> LabelMap:
+    """A ball in a grid that leaves 5 voxels around it."""
+    n = 2 * int(radius_mm / edge_mm) + 11
+    z, y, x = np.ogrid[:n, :n, :n]
+    inside = ((z - n // 2) ** 2 + (y - n // 2) ** 2 + (x - n // 2) ** 2) * edge_mm**2 <= radius_mm**2
+    return LabelMap(
+        (inside * int(structure)).astype(np.uint8), Geometry((n, n, n), np.diag([-edge_mm, -edge_mm, edge_mm, 1]))
+    )
+
+
+@pytest.mark.parametrize(
+    ("structure", "radius_mm", "age", "expected"),
+    [
+        # 4/3 pi r^3: 113, 310, 4189, 8181 and 1.8, 22, 4189, 5575 cm3
+        (Structure.LIVER, 30, None, {"LS-LAB-011": "warning"}),
+        (Structure.LIVER, 30, 1.0, {}),
+        (Structure.LIVER, 42, None, {}),
+        (Structure.LIVER, 100, None, {}),
+        (Structure.LIVER, 125, None, {"LS-LAB-012": "warning"}),
+        (Structure.SPLEEN, 7.5, 40.0, {"LS-LAB-011": "warning"}),
+        (Structure.SPLEEN, 17.4, None, {}),
+        (Structure.SPLEEN, 100, None, {}),
+        (Structure.SPLEEN, 110, None, {"LS-LAB-012": "warning"}),
+    ],
+)
+def test_organs_are_judged_by_what_patients_have(
+    structure: Structure, radius_mm: float, age: float | None, expected: dict[str, str]
+) -> None:
+    organ = find_organ(ball(structure, radius_mm), structure)
+    assert organ is not None
+    assert organ.volume_cm3 == pytest.approx(4 / 3 * np.pi * radius_mm**3 / 1000, rel=0.15)
+    assert codes(shape_faults(organ, age=age)) == expected
+
+
+def test_a_small_part_at_the_border_of_the_scan_is_truncated_not_tiny() -> None:
+    label = ball(Structure.LIVER, 30)
+    cut = label.labels[label.labels.shape[0] // 2 :]
+    organ = find_organ(LabelMap(cut, Geometry(cut.shape[::-1], label.geometry.affine)), Structure.LIVER)
+    assert organ is not None
+    (fault,) = shape_faults(organ)
+    assert (fault.code, fault.severity) == ("LS-LAB-020", "note")
+    assert "inferior border" in fault.what
+
+
+def test_faces_are_named_as_the_patient_sees_them() -> None:
+    labels = np.zeros((5, 5, 5), np.uint8)
+    labels[4, 0, 0] = Structure.LIVER  # columns grow to the left, rows to the back, sections upwards
+    organ = find_organ(LabelMap(labels, Geometry((5, 5, 5), np.diag([-1.0, -1.0, 1.0, 1.0]))), Structure.LIVER)
+    assert organ is not None
+    assert organ.faces == ("superior", "anterior", "right")
+
+
+def test_two_pieces_with_tapering_ends_are_no_gap_and_a_skipped_section_is() -> None:
+    one = ball(Structure.SPLEEN, 40)
+    two = np.concatenate([one.labels, one.labels])
+    organ = find_organ(LabelMap(two, Geometry(two.shape[::-1], one.geometry.affine)), Structure.SPLEEN)
+    assert organ is not None
+    assert codes(shape_faults(organ)) == {"LS-LAB-013": "note"}
+    middle = one.labels.copy()
+    middle[middle.shape[0] // 2] = 0
+    organ = find_organ(LabelMap(middle, one.geometry), Structure.SPLEEN)
+    assert organ is not None
+    assert codes(shape_faults(organ))["LS-LAB-021"] == "warning"
+
+
+def test_parts_and_holes_have_the_volumes_counted_by_hand() -> None:
+    labels = np.zeros((7, 7, 9), np.uint8)
+    labels[1:6, 1:6, 1:6] = Structure.LIVER  # 125 voxels
+    labels[3, 3, 3:5] = 0  # a hole of 2
+    labels[3, 3, 7] = Structure.LIVER  # an island of 1
+    organ = find_organ(LabelMap(labels, Geometry((9, 7, 7), np.diag([-10.0, -10.0, 10.0, 1.0]))), Structure.LIVER)
+    assert organ is not None
+    assert organ.parts_cm3.tolist() == [123.0, 1.0]
+    assert organ.holes_cm3.tolist() == [2.0]
+
+
+@pytest.mark.parametrize(
+    ("share", "value", "expected"),
+    [
+        (0.0, 0, {}),
+        (1.0, -20, {}),  # severe steatosis
+        (1.0, 180, {}),
+        (0.02, -900, {}),  # gas in bile ducts
+        (0.05, -900, {"LS-LAB-016": "warning"}),
+        (0.60, -900, {"LS-LAB-016": "error"}),
+        (0.20, -110, {"LS-LAB-017": "warning"}),
+        (1.0, 400, {"LS-LAB-015": "warning"}),
+    ],
+)
+def test_what_lies_within_an_organ_is_judged_by_its_density(share: float, value: int, expected: dict[str, str]) -> None:
+    label = ball(Structure.LIVER, 60)
+    organ = find_organ(label, Structure.LIVER)
+    assert organ is not None
+    inside = np.flatnonzero(label.labels)
+    hu = np.full(label.labels.shape, 100, np.int16)
+    hu.ravel()[inside[: round(share * inside.size)]] = value
+    assert codes(density_faults(organ, hu)) == expected
+
+
+def test_a_case_that_cannot_be_read_still_has_its_label_map_examined(phantoms: Path, tmp_path: Path) -> None:
+    label = ball(Structure.LIVER, 30)
+    write_label_map(tmp_path / "label.nii", label)
+    case = Case("A", "P", tmp_path / "none.nii", tmp_path / "label.nii", (Structure.LIVER,))
+    assert codes(examine_case(case).faults) == {"LS-IMG-001": "error", "LS-LAB-011": "warning"}
+
+
+def test_a_case_beyond_memory_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(ct: CTVolume) -> None:
+        raise MemoryError
+
+    write_ct(tmp_path / "ct.nii", scan(noisy()))
+    monkeypatch.setattr("liverspleen.cohort.findings.examination.summarise", full)
+    examination = examine_case(Case("A", "P", tmp_path / "ct.nii"))
+    assert codes(examination.faults) == {"LS-IMG-020": "error"}
+    assert examination.voxels_sha256 is None
+
+
+# ---- the table of findings ------------------------------------------------------------------------------------------
+
+
+def documented() -> dict[str, str]:
+    """Code to severities, from the table in the docs."""
+    text = (CHECKOUT / "docs" / "findings.md").read_text(encoding="utf-8")
+    return dict(re.findall(r"^\| `(LS-[A-Z]+-\d{3})` \| ([a-z, ]+) \|", text, flags=re.MULTILINE))
+
+
+def given() -> set[str]:
+    """Codes in the source of everything that `check` runs."""
+    own = [SOURCE / "cohort" / f"{name}.py" for name in ("manifest", "row", "checks")]
+    files = [*own, *(SOURCE / "cohort" / "findings").glob("*.py"), *(SOURCE / "imaging").glob("*.py")]
+    return set(re.findall(r'"(LS-[A-Z]+-\d{3})"', "\n".join(file.read_text(encoding="utf-8") for file in files)))
+
+
+def test_every_code_that_check_can_give_is_documented_and_no_other() -> None:
+    assert given() == set(documented())
+
+
+def test_every_seeded_defect_has_the_severity_of_the_docs() -> None:
+    assert len({seed.code for seed in SEEDS}) >= 25
+    for seed in SEEDS:
+        assert seed.severity in documented()[seed.code].split(", "), seed.code
