@@ -230,7 +230,7 @@ class PhantomConfig:
     thickness_max_mm: float
     """largest section thickness drawn"""
     seed: int
-    """the same seed gives the same bytes"""
+    """the same seed gives the same phantoms"""
     workers: int
     """processes; 0: one per core"""
 

@@ -1,7 +1,7 @@
 """make a cohort of procedural abdominal CT with known volumes.
 
 Five conditions (healthy, fatty, cld, cirrhosis, post_hepatectomy) as shapes and densities; pairs show the same anatomy
-on two scanners. The same seed gives the same bytes, whatever the number of processes.
+on two scanners. The same seed gives the same phantoms, whatever the number of processes.
 
 example
   liverspleen phantom output=phantoms development=20 test1=15 pairs=5 matrix=128 seed=7
