@@ -13,6 +13,7 @@ from liverspleen.cohort.manifest import write_cohort
 from liverspleen.imaging.geometry import Geometry
 from liverspleen.imaging.nifti import write_ct, write_label_map
 from liverspleen.imaging.volume import CTVolume, LabelMap
+from liverspleen.phantom.cohort import write_phantom_cohort
 from liverspleen.structures import Structure
 
 
@@ -57,3 +58,11 @@ def box_cohort(tmp_path: Path) -> Callable[..., Path]:
         return folder / "cohort.csv"
 
     return write
+
+
+@pytest.fixture(scope="session")
+def phantoms(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """cohort.csv of five small phantoms, one of each condition, made once."""
+    folder = tmp_path_factory.mktemp("phantoms")
+    request = {"development": 5, "test1": 0, "pairs": 0, "seed": 11, "matrix": 64, "thickness_mm": (5.0, 5.0)}
+    return write_phantom_cohort(folder, **request, workers=1)

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from liverspleen.cli.main import main
+from liverspleen.cohort import split_by_patient, write_split
 from liverspleen.cohort.manifest import read_cohort
-from liverspleen.cohort.split import split_by_patient, write_split
 
 
 @pytest.fixture

@@ -90,7 +90,8 @@ def read_layout(path: Path, *, case_id: str | None = None) -> Layout:
 def write_label_map(path: Path, label_map: LabelMap) -> None:
     """Write a label map as uint8 on its grid, in the native axis order and with the header space of its CT.
 
-    The file is complete or absent, and on one kind of processor the same bytes for the same label map. A name on `.nii.gz` is compressed.
+    The file is complete or absent, and on one kind of processor the same bytes for the same label map. A name on
+    `.nii.gz` is compressed.
 
     Raises:
         ValueError: the name ends on neither `.nii` nor `.nii.gz`.
@@ -181,5 +182,5 @@ def _write(path: Path, array: NDArray[Any], geometry: Geometry) -> None:
 
 
 def _gzip(whole: bytes) -> bytes:
-    """One gzip member without name or time, so that the same content gives the same bytes (on one kind of processor)."""
+    """One gzip member without name or time, so that one kind of processor gives the same bytes for the same content."""
     return isal_zlib.compress(whole, _GZIP_LEVEL, _GZIP_WBITS)
