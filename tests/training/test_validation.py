@@ -45,12 +45,10 @@ def test_padding_to_the_output_stride_is_no_part_of_a_case(monkeypatch: pytest.M
     module = validating([StoredCase("c", "p", Path(), (2, 5, 6), "")])
     logged: dict[str, float] = {}
     monkeypatch.setattr(module, "log", lambda name, value, **_: logged.update({name: value}))
-    labels = torch.zeros(2, 16, 16, dtype=torch.uint8)
-    labels[:, :5, :6] = Structure.LIVER
-    place = torch.tensor([0, 1])
-    batch = SliceStack(
-        torch.zeros(2, 3, 16, 16, dtype=torch.int16), labels, torch.zeros_like(place), place, torch.ones(2, 2) > 0
-    )
+    labels = torch.full((2, 5, 6), Structure.LIVER, dtype=torch.uint8)
+    place, matrix = torch.tensor([0, 1]), torch.tensor([[5, 6], [5, 6]])
+    sections = torch.zeros(2, 3, 16, 16, dtype=torch.int16)
+    batch = SliceStack(sections, labels, torch.zeros_like(place), place, torch.ones(2, 2) > 0, matrix)
     module.on_validation_epoch_start()
     module.validation_step(batch, 0)
     module.on_validation_epoch_end()
