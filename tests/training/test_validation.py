@@ -1,6 +1,5 @@
 """Validation counts on a network whose answer is known."""
 
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,7 +9,6 @@ from torch import Tensor, nn
 
 from liverspleen.data.augmentation import Augmentation
 from liverspleen.data.sections import SliceStack
-from liverspleen.data.store import StoredCase
 from liverspleen.data.window import IntensityWindow
 from liverspleen.structures import Structure
 from liverspleen.training.losses import SegmentationLoss
@@ -24,8 +22,8 @@ class LiverEverywhere(nn.Module):
         return logits
 
 
-def validating(cases: list[StoredCase]) -> Any:
-    """A module that validates on these cases, outside any training."""
+def validating() -> Any:
+    """A module that validates outside any training."""
     module = SegmentationModule(
         LiverEverywhere(),
         loss=SegmentationLoss([]),
@@ -36,13 +34,12 @@ def validating(cases: list[StoredCase]) -> Any:
         scheduler=None,
         bundle={},
     )
-    data = SimpleNamespace(validation=SimpleNamespace(cases=cases))
-    module.trainer = SimpleNamespace(datamodule=data, world_size=1)  # type: ignore[assignment]
+    module.trainer = SimpleNamespace(world_size=1)  # type: ignore[assignment]
     return module
 
 
 def test_padding_to_the_output_stride_is_no_part_of_a_case(monkeypatch: pytest.MonkeyPatch) -> None:
-    module = validating([StoredCase("c", "p", Path(), (2, 5, 6), "")])
+    module = validating()
     logged: dict[str, float] = {}
     monkeypatch.setattr(module, "log", lambda name, value, **_: logged.update({name: value}))
     labels = torch.full((2, 5, 6), Structure.LIVER, dtype=torch.uint8)
