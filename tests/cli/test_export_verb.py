@@ -101,8 +101,8 @@ def test_partly_labelled_cases_are_left_out_by_name(box_cohort, export, dataset:
     cohort = box_cohort((5, 5, 5), labelled_structures=["", "liver", ""], label=["c0_label.nii.gz", "", ""])
     assert export(cohort, "nnunet") == 0
     errors = capsys.readouterr().err
-    assert "warning: LS-EXP-001 case 'c1'" in errors
-    assert "warning: LS-EXP-001 case 'c2'" in errors
+    assert "warning: LS-XPT-001 case 'c1'" in errors
+    assert "warning: LS-XPT-001 case 'c2'" in errors
     assert [path.name for path in (dataset / "imagesTr").iterdir()] == ["c0_0000.nii.gz"]
 
 

@@ -227,7 +227,7 @@ def test_test_case_with_the_voxels_of_a_training_case_ends_a_training_before_it_
     run = tmp_path / "run"
     assert main(["train", f"cohort={manifest}", f"output={run}", "experiment=phantom"]) == 2
     (line,) = lines(capsys.readouterr().err)
-    assert line.startswith("LS-TRN-012 case 'c3'")
+    assert line.startswith("LS-TRN-013 case 'c3'")
     assert "'c0'" in line
     assert not (run / "last.ckpt").exists()
     assert json.loads((run / "run.json").read_text())["status"] == "refused"

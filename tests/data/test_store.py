@@ -149,9 +149,9 @@ def test_voxels_of_a_test_case_on_either_side_are_refused(box_cohort: Callable[.
     cohort = read_cohort(box_cohort(sections=(4, 5, 6)))
     first, second, _ = stored = [store_case(case, tmp_path / "store") for case in cohort.cases]
     refuse_leaks([first], [second], {"t": stored[2].voxels_sha256})
-    with pytest.raises(Refused, match=r"LS-TRN-012 case 't'.*training case 'c0'"):
+    with pytest.raises(Refused, match=r"LS-TRN-013 case 't'.*training case 'c0'"):
         refuse_leaks([first], [second], {"t": first.voxels_sha256})
-    with pytest.raises(Refused, match=r"LS-TRN-012 case 't'.*validation case 'c1'"):
+    with pytest.raises(Refused, match=r"LS-TRN-013 case 't'.*validation case 'c1'"):
         refuse_leaks([first], [second], {"t": second.voxels_sha256})
 
 

@@ -63,14 +63,14 @@ def run(config: ExportConfig) -> Sequence[Fault]:
         record.faults += notes
         if config.layout == "nnunet" and not re.fullmatch(r"Dataset\d{3}_.+", config.output.absolute().name):
             what = f"nnU-Net expects a folder named DatasetNNN_Name, not '{config.output.name}'"
-            record.faults.append(Fault("LS-EXP-003", what, "rename it before training", severity="warning"))
+            record.faults.append(Fault("LS-XPT-003", what, "rename it before training", severity="warning"))
         done = []
         for place, faults in zip(found, _exported(config, found), strict=True):
             record.faults.extend(faults)
             if not faults:
                 done.append(place)
         if not done:
-            raise Refused([*record.faults, Fault("LS-EXP-004", "no case is exported", "see the cases' faults")])
+            raise Refused([*record.faults, Fault("LS-XPT-004", "no case is exported", "see the cases' faults")])
         write_description(config.output, config.layout, done)
         write_covariates(config.output / "covariates.csv", done)
         record.outputs += [config.output / "dataset.json", config.output / "covariates.csv"]
@@ -99,5 +99,5 @@ def _splits(path: Path, cohort: Cohort) -> list[Split]:
     if not files and (path / "split.csv").is_file():
         files = {0: path / "split.csv"}
     if not files:
-        raise Refused(Fault("LS-EXP-005", "folder has neither fold0.csv nor split.csv", "draw the split", file=path))
+        raise Refused(Fault("LS-XPT-005", "folder has neither fold0.csv nor split.csv", "draw the split", file=path))
     return [read_split(files[number], cohort) for number in sorted(files)]

@@ -37,7 +37,7 @@ class Place:
 def places(cohort: Cohort, layout: str) -> tuple[list[Place], list[Fault]]:
     """The place of every case that the layout can hold, and what is left out (warnings).
 
-    LS-EXP-001 a development case is left out: it has no label map, or one on which an organ is unknown; LS-EXP-002 the
+    LS-XPT-001 a development case is left out: it has no label map, or one on which an organ is unknown; LS-XPT-002 the
     label map of a test case is left out for the same reason.
     """
     found: list[Place] = []
@@ -49,11 +49,11 @@ def places(cohort: Cohort, layout: str) -> tuple[list[Place], list[Fault]]:
         if case.is_development and not whole:
             labelled = ", ".join(organ.key for organ in case.labelled_structures) if case.label else "nothing"
             what = f"case is left out: {labelled} is labelled, a training case needs liver and spleen"
-            notes.append(Fault("LS-EXP-001", what, "complete its label map", case.case_id, severity="warning"))
+            notes.append(Fault("LS-XPT-001", what, "complete its label map", case.case_id, severity="warning"))
             continue
         if case.label is not None and not whole:
             what = "the label map of a test case is left out: an organ is unknown on it"
-            notes.append(Fault("LS-EXP-002", what, "complete its label map", case.case_id, severity="warning"))
+            notes.append(Fault("LS-XPT-002", what, "complete its label map", case.case_id, severity="warning"))
         # the Decathlon's test cases have no labels
         labelled_here = whole and (case.is_development or layout == "nnunet")
         label = f"labels{side}/{case.case_id}{_ENDING}" if labelled_here else None

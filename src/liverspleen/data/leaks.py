@@ -17,7 +17,7 @@ def refuse_leaks(
 
     Raises:
         Refused: with every leak found: LS-TRN-001 nothing to train on, LS-TRN-002 patient and LS-TRN-003 voxels on both
-            sides, LS-TRN-012 voxels of a test case on either side.
+            sides, LS-TRN-013 voxels of a test case on either side.
     """
     if not training:
         raise Refused(Fault("LS-TRN-001", "no case to train on", "give development cases with labels of an organ"))
@@ -47,7 +47,7 @@ def refuse_leaks(
     learnt |= {case.voxels_sha256: f"training case {case.case_id!r}" for case in training}
     faults += [
         Fault(
-            "LS-TRN-012",
+            "LS-TRN-013",
             f"its voxels, those of a test case, equal those of {learnt[found]}",
             "leave one of both out of the cohort and draw the split anew",
             case_id=case_id,
