@@ -24,7 +24,12 @@ Read = Callable[[int, int], NDArray[np.int16]]
 def ours(cases: list[StoredCase]) -> Read:
     """The memory maps that training reads, kept open; a triplet is one copy."""
     fresh = [StoredCase(c.case_id, c.patient_id, c.folder, c.shape, c.voxels_sha256) for c in cases]
-    return lambda case, first: np.array(fresh[case].sections[first : first + 3])
+
+    def read(case: int, first: int) -> NDArray[np.int16]:
+        fresh[case].announce(first, first + 2)
+        return np.array(fresh[case].sections[first : first + 3])
+
+    return read
 
 
 def _voxels(case: StoredCase) -> NDArray[np.int16]:

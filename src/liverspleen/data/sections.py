@@ -131,6 +131,7 @@ class SectionDataset(Dataset[SliceStack]):
         stored = self.cases[case]
         step = self.steps[case]
         chosen = neighbours(section, stored.shape[0], self.sections, step)
+        stored.announce(chosen[0], chosen[-1])
         even = range(chosen[0], chosen[-1] + 1, step)
         # away from the ends a view of the memory map: the batch is then the only copy
         stack = stored.sections[even.start : even.stop : step] if chosen == [*even] else stored.sections[chosen]

@@ -10,6 +10,7 @@ import errno
 import hashlib
 import json
 import math
+import mmap
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -73,6 +74,15 @@ class StoredCase:
     def native_labels(self) -> NDArray[np.uint8]:
         """Label values on the CT's own grid, which a DSS is computed on."""
         return _mapped(self.folder / "native_labels.npy") if self.resampled else self.labels
+
+    def announce(self, first: int, last: int) -> None:
+        """Have the sections from `first` to `last` read at once if they are on disk only, not page by page."""
+        array = self.sections
+        if (mapped := getattr(array, "_mmap", None)) is None:  # in memory
+            return
+        begin, end = (array.offset + section * array.strides[0] for section in (first, last + 1))  # type: ignore[attr-defined]
+        begin -= begin % mmap.PAGESIZE
+        mapped.madvise(mmap.MADV_WILLNEED, begin, end - begin)
 
     @cached_property
     def present(self) -> NDArray[np.bool_]:

@@ -142,6 +142,8 @@ def _refuse_not_finite(source: Source, values: NDArray[Any]) -> None:
 
 
 def _own_values(source: Source, values: NDArray[Any]) -> NDArray[Any]:
+    if values.dtype.kind == "u" and values.max() <= max(Structure):  # their values begin at 0 without a gap
+        return values
     known = np.zeros_like(values, dtype=bool)  # in the memory order of `values`
     for structure in Structure:
         known |= values == int(structure)  # a plain int keeps the comparison in the stored dtype
