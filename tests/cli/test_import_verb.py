@@ -209,6 +209,36 @@ def test_cases_that_left_the_source_leave_the_output_and_strange_files_stay(tmp_
     assert len(list((tmp_path / "cohort" / "labels").iterdir())) == 1
 
 
+@pytest.mark.parametrize("ids", ["names", "hashed"])
+def test_a_source_that_lies_where_the_output_goes_is_left_as_it_was(
+    ids: str, tmp_path: Path, bring_in: Import, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source_files.nifti(tmp_path / "data", [box_exam("a")])
+    (tmp_path / "data" / "masks").rename(tmp_path / "data" / "labels")
+    before = {file: file.read_bytes() for file in (tmp_path / "data").rglob("*.nii.gz")}
+    elsewhere = tmp_path / "scans"
+    shutil.copytree(tmp_path / "data" / "images", elsewhere)
+    words = [f"labels={tmp_path / 'data' / 'labels'}", "label_values=liverspleen", f"ids={ids}"]
+    for source in (tmp_path / "data" / "images", elsewhere):
+        assert bring_in("nifti", *words, source=source, output="data") == 2
+        assert capsys.readouterr().err.count("LS-CFG-006") == 1
+    assert {file: file.read_bytes() for file in (tmp_path / "data").rglob("*.nii.gz")} == before
+
+
+def test_files_that_no_import_wrote_are_never_replaced(
+    tmp_path: Path, bring_in: Import, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = source_files.nifti(tmp_path / "source", [box_exam("a"), box_exam("b", seed=1)])
+    mine = tmp_path / "cohort" / "labels" / "a.nii.gz"
+    mine.parent.mkdir(parents=True)
+    mine.write_bytes(b"drawn by hand")
+    for _ in range(2):
+        assert bring_in("nifti", *words, "ids=names") == 2
+        assert capsys.readouterr().err.count("LS-IMP-032 case 'a'") == 1
+        assert mine.read_bytes() == b"drawn by hand"
+        assert [case.case_id for case in read_cohort(tmp_path / "cohort" / "cohort.csv").cases] == ["b"]
+
+
 def test_a_case_killed_between_its_files_is_done_again(tmp_path: Path, bring_in: Import) -> None:
     words = source_files.nifti(tmp_path / "source", [box_exam("a")])
     assert bring_in("nifti", *words) == 0

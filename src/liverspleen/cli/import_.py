@@ -94,6 +94,7 @@ def run(config: ImportConfig) -> Sequence[Fault]:
 
 def contradictions(config: ImportConfig) -> list[Fault]:
     """What cannot be meant; no path is in it."""
+    made = [config.output / name for name in ("images", "labels")]
     found = [
         (config.source not in LAYOUTS, f"source={config.source}", f"use one of {', '.join(LAYOUTS)}"),
         (config.ids not in {"hashed", _NAMES}, f"ids={config.ids}", f"use hashed or {_NAMES}"),
@@ -108,6 +109,11 @@ def contradictions(config: ImportConfig) -> list[Fault]:
         (
             os.path.realpath(config.input) == os.path.realpath(config.output),
             "output= is the input",
+            "name another folder",
+        ),
+        (
+            any(path and inside(path, made) for path in (config.input, config.labels)),
+            "the source lies in images/ or labels/ of output=, which the import fills",
             "name another folder",
         ),
         (

@@ -141,6 +141,9 @@ def remove_strangers(output: Path, kept: Iterable[str]) -> None:
 def _imported(task: Task) -> Outcome:
     record = _record(task)
     image_file, label_file = _image(task.output, task.case_id), _label(task.output, task.case_id)
+    if not record.exists() and (image_file.exists() or label_file.exists()):
+        what = "a file of its name is in the output that no import has written"
+        raise Refused(Fault("LS-IMP-032", what, "move it away, or choose another output=", task.case_id))
     write_json(record, {"stamp": ""})  # unfinished, yet known as this import's own, wherever it is killed
     for file in (image_file, label_file):
         file.unlink(missing_ok=True)
