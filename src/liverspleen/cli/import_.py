@@ -51,7 +51,7 @@ from pathlib import Path
 from typing import Any
 
 from liverspleen import assemble
-from liverspleen.cli.progress import processes, progress
+from liverspleen.cli.progress import progress
 from liverspleen.cohort.covariates import Covariates, read_covariates
 from liverspleen.cohort.identity import Identity, default_key, inside, read_key, write_links
 from liverspleen.cohort.import_tables import write_import, write_series_table
@@ -60,6 +60,7 @@ from liverspleen.cohort.layouts import LAYOUTS, WITH_OWN_LABELS, Found, Meaning,
 from liverspleen.cohort.manifest import read_cohort, write_cohort
 from liverspleen.config import ImportConfig, keys
 from liverspleen.errors import Fault, Refused
+from liverspleen.processes import spread
 from liverspleen.provenance import Run, recorded
 
 _NAMES = "names"
@@ -209,8 +210,7 @@ def _carried_out(tasks: Sequence[Task], workers: int) -> list[Outcome]:
                 outcomes.append(carry_out(task))
                 advance(task.case_id)
             return outcomes
-        with processes(number) as pool:
-            futures = [pool.submit(carry_out, task) for task in tasks]
+        with spread(carry_out, tasks, number) as futures:
             for task, future in zip(tasks, futures, strict=True):
                 outcomes.append(_result(task, future))
                 advance(task.case_id)
