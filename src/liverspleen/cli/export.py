@@ -36,6 +36,7 @@ from liverspleen.cli.progress import progress
 from liverspleen.cohort.exporting import (
     EXPORTS,
     Place,
+    clear_for,
     export_case,
     places,
     write_covariates,
@@ -66,6 +67,7 @@ def run(config: ExportConfig) -> Sequence[Fault]:
         if config.layout == "nnunet" and not re.fullmatch(r"Dataset\d{3}_.+", config.output.absolute().name):
             what = f"nnU-Net expects a folder named DatasetNNN_Name, not '{config.output.name}'"
             record.faults.append(Fault("LS-EXP-003", what, "rename it before training", severity="warning"))
+        clear_for(config.output, found)
         done = []
         for place, faults in zip(found, _exported(config, found), strict=True):
             record.faults.extend(faults)
