@@ -126,6 +126,20 @@ def test_names_of_a_public_dataset_are_kept_on_request(tmp_path: Path, bring_in:
     ]
 
 
+def test_a_name_that_is_no_utf8_is_refused_and_the_others_are_imported(
+    tmp_path: Path, bring_in: Import, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source_files.nifti(tmp_path / "source", [box_exam("a"), box_exam("b", seed=1)])
+    images = tmp_path / "source" / "images"
+    os.rename(images / "b.nii.gz", os.fsencode(images) + b"/b\xff.nii.gz")
+    assert bring_in("nifti", "ids=names") == 2
+    assert [case.case_id for case in read_cohort(tmp_path / "cohort" / "cohort.csv").cases] == ["a"]
+    assert [row["source"] for row in table(tmp_path / "cohort" / "import.csv")] == ["a", "b\\xff"]
+    assert capsys.readouterr().err.count("file 'b\\xff'") >= 1
+    assert bring_in("nifti", output="hashed") == 0
+    assert len(read_cohort(tmp_path / "hashed" / "cohort.csv").cases) == 2
+
+
 def test_labels_without_a_word_about_their_values_are_refused_in_one_line(
     tmp_path: Path, bring_in: Import, capsys: pytest.CaptureFixture[str]
 ) -> None:

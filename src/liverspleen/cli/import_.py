@@ -126,7 +126,7 @@ def contradictions(config: ImportConfig) -> list[Fault]:
     return [Fault("LS-CFG-006", what, cure) for wrong, what, cure in found if wrong]
 
 
-class Unexpected(Exception):  # noqa: N818 - the word that the front door puts before it
+class HiddenError(Exception):
     """Stands for an error whose text must not be told."""
 
 
@@ -143,9 +143,9 @@ def private(identity: Identity) -> Iterator[None]:
         name = identity.path(str(error.filename)) if error.filename is not None else None
         raise OSError(error.errno, error.strerror or type(error).__name__, name) from None
     except Exception as error:  # its text may hold a name
-        if os.environ.get("LIVERSPLEEN_TRACEBACK") or isinstance(error, Unexpected):
+        if os.environ.get("LIVERSPLEEN_TRACEBACK") or isinstance(error, HiddenError):
             raise
-        raise Unexpected(f"{type(error).__name__} while importing") from None
+        raise HiddenError(f"{type(error).__name__} while importing") from None
 
 
 def _import(config: ImportConfig, identity: Identity, record: Run) -> None:

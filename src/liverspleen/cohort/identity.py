@@ -77,7 +77,7 @@ class Identity:
                 relative = relative.relative_to(root)
                 break
         if self.names and not relative.is_absolute():
-            return Hidden(relative.as_posix())
+            return Hidden(os.fsencode(relative).decode(errors="backslashreplace"))  # bytes that are no UTF-8 escaped
         return Hidden("/".join(self._component(part) for part in relative.parts if part != relative.anchor) or ".")
 
     def fault(self, fault: Fault) -> Fault:
