@@ -131,7 +131,7 @@ def test_a_name_that_is_no_utf8_is_refused_and_the_others_are_imported(
 ) -> None:
     source_files.nifti(tmp_path / "source", [box_exam("a"), box_exam("b", seed=1)])
     images = tmp_path / "source" / "images"
-    os.rename(images / "b.nii.gz", os.fsencode(images) + b"/b\xff.nii.gz")
+    (images / "b.nii.gz").rename(images / os.fsdecode(b"b\xff.nii.gz"))
     assert bring_in("nifti", "ids=names") == 2
     assert [case.case_id for case in read_cohort(tmp_path / "cohort" / "cohort.csv").cases] == ["a"]
     assert [row["source"] for row in table(tmp_path / "cohort" / "import.csv")] == ["a", "b\\xff"]
