@@ -442,6 +442,28 @@ def test_nifti_labels_of_a_dicom_series_are_found_by_its_folder(tmp_path: Path, 
     np.testing.assert_array_equal(read_label_map(case.label).labels, exam.label.labels)
 
 
+def test_one_label_map_is_not_that_of_several_dicom_series(
+    tmp_path: Path, bring_in: Import, capsys: pytest.CaptureFixture[str]
+) -> None:
+    exam = box_exam("a")
+    mask = tmp_path / "a.nii.gz"
+    write_label_map(mask, exam.label)
+    for name in ("a", "b"):
+        write_series(tmp_path / "source" / name, replace(exam.ct, hu=exam.ct.hu + (name == "b")))
+    words = [f"labels={mask}", "label_values=liverspleen"]
+    assert bring_in("dicom", *words) == 2
+    assert capsys.readouterr().err.count("LS-IMP-001") == 1
+    shutil.rmtree(tmp_path / "source" / "b")
+    assert bring_in("dicom", *words) == 0
+
+
+def test_the_order_of_series_tells_nothing_about_their_names(tmp_path: Path, bring_in: Import) -> None:
+    source_files.dicom(tmp_path / "source", [box_exam(name, seed=i) for i, name in enumerate("abcdefgh")])
+    assert bring_in("dicom") == 0
+    told = [row["series"] for row in table(tmp_path / "cohort" / "series.csv")]
+    assert told == sorted(told)
+
+
 def test_settings_that_cannot_be_meant_are_one_line(
     tmp_path: Path, bring_in: Import, capsys: pytest.CaptureFixture[str]
 ) -> None:
