@@ -101,7 +101,13 @@ def find(request: Request) -> Found:
     """
     found = find_series(request.input, minimum_sections=request.minimum_sections)
     if not found:
-        raise Refused(Fault("LS-IMP-002", "no DICOM series lies in the input", "see that source= is right"))
+        raise Refused(
+            Fault(
+                "LS-IMP-002",
+                "no DICOM series lies in the input",
+                "see that source= is right; links that lead out of it are not followed",
+            )
+        )
     labels, unused = _labels(request, found)
     folders = {series: series.folder for series in found}
     cases: list[SourceCase] = []
