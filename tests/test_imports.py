@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 
 SOURCE = Path(__file__).parents[1] / "src" / "liverspleen"
-GROUND = {"structures", "errors", "storage", "__init__"}
+GROUND = {"structures", "errors", "storage", "processes", "__init__"}
 BELOW: dict[str, set[str]] = {
     "structures": set(),
     "errors": set(),
     "storage": set(),
+    "processes": set(),
     "config": set(),
     "provenance": {"errors", "storage"},
     "imaging": GROUND,

@@ -114,6 +114,36 @@ def test_a_bad_case_does_not_stop_the_others(box_cohort, export, dataset: Path, 
     assert json.loads((dataset / "dataset.json").read_text())["numTraining"] == 1
 
 
+def test_files_of_another_export_are_refused_since_a_peer_would_train_on_them(
+    box_cohort, export, dataset: Path, capsys
+) -> None:
+    cohort = box_cohort((5, 6, 5))
+    assert export(cohort, "nnunet") == 0
+    head, first, *rest = cohort.read_text().splitlines()
+    cohort.write_text("\n".join([head, first.replace("development", "test1"), *rest]))
+    capsys.readouterr()
+    assert export(cohort, "nnunet") == 2
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("LS-")]
+    assert len(lines) == 1
+    assert "LS-XPT-007" in lines[0]
+    assert "imagesTr/c0_0000.nii.gz" in lines[0]
+    for name in ("imagesTr/c0_0000", "labelsTr/c0"):
+        (dataset / f"{name}.nii.gz").unlink()
+    unfinished = dataset / "imagesTr" / ".part-12345678-c9_0000.nii.gz"
+    unfinished.write_bytes(b"")
+    assert export(cohort, "nnunet") == 0
+    assert not unfinished.exists()
+
+
+def test_a_case_that_has_become_bad_leaves_no_file_of_an_earlier_export(box_cohort, export, dataset: Path) -> None:
+    cohort = box_cohort((5, 6, 5))
+    assert export(cohort, "nnunet") == 0
+    next(cohort.parent.glob("c0.nii*")).write_bytes(b"")
+    assert export(cohort, "nnunet") == 2
+    assert not list(dataset.rglob("c0*"))
+    assert json.loads((dataset / "dataset.json").read_text())["numTraining"] == 2
+
+
 def test_msd_lists_its_cases(box_cohort, export, dataset: Path) -> None:
     cohort = box_cohort((5, 6), dataset=["development", "test2"])
     assert export(cohort, "msd") == 0

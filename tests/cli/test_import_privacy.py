@@ -228,3 +228,14 @@ def test_paths_that_are_not_there_are_not_quoted(
     words = {"input": tmp_path / "source", "output": tmp_path / "out"} | {missing: tmp_path / SECRET}
     assert main(["import", "source=nifti", *(f"{name}={path}" for name, path in words.items()), "workers=1"]) == 2
     assert leaks(capsys.readouterr().err.encode()) == []
+
+
+@pytest.mark.parametrize("piece", [SECRET, f"/data/{SECRET}", f"/data/{SECRET}=1.5"])
+def test_pieces_of_a_path_without_quotes_are_not_quoted_in_the_error(
+    piece: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["import", "source=dicom", "input=/data", piece, "output=out"]) == 2
+    told = capsys.readouterr().err
+    assert told.startswith("LS-CFG-001: ")
+    assert len(told.splitlines()) == 1
+    assert leaks(told.encode()) == []

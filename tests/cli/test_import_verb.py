@@ -126,6 +126,20 @@ def test_names_of_a_public_dataset_are_kept_on_request(tmp_path: Path, bring_in:
     ]
 
 
+def test_a_name_that_is_no_utf8_is_refused_and_the_others_are_imported(
+    tmp_path: Path, bring_in: Import, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source_files.nifti(tmp_path / "source", [box_exam("a"), box_exam("b", seed=1)])
+    images = tmp_path / "source" / "images"
+    (images / "b.nii.gz").rename(images / os.fsdecode(b"b\xff.nii.gz"))
+    assert bring_in("nifti", "ids=names") == 2
+    assert [case.case_id for case in read_cohort(tmp_path / "cohort" / "cohort.csv").cases] == ["a"]
+    assert [row["source"] for row in table(tmp_path / "cohort" / "import.csv")] == ["a", "b\\xff"]
+    assert capsys.readouterr().err.count("file 'b\\xff'") >= 1
+    assert bring_in("nifti", output="hashed") == 0
+    assert len(read_cohort(tmp_path / "hashed" / "cohort.csv").cases) == 2
+
+
 def test_labels_without_a_word_about_their_values_are_refused_in_one_line(
     tmp_path: Path, bring_in: Import, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -207,6 +221,36 @@ def test_cases_that_left_the_source_leave_the_output_and_strange_files_stay(tmp_
     assert not unfinished.exists()
     assert len(list((tmp_path / "cohort" / "images").iterdir())) == 2
     assert len(list((tmp_path / "cohort" / "labels").iterdir())) == 1
+
+
+@pytest.mark.parametrize("ids", ["names", "hashed"])
+def test_a_source_that_lies_where_the_output_goes_is_left_as_it_was(
+    ids: str, tmp_path: Path, bring_in: Import, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source_files.nifti(tmp_path / "data", [box_exam("a")])
+    (tmp_path / "data" / "masks").rename(tmp_path / "data" / "labels")
+    before = {file: file.read_bytes() for file in (tmp_path / "data").rglob("*.nii.gz")}
+    elsewhere = tmp_path / "scans"
+    shutil.copytree(tmp_path / "data" / "images", elsewhere)
+    words = [f"labels={tmp_path / 'data' / 'labels'}", "label_values=liverspleen", f"ids={ids}"]
+    for source in (tmp_path / "data" / "images", elsewhere):
+        assert bring_in("nifti", *words, source=source, output="data") == 2
+        assert capsys.readouterr().err.count("LS-CFG-006") == 1
+    assert {file: file.read_bytes() for file in (tmp_path / "data").rglob("*.nii.gz")} == before
+
+
+def test_files_that_no_import_wrote_are_never_replaced(
+    tmp_path: Path, bring_in: Import, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = source_files.nifti(tmp_path / "source", [box_exam("a"), box_exam("b", seed=1)])
+    mine = tmp_path / "cohort" / "labels" / "a.nii.gz"
+    mine.parent.mkdir(parents=True)
+    mine.write_bytes(b"drawn by hand")
+    for _ in range(2):
+        assert bring_in("nifti", *words, "ids=names") == 2
+        assert capsys.readouterr().err.count("LS-IMP-032 case 'a'") == 1
+        assert mine.read_bytes() == b"drawn by hand"
+        assert [case.case_id for case in read_cohort(tmp_path / "cohort" / "cohort.csv").cases] == ["b"]
 
 
 def test_a_case_killed_between_its_files_is_done_again(tmp_path: Path, bring_in: Import) -> None:
@@ -396,6 +440,28 @@ def test_nifti_labels_of_a_dicom_series_are_found_by_its_folder(tmp_path: Path, 
     (case,) = read_cohort(tmp_path / "cohort" / "cohort.csv").cases
     assert case.label is not None
     np.testing.assert_array_equal(read_label_map(case.label).labels, exam.label.labels)
+
+
+def test_one_label_map_is_not_that_of_several_dicom_series(
+    tmp_path: Path, bring_in: Import, capsys: pytest.CaptureFixture[str]
+) -> None:
+    exam = box_exam("a")
+    mask = tmp_path / "a.nii.gz"
+    write_label_map(mask, exam.label)
+    for name in ("a", "b"):
+        write_series(tmp_path / "source" / name, replace(exam.ct, hu=exam.ct.hu + (name == "b")))
+    words = [f"labels={mask}", "label_values=liverspleen"]
+    assert bring_in("dicom", *words) == 2
+    assert capsys.readouterr().err.count("LS-IMP-001") == 1
+    shutil.rmtree(tmp_path / "source" / "b")
+    assert bring_in("dicom", *words) == 0
+
+
+def test_the_order_of_series_tells_nothing_about_their_names(tmp_path: Path, bring_in: Import) -> None:
+    source_files.dicom(tmp_path / "source", [box_exam(name, seed=i) for i, name in enumerate("abcdefgh")])
+    assert bring_in("dicom") == 0
+    told = [row["series"] for row in table(tmp_path / "cohort" / "series.csv")]
+    assert told == sorted(told)
 
 
 def test_settings_that_cannot_be_meant_are_one_line(

@@ -2,9 +2,6 @@
 
 import errno
 import json
-import multiprocessing
-import os
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +10,6 @@ import pytest
 
 from liverspleen.cli import filling
 from liverspleen.cli.main import main
-from liverspleen.cli.progress import processes
 from liverspleen.cohort.manifest import read_cohort
 from liverspleen.data import store as store_module
 from liverspleen.data.store import open_case, store_case
@@ -242,34 +238,3 @@ def test_several_processes_leave_the_store_of_one(
     assert "4 cases to read: 2 processes, at most" in capsys.readouterr().out
     assert main(["prepare", f"cohort={manifest}", f"store={tmp_path / 'one'}", "workers=1"]) == 0
     assert contents(store) == contents(tmp_path / "one")
-
-
-def _sleep(_: int) -> int:
-    time.sleep(60)
-    return os.getpid()
-
-
-def _with_workers(file: str) -> None:
-    pool = processes(2)
-    pool.submit(_sleep, 0)
-    while not (found := list(pool._processes)):  # type: ignore[attr-defined]
-        time.sleep(0.05)
-    Path(file).write_text(" ".join(map(str, found)))
-    time.sleep(60)
-
-
-@pytest.mark.slow
-def test_processes_end_with_the_one_that_started_them_also_when_it_is_killed(tmp_path: Path) -> None:
-    file = tmp_path / "pids"
-    process = multiprocessing.get_context("spawn").Process(target=_with_workers, args=(str(file),))
-    process.start()
-    while not file.exists() or not file.read_text():
-        time.sleep(0.05)
-    time.sleep(3)  # until they have started
-    process.kill()
-    process.join()
-    workers = [int(pid) for pid in file.read_text().split()]
-    end = time.monotonic() + 20
-    while alive := [pid for pid in workers if Path(f"/proc/{pid}").exists()]:
-        assert time.monotonic() < end, alive
-        time.sleep(0.1)

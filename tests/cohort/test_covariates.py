@@ -65,6 +65,9 @@ def test_all_faults_come_at_once_by_row(tmp_path: Path) -> None:
         ("source,case_id\na,b\n", "LS-COV-002"),
         ("source,age,age\na,1,1\n", "LS-COV-002"),
         ("source,\na,1\n", "LS-COV-002"),
+        ("source,Patient\na,Doe\n", "LS-COV-002"),
+        ("source,PatientID\na,Doe\n", "LS-COV-002"),
+        ("patient,Series\na,1\n", "LS-COV-002"),
     ],
 )
 def test_a_table_that_cannot_be_used_is_refused(tmp_path: Path, text: str, code: str) -> None:

@@ -335,7 +335,7 @@ def documented() -> dict[str, str]:
 
 def given() -> set[str]:
     """Codes in the source of everything that `check` runs."""
-    own = [SOURCE / "cohort" / f"{name}.py" for name in ("manifest", "row", "checks")]
+    own = [SOURCE / "cohort" / f"{name}.py" for name in ("manifest", "row", "folder", "checks")]
     imaging = [file for file in (SOURCE / "imaging").glob("*.py") if file.stem != "png"]  # masks that an import reads
     files = [*own, *(SOURCE / "cohort" / "findings").glob("*.py"), *imaging]
     return set(re.findall(r'"(LS-[A-Z]+-\d{3})"', "\n".join(file.read_text(encoding="utf-8") for file in files)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -217,3 +218,13 @@ def test_link_to_nowhere_is_a_case_that_cannot_be_read(folder: Callable[..., Pat
     given = folder("a.nii.gz", "a_label.nii.gz", "b_label.nii.gz")
     (given / "b.nii.gz").symlink_to(given / "lost.nii.gz")
     assert [*pairs(open_cohort(given))] == ["a", "b"]
+
+
+def test_name_that_is_no_utf8_costs_its_own_case_alone(folder: Callable[..., Path]) -> None:
+    images = folder("images/a.nii.gz", "images/b.nii.gz") / "images"
+    (images / "b.nii.gz").rename(images / os.fsdecode(b"b\xff.nii.gz"))
+    cohort = open_cohort(images.parent)
+    assert [case.case_id for case in cohort.cases] == ["a"]
+    (fault,) = (fault for fault in cohort.faults if fault.severity == "error")
+    assert fault.code == "LS-COH-037"
+    assert "b\\udcff.nii.gz" in str(fault)

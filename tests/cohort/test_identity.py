@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import hmac
 import multiprocessing
@@ -108,3 +109,14 @@ def test_links_are_written_for_their_owner_alone(tmp_path: Path) -> None:
     write_links(tmp_path / "links.csv", identity)
     assert (tmp_path / "links.csv").read_text().splitlines()[1] == f'patient,{token},"Doe, Jane"'
     assert stat.S_IMODE((tmp_path / "links.csv").stat().st_mode) == 0o600
+
+
+def test_links_of_earlier_imports_stay(tmp_path: Path) -> None:
+    for name in ("Doe, Jane", "caf\u00e9\n\udcff", "Doe, Jane"):
+        identity = Identity(b"k" * 32)
+        identity.hashed("patient", name)
+        write_links(tmp_path / "links.csv", identity)
+    with (tmp_path / "links.csv").open(encoding="utf-8", errors="surrogateescape", newline="") as stream:
+        head, *rows = csv.reader(stream)
+    assert head == ["kind", "hash", "real"]
+    assert sorted(row[2] for row in rows) == ["Doe, Jane", "caf\u00e9\n\udcff"]

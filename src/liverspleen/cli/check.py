@@ -39,11 +39,12 @@ from pathlib import Path
 from typing import Any, get_args
 
 from liverspleen import assemble
-from liverspleen.cli.progress import processes, progress
+from liverspleen.cli.progress import progress
 from liverspleen.cohort.findings import Examination, cohort_faults, examine_case
 from liverspleen.cohort.manifest import Case, Cohort
 from liverspleen.config import CheckConfig
 from liverspleen.errors import Fault, Severity
+from liverspleen.processes import spread
 from liverspleen.provenance import recorded
 from liverspleen.storage import write_json, write_text
 
@@ -99,8 +100,7 @@ def _cohort(config: CheckConfig) -> Cohort:
 def _check(cohort: Cohort) -> _Checked:
     """Each process reads one case at a time and brings back its findings, hashes and facts, never voxels."""
     examinations = []
-    with processes(0) as pool, progress("check", len(cohort.cases)) as advance:
-        waiting = [pool.submit(examine_case, case) for case in cohort.cases]
+    with spread(examine_case, cohort.cases, 0) as waiting, progress("check", len(cohort.cases)) as advance:
         for case, future in zip(cohort.cases, waiting, strict=True):
             examinations.append(_result(case, future))
             advance(case.case_id)

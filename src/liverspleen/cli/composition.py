@@ -56,6 +56,9 @@ def compose_verb(verb: str, overrides: Sequence[str]) -> Any:
 def _word_fault(verb: str, word: str, known: list[str]) -> Fault | None:
     """What is wrong with the key of an override, told before Hydra sees it."""
     name, equals, choice = word.partition("=")
+    if verb == "import" and not (equals and re.fullmatch(r"[\w.]+", name)):
+        what = "a word is not of the form key=value"  # it may be a piece of a path, which may name a patient
+        return Fault("LS-CFG-001", what, "write key=value, and put what holds spaces in quotes")
     if not equals:
         return Fault("LS-CFG-001", f"{word!r} is not of the form key=value", "write key=value")
     available = groups()

@@ -26,15 +26,17 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
+from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from pathlib import Path
 
 from liverspleen import assemble
-from liverspleen.cli.progress import processes, progress
+from liverspleen.cli.progress import progress
 from liverspleen.cohort.exporting import (
     EXPORTS,
     Place,
+    clear_for,
     export_case,
     places,
     write_covariates,
@@ -45,6 +47,7 @@ from liverspleen.cohort.manifest import Cohort, read_cohort
 from liverspleen.cohort.split import Split, read_split
 from liverspleen.config import ExportConfig
 from liverspleen.errors import Fault, Refused
+from liverspleen.processes import spread
 from liverspleen.provenance import recorded
 
 
@@ -64,6 +67,7 @@ def run(config: ExportConfig) -> Sequence[Fault]:
         if config.layout == "nnunet" and not re.fullmatch(r"Dataset\d{3}_.+", config.output.absolute().name):
             what = f"nnU-Net expects a folder named DatasetNNN_Name, not '{config.output.name}'"
             record.faults.append(Fault("LS-XPT-003", what, "rename it before training", severity="warning"))
+        clear_for(config.output, found)
         done = []
         for place, faults in zip(found, _exported(config, found), strict=True):
             record.faults.extend(faults)
@@ -85,10 +89,24 @@ def _exported(config: ExportConfig, found: Sequence[Place]) -> Iterator[tuple[Fa
     """The faults of each case, once its files are written."""
     number = min(config.workers or os.cpu_count() or 1, len(found))
     work = partial(export_case, config.output)
-    with progress("export", len(found)) as advance, processes(number) if number > 1 else nullcontext() as pool:
-        for place, faults in zip(found, pool.map(work, found) if pool else map(work, found), strict=True):
-            advance(place.case.case_id)
-            yield faults
+    with progress("export", len(found)) as advance:
+        if number < 2:
+            for place in found:
+                yield work(place)
+                advance(place.case.case_id)
+            return
+        with spread(work, found, number) as futures:
+            for place, future in zip(found, futures, strict=True):
+                yield _result(place, future)
+                advance(place.case.case_id)
+
+
+def _result(place: Place, future: Future[tuple[Fault, ...]]) -> tuple[Fault, ...]:
+    try:
+        return future.result()
+    except BrokenProcessPool:
+        what = "a process ended before its case was done, perhaps for want of memory"
+        return (Fault("LS-XPT-006", what, "run the same command with fewer workers=", place.case.case_id),)
 
 
 def _splits(path: Path, cohort: Cohort) -> list[Split]:

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from liverspleen.cli.progress import processes, progress
+from liverspleen.cli.progress import progress
 from liverspleen.cohort.manifest import Case
 from liverspleen.data.room import Cost, available_bytes, case_cost, noting_cost, plan, resident_bytes
 from liverspleen.data.store import NO_ROOM, StoredCase, no_room, note_voxels, noted_voxels, open_case, store_case
 from liverspleen.errors import Fault, Refused
+from liverspleen.processes import spread
 
 _NO_MEMORY = "LS-STO-003"
 _MACHINE = (NO_ROOM, _NO_MEMORY)
@@ -134,15 +135,13 @@ def _results(tasks: Sequence[_Task], count: int) -> Iterator[StoredCase | str | 
     if count == 1:
         yield from map(_Task.done, tasks)
         return
-    pool = processes(count)
     try:
-        for future in [pool.submit(task.done) for task in tasks]:
-            yield future.result()
+        with spread(_Task.done, tasks, count) as futures:
+            for future in futures:
+                yield future.result()
     except BrokenProcessPool as error:
         what = "a process that stored a case was killed, as happens where memory runs out"
         raise Refused(Fault("LS-STO-005", what, "run the same command to go on, with fewer workers=")) from error
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 def _faults(results: dict[_Task, Any]) -> list[Fault]:

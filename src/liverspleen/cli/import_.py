@@ -51,7 +51,7 @@ from pathlib import Path
 from typing import Any
 
 from liverspleen import assemble
-from liverspleen.cli.progress import processes, progress
+from liverspleen.cli.progress import progress
 from liverspleen.cohort.covariates import Covariates, read_covariates
 from liverspleen.cohort.identity import Identity, default_key, inside, read_key, write_links
 from liverspleen.cohort.import_tables import write_import, write_series_table
@@ -60,6 +60,7 @@ from liverspleen.cohort.layouts import LAYOUTS, WITH_OWN_LABELS, Found, Meaning,
 from liverspleen.cohort.manifest import read_cohort, write_cohort
 from liverspleen.config import ImportConfig, keys
 from liverspleen.errors import Fault, Refused
+from liverspleen.processes import spread
 from liverspleen.provenance import Run, recorded
 
 _NAMES = "names"
@@ -94,6 +95,7 @@ def run(config: ImportConfig) -> Sequence[Fault]:
 
 def contradictions(config: ImportConfig) -> list[Fault]:
     """What cannot be meant; no path is in it."""
+    made = [config.output / name for name in ("images", "labels")]
     found = [
         (config.source not in LAYOUTS, f"source={config.source}", f"use one of {', '.join(LAYOUTS)}"),
         (config.ids not in {"hashed", _NAMES}, f"ids={config.ids}", f"use hashed or {_NAMES}"),
@@ -111,6 +113,11 @@ def contradictions(config: ImportConfig) -> list[Fault]:
             "name another folder",
         ),
         (
+            any(path and inside(path, made) for path in (config.input, config.labels)),
+            "the source lies in images/ or labels/ of output=, which the import fills",
+            "name another folder",
+        ),
+        (
             config.input.is_file() and config.source != "nifti",
             "input= is a file",
             "give the folder",
@@ -119,7 +126,7 @@ def contradictions(config: ImportConfig) -> list[Fault]:
     return [Fault("LS-CFG-006", what, cure) for wrong, what, cure in found if wrong]
 
 
-class Unexpected(Exception):  # noqa: N818 - the word that the front door puts before it
+class HiddenError(Exception):
     """Stands for an error whose text must not be told."""
 
 
@@ -136,9 +143,9 @@ def private(identity: Identity) -> Iterator[None]:
         name = identity.path(str(error.filename)) if error.filename is not None else None
         raise OSError(error.errno, error.strerror or type(error).__name__, name) from None
     except Exception as error:  # its text may hold a name
-        if os.environ.get("LIVERSPLEEN_TRACEBACK") or isinstance(error, Unexpected):
+        if os.environ.get("LIVERSPLEEN_TRACEBACK") or isinstance(error, HiddenError):
             raise
-        raise Unexpected(f"{type(error).__name__} while importing") from None
+        raise HiddenError(f"{type(error).__name__} while importing") from None
 
 
 def _import(config: ImportConfig, identity: Identity, record: Run) -> None:
@@ -203,8 +210,7 @@ def _carried_out(tasks: Sequence[Task], workers: int) -> list[Outcome]:
                 outcomes.append(carry_out(task))
                 advance(task.case_id)
             return outcomes
-        with processes(number) as pool:
-            futures = [pool.submit(carry_out, task) for task in tasks]
+        with spread(carry_out, tasks, number) as futures:
             for task, future in zip(tasks, futures, strict=True):
                 outcomes.append(_result(task, future))
                 advance(task.case_id)

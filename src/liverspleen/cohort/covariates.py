@@ -141,6 +141,10 @@ def _column_faults(names: list[str]) -> Iterator[Fault]:
     for name in _NOT_GIVEN:
         if name in names:
             yield _fault("LS-COV-002", f"column '{name}' is made by the import", "remove it")
+    for key in KEYS:
+        if any(name != key and name.casefold().removesuffix("id").strip(" _-") == key for name in names):
+            what = f"a column is called nearly as the key '{key}', and would reach the output"
+            yield _fault("LS-COV-002", what, f"call it '{key}', or remove it")
     if "" in names or len(set(names)) < len(names):
         yield _fault("LS-COV-002", "a column has no name, or the name of another", "give each its own name")
 

@@ -21,6 +21,7 @@ from liverspleen.structures import ORGANS, Structure
 
 EXPORTS = ("nnunet", "msd")
 _ENDING = SUFFIXES[0]
+_FOLDERS = ("imagesTr", "labelsTr", "imagesTs", "labelsTs")
 _FACTS = ("dataset", "condition", "site", "sex", "age", "section_thickness_mm", "phase")
 
 
@@ -61,11 +62,33 @@ def places(cohort: Cohort, layout: str) -> tuple[list[Place], list[Fault]]:
     return found, notes
 
 
+def clear_for(output: Path, found: Sequence[Place]) -> None:
+    """See that a peer, which trains on every file that lies there, will find these cases and no others.
+
+    What a killed export left unfinished is removed.
+
+    Raises:
+        Refused: LS-XPT-007 there are images or label maps of other cases.
+    """
+    ours = {name for place in found for name in (place.image, place.label)}
+    others = []
+    for folder in _FOLDERS:
+        for part in (output / folder).glob(".part-*"):
+            part.unlink()
+        files = (f"{folder}/{file.name}" for file in (output / folder).glob(f"*{_ENDING}"))
+        others += [name for name in files if name not in ours]
+    if others:
+        what = f"{len(others)} files are there of cases that this export leaves out or puts elsewhere ({min(others)})"
+        raise Refused(Fault("LS-XPT-007", what, "remove them, or choose another output=", file=output))
+
+
 def export_case(output: Path, place: Place) -> tuple[Fault, ...]:
-    """Write the files of a case; its faults if it is refused."""
+    """Write the files of a case; its faults if it is refused, which then has none, of an earlier export neither."""
     try:
         ct, label_map = load_case(place.case)
     except Refused as error:
+        for name in filter(None, (place.image, place.label)):
+            (output / name).unlink(missing_ok=True)
         return error.faults
     write_ct(output / place.image, ct)
     if place.label is not None and label_map is not None:

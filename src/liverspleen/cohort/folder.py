@@ -35,7 +35,8 @@ def open_cohort(
 
     Raises:
         Refused: as `read_cohort`; LS-COH-031 the folder holds no images, or DICOM, LS-COH-032 two layouts, LS-COH-035
-            its dataset.json gives other label values, LS-COH-036 `table` is there and differs.
+            its dataset.json gives other label values, LS-COH-036 `table` is there and differs. A name that is no
+            text is among the faults of the cohort (LS-COH-037).
     """
     path = Path(path)
     if not path.is_dir():
@@ -102,12 +103,23 @@ def _rows(
     images: list[_Image], labels: Mapping[str, Path], root: Path, covered: tuple[str, ...] | None
 ) -> Iterator[dict[str, str]]:
     for image in images:
+        if not _is_text(image):
+            continue
         row = {"case_id": image.case_id, "patient_id": image.case_id, "image": os.path.relpath(image.file, root)}
         if labels:
             row["label"] = os.path.relpath(image.label, root) if image.label else ""
         if covered is not None:
             row["labelled_structures"] = ";".join(covered)
         yield row
+
+
+def _is_text(image: _Image) -> bool:
+    """Whether its names are UTF-8; a file system holds any bytes."""
+    try:
+        f"{image.file.name} {image.label and image.label.name}".encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _covered(file: Path) -> tuple[str, ...] | None:
@@ -137,6 +149,10 @@ def _findings(
     what = f"each of the {len(images)} CTs counts as a patient of its own, and {organs} as labelled in each label map"
     cure = "write a cohort.csv if a patient has several, or a label map shows less"
     yield Fault("LS-COH-030", what, cure, file=folder, severity="warning")
+    for image in images:
+        if not _is_text(image):
+            what = "the name of a CT or label map is no UTF-8, which a table cannot hold"
+            yield Fault("LS-COH-037", what, "rename it", file=image.file)
     if labels and (bare := [image.case_id for image in images if image.label is None]):
         what = f"{len(bare)} of {len(images)} CTs have no label map of their name ({_some(bare)}), and teach nothing"
         yield Fault("LS-COH-033", what, "correct the names if they have one", file=folder, severity="warning")

@@ -11,7 +11,7 @@ import hmac
 import io
 import os
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
 from uuid import uuid4
@@ -21,6 +21,7 @@ from liverspleen.storage import complete_file
 
 _KEY_BYTES = 32
 _ID_DIGITS = 16  # 64 bits: among a million names two share an id with a chance below 1e-7
+_LINK_COLUMNS = ("kind", "hash", "real")
 _SUFFIXES = (".nii.gz", ".nii", ".dcm", ".png", ".csv", ".json")
 _PLAIN = frozenset(
     {"images", "labels", "imagesTr", "labelsTr", "imagesTs", "labelsTs", "dataset.json"}
@@ -77,7 +78,7 @@ class Identity:
                 relative = relative.relative_to(root)
                 break
         if self.names and not relative.is_absolute():
-            return Hidden(relative.as_posix())
+            return Hidden(os.fsencode(relative).decode(errors="backslashreplace"))  # bytes that are no UTF-8 escaped
         return Hidden("/".join(self._component(part) for part in relative.parts if part != relative.anchor) or ".")
 
     def fault(self, fault: Fault) -> Fault:
@@ -124,13 +125,22 @@ def read_key(file: Path) -> tuple[bytes, bool]:
 
 
 def write_links(file: Path, identity: Identity) -> None:
-    """Write what each hash stands for as CSV that its owner alone may read."""
+    """Write what each hash stands for as CSV that its owner alone may read; what the file says already stays in it."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["kind", "hash", "real"])
-    writer.writerows((kind, token, real) for (kind, token), real in sorted(identity.links.items()))
+    writer.writerow(_LINK_COLUMNS)
+    writer.writerows(sorted({*_links(file), *((*hashed, real) for hashed, real in identity.links.items())}))
     with complete_file(file) as temporary:
         _write_private(temporary, text.getvalue().encode("utf-8", errors="surrogateescape"))
+
+
+def _links(file: Path) -> Iterator[tuple[str, ...]]:
+    """The rows of earlier imports: of other covariates, or of cases that have left the source since."""
+    if file.exists():
+        with file.open(encoding="utf-8", errors="surrogateescape", newline="") as stream:
+            rows = csv.reader(stream)
+            next(rows, None)
+            yield from (tuple(row) for row in rows if len(row) == len(_LINK_COLUMNS))
 
 
 def inside(file: Path, folders: Iterable[Path]) -> bool:

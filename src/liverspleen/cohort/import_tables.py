@@ -51,7 +51,7 @@ def write_import(
 
 
 def write_series_table(path: Path, found: Found, plan: Plan, outcomes: Sequence[Outcome], identity: Identity) -> None:
-    """Write a row per series; one whose case is refused in the end has the reason of that."""
+    """Write a row per series, in the order of their hashes; one whose case is refused in the end has its reason."""
     ends = {task.source.key or task.source.name: outcome for task, outcome in zip(plan.tasks, outcomes, strict=True)}
     rows = []
     for series in found.series:
@@ -63,7 +63,7 @@ def write_series_table(path: Path, found: Found, plan: Plan, outcomes: Sequence[
         if outcome is not None and outcome.row is None:
             row |= {"code": outcome.faults[0].code, "reason": outcome.faults[0].what}
         rows.append(row)
-    _write(path, _SERIES, rows)
+    _write(path, _SERIES, sorted(rows, key=lambda row: str(row["series"])))
 
 
 def _verdict(taken: bool, faults: Sequence[Fault]) -> dict[str, str]:

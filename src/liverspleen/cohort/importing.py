@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import unicodedata
@@ -10,8 +9,6 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-
-import numpy as np
 
 from liverspleen.cohort.checks import grid_faults
 from liverspleen.cohort.covariates import Covariates
@@ -21,7 +18,7 @@ from liverspleen.cohort.row import COLUMNS, DEVELOPMENT, ManifestRow, Vocabulary
 from liverspleen.errors import Fault, Refused
 from liverspleen.imaging.nifti import write_ct, write_label_map
 from liverspleen.imaging.volume import CTVolume, LabelMap
-from liverspleen.storage import write_json
+from liverspleen.storage import sha256_of_array, write_json
 
 IMPORT_VERSION = 1
 """Part of every record: cases that other code imported are imported anew."""
@@ -141,6 +138,9 @@ def remove_strangers(output: Path, kept: Iterable[str]) -> None:
 def _imported(task: Task) -> Outcome:
     record = _record(task)
     image_file, label_file = _image(task.output, task.case_id), _label(task.output, task.case_id)
+    if not record.exists() and (image_file.exists() or label_file.exists()):
+        what = "a file of its name is in the output that no import has written"
+        raise Refused(Fault("LS-IMP-032", what, "move it away, or choose another output=", task.case_id))
     write_json(record, {"stamp": ""})  # unfinished, yet known as this import's own, wherever it is killed
     for file in (image_file, label_file):
         file.unlink(missing_ok=True)
@@ -149,7 +149,7 @@ def _imported(task: Task) -> Outcome:
     write_ct(image_file, ct)
     if label is not None:
         write_label_map(label_file, label)
-    hashes = _sha256(ct.hu), "" if label is None else _sha256(label.labels)
+    hashes = sha256_of_array(ct.hu), "" if label is None else sha256_of_array(label.labels)
     about = {"stamp": task.stamp, "image_sha256": hashes[0], "label_sha256": hashes[1], "clipped": ct.clipped_voxels}
     sizes = {"image_bytes": image_file.stat().st_size, "label_bytes": label_file.stat().st_size if label else 0}
     write_json(record, about | sizes)
@@ -237,12 +237,6 @@ def _size_and_time(file: Path) -> tuple[int, int]:
     except OSError:
         return 0, 0  # reading it tells what is wrong
     return status.st_size, status.st_mtime_ns
-
-
-def _sha256(array: np.ndarray) -> str:
-    """Of the little-endian bytes in (slice, row, column) order: equal whatever file and layout they came from."""
-    little = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
-    return hashlib.sha256(little.data).hexdigest()
 
 
 def _same(case_id: str) -> str:

@@ -13,8 +13,9 @@ import numpy as np
 
 from liverspleen.cohort.manifest import Case
 from liverspleen.data.parts import ABOUT, PART, clear_parts, remove_folder, to_oneself
-from liverspleen.data.store import STORE_VERSION, VOXELS, array_hash, damaged, source_hashes, voxels_file
+from liverspleen.data.store import STORE_VERSION, VOXELS, damaged, source_hashes, voxels_file
 from liverspleen.errors import Fault, Refused
+from liverspleen.storage import sha256_of_array
 
 
 def stored_folders(store: Path) -> list[Path]:
@@ -41,7 +42,7 @@ def _array_faults(folder: Path, files: dict[str, str], shape: tuple[int, ...]) -
         file = folder / name
         try:
             array = np.load(file, mmap_mode="r", allow_pickle=False)
-            right = array_hash(array) == expected and file.stat().st_size == array.offset + array.nbytes
+            right = sha256_of_array(array) == expected and file.stat().st_size == array.offset + array.nbytes
         except FileNotFoundError:
             yield damaged(file, "is missing")
             continue

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from liverspleen.data.parts import ABOUT, clear_parts, complete_folder
 from liverspleen.errors import Fault, Refused
-from liverspleen.storage import sha256_of, write_text
+from liverspleen.storage import sha256_of, sha256_of_array, write_text
 from liverspleen.structures import ORGANS, Structure
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ def store_case(case: Case, store: Path, *, pixel_mm: float | None = None) -> Sto
             file = part / f"{name}.npy"
             write_array(file, array)
             same = name == "sections" and not about["resampled"]  # as the CT, which is hashed already
-            about["files"][file.name] = about["voxels_sha256"] if same else array_hash(array)
+            about["files"][file.name] = about["voxels_sha256"] if same else sha256_of_array(array)
         (part / ABOUT).write_text(json.dumps(about), encoding="utf-8")
     if (opened := _open(case, folder)) is None:  # a folder of that name was there, without this file
         raise Refused(damaged(folder / ABOUT, "is missing", case_id=case.case_id))
@@ -162,7 +162,7 @@ def note_voxels(case: Case, store: Path) -> str:
         return known
     from liverspleen.imaging.nifti import read_ct
 
-    found = array_hash(read_ct(case.image, case_id=case.case_id).hu)
+    found = sha256_of_array(read_ct(case.image, case_id=case.case_id).hu)
     with _refusing_a_full_disk(case, store, len(found)):
         write_text(voxels_file(case, store), found + "\n")
     return found
@@ -195,11 +195,6 @@ def write_array(file: Path, array: NDArray[Any]) -> None:
     with file.open("wb") as handle:
         npy.write_array_header_1_0(handle, npy.header_data_from_array_1_0(array))
         handle.write(np.ascontiguousarray(array).data.cast("B"))
-
-
-def array_hash(array: NDArray[Any]) -> str:
-    """SHA-256 of the bytes of a contiguous array in (slice, row, column) order."""
-    return hashlib.sha256(np.ascontiguousarray(array).data.cast("B")).hexdigest()
 
 
 def no_room(needed: int, free: int, *, case_id: str | None = None, store: Path) -> Fault:
@@ -277,7 +272,7 @@ def _read(case: Case, pixel_mm: float | None) -> tuple[dict[str, NDArray[Any]], 
         arrays["native_labels"] = native
     return arrays, {
         "shape": list(arrays["sections"].shape),
-        "voxels_sha256": array_hash(ct.hu),
+        "voxels_sha256": sha256_of_array(ct.hu),
         "section_spacing_mm": ct.geometry.spacing_mm[0],
         "resampled": resampled,
     }

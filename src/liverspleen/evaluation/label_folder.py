@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
-from multiprocessing import get_context
 from pathlib import Path
 from typing import TypedDict
 
@@ -18,6 +17,7 @@ from liverspleen.evaluation.measurements import Measurement
 from liverspleen.imaging.geometry import Geometry
 from liverspleen.imaging.nifti import SUFFIXES, read_label_map, strip_suffix
 from liverspleen.imaging.volume import LabelMap
+from liverspleen.processes import spread
 from liverspleen.structures import ORGANS, Structure, organs
 
 LabelValues = Mapping[int, Structure]
@@ -205,16 +205,17 @@ def _each(measuring: _Measuring, cases: Sequence[Case | str], workers: int) -> I
     if workers == 1 or len(cases) < 2:
         yield from map(measuring.measured, cases)
         return
-    done = 0
+    with spread(measuring.measured, cases, min(workers, len(cases))) as futures:
+        for case, future in zip(cases, futures, strict=True):
+            yield _result(case, future)
+
+
+def _result(case: Case | str, future: Future[Measured]) -> Measured:
     try:
-        with ProcessPoolExecutor(min(workers, len(cases)), mp_context=get_context("spawn")) as pool:
-            for measured in pool.map(measuring.measured, cases):
-                yield measured
-                done += 1
+        return future.result()
     except BrokenProcessPool:  # a worker was killed, as a rule for want of memory
-        for case in cases[done:]:
-            what = "a worker process died before the case was measured"
-            yield Measured((), (Fault("LS-LAB-010", what, "give it more memory, or use workers=1", _case_id(case)),))
+        what = "a worker process died before the case was measured"
+        return Measured((), (Fault("LS-LAB-010", what, "give it more memory, or use workers=1", _case_id(case)),))
 
 
 def _off_grid(case_id: str, label_map: LabelMap, grid: Geometry | None, folder: LabelFolder) -> Iterable[Fault]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,7 +18,7 @@ from liverspleen.cohort.findings.orientation import direction_faults, side_fault
 from liverspleen.cohort.findings.scan import ScanSummary, summarise
 from liverspleen.cohort.manifest import Case
 from liverspleen.errors import Fault
-from liverspleen.imaging.volume import LabelMap
+from liverspleen.storage import sha256_of_array
 from liverspleen.structures import ORGANS, Structure
 
 _OFF_GRID = frozenset({"LS-GEO-003", "LS-GEO-004"})
@@ -72,7 +71,7 @@ def _examine(case: Case, files: CaseFiles) -> Examination:
         faults = [fault for fault in faults if fault.code != "LS-IMG-011"]
     labels_sha256 = None
     if organs and files.label is not None:
-        facts["labels_sha256"] = labels_sha256 = _labels_sha256(files.label)
+        facts["labels_sha256"] = labels_sha256 = sha256_of_array(files.label.labels)
     return Examination(tuple(faults), facts, scan.voxels_sha256 if scan else None, labels_sha256)
 
 
@@ -124,10 +123,3 @@ def _scan_facts(files: CaseFiles, scan: ScanSummary) -> dict[str, Any]:
         "hu_percentiles_1_50_99": percentiles.tolist(),
         "voxels_sha256": scan.voxels_sha256,
     }
-
-
-def _labels_sha256(label: LabelMap) -> str:
-    digest = hashlib.sha256()
-    for section in label.labels:
-        digest.update(section.tobytes())
-    return digest.hexdigest()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import zlib
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liverspleen.imaging.volume import CTVolume
+from liverspleen.storage import sha256_of_array
 
 _COARSE_MM = 4.0  # the trunk and its lungs are told apart at this distance of samples
 _BODY_HU = -300  # between fat, about -100, and lung or air, below -500
@@ -71,12 +71,9 @@ def summarise(ct: CTVolume) -> ScanSummary:
     _, row_mm, column_mm = ct.geometry.spacing_mm
     rows, columns = (max(1, int(_COARSE_MM // edge)) for edge in (row_mm, column_mm))
     histogram = np.zeros(1 << 16, np.int64)
-    digest = hashlib.sha256()
     checksums = []
     for section in ct.hu:
-        stored = section.tobytes()
-        digest.update(stored)
-        checksums.append(zlib.crc32(stored))
+        checksums.append(zlib.crc32(section.tobytes()))
         histogram += np.bincount(section.view(np.uint16).ravel(), minlength=histogram.size)
     return ScanSummary(
         histogram=np.roll(histogram, -_LOWEST),  # as unsigned, the negative values stand behind the others
@@ -85,5 +82,5 @@ def summarise(ct: CTVolume) -> ScanSummary:
         checksums=tuple(checksums),
         coarse=ct.hu[:, ::rows, ::columns].copy(),
         coarse_mm=(rows * row_mm, columns * column_mm),
-        voxels_sha256=digest.hexdigest(),
+        voxels_sha256=sha256_of_array(ct.hu),
     )

@@ -96,11 +96,18 @@ def find(request: Request) -> Found:
     """The series below the input; of each study the one that `choose` takes.
 
     Raises:
-        Refused: LS-IMP-002 there is no DICOM series, and what `needed_meaning` refuses.
+        Refused: LS-IMP-001 labels= is not there, or is one NIfTI file for several CT, LS-IMP-002 there is no DICOM
+            series, and what `needed_meaning` refuses.
     """
     found = find_series(request.input, minimum_sections=request.minimum_sections)
     if not found:
-        raise Refused(Fault("LS-IMP-002", "no DICOM series lies in the input", "see that source= is right"))
+        raise Refused(
+            Fault(
+                "LS-IMP-002",
+                "no DICOM series lies in the input",
+                "see that source= is right; links that lead out of it are not followed",
+            )
+        )
     labels, unused = _labels(request, found)
     folders = {series: series.folder for series in found}
     cases: list[SourceCase] = []
@@ -128,6 +135,9 @@ def find(request: Request) -> Found:
             if fault is not None and fault.severity == "error":
                 left.append(Left(name, fault))
             rows[series] = series_row(series, key=_key(series), fault=fault, reason=choice.why)
+    if len(cases) > 1 and request.labels is not None and _nifti(request.labels, "") == request.labels:
+        what = f"labels= is one file, and {len(cases)} CT are taken"
+        raise Refused(Fault("LS-IMP-001", what, "give the folder of the label maps"))
     known = {series.series_uid for series in found if series.series_uid}
     for item in labels.segmentations:
         if item.series_uid not in known:
