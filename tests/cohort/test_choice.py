@@ -61,8 +61,9 @@ def test_the_covariates_go_before_the_header() -> None:
     assert taken(*pair, rows=(row(patient="P", series="1"), row(patient="P", series="2"))) == [1, 2]
 
 
-def test_of_series_in_the_manifest_the_portal_venous_one_is_taken() -> None:
-    rows = row(source="study/1", phase="portal_venous"), row(source="study/2", phase="arterial")
+@pytest.mark.parametrize("written", ["portal_venous", "portal venous", "Portal-venous"])
+def test_of_series_in_the_manifest_the_portal_venous_one_is_taken(written: str) -> None:
+    rows = row(source="study/1", phase=written), row(source="study/2", phase="arterial")
     assert taken(series(1), series(2), rows=rows) == [1]
     assert taken(series(1), series(2), rows=(row(source="study/1"), row(source="study/2"))) == [1, 2]
 
