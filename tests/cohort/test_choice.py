@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from source_files import box_exam
 
 from liverspleen.cohort.layouts.choice import choose
-from liverspleen.imaging.dicom import Series
+from liverspleen.imaging.dicom import Series, find_series, write_series
 
 Row = dict[str, str]
 
@@ -86,3 +87,12 @@ def test_nobody_chooses_among_unknown_or_different_phases() -> None:
     choice = choose({series(1, "arterial"): "a", series(2, "", 200): "b"}, ())
     assert "200 sections, phase unknown" in choice.why
     assert "40 sections, phase arterial" in choice.why
+
+
+def test_a_description_is_not_taken_for_a_number(tmp_path: Path) -> None:
+    for uid in (1, 2):
+        tags = {"SeriesNumber": None, "SeriesDescription": "5 mm axial", "SeriesInstanceUID": f"1.2.{uid}"}
+        write_series(tmp_path / str(uid), box_exam("a", seed=uid).ct, tags={"StudyInstanceUID": "1.9", **tags})
+    folders = {series: series.folder for series in find_series(tmp_path)}
+    assert len(choose(folders, (row(series="1.2.2", source="2"),)).taken) == 1
+    assert choose(folders, (row(series="5", source="2"),)).taken == ()
