@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import hashlib
 import json
 import os
@@ -21,6 +22,7 @@ from source_files import WRITERS, box_exam
 from liverspleen.cli import import_
 from liverspleen.cli.composition import compose_verb
 from liverspleen.cli.main import _refuse
+from liverspleen.cohort import importing
 from liverspleen.cohort.manifest import Cohort, read_cohort
 from liverspleen.config import ImportConfig
 from liverspleen.errors import Refused
@@ -251,6 +253,18 @@ def test_files_that_no_import_wrote_are_never_replaced(
         assert capsys.readouterr().err.count("LS-IMP-032 case 'a'") == 1
         assert mine.read_bytes() == b"drawn by hand"
         assert [case.case_id for case in read_cohort(tmp_path / "cohort" / "cohort.csv").cases] == ["b"]
+
+
+def test_a_full_disk_ends_the_import_and_is_called_so(
+    tmp_path: Path, bring_in: Import, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))  # as writing into an open file does, without its name
+
+    source_files.nifti(tmp_path / "source", [box_exam("a"), box_exam("b", seed=1)])
+    monkeypatch.setattr(importing, "write_ct", full)
+    with pytest.raises(OSError, match="No space left on device"):
+        bring_in("nifti")
 
 
 def test_a_case_killed_between_its_files_is_done_again(tmp_path: Path, bring_in: Import) -> None:

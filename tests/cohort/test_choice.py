@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from source_files import box_exam
 
 from liverspleen.cohort.layouts.choice import choose
-from liverspleen.imaging.dicom import Series
+from liverspleen.imaging.dicom import Series, find_series, write_series
 
 Row = dict[str, str]
 
@@ -61,8 +62,9 @@ def test_the_covariates_go_before_the_header() -> None:
     assert taken(*pair, rows=(row(patient="P", series="1"), row(patient="P", series="2"))) == [1, 2]
 
 
-def test_of_series_in_the_manifest_the_portal_venous_one_is_taken() -> None:
-    rows = row(source="study/1", phase="portal_venous"), row(source="study/2", phase="arterial")
+@pytest.mark.parametrize("written", ["portal_venous", "portal venous", "Portal-venous"])
+def test_of_series_in_the_manifest_the_portal_venous_one_is_taken(written: str) -> None:
+    rows = row(source="study/1", phase=written), row(source="study/2", phase="arterial")
     assert taken(series(1), series(2), rows=rows) == [1]
     assert taken(series(1), series(2), rows=(row(source="study/1"), row(source="study/2"))) == [1, 2]
 
@@ -85,3 +87,12 @@ def test_nobody_chooses_among_unknown_or_different_phases() -> None:
     choice = choose({series(1, "arterial"): "a", series(2, "", 200): "b"}, ())
     assert "200 sections, phase unknown" in choice.why
     assert "40 sections, phase arterial" in choice.why
+
+
+def test_a_description_is_not_taken_for_a_number(tmp_path: Path) -> None:
+    for uid in (1, 2):
+        tags = {"SeriesNumber": None, "SeriesDescription": "5 mm axial", "SeriesInstanceUID": f"1.2.{uid}"}
+        write_series(tmp_path / str(uid), box_exam("a", seed=uid).ct, tags={"StudyInstanceUID": "1.9", **tags})
+    folders = {series: series.folder for series in find_series(tmp_path)}
+    assert len(choose(folders, (row(series="1.2.2", source="2"),)).taken) == 1
+    assert choose(folders, (row(series="5", source="2"),)).taken == ()

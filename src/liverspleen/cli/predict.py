@@ -8,7 +8,8 @@ example
 
 inputs
   model=    checkpoint of liverspleen train
-  input=    cohort.csv, a NIfTI file, or a folder of NIfTI files
+  input=    cohort.csv or a folder that holds one, a NIfTI file, or a folder of NIfTI files; there X_label.nii.gz beside
+            X.nii.gz is a label map, and left
   split=    of a cohort, the split the model was trained with: only its validation patients are segmented. So the models
             of all folds fill one folder, each case by the model that has not seen it
 
@@ -29,6 +30,7 @@ from typing import TYPE_CHECKING
 
 from liverspleen import assemble
 from liverspleen.cli.progress import progress
+from liverspleen.cohort.folder import LABEL_SUFFIX
 from liverspleen.cohort.manifest import Case
 from liverspleen.cohort.split import read_split
 from liverspleen.config import PredictConfig
@@ -72,7 +74,7 @@ def run(config: PredictConfig) -> Sequence[Fault]:
 def _cases(config: PredictConfig) -> tuple[Sequence[Case], Sequence[Fault]]:
     """The cases of a cohort, a file or a folder."""
     source = config.input
-    if source.suffix == ".csv":
+    if source.suffix == ".csv" or (source / "cohort.csv").is_file():
         cohort = assemble.cohort(source, config)
         cases = cohort.select(config.datasets).cases
         if config.split is not None:
@@ -91,7 +93,12 @@ def _cases(config: PredictConfig) -> tuple[Sequence[Case], Sequence[Fault]]:
     if twice:
         what = f"files of the same name but for their suffix: {', '.join(twice)}"
         raise Refused(Fault("LS-PRD-002", what, "keep one of each", file=source))
-    return [Case(case_id=name, patient_id=name, image=file) for file, name in names.items()], ()
+    beside = {name + LABEL_SUFFIX for name in names.values()} & set(names.values())
+    what = f"{len(beside)} label maps beside their CT are left"
+    notes = [Fault("LS-PRD-005", what, "rename them if they are CT", file=source, severity="note")] if beside else []
+    return [
+        Case(case_id=name, patient_id=name, image=file) for file, name in names.items() if name not in beside
+    ], notes
 
 
 def _predict(case: Case, model: TrainedModel, config: PredictConfig) -> bool:

@@ -16,8 +16,10 @@ from liverspleen.imaging.nifti import strip_suffix
 from liverspleen.storage import write_text
 from liverspleen.structures import ORGAN_KEYS, organ
 
+LABEL_SUFFIX = "_label"
+"""How the name of a label map beside its CT ends."""
+
 _LAYOUTS = (("images", "labels"), ("imagesTr", "labelsTr"))
-_LABEL = "_label"  # of a label map beside its CT
 _CHANNEL = "_0000"  # of nnU-Net's only channel
 _LISTED = 5
 _LOOKED_AT = 100  # files, for what a folder holds instead
@@ -66,7 +68,7 @@ def _found(folder: Path) -> tuple[list[_Image], dict[str, Path]]:
     """The CT images of the folder's layout, and its label maps by case."""
     layouts = {names: sides for names in _LAYOUTS if (sides := _two_folders(folder, *names))}
     if any(beside := _beside(folder)):
-        layouts["X.nii.gz", f"X{_LABEL}.nii.gz"] = beside
+        layouts["X.nii.gz", f"X{LABEL_SUFFIX}.nii.gz"] = beside
     if len(layouts) > 1:
         found = " and ".join(", ".join(names) for names in layouts)
         raise Refused(Fault("LS-COH-032", f"folder has two layouts: {found}", _IMPORT, file=folder))
@@ -89,8 +91,8 @@ def _two_folders(folder: Path, images: str, labels: str) -> tuple[list[Path], di
 
 def _beside(folder: Path) -> tuple[list[Path], dict[str, Path]]:
     named = {file: strip_suffix(file.name) or "" for file in _nifti(folder)}
-    labels = {name.removesuffix(_LABEL): file for file, name in named.items() if name.endswith(_LABEL)}
-    return [file for file, name in named.items() if not name.endswith(_LABEL)], labels
+    labels = {name.removesuffix(LABEL_SUFFIX): file for file, name in named.items() if name.endswith(LABEL_SUFFIX)}
+    return [file for file, name in named.items() if not name.endswith(LABEL_SUFFIX)], labels
 
 
 def _nifti(folder: Path) -> list[Path]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import unicodedata
@@ -110,7 +111,8 @@ def carry_out(task: Task) -> Outcome:
     except OSError as error:
         if os.environ.get("LIVERSPLEEN_TRACEBACK"):
             raise
-        if error.filename is None or not _is_below(error.filename, task.output):
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)  # writing fails without a file's name
+        if not full and (error.filename is None or not _is_below(error.filename, task.output)):
             return Outcome(task.case_id, None, (_unexpected(task.case_id, error),))
         raise
     except Exception as error:  # one bad case never stops a run; its text may hold a name

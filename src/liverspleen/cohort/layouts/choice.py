@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from liverspleen.imaging.dicom import Series
+from liverspleen.imaging.dicom.series import phase_of
 
 PORTAL_VENOUS = "portal_venous"
 
@@ -39,7 +40,7 @@ def choose(folders: Mapping[Series, str], rows: Sequence[Mapping[str, str]]) -> 
         for row in rows
         if row["source"] == folder and alone[folder] == 1 and not row["series"]
     }
-    if portal := tuple(series for series, row in listed.items() if row["phase"] == PORTAL_VENOUS):
+    if portal := tuple(series for series, row in listed.items() if phase_of(row["phase"]) == PORTAL_VENOUS):
         return Choice(portal, "portal venous by the covariates")
     if listed:
         return Choice(tuple(listed), "named by the covariates")

@@ -130,7 +130,7 @@ def _series(instances: Sequence[Instance], minimum_sections: int) -> Series:
         age=age_years(first.age),
         left=tuple(left),
         warnings=tuple(warnings),
-        description=f"{first.series_number} {first.description}".strip(),
+        description=f"{first.series_number} {first.description}".rstrip(),  # begins with a space without a number
         folder=_common_folder(instances),
     )
 
