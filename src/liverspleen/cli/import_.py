@@ -2,7 +2,8 @@
 
 Names stay outside: ids are keyed hashes, files are named by hashes of their path, headers lose all text. The key and
 the table that leads from hashes back to names lie in your config folder ($XDG_CONFIG_HOME/liverspleen).
-Killed anywhere, the same command goes on where it stopped; files that changed are imported anew.
+Killed anywhere, the same command goes on where it stopped; files that changed are imported anew. Cases of an earlier
+import into output= that are not in the source (any more) are removed; files that no import wrote are never touched.
 
 example
   liverspleen import source=dicom input=pacs_export covariates=patients.csv output=cohort
