@@ -13,7 +13,7 @@ import pydicom
 import pytest
 from dicom_stacks import change, codes, made, only, whys, write
 
-from liverspleen.imaging.dicom import find_segmentations, find_series, read_series, write_series
+from liverspleen.imaging.dicom import find_segmentations, find_series, links_passed_over, read_series, write_series
 from liverspleen.imaging.dicom.write import IMPLICIT
 
 
@@ -155,6 +155,7 @@ def test_links_out_of_the_tree_and_loops_are_not_followed(tmp_path):
     series = only(tmp_path / "root")
     assert series.sections == 8
     assert series.left == ()
+    assert links_passed_over(tmp_path / "root") == 4  # all but `same.dcm`
 
 
 def test_linked_root_and_links_within_are_followed_and_named_as_given(tmp_path):

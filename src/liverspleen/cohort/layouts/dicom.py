@@ -25,6 +25,7 @@ from liverspleen.imaging.dicom import (
     Series,
     find_segmentations,
     find_series,
+    links_passed_over,
     read_segmentation,
     read_series,
 )
@@ -146,6 +147,9 @@ def find(request: Request) -> Found:
     if number := sum(bool(row.code) and row.code != _SEGMENTATION for row in rows.values()):
         what = f"{number} of {len(found)} series are left, each with its reason in series.csv"
         notes.append(Fault("LS-IMP-031", what, "look there if one is missed", severity="note"))
+    if number := links_passed_over(request.input):
+        what = f"{number} links lead to folders, out of the input or nowhere, and are not followed"
+        notes.append(Fault("LS-IMP-033", what, "bring what they lead to if it is wanted", severity="warning"))
     return Found(tuple(cases), tuple(left), (*notes, *unused), tuple(rows[series] for series in found))
 
 

@@ -1,6 +1,7 @@
 """DICOM: CT series found, judged and read; segmentations read and written."""
 
 from liverspleen.imaging.dicom.find import find_series
+from liverspleen.imaging.dicom.folders import links_passed_over
 from liverspleen.imaging.dicom.read import read_series
 from liverspleen.imaging.dicom.segmentation import Segmentation, find_segmentations, read_segmentation
 from liverspleen.imaging.dicom.series import Left, Series
@@ -12,6 +13,7 @@ __all__ = [
     "Series",
     "find_segmentations",
     "find_series",
+    "links_passed_over",
     "read_segmentation",
     "read_series",
     "write_segmentation",

@@ -35,6 +35,17 @@ def files_below(root: Path) -> Iterator[tuple[Path, str, bool]]:
                 yield root / relative / entry.name, relative.as_posix(), True
 
 
+def links_passed_over(root: Path) -> int:
+    """How many links below `root` `files_below` does not follow: to folders, out of `root`, or to nothing."""
+    top = Path(os.path.realpath(root))
+    return sum(
+        link.is_dir() or not (link.is_file() and Path(os.path.realpath(link)).is_relative_to(top))
+        for folder, folders, files in os.walk(top)
+        for link in (Path(folder, name) for name in (*folders, *files))
+        if link.is_symlink()
+    )
+
+
 def _inside(entry: os.DirEntry[str], folder: Path, top: Path) -> str | None:
     """Where the entry's bytes lie, if that is a regular file below `top`; `folder` is its own, without links."""
     try:
