@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny import assert_equal_weights, train, weights
+from tiny import assert_equal_weights, assert_same_result, train, weights
 
 from liverspleen.cli.main import main
 
@@ -124,3 +124,10 @@ def test_validation_dss_is_that_of_the_report(box_cohort: Callable[..., Path], t
     }
     assert {organ: validated[organ] for organ in ("liver", "spleen")} == measured
     assert all(0 < float(dss) < 1 for dss in measured.values())
+
+
+def test_filled_store_gives_the_result_of_an_empty_one(box_cohort: Callable[..., Path], tmp_path: Path) -> None:
+    cohort, store = box_cohort(), f"store={tmp_path / 'store'}"
+    assert train(cohort, tmp_path / "empty", store) == 0
+    assert train(cohort, tmp_path / "filled", store) == 0
+    assert_same_result(tmp_path / "empty", tmp_path / "filled")
