@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Final
 
@@ -24,11 +25,19 @@ _SIGNIFICANT: Final = 12
 def fixed(value: float | None, digits: int) -> str:
     """`value` with that many decimals, halves rounded away from zero, never a negative zero; a dash if undefined.
 
+    From 10^12 on, which only the bounds of a log scale with two or three cases reach, in powers of ten.
+
     >>> fixed(0.97249999999999992, 3), fixed(-0.001, 2), fixed(None, 2)
     ('0.973', '0.00', '–')
+    >>> fixed(123456789012.0, 1), fixed(-2.5e40, 2), fixed(math.inf, 2)
+    ('123456789012.0', '-2.5e+40', '∞')
     """
     if value is None:
         return UNDEFINED
+    if math.isinf(value):
+        return "∞" if value > 0 else "-∞"
+    if abs(value) >= 10**_SIGNIFICANT:
+        return f"{value:.1e}"
     exact = Decimal(f"{value:.{_SIGNIFICANT - 1}e}").quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP)
     return f"{exact if exact else abs(exact):f}"
 
