@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+import subprocess
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -66,3 +67,21 @@ def phantoms(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("phantoms")
     request = {"development": 5, "test1": 0, "pairs": 0, "seed": 11, "matrix": 64, "thickness_mm": (5.0, 5.0)}
     return write_phantom_cohort(folder, **request, workers=1)
+
+
+@pytest.fixture
+def disk_mb() -> int:
+    """Size of `small_disk`; a module may say another."""
+    return 24
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path, disk_mb: int) -> Iterator[Path]:
+    """A file system in memory; only root may make one."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", f"size={disk_mb}m", "tmpfs", str(folder)]
+    if os.geteuid() != 0 or subprocess.run(command, capture_output=True).returncode != 0:
+        pytest.skip("making a small file system needs root")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)

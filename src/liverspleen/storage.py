@@ -43,6 +43,15 @@ def complete_file(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def sync(path: Path) -> None:
+    """Bring a file's content, or the names in a folder, to the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
 def write_text(path: Path, text: str) -> None:
     r"""Write UTF-8 text with `\n` line ends, complete or not at all."""
     with complete_file(path) as temporary:

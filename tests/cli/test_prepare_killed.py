@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -133,15 +133,8 @@ def test_two_fillings_at_once_do_no_harm(box_cohort: Callable[..., Path], tmp_pa
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system in memory of 4 MB; only root may make one."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(folder)]
-    if os.geteuid() != 0 or subprocess.run(command, capture_output=True).returncode != 0:
-        pytest.skip("making a small file system needs root")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
+def disk_mb() -> int:
+    return 4
 
 
 @pytest.mark.parametrize("seen", [True, False])

@@ -8,7 +8,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from liverspleen.cohort import Case, check_case, load_case, load_reference
+from liverspleen.cohort import Case, load_case, load_reference, read_files
 from liverspleen.errors import Refused
 from liverspleen.structures import Structure
 
@@ -135,7 +135,7 @@ BAD = [
 @pytest.mark.parametrize(("spoil", "code"), BAD, ids=[f"{spoil.__name__}-{code}" for spoil, code in BAD])
 def test_bad_input_gets_one_line_and_the_other_case_finishes(cases, spoil, code):
     file = spoil(cases[0])
-    found = [check_case(case) for case in cases]
+    found = [read_files(case).faults for case in cases]
     ((fault,), others) = found
     assert others == ()
     assert (fault.code, fault.case_id, fault.file, fault.severity) == (code, "bad", file, "error")
@@ -150,7 +150,7 @@ def test_bad_input_gets_one_line_and_the_other_case_finishes(cases, spoil, code)
 def test_faults_of_image_and_label_come_together(cases):
     missing(cases[0])
     label_value(7)(cases[0])
-    assert [fault.code for fault in check_case(cases[0])] == ["LS-IMG-001", "LS-LAB-001"]
+    assert [fault.code for fault in read_files(cases[0]).faults] == ["LS-IMG-001", "LS-LAB-001"]
 
 
 def test_a_case_without_label_is_an_image_alone(cases):
@@ -167,7 +167,7 @@ def test_a_label_map_stored_with_other_axes_is_brought_onto_the_grid_of_its_ct(c
 
 
 def test_a_structure_that_is_not_called_labelled_must_not_be_there(cases):
-    (fault,) = check_case(replace(cases[0], labelled_structures=(Structure.SPLEEN,)))
+    (fault,) = read_files(replace(cases[0], labelled_structures=(Structure.SPLEEN,))).faults
     assert (fault.code, fault.severity) == ("LS-LAB-002", "error")
     assert "8 voxels of liver" in fault.what
 
@@ -176,14 +176,14 @@ def test_a_labelled_organ_without_voxels_is_doubtful_unless_the_spleen_is_known_
     labels = label_array()
     labels[labels == Structure.SPLEEN] = 0
     save(cases[0].label, labels)
-    (fault,) = check_case(cases[0])
+    (fault,) = read_files(cases[0]).faults
     assert (fault.code, fault.severity) == ("LS-LAB-003", "warning")
     assert load_case(cases[0])[1].count(Structure.SPLEEN) == 0
-    assert check_case(replace(cases[0], spleen_absent=True)) == ()
+    assert read_files(replace(cases[0], spleen_absent=True)).faults == ()
 
 
 def test_a_spleen_label_of_a_case_without_spleen_is_doubtful(cases):
-    (fault,) = check_case(replace(cases[0], spleen_absent=True))
+    (fault,) = read_files(replace(cases[0], spleen_absent=True)).faults
     assert (fault.code, fault.severity) == ("LS-LAB-004", "warning")
 
 
@@ -199,7 +199,7 @@ def test_a_spleen_label_of_a_case_without_spleen_is_doubtful(cases):
 )
 def test_implausible_intensities_are_warned_of(cases, values, code):
     save(cases[0].image, values)
-    (fault,) = check_case(cases[0])
+    (fault,) = read_files(cases[0]).faults
     assert (fault.code, fault.severity, fault.case_id) == (code, "warning", "bad")
     load_case(cases[0])
 
@@ -207,7 +207,7 @@ def test_implausible_intensities_are_warned_of(cases, values, code):
 @pytest.mark.parametrize("padding", [-1024, -2000, -3024])
 def test_usual_padding_is_plausible(cases, padding):
     save(cases[0].image, np.where(ct_array() < 0, padding, 60).astype(np.int16))
-    assert check_case(cases[0]) == ()
+    assert read_files(cases[0]).faults == ()
 
 
 def test_the_reference_is_checked_against_the_header_of_its_ct(cases):
@@ -226,4 +226,4 @@ def test_the_real_cases_are_without_fault(shared):
     from liverspleen.cohort import read_cohort
 
     for case in read_cohort(shared / "data" / "cohort.csv").cases:
-        assert check_case(case) == ()
+        assert read_files(case).faults == ()

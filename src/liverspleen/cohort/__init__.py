@@ -1,6 +1,6 @@
 """The cohort contract: manifest, checks of a case, patient-level split."""
 
-from liverspleen.cohort.checks import check_case, load_case, load_reference
+from liverspleen.cohort.checks import load_case, load_reference, read_files
 from liverspleen.cohort.draw import Stratum, folds_by_patient, split_by_patient, strata
 from liverspleen.cohort.folder import open_cohort
 from liverspleen.cohort.manifest import Case, Cohort, read_cohort, write_cohort
@@ -14,13 +14,13 @@ __all__ = [
     "Split",
     "Stratum",
     "Vocabulary",
-    "check_case",
     "column_table",
     "folds_by_patient",
     "load_case",
     "load_reference",
     "open_cohort",
     "read_cohort",
+    "read_files",
     "read_split",
     "split_by_patient",
     "strata",

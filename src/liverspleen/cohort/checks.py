@@ -22,7 +22,7 @@ _TISSUE_HU = 0  # and some is soft tissue
 
 @dataclass(frozen=True)
 class CaseFiles:
-    """What could be read of a case, and every fault of `check_case`; None for a file that is absent or refused."""
+    """What could be read of a case, and every fault of the files; None for a file that is absent or refused."""
 
     ct: CTVolume | None
     label: LabelMap | None
@@ -30,7 +30,13 @@ class CaseFiles:
 
 
 def read_files(case: Case) -> CaseFiles:
-    """CT and reference label map of a case, each if it can be read, with what is wrong or doubtful in them."""
+    """CT and reference label map of a case, each if it can be read, with what is wrong or doubtful in them.
+
+    Errors: a file that `read_ct` or `read_label_map` refuses; LS-GEO-003 label map of another shape than its CT,
+    LS-GEO-004 on another grid, LS-LAB-002 voxels of a structure that the manifest does not call labelled.
+    Warnings: LS-LAB-003 labelled organ without a voxel, LS-LAB-004 spleen labelled though the manifest calls it absent,
+    LS-IMG-009 values clipped to int16, LS-IMG-010 constant image, LS-IMG-011 values that no CT in HU has.
+    """
     faults: list[Fault] = []
     ct = None
     try:
@@ -46,7 +52,7 @@ def load_case(case: Case) -> tuple[CTVolume, LabelMap | None]:
     """The CT and the reference label map of a case (None if it has none), on one grid and with plausible labels.
 
     Raises:
-        Refused: with all errors of both files; see `check_case`.
+        Refused: with all errors of both files; see `read_files`.
     """
     files = read_files(case)
     if errors := [fault for fault in files.faults if fault.severity == "error"]:
@@ -72,17 +78,6 @@ def load_reference(case: Case) -> tuple[Geometry, LabelMap | None]:
         raise Refused(errors)
     assert grid is not None
     return grid, label
-
-
-def check_case(case: Case) -> tuple[Fault, ...]:
-    """Everything that is wrong or doubtful in the files of a case; empty if nothing is.
-
-    Errors: a file that `read_ct` or `read_label_map` refuses; LS-GEO-003 label map of another shape than its CT,
-    LS-GEO-004 on another grid, LS-LAB-002 voxels of a structure that the manifest does not call labelled.
-    Warnings: LS-LAB-003 labelled organ without a voxel, LS-LAB-004 spleen labelled though the manifest calls it absent,
-    LS-IMG-009 values clipped to int16, LS-IMG-010 constant image, LS-IMG-011 values that no CT in HU has.
-    """
-    return read_files(case).faults
 
 
 def grid_faults(

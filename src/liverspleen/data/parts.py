@@ -15,6 +15,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
+from liverspleen.storage import sync
+
 ABOUT = "case.json"
 """File of every folder; the one that is locked while the folder is made."""
 
@@ -36,14 +38,14 @@ def complete_folder(folder: Path) -> Iterator[Path]:
     try:
         yield part
         for file in part.iterdir():
-            _sync(file)
-        _sync(part)
+            sync(file)
+        sync(part)
         try:
             part.rename(folder)
         except OSError:
             if not folder.exists():
                 raise
-        _sync(folder.parent)
+        sync(folder.parent)
     finally:
         shutil.rmtree(part, ignore_errors=True)  # after a rename there is none
         os.close(lock)
@@ -165,12 +167,3 @@ def _locked(lock: int, kind: int) -> bool:
     except OSError:
         return False
     return True
-
-
-def _sync(path: Path) -> None:
-    """Bring a file's content, or the names in a folder, to the disk."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

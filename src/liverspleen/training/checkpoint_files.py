@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import pickle
 import shutil
 import zipfile
@@ -17,7 +16,7 @@ from torch import Tensor
 
 from liverspleen.errors import Fault, Refused
 from liverspleen.networks.checkpoint import BUNDLE_KEY, WEIGHTS_PREFIX
-from liverspleen.storage import complete_file
+from liverspleen.storage import complete_file, sync
 
 _OVERHEAD_BYTES = 1 << 20  # names, plain values and alignment beside the tensors
 
@@ -44,7 +43,7 @@ class CheckpointFiles(TorchCheckpointIO):
                 torch.save(checkpoint, temporary)
                 if read_checkpoint(temporary) is None:
                     raise OSError("it does not read back as it was written")
-            _sync_folder(file.parent)
+            sync(file.parent)  # the new name itself
         except (OSError, RuntimeError) as error:  # torch tells a full disk as a RuntimeError
             what = f"the checkpoint cannot be written ({getattr(error, 'strerror', None) or error})"
             cure = "see that the folder may be written and the disk has room, then run the same command to go on"
@@ -96,12 +95,3 @@ def tensors(value: Any) -> Iterator[Tensor]:
     elif isinstance(value, list | tuple):
         for item in value:
             yield from tensors(item)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Bring the new name itself to the disk."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
