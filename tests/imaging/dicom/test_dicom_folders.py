@@ -198,7 +198,7 @@ def test_gdcm_is_never_imported(tmp_path):
     (tmp_path / "gdcm.py").write_text("raise SystemExit('gdcm was imported')")
     code = (
         "import sys; import liverspleen.imaging.dicom, highdicom, pydicom\n"
-        "from liverspleen.imaging.dicom.library import pydicom\n"
+        "from liverspleen.imaging.dicom.door import pydicom\n"
         "pydicom.pixels.get_decoder('1.2.840.10008.1.2.4.90').is_available\n"
         "assert 'gdcm' not in sys.modules; print('fine')"
     )

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
+from liverspleen.imaging.dicom.door import pydicom, quiet
 from liverspleen.imaging.dicom.folders import files_below
 from liverspleen.imaging.dicom.header import CT_IMAGE, DAMAGED, ENHANCED_CT, SEGMENTATION, Instance, read_instance
-from liverspleen.imaging.dicom.library import pydicom, quiet
 from liverspleen.imaging.dicom.series import Left, Series, age_years, phase_of
 from liverspleen.imaging.dicom.stack import SAME_MM, Stack, stack
 from liverspleen.imaging.geometry import Geometry

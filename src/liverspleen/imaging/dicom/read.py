@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liverspleen.errors import Fault, Refused
+from liverspleen.imaging.dicom.door import pydicom, quiet
 from liverspleen.imaging.dicom.header import DAMAGED, check_inflated, numbers, transfer_syntax, whole
-from liverspleen.imaging.dicom.library import pydicom, quiet
 from liverspleen.imaging.dicom.series import Series
 from liverspleen.imaging.volume import CTVolume
 

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liverspleen.errors import Fault, Refused
+from liverspleen.imaging.dicom.door import pydicom, quiet
 from liverspleen.imaging.dicom.folders import files_below
 from liverspleen.imaging.dicom.header import DAMAGED, SEGMENTATION, numbers, open_header, text, whole
-from liverspleen.imaging.dicom.library import pydicom, quiet
 from liverspleen.imaging.dicom.placement import Plane, place
 from liverspleen.imaging.dicom.series import Left
 from liverspleen.imaging.dicom.stack import plane_directions

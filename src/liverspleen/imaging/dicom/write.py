@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liverspleen import __version__
+from liverspleen.imaging.dicom.door import pydicom, quiet
 from liverspleen.imaging.dicom.header import CT_IMAGE, numbers
-from liverspleen.imaging.dicom.library import pydicom, quiet
 from liverspleen.imaging.dicom.placement import Plane, place
 from liverspleen.imaging.dicom.segmentation import CODES
 from liverspleen.imaging.volume import CTVolume, LabelMap
