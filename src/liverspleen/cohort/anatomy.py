@@ -13,11 +13,11 @@ PLAUSIBLE_CM3: Final[Mapping[Structure, tuple[float, float]]] = {
 }
 """Smallest and largest volume of an adult's organ that is taken for possible, in cm³; wide on purpose.
 
-Liver, below: what is left after an extended resection is 20 % of the liver or more (Kishi et al., Ann Surg
-2009;250:540), and a whole liver has 706 cm³ per m² of body surface + 2 cm³ (Urata et al., Hepatology 1995;21:1317): 20 %
-of it at 1.4 m² are 198 cm³. Spleen: 107 to 315 cm³ in adults without disease of it (Prassopoulos et al., Eur Radiol
-1997;7:246); a tenth of the least is left for atrophy. The upper ends are of our own setting: some five times a usual
-liver, as polycystic ones may be, and sixteen times the largest healthy spleen, as in myelofibrosis.
+Liver: what is left after an extended resection is 20 % or more (Kishi et al., Ann Surg 2009;250:540) of a liver that
+has 706 cm³ per m² of body surface, and 2 cm³ (Urata et al., Hepatology 1995;21:1317); at 1.4 m² that is 198 cm³.
+Spleen: 107 to 315 cm³ in adults without disease of it (Prassopoulos et al., Eur Radiol 1997;7:246); a tenth of the
+least is left for atrophy. The upper ends are of our own setting: some five times a usual liver, as polycystic ones may
+be, and sixteen times the largest healthy spleen, as in myelofibrosis.
 """
 
 ADULT_YEARS: Final = 15.0

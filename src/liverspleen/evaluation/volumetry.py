@@ -39,8 +39,8 @@ def volume_statuses(label_map: LabelMap) -> dict[Structure, str]:
       liver and spleen are on each other's side, and then both: the centre of the spleen's largest part lies `APART_MM`
       or more to the patient's right of that of the liver's.
 
-    Sides are compared where both volumes reach the least of a spleen: a crumb says nothing about sides. A mirrored image
-    has right volumes, but nobody can tell it from exchanged labels here, or trust what a network saw in it.
+    Sides are compared where both volumes reach the least of a spleen: a crumb says nothing about sides. Volumes of a
+    mirrored image are right, but nothing here tells it from exchanged labels, or what a network made of it.
 
     >>> import numpy as np
     >>> from liverspleen.imaging import Geometry

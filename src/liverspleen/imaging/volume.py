@@ -83,7 +83,8 @@ class LabelMap:
                 shadow |= mask
         if not filled.any():
             return None
-        return _extent(filled), _extent(shadow.any(axis=1)), _extent(shadow.any(axis=0))
+        rows, columns = (_extent(np.logical_or.reduce(shadow, axis=axis)) for axis in (1, 0))
+        return _extent(filled), rows, columns
 
     def faces(self, structure: Structure) -> tuple[str, ...]:
         """The outer faces of the grid that a voxel of the structure lies at, as words of anatomy; inferior first.

@@ -141,19 +141,22 @@ def _evidence(scores: list[tuple[float, float]], undefined: int) -> Evidence:
         reason = f"a case loses {largest_loss:.4f}, more than {LARGEST_LOSS}"
     else:
         reason = "the mean DSS does not rise"
-    means = [math.fsum(column) / len(scores) for column in zip(*scores, strict=True)] or [None, None]
     return Evidence(
         rule=MAIN_PARTS,
         cases=len(scores),
         undefined=undefined,
-        mean_dss_before=means[0],
-        mean_dss_after=means[1],
+        mean_dss_before=_mean([before for before, _ in scores]),
+        mean_dss_after=_mean([after for _, after in scores]),
         better=sum(gain > 0 for gain in gains),
         worse=sum(gain < 0 for gain in gains),
         largest_loss=max(largest_loss, 0.0),
         adopted=adopted,
         reason=reason,
     )
+
+
+def _mean(values: list[float]) -> float | None:
+    return math.fsum(values) / len(values) if values else None
 
 
 def describe(rule: str) -> str:
