@@ -21,7 +21,7 @@ _MARGIN_MM: Final = 40.0  # of sections shown above and below the organs
 _BAR_MM: Final = 50
 _LINE: Final = 18  # pixels of a line of text
 _GAP: Final = 6
-_INK, _SOFT, _WARNING = "#FFFFFF", "#B0B0B0", "#FFB000"
+_SOFT, _WARNING = "#B0B0B0", "#FFD000"
 
 
 @dataclass(frozen=True)
@@ -60,15 +60,14 @@ def write_case_picture(path: Path, ct: CTVolume, label_map: LabelMap, title: str
     ]
     legend = _GAP + _LINE * (1 + len(notes))
     words += [Words((_GAP + 60 * index, legend), organ.key, 60, COLOURS[organ]) for index, organ in enumerate(ORGANS)]
-    window = f"window {_WINDOW_HU[0]} to {_WINDOW_HU[1]} HU, bar {_BAR_MM} mm".replace("-", "−")
+    window = f"window {_WINDOW_HU[0]} to {_WINDOW_HU[1]} HU, bar {_BAR_MM} mm"
     words.append(Words((_GAP + 130, legend), window, width - 140, _SOFT))
     for view, picture, (top, left) in zip(views, pictures, corners, strict=True):
         rows, columns = picture.shape[:2]
         page[top : top + rows, left : left + columns] = picture
-        words.append(Words((left + 4, top + 2), view.caption, columns - 8, _INK))
-        middle = top + rows // 2
-        words.append(Words((left + 4, middle), view.sides[0], 20, _INK, anchor="lm"))
-        words.append(Words((left + columns - 4, middle), view.sides[1], 20, _INK, anchor="rm"))
+        words.append(Words((left, top - _LINE), view.sides[0], 20))
+        words.append(Words((left + 20, top - _LINE), view.caption, columns - 40, _SOFT))
+        words.append(Words((left + columns, top - _LINE), view.sides[1], 20, anchor="ra"))
         bar = min(round(_BAR_MM / _PIXEL_MM), columns - 8)
         page[top + rows - 8 : top + rows - 5, left + 4 : left + 4 + bar] = 255
     write_picture(path, page, words)
@@ -170,6 +169,7 @@ def _arranged(shapes: Sequence[tuple[int, ...]], header: int) -> tuple[list[tupl
     corners, top = [], header
     for first in range(0, len(shapes), 2):
         pair = shapes[first : first + 2]
+        top += _LINE  # of the captions
         corners += [(top, _GAP + half * place) for place in range(len(pair))]
         top += max(rows for rows, _ in pair) + _GAP
     return corners, (top, _GAP + 2 * half)
