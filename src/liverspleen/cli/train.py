@@ -43,13 +43,14 @@ import signal
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from liverspleen import __version__, assemble
 from liverspleen.cli.filling import fill
 from liverspleen.cohort.draw import split_by_patient
-from liverspleen.cohort.manifest import Cohort
-from liverspleen.cohort.split import SIDES, Split, read_split, write_split
+from liverspleen.cohort.composition import composition
+from liverspleen.cohort.manifest import Case, Cohort
+from liverspleen.cohort.split import SIDES, Side, Split, read_split, write_split
 from liverspleen.config import TrainConfig
 from liverspleen.data.leaks import refuse_leaks
 from liverspleen.data.parts import in_use
@@ -82,8 +83,9 @@ def run(config: TrainConfig) -> Sequence[Fault]:
         store = config.store or config.output / "store"
         store.mkdir(parents=True, exist_ok=True)
         with in_use(store):
-            training, validation = _stored(config, store, cohort, split, record)
-            _fit(config, record, training, validation)
+            found = _stored(config, store, cohort, split, record)
+            sides = {side: _learnt(split.cases(cohort, side), stored) for side, stored in zip(SIDES, found, strict=True)}
+            _fit(config, record, *found, sides)
         return tuple(record.faults) if _first() else ()
 
 
@@ -128,7 +130,19 @@ def _stored(
     return training, validation
 
 
-def _fit(config: TrainConfig, record: Run, training: list[StoredCase], validation: list[StoredCase]) -> None:
+def _learnt(cases: Sequence[Case], stored: Sequence[StoredCase]) -> dict[str, Any]:
+    """What the cases of a side are that were stored, for the checkpoint to tell."""
+    ids = {case.case_id for case in stored}
+    return composition(case for case in cases if case.case_id in ids)
+
+
+def _fit(
+    config: TrainConfig,
+    record: Run,
+    training: list[StoredCase],
+    validation: list[StoredCase],
+    sides: dict[Side, dict[str, Any]],
+) -> None:
     import pytorch_lightning as pl
 
     from liverspleen.training.checkpoint_files import export_weights
@@ -145,7 +159,8 @@ def _fit(config: TrainConfig, record: Run, training: list[StoredCase], validatio
         record.faults.extend(_replanned(config, done))
         pl.seed_everything(config.seed, verbose=False)
         bundle = {"fingerprint": mark, "cohort": record.inputs["cohort"], "split": record.inputs["split"]}
-        module = assemble.module(config, {**bundle, "version": __version__})
+        bundle |= {**sides, "origins": sides["training"]["origins"], "version": __version__}
+        module = assemble.module(config, bundle)
         data = _data(config, training, validation, start=done.steps)
         watch = assemble.callbacks(config, validation, start=done.steps)
         loggers = assemble.loggers(config, record.faults, start=done.steps)
