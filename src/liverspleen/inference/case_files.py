@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final
@@ -20,6 +21,7 @@ FORMAT: Final = 1
 REFUSED: Final = "refused"
 """Folder of what is refused, one file per case: other tasks that share the cases must know that it is not missing."""
 
+_LEFT_BEHIND_S: Final = 3600.0  # nothing takes so long to be written
 _OF_THE_CASE: Final = ("patient_id", "dataset", "condition", "site")
 
 
@@ -124,11 +126,17 @@ def read_plain(file: Path) -> dict[str, Any] | None:
     return content if isinstance(content, dict) else None
 
 
-def sidecars(folder: Path) -> Iterator[Sidecar]:
+def sidecars(folder: Path) -> list[Sidecar]:
     """Those in a folder whose label map is there, in the order of the case_ids."""
-    found = (read_sidecar(file) for file in folder.glob(f"*{DSEG}.json"))
-    named = (s for s in found if s is not None and CaseFiles(folder, s.case_id).label_map.is_file())
-    yield from sorted(named, key=lambda sidecar: sidecar.case_id)
+    found = []
+    for file in folder.glob(f"*{DSEG}.json"):
+        sidecar = read_sidecar(file)
+        if sidecar is None:
+            continue
+        files = CaseFiles(folder, sidecar.case_id)
+        if files.sidecar.name == file.name and files.label_map.is_file():
+            found.append(sidecar)
+    return sorted(found, key=lambda sidecar: sidecar.case_id)
 
 
 def refusals(folder: Path) -> dict[str, dict[str, Any]]:
@@ -136,3 +144,13 @@ def refusals(folder: Path) -> dict[str, dict[str, Any]]:
     found = (read_plain(file) for file in (folder / REFUSED).glob("*.json"))
     named = {content["case_id"]: content for content in found if content and isinstance(content.get("case_id"), str)}
     return dict(sorted(named.items()))
+
+
+def remove_left_behind(folder: Path) -> None:
+    """Remove unfinished files of runs that were killed; young ones may be those of another task."""
+    for file in folder.glob(".part-*"):
+        try:
+            if time.time() - file.stat().st_mtime > _LEFT_BEHIND_S:
+                file.unlink()
+        except FileNotFoundError:  # another task was first
+            continue
