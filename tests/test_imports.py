@@ -44,6 +44,8 @@ DOORS: dict[str, set[str]] = {
     "omegaconf": {"cli", "config", "assemble"},
     "torch": {"data", "networks", "training", "inference", "assemble", "cli"},
     "wandb": set(),
+    "onnx": {"inference"},
+    "onnxruntime": {"inference"},
 }
 """Who may import a dependency."""
 

@@ -47,10 +47,10 @@ from typing import TYPE_CHECKING, Any
 
 from liverspleen import __version__, assemble
 from liverspleen.cli.filling import fill
-from liverspleen.cohort.draw import split_by_patient
 from liverspleen.cohort.composition import composition
+from liverspleen.cohort.draw import split_by_patient
 from liverspleen.cohort.manifest import Case, Cohort
-from liverspleen.cohort.split import SIDES, Side, Split, read_split, write_split
+from liverspleen.cohort.split import SIDES, Split, read_split, write_split
 from liverspleen.config import TrainConfig
 from liverspleen.data.leaks import refuse_leaks
 from liverspleen.data.parts import in_use
@@ -84,7 +84,9 @@ def run(config: TrainConfig) -> Sequence[Fault]:
         store.mkdir(parents=True, exist_ok=True)
         with in_use(store):
             found = _stored(config, store, cohort, split, record)
-            sides = {side: _learnt(split.cases(cohort, side), stored) for side, stored in zip(SIDES, found, strict=True)}
+            sides: dict[str, dict[str, Any]] = {
+                side: _learnt(split.cases(cohort, side), stored) for side, stored in zip(SIDES, found, strict=True)
+            }
             _fit(config, record, *found, sides)
         return tuple(record.faults) if _first() else ()
 
@@ -141,7 +143,7 @@ def _fit(
     record: Run,
     training: list[StoredCase],
     validation: list[StoredCase],
-    sides: dict[Side, dict[str, Any]],
+    sides: dict[str, dict[str, Any]],
 ) -> None:
     import pytorch_lightning as pl
 
@@ -158,7 +160,11 @@ def _fit(
     if done.steps < choice.steps and not ended_early:
         record.faults.extend(_replanned(config, done))
         pl.seed_everything(config.seed, verbose=False)
-        bundle = {"fingerprint": mark, "cohort": record.inputs["cohort"], "split": record.inputs["split"]}
+        bundle: dict[str, Any] = {
+            "fingerprint": mark,
+            "cohort": record.inputs["cohort"],
+            "split": record.inputs["split"],
+        }
         bundle |= {**sides, "origins": sides["training"]["origins"], "version": __version__}
         module = assemble.module(config, bundle)
         data = _data(config, training, validation, start=done.steps)

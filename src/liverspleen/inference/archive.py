@@ -12,6 +12,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path, PurePosixPath
 from typing import IO
 
@@ -106,7 +107,7 @@ def _entries(infos: list[zipfile.ZipInfo], end: int, handle: IO[bytes], file: Pa
             raise _refused(f"entry {name[:80]!r} states {info.file_size} bytes, more than the file has there", file)
         found[name] = Entry(name, offset, info.file_size, info.CRC)
     places = sorted(found.values(), key=lambda entry: (entry.offset, entry.size))
-    for first, second in zip(places, places[1:], strict=False):
+    for first, second in pairwise(places):
         if first.offset + first.size > second.offset:
             raise _refused(f"entries {first.name[:80]!r} and {second.name[:80]!r} lie on each other", file)
     return found

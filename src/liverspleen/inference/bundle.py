@@ -33,7 +33,7 @@ _ANEW = "write the bundle anew with liverspleen export"
 
 @dataclass(frozen=True)
 class BundleFiles:
-    """The files of a bundle: in `entries` of the archive `path`, or in the folder `path`, with what bundle.json says."""
+    """The files of a bundle: in `entries` of the archive `path`, or in the folder `path`; and bundle.json."""
 
     path: Path
     entries: Mapping[str, Entry] | None

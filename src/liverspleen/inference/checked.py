@@ -15,7 +15,7 @@ from liverspleen.errors import Fault, Refused
 from liverspleen.inference.archive import Entry, blocks, is_whole, stored_entries
 from liverspleen.inference.bundle import CARD, DESCRIPTION, ONNX, WEIGHTS, BundleFiles, open_bundle
 from liverspleen.inference.description import checked_description
-from liverspleen.inference.pickled import MAX_PICKLE_BYTES, NotPlain, PickledTensor, read_pickle
+from liverspleen.inference.pickled import MAX_PICKLE_BYTES, NotPlainError, PickledTensor, read_pickle
 from liverspleen.inference.safetensors_header import tensor_places
 from liverspleen.inference.tensor_places import BYTES, TensorPlace
 from liverspleen.networks.checkpoint import BUNDLE_KEY, WEIGHTS_PREFIX
@@ -103,7 +103,7 @@ def _pickled(path: Path, entries: Mapping[str, Entry]) -> tuple[Any, str]:
         raise _no_checkpoint("numbers that are not little-endian", path)
     try:
         return read_pickle(b"".join(blocks(path, entry))), root
-    except NotPlain as error:
+    except NotPlainError as error:
         raise _no_checkpoint(str(error), path) from None
 
 

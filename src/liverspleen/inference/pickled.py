@@ -27,7 +27,11 @@ _STORAGES = {
     "torch ByteStorage": "uint8",
     "torch BoolStorage": "bool",
 }
-_MAP, _TENSOR, _PARAMETER = "collections OrderedDict", "torch._utils _rebuild_tensor_v2", "torch._utils _rebuild_parameter"
+_MAP, _TENSOR, _PARAMETER = (
+    "collections OrderedDict",
+    "torch._utils _rebuild_tensor_v2",
+    "torch._utils _rebuild_parameter",
+)
 _KNOWN = {_MAP, _TENSOR, _PARAMETER, *_STORAGES}
 _CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
 _LITERALS = {"BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT", "BINUNICODE", "SHORT_BINUNICODE"}
@@ -35,7 +39,7 @@ _EMPTY = {"EMPTY_DICT": dict, "EMPTY_LIST": list, "EMPTY_TUPLE": tuple}
 _SHORT_TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
 
 
-class NotPlain(ValueError):
+class NotPlainError(ValueError):
     """The pickle asks for something else than values and tensors; the text says for what."""
 
 
@@ -71,23 +75,23 @@ def read_pickle(data: bytes) -> Any:
     """The value that a pickle of torch (protocol 2) stands for, tensors as `PickledTensor`.
 
     Raises:
-        NotPlain: it asks for anything else, whatever that is; nothing of it has been done then.
+        NotPlainError: it asks for anything else, whatever that is; nothing of it has been done then.
     """
     if len(data) > MAX_PICKLE_BYTES:
-        raise NotPlain(f"a pickle of {len(data)} bytes")
+        raise NotPlainError(f"a pickle of {len(data)} bytes")
     machine = _Machine()
     try:
         for count, (opcode, argument, _) in enumerate(pickletools.genops(io.BytesIO(data))):
             if count > _MAX_OPCODES:
-                raise NotPlain(f"a pickle of more than {_MAX_OPCODES} opcodes")
+                raise NotPlainError(f"a pickle of more than {_MAX_OPCODES} opcodes")
             if opcode.name == "STOP":
                 return machine.stack.pop()
             machine.step(opcode.name, argument)
-    except NotPlain:
+    except NotPlainError:
         raise
     except (ValueError, TypeError, KeyError, IndexError, OverflowError, AttributeError) as error:
-        raise NotPlain(f"a pickle that is damaged or made up ({type(error).__name__})") from None
-    raise NotPlain("a pickle without an end")
+        raise NotPlainError(f"a pickle that is damaged or made up ({type(error).__name__})") from None
+    raise NotPlainError("a pickle without an end")
 
 
 class _Machine:
@@ -129,11 +133,11 @@ class _Machine:
             target = _expected(self.stack[-1], dict)
             for key, value in zip(pairs[::2], pairs[1::2], strict=True):
                 if type(key) not in (str, int):  # of nested tuples even the hash is dangerous
-                    raise NotPlain(f"a key of type {type(key).__name__}")
+                    raise NotPlainError(f"a key of type {type(key).__name__}")
                 target[key] = value
         elif name == "GLOBAL":
             if argument not in _KNOWN:
-                raise NotPlain(f"it asks for {argument.replace(' ', '.')[:80]}")
+                raise NotPlainError(f"it asks for {argument.replace(' ', '.')[:80]}")
             self.stack.append(_Global(argument))
         elif name == "BINPERSID":
             self.stack.append(_storage(self.stack.pop()))
@@ -144,7 +148,7 @@ class _Machine:
             self.stack.pop()  # the state that torch hangs on a map of weights: versions of their modules
             _expected(self.stack[-1], dict)
         else:
-            raise NotPlain(f"the pickle opcode {name}")
+            raise NotPlainError(f"the pickle opcode {name}")
 
     def _popped(self) -> list[Any]:
         """What lies above the last mark; the mark goes too."""
@@ -170,12 +174,12 @@ def _made(name: str, arguments: tuple[Any, ...]) -> Any:
     if name == _PARAMETER:
         return _expected(arguments[0], PickledTensor)
     if name != _TENSOR:
-        raise NotPlain(f"it calls {name.replace(' ', '.')}")
+        raise NotPlainError(f"it calls {name.replace(' ', '.')}")
     storage, first, shape, strides = arguments[:4]
     storage = _expected(storage, _Storage)
     numbers = (first, *_expected(shape, tuple), *_expected(strides, tuple))
     if len(shape) != len(strides) or len(shape) > 8 or any(type(n) is not int or not 0 <= n < 2**40 for n in numbers):
-        raise NotPlain("a tensor of a shape that no tensor has")
+        raise NotPlainError("a tensor of a shape that no tensor has")
     return PickledTensor(storage.key, storage.dtype, storage.numbers, first, shape, strides)
 
 
@@ -183,11 +187,11 @@ def _storage(named: Any) -> _Storage:
     kind, storage, key, _, numbers = _expected(named, tuple)
     dtype = _STORAGES.get(_expected(storage, _Global).name)
     if kind != "storage" or dtype not in BYTES or not _expected(key, str).isdigit() or type(numbers) is not int:
-        raise NotPlain("a storage that torch does not write")
+        raise NotPlainError("a storage that torch does not write")
     return _Storage(key, dtype, numbers)
 
 
 def _expected(value: Any, kind: type) -> Any:
     if type(value) is not kind:
-        raise NotPlain(f"a {type(value).__name__.strip('_')} where a {kind.__name__.strip('_')} is expected")
+        raise NotPlainError(f"a {type(value).__name__.strip('_')} where a {kind.__name__.strip('_')} is expected")
     return value

@@ -22,7 +22,7 @@ def segment(ct: CTVolume, model: TrainedModel, *, batch_size: int = 8) -> LabelM
     matrix = resampled_matrix((rows, columns), ct.geometry.spacing_mm[1:], model.pixel_mm)
     size = (stride_multiple(matrix[0], model.stride), stride_multiple(matrix[1], model.stride))
     step = section_step(model.section_distance_mm, ct.geometry.spacing_mm[0])
-    device = next(model.network.parameters()).device
+    device = model.device
     labels = np.empty(ct.hu.shape, np.uint8)
     for start in range(0, count, batch_size):
         stop = min(start + batch_size, count)
