@@ -94,7 +94,7 @@ def _prediction(config: PredictConfig) -> Prediction:
     from liverspleen.cli.predicting import Prediction
 
     prediction = Prediction.of(config, assemble.device(config.accelerator))
-    if config.split is not None and sha256_of(config.split) != prediction.model.about["split"]:
+    if config.split is not None and sha256_of(config.split) != prediction.model.about.get("split"):
         what = "the model was not trained with this split, and may have learnt from cases that validate here"
         raise Refused(Fault("LS-PRD-004", what, "give the split of its training", file=config.split))
     return prediction
@@ -117,7 +117,7 @@ def _opened(config: PredictConfig) -> Iterator[Scans]:
 def _predict(config: PredictConfig, prediction: Prediction, scans: Scans, share: Share, record: Run) -> None:
     model, folder = prediction.model, config.output
     record.faults += [*model.faults, *scans.faults]
-    record.inputs |= {"model": model.sha256, "split": str(model.about["split"])}
+    record.inputs |= {"model": model.sha256, "split": str(model.about.get("split"))}
     record.device = ", ".join(dict.fromkeys(prediction.places))
     record.outputs += write_colour_tables(folder)
     remove_left_behind(folder)

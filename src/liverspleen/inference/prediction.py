@@ -106,9 +106,7 @@ def _predict(
     from liverspleen.inference.segment import segment_volume  # the network's libraries, only where there is work
 
     ct = scan.read()
-    segmented = segment_volume(
-        ct, model, batch_size=batch_size, precision=settings.precision, flips=settings.flips
-    )
+    segmented = segment_volume(ct, model, batch_size=batch_size, precision=settings.precision, flips=settings.flips)
     done = postprocess(segmented.label_map, _rules(settings))
     label_map = done.label_map
     rows = tuple(measure_case(scan.case, {DLA: label_map}))
@@ -156,7 +154,8 @@ def _words(
     """Title and notes of the picture."""
     volumes = ", ".join(f"{row.structure} {row.volume_cm3:.0f} cm3" for row in rows if row.volume_cm3 is not None)
     doubts = [
-        f"{row.structure}: {row.volume_status.replace(';', ', ')}" + (f" ({', '.join(faces[row.structure])})" if faces[row.structure] else "")
+        f"{row.structure}: {row.volume_status.replace(';', ', ')}"
+        + (f" ({', '.join(faces[row.structure])})" if faces[row.structure] else "")
         for row in rows
         if row.volume_status != OK
     ]
