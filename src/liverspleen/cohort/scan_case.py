@@ -73,8 +73,9 @@ def write_case_segmentation(
     `model` and its `version` are named as the algorithm. The file names the patient, as the CT does: only so does
     radiology software put it to its study.
 
-    The reasons: LS-SCN-011 the CT is no DICOM, LS-SCN-012 its files have no UIDs to refer to, LS-SCN-013 there is no
-    voxel of an organ, LS-SCN-014 its files have changed since they were found, or are not those of the label map.
+    The reasons: LS-SCN-011 the CT is no DICOM, LS-SCN-012 its files cannot be referred to, mostly for want of UIDs,
+    LS-SCN-013 there is no voxel of an organ, LS-SCN-014 its files have changed since they were found, or are not those
+    of the label map.
     """
 
     def note(code: str, what: str, cure: str) -> Fault:
@@ -90,7 +91,7 @@ def write_case_segmentation(
         write_segmentation(target, label_map, scan.files, algorithm=Algorithm(model, version))
     except UnreferableError as error:
         return note(UNREFERABLE, str(error), "take the label map in NIfTI, or export the series with its UIDs")
-    except ValueError:
+    except ValueError:  # a section has no place in the label map
         what = "its sections are not those of the label map"
         return note(CHANGED, what, "run the same command again")
     return None

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from liverspleen import __version__
 from liverspleen.imaging.dicom.door import pydicom, quiet
-from liverspleen.imaging.dicom.header import CT_IMAGE, numbers, text
+from liverspleen.imaging.dicom.header import CT_IMAGE, DAMAGED, numbers, text
 from liverspleen.imaging.dicom.placement import Plane, place
 from liverspleen.imaging.dicom.segmentation import CODES
 from liverspleen.imaging.volume import CTVolume, LabelMap
@@ -127,43 +127,57 @@ def write_segmentation(
     standard wants. The file is complete or absent.
 
     Raises:
-        UnreferableError: the files have no valid UIDs of their own.
+        UnreferableError: the files cannot be read, or have no valid UIDs of their own.
         ValueError: a section of the CT is missing, or is no section of the label map's grid.
     """
-    import highdicom  # takes a second to load
-
     with quiet():
-        headers = [_source_header(path) for path in sources]
+        try:
+            headers = [_source_header(path) for path in sources]
+        except DAMAGED as error:
+            raise UnreferableError(f"files of the CT cannot be read ({type(error).__name__})") from None
         if reason := _unreferable(headers):
             raise UnreferableError(reason)
         masks = _masks(label_map, headers)
         moment = "" if algorithm is None else f"{algorithm} {datetime.now(UTC).isoformat()}"
         seed = _digest(masks.tobytes(), *(header.SOPInstanceUID for header in headers), *([moment] if moment else []))
-        dataset = highdicom.seg.Segmentation(
-            source_images=headers,
-            pixel_array=masks,
-            segmentation_type="BINARY",
-            segment_descriptions=[
-                _segment(highdicom, number, structure, algorithm)
-                for number, structure in enumerate(label_map.covered, start=1)
-            ],
-            series_instance_uid=_uid(seed, "segmentation series"),
-            series_number=100,
-            sop_instance_uid=_uid(seed, "segmentation"),
-            instance_number=1,
-            manufacturer="liverspleen",
-            manufacturer_model_name="liverspleen",
-            software_versions=__version__,
-            device_serial_number="0",
-            content_label="LIVER_SPLEEN",
-            series_description="Liver and spleen",
-        )
+        try:
+            dataset = _segmentation(label_map, masks, headers, algorithm, seed)
+        except (ValueError, TypeError, LookupError, AttributeError) as error:  # its own words may quote the headers
+            what = f"headers of the CT cannot be carried over ({type(error).__name__})"
+            raise UnreferableError(what) from None
         if algorithm is None:
             _fix_time(dataset)
         for item in (*dataset.DimensionOrganizationSequence, *dataset.DimensionIndexSequence):
             item.DimensionOrganizationUID = _uid(seed, "dimensions")  # a random one otherwise
         with complete_file(file) as temporary:
             dataset.save_as(temporary, enforce_file_format=True)
+
+
+def _segmentation(
+    label_map: LabelMap, masks: NDArray[np.uint8], headers: Sequence[Any], algorithm: Algorithm | None, seed: str
+) -> Any:
+    import highdicom  # takes a second to load
+
+    segments = [
+        _segment(highdicom, number, structure, algorithm) for number, structure in enumerate(label_map.covered, start=1)
+    ]
+    return highdicom.seg.Segmentation(
+        source_images=headers,
+        pixel_array=masks,
+        segmentation_type="BINARY",
+        segment_descriptions=segments,
+        series_instance_uid=_uid(seed, "segmentation series"),
+        series_number=100,
+        sop_instance_uid=_uid(seed, "segmentation"),
+        instance_number=1,
+        manufacturer="liverspleen",
+        manufacturer_model_name="liverspleen",
+        software_versions=__version__,
+        device_serial_number="0",
+        content_label="LIVER_SPLEEN",
+        series_description="Liver and spleen",
+        specific_character_set="ISO_IR 192",  # UTF-8, whatever the source has
+    )
 
 
 def _source_header(path: Path) -> Any:
