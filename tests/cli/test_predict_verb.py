@@ -9,17 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from predicting import TABLES, predict, results, rows, scan, trained
+from predicting import TABLES, predict, results, rows, scan
 
 from liverspleen.cli.main import main
 from liverspleen.imaging.nifti import read_ct, read_label_map, write_label_map
 from liverspleen.imaging.volume import LabelMap
 from liverspleen.storage import sha256_of
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return trained(tmp_path_factory.mktemp("model"))
 
 
 @pytest.fixture
@@ -63,7 +58,7 @@ def test_a_bad_scan_costs_one_line_and_heads_the_review(
     assert predict(model, scans, tmp_path / "out") == 2
     told = [line for line in capsys.readouterr().err.splitlines() if line.startswith("LS-")]
     assert len(told) == 1 and told[0].startswith("LS-IMG-003 case 'bad'")
-    assert [row["case_id"] for row in rows(tmp_path / "out" / "review.csv")][0] == "bad"
+    assert rows(tmp_path / "out" / "review.csv")[0]["case_id"] == "bad"
     assert {row["case_id"] for row in rows(tmp_path / "out" / "measurements.csv")} == {"a", "b", "c"}
     scan(scans / "bad.nii.gz", seed=9)
     assert predict(model, scans, tmp_path / "out") == 0
