@@ -148,3 +148,15 @@ def main_parts(label_map: LabelMap, structure: Structure) -> tuple[LabelMap, Dro
     labels[slices, rows, columns + within] = Structure.BACKGROUND
     dropped = Dropped(found.voxels.size - main, int(found.voxels[main:].sum()) * found.voxel_cm3)
     return replace(label_map, labels=labels), dropped
+
+
+def enclosed_voxels(mask: NDArray[np.bool_]) -> int:
+    """Voxels of the cavities within a mask: what the outside does not reach through 6 neighbours.
+
+    >>> shell = np.ones((5, 5, 5), bool); shell[2, 2, 1:4] = False
+    >>> enclosed_voxels(shell)
+    3
+    """
+    outside = ~np.pad(mask, 1)
+    numbered = cc3d.connected_components(outside, connectivity=6)
+    return int(np.count_nonzero(outside)) - int(np.count_nonzero(numbered == numbered[0, 0, 0]))
