@@ -128,7 +128,8 @@ def _voxels(source: Source) -> tuple[Layout, NDArray[Any]]:
 def _scaled(layout: Layout, stored: NDArray[Any]) -> NDArray[Any]:
     if layout.slope == 1.0 and layout.intercept == 0.0:
         return stored
-    return np.asarray(stored * np.float64(layout.slope) + np.float64(layout.intercept))
+    with np.errstate(over="ignore"):  # what becomes infinite is refused
+        return np.asarray(stored * np.float64(layout.slope) + np.float64(layout.intercept))
 
 
 def _refuse_not_finite(source: Source, values: NDArray[Any]) -> None:
