@@ -13,7 +13,7 @@ from liverspleen.errors import Fault, Refused
 from liverspleen.evaluation.case_picture import write_case_picture
 from liverspleen.evaluation.measure import DLA, measure_case
 from liverspleen.evaluation.measurements import Measurement
-from liverspleen.evaluation.volumetry import OK, truncated_faces
+from liverspleen.evaluation.volumetry import truncated_faces
 from liverspleen.imaging.nifti import write_label_map
 from liverspleen.inference.case_files import FORMAT, CaseFiles, Settings, Sidecar, read_sidecar
 from liverspleen.inference.postprocessing import postprocess
@@ -153,14 +153,9 @@ def _words(
 ) -> tuple[str, list[str]]:
     """Title and notes of the picture."""
     volumes = ", ".join(f"{row.structure} {row.volume_cm3:.0f} cm3" for row in rows if row.volume_cm3 is not None)
-    doubts = [
-        f"{row.structure}: {row.volume_status.replace(';', ', ')}"
-        + (f" ({', '.join(faces[row.structure])})" if faces[row.structure] else "")
-        for row in rows
-        if row.volume_status != OK
-    ]
     phantoms = ["the model has seen phantoms only"] if model.phantoms_only else []
-    return f"{case_id}   {volumes}", [*phantoms, *doubts, *judged.reasons]
+    cut = [f"{key}: cut off at its {', '.join(names)} face" for key, names in faces.items() if names]
+    return f"{case_id}   {volumes}", [*phantoms, *cut, *judged.reasons]
 
 
 def settings_of(model: TrainedModel, *, precision: str, flips: bool, postprocessing: bool) -> Settings:

@@ -83,7 +83,9 @@ def review(label_map: LabelMap, ct: CTVolume, flip_dss: Mapping[Structure, float
             if value:
                 told.append((value, f"{organ.key}: {words}"))
     total = math.fsum(value for value in parts.values() if value is not None)
-    return Review(1 - math.exp(-_STEEPNESS * total), parts, tuple(words for _, words in sorted(told, key=lambda found: -found[0])))
+    return Review(
+        1 - math.exp(-_STEEPNESS * total), parts, tuple(words for _, words in sorted(told, key=lambda found: -found[0]))
+    )
 
 
 def _signs(
