@@ -1,4 +1,4 @@
-"""The size that compressed pixels state themselves: a decoder makes room for it before it has seen a pixel."""
+"""What compressed pixels become: a decoder makes room for what they state before it has seen one."""
 
 from __future__ import annotations
 
@@ -10,23 +10,32 @@ _JP2_SIGNATURE = b"\0\0\0\x0cjP  "
 _START_OF_FRAME = {0xC0, 0xC1, 0xC2, 0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF, 0xF7}
 """Second bytes of the markers that state a size: those of JPEG (ITU T.81, table B.1) and of JPEG-LS."""
 _WITHOUT_LENGTH = {0x01, *range(0xD0, 0xD9)}
+_RUNS_BYTES = 1 << 23  # 2048 x 2048 of 16 bits
 _TILES = 4096  # a decoder keeps some kilobytes for each
 
 
 def check_stated_size(frame: bytes, transfer_syntax: str, rows: int, columns: int) -> None:
     """Refuse a compressed frame whose own header states another size than the file's, or more than one component.
 
-    Run-length encoding states none.
-
     Raises:
         ValueError: it does, or states no size.
     """
-    if transfer_syntax == pydicom.uid.RLELossless:
-        return
     jpeg_2000 = (*pydicom.uid.JPEG2000TransferSyntaxes, pydicom.uid.HTJ2K, pydicom.uid.HTJ2KLossless)
     is_jpeg_2000 = transfer_syntax in (*jpeg_2000, pydicom.uid.HTJ2KLosslessRPCL)
     if (_jpeg_2000(frame) if is_jpeg_2000 else _jpeg(frame)) != (rows, columns, 1):
         raise ValueError("the codestream states another size")
+
+
+def check_runs(frame: bytes, size: int) -> None:
+    """Refuse a run-length encoded frame that could become far more than the `size` bytes that its pixels have.
+
+    Two bytes become up to 128, and the frame states no size.
+
+    Raises:
+        ValueError: it has more bytes than encoding makes of so many at its worst, or than any CT has.
+    """
+    if size > _RUNS_BYTES or len(frame) > 64 + size + size // 4:
+        raise ValueError("more runs than pixels")
 
 
 def _jpeg_2000(frame: bytes) -> tuple[int, int, int]:

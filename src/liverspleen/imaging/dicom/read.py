@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liverspleen.errors import Fault, Refused
-from liverspleen.imaging.dicom.codestream import check_stated_size
+from liverspleen.imaging.dicom.codestream import check_runs, check_stated_size
 from liverspleen.imaging.dicom.door import pydicom, quiet
 from liverspleen.imaging.dicom.header import DAMAGED, check_inflated, numbers, transfer_syntax, whole
 from liverspleen.imaging.dicom.series import Series
@@ -106,8 +106,11 @@ def _stored(dataset: Any) -> NDArray[Any]:
     """
     if dataset.file_meta.TransferSyntaxUID.is_encapsulated:
         frame = pydicom.encaps.get_frame(dataset.PixelData, 0, number_of_frames=1)
-        syntax = str(dataset.file_meta.TransferSyntaxUID)
-        check_stated_size(frame, syntax, whole(dataset, "Rows"), whole(dataset, "Columns"))
+        rows, columns, bits = (whole(dataset, keyword) for keyword in ("Rows", "Columns", "BitsAllocated"))
+        if dataset.file_meta.TransferSyntaxUID == pydicom.uid.RLELossless:
+            check_runs(frame, rows * columns * bits // 8)
+        else:
+            check_stated_size(frame, str(dataset.file_meta.TransferSyntaxUID), rows, columns)
     array: NDArray[Any] = pydicom.pixels.pixel_array(dataset, correct_unused_bits=False)
     allocated, stored = whole(dataset, "BitsAllocated"), whole(dataset, "BitsStored")
     high = whole(dataset, "HighBit") or stored - 1
