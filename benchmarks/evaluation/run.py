@@ -202,7 +202,14 @@ def machine() -> dict[str, Any]:
 
 def versions() -> dict[str, str]:
     """Versions of everything that was timed."""
-    names = ["numpy", "scipy", "connected-components-3d", "nibabel", "torch", *(distribution for _, distribution in PEERS.values())]
+    names = [
+        "numpy",
+        "scipy",
+        "connected-components-3d",
+        "nibabel",
+        "torch",
+        *(distribution for _, distribution in PEERS.values()),
+    ]
     found = {"liverspleen": liverspleen.__version__}
     for name in names:
         try:

@@ -81,9 +81,12 @@ def review(label_map: LabelMap, ct: CTVolume, flip_dss: Mapping[Structure, float
         for sign, value, words in _signs(label_map, ct, organ, statuses[organ], (flip_dss or {}).get(organ)):
             parts[f"{organ.key}_{sign}"] = value
             if value:
-                told.append((value, f"{organ.key}: {words}"))
+                # a finding of `check` names its organ
+                told.append((value, words if sign == "density" else f"{organ.key}: {words}"))
     total = math.fsum(value for value in parts.values() if value is not None)
-    return Review(1 - math.exp(-_STEEPNESS * total), parts, tuple(words for _, words in sorted(told, key=lambda found: -found[0])))
+    return Review(
+        1 - math.exp(-_STEEPNESS * total), parts, tuple(words for _, words in sorted(told, key=lambda found: -found[0]))
+    )
 
 
 def _signs(
