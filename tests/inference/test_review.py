@@ -67,7 +67,9 @@ def test_a_section_left_out_contradicts_both_beside_it():
     found = reviewed(without_section)
     assert found.parts["liver_steps"] == pytest.approx((share - 0.03) / 0.17)
     assert any("most in section 13" in reason for reason in found.reasons)
-    assert above_zero(found) == {"liver_steps", "liver_jumps"}
+    # two parts of more than 10 cm³ are left
+    assert above_zero(found) == {"liver_steps", "liver_jumps", "liver_status"}
+    assert found.parts["liver_status"] == 0.3
 
 
 def test_an_organ_that_ends_at_once_within_the_scan_jumps_and_one_cut_by_the_scan_does_not():
