@@ -35,6 +35,7 @@ DOORS: dict[str, set[str]] = {
     "nibabel": {"imaging"},
     "pydicom": {"imaging"},
     "PIL": {"imaging"},
+    "cc3d": {"evaluation"},
     "highdicom": {"imaging"},
     "timm": {"networks"},
     "monai": {"data", "training", "networks"},
