@@ -266,18 +266,26 @@ class ImportConfig:
 class ExportConfig:
     """`liverspleen export`."""
 
-    cohort: Path
-    """cohort.csv"""
+    model: OptionalPath
+    """checkpoint of a training, to hand on a model"""
+    name: OptionalText
+    """of the model; the output's when empty"""
+    licence: OptionalText
+    """of the model: an SPDX identifier such as CC-BY-4.0"""
+    onnx: bool
+    """of a model, whether the bundle holds it as ONNX too"""
+    layout: OptionalText
+    """nnunet or msd, to hand on a cohort"""
+    cohort: OptionalPath
+    """cohort.csv: what is handed on; with a model, whose validation cases it is judged by"""
     root: OptionalPath
     """folder that the paths in the cohort are relative to"""
-    layout: str
-    """nnunet or msd"""
     output: Path
-    """the dataset's folder, such as nnUNet_raw/Dataset501_Liver"""
+    """a model's bundle, a folder or .zip; or the dataset's folder, such as nnUNet_raw/Dataset501_Liver"""
     split: OptionalPath
-    """split.csv, or a folder of fold0.csv, fold1.csv, ...: becomes splits_final.json of nnunet"""
+    """the model's split.csv; or split.csv or a folder of fold0.csv, ... that becomes splits_final.json of nnunet"""
     workers: int
-    """processes, each holds one case; 0: one per core"""
+    """of a cohort: processes, each holds one case; 0: one per core"""
     vocabulary: VocabularyConfig
 
 

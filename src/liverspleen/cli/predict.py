@@ -52,6 +52,7 @@ def run(config: PredictConfig) -> Sequence[Fault]:
         from liverspleen.inference.model import load_model
 
         model = load_model(config.model, device)
+        record.faults.extend(model.faults)
         record.inputs |= {"model": model.sha256, "split": str(model.about["split"])}
         if config.split is not None and sha256_of(config.split) != model.about["split"]:
             what = "the model was not trained with this split, and may have learnt from cases that validate here"
