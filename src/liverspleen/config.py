@@ -411,7 +411,7 @@ class PredictConfig:
     postprocess: str
     """`model`: clear crumbs where the model's validation found that it helps; `none`"""
     flips: bool
-    """mean over four flips; slower, and the review score then knows where they disagree"""
+    """mean of sections in order and reversed, in twice the time; the review score then knows where they disagree"""
     precision: str
     """`auto` (bf16 on a GPU that has it, fp32 elsewhere), `fp32` or `bf16`"""
     engine: str

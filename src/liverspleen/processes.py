@@ -1,4 +1,4 @@
-"""Work spread over processes."""
+"""Work spread over processes, and what the processor can do."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from multiprocessing import get_context, parent_process
+from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, TypeVar
 
@@ -19,6 +20,16 @@ Result = TypeVar("Result")
 
 
 _place: str | None = None
+
+
+def has_bf16_instructions(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
+    """Whether the processor multiplies bfloat16 itself, as Linux tells; False where nothing tells."""
+    try:
+        text = cpuinfo.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
+    told = [line for line in text.splitlines() if line.startswith(("flags", "Features"))]  # x86, Arm
+    return bool({"amx_bf16", "avx512_bf16", "bf16"} & set(" ".join(told).split()))
 
 
 @contextmanager

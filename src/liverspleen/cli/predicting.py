@@ -13,6 +13,7 @@ from liverspleen.cli.allocator import keep_pages
 from liverspleen.cohort.scans import ScanCase
 from liverspleen.config import PredictConfig
 from liverspleen.inference.case_files import Settings
+from liverspleen.inference.folded import folded
 from liverspleen.inference.model import TrainedModel, load_model
 from liverspleen.inference.prediction import Outcome, predict_case, settings_of
 from liverspleen.processes import place, spread
@@ -71,7 +72,7 @@ class Prediction:
 
 @cache
 def _loaded(path: Path, engine: str, device: str) -> TrainedModel:
-    return load_model(path, device, engine=engine)
+    return folded(load_model(path, device, engine=engine))
 
 
 @cache

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from liverspleen.cohort.anatomy import APART_MM, PLAUSIBLE_CM3
 from liverspleen.evaluation.components import Components, components
@@ -50,7 +50,11 @@ def volume_statuses(label_map: LabelMap) -> dict[Structure, str]:
     >>> statuses[Structure.LIVER], statuses[Structure.SPLEEN]  # 1500 cm3, 50 cm3
     ('ok', 'truncated')
     """
-    found = {organ: components(label_map, organ) for organ in ORGANS if organ in label_map.covered}
+    return statuses_of(label_map, {organ: components(label_map, organ) for organ in label_map.covered})
+
+
+def statuses_of(label_map: LabelMap, found: Mapping[Structure, Components]) -> dict[Structure, str]:
+    """The statuses of `volume_statuses` where the parts of the label map's structures are known already."""
     swapped = _wrong_sides(label_map, found)
     return {organ: ";".join(_words(own, organ, label_map, swapped)) or OK for organ, own in found.items()}
 
@@ -86,7 +90,7 @@ def _words(own: Components, organ: Structure, label_map: LabelMap, swapped: bool
         yield IMPLAUSIBLE
 
 
-def _wrong_sides(label_map: LabelMap, found: dict[Structure, Components]) -> bool:
+def _wrong_sides(label_map: LabelMap, found: Mapping[Structure, Components]) -> bool:
     """Whether the liver lies on the patient's left of the spleen."""
     least = PLAUSIBLE_CM3[Structure.SPLEEN][0]
     if len(found) < len(ORGANS) or min(own.total_cm3 for own in found.values()) < least:

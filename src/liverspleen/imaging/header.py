@@ -35,6 +35,11 @@ class Layout:
     intercept: float
 
     @property
+    def plane_bytes(self) -> int:
+        """Bytes of all voxels of one index along the last native axis."""
+        return math.prod(self.geometry.shape[:2]) * self.dtype.itemsize
+
+    @property
     def content_bytes(self) -> int:
         """Bytes of header and voxels together."""
         return self.offset + math.prod(self.geometry.shape) * self.dtype.itemsize

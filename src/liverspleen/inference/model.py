@@ -83,6 +83,10 @@ def load_model(path: Path | str, device: torch.device | str = "cpu", *, engine: 
 
 def trained_model(found: CheckedModel, device: torch.device | str = "cpu", *, engine: str = "torch") -> TrainedModel:
     """The model that was checked; as `load_model`."""
+    if engine == "onnxruntime":  # checked before torch is imported
+        from liverspleen.inference.onnx_engine import OnnxNetwork, checked_onnx
+
+        onnx = checked_onnx(found)
     import torch
 
     from liverspleen.data.window import IntensityWindow
@@ -91,9 +95,8 @@ def trained_model(found: CheckedModel, device: torch.device | str = "cpu", *, en
     stride: int = network.output_stride
     call: Callable[[Tensor], Tensor] = network
     if engine == "onnxruntime":
-        from liverspleen.inference.onnx_engine import onnx_network
-
-        call, on = onnx_network(found, stride, cuda=on.type == "cuda"), torch.device("cpu")
+        call = OnnxNetwork(onnx, stride, cuda=on.type == "cuda", path=found.path)
+        on = torch.device("cpu")
     else:
         network.load_state_dict(_weights(found), assign=True)
         _refuse_not_finite(network, found.path)

@@ -70,8 +70,8 @@ class OnnxNetwork:
         return torch.from_numpy(logits)
 
 
-def onnx_network(found: CheckedModel, stride: int, *, cuda: bool) -> OnnxNetwork:
-    """The network of a bundle in ONNX Runtime.
+def checked_onnx(found: CheckedModel) -> bytes:
+    """The model.onnx of a bundle, once it is found harmless.
 
     Raises:
         Refused: LS-MOD-012 the bundle has no model.onnx, or the packages are not installed; LS-MOD-013 it cannot be
@@ -83,7 +83,7 @@ def onnx_network(found: CheckedModel, stride: int, *, cuda: bool) -> OnnxNetwork
     refuse_without("onnx", "onnxruntime")
     data = b"".join(found.files.blocks(ONNX))
     refuse_unsafe(data, found.path)
-    return OnnxNetwork(data, stride, cuda=cuda, path=found.path)
+    return data
 
 
 def refuse_without(*packages: str) -> None:

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from liverspleen.errors import Fault, Refused
-from liverspleen.evaluation.components import MAIN_CM3, MAIN_SHARE, Dropped, main_parts
+from liverspleen.evaluation.components import Dropped, main_parts
 from liverspleen.evaluation.overlap import overlaps
 from liverspleen.imaging.volume import LabelMap
 from liverspleen.structures import ORGANS, Structure
@@ -157,16 +157,3 @@ def _evidence(scores: list[tuple[float, float]], undefined: int) -> Evidence:
 
 def _mean(values: list[float]) -> float | None:
     return math.fsum(values) / len(values) if values else None
-
-
-def describe(rule: str) -> str:
-    """A rule in a sentence, for a model card.
-
-    >>> describe("main_parts")
-    'keeps the largest part and every other of 5 % of its voxels or 10 cm³ (26 neighbours)'
-    """
-    if rule != MAIN_PARTS:
-        raise ValueError(f"rule is {rule!r}, expected {' or '.join(RULES)}")
-    return (
-        f"keeps the largest part and every other of {MAIN_SHARE:.0%} of its voxels or {MAIN_CM3:g} cm³ (26 neighbours)"
-    ).replace("%", " %")

@@ -5,14 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
 
 from liverspleen.cohort.findings.labels import density_faults
 from liverspleen.cohort.findings.organ import Organ, find_organ
-from liverspleen.evaluation.components import components, enclosed_voxels
-from liverspleen.evaluation.volumetry import ABSENT, IMPLAUSIBLE, MULTI_PART, TRUNCATED, volume_statuses
+from liverspleen.evaluation.components import Components, components, enclosed_voxels
+from liverspleen.evaluation.volumetry import ABSENT, IMPLAUSIBLE, MULTI_PART, TRUNCATED, statuses_of
 from liverspleen.imaging.volume import CTVolume, LabelMap
 from liverspleen.structures import ORGANS, Structure
 
@@ -61,10 +62,10 @@ def review(label_map: LabelMap, ct: CTVolume, flip_dss: Mapping[Structure, float
     - `steps`: share of voxels in which a section differs from both sections beside it, which an organ's surface does
       not do however thick the sections are: speckle, sections left out, sections alone; from 3 %, 1 at 20 %.
     - `jumps`: the largest change of area from one section to the next, in units of the steepest change of an ellipsoid
-      of that height (4 x distance of sections / height, of the largest area); from 3, 1 at 8. Not at a face of the scan.
+      of that height (4 x distance of sections / height, of the largest area); from 3, 1 at 8.
     - `islands`: share of its voxels outside its main parts; from 1 %, 1 at 5 %.
     - `holes`: voxels enclosed by it (6 neighbours) as a share of its own; from 3 %, 1 at 10 %.
-    - `density`: 0.5 where `liverspleen check` warns of what the organ covers (LS-LAB-015 to 017), 1 if that is an error.
+    - `density`: 0.5 where `liverspleen check` warns of what the organ covers (LS-LAB-015 to 017), 1 where it refuses.
     - `status`: `implausible` 1, `multi_part` 0.3, `truncated` 0.2, the largest of those; `absent` 1 for a liver, 0.5
       for a spleen.
 
@@ -75,13 +76,17 @@ def review(label_map: LabelMap, ct: CTVolume, flip_dss: Mapping[Structure, float
         raise ValueError(f"CT has shape {ct.hu.shape}, its label map {label_map.labels.shape}")
     parts: dict[str, float | None] = {}
     told: list[tuple[float, str]] = []
-    statuses = volume_statuses(label_map)
-    for organ in (organ for organ in ORGANS if organ in label_map.covered):
+    found = {organ: components(label_map, organ) for organ in label_map.covered}
+    for organ, status in statuses_of(label_map, found).items():
         parts |= {f"{organ.key}_{sign}": None for sign in SIGNS}
-        for sign, value, words in _signs(label_map, ct, organ, statuses[organ], (flip_dss or {}).get(organ)):
+        if (dss := (flip_dss or {}).get(organ)) is not None:
+            parts[f"{organ.key}_flips"] = value = _ramp("flips", 1 - dss)
+            told += [(value, f"{organ.key}: DSS {dss:.2f} between the CT and its flip")] if value else []
+        for sign, value, words in _signs(label_map, ct, organ, status, found[organ]):
             parts[f"{organ.key}_{sign}"] = value
             if value:
-                told.append((value, f"{organ.key}: {words}"))
+                # a finding of `check` names its organ
+                told.append((value, words if sign == "density" else f"{organ.key}: {words}"))
     total = math.fsum(value for value in parts.values() if value is not None)
     return Review(
         1 - math.exp(-_STEEPNESS * total), parts, tuple(words for _, words in sorted(told, key=lambda found: -found[0]))
@@ -89,18 +94,16 @@ def review(label_map: LabelMap, ct: CTVolume, flip_dss: Mapping[Structure, float
 
 
 def _signs(
-    label_map: LabelMap, ct: CTVolume, structure: Structure, status: str, flip_dss: float | None
+    label_map: LabelMap, ct: CTVolume, structure: Structure, status: str, own: Components
 ) -> Iterator[tuple[str, float, str]]:
     """Name, value and words of each sign that is defined."""
     yield "status", _of_status(status, structure), f"its volume is {status.replace(';', ', ')}"
-    if flip_dss is not None:
-        yield "flips", _ramp("flips", 1 - flip_dss), f"DSS {flip_dss:.2f} between the CT and its flip"
     organ = find_organ(label_map, structure)
     if organ is None:
         return
     yield from _between_sections(organ, label_map)
-    found, total = components(label_map, structure), int(organ.by_section.sum())
-    crumbs = found.voxels[found.main :]
+    total = int(organ.by_section.sum())
+    crumbs = own.voxels[own.main :]
     share = int(crumbs.sum()) / total
     yield "islands", _ramp("islands", share), f"{share:.1%} of it in {crumbs.size} islands"
     holes = enclosed_voxels(organ.mask) / total
@@ -118,7 +121,7 @@ def _between_sections(organ: Organ, label_map: LabelMap) -> Iterator[tuple[str, 
     inner = [index for index in range(organ.by_section.size) if 0 < first + index < count - 1]
     nothing = np.zeros_like(organ.mask[0])
     sections = [nothing, *organ.mask, nothing]
-    changed = [np.not_equal(below, above) for below, above in zip(sections[:-1], sections[1:], strict=True)]
+    changed = [np.not_equal(below, above) for below, above in pairwise(sections)]
     alone = {index: int(np.count_nonzero(changed[index] & changed[index + 1])) for index in inner}
     share = sum(alone.values()) / int(organ.by_section.sum())
     worst = max(alone, key=alone.__getitem__, default=0)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-_PLACES = 2  # output strides along a side of the image by which the order of layers is found
+_PLACES = 4  # output strides along a side of the image by which the order of layers is found
 
 
 class _Pair(NamedTuple):
@@ -24,6 +24,7 @@ def fold_batch_norms(network: nn.Module, *, sections: int, stride: int) -> int:
     image of noise, so nothing is assumed about names.
 
     Args:
+        network: (B, sections, H, W) to logits.
         sections: input channels.
         stride: height and width of an image must be multiples of it.
 
@@ -82,7 +83,8 @@ def _pairs(network: nn.Module, *, sections: int, stride: int) -> list[_Pair]:
 def _fold(pair: _Pair) -> None:
     """Scale and shift of the norm into weight and bias, in float64."""
     conv, norm = pair
-    assert norm.running_mean is not None and norm.running_var is not None
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
     scale = (norm.running_var.double() + norm.eps).rsqrt()
     shift = -norm.running_mean.double() * scale
     if norm.weight is not None:
@@ -97,6 +99,6 @@ def _fold(pair: _Pair) -> None:
 
 
 def _what_is_left(norm: _BatchNorm) -> nn.Module:
-    """timm's norms hold their activation."""
+    """Those of timm hold their activation."""
     activation = getattr(norm, "act", None)
     return activation if isinstance(activation, nn.Module) else nn.Identity()
