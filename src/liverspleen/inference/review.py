@@ -15,7 +15,7 @@ from liverspleen.cohort.findings.organ import Organ, find_organ
 from liverspleen.evaluation.components import Components, components, enclosed_voxels
 from liverspleen.evaluation.volumetry import ABSENT, IMPLAUSIBLE, MULTI_PART, TRUNCATED, statuses_of
 from liverspleen.imaging.volume import CTVolume, LabelMap
-from liverspleen.structures import ORGANS, Structure
+from liverspleen.structures import Structure
 
 SIGNS: Final = ("flips", "steps", "jumps", "islands", "holes", "density", "status")
 """What is looked at in each organ; each gives a number from 0, nothing to see, to 1."""
@@ -62,7 +62,8 @@ def review(label_map: LabelMap, ct: CTVolume, flip_dss: Mapping[Structure, float
     - `steps`: share of voxels in which a section differs from both sections beside it, which an organ's surface does
       not do however thick the sections are: speckle, sections left out, sections alone; from 3 %, 1 at 20 %.
     - `jumps`: the largest change of area from one section to the next, in units of the steepest change of an ellipsoid
-      of that height (4 x distance of sections / height, of the largest area); from 3, 1 at 8.
+      of that height (4 x distance of sections / height, of the largest area); from 3, 1 at 8. What lies beyond
+      the scan counts neither here nor in `steps`.
     - `islands`: share of its voxels outside its main parts; from 1 %, 1 at 5 %.
     - `holes`: voxels enclosed by it (6 neighbours) as a share of its own; from 3 %, 1 at 10 %.
     - `density`: 0.5 where `liverspleen check` warns of what the organ covers (LS-LAB-015 to 017), 1 where it refuses.
