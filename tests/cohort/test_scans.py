@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -107,7 +108,7 @@ def test_names_that_differ_in_case_or_suffix_only_are_told_one_by_one(tmp_path: 
     assert codes(scans) == ["LS-PRD-002"] * 4
 
 
-@pytest.mark.parametrize("kind", ["missing", "empty", "text", "pipe"])
+@pytest.mark.parametrize("kind", ["missing", "empty", "text", "pipe", "dicom"])
 def test_what_holds_no_ct_is_refused_in_one_line(kind: str, tmp_path: Path) -> None:
     source = tmp_path / "source"
     if kind == "empty":
@@ -116,9 +117,13 @@ def test_what_holds_no_ct_is_refused_in_one_line(kind: str, tmp_path: Path) -> N
         source.write_text("no scan")
     elif kind == "pipe":
         os.mkfifo(source)
-    with pytest.raises(Refused, match=r"^LS-PRD-001.*nothing in the input is a CT") as error:
+    elif kind == "dicom":
+        source = series(source, box_exam("x"))[0]
+    told = "input= is not there" if kind == "missing" else "nothing in the input is a CT"
+    with pytest.raises(Refused, match=f"^LS-PRD-001: {told}") as error:
         found(source)
     assert len(error.value.faults) == 1
+    assert str(tmp_path) not in str(error.value)
 
 
 def test_dicom_has_the_ids_of_an_import(tmp_path: Path) -> None:
@@ -297,3 +302,11 @@ def test_fingerprint_of_a_series_is_that_of_its_bytes(tmp_path: Path) -> None:
     with pytest.raises(Refused, match="LS-IMG-001") as error:
         scan.fingerprint()
     assert str(tmp_path) not in str(error.value)
+
+
+def test_every_code_of_scans_is_documented() -> None:
+    top = Path(__file__).parents[2]
+    code = re.compile(r"LS-SCN-\d{3}")
+    used = {found for file in (top / "src").rglob("*.py") for found in code.findall(file.read_text(encoding="utf-8"))}
+    assert used == set(code.findall((top / "docs" / "scans.md").read_text(encoding="utf-8")))
+    assert len(used) == 14

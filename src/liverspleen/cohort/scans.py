@@ -81,11 +81,13 @@ def open_scans(
         return
     if split is not None:
         what = "split= is given, but input= is no cohort.csv"
-        raise Refused(Fault("LS-CFG-006", what, "give the cohort, or leave split= out", file=source))
+        raise Refused(Fault("LS-CFG-006", what, "give the cohort, or leave split= out"))
+    if not source.exists() and not source.is_symlink():
+        raise Refused(Fault(NOTHING, "input= is not there", "correct the path"))  # which may name a patient
     with ExitStack() as stack:
         found = _found(source, stack)
         if not found.is_private:
-            yield _checked(Scans(_nifti_cases(found), tuple(found.faults)), source)
+            yield _checked(Scans(_nifti_cases(found), tuple(found.faults)))
             return
         key_file = key or default_key()
         secret, made = read_key(key_file)
@@ -93,7 +95,7 @@ def open_scans(
         links = key_file.parent / f"links-{identity.hashed('name', str(identity.roots[0]))}.csv"
         try:
             with private(identity, "looking for scans"):
-                scans = _checked(_told(found, identity, made=made, links=links.name), source)
+                scans = _checked(_told(found, identity, made=made, links=links.name))
             yield scans
         finally:
             write_links(links, identity)
@@ -238,7 +240,7 @@ def _series_case(item: Judged, identity: Identity) -> ScanCase:
     return ScanCase(case, series.files, series, shown, states(series.files))
 
 
-def _checked(scans: Scans, source: Path) -> Scans:
+def _checked(scans: Scans) -> Scans:
     """Without the cases whose ids name no file, or one file; refused if nothing is left and nothing says why."""
     cases, faults = [], list(scans.faults)
     number = Counter(_same(scan.case.case_id) for scan in scans.cases)
@@ -253,9 +255,8 @@ def _checked(scans: Scans, source: Path) -> Scans:
             cases.append(scan)
     if not cases and not any(fault.severity == "error" for fault in faults):
         what = "nothing in the input is a CT: a cohort.csv, NIfTI, DICOM, or a zip archive of NIfTI or DICOM"
-        cure = "give such a file, or a folder of some"
-        file = None if scans.identity or source.is_dir() else source
-        raise Refused([*faults, Fault(NOTHING, what, cure, file=file)])
+        cure = "give such a file, or a folder of some; for DICOM the folder of the series"
+        raise Refused([*faults, Fault(NOTHING, what, cure)])
     return replace(scans, cases=tuple(cases), faults=tuple(faults))
 
 
