@@ -55,7 +55,8 @@ def test_a_bad_scan_costs_one_line_and_heads_the_review(
     (scans / "bad.nii.gz").write_bytes(b"none")
     assert predict(model, scans, tmp_path / "out") == 2
     told = [line for line in capsys.readouterr().err.splitlines() if line.startswith("LS-")]
-    assert len(told) == 1 and told[0].startswith("LS-IMG-003 case 'bad'")
+    assert len(told) == 1
+    assert told[0].startswith("LS-IMG-003 case 'bad'")
     assert rows(tmp_path / "out" / "review.csv")[0]["case_id"] == "bad"
     assert {row["case_id"] for row in rows(tmp_path / "out" / "measurements.csv")} == {"a", "b", "c"}
     scan(scans / "bad.nii.gz", seed=9)

@@ -101,7 +101,7 @@ def test_predict_measure_report(model: Path, tmp_path: Path) -> None:
     assert min(float(row["dss"]) for row in both[1] if row["dss"]) > 0.5  # it has learnt something
     report = [f"measurements={measured}", cohort, f"labels={out}", f"output={tmp_path / 'report'}"]
     assert main(["report", *report]) == 0
-    assert (tmp_path / "report" / "figures" / "figure3.png").is_file()
+    assert (tmp_path / "report" / "figures" / "overlay.png").is_file()
 
 
 def test_odd_names_go_through_to_tables_and_pictures(model: Path, tmp_path: Path) -> None:
@@ -110,7 +110,7 @@ def test_odd_names_go_through_to_tables_and_pictures(model: Path, tmp_path: Path
     for seed, name in enumerate(ODD):
         scan(folder / f"{name}.nii.gz", seed=seed)
     assert predict(model, folder, out) == 0
-    assert {row for row in read_measurements(out / "measurements.csv").table["case_id"]} == set(ODD)
+    assert set(read_measurements(out / "measurements.csv").table["case_id"]) == set(ODD)
     assert all((out / f"{name}_dseg.png").is_file() for name in ODD)
     with (out / "review.csv").open(encoding="utf-8", newline="") as handle:
         shown = list(csv.DictReader(handle))

@@ -26,7 +26,7 @@ class Share:
     def of(cls, words: str | None) -> Share:
         """The share that `2/8` names; all if nothing is said.
 
-        Tasks may be numbered from 1 or from 0: `0/8` is `8/8`, so `1/8` to `8/8` are all shares, and `0/8` to `7/8` too.
+        Tasks may be numbered from 1 or from 0: `0/8` is `8/8`, so both `1/8` to `8/8` and `0/8` to `7/8` are all.
 
         Raises:
             Refused: LS-PRD-030 it is no share of that many.

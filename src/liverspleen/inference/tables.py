@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
 
@@ -61,12 +61,13 @@ def _score(sidecar: Sidecar) -> float:
     return float(sidecar.content["review"]["score"])
 
 
-def _line(sidecar: Sidecar) -> Sequence[str]:
+def _line(sidecar: Sidecar) -> list[str]:
     statuses = {row.structure: row.volume_status for row in sidecar.measurements}
     faces: dict[str, Any] = sidecar.content["faces"]
     organs = [cell for key in ORGAN_KEYS for cell in (statuses.get(key, ""), ";".join(faces.get(key, ())))]
     picture = CaseFiles(Path(), sidecar.case_id).picture.name
-    return sidecar.case_id, f"{_score(sidecar):.3f}", *organs, "; ".join(sidecar.content["review"]["reasons"]), picture
+    reasons = "; ".join(sidecar.content["review"]["reasons"])
+    return [sidecar.case_id, f"{_score(sidecar):.3f}", *organs, reasons, picture]
 
 
 def _reasons(refusal: dict[str, Any]) -> str:
