@@ -35,6 +35,7 @@ DOORS: dict[str, set[str]] = {
     "nibabel": {"imaging"},
     "pydicom": {"imaging"},
     "PIL": {"imaging"},
+    "cc3d": {"evaluation"},
     "highdicom": {"imaging"},
     "timm": {"networks"},
     "monai": {"data", "training", "networks"},
@@ -44,6 +45,8 @@ DOORS: dict[str, set[str]] = {
     "omegaconf": {"cli", "config", "assemble"},
     "torch": {"data", "networks", "training", "inference", "assemble", "cli"},
     "wandb": set(),
+    "onnx": {"inference"},
+    "onnxruntime": {"inference"},
 }
 """Who may import a dependency."""
 

@@ -1,4 +1,4 @@
-"""Speed of overlap and surface metrics beside MONAI and surface-distance: python benchmarks/evaluation/run.py.
+"""Speed of overlap, surface metrics and connected parts beside their peers: python benchmarks/evaluation/run.py.
 
 One thread; contenders take turns, so that whatever else the machine does meets all of them; medians. Writes
 benchmarks/results/evaluation.json and prints it as tables. Peers that are not installed are named as missing.
@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 from phantom import SHAPE, SPACING_MM, label_pair
 
 import liverspleen
+from liverspleen.evaluation.components import components
 from liverspleen.evaluation.overlap import overlaps
 from liverspleen.evaluation.surface import organ_surface_distances
 from liverspleen.imaging import Geometry, LabelMap, read_label_map, write_label_map
@@ -107,6 +108,40 @@ def surface_distance(test: Labels, reference: Labels) -> Answer:
     return answer
 
 
+def ours_parts(label_map: LabelMap) -> Answer:
+    """All parts of both organs; voxels of the largest."""
+    return {f"{organ.key} largest": float(components(label_map, organ).voxels[0]) for organ in ORGANS}
+
+
+def scipy_parts(labels: Labels) -> Answer:
+    """The same by scipy on the whole volume."""
+    from scipy import ndimage
+
+    answer: Answer = {}
+    for organ in ORGANS:
+        numbered, _ = ndimage.label(labels == int(organ), structure=np.ones((3, 3, 3), bool))
+        answer[f"{organ.key} largest"] = float(np.bincount(numbered.ravel())[1:].max())
+    return answer
+
+
+def cc3d_parts(labels: Labels) -> Answer:
+    """The largest part by cc3d's own function on the whole volume."""
+    import cc3d
+
+    found = {organ.key: cc3d.largest_k(labels == int(organ), k=1, connectivity=26) for organ in ORGANS}
+    return {f"{key} largest": float(np.count_nonzero(part)) for key, part in found.items()}
+
+
+def monai_parts(labels: Labels) -> Answer:
+    """The label map of both largest parts by MONAI's transform."""
+    import torch
+    from monai.transforms import KeepLargestConnectedComponent
+
+    keep = KeepLargestConnectedComponent([int(organ) for organ in ORGANS], independent=True, connectivity=3)
+    kept = keep(torch.from_numpy(labels)[None])[0]
+    return {f"{organ.key} largest": float((kept == int(organ)).sum()) for organ in ORGANS}
+
+
 def ours_files(folder: Path) -> Answer:
     """Everything by the voxel definition, from two compressed files."""
     test, reference = (read_label_map(folder / name) for name in ("test.nii.gz", "reference.nii.gz"))
@@ -167,7 +202,14 @@ def machine() -> dict[str, Any]:
 
 def versions() -> dict[str, str]:
     """Versions of everything that was timed."""
-    names = ["numpy", "scipy", "nibabel", "torch", *(distribution for _, distribution in PEERS.values())]
+    names = [
+        "numpy",
+        "scipy",
+        "connected-components-3d",
+        "nibabel",
+        "torch",
+        *(distribution for _, distribution in PEERS.values()),
+    ]
     found = {"liverspleen": liverspleen.__version__}
     for name in names:
         try:
@@ -198,8 +240,16 @@ def measure() -> dict[str, Any]:
             "liverspleen, voxel": lambda: ours_surface(*maps, "voxel"),
             "liverspleen, area": lambda: ours_surface(*maps, "area"),
         },
+        "connected_parts": {
+            "liverspleen": lambda: ours_parts(maps[0]),
+            "scipy.ndimage.label": lambda: scipy_parts(test),
+            "cc3d.largest_k": lambda: cc3d_parts(test),
+            "limit: one array read once": lambda: read_once(test, test[:0]),
+        },
     }
     if has["MONAI"]:
+        if importlib.util.find_spec("skimage") is not None:  # which MONAI's transform asks for
+            contests["connected_parts"]["MONAI"] = lambda: monai_parts(test)
         contests["dss_and_volumes"]["MONAI"] = lambda: monai_overlap(test, reference)
         contests["surface_distances"]["MONAI"] = lambda: monai_surface(test, reference)
     if has["surface-distance"]:

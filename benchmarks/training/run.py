@@ -22,7 +22,7 @@ from contenders import Contender, Runner, Task, cores
 from sections import write_cases
 
 import liverspleen
-from liverspleen.assemble import has_bf16_instructions
+from liverspleen.processes import has_bf16_instructions
 from liverspleen.training.limits import copy_bytes_per_s, matmul_flops_per_s
 
 RESULTS = Path(__file__).parents[1] / "results"

@@ -16,6 +16,7 @@ from uuid import uuid4
 from liverspleen.cohort import Cohort, Vocabulary, open_cohort
 from liverspleen.config import NetworkConfig, TrainConfig, TrainerConfig, VocabularyConfig
 from liverspleen.errors import Fault, Refused
+from liverspleen.processes import has_bf16_instructions
 from liverspleen.storage import sha256_of, write_text
 from liverspleen.structures import LABEL_VALUES, OWN_VALUES, Structure, organ
 
@@ -143,16 +144,6 @@ def bf16_faults(config: TrainConfig) -> list[Fault]:
         return []
     what = f"trainer.precision={choice.precision} on a CPU without AMX or AVX-512 BF16 instructions"
     return [Fault("LS-CFG-010", what, "use trainer.precision=32-true, or a GPU")]
-
-
-def has_bf16_instructions(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
-    """Whether the processor multiplies bfloat16 itself, as Linux tells; False where nothing tells."""
-    try:
-        text = cpuinfo.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return False
-    told = [line for line in text.splitlines() if line.startswith(("flags", "Features"))]  # x86, Arm
-    return bool({"amx_bf16", "avx512_bf16", "bf16"} & set(" ".join(told).split()))
 
 
 def _recipe_contradictions(config: TrainConfig) -> list[tuple[bool, str, str]]:

@@ -266,18 +266,26 @@ class ImportConfig:
 class ExportConfig:
     """`liverspleen export`."""
 
-    cohort: Path
-    """cohort.csv"""
+    model: OptionalPath
+    """checkpoint of a training, to hand on a model"""
+    name: OptionalText
+    """of the model; the output's when empty"""
+    licence: OptionalText
+    """of the model: an SPDX identifier such as CC-BY-4.0"""
+    onnx: bool
+    """of a model, whether the bundle holds it as ONNX too"""
+    layout: OptionalText
+    """nnunet or msd, to hand on a cohort"""
+    cohort: OptionalPath
+    """cohort.csv: what is handed on; with a model, whose validation cases it is judged by"""
     root: OptionalPath
     """folder that the paths in the cohort are relative to"""
-    layout: str
-    """nnunet or msd"""
     output: Path
-    """the dataset's folder, such as nnUNet_raw/Dataset501_Liver"""
+    """a model's bundle, a folder or .zip; or the dataset's folder, such as nnUNet_raw/Dataset501_Liver"""
     split: OptionalPath
-    """split.csv, or a folder of fold0.csv, fold1.csv, ...: becomes splits_final.json of nnunet"""
+    """the model's split.csv; or split.csv or a folder of fold0.csv, ... that becomes splits_final.json of nnunet"""
     workers: int
-    """processes, each holds one case; 0: one per core"""
+    """of a cohort: processes, each holds one case; 0: one per core"""
     vocabulary: VocabularyConfig
 
 
@@ -385,21 +393,37 @@ class PredictConfig:
     """`liverspleen predict`."""
 
     model: Path
-    """checkpoint of a training"""
+    """model bundle (folder or .zip), or checkpoint of a training"""
     input: Path
-    """cohort.csv, a NIfTI file, or a folder of NIfTI files"""
+    """CT: a NIfTI file, DICOM folder, .zip, folder of these, or cohort.csv"""
     root: OptionalPath
     """folder that the paths in the cohort are relative to"""
     output: Path
-    """folder for <case_id>.nii.gz"""
+    """folder for <case_id>_dseg.nii.gz and the tables"""
     datasets: list[str]
     """of a cohort, the datasets to segment; all when empty"""
     split: OptionalPath
     """the model's split of a cohort, to segment its validation patients only; all patients when empty"""
-    batch_size: int
-    """sections at a time"""
+    ids: str
+    """of DICOM: `hashed`, or `names` to keep the names of folders of a public dataset"""
+    key: OptionalPath
+    """key of the hashes; in the user's config folder when empty; made when absent"""
+    postprocess: str
+    """`model`: clear crumbs where the model's validation found that it helps; `none`"""
+    flips: bool
+    """mean of sections in order and reversed, in twice the time; the review score then knows where they disagree"""
+    precision: str
+    """`auto` (bf16 on a GPU that has it, fp32 elsewhere), `fp32` or `bf16`"""
+    engine: str
+    """`torch`, or `onnxruntime` for the network in a bundle's model.onnx"""
     accelerator: str
     """`auto`, `cpu` or `gpu`"""
+    batch_size: OptionalInt
+    """sections at a time; chosen when empty"""
+    share: OptionalText
+    """this task's part of the cases, such as 2/8; all when empty"""
+    workers: int
+    """processes; 0: one, or one per GPU"""
     vocabulary: VocabularyConfig
 
 
@@ -408,7 +432,7 @@ class MeasureConfig:
     """`liverspleen measure`."""
 
     labels: Path
-    """folder of label maps, <case_id>.nii.gz"""
+    """folder of label maps, <case_id>.nii.gz or <case_id>_dseg.nii.gz"""
     reference: OptionalPath
     """folder of reference label maps; the labels named in the cohort when empty"""
     cohort: OptionalPath

@@ -76,10 +76,13 @@ class Run:
 
 
 @contextmanager
-def recorded(verb: str, config: Any, output: Path, *, command: Sequence[str] | None = None) -> Iterator[Run]:
+def recorded(
+    verb: str, config: Any, output: Path, *, command: Sequence[str] | None = None, name: str = "run.json"
+) -> Iterator[Run]:
     """Write `output/run.json` when the block ends, whichever way it ends (`status`: done, refused, failed).
 
-    `command` stands for the words of the command line where those must not be told.
+    Runs that fill one folder at once need a `name` each for their records. `command` stands for the words of the
+    command line where those must not be told.
 
     Records of earlier runs into the same folder stay in it under `earlier`, oldest first.
     """
@@ -96,7 +99,7 @@ def recorded(verb: str, config: Any, output: Path, *, command: Sequence[str] | N
         raise Refused(run.faults) from error  # with what was found before: it may be the reason
     finally:
         write_json(
-            output / "run.json",
+            output / name,
             {
                 "verb": verb,
                 "status": status,
@@ -111,7 +114,7 @@ def recorded(verb: str, config: Any, output: Path, *, command: Sequence[str] | N
                 "started": started.isoformat(timespec="seconds"),
                 "seconds": round(perf_counter() - clock, 3),
                 "faults": [str(fault) for fault in run.faults],
-                "earlier": _earlier(output / "run.json"),
+                "earlier": _earlier(output / name),
                 "outputs": {
                     str(path.relative_to(output)): sha256_of(path)
                     for path in sorted(set(run.outputs))

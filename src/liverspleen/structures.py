@@ -29,6 +29,9 @@ ORGANS: tuple[Structure, ...] = (Structure.LIVER, Structure.SPLEEN)
 
 ORGAN_KEYS: tuple[str, ...] = tuple(organ.key for organ in ORGANS)
 
+COLOURS: Final[Mapping[Structure, str]] = {Structure.LIVER: "#E69F00", Structure.SPLEEN: "#009E73"}
+"""Colour of each organ in every picture and colour table, #RRGGBB: Okabe and Ito 2008, told apart with any vision."""
+
 OWN_VALUES: Final = "liverspleen"
 """Name of the label maps of this project among `LABEL_VALUES`."""
 

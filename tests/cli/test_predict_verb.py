@@ -1,27 +1,142 @@
-"""`liverspleen predict`: which files are CT."""
+"""`liverspleen predict`: what it leaves in a folder, what it keeps, and what it refuses."""
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from liverspleen.cli.composition import compose_verb
-from liverspleen.cli.predict import _cases
+import numpy as np
+import pytest
+from predicting import TABLES, predict, results, rows, scan
+
+from liverspleen.cli.main import main
+from liverspleen.imaging.nifti import read_ct, read_label_map, write_label_map
+from liverspleen.imaging.volume import LabelMap
+from liverspleen.storage import sha256_of
 
 
-def cases(given: Path) -> tuple[list[str], list[str]]:
-    """Ids of the cases, and codes of what is told."""
-    found, faults = _cases(compose_verb("predict", ["model=m.ckpt", f"input={given}", "output=o"]))
-    return [case.case_id for case in found], [fault.code for fault in faults]
+@pytest.fixture
+def scans(tmp_path: Path) -> Path:
+    folder = tmp_path / "scans"
+    folder.mkdir()
+    for seed, name in enumerate(("a", "b", "c")):
+        scan(folder / f"{name}.nii.gz", seed=seed, sections=4 + seed)
+    return folder
 
 
-def test_a_folder_that_holds_a_cohort_is_that_cohort(box_cohort: Callable[..., Path]) -> None:
-    table = box_cohort((5, 6))
-    assert cases(table.parent) == cases(table) == (["c0", "c1"], [])
+def test_a_scan_becomes_the_files_that_are_promised(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, out = scan(tmp_path / "a.nii.gz"), tmp_path / "out"
+    assert predict(model, file, out) == 0
+    tables = ["dataset_description.json", "dseg.tsv", "itksnap.txt", "slicer.ctbl", *TABLES]
+    assert set(results(out)) == {"a_dseg.json", "a_dseg.nii.gz", "a_dseg.png", *tables}
+    sidecar = json.loads((out / "a_dseg.json").read_text())
+    assert sidecar["image_sha256"] == sha256_of(file)
+    assert sidecar["settings"]["model_sha256"] == sha256_of(model)
+    assert sidecar["files"]["a_dseg.nii.gz"] == sha256_of(out / "a_dseg.nii.gz")
+    label_map = read_label_map(out / "a_dseg.nii.gz")
+    assert label_map.labels.shape == (5, 32, 32)
+    np.testing.assert_array_equal(label_map.geometry.affine, read_ct(file).geometry.affine)
+    # 8 x 8 x 20 mm
+    expected = {name: (label_map.labels == value).sum() * 1280 / 1000 for name, value in [("liver", 1), ("spleen", 2)]}
+    assert min(expected.values()) > 100
+    assert {row["structure"]: float(row["volume_cm3"]) for row in rows(out / "measurements.csv")} == expected
+    (shown,) = rows(out / "review.csv")
+    assert (shown["case_id"], shown["picture"]) == ("a", "a_dseg.png")
+    assert "phantoms" in capsys.readouterr().err.lower()  # the model has seen nothing else
 
 
-def test_label_maps_beside_their_ct_are_not_segmented(box_cohort: Callable[..., Path]) -> None:
-    table = box_cohort((5, 6))
-    table.unlink()
-    (table.parent / "c1.nii.gz").unlink()
-    assert cases(table.parent) == (["c0", "c1_label"], ["LS-PRD-005"])
+def test_a_bad_scan_costs_one_line_and_heads_the_review(
+    model: Path, scans: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (scans / "bad.nii.gz").write_bytes(b"none")
+    assert predict(model, scans, tmp_path / "out") == 2
+    told = [line for line in capsys.readouterr().err.splitlines() if line.startswith("LS-")]
+    assert len(told) == 1
+    assert told[0].startswith("LS-IMG-003 case 'bad'")
+    assert rows(tmp_path / "out" / "review.csv")[0]["case_id"] == "bad"
+    assert {row["case_id"] for row in rows(tmp_path / "out" / "measurements.csv")} == {"a", "b", "c"}
+    scan(scans / "bad.nii.gz", seed=9)
+    assert predict(model, scans, tmp_path / "out") == 0
+    assert {row["case_id"] for row in rows(tmp_path / "out" / "measurements.csv")} == {"a", "b", "bad", "c"}
+    assert not any((tmp_path / "out" / "refused").iterdir())
+
+
+def kept(model: Path, scans: Path, out: Path, *more: str) -> set[str]:
+    """Which label maps a call leaves alone."""
+    before = {file.name: file.stat().st_mtime_ns for file in out.glob("*.nii.gz")}
+    predict(model, scans, out, *more)
+    return {name[0] for name, time in before.items() if (out / name).stat().st_mtime_ns == time}
+
+
+def test_only_what_another_ct_model_or_setting_would_change_is_done_again(
+    model: Path, scans: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    assert predict(model, scans, out) == 0
+    first = results(out)
+    assert kept(model, scans, out) == {"a", "b", "c"}
+    assert kept(model, scans, out, "batch_size=1", "precision=fp32") == {"a", "b", "c"}
+    assert results(out) == first
+    scan(scans / "b.nii.gz", seed=7)
+    assert kept(model, scans, out) == {"a", "c"}
+    (out / "c_dseg.png").unlink()
+    assert kept(model, scans, out) == {"a", "b"}
+    assert kept(model, scans, out, "flips=true") == set()
+    assert kept(model.with_name("best.ckpt"), scans, out, "flips=true") == set()
+
+
+def test_a_label_map_that_a_person_changed_is_never_written_over(
+    model: Path, scans: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    assert predict(model, scans, out) == 0
+    drawn = read_label_map(out / "a_dseg.nii.gz")
+    write_label_map(out / "a_dseg.nii.gz", LabelMap(drawn.labels * 0, drawn.geometry))
+    (out / "b_dseg.json").unlink()
+    shutil.copy(out / "c_dseg.nii.gz", out / "c.nii.gz")
+    edited = {name: (out / name).read_bytes() for name in ("a_dseg.nii.gz", "b_dseg.nii.gz", "c.nii.gz")}
+    capsys.readouterr()
+    assert predict(model, scans, out, "flips=true") == 2
+    told = [line[:20] for line in capsys.readouterr().err.splitlines() if line.startswith("LS-")]
+    assert told == [f"LS-PRD-003 case '{name}' f"[:20] for name in "abc"]
+    assert edited == {name: (out / name).read_bytes() for name in edited}
+    assert rows(out / "measurements.csv") == []
+    assert [row["case_id"] for row in rows(out / "review.csv")] == ["a", "b", "c"]
+
+
+def test_results_beside_their_ct_are_found_again(model: Path, scans: Path) -> None:
+    assert predict(model, scans, scans) == 0
+    first = results(scans)
+    assert predict(model, scans, scans) == 0
+    assert results(scans) == first
+    assert len(rows(scans / "volumes.csv")) == 3
+
+
+def test_a_case_of_a_cohort_has_its_patient_of_today(
+    model: Path, box_cohort: Callable[..., Path], tmp_path: Path
+) -> None:
+    table, out = box_cohort((5, 6), condition=["healthy", "fatty"]), tmp_path / "out"
+    assert predict(model, table, out) == 0
+    table.write_text(table.read_text().replace("fatty", "cirrhosis"))
+    assert kept(model, table, out) == {"c"}
+    assert {row["condition"] for row in rows(out / "measurements.csv")} == {"healthy", "cirrhosis"}
+
+
+@pytest.mark.parametrize("words", ["batch_size=0", "precision=fp8", "postprocess=all", "ids=real", "workers=-1"])
+def test_what_cannot_be_meant_is_refused_before_the_model_is_read(
+    words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert predict(tmp_path / "none.ckpt", tmp_path, tmp_path / "out", words) == 2
+    assert "LS-CFG-006" in capsys.readouterr().err
+
+
+def test_tables_are_those_that_measure_makes_of_the_folder(model: Path, scans: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert predict(model, scans, out) == 0
+    assert main(["measure", f"labels={out}", f"output={tmp_path / 'measure'}", "workers=1"]) == 0
+    for name in TABLES[:2]:
+        assert (tmp_path / "measure" / name).read_bytes() == (out / name).read_bytes()

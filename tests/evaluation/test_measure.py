@@ -80,7 +80,7 @@ def test_cohort_cases_are_measured_against_their_labels(study):
     assert cells(measured.rows) == [*rows_of("C1"), *rows_of("C2"), *rows_of("C3")]
     first = measured.rows[0]
     assert (first.patient_id, first.dataset, first.condition, first.site) == ("P1", "test1", "fatty", "internal")
-    assert first.volume_status == "ok"
+    assert first.volume_status == "implausible"  # 0.15 cm³
     assert told == ["C1", "C2", "C3"]
 
 

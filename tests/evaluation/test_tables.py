@@ -189,7 +189,11 @@ def test_every_case_that_lacks_something_is_named(tmp_path: Path) -> None:
 
 def test_a_status_removes_no_volume(tmp_path: Path) -> None:
     rows = [row.replace(",ok,", ",truncated,") for row in four_cases()]
-    assert cell(report_of(tmp_path, rows), "table3", "total", "liver").n == 4
+    rows = [row.replace("truncated", "truncated;implausible") if row.startswith("B") else row for row in rows]
+    report = report_of(tmp_path, rows)
+    assert cell(report, "table3", "total", "liver").n == 4
+    told = "spleen volume of reader 'dla' has a status other than ok in 4 of 4 CT (truncated 4, implausible 1)"
+    assert told in [note.what for note in report.notes]
 
 
 def test_tables_that_cannot_be_made_are_left_out_and_told(tmp_path: Path) -> None:

@@ -1,24 +1,36 @@
-"""hand a cohort on in another layout, so that a peer can be trained on the same cases and the same split.
+"""hand a model on as a bundle, or a cohort in another layout.
 
-Development cases with both organs labelled become training cases, those of test datasets test cases. A training case on
-whose label map an organ is unknown is left out: these layouts cannot say so, and a peer would learn that it is absent.
+model=: a trained model as one folder or .zip that loads anywhere, with a model card that says what it was trained on,
+how, and how well it did; what was not recorded the card says so. With cohort= and split= its validation cases are
+segmented: DSS and bias of volumes enter, and whether dropping small parts helps. Loading a bundle runs nothing from it.
+
+layout=: a cohort for a peer that is trained on the same cases and the same split. Development cases with both organs
+labelled become training cases, those of test datasets test cases. A training case on whose label map an organ is
+unknown is left out: these layouts cannot say so, and a peer would learn that it is absent.
 
 example
+  liverspleen export model=run/best.ckpt output=bundle licence=CC-BY-4.0 cohort=cohort.csv split=split/split.csv
+  liverspleen export model=run/best.ckpt output=bundle.zip onnx=true
   liverspleen export cohort=cohort/cohort.csv layout=nnunet split=split output=nnUNet_raw/Dataset501_LiverSpleen
   liverspleen export cohort=cohort/cohort.csv layout=msd output=Task501_LiverSpleen
 
 inputs
+  model=             checkpoint of liverspleen train; run.json and metrics.csv beside it enter the card
   cohort=            cohort.csv
-  split=             of nnunet: split.csv, or a folder of fold0.csv, fold1.csv, ...
+  split=             of model: the split it was trained with; of nnunet: split.csv, or a folder of fold0.csv, ...
 
-outputs, in output=
+outputs of model=, in output= or in one file if that ends in .zip
+  model.safetensors, bundle.json, MODEL_CARD.md, LICENSE; with onnx=true model.onnx, if ONNX Runtime agrees with torch.
+  No run.json: a bundle goes to others, and holds no path, no name of a case and no command of this machine
+
+outputs of layout=, in output=
   imagesTr/, labelsTr/, imagesTs/, and labelsTs/ of nnunet; dataset.json
   splits_final.json  the split, for nnUNet_preprocessed/<dataset>
   covariates.csv     what the layout cannot hold; import takes it back by covariates=
   run.json           what made it
 
 exit codes
-  0 done (warnings included); 2 cases refused, each listed (the others are exported); 1 failure
+  0 done (warnings included); 2 cases or the model refused, each listed (the other cases are exported); 1 failure
 """
 
 from __future__ import annotations
@@ -52,7 +64,38 @@ from liverspleen.provenance import recorded
 
 
 def run(config: ExportConfig) -> Sequence[Fault]:
+    """Write the model's bundle, or every case of the cohort."""
+    if wrong := _contradictions(config):
+        raise Refused([Fault("LS-CFG-006", what, cure) for what, cure in wrong])
+    if config.model is not None:
+        from liverspleen.cli.bundling import export_model
+
+        return export_model(config)
+    return _export_cohort(config)
+
+
+def _contradictions(config: ExportConfig) -> list[tuple[str, str]]:
+    """What cannot be meant, and what to do about it."""
+    if config.model is None:
+        words = [f"{key}=" for key in ("name", "licence", "onnx") if getattr(config, key)]
+        found = [(f"{word} is of a model, but there is no model=", f"leave {word} out") for word in words]
+        if config.layout is None:
+            found.append(("neither model= nor layout= is given", "give model= to hand on a model, layout= a cohort"))
+        elif config.cohort is None:
+            found.append((f"layout={config.layout} needs a cohort", "give cohort="))
+        return found
+    found = []
+    if config.layout is not None:
+        found.append((f"model= and layout={config.layout}", "hand on the model and the cohort by two commands"))
+    if (config.cohort is None) != (config.split is None):
+        found.append(("of cohort= and split= only one is given", "give both to have the validation cases segmented"))
+    return found
+
+
+def _export_cohort(config: ExportConfig) -> Sequence[Fault]:
     """Write every case, then what describes them."""
+    assert config.cohort is not None
+    assert config.layout is not None
     if config.layout not in EXPORTS:
         raise Refused(Fault("LS-CFG-006", f"layout={config.layout}", f"use one of {', '.join(EXPORTS)}"))
     if config.split is not None and config.layout != "nnunet":

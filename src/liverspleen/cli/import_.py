@@ -47,19 +47,20 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from liverspleen import assemble
 from liverspleen.cli.progress import progress
+from liverspleen.cli.redaction import redacted
 from liverspleen.cohort.covariates import Covariates, read_covariates
 from liverspleen.cohort.identity import Identity, default_key, inside, read_key, write_links
 from liverspleen.cohort.import_tables import write_import, write_series_table
 from liverspleen.cohort.importing import Outcome, Plan, Task, carry_out, plan, remove_strangers
 from liverspleen.cohort.layouts import LAYOUTS, WITH_OWN_LABELS, Found, Meaning, Request, find_cases
 from liverspleen.cohort.manifest import read_cohort, write_cohort
-from liverspleen.config import ImportConfig, keys
+from liverspleen.cohort.privacy import private
+from liverspleen.config import ImportConfig
 from liverspleen.errors import Fault, Refused
 from liverspleen.processes import spread
 from liverspleen.provenance import Run, recorded
@@ -77,16 +78,14 @@ def run(config: ImportConfig) -> Sequence[Fault]:
     key, made = read_key(key_file)
     roots = tuple(Path(os.path.realpath(path)) for path in (config.input, config.labels, config.output) if path)
     identity = Identity(key, config.ids == _NAMES, roots)
-    hidden = _redacted(config, identity)
-    words = [f"{name}={value}" for name, value in hidden.items() if not isinstance(value, dict) and value is not None]
-    command = ["liverspleen", "import", *words]
-    with private(identity), recorded("import", hidden, config.output, command=command) as record:
+    hidden, command = redacted("import", config, identity)
+    with private(identity, "importing"), recorded("import", hidden, config.output, command=command) as record:
         if made:
             what = "a new key was made: only with it do later imports give the same ids"
             record.faults.append(Fault("LS-IDN-004", what, "keep it, and keep it private", severity="note"))
         links = key_file.parent / f"links-{identity.hashed('name', str(roots[0]))}.csv"
         try:
-            with private(identity), _alone(config.output):
+            with private(identity, "importing"), _alone(config.output):
                 _import(config, identity, record)
         finally:  # the names of what is refused are wanted too
             write_links(links, identity)
@@ -125,28 +124,6 @@ def contradictions(config: ImportConfig) -> list[Fault]:
         ),
     ]
     return [Fault("LS-CFG-006", what, cure) for wrong, what, cure in found if wrong]
-
-
-class HiddenError(Exception):
-    """Stands for an error whose text must not be told."""
-
-
-@contextmanager
-def private(identity: Identity) -> Iterator[None]:
-    """Errors that leave the block tell files by their hashes, and of unexpected ones only the kind."""
-    try:
-        yield
-    except Refused as error:
-        raise Refused(identity.fault(fault) for fault in error.faults) from None
-    except OSError as error:
-        if os.environ.get("LIVERSPLEEN_TRACEBACK"):
-            raise
-        name = identity.path(str(error.filename)) if error.filename is not None else None
-        raise OSError(error.errno, error.strerror or type(error).__name__, name) from None
-    except Exception as error:  # its text may hold a name
-        if os.environ.get("LIVERSPLEEN_TRACEBACK") or isinstance(error, HiddenError):
-            raise
-        raise HiddenError(f"{type(error).__name__} while importing") from None
 
 
 def _import(config: ImportConfig, identity: Identity, record: Run) -> None:
@@ -233,15 +210,6 @@ def _meaning(asked: object) -> Meaning | None:
     if asked == _NAMES:
         return Meaning(by_name=True)
     return Meaning(assemble.label_values("label_values", asked))
-
-
-def _redacted(config: ImportConfig, identity: Identity) -> dict[str, Any]:
-    """The configuration with hashes for its paths, even where names are kept: they lie outside the source."""
-    paths = {key.name for key in keys(ImportConfig) if key.is_path}
-    return {
-        name: identity.hashed("name", str(value)) if name in paths and value is not None else value
-        for name, value in asdict(config).items()
-    }
 
 
 @contextmanager

@@ -18,7 +18,7 @@ VERBS: dict[str, str] = {
     "demo": "the whole way on procedural phantoms: train, predict, measure, report",
     "phantom": "make a cohort of procedural CT with known volumes",
     "import": "bring a dataset in: NIfTI, MSD, nnU-Net, TotalSegmentator, CHAOS or DICOM",
-    "export": "hand a cohort on: nnU-Net raw data or MSD",
+    "export": "hand on a model as a bundle, or a cohort as nnU-Net raw data or MSD",
     "check": "examine a cohort: table, geometry, HU, labels, anatomy, duplicates",
     "split": "draw the split by patient, 8:2 or in k folds",
     "prepare": "fill, verify or prune the slice store that trainings read",

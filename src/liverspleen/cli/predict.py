@@ -1,22 +1,33 @@
-"""segment CT with a trained model, each on its own grid.
+"""segment CT with a trained model, each on its own grid: label maps, volumes, and the cases to look at first.
 
-Stopped, the same command goes on: a label map that this model made of this image is kept. No pretrained model is
-shipped.
+Stopped, the same command goes on: what this model made of this CT with these settings is kept. A CT that cannot be used
+costs one line. No pretrained model is shipped.
 
-example
-  liverspleen predict model=outputs/model/best.ckpt input=cohort.csv output=outputs/labels
+examples
+  liverspleen predict model=bundle input=ct.nii.gz output=out
+  liverspleen predict model=outputs/model/best.ckpt input=dicom_folder output=out
+  liverspleen predict model=bundle input=cohort.csv output=out share=$SLURM_ARRAY_TASK_ID/$SLURM_ARRAY_TASK_COUNT
 
 inputs
-  model=    checkpoint of liverspleen train
-  input=    cohort.csv or a folder that holds one, a NIfTI file, or a folder of NIfTI files; there X_label.nii.gz beside
-            X.nii.gz is a label map, and left
+  model=    bundle of liverspleen export, folder or .zip; or checkpoint of liverspleen train
+  input=    NIfTI file, DICOM folder, .zip of either, folder of these, or cohort.csv; X_label.nii.gz and X_dseg.nii.gz
+            beside X.nii.gz are label maps, and left. DICOM gets the same ids as from liverspleen import
   split=    of a cohort, the split the model was trained with: only its validation patients are segmented. So the models
             of all folds fill one folder, each case by the model that has not seen it
+  share=    of cases that several tasks share, this task's part: 1/8 to 8/8, or 0/8 to 7/8, in any order or at once. The
+            task that ends last writes the tables
 
 outputs, in output=
-  <case_id>.nii.gz   0 background, 1 liver, 2 spleen; grid, sform, qform, codes and units of the CT
-  <case_id>.json     hashes of model and image
-  run.json           what made them
+  <case_id>_dseg.nii.gz   0 background, 1 liver, 2 spleen; grid, sform, qform, codes and units of the CT
+  <case_id>_dseg.json     model, settings, hashes, volumes, statuses, review
+  <case_id>_dseg.png      picture for a glance
+  <case_id>_dseg.dcm      of DICOM, the same as DICOM-SEG
+  measurements.csv        volumes with their status, reader dla: what liverspleen measure makes of the folder
+  volumes.csv             the volumes once more, one row per case
+  review.csv              the cases, those first that need a look
+  dseg.tsv, slicer.ctbl, itksnap.txt, dataset_description.json   names and colours for BIDS, 3D Slicer, ITK-SNAP
+  refused/<case_id>.json  why there is no label map
+  run.json                what made them; run_2of8.json of a share
 
 exit codes
   0 done; 2 cases refused, each listed (the others are segmented); 1 failure
@@ -24,100 +35,130 @@ exit codes
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from liverspleen import assemble
 from liverspleen.cli.progress import progress
-from liverspleen.cohort.folder import LABEL_SUFFIX
-from liverspleen.cohort.manifest import Case
-from liverspleen.cohort.split import read_split
+from liverspleen.cli.redaction import redacted
+from liverspleen.cohort.privacy import private
+from liverspleen.cohort.scans import ScanCase, Scans, open_scans
 from liverspleen.config import PredictConfig
 from liverspleen.errors import Fault, Refused
-from liverspleen.imaging.nifti import read_ct, strip_suffix, write_label_map
-from liverspleen.provenance import recorded
-from liverspleen.storage import complete_file, sha256_of, write_json
+from liverspleen.inference.case_files import CaseFiles, remove_left_behind
+from liverspleen.inference.colour_tables import write_colour_tables
+from liverspleen.inference.sharing import Share
+from liverspleen.inference.tables import unfinished, write_tables
+from liverspleen.provenance import Run, recorded
+from liverspleen.storage import sha256_of
 
 if TYPE_CHECKING:
-    from liverspleen.inference.model import TrainedModel
+    from liverspleen.cli.predicting import Prediction
+    from liverspleen.inference.prediction import Outcome
 
 
 def run(config: PredictConfig) -> Sequence[Fault]:
-    """Segment every case that is not segmented yet."""
-    with recorded("predict", config, config.output) as record:
-        cases, faults = _cases(config)
-        record.faults.extend(faults)
-        device = assemble.device(config.accelerator)
-        from liverspleen.inference.model import load_model
-
-        model = load_model(config.model, device)
-        record.inputs |= {"model": model.sha256, "split": str(model.about["split"])}
-        if config.split is not None and sha256_of(config.split) != model.about["split"]:
-            what = "the model was not trained with this split, and may have learnt from cases that validate here"
-            raise Refused(Fault("LS-PRD-004", what, "give the split of its training", file=config.split))
-        record.device = str(device)
-        kept = 0
-        with progress("predict", len(cases)) as advance:
-            for case in cases:
-                try:
-                    kept += _predict(case, model, config)
-                except Refused as error:
-                    record.faults.extend(error.faults)
-                else:
-                    record.outputs.append(config.output / f"{case.case_id}.nii.gz")
-                advance(case.case_id)
-        print(f"predict: {len(record.outputs)} label maps in {config.output}, {kept} of them were there already")
-        return tuple(record.faults)
+    """Segment every case of this share that is not segmented yet, and write the tables if it was the last."""
+    if faults := contradictions(config):
+        raise Refused(faults)
+    share = Share.of(config.share)
+    prediction = _prediction(config)
+    with _opened(config) as scans:
+        shown, command = redacted("predict", config, scans.identity) if scans.identity else (config, None)
+        with (
+            private(scans.identity, "predicting"),
+            recorded("predict", shown, config.output, command=command, name=share.record) as record,
+            private(scans.identity, "predicting"),
+        ):
+            _predict(config, prediction, scans, share, record)
+    return tuple(record.faults)
 
 
-def _cases(config: PredictConfig) -> tuple[Sequence[Case], Sequence[Fault]]:
-    """The cases of a cohort, a file or a folder."""
-    source = config.input
-    if source.suffix == ".csv" or (source / "cohort.csv").is_file():
-        cohort = assemble.cohort(source, config)
-        cases = cohort.select(config.datasets).cases
-        if config.split is not None:
-            unseen = set(read_split(config.split, cohort).validation)
-            cases = tuple(case for case in cases if case.patient_id in unseen)
-        return cases, cohort.faults
-    if config.split is not None:
-        what = "split= is given, but input= is no cohort.csv"
-        raise Refused(Fault("LS-CFG-006", what, "give the cohort, or leave split= out", file=source))
-    files = sorted(source.iterdir()) if source.is_dir() else [source]
-    names = {file: name for file in files if file.is_file() and (name := strip_suffix(file.name))}
-    if not names or not all(file.exists() for file in names):
-        what = "neither a cohort.csv nor a NIfTI file nor a folder that holds some"
-        raise Refused(Fault("LS-PRD-001", what, "give input=cohort.csv, a .nii.gz file, or a folder", file=source))
-    twice = sorted({name for name in names.values() if list(names.values()).count(name) > 1})
-    if twice:
-        what = f"files of the same name but for their suffix: {', '.join(twice)}"
-        raise Refused(Fault("LS-PRD-002", what, "keep one of each", file=source))
-    beside = {name + LABEL_SUFFIX for name in names.values()} & set(names.values())
-    what = f"{len(beside)} label maps beside their CT are left"
-    notes = [Fault("LS-PRD-005", what, "rename them if they are CT", file=source, severity="note")] if beside else []
-    return [
-        Case(case_id=name, patient_id=name, image=file) for file, name in names.items() if name not in beside
-    ], notes
+def contradictions(config: PredictConfig) -> list[Fault]:
+    """What cannot be meant."""
+    found = [
+        (config.ids not in {"hashed", "names"}, f"ids={config.ids}", "use hashed or names"),
+        (config.postprocess not in {"model", "none"}, f"postprocess={config.postprocess}", "use model or none"),
+        (config.precision not in {"auto", "fp32", "bf16"}, f"precision={config.precision}", "use auto, fp32 or bf16"),
+        (config.batch_size is not None and config.batch_size < 1, f"batch_size={config.batch_size}", "use 1 or more"),
+        (config.workers < 0, f"workers={config.workers}", "use 0 (one, or one per GPU) or more"),
+    ]
+    return [Fault("LS-CFG-006", what, cure) for wrong, what, cure in found if wrong]
 
 
-def _predict(case: Case, model: TrainedModel, config: PredictConfig) -> bool:
-    """Segment one case; True if its label map was there already."""
-    from liverspleen.inference.segment import segment
+def _prediction(config: PredictConfig) -> Prediction:
+    """Model, settings and devices; refused before anything is looked for."""
+    from liverspleen.cli.predicting import Prediction
 
-    target, sidecar = config.output / f"{case.case_id}.nii.gz", config.output / f"{case.case_id}.json"
-    image_hash = sha256_of(case.image) if case.image.is_file() else ""  # a missing file is named below
-    made_by = {"case_id": case.case_id, "model_sha256": model.sha256, "image_sha256": image_hash}
-    if target.exists():
-        about = json.loads(sidecar.read_text(encoding="utf-8")) if sidecar.exists() else {}
-        if about.get("label_sha256") != sha256_of(target):
-            what = "a label map of this name is there that liverspleen predict did not write, or that was edited since"
-            raise Refused(Fault("LS-PRD-003", what, "move it away, or choose another output=", case.case_id, target))
-        if about == {**made_by, "label_sha256": about["label_sha256"]}:
-            return True
-    label_map = segment(read_ct(case.image, case_id=case.case_id), model, batch_size=config.batch_size)
-    with complete_file(target) as temporary:
-        write_label_map(temporary, label_map)
-        # before the label map has its name: what is found without a true sidecar was not written here
-        write_json(sidecar, {**made_by, "label_sha256": sha256_of(temporary)})
-    return False
+    prediction = Prediction.of(config, assemble.device(config.accelerator))
+    if config.split is not None and sha256_of(config.split) != prediction.model.about.get("split"):
+        what = "the model was not trained with this split, and may have learnt from cases that validate here"
+        raise Refused(Fault("LS-PRD-004", what, "give the split of its training", file=config.split))
+    return prediction
+
+
+@contextmanager
+def _opened(config: PredictConfig) -> Iterator[Scans]:
+    with open_scans(
+        config.input,
+        root=config.root,
+        vocabulary=assemble.vocabulary(config.vocabulary),
+        datasets=config.datasets,
+        split=config.split,
+        ids=config.ids,
+        key=config.key,
+    ) as scans:
+        yield scans
+
+
+def _predict(config: PredictConfig, prediction: Prediction, scans: Scans, share: Share, record: Run) -> None:
+    model, folder = prediction.model, config.output
+    record.faults += [*model.faults, *scans.faults]
+    record.inputs |= {"model": model.sha256, "split": str(model.about.get("split"))}
+    record.device = ", ".join(dict.fromkeys(prediction.places))
+    record.outputs += write_colour_tables(folder)
+    remove_left_behind(folder)
+    mine = [scan for scan in scans.cases if share.takes(scan.case.case_id)]
+    outcomes = _carried_out(prediction, mine, record)
+    done = [outcome for outcome in outcomes if not outcome.refused]
+    record.outputs += [CaseFiles(folder, outcome.case_id).label_map for outcome in done]
+    kept = sum(outcome.kept for outcome in done)
+    print(f"predict: {len(done)} label maps in {_told(folder, scans)}, {kept} of them were there already")
+    _finish(prediction, scans, share, record)
+
+
+def _carried_out(prediction: Prediction, scans: Sequence[ScanCase], record: Run) -> list[Outcome]:
+    """What became of each case; a process that dies ends the run, and what is done by then stays."""
+    outcomes = []
+    with progress("predict", len(scans)) as advance:
+        try:
+            for outcome in prediction.outcomes(scans):
+                outcomes.append(outcome)
+                record.faults += outcome.faults
+                advance(outcome.case_id)
+        except BrokenProcessPool:
+            what = f"a worker process died, {len(scans) - len(outcomes)} cases are not done"
+            cure = "run the same command to go on, with fewer workers= if memory was short"
+            record.faults.append(Fault("LS-PRD-031", what, cure))
+    return outcomes
+
+
+def _finish(prediction: Prediction, scans: Scans, share: Share, record: Run) -> None:
+    """Write the tables if all cases of the input are done or refused, whichever task did them."""
+    folder = prediction.folder
+    missing = unfinished(folder, [scan.case.case_id for scan in scans.cases], prediction.settings)
+    if not missing:
+        record.outputs += (written := write_tables(folder))
+        print(f"predict: {', '.join(file.name for file in written)} in {_told(folder, scans)}")
+    elif share.count > 1:
+        what = f"{len(missing)} of {len(scans.cases)} cases are not done yet"
+        cure = "the tables are written by the task that ends last; start one that was stopped again"
+        record.faults.append(Fault("LS-PRD-032", what, cure, severity="note"))
+
+
+def _told(folder: Path, scans: Scans) -> str:
+    """The output folder on the terminal; where names must stay inside it is not told."""
+    return "output=" if scans.identity else str(folder)

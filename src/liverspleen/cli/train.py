@@ -43,12 +43,13 @@ import signal
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from liverspleen import __version__, assemble
 from liverspleen.cli.filling import fill
+from liverspleen.cohort.composition import composition
 from liverspleen.cohort.draw import split_by_patient
-from liverspleen.cohort.manifest import Cohort
+from liverspleen.cohort.manifest import Case, Cohort
 from liverspleen.cohort.split import SIDES, Split, read_split, write_split
 from liverspleen.config import TrainConfig
 from liverspleen.data.leaks import refuse_leaks
@@ -82,8 +83,11 @@ def run(config: TrainConfig) -> Sequence[Fault]:
         store = config.store or config.output / "store"
         store.mkdir(parents=True, exist_ok=True)
         with in_use(store):
-            training, validation = _stored(config, store, cohort, split, record)
-            _fit(config, record, training, validation)
+            found = _stored(config, store, cohort, split, record)
+            sides: dict[str, dict[str, Any]] = {
+                side: _learnt(split.cases(cohort, side), stored) for side, stored in zip(SIDES, found, strict=True)
+            }
+            _fit(config, record, *found, sides)
         return tuple(record.faults) if _first() else ()
 
 
@@ -128,7 +132,19 @@ def _stored(
     return training, validation
 
 
-def _fit(config: TrainConfig, record: Run, training: list[StoredCase], validation: list[StoredCase]) -> None:
+def _learnt(cases: Sequence[Case], stored: Sequence[StoredCase]) -> dict[str, Any]:
+    """What the cases of a side are that were stored, for the checkpoint to tell."""
+    ids = {case.case_id for case in stored}
+    return composition(case for case in cases if case.case_id in ids)
+
+
+def _fit(
+    config: TrainConfig,
+    record: Run,
+    training: list[StoredCase],
+    validation: list[StoredCase],
+    sides: dict[str, dict[str, Any]],
+) -> None:
     import pytorch_lightning as pl
 
     from liverspleen.training.checkpoint_files import export_weights
@@ -144,8 +160,13 @@ def _fit(config: TrainConfig, record: Run, training: list[StoredCase], validatio
     if done.steps < choice.steps and not ended_early:
         record.faults.extend(_replanned(config, done))
         pl.seed_everything(config.seed, verbose=False)
-        bundle = {"fingerprint": mark, "cohort": record.inputs["cohort"], "split": record.inputs["split"]}
-        module = assemble.module(config, {**bundle, "version": __version__})
+        bundle: dict[str, Any] = {
+            "fingerprint": mark,
+            "cohort": record.inputs["cohort"],
+            "split": record.inputs["split"],
+        }
+        bundle |= {**sides, "origins": sides["training"]["origins"], "version": __version__}
+        module = assemble.module(config, bundle)
         data = _data(config, training, validation, start=done.steps)
         watch = assemble.callbacks(config, validation, start=done.steps)
         loggers = assemble.loggers(config, record.faults, start=done.steps)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
+from liverspleen.cohort.label_names import label_files, several_files
 from liverspleen.cohort.manifest import Cohort, cohort_text, parse_cohort, read_cohort
 from liverspleen.cohort.row import Vocabulary
 from liverspleen.errors import Fault, Refused
@@ -32,12 +33,14 @@ def open_cohort(
     """The cohort in a `cohort.csv`, in a folder that holds one, or of a folder of images.
 
     A folder of images is `images/` and `labels/`, or `imagesTr/` and `labelsTr/`, with files of the same names (but for
-    nnU-Net's `_0000`), or `X.nii.gz` beside `X_label.nii.gz`. Label maps hold our own values. Every CT counts as a
-    patient of its own, which a warning says. The table that says all this is written to `table` if that is given.
+    nnU-Net's `_0000` and the `_dseg` of our own predictions), or `X.nii.gz` beside `X_label.nii.gz`. Label maps hold
+    our own values. Every CT counts as a patient of its own, which a warning says. The table that says all this is
+    written to `table` if that is given.
 
     Raises:
         Refused: as `read_cohort`; LS-COH-031 the folder holds no images, or DICOM, LS-COH-032 two layouts, LS-COH-035
-            its dataset.json gives other label values, LS-COH-036 `table` is there and differs. A name that is no
+            its dataset.json gives other label values, LS-COH-036 `table` is there and differs; LS-LAB-007 a CT has two
+            label maps. A name that is no
             text is among the faults of the cohort (LS-COH-037).
     """
     path = Path(path)
@@ -86,7 +89,14 @@ def _found(folder: Path) -> tuple[list[_Image], dict[str, Path]]:
 
 def _two_folders(folder: Path, images: str, labels: str) -> tuple[list[Path], dict[str, Path]] | None:
     files = _nifti(folder / images)
-    return (files, {strip_suffix(file.name) or "": file for file in _nifti(folder / labels)}) if files else None
+    if not files:
+        return None
+    names = [strip_suffix(file.name) or "" for file in files]
+    known = {*names, *(name.removesuffix(_CHANNEL) for name in names)}
+    found = label_files(folder / labels, known) if (folder / labels).is_dir() else {}
+    if twice := [several_files(name, drawn) for name, drawn in found.items() if len(drawn) > 1]:
+        raise Refused(twice)
+    return files, {name: file for name, (file,) in found.items() if not file.is_dir()}
 
 
 def _beside(folder: Path) -> tuple[list[Path], dict[str, Path]]:

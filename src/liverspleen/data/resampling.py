@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -56,6 +57,7 @@ def _nearest(old: int, new: int) -> NDArray[np.intp]:
     return np.asarray((2 * np.arange(new) + 1) * old // (2 * new), dtype=np.intp)
 
 
+@lru_cache(maxsize=8)  # sections of one CT come one by one
 def _triangles(old: int, new: int) -> Any:
     """(new, old) weights, each row of sum 1."""
     scale = old / new

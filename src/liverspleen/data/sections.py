@@ -87,14 +87,24 @@ def native_classes(logits: Tensor, matrix: Sequence[int], native: Sequence[int])
     """(B, classes, H, W) logits of padded sections to label values, uint8, on the CT's own (rows, columns) `native`.
 
     `matrix` are the rows and columns of the sections before padding. Where they are others than the CT's, logits are
-    interpolated (bilinear, the image's borders in place), not labels.
+    interpolated (bilinear, the image's borders in place), not labels. Of equal logits the first class counts.
+
+    >>> native_classes(torch.tensor([[[[0.0, 1.0, 1.0]], [[2.0, 1.0, 0.0]], [[2.0, 0.0, 3.0]]]]), (1, 3), (1, 3))
+    tensor([[[1, 0, 2]]], dtype=torch.uint8)
     """
     inner = logits[..., : matrix[0], : matrix[1]]
     if tuple(matrix) != tuple(native):
         inner = functional.interpolate(
             inner.float(), tuple(native), mode="bilinear", align_corners=False, antialias=True
         )
-    return inner.argmax(1).to(torch.uint8)
+    # comparisons in place of argmax, which takes a CPU six times as long for three classes
+    highest = inner[:, 0]
+    labels = torch.zeros(highest.shape, dtype=torch.uint8, device=highest.device)
+    for value, logit in enumerate(inner[:, 1:].unbind(1), start=1):
+        higher = (logit > highest).view(torch.uint8)  # of 0 and 1
+        labels = torch.maximum(labels, higher.mul_(value) if value > 1 else higher)
+        highest = torch.maximum(highest, logit)
+    return labels
 
 
 class SectionDataset(Dataset[SliceStack]):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from liverspleen.evaluation.measurement_checks import STATUSES
 from liverspleen.evaluation.notes import Note
 from liverspleen.evaluation.readings import Examination, Readings
 from liverspleen.structures import ORGAN_KEYS, Structure
@@ -43,7 +44,7 @@ def _volume_gaps(readings: Readings, cases: Sequence[str], structure: str, reade
         *_note("LS-REP-012", f"{of} is undefined in {_of(undefined, cases)}", "see its volume_status", undefined),
         *_note(
             "LS-REP-015",
-            f"{of} has a status other than ok in {_of(flagged, cases)}",
+            f"{of} has a status other than ok in {_of(flagged, cases)} ({_counted(readings, flagged, keys)})",
             "look at these label maps; their volumes stay in the tables",
             flagged,
         ),
@@ -60,6 +61,12 @@ def _score_gaps(readings: Readings, cases: Sequence[str], structure: str, reader
     )
     what = f"{structure} DSS of {readers[0]!r} against {readers[1]!r} is undefined in {_of(missing, cases)}"
     return _note("LS-REP-014", what, "no cure needed where both label maps are empty", missing)
+
+
+def _counted(readings: Readings, cases: Sequence[str], keys: Mapping[str, tuple[str, str, str]]) -> str:
+    """How often each status stands there, in the order of `STATUSES`; a volume may have several."""
+    found = [word for case in cases for word in readings.statuses[keys[case]].split(";")]
+    return ", ".join(f"{word} {found.count(word)}" for word in STATUSES if word in found)
 
 
 def _of(some: Sequence[str], cases: Sequence[str]) -> str:

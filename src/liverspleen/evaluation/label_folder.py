@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import TypedDict
 
 from liverspleen.cohort.checks import grid_faults, load_reference
+from liverspleen.cohort.label_names import DSEG, label_files, several_files
 from liverspleen.cohort.manifest import Case, Cohort
 from liverspleen.errors import Fault, Refused
 from liverspleen.evaluation.measure import DLA, MANUAL, WITH_SURFACES, SurfaceMetrics, measure_case, missing_case
 from liverspleen.evaluation.measurements import Measurement
 from liverspleen.imaging.geometry import Geometry
-from liverspleen.imaging.nifti import SUFFIXES, read_label_map, strip_suffix
+from liverspleen.imaging.nifti import SUFFIXES, read_label_map
 from liverspleen.imaging.volume import LabelMap
 from liverspleen.processes import spread
 from liverspleen.structures import ORGANS, Structure, organs
@@ -46,9 +47,9 @@ def measure_folder(
     workers: int = 1,
     on_case: Callable[[str], None] | None = None,
 ) -> Measured:
-    """Measure every `<case_id>.nii.gz` or `.nii` in `labels` against its reference.
+    """Measure every `<case_id>.nii.gz`, `<case_id>.nii` or `<case_id>_dseg.nii.gz` in `labels` against its reference.
 
-    References are the files of the same name in the folder `reference`, else the label maps named in `cohort`, else
+    References are the files of the same case in the folder `reference`, else the label maps named in `cohort`, else
     there are none. With a cohort every case of its `datasets` (all if empty) is expected, and each map must lie on its
     CT's grid; without one the cases are those of the folder (and of `reference`, if given). `label_values` and
     `reference_values` translate the voxel values of another system; the label maps of a cohort are always our own. One
@@ -63,8 +64,11 @@ def measure_folder(
         Refused: LS-IMG-002 `labels` or `reference` is not a folder, LS-LAB-008 both readers have one name, LS-LAB-009
             there is no label map and no case.
     """
-    drawn = LabelFolder.of(labels, label_values)
-    references = None if reference is None else LabelFolder.of(reference, reference_values)
+    known = () if cohort is None else tuple(case.case_id for case in cohort.cases)
+    drawn = LabelFolder.of(labels, label_values, known=known)
+    references = None
+    if reference is not None:
+        references = LabelFolder.of(reference, reference_values, known=known or drawn.files.keys())
     cases: Sequence[Case | str]
     if cohort is None:
         cases = sorted({*drawn.files, *(references.files if references else ())})
@@ -103,20 +107,15 @@ class LabelFolder:
         return ORGANS if self.values is None else organs(structure.key for structure in self.values.values())
 
     @classmethod
-    def of(cls, path: Path, values: LabelValues | None = None) -> LabelFolder:
-        """The label maps that lie in the folder itself.
+    def of(cls, path: Path, values: LabelValues | None = None, *, known: Collection[str] = ()) -> LabelFolder:
+        """The label maps that lie in the folder itself; `known` cases are told from names on `_dseg` by them.
 
         Raises:
             Refused: LS-IMG-002 there is no such folder.
         """
         if not path.is_dir():
             raise Refused(Fault("LS-IMG-002", "label maps are not in a folder", "correct the path", file=path))
-        files: dict[str, tuple[Path, ...]] = {}
-        for file in sorted(path.iterdir()):
-            case_id = strip_suffix(file.name)
-            if case_id and not file.name.startswith("."):  # unfinished files start with a dot
-                files[case_id] = (*files.get(case_id, ()), file)
-        return cls(path, files, values)
+        return cls(path, label_files(path, known), values)
 
     def read(self, case_id: str) -> LabelMap:
         """The label map of a case.
@@ -128,13 +127,12 @@ class LabelFolder:
         if not files:
             raise Refused(self.missing(case_id))
         if len(files) > 1:
-            what = f"there are {' and '.join(file.name for file in files)}"
-            raise Refused(Fault("LS-LAB-007", what, "keep one of them", case_id, self.path))
+            raise Refused(several_files(case_id, files))
         return read_label_map(files[0], case_id=case_id, values=self.values)
 
     def missing(self, case_id: str) -> Fault:
         """That the case has no label map here."""
-        what = f"label map of the case is missing, expected {case_id}{SUFFIXES[0]}"
+        what = f"label map of the case is missing, expected {case_id}{SUFFIXES[0]} or {case_id}{DSEG}{SUFFIXES[0]}"
         return Fault("LS-LAB-005", what, "bring it, or leave the case out", case_id, self.path)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Final
 
@@ -12,7 +12,7 @@ from liverspleen.errors import Refused
 from liverspleen.evaluation.measurements import Measurement
 from liverspleen.evaluation.overlap import Overlap, overlaps
 from liverspleen.evaluation.surface import Definition, SurfaceDistances, organ_surface_distances
-from liverspleen.evaluation.volumetry import ABSENT, volume_cm3, volume_status
+from liverspleen.evaluation.volumetry import ABSENT, volume_cm3, volume_statuses
 from liverspleen.imaging.volume import LabelMap
 from liverspleen.structures import ORGANS, Structure
 
@@ -57,18 +57,18 @@ def measure_case(
     >>> drawn = np.zeros((3, 10, 10), np.uint8); drawn[1, 2:6, 2:7] = Structure.LIVER
     >>> rows = measure_case("A1", {"dla": LabelMap(drawn, grid)}, reference=LabelMap(drawn, grid))
     >>> [(r.structure, r.reader, r.volume_cm3, r.volume_status, r.reference, r.dss) for r in rows][:2]
-    [('liver', 'dla', 0.1, 'ok', 'manual', 1.0), ('spleen', 'dla', 0.0, 'absent', 'manual', None)]
+    [('liver', 'dla', 0.1, 'implausible', 'manual', 1.0), ('spleen', 'dla', 0.0, 'absent', 'manual', None)]
     """
     rows: list[Measurement] = []
     labelled = _labelled(case, reference)
     for reader, label_map in reader_maps.items():
         if reference is None:
             drawn = (organ for organ in label_map.covered if organ in labelled or label_map.count(organ))
-            rows += [_row(case, reader, label_map, organ) for organ in drawn]
+            rows += _rows(case, reader, label_map, drawn)
         else:
             rows += _compared(case, reader, label_map, reference, reference_reader, labelled, surface)
     if reference is not None:
-        rows += [_row(case, reference_reader, reference, organ) for organ in labelled]
+        rows += _rows(case, reference_reader, reference, labelled)
     return rows
 
 
@@ -86,8 +86,7 @@ def _compared(
         raise Refused(faults)
     found = overlaps(label_map.labels, reference.labels)
     distances = {} if surface is None else organ_surface_distances(label_map, reference, **asdict(surface))
-    for organ in label_map.covered:
-        row = _row(case, reader, label_map, organ)
+    for organ, row in zip(label_map.covered, _rows(case, reader, label_map, label_map.covered), strict=True):
         if organ in labelled:
             row = _with_overlap(row, reference_reader, found[organ], reference)
             yield _with_surfaces(row, distances[organ]) if distances else row
@@ -146,7 +145,7 @@ def missing_case(
                 row = replace(row, nsd=zero, nsd_tolerance_mm=surface.tolerance_mm, surface=surface.definition)
         rows.append(row)
     if reference is not None:
-        rows += [_row(case, reference_reader, reference, organ) for organ in labelled]
+        rows += _rows(case, reference_reader, reference, labelled)
     return rows
 
 
@@ -156,14 +155,18 @@ def _labelled(case: Case | str, reference: LabelMap | None) -> tuple[Structure, 
     return labelled if reference is None else tuple(organ for organ in labelled if organ in reference.covered)
 
 
-def _row(case: Case | str, reader: str, label_map: LabelMap, organ: Structure) -> Measurement:
-    """What one reader measured, compared with nobody."""
-    return replace(
-        _about(case, reader, organ),
-        volume_cm3=volume_cm3(label_map, organ),
-        volume_status=volume_status(label_map, organ),
-        voxels=label_map.count(organ),
-    )
+def _rows(case: Case | str, reader: str, label_map: LabelMap, organs: Iterable[Structure]) -> list[Measurement]:
+    """What one reader measured of these organs, compared with nobody."""
+    statuses = volume_statuses(label_map)
+    return [
+        replace(
+            _about(case, reader, organ),
+            volume_cm3=volume_cm3(label_map, organ),
+            volume_status=statuses[organ],
+            voxels=label_map.count(organ),
+        )
+        for organ in organs
+    ]
 
 
 def _about(case: Case | str, reader: str, organ: Structure) -> Measurement:

@@ -12,7 +12,7 @@ from liverspleen.errors import Fault, Refused
 from liverspleen.structures import ORGAN_KEYS
 
 STATUSES: Final = ("ok", "truncated", "absent", "multi_part", "implausible")
-"""What may stand in `volume_status`, `;`-joined."""
+"""What may stand in `volume_status`, `;`-joined in this order; `volumetry.volume_statuses` says when."""
 
 REQUIRED: Final = ("case_id", "structure", "reader", "volume_cm3")
 _OF_THE_CASE: Final = ("patient_id", "dataset", "condition", "site")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -15,11 +15,10 @@ from liverspleen.cohort.checks import grid_faults, load_case
 from liverspleen.cohort.manifest import Case, Cohort
 from liverspleen.errors import Fault, Refused
 from liverspleen.evaluation.comparands import CONDITIONS
+from liverspleen.evaluation.label_folder import LabelFolder
 from liverspleen.evaluation.notes import Note
 from liverspleen.evaluation.overlap import overlaps
 from liverspleen.evaluation.readings import Readings, examinations_of
-from liverspleen.imaging.nifti import SUFFIXES, read_label_map
-from liverspleen.imaging.volume import LabelMap
 from liverspleen.structures import ORGAN_KEYS, Structure
 
 _SAME_DSS: Final = 1e-6  # a measurements.csv written by hand may round so far
@@ -94,9 +93,9 @@ def overlays(
 ) -> Overlays:
     """The section with the largest reference area (liver and spleen together) of each of these cases.
 
-    `labels` is the folder of predicted label maps, `<case_id>.nii.gz`, and `values` what their voxel values mean if
-    they are another system's. `measured` holds the DSS of the measurements by
-    case and structure: a note tells where the label maps give another. A case whose files cannot be used gets a note.
+    `labels` is the folder of predicted label maps (`label_files` says how they are named), and `values` what their
+    voxel values mean if they are another system's. `measured` holds the DSS of the measurements by case and structure:
+    a note tells where the label maps give another. A case whose files cannot be used gets a note.
     """
     by_id = {case.case_id: case for case in cohort.cases}
     shown: list[Overlay] = []
@@ -106,23 +105,26 @@ def overlays(
             if case_id not in by_id:
                 what = "case is not in the cohort"
                 raise Refused(Fault("LS-REP-048", what, "name cases of the cohort", case_id))
-            shown.append(overlay_of(by_id[case_id], labels, values=values))
+            shown.append(overlay_of(by_id[case_id], labels, values=values, case_ids=by_id))
         except Refused as refused:
             notes += [_left_out(case_id, fault) for fault in refused.faults]
     notes += _stale(shown, measured or {})
     return Overlays(tuple(shown), tuple(notes))
 
 
-def overlay_of(case: Case, labels: Path, *, values: Mapping[int, Structure] | None = None) -> Overlay:
-    """The section of one case.
+def overlay_of(
+    case: Case, labels: Path, *, values: Mapping[int, Structure] | None = None, case_ids: Collection[str] = ()
+) -> Overlay:
+    """The section of one case; `case_ids` are those of the cohort's cases.
 
     Raises:
-        Refused: its files cannot be used, it has no reference, no predicted label map, or no voxel of the reference.
+        Refused: its files cannot be used, it has no reference, not one predicted label map, or no voxel of the
+            reference.
     """
     ct, drawn = load_case(case)
     if drawn is None:
         raise Refused(Fault("LS-REP-048", "case has no reference label map", "name cases with a label", case.case_id))
-    predicted = _predicted(case, labels, values)
+    predicted = LabelFolder.of(labels, values, known={*case_ids, case.case_id}).read(case.case_id)
     if faults := list(grid_faults(case.case_id, predicted, ct.geometry, file=labels, against="its CT")):
         raise Refused(faults)
     # a structure that either cannot show is no error of the other
@@ -147,14 +149,6 @@ def overlay_of(case: Case, labels: Path, *, values: Mapping[int, Structure] | No
         reference=reference[section].copy(),
         prediction=prediction[section].copy(),
     )
-
-
-def _predicted(case: Case, labels: Path, values: Mapping[int, Structure] | None) -> LabelMap:
-    for suffix in SUFFIXES:
-        if (path := labels / f"{case.case_id}{suffix}").is_file():
-            return read_label_map(path, case_id=case.case_id, values=values)
-    what = f"predicted label map is missing, expected {case.case_id}{SUFFIXES[0]}"
-    raise Refused(Fault("LS-REP-048", what, "give the folder that holds it by labels=", case.case_id, labels))
 
 
 def _left_out(case_id: str, fault: Fault) -> Note:

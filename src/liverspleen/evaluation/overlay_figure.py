@@ -12,7 +12,7 @@ from liverspleen.evaluation.figures import INK, own_style, shortened
 from liverspleen.evaluation.formatting import DSS_DIGITS, fixed
 from liverspleen.evaluation.layout import condition_label
 from liverspleen.evaluation.overlay import Overlay
-from liverspleen.structures import Structure
+from liverspleen.structures import COLOURS, ORGANS, Structure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,8 +24,8 @@ _MARGIN_MM: Final = 8.0
 _COLUMNS: Final = ("CT", "Reference", "Prediction", "Errors")
 _ALPHA: Final = 0.5
 
-# Organs take no colour of the errors; red and blue as in the paper.
-_ORGANS: Final = {int(Structure.LIVER): "#E69F00", int(Structure.SPLEEN): "#009E73"}
+_ORGANS: Final = {int(organ): COLOURS[organ] for organ in ORGANS}
+# no colour of an organ; red and blue as in the paper
 _ERRORS: Final = {1: "#FF2020", 2: "#2060FF", 3: "#C020C0"}
 _NAMES: Final = {1: "False positive", 2: "False negative", 3: "Other organ"}
 

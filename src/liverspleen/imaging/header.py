@@ -35,6 +35,11 @@ class Layout:
     intercept: float
 
     @property
+    def plane_bytes(self) -> int:
+        """Bytes of all voxels of one index along the last native axis."""
+        return math.prod(self.geometry.shape[:2]) * self.dtype.itemsize
+
+    @property
     def content_bytes(self) -> int:
         """Bytes of header and voxels together."""
         return self.offset + math.prod(self.geometry.shape) * self.dtype.itemsize
@@ -62,8 +67,10 @@ def parse(source: Source, head: bytes) -> Layout:
     offset = float(header["vox_offset"])
     if not (math.isfinite(offset) and offset >= header.sizeof_hdr):
         raise source.refused("LS-IMG-003", f"its header puts the voxels at byte {offset:g}", "convert it to NIfTI anew")
+    with np.errstate(over="ignore", invalid="ignore"):  # an affine beyond numbers is refused
+        geometry = _geometry(source, header, shape)
     return Layout(
-        geometry=_geometry(source, header, shape),
+        geometry=geometry,
         dtype=dtype,
         offset=int(offset),
         slope=slope,

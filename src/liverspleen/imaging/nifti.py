@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import itertools
+import math
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from isal import isal_zlib
@@ -12,7 +14,7 @@ from numpy.typing import NDArray
 
 from liverspleen.imaging.geometry import Geometry
 from liverspleen.imaging.header import HEADER_BYTES, Layout, build, parse
-from liverspleen.imaging.stream import Source, content, head, read_stored
+from liverspleen.imaging.stream import Source, content, content_blocks, head, read_stored, refuse_beyond_memory
 from liverspleen.imaging.volume import CTVolume, LabelMap
 from liverspleen.storage import complete_file
 from liverspleen.structures import ORGANS, Structure, organs
@@ -23,30 +25,38 @@ _HU = np.iinfo(np.int16)
 _LISTED = 5  # foreign label values named in a fault
 _GZIP_WBITS = 31  # gzip framing
 _HEAD_STORED = 1 << 16  # holds any compressed header
+_BLOCK = 1 << 23  # bytes of voxels converted at a time
 
 
 def read_ct(path: Path, *, case_id: str | None = None) -> CTVolume:
     """The CT in a `.nii` or `.nii.gz` file, in HU.
 
     The file's slope and intercept are applied once; values are rounded to whole HU, and those beyond int16 are set to
-    its ends and counted. A fourth axis of length 1 is dropped. `case_id` is named in faults.
+    its ends and counted. A fourth axis of length 1 is dropped. `case_id` is named in faults. Whatever type the file
+    stores, there is only the volume and a block of the file in memory at a time.
 
     Raises:
         Refused: the file is missing, damaged, not a NIfTI, not one 3D volume of finite numbers (LS-IMG-001 to 008), or
             its grid is invalid or contradictory (LS-GEO-001 to 007).
     """
     source = Source(Path(path), case_id)
-    layout, stored = _voxels(source)
-    values = _scaled(layout, stored)
-    if values.dtype.kind == "f":
-        _refuse_not_finite(source, values)
-        values = np.rint(values)
-    clipped = 0
-    if not np.can_cast(values.dtype, np.int16):
-        clipped = int(np.count_nonzero((values < _HU.min) | (values > _HU.max)))
-        values = values.clip(_HU.min, _HU.max) if clipped else values
-    canonical = layout.geometry.to_canonical(values)
-    return CTVolume(np.ascontiguousarray(canonical, dtype=np.int16), layout.geometry, clipped)
+    layout = _layout(source)
+    geometry = layout.geometry
+    blocks, header = _plane_blocks(layout), layout.offset
+    stream = content_blocks(source, [header, *(planes * layout.plane_bytes for planes in blocks)])
+    next(stream)
+    refuse_beyond_memory(source, math.prod(geometry.shape) * np.dtype(np.int16).itemsize)
+    hu = np.empty(geometry.canonical_shape, np.int16)
+    native, first, broken, clipped = geometry.to_native(hu), 0, 0, 0
+    for block in stream:
+        stored = np.frombuffer(block, layout.dtype).reshape((*geometry.shape[:2], -1), order="F")
+        found = _hounsfield(_scaled(layout, stored))
+        native[..., first : first + stored.shape[2]] = found.values
+        first, broken, clipped = first + stored.shape[2], broken + found.broken, clipped + found.clipped
+    if broken:
+        what = f"{broken} of {hu.size} voxels are NaN or infinite, expected finite HU"
+        raise source.refused("LS-IMG-008", what, "convert it from its source again")
+    return CTVolume(hu, geometry, clipped)
 
 
 def read_label_map(
@@ -87,6 +97,44 @@ def read_layout(path: Path, *, case_id: str | None = None) -> Layout:
     return parse(source, head(read_stored(source, _HEAD_STORED), HEADER_BYTES))
 
 
+def _layout(source: Source) -> Layout:
+    """As `read_layout`; where the beginning holds no header, the rest of the file is read to say why."""
+    beginning = head(read_stored(source, _HEAD_STORED), HEADER_BYTES)
+    if len(beginning) < HEADER_BYTES:
+        stored = read_stored(source)
+        beginning = head(stored, HEADER_BYTES)
+        if len(beginning) < HEADER_BYTES:  # too little for a header and voxels: the stream says so if it is damaged
+            beginning = content(source, stored, max(len(beginning), 1))
+    return parse(source, beginning)
+
+
+def _plane_blocks(layout: Layout) -> list[int]:
+    """Planes of each block that is read at a time, a plane being all voxels of one index along the last native axis."""
+    planes = layout.geometry.shape[2]
+    each = max(1, _BLOCK // layout.plane_bytes)
+    return [min(each, planes - first) for first in range(0, planes, each)]
+
+
+class _Hounsfield(NamedTuple):
+    """Whole numbers within int16; voxels that are no numbers, and those set to an end of int16."""
+
+    values: NDArray[Any]
+    broken: int
+    clipped: int
+
+
+def _hounsfield(values: NDArray[Any]) -> _Hounsfield:
+    if values.dtype.kind == "f":
+        if not (finite := np.isfinite(values)).all():
+            return _Hounsfield(np.zeros_like(values, np.int16), values.size - int(np.count_nonzero(finite)), 0)
+        values = np.rint(values)
+    clipped = 0
+    if not np.can_cast(values.dtype, np.int16):
+        clipped = int(np.count_nonzero((values < _HU.min) | (values > _HU.max)))
+        values = values.clip(_HU.min, _HU.max) if clipped else values
+    return _Hounsfield(values, 0, clipped)
+
+
 def write_label_map(path: Path, label_map: LabelMap) -> None:
     """Write a label map as uint8 on its grid, in the native axis order and with the header space of its CT.
 
@@ -115,12 +163,8 @@ def strip_suffix(name: str) -> str | None:
 
 def _voxels(source: Source) -> tuple[Layout, NDArray[Any]]:
     """The layout, and the stored numbers in the native shape as a read-only view of the file's content."""
-    stored = read_stored(source)
-    beginning = head(stored, HEADER_BYTES)
-    if len(beginning) < HEADER_BYTES:  # too little for a header and voxels: the stream says why, if it is damaged
-        beginning = content(source, stored, max(len(beginning), 1))
-    layout = parse(source, beginning)
-    whole = content(source, stored, layout.content_bytes)
+    layout = _layout(source)
+    whole = content(source, read_stored(source), layout.content_bytes)
     flat = np.frombuffer(whole, dtype=layout.dtype, offset=layout.offset)
     return layout, flat.reshape(layout.geometry.shape, order="F")
 
@@ -128,17 +172,8 @@ def _voxels(source: Source) -> tuple[Layout, NDArray[Any]]:
 def _scaled(layout: Layout, stored: NDArray[Any]) -> NDArray[Any]:
     if layout.slope == 1.0 and layout.intercept == 0.0:
         return stored
-    return np.asarray(stored * np.float64(layout.slope) + np.float64(layout.intercept))
-
-
-def _refuse_not_finite(source: Source, values: NDArray[Any]) -> None:
-    if not (finite := np.isfinite(values)).all():
-        number = finite.size - int(np.count_nonzero(finite))
-        raise source.refused(
-            "LS-IMG-008",
-            f"{number} of {finite.size} voxels are NaN or infinite, expected finite HU",
-            "convert it from its source again",
-        )
+    with np.errstate(over="ignore"):  # what becomes infinite is refused
+        return np.asarray(stored * np.float64(layout.slope) + np.float64(layout.intercept))
 
 
 def _own_values(source: Source, values: NDArray[Any]) -> NDArray[Any]:
@@ -176,13 +211,18 @@ def _write(path: Path, array: NDArray[Any], geometry: Geometry) -> None:
     if strip_suffix(path.name) is None:
         raise ValueError(f"{path.name!r} does not end on {' or '.join(SUFFIXES)}")
     # little-endian on any machine; the first native axis is the fastest, as NIfTI stores it
-    dtype = array.dtype.newbyteorder("<")
-    voxels = geometry.to_native(array).astype(dtype).tobytes(order="F")
-    whole = build(geometry, dtype) + voxels
-    with complete_file(path) as temporary:
-        temporary.write_bytes(_gzip(whole) if path.name.endswith(".gz") else whole)
+    dtype, native = array.dtype.newbyteorder("<"), geometry.to_native(array)
+    planes = max(1, _BLOCK // (native[..., :1].size * dtype.itemsize))
+    blocks = (native[..., first : first + planes] for first in range(0, native.shape[2], planes))
+    content = itertools.chain([build(geometry, dtype)], (block.astype(dtype).tobytes(order="F") for block in blocks))
+    with complete_file(path) as temporary, temporary.open("wb") as handle:
+        for part in _gzip(content) if path.name.endswith(".gz") else content:
+            handle.write(part)
 
 
-def _gzip(whole: bytes) -> bytes:
+def _gzip(content: Iterable[bytes]) -> Iterator[bytes]:
     """One gzip member without name or time, so that one kind of processor gives the same bytes for the same content."""
-    return isal_zlib.compress(whole, _GZIP_LEVEL, _GZIP_WBITS)
+    member = isal_zlib.compressobj(_GZIP_LEVEL, isal_zlib.DEFLATED, _GZIP_WBITS)
+    for part in content:
+        yield member.compress(part)
+    yield member.flush()

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import io
+import os
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO, NamedTuple
 
 from isal import isal_zlib  # three times zlib's rate where the whole is asked for at once
 
@@ -13,7 +17,11 @@ _GZIP_MAGIC = b"\x1f\x8b"
 _GZIP_WBITS = 31  # gzip framing, whose CRC-32 and length are compared at the end of each member
 _DAMAGED: type[Exception] = isal_zlib.IsalError  # type: ignore[assignment]  # its stub says it is an instance
 _DEFLATE_LIMIT = 1032  # bytes that one byte of deflate can stand for, at most (zlib's technical notes)
-_BLOCK = 1 << 24
+_RATIO_LIMIT = 500  # CT has 2 to 5, a label map of few organs some hundred, nothing at all 1029
+_HARMLESS_BYTES = 1 << 30  # up to here any ratio is
+_SURPLUS_BYTES = 1 << 28  # that may follow the voxels, beside as much as they have themselves
+_BLOCK = 1 << 22
+_CHUNK = 1 << 20  # of a file read at a time
 
 
 @dataclass(frozen=True)
@@ -32,16 +40,36 @@ def read_stored(source: Source, size: int = -1) -> bytes:
     """The file's bytes as stored; the first `size` of them if given.
 
     Raises:
-        Refused: LS-IMG-001 the file is missing, LS-IMG-002 it cannot be read.
+        Refused: LS-IMG-001 the file is missing, LS-IMG-002 it cannot be read, LS-IMG-030 it is larger than the memory.
     """
     try:
+        refuse_special(source)
         with source.path.open("rb") as handle:
+            if size < 0:
+                refuse_beyond_memory(source, os.fstat(handle.fileno()).st_size)
             return handle.read(size)
     except FileNotFoundError:
-        raise source.refused("LS-IMG-001", "file is missing", "correct the path or bring the file") from None
+        raise _missing(source) from None
     except OSError as error:
-        reason = error.strerror or type(error).__name__
-        raise source.refused("LS-IMG-002", f"file cannot be read ({reason})", "make it a readable file") from error
+        raise _unreadable(source, error) from error
+
+
+def refuse_special(source: Source) -> None:
+    """Refuse (LS-IMG-002) what is there but is no regular file: a pipe would be waited for."""
+    if source.path.exists() and not source.path.is_file():
+        raise source.refused("LS-IMG-002", "it is no regular file", "make it a readable file")
+
+
+def refuse_beyond_memory(source: Source, size: int) -> None:
+    """Refuse (LS-IMG-030) what needs more bytes than the machine has left, where it tells (Linux)."""
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+        left = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
+    except (OSError, ValueError, StopIteration):
+        return
+    if size > left:
+        what = f"its content has {size} bytes, and the machine has {left} left"
+        raise source.refused("LS-IMG-030", what, "read it on a machine with more memory")
 
 
 def head(stored: bytes, size: int) -> bytes:
@@ -60,44 +88,119 @@ def content(source: Source, stored: bytes, size: int) -> bytes:
     Memory stays near `size` whatever the stream holds; bytes past `size` are read and dropped.
 
     Raises:
-        Refused: LS-IMG-004 there are fewer bytes, LS-IMG-005 the stream is damaged.
+        Refused: LS-IMG-004 there are fewer bytes, LS-IMG-005 the stream is damaged, LS-IMG-030 it is built to fill the
+            memory, or larger than what is left of it.
     """
-    if not stored.startswith(_GZIP_MAGIC):
-        found = stored[:size]
-    elif size > _DEFLATE_LIMIT * len(stored):
-        raise _truncated(source, size, f"at most {_DEFLATE_LIMIT * len(stored)}")
-    else:
-        found = _decompress(source, stored, size)
-    if len(found) < size:
-        raise _truncated(source, size, str(len(found)))
-    return found
+    if stored.startswith(_GZIP_MAGIC):
+        refuse_beyond_memory(source, size)
+        # the stream in one piece, as its content: that is written in its place without a detour
+        (found,) = _blocks(source, _Stored(io.BytesIO(stored), len(stored), len(stored)), [size])
+        return found
+    if len(stored) < size:
+        raise _truncated(source, size, str(len(stored)))
+    return stored[:size]
 
 
-def _decompress(source: Source, stored: bytes, size: int) -> bytes:
-    parts: list[bytes] = []
-    kept = 0
-    rest = stored
+def content_blocks(source: Source, sizes: Sequence[int]) -> Iterator[bytes]:
+    """The beginning of a file's content in blocks of `sizes` bytes; as `content`.
+
+    Memory stays near the largest block. What follows them is read when the last one has been taken: until the blocks
+    end without a refusal, nothing that was made of them counts.
+
+    Raises:
+        Refused: as `read_stored` and `content`.
+    """
+    try:
+        refuse_special(source)
+        with source.path.open("rb") as handle:
+            yield from _blocks(source, _Stored(handle, os.fstat(handle.fileno()).st_size, _CHUNK), sizes)
+    except FileNotFoundError:
+        raise _missing(source) from None
+    except OSError as error:
+        raise _unreadable(source, error) from error
+
+
+class _Stored(NamedTuple):
+    """An open file of `size` bytes, of which `chunk` are taken at a time."""
+
+    handle: BinaryIO
+    size: int
+    chunk: int
+
+    def take(self) -> bytes:
+        """The next chunk, empty at the end."""
+        return self.handle.read(self.chunk)
+
+
+def _blocks(source: Source, stored: _Stored, sizes: Sequence[int]) -> Iterator[bytes]:
+    size, first = sum(sizes), stored.take()
+    if not first.startswith(_GZIP_MAGIC):
+        if stored.size < size:
+            raise _truncated(source, size, str(stored.size))
+        stored.handle.seek(0)
+        yield from (stored.handle.read(wanted) for wanted in sizes)
+        return
+    if size > _DEFLATE_LIMIT * stored.size:
+        raise _truncated(source, size, f"at most {_DEFLATE_LIMIT * stored.size}")
+    if size > max(_HARMLESS_BYTES, _RATIO_LIMIT * stored.size):
+        what = f"{size} bytes of content are packed into {stored.size}: no image is that empty"
+        raise source.refused("LS-IMG-030", what, "do not trust it, or save it again without compression")
+    inflated = _inflated(source, stored, first, size, largest=max(sizes))
+    rest, found = b"", 0
+    for wanted in sizes:
+        parts, lack = [rest[:wanted]], wanted - len(rest[:wanted])
+        rest = rest[wanted:]
+        while lack:
+            if not (part := next(inflated, b"")):
+                raise _truncated(source, size, str(found + wanted - lack))
+            parts.append(part[:lack])
+            rest, lack = part[lack:], lack - len(parts[-1])
+        found += wanted
+        yield parts[-1] if len(parts[-1]) == wanted else b"".join(parts)
+    for _ in inflated:  # to its checksum
+        pass
+
+
+def _inflated(source: Source, stored: _Stored, rest: bytes, size: int, *, largest: int) -> Iterator[bytes]:
+    """What all members of a gzip stream hold, in parts, none of them empty; it begins with `rest`."""
+    found = 0
     while rest.startswith(_GZIP_MAGIC):  # a gzip file may hold several members, as bgzip writes them
         member = isal_zlib.decompressobj(_GZIP_WBITS)
         while not member.eof:
+            ended = not rest and not (rest := stored.take())
             before = len(rest)
             try:
-                # what is asked for at once is written in its place without a detour
-                part = member.decompress(rest, max(size - kept, _BLOCK))
+                part = member.decompress(rest, max(min(size - found, largest), _BLOCK))
             except _DAMAGED as error:
                 raise source.refused(
                     "LS-IMG-005", f"compressed data are damaged ({error})", "copy the file again from its source"
                 ) from error
             rest = member.unconsumed_tail
-            if not part and len(rest) in (0, before) and not member.eof:
-                raise _truncated(source, size, f"{kept}, and the stream has no end")
-            if kept < size:
-                parts.append(part[: size - kept])
-                kept += len(parts[-1])
+            if not part and not member.eof and (ended or len(rest) == before):
+                raise _truncated(source, size, f"{min(found, size)}, and the stream has no end")
+            if (found := found + len(part)) - size > max(size, _SURPLUS_BYTES):
+                what = f"over {found - size} bytes follow the {size} that its header states"
+                raise source.refused("LS-IMG-030", what, "do not trust it, or convert it again from its source")
+            if part:
+                yield part
         rest = member.unused_data
-    if rest.strip(b"\0"):  # zero padding is allowed after the last member
-        raise source.refused("LS-IMG-005", "bytes follow the compressed data", "copy the file again from its source")
-    return b"".join(parts)
+        if len(rest) < len(_GZIP_MAGIC):
+            rest += stored.take()
+    while rest:
+        if rest.strip(b"\0"):  # zero padding is allowed after the last member
+            raise source.refused(
+                "LS-IMG-005", "bytes follow the compressed data", "copy the file again from its source"
+            )
+        rest = stored.take()
+
+
+def _missing(source: Source) -> Refused:
+    return source.refused("LS-IMG-001", "file is missing", "correct the path or bring the file")
+
+
+def _unreadable(source: Source, error: OSError) -> Refused:
+    reason = error.strerror or type(error).__name__
+    return source.refused("LS-IMG-002", f"file cannot be read ({reason})", "make it a readable file")
 
 
 def _truncated(source: Source, expected: int, found: str) -> Refused:

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from liverspleen.imaging.geometry import Geometry
 from liverspleen.structures import ORGANS, Structure
 
+_FACES = (("inferior", "superior"), ("anterior", "posterior"), ("right", "left"))  # ends of slice, row, column axis
+
 
 @dataclass(frozen=True, eq=False)
 class CTVolume:
@@ -64,3 +66,49 @@ class LabelMap:
         """Number of voxels of the structure."""
         # section by section: a mask of the whole volume would leave the cache
         return sum(int(np.count_nonzero(section == int(structure))) for section in self.labels)
+
+    def box(self, structure: Structure) -> tuple[slice, slice, slice] | None:
+        """The smallest box that holds all voxels of the structure; None if there are none.
+
+        >>> labels = np.zeros((3, 4, 5), np.uint8); labels[1, 2:, 3] = Structure.LIVER
+        >>> LabelMap(labels, Geometry((5, 4, 3), np.eye(4))).box(Structure.LIVER)
+        (slice(1, 2, None), slice(2, 4, None), slice(3, 4, None))
+        """
+        shape = self.labels.shape
+        mask, shadow = np.empty(shape[1:], bool), np.zeros(shape[1:], bool)
+        filled = np.zeros(shape[0], bool)
+        for index, section in enumerate(self.labels):
+            filled[index] = np.equal(section, int(structure), out=mask).any()
+            if filled[index]:
+                shadow |= mask
+        if not filled.any():
+            return None
+        rows, columns = (_extent(np.logical_or.reduce(shadow, axis=axis)) for axis in (1, 0))
+        return _extent(filled), rows, columns
+
+    def faces(self, structure: Structure) -> tuple[str, ...]:
+        """The outer faces of the grid that a voxel of the structure lies at, as words of anatomy; inferior first.
+
+        >>> labels = np.zeros((3, 4, 5), np.uint8); labels[1:, 2:, 3] = Structure.LIVER
+        >>> LabelMap(labels, Geometry((5, 4, 3), np.eye(4))).faces(Structure.LIVER)
+        ('superior', 'posterior')
+        """
+        return touched_faces(self.box(structure), self.labels.shape)
+
+
+def touched_faces(box: tuple[slice, slice, slice] | None, shape: tuple[int, ...]) -> tuple[str, ...]:
+    """Names of the outer faces of a (slice, row, column) grid of that shape that a box lies at; none for None."""
+    if box is None:
+        return ()
+    ends = zip(_FACES, box, shape, strict=True)
+    return tuple(
+        name
+        for names, extent, size in ends
+        for name, touches in zip(names, (extent.start == 0, extent.stop == size), strict=True)
+        if touches
+    )
+
+
+def _extent(line: NDArray[np.bool_]) -> slice:
+    inside = np.flatnonzero(line)
+    return slice(int(inside[0]), int(inside[-1]) + 1)

@@ -1,77 +1,188 @@
-"""A trained model out of a checkpoint: network and preprocessing together."""
+"""A trained model: network and preprocessing together, out of a training's checkpoint or a model bundle."""
 
 from __future__ import annotations
 
-import pickle
 import warnings
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-from zipfile import BadZipFile
+from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import nn
-
-from liverspleen.data.window import IntensityWindow
 from liverspleen.errors import Fault, Refused
-from liverspleen.networks.build import build_network
-from liverspleen.networks.checkpoint import BUNDLE_KEY, CHECKPOINT_FORMAT, WEIGHTS_PREFIX
-from liverspleen.storage import sha256_of
-from liverspleen.structures import Structure
+from liverspleen.inference.checked import CheckedModel, checked_model
+from liverspleen.inference.description import is_of_phantoms_only
+from liverspleen.structures import Structure, organ
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
+
+    from liverspleen.data.window import IntensityWindow
+    from liverspleen.inference.tensor_places import TensorPlace
+
+# torch is imported inside the functions: a file that cannot be used is refused before that
+
+ENGINES = ("torch", "onnxruntime")
+
+
+def _cpu() -> torch.device:
+    import torch
+
+    return torch.device("cpu")
 
 
 @dataclass(frozen=True)
 class TrainedModel:
     """A network in evaluation mode with the preprocessing it was trained with.
 
-    `about` holds the checkpoint's plain values: structures, cohort and split hashes, version; `sha256` is the file's.
+    `network` takes (B, sections, H, W) scaled intensities on `device` to logits (B, 3, H, W), and needs H and W to be
+    multiples of `stride`. `about` holds the checkpoint's plain values: structures, cohort and split hashes, version;
+    `sha256` identifies the model: of a checkpoint the file, of a bundle its content, whatever folder or zip it is in.
     Neighbours are `section_distance_mm` apart, as nearly as a CT's own spacing allows; None: next to each other.
-    Sections are resampled to pixels of `pixel_mm`; None: as they are.
+    Sections are resampled to pixels of `pixel_mm`; None: as they are. `postprocessing` is what validation found to
+    help, by structure.
     """
 
-    network: nn.Module
+    network: Callable[[Tensor], Tensor]
     window: IntensityWindow
     sections: int
     stride: int
-    about: dict[str, Any]
+    about: Mapping[str, Any]
     sha256: str
     section_distance_mm: float | None = None
     pixel_mm: float | None = None
+    device: torch.device = field(default_factory=_cpu)
+    postprocessing: Mapping[Structure, str] = field(default_factory=dict)
+    phantoms_only: bool = False
+    engine: str = "torch"
+
+    @property
+    def faults(self) -> tuple[Fault, ...]:
+        """What whoever uses it must be told: the warning LS-MOD-011 of a model that has seen nothing but phantoms."""
+        if not self.phantoms_only:
+            return ()
+        what = "this model was trained on PHANTOMS ONLY; on CT of patients its label maps and volumes mean nothing"
+        return (Fault("LS-MOD-011", what, "train on real CT before measuring any", severity="warning"),)
 
 
-def load_model(path: Path, device: torch.device | str = "cpu") -> TrainedModel:
-    """Read a checkpoint; only tensors and plain values are taken from it, nothing in it is run.
+def load_model(path: Path | str, device: torch.device | str = "cpu", *, engine: str = "torch") -> TrainedModel:
+    """The model in a checkpoint of a training, a bundle folder, or a bundle as .zip; nothing in it is run.
+
+    `engine` is `torch`, or `onnxruntime` for the network in a bundle's model.onnx; that one takes and gives tensors of
+    the CPU, and computes on a CUDA device where ONNX Runtime has one and `device` names it.
 
     Raises:
-        Refused: LS-MOD-001 missing, LS-MOD-002 not a checkpoint that can be read safely, LS-MOD-003 not one of this
-            project, or of another format or other structures.
+        Refused: what `checked_model` refuses, before torch is imported; then LS-MOD-010 the weights are not those of
+            the network, LS-MOD-012 an engine that there is not, LS-MOD-013 a model.onnx that cannot be used safely,
+            LS-MOD-016 weights that are not finite.
     """
-    if not path.is_file():
-        raise Refused(Fault("LS-MOD-001", "there is no such checkpoint", "give the last.ckpt of a training", file=path))
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about the pickle protocol of foreign files; they are refused or not
-            checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, ValueError, EOFError, BadZipFile, KeyError) as error:
-        # torch's own text is left out: it tells how to load the file nevertheless
-        what = f"not a checkpoint that holds only weights and plain values ({type(error).__name__})"
-        raise Refused(Fault("LS-MOD-002", what, "give a checkpoint written by liverspleen train", file=path)) from error
-    about = checkpoint.get(BUNDLE_KEY) if isinstance(checkpoint, dict) else None
-    wanted = {organ.key: int(organ) for organ in Structure}
-    if not isinstance(about, dict) or about.get("format") != CHECKPOINT_FORMAT or about.get("structures") != wanted:
-        what = f"no liverspleen checkpoint of format {CHECKPOINT_FORMAT} with structures {wanted}"
-        raise Refused(Fault("LS-MOD-003", what, "give a checkpoint written by this version", file=path))
-    sections = int(about["sections"])
-    network = build_network(about["network"], sections=sections)
-    network.load_state_dict({name.removeprefix(WEIGHTS_PREFIX): w for name, w in checkpoint["state_dict"].items()})
-    window = IntensityWindow(**about["window"])
+    if engine not in ENGINES:
+        raise Refused(Fault("LS-MOD-012", f"engine={engine}", f"use one of {', '.join(ENGINES)}"))
+    return trained_model(checked_model(Path(path)), device, engine=engine)
+
+
+def trained_model(found: CheckedModel, device: torch.device | str = "cpu", *, engine: str = "torch") -> TrainedModel:
+    """The model that was checked; as `load_model`."""
+    if engine == "onnxruntime":  # checked before torch is imported
+        from liverspleen.inference.onnx_engine import OnnxNetwork, checked_onnx
+
+        onnx = checked_onnx(found)
+    import torch
+
+    from liverspleen.data.window import IntensityWindow
+
+    on, network = torch.device(device), _network(found)
+    stride: int = network.output_stride
+    call: Callable[[Tensor], Tensor] = network
+    if engine == "onnxruntime":
+        call = OnnxNetwork(onnx, stride, cuda=on.type == "cuda", path=found.path)
+        on = torch.device("cpu")
+    else:
+        network.load_state_dict(_weights(found), assign=True)
+        _refuse_not_finite(network, found.path)
+        call = network.to(on).eval()
+    about = found.about
     return TrainedModel(
-        network.eval().to(device),
-        window,
-        sections,
-        network.output_stride,
+        call,
+        IntensityWindow(**about["window"]),
+        about["sections"],
+        stride,
         about,
-        sha256_of(path),
+        found.sha256,
         section_distance_mm=about.get("section_distance_mm"),
         pixel_mm=about.get("pixel_mm"),
+        device=on,
+        postprocessing=_postprocessing(found),
+        phantoms_only=is_of_phantoms_only(about),
+        engine=engine,
     )
+
+
+def _network(found: CheckedModel) -> Any:
+    """The network without numbers, on torch's meta device, once its weights are those that the file states.
+
+    Raises:
+        Refused: LS-MOD-008 it cannot be built; LS-MOD-010 names or shapes differ.
+    """
+    import torch
+
+    from liverspleen.networks.build import build_network
+
+    try:
+        with torch.device("meta"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that nothing is drawn at random here
+            network = build_network(found.about["network"], sections=found.about["sections"])
+    except (ValueError, TypeError, RuntimeError, NotImplementedError, AttributeError) as error:
+        what = f"the network cannot be built ({error!s:.150})"
+        raise Refused(Fault("LS-MOD-008", what, "give a model as liverspleen wrote it", file=found.path)) from None
+    wanted, given = network.state_dict(), found.weights
+    other = [name for name in wanted if name in given and not _fits(wanted[name], given[name])]
+    differing = {
+        "missing": sorted(set(wanted) - set(given)),
+        "of no layer": sorted(set(given) - set(wanted)),
+        "of another shape or type": other,
+    }
+    if wrong := [f"{len(names)} {what} (first {names[0][:80]!r})" for what, names in differing.items() if names]:
+        what = f"not the weights of this network: of {len(wanted)} tensors {', '.join(wrong)}"
+        raise Refused(Fault("LS-MOD-010", what, "give a model as liverspleen wrote it", file=found.path))
+    return network
+
+
+def _fits(wanted: Tensor, given: TensorPlace) -> bool:
+    return tuple(wanted.shape) == given.shape and str(wanted.dtype) == f"torch.{given.dtype}"
+
+
+def _weights(found: CheckedModel) -> dict[str, Tensor]:
+    """The tensors, read from where they lie."""
+    import torch
+
+    read = {}
+    with found.file.open("rb") as handle:
+        for name, place in found.weights.items():
+            handle.seek(place.offset)
+            data = bytearray(place.size)
+            if handle.readinto(data) != place.size:
+                raise Refused(Fault("LS-MOD-006", "the file has changed", "bring it back", file=found.file))
+            numbers = torch.frombuffer(data, dtype=getattr(torch, place.dtype)) if data else torch.empty(0)
+            read[name] = numbers.as_strided(place.shape, place.strides, place.first)
+    return read
+
+
+def _refuse_not_finite(network: nn.Module, path: Path) -> None:
+    import torch
+
+    wrong = [name for name, weight in network.state_dict().items() if not bool(torch.isfinite(weight).all())]
+    if wrong:
+        what = f"{len(wrong)} weights are not finite, first {wrong[0]!r}"
+        raise Refused(Fault("LS-MOD-016", what, "take an earlier checkpoint, or train anew", file=path))
+
+
+def _postprocessing(found: CheckedModel) -> dict[Structure, str]:
+    """The rules that bundle.json holds; the words themselves are judged where they are used."""
+    rules = found.bundle.get("postprocessing", {})
+    rules = rules.get("rules", {}) if isinstance(rules, Mapping) else {}
+    try:
+        return {organ(key): str(rule) for key, rule in dict(rules).items()}
+    except (ValueError, TypeError):
+        what = "bundle.json names postprocessing of structures that there are not"
+        raise Refused(Fault("LS-MOD-008", what, "write the bundle anew", file=found.path)) from None

@@ -30,6 +30,8 @@ _CASE_ID = re.compile(r"((?:dev|test1-|test2-)\d+)(-external|-internal)?")
 _SECTION = re.compile(r"\d{4,}\.dcm|segmentation\.dcm|\.part-.+\.dcm")
 _TABLE = {"nifti": "cohort.csv", "dicom": "covariates.csv"}
 _PLAN = "phantom.json"
+ORIGIN = "phantom"
+"""In the column `origin` of every phantom, so that a model trained on nothing else can say so."""
 
 
 @dataclass(frozen=True)
@@ -233,12 +235,13 @@ def _row(exam: Examination) -> dict[str, object]:
         "age": exam.age,
         "section_thickness_mm": exam.scanner.section_thickness_mm,
         "phase": PHASE,
+        "origin": ORIGIN,
     }
 
 
 def _covariates(exams: Sequence[Examination]) -> str:
     """CSV of what the folders of a DICOM cohort are, as `cohort.csv` would say it, without ids."""
-    columns = ("dataset", "condition", "site", "sex", "age", "phase")
+    columns = ("dataset", "condition", "site", "sex", "age", "phase", "origin")
     table = io.StringIO()
     writer = csv.writer(table, lineterminator="\n")
     writer.writerow(("source", *columns))

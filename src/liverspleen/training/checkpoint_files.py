@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import pickle
 import shutil
 import zipfile
@@ -16,6 +15,7 @@ from torch import Tensor
 
 from liverspleen.errors import Fault, Refused
 from liverspleen.networks.checkpoint import BUNDLE_KEY, WEIGHTS_PREFIX
+from liverspleen.networks.weights_file import safetensors_bytes
 from liverspleen.storage import complete_file, sync
 
 _OVERHEAD_BYTES = 1 << 20  # names, plain values and alignment beside the tensors
@@ -67,18 +67,16 @@ def read_checkpoint(file: Path) -> dict[str, Any] | None:
 
 def export_weights(checkpoint: Path, file: Path) -> None:
     """Write the network's weights of a checkpoint as safetensors, its plain values as JSON in their metadata."""
-    from safetensors.torch import save
-
     content = read_checkpoint(checkpoint)
     if content is None:
         raise Refused(Fault("LS-TRN-005", "the checkpoint cannot be read", "train it anew", file=checkpoint))
     weights = {
-        name.removeprefix(WEIGHTS_PREFIX): weight.contiguous()
+        name.removeprefix(WEIGHTS_PREFIX): weight
         for name, weight in content["state_dict"].items()
         if name.startswith(WEIGHTS_PREFIX)
     }
     with complete_file(file) as temporary:
-        temporary.write_bytes(save(weights, {BUNDLE_KEY: json.dumps(content[BUNDLE_KEY], sort_keys=True)}))
+        temporary.write_bytes(safetensors_bytes(weights, content[BUNDLE_KEY]))
 
 
 def tensors(value: Any) -> Iterator[Tensor]:

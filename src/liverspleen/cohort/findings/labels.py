@@ -8,15 +8,10 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from liverspleen.cohort.anatomy import ADULT_YEARS, PLAUSIBLE_CM3
 from liverspleen.cohort.findings.organ import Organ
 from liverspleen.errors import Fault, Severity
-from liverspleen.structures import Structure
 
-_SMALLEST_CM3 = {Structure.LIVER: 200.0, Structure.SPLEEN: 10.0}
-# No adult lives on a smaller liver: resections leave 20 % or more of some 1500 cm3, and it grows within weeks.
-_LARGEST_CM3 = {Structure.LIVER: 8000.0, Structure.SPLEEN: 5000.0}  # beyond all but single reports of polycystic
-# livers and of spleens in myelofibrosis
-_ADULT_YEARS = 15.0
 _CRUMB_CM3 = 0.5  # an accessory spleen of 1 cm across has this volume
 _MANY = 10  # accessory spleens are up to five; splenosis more, but larger
 _PART_SHARE = 0.02
@@ -32,8 +27,8 @@ _FOREIGN_SHARE = 0.10  # at most 2 % on real CT and phantoms; noise of a fatty l
 def shape_faults(organ: Organ, *, age: float | None = None) -> Iterator[Fault]:
     """LS-LAB-011 to 014, 020 and 021 of one organ's mask alone."""
     name, volume = organ.structure.key, organ.volume_cm3
-    smallest, largest = _SMALLEST_CM3[organ.structure], _LARGEST_CM3[organ.structure]
-    if volume < smallest and not organ.faces and (age is None or age >= _ADULT_YEARS):
+    smallest, largest = PLAUSIBLE_CM3[organ.structure]
+    if volume < smallest and not organ.faces and (age is None or age >= ADULT_YEARS):
         what = f"{name} has {volume:.3g} cm3 though it lies wholly in the scan, expected {smallest:g} or more"
         yield _fault("warning", "LS-LAB-011", what, "look whether the label map is complete, and its spacing right")
     if volume > largest:

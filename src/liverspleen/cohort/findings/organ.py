@@ -12,8 +12,6 @@ from scipy import ndimage
 from liverspleen.imaging.volume import LabelMap
 from liverspleen.structures import Structure
 
-_FACES = ("inferior", "superior", "anterior", "posterior", "right", "left")  # ends of slice, row and column axis
-
 
 @dataclass(frozen=True, eq=False)
 class Organ:
@@ -72,21 +70,13 @@ def find_organ(label_map: LabelMap, structure: Structure) -> Organ | None:
     >>> spleen.volume_cm3, spleen.centre, spleen.faces
     (2.0, (1.5, 0.0, 2.0), ('anterior',))
     """
-    whole = label_map.labels == int(structure)
-    shadows = (whole.any(axis=(1, 2)), whole.any(axis=(0, 2)), whole.any(axis=(0, 1)))
-    if not shadows[0].any():
+    box = label_map.box(structure)
+    if box is None:
         return None
-    ends = [np.flatnonzero(shadow)[[0, -1]] for shadow in shadows]
-    touched = [
-        int(end) == limit
-        for pair, n in zip(ends, whole.shape, strict=True)
-        for end, limit in zip(pair, (0, n - 1), strict=True)
-    ]
-    slices, rows, columns = (slice(int(first), int(last) + 1) for first, last in ends)
     return Organ(
         structure=structure,
-        mask=np.ascontiguousarray(whole[slices, rows, columns]),
-        box=(slices, rows, columns),
+        mask=np.ascontiguousarray(label_map.labels[box] == int(structure)),
+        box=box,
         voxel_mm3=label_map.geometry.voxel_volume_mm3,
-        faces=tuple(face for face, touches in zip(_FACES, touched, strict=True) if touches),
+        faces=label_map.faces(structure),
     )

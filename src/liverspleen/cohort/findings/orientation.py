@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from liverspleen.cohort.anatomy import APART_MM
 from liverspleen.cohort.findings.organ import Organ
 from liverspleen.cohort.findings.scan import ScanSummary
 from liverspleen.errors import Fault, Severity
@@ -20,7 +21,6 @@ _SWAPPED = 0.5  # the liver is some five times the spleen; equal sizes need mass
 _MIDLINE_MM = {Structure.LIVER: 25.0, Structure.SPLEEN: 10.0}
 # What a centre may lie beyond the midline: after a right hepatectomy only the left lobe remains. In 200 phantoms and
 # four real CT livers lie 23 to 88 mm on their own side, spleens 85 to 115 mm.
-_APART_MM = 20.0  # centres of liver and spleen lie more than 100 mm apart in them; less says nothing about sides
 _LUNG_HU = (-960, -600)
 _LUNG_SHARE = 0.03  # of the trunk in a third of the sections; gas in bowel fills at most 0.012 in the same scans
 _LUNG_RATIO = 3.0
@@ -41,13 +41,13 @@ def side_faults(
     """
     if liver is not None and spleen is not None:
         to_left = (spleen.centre[2] - liver.centre[2]) * column_mm
-        if to_left < -_APART_MM and liver.volume_cm3 < _SWAPPED * spleen.volume_cm3:
+        if to_left < -APART_MM and liver.volume_cm3 < _SWAPPED * spleen.volume_cm3:
             what = (
                 f"liver ({liver.volume_cm3:.0f} cm3) is on the patient's left of the spleen ({spleen.volume_cm3:.0f} "
                 "cm3) and smaller: the labels are swapped"
             )
             yield _fault("error", "LS-LAB-019", what, "exchange the two values")
-        elif to_left < -_APART_MM:
+        elif to_left < -APART_MM:
             what = f"the spleen's centre lies {-to_left:.0f} mm to the patient's right of the liver's"
             yield _fault("warning", "LS-LAB-018", what, _LOOK)
         return

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -110,47 +110,85 @@ def find(request: Request) -> Found:
             )
         )
     labels, unused = _labels(request, found)
-    folders = {series: series.folder for series in found}
     cases: list[SourceCase] = []
     left: list[Left] = []
     notes: list[Fault] = []
     rows: dict[Series, SeriesRow] = {}
-    for study in _studies(folders):
-        choice = choose({series: folders[series] for series in study if not series.left}, request.named)
-        names = _names(choice.taken, folders)
-        for series in study:
-            name, place = names.get(series, folders[series]), request.input / folders[series]
-            fault = _refusal(series, choice, place)
-            if fault is None:
-                try:
-                    drawing = _drawing(request, labels, series, name)
-                    cases.append(_case(series, name, drawing))
-                    notes += warnings_of(series, place)
-                    if drawing is None and request.labels is not None:
-                        what = "CT has no label map, neither by its name nor by its series"
-                        notes.append(Fault("LS-IMP-005", what, "bring it", file=place, severity="warning"))
-                except Refused as error:
-                    if error.faults[0].code in FOR_ALL:
-                        raise
-                    fault = error.faults[0]
-            if fault is not None and fault.severity == "error":
-                left.append(Left(name, fault))
-            rows[series] = series_row(series, key=_key(series), fault=fault, reason=choice.why)
+    for item in judged(found, request):
+        fault = item.fault
+        if fault is None:
+            try:
+                drawing = _drawing(request, labels, item.series, item.name)
+                cases.append(item.case(drawing))
+                notes += warnings_of(item.series, item.place)
+                if drawing is None and request.labels is not None:
+                    what = "CT has no label map, neither by its name nor by its series"
+                    notes.append(Fault("LS-IMP-005", what, "bring it", file=item.place, severity="warning"))
+            except Refused as error:
+                if error.faults[0].code in FOR_ALL:
+                    raise
+                fault = error.faults[0]
+        if fault is not None and fault.severity == "error":
+            left.append(Left(item.name, fault))
+        rows[item.series] = series_row(item.series, key=_key(item.series), fault=fault, reason=item.why)
     if len(cases) > 1 and request.labels is not None and _nifti(request.labels, "") == request.labels:
         what = f"labels= is one file, and {len(cases)} CT are taken"
         raise Refused(Fault("LS-IMP-001", what, "give the folder of the label maps"))
     known = {series.series_uid for series in found if series.series_uid}
-    for item in labels.segmentations:
-        if item.series_uid not in known:
+    for drawn in labels.segmentations:
+        if drawn.series_uid not in known:
             what = "the segmentation refers to no series of the input"
-            unused.append(Fault("LS-IMP-006", what, "bring its CT", file=item.file, severity="warning"))
+            unused.append(Fault("LS-IMP-006", what, "bring its CT", file=drawn.file, severity="warning"))
     if number := sum(bool(row.code) and row.code != _SEGMENTATION for row in rows.values()):
         what = f"{number} of {len(found)} series are left, each with its reason in series.csv"
         notes.append(Fault("LS-IMP-031", what, "look there if one is missed", severity="note"))
-    if number := links_passed_over(request.input):
-        what = f"{number} links lead to folders, out of the input or nowhere, and are not followed"
-        notes.append(Fault("LS-IMP-033", what, "bring what they lead to if it is wanted", severity="warning"))
+    notes += links_left(request.input)
     return Found(tuple(cases), tuple(left), (*notes, *unused), tuple(rows[series] for series in found))
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A series, the name of its case and its folder; `fault` says why it is not taken, `why` why its study's one is."""
+
+    series: Series
+    name: str
+    place: Path
+    fault: Fault | None
+    why: str
+
+    def case(self, drawing: Drawing | None = None) -> SourceCase:
+        """The case that the series is."""
+        series = self.series
+        return SourceCase(
+            name=self.name,
+            patient=series.patient_key,
+            scan=SeriesScan(series),
+            drawing=drawing,
+            facts=facts_of(series),
+            key=_key(series),
+            patient_from_header=bool(series.patient_id or series.study_uid),
+            series=f"{series.series_uid}\0{_number(series)}",
+        )
+
+
+def judged(found: Sequence[Series], request: Request) -> Iterator[Judged]:
+    """Every series found in a request's input, study by study, with what `choose` says of it."""
+    folders = {series: series.folder for series in found}
+    for study in _studies(folders):
+        choice = choose({series: folders[series] for series in study if not series.left}, request.named)
+        names = _names(choice.taken, folders)
+        for series in study:
+            place = request.input / folders[series]
+            fault = _refusal(series, choice, place)
+            yield Judged(series, names.get(series, folders[series]), place, fault, choice.why)
+
+
+def links_left(root: Path) -> list[Fault]:
+    """The warning LS-IMP-033 if links below `root` are not followed."""
+    number = links_passed_over(root)
+    what = f"{number} links lead to folders, out of the input or nowhere, and are not followed"
+    cure = "bring what they lead to if it is wanted"
+    return [Fault("LS-IMP-033", what, cure, severity="warning")] if number else []
 
 
 def series_row(series: Series, *, key: str, fault: Fault | None = None, reason: str = "") -> SeriesRow:
@@ -232,19 +270,6 @@ def _refusal(series: Series, choice: Choice, folder: Path) -> Fault | None:
         cure = "name it in the covariates if it is wanted (column 'series')"
         return Fault("LS-IMP-015", what, cure, file=folder, severity="note")
     return Fault("LS-IMP-014", choice.why, "name one in the covariates (column 'series')", file=folder)
-
-
-def _case(series: Series, name: str, drawing: Drawing | None) -> SourceCase:
-    return SourceCase(
-        name=name,
-        patient=series.patient_key,
-        scan=SeriesScan(series),
-        drawing=drawing,
-        facts=facts_of(series),
-        key=_key(series),
-        patient_from_header=bool(series.patient_id or series.study_uid),
-        series=f"{series.series_uid}\0{_number(series)}",
-    )
 
 
 def _key(series: Series) -> str:

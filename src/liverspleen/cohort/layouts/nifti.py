@@ -1,10 +1,19 @@
-"""A folder of CT in NIfTI, and a folder of label maps of the same names."""
+"""A folder of CT in NIfTI, and a folder of label maps of the same names, or as `liverspleen predict` names them."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from liverspleen.cohort.layouts.source import Found, Left, NiftiDrawing, NiftiScan, Request, SourceCase, needed_meaning
+from liverspleen.cohort.layouts.source import (
+    Found,
+    Left,
+    NiftiDrawing,
+    NiftiScan,
+    Request,
+    SourceCase,
+    label_map_files,
+    needed_meaning,
+)
 from liverspleen.cohort.layouts.source import nifti_files as files_in
 from liverspleen.errors import Fault, Refused
 from liverspleen.imaging.nifti import strip_suffix
@@ -41,7 +50,7 @@ def _drawings(request: Request, scans: dict[str, Path]) -> tuple[dict[str, Path]
     if labels is None:
         return {}, ()
     if labels.is_dir():
-        return files_in(labels)
+        return label_map_files(labels, scans)
     if labels.is_file() and len(scans) == 1:
         return dict.fromkeys(scans, labels), ()
     what = "labels= is neither a folder nor, for a single CT, a file"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
+from liverspleen.cohort.label_names import label_files
 from liverspleen.errors import Fault, Refused
 from liverspleen.imaging.nifti import read_ct, read_label_map, strip_suffix
 from liverspleen.imaging.volume import CTVolume, LabelMap
@@ -164,6 +165,16 @@ def nifti_files(folder: Path) -> tuple[dict[str, Path], tuple[Left, ...]]:
         name = strip_suffix(file.name)
         if name and not file.name.startswith(".") and file.is_file():  # archives made on a Mac hold ._ files
             found.setdefault(name, []).append(file)
+    return _single(found)
+
+
+def label_map_files(folder: Path, known: Collection[str]) -> tuple[dict[str, Path], tuple[Left, ...]]:
+    """The label maps that lie in a folder itself by case, named as `label_files` tells; of two for one case none."""
+    found = label_files(folder, known)
+    return _single({name: [file for file in files if file.is_file()] for name, files in found.items()})
+
+
+def _single(found: Mapping[str, Sequence[Path]]) -> tuple[dict[str, Path], tuple[Left, ...]]:
     left = [
         Left(name, Fault("LS-IMP-007", f"{len(files)} files are one case's", "keep one of them", file=files[0]))
         for name, files in found.items()

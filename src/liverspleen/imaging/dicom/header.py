@@ -127,6 +127,8 @@ def open_header(path: Path, fields: tuple[str, ...], *, limit_bytes: int | None 
     found = text(dataset, "SOPClassUID") or text(dataset.file_meta, "MediaStorageSOPClassUID")
     if found == _DIRECTORY:
         return None
+    if found and not len(dataset) and marked == "preamble":
+        raise ValueError("no data set follows the file's own header")
     if not found and not text(dataset, "Modality"):
         if marked == "preamble":
             raise ValueError("neither SOP class nor modality")

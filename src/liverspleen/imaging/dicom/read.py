@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liverspleen.errors import Fault, Refused
+from liverspleen.imaging.dicom.codestream import check_runs, check_stated_size
 from liverspleen.imaging.dicom.door import pydicom, quiet
 from liverspleen.imaging.dicom.header import DAMAGED, check_inflated, numbers, transfer_syntax, whole
 from liverspleen.imaging.dicom.series import Series
@@ -16,6 +18,8 @@ from liverspleen.imaging.volume import CTVolume
 
 LEFT, UNDECODED, OTHER_MATRIX, NOT_FINITE = "LS-DCM-030", "LS-DCM-031", "LS-DCM-032", "LS-DCM-033"
 _HU = np.iinfo(np.int16)
+_PIXEL_BYTES = 16  # in a file; more than any number has, and than compression makes of it at its worst
+_OTHER_BYTES = 1 << 26  # of a file, besides its pixels
 _FIELDS = (
     "SamplesPerPixel",
     "PhotometricInterpretation",
@@ -54,7 +58,7 @@ def read_series(series: Series, *, case_id: str) -> CTVolume:
     for number, path in enumerate(series.files):
         try:
             with quiet():
-                hu = _section(path)
+                hu = _section(path, series.rows * series.columns)
         except DAMAGED as error:
             # the error's own words may quote the header
             what = f"section {number + 1} of {series.sections} cannot be read or decoded ({type(error).__name__})"
@@ -77,9 +81,11 @@ def read_series(series: Series, *, case_id: str) -> CTVolume:
     return CTVolume(np.ascontiguousarray(canonical), series.geometry, clipped)
 
 
-def _section(path: Path) -> NDArray[Any]:
-    """HU of one section, (row, column), as whole numbers or as float64."""
+def _section(path: Path, pixels: int) -> NDArray[Any]:
+    """HU of one section of that many pixels, (row, column), as whole numbers or as float64."""
     with path.open("rb") as handle:
+        if handle.seek(0, os.SEEK_END) > _OTHER_BYTES + _PIXEL_BYTES * pixels:
+            raise ValueError("far larger than its pixels")
         check_inflated(handle)
     dataset = pydicom.dcmread(path, specific_tags=list(_FIELDS), force=True)
     dataset.file_meta.TransferSyntaxUID = pydicom.uid.UID(transfer_syntax(dataset))
@@ -98,6 +104,13 @@ def _stored(dataset: Any) -> NDArray[Any]:
     The bits above them may hold anything (overlays, in old files). The codec decides for compressed data, whose own
     header states precision and sign.
     """
+    if dataset.file_meta.TransferSyntaxUID.is_encapsulated:
+        frame = pydicom.encaps.get_frame(dataset.PixelData, 0, number_of_frames=1)
+        rows, columns, bits = (whole(dataset, keyword) for keyword in ("Rows", "Columns", "BitsAllocated"))
+        if dataset.file_meta.TransferSyntaxUID == pydicom.uid.RLELossless:
+            check_runs(frame, rows * columns * bits // 8)
+        else:
+            check_stated_size(frame, str(dataset.file_meta.TransferSyntaxUID), rows, columns)
     array: NDArray[Any] = pydicom.pixels.pixel_array(dataset, correct_unused_bits=False)
     allocated, stored = whole(dataset, "BitsAllocated"), whole(dataset, "BitsStored")
     high = whole(dataset, "HighBit") or stored - 1

@@ -27,6 +27,9 @@ SAME_MM = 0.01
 """Sections nearer than this have the same position: ten times below any section spacing, twice the rounding of two
 decimals."""
 
+PIXEL_LIMIT = 1 << 24
+"""Pixels of a section: 4096 x 4096, four times the largest matrix of a CT scanner."""
+
 NO_GEOMETRY, MIXED_ORIENTATION, MIXED_MATRIX = "LS-DCM-007", "LS-DCM-008", "LS-DCM-009"
 TILT, DUPLICATE, MISSING, IRREGULAR, TOO_FEW = "LS-DCM-010", "LS-DCM-011", "LS-DCM-012", "LS-DCM-013", "LS-DCM-014"
 
@@ -118,6 +121,7 @@ def _usable(instance: Instance) -> bool:
         and plane_directions(instance.orientation) is not None
         and 0 < instance.rows < 1 << 16
         and 0 < instance.columns < 1 << 16
+        and instance.rows * instance.columns <= PIXEL_LIMIT
     )
 
 

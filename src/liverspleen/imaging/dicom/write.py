@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,18 +14,23 @@ from numpy.typing import NDArray
 
 from liverspleen import __version__
 from liverspleen.imaging.dicom.door import pydicom, quiet
-from liverspleen.imaging.dicom.header import CT_IMAGE, numbers
+from liverspleen.imaging.dicom.header import CT_IMAGE, DAMAGED, numbers, text
 from liverspleen.imaging.dicom.placement import Plane, place
 from liverspleen.imaging.dicom.segmentation import CODES
 from liverspleen.imaging.volume import CTVolume, LabelMap
 from liverspleen.storage import complete_file
-from liverspleen.structures import Structure
+from liverspleen.structures import COLOURS, Structure
 
 EXPLICIT, IMPLICIT, DEFLATED = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2", "1.2.840.10008.1.2.1.99"
 RLE, JPEG_2000, JPEG_LS = "1.2.840.10008.1.2.5", "1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.4.80"
 """Transfer syntaxes that `write_series` writes, all lossless."""
 
 _DATE, _TIME = "20000101", "000000"  # the same for all: what is written here was not examined at any time
+_REFERRED = ("StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID", "SOPClassUID", "SOPInstanceUID")
+_MAY_BE_EMPTY = (
+    *("PatientID", "PatientName", "PatientBirthDate", "PatientSex"),
+    *("StudyDate", "StudyTime", "StudyID", "AccessionNumber", "ReferringPhysicianName"),
+)
 _MEANINGS = {Structure.LIVER: "Liver", Structure.SPLEEN: "Spleen"}
 
 
@@ -97,50 +104,125 @@ def write_series(
     return tuple(files)
 
 
-def write_segmentation(file: Path, label_map: LabelMap, sources: Sequence[Path]) -> None:
+@dataclass(frozen=True)
+class Algorithm:
+    """What drew a label map without a hand."""
+
+    name: str
+    version: str
+
+
+class UnreferableError(ValueError):
+    """Files of a CT cannot be referred to; its text says why, and holds nothing of their headers."""
+
+
+def write_segmentation(
+    file: Path, label_map: LabelMap, sources: Sequence[Path], *, algorithm: Algorithm | None = None
+) -> None:
     """Write a label map as a binary DICOM segmentation of the CT in the files `sources`, coded in SNOMED CT.
 
-    One segment for each structure that the label map covers, drawn by hand (algorithm type manual). It carries the
-    patient and study of its CT. The same input gives the same bytes; the file is complete or absent.
+    One segment for each structure that the label map covers, drawn by hand (algorithm type manual), or by `algorithm`
+    (automatic). It carries the patient and study of its CT. The same input gives the same bytes without an algorithm,
+    for test data; with one, each call makes a new instance of a new series, with its date and UIDs of its own, as the
+    standard wants. The file is complete or absent.
 
     Raises:
-        ValueError: a section of the CT is no section of the label map's grid.
+        UnreferableError: the files cannot be read, or have no valid UIDs of their own.
+        ValueError: a section of the CT is missing, or is no section of the label map's grid.
     """
-    import highdicom  # takes a second to load
-
     with quiet():
-        headers = [pydicom.dcmread(path, stop_before_pixels=True) for path in sources]
-        masks = np.stack([_section_of(label_map, header) for header in headers])
-        seed = _digest(masks.tobytes(), *(header.SOPInstanceUID for header in headers))
-        segments = [
-            highdicom.seg.SegmentDescription(
-                segment_number=number,
-                segment_label=_MEANINGS[structure],
-                segmented_property_category=highdicom.sr.CodedConcept("123037004", "SCT", "Anatomical structure"),
-                segmented_property_type=highdicom.sr.CodedConcept(_code(structure), "SCT", _MEANINGS[structure]),
-                algorithm_type="MANUAL",
-            )
-            for number, structure in enumerate(label_map.covered, start=1)
-        ]
-        dataset = highdicom.seg.Segmentation(
-            source_images=headers,
-            pixel_array=np.stack([masks == structure for structure in label_map.covered], axis=-1).astype(np.uint8),
-            segmentation_type="BINARY",
-            segment_descriptions=segments,
-            series_instance_uid=_uid(seed, "segmentation series"),
-            series_number=100,
-            sop_instance_uid=_uid(seed, "segmentation"),
-            instance_number=1,
-            manufacturer="liverspleen",
-            manufacturer_model_name="liverspleen",
-            software_versions=__version__,
-            device_serial_number="0",
-            content_label="LIVER_SPLEEN",
-            series_description="Liver and spleen",
-        )
-        _fix_time(dataset, _uid(seed, "dimensions"))
+        try:
+            headers = [_source_header(path) for path in sources]
+        except DAMAGED as error:
+            raise UnreferableError(f"files of the CT cannot be read ({type(error).__name__})") from None
+        if reason := _unreferable(headers):
+            raise UnreferableError(reason)
+        masks = _masks(label_map, headers)
+        moment = "" if algorithm is None else f"{algorithm} {datetime.now(UTC).isoformat()}"
+        seed = _digest(masks.tobytes(), *(header.SOPInstanceUID for header in headers), *([moment] if moment else []))
+        try:
+            dataset = _segmentation(label_map, masks, headers, algorithm, seed)
+        except (ValueError, TypeError, LookupError, AttributeError) as error:  # its own words may quote the headers
+            what = f"headers of the CT cannot be carried over ({type(error).__name__})"
+            raise UnreferableError(what) from None
+        if algorithm is None:
+            _fix_time(dataset)
+        for item in (*dataset.DimensionOrganizationSequence, *dataset.DimensionIndexSequence):
+            item.DimensionOrganizationUID = _uid(seed, "dimensions")  # a random one otherwise
         with complete_file(file) as temporary:
             dataset.save_as(temporary, enforce_file_format=True)
+
+
+def _segmentation(
+    label_map: LabelMap, masks: NDArray[np.uint8], headers: Sequence[Any], algorithm: Algorithm | None, seed: str
+) -> Any:
+    import highdicom  # takes a second to load
+
+    segments = [
+        _segment(highdicom, number, structure, algorithm) for number, structure in enumerate(label_map.covered, start=1)
+    ]
+    return highdicom.seg.Segmentation(
+        source_images=headers,
+        pixel_array=masks,
+        segmentation_type="BINARY",
+        segment_descriptions=segments,
+        series_instance_uid=_uid(seed, "segmentation series"),
+        series_number=100,
+        sop_instance_uid=_uid(seed, "segmentation"),
+        instance_number=1,
+        manufacturer="liverspleen",
+        manufacturer_model_name="liverspleen",
+        software_versions=__version__,
+        device_serial_number="0",
+        content_label="LIVER_SPLEEN",
+        series_description="Liver and spleen",
+        specific_character_set="ISO_IR 192",  # UTF-8, whatever the source has
+    )
+
+
+def _source_header(path: Path) -> Any:
+    """A header as highdicom copies it; what it must have, and may be empty, is there."""
+    header = pydicom.dcmread(path, stop_before_pixels=True, force=True)
+    for keyword in _MAY_BE_EMPTY:
+        if keyword not in header:
+            setattr(header, keyword, None)
+    return header
+
+
+def _unreferable(headers: Sequence[Any]) -> str:
+    """Why files cannot be referred to; empty if they can."""
+    stated = [[text(header, keyword) for keyword in _REFERRED] for header in headers]
+    for number, keyword in enumerate(_REFERRED):
+        if not all(len(uids[number]) <= 64 and pydicom.uid.UID(uids[number]).is_valid for uids in stated):
+            return f"files of the CT have no valid {keyword}"
+    if len({uids[-1] for uids in stated}) < len(stated):
+        return "files of the CT share one SOPInstanceUID"
+    return ""
+
+
+def _segment(highdicom: Any, number: int, structure: Structure, algorithm: Algorithm | None) -> Any:
+    """The description of a segment."""
+    drawn: dict[str, Any] = {"algorithm_type": "MANUAL"}
+    if algorithm is not None:
+        family = highdicom.sr.CodedConcept("123110", "DCM", "Artificial Intelligence")
+        identity = highdicom.AlgorithmIdentificationSequence(algorithm.name[:64], family, algorithm.version[:64])
+        drawn = {"algorithm_type": "AUTOMATIC", "algorithm_identification": identity}
+    colour = COLOURS[structure].removeprefix("#")
+    return highdicom.seg.SegmentDescription(
+        segment_number=number,
+        segment_label=_MEANINGS[structure],
+        segmented_property_category=highdicom.sr.CodedConcept("123037004", "SCT", "Anatomical structure"),
+        segmented_property_type=highdicom.sr.CodedConcept(_code(structure), "SCT", _MEANINGS[structure]),
+        display_color=highdicom.color.CIELabColor.from_rgb(*bytes.fromhex(colour)),
+        **drawn,
+    )
+
+
+def _masks(label_map: LabelMap, headers: Sequence[Any]) -> NDArray[np.uint8]:
+    """Segment numbers, (section, row, column); 0 is none."""
+    numbers_of = np.zeros(256, np.uint8)
+    numbers_of[list(label_map.covered)] = np.arange(1, len(label_map.covered) + 1)
+    return np.stack([numbers_of[_section_of(label_map, header)] for header in headers])
 
 
 def _section_of(label_map: LabelMap, header: Any) -> NDArray[np.uint8]:
@@ -157,16 +239,14 @@ def _section_of(label_map: LabelMap, header: Any) -> NDArray[np.uint8]:
     return placement.view(label_map.geometry.to_native(label_map.labels))
 
 
-def _fix_time(dataset: Any, dimensions_uid: str) -> None:
-    """Put constants where highdicom writes the time of the call and a random UID."""
+def _fix_time(dataset: Any) -> None:
+    """Put constants where highdicom writes the time of the call."""
     for keyword in ("InstanceCreationDate", "ContentDate"):
         setattr(dataset, keyword, _DATE)
     for keyword in ("InstanceCreationTime", "ContentTime"):
         setattr(dataset, keyword, _TIME)
     for item in dataset.get("ContributingEquipmentSequence", ()):
         item.ContributionDateTime = _DATE + _TIME
-    for item in (*dataset.DimensionOrganizationSequence, *dataset.DimensionIndexSequence):
-        item.DimensionOrganizationUID = dimensions_uid
 
 
 def _write(path: Path, fields: Mapping[str, object], pixels: NDArray[np.int16], transfer_syntax: str) -> None:

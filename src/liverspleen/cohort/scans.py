@@ -1,0 +1,275 @@
+"""From a path to CT: a cohort, NIfTI files, DICOM, a zip archive of either, or a folder of all these."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import unicodedata
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path, PurePosixPath
+
+from liverspleen.cohort.archive import SUFFIX, temporary_folder, unpack
+from liverspleen.cohort.folder import LABEL_SUFFIX
+from liverspleen.cohort.identity import Identity, default_key, read_key, write_links
+from liverspleen.cohort.layouts.dicom import Judged, judged, links_left, warnings_of
+from liverspleen.cohort.layouts.source import Request
+from liverspleen.cohort.manifest import Case, read_cohort
+from liverspleen.cohort.privacy import private
+from liverspleen.cohort.row import ManifestRow, Vocabulary, parse_row
+from liverspleen.cohort.scan_case import ScanCase, states, write_case_segmentation
+from liverspleen.cohort.split import read_split
+from liverspleen.errors import Fault, Refused
+from liverspleen.imaging.dicom import Series, find_series
+from liverspleen.imaging.nifti import strip_suffix
+
+__all__ = ["ScanCase", "Scans", "open_scans", "write_case_segmentation"]
+
+NOTHING, SAME_NAME, LABELS_LEFT = "LS-PRD-001", "LS-PRD-002", "LS-PRD-005"
+SERIES_LEFT, UNUSABLE_NAME = "LS-SCN-009", "LS-SCN-010"
+
+_NAMES = "names"
+_LABEL_SUFFIXES = (LABEL_SUFFIX, "_dseg")  # ours, beside the CT or from an earlier prediction into its folder
+_SEVERAL = "LS-IMP-014"
+
+
+@dataclass(frozen=True)
+class Scans:
+    """The CT that were found, and what was found besides.
+
+    `identity` is set where names must stay inside: for DICOM, whose folders may name patients. `faults` are told by it
+    already. `links` is the name of the table, beside the key, of what its hashes stand for.
+    """
+
+    cases: tuple[ScanCase, ...]
+    faults: tuple[Fault, ...] = ()
+    identity: Identity | None = None
+    links: str | None = None
+
+
+@contextmanager
+def open_scans(
+    source: Path | str,
+    *,
+    root: Path | None = None,
+    vocabulary: Vocabulary | None = None,
+    datasets: Sequence[str] = (),
+    split: Path | None = None,
+    ids: str = "hashed",
+    key: Path | None = None,
+) -> Iterator[Scans]:
+    """The CT in a source, for as long as the block lasts: archives are unpacked into a temporary folder until then.
+
+    A source is, in this order: a `cohort.csv` or a folder that holds one (with `root`, `vocabulary`, `datasets`, and
+    `split` for its validation patients only), a NIfTI file, a zip archive, or a folder. Of a folder the NIfTI files and
+    zip archives at its top count, and all DICOM below it; of an archive all NIfTI and DICOM. `X_label` and `X_dseg`
+    beside `X` are label maps, and left. Of each DICOM study the series are taken that `liverspleen import` takes, with
+    two sections or more, under the same ids: keyed hashes by the key in the file `key`, or with `ids="names"` the names
+    of folders.
+
+    What cannot be used is among `faults`, the rest goes on.
+
+    Raises:
+        Refused: the source as a whole is none: LS-PRD-001 nothing in it is a CT, LS-CFG-006 a split without a cohort,
+            what `read_cohort`, `read_split` and `read_key` refuse.
+    """
+    source = Path(source)
+    if source.suffix == ".csv" or (source / "cohort.csv").is_file():
+        yield _cohort(source, root, vocabulary, datasets, split)
+        return
+    if split is not None:
+        what = "split= is given, but input= is no cohort.csv"
+        raise Refused(Fault("LS-CFG-006", what, "give the cohort, or leave split= out"))
+    if not source.exists() and not source.is_symlink():
+        raise Refused(Fault(NOTHING, "input= is not there", "correct the path"))  # which may name a patient
+    with ExitStack() as stack:
+        found = _found(source, stack)
+        if not found.is_private:
+            yield _checked(Scans(_nifti_cases(found), tuple(found.faults)))
+            return
+        key_file = key or default_key()
+        secret, made = read_key(key_file)
+        identity = Identity(secret, ids == _NAMES, (Path(os.path.realpath(source)),))
+        links = key_file.parent / f"links-{identity.hashed('name', str(identity.roots[0]))}.csv"
+        try:
+            with private(identity, "looking for scans"):
+                scans = _checked(_told(found, identity, made=made, links=links.name))
+            yield scans
+        finally:
+            write_links(links, identity)
+
+
+@dataclass
+class _Found:
+    """What a source holds: NIfTI as name, file and how it may be shown; DICOM series with the folders they say."""
+
+    nifti: list[tuple[str, Path, Path]] = field(default_factory=list)
+    series: list[Judged] = field(default_factory=list)
+    faults: list[Fault] = field(default_factory=list)
+    archive_refused: bool = False
+
+    @property
+    def is_private(self) -> bool:
+        """Whether names that may be a patient's are in it; those of NIfTI files are the users' own."""
+        return bool(self.series) or self.archive_refused
+
+
+def _cohort(
+    source: Path, root: Path | None, vocabulary: Vocabulary | None, datasets: Sequence[str], split: Path | None
+) -> Scans:
+    table = source / "cohort.csv" if source.is_dir() else source
+    cohort = read_cohort(table, root=root or table.parent, vocabulary=vocabulary)
+    cases = cohort.select(datasets).cases
+    if split is not None:
+        unseen = set(read_split(split, cohort).validation)
+        cases = tuple(case for case in cases if case.patient_id in unseen)
+    return Scans(tuple(_nifti_case(case, case.image, case.image) for case in cases), cohort.faults)
+
+
+def _found(source: Path, stack: ExitStack) -> _Found:
+    found = _Found()
+    with private(Identity(secrets.token_bytes()), "looking for scans"):  # a key for errors alone, and for nobody
+        real = Path(os.path.realpath(source))
+        if real.is_dir():
+            files = sorted(real.iterdir())
+            _add_nifti(found, {file: file for file in files})
+            _add_series(found, find_series(real, minimum_sections=1), real)
+            if found.series:
+                found.faults += links_left(real)
+            archives = [file for file in files if _is_archive(file)]
+            _add_archives(found, archives, stack, real)
+        elif _is_archive(real) or _is_archive(source):
+            _add_archives(found, [real], stack, real)
+        elif strip_suffix(source.name) and os.path.lexists(source):
+            found.nifti.append((strip_suffix(source.name) or "", source, source))
+    return found
+
+
+def _is_archive(file: Path) -> bool:
+    return file.suffix.lower() == SUFFIX and not file.name.startswith(".") and file.is_file()
+
+
+def _add_nifti(found: _Found, files: dict[Path, Path]) -> None:
+    """Files called as NIfTI, each with how it may be shown; label maps beside their CT are left."""
+    named = {
+        file: name
+        for file, shown in files.items()
+        # a link to nowhere stays: it is refused when read, not left out without a word
+        if (name := strip_suffix(shown.name)) and not name.startswith(".") and not file.is_dir()
+    }
+    beside = {name + suffix for name in named.values() for suffix in _LABEL_SUFFIXES} & set(named.values())
+    found.nifti += [(name, file, files[file]) for file, name in named.items() if name not in beside]
+    if beside:
+        what = f"{len(beside)} label maps beside their CT are left"
+        found.faults.append(Fault(LABELS_LEFT, what, "rename them if they are CT", severity="note"))
+
+
+def _add_archives(found: _Found, archives: Sequence[Path], stack: ExitStack, top: Path) -> None:
+    folder = stack.enter_context(temporary_folder()) if archives else None
+    for number, archive in enumerate(archives):
+        assert folder is not None
+        try:
+            unpacked = unpack(archive, folder / str(number))
+        except Refused as error:
+            found.faults += error.faults
+            found.archive_refused = True
+            continue
+        found.faults += unpacked.notes
+        _add_nifti(found, {file: archive / name for file, name in unpacked.nifti.items()})
+        # several archives are told apart as the folders would be that they unpack to
+        above = PurePosixPath("." if archive == top else archive.stem)
+        series = [
+            replace(item, folder=str(above / unpacked.folders.get(item.folder, ".")))
+            for item in find_series(unpacked.dicom, minimum_sections=1)
+        ]
+        _add_series(found, series, top)
+
+
+def _add_series(found: _Found, series: Sequence[Series], top: Path) -> None:
+    found.series += judged(series, Request(top))
+
+
+def _told(found: _Found, identity: Identity, *, made: bool, links: str) -> Scans:
+    """The scans of a source with names that must stay inside."""
+    faults = list(found.faults)
+    if made:
+        what = "a new key was made: only with it do later runs give the same ids"
+        faults.append(Fault("LS-IDN-004", what, "keep it, and keep it private", severity="note"))
+    cases = [replace(case, shown=identity.path(case.files[0])) for case in _nifti_cases(found)]
+    left: Counter[str] = Counter()
+    for item in found.series:
+        if item.fault is None:
+            cases.append(_series_case(item, identity))
+            faults += warnings_of(item.series, item.place)
+        elif item.fault.severity == "error":
+            several = item.fault.code == _SEVERAL
+            cure = "give the folder of one of them" if several else "export the series again if it is wanted"
+            faults.append(replace(item.fault, cure=cure))
+        else:
+            left[f"{item.fault.code}, {item.fault.what}"] += 1
+    for reason, number in sorted(left.items()):
+        what = f"{number} DICOM series {'is' if number == 1 else 'are'} left ({reason})"
+        faults.append(Fault(SERIES_LEFT, what, "give its folder alone if it is wanted", severity="note"))
+    return Scans(tuple(cases), tuple(identity.fault(fault) for fault in faults), identity, links)
+
+
+def _nifti_cases(found: _Found) -> tuple[ScanCase, ...]:
+    return tuple(_nifti_case(Case(name, name, file), file, shown) for name, file, shown in found.nifti)
+
+
+def _nifti_case(case: Case, file: Path, shown: Path) -> ScanCase:
+    return ScanCase(case, (file,), shown=shown)
+
+
+def _series_case(item: Judged, identity: Identity) -> ScanCase:
+    """The case of a series that is taken; its ids are those that an import gives it."""
+    source, series = item.case(), item.series
+    shown = identity.path(item.place)
+    name = source.name if source.name != "." else identity.roots[0].stem  # DICOM in the input itself
+    case = Case(
+        case_id=identity.case_id(name, source.key),
+        patient_id=identity.patient_id(source.patient, from_header=source.patient_from_header),
+        image=Path(shown),
+        sex=source.facts["sex"],
+        age=float(source.facts["age"]) if source.facts["age"] else None,
+        section_thickness_mm=series.section_thickness_mm,
+        phase=series.phase,
+    )
+    return ScanCase(case, series.files, series, shown, states(series.files))
+
+
+def _checked(scans: Scans) -> Scans:
+    """Without the cases whose ids name no file, or one file; refused if nothing is left and nothing says why."""
+    cases, faults = [], list(scans.faults)
+    number = Counter(_same(scan.case.case_id) for scan in scans.cases)
+    for scan in scans.cases:
+        name = scan.case.case_id
+        if reason := _unusable(name):
+            faults.append(Fault(UNUSABLE_NAME, f"name of a scan {reason}", "rename it", name, scan.shown))
+        elif number[_same(name)] > 1:
+            what = f"{number[_same(name)]} scans have this name, or one that differs in letter case or suffix only"
+            faults.append(Fault(SAME_NAME, what, "keep one of them", name, scan.shown))
+        else:
+            cases.append(scan)
+    if not cases and not any(fault.severity == "error" for fault in faults):
+        what = "nothing in the input is a CT: a cohort.csv, NIfTI, DICOM, or a zip archive of NIfTI or DICOM"
+        cure = "give such a file, or a folder of some; for DICOM the folder of the series"
+        raise Refused([*faults, Fault(NOTHING, what, cure)])
+    return replace(scans, cases=tuple(cases), faults=tuple(faults))
+
+
+def _unusable(name: str) -> str:
+    """Why label maps cannot be named by it, by the rules of `cohort.csv`; empty if they can."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return "is no UTF-8"
+    parsed = parse_row({"case_id": name, "patient_id": name, "image": "-"}, vocabulary=Vocabulary())
+    return "" if isinstance(parsed, ManifestRow) else parsed[0].what
+
+
+def _same(name: str) -> str:
+    """Names are one where some file system takes them for one."""
+    return unicodedata.normalize("NFC", name).casefold()

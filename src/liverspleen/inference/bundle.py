@@ -1,0 +1,132 @@
+"""A model bundle as it lies on disk: one folder, or the same files in one .zip; opened, and held against its hashes."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import stat
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from liverspleen.errors import Fault, Refused
+from liverspleen.inference.archive import MAX_FILE_BYTES, Entry, blocks
+from liverspleen.inference.plain import MAX_JSON_BYTES, parse_json
+
+DESCRIPTION, WEIGHTS, CARD, LICENCE, ONNX = (
+    "bundle.json",
+    "model.safetensors",
+    "MODEL_CARD.md",
+    "LICENSE",
+    "model.onnx",
+)
+BUNDLE_FORMAT = "liverspleen-bundle-1"
+"""Changed when bundle.json changes its meaning."""
+
+_MAX_TEXT_BYTES = 1 << 20
+_MARKUP = re.compile(rb"<[a-z!/?]|javascript:|data:text", re.IGNORECASE)
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_ANEW = "write the bundle anew with liverspleen export"
+
+
+@dataclass(frozen=True)
+class BundleFiles:
+    """The files of a bundle: in `entries` of the archive `path`, or in the folder `path`; and bundle.json."""
+
+    path: Path
+    entries: Mapping[str, Entry] | None
+    description: Mapping[str, Any]
+    sha256: str
+
+    @property
+    def names(self) -> Sequence[str]:
+        """The files beside bundle.json."""
+        return tuple(self.description["files"])
+
+    def place(self, name: str) -> tuple[Path, int, int]:
+        """File, offset and size of what is called `name`."""
+        if self.entries is not None:
+            return self.path, self.entries[name].offset, self.entries[name].size
+        return self.path / name, 0, (self.path / name).stat().st_size
+
+    def blocks(self, name: str) -> Iterator[bytes]:
+        """Its bytes, a megabyte at a time."""
+        file, offset, size = self.place(name)
+        return blocks(file, Entry(name, offset, size, 0))
+
+    def refuse_changed(self, names: Sequence[str]) -> None:
+        """Raise LS-MOD-006 for the first of `names` whose bytes do not have the hash that bundle.json states."""
+        for name in names:
+            digest = hashlib.sha256()
+            for block in self.blocks(name):
+                digest.update(block)
+            if digest.hexdigest() != self.description["files"][name]["sha256"]:
+                what = f"{name} is not the file that bundle.json was written with"
+                raise Refused(Fault("LS-MOD-006", what, _ANEW, file=self.path))
+
+    def refuse_markup(self) -> None:
+        """Raise LS-MOD-015 if the model card holds HTML or a script: we write none, and somebody may render it."""
+        if found := _MARKUP.search(b"".join(self.blocks(CARD))):
+            what = f"{CARD} holds markup ({found[0].decode()!r}) that liverspleen does not write"
+            raise Refused(Fault("LS-MOD-015", what, _ANEW, file=self.path))
+
+
+def open_bundle(path: Path, entries: Mapping[str, Entry] | None = None) -> BundleFiles:
+    """The bundle in a folder, or of `entries` in an archive; links are not followed, further files not looked at.
+
+    Raises:
+        Refused: LS-MOD-003 of another format; LS-MOD-004 files missing, unknown, linked or of another size; LS-MOD-007
+            bundle.json is no plain JSON.
+    """
+    data = _description_bytes(path, entries)
+    description = parse_json(data, path / DESCRIPTION if entries is None else path)
+    if description.get("format") != BUNDLE_FORMAT:
+        raise Refused(Fault("LS-MOD-003", f"no bundle of format {BUNDLE_FORMAT}", _ANEW, file=path))
+    stated = description.get("files")
+    known = {WEIGHTS, CARD, LICENCE, ONNX}
+    if not isinstance(stated, dict) or not {WEIGHTS, CARD, LICENCE} <= set(stated) <= known:
+        what = f"bundle.json names other files than {WEIGHTS}, {CARD}, {LICENCE} and perhaps {ONNX}"
+        raise Refused(Fault("LS-MOD-004", what, _ANEW, file=path))
+    if entries is not None and (foreign := set(entries) - set(stated) - {DESCRIPTION}):
+        what = f"the archive holds more than its bundle.json names, first {min(foreign)[:80]!r}"
+        raise Refused(Fault("LS-MOD-004", what, _ANEW, file=path))
+    for name, claim in stated.items():
+        _refuse_misfit(name, claim, _size(path, entries, name), path)
+    return BundleFiles(path, entries, description, hashlib.sha256(data).hexdigest())
+
+
+def _description_bytes(path: Path, entries: Mapping[str, Entry] | None) -> bytes:
+    size = _size(path, entries, DESCRIPTION)
+    if size > MAX_JSON_BYTES:
+        what = f"{DESCRIPTION} has {size} bytes, at most {MAX_JSON_BYTES} are read"
+        raise Refused(Fault("LS-MOD-007", what, _ANEW, file=path))
+    if entries is None:
+        return (path / DESCRIPTION).read_bytes()
+    return b"".join(blocks(path, entries[DESCRIPTION]))
+
+
+def _size(path: Path, entries: Mapping[str, Entry] | None, name: str) -> int:
+    if entries is not None:
+        if name not in entries:
+            raise Refused(Fault("LS-MOD-004", f"the archive has no {name}", _ANEW, file=path))
+        return entries[name].size
+    try:
+        about = os.lstat(path / name)
+    except OSError:
+        raise Refused(Fault("LS-MOD-004", f"the folder has no {name}", _ANEW, file=path)) from None
+    if not stat.S_ISREG(about.st_mode):
+        what = f"{name} is a link or a device, expected a file"
+        raise Refused(Fault("LS-MOD-004", what, "copy the bundle with files in place of links (cp -L)", file=path))
+    return about.st_size
+
+
+def _refuse_misfit(name: str, claim: Any, size: int, path: Path) -> None:
+    limit = _MAX_TEXT_BYTES if name in {CARD, LICENCE} else MAX_FILE_BYTES
+    if not isinstance(claim, dict) or not isinstance(sha256 := claim.get("sha256"), str) or size > limit:
+        what = f"{name} has no hash in bundle.json, or more than {limit} bytes"
+        raise Refused(Fault("LS-MOD-004", what, _ANEW, file=path))
+    if claim.get("bytes") != size or not _SHA256.fullmatch(sha256):
+        what = f"{name} has {size} bytes, bundle.json states another size or no hash"
+        raise Refused(Fault("LS-MOD-004", what, _ANEW, file=path))

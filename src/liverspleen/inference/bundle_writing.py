@@ -1,0 +1,145 @@
+"""Writing a model bundle: a folder, or the same files in one .zip; the same content gives the same bytes."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import re
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from liverspleen import __version__
+from liverspleen.errors import Fault, Refused
+from liverspleen.inference.bundle import BUNDLE_FORMAT, CARD, DESCRIPTION, LICENCE, ONNX, WEIGHTS
+from liverspleen.inference.checked import CheckedModel
+from liverspleen.inference.description import is_of_phantoms_only
+from liverspleen.inference.model_card import UNKNOWN, model_card
+from liverspleen.inference.plain import parse_json
+from liverspleen.storage import complete_file
+
+_NAME = re.compile(r"[^\W_][\w .,+()-]{0,99}")
+_LICENCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+-]{0,63}")  # an SPDX identifier
+_NAMES_FILES = ("cohort", "root", "split", "store", "output", "logger", "vocabulary")
+"""Of a training's configuration: paths of the machine, and what decides nothing."""
+
+
+def refuse_words(name: str, licence: str | None) -> None:
+    """Raise LS-XPT-012 for a name or licence that cannot stand in a card."""
+    if not _NAME.fullmatch(name):
+        what = f"name={name!r} is not of letters, digits, spaces and .,+()- only, at most 100"
+        raise Refused(Fault("LS-XPT-012", what, "give another name="))
+    if licence is not None and not _LICENCE.fullmatch(licence):
+        what = f"licence={licence!r} is no SPDX identifier"
+        raise Refused(Fault("LS-XPT-012", what, "give one such as CC-BY-4.0 (https://spdx.org/licenses)"))
+
+
+def described(found: CheckedModel, *, name: str, licence: str | None) -> dict[str, Any]:
+    """What bundle.json says before figures and hashes are added: the model, and what lies beside its checkpoint."""
+    about = dict(found.about)
+    return {
+        "format": BUNDLE_FORMAT,
+        "name": name,
+        "version": __version__,
+        "licence": licence,
+        "use": "research use only; not a medical device",
+        "phantoms_only": is_of_phantoms_only(about),
+        "model": about,
+        "training": {
+            "checkpoint": found.path.name,
+            "checkpoint_sha256": found.sha256,
+            **_recorded(found.path.parent / "run.json"),
+            "metrics": _best(found.path.parent / "metrics.csv"),
+        },
+    }
+
+
+def _recorded(file: Path) -> dict[str, Any]:
+    """How it was trained, out of the run.json beside the checkpoint; None where that is not there. No path enters."""
+    unknown = dict.fromkeys(("config", "device", "seconds", "versions", "commit"))
+    try:
+        record = parse_json(file.read_bytes(), file)
+    except (OSError, Refused):
+        return unknown
+    config, git = record.get("config"), record.get("git")
+    if record.get("verb") != "train" or not isinstance(config, dict):
+        return unknown
+    chosen = {key: value for key, value in config.items() if key not in _NAMES_FILES}
+    if isinstance(network := chosen.get("network"), dict) and network.get("weights"):
+        chosen["network"] = network | {"weights": Path(str(network["weights"])).name}
+    return {
+        "config": chosen,
+        "device": record.get("device"),
+        "seconds": record.get("seconds"),
+        "versions": record.get("versions"),
+        "commit": git.get("commit") if isinstance(git, dict) else None,
+    }
+
+
+def _best(file: Path) -> dict[str, Any] | None:
+    """Step and scores of the best validation in a metrics.csv; None where there is none."""
+    try:
+        rows = list(csv.DictReader(file.read_text(encoding="utf-8").splitlines()))
+        scores: dict[int, dict[str, float]] = {}
+        for row in rows:
+            if row["metric"].startswith("val/"):
+                key = row["metric"].removeprefix("val/").replace("dss_", "")
+                scores.setdefault(int(row["step"]), {})[key] = float(row["value"])
+        step = max(scores, key=lambda step: (scores[step]["dss"], -step))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return {"step": step, "best": scores[step]}
+
+
+def refuse_foreign(output: Path) -> None:
+    """Raise LS-XPT-013 if `output` is something else than a bundle, which would be written over."""
+    if output.suffix == ".zip":
+        if output.is_dir() or (output.exists() and not zipfile.is_zipfile(output)):
+            raise _foreign("there is something else of that name", output)
+        if output.exists():
+            with zipfile.ZipFile(output) as archive:
+                if DESCRIPTION not in archive.namelist():
+                    raise _foreign("there is an archive of that name that is no bundle", output)
+    elif output.is_file():
+        raise _foreign("there is a file of that name", output)
+    elif output.is_dir():
+        ours = {DESCRIPTION, WEIGHTS, CARD, LICENCE, ONNX}
+        if others := sorted(f.name for f in output.iterdir() if f.name not in ours and not f.name.startswith(".part-")):
+            raise _foreign(f"the folder holds other things ({others[0]})", output)
+
+
+def _foreign(what: str, output: Path) -> Refused:
+    return Refused(Fault("LS-XPT-013", what, "choose another output=", file=output))
+
+
+def write_bundle(output: Path, description: Mapping[str, Any], weights: bytes, onnx: bytes | None = None) -> str:
+    """Write the bundle and give its SHA-256; `output` ending in .zip makes one file, else a folder is made."""
+    files = {WEIGHTS: weights, CARD: model_card(description).encode(), LICENCE: _licence(description).encode()}
+    if onnx is not None:
+        files[ONNX] = onnx
+    hashes = {name: {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)} for name, data in files.items()}
+    text = json.dumps({**description, "files": hashes}, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    files[DESCRIPTION] = text.encode()
+    if output.suffix == ".zip":
+        with complete_file(output) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
+            for name, data in sorted(files.items()):
+                archive.writestr(zipfile.ZipInfo(name), data)  # dated 1980: no two machines differ
+    else:
+        for name in (DESCRIPTION, ONNX):  # first: what a killed export leaves must not look like a bundle
+            (output / name).unlink(missing_ok=True)
+        for name, data in files.items():
+            with complete_file(output / name) as temporary:
+                temporary.write_bytes(data)
+    return hashlib.sha256(files[DESCRIPTION]).hexdigest()
+
+
+def _licence(description: Mapping[str, Any]) -> str:
+    licence = description["licence"]
+    if licence is None:
+        return f"Licence: {UNKNOWN}.\n\nAsk whoever gave you this model what you may do with it.\n"
+    return (
+        f"SPDX-License-Identifier: {licence}\n\n"
+        f"The files of this bundle are licensed under {licence}: https://spdx.org/licenses/{licence}.html\n"
+    )

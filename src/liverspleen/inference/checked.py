@@ -1,0 +1,124 @@
+"""A model file held against everything that can be told without a network library: checkpoint, bundle folder or zip.
+
+Nothing is imported, called, unpacked or written for the sake of what a file says. What remains is a description of
+plain values, and of each weight where in the file its numbers lie.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from liverspleen.errors import Fault, Refused
+from liverspleen.inference.archive import Entry, blocks, is_whole, stored_entries
+from liverspleen.inference.bundle import CARD, DESCRIPTION, ONNX, WEIGHTS, BundleFiles, open_bundle
+from liverspleen.inference.description import checked_description
+from liverspleen.inference.pickled import MAX_PICKLE_BYTES, NotPlainError, PickledTensor, read_pickle
+from liverspleen.inference.safetensors_header import tensor_places
+from liverspleen.inference.tensor_places import BYTES, TensorPlace
+from liverspleen.networks.checkpoint import BUNDLE_KEY, WEIGHTS_PREFIX
+from liverspleen.storage import sha256_of
+
+
+@dataclass(frozen=True)
+class CheckedModel:
+    """A model that may be built: what it says of itself, and where in `file` its weights lie, by name.
+
+    `about` holds the checkpoint's plain values, `bundle` the whole bundle.json (empty for a checkpoint). `sha256`
+    identifies the content: of a checkpoint its bytes, of a bundle its bundle.json, which holds the hashes of the rest.
+    `files` are those of the bundle; None for a checkpoint.
+    """
+
+    path: Path
+    about: Mapping[str, Any]
+    weights: Mapping[str, TensorPlace]
+    file: Path
+    sha256: str
+    bundle: Mapping[str, Any]
+    files: BundleFiles | None = None
+
+
+def checked_model(path: Path) -> CheckedModel:
+    """The model in a checkpoint of a training, a bundle folder, or a bundle as .zip.
+
+    Raises:
+        Refused: LS-MOD-001 there is none; LS-MOD-002 a checkpoint that is more than weights and plain values, or
+            damaged; LS-MOD-003 not of this project or version; LS-MOD-004 files of a bundle missing or foreign;
+            LS-MOD-005 an archive that cannot be read safely; LS-MOD-006 a checksum that does not hold; LS-MOD-007
+            JSON that is not plain; LS-MOD-008 a network that there is not; LS-MOD-009 weights that are no safetensors;
+            LS-MOD-015 a card that is more than text.
+    """
+    if path.is_dir():
+        return _of_bundle(path, open_bundle(path))
+    if not path.is_file():
+        what = "there is no such checkpoint or bundle"
+        raise Refused(Fault("LS-MOD-001", what, "give the best.ckpt of a training, or a bundle", file=path))
+    entries = stored_entries(path) if _is_zip(path) else {}
+    if DESCRIPTION in entries:
+        return _of_bundle(path, open_bundle(path, entries))
+    return _of_checkpoint(path, entries)
+
+
+def _is_zip(path: Path) -> bool:
+    with path.open("rb") as handle:
+        return handle.read(4) == b"PK\3\4"
+
+
+def _of_bundle(path: Path, files: BundleFiles) -> CheckedModel:
+    about = checked_description(files.description.get("model"), path)
+    file, start, size = files.place(WEIGHTS)
+    with file.open("rb") as handle:
+        places = tensor_places(handle, file, start=start, size=size)
+    files.refuse_changed((WEIGHTS, CARD, *([ONNX] if ONNX in files.names else [])))
+    files.refuse_markup()
+    return CheckedModel(path, about, places, file, files.sha256, files.description, files)
+
+
+def _of_checkpoint(path: Path, entries: Mapping[str, Entry]) -> CheckedModel:
+    content, root = _pickled(path, entries)
+    state = content.get("state_dict") if isinstance(content, dict) else None
+    about = checked_description(content.get(BUNDLE_KEY) if isinstance(content, dict) else None, path)
+    if not isinstance(state, dict):
+        raise _no_checkpoint("no weights", path)
+    weights = {
+        name.removeprefix(WEIGHTS_PREFIX): _place(name, stated, entries, root, path)
+        for name, stated in state.items()
+        if isinstance(name, str) and name.startswith(WEIGHTS_PREFIX)
+    }
+    return CheckedModel(path, about, weights, path, sha256_of(path), {})
+
+
+def _pickled(path: Path, entries: Mapping[str, Entry]) -> tuple[Any, str]:
+    """What the archive's pickle stands for, and the folder in the archive that it lies in."""
+    pickles = [name for name in entries if name.endswith("/data.pkl") and name.count("/") == 1]
+    if len(pickles) != 1:
+        raise _no_checkpoint("not an archive as torch writes it", path)
+    entry, root = entries[pickles[0]], pickles[0].removesuffix("data.pkl")
+    if entry.size > MAX_PICKLE_BYTES or not is_whole(path, entry):
+        raise _no_checkpoint("its description is damaged, or too large", path)
+    order = entries.get(f"{root}byteorder")
+    if order is not None and (order.size > 8 or b"".join(blocks(path, order)) != b"little"):
+        raise _no_checkpoint("numbers that are not little-endian", path)
+    try:
+        return read_pickle(b"".join(blocks(path, entry))), root
+    except NotPlainError as error:
+        raise _no_checkpoint(str(error), path) from None
+
+
+def _place(name: str, stated: Any, entries: Mapping[str, Entry], root: str, path: Path) -> TensorPlace:
+    entry = entries.get(f"{root}data/{stated.key}") if isinstance(stated, PickledTensor) else None
+    if entry is None or entry.size != stated.stored * BYTES[stated.dtype]:
+        raise _no_checkpoint(f"weight {name[:80]!r} has no numbers of its size", path)
+    place = TensorPlace(entry.offset, entry.size, stated.dtype, stated.shape, stated.strides, stated.first)
+    if not place.is_inside:
+        raise _no_checkpoint(f"weight {name[:80]!r} reaches beyond its numbers", path)
+    if not is_whole(path, entry):
+        raise Refused(Fault("LS-MOD-006", f"weight {name[:80]!r} has changed", "bring the file back", file=path))
+    return place
+
+
+def _no_checkpoint(why: str, path: Path) -> Refused:
+    what = f"not a checkpoint that holds only weights and plain values ({why})"
+    return Refused(Fault("LS-MOD-002", what, "give a checkpoint written by liverspleen train", file=path))

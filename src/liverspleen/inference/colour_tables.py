@@ -1,0 +1,75 @@
+"""What tells other programs names and colours of the label values, and that the folder is a BIDS derivative."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from liverspleen import __version__
+from liverspleen.storage import write_json, write_text
+from liverspleen.structures import COLOURS, ORGANS, Structure
+
+BIDS_VERSION: Final = "1.10.0"
+_ABBREVIATIONS: Final = {Structure.LIVER: "LIV", Structure.SPLEEN: "SPL"}
+
+
+def write_colour_tables(folder: Path) -> list[Path]:
+    """Write `dseg.tsv` (BIDS), `slicer.ctbl` (3D Slicer), `itksnap.txt` (ITK-SNAP) and `dataset_description.json`.
+
+    Always the same bytes for one version; files that hold them already stay untouched.
+    """
+    texts = {"dseg.tsv": _bids(), "slicer.ctbl": _slicer(), "itksnap.txt": _itksnap()}
+    for name, lines in texts.items():
+        text = "".join(f"{line}\n" for line in lines)
+        if not (folder / name).is_file() or (folder / name).read_text(encoding="utf-8") != text:
+            write_text(folder / name, text)
+    described = folder / "dataset_description.json"
+    if not described.is_file():  # a person may have written a better one
+        write_json(described, _description())
+    return [*(folder / name for name in texts), described]
+
+
+def _bids() -> Iterator[str]:
+    # BIDS derivatives, "Common image-derived labels": index, name, abbreviation, color
+    yield "index\tname\tabbreviation\tcolor"
+    yield "0\tBackground\tBG\t#000000"
+    for organ in ORGANS:
+        yield f"{int(organ)}\t{organ.key.capitalize()}\t{_ABBREVIATIONS[organ]}\t{COLOURS[organ]}"
+
+
+def _slicer() -> Iterator[str]:
+    # vtkMRMLColorTableStorageNode: value, name, red, green, blue, opacity in 0 to 255
+    yield "# Color table file for 3D Slicer, of liverspleen"
+    yield "0 Background 0 0 0 0"
+    for organ in ORGANS:
+        yield f"{int(organ)} {organ.key.capitalize()} {' '.join(map(str, _rgb(organ)))} 255"
+
+
+def _itksnap() -> Iterator[str]:
+    # the header that ITK-SNAP itself writes; opacity in 0 to 1, visible, mesh shown
+    yield "################################################"
+    yield "# ITK-SnAP Label Description File"
+    yield "# File format:"
+    yield "# IDX   -R-  -G-  -B-  -A--  VIS MSH  LABEL"
+    yield "################################################"
+    for index, rgb, shown, name in [
+        (0, (0, 0, 0), 0, "Clear Label"),
+        *((int(organ), _rgb(organ), 1, organ.key.capitalize()) for organ in ORGANS),
+    ]:
+        red, green, blue = rgb
+        yield f'{index:5d} {red:5d} {green:4d} {blue:4d} {shown:8d} {shown:2d} {shown:2d}    "{name}"'
+
+
+def _rgb(organ: Structure) -> tuple[int, int, int]:
+    red, green, blue = bytes.fromhex(COLOURS[organ].removeprefix("#"))
+    return red, green, blue
+
+
+def _description() -> dict[str, object]:
+    return {
+        "Name": "Label maps of liver and spleen",
+        "BIDSVersion": BIDS_VERSION,
+        "DatasetType": "derivative",
+        "GeneratedBy": [{"Name": "liverspleen", "Version": __version__, "Description": "liverspleen predict"}],
+    }

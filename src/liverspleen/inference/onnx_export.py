@@ -1,0 +1,167 @@
+"""A network as ONNX, and how nearly ONNX Runtime computes what torch does, measured before it is handed on."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from liverspleen.data.window import IntensityWindow
+from liverspleen.errors import Fault, Refused
+from liverspleen.inference.onnx_engine import OnnxNetwork, refuse_without
+
+LOGIT_BOUND = 1e-3
+"""Largest difference of a logit that is taken, as a share of the logits' standard deviation."""
+
+LABEL_BOUND = 1e-4
+"""Largest share of voxels that may get another label."""
+
+_FIXED_MATRIX = 512  # of a network whose size cannot be left open: that of nearly every CT
+
+
+@dataclass(frozen=True)
+class OnnxExport:
+    """The file's bytes and what was measured: `about` is plain values for bundle.json."""
+
+    data: bytes
+    about: dict[str, Any]
+
+    @property
+    def is_open(self) -> bool:
+        """Whether batch, height and width are left open."""
+        return bool(self.about["any_size"])
+
+
+def export_onnx(network: nn.Module, *, sections: int, stride: int, window: IntensityWindow) -> OnnxExport:
+    """The network as ONNX, one file, batch, height and width open (multiples of the stride) where torch can say so.
+
+    Raises:
+        Refused: LS-MOD-012 packages are missing; LS-XPT-010 torch cannot export it; LS-XPT-011 ONNX Runtime's logits
+            or labels differ from torch's by more than `LOGIT_BOUND` or `LABEL_BOUND`.
+    """
+    refuse_without("onnx", "onnxscript", "onnxruntime")
+    side = 4 * stride
+    try:
+        data, any_size = _exported(network, (2, sections, side, side + 2 * stride), _open_sizes(stride)), True
+        sizes = [(1, side, side), (3, side + stride, side + 3 * stride), (2, 2 * side, side)]
+    except _ExportError:
+        matrix = -(-_FIXED_MATRIX // stride) * stride
+        try:
+            data, any_size = _exported(network, (1, sections, matrix, matrix), None), False
+        except _ExportError as error:
+            what = f"torch cannot export this network as ONNX ({error})"
+            raise Refused(Fault("LS-XPT-010", what, "leave onnx= out")) from error
+        sizes = [(1, matrix, matrix)]
+    compared = compare(network, data, _stacks(sections, sizes, window), stride=stride)
+    about = {"any_size": any_size, "multiple_of": stride, **compared, "torch": torch.__version__}
+    if not any_size:
+        about["size"] = list(sizes[0])
+    return OnnxExport(data, about)
+
+
+def compare(network: nn.Module, data: bytes, stacks: Sequence[Tensor], *, stride: int) -> dict[str, Any]:
+    """Largest difference of logits and share of other labels between torch and ONNX Runtime, over all `stacks`.
+
+    Raises:
+        Refused: LS-XPT-011 beyond the bounds.
+    """
+    import onnxruntime
+
+    engine = OnnxNetwork(data, stride, cuda=False, path=Path("model.onnx"))
+    largest, scale, voxels, other = 0.0, 0.0, 0, 0
+    for stack in stacks:
+        with torch.inference_mode():
+            expected = network(stack)
+        found = engine(stack)
+        largest = max(largest, float((found - expected).abs().max()))
+        scale = max(scale, float(expected.std()))
+        voxels += expected[:, 0].numel()
+        other += int((found.argmax(1) != expected.argmax(1)).sum())
+    about = {
+        "max_logit_difference": largest,
+        "logit_sd": scale,
+        "label_voxels": voxels,
+        "label_voxels_that_differ": other,
+        "bounds": {"logit_difference_per_sd": LOGIT_BOUND, "share_of_label_voxels": LABEL_BOUND},
+        "sizes_compared": [list(stack.shape) for stack in stacks],
+        "onnxruntime": onnxruntime.__version__,
+    }
+    if not (largest <= LOGIT_BOUND * scale and other <= LABEL_BOUND * voxels):
+        what = f"ONNX Runtime differs from torch by {largest:.3g} in a logit (SD {scale:.3g}), in {other} of {voxels} "
+        raise Refused(Fault("LS-XPT-011", f"{what}labels; more than is allowed", "leave onnx= out"))
+    return about
+
+
+class _ExportError(Exception):
+    """Torch's own, of many types, in one."""
+
+
+def _open_sizes(stride: int) -> dict[int, Any]:
+    dim: Callable[[str], Any] = torch.export.Dim
+    return {0: dim("batch"), 2: stride * dim("rows"), 3: stride * dim("columns")}
+
+
+def _exported(network: nn.Module, shape: tuple[int, ...], sizes: dict[int, Any] | None) -> bytes:
+    with _quiet():
+        try:
+            program = torch.onnx.export(
+                network,
+                (torch.zeros(shape),),
+                input_names=["sections"],
+                output_names=["logits"],
+                dynamo=True,
+                external_data=False,
+                dynamic_shapes=None if sizes is None else (sizes,),
+                verbose=False,
+            )
+        except Exception as error:
+            raise _ExportError(type(error).__name__) from error
+    assert program is not None
+    # a copy without traces of this machine: file names and lines of the code that was traced
+    model = program.model_proto
+    for node in model.graph.node:
+        del node.metadata_props[:]
+        node.doc_string = ""
+    data: bytes = model.SerializeToString(deterministic=True)
+    return data
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Torch and onnxscript tell of themselves in many ways."""
+    level = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(level)
+
+
+def _stacks(sections: int, sizes: Sequence[tuple[int, int, int]], window: IntensityWindow) -> list[Tensor]:
+    """Neighbouring sections as a CT has them: air, a body, a bright organ on each side, noise; scaled by the window."""
+    rng = np.random.default_rng(0)
+    stacks = []
+    for batch, rows, columns in sizes:
+        row, column = np.mgrid[-1 : 1 : rows * 1j, -1 : 1 : columns * 1j]
+        hu = np.full((batch, sections, rows, columns), -1000.0)
+        for value, (up, left), (high, wide) in (
+            (40, (0.0, 0.0), (0.8, 0.95)),  # body
+            (110, (-0.1, -0.4), (0.5, 0.4)),  # liver
+            (120, (0.1, 0.6), (0.25, 0.2)),  # spleen
+            (300, (0.5, 0.0), (0.12, 0.12)),  # spine
+        ):
+            hu[..., ((row - up) / high) ** 2 + ((column - left) / wide) ** 2 < 1] = value
+        hu += rng.normal(0, 15, hu.shape)
+        stacks.append(window(torch.from_numpy(hu.round().astype(np.int16))))
+    return stacks

@@ -1,0 +1,197 @@
+"""A checkpoint's pickle read as data: a machine that knows the few opcodes torch writes, and can call nothing.
+
+`pickle` and `torch.load` are not used: what a pickle says is followed symbol by symbol, and whatever is not a plain
+value, a map, a list or a tensor of a known type ends the reading.
+"""
+
+from __future__ import annotations
+
+import io
+import pickletools
+from dataclasses import dataclass
+from typing import Any
+
+from liverspleen.inference.tensor_places import BYTES
+
+MAX_PICKLE_BYTES = 8 << 20  # 0.3 MB with Xception-65 and its optimizer
+_MAX_OPCODES = 400_000
+_STORAGES = {
+    "torch DoubleStorage": "float64",
+    "torch FloatStorage": "float32",
+    "torch HalfStorage": "float16",
+    "torch BFloat16Storage": "bfloat16",
+    "torch LongStorage": "int64",
+    "torch IntStorage": "int32",
+    "torch ShortStorage": "int16",
+    "torch CharStorage": "int8",
+    "torch ByteStorage": "uint8",
+    "torch BoolStorage": "bool",
+}
+_MAP, _TENSOR, _PARAMETER = (
+    "collections OrderedDict",
+    "torch._utils _rebuild_tensor_v2",
+    "torch._utils _rebuild_parameter",
+)
+_KNOWN = {_MAP, _TENSOR, _PARAMETER, *_STORAGES}
+_CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
+_LITERALS = {"BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT", "BINUNICODE", "SHORT_BINUNICODE"}
+_EMPTY = {"EMPTY_DICT": dict, "EMPTY_LIST": list, "EMPTY_TUPLE": tuple}
+_SHORT_TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
+
+
+class NotPlainError(ValueError):
+    """The pickle asks for something else than values and tensors; the text says for what."""
+
+
+@dataclass(frozen=True)
+class PickledTensor:
+    """A tensor as the pickle states it: in the numbers of the storage `key`, from `first` on."""
+
+    key: str
+    dtype: str
+    stored: int
+    first: int
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class _Global:
+    name: str
+
+
+@dataclass(frozen=True)
+class _Storage:
+    key: str
+    dtype: str
+    numbers: int
+
+
+class _Mark:
+    """Where a group of values begins on the stack."""
+
+
+def read_pickle(data: bytes) -> Any:
+    """The value that a pickle of torch (protocol 2) stands for, tensors as `PickledTensor`.
+
+    Raises:
+        NotPlainError: it asks for anything else, whatever that is; nothing of it has been done then.
+    """
+    if len(data) > MAX_PICKLE_BYTES:
+        raise NotPlainError(f"a pickle of {len(data)} bytes")
+    machine = _Machine()
+    try:
+        for count, (opcode, argument, _) in enumerate(pickletools.genops(io.BytesIO(data))):
+            if count > _MAX_OPCODES:
+                raise NotPlainError(f"a pickle of more than {_MAX_OPCODES} opcodes")
+            if opcode.name == "STOP":
+                return machine.stack.pop()
+            machine.step(opcode.name, argument)
+    except NotPlainError:
+        raise
+    except (ValueError, TypeError, KeyError, IndexError, OverflowError, AttributeError) as error:
+        raise NotPlainError(f"a pickle that is damaged or made up ({type(error).__name__})") from None
+    raise NotPlainError("a pickle without an end")
+
+
+class _Machine:
+    """A stack and a memo, as the pickle machine has them, without a way to import or to call."""
+
+    def __init__(self) -> None:
+        self.stack: list[Any] = []
+        self.memo: dict[int, Any] = {}
+
+    def step(self, name: str, argument: Any) -> None:
+        """Follow one opcode."""
+        if name in _LITERALS:
+            self.stack.append(argument)
+        elif name in _CONSTANTS:
+            self.stack.append(_CONSTANTS[name])
+        elif name in _EMPTY:
+            self.stack.append(_EMPTY[name]())
+        elif name in {"BINPUT", "LONG_BINPUT"}:
+            self.memo[argument] = self.stack[-1]
+        elif name in {"BINGET", "LONG_BINGET"}:
+            self.stack.append(self.memo[argument])
+        elif name == "MARK":
+            self.stack.append(_Mark())
+        elif name in _SHORT_TUPLES:
+            self._group(len(self.stack) - _SHORT_TUPLES[name])
+        elif name == "TUPLE":
+            self.stack.append(tuple(self._popped()))
+        else:
+            self._build(name, argument)
+
+    def _build(self, name: str, argument: Any) -> None:
+        if name == "PROTO" and argument == 2:
+            return
+        if name in {"APPEND", "APPENDS"}:
+            items = self._popped() if name == "APPENDS" else [self.stack.pop()]
+            _expected(self.stack[-1], list).extend(items)
+        elif name in {"SETITEM", "SETITEMS"}:
+            pairs = self._popped() if name == "SETITEMS" else self._last(2)
+            target = _expected(self.stack[-1], dict)
+            for key, value in zip(pairs[::2], pairs[1::2], strict=True):
+                if type(key) not in (str, int):  # of nested tuples even the hash is dangerous
+                    raise NotPlainError(f"a key of type {type(key).__name__}")
+                target[key] = value
+        elif name == "GLOBAL":
+            if argument not in _KNOWN:
+                raise NotPlainError(f"it asks for {argument.replace(' ', '.')[:80]}")
+            self.stack.append(_Global(argument))
+        elif name == "BINPERSID":
+            self.stack.append(_storage(self.stack.pop()))
+        elif name == "REDUCE":
+            arguments, asked = self.stack.pop(), self.stack.pop()
+            self.stack.append(_made(_expected(asked, _Global).name, _expected(arguments, tuple)))
+        elif name == "BUILD":
+            self.stack.pop()  # the state that torch hangs on a map of weights: versions of their modules
+            _expected(self.stack[-1], dict)
+        else:
+            raise NotPlainError(f"the pickle opcode {name}")
+
+    def _popped(self) -> list[Any]:
+        """What lies above the last mark; the mark goes too."""
+        items: list[Any] = []
+        while not isinstance(item := self.stack.pop(), _Mark):
+            items.append(item)
+        return items[::-1]
+
+    def _last(self, number: int) -> list[Any]:
+        items = self.stack[-number:]
+        del self.stack[-number:]
+        return items
+
+    def _group(self, start: int) -> None:
+        if start < 0:
+            raise IndexError
+        self.stack[start:] = [tuple(self.stack[start:])]
+
+
+def _made(name: str, arguments: tuple[Any, ...]) -> Any:
+    if name == _MAP and not arguments:
+        return {}
+    if name == _PARAMETER:
+        return _expected(arguments[0], PickledTensor)
+    if name != _TENSOR:
+        raise NotPlainError(f"it calls {name.replace(' ', '.')}")
+    storage, first, shape, strides = arguments[:4]
+    storage = _expected(storage, _Storage)
+    numbers = (first, *_expected(shape, tuple), *_expected(strides, tuple))
+    if len(shape) != len(strides) or len(shape) > 8 or any(type(n) is not int or not 0 <= n < 2**40 for n in numbers):
+        raise NotPlainError("a tensor of a shape that no tensor has")
+    return PickledTensor(storage.key, storage.dtype, storage.numbers, first, shape, strides)
+
+
+def _storage(named: Any) -> _Storage:
+    kind, storage, key, _, numbers = _expected(named, tuple)
+    dtype = _STORAGES.get(_expected(storage, _Global).name)
+    if kind != "storage" or dtype not in BYTES or not _expected(key, str).isdigit() or type(numbers) is not int:
+        raise NotPlainError("a storage that torch does not write")
+    return _Storage(key, dtype, numbers)
+
+
+def _expected(value: Any, kind: type) -> Any:
+    if type(value) is not kind:
+        raise NotPlainError(f"a {type(value).__name__.strip('_')} where a {kind.__name__.strip('_')} is expected")
+    return value

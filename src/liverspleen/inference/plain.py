@@ -1,0 +1,100 @@
+"""Plain values from outside: numbers, texts, lists and maps, bounded in number, depth and size before they are used."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+from liverspleen.errors import Fault, Refused
+
+MAX_JSON_BYTES = 1 << 20
+_MAX_DEPTH = 16
+_MAX_VALUES = 50_000
+_MAX_TEXT = 4096
+_MAX_NUMBER = 1e15
+
+
+def parse_json(data: bytes, file: Path | str) -> dict[str, Any]:
+    """The JSON object in `data`; strict: no key twice, no NaN, no number beyond 10^15, not deep, not many.
+
+    Raises:
+        Refused: LS-MOD-007 it is not such an object; `file` is what the line names.
+    """
+    if len(data) > MAX_JSON_BYTES:
+        raise _refused(f"JSON of {len(data)} bytes, at most {MAX_JSON_BYTES} are read", file)
+    try:
+        value = json.loads(
+            data.decode("utf-8"),
+            object_pairs_hook=_without_repeats,
+            parse_constant=_no_number,
+            parse_int=_whole_number,
+        )
+    except (ValueError, RecursionError) as error:
+        short = "nested too deeply" if isinstance(error, RecursionError) else str(error)[:120]
+        raise _refused(f"not plain JSON ({short})", file) from None
+    if not isinstance(value, dict):
+        raise _refused("JSON without an object at its top", file)
+    return dict(bounded(value, file))
+
+
+def bounded(value: Any, file: Path | str) -> Any:
+    """`value` itself, if it holds plain values only, few enough, not deep, finite.
+
+    Raises:
+        Refused: LS-MOD-007.
+
+    >>> bounded({"a": [1, 2.5, None, "text"]}, "x.json")
+    {'a': [1, 2.5, None, 'text']}
+    """
+    level, seen = [value], 0
+    for _ in range(_MAX_DEPTH):
+        seen += len(level)
+        if seen > _MAX_VALUES:
+            raise _refused(f"more than {_MAX_VALUES} values", file)
+        below: list[Any] = []
+        for item in level:
+            if isinstance(item, dict):
+                below += [*item.keys(), *item.values()]
+            elif isinstance(item, list | tuple):
+                below += item
+            elif wrong := _wrong(item):
+                raise _refused(wrong, file)
+            if len(below) > _MAX_VALUES:
+                raise _refused(f"more than {_MAX_VALUES} values", file)
+        if not below:
+            return value
+        level = below
+    raise _refused(f"values nested more than {_MAX_DEPTH} deep", file)
+
+
+def _wrong(item: Any) -> str | None:
+    if item is None or isinstance(item, bool):
+        return None
+    if isinstance(item, str):
+        return f"a text of {len(item)} characters, at most {_MAX_TEXT} are read" if len(item) > _MAX_TEXT else None
+    if isinstance(item, int | float):
+        return None if math.isfinite(item) and abs(item) <= _MAX_NUMBER else "a number that is not finite, or too large"
+    return f"a value of type {type(item).__name__}, expected numbers, texts, lists and maps"
+
+
+def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key is there twice")
+    return found
+
+
+def _no_number(word: str) -> Any:
+    raise ValueError(f"{word} is no number")
+
+
+def _whole_number(digits: str) -> int:
+    if len(digits) > 20:
+        raise ValueError(f"a number of {len(digits)} digits")
+    return int(digits)
+
+
+def _refused(what: str, file: Path | str) -> Refused:
+    return Refused(Fault("LS-MOD-007", what, "give a model as liverspleen wrote it", file=file))

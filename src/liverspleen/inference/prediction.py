@@ -1,0 +1,164 @@
+"""One CT to all of its results: label map, sidecar, picture, DICOM-SEG; kept where they are there and still true."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from liverspleen import __version__
+from liverspleen.cohort.scans import ScanCase, write_case_segmentation
+from liverspleen.errors import Fault, Refused
+from liverspleen.evaluation.case_picture import write_case_picture
+from liverspleen.evaluation.measure import DLA, measure_case
+from liverspleen.evaluation.measurements import Measurement
+from liverspleen.evaluation.volumetry import truncated_faces
+from liverspleen.imaging.nifti import write_label_map
+from liverspleen.inference.case_files import FORMAT, CaseFiles, Settings, Sidecar, read_sidecar
+from liverspleen.inference.postprocessing import postprocess
+from liverspleen.inference.review import Review, review
+from liverspleen.inference.tables import remove_tables
+from liverspleen.storage import complete_file, sha256_of, write_json
+from liverspleen.structures import ORGANS, Structure, organ
+
+if TYPE_CHECKING:
+    from liverspleen.inference.model import TrainedModel
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a case: done now, `kept` from before, or `refused`; and what is to be told of it."""
+
+    case_id: str
+    kept: bool = False
+    refused: bool = False
+    faults: tuple[Fault, ...] = ()
+
+
+def predict_case(
+    scan: ScanCase, model: TrainedModel, settings: Settings, folder: Path, *, batch_size: int | None = None
+) -> Outcome:
+    """Segment a CT and write its results into the folder, unless those there have the same CT, model and settings.
+
+    What is refused is written down in the folder too, so that other tasks know that the case is not to be waited for.
+
+    Refused, as faults of the outcome: the CT cannot be read; LS-PRD-003 a label map of the case is there that was not
+    written here, or that was changed since.
+    """
+    files = CaseFiles(folder, scan.case.case_id)
+    try:
+        fingerprint = scan.fingerprint()
+        if _is_kept(scan, files, settings, fingerprint):
+            outcome = Outcome(files.case_id, kept=True)
+        else:
+            note = _predict(scan, model, settings, files, fingerprint, batch_size)
+            outcome = Outcome(files.case_id, faults=() if note is None else (note,))
+    except Refused as error:
+        told = {"case_id": files.case_id, "settings": asdict(settings)}
+        write_json(files.refusal, {**told, "faults": [[fault.code, str(fault)] for fault in error.faults]})
+        return Outcome(files.case_id, refused=True, faults=error.faults)
+    files.refusal.unlink(missing_ok=True)
+    return outcome
+
+
+def _is_kept(scan: ScanCase, files: CaseFiles, settings: Settings, fingerprint: str) -> bool:
+    """Whether the results are there; what the cohort says of the patient is brought up to date then.
+
+    Raises:
+        Refused: LS-PRD-003.
+    """
+    if stranger := next((f for f in files.other_names if f.exists() and not _is_input(f, scan)), None):
+        what = "a label map of the case is there under another name; measure would find two"
+        raise Refused(Fault("LS-PRD-003", what, "move it away, or choose another output=", files.case_id, stranger))
+    if not files.label_map.exists():
+        return False
+    sidecar = read_sidecar(files.sidecar)
+    stated = {} if sidecar is None else sidecar.content["files"]
+    for file in (files.label_map, files.segmentation):
+        if file.exists() and sha256_of(file) != stated.get(file.name):
+            what = "a file of this name is there that liverspleen predict did not write, or that was edited since"
+            raise Refused(Fault("LS-PRD-003", what, "move it away, or choose another output=", files.case_id, file))
+    if (
+        sidecar is None
+        or sidecar.content.get("image_sha256") != fingerprint
+        or not settings.agree(sidecar.content.get("settings"))
+        or not all((files.folder / name).is_file() for name in stated)
+    ):
+        return False
+    if (now := sidecar.of(scan.case)) != sidecar:
+        now.write(files.sidecar)
+    return True
+
+
+def _is_input(file: Path, scan: ScanCase) -> bool:
+    return any(source.exists() and file.samefile(source) for source in scan.files)
+
+
+def _predict(
+    scan: ScanCase,
+    model: TrainedModel,
+    settings: Settings,
+    files: CaseFiles,
+    fingerprint: str,
+    batch_size: int | None,
+) -> Fault | None:
+    from liverspleen.inference.segment import segment_volume  # the network's libraries, only where there is work
+
+    ct = scan.read()
+    segmented = segment_volume(ct, model, batch_size=batch_size, precision=settings.precision, flips=settings.flips)
+    done = postprocess(segmented.label_map, _rules(settings))
+    label_map = done.label_map
+    rows = tuple(measure_case(scan.case, {DLA: label_map}))
+    judged = review(label_map, ct, segmented.flip_dss)
+    faces = {o.key: list(truncated_faces(label_map, o)) for o in ORGANS}
+    content = {
+        "Description": "Liver and spleen, segmented by a network",
+        "Manual": False,
+        "format": FORMAT,
+        "case_id": files.case_id,
+        "image_sha256": fingerprint,
+        "settings": {**asdict(settings), "precision": segmented.precision},
+        "phantoms_only": model.phantoms_only,
+        "liverspleen": __version__,
+        "device": model.device.type,
+        "faces": faces,
+        "dropped": {o.key: asdict(found) for o, found in done.dropped.items()},
+        "flip_dss": None if segmented.flip_dss is None else {o.key: d for o, d in segmented.flip_dss.items()},
+        "review": asdict(judged),
+    }
+    remove_tables(files.folder)  # they are not of what is there from now on
+    with complete_file(files.label_map) as temporary:
+        write_label_map(temporary, label_map)
+        # A label map under its name means that all else is there and true. So the old one goes first, and the new one
+        # comes last.
+        files.label_map.unlink(missing_ok=True)
+        write_case_picture(files.picture, ct, label_map, *_words(files.case_id, rows, faces, judged, model))
+        note = None
+        files.segmentation.unlink(missing_ok=True)
+        if scan.series is not None:
+            note = write_case_segmentation(files.segmentation, scan, label_map)
+        written = {file.name: sha256_of(file) for file in (files.picture, files.segmentation) if file.exists()}
+        written[files.label_map.name] = sha256_of(temporary)
+        Sidecar({**content, "files": written}, rows).write(files.sidecar)
+    return note
+
+
+def _rules(settings: Settings) -> dict[Structure, str]:
+    return {organ(key): rule for key, rule in settings.postprocessing.items()}
+
+
+def _words(
+    case_id: str, rows: Sequence[Measurement], faces: Mapping[str, Sequence[str]], judged: Review, model: TrainedModel
+) -> tuple[str, list[str]]:
+    """Title and notes of the picture."""
+    volumes = ", ".join(f"{row.structure} {row.volume_cm3:.0f} cm3" for row in rows if row.volume_cm3 is not None)
+    phantoms = ["the model has seen phantoms only"] if model.phantoms_only else []
+    cut = [f"{key}: cut off at its {', '.join(names)} face" for key, names in faces.items() if names]
+    return f"{case_id}   {volumes}", [*phantoms, *cut, *judged.reasons]
+
+
+def settings_of(model: TrainedModel, *, precision: str, flips: bool, postprocessing: bool) -> Settings:
+    """What decides about voxels when this model is run so; `postprocessing` is that of its validation, or none."""
+    rules: dict[str, Any] = {o.key: rule for o, rule in model.postprocessing.items()} if postprocessing else {}
+    return Settings(model.sha256, model.engine, precision, flips, rules)

@@ -1,0 +1,73 @@
+"""The header of a safetensors file, held against the file before any library reads it.
+
+Format: 8 bytes with the header's length, little-endian; a JSON object of name to `dtype`, `shape`, `data_offsets`; then
+the numbers, each tensor's behind the last one's (https://huggingface.co/docs/safetensors).
+"""
+
+from __future__ import annotations
+
+from math import prod
+from pathlib import Path
+from typing import IO, Any
+
+from liverspleen.errors import Fault, Refused
+from liverspleen.inference.plain import MAX_JSON_BYTES, parse_json
+from liverspleen.inference.tensor_places import BYTES, MAX_NUMBERS, TensorPlace, strides_of
+
+_NAMES = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16", "BOOL": "bool"} | {
+    f"I{bits}": f"int{bits}" for bits in (64, 32, 16, 8)
+}
+_NAMES["U8"] = "uint8"
+
+
+def tensor_places(handle: IO[bytes], file: Path, *, start: int, size: int) -> dict[str, TensorPlace]:
+    """Tensors by name, in the `size` bytes from `start` on; their offsets are those in the whole file.
+
+    Raises:
+        Refused: LS-MOD-007 the header is no plain JSON; LS-MOD-009 it is longer than it may be or the file is, or its
+            tensors overlap, leave gaps, are of unknown types or of other sizes than their shapes say.
+    """
+    handle.seek(start)
+    length = int.from_bytes(handle.read(8), "little")
+    if size < 8 or length > min(size - 8, MAX_JSON_BYTES):
+        raise _refused(f"the header states {length} bytes", file)
+    header = parse_json(handle.read(length), file)
+    header.pop("__metadata__", None)
+    end, places = 0, {}
+    by_offset = sorted(header.items(), key=lambda item: _begin(item[1]))
+    for name, stated in by_offset:
+        dtype, shape, first, last = _stated(name, stated, file)
+        if first != end:
+            raise _refused(f"tensor {name[:80]!r} begins at byte {first}, expected {end}", file)
+        if last - first != BYTES[dtype] * prod(shape):
+            raise _refused(f"tensor {name[:80]!r} of shape {list(shape)} has {last - first} bytes", file)
+        places[name] = TensorPlace(start + 8 + length + first, last - first, dtype, shape, strides_of(shape))
+        end = last
+    if end != size - 8 - length:
+        raise _refused(f"the tensors take {end} bytes, the file holds {size - 8 - length}", file)
+    return places
+
+
+def _begin(stated: Any) -> tuple[int, int]:
+    """What tensors are ordered by; those that state nothing come first, and are refused then."""
+    offsets = stated.get("data_offsets") if isinstance(stated, dict) else None
+    if isinstance(offsets, list) and len(offsets) == 2 and all(type(number) is int for number in offsets):
+        return offsets[0], offsets[1]
+    return -1, -1
+
+
+def _stated(name: str, stated: Any, file: Path) -> tuple[str, tuple[int, ...], int, int]:
+    first, last = _begin(stated)
+    shape = stated.get("shape") if isinstance(stated, dict) else None
+    if first < 0 or last < first or not isinstance(shape, list) or len(shape) > 8:
+        raise _refused(f"tensor {name[:80]!r} has no place or shape", file)
+    if any(type(number) is not int or number < 0 for number in shape) or prod(shape) > MAX_NUMBERS:
+        raise _refused(f"tensor {name[:80]!r} has a shape that no tensor has", file)
+    dtype = _NAMES.get(stated["dtype"]) if isinstance(stated.get("dtype"), str) else None
+    if dtype is None:
+        raise _refused(f"tensor {name[:80]!r} is of an unknown type", file)
+    return dtype, tuple(shape), first, last
+
+
+def _refused(what: str, file: Path) -> Refused:
+    return Refused(Fault("LS-MOD-009", f"not a safetensors file: {what}", "write the bundle anew", file=file))

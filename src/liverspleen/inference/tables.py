@@ -1,0 +1,74 @@
+"""The tables of a folder of predictions: volumes, and the cases in the order in which a person should look at them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Final
+
+from liverspleen.evaluation.measurements import csv_line, inert, write_measurements, write_volumes
+from liverspleen.inference.case_files import CaseFiles, Settings, Sidecar, read_plain, refusals, sidecars
+from liverspleen.storage import write_text
+from liverspleen.structures import ORGAN_KEYS
+
+MEASUREMENTS, VOLUMES, REVIEW = "measurements.csv", "volumes.csv", "review.csv"
+
+_COLUMNS: Final = (
+    "case_id",
+    "score",
+    *(f"{key}_{column}" for key in ORGAN_KEYS for column in ("status", "faces")),
+    "reasons",
+    "picture",
+)
+
+
+def unfinished(folder: Path, case_ids: Iterable[str], settings: Settings) -> list[str]:
+    """The cases that have neither a label map nor a refusal under these settings yet."""
+    return [case_id for case_id in case_ids if not _is_finished(CaseFiles(folder, case_id), settings)]
+
+
+def _is_finished(files: CaseFiles, settings: Settings) -> bool:
+    found = [files.refusal]
+    if files.label_map.is_file():
+        found.append(files.sidecar)
+    return any(settings.agree((read_plain(file) or {}).get("settings")) for file in found)
+
+
+def remove_tables(folder: Path) -> None:
+    """Tables do not outlive the label maps that they tell of."""
+    for name in (MEASUREMENTS, VOLUMES, REVIEW):
+        (folder / name).unlink(missing_ok=True)
+
+
+def write_tables(folder: Path) -> list[Path]:
+    """Write `measurements.csv`, `volumes.csv` and `review.csv` of all that lies in the folder, in order of case_id.
+
+    They say nothing but what the sidecars and refusals say, so whoever writes them writes the same bytes. A case that
+    is refused has no rows, also where a label map of an earlier run is left.
+    """
+    refused = refusals(folder)
+    found = [sidecar for sidecar in sidecars(folder) if sidecar.case_id not in refused]
+    rows = [row for sidecar in found for row in sidecar.measurements]
+    write_measurements(folder / MEASUREMENTS, rows)
+    write_volumes(folder / VOLUMES, rows)
+    lines = [[case_id, "", *[""] * 2 * len(ORGAN_KEYS), _reasons(said), ""] for case_id, said in refused.items()]
+    lines += [_line(sidecar) for sidecar in sorted(found, key=lambda sidecar: -_score(sidecar))]
+    write_text(folder / REVIEW, "".join(csv_line(map(inert, line)) for line in [_COLUMNS, *lines]))
+    return [folder / name for name in (MEASUREMENTS, VOLUMES, REVIEW)]
+
+
+def _score(sidecar: Sidecar) -> float:
+    return float(sidecar.content["review"]["score"])
+
+
+def _line(sidecar: Sidecar) -> list[str]:
+    statuses = {row.structure: row.volume_status for row in sidecar.measurements}
+    faces: dict[str, Any] = sidecar.content["faces"]
+    organs = [cell for key in ORGAN_KEYS for cell in (statuses.get(key, ""), ";".join(faces.get(key, ())))]
+    picture = CaseFiles(Path(), sidecar.case_id).picture.name
+    reasons = "; ".join(sidecar.content["review"]["reasons"])
+    return [sidecar.case_id, f"{_score(sidecar):.3f}", *organs, reasons, picture]
+
+
+def _reasons(refusal: dict[str, Any]) -> str:
+    return "; ".join(f"refused: {line}" for _, line in refusal.get("faults", ()))

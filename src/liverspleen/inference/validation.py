@@ -1,0 +1,96 @@
+"""How a model does on the cases it was validated with, by case in 3D, and what they say about postprocessing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from statistics import fmean
+from typing import Any
+
+from liverspleen.cohort.checks import load_case
+from liverspleen.cohort.manifest import Case
+from liverspleen.errors import Fault, Refused
+from liverspleen.evaluation.agreement import bland_altman
+from liverspleen.evaluation.overlap import overlaps
+from liverspleen.evaluation.volumetry import volume_cm3
+from liverspleen.imaging.volume import LabelMap
+from liverspleen.inference.model import TrainedModel
+from liverspleen.structures import ORGANS, Structure
+
+
+@dataclass
+class Validation:
+    """Scores and volumes of validation cases, filled while they are segmented; an undefined DSS is left out of n."""
+
+    dss: dict[Structure, list[float]] = field(default_factory=lambda: {organ: [] for organ in ORGANS})
+    volumes_cm3: dict[Structure, list[tuple[float, float]]] = field(
+        default_factory=lambda: {organ: [] for organ in ORGANS}
+    )
+    """predicted and reference, of the cases on which the organ is labelled"""
+    cases: int = 0
+    faults: list[Fault] = field(default_factory=list)
+
+    def add(self, predicted: LabelMap, reference: LabelMap, labelled: Sequence[Structure]) -> None:
+        """Count a case."""
+        self.cases += 1
+        found = overlaps(predicted.labels, reference.labels)
+        for organ in labelled:
+            if (dss := found[organ].dss) is not None:
+                self.dss[organ].append(dss)
+            self.volumes_cm3[organ].append((volume_cm3(predicted, organ), volume_cm3(reference, organ)))
+
+    def plain(self) -> dict[str, Any]:
+        """The figures by structure, None where there is no case: DSS per case in 3D, bias of volumes in percent.
+
+        The bias is the mean of 200 (predicted - reference) / (predicted + reference), as in Bland-Altman plots; a case
+        without a voxel in either has none, and is not in `volume_n`.
+        """
+        return {
+            "cases": self.cases,
+            "failed": len({fault.case_id for fault in self.faults}),
+            "structures": {organ.key: self._figures(organ) for organ in ORGANS},
+        }
+
+    def _figures(self, organ: Structure) -> dict[str, Any]:
+        scores, volumes = self.dss[organ], self.volumes_cm3[organ]
+        agreement = bland_altman([a for a, _ in volumes], [b for _, b in volumes], scale="percent") if volumes else None
+        return {
+            "n": len(scores),
+            "dss_mean": fmean(scores) if scores else None,
+            "dss_lowest": min(scores, default=None),
+            "volume_n": agreement.n if agreement else 0,
+            "volume_bias_pct": agreement.bias if agreement else None,
+        }
+
+
+def validate(
+    model: TrainedModel, cases: Sequence[Case], *, on_case: Callable[[str], None]
+) -> tuple[Validation, dict[str, Any]]:
+    """The figures of the cases, and the choice of postprocessing as plain values; a case that is refused costs a fault.
+
+    Cases are looked at one after the other and not kept.
+    """
+    from liverspleen.inference.postprocessing import choose_postprocessing
+
+    found = Validation()
+    choice = choose_postprocessing(_pairs(model, cases, found, on_case))
+    return found, choice.plain()
+
+
+def _pairs(
+    model: TrainedModel, cases: Sequence[Case], found: Validation, on_case: Callable[[str], None]
+) -> Iterator[tuple[LabelMap, LabelMap]]:
+    from liverspleen.inference.segment import segment
+
+    for case in cases:
+        try:
+            ct, reference = load_case(case)
+            assert reference is not None, "a case on a side of a split has a label map"
+            predicted = segment(ct, model)
+        except Refused as error:
+            found.faults.extend(error.faults)
+        else:
+            covered = LabelMap(reference.labels, reference.geometry, case.labelled_structures)
+            found.add(predicted, covered, case.labelled_structures)
+            yield predicted, covered
+        on_case(case.case_id)

@@ -1,0 +1,104 @@
+"""Batch norms taken into the convolutions before them: the same network in evaluation mode, with fewer passes."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+_PLACES = 4  # output strides along a side of the image by which the order of layers is found
+
+
+class _Pair(NamedTuple):
+    conv: nn.modules.conv._ConvNd
+    norm: _BatchNorm
+
+
+def fold_batch_norms(network: nn.Module, *, sections: int, stride: int) -> int:
+    """Fold each batch norm into the convolution whose output it takes, in place; the number of those folded.
+
+    The network must be in evaluation mode. A norm that takes anything else is left; an activation that is part of the
+    norm (timm's) stays. Results change by rounding only. Which convolution a norm follows is seen in one pass over an
+    image of noise, so nothing is assumed about names.
+
+    Args:
+        network: (B, sections, H, W) to logits.
+        sections: input channels.
+        stride: height and width of an image must be multiples of it.
+
+    Raises:
+        ValueError: the network is in training mode.
+
+    >>> layers = nn.Sequential(nn.Conv2d(1, 2, 1), nn.BatchNorm2d(2), nn.ReLU()).eval()
+    >>> fold_batch_norms(layers, sections=1, stride=1), type(layers[1]).__name__
+    (1, 'Identity')
+    """
+    if network.training:
+        raise ValueError("batch norms are folded in evaluation mode only: in training they follow the batch")
+    pairs = _pairs(network, sections=sections, stride=stride)
+    for pair in pairs:
+        _fold(pair)
+    after = {pair.norm: _what_is_left(pair.norm) for pair in pairs}
+    for parent in list(network.modules()):
+        for name, child in list(parent.named_children()):
+            if child in after:
+                setattr(parent, name, after[child])
+    return len(pairs)
+
+
+def _pairs(network: nn.Module, *, sections: int, stride: int) -> list[_Pair]:
+    """Convolutions and norms that were called once each, the norm on the very output of the convolution."""
+    made: dict[int, tuple[nn.Module, Tensor]] = {}  # outputs are kept, so that no two have one address
+    calls: dict[nn.Module, int] = {}
+    found: list[_Pair] = []
+
+    def after_conv(module: Any, _: Any, output: Tensor) -> None:
+        calls[module] = calls.get(module, 0) + 1
+        made[id(output)] = module, output
+
+    def before_norm(module: Any, given: tuple[Tensor]) -> None:
+        calls[module] = calls.get(module, 0) + 1
+        conv, _ = made.get(id(given[0]), (None, None))
+        if conv is not None and module.running_var is not None:
+            found.append(_Pair(conv, module))  # type: ignore[arg-type]
+
+    hooks = []
+    for module in network.modules():
+        if isinstance(module, (nn.Conv2d, nn.Conv3d)):
+            hooks.append(module.register_forward_hook(after_conv))
+        elif isinstance(module, _BatchNorm):
+            hooks.append(module.register_forward_pre_hook(before_norm))
+    weight = next(network.parameters())
+    try:
+        with torch.inference_mode():
+            network(torch.zeros(1, sections, _PLACES * stride, _PLACES * stride, device=weight.device))
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return [pair for pair in found if calls[pair.conv] == calls[pair.norm] == 1]
+
+
+def _fold(pair: _Pair) -> None:
+    """Scale and shift of the norm into weight and bias, in float64."""
+    conv, norm = pair
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    scale = (norm.running_var.double() + norm.eps).rsqrt()
+    shift = -norm.running_mean.double() * scale
+    if norm.weight is not None:
+        scale, shift = scale * norm.weight.double(), shift * norm.weight.double()
+    if norm.bias is not None:
+        shift = shift + norm.bias.double()
+    if conv.bias is not None:
+        shift = shift + conv.bias.double() * scale
+    weight = conv.weight.double() * scale.reshape(-1, *[1] * (conv.weight.ndim - 1))
+    conv.weight = nn.Parameter(weight.to(conv.weight.dtype), requires_grad=False)
+    conv.bias = nn.Parameter(shift.to(conv.weight.dtype), requires_grad=False)
+
+
+def _what_is_left(norm: _BatchNorm) -> nn.Module:
+    """Those of timm hold their activation."""
+    activation = getattr(norm, "act", None)
+    return activation if isinstance(activation, nn.Module) else nn.Identity()

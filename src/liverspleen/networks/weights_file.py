@@ -1,0 +1,19 @@
+"""The network's weights as one safetensors file: the same for a training's output and for a model bundle."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor
+
+from liverspleen.networks.checkpoint import BUNDLE_KEY
+
+
+def safetensors_bytes(weights: Mapping[str, Tensor], about: Mapping[str, Any]) -> bytes:
+    """The file: weights by name, the model's plain values as JSON in its metadata; the same weights, the same bytes."""
+    from safetensors.torch import save
+
+    contiguous = {name: weight.detach().contiguous() for name, weight in weights.items()}
+    return save(contiguous, {BUNDLE_KEY: json.dumps(about, sort_keys=True)})

@@ -1,0 +1,84 @@
+"""A trained model and what predict leaves in a folder, for the tests of prediction."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from liverspleen.cli.main import main
+from liverspleen.cohort.manifest import write_cohort
+from liverspleen.imaging.geometry import Geometry
+from liverspleen.imaging.nifti import write_ct, write_label_map
+from liverspleen.imaging.volume import CTVolume, LabelMap
+from liverspleen.structures import Structure
+
+TABLES = ("measurements.csv", "volumes.csv", "review.csv")
+
+
+TINY = [
+    "experiment=phantom",
+    "network=unet_2d",
+    "network.width=4",
+    "network.output_stride=8",
+    "trainer.batch_size=8",
+    "trainer.steps=40",
+]
+TINY += ["trainer.validate_every=40"]
+
+
+def exam(sections: int = 5, seed: int = 0) -> tuple[CTVolume, LabelMap]:
+    """Noise in which the liver is a brighter box and the spleen a small bright one; no two seeds alike."""
+    labels = np.zeros((sections, 32, 32), np.uint8)
+    labels[1:, 8:24, 4:16] = Structure.LIVER
+    labels[:-1, 16 : 24 + seed % 4, 20:28] = Structure.SPLEEN
+    hu = np.random.default_rng(seed).normal(-40, 15, labels.shape)
+    hu += np.select([labels == Structure.LIVER, labels == Structure.SPLEEN], [130, 230])
+    geometry = Geometry((32, 32, sections), np.diag([-8.0, -8.0, 20.0, 1.0]))
+    return CTVolume(hu.astype(np.int16), geometry), LabelMap(labels, geometry)
+
+
+def trained(folder: Path) -> Path:
+    """The checkpoint of a training of seconds that finds such boxes; its cases say that they are phantoms."""
+    rows = []
+    for seed in range(4):
+        case = f"t{seed}"
+        drawn = exam(6, 100 + seed)
+        write_ct(folder / f"{case}.nii.gz", drawn[0])
+        write_label_map(folder / f"{case}_label.nii.gz", drawn[1])
+        row = {"case_id": case, "patient_id": case, "image": f"{case}.nii.gz", "label": f"{case}_label.nii.gz"}
+        rows.append({**row, "dataset": "development", "origin": "phantom"})
+    write_cohort(folder / "cohort.csv", rows)
+    assert main(["train", f"cohort={folder / 'cohort.csv'}", f"output={folder / 'model'}", *TINY]) == 0
+    return folder / "model" / "last.ckpt"
+
+
+def scan(file: Path, *, sections: int = 5, seed: int = 0) -> Path:
+    """Such a CT as NIfTI."""
+    write_ct(file, exam(sections, seed)[0])
+    return file
+
+
+def predict(model: Path, source: Path, output: Path, *more: str) -> int:
+    return main(["predict", f"model={model}", f"input={source}", f"output={output}", *more])
+
+
+def rows(file: Path) -> list[dict[str, str]]:
+    with file.open(encoding="utf-8", newline="") as handle:
+        return list(csv.DictReader(handle))
+
+
+def results(folder: Path) -> dict[str, bytes]:
+    """Every file but run records, which hold times, and what a kill left unfinished."""
+    return {
+        str(file.relative_to(folder)): file.read_bytes()
+        for file in sorted(folder.rglob("*"))
+        if file.is_file() and not file.name.startswith(("run", ".part-"))
+    }
+
+
+def volumes(folder: Path) -> list[tuple[str, Any]]:
+    """Structure and volume, in order, without names."""
+    return sorted((row["structure"], row["volume_cm3"]) for row in rows(folder / "measurements.csv"))

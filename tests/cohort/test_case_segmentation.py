@@ -1,0 +1,283 @@
+"""Label maps of predicted cases as DICOM-SEG: from DICOM and back, voxel by voxel, by readers that are not ours."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import highdicom
+import numpy as np
+import pydicom
+import pytest
+from numpy.typing import NDArray
+from source_files import box_exam
+
+from liverspleen.cohort.scans import ScanCase, open_scans, write_case_segmentation
+from liverspleen.imaging import CTVolume, Geometry, LabelMap, write_ct
+from liverspleen.imaging.dicom import find_segmentations, read_segmentation, write_series
+from liverspleen.structures import COLOURS, ORGANS, Structure
+
+SHAPE = (21, 17, 6)  # columns, rows, sections
+SPACING = (0.75, 0.5, 2.5)
+ORIENTATIONS = {  # directions of growing column, row and section in the world of NIfTI (RAS), as columns
+    "axial": [[-1, 0, 0], [0, -1, 0], [0, 0, 1]],
+    "axial, head first": [[-1, 0, 0], [0, -1, 0], [0, 0, -1]],
+    "axial, mirrored": [[1, 0, 0], [0, -1, 0], [0, 0, 1]],
+    "axial, turned by half": [[1, 0, 0], [0, 1, 0], [0, 0, 1]],
+    "coronal": [[-1, 0, 0], [0, 0, -1], [0, 1, 0]],
+    "sagittal": [[0, 1, 0], [0, 0, 1], [1, 0, 0]],
+    "sagittal, negated": [[0, -1, 0], [0, 0, -1], [-1, 0, 0]],
+    "oblique": [
+        [-0.9363957, -0.3509170, 0.0],
+        [0.3387567, -0.9039468, 0.2612010],
+        [-0.0916598, 0.2445875, 0.9652847],
+    ],
+}
+
+
+@pytest.fixture(autouse=True)
+def _config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+
+
+def scan_in(folder: Path) -> ScanCase:
+    with open_scans(folder) as scans:
+        (scan,) = scans.cases
+    return scan
+
+
+def box_scan(folder: Path, **tags: object) -> tuple[ScanCase, LabelMap]:
+    exam = box_exam("x", "P0")
+    write_series(folder, exam.ct, tags=tags)
+    scan = scan_in(folder)
+    return scan, LabelMap(exam.label.labels, scan.read().geometry)
+
+
+def oriented(name: str) -> Geometry:
+    directions = np.array(ORIENTATIONS[name], float).T
+    across, down, along = (column / np.linalg.norm(column) for column in directions.T)
+    down = down - (down @ across) * across
+    down /= np.linalg.norm(down)
+    along = np.cross(across, down) * np.sign(np.cross(across, down) @ along)
+    affine = np.eye(4)
+    affine[:3, :3] = np.column_stack([across, down, along]) * SPACING
+    affine[:3, 3] = 31.25, -47.5, -130.0
+    return Geometry(SHAPE, affine)
+
+
+def random_labels(geometry: Geometry) -> LabelMap:
+    """Every voxel tells where it is; the outer sections are empty, as in most CT."""
+    labels = np.random.default_rng(5).integers(0, 3, geometry.shape).astype(np.uint8)
+    labels[:, :, [0, -1]] = 0
+    return LabelMap(np.ascontiguousarray(geometry.to_canonical(labels)), geometry)
+
+
+def dss(first: LabelMap, second: LabelMap, organ: Structure) -> float:
+    one, other = first.labels == organ, second.labels == organ
+    return float(2 * (one & other).sum() / (one.sum() + other.sum()))
+
+
+def points(label_map: LabelMap, organ: Structure) -> NDArray[np.float64]:
+    """Where the voxels of an organ lie, in the world of DICOM, sorted."""
+    native = label_map.geometry.to_native(label_map.labels)
+    at = label_map.geometry.affine @ np.vstack([*np.nonzero(native == organ), np.ones((native == organ).sum())])
+    return in_order(at[:3].T * [-1, -1, 1])
+
+
+def points_in_file(file: Path, organ: Structure) -> NDArray[np.float64]:
+    """The same from a DICOM-SEG, by the formula of the standard (PS3.3, C.7.6.2.1.1) and pydicom alone."""
+    dataset = pydicom.dcmread(file)
+    shared = dataset.SharedFunctionalGroupsSequence[0]
+    orientation = shared.PlaneOrientationSequence[0].ImageOrientationPatient
+    rows_mm, columns_mm = map(float, shared.PixelMeasuresSequence[0].PixelSpacing)
+    number = next(s.SegmentNumber for s in dataset.SegmentSequence if s.SegmentLabel.lower() == organ.key)
+    found = []
+    for frame, pixels in zip(dataset.PerFrameFunctionalGroupsSequence, dataset.pixel_array, strict=True):
+        if frame.SegmentIdentificationSequence[0].ReferencedSegmentNumber == number:
+            row, column = np.nonzero(pixels)
+            position = np.array(frame.PlanePositionSequence[0].ImagePositionPatient, float)
+            across, down = np.array(orientation[:3], float), np.array(orientation[3:], float)
+            found.append(position + np.outer(column * columns_mm, across) + np.outer(row * rows_mm, down))
+    return in_order(np.concatenate(found))
+
+
+def in_order(at: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Sorted as no rounding changes it: voxels lie half a millimetre apart or more, in no special direction."""
+    rounded = at.round(1) + 0.0
+    return at[np.lexsort(rounded.T)]
+
+
+@pytest.mark.parametrize("orientation", ORIENTATIONS)
+def test_dicom_to_segmentation_to_voxels_has_a_dss_of_1(orientation: str, tmp_path: Path) -> None:
+    geometry = oriented(orientation)
+    rng = np.random.default_rng(1)
+    hu = rng.integers(-1000, 1000, geometry.canonical_shape).astype(np.int16)
+    write_series(tmp_path / "ct", CTVolume(hu, geometry))
+    scan = scan_in(tmp_path / "ct")
+    ct = scan.read()
+    np.testing.assert_array_equal(ct.hu, hu)
+    drawn = random_labels(geometry)
+    target = tmp_path / "out" / "x_dseg.dcm"
+    assert write_case_segmentation(target, scan, LabelMap(drawn.labels, ct.geometry)) is None
+
+    (found,) = find_segmentations(target.parent)
+    again = read_segmentation(found, ct.geometry, case_id="x")
+    volume = highdicom.seg.segread(target).get_volume(combine_segments=True)
+    for organ in ORGANS:
+        assert dss(again, drawn, organ) == 1.0
+        expected = points(drawn, organ)
+        assert abs(points_in_file(target, organ) - expected).max() < 0.01  # mm: decimal strings round
+        index = np.argwhere(volume.array == organ)
+        assert abs(in_order(volume.map_indices_to_reference(index)) - expected).max() < 0.01
+
+
+@pytest.mark.parametrize("characters", ["ISO_IR 192", "ISO_IR 100"])
+def test_the_file_says_what_it_shows_who_drew_it_and_what_it_refers_to(characters: str, tmp_path: Path) -> None:
+    tags = {"SpecificCharacterSet": characters, "PatientName": "Müller^Jörg", "StudyDate": "20200102"}
+    scan, label_map = box_scan(tmp_path / "ct", **tags)
+    target = tmp_path / "x_dseg.dcm"
+    assert write_case_segmentation(target, scan, label_map, model="our model", version="1a2b") is None
+    dataset, sources = pydicom.dcmread(target), [pydicom.dcmread(file) for file in scan.files]
+    codes = [segment.SegmentedPropertyTypeCodeSequence[0] for segment in dataset.SegmentSequence]
+    assert [(c.CodeValue, c.CodingSchemeDesignator) for c in codes] == [("10200004", "SCT"), ("78961009", "SCT")]
+    for segment, organ in zip(dataset.SegmentSequence, ORGANS, strict=True):
+        assert segment.SegmentAlgorithmType == "AUTOMATIC"
+        assert segment.SegmentAlgorithmName == "our model"
+        identity = segment.SegmentationAlgorithmIdentificationSequence[0]
+        assert (identity.AlgorithmVersion, identity.AlgorithmFamilyCodeSequence[0].CodeValue) == ("1a2b", "123110")
+        lab = highdicom.color.CIELabColor.from_dicom_value(segment.RecommendedDisplayCIELabValue)
+        stated = bytes.fromhex(COLOURS[organ][1:])
+        assert max(abs(a - b) for a, b in zip(lab.to_rgb(), stated, strict=True)) <= 2
+    referenced = {
+        item.ReferencedSOPInstanceUID for item in dataset.ReferencedSeriesSequence[0].ReferencedInstanceSequence
+    }
+    assert referenced == {source.SOPInstanceUID for source in sources}
+    assert dataset.ReferencedSeriesSequence[0].SeriesInstanceUID == sources[0].SeriesInstanceUID
+    for keyword in ("StudyInstanceUID", "FrameOfReferenceUID", "PatientID", "StudyDate"):
+        assert dataset[keyword].value == sources[0][keyword].value
+    assert str(dataset.PatientName) == "Müller^Jörg"
+    assert dataset.SeriesInstanceUID != sources[0].SeriesInstanceUID
+
+
+def test_each_writing_is_an_instance_of_its_own(tmp_path: Path) -> None:
+    scan, label_map = box_scan(tmp_path / "ct")
+    for name in "ab":
+        assert write_case_segmentation(tmp_path / f"{name}.dcm", scan, label_map) is None
+    first, second = (pydicom.dcmread(tmp_path / f"{name}.dcm") for name in "ab")
+    assert first.SOPInstanceUID != second.SOPInstanceUID
+    assert first.SeriesInstanceUID != second.SeriesInstanceUID
+    assert first.ContentDate > "20260101"
+
+
+def refused(scan: ScanCase, label_map: LabelMap, target: Path) -> str:
+    """The note, and that nothing was written."""
+    note = write_case_segmentation(target, scan, label_map)
+    assert note is not None
+    assert note.severity == "note"
+    assert note.case_id == scan.case.case_id
+    assert not target.exists()
+    return str(note)
+
+
+def test_ct_in_nifti_has_nothing_to_refer_to(tmp_path: Path) -> None:
+    exam = box_exam("x")
+    write_ct(tmp_path / "x.nii.gz", exam.ct)
+    told = refused(scan_in(tmp_path / "x.nii.gz"), exam.label, tmp_path / "x.dcm")
+    assert told.startswith("LS-SCN-011 case 'x': no DICOM-SEG is written: the CT is no DICOM; ")
+
+
+@pytest.mark.parametrize("keyword", ["SOPInstanceUID", "StudyInstanceUID", "FrameOfReferenceUID"])
+@pytest.mark.parametrize("value", ["", "1.2.3 Kzybylski", "1." * 40 + "1"])
+def test_source_without_valid_uids_is_refused_with_the_field(keyword: str, value: str, tmp_path: Path) -> None:
+    for file in write_series(tmp_path / "ct", box_exam("x").ct):
+        dataset = pydicom.dcmread(file)
+        with pydicom.config.disable_value_validation():
+            setattr(dataset, keyword, value)
+            dataset.save_as(file)
+    scan = scan_in(tmp_path / "ct")
+    label_map = LabelMap(box_exam("x").label.labels, scan.read().geometry)
+    told = refused(scan, label_map, tmp_path / "x.dcm")
+    assert told.startswith("LS-SCN-012")
+    assert f"no valid {keyword}" in told
+    assert "Kzybylski" not in told
+
+
+def test_source_whose_files_share_an_instance_is_refused(tmp_path: Path) -> None:
+    scan, label_map = box_scan(tmp_path / "ct", SOPInstanceUID="1.2.3")
+    assert "LS-SCN-012" in refused(scan, label_map, tmp_path / "x.dcm")
+
+
+def test_nothing_found_gives_no_file(tmp_path: Path) -> None:
+    scan, label_map = box_scan(tmp_path / "ct")
+    empty = LabelMap(np.zeros_like(label_map.labels), label_map.geometry)
+    assert "LS-SCN-013" in refused(scan, empty, tmp_path / "x.dcm")
+    spleen_only = LabelMap(label_map.labels * (label_map.labels == Structure.SPLEEN), label_map.geometry)
+    assert write_case_segmentation(tmp_path / "x.dcm", scan, spleen_only) is None
+
+
+@pytest.mark.parametrize("change", ["gone", "other", "moved"])
+def test_files_that_changed_since_are_not_referred_to(change: str, tmp_path: Path) -> None:
+    scan, label_map = box_scan(tmp_path / "ct")
+    if change == "gone":
+        scan.files[1].unlink()
+    elif change == "other":
+        write_series(tmp_path / "ct", box_exam("y", "P1", seed=9).ct)
+    else:
+        affine = label_map.geometry.affine.copy()
+        affine[2, 3] += 1.25  # half a section
+        label_map = LabelMap(label_map.labels, Geometry(label_map.geometry.shape, affine))
+    assert "LS-SCN-014" in refused(scan, label_map, tmp_path / "x.dcm")
+
+
+def errors_of(file: Path) -> list[str]:
+    told = subprocess.run(["dciodvfy", "-new", file], capture_output=True, text=True, check=False)
+    assert "Segmentation" in told.stderr + told.stdout
+    return [line for line in (told.stderr + told.stdout).splitlines() if line.startswith("Error")]
+
+
+@pytest.mark.skipif(shutil.which("dciodvfy") is None, reason="dicom3tools is not installed")
+@pytest.mark.parametrize("orientation", ["axial", "sagittal, negated", "oblique"])
+def test_dciodvfy_finds_no_error(orientation: str, tmp_path: Path) -> None:
+    geometry = oriented(orientation)
+    write_series(tmp_path / "ct", CTVolume(np.zeros(geometry.canonical_shape, np.int16), geometry))
+    scan = scan_in(tmp_path / "ct")
+    assert write_case_segmentation(tmp_path / "x.dcm", scan, random_labels(geometry)) is None
+    assert errors_of(tmp_path / "x.dcm") == []
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(("name", "sections"), [("lits0/dicom_abdomen", 31), ("dcmqi_ct3/dicom", 3)])
+def test_real_series_come_back(name: str, sections: int, shared: Path, tmp_path: Path) -> None:
+    scan = scan_in(shared / "data" / name)
+    ct = scan.read()
+    assert len(ct.hu) == sections
+    drawn = LabelMap(np.select([ct.hu > 150, ct.hu > 50], [2, 1], 0).astype(np.uint8), ct.geometry)  # a stand-in
+    target = tmp_path / "x_dseg.dcm"
+    assert write_case_segmentation(target, scan, drawn) is None
+    (found,) = find_segmentations(tmp_path)
+    again = read_segmentation(found, ct.geometry, case_id="x")
+    assert [dss(again, drawn, organ) for organ in ORGANS] == [1.0, 1.0]
+    for organ in ORGANS:
+        assert len(points_in_file(target, organ)) == drawn.count(organ)
+    if shutil.which("dciodvfy"):
+        assert errors_of(target) == []
+
+
+@pytest.mark.real
+def test_real_series_without_instance_uids_is_refused(shared: Path, tmp_path: Path) -> None:
+    scan = scan_in(shared / "data" / "ts_dicom20" / "dicom")
+    ct = scan.read()
+    drawn = LabelMap((ct.hu > 50).astype(np.uint8), ct.geometry)
+    assert "LS-SCN-012" in refused(scan, drawn, tmp_path / "x.dcm")
+
+
+@pytest.mark.real
+def test_real_folder_with_a_series_and_its_segmentation_gives_the_series(shared: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "copy"
+    folder.mkdir()
+    shutil.copytree(shared / "data" / "dcmqi_ct3" / "dicom", folder / "dicom")
+    shutil.copy(shared / "data" / "dcmqi_ct3" / "liver_seg.dcm", folder)
+    with open_scans(folder) as scans:
+        assert [len(scan.files) for scan in scans.cases] == [3]
+        assert any("LS-DCM-016" in str(fault) for fault in scans.faults)

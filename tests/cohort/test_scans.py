@@ -1,0 +1,312 @@
+"""From a path to CT: cohort, NIfTI, DICOM, zip archives, folders of these."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from source_files import Exam, box_exam
+
+from liverspleen.cli.main import main
+from liverspleen.cohort.manifest import read_cohort
+from liverspleen.cohort.scans import Scans, open_scans
+from liverspleen.cohort.split import Split, write_split
+from liverspleen.errors import Refused
+from liverspleen.imaging import read_ct, write_ct
+from liverspleen.imaging.dicom import write_series
+
+SECRET = "Kzybylski"
+
+
+@pytest.fixture(autouse=True)
+def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of the key, and a folder of its own for temporary files."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    return tmp_path / "config" / "liverspleen"
+
+
+def series(folder: Path, exam: Exam, **tags: object) -> tuple[Path, ...]:
+    return write_series(folder, exam.ct, tags={"PatientID": exam.patient, **tags})
+
+
+def zipped(archive: Path, folder: Path) -> Path:
+    archive.parent.mkdir(parents=True, exist_ok=True)
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as opened:
+        for file in sorted(folder.rglob("*")):
+            opened.write(file, file.relative_to(folder.parent))
+    return archive
+
+
+def found(source: Path, **options: object) -> Scans:
+    with open_scans(source, **options) as scans:
+        return scans
+
+
+def ids(source: Path, **options: object) -> list[str]:
+    return [scan.case.case_id for scan in found(source, **options).cases]
+
+
+def codes(scans: Scans) -> list[str]:
+    return [fault.code for fault in scans.faults]
+
+
+def test_a_cohort_gives_the_cases_of_its_datasets(box_cohort: Callable[..., Path]) -> None:
+    table = box_cohort((5, 6, 4), dataset=("development", "test1", "test1"), condition=("healthy", "fatty", "cld"))
+    for source in (table, table.parent):
+        scans = found(source, datasets=["test1"])
+        assert [scan.case.case_id for scan in scans.cases] == ["c1", "c2"]
+        assert [scan.case.condition for scan in scans.cases] == ["fatty", "cld"]
+        assert scans.identity is None
+    np.testing.assert_array_equal(scans.cases[0].read().hu, read_ct(table.parent / "c1.nii.gz").hu)
+
+
+def test_a_split_leaves_the_patients_that_validate(box_cohort: Callable[..., Path], tmp_path: Path) -> None:
+    table = box_cohort((5, 6, 4))
+    write_split(tmp_path / "split.csv", Split(("p0", "p1"), ("p2",), 1, 0.8, read_cohort(table).hash))
+    assert ids(table, split=tmp_path / "split.csv") == ["c2"]
+    with pytest.raises(Refused, match="LS-CFG-006"):
+        found(table.parent / "c0.nii.gz", split=tmp_path / "split.csv")
+
+
+def test_a_nifti_file_is_one_case_and_stands_for_its_bytes(tmp_path: Path) -> None:
+    file = tmp_path / "patient 7.nii.gz"
+    write_ct(file, box_exam("x").ct)
+    (scan,) = found(file).cases
+    assert (scan.case.case_id, scan.files, scan.series) == ("patient 7", (file,), None)
+    assert scan.fingerprint() == hashlib.sha256(file.read_bytes()).hexdigest()
+    np.testing.assert_array_equal(scan.read().hu, box_exam("x").ct.hu)
+
+
+def test_label_maps_beside_their_ct_are_left_and_said(tmp_path: Path) -> None:
+    for name in ("a", "a_label", "a_dseg", "b_label"):
+        write_ct(tmp_path / "in" / f"{name}.nii.gz", box_exam("x").ct)
+    (tmp_path / "in" / "._a.nii.gz").write_bytes(b"Mac")
+    scans = found(tmp_path / "in")
+    assert [scan.case.case_id for scan in scans.cases] == ["a", "b_label"]
+    assert codes(scans) == ["LS-PRD-005"]
+
+
+def test_names_that_differ_in_case_or_suffix_only_are_told_one_by_one(tmp_path: Path) -> None:
+    for name in ("a.nii.gz", "a.nii", "B.nii", "b.nii.gz", "c.nii"):
+        write_ct(tmp_path / "in" / name, box_exam("x").ct)
+    scans = found(tmp_path / "in")
+    assert [scan.case.case_id for scan in scans.cases] == ["c"]
+    assert codes(scans) == ["LS-PRD-002"] * 4
+
+
+@pytest.mark.parametrize("kind", ["missing", "empty", "text", "pipe", "dicom"])
+def test_what_holds_no_ct_is_refused_in_one_line(kind: str, tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    if kind == "empty":
+        source.mkdir()
+    elif kind == "text":
+        source.write_text("no scan")
+    elif kind == "pipe":
+        os.mkfifo(source)
+    elif kind == "dicom":
+        source = series(source, box_exam("x"))[0]
+    told = "input= is not there" if kind == "missing" else "nothing in the input is a CT"
+    with pytest.raises(Refused, match=f"^LS-PRD-001: {told}") as error:
+        found(source)
+    assert len(error.value.faults) == 1
+    assert str(tmp_path) not in str(error.value)
+
+
+def test_dicom_has_the_ids_of_an_import(tmp_path: Path) -> None:
+    for number in range(2):
+        series(tmp_path / "in" / f"p{number}" / "ct", box_exam("x", f"P{number}", seed=number), PatientAge="061Y")
+    assert main(["import", "source=dicom", f"input={tmp_path / 'in'}", f"output={tmp_path / 'out'}", "workers=1"]) == 0
+    imported = {case.case_id: case for case in read_cohort(tmp_path / "out" / "cohort.csv").cases}
+    scans = found(tmp_path / "in")
+    assert {scan.case.case_id: scan.case.patient_id for scan in scans.cases} == {
+        case_id: case.patient_id for case_id, case in imported.items()
+    }
+    for scan in scans.cases:
+        np.testing.assert_array_equal(scan.read().hu, read_ct(imported[scan.case.case_id].image).hu)
+        assert scan.case.age == 61
+    assert scans.identity is not None
+
+
+def test_series_without_uids_have_the_ids_of_an_import_too_from_a_zip(tmp_path: Path) -> None:
+    empty = {"SeriesInstanceUID": "", "StudyInstanceUID": ""}
+    series(tmp_path / "in" / "p0" / "a", box_exam("x", "P0"), **empty)
+    series(tmp_path / "in" / "p0" / "b", box_exam("y", "P0", seed=1), **empty)
+    assert main(["import", "source=dicom", f"input={tmp_path / 'in'}", f"output={tmp_path / 'out'}", "workers=1"]) == 0
+    imported = [case.case_id for case in read_cohort(tmp_path / "out" / "cohort.csv").cases]
+    assert sorted(ids(tmp_path / "in")) == imported
+    zipped(tmp_path / "zips" / "p0.zip", tmp_path / "in" / "p0" / "a")
+    zipped(tmp_path / "zips" / "p1.zip", tmp_path / "in" / "p0" / "a")
+    assert len({*ids(tmp_path / "zips")}) == 2  # nothing tells that they are one
+
+
+def test_a_zip_gives_what_its_folder_gives(tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    series(folder / "ct", box_exam("x", "P0"))
+    with open_scans(folder) as plain, open_scans(zipped(tmp_path / "x.zip", folder)) as packed:
+        (one,), (other,) = plain.cases, packed.cases
+        assert one.case.case_id == other.case.case_id
+        assert one.fingerprint() == other.fingerprint()
+        np.testing.assert_array_equal(one.read().hu, other.read().hu)
+    write_ct(tmp_path / "nifti" / "deep" / "a.nii.gz", box_exam("a").ct)
+    with open_scans(zipped(tmp_path / "nifti.ZIP", tmp_path / "nifti")) as scans:
+        assert [scan.case.case_id for scan in scans.cases] == ["a"]
+        assert scans.identity is None
+        np.testing.assert_array_equal(scans.cases[0].read().hu, box_exam("a").ct.hu)
+
+
+def test_a_folder_of_all_kinds_gives_them_all(tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    write_ct(folder / "nifti.nii.gz", box_exam("x").ct)
+    write_ct(folder / "deep" / "passed over.nii.gz", box_exam("x").ct)
+    series(folder / "one" / "ct", box_exam("x", "P0"))
+    series(tmp_path / "two", box_exam("x", "P1", seed=1))
+    write_ct(tmp_path / "three" / "zipped.nii.gz", box_exam("x", seed=3).ct)
+    zipped(folder / "two.zip", tmp_path / "two")
+    zipped(folder / "three.zip", tmp_path / "three")
+    with open_scans(folder) as scans:
+        assert len({scan.case.case_id for scan in scans.cases} - {"nifti", "zipped"}) == 2
+        assert len(scans.cases) == 4
+        assert all(scan.read().hu.shape == (6, 32, 32) for scan in scans.cases)
+    shutil.copy(folder / "two.zip", folder / "again.zip")
+    with open_scans(folder) as scans:
+        assert len(scans.cases) == 3
+        assert codes(scans).count("LS-PRD-002") == 2
+
+
+def test_of_a_study_the_portal_venous_series_is_taken_and_the_rest_told(tmp_path: Path) -> None:
+    study = {"StudyInstanceUID": "1.2.3"}
+    series(tmp_path / "in" / "a", box_exam("x", "P0"), **study, SeriesDescription="arterial")
+    series(tmp_path / "in" / "b", box_exam("x", "P0", seed=1), **study, SeriesDescription="portal venous")
+    series(tmp_path / "in" / "c", box_exam("x", "P0", seed=2), **study, ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"])
+    scans = found(tmp_path / "in")
+    assert [scan.case.phase for scan in scans.cases] == ["portal_venous"]
+    told = [str(fault) for fault in scans.faults if fault.code == "LS-SCN-009"]
+    assert len(told) == 2
+    assert "LS-DCM-003, localizer" in told[0]
+    assert "portal venous by its header" in told[1]
+
+
+def test_two_series_that_nothing_tells_apart_are_both_left(tmp_path: Path) -> None:
+    series(tmp_path / "in" / "a", box_exam("x", "P0"), StudyInstanceUID="1.2.3")
+    series(tmp_path / "in" / "b", box_exam("x", "P0", seed=1), StudyInstanceUID="1.2.3")
+    scans = found(tmp_path / "in")
+    assert scans.cases == ()
+    assert codes(scans) == ["LS-IDN-004", "LS-IMP-014", "LS-IMP-014"]
+    assert all("give the folder of one of them" in str(fault) for fault in scans.faults[1:])
+    assert len(ids(tmp_path / "in" / "b")) == 1
+
+
+def test_two_sections_are_enough_and_one_is_not(tmp_path: Path) -> None:
+    series(tmp_path / "two", box_exam("x", sections=2))
+    assert len(ids(tmp_path / "two")) == 1
+    series(tmp_path / "one", box_exam("x", sections=1))
+    assert codes(found(tmp_path / "one")) == ["LS-DCM-014"]
+
+
+def test_names_of_public_data_may_be_kept(tmp_path: Path) -> None:
+    series(tmp_path / "in" / "case 1" / "ct", box_exam("x", "P0"))
+    assert ids(tmp_path / "in", ids="names") == ["case 1_ct"]
+    assert ids(zipped(tmp_path / "x.zip", tmp_path / "in" / "case 1" / "ct"), ids="names") == ["ct"]
+    assert ids(tmp_path / "in" / "case 1" / "ct", ids="names") == ["ct"]
+
+
+@pytest.mark.parametrize("bad", ["series", "archive", "nifti"])
+@pytest.mark.parametrize("packed", [False, True])
+def test_names_reach_neither_faults_nor_cases(bad: str, packed: bool, tmp_path: Path, config: Path) -> None:
+    source = tmp_path / f"in {SECRET}"
+    files = series(source / SECRET / "ct", box_exam("x", SECRET), SeriesDescription=SECRET)
+    if bad == "series":
+        broken = series(source / f"{SECRET}2", box_exam("y", SECRET, seed=1), StudyInstanceUID="1.5")
+        broken[2].unlink()
+    elif bad == "archive":
+        (source / f"{SECRET}.zip").write_bytes(b"PK")
+    else:
+        (source / f"{SECRET}.nii.gz").write_bytes(b"none")
+    if packed:
+        source = zipped(tmp_path / f"{SECRET}.zip", source)
+    with open_scans(source) as scans:
+        told = [*map(str, scans.faults), *(repr(scan) for scan in scans.cases if scan.series)]
+        for scan in scans.cases:
+            if scan.series:
+                assert scan.read().hu.shape == (6, 32, 32)
+            else:  # the name of a NIfTI file is its case's, its folder's is not told
+                with pytest.raises(Refused, match="LS-IMG-003") as error:
+                    scan.read()
+                told += [str(replace(fault, case_id=None)) for fault in error.value.faults]
+        assert any(scan.series for scan in scans.cases)
+    assert SECRET not in "\n".join(told)
+    assert str(tmp_path) not in "\n".join(told)
+    links = "".join(file.read_text() for file in config.glob("links-*.csv"))
+    assert SECRET in links
+    assert scans.links in {file.name for file in config.iterdir()}
+    assert len(files) == 6
+
+
+def test_archives_leave_nothing_behind(tmp_path: Path) -> None:
+    series(tmp_path / "in", box_exam("x", "P0"))
+    archive = zipped(tmp_path / "x.zip", tmp_path / "in")
+    with pytest.raises(KeyboardInterrupt), open_scans(archive) as scans:  # noqa: PT012
+        assert scans.cases[0].files[0].is_file()
+        assert scans.cases[0].files[0].is_relative_to(tmp_path / "temporary")
+        raise KeyboardInterrupt
+    assert list((tmp_path / "temporary").iterdir()) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_archives_leave_nothing_behind_when_the_process_is_ended(number: signal.Signals, tmp_path: Path) -> None:
+    series(tmp_path / "in", box_exam("x", "P0"))
+    archive = zipped(tmp_path / "x.zip", tmp_path / "in")
+    code = (
+        "import sys, time\nfrom pathlib import Path\nfrom liverspleen.cohort.scans import open_scans\n"
+        "with open_scans(Path(sys.argv[1])) as scans:\n    print(len(scans.cases), flush=True)\n    time.sleep(60)"
+    )
+    environment = {**os.environ, "TMPDIR": str(tmp_path / "temporary")}
+    command = [sys.executable, "-c", code, str(archive)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"1\n"
+        assert len(list((tmp_path / "temporary").iterdir())) == 1
+        process.send_signal(number)
+        assert process.wait(20) != 0
+    assert list((tmp_path / "temporary").iterdir()) == []
+
+
+def test_archives_within_an_archive_are_told(tmp_path: Path) -> None:
+    write_ct(tmp_path / "in" / "a.nii.gz", box_exam("x").ct)
+    zipped(tmp_path / "in" / "inner.zip", tmp_path / "in")
+    scans = found(zipped(tmp_path / "x.zip", tmp_path / "in"))
+    assert [scan.case.case_id for scan in scans.cases] == ["a"]
+    assert codes(scans) == ["LS-SCN-008"]
+
+
+def test_fingerprint_of_a_series_is_that_of_its_bytes(tmp_path: Path) -> None:
+    files = series(tmp_path / "in", box_exam("x", "P0"))
+    (scan,) = found(tmp_path / "in").cases
+    lines = sorted(hashlib.sha256(file.read_bytes()).hexdigest() for file in files)
+    assert scan.fingerprint() == hashlib.sha256("\n".join(lines).encode()).hexdigest()
+    files[0].unlink()
+    with pytest.raises(Refused, match="LS-IMG-001") as error:
+        scan.fingerprint()
+    assert str(tmp_path) not in str(error.value)
+
+
+def test_every_code_of_scans_is_documented() -> None:
+    top = Path(__file__).parents[2]
+    code = re.compile(r"LS-SCN-\d{3}")
+    used = {found for file in (top / "src").rglob("*.py") for found in code.findall(file.read_text(encoding="utf-8"))}
+    assert used == set(code.findall((top / "docs" / "scans.md").read_text(encoding="utf-8")))
+    assert len(used) == 14

@@ -1,0 +1,54 @@
+"""Loads models in a process that may write no file, and tells what each took; run by a test.
+
+Reads JSON from stdin: `warm` (whether the network libraries are there before), `models`, a list of path and engine.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import resource
+import sys
+import time
+from pathlib import Path
+
+_TOLD = ("os.system", "os.exec", "os.posix_spawn", "subprocess.Popen", "socket.connect", "pickle.find_class")
+
+
+def peak_mb() -> float:
+    """Of this process alone; that of getrusage would begin with the memory of the process that started it."""
+    status = Path("/proc/self/status").read_text()
+    return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) / 1024  # type: ignore[index]
+
+
+def main() -> None:
+    begin = time.perf_counter()
+    asked = json.load(sys.stdin)
+    if asked["warm"]:  # torch and timm start processes and make folders while they are imported
+        import timm  # noqa: F401
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))  # whoever writes a byte into a file is killed
+    events: list[str] = []
+    sys.addaudithook(lambda event, _: events.append(event) if event in _TOLD else None)
+    from liverspleen.errors import Refused
+    from liverspleen.inference.model import load_model
+
+    for path, engine in asked["models"]:
+        told: list[str] = []
+        try:
+            load_model(path, engine=engine)
+        except Refused as error:
+            told = [str(fault) for fault in error.faults]
+        found = {
+            "told": told,
+            "seconds": time.perf_counter() - begin,
+            "peak_mb": peak_mb(),
+            "torch": "torch" in sys.modules,
+            "events": [*events],
+        }
+        sys.stdout.write(json.dumps(found) + "\n")
+        begin = time.perf_counter()
+        events.clear()
+
+
+if __name__ == "__main__":
+    main()

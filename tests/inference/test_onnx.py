@@ -1,0 +1,84 @@
+"""The network as ONNX and in ONNX Runtime, held against torch."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+import torch
+from bundles import bundle, network, save
+
+from liverspleen.data.window import IntensityWindow
+from liverspleen.errors import Refused
+from liverspleen.inference.model import load_model
+from liverspleen.inference.onnx_engine import OnnxNetwork
+from liverspleen.inference.onnx_export import OnnxExport, _exported, compare, export_onnx
+from liverspleen.networks.build import build_network
+
+for package in ("onnx", "onnxscript", "onnxruntime"):
+    pytest.importorskip(package)
+
+WINDOW = IntensityWindow(-150.0, 250.0, clip=True)
+
+
+@pytest.fixture(scope="module")
+def exported() -> OnnxExport:
+    return export_onnx(network(), sections=3, stride=8, window=WINDOW)
+
+
+def test_what_was_measured_is_told(exported: OnnxExport) -> None:
+    about = exported.about
+    assert about["any_size"]
+    assert about["multiple_of"] == 8
+    assert 0 <= about["max_logit_difference"] <= about["bounds"]["logit_difference_per_sd"] * about["logit_sd"]
+    assert about["label_voxels"] == sum(batch * rows * columns for batch, _, rows, columns in about["sizes_compared"])
+    assert about["label_voxels_that_differ"] <= 1e-4 * about["label_voxels"]
+    assert len({tuple(size) for size in about["sizes_compared"]}) == 3
+    json.dumps(about, allow_nan=False)
+
+
+def test_file_holds_no_trace_of_the_machine(exported: OnnxExport) -> None:
+    assert str(Path.home()).encode() + b"/" not in exported.data
+    assert os.fsencode(Path(torch.__file__).parent) not in exported.data
+    assert b".py" not in exported.data
+
+
+def test_engine_gives_torchs_logits_at_other_sizes(exported: OnnxExport, tmp_path: Path) -> None:
+    bundle(tmp_path / "bundle.zip", save(tmp_path / "a.ckpt"), onnx=exported.data)
+    found, expected = load_model(tmp_path / "bundle.zip", engine="onnxruntime"), network()
+    assert (found.engine, found.device, found.stride) == ("onnxruntime", torch.device("cpu"), 8)
+    for shape in ((1, 3, 24, 40), (5, 3, 16, 8)):
+        stack = torch.rand(shape)
+        logits = found.network(stack)
+        with torch.inference_mode():
+            torch.testing.assert_close(logits, expected(stack), rtol=0, atol=1e-4)
+        assert logits.dtype == torch.float32
+
+
+def test_another_networks_export_is_refused(exported: OnnxExport) -> None:
+    torch.manual_seed(1)
+    other = build_network({"name": "unet_2d", "output_stride": 8, "width": 4}, sections=3).eval()
+    with pytest.raises(Refused, match="LS-XPT-011"):
+        compare(other, exported.data, [torch.rand(1, 3, 16, 16)], stride=8)
+
+
+def test_export_of_one_size_refuses_others() -> None:
+    engine = OnnxNetwork(_exported(network(), (1, 3, 16, 16), None), 8, cuda=False, path=Path("model.onnx"))
+    assert engine(torch.zeros(1, 3, 16, 16)).shape == (1, 3, 16, 16)
+    with pytest.raises(Refused, match=r"LS-MOD-014 .* \[1, 3, 16, 16\], not \[1, 3, 24, 16\]"):
+        engine(torch.zeros(1, 3, 24, 16))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("choice", ["small", "unet_3d", "figure2", "paper"])
+def test_networks_of_the_configuration_leave_the_size_open(choice: str) -> None:
+    from liverspleen import assemble
+    from liverspleen.cli.composition import compose_verb
+
+    torch.manual_seed(0)
+    built = build_network(assemble.architecture(compose_verb("info", [f"network={choice}"]).network), sections=3)
+    with torch.no_grad():
+        built.train()(torch.rand(2, 3, 64, 64))
+    assert export_onnx(built.eval(), sections=3, stride=16, window=WINDOW).is_open
