@@ -15,7 +15,7 @@ from liverspleen.cohort.findings.organ import Organ, find_organ
 from liverspleen.evaluation.components import Components, components, enclosed_voxels
 from liverspleen.evaluation.volumetry import ABSENT, IMPLAUSIBLE, MULTI_PART, TRUNCATED, statuses_of
 from liverspleen.imaging.volume import CTVolume, LabelMap
-from liverspleen.structures import ORGANS, Structure
+from liverspleen.structures import Structure
 
 SIGNS: Final = ("flips", "steps", "jumps", "islands", "holes", "density", "status")
 """What is looked at in each organ; each gives a number from 0, nothing to see, to 1."""
