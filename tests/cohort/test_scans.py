@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import pickle
 import re
 import shutil
 import signal
@@ -310,3 +311,12 @@ def test_every_code_of_scans_is_documented() -> None:
     used = {found for file in (top / "src").rglob("*.py") for found in code.findall(file.read_text(encoding="utf-8"))}
     assert used == set(code.findall((top / "docs" / "scans.md").read_text(encoding="utf-8")))
     assert len(used) == 14
+
+
+def test_cases_go_to_other_processes(tmp_path: Path) -> None:
+    series(tmp_path / "in" / "ct", box_exam("x", "P0"))
+    write_ct(tmp_path / "in" / "a.nii.gz", box_exam("a").ct)
+    for scan in found(tmp_path / "in").cases:
+        again = pickle.loads(pickle.dumps(scan))
+        assert again.case == scan.case
+        np.testing.assert_array_equal(again.read().hu, scan.read().hu)
