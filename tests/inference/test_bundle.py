@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sys
 from pathlib import Path
@@ -11,10 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from bundles import UNET, about, bundle, network, save
+from bundles import UNET, about, bundle, network, rewrite, save
 from safetensors.torch import load_file
 
 from liverspleen.cli.main import main, verb_help
+from liverspleen.cohort import Split, write_split
 from liverspleen.cohort.manifest import Case, read_cohort
 from liverspleen.errors import Refused
 from liverspleen.imaging.geometry import Geometry
@@ -310,6 +312,52 @@ def test_split_that_the_model_was_not_trained_with_is_refused(
     assert main(["export", *words]) == 2
     assert capsys.readouterr().err.startswith("LS-XPT-015")
     assert not (tmp_path / "o").exists()
+
+
+def test_validation_cases_are_segmented_and_their_figures_enter(
+    box_cohort: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A network that calls everything liver: by hand, DSS 2 L / (L + all voxels) and bias 200 (all - L) / (all + L)."""
+    cohort = box_cohort((5, 6), origin=["LiTS", "LiTS"])
+    split = tmp_path / "split.csv"
+    write_split(split, Split(("p0",), ("p1",), 0, 0.5, read_cohort(cohort).hash))
+    liver_everywhere = network()
+    with torch.no_grad():
+        for parameter in liver_everywhere.parameters():
+            parameter.zero_()
+        bias = [value for name, value in liver_everywhere.named_parameters() if name.endswith("bias")][-1]
+        bias[int(Structure.LIVER)] = 1.0
+        assert liver_everywhere(torch.zeros(1, 3, 16, 16)).argmax(1).unique().tolist() == [1]
+    sha256 = hashlib.sha256(split.read_bytes()).hexdigest()
+    save(tmp_path / "a.ckpt", liver_everywhere, split=sha256)
+    words = [f"model={tmp_path / 'a.ckpt'}", f"cohort={cohort}", f"split={split}", f"output={tmp_path / 'out'}"]
+    assert main(["export", *words]) == 0
+    content = json.loads((tmp_path / "out" / "bundle.json").read_text())
+    everything = 6 * 32 * 32
+    liver = 5 * 16 * 12  # the box of box_case: sections 1 to 5, rows 8 to 23, columns 4 to 15
+    assert content["validation"]["cases"] == 1
+    assert content["validation"]["structures"]["liver"] == {
+        "n": 1,
+        "dss_mean": pytest.approx(2 * liver / (liver + everything)),
+        "dss_lowest": pytest.approx(2 * liver / (liver + everything)),
+        "volume_n": 1,
+        "volume_bias_pct": pytest.approx(200 * (everything - liver) / (everything + liver)),
+    }
+    assert content["validation"]["structures"]["spleen"]["dss_mean"] == 0
+    assert content["postprocessing"]["rules"] == {}
+    assert content["postprocessing"]["evidence"]["liver"]["cases"] == 1
+    assert load_model(tmp_path / "out").postprocessing == {}
+    assert f"| liver | 1 | {2 * liver / (liver + everything):.3f} |" in (tmp_path / "out" / "MODEL_CARD.md").read_text()
+
+
+def test_postprocessing_of_a_bundle_reaches_the_model(tmp_path: Path, checkpoint: Path) -> None:
+    bundle(tmp_path / "bundle", checkpoint)
+    choice = {"rules": {"liver": "main_parts"}, "evidence": {}}
+    rewrite(tmp_path / "bundle", lambda content: content.update(postprocessing=choice))
+    assert load_model(tmp_path / "bundle").postprocessing == {Structure.LIVER: "main_parts"}
+    rewrite(tmp_path / "bundle", lambda content: content["postprocessing"].update(rules={"heart": "main_parts"}))
+    with pytest.raises(Refused, match="LS-MOD-008"):
+        load_model(tmp_path / "bundle")
 
 
 def test_help_tells_both_uses() -> None:

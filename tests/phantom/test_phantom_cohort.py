@@ -38,6 +38,12 @@ def test_cohort_reads_without_faults_and_holds_what_was_asked_for(folder):
         assert ct.geometry.spacing_mm[0] == case.section_thickness_mm == 8.0
 
 
+def test_phantoms_say_that_they_are_phantoms(folder, dicom_folder):
+    assert {case.covariates["origin"] for case in read_cohort(folder / "cohort.csv").cases} == {"phantom"}
+    with (dicom_folder / "covariates.csv").open() as handle:
+        assert {row["origin"] for row in csv.DictReader(handle)} == {"phantom"}
+
+
 def test_pair_shows_one_patient_on_two_scanners(folder):
     external, internal = [case for case in read_cohort(folder / "cohort.csv").cases if case.dataset == "test2"]
     assert external.patient_id == internal.patient_id

@@ -1,5 +1,6 @@
 """A training that was stopped, damaged or lengthened goes on, or says why it cannot."""
 
+import json
 import os
 import shutil
 import signal
@@ -198,13 +199,26 @@ def test_validation_does_not_change_the_training(box_cohort: Callable[..., Path]
     assert_equal_weights(weights(tmp_path / "with"), weights(tmp_path / "without"))
 
 
-def test_safetensors_hold_the_weights_of_the_best_checkpoint(box_cohort: Callable[..., Path], tmp_path: Path) -> None:
-    assert train(box_cohort(), tmp_path / "run") == 0
+def test_safetensors_hold_the_best_weights_and_what_they_learnt_from(
+    box_cohort: Callable[..., Path], tmp_path: Path
+) -> None:
+    cohort = box_cohort(condition=["fatty", "", "fatty", "cld"], origin=["phantom", "phantom", "", "phantom"])
+    split = split_file(cohort, tmp_path / "split.csv", ("p0", "p1", "p2"), ("p3",))
+    assert train(cohort, tmp_path / "run", f"split={split}") == 0
     best = weights(tmp_path / "run", "best.ckpt")
     with safe_open(tmp_path / "run" / "model.safetensors", "pt") as file:
         assert {f"network.{name}" for name in file.keys()} == set(best)  # noqa: SIM118 - no mapping
         assert all(torch.equal(file.get_tensor(name.removeprefix("network.")), value) for name, value in best.items())
-        assert '"spleen": 2' in file.metadata()["liverspleen"]
+        about = json.loads(file.metadata()["liverspleen"])
+    assert about["structures"] == {"background": 0, "liver": 1, "spleen": 2}
+    assert about["origins"] == {"": 1, "phantom": 2}
+    assert about["training"] == {
+        "cases": 3,
+        "patients": 3,
+        "conditions": {"": 1, "fatty": 2},
+        "origins": {"": 1, "phantom": 2},
+    }
+    assert about["validation"] == {"cases": 1, "patients": 1, "conditions": {"cld": 1}, "origins": {"phantom": 1}}
 
 
 @pytest.mark.slow
