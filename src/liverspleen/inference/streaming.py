@@ -1,0 +1,111 @@
+"""Sections of a CT through a network: classes are decided where the network is, and only labels come back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from liverspleen.data.sections import native_classes
+from liverspleen.errors import Fault, Refused
+from liverspleen.evaluation.overlap import Overlap, overlaps
+from liverspleen.imaging.volume import CTVolume
+from liverspleen.inference.model import TrainedModel
+from liverspleen.inference.ring import SectionRing
+from liverspleen.inference.transfers import Downloaded, Downloads
+from liverspleen.processes import has_bf16_instructions
+from liverspleen.structures import ORGANS, Structure
+
+PRECISIONS = ("auto", "fp32", "bf16")
+
+_BATCH = {"cpu": 1, "cuda": 8}  # a CPU is as fast with one section as with more, in less memory
+
+
+@dataclass(frozen=True, eq=False)
+class Streamed:
+    """Labels of all sections, uint8 (slice, row, column); with flips the overlap of both orders of the sections."""
+
+    labels: NDArray[np.uint8]
+    flips: dict[Structure, Overlap] | None
+
+
+def stream(ct: CTVolume, model: TrainedModel, *, batch_size: int | None, precision: str, flips: bool) -> Streamed:
+    """The labels of a CT on its own grid; `precision` is one of `chosen_precision`.
+
+    Raises:
+        Refused: LS-PRD-010 no batch size, LS-PRD-012 the network gives what is no number.
+    """
+    if batch_size is not None and batch_size < 1:
+        raise Refused(Fault("LS-PRD-010", f"batch_size={batch_size}", "use 1 or more"))
+    count, *native = ct.hu.shape
+    size = min(batch_size or _BATCH.get(model.device.type, 8), count)
+    found = _Labels(ct, count_flips=flips and model.sections > 1)
+    autocast = torch.autocast(model.device.type, torch.bfloat16, enabled=precision == "bf16")  # weights are cast once
+    with torch.inference_mode(), autocast:
+        ring, downloads = SectionRing(ct, model, batch_size=size), Downloads(model.device)
+        highest = torch.zeros((), device=model.device)
+        for start in range(0, count, size):
+            logits = _logits(model, ring.stacks(start, min(start + size, count)), flips=found.count_flips)
+            highest = torch.maximum(highest, logits[0].amax().float())  # hands NaN on, also those of the mean's parts
+            downloads.send(start, torch.stack([native_classes(part, ring.matrix, native) for part in logits]))
+            found.take(*downloads.arrived())
+        found.take(*downloads.arrived(all_of_them=True))
+        if not highest.isfinite():
+            what = f"the network's logits are no finite numbers ({precision}, {model.engine})"
+            raise Refused(Fault("LS-PRD-012", what, "check the model's weights, or use precision=fp32"))
+    return Streamed(found.labels, found.overlaps if found.count_flips else None)
+
+
+def _logits(model: TrainedModel, stacks: Tensor, *, flips: bool) -> list[Tensor]:
+    """Logits (B, 3, H, W) whose classes count; with flips then those of both orders, of which they are the mean.
+
+    The mean of softmax is given as its logarithm: where both orders agree, it is interpolated as logits are.
+    Left and right are not swapped: a network that knows the liver's side finds no liver on the other.
+    """
+    plain = model.network(stacks)
+    if not flips:
+        return [plain]
+    reversed_ = model.network(stacks.flip(1))
+    both = torch.logaddexp(plain.float().log_softmax(1), reversed_.float().log_softmax(1))
+    return [both, plain, reversed_]
+
+
+class _Labels:
+    """Labels of a CT as they arrive, and the overlap of both orders of the sections."""
+
+    def __init__(self, ct: CTVolume, *, count_flips: bool) -> None:
+        self.labels = np.empty(ct.hu.shape, np.uint8)
+        self.count_flips = count_flips
+        self.overlaps = dict.fromkeys(ORGANS, Overlap(0, 0, 0))
+
+    def take(self, *arrived: Downloaded) -> None:
+        """Put sections in their place."""
+        for start, kinds in arrived:
+            self.labels[start : start + kinds.shape[1]] = kinds[0]
+            if self.count_flips:
+                for organ, overlap in overlaps(kinds[2], kinds[1]).items():
+                    self.overlaps[organ] += overlap
+
+
+def chosen_precision(asked: str, model: TrainedModel) -> str:
+    """`fp32` or `bf16`, for one of `PRECISIONS`.
+
+    Raises:
+        Refused: LS-PRD-010 there is no such precision, LS-PRD-011 bf16 without instructions for it or with another
+            engine than torch.
+    """
+    if asked not in PRECISIONS:
+        raise Refused(Fault("LS-PRD-010", f"precision={asked}", f"use one of {', '.join(PRECISIONS)}"))
+    if asked == "fp32" or model.engine != "torch":
+        if asked == "bf16":
+            what = f"precision=bf16, but the engine {model.engine} computes in fp32"
+            raise Refused(Fault("LS-PRD-011", what, "use precision=auto, or engine=torch"))
+        return "fp32"
+    cuda = model.device.type == "cuda"
+    able = torch.cuda.is_bf16_supported(including_emulation=False) if cuda else has_bf16_instructions()
+    if asked == "bf16" and not able:
+        raise Refused(Fault("LS-PRD-011", f"precision=bf16, but {model.device.type} has no bfloat16", "use fp32"))
+    return "bf16" if able and (cuda or asked == "bf16") else "fp32"

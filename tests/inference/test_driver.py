@@ -1,0 +1,201 @@
+"""Sections stream through the network: each is prepared once, and none of it depends on how many go at a time."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from stand_ins import WINDOW, Pointwise, SectionBelow, stand_in, volume
+from torch import Tensor, nn
+
+from liverspleen.data.sections import native_classes, neighbours, section_step
+from liverspleen.data.window import IntensityWindow
+from liverspleen.errors import Refused
+from liverspleen.imaging import write_ct
+from liverspleen.imaging.dicom import write_series
+from liverspleen.inference import segment, segment_volume
+from liverspleen.structures import Structure
+
+
+class WeightedSum(nn.Module):
+    """Another logit for each order of the same sections."""
+
+    def __init__(self, sections: int) -> None:
+        super().__init__()
+        generator = torch.Generator().manual_seed(0)
+        self.weights = nn.Parameter(torch.randn(3, sections, generator=generator))
+
+    def forward(self, sections: Tensor) -> Tensor:
+        return torch.einsum("cs,bshw->bchw", self.weights, sections)
+
+
+def noise(count: int, rows: int = 20, columns: int = 33) -> np.ndarray:
+    return np.random.default_rng(count).integers(-20, 120, (count, rows, columns)).astype(np.int16)
+
+
+@pytest.mark.parametrize(("sections", "distance_mm"), [(1, None), (3, None), (5, 7.5), (7, 5.0)])
+@pytest.mark.parametrize("batch_size", [1, 2, 5, 64])
+def test_labels_are_those_of_each_stack_by_itself(sections: int, distance_mm: float | None, batch_size: int) -> None:
+    hu, network = noise(17), WeightedSum(sections)
+    model = stand_in(network, sections=sections, section_distance_mm=distance_mm)
+    found = segment_volume(volume(hu, spacing_mm=2.5), model, batch_size=batch_size).label_map.labels
+    step = section_step(distance_mm, 2.5)
+    for section in range(17):
+        stack = torch.from_numpy(hu[neighbours(section, 17, sections, step=step)])
+        expected = network(WINDOW(stack)[None]).argmax(1)[0]
+        assert np.array_equal(found[section], expected)
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 8])
+@pytest.mark.parametrize("distance_mm", [None, 20.0])
+def test_each_section_is_scaled_once(batch_size: int, distance_mm: float | None) -> None:
+    seen: Counter[int] = Counter()
+
+    class Watched(IntensityWindow):
+        def __call__(self, hu: Tensor) -> Tensor:
+            seen.update(hu.unique().tolist())
+            return super().__call__(hu)
+
+    hu = np.broadcast_to(np.arange(20, dtype=np.int16)[:, None, None], (20, 16, 16))  # its number in each section
+    model = stand_in(SectionBelow(), window=Watched(0.0, 100.0, clip=True), section_distance_mm=distance_mm)
+    segment_volume(volume(hu), model, batch_size=batch_size)
+    assert seen == dict.fromkeys(range(20), 1)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 2000])
+def test_any_number_of_sections(count: int) -> None:
+    hu = noise(count, rows=6, columns=5)
+    found = segment(volume(hu), stand_in(SectionBelow())).labels
+    below = hu[np.maximum(np.arange(count) - 1, 0)]
+    # by hand: intensity is HU / 100; at 25 HU liver's logit is background's, which counts, and at 75 spleen's liver's
+    assert np.array_equal(found, np.select([below > 75, below > 25], [Structure.SPLEEN, Structure.LIVER]))
+
+
+def test_classes_are_those_of_argmax_with_ties_to_the_first() -> None:
+    logits = torch.randint(-1, 2, (4, 3, 30, 30), generator=torch.Generator().manual_seed(0)).float()
+    top = logits.amax(1, keepdim=True)
+    assert ((logits == top).sum(1) > 1).float().mean() > 0.3  # there are ties to decide
+    assert torch.equal(native_classes(logits, (30, 30), (30, 30)), logits.argmax(1).to(torch.uint8))
+    rounded = logits.to(memory_format=torch.channels_last).bfloat16()
+    assert torch.equal(native_classes(rounded, (30, 30), (30, 30)), logits.argmax(1).to(torch.uint8))
+
+
+class TwoOrders(nn.Module):
+    """Where sections go up: probabilities 0.1, 0.6, 0.3; where they go down: 0.3, 0.1, 0.6; else background."""
+
+    def forward(self, sections: Tensor) -> Tensor:
+        up, down = (p.log().reshape(1, 3, 1, 1) for p in torch.tensor([[0.1, 0.6, 0.3], [0.3, 0.1, 0.6]]))
+        rises = (sections[:, 2] - sections[:, 0])[:, None]
+        same = torch.tensor([0.0, -9.0, -9.0]).reshape(1, 3, 1, 1)
+        return torch.where(rises > 0, up, torch.where(rises < 0, down, same))
+
+
+def test_flips_give_the_mean_of_both_orders_and_how_far_they_agree() -> None:
+    hu = np.zeros((4, 16, 16), np.int16)
+    hu[:, :, :8] = np.array([0, 10, 20, 30])[:, None, None]  # rises everywhere, at the ends too
+    found = segment_volume(volume(hu), stand_in(TwoOrders()), flips=True)
+    # by hand: means 0.2, 0.35, 0.45, so spleen; in order it was liver, in reversed order spleen: no voxel in common
+    assert np.array_equal(found.label_map.labels, np.where(hu[-1:] > 0, 2, 0).repeat(4, 0))
+    assert found.flip_dss == {Structure.LIVER: 0.0, Structure.SPLEEN: 0.0}
+    plain = segment_volume(volume(hu), stand_in(TwoOrders()))
+    assert np.array_equal(plain.label_map.labels, np.where(hu[-1:] > 0, 1, 0).repeat(4, 0))
+    assert plain.flip_dss is None
+
+
+def test_orders_that_agree_have_a_dss_of_one_and_an_organ_in_neither_has_none() -> None:
+    class Middle(nn.Module):
+        def forward(self, sections: Tensor) -> Tensor:
+            score = sections[:, 1] - 0.5
+            return torch.stack([-score, score, torch.full_like(score, -9.0)], dim=1)
+
+    hu = np.where(np.arange(16) < 5, 100, 0) * np.ones((3, 16, 1))
+    found = segment_volume(volume(hu), stand_in(Middle()), flips=True)
+    assert found.flip_dss == {Structure.LIVER: 1.0, Structure.SPLEEN: None}
+    assert np.array_equal(found.label_map.labels, segment(volume(hu), stand_in(Middle())).labels)
+
+
+def test_single_sections_have_no_order() -> None:
+    assert segment_volume(volume(noise(3)), stand_in(WeightedSum(1), sections=1), flips=True).flip_dss is None
+
+
+def refusal(**more: object) -> str:
+    model = stand_in(Pointwise(), **({"engine": more.pop("engine")} if "engine" in more else {}))
+    with pytest.raises(Refused) as caught:
+        segment_volume(volume(noise(2)), model, **more)  # type: ignore[arg-type]
+    return caught.value.faults[0].code
+
+
+@pytest.mark.parametrize("more", [{"precision": "fp16"}, {"batch_size": 0}])
+def test_words_that_mean_nothing_are_refused(more: dict[str, object]) -> None:
+    assert refusal(**more) == "LS-PRD-010"
+
+
+def test_bf16_is_refused_where_it_would_crawl_or_not_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("liverspleen.inference.streaming.has_bf16_instructions", lambda: False)
+    assert refusal(precision="bf16") == "LS-PRD-011"
+    monkeypatch.setattr("liverspleen.inference.streaming.has_bf16_instructions", lambda: True)
+    assert refusal(precision="bf16", engine="onnxruntime") == "LS-PRD-011"
+
+
+def test_on_a_cpu_bf16_is_used_only_if_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("liverspleen.inference.streaming.has_bf16_instructions", lambda: True)
+    types = []
+
+    class Watcher(Pointwise):
+        def forward(self, sections: Tensor) -> Tensor:
+            logits = super().forward(sections)
+            types.append(logits.dtype)
+            return logits
+
+    model = stand_in(Watcher())
+    assert [segment_volume(volume(noise(1)), model, precision=p).precision for p in ("auto", "bf16", "fp32")] == [
+        "fp32",
+        "bf16",
+        "fp32",
+    ]
+    assert types == [torch.float32, torch.bfloat16, torch.float32]
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+def test_logits_that_are_no_numbers_are_refused_not_called_background(value: float) -> None:
+    class Broken(Pointwise):
+        def forward(self, sections: Tensor) -> Tensor:
+            logits = torch.zeros_like(sections)
+            logits[0, 1, 3, 3] = value if sections.mean() > 0.5 else 0.0  # in the last section only
+            return logits
+
+    hu = np.zeros((3, 16, 16), np.int16)
+    segment(volume(hu), stand_in(Broken()))
+    hu[2] = 100
+    with pytest.raises(Refused, match="LS-PRD-012"):
+        segment(volume(hu), stand_in(Broken()))
+
+
+def test_a_nifti_file_is_segmented(tmp_path: Path) -> None:
+    ct = volume(noise(4))
+    write_ct(tmp_path / "ct.nii.gz", ct)
+    model = stand_in(SectionBelow())
+    assert np.array_equal(segment(str(tmp_path / "ct.nii.gz"), model).labels, segment(ct, model).labels)
+
+
+def test_a_folder_with_one_dicom_series_is_segmented_and_with_two_refused(tmp_path: Path) -> None:
+    ct, model = volume(noise(4)), stand_in(SectionBelow())
+    write_series(tmp_path / "first", ct, tags={"PatientID": "P"})
+    assert np.array_equal(segment(tmp_path, model).labels, segment(ct, model).labels)
+    write_series(tmp_path / "second", ct, tags={"PatientID": "P", "SeriesInstanceUID": "1.2.3.4"})
+    with pytest.raises(Refused, match=r"LS-PRD-013.*2 CT series"):
+        segment(tmp_path, model)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(Refused, match=r"LS-PRD-013.*0 CT series"):
+        segment(tmp_path / "empty", model)
+
+
+def test_the_package_names_segment_without_loading_torch() -> None:
+    code = "import sys, liverspleen.inference; print('torch' in sys.modules)"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.split() == ["False"]

@@ -1,0 +1,131 @@
+"""What sidecars, refusals and colour tables say, and what is believed of them."""
+
+from __future__ import annotations
+
+import csv
+import json
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pytest
+
+from liverspleen.evaluation.measurements import Measurement
+from liverspleen.inference.case_files import CaseFiles, Settings, Sidecar, read_sidecar, sidecars
+from liverspleen.inference.colour_tables import write_colour_tables
+from liverspleen.inference.tables import unfinished, write_tables
+from liverspleen.storage import write_json
+
+SETTINGS = Settings("abc", "torch", "auto", False, {"liver": "main_parts"})
+
+
+def written(folder: Path, case_id: str, *, score: float = 0.0, reasons: tuple[str, ...] = ()) -> CaseFiles:
+    """A case that looks done."""
+    files = CaseFiles(folder, case_id)
+    rows = tuple(
+        Measurement(case_id, case_id, "", "", "", organ, "dla", volume, status, voxels=1)
+        for organ, volume, status in (("liver", 1500.5, "ok"), ("spleen", 200.25, "truncated;multi_part"))
+    )
+    content = {"format": 1, "case_id": case_id, "settings": {**asdict(SETTINGS), "precision": "fp32"}, "files": {}}
+    content |= {"review": {"score": score, "reasons": list(reasons)}, "faces": {"spleen": ["superior", "left"]}}
+    Sidecar(content, rows).write(files.sidecar)
+    files.label_map.touch()
+    return files
+
+
+def refuse(folder: Path, case_id: str, settings: Settings = SETTINGS) -> None:
+    faults = [["LS-IMG-003", "LS-IMG-003: not a NIfTI; convert it"]]
+    write_json(CaseFiles(folder, case_id).refusal, {"case_id": case_id, "settings": asdict(settings), "faults": faults})
+
+
+def table(file: Path) -> list[dict[str, str]]:
+    with file.open(encoding="utf-8", newline="") as handle:
+        return list(csv.DictReader(handle))
+
+
+def test_the_review_has_the_refused_first_and_then_the_worst(tmp_path: Path) -> None:
+    for case_id, score in (("b", 0.25), ("a", 0.25), ("=c", 0.75)):
+        written(tmp_path, case_id, score=score, reasons=("liver: holes", "spleen: speckle"))
+    refuse(tmp_path, "d")
+    write_tables(tmp_path)
+    found = table(tmp_path / "review.csv")
+    assert [(row["case_id"], row["score"]) for row in found] == [
+        ("d", ""),
+        ("'=c", "0.750"),
+        ("a", "0.250"),
+        ("b", "0.250"),
+    ]
+    assert found[0]["reasons"] == "refused: LS-IMG-003: not a NIfTI; convert it"
+    assert found[2] == {
+        "case_id": "a",
+        "score": "0.250",
+        "liver_status": "ok",
+        "liver_faces": "",
+        "spleen_status": "truncated;multi_part",
+        "spleen_faces": "superior;left",
+        "reasons": "liver: holes; spleen: speckle",
+        "picture": "a_dseg.png",
+    }
+    (volumes, *_) = table(tmp_path / "volumes.csv")
+    assert (volumes["case_id"], volumes["liver_dla"], volumes["spleen_dla"]) == ("'=c", "1500.5", "200.25")
+
+
+def test_a_refused_case_has_no_volume_though_an_old_label_map_is_there(tmp_path: Path) -> None:
+    written(tmp_path, "a")
+    written(tmp_path, "b")
+    refuse(tmp_path, "a")
+    write_tables(tmp_path)
+    assert {row["case_id"] for row in table(tmp_path / "measurements.csv")} == {"b"}
+
+
+def test_a_case_is_finished_with_its_label_map_or_its_refusal_under_the_same_settings(tmp_path: Path) -> None:
+    written(tmp_path, "a")
+    refuse(tmp_path, "b")
+    written(tmp_path, "c").label_map.unlink()  # killed just before
+    refuse(tmp_path, "d", replace(SETTINGS, model_sha256="other"))
+    assert unfinished(tmp_path, "abcde", SETTINGS) == ["c", "d", "e"]
+    for other in (
+        replace(SETTINGS, model_sha256="abd"),
+        replace(SETTINGS, flips=True),
+        replace(SETTINGS, postprocessing={}),
+        replace(SETTINGS, engine="onnxruntime"),
+        replace(SETTINGS, precision="bf16"),
+    ):
+        assert "a" in unfinished(tmp_path, "a", other)
+    assert unfinished(tmp_path, "a", replace(SETTINGS, precision="fp32")) == []
+
+
+@pytest.mark.parametrize("change", [{"format": 2}, {"case_id": "../../a"}, {"case_id": "b"}, {"measurements": [{}]}])
+def test_what_is_no_sidecar_of_ours_is_no_case(tmp_path: Path, change: dict[str, object]) -> None:
+    files = written(tmp_path, "a")
+    (known,) = sidecars(tmp_path)
+    assert known == read_sidecar(files.sidecar)
+    files.sidecar.write_text(json.dumps({**json.loads(files.sidecar.read_text()), **change}))
+    assert sidecars(tmp_path) == []
+    files.sidecar.write_text("[" * 100_000)
+    assert read_sidecar(files.sidecar) is None
+
+
+def test_unfinished_files_are_no_cases(tmp_path: Path) -> None:
+    files = written(tmp_path, "a")
+    for file in (files.sidecar, files.label_map):
+        file.rename(file.with_name(f".part-12345678-{file.name}"))
+    assert sidecars(tmp_path) == []
+
+
+def test_colour_tables_say_one_colour_in_three_formats(tmp_path: Path) -> None:
+    write_colour_tables(tmp_path)
+    with (tmp_path / "dseg.tsv").open(newline="") as handle:
+        bids = list(csv.DictReader(handle, delimiter="\t"))
+    assert [(row["index"], row["name"]) for row in bids] == [("0", "Background"), ("1", "Liver"), ("2", "Spleen")]
+    colours = {int(row["index"]): tuple(bytes.fromhex(row["color"][1:])) for row in bids[1:]}
+    slicer = [line.split() for line in (tmp_path / "slicer.ctbl").read_text().splitlines() if line[0] != "#"]
+    assert {int(cells[0]): tuple(map(int, cells[2:5])) for cells in slicer[1:]} == colours
+    assert [cells[1] for cells in slicer] == ["Background", "Liver", "Spleen"]
+    snap = [line.split(maxsplit=7) for line in (tmp_path / "itksnap.txt").read_text().splitlines() if line[0] != "#"]
+    assert {int(cells[0]): tuple(map(int, cells[1:4])) for cells in snap[1:]} == colours
+    assert [cells[4:] for cells in snap[1:]] == [["1", "1", "1", '"Liver"'], ["1", "1", "1", '"Spleen"']]
+    described = json.loads((tmp_path / "dataset_description.json").read_text())
+    assert {"Name", "BIDSVersion", "DatasetType", "GeneratedBy"} <= described.keys()
+    (tmp_path / "dataset_description.json").write_text("{}")  # a person's own
+    write_colour_tables(tmp_path)
+    assert (tmp_path / "dataset_description.json").read_text() == "{}"
