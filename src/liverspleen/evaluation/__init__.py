@@ -7,6 +7,7 @@ that use them.
 from __future__ import annotations
 
 from liverspleen.evaluation.agreement import BlandAltman, bland_altman
+from liverspleen.evaluation.change import VolumeChange, volume_change
 from liverspleen.evaluation.comparison import (
     KruskalWallis,
     WilcoxonSignedRank,
@@ -30,6 +31,7 @@ from liverspleen.evaluation.reliability import ICC, Concordance, concordance_cor
 from liverspleen.evaluation.report import write_report
 from liverspleen.evaluation.reproducibility import PercentageRC, percentage_rc
 from liverspleen.evaluation.resampling import BootstrapInterval, bootstrap_ci
+from liverspleen.evaluation.sample_size import PlannedPower, PlannedWidth, plan_loa, plan_rc, plan_tost
 from liverspleen.evaluation.study import Study
 from liverspleen.evaluation.surface import SurfaceDistances, surface_distances
 from liverspleen.evaluation.tables import StatisticalReport, statistical_report
@@ -47,11 +49,14 @@ __all__ = [
     "Measurements",
     "Overlap",
     "PercentageRC",
+    "PlannedPower",
+    "PlannedWidth",
     "RCComparison",
     "StatisticalReport",
     "Study",
     "SurfaceDistances",
     "SurfaceMetrics",
+    "VolumeChange",
     "WilcoxonSignedRank",
     "bland_altman",
     "bootstrap_ci",
@@ -64,10 +69,14 @@ __all__ = [
     "measure_folder",
     "overlaps",
     "percentage_rc",
+    "plan_loa",
+    "plan_rc",
+    "plan_tost",
     "read_measurements",
     "statistical_report",
     "surface_distances",
     "tost",
+    "volume_change",
     "wilcoxon_signed_rank",
     "write_measurements",
     "write_report",
