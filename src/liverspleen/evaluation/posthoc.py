@@ -108,7 +108,7 @@ def _two_sided_normal(z: Floats) -> Floats:
 
 
 def holm(p: Floats) -> Floats:
-    """p adjusted by Holm for as many tests as there are."""
+    """The p adjusted by Holm, as many tests as there are p."""
     order = np.argsort(p, kind="stable")
     adjusted = np.empty_like(p)
     adjusted[order] = np.minimum(np.maximum.accumulate(p[order] * np.arange(p.size, 0, -1)), 1)
