@@ -409,7 +409,7 @@ class MeasureConfig:
     """`liverspleen measure`."""
 
     labels: Path
-    """folder of label maps, <case_id>.nii.gz"""
+    """folder of label maps, <case_id>.nii.gz, or of a folder <case_id> of masks per case"""
     reference: OptionalPath
     """folder of reference label maps; the labels named in the cohort when empty"""
     cohort: OptionalPath

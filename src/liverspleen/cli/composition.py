@@ -99,7 +99,7 @@ def _compose(verb: str, words: list[str], paths: dict[str, str | list[str]]) -> 
 
 def _several(value: str) -> list[str]:
     """The paths of a key that takes several."""
-    if Path(value).exists():
+    if value and Path(value).exists():
         return [value]
     bare = value[1:-1] if value.startswith("[") and value.endswith("]") else value
     return [part for part in bare.split(",") if part]

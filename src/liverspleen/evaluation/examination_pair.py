@@ -67,6 +67,5 @@ def examination_pair(
         status = ";".join(word for word in statuses if word != "ok") or "ok"
         return Reading(None if math.isnan(value) else value, status)
 
-    return ExaminationPair(
-        who, patients[0] == patients[1], {index: (reading(first, index), reading(second, index)) for index in INDICES}
-    )
+    both = {index: (reading(first, index), reading(second, index)) for index in INDICES}
+    return ExaminationPair(who, patients[0] == patients[1], both)

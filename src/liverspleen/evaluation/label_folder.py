@@ -12,6 +12,7 @@ from typing import TypedDict
 from liverspleen.cohort.checks import grid_faults, load_reference
 from liverspleen.cohort.manifest import Case, Cohort
 from liverspleen.errors import Fault, Refused
+from liverspleen.evaluation.mask_folder import is_mask_folder, read_mask_folder
 from liverspleen.evaluation.measure import DLA, MANUAL, WITH_SURFACES, SurfaceMetrics, measure_case, missing_case
 from liverspleen.evaluation.measurements import Measurement
 from liverspleen.imaging.geometry import Geometry
@@ -46,7 +47,7 @@ def measure_folder(
     workers: int = 1,
     on_case: Callable[[str], None] | None = None,
 ) -> Measured:
-    """Measure every `<case_id>.nii.gz` or `.nii` in `labels` against its reference.
+    """Measure every `<case_id>.nii.gz` or `.nii`, or folder `<case_id>` of masks, in `labels` against its reference.
 
     References are the files of the same name in the folder `reference`, else the label maps named in `cohort`, else
     there are none. With a cohort every case of its `datasets` (all if empty) is expected, and each map must lie on its
@@ -104,7 +105,7 @@ class LabelFolder:
 
     @classmethod
     def of(cls, path: Path, values: LabelValues | None = None) -> LabelFolder:
-        """The label maps that lie in the folder itself.
+        """The label maps that lie in the folder itself, as files or as folders of masks.
 
         Raises:
             Refused: LS-IMG-002 there is no such folder.
@@ -113,7 +114,7 @@ class LabelFolder:
             raise Refused(Fault("LS-IMG-002", "label maps are not in a folder", "correct the path", file=path))
         files: dict[str, tuple[Path, ...]] = {}
         for file in sorted(path.iterdir()):
-            case_id = strip_suffix(file.name)
+            case_id = file.name if is_mask_folder(file) else strip_suffix(file.name)
             if case_id and not file.name.startswith("."):  # unfinished files start with a dot
                 files[case_id] = (*files.get(case_id, ()), file)
         return cls(path, files, values)
@@ -122,7 +123,8 @@ class LabelFolder:
         """The label map of a case.
 
         Raises:
-            Refused: LS-LAB-005 it is missing, LS-LAB-007 there are two, or `read_label_map` refuses it.
+            Refused: LS-LAB-005 it is missing, LS-LAB-007 there are two, or `read_label_map` or `read_mask_folder`
+                refuses it.
         """
         files = self.files.get(case_id, ())
         if not files:
@@ -130,6 +132,8 @@ class LabelFolder:
         if len(files) > 1:
             what = f"there are {' and '.join(file.name for file in files)}"
             raise Refused(Fault("LS-LAB-007", what, "keep one of them", case_id, self.path))
+        if files[0].is_dir():
+            return read_mask_folder(files[0], case_id, translated=self.values is not None)
         return read_label_map(files[0], case_id=case_id, values=self.values)
 
     def missing(self, case_id: str) -> Fault:

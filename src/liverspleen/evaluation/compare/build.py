@@ -133,10 +133,12 @@ def _left_out(quantities: Mapping[str, Quantity], readers: Readers) -> Iterator[
         left = tuple(case for case in found.cases if case not in set(found.common))
         if not left:
             continue
-        what = (
-            f"{name} is compared in {len(found.common)} of {len(found.cases)} CT, those that all of "
-            f"{', '.join(readers.names)} and {readers.reference} have; left out"
-        )
+        everyone = f"all of {', '.join(readers.names)} and {readers.reference}"
+        if not found.common:
+            what, left = f"{name} is not compared: no CT has it of {everyone}", ()
+        else:
+            n, of = len(found.common), len(found.cases)
+            what = f"{name} is compared in {n} of {of} CT, those that {everyone} have; left out"
         yield Note("LS-CMP-010", what, "measure them with every reader if they are wanted", left)
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from liverspleen.evaluation.cells import Cell
 
-_WIDEST: Final = 34  # characters of a label
+_WIDEST: Final = 36  # characters of a label
 _TOTAL: Final = "total"
 
 
