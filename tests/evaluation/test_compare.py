@@ -122,14 +122,18 @@ def test_a_case_that_one_reader_lacks_is_left_out_for_all_and_named(table: Calla
     assert found.common["liver DSS"] == ("k0", "k1", "k3", "k4", "k6", "k7")
     assert found.table("scores")["liver:cld"]["a"].excluded == ("k2", "k5")
     texts = [str(note.fault) for note in found.notes]
-    assert any("liver DSS is compared in 6 of 8 CT" in text and "(k2, k5)" in text for text in texts)
+    (note,) = [note for note in found.notes if note.code == "LS-CMP-010" and note.cases]
+    assert note.what.startswith("compared in 6 of 8 CT")
+    assert "liver DSS, liver volume" in note.what
+    assert note.cases == ("k2", "k5")
     assert any(text.startswith("LS-REP-011: reader 'b' has no liver row in 1 of 8 CT (k2)") for text in texts)
 
 
 def test_an_organ_that_nobody_has_makes_no_row(table: Callable[..., Measurements]) -> None:
     found = compare_readers(table("a", "b"))
     assert {row.partition(":")[0] for row in found.table("score_differences")} == {"liver"}
-    assert any(note.code == "LS-CMP-010" and note.what.startswith("spleen DSS is not compared") for note in found.notes)
+    (note,) = [note for note in found.notes if note.code == "LS-CMP-010"]
+    assert note.what.startswith("not compared: spleen DSS, spleen volume, ratio")
 
 
 def test_conditions_make_the_rows_of_the_forest(table: Callable[..., Measurements]) -> None:

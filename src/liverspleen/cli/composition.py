@@ -99,8 +99,11 @@ def _compose(verb: str, words: list[str], paths: dict[str, str | list[str]]) -> 
 
 def _several(value: str) -> list[str]:
     """The paths of a key that takes several."""
-    if value and Path(value).exists():
-        return [value]
+    try:
+        if value and Path(value).exists():
+            return [value]
+    except OSError:  # too long for one name: several
+        pass
     bare = value[1:-1] if value.startswith("[") and value.endswith("]") else value
     return [part for part in bare.split(",") if part]
 

@@ -128,18 +128,21 @@ def _readers(readings: Readings, readers: Sequence[str], reference: str | None) 
 
 
 def _left_out(quantities: Mapping[str, Quantity], readers: Readers) -> Iterator[Note]:
-    """What was compared over fewer cases than there are."""
+    """What was compared over fewer cases than there are, or not at all; one note for what lacks the same cases."""
+    everyone = f"all of {', '.join(readers.names)} and {readers.reference}"
+    cure = "measure them with every reader if they are wanted"
+    lacking: dict[tuple[str, ...], list[str]] = {}
     for name, found in quantities.items():
-        left = tuple(case for case in found.cases if case not in set(found.common))
-        if not left:
-            continue
-        everyone = f"all of {', '.join(readers.names)} and {readers.reference}"
+        inside = set(found.common)
+        if left := tuple(case for case in found.cases if case not in inside):
+            lacking.setdefault(left, []).append(name)
+    for left, names in lacking.items():
+        found = quantities[names[0]]
         if not found.common:
-            what, left = f"{name} is not compared: no CT has it of {everyone}", ()
-        else:
-            n, of = len(found.common), len(found.cases)
-            what = f"{name} is compared in {n} of {of} CT, those that {everyone} have; left out"
-        yield Note("LS-CMP-010", what, "measure them with every reader if they are wanted", left)
+            yield Note("LS-CMP-010", f"not compared: {', '.join(names)}; no CT has it of {everyone}", cure)
+            continue
+        what = f"compared in {len(found.common)} of {len(found.cases)} CT, those that {everyone} have: "
+        yield Note("LS-CMP-010", f"{what}{', '.join(names)}; left out", cure, left)
 
 
 def _repeated(examinations: Sequence[Examination]) -> Iterator[Note]:
