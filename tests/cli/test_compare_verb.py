@@ -87,6 +87,6 @@ def test_several_paths_of_one_key(tmp_path: Path) -> None:
     assert paths(",".join(many)) == [Path(name) for name in many]
 
 
-def test_no_path_is_a_missing_key(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["compare", "measurements=", "output=o"]) == 2
-    assert "measurements" in capsys.readouterr().err
+def test_no_path_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["compare", "measurements=", f"output={tmp_path}"]) == 2
+    assert capsys.readouterr().err.startswith("LS-CFG-005: measurements:")
