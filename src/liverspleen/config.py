@@ -1,7 +1,8 @@
 """What may be configured: one dataclass per verb, and one per config group.
 
 The values stand in `conf/`; here stand names, types and meaning. Fields of type `Path` are path keys: the command line
-takes their values verbatim, whatever commas, brackets or `=` they hold.
+takes their values verbatim, whatever commas, brackets or `=` they hold. Those of type `list[Path]` take one path, or
+several with commas between them, or the key again; a path that exists as it stands is one path.
 """
 
 from __future__ import annotations
@@ -432,7 +433,7 @@ class MeasureConfig:
     """`liverspleen measure`."""
 
     labels: Path
-    """folder of label maps, <case_id>.nii.gz or <case_id>_dseg.nii.gz"""
+    """folder of label maps, <case_id>.nii.gz or <case_id>_dseg.nii.gz, or of a folder <case_id> of masks per case"""
     reference: OptionalPath
     """folder of reference label maps; the labels named in the cohort when empty"""
     cohort: OptionalPath
@@ -492,6 +493,78 @@ class ReportConfig:
 
 
 @dataclass
+class CompareConfig:
+    """`liverspleen compare`."""
+
+    measurements: list[Path]
+    """measurements.csv of the readers, one file or several: a.csv,b.csv"""
+    output: Path
+    """folder for tables/, figures/, compare.json"""
+    readers: list[str]
+    """readers to compare, in this order; all that are measured against the reference when empty"""
+    reference: OptionalText
+    """their reference; the only one, or `manual`, when empty"""
+    datasets: list[str]
+    """the datasets to compare on; all when empty"""
+
+
+@dataclass
+class ChangeConfig:
+    """`liverspleen change`."""
+
+    measurements: OptionalPath
+    """measurements.csv that holds both CT; without it give before= and after="""
+    first: OptionalText
+    """case_id of the earlier CT"""
+    second: OptionalText
+    """case_id of the later CT"""
+    reader: OptionalText
+    """who measured both; the only reader when empty"""
+    before: OptionalFloat
+    """earlier volume in cm³, or ratio"""
+    after: OptionalFloat
+    """later volume in cm³, or ratio"""
+    structure: OptionalText
+    """liver, spleen or ratio; all of them when empty"""
+    report: OptionalPath
+    """report.json whose percentage RC are used"""
+    rc_pct: OptionalFloat
+    """percentage RC to be used instead"""
+    rc_ci_pct: list[float]
+    """its 95 % interval, [lower,upper]; not known when empty"""
+    output: OptionalPath
+    """folder for change.json and run.json; printed only when empty"""
+
+
+@dataclass
+class PlanConfig:
+    """`liverspleen plan`."""
+
+    question: str
+    """`loa`, `rc` or `tost`"""
+    n: OptionalInt
+    """cases there are: tells what they give; cases needed when empty"""
+    sd: OptionalFloat
+    """of loa and tost: SD of the differences that is supposed"""
+    half_width: OptionalFloat
+    """of loa, in the unit of sd; of rc, in percent: half the length that the 95 % interval may have"""
+    rc_pct: OptionalFloat
+    """of rc: percentage RC that is supposed"""
+    repeats: OptionalInt
+    """of rc: CT of each patient, 2 when empty"""
+    margin: OptionalFloat
+    """of tost: largest mean difference that is of no account, in the unit of sd"""
+    bias: OptionalFloat
+    """of tost: true mean difference, 0 when empty"""
+    power: OptionalFloat
+    """of tost: probability to show equivalence, 0.8 when empty"""
+    assurance: OptionalFloat
+    """of loa and rc: probability to reach the half-width, 0.8 when empty"""
+    output: OptionalPath
+    """folder for plan.json and run.json; printed only when empty"""
+
+
+@dataclass
 class InfoConfig:
     """`liverspleen info`."""
 
@@ -538,6 +611,9 @@ SCHEMAS: dict[str, type] = {
     "predict": PredictConfig,
     "measure": MeasureConfig,
     "report": ReportConfig,
+    "compare": CompareConfig,
+    "change": ChangeConfig,
+    "plan": PlanConfig,
     "info": InfoConfig,
 }
 """The schema of each verb; its values stand in `conf/<verb>.yaml`."""
@@ -587,9 +663,9 @@ def keys(schema: type, prefix: str = "") -> Iterator[Key]:
         if is_dataclass(hint):
             yield from keys(hint, f"{prefix}{field.name}.")  # type: ignore[arg-type]
             continue
-        is_path = hint is Path
+        is_path = hint is Path or Path in get_args(hint)
         kind = "path" if is_path else hint.__name__.replace("str", "text")
         if get_args(hint):
-            kind = f"list of {get_args(hint)[0].__name__.replace('str', 'text')}"
+            kind = f"list of {get_args(hint)[0].__name__.replace('str', 'text').lower()}"
         told = (_meanings().get(owner.__name__, {}).get(field.name) for owner in schema.__mro__)
         yield Key(f"{prefix}{field.name}", kind, next(filter(None, told), ""), is_path)

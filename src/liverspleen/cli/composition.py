@@ -28,22 +28,23 @@ def groups() -> dict[str, list[str]]:
 def compose_verb(verb: str, overrides: Sequence[str]) -> Any:
     """The validated configuration of `verb`, an instance of its schema.
 
-    Values of path keys are taken as they are, and an empty one is none; every other word is an override in Hydra's
-    grammar.
+    Values of path keys are taken as they are, and an empty one is none; those of keys that take several paths are
+    divided at commas, unless the whole is a path that exists, and the key may be given again. Every other word is an
+    override in Hydra's grammar.
 
     Raises:
         Refused: a word is no `key=value`, a key or choice is unknown, a value has the wrong type, a needed key is
             missing.
     """
     known = [key.name for key in keys(SCHEMAS[verb])]
-    path_keys = {key.name for key in keys(SCHEMAS[verb]) if key.is_path}
-    paths: dict[str, str] = {}
+    path_keys = {key.name: key.type != "path" for key in keys(SCHEMAS[verb]) if key.is_path}
+    paths: dict[str, str | list[str]] = {}
     words: list[str] = []
     faults: list[Fault] = []
     for word in overrides:
         name, _, value = word.partition("=")
         if name in path_keys:
-            paths[name] = value
+            paths[name] = [*paths.get(name, ()), *_several(value)] if path_keys[name] else value
         elif fault := _word_fault(verb, word, known):
             faults.append(fault)
         else:
@@ -73,7 +74,7 @@ def _word_fault(verb: str, word: str, known: list[str]) -> Fault | None:
     return Fault("LS-CFG-003", f"{verb} has no key {name!r}", hint)
 
 
-def _compose(verb: str, words: list[str], paths: dict[str, str]) -> Any:
+def _compose(verb: str, words: list[str], paths: dict[str, str | list[str]]) -> Any:
     from hydra import compose, initialize_config_dir
     from hydra.errors import HydraException
     from omegaconf import OmegaConf
@@ -84,7 +85,8 @@ def _compose(verb: str, words: list[str], paths: dict[str, str]) -> Any:
         with initialize_config_dir(version_base="1.3", config_dir=str(conf_folder())):
             composed = compose(config_name=verb, overrides=words)
         for name, value in paths.items():
-            OmegaConf.update(composed, name, _escaped(value) if value else None)
+            escaped = _escaped(value) if isinstance(value, str) else [_escaped(part) for part in value]
+            OmegaConf.update(composed, name, escaped or None)
         config = OmegaConf.merge(OmegaConf.structured(schema), composed)
         missing = sorted(OmegaConf.missing_keys(config))
         if missing:
@@ -93,6 +95,17 @@ def _compose(verb: str, words: list[str], paths: dict[str, str]) -> Any:
     except (HydraException, OmegaConfBaseException, ValueError) as error:
         cure = f"see the keys and their types in: liverspleen {verb} --help"
         raise Refused(Fault("LS-CFG-005", _first_line(error.__cause__ or error), cure)) from error
+
+
+def _several(value: str) -> list[str]:
+    """The paths of a key that takes several."""
+    try:
+        if value and Path(value).exists():
+            return [value]
+    except OSError:  # too long for one name: several
+        pass
+    bare = value[1:-1] if value.startswith("[") and value.endswith("]") else value
+    return [part for part in bare.split(",") if part]
 
 
 def _escaped(value: str) -> str:

@@ -27,6 +27,9 @@ VERBS: dict[str, str] = {
     "predict": "segment CT with a trained model",
     "measure": "volumes and DSS of label maps",
     "report": "the paper's tables and figures from measurements.csv",
+    "compare": "two or more readers on the same cases: paired tests, limits, forest plots",
+    "change": "two CT of one patient: is the change more than measurement error?",
+    "plan": "how many cases: for limits of agreement, the RC, or equivalence",
     "info": "versions, devices, where things are",
 }
 

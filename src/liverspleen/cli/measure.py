@@ -6,7 +6,8 @@ example
   liverspleen measure labels=ts_out label_values=totalsegmentator reader=totalsegmentator output=outputs/ts
 
 inputs
-  labels=       folder of <case_id>.nii.gz or <case_id>_dseg.nii.gz (0 background, 1 liver, 2 spleen)
+  labels=       folder of <case_id>.nii.gz or <case_id>_dseg.nii.gz (0 background, 1 liver, 2 spleen), or of folders
+                <case_id>/ with a binary mask per organ, liver.nii.gz and spleen.nii.gz, as TotalSegmentator writes them
   reference=    folder of reference label maps of the same names; without it, the labels named in cohort=
   cohort=       patients, conditions, sites, and which structures a reference covers
   label_values= what the voxel values of labels= mean: liverspleen, amos, btcv, chaos_ct, chaos_mr, flare, msd_liver,

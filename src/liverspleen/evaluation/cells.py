@@ -16,7 +16,7 @@ that belong there and could not; `n` counts observations (CTs, or patients where
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -72,6 +72,15 @@ class Cell:
             "excluded": list(self.excluded),
             "reason": self.reason,
         }
+
+
+def by_row(cells: Iterable[Cell], table: str) -> dict[str, dict[str, Cell]]:
+    """The cells of one table by row and column; empty without any."""
+    rows: dict[str, dict[str, Cell]] = {}
+    for cell in cells:
+        if cell.address.table == table:
+            rows.setdefault(cell.address.row, {})[cell.address.column] = cell
+    return rows
 
 
 def dss_cell(address: Address, scores: Mapping[str, float]) -> Cell:

@@ -13,6 +13,7 @@ from liverspleen.cohort.checks import grid_faults, load_reference
 from liverspleen.cohort.label_names import DSEG, label_files, several_files
 from liverspleen.cohort.manifest import Case, Cohort
 from liverspleen.errors import Fault, Refused
+from liverspleen.evaluation.mask_folder import is_mask_folder, read_mask_folder
 from liverspleen.evaluation.measure import DLA, MANUAL, WITH_SURFACES, SurfaceMetrics, measure_case, missing_case
 from liverspleen.evaluation.measurements import Measurement
 from liverspleen.imaging.geometry import Geometry
@@ -47,7 +48,9 @@ def measure_folder(
     workers: int = 1,
     on_case: Callable[[str], None] | None = None,
 ) -> Measured:
-    """Measure every `<case_id>.nii.gz`, `<case_id>.nii` or `<case_id>_dseg.nii.gz` in `labels` against its reference.
+    """Measure every label map in `labels` against its reference.
+
+    It is called `<case_id>.nii.gz`, `<case_id>.nii` or `<case_id>_dseg.nii.gz`, or is a folder `<case_id>` of masks.
 
     References are the files of the same case in the folder `reference`, else the label maps named in `cohort`, else
     there are none. With a cohort every case of its `datasets` (all if empty) is expected, and each map must lie on its
@@ -108,26 +111,34 @@ class LabelFolder:
 
     @classmethod
     def of(cls, path: Path, values: LabelValues | None = None, *, known: Collection[str] = ()) -> LabelFolder:
-        """The label maps that lie in the folder itself; `known` cases are told from names on `_dseg` by them.
+        """The label maps that lie in the folder itself, as files or as folders of masks.
+
+        `known` cases are told from names on `_dseg` by them.
 
         Raises:
             Refused: LS-IMG-002 there is no such folder.
         """
         if not path.is_dir():
             raise Refused(Fault("LS-IMG-002", "label maps are not in a folder", "correct the path", file=path))
-        return cls(path, label_files(path, known), values)
+        files = label_files(path, known)
+        for folder in sorted(filter(is_mask_folder, path.iterdir())):
+            files[folder.name] = (*files.get(folder.name, ()), folder)
+        return cls(path, files, values)
 
     def read(self, case_id: str) -> LabelMap:
         """The label map of a case.
 
         Raises:
-            Refused: LS-LAB-005 it is missing, LS-LAB-007 there are two, or `read_label_map` refuses it.
+            Refused: LS-LAB-005 it is missing, LS-LAB-007 there are two, or `read_label_map` or `read_mask_folder`
+                refuses it.
         """
         files = self.files.get(case_id, ())
         if not files:
             raise Refused(self.missing(case_id))
         if len(files) > 1:
             raise Refused(several_files(case_id, files))
+        if files[0].is_dir():
+            return read_mask_folder(files[0], case_id, translated=self.values is not None)
         return read_label_map(files[0], case_id=case_id, values=self.values)
 
     def missing(self, case_id: str) -> Fault:

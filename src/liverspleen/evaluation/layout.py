@@ -5,12 +5,12 @@ A table is added by an entry in `FORMS`; its cells carry the entry's name as `ad
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from liverspleen.errors import one_line
-from liverspleen.evaluation.cells import PAIRED, Cell
+from liverspleen.evaluation.cells import PAIRED, Cell, by_row
 from liverspleen.evaluation.formatting import UNDEFINED
 from liverspleen.evaluation.tables import StatisticalReport
 from liverspleen.structures import ORGAN_KEYS
@@ -307,10 +307,20 @@ def layouts(report: StatisticalReport) -> tuple[TableLayout, ...]:
     Raises:
         ValueError: a cell belongs to a table without an entry in `FORMS`.
     """
-    if unknown := {cell.address.table for cell in report.cells} - FORMS.keys():
+    return laid_out(report.cells, FORMS, {"reader": report.reader, "reference": report.reference})
+
+
+def laid_out(
+    cells: Sequence[Cell], forms: Mapping[str, TableForm], names: Mapping[str, str | None]
+) -> tuple[TableLayout, ...]:
+    """The tables that these cells make, in the order of `forms`; `names` are those that titles may hold.
+
+    Raises:
+        ValueError: a cell belongs to a table without a form.
+    """
+    if unknown := {cell.address.table for cell in cells} - forms.keys():
         raise ValueError(f"tables without a form: {', '.join(sorted(unknown))}")
-    names = {"reader": report.reader, "reference": report.reference}
-    made = (_layout(form, report.table(name), names) for name, form in FORMS.items())
+    made = (_layout(form, by_row(cells, name), names) for name, form in forms.items())
     return tuple(layout for layout in made if layout.rows)
 
 

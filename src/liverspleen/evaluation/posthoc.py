@@ -69,7 +69,7 @@ def dunn(groups: Mapping[str, ArrayLike]) -> Dunn:
     names = list(combinations(ranked.values, 2)) if ranked.reason is None else []
     statistics = np.array([_z(ranked, a, b) for a, b in names])
     unadjusted = _two_sided_normal(statistics)
-    adjusted = [_holm(unadjusted), np.minimum(unadjusted * len(names), 1), _benjamini_hochberg(unadjusted)]
+    adjusted = [holm(unadjusted), np.minimum(unadjusted * len(names), 1), _benjamini_hochberg(unadjusted)]
     columns = [column.tolist() for column in (statistics, unadjusted, *adjusted)]
     return Dunn(
         n=ranked.n,
@@ -107,7 +107,8 @@ def _two_sided_normal(z: Floats) -> Floats:
     return np.asarray(2 * ndtr(-np.abs(z)), dtype=np.float64)
 
 
-def _holm(p: Floats) -> Floats:
+def holm(p: Floats) -> Floats:
+    """The p adjusted by Holm, as many tests as there are p."""
     order = np.argsort(p, kind="stable")
     adjusted = np.empty_like(p)
     adjusted[order] = np.minimum(np.maximum.accumulate(p[order] * np.arange(p.size, 0, -1)), 1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
@@ -13,17 +13,13 @@ from liverspleen import __version__
 from liverspleen.errors import one_line
 from liverspleen.evaluation.definitions import DEFINITIONS, RESEARCH_USE
 from liverspleen.evaluation.figures import FORMS as PICTURE_FORMS
-from liverspleen.evaluation.latex import latex_document, latex_text
-from liverspleen.evaluation.layout import FORMS, PARTS, TableLayout, layouts
+from liverspleen.evaluation.layout import FORMS, PARTS, layouts
 from liverspleen.evaluation.measurements import Measurements
+from liverspleen.evaluation.output_files import possible_table_files, table_files, write_files
 from liverspleen.evaluation.pictures import PICTURES, Picture, pictures
 from liverspleen.evaluation.study import Study, StudyResults, study_results
-from liverspleen.evaluation.table_files import csv_text, markdown_text
 from liverspleen.evaluation.tables import StatisticalReport, statistical_report
-from liverspleen.evaluation.word import docx_bytes
-from liverspleen.storage import complete_file, write_json, write_text
-
-_WRITERS: Final[dict[str, Callable[[TableLayout], str]]] = {"csv": csv_text, "md": markdown_text, "tex": latex_text}
+from liverspleen.storage import write_json, write_text
 
 # Shown at the top of the page: address, label, unit behind the text.
 _HEADLINES: Final = (
@@ -54,33 +50,18 @@ def write_report(
     added = study_results(study, measurements, reader=report.reader, reference=report.reference)
     report = replace(report, cells=added.cells + report.cells, notes=report.notes + added.notes)
     figures = pictures(report, added)
-    files = _table_files(layouts(report))
+    files = table_files(layouts(report))
     files |= {f"figures/{made.name}.{form}": content for made in figures for form, content in made.files.items()}
-    for name in _possible_files():
-        if name not in files:
-            (output / name).unlink(missing_ok=True)
-    for name, content in files.items():
-        with complete_file(output / name) as temporary:
-            temporary.write_bytes(content)
+    write_files(output, files, possible=_possible_files())
     write_json(output / "report.json", _json(report, added, measurements, sorted(files)))
     write_text(output / "report.html", _page(report, measurements, figures))
     return report
 
 
-def _table_files(tables: Sequence[TableLayout]) -> dict[str, bytes]:
-    if not tables:
-        return {}
-    files = {
-        f"tables/{table.name}.{form}": write(table).encode() for table in tables for form, write in _WRITERS.items()
-    }
-    return {**files, "tables/tables.tex": latex_document(tables).encode(), "tables/tables.docx": docx_bytes(tables)}
-
-
 def _possible_files() -> list[str]:
     """Every table and figure that a report may hold."""
-    tables = [f"tables/{table}.{form}" for table in FORMS for form in _WRITERS]
-    shared = ["tables/tables.tex", "tables/tables.docx"]
-    return [*tables, *shared, *(f"figures/{name}.{form}" for name in PICTURES for form in PICTURE_FORMS)]
+    figures = [f"figures/{name}.{form}" for name in PICTURES for form in PICTURE_FORMS]
+    return [*possible_table_files(FORMS), *figures]
 
 
 def _json(

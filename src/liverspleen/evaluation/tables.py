@@ -71,11 +71,7 @@ class StatisticalReport:
 
     def table(self, name: str) -> dict[str, dict[str, Cell]]:
         """The cells of one table by row and column; empty if the table could not be made."""
-        rows: dict[str, dict[str, Cell]] = {}
-        for cell in self.cells:
-            if cell.address.table == name:
-                rows.setdefault(cell.address.row, {})[cell.address.column] = cell
-        return rows
+        return cells.by_row(self.cells, name)
 
 
 def statistical_report(
@@ -92,7 +88,7 @@ def statistical_report(
             condition is named like another row of the tables.
     """
     readings = readings_of(measurements)
-    _check_conditions(readings.examinations)
+    check_conditions(readings.examinations)
     readers = choose_readers(readings, reader, reference)
     first, notes = examinations_of(readings, "test1")
     second, more = examinations_of(readings, "test2")
@@ -208,7 +204,8 @@ def _readers_in_order(
     return (*leading, *sorted(present.difference(leading)))
 
 
-def _check_conditions(examinations: Sequence[Examination]) -> None:
+def check_conditions(examinations: Sequence[Examination]) -> None:
+    """Refuse a condition that is named like another row of the tables, or holds what joins two conditions in one."""
     if joined := sorted(e.condition for e in examinations if PAIRED in e.condition):
         what = f"condition {joined[0]!r} holds {PAIRED!r}, which joins two conditions in a row"
         raise Refused(Fault("LS-REP-003", what, "rename the condition"))

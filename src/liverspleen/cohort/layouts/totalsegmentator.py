@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,19 +40,28 @@ class MaskDrawing:
         Raises:
             Refused: LS-IMP-023 masks overlap, LS-IMP-027 they are not binary, LS-IMP-028 they are on different grids.
         """
-        parts: list[LabelMap] = []
-        for structure, file in self.masks:
-            # every value of a byte, so that one beside 0 and 1 is seen; those beyond are no masks' either
-            mask = read_label_map(file, case_id=case_id)
-            if mask.labels.max(initial=0) > 1:
-                what = "mask has values beside 0 and 1"
-                raise Refused(Fault("LS-IMP-027", what, "see that it is a binary mask", case_id, file))
-            part = LabelMap(mask.labels * structure.value, mask.geometry, (structure,))
-            if parts and not same_grid(parts[0].geometry, part.geometry):
-                what = "masks of the case are on different grids"
-                raise Refused(Fault("LS-IMP-028", what, "resample them to their CT", case_id, file))
-            parts.append(part)
-        return merged(parts, case_id)
+        return read_masks(self.masks, case_id)
+
+
+def read_masks(masks: Sequence[tuple[Structure, Path]], case_id: str) -> LabelMap:
+    """Binary masks, a file for each structure, as one label map; it covers the structures that have a mask.
+
+    Raises:
+        Refused: LS-IMP-023 masks overlap, LS-IMP-027 they are not binary, LS-IMP-028 they are on different grids.
+    """
+    parts: list[LabelMap] = []
+    for structure, file in masks:
+        # every value of a byte, so that one beside 0 and 1 is seen; those beyond are no masks' either
+        mask = read_label_map(file, case_id=case_id)
+        if mask.labels.max(initial=0) > 1:
+            what = "mask has values beside 0 and 1"
+            raise Refused(Fault("LS-IMP-027", what, "see that it is a binary mask", case_id, file))
+        part = LabelMap(mask.labels * structure.value, mask.geometry, (structure,))
+        if parts and not same_grid(parts[0].geometry, part.geometry):
+            what = "masks of the case are on different grids"
+            raise Refused(Fault("LS-IMP-028", what, "resample them to their CT", case_id, file))
+        parts.append(part)
+    return merged(parts, case_id)
 
 
 def find(request: Request) -> Found:

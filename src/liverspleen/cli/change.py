@@ -1,0 +1,182 @@
+"""two CT of one patient: the change in percent, held against the percentage RC.
+
+Change = 200 (second - first) / (second + first): in percent of the mean of both, because a percentage RC is that. Two
+CT of an unchanged organ differ by less than the RC in 95 % of patients, so 5 % of unchanged ones lie beyond it. With
+the interval of the RC the verdict is one of three: beyond measurement error (larger than its upper end), within (not
+larger than its lower end), between. A volume that is truncated, absent or implausible makes the change undefined.
+
+example
+  liverspleen change measurements=measurements.csv first=A017 second=A052 report=outputs/report/report.json
+  liverspleen change before=1500 after=1230 rc_pct=16.7 "rc_ci_pct=[13.1,19.8]"
+
+inputs
+  measurements=   a measurements.csv that holds both CT, with first= and second= their case_id
+  before=, after= or the two volumes in cm³ (or ratios) themselves
+  structure=      liver, spleen or ratio; needed with rc_pct= and measurements=, since each has an RC of its own
+  report=         report.json of a study whose patients had two CT: its table reproducibility has the RC of each reader
+  rc_pct=, rc_ci_pct=   or an RC and its 95 % interval, as published
+
+outputs, in output= if given
+  change.json     volumes, statuses, change, band and verdict at full precision
+  run.json        what made it
+
+exit codes
+  0 done, an undefined change with its reason included; 2 the input is refused, every fault listed; 1 failure
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
+from typing import Any
+
+from liverspleen import __version__
+from liverspleen.config import ChangeConfig
+from liverspleen.errors import Fault, Refused, one_line
+from liverspleen.evaluation.change import MEANINGS, VolumeChange, volume_change
+from liverspleen.evaluation.definitions import RESEARCH_USE
+from liverspleen.evaluation.examination_pair import Reading, examination_pair
+from liverspleen.evaluation.formatting import LOA_DIGITS, PERCENT_DIGITS, UNDEFINED, fixed, rc_text
+from liverspleen.evaluation.measurements import read_measurements
+from liverspleen.evaluation.rc_table import KnownRC, read_rc_table
+from liverspleen.evaluation.readings import INDICES
+from liverspleen.provenance import Run, recorded
+from liverspleen.storage import sha256_of, write_json
+from liverspleen.structures import RATIO_KEY
+
+_UNNAMED = "volume"
+
+
+def run(config: ChangeConfig) -> Sequence[Fault]:
+    """Print the change of each index, and write it if there is a place for it."""
+    _check(config)
+    with nullcontext() if config.output is None else recorded("change", config, config.output) as record:
+        readings, reader, notes = _readings(config, record)
+        known = _known(config, readings, reader, record)
+        changes: dict[str, VolumeChange] = {}
+        for index, (first, second) in readings.items():
+            rc = known.get(index)
+            changes[index] = found = _changed(first, second, rc)
+            notes += _notes(index, found)
+            print("\n".join(map(one_line, _told(index, found))))
+        if config.output is not None and record is not None:
+            write_json(config.output / "change.json", _json(config, reader, changes))
+            record.outputs.append(config.output / "change.json")
+            record.faults.extend(notes)
+        return tuple(notes)
+
+
+def _check(config: ChangeConfig) -> None:
+    """Refuse words that do not go together."""
+    faults = []
+    of_file = {name: getattr(config, name) for name in ("first", "second")}
+    of_values = {name: getattr(config, name) for name in ("before", "after")}
+    needed, other = (of_values, of_file) if config.measurements is None else (of_file, of_values)
+    if missing := [f"{name}=" for name, value in needed.items() if value is None]:
+        cure = "give measurements=, first= and second=, or before= and after="
+        faults.append(Fault("LS-CHG-001", f"{', '.join(missing)} is missing", cure))
+    if given := [f"{name}=" for name, value in other.items() if value is not None]:
+        what = f"{', '.join(given)} does not go {'with' if config.measurements else 'without'} measurements="
+        faults.append(Fault("LS-CHG-001", what, "leave it out"))
+    if config.structure not in (None, *INDICES):
+        faults.append(Fault("LS-CHG-001", f"structure={config.structure}", f"use one of {', '.join(INDICES)}"))
+    if config.report is not None and config.rc_pct is not None:
+        faults.append(Fault("LS-CHG-001", "report= and rc_pct= both give an RC", "leave one of them out"))
+    if config.report is None and config.rc_pct is None:
+        faults.append(Fault("LS-CHG-001", "no RC", "give report=, or rc_pct="))
+    elif config.structure is None and (config.rc_pct is None) == (config.measurements is None):
+        what = "rc_pct= is the RC of one index" if config.measurements else "report= holds the RC of several indices"
+        faults.append(Fault("LS-CHG-001", what, f"name it: structure= one of {', '.join(INDICES)}"))
+    if config.rc_ci_pct and (config.rc_pct is None or len(config.rc_ci_pct) != 2):
+        faults.append(Fault("LS-CHG-001", "rc_ci_pct= is not the interval of rc_pct=", "give [lower,upper] beside it"))
+    if faults:
+        raise Refused(faults)
+
+
+def _readings(
+    config: ChangeConfig, record: Run | None
+) -> tuple[Mapping[str, tuple[Reading, Reading]], str | None, list[Fault]]:
+    """The two readings by index, who read them, and what is to be said of them."""
+    if config.measurements is None:
+        return {config.structure or _UNNAMED: (Reading(config.before), Reading(config.after))}, config.reader, []
+    measurements = read_measurements(config.measurements)
+    if record is not None:
+        record.inputs["measurements"] = str(measurements.sha256)
+    pair = examination_pair(measurements, str(config.first), str(config.second), reader=config.reader)
+    wanted = [config.structure] if config.structure else INDICES
+    notes = []
+    if not pair.same_patient:
+        what = "the measurements do not say that both CT are of one patient"
+        notes.append(Fault("LS-CHG-012", what, "name the patient in patient_id", severity="note"))
+    return {index: pair.readings[index] for index in wanted}, pair.reader, notes
+
+
+def _known(
+    config: ChangeConfig, indices: Mapping[str, Any], reader: str | None, record: Run | None
+) -> dict[str, KnownRC]:
+    """The RC by index."""
+    if config.report is None:
+        interval = None if not config.rc_ci_pct else (config.rc_ci_pct[0], config.rc_ci_pct[1])
+        return dict.fromkeys(indices, KnownRC(float(config.rc_pct or 0), interval, 0))
+    table = read_rc_table(config.report)
+    if record is not None:
+        record.inputs["report"] = sha256_of(config.report)
+    readers = sorted({name for _, name in table})
+    chosen = readers[0] if reader is None and len(readers) == 1 else reader
+    if chosen not in readers:
+        what = f"no RC of reader {chosen!r}; the report has that of {', '.join(map(repr, readers))}"
+        raise Refused(
+            Fault("LS-CHG-006", what, "measure with such a reader, or name one by reader=", file=config.report)
+        )
+    return {index: rc for (index, name), rc in table.items() if name == chosen and index in indices}
+
+
+def _changed(first: Reading, second: Reading, rc: KnownRC | None) -> VolumeChange:
+    try:
+        return volume_change(
+            first.value,
+            second.value,
+            rc_pct=None if rc is None else rc.rc_pct,
+            rc_ci_pct=None if rc is None else rc.rc_ci_pct,
+            before_status=first.status,
+            after_status=second.status,
+        )
+    except ValueError as error:
+        raise Refused(Fault("LS-CHG-007", str(error), "correct the number")) from error
+
+
+def _notes(index: str, found: VolumeChange) -> Iterator[Fault]:
+    if found.verdict is None:
+        cure = "look at both label maps" if found.change_pct is None else "give a report that holds it, or rc_pct="
+        yield Fault("LS-CHG-010", f"{index}: no verdict, because {found.reason}", cure, severity="note")
+    for which, status in (("first", found.before_status), ("second", found.after_status)):
+        if "multi_part" in status.split(";"):
+            what = f"{index}: the {which} label map is in several parts"
+            yield Fault("LS-CHG-011", what, "look at it; its volume is that of all parts", severity="note")
+
+
+def _told(index: str, found: VolumeChange) -> Iterator[str]:
+    """One index in two lines."""
+    ratio = index == RATIO_KEY
+    unit, digits = ("", LOA_DIGITS) if ratio else (" cm³", PERCENT_DIGITS)
+    states = [f" ({status})" if status != "ok" else "" for status in (found.before_status, found.after_status)]
+    before, after = (f"{fixed(v, digits)}{unit}{s}" for v, s in zip((found.before, found.after), states, strict=True))
+    change, of_first = fixed(found.change_pct, PERCENT_DIGITS), fixed(found.change_of_first_pct, PERCENT_DIGITS)
+    yield f"{index}: {before} to {after}, change {change} % of the mean, {of_first} % of the first"
+    lower, upper = found.rc_ci_pct or (None, None)
+    rc = f"%RC {rc_text(found.rc_pct, lower, upper)}" if found.rc_pct is not None else f"%RC {UNDEFINED}"
+    if found.verdict is None:
+        yield f"  {rc}: undefined because {found.reason}"
+    else:
+        yield f"  {rc}: {MEANINGS[found.verdict]}"
+
+
+def _json(config: ChangeConfig, reader: str | None, changes: Mapping[str, VolumeChange]) -> dict[str, Any]:
+    return {
+        "generator": {"name": "liverspleen", "version": __version__},
+        "notice": RESEARCH_USE,
+        "first": config.first,
+        "second": config.second,
+        "reader": reader,
+        "changes": {index: found.to_dict() for index, found in changes.items()},
+    }

@@ -1,0 +1,133 @@
+"""how many cases a study needs: for limits of agreement, for a percentage RC, or for equivalence of two readers.
+
+An interval's width is itself estimated. So the cases are told for the half-width expected, and for one that is reached
+with a stated probability (assurance=). With n= it is told what so many cases give.
+
+example
+  liverspleen plan question=loa sd=1.6 half_width=0.5
+  liverspleen plan question=rc rc_pct=6.5 half_width=1.5
+  liverspleen plan question=tost sd=1.6 margin=1 bias=0.2 power=0.9
+
+inputs
+  question=   loa: pairs of readings for limits bias ± 1.96 SD; sd= and half_width= in one unit, such as percent
+              rc: patients with repeats= CT each for a percentage RC; rc_pct= and half_width= in percent
+              tost: pairs of readings for two one-sided t-tests, alpha 0.05; sd=, margin= and bias= in one unit
+
+outputs, in output= if given
+  plan.json   the table at full precision, with methods
+  run.json    what made it
+
+exit codes
+  0 done; 2 a number is missing, out of range or not of that question, each listed; 1 failure
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
+from typing import Any, Final
+
+from liverspleen import __version__
+from liverspleen.config import PlanConfig
+from liverspleen.errors import Fault, Refused
+from liverspleen.evaluation.definitions import RESEARCH_USE
+from liverspleen.evaluation.formatting import UNDEFINED, fixed
+from liverspleen.evaluation.sample_size import PlannedPower, PlannedWidth, plan_loa, plan_rc, plan_tost
+from liverspleen.provenance import recorded
+from liverspleen.storage import write_json
+
+_NEEDED: Final[Mapping[str, tuple[str, ...]]] = {
+    "loa": ("sd", "half_width"),
+    "rc": ("rc_pct", "half_width"),
+    "tost": ("sd", "margin"),
+}
+_OPTIONAL: Final[Mapping[str, tuple[str, ...]]] = {
+    "loa": ("assurance",),
+    "rc": ("repeats", "assurance"),
+    "tost": ("bias", "power"),
+}
+_INSTEAD_OF_N: Final = ("half_width", "power", "assurance")
+_PLANS: Final[Mapping[str, Callable[..., Sequence[PlannedWidth | PlannedPower]]]] = {
+    "loa": plan_loa,
+    "rc": plan_rc,
+    "tost": plan_tost,
+}
+_TRUSTED_RC_PCT: Final = 28.0  # wCV 10 %: up to it the χ² interval holds its level, see docs/statistics.md
+
+
+def run(config: PlanConfig) -> Sequence[Fault]:
+    """Print the table, and write it if there is a place for it."""
+    given = _given(config)
+    renamed = {"half_width_pct" if (config.question, k) == ("rc", "half_width") else k: v for k, v in given.items()}
+    try:
+        rows = _PLANS[config.question](**renamed)
+    except ValueError as error:
+        raise Refused(Fault("LS-PLN-003", str(error), "correct the number")) from error
+    notes = []
+    if config.rc_pct is not None and config.rc_pct > _TRUSTED_RC_PCT:
+        what = f"rc_pct={config.rc_pct:g}: above about {_TRUSTED_RC_PCT:g} % the chi-square interval is too narrow"
+        notes.append(Fault("LS-PLN-010", what, "take the numbers for a lower bound", severity="note"))
+    with nullcontext() if config.output is None else recorded("plan", config, config.output) as record:
+        print("\n".join(_told(config.question, given, rows)))
+        if config.output is not None and record is not None:
+            write_json(config.output / "plan.json", _json(config.question, given, rows))
+            record.outputs.append(config.output / "plan.json")
+            record.faults.extend(notes)
+    return tuple(notes)
+
+
+def _given(config: PlanConfig) -> dict[str, Any]:
+    """The numbers of the question; refused if one is missing or belongs to another."""
+    if config.question not in _PLANS:
+        what = f"question={config.question}"
+        raise Refused(Fault("LS-PLN-001", what, f"use one of {', '.join(_PLANS)}"))
+    needed, optional = _NEEDED[config.question], _OPTIONAL[config.question]
+    if config.n is not None:
+        needed, optional = (tuple(k for k in keys if k not in _INSTEAD_OF_N) for keys in (needed, optional))
+    numbers = {name: value for name, value in vars(config).items() if name not in ("question", "output")}
+    given = {name: value for name, value in numbers.items() if value is not None}
+    faults = []
+    if missing := [f"{name}=" for name in needed if name not in given]:
+        instead = "" if config.n is not None or config.question == "tost" else " (n= may stand for half_width=)"
+        what = f"question={config.question} needs {', '.join(missing)}"
+        faults.append(Fault("LS-PLN-002", what, f"give it{instead}"))
+    if foreign := [f"{name}=" for name in given if name not in (*needed, *optional, "n")]:
+        what = f"{', '.join(foreign)} is not of question={config.question}{' with n=' if config.n is not None else ''}"
+        faults.append(Fault("LS-PLN-002", what, "leave it out"))
+    if faults:
+        raise Refused(faults)
+    return given
+
+
+def _told(question: str, given: Mapping[str, Any], rows: Sequence[PlannedWidth | PlannedPower]) -> Iterator[str]:
+    """The numbers given, and a line per method."""
+    yield f"plan: {question}, {', '.join(f'{name}={value:g}' for name, value in given.items())}"
+    if question == "tost":
+        table: list[tuple[str, ...]] = [("method", "n", "power")]
+        table += [(row.name, str(row.n), fixed(row.power, 4)) for row in rows if isinstance(row, PlannedPower)]
+    else:
+        table = [("method", "n", "half-width expected", "P(at most wanted)")]
+        table += [
+            (
+                row.name,
+                str(row.n),
+                f"{row.half_width:.4g}",
+                UNDEFINED if row.probability is None else fixed(row.probability, 3),
+            )
+            for row in rows
+            if isinstance(row, PlannedWidth)
+        ]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    for line in table:
+        first, *others = (word.rjust(width) for word, width in zip(line, widths, strict=True))
+        yield f"  {line[0].ljust(len(first))}  {'  '.join(others)}"
+
+
+def _json(question: str, given: Mapping[str, Any], rows: Sequence[PlannedWidth | PlannedPower]) -> dict[str, Any]:
+    return {
+        "generator": {"name": "liverspleen", "version": __version__},
+        "notice": RESEARCH_USE,
+        "question": question,
+        "given": dict(given),
+        "rows": [row.to_dict() for row in rows],
+    }

@@ -1,0 +1,41 @@
+"""Cases as TotalSegmentator writes them: a folder per case with a binary mask per structure, `liver.nii.gz`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from liverspleen.cohort.layouts.totalsegmentator import read_masks
+from liverspleen.errors import Fault, Refused
+from liverspleen.imaging.nifti import SUFFIXES
+from liverspleen.imaging.volume import LabelMap
+from liverspleen.structures import ORGANS, Structure
+
+_BELOW = ("", "segmentations")  # the output of the program, and its published dataset
+
+
+def is_mask_folder(path: Path) -> bool:
+    """Whether it is a folder that holds a mask of liver or spleen, itself or in `segmentations/`."""
+    return path.is_dir() and bool(_masks(path))
+
+
+def read_mask_folder(path: Path, case_id: str, *, translated: bool = False) -> LabelMap:
+    """The masks of one case as one label map; an organ without a mask is not covered, so unknown and not absent.
+
+    Raises:
+        Refused: LS-LAB-022 an organ has two masks, or voxel values are `translated`, though masks are named by their
+            files; and as `read_masks`.
+    """
+    masks = _masks(path)
+    structures = [structure for structure, _ in masks]
+    if len(set(structures)) < len(structures):
+        what = f"there are {' and '.join(str(file.relative_to(path)) for _, file in masks)}"
+        raise Refused(Fault("LS-LAB-022", what, "keep one mask of each organ", case_id, path))
+    if translated:
+        what = "label values are given, but the masks of this case are named by their files"
+        raise Refused(Fault("LS-LAB-022", what, "leave label_values= (or reference_values=) out", case_id, path))
+    return read_masks(masks, case_id)
+
+
+def _masks(path: Path) -> tuple[tuple[Structure, Path], ...]:
+    candidates = ((o, path / below / f"{o.key}{suffix}") for o in ORGANS for below in _BELOW for suffix in SUFFIXES)
+    return tuple((organ, file) for organ, file in candidates if file.is_file())

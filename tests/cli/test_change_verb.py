@@ -1,0 +1,136 @@
+"""`liverspleen change`: values or two rows of a table, an RC given or out of a report."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from liverspleen.cli.main import main
+
+HEADER = "case_id,patient_id,dataset,site,structure,reader,volume_cm3,volume_status\n"
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    """Two patients of one reader: the first grew by a fifth, its second spleen is truncated."""
+    path = tmp_path / "measurements.csv"
+    path.write_text(
+        HEADER
+        + "a1,a,,,liver,dla,1000,ok\na2,a,,,liver,dla,1200,multi_part\n"
+        + "a1,a,,,spleen,dla,200,ok\na2,a,,,spleen,dla,150,truncated\n"
+        + "b1,b,,,liver,dla,1000,ok\n"
+    )
+    return path
+
+
+@pytest.fixture
+def report(tmp_path: Path) -> Path:
+    """report.json of four patients with two CT each."""
+    rows = [HEADER]
+    for number, (first, second) in enumerate([(1000, 1050), (1300, 1260), (1500, 1520), (900, 940)]):
+        for site, liver in (("external", first), ("internal", second)):
+            about = f"{number}{site},p{number},test2,{site}"
+            rows += [f"{about},liver,dla,{liver},ok\n", f"{about},spleen,dla,{liver / 5},ok\n"]
+    path = tmp_path / "two.csv"
+    path.write_text("".join(rows))
+    assert main(["report", f"measurements={path}", f"output={tmp_path / 'report'}"]) == 0
+    return tmp_path / "report" / "report.json"
+
+
+def change(*words: str) -> int:
+    return main(["change", *words])
+
+
+def test_two_volumes_and_a_published_rc(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    words = ["before=1500", "after=1230", "rc_pct=16.7", "rc_ci_pct=[13.1,19.8]"]
+    assert change(*words, f"output={tmp_path / 'out'}") == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "volume: 1500.0 cm³ to 1230.0 cm³, change -19.8 % of the mean, -18.0 % of the first",
+        "  %RC 16.7 (13.1–19.8): between: the RC is not known well enough to tell",
+    ]
+    content = json.loads((tmp_path / "out/change.json").read_text(encoding="utf-8"))
+    assert content["changes"]["volume"]["change_pct"] == pytest.approx(-540 / 27.3)
+    assert content["changes"]["volume"]["verdict"] == "between"
+    assert (tmp_path / "out/run.json").is_file()
+
+
+def test_two_ct_of_a_table_against_the_rc_of_a_report(
+    table: Path, report: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # squared CV of a pair: 2 ((x - y) / (x + y))²; %RC = 196 √(2 mean)
+    ratios = [50 / 2050, 40 / 2560, 20 / 3020, 40 / 1840]
+    rc = 196 * (2 * sum(2 * r * r for r in ratios) / 4) ** 0.5
+    assert change(f"measurements={table}", "first=a1", "second=a2", f"report={report}") == 0
+    out, err = capsys.readouterr()
+    lines = out.splitlines()
+    assert lines[0] == "liver: 1000.0 cm³ to 1200.0 cm³ (multi_part), change 18.2 % of the mean, 20.0 % of the first"
+    assert lines[1].startswith(f"  %RC {rc:.1f} (")
+    assert "undefined because the second volume is truncated" in lines[3]
+    assert "undefined because the second volume is truncated" in lines[5]  # the ratio rests on the spleen
+    assert "LS-CHG-010: spleen: no verdict" in err
+    assert "LS-CHG-011: liver: the second label map is in several parts" in err
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["first=a1", "second=b1"], "LS-CHG-003"),
+        (["first=a1", "second=zz"], "LS-CHG-002.*'zz'"),
+        (["first=a1", "second=a1"], "LS-CHG-002"),
+        (["first=a1", "second=a2", "reader=manual"], "LS-CHG-004"),
+        (["first=a1"], "LS-CHG-001: second= is missing"),
+        (["first=a1", "second=a2", "before=3"], "LS-CHG-001: before= does not go with measurements="),
+    ],
+)
+def test_ct_that_are_no_pair_are_refused(
+    table: Path, words: list[str], code: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert change(f"measurements={table}", "structure=liver", "rc_pct=10", *words) == 2
+    assert re.match(code, capsys.readouterr().err)
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["before=1"], "LS-CHG-001: after= is missing"),
+        (["before=1", "after=2"], "LS-CHG-001: no RC"),
+        (["before=1", "after=2", "rc_pct=3", "rc_ci_pct=[1]"], "LS-CHG-001: rc_ci_pct="),
+        (["before=1", "after=2", "rc_pct=3", "structure=gut"], "LS-CHG-001: structure=gut"),
+        (["before=1", "after=2", "rc_pct=-3"], "LS-CHG-007"),
+        (["before=-1", "after=2", "rc_pct=3"], "LS-CHG-007"),
+        (["before=1", "after=2", "report=r"], "LS-CHG-001: report= holds the RC of several indices"),
+    ],
+)
+def test_words_that_do_not_go_together_are_refused(
+    words: list[str], code: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert change(*words) == 2
+    assert capsys.readouterr().err.startswith(code)
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"cells": [{"table": "reproducibility"}]}', '{"cells": []}'])
+def test_a_file_that_is_no_report_with_an_rc_is_refused(
+    tmp_path: Path, content: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "r.json").write_text(content)
+    assert change("before=1", "after=2", "structure=liver", f"report={tmp_path / 'r.json'}") == 2
+    assert capsys.readouterr().err.startswith("LS-CHG-005")
+
+
+def test_the_rc_of_another_reader_is_not_taken(table: Path, report: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    table.write_text(table.read_text().replace("dla", "nnunet"))
+    assert change(f"measurements={table}", "first=a1", "second=a2", f"report={report}") == 2
+    assert capsys.readouterr().err.startswith("LS-CHG-006")
+
+
+def test_a_table_without_patients_is_taken_with_a_note(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "m.csv"
+    path.write_text("case_id,structure,reader,volume_cm3\nx,liver,dla,100\ny,liver,dla,101\n")
+    words = [f"measurements={path}", "first=x", "second=y", "structure=liver", "rc_pct=5"]
+    assert change(*words) == 0
+    out, err = capsys.readouterr()
+    assert "within measurement error" in out
+    assert "LS-CHG-012" in err

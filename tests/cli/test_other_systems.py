@@ -1,0 +1,80 @@
+"""Another system's masks become tables by the commands of docs/other_systems.md as they stand there."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from liverspleen.cli.main import main
+from liverspleen.imaging import read_label_map
+from liverspleen.imaging.nifti import write_label_map
+from liverspleen.imaging.volume import LabelMap
+from liverspleen.structures import Structure
+
+PAGE = Path(__file__).parents[2] / "docs" / "other_systems.md"
+CASES = ("case_001", "case_002", "case_003", "case_004")
+NNUNET = {Structure.SPLEEN: 1, Structure.LIVER: 2}
+TOTALSEGMENTATOR = {Structure.SPLEEN: 1, Structure.LIVER: 5}
+
+
+def write_values(file: Path, drawn: LabelMap, labels: np.ndarray, values: dict[Structure, int]) -> None:
+    """A label map in the values of another system."""
+    foreign = np.zeros_like(labels)
+    for structure, value in values.items():
+        foreign[labels == structure] = value
+    write_label_map(file, LabelMap(foreign, drawn.geometry))
+
+
+@pytest.fixture
+def folder(box_cohort: Callable[..., Path], tmp_path: Path) -> Path:
+    """What the page supposes: nnU-Net lacks the lowest section of each organ, TotalSegmentator draws all of it."""
+    made = box_cohort((5, 6, 4, 5)).parent
+    rows = [["case_id", "patient_id", "image", "dataset", "condition"]]
+    for number, case in enumerate(CASES):
+        image = tmp_path / "imagesTs" / f"{case}_0000.nii.gz"
+        image.parent.mkdir(exist_ok=True)
+        image.write_bytes((made / f"c{number}.nii.gz").read_bytes())
+        drawn = read_label_map(made / f"c{number}_label.nii.gz")
+        short = drawn.labels.copy()
+        short[1] = 0
+        write_values(tmp_path / "labelsTs" / f"{case}.nii.gz", drawn, drawn.labels, NNUNET)
+        write_values(tmp_path / "nnunet_out" / f"{case}.nii.gz", drawn, short, NNUNET)
+        write_values(tmp_path / "ts_ml" / f"{case}.nii.gz", drawn, drawn.labels, TOTALSEGMENTATOR)
+        for organ in (Structure.LIVER, Structure.SPLEEN):
+            write_values(tmp_path / "ts_out" / case / f"{organ.key}.nii.gz", drawn, drawn.labels, {organ: 1})
+        rows.append([case, f"p{number}", f"imagesTs/{case}_0000.nii.gz", "test1", ("cld", "fatty")[number % 2]])
+    labels = {"background": 0, **{organ.key: value for organ, value in NNUNET.items()}}
+    described = {"channel_names": {"0": "CT"}, "labels": labels, "file_ending": ".nii.gz"}
+    (tmp_path / "nnunet_out" / "dataset.json").write_text(json.dumps(described))
+    (tmp_path / "nnunet_out" / "plans.json").write_text("{}")
+    with (tmp_path / "cohort.csv").open("w", newline="") as handle:
+        csv.writer(handle).writerows(rows)
+    return tmp_path
+
+
+def test_the_commands_of_the_page_run_and_give_what_was_drawn(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    lines = [line.strip() for line in PAGE.read_text(encoding="utf-8").splitlines()]
+    commands = [shlex.split(line)[1:] for line in lines if line.startswith("liverspleen ")]
+    assert [words[0] for words in commands] == ["measure", "measure", "measure", "measure", "report", "compare"]
+    for words in commands:
+        assert main(words) == 0, words
+    assert (folder / "report/tables/table2.csv").is_file()
+    content = json.loads((folder / "compare/compare.json").read_text(encoding="utf-8"))
+    assert content["readers"] == ["nnunet", "totalsegmentator", "totalsegmentator_ml"]
+    assert content["compared"]["liver DSS"] == {"n": 4, "cases": list(CASES)}
+    cells = {(c["table"], c["row"], c["column"]): c["values"] for c in content["cells"]}
+    # liver in all but the lowest of 5, 6, 4, 5 sections; nnU-Net lacks one of k: DSS 2 (k - 1) / (2 k - 1)
+    expected = np.mean([2 * (k - 1) / (2 * k - 1) for k in (4, 5, 3, 4)])
+    assert cells["scores", "liver:total", "nnunet"]["mean"] == pytest.approx(expected)
+    for reader in ("totalsegmentator", "totalsegmentator_ml"):
+        assert cells["scores", "liver:total", reader]["mean"] == 1
+        assert cells["scores", "spleen:total", reader]["mean"] == 1
+        assert cells["errors", "ratio", reader]["maximum"] == 0
+    assert cells["scores", "liver:fatty", "nnunet"]["mean"] == pytest.approx((8 / 9 + 6 / 7) / 2)
