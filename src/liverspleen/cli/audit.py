@@ -31,7 +31,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from liverspleen.config import AuditConfig
-from liverspleen.errors import Fault
+from liverspleen.errors import Fault, one_line
 from liverspleen.evaluation.audit import audit, read_claims, read_published, write_audit
 from liverspleen.evaluation.audit.files import FILES, admissible_text, summary_text
 from liverspleen.provenance import recorded
@@ -54,5 +54,5 @@ def run(config: AuditConfig) -> Sequence[Fault]:
             if finding.severity != "note":
                 number = finding.number
                 told = f"{number.id} prints {number.printed.text}, admissible: {admissible_text(finding)}"
-                print(f"  {finding.severity}: {told} ({finding.rule})")
+                print(one_line(f"  {finding.severity}: {told} ({finding.rule})"))
         return tuple(record.faults)

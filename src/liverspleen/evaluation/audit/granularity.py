@@ -24,13 +24,13 @@ def granularity_violations(sample: Sample, n: int, step: Fraction) -> Iterator[V
     scaled = sample.centre.values.times(Fraction(n) / step)
     if math.isinf(scaled.lower) or math.isinf(scaled.upper):
         return
-    sums = range(math.ceil(scaled.lower), math.floor(scaled.upper) + 1)
-    if not sums:
+    first, last = math.ceil(scaled.lower), math.floor(scaled.upper)
+    if first > last:
         nearest = Interval.of(Fraction(round(scaled.middle)) * step / n)
         yield Violation(sample.centre.number, nearest, f"no sum of {n} multiples of {float(step):g} gives this mean")
-    elif sample.spread is not None and "sd" in sample.numbers and len(sums) <= _MANY and n > 1:
+    elif sample.spread is not None and "sd" in sample.numbers and last - first < _MANY and n > 1:
         variances = sample.numbers["sd"].values.square.times(1 / step**2)
-        if not any(_has_squares(total, variances, n) for total in sums):
+        if not any(_has_squares(total, variances, n) for total in range(first, last + 1)):
             why = f"no {n} multiples of {float(step):g} with this mean have this SD"
             yield Violation(sample.spread.number, None, why)
 

@@ -11,6 +11,8 @@ from liverspleen.evaluation.audit.intervals import Interval, outward
 from liverspleen.evaluation.audit.rule import Relation, Rule, Violation, outside
 from liverspleen.evaluation.intervals import two_sided_t
 
+_LARGE: Final = 1000  # pairs: an exact p may be as small as can be printed
+
 
 def _t_test(relation: Relation) -> Iterator[Violation]:
     """Two-sided one-sample t-test of the mean against 0, n - 1 degrees of freedom; so of paired differences."""
@@ -48,7 +50,8 @@ def _wilcoxon(relation: Relation) -> Iterator[Violation]:
     n = _n(relation)
     widest = outward(0.0, math.sqrt(n))
     if "statistic" not in relation.one:
-        least = min(outward(float(2 * ndtr(-math.sqrt(n))), 1.0).lower, Fraction(2, 2**n))
+        exact = Fraction(2, 2**n) if n < _LARGE else Fraction(0)
+        least = min(outward(float(2 * ndtr(-math.sqrt(n))), 1.0).lower, exact)
         yield from outside(relation.one["p"], Interval(least, Fraction(1)), f"smallest p of {n} pairs")
         return
     size = relation.one["statistic"].values.magnitude

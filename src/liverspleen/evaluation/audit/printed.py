@@ -18,9 +18,10 @@ Reading = Literal["rounded", "rounded or cut"]
 """How digits were dropped: to the nearest (halves either way), or perhaps by leaving them off."""
 
 _NUMBER: Final = re.compile(
-    r"(?P<relation>[<>≤≥]?)\s*(?P<sign>[+-]?)(?P<digits>\d{1,20}(?:\.\d{0,20})?|\.\d{1,20})(?:[eE](?P<power>[+-]?\d{1,2}))?\s*%?"
+    r"(?P<relation>[<>≤≥]?)\s*(?P<sign>[+-]?)(?P<digits>\d{1,20}(?:\.\d{0,20})?|\.\d{1,20})(?:[eE](?P<power>[+-]?\d{1,2}))?\s*%?",
+    re.ASCII,
 )
-_THOUSANDS: Final = re.compile(r"(?<![\d.])\d{1,3}(?:,\d{3})+(?![\d,])")
+_THOUSANDS: Final = re.compile(r"(?<![\d.])\d{1,3}(?:,\d{3})+(?![\d,])", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -39,8 +40,9 @@ class Printed:
     def values(self, reading: Reading) -> Interval:
         """The values that are printed so.
 
-        >>> [float(bound) for bound in (i := read_printed("-0.5").values("rounded or cut")).__dict__.values()]
-        [-0.6, -0.45]
+        >>> said = read_printed("-0.5").values("rounded or cut")
+        >>> float(said.lower), float(said.upper)
+        (-0.6, -0.45)
         """
         if self.relation:
             below = self.relation in "<≤"
@@ -68,7 +70,7 @@ def read_printed(text: str) -> Printed:
     >>> read_printed("1,183").value, read_printed("−.50").unit
     (Fraction(1183, 1), Fraction(1, 100))
     """
-    plain = re.sub("[−–‐]", "-", text.strip())
+    plain = re.sub("[−–‐]", "-", " ".join(text.split()))
     plain = _THOUSANDS.sub(lambda found: found[0].replace(",", ""), plain)
     if not (found := _NUMBER.fullmatch(plain)):
         raise ValueError(f"{text!r} is not one printed number")
