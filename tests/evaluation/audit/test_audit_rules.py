@@ -272,9 +272,9 @@ def test_mean_sd_and_extremes_of_a_union(check: Check) -> None:
     for changed, text, rest in (("m", "5.04", 5), ("s", "3.20", 5), ("s", "3.12", 5), ("a", "3", 5), ("b", "12", 5)):
         found = only(check("union", cells, {**numbers, changed: (numbers[changed][0], text, rest)}))
         assert (found.number.id, found.severity) == (changed, "impossible")
-    # The least SD: means 2.005 and 6.995, SDs 1.405 and 1.995: √((1.405² + 2 × 1.995² + 6/5 × 4.99²)/4) = 3.1548.
+    # The least SD: means 2.005 and 6.995, SDs 1.405 and 1.995: √((1.405² + 2 × 1.995² + 6/5 × 4.99²)/4) = 3.1549.
     found = only(check("union", cells, {**numbers, "s": ("sd", "3.12", 5)}))
-    assert float(bounds(found)[0] or "nan") == pytest.approx(3.1548, abs=1e-4)
+    assert float(bounds(found)[0] or "nan") == pytest.approx(3.1549, abs=1e-4)
     # The mean: (2 × 1.995 + 3 × 6.995)/5 to (2 × 2.005 + 3 × 7.005)/5.
     assert bounds(only(check("union", cells, {**numbers, "m": ("mean", "5.04", 5)}))) == ("4.995", "5.005")
 
