@@ -127,7 +127,8 @@ def test_help_and_info_load_no_torch(words: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "verb", ["check", "export", "import_", "split", "prepare", "measure", "report", "compare", "change", "plan"]
+    "verb",
+    ["check", "export", "import_", "split", "prepare", "measure", "report", "compare", "change", "plan", "audit"],
 )
 def test_verbs_that_need_no_network_load_no_torch(verb: str) -> None:
     assert not loaded_by(f"import liverspleen.cli.{verb}") & HEAVY

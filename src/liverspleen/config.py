@@ -564,6 +564,17 @@ class PlanConfig:
     """folder for plan.json and run.json; printed only when empty"""
 
 
+class AuditConfig:
+    """`liverspleen audit`."""
+
+    published: Path
+    """CSV of the numbers as printed"""
+    claims: Path
+    """YAML of what they have to do with each other"""
+    output: Path
+    """folder for findings.csv, findings.json, audit.md, audit.html"""
+
+
 @dataclass
 class InfoConfig:
     """`liverspleen info`."""
@@ -614,6 +625,7 @@ SCHEMAS: dict[str, type] = {
     "compare": CompareConfig,
     "change": ChangeConfig,
     "plan": PlanConfig,
+    "audit": AuditConfig,
     "info": InfoConfig,
 }
 """The schema of each verb; its values stand in `conf/<verb>.yaml`."""

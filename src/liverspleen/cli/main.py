@@ -30,6 +30,7 @@ VERBS: dict[str, str] = {
     "compare": "two or more readers on the same cases: paired tests, limits, forest plots",
     "change": "two CT of one patient: is the change more than measurement error?",
     "plan": "how many cases: for limits of agreement, the RC, or equivalence",
+    "audit": "what cannot be among the numbers that a paper prints",
     "info": "versions, devices, where things are",
 }
 

@@ -1,0 +1,53 @@
+"""Honest papers raise nothing; of planted faults that no data could print, at least nine in ten are found."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from feasible import is_findable
+from papers import audited, honest_paper, with_fault
+
+
+def false_alarms(seeds: range, folder: Path) -> list[str]:
+    return [
+        f"{seed}: {finding.number.id} {finding.why}"
+        for seed in seeds
+        for finding in audited(honest_paper(seed), folder).findings
+    ]
+
+
+def faults_found(seeds: range, folder: Path) -> Counter[tuple[bool, bool]]:
+    """Papers with one digit changed, counted by (findable, found)."""
+    counts = Counter[tuple[bool, bool]]()
+    for seed in seeds:
+        paper, changed = with_fault(honest_paper(seed), seed + 1_000_000)
+        found = any(finding.severity != "note" for finding in audited(paper, folder).findings)
+        counts[is_findable(paper, changed), found] += 1
+    return counts
+
+
+def hold(counts: Counter[tuple[bool, bool]], papers: int) -> None:
+    assert counts[False, True] == 0  # where data can be made, nothing is found
+    findable = counts[True, True] + counts[True, False]
+    assert findable >= papers / 2  # or the share below says little
+    assert counts[True, True] >= 0.9 * findable
+
+
+def test_simulated_honest_papers_raise_nothing_not_even_a_note(tmp_path: Path) -> None:
+    assert false_alarms(range(25), tmp_path) == []
+
+
+def test_planted_faults_that_no_data_could_print_are_found(tmp_path: Path) -> None:
+    hold(faults_found(range(40), tmp_path), 40)
+
+
+@pytest.mark.slow
+def test_500_honest_papers_raise_nothing(tmp_path: Path) -> None:
+    assert false_alarms(range(500), tmp_path) == []
+
+
+@pytest.mark.slow
+def test_of_500_planted_faults_nine_in_ten_of_the_findable_are_found(tmp_path: Path) -> None:
+    hold(faults_found(range(500), tmp_path), 500)
