@@ -41,4 +41,9 @@ def _relations(ids: Iterable[Key]) -> Iterator[tuple]:
             yield "bias of the ratio from those of its parts", at("bias"), parts, ratio_bias(n)
         if row == "total":
             given = tuple((table, name, column, value) for name in CONDITIONS for value in ("mean", "sd"))
-            yield "SD of the whole from those of its parts", at("sd"), given, pooled_sd([PER_CONDITION] * len(CONDITIONS))
+            yield (
+                "SD of the whole from those of its parts",
+                at("sd"),
+                given,
+                pooled_sd([PER_CONDITION] * len(CONDITIONS)),
+            )

@@ -82,6 +82,7 @@ def pooled_sd(sizes: Sequence[int]) -> Callable[[Sequence[Interval]], Interval]:
 
 def _between(sizes: Sequence[int], means: Sequence[Interval]) -> Interval:
     """Least and largest sum of squares of means that lie in intervals; it is convex in them."""
+
     def squares(values: Sequence[float]) -> float:
         centre = sum(n * value for n, value in zip(sizes, values, strict=True)) / sum(sizes)
         return sum(n * (value - centre) ** 2 for n, value in zip(sizes, values, strict=True))

@@ -50,8 +50,10 @@ def main(words: list[str]) -> int:
     write_comparison(out, found)
     for verdict in found:
         if verdict.because or verdict.is_failure:
-            print(f"{verdict.number.id}: printed {verdict.number.printed}, reproduced {verdict.reproduced}; "
-                  f"{verdict.verdict}. {verdict.because}")
+            print(
+                f"{verdict.number.id}: printed {verdict.number.printed}, reproduced {verdict.reproduced}; "
+                f"{verdict.verdict}. {verdict.because}"
+            )
     counts = Counter(verdict.verdict for verdict in found)
     print(", ".join(f"{counts[name]} {name}" for name in VERDICTS))
     return int(any(verdict.is_failure for verdict in found))

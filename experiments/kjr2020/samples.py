@@ -38,7 +38,9 @@ class Spread:
         return float(low), float(high)
 
 
-def draw_groups(rng: np.random.Generator, groups: Mapping[str, Spread], whole: Spread | None = None) -> dict[str, Floats]:
+def draw_groups(
+    rng: np.random.Generator, groups: Mapping[str, Spread], whole: Spread | None = None
+) -> dict[str, Floats]:
     """One sample for each group, its two ends among its values; `whole` asks for mean and SD of all groups together.
 
     Raises:
