@@ -1,4 +1,4 @@
-"""What the printed numbers leave each other: four rules, by interval arithmetic over their rounding.
+"""What the printed numbers leave each other, by interval arithmetic over their rounding.
 
 Each rule says which values one number may have if the others of the rule are what they print. It knows no paper.
 """
@@ -9,23 +9,28 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations, product
-from math import sqrt
+from math import inf, isinf, sqrt
 
 from liverspleen.evaluation.intervals import MULTIPLIER, sd_interval
 
 Interval = tuple[float, float]
+UNBOUNDED: Interval = (-inf, inf)
+Admissible = Callable[[Sequence[Interval]], Interval]
 Printed = Mapping[str, Interval]
-"""Number to the values that round to what is printed."""
+"""Number to the values that are printed so."""
+
+_SLACK = 1e-9  # of floating point, so that an interval is never too small
 
 
 @dataclass(frozen=True)
 class Rule:
-    """`name` for the reader; `derived` is the number that `admissible` gives from the `given` ones."""
+    """`name` for the reader; `admissible` gives `derived` from the `given` numbers; `is_exact`: one value from values."""
 
     name: str
     derived: str
     given: tuple[str, ...]
-    admissible: Callable[[Sequence[Interval]], Interval]
+    admissible: Admissible
+    is_exact: bool = False
 
     @property
     def cells(self) -> frozenset[str]:
@@ -34,15 +39,28 @@ class Rule:
 
     def interval(self, printed: Printed) -> Interval:
         """What the printed values of `given` leave for `derived`."""
-        return self.admissible([printed[name] for name in self.given])
+        low, high = self.admissible([printed[name] for name in self.given])
+        return low if isinf(low) else low - _SLACK * abs(low), high if isinf(high) else high + _SLACK * abs(high)
 
     def is_broken(self, printed: Printed) -> bool:
-        """No value that rounds to what is printed is admissible."""
+        """No value that is printed so is admissible."""
         low, high = self.interval(printed)
         return printed[self.derived][1] < low or printed[self.derived][0] > high
 
 
-def sd_within_range(n: int) -> Callable[[Sequence[Interval]], Interval]:
+def fewest_left_out(rules: Sequence[Rule], printed: Printed) -> frozenset[str]:
+    """The fewest numbers without which no rule is broken; of several such sets the one with the most derived ones."""
+    broken = [rule for rule in rules if rule.is_broken(printed)]
+    derived = Counter(rule.derived for rule in broken)
+    names = sorted({name for rule in broken for name in rule.cells})
+    for size in range(len(names) + 1):
+        sets = [chosen for chosen in combinations(names, size) if all(rule.cells & set(chosen) for rule in broken)]
+        if sets:
+            return frozenset(max(sets, key=lambda chosen: sum(derived[name] for name in chosen)))
+    return frozenset()
+
+
+def sd_within_range(n: int) -> Admissible:
     """SD (n - 1) of n values with this mean, minimum and maximum.
 
     At most as if all lay at the ends: variance (mean - min)(max - mean) n / (n - 1) (Bhatia and Davis, Am Math Mon
@@ -55,54 +73,40 @@ def sd_within_range(n: int) -> Callable[[Sequence[Interval]], Interval]:
     def admissible(given: Sequence[Interval]) -> Interval:
         mean, minimum, maximum = given
         low, high = minimum[0], maximum[1]
-        # The bound is largest for a mean in the middle; of the possible means the one nearest to it.
+        # The bound is largest for a mean in the middle; of the possible means, for the one nearest to it.
         nearest = min(max((low + high) / 2, mean[0]), mean[1])
         return 0.0, sqrt(max((nearest - low) * (high - nearest), 0.0) * n / (n - 1))
 
     return admissible
 
 
-def pooled_sd(sizes: Sequence[int]) -> Callable[[Sequence[Interval]], Interval]:
-    """SD of all values from the means and SDs of groups of these sizes, given as mean, SD, mean, SD …
+def pooled_sd(sizes: Sequence[int], multiplier: float = 1.0) -> Admissible:
+    """SD of all values from means and SDs of groups of these sizes, given as mean, SD, mean, SD, and so on.
 
-    >>> pooled_sd([2, 2])([(1.0, 1.0), (0.0, 0.0), (3.0, 3.0), (0.0, 0.0)])
-    (1.1547005383792515, 1.1547005383792515)
+    Given and found spreads are `multiplier` SDs.
+
+    >>> [round(end, 4) for end in pooled_sd([2, 2])([(1.0, 1.0), (0.0, 0.0), (3.0, 3.0), (0.0, 0.0)])]
+    [1.1547, 1.1547]
     """
 
     def admissible(given: Sequence[Interval]) -> Interval:
-        means, sds = given[::2], given[1::2]
-        total = sum(sizes)
-        within = [sum((n - 1) * sd[end] ** 2 for n, sd in zip(sizes, sds, strict=True)) for end in (0, 1)]
-        between = _between(sizes, means)
-        low, high = (sqrt((inner + outer) / (total - 1)) for inner, outer in zip(within, between, strict=True))
+        means, spreads = given[::2], given[1::2]
+        within = [sum((n - 1) * s[end] ** 2 for n, s in zip(sizes, spreads, strict=True)) for end in (0, 1)]
+        between = [multiplier**2 * square for square in _between(sizes, means)]
+        low, high = (sqrt((inner + outer) / (sum(sizes) - 1)) for inner, outer in zip(within, between, strict=True))
         return low, high
 
     return admissible
 
 
-def _between(sizes: Sequence[int], means: Sequence[Interval]) -> Interval:
-    """Least and largest sum of squares of means that lie in intervals; it is convex in them."""
-
-    def squares(values: Sequence[float]) -> float:
-        centre = sum(n * value for n, value in zip(sizes, values, strict=True)) / sum(sizes)
-        return sum(n * (value - centre) ** 2 for n, value in zip(sizes, values, strict=True))
-
-    # Least: every mean as near as its interval lets it be to their common centre, found by going to and fro.
-    centre = sum(n * sum(mean) / 2 for n, mean in zip(sizes, means, strict=True)) / sum(sizes)
-    for _ in range(200):
-        nearest = [min(max(centre, low), high) for low, high in means]
-        centre = sum(n * value for n, value in zip(sizes, nearest, strict=True)) / sum(sizes)
-    return squares(nearest), max(squares(ends) for ends in product(*means))
-
-
-def ratio_bias(n: int) -> Callable[[Sequence[Interval]], Interval]:
+def bias_of_ratio(n: int) -> Admissible:
     """Mean percent difference of a ratio from bias, 1.96 SD, bias, 1.96 SD of those of numerator and denominator.
 
-    Of one case it is (a - b) / (1 - a b / 200²). What that adds to a - b is at most max|a - b| √(mean a² mean b²) / 200²
-    on average, with no a further from its mean than SD (n - 1) / √n (Samuelson, J Am Stat Assoc 1968;63:1522).
+    Of one case it is (a - b) / (1 - a b / 200²). What that adds to a - b is on average at most max|a - b| √(mean a² mean
+    b²) / 200², with no a further from its mean than SD (n - 1) / √n (Samuelson, J Am Stat Assoc 1968;63:1522).
 
-    >>> [round(bound, 3) for bound in ratio_bias(50)([(1.0, 1.0), (2.0, 2.0), (0.5, 0.5), (2.0, 2.0)])]
-    [0.499, 0.501]
+    >>> [round(end, 3) for end in bias_of_ratio(50)([(1.0, 1.0), (2.0, 2.0), (0.5, 0.5), (2.0, 2.0)])]
+    [0.5, 0.5]
     """
 
     def admissible(given: Sequence[Interval]) -> Interval:
@@ -117,25 +121,64 @@ def ratio_bias(n: int) -> Callable[[Sequence[Interval]], Interval]:
     return admissible
 
 
-def rc_bound(df: int, end: int) -> Callable[[Sequence[Interval]], Interval]:
+def rc_bound(df: int, end: int) -> Admissible:
     """Lower (`end` 0) or upper (1) bound of the 95 % CI of a percentage RC, by χ² with `df`."""
     factor = sd_interval(1.0, df)[end]
     return lambda given: (factor * given[0][0], factor * given[0][1])
 
 
-def same_rc(df: int) -> Callable[[Sequence[Interval]], Interval]:
-    """Upper bound from the lower one: both rest on one RC."""
+def rc_bound_from_other(df: int) -> Admissible:
+    """Upper bound of that interval from the lower one: both rest on one RC."""
     lower, upper = sd_interval(1.0, df)
     return lambda given: (upper / lower * given[0][0], upper / lower * given[0][1])
 
 
-def fewest_left_out(rules: Sequence[Rule], printed: Printed) -> frozenset[str]:
-    """The fewest numbers without which no rule is broken; of several such sets the one with the most derived ones."""
-    broken = [rule for rule in rules if rule.is_broken(printed)]
-    derived = Counter(rule.derived for rule in broken)
-    names = sorted({name for rule in broken for name in rule.cells})
-    for size in range(len(names) + 1):
-        sets = [chosen for chosen in combinations(names, size) if all(rule.cells & set(chosen) for rule in broken)]
-        if sets:
-            return frozenset(max(sets, key=lambda chosen: sum(derived[name] for name in chosen)))
-    return frozenset()
+def limit(sign: int) -> Admissible:
+    """Bias plus (`sign` 1) or minus (-1) the half-width.
+
+    >>> limit(-1)([(1.0, 2.0), (5.0, 6.0)])
+    (-5.0, -3.0)
+    """
+
+    def admissible(given: Sequence[Interval]) -> Interval:
+        (low, high), half = given
+        ends = sorted((sign * half[0], sign * half[1]))
+        return low + ends[0], high + ends[1]
+
+    return admissible
+
+
+def same(given: Sequence[Interval]) -> Interval:
+    """The number itself."""
+    return given[0]
+
+
+def lowest(given: Sequence[Interval]) -> Interval:
+    """The lowest of the numbers."""
+    return min(low for low, _ in given), min(high for _, high in given)
+
+
+def highest(given: Sequence[Interval]) -> Interval:
+    """The highest of the numbers."""
+    return max(low for low, _ in given), max(high for _, high in given)
+
+
+def total(given: Sequence[Interval]) -> Interval:
+    """The sum of the numbers."""
+    return sum(low for low, _ in given), sum(high for _, high in given)
+
+
+def _between(sizes: Sequence[int], means: Sequence[Interval]) -> Interval:
+    """Least and largest sum of squares, about their common centre, of means that lie in intervals."""
+
+    def squares(values: Sequence[float]) -> float:
+        centre = sum(n * value for n, value in zip(sizes, values, strict=True)) / sum(sizes)
+        return sum(n * (value - centre) ** 2 for n, value in zip(sizes, values, strict=True))
+
+    # Least: every mean as near as its interval lets it be to their common centre, found by going to and fro. Largest:
+    # at ends of the intervals, the sum being convex in each mean.
+    nearest = [sum(mean) / 2 for mean in means]
+    for _ in range(200):
+        centre = sum(n * value for n, value in zip(sizes, nearest, strict=True)) / sum(sizes)
+        nearest = [min(max(centre, low), high) for low, high in means]
+    return squares(nearest), max(squares(ends) for ends in product(*means))

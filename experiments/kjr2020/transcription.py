@@ -5,11 +5,12 @@ from __future__ import annotations
 import csv
 from dataclasses import dataclass
 from decimal import Decimal
+from math import inf
 from pathlib import Path
 from typing import Final
 
 from liverspleen.errors import Fault, Refused
-from liverspleen.evaluation.formatting import fixed, p_text
+from liverspleen.evaluation.formatting import fixed
 
 PUBLISHED: Final = Path(__file__).with_name("published.csv")
 _COLUMNS: Final = ("id", "place", "row", "column", "quantity", "printed", "unit", "n", "note")
@@ -31,32 +32,46 @@ class PrintedNumber:
 
     @property
     def interval(self) -> tuple[float, float]:
-        """The values that are printed so.
+        """The values that are printed so; of a count the count itself.
 
         >>> PrintedNumber("a", "Table 2", "total", "liver", "mean", "0.973").interval
         (0.9725, 0.9735)
         """
-        text = self.printed.replace("−", "-").replace(",", "")
-        if text.startswith("<"):
-            return 0.0, float(text[1:])
-        value = Decimal(text)
-        half = Decimal(5).scaleb(int(value.as_tuple().exponent) - 1)
+        value, digits = self._value
+        if self._relation:
+            return (-inf, float(value)) if self._relation == "<" else (float(value), inf)
+        half = Decimal(0) if self.quantity == "count" else Decimal(5).scaleb(-digits - 1)
         return float(value - half), float(value + half)
 
     def prints(self, value: float) -> str:
-        """`value` as this number is printed: its digits, or its bound where the value is below it.
+        """`value` as this number is printed: with its digits, or as its relation where that holds (else with a digit more).
 
         >>> PrintedNumber("a", "Table 2", "total", "liver", "mean", "0.973").prints(0.97251)
         '0.973'
         """
-        text = self.printed.replace(",", "")
-        if text.startswith("<"):
-            return self.printed if value < float(text[1:]) else p_text(value)
-        return fixed(value, -int(Decimal(text.replace("−", "-")).as_tuple().exponent))
+        bound, digits = self._value
+        if not self._relation:
+            return fixed(value, digits)
+        holds = value < bound if self._relation == "<" else value > bound
+        return self.printed if holds else fixed(value, digits + 1)
+
+    @property
+    def _plain(self) -> str:
+        return self.printed.replace("−", "-").replace(",", "")
+
+    @property
+    def _relation(self) -> str:
+        return self._plain[:1].strip("-.0123456789")
+
+    @property
+    def _value(self) -> tuple[Decimal, int]:
+        """The number, and how many decimals are printed."""
+        value = Decimal(self._plain.removeprefix(self._relation).strip())
+        return value, -int(value.as_tuple().exponent)
 
     def is_printed_by(self, text: str) -> bool:
         """Whether `text` is what is printed, whatever minus sign was set."""
-        return text == self.printed.replace("−", "-").replace(",", "")
+        return text in (self.printed, self._plain)
 
 
 def read_published(path: Path = PUBLISHED) -> tuple[PrintedNumber, ...]:

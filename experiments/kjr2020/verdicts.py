@@ -3,7 +3,7 @@
 | verdict | means |
 |---|---|
 | `equal as printed` | the report's value rounds to the digits that are printed |
-| `impossible` | it does not, and cannot: a rule leaves an interval that holds no value which rounds so, while every other number of that rule is equal as printed |
+| `impossible` | it does not, and cannot: all other numbers of a rule are equal as printed and leave it no such value |
 | `not met` | neither; a failure |
 | `not made` | the report holds no such number |
 """
@@ -14,15 +14,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from rules import Printed, Rule
+from rules import UNBOUNDED, Interval, Printed, Rule
 from transcription import PrintedNumber
-
-from liverspleen.evaluation import formatting
 
 EQUAL: Final = "equal as printed"
 IMPOSSIBLE: Final = "impossible"
 NOT_MET: Final = "not met"
 NOT_MADE: Final = "not made"
+_NAMED: Final = 6  # numbers that a reason lists
 VERDICTS: Final = (EQUAL, IMPOSSIBLE, NOT_MET, NOT_MADE)
 
 
@@ -34,6 +33,11 @@ class Verdict:
     reproduced: str
     verdict: str
     because: str = ""
+
+    @property
+    def says(self) -> str:
+        """The verdict with its reason."""
+        return f"{self.verdict} because of {self.because}" if self.because else self.verdict
 
     @property
     def is_failure(self) -> bool:
@@ -50,8 +54,9 @@ def verdicts(
     printed = {number.id: number.interval for number in numbers}
     proofs: dict[str, str] = {}
     for rule in rules:
-        if equal.issuperset(rule.given) and rule.is_broken(printed):
-            proofs.setdefault(rule.derived, _proof(rule, printed))
+        proof = _proof(rule, printed, equal)
+        if proof is not None and proof.holds(reproduced.get(rule.derived)):
+            proofs.setdefault(rule.derived, proof.text)
     found = []
     for number in numbers:
         if number.id not in texts:
@@ -65,6 +70,29 @@ def verdicts(
     return tuple(found)
 
 
-def _proof(rule: Rule, printed: Printed) -> str:
-    low, high = rule.interval(printed)
-    return f"{rule.name}: {low:.4g} to {high:.4g}, given {', '.join(rule.given)}"
+@dataclass(frozen=True)
+class _Proof:
+    """What a rule leaves to a number that is not among it, and the text that says so."""
+
+    admissible: Interval
+    text: str
+
+    def holds(self, value: float | None) -> bool:
+        """The cases' own value must lie where the rule says, or one of the two is wrong."""
+        return value is not None and self.admissible[0] <= value <= self.admissible[1]
+
+
+def _proof(rule: Rule, printed: Printed, equal: frozenset[str]) -> _Proof | None:
+    """A rule that the printed numbers break, if those it gives from are met by the cases.
+
+    A sentence that sums up numbers is refuted by those that are met, whatever the others are.
+    """
+    met = tuple(name for name in rule.given if name in equal)
+    if met != rule.given and not rule.is_exact:
+        return None
+    known = {**printed, **dict.fromkeys(set(rule.given).difference(met), UNBOUNDED)}
+    if not rule.is_broken(known):
+        return None
+    low, high = rule.interval(known)
+    given = ", ".join(met) if len(met) <= _NAMED else f"{len(met)} numbers"
+    return _Proof((low, high), f"{rule.name}: {low:.5g} to {high:.5g} are admissible, given {given}")
