@@ -107,7 +107,7 @@ def _conditions(rng: np.random.Generator, asked: Asked) -> Iterator[Examination]
     dss = np.array([_dss_by_condition(rng, asked, organ) for organ in ORGAN_KEYS])
     n = dss.shape[1]
     groups = {"total": np.arange(n)}
-    groups |= {name: cases for name, cases in zip(CONDITIONS, np.split(np.arange(n), len(CONDITIONS)), strict=True)}
+    groups |= dict(zip(CONDITIONS, np.split(np.arange(n), len(CONDITIONS)), strict=True))
     wanted = [
         (cases, {index: _agreement(asked, "table3", row, index, f"{index}_p") for index in INDICES})
         for row, cases in groups.items()

@@ -21,7 +21,11 @@ _ABOUT: Final = (
 _COLUMNS: Final = ("id", "place", "row", "column", "quantity", "published", "reproduced", "verdict", "because")
 _SHOWN: Final = ("row", "column", "quantity", "published", "reproduced", "verdict", "because")
 
-_PAGE: Final = """<!DOCTYPE html>
+_PAGE: Final = """{% macro as_table(header, rows, marked) %}
+<table><tr>{% for name in header %}<th>{{ name }}</th>{% endfor %}</tr>
+{% for row in rows %}<tr{% if marked is not none %} class="{{ row[marked].replace(" ", "-") }}"{% endif %}>
+{%- for cell in row %}<td>{{ cell }}</td>{% endfor %}</tr>
+{% endfor %}</table>{% endmacro %}<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><title>{{ title }}</title>
 <style>
 body { font: 15px/1.45 system-ui, sans-serif; color: #222; max-width: 70rem; margin: 2rem auto; padding: 0 1rem; }
@@ -31,12 +35,9 @@ th, td { border-bottom: 1px solid #ddd; padding: 0.2rem 0.6rem; text-align: left
 </style></head><body>
 <h1>{{ title }}</h1>
 <p>{{ about }}</p>
-<table>{% for row in summary %}<tr>{% for cell in row %}<{{ "th" if loop.index0 == 0 or loop.first else "td" }}>{{ cell }}
-</{{ "th" if loop.index0 == 0 or loop.first else "td" }}>{% endfor %}</tr>{% endfor %}</table>
+{{ as_table(summary[0], summary[1:], none) }}
 {% for place, rows in places %}<h2>{{ place }}</h2>
-<table><tr>{% for name in columns %}<th>{{ name }}</th>{% endfor %}</tr>
-{% for row in rows %}<tr class="{{ row[5].replace(" ", "-") }}">{% for cell in row %}<td>{{ cell }}</td>{% endfor %}</tr>
-{% endfor %}</table>
+{{ as_table(columns, rows, columns.index("verdict")) }}
 {% endfor %}<p>{{ notice }}</p>
 </body></html>
 """

@@ -24,7 +24,7 @@ _SLACK = 1e-9  # of floating point, so that an interval is never too small
 
 @dataclass(frozen=True)
 class Rule:
-    """`name` for the reader; `admissible` gives `derived` from the `given` numbers; `is_exact`: one value from values."""
+    """`name` for the reader; `admissible` gives `derived` from `given`, if `is_exact` one value from values."""
 
     name: str
     derived: str
@@ -102,8 +102,9 @@ def pooled_sd(sizes: Sequence[int], multiplier: float = 1.0) -> Admissible:
 def bias_of_ratio(n: int) -> Admissible:
     """Mean percent difference of a ratio from bias, 1.96 SD, bias, 1.96 SD of those of numerator and denominator.
 
-    Of one case it is (a - b) / (1 - a b / 200²). What that adds to a - b is on average at most max|a - b| √(mean a² mean
-    b²) / 200², with no a further from its mean than SD (n - 1) / √n (Samuelson, J Am Stat Assoc 1968;63:1522).
+    Of one case it is (a - b) / (1 - a b / 200²). What that adds to a - b is on average at most max|a - b| times
+    √(mean a² mean b²) / 200², with no a further from its mean than SD (n - 1) / √n (Samuelson, J Am Stat Assoc
+    1968;63:1522).
 
     >>> [round(end, 3) for end in bias_of_ratio(50)([(1.0, 1.0), (2.0, 2.0), (0.5, 0.5), (2.0, 2.0)])]
     [0.5, 0.5]

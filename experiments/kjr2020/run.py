@@ -99,13 +99,11 @@ def report_on(out: Path) -> int:
 
 
 def compare(out: Path, numbers: Sequence[PrintedNumber], rules: Sequence[Rule]) -> tuple[Verdict, ...]:
-    """A verdict on each number from the report.json of both reports, written as comparison.*; Table 1 is the whole's."""
-    values: dict[Key, float] = {}
-    for name in ("table1", "report"):
-        cells = values_of(json.loads((out / name / "report.json").read_text(encoding="utf-8")))
-        values |= {key: value for key, value in cells.items() if key not in values}
-        if name == "table1":
-            values = {key: value for key, value in values.items() if key[0] == "table1"}
+    """A verdict on each number, written as comparison.*; Table 1 comes from the report on the whole cohort."""
+    whole, tests = (
+        values_of(json.loads((out / name / "report.json").read_text(encoding="utf-8"))) for name in ("table1", "report")
+    )
+    values = {**tests, **{key: value for key, value in whole.items() if key[0] == "table1"}}
     found = verdicts(numbers, with_derived(reproduced(numbers, values), rules), rules)
     write_comparison(out, found)
     return found

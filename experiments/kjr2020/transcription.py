@@ -44,7 +44,7 @@ class PrintedNumber:
         return float(value - half), float(value + half)
 
     def prints(self, value: float) -> str:
-        """`value` as this number is printed: with its digits, or as its relation where that holds (else with a digit more).
+        """`value` as this number is printed: its digits, or its relation where that holds (else one digit more).
 
         >>> PrintedNumber("a", "Table 2", "total", "liver", "mean", "0.973").prints(0.97251)
         '0.973'

@@ -74,8 +74,10 @@ def draw_differences(
 
 @dataclass(frozen=True)
 class Repeats:
-    """Of n patients with two CT: percent differences of the readers, (site, organ, n), and ln(external / internal)
-    of the reference's volumes, (organ, n).
+    """Readings of n patients with two CT.
+
+    `differences_pct` are those of the readers, (site, organ, n); `log_change` is ln(external / internal) of the
+    volumes of the reference, (organ, n).
     """
 
     differences_pct: Floats
