@@ -107,7 +107,7 @@ def bias_of_ratio(n: int) -> Admissible:
     1968;63:1522).
 
     >>> [round(end, 3) for end in bias_of_ratio(50)([(1.0, 1.0), (2.0, 2.0), (0.5, 0.5), (2.0, 2.0)])]
-    [0.5, 0.5]
+    [0.499, 0.501]
     """
 
     def admissible(given: Sequence[Interval]) -> Interval:
