@@ -123,6 +123,6 @@ def test_help_and_info_load_no_torch(words: list[str]) -> None:
     assert not loaded_by(f"from liverspleen.cli.main import main; main({words!r})") & HEAVY
 
 
-@pytest.mark.parametrize("verb", ["check", "export", "import_", "split", "prepare", "measure", "report"])
+@pytest.mark.parametrize("verb", ["check", "export", "import_", "split", "prepare", "measure", "report", "audit"])
 def test_verbs_that_need_no_network_load_no_torch(verb: str) -> None:
     assert not loaded_by(f"import liverspleen.cli.{verb}") & HEAVY

@@ -468,6 +468,18 @@ class ReportConfig:
 
 
 @dataclass
+class AuditConfig:
+    """`liverspleen audit`."""
+
+    published: Path
+    """CSV of the numbers as printed"""
+    claims: Path
+    """YAML of what they have to do with each other"""
+    output: Path
+    """folder for findings.csv, findings.json, audit.md, audit.html"""
+
+
+@dataclass
 class InfoConfig:
     """`liverspleen info`."""
 
@@ -514,6 +526,7 @@ SCHEMAS: dict[str, type] = {
     "predict": PredictConfig,
     "measure": MeasureConfig,
     "report": ReportConfig,
+    "audit": AuditConfig,
     "info": InfoConfig,
 }
 """The schema of each verb; its values stand in `conf/<verb>.yaml`."""

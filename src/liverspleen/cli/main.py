@@ -27,6 +27,7 @@ VERBS: dict[str, str] = {
     "predict": "segment CT with a trained model",
     "measure": "volumes and DSS of label maps",
     "report": "the paper's tables and figures from measurements.csv",
+    "audit": "what cannot be among the numbers that a paper prints",
     "info": "versions, devices, where things are",
 }
 

@@ -45,10 +45,10 @@ def read_table_csv(text: str) -> list[list[str]]:
 def markdown_text(layout: TableLayout) -> str:
     """The table as Markdown with its title, the n of each row, and the footnote."""
     header, *rows = grid(layout)
-    lines = [[*map(_escaped, header)], ["---", *("---:" for _ in header[1:])]]
-    lines += [[_escaped(label), *cells] for label, *cells in rows]
+    lines = [[*map(escaped, header)], ["---", *("---:" for _ in header[1:])]]
+    lines += [[escaped(label), *cells] for label, *cells in rows]
     body = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    return f"**{_escaped(layout.title)}**\n\n{body}\n\n{_escaped(layout.footnote)}\n"
+    return f"**{escaped(layout.title)}**\n\n{body}\n\n{escaped(layout.footnote)}\n"
 
 
 def grid(layout: TableLayout) -> list[list[str]]:
@@ -95,5 +95,6 @@ def _disarmed(name: str) -> str:
     return name[1:] if name.startswith("'") and inert(name[1:]) == name else name
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
+    """Foreign text as one line of Markdown without markup."""
     return _MARKUP.sub(r"\\\1", one_line(text))

@@ -1,0 +1,94 @@
+"""p values: from mean, SD and n; from a printed statistic; and the smallest that n allows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import Final
+
+from liverspleen.evaluation.audit.intervals import Interval, outward
+from liverspleen.evaluation.audit.rule import Relation, Rule, Violation, outside
+from liverspleen.evaluation.intervals import two_sided_t
+
+
+def _t_test(relation: Relation) -> Iterator[Violation]:
+    """Two-sided one-sample t-test of the mean against 0, n - 1 degrees of freedom; so of paired differences."""
+    sample, n = relation.sample, relation.sample.n
+    if sample.mean is None or sample.sd is None or n < 2:
+        raise ValueError("a mean, an SD and n ≥ 2 are needed")
+    t = (sample.mean.magnitude * sample.sd.reciprocal) * outward(math.sqrt(n), math.sqrt(n))
+    p = outward(two_sided_t(float(t.upper), n - 1), two_sided_t(float(t.lower), n - 1))
+    yield from outside(relation.one["p"], p, f"t-test, n = {n}: |t| in [{float(t.lower):.4g}, {float(t.upper):.4g}]")
+
+
+def _kruskal_wallis(relation: Relation) -> Iterator[Violation]:
+    """χ² of the tie-corrected H, which is at most N - 1."""
+    from scipy.special import chdtrc
+
+    n = _n(relation)
+    df = int(relation.settings["groups"][0]) - 1
+    if df < 1 or n < 2:
+        raise ValueError("two groups and n ≥ 2 are needed")
+    possible = Interval.of(0, n - 1)
+    h = possible
+    if "statistic" in relation.one:
+        yield from outside(relation.one["statistic"], possible, f"H of {n} cases")
+        h = relation.one["statistic"].values.common(possible)
+        if h.is_empty:
+            return
+    p = outward(float(chdtrc(df, float(h.upper))), float(chdtrc(df, float(h.lower))))
+    yield from outside(relation.one["p"], p, f"χ² with {df} degrees of freedom")
+
+
+def _wilcoxon(relation: Relation) -> Iterator[Violation]:
+    """Normal approximation: |z| = |Σ ± r|/√Σ r² is at most √n; an exact p is at least 2/2ⁿ."""
+    from scipy.special import ndtr
+
+    n = _n(relation)
+    widest = outward(0.0, math.sqrt(n))
+    if "statistic" not in relation.one:
+        least = min(outward(float(2 * ndtr(-math.sqrt(n))), 1.0).lower, Fraction(2, 2**n))
+        yield from outside(relation.one["p"], Interval(least, Fraction(1)), f"smallest p of {n} pairs")
+        return
+    size = relation.one["statistic"].values.magnitude
+    if not size.meets(widest):
+        reach = Interval(-widest.upper, widest.upper)
+        yield Violation(relation.one["statistic"].number, reach, f"z of {n} pairs")
+        return
+    size = size.common(widest)
+    p = outward(float(2 * ndtr(-float(size.upper))), float(2 * ndtr(-float(size.lower))))
+    yield from outside(relation.one["p"], p, "two-sided p of z")
+
+
+def _n(relation: Relation) -> int:
+    n = relation.one["p"].number.n
+    if n is None:
+        raise ValueError(f"{relation.one['p'].number.id} states no n")
+    return n
+
+
+RULES: Final = (
+    Rule(
+        "t_test",
+        "impossible",
+        "p = 2 T(-|mean| √n / SD) with n - 1 degrees of freedom",
+        {"p": "one", "mean?": "one", "sd?": "one", "bias?": "one", "half_width?": "one"},
+        _t_test,
+    ),
+    Rule(
+        "kruskal_wallis",
+        "impossible",
+        "p = P(χ² ≥ H) with groups - 1 degrees of freedom; H ≤ n - 1",
+        {"p": "one", "statistic?": "one"},
+        _kruskal_wallis,
+        {"groups": 1},
+    ),
+    Rule(
+        "wilcoxon",
+        "impossible",
+        "p = 2 Φ(-|z|); |z| ≤ √n, exact p ≥ 2/2ⁿ",
+        {"p": "one", "statistic?": "one"},
+        _wilcoxon,
+    ),
+)
