@@ -21,7 +21,9 @@ from rules import (
     sd_within_range,
     total,
 )
-from transcription import PrintedNumber
+from transcription import PUBLISHED, PrintedNumber
+
+from liverspleen.evaluation import audit
 
 CLAIMS: Final = Path(__file__).with_name("claims.yaml")
 
@@ -111,6 +113,13 @@ _KINDS: Final[dict[str, Callable[[Mapping[str, Any], _Known], Iterator[Rule]]]] 
     "bound": _bound,
     "sum": _sum,
 }
+
+
+def audit_findings(published: Path = PUBLISHED, claims: Path = CLAIMS) -> dict[str, str]:
+    """What `liverspleen audit` finds impossible or contradicted: number to claim."""
+    numbers = audit.read_published(published).numbers
+    findings = audit.audit(numbers.values(), audit.read_claims(claims, numbers).claims).findings
+    return {finding.number.id: finding.claim for finding in findings if finding.severity != "note"}
 
 
 def with_derived(values: Mapping[str, float], rules: Sequence[Rule]) -> dict[str, float]:

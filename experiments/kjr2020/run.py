@@ -20,7 +20,7 @@ from pathlib import Path
 from addresses import Key, address_of, is_made_for, reproduced, values_of
 from cases import cohort_rows, examinations
 from comparison import write_comparison
-from relations import read_rules, with_derived
+from relations import audit_findings, read_rules, with_derived
 from rules import Rule, fewest_left_out
 from samples import Interval
 from transcription import PrintedNumber, read_published
@@ -104,7 +104,7 @@ def compare(out: Path, numbers: Sequence[PrintedNumber], rules: Sequence[Rule]) 
         values_of(json.loads((out / name / "report.json").read_text(encoding="utf-8"))) for name in ("table1", "report")
     )
     values = {**tests, **{key: value for key, value in whole.items() if key[0] == "table1"}}
-    found = verdicts(numbers, with_derived(reproduced(numbers, values), rules), rules)
+    found = verdicts(numbers, with_derived(reproduced(numbers, values), rules), rules, audit_findings())
     write_comparison(out, found)
     return found
 

@@ -3,7 +3,7 @@
 | verdict | means |
 |---|---|
 | `equal as printed` | the report's value rounds to the digits that are printed |
-| `impossible` | it does not, and cannot: all other numbers of a rule are equal as printed and leave it no such value |
+| `impossible` | it does not, and cannot: `liverspleen audit` finds it so, and the other numbers of a rule leave it no such value although the cases meet them |
 | `not met` | neither; a failure |
 | `not made` | the report holds no such number |
 """
@@ -23,6 +23,10 @@ NOT_MET: Final = "not met"
 NOT_MADE: Final = "not made"
 _NAMED: Final = 6  # numbers that a reason lists
 VERDICTS: Final = (EQUAL, IMPOSSIBLE, NOT_MET, NOT_MADE)
+
+
+Findings = Mapping[str, str]
+"""Number to the claim under which the audit finds it impossible or contradicted."""
 
 
 @dataclass(frozen=True)
@@ -46,17 +50,21 @@ class Verdict:
 
 
 def verdicts(
-    numbers: Sequence[PrintedNumber], reproduced: Mapping[str, float], rules: Iterable[Rule]
+    numbers: Sequence[PrintedNumber], reproduced: Mapping[str, float], rules: Iterable[Rule], findings: Findings
 ) -> tuple[Verdict, ...]:
-    """One verdict a number; `reproduced` holds values by id at full precision, those that the report makes."""
+    """One verdict a number; `reproduced` holds values by id at full precision, those that the report makes.
+
+    The audit alone says that numbers are at odds, not which of them no cases can meet; so each verdict `impossible`
+    needs one of `findings` on that number, and a rule whose other numbers the cases meet.
+    """
     texts = {number.id: number.prints(reproduced[number.id]) for number in numbers if number.id in reproduced}
     equal = frozenset(number.id for number in numbers if number.is_printed_by(texts.get(number.id, "")))
     printed = {number.id: number.interval for number in numbers}
     proofs: dict[str, str] = {}
     for rule in rules:
-        proof = _proof(rule, printed, equal)
+        proof = _proof(rule, printed, equal) if rule.derived in findings else None
         if proof is not None and proof.holds(reproduced.get(rule.derived)):
-            proofs.setdefault(rule.derived, proof.text)
+            proofs.setdefault(rule.derived, f"{proof.text} (audit: {findings[rule.derived]})")
     found = []
     for number in numbers:
         if number.id not in texts:
