@@ -1,11 +1,10 @@
 """Published against reproduced: for each printed number, what the report of the cases prints, and a verdict.
 
-| verdict | means |
-|---|---|
-| `equal as printed` | the report's value rounds to the digits that are printed |
-| `impossible` | it does not, and cannot: `liverspleen audit` finds it so, and the other numbers of a rule leave it no such value although the cases meet them |
-| `not met` | neither; a failure |
-| `not made` | the report holds no such number |
+- `equal as printed`: the report's value rounds to the digits that are printed.
+- `impossible`: it does not, and cannot: `liverspleen audit` finds the number at odds with others, and a rule whose
+  other numbers are all equal as printed leaves it no such value.
+- `not met`: neither; a failure.
+- `not made`: the report holds no such number.
 """
 
 from __future__ import annotations

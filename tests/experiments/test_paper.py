@@ -76,7 +76,7 @@ def report(rows: list[Measurement], tmp_path_factory: pytest.TempPathFactory) ->
     return report_of(rows, tmp_path_factory.mktemp("paper"))
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def judge(study: SimpleNamespace, numbers: Sequence[Any], rules: Sequence[Any]) -> Callable[..., dict[str, Any]]:
     findings = study.relations.audit_findings()
 
