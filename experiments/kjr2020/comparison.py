@@ -1,0 +1,106 @@
+"""Published against reproduced as CSV, Markdown and one HTML page."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Final
+
+from verdicts import VERDICTS, Verdict
+
+from liverspleen.evaluation.definitions import RESEARCH_USE
+from liverspleen.evaluation.measurements import csv_line
+from liverspleen.storage import write_text
+
+TITLE: Final = "Published against reproduced: Ahn et al., Korean J Radiol 2020;21(8):987-997"
+_ABOUT: Final = (
+    "The reproduced numbers are those that the report prints of cases made to the published ones; the cases are no "
+    "patients. `Impossible` is a number that no cases can have together with the other published ones named beside it."
+)
+_COLUMNS: Final = ("id", "place", "row", "column", "quantity", "published", "reproduced", "verdict", "because")
+_SHOWN: Final = ("row", "column", "quantity", "published", "reproduced", "verdict", "because")
+
+_PAGE: Final = """{% macro as_table(header, rows, marked) %}
+<table><tr>{% for name in header %}<th>{{ name }}</th>{% endfor %}</tr>
+{% for row in rows %}<tr{% if marked is not none %} class="{{ row[marked].replace(" ", "-") }}"{% endif %}>
+{%- for cell in row %}<td>{{ cell }}</td>{% endfor %}</tr>
+{% endfor %}</table>{% endmacro %}<!DOCTYPE html>
+<html lang="en"><head><meta charset="utf-8"><title>{{ title }}</title>
+<style>
+body { font: 15px/1.45 system-ui, sans-serif; color: #222; max-width: 70rem; margin: 2rem auto; padding: 0 1rem; }
+table { border-collapse: collapse; margin: 0.5rem 0 1.5rem; width: 100%; font-variant-numeric: tabular-nums; }
+th, td { border-bottom: 1px solid #ddd; padding: 0.2rem 0.6rem; text-align: left; vertical-align: top; }
+.impossible { background: #fdf0d5; } .not-met { background: #f8d7da; } .not-made { color: #777; }
+</style></head><body>
+<h1>{{ title }}</h1>
+<p>{{ about }}</p>
+{{ as_table(summary[0], summary[1:], none) }}
+{% for place, rows in places %}<h2>{{ place }}</h2>
+{{ as_table(columns, rows, columns.index("verdict")) }}
+{% endfor %}<p>{{ notice }}</p>
+</body></html>
+"""
+
+
+def write_comparison(folder: Path, found: Sequence[Verdict]) -> None:
+    """Write `comparison.csv`, `.md` and `.html` below `folder`."""
+    write_text(folder / "comparison.csv", "".join(map(csv_line, [_COLUMNS, *map(_fields, found)])))
+    write_text(folder / "comparison.md", _markdown(found))
+    write_text(folder / "comparison.html", _html(found))
+
+
+def summary(found: Iterable[Verdict]) -> list[list[str]]:
+    """Numbers by place and verdict, with a header and a line of sums."""
+    places: dict[str, Counter[str]] = {}
+    for verdict in found:
+        places.setdefault(verdict.number.place, Counter())[verdict.verdict] += 1
+    places["all"] = sum(places.values(), Counter())
+    rows = [[place, str(counts.total()), *(str(counts[name]) for name in VERDICTS)] for place, counts in places.items()]
+    return [["place", "numbers", *VERDICTS], *rows]
+
+
+def markdown_table(rows: Sequence[Sequence[str]]) -> str:
+    r"""Rows, the first one as header.
+
+    >>> markdown_table([["a", "b"], ["1", "2 | 3"]])
+    '| a | b |\n| --- | --- |\n| 1 | 2 \\| 3 |\n'
+    """
+    lines = [rows[0], ["---"] * len(rows[0]), *rows[1:]]
+    return "".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |\n" for line in lines)
+
+
+def _fields(verdict: Verdict) -> list[str]:
+    number = verdict.number
+    return [
+        *(number.id, number.place, number.row, number.column, number.quantity),
+        *(number.printed, verdict.reproduced, verdict.verdict, verdict.because),
+    ]
+
+
+def _by_place(found: Iterable[Verdict]) -> dict[str, list[list[str]]]:
+    places: dict[str, list[list[str]]] = {}
+    for verdict in found:
+        fields = dict(zip(_COLUMNS, _fields(verdict), strict=True))
+        places.setdefault(verdict.number.place, []).append([fields[name] for name in _SHOWN])
+    return places
+
+
+def _markdown(found: Sequence[Verdict]) -> str:
+    parts = [f"# {TITLE}\n\n{_ABOUT}\n\n{markdown_table(summary(found))}"]
+    parts += [f"## {place}\n\n{markdown_table([_SHOWN, *rows])}" for place, rows in _by_place(found).items()]
+    return "\n".join([*parts, f"{RESEARCH_USE}\n"])
+
+
+def _html(found: Sequence[Verdict]) -> str:
+    from jinja2 import Environment, StrictUndefined
+
+    page = Environment(autoescape=True, undefined=StrictUndefined).from_string(_PAGE)
+    return page.render(
+        title=TITLE,
+        about=_ABOUT.replace("`", ""),
+        summary=summary(found),
+        places=_by_place(found).items(),
+        columns=_SHOWN,
+        notice=RESEARCH_USE,
+    )

@@ -1,0 +1,100 @@
+"""The published numbers as `published.csv` holds them: one printed number a row."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from decimal import Decimal
+from math import inf
+from pathlib import Path
+from typing import Final
+
+from liverspleen.errors import Fault, Refused
+from liverspleen.evaluation.formatting import fixed
+
+PUBLISHED: Final = Path(__file__).with_name("published.csv")
+_COLUMNS: Final = ("id", "place", "row", "column", "quantity", "printed", "unit", "n", "note")
+
+
+@dataclass(frozen=True)
+class PrintedNumber:
+    """A number as it is printed, and where."""
+
+    id: str
+    place: str
+    row: str
+    column: str
+    quantity: str
+    printed: str
+    unit: str = ""
+    n: str = ""
+    note: str = ""
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The values that are printed so; of a count the count itself.
+
+        >>> PrintedNumber("a", "Table 2", "total", "liver", "mean", "0.973").interval
+        (0.9725, 0.9735)
+        """
+        value, digits = self._value
+        if self._relation:
+            return (-inf, float(value)) if self._relation == "<" else (float(value), inf)
+        half = Decimal(0) if self.quantity == "count" else Decimal(5).scaleb(-digits - 1)
+        return float(value - half), float(value + half)
+
+    def prints(self, value: float) -> str:
+        """`value` as this number is printed: its digits, or its relation where that holds (else one digit more).
+
+        >>> PrintedNumber("a", "Table 2", "total", "liver", "mean", "0.973").prints(0.97251)
+        '0.973'
+        """
+        bound, digits = self._value
+        if not self._relation:
+            return fixed(value, digits)
+        holds = value < bound if self._relation == "<" else value > bound
+        return self.printed if holds else fixed(value, digits + 1)
+
+    @property
+    def _plain(self) -> str:
+        return self.printed.replace("−", "-").replace(",", "")
+
+    @property
+    def _relation(self) -> str:
+        return self._plain[:1].strip("-.0123456789")
+
+    @property
+    def _value(self) -> tuple[Decimal, int]:
+        """The number, and how many decimals are printed."""
+        value = Decimal(self._plain.removeprefix(self._relation).strip())
+        return value, -int(value.as_tuple().exponent)
+
+    def is_printed_by(self, text: str) -> bool:
+        """Whether `text` is what is printed, whatever minus sign was set."""
+        return text in (self.printed, self._plain)
+
+
+def read_published(path: Path = PUBLISHED) -> tuple[PrintedNumber, ...]:
+    """The numbers in the order of the file.
+
+    Raises:
+        Refused: LS-EXP-011 not such a table, an id twice, or a number that is none.
+    """
+    with path.open(encoding="utf-8-sig", newline="") as handle:
+        reader = csv.DictReader(handle)
+        if missing := [name for name in _COLUMNS if name not in (reader.fieldnames or ())]:
+            raise Refused(Fault("LS-EXP-011", f"no column {', '.join(missing)}", "add it", file=path))
+        numbers = tuple(PrintedNumber(**{name: row[name].strip() for name in _COLUMNS}) for row in reader)
+    faults, seen = [], set()
+    for number in numbers:
+        if number.id in seen:
+            faults.append(Fault("LS-EXP-011", f"id {number.id!r} stands more than once", "rename one", file=path))
+        seen.add(number.id)
+        try:
+            _ = number.interval
+        except ArithmeticError:
+            what = f"{number.id}: {number.printed!r} is no number"
+            faults.append(Fault("LS-EXP-011", what, "write one number as printed", file=path))
+    if faults:
+        raise Refused(faults)
+    return numbers
