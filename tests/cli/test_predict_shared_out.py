@@ -117,7 +117,7 @@ def test_killed_at_any_moment_the_same_command_goes_on_to_the_same_bytes(
     model: Path, scans: Path, undisturbed: dict[str, bytes], tmp_path: Path
 ) -> None:
     out, draw, kills = tmp_path / "out", random.Random(0), 0
-    for _ in range(14):
+    for _ in range(8):
         task = start(model, scans, out, *(["share=1/1"] if draw.random() < 0.5 else []))
         finished = len(results(out)) if out.exists() else 0
         while task.poll() is None and (not out.exists() or len(results(out)) == finished):
@@ -130,7 +130,7 @@ def test_killed_at_any_moment_the_same_command_goes_on_to_the_same_bytes(
             assert content == undisturbed[name], name
         for file in draw.sample([*sorted(out.glob("*_dseg.nii.gz")), *sorted(out.glob("*_dseg.png"))], 1):
             file.unlink()
-    assert kills >= 7
+    assert kills >= 4
     assert start(model, scans, out).wait() == 2
     assert results(out) == undisturbed
 

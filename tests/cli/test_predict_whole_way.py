@@ -72,10 +72,11 @@ def test_dicom_has_the_ids_of_an_import_and_its_names_stay_inside(model: Path, t
         (imported,) = csv.DictReader(handle)
     (first, _) = rows(tmp_path / "out" / "measurements.csv")
     assert (first["case_id"], first["patient_id"]) == (imported["case_id"], imported["patient_id"])
-    for name, content in {
-        **results(tmp_path / "out"),
-        "run.json": (tmp_path / "out" / "run.json").read_bytes(),
-    }.items():
+    (tmp_path / "out" / f"{first['case_id']}_dseg.nii.gz").write_bytes(b"edited")
+    assert predict(model, tmp_path / "source", tmp_path / "out") == 2
+    record = (tmp_path / "out" / "run.json").read_bytes()
+    assert b"LS-PRD-003" in record
+    for name, content in {**results(tmp_path / "out"), "run.json": record}.items():
         assert "Smith" not in name
         assert name.endswith(".dcm") or (b"Smith" not in content and str(tmp_path).encode() not in content), name
 
