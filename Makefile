@@ -5,7 +5,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo real test test-all lint types clean
+.PHONY: help demo paper real test test-all lint types clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -17,6 +17,9 @@ $(READY): pyproject.toml constraints.txt
 
 demo: $(READY)  ## the whole way on procedural CT: train, predict, measure, report (outputs/demo)
 	$(BIN)/liverspleen demo output=outputs/demo
+
+paper: $(READY)  ## the paper's tables from cases made to its numbers, published against reproduced (outputs/paper)
+	$(BIN)/python experiments/kjr2020/run.py output=outputs/paper
 
 real: $(READY)  ## the same way on real CT; DATA=folder with a cohort.csv (outputs/real_ct)
 	$(BIN)/python experiments/real_ct/run.py data=$(DATA) output=outputs/real_ct
