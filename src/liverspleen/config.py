@@ -564,6 +564,7 @@ class PlanConfig:
     """folder for plan.json and run.json; printed only when empty"""
 
 
+@dataclass
 class AuditConfig:
     """`liverspleen audit`."""
 
