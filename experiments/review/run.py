@@ -71,7 +71,7 @@ def main(words: list[str]) -> int:
         ct, truth = load_case(case)
         assert truth is not None, "a phantom has a label map"
         for index, way in enumerate(WAYS):
-            hu, labels, joined = degraded(ct.hu, truth.labels, way, np.random.default_rng((number, index)))
+            hu, labels, joined = degraded(ct.hu, truth.labels, way, np.random.default_rng((0, number, index)))
             spacing = ct.geometry.spacing_mm
             affine = np.diag([-spacing[2], -spacing[1], spacing[0] * joined, 1.0])
             scan = CTVolume(hu, Geometry(hu.shape[::-1], affine))
