@@ -1,0 +1,52 @@
+"""Run as a process of its own by test_memory.py: how far memory grows in a prediction, in bytes."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+from stand_ins import Pointwise, stand_in
+
+from liverspleen.imaging.geometry import Geometry
+from liverspleen.imaging.nifti import write_label_map
+from liverspleen.imaging.volume import CTVolume
+from liverspleen.inference import segment
+
+MATRIX = 512
+
+
+def status(name: str) -> int:
+    """A line of /proc/self/status in bytes: VmRSS now, VmHWM at most (getrusage starts with the parent's peak)."""
+    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{name}:"))
+
+
+def driver(sections: int, batch_size: int, distance_mm: float) -> int:
+    """Growth above CT, label map and loaded network."""
+    grid = Geometry((MATRIX, MATRIX, sections), np.diag([-0.7, -0.7, 1.0, 1.0]))
+    ct = CTVolume(np.full((sections, MATRIX, MATRIX), 50, np.int16), grid)
+    model = stand_in(Pointwise(), section_distance_mm=distance_mm)
+    small = CTVolume(ct.hu[:1], Geometry((MATRIX, MATRIX, 1), grid.affine))
+    segment(small, model)  # what is loaded with the first call stays
+    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # VmHWM begins anew
+    before = status("VmRSS")
+    labels = segment(ct, model, batch_size=batch_size)
+    return status("VmHWM") - before - labels.labels.nbytes
+
+
+def whole(image: Path, target: Path) -> int:
+    """The process's peak: file to volume to labels to file."""
+    write_label_map(target, segment(image, stand_in(Pointwise())))
+    return status("VmHWM")
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    what, *words = sys.argv[1:]
+    if what == "driver":
+        found = driver(int(words[0]), int(words[1]), float(words[2]))
+    else:
+        found = whole(Path(words[0]), Path(words[1]))
+    sys.stdout.write(f"{found}\n")
