@@ -20,4 +20,6 @@ def folded(model: TrainedModel) -> TrainedModel:
     if not isinstance(model.network, nn.Module):
         return model
     fold_batch_norms(model.network, sections=model.sections, stride=model.stride)
-    return replace(model, network=model.network.to(memory_format=torch.channels_last))
+    in_3d = any(weight.dim() == 5 for weight in model.network.parameters())
+    order = torch.channels_last_3d if in_3d else torch.channels_last
+    return replace(model, network=model.network.to(memory_format=order))

@@ -70,7 +70,9 @@ def _is_kept(scan: ScanCase, files: CaseFiles, settings: Settings, fingerprint: 
     """
     if stranger := next((f for f in files.other_names if f.exists() and not _is_input(f, scan)), None):
         what = "a label map of the case is there under another name; measure would find two"
-        raise Refused(Fault("LS-PRD-003", what, "move it away, or choose another output=", files.case_id, stranger.name))
+        raise Refused(
+            Fault("LS-PRD-003", what, "move it away, or choose another output=", files.case_id, stranger.name)
+        )
     if not files.label_map.exists():
         return False
     sidecar = read_sidecar(files.sidecar)
@@ -78,7 +80,9 @@ def _is_kept(scan: ScanCase, files: CaseFiles, settings: Settings, fingerprint: 
     for file in (files.label_map, files.segmentation):
         if file.exists() and sha256_of(file) != stated.get(file.name):
             what = "a file of this name is there that liverspleen predict did not write, or that was edited since"
-            raise Refused(Fault("LS-PRD-003", what, "move it away, or choose another output=", files.case_id, file.name))
+            raise Refused(
+                Fault("LS-PRD-003", what, "move it away, or choose another output=", files.case_id, file.name)
+            )
     if (
         sidecar is None
         or sidecar.content.get("image_sha256") != fingerprint
