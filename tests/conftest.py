@@ -69,6 +69,14 @@ def phantoms(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_phantom_cohort(folder, **request, workers=1)
 
 
+@pytest.fixture(scope="session")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """For the tests of verbs: a checkpoint that finds the boxes of `cli/predicting.py`, made once."""
+    from predicting import trained
+
+    return trained(tmp_path_factory.mktemp("model"))
+
+
 @pytest.fixture
 def disk_mb() -> int:
     """Size of `small_disk`; a module may say another."""
