@@ -42,7 +42,7 @@ def case_cost(case: Case, *, pixel_mm: float | None = None) -> Cost:
     slices, rows, columns = image.geometry.canonical_shape
     matrix = resampled_matrix((rows, columns), image.geometry.spacing_mm[1:], pixel_mm)
     voxels, stored = slices * rows * columns, slices * math.prod(matrix)
-    peaks = [_ct_peak(image, case.image)]
+    peaks = [_ct_peak(image)]
     if case.label is not None:
         label = read_layout(case.label, case_id=case.case_id)
         peaks.append(2 * voxels + _label_peak(label, case.label))  # the HU are held meanwhile
@@ -58,7 +58,7 @@ def noting_cost(case: Case) -> Cost:
     """
     from liverspleen.imaging.nifti import read_layout
 
-    return Cost(_ct_peak(read_layout(case.image, case_id=case.case_id), case.image) + _SLACK_BYTES, 4096)
+    return Cost(_ct_peak(read_layout(case.image, case_id=case.case_id)) + _SLACK_BYTES, 4096)
 
 
 def _content_peak(layout: Layout, file: Path) -> int:
@@ -71,11 +71,12 @@ def _working(layout: Layout) -> np.dtype[Any]:
     return layout.dtype if (layout.slope, layout.intercept) == (1.0, 0.0) else np.dtype(np.float64)
 
 
-def _ct_peak(layout: Layout, file: Path) -> int:
-    """As `read_ct` goes: content beside whole HU; where numbers are scaled or rounded two copies of them and masks."""
-    voxels, kind = math.prod(layout.geometry.shape), _working(layout)
-    copies = 0 if np.can_cast(kind, np.int16) else 2 * kind.itemsize + 3
-    return max(_content_peak(layout, file), layout.content_bytes + voxels * (copies + 2))
+def _ct_peak(layout: Layout) -> int:
+    """As `read_ct` goes: whole HU, and a plane in the file's numbers; of scaled or rounded ones copies and masks."""
+    kind = _working(layout)
+    copies = 0 if np.can_cast(kind, np.int16) else 4 * kind.itemsize + 3
+    plane = math.prod(layout.geometry.shape[:2])
+    return 2 * math.prod(layout.geometry.shape) + 2 * layout.plane_bytes + plane * copies
 
 
 def _label_peak(layout: Layout, file: Path) -> int:

@@ -20,7 +20,7 @@ _DEFLATE_LIMIT = 1032  # bytes that one byte of deflate can stand for, at most (
 _RATIO_LIMIT = 500  # CT has 2 to 5, a label map of few organs some hundred, nothing at all 1029
 _HARMLESS_BYTES = 1 << 30  # up to here any ratio is
 _SURPLUS_BYTES = 1 << 28  # that may follow the voxels, beside as much as they have themselves
-_BLOCK = 1 << 22
+_BLOCK = 1 << 18  # of the content inflated at a time at least
 _CHUNK = 1 << 20  # of a file read at a time
 
 

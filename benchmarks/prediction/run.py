@@ -1,0 +1,208 @@
+"""Seconds of a prediction beside segmentation_models.pytorch and MONAI: see the README beside it.
+
+python benchmarks/prediction/run.py; on a machine with CUDA it runs there and writes another file of results.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import json
+import os
+import platform
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+import torch
+from contenders import SECTIONS, Contender, Runner, Task, cores, volume_of
+
+import liverspleen
+from liverspleen.imaging import write_ct
+from liverspleen.networks.cost import network_cost
+from liverspleen.processes import has_bf16_instructions
+from liverspleen.training.limits import copy_bytes_per_s, matmul_flops_per_s
+
+RESULTS = Path(__file__).parents[1] / "results"
+DISTRIBUTIONS = ("numpy", "torch", "timm", "monai", "nibabel", "onnxruntime", "segmentation-models-pytorch")
+
+NETWORK_CPU = (
+    Contender("liverspleen fp32", keeps_pages=True),
+    Contender("smp fp32, plain loop", driver="loop", network="smp"),
+    Contender("smp fp32, plain loop, one section, pages kept", driver="loop", network="smp", batch=1, keeps_pages=True),
+    Contender("smp fp32, MONAI SliceInferer", driver="monai", network="smp"),
+    Contender("liverspleen onnxruntime", network="onnxruntime", keeps_pages=True),
+    Contender("liverspleen fp32, not folded", folds=False, keeps_pages=True),
+    Contender("liverspleen fp32, pages given back"),
+    Contender("liverspleen fp32, two sections", batch=2, keeps_pages=True),
+    Contender("liverspleen bf16", bf16=True, keeps_pages=True),
+    Contender("smp bf16, plain loop", driver="loop", network="smp", bf16=True),
+)
+NETWORK_GPU = (
+    Contender("liverspleen bf16", bf16=True),
+    Contender("smp bf16, plain loop", driver="loop", network="smp", bf16=True),
+    Contender("smp bf16, plain loop, channels_last", driver="loop", network="smp", bf16=True, channels_last=True),
+    Contender("smp bf16, MONAI SliceInferer", driver="monai", network="smp", bf16=True),
+    Contender("liverspleen bf16, not folded", bf16=True, folds=False),
+    Contender("liverspleen bf16, 32 sections", bf16=True, batch=32),
+    Contender("liverspleen fp32"),
+    Contender("smp fp32, plain loop", driver="loop", network="smp"),
+)
+DRIVER = (
+    Contender("liverspleen driver", network="point"),
+    Contender("MONAI SliceInferer", driver="monai", network="point"),
+    Contender("plain loop", driver="loop", network="point"),
+)
+END_CPU = (NETWORK_CPU[0], NETWORK_CPU[1])
+END_GPU = (NETWORK_GPU[0], NETWORK_GPU[1])
+"""The first of each takes turns with each of the others."""
+
+
+def duels(entrants: Sequence[Contender], task: Task, rounds: int) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The first entrant against each of the others, by turns; only two processes hold memory at a time."""
+    if not entrants:
+        return
+    first, *others = entrants
+    mine, own = Runner(first, task), []
+    for other in others:
+        turns: tuple[list[dict[str, float]], list[dict[str, float]]] = ([], [])
+        try:
+            theirs = Runner(other, task)
+            for _ in range(rounds):
+                for runner, found in zip((mine, theirs), turns, strict=True):
+                    found.append(runner.turn())
+            row = row_of(turns[1], theirs.finish(), task)
+        except (EOFError, ConnectionError):  # the other's process ended, having told why: no memory, no export
+            print(f"  {other.name} failed", flush=True)
+            continue
+        reference = median(turn["total"] for turn in turns[0])
+        yield other.name, row | {"reference_s": reference, "time_over_reference": row["total_s"] / reference}
+        own += turns[0]
+    own = own or [mine.turn() for _ in range(rounds)]
+    yield first.name, row_of(own, mine.finish(), task)
+
+
+def row_of(turns: list[dict[str, float]], memory: int | None, task: Task) -> dict[str, Any]:
+    """Medians of the parts, seconds a section, and the growth of memory."""
+    parts = {name: median(turn[name] for turn in turns) for name in turns[0]}
+    total = parts.pop("total")
+    found: dict[str, Any] = {"total_s": total, "s_per_section": total / task.sections, "memory_bytes": memory}
+    return found | {"least_s": min(turn["total"] for turn in turns)} | ({"parts_s": parts} if parts else {})
+
+
+def machine(device: torch.device) -> dict[str, Any]:
+    """What the times depend on."""
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.exists() else []
+    models = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    rates = {"matmul_flops_per_s fp32": matmul_flops_per_s(device), "copy_bytes_per_s": copy_bytes_per_s(device)}
+    if device.type == "cuda" or has_bf16_instructions():
+        rates["matmul_flops_per_s bf16"] = matmul_flops_per_s(device, torch.bfloat16)
+    return {
+        "cpu": models[0] if models else platform.processor(),
+        "gpu": torch.cuda.get_device_name(device) if device.type == "cuda" else None,
+        "cores": cores(),
+        "load_before": round(os.getloadavg()[0], 2),
+        "system": platform.system(),
+        "python": platform.python_version(),
+        **rates,
+    }
+
+
+def versions() -> dict[str, str]:
+    """Versions of everything that was timed."""
+    found = {"liverspleen": liverspleen.__version__}
+    for name in DISTRIBUTIONS:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            found[name] = "missing"
+    return found
+
+
+def measure(options: argparse.Namespace, folder: Path) -> Iterator[dict[str, Any]]:
+    """The whole benchmark, given after each contender: what was measured stays when a later one is stopped."""
+    cuda = options.device == "cuda"
+    about = machine(torch.device(options.device))
+    few = options.network_sections or (80 if cuda else 4)
+    task = Task(options.device, options.encoder, options.matrix, few, options.threads)
+    image = folder / "ct.nii.gz"
+    hu = np.random.default_rng(0).normal(0, 15, (options.sections, options.matrix, options.matrix))
+    hu += np.linspace(-500, 300, options.matrix)
+    write_ct(image, volume_of(hu.astype(np.int16)))
+    skip = 2 if options.encoder.startswith("test_") else 4
+    architecture = {"name": "deeplab", "encoder": options.encoder, "skip_stride": skip}
+    flops = network_cost(architecture, sections=SECTIONS, matrix=options.matrix).flops
+    stages = {
+        "network": (NETWORK_GPU if cuda else NETWORK_CPU, task, options.rounds),
+        "driver": (DRIVER, replace(task, sections=options.driver_sections), 2 * options.rounds),
+        "end_to_end": (
+            END_GPU if cuda else END_CPU,
+            replace(task, sections=options.sections, image=image),
+            options.rounds if cuda else max(1, options.rounds // 3),
+        ),
+    }
+    result: dict[str, Any] = {
+        "benchmark": "prediction",
+        "machine": about,
+        "versions": versions(),
+        "missing": [],
+        "input": {"encoder": task.encoder, "matrix": task.matrix, "flops_per_section": flops},
+        "threads": task.threads,
+        "rounds": options.rounds,
+    }
+    for stage, (entrants, work, rounds) in stages.items():
+        if options.only and stage not in options.only:
+            continue
+        print(f"{stage}, {work.sections} sections", flush=True)
+        result["input"][f"{stage}_sections"] = work.sections
+        result[stage] = {"reference": entrants[0].name, "contenders": {}}
+        result["missing"] = sorted({*result["missing"], *filter(None, (c.missing(options.device) for c in entrants))})
+        for name, row in duels([c for c in entrants if not c.missing(options.device)], work, rounds):
+            if stage != "driver":
+                rate = about[f"matmul_flops_per_s {'bf16' if 'bf16' in name else 'fp32'}"]
+                row["share_of_matmul_rate"] = flops / rate / row["s_per_section"]
+            ratio = f"{row['time_over_reference']:6.2f} x" if "time_over_reference" in row else "reference"
+            memory = "" if row["memory_bytes"] is None else f"{row['memory_bytes'] / 1e6:7.0f} MB"
+            print(
+                f"  {name:48} {row['total_s']:9.3f} s {row['s_per_section']:8.4f} a section {ratio} {memory}",
+                flush=True,
+            )
+            result[stage]["contenders"][name] = row
+            yield result
+
+
+def arguments() -> argparse.Namespace:
+    """Words of the command line; the defaults are the benchmark."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--encoder", default="xception65", help="timm encoder; the paper's by default")
+    parser.add_argument("--matrix", type=int, default=512, help="pixels along a side of a section")
+    parser.add_argument("--sections", type=int, default=70, help="of the CT from file to file")
+    parser.add_argument("--network-sections", type=int, default=0, help="of a turn; 4 on a CPU, 80 on a GPU")
+    parser.add_argument("--driver-sections", type=int, default=80, help="of the CT without a network")
+    parser.add_argument("--threads", type=int, default=cores(), help="of each contender on a CPU")
+    parser.add_argument("--rounds", type=int, default=5, help="turns of each contender")
+    parser.add_argument("--only", action="append", choices=("network", "driver", "end_to_end"), help="a part")
+    parser.add_argument("--output", type=Path, help="JSON; benchmarks/results/prediction-DEVICE.json by default")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Measure, write, print."""
+    options = arguments()
+    torch.set_num_threads(options.threads)
+    file = options.output or RESULTS / f"prediction-{options.device}.json"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder:
+        for result in measure(options, Path(folder)):
+            file.write_text(json.dumps(result, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    print("missing:", ", ".join(result["missing"]) or "nothing")
+
+
+if __name__ == "__main__":
+    main()
