@@ -15,7 +15,12 @@ def _limits(relation: Relation) -> Iterator[Violation]:
     one, sample = relation.one, relation.sample
     mean, sd = sample.mean, sample.sd
     half = one["half_width"].values if "half_width" in one else sd * MULTIPLIER if sd is not None else None
-    if "half_width" in one and "sd" in one:
+    has_both_spreads = "half_width" in one and "sd" in one
+    ends = [name for name in ("lower", "upper") if name in one]
+    # One of mean, half-width, lower and upper follows from two others; alone, SD and half-width from each other.
+    if not has_both_spreads and (not ends or len(ends) + (mean is not None) + (half is not None) < 3):
+        raise ValueError("three of mean, half-width (or SD) and both limits are needed, or half-width and SD")
+    if has_both_spreads:
         yield from outside(one["half_width"], one["sd"].values * MULTIPLIER, "1.96 SD")
     if mean is not None and half is not None:
         if "lower" in one:
@@ -23,8 +28,8 @@ def _limits(relation: Relation) -> Iterator[Violation]:
         if "upper" in one:
             yield from outside(one["upper"], mean + half, "mean + 1.96 SD")
         return
-    if "lower" not in one or "upper" not in one:
-        raise ValueError("two of mean, half-width (or SD) and both limits are needed")
+    if len(ends) < 2:
+        return
     lower, upper = one["lower"].values, one["upper"].values
     if mean is not None and sample.centre is not None:
         yield from outside(sample.centre, (lower + upper).times(Fraction(1, 2)), "middle of the limits")

@@ -17,6 +17,8 @@ def _sample(relation: Relation) -> Iterator[Violation]:
     if n < 2:
         raise ValueError("a sample of one has no SD")
     within = Interval(*relation.settings["within"]) if "within" in relation.settings else None
+    if within and within.is_empty:
+        raise ValueError("`within` has its ends the wrong way round")
     if within:
         for name in ("minimum", "maximum", "mean"):
             if name in sample.numbers:
