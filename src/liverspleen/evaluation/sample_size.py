@@ -72,7 +72,8 @@ class _Width:
         """P(half-width ≤ wanted), from the χ² distribution of the estimated variance."""
         from scipy.special import chdtr
 
-        return float(chdtr(self.df(n), self.df(n) * (wanted / (self.factor(n) * sd)) ** 2))
+        ratio = wanted / (self.factor(n) * sd)
+        return float(chdtr(self.df(n), self.df(n) * ratio * ratio))
 
 
 _APPROXIMATE: Final = _Width(
