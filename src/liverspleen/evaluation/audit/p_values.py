@@ -50,7 +50,8 @@ def _kruskal_wallis(relation: Relation) -> Iterator[Violation]:
 def _ways(n: int, groups: int) -> int:
     """The most ways in which `n` cases fall into groups of given sizes: where these are as equal as can be."""
     size, larger = divmod(n, groups)
-    return math.factorial(n) // (math.factorial(size) ** (groups - larger) * math.factorial(size + 1) ** larger)
+    same = math.prod([math.factorial(size)] * (groups - larger) + [math.factorial(size + 1)] * larger)
+    return math.factorial(n) // same
 
 
 def _wilcoxon(relation: Relation) -> Iterator[Violation]:
