@@ -351,6 +351,7 @@ def test_limits_from_mean_and_half_width(check: Check) -> None:
     assert clean(check("limits", cells, numbers))
     found = only(check("limits", cells, {**numbers, "l": ("lower", "4.3")}))
     assert (found.number.id, bounds(found)) == ("l", ("-4.35", "-4.33"))
+    assert found.why == "mean - 1.96 SD: b (-0.56), h (3.78)"
     assert only(check("limits", {"bias": "b", "lower": "l", "upper": "u"}, {**numbers, "b": ("bias", "0.56")}))
 
 

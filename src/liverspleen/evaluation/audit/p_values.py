@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import Final
 
 from liverspleen.evaluation.audit.intervals import Interval, outward
-from liverspleen.evaluation.audit.rule import Relation, Rule, Violation, outside
+from liverspleen.evaluation.audit.rule import Relation, Rule, Violation, names, outside
 from liverspleen.evaluation.intervals import two_sided_t
 
 _LARGE: Final = 1000  # pairs or cases: an exact p may be as small as can be printed
@@ -21,7 +21,9 @@ def _t_test(relation: Relation) -> Iterator[Violation]:
         raise ValueError("a mean, an SD and n ≥ 2 are needed")
     t = (sample.mean.magnitude * sample.sd.reciprocal) * outward(math.sqrt(n), math.sqrt(n))
     p = outward(two_sided_t(float(t.upper), n - 1), two_sided_t(float(t.lower), n - 1))
-    yield from outside(relation.one["p"], p, f"t-test, n = {n}: |t| in [{float(t.lower):.4g}, {float(t.upper):.4g}]")
+    given = names(stated for stated in (sample.centre, sample.spread) if stated is not None)
+    why = f"t-test, n = {n}: |t| in [{float(t.lower):.4g}, {float(t.upper):.4g}] by {given}"
+    yield from outside(relation.one["p"], p, why)
 
 
 def _kruskal_wallis(relation: Relation) -> Iterator[Violation]:
@@ -44,7 +46,7 @@ def _kruskal_wallis(relation: Relation) -> Iterator[Violation]:
     if h.is_empty:
         return
     p = outward(float(chdtrc(df, float(h.upper))), float(chdtrc(df, float(h.lower))))
-    yield from outside(relation.one["p"], p, f"χ² with {df} degrees of freedom")
+    yield from outside(relation.one["p"], p, f"χ² with {df} degrees of freedom: {names([relation.one['statistic']])}")
 
 
 def _ways(n: int, groups: int) -> int:
@@ -72,7 +74,7 @@ def _wilcoxon(relation: Relation) -> Iterator[Violation]:
         return
     size = size.common(widest)
     p = outward(float(2 * ndtr(-float(size.upper))), float(2 * ndtr(-float(size.lower))))
-    yield from outside(relation.one["p"], p, "two-sided p of z")
+    yield from outside(relation.one["p"], p, f"two-sided p of z: {names([relation.one['statistic']])}")
 
 
 def _n(relation: Relation) -> int:
