@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
-from verdicts import VERDICTS, Verdict
+from verdicts import EQUAL, NOT_MADE, VERDICTS, Verdict
 
 from liverspleen.evaluation.definitions import RESEARCH_USE
 from liverspleen.evaluation.measurements import csv_line
@@ -16,10 +16,12 @@ from liverspleen.storage import write_text
 TITLE: Final = "Published against reproduced: Ahn et al., Korean J Radiol 2020;21(8):987-997"
 _ABOUT: Final = (
     "The reproduced numbers are those that the report prints of cases made to the published ones; the cases are no "
-    "patients. `Impossible` is a number that no cases can have together with the other published ones named beside it."
+    "patients. `Impossible` is a number that no cases can have together with the other published ones named beside it; "
+    "`not made` is one that the report does not tell, such as a stage of fibrosis, so that nothing is said of it."
 )
+_NOT_EQUAL: Final = "Not equal as printed"
 _COLUMNS: Final = ("id", "place", "row", "column", "quantity", "published", "reproduced", "verdict", "because")
-_SHOWN: Final = ("row", "column", "quantity", "published", "reproduced", "verdict", "because")
+_SHOWN: Final = _COLUMNS[2:]
 
 _PAGE: Final = """{% macro as_table(header, rows, marked) %}
 <table><tr>{% for name in header %}<th>{{ name }}</th>{% endfor %}</tr>
@@ -36,6 +38,9 @@ th, td { border-bottom: 1px solid #ddd; padding: 0.2rem 0.6rem; text-align: left
 <h1>{{ title }}</h1>
 <p>{{ about }}</p>
 {{ as_table(summary[0], summary[1:], none) }}
+{% if not_equal %}<h2>{{ title_not_equal }}</h2>
+{{ as_table(all_columns, not_equal, all_columns.index("verdict")) }}
+{% endif %}
 {% for place, rows in places %}<h2>{{ place }}</h2>
 {{ as_table(columns, rows, columns.index("verdict")) }}
 {% endfor %}<p>{{ notice }}</p>
@@ -78,16 +83,22 @@ def _fields(verdict: Verdict) -> list[str]:
     ]
 
 
+def _not_equal(found: Iterable[Verdict]) -> list[list[str]]:
+    """What a reader looks for first: numbers that were made and differ, with their place."""
+    return [_fields(verdict)[1:] for verdict in found if verdict.verdict not in (EQUAL, NOT_MADE)]
+
+
 def _by_place(found: Iterable[Verdict]) -> dict[str, list[list[str]]]:
     places: dict[str, list[list[str]]] = {}
     for verdict in found:
-        fields = dict(zip(_COLUMNS, _fields(verdict), strict=True))
-        places.setdefault(verdict.number.place, []).append([fields[name] for name in _SHOWN])
+        places.setdefault(verdict.number.place, []).append(_fields(verdict)[2:])
     return places
 
 
 def _markdown(found: Sequence[Verdict]) -> str:
     parts = [f"# {TITLE}\n\n{_ABOUT}\n\n{markdown_table(summary(found))}"]
+    if differ := _not_equal(found):
+        parts.append(f"## {_NOT_EQUAL}\n\n{markdown_table([_COLUMNS[1:], *differ])}")
     parts += [f"## {place}\n\n{markdown_table([_SHOWN, *rows])}" for place, rows in _by_place(found).items()]
     return "\n".join([*parts, f"{RESEARCH_USE}\n"])
 
@@ -102,5 +113,8 @@ def _html(found: Sequence[Verdict]) -> str:
         summary=summary(found),
         places=_by_place(found).items(),
         columns=_SHOWN,
+        title_not_equal=_NOT_EQUAL,
+        not_equal=_not_equal(found),
+        all_columns=_COLUMNS[1:],
         notice=RESEARCH_USE,
     )

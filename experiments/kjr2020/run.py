@@ -6,7 +6,8 @@ Three steps. Cases are made to the published numbers, as far as these allow each
 report` makes tables and figures from the cases, as from anybody's. Each published number is held against what the
 report says (`verdicts.py`): comparison.csv, comparison.md and comparison.html.
 
-Exit code 0 if every number is equal as printed or shown impossible; 1 if one is not met; 2 if something is refused.
+Exit code 0 if every number is equal as printed or shown impossible; 1 if one is not met, or the folder cannot be
+written; 2 if something is refused.
 """
 
 from __future__ import annotations
@@ -37,24 +38,40 @@ from liverspleen.storage import write_text
 
 def main(words: Sequence[str]) -> int:
     """Make the cases, report on them, compare; the exit code."""
-    out = Path("outputs/paper")
+    if {"--help", "-h"} & set(words):
+        print(__doc__)
+        return 0
     try:
-        for word in words:
-            if not word.startswith("output="):
-                raise Refused(Fault("LS-EXP-012", f"{word!r} is no key of this study", "give output=FOLDER"))
-            out = Path(word.removeprefix("output="))
+        out = folder(words)
         numbers = read_published()
         rules = read_rules(numbers)
         make_cases(out, numbers, rules)
         if code := report_on(out):
             return code
+        found = compare(out, numbers, rules)
     except Refused as error:
         print(error, file=sys.stderr)
         return 2
-    found = compare(out, numbers, rules)
+    except OSError as error:
+        print(Fault("LS-EXP-013", str(error), "give an output= that may be written"), file=sys.stderr)
+        return 1
     tell(found)
     print(f"open {out / 'comparison.html'}")
     return int(any(verdict.is_failure for verdict in found))
+
+
+def folder(words: Sequence[str]) -> Path:
+    """The folder that `output=` names.
+
+    Raises:
+        Refused: LS-EXP-012 another word, or no folder behind it.
+    """
+    out = "outputs/paper"
+    for word in words:
+        key, _, out = word.partition("=")
+        if key != "output" or not out:
+            raise Refused(Fault("LS-EXP-012", f"{word!r} is no key of this study", "give output=FOLDER"))
+    return Path(out)
 
 
 def asked_for(numbers: Sequence[PrintedNumber], rules: Sequence[Rule]) -> dict[Key, Interval]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import operator
 from dataclasses import dataclass
 from decimal import Decimal
 from math import inf
@@ -12,6 +13,7 @@ from typing import Final
 from liverspleen.errors import Fault, Refused
 from liverspleen.evaluation.formatting import fixed
 
+_HOLDS: Final = {"<": operator.lt, "≤": operator.le, ">": operator.gt, "≥": operator.ge}
 PUBLISHED: Final = Path(__file__).with_name("published.csv")
 _COLUMNS: Final = ("id", "place", "row", "column", "quantity", "printed", "unit", "n", "note")
 
@@ -39,7 +41,7 @@ class PrintedNumber:
         """
         value, digits = self._value
         if self._relation:
-            return (-inf, float(value)) if self._relation == "<" else (float(value), inf)
+            return (-inf, float(value)) if self._relation in "<≤" else (float(value), inf)
         half = Decimal(0) if self.quantity == "count" else Decimal(5).scaleb(-digits - 1)
         return float(value - half), float(value + half)
 
@@ -52,8 +54,7 @@ class PrintedNumber:
         bound, digits = self._value
         if not self._relation:
             return fixed(value, digits)
-        holds = value < bound if self._relation == "<" else value > bound
-        return self.printed if holds else fixed(value, digits + 1)
+        return self.printed if _HOLDS[self._relation](value, bound) else fixed(value, digits + 1)
 
     @property
     def _plain(self) -> str:
@@ -61,7 +62,7 @@ class PrintedNumber:
 
     @property
     def _relation(self) -> str:
-        return self._plain[:1].strip("-.0123456789")
+        return self._plain[:1] if self._plain[:1] in _HOLDS else ""
 
     @property
     def _value(self) -> tuple[Decimal, int]:

@@ -3,8 +3,8 @@
 - `equal as printed`: the report's value rounds to the digits that are printed.
 - `impossible`: it does not, and cannot: `liverspleen audit` finds the number at odds with others, and a rule whose
   other numbers are all equal as printed leaves it no such value.
-- `not met`: neither; a failure.
-- `not made`: the report holds no such number.
+- `not met`: neither, or the report holds no such number though it should; a failure.
+- `not made`: what the report does not tell.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from addresses import address_of
 from rules import UNBOUNDED, Interval, Printed, Rule
 from transcription import PrintedNumber
 
@@ -67,7 +68,7 @@ def verdicts(
     found = []
     for number in numbers:
         if number.id not in texts:
-            verdict, because = NOT_MADE, ""
+            verdict, because = NOT_MADE if address_of(number) is None else NOT_MET, ""
         elif number.id in equal:
             verdict, because = EQUAL, ""
         else:

@@ -44,6 +44,15 @@ def change(*words: str) -> int:
     return main(["change", *words])
 
 
+def test_patients_named_as_their_ct_are_two_where_the_table_names_patients(
+    table: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with table.open("a") as handle:
+        handle.write("c,c,,,liver,dla,1000,ok\nd,d,,,liver,dla,1000,ok\n")
+    assert change(f"measurements={table}", "first=c", "second=d", "structure=liver", "rc_pct=10") == 2
+    assert "LS-CHG-003" in capsys.readouterr().err
+
+
 def test_two_volumes_and_a_published_rc(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     words = ["before=1500", "after=1230", "rc_pct=16.7", "rc_ci_pct=[13.1,19.8]"]
     assert change(*words, f"output={tmp_path / 'out'}") == 0

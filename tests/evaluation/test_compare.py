@@ -181,7 +181,8 @@ def test_one_name_for_two_readers_and_contradicting_facts_are_refused(
         ("ab", {"readers": ["a", "z"]}, "LS-CMP-004.*'z'; the readers are 'a', 'b', 'manual'"),
         ("ab", {"reference": "z"}, "LS-CMP-004"),
         ("ab", {"readers": ["a", "manual"]}, "LS-CMP-004.*both a reader and the reference"),
-        ("ab", {"datasets": ["test2"]}, "LS-CMP-006"),
+        ("ab", {"datasets": ["test2"]}, "LS-CMP-006.*no dataset 'test2'"),
+        ("ab", {"datasets": ["", "test2"]}, "LS-CMP-006.*no dataset 'test2'; the datasets are ''"),
     ],
 )
 def test_what_cannot_be_compared_is_refused(

@@ -101,6 +101,11 @@ def test_units_do_not_matter() -> None:
     assert [row.n for row in plan_tost(sd=0.01, margin=0.005)] == [row.n for row in plan_tost(sd=10.0, margin=5.0)]
 
 
+def test_a_width_that_any_study_reaches_takes_the_fewest_cases() -> None:
+    assert [row.n for row in plan_loa(sd=1.0, half_width=1e300)] == [2] * 5
+    assert [row.probability for row in plan_rc(rc_pct=10.0, half_width_pct=1e300)] == [1.0, 1.0]
+
+
 @pytest.mark.parametrize(
     "wrong",
     [

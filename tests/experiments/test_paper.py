@@ -294,7 +294,7 @@ def test_what_cannot_be_made_is_refused(study: SimpleNamespace) -> None:
 
 def test_unreadable_transcription_is_refused_with_all_its_faults(study: SimpleNamespace, tmp_path: Path) -> None:
     path = tmp_path / "published.csv"
-    path.write_text("id,place,row,column,quantity,printed,unit,n,note\na,,,,mean,x,,,\na,,,,mean,1.0,,,\n")
+    path.write_text("id,place,row,column,quantity,printed,unit,n,note\na,,,,mean,~1,,,\na,,,,mean,1.0,,,\n")
     with pytest.raises(Refused) as refused:
         study.transcription.read_published(path)
     assert [fault.code for fault in refused.value.faults] == ["LS-EXP-011", "LS-EXP-011"]
@@ -308,6 +308,62 @@ def test_examples_in_the_code_are_right(study: SimpleNamespace, name: str) -> No
 def test_an_unknown_word_is_refused(study: SimpleNamespace, capsys: pytest.CaptureFixture[str]) -> None:
     assert study.run.main(["outptu=x"]) == 2
     assert "LS-EXP-012" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("word", ["output=", "output"])
+def test_no_folder_is_refused(study: SimpleNamespace, capsys: pytest.CaptureFixture[str], word: str) -> None:
+    assert study.run.main([word]) == 2
+    assert "LS-EXP-012" in capsys.readouterr().err
+
+
+def test_a_folder_that_cannot_be_written_is_told_in_one_line(
+    study: SimpleNamespace, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(study.run, "examinations", lambda _: [])
+    assert study.run.main([f"output={tmp_path / 'file' / 'below'}"]) == 1
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_help_is_no_fault(study: SimpleNamespace, capsys: pytest.CaptureFixture[str]) -> None:
+    assert study.run.main(["--help"]) == 0
+    assert "output=" in capsys.readouterr().out
+
+
+def test_a_cell_that_the_report_lost_is_not_met(
+    report: StatisticalReport, judge: Callable[..., dict[str, Any]]
+) -> None:
+    kept = tuple(cell for cell in report.cells if cell.to_dict()["table"] != "table3")
+    found = judge(replace(report, cells=kept))
+    lost = [verdict for name, verdict in found.items() if name.startswith("table3.")]
+    assert len(lost) == 54
+    assert all(verdict.is_failure for verdict in lost)
+    assert found["table1.development.disease.nafld.count"].verdict == "not made"
+
+
+@pytest.mark.parametrize(
+    ("printed", "value", "text"),
+    [("≤ 5", 5.0, "≤ 5"), ("< 5", 5.0, "5.0"), ("≥ 5", 5.0, "≥ 5"), ("> 5", 5.0, "5.0"), ("≤ 5", 6.0, "6.0")],
+)
+def test_a_bound_holds_by_its_own_sign(study: SimpleNamespace, printed: str, value: float, text: str) -> None:
+    number = study.transcription.PrintedNumber("a", "Discussion", "", "", "bound", printed)
+    assert number.prints(value) == text
+
+
+def test_what_is_not_equal_stands_first_in_the_comparison(study: SimpleNamespace, tmp_path: Path) -> None:
+    number = study.transcription.PrintedNumber("a", "Table 2", "<b>|", "liver", "sd", "0.017")
+    found = [
+        study.verdicts.Verdict(number, "0.005", "impossible", "a rule"),
+        study.verdicts.Verdict(number, "", "not made"),
+    ]
+    study.comparison.write_comparison(tmp_path, found)
+    page = (tmp_path / "comparison.html").read_text(encoding="utf-8")
+    assert page.index("Not equal as printed") < page.index("<h2>Table 2")
+    assert page.count("a rule") == 2
+    assert "<b>" not in page
+    assert r"| Table 2 | <b>\| | liver | sd | 0.017 | 0.005 | impossible | a rule |" in (
+        tmp_path / "comparison.md"
+    ).read_text(encoding="utf-8")
 
 
 @pytest.mark.slow

@@ -124,7 +124,8 @@ def _known(
     readers = sorted({name for _, name in table})
     chosen = readers[0] if reader is None and len(readers) == 1 else reader
     if chosen not in readers:
-        what = f"no RC of reader {chosen!r}; the report has that of {', '.join(map(repr, readers))}"
+        whose = "which reader measured is not said" if chosen is None else f"no RC of reader {chosen!r}"
+        what = f"{whose}; the report has that of {', '.join(map(repr, readers))}"
         raise Refused(
             Fault("LS-CHG-006", what, "measure with such a reader, or name one by reader=", file=config.report)
         )

@@ -46,7 +46,9 @@ def examination_pair(
     if first == second:
         raise Refused(Fault("LS-CHG-002", f"first= and second= are both {first!r}", "name two CT"))
     patients = [examinations[case].patient_id for case in (first, second)]
-    if patients[0] != patients[1] and patients != [first, second]:  # a file without patients names the case as its own
+    # A file without patients names each case as its own.
+    names_patients = any(e.patient_id != e.case_id for e in readings.examinations)
+    if patients[0] != patients[1] and names_patients:
         what = f"patient {patients[0]!r} and patient {patients[1]!r}: these are not two CT of one patient"
         raise Refused(Fault("LS-CHG-003", what, "correct first= and second=, or patient_id", file=measurements.source))
     readers = [name for name in readings.readers_of([first]) if name in readings.readers_of([second])]

@@ -72,7 +72,8 @@ class _Width:
         """P(half-width ≤ wanted), from the χ² distribution of the estimated variance."""
         from scipy.special import chdtr
 
-        return float(chdtr(self.df(n), self.df(n) * (wanted / (self.factor(n) * sd)) ** 2))
+        ratio = wanted / (self.factor(n) * sd)
+        return float(chdtr(self.df(n), self.df(n) * ratio * ratio))
 
 
 _APPROXIMATE: Final = _Width(
@@ -182,8 +183,10 @@ def plan_tost(
     [('exact', 36), ('noncentral t', 36)]
     """
     _check_positive(sd=sd, margin=margin)
-    if not (math.isfinite(bias) and 0 < power < 1):
-        raise ValueError(f"bias {bias} is not finite, or power {power} not between 0 and 1")
+    if not math.isfinite(bias):
+        raise ValueError(f"bias {bias} is not a finite number")
+    if not 0 < power < 1:
+        raise ValueError(f"power {power} is not between 0 and 1")
     if n is None and abs(bias) >= margin:
         raise ValueError(f"bias {bias} is not within the margin {margin}: no number of cases shows equivalence")
     methods: dict[str, tuple[Callable[..., float], str]] = {

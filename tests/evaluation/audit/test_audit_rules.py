@@ -313,9 +313,13 @@ def test_p_of_h_and_the_smallest_that_n_allows(check: Check) -> None:
     assert clean(check("kruskal_wallis", {"p": "p", "statistic": "h"}, numbers, groups=3))
     found = only(check("kruskal_wallis", {"p": "p", "statistic": "h"}, {**numbers, "p": ("p", "0.06", 12)}, groups=3))
     assert found.number.id == "p"
-    # Of 6 cases H is at most 5, and p at least exp(-2.5) = 0.082.
-    assert clean(check("kruskal_wallis", {"p": "p"}, {"p": ("p", "0.09", 6)}, groups=3))
-    assert only(check("kruskal_wallis", {"p": "p"}, {"p": ("p", "0.04", 6)}, groups=3)).severity == "impossible"
+    # Of 6 cases H is at most 5, so p at least exp(-2.5) = 0.082; an exact p at least 1/90, three groups of two.
+    assert clean(check("kruskal_wallis", {"p": "p"}, {"p": ("p", "0.02", 6)}, groups=3))
+    assert only(check("kruskal_wallis", {"p": "p"}, {"p": ("p", "0.008", 6)}, groups=3)).severity == "impossible"
+    # Three groups of three without overlap: exact p 3! 3!³/9! = 0.0036, though χ² gives no less than exp(-4) = 0.018.
+    assert clean(check("kruskal_wallis", {"p": "p"}, {"p": ("p", "0.004", 9)}, groups=3))
+    # Of 40 cases in two groups χ² gives as little as P(χ² ≥ 39), 4e-10, and so do 40!/20!² ways.
+    assert clean(check("kruskal_wallis", {"p": "p"}, {"p": ("p", "0.000000001", 40)}, groups=2))
     beyond = check(
         "kruskal_wallis", {"p": "p", "statistic": "h"}, {"h": ("statistic", "7", 6), "p": ("p", "0.03", 6)}, groups=3
     )
@@ -347,7 +351,40 @@ def test_limits_from_mean_and_half_width(check: Check) -> None:
     assert clean(check("limits", cells, numbers))
     found = only(check("limits", cells, {**numbers, "l": ("lower", "4.3")}))
     assert (found.number.id, bounds(found)) == ("l", ("-4.35", "-4.33"))
+    assert found.why == "mean - 1.96 SD: b (-0.56), h (3.78)"
     assert only(check("limits", {"bias": "b", "lower": "l", "upper": "u"}, {**numbers, "b": ("bias", "0.56")}))
+
+
+@pytest.mark.parametrize("given", [("b", "h"), ("b", "l"), ("h", "u"), ("l", "u"), ("b",)])
+def test_limits_that_nothing_follows_for_are_a_fault(check: Check, given: tuple[str, ...]) -> None:
+    numbers = {"b": ("bias", "-0.56"), "h": ("half_width", "3.78"), "l": ("lower", "-4.3"), "u": ("upper", "3.2")}
+    result = check("limits", {numbers[name][0]: name for name in given}, {name: numbers[name] for name in given})
+    assert [fault.code for fault in result.faults] == ["LS-AUD-005"]
+
+
+def test_half_width_and_sd_follow_from_each_other(check: Check) -> None:
+    numbers = {"s": ("sd", "1.00"), "h": ("half_width", "1.96"), "l": ("lower", "-2.0")}
+    assert clean(check("limits", {"sd": "s", "half_width": "h"}, numbers))
+    found = only(
+        check("limits", {"sd": "s", "half_width": "h", "lower": "l"}, {**numbers, "h": ("half_width", "2.06")})
+    )
+    assert found.number.id == "h"
+
+
+@pytest.mark.parametrize(
+    ("rule", "settings"),
+    [
+        ("sample", {"step": 0}),
+        ("sample", {"step": -1}),
+        ("sample", {"within": [1, 0]}),
+        ("kruskal_wallis", {"groups": 2.5}),
+        ("kruskal_wallis", {"groups": 9}),
+    ],
+)
+def test_a_setting_out_of_range_is_a_fault_of_its_claim(check: Check, rule: str, settings: dict[str, Any]) -> None:
+    numbers = {"m": ("mean", "0.5", 5), "s": ("sd", "0.2", 5), "p": ("p", "0.5", 5)}
+    cells = {"mean": "m", "sd": "s"} if rule == "sample" else {"p": "p"}
+    assert [fault.code for fault in check(rule, cells, numbers, **settings).faults] == ["LS-AUD-005"]
 
 
 def test_limits_may_be_computed_with_the_quantile_itself(check: Check) -> None:

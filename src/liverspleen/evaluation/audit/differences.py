@@ -65,11 +65,11 @@ def _overlap(relation: Relation) -> Iterator[Violation]:
     So |mean d| ≤ 200 (1 - mean DSS), and mean² + SD² (n - 1)/n ≤ 200² (mean of (1 - DSS)²).
     """
     sample, dss = relation.sample, relation.samples["dss"][0]
-    if sample.centre is None or sample.mean is None or dss.mean is None or sample.n != dss.n:
+    if sample.centre is None or sample.mean is None or dss.mean is None or dss.centre is None or sample.n != dss.n:
         raise ValueError("means of the differences and of the DSS, of the same n, are needed")
     missed = Interval.of(1) - dss.mean
     reach = missed.times(200).upper
-    yield from outside(sample.centre, Interval(-reach, reach), "|mean| ≤ 200 (1 - mean DSS)")
+    yield from outside(sample.centre, Interval(-reach, reach), f"|mean| ≤ 200 (1 - mean DSS): {names([dss.centre])}")
     if sample.spread is None or sample.sd is None or dss.sd is None:
         return
     n = sample.n

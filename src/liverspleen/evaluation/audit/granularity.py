@@ -18,7 +18,13 @@ _MANY: Final = 1000  # sums: the mean says too little, and some sum of squares w
 
 
 def granularity_violations(sample: Sample, n: int, step: Fraction) -> Iterator[Violation]:
-    """The mean that no `n` multiples of `step` have; else the SD that none with that mean have."""
+    """The mean that no `n` multiples of `step` have; else the SD that none with that mean have.
+
+    Raises:
+        ValueError: the step is not above 0.
+    """
+    if step <= 0:
+        raise ValueError("the step is not above 0")
     if sample.centre is None:
         return
     scaled = sample.centre.values.times(Fraction(n) / step)

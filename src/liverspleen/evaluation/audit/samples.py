@@ -9,7 +9,7 @@ from typing import Final
 
 from liverspleen.evaluation.audit.granularity import granularity_violations
 from liverspleen.evaluation.audit.intervals import Bound, Interval
-from liverspleen.evaluation.audit.rule import Relation, Rule, Sample, Violation, outside
+from liverspleen.evaluation.audit.rule import Relation, Rule, Sample, Violation, names, outside
 
 
 def _sample(relation: Relation) -> Iterator[Violation]:
@@ -17,6 +17,8 @@ def _sample(relation: Relation) -> Iterator[Violation]:
     if n < 2:
         raise ValueError("a sample of one has no SD")
     within = Interval(*relation.settings["within"]) if "within" in relation.settings else None
+    if within and within.is_empty:
+        raise ValueError("`within` has its ends the wrong way round")
     if within:
         for name in ("minimum", "maximum", "mean"):
             if name in sample.numbers:
@@ -29,10 +31,12 @@ def _sample(relation: Relation) -> Iterator[Violation]:
     if mean is None or sample.centre is None:
         return
     feasible = _means(sample, n, low, high)
-    yield from outside(sample.centre, feasible, "one case has the minimum, one the maximum, the others lie between")
+    ends = [sample.numbers[name] for name in ("minimum", "maximum") if name in sample.numbers]
+    between = f"one of {n} cases has the minimum, one the maximum, the others lie between: {names(ends)}"
+    yield from outside(sample.centre, feasible, between)
     if sample.spread is not None and sample.sd is not None and mean.meets(feasible):
         variance = _variances(sample, n, mean.common(feasible), low, high)
-        why = f"smallest and largest SD of {n} cases with this mean and range"
+        why = f"smallest and largest SD of {n} cases with {names([sample.centre, *ends])}"
         yield from outside(sample.spread, sample.printed_sd(variance.root), why)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 from liverspleen.errors import Fault, Refused
 from liverspleen.evaluation.cells import PAIRED, Cell, by_row
@@ -33,7 +34,7 @@ class ReaderComparison:
     @property
     def pairs(self) -> tuple[tuple[str, str], ...]:
         """Every pair of readers, in the order of the tables."""
-        return tuple((a, b) for position, a in enumerate(self.readers) for b in self.readers[position + 1 :])
+        return tuple(combinations(self.readers, 2))
 
     def table(self, name: str) -> dict[str, dict[str, Cell]]:
         """The cells of one table by row and column; empty if the table could not be made."""
@@ -54,10 +55,15 @@ def compare_readers(
 
     Raises:
         Refused: LS-CMP-003 fewer than two readers, LS-CMP-004 a reader or reference is unknown or not clear, LS-CMP-005
-            a reader's name cannot stand in a row, LS-CMP-006 no case is left; LS-REP-003 a condition's name.
+            a reader's name cannot stand in a row, LS-CMP-006 no case is left, of all
+            or of one of the datasets; LS-REP-003 a condition's name.
     """
     readings = readings_of(measurements)
     compared = _readers(readings, readers, reference)
+    known = dict.fromkeys(e.dataset for e in readings.examinations)
+    if unknown := [name for name in datasets if name not in known]:
+        what = f"no dataset {', '.join(map(repr, unknown))}; the datasets are {', '.join(map(repr, known))}"
+        raise Refused(Fault("LS-CMP-006", what, "name datasets of the measurements"))
     everyone = {*compared.names, compared.reference}
     drawn = {case for case, _, reader in readings.volumes if reader in everyone}
     examinations = [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,7 @@ class Readers:
     @property
     def pairs(self) -> tuple[tuple[str, str], ...]:
         """Every pair of readers, the earlier named one first."""
-        return tuple((a, b) for position, a in enumerate(self.names) for b in self.names[position + 1 :])
+        return tuple(combinations(self.names, 2))
 
 
 @dataclass(frozen=True)
