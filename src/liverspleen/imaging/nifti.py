@@ -42,14 +42,14 @@ def read_ct(path: Path, *, case_id: str | None = None) -> CTVolume:
     source = Source(Path(path), case_id)
     layout = _layout(source)
     geometry = layout.geometry
-    blocks, header = _plane_blocks(layout), layout.offset
-    stream = content_blocks(source, [header, *(planes * layout.plane_bytes for planes in blocks)])
+    block = max(1, _BLOCK // layout.plane_bytes) * layout.plane_bytes  # whole planes along the last native axis
+    stream = content_blocks(source, layout.content_bytes, first=layout.offset, block=block)
     next(stream)
     refuse_beyond_memory(source, math.prod(geometry.shape) * np.dtype(np.int16).itemsize)
     hu = np.empty(geometry.canonical_shape, np.int16)
     native, first, broken, clipped = geometry.to_native(hu), 0, 0, 0
-    for block in stream:
-        stored = np.frombuffer(block, layout.dtype).reshape((*geometry.shape[:2], -1), order="F")
+    for voxels in stream:
+        stored = np.frombuffer(voxels, layout.dtype).reshape((*geometry.shape[:2], -1), order="F")
         found = _hounsfield(_scaled(layout, stored))
         native[..., first : first + stored.shape[2]] = found.values
         first, broken, clipped = first + stored.shape[2], broken + found.broken, clipped + found.clipped
@@ -106,13 +106,6 @@ def _layout(source: Source) -> Layout:
         if len(beginning) < HEADER_BYTES:  # too little for a header and voxels: the stream says so if it is damaged
             beginning = content(source, stored, max(len(beginning), 1))
     return parse(source, beginning)
-
-
-def _plane_blocks(layout: Layout) -> list[int]:
-    """Planes of each block that is read at a time, a plane being all voxels of one index along the last native axis."""
-    planes = layout.geometry.shape[2]
-    each = max(1, _BLOCK // layout.plane_bytes)
-    return [min(each, planes - first) for first in range(0, planes, each)]
 
 
 class _Hounsfield(NamedTuple):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -94,15 +95,15 @@ def content(source: Source, stored: bytes, size: int) -> bytes:
     if stored.startswith(_GZIP_MAGIC):
         refuse_beyond_memory(source, size)
         # the stream in one piece, as its content: that is written in its place without a detour
-        (found,) = _blocks(source, _Stored(io.BytesIO(stored), len(stored), len(stored)), [size])
+        (found,) = _blocks(source, _Stored(io.BytesIO(stored), len(stored), len(stored)), size, size, size)
         return found
     if len(stored) < size:
         raise _truncated(source, size, str(len(stored)))
     return stored[:size]
 
 
-def content_blocks(source: Source, sizes: Sequence[int]) -> Iterator[bytes]:
-    """The beginning of a file's content in blocks of `sizes` bytes; as `content`.
+def content_blocks(source: Source, size: int, *, first: int, block: int) -> Iterator[bytes]:
+    """The first `size` bytes of a file's content: `first` of them, then blocks of `block` bytes; as `content`.
 
     Memory stays near the largest block. What follows them is read when the last one has been taken: until the blocks
     end without a refusal, nothing that was made of them counts.
@@ -113,7 +114,8 @@ def content_blocks(source: Source, sizes: Sequence[int]) -> Iterator[bytes]:
     try:
         refuse_special(source)
         with source.path.open("rb") as handle:
-            yield from _blocks(source, _Stored(handle, os.fstat(handle.fileno()).st_size, _CHUNK), sizes)
+            stored = _Stored(handle, os.fstat(handle.fileno()).st_size, _CHUNK)
+            yield from _blocks(source, stored, size, first, block)
     except FileNotFoundError:
         raise _missing(source) from None
     except OSError as error:
@@ -132,9 +134,11 @@ class _Stored(NamedTuple):
         return self.handle.read(self.chunk)
 
 
-def _blocks(source: Source, stored: _Stored, sizes: Sequence[int]) -> Iterator[bytes]:
-    size, first = sum(sizes), stored.take()
-    if not first.startswith(_GZIP_MAGIC):
+def _blocks(source: Source, stored: _Stored, size: int, first: int, block: int) -> Iterator[bytes]:
+    # one by one: a header can state more blocks than a list can hold
+    sizes = chain([first], (min(block, size - start) for start in range(first, size, block)))
+    beginning = stored.take()
+    if not beginning.startswith(_GZIP_MAGIC):
         if stored.size < size:
             raise _truncated(source, size, str(stored.size))
         stored.handle.seek(0)
@@ -145,7 +149,7 @@ def _blocks(source: Source, stored: _Stored, sizes: Sequence[int]) -> Iterator[b
     if size > max(_HARMLESS_BYTES, _RATIO_LIMIT * stored.size):
         what = f"{size} bytes of content are packed into {stored.size}: no image is that empty"
         raise source.refused("LS-IMG-030", what, "do not trust it, or save it again without compression")
-    inflated = _inflated(source, stored, first, size, largest=max(sizes))
+    inflated = _inflated(source, stored, beginning, size, largest=max(first, block))
     rest, found = b"", 0
     for wanted in sizes:
         parts, lack = [rest[:wanted]], wanted - len(rest[:wanted])
