@@ -26,6 +26,7 @@ _LISTED = 5  # foreign label values named in a fault
 _GZIP_WBITS = 31  # gzip framing
 _HEAD_STORED = 1 << 16  # holds any compressed header
 _BLOCK = 1 << 23  # bytes of voxels converted at a time
+_PLANE_LIMIT = 1 << 24  # voxels: planes are converted whole; as of DICOM
 
 
 def read_ct(path: Path, *, case_id: str | None = None) -> CTVolume:
@@ -42,6 +43,9 @@ def read_ct(path: Path, *, case_id: str | None = None) -> CTVolume:
     source = Source(Path(path), case_id)
     layout = _layout(source)
     geometry = layout.geometry
+    if math.prod(geometry.shape[:2]) > _PLANE_LIMIT:
+        what = f"its planes are {geometry.shape[0]} x {geometry.shape[1]}, at most {_PLANE_LIMIT} voxels are read"
+        raise source.refused("LS-IMG-030", what, "see whether it is a CT")
     blocks, header = _plane_blocks(layout), layout.offset
     stream = content_blocks(source, [header, *(planes * layout.plane_bytes for planes in blocks)])
     next(stream)

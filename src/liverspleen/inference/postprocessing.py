@@ -149,7 +149,7 @@ def _evidence(scores: list[tuple[float, float]], undefined: int) -> Evidence:
         mean_dss_after=_mean([after for _, after in scores]),
         better=sum(gain > 0 for gain in gains),
         worse=sum(gain < 0 for gain in gains),
-        largest_loss=max(largest_loss, 0.0),
+        largest_loss=max(0.0, largest_loss),  # not -0.0
         adopted=adopted,
         reason=reason,
     )
