@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -181,3 +183,13 @@ def test_a_label_map_that_was_edited_is_in_no_table_of_a_later_run(model: Path, 
     write_label_map(out / "a_dseg.nii.gz", LabelMap(drawn.labels * 0, drawn.geometry))
     assert predict(model, scans / "b.nii.gz", out) == 0
     assert {row["case_id"] for row in rows(out / "measurements.csv")} == {"b"}
+
+
+def test_a_model_that_cannot_be_used_is_refused_before_torch_is_imported(model: Path, tmp_path: Path) -> None:
+    spoilt = tmp_path / "model.ckpt"
+    spoilt.write_bytes(model.read_bytes()[:-1])
+    words = ["predict", f"model={spoilt}", f"input={tmp_path}", f"output={tmp_path / 'out'}"]
+    code = f"import sys; from liverspleen.cli.main import main; print(main({words!r}), 'torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["2", "False"]
+    assert done.stderr.startswith("LS-MOD-005")
