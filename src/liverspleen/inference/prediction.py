@@ -16,7 +16,7 @@ from liverspleen.evaluation.measurements import Measurement
 from liverspleen.evaluation.volumetry import truncated_faces
 from liverspleen.imaging.nifti import write_label_map
 from liverspleen.inference.case_files import FORMAT, CaseFiles, Settings, Sidecar, read_sidecar
-from liverspleen.inference.postprocessing import postprocess
+from liverspleen.inference.postprocessing import postprocess, refuse_unknown
 from liverspleen.inference.review import Review, review
 from liverspleen.inference.segment import out_of_memory, segment_volume
 from liverspleen.inference.tables import remove_tables
@@ -170,6 +170,12 @@ def _words(
 
 
 def settings_of(model: TrainedModel, *, precision: str, flips: bool, postprocessing: bool) -> Settings:
-    """What decides about voxels when this model is run so; `postprocessing` is that of its validation, or none."""
+    """What decides about voxels when this model is run so; `postprocessing` is that of its validation, or none.
+
+    Raises:
+        Refused: LS-PRD-020 the model names a rule that this version does not know: told before any case is segmented.
+    """
+    if postprocessing:
+        refuse_unknown(model.postprocessing)
     rules: dict[str, Any] = {o.key: rule for o, rule in model.postprocessing.items()} if postprocessing else {}
     return Settings(model.sha256, model.engine, precision, flips, rules)
