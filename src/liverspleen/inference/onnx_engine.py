@@ -49,7 +49,6 @@ class OnnxNetwork:
             raise _refused("not a network from sections to logits", path)
         self._session, self._names = session, (inputs[0].name, outputs[0].name)
         self._path, self.output_stride = path, stride
-        self.provider: str = session.get_providers()[0]
         self.fixed = tuple(size if isinstance(size, int) else None for size in inputs[0].shape)
 
     def __call__(self, sections: Tensor) -> Tensor:
