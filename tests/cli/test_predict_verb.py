@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from predicting import TABLES, predict, results, rows, scan
 from liverspleen.cli.main import main
 from liverspleen.imaging.nifti import read_ct, read_label_map, write_label_map
 from liverspleen.imaging.volume import LabelMap
+from liverspleen.inference import prediction
 from liverspleen.storage import sha256_of
 
 
@@ -152,3 +155,41 @@ def test_a_bundle_is_the_same_model_as_folder_as_zip_and_after_a_move(model: Pat
     (tmp_path / "bundle").rename(tmp_path / "moved")
     for other in ("packed.zip", "moved"):
         assert kept(tmp_path / other, scans, out) == {"a", "b", "c"}
+
+
+def test_a_case_for_which_the_memory_is_short_costs_one_line(
+    model: Path, scans: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draw = prediction.write_case_picture
+
+    def short(path: Path, *more: object) -> None:
+        if path.name.startswith("b"):
+            raise MemoryError
+        draw(path, *more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(prediction, "write_case_picture", short)
+    assert predict(model, scans, tmp_path / "out") == 2
+    assert "LS-PRD-015 case 'b'" in capsys.readouterr().err
+    assert {row["case_id"] for row in rows(tmp_path / "out" / "measurements.csv")} == {"a", "c"}
+    monkeypatch.undo()
+    assert predict(model, scans, tmp_path / "out") == 0
+    assert {row["case_id"] for row in rows(tmp_path / "out" / "measurements.csv")} == {"a", "b", "c"}
+
+
+def test_a_label_map_that_was_edited_is_in_no_table_of_a_later_run(model: Path, scans: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert predict(model, scans / "a.nii.gz", out) == 0
+    drawn = read_label_map(out / "a_dseg.nii.gz")
+    write_label_map(out / "a_dseg.nii.gz", LabelMap(drawn.labels * 0, drawn.geometry))
+    assert predict(model, scans / "b.nii.gz", out) == 0
+    assert {row["case_id"] for row in rows(out / "measurements.csv")} == {"b"}
+
+
+def test_a_model_that_cannot_be_used_is_refused_before_torch_is_imported(model: Path, tmp_path: Path) -> None:
+    spoilt = tmp_path / "model.ckpt"
+    spoilt.write_bytes(model.read_bytes()[:-1])
+    words = ["predict", f"model={spoilt}", f"input={tmp_path}", f"output={tmp_path / 'out'}"]
+    code = f"import sys; from liverspleen.cli.main import main; print(main({words!r}), 'torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["2", "False"]
+    assert done.stderr.startswith("LS-MOD-005")

@@ -79,8 +79,18 @@ def test_a_split_leaves_the_patients_that_validate(box_cohort: Callable[..., Pat
     table = box_cohort((5, 6, 4))
     write_split(tmp_path / "split.csv", Split(("p0", "p1"), ("p2",), 1, 0.8, read_cohort(table).hash))
     assert ids(table, split=tmp_path / "split.csv") == ["c2"]
-    with pytest.raises(Refused, match="LS-CFG-006"):
-        found(table.parent / "c0.nii.gz", split=tmp_path / "split.csv")
+
+
+def test_what_is_of_a_cohort_is_refused_without_one(tmp_path: Path) -> None:
+    write_ct(tmp_path / "a.nii.gz", box_exam("x").ct)
+    for word, value in (("split", tmp_path / "split.csv"), ("root", tmp_path), ("datasets", ["test1"])):
+        with pytest.raises(Refused, match=rf"LS-CFG-006: {word}="):
+            found(tmp_path / "a.nii.gz", **{word: value})
+
+
+def test_a_cohort_of_which_nothing_is_wanted_is_refused(box_cohort: Callable[..., Path]) -> None:
+    with pytest.raises(Refused, match="LS-PRD-001"):
+        found(box_cohort((5, 6)), datasets=["test9"])
 
 
 def test_a_nifti_file_is_one_case_and_stands_for_its_bytes(tmp_path: Path) -> None:

@@ -108,3 +108,20 @@ def test_a_ct_of_another_shape_is_our_own_mistake(tmp_path):
     with pytest.raises(ValueError, match="its label map"):
         write_case_picture(tmp_path / "a.png", ct, other, "A")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("spacing", [(1e4, 1e4, 1e4), (5e4, 1.0, 1.0), (1e-5, 1e-5, 1e-5)])
+def test_a_picture_stays_small_whatever_spacing_a_header_states(tmp_path, spacing):
+    box = (Structure.LIVER, np.s_[5:15, 20:60, 40:120])
+    page = picture(tmp_path / "a.png", box, spacing=spacing)
+    assert page.shape[0] < 6000
+    assert page.shape[1] < 6000
+
+
+def test_a_picture_keeps_the_true_aspect_where_its_pixels_are_larger(tmp_path):
+    page = picture(tmp_path / "a.png", (Structure.LIVER, LIVER), spacing=(100.0, 32.0, 16.0))
+    pixel_mm = 220 * 16.0 / 2560  # the body's columns are the longest side
+    top, bottom = groups(coloured(page[60:], Structure.LIVER).any(axis=1))
+    # the coronal plane beside the axial one begins with the liver, which in that ends 60 rows below the body's border
+    assert top[1] - top[0] + 1 == pytest.approx(60 * 32.0 / pixel_mm, abs=2)
+    assert bottom[1] - bottom[0] + 1 == pytest.approx(4 * 100.0 / pixel_mm, abs=2)

@@ -147,7 +147,7 @@ def test_bytes_after_the_gzip_stream(tmp_path):
 
 
 def test_header_that_claims_more_than_the_stream_can_hold_is_refused_without_memory(tmp_path):
-    path = patched(tmp_path / "ct.nii", 42, struct.pack("<3h", 32767, 32767, 32767))
+    path = patched(tmp_path / "ct.nii", 42, struct.pack("<3h", 4096, 4096, 32767))
     compressed = tmp_path / "ct.nii.gz"
     compressed.write_bytes(gzip.compress(path.read_bytes()))
     assert refusal(read_ct, compressed).code == "LS-IMG-004"
@@ -257,3 +257,8 @@ def test_label_values_other_than_those_of_the_structures(tmp_path, value, named)
     assert fault.code == "LS-LAB-001"
     assert named in fault.what
     assert "0 background, 1 liver, 2 spleen" in fault.what
+
+
+def test_planes_that_no_scanner_makes_are_refused_before_they_are_read(tmp_path):
+    saved(tmp_path / "ct.nii.gz", np.zeros((4097, 4096, 1), np.uint8))
+    assert refusal(read_ct, tmp_path / "ct.nii.gz").code == "LS-IMG-030"

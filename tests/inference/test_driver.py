@@ -199,3 +199,25 @@ def test_the_package_names_segment_without_loading_torch() -> None:
     code = "import sys, liverspleen.inference; print('torch' in sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.split() == ["False"]
+
+
+@pytest.mark.parametrize(
+    ("shape", "pixel_mm"),
+    [((1, 2048, 2049), None), ((1 + (1 << 14), 1, 1), None), ((1, 30, 30), 0.01)],  # pixels of 1 mm
+)
+def test_more_or_larger_sections_than_any_ct_has_are_refused(shape: tuple[int, ...], pixel_mm: float | None) -> None:
+    class Never(nn.Module):
+        def forward(self, sections: Tensor) -> Tensor:
+            raise AssertionError
+
+    with pytest.raises(Refused, match="LS-PRD-014"):
+        segment_volume(volume(np.zeros(shape, np.int16)), stand_in(Never(), pixel_mm=pixel_mm))
+
+
+def test_a_device_without_the_memory_costs_the_case_and_not_the_run() -> None:
+    class Greedy(nn.Module):
+        def forward(self, sections: Tensor) -> Tensor:
+            raise torch.OutOfMemoryError
+
+    with pytest.raises(Refused, match="LS-PRD-015"):
+        segment_volume(volume(noise(3)), stand_in(Greedy()))

@@ -82,3 +82,20 @@ def test_networks_of_the_configuration_leave_the_size_open(choice: str) -> None:
     with torch.no_grad():
         built.train()(torch.rand(2, 3, 64, 64))
     assert export_onnx(built.eval(), sections=3, stride=16, window=WINDOW).is_open
+
+
+def test_an_export_that_fails_while_it_runs_is_refused_in_one_line() -> None:
+    import onnx
+    from onnx import helper
+
+    given, made = (
+        helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["b", 3, "h", "w"])
+        for name in ("sections", "logits")
+    )
+    size = helper.make_tensor("size", onnx.TensorProto.INT64, [4], [7, 3, 7, 7])
+    nodes = [helper.make_node("Reshape", ["sections", "size"], ["logits"])]
+    graph = helper.make_graph(nodes, "g", [given], [made], [size])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    engine = OnnxNetwork(model.SerializeToString(), 8, cuda=False, path=Path("model.onnx"))
+    with pytest.raises(Refused, match=r"LS-MOD-013 .*fails on it"):
+        engine(torch.zeros(1, 3, 16, 16))

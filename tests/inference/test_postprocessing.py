@@ -6,7 +6,9 @@ import pytest
 from liverspleen.errors import Refused
 from liverspleen.evaluation.components import Dropped, parts
 from liverspleen.imaging import Geometry, LabelMap, read_label_map
+from liverspleen.inference.model import TrainedModel
 from liverspleen.inference.postprocessing import LARGEST_LOSS, choose_postprocessing, postprocess
+from liverspleen.inference.prediction import settings_of
 from liverspleen.phantom.cohort import write_phantom_cohort
 from liverspleen.structures import ORGANS, Structure
 
@@ -151,3 +153,10 @@ def test_no_pairs_speak_for_nothing():
     choice = choose_postprocessing([])
     assert choice.rules == {}
     assert choice.evidence[Structure.LIVER].reason == "it changes no DSS"
+
+
+def test_a_rule_that_a_model_names_and_nobody_knows_is_refused_before_any_case() -> None:
+    model = TrainedModel(lambda sections: sections, None, 3, 8, {}, "", postprocessing={Structure.LIVER: "largest"})
+    with pytest.raises(Refused, match="LS-PRD-020"):
+        settings_of(model, precision="auto", flips=False, postprocessing=True)
+    assert settings_of(model, precision="auto", flips=False, postprocessing=False).postprocessing == {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from dataclasses import asdict, replace
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -25,10 +26,11 @@ def written(folder: Path, case_id: str, *, score: float = 0.0, reasons: tuple[st
         Measurement(case_id, case_id, "", "", "", organ, "dla", volume, status, voxels=1)
         for organ, volume, status in (("liver", 1500.5, "ok"), ("spleen", 200.25, "truncated;multi_part"))
     )
-    content = {"format": 1, "case_id": case_id, "settings": {**asdict(SETTINGS), "precision": "fp32"}, "files": {}}
+    files.label_map.touch()
+    content = {"format": 1, "case_id": case_id, "settings": {**asdict(SETTINGS), "precision": "fp32"}}
+    content["files"] = {files.label_map.name: sha256(b"").hexdigest()}
     content |= {"review": {"score": score, "reasons": list(reasons)}, "faces": {"spleen": ["superior", "left"]}}
     Sidecar(content, rows).write(files.sidecar)
-    files.label_map.touch()
     return files
 
 
@@ -77,6 +79,17 @@ def test_a_refused_case_has_no_volume_though_an_old_label_map_is_there(tmp_path:
     assert {row["case_id"] for row in table(tmp_path / "measurements.csv")} == {"b"}
 
 
+def test_a_case_whose_label_map_was_edited_has_no_volume(tmp_path: Path) -> None:
+    written(tmp_path, "b")
+    written(tmp_path, "a").label_map.write_bytes(b"corrected by hand")
+    write_tables(tmp_path)
+    for name in ("measurements.csv", "volumes.csv"):
+        assert {row["case_id"] for row in table(tmp_path / name)} == {"b"}
+    first, second = table(tmp_path / "review.csv")
+    assert (first["case_id"], first["score"], second["case_id"]) == ("a", "", "b")
+    assert "edited" in first["reasons"]
+
+
 def test_a_case_is_finished_with_its_label_map_or_its_refusal_under_the_same_settings(tmp_path: Path) -> None:
     written(tmp_path, "a")
     refuse(tmp_path, "b")
@@ -94,7 +107,9 @@ def test_a_case_is_finished_with_its_label_map_or_its_refusal_under_the_same_set
     assert unfinished(tmp_path, "a", replace(SETTINGS, precision="fp32")) == []
 
 
-@pytest.mark.parametrize("change", [{"format": 2}, {"case_id": "../../a"}, {"case_id": "b"}, {"measurements": [{}]}])
+@pytest.mark.parametrize(
+    "change", [{"format": 2}, {"case_id": "../../a"}, {"case_id": "b"}, {"measurements": [{}]}, {"files": None}]
+)
 def test_what_is_no_sidecar_of_ours_is_no_case(tmp_path: Path, change: dict[str, object]) -> None:
     files = written(tmp_path, "a")
     (known,) = sidecars(tmp_path)

@@ -93,7 +93,7 @@ def _prediction(config: PredictConfig) -> Prediction:
     """Model, settings and devices; refused before anything is looked for."""
     from liverspleen.cli.predicting import Prediction
 
-    prediction = Prediction.of(config, assemble.device(config.accelerator))
+    prediction = Prediction.of(config)
     if config.split is not None and sha256_of(config.split) != prediction.model.about.get("split"):
         what = "the model was not trained with this split, and may have learnt from cases that validate here"
         raise Refused(Fault("LS-PRD-004", what, "give the split of its training", file=config.split))

@@ -6,17 +6,22 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
-
+from liverspleen import assemble
 from liverspleen.cli.allocator import keep_pages
 from liverspleen.cohort.scans import ScanCase
 from liverspleen.config import PredictConfig
 from liverspleen.inference.case_files import Settings
-from liverspleen.inference.folded import folded
-from liverspleen.inference.model import TrainedModel, load_model
+from liverspleen.inference.checked import CheckedModel, checked_model
+from liverspleen.inference.model import TrainedModel, trained_model
 from liverspleen.inference.prediction import Outcome, predict_case, settings_of
 from liverspleen.processes import place, spread
+
+if TYPE_CHECKING:
+    import torch
+
+# torch is imported inside the functions: a model that cannot be used is refused before that
 
 
 @dataclass(frozen=True)
@@ -31,13 +36,14 @@ class Prediction:
     places: tuple[str, ...]
 
     @classmethod
-    def of(cls, config: PredictConfig, device: torch.device) -> Prediction:
+    def of(cls, config: PredictConfig) -> Prediction:
         """What the configuration says, on this machine.
 
         Raises:
-            Refused: the model cannot be used.
+            Refused: the model cannot be used, or there is no such device.
         """
-        places = _places(config.workers, device)
+        _checked(config.model)
+        places = _places(config.workers, assemble.device(config.accelerator))
         model = _loaded(config.model, config.engine, places[0] if len(places) == 1 else "cpu")
         settings = settings_of(
             model, precision=config.precision, flips=config.flips, postprocessing=config.postprocess == "model"
@@ -71,13 +77,23 @@ class Prediction:
 
 
 @cache
+def _checked(path: Path) -> CheckedModel:
+    return checked_model(path)
+
+
+@cache
 def _loaded(path: Path, engine: str, device: str) -> TrainedModel:
-    return folded(load_model(path, device, engine=engine))
+    model = trained_model(_checked(path), device, engine=engine)
+    from liverspleen.inference.folded import folded
+
+    return folded(model)
 
 
 @cache
 def _share_cores(processes: int) -> None:
     """Threads of one process among several on this machine, once."""
+    import torch
+
     keep_pages()
     torch.set_num_threads(max(1, torch.get_num_threads() // processes))
 
@@ -86,5 +102,7 @@ def _places(workers: int, device: torch.device) -> tuple[str, ...]:
     """A device for each process; several take turns on one GPU."""
     if device.type != "cuda":
         return ("cpu",) * (workers or 1)
+    import torch
+
     devices = torch.cuda.device_count()
     return tuple(f"cuda:{index % devices}" for index in range(workers or devices))

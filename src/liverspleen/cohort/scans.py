@@ -72,16 +72,17 @@ def open_scans(
     What cannot be used is among `faults`, the rest goes on.
 
     Raises:
-        Refused: the source as a whole is none: LS-PRD-001 nothing in it is a CT, LS-CFG-006 a split without a cohort,
-            what `read_cohort`, `read_split` and `read_key` refuse.
+        Refused: the source as a whole is none: LS-PRD-001 nothing in it is a CT, LS-CFG-006 `split`, `root` or
+            `datasets` without a cohort, what `read_cohort`, `read_split` and `read_key` refuse.
     """
     source = Path(source)
     if source.suffix == ".csv" or (source / "cohort.csv").is_file():
         yield _cohort(source, root, vocabulary, datasets, split)
         return
-    if split is not None:
-        what = "split= is given, but input= is no cohort.csv"
-        raise Refused(Fault("LS-CFG-006", what, "give the cohort, or leave split= out"))
+    for word, given in (("split=", split), ("root=", root), ("datasets=", datasets)):
+        if given:
+            what = f"{word} is given, but input= is no cohort.csv"
+            raise Refused(Fault("LS-CFG-006", what, f"give the cohort, or leave {word} out"))
     if not source.exists() and not source.is_symlink():
         raise Refused(Fault(NOTHING, "input= is not there", "correct the path"))  # which may name a patient
     with ExitStack() as stack:
@@ -125,6 +126,9 @@ def _cohort(
     if split is not None:
         unseen = set(read_split(split, cohort).validation)
         cases = tuple(case for case in cases if case.patient_id in unseen)
+    if not cases:
+        what = "no case of the cohort is in these datasets, and on the split's validation side if there is a split"
+        raise Refused([*cohort.faults, Fault(NOTHING, what, "correct datasets= or split=", file=table)])
     return Scans(tuple(_nifti_case(case, case.image, case.image) for case in cases), cohort.faults)
 
 

@@ -15,6 +15,7 @@ from liverspleen.imaging.volume import CTVolume, LabelMap
 from liverspleen.structures import COLOURS, ORGANS, Structure
 
 _PIXEL_MM: Final = 0.8  # in every direction; most CT of the trunk has 0.7 to 0.9
+_LARGEST: Final = 2560  # pixels of a side: two metres; a header may state kilometres
 _WINDOW_HU: Final = (-110, 190)  # soft tissue: centre 40, width 300, as in the report's Figure 3
 _BODY_HU: Final = -400  # below it is air around the patient
 _MARGIN_MM: Final = 40.0  # of sections shown above and below the organs
@@ -38,9 +39,10 @@ class _View:
 def write_case_picture(path: Path, ct: CTVolume, label_map: LabelMap, title: str, notes: Sequence[str] = ()) -> None:
     """Write one PNG: axial sections through the largest area of each organ, a coronal and a sagittal plane.
 
-    A pixel is 0.8 mm in every direction, patient's right at the left, a sagittal plane looked at from the right with
-    the front at the left. The coronal plane is where the shares of both organs add up to most, the sagittal one through
-    the liver's largest (without a liver, the spleen's) sagittal area. Sections are counted from 1, the most inferior.
+    A pixel is 0.8 mm in every direction, or what it takes for no side to have over 2560; patient's right at the left, a
+    sagittal plane looked at from the right with the front at the left. The coronal plane is where the shares of both
+    organs add up to most, the sagittal one through the liver's largest (without a liver, the spleen's) sagittal area.
+    Sections are counted from 1, the most inferior.
     Without any organ the planes are the middle ones. `notes` stand in a warning colour below the title. The same input
     gives the same bytes (with the same pillow).
 
@@ -50,7 +52,9 @@ def write_case_picture(path: Path, ct: CTVolume, label_map: LabelMap, title: str
     if ct.hu.shape != label_map.labels.shape:
         raise ValueError(f"CT has shape {ct.hu.shape}, its label map {label_map.labels.shape}")
     views = _views(ct, label_map)
-    pictures = [_picture(view) for view in views]
+    longest_mm = max(size * edge for view in views for size, edge in zip(view.gray.shape, view.spacing_mm, strict=True))
+    pixel_mm = max(_PIXEL_MM, longest_mm / _LARGEST)
+    pictures = [_picture(view, pixel_mm) for view in views]
     header = _LINE * (2 + len(notes)) + _GAP
     corners, (height, width) = _arranged([picture.shape[:2] for picture in pictures], header)
     page = np.zeros((height, width, 3), np.uint8)
@@ -68,7 +72,7 @@ def write_case_picture(path: Path, ct: CTVolume, label_map: LabelMap, title: str
         words.append(Words((left, top - _LINE), view.sides[0], 20))
         words.append(Words((left + 20, top - _LINE), view.caption, columns - 40, _SOFT))
         words.append(Words((left + columns, top - _LINE), view.sides[1], 20, anchor="ra"))
-        bar = min(round(_BAR_MM / _PIXEL_MM), columns - 8)
+        bar = min(round(_BAR_MM / pixel_mm), columns - 8)
         page[top + rows - 8 : top + rows - 5, left + 4 : left + 4 + bar] = 255
     write_picture(path, page, words)
 
@@ -142,11 +146,9 @@ def _sections_shown(label_map: LabelMap, slice_mm: float) -> slice:
     return slice(last, first - 1 if first else None, -1)
 
 
-def _picture(view: _View) -> NDArray[np.uint8]:
-    """The view at `_PIXEL_MM` in RGB, with a contour of two pixels just inside of each organ."""
-    shape = [
-        max(round(size * edge / _PIXEL_MM), 1) for size, edge in zip(view.gray.shape, view.spacing_mm, strict=True)
-    ]
+def _picture(view: _View, pixel_mm: float) -> NDArray[np.uint8]:
+    """The view at that pixel size in RGB, with a contour of two pixels just inside of each organ."""
+    shape = [max(round(size * edge / pixel_mm), 1) for size, edge in zip(view.gray.shape, view.spacing_mm, strict=True)]
     picture = np.repeat(resized(view.gray, (shape[0], shape[1]))[:, :, None], 3, axis=2)
     nearest = [(np.arange(new) * old) // new for new, old in zip(shape, view.labels.shape, strict=True)]
     labels = view.labels[np.ix_(*nearest)]

@@ -26,6 +26,7 @@ _LISTED = 5  # foreign label values named in a fault
 _GZIP_WBITS = 31  # gzip framing
 _HEAD_STORED = 1 << 16  # holds any compressed header
 _BLOCK = 1 << 20  # bytes of voxels converted at a time: with their float64 they stay in a cache
+_PLANE_LIMIT = 1 << 24  # voxels: planes are converted whole; as of DICOM
 
 
 def read_ct(path: Path, *, case_id: str | None = None) -> CTVolume:
@@ -45,6 +46,9 @@ def read_ct(path: Path, *, case_id: str | None = None) -> CTVolume:
     block = max(1, _BLOCK // layout.plane_bytes) * layout.plane_bytes  # whole planes along the last native axis
     stream = content_blocks(source, layout.content_bytes, first=layout.offset, block=block)
     next(stream)
+    if math.prod(geometry.shape[:2]) > _PLANE_LIMIT:
+        what = f"its planes are {geometry.shape[0]} x {geometry.shape[1]}, at most {_PLANE_LIMIT} voxels are read"
+        raise source.refused("LS-IMG-030", what, "see whether it is a CT")
     refuse_beyond_memory(source, math.prod(geometry.shape) * np.dtype(np.int16).itemsize)
     hu = np.empty(geometry.canonical_shape, np.int16)
     native, first, broken, clipped = geometry.to_native(hu), 0, 0, 0

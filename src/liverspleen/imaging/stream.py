@@ -22,6 +22,7 @@ _RATIO_LIMIT = 500  # CT has 2 to 5, a label map of few organs some hundred, not
 _HARMLESS_BYTES = 1 << 30  # up to here any ratio is
 _SURPLUS_BYTES = 1 << 28  # that may follow the voxels, beside as much as they have themselves
 _BLOCK = 1 << 18  # of the content inflated at a time at least
+_DROPPED = 1 << 24  # of what follows it; each time the rest of the stored chunk is copied
 _CHUNK = 1 << 20  # of a file read at a time
 
 
@@ -174,7 +175,7 @@ def _inflated(source: Source, stored: _Stored, rest: bytes, size: int, *, larges
             ended = not rest and not (rest := stored.take())
             before = len(rest)
             try:
-                part = member.decompress(rest, max(min(size - found, largest), _BLOCK))
+                part = member.decompress(rest, max(min(size - found, largest), _BLOCK) if found < size else _DROPPED)
             except _DAMAGED as error:
                 raise source.refused(
                     "LS-IMG-005", f"compressed data are damaged ({error})", "copy the file again from its source"

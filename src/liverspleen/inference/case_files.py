@@ -13,7 +13,7 @@ from liverspleen.cohort.label_names import DSEG
 from liverspleen.cohort.manifest import Case
 from liverspleen.evaluation.measurements import Measurement
 from liverspleen.imaging.nifti import SUFFIXES
-from liverspleen.storage import write_json
+from liverspleen.storage import sha256_of, write_json
 
 FORMAT: Final = 1
 """Of the sidecars; one of another format is of a case that is not done."""
@@ -100,6 +100,11 @@ class Sidecar:
         rows = [{**asdict(row), **about} for row in self.measurements]
         return Sidecar({**self.content, "measurements": rows}, tuple(Measurement(**row) for row in rows))
 
+    def is_of(self, label_map: Path) -> bool:
+        """Whether the label map is the one that it was written with, and not one that was edited since."""
+        stated: Mapping[str, str] = self.content["files"]
+        return sha256_of(label_map) == stated.get(label_map.name)
+
     def write(self, file: Path) -> None:
         """Write it, complete or not at all."""
         write_json(file, {**self.content, "measurements": [asdict(row) for row in self.measurements]})
@@ -111,6 +116,8 @@ def read_sidecar(file: Path) -> Sidecar | None:
     if content is None or content.get("format") != FORMAT or not isinstance(content.get("case_id"), str):
         return None
     known = {item.name for item in fields(Measurement)}
+    if not isinstance(content.get("files"), dict):
+        return None
     rows = content.get("measurements")
     if not isinstance(rows, list) or not all(isinstance(row, dict) and row.keys() == known for row in rows):
         return None

@@ -76,13 +76,13 @@ def load_model(path: Path | str, device: torch.device | str = "cpu", *, engine: 
             the network, LS-MOD-012 an engine that there is not, LS-MOD-013 a model.onnx that cannot be used safely,
             LS-MOD-016 weights that are not finite.
     """
-    if engine not in ENGINES:
-        raise Refused(Fault("LS-MOD-012", f"engine={engine}", f"use one of {', '.join(ENGINES)}"))
     return trained_model(checked_model(Path(path)), device, engine=engine)
 
 
 def trained_model(found: CheckedModel, device: torch.device | str = "cpu", *, engine: str = "torch") -> TrainedModel:
     """The model that was checked; as `load_model`."""
+    if engine not in ENGINES:
+        raise Refused(Fault("LS-MOD-012", f"engine={engine}", f"use one of {', '.join(ENGINES)}"))
     if engine == "onnxruntime":  # checked before torch is imported
         from liverspleen.inference.onnx_engine import OnnxNetwork, checked_onnx
 

@@ -49,14 +49,13 @@ class OnnxNetwork:
             raise _refused("not a network from sections to logits", path)
         self._session, self._names = session, (inputs[0].name, outputs[0].name)
         self._path, self.output_stride = path, stride
-        self.provider: str = session.get_providers()[0]
         self.fixed = tuple(size if isinstance(size, int) else None for size in inputs[0].shape)
 
     def __call__(self, sections: Tensor) -> Tensor:
         """Logits (B, 3, H, W) of `sections` (B, sections, H, W).
 
         Raises:
-            Refused: LS-MOD-014 the export is for another size.
+            Refused: LS-MOD-014 the export is for another size; LS-MOD-013 the runtime fails, or gives no logits.
         """
         import torch
 
@@ -64,7 +63,10 @@ class OnnxNetwork:
             what = f"model.onnx takes sections of shape {list(self.fixed)}, not {list(sections.shape)}"
             raise Refused(Fault("LS-MOD-014", what, "use engine=torch", file=self._path))
         given, asked = self._names
-        (logits,) = self._session.run([asked], {given: sections.detach().cpu().contiguous().numpy()})
+        try:
+            (logits,) = self._session.run([asked], {given: sections.detach().cpu().contiguous().numpy()})
+        except Exception as error:  # noqa: BLE001 - the runtime's errors have no common type
+            raise _refused(f"ONNX Runtime fails on it ({type(error).__name__})", self._path) from None
         if logits.shape != (sections.shape[0], NUM_CLASSES, *sections.shape[2:]):
             raise _refused(f"it gives logits of shape {list(logits.shape)}", self._path)
         return torch.from_numpy(logits)

@@ -50,13 +50,19 @@ def postprocess(label_map: LabelMap, rules: Mapping[Structure, str]) -> Postproc
     >>> done.label_map.count(Structure.LIVER), done.dropped[Structure.LIVER].parts
     (135, 1)
     """
+    refuse_unknown(rules)
     dropped = {}
     for structure, rule in rules.items():
-        if rule not in RULES:
-            what = f"postprocessing {rule!r} of the {structure.key} is unknown, expected {' or '.join(RULES)}"
-            raise Refused(Fault("LS-PRD-020", what, "use the version of liverspleen that made the model"))
         label_map, dropped[structure] = RULES[rule](label_map, structure)
     return Postprocessed(label_map, dropped)
+
+
+def refuse_unknown(rules: Mapping[Structure, str]) -> None:
+    """Raise LS-PRD-020 for a rule that this version does not know."""
+    for structure, rule in rules.items():
+        if rule not in RULES:
+            what = f"postprocessing {rule[:60]!r} of the {structure.key} is unknown, expected {' or '.join(RULES)}"
+            raise Refused(Fault("LS-PRD-020", what, "use the version of liverspleen that made the model"))
 
 
 @dataclass(frozen=True)
@@ -149,7 +155,7 @@ def _evidence(scores: list[tuple[float, float]], undefined: int) -> Evidence:
         mean_dss_after=_mean([after for _, after in scores]),
         better=sum(gain > 0 for gain in gains),
         worse=sum(gain < 0 for gain in gains),
-        largest_loss=max(largest_loss, 0.0),
+        largest_loss=max(0.0, largest_loss),  # not -0.0
         adopted=adopted,
         reason=reason,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +16,9 @@ from liverspleen.evaluation.measurements import Measurement
 from liverspleen.evaluation.volumetry import truncated_faces
 from liverspleen.imaging.nifti import write_label_map
 from liverspleen.inference.case_files import FORMAT, CaseFiles, Settings, Sidecar, read_sidecar
-from liverspleen.inference.postprocessing import postprocess
+from liverspleen.inference.postprocessing import postprocess, refuse_unknown
 from liverspleen.inference.review import Review, review
+from liverspleen.inference.segment import out_of_memory, segment_volume
 from liverspleen.inference.tables import remove_tables
 from liverspleen.storage import complete_file, sha256_of, write_json
 from liverspleen.structures import ORGANS, Structure, organ
@@ -43,8 +44,8 @@ def predict_case(
 
     What is refused is written down in the folder too, so that other tasks know that the case is not to be waited for.
 
-    Refused, as faults of the outcome: the CT cannot be read; LS-PRD-003 a label map of the case is there that was not
-    written here, or that was changed since.
+    Refused, as faults of the outcome: the CT cannot be read or segmented; LS-PRD-003 a label map of the case is there
+    that was not written here, or that was changed since; LS-PRD-015 the memory is short.
     """
     files = CaseFiles(folder, scan.case.case_id)
     try:
@@ -55,11 +56,19 @@ def predict_case(
             note = _predict(scan, model, settings, files, fingerprint, batch_size)
             outcome = Outcome(files.case_id, faults=() if note is None else (note,))
     except Refused as error:
-        told = {"case_id": files.case_id, "settings": asdict(settings)}
-        write_json(files.refusal, {**told, "faults": [[fault.code, str(fault)] for fault in error.faults]})
-        return Outcome(files.case_id, refused=True, faults=error.faults)
+        return _refused(files, settings, error.faults)
+    except MemoryError:
+        return _refused(files, settings, (out_of_memory("host"),))
     files.refusal.unlink(missing_ok=True)
     return outcome
+
+
+def _refused(files: CaseFiles, settings: Settings, faults: Sequence[Fault]) -> Outcome:
+    """The outcome of a case that cannot be segmented, once it is written down."""
+    named = tuple(fault if fault.case_id else replace(fault, case_id=files.case_id) for fault in faults)
+    told = {"case_id": files.case_id, "settings": asdict(settings)}
+    write_json(files.refusal, {**told, "faults": [[fault.code, str(fault)] for fault in named]})
+    return Outcome(files.case_id, refused=True, faults=named)
 
 
 def _is_kept(scan: ScanCase, files: CaseFiles, settings: Settings, fingerprint: str) -> bool:
@@ -107,8 +116,6 @@ def _predict(
     fingerprint: str,
     batch_size: int | None,
 ) -> Fault | None:
-    from liverspleen.inference.segment import segment_volume  # the network's libraries, only where there is work
-
     ct = scan.read()
     segmented = segment_volume(ct, model, batch_size=batch_size, precision=settings.precision, flips=settings.flips)
     done = postprocess(segmented.label_map, _rules(settings))
@@ -163,6 +170,12 @@ def _words(
 
 
 def settings_of(model: TrainedModel, *, precision: str, flips: bool, postprocessing: bool) -> Settings:
-    """What decides about voxels when this model is run so; `postprocessing` is that of its validation, or none."""
+    """What decides about voxels when this model is run so; `postprocessing` is that of its validation, or none.
+
+    Raises:
+        Refused: LS-PRD-020 the model names a rule that this version does not know: told before any case is segmented.
+    """
+    if postprocessing:
+        refuse_unknown(model.postprocessing)
     rules: dict[str, Any] = {o.key: rule for o, rule in model.postprocessing.items()} if postprocessing else {}
     return Settings(model.sha256, model.engine, precision, flips, rules)

@@ -13,6 +13,12 @@ from liverspleen.imaging.volume import CTVolume, LabelMap
 from liverspleen.inference.model import TrainedModel, load_model
 from liverspleen.structures import Structure
 
+MAX_PIXELS = 1 << 22
+"""In a section, on the CT's own pixels or the model's: 2048 x 2048 is the largest matrix of any CT scanner."""
+
+MAX_SECTIONS = 1 << 14
+"""Of a CT: eight metres of sections of 0.5 mm."""
+
 # torch is imported inside the functions: this is the package's front door, and what lies beside it need not pay for it
 
 
@@ -49,7 +55,8 @@ def segment(
         flips: whether the mean is taken of sections in order and in reversed order, in twice the time.
 
     Raises:
-        Refused: CT or model cannot be read; LS-PRD-010 to 012 (`segment_volume`), LS-PRD-013 not one CT series.
+        Refused: CT or model cannot be read; LS-PRD-010 to 012, 014 and 015 (`segment_volume`), LS-PRD-013 not one CT
+            series.
     """
     volume = ct if isinstance(ct, CTVolume) else _read(Path(ct))
     if not isinstance(model, TrainedModel):
@@ -77,14 +84,40 @@ def segment_volume(
 
     Raises:
         Refused: LS-PRD-010 a batch size or precision that there is not, LS-PRD-011 bf16 without instructions for it or
-            with another engine than torch, LS-PRD-012 the network gives what is no number.
+            with another engine than torch, LS-PRD-012 the network gives what is no number, LS-PRD-014 more or larger
+            sections than any CT has, LS-PRD-015 the device has not the memory.
     """
+    import torch
+
     from liverspleen.inference.streaming import chosen_precision, stream
 
+    _refuse_beyond_ct(ct, model)
     began, chosen = perf_counter(), chosen_precision(precision, model)
-    found = stream(ct, model, batch_size=batch_size, precision=chosen, flips=flips)
+    try:
+        found = stream(ct, model, batch_size=batch_size, precision=chosen, flips=flips)
+    except torch.OutOfMemoryError:
+        raise Refused(out_of_memory(model.device.type)) from None
     dss = None if found.flips is None else {organ: overlap.dss for organ, overlap in found.flips.items()}
     return Segmented(LabelMap(found.labels, ct.geometry), dss, perf_counter() - began, chosen)
+
+
+def out_of_memory(where: str) -> Fault:
+    """The fault LS-PRD-015 of a CT for which there is not the memory."""
+    what = f"there is not the memory ({where}) for this CT"
+    return Fault("LS-PRD-015", what, "use batch_size=1, or a machine with more; see whether it is a CT")
+
+
+def _refuse_beyond_ct(ct: CTVolume, model: TrainedModel) -> None:
+    """Raise LS-PRD-014: such sections would take a network memory, or time, without bound."""
+    from liverspleen.data.resampling import resampled_matrix
+
+    count, *matrix = ct.hu.shape
+    _, *pixel = ct.geometry.spacing_mm
+    wanted = resampled_matrix((matrix[0], matrix[1]), (pixel[0], pixel[1]), model.pixel_mm)
+    if count > MAX_SECTIONS or max(matrix[0] * matrix[1], wanted[0] * wanted[1]) > MAX_PIXELS:
+        resampled = "" if model.pixel_mm is None else f" ({wanted[0]} x {wanted[1]} on the model's pixel size)"
+        what = f"{count} sections of {matrix[0]} x {matrix[1]} pixels{resampled}: no CT is so large"
+        raise Refused(Fault("LS-PRD-014", what, "see whether it is a CT, and its spacing in millimetres"))
 
 
 def _read(source: Path) -> CTVolume:

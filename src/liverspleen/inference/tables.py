@@ -23,6 +23,8 @@ _COLUMNS: Final = (
     "picture",
 )
 
+_EDITED: Final = "the label map was edited since: move it to a folder of its own, and measure it there"
+
 
 def unfinished(folder: Path, case_ids: Iterable[str], settings: Settings) -> list[str]:
     """The cases that have neither a label map nor a refusal under these settings yet."""
@@ -46,14 +48,22 @@ def write_tables(folder: Path) -> list[Path]:
     """Write `measurements.csv`, `volumes.csv` and `review.csv` of all that lies in the folder, in order of case_id.
 
     They say nothing but what the sidecars and refusals say, so whoever writes them writes the same bytes. A case that
-    is refused has no rows, also where a label map of an earlier run is left.
+    is refused has no rows, also where a label map of an earlier run is left; nor has one whose label map was edited
+    since, of which the sidecar's volumes are not.
     """
-    refused = refusals(folder)
-    found = [sidecar for sidecar in sidecars(folder) if sidecar.case_id not in refused]
+    refused = {case_id: _reasons(said) for case_id, said in refusals(folder).items()}
+    found = []
+    for sidecar in sidecars(folder):
+        if sidecar.case_id in refused:
+            continue
+        if sidecar.is_of(CaseFiles(folder, sidecar.case_id).label_map):
+            found.append(sidecar)
+        else:
+            refused[sidecar.case_id] = _EDITED
     rows = [row for sidecar in found for row in sidecar.measurements]
     _renew(folder / MEASUREMENTS, partial(write_measurements, rows=rows))
     _renew(folder / VOLUMES, partial(write_volumes, rows=rows))
-    lines = [[case_id, "", *[""] * 2 * len(ORGAN_KEYS), _reasons(said), ""] for case_id, said in refused.items()]
+    lines = [[case_id, "", *[""] * 2 * len(ORGAN_KEYS), why, ""] for case_id, why in sorted(refused.items())]
     lines += [_line(sidecar) for sidecar in sorted(found, key=lambda sidecar: -_score(sidecar))]
     text = "".join(csv_line(map(inert, line)) for line in [_COLUMNS, *lines])
     _renew(folder / REVIEW, partial(write_text, text=text))
