@@ -14,7 +14,15 @@ from numpy.typing import NDArray
 
 from liverspleen.imaging.geometry import Geometry
 from liverspleen.imaging.header import HEADER_BYTES, Layout, build, parse
-from liverspleen.imaging.stream import Source, content, content_blocks, head, read_stored, refuse_beyond_memory
+from liverspleen.imaging.stream import (
+    Source,
+    content,
+    content_blocks,
+    head,
+    read_stored,
+    refuse_beyond_memory,
+    refuse_impossible,
+)
 from liverspleen.imaging.volume import CTVolume, LabelMap
 from liverspleen.storage import complete_file
 from liverspleen.structures import ORGANS, Structure, organs
@@ -42,6 +50,7 @@ def read_ct(path: Path, *, case_id: str | None = None) -> CTVolume:
     source = Source(Path(path), case_id)
     layout = _layout(source)
     geometry = layout.geometry
+    refuse_impossible(source, layout.content_bytes)
     blocks, header = _plane_blocks(layout), layout.offset
     stream = content_blocks(source, [header, *(planes * layout.plane_bytes for planes in blocks)])
     next(stream)

@@ -21,6 +21,7 @@ _RATIO_LIMIT = 500  # CT has 2 to 5, a label map of few organs some hundred, not
 _HARMLESS_BYTES = 1 << 30  # up to here any ratio is
 _SURPLUS_BYTES = 1 << 28  # that may follow the voxels, beside as much as they have themselves
 _BLOCK = 1 << 18  # of the content inflated at a time at least
+_DROPPED = 1 << 24  # of what follows it; each time the rest of the stored chunk is copied
 _CHUNK = 1 << 20  # of a file read at a time
 
 
@@ -120,6 +121,28 @@ def content_blocks(source: Source, sizes: Sequence[int]) -> Iterator[bytes]:
         raise _unreadable(source, error) from error
 
 
+def refuse_impossible(source: Source, size: int) -> None:
+    """Refuse a file that cannot hold `size` bytes of content, by its size alone: before a list is made of them.
+
+    Raises:
+        Refused: as `read_stored`; LS-IMG-004 and LS-IMG-030 as `content`.
+    """
+    beginning = read_stored(source, len(_GZIP_MAGIC))
+    _refuse_impossible(source, size, source.path.stat().st_size, compressed=beginning == _GZIP_MAGIC)
+
+
+def _refuse_impossible(source: Source, size: int, stored: int, *, compressed: bool) -> None:
+    if not compressed:
+        if stored < size:
+            raise _truncated(source, size, str(stored))
+        return
+    if size > _DEFLATE_LIMIT * stored:
+        raise _truncated(source, size, f"at most {_DEFLATE_LIMIT * stored}")
+    if size > max(_HARMLESS_BYTES, _RATIO_LIMIT * stored):
+        what = f"{size} bytes of content are packed into {stored}: no image is that empty"
+        raise source.refused("LS-IMG-030", what, "do not trust it, or save it again without compression")
+
+
 class _Stored(NamedTuple):
     """An open file of `size` bytes, of which `chunk` are taken at a time."""
 
@@ -134,17 +157,11 @@ class _Stored(NamedTuple):
 
 def _blocks(source: Source, stored: _Stored, sizes: Sequence[int]) -> Iterator[bytes]:
     size, first = sum(sizes), stored.take()
+    _refuse_impossible(source, size, stored.size, compressed=first.startswith(_GZIP_MAGIC))
     if not first.startswith(_GZIP_MAGIC):
-        if stored.size < size:
-            raise _truncated(source, size, str(stored.size))
         stored.handle.seek(0)
         yield from (stored.handle.read(wanted) for wanted in sizes)
         return
-    if size > _DEFLATE_LIMIT * stored.size:
-        raise _truncated(source, size, f"at most {_DEFLATE_LIMIT * stored.size}")
-    if size > max(_HARMLESS_BYTES, _RATIO_LIMIT * stored.size):
-        what = f"{size} bytes of content are packed into {stored.size}: no image is that empty"
-        raise source.refused("LS-IMG-030", what, "do not trust it, or save it again without compression")
     inflated = _inflated(source, stored, first, size, largest=max(sizes))
     rest, found = b"", 0
     for wanted in sizes:
@@ -170,7 +187,7 @@ def _inflated(source: Source, stored: _Stored, rest: bytes, size: int, *, larges
             ended = not rest and not (rest := stored.take())
             before = len(rest)
             try:
-                part = member.decompress(rest, max(min(size - found, largest), _BLOCK))
+                part = member.decompress(rest, max(min(size - found, largest), _BLOCK) if found < size else _DROPPED)
             except _DAMAGED as error:
                 raise source.refused(
                     "LS-IMG-005", f"compressed data are damaged ({error})", "copy the file again from its source"
