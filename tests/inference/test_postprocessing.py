@@ -105,11 +105,11 @@ CRUMB = (Structure.LIVER, np.s_[0, 0, :40])  # 40 of 2400: 4 cm³, 1.7 %
 
 
 def test_a_rule_is_adopted_where_the_mean_rises_and_recorded_with_its_evidence():
-    choice = choose_postprocessing([(changed(CRUMB), TRUTH), (TRUTH, TRUTH)])
+    choice = choose_postprocessing([(changed(CRUMB), TRUTH), *[(TRUTH, TRUTH)] * 4])
     assert choice.rules == {Structure.LIVER: "main_parts"}
     liver, spleen = (choice.evidence[organ] for organ in ORGANS)
-    assert (liver.cases, liver.better, liver.worse, liver.largest_loss, liver.adopted) == (2, 1, 0, 0.0, True)
-    assert liver.mean_dss_before == pytest.approx((4800 / 4840 + 1) / 2)
+    assert (liver.cases, liver.better, liver.worse, liver.largest_loss, liver.adopted) == (5, 1, 0, 0.0, True)
+    assert liver.mean_dss_before == pytest.approx((4800 / 4840 + 4) / 5)
     assert liver.mean_dss_after == 1.0
     assert (spleen.adopted, spleen.reason) == (False, "it changes no DSS")
     assert json.loads(json.dumps(choice.plain()))["rules"] == {"liver": "main_parts"}
@@ -135,9 +135,15 @@ def test_one_case_that_loses_too_much_forbids_a_rule_that_helps_on_average():
 
 def test_a_small_loss_does_not_forbid_a_rule():
     small = (Structure.LIVER, np.s_[0, 0, :20])  # 20 / 4820 = 0.0041
-    choice = choose_postprocessing([(changed(CRUMB), TRUTH), (changed(small), changed(small))])
+    choice = choose_postprocessing([(changed(CRUMB), TRUTH), (changed(small), changed(small)), *[(TRUTH, TRUTH)] * 3])
     assert choice.rules == {Structure.LIVER: "main_parts"}
     assert choice.evidence[Structure.LIVER].worse == 1
+
+
+def test_four_cases_are_too_few_whatever_they_gain():
+    choice = choose_postprocessing([(changed(CRUMB), TRUTH)] * 4)
+    assert choice.rules == {}
+    assert choice.evidence[Structure.LIVER].reason == "4 cases, fewer than 5"
 
 
 def test_cases_without_a_score_are_counted_and_unlabelled_ones_are_not():

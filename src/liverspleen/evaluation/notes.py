@@ -7,6 +7,8 @@ from typing import Any
 
 from liverspleen.errors import Fault, one_line
 
+_TOLD = 10  # cases named in a line; `cases` has them all
+
 
 @dataclass(frozen=True)
 class Note:
@@ -23,8 +25,9 @@ class Note:
 
     @property
     def fault(self) -> Fault:
-        """The note as the line of a log."""
-        cases = f" ({', '.join(self.cases)})" if self.cases else ""
+        """The note as the line of a log: its first cases, and how many more there are."""
+        more = [f"and {len(self.cases) - _TOLD} more"] if len(self.cases) > _TOLD else []
+        cases = f" ({', '.join([*self.cases[:_TOLD], *more])})" if self.cases else ""
         return Fault(self.code, self.what + cases, self.cure, severity="note")
 
     def to_dict(self) -> dict[str, Any]:

@@ -23,8 +23,12 @@ RULES: Final[Mapping[str, Callable[[LabelMap, Structure], tuple[LabelMap, Droppe
 LARGEST_LOSS: Final = 0.005
 """By how much the DSS of a single validation case may fall at most for a rule to be adopted.
 
-A means can rise while one patient loses a part of the liver; differences below 0.005 are those of a contour's edge.
+A mean can rise while one patient loses a part of the liver; differences below 0.005 are those of a contour's edge.
 """
+
+
+LEAST_CASES: Final = 5
+"""Validation cases below which nothing is adopted: one or two say nothing about the next."""
 
 
 @dataclass(frozen=True)
@@ -103,8 +107,8 @@ class Choice:
 def choose_postprocessing(pairs: Iterable[tuple[LabelMap, LabelMap]]) -> Choice:
     """Whether to clear crumbs, per structure, from pairs of predicted and reference label map of validation cases.
 
-    The rule of nnU-Net (Isensee et al., Nat Methods 2021;18:203), made safer: adopted if the mean DSS rises and no
-    single case loses more than `LARGEST_LOSS`; and what is tried keeps every main part, not only the largest. Only
+    The rule of nnU-Net (Isensee et al., Nat Methods 2021;18:203), made safer: adopted if there are `LEAST_CASES`, the
+    mean DSS rises and no single case loses more than `LARGEST_LOSS`; and what is tried keeps every main part, not only the largest. Only
     cases count whose reference covers the structure. Pairs are looked at one by one and not kept.
 
     Raises:
@@ -115,7 +119,7 @@ def choose_postprocessing(pairs: Iterable[tuple[LabelMap, LabelMap]]) -> Choice:
     >>> truth = np.zeros((3, 9, 9), np.uint8); truth[:, :5] = Structure.LIVER
     >>> with_crumb = truth.copy(); with_crumb[0, 8, 8] = Structure.LIVER
     >>> with_crumb, truth = (LabelMap(labels, Geometry((9, 9, 3), np.eye(4))) for labels in (with_crumb, truth))
-    >>> choose_postprocessing([(with_crumb, truth)]).rules
+    >>> choose_postprocessing([(with_crumb, truth)] * 5).rules
     {<Structure.LIVER: 1>: 'main_parts'}
     """
     scores: dict[Structure, list[tuple[float, float]]] = {organ: [] for organ in ORGANS}
@@ -138,11 +142,13 @@ def _evidence(scores: list[tuple[float, float]], undefined: int) -> Evidence:
     gains = [after - before for before, after in scores]
     largest_loss = max((-gain for gain in gains), default=0.0)
     # fsum: the sign of a mean must not depend on the order of the cases
-    adopted = math.fsum(gains) > 0 and largest_loss <= LARGEST_LOSS
+    adopted = len(scores) >= LEAST_CASES and math.fsum(gains) > 0 and largest_loss <= LARGEST_LOSS
     if adopted:
         reason = "the mean DSS rises and no case loses more than the bound"
     elif not any(gains):
         reason = "it changes no DSS"
+    elif len(scores) < LEAST_CASES:
+        reason = f"{len(scores)} cases, fewer than {LEAST_CASES}"
     elif math.fsum(gains) > 0:
         reason = f"a case loses {largest_loss:.4f}, more than {LARGEST_LOSS}"
     else:
