@@ -36,7 +36,8 @@ def model_card(bundle: Mapping[str, Any]) -> str:
         [
             _front_matter(bundle),
             f"# {escaped(bundle['name'])}\n\n",
-            "Liver and spleen segmentation on CT, a model of [liverspleen](https://doi.org/10.3348/kjr.2020.0237).\n\n",
+            "Liver and spleen segmentation on CT, a model of liverspleen, after\n"
+            "[Ahn et al., Korean J Radiol 2020](https://doi.org/10.3348/kjr.2020.0237).\n\n",
             _PHANTOMS if bundle["phantoms_only"] else "",
             "**Research use only. Not a medical device.**\n\n",
             _table("## What it is", _what(bundle)),

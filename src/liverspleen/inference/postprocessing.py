@@ -108,8 +108,8 @@ def choose_postprocessing(pairs: Iterable[tuple[LabelMap, LabelMap]]) -> Choice:
     """Whether to clear crumbs, per structure, from pairs of predicted and reference label map of validation cases.
 
     The rule of nnU-Net (Isensee et al., Nat Methods 2021;18:203), made safer: adopted if there are `LEAST_CASES`, the
-    mean DSS rises and no single case loses more than `LARGEST_LOSS`; and what is tried keeps every main part, not only the largest. Only
-    cases count whose reference covers the structure. Pairs are looked at one by one and not kept.
+    mean DSS rises and no single case loses more than `LARGEST_LOSS`; and what is tried keeps every main part, not only
+    the largest. Only cases count whose reference covers the structure. Pairs are looked at one by one and not kept.
 
     Raises:
         ValueError: a pair differs in shape.
