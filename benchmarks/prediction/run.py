@@ -57,7 +57,7 @@ DRIVER = (
     Contender("MONAI SliceInferer", driver="monai", network="point"),
     Contender("plain loop", driver="loop", network="point"),
 )
-END_CPU = (NETWORK_CPU[0], NETWORK_CPU[1])
+END_CPU = (NETWORK_CPU[0], NETWORK_CPU[1], NETWORK_CPU[4])
 END_GPU = (NETWORK_GPU[0], NETWORK_GPU[1])
 """The first of each takes turns with each of the others."""
 
