@@ -248,8 +248,3 @@ class Runner:
         found: int | None = self._pipe.recv()
         self._process.join()
         return found
-
-
-def cores() -> int:
-    """Processor cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -6,10 +6,8 @@ python benchmarks/prediction/run.py; on a machine with CUDA it runs there and wr
 from __future__ import annotations
 
 import argparse
-import importlib.metadata
 import json
-import os
-import platform
+import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -19,13 +17,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from contenders import SECTIONS, Contender, Runner, Task, cores, volume_of
+from contenders import SECTIONS, Contender, Runner, Task, volume_of
 
-import liverspleen
 from liverspleen.imaging import write_ct
 from liverspleen.networks.cost import network_cost
-from liverspleen.processes import has_bf16_instructions
-from liverspleen.training.limits import copy_bytes_per_s, matmul_flops_per_s
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from machine import cores, machine, versions
 
 RESULTS = Path(__file__).parents[1] / "results"
 DISTRIBUTIONS = ("numpy", "torch", "timm", "monai", "nibabel", "onnxruntime", "segmentation-models-pytorch")
@@ -94,36 +92,6 @@ def row_of(turns: list[dict[str, float]], memory: int | None, task: Task) -> dic
     return found | {"least_s": min(turn["total"] for turn in turns)} | ({"parts_s": parts} if parts else {})
 
 
-def machine(device: torch.device) -> dict[str, Any]:
-    """What the times depend on."""
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.exists() else []
-    models = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    rates = {"matmul_flops_per_s fp32": matmul_flops_per_s(device), "copy_bytes_per_s": copy_bytes_per_s(device)}
-    if device.type == "cuda" or has_bf16_instructions():
-        rates["matmul_flops_per_s bf16"] = matmul_flops_per_s(device, torch.bfloat16)
-    return {
-        "cpu": models[0] if models else platform.processor(),
-        "gpu": torch.cuda.get_device_name(device) if device.type == "cuda" else None,
-        "cores": cores(),
-        "load_before": round(os.getloadavg()[0], 2),
-        "system": platform.system(),
-        "python": platform.python_version(),
-        **rates,
-    }
-
-
-def versions() -> dict[str, str]:
-    """Versions of everything that was timed."""
-    found = {"liverspleen": liverspleen.__version__}
-    for name in DISTRIBUTIONS:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            found[name] = "missing"
-    return found
-
-
 def measure(options: argparse.Namespace, folder: Path) -> Iterator[dict[str, Any]]:
     """The whole benchmark, given after each contender: what was measured stays when a later one is stopped."""
     cuda = options.device == "cuda"
@@ -149,7 +117,7 @@ def measure(options: argparse.Namespace, folder: Path) -> Iterator[dict[str, Any
     result: dict[str, Any] = {
         "benchmark": "prediction",
         "machine": about,
-        "versions": versions(),
+        "versions": versions(DISTRIBUTIONS),
         "missing": [],
         "input": {"encoder": task.encoder, "matrix": task.matrix, "flops_per_section": flops},
         "threads": task.threads,

@@ -6,11 +6,9 @@ python benchmarks/training/run.py; on a machine with CUDA it runs there and writ
 from __future__ import annotations
 
 import argparse
-import importlib.metadata
 import json
 import multiprocessing
-import os
-import platform
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,12 +16,11 @@ from statistics import median
 from typing import Any
 
 import torch
-from contenders import Contender, Runner, Task, cores
+from contenders import Contender, Runner, Task
 from sections import write_cases
 
-import liverspleen
-from liverspleen.processes import has_bf16_instructions
-from liverspleen.training.limits import copy_bytes_per_s, matmul_flops_per_s
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from machine import cores, machine, versions
 
 RESULTS = Path(__file__).parents[1] / "results"
 DISTRIBUTIONS = ("numpy", "torch", "timm", "monai", "segmentation-models-pytorch", "nnunetv2")
@@ -80,36 +77,6 @@ def duel(mine: Runner, theirs: Runner, *, rounds: int, turn: int) -> dict[str, A
     return theirs.finish() | {"reference_step_s": ours_s, "time_over_reference": theirs_s / ours_s}
 
 
-def machine(device: torch.device) -> dict[str, Any]:
-    """What the times depend on."""
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.exists() else []
-    models = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    rates = {"matmul_flops_per_s fp32": matmul_flops_per_s(device), "copy_bytes_per_s": copy_bytes_per_s(device)}
-    if device.type == "cuda" or has_bf16_instructions():
-        rates["matmul_flops_per_s bf16"] = matmul_flops_per_s(device, torch.bfloat16)
-    return {
-        "cpu": models[0] if models else platform.processor(),
-        "gpu": torch.cuda.get_device_name(device) if device.type == "cuda" else None,
-        "cores": cores(),
-        "load_before": round(os.getloadavg()[0], 2),
-        "system": platform.system(),
-        "python": platform.python_version(),
-        **rates,
-    }
-
-
-def versions() -> dict[str, str]:
-    """Versions of everything that was timed."""
-    found = {"liverspleen": liverspleen.__version__}
-    for name in DISTRIBUTIONS:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            found[name] = "missing"
-    return found
-
-
 def with_limits(name: str, row: dict[str, Any], steps: dict[str, Any], about: dict[str, Any]) -> dict[str, Any]:
     """Beside a step the least time by arithmetic and by unfused memory traffic, as shares of its time.
 
@@ -139,7 +106,7 @@ def measure(options: argparse.Namespace, store: Path) -> Iterator[dict[str, Any]
     result: dict[str, Any] = {
         "benchmark": "training",
         "machine": about,
-        "versions": versions(),
+        "versions": versions(DISTRIBUTIONS),
         "missing": missing,
         "input": {"encoder": task.encoder, "matrix": task.matrix, "batch": batch, "sections": 3},
         "threads": task.threads,

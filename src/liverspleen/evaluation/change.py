@@ -5,13 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, Literal, get_args
+from typing import Final, Literal
 
 from liverspleen.evaluation.intervals import Interval
 from liverspleen.evaluation.samples import Result
 
 Verdict = Literal["beyond", "between", "within"]
-VERDICTS: Final[tuple[Verdict, ...]] = get_args(Verdict)
 
 MEANINGS: Final[Mapping[Verdict, str]] = {
     "beyond": "beyond measurement error",
