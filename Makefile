@@ -12,7 +12,7 @@ help:  ## this list
 
 $(READY): pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,onnx,wandb]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,onnx,slurm,wandb]'
 	@touch $@
 
 demo: $(READY)  ## the whole way on procedural CT: train, predict, measure, report (outputs/demo)
