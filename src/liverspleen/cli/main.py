@@ -24,6 +24,7 @@ VERBS: dict[str, str] = {
     "prepare": "fill, verify or prune the slice store that trainings read",
     "train": "train a 2.5D DeepLabV3+",
     "bench": "where the time of a training step goes, and what bounds it",
+    "sweep": "choose architecture and hyperparameters: search, confirm with fresh seeds, leaderboard",
     "predict": "segment CT with a trained model",
     "measure": "volumes and DSS of label maps",
     "report": "the paper's tables and figures from measurements.csv",
@@ -104,7 +105,8 @@ def run_verb(verb: str, overrides: Sequence[str]) -> int:
     config = compose_verb(verb, overrides)
     if verb in NETWORK_VERBS:
         keep_pages()  # before torch allocates
-    return _refuse(_module(verb).run(config))
+    run = _module(verb).run
+    return _refuse(run(config, overrides) if verb == "sweep" else run(config))  # its trials are given the same words
 
 
 def verb_help(verb: str) -> str:
@@ -136,7 +138,8 @@ def _key_listing(verb: str) -> str:
         shown = "(required)" if missing else ("" if value is None else f"= {value}")
         lines.append(f"  {key.name:<26} {key.type:<13} {key.meaning} {shown}".rstrip())
     grouped = {key.name.partition(".")[0] for key in rows if "." in key.name}
-    used = [name for name in groups() if name in grouped or (verb in {"train", "bench"} and name == "experiment")]
+    recipes = {"experiment"} if verb in {"train", "bench", "sweep"} else set()
+    used = [name for name in groups() if name in grouped | recipes]
     if used:
         lines += ["", "choices", *(f"  {name}={'|'.join(groups()[name])}" for name in used)]
     return "\n".join(lines)
