@@ -28,13 +28,12 @@ AuthType=auth/munge
 AuthInfo=socket={folder}/munge/socket,cred_expire=5
 CredType=cred/munge
 SlurmctldPort={controller_port}
-SlurmdPort={node_port}
 SlurmctldPidFile={folder}/slurmctld.pid
-SlurmdPidFile={folder}/slurmd.pid
+SlurmdPidFile={folder}/slurmd-%n.pid
 SlurmctldLogFile={folder}/slurmctld.log
-SlurmdLogFile={folder}/slurmd.log
+SlurmdLogFile={folder}/slurmd-%n.log
 StateSaveLocation={folder}/state
-SlurmdSpoolDir={folder}/spool
+SlurmdSpoolDir={folder}/spool-%n
 ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
 MpiDefault=none
@@ -45,6 +44,7 @@ SelectTypeParameters=CR_Core
 SchedulerType=sched/backfill
 SchedulerParameters=bf_interval=2,sched_interval=2
 SlurmdParameters=config_overrides
+GresTypes=gpu
 JobRequeue=1
 PreemptType=preempt/partition_prio
 PreemptMode=REQUEUE
@@ -53,10 +53,11 @@ KillWait=20
 MinJobAge=600
 OverTimeLimit=0
 ReturnToService=2
-NodeName={host} NodeAddr=127.0.0.1 CPUs=4 RealMemory=4000 State=UNKNOWN
-PartitionName=batch Nodes={host} Default=YES MaxTime=INFINITE State=UP PriorityTier=1 PreemptMode=REQUEUE
-PartitionName=graced Nodes={host} MaxTime=INFINITE State=UP PriorityTier=1 PreemptMode=REQUEUE GraceTime=10
-PartitionName=first Nodes={host} MaxTime=INFINITE State=UP PriorityTier=9 PreemptMode=OFF
+NodeName=one NodeHostname={host} NodeAddr=127.0.0.1 Port={port_one} CPUs=64 RealMemory=64000 Gres=gpu:4
+NodeName=two NodeHostname={host} NodeAddr=127.0.0.1 Port={port_two} CPUs=64 RealMemory=64000 Gres=gpu:4
+PartitionName=batch Nodes=one,two Default=YES MaxTime=INFINITE State=UP PriorityTier=1 PreemptMode=REQUEUE
+PartitionName=graced Nodes=one,two MaxTime=INFINITE State=UP PriorityTier=1 PreemptMode=REQUEUE GraceTime=10
+PartitionName=first Nodes=one,two MaxTime=INFINITE State=UP PriorityTier=9 PreemptMode=OFF
 """
 
 
@@ -123,7 +124,7 @@ def _free_port() -> int:
 @contextmanager
 def _daemon(*command: str, folder: Path, environment: Mapping[str, str]) -> Iterator[None]:
     """A daemon in the foreground; the kernel ends it with its parent, whatever that one dies of."""
-    log = folder / f"{command[0]}.out"
+    log = folder / f"{Path(command[0]).name}-{len(list(folder.glob('*.out')))}.out"
     with log.open("w") as out:
         whole = ("setpriv", "--pdeathsig", "TERM", *command)
         process = subprocess.Popen(whole, env=environment, stdout=out, stderr=out, start_new_session=True)
@@ -142,7 +143,7 @@ def _daemon(*command: str, folder: Path, environment: Mapping[str, str]) -> Iter
 def slurm() -> Iterator[Cluster]:
     """A SLURM that is up; its jobs are cancelled and its daemons gone at the end."""
     folder = Path(tempfile.mkdtemp(prefix="slurm-"))  # short: the path of a socket may have 107 characters
-    for name in ("munge", "state", "spool"):
+    for name in ("munge", "state", "spool-one", "spool-two"):
         (folder / name).mkdir()
     known = {name: value for name, value in os.environ.items() if not name.startswith(("SLURM", "SBATCH", "SRUN"))}
     environment = known | {
@@ -153,7 +154,10 @@ def slurm() -> Iterator[Cluster]:
         "OMP_NUM_THREADS": "1",
     }
     host = socket.gethostname().partition(".")[0]
-    ports = {"controller_port": _free_port(), "node_port": _free_port()}
+    ports = {name: _free_port() for name in ("controller_port", "port_one", "port_two")}
+    for number in range(4):
+        (folder / f"gpu{number}").touch()  # what SLURM gives out as GPUs
+    (folder / "gres.conf").write_text(f"Name=gpu File={folder}/gpu[0-3]\n")
     (folder / "slurm.conf").write_text(CONFIGURATION.format(folder=folder, host=host, **ports))
     cluster = Cluster(folder, environment)
     munge = folder / "munge"
@@ -164,7 +168,8 @@ def slurm() -> Iterator[Cluster]:
         daemons: Sequence[Sequence[str]] = (
             ("munged", "--foreground", "--force", f"--socket={munge / 'socket'}", *files),
             ("slurmctld", "-D", "-i"),
-            ("slurmd", "-D"),
+            ("slurmd", "-D", "-N", "one"),
+            ("slurmd", "-D", "-N", "two"),
         )
         for command in daemons:
             stack.enter_context(_daemon(*command, folder=folder, environment=environment))

@@ -26,7 +26,7 @@ _EVERY_S: Final = 0.2
 
 
 class Command:
-    """`liverspleen WORDS` as a process of a job; submitit calls `checkpoint` when the job is to go back into the queue."""
+    """`liverspleen WORDS` as a process of a job; submitit calls `checkpoint` before the job goes back into the queue."""
 
     def __init__(self, words: Sequence[str]) -> None:
         self.words = tuple(words)
@@ -78,7 +78,10 @@ def submit(
         folder: for batch scripts, logs and submitit's own files; all nodes must see it.
         jobs: how many.
         time_min: of each; a command that is not done by then is stopped, requeued and run again.
-        partition, gpus, cpus, mem_gb: of each job, as `sbatch` knows them; None for what the cluster gives by itself.
+        partition: of the cluster; None for its default.
+        gpus: of each job; None to ask for none.
+        cpus: of each job.
+        mem_gb: of each job; None for the cluster's default.
         options: more options of `sbatch`, by their long names.
 
     Returns:
