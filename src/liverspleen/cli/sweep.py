@@ -57,6 +57,8 @@ from liverspleen.sweep.study import PRUNERS, SAMPLERS, Study
 from liverspleen.sweep.training import Interrupted, StopSignals
 from liverspleen.sweep.worker import Sweep, Worker
 
+_PROGRAM = (sys.executable, "-m", "liverspleen.cli.trial")
+
 _OWN = {"cohort", "root", "split", "store", "output", "seed", "vocabulary", "logger", "train_fraction"}
 """Of train: what all trials share or each trial has its own of, so that it cannot be searched."""
 
@@ -136,7 +138,7 @@ def _sweep(config: SweepConfig, base: list[str], record: Run) -> Sweep:
         space=space,
         plan=plan,
         objectives=tuple(config.objectives),
-        command=(*base, *fixed),
+        command=(*_PROGRAM, "train", *base, *fixed),
         conditions={case.case_id: case.condition for case in validation},
         prunes=search.pruner != "none",
         say=lambda line: print(line, flush=True),
@@ -258,7 +260,7 @@ def _several(config: SweepConfig, given: Sequence[str], workers: int) -> Sequenc
     with StopSignals() as stop:
         processes = [
             subprocess.Popen(
-                [sys.executable, "-m", "liverspleen.cli.trial", "sweep", *own, "workers=1"],
+                [*_PROGRAM, "sweep", *own, "workers=1"],
                 stdin=subprocess.PIPE,
                 env={**os.environ, **_share(index, workers)},
                 start_new_session=True,
