@@ -59,6 +59,8 @@ from liverspleen.sweep.submission import submit
 from liverspleen.sweep.training import Interrupted, StopSignals
 from liverspleen.sweep.worker import Sweep, Worker
 
+_PROGRAM = (sys.executable, "-m", "liverspleen.cli.trial")
+
 _OWN = {"cohort", "root", "split", "store", "output", "seed", "vocabulary", "logger", "train_fraction"}
 """Of train: what all trials share or each trial has its own of, so that it cannot be searched."""
 
@@ -151,7 +153,7 @@ def _sweep(config: SweepConfig, base: list[str], record: Run) -> Sweep:
         space=space,
         plan=plan,
         objectives=tuple(config.objectives),
-        command=(*base, *fixed),
+        command=(*_PROGRAM, "train", *base, *fixed),
         conditions={case.case_id: case.condition for case in validation},
         prunes=search.pruner != "none",
         say=lambda line: print(line, flush=True),
@@ -291,7 +293,7 @@ def _several(config: SweepConfig, given: Sequence[str], workers: int) -> Sequenc
     with StopSignals() as stop:
         processes = [
             subprocess.Popen(
-                [sys.executable, "-m", "liverspleen.cli.trial", "sweep", *own, "workers=1"],
+                [*_PROGRAM, "sweep", *own, "workers=1"],
                 stdin=subprocess.PIPE,
                 env={**os.environ, **_share(index, workers)},
                 start_new_session=True,
