@@ -96,12 +96,12 @@ class Cluster:
         """Standard output of a command that ends well."""
         return _said(*command, environment=self.environment)
 
-    def submit(self, script: str, folder: Path, *options: str) -> str:
+    def submit(self, script: str, folder: Path, *options: str, words: Sequence[str] = ()) -> str:
         """Job id of a batch script that starts in `folder` and writes its output there."""
         file = folder / "job.sh"
         file.write_text(script)
-        command = ("sbatch", "--parsable", f"--chdir={folder}", "--output=%x-%j.out", "--open-mode=append", *options)
-        return self.said(*command, str(file))
+        command = ("sbatch", "--parsable", f"--chdir={folder}", "--output=%x-%A.out", "--open-mode=append", *options)
+        return self.said(*command, str(file), *words)
 
     def field(self, job: str, name: str) -> str:
         """What `scontrol show job` tells of a job, such as its JobState or its Restarts."""
@@ -152,6 +152,7 @@ def slurm() -> Iterator[Cluster]:
         "PATH": f"{Path(sys.executable).parent}:{known['PATH']}",
         "CUDA_VISIBLE_DEVICES": "",
         "OMP_NUM_THREADS": "1",
+        "MASTER_ADDR": "127.0.0.1",  # the nodes' names are no names of machines
     }
     host = socket.gethostname().partition(".")[0]
     ports = {name: _free_port() for name in ("controller_port", "port_one", "port_two")}
