@@ -1,4 +1,7 @@
-"""Whether the tasks that SLURM started are the processes that a training needs; Lightning would fail late, or wait for ever."""
+"""Whether the tasks that SLURM started are the processes that a training needs.
+
+Lightning would tell it late, as a failure of its own, or wait for ever for those that are missing.
+"""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ _EVERY_S: Final = 0.2
 
 
 class Command:
-    """`liverspleen WORDS` as a process of a job; submitit calls `checkpoint` before the job goes back into the queue."""
+    """`liverspleen WORDS` as a process; submitit calls `checkpoint` before the job goes into the queue again."""
 
     def __init__(self, words: Sequence[str]) -> None:
         self.words = tuple(words)
