@@ -100,7 +100,12 @@ def test_a_sweep_searches_confirms_and_goes_on_as_the_same_study_only(
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     out = tmp_path / "s"
     command = words(
-        box_cohort(), out, "search.parameters={slices.sections: [1, 3]}", "search.sampler=grid", "leaders=1"
+        box_cohort(),
+        out,
+        "search=own",
+        "search.parameters={slices.sections: [1, 3]}",
+        "search.sampler=grid",
+        "leaders=1",
     )
     assert main([*command, "seeds=1"]) == 0
     found = rows(out)
