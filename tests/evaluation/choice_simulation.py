@@ -115,6 +115,16 @@ def false_winner_rate(sweep: Sweep, studies: int = MANY, *, rule: Rule = ours) -
     return wrong / studies
 
 
+def second_look_rate(sweep: Sweep, studies: int = MANY) -> float:
+    """Share of sweeps with a winner at once, or after the seeds were doubled because there was none."""
+    rng = np.random.default_rng(SEED)
+    found = 0
+    for _ in range(studies):
+        tables = replace(sweep, seeds=2 * sweep.seeds).study(rng).tables
+        found += winner(tables[:, : sweep.seeds]) is not None or winner(tables) is not None
+    return found / studies
+
+
 def best_left_out_rate(sweep: Sweep, studies: int = MANY) -> float:
     """Share of null sweeps in which a given leader (as good as any) is shown worse than the apparent best."""
     rng = np.random.default_rng(SEED)
@@ -216,10 +226,14 @@ def main() -> None:
             ),
         )
     )
-    unequal = [replace(NULLS[name], seeds=s) for s in (3, 5, 10) for name in list(NULLS)[3:5]]
+    pair = Sweep(gaps=(0.0, 0.0))
+    unequal = [
+        replace(pair, seeds=s, cases=n, seed_sd=1.0 / ratio, residual_sd=0.1, own_sd=own, unequal=ratio)
+        for s, n, ratio, own in ((3, 20, 5, 0), (3, 20, 10, 1.5), (5, 20, 5, 0), (5, 20, 10, 1.5), (10, 20, 10, 0))
+    ]
     write(
         _rows(
-            ["rule, unequal seed SD", *(f"{s.seeds} seeds, {s.unequal:g} times" for s in unequal)],
+            ["one noisy, one not", *(f"{s.seeds} seeds, {s.unequal:g} times, own SD {s.own_sd:g}" for s in unequal)],
             (
                 [name, *(winner_rate(s, rule=rule) for s in unequal)]
                 for name, rule in (("ours", ours), ("Satterthwaite", satterthwaite))
@@ -239,6 +253,8 @@ def main() -> None:
     write(
         _rows(["left out though as good", "share"], ((k, best_left_out_rate(Sweep(leaders=k))) for k in (2, 3, 5, 8)))
     )
+    looks = [(s, second_look_rate(Sweep(seeds=s, seed_sd=1.0))) for s in (3, 5, 10)]
+    write(_rows(["seeds, doubled if there is no winner", "winner of two equally good"], looks))
     curses = [(n, *curse(Sweep(trials=n), MANY // 2)) for n in (5, 10, 20, 50, 100)]
     write(_rows(["trials", "best search score − its fresh mean, SD"], ((n, f"{bias:.2f}") for n, bias, _ in curses)))
     steps = (1.0, 1.5, 2.0, 3.0, 4.0)
