@@ -41,9 +41,9 @@ def write_study(
 ) -> None:
     """Write `study.json`, `trials.csv` and `trial_cases.csv`.
 
-    `ended` search trials and `confirmed` trainings of the confirmation are there (None: all). `gain` is what the first
-    choice of the first parameter adds to the DSS. `failed` search trials have these reasons; so many confirmation runs
-    of the best leader failed before the others.
+    `ended` search trials (then no confirmation) and `confirmed` trainings of it are there (None: all). `gain` is what
+    the first choice of the first parameter adds to the DSS. `failed` search trials have these reasons; so many
+    confirmation runs of the best leader failed before the others.
     """
     rng = np.random.default_rng(7)
     case_effects = 0.02 * rng.standard_normal(cases)
@@ -91,7 +91,7 @@ def write_study(
         row = begin("confirm", best[0]["configuration"], 90_000 + repeat, {key: best[0][key] for key in parameters})
         row["reason"] = "loss is not finite in step 12"
     wanted = [(repeat, leader) for repeat in range(seeds) for leader in best]
-    for repeat, leader in wanted[:confirmed]:
+    for repeat, leader in wanted[: 0 if ended is not None else confirmed]:
         values = {key: leader[key] for key in parameters}
         complete(begin("confirm", leader["configuration"], 100_000 + repeat, values), values)
 

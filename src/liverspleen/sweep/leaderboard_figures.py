@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from textwrap import wrap
 from typing import TYPE_CHECKING, Final
 
 from liverspleen.evaluation.choice import Choice
@@ -30,11 +31,11 @@ def leaders_figure(study: StudyFiles, choice: Choice, rows: Sequence[Row]) -> Fi
 
     shown = [row for row in rows if row.confirmed is not None and row.confirmed.mean is not None]
     with own_style():
-        figure = Figure(figsize=(7.6, 1.5 + 0.5 * len(shown)), layout="constrained")
+        figure = Figure(figsize=(8.2, 1.5 + 0.62 * len(shown)), layout="constrained")
         axes = figure.add_subplot()
         for position, row in enumerate(shown):
             _leader(axes, position, row)
-        axes.set_yticks(range(len(shown)), [shortened(label(study, row), _WIDEST) for row in shown])
+        axes.set_yticks(range(len(shown)), [_lines(label(study, row)) for row in shown], fontsize=8.5)
         for text in axes.get_yticklabels():
             text.set_parse_math(False)
         axes.set_ylim(len(shown) - 0.5, -0.5)
@@ -160,6 +161,14 @@ def _leader(axes: Axes, position: int, row: Row) -> None:
             label=name,
             zorder=3,
         )
+
+
+def _lines(text: str) -> str:
+    """The digits of a configuration, and its parameters in two lines at most below them."""
+    first, _, rest = text.partition(" (")
+    parameters = wrap(rest.removesuffix(")"), _WIDEST)
+    below = [*parameters[:1], *([shortened(" ".join(parameters[1:]), _WIDEST)] if parameters[1:] else [])]
+    return "\n".join([shortened(first, _WIDEST), *below])
 
 
 def _coordinate(axes: Axes, position: int, axis: Axis) -> None:

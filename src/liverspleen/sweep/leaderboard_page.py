@@ -18,7 +18,16 @@ from liverspleen.sweep.leaderboard_figures import history_figure, importance_fig
 from liverspleen.sweep.leaderboard_rows import Row
 from liverspleen.sweep.leaderboard_study import StudyFiles
 from liverspleen.sweep.leaderboard_tables import FAILURE_HEADS, failures, front_text
-from liverspleen.sweep.leaderboard_words import DEFINITIONS, HEADS, cells, decision, label, remarks
+from liverspleen.sweep.leaderboard_words import (
+    DEFINITIONS,
+    HEADS,
+    OTHER_HEADS,
+    cells,
+    decision,
+    label,
+    other_cells,
+    remarks,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -54,7 +63,10 @@ def page(
         rows=[
             (label(study, row), cells(row), choice is not None and row.configuration in choice.not_shown_worse)
             for row in rows
+            if row.rank
         ],
+        other_heads=OTHER_HEADS,
+        others=[(label(study, row), other_cells(row)) for row in rows if not row.rank],
         pictures=list(_pictures(study, choice, rows, found)),
         importance=found,
         front=front_text(study, front) if len(study.objectives) > 1 else "",
@@ -75,13 +87,13 @@ def _tiles(study: StudyFiles, choice: Choice | None) -> list[tuple[str, str, str
     return [
         (
             "Search",
-            f"{study.n_searched} of {study.planned_trials} trials",
-            f"{pruned} pruned; {study.sampler or 'sampler not told'}",
+            f"{study.n_searched} of {study.planned_trials}",
+            f"trials; {study.sampler or 'sampler not told'}; {pruned} pruned",
         ),
         (
             "Confirmation",
-            f"{study.n_confirmed} of {study.n_to_confirm} trainings",
-            f"{study.leaders} leaders × {study.seeds} seeds",
+            f"{study.n_confirmed} of {study.n_to_confirm}",
+            f"trainings; {study.leaders} leaders × {study.seeds} seeds",
         ),
         ("Failed trials", str(failed), "listed below" if failed else "none"),
         (

@@ -15,7 +15,7 @@ from liverspleen.structures import ORGAN_KEYS
 from liverspleen.sweep.leaderboard_study import StudyFiles
 
 UNFINISHED: Final = (
-    "the confirmation is not finished: who looks at every step and stops when a difference shows finds too many"
+    "the sweep is not finished: who looks at every step and stops when a difference shows finds too many"
 )
 
 
@@ -42,7 +42,7 @@ def choice_of(study: StudyFiles) -> Choice | None:
     """The choice among the confirmed configurations; None if no confirmation has ended.
 
     The score of a case is the mean DSS of its organs, of those that have a DSS in every run. A confirmation run that
-    failed counts as a run without score. While the confirmation is not finished there is no winner.
+    failed counts as a run without score. While the sweep is not finished there is no winner.
     """
     ended = study.phase("confirm", "complete")
     if ended.empty:

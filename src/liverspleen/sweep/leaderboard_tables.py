@@ -14,7 +14,16 @@ from liverspleen.evaluation.table_files import escaped
 from liverspleen.structures import ORGAN_KEYS
 from liverspleen.sweep.leaderboard_rows import Row
 from liverspleen.sweep.leaderboard_study import StudyFiles
-from liverspleen.sweep.leaderboard_words import DEFINITIONS, HEADS, cells, decision, label, remarks
+from liverspleen.sweep.leaderboard_words import (
+    DEFINITIONS,
+    HEADS,
+    OTHER_HEADS,
+    cells,
+    decision,
+    label,
+    other_cells,
+    remarks,
+)
 
 _BIAS: Final = tuple(
     f"volume_bias_{organ}_pct{part}" for organ in ORGAN_KEYS for part in ("", "_ci_lower", "_ci_upper")
@@ -33,8 +42,10 @@ def markdown_text(study: StudyFiles, choice: Choice | None, rows: Sequence[Row],
     """The decision, the table, the configurations, the trials that failed, and what was not done."""
     head, *more = decision(study, choice, rows)
     parts = [f"# Leaderboard of {escaped(study.name)}", f"**{escaped(head)}**", *map(escaped, more)]
-    parts += ["## Configurations", _table(HEADS, map(cells, rows)) if rows else "None yet."]
-    parts += ["\n".join(f"- {escaped(label(study, row))}" for row in rows)] if rows else []
+    confirmed = [[first, label(study, row), *rest] for row in rows if row.rank for first, *rest in [cells(row)]]
+    others = [[label(study, row), *other_cells(row)] for row in rows if not row.rank]
+    parts += ["## Leaders", _table(HEADS, confirmed) if confirmed else "None confirmed yet."]
+    parts += ["## Searched alone", _table(OTHER_HEADS, others)] if others else []
     if len(study.objectives) > 1:
         parts += ["## Pareto front of the search", front_text(study, front)]
     failed = failures(study)
@@ -63,8 +74,8 @@ def front_text(study: StudyFiles, front: Sequence[int]) -> str:
     return f"No complete search trial is at least as good in {aims}, and better in one: trials {numbers}."
 
 
-def _table(heads: Sequence[str], rows: object) -> str:
-    lines = [list(map(escaped, heads)), ["---"] * len(heads), *(list(map(escaped, row)) for row in rows)]  # type: ignore[attr-defined]
+def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [[*map(escaped, heads)], ["---"] * len(heads), *([*map(escaped, row)] for row in rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 

@@ -30,6 +30,10 @@ HEADS: Final = (
     *("Rank", "Configuration", "Seeds", "DSS (95 % CI)", "Worst condition", "Liver bias, % (95 % CI)"),
     *("Spleen bias, % (95 % CI)", "s / section", "Search score", "Failed"),
 )
+"""Of the table of confirmed configurations."""
+
+OTHER_HEADS: Final = ("Configuration", "s / section", "Search score", "Failed")
+"""Of the table of those that were searched alone."""
 
 
 def label(study: StudyFiles, row: Row) -> str:
@@ -41,22 +45,24 @@ def label(study: StudyFiles, row: Row) -> str:
 
 
 def cells(row: Row) -> list[str]:
-    """A row of the table under `HEADS`."""
+    """A confirmed row, under `HEADS` but for its configuration."""
     found = row.confirmed
     worst = UNDEFINED
     if found is not None and found.worst_condition is not None:
         worst = f"{found.worst_condition} {fixed(found.worst_mean, SCORE_DIGITS)} (n = {found.worst_n_cases})"
     return [
         str(row.rank or UNDEFINED),
-        row.configuration,
         str(row.n_seeds or UNDEFINED),
         UNDEFINED if found is None else interval_text(found.mean, found.ci, SCORE_DIGITS),
         worst,
         *(interval_text(bias.mean, bias.ci, 2) for bias in row.volume_bias_pct.values()),
-        fixed(row.seconds_per_section, 4),
-        fixed(row.search_dss, SCORE_DIGITS),
-        str(row.n_failed or UNDEFINED),
+        *other_cells(row),
     ]
+
+
+def other_cells(row: Row) -> list[str]:
+    """A row that was searched alone, under `OTHER_HEADS` but for its configuration."""
+    return [fixed(row.seconds_per_section, 4), fixed(row.search_dss, SCORE_DIGITS), str(row.n_failed or UNDEFINED)]
 
 
 def decision(study: StudyFiles, choice: Choice | None, rows: Sequence[Row]) -> tuple[str, ...]:
@@ -64,20 +70,20 @@ def decision(study: StudyFiles, choice: Choice | None, rows: Sequence[Row]) -> t
     if choice is None:
         return _no_choice(study)
     labels = {row.configuration: label(study, row) for row in rows}
-    against = " ".join(
-        f"{labels[other.configuration]}: {interval_text(other.difference, other.ci, SCORE_DIGITS)}"
-        + ("." if other.reason is None else f", {other.reason}.")
+    against = "; ".join(
+        f"{other.configuration} {interval_text(other.difference, other.ci, SCORE_DIGITS)}"
+        + ("" if other.reason is None else f", {other.reason}")
         for other in choice.differences
     )
-    against = f"Mean of {choice.best} minus that of the others: {against}" if against else ""
+    against = f"Mean DSS of {choice.best} minus that of {against}." if against else ""
     told = [_counts(choice), against, *(f"Caution: {caution}." for caution in choice.cautions)]
     if choice.winner is not None:
         head = f"{labels[choice.winner]} is better than every other leader, beyond the noise of seeds and cases."
         return (head, *filter(None, told))
     if choice.reason == UNFINISHED:
-        head = "No choice yet: the confirmation is not finished."
+        head = "No choice yet: the sweep is not finished."
         return (head, f"Why no winner is named before: {UNFINISHED}.", *filter(None, told))
-    head = f"No difference shown between {_listed([labels[name] for name in choice.not_shown_worse])}."
+    head = f"No difference shown between {_listed(choice.not_shown_worse)}."
     if len(choice.not_shown_worse) < 2:
         head = f"No choice: {choice.reason}."
     return (head, *_what_now(choice, rows), *filter(None, told))
