@@ -233,7 +233,7 @@ def test_pareto_front_by_hand(tmp_path: Path) -> None:
     assert pareto(read_study(tmp_path)) == [0, 1]
     write_leaderboard(tmp_path)
     text = (tmp_path / "leaderboard.md").read_text("utf-8")
-    assert "trials 0, 1." in text
+    assert "Trials 0, 1: no complete" in text
     assert "the choice is by DSS alone" in text
 
 

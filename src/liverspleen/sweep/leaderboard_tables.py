@@ -71,7 +71,7 @@ def front_text(study: StudyFiles, front: Sequence[int]) -> str:
     """Which trials no other one beats."""
     aims = ", ".join(study.objectives)
     numbers = ", ".join(map(str, front)) or "none that has them all"
-    return f"No complete search trial is at least as good in {aims}, and better in one: trials {numbers}."
+    return f"Trials {numbers}: no complete search trial is at least as good in {aims} and better in one of them."
 
 
 def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
