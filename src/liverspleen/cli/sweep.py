@@ -91,7 +91,7 @@ def _work(config: SweepConfig, base: list[str], record: Run) -> list[Fault]:
             write_leaderboard(config.output)
     names = ("trials.csv", "trial_cases.csv", "leaderboard.csv", "leaderboard.md", "leaderboard.html", "choice.json")
     record.outputs += [config.output / name for name in names]
-    print((config.output / "leaderboard.md").read_text(encoding="utf-8").split("\n\n")[1])
+    print((config.output / "leaderboard.md").read_text(encoding="utf-8").split("\n\n")[1].strip("*"))
     print(f"sweep: open {config.output / 'leaderboard.html'}")
     return []
 
