@@ -340,7 +340,9 @@ def module(config: TrainConfig, bundle: dict[str, Any]) -> SegmentationModule:
     )
 
 
-def callbacks(config: TrainConfig, validation: Sequence[StoredCase], *, start: int) -> list[Callback]:
+def callbacks(
+    config: TrainConfig, validation: Sequence[StoredCase], voxels_cm3: Sequence[float], *, start: int
+) -> list[Callback]:
     """What watches over a training, in this order: a checkpoint comes after all that it stands for."""
     from liverspleen.training.checkpoints import Checkpoints
     from liverspleen.training.finite import FiniteGuard
@@ -351,7 +353,8 @@ def callbacks(config: TrainConfig, validation: Sequence[StoredCase], *, start: i
     checkpoints = Checkpoints(
         config.output, every=choice.validate_every, start=start, patience=choice.patience, settle=guard.settle
     )
-    return [guard, ValidationFile(config.output / "validation.csv", validation), checkpoints, Heartbeat()]
+    table = ValidationFile(config.output / "validation.csv", validation, voxels_cm3)
+    return [guard, table, checkpoints, Heartbeat()]
 
 
 def loggers(config: TrainConfig, faults: list[Fault], *, start: int) -> list[Logger]:
@@ -367,10 +370,18 @@ def loggers(config: TrainConfig, faults: list[Fault], *, start: int) -> list[Log
 
         def make() -> Logger:  # by the first rank alone, and where a full disk is no more than a warning
             name, offline, run = choice.wandb_project, choice.wandb_offline, _wandb_id(output / "wandb_id")
-            return WandbLogger(project=name, offline=offline, save_dir=output, id=run)
+            group, chosen = choice.wandb_group, _shown(config)
+            return WandbLogger(project=name, offline=offline, save_dir=output, id=run, group=group, config=chosen)
 
         found.append(SideLogger("Weights & Biases", make, faults))
     return found
+
+
+def _shown(config: TrainConfig) -> dict[str, Any]:
+    """What a service may know of a training: its recipe, and no path."""
+    groups = ("slices", "sampler", "augmentation", "loss", "optimizer", "scheduler", "trainer")
+    recipe = {name: asdict(getattr(config, name)) for name in groups}
+    return {**recipe, "network": architecture(config.network), "seed": config.seed}
 
 
 def _wandb_id(file: Path) -> str:
@@ -393,6 +404,7 @@ def trainer(config: TrainConfig, watch: Sequence[Callback], loggers: Sequence[Lo
 
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)  # hardware lines and tips for other products
     warnings.filterwarnings("ignore", module="pytorch_lightning")
+    warnings.filterwarnings("ignore", message="The `srun` command is available")  # a training without it is meant
     choice = config.trainer
     every = min(choice.validate_every, choice.steps) * choice.accumulate
     several = ranks(config) > 1

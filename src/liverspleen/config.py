@@ -208,6 +208,8 @@ class LoggerConfig:
     """keep the W&B run on this disk"""
     wandb_project: str
     """project name in W&B"""
+    wandb_group: OptionalText = None
+    """group of the run in W&B; of a sweep its study"""
 
 
 @dataclass

@@ -71,6 +71,8 @@ class Run:
     """name to hash: cohort, split, model, measurements"""
     seeds: dict[str, int] = field(default_factory=dict)
     device: str = "cpu"
+    measured: dict[str, float] = field(default_factory=dict)
+    """what was timed, with its unit in the name"""
     outputs: list[Path] = field(default_factory=list)
     faults: list[Any] = field(default_factory=list)
 
@@ -110,6 +112,7 @@ def recorded(
                 "inputs": run.inputs,
                 "seeds": run.seeds,
                 "device": run.device,
+                "measured": run.measured,
                 "platform": platform.platform(),
                 "started": started.isoformat(timespec="seconds"),
                 "seconds": round(perf_counter() - clock, 3),

@@ -84,7 +84,7 @@ def test_validation_dss_on_another_pixel_size_is_that_of_predict_and_measure_on_
         assert found.shape == ct.shape
         np.testing.assert_array_equal(found.affine, ct.affine)
     assert main(["measure", f"labels={labels}", f"cohort={manifest}", f"output={tmp_path}"]) == 0
-    validated = {(case, organ): dss for case, organ, dss in rows(run / "validation.csv")}
+    validated = {(case, organ): dss for case, organ, dss, *_ in rows(run / "validation.csv")}
     measured = {(row[0], row[5]): row[10] for row in rows(tmp_path / "measurements.csv") if row[6] == "dla"}
     assert len(validated) == 2
     assert validated == {key: measured[key] for key in validated}

@@ -24,7 +24,8 @@ def test_training_leaves_checkpoints_metrics_validation_and_run_record(
     assert about["window"] == {"lower_hu": -150.0, "upper_hu": 250.0, "clip": True}
     assert about["split"] == run["inputs"]["split"]
     header, *rows = (tmp_path / "run" / "validation.csv").read_text().splitlines()
-    assert header == "case_id,structure,dss"
+    assert header == "case_id,structure,dss,volume_cm3,reference_cm3"
+    assert 0 < run["measured"]["validation_seconds_per_section"] < 60
     assert len(rows) == 2  # one validation case of four, two organs
 
 
@@ -106,24 +107,24 @@ def test_damaged_case_costs_one_line_and_the_others_are_learnt(
     assert (tmp_path / "run" / "last.ckpt").exists()
 
 
-def test_validation_dss_is_that_of_the_report(box_cohort: Callable[..., Path], tmp_path: Path) -> None:
+def test_validation_dss_and_volumes_are_those_of_the_report(box_cohort: Callable[..., Path], tmp_path: Path) -> None:
     """One DSS: what validation logs equals what predict and measure find for the same case and weights."""
     manifest = box_cohort()
     assert train(manifest, tmp_path / "run", "trainer.batch_size=8", steps=100, every=100) == 0
-    (case_id, _, _), *_ = (row.split(",") for row in (tmp_path / "run/validation.csv").read_text().splitlines()[1:])
+    (case_id, *_), *_ = (row.split(",") for row in (tmp_path / "run/validation.csv").read_text().splitlines()[1:])
     model, labels = tmp_path / "run" / "last.ckpt", tmp_path / "labels"
     assert main(["predict", f"model={model}", f"input={manifest}", f"output={labels}", "batch_size=3"]) == 0
     assert main(["measure", f"labels={labels}", f"cohort={manifest}", f"output={tmp_path}"]) == 0
     validated = {
-        row.split(",")[1]: row.split(",")[2] for row in (tmp_path / "run/validation.csv").read_text().splitlines()
+        row.split(",")[1]: row.split(",")[2:4] for row in (tmp_path / "run/validation.csv").read_text().splitlines()
     }
     measured = {
-        row.split(",")[5]: row.split(",")[10]
+        row.split(",")[5]: [row.split(",")[column] for column in (10, 7)]
         for row in (tmp_path / "measurements.csv").read_text().splitlines()
         if row.startswith(f"{case_id},") and ",dla," in row
     }
     assert {organ: validated[organ] for organ in ("liver", "spleen")} == measured
-    assert all(0 < float(dss) < 1 for dss in measured.values())
+    assert all(0 < float(dss) < 1 for dss, _ in measured.values())
 
 
 def test_filled_store_gives_the_result_of_an_empty_one(box_cohort: Callable[..., Path], tmp_path: Path) -> None:

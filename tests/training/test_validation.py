@@ -49,5 +49,6 @@ def test_padding_to_the_output_stride_is_no_part_of_a_case(monkeypatch: pytest.M
     module.on_validation_epoch_start()
     module.validation_step(batch, 0)
     module.on_validation_epoch_end()
-    assert module.case_dss == {0: {"liver": 1.0, "spleen": None}}
+    dss = {key: count.dss for key, count in module.case_overlaps.items()}
+    assert dss == {(0, Structure.LIVER): 1.0, (0, Structure.SPLEEN): None}
     assert logged == {"val/dss_liver": 1.0, "val/dss": 1.0}

@@ -28,7 +28,7 @@ outputs, in output=
   last.ckpt, best.ckpt   weights with preprocessing, structures and split hash (best: by DSS per case, in 3D)
   model.safetensors      the weights of best.ckpt (of last.ckpt without validation) for other programs
   metrics.csv            loss and validation DSS by step
-  validation.csv         DSS of each validation case
+  validation.csv         DSS and volumes of each validation case at the last validation
   split.csv, cohort.csv  the split, without split=; the table of a folder of images
   run.json               what made them
 
@@ -43,6 +43,7 @@ import signal
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from liverspleen import __version__, assemble
@@ -55,6 +56,7 @@ from liverspleen.config import TrainConfig
 from liverspleen.data.leaks import refuse_leaks
 from liverspleen.data.parts import in_use
 from liverspleen.errors import Fault, Refused
+from liverspleen.imaging.nifti import read_grid
 from liverspleen.provenance import Run, recorded
 from liverspleen.storage import sha256_of
 
@@ -87,7 +89,9 @@ def run(config: TrainConfig) -> Sequence[Fault]:
             sides: dict[str, dict[str, Any]] = {
                 side: _learnt(split.cases(cohort, side), stored) for side, stored in zip(SIDES, found, strict=True)
             }
-            _fit(config, record, *found, sides)
+            images = {case.case_id: case.image for case in split.cases(cohort, SIDES[1])}
+            grids = [read_grid(images[case.case_id], case_id=case.case_id) for case in found[1]]
+            _fit(config, record, *found, sides, [grid.voxel_volume_mm3 / 1000 for grid in grids])
         return tuple(record.faults) if _first() else ()
 
 
@@ -144,6 +148,7 @@ def _fit(
     training: list[StoredCase],
     validation: list[StoredCase],
     sides: dict[str, dict[str, Any]],
+    voxels_cm3: list[float],
 ) -> None:
     import pytorch_lightning as pl
 
@@ -168,7 +173,7 @@ def _fit(
         bundle |= {**sides, "origins": sides["training"]["origins"], "version": __version__}
         module = assemble.module(config, bundle)
         data = _data(config, training, validation, start=done.steps)
-        watch = assemble.callbacks(config, validation, start=done.steps)
+        watch = assemble.callbacks(config, validation, voxels_cm3, start=done.steps)
         loggers = assemble.loggers(config, record.faults, start=done.steps)
         trainer = assemble.trainer(config, watch, loggers, validate=bool(validation))
         record.device = str(trainer.strategy.root_device)
@@ -178,6 +183,8 @@ def _fit(
             count = f"{len(training)} cases, {len(data.training)} sections; validation: {len(validation)} cases"
             print(f"train: {count}; steps {done.steps} to {choice.steps}", flush=True)
         _train(config, trainer, module, data, done)
+        if module.seconds_per_section:
+            record.measured["validation_seconds_per_section"] = median(module.seconds_per_section)
     elif _first():
         why = f"no better DSS for {done.stale} validations" if ended_early else f"all {choice.steps} steps"
         print(f"train: {done.checkpoint} ends with {why} already; nothing to do")

@@ -18,6 +18,7 @@ from liverspleen.storage import write_text
 from liverspleen.training.module import SegmentationModule
 
 _HEADER = ("step", "metric", "value")
+VALIDATION_COLUMNS = ("case_id", "structure", "dss", "volume_cm3", "reference_cm3")
 
 
 class MetricsFile(Logger):
@@ -74,10 +75,16 @@ class MetricsFile(Logger):
 
 
 class ValidationFile(pl.Callback):
-    """Writes the DSS of each validation case after every validation: `case_id,structure,dss`, empty where undefined."""
+    """Writes DSS and volumes of each validation case after every validation; an undefined DSS is empty.
 
-    def __init__(self, file: Path, cases: Sequence[StoredCase]) -> None:
-        self.file, self.cases = file, cases
+    Args:
+        file: `case_id,structure,dss,volume_cm3,reference_cm3`.
+        cases: of the validation side, in its order.
+        voxels_cm3: volume of a voxel of each of them, on the CT's own grid.
+    """
+
+    def __init__(self, file: Path, cases: Sequence[StoredCase], voxels_cm3: Sequence[float]) -> None:
+        self.file, self.cases, self.voxels_cm3 = file, cases, voxels_cm3
 
     @rank_zero_only
     def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
@@ -85,8 +92,9 @@ class ValidationFile(pl.Callback):
         assert isinstance(module, SegmentationModule)
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(["case_id", "structure", "dss"])
-        for index, dss in module.case_dss.items():
-            name = self.cases[index].case_id
-            writer.writerows([name, organ, "" if d is None else repr(d)] for organ, d in dss.items())
+        writer.writerow(VALIDATION_COLUMNS)
+        for (index, organ), count in module.case_overlaps.items():
+            voxel, dss = self.voxels_cm3[index], "" if count.dss is None else repr(count.dss)
+            volumes = [repr(voxels * voxel) for voxels in (count.first_voxels, count.second_voxels)]
+            writer.writerow([self.cases[index].case_id, organ.key, dss, *volumes])
         write_text(self.file, text.getvalue())

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Mapping
 from statistics import fmean
+from time import perf_counter
 from typing import Any, NamedTuple
 
 import pytorch_lightning as pl
@@ -72,8 +72,10 @@ class SegmentationModule(pl.LightningModule):
         self.parts: list[StepPart] = []
         """of the step under way, one for each batch that is accumulated"""
         self._counts: dict[tuple[int, Structure], Overlap] = {}
-        self.case_dss: dict[int, dict[str, float | None]] = {}
-        """DSS of the last validation by index of the case; None where an organ is neither predicted nor there."""
+        self.case_overlaps: dict[tuple[int, Structure], Overlap] = {}
+        """Counts of the last validation, prediction first, by index of the case and organ that is labelled in it."""
+        self.seconds_per_section: list[float] = []
+        """Of the network in each batch of the last validation on this rank, up to the classes on the CT's own grid."""
 
     @property
     def judged(self) -> nn.Module:
@@ -103,7 +105,7 @@ class SegmentationModule(pl.LightningModule):
 
     def on_validation_epoch_start(self) -> None:
         """Forget the counts of the last validation; all ranks judge with the statistics of the first one."""
-        self._counts = {}
+        self._counts, self.seconds_per_section = {}, []
         if self.trainer.world_size > 1:
             for statistic in self.judged.buffers():
                 distributed.broadcast(statistic, 0)
@@ -113,8 +115,10 @@ class SegmentationModule(pl.LightningModule):
         if not len(batch.case):
             return
         # a validation batch never spans two cases, and its labels are on the CT's own grid
+        clock = perf_counter()
         logits, matrix = self.judged(self.window(batch.sections)), batch.matrix[0].tolist()
         predicted = native_classes(logits, matrix, batch.labels.shape[-2:]).cpu().numpy()
+        self.seconds_per_section.append((perf_counter() - clock) / len(batch.case))
         labels = batch.labels.cpu().numpy()
         case = int(batch.case[0])
         found = overlaps(predicted, labels)
@@ -127,14 +131,12 @@ class SegmentationModule(pl.LightningModule):
         for counts in gathered(self._counts):  # of each rank; whole numbers, so their order does not matter
             for key, count in counts.items():
                 total[key] = total.get(key, Overlap(0, 0, 0)) + count
-        self.case_dss = defaultdict(dict)
-        for (case, organ), count in sorted(total.items()):
-            self.case_dss[case][organ.key] = count.dss
+        self.case_overlaps = dict(sorted(total.items()))
         means: list[float] = []
         for organ in ORGANS:
-            defined = [row[organ.key] for row in self.case_dss.values() if row.get(organ.key) is not None]
-            if defined:
-                means.append(fmean(defined))  # type: ignore[arg-type]
+            scores = [count.dss for (_, one), count in self.case_overlaps.items() if one == organ]
+            if defined := [dss for dss in scores if dss is not None]:
+                means.append(fmean(defined))
                 self.log(f"val/dss_{organ.key}", means[-1], prog_bar=True)
         self.log("val/dss", fmean(means) if means else 0.0)
 
