@@ -89,7 +89,7 @@ class NetworkConfig:
     """A network; a key that it has no use for is empty."""
 
     name: str
-    """`deeplab` (DeepLabV3+), `unet_2d` or `unet_3d`"""
+    """`deeplab` (DeepLabV3+), `unet_2d`, `unet_3d`, or the name of a module in `networks/own/`"""
     output_stride: int
     """downsampling of the deepest features; height and width are padded to a multiple of it"""
     encoder: OptionalText = None
