@@ -27,6 +27,7 @@ BELOW: dict[str, set[str]] = {
     "data": GROUND | {"imaging", "cohort"},
     "training": GROUND | {"data", "networks", "evaluation", "imaging", "cohort"},
     "inference": GROUND | {"data", "networks", "evaluation", "imaging", "cohort"},
+    "sweep": GROUND | {"evaluation"},
     "assemble": GROUND | {"config", "training", "inference", "data", "networks", "cohort"},
 }
 """What each package or module may import of this project, besides itself; `cli` may import everything."""
@@ -45,6 +46,9 @@ DOORS: dict[str, set[str]] = {
     "omegaconf": {"cli", "config", "assemble"},
     "torch": {"data", "networks", "training", "inference", "assemble", "cli"},
     "wandb": set(),
+    "optuna": {"sweep"},
+    "sqlalchemy": {"sweep"},
+    "submitit": {"sweep"},
     "onnx": {"inference"},
     "onnxruntime": {"inference"},
 }

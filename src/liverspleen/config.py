@@ -14,7 +14,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from functools import cache
 from pathlib import Path
 from types import NoneType
-from typing import Any, NamedTuple, Optional, get_args, get_type_hints
+from typing import Any, NamedTuple, Optional, get_args, get_origin, get_type_hints
 
 # OmegaConf 2.3 reads Optional[...], not `X | None`.
 OptionalPath = Optional[Path]  # noqa: UP045
@@ -392,6 +392,43 @@ class BenchConfig(TrainConfig):
 
 
 @dataclass
+class SearchConfig:
+    """What a sweep chooses among, and how."""
+
+    sampler: str
+    """`tpe`, `random` or `grid` (all points, in order)"""
+    pruner: str
+    """`none`; `median` or `halving` end trials early that are worse at a validation than others were"""
+    parameters: dict[str, Any]
+    """key or config group of train to choices, or to low, high and perhaps log, step"""
+    warmup_steps: int = 0
+    """training steps before which `median` ends nothing"""
+
+
+@dataclass
+class SweepConfig(TrainConfig):
+    """`liverspleen sweep`: the words of `train`, which every trial shares, and what is searched."""
+
+    output: Path
+    """folder for trials/, the tables and the leaderboard; study.db without storage="""
+    trials: OptionalInt
+    """finished trials of the search; of a grid all points when empty"""
+    leaders: int
+    """best configurations that are trained again with fresh seeds"""
+    seeds: int
+    """fresh seeds for each of them; 0: no choice is made"""
+    objectives: list[str]
+    """out of dss, volume_bias, seconds_per_section; the first one ranks"""
+    study: OptionalText
+    """name of the study in its database; that of the output folder when empty"""
+    storage: OptionalText
+    """SQLAlchemy URL of the database; a SQLite file in the output folder when empty"""
+    workers: int
+    """processes that train a trial each; 0: one, or one per GPU"""
+    search: SearchConfig
+
+
+@dataclass
 class PredictConfig:
     """`liverspleen predict`."""
 
@@ -622,6 +659,7 @@ SCHEMAS: dict[str, type] = {
     "prepare": PrepareConfig,
     "train": TrainConfig,
     "bench": BenchConfig,
+    "sweep": SweepConfig,
     "predict": PredictConfig,
     "measure": MeasureConfig,
     "report": ReportConfig,
@@ -680,7 +718,9 @@ def keys(schema: type, prefix: str = "") -> Iterator[Key]:
             continue
         is_path = hint is Path or Path in get_args(hint)
         kind = "path" if is_path else hint.__name__.replace("str", "text")
-        if get_args(hint):
+        if get_origin(hint) is dict:
+            kind = "map"
+        elif get_args(hint):
             kind = f"list of {get_args(hint)[0].__name__.replace('str', 'text').lower()}"
         told = (_meanings().get(owner.__name__, {}).get(field.name) for owner in schema.__mro__)
         yield Key(f"{prefix}{field.name}", kind, next(filter(None, told), ""), is_path)

@@ -131,7 +131,7 @@ def test_what_was_trained_again_stands_beside_its_selected_score(study: SimpleNa
     assert "SD between seeds of one configuration 0.023." in text  # sqrt((2 * 0.0004 + 0.0008) / 3)
     assert "24 of 24 trials of the search have a score." in text
     assert (tmp_path / "architecture.md").read_text(encoding="utf-8") == text
-    table = list(csv.DictReader((tmp_path / "effects.csv").open(encoding="utf-8")))
+    table = list(csv.DictReader((tmp_path / "effects.csv").read_text(encoding="utf-8").splitlines()))
     assert float(table[1]["difference_mean"]) == pytest.approx(-0.05)
     assert table[0]["difference_mean"] == ""
 

@@ -25,6 +25,7 @@ VERBS: dict[str, str] = {
     "prepare": "fill, verify or prune the slice store that trainings read",
     "train": "train a 2.5D DeepLabV3+",
     "bench": "where the time of a training step goes, and what bounds it",
+    "sweep": "choose architecture and hyperparameters: search, confirm with fresh seeds, leaderboard",
     "predict": "segment CT with a trained model",
     "measure": "volumes and DSS of label maps",
     "report": "the paper's tables and figures from measurements.csv",
@@ -107,7 +108,8 @@ def run_verb(verb: str, overrides: Sequence[str]) -> int:
     config = compose_verb(verb, overrides)
     if verb in NETWORK_VERBS:
         keep_pages()  # before torch allocates
-    return _refuse(_module(verb).run(config))
+    run = _module(verb).run
+    return _refuse(run(config, overrides) if verb == "sweep" else run(config))  # its trials are given the same words
 
 
 def verb_help(verb: str, overrides: Sequence[str] = ()) -> str:
@@ -145,8 +147,9 @@ def _key_listing(verb: str, own: Path | None) -> str:
         shown = "(required)" if missing else ("" if value is None else f"= {value}")
         lines.append(f"  {key.name:<26} {key.type:<13} {key.meaning} {shown}".rstrip())
     grouped = {key.name.partition(".")[0] for key in rows if "." in key.name}
+    recipes = {"experiment"} if verb in {"train", "bench", "sweep"} else set()
     available = groups(own)
-    used = [name for name in available if name in grouped or (verb in {"train", "bench"} and name == "experiment")]
+    used = [name for name in available if name in grouped | recipes]
     if used:
         lines += ["", "choices (conf=FOLDER adds those of FOLDER/GROUP/NAME.yaml)"]
         lines += [f"  {name}={'|'.join(available[name])}" for name in used]

@@ -78,7 +78,7 @@ def run(config: TrainConfig) -> Sequence[Fault]:
     with _record(config) as record:
         cohort = assemble.cohort(config.cohort, config, table=config.output / "cohort.csv")
         record.faults.extend(cohort.faults)
-        split, split_file = _split(config, cohort)
+        split, split_file = split_of(config, cohort)
         record.inputs |= {"cohort": cohort.hash, "split": sha256_of(split_file)}
         record.seeds["training"] = config.seed
         record.faults.extend(split.unnamed(cohort))
@@ -104,7 +104,8 @@ def _record(config: TrainConfig) -> AbstractContextManager[Run]:
     return recorded("train", config, config.output) if _first() else nullcontext(Run(config.output))
 
 
-def _split(config: TrainConfig, cohort: Cohort) -> tuple[Split, Path]:
+def split_of(config: TrainConfig, cohort: Cohort) -> tuple[Split, Path]:
+    """The split that `split=` names, or the one in the output folder, which is drawn if it is not there."""
     if config.split is not None:
         return read_split(config.split, cohort), config.split
     file = config.output / "split.csv"

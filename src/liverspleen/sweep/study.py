@@ -1,0 +1,235 @@
+"""A study in a database: the only place that speaks to Optuna while a sweep runs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+import warnings
+from collections.abc import Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+from uuid import uuid4
+
+from liverspleen.errors import Fault, Refused
+from liverspleen.sweep.plan import Begin, Phase, State, TrialRecord
+from liverspleen.sweep.results import OBJECTIVES
+from liverspleen.sweep.space import Space
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import optuna
+    from optuna.pruners import BasePruner
+    from optuna.samplers import BaseSampler
+
+SAMPLERS: Final = ("tpe", "random", "grid")
+PRUNERS: Final = ("none", "median", "halving")
+_BUSY_S: Final = 120  # a SQLite file is locked while another worker writes
+_ABOUT, _OUTCOME, _SEEN, _IDENTITY = "about", "outcome", "seen", "identity"
+
+
+class Study:
+    """One worker's view of a study; several, on any machines, may have one each.
+
+    Args:
+        url: SQLAlchemy URL of the database; tables are made where they are missing.
+        name: of the study; begun if there is none of that name.
+        objectives: out of `OBJECTIVES`.
+        sampler, pruner: out of `SAMPLERS` and `PRUNERS`.
+        warmup_steps: training steps before which no trial is pruned.
+        seed: of the sampler.
+
+    Raises:
+        Refused: LS-SWP-006 the database cannot be used.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        name: str,
+        *,
+        objectives: Sequence[str],
+        sampler: str,
+        pruner: str,
+        warmup_steps: int = 0,
+        seed: int = 0,
+    ) -> None:
+        with _refusing_a_bad_database(url):
+            import optuna
+
+            optuna.logging.set_verbosity(optuna.logging.ERROR)
+            arguments = {"connect_args": {"timeout": _BUSY_S}} if url.startswith("sqlite") else {}
+            self._storage = optuna.storages.RDBStorage(url, engine_kwargs=arguments)
+            self._study: optuna.Study = optuna.create_study(
+                storage=self._storage,
+                study_name=name,
+                directions=[OBJECTIVES[objective] for objective in objectives],
+                pruner=_pruner(pruner, warmup_steps),
+                load_if_exists=True,
+            )
+        self._id = self._storage.get_study_id_from_name(name)
+        self._sampler, self._seed = sampler, seed
+
+    def agree(self, identity: Mapping[str, Any]) -> None:
+        """See that this is the study it was begun as; the first worker writes down what it is.
+
+        Raises:
+            Refused: LS-SWP-007 with the first difference.
+        """
+        known = self._study.user_attrs.get(_IDENTITY)
+        if known is None:
+            self._study.set_user_attr(_IDENTITY, dict(identity))
+            return
+        asked = json.loads(json.dumps(identity))
+        for key in sorted(known.keys() | asked.keys()):
+            if known.get(key) != asked.get(key):
+                what = (
+                    f"the study {self._study.study_name!r} was begun with {key}={known.get(key)}, not {asked.get(key)}"
+                )
+                raise Refused(Fault("LS-SWP-007", what, "ask for the same again, or give another output= or study="))
+
+    def records(self) -> list[TrialRecord]:
+        """All trials by number, without those that were one too many; what is not finished is `running`."""
+        found = [_record(trial) for trial in self._study.get_trials(deepcopy=False)]
+        return [record for record in found if not record.about.get("surplus")]
+
+    def begin(self, begin: Begin, space: Space, about: Mapping[str, Any]) -> TrialRecord:
+        """A new trial, its values chosen by the sampler if it has none."""
+        if begin.values is None:
+            count = len(self._study.get_trials(deepcopy=False))
+            self._study.sampler = _sampler(self._sampler, f"{self._seed} {count}")
+            number = self._study.ask().number
+        else:
+            number = self._added(begin, space)
+        self.note(number, {**about, "phase": begin.phase, "repeat": begin.repeat})
+        return self.completed(number, space)
+
+    def completed(self, number: int, space: Space) -> TrialRecord:
+        """A trial with a value for each parameter: a worker that was killed may have left some of them open."""
+        record = self._one(number)
+        if len(record.values) < len(space.parameters):
+            import optuna
+
+            self._study.sampler = _sampler(self._sampler, f"{self._seed} {number}")
+            space.suggest(optuna.trial.Trial(self._study, self._trial(number)))
+            record = self._one(number)
+        # in the order of the space, which is that of the overrides
+        return replace(record, values={one.name: record.values[one.name] for one in space.parameters})
+
+    def note(self, number: int, about: Mapping[str, Any]) -> None:
+        """Add to what is said of a trial."""
+        trial = self._trial(number)
+        known = self._storage.get_trial(trial).user_attrs.get(_ABOUT, {})
+        self._storage.set_trial_user_attr(trial, _ABOUT, {**known, **about})
+        self.seen(number)
+
+    def seen(self, number: int) -> None:
+        """Tell the others that somebody is at work on a trial."""
+        self._storage.set_trial_user_attr(self._trial(number), _SEEN, time.time())
+
+    def report(self, number: int, step: int, dss: float) -> bool:
+        """Take note of a validation; whether the trial is to be pruned."""
+        trial = self._trial(number)
+        self._storage.set_trial_intermediate_value(trial, step, dss)
+        return self._study.pruner.prune(self._study, self._storage.get_trial(trial))
+
+    def reported(self, number: int) -> set[int]:
+        """Steps whose validations were reported."""
+        return set(self._storage.get_trial(self._trial(number)).intermediate_values)
+
+    def end(
+        self, number: int, state: State, outcome: Mapping[str, Any], objectives: Sequence[float] | None = None
+    ) -> None:
+        """A trial is over. Of one that has been ended by another worker meanwhile nothing is changed."""
+        import optuna
+        from optuna.exceptions import UpdateFinishedTrialError
+
+        states = {State.COMPLETE: "COMPLETE", State.PRUNED: "PRUNED", State.FAILED: "FAIL"}
+        with suppress(UpdateFinishedTrialError):
+            self._storage.set_trial_user_attr(self._trial(number), _OUTCOME, dict(outcome))
+            final = optuna.trial.TrialState[states[state]]
+            self._study.tell(number, objectives, state=final, skip_if_finished=True)
+
+    def give_back(self, number: int) -> None:
+        """A trial that was one too many; it appears nowhere."""
+        self.note(number, {"surplus": True})
+        self.end(number, State.FAILED, {})
+
+    def _one(self, number: int) -> TrialRecord:
+        return _record(self._storage.get_trial(self._trial(number)))
+
+    def _trial(self, number: int) -> int:
+        return self._storage.get_trial_id_from_study_id_trial_number(self._id, number)
+
+    def _added(self, begin: Begin, space: Space) -> int:
+        """A running trial of given values; Optuna does not tell its number, so it is found by a mark."""
+        import optuna
+
+        mark = uuid4().hex
+        self._study.add_trial(
+            optuna.trial.create_trial(
+                state=optuna.trial.TrialState.RUNNING,
+                params=dict(begin.values or {}),
+                distributions=space.distributions(),
+                user_attrs={"mark": mark},
+            )
+        )
+        trials = self._study.get_trials(deepcopy=False)
+        return next(trial.number for trial in reversed(trials) if trial.user_attrs.get("mark") == mark)
+
+
+def _record(trial: optuna.trial.FrozenTrial) -> TrialRecord:
+    states = {"RUNNING": State.RUNNING, "COMPLETE": State.COMPLETE, "PRUNED": State.PRUNED, "FAIL": State.FAILED}
+    about = {**trial.user_attrs.get(_ABOUT, {}), **trial.user_attrs.get(_OUTCOME, {})}
+    started = trial.datetime_start or datetime.now()
+    about["begun"] = started.astimezone(UTC).timestamp()
+    about["seen"] = trial.user_attrs.get(_SEEN, about["begun"])
+    complete = trial.state.name == "COMPLETE"
+    return TrialRecord(
+        trial.number,
+        states[trial.state.name],
+        Phase(about.get("phase", Phase.SEARCH)),
+        dict(trial.params),
+        tuple(trial.values or ()) if complete else (),
+        int(about.get("repeat", 0)),
+        about,
+    )
+
+
+def _sampler(name: str, seed: str) -> BaseSampler:
+    """A sampler for one trial: its draws depend on the trials so far and on `seed`, not on who asks how often."""
+    import optuna
+
+    number = int.from_bytes(hashlib.sha256(seed.encode()).digest()[:4], "big")
+    if name == "tpe":
+        return optuna.samplers.TPESampler(seed=number)
+    return optuna.samplers.RandomSampler(seed=number)
+
+
+def _pruner(name: str, warmup_steps: int) -> BasePruner:
+    import optuna
+
+    if name == "median":
+        return optuna.pruners.MedianPruner(n_warmup_steps=warmup_steps)
+    return optuna.pruners.SuccessiveHalvingPruner() if name == "halving" else optuna.pruners.NopPruner()
+
+
+@contextmanager
+def _refusing_a_bad_database(url: str) -> Iterator[None]:
+    """The line names the kind of database only: a URL may hold a password."""
+    from optuna.exceptions import OptunaError
+    from sqlalchemy.exc import SQLAlchemyError
+
+    kind = url.partition(":")[0]
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Optuna's and SQLAlchemy's notes to programmers
+            yield
+    except (SQLAlchemyError, OptunaError, ModuleNotFoundError) as error:
+        reason = str(error.__cause__ or error).splitlines()[0].replace(url, f"{kind}:...")
+        what = f"the database of the study ({kind}) cannot be used: {reason}"
+        cure = "correct storage=, start the database, or install its driver (postgresql: psycopg)"
+        raise Refused(Fault("LS-SWP-006", what, cure)) from error

@@ -1,0 +1,263 @@
+"""A worker: takes one trial after the other, trains it, tells the study, until nothing is left."""
+
+from __future__ import annotations
+
+import math
+import os
+import socket
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+from uuid import uuid4
+
+from liverspleen.errors import Fault
+from liverspleen.storage import write_text
+from liverspleen.structures import ORGANS
+from liverspleen.sweep.locks import exclusive, taken
+from liverspleen.sweep.plan import Begin, Pause, Phase, Plan, State, TrialRecord, next_step, seed_of, surplus
+from liverspleen.sweep.results import Result, read_record, read_result
+from liverspleen.sweep.space import Space, words
+from liverspleen.sweep.study import Study
+from liverspleen.sweep.tables import write_tables
+from liverspleen.sweep.training import Ended, Interrupted, StopSignals, train, validations
+
+_WAIT_S: Final = 0.5
+_BEAT_S: Final = 60.0
+_SILENT_S: Final = 600.0  # a worker elsewhere that has not been heard of for so long is taken for dead
+_UNPLACED_S: Final = 60.0  # a trial whose worker was killed before it could say where it is
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """What all workers of a study know.
+
+    Args:
+        folder: of the sweep, with the trials that were begun here; workers on one file system share it.
+        study, space, plan: what is searched, where that is written down, how much is to be done.
+        objectives: by name, the first one first.
+        command: of a training, but for what is searched, its seed and its folder.
+        conditions: of the validation cases by case_id.
+        prunes: whether trials of the search may end early.
+        say: takes a line for the user.
+    """
+
+    folder: Path
+    study: Study
+    space: Space
+    plan: Plan
+    objectives: tuple[str, ...]
+    command: tuple[str, ...]
+    conditions: Mapping[str, str]
+    prunes: bool
+    say: Callable[[str], None]
+
+    @property
+    def lock(self) -> Path:
+        """Held while a trial is taken, and while the locks of trials are looked at."""
+        return self.folder / ".lock"
+
+    def run(self, number: int) -> Path:
+        """Folder of a trial."""
+        return self.folder / "trials" / f"{number:04d}"
+
+    def write_tables(self) -> None:
+        """trials.csv and trial_cases.csv of the study as it is now."""
+        with exclusive(self.lock):
+            write_tables(self.folder, self.study.records(), self.space, self.plan, self.conditions)
+
+
+@dataclass
+class Worker:
+    """One process at work on a sweep; it takes trials that other workers left unfinished before it begins new ones."""
+
+    sweep: Sweep
+    stop: StopSignals
+    failed: int = 0
+    faults: list[Fault] = field(default_factory=list)
+
+    def work(self) -> list[Fault]:
+        """Until all is done; what failed comes back as warnings.
+
+        Raises:
+            Interrupted: the worker was asked to stop; its trial is saved and stays open.
+        """
+        while not isinstance(found := self._next(), Pause) or found == Pause.WAIT:
+            if self.stop.count:
+                raise Interrupted
+            if isinstance(found, Pause):
+                time.sleep(_WAIT_S)
+                continue
+            record, lock = found
+            try:
+                self._carry_out(record, lock)
+            finally:
+                os.close(lock)
+                self.sweep.write_tables()
+            if self.failed >= max(3, self.sweep.plan.trials):
+                what = f"{self.failed} trials failed one after the other here, and none can be expected to do better"
+                self.faults.append(
+                    Fault("LS-SWP-009", what, "see their reasons in trials.csv, then run the same command")
+                )
+                break
+        self.sweep.write_tables()
+        return self.faults
+
+    def _next(self) -> tuple[TrialRecord, int] | Pause:
+        """A trial to be trained and the handle of its lock, if there is one."""
+        sweep = self.sweep
+        with exclusive(sweep.lock):
+            place = _place(sweep.folder)
+            records = sweep.study.records()
+            for record in (record for record in records if record.open):
+                if (lock := self._left(record, place)) is not None:
+                    return sweep.study.completed(record.number, sweep.space), lock
+            step = next_step(sweep.plan, records)
+            return step if isinstance(step, Pause) else self._begun(step, place)
+
+    def _left(self, record: TrialRecord, place: str) -> int | None:
+        """The lock of a trial that nobody is at work on; one of a place that fell silent is ended."""
+        silent = time.time() - float(record.about["seen"])
+        where = record.about.get("place")
+        if where is None and silent > _UNPLACED_S:
+            self.sweep.study.note(record.number, {"place": place, "host": socket.gethostname()})
+        elif where is not None and where != place and silent > _SILENT_S:
+            reason = f"LS-SWP-012: its worker on {record.about.get('host')} has not been heard of for {silent:.0f} s"
+            self.sweep.study.end(record.number, State.FAILED, {"reason": reason})
+        if where != place:
+            return None
+        return taken(self.sweep.run(record.number) / ".lock")
+
+    def _begun(self, step: Begin, place: str) -> tuple[TrialRecord, int] | Pause:
+        sweep = self.sweep
+        record = sweep.study.begin(step, sweep.space, {"place": place, "host": socket.gethostname()})
+        if surplus(sweep.plan, record, sweep.study.records()):
+            sweep.study.give_back(record.number)
+            return Pause.WAIT
+        lock = taken(sweep.run(record.number) / ".lock")
+        assert lock is not None, "nobody else knows of the trial yet"
+        return record, lock
+
+    def _carry_out(self, record: TrialRecord, lock: int) -> None:
+        """Train a trial and tell the study."""
+        sweep, before = self.sweep, float(record.about.get("seconds", 0.0))
+        clock = time.monotonic()
+        try:
+            ended = train(
+                self._words(record),
+                sweep.run(record.number),
+                lock=lock,
+                stop=self.stop,
+                pruned=_Pruning(sweep, record),
+                beat=_Beat(sweep.study, record.number),
+            )
+        except Interrupted:
+            sweep.study.note(record.number, {"seconds": before + time.monotonic() - clock})
+            raise
+        state, outcome, objectives = self._judged(record, ended)
+        outcome |= {"seconds": before + ended.seconds, **_device(sweep.run(record.number))}
+        sweep.study.end(record.number, state, outcome, objectives)
+        self._tell(record, state, outcome)
+
+    def _words(self, record: TrialRecord) -> list[str]:
+        """The command line of a trial's training."""
+        sweep = self.sweep
+        seed = seed_of(sweep.plan, Begin(record.phase, repeat=record.repeat), record.number)
+        output = sweep.run(record.number)
+        return ["train", *sweep.command, *words(record.values), f"seed={seed}", f"output={output}"]
+
+    def _judged(self, record: TrialRecord, ended: Ended) -> tuple[State, dict[str, Any], list[float] | None]:
+        if ended.pruned:
+            return State.PRUNED, {"reason": "worse than the trials before it at the same step"}, None
+        if ended.reason:
+            return State.FAILED, {"reason": ended.reason}, None
+        try:
+            result = read_result(self.sweep.run(record.number))
+        except (ValueError, OSError) as error:
+            return State.FAILED, {"reason": f"LS-SWP-008: its result cannot be read: {error}"}, None
+        values = [result.objective(name) for name in self.sweep.objectives]
+        for name, value in zip(self.sweep.objectives, values, strict=True):
+            if value is None or not math.isfinite(value):
+                return State.FAILED, {"reason": f"LS-SWP-008: {name} is undefined on the validation cases"}, None
+        return State.COMPLETE, _plain(result), [value for value in values if value is not None]
+
+    def _tell(self, record: TrialRecord, state: State, outcome: Mapping[str, Any]) -> None:
+        told = f"trial {record.number} ({record.phase}) {state}, {outcome['seconds']:.1f} s"
+        chosen = " ".join(words(record.values))
+        self.failed = self.failed + 1 if state == State.FAILED else 0
+        if state == State.FAILED:
+            what = f"trial {record.number} ({chosen}) failed: {outcome['reason']}"
+            cure = f"see {self.sweep.run(record.number) / 'log.txt'}; the sweep goes on"
+            self.faults.append(Fault("LS-SWP-010", what, cure, severity="warning"))
+        elif state == State.COMPLETE:
+            told += f", DSS {outcome['dss']:.4f}" if outcome["dss"] is not None else ""
+        self.sweep.say(f"sweep: {told}; {chosen}")
+
+
+@dataclass
+class _Beat:
+    """Tells the study from time to time that a trial is being trained."""
+
+    study: Study
+    number: int
+    last: float = 0.0
+
+    def __call__(self) -> None:
+        if time.monotonic() - self.last > _BEAT_S:
+            self.study.seen(self.number)
+            self.last = time.monotonic()
+
+
+@dataclass
+class _Pruning:
+    """Tells the study of new validations; true once a trial is to end."""
+
+    sweep: Sweep
+    record: TrialRecord
+    known: set[int] | None = None
+    changed: int = 0
+
+    def __call__(self) -> bool:
+        if not self.sweep.prunes or self.record.phase != Phase.SEARCH:
+            return False
+        run = self.sweep.run(self.record.number)
+        try:
+            changed = (run / "metrics.csv").stat().st_mtime_ns
+        except FileNotFoundError:
+            return False
+        if changed == self.changed:
+            return False
+        self.changed = changed
+        if self.known is None:
+            self.known = self.sweep.study.reported(self.record.number)
+        for step, dss in validations(run, self.known):
+            self.known.add(step)
+            if self.sweep.study.report(self.record.number, step, dss):
+                return True
+        return False
+
+
+def _place(folder: Path) -> str:
+    """What names this folder to workers elsewhere, who have folders of their own."""
+    file = folder / ".place"
+    if not file.exists():
+        write_text(file, uuid4().hex + "\n")
+    return file.read_text(encoding="utf-8").strip()
+
+
+def _device(run: Path) -> dict[str, Any]:
+    records: Sequence[Mapping[str, Any]] = read_record(run)
+    return {"device": records[0].get("device")} if records else {}
+
+
+def _plain(result: Result) -> dict[str, Any]:
+    """What the study keeps of a result: enough for the tables, wherever the trial's folder is."""
+    cases = [[c.case_id, c.structure.key, c.dss, c.volume_cm3, c.reference_cm3] for c in result.cases]
+    return {
+        "dss": result.dss,
+        **{f"dss_{one.key}": result.dss_of(one) for one in ORGANS},
+        "volume_bias_pct": result.volume_bias_pct,
+        "seconds_per_section": result.seconds_per_section,
+        "cases": cases,
+    }
