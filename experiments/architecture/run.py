@@ -18,7 +18,7 @@ from liverspleen.errors import Fault, Refused
 
 CONF = Path(__file__).parent / "conf"
 USUAL = {"output": "outputs/architecture", "development": "30", "matrix": "64"}
-RECIPE = ("experiment=phantom", "trainer.steps=300", "trainer.validate_every=300")
+RECIPE = ("experiment=phantom", "trainer.steps=200", "trainer.validate_every=200")
 SWEEP = ("leaders=3", "seeds=5", "workers=2")
 
 
