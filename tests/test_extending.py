@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import importlib.util
+import json
 import re
 import shlex
 import sys
@@ -12,16 +14,25 @@ from pathlib import Path
 import pytest
 import torch
 
+from liverspleen.cli.composition import compose_verb
 from liverspleen.cli.main import main
 from liverspleen.config import SCHEMAS, keys
 from liverspleen.networks import own
+from liverspleen.sweep.space import Space
 
 PAGE = (Path(__file__).parents[1] / "docs" / "extending.md").read_text(encoding="utf-8")
 FILES = dict(re.findall(r"^`([\w/.]+)`\n\n```\w+\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL))
 COMMANDS = [shlex.split(line) for line in PAGE.splitlines() if re.match(r"    (liverspleen|python) ", line)]
 SHORT = {
     "train": ["trainer.steps=2", "trainer.batch_size=2", "trainer.validate_every=2"],
-    "sweep": ["trainer.steps=2", "trainer.batch_size=2", "trials=2", "leaders=1", "seeds=1"],
+    "sweep": [
+        "trainer.steps=2",
+        "trainer.batch_size=2",
+        "trainer.validate_every=2",
+        "trials=2",
+        "leaders=1",
+        "seeds=1",
+    ],
     "info": ["matrix=32"],
     "predict": ["workers=1"],
 }
@@ -92,3 +103,27 @@ def test_study_of_the_page_runs(tmp_path: Path, capsys: pytest.CaptureFixture[st
     rows = [line for line in capsys.readouterr().out.splitlines() if line.startswith(("| last", "| moving"))]
     assert [row.split(" | ")[1] for row in rows] == ["1", "1"]
     assert (tmp_path / "out" / "moving_average" / "run.json").is_file()
+
+
+def test_search_of_the_page_is_one_that_a_sweep_takes(folder: Path) -> None:
+    (words,) = commands("sweep")
+    search = compose_verb("sweep", words).search
+    names = [parameter.name for parameter in Space.of(search.parameters).parameters]
+    assert names == ["augmentation.noise", "augmentation.blur_px", "optimizer.lr"]
+
+
+@pytest.mark.slow
+def test_search_of_the_page_runs(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (words,) = commands("sweep")
+    assert main(["sweep", *words, *SHORT["sweep"]]) == 0, capsys.readouterr().err
+    with Path("sweep/trials.csv").open(encoding="utf-8", newline="") as handle:
+        rows = list(csv.DictReader(handle))
+    assert [(row["phase"], row["state"]) for row in rows] == [
+        ("search", "complete"),
+        ("search", "complete"),
+        ("confirm", "complete"),
+    ]
+    assert all(0 <= float(row["augmentation.noise"]) <= 0.1 for row in rows)
+    assert {row["augmentation.blur_px"] for row in rows} <= {"0.0", "0.5", "1.0"}
+    record = json.loads(Path("sweep/trials/0000/run.json").read_text(encoding="utf-8"))
+    assert record["config"]["augmentation"]["noise"] == float(rows[0]["augmentation.noise"])
