@@ -41,7 +41,8 @@ from dataclasses import asdict, fields
 from typing import Any
 
 from liverspleen import assemble
-from liverspleen.cli.composition import compose_verb, groups
+from liverspleen.cli.choices import groups
+from liverspleen.cli.composition import compose_verb
 from liverspleen.cli.train import split_of
 from liverspleen.cohort.split import SIDES
 from liverspleen.config import SweepConfig, TrainConfig, keys
