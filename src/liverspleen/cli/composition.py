@@ -29,6 +29,7 @@ def compose_verb(verb: str, overrides: Sequence[str]) -> Any:
     available = groups(own)
     known = [key.name for key in keys(SCHEMAS[verb])]
     path_keys = {key.name: key.type != "path" for key in keys(SCHEMAS[verb]) if key.is_path}
+    maps = {key.name for key in keys(SCHEMAS[verb]) if key.type == "map"}
     paths: dict[str, str | list[str]] = {}
     words: list[str] = []
     faults: list[Fault] = []
@@ -39,7 +40,7 @@ def compose_verb(verb: str, overrides: Sequence[str]) -> Any:
         elif fault := _word_fault(verb, word, known, available):
             faults.append(fault)
         else:
-            words.append(word)
+            words.append(f"++{word}" if name in maps else word)  # a map takes keys that it does not have
     if faults:
         raise Refused(faults)
     return _compose(verb, words, paths, own)

@@ -58,6 +58,8 @@ from liverspleen.sweep.study import PRUNERS, SAMPLERS, Study
 from liverspleen.sweep.training import Interrupted, StopSignals
 from liverspleen.sweep.worker import Sweep, Worker
 
+_PROGRAM = (sys.executable, "-m", "liverspleen.cli.trial")
+
 _OWN = {"cohort", "root", "split", "store", "output", "seed", "vocabulary", "logger", "train_fraction"}
 """Of train: what all trials share or each trial has its own of, so that it cannot be searched."""
 
@@ -90,7 +92,7 @@ def _work(config: SweepConfig, base: list[str], record: Run) -> list[Fault]:
             write_leaderboard(config.output)
     names = ("trials.csv", "trial_cases.csv", "leaderboard.csv", "leaderboard.md", "leaderboard.html", "choice.json")
     record.outputs += [config.output / name for name in names]
-    print((config.output / "leaderboard.md").read_text(encoding="utf-8").split("\n\n")[1])
+    print((config.output / "leaderboard.md").read_text(encoding="utf-8").split("\n\n")[1].strip("*"))
     print(f"sweep: open {config.output / 'leaderboard.html'}")
     return []
 
@@ -137,7 +139,7 @@ def _sweep(config: SweepConfig, base: list[str], record: Run) -> Sweep:
         space=space,
         plan=plan,
         objectives=tuple(config.objectives),
-        command=(*base, *fixed),
+        command=(*_PROGRAM, "train", *base, *fixed),
         conditions={case.case_id: case.condition for case in validation},
         prunes=search.pruner != "none",
         say=lambda line: print(line, flush=True),
@@ -259,7 +261,7 @@ def _several(config: SweepConfig, given: Sequence[str], workers: int) -> Sequenc
     with StopSignals() as stop:
         processes = [
             subprocess.Popen(
-                [sys.executable, "-m", "liverspleen.cli.trial", "sweep", *own, "workers=1"],
+                [*_PROGRAM, "sweep", *own, "workers=1"],
                 stdin=subprocess.PIPE,
                 env={**os.environ, **_share(index, workers)},
                 start_new_session=True,

@@ -24,9 +24,12 @@ if TYPE_CHECKING:
     import optuna
     from optuna.pruners import BasePruner
     from optuna.samplers import BaseSampler
+    from optuna.storages import RDBStorage
 
 SAMPLERS: Final = ("tpe", "random", "grid")
 PRUNERS: Final = ("none", "median", "halving")
+_TRIES: Final = 5
+_TRY_AGAIN_S: Final = 0.3
 _BUSY_S: Final = 120  # a SQLite file is locked while another worker writes
 _ABOUT, _OUTCOME, _SEEN, _IDENTITY = "about", "outcome", "seen", "identity"
 
@@ -62,7 +65,7 @@ class Study:
 
             optuna.logging.set_verbosity(optuna.logging.ERROR)
             arguments = {"connect_args": {"timeout": _BUSY_S}} if url.startswith("sqlite") else {}
-            self._storage = optuna.storages.RDBStorage(url, engine_kwargs=arguments)
+            self._storage = _storage(url, arguments)
             self._study: optuna.Study = optuna.create_study(
                 storage=self._storage,
                 study_name=name,
@@ -181,6 +184,21 @@ class Study:
         return next(trial.number for trial in reversed(trials) if trial.user_attrs.get("mark") == mark)
 
 
+def _storage(url: str, arguments: Mapping[str, Any]) -> RDBStorage:
+    """The database, its tables made where they are missing; of two workers that make them at once one fails."""
+    import optuna
+    from sqlalchemy.exc import DBAPIError
+
+    for _ in range(_TRIES):
+        try:
+            return optuna.storages.RDBStorage(url, engine_kwargs=dict(arguments))
+        except (DBAPIError, optuna.exceptions.StorageInternalError) as error:
+            if not any(word in str(error).lower() for word in ("exist", "unique", "duplicate")):
+                raise
+            time.sleep(_TRY_AGAIN_S)
+    return optuna.storages.RDBStorage(url, engine_kwargs=dict(arguments))
+
+
 def _record(trial: optuna.trial.FrozenTrial) -> TrialRecord:
     states = {"RUNNING": State.RUNNING, "COMPLETE": State.COMPLETE, "PRUNED": State.PRUNED, "FAIL": State.FAILED}
     about = {**trial.user_attrs.get(_ABOUT, {}), **trial.user_attrs.get(_OUTCOME, {})}
@@ -228,7 +246,7 @@ def _refusing_a_bad_database(url: str) -> Iterator[None]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Optuna's and SQLAlchemy's notes to programmers
             yield
-    except (SQLAlchemyError, OptunaError, ModuleNotFoundError) as error:
+    except (SQLAlchemyError, OptunaError, ImportError) as error:
         reason = str(error.__cause__ or error).splitlines()[0].replace(url, f"{kind}:...")
         what = f"the database of the study ({kind}) cannot be used: {reason}"
         cure = "correct storage=, start the database, or install its driver (postgresql: psycopg)"

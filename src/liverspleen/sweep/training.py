@@ -6,7 +6,6 @@ import csv
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -66,7 +65,7 @@ class Ended:
 
 
 def train(
-    words: Sequence[str],
+    command: Sequence[str],
     run: Path,
     *,
     lock: int,
@@ -74,10 +73,10 @@ def train(
     pruned: Callable[[], bool],
     beat: Callable[[], None],
 ) -> Ended:
-    """Run `liverspleen train` into a folder.
+    """Run a training into a folder.
 
     Args:
-        words: of the command line, after the program's name.
+        command: that starts it.
         run: folder of the training; what it prints goes to its log.txt.
         lock: handle of the trial's lock, which the training holds too: while it lives, nobody else takes the trial.
         stop: of the worker; what arrives there is handed on.
@@ -92,7 +91,7 @@ def train(
     with (run / LOG).open("ab") as log:
         start = log.tell()
         process = subprocess.Popen(
-            [sys.executable, "-m", "liverspleen.cli.trial", *words],
+            command,
             stdin=subprocess.PIPE,
             stdout=log,
             stderr=subprocess.STDOUT,

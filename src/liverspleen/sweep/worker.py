@@ -37,7 +37,7 @@ class Sweep:
         folder: of the sweep, with the trials that were begun here; workers on one file system share it.
         study, space, plan: what is searched, where that is written down, how much is to be done.
         objectives: by name, the first one first.
-        command: of a training, but for what is searched, its seed and its folder.
+        command: starts a training; what is searched, its seed and its folder are added.
         conditions: of the validation cases by case_id.
         prunes: whether trials of the search may end early.
         say: takes a line for the user.
@@ -145,7 +145,7 @@ class Worker:
         clock = time.monotonic()
         try:
             ended = train(
-                self._words(record),
+                self._command(record),
                 sweep.run(record.number),
                 lock=lock,
                 stop=self.stop,
@@ -160,12 +160,12 @@ class Worker:
         sweep.study.end(record.number, state, outcome, objectives)
         self._tell(record, state, outcome)
 
-    def _words(self, record: TrialRecord) -> list[str]:
-        """The command line of a trial's training."""
+    def _command(self, record: TrialRecord) -> list[str]:
+        """That starts a trial's training."""
         sweep = self.sweep
         seed = seed_of(sweep.plan, Begin(record.phase, repeat=record.repeat), record.number)
         output = sweep.run(record.number)
-        return ["train", *sweep.command, *words(record.values), f"seed={seed}", f"output={output}"]
+        return [*sweep.command, *words(record.values), f"seed={seed}", f"output={output}"]
 
     def _judged(self, record: TrialRecord, ended: Ended) -> tuple[State, dict[str, Any], list[float] | None]:
         if ended.pruned:
