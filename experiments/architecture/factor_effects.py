@@ -46,8 +46,6 @@ class Repeats:
     levels: tuple[str, ...]
     score: Estimate
     sd: float
-    found: float
-    """score of the search trial that made it a leader: selected, so too good on average"""
 
 
 def read_trials(file: Path) -> tuple[pd.DataFrame, list[str]]:
@@ -120,15 +118,12 @@ def _unexplained(grid: pd.DataFrame, factors: Sequence[str]) -> tuple[float, int
 
 def repeats(trials: pd.DataFrame, factors: Sequence[str]) -> list[Repeats]:
     """The configurations that were trained again, best first."""
-    searched = complete(trials, "search").set_index("configuration")["dss"]
     found = []
     for configuration, rows in complete(trials, "confirm").groupby("configuration", sort=False):
         scores = rows["dss"].tolist()
         sd = float(np.std(scores, ddof=1)) if len(scores) > 1 else math.nan
         levels = tuple(rows.iloc[0][list(factors)])
-        found.append(
-            Repeats(str(configuration), levels, estimate(scores), sd, float(searched.get(configuration, math.nan)))
-        )
+        found.append(Repeats(str(configuration), levels, estimate(scores), sd))
     return sorted(found, key=lambda one: -one.score.mean)
 
 

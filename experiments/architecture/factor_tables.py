@@ -89,7 +89,7 @@ def repeat_table(again: Sequence[Repeats], also: Sequence[Repeats], factors: Seq
             *one.levels,
             "stated" if one.levels == stated else "leader",
             str(1 + (grid["dss"] > places[one.levels]).sum()) if one.levels in places else "",
-            number(one.found) if one in again else "",
+            number(places.get(one.levels, math.nan)),
             str(one.score.n),
             interval(one.score),
             number(one.sd),
