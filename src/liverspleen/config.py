@@ -406,6 +406,28 @@ class SearchConfig:
 
 
 @dataclass
+class LauncherConfig:
+    """Where the workers of a sweep run; all but `name` is for SLURM jobs, each with one worker."""
+
+    name: str
+    """`local`: here; `slurm`: as jobs, submitted from here"""
+    jobs: int
+    """how many"""
+    time_min: int
+    """of each; a job that is not done by then goes back into the queue"""
+    partition: OptionalText
+    """of the cluster; its default when empty"""
+    gpus: OptionalInt
+    """of each job; asks for none when empty"""
+    cpus: int
+    """of each job, loader processes included"""
+    mem_gb: OptionalFloat
+    """of each job; the cluster's default when empty"""
+    options: dict[str, Any]
+    """more options of sbatch by their long names, such as {account: x, qos: long}"""
+
+
+@dataclass
 class SweepConfig(TrainConfig):
     """`liverspleen sweep`: the words of `train`, which every trial shares, and what is searched."""
 
@@ -425,6 +447,7 @@ class SweepConfig(TrainConfig):
     """SQLAlchemy URL of the database; a SQLite file in the output folder when empty"""
     workers: int
     """processes that train a trial each; 0: one, or one per GPU"""
+    launcher: LauncherConfig
     search: SearchConfig
 
 

@@ -9,7 +9,8 @@ A trial that fails, is killed, runs out of memory or gives no finite number is a
 The same command goes on after any interruption, with the trials that were under way, and ends at exactly trials=
 finished ones; given several times at once, here or on other machines, it is so many workers of one study (storage= is
 a database URL for machines that share no file system). workers= starts several here, each with a GPU of its own or a
-share of the cores. A trial trains on one device.
+share of the cores. A trial trains on one device. launcher=slurm submits launcher.jobs= workers as SLURM jobs and
+returns; a job whose time is up goes back into the queue and goes on (docs/clusters.md).
 
 A search is a file in conf/search: any key or config group of train, with its choices or limits.
 
@@ -55,6 +56,7 @@ from liverspleen.sweep.plan import Plan
 from liverspleen.sweep.results import OBJECTIVES
 from liverspleen.sweep.space import Space, words
 from liverspleen.sweep.study import PRUNERS, SAMPLERS, Study
+from liverspleen.sweep.submission import submit
 from liverspleen.sweep.training import Interrupted, StopSignals
 from liverspleen.sweep.worker import Sweep, Worker
 
@@ -69,6 +71,8 @@ def run(config: SweepConfig, given: Sequence[str]) -> Sequence[Fault]:
     base = _base(given)
     if faults := _contradictions(config, base):
         raise Refused(faults)
+    if config.launcher.name == "slurm":
+        return _submitted(config, given)
     workers = config.workers or _devices()
     if workers > 1:
         return _several(config, given, workers)
@@ -77,6 +81,17 @@ def run(config: SweepConfig, given: Sequence[str]) -> Sequence[Fault]:
             record.faults.extend(_work(config, base, record))
             last.enter_context(exclusive(config.output / ".lock"))  # workers write their records in turn
         return tuple(record.faults)
+
+
+def _submitted(config: SweepConfig, given: Sequence[str]) -> Sequence[Fault]:
+    """Submit workers as SLURM jobs and leave them alone."""
+    choice = asdict(config.launcher)
+    del choice["name"]
+    own = [word for word in given if word.partition("=")[0].partition(".")[0] not in {"launcher", "workers"}]
+    folder = config.output / "submitit"
+    ids = submit(["sweep", *own], folder, **choice)
+    print(f"sweep: {len(ids)} jobs: {' '.join(ids)}; see squeue, and their logs in {folder}")
+    return []
 
 
 def _work(config: SweepConfig, base: list[str], record: Run) -> list[Fault]:
@@ -197,6 +212,7 @@ def _contradictions(config: SweepConfig, base: Sequence[str]) -> list[Fault]:
         (config.leaders < 1, f"leaders={config.leaders}", "use 1 or more"),
         (config.seeds < 0, f"seeds={config.seeds}", "use 0 (no choice is made) or more"),
         (config.workers < 0, f"workers={config.workers}", "use 0 (one, or one per GPU) or more"),
+        *_launcher_contradictions(config),
     ]
     faults = [Fault("LS-CFG-006", what, cure) for wrong, what, cure in found if wrong]
     if faults:
@@ -210,6 +226,23 @@ def _contradictions(config: SweepConfig, base: Sequence[str]) -> list[Fault]:
     if search.sampler != "grid" and config.trials is None:
         return [Fault("LS-CFG-002", "sweep needs trials=... (finished trials of the search)", "add trials=20")]
     return list(_unusable(config, space, base))
+
+
+def _launcher_contradictions(config: SweepConfig) -> list[tuple[bool, str, str]]:
+    """Whether it is wrong, what, and what to use."""
+    choice = config.launcher
+    slurm = choice.name == "slurm"
+    return [
+        (choice.name not in {"local", "slurm"}, f"launcher.name={choice.name}", "use local or slurm"),
+        (slurm and choice.jobs < 1, f"launcher.jobs={choice.jobs}", "use 1 or more"),
+        (slurm and choice.time_min < 5, f"launcher.time_min={choice.time_min}", "use 5 minutes or more"),
+        (slurm and choice.cpus < 1, f"launcher.cpus={choice.cpus}", "use 1 or more"),
+        (
+            slurm and config.workers != 1,
+            f"workers={config.workers} with launcher=slurm",
+            "use launcher.jobs= for the number of workers; each job is one",
+        ),
+    ]
 
 
 def _unusable(config: SweepConfig, space: Space, base: Sequence[str]) -> Iterator[Fault]:

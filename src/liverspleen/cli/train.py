@@ -48,6 +48,7 @@ from typing import TYPE_CHECKING, Any
 
 from liverspleen import __version__, assemble
 from liverspleen.cli.filling import fill
+from liverspleen.cli.tasks import task_faults
 from liverspleen.cohort.composition import composition
 from liverspleen.cohort.draw import split_by_patient
 from liverspleen.cohort.manifest import Case, Cohort
@@ -73,7 +74,7 @@ _NO_MEMORY = ("can't allocate memory", "out of memory", "ALLOC_FAILED")
 
 def run(config: TrainConfig) -> Sequence[Fault]:
     """Train, or go on, or say that it is done."""
-    if wrong := assemble.contradictions(config):
+    if wrong := [*assemble.contradictions(config), *task_faults(config.trainer, os.environ)]:
         raise Refused(wrong)
     with _record(config) as record:
         cohort = assemble.cohort(config.cohort, config, table=config.output / "cohort.csv")

@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 import signal
 import threading
+import time
 from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
+_ECHO_S = 2.0  # SLURM sends SIGTERM twice, 10 ms apart, to each process of a job that it preempts
 _log = logging.getLogger(__name__)
 
 
@@ -18,7 +20,7 @@ class Stopped(Exception):  # noqa: N818 - nothing went wrong
 
 
 class StopRequest:
-    """Remembers a signal until the step is done; the same signal again stops at once.
+    """Remembers a signal until the step is done; the same signal again, two seconds later or more, stops at once.
 
     A state between two steps is the only one from which a training can go on exactly.
     """
@@ -26,6 +28,7 @@ class StopRequest:
     def __init__(self) -> None:
         self.signal = 0
         """number of the signal; 0 for none"""
+        self._asked = 0.0
         self._before: dict[int, Any] = {}
 
     def listen(self) -> None:
@@ -40,6 +43,8 @@ class StopRequest:
 
     def _take(self, number: int, _: FrameType | None) -> None:
         if number == self.signal:
+            if time.monotonic() - self._asked < _ECHO_S:
+                return
             raise KeyboardInterrupt
-        self.signal = number
+        self.signal, self._asked = number, time.monotonic()
         _log.warning("%s: stopping after this step; once more: at once", signal.Signals(number).name)

@@ -1,0 +1,49 @@
+import pytest
+
+from liverspleen.cli.composition import compose_verb
+from liverspleen.cli.tasks import task_faults
+
+STEP = {"SLURM_STEP_ID": "0", "SLURM_JOB_NAME": "train"}
+ONE, TWO = ("trainer=default",), ("trainer=ddp",)
+NODES = (*TWO, "trainer.nodes=2")
+
+
+def job(tasks: int, per_node: int | None = None, nodes: int = 1, **more: str) -> dict[str, str]:
+    told = {} if per_node is None else {"SLURM_NTASKS_PER_NODE": str(per_node)}
+    return {**STEP, "SLURM_NTASKS": str(tasks), "SLURM_NNODES": str(nodes), **told, **more}
+
+
+@pytest.mark.parametrize(
+    ("words", "environment"),
+    [
+        (ONE, {}),
+        (TWO, {}),  # the first rank starts the other
+        (ONE, job(1)),
+        (ONE, job(1, 1)),
+        (TWO, job(2, 2)),
+        (NODES, job(4, 2, 2)),
+        (TWO, job(1, TORCHELASTIC_RUN_ID="none")),  # one task that runs torchrun
+        (TWO, job(1, SLURM_JOB_NAME="interactive")),
+    ],
+)
+def test_tasks_that_fit_are_no_fault(words: tuple[str, ...], environment: dict[str, str]) -> None:
+    config = compose_verb("train", ["cohort=c", "output=o", *words])
+    assert task_faults(config.trainer, environment) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "environment", "cure"),
+    [
+        (TWO, job(1, 1), "use #SBATCH --nodes=1 --ntasks-per-node=2, or trainer.devices=1 trainer.nodes=1"),
+        (ONE, job(2, 2), "use #SBATCH --nodes=1 --ntasks-per-node=1, or trainer.devices=2 trainer.nodes=1"),
+        (NODES, job(2, 2), "use #SBATCH --nodes=2 --ntasks-per-node=2, or trainer.devices=2 trainer.nodes=1"),
+        (TWO, job(2), "use #SBATCH --nodes=1 --ntasks-per-node=2"),
+        (TWO, {k: v for k, v in job(2, 2).items() if k != "SLURM_STEP_ID"}, "write srun before liverspleen train"),
+    ],
+)
+def test_tasks_that_do_not_fit_are_one_line_with_the_cure(
+    words: tuple[str, ...], environment: dict[str, str], cure: str
+) -> None:
+    config = compose_verb("train", ["cohort=c", "output=o", *words])
+    (fault,) = task_faults(config.trainer, environment)
+    assert (fault.code, fault.cure) == ("LS-TRN-014", cure)
