@@ -44,7 +44,6 @@ class Settings:
     seed: int = 0
     workers: int = 0
     """processes; 0: one per core"""
-    network: str = "small"
 
     @property
     def decisive(self) -> dict[str, Any]:
