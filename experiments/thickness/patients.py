@@ -35,9 +35,7 @@ def acquisition(body: Anatomy, number: int, thickness_mm: float, start_mm: float
     scanner = draw_scanner((*entropy, 10), matrix=settings.matrix, thickness_mm=(thickness_mm, thickness_mm))
     placed = lay_down(body, scanner, (*entropy, 20))
     noise = (*entropy, 30, round(1000 * thickness_mm), round(1000 * start_mm))
-    return replace(
-        placed, bottom_mm=placed.bottom_mm - start_mm, section_count=placed.section_count + 1, seed=noise
-    )
+    return replace(placed, bottom_mm=placed.bottom_mm - start_mm, section_count=placed.section_count + 1, seed=noise)
 
 
 def organ_lines(body: Anatomy, organ: Structure, pixel_mm: float, step_mm: float) -> Iterator[NDArray[np.bool_]]:

@@ -1,13 +1,14 @@
 """What section thickness and the start of the first section do to liver and spleen volumes, on phantoms.
 
-    python experiments/thickness/run.py output=outputs/thickness [patients=40] [scanned=10] [steps=800] [seeds=2] ...
+    python experiments/thickness/run.py output=outputs/thickness [patients=20] [scanned=10] [steps=800] [seeds=2] ...
 
 Five steps: masks are cut (`masks/`), networks trained (`phantoms/`, `models/`), patients scanned and segmented at every
 thickness and start (`scans/`), volumes held against the true ones, tables and figure written. Stopped or killed, the
 same command goes on; what is there is used again. `scanned=0` leaves out the networks. All settings: `settings.py`.
 
 Written into output=: masks.csv, scans.csv (every volume); mask_table.csv, limit_table.csv, spacing_table.csv,
-slope_table.csv, network_table.csv; tables.md; thickness.svg and thickness.png.
+slope_table.csv, network_table.csv,
+shift_table.csv; tables.md; thickness.svg and thickness.png.
 
 Exit code 0 done, 2 refused.
 """
@@ -24,7 +25,7 @@ from figure import thickness_figure
 from masks import read_masks
 from networks import train
 from settings import Settings, read_settings
-from summary import limit_table, mask_table, network_table, slopes, spacing_table
+from summary import limit_table, mask_table, network_table, shift_table, slopes, spacing_table
 from tables import markdown
 
 from liverspleen.errors import Fault, Refused
@@ -47,7 +48,7 @@ def main(words: Sequence[str]) -> int:
         if settings.scanned:
             scans = scanned(settings)
             write_csv(settings.output / "scans.csv", scans)
-            tables["network"] = network_table(scans)
+            tables |= {"network": network_table(scans), "shift": shift_table(scans)}
     except Refused as error:
         print(error, file=sys.stderr)
         return 2

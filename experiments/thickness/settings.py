@@ -25,11 +25,11 @@ class Settings:
 
     output: Path = Path("outputs/thickness")
     thickness_mm: tuple[float, ...] = (1.0, 2.0, 3.0, 5.0, 8.0)
-    patients: int = 40
+    patients: int = 20
     """anatomies whose masks are cut"""
     starts: int = 8
     """starts of the first section, evenly over one thickness"""
-    pixel_mm: float = 1.5
+    pixel_mm: float = 0.75
     """of the masks"""
     scanned: int = 10
     """anatomies that are scanned and segmented, the first of `patients`"""

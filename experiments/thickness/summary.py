@@ -123,8 +123,8 @@ def spacing_table(masks: pd.DataFrame) -> pd.DataFrame:
 def network_table(scans: pd.DataFrame) -> pd.DataFrame:
     """Structure x recipe x thickness: error against the truth, and its two parts, over seeds, patients and starts.
 
-    `bias_seed_low` and `bias_seed_high` are the lowest and the highest bias of one seed; `model_mask_*` the network
-    against the phantom's label map, `mask_*` that against the truth, both in percent of the truth.
+    `*_seed_low` and `*_seed_high` are the lowest and the highest mean of one seed; `model_mask_*` the network against
+    the phantom's label map, `mask_*` that against the truth, both in percent of the truth.
     """
     keys = ["patient", "recipe", "seed", "thickness_mm", "start_mm"]
     table = with_ratio(scans, keys, ["volume_cm3", "mask_cm3", "truth_cm3"])
@@ -133,14 +133,38 @@ def network_table(scans: pd.DataFrame) -> pd.DataFrame:
         whole = _errors(part, "volume_cm3")
         mask = _errors(part, "mask_cm3")
         reading = whole.assign(error_pct=whole["error_pct"] - mask["error_pct"])
-        seeds = whole.groupby("seed")["error_pct"].mean()
         row = {"structure": structure, "recipe": recipe, "thickness_mm": thickness, "dss": part["dss"].mean()}
-        row |= vars(agreement(whole)) | {"bias_seed_low_pct": seeds.min(), "bias_seed_high_pct": seeds.max()}
+        row |= vars(agreement(whole))
+        for name, column in (("dss", "dss"), ("bias_pct", "error_pct")):
+            means = whole.groupby("seed")[column].mean()
+            row |= {f"{name}_seed_low": means.min(), f"{name}_seed_high": means.max()}
         for name, errors in (("model_mask", reading), ("mask", mask)):
             found = agreement(errors)
             row |= {f"{name}_bias_pct": found.bias_pct, f"{name}_loa_lower_pct": found.loa_lower_pct}
             row |= {f"{name}_loa_upper_pct": found.loa_upper_pct}
         rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def shift_table(scans: pd.DataFrame) -> pd.DataFrame:
+    """What thickness alone changes: each patient's volume against that of the same patient's thinnest sections.
+
+    In percent of the truth, means over seeds and starts, then mean and its 95 % interval over patients; of the networks
+    (`recipe`) and of the phantom's label maps (recipe `mask`).
+    """
+    keys = ["patient", "recipe", "seed", "thickness_mm", "start_mm"]
+    table = with_ratio(scans, keys, ["volume_cm3", "mask_cm3", "truth_cm3"])
+    models = _errors(table, "volume_cm3")
+    errors = pd.concat([models, _errors(table, "mask_cm3").assign(recipe="mask")], ignore_index=True)
+    means = errors.groupby(["structure", "recipe", "thickness_mm", "patient"], as_index=False)["error_pct"].mean()
+    rows = []
+    for (structure, recipe), part in _groups(means, ["structure", "recipe"]):
+        wide = part.pivot(index="patient", columns="thickness_mm", values="error_pct")
+        for thickness in wide.columns[1:]:
+            found = bland_altman(wide[thickness].to_numpy(), wide[wide.columns[0]].to_numpy())
+            lower, upper = found.bias_ci or (float("nan"), float("nan"))
+            row = {"structure": structure, "recipe": recipe, "thickness_mm": thickness, "n": found.n}
+            rows.append(row | {"shift_pct": found.bias, "shift_lower_pct": lower, "shift_upper_pct": upper})
     return pd.DataFrame(rows)
 
 
