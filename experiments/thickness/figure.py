@@ -20,18 +20,20 @@ _MARKERS = ("o", "s", "^", "v")
 _TITLES = {"liver": "Liver", "spleen": "Spleen", "ratio": "Liver/spleen ratio"}
 
 
-def thickness_figure(masks: pd.DataFrame, models: pd.DataFrame) -> Figure:
-    """From the tables `masks` and `networks` of the study; an empty table of networks leaves their column empty."""
+def thickness_figure(masks: pd.DataFrame, models: pd.DataFrame | None) -> Figure:
+    """From the tables of masks and of networks; without the latter there is one column."""
     from matplotlib.figure import Figure
 
+    columns = [("Masks alone, by reader of a section", masks, "reader", READERS)]
+    if models is not None:
+        columns.append(("Networks, by their neighbours", models, "recipe", RECIPES))
     with own_style():
-        figure = Figure(figsize=(9.0, 8.4), layout="constrained")
-        axes = figure.subplots(len(STRUCTURES), 2, sharex=True, sharey="row")
-        for row, structure in zip(axes, STRUCTURES, strict=True):
-            for place, table, column, names in ((0, masks, "reader", READERS), (1, models, "recipe", RECIPES)):
+        figure = Figure(figsize=(4.5 * len(columns), 8.4), layout="constrained")
+        axes = figure.subplots(len(STRUCTURES), len(columns), sharex=True, sharey="row", squeeze=False)
+        for place, (title, table, column, names) in enumerate(columns):
+            for row, structure in zip(axes, STRUCTURES, strict=True):
                 _draw(row[place], table[table["structure"] == structure], column, names)
-            row[0].set_ylabel(f"{_TITLES[structure]}\nerror, % of the truth")
-        for place, title in enumerate(("Masks alone, by reader of a section", "Networks, by their neighbours")):
+                row[0].set_ylabel(f"{_TITLES[structure]}\nerror, % of the truth")
             axes[0][place].set_title(title, loc="left", fontweight="bold")
             axes[0][place].legend(frameon=False, fontsize=8.5, ncols=2, loc="upper left")
             axes[-1][place].set_xlabel("Section thickness (mm)")
@@ -50,7 +52,6 @@ def _draw(axes: Axes, table: pd.DataFrame, column: str, names: tuple[str, ...]) 
         axes.errorbar(
             at, bias, yerr=bars, fmt=_MARKERS[index], color=_COLOURS[index], markersize=4.5, capsize=2.5, label=name
         )
-    if thicknesses:
-        axes.set_xticks(range(len(thicknesses)), [f"{value:g}" for value in thicknesses])
+    axes.set_xticks(range(len(thicknesses)), [f"{value:g}" for value in thicknesses])
     axes.tick_params(colors=INK, labelbottom=True)
     axes.spines[["top", "right"]].set_visible(False)

@@ -87,8 +87,7 @@ def tell(out: Path, tables: dict[str, pd.DataFrame]) -> None:
         write_csv(out / f"{name}_table.csv", table)
     text = markdown(tables)
     write_text(out / "tables.md", text)
-    none = pd.DataFrame(columns=["structure", "recipe", "thickness_mm"])
-    figure = thickness_figure(tables["mask"], tables.get("network", none))
+    figure = thickness_figure(tables["mask"], tables.get("network"))
     for form in ("svg", "png"):
         with complete_file(out / f"thickness.{form}") as temporary:
             temporary.write_bytes(figure_bytes(figure, form))
