@@ -35,6 +35,8 @@ class Agreement:
     """Percent errors of some volumes against the truth."""
 
     n: int
+    n_undefined: int
+    """left out: the ratio of a scan in which a network found no spleen"""
     bias_pct: float
     bias_lower_pct: float
     """of the 95 % interval by patients' means, since scans of one patient are not independent"""
@@ -61,6 +63,7 @@ def agreement(errors: pd.DataFrame) -> Agreement:
     within = errors.groupby(own)["error_pct"].var(ddof=0).mean()
     return Agreement(
         pooled.n,
+        pooled.n_dropped,
         number(pooled.bias),
         *map(number, interval),
         number(pooled.loa_lower),
@@ -72,12 +75,16 @@ def agreement(errors: pd.DataFrame) -> Agreement:
 def with_ratio(table: pd.DataFrame, keys: Sequence[str], volumes: Sequence[str]) -> pd.DataFrame:
     """The table with rows `ratio` (liver / spleen of each of the `volumes`) for each combination of the keys.
 
+    NaN, undefined, where there is no spleen.
+
     >>> table = pd.DataFrame({"case": [1, 1], "structure": ["liver", "spleen"], "volume_cm3": [1500.0, 300.0]})
     >>> with_ratio(table, ["case"], ["volume_cm3"])["volume_cm3"].tolist()
     [1500.0, 300.0, 5.0]
     """
     wide = table.pivot(index=list(keys), columns="structure", values=list(volumes))
-    ratio = pd.DataFrame({name: wide[name]["liver"] / wide[name]["spleen"] for name in volumes}).reset_index()
+    ratio = pd.DataFrame(
+        {name: wide[name]["liver"] / wide[name]["spleen"].replace(0, np.nan) for name in volumes}
+    ).reset_index()
     return pd.concat([table, ratio.assign(structure="ratio")], ignore_index=True)
 
 

@@ -60,7 +60,7 @@ def _networks(table: pd.DataFrame) -> str:
     for row in table.itertuples():
         dss = "" if pd.isna(row.dss) else f"{row.dss:.3f} ({row.dss_seed_low:.3f} to {row.dss_seed_high:.3f})"
         seeds = f"{row.bias_pct_seed_low:.1f} to {row.bias_pct_seed_high:.1f}"
-        cells = [row.structure, row.recipe, f"{row.thickness_mm:g}", str(row.n), dss, _limits(row, ""), seeds]
+        cells = [row.structure, row.recipe, f"{row.thickness_mm:g}", _n(row), dss, _limits(row, ""), seeds]
         rows.append([*cells, _limits(row, "model_mask_"), _limits(row, "mask_"), f"{row.start_sd_pct:.2f}"])
     head = ["structure", "neighbours", "thickness (mm)", "n", "DSS (seeds)", "model - truth (LOA)", "bias by seed"]
     return _table([*head, "model - mask (LOA)", "mask - truth (LOA)", "SD over starts"], rows)
@@ -79,6 +79,11 @@ def _limits(row, prefix: str) -> str:
     values = (getattr(row, f"{prefix}{name}_pct") for name in ("bias", "loa_lower", "loa_upper"))
     bias, lower, upper = (f"{round(value, 2) + 0.0:.2f}" for value in values)
     return f"{bias} ({lower} to {upper})"
+
+
+def _n(row) -> str:
+    """Number of volumes, and of those that are undefined."""
+    return f"{row.n} ({row.n_undefined} undefined)" if row.n_undefined else str(row.n)
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

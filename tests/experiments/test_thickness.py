@@ -176,6 +176,15 @@ def test_errors_of_network_and_mask_add_up_and_seeds_are_kept_apart(study):
     assert table.loc["ratio", "adjacent", 5.0]["bias_pct"] == pytest.approx(0.0)
 
 
+def test_a_ratio_without_a_spleen_is_left_out_and_counted(study):
+    scans = scans_by_hand()
+    scans.loc[(scans["structure"] == "spleen") & (scans["patient"] == 0) & (scans["seed"] == 0), "volume_cm3"] = 0.0
+    table = study.summary.network_table(scans).set_index(["structure", "thickness_mm"])
+    assert (table.loc[("ratio", 5.0), "n"], table.loc[("ratio", 5.0), "n_undefined"]) == (3, 1)
+    assert (table.loc[("spleen", 5.0), "n"], table.loc[("spleen", 5.0), "n_undefined"]) == (4, 0)
+    assert "3 (1 undefined)" in study.tables._networks(table.reset_index())
+
+
 def test_shift_is_the_change_within_patients(study):
     shifts = study.summary.shift_table(scans_by_hand()).set_index(["structure", "recipe"])
     assert shifts.loc[("liver", "adjacent"), "shift_pct"] == pytest.approx(10.0)
@@ -228,7 +237,7 @@ def test_the_whole_study_at_a_tiny_size(study, tmp_path, capsys):
     }
     table = pd.read_csv(tmp_path / "network_table.csv")
     parts = table["model_mask_bias_pct"] + table["mask_bias_pct"]
-    assert parts.to_numpy() == pytest.approx(table["bias_pct"].to_numpy(), abs=1e-3)
+    assert parts.to_numpy() == pytest.approx(table["bias_pct"].to_numpy(), rel=1e-4, abs=1e-3, nan_ok=True)
     (tmp_path / "scans" / "001-8mm-0.csv").unlink()
     before = (tmp_path / "network_table.csv").read_bytes()
     assert study.run.main([f"output={tmp_path}", *size]) == 0
