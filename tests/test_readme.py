@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from liverspleen.cli.composition import groups
 from liverspleen.cli.main import VERBS
 from liverspleen.cohort import column_table
 from liverspleen.config import SCHEMAS, keys
@@ -25,4 +26,4 @@ def test_commands_of_the_readme_use_verbs_and_keys_that_exist() -> None:
     assert len(commands) >= 8
     for _, verb, *words in commands:
         known = {key.name for key in keys(SCHEMAS[verb])}
-        assert {word.strip('"').split("=")[0] for word in words} <= known, verb
+        assert {word.strip('"').split("=")[0] for word in words} <= known | groups().keys(), verb

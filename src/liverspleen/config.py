@@ -89,7 +89,7 @@ class NetworkConfig:
     """A network; a key that it has no use for is empty."""
 
     name: str
-    """`deeplab` (DeepLabV3+), `unet_2d` or `unet_3d`"""
+    """`deeplab` (DeepLabV3+), `unet_2d`, `unet_3d`, or the name of a module in `networks/own/`"""
     output_stride: int
     """downsampling of the deepest features; height and width are padded to a multiple of it"""
     encoder: OptionalText = None
@@ -399,10 +399,10 @@ class SearchConfig:
     """`tpe`, `random` or `grid` (all points, in order)"""
     pruner: str
     """`none`; `median` or `halving` end trials early that are worse at a validation than others were"""
-    warmup_steps: int
-    """training steps before which `median` ends nothing"""
     parameters: dict[str, Any]
     """key or config group of train to choices, or to low, high and perhaps log, step"""
+    warmup_steps: int = 0
+    """training steps before which `median` ends nothing"""
 
 
 @dataclass

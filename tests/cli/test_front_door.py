@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from liverspleen.cli.composition import compose_verb, conf_folder
+from liverspleen.cli.choices import conf_folder
+from liverspleen.cli.composition import compose_verb
 from liverspleen.cli.main import VERBS, main
 from liverspleen.config import SCHEMAS, keys
 from liverspleen.errors import Refused

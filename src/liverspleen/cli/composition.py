@@ -4,40 +4,32 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from liverspleen.cli.choices import conf_folder, groups, without_own
 from liverspleen.config import SCHEMAS, keys
 from liverspleen.errors import Fault, Refused
-
-
-def conf_folder() -> Path:
-    """The folder of the YAML files: inside an installed package, beside `src` in a checkout."""
-    package = Path(__file__).parents[1]
-    installed = package / "conf"
-    return installed if installed.is_dir() else package.parents[1] / "conf"
-
-
-def groups() -> dict[str, list[str]]:
-    """The config groups and what may be chosen in each."""
-    folders = sorted(folder for folder in conf_folder().iterdir() if folder.is_dir())
-    return {folder.name: sorted(file.stem for file in folder.glob("*.yaml")) for folder in folders}
 
 
 def compose_verb(verb: str, overrides: Sequence[str]) -> Any:
     """The validated configuration of `verb`, an instance of its schema.
 
     Values of path keys are taken as they are, and an empty one is none; those of keys that take several paths are
-    divided at commas, unless the whole is a path that exists, and the key may be given again. Every other word is an
-    override in Hydra's grammar.
+    divided at commas, unless the whole is a path that exists, and the key may be given again. The word `conf=FOLDER`
+    adds the choices of that folder. Every other word is an override in Hydra's grammar.
 
     Raises:
         Refused: a word is no `key=value`, a key or choice is unknown, a value has the wrong type, a needed key is
-            missing.
+            missing, or the folder of choices cannot be used.
     """
+    overrides, own = without_own(overrides)
+    available = groups(own)
     known = [key.name for key in keys(SCHEMAS[verb])]
     path_keys = {key.name: key.type != "path" for key in keys(SCHEMAS[verb]) if key.is_path}
+    maps = {key.name for key in keys(SCHEMAS[verb]) if key.type == "map"}
     paths: dict[str, str | list[str]] = {}
     words: list[str] = []
     faults: list[Fault] = []
@@ -45,16 +37,26 @@ def compose_verb(verb: str, overrides: Sequence[str]) -> Any:
         name, _, value = word.partition("=")
         if name in path_keys:
             paths[name] = [*paths.get(name, ()), *_several(value)] if path_keys[name] else value
-        elif fault := _word_fault(verb, word, known):
+        elif fault := _word_fault(verb, word, known, available):
             faults.append(fault)
         else:
-            words.append(word)
+            words.append(f"++{word}" if name in maps else word)  # a map takes keys that it does not have
     if faults:
         raise Refused(faults)
-    return _compose(verb, words, paths)
+    return _compose(verb, words, paths, own)
 
 
-def _word_fault(verb: str, word: str, known: list[str]) -> Fault | None:
+@contextmanager
+def composing(own: Path | None) -> Iterator[list[str]]:
+    """Hydra, ready to compose; gives the overrides that come first, for choices of one's own."""
+    from hydra import initialize_config_dir
+    from hydra.core.override_parser.types import Quote, QuotedString
+
+    with initialize_config_dir(version_base="1.3", config_dir=str(conf_folder())):
+        yield [f"hydra.searchpath=[{QuotedString(f'file://{own}', Quote.single).with_quotes()}]"] if own else []
+
+
+def _word_fault(verb: str, word: str, known: list[str], available: dict[str, list[str]]) -> Fault | None:
     """What is wrong with the key of an override, told before Hydra sees it."""
     name, equals, choice = word.partition("=")
     if verb == "import" and not (equals and re.fullmatch(r"[\w.]+", name)):
@@ -62,7 +64,6 @@ def _word_fault(verb: str, word: str, known: list[str]) -> Fault | None:
         return Fault("LS-CFG-001", what, "write key=value, and put what holds spaces in quotes")
     if not equals:
         return Fault("LS-CFG-001", f"{word!r} is not of the form key=value", "write key=value")
-    available = groups()
     if name in available:
         if choice in available[name] or choice == "null" or choice.startswith(("{", "[")):
             return None
@@ -74,16 +75,18 @@ def _word_fault(verb: str, word: str, known: list[str]) -> Fault | None:
     return Fault("LS-CFG-003", f"{verb} has no key {name!r}", hint)
 
 
-def _compose(verb: str, words: list[str], paths: dict[str, str | list[str]]) -> Any:
-    from hydra import compose, initialize_config_dir
+def _compose(verb: str, words: list[str], paths: dict[str, str | list[str]], own: Path | None) -> Any:
+    from hydra import compose
     from hydra.errors import HydraException
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
+    from yaml import YAMLError
 
     schema = SCHEMAS[verb]
+    cure = f"see the keys and their types in: liverspleen {verb} --help"
     try:
-        with initialize_config_dir(version_base="1.3", config_dir=str(conf_folder())):
-            composed = compose(config_name=verb, overrides=words)
+        with composing(own) as first:
+            composed = compose(config_name=verb, overrides=[*first, *words])
         for name, value in paths.items():
             escaped = _escaped(value) if isinstance(value, str) else [_escaped(part) for part in value]
             OmegaConf.update(composed, name, escaped or None)
@@ -93,8 +96,11 @@ def _compose(verb: str, words: list[str], paths: dict[str, str | list[str]]) -> 
             raise Refused(_missing(verb, name) for name in missing)
         return OmegaConf.to_object(config)
     except (HydraException, OmegaConfBaseException, ValueError) as error:
-        cure = f"see the keys and their types in: liverspleen {verb} --help"
         raise Refused(Fault("LS-CFG-005", _first_line(error.__cause__ or error), cure)) from error
+    except YAMLError as error:  # its lines say what and where
+        raise Refused(Fault("LS-CFG-005", " ".join(str(error).split()), cure)) from error
+    except RecursionError as error:
+        raise Refused(Fault("LS-CFG-005", "the defaults of a choice lead back to itself", cure)) from error
 
 
 def _several(value: str) -> list[str]:

@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from liverspleen import assemble
-from liverspleen.cli.composition import conf_folder
+from liverspleen.cli.choices import conf_folder
 from liverspleen.config import InfoConfig, NetworkConfig
 from liverspleen.errors import Fault
 from liverspleen.provenance import git_state, versions

@@ -8,6 +8,7 @@ import keyword
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from types import ModuleType
 
 from liverspleen import __version__
@@ -53,6 +54,8 @@ example
 The way of a datum: dataset -import-> cohort.csv -check, split, prepare-> slice store -train-> checkpoint -predict->
 label maps -measure-> measurements.csv -report-> tables, figures, report.html. Every output folder holds a run.json.
 
+conf=FOLDER with any verb adds choices of your own: with FOLDER/network/mine.yaml there is network=mine.
+
 exit codes: 0 done (warnings included); 2 a case or the input was refused, each listed; 1 failure.
 """
 
@@ -74,10 +77,10 @@ def main(words: Sequence[str]) -> int:
         near = difflib.get_close_matches(verb, VERBS, 1)
         hint = f"did you mean {near[0]}?" if near else "see liverspleen --help"
         return _refuse([Fault("LS-CFG-000", f"there is no verb {verb!r}", hint)])
-    if {"-h", "--help"} & set(overrides):
-        print(verb_help(verb))
-        return 0
     try:
+        if {"-h", "--help"} & set(overrides):
+            print(verb_help(verb, overrides))
+            return 0
         return run_verb(verb, overrides)
     except Refused as error:
         return _refuse(error.faults)
@@ -109,10 +112,15 @@ def run_verb(verb: str, overrides: Sequence[str]) -> int:
     return _refuse(run(config, overrides) if verb == "sweep" else run(config))  # its trials are given the same words
 
 
-def verb_help(verb: str) -> str:
-    """Purpose, example, inputs, outputs, exit codes of a verb, and its keys with their values."""
+def verb_help(verb: str, overrides: Sequence[str] = ()) -> str:
+    """Purpose, example, inputs, outputs, exit codes of a verb, its keys with their values, and what may be chosen.
+
+    Of the overrides `conf=FOLDER` counts: its choices are among those listed.
+    """
+    from liverspleen.cli.choices import without_own
+
     text = (_module(verb).__doc__ or "").strip()
-    return f"liverspleen {verb}: {text}\n\n{_key_listing(verb)}".rstrip()
+    return f"liverspleen {verb}: {text}\n\n{_key_listing(verb, without_own(overrides)[1])}".rstrip()
 
 
 def _module(verb: str) -> ModuleType:
@@ -120,17 +128,18 @@ def _module(verb: str) -> ModuleType:
     return importlib.import_module(f"liverspleen.cli.{verb}{'_' * keyword.iskeyword(verb)}")
 
 
-def _key_listing(verb: str) -> str:
-    from hydra import compose, initialize_config_dir
+def _key_listing(verb: str, own: Path | None) -> str:
+    from hydra import compose
     from omegaconf import OmegaConf
 
-    from liverspleen.cli.composition import conf_folder, groups
+    from liverspleen.cli.choices import groups
+    from liverspleen.cli.composition import composing
 
     rows = list(keys(SCHEMAS[verb]))
     if not rows:
         return ""
-    with initialize_config_dir(version_base="1.3", config_dir=str(conf_folder())):
-        composed = compose(config_name=verb)
+    with composing(own) as first:
+        composed = compose(config_name=verb, overrides=first)
     lines = ["keys (Hydra overrides; values of paths are taken verbatim)"]
     for key in rows:
         missing = OmegaConf.is_missing(composed, key.name)
@@ -139,9 +148,11 @@ def _key_listing(verb: str) -> str:
         lines.append(f"  {key.name:<26} {key.type:<13} {key.meaning} {shown}".rstrip())
     grouped = {key.name.partition(".")[0] for key in rows if "." in key.name}
     recipes = {"experiment"} if verb in {"train", "bench", "sweep"} else set()
-    used = [name for name in groups() if name in grouped | recipes]
+    available = groups(own)
+    used = [name for name in available if name in grouped | recipes]
     if used:
-        lines += ["", "choices", *(f"  {name}={'|'.join(groups()[name])}" for name in used)]
+        lines += ["", "choices (conf=FOLDER adds those of FOLDER/GROUP/NAME.yaml)"]
+        lines += [f"  {name}={'|'.join(available[name])}" for name in used]
     return "\n".join(lines)
 
 

@@ -42,7 +42,8 @@ from dataclasses import asdict, fields
 from typing import Any
 
 from liverspleen import assemble
-from liverspleen.cli.composition import compose_verb, groups
+from liverspleen.cli.choices import groups
+from liverspleen.cli.composition import compose_verb
 from liverspleen.cli.train import split_of
 from liverspleen.cohort.split import SIDES
 from liverspleen.config import SweepConfig, TrainConfig, keys
@@ -106,7 +107,7 @@ def _work(config: SweepConfig, base: list[str], record: Run) -> list[Fault]:
             write_leaderboard(config.output)
     names = ("trials.csv", "trial_cases.csv", "leaderboard.csv", "leaderboard.md", "leaderboard.html", "choice.json")
     record.outputs += [config.output / name for name in names]
-    print((config.output / "leaderboard.md").read_text(encoding="utf-8").split("\n\n")[1])
+    print((config.output / "leaderboard.md").read_text(encoding="utf-8").split("\n\n")[1].strip("*"))
     print(f"sweep: open {config.output / 'leaderboard.html'}")
     return []
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from liverspleen.evaluation.agreement import BlandAltman, bland_altman
 from liverspleen.evaluation.change import VolumeChange, volume_change
+from liverspleen.evaluation.choice import Choice, choose
 from liverspleen.evaluation.compare import ReaderComparison, compare_readers, write_comparison
 from liverspleen.evaluation.comparison import (
     KruskalWallis,
@@ -43,6 +44,7 @@ __all__ = [
     "ICC",
     "BlandAltman",
     "BootstrapInterval",
+    "Choice",
     "Concordance",
     "Dunn",
     "Equivalence",
@@ -65,6 +67,7 @@ __all__ = [
     "WilcoxonSignedRank",
     "bland_altman",
     "bootstrap_ci",
+    "choose",
     "compare_rc",
     "compare_readers",
     "concordance_correlation",

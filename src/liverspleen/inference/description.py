@@ -9,6 +9,7 @@ from typing import Any
 
 from liverspleen.errors import Fault, Refused
 from liverspleen.inference.plain import bounded
+from liverspleen.networks.build import network_names
 from liverspleen.networks.checkpoint import CHECKPOINT_FORMAT
 from liverspleen.structures import Structure
 
@@ -35,7 +36,7 @@ def _are_rates(value: Any) -> bool:
 
 
 def _is_network(value: Any) -> bool:
-    return isinstance(value, str) and value in {"deeplab", "unet_2d", "unet_3d"}
+    return isinstance(value, str) and value in network_names()
 
 
 _NETWORK: Mapping[str, Callable[[Any], bool]] = {

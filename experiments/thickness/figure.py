@@ -1,0 +1,57 @@
+"""Step 5, the figure: bias and limits of agreement by section thickness, masks on the left, networks on the right."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+from networks import RECIPES
+from slabs import READERS
+from summary import STRUCTURES
+
+from liverspleen.evaluation.figures import INK, own_style
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00")  # Okabe and Ito 2008
+_MARKERS = ("o", "s", "^", "v")
+_TITLES = {"liver": "Liver", "spleen": "Spleen", "ratio": "Liver/spleen ratio"}
+
+
+def thickness_figure(masks: pd.DataFrame, models: pd.DataFrame | None) -> Figure:
+    """From the tables of masks and of networks; without the latter there is one column."""
+    from matplotlib.figure import Figure
+
+    columns = [("Masks alone, by reader of a section", masks, "reader", READERS)]
+    if models is not None:
+        columns.append(("Networks, by their neighbours", models, "recipe", RECIPES))
+    with own_style():
+        figure = Figure(figsize=(4.5 * len(columns), 8.4), layout="constrained")
+        axes = figure.subplots(len(STRUCTURES), len(columns), sharex=True, sharey="row", squeeze=False)
+        for place, (title, table, column, names) in enumerate(columns):
+            for row, structure in zip(axes, STRUCTURES, strict=True):
+                _draw(row[place], table[table["structure"] == structure], column, names)
+                row[0].set_ylabel(f"{_TITLES[structure]}\nerror, % of the truth")
+            axes[0][place].set_title(title, loc="left", fontweight="bold")
+            axes[0][place].legend(frameon=False, fontsize=8.5, ncols=2, loc="upper left")
+            axes[-1][place].set_xlabel("Section thickness (mm)")
+    return figure
+
+
+def _draw(axes: Axes, table: pd.DataFrame, column: str, names: tuple[str, ...]) -> None:
+    """Markers at the bias, bars from limit to limit; those of one thickness side by side."""
+    thicknesses = sorted(table["thickness_mm"].unique())
+    axes.axhline(0, color="#BBBBBB", linewidth=0.8, zorder=1)
+    for index, name in enumerate(names):
+        part = table[table[column] == name].sort_values("thickness_mm")
+        at = [thicknesses.index(value) + 0.16 * (index - (len(names) - 1) / 2) for value in part["thickness_mm"]]
+        bias = part["bias_pct"].to_numpy()
+        bars = [bias - part["loa_lower_pct"].to_numpy(), part["loa_upper_pct"].to_numpy() - bias]
+        axes.errorbar(
+            at, bias, yerr=bars, fmt=_MARKERS[index], color=_COLOURS[index], markersize=4.5, capsize=2.5, label=name
+        )
+    axes.set_xticks(range(len(thicknesses)), [f"{value:g}" for value in thicknesses])
+    axes.tick_params(colors=INK, labelbottom=True)
+    axes.spines[["top", "right"]].set_visible(False)

@@ -1,0 +1,48 @@
+"""The anatomies of the study, which no cohort of phantoms holds, and how one of them is scanned again and again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+from settings import Settings
+
+from liverspleen.phantom.anatomy import Anatomy, Condition, draw_anatomy
+from liverspleen.phantom.painting import paint
+from liverspleen.phantom.scanner import Acquisition, draw_scanner, lay_down
+from liverspleen.phantom.shapes import Grid
+from liverspleen.structures import Structure
+
+_UNUSED = 3  # cohorts of phantoms draw from 0 to 2 after the seed
+_ROWS = 8  # of the lattice at a time: 1000 samples along z by 250 by 8 are 2 million
+
+
+def anatomy(number: int, settings: Settings) -> Anatomy:
+    """The patient of that number, whatever the sections; the five conditions take turns."""
+    conditions = tuple(Condition)
+    return draw_anatomy(conditions[number % len(conditions)], (settings.seed, _UNUSED, number, 1))
+
+
+def acquisition(body: Anatomy, number: int, thickness_mm: float, start_mm: float, settings: Settings) -> Acquisition:
+    """A scan: contiguous sections, the first of them `start_mm` below that of start 0.
+
+    Scanner, field of view and position are the patient's own at every thickness and start. Thin sections are noisier,
+    as the phantoms' scanners make them, and the noise of each scan is its own.
+    """
+    entropy = (settings.seed, _UNUSED, number)
+    scanner = draw_scanner((*entropy, 10), matrix=settings.matrix, thickness_mm=(thickness_mm, thickness_mm))
+    placed = lay_down(body, scanner, (*entropy, 20))
+    noise = (*entropy, 30, round(1000 * thickness_mm), round(1000 * start_mm))
+    return replace(placed, bottom_mm=placed.bottom_mm - start_mm, section_count=placed.section_count + 1, seed=noise)
+
+
+def organ_lines(body: Anatomy, organ: Structure, pixel_mm: float, step_mm: float) -> Iterator[NDArray[np.bool_]]:
+    """The organ on lines along z through the centres of pixels, some rows of them at a time, (z, rows, columns)."""
+    lower, upper = body.organ_box(organ)
+    x, y = (np.arange(lower[axis], upper[axis], pixel_mm) + pixel_mm / 2 for axis in (0, 1))
+    z = np.arange(lower[2], upper[2], step_mm) + step_mm / 2
+    first = next(i for i, solid in enumerate(body.solids) if any(layer.label == organ for layer in solid.layers))
+    for row in range(0, y.size, _ROWS):
+        yield paint(body.solids[first:], Grid.of(x, y[row : row + _ROWS], z))[1] == organ

@@ -1,0 +1,103 @@
+"""What section thickness and the start of the first section do to liver and spleen volumes, on phantoms.
+
+    python experiments/thickness/run.py output=outputs/thickness [patients=20] [scanned=10] [steps=800] [seeds=2] ...
+
+Five steps: masks are cut (`masks/`), networks trained (`phantoms/`, `models/`), patients scanned and segmented at every
+thickness and start (`scans/`), volumes held against the true ones, tables and figure written. Stopped or killed, the
+same command goes on; what is there is used again. `scanned=0` leaves out the networks. All settings: `settings.py`.
+
+Written into output=: masks.csv, scans.csv (every volume); mask_table.csv, limit_table.csv, spacing_table.csv,
+slope_table.csv, network_table.csv,
+shift_table.csv; tables.md; thickness.svg and thickness.png.
+
+Exit code 0 done, 2 refused.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+from figure import thickness_figure
+from masks import read_masks
+from networks import train
+from settings import Settings, read_settings
+from summary import limit_table, mask_table, network_table, shift_table, slopes, spacing_table
+from tables import markdown
+
+from liverspleen.errors import Fault, Refused
+from liverspleen.evaluation.figures import figure_bytes
+from liverspleen.storage import complete_file, write_json, write_text
+
+
+def main(words: Sequence[str]) -> int:
+    """Do all that is not done; the exit code."""
+    if {"--help", "-h"} & set(words):
+        print(__doc__)
+        return 0
+    try:
+        settings = read_settings(words)
+        same_study(settings)
+        masks = read_masks(settings)
+        tables = {"mask": mask_table(masks), "limit": limit_table(masks), "spacing": spacing_table(masks)}
+        tables["slope"] = slopes(tables["mask"])
+        write_csv(settings.output / "masks.csv", masks)
+        if settings.scanned:
+            scans = scanned(settings)
+            write_csv(settings.output / "scans.csv", scans)
+            tables |= {"network": network_table(scans), "shift": shift_table(scans)}
+    except Refused as error:
+        print(error, file=sys.stderr)
+        return 2
+    tell(settings.output, tables)
+    return 0
+
+
+def same_study(settings: Settings) -> None:
+    """Begin the folder, or see that what is there was made with the same settings.
+
+    Raises:
+        Refused: LS-EXP-015 the folder holds a study of other settings.
+    """
+    file, asked = settings.output / "study.json", json.loads(json.dumps(settings.decisive))
+    if not file.exists():
+        write_json(file, asked)
+        return
+    earlier = json.loads(file.read_text(encoding="utf-8"))
+    differs = [f"{key}={earlier.get(key)}" for key in asked if earlier.get(key) != asked[key]]
+    if differs:
+        what = f"the study in this folder was begun with {', '.join(differs)}"
+        raise Refused(Fault("LS-EXP-015", what, "give these, or another output=", file=file))
+
+
+def scanned(settings: Settings) -> pd.DataFrame:
+    """Train, then every volume of the networks."""
+    trained = train(settings)
+    from scans import read_scans  # torch takes seconds to load
+
+    return read_scans(settings, trained)
+
+
+def tell(out: Path, tables: dict[str, pd.DataFrame]) -> None:
+    """Write tables and figure, print the tables."""
+    for name, table in tables.items():
+        write_csv(out / f"{name}_table.csv", table)
+    text = markdown(tables)
+    write_text(out / "tables.md", text)
+    figure = thickness_figure(tables["mask"], tables.get("network"))
+    for form in ("svg", "png"):
+        with complete_file(out / f"thickness.{form}") as temporary:
+            temporary.write_bytes(figure_bytes(figure, form))
+    print(f"\n{text}\nopen {out / 'thickness.svg'}")
+
+
+def write_csv(file: Path, table: pd.DataFrame) -> None:
+    """UTF-8, empty where undefined, complete or not at all."""
+    write_text(file, table.to_csv(index=False, lineterminator="\n", float_format="%.6g"))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,117 @@
+"""The size of the study: words of the command line to numbers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from slabs import LATTICE_MM
+
+from liverspleen.errors import Fault, Refused
+
+SPACED_MM = 5.0
+"""Thickness of the sections that are laid with gaps and overlaps."""
+
+SPACINGS_MM = (3.0, 4.0, 5.0, 6.0, 10.0)
+"""Distances of their centres."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What decides about the figures; the defaults are the size whose figures stand in the README."""
+
+    output: Path = Path("outputs/thickness")
+    thickness_mm: tuple[float, ...] = (1.0, 2.0, 3.0, 5.0, 8.0)
+    patients: int = 20
+    """anatomies whose masks are cut"""
+    starts: int = 8
+    """starts of the first section, evenly over one thickness"""
+    pixel_mm: float = 0.75
+    """of the masks"""
+    scanned: int = 10
+    """anatomies that are scanned and segmented, the first of `patients`"""
+    scan_starts: int = 2
+    matrix: int = 96
+    development: int = 20
+    """phantoms to learn from, of 1 to 8 mm, half of them of 5 mm"""
+    steps: int = 800
+    seeds: int = 2
+    distance_mm: float = 5.0
+    """of the neighbours of the second network"""
+    seed: int = 0
+    workers: int = 0
+    """processes; 0: one per core"""
+
+    @property
+    def decisive(self) -> dict[str, Any]:
+        """What the files in the folder depend on."""
+        return {name: value for name, value in asdict(self).items() if name not in ("output", "workers")}
+
+    def starts_mm(self, thickness_mm: float, count: int) -> tuple[float, ...]:
+        """That many starts, evenly over one thickness.
+
+        >>> Settings().starts_mm(2.0, 4)
+        (0.0, 0.5, 1.0, 1.5)
+        """
+        return tuple(thickness_mm * index / count for index in range(count))
+
+
+def _numbers(text: str) -> tuple[float, ...]:
+    return tuple(float(number) for number in text.strip("[]()").split(","))
+
+
+def read_settings(words: Sequence[str]) -> Settings:
+    """The settings that the words ask for; all faults at once.
+
+    Raises:
+        Refused: LS-EXP-014 a word that is no setting, or a value that cannot be.
+
+    >>> read_settings(["output=o", "thickness_mm=1,5", "seeds=1"]).thickness_mm
+    (1.0, 5.0)
+    """
+    readers: dict[str, Callable[[str], Any]] = {
+        field.name: _numbers if field.name == "thickness_mm" else type(field.default) for field in fields(Settings)
+    }
+    readers["output"] = Path
+    given, faults = {}, []
+    for word in words:
+        key, _, value = word.partition("=")
+        try:
+            given[key] = readers[key](value)
+        except KeyError:
+            faults.append(_fault(f"{word!r} is no setting of this study", f"give one of {', '.join(readers)}"))
+        except ValueError:
+            faults.append(_fault(f"{word!r} is no number", f"give {key}=NUMBER"))
+    settings = Settings(**given) if not faults else Settings()
+    if faults := [*faults, *_contradictions(settings)]:
+        raise Refused(faults)
+    return settings
+
+
+def _contradictions(settings: Settings) -> list[Fault]:
+    faults = []
+    least = {"patients": 2, "starts": 2, "scanned": 0, "scan_starts": 1, "development": 2, "steps": 1, "seeds": 1}
+    for name, low in (*least.items(), ("matrix", 32), ("seed", 0), ("workers", 0)):
+        if (value := getattr(settings, name)) < low:
+            faults.append(_fault(f"{name} is {value}", f"set it to {low} or more"))
+    if settings.scanned > settings.patients:
+        faults.append(_fault(f"scanned is {settings.scanned} of {settings.patients} patients", "scan fewer"))
+    for name in ("pixel_mm", "distance_mm"):
+        if not 0 < getattr(settings, name) < math.inf:
+            faults.append(_fault(f"{name} is {getattr(settings, name)}", "give millimetres above 0"))
+    for thickness in settings.thickness_mm:
+        if not 1.0 <= thickness <= 8.0:
+            faults.append(_fault(f"sections of {thickness} mm", "give 1 to 8 mm"))
+    for distance in {*settings.thickness_mm, *SPACINGS_MM}:
+        step = distance / LATTICE_MM / max(settings.starts, 1)
+        if not math.isfinite(step) or step != round(step):
+            what = f"{settings.starts} starts over {distance} mm"
+            faults.append(_fault(what, f"give thicknesses and starts that fit steps of {LATTICE_MM} mm, such as 8"))
+    return faults
+
+
+def _fault(what: str, cure: str) -> Fault:
+    return Fault("LS-EXP-014", what, cure)

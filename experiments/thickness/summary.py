@@ -1,0 +1,205 @@
+"""Step 4, statistics: volumes in percent of the truth, by structure, reader or network, and thickness.
+
+A percentage here is of the true volume, not of the mean of two readers: the truth is known, and errors then add up
+(network - truth = network - mask + mask - truth).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from settings import SPACED_MM
+from slabs import READERS
+
+from liverspleen.evaluation.agreement import bland_altman
+from liverspleen.structures import ORGANS
+
+STRUCTURES = (*(organ.key for organ in ORGANS), "ratio")
+
+SMOOTH_CV = 0.75 / math.sqrt(90)
+"""SD over starts of a ball's volume by its central sections, in the ball's volumes and (spacing / radius)²: 0.079.
+
+Areas π (R² - z²) begin and end with slopes of 2πR and -2πR. A sum over points h apart from a random start errs by the
+terms of the areas' Fourier series at multiples of 1/h; corners of slope J contribute J² h⁴ / 720 each to the variance
+(phases of several corners averaged out, higher orders left out). Of the ball: SD = πR h² / √90, over 4/3 πR³. An
+ellipsoid's is the same with its half extent along z for R.
+"""
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Percent errors of some volumes against the truth."""
+
+    n: int
+    n_undefined: int
+    """left out: the ratio of a scan in which a network found no spleen"""
+    bias_pct: float
+    bias_lower_pct: float
+    """of the 95 % interval by patients' means, since scans of one patient are not independent"""
+    bias_upper_pct: float
+    loa_lower_pct: float
+    loa_upper_pct: float
+    start_sd_pct: float
+    """within patients over the starts (and within seeds): root of the mean variance, with n as the denominator for the
+    evenly spaced starts"""
+
+
+def agreement(errors: pd.DataFrame) -> Agreement:
+    """Of rows with `error_pct`, `patient`, and `seed` if there are networks; NaN where undefined."""
+
+    def against_truth(values: pd.Series):
+        return bland_altman(100 + values.to_numpy(), np.full(len(values), 100.0))
+
+    def number(value: float | None) -> float:
+        return float("nan") if value is None else value
+
+    pooled = against_truth(errors["error_pct"])
+    interval = against_truth(errors.groupby("patient")["error_pct"].mean()).bias_ci or (None, None)
+    own = [name for name in ("patient", "seed") if name in errors]
+    within = errors.groupby(own)["error_pct"].var(ddof=0).mean()
+    return Agreement(
+        pooled.n,
+        pooled.n_dropped,
+        number(pooled.bias),
+        *map(number, interval),
+        number(pooled.loa_lower),
+        number(pooled.loa_upper),
+        float(np.sqrt(within)),
+    )
+
+
+def with_ratio(table: pd.DataFrame, keys: Sequence[str], volumes: Sequence[str]) -> pd.DataFrame:
+    """The table with rows `ratio` (liver / spleen of each of the `volumes`) for each combination of the keys.
+
+    NaN, undefined, where there is no spleen.
+
+    >>> table = pd.DataFrame({"case": [1, 1], "structure": ["liver", "spleen"], "volume_cm3": [1500.0, 300.0]})
+    >>> with_ratio(table, ["case"], ["volume_cm3"])["volume_cm3"].tolist()
+    [1500.0, 300.0, 5.0]
+    """
+    wide = table.pivot(index=list(keys), columns="structure", values=list(volumes))
+    ratio = pd.DataFrame(
+        {name: wide[name]["liver"] / wide[name]["spleen"].replace(0, np.nan) for name in volumes}
+    ).reset_index()
+    return pd.concat([table, ratio.assign(structure="ratio")], ignore_index=True)
+
+
+def mask_table(masks: pd.DataFrame) -> pd.DataFrame:
+    """Contiguous sections: structure x reader x thickness; `smooth_sd_pct` is what an ellipsoid would scatter."""
+    contiguous = masks[masks["thickness_mm"] == masks["spacing_mm"]]
+    keys = ["patient", "reader", "thickness_mm", "start_mm"]
+    errors = _errors(with_ratio(contiguous, keys, ["volume_cm3", "truth_cm3"]), "volume_cm3")
+    rows = []
+    for (structure, reader, thickness), part in _groups(errors, ["structure", "reader", "thickness_mm"]):
+        half_mm = part.groupby("patient")["extent_mm"].first() / 2
+        smooth = 100 * SMOOTH_CV * np.sqrt(((thickness / half_mm) ** 4).mean())
+        row = {"structure": structure, "reader": reader, "thickness_mm": thickness}
+        rows.append(row | vars(agreement(part)) | {"smooth_sd_pct": smooth})
+    return _in_order(pd.DataFrame(rows), "reader", READERS)
+
+
+def limit_table(masks: pd.DataFrame) -> pd.DataFrame:
+    """The lattice's own volumes against the truth: how far pixels and truth can be told apart from thickness."""
+    once = masks.drop_duplicates(["patient", "structure"])
+    errors = _errors(once, "lattice_cm3")
+    return pd.DataFrame(
+        [{"structure": name} | vars(agreement(part)) for (name,), part in _groups(errors, ["structure"])]
+    )
+
+
+def spacing_table(masks: pd.DataFrame) -> pd.DataFrame:
+    """Sections of one thickness with gaps and overlaps, read by majority: two rules for the volume."""
+    spaced = masks[(masks["thickness_mm"] == SPACED_MM) & (masks["reader"] == "majority")]
+    rows = []
+    for (structure, spacing), part in _groups(spaced, ["structure", "spacing_mm"]):
+        by_voxel = agreement(_errors(part, "volume_cm3"))
+        by_thickness = agreement(
+            _errors(part.assign(volume_cm3=part["volume_cm3"] * part["thickness_mm"] / spacing), "volume_cm3")
+        )
+        row = {"structure": structure, "thickness_mm": SPACED_MM, "spacing_mm": spacing}
+        for rule, found in (("voxel", by_voxel), ("area_x_thickness", by_thickness)):
+            row |= {f"{rule}_{name}": getattr(found, name) for name in ("bias_pct", "loa_lower_pct", "loa_upper_pct")}
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def network_table(scans: pd.DataFrame) -> pd.DataFrame:
+    """Structure x recipe x thickness: error against the truth, and its two parts, over seeds, patients and starts.
+
+    `*_seed_low` and `*_seed_high` are the lowest and the highest mean of one seed; `model_mask_*` the network against
+    the phantom's label map, `mask_*` that against the truth, both in percent of the truth.
+    """
+    keys = ["patient", "recipe", "seed", "thickness_mm", "start_mm"]
+    table = with_ratio(scans, keys, ["volume_cm3", "mask_cm3", "truth_cm3"])
+    rows = []
+    for (structure, recipe, thickness), part in _groups(table, ["structure", "recipe", "thickness_mm"]):
+        whole = _errors(part, "volume_cm3")
+        mask = _errors(part, "mask_cm3")
+        reading = whole.assign(error_pct=whole["error_pct"] - mask["error_pct"])
+        row = {"structure": structure, "recipe": recipe, "thickness_mm": thickness, "dss": part["dss"].mean()}
+        row |= vars(agreement(whole))
+        for name, column in (("dss", "dss"), ("bias_pct", "error_pct")):
+            means = whole.groupby("seed")[column].mean()
+            row |= {f"{name}_seed_low": means.min(), f"{name}_seed_high": means.max()}
+        for name, errors in (("model_mask", reading), ("mask", mask)):
+            found = agreement(errors)
+            row |= {f"{name}_bias_pct": found.bias_pct, f"{name}_loa_lower_pct": found.loa_lower_pct}
+            row |= {f"{name}_loa_upper_pct": found.loa_upper_pct}
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def shift_table(scans: pd.DataFrame) -> pd.DataFrame:
+    """What thickness alone changes: each patient's volume against that of the same patient's thinnest sections.
+
+    In percent of the truth, means over seeds and starts, then mean and its 95 % interval over patients; of the networks
+    (`recipe`) and of the phantom's label maps (recipe `mask`).
+    """
+    keys = ["patient", "recipe", "seed", "thickness_mm", "start_mm"]
+    table = with_ratio(scans, keys, ["volume_cm3", "mask_cm3", "truth_cm3"])
+    models = _errors(table, "volume_cm3")
+    errors = pd.concat([models, _errors(table, "mask_cm3").assign(recipe="mask")], ignore_index=True)
+    means = errors.groupby(["structure", "recipe", "thickness_mm", "patient"], as_index=False)["error_pct"].mean()
+    rows = []
+    for (structure, recipe), part in _groups(means, ["structure", "recipe"]):
+        wide = part.pivot(index="patient", columns="thickness_mm", values="error_pct")
+        for thickness in wide.columns[1:]:
+            found = bland_altman(wide[thickness].to_numpy(), wide[wide.columns[0]].to_numpy())
+            lower, upper = found.bias_ci or (float("nan"), float("nan"))
+            row = {"structure": structure, "recipe": recipe, "thickness_mm": thickness, "n": found.n}
+            rows.append(row | {"shift_pct": found.bias, "shift_lower_pct": lower, "shift_upper_pct": upper})
+    return pd.DataFrame(rows)
+
+
+def slopes(table: pd.DataFrame) -> pd.DataFrame:
+    """How the SD over starts grows with the thickness: the exponent of a power, by least squares of the logarithms."""
+    rows = []
+    for (structure, reader), part in _groups(table, ["structure", "reader"]):
+        some = part[part["start_sd_pct"] > 0]
+        if len(some) > 1:
+            exponent = np.polyfit(np.log(some["thickness_mm"]), np.log(some["start_sd_pct"]), 1)[0]
+            rows.append({"structure": structure, "reader": reader, "exponent": exponent})
+    return pd.DataFrame(rows, columns=["structure", "reader", "exponent"])
+
+
+def _errors(table: pd.DataFrame, volume: str) -> pd.DataFrame:
+    return table.assign(error_pct=100 * (table[volume] / table["truth_cm3"] - 1))
+
+
+def _groups(table: pd.DataFrame, keys: Sequence[str]) -> Iterator[tuple[tuple, pd.DataFrame]]:
+    """Parts of the table by its keys; liver, spleen, ratio in this order."""
+    order = {name: place for place, name in enumerate(STRUCTURES)}
+    ordered = table.assign(_place=table["structure"].map(order)).sort_values("_place", kind="stable")
+    grouped = ordered.drop(columns="_place").groupby(list(keys), sort=True, dropna=False)
+    yield from sorted(grouped, key=lambda entry: (order[entry[0][0]], entry[0][1:]))
+
+
+def _in_order(table: pd.DataFrame, column: str, names: Sequence[str]) -> pd.DataFrame:
+    places = {name: place for place, name in enumerate(names)}
+    structures = {name: place for place, name in enumerate(STRUCTURES)}
+    key = table["structure"].map(structures) * len(names) + table[column].map(places)
+    return table.assign(_key=key).sort_values(["_key", "thickness_mm"]).drop(columns="_key").reset_index(drop=True)

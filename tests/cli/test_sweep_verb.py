@@ -1,0 +1,205 @@
+"""`liverspleen sweep`: what is refused, and real trainings of seconds, undisturbed and killed."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from liverspleen.cli.main import main
+
+Captured = pytest.CaptureFixture[str]
+TINY = (
+    *("experiment=phantom", "network.pyramid_channels=8", "network.skip_channels=8"),
+    *("trainer.batch_size=4", "trainer.steps=4", "trainer.validate_every=2"),
+)
+
+
+def words(cohort: Path, output: Path, *more: str) -> list[str]:
+    return ["sweep", f"cohort={cohort}", f"output={output}", *TINY, *more]
+
+
+def rows(folder: Path, name: str = "trials.csv") -> list[dict[str, str]]:
+    with (folder / name).open(newline="") as handle:
+        return list(csv.DictReader(handle))
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        (
+            ["trainer=ddp", "trainer.accelerator=cpu"],
+            "LS-SWP-001: a trial trains on one device, not with trainer.devices=2",
+        ),
+        (
+            ["search.parameters={trainer.devices: [1, 2]}"],
+            "LS-SWP-001: a trial trains on one device, not with trainer.dev",
+        ),
+        (["search=own", "search.parameters={}"], "LS-SWP-002: search: there is no parameter to choose"),
+        (
+            ["search=own", "search.parameters={optimizer.lr: 1}"],
+            "LS-SWP-002: search: optimizer.lr is neither a list of choices",
+        ),
+        (["search.sampler=grid"], "LS-SWP-002: a grid needs choices, or ranges with step"),
+        (
+            ["search=own", "search.parameters={seed: [1, 2]}"],
+            "LS-SWP-003: search: seed is no key or group of train that can be",
+        ),
+        (
+            ["search=own", "search.parameters={optimizer.rate: [1, 2]}"],
+            "LS-SWP-003: search: optimizer.rate is no key or group of",
+        ),
+        (["optimizer.lr=0.1"], "LS-SWP-005: optimizer.lr is searched, and given as optimizer.lr="),
+        (
+            ["search=own", "search.parameters={network: [small, larg]}"],
+            "LS-CFG-004: network has no choice 'larg'; use one of figure2",
+        ),
+        (["search=own", "search.parameters={slices.sections: [2, 3]}"], "slices.sections=2"),
+        (["search.pruner=median", "objectives=[volume_bias]"], "LS-CFG-006: search.pruner=median with objectives="),
+        (["objectives=[dice]"], "LS-CFG-006: objectives holds dice; use dss, volume_bias, seconds_per_section"),
+        (["search.sampler=tpe2"], "LS-CFG-006: search.sampler=tpe2; use tpe, random, grid"),
+        (["search=recipes"], "LS-CFG-004: search has no choice 'recipes'"),
+        (["seeds=-1"], "LS-CFG-006: seeds=-1; use 0 (no choice is made) or more"),
+    ],
+)
+def test_what_cannot_be_swept_is_refused_before_the_first_trial(
+    box_cohort: Callable[..., Path], tmp_path: Path, capsys: Captured, more: list[str], told: str
+) -> None:
+    assert main(words(box_cohort(), tmp_path / "s", "trials=2", *more)) == 2
+    (line, *_) = (line for line in capsys.readouterr().err.splitlines() if told in line)
+    assert line.count("LS-") == 1
+    assert not (tmp_path / "s/trials").exists()
+
+
+def test_a_sampler_without_a_number_of_trials_is_refused(
+    box_cohort: Callable[..., Path], tmp_path: Path, capsys: Captured
+) -> None:
+    assert main(words(box_cohort(), tmp_path / "s")) == 2
+    assert "LS-CFG-002: sweep needs trials=..." in capsys.readouterr().err
+
+
+def test_a_split_without_validation_side_is_refused(
+    box_cohort: Callable[..., Path], tmp_path: Path, capsys: Captured
+) -> None:
+    assert main(words(box_cohort(), tmp_path / "s", "trials=2", "train_fraction=1.0")) == 2
+    assert "LS-SWP-004" in capsys.readouterr().err
+
+
+def test_a_sweep_searches_confirms_and_goes_on_as_the_same_study_only(
+    box_cohort: Callable[..., Path], tmp_path: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    out = tmp_path / "s"
+    command = words(
+        box_cohort(),
+        out,
+        "search=own",
+        "search.parameters={slices.sections: [1, 3]}",
+        "search.sampler=grid",
+        "leaders=1",
+    )
+    assert main([*command, "seeds=1"]) == 0
+    found = rows(out)
+    assert [(row["phase"], row["state"], row["seed"]) for row in found] == [
+        ("search", "complete", "0"),
+        ("search", "complete", "1"),
+        ("confirm", "complete", "100000"),
+    ]
+    assert [row["slices.sections"] for row in found[:2]] == ["1", "3"]
+    best = max(found[:2], key=lambda row: float(row["dss"]))
+    assert found[2]["configuration"] == best["configuration"]
+    for row in found:
+        record = json.loads((out / f"trials/{int(row['number']):04d}/run.json").read_text())
+        assert record["seeds"] == {"training": int(row["seed"])}
+        assert record["config"]["slices"]["sections"] == int(row["slices.sections"])
+        assert record["config"]["logger"]["wandb_group"] == "s"
+        assert record["command"][:2] == ["liverspleen", "train"]
+    cases = rows(out, "trial_cases.csv")
+    assert {row["case_id"] for row in cases} == {rows(out / "trials/0000", "validation.csv")[0]["case_id"]}
+    before = {file: file.stat().st_mtime_ns for file in out.glob("trials/*/*")}
+    assert main([*command, "seeds=1"]) == 0
+    assert {file: file.stat().st_mtime_ns for file in out.glob("trials/*/*")} == before
+    assert main([*command, "seeds=1", "optimizer.lr=0.1"]) == 2
+    assert "LS-SWP-007: the study 's' was begun with optimizer.lr=0.005, not 0.1" in capsys.readouterr().err
+
+
+def begin(command: list[str]) -> subprocess.Popen[bytes]:
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen([sys.executable, "-m", "liverspleen", *command], env=environment)
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 200.0) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.05)
+
+
+def ended(folder: Path) -> int:
+    return sum(row["state"] == "complete" for row in rows(folder)) if (folder / "trials.csv").exists() else 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_sweep_killed_after_its_third_trial_twice_ends_at_exactly_as_many_trials_as_were_asked_for(
+    box_cohort: Callable[..., Path], tmp_path: Path, number: int
+) -> None:
+    out = tmp_path / "s"
+    command = words(box_cohort(), out, "trials=8", "seeds=0", "search.sampler=random")
+    for enough in (3, 6):
+        process = begin(command)
+        wait_for(lambda enough=enough: ended(out) >= enough)  # type: ignore[misc]
+        process.send_signal(number)
+        process.wait(60)
+        assert ended(out) < 8
+    assert begin(command).wait(300) == 0
+    found = rows(out)
+    assert [row["state"] for row in found] == ["complete"] * 8
+    assert [int(row["number"]) for row in found] == list(range(8))
+    assert sorted(folder.name for folder in (out / "trials").iterdir()) == [f"{trial:04d}" for trial in range(8)]
+
+
+@pytest.mark.slow
+def test_a_trial_whose_worker_was_killed_ends_as_if_nothing_had_happened(
+    box_cohort: Callable[..., Path], tmp_path: Path
+) -> None:
+    cohort = box_cohort()
+    length = ["trainer.steps=60", "trainer.validate_every=10", "seeds=0"]
+    once = ["search=own", "search.parameters={optimizer.lr: [0.003]}"]
+    for name in ("whole", "killed"):
+        out = tmp_path / name
+        command = words(cohort, out, *length, *once, "search.sampler=grid", "study=one")
+        process = begin(command)
+        if name == "killed":
+            wait_for((out / "trials/0000/last.ckpt").exists)
+            process.kill()
+            process.wait()
+            assert begin(command).wait(300) == 0
+        assert process.wait(300) in {0, -signal.SIGKILL}
+    whole, killed = (tmp_path / name / "trials/0000" for name in ("whole", "killed"))
+    for name in ("metrics.csv", "validation.csv"):
+        assert (whole / name).read_bytes() == (killed / name).read_bytes()
+    assert len(json.loads((killed / "run.json").read_text())["earlier"]) == 1
+
+
+@pytest.mark.slow
+def test_two_workers_of_one_command_share_the_trials_and_survive_the_death_of_one(
+    box_cohort: Callable[..., Path], tmp_path: Path
+) -> None:
+    out = tmp_path / "s"
+    process = begin(words(box_cohort(), out, "trials=6", "seeds=0", "workers=2", "search.sampler=random"))
+    wait_for(lambda: len(list(out.glob("trials/*/metrics.csv"))) >= 2)
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    assert len(children) == 2
+    os.kill(int(children[0]), signal.SIGKILL)
+    assert process.wait(300) == 0
+    assert Counter(row["state"] for row in rows(out)) == {"complete": 6}
