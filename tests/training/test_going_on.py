@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from pytorch_lightning.trainer.connectors.signal_connector import _SignalConnector
 from safetensors import safe_open
 from tiny import assert_equal_weights, assert_same_result, split_file, train, weights
 
@@ -50,6 +51,27 @@ def test_signal_stops_after_its_step_and_the_same_command_ends_as_if_nothing_had
     assert train(cohort, cut, steps=7, every=3) == 0
     assert_same_result(whole, cut)
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+
+
+def test_sigterm_that_comes_again_does_not_keep_a_stopped_training_from_its_record(
+    box_cohort: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended, over = [], _SignalConnector.teardown
+
+    def again(self: _SignalConnector) -> None:
+        over(self)  # Lightning gives the signals back
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(_SignalConnector, "teardown", again)
+    before = signal.signal(signal.SIGTERM, lambda *_: ended.append(1))  # in the place of the end of the process
+    try:
+        at_step(monkeypatch, 2, lambda: os.kill(os.getpid(), signal.SIGTERM))
+        assert train(box_cohort(), tmp_path / "run", steps=4) == 1
+        os.kill(os.getpid(), signal.SIGTERM)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert ended == [1]  # the last one, after the training
+    assert json.loads((tmp_path / "run/run.json").read_text())["status"] == "failed"
 
 
 @pytest.mark.slow

@@ -40,8 +40,9 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
@@ -76,7 +77,7 @@ def run(config: TrainConfig) -> Sequence[Fault]:
     """Train, or go on, or say that it is done."""
     if wrong := [*assemble.contradictions(config), *task_faults(config.trainer, os.environ)]:
         raise Refused(wrong)
-    with _record(config) as record:
+    with _sigterm_as_before(), _record(config) as record:
         cohort = assemble.cohort(config.cohort, config, table=config.output / "cohort.csv")
         record.faults.extend(cohort.faults)
         split, split_file = split_of(config, cohort)
@@ -94,6 +95,21 @@ def run(config: TrainConfig) -> Sequence[Fault]:
             grids = [read_grid(images[case.case_id], case_id=case.case_id) for case in found[1]]
             _fit(config, record, *found, sides, [grid.voxel_volume_mm3 / 1000 for grid in grids])
         return tuple(record.faults) if _first() else ()
+
+
+@contextmanager
+def _sigterm_as_before() -> Iterator[None]:
+    """Gives back what `_train` takes for longer than Lightning would."""
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        _on_sigterm(before)
+
+
+def _on_sigterm(handler: Any) -> None:
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, handler)
 
 
 def _first() -> bool:
@@ -225,6 +241,9 @@ def _train(
     from liverspleen.training.finite import NotFinite
     from liverspleen.training.interruption import Stopped
 
+    _on_sigterm(
+        lambda *_: None
+    )  # after the stop: SLURM and workers of a sweep send it again before run.json is written
     try:
         trainer.fit(module, data, ckpt_path=done.checkpoint, weights_only=True)
     except Stopped as stop:
