@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import importlib
 import math
 import sys
@@ -35,6 +36,12 @@ def study() -> Iterator[SimpleNamespace]:
         for name in names:
             sys.modules.pop(name, None)
         sys.modules.update(others)
+
+
+def test_examples_in_the_study_hold(study):
+    results = [doctest.testmod(getattr(study, name)) for name in MODULES]
+    assert sum(result.failed for result in results) == 0
+    assert sum(result.attempted for result in results) >= 5
 
 
 def ball_lines(radius_mm: float, pixel_mm: float, step_mm: float) -> np.ndarray:
