@@ -6,7 +6,7 @@ costs one line. No pretrained model is shipped.
 examples
   liverspleen predict model=bundle input=ct.nii.gz output=out
   liverspleen predict model=outputs/model/best.ckpt input=dicom_folder output=out
-  liverspleen predict model=bundle input=cohort.csv output=out share=$SLURM_ARRAY_TASK_ID/$SLURM_ARRAY_TASK_COUNT
+  liverspleen predict model=bundle input=cohort.csv output=out share=$SLURM_ARRAY_TASK_ID/8
 
 inputs
   model=    bundle of liverspleen export, folder or .zip; or checkpoint of liverspleen train
