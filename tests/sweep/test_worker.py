@@ -284,3 +284,21 @@ def test_a_url_of_no_use_is_one_line_without_a_part_of_its_password(url: str, se
     with pytest.raises(Refused, match="LS-SWP-006") as caught:
         Study(url, "a", objectives=["dss"], sampler="tpe", pruner="none")
     assert secret not in str(caught.value)
+
+
+def test_a_database_that_fails_in_mid_trial_is_one_line_and_the_trial_stays_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from optuna.exceptions import StorageInternalError
+
+    asked: dict[str, Any] = {"parameters": {"behave": ["good"]}, "trials": 1, "words": ("steps=5",)}
+    own = worker(tmp_path, **asked)
+
+    def fails(_: int) -> bool:
+        raise StorageInternalError("invalid data") from OSError("server closed the connection\nunexpectedly")
+
+    monkeypatch.setattr(own.sweep.study, "seen", fails)
+    with pytest.raises(ConnectionError, match="the database of the study failed: server closed the connection; then"):
+        own.work()
+    assert worker(tmp_path, **asked).work() == []
+    assert [row["state"] for row in rows(tmp_path)] == ["complete"]

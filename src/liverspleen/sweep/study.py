@@ -64,7 +64,9 @@ class Study:
             import optuna
 
             optuna.logging.set_verbosity(optuna.logging.ERROR)
-            arguments = {"connect_args": {"timeout": _BUSY_S}} if url.startswith("sqlite") else {}
+            # a connection that a server has closed since it was last used is made anew
+            server: dict[str, Any] = {"pool_pre_ping": True}
+            arguments = {"connect_args": {"timeout": _BUSY_S}} if url.startswith("sqlite") else server
             self._storage = _storage(url, arguments)
             self._study: optuna.Study = optuna.create_study(
                 storage=self._storage,
@@ -74,7 +76,23 @@ class Study:
                 load_if_exists=True,
             )
         self._id = self._storage.get_study_id_from_name(name)
-        self._sampler, self._seed = sampler, seed
+        self._sampler, self._seed, self._url = sampler, seed, url
+
+    @contextmanager
+    def reached(self) -> Iterator[None]:
+        """A block in which the study is used.
+
+        Raises:
+            ConnectionError: its database failed in the block, in one line.
+        """
+        from optuna.exceptions import StorageInternalError
+        from sqlalchemy.exc import SQLAlchemyError
+
+        try:
+            yield
+        except (StorageInternalError, SQLAlchemyError) as error:
+            what = f"the database of the study failed: {_reason(self._url, error)}; then run the same command to go on"
+            raise ConnectionError(what) from error
 
     def agree(self, identity: Mapping[str, Any]) -> None:
         """See that this is the study it was begun as; the first worker writes down what it is.
@@ -256,16 +274,16 @@ def _refusing_a_bad_database(url: str) -> Iterator[None]:
             warnings.simplefilter("ignore")  # Optuna's and SQLAlchemy's notes to programmers
             yield
     except (SQLAlchemyError, OptunaError, ImportError, ValueError) as error:
-        told = str(error.__cause__ or error).splitlines() or [type(error).__name__]
-        reason = "it is no SQLAlchemy URL" if isinstance(error, ValueError) else _without(url, told[0])
+        reason = "it is no SQLAlchemy URL" if isinstance(error, ValueError) else _reason(url, error)
         what = f"the database of the study ({kind}) cannot be used: {reason}"
         cure = "correct storage=, start the database, or install its driver (postgresql+psycopg: psycopg)"
         raise Refused(Fault("LS-SWP-006", what, cure)) from error
 
 
-def _without(url: str, text: str) -> str:
-    """The text without the URL and without the words of its password, of which a part may be taken for the host."""
-    text = text.replace(url, f"{url.partition(':')[0]}:...")
+def _reason(url: str, error: Exception) -> str:
+    """An error's first line without the URL and the words of its password, of which one may be taken for the host."""
+    told = str(error.__cause__ or error).splitlines() or [type(error).__name__]
+    text = told[0].replace(url, f"{url.partition(':')[0]}:...")
     login = url.partition("://")[2].rpartition("@")[0]
     for part in filter(None, re.split("[:@]", login)[1:]):
         text = text.replace(part, "***")

@@ -82,7 +82,13 @@ class Worker:
 
         Raises:
             Interrupted: the worker was asked to stop; its trial is saved and stays open.
+            ConnectionError: the database failed; likewise.
         """
+        with self.sweep.study.reached():
+            self._work()
+        return self.faults
+
+    def _work(self) -> None:
         while not isinstance(found := self._next(), Pause) or found == Pause.WAIT:
             if self.stop.count:
                 raise Interrupted
@@ -102,7 +108,6 @@ class Worker:
                 )
                 break
         self.sweep.write_tables()
-        return self.faults
 
     def _next(self) -> tuple[TrialRecord, int] | Pause:
         """A trial to be trained and the handle of its lock, if there is one."""
