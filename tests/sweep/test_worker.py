@@ -302,3 +302,29 @@ def test_a_database_that_fails_in_mid_trial_is_one_line_and_the_trial_stays_open
         own.work()
     assert worker(tmp_path, **asked).work() == []
     assert [row["state"] for row in rows(tmp_path)] == ["complete"]
+
+
+def test_the_time_of_a_trial_holds_that_of_a_worker_that_was_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker_module, "_BEAT_S", 0.2)
+    asked: dict[str, Any] = {"parameters": {"behave": ["good"]}, "trials": 1, "words": ("steps=20",)}
+    own = worker(tmp_path, **asked)
+    seen, beats = own.sweep.study.seen, Counter[str]()
+
+    def killed(number: int) -> bool:
+        beats["all"] += 1
+        if beats["all"] == 6:
+            raise KeyboardInterrupt
+        return seen(number)
+
+    monkeypatch.setattr(own.sweep.study, "seen", killed)
+    with pytest.raises(KeyboardInterrupt):
+        own.work()
+    (record,) = own.sweep.study.records()
+    before = record.about["seconds"]
+    assert before > 0.8  # five beats
+    own = worker(tmp_path, **asked)
+    steps = 20 - len((tmp_path / "trials/0000/metrics.csv").read_text().splitlines())
+    assert own.work() == []
+    assert float(rows(tmp_path)[0]["seconds"]) > before + 0.1 * steps

@@ -151,15 +151,15 @@ class Study:
         # in the order of the space, which is that of the overrides
         return replace(record, values={one.name: record.values[one.name] for one in space.parameters})
 
-    def note(self, number: int, about: Mapping[str, Any]) -> None:
-        """Add to what is said of a trial, unless another worker has ended it."""
+    def note(self, number: int, about: Mapping[str, Any]) -> bool:
+        """Add to what is said of a trial, as somebody who is at work on it; False if another worker has ended it."""
         from optuna.exceptions import UpdateFinishedTrialError
 
         trial = self._trial(number)
         known = self._storage.get_trial(trial).user_attrs.get(_ABOUT, {})
         with suppress(UpdateFinishedTrialError):
             self._storage.set_trial_user_attr(trial, _ABOUT, {**known, **about})
-        self.seen(number)
+        return self.seen(number)
 
     def seen(self, number: int) -> bool:
         """Tell the others that somebody is at work on a trial; False if one of them has ended it."""

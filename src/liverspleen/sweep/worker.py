@@ -157,7 +157,7 @@ class Worker:
     def _carry_out(self, record: TrialRecord, lock: int) -> None:
         """Train a trial and tell the study."""
         sweep, before = self.sweep, float(record.about.get("seconds", 0.0))
-        clock, beat = time.monotonic(), _Beat(sweep.study, record.number)
+        clock, beat = time.monotonic(), _Beat(sweep.study, record.number, before)
         pruning = _Pruning(sweep, record)
         try:
             ended = train(
@@ -216,17 +216,21 @@ class Worker:
 
 @dataclass
 class _Beat:
-    """Tells the study from time to time that a trial is being trained, and notices that another worker has ended it."""
+    """Tells the study from time to time that a trial is being trained, and for how long; notices that it was ended."""
 
     study: Study
     number: int
-    last: float = 0.0
+    before: float
+    """seconds of workers before this one"""
+    begun: float = field(default_factory=time.monotonic)
+    last: float = -math.inf
     ended_elsewhere: bool = False
 
     def __call__(self) -> None:
-        if time.monotonic() - self.last > _BEAT_S:
-            self.ended_elsewhere = not self.study.seen(self.number)
-            self.last = time.monotonic()
+        now = time.monotonic()
+        if now - self.last > _BEAT_S:
+            self.ended_elsewhere = not self.study.note(self.number, {"seconds": self.before + now - self.begun})
+            self.last = now
 
 
 @dataclass
