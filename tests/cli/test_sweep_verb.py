@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from liverspleen.cli.main import main
+from liverspleen.cli.sweep import _share
 
 Captured = pytest.CaptureFixture[str]
 TINY = (
@@ -78,6 +79,83 @@ def test_what_cannot_be_swept_is_refused_before_the_first_trial(
     (line, *_) = (line for line in capsys.readouterr().err.splitlines() if told in line)
     assert line.count("LS-") == 1
     assert not (tmp_path / "s/trials").exists()
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("postgresql+nothing://me:secret@host/db", "postgresql+nothing://me:***@host/db"),
+        ('"nothing://host/db?user=me&password=secret"', "nothing://host/db?user=me&password=***"),
+        ("postgresql://me:secret", "postgresql://me:***"),
+        (r"nothing://me:sec\,secret@host/db", "nothing://me:***@host/db"),
+        ("nothing://me@host:5432/db", "nothing://me@host:5432/db"),
+    ],
+)
+def test_the_password_of_a_database_is_told_nowhere(
+    box_cohort: Callable[..., Path],
+    tmp_path: Path,
+    capsys: Captured,
+    monkeypatch: pytest.MonkeyPatch,
+    url: str,
+    shown: str,
+) -> None:
+    command = words(box_cohort(), tmp_path / "s", "trials=2", f"storage={url}")
+    monkeypatch.setattr(sys, "argv", ["liverspleen", *command])
+    assert main(command) == 2
+    told = capsys.readouterr().err + "".join(
+        file.read_text() for file in (tmp_path / "s").rglob("*") if file.suffix in {".json", ".csv"}
+    )
+    assert "LS-SWP-006" in told
+    assert "secret" not in told
+    record = json.loads((tmp_path / "s/run.json").read_text())
+    assert record["config"]["storage"] == shown
+    assert record["command"][-1] == f"storage={shown}"
+
+
+def test_a_database_url_that_needs_quotes_is_refused_without_its_password(
+    box_cohort: Callable[..., Path], tmp_path: Path, capsys: Captured
+) -> None:
+    cohort = box_cohort()
+    for url in ("postgresql://me:se,secret@host/db", "postgresql://host/db?password=secret"):
+        assert main(words(cohort, tmp_path / "s", "trials=2", f"storage={url}")) == 2
+        told = capsys.readouterr().err
+        assert told.startswith("LS-CFG-005: storage= is no value as it stands")
+        assert "secret" not in told
+
+
+def test_jobs_are_not_given_a_password_which_their_files_would_keep(
+    box_cohort: Callable[..., Path], tmp_path: Path, capsys: Captured
+) -> None:
+    more = ["trials=2", "launcher=slurm", "workers=1", "storage=postgresql://me:secret@host/db"]
+    assert main(words(box_cohort(), tmp_path / "s", *more)) == 2
+    told = capsys.readouterr().err
+    assert "LS-CFG-006: storage= holds a password, which the files of the jobs would keep" in told
+    assert "secret" not in told
+
+
+@pytest.mark.parametrize("told", ["", "3,1", None])
+def test_workers_see_no_gpu_that_was_hidden(monkeypatch: pytest.MonkeyPatch, told: str | None) -> None:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setattr("liverspleen.cli.sweep._devices", lambda: 2)
+    if told is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", told)
+    found = [_share(index, 3)["CUDA_VISIBLE_DEVICES"] for index in range(3)]
+    assert found == {"": ["", "", ""], "3,1": ["3", "1", "3"], None: ["0", "1", "0"]}[told]
+
+
+def test_the_folder_of_a_study_may_have_any_name_and_be_renamed(
+    box_cohort: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    out, cohort = tmp_path / "a?b, (c)=%41 ${x} '", box_cohort()
+    more = ["seeds=0", "search=own", "search.parameters={optimizer.lr: [0.003]}", "search.sampler=grid"]
+    assert main(words(cohort, out, *more)) == 0
+    assert (out / "study.db").stat().st_size > 0
+    record = json.loads((out / "trials/0000/run.json").read_text())
+    assert record["config"]["logger"]["wandb_group"] == out.name
+    before = rows(out)
+    assert main(words(cohort, out.rename(tmp_path / "renamed"), *more)) == 0
+    assert rows(tmp_path / "renamed") == before
 
 
 def test_a_sampler_without_a_number_of_trials_is_refused(

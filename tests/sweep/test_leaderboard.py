@@ -179,6 +179,21 @@ def test_an_unfinished_search_is_told(tmp_path: Path) -> None:
     assert "The search is not finished: 6 of 24 trials." in (tmp_path / "leaderboard.md").read_text("utf-8")
 
 
+def test_a_new_leader_of_a_longer_search_is_confirmed_before_there_is_a_winner(tmp_path: Path) -> None:
+    write_study(tmp_path, gain=0.03, leaders=2, trials=8)
+    assert read_study(tmp_path).finished
+    table = (tmp_path / "trials.csv").read_text().splitlines()
+    header, first = table[0].split(","), table[1].split(",")
+    found = dict(zip(header, first, strict=True)) | {"number": "99", "configuration": "feedbeef", "dss": "0.9999"}
+    (tmp_path / "trials.csv").write_text("\n".join([*table, ",".join(found.values())]) + "\n")
+    about = json.loads((tmp_path / "study.json").read_text())
+    (tmp_path / "study.json").write_text(json.dumps(about | {"trials": 9}))
+    choice = write_leaderboard(tmp_path)
+    assert choice is not None
+    assert choice.winner is None
+    assert "The confirmation is not finished: 5 of 10 trainings." in (tmp_path / "leaderboard.md").read_text()
+
+
 def test_a_grid_with_a_failed_point_is_finished(tmp_path: Path) -> None:
     write_study(tmp_path, trials=4, failed={4: "out of memory"}, parameters=NETWORKS)
     about = json.loads((tmp_path / "study.json").read_text())

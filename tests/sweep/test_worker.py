@@ -17,7 +17,8 @@ import pytest
 import stub_worker
 from stub_worker import worker
 
-from liverspleen.sweep.plan import State
+import liverspleen.sweep.worker as worker_module
+from liverspleen.sweep.plan import Begin, Phase, State
 from liverspleen.sweep.study import Study
 
 GRID = {"sampler": "grid"}
@@ -212,3 +213,118 @@ def test_a_database_that_cannot_be_used_is_one_line_without_its_password() -> No
         Study("postgresql://me:secret@127.0.0.1:1/db", "a", objectives=["dss"], sampler="tpe", pruner="none")
     assert caught.value.faults[0].code == "LS-SWP-006"
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("seeds", [0, 2])
+def test_a_worker_killed_while_it_begins_a_trial_leaves_none_too_many(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seeds: int
+) -> None:
+    """Without `seeds` the last search trial, or the first of the confirmation, is in the database and not yet taken."""
+    asked: dict[str, Any] = {
+        "parameters": {"behave": ["good"], "dss": ["0.4", "0.5"]},
+        "trials": 2,
+        "words": ["steps=1"],
+    }
+    worker(tmp_path, **asked | {"trials": 2 if seeds else 1}).work()
+    begun = Study.completed
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Study, "completed", killed)
+    with pytest.raises(KeyboardInterrupt):
+        worker(tmp_path, **asked, seeds=seeds).work()
+    monkeypatch.setattr(Study, "completed", begun)
+    worker(tmp_path, **asked, seeds=seeds).work()
+    assert Counter(row["phase"] for row in rows(tmp_path)) == Counter(search=2, confirm=seeds)
+    assert {row["state"] for row in rows(tmp_path)} == {"complete"}
+
+
+def test_a_trial_too_many_whose_worker_was_killed_before_it_gave_it_back_is_given_back_by_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: dict[str, Any] = {"parameters": {"behave": ["good"]}, "trials": 2, "words": ["steps=1"]}
+    own = worker(tmp_path, **asked)
+    own.work()
+    place = (tmp_path / ".place").read_text().strip()
+    own.sweep.study.begin(Begin(Phase.SEARCH), own.sweep.space, {"place": place})
+    worker(tmp_path, **asked).work()
+    assert [(row["number"], row["state"]) for row in rows(tmp_path)] == [("0", "complete"), ("1", "complete")]
+
+
+def test_a_trial_that_another_worker_has_ended_is_stopped_and_its_worker_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after ten minutes of a suspended machine."""
+    monkeypatch.setattr(worker_module, "_BEAT_S", 0.2)
+    own = worker(tmp_path, parameters={"behave": ["good"]}, trials=1, words=("steps=30",))
+    say = own.sweep.study.seen
+
+    def ended(number: int) -> bool:
+        if number == 0:
+            own.sweep.study.end(0, State.FAILED, {"reason": "silent"})
+        return say(number)
+
+    monkeypatch.setattr(own.sweep.study, "seen", ended)
+    assert [fault.code for fault in own.work()] == []
+    assert [(row["state"], row["reason"]) for row in rows(tmp_path)] == [("failed", "silent"), ("complete", "")]
+    assert len((tmp_path / "trials/0000/metrics.csv").read_text().splitlines()) < 30
+
+
+@pytest.mark.parametrize(
+    ("url", "secret"),
+    [
+        ("postgresql://me:secret", "secret"),  # no number of a port
+        ("sqlite+nothing://me:pa@ss@host/db", "ss@"),
+    ],
+)
+def test_a_url_of_no_use_is_one_line_without_a_part_of_its_password(url: str, secret: str) -> None:
+    from liverspleen.errors import Refused
+
+    with pytest.raises(Refused, match="LS-SWP-006") as caught:
+        Study(url, "a", objectives=["dss"], sampler="tpe", pruner="none")
+    assert secret not in str(caught.value)
+
+
+def test_a_database_that_fails_in_mid_trial_is_one_line_and_the_trial_stays_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from optuna.exceptions import StorageInternalError
+
+    asked: dict[str, Any] = {"parameters": {"behave": ["good"]}, "trials": 1, "words": ("steps=5",)}
+    own = worker(tmp_path, **asked)
+
+    def fails(_: int) -> bool:
+        raise StorageInternalError("invalid data") from OSError("server closed the connection\nunexpectedly")
+
+    monkeypatch.setattr(own.sweep.study, "seen", fails)
+    with pytest.raises(ConnectionError, match="the database of the study failed: server closed the connection; then"):
+        own.work()
+    assert worker(tmp_path, **asked).work() == []
+    assert [row["state"] for row in rows(tmp_path)] == ["complete"]
+
+
+def test_the_time_of_a_trial_holds_that_of_a_worker_that_was_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker_module, "_BEAT_S", 0.2)
+    asked: dict[str, Any] = {"parameters": {"behave": ["good"]}, "trials": 1, "words": ("steps=20",)}
+    own = worker(tmp_path, **asked)
+    seen, beats = own.sweep.study.seen, Counter[str]()
+
+    def killed(number: int) -> bool:
+        beats["all"] += 1
+        if beats["all"] == 6:
+            raise KeyboardInterrupt
+        return seen(number)
+
+    monkeypatch.setattr(own.sweep.study, "seen", killed)
+    with pytest.raises(KeyboardInterrupt):
+        own.work()
+    (record,) = own.sweep.study.records()
+    before = record.about["seconds"]
+    assert before > 0.8  # five beats
+    own = worker(tmp_path, **asked)
+    steps = 20 - len((tmp_path / "trials/0000/metrics.csv").read_text().splitlines())
+    assert own.work() == []
+    assert float(rows(tmp_path)[0]["seconds"]) > before + 0.1 * steps

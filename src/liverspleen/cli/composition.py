@@ -46,6 +46,17 @@ def compose_verb(verb: str, overrides: Sequence[str]) -> Any:
     return _compose(verb, words, paths, own)
 
 
+def verbatim(text: str) -> str:
+    """Any text as the value of an override, from which it is composed again letter by letter.
+
+    >>> verbatim("a=b, (c)")
+    "'a=b, (c)'"
+    """
+    from hydra.core.override_parser.types import Quote, QuotedString
+
+    return QuotedString(_escaped(text), Quote.single).with_quotes()
+
+
 @contextmanager
 def composing(own: Path | None) -> Iterator[list[str]]:
     """Hydra, ready to compose; gives the overrides that come first, for choices of one's own."""
@@ -96,11 +107,26 @@ def _compose(verb: str, words: list[str], paths: dict[str, str | list[str]], own
             raise Refused(_missing(verb, name) for name in missing)
         return OmegaConf.to_object(config)
     except (HydraException, OmegaConfBaseException, ValueError) as error:
+        for word in words:
+            if word.startswith("storage=") and not _readable(word):  # its password must not be told
+                what = "storage= is no value as it stands: it holds signs that have a meaning in an override"
+                raise Refused(Fault("LS-CFG-005", what, "write it in quotes: 'storage=\"URL\"'")) from None
         raise Refused(Fault("LS-CFG-005", _first_line(error.__cause__ or error), cure)) from error
     except YAMLError as error:  # its lines say what and where
         raise Refused(Fault("LS-CFG-005", " ".join(str(error).split()), cure)) from error
     except RecursionError as error:
         raise Refused(Fault("LS-CFG-005", "the defaults of a choice lead back to itself", cure)) from error
+
+
+def _readable(word: str) -> bool:
+    """Whether an override has one value."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
+
+    try:
+        return not OverridesParser.create().parse_override(word).is_sweep_override()
+    except HydraException:
+        return False
 
 
 def _several(value: str) -> list[str]:

@@ -33,17 +33,21 @@ exit codes
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, fields
+from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from liverspleen import assemble
 from liverspleen.cli.choices import groups
-from liverspleen.cli.composition import compose_verb
+from liverspleen.cli.composition import compose_verb, verbatim
 from liverspleen.cli.train import split_of
 from liverspleen.cohort.split import SIDES
 from liverspleen.config import SweepConfig, TrainConfig, keys
@@ -130,8 +134,9 @@ def _sweep(config: SweepConfig, base: list[str], record: Run) -> Sweep:
             raise Refused(Fault("LS-SWP-004", what, "give a split with one, or train_fraction=0.8", file=split_file))
         record.inputs |= {"cohort": cohort.hash, "split": sha256_of(split_file)}
         record.seeds["sweep"] = config.seed
-        name = config.study or out.resolve().name
-        url = config.storage or f"sqlite:///{(out / 'study.db').resolve()}"
+        name = config.study or _name(out)
+        # a name of a folder may hold ? and %, which mean something in a URL
+        url = config.storage or f"sqlite:///{quote(str((out / 'study.db').resolve()))}"
         study = Study(
             url,
             name,
@@ -147,7 +152,7 @@ def _sweep(config: SweepConfig, base: list[str], record: Run) -> Sweep:
         about |= {"leaders": plan.leaders, "seeds": plan.seeds, "search": asdict(search), "base": base}
         write_json(out / "study.json", about)
     store = config.store or out / "store"
-    fixed = [f"split={split_file.resolve()}", f"store={store.resolve()}", f"logger.wandb_group={name}"]
+    fixed = [f"split={split_file.resolve()}", f"store={store.resolve()}", f"logger.wandb_group={verbatim(name)}"]
     return Sweep(
         folder=out.resolve(),
         study=study,
@@ -159,6 +164,14 @@ def _sweep(config: SweepConfig, base: list[str], record: Run) -> Sweep:
         prunes=search.pruner != "none",
         say=lambda line: print(line, flush=True),
     )
+
+
+def _name(folder: Path) -> str:
+    """Of the study that a folder holds, also when the folder was renamed; else that of the folder."""
+    try:
+        return str(json.loads((folder / "study.json").read_text(encoding="utf-8"))["study"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return folder.resolve().name
 
 
 def _plan(config: SweepConfig) -> Plan:
@@ -241,6 +254,11 @@ def _launcher_contradictions(config: SweepConfig) -> list[tuple[bool, str, str]]
             slurm and config.workers != 1,
             f"workers={config.workers} with launcher=slurm",
             "use launcher.jobs= for the number of workers; each job is one",
+        ),
+        (
+            slurm and _without_password(config.storage) != config.storage,
+            "storage= holds a password, which the files of the jobs would keep",
+            "leave it out of storage=, and put it into ~/.pgpass or the like",
         ),
     ]
 
@@ -331,9 +349,10 @@ def _runs(process: subprocess.Popen[bytes]) -> bool:
 
 def _share(index: int, workers: int) -> dict[str, str]:
     """Environment of one worker of several: its GPU, and its part of the cores."""
-    visible = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name]
+    told = os.environ.get("CUDA_VISIBLE_DEVICES")
     threads = os.environ.get("OMP_NUM_THREADS") or str(max(1, (os.cpu_count() or 1) // workers))
-    devices = visible or [str(device) for device in range(_devices())]
+    # an empty word hides all of them
+    devices = [str(device) for device in range(_devices())] if told is None else told.split(",")
     return {"CUDA_VISIBLE_DEVICES": devices[index % len(devices)], "OMP_NUM_THREADS": threads}
 
 
@@ -346,13 +365,17 @@ def _command(config: SweepConfig) -> list[str] | None:
     """The command line likewise; None where there is nothing to hide."""
     if config.storage is None:
         return None
-    return [word.replace(config.storage, str(_without_password(config.storage))) for word in sys.argv]
+    shown = f"storage={_without_password(config.storage)}"
+    return [shown if word.startswith("storage=") else word for word in sys.argv]
 
 
 def _without_password(url: str | None) -> str | None:
-    if url is None or "@" not in url:
-        return url
-    kind, _, rest = url.partition("://")
-    login, _, place = rest.rpartition("@")
-    user = login.partition(":")[0]
-    return f"{kind}://{user}:***@{place}"
+    """A database URL, its password hidden wherever it stands: before the host, or among the options."""
+    if url is None:
+        return None
+    kind, slashes, rest = url.partition("://")
+    login, at, place = rest.rpartition("@")
+    user, colon, _ = login.partition(":")
+    place = place if at else re.sub(r"^([^:/]*):(?!\d*(/|$))[^/]*", r"\1:***", place)  # the host was forgotten
+    shown = f"{kind}{slashes}{user}{':***' if colon else ''}{at}{place}"
+    return re.sub(r"(?i)(pass\w*|pwd)=[^&]*", r"\1=***", shown)

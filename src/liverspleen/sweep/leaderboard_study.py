@@ -68,8 +68,8 @@ class StudyFiles:
 
     @property
     def n_confirmed(self) -> int:
-        """Finished trainings of the confirmation."""
-        return len(self.phase("confirm", "complete"))
+        """Finished trainings of the confirmation of the leaders."""
+        return int(self.phase("confirm", "complete")["configuration"].isin(self._leaders).sum())
 
     @property
     def n_to_confirm(self) -> int:
@@ -86,15 +86,28 @@ class StudyFiles:
 
     @property
     def confirmed(self) -> bool:
-        """Whether as many configurations as there are leaders have all their seeds, and none is being trained."""
+        """Whether all leaders have all their seeds, and none is being trained.
+
+        Former leaders, whom a search with more trials has overtaken, count for nothing.
+        """
         counts = self.phase("confirm", "complete")["configuration"].value_counts()
-        enough = int((counts >= self.seeds).sum()) >= self._n_leaders
-        return enough and self.phase("confirm", "running", "interrupted").empty
+        enough = all(counts.get(name, 0) >= self.seeds for name in self._leaders)
+        return self.searched and enough and self.phase("confirm", "running", "interrupted").empty
 
     @property
     def finished(self) -> bool:
         """Whether search and confirmation are finished."""
         return self.searched and self.confirmed
+
+    @property
+    def _leaders(self) -> list[str]:
+        """The configurations that are confirmed: by their best score in the first objective, as the workers rank."""
+        name = self.objectives[0] if self.objectives else "dss"
+        trials = self.phase("search", "complete")
+        scores = trials[{"volume_bias": "volume_bias_pct"}.get(name, name)]
+        badness = -scores if name == "dss" else scores.abs()
+        ordered = trials.assign(badness=badness).sort_values(["badness", "number"])
+        return list(dict.fromkeys(ordered["configuration"]))[: self.leaders]
 
     @property
     def _n_leaders(self) -> int:

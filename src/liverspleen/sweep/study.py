@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import time
 import warnings
 from collections.abc import Mapping, Sequence
@@ -11,7 +12,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
-from uuid import uuid4
 
 from liverspleen.errors import Fault, Refused
 from liverspleen.sweep.plan import Begin, Phase, State, TrialRecord
@@ -64,7 +64,9 @@ class Study:
             import optuna
 
             optuna.logging.set_verbosity(optuna.logging.ERROR)
-            arguments = {"connect_args": {"timeout": _BUSY_S}} if url.startswith("sqlite") else {}
+            # a connection that a server has closed since it was last used is made anew
+            server: dict[str, Any] = {"pool_pre_ping": True}
+            arguments = {"connect_args": {"timeout": _BUSY_S}} if url.startswith("sqlite") else server
             self._storage = _storage(url, arguments)
             self._study: optuna.Study = optuna.create_study(
                 storage=self._storage,
@@ -74,7 +76,23 @@ class Study:
                 load_if_exists=True,
             )
         self._id = self._storage.get_study_id_from_name(name)
-        self._sampler, self._seed = sampler, seed
+        self._sampler, self._seed, self._url = sampler, seed, url
+
+    @contextmanager
+    def reached(self) -> Iterator[None]:
+        """A block in which the study is used.
+
+        Raises:
+            ConnectionError: its database failed in the block, in one line.
+        """
+        from optuna.exceptions import StorageInternalError
+        from sqlalchemy.exc import SQLAlchemyError
+
+        try:
+            yield
+        except (StorageInternalError, SQLAlchemyError) as error:
+            what = f"the database of the study failed: {_reason(self._url, error)}; then run the same command to go on"
+            raise ConnectionError(what) from error
 
     def agree(self, identity: Mapping[str, Any]) -> None:
         """See that this is the study it was begun as; the first worker writes down what it is.
@@ -100,15 +118,25 @@ class Study:
         return [record for record in found if not record.about.get("surplus")]
 
     def begin(self, begin: Begin, space: Space, about: Mapping[str, Any]) -> TrialRecord:
-        """A new trial, its values chosen by the sampler if it has none."""
-        if begin.values is None:
-            count = len(self._study.get_trials(deepcopy=False))
-            self._study.sampler = _sampler(self._sampler, f"{self._seed} {count}")
-            number = self._study.ask().number
-        else:
-            number = self._added(begin, space)
-        self.note(number, {**about, "phase": begin.phase, "repeat": begin.repeat})
-        return self.completed(number, space)
+        """A new trial, its values chosen by the sampler if it has none.
+
+        It is in the database with all that is said of it or not at all, whenever the worker is killed: without its
+        phase a training of the confirmation would be one of the search.
+        """
+        import optuna
+
+        now = time.time()
+        told = {**about, "phase": begin.phase, "repeat": begin.repeat, "begun": now}
+        trial = self._storage.create_new_trial(
+            self._id,
+            optuna.trial.create_trial(
+                state=optuna.trial.TrialState.RUNNING,
+                params=dict(begin.values or {}),
+                distributions=space.distributions() if begin.values else {},
+                user_attrs={_ABOUT: told, _SEEN: now},
+            ),
+        )
+        return self.completed(self._storage.get_trial(trial).number, space)
 
     def completed(self, number: int, space: Space) -> TrialRecord:
         """A trial with a value for each parameter: a worker that was killed may have left some of them open."""
@@ -117,26 +145,41 @@ class Study:
             import optuna
 
             self._study.sampler = _sampler(self._sampler, f"{self._seed} {number}")
+            self._study.get_trials(deepcopy=False)  # so that its cache knows of the trial
             space.suggest(optuna.trial.Trial(self._study, self._trial(number)))
             record = self._one(number)
         # in the order of the space, which is that of the overrides
         return replace(record, values={one.name: record.values[one.name] for one in space.parameters})
 
-    def note(self, number: int, about: Mapping[str, Any]) -> None:
-        """Add to what is said of a trial."""
+    def note(self, number: int, about: Mapping[str, Any]) -> bool:
+        """Add to what is said of a trial, as somebody who is at work on it; False if another worker has ended it."""
+        from optuna.exceptions import UpdateFinishedTrialError
+
         trial = self._trial(number)
         known = self._storage.get_trial(trial).user_attrs.get(_ABOUT, {})
-        self._storage.set_trial_user_attr(trial, _ABOUT, {**known, **about})
-        self.seen(number)
+        with suppress(UpdateFinishedTrialError):
+            self._storage.set_trial_user_attr(trial, _ABOUT, {**known, **about})
+        return self.seen(number)
 
-    def seen(self, number: int) -> None:
-        """Tell the others that somebody is at work on a trial."""
-        self._storage.set_trial_user_attr(self._trial(number), _SEEN, time.time())
+    def seen(self, number: int) -> bool:
+        """Tell the others that somebody is at work on a trial; False if one of them has ended it."""
+        from optuna.exceptions import UpdateFinishedTrialError
+
+        try:
+            self._storage.set_trial_user_attr(self._trial(number), _SEEN, time.time())
+        except UpdateFinishedTrialError:
+            return False
+        return True
 
     def report(self, number: int, step: int, dss: float) -> bool:
-        """Take note of a validation; whether the trial is to be pruned."""
+        """Take note of a validation; whether the trial is to be pruned, or has been ended by another worker."""
+        from optuna.exceptions import UpdateFinishedTrialError
+
         trial = self._trial(number)
-        self._storage.set_trial_intermediate_value(trial, step, dss)
+        try:
+            self._storage.set_trial_intermediate_value(trial, step, dss)
+        except UpdateFinishedTrialError:
+            return True
         return self._study.pruner.prune(self._study, self._storage.get_trial(trial))
 
     def reported(self, number: int) -> set[int]:
@@ -167,22 +210,6 @@ class Study:
     def _trial(self, number: int) -> int:
         return self._storage.get_trial_id_from_study_id_trial_number(self._id, number)
 
-    def _added(self, begin: Begin, space: Space) -> int:
-        """A running trial of given values; Optuna does not tell its number, so it is found by a mark."""
-        import optuna
-
-        mark = uuid4().hex
-        self._study.add_trial(
-            optuna.trial.create_trial(
-                state=optuna.trial.TrialState.RUNNING,
-                params=dict(begin.values or {}),
-                distributions=space.distributions(),
-                user_attrs={"mark": mark},
-            )
-        )
-        trials = self._study.get_trials(deepcopy=False)
-        return next(trial.number for trial in reversed(trials) if trial.user_attrs.get("mark") == mark)
-
 
 def _storage(url: str, arguments: Mapping[str, Any]) -> RDBStorage:
     """The database, its tables made where they are missing; of two workers that make them at once one fails."""
@@ -203,7 +230,7 @@ def _record(trial: optuna.trial.FrozenTrial) -> TrialRecord:
     states = {"RUNNING": State.RUNNING, "COMPLETE": State.COMPLETE, "PRUNED": State.PRUNED, "FAIL": State.FAILED}
     about = {**trial.user_attrs.get(_ABOUT, {}), **trial.user_attrs.get(_OUTCOME, {})}
     started = trial.datetime_start or datetime.now()
-    about["begun"] = started.astimezone(UTC).timestamp()
+    about.setdefault("begun", started.astimezone(UTC).timestamp())  # Optuna's is of whose clock's zone it does not say
     about["seen"] = trial.user_attrs.get(_SEEN, about["begun"])
     complete = trial.state.name == "COMPLETE"
     return TrialRecord(
@@ -246,8 +273,18 @@ def _refusing_a_bad_database(url: str) -> Iterator[None]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Optuna's and SQLAlchemy's notes to programmers
             yield
-    except (SQLAlchemyError, OptunaError, ImportError) as error:
-        reason = str(error.__cause__ or error).splitlines()[0].replace(url, f"{kind}:...")
+    except (SQLAlchemyError, OptunaError, ImportError, ValueError) as error:
+        reason = "it is no SQLAlchemy URL" if isinstance(error, ValueError) else _reason(url, error)
         what = f"the database of the study ({kind}) cannot be used: {reason}"
-        cure = "correct storage=, start the database, or install its driver (postgresql: psycopg)"
+        cure = "correct storage=, start the database, or install its driver (postgresql+psycopg: psycopg)"
         raise Refused(Fault("LS-SWP-006", what, cure)) from error
+
+
+def _reason(url: str, error: Exception) -> str:
+    """An error's first line without the URL and the words of its password, of which one may be taken for the host."""
+    told = str(error.__cause__ or error).splitlines() or [type(error).__name__]
+    text = told[0].replace(url, f"{url.partition(':')[0]}:...")
+    login = url.partition("://")[2].rpartition("@")[0]
+    for part in filter(None, re.split("[:@]", login)[1:]):
+        text = text.replace(part, "***")
+    return text

@@ -21,7 +21,7 @@ from liverspleen.sweep.results import Result, read_record, read_result
 from liverspleen.sweep.space import Space, words
 from liverspleen.sweep.study import Study
 from liverspleen.sweep.tables import write_tables
-from liverspleen.sweep.training import Ended, Interrupted, StopSignals, train, validations
+from liverspleen.sweep.training import LOG, Ended, Interrupted, StopSignals, train, validations
 
 _WAIT_S: Final = 0.5
 _BEAT_S: Final = 60.0
@@ -82,7 +82,13 @@ class Worker:
 
         Raises:
             Interrupted: the worker was asked to stop; its trial is saved and stays open.
+            ConnectionError: the database failed; likewise.
         """
+        with self.sweep.study.reached():
+            self._work()
+        return self.faults
+
+    def _work(self) -> None:
         while not isinstance(found := self._next(), Pause) or found == Pause.WAIT:
             if self.stop.count:
                 raise Interrupted
@@ -102,7 +108,6 @@ class Worker:
                 )
                 break
         self.sweep.write_tables()
-        return self.faults
 
     def _next(self) -> tuple[TrialRecord, int] | Pause:
         """A trial to be trained and the handle of its lock, if there is one."""
@@ -111,8 +116,12 @@ class Worker:
             place = _place(sweep.folder)
             records = sweep.study.records()
             for record in (record for record in records if record.open):
-                if (lock := self._left(record, place)) is not None:
-                    return sweep.study.completed(record.number, sweep.space), lock
+                if (lock := self._left(record, place)) is None:
+                    continue
+                if self._one_too_many(record, records):
+                    os.close(lock)
+                    continue
+                return sweep.study.completed(record.number, sweep.space), lock
             step = next_step(sweep.plan, records)
             return step if isinstance(step, Pause) else self._begun(step, place)
 
@@ -132,29 +141,39 @@ class Worker:
     def _begun(self, step: Begin, place: str) -> tuple[TrialRecord, int] | Pause:
         sweep = self.sweep
         record = sweep.study.begin(step, sweep.space, {"place": place, "host": socket.gethostname()})
-        if surplus(sweep.plan, record, sweep.study.records()):
-            sweep.study.give_back(record.number)
+        if self._one_too_many(record, sweep.study.records()):
             return Pause.WAIT
         lock = taken(sweep.run(record.number) / ".lock")
         assert lock is not None, "nobody else knows of the trial yet"
         return record, lock
 
+    def _one_too_many(self, record: TrialRecord, records: Sequence[TrialRecord]) -> bool:
+        """Whether a trial that has not been trained yet is given back, also for a worker killed before it could."""
+        if (self.sweep.run(record.number) / LOG).exists() or not surplus(self.sweep.plan, record, records):
+            return False
+        self.sweep.study.give_back(record.number)
+        return True
+
     def _carry_out(self, record: TrialRecord, lock: int) -> None:
         """Train a trial and tell the study."""
         sweep, before = self.sweep, float(record.about.get("seconds", 0.0))
-        clock = time.monotonic()
+        clock, beat = time.monotonic(), _Beat(sweep.study, record.number, before)
+        pruning = _Pruning(sweep, record)
         try:
             ended = train(
                 self._command(record),
                 sweep.run(record.number),
                 lock=lock,
                 stop=self.stop,
-                pruned=_Pruning(sweep, record),
-                beat=_Beat(sweep.study, record.number),
+                pruned=lambda: beat.ended_elsewhere or pruning(),
+                beat=beat,
             )
         except Interrupted:
             sweep.study.note(record.number, {"seconds": before + time.monotonic() - clock})
             raise
+        if beat.ended_elsewhere:
+            sweep.say(f"sweep: trial {record.number} was ended by another worker, which took this one for dead")
+            return
         state, outcome, objectives = self._judged(record, ended)
         outcome |= {"seconds": before + ended.seconds, **_device(sweep.run(record.number))}
         sweep.study.end(record.number, state, outcome, objectives)
@@ -197,16 +216,21 @@ class Worker:
 
 @dataclass
 class _Beat:
-    """Tells the study from time to time that a trial is being trained."""
+    """Tells the study from time to time that a trial is being trained, and for how long; notices that it was ended."""
 
     study: Study
     number: int
-    last: float = 0.0
+    before: float
+    """seconds of workers before this one"""
+    begun: float = field(default_factory=time.monotonic)
+    last: float = -math.inf
+    ended_elsewhere: bool = False
 
     def __call__(self) -> None:
-        if time.monotonic() - self.last > _BEAT_S:
-            self.study.seen(self.number)
-            self.last = time.monotonic()
+        now = time.monotonic()
+        if now - self.last > _BEAT_S:
+            self.ended_elsewhere = not self.study.note(self.number, {"seconds": self.before + now - self.begun})
+            self.last = now
 
 
 @dataclass
