@@ -195,6 +195,7 @@ def _identity(config: SweepConfig, record: Run) -> dict[str, Any]:
         for group in fields(TrainConfig)
         if group.name not in _OWN
         for name, value in asdict(getattr(config, group.name)).items()
+        if (group.name, name) != ("trainer", "workers")  # no weight depends on them
     }
     chosen = {"search.sampler": search.sampler, "search.pruner": search.pruner, "objectives": config.objectives}
     return {**recipe, **parameters, **chosen, "seed": config.seed, **record.inputs}

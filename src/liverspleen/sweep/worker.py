@@ -26,7 +26,6 @@ from liverspleen.sweep.training import LOG, Ended, Interrupted, StopSignals, tra
 _WAIT_S: Final = 0.5
 _BEAT_S: Final = 60.0
 _SILENT_S: Final = 600.0  # a worker elsewhere that has not been heard of for so long is taken for dead
-_UNPLACED_S: Final = 60.0  # a trial whose worker was killed before it could say where it is
 
 
 @dataclass(frozen=True)
@@ -128,10 +127,8 @@ class Worker:
     def _left(self, record: TrialRecord, place: str) -> int | None:
         """The lock of a trial that nobody is at work on; one of a place that fell silent is ended."""
         silent = time.time() - float(record.about["seen"])
-        where = record.about.get("place")
-        if where is None and silent > _UNPLACED_S:
-            self.sweep.study.note(record.number, {"place": place, "host": socket.gethostname()})
-        elif where is not None and where != place and silent > _SILENT_S:
+        where = record.about["place"]
+        if where != place and silent > _SILENT_S:
             reason = f"LS-SWP-012: its worker on {record.about.get('host')} has not been heard of for {silent:.0f} s"
             self.sweep.study.end(record.number, State.FAILED, {"reason": reason})
         if where != place:
