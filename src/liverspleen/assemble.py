@@ -341,7 +341,7 @@ def module(config: TrainConfig, bundle: dict[str, Any]) -> SegmentationModule:
 
 
 def callbacks(
-    config: TrainConfig, validation: Sequence[StoredCase], voxels_cm3: Sequence[float], *, start: int
+    config: TrainConfig, validation: Sequence[StoredCase], voxels_mm3: Sequence[float], *, start: int
 ) -> list[Callback]:
     """What watches over a training, in this order: a checkpoint comes after all that it stands for."""
     from liverspleen.training.checkpoints import Checkpoints
@@ -353,7 +353,7 @@ def callbacks(
     checkpoints = Checkpoints(
         config.output, every=choice.validate_every, start=start, patience=choice.patience, settle=guard.settle
     )
-    table = ValidationFile(config.output / "validation.csv", validation, voxels_cm3)
+    table = ValidationFile(config.output / "validation.csv", validation, voxels_mm3)
     return [guard, table, checkpoints, Heartbeat()]
 
 

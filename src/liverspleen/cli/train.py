@@ -93,7 +93,7 @@ def run(config: TrainConfig) -> Sequence[Fault]:
             }
             images = {case.case_id: case.image for case in split.cases(cohort, SIDES[1])}
             grids = [read_grid(images[case.case_id], case_id=case.case_id) for case in found[1]]
-            _fit(config, record, *found, sides, [grid.voxel_volume_mm3 / 1000 for grid in grids])
+            _fit(config, record, *found, sides, [grid.voxel_volume_mm3 for grid in grids])
         return tuple(record.faults) if _first() else ()
 
 
@@ -166,7 +166,7 @@ def _fit(
     training: list[StoredCase],
     validation: list[StoredCase],
     sides: dict[str, dict[str, Any]],
-    voxels_cm3: list[float],
+    voxels_mm3: list[float],
 ) -> None:
     import pytorch_lightning as pl
 
@@ -191,7 +191,7 @@ def _fit(
         bundle |= {**sides, "origins": sides["training"]["origins"], "version": __version__}
         module = assemble.module(config, bundle)
         data = _data(config, training, validation, start=done.steps)
-        watch = assemble.callbacks(config, validation, voxels_cm3, start=done.steps)
+        watch = assemble.callbacks(config, validation, voxels_mm3, start=done.steps)
         loggers = assemble.loggers(config, record.faults, start=done.steps)
         trainer = assemble.trainer(config, watch, loggers, validate=bool(validation))
         record.device = str(trainer.strategy.root_device)

@@ -80,11 +80,11 @@ class ValidationFile(pl.Callback):
     Args:
         file: `case_id,structure,dss,volume_cm3,reference_cm3`.
         cases: of the validation side, in its order.
-        voxels_cm3: volume of a voxel of each of them, on the CT's own grid.
+        voxels_mm3: volume of a voxel of each of them, on the CT's own grid.
     """
 
-    def __init__(self, file: Path, cases: Sequence[StoredCase], voxels_cm3: Sequence[float]) -> None:
-        self.file, self.cases, self.voxels_cm3 = file, cases, voxels_cm3
+    def __init__(self, file: Path, cases: Sequence[StoredCase], voxels_mm3: Sequence[float]) -> None:
+        self.file, self.cases, self.voxels_mm3 = file, cases, voxels_mm3
 
     @rank_zero_only
     def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
@@ -94,7 +94,8 @@ class ValidationFile(pl.Callback):
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(VALIDATION_COLUMNS)
         for (index, organ), count in module.case_overlaps.items():
-            voxel, dss = self.voxels_cm3[index], "" if count.dss is None else repr(count.dss)
-            volumes = [repr(voxels * voxel) for voxels in (count.first_voxels, count.second_voxels)]
+            voxel, dss = self.voxels_mm3[index], "" if count.dss is None else repr(count.dss)
+            # in the order of `volume_cm3`, so that both round alike
+            volumes = [repr(voxels * voxel / 1000.0) for voxels in (count.first_voxels, count.second_voxels)]
             writer.writerow([self.cases[index].case_id, organ.key, dss, *volumes])
         write_text(self.file, text.getvalue())
