@@ -23,6 +23,7 @@ BELOW: dict[str, set[str]] = {
     "cohort": GROUND | {"imaging"},
     "phantom": GROUND | {"imaging", "cohort"},
     "evaluation": GROUND | {"imaging", "cohort"},
+    "audit": GROUND | {"evaluation"},
     "networks": GROUND,
     "data": GROUND | {"imaging", "cohort"},
     "training": GROUND | {"data", "networks", "evaluation", "imaging", "cohort"},
@@ -31,6 +32,14 @@ BELOW: dict[str, set[str]] = {
     "assemble": GROUND | {"config", "training", "inference", "data", "networks", "cohort"},
 }
 """What each package or module may import of this project, besides itself; `cli` may import everything."""
+
+INSIDE_EVALUATION: dict[str, set[str]] = {
+    "statistics": set(),
+    "metrics": {"statistics"},
+    "measurements": {"statistics", "metrics"},
+    "reporting": {"statistics", "metrics", "measurements"},
+}
+"""What each package of `evaluation` may import of the others; `statistics` imports nothing else of the project."""
 
 DOORS: dict[str, set[str]] = {
     "nibabel": {"imaging"},
@@ -90,6 +99,47 @@ def violations(part: str, names: Iterator[str]) -> list[str]:
 @pytest.mark.parametrize(("part", "path"), [pytest.param(*m, id=str(m[1].relative_to(SOURCE))) for m in modules()])
 def test_imports_go_down_only_and_through_the_doors(part: str, path: Path) -> None:
     assert violations(part, imported(path)) == []
+
+
+def violations_inside_evaluation(package: str, names: Iterator[str]) -> list[str]:
+    """Names that a package of `evaluation` must not import."""
+    found = []
+    for name in names:
+        parts = name.split(".")
+        if parts[0] != "liverspleen":
+            continue
+        inside = parts[1:2] == ["evaluation"]
+        other = parts[2] if inside and len(parts) > 2 else ""
+        if (inside and other not in {package, *INSIDE_EVALUATION[package]}) or (package == "statistics" and not inside):
+            found.append(name)
+    return found
+
+
+@pytest.mark.parametrize("package", INSIDE_EVALUATION)
+def test_packages_of_evaluation_import_only_those_before_them(package: str) -> None:
+    files = sorted((SOURCE / "evaluation" / package).rglob("*.py"))
+    assert files
+    broken = {str(file): violations_inside_evaluation(package, imported(file)) for file in files}
+    assert {file: names for file, names in broken.items() if names} == {}
+
+
+@pytest.mark.parametrize(
+    ("package", "name"),
+    [
+        ("statistics", "liverspleen.errors.Issue"),
+        ("statistics", "liverspleen.evaluation.metrics.overlap"),
+        ("metrics", "liverspleen.evaluation.measurements.table"),
+        ("measurements", "liverspleen.evaluation.reporting.cells"),
+        ("measurements", "liverspleen.evaluation.measure_folder"),
+    ],
+)
+def test_a_broken_order_inside_evaluation_is_found(package: str, name: str) -> None:
+    assert violations_inside_evaluation(package, iter([name])) == [name]
+
+
+def test_evaluation_has_few_entries() -> None:
+    entries = [entry for entry in (SOURCE / "evaluation").iterdir() if entry.name != "__pycache__"]
+    assert len(entries) <= 12
 
 
 @pytest.mark.parametrize(

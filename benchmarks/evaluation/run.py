@@ -29,9 +29,9 @@ from numpy.typing import NDArray
 from phantom import SHAPE, SPACING_MM, label_pair
 
 import liverspleen
-from liverspleen.evaluation.components import components
-from liverspleen.evaluation.overlap import overlaps
-from liverspleen.evaluation.surface import organ_surface_distances
+from liverspleen.evaluation.metrics.connected_components import components
+from liverspleen.evaluation.metrics.overlap import overlaps
+from liverspleen.evaluation.metrics.surface import organ_surface_distances
 from liverspleen.imaging import Geometry, LabelMap, read_label_map, write_label_map
 from liverspleen.structures import ORGANS
 

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from liverspleen.cli.allocator import keep_pages
 from liverspleen.data.window import IntensityWindow
-from liverspleen.evaluation.volumetry import volume_cm3, volume_statuses
+from liverspleen.evaluation.metrics.volume import volume_cm3, volume_statuses
 from liverspleen.imaging import CTVolume, Geometry, LabelMap, read_ct, write_label_map
 from liverspleen.inference import TrainedModel, segment_volume
 from liverspleen.inference.folded import folded

@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from transcription import PrintedNumber
 
-from liverspleen.evaluation.comparands import CONDITIONS
-from liverspleen.evaluation.layout import condition_label
+from liverspleen.evaluation.reporting.reader_pair import CONDITIONS
+from liverspleen.evaluation.reporting.table_layout import condition_label
 
 Key = tuple[str, str, str, str]
 """Table, row and column of a cell of the report, and the name of one of its values; of Figure 1 `figure1`, dataset or

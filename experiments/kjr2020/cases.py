@@ -15,8 +15,8 @@ from samples import FREE, Floats, Interval, Spread, draw_groups, meet_kruskal_wa
 from volumes import INDICES, Agreement, Reproducibility, draw_differences, draw_repeats, other_volume
 
 from liverspleen.evaluation import Measurement
-from liverspleen.evaluation.comparands import CONDITIONS
-from liverspleen.evaluation.readings import SITES
+from liverspleen.evaluation.measurements.readings import SITES
+from liverspleen.evaluation.reporting.reader_pair import CONDITIONS
 from liverspleen.structures import ORGAN_KEYS
 
 Key = tuple[str, str, str, str]

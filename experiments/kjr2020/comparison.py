@@ -9,8 +9,8 @@ from typing import Final
 
 from verdicts import EQUAL, NOT_MADE, VERDICTS, Verdict
 
-from liverspleen.evaluation.definitions import RESEARCH_USE
-from liverspleen.evaluation.measurements import csv_line
+from liverspleen.evaluation.measurements.table import csv_line
+from liverspleen.evaluation.reporting.definitions import RESEARCH_USE
 from liverspleen.storage import write_text
 
 TITLE: Final = "Published against reproduced: Ahn et al., Korean J Radiol 2020;21(8):987-997"

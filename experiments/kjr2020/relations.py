@@ -23,7 +23,7 @@ from rules import (
 )
 from transcription import PUBLISHED, PrintedNumber
 
-from liverspleen.evaluation import audit
+from liverspleen import audit
 
 CLAIMS: Final = Path(__file__).with_name("claims.yaml")
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import combinations, product
 from math import inf, isinf, sqrt
 
-from liverspleen.evaluation.intervals import MULTIPLIER, sd_interval
+from liverspleen.evaluation.statistics.intervals import MULTIPLIER, sd_interval
 
 Interval = tuple[float, float]
 UNBOUNDED: Interval = (-inf, inf)

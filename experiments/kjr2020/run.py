@@ -32,7 +32,7 @@ from liverspleen.cohort.manifest import write_cohort
 from liverspleen.cohort.row import DEVELOPMENT
 from liverspleen.errors import Fault, Refused
 from liverspleen.evaluation import write_measurements
-from liverspleen.evaluation.measurements import csv_line
+from liverspleen.evaluation.measurements.table import csv_line
 from liverspleen.storage import write_text
 
 

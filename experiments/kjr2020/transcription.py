@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from liverspleen.errors import Fault, Refused
-from liverspleen.evaluation.formatting import fixed
+from liverspleen.evaluation.reporting.formatting import fixed
 
 _HOLDS: Final = {"<": operator.lt, "≤": operator.le, ">": operator.gt, "≥": operator.ge}
 PUBLISHED: Final = Path(__file__).with_name("published.csv")

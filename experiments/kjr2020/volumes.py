@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from projection import Floats, Samples, project
 from samples import FREE, Interval, mean_and_sd
 
-from liverspleen.evaluation.intervals import MULTIPLIER, sd_interval
+from liverspleen.evaluation.statistics.intervals import MULTIPLIER, sd_interval
 
 INDICES = ("liver", "spleen", "ratio")
 

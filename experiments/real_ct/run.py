@@ -15,7 +15,7 @@ from liverspleen.cli.main import run_verb
 from liverspleen.cohort import Cohort, Split, read_cohort, write_split
 from liverspleen.cohort.split import is_trainable
 from liverspleen.errors import Fault, Refused
-from liverspleen.evaluation.measurements import read_measurements
+from liverspleen.evaluation.measurements.table import read_measurements
 
 EPILOGUE = (
     "These figures show the path, not accuracy: the network has learnt one case by heart, and the other cases "

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
 from liverspleen.cohort import load_case, read_cohort
-from liverspleen.evaluation.overlap import overlaps
+from liverspleen.evaluation.metrics.overlap import overlaps
 from liverspleen.imaging import CTVolume, Geometry, LabelMap
 from liverspleen.inference.model import load_model
 from liverspleen.inference.review import SIGNS, Review, review

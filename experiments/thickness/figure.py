@@ -9,7 +9,7 @@ from networks import RECIPES
 from slabs import READERS
 from summary import STRUCTURES
 
-from liverspleen.evaluation.figures import INK, own_style
+from liverspleen.evaluation.reporting.figures.bland_altman import INK, own_style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

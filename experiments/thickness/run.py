@@ -29,7 +29,7 @@ from summary import limit_table, mask_table, network_table, shift_table, slopes,
 from tables import markdown
 
 from liverspleen.errors import Fault, Refused
-from liverspleen.evaluation.figures import figure_bytes
+from liverspleen.evaluation.reporting.figures.bland_altman import figure_bytes
 from liverspleen.storage import complete_file, write_json, write_text
 
 

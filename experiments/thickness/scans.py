@@ -12,8 +12,8 @@ from networks import Network
 from patients import acquisition, anatomy
 from settings import Settings
 
-from liverspleen.evaluation.overlap import overlaps
-from liverspleen.evaluation.volumetry import volume_cm3
+from liverspleen.evaluation.metrics.overlap import overlaps
+from liverspleen.evaluation.metrics.volume import volume_cm3
 from liverspleen.imaging import CTVolume, Geometry, LabelMap
 from liverspleen.inference.folded import folded
 from liverspleen.inference.model import TrainedModel, load_model

@@ -15,7 +15,7 @@ import pandas as pd
 from settings import SPACED_MM
 from slabs import READERS
 
-from liverspleen.evaluation.agreement import bland_altman
+from liverspleen.evaluation.statistics.bland_altman import bland_altman
 from liverspleen.structures import ORGANS
 
 STRUCTURES = (*(organ.key for organ in ORGANS), "ratio")

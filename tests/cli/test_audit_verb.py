@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from liverspleen.audit.published import QUANTITIES
+from liverspleen.audit.rules import RULES
 from liverspleen.cli.main import main
-from liverspleen.evaluation.audit.published import QUANTITIES
-from liverspleen.evaluation.audit.rules import RULES
 
 PAGE = (Path(__file__).parents[2] / "docs" / "audit.md").read_text(encoding="utf-8")
 Captured = pytest.CaptureFixture[str]

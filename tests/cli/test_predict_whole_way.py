@@ -13,7 +13,7 @@ from predicting import TABLES, exam, predict, results, rows, scan, volumes
 
 from liverspleen.cli.main import main
 from liverspleen.cohort.manifest import write_cohort
-from liverspleen.evaluation.measurements import read_measurements
+from liverspleen.evaluation.measurements.table import read_measurements
 from liverspleen.imaging.dicom import write_series
 from liverspleen.imaging.nifti import read_ct, read_label_map, write_label_map
 

@@ -14,8 +14,8 @@ from liverspleen.cohort.label_names import label_files
 from liverspleen.cohort.layouts import Meaning, Request, find_cases
 from liverspleen.cohort.manifest import read_cohort
 from liverspleen.errors import Refused
-from liverspleen.evaluation.label_folder import measure_folder
-from liverspleen.evaluation.overlay import overlays
+from liverspleen.evaluation.measurements.label_folder import measure_folder
+from liverspleen.evaluation.reporting.overlay import overlays
 
 
 def names(folder: Path, *known: str) -> dict[str, list[str]]:

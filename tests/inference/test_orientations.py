@@ -12,7 +12,7 @@ from nibabel.orientations import inv_ornt_aff
 from numpy.typing import NDArray
 from stand_ins import SectionBelow, stand_in
 
-from liverspleen.evaluation.volumetry import volume_cm3
+from liverspleen.evaluation.metrics.volume import volume_cm3
 from liverspleen.imaging import read_label_map, write_label_map
 from liverspleen.inference import segment
 from liverspleen.structures import Structure

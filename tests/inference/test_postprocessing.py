@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from liverspleen.errors import Refused
-from liverspleen.evaluation.components import Dropped, parts
+from liverspleen.evaluation.metrics.connected_components import Dropped, parts
 from liverspleen.imaging import Geometry, LabelMap, read_label_map
 from liverspleen.inference.model import TrainedModel
 from liverspleen.inference.postprocessing import LARGEST_LOSS, choose_postprocessing, postprocess

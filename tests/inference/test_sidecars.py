@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from liverspleen.evaluation.measurements import Measurement
+from liverspleen.evaluation.measurements.table import Measurement
 from liverspleen.inference.case_files import CaseFiles, Settings, Sidecar, read_sidecar, sidecars
 from liverspleen.inference.colour_tables import write_colour_tables
 from liverspleen.inference.tables import unfinished, write_tables

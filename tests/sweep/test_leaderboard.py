@@ -16,7 +16,7 @@ import pytest
 from study_files import PARAMETERS, write_study
 
 from liverspleen.errors import Refused
-from liverspleen.evaluation.choice import Choice
+from liverspleen.evaluation.statistics.model_choice import Choice
 from liverspleen.sweep.importance import FEWEST, importances
 from liverspleen.sweep.leaderboard import write_leaderboard
 from liverspleen.sweep.leaderboard_rows import pareto

@@ -16,7 +16,7 @@ from liverspleen.data.augmentation import Augmentation
 from liverspleen.data.module import SectionDataModule
 from liverspleen.data.store import store_case
 from liverspleen.data.window import IntensityWindow
-from liverspleen.evaluation.overlap import overlaps
+from liverspleen.evaluation.metrics.overlap import overlaps
 from liverspleen.imaging.nifti import read_ct, read_label_map
 from liverspleen.inference.model import TrainedModel, load_model
 from liverspleen.inference.segment import segment

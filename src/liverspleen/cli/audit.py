@@ -30,10 +30,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from liverspleen.audit import audit, read_claims, read_published, write_audit
+from liverspleen.audit.files import FILES, admissible_text, summary_text
 from liverspleen.config import AuditConfig
 from liverspleen.errors import Fault, one_line
-from liverspleen.evaluation.audit import audit, read_claims, read_published, write_audit
-from liverspleen.evaluation.audit.files import FILES, admissible_text, summary_text
 from liverspleen.provenance import recorded
 from liverspleen.storage import sha256_of
 

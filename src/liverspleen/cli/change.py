@@ -33,13 +33,13 @@ from typing import Any
 from liverspleen import __version__
 from liverspleen.config import ChangeConfig
 from liverspleen.errors import Fault, Refused, one_line
-from liverspleen.evaluation.change import MEANINGS, VolumeChange, volume_change
-from liverspleen.evaluation.definitions import RESEARCH_USE
-from liverspleen.evaluation.examination_pair import Reading, examination_pair
-from liverspleen.evaluation.formatting import LOA_DIGITS, PERCENT_DIGITS, UNDEFINED, fixed, rc_text
-from liverspleen.evaluation.measurements import read_measurements
-from liverspleen.evaluation.rc_table import KnownRC, read_rc_table
-from liverspleen.evaluation.readings import INDICES
+from liverspleen.evaluation.measurements.examination_pair import Reading, examination_pair
+from liverspleen.evaluation.measurements.readings import INDICES
+from liverspleen.evaluation.measurements.table import read_measurements
+from liverspleen.evaluation.reporting.definitions import RESEARCH_USE
+from liverspleen.evaluation.reporting.formatting import LOA_DIGITS, PERCENT_DIGITS, UNDEFINED, fixed, rc_text
+from liverspleen.evaluation.reporting.rc_table import KnownRC, read_rc_table
+from liverspleen.evaluation.statistics.volume_change import MEANINGS, VolumeChange, volume_change
 from liverspleen.provenance import Run, recorded
 from liverspleen.storage import sha256_of, write_json
 from liverspleen.structures import RATIO_KEY

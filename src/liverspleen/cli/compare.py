@@ -32,9 +32,9 @@ from collections.abc import Iterator, Sequence
 
 from liverspleen.config import CompareConfig
 from liverspleen.errors import Fault, one_line
-from liverspleen.evaluation.compare import ReaderComparison, compare_readers, write_comparison
-from liverspleen.evaluation.measurements import read_measurements
-from liverspleen.evaluation.merging import merge_measurements
+from liverspleen.evaluation.measurements.merge import merge_measurements
+from liverspleen.evaluation.measurements.table import read_measurements
+from liverspleen.evaluation.reporting.compare import ReaderComparison, compare_readers, write_comparison
 from liverspleen.provenance import recorded
 
 

@@ -26,7 +26,7 @@ from liverspleen.cli.composition import compose_verb
 from liverspleen.cohort.manifest import read_cohort
 from liverspleen.config import DemoConfig
 from liverspleen.errors import Fault
-from liverspleen.evaluation.measurements import read_measurements
+from liverspleen.evaluation.measurements.table import read_measurements
 from liverspleen.provenance import recorded
 from liverspleen.storage import complete_file, sha256_of
 from liverspleen.structures import ORGAN_KEYS

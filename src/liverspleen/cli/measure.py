@@ -33,9 +33,9 @@ from liverspleen import assemble
 from liverspleen.cli.progress import progress
 from liverspleen.config import MeasureConfig
 from liverspleen.errors import Fault, Refused
-from liverspleen.evaluation.label_folder import measure_folder
-from liverspleen.evaluation.measure import SurfaceMetrics
-from liverspleen.evaluation.measurements import write_measurements, write_volumes
+from liverspleen.evaluation.measurements.label_folder import measure_folder
+from liverspleen.evaluation.measurements.measure_case import SurfaceMetrics
+from liverspleen.evaluation.measurements.table import write_measurements, write_volumes
 from liverspleen.provenance import recorded
 
 

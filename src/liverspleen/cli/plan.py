@@ -30,9 +30,9 @@ from typing import Any, Final
 from liverspleen import __version__
 from liverspleen.config import PlanConfig
 from liverspleen.errors import Fault, Refused
-from liverspleen.evaluation.definitions import RESEARCH_USE
-from liverspleen.evaluation.formatting import UNDEFINED, fixed
-from liverspleen.evaluation.sample_size import PlannedPower, PlannedWidth, plan_loa, plan_rc, plan_tost
+from liverspleen.evaluation.reporting.definitions import RESEARCH_USE
+from liverspleen.evaluation.reporting.formatting import UNDEFINED, fixed
+from liverspleen.evaluation.statistics.sample_size import PlannedPower, PlannedWidth, plan_loa, plan_rc, plan_tost
 from liverspleen.provenance import recorded
 from liverspleen.storage import write_json
 

@@ -37,10 +37,10 @@ from liverspleen import assemble
 from liverspleen.cohort.split import read_split
 from liverspleen.config import ReportConfig
 from liverspleen.errors import Fault, Refused
-from liverspleen.evaluation.flow import read_exclusions
-from liverspleen.evaluation.measurements import read_measurements
-from liverspleen.evaluation.report import write_report
-from liverspleen.evaluation.study import Study
+from liverspleen.evaluation.measurements.table import read_measurements
+from liverspleen.evaluation.reporting.flow import read_exclusions
+from liverspleen.evaluation.reporting.report import write_report
+from liverspleen.evaluation.reporting.study import Study
 from liverspleen.provenance import Run, recorded
 from liverspleen.storage import sha256_of
 

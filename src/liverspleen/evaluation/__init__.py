@@ -6,39 +6,39 @@ that use them.
 
 from __future__ import annotations
 
-from liverspleen.evaluation.agreement import BlandAltman, bland_altman
-from liverspleen.evaluation.change import VolumeChange, volume_change
-from liverspleen.evaluation.choice import Choice, choose
-from liverspleen.evaluation.compare import ReaderComparison, compare_readers, write_comparison
-from liverspleen.evaluation.comparison import (
-    KruskalWallis,
-    WilcoxonSignedRank,
-    kruskal_wallis,
-    wilcoxon_signed_rank,
-)
-from liverspleen.evaluation.equivalence import Equivalence, tost
-from liverspleen.evaluation.label_folder import Measured, measure_folder
-from liverspleen.evaluation.measure import SurfaceMetrics, measure_case
-from liverspleen.evaluation.measurements import (
+from liverspleen.evaluation.measurements.label_folder import Measured, measure_folder
+from liverspleen.evaluation.measurements.measure_case import SurfaceMetrics, measure_case
+from liverspleen.evaluation.measurements.merge import merge_measurements
+from liverspleen.evaluation.measurements.table import (
     Measurement,
     Measurements,
     read_measurements,
     write_measurements,
     write_volumes,
 )
-from liverspleen.evaluation.merging import merge_measurements
-from liverspleen.evaluation.overlap import Overlap, overlaps
-from liverspleen.evaluation.posthoc import Dunn, dunn
-from liverspleen.evaluation.rc_comparison import RCComparison, compare_rc
-from liverspleen.evaluation.rc_table import KnownRC, read_rc_table
-from liverspleen.evaluation.reliability import ICC, Concordance, concordance_correlation, icc
-from liverspleen.evaluation.report import write_report
-from liverspleen.evaluation.reproducibility import PercentageRC, percentage_rc
-from liverspleen.evaluation.resampling import BootstrapInterval, bootstrap_ci
-from liverspleen.evaluation.sample_size import PlannedPower, PlannedWidth, plan_loa, plan_rc, plan_tost
-from liverspleen.evaluation.study import Study
-from liverspleen.evaluation.surface import SurfaceDistances, surface_distances
-from liverspleen.evaluation.tables import StatisticalReport, statistical_report
+from liverspleen.evaluation.metrics.overlap import Overlap, overlaps
+from liverspleen.evaluation.metrics.surface import SurfaceDistances, surface_distances
+from liverspleen.evaluation.reporting.compare import ReaderComparison, compare_readers, write_comparison
+from liverspleen.evaluation.reporting.paper_tables import StatisticalReport, statistical_report
+from liverspleen.evaluation.reporting.rc_table import KnownRC, read_rc_table
+from liverspleen.evaluation.reporting.report import write_report
+from liverspleen.evaluation.reporting.study import Study
+from liverspleen.evaluation.statistics.bland_altman import BlandAltman, bland_altman
+from liverspleen.evaluation.statistics.bootstrap import BootstrapInterval, bootstrap_ci
+from liverspleen.evaluation.statistics.dunn import Dunn, dunn
+from liverspleen.evaluation.statistics.equivalence import Equivalence, tost
+from liverspleen.evaluation.statistics.model_choice import Choice, choose
+from liverspleen.evaluation.statistics.rank_tests import (
+    KruskalWallis,
+    WilcoxonSignedRank,
+    kruskal_wallis,
+    wilcoxon_signed_rank,
+)
+from liverspleen.evaluation.statistics.rc_comparison import RCComparison, compare_rc
+from liverspleen.evaluation.statistics.reliability import ICC, Concordance, concordance_correlation, icc
+from liverspleen.evaluation.statistics.reproducibility import PercentageRC, percentage_rc
+from liverspleen.evaluation.statistics.sample_size import PlannedPower, PlannedWidth, plan_loa, plan_rc, plan_tost
+from liverspleen.evaluation.statistics.volume_change import VolumeChange, volume_change
 
 __all__ = [
     "ICC",

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from liverspleen.cohort.label_names import DSEG
 from liverspleen.cohort.manifest import Case
-from liverspleen.evaluation.measurements import Measurement
+from liverspleen.evaluation.measurements.table import Measurement
 from liverspleen.imaging.nifti import SUFFIXES
 from liverspleen.storage import sha256_of, write_json
 

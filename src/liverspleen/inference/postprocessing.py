@@ -9,8 +9,8 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from liverspleen.errors import Fault, Refused
-from liverspleen.evaluation.components import Dropped, main_parts
-from liverspleen.evaluation.overlap import overlaps
+from liverspleen.evaluation.metrics.connected_components import Dropped, main_parts
+from liverspleen.evaluation.metrics.overlap import overlaps
 from liverspleen.imaging.volume import LabelMap
 from liverspleen.structures import ORGANS, Structure
 

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 from liverspleen import __version__
 from liverspleen.cohort.scans import ScanCase, write_case_segmentation
 from liverspleen.errors import Fault, Refused
-from liverspleen.evaluation.case_picture import write_case_picture
-from liverspleen.evaluation.measure import DLA, measure_case
-from liverspleen.evaluation.measurements import Measurement
-from liverspleen.evaluation.volumetry import truncated_faces
+from liverspleen.evaluation.measurements.measure_case import DLA, measure_case
+from liverspleen.evaluation.measurements.table import Measurement
+from liverspleen.evaluation.metrics.volume import truncated_faces
 from liverspleen.imaging.nifti import write_label_map
 from liverspleen.inference.case_files import FORMAT, CaseFiles, Settings, Sidecar, read_sidecar
+from liverspleen.inference.case_picture import write_case_picture
 from liverspleen.inference.postprocessing import postprocess, refuse_unknown
 from liverspleen.inference.review import Review, review
 from liverspleen.inference.segment import out_of_memory, segment_volume

@@ -12,8 +12,8 @@ import numpy as np
 
 from liverspleen.cohort.findings.labels import density_faults
 from liverspleen.cohort.findings.organ import Organ, find_organ
-from liverspleen.evaluation.components import Components, components, enclosed_voxels
-from liverspleen.evaluation.volumetry import ABSENT, IMPLAUSIBLE, MULTI_PART, TRUNCATED, statuses_of
+from liverspleen.evaluation.metrics.connected_components import Components, components, enclosed_voxels
+from liverspleen.evaluation.metrics.volume import ABSENT, IMPLAUSIBLE, MULTI_PART, TRUNCATED, statuses_of
 from liverspleen.imaging.volume import CTVolume, LabelMap
 from liverspleen.structures import Structure
 

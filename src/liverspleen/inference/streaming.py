@@ -11,7 +11,7 @@ from torch import Tensor
 
 from liverspleen.data.sections import native_classes
 from liverspleen.errors import Fault, Refused
-from liverspleen.evaluation.overlap import Overlap, overlaps
+from liverspleen.evaluation.metrics.overlap import Overlap, overlaps
 from liverspleen.imaging.volume import CTVolume
 from liverspleen.inference.model import TrainedModel
 from liverspleen.inference.ring import SectionRing

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
 
-from liverspleen.evaluation.measurements import csv_line, inert, write_measurements, write_volumes
+from liverspleen.evaluation.measurements.table import csv_line, inert, write_measurements, write_volumes
 from liverspleen.inference.case_files import CaseFiles, Settings, Sidecar, read_plain, refusals, sidecars
 from liverspleen.storage import write_text
 from liverspleen.structures import ORGAN_KEYS

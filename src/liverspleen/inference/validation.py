@@ -10,9 +10,9 @@ from typing import Any
 from liverspleen.cohort.checks import load_case
 from liverspleen.cohort.manifest import Case
 from liverspleen.errors import Fault, Refused
-from liverspleen.evaluation.agreement import bland_altman
-from liverspleen.evaluation.overlap import overlaps
-from liverspleen.evaluation.volumetry import volume_cm3
+from liverspleen.evaluation.metrics.overlap import overlaps
+from liverspleen.evaluation.metrics.volume import volume_cm3
+from liverspleen.evaluation.statistics.bland_altman import bland_altman
 from liverspleen.imaging.volume import LabelMap
 from liverspleen.inference.model import TrainedModel
 from liverspleen.structures import ORGANS, Structure

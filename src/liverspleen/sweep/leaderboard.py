@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from liverspleen import __version__
-from liverspleen.evaluation.choice import Choice
+from liverspleen.evaluation.statistics.model_choice import Choice
 from liverspleen.storage import write_json, write_text
 from liverspleen.sweep.importance import importances
 from liverspleen.sweep.leaderboard_page import page

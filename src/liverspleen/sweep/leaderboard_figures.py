@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from textwrap import wrap
 from typing import TYPE_CHECKING, Final
 
-from liverspleen.evaluation.choice import Choice
-from liverspleen.evaluation.figures import INK, own_style, shortened
+from liverspleen.evaluation.reporting.figures.bland_altman import INK, own_style, shortened
+from liverspleen.evaluation.statistics.model_choice import Choice
 from liverspleen.sweep.importance import Importances
 from liverspleen.sweep.leaderboard_rows import Row
 from liverspleen.sweep.leaderboard_study import Axis, StudyFiles

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 from liverspleen import __version__
 from liverspleen.errors import one_line
-from liverspleen.evaluation.choice import Choice
-from liverspleen.evaluation.definitions import RESEARCH_USE
-from liverspleen.evaluation.figures import figure_bytes
+from liverspleen.evaluation.reporting.definitions import RESEARCH_USE
+from liverspleen.evaluation.reporting.figures.bland_altman import figure_bytes
+from liverspleen.evaluation.statistics.model_choice import Choice
 from liverspleen.sweep.importance import Importances
 from liverspleen.sweep.leaderboard_figures import history_figure, importance_figure, leaders_figure, parallel_figure
 from liverspleen.sweep.leaderboard_rows import Row

@@ -9,8 +9,8 @@ from typing import Final
 import numpy as np
 import pandas
 
-from liverspleen.evaluation.choice import Choice, Confirmed, choose
-from liverspleen.evaluation.seeds_and_cases import SeedCaseMean, seed_case_mean
+from liverspleen.evaluation.statistics.model_choice import Choice, Confirmed, choose
+from liverspleen.evaluation.statistics.seeds_and_cases import SeedCaseMean, seed_case_mean
 from liverspleen.structures import ORGAN_KEYS
 from liverspleen.sweep.leaderboard_study import StudyFiles
 

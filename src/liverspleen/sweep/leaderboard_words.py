@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from liverspleen.evaluation.choice import Choice
-from liverspleen.evaluation.formatting import DSS_DIGITS, UNDEFINED, fixed, interval_text
+from liverspleen.evaluation.reporting.formatting import DSS_DIGITS, UNDEFINED, fixed, interval_text
+from liverspleen.evaluation.statistics.model_choice import Choice
 from liverspleen.sweep.leaderboard_rows import UNFINISHED, Row
 from liverspleen.sweep.leaderboard_study import StudyFiles
 

@@ -16,7 +16,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from liverspleen.data.augmentation import Augmentation, draw_seed
 from liverspleen.data.sections import SliceStack, native_classes
 from liverspleen.data.window import IntensityWindow
-from liverspleen.evaluation.overlap import Overlap, overlaps
+from liverspleen.evaluation.metrics.overlap import Overlap, overlaps
 from liverspleen.networks.checkpoint import BUNDLE_KEY, WEIGHTS_PREFIX
 from liverspleen.structures import ORGANS, Structure
 from liverspleen.training.averaging import AveragedWeights

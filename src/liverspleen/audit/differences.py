@@ -1,0 +1,101 @@
+"""Percent differences d = 200 (a - b)/(a + b): of a ratio against those of its parts, and against the overlap."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import Final
+
+from liverspleen.audit.intervals import Interval, outward
+from liverspleen.audit.rule import Relation, Rule, Sample, Violation, names, outside
+
+
+def _ratio(relation: Relation) -> Iterator[Violation]:
+    """The difference of a ratio is that of the numerator less that of the denominator, nearly.
+
+    With u = d/200 it is (u - v)/(1 - uv), so off by δ = (u - v)uv/(1 - uv); |u| is at most |mean| + SD (n - 1)/√n
+    (Samuelson 1968), which bounds the mean and the SD of δ.
+    """
+    ratio, above, below = (relation.samples[role][0] for role in ("ratio", "numerator", "denominator"))
+    means, sds = _complete(above, below)
+    if ratio.centre is None or len({ratio.n, above.n, below.n}) > 1:
+        raise ValueError("the ratio has no mean, or other n than its parts")
+    correction = _correction(means, sds, ratio.n)
+    if correction is None:
+        return
+    shift, spread = correction
+    parts = names([part for sample in (above, below) if (part := sample.centre)])
+    yield from outside(ratio.centre, means[0] - means[1] + shift, f"difference of {parts}")
+    if ratio.spread is not None:
+        least = max((sds[0] - sds[1]).lower, (sds[1] - sds[0]).lower, Fraction(0)) - spread
+        most = (sds[0] + sds[1]).upper + spread
+        between = ratio.printed_sd(Interval(max(least, Fraction(0)), most))
+        yield from outside(ratio.spread, between, "between the difference and the sum of the SDs of its parts")
+
+
+def _complete(*samples: Sample) -> tuple[list[Interval], list[Interval]]:
+    """Means and SDs of all."""
+    means = [mean for sample in samples if (mean := sample.mean) is not None]
+    sds = [sd for sample in samples if (sd := sample.sd) is not None]
+    if len(means) + len(sds) < 2 * len(samples):
+        raise ValueError("mean and SD of both parts are needed")
+    return means, sds
+
+
+def _correction(means: list[Interval], sds: list[Interval], n: int) -> tuple[Interval, Fraction] | None:
+    """Bounds of the mean of δ, and of its SD, in percent; None where the differences may be too large for a bound."""
+    u, v = (float(mean.magnitude.upper) / 200 for mean in means)
+    s, r = (float(sd.upper) / 200 for sd in sds)
+    reach = (n - 1) / math.sqrt(n)
+    u_most, v_most = u + s * reach, v + r * reach
+    room = 1 - u_most * v_most
+    if not room > 0 or math.isinf(u_most + v_most):
+        return None
+    u_square, v_square = (mean**2 + sd**2 * (n - 1) / n for mean, sd in ((u, s), (v, r)))
+    on_average = (v_most * u_square + u_most * v_square) / room
+    at_most = (u_most**2 * v_most + u_most * v_most**2) / room
+    spread = math.sqrt(n / (n - 1) * at_most * on_average) if n > 1 else 0.0
+    return outward(-200 * on_average, 200 * on_average), Fraction(outward(0.0, 200 * spread).upper)
+
+
+def _overlap(relation: Relation) -> Iterator[Violation]:
+    """The volumes of two masks differ by what does not overlap at least: |a - b|/(a + b) ≤ 1 - DSS in every case.
+
+    So |mean d| ≤ 200 (1 - mean DSS), and mean² + SD² (n - 1)/n ≤ 200² (mean of (1 - DSS)²).
+    """
+    sample, dss = relation.sample, relation.samples["dss"][0]
+    if sample.centre is None or sample.mean is None or dss.mean is None or dss.centre is None or sample.n != dss.n:
+        raise ValueError("means of the differences and of the DSS, of the same n, are needed")
+    missed = Interval.of(1) - dss.mean
+    reach = missed.times(200).upper
+    yield from outside(sample.centre, Interval(-reach, reach), f"|mean| ≤ 200 (1 - mean DSS): {names([dss.centre])}")
+    if sample.spread is None or sample.sd is None or dss.sd is None:
+        return
+    n = sample.n
+    squares = (missed.square + dss.sd.square.times(Fraction(n - 1, n))).times(200**2)
+    variance = (squares - sample.mean.square).times(Fraction(n, n - 1) if n > 1 else 1)
+    most = Interval(Fraction(0), max(variance.upper, Fraction(0))).root.upper
+    admissible = sample.printed_sd(Interval(Fraction(0), most))
+    yield from outside(sample.spread, admissible, "mean square of the differences ≤ 200² mean of (1 - DSS)²")
+
+
+RULES: Final = (
+    Rule(
+        "ratio",
+        "impossible",
+        "bias of a/b = bias of a - bias of b, up to terms of third order; |SD a - SD b| ≤ SD ≤ SD a + SD b",
+        {"ratio": "sample", "numerator": "sample", "denominator": "sample"},
+        _ratio,
+    ),
+    Rule(
+        "overlap",
+        "impossible",
+        "|a - b|/(a + b) ≤ 1 - DSS in every case, so |bias| ≤ 200 (1 - mean DSS), and so for mean squares",
+        {
+            **{"mean?": "one", "sd?": "one", "bias?": "one", "half_width?": "one"},
+            "dss": "sample",
+        },
+        _overlap,
+    ),
+)

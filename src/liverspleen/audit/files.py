@@ -1,0 +1,109 @@
+"""The audit as files: `findings.csv`, `findings.json`, `audit.md` and one page that opens from disk."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any, Final
+
+from liverspleen import __version__
+from liverspleen.audit.findings import FIELDS, SEVERITIES, Audit, Finding, bounds
+from liverspleen.audit.rules import RULES
+from liverspleen.errors import one_line
+from liverspleen.evaluation.measurements.table import csv_line, inert
+from liverspleen.evaluation.reporting.writers.csv_markdown import escaped
+from liverspleen.storage import write_json, write_text
+
+FILES: Final = ("findings.csv", "findings.json", "audit.md", "audit.html")
+
+_MEANINGS: Final = {
+    "impossible": "no data have these numbers",
+    "contradiction": "two statements about the same thing differ",
+    "note": "rests on a reading of the text, or holds if digits were cut and not rounded",
+}
+_REMARK: Final = (
+    "Which of the numbers is wrong, the numbers cannot say; a number without a finding is not proven right."
+)
+_COLUMNS: Final = ("Severity", "Number", "Place", "Printed", "Admissible", "Rule", "Why")
+
+
+def write_audit(audit: Audit, output: Path) -> None:
+    """Write the four files below `output`; the same audit gives the same bytes."""
+    rows = [finding.to_dict() for finding in audit.findings]
+    # Printed text is a number and may begin with a minus; every other text is foreign.
+    lines = [csv_line(_csv_field(name, row[name]) for name in FIELDS) for row in rows]
+    write_text(output / "findings.csv", csv_line(FIELDS) + "".join(lines))
+    write_json(output / "findings.json", {**_summary(audit), "findings": rows})
+    write_text(output / "audit.md", _markdown(audit))
+    write_text(output / "audit.html", _page(audit))
+
+
+def admissible_text(finding: Finding) -> str:
+    """The admissible interval as it is told: `0.00434 to 0.00705`, `at most 29`, `nothing`."""
+    lower, upper = bounds(finding)
+    if lower is None and upper is None:
+        return "nothing"
+    if lower is None or upper is None:
+        return f"at most {upper}" if lower is None else f"at least {lower}"
+    return lower if lower == upper else f"{lower} to {upper}"
+
+
+def summary_text(audit: Audit) -> str:
+    """How much was looked at, and how many findings of each severity there are."""
+    counts = ", ".join(f"{audit.count(severity)} {severity}" for severity in SEVERITIES)
+    return f"{audit.numbers} numbers and {audit.claims} claims: {counts}"
+
+
+def _csv_field(name: str, value: Any) -> str:
+    if value is None:
+        return ""
+    return str(value) if name in {"printed", "n", "admissible_lower", "admissible_upper"} else inert(str(value))
+
+
+def _summary(audit: Audit) -> Mapping[str, Any]:
+    return {
+        "generator": {"name": "liverspleen", "version": __version__},
+        "counts": {severity: audit.count(severity) for severity in SEVERITIES},
+        "numbers": audit.numbers,
+        "claims": audit.claims,
+        "numbers_in_no_claim": list(audit.unclaimed),
+        "rules": {name: rule.formula for name, rule in RULES.items()},
+    }
+
+
+def _cells(finding: Finding) -> tuple[str, ...]:
+    number = finding.number
+    where = ", ".join(filter(None, (number.place, number.row, number.column)))
+    why = "; ".join(filter(None, (finding.why, finding.note)))
+    return (finding.severity, number.id, where, number.printed.text, admissible_text(finding), finding.rule, why)
+
+
+def _markdown(audit: Audit) -> str:
+    parts = ["# Audit of published numbers", summary_text(audit) + ".", _REMARK]
+    if audit.findings:
+        rows = [_COLUMNS, ("---",) * len(_COLUMNS), *([*map(escaped, _cells(found))] for found in audit.findings)]
+        parts.append("\n".join(f"| {' | '.join(row)} |" for row in rows))
+    parts.append("\n".join(f"- {severity}: {meaning}" for severity, meaning in _MEANINGS.items()))
+    if audit.unclaimed:
+        parts.append(f"In no claim, so looked at alone: {', '.join(map(escaped, audit.unclaimed))}.")
+    return "\n\n".join(parts) + "\n"
+
+
+def _page(audit: Audit) -> str:
+    from jinja2 import Environment, StrictUndefined
+
+    template = resources.files("liverspleen.audit").joinpath("templates/audit.html.j2").read_text("utf-8")
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, finalize=one_line, trim_blocks=True, lstrip_blocks=True
+    )
+    return environment.from_string(template).render(
+        summary=summary_text(audit),
+        remark=_REMARK,
+        columns=_COLUMNS,
+        findings=[_cells(finding) for finding in audit.findings],
+        meanings=_MEANINGS,
+        rules=RULES,
+        unclaimed=audit.unclaimed,
+        version=__version__,
+    )

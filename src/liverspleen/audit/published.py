@@ -1,0 +1,133 @@
+"""`published.csv`: the numbers that a paper prints, one a row.
+
+| column | meaning |
+|---|---|
+| `id` | stable and readable, such as `table3.cirrhosis.liver.bias` |
+| `place` | where it is printed: `Table 3`, `Abstract` |
+| `row`, `column` | which cell of that table, or what of the sentence |
+| `quantity` | a word of `QUANTITIES` |
+| `printed` | the text of this one number, as printed: `0.974`, `< 0.001` |
+| `unit` | `%`, `cm3`, `1`, … |
+| `n` | the sample size it rests on; empty where it is not stated |
+| `note` | what a reader must know |
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from math import inf
+from pathlib import Path
+from typing import Final
+
+from liverspleen.audit.intervals import Interval
+from liverspleen.audit.printed import Printed, Reading, read_printed
+from liverspleen.errors import Fault, Refused
+
+COLUMNS: Final = ("id", "place", "row", "column", "quantity", "printed", "unit", "n", "note")
+
+_ANY: Final = Interval(-inf, inf)
+_NOT_NEGATIVE: Final = Interval(Fraction(0), inf)
+
+QUANTITIES: Final[dict[str, Interval]] = {
+    "count": _NOT_NEGATIVE,
+    "percent": Interval.of(0, 100),
+    "mean": _ANY,
+    "sd": _NOT_NEGATIVE,
+    "minimum": _ANY,
+    "maximum": _ANY,
+    "p": Interval.of(0, 1),
+    "statistic": _ANY,
+    "bias": _ANY,
+    "half_width": _NOT_NEGATIVE,
+    "lower": _ANY,
+    "upper": _ANY,
+    "rc": _NOT_NEGATIVE,
+    "rc_lower": _NOT_NEGATIVE,
+    "rc_upper": _NOT_NEGATIVE,
+    "lowest": _ANY,
+    "highest": _ANY,
+    "bound": _ANY,
+    "value": _ANY,
+}
+"""What a number can be, with the values it can take. `percent` is a share; `half_width` is 1.96 SD; `lowest`, `highest`
+and `bound` are what a sentence says of other numbers; `value` is anything else."""
+
+
+@dataclass(frozen=True)
+class PublishedNumber:
+    """One printed number and where it stands."""
+
+    id: str
+    place: str
+    row: str
+    column: str
+    quantity: str
+    printed: Printed
+    unit: str
+    n: int | None
+    note: str
+
+    def values(self, reading: Reading) -> Interval:
+        """The values it may have before rounding; a count is what it is."""
+        if self.quantity == "count" and not self.printed.relation and self.printed.is_whole:
+            return Interval.of(self.printed.value)
+        said = self.printed.values(reading)
+        possible = said.common(QUANTITIES[self.quantity])
+        return said if possible.is_empty else possible
+
+
+@dataclass(frozen=True)
+class Published:
+    """The numbers of a file by id, in its order, and a fault LS-AUD-002 for each row that could not be read."""
+
+    numbers: Mapping[str, PublishedNumber]
+    faults: tuple[Fault, ...] = ()
+
+
+def read_published(path: Path) -> Published:
+    """The numbers of a file.
+
+    Raises:
+        Refused: LS-AUD-001, it is no such table.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+        records = list(csv.DictReader(io.StringIO(text, newline=""), strict=True, restkey="…"))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        cure = "give a CSV file in UTF-8 with a header"
+        raise Refused(Fault("LS-AUD-001", f"cannot be read: {error}", cure, file=path)) from error
+    header = set(records[0]) if records else set()
+    if missing := [name for name in COLUMNS if name not in header]:
+        what = f"no rows or no column {', '.join(missing)}"
+        raise Refused(Fault("LS-AUD-001", what, f"its columns are {','.join(COLUMNS)}", file=path))
+    numbers: dict[str, PublishedNumber] = {}
+    faults = []
+    for line, record in enumerate(records, start=2):
+        try:
+            number = _number(record)
+            if number.id in numbers:
+                raise ValueError(f"id {number.id!r} is there twice")
+        except ValueError as error:
+            faults.append(Fault("LS-AUD-002", f"row {line}: {error}", "correct the row", file=path))
+        else:
+            numbers[number.id] = number
+    return Published(numbers, tuple(faults))
+
+
+def _number(record: Mapping[str, str | None]) -> PublishedNumber:
+    fields = {name: (record[name] or "").strip() for name in COLUMNS}
+    if "…" in record or None in record.values():
+        raise ValueError("more or fewer fields than columns")
+    if not fields["id"]:
+        raise ValueError("no id")
+    if fields["quantity"] not in QUANTITIES:
+        raise ValueError(f"quantity {fields['quantity']!r} is none of {', '.join(QUANTITIES)}")
+    n = fields.pop("n")
+    printed = read_printed(fields.pop("printed"))
+    if n and not (n.isascii() and n.isdigit() and 0 < len(n) < 10 and int(n) > 0):
+        raise ValueError(f"n is {n!r}, not a positive whole number")
+    return PublishedNumber(**fields, printed=printed, n=int(n) if n else None)

@@ -1,0 +1,14 @@
+"""All rules by name. A rule is added by an entry in the `RULES` of its module."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from liverspleen.audit import counts, differences, limits, p_values, prose, samples, unions
+from liverspleen.audit.rule import Rule
+
+RULES: Final[dict[str, Rule]] = {
+    rule.name: rule
+    for module in (counts, samples, unions, p_values, limits, differences, prose)
+    for rule in module.RULES
+}

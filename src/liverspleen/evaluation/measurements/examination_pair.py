@@ -1,0 +1,73 @@
+"""The two CT of one patient as one reader measured them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from liverspleen.errors import Fault, Refused
+from liverspleen.evaluation.measurements.readings import INDICES, readings_of
+from liverspleen.evaluation.measurements.table import Measurements
+from liverspleen.structures import ORGAN_KEYS
+
+
+@dataclass(frozen=True)
+class Reading:
+    """An index of one CT; None where undefined, and a status of the organs behind it."""
+
+    value: float | None
+    status: str = "ok"
+
+
+@dataclass(frozen=True)
+class ExaminationPair:
+    """What `reader` has of both CT, by index; `same_patient` is False where the file names no patients."""
+
+    reader: str
+    same_patient: bool
+    readings: Mapping[str, tuple[Reading, Reading]]
+
+
+def examination_pair(
+    measurements: Measurements, first: str, second: str, *, reader: str | None = None
+) -> ExaminationPair:
+    """Liver and spleen volume and their ratio in the CT `first` and `second`; the only reader of both, if not named.
+
+    Raises:
+        Refused: LS-CHG-002 a CT is not in the measurements or both are one, LS-CHG-003 they are of two patients,
+            LS-CHG-004 the reader is unknown, or there are several and none is named.
+    """
+    readings = readings_of(measurements)
+    examinations = {e.case_id: e for e in readings.examinations}
+    if unknown := [case for case in (first, second) if case not in examinations]:
+        what = f"no case {', '.join(map(repr, unknown))} in the measurements"
+        raise Refused(Fault("LS-CHG-002", what, "correct first= and second=", file=measurements.source))
+    if first == second:
+        raise Refused(Fault("LS-CHG-002", f"first= and second= are both {first!r}", "name two CT"))
+    patients = [examinations[case].patient_id for case in (first, second)]
+    # A file without patients names each case as its own.
+    names_patients = any(e.patient_id != e.case_id for e in readings.examinations)
+    if patients[0] != patients[1] and names_patients:
+        what = f"patient {patients[0]!r} and patient {patients[1]!r}: these are not two CT of one patient"
+        raise Refused(Fault("LS-CHG-003", what, "correct first= and second=, or patient_id", file=measurements.source))
+    readers = [name for name in readings.readers_of([first]) if name in readings.readers_of([second])]
+    if reader is None and len(readers) == 1:
+        reader = readers[0]
+    if reader is None or reader not in readers:
+        what = f"{'no reader is named' if reader is None else f'no reader {reader!r}'} among those of both CT"
+        cure = f"name one by reader=: {', '.join(readers) or 'there is none that measured both'}"
+        raise Refused(Fault("LS-CHG-004", what, cure, file=measurements.source))
+    who = reader
+
+    def reading(case: str, index: str) -> Reading:
+        value = readings.volume(case, index, who)
+        organs = (index,) if index in ORGAN_KEYS else ORGAN_KEYS
+        statuses = dict.fromkeys(
+            word for organ in organs for word in readings.statuses.get((case, organ, who), "ok").split(";")
+        )
+        status = ";".join(word for word in statuses if word != "ok") or "ok"
+        return Reading(None if math.isnan(value) else value, status)
+
+    both = {index: (reading(first, index), reading(second, index)) for index in INDICES}
+    return ExaminationPair(who, patients[0] == patients[1], both)

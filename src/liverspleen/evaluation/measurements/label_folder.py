@@ -1,0 +1,252 @@
+"""Folders of label maps, and the measurement of every case in them over several processes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypedDict
+
+from liverspleen.cohort.checks import grid_faults, load_reference
+from liverspleen.cohort.label_names import DSEG, label_files, several_files
+from liverspleen.cohort.manifest import Case, Cohort
+from liverspleen.errors import Fault, Refused
+from liverspleen.evaluation.measurements.mask_folder import is_mask_folder, read_mask_folder
+from liverspleen.evaluation.measurements.measure_case import (
+    DLA,
+    MANUAL,
+    WITH_SURFACES,
+    SurfaceMetrics,
+    measure_case,
+    missing_case,
+)
+from liverspleen.evaluation.measurements.table import Measurement
+from liverspleen.imaging.geometry import Geometry
+from liverspleen.imaging.nifti import SUFFIXES, read_label_map
+from liverspleen.imaging.volume import LabelMap
+from liverspleen.processes import spread
+from liverspleen.structures import ORGANS, Structure, organs
+
+LabelValues = Mapping[int, Structure]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Rows of all cases that could be measured, and every fault met; a case with an error has no rows."""
+
+    rows: tuple[Measurement, ...]
+    faults: tuple[Fault, ...]
+
+
+def measure_folder(
+    labels: Path,
+    *,
+    reference: Path | None = None,
+    cohort: Cohort | None = None,
+    datasets: Sequence[str] = (),
+    reader: str = DLA,
+    reference_reader: str = MANUAL,
+    label_values: LabelValues | None = None,
+    reference_values: LabelValues | None = None,
+    allow_missing: bool = False,
+    surface: SurfaceMetrics | None = WITH_SURFACES,
+    workers: int = 1,
+    on_case: Callable[[str], None] | None = None,
+) -> Measured:
+    """Measure every label map in `labels` against its reference.
+
+    It is called `<case_id>.nii.gz`, `<case_id>.nii` or `<case_id>_dseg.nii.gz`, or is a folder `<case_id>` of masks.
+
+    References are the files of the same case in the folder `reference`, else the label maps named in `cohort`, else
+    there are none. With a cohort every case of its `datasets` (all if empty) is expected, and each map must lie on its
+    CT's grid; without one the cases are those of the folder (and of `reference`, if given). `label_values` and
+    `reference_values` translate the voxel values of another system; the label maps of a cohort are always our own. One
+    bad case does not stop the others. A missing label map is an error of its case, or with `allow_missing` a warning
+    and a score of 0. `workers` processes hold one case each; the rows come in the order of the cases. `on_case` is told
+    each case_id when it is done. Faults of the cohort's own rows are not repeated.
+
+    Faults: those of reading; LS-LAB-005 label map of a case is missing; LS-LAB-006 (warning) label map without a case;
+    LS-LAB-007 two files for one case; LS-LAB-010 a worker process died.
+
+    Raises:
+        Refused: LS-IMG-002 `labels` or `reference` is not a folder, LS-LAB-008 both readers have one name, LS-LAB-009
+            there is no label map and no case.
+    """
+    known = () if cohort is None else tuple(case.case_id for case in cohort.cases)
+    drawn = LabelFolder.of(labels, label_values, known=known)
+    references = None
+    if reference is not None:
+        references = LabelFolder.of(reference, reference_values, known=known or drawn.files.keys())
+    cases: Sequence[Case | str]
+    if cohort is None:
+        cases = sorted({*drawn.files, *(references.files if references else ())})
+    else:
+        cases = cohort.select(datasets).cases
+    if reader == reference_reader and (
+        references is not None or any(isinstance(case, Case) and case.label for case in cases)
+    ):
+        what = f"reader and reference reader are both called {reader!r}"
+        raise Refused(Fault("LS-LAB-008", what, "name them differently", file=labels))
+    measuring = _Measuring(drawn, references, reader, reference_reader, surface, allow_missing)
+    if not drawn.files and not cases:
+        what = f"no label map ({' or '.join(SUFFIXES)}) lies in the folder"
+        raise Refused(Fault("LS-LAB-009", what, "give the folder that holds the label maps itself", file=labels))
+    rows: list[Measurement] = []
+    faults = [*_extras(drawn, cases if cohort is None else cohort.cases)]
+    for case, measured in zip(cases, _each(measuring, cases, workers), strict=True):
+        rows += measured.rows
+        faults += measured.faults
+        if on_case is not None:
+            on_case(_case_id(case))
+    return Measured(tuple(rows), tuple(faults))
+
+
+@dataclass(frozen=True)
+class LabelFolder:
+    """Label maps in a folder by case_id; usually one file each. `values` translates the values of another system."""
+
+    path: Path
+    files: Mapping[str, tuple[Path, ...]]
+    values: LabelValues | None = None
+
+    @property
+    def covered(self) -> tuple[Structure, ...]:
+        """The structures that these label maps can show."""
+        return ORGANS if self.values is None else organs(structure.key for structure in self.values.values())
+
+    @classmethod
+    def of(cls, path: Path, values: LabelValues | None = None, *, known: Collection[str] = ()) -> LabelFolder:
+        """The label maps that lie in the folder itself, as files or as folders of masks.
+
+        `known` cases are told from names on `_dseg` by them.
+
+        Raises:
+            Refused: LS-IMG-002 there is no such folder.
+        """
+        if not path.is_dir():
+            raise Refused(Fault("LS-IMG-002", "label maps are not in a folder", "correct the path", file=path))
+        files = label_files(path, known)
+        for folder in sorted(filter(is_mask_folder, path.iterdir())):
+            files[folder.name] = (*files.get(folder.name, ()), folder)
+        return cls(path, files, values)
+
+    def read(self, case_id: str) -> LabelMap:
+        """The label map of a case.
+
+        Raises:
+            Refused: LS-LAB-005 it is missing, LS-LAB-007 there are two, or `read_label_map` or `read_mask_folder`
+                refuses it.
+        """
+        files = self.files.get(case_id, ())
+        if not files:
+            raise Refused(self.missing(case_id))
+        if len(files) > 1:
+            raise Refused(several_files(case_id, files))
+        if files[0].is_dir():
+            return read_mask_folder(files[0], case_id, translated=self.values is not None)
+        return read_label_map(files[0], case_id=case_id, values=self.values)
+
+    def missing(self, case_id: str) -> Fault:
+        """That the case has no label map here."""
+        what = f"label map of the case is missing, expected {case_id}{SUFFIXES[0]} or {case_id}{DSEG}{SUFFIXES[0]}"
+        return Fault("LS-LAB-005", what, "bring it, or leave the case out", case_id, self.path)
+
+
+class _Against(TypedDict):
+    reference: LabelMap | None
+    reference_reader: str
+    surface: SurfaceMetrics | None
+
+
+@dataclass(frozen=True)
+class _Measuring:
+    """How one case is measured; goes to the worker processes."""
+
+    drawn: LabelFolder
+    references: LabelFolder | None
+    reader: str
+    reference_reader: str
+    surface: SurfaceMetrics | None
+    allow_missing: bool
+
+    def measured(self, case: Case | str) -> Measured:
+        """The rows of one case and its faults; never raises for bad input."""
+        case_id = _case_id(case)
+        faults: list[Fault] = []
+        grid: Geometry | None = None
+        reference: LabelMap | None = None
+        label_map: LabelMap | None = None
+        try:
+            if isinstance(case, Case):
+                # references in a folder take the place of those in the cohort
+                grid, reference = load_reference(case if self.references is None else replace(case, label=None))
+            if self.references is not None:
+                reference = self.references.read(case_id)
+                faults += _off_grid(case_id, reference, grid, self.references)
+        except Refused as refused:
+            faults += refused.faults
+        if self.allow_missing and case_id not in self.drawn.files:
+            missing = self.drawn.missing(case_id)
+            cure = "bring it; until then it has no volume and scores 0"
+            faults.append(replace(missing, cure=cure, severity="warning"))
+        else:
+            try:
+                label_map = self.drawn.read(case_id)
+                if grid is None and reference is not None:
+                    grid = reference.geometry
+                faults += _off_grid(case_id, label_map, grid, self.drawn)
+            except Refused as refused:
+                faults += refused.faults
+        if any(fault.severity == "error" for fault in faults):
+            return Measured((), tuple(faults))
+        against: _Against = {
+            "reference": reference,
+            "reference_reader": self.reference_reader,
+            "surface": self.surface,
+        }
+        try:
+            if label_map is None:
+                rows = missing_case(case, self.reader, covered=self.drawn.covered, **against)
+            else:
+                rows = measure_case(case, {self.reader: label_map}, **against)
+        except Refused as refused:
+            return Measured((), (*faults, *refused.faults))
+        return Measured(tuple(rows), tuple(faults))
+
+
+def _each(measuring: _Measuring, cases: Sequence[Case | str], workers: int) -> Iterator[Measured]:
+    """What was measured of each case, in order; a worker holds the label maps of one case at a time."""
+    if workers == 1 or len(cases) < 2:
+        yield from map(measuring.measured, cases)
+        return
+    with spread(measuring.measured, cases, min(workers, len(cases))) as futures:
+        for case, future in zip(cases, futures, strict=True):
+            yield _result(case, future)
+
+
+def _result(case: Case | str, future: Future[Measured]) -> Measured:
+    try:
+        return future.result()
+    except BrokenProcessPool:  # a worker was killed, as a rule for want of memory
+        what = "a worker process died before the case was measured"
+        return Measured((), (Fault("LS-LAB-010", what, "give it more memory, or use workers=1", _case_id(case)),))
+
+
+def _off_grid(case_id: str, label_map: LabelMap, grid: Geometry | None, folder: LabelFolder) -> Iterable[Fault]:
+    if grid is None:
+        return ()
+    return grid_faults(case_id, label_map, grid, file=folder.files[case_id][0], against="its case")
+
+
+def _extras(drawn: LabelFolder, cases: Iterable[Case | str]) -> Iterator[Fault]:
+    known = {_case_id(case) for case in cases}
+    for case_id, files in drawn.files.items():
+        if case_id not in known:
+            what, cure = "label map belongs to no usable case of the cohort", "correct its name or add the case"
+            yield Fault("LS-LAB-006", what, cure, file=files[0], severity="warning")
+
+
+def _case_id(case: Case | str) -> str:
+    return case if isinstance(case, str) else case.case_id

@@ -1,0 +1,183 @@
+"""From label maps of one case to rows of measurements."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Final
+
+from liverspleen.cohort.checks import grid_faults
+from liverspleen.cohort.manifest import Case
+from liverspleen.errors import Refused
+from liverspleen.evaluation.measurements.table import Measurement
+from liverspleen.evaluation.metrics.overlap import Overlap, overlaps
+from liverspleen.evaluation.metrics.surface import Definition, SurfaceDistances, organ_surface_distances
+from liverspleen.evaluation.metrics.volume import ABSENT, volume_cm3, volume_statuses
+from liverspleen.imaging.volume import LabelMap
+from liverspleen.structures import ORGANS, Structure
+
+MANUAL, DLA = "manual", "dla"
+"""The readers of the paper: masks drawn by hand, and the deep learning algorithm."""
+
+
+@dataclass(frozen=True)
+class SurfaceMetrics:
+    """How surfaces are compared: their definition, and the distance up to which NSD takes two for one."""
+
+    definition: Definition = "voxel"
+    # Not in the paper. The default of Wasserthal et al., Radiol Artif Intell 2023;5:e230024.
+    tolerance_mm: float = 3.0
+
+
+WITH_SURFACES: Final = SurfaceMetrics()
+
+
+def measure_case(
+    case: Case | str,
+    reader_maps: Mapping[str, LabelMap],
+    *,
+    reference: LabelMap | None = None,
+    reference_reader: str = MANUAL,
+    surface: SurfaceMetrics | None = WITH_SURFACES,
+) -> list[Measurement]:
+    """The rows of one case: volume of each organ by each reader, with its overlap and surface metrics.
+
+    The reference reader has rows of its own with empty `reference` and `dss`. The DSS is undefined (None) where both
+    maps are empty; distances between surfaces also where one is. Without `surface` those are not computed. A structure
+    outside the case's `labelled_structures`, or that a label map does not cover, is unknown, never absent: the
+    reference reader has no row for it, and another reader only if it has voxels there, compared with nobody. A `case`
+    that is only an id stands for a patient of its own in whom every organ is labelled.
+
+    Raises:
+        Refused: LS-GEO-003, LS-GEO-004 a reader's label map is not on the grid of the reference.
+
+    >>> import numpy as np
+    >>> from liverspleen.imaging import Geometry
+    >>> grid = Geometry((10, 10, 3), np.diag([1.0, 1.0, 5.0, 1.0]))
+    >>> drawn = np.zeros((3, 10, 10), np.uint8); drawn[1, 2:6, 2:7] = Structure.LIVER
+    >>> rows = measure_case("A1", {"dla": LabelMap(drawn, grid)}, reference=LabelMap(drawn, grid))
+    >>> [(r.structure, r.reader, r.volume_cm3, r.volume_status, r.reference, r.dss) for r in rows][:2]
+    [('liver', 'dla', 0.1, 'implausible', 'manual', 1.0), ('spleen', 'dla', 0.0, 'absent', 'manual', None)]
+    """
+    rows: list[Measurement] = []
+    labelled = _labelled(case, reference)
+    for reader, label_map in reader_maps.items():
+        if reference is None:
+            drawn = (organ for organ in label_map.covered if organ in labelled or label_map.count(organ))
+            rows += _rows(case, reader, label_map, drawn)
+        else:
+            rows += _compared(case, reader, label_map, reference, reference_reader, labelled, surface)
+    if reference is not None:
+        rows += _rows(case, reference_reader, reference, labelled)
+    return rows
+
+
+def _compared(
+    case: Case | str,
+    reader: str,
+    label_map: LabelMap,
+    reference: LabelMap,
+    reference_reader: str,
+    labelled: tuple[Structure, ...],
+    surface: SurfaceMetrics | None,
+) -> Iterator[Measurement]:
+    case_id = case if isinstance(case, str) else case.case_id
+    if faults := [*grid_faults(case_id, label_map, reference.geometry, file=None, against="the reference")]:
+        raise Refused(faults)
+    found = overlaps(label_map.labels, reference.labels)
+    distances = {} if surface is None else organ_surface_distances(label_map, reference, **asdict(surface))
+    for organ, row in zip(label_map.covered, _rows(case, reader, label_map, label_map.covered), strict=True):
+        if organ in labelled:
+            row = _with_overlap(row, reference_reader, found[organ], reference)
+            yield _with_surfaces(row, distances[organ]) if distances else row
+        elif row.voxels:
+            yield row
+
+
+def _with_overlap(row: Measurement, reference_reader: str, overlap: Overlap, reference: LabelMap) -> Measurement:
+    expected = overlap.tp + overlap.fn
+    return replace(
+        row,
+        reference=reference_reader,
+        dss=overlap.dss,
+        iou=overlap.iou,
+        shared_voxels=overlap.tp,
+        volume_error_cm3=(overlap.fp - overlap.fn) * reference.geometry.voxel_volume_mm3 / 1000.0,
+        volume_error_pct=100 * (overlap.fp - overlap.fn) / expected if expected else None,
+    )
+
+
+def _with_surfaces(row: Measurement, distances: SurfaceDistances) -> Measurement:
+    return replace(
+        row,
+        hd95_mm=distances.hd95_mm,
+        assd_mm=distances.assd_mm,
+        nsd=distances.nsd,
+        nsd_tolerance_mm=distances.tolerance_mm,
+        surface=distances.definition,
+    )
+
+
+def missing_case(
+    case: Case | str,
+    reader: str,
+    *,
+    covered: Sequence[Structure] = ORGANS,
+    reference: LabelMap | None,
+    reference_reader: str = MANUAL,
+    surface: SurfaceMetrics | None = WITH_SURFACES,
+) -> list[Measurement]:
+    """The rows of a case whose label map is missing: no volume, and scores of 0 where the reference has something.
+
+    Only structures that the reader's maps cover count; the reference has its rows. `volume_status` is `absent` beside
+    an empty volume: nothing was measured, which is not a volume of 0.
+    """
+    rows = []
+    labelled = _labelled(case, reference)
+    for organ in labelled:
+        if organ not in covered:
+            continue
+        row = replace(_about(case, reader, organ), volume_status=ABSENT)
+        if reference is not None:
+            zero = 0.0 if reference.count(organ) else None
+            row = replace(row, reference=reference_reader, dss=zero, iou=zero)
+            if surface is not None:
+                row = replace(row, nsd=zero, nsd_tolerance_mm=surface.tolerance_mm, surface=surface.definition)
+        rows.append(row)
+    if reference is not None:
+        rows += _rows(case, reference_reader, reference, labelled)
+    return rows
+
+
+def _labelled(case: Case | str, reference: LabelMap | None) -> tuple[Structure, ...]:
+    """What is known of the case: labelled in the cohort, and covered by the reference if there is one."""
+    labelled = ORGANS if isinstance(case, str) else case.labelled_structures
+    return labelled if reference is None else tuple(organ for organ in labelled if organ in reference.covered)
+
+
+def _rows(case: Case | str, reader: str, label_map: LabelMap, organs: Iterable[Structure]) -> list[Measurement]:
+    """What one reader measured of these organs, compared with nobody."""
+    statuses = volume_statuses(label_map)
+    return [
+        replace(
+            _about(case, reader, organ),
+            volume_cm3=volume_cm3(label_map, organ),
+            volume_status=statuses[organ],
+            voxels=label_map.count(organ),
+        )
+        for organ in organs
+    ]
+
+
+def _about(case: Case | str, reader: str, organ: Structure) -> Measurement:
+    known = {} if isinstance(case, str) else {name: getattr(case, name) for name in ("dataset", "condition", "site")}
+    return Measurement(
+        case_id=case if isinstance(case, str) else case.case_id,
+        patient_id=case if isinstance(case, str) else case.patient_id,
+        dataset=known.get("dataset", ""),
+        condition=known.get("condition", ""),
+        site=known.get("site", ""),
+        structure=organ.key,
+        reader=reader,
+        volume_cm3=None,
+    )

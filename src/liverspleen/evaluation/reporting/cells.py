@@ -1,0 +1,197 @@
+"""Cells of a report: the statistics of some cases, as full-precision numbers and as the text the paper would print.
+
+| cell | names in `values` | units |
+|---|---|---|
+| DSS of a group | `mean, sd, minimum, maximum` | 1 |
+| limits of agreement | `bias, sd, half_width, loa_lower, loa_upper` | % |
+| p of a bias | `p, t, df` | 1 |
+| p between subgroups | `p, statistic, df` | 1 |
+| p between sites | `p, statistic, z` | 1 |
+| percentage RC | `rc_pct, ci_lower, ci_upper, wcv_pct` | % |
+
+A value is None where it is undefined, and `reason` says why. `rows` names the cases that entered, `excluded` those
+that belong there and could not; `n` counts observations (CTs, or patients where two CTs make one).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from liverspleen.evaluation.reporting import formatting
+from liverspleen.evaluation.statistics.bland_altman import BlandAltman
+from liverspleen.evaluation.statistics.rank_tests import KruskalWallis, WilcoxonSignedRank
+from liverspleen.evaluation.statistics.reproducibility import PercentageRC
+from liverspleen.evaluation.statistics.samples import describe
+
+PAIRED: Final = " vs "
+"""Joins the names of two groups in the address of a row that compares them."""
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where a cell stands; `head:tail` names a row of a row."""
+
+    table: str
+    row: str
+    column: str
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One number of a report, with all it takes to check it; `reason` is dropped where no value is undefined."""
+
+    address: Address
+    values: Mapping[str, float | None]
+    units: str
+    text: str
+    n: int
+    method: str
+    rows: tuple[str, ...] = ()
+    excluded: tuple[str, ...] = ()
+    reason: str | None = None
+
+    def __post_init__(self) -> None:
+        if None not in self.values.values():
+            object.__setattr__(self, "reason", None)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The cell ready for JSON."""
+        return {
+            "table": self.address.table,
+            "row": self.address.row,
+            "column": self.address.column,
+            "values": dict(self.values),
+            "units": self.units,
+            "text": self.text,
+            "n": self.n,
+            "method": self.method,
+            "rows": list(self.rows),
+            "excluded": list(self.excluded),
+            "reason": self.reason,
+        }
+
+
+def by_row(cells: Iterable[Cell], table: str) -> dict[str, dict[str, Cell]]:
+    """The cells of one table by row and column; empty without any."""
+    rows: dict[str, dict[str, Cell]] = {}
+    for cell in cells:
+        if cell.address.table == table:
+            rows.setdefault(cell.address.row, {})[cell.address.column] = cell
+    return rows
+
+
+def dss_cell(address: Address, scores: Mapping[str, float]) -> Cell:
+    """Mean ± SD (range) of the DSS of some cases (case to DSS, NaN where undefined)."""
+    result = describe(list(scores.values()))
+    names = ("mean", "sd", "minimum", "maximum")
+    return Cell(
+        address,
+        values={name: getattr(result, name) for name in names},
+        units="1",
+        text=formatting.dss_text(result.mean, result.sd, result.minimum, result.maximum),
+        n=result.n,
+        method=result.method,
+        reason=result.reason,
+        **defined(scores),
+    )
+
+
+def loa_cell(address: Address, result: BlandAltman, cases: Sequence[str]) -> Cell:
+    """Bias ± 1.96 SD of percent differences; `cases` are those that were compared, in order."""
+    names = ("bias", "sd", "half_width", "loa_lower", "loa_upper")
+    return Cell(
+        address,
+        values={name: getattr(result, name) for name in names},
+        units=result.units,
+        text=formatting.loa_text(result.bias, result.half_width),
+        n=result.n,
+        method=result.method,
+        reason=result.reason,
+        **entered(cases, result.positions),
+    )
+
+
+def bias_p_cell(address: Address, result: BlandAltman, cases: Sequence[str]) -> Cell:
+    """The p of the bias against zero."""
+    return Cell(
+        address,
+        values={"p": result.p_bias, "t": result.t, "df": result.df},
+        units="1",
+        text=formatting.p_text(result.p_bias),
+        n=result.n,
+        method="two-sided one-sample t-test of percent differences against zero",
+        reason=result.reason,
+        **entered(cases, result.positions),
+    )
+
+
+def subgroup_p_cell(address: Address, result: KruskalWallis, scores: Mapping[str, float]) -> Cell:
+    """The p of the Kruskal-Wallis test over the conditions; `scores` are the DSS of all cases with a condition."""
+    empty = f"; groups without a value are left out: {', '.join(result.empty_groups)}" if result.empty_groups else ""
+    return Cell(
+        address,
+        values={"p": result.p, "statistic": result.statistic, "df": result.df},
+        units="1",
+        text=formatting.p_text(result.p),
+        n=result.n,
+        method=result.method + empty,
+        reason=result.reason,
+        **defined(scores),
+    )
+
+
+def site_p_cell(address: Address, result: WilcoxonSignedRank, rows: Sequence[str], excluded: Sequence[str]) -> Cell:
+    """The p of the Wilcoxon signed-rank test between the sites; n counts patients."""
+    return Cell(
+        address,
+        values={"p": result.p, "statistic": result.statistic, "z": result.z_spss},
+        units="1",
+        text=formatting.p_text(result.p),
+        n=result.n,
+        method=result.method,
+        rows=tuple(rows),
+        excluded=tuple(excluded),
+        reason=result.reason,
+    )
+
+
+def not_applicable_cell(address: Address) -> Cell:
+    """Where the paper prints NA: it compares limits of agreement by no test."""
+    reason = "the paper tests no difference between limits of agreement"
+    return Cell(address, {"p": None}, "1", formatting.NOT_APPLICABLE, 0, "none", reason=reason)
+
+
+def rc_cell(address: Address, result: PercentageRC, pairs: Sequence[tuple[str, str]]) -> Cell:
+    """Percentage RC (95 % CI); n counts patients, `pairs` are their two cases in the order of the samples."""
+    inside = set(result.positions)
+    return Cell(
+        address,
+        values={name: getattr(result, name) for name in ("rc_pct", "ci_lower", "ci_upper", "wcv_pct")},
+        units=result.units,
+        text=formatting.rc_text(result.rc_pct, result.ci_lower, result.ci_upper),
+        n=result.n,
+        method=result.method,
+        rows=tuple(case for position, pair in enumerate(pairs) if position in inside for case in pair),
+        excluded=tuple(case for position, pair in enumerate(pairs) if position not in inside for case in pair),
+        reason=result.reason,
+    )
+
+
+def defined(scores: Mapping[str, float]) -> dict[str, tuple[str, ...]]:
+    """The cases that have a score as `rows`, the others as `excluded`."""
+    return {
+        "rows": tuple(case for case, dss in scores.items() if not math.isnan(dss)),
+        "excluded": tuple(case for case, dss in scores.items() if math.isnan(dss)),
+    }
+
+
+def entered(cases: Sequence[str], positions: Sequence[int]) -> dict[str, tuple[str, ...]]:
+    """The cases at these positions as `rows`, the others as `excluded`."""
+    inside = set(positions)
+    return {
+        "rows": tuple(cases[position] for position in positions),
+        "excluded": tuple(case for position, case in enumerate(cases) if position not in inside),
+    }

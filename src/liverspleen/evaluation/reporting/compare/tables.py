@@ -1,0 +1,126 @@
+"""The cells of a comparison of readers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+import numpy as np
+
+from liverspleen.evaluation.reporting import formatting
+from liverspleen.evaluation.reporting.cells import PAIRED, Address, Cell, dss_cell
+from liverspleen.evaluation.reporting.compare.quantities import Quantity, Readers
+from liverspleen.evaluation.reporting.supplement.build import bounds, number_cell, p_cell
+from liverspleen.evaluation.statistics.bland_altman import bland_altman
+from liverspleen.evaluation.statistics.differences import Scale
+from liverspleen.evaluation.statistics.dunn import holm
+from liverspleen.evaluation.statistics.rank_tests import WilcoxonSignedRank, wilcoxon_signed_rank
+from liverspleen.evaluation.statistics.samples import describe
+from liverspleen.structures import RATIO_KEY
+
+SHIFT_DIGITS: Final = 4
+"""Of a shift of the DSS; good readers differ in the third decimal."""
+
+_EXACT: Final = "exact interval of one limit (noncentral t)"
+
+Groups = Mapping[str, tuple[str, ...]]
+
+
+def score_cells(structure: str, found: Quantity, readers: Readers, groups: Groups) -> Iterator[Cell]:
+    """DSS by reader and condition, the tests of every pair, and the shift of every pair by condition."""
+    common = set(found.common)
+    for group, cases in groups.items():
+        compared = [case for case in cases if case in common]
+        about = found.about(compared, cases)
+        for name in readers.names:
+            of_reader = dict(zip(compared, found.of(name, compared), strict=True))
+            yield replace(dss_cell(Address("scores", f"{structure}:{group}", name), of_reader), **about)
+    yield from difference_cells("score_differences", structure, found, readers, units="1", digits=SHIFT_DIGITS)
+    for group, cases in groups.items():
+        compared = [case for case in cases if case in common]
+        about = found.about(compared, cases)
+        for a, b in readers.pairs:
+            result = wilcoxon_signed_rank(found.of(a, compared), found.of(b, compared))
+            address = Address("score_subgroups", f"{structure}:{group}", f"{a}{PAIRED}{b}")
+            yield _shift_cell(address, result, about, units="1", digits=SHIFT_DIGITS)
+
+
+def error_cells(index: str, found: Quantity, readers: Readers, scale: Scale) -> Iterator[Cell]:
+    """The size of the volume errors by reader (percent), and the tests of every pair."""
+    absolute = scale == "absolute"
+    units = "%" if not absolute else "1" if index == RATIO_KEY else "cm³"
+    compared = found.common
+    for name in () if absolute else readers.names:
+        result = describe(found.of(name, compared))
+        yield Cell(
+            Address("errors", index, name),
+            values={key: getattr(result, key) for key in ("mean", "sd", "minimum", "maximum")},
+            units=units,
+            text=formatting.mean_sd_range_text(
+                result.mean, result.sd, result.minimum, result.maximum, digits=formatting.LOA_DIGITS
+            ),
+            method=f"{result.method}, of |percent difference| from {readers.reference}",
+            reason=result.reason,
+            **found.about(compared),
+        )
+    table = f"error_differences_{scale}"
+    yield from difference_cells(table, index, found, readers, units=units, digits=formatting.LOA_DIGITS)
+
+
+def difference_cells(
+    table: str, index: str, found: Quantity, readers: Readers, *, units: str, digits: int
+) -> Iterator[Cell]:
+    """Paired test of every pair of readers; p adjusted by Holm over the pairs of this index."""
+    compared = found.common
+    about = found.about(compared)
+    results = [wilcoxon_signed_rank(found.of(a, compared), found.of(b, compared)) for a, b in readers.pairs]
+    tested = [position for position, result in enumerate(results) if result.p is not None]
+    unadjusted = np.array([results[position].p for position in tested], dtype=np.float64)
+    adjusted: dict[int, float] = dict(zip(tested, holm(unadjusted).tolist(), strict=True))
+    for position, ((a, b), result) in enumerate(zip(readers.pairs, results, strict=True)):
+        row = f"{index}:{a}{PAIRED}{b}"
+        yield _shift_cell(Address(table, row, "shift"), result, about, units=units, digits=digits)
+        yield p_cell(table, row, "p", result.p, result, about, also={"z": result.z, "w_plus": result.w_plus})
+        yield p_cell(table, row, "p_holm", adjusted.get(position), result, about, also={"n_tests": len(tested)})
+        yield number_cell(table, row, "effect", result.rank_biserial, result, about, digits=3)
+
+
+def limit_cells(index: str, found: Quantity, readers: Readers) -> Iterator[Cell]:
+    """Percent limits of agreement of every pair of readers, and of every reader with the reference."""
+    compared = found.common
+    pairs = [*((name, readers.reference) for name in readers.names), *readers.pairs]
+    for a, b in pairs:
+        result = bland_altman(found.of(a, compared), found.of(b, compared), scale="percent")
+        about = found.about([compared[position] for position in result.positions])
+        row = f"{index}:{a}{PAIRED}{b}"
+        exact = result.loa_ci_exact
+        for column, value, interval, how in (
+            ("bias", result.bias, result.bias_ci, "t interval"),
+            ("lower", result.loa_lower, None if exact is None else exact.lower, _EXACT),
+            ("upper", result.loa_upper, None if exact is None else exact.upper, _EXACT),
+        ):
+            yield Cell(
+                Address("limits", row, column),
+                values={"value": value, **bounds("ci", interval)},
+                units=result.units,
+                text=formatting.interval_text(value, interval, formatting.LOA_DIGITS),
+                method=f"{result.method}; {how}",
+                reason=result.reason,
+                **about,
+            )
+        yield p_cell("limits", row, "p", result.p_bias, result, about, also={"t": result.t, "df": result.df})
+
+
+def _shift_cell(
+    address: Address, result: WilcoxonSignedRank, about: Mapping[str, Any], *, units: str, digits: int
+) -> Cell:
+    return Cell(
+        address,
+        values={"hodges_lehmann": result.hodges_lehmann, **bounds("ci", result.hodges_lehmann_ci)},
+        units=units,
+        text=formatting.interval_text(result.hodges_lehmann, result.hodges_lehmann_ci, digits),
+        method="Hodges-Lehmann shift of the paired differences, zeros included, distribution-free 95 % interval",
+        reason=result.reason,
+        **about,
+    )

@@ -1,0 +1,70 @@
+"""The folder of a comparison: tables, forest plots and `compare.json`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from liverspleen import __version__
+from liverspleen.evaluation.measurements.table import Measurements
+from liverspleen.evaluation.reporting.cells import PAIRED
+from liverspleen.evaluation.reporting.compare.build import ReaderComparison
+from liverspleen.evaluation.reporting.compare.forest import forest_figure
+from liverspleen.evaluation.reporting.compare.forms import FORMS
+from liverspleen.evaluation.reporting.definitions import RESEARCH_USE
+from liverspleen.evaluation.reporting.figures.bland_altman import FORMS as PICTURE_FORMS
+from liverspleen.evaluation.reporting.figures.bland_altman import figure_bytes
+from liverspleen.evaluation.reporting.table_layout import laid_out
+from liverspleen.evaluation.reporting.writers.output_files import possible_table_files, table_files, write_files
+from liverspleen.storage import write_json
+
+_FOREST: Final = "forest_"
+
+
+def write_comparison(
+    comparison: ReaderComparison, output: Path, *, sources: Sequence[Measurements] = ()
+) -> tuple[str, ...]:
+    """Write `tables/`, `figures/` and `compare.json` below `output`; the names of the files are returned.
+
+    A forest plot per pair of readers, `forest_1` and so on in the order of the pairs: readers' names do not become file
+    names. `sources` are the tables that were compared. The same input gives the same bytes; what an earlier comparison
+    left there and this one does not make is removed.
+    """
+    files = table_files(laid_out(comparison.cells, FORMS, {"reference": comparison.reference}))
+    figures = {}
+    if comparison.table("score_subgroups"):
+        for number, pair in enumerate(comparison.pairs, 1):
+            figures[f"{_FOREST}{number}"] = PAIRED.join(pair)
+            figure = forest_figure(comparison, pair)
+            files |= {f"figures/{_FOREST}{number}.{form}": figure_bytes(figure, form) for form in PICTURE_FORMS}
+    earlier = [
+        f"figures/{path.name}"
+        for form in PICTURE_FORMS
+        for path in (output / "figures").glob(f"{_FOREST}*.{form}")
+        if path.stem.removeprefix(_FOREST).isdigit()
+    ]
+    write_files(output, files, possible=[*possible_table_files(FORMS), *earlier])
+    write_json(output / "compare.json", _json(comparison, sources, figures, sorted(files)))
+    return (*sorted(files), "compare.json")
+
+
+def _json(
+    comparison: ReaderComparison, sources: Sequence[Measurements], figures: dict[str, str], files: list[str]
+) -> dict[str, Any]:
+    return {
+        "generator": {"name": "liverspleen", "version": __version__},
+        "notice": RESEARCH_USE,
+        "measurements": [
+            {"file": source.source.name if source.source else None, "sha256": source.sha256} for source in sources
+        ],
+        "examinations": comparison.n_examinations,
+        "patients": comparison.n_patients,
+        "readers": list(comparison.readers),
+        "reference": comparison.reference,
+        "compared": {name: {"n": len(cases), "cases": list(cases)} for name, cases in comparison.common.items()},
+        "cells": [cell.to_dict() for cell in comparison.cells],
+        "figures": figures,
+        "notes": [note.to_dict() for note in comparison.notes],
+        "files": files,
+    }

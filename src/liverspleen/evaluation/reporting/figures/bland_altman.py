@@ -1,0 +1,163 @@
+"""Figures of a report as files, and the Bland-Altman figures; they draw results that are given and compute none."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final, Literal, get_args
+
+from liverspleen.errors import one_line
+from liverspleen.evaluation.reporting.formatting import LOA_DIGITS, fixed
+from liverspleen.evaluation.reporting.paper_tables import Agreement
+from liverspleen.evaluation.reporting.reader_pair import CONDITIONS
+from liverspleen.evaluation.reporting.table_layout import INDEX_LABELS, condition_label
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Form = Literal["svg", "pdf", "png"]
+FORMS: Final[tuple[Form, ...]] = get_args(Form)
+
+_DATELESS: Final[dict[Form, dict[str, None]]] = {
+    "svg": {"Date": None, "Creator": None},
+    "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+    "png": {"Software": None},
+}
+
+# Colours: Okabe and Ito 2008, told apart with any colour vision; the markers tell them apart in grey.
+_MARKS: Final = (
+    ("#0072B2", "o"),
+    ("#E69F00", "s"),
+    ("#009E73", "^"),
+    ("#D55E00", "D"),
+    ("#CC79A7", "v"),
+    ("#56B4E9", "P"),
+    ("#000000", "X"),
+    ("#B8A800", "<"),
+)
+_UNNAMED: Final = ("#777777", "p")
+_LABEL_WIDTH: Final = 40  # characters; two labels of this width fit side by side
+INK: Final = "#333333"
+"""Colour of text and lines."""
+
+_UNITS: Final = {"liver": " (cm³)", "spleen": " (cm³)", "ratio": ""}
+
+
+def bland_altman_figure(agreement: Agreement, reader: str, reference: str) -> Figure:
+    """Percent differences against means of the two readers, marked by condition.
+
+    Bias and limits are drawn and printed; the limits are left out where they are undefined.
+    """
+    from matplotlib.figure import Figure
+
+    with own_style():
+        lines = len(set(agreement.conditions)) / 2  # of the legend, at most
+        figure = Figure(figsize=(7.2, 4.6 + 0.2 * max(lines - 3, 0)), layout="constrained")
+        axes = figure.add_subplot()
+        _points(axes, agreement)
+        _lines(axes, agreement)
+        index = INDEX_LABELS[agreement.index]
+        reader, reference = shortened(reader, _LABEL_WIDTH // 2), shortened(reference, _LABEL_WIDTH // 2)
+        axes.set_title(f"{index}, n = {agreement.result.n}", loc="left", fontweight="bold", fontsize=11)
+        axes.set_xlabel(f"Mean of {reader} and {reference}: {index.lower()}{_UNITS[agreement.index]}", parse_math=False)
+        label = f"Difference {reader} − {reference}, % of their mean"
+        axes.set_ylabel(label if len(label) <= _LABEL_WIDTH else label.replace(", %", ",\n%"), parse_math=False)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.margins(x=0.04, y=0.12)
+    return figure
+
+
+def figure_bytes(figure: Figure, form: Form) -> bytes:
+    """The figure as a file; the same figure gives the same bytes."""
+    buffer = io.BytesIO()
+    with own_style(), warnings.catch_warnings():
+        # A name in a script the font lacks is drawn as boxes; that is no reason to stop.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        figure.savefig(buffer, format=form, dpi=200, metadata=_DATELESS[form])
+    return buffer.getvalue()
+
+
+def shortened(text: str, width: int) -> str:
+    """`text`, or its beginning and an ellipsis, in at most `width` characters on one line.
+
+    >>> shortened("cirrhosis", 6)
+    'cirrh…'
+    """
+    line = one_line(text)
+    return line if len(line) <= width else f"{line[: width - 1]}…"
+
+
+@contextmanager
+def own_style() -> Iterator[None]:
+    """Matplotlib's defaults, whatever the user's settings are, and names inside the SVG that do not change."""
+    import matplotlib
+
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update({"svg.hashsalt": "liverspleen", "axes.edgecolor": INK, "font.size": 9.5})
+        yield
+
+
+def _points(axes: Axes, agreement: Agreement) -> None:
+    marks = _marks(set(agreement.conditions))
+    for condition, (colour, marker) in marks.items():
+        inside = [position for position, name in enumerate(agreement.conditions) if name == condition]
+        axes.scatter(
+            [agreement.result.averages[position] for position in inside],
+            [agreement.result.differences[position] for position in inside],
+            s=26,
+            marker=marker,
+            facecolors=colour,
+            edgecolors="white",
+            linewidths=0.5,
+            alpha=0.9,
+            zorder=3,
+        )
+    if set(marks) == {""}:
+        return
+    labels = [shortened(condition_label(condition), _LABEL_WIDTH) for condition in marks]
+    widest = sum(sorted(map(len, labels))[-3:])
+    legend = axes.figure.legend(
+        axes.collections,
+        labels,
+        loc="outside lower center",
+        ncols=3 if widest <= 2 * _LABEL_WIDTH else 2,
+        frameon=False,
+        fontsize=8.5,
+        handletextpad=0.2,
+    )
+    for text in legend.get_texts():
+        text.set_parse_math(False)
+
+
+def _marks(present: set[str]) -> dict[str, tuple[str, str]]:
+    """Colour and marker by condition; those of the paper's conditions are the same in every figure."""
+    others = sorted(present.difference(CONDITIONS, {""}))
+    marks = {name: _MARKS[position % len(_MARKS)] for position, name in enumerate((*CONDITIONS, *others))}
+    marks[""] = _UNNAMED
+    return {name: mark for name, mark in marks.items() if name in present}
+
+
+def _lines(axes: Axes, agreement: Agreement) -> None:
+    result = agreement.result
+    axes.axhline(0, color="#BBBBBB", linewidth=0.8, zorder=1)
+    for name, value, style in (
+        ("Mean", result.bias, "-"),
+        (f"+{result.multiplier} SD", result.loa_upper, "--"),
+        (f"−{result.multiplier} SD", result.loa_lower, "--"),
+    ):
+        if value is None or (name != "Mean" and not result.sd):
+            continue
+        axes.axhline(value, color=INK, linewidth=1.1, linestyle=style, zorder=2)
+        axes.annotate(
+            f"{name}\n{fixed(value, LOA_DIGITS)}".replace("-", "−"),
+            xy=(1.01, value),
+            xycoords=("axes fraction", "data"),
+            va="center",
+            fontsize=8.5,
+            color=INK,
+            annotation_clip=False,
+        )

@@ -1,0 +1,276 @@
+"""Tables 2-4 of the paper and the percentage RC, as addressed cells, with the tables of `beyond` after them.
+
+| table | rows | columns |
+|---|---|---|
+| `table2` | `total`, the conditions, `p` | `liver, spleen` |
+| `table3` | `total`, the conditions | `liver, liver_p, spleen, spleen_p, ratio, ratio_p` |
+| `table4` | `dss_liver, dss_spleen, loa_liver, loa_spleen, loa_ratio` | `external, internal, p` |
+| `reproducibility` | `liver, spleen, ratio` | the readers |
+
+Tables 2 and 3 use dataset `test1`, the others `test2`. The columns `external` and `internal` of Table 4 describe every
+CT of that site; its `p` and the percentage RC use patients with one CT of each. The p of the rows `loa_*` is a cell
+with the text `NA`, as printed in the paper. Conditions come in the paper's order, others after them by name; a case
+without condition counts in `total` alone. What the cells hold is told in `cells`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from math import isnan
+from typing import Final
+
+from liverspleen.errors import Fault, Refused
+from liverspleen.evaluation.measurements.notes import Note
+from liverspleen.evaluation.measurements.readings import (
+    INDICES,
+    SITES,
+    Examination,
+    PatientPair,
+    Readings,
+    choose_readers,
+    examinations_of,
+    pairs_of,
+    readings_of,
+)
+from liverspleen.evaluation.measurements.table import Measurements
+from liverspleen.evaluation.reporting import cells
+from liverspleen.evaluation.reporting.cells import PAIRED, Address, Cell
+from liverspleen.evaluation.reporting.missing_cases import gaps_of
+from liverspleen.evaluation.reporting.reader_pair import Comparands, Groups, by_condition, total_and_conditions
+from liverspleen.evaluation.reporting.supplement import supplement
+from liverspleen.evaluation.statistics.bland_altman import BlandAltman
+from liverspleen.evaluation.statistics.rank_tests import kruskal_wallis, wilcoxon_signed_rank
+from liverspleen.evaluation.statistics.reproducibility import percentage_rc
+from liverspleen.structures import ORGAN_KEYS
+
+TABLES: Final = ("table2", "table3", "table4", "reproducibility")
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Agreement on one index over the cases of Table 3, with the condition of each pair that entered."""
+
+    index: str
+    result: BlandAltman
+    case_ids: tuple[str, ...]
+    conditions: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class StatisticalReport:
+    """Everything a report tells: cells, notes, and the agreements its figures draw."""
+
+    reader: str | None
+    reference: str | None
+    cells: tuple[Cell, ...]
+    notes: tuple[Note, ...]
+    agreements: tuple[Agreement, ...]
+    n_examinations: int
+    n_patients: int
+
+    def table(self, name: str) -> dict[str, dict[str, Cell]]:
+        """The cells of one table by row and column; empty if the table could not be made."""
+        return cells.by_row(self.cells, name)
+
+
+def statistical_report(
+    measurements: Measurements, *, reader: str | None = None, reference: str | None = None
+) -> StatisticalReport:
+    """The paper's tables from measurements, for `reader` against `reference`.
+
+    By default these are the only pair of readers that the file compares, or `dla` against `manual`. A table without
+    any defined number is left out, and a note says so; so is each case that belongs to a table and lacks a row or a
+    value.
+
+    Raises:
+        Refused: a reader asked for is not there, several pairs of readers are compared and none is chosen, or a
+            condition is named like another row of the tables.
+    """
+    readings = readings_of(measurements)
+    check_conditions(readings.examinations)
+    readers = choose_readers(readings, reader, reference)
+    first, notes = examinations_of(readings, "test1")
+    second, more = examinations_of(readings, "test2")
+    pairs, unpaired = pairs_of(second)
+    notes += more + unpaired + _repeated_patients(first) + _in_no_table(readings, (*first, *second))
+    made: list[Cell] = []
+    agreements: tuple[Agreement, ...] = ()
+    if readers is None:
+        what = "no reader is compared with a reference: Tables 2 to 4 need DSS, or volumes of two readers"
+        notes.append(Note("LS-REP-021", what, "choose by reader= and reference=, or add rows with a reference"))
+    else:
+        comparands = Comparands(readings, *readers)
+        made += [*_table2(comparands, first), *_table3(comparands, first), *_table4(comparands, second, pairs)]
+        agreements = _agreements(comparands, first)
+        notes += gaps_of(readings, first, readers, scored=True) + gaps_of(readings, second, readers, scored=True)
+    columns = _readers_in_order(readings, second, readers)
+    made += _reproducibility(readings, pairs, columns)
+    if readers is not None:
+        made += supplement(Comparands(readings, *readers), Groups(first, second, pairs), columns)
+    others = tuple(name for name in columns if readers is None or name not in readers)
+    notes += gaps_of(readings, second, others, scored=False)
+    if readers is not None:
+        notes += _surface_notes(Comparands(readings, *readers), first)
+    kept, left_out = _tables_with_numbers(made)
+    return StatisticalReport(
+        reader=readers[0] if readers else None,
+        reference=readers[1] if readers else None,
+        cells=kept,
+        notes=tuple(notes + left_out),
+        agreements=tuple(agreement for agreement in agreements if agreement.result.n),
+        n_examinations=len(readings.examinations),
+        n_patients=len({e.patient_id for e in readings.examinations}),
+    )
+
+
+def _table2(comparands: Comparands, examinations: Sequence[Examination]) -> Iterator[Cell]:
+    for row, cases in total_and_conditions(examinations).items():
+        for structure in ORGAN_KEYS:
+            yield cells.dss_cell(Address("table2", row, structure), comparands.scores(cases, structure))
+    for structure in ORGAN_KEYS:
+        groups = {name: comparands.scores(cases, structure) for name, cases in by_condition(examinations).items()}
+        result = kruskal_wallis({name: list(scores.values()) for name, scores in groups.items()})
+        pooled = {case: dss for scores in groups.values() for case, dss in scores.items()}
+        yield cells.subgroup_p_cell(Address("table2", "p", structure), result, pooled)
+
+
+def _table3(comparands: Comparands, examinations: Sequence[Examination]) -> Iterator[Cell]:
+    for row, cases in total_and_conditions(examinations).items():
+        for index in INDICES:
+            result = comparands.agreement(cases, index)
+            yield cells.loa_cell(Address("table3", row, index), result, cases)
+            yield cells.bias_p_cell(Address("table3", row, f"{index}_p"), result, cases)
+
+
+def _table4(
+    comparands: Comparands, examinations: Sequence[Examination], pairs: Sequence[PatientPair]
+) -> Iterator[Cell]:
+    sites = {site: tuple(e.case_id for e in examinations if e.site == site) for site in SITES}
+    for structure in ORGAN_KEYS:
+        row = f"dss_{structure}"
+        for site, cases in sites.items():
+            yield cells.dss_cell(Address("table4", row, site), comparands.scores(cases, structure))
+        external = list(comparands.scores((pair.external for pair in pairs), structure).values())
+        internal = list(comparands.scores((pair.internal for pair in pairs), structure).values())
+        whole = [not (isnan(x) or isnan(y)) for x, y in zip(external, internal, strict=True)]
+        yield cells.site_p_cell(
+            Address("table4", row, "p"),
+            wilcoxon_signed_rank(external, internal),
+            rows=_both(pair for pair, defined in zip(pairs, whole, strict=True) if defined),
+            excluded=_both(pair for pair, defined in zip(pairs, whole, strict=True) if not defined),
+        )
+    for index in INDICES:
+        for site, cases in sites.items():
+            yield cells.loa_cell(Address("table4", f"loa_{index}", site), comparands.agreement(cases, index), cases)
+        yield cells.not_applicable_cell(Address("table4", f"loa_{index}", "p"))
+
+
+def _reproducibility(readings: Readings, pairs: Sequence[PatientPair], readers: Sequence[str]) -> Iterator[Cell]:
+    for index in INDICES:
+        for reader in readers:
+            external = [readings.volume(pair.external, index, reader) for pair in pairs]
+            internal = [readings.volume(pair.internal, index, reader) for pair in pairs]
+            result = percentage_rc(external, internal)
+            cases = [(pair.external, pair.internal) for pair in pairs]
+            yield cells.rc_cell(Address("reproducibility", index, reader), result, cases)
+
+
+def _both(pairs: Iterable[PatientPair]) -> tuple[str, ...]:
+    return tuple(case for pair in pairs for case in (pair.external, pair.internal))
+
+
+def _agreements(comparands: Comparands, examinations: Sequence[Examination]) -> tuple[Agreement, ...]:
+    cases = [e.case_id for e in examinations]
+    results = {index: comparands.agreement(cases, index) for index in INDICES}
+    return tuple(
+        Agreement(
+            index,
+            result,
+            tuple(cases[position] for position in result.positions),
+            tuple(examinations[position].condition for position in result.positions),
+        )
+        for index, result in results.items()
+    )
+
+
+def _readers_in_order(
+    readings: Readings, examinations: Sequence[Examination], first: tuple[str, str] | None
+) -> tuple[str, ...]:
+    """Readers of these examinations: the one under test, its reference, the others by name."""
+    cases = {e.case_id for e in examinations}
+    present = {reader for case, _, reader in readings.volumes if case in cases}
+    leading = [name for name in first or () if name in present]
+    return (*leading, *sorted(present.difference(leading)))
+
+
+def check_conditions(examinations: Sequence[Examination]) -> None:
+    """Refuse a condition that is named like another row of the tables, or holds what joins two conditions in one."""
+    if joined := sorted(e.condition for e in examinations if PAIRED in e.condition):
+        what = f"condition {joined[0]!r} holds {PAIRED!r}, which joins two conditions in a row"
+        raise Refused(Fault("LS-REP-003", what, "rename the condition"))
+    if taken := sorted({e.condition for e in examinations} & {"total", "p"}):
+        what = f"condition {', '.join(map(repr, taken))} is the name of another row of Tables 2 and 3"
+        raise Refused(Fault("LS-REP-003", what, "rename the condition"))
+
+
+def _in_no_table(readings: Readings, used: Sequence[Examination]) -> list[Note]:
+    inside = {e.case_id for e in used}
+    outside = [e for e in readings.examinations if e.case_id not in inside]
+    if not outside:
+        return []
+    datasets = ", ".join(sorted({repr(e.dataset) if e.dataset else "none" for e in outside}))
+    what = f"{len(outside)} CT of dataset {datasets} enter no table"
+    return [
+        Note(
+            "LS-REP-016",
+            what,
+            "name dataset 'test1' or 'test2' if they belong to one",
+            tuple(e.case_id for e in outside),
+        )
+    ]
+
+
+def _repeated_patients(examinations: Sequence[Examination]) -> list[Note]:
+    patients = [e.patient_id for e in examinations]
+    repeated = tuple(e.case_id for e in examinations if patients.count(e.patient_id) > 1)
+    if not repeated:
+        return []
+    what = f"Tables 2 and 3 hold {len(repeated)} CT of patients with more than one: their p takes CTs as independent"
+    return [Note("LS-REP-022", what, "keep one CT of each patient in the dataset of these tables", repeated)]
+
+
+def _surface_notes(comparands: Comparands, examinations: Sequence[Examination]) -> list[Note]:
+    """Surface metrics of several definitions are not pooled; undefined distances are counted."""
+    cases = [e.case_id for e in examinations]
+    definitions = comparands.surfaces(cases)
+    if len(definitions) > 1:
+        what = f"HD95, ASSD and NSD are left out: they follow {len(definitions)} definitions, {'; '.join(definitions)}"
+        return [Note("LS-REP-017", what, "measure all cases by one definition")]
+    notes = []
+    for structure in ORGAN_KEYS if definitions else ():
+        dss, hd95 = (comparands.scores(cases, structure, metric) for metric in ("dss", "hd95_mm"))
+        undefined = tuple(case for case in cases if not isnan(dss[case]) and isnan(hd95[case]))
+        if undefined:
+            what = f"{structure} HD95 and ASSD are undefined in {len(undefined)} of {len(cases)} CT"
+            notes.append(Note("LS-REP-018", what, "no cure needed where one of the label maps is empty", undefined))
+    return notes
+
+
+_WANTING: Final[dict[str, str]] = {
+    "table2": "Table 2 is left out: no CT has a DSS of the reader against its reference",
+    "table3": "Table 3 is left out: no CT has volumes of the reader and its reference",
+    "table4": "Table 4 is left out: no external or internal CT has a DSS or volumes of both readers",
+    "reproducibility": "reproducibility is left out: no patient has volumes of an external and an internal CT",
+}
+
+
+def _tables_with_numbers(made: Sequence[Cell]) -> tuple[tuple[Cell, ...], list[Note]]:
+    """The cells of tables that hold a number at all, and notes on those that do not."""
+    alive = {cell.address.table for cell in made if cell.n}
+    cure = "add such rows to the measurements if the table is wanted"
+    notes = [Note("LS-REP-030", _WANTING[table], cure) for table in TABLES if table not in alive]
+    others = dict.fromkeys(cell.address.table for cell in made if cell.address.table not in {*alive, *TABLES})
+    if others:
+        notes.append(Note("LS-REP-031", f"beyond the paper, {', '.join(others)} hold no number: left out", cure))
+    return tuple(cell for cell in made if cell.address.table in alive), notes

@@ -1,0 +1,62 @@
+"""The percentage RC that an earlier report found, by index and reader."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from liverspleen.errors import Fault, Refused
+from liverspleen.evaluation.statistics.intervals import Interval
+
+_TABLE: Final = "reproducibility"
+
+
+@dataclass(frozen=True)
+class KnownRC:
+    """A percentage RC with its interval, from `n` patients; the interval may be undefined."""
+
+    rc_pct: float
+    rc_ci_pct: Interval | None
+    n: int
+
+
+def read_rc_table(path: Path) -> dict[tuple[str, str], KnownRC]:
+    """The RC by (index, reader) in the table `reproducibility` of a `report.json`; undefined ones, and 0, are left out.
+
+    Raises:
+        Refused: LS-CHG-005 the file is no report, or has no such table.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        cells = [cell for cell in content["cells"] if cell["table"] == _TABLE]
+        found = {(str(cell["row"]), str(cell["column"])): _known(cell) for cell in cells}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        what = f"is no report.json: {type(error).__name__}"
+        raise Refused(
+            Fault("LS-CHG-005", what, "give the report.json that liverspleen report wrote", file=path)
+        ) from error
+    known = {key: rc for key, rc in found.items() if rc is not None}
+    if not known:
+        what = "holds no RC: the report had no patient with an external and an internal CT"
+        raise Refused(Fault("LS-CHG-005", what, "give a report with the table reproducibility, or rc_pct=", file=path))
+    return known
+
+
+def _known(cell: dict[str, Any]) -> KnownRC | None:
+    rc, lower, upper = (_number(cell["values"][name]) for name in ("rc_pct", "ci_lower", "ci_upper"))
+    if not rc:
+        return None
+    if not (math.isfinite(rc) and rc > 0 and (lower is None or upper is None or 0 <= lower <= rc <= upper < math.inf)):
+        raise ValueError("an RC below 0 or outside its interval")
+    return KnownRC(rc, None if lower is None or upper is None else (lower, upper), int(cell["n"]))
+
+
+def _number(value: object) -> float | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError("not a number")
+    return float(value)

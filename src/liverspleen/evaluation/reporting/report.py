@@ -1,0 +1,120 @@
+"""The report folder: tables, figures, `report.json` and one self-contained page."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from dataclasses import replace
+from importlib import resources
+from pathlib import Path
+from typing import Any, Final
+
+from liverspleen import __version__
+from liverspleen.errors import one_line
+from liverspleen.evaluation.measurements.table import Measurements
+from liverspleen.evaluation.reporting.definitions import DEFINITIONS, RESEARCH_USE
+from liverspleen.evaluation.reporting.figures import PICTURES, Picture, pictures
+from liverspleen.evaluation.reporting.figures.bland_altman import FORMS as PICTURE_FORMS
+from liverspleen.evaluation.reporting.paper_tables import StatisticalReport, statistical_report
+from liverspleen.evaluation.reporting.study import Study, StudyResults, study_results
+from liverspleen.evaluation.reporting.table_layout import FORMS, PARTS, layouts
+from liverspleen.evaluation.reporting.writers.output_files import possible_table_files, table_files, write_files
+from liverspleen.storage import write_json, write_text
+
+# Shown at the top of the page: address, label, unit behind the text.
+_HEADLINES: Final = (
+    (("table2", "total", "liver"), "DSS, liver", ""),
+    (("table2", "total", "spleen"), "DSS, spleen", ""),
+    (("table3", "total", "liver"), "95 % LOA, liver volume", " %"),
+    (("table3", "total", "spleen"), "95 % LOA, spleen volume", " %"),
+)
+
+
+def write_report(
+    measurements: Measurements,
+    output: Path,
+    *,
+    reader: str | None = None,
+    reference: str | None = None,
+    study: Study | None = None,
+) -> StatisticalReport:
+    """Write `tables/`, `figures/`, `report.json` and `report.html` below `output`; what they hold is returned.
+
+    A `study` adds Table 1, Figure 1 and Figure 3. The same input gives the same bytes. Tables and figures that an
+    earlier report left there and this one does not make are removed.
+
+    Raises:
+        Refused: as `statistical_report`.
+    """
+    report = statistical_report(measurements, reader=reader, reference=reference)
+    added = study_results(study, measurements, reader=report.reader, reference=report.reference)
+    report = replace(report, cells=added.cells + report.cells, notes=report.notes + added.notes)
+    figures = pictures(report, added)
+    files = table_files(layouts(report))
+    files |= {f"figures/{made.name}.{form}": content for made in figures for form, content in made.files.items()}
+    write_files(output, files, possible=_possible_files())
+    write_json(output / "report.json", _json(report, added, measurements, sorted(files)))
+    write_text(output / "report.html", _page(report, measurements, figures))
+    return report
+
+
+def _possible_files() -> list[str]:
+    """Every table and figure that a report may hold."""
+    figures = [f"figures/{name}.{form}" for name in PICTURES for form in PICTURE_FORMS]
+    return [*possible_table_files(FORMS), *figures]
+
+
+def _json(
+    report: StatisticalReport, added: StudyResults, measurements: Measurements, files: list[str]
+) -> dict[str, Any]:
+    return {
+        "generator": {"name": "liverspleen", "version": __version__},
+        "notice": RESEARCH_USE,
+        "measurements": _source(report, measurements),
+        "reader": report.reader,
+        "reference": report.reference,
+        "methods": DEFINITIONS,
+        "cells": [cell.to_dict() for cell in report.cells],
+        "flow": None if added.flow is None else added.flow.to_dict(),
+        "sections": [overlay.to_dict() for overlay in added.overlays],
+        "notes": [note.to_dict() for note in report.notes],
+        "files": files,
+    }
+
+
+def _source(report: StatisticalReport, measurements: Measurements) -> dict[str, Any]:
+    return {
+        "file": measurements.source.name if measurements.source else None,
+        "sha256": measurements.sha256,
+        "examinations": report.n_examinations,
+        "patients": report.n_patients,
+    }
+
+
+def _page(report: StatisticalReport, measurements: Measurements, figures: Sequence[Picture]) -> str:
+    from jinja2 import Environment, StrictUndefined
+
+    template = (
+        resources.files("liverspleen.evaluation.reporting").joinpath("templates/report.html.j2").read_text("utf-8")
+    )
+    # Names of the data come as one line each: no line break, no mark that turns the direction of the text around it.
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, finalize=one_line, trim_blocks=True, lstrip_blocks=True
+    )
+    cells = {(cell.address.table, cell.address.row, cell.address.column): cell for cell in report.cells}
+    tables = layouts(report)
+    return environment.from_string(template).render(
+        report=report,
+        source=_source(report, measurements),
+        version=__version__,
+        notice=RESEARCH_USE,
+        headlines=[(label, cells[a], unit) for a, label, unit in _HEADLINES if a in cells and cells[a].n],
+        parts=[(part, heading, [t for t in tables if t.part == part]) for part, heading in PARTS.items()],
+        figures=[(figure, _data_uri(figure)) for figure in figures],
+        definitions=DEFINITIONS,
+    )
+
+
+def _data_uri(figure: Picture) -> str:
+    kind = {"svg": "svg+xml"}.get(figure.shown, figure.shown)
+    return f"data:image/{kind};base64,{base64.b64encode(figure.files[figure.shown]).decode()}"

@@ -1,0 +1,105 @@
+"""What the cohort behind the measurements adds to a report: Table 1, Figure 1, and with label maps Figure 3."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from liverspleen.cohort.manifest import Cohort
+from liverspleen.cohort.split import Split
+from liverspleen.evaluation.measurements.notes import Note
+from liverspleen.evaluation.measurements.readings import Examination, Readings, readings_of
+from liverspleen.evaluation.measurements.table import Measurements
+from liverspleen.evaluation.reporting.cells import Cell
+from liverspleen.evaluation.reporting.flow import Exclusions, Flow, flow_notes, flow_of
+from liverspleen.evaluation.reporting.overlay import Overlay, overlays, representative_cases
+from liverspleen.evaluation.reporting.table1 import characteristics
+from liverspleen.structures import ORGAN_KEYS, Structure
+
+
+@dataclass(frozen=True)
+class Study:
+    """The cohort, and what else is known of the study.
+
+    `labels` is the folder of the label maps of the reader under test, `label_values` what the voxel values in them mean
+    if they are another system's; `cases` are those of Figure 3, the representative
+    ones where none is named.
+    """
+
+    cohort: Cohort
+    split: Split | None = None
+    exclusions: Exclusions | None = None
+    labels: Path | None = None
+    label_values: Mapping[int, Structure] | None = None
+    cases: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class StudyResults:
+    """Cells of Table 1, counts of Figure 1, sections of Figure 3, and what is to be said of them."""
+
+    cells: tuple[Cell, ...] = ()
+    flow: Flow | None = None
+    overlays: tuple[Overlay, ...] = ()
+    notes: tuple[Note, ...] = ()
+
+
+def study_results(
+    study: Study | None, measurements: Measurements, *, reader: str | None, reference: str | None
+) -> StudyResults:
+    """What `study` adds to the report on `reader` against `reference`; without a study, a note on what it would add."""
+    if study is None or not study.cohort.cases:
+        what = "Table 1 and Figures 1 and 3 are left out: they are made from the cohort"
+        cure = "give cohort=, and for Figure 3 the folder of predicted label maps by labels="
+        return StudyResults(notes=(Note("LS-REP-040", what, cure),))
+    readings = readings_of(measurements)
+    table = characteristics(study.cohort)
+    flow = flow_of(study.cohort, split=study.split, exclusions=study.exclusions)
+    shown, notes = _sections(study, readings, reader, reference)
+    return StudyResults(
+        cells=table.cells,
+        flow=flow,
+        overlays=shown,
+        notes=(*table.notes, *flow_notes(flow, study.cohort), *_mismatches(study.cohort, readings), *notes),
+    )
+
+
+def _sections(
+    study: Study, readings: Readings, reader: str | None, reference: str | None
+) -> tuple[tuple[Overlay, ...], tuple[Note, ...]]:
+    if study.labels is None:
+        what = "Figure 3 is left out: it is made from the predicted label maps"
+        return (), (Note("LS-REP-041", what, "give their folder by labels="),)
+    cases, measured = study.cases, {}
+    if reader is not None and reference is not None:
+        cases = cases or representative_cases(readings, reader, reference)
+        scores = {(case, key): readings.score(case, key, reader, reference) for case in cases for key in ORGAN_KEYS}
+        measured = {key: score for key, score in scores.items() if not math.isnan(score)}
+    if not cases:
+        what = "Figure 3 is left out: no CT of Table 2 has a DSS to choose representative cases by"
+        return (), (Note("LS-REP-041", what, "name cases by cases="),)
+    found = overlays(study.cohort, study.labels, cases, values=study.label_values, measured=measured)
+    return found.shown, found.notes
+
+
+def _mismatches(cohort: Cohort, readings: Readings) -> Iterator[Note]:
+    """Where cohort and measurements are not of the same examinations."""
+    known = {c.case_id: Examination(c.case_id, c.patient_id, c.dataset, c.condition, c.site) for c in cohort.cases}
+    measured = {e.case_id: e for e in readings.examinations}
+    found = (
+        ("are in the measurements and not in the cohort", measured.keys() - known.keys()),
+        (
+            "of test datasets are in the cohort and not in the measurements",
+            {c.case_id for c in cohort.cases if not c.is_development} - measured.keys(),
+        ),
+        (
+            "have another patient, dataset, condition or site in the cohort than in the measurements",
+            {case for case in known.keys() & measured.keys() if known[case] != measured[case]},
+        ),
+    )
+    for what, cases in found:
+        if cases:
+            cure = "give the cohort that was measured, or measure again"
+            yield Note("LS-REP-042", f"{len(cases)} CT {what}", cure, tuple(sorted(cases)))

@@ -1,0 +1,90 @@
+"""Reproducibility beyond the paper: other definitions of the wCV, and one reader against another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+from liverspleen.evaluation.measurements.readings import INDICES, PatientPair
+from liverspleen.evaluation.reporting import formatting
+from liverspleen.evaluation.reporting.cells import Address, Cell
+from liverspleen.evaluation.reporting.reader_pair import Comparands
+from liverspleen.evaluation.reporting.supplement.build import both_sites, bounds, p_cell, split_pairs
+from liverspleen.evaluation.statistics.intervals import Interval
+from liverspleen.evaluation.statistics.rc_comparison import compare_rc
+from liverspleen.evaluation.statistics.reproducibility import PercentageRC, percentage_rc
+
+WCV: Final = {
+    "rms": "root mean square of the CV of each patient (beside it BCa over patients)",
+    "log": "sqrt(exp(s^2) - 1), s the within-subject SD of the logarithms",
+    "wsd": "within-subject SD over the mean of all readings",
+    "bias_removed": "SD of the percent differences, the shift between the two CTs removed",
+}
+"""How each row of `rc_methods` defines the within-subject CV."""
+
+
+def rc_methods(comparands: Comparands, pairs: Sequence[PatientPair], readers: Sequence[str]) -> Iterator[Cell]:
+    """The percentage RC by other definitions of wCV, and the BCa interval of the paper's."""
+    for index in INDICES:
+        for reader in readers:
+            result = percentage_rc(*both_sites(comparands.readings.volume, pairs, index, reader))
+            for method, (value, interval) in _definitions(result).items():
+                bca = result.rc_ci_bca if method == "rms" else None
+                digits = formatting.RC_DIGITS
+                beside = bounds("bca", bca) if method == "rms" else {}
+                yield Cell(
+                    Address("rc_methods", f"{index}:{method}", reader),
+                    values={"rc_pct": value, **bounds("chi_square", interval), **beside},
+                    units="%",
+                    text=formatting.two_intervals_text(value, interval, bca, digits)
+                    if method == "rms"
+                    else formatting.interval_text(value, interval, digits),
+                    n=result.n,
+                    method=f"%RC = 1.96 sqrt(2) wCV; wCV: {WCV[method]}; chi-square interval",
+                    reason=result.reason,
+                    **split_pairs(pairs, result.positions),
+                )
+
+
+def _definitions(result: PercentageRC) -> dict[str, tuple[float | None, Interval | None]]:
+    """%RC and its χ² interval by definition of wCV."""
+    log, wsd, bare = result.log, result.wsd, result.bias_removed
+    paper = None if result.ci_lower is None or result.ci_upper is None else (result.ci_lower, result.ci_upper)
+    scaled = None
+    if wsd is not None and wsd.rc_pct is not None and wsd.rc_absolute and wsd.rc_absolute_ci is not None:
+        lower, upper = wsd.rc_absolute_ci
+        scaled = (lower * wsd.rc_pct / wsd.rc_absolute, upper * wsd.rc_pct / wsd.rc_absolute)
+    return {
+        "rms": (result.rc_pct, paper),
+        "log": (None, None) if log is None else (log.rc_pct_lognormal, log.rc_ci_lognormal),
+        "wsd": (None, None) if wsd is None else (wsd.rc_pct, scaled),
+        "bias_removed": (None, None) if bare is None else (bare.rc_pct, bare.rc_ci),
+    }
+
+
+def rc_readers(comparands: Comparands, pairs: Sequence[PatientPair]) -> Iterator[Cell]:
+    """Whether the reader repeats itself as well as its reference does, on the same patients."""
+    for index in INDICES:
+        tables = [
+            list(zip(*both_sites(comparands.readings.volume, pairs, index, name), strict=True))
+            for name in (comparands.reader, comparands.reference)
+        ]
+        if not pairs:
+            continue
+        result = compare_rc(*tables)
+        about: dict[str, Any] = {"n": result.n, **split_pairs(pairs, result.positions)}
+        yield Cell(
+            Address("rc_readers", index, "ratio"),
+            values={
+                "ratio": result.ratio,
+                **bounds("bca", result.ratio_ci_bca),
+                "wcv_pct_test": result.wcv_pct_test,
+                "wcv_pct_reference": result.wcv_pct_reference,
+            },
+            units="1",
+            text=formatting.interval_text(result.ratio, result.ratio_ci_bca, 2),
+            method=result.method,
+            reason=result.reason,
+            **about,
+        )
+        yield p_cell("rc_readers", index, "p", result.p, result, about)

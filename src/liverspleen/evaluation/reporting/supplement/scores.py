@@ -1,0 +1,118 @@
+"""Scores beyond the paper: intervals of their means, surface distances, effect sizes and pairs of conditions."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from liverspleen.evaluation.measurements.readings import METRICS, PatientPair
+from liverspleen.evaluation.reporting import formatting
+from liverspleen.evaluation.reporting.cells import PAIRED, Address, Cell, defined
+from liverspleen.evaluation.reporting.reader_pair import Comparands, Groups, by_condition, total_and_conditions
+from liverspleen.evaluation.reporting.supplement.build import bounds, complete_pairs_of, number_cell, p_cell
+from liverspleen.evaluation.statistics.bootstrap import bootstrap_ci
+from liverspleen.evaluation.statistics.dunn import dunn
+from liverspleen.evaluation.statistics.rank_tests import kruskal_wallis, wilcoxon_signed_rank
+from liverspleen.evaluation.statistics.samples import describe
+from liverspleen.structures import ORGAN_KEYS
+
+
+def means(comparands: Comparands, groups: Groups) -> Iterator[Cell]:
+    """Mean DSS and NSD with Student's t and BCa intervals, clustered by patient."""
+    patients = {e.case_id: e.patient_id for e in groups.first}
+    one_definition = len(comparands.surfaces(patients)) == 1
+    for metric in ("dss", "nsd") if one_definition else ("dss",):
+        for row, cases in total_and_conditions(groups.first).items():
+            for structure in ORGAN_KEYS:
+                scores = comparands.scores(cases, structure, metric)
+                result = bootstrap_ci(list(scores.values()), clusters=[patients[case] for case in cases])
+                yield Cell(
+                    Address("means", f"{metric}:{row}", structure),
+                    values={
+                        "mean": result.estimate,
+                        **bounds("t", result.t_ci),
+                        **bounds("bca", result.bca_ci),
+                        "n_patients": result.n_clusters,
+                    },
+                    units="1",
+                    text=formatting.two_intervals_text(
+                        result.estimate, result.t_ci, result.bca_ci, formatting.DSS_DIGITS
+                    ),
+                    n=result.n,
+                    method=result.method,
+                    reason=result.reason,
+                    **defined(scores),
+                )
+
+
+def surfaces(comparands: Comparands, groups: Groups) -> Iterator[Cell]:
+    """HD95, ASSD and NSD of the cases that have them."""
+    definitions = comparands.surfaces(e.case_id for e in groups.first)
+    if len(definitions) != 1:
+        return
+    units = {"hd95_mm": "mm", "assd_mm": "mm", "nsd": "1"}
+    for metric in METRICS:
+        for row, cases in total_and_conditions(groups.first).items():
+            for structure in ORGAN_KEYS:
+                scores = comparands.scores(cases, structure, metric)
+                result = describe(list(scores.values()))
+                digits = formatting.DSS_DIGITS if metric == "nsd" else formatting.DISTANCE_DIGITS
+                yield Cell(
+                    Address("surfaces", f"{metric.removesuffix('_mm')}:{row}", structure),
+                    values={name: getattr(result, name) for name in ("mean", "sd", "minimum", "maximum")},
+                    units=units[metric],
+                    text=formatting.mean_sd_range_text(
+                        result.mean, result.sd, result.minimum, result.maximum, digits=digits
+                    ),
+                    n=result.n,
+                    method=f"{result.method}; {definitions[0]}",
+                    reason=result.reason,
+                    **defined(scores),
+                )
+
+
+def subgroups(comparands: Comparands, groups: Groups) -> Iterator[Cell]:
+    """Effect sizes of the Kruskal-Wallis tests of Table 2, and Dunn's test of every pair of conditions."""
+    for structure in ORGAN_KEYS:
+        scores = {name: comparands.scores(cases, structure) for name, cases in by_condition(groups.first).items()}
+        samples = {name: list(found.values()) for name, found in scores.items()}
+        omnibus, pairs = kruskal_wallis(samples), dunn(samples)
+        pooled = {case: dss for found in scores.values() for case, dss in found.items()}
+        row = f"{structure}:all"
+        about: dict[str, Any] = {"n": omnibus.n, **defined(pooled)}
+        yield number_cell("subgroups", row, "statistic", omnibus.statistic, omnibus, about, digits=2)
+        yield p_cell("subgroups", row, "p", omnibus.p, omnibus, about)
+        yield number_cell("subgroups", row, "effect", omnibus.epsilon_squared, omnibus, about, digits=3)
+        yield number_cell("subgroups", row, "eta_squared_h", omnibus.eta_squared_h, omnibus, about, digits=3)
+        for pair in pairs.pairs:
+            both = {**scores[pair.a], **scores[pair.b]}
+            row = f"{structure}:{pair.a}{PAIRED}{pair.b}"
+            about = {"n": sum(not math.isnan(dss) for dss in both.values()), **defined(both)}
+            yield number_cell("subgroups", row, "statistic", pair.z, pairs, about, digits=2)
+            yield p_cell("subgroups", row, "p", pair.p, pairs, about)
+            adjusted = {"p_holm": pair.p_holm, "p_bonferroni": pair.p_bonferroni, "p_bh": pair.p_bh}
+            yield p_cell("subgroups", row, "p_holm", pair.p_holm, pairs, about, also=adjusted)
+            yield number_cell("subgroups", row, "effect", pair.rank_biserial, pairs, about, digits=3)
+            yield number_cell("subgroups", row, "shift", pair.hl_shift, pairs, about, digits=formatting.DSS_DIGITS)
+
+
+def sites(comparands: Comparands, pairs: Sequence[PatientPair]) -> Iterator[Cell]:
+    """Effect sizes of the Wilcoxon tests of Table 4."""
+    for structure in ORGAN_KEYS:
+        external = comparands.scores([pair.external for pair in pairs], structure)
+        internal = comparands.scores([pair.internal for pair in pairs], structure)
+        result = wilcoxon_signed_rank(list(external.values()), list(internal.values()))
+        about: dict[str, Any] = {"n": result.n, **complete_pairs_of(pairs, {**external, **internal})}
+        yield p_cell("sites", structure, "p", result.p, result, about)
+        yield number_cell("sites", structure, "rank_biserial", result.rank_biserial, result, about, digits=3)
+        yield Cell(
+            Address("sites", structure, "shift"),
+            values={"hodges_lehmann": result.hodges_lehmann, **bounds("ci", result.hodges_lehmann_ci)},
+            units="1",
+            text=formatting.interval_text(result.hodges_lehmann, result.hodges_lehmann_ci, 4),
+            method=result.method,
+            reason=result.reason,
+            **about,
+        )
+        yield number_cell("sites", structure, "d_z", result.cohen_dz, result, about, digits=3)

@@ -1,0 +1,202 @@
+"""Bootstrap confidence intervals: bias-corrected and accelerated (BCa), seeded, by clusters."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from liverspleen.evaluation.statistics.intervals import CONFIDENCE, Interval, t_quantile
+from liverspleen.evaluation.statistics.samples import NOISE, Floats, Result
+
+RESAMPLES: Final = 40_000  # keeps the Monte Carlo error near 1 % of the width
+SEED: Final = 2020
+_AT_ONCE: Final = 2_000_000  # draws held in memory, 16 MB
+
+
+@dataclass(frozen=True)
+class BCa(Result):
+    """A BCa interval with its bias correction z0 and its acceleration (jackknife)."""
+
+    lower: float
+    upper: float
+    z0: float
+    acceleration: float
+
+
+@dataclass(frozen=True)
+class BootstrapInterval(Result):
+    """An estimate with its 95 % intervals; `n` values in `n_clusters` clusters. `t_ci` belongs to the mean only."""
+
+    n: int
+    n_missing: int
+    n_clusters: int
+    estimate: float | None
+    t_ci: Interval | None
+    bca_ci: Interval | None
+    z0: float | None
+    acceleration: float | None
+    se_boot: float | None
+    resamples: int
+    seed: int
+    confidence: float
+    method: str
+    reason: str | None
+
+
+def bootstrap_ci(
+    values: ArrayLike,
+    statistic: Callable[[Floats], float] | None = None,
+    *,
+    clusters: Sequence[Hashable] | None = None,
+    resamples: int = RESAMPLES,
+    seed: int = SEED,
+) -> BootstrapInterval:
+    """BCa interval of the mean of `values`, or of `statistic(values)`, from whole clusters drawn with replacement.
+
+    `values` has n observations along its first axis (n, or n × k); observations with NaN are left out and counted.
+    `clusters` names the cluster of each observation (the patient of a CT); without it each is one of its own. Beside
+    the BCa interval of the mean stands Student's t interval: standard error √(C/(C - 1) Σ e²) / n with e the sum of the
+    deviations in each of C clusters, C - 1 degrees of freedom, which is the usual one where each cluster has one value.
+    The acceleration comes from leaving out one cluster at a time. Undefined are the intervals with fewer than two
+    clusters or when no resample differs.
+
+    Raises:
+        ValueError: `values` has no or more than two axes, is not numeric, or holds an infinity; `clusters` has another
+            length; `resamples` is below 1000.
+
+    Source: Efron, J Am Stat Assoc 1987;82:171-185; clusters: Field and Welsh, J R Stat Soc B 2007;69:369-390; standard
+    error of a mean of clusters: Liang and Zeger, Biometrika 1986;73:13-22.
+
+    >>> result = bootstrap_ci([0.95, 0.97, 0.96, 0.99, 0.90, 0.93], clusters=["p1", "p1", "p2", "p2", "p3", "p4"])
+    >>> round(result.estimate, 2), result.n_clusters, result.bca_ci[0] < 0.95 < result.bca_ci[1]
+    (0.95, 4, True)
+    """
+    rows, codes, n_missing = _observations(values, clusters)
+    if resamples < 1000:
+        raise ValueError(f"{resamples} resamples make no 95 % interval; at least 1000 are needed")
+    n, n_clusters = len(rows), int(codes.max(initial=-1)) + 1
+    if statistic is None and rows.ndim != 1:
+        raise ValueError("the mean needs values of one dimension; give a statistic for rows of several")
+    estimate = replicates = bca = t_ci = None
+    if n:
+        estimate = float(rows.mean() if statistic is None else statistic(rows))
+    if estimate is not None and n_clusters > 1:
+        if statistic is None:
+            sums = np.asarray(np.bincount(codes, rows), dtype=np.float64)
+            sizes = np.asarray(np.bincount(codes), dtype=np.float64)
+            replicates = ratio_replicates(sums, sizes, resamples=resamples, seed=seed)
+            jackknife = ratio_jackknife(sums, sizes)
+            t_ci = _t_interval(rows, codes, estimate)
+        else:
+            members = [np.flatnonzero(codes == code) for code in range(n_clusters)]
+            replicates = _replicates(rows, members, statistic, resamples, seed)
+            everything = np.arange(n)
+            jackknife = np.array([statistic(rows[np.setdiff1d(everything, m)]) for m in members])
+        bca = bca_interval(estimate, replicates, jackknife)
+    return BootstrapInterval(
+        n=n,
+        n_missing=n_missing,
+        n_clusters=n_clusters,
+        estimate=estimate,
+        t_ci=t_ci,
+        bca_ci=None if bca is None else (bca.lower, bca.upper),
+        z0=None if bca is None else bca.z0,
+        acceleration=None if bca is None else bca.acceleration,
+        se_boot=None if bca is None or replicates is None else float(replicates.std(ddof=1)),
+        resamples=resamples,
+        seed=seed,
+        confidence=CONFIDENCE,
+        method=f"BCa bootstrap over clusters, {resamples} resamples, seed {seed}"
+        + ("; Student's t with cluster-robust standard error, clusters - 1 degrees of freedom" * (statistic is None)),
+        reason=_reason(n, n_clusters, bca),
+    )
+
+
+def bca_interval(estimate: float, replicates: Floats, jackknife: Floats) -> BCa | None:
+    """The BCa interval; None where the replicates do not vary or lie on one side of the estimate."""
+    from scipy.special import ndtr, ndtri
+
+    scale = float(np.abs(replicates).max())
+    if not np.isfinite(scale) or float(np.ptp(replicates)) <= NOISE * scale:
+        return None
+    # Replicates equal to the estimate up to rounding count half on either side.
+    apart = np.where(np.abs(replicates - estimate) <= NOISE * scale, 0.0, replicates - estimate)
+    below = float(((apart < 0) + 0.5 * (apart == 0)).mean())
+    if not 0 < below < 1:
+        return None
+    z0 = float(ndtri(below))
+    influence = jackknife.mean() - jackknife
+    spread = float((influence**2).sum())
+    acceleration = float((influence**3).sum()) / (6 * spread**1.5) if spread > 0 else 0.0
+    z = z0 + ndtri([(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    if not (1 - acceleration * z > 0).all():
+        return None
+    lower, upper = np.quantile(replicates, ndtr(z0 + z / (1 - acceleration * z)), method="linear")
+    return BCa(float(lower), float(upper), z0, acceleration)
+
+
+def ratio_replicates(numerators: Floats, denominators: Floats, *, resamples: int, seed: int) -> Floats:
+    """Σ numerators / Σ denominators over clusters drawn with replacement, once per resample."""
+    rng = np.random.default_rng(seed)
+    size = numerators.size
+    found = np.empty(resamples)
+    step = max(1, _AT_ONCE // size)
+    for start in range(0, resamples, step):
+        drawn = rng.integers(0, size, (min(step, resamples - start), size))
+        found[start : start + step] = numerators[drawn].sum(axis=1) / denominators[drawn].sum(axis=1)
+    return found
+
+
+def ratio_jackknife(numerators: Floats, denominators: Floats) -> Floats:
+    """Σ numerators / Σ denominators with each cluster left out in turn."""
+    return np.asarray((numerators.sum() - numerators) / (denominators.sum() - denominators), dtype=np.float64)
+
+
+def _observations(values: ArrayLike, clusters: Sequence[Hashable] | None) -> tuple[Floats, NDArray[np.intp], int]:
+    """Complete observations, the number of the cluster of each, and how many were left out."""
+    rows = np.asarray(values, dtype=np.float64)
+    if rows.ndim not in (1, 2):
+        raise ValueError(f"values have one or two dimensions, not {rows.ndim}")
+    if np.isinf(rows).any():
+        raise ValueError("values are finite or NaN, no infinity")
+    if clusters is not None and len(clusters) != len(rows):
+        raise ValueError(f"each value needs its cluster: {len(rows)} values, {len(clusters)} clusters")
+    missing = np.asarray(np.isnan(rows) if rows.ndim == 1 else np.isnan(rows).any(axis=1))
+    named = range(len(rows)) if clusters is None else clusters
+    numbers: dict[Hashable, int] = {}
+    codes = [numbers.setdefault(name, len(numbers)) for name, out in zip(named, missing, strict=True) if not out]
+    return rows[~missing], np.array(codes, dtype=np.intp), int(missing.sum())
+
+
+def _replicates(
+    rows: Floats,
+    members: Sequence[NDArray[np.intp]],
+    statistic: Callable[[Floats], float],
+    resamples: int,
+    seed: int,
+) -> Floats:
+    rng = np.random.default_rng(seed)
+    drawn = (rng.integers(0, len(members), len(members)) for _ in range(resamples))
+    return np.array([statistic(rows[np.concatenate([members[code] for code in codes])]) for codes in drawn])
+
+
+def _t_interval(rows: Floats, codes: NDArray[np.intp], mean: float) -> Interval | None:
+    sums = np.bincount(codes, rows - mean)
+    variance = sums.size / (sums.size - 1) * float(sums @ sums) / rows.size**2
+    if math.sqrt(variance) <= NOISE * float(np.abs(rows).max()):
+        return None
+    half = t_quantile((1 + CONFIDENCE) / 2, sums.size - 1) * math.sqrt(variance)
+    return mean - half, mean + half
+
+
+def _reason(n: int, n_clusters: int, bca: BCa | None) -> str | None:
+    if n == 0:
+        return "no complete observation"
+    if n_clusters < 2:
+        return "one cluster has no interval"
+    return None if bca else "the resamples do not vary around the estimate: no interval"

@@ -1,0 +1,77 @@
+"""Paired differences on the absolute, percent and log scale, with the pairs each scale leaves out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from liverspleen.evaluation.statistics.samples import Floats, Pairs, complete_pairs, mean_and_sd
+
+Scale = Literal["absolute", "percent", "log"]
+
+UNITS: Final[dict[str, str]] = {"absolute": "as given", "percent": "%", "log": "ln(test / reference)"}
+DEFINITIONS: Final[dict[str, str]] = {
+    "absolute": "differences test - reference",
+    "percent": "percent differences 200 (test - reference) / (test + reference)",
+    "log": "log ratios ln(test / reference)",
+}
+
+
+@dataclass(frozen=True)
+class Differences:
+    """The differences of complete pairs, their mean and SD (n - 1, exactly 0 where only rounding tells them apart)."""
+
+    pairs: Pairs
+    values: Floats
+    n_undefined: int
+    mean: float | None
+    sd: float | None
+
+    @property
+    def n(self) -> int:
+        """Number of pairs that entered."""
+        return self.values.size
+
+    @property
+    def averages(self) -> Floats:
+        """The mean of the two readings of each pair, in the units of the readings on every scale."""
+        return np.asarray((self.pairs.test + self.pairs.reference) / 2, dtype=np.float64)
+
+
+def paired_differences(test: ArrayLike, reference: ArrayLike, *, scale: Scale) -> Differences:
+    """Differences of `test` against `reference` (n values each) on `scale`.
+
+    Pairs with NaN are left out and counted, as are those without a difference on the scale: the percent difference is
+    undefined where the sum of the two is zero, the log ratio where a reading is not positive.
+
+    Raises:
+        ValueError: the two differ in length, are not one-dimensional, hold an infinity, or the scale is unknown.
+
+    >>> sample = paired_differences([110.0, 0.0], [90.0, 0.0], scale="percent")
+    >>> sample.values.tolist(), sample.n_undefined
+    ([20.0], 1)
+    """
+    if scale not in UNITS:
+        raise ValueError(f"scale {scale!r} is not one of {', '.join(UNITS)}")
+    complete = complete_pairs(test, reference)
+    pairs = complete.where(_has_difference(complete, scale))
+    # The second value is the magnitude at which the differences carry rounding noise.
+    if scale == "absolute":
+        values, magnitude = pairs.test - pairs.reference, pairs.magnitude
+    elif scale == "percent":
+        values, magnitude = 200 * (pairs.test - pairs.reference) / (pairs.test + pairs.reference), 200.0
+    else:
+        values, magnitude = np.log(pairs.test) - np.log(pairs.reference), 2.0
+    mean, sd = mean_and_sd(values, magnitude)
+    return Differences(pairs, values, complete.test.size - values.size, mean, sd)
+
+
+def _has_difference(pairs: Pairs, scale: Scale) -> NDArray[np.bool_]:
+    if scale == "percent":
+        return np.asarray(pairs.test + pairs.reference != 0)
+    if scale == "log":
+        return np.asarray((pairs.test > 0) & (pairs.reference > 0))
+    return np.ones(pairs.test.size, dtype=np.bool_)

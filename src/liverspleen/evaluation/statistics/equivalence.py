@@ -1,0 +1,130 @@
+"""Is a reader equivalent to a reference? Two one-sided tests, non-inferiority, and the margins the data support."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+from numpy.typing import ArrayLike
+
+from liverspleen.evaluation.statistics.differences import DEFINITIONS, UNITS, Scale, paired_differences
+from liverspleen.evaluation.statistics.intervals import Interval, mean_interval
+from liverspleen.evaluation.statistics.samples import Result
+
+ALPHA: Final = 0.05
+
+
+@dataclass(frozen=True)
+class Equivalence(Result):
+    """Two one-sided t-tests of the mean difference against ± `margin`.
+
+    `p_lower` rejects a mean of -margin or less: non-inferiority where more is better; `p_upper` rejects +margin or
+    more: non-inferiority where less is better; `p`, the larger of the two, rejects that the readers are not equivalent.
+    `smallest_margin` is that at which `p` is 0.05, `smallest_margin_lower` and `_upper` those of one side (0 where the
+    data exclude 0 itself). On the log scale `margin` and the smallest margins are ratios above 1; `bias` and `ci90`
+    stay logarithms.
+    """
+
+    scale: Scale
+    units: str
+    n: int
+    n_dropped: int
+    n_missing: int
+    n_undefined: int
+    margin: float
+    bias: float | None
+    df: int | None
+    t_lower: float | None
+    t_upper: float | None
+    p_lower: float | None
+    p_upper: float | None
+    p: float | None
+    ci90: Interval | None
+    equivalent: bool | None
+    not_below: bool | None
+    not_above: bool | None
+    smallest_margin: float | None
+    smallest_margin_lower: float | None
+    smallest_margin_upper: float | None
+    alpha: float
+    method: str
+    reason: str | None
+
+
+def tost(test: ArrayLike, reference: ArrayLike, *, margin: float, scale: Scale = "absolute") -> Equivalence:
+    """Equivalence of `test` and `reference` (n values each, paired by position) within ± `margin`, at α = 0.05.
+
+    Differences are those of `bland_altman` on the same scale. `margin` is in the units of the readings (absolute), in
+    percent points (percent), or a ratio above 1 (log: 1.05 for ratios from 1/1.05 to 1.05). Equivalent when the 90 %
+    interval of the mean lies within the margins, which is when both one-sided p are below 0.05. A difference that is
+    not significant is no equivalence. Undefined with fewer than two pairs and at zero variance.
+
+    Raises:
+        ValueError: the margin is not positive and finite (log: not above 1); the two differ in length, are not
+            one-dimensional, hold an infinity, or the scale is unknown.
+
+    Source: Schuirmann, J Pharmacokinet Biopharm 1987;15:657-680.
+
+    >>> result = tost([101.0, 99.0, 103.0, 101.0], [100.0] * 4, margin=5.0)
+    >>> result.equivalent, round(result.p, 4), round(result.smallest_margin, 2)
+    (True, 0.0081, 2.92)
+    """
+    if not (math.isfinite(margin) and margin > (1 if scale == "log" else 0)):
+        raise ValueError(f"margin {margin} is not {'a ratio above 1' if scale == 'log' else 'positive and finite'}")
+    sample = paired_differences(test, reference, scale=scale)
+    bound = math.log(margin) if scale == "log" else margin
+    t_lower = t_upper = p_lower = p_upper = ci90 = None
+    if sample.mean is not None and sample.sd:
+        se = sample.sd / math.sqrt(sample.n)
+        t_lower, t_upper = (sample.mean + bound) / se, (sample.mean - bound) / se
+        p_lower, p_upper = _upper_tail(t_lower, sample.n - 1), _upper_tail(-t_upper, sample.n - 1)
+        ci90 = mean_interval(sample.mean, sample.sd, sample.n, confidence=1 - 2 * ALPHA)
+    below, above = (None, None) if ci90 is None else (max(0.0, -ci90[0]), max(0.0, ci90[1]))
+    p = None if p_lower is None or p_upper is None else max(p_lower, p_upper)
+    return Equivalence(
+        scale=scale,
+        units=UNITS[scale],
+        n=sample.n,
+        n_dropped=sample.pairs.n_missing + sample.n_undefined,
+        n_missing=sample.pairs.n_missing,
+        n_undefined=sample.n_undefined,
+        margin=margin,
+        bias=sample.mean,
+        df=sample.n - 1 if sample.n > 1 else None,
+        t_lower=t_lower,
+        t_upper=t_upper,
+        p_lower=p_lower,
+        p_upper=p_upper,
+        p=p,
+        ci90=ci90,
+        equivalent=None if p is None else p < ALPHA,
+        not_below=None if p_lower is None else p_lower < ALPHA,
+        not_above=None if p_upper is None else p_upper < ALPHA,
+        smallest_margin=None if below is None or above is None else _as_margin(max(below, above), scale),
+        smallest_margin_lower=None if below is None else _as_margin(below, scale),
+        smallest_margin_upper=None if above is None else _as_margin(above, scale),
+        alpha=ALPHA,
+        method=f"two one-sided paired t-tests on {DEFINITIONS[scale]}, alpha {ALPHA}, 90 % interval",
+        reason=_reason(sample.n, sample.sd),
+    )
+
+
+def _as_margin(distance: float, scale: Scale) -> float | None:
+    if scale != "log":
+        return distance
+    return math.exp(distance) if distance < 700 else None  # exp of more is no float64
+
+
+def _upper_tail(t: float, df: int) -> float:
+    from scipy.special import stdtr
+
+    return float(stdtr(df, -t))
+
+
+def _reason(n: int, sd: float | None) -> str | None:
+    if n == 0:
+        return "no complete pair"
+    if sd is None:
+        return "one pair has no SD"
+    return "zero variance: t, p and interval are undefined" if sd == 0 else None

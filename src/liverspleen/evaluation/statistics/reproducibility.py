@@ -1,0 +1,252 @@
+"""How far two measurements of the same patient may differ by measurement alone: the percentage RC."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from liverspleen.evaluation.statistics.bootstrap import RESAMPLES, SEED, bca_interval, ratio_jackknife, ratio_replicates
+from liverspleen.evaluation.statistics.intervals import CONFIDENCE, MULTIPLIER, Interval, sd_interval
+from liverspleen.evaluation.statistics.samples import NOISE, Floats, Result, complete_pairs, reasons
+from liverspleen.evaluation.statistics.within_subject import Repeats, repeats_of, within_variances
+
+RC_PER_SD: Final = MULTIPLIER * math.sqrt(2)
+"""Two measurements differ by less than this many within-subject SDs in 95 % of cases."""
+
+LARGEST_LOG_SD: Final = 26.0  # above it exp(sw²) is no float64
+
+
+@dataclass(frozen=True)
+class LogRC(Result):
+    """%RC from the within-subject SD of logarithms, `sw_log`, in percent.
+
+    Two ways back to a CV: √(exp(sw²) - 1), that of a lognormal variable, and exp(sw) - 1. The asymmetric limits are
+    100 (exp(± 1.96 √2 sw) - 1): a second measurement lies between them, relative to the first, in 95 % of cases.
+    """
+
+    sw_log: float
+    df: int
+    wcv_pct_lognormal: float
+    wcv_pct_exp_minus_1: float
+    rc_pct_lognormal: float
+    rc_ci_lognormal: Interval | None
+    rc_pct_exp_minus_1: float
+    asymmetric_limits_pct: Interval
+
+
+@dataclass(frozen=True)
+class WithinSD(Result):
+    """Within-subject SD and RC in the units of the readings, and as percent of the mean over subjects."""
+
+    wsd: float
+    rc_absolute: float
+    rc_absolute_ci: Interval | None
+    wcv_pct: float | None
+    rc_pct: float | None
+
+
+@dataclass(frozen=True)
+class BiasRemovedRC(Result):
+    """%RC without the shift between the repeats (from the residuals of subject and repeat), in percent.
+
+    With two repeats it is the half-width of their percent limits of agreement. It is smaller than the RC by what the
+    repeats differ on average, so it is no RC of a measurement that may come from either.
+    """
+
+    wcv_pct: float
+    rc_pct: float
+    rc_ci: Interval | None
+    df: int
+
+
+@dataclass(frozen=True)
+class PercentageRC(Result):
+    """Percentage reproducibility coefficient, within-subject CV and their intervals, all in percent.
+
+    `ci_lower` and `ci_upper` are the χ² interval of the RC, `wcv_ci` that of the wCV; `*_bca` are bootstrap intervals
+    over subjects. `n_dropped` = `n_missing` (fewer than two readings) + `n_undefined` (the mean of the subject is
+    zero). `positions` tells which subjects entered. `log`, `wsd` and `bias_removed` are other definitions, for
+    comparison; `log` needs positive readings (and their SD a finite CV), `bias_removed` two subjects with every repeat.
+    """
+
+    n: int
+    n_dropped: int
+    n_missing: int
+    n_undefined: int
+    wcv_pct: float | None
+    rc_pct: float | None
+    ci_lower: float | None
+    ci_upper: float | None
+    df: int | None
+    wcv_ci: Interval | None
+    rc_ci_bca: Interval | None
+    wcv_ci_bca: Interval | None
+    bca_acceleration: float | None
+    log: LogRC | None
+    wsd: WithinSD | None
+    bias_removed: BiasRemovedRC | None
+    confidence: float
+    multiplier: float
+    units: str
+    method: str
+    reason: str | None
+    positions: tuple[int, ...]
+
+
+def percentage_rc(first: ArrayLike, second: ArrayLike | None = None) -> PercentageRC:
+    """Percentage RC of repeated measurements: two samples paired by position, or one table of subjects × repeats.
+
+    %RC = 1.96 √(2 wCV²) with wCV the root mean square over subjects of (within-subject SD / subject mean), subjects
+    weighted by their repeats less one; the SD is taken around the mean of the subject, so that a shift between the
+    repeats stays in. 95 % CI from χ² with Σ (K - 1) degrees of freedom, and by BCa bootstrap over subjects. Subjects
+    with fewer than two readings or a mean of zero are dropped and counted. One pair suffices (df 1, no BCa); with
+    identical repeats the RC is 0 and its intervals undefined.
+
+    Raises:
+        ValueError: two samples that differ in length or are not one-dimensional; a table with fewer than two
+            columns; an infinity.
+
+    Source: Raunig et al., Stat Methods Med Res 2015;24:27-67; RC as in Ahn et al. 2020.
+
+    >>> result = percentage_rc([90.0], [110.0])
+    >>> round(result.wcv_pct, 4), round(result.rc_pct, 2)
+    (14.1421, 39.2)
+    >>> percentage_rc([[90.0, 110.0, 100.0], [50.0, 50.0, None]]).df
+    3
+    """
+    repeats = repeats_of(first if second is None else _columns(first, second))
+    wcv = rc = lower = upper = wcv_ci = bca = None
+    df = int(repeats.df.sum())
+    if df:
+        squares = relative_variances(repeats)
+        weights = repeats.df
+        wcv = 100 * math.sqrt(float(weights @ squares) / df)
+        rc = RC_PER_SD * wcv
+        if wcv:
+            lower, upper = sd_interval(rc, df)
+            wcv_ci = sd_interval(wcv, df)
+            bca = _bca(weights * squares, weights)
+    log, bare = _log(repeats), _bias_removed(repeats)
+    return PercentageRC(
+        n=repeats.n,
+        n_dropped=repeats.n_missing + repeats.n_undefined,
+        n_missing=repeats.n_missing,
+        n_undefined=repeats.n_undefined,
+        wcv_pct=wcv,
+        rc_pct=rc,
+        ci_lower=lower,
+        ci_upper=upper,
+        df=df or None,
+        wcv_ci=wcv_ci,
+        rc_ci_bca=bca and (bca[0] * RC_PER_SD, bca[1] * RC_PER_SD),
+        wcv_ci_bca=bca and (bca[0], bca[1]),
+        bca_acceleration=bca and bca[2],
+        log=log,
+        wsd=_wsd(repeats),
+        bias_removed=bare,
+        confidence=CONFIDENCE,
+        multiplier=MULTIPLIER,
+        units="%",
+        method=f"%RC = {MULTIPLIER} sqrt(2 wCV^2), wCV by root mean square of the CV of each subject; "
+        "95 % CI by chi-square with sum (K - 1) degrees of freedom",
+        reason=_rc_reason(df, rc, bca=bca is not None, log=log is not None, bias_removed=bare is not None),
+        positions=tuple(repeats.positions.tolist()),
+    )
+
+
+def _rc_reason(df: int, rc: float | None, *, bca: bool, log: bool, bias_removed: bool) -> str | None:
+    if not df:
+        return "no complete pair with a nonzero mean"
+    return reasons(
+        {
+            "zero variance: no CI": not rc,
+            "too few subjects that differ: no BCa interval": bool(rc) and not bca,
+            "a reading is not positive: no logarithm": not log,
+            "fewer than two subjects with every repeat: the shift cannot be removed": not bias_removed,
+        }
+    )
+
+
+def relative_variances(repeats: Repeats) -> Floats:
+    """Squared CV of the repeats of each subject."""
+    return np.asarray(within_variances(repeats.values) / repeats.means**2, dtype=np.float64)
+
+
+def _columns(first: ArrayLike, second: ArrayLike) -> Floats:
+    """Two paired samples as a table, a pair with a missing reading wholly missing."""
+    pairs = complete_pairs(first, second)
+    table = np.full((pairs.test.size + pairs.n_missing, 2), np.nan)
+    table[pairs.positions] = np.column_stack([pairs.test, pairs.reference])
+    return table
+
+
+def _bca(numerators: Floats, weights: Floats) -> tuple[float, float, float] | None:
+    """BCa interval of the wCV in percent, and its acceleration; None with one subject."""
+    if weights.size < 2:
+        return None
+    replicates = 100 * np.sqrt(ratio_replicates(numerators, weights, resamples=RESAMPLES, seed=SEED))
+    jackknife = 100 * np.sqrt(ratio_jackknife(numerators, weights))
+    found = bca_interval(100 * math.sqrt(numerators.sum() / weights.sum()), replicates, jackknife)
+    return None if found is None else (found.lower, found.upper, found.acceleration)
+
+
+def _log(repeats: Repeats) -> LogRC | None:
+    df = int(repeats.df.sum())
+    if not df or np.nanmin(repeats.values) <= 0:
+        return None
+    # Relative to the mean of the subject: the variance of logarithms does not change, and units lose no digits.
+    variances = within_variances(np.log(repeats.values / repeats.means[:, None]))
+    variances[within_variances(repeats.values) == 0] = 0
+    sw = math.sqrt(float(repeats.df @ variances) / df)
+    if sw > LARGEST_LOG_SD:
+        return None
+    half = RC_PER_SD * sw
+    interval = sd_interval(sw, df) if sw else None
+    if interval and interval[1] > LARGEST_LOG_SD:
+        interval = None
+    return LogRC(
+        sw_log=sw,
+        df=df,
+        wcv_pct_lognormal=_lognormal_pct(sw),
+        wcv_pct_exp_minus_1=100 * math.expm1(sw),
+        rc_pct_lognormal=RC_PER_SD * _lognormal_pct(sw),
+        rc_ci_lognormal=interval and (RC_PER_SD * _lognormal_pct(interval[0]), RC_PER_SD * _lognormal_pct(interval[1])),
+        rc_pct_exp_minus_1=RC_PER_SD * 100 * math.expm1(sw),
+        asymmetric_limits_pct=(100 * math.expm1(-half), 100 * math.expm1(half)),
+    )
+
+
+def _lognormal_pct(sw: float) -> float:
+    return 100 * math.sqrt(math.expm1(sw * sw))
+
+
+def _wsd(repeats: Repeats) -> WithinSD | None:
+    df = int(repeats.df.sum())
+    if not df:
+        return None
+    wsd = math.sqrt(float(repeats.df @ within_variances(repeats.values)) / df)
+    mean = abs(float(repeats.means.mean()))
+    wcv = 100 * wsd / mean if mean > NOISE * float(np.nanmax(np.abs(repeats.values))) else None
+    return WithinSD(
+        wsd=wsd,
+        rc_absolute=RC_PER_SD * wsd,
+        rc_absolute_ci=sd_interval(RC_PER_SD * wsd, df) if wsd else None,
+        wcv_pct=wcv,
+        rc_pct=None if wcv is None else RC_PER_SD * wcv,
+    )
+
+
+def _bias_removed(repeats: Repeats) -> BiasRemovedRC | None:
+    if repeats.n < 2 or not repeats.balanced:
+        return None
+    relative = repeats.values / repeats.means[:, None] - 1  # each row has mean 0
+    residuals = relative - relative.mean(axis=0)
+    df = (repeats.n - 1) * (relative.shape[1] - 1)
+    wcv = 100 * math.sqrt(float((residuals**2).sum()) / df)
+    if np.abs(residuals).max() <= NOISE:
+        wcv = 0.0
+    return BiasRemovedRC(wcv, RC_PER_SD * wcv, sd_interval(RC_PER_SD * wcv, df) if wcv else None, df)

@@ -1,0 +1,145 @@
+"""Did the volume of one patient's organ change between two CT, or do the two differ by measurement alone?"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from liverspleen.evaluation.statistics.intervals import Interval
+from liverspleen.evaluation.statistics.samples import Result
+
+Verdict = Literal["beyond", "between", "within"]
+
+MEANINGS: Final[Mapping[Verdict, str]] = {
+    "beyond": "beyond measurement error",
+    "between": "between: the RC is not known well enough to tell",
+    "within": "within measurement error",
+}
+
+_NOT_COMPARABLE: Final[Mapping[str, str]] = {
+    "truncated": "only a part of the organ is in the image",
+    "absent": "there is no voxel of it",
+    "implausible": "the volume is not one of that organ",
+}
+"""Statuses with which a volume takes no part in a change; `multi_part` does, as after hepatectomy."""
+
+
+@dataclass(frozen=True)
+class VolumeChange(Result):
+    """A change between two measurements, `before` and `after`, against a percentage RC.
+
+    `change_pct` is in percent of the mean of the two, as the RC is; `change_of_first_pct` tells the same change in
+    percent of the first. `band_pct` = ± RC, and `band_of_first_pct` is the same band in percent of the first, which is
+    asymmetric; its upper end is None from an RC of 200 % on. None is undefined, and `reason` says why.
+    """
+
+    before: float | None
+    after: float | None
+    before_status: str
+    after_status: str
+    difference: float | None
+    change_pct: float | None
+    change_of_first_pct: float | None
+    rc_pct: float | None
+    rc_ci_pct: Interval | None
+    band_pct: Interval | None
+    band_of_first_pct: tuple[float, float | None] | None
+    verdict: Verdict | None
+    method: str
+    reason: str | None
+
+
+def volume_change(
+    before: float | None,
+    after: float | None,
+    *,
+    rc_pct: float | None,
+    rc_ci_pct: Interval | None = None,
+    before_status: str = "ok",
+    after_status: str = "ok",
+) -> VolumeChange:
+    """The change from `before` to `after`, and whether it is more than two CT of an unchanged organ would show.
+
+    Change = 200 (after - before) / (after + before), in percent of the mean of both, because a percentage RC = 1.96 √(2
+    wCV²) is that: two measurements of an unchanged organ differ by less than the RC, in percent of their mean, in 95 %
+    of cases. With the 95 % interval of the RC there are three verdicts: `beyond` if the change is larger than the upper
+    end, `within` if it is not larger than the lower end, `between` otherwise. Without one, the RC is both ends.
+
+    Undefined (and why): without a volume; where a status says that it is not one of a whole organ (truncated, absent,
+    implausible); for two zeros; without an RC.
+
+    Raises:
+        ValueError: a volume is negative or not finite, the RC is not finite and above 0, or not within its interval.
+
+    Source: Raunig et al., Stat Methods Med Res 2015;24:27-67; RC as in Ahn et al. 2020.
+
+    >>> found = volume_change(1500.0, 1230.0, rc_pct=16.7, rc_ci_pct=(13.1, 19.8))
+    >>> round(found.change_pct, 2), round(found.change_of_first_pct, 1), found.verdict
+    (-19.78, -18.0, 'between')
+    >>> volume_change(180.0, 240.0, rc_pct=10.0, after_status="truncated").reason
+    'the second volume is truncated: only a part of the organ is in the image'
+    """
+    _check(before, after, rc_pct, rc_ci_pct)
+    reason = _reason((before, after), (before_status, after_status))
+    difference = of_mean = of_first = None
+    if reason is None and before is not None and after is not None:
+        difference = after - before
+        of_mean = 200 * difference / (after + before)
+        of_first = 100 * difference / before if before else None
+    ends = None if rc_pct is None else rc_ci_pct or (rc_pct, rc_pct)
+    return VolumeChange(
+        before=before,
+        after=after,
+        before_status=before_status,
+        after_status=after_status,
+        difference=difference,
+        change_pct=of_mean,
+        change_of_first_pct=of_first,
+        rc_pct=rc_pct,
+        rc_ci_pct=rc_ci_pct,
+        band_pct=None if rc_pct is None else (-rc_pct, rc_pct),
+        band_of_first_pct=None if rc_pct is None else _of_first(rc_pct),
+        verdict=None if of_mean is None or ends is None else _verdict(abs(of_mean), ends),
+        method="change = 200 (after - before) / (after + before), against %RC = 1.96 sqrt(2 wCV^2)"
+        + (" and its 95 % interval" if rc_ci_pct else ""),
+        reason=reason or ("no RC to hold the change against" if rc_pct is None else None),
+    )
+
+
+def _verdict(size: float, ends: Interval) -> Verdict:
+    if size > ends[1]:
+        return "beyond"
+    return "within" if size <= ends[0] else "between"
+
+
+def _of_first(rc_pct: float) -> tuple[float, float | None]:
+    """The band ± RC of the mean as changes in percent of the first: after / before = (200 ± RC) / (200 ∓ RC)."""
+    upper = 100 * ((200 + rc_pct) / (200 - rc_pct) - 1) if rc_pct < 200 else None
+    return max(-100.0, 100 * ((200 - rc_pct) / (200 + rc_pct) - 1)), upper
+
+
+def _reason(volumes: tuple[float | None, float | None], statuses: tuple[str, str]) -> str | None:
+    reasons = []
+    for which, volume, status in zip(("first", "second"), volumes, statuses, strict=True):
+        words = [f"{word}: {_NOT_COMPARABLE[word]}" for word in status.split(";") if word in _NOT_COMPARABLE]
+        if words:
+            reasons.append(f"the {which} volume is {', and '.join(words)}")
+        elif volume is None:
+            reasons.append(f"there is no {which} volume")
+    if not reasons and volumes == (0, 0):
+        reasons.append("both volumes are 0")
+    return "; ".join(reasons) or None
+
+
+def _check(before: float | None, after: float | None, rc_pct: float | None, rc_ci_pct: Interval | None) -> None:
+    for name, volume in (("before", before), ("after", after)):
+        if volume is not None and not (math.isfinite(volume) and volume >= 0):
+            raise ValueError(f"{name} {volume} is not a volume of 0 or more")
+    if rc_pct is not None and not (math.isfinite(rc_pct) and rc_pct > 0):
+        raise ValueError(f"RC {rc_pct} is not a number above 0")
+    if rc_ci_pct is not None and not (
+        rc_pct is not None and 0 <= rc_ci_pct[0] <= rc_pct <= rc_ci_pct[1] and math.isfinite(rc_ci_pct[1])
+    ):
+        raise ValueError(f"interval {rc_ci_pct} of the RC does not hold the RC {rc_pct}")

@@ -1,0 +1,328 @@
+"""The report folder: complete, the same for the same input, self-contained, and inert to hostile names."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from liverspleen.cohort import read_cohort
+from liverspleen.evaluation.measurements.label_folder import measure_folder
+from liverspleen.evaluation.measurements.table import Measurement, read_measurements, write_measurements
+from liverspleen.evaluation.reporting.figures.bland_altman import FORMS, bland_altman_figure, figure_bytes
+from liverspleen.evaluation.reporting.flow import Exclusions
+from liverspleen.evaluation.reporting.paper_tables import Agreement
+from liverspleen.evaluation.reporting.report import write_report
+from liverspleen.evaluation.reporting.study import Study
+from liverspleen.evaluation.statistics.bland_altman import bland_altman
+from liverspleen.imaging.nifti import read_label_map, write_label_map
+from liverspleen.imaging.volume import LabelMap
+from liverspleen.storage import sha256_of
+
+HOSTILE = "<script>alert(1)</script>$x^2$_"
+
+
+def measured(
+    case: str, *, volume: float, dataset: str = "test1", site: str = "", condition: str = ""
+) -> list[Measurement]:
+    patient = case[:-1] if dataset == "test2" else case
+    rows = []
+    for structure, scale in (("liver", 1.0), ("spleen", 0.2)):
+        about = (case, patient, dataset, condition, site, structure)
+        rows.append(Measurement(*about, "manual", 1000.0 * scale))
+        rows.append(Measurement(*about, "dla", volume * scale, "ok", "manual", 0.97))
+    return rows
+
+
+def cohort(condition: str = "fatty") -> list[Measurement]:
+    rows = []
+    for number in range(4):
+        rows += measured(f"A{number}", volume=1000 + 10 * number, condition=condition if number % 2 else "healthy")
+    for number in range(3):
+        rows += measured(f"B{number}e", volume=1000 + 5 * number, dataset="test2", site="external")
+        rows += measured(f"B{number}i", volume=1000 - 5 * number, dataset="test2", site="internal")
+    return rows
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A report that tests only look at; its measurements stand beside it."""
+    folder = tmp_path_factory.mktemp("report")
+    write_measurements(folder / "m.csv", cohort())
+    write_report(read_measurements(folder / "m.csv"), folder / "out")
+    return folder / "out"
+
+
+def files_below(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+class Page(HTMLParser):
+    """Tags and addresses of a page."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.addresses: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.addresses += [value or "" for name, value in attrs if name in ("src", "href", "srcset", "action", "data")]
+
+
+def page_of(folder: Path) -> tuple[str, Page]:
+    text = (folder / "report.html").read_text(encoding="utf-8")
+    page = Page()
+    page.feed(text)
+    return text, page
+
+
+# measurements without surface metrics have no table `surfaces`
+BEYOND = (
+    *("means", "limits_percent", "limits_absolute", "limits_log", "advice", "limit_intervals", "subgroups", "sites"),
+    *("rc_methods", "rc_readers", "equivalence", "reliability"),
+)
+
+
+def test_a_report_has_its_tables_figures_numbers_and_page(written: Path) -> None:
+    tables = {
+        f"tables/{name}.{form}"
+        for name in ("table2", "table3", "table4", "reproducibility", *BEYOND)
+        for form in ("csv", "md", "tex")
+    } | {"tables/tables.tex", "tables/tables.docx"}
+    figures = {
+        f"figures/bland_altman_{index}.{form}"
+        for index in ("liver", "spleen", "ratio")
+        for form in ("svg", "pdf", "png")
+    }
+    assert set(files_below(written)) == tables | figures | {"report.json", "report.html"}
+
+
+def test_report_json_traces_its_numbers(written: Path) -> None:
+    content = json.loads((written / "report.json").read_text(encoding="utf-8"))
+    assert content["measurements"]["sha256"] == sha256_of(written.parent / "m.csv")
+    assert (content["reader"], content["reference"]) == ("dla", "manual")
+    cells = {(cell["table"], cell["row"], cell["column"]): cell for cell in content["cells"]}
+    assert len(cells) == len(content["cells"])
+    assert cells["table2", "total", "liver"]["rows"] == ["A0", "A1", "A2", "A3"]
+    assert cells["table2", "total", "liver"]["text"] == "0.970 ± 0.000 (0.970–0.970)"
+    assert all(isinstance(cell["method"], str) and cell["method"] for cell in content["cells"])
+
+
+def test_the_same_measurements_give_the_same_bytes(written: Path, tmp_path: Path) -> None:
+    write_report(read_measurements(written.parent / "m.csv"), tmp_path / "again")
+    assert files_below(tmp_path / "again") == files_below(written)
+
+
+def test_the_page_asks_nothing_of_any_network(written: Path) -> None:
+    text, page = page_of(written)
+    assert not re.search(r"https?://|@import|url\(", text)
+    assert not {"script", "link", "iframe", "object"} & set(page.tags)
+    assert page.addresses
+    assert all(address.startswith("data:image/svg+xml;base64,") for address in page.addresses)
+    for address in page.addresses:
+        assert b"<svg" in base64.b64decode(address.partition(",")[2])
+
+
+def test_the_page_says_research_use_only_and_every_text_of_the_tables(written: Path) -> None:
+    text, _ = page_of(written)
+    assert "Research use only" in text
+    for cell in json.loads((written / "report.json").read_text(encoding="utf-8"))["cells"]:
+        assert cell["text"].replace("<", "&lt;") in text
+
+
+def test_hostile_names_are_inert_on_the_page_and_in_the_figures(tmp_path: Path) -> None:
+    rows = [*cohort(condition=HOSTILE), *measured(HOSTILE, volume=0.0)]
+    write_measurements(tmp_path / "m.csv", rows)
+    write_report(read_measurements(tmp_path / "m.csv"), tmp_path / "out")
+    text, page = page_of(tmp_path / "out")
+    assert "script" not in page.tags
+    assert "&lt;script&gt;" in text
+    for svg in (tmp_path / "out/figures").glob("*.svg"):
+        assert b"<script" not in svg.read_bytes()
+
+
+def test_what_an_earlier_report_left_is_removed(written: Path, tmp_path: Path) -> None:
+    again = Path(shutil.copytree(written, tmp_path / "out"))
+    write_measurements(tmp_path / "m.csv", [row for row in cohort() if row.dataset == "test1"])
+    (again / "tables/mine.txt").write_text("kept")
+    write_report(read_measurements(tmp_path / "m.csv"), again)
+    left = set(files_below(again))
+    assert not {"tables/table4.csv", "tables/table4.tex"} & set(left)
+    assert {"tables/table3.csv", "tables/mine.txt"} <= left
+
+
+def test_a_report_without_any_table_is_still_a_page(tmp_path: Path) -> None:
+    (tmp_path / "m.csv").write_text("case_id,structure,reader,volume_cm3\nA,liver,me,5\n")
+    report = write_report(read_measurements(tmp_path / "m.csv"), tmp_path / "out")
+    assert report.cells == ()
+    assert "No table could be made" in page_of(tmp_path / "out")[0]
+    assert set(files_below(tmp_path / "out")) == {"report.json", "report.html"}
+
+
+@pytest.fixture
+def study(box_cohort: Callable[..., Path], tmp_path: Path) -> Study:
+    """Four test cases, the liver of each predicted one pixel too narrow."""
+    path = box_cohort(dataset=["test1"] * 4, condition=["healthy", "healthy", "cld", "cld"], age=["30", "40", "50", ""])
+    for case in read_cohort(path).cases:
+        assert case.label is not None
+        reference = read_label_map(case.label)
+        labels = np.where(np.arange(32) == 4, 0, reference.labels).astype(np.uint8)
+        write_label_map(tmp_path / "labels" / f"{case.case_id}.nii.gz", LabelMap(labels, reference.geometry))
+    return Study(read_cohort(path), labels=tmp_path / "labels")
+
+
+def report_with(study: Study, output: Path) -> list[str]:
+    """Write measurements and report of a study; the codes of the notes."""
+    assert study.labels is not None
+    measured = measure_folder(study.labels, cohort=study.cohort)
+    write_measurements(output / "m.csv", measured.rows)
+    report = write_report(read_measurements(output / "m.csv"), output, study=study)
+    return [note.code for note in report.notes]
+
+
+def test_without_a_cohort_the_report_says_what_it_lacks_and_how_to_get_it(written: Path) -> None:
+    notes = json.loads((written / "report.json").read_text(encoding="utf-8"))["notes"]
+    (note,) = [note for note in notes if note["code"] == "LS-REP-040"]
+    assert "Table 1 and Figures 1 and 3" in note["what"]
+    assert "cohort=" in note["cure"]
+    assert note["what"] in page_of(written)[0]
+
+
+def test_a_study_adds_table_1_figure_1_and_figure_3(study: Study, tmp_path: Path) -> None:
+    codes = report_with(study, tmp_path / "out")
+    assert {"tables/table1.csv", "figures/flow.pdf", "figures/overlay.png"} <= set(files_below(tmp_path / "out"))
+    assert not {"LS-REP-040", "LS-REP-041", "LS-REP-042", "LS-REP-048", "LS-REP-049"} & set(codes)
+    content = json.loads((tmp_path / "out/report.json").read_text(encoding="utf-8"))
+    assert content["flow"]["branches"][0]["patients"] == 4
+    assert [section["condition"] for section in content["sections"]] == ["healthy", "cld"]
+    cells = {(cell["table"], cell["row"]): cell["text"] for cell in content["cells"]}
+    assert cells["table1", "age"] == "40.0 ± 10.0 (30.0–50.0)"
+    text, page = page_of(tmp_path / "out")
+    assert "Figure 3" in text
+    assert len(page.addresses) == 5
+
+
+def test_a_study_gives_the_same_bytes(study: Study, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        report_with(study, tmp_path / name)
+    assert files_below(tmp_path / "one") == files_below(tmp_path / "two")
+
+
+def test_without_label_maps_figure_3_is_noted_and_removed(study: Study, tmp_path: Path) -> None:
+    report_with(study, tmp_path / "out")
+    measurements = read_measurements(tmp_path / "out/m.csv")
+    report = write_report(measurements, tmp_path / "out", study=Study(study.cohort))
+    assert "LS-REP-041" in [note.code for note in report.notes]
+    assert "figures/overlay.png" not in files_below(tmp_path / "out")
+    assert "figures/flow.png" in files_below(tmp_path / "out")
+
+
+def test_named_cases_are_those_of_figure_3(study: Study, tmp_path: Path) -> None:
+    report_with(Study(study.cohort, labels=study.labels, cases=("c3", "c0")), tmp_path / "out")
+    content = json.loads((tmp_path / "out/report.json").read_text(encoding="utf-8"))
+    assert [section["case_id"] for section in content["sections"]] == ["c3", "c0"]
+
+
+def test_a_cohort_of_other_examinations_is_noted(study: Study, tmp_path: Path) -> None:
+    write_measurements(tmp_path / "m.csv", [*measured("c0", volume=990.0), *measured("stranger", volume=990.0)])
+    report = write_report(read_measurements(tmp_path / "m.csv"), tmp_path / "out", study=Study(study.cohort))
+    notes = {note.what: note.cases for note in report.notes if note.code == "LS-REP-042"}
+    assert [(what.split(" CT ")[1][:24], cases) for what, cases in notes.items()] == [
+        ("are in the measurements ", ("stranger",)),
+        ("of test datasets are in ", ("c1", "c2", "c3")),
+        ("have another patient, da", ("c0",)),
+    ]
+
+
+def test_hostile_exclusions_are_inert(study: Study, tmp_path: Path) -> None:
+    report_with(replace(study, exclusions=Exclusions(((HOSTILE, 3),))), tmp_path / "out")
+    assert b"<script" not in (tmp_path / "out/figures/flow.svg").read_bytes()
+    assert "script" not in page_of(tmp_path / "out")[1].tags
+
+
+def test_marks_that_turn_the_direction_of_text_do_not_reach_the_page(tmp_path: Path) -> None:
+    write_measurements(tmp_path / "m.csv", cohort(condition="\u202eabc"))
+    write_report(read_measurements(tmp_path / "m.csv"), tmp_path / "out")
+    text, _ = page_of(tmp_path / "out")
+    assert "\u202e" not in text
+    assert "\\u202eabc" in text
+
+
+def test_undefined_numbers_tell_their_reason_on_the_page(tmp_path: Path) -> None:
+    write_measurements(tmp_path / "m.csv", measured("A0", volume=1010.0))
+    write_report(read_measurements(tmp_path / "m.csv"), tmp_path / "out")
+    assert "one pair has no SD, limits or t" in page_of(tmp_path / "out")[0]
+
+
+def agreement_of(differences: list[float], conditions: list[str]) -> Agreement:
+    reference = [1000.0 + 50 * position for position in range(len(differences))]
+    test = [value * (200 + d) / (200 - d) for value, d in zip(reference, differences, strict=True)]
+    result = bland_altman(test, reference, scale="percent")
+    return Agreement("liver", result, tuple(map(str, range(len(test)))), tuple(conditions))
+
+
+def test_a_figure_draws_and_prints_bias_and_limits_with_units() -> None:
+    # Differences 1, 3, 5: bias 3, limits 3 ± 3.92.
+    figure = bland_altman_figure(agreement_of([1.0, 3.0, 5.0], ["healthy", "cld", "cld"]), "dla", "manual")
+    axes = figure.axes[0]
+    assert [text.get_text() for text in axes.texts] == ["Mean\n3.00", "+1.96 SD\n6.92", "−1.96 SD\n−0.92"]
+    assert sorted(float(line.get_ydata()[0]) for line in axes.lines) == pytest.approx([-0.92, 0.0, 3.0, 6.92])
+    assert axes.get_xlabel() == "Mean of dla and manual: liver volume (cm³)"
+    assert "%" in axes.get_ylabel()
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == [
+        "Healthy liver",
+        "Non-cirrhotic chronic liver disease",
+    ]
+
+
+def test_a_figure_of_one_pair_draws_no_limits() -> None:
+    axes = bland_altman_figure(agreement_of([2.0], [""]), "dla", "manual").axes[0]
+    assert [text.get_text() for text in axes.texts] == ["Mean\n2.00"]
+
+
+def test_names_of_any_length_leave_room_for_the_points() -> None:
+    names = [f"{'long name ' * 20}{number}" for number in range(6)]
+    figure = bland_altman_figure(agreement_of([float(number) for number in range(6)], names), "a" * 300, "b" * 300)
+    figure.draw_without_rendering()
+    width, height = figure.get_size_inches() * figure.axes[0].get_position().size
+    assert width > 5
+    assert height > 2.5
+
+
+def test_a_figure_has_the_same_bytes_in_every_form() -> None:
+    agreement = agreement_of([1.0, 2.0, 4.0], ["cld", "cld", "fatty"])
+    for form in FORMS:
+        first, second = (figure_bytes(bland_altman_figure(agreement, "a", "b"), form) for _ in range(2))
+        assert first == second
+        assert b"Date" not in first
+
+
+@pytest.mark.parametrize("name", ["_hidden", "$\\frac{", "肝硬変", "a\nb"])
+def test_any_condition_name_can_stand_in_a_figure(name: str) -> None:
+    figure = bland_altman_figure(agreement_of([1.0, 2.0, 4.0], [name, name, "fatty"]), name, name)
+    assert figure_bytes(figure, "svg").startswith(b"<?xml")
+    assert len(figure.legends[0].get_texts()) == 2
+
+
+def test_more_conditions_than_colours_can_be_drawn() -> None:
+    names = [f"c{number}" for number in range(12)]
+    figure = bland_altman_figure(agreement_of([float(number) for number in range(12)], names), "dla", "manual")
+    assert len(figure.legends[0].get_texts()) == 12
+
+
+def test_a_condition_of_the_paper_has_one_colour_in_every_figure() -> None:
+    def colour(conditions: list[str]) -> list[float]:
+        axes = bland_altman_figure(agreement_of([1.0, 2.0], conditions), "dla", "manual").axes[0]
+        return axes.collections[-1].get_facecolor()[0].tolist()
+
+    assert colour(["cirrhosis", "cirrhosis"]) == colour(["healthy", "cirrhosis"])
+    assert colour(["cirrhosis", "cirrhosis"]) != colour(["healthy", "healthy"])

@@ -1,0 +1,275 @@
+"""Bias and limits of agreement against R, scipy, the paper's printed p-values, and hand computation."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from r_values import close, expected, paired
+from scipy import stats
+
+from liverspleen.evaluation.reporting.formatting import p_text
+from liverspleen.evaluation.statistics.bland_altman import bland_altman
+
+VOLUMES = st.lists(
+    st.tuples(st.floats(1.0, 3000.0), st.floats(1.0, 3000.0)),
+    min_size=2,
+    max_size=30,
+)
+
+
+def paired_fixture(shared: Path) -> tuple[list[float], list[float], dict[str, object]]:
+    with (shared / "stats/inputs/example_paired.csv").open(newline="") as handle:
+        rows = list(csv.DictReader(handle))
+    test, reference = ([float(row[name] or "nan") for row in rows] for name in ("a", "b"))
+    return test, reference, json.loads((shared / "stats/expected/example_paired.json").read_text())
+
+
+SAME_NAMES = (
+    *("n", "sd", "half_width", "loa_lower", "loa_upper", "multiplier", "t", "df", "p_bias", "bias_ci", "sd_ci_chisq"),
+    *("loa_ci_ba1999", "loa_ci_ba1986", "loa_ci_mover", "cohen_dz", "hedges_gz", "inside_loa", "shapiro"),
+    *("proportional_bias", "abs_residual_regression", "spearman_absd_avg"),
+)
+
+
+def test_every_field_of_the_fixture_agrees_with_r(shared: Path) -> None:
+    test, reference, fixture = paired_fixture(shared)
+    for scale in ("absolute", "percent"):
+        result = bland_altman(test, reference, scale=scale).to_dict()  # type: ignore[arg-type]
+        wanted: dict[str, object] = fixture[scale]  # type: ignore[assignment]
+        assert result["bias"] == pytest.approx(wanted["mean"], rel=1e-6)
+        assert result["n_dropped"] == fixture["n_missing_pairs"]
+        for name in SAME_NAMES:
+            assert_close(result[name], wanted[name], 1e-6, name)
+        for name in ("exact_factors", "exact_pair_factors", "loa_ci_exact", "loa_ci_exact_pair"):
+            assert_close(result[name], wanted[name], 1e-6, name)
+        tolerance: dict[str, float] = wanted["tolerance_interval_95_95"]  # type: ignore[assignment]
+        assert result["tolerance_interval"] == pytest.approx([tolerance["lower"], tolerance["upper"]], rel=1e-6)
+        assert result["nonparam_limits"] == pytest.approx(wanted["nonparam_limits_type7"], rel=1e-6)
+    ratio = bland_altman(test, reference, scale="log").to_dict()["ratio"]
+    assert_close(ratio, fixture["ratio"], 1e-6, "ratio")
+
+
+def assert_close(found: object, wanted: object, rel: float, name: str) -> None:
+    if isinstance(wanted, dict):
+        assert isinstance(found, dict)
+        for key, value in wanted.items():
+            assert_close(found[key], value, rel, f"{name}.{key}")
+    else:
+        assert found == pytest.approx(wanted, rel=rel), name
+
+
+@pytest.mark.parametrize("scale", ["absolute", "percent", "log"])
+@pytest.mark.parametrize("dataset", ["liver30", "spleen12", "ties14", "two", "three", "seven", "large300"])
+def test_intervals_agree_with_base_r(dataset: str, scale: str) -> None:
+    wanted = expected(f"{dataset}.{scale}")
+    result = bland_altman(*paired(dataset), scale=scale)  # type: ignore[arg-type]
+    assert (result.n, result.inside_loa) == (wanted["n"], wanted["inside"])
+    assert result.bias == close(wanted["mean"])
+    for name in ("sd", "loa_lower", "loa_upper", "t", "p_bias", "bias_ci", "sd_ci_chisq"):
+        assert getattr(result, name) == close(wanted[name], rel=1e-7), name
+    assert result.cohen_dz == close(wanted["dz"])
+    assert result.nonparam_limits == close(wanted["nonparam"])
+    for method in ("ba1999", "ba1986", "mover"):
+        limits = getattr(result, f"loa_ci_{method}")
+        assert limits.lower == close(wanted[f"{method}_lower"], rel=1e-7), method
+        assert limits.upper == close(wanted[f"{method}_upper"], rel=1e-7), method
+    for method in ("exact", "exact_pair"):
+        inner, outer = getattr(result, f"{method}_factors")
+        limits = getattr(result, f"loa_ci_{method}")
+        mean, sd = wanted["mean"], wanted["sd"]
+        assert limits.lower == close((mean - outer * sd, mean - inner * sd))  # type: ignore[operator]
+        assert limits.upper == close((mean + inner * sd, mean + outer * sd))  # type: ignore[operator]
+
+
+def test_the_log_scale_gives_ratios() -> None:
+    # Ratios 2 and 1/2: mean of logs 0, SD ln 2 √2.
+    result = bland_altman([200.0, 100.0], [100.0, 200.0], scale="log")
+    assert (result.units, result.bias) == ("ln(test / reference)", pytest.approx(0.0, abs=1e-15))
+    assert result.ratio is not None
+    assert result.ratio.geometric_mean_ratio == pytest.approx(1.0)
+    bound = 2 ** (1.96 * math.sqrt(2))
+    assert result.ratio.ratio_loa == pytest.approx((1 / bound, bound))
+    assert bland_altman([2.0], [1.0]).ratio is None
+
+
+def test_readings_that_are_not_positive_have_no_log_ratio() -> None:
+    result = bland_altman([0.0, 10.0, -1.0, math.nan], [5.0, 10.0, 5.0, 1.0], scale="log")
+    assert (result.n, result.n_undefined, result.n_missing, result.n_dropped) == (1, 2, 1, 3)
+    assert result.ratio is not None
+    assert (result.ratio.geometric_mean_ratio, result.ratio.ratio_loa, result.ratio.gmr_ci) == (1.0, None, None)
+
+
+def test_two_pairs_have_every_interval_and_no_correction_of_hedges() -> None:
+    result = bland_altman([3.0, 5.0], [1.0, 2.0])
+    for name in ("ba1999", "ba1986", "exact", "exact_pair", "mover"):
+        assert getattr(result, f"loa_ci_{name}") is not None
+    assert result.hedges_gz is None  # Γ(0) has no value
+
+
+@pytest.mark.parametrize("scale", ["absolute", "percent", "log"])
+def test_at_zero_variance_every_interval_and_p_is_undefined(scale: str) -> None:
+    result = bland_altman([2.0, 2.0, 2.0], [1.0, 1.0, 1.0], scale=scale).to_dict()  # type: ignore[arg-type]
+    assert (result["sd"], result["half_width"], result["inside_loa"]) == (0.0, 0.0, 3)
+    undefined = [name for name in result if "ci" in name or name in ("t", "p_bias", "cohen_dz", "tolerance_interval")]
+    assert len(undefined) == 11
+    assert all(result[name] is None for name in undefined)
+
+
+def test_exact_intervals_of_the_limits_hold_the_approximate_ones_of_a_large_sample() -> None:
+    rng = np.random.default_rng(4)
+    result = bland_altman(rng.normal(0, 1, 5000), np.zeros(5000))
+    assert result.loa_ci_exact is not None
+    assert result.loa_ci_ba1999 is not None
+    assert result.loa_ci_exact.upper == pytest.approx(result.loa_ci_ba1999.upper, rel=2e-3)
+
+
+def test_sixty_results_take_less_than_two_seconds() -> None:
+    rng = np.random.default_rng(4)
+    samples = [rng.normal(1000, 100, (2, n)) for n in range(90, 150)]
+    start = time.perf_counter()
+    for test, reference in samples:
+        bland_altman(test, reference, scale="percent")
+    assert time.perf_counter() - start < 2  # measured: 0.2
+
+
+def test_limits_by_hand() -> None:
+    # Differences 1, 3, 5: mean 3, SD 2; t = 3 / (2 / √3), df 2: p = 1 - t/√(t² + 2) (closed form for df 2).
+    result = bland_altman([11.0, 23.0, 35.0], [10.0, 20.0, 30.0])
+    assert (result.bias, result.sd, result.half_width) == (3.0, 2.0, 3.92)
+    assert (result.loa_lower, result.loa_upper) == pytest.approx((-0.92, 6.92))
+    t = 3 * math.sqrt(3) / 2
+    assert result.t == pytest.approx(t)
+    assert result.p_bias == pytest.approx(1 - t / math.sqrt(t * t + 2))
+
+
+def test_percent_difference_is_relative_to_the_mean_of_both() -> None:
+    assert bland_altman([110.0], [90.0], scale="percent").bias == 20.0
+    assert bland_altman([100.0], [0.0], scale="percent").bias == 200.0
+
+
+@given(VOLUMES)
+def test_p_of_the_bias_is_that_of_scipy(pairs: list[tuple[float, float]]) -> None:
+    test, reference = np.array(pairs).T
+    result = bland_altman(test, reference)
+    if not result.sd:
+        assert result.p_bias is None
+        return
+    expected = stats.ttest_1samp(test - reference, 0.0)
+    assert result.t == pytest.approx(float(expected.statistic), rel=1e-6)
+    assert result.p_bias == pytest.approx(float(expected.pvalue), rel=1e-6)
+
+
+@given(VOLUMES)
+def test_swapping_the_readers_negates_the_bias_and_keeps_sd_and_p(pairs: list[tuple[float, float]]) -> None:
+    test, reference = np.array(pairs).T
+    one, other = bland_altman(test, reference, scale="percent"), bland_altman(reference, test, scale="percent")
+    assert (one.bias, one.loa_lower) == pytest.approx((-other.bias, -other.loa_upper), abs=1e-9)  # type: ignore[operator]
+    assert one.sd == pytest.approx(other.sd, abs=1e-9)
+    if one.p_bias is not None:
+        assert one.p_bias == pytest.approx(other.p_bias, rel=1e-6)
+
+
+# Table 3 of Ahn et al. 2020: mean difference, 1.96 SD, n, printed p.
+PRINTED = [
+    (-0.17, 3.07, 150, "0.19"),
+    (-0.42, 2.49, 30, "0.08"),
+    (-0.33, 2.23, 30, "0.12"),
+    (0.12, 2.63, 30, "0.64"),
+    (-0.75, 3.58, 30, "0.03"),
+    (0.55, 3.64, 30, "0.11"),
+    (-0.56, 3.78, 150, "0.001"),
+    (-0.97, 4.15, 30, "0.02"),
+    (-0.77, 2.84, 30, "0.007"),
+    (-0.14, 4.32, 30, "0.74"),
+    (0.06, 4.21, 30, "0.88"),
+    (-0.99, 2.79, 30, "0.001"),
+    (0.39, 4.89, 150, "0.06"),
+    (0.55, 5.30, 30, "0.28"),
+    (0.44, 3.04, 30, "0.13"),
+    (0.25, 4.95, 30, "0.59"),
+    (-0.81, 5.15, 30, "0.10"),
+    (1.54, 4.82, 30, "0.002"),
+]
+
+
+def p_of_sample_with(bias: float, half_width: float, n: int) -> float:
+    """p of volumes whose percent differences have exactly this mean and this 1.96 SD."""
+    shape = np.random.default_rng(0).normal(size=n)
+    differences = bias + (shape - shape.mean()) / shape.std(ddof=1) * half_width / 1.96
+    reference = np.full(n, 1000.0)
+    result = bland_altman(reference * (200 + differences) / (200 - differences), reference, scale="percent")
+    assert (result.bias, result.half_width) == pytest.approx((bias, half_width))
+    assert result.p_bias is not None
+    return result.p_bias
+
+
+@pytest.mark.parametrize(("bias", "half_width", "n", "printed"), PRINTED)
+def test_every_p_of_table_3_of_the_paper_is_met(bias: float, half_width: float, n: int, printed: str) -> None:
+    # The printed mean and half-width are themselves rounded, by up to 0.005.
+    corners = [p_of_sample_with(bias + db, half_width + dh, n) for db in (-0.005, 0.005) for dh in (-0.005, 0.005)]
+    texts = [float(p_text(p).replace("< 0.001", "0.000")) for p in corners]
+    assert min(texts) <= float(printed) <= max(texts)
+
+
+def test_one_pair_has_a_bias_and_nothing_else() -> None:
+    result = bland_altman([11.0], [10.0])
+    assert (result.n, result.bias) == (1, 1.0)
+    assert (result.sd, result.loa_lower, result.loa_upper, result.t, result.df, result.p_bias) == (None,) * 6
+    assert result.reason == "one pair has no SD, limits or t"
+
+
+def test_no_pair_gives_none_and_a_reason() -> None:
+    result = bland_altman([math.nan, 1.0], [1.0, math.nan])
+    assert (result.n, result.n_missing, result.bias, result.reason) == (0, 2, None, "no complete pair")
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.1, 5.3])
+def test_a_constant_shift_has_an_sd_of_exactly_zero(shift: float) -> None:
+    reference = np.random.default_rng(1).uniform(100, 2000, 40)
+    result = bland_altman(reference + shift, reference)
+    assert result.sd == 0.0
+    assert result.bias == pytest.approx(shift)
+    assert result.loa_lower == result.loa_upper == result.bias
+    assert (result.t, result.p_bias) == (None, None)
+    assert "zero variance" in str(result.reason)
+
+
+def test_a_constant_factor_has_a_percent_sd_of_exactly_zero() -> None:
+    reference = np.random.default_rng(1).uniform(100, 2000, 40)
+    result = bland_altman(reference * 1.1, reference, scale="percent")
+    assert (result.sd, result.p_bias) == (0.0, None)
+    assert result.bias == pytest.approx(200 * 0.1 / 2.1)
+
+
+def test_missing_readings_and_pairs_of_zeros_are_dropped_and_counted() -> None:
+    result = bland_altman([10.0, math.nan, 0.0, 30.0], [10.0, 5.0, 0.0, 20.0], scale="percent")
+    assert (result.n, result.n_missing, result.n_undefined, result.n_dropped) == (2, 1, 1, 2)
+    assert result.positions == (0, 3)
+    assert result.differences == (0.0, 40.0)
+    assert bland_altman([0.0, 1.0], [0.0, 2.0]).n == 2
+
+
+@pytest.mark.parametrize(
+    ("test", "reference"), [([1.0], [1.0, 2.0]), ([math.inf], [1.0]), ([[1.0]], [[1.0]]), (["x"], [1.0])]
+)
+def test_wrong_input_raises(test: object, reference: object) -> None:
+    with pytest.raises(ValueError, match=r"sample|length|could not convert"):
+        bland_altman(test, reference)  # type: ignore[arg-type]
+
+
+def test_an_unknown_scale_raises() -> None:
+    with pytest.raises(ValueError, match="'ratio'"):
+        bland_altman([1.0], [1.0], scale="ratio")  # type: ignore[arg-type]
+
+
+def test_result_is_plain_json() -> None:
+    result = bland_altman([1.0], [1.0]).to_dict()
+    assert json.loads(json.dumps(result, allow_nan=False)) == result
