@@ -14,8 +14,8 @@ from liverspleen.cohort.manifest import write_cohort
 from liverspleen.imaging.geometry import Geometry
 from liverspleen.imaging.nifti import write_ct, write_label_map
 from liverspleen.imaging.volume import CTVolume, LabelMap
+from liverspleen.organs import Structure
 from liverspleen.phantom.cohort import write_phantom_cohort
-from liverspleen.structures import Structure
 
 
 @pytest.fixture(scope="session")

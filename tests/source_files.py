@@ -14,7 +14,7 @@ from PIL import Image
 
 from liverspleen.imaging import CTVolume, Geometry, LabelMap, write_ct, write_label_map
 from liverspleen.imaging.dicom import write_segmentation, write_series
-from liverspleen.structures import ORGANS
+from liverspleen.organs import ORGANS
 
 
 @dataclass(frozen=True)

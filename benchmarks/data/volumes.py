@@ -8,7 +8,7 @@ import numpy as np
 
 from liverspleen.cohort.manifest import Case
 from liverspleen.imaging import CTVolume, Geometry, LabelMap, write_label_map
-from liverspleen.structures import Structure
+from liverspleen.organs import Structure
 
 NOISE_HU = 15.0
 PLACES = {  # HU, centre and half axes as shares of (slices, rows, columns)

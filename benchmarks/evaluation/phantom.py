@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from liverspleen.structures import Structure
+from liverspleen.organs import Structure
 
 SHAPE = (80, 512, 512)
 SPACING_MM = (3.0, 0.75, 0.75)

@@ -33,7 +33,7 @@ from liverspleen.evaluation.metrics.connected_components import components
 from liverspleen.evaluation.metrics.overlap import overlaps
 from liverspleen.evaluation.metrics.surface import organ_surface_distances
 from liverspleen.imaging import Geometry, LabelMap, read_label_map, write_label_map
-from liverspleen.structures import ORGANS
+from liverspleen.organs import ORGANS
 
 RESULTS = Path(__file__).parents[1] / "results" / "evaluation.json"
 ROUNDS = 5

@@ -25,8 +25,8 @@ from liverspleen.imaging import CTVolume, Geometry, LabelMap, read_ct, write_lab
 from liverspleen.inference import TrainedModel, segment_volume
 from liverspleen.inference.folded import folded
 from liverspleen.networks.build import build_network
+from liverspleen.organs import NUM_CLASSES, ORGANS
 from liverspleen.processes import has_bf16_instructions
-from liverspleen.structures import NUM_CLASSES, ORGANS
 from liverspleen.training.throughput import peak_memory_bytes
 
 SECTIONS, STRIDE = 3, 16

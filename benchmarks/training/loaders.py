@@ -19,7 +19,7 @@ from sections import stored_cases
 
 from liverspleen.data.sampling import natural
 from liverspleen.data.sections import Collate, SectionDataset
-from liverspleen.structures import ORGANS
+from liverspleen.organs import ORGANS
 
 Samples = Iterator[int]
 """Makes samples one batch or one at a time and gives how many it made."""

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from liverspleen.data.store import StoredCase
-from liverspleen.structures import Structure
+from liverspleen.organs import Structure
 
 COUNT = 80  # sections in a case
 HU = {Structure.BACKGROUND: 20, Structure.LIVER: 110, Structure.SPLEEN: 130}

@@ -14,7 +14,7 @@ from pathlib import Path
 from factor_tables import write_tables
 
 from liverspleen.cli.main import run_verb
-from liverspleen.errors import Fault, Refused
+from liverspleen.errors import InputError, Issue
 
 CONF = Path(__file__).parent / "conf"
 USUAL = {"output": "outputs/architecture", "development": "30", "matrix": "64"}
@@ -26,7 +26,7 @@ def main(words: list[str]) -> int:
     """Run the verbs in turn; the highest exit code of them is returned."""
     given = [word for word in words if "=" in word]
     if given != words:
-        print(Fault("LS-EXP-020", "a word is not of the form key=value", "write key=value"), file=sys.stderr)
+        print(Issue("LS-EXP-020", "a word is not of the form key=value", "write key=value"), file=sys.stderr)
         return 2
     own = USUAL | {name: value for name, _, value in (word.partition("=") for word in words) if name in USUAL}
     rest = [word for word in words if word.partition("=")[0] not in USUAL]
@@ -57,7 +57,7 @@ def main(words: list[str]) -> int:
         for verb, overrides in steps:
             print(f"\nliverspleen {verb} {' '.join(overrides)}", flush=True)
             codes.append(run_verb(verb, overrides))
-    except Refused as error:
+    except InputError as error:
         print(error, file=sys.stderr)
         return 2
     print(f"\n{write_tables(out, search, stated)}")

@@ -47,8 +47,8 @@ def address_of(number: PrintedNumber) -> Key | None:
     place, *words = number.id.split(".")
     value = _VALUES.get(number.quantity, number.quantity)
     match (place, words):
-        case ("table1", [dataset, what, *_]) if what in _ROWS_OF_TABLE_1:
-            return "table1", _ROWS_OF_TABLE_1[what], dataset, value
+        case ("table1", [dataset, message, *_]) if message in _ROWS_OF_TABLE_1:
+            return "table1", _ROWS_OF_TABLE_1[message], dataset, value
         case ("methods", ["development", "mm5", _]):
             return "table1", "section_thickness:5 mm", "development", value
         case ("figure1", _) if number.id in _FIGURE_1:

@@ -17,7 +17,7 @@ from volumes import INDICES, Agreement, Reproducibility, draw_differences, draw_
 from liverspleen.evaluation import Measurement
 from liverspleen.evaluation.measurements.readings import SITES
 from liverspleen.evaluation.reporting.reader_pair import CONDITIONS
-from liverspleen.structures import ORGAN_KEYS
+from liverspleen.organs import ORGAN_KEYS
 
 Key = tuple[str, str, str, str]
 """Table, row and column of a cell of the report, and the name of one of its values."""
@@ -70,7 +70,7 @@ def examinations(asked: Asked, seed: int = SEED) -> list[Examination]:
     """150 CT of five conditions, and 50 patients with two CT each; the same seed gives the same numbers.
 
     Raises:
-        Refused: LS-EXP-010 the numbers asked for were not met.
+        InputError: LS-EXP-010 the numbers asked for were not met.
     """
     rng = np.random.default_rng(seed)
     return [*_conditions(rng, asked), *_pairs(rng, asked)]
@@ -80,7 +80,7 @@ def cohort_rows(asked: Asked, cases: list[Examination], seed: int = SEED) -> lis
     """Rows of `cohort.csv` for the cases and for the development dataset.
 
     Raises:
-        Refused: LS-EXP-010 the ages asked for were not met.
+        InputError: LS-EXP-010 the ages asked for were not met.
     """
     rng = np.random.default_rng((seed, 1))
     rows: list[dict[str, object]] = [

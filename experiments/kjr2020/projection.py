@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from liverspleen.errors import Fault, Refused
+from liverspleen.errors import InputError, Issue
 
 Floats = NDArray[np.float64]
 Samples = NDArray[np.complex128]
@@ -26,7 +26,7 @@ def project(start: Floats, statistics: Statistics, intervals: Floats) -> Floats:
     interval asks for nothing.
 
     Raises:
-        Refused: LS-EXP-010 the statistics were not met.
+        InputError: LS-EXP-010 the statistics were not met.
     """
     from scipy.optimize import least_squares
 
@@ -46,6 +46,6 @@ def project(start: Floats, statistics: Statistics, intervals: Floats) -> Floats:
 
     result = least_squares(outside, start, jac=slopes, method="trf", xtol=1e-12, ftol=1e-12, gtol=1e-14, max_nfev=500)
     if (left := np.flatnonzero(np.abs(result.fun) > _MARGIN / 2)).size:
-        what = f"no sample has the statistics asked for; number {', '.join(map(str, asked[left]))} stays outside"
-        raise Refused(Fault("LS-EXP-010", what, "ask for less"))
+        message = f"no sample has the statistics asked for; number {', '.join(map(str, asked[left]))} stays outside"
+        raise InputError(Issue("LS-EXP-010", message, "ask for less"))
     return np.asarray(result.x)

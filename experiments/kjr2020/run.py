@@ -30,7 +30,7 @@ from verdicts import VERDICTS, Verdict, verdicts
 from liverspleen.cli.main import run_verb
 from liverspleen.cohort.manifest import write_cohort
 from liverspleen.cohort.row import DEVELOPMENT
-from liverspleen.errors import Fault, Refused
+from liverspleen.errors import InputError, Issue
 from liverspleen.evaluation import write_measurements
 from liverspleen.evaluation.measurements.table import csv_line
 from liverspleen.storage import write_text
@@ -49,11 +49,11 @@ def main(words: Sequence[str]) -> int:
         if code := report_on(out):
             return code
         found = compare(out, numbers, rules)
-    except Refused as error:
+    except InputError as error:
         print(error, file=sys.stderr)
         return 2
     except OSError as error:
-        print(Fault("LS-EXP-013", str(error), "give an output= that may be written"), file=sys.stderr)
+        print(Issue("LS-EXP-013", str(error), "give an output= that may be written"), file=sys.stderr)
         return 1
     tell(found)
     print(f"open {out / 'comparison.html'}")
@@ -64,13 +64,13 @@ def folder(words: Sequence[str]) -> Path:
     """The folder that `output=` names.
 
     Raises:
-        Refused: LS-EXP-012 another word, or no folder behind it.
+        InputError: LS-EXP-012 another word, or no folder behind it.
     """
     out = "outputs/paper"
     for word in words:
         key, _, out = word.partition("=")
         if key != "output" or not out:
-            raise Refused(Fault("LS-EXP-012", f"{word!r} is no key of this study", "give output=FOLDER"))
+            raise InputError(Issue("LS-EXP-012", f"{word!r} is no key of this study", "give output=FOLDER"))
     return Path(out)
 
 

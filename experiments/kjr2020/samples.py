@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from projection import Samples, project
 
-from liverspleen.errors import Fault, Refused
+from liverspleen.errors import InputError, Issue
 from liverspleen.evaluation import kruskal_wallis, wilcoxon_signed_rank
 
 Floats = NDArray[np.float64]
@@ -44,7 +44,7 @@ def draw_groups(
     """One sample for each group, its two ends among its values; `whole` asks for mean and SD of all groups together.
 
     Raises:
-        Refused: LS-EXP-010 there is none, or none was found.
+        InputError: LS-EXP-010 there is none, or none was found.
     """
     spreads = list(groups.values())
     starts = []
@@ -134,7 +134,7 @@ def _search(change: Callable[[], Callable[[], None] | None], p_of: Callable[[], 
             undo()
         else:
             best = distance
-    raise Refused(Fault("LS-EXP-010", f"no sample was found with a p from {p[0]} to {p[1]}", "relax it"))
+    raise InputError(Issue("LS-EXP-010", f"no sample was found with a p from {p[0]} to {p[1]}", "relax it"))
 
 
 def _turned(values: Floats, angle: float) -> Floats:

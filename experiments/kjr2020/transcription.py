@@ -10,7 +10,7 @@ from math import inf
 from pathlib import Path
 from typing import Final
 
-from liverspleen.errors import Fault, Refused
+from liverspleen.errors import InputError, Issue
 from liverspleen.evaluation.reporting.formatting import fixed
 
 _HOLDS: Final = {"<": operator.lt, "≤": operator.le, ">": operator.gt, "≥": operator.ge}
@@ -79,23 +79,23 @@ def read_published(path: Path = PUBLISHED) -> tuple[PrintedNumber, ...]:
     """The numbers in the order of the file.
 
     Raises:
-        Refused: LS-EXP-011 not such a table, an id twice, or a number that is none.
+        InputError: LS-EXP-011 not such a table, an id twice, or a number that is none.
     """
     with path.open(encoding="utf-8-sig", newline="") as handle:
         reader = csv.DictReader(handle)
         if missing := [name for name in _COLUMNS if name not in (reader.fieldnames or ())]:
-            raise Refused(Fault("LS-EXP-011", f"no column {', '.join(missing)}", "add it", file=path))
+            raise InputError(Issue("LS-EXP-011", f"no column {', '.join(missing)}", "add it", file=path))
         numbers = tuple(PrintedNumber(**{name: row[name].strip() for name in _COLUMNS}) for row in reader)
-    faults, seen = [], set()
+    issues, seen = [], set()
     for number in numbers:
         if number.id in seen:
-            faults.append(Fault("LS-EXP-011", f"id {number.id!r} stands more than once", "rename one", file=path))
+            issues.append(Issue("LS-EXP-011", f"id {number.id!r} stands more than once", "rename one", file=path))
         seen.add(number.id)
         try:
             _ = number.interval
         except ArithmeticError:
-            what = f"{number.id}: {number.printed!r} is no number"
-            faults.append(Fault("LS-EXP-011", what, "write one number as printed", file=path))
-    if faults:
-        raise Refused(faults)
+            message = f"{number.id}: {number.printed!r} is no number"
+            issues.append(Issue("LS-EXP-011", message, "write one number as printed", file=path))
+    if issues:
+        raise InputError(issues)
     return numbers

@@ -59,7 +59,7 @@ def draw_differences(
     Each group is the positions of its cases and what is asked of `INDICES` there; groups may overlap.
 
     Raises:
-        Refused: LS-EXP-010 they were not found.
+        InputError: LS-EXP-010 they were not found.
     """
     ceilings = _inside(dss)
 
@@ -95,7 +95,7 @@ def draw_repeats(
     `agreement` is asked for by site, `reproducibility` of the reader under test and of its reference.
 
     Raises:
-        Refused: LS-EXP-010 they were not found.
+        InputError: LS-EXP-010 they were not found.
     """
     ceilings = _inside(dss)
     n = ceilings.shape[-1]

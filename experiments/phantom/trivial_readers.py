@@ -27,7 +27,7 @@ from scipy import ndimage
 
 from liverspleen.cohort import Case, read_cohort
 from liverspleen.imaging import read_ct, read_label_map
-from liverspleen.structures import ORGANS, Structure
+from liverspleen.organs import ORGANS, Structure
 
 Mask = NDArray[np.bool_]
 _ATLAS_SHAPE = (96, 96, 96)

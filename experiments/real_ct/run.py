@@ -14,7 +14,7 @@ from pathlib import Path
 from liverspleen.cli.main import run_verb
 from liverspleen.cohort import Cohort, Split, read_cohort, write_split
 from liverspleen.cohort.split import is_trainable
-from liverspleen.errors import Fault, Refused
+from liverspleen.errors import InputError, Issue
 from liverspleen.evaluation.measurements.table import read_measurements
 
 EPILOGUE = (
@@ -27,10 +27,10 @@ def main(words: list[str]) -> int:
     """Run the verbs in turn; the highest exit code of them is returned."""
     given = dict(word.split("=", 1) for word in words)
     if "data" not in given or not (Path(given["data"]) / "cohort.csv").is_file():
-        fault = Fault(
+        issue = Issue(
             "LS-EXP-001", "data= names no folder with a cohort.csv", "give DATA=FOLDER", file=given.get("data")
         )
-        print(fault, file=sys.stderr)
+        print(issue, file=sys.stderr)
         return 2
     manifest, out = Path(given["data"]) / "cohort.csv", Path(given.get("output", "outputs/real_ct"))
     try:
@@ -65,7 +65,7 @@ def main(words: list[str]) -> int:
         for verb, overrides in steps.items():
             print(f"\nliverspleen {verb} {' '.join(overrides)}", flush=True)
             codes.append(run_verb(verb, overrides))
-    except Refused as error:
+    except InputError as error:
         print(error, file=sys.stderr)
         return 2
     summary(out, case_id)
@@ -77,7 +77,7 @@ def first_trainable(cohort: Cohort) -> str:
     for case in cohort.cases:
         if is_trainable(case):
             return case.case_id
-    raise Refused(Fault("LS-EXP-002", "no case has labels of both organs", "add one", file=cohort.path))
+    raise InputError(Issue("LS-EXP-002", "no case has labels of both organs", "add one", file=cohort.path))
 
 
 def summary(out: Path, trained_on: str) -> None:

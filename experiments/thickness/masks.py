@@ -12,10 +12,10 @@ from patients import anatomy, organ_lines
 from settings import SPACED_MM, SPACINGS_MM, Settings
 from slabs import LATTICE_MM, READERS, Lines, Protocol
 
+from liverspleen.organs import ORGANS
 from liverspleen.phantom.anatomy import true_volumes_cm3
 from liverspleen.processes import spread
 from liverspleen.storage import write_text
-from liverspleen.structures import ORGANS
 
 
 def protocols(settings: Settings) -> Iterator[Protocol]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from settings import Settings
 
 from liverspleen.cli.main import run_verb
-from liverspleen.errors import Fault, Refused
+from liverspleen.errors import InputError, Issue
 
 RECIPES = ("adjacent", "distance")
 """Which neighbours a section is given: the adjacent ones (the paper), or those at about `distance_mm`."""
@@ -40,7 +40,7 @@ def train(settings: Settings) -> tuple[Network, ...]:
     """Make the cohort and train what is not trained; a training that was cut off goes on.
 
     Raises:
-        Refused: LS-EXP-016 a verb did not end well; or what it refuses.
+        InputError: LS-EXP-016 a verb did not end well; or what it refuses.
     """
     cohort = settings.output / "phantoms"
     size = [f"development={settings.development}", "test1=0", "pairs=0", f"matrix={settings.matrix}"]
@@ -59,5 +59,5 @@ def train(settings: Settings) -> tuple[Network, ...]:
 def _run(verb: str, words: list[str]) -> None:
     print(f"\nliverspleen {verb} {' '.join(words)}", flush=True)
     if code := run_verb(verb, words):
-        cure = "see what it says; the same command goes on from here"
-        raise Refused(Fault("LS-EXP-016", f"liverspleen {verb} ended with exit code {code}", cure))
+        hint = "see what it says; the same command goes on from here"
+        raise InputError(Issue("LS-EXP-016", f"liverspleen {verb} ended with exit code {code}", hint))

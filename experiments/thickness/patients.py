@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 from settings import Settings
 
+from liverspleen.organs import Structure
 from liverspleen.phantom.anatomy import Anatomy, Condition, draw_anatomy
 from liverspleen.phantom.painting import paint
 from liverspleen.phantom.scanner import Acquisition, draw_scanner, lay_down
 from liverspleen.phantom.shapes import Grid
-from liverspleen.structures import Structure
 
 _UNUSED = 3  # cohorts of phantoms draw from 0 to 2 after the seed
 _ROWS = 8  # of the lattice at a time: 1000 samples along z by 250 by 8 are 2 million

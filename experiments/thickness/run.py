@@ -28,7 +28,7 @@ from settings import Settings, read_settings
 from summary import limit_table, mask_table, network_table, shift_table, slopes, spacing_table
 from tables import markdown
 
-from liverspleen.errors import Fault, Refused
+from liverspleen.errors import InputError, Issue
 from liverspleen.evaluation.reporting.figures.bland_altman import figure_bytes
 from liverspleen.storage import complete_file, write_json, write_text
 
@@ -49,7 +49,7 @@ def main(words: Sequence[str]) -> int:
             scans = scanned(settings)
             write_csv(settings.output / "scans.csv", scans)
             tables |= {"network": network_table(scans), "shift": shift_table(scans)}
-    except Refused as error:
+    except InputError as error:
         print(error, file=sys.stderr)
         return 2
     tell(settings.output, tables)
@@ -60,7 +60,7 @@ def same_study(settings: Settings) -> None:
     """Begin the folder, or see that what is there was made with the same settings.
 
     Raises:
-        Refused: LS-EXP-015 the folder holds a study of other settings.
+        InputError: LS-EXP-015 the folder holds a study of other settings.
     """
     file, asked = settings.output / "study.json", json.loads(json.dumps(settings.decisive))
     if not file.exists():
@@ -69,8 +69,8 @@ def same_study(settings: Settings) -> None:
     earlier = json.loads(file.read_text(encoding="utf-8"))
     differs = [f"{key}={earlier.get(key)}" for key in asked if earlier.get(key) != asked[key]]
     if differs:
-        what = f"the study in this folder was begun with {', '.join(differs)}"
-        raise Refused(Fault("LS-EXP-015", what, "give these, or another output=", file=file))
+        message = f"the study in this folder was begun with {', '.join(differs)}"
+        raise InputError(Issue("LS-EXP-015", message, "give these, or another output=", file=file))
 
 
 def scanned(settings: Settings) -> pd.DataFrame:

@@ -18,11 +18,11 @@ from liverspleen.imaging import CTVolume, Geometry, LabelMap
 from liverspleen.inference.folded import folded
 from liverspleen.inference.model import TrainedModel, load_model
 from liverspleen.inference.segment import segment
+from liverspleen.organs import ORGANS
 from liverspleen.phantom.anatomy import true_volumes_cm3
 from liverspleen.phantom.rendering import render
 from liverspleen.processes import spread
 from liverspleen.storage import write_text
-from liverspleen.structures import ORGANS
 
 
 def read_scans(settings: Settings, trained: Sequence[Network]) -> pd.DataFrame:

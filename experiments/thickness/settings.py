@@ -10,7 +10,7 @@ from typing import Any
 
 from slabs import LATTICE_MM
 
-from liverspleen.errors import Fault, Refused
+from liverspleen.errors import InputError, Issue
 
 SPACED_MM = 5.0
 """Thickness of the sections that are laid with gaps and overlaps."""
@@ -67,7 +67,7 @@ def read_settings(words: Sequence[str]) -> Settings:
     """The settings that the words ask for; all faults at once.
 
     Raises:
-        Refused: LS-EXP-014 a word that is no setting, or a value that cannot be.
+        InputError: LS-EXP-014 a word that is no setting, or a value that cannot be.
 
     >>> read_settings(["output=o", "thickness_mm=1,5", "seeds=1"]).thickness_mm
     (1.0, 5.0)
@@ -76,42 +76,42 @@ def read_settings(words: Sequence[str]) -> Settings:
         field.name: _numbers if field.name == "thickness_mm" else type(field.default) for field in fields(Settings)
     }
     readers["output"] = Path
-    given, faults = {}, []
+    given, issues = {}, []
     for word in words:
         key, _, value = word.partition("=")
         try:
             given[key] = readers[key](value)
         except KeyError:
-            faults.append(_fault(f"{word!r} is no setting of this study", f"give one of {', '.join(readers)}"))
+            issues.append(_issue(f"{word!r} is no setting of this study", f"give one of {', '.join(readers)}"))
         except ValueError:
-            faults.append(_fault(f"{word!r} is no number", f"give {key}=NUMBER"))
-    settings = Settings(**given) if not faults else Settings()
-    if faults := [*faults, *_contradictions(settings)]:
-        raise Refused(faults)
+            issues.append(_issue(f"{word!r} is no number", f"give {key}=NUMBER"))
+    settings = Settings(**given) if not issues else Settings()
+    if issues := [*issues, *_contradictions(settings)]:
+        raise InputError(issues)
     return settings
 
 
-def _contradictions(settings: Settings) -> list[Fault]:
-    faults = []
+def _contradictions(settings: Settings) -> list[Issue]:
+    issues = []
     least = {"patients": 2, "starts": 2, "scanned": 0, "scan_starts": 1, "development": 2, "steps": 1, "seeds": 1}
     for name, low in (*least.items(), ("matrix", 32), ("seed", 0), ("workers", 0)):
         if (value := getattr(settings, name)) < low:
-            faults.append(_fault(f"{name} is {value}", f"set it to {low} or more"))
+            issues.append(_issue(f"{name} is {value}", f"set it to {low} or more"))
     if settings.scanned > settings.patients:
-        faults.append(_fault(f"scanned is {settings.scanned} of {settings.patients} patients", "scan fewer"))
+        issues.append(_issue(f"scanned is {settings.scanned} of {settings.patients} patients", "scan fewer"))
     for name in ("pixel_mm", "distance_mm"):
         if not 0 < getattr(settings, name) < math.inf:
-            faults.append(_fault(f"{name} is {getattr(settings, name)}", "give millimetres above 0"))
+            issues.append(_issue(f"{name} is {getattr(settings, name)}", "give millimetres above 0"))
     for thickness in settings.thickness_mm:
         if not 1.0 <= thickness <= 8.0:
-            faults.append(_fault(f"sections of {thickness} mm", "give 1 to 8 mm"))
+            issues.append(_issue(f"sections of {thickness} mm", "give 1 to 8 mm"))
     for distance in {*settings.thickness_mm, *SPACINGS_MM}:
         step = distance / LATTICE_MM / max(settings.starts, 1)
         if not math.isfinite(step) or step != round(step):
-            what = f"{settings.starts} starts over {distance} mm"
-            faults.append(_fault(what, f"give thicknesses and starts that fit steps of {LATTICE_MM} mm, such as 8"))
-    return faults
+            message = f"{settings.starts} starts over {distance} mm"
+            issues.append(_issue(message, f"give thicknesses and starts that fit steps of {LATTICE_MM} mm, such as 8"))
+    return issues
 
 
-def _fault(what: str, cure: str) -> Fault:
-    return Fault("LS-EXP-014", what, cure)
+def _issue(message: str, hint: str) -> Issue:
+    return Issue("LS-EXP-014", message, hint)

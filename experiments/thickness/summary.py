@@ -16,7 +16,7 @@ from settings import SPACED_MM
 from slabs import READERS
 
 from liverspleen.evaluation.statistics.bland_altman import bland_altman
-from liverspleen.structures import ORGANS
+from liverspleen.organs import ORGANS
 
 STRUCTURES = (*(organ.key for organ in ORGANS), "ratio")
 

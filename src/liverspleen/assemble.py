@@ -15,10 +15,10 @@ from uuid import uuid4
 
 from liverspleen.cohort import Cohort, Vocabulary, open_cohort
 from liverspleen.config import NetworkConfig, TrainConfig, TrainerConfig, VocabularyConfig
-from liverspleen.errors import Fault, Refused
+from liverspleen.errors import InputError, Issue
+from liverspleen.organs import LABEL_VALUES, OWN_VALUES, Structure, organ
 from liverspleen.processes import has_bf16_instructions
 from liverspleen.storage import sha256_of, write_text
-from liverspleen.structures import LABEL_VALUES, OWN_VALUES, Structure, organ
 
 if TYPE_CHECKING:
     import torch
@@ -66,7 +66,7 @@ def label_values(key: str, asked: object) -> Mapping[int, Structure] | None:
     """What the voxel values of another system mean; None for our own label maps.
 
     Raises:
-        Refused: LS-CFG-009 `asked` is neither a name of `LABEL_VALUES` nor a map from whole numbers to structures.
+        InputError: LS-CFG-009 `asked` is neither a name of `LABEL_VALUES` nor a map from whole numbers to structures.
     """
     if asked == OWN_VALUES:
         return None
@@ -78,11 +78,11 @@ def label_values(key: str, asked: object) -> Mapping[int, Structure] | None:
     except (TypeError, ValueError):
         pass  # told below, with what is expected
     names = ", ".join(LABEL_VALUES)
-    what = f"{key}={asked!r} is neither one of {names} nor a map from voxel values to liver or spleen"
-    raise Refused(Fault("LS-CFG-009", what, f"give a name, or such as {key}={{5: liver, 1: spleen}}"))
+    message = f"{key}={asked!r} is neither one of {names} nor a map from voxel values to liver or spleen"
+    raise InputError(Issue("LS-CFG-009", message, f"give a name, or such as {key}={{5: liver, 1: spleen}}"))
 
 
-def contradictions(config: TrainConfig) -> list[Fault]:
+def contradictions(config: TrainConfig) -> list[Issue]:
     """What cannot be meant, each with its cure, before anything heavy is imported."""
     network, trainer = config.network, config.trainer
     found = [
@@ -126,11 +126,11 @@ def contradictions(config: TrainConfig) -> list[Fault]:
             "auto, cpu or gpu",
         ),
     ]
-    faults = [Fault("LS-CFG-006", what, f"use {cure}") for wrong, what, cure in found if wrong]
-    return faults + bf16_faults(config)
+    issues = [Issue("LS-CFG-006", message, f"use {hint}") for wrong, message, hint in found if wrong]
+    return issues + bf16_issues(config)
 
 
-def bf16_faults(config: TrainConfig) -> list[Fault]:
+def bf16_issues(config: TrainConfig) -> list[Issue]:
     """bfloat16 on a processor that has no instructions for it: it works there, a hundred times slower."""
     choice = config.trainer
     if choice.precision == "32-true" or has_bf16_instructions():  # Lightning takes bfloat16 for a CPU's 16-mixed
@@ -142,8 +142,8 @@ def bf16_faults(config: TrainConfig) -> list[Fault]:
             return []
     elif choice.accelerator != "cpu":
         return []
-    what = f"trainer.precision={choice.precision} on a CPU without AMX or AVX-512 BF16 instructions"
-    return [Fault("LS-CFG-010", what, "use trainer.precision=32-true, or a GPU")]
+    message = f"trainer.precision={choice.precision} on a CPU without AMX or AVX-512 BF16 instructions"
+    return [Issue("LS-CFG-010", message, "use trainer.precision=32-true, or a GPU")]
 
 
 def _recipe_contradictions(config: TrainConfig) -> list[tuple[bool, str, str]]:
@@ -220,14 +220,14 @@ def _refusing_what_cannot_be_built() -> Iterator[None]:
     try:
         yield
     except ValueError as error:
-        raise Refused(Fault("LS-CFG-007", str(error), "choose another network=, or correct its keys")) from error
+        raise InputError(Issue("LS-CFG-007", str(error), "choose another network=, or correct its keys")) from error
 
 
 def network(config: TrainConfig) -> nn.Module:
     """The network, its weights drawn from the current seed, or its encoder's out of a file or timm's hub.
 
     Raises:
-        Refused: it does not exist or cannot be built that way, or the weights do not fit.
+        InputError: it does not exist or cannot be built that way, or the weights do not fit.
     """
     import torch
 
@@ -242,8 +242,8 @@ def network(config: TrainConfig) -> nn.Module:
         from liverspleen.networks.pretrained import start_from
 
         if not isinstance(built, DeepLabV3Plus):
-            what = f"network.weights={choice.weights}, but network {choice.name} has no encoder"
-            raise Refused(Fault("LS-CFG-006", what, "leave network.weights= out"))
+            message = f"network.weights={choice.weights}, but network {choice.name} has no encoder"
+            raise InputError(Issue("LS-CFG-006", message, "leave network.weights= out"))
         start_from(built.encoder, choice.weights)
     if config.trainer.sync_batchnorm and ranks(config) > 1 and device(config.trainer.accelerator).type == "cuda":
         from liverspleen.networks.encoder import with_shared_statistics
@@ -260,7 +260,7 @@ def network_cost(choice: NetworkConfig, *, sections: int, matrix: int) -> Networ
     """Parameters and operations of a network, for sections of `matrix` x `matrix` pixels.
 
     Raises:
-        Refused: it does not exist, cannot be built that way, or cannot take that matrix.
+        InputError: it does not exist, cannot be built that way, or cannot take that matrix.
     """
     from liverspleen.networks.cost import network_cost
 
@@ -357,7 +357,7 @@ def callbacks(
     return [guard, table, checkpoints, Heartbeat()]
 
 
-def loggers(config: TrainConfig, faults: list[Fault], *, start: int) -> list[Logger]:
+def loggers(config: TrainConfig, issues: list[Issue], *, start: int) -> list[Logger]:
     """`metrics.csv` and, if asked for, Weights & Biases beside it; `faults` takes what goes wrong there."""
     from pytorch_lightning.loggers import WandbLogger
 
@@ -373,7 +373,7 @@ def loggers(config: TrainConfig, faults: list[Fault], *, start: int) -> list[Log
             group, chosen = choice.wandb_group, _shown(config)
             return WandbLogger(project=name, offline=offline, save_dir=output, id=run, group=group, config=chosen)
 
-        found.append(SideLogger("Weights & Biases", make, faults))
+        found.append(SideLogger("Weights & Biases", make, issues))
     return found
 
 
@@ -439,7 +439,7 @@ def cudnn_benchmark(choice: TrainerConfig) -> bool:
     """Whether cuDNN measures its algorithms for each new shape and takes the fastest; sections have few shapes.
 
     Raises:
-        Refused: another accelerator than `auto`, `cpu` or `gpu`, or a GPU where there is none.
+        InputError: another accelerator than `auto`, `cpu` or `gpu`, or a GPU where there is none.
     """
     return device(choice.accelerator).type == "cuda" and not choice.deterministic
 
@@ -448,12 +448,12 @@ def device(accelerator: str) -> torch.device:
     """The device that `auto`, `cpu` or `gpu` names on this machine.
 
     Raises:
-        Refused: another word, or a GPU where there is none.
+        InputError: another word, or a GPU where there is none.
     """
     import torch
 
     if accelerator not in {"auto", "cpu", "gpu"}:
-        raise Refused(Fault("LS-CFG-006", f"accelerator={accelerator}", "use auto, cpu or gpu"))
+        raise InputError(Issue("LS-CFG-006", f"accelerator={accelerator}", "use auto, cpu or gpu"))
     if accelerator == "gpu" and not torch.cuda.is_available():
-        raise Refused(Fault("LS-CFG-008", "accelerator=gpu, but there is no CUDA device", "use accelerator=cpu"))
+        raise InputError(Issue("LS-CFG-008", "accelerator=gpu, but there is no CUDA device", "use accelerator=cpu"))
     return torch.device("cpu" if accelerator == "cpu" or not torch.cuda.is_available() else "cuda")

@@ -1,4 +1,4 @@
-"""Faults as the user meets them: one line with a stable code, the case, the file, what is wrong, and the cure."""
+"""Issues as the user sees them: one line with a stable code, the case, the file, the message, and a hint."""
 
 from __future__ import annotations
 
@@ -20,18 +20,19 @@ def one_line(text: object) -> str:
 
 
 @dataclass(frozen=True)
-class Fault:
+class Issue:
     """One finding about the input; `str()` is its line.
 
-    `code` is stable (`LS-AREA-NNN`); scripts may rely on it. `what` names expected and found; `cure` is an imperative.
+    `code` is stable (`LS-AREA-NNN`); scripts may rely on it. `message` says what was found and expected; `hint` is an
+    imperative.
 
-    >>> print(Fault("LS-GEO-003", "label map has shape (4, 4, 3), its CT (4, 4, 4)", "resample the label map", "A017"))
+    >>> print(Issue("LS-GEO-003", "label map has shape (4, 4, 3), its CT (4, 4, 4)", "resample the label map", "A017"))
     LS-GEO-003 case 'A017': label map has shape (4, 4, 3), its CT (4, 4, 4); resample the label map
     """
 
     code: str
-    what: str
-    cure: str
+    message: str
+    hint: str
     case_id: str | None = None
     file: str | Path | None = None
     severity: Severity = "error"
@@ -40,19 +41,19 @@ class Fault:
         where = "".join(
             [f" case {self.case_id!r}" if self.case_id else "", f" file '{self.file}'" if self.file else ""]
         )
-        return one_line(f"{self.code}{where}: {self.what}; {self.cure}")
+        return one_line(f"{self.code}{where}: {self.message}; {self.hint}")
 
 
-class Refused(Exception):  # noqa: N818 - the input is refused; nothing went wrong
-    """Input that cannot be used; carries every fault found, and leads to exit code 2.
+class InputError(Exception):
+    """Input that cannot be used; carries every issue found, and leads to exit code 2.
 
-    >>> error = Refused([Fault("LS-COH-001", "no column 'image'", "add it")])
+    >>> error = InputError([Issue("LS-COH-001", "no column 'image'", "add it")])
     >>> str(error)
     "LS-COH-001: no column 'image'; add it"
     """
 
-    def __init__(self, faults: Fault | Iterable[Fault]) -> None:
-        self.faults: tuple[Fault, ...] = (faults,) if isinstance(faults, Fault) else tuple(faults)
-        if not self.faults:
-            raise ValueError("Refused needs at least one fault")
-        super().__init__("\n".join(str(fault) for fault in self.faults))
+    def __init__(self, issues: Issue | Iterable[Issue]) -> None:
+        self.issues: tuple[Issue, ...] = (issues,) if isinstance(issues, Issue) else tuple(issues)
+        if not self.issues:
+            raise ValueError("InputError needs at least one issue")
+        super().__init__("\n".join(str(issue) for issue in self.issues))

@@ -17,7 +17,7 @@ from time import perf_counter
 from typing import Any
 
 from liverspleen import __version__
-from liverspleen.errors import Refused
+from liverspleen.errors import InputError
 from liverspleen.storage import sha256_of, write_json
 
 _PACKAGES = (
@@ -74,7 +74,7 @@ class Run:
     measured: dict[str, float] = field(default_factory=dict)
     """what was timed, with its unit in the name"""
     outputs: list[Path] = field(default_factory=list)
-    faults: list[Any] = field(default_factory=list)
+    issues: list[Any] = field(default_factory=list)
 
 
 @contextmanager
@@ -95,10 +95,10 @@ def recorded(
     try:
         yield run
         status = "done"
-    except Refused as error:
+    except InputError as error:
         status = "refused"
-        run.faults.extend(fault for fault in error.faults if fault not in run.faults)
-        raise Refused(run.faults) from error  # with what was found before: it may be the reason
+        run.issues.extend(issue for issue in error.issues if issue not in run.issues)
+        raise InputError(run.issues) from error  # with what was found before: it may be the reason
     finally:
         write_json(
             output / name,
@@ -116,7 +116,7 @@ def recorded(
                 "platform": platform.platform(),
                 "started": started.isoformat(timespec="seconds"),
                 "seconds": round(perf_counter() - clock, 3),
-                "faults": [str(fault) for fault in run.faults],
+                "issues": [str(issue) for issue in run.issues],
                 "earlier": _earlier(output / name),
                 "outputs": {
                     str(path.relative_to(output)): sha256_of(path)

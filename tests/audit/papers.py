@@ -57,7 +57,7 @@ def audited(paper: Paper, folder: Path) -> Audit:
     published = read_published(folder / "published.csv")
     claims = read_claims(folder / "claims.yaml", published.numbers)
     found = audit(published.numbers.values(), claims.claims)
-    assert (*published.faults, *claims.faults, *found.faults) == ()
+    assert (*published.issues, *claims.issues, *found.issues) == ()
     return found
 
 

@@ -21,14 +21,14 @@ INDICES = ("liver", "spleen", "ratio")
 @pytest.fixture(scope="module")
 def numbers() -> dict[str, PublishedNumber]:
     published = read_published(FOLDER / "published.csv")
-    assert published.faults == ()
+    assert published.issues == ()
     return dict(published.numbers)
 
 
 @pytest.fixture(scope="module")
 def audited(numbers: dict[str, PublishedNumber]) -> Audit:
     claims = read_claims(FOLDER / "claims.yaml", numbers)
-    assert claims.faults == ()
+    assert claims.issues == ()
     return audit(numbers.values(), claims.claims)
 
 
@@ -43,7 +43,7 @@ def value(numbers: dict[str, PublishedNumber], name: str) -> float:
 
 def test_these_numbers_are_found_and_no_other(audited: Audit) -> None:
     told = {(finding.severity, finding.number.id, finding.rule) for finding in audited.findings}
-    assert audited.faults == ()
+    assert audited.issues == ()
     assert told == {
         ("impossible", "table2.healthy.liver.sd", "sample"),
         ("impossible", "table2.total.liver.sd", "union"),

@@ -19,7 +19,7 @@ from liverspleen.audit import Audit, Finding, audit, read_claims, read_published
 from liverspleen.audit.findings import bounds
 from liverspleen.audit.intervals import Interval
 from liverspleen.audit.printed import read_printed
-from liverspleen.errors import Refused
+from liverspleen.errors import InputError
 
 Check = Callable[..., Audit]
 
@@ -36,20 +36,20 @@ def check(tmp_path: Path) -> Check:
         (tmp_path / "c.yaml").write_text(json.dumps({"claims": [entry]}), encoding="utf-8")
         published = read_published(tmp_path / "p.csv")
         claims = read_claims(tmp_path / "c.yaml", published.numbers)
-        assert (*published.faults, *claims.faults) == ()
+        assert (*published.issues, *claims.issues) == ()
         return audit(published.numbers.values(), claims.claims)
 
     return run
 
 
 def only(result: Audit) -> Finding:
-    assert result.faults == ()
+    assert result.issues == ()
     assert len(result.findings) == 1, result.findings
     return result.findings[0]
 
 
 def clean(result: Audit) -> bool:
-    assert result.faults == ()
+    assert result.issues == ()
     return result.findings == ()
 
 
@@ -359,7 +359,7 @@ def test_limits_from_mean_and_half_width(check: Check) -> None:
 def test_limits_that_nothing_follows_for_are_a_fault(check: Check, given: tuple[str, ...]) -> None:
     numbers = {"b": ("bias", "-0.56"), "h": ("half_width", "3.78"), "l": ("lower", "-4.3"), "u": ("upper", "3.2")}
     result = check("limits", {numbers[name][0]: name for name in given}, {name: numbers[name] for name in given})
-    assert [fault.code for fault in result.faults] == ["LS-AUD-005"]
+    assert [issue.code for issue in result.issues] == ["LS-AUD-005"]
 
 
 def test_half_width_and_sd_follow_from_each_other(check: Check) -> None:
@@ -384,7 +384,7 @@ def test_half_width_and_sd_follow_from_each_other(check: Check) -> None:
 def test_a_setting_out_of_range_is_a_fault_of_its_claim(check: Check, rule: str, settings: dict[str, Any]) -> None:
     numbers = {"m": ("mean", "0.5", 5), "s": ("sd", "0.2", 5), "p": ("p", "0.5", 5)}
     cells = {"mean": "m", "sd": "s"} if rule == "sample" else {"p": "p"}
-    assert [fault.code for fault in check(rule, cells, numbers, **settings).faults] == ["LS-AUD-005"]
+    assert [issue.code for issue in check(rule, cells, numbers, **settings).issues] == ["LS-AUD-005"]
 
 
 def test_limits_may_be_computed_with_the_quantile_itself(check: Check) -> None:
@@ -531,8 +531,8 @@ def test_a_claim_without_what_its_rule_needs_is_one_fault(check: Check) -> None:
         {"bias": "b", "half_width": "h", "p": "p"},
         {"b": ("bias", "1"), "h": ("half_width", "2"), "p": ("p", "0.1")},
     )
-    assert [fault.code for fault in result.faults] == ["LS-AUD-005"]
-    assert "no n" in result.faults[0].what
+    assert [issue.code for issue in result.issues] == ["LS-AUD-005"]
+    assert "no n" in result.issues[0].message
 
 
 BAD_CLAIMS: dict[str, Any] = {
@@ -564,8 +564,8 @@ def test_a_bad_claim_is_one_fault_and_the_others_are_read(tmp_path: Path, entry:
     (tmp_path / "c.yaml").write_text(json.dumps({"claims": [entry, good, good]}), encoding="utf-8")
     claims = read_claims(tmp_path / "c.yaml", read_published(tmp_path / "p.csv").numbers)
     assert [claim.id for claim in claims.claims] == ["good"]
-    assert [fault.code for fault in claims.faults] == ["LS-AUD-004"] * 2
-    assert "twice" in claims.faults[1].what
+    assert [issue.code for issue in claims.issues] == ["LS-AUD-004"] * 2
+    assert "twice" in claims.issues[1].message
 
 
 @pytest.mark.parametrize(
@@ -574,9 +574,9 @@ def test_a_bad_claim_is_one_fault_and_the_others_are_read(tmp_path: Path, entry:
 )
 def test_what_is_no_file_of_claims_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "c.yaml").write_text(text, encoding="utf-8")
-    with pytest.raises(Refused) as error:
+    with pytest.raises(InputError) as error:
         read_claims(tmp_path / "c.yaml", {})
-    assert [fault.code for fault in error.value.faults] == ["LS-AUD-003"]
+    assert [issue.code for issue in error.value.issues] == ["LS-AUD-003"]
 
 
 def test_lists_within_lists_without_end_are_one_fault(tmp_path: Path) -> None:
@@ -586,7 +586,7 @@ def test_lists_within_lists_without_end_are_one_fault(tmp_path: Path) -> None:
     text = f"{bomb}\nclaims:\n  - {{id: x, rule: same, cells: {{cells: *x29}}, note: *x29}}\n  - {{id: *x29}}\n"
     (tmp_path / "c.yaml").write_text(text, encoding="utf-8")
     claims = read_claims(tmp_path / "c.yaml", {})
-    assert [fault.code for fault in claims.faults] == ["LS-AUD-004"] * 2
+    assert [issue.code for issue in claims.issues] == ["LS-AUD-004"] * 2
 
 
 @pytest.mark.parametrize(
@@ -607,13 +607,13 @@ def test_a_bad_row_is_one_fault_and_the_others_are_read(tmp_path: Path, row: str
     (tmp_path / "p.csv").write_text(f"{header}\na,,,,value,1,,,\n{row}\nc,,,,value,2,,,\n", encoding="utf-8")
     published = read_published(tmp_path / "p.csv")
     assert [*published.numbers] == ["a", "c"]
-    assert [fault.code for fault in published.faults] == ["LS-AUD-002"]
-    assert "row 3" in published.faults[0].what
+    assert [issue.code for issue in published.issues] == ["LS-AUD-002"]
+    assert "row 3" in published.issues[0].message
 
 
 @pytest.mark.parametrize("content", [b"", b"id,printed\na,1\n", b"\xff\xfe\x00", b'id,place\n"a'])
 def test_what_is_no_table_of_numbers_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "p.csv").write_bytes(content)
-    with pytest.raises(Refused) as error:
+    with pytest.raises(InputError) as error:
         read_published(tmp_path / "p.csv")
-    assert [fault.code for fault in error.value.faults] == ["LS-AUD-001"]
+    assert [issue.code for issue in error.value.issues] == ["LS-AUD-001"]

@@ -18,7 +18,7 @@ def false_alarms(seeds: range, folder: Path) -> list[str]:
     ]
 
 
-def faults_found(seeds: range, folder: Path) -> Counter[tuple[bool, bool]]:
+def issues_found(seeds: range, folder: Path) -> Counter[tuple[bool, bool]]:
     """Papers with one digit changed, counted by (findable, found)."""
     counts = Counter[tuple[bool, bool]]()
     for seed in seeds:
@@ -40,7 +40,7 @@ def test_simulated_honest_papers_raise_nothing_not_even_a_note(tmp_path: Path) -
 
 
 def test_planted_faults_that_no_data_could_print_are_found(tmp_path: Path) -> None:
-    hold(faults_found(range(40), tmp_path), 40)
+    hold(issues_found(range(40), tmp_path), 40)
 
 
 @pytest.mark.slow
@@ -50,4 +50,4 @@ def test_500_honest_papers_raise_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_of_500_planted_faults_nine_in_ten_of_the_findable_are_found(tmp_path: Path) -> None:
-    hold(faults_found(range(500), tmp_path), 500)
+    hold(issues_found(range(500), tmp_path), 500)

@@ -13,7 +13,7 @@ from liverspleen.cohort.manifest import write_cohort
 from liverspleen.imaging.geometry import Geometry
 from liverspleen.imaging.nifti import write_ct, write_label_map
 from liverspleen.imaging.volume import CTVolume, LabelMap
-from liverspleen.structures import Structure
+from liverspleen.organs import Structure
 
 TABLES = ("measurements.csv", "volumes.csv", "review.csv")
 

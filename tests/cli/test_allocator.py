@@ -28,7 +28,7 @@ print(touch())
 glibc = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library than glibc")
 
 
-def faults(setting: str, **environment: str) -> int:
+def issues(setting: str, **environment: str) -> int:
     """Page faults when a block is touched that was given back before."""
     plain = {name: value for name, value in os.environ.items() if not name.startswith(("MALLOC_", "GLIBC_TUNABLES"))}
     code = FAULTS.format(setting=setting)
@@ -39,10 +39,10 @@ def faults(setting: str, **environment: str) -> int:
 
 @glibc
 def test_a_block_that_was_given_back_is_not_faulted_in_again() -> None:
-    assert faults("pass") >= PAGES // 2  # the kernel may map several pages at a fault
-    assert faults("assert keep_pages()") < PAGES // 100
+    assert issues("pass") >= PAGES // 2  # the kernel may map several pages at a fault
+    assert issues("assert keep_pages()") < PAGES // 100
 
 
 @glibc
 def test_settings_of_the_environment_are_left_alone() -> None:
-    assert faults("assert not keep_pages()", MALLOC_TOP_PAD_="131072") >= PAGES // 2
+    assert issues("assert not keep_pages()", MALLOC_TOP_PAD_="131072") >= PAGES // 2

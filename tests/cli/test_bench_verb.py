@@ -96,7 +96,7 @@ def test_bf16_for_a_gpu_is_not_refused_for_the_cpu_beside_it(monkeypatch: pytest
     monkeypatch.setattr(assemble, "has_bf16_instructions", lambda: False)
     config = compose_verb("train", ["cohort=c.csv", "output=o", "trainer.precision=bf16-mixed"])
     config.trainer = replace(config.trainer, accelerator="gpu")
-    assert assemble.bf16_faults(config) == []
+    assert assemble.bf16_issues(config) == []
 
 
 @pytest.mark.parametrize("fused", [True, False])
@@ -113,7 +113,7 @@ def test_precisions_that_the_sections_do_not_come_in_are_refused(
 ) -> None:
     monkeypatch.setattr(assemble, "has_bf16_instructions", lambda: True)
     config = compose_verb("train", ["cohort=c.csv", "output=o", f"trainer.precision={precision}"])
-    assert [fault.what for fault in assemble.contradictions(config)] == [f"trainer.precision={precision}"]
+    assert [issue.message for issue in assemble.contradictions(config)] == [f"trainer.precision={precision}"]
 
 
 def test_algorithms_are_searched_for_on_a_gpu_unless_they_must_be_deterministic(

@@ -8,7 +8,7 @@ from liverspleen.cli.choices import conf_folder
 from liverspleen.cli.composition import compose_verb
 from liverspleen.cli.main import VERBS, main
 from liverspleen.config import SCHEMAS, keys
-from liverspleen.errors import Refused
+from liverspleen.errors import InputError
 
 TRAIN = ["cohort=c.csv", "output=o"]
 
@@ -61,14 +61,14 @@ def test_groups_and_overrides_compose() -> None:
     ],
 )
 def test_wrong_words_are_refused_with_their_cure(words: list[str], message: str) -> None:
-    with pytest.raises(Refused, match=message):
+    with pytest.raises(InputError, match=message):
         compose_verb("train", words)
 
 
 def test_all_wrong_keys_are_told_at_once() -> None:
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(InputError) as refused:
         compose_verb("train", [*TRAIN, "sed=1", "nettwork=paper"])
-    assert len(refused.value.faults) == 2
+    assert len(refused.value.issues) == 2
 
 
 def test_unknown_verb_is_refused_with_the_near_one(capsys: pytest.CaptureFixture[str]) -> None:
@@ -126,13 +126,13 @@ def test_check_lists_every_finding_and_finishes_the_other_cases(
     label.write_bytes(label.read_bytes()[:-20])
     assert main(["check", f"cohort={manifest}", f"output={tmp_path / 'check'}"]) == 2
     captured = capsys.readouterr()
-    faults = [line for line in captured.err.splitlines() if line.startswith("LS-")]
-    assert [("'c0'" in line, "'c2'" in line) for line in faults] == [(True, False), (False, True)]
+    issues = [line for line in captured.err.splitlines() if line.startswith("LS-")]
+    assert [("'c0'" in line, "'c2'" in line) for line in issues] == [(True, False), (False, True)]
     assert "check: 4 cases read: 2 errors, " in captured.out
     table = (tmp_path / "check" / "findings.csv").read_text().splitlines()
     assert sum(line.startswith("error,") for line in table) == 2
-    recorded = json.loads((tmp_path / "check" / "run.json").read_text())["faults"]
-    assert [fault for fault in recorded if fault in faults] == faults
+    recorded = json.loads((tmp_path / "check" / "run.json").read_text())["issues"]
+    assert [issue for issue in recorded if issue in issues] == issues
     counts = json.loads((tmp_path / "check" / "findings.json").read_text())["counts"]
     assert (counts["error"], counts["error"] + counts["warning"]) == (2, len(recorded))
 
@@ -141,7 +141,7 @@ def test_refused_run_says_so_in_its_record(tmp_path: Path) -> None:
     assert main(["split", "cohort=none.csv", f"output={tmp_path}"]) == 2
     record = json.loads((tmp_path / "run.json").read_text())
     assert record["status"] == "refused"
-    assert record["faults"][0].startswith("LS-COH-001")
+    assert record["issues"][0].startswith("LS-COH-001")
 
 
 def test_path_outside_the_root_and_duplicate_id_cost_their_rows_only(

@@ -18,7 +18,7 @@ from source_files import WRITERS, Exam, box_exam
 from liverspleen.cli.main import main
 from liverspleen.cohort.manifest import read_cohort
 from liverspleen.imaging import read_ct, read_label_map
-from liverspleen.structures import ORGANS
+from liverspleen.organs import ORGANS
 
 pytestmark = pytest.mark.slow
 

@@ -25,10 +25,10 @@ from liverspleen.cli.main import _refuse
 from liverspleen.cohort import importing
 from liverspleen.cohort.manifest import Cohort, read_cohort
 from liverspleen.config import ImportConfig
-from liverspleen.errors import Refused
+from liverspleen.errors import InputError
 from liverspleen.imaging import CTVolume, Geometry, LabelMap, read_ct, read_label_map, write_ct, write_label_map
 from liverspleen.imaging.dicom import write_series
-from liverspleen.structures import ORGANS, Structure
+from liverspleen.organs import ORGANS, Structure
 
 Import = Callable[..., int]
 
@@ -53,8 +53,8 @@ def bring_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, defaults: ImportCo
             values[name] = Path(value) if is_path else yaml.safe_load(value)
         try:
             return _refuse(import_.run(replace(defaults, **values)))
-        except Refused as error:
-            return _refuse(error.faults)
+        except InputError as error:
+            return _refuse(error.issues)
 
     return run
 
@@ -93,7 +93,7 @@ def test_six_layouts_of_one_cohort_import_to_the_same_cohort(tmp_path: Path, bri
         words.append(f"covariates={tmp_path / f'{layout}.csv'}")
         assert bring_in(layout, *words, source=tmp_path / layout, output=f"out-{layout}") == 0, layout
         cohort = read_cohort(tmp_path / f"out-{layout}" / "cohort.csv")
-        assert cohort.faults == ()
+        assert cohort.issues == ()
         found = contents(cohort)
         assert {key: hashes for key, (hashes, _) in found.items()} == {k: h for k, (h, _) in expected.items()}, layout
         for key, (_, volumes) in found.items():

@@ -6,8 +6,8 @@ import pytest
 
 from liverspleen import assemble
 from liverspleen.cli.main import main
-from liverspleen.errors import Refused
-from liverspleen.structures import Structure
+from liverspleen.errors import InputError
+from liverspleen.organs import Structure
 
 
 def test_label_values_by_name_and_by_map() -> None:
@@ -18,7 +18,7 @@ def test_label_values_by_name_and_by_map() -> None:
 
 @pytest.mark.parametrize("asked", ["nnunet", {}, {1.5: "liver"}, {1: "kidney"}, {"one": "liver"}, 3, None])
 def test_other_label_values_are_refused_with_what_is_known(asked: object) -> None:
-    with pytest.raises(Refused, match=r"LS-CFG-009: label_values=.*totalsegmentator"):
+    with pytest.raises(InputError, match=r"LS-CFG-009: label_values=.*totalsegmentator"):
         assemble.label_values("label_values", asked)
 
 

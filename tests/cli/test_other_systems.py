@@ -15,7 +15,7 @@ from liverspleen.cli.main import main
 from liverspleen.imaging import read_label_map
 from liverspleen.imaging.nifti import write_label_map
 from liverspleen.imaging.volume import LabelMap
-from liverspleen.structures import Structure
+from liverspleen.organs import Structure
 
 PAGE = Path(__file__).parents[2] / "docs" / "other_systems.md"
 CASES = ("case_001", "case_002", "case_003", "case_004")

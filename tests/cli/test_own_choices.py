@@ -11,7 +11,7 @@ import pytest
 from liverspleen.cli.choices import conf_folder, groups
 from liverspleen.cli.composition import compose_verb
 from liverspleen.cli.main import main
-from liverspleen.errors import Refused
+from liverspleen.errors import InputError
 
 TRAIN = ["cohort=c.csv", "output=o"]
 NETWORK = "# Network: mine.\ndefaults:\n  - unet_2d\n  - _self_\nwidth: 5\n"
@@ -27,9 +27,9 @@ def own(folder: Path, **texts: str) -> Path:
 
 
 def refusal(verb: str, *words: str) -> list[str]:
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(InputError) as refused:
         compose_verb(verb, words)
-    return [str(fault) for fault in refused.value.faults]
+    return [str(issue) for issue in refused.value.issues]
 
 
 @pytest.mark.parametrize("name", ["mine", "a 'b', ${c}=[é]#", 'say "so"', "back\\", "a\\'b", "x\\\\'"])

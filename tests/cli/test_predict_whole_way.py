@@ -118,7 +118,7 @@ def test_odd_names_go_through_to_tables_and_pictures(model: Path, tmp_path: Path
     assert {row["case_id"] for row in shown} == {f"'{name}" if name[0] in "=-@" else name for name in ODD}
     assert not any(cell.startswith(("=", "+", "-", "@")) for row in shown for cell in row.values())
     assert predict(model, folder, out) == 0
-    assert json.loads((out / "run.json").read_text())["faults"] != []  # of phantoms only
+    assert json.loads((out / "run.json").read_text())["issues"] != []  # of phantoms only
     assert main(["measure", f"labels={out}", f"output={tmp_path / 'm'}", "workers=1"]) == 0
     assert (tmp_path / "m" / "measurements.csv").read_bytes() == (out / "measurements.csv").read_bytes()
 

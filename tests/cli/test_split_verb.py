@@ -117,4 +117,4 @@ def test_reason_why_nobody_can_be_split_is_told_too(tmp_path: Path, capsys: Capt
     assert main(["split", f"cohort={tmp_path / 'cohort.csv'}", f"output={tmp_path / 'out'}"]) == 2
     lines = capsys.readouterr().err.splitlines()
     assert [line.split()[0].rstrip(":") for line in lines] == ["LS-COH-014", "LS-SPL-001"]
-    assert json.loads((tmp_path / "out" / "run.json").read_text())["faults"] == lines
+    assert json.loads((tmp_path / "out" / "run.json").read_text())["issues"] == lines

@@ -1,7 +1,7 @@
 import pytest
 
 from liverspleen.cli.composition import compose_verb
-from liverspleen.cli.tasks import task_faults
+from liverspleen.cli.tasks import task_issues
 
 STEP = {"SLURM_STEP_ID": "0", "SLURM_JOB_NAME": "train"}
 ONE, TWO = ("trainer=default",), ("trainer=ddp",)
@@ -28,11 +28,11 @@ def job(tasks: int, per_node: int | None = None, nodes: int = 1, **more: str) ->
 )
 def test_tasks_that_fit_are_no_fault(words: tuple[str, ...], environment: dict[str, str]) -> None:
     config = compose_verb("train", ["cohort=c", "output=o", *words])
-    assert task_faults(config.trainer, environment) == []
+    assert task_issues(config.trainer, environment) == []
 
 
 @pytest.mark.parametrize(
-    ("words", "environment", "cure"),
+    ("words", "environment", "hint"),
     [
         (TWO, job(1, 1), "use #SBATCH --nodes=1 --ntasks-per-node=2, or trainer.devices=1 trainer.nodes=1"),
         (ONE, job(2, 2), "use #SBATCH --nodes=1 --ntasks-per-node=1, or trainer.devices=2 trainer.nodes=1"),
@@ -42,8 +42,8 @@ def test_tasks_that_fit_are_no_fault(words: tuple[str, ...], environment: dict[s
     ],
 )
 def test_tasks_that_do_not_fit_are_one_line_with_the_cure(
-    words: tuple[str, ...], environment: dict[str, str], cure: str
+    words: tuple[str, ...], environment: dict[str, str], hint: str
 ) -> None:
     config = compose_verb("train", ["cohort=c", "output=o", *words])
-    (fault,) = task_faults(config.trainer, environment)
-    assert (fault.code, fault.cure) == ("LS-TRN-014", cure)
+    (issue,) = task_issues(config.trainer, environment)
+    assert (issue.code, issue.hint) == ("LS-TRN-014", hint)

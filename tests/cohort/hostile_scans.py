@@ -470,16 +470,16 @@ def entry_that_is_a_bomb_itself(folder: Path) -> None:
 def opened(folder: Path) -> dict[str, object]:
     """What a folder gives: whether its good scan is read, and the lines about the others."""
     from liverspleen.cohort.scans import open_scans
-    from liverspleen.errors import Refused
+    from liverspleen.errors import InputError
 
     lines, good = [], 0
     with open_scans(folder) as scans:
-        lines += [str(fault) for fault in scans.faults if fault.severity != "note"]
+        lines += [str(issue) for issue in scans.issues if issue.severity != "note"]
         for scan in scans.cases:
             try:
                 good += scan.read().hu.shape == (6, 32, 32)
-            except Refused as error:
-                lines += [str(fault) for fault in error.faults]
+            except InputError as error:
+                lines += [str(issue) for issue in error.issues]
     return {"good": good, "lines": lines}
 
 

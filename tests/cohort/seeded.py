@@ -14,7 +14,7 @@ import nibabel as nib
 import numpy as np
 from scipy import ndimage
 
-from liverspleen.structures import Structure
+from liverspleen.organs import Structure
 
 LIVER, SPLEEN = int(Structure.LIVER), int(Structure.SPLEEN)
 

@@ -16,7 +16,7 @@ from source_files import box_exam
 from liverspleen.cohort.scans import ScanCase, open_scans, write_case_segmentation
 from liverspleen.imaging import CTVolume, Geometry, LabelMap, write_ct
 from liverspleen.imaging.dicom import find_segmentations, read_segmentation, write_series
-from liverspleen.structures import COLOURS, ORGANS, Structure
+from liverspleen.organs import COLOURS, ORGANS, Structure
 
 SHAPE = (21, 17, 6)  # columns, rows, sections
 SPACING = (0.75, 0.5, 2.5)
@@ -280,4 +280,4 @@ def test_real_folder_with_a_series_and_its_segmentation_gives_the_series(shared:
     shutil.copy(shared / "data" / "dcmqi_ct3" / "liver_seg.dcm", folder)
     with open_scans(folder) as scans:
         assert [len(scan.files) for scan in scans.cases] == [3]
-        assert any("LS-DCM-016" in str(fault) for fault in scans.faults)
+        assert any("LS-DCM-016" in str(issue) for issue in scans.issues)

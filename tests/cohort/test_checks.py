@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from liverspleen.cohort import Case, load_case, load_reference, read_files
-from liverspleen.errors import Refused
-from liverspleen.structures import Structure
+from liverspleen.errors import InputError
+from liverspleen.organs import Structure
 
 SHAPE = (6, 5, 4)
 AFFINE = np.diag([-0.7, 0.7, 5.0, 1.0])
@@ -135,14 +135,14 @@ BAD = [
 @pytest.mark.parametrize(("spoil", "code"), BAD, ids=[f"{spoil.__name__}-{code}" for spoil, code in BAD])
 def test_bad_input_gets_one_line_and_the_other_case_finishes(cases, spoil, code):
     file = spoil(cases[0])
-    found = [read_files(case).faults for case in cases]
-    ((fault,), others) = found
+    found = [read_files(case).issues for case in cases]
+    ((issue,), others) = found
     assert others == ()
-    assert (fault.code, fault.case_id, fault.file, fault.severity) == (code, "bad", file, "error")
-    assert fault.cure
-    with pytest.raises(Refused) as caught:
+    assert (issue.code, issue.case_id, issue.file, issue.severity) == (code, "bad", file, "error")
+    assert issue.hint
+    with pytest.raises(InputError) as caught:
         load_case(cases[0])
-    assert caught.value.faults == (fault,)
+    assert caught.value.issues == (issue,)
     ct, label = load_case(cases[1])
     assert ct.hu.shape == label.labels.shape == (4, 5, 6)
 
@@ -150,7 +150,7 @@ def test_bad_input_gets_one_line_and_the_other_case_finishes(cases, spoil, code)
 def test_faults_of_image_and_label_come_together(cases):
     missing(cases[0])
     label_value(7)(cases[0])
-    assert [fault.code for fault in read_files(cases[0]).faults] == ["LS-IMG-001", "LS-LAB-001"]
+    assert [issue.code for issue in read_files(cases[0]).issues] == ["LS-IMG-001", "LS-LAB-001"]
 
 
 def test_a_case_without_label_is_an_image_alone(cases):
@@ -167,24 +167,24 @@ def test_a_label_map_stored_with_other_axes_is_brought_onto_the_grid_of_its_ct(c
 
 
 def test_a_structure_that_is_not_called_labelled_must_not_be_there(cases):
-    (fault,) = read_files(replace(cases[0], labelled_structures=(Structure.SPLEEN,))).faults
-    assert (fault.code, fault.severity) == ("LS-LAB-002", "error")
-    assert "8 voxels of liver" in fault.what
+    (issue,) = read_files(replace(cases[0], labelled_structures=(Structure.SPLEEN,))).issues
+    assert (issue.code, issue.severity) == ("LS-LAB-002", "error")
+    assert "8 voxels of liver" in issue.message
 
 
 def test_a_labelled_organ_without_voxels_is_doubtful_unless_the_spleen_is_known_to_be_absent(cases):
     labels = label_array()
     labels[labels == Structure.SPLEEN] = 0
     save(cases[0].label, labels)
-    (fault,) = read_files(cases[0]).faults
-    assert (fault.code, fault.severity) == ("LS-LAB-003", "warning")
+    (issue,) = read_files(cases[0]).issues
+    assert (issue.code, issue.severity) == ("LS-LAB-003", "warning")
     assert load_case(cases[0])[1].count(Structure.SPLEEN) == 0
-    assert read_files(replace(cases[0], spleen_absent=True)).faults == ()
+    assert read_files(replace(cases[0], spleen_absent=True)).issues == ()
 
 
 def test_a_spleen_label_of_a_case_without_spleen_is_doubtful(cases):
-    (fault,) = read_files(replace(cases[0], spleen_absent=True)).faults
-    assert (fault.code, fault.severity) == ("LS-LAB-004", "warning")
+    (issue,) = read_files(replace(cases[0], spleen_absent=True)).issues
+    assert (issue.code, issue.severity) == ("LS-LAB-004", "warning")
 
 
 @pytest.mark.parametrize(
@@ -199,15 +199,15 @@ def test_a_spleen_label_of_a_case_without_spleen_is_doubtful(cases):
 )
 def test_implausible_intensities_are_warned_of(cases, values, code):
     save(cases[0].image, values)
-    (fault,) = read_files(cases[0]).faults
-    assert (fault.code, fault.severity, fault.case_id) == (code, "warning", "bad")
+    (issue,) = read_files(cases[0]).issues
+    assert (issue.code, issue.severity, issue.case_id) == (code, "warning", "bad")
     load_case(cases[0])
 
 
 @pytest.mark.parametrize("padding", [-1024, -2000, -3024])
 def test_usual_padding_is_plausible(cases, padding):
     save(cases[0].image, np.where(ct_array() < 0, padding, 60).astype(np.int16))
-    assert read_files(cases[0]).faults == ()
+    assert read_files(cases[0]).issues == ()
 
 
 def test_the_reference_is_checked_against_the_header_of_its_ct(cases):
@@ -215,10 +215,10 @@ def test_the_reference_is_checked_against_the_header_of_its_ct(cases):
     assert grid.spacing_mm == pytest.approx((5.0, 0.7, 0.7))
     assert label.count(Structure.LIVER) == 8
     half_a_section_shifted(cases[0])
-    with pytest.raises(Refused, match="LS-GEO-004 case 'bad'"):
+    with pytest.raises(InputError, match="LS-GEO-004 case 'bad'"):
         load_reference(cases[0])
     missing(cases[0])
-    with pytest.raises(Refused, match="LS-IMG-001 case 'bad'"):
+    with pytest.raises(InputError, match="LS-IMG-001 case 'bad'"):
         load_reference(cases[0])
 
 
@@ -226,4 +226,4 @@ def test_the_real_cases_are_without_fault(shared):
     from liverspleen.cohort import read_cohort
 
     for case in read_cohort(shared / "data" / "cohort.csv").cases:
-        assert read_files(case).faults == ()
+        assert read_files(case).issues == ()

@@ -9,7 +9,7 @@ import pytest
 from liverspleen.cohort.covariates import Covariates, read_covariates
 from liverspleen.cohort.layouts.source import NiftiScan, SourceCase
 from liverspleen.cohort.row import Vocabulary
-from liverspleen.errors import Refused
+from liverspleen.errors import InputError
 
 
 def read(tmp_path: Path, text: str) -> Covariates:
@@ -44,9 +44,9 @@ def test_a_series_is_meant_by_uid_or_number(tmp_path: Path) -> None:
 
 def test_all_faults_come_at_once_by_row(tmp_path: Path) -> None:
     text = "source,age,dataset\na,-1,test1\n,50,test1\nb,50,train\nb,50,test1\nc,1,test1,x\n"
-    with pytest.raises(Refused) as error:
+    with pytest.raises(InputError) as error:
         read(tmp_path, text)
-    told = [(fault.code, fault.what.split(",")[0].removeprefix("covariates: ")[:5]) for fault in error.value.faults]
+    told = [(issue.code, issue.message.split(",")[0].removeprefix("covariates: ")[:5]) for issue in error.value.issues]
     assert told == [
         ("LS-COV-005", "row 2"),
         ("LS-COV-003", "row 3"),
@@ -71,14 +71,14 @@ def test_all_faults_come_at_once_by_row(tmp_path: Path) -> None:
     ],
 )
 def test_a_table_that_cannot_be_used_is_refused(tmp_path: Path, text: str, code: str) -> None:
-    with pytest.raises(Refused, match=code):
+    with pytest.raises(InputError, match=code):
         read(tmp_path, text)
 
 
 def test_rows_and_cases_without_each_other_are_warnings(tmp_path: Path) -> None:
     found = read(tmp_path, "source,age\na,1\nz,2\n")
-    faults = list(found.unused([case("a"), case("b"), case("c")]))
-    assert [(fault.code, fault.severity) for fault in faults] == [("LS-COV-006", "warning"), ("LS-COV-007", "warning")]
-    assert "row 3" in faults[0].what
-    assert "2 of 3" in faults[1].what
+    issues = list(found.unused([case("a"), case("b"), case("c")]))
+    assert [(issue.code, issue.severity) for issue in issues] == [("LS-COV-006", "warning"), ("LS-COV-007", "warning")]
+    assert "row 3" in issues[0].message
+    assert "2 of 3" in issues[1].message
     assert list(Covariates().unused([case("a")])) == []

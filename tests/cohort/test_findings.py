@@ -25,29 +25,29 @@ from seeded import (
 )
 
 from liverspleen.cohort import Case, load_case, read_cohort, write_cohort
-from liverspleen.cohort.findings import cohort_faults, examine_case
-from liverspleen.cohort.findings.geometry import geometry_faults
-from liverspleen.cohort.findings.intensities import intensity_faults
-from liverspleen.cohort.findings.labels import density_faults, shape_faults
+from liverspleen.cohort.findings import cohort_issues, examine_case
+from liverspleen.cohort.findings.geometry import geometry_issues
+from liverspleen.cohort.findings.intensities import intensity_issues
+from liverspleen.cohort.findings.labels import density_issues, shape_issues
 from liverspleen.cohort.findings.organ import find_organ
 from liverspleen.cohort.findings.scan import summarise
-from liverspleen.errors import Fault
+from liverspleen.errors import Issue
 from liverspleen.imaging import CTVolume, Geometry, LabelMap, write_ct, write_label_map
+from liverspleen.organs import Structure
 from liverspleen.phantom.cohort import write_phantom_cohort
-from liverspleen.structures import Structure
 
 CHECKOUT = Path(__file__).parents[2]
 SOURCE = CHECKOUT / "src" / "liverspleen"
 
 
-def found(cohort: Path) -> list[Fault]:
+def found(cohort: Path) -> list[Issue]:
     cases = read_cohort(cohort).cases
     examinations = [examine_case(case) for case in cases]
-    return [*(f for e in examinations for f in e.faults), *cohort_faults(cases, examinations)]
+    return [*(f for e in examinations for f in e.issues), *cohort_issues(cases, examinations)]
 
 
-def above_note(faults: list[Fault]) -> list[tuple[str | None, str, str]]:
-    return [(f.case_id, f.code, f.what) for f in faults if f.severity != "note"]
+def above_note(issues: list[Issue]) -> list[tuple[str | None, str, str]]:
+    return [(f.case_id, f.code, f.message) for f in issues if f.severity != "note"]
 
 
 def test_sound_phantoms_of_all_conditions_raise_no_alarm(phantoms: Path) -> None:
@@ -68,14 +68,14 @@ def test_two_hundred_sound_phantoms_raise_no_alarm(tmp_path: Path) -> None:
 
 def test_the_real_cases_have_no_error_and_only_true_warnings(shared: Path) -> None:
     """`msd_spleen_8` repeats each of its sections four times, and its header has the spleen on the right."""
-    faults = found(shared / "data" / "cohort.csv")
-    assert {(f.case_id, f.code) for f in faults if f.severity != "note"} == {
+    issues = found(shared / "data" / "cohort.csv")
+    assert {(f.case_id, f.code) for f in issues if f.severity != "note"} == {
         ("msd_spleen_8", "LS-IMG-017"),
         ("msd_spleen_8", "LS-LAB-018"),
     }
-    assert not any(f.severity == "error" for f in faults)
-    assert {f.case_id for f in faults if f.code == "LS-LAB-020"} == {"ts_example", "ts_dicom20"}
-    assert [f.case_id for f in faults if f.code == "LS-IMG-015"] == ["lits0"]
+    assert not any(f.severity == "error" for f in issues)
+    assert {f.case_id for f in issues if f.code == "LS-LAB-020"} == {"ts_example", "ts_dicom20"}
+    assert [f.case_id for f in issues if f.code == "LS-IMG-015"] == ["lits0"]
 
 
 @pytest.mark.real
@@ -104,7 +104,7 @@ def test_a_spoilt_real_case_has_that_finding_alone(
     draft = Draft(ct.hu, label.labels, affine, affine.copy(), row)
     spoil(draft)
     write_cohort(tmp_path / "cohort.csv", draft.write(tmp_path))
-    own = {fault.code for fault in found(tmp_path / "cohort.csv") if fault.severity != "note"}
+    own = {issue.code for issue in found(tmp_path / "cohort.csv") if issue.severity != "note"}
     assert own - {"LS-LAB-011"} == {code}  # its small spleen would be a tiny liver
 
 
@@ -154,8 +154,8 @@ def noisy(shape: tuple[int, int, int] = (12, 80, 80)) -> np.ndarray:
     return values + rng.normal(0, 15, shape)
 
 
-def codes(faults: object) -> dict[str, str]:
-    return {fault.code: fault.severity for fault in faults}  # type: ignore[attr-defined]
+def codes(issues: object) -> dict[str, str]:
+    return {issue.code: issue.severity for issue in issues}  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(
@@ -171,19 +171,19 @@ def codes(faults: object) -> dict[str, str]:
     ],
 )
 def test_clipping_is_judged_by_what_it_cuts_off(low: int, high: int, expected: dict[str, str]) -> None:
-    assert codes(intensity_faults(summarise(scan(noisy().clip(low, high))))) == expected
+    assert codes(intensity_issues(summarise(scan(noisy().clip(low, high))))) == expected
 
 
 @pytest.mark.parametrize(("shift", "expected"), [(0, {}), (60, {}), (1000, {"LS-IMG-013": "error"})])
 def test_an_offset_is_told_from_a_calibration(shift: int, expected: dict[str, str]) -> None:
-    assert codes(intensity_faults(summarise(scan(noisy() + shift)))) == expected
+    assert codes(intensity_issues(summarise(scan(noisy() + shift)))) == expected
 
 
 def test_a_scan_that_goes_on_evenly_has_no_jump_and_one_with_a_step_has() -> None:
     even = noisy((24, 80, 80))
-    assert codes(intensity_faults(summarise(scan(even)))) == {}
+    assert codes(intensity_issues(summarise(scan(even)))) == {}
     even[12:] += np.where(np.arange(80) < 40, 300, 0)
-    assert codes(intensity_faults(summarise(scan(even)))) == {"LS-IMG-019": "warning"}
+    assert codes(intensity_issues(summarise(scan(even)))) == {"LS-IMG-019": "warning"}
 
 
 @pytest.mark.parametrize(
@@ -204,7 +204,7 @@ def test_grids_are_judged_by_what_ct_can_have(
     spacing_mm: tuple[float, float, float], shape: tuple[int, int, int], expected: dict[str, str]
 ) -> None:
     affine = np.diag([-spacing_mm[2], -spacing_mm[1], spacing_mm[0], 1.0])
-    assert codes(geometry_faults(Geometry((shape[2], shape[1], shape[0]), affine))) == expected
+    assert codes(geometry_issues(Geometry((shape[2], shape[1], shape[0]), affine))) == expected
 
 
 def ball(structure: Structure, radius_mm: float, edge_mm: float = 4.0) -> LabelMap:
@@ -238,7 +238,7 @@ def test_organs_are_judged_by_what_patients_have(
     organ = find_organ(ball(structure, radius_mm), structure)
     assert organ is not None
     assert organ.volume_cm3 == pytest.approx(4 / 3 * np.pi * radius_mm**3 / 1000, rel=0.15)
-    assert codes(shape_faults(organ, age=age)) == expected
+    assert codes(shape_issues(organ, age=age)) == expected
 
 
 def test_a_small_part_at_the_border_of_the_scan_is_truncated_not_tiny() -> None:
@@ -246,9 +246,9 @@ def test_a_small_part_at_the_border_of_the_scan_is_truncated_not_tiny() -> None:
     cut = label.labels[label.labels.shape[0] // 2 :]
     organ = find_organ(LabelMap(cut, Geometry(cut.shape[::-1], label.geometry.affine)), Structure.LIVER)
     assert organ is not None
-    (fault,) = shape_faults(organ)
-    assert (fault.code, fault.severity) == ("LS-LAB-020", "note")
-    assert "inferior border" in fault.what
+    (issue,) = shape_issues(organ)
+    assert (issue.code, issue.severity) == ("LS-LAB-020", "note")
+    assert "inferior border" in issue.message
 
 
 def test_faces_are_named_as_the_patient_sees_them() -> None:
@@ -264,12 +264,12 @@ def test_two_pieces_with_tapering_ends_are_no_gap_and_a_skipped_section_is() -> 
     two = np.concatenate([one.labels, one.labels])
     organ = find_organ(LabelMap(two, Geometry(two.shape[::-1], one.geometry.affine)), Structure.SPLEEN)
     assert organ is not None
-    assert codes(shape_faults(organ)) == {"LS-LAB-013": "note"}
+    assert codes(shape_issues(organ)) == {"LS-LAB-013": "note"}
     middle = one.labels.copy()
     middle[middle.shape[0] // 2] = 0
     organ = find_organ(LabelMap(middle, one.geometry), Structure.SPLEEN)
     assert organ is not None
-    assert codes(shape_faults(organ))["LS-LAB-021"] == "warning"
+    assert codes(shape_issues(organ))["LS-LAB-021"] == "warning"
 
 
 def test_parts_and_holes_have_the_volumes_counted_by_hand() -> None:
@@ -303,14 +303,14 @@ def test_what_lies_within_an_organ_is_judged_by_its_density(share: float, value:
     inside = np.flatnonzero(label.labels)
     hu = np.full(label.labels.shape, 100, np.int16)
     hu.ravel()[inside[: round(share * inside.size)]] = value
-    assert codes(density_faults(organ, hu)) == expected
+    assert codes(density_issues(organ, hu)) == expected
 
 
 def test_a_case_that_cannot_be_read_still_has_its_label_map_examined(phantoms: Path, tmp_path: Path) -> None:
     label = ball(Structure.LIVER, 30)
     write_label_map(tmp_path / "label.nii", label)
     case = Case("A", "P", tmp_path / "none.nii", tmp_path / "label.nii", (Structure.LIVER,))
-    assert codes(examine_case(case).faults) == {"LS-IMG-001": "error", "LS-LAB-011": "warning"}
+    assert codes(examine_case(case).issues) == {"LS-IMG-001": "error", "LS-LAB-011": "warning"}
 
 
 def test_a_case_beyond_memory_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -320,7 +320,7 @@ def test_a_case_beyond_memory_is_one_line(tmp_path: Path, monkeypatch: pytest.Mo
     write_ct(tmp_path / "ct.nii", scan(noisy()))
     monkeypatch.setattr("liverspleen.cohort.findings.examination.summarise", full)
     examination = examine_case(Case("A", "P", tmp_path / "ct.nii"))
-    assert codes(examination.faults) == {"LS-IMG-020": "error"}
+    assert codes(examination.issues) == {"LS-IMG-020": "error"}
     assert examination.voxels_sha256 is None
 
 

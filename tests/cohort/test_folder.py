@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from liverspleen.cohort import Cohort, open_cohort, read_cohort
-from liverspleen.errors import Refused
-from liverspleen.structures import Structure
+from liverspleen.errors import InputError
+from liverspleen.organs import Structure
 
 
 @pytest.fixture
@@ -36,14 +36,14 @@ def pairs(cohort: Cohort) -> dict[str, tuple[str, str | None]]:
 
 
 def codes(cohort: Cohort) -> list[tuple[str, str]]:
-    return [(fault.code, fault.severity) for fault in cohort.faults]
+    return [(issue.code, issue.severity) for issue in cohort.issues]
 
 
 def refusal(path: Path, **options: Path) -> tuple[str, str]:
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(InputError) as caught:
         open_cohort(path, **options)
-    (fault,) = caught.value.faults
-    return fault.code, str(fault)
+    (issue,) = caught.value.issues
+    return issue.code, str(issue)
 
 
 @pytest.mark.parametrize(
@@ -125,8 +125,8 @@ def test_ct_without_label_map_and_label_map_without_ct_are_named(folder: Callabl
     cohort = open_cohort(folder("images/a.nii.gz", "images/b.nii.gz", "labels/a.nii.gz", "labels/B.nii.gz"))
     assert pairs(cohort) == {"a": ("images/a.nii.gz", "labels/a.nii.gz"), "b": ("images/b.nii.gz", None)}
     assert codes(cohort) == [("LS-COH-030", "warning"), ("LS-COH-033", "warning"), ("LS-COH-034", "error")]
-    assert "1 of 2 CTs have no label map of their name (b)" in cohort.faults[1].what
-    assert cohort.faults[2].case_id == "B"
+    assert "1 of 2 CTs have no label map of their name (b)" in cohort.issues[1].message
+    assert cohort.issues[2].case_id == "B"
 
 
 def test_images_alone_are_a_cohort_without_labels(folder: Callable[..., Path]) -> None:
@@ -225,6 +225,6 @@ def test_name_that_is_no_utf8_costs_its_own_case_alone(folder: Callable[..., Pat
     (images / "b.nii.gz").rename(images / os.fsdecode(b"b\xff.nii.gz"))
     cohort = open_cohort(images.parent)
     assert [case.case_id for case in cohort.cases] == ["a"]
-    (fault,) = (fault for fault in cohort.faults if fault.severity == "error")
-    assert fault.code == "LS-COH-037"
-    assert "b\\udcff.nii.gz" in str(fault)
+    (issue,) = (issue for issue in cohort.issues if issue.severity == "error")
+    assert issue.code == "LS-COH-037"
+    assert "b\\udcff.nii.gz" in str(issue)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from liverspleen.cohort.identity import Identity, default_key, inside, read_key, write_links
-from liverspleen.errors import Fault, Refused
+from liverspleen.errors import InputError, Issue
 
 
 def make(file: str, answers: multiprocessing.Queue) -> None:  # type: ignore[type-arg]
@@ -45,7 +45,7 @@ def test_paths_are_told_relative_to_their_root_part_by_part() -> None:
     assert identity.links["name", name.removesuffix(".nii.gz")] == "Doe_0000"
     assert identity.path(told) == told
     assert "data" not in identity.path("/data/other/x").split("/")
-    assert identity.fault(Fault("X", "what", "cure", file="/data/in/Doe.nii")).file != "/data/in/Doe.nii"
+    assert identity.issue(Issue("X", "what", "cure", file="/data/in/Doe.nii")).file != "/data/in/Doe.nii"
 
 
 def test_a_key_is_made_for_its_owner_alone_and_then_kept(tmp_path: Path) -> None:
@@ -75,7 +75,7 @@ def test_a_key_that_others_may_read_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "k"
     read_key(file)
     file.chmod(0o640)
-    with pytest.raises(Refused, match=r"LS-IDN-002.*0640"):
+    with pytest.raises(InputError, match=r"LS-IDN-002.*0640"):
         read_key(file)
 
 
@@ -84,7 +84,7 @@ def test_what_is_no_key_is_refused(content: str, tmp_path: Path) -> None:
     file = tmp_path / "k"
     file.write_text(content)
     file.chmod(0o600)
-    with pytest.raises(Refused, match="LS-IDN-003"):
+    with pytest.raises(InputError, match="LS-IDN-003"):
         read_key(file)
 
 

@@ -10,7 +10,7 @@ import pytest
 from liverspleen.cli.main import main
 from liverspleen.cohort.manifest import Case, read_cohort
 from liverspleen.imaging import read_ct, read_label_map
-from liverspleen.structures import Structure
+from liverspleen.organs import Structure
 
 
 def imported(tmp_path: Path, source: Path, *words: str) -> Case:

@@ -13,7 +13,7 @@ from liverspleen.cohort.folder import open_cohort
 from liverspleen.cohort.label_names import label_files
 from liverspleen.cohort.layouts import Meaning, Request, find_cases
 from liverspleen.cohort.manifest import read_cohort
-from liverspleen.errors import Refused
+from liverspleen.errors import InputError
 from liverspleen.evaluation.measurements.label_folder import measure_folder
 from liverspleen.evaluation.reporting.overlay import overlays
 
@@ -67,12 +67,12 @@ def test_measure_and_figure_3_find_them(box_cohort: Callable[..., Path], tmp_pat
     table = box_cohort((5, 6))
     cohort, folder = read_cohort(table), renamed(table, tmp_path / "labels")
     measured = measure_folder(folder, cohort=cohort, surface=None)
-    assert measured.faults == ()
+    assert measured.issues == ()
     assert {row.dss for row in measured.rows if row.reader == "dla"} == {1.0}
     assert [shown.case_id for shown in overlays(cohort, folder, ["c0", "c1"]).shown] == ["c0", "c1"]
     shutil.copy(folder / "c0_dseg.nii.gz", folder / "c0.nii.gz")
     measured = measure_folder(folder, cohort=cohort, surface=None)
-    assert [(fault.code, fault.case_id) for fault in measured.faults] == [("LS-LAB-007", "c0")]
+    assert [(issue.code, issue.case_id) for issue in measured.issues] == [("LS-LAB-007", "c0")]
     assert [note.cases for note in overlays(cohort, folder, ["c0", "c1"]).notes] == [("c0",)]
 
 
@@ -80,7 +80,7 @@ def test_a_reference_folder_of_a_case_called_like_a_prediction(box_cohort: Calla
     table = box_cohort((5,))
     labels, reference = renamed(table, tmp_path / "labels", "_dseg_dseg"), renamed(table, tmp_path / "manual")
     measured = measure_folder(labels, reference=reference, surface=None)
-    assert measured.faults == ()
+    assert measured.issues == ()
     assert {row.case_id for row in measured.rows} == {"c0_dseg"}
 
 
@@ -96,5 +96,5 @@ def test_corrected_predictions_are_trained_on_and_imported(box_cohort: Callable[
     found = find_cases("nifti", Request(tmp_path, tmp_path / "labels", meaning))
     assert [case.name for case in found.cases if case.drawing is not None] == ["c0", "c1"]
     shutil.copy(tmp_path / "labels" / "c0_dseg.nii.gz", tmp_path / "labels" / "c0.nii.gz")
-    with pytest.raises(Refused, match="LS-LAB-007 case 'c0'"):
+    with pytest.raises(InputError, match="LS-LAB-007 case 'c0'"):
         open_cohort(tmp_path)

@@ -13,10 +13,10 @@ from source_files import box_exam
 
 from liverspleen.cohort.layouts import Found, Meaning, Request, find_cases
 from liverspleen.cohort.layouts.description import read_description
-from liverspleen.errors import Refused
+from liverspleen.errors import InputError
 from liverspleen.imaging import LabelMap, write_ct, write_label_map
 from liverspleen.imaging.png import read_masks
-from liverspleen.structures import Structure
+from liverspleen.organs import Structure
 
 OWN, NAMES = Meaning(), Meaning(by_name=True)
 
@@ -60,14 +60,14 @@ def test_regions_of_nnunet_may_hold_several_values(tmp_path: Path) -> None:
     ],
 )
 def test_descriptions_that_are_not_understood_are_refused(tmp_path: Path, content: dict, code: str) -> None:
-    with pytest.raises(Refused, match=code):
+    with pytest.raises(InputError, match=code):
         read_description(described(tmp_path, **content))
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", "[" * 100_000])
 def test_a_description_that_is_no_table_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "dataset.json").write_text(text)
-    with pytest.raises(Refused, match="LS-IMP-010"):
+    with pytest.raises(InputError, match="LS-IMP-010"):
         read_description(tmp_path)
 
 
@@ -87,17 +87,17 @@ def test_msd_takes_what_its_lists_name_inside_the_task(tmp_path: Path) -> None:
         ("a", "development", False),
         ("t", "test", True),
     ]
-    assert [left.fault.code for left in found.left] == ["LS-IMP-012", "LS-IMP-012"]
+    assert [left.issue.code for left in found.left] == ["LS-IMP-012", "LS-IMP-012"]
     assert found.cases[0].drawing is not None
     assert found.cases[0].drawing.covered == (Structure.LIVER,)
 
 
 def test_names_that_a_source_does_not_have_are_refused(tmp_path: Path) -> None:
     source_files.nifti(tmp_path, [box_exam("a")])
-    with pytest.raises(Refused, match="LS-IMP-004"):
+    with pytest.raises(InputError, match="LS-IMP-004"):
         find("nifti", tmp_path, NAMES, tmp_path / "masks")
     described(tmp_path, labels={"1": "kidney"}, training=[{"image": "./a.nii", "label": "./b.nii"}])
-    with pytest.raises(Refused, match="LS-IMP-004"):
+    with pytest.raises(InputError, match="LS-IMP-004"):
         find("msd", tmp_path, NAMES)
 
 
@@ -107,14 +107,14 @@ def test_nnunet_refuses_cases_with_further_channels_and_files_without_one(tmp_pa
         write_ct(tmp_path / "imagesTr" / f"{name}.nii.gz", box_exam("x").ct)
     found = find("nnunet", tmp_path, NAMES)
     assert [case.name for case in found.cases] == ["a"]
-    assert {(left.name, left.fault.code) for left in found.left} == {("b", "LS-IMP-008"), ("c", "LS-IMP-008")}
+    assert {(left.name, left.issue.code) for left in found.left} == {("b", "LS-IMP-008"), ("c", "LS-IMP-008")}
 
 
 def test_nnunet_training_cases_need_labels(tmp_path: Path) -> None:
     source_files.nnunet(tmp_path, [box_exam(name) for name in "ab"])
     (tmp_path / "labelsTr" / "b.nii.gz").rename(tmp_path / "labelsTr" / "z.nii.gz")
     found = find("nnunet", tmp_path, NAMES)
-    assert [(left.name, left.fault.code) for left in found.left] == [("b", "LS-IMP-005")]
+    assert [(left.name, left.issue.code) for left in found.left] == [("b", "LS-IMP-005")]
     assert [note.code for note in found.notes] == ["LS-IMP-006"]
 
 
@@ -124,7 +124,7 @@ def test_nifti_files_of_one_name_and_labels_without_ct_are_told(tmp_path: Path) 
     write_label_map(tmp_path / "masks" / "z.nii.gz", box_exam("x").label)
     found = find("nifti", tmp_path / "ct", OWN, tmp_path / "masks")
     assert [case.name for case in found.cases] == ["b"]
-    assert [left.fault.code for left in found.left] == ["LS-IMP-007"]
+    assert [left.issue.code for left in found.left] == ["LS-IMP-007"]
     assert [note.code for note in found.notes] == ["LS-IMP-006", "LS-IMP-005"]
 
 
@@ -138,7 +138,7 @@ def test_a_single_ct_may_have_a_single_label_file(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("layout", ["nifti", "totalsegmentator", "chaos", "dicom"])
 def test_an_empty_folder_is_refused(layout: str, tmp_path: Path) -> None:
-    with pytest.raises(Refused, match="LS-IMP-002"):
+    with pytest.raises(InputError, match="LS-IMP-002"):
         find(layout, tmp_path, None)
 
 
@@ -152,18 +152,18 @@ def test_totalsegmentator_masks_are_binary_disjoint_and_named_by_their_files(tmp
     (tmp_path / "part" / "segmentations" / "spleen.nii.gz").unlink()
     (tmp_path / "none").mkdir()
     found = find("totalsegmentator", tmp_path, None)
-    assert [(left.name, left.fault.code) for left in found.left] == [("none", "LS-IMP-029")]
+    assert [(left.name, left.issue.code) for left in found.left] == [("none", "LS-IMP-029")]
     cases = {case.name: case for case in found.cases}
     ends: dict[str, object] = {}
     for name, case in cases.items():
         assert case.drawing is not None
         try:
             ends[name] = case.drawing.read("id", exam.ct).covered
-        except Refused as refused:
-            ends[name] = refused.faults[0].code
+        except InputError as refused:
+            ends[name] = refused.issues[0].code
     both = (Structure.LIVER, Structure.SPLEEN)
     assert ends == {"good": both, "values": "LS-IMP-027", "overlap": "LS-IMP-023", "part": (Structure.LIVER,)}
-    with pytest.raises(Refused, match="LS-IMP-004"):
+    with pytest.raises(InputError, match="LS-IMP-004"):
         find("totalsegmentator", tmp_path, OWN)
 
 
@@ -175,8 +175,8 @@ def test_masks_are_gray_pngs_of_their_section(tmp_path: Path, mode: str) -> None
     image.save(tmp_path / "a.png")
     if mode in {"1", "L"}:
         np.testing.assert_array_equal(read_masks([tmp_path / "a.png"], rows=4, columns=6, case_id="x"), array[None])
-        with pytest.raises(Refused, match=r"LS-IMG-021.*4 x 6"):
+        with pytest.raises(InputError, match=r"LS-IMG-021.*4 x 6"):
             read_masks([tmp_path / "a.png"], rows=6, columns=4, case_id="x")
     else:
-        with pytest.raises(Refused, match="LS-IMG-021"):
+        with pytest.raises(InputError, match="LS-IMG-021"):
             read_masks([tmp_path / "a.png"], rows=4, columns=6, case_id="x")

@@ -5,8 +5,8 @@ import pytest
 
 from liverspleen.cohort import Vocabulary, column_table, read_cohort, write_cohort
 from liverspleen.cohort.row import COLUMNS, REQUIRED_COLUMNS
-from liverspleen.errors import Refused
-from liverspleen.structures import ORGANS, Structure
+from liverspleen.errors import InputError
+from liverspleen.organs import ORGANS, Structure
 
 HEADER = "case_id,patient_id,image,label,labelled_structures,dataset,condition,site,age,spleen_absent,scanner"
 GOOD = "A1,P1,a.nii.gz,a_label.nii.gz,spleen,test1,fatty,external,61.5,true,Alpha"
@@ -20,14 +20,14 @@ def table(folder, *lines, header=HEADER, end="\n", encoding="utf-8"):
 
 
 def refused_codes(path, **options):
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(InputError) as caught:
         read_cohort(path, **options)
-    return [fault.code for fault in caught.value.faults]
+    return [issue.code for issue in caught.value.issues]
 
 
 def test_a_row_becomes_a_case(tmp_path):
     cohort = read_cohort(table(tmp_path, GOOD, PLAIN))
-    assert cohort.faults == ()
+    assert cohort.issues == ()
     first, second = cohort.cases
     assert (first.case_id, first.patient_id, first.dataset, first.condition) == ("A1", "P1", "test1", "fatty")
     assert first.image == tmp_path / "a.nii.gz"
@@ -76,38 +76,38 @@ def test_path_outside_the_root_is_refused_and_the_others_stay(tmp_path, image):
     (root / "linked").symlink_to(tmp_path / "elsewhere")
     cohort = read_cohort(table(root, GOOD, PLAIN.replace("b.nii.gz", image)))
     assert [case.case_id for case in cohort.cases] == ["A1"]
-    (fault,) = cohort.faults
-    assert (fault.code, fault.case_id, fault.file) == ("LS-COH-015", "B1", root / "cohort.csv")
-    assert "row 3, column 'image'" in fault.what
+    (issue,) = cohort.issues
+    assert (issue.code, issue.case_id, issue.file) == ("LS-COH-015", "B1", root / "cohort.csv")
+    assert "row 3, column 'image'" in issue.message
 
 
 def test_links_within_the_root_and_a_root_that_is_a_link_are_fine(tmp_path):
     (tmp_path / "real").mkdir()
     (tmp_path / "root").symlink_to(tmp_path / "real")
     (tmp_path / "real" / "b.nii.gz").symlink_to("c.nii.gz")
-    assert read_cohort(table(tmp_path / "root", PLAIN)).faults == ()
+    assert read_cohort(table(tmp_path / "root", PLAIN)).issues == ()
 
 
 def test_duplicate_case_id_leaves_out_all_its_rows_and_no_other(tmp_path):
     cohort = read_cohort(table(tmp_path, GOOD, PLAIN, PLAIN.replace("P2", "P3")))
     assert [case.case_id for case in cohort.cases] == ["A1"]
-    assert [fault.code for fault in cohort.faults] == ["LS-COH-011"] * 2
-    assert [fault.case_id for fault in cohort.faults] == ["B1"] * 2
-    assert "rows 3, 4" in cohort.faults[0].what
+    assert [issue.code for issue in cohort.issues] == ["LS-COH-011"] * 2
+    assert [issue.case_id for issue in cohort.issues] == ["B1"] * 2
+    assert "rows 3, 4" in cohort.issues[0].message
 
 
 def test_case_ids_that_differ_only_in_letter_case_would_share_a_file(tmp_path):
     cohort = read_cohort(table(tmp_path, PLAIN, PLAIN.replace("B1", "b1")))
     assert cohort.cases == ()
-    assert [fault.code for fault in cohort.faults] == ["LS-COH-012"] * 2
+    assert [issue.code for issue in cohort.issues] == ["LS-COH-012"] * 2
 
 
 @pytest.mark.parametrize("name", ["a/b", "a\\b", ".hidden", "..", "x" * 129, "é" * 65, " A", "A\x07"])
 def test_case_ids_unfit_for_a_file_name(tmp_path, name):
     cohort = read_cohort(table(tmp_path, PLAIN.replace("B1", name)))
     assert cohort.cases == ()
-    assert [fault.code for fault in cohort.faults] == ["LS-COH-013"]
-    assert str(cohort.faults[0]).isprintable()
+    assert [issue.code for issue in cohort.issues] == ["LS-COH-013"]
+    assert str(cohort.issues[0]).isprintable()
 
 
 @pytest.mark.parametrize(
@@ -128,21 +128,21 @@ def test_case_ids_unfit_for_a_file_name(tmp_path, name):
 def test_fault_names_row_and_column_and_leaves_the_others(tmp_path, old, new, code, column):
     cohort = read_cohort(table(tmp_path, PLAIN, GOOD.replace(old, new)))
     assert [case.case_id for case in cohort.cases] == ["B1"]
-    (fault,) = cohort.faults
-    assert fault.code == code
-    assert f"row 3, column '{column}'" in fault.what
+    (issue,) = cohort.issues
+    assert issue.code == code
+    assert f"row 3, column '{column}'" in issue.message
 
 
 def test_all_faults_of_a_row_come_together(tmp_path):
     row = GOOD.replace("fatty", "x").replace("61.5", "y").replace("a.nii.gz", "../a.nii.gz")
     cohort = read_cohort(table(tmp_path, row))
-    assert {fault.code for fault in cohort.faults} == {"LS-COH-014", "LS-COH-015", "LS-COH-016"}
+    assert {issue.code for issue in cohort.issues} == {"LS-COH-014", "LS-COH-015", "LS-COH-016"}
 
 
 def test_a_row_with_more_cells_than_columns_is_refused_but_empty_ones_are_not(tmp_path):
     cohort = read_cohort(table(tmp_path, GOOD + ",,", PLAIN + ",surplus"))
     assert [case.case_id for case in cohort.cases] == ["A1"]
-    assert [fault.code for fault in cohort.faults] == ["LS-COH-017"]
+    assert [issue.code for issue in cohort.issues] == ["LS-COH-017"]
 
 
 def test_other_vocabularies(tmp_path):
@@ -200,7 +200,7 @@ def test_the_documentation_has_a_line_for_every_column():
 
 def test_the_real_cohort_is_usable(shared):
     cohort = read_cohort(shared / "data" / "cohort.csv")
-    assert cohort.faults == ()
+    assert cohort.issues == ()
     assert [case.case_id for case in cohort.cases] == ["ts_example", "ts_dicom20", "lits0", "msd_spleen_8"]
     assert cohort.cases[3].labelled_structures == (Structure.SPLEEN,)
     assert all(os.path.lexists(case.image) for case in cohort.cases)

@@ -24,7 +24,7 @@ from liverspleen.cli.main import main
 from liverspleen.cohort.manifest import read_cohort
 from liverspleen.cohort.scans import Scans, open_scans
 from liverspleen.cohort.split import Split, write_split
-from liverspleen.errors import Refused
+from liverspleen.errors import InputError
 from liverspleen.imaging import read_ct, write_ct
 from liverspleen.imaging.dicom import write_series
 
@@ -62,7 +62,7 @@ def ids(source: Path, **options: object) -> list[str]:
 
 
 def codes(scans: Scans) -> list[str]:
-    return [fault.code for fault in scans.faults]
+    return [issue.code for issue in scans.issues]
 
 
 def test_a_cohort_gives_the_cases_of_its_datasets(box_cohort: Callable[..., Path]) -> None:
@@ -84,12 +84,12 @@ def test_a_split_leaves_the_patients_that_validate(box_cohort: Callable[..., Pat
 def test_what_is_of_a_cohort_is_refused_without_one(tmp_path: Path) -> None:
     write_ct(tmp_path / "a.nii.gz", box_exam("x").ct)
     for word, value in (("split", tmp_path / "split.csv"), ("root", tmp_path), ("datasets", ["test1"])):
-        with pytest.raises(Refused, match=rf"LS-CFG-006: {word}="):
+        with pytest.raises(InputError, match=rf"LS-CFG-006: {word}="):
             found(tmp_path / "a.nii.gz", **{word: value})
 
 
 def test_a_cohort_of_which_nothing_is_wanted_is_refused(box_cohort: Callable[..., Path]) -> None:
-    with pytest.raises(Refused, match="LS-PRD-001"):
+    with pytest.raises(InputError, match="LS-PRD-001"):
         found(box_cohort((5, 6)), datasets=["test9"])
 
 
@@ -131,9 +131,9 @@ def test_what_holds_no_ct_is_refused_in_one_line(kind: str, tmp_path: Path) -> N
     elif kind == "dicom":
         source = series(source, box_exam("x"))[0]
     told = "input= is not there" if kind == "missing" else "nothing in the input is a CT"
-    with pytest.raises(Refused, match=f"^LS-PRD-001: {told}") as error:
+    with pytest.raises(InputError, match=f"^LS-PRD-001: {told}") as error:
         found(source)
-    assert len(error.value.faults) == 1
+    assert len(error.value.issues) == 1
     assert str(tmp_path) not in str(error.value)
 
 
@@ -205,7 +205,7 @@ def test_of_a_study_the_portal_venous_series_is_taken_and_the_rest_told(tmp_path
     series(tmp_path / "in" / "c", box_exam("x", "P0", seed=2), **study, ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"])
     scans = found(tmp_path / "in")
     assert [scan.case.phase for scan in scans.cases] == ["portal_venous"]
-    told = [str(fault) for fault in scans.faults if fault.code == "LS-SCN-009"]
+    told = [str(issue) for issue in scans.issues if issue.code == "LS-SCN-009"]
     assert len(told) == 2
     assert "LS-DCM-003, localizer" in told[0]
     assert "portal venous by its header" in told[1]
@@ -217,7 +217,7 @@ def test_two_series_that_nothing_tells_apart_are_both_left(tmp_path: Path) -> No
     scans = found(tmp_path / "in")
     assert scans.cases == ()
     assert codes(scans) == ["LS-IDN-004", "LS-IMP-014", "LS-IMP-014"]
-    assert all("give the folder of one of them" in str(fault) for fault in scans.faults[1:])
+    assert all("give the folder of one of them" in str(issue) for issue in scans.issues[1:])
     assert len(ids(tmp_path / "in" / "b")) == 1
 
 
@@ -250,14 +250,14 @@ def test_names_reach_neither_faults_nor_cases(bad: str, packed: bool, tmp_path: 
     if packed:
         source = zipped(tmp_path / f"{SECRET}.zip", source)
     with open_scans(source) as scans:
-        told = [*map(str, scans.faults), *(repr(scan) for scan in scans.cases if scan.series)]
+        told = [*map(str, scans.issues), *(repr(scan) for scan in scans.cases if scan.series)]
         for scan in scans.cases:
             if scan.series:
                 assert scan.read().hu.shape == (6, 32, 32)
             else:  # the name of a NIfTI file is its case's, its folder's is not told
-                with pytest.raises(Refused, match="LS-IMG-003") as error:
+                with pytest.raises(InputError, match="LS-IMG-003") as error:
                     scan.read()
-                told += [str(replace(fault, case_id=None)) for fault in error.value.faults]
+                told += [str(replace(issue, case_id=None)) for issue in error.value.issues]
         assert any(scan.series for scan in scans.cases)
     assert SECRET not in "\n".join(told)
     assert str(tmp_path) not in "\n".join(told)
@@ -310,7 +310,7 @@ def test_fingerprint_of_a_series_is_that_of_its_bytes(tmp_path: Path) -> None:
     lines = sorted(hashlib.sha256(file.read_bytes()).hexdigest() for file in files)
     assert scan.fingerprint() == hashlib.sha256("\n".join(lines).encode()).hexdigest()
     files[0].unlink()
-    with pytest.raises(Refused, match="LS-IMG-001") as error:
+    with pytest.raises(InputError, match="LS-IMG-001") as error:
         scan.fingerprint()
     assert str(tmp_path) not in str(error.value)
 

@@ -51,7 +51,7 @@ def test_seeded_defect_is_found_and_nothing_wrong_beside_it(defect: Seed, findin
     assert (defect.code, defect.severity) in {(f["code"], f["severity"]) for f in found}
     alarms = {f["code"] for f in found if f["severity"] != "note"}
     assert alarms <= {defect.code, *defect.beside}
-    assert all(f["cure"] and f["what"] for f in found)
+    assert all(f["hint"] and f["message"] for f in found)
 
 
 def test_table_and_json_hold_the_same_and_the_counts_add_up(checked: Path, findings: list[dict[str, str]]) -> None:

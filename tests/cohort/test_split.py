@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from liverspleen.cohort import Case, Cohort, folds_by_patient, read_split, split_by_patient, strata, write_split
 from liverspleen.cohort.rounding import controlled_rounding
-from liverspleen.errors import Refused
-from liverspleen.structures import Structure
+from liverspleen.errors import InputError
+from liverspleen.organs import Structure
 
 LABEL = Path("label.nii.gz")
 
@@ -30,9 +30,9 @@ def patients(number, **values):
 
 
 def refused_codes(function, *arguments, **options):
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(InputError) as caught:
         function(*arguments, **options)
-    return {fault.code for fault in caught.value.faults}
+    return {issue.code for issue in caught.value.issues}
 
 
 def test_eight_to_two_of_the_papers_patients():
@@ -190,7 +190,7 @@ def test_patients_that_the_split_does_not_name_are_counted():
     assert split.unnamed(cohort(*patients(6), case("x", dataset="test1"), case("y", label=None))) == ()
     (warning,) = split.unnamed(cohort(*patients(9)))
     assert (warning.code, warning.severity) == ("LS-SPL-010", "warning")
-    assert "3 of 9" in warning.what
+    assert "3 of 9" in warning.message
 
 
 @given(st.integers(0, 5), st.randoms(use_true_random=False))

@@ -11,7 +11,7 @@ from liverspleen.cohort.manifest import read_cohort
 from liverspleen.data.care import prune, verify, verify_all
 from liverspleen.data.parts import in_use
 from liverspleen.data.store import STORE_VERSION, note_voxels, open_case, store_case
-from liverspleen.errors import Refused
+from liverspleen.errors import InputError
 
 ARRAYS = ("sections", "labels", "present", "native_labels")
 
@@ -34,8 +34,8 @@ def test_flipped_bit_of_any_array_is_found(folder: Path, name: str) -> None:
     content = bytearray(file.read_bytes())
     content[-5] ^= 1
     file.write_bytes(content)
-    (fault,) = verify(folder)
-    assert (fault.code, fault.file) == ("LS-STO-001", file)
+    (issue,) = verify(folder)
+    assert (issue.code, issue.file) == ("LS-STO-001", file)
 
 
 @pytest.mark.parametrize("name", ARRAYS)
@@ -44,17 +44,17 @@ def test_missing_short_and_long_arrays_are_found(folder: Path, name: str) -> Non
     whole = file.read_bytes()
     for content in (whole[:-1], whole + b"\0", whole[:50], b""):
         file.write_bytes(content)
-        assert [fault.file for fault in verify(folder)] == [file]
+        assert [issue.file for issue in verify(folder)] == [file]
     file.unlink()
-    (fault,) = verify(folder)
-    assert "missing" in fault.what
+    (issue,) = verify(folder)
+    assert "missing" in issue.message
 
 
 def test_array_of_the_same_bytes_and_another_shape_is_found(folder: Path) -> None:
     file = folder / "sections.npy"
     array = np.load(file)
     np.save(file, array.reshape(array.shape[::-1]))
-    assert [fault.file for fault in verify(folder)] == [file]
+    assert [issue.file for issue in verify(folder)] == [file]
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "{}", None])
@@ -63,10 +63,10 @@ def test_damaged_description_is_found_and_never_trained_on(
 ) -> None:
     about = folder / "case.json"
     about.unlink() if content is None else about.write_text(content)
-    (fault,) = verify(folder)
-    assert (fault.code, fault.file) == ("LS-STO-001", about)
+    (issue,) = verify(folder)
+    assert (issue.code, issue.file) == ("LS-STO-001", about)
     case = read_cohort(tmp_path / "cohort" / "cohort.csv").cases[0]
-    with pytest.raises(Refused, match="LS-STO-001 case 'c0'"):
+    with pytest.raises(InputError, match="LS-STO-001 case 'c0'"):
         store_case(case, folder.parent, pixel_mm=4.0)
 
 
@@ -115,6 +115,6 @@ def test_nothing_is_removed_when_a_named_file_is_missing(box_cohort: Callable[..
     cohort, store = read_cohort(box_cohort(sections=(4, 5))), tmp_path / "store"
     stored = [store_case(case, store) for case in cohort.cases]
     cohort.cases[0].image.rename(tmp_path / "away.nii.gz")
-    with pytest.raises(Refused, match="LS-IMG-001 case 'c0'"):
+    with pytest.raises(InputError, match="LS-IMG-001 case 'c0'"):
         prune(store, cohort.cases, ())
     assert all(case.folder.exists() for case in stored)

@@ -101,7 +101,7 @@ def test_the_first_of_two_that_make_the_same_folder_stays(tmp_path: Path) -> Non
 
 
 def test_many_that_make_and_clear_at_once_do_no_harm(tmp_path: Path) -> None:
-    faults: list[BaseException] = []
+    issues: list[BaseException] = []
 
     def work(number: int) -> None:
         try:
@@ -110,7 +110,7 @@ def test_many_that_make_and_clear_at_once_do_no_harm(tmp_path: Path) -> None:
                 with complete_folder(tmp_path / f"{number % 2}-{turn}") as part:
                     (part / "case.json").write_text("{}")
         except BaseException as error:
-            faults.append(error)
+            issues.append(error)
             raise
 
     threads = [threading.Thread(target=work, args=(number,)) for number in range(6)]
@@ -118,7 +118,7 @@ def test_many_that_make_and_clear_at_once_do_no_harm(tmp_path: Path) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert faults == []
+    assert issues == []
     assert names(tmp_path) == sorted(f"{number}-{turn}" for number in (0, 1) for turn in range(20))
     assert all((folder / "case.json").read_text() == "{}" for folder in tmp_path.iterdir())
 

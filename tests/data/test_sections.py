@@ -6,7 +6,7 @@ import torch
 
 from liverspleen.data.sections import AIR_HU, Collate, SectionDataset, native_classes, section_step
 from liverspleen.data.store import StoredCase
-from liverspleen.structures import ORGANS, Structure
+from liverspleen.organs import ORGANS, Structure
 
 
 class FlatCase(StoredCase):

@@ -12,9 +12,9 @@ import pytest
 from liverspleen.cohort.manifest import read_cohort
 from liverspleen.data.module import refuse_leaks
 from liverspleen.data.store import case_key, note_voxels, noted_voxels, open_case, store_case
-from liverspleen.errors import Refused
+from liverspleen.errors import InputError
 from liverspleen.imaging.nifti import read_ct, write_ct
-from liverspleen.structures import ORGANS, Structure
+from liverspleen.organs import ORGANS, Structure
 
 
 def test_store_holds_the_voxels_of_the_file(box_cohort: Callable[..., Path], tmp_path: Path) -> None:
@@ -141,7 +141,7 @@ def test_same_voxels_under_another_name_on_both_sides_are_refused(
     assert cohort.cases[1].label is not None
     cohort.cases[1].label.write_bytes(cohort.cases[0].label.read_bytes())  # type: ignore[union-attr]
     second = store_case(cohort.cases[1], tmp_path / "store")
-    with pytest.raises(Refused, match=r"LS-TRN-003 case 'c1'.*'c0'"):
+    with pytest.raises(InputError, match=r"LS-TRN-003 case 'c1'.*'c0'"):
         refuse_leaks([first], [second])
 
 
@@ -149,14 +149,14 @@ def test_voxels_of_a_test_case_on_either_side_are_refused(box_cohort: Callable[.
     cohort = read_cohort(box_cohort(sections=(4, 5, 6)))
     first, second, _ = stored = [store_case(case, tmp_path / "store") for case in cohort.cases]
     refuse_leaks([first], [second], {"t": stored[2].voxels_sha256})
-    with pytest.raises(Refused, match=r"LS-TRN-013 case 't'.*training case 'c0'"):
+    with pytest.raises(InputError, match=r"LS-TRN-013 case 't'.*training case 'c0'"):
         refuse_leaks([first], [second], {"t": first.voxels_sha256})
-    with pytest.raises(Refused, match=r"LS-TRN-013 case 't'.*validation case 'c1'"):
+    with pytest.raises(InputError, match=r"LS-TRN-013 case 't'.*validation case 'c1'"):
         refuse_leaks([first], [second], {"t": second.voxels_sha256})
 
 
 def test_same_patient_on_both_sides_is_refused(box_cohort: Callable[..., Path], tmp_path: Path) -> None:
     cohort = read_cohort(box_cohort(sections=(4, 5), patient_id=("p", "p")))
     stored = [store_case(case, tmp_path / "store") for case in cohort.cases]
-    with pytest.raises(Refused, match="LS-TRN-002"):
+    with pytest.raises(InputError, match="LS-TRN-002"):
         refuse_leaks(stored[:1], stored[1:])

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from liverspleen.errors import Refused
+from liverspleen.errors import InputError
 from liverspleen.evaluation import (
     Measurement,
     StatisticalReport,
@@ -288,16 +288,16 @@ def test_fewest_numbers_are_left_out(study: SimpleNamespace) -> None:
 
 def test_what_cannot_be_made_is_refused(study: SimpleNamespace) -> None:
     wanted = {"only": study.samples.Spread(30, (0.9745, 0.9755), (0.0165, 0.0175), (0.974, 0.974), (0.999, 0.999))}
-    with pytest.raises(Refused, match="LS-EXP-010"):
+    with pytest.raises(InputError, match="LS-EXP-010"):
         study.samples.draw_groups(np.random.default_rng(1), wanted)
 
 
 def test_unreadable_transcription_is_refused_with_all_its_faults(study: SimpleNamespace, tmp_path: Path) -> None:
     path = tmp_path / "published.csv"
     path.write_text("id,place,row,column,quantity,printed,unit,n,note\na,,,,mean,~1,,,\na,,,,mean,1.0,,,\n")
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(InputError) as refused:
         study.transcription.read_published(path)
-    assert [fault.code for fault in refused.value.faults] == ["LS-EXP-011", "LS-EXP-011"]
+    assert [issue.code for issue in refused.value.issues] == ["LS-EXP-011", "LS-EXP-011"]
 
 
 @pytest.mark.parametrize("name", MODULES)

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from liverspleen.errors import Refused
+from liverspleen.errors import InputError
 from liverspleen.phantom.anatomy import true_volumes_cm3
 from liverspleen.phantom.rendering import render
 from liverspleen.phantom.shapes import Ellipsoid, Grid
@@ -210,9 +210,9 @@ def test_shift_is_the_change_within_patients(study):
     ],
 )
 def test_settings_that_cannot_be_are_refused(study, words, told):
-    with pytest.raises(Refused, match=told) as refused:
+    with pytest.raises(InputError, match=told) as refused:
         study.settings.read_settings(words)
-    assert {fault.code for fault in refused.value.faults} == {"LS-EXP-014"}
+    assert {issue.code for issue in refused.value.issues} == {"LS-EXP-014"}
 
 
 SMALL = ["thickness_mm=5,8", "patients=2", "starts=2", "pixel_mm=8", "workers=1"]

@@ -9,7 +9,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from liverspleen.errors import Refused
+from liverspleen.errors import InputError
 from liverspleen.imaging import Geometry, LabelMap, nifti, read_ct, stream, write_label_map
 
 SHAPE = (6, 5, 23)
@@ -67,7 +67,7 @@ def test_values_beyond_int16_are_counted_over_all_blocks(tmp_path, block):
 def test_voxels_that_are_no_numbers_are_counted_over_all_blocks(tmp_path, block):
     values = HU.astype(np.float32)
     values[0, 0, [0, 11, 22]] = (np.nan, np.inf, np.nan)
-    with pytest.raises(Refused, match=r"LS-IMG-008.*3 of 690 voxels"):
+    with pytest.raises(InputError, match=r"LS-IMG-008.*3 of 690 voxels"):
         read_ct(saved(tmp_path / "ct.nii.gz", values))
 
 
@@ -78,7 +78,7 @@ def test_a_stream_in_members_of_any_length_is_read(tmp_path, block):
     (tmp_path / "ct.nii.gz").write_bytes(b"".join(members) + bytes(500))
     assert np.array_equal(read_ct(tmp_path / "ct.nii.gz").hu, canonical(HU, "axial"))
     (tmp_path / "ct.nii.gz").write_bytes(b"".join(members) + bytes(500) + b"x")
-    with pytest.raises(Refused, match="LS-IMG-005"):
+    with pytest.raises(InputError, match="LS-IMG-005"):
         read_ct(tmp_path / "ct.nii.gz")
 
 
@@ -88,7 +88,7 @@ def test_truncation_in_any_block_is_found(tmp_path, block, kept, suffix):
     path = saved(tmp_path / f"ct{suffix}", HU)
     whole = path.read_bytes()
     path.write_bytes(whole[: int(kept * len(whole))] if isinstance(kept, float) else whole[:kept])
-    with pytest.raises(Refused, match="LS-IMG-004"):
+    with pytest.raises(InputError, match="LS-IMG-004"):
         read_ct(path)
 
 
@@ -97,7 +97,7 @@ def test_damage_behind_the_last_block_is_found(tmp_path, block):
     whole = bytearray(path.read_bytes())
     whole[-6] ^= 1
     path.write_bytes(whole)
-    with pytest.raises(Refused, match="LS-IMG-005"):
+    with pytest.raises(InputError, match="LS-IMG-005"):
         read_ct(path)
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from liverspleen.imaging import CTVolume, Geometry, LabelMap, read_ct, read_grid, read_label_map, write_ct
 from liverspleen.imaging.nifti import strip_suffix, write_label_map
-from liverspleen.structures import Structure
+from liverspleen.organs import Structure
 
 SHAPE = (3, 4, 5)
 HU = np.arange(60, dtype=np.int16).reshape(SHAPE) * 20 - 1000
@@ -111,11 +111,11 @@ SPATIAL = ("sform_code", "qform_code", "xyzt_units", "srow_x", "srow_y", "srow_z
 QUATERNION = ("quatern_b", "quatern_c", "quatern_d", "qoffset_x", "qoffset_y", "qoffset_z")
 
 
-@pytest.mark.parametrize("what", ["label map", "ct"])
-def test_what_is_written_keeps_the_header_space_of_its_ct(tmp_path, what):
+@pytest.mark.parametrize("message", ["label map", "ct"])
+def test_what_is_written_keeps_the_header_space_of_its_ct(tmp_path, message):
     source = source_with_its_own_header(tmp_path / "ct.nii.gz")
     ct = read_ct(source)
-    if what == "ct":
+    if message == "ct":
         write_ct(tmp_path / "out.nii.gz", ct)
     else:
         write_label_map(tmp_path / "out.nii.gz", LabelMap((ct.hu > 0).astype(np.uint8), ct.geometry))
@@ -123,8 +123,8 @@ def test_what_is_written_keeps_the_header_space_of_its_ct(tmp_path, what):
     for name in (*SPATIAL, *QUATERNION):
         assert np.array_equal(before.header[name], after.header[name]), name
     assert np.array_equal(before.header["pixdim"][:4], after.header["pixdim"][:4])
-    assert np.array_equal(np.asarray(after.dataobj), HU if what == "ct" else HU > 0)
-    assert after.get_data_dtype() == (np.int16 if what == "ct" else np.uint8)
+    assert np.array_equal(np.asarray(after.dataobj), HU if message == "ct" else HU > 0)
+    assert after.get_data_dtype() == (np.int16 if message == "ct" else np.uint8)
 
 
 def test_a_written_label_map_reads_back_the_same(tmp_path):

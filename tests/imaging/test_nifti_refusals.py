@@ -10,7 +10,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from liverspleen.errors import Refused
+from liverspleen.errors import InputError
 from liverspleen.imaging import read_ct, read_label_map
 
 SHAPE = (6, 5, 4)
@@ -32,14 +32,14 @@ def patched(path, offset, content):
 
 
 def refusal(read, path):
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(InputError) as caught:
         read(path, case_id="A017")
-    (fault,) = caught.value.faults
-    assert fault.case_id == "A017"
-    assert fault.file == path
-    assert fault.severity == "error"
-    assert "\n" not in str(fault)
-    return fault
+    (issue,) = caught.value.issues
+    assert issue.case_id == "A017"
+    assert issue.file == path
+    assert issue.severity == "error"
+    assert "\n" not in str(issue)
+    return issue
 
 
 def test_missing_file(tmp_path):
@@ -71,9 +71,9 @@ def test_truncated_gzip(tmp_path, kept):
 def test_truncated_uncompressed_file_tells_expected_and_found(tmp_path):
     path = saved(tmp_path / "ct.nii")
     path.write_bytes(path.read_bytes()[:-1])
-    fault = refusal(read_ct, path)
-    assert fault.code == "LS-IMG-004"
-    assert "592 bytes expected, found 591" in fault.what  # 352 + 6 * 5 * 4 * 2
+    issue = refusal(read_ct, path)
+    assert issue.code == "LS-IMG-004"
+    assert "592 bytes expected, found 591" in issue.message  # 352 + 6 * 5 * 4 * 2
 
 
 def test_flipped_bit_that_only_the_checksum_can_find(tmp_path):
@@ -82,9 +82,9 @@ def test_flipped_bit_that_only_the_checksum_can_find(tmp_path):
     path = tmp_path / "ct.nii.gz"
     path.write_bytes(whole)
     assert not np.array_equal(np.frombuffer(whole[-248:-8], np.int16), HU.ravel(order="F"))
-    fault = refusal(read_ct, path)
-    assert fault.code == "LS-IMG-005"
-    assert "check" in fault.what
+    issue = refusal(read_ct, path)
+    assert issue.code == "LS-IMG-005"
+    assert "check" in issue.message
 
 
 def test_no_flipped_bit_changes_the_voxels_unnoticed(tmp_path):
@@ -96,7 +96,7 @@ def test_no_flipped_bit_changes_the_voxels_unnoticed(tmp_path):
             flipped = bytearray(whole)
             flipped[position] ^= 1 << bit
             path.write_bytes(flipped)
-            with suppress(Refused):
+            with suppress(InputError):
                 assert np.array_equal(read_ct(path).hu, right)
 
 
@@ -166,9 +166,9 @@ def test_stream_far_longer_than_its_header_says_is_read_to_its_checksum_in_bound
 
 @pytest.mark.parametrize("shape", [(*SHAPE, 2), (6, 5)])
 def test_four_or_two_axes(tmp_path, shape):
-    fault = refusal(read_ct, saved(tmp_path / "ct.nii.gz", np.zeros(shape, np.int16)))
-    assert fault.code == "LS-IMG-006"
-    assert str(shape) in fault.what
+    issue = refusal(read_ct, saved(tmp_path / "ct.nii.gz", np.zeros(shape, np.int16)))
+    assert issue.code == "LS-IMG-006"
+    assert str(shape) in issue.message
 
 
 @pytest.mark.parametrize("dtype", [np.complex64, [("R", "u1"), ("G", "u1"), ("B", "u1")]])
@@ -188,9 +188,9 @@ def test_infinite_slope(tmp_path):
 def test_nan_or_infinite_voxels_are_counted(tmp_path, value):
     values = HU.astype(np.float32)
     values[0, 0, :2] = value
-    fault = refusal(read_ct, saved(tmp_path / "ct.nii.gz", values))
-    assert fault.code == "LS-IMG-008"
-    assert "2 of 120 voxels" in fault.what
+    issue = refusal(read_ct, saved(tmp_path / "ct.nii.gz", values))
+    assert issue.code == "LS-IMG-008"
+    assert "2 of 120 voxels" in issue.message
 
 
 @pytest.mark.parametrize("edge", [0.0, -5.0, np.nan])
@@ -199,8 +199,8 @@ def test_spacing_that_is_not_positive(tmp_path, edge):
 
 
 def test_singular_affine(tmp_path):
-    fault = refusal(read_ct, patched(tmp_path / "ct.nii", 312, struct.pack("<4f", 0, 0, 0, 0)))  # srow_z
-    assert fault.code == "LS-GEO-002"
+    issue = refusal(read_ct, patched(tmp_path / "ct.nii", 312, struct.pack("<4f", 0, 0, 0, 0)))  # srow_z
+    assert issue.code == "LS-GEO-002"
 
 
 def test_quaternion_that_is_no_rotation(tmp_path):
@@ -219,9 +219,9 @@ def both_forms(path, shift_mm, codes=(1, 1)):
 
 
 def test_sform_and_qform_that_differ(tmp_path):
-    fault = refusal(read_ct, both_forms(tmp_path / "ct.nii.gz", 2.5))
-    assert fault.code == "LS-GEO-005"
-    assert "2.5 mm" in fault.what
+    issue = refusal(read_ct, both_forms(tmp_path / "ct.nii.gz", 2.5))
+    assert issue.code == "LS-GEO-005"
+    assert "2.5 mm" in issue.message
 
 
 def test_mirrored_qform_over_the_same_box(tmp_path):
@@ -253,10 +253,10 @@ def test_spacing_in_metres(tmp_path):
 def test_label_values_other_than_those_of_the_structures(tmp_path, value, named):
     labels = np.zeros(SHAPE, np.float32)
     labels[1, 1, 1] = value
-    fault = refusal(read_label_map, saved(tmp_path / "label.nii.gz", labels))
-    assert fault.code == "LS-LAB-001"
-    assert named in fault.what
-    assert "0 background, 1 liver, 2 spleen" in fault.what
+    issue = refusal(read_label_map, saved(tmp_path / "label.nii.gz", labels))
+    assert issue.code == "LS-LAB-001"
+    assert named in issue.message
+    assert "0 background, 1 liver, 2 spleen" in issue.message
 
 
 def test_planes_that_no_scanner_makes_are_refused_before_they_are_read(tmp_path):

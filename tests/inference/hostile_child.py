@@ -29,15 +29,15 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))  # whoever writes a byte into a file is killed
     events: list[str] = []
     sys.addaudithook(lambda event, _: events.append(event) if event in _TOLD else None)
-    from liverspleen.errors import Refused
+    from liverspleen.errors import InputError
     from liverspleen.inference.model import load_model
 
     for path, engine in asked["models"]:
         told: list[str] = []
         try:
             load_model(path, engine=engine)
-        except Refused as error:
-            told = [str(fault) for fault in error.faults]
+        except InputError as error:
+            told = [str(issue) for issue in error.issues]
         found = {
             "told": told,
             "seconds": time.process_time() - begin,

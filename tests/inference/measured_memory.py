@@ -44,8 +44,8 @@ def whole(image: Path, target: Path) -> int:
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    what, *words = sys.argv[1:]
-    if what == "driver":
+    message, *words = sys.argv[1:]
+    if message == "driver":
         found = driver(int(words[0]), int(words[1]), float(words[2]))
     else:
         found = whole(Path(words[0]), Path(words[1]))

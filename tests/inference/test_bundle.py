@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 from liverspleen.cli.main import main, verb_help
 from liverspleen.cohort import Split, write_split
 from liverspleen.cohort.manifest import Case, read_cohort
-from liverspleen.errors import Refused
+from liverspleen.errors import InputError
 from liverspleen.imaging.geometry import Geometry
 from liverspleen.imaging.volume import LabelMap
 from liverspleen.inference.bundle_writing import described
@@ -26,7 +26,7 @@ from liverspleen.inference.checked import checked_model
 from liverspleen.inference.model import load_model
 from liverspleen.inference.model_card import model_card
 from liverspleen.inference.validation import Validation, validate
-from liverspleen.structures import ORGANS, Structure
+from liverspleen.organs import ORGANS, Structure
 
 SIDES = {
     "training": {"cases": 3, "patients": 2, "conditions": {"": 1, "fatty": 2}, "origins": {"phantom": 3}},
@@ -86,7 +86,7 @@ def test_checkpoint_of_a_training_state_gives_its_network_only(tmp_path: Path) -
 
 
 def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(Refused, match=r"LS-MOD-010 .* of another shape"):
+    with pytest.raises(InputError, match=r"LS-MOD-010 .* of another shape"):
         load_model(save(tmp_path / "a.ckpt", network=UNET | {"width": 8}))
 
 
@@ -94,13 +94,13 @@ def test_weights_that_are_not_finite_are_refused(tmp_path: Path) -> None:
     broken = network()
     with torch.no_grad():
         next(broken.parameters()).view(-1)[0] = float("inf")
-    with pytest.raises(Refused, match="LS-MOD-016"):
+    with pytest.raises(InputError, match="LS-MOD-016"):
         load_model(save(tmp_path / "a.ckpt", broken))
 
 
 @pytest.mark.parametrize(("name", "engine"), [("a.ckpt", "tensorrt"), ("a.ckpt", "onnxruntime")])
 def test_engine_that_is_not_there_is_refused(tmp_path: Path, name: str, engine: str) -> None:
-    with pytest.raises(Refused, match="LS-MOD-012"):
+    with pytest.raises(InputError, match="LS-MOD-012"):
         load_model(save(tmp_path / name), engine=engine)
 
 
@@ -115,7 +115,7 @@ def test_model_of_phantoms_says_so(tmp_path: Path, origins: dict[str, int] | Non
     for path in (tmp_path / "a.ckpt", tmp_path / "bundle"):
         found = load_model(path)
         assert found.phantoms_only is expected
-        assert [(fault.code, fault.severity) for fault in found.faults] == [("LS-MOD-011", "warning")] * expected
+        assert [(issue.code, issue.severity) for issue in found.issues] == [("LS-MOD-011", "warning")] * expected
     assert json.loads((tmp_path / "bundle" / "bundle.json").read_text())["phantoms_only"] is expected
     card = (tmp_path / "bundle" / "MODEL_CARD.md").read_text()
     assert ("TRAINED ON PHANTOMS ONLY" in card, "- phantoms-only" in card) == (expected, expected)
@@ -232,7 +232,7 @@ def test_case_that_cannot_be_read_costs_one_line(
     found, choice = validate(load_model(checkpoint), cases, on_case=done.append)
     assert choice == {"rules": {}, "evidence": {}}
     assert done == ["c0", "c1"]
-    assert (found.cases, len(seen), {fault.case_id for fault in found.faults}) == (1, 1, {"c0"})
+    assert (found.cases, len(seen), {issue.case_id for issue in found.issues}) == (1, 1, {"c0"})
     assert found.plain()["failed"] == 1
 
 
@@ -356,7 +356,7 @@ def test_postprocessing_of_a_bundle_reaches_the_model(tmp_path: Path, checkpoint
     rewrite(tmp_path / "bundle", lambda content: content.update(postprocessing=choice))
     assert load_model(tmp_path / "bundle").postprocessing == {Structure.LIVER: "main_parts"}
     rewrite(tmp_path / "bundle", lambda content: content["postprocessing"].update(rules={"heart": "main_parts"}))
-    with pytest.raises(Refused, match="LS-MOD-008"):
+    with pytest.raises(InputError, match="LS-MOD-008"):
         load_model(tmp_path / "bundle")
 
 

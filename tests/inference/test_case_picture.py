@@ -4,7 +4,7 @@ from PIL import Image
 
 from liverspleen.imaging import CTVolume, Geometry, LabelMap
 from liverspleen.inference.case_picture import write_case_picture
-from liverspleen.structures import COLOURS, ORGANS, Structure
+from liverspleen.organs import COLOURS, ORGANS, Structure
 
 SPACING = (5.0, 1.6, 0.8)  # slice, row, column
 SHAPE = (20, 100, 240)

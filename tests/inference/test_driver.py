@@ -15,11 +15,11 @@ from torch import Tensor, nn
 
 from liverspleen.data.sections import native_classes, neighbours, section_step
 from liverspleen.data.window import IntensityWindow
-from liverspleen.errors import Refused
+from liverspleen.errors import InputError
 from liverspleen.imaging import write_ct
 from liverspleen.imaging.dicom import write_series
 from liverspleen.inference import segment, segment_volume
-from liverspleen.structures import Structure
+from liverspleen.organs import Structure
 
 
 class WeightedSum(nn.Module):
@@ -125,9 +125,9 @@ def test_single_sections_have_no_order() -> None:
 
 def refusal(**more: object) -> str:
     model = stand_in(Pointwise(), **({"engine": more.pop("engine")} if "engine" in more else {}))
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(InputError) as caught:
         segment_volume(volume(noise(2)), model, **more)  # type: ignore[arg-type]
-    return caught.value.faults[0].code
+    return caught.value.issues[0].code
 
 
 @pytest.mark.parametrize("more", [{"precision": "fp16"}, {"batch_size": 0}])
@@ -172,7 +172,7 @@ def test_logits_that_are_no_numbers_are_refused_not_called_background(value: flo
     hu = np.zeros((3, 16, 16), np.int16)
     segment(volume(hu), stand_in(Broken()))
     hu[2] = 100
-    with pytest.raises(Refused, match="LS-PRD-012"):
+    with pytest.raises(InputError, match="LS-PRD-012"):
         segment(volume(hu), stand_in(Broken()))
 
 
@@ -188,10 +188,10 @@ def test_a_folder_with_one_dicom_series_is_segmented_and_with_two_refused(tmp_pa
     write_series(tmp_path / "first", ct, tags={"PatientID": "P"})
     assert np.array_equal(segment(tmp_path, model).labels, segment(ct, model).labels)
     write_series(tmp_path / "second", ct, tags={"PatientID": "P", "SeriesInstanceUID": "1.2.3.4"})
-    with pytest.raises(Refused, match=r"LS-PRD-013.*2 CT series"):
+    with pytest.raises(InputError, match=r"LS-PRD-013.*2 CT series"):
         segment(tmp_path, model)
     (tmp_path / "empty").mkdir()
-    with pytest.raises(Refused, match=r"LS-PRD-013.*0 CT series"):
+    with pytest.raises(InputError, match=r"LS-PRD-013.*0 CT series"):
         segment(tmp_path / "empty", model)
 
 
@@ -210,7 +210,7 @@ def test_more_or_larger_sections_than_any_ct_has_are_refused(shape: tuple[int, .
         def forward(self, sections: Tensor) -> Tensor:
             raise AssertionError
 
-    with pytest.raises(Refused, match="LS-PRD-014"):
+    with pytest.raises(InputError, match="LS-PRD-014"):
         segment_volume(volume(np.zeros(shape, np.int16)), stand_in(Never(), pixel_mm=pixel_mm))
 
 
@@ -219,5 +219,5 @@ def test_a_device_without_the_memory_costs_the_case_and_not_the_run() -> None:
         def forward(self, sections: Tensor) -> Tensor:
             raise torch.OutOfMemoryError
 
-    with pytest.raises(Refused, match="LS-PRD-015"):
+    with pytest.raises(InputError, match="LS-PRD-015"):
         segment_volume(volume(noise(3)), stand_in(Greedy()))

@@ -11,7 +11,7 @@ import torch
 from bundles import bundle, network, save
 
 from liverspleen.data.window import IntensityWindow
-from liverspleen.errors import Refused
+from liverspleen.errors import InputError
 from liverspleen.inference.model import load_model
 from liverspleen.inference.onnx_engine import OnnxNetwork
 from liverspleen.inference.onnx_export import OnnxExport, _exported, compare, export_onnx
@@ -60,14 +60,14 @@ def test_engine_gives_torchs_logits_at_other_sizes(exported: OnnxExport, tmp_pat
 def test_another_networks_export_is_refused(exported: OnnxExport) -> None:
     torch.manual_seed(1)
     other = build_network({"name": "unet_2d", "output_stride": 8, "width": 4}, sections=3).eval()
-    with pytest.raises(Refused, match="LS-XPT-011"):
+    with pytest.raises(InputError, match="LS-XPT-011"):
         compare(other, exported.data, [torch.rand(1, 3, 16, 16)], stride=8)
 
 
 def test_export_of_one_size_refuses_others() -> None:
     engine = OnnxNetwork(_exported(network(), (1, 3, 16, 16), None), 8, cuda=False, path=Path("model.onnx"))
     assert engine(torch.zeros(1, 3, 16, 16)).shape == (1, 3, 16, 16)
-    with pytest.raises(Refused, match=r"LS-MOD-014 .* \[1, 3, 16, 16\], not \[1, 3, 24, 16\]"):
+    with pytest.raises(InputError, match=r"LS-MOD-014 .* \[1, 3, 16, 16\], not \[1, 3, 24, 16\]"):
         engine(torch.zeros(1, 3, 24, 16))
 
 
@@ -97,5 +97,5 @@ def test_an_export_that_fails_while_it_runs_is_refused_in_one_line() -> None:
     graph = helper.make_graph(nodes, "g", [given], [made], [size])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
     engine = OnnxNetwork(model.SerializeToString(), 8, cuda=False, path=Path("model.onnx"))
-    with pytest.raises(Refused, match=r"LS-MOD-013 .*fails on it"):
+    with pytest.raises(InputError, match=r"LS-MOD-013 .*fails on it"):
         engine(torch.zeros(1, 3, 16, 16))

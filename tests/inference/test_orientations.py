@@ -15,7 +15,7 @@ from stand_ins import SectionBelow, stand_in
 from liverspleen.evaluation.metrics.volume import volume_cm3
 from liverspleen.imaging import read_label_map, write_label_map
 from liverspleen.inference import segment
-from liverspleen.structures import Structure
+from liverspleen.organs import Structure
 
 SHAPE = (9, 8, 7)
 RAS = np.random.default_rng(5).integers(0, 100, SHAPE).astype(np.int16)  # axes to right, anterior, superior

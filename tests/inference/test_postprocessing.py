@@ -3,14 +3,14 @@ import json
 import numpy as np
 import pytest
 
-from liverspleen.errors import Refused
+from liverspleen.errors import InputError
 from liverspleen.evaluation.metrics.connected_components import Dropped, parts
 from liverspleen.imaging import Geometry, LabelMap, read_label_map
 from liverspleen.inference.model import TrainedModel
 from liverspleen.inference.postprocessing import LARGEST_LOSS, choose_postprocessing, postprocess
 from liverspleen.inference.prediction import settings_of
+from liverspleen.organs import ORGANS, Structure
 from liverspleen.phantom.cohort import write_phantom_cohort
-from liverspleen.structures import ORGANS, Structure
 
 BOTH = dict.fromkeys(ORGANS, "main_parts")
 SHAPE = (10, 40, 60)
@@ -97,7 +97,7 @@ def test_phantoms_after_hepatectomy_lose_nothing_and_in_two_parts_keep_both(tmp_
 
 
 def test_an_unknown_rule_is_refused():
-    with pytest.raises(Refused, match="LS-PRD-020: postprocessing 'largest' of the liver is unknown"):
+    with pytest.raises(InputError, match="LS-PRD-020: postprocessing 'largest' of the liver is unknown"):
         postprocess(TRUTH, {Structure.LIVER: "largest"})
 
 
@@ -163,6 +163,6 @@ def test_no_pairs_speak_for_nothing():
 
 def test_a_rule_that_a_model_names_and_nobody_knows_is_refused_before_any_case() -> None:
     model = TrainedModel(lambda sections: sections, None, 3, 8, {}, "", postprocessing={Structure.LIVER: "largest"})
-    with pytest.raises(Refused, match="LS-PRD-020"):
+    with pytest.raises(InputError, match="LS-PRD-020"):
         settings_of(model, precision="auto", flips=False, postprocessing=True)
     assert settings_of(model, precision="auto", flips=False, postprocessing=False).postprocessing == {}

@@ -5,7 +5,7 @@ import pytest
 
 from liverspleen.imaging import CTVolume, Geometry, LabelMap
 from liverspleen.inference.review import SIGNS, review
-from liverspleen.structures import ORGANS, Structure
+from liverspleen.organs import ORGANS, Structure
 
 SHAPE = (24, 48, 64)
 SPACING = (8.0, 5.0, 5.0)  # 0.2 cm³

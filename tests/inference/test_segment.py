@@ -15,7 +15,7 @@ from liverspleen.cli.composition import compose_verb
 from liverspleen.cohort.manifest import read_cohort
 from liverspleen.data.store import store_case
 from liverspleen.data.window import IntensityWindow
-from liverspleen.errors import Refused
+from liverspleen.errors import InputError
 from liverspleen.imaging.geometry import Geometry
 from liverspleen.imaging.nifti import read_ct
 from liverspleen.imaging.volume import CTVolume
@@ -158,7 +158,7 @@ def test_label_map_is_on_the_grid_of_the_ct() -> None:
 
 
 def test_missing_checkpoint_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(Refused, match="LS-MOD-001"):
+    with pytest.raises(InputError, match="LS-MOD-001"):
         load_model(tmp_path / "none.ckpt")
 
 
@@ -175,15 +175,15 @@ def test_checkpoint_that_would_run_code_is_refused_and_nothing_runs(tmp_path: Pa
     torch.save({"state_dict": {}, "liverspleen": _Canary(canary)}, tmp_path / "evil.ckpt")
     (tmp_path / "plain.ckpt").write_bytes(pickle.dumps(_Canary(canary)))
     for name in ("evil.ckpt", "plain.ckpt"):
-        with pytest.raises(Refused, match="LS-MOD-002"):
+        with pytest.raises(InputError, match="LS-MOD-002"):
             load_model(tmp_path / name)
     assert not canary.exists()
 
 
 def test_file_that_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
     (tmp_path / "text.ckpt").write_text("weights")
-    with pytest.raises(Refused, match="LS-MOD-002"):
+    with pytest.raises(InputError, match="LS-MOD-002"):
         load_model(tmp_path / "text.ckpt")
     torch.save({"state_dict": {}}, tmp_path / "foreign.ckpt")
-    with pytest.raises(Refused, match="LS-MOD-003"):
+    with pytest.raises(InputError, match="LS-MOD-003"):
         load_model(tmp_path / "foreign.ckpt")

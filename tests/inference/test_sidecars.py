@@ -35,8 +35,8 @@ def written(folder: Path, case_id: str, *, score: float = 0.0, reasons: tuple[st
 
 
 def refuse(folder: Path, case_id: str, settings: Settings = SETTINGS) -> None:
-    faults = [["LS-IMG-003", "LS-IMG-003: not a NIfTI; convert it"]]
-    write_json(CaseFiles(folder, case_id).refusal, {"case_id": case_id, "settings": asdict(settings), "faults": faults})
+    issues = [["LS-IMG-003", "LS-IMG-003: not a NIfTI; convert it"]]
+    write_json(CaseFiles(folder, case_id).refusal, {"case_id": case_id, "settings": asdict(settings), "issues": issues})
 
 
 def table(file: Path) -> list[dict[str, str]]:

@@ -10,12 +10,12 @@ from textwrap import dedent
 import pytest
 import torch
 
-from liverspleen.errors import Refused
+from liverspleen.errors import InputError
 from liverspleen.inference.description import checked_description
 from liverspleen.networks import own
 from liverspleen.networks.build import build_network, network_names
 from liverspleen.networks.checkpoint import CHECKPOINT_FORMAT
-from liverspleen.structures import Structure
+from liverspleen.organs import Structure
 
 MINE = dedent("""
     from torch import nn
@@ -60,7 +60,7 @@ def test_file_name_is_the_name_of_the_network(folder: Path) -> None:
 
 
 def test_model_may_name_it_where_the_file_lies_and_nowhere_else(folder: Path) -> None:
-    with pytest.raises(Refused, match=r"LS-MOD-008.*network\.name='mine'"):
+    with pytest.raises(InputError, match=r"LS-MOD-008.*network\.name='mine'"):
         checked_description(about("mine"), "a.ckpt")
     (folder / "mine.py").write_text(MINE)
     assert checked_description(about("mine"), "a.ckpt")["sections"] == 3
@@ -79,7 +79,7 @@ def test_no_other_name_is_imported(folder: Path, name: str) -> None:
     (folder / "hidden" / "deep.py").write_text("raise RuntimeError('run')")
     with pytest.raises(ValueError, match="there is no network"):
         build_network({"name": name, "output_stride": 8, "width": 2}, sections=3)
-    with pytest.raises(Refused, match="LS-MOD-008"):
+    with pytest.raises(InputError, match="LS-MOD-008"):
         checked_description(about(name), "a.ckpt")
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from liverspleen import assemble
 from liverspleen.cli.composition import compose_verb
-from liverspleen.errors import Refused
+from liverspleen.errors import InputError
 from liverspleen.networks.encoder import WITHOUT_EXIT_FLOW, Encoder
 from liverspleen.networks.pretrained import HUB, start_from
 
@@ -106,7 +106,7 @@ def test_weights_that_do_not_fit_are_refused_in_one_line_and_change_nothing(
     started = encoder()
     before = {name: value.clone() for name, value in started.body.state_dict().items()}
     with pytest.raises(
-        Refused, match=rf"LS-NET-003 file .*not the weights of encoder 'test_resnet'.*{message}"
+        InputError, match=rf"LS-NET-003 file .*not the weights of encoder 'test_resnet'.*{message}"
     ) as told:
         start_from(started, file)
     assert "\n" not in str(told.value)
@@ -115,7 +115,7 @@ def test_weights_that_do_not_fit_are_refused_in_one_line_and_change_nothing(
 
 def test_deeper_sibling_whose_layers_contain_this_ones_is_refused(tmp_path: Path) -> None:
     file, _ = timm_file(tmp_path, "resnet34")  # holds every tensor that resnet18 has, and more
-    with pytest.raises(Refused, match=r"LS-NET-003.*of no layer of it \(first layer1.2"):
+    with pytest.raises(InputError, match=r"LS-NET-003.*of no layer of it \(first layer1.2"):
         start_from(encoder("resnet18"), file)
 
 
@@ -134,13 +134,13 @@ def test_file_that_holds_no_weights_is_refused_and_nothing_in_it_runs(tmp_path: 
     torch.save({"conv1.0.weight": 3}, tmp_path / "number.pth")
     torch.save([1], tmp_path / "list.pth")
     for name in ("evil.pth", "plain.pth", "text.safetensors", "number.pth", "list.pth"):
-        with pytest.raises(Refused, match="LS-NET-002"):
+        with pytest.raises(InputError, match="LS-NET-002"):
             start_from(encoder(), tmp_path / name)
     assert not (tmp_path / "canary").exists()
 
 
 def test_missing_file_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(Refused, match="LS-NET-001"):
+    with pytest.raises(InputError, match="LS-NET-001"):
         start_from(encoder(), tmp_path / "none.pth")
 
 
@@ -158,7 +158,7 @@ def test_hub_is_asked_only_on_request_and_its_failure_is_one_line(monkeypatch: p
     started = encoder()
     assert not any(asked)
     with pytest.raises(
-        Refused, match=r"LS-NET-004: timm's weights of 'test_resnet' cannot be fetched.*no route to host"
+        InputError, match=r"LS-NET-004: timm's weights of 'test_resnet' cannot be fetched.*no route to host"
     ):
         start_from(started, HUB)
 
@@ -187,5 +187,5 @@ def test_weights_are_no_part_of_the_architecture() -> None:
 
 
 def test_a_unet_has_no_weights_to_start_from() -> None:
-    with pytest.raises(Refused, match=r"LS-CFG-005.*weights"):
+    with pytest.raises(InputError, match=r"LS-CFG-005.*weights"):
         compose_verb("train", ["cohort=c", "output=o", "network=unet_2d", "network.weights=w.pth"])

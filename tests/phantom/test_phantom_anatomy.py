@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
+from liverspleen.organs import Structure
 from liverspleen.phantom.anatomy import Anatomy, Condition, draw_anatomy, true_volumes_cm3
 from liverspleen.phantom.painting import Layer, Solid, paint
 from liverspleen.phantom.shapes import Capsule, Ellipsoid, Grid
-from liverspleen.structures import Structure
 
 SEEDS = range(4)
 

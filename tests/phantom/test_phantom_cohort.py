@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from liverspleen.cohort import read_cohort
-from liverspleen.errors import Refused
+from liverspleen.errors import InputError
 from liverspleen.imaging import read_ct, read_label_map, same_grid
 from liverspleen.imaging.dicom import find_segmentations, find_series, read_segmentation, read_series
 from liverspleen.phantom.cohort import write_phantom_cohort
@@ -29,7 +29,7 @@ def folder(tmp_path_factory):
 
 def test_cohort_reads_without_faults_and_holds_what_was_asked_for(folder):
     cohort = read_cohort(folder / "cohort.csv")
-    assert cohort.faults == ()
+    assert cohort.issues == ()
     assert [case.dataset for case in cohort.cases] == ["development", "test1", "test2", "test2"]
     for case in cohort.cases:
         ct, labels = read_ct(case.image), read_label_map(case.label)
@@ -121,7 +121,7 @@ def test_gzip_header_carries_neither_name_nor_time(folder):
     ],
 )
 def test_impossible_parameters_are_refused_before_anything_is_written(wrong, named, tmp_path):
-    with pytest.raises(Refused, match="LS-PHA-001") as refused:
+    with pytest.raises(InputError, match="LS-PHA-001") as refused:
         write_phantom_cohort(tmp_path / "new", **{**SMALL, **wrong}, workers=1)
     assert named in str(refused.value)
     assert not (tmp_path / "new").exists()
@@ -209,5 +209,5 @@ def test_other_format_or_parameters_replace_the_earlier_cohort_and_leave_other_f
 
 
 def test_unknown_format_is_refused(tmp_path):
-    with pytest.raises(Refused, match="LS-PHA-001: format is 'nrrd', expected nifti or dicom"):
+    with pytest.raises(InputError, match="LS-PHA-001: format is 'nrrd', expected nifti or dicom"):
         write_phantom_cohort(tmp_path, **SMALL, file_format="nrrd", workers=1)

@@ -5,13 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from liverspleen.organs import ORGANS, Structure
 from liverspleen.phantom.anatomy import Anatomy, Condition, draw_anatomy, true_volumes_cm3
 from liverspleen.phantom.composites import Intersection
 from liverspleen.phantom.painting import Layer, Solid
 from liverspleen.phantom.rendering import kernel_noise, majority_labels, render
 from liverspleen.phantom.scanner import Acquisition, Scanner, draw_scanner, lay_down
 from liverspleen.phantom.shapes import Ellipsoid, HalfSpace
-from liverspleen.structures import ORGANS, Structure
 
 # no noise, and a kernel so sharp that it does not blur
 EXACT = Scanner(matrix=20, section_thickness_mm=5.0, noise_sd_hu=0.0, kernel_cutoff_per_mm=1000.0)

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
+from liverspleen.organs import Structure
 from liverspleen.phantom.composites import Grown, Intersection, Outside, Union, Waves, Wavy
 from liverspleen.phantom.painting import Layer, Solid, paint
 from liverspleen.phantom.shapes import Capsule, Ellipsoid, Grid, HalfSpace
-from liverspleen.structures import Structure
 
 HALF_MM = Grid.of(*[np.arange(-39.75, 40, 0.5)] * 3)
 

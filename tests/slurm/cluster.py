@@ -69,12 +69,12 @@ def absent() -> str | None:
     return None if os.geteuid() == 0 else "only root may start SLURM"
 
 
-def until(condition: Callable[[], bool], what: str, *, timeout_s: float = 60) -> None:
+def until(condition: Callable[[], bool], message: str, *, timeout_s: float = 60) -> None:
     """Wait for something that should come."""
     end = time.monotonic() + timeout_s
     while not condition():
         if time.monotonic() > end:
-            raise TimeoutError(f"not within {timeout_s:g} s: {what}")
+            raise TimeoutError(f"not within {timeout_s:g} s: {message}")
         time.sleep(0.2)
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from study_files import PARAMETERS, write_study
 
-from liverspleen.errors import Refused
+from liverspleen.errors import InputError
 from liverspleen.evaluation.statistics.model_choice import Choice
 from liverspleen.sweep.importance import FEWEST, importances
 from liverspleen.sweep.leaderboard import write_leaderboard
@@ -280,9 +280,9 @@ def test_importance_is_refused_for_few_trials_and_held_against_shuffled_scores(t
 def test_no_study_is_refused_with_what_to_do(tmp_path: Path, name: str, content: str | None, code: str) -> None:
     write_study(tmp_path)
     (tmp_path / name).unlink() if content is None else (tmp_path / name).write_text(content)
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(InputError) as refused:
         write_leaderboard(tmp_path)
-    assert [fault.code for fault in refused.value.faults] == [code]
+    assert [issue.code for issue in refused.value.issues] == [code]
     assert not list(tmp_path.glob("leaderboard.*"))
 
 

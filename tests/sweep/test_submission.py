@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from liverspleen.cli.main import main
-from liverspleen.errors import Refused
+from liverspleen.errors import InputError
 from liverspleen.sweep.submission import Command, submit
 
 CHOICE = {"jobs": 2, "time_min": 90, "partition": None, "gpus": None, "cpus": 3, "mem_gb": None, "options": {}}
@@ -56,14 +56,14 @@ def test_without_slurm_without_submitit_and_refused_by_sbatch_are_one_line_each(
     tools: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tools / "sbatch").write_text("#!/bin/sh\necho sbatch: error: invalid partition specified: x >&2\nexit 1\n")
-    with pytest.raises(Refused, match=r"^LS-SWP-032: sbatch refuses the jobs: .*invalid partition.*sinfo$"):
+    with pytest.raises(InputError, match=r"^LS-SWP-032: sbatch refuses the jobs: .*invalid partition.*sinfo$"):
         submit(["sweep"], tmp_path / "submitit", **{**CHOICE, "partition": "x"})
     with monkeypatch.context() as patch:
         patch.setitem(sys.modules, "submitit", None)
-        with pytest.raises(Refused, match=r"^LS-SWP-030: .*; pip install 'liverspleen\[slurm\]'$"):
+        with pytest.raises(InputError, match=r"^LS-SWP-030: .*; pip install 'liverspleen\[slurm\]'$"):
             submit(["sweep"], tmp_path / "submitit", **CHOICE)
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(Refused, match=r"^LS-SWP-031: launcher=slurm, but sbatch, srun, scontrol is not on the PATH"):
+    with pytest.raises(InputError, match=r"^LS-SWP-031: launcher=slurm, but sbatch, srun, scontrol is not on the PATH"):
         submit(["sweep"], tmp_path / "submitit", **CHOICE)
 
 

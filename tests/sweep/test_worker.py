@@ -39,7 +39,7 @@ def started(folder: Path) -> Counter[int]:
 def test_each_way_to_fail_is_a_row_with_its_reason_and_the_sweep_goes_on(tmp_path: Path) -> None:
     ways = ["refuse", "kill", "crash", "empty", "infinite", "good"]
     own = worker(tmp_path, parameters={"behave": ways}, trials=6, **GRID)
-    faults = own.work()
+    issues = own.work()
     found = {row["behave"]: (row["state"], row["reason"]) for row in rows(tmp_path)}
     refused = "LS-CFG-007: a network needs an odd number of sections, not 2; choose another network="
     assert found["refuse"] == ("failed", refused)
@@ -48,8 +48,8 @@ def test_each_way_to_fail_is_a_row_with_its_reason_and_the_sweep_goes_on(tmp_pat
     for way in ("empty", "infinite"):
         assert found[way] == ("failed", "LS-SWP-008: dss is undefined on the validation cases")
     assert found["good"] == ("complete", "")
-    assert [fault.code for fault in faults] == ["LS-SWP-010"] * 5
-    assert {fault.severity for fault in faults} == {"warning"}
+    assert [issue.code for issue in issues] == ["LS-SWP-010"] * 5
+    assert {issue.severity for issue in issues} == {"warning"}
 
 
 def test_tables_tell_objectives_volumes_and_seeds(tmp_path: Path) -> None:
@@ -73,8 +73,8 @@ def test_tables_tell_objectives_volumes_and_seeds(tmp_path: Path) -> None:
 
 
 def test_a_sweep_whose_trials_all_fail_ends_and_says_so(tmp_path: Path) -> None:
-    faults = worker(tmp_path, parameters={"behave": ["crash", "refuse"]}, trials=4).work()
-    assert [fault.code for fault in faults] == ["LS-SWP-010"] * 4 + ["LS-SWP-009"]
+    issues = worker(tmp_path, parameters={"behave": ["crash", "refuse"]}, trials=4).work()
+    assert [issue.code for issue in issues] == ["LS-SWP-010"] * 4 + ["LS-SWP-009"]
     assert len(rows(tmp_path)) == 4
 
 
@@ -196,22 +196,22 @@ def test_a_worker_that_was_taken_for_dead_changes_nothing_any_more(tmp_path: Pat
 
 
 def test_a_study_begun_otherwise_is_refused_with_the_first_difference(tmp_path: Path) -> None:
-    from liverspleen.errors import Refused
+    from liverspleen.errors import InputError
 
     url = f"sqlite:///{tmp_path / 'study.db'}"
     study = Study(url, "a", objectives=["dss"], sampler="tpe", pruner="none")
     study.agree({"trainer.steps": "300", "seed": 0})
     study.agree({"trainer.steps": "300", "seed": 0})
-    with pytest.raises(Refused, match=r"LS-SWP-007: the study 'a' was begun with trainer.steps=300, not 400"):
+    with pytest.raises(InputError, match=r"LS-SWP-007: the study 'a' was begun with trainer.steps=300, not 400"):
         study.agree({"trainer.steps": "400", "seed": 0})
 
 
 def test_a_database_that_cannot_be_used_is_one_line_without_its_password() -> None:
-    from liverspleen.errors import Refused
+    from liverspleen.errors import InputError
 
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(InputError) as caught:
         Study("postgresql://me:secret@127.0.0.1:1/db", "a", objectives=["dss"], sampler="tpe", pruner="none")
-    assert caught.value.faults[0].code == "LS-SWP-006"
+    assert caught.value.issues[0].code == "LS-SWP-006"
     assert "secret" not in str(caught.value)
 
 
@@ -266,7 +266,7 @@ def test_a_trial_that_another_worker_has_ended_is_stopped_and_its_worker_goes_on
         return say(number)
 
     monkeypatch.setattr(own.sweep.study, "seen", ended)
-    assert [fault.code for fault in own.work()] == []
+    assert [issue.code for issue in own.work()] == []
     assert [(row["state"], row["reason"]) for row in rows(tmp_path)] == [("failed", "silent"), ("complete", "")]
     assert len((tmp_path / "trials/0000/metrics.csv").read_text().splitlines()) < 30
 
@@ -279,9 +279,9 @@ def test_a_trial_that_another_worker_has_ended_is_stopped_and_its_worker_goes_on
     ],
 )
 def test_a_url_of_no_use_is_one_line_without_a_part_of_its_password(url: str, secret: str) -> None:
-    from liverspleen.errors import Refused
+    from liverspleen.errors import InputError
 
-    with pytest.raises(Refused, match="LS-SWP-006") as caught:
+    with pytest.raises(InputError, match="LS-SWP-006") as caught:
         Study(url, "a", objectives=["dss"], sampler="tpe", pruner="none")
     assert secret not in str(caught.value)
 

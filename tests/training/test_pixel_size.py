@@ -20,7 +20,7 @@ from liverspleen.evaluation.metrics.overlap import overlaps
 from liverspleen.imaging.nifti import read_ct, read_label_map
 from liverspleen.inference.model import TrainedModel, load_model
 from liverspleen.inference.segment import segment
-from liverspleen.structures import ORGANS
+from liverspleen.organs import ORGANS
 from liverspleen.training.module import SegmentationModule
 
 

@@ -11,7 +11,7 @@ from liverspleen.cli.main import main
 from liverspleen.cohort import Split, read_cohort, write_split
 from liverspleen.imaging.nifti import read_label_map, write_label_map
 from liverspleen.imaging.volume import LabelMap
-from liverspleen.structures import Structure
+from liverspleen.organs import Structure
 
 TINY = ["network.encoder=test_resnet", "network.pyramid_channels=8", "network.skip_channels=8", "trainer.batch_size=4"]
 
@@ -109,6 +109,6 @@ def test_recipes_are_trained_and_go_on_where_they_stopped(
 )
 def test_recipe_that_cannot_be_meant_is_refused(word: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train", "cohort=none.csv", f"output={tmp_path}", word]) == 2
-    faults = [line for line in capsys.readouterr().err.splitlines() if line.startswith("LS-")]
-    assert len(faults) == 1
-    assert faults[0].startswith(f"LS-CFG-006: {word.split('=')[0]}")
+    issues = [line for line in capsys.readouterr().err.splitlines() if line.startswith("LS-")]
+    assert len(issues) == 1
+    assert issues[0].startswith(f"LS-CFG-006: {word.split('=')[0]}")

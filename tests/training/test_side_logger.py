@@ -8,7 +8,7 @@ from pytorch_lightning.loggers import Logger
 from pytorch_lightning.loggers.logger import DummyLogger
 from tiny import train
 
-from liverspleen.errors import Fault
+from liverspleen.errors import Issue
 from liverspleen.training import side_logger
 from liverspleen.training.side_logger import SideLogger
 
@@ -23,29 +23,29 @@ class Kept(DummyLogger):
 
 
 def test_rows_reach_the_other_logger_in_their_order() -> None:
-    kept, faults = Kept(), list[Fault]()
-    logger = SideLogger("service", lambda: kept, faults)
+    kept, issues = Kept(), list[Issue]()
+    logger = SideLogger("service", lambda: kept, issues)
     for step in range(20):
         logger.log_metrics({"loss": step / 2}, step)
     logger.finalize("success")
     assert kept.rows == [({"loss": step / 2}, step) for step in range(20)]
-    assert faults == []
+    assert issues == []
 
 
 def test_service_that_is_not_installed_costs_one_warning() -> None:
     def absent() -> Logger:
         raise ModuleNotFoundError("no module named 'service'")
 
-    faults: list[Fault] = []
-    logger = SideLogger("service", absent, faults)
+    issues: list[Issue] = []
+    logger = SideLogger("service", absent, issues)
     for step in range(3):
         logger.log_metrics({"loss": 1.0}, step)
     logger.finalize("success")
-    assert [(fault.code, fault.severity) for fault in faults] == [("LS-TRN-010", "warning")]
+    assert [(issue.code, issue.severity) for issue in issues] == [("LS-TRN-010", "warning")]
 
 
 def test_service_that_hangs_holds_nothing_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    release, faults = threading.Event(), list[Fault]()
+    release, issues = threading.Event(), list[Issue]()
 
     def hung() -> Logger:
         release.wait()
@@ -53,15 +53,15 @@ def test_service_that_hangs_holds_nothing_up(monkeypatch: pytest.MonkeyPatch) ->
 
     monkeypatch.setattr(side_logger, "_WAIT_S", 0.2)
     monkeypatch.setattr(side_logger, "_WAITING", 5)
-    logger = SideLogger("service", hung, faults)
+    logger = SideLogger("service", hung, issues)
     began = time.monotonic()
     for step in range(50):
         logger.log_metrics({"loss": 1.0}, step)
     logger.finalize("success")
     assert time.monotonic() - began < 2
     release.set()
-    assert ["keep up" in fault.what for fault in faults] == [True, False]
-    assert "did not finish" in faults[1].what
+    assert ["keep up" in issue.message for issue in issues] == [True, False]
+    assert "did not finish" in issues[1].message
 
 
 def test_hung_weights_and_biases_does_not_hold_a_training_up(

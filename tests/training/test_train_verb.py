@@ -101,9 +101,9 @@ def test_damaged_case_costs_one_line_and_the_others_are_learnt(
     image = cohort.parent / "c1.nii.gz"
     image.write_bytes(image.read_bytes()[:-100])
     assert train(cohort, tmp_path / "run", steps=1) == 2
-    faults = [line for line in capsys.readouterr().err.splitlines() if line.startswith("LS-")]
-    assert len(faults) == 1
-    assert "'c1'" in faults[0]
+    issues = [line for line in capsys.readouterr().err.splitlines() if line.startswith("LS-")]
+    assert len(issues) == 1
+    assert "'c1'" in issues[0]
     assert (tmp_path / "run" / "last.ckpt").exists()
 
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from liverspleen.data.augmentation import Augmentation
 from liverspleen.data.sections import SliceStack
 from liverspleen.data.window import IntensityWindow
-from liverspleen.structures import Structure
+from liverspleen.organs import Structure
 from liverspleen.training.losses import SegmentationLoss
 from liverspleen.training.module import SegmentationModule
 

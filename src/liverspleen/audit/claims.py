@@ -22,7 +22,7 @@ from liverspleen.audit.printed import Reading
 from liverspleen.audit.published import PublishedNumber
 from liverspleen.audit.rule import SAMPLE, Relation, Rule, Sample, Shape, Stated
 from liverspleen.audit.rules import RULES
-from liverspleen.errors import Fault, Refused
+from liverspleen.errors import InputError, Issue
 
 _OWN: Final = ("id", "rule", "cells", "severity", "note")
 
@@ -71,29 +71,29 @@ class Claims:
     """The claims of a file, and a fault LS-AUD-004 for each entry that could not be read."""
 
     claims: tuple[Claim, ...]
-    faults: tuple[Fault, ...] = ()
+    issues: tuple[Issue, ...] = ()
 
 
 def read_claims(path: Path, numbers: Mapping[str, PublishedNumber]) -> Claims:
     """The claims of a file about `numbers`.
 
     Raises:
-        Refused: LS-AUD-003, it is no such file.
+        InputError: LS-AUD-003, it is no such file.
     """
     import yaml
 
-    cure = "give a YAML file that holds `claims:`, a list of entries with id, rule and cells"
+    hint = "give a YAML file that holds `claims:`, a list of entries with id, rule and cells"
     try:
         # Both load plain values only. The parser in C, where PyYAML was built with it: ten times as fast.
         loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
         content = yaml.load(path.read_text(encoding="utf-8"), Loader=loader)
     except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError, ValueError) as error:
-        raise Refused(Fault("LS-AUD-003", f"cannot be read: {error}", cure, file=path)) from error
+        raise InputError(Issue("LS-AUD-003", f"cannot be read: {error}", hint, file=path)) from error
     entries = content.get("claims") if isinstance(content, Mapping) else None
     if not isinstance(entries, list):
-        raise Refused(Fault("LS-AUD-003", "holds no list `claims`", cure, file=path))
+        raise InputError(Issue("LS-AUD-003", "holds no list `claims`", hint, file=path))
     claims: dict[str, Claim] = {}
-    faults = []
+    issues = []
     for position, entry in enumerate(entries, start=1):
         told = entry.get("id") if isinstance(entry, Mapping) else None
         name = told if isinstance(told, str) else f"number {position}"
@@ -102,10 +102,10 @@ def read_claims(path: Path, numbers: Mapping[str, PublishedNumber]) -> Claims:
             if claim.id in claims:
                 raise ValueError("its id is there twice")
         except ValueError as error:
-            faults.append(Fault("LS-AUD-004", f"claim {name}: {error}", "correct the claim", file=path))
+            issues.append(Issue("LS-AUD-004", f"claim {name}: {error}", "correct the claim", file=path))
         else:
             claims[claim.id] = claim
-    return Claims(tuple(claims.values()), tuple(faults))
+    return Claims(tuple(claims.values()), tuple(issues))
 
 
 def _claim(entry: Any, numbers: Mapping[str, PublishedNumber]) -> Claim:
@@ -174,16 +174,16 @@ def _names(words: Iterable[str]) -> Sequence[str]:
     return [word.rstrip("?") for word in words]
 
 
-def _text(value: Any, what: str) -> str:
+def _text(value: Any, message: str) -> str:
     if not isinstance(value, str) or not value:
-        raise ValueError(f"{what} is of type {type(value).__name__}, not a text; quote it if it looks like a number")
+        raise ValueError(f"{message} is of type {type(value).__name__}, not a text; quote it if it looks like a number")
     return value
 
 
-def _known(word: Any, known: Iterable[str], what: str) -> str:
+def _known(word: Any, known: Iterable[str], message: str) -> str:
     known = list(known)
     if not isinstance(word, str) or word not in known:
         near = difflib.get_close_matches(word, known, 1) if isinstance(word, str) else []
         word = word if isinstance(word, str) else type(word).__name__
-        raise ValueError(f"there is no {what} {word!r}{f'; did you mean {near[0]}?' if near else ''}")
+        raise ValueError(f"there is no {message} {word!r}{f'; did you mean {near[0]}?' if near else ''}")
     return word

@@ -11,7 +11,7 @@ from liverspleen.audit.claims import Claim
 from liverspleen.audit.intervals import Bound, Interval
 from liverspleen.audit.published import QUANTITIES, PublishedNumber
 from liverspleen.audit.rule import Severity, Violation
-from liverspleen.errors import Fault
+from liverspleen.errors import Issue
 
 SEVERITIES: Final[tuple[Severity, ...]] = get_args(Severity)
 
@@ -52,7 +52,7 @@ class Audit:
     """All findings, the worst first; what could not be checked; how much was looked at."""
 
     findings: tuple[Finding, ...]
-    faults: tuple[Fault, ...]
+    issues: tuple[Issue, ...]
     claims: int
     numbers: int
     unclaimed: tuple[str, ...]
@@ -69,17 +69,17 @@ def audit(numbers: Iterable[PublishedNumber], claims: Sequence[Claim]) -> Audit:
     """
     numbers = list(numbers)
     findings = [finding for number in numbers for finding in _alone(number)]
-    faults = []
+    issues = []
     for claim in claims:
         try:
             findings += _examined(claim)
         except ValueError as error:
-            cure = "give what its rule needs, or leave it out"
-            faults.append(Fault("LS-AUD-005", f"claim {claim.id} cannot be checked: {error}", cure))
+            hint = "give what its rule needs, or leave it out"
+            issues.append(Issue("LS-AUD-005", f"claim {claim.id} cannot be checked: {error}", hint))
     named = {number.id for claim in claims for number in claim.numbers}
     return Audit(
         findings=tuple(sorted(findings, key=lambda finding: SEVERITIES.index(finding.severity))),
-        faults=tuple(faults),
+        issues=tuple(issues),
         claims=len(claims),
         numbers=len(numbers),
         unclaimed=tuple(number.id for number in numbers if number.id not in named),

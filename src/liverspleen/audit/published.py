@@ -25,7 +25,7 @@ from typing import Final
 
 from liverspleen.audit.intervals import Interval
 from liverspleen.audit.printed import Printed, Reading, read_printed
-from liverspleen.errors import Fault, Refused
+from liverspleen.errors import InputError, Issue
 
 COLUMNS: Final = ("id", "place", "row", "column", "quantity", "printed", "unit", "n", "note")
 
@@ -85,37 +85,37 @@ class Published:
     """The numbers of a file by id, in its order, and a fault LS-AUD-002 for each row that could not be read."""
 
     numbers: Mapping[str, PublishedNumber]
-    faults: tuple[Fault, ...] = ()
+    issues: tuple[Issue, ...] = ()
 
 
 def read_published(path: Path) -> Published:
     """The numbers of a file.
 
     Raises:
-        Refused: LS-AUD-001, it is no such table.
+        InputError: LS-AUD-001, it is no such table.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
         records = list(csv.DictReader(io.StringIO(text, newline=""), strict=True, restkey="…"))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        cure = "give a CSV file in UTF-8 with a header"
-        raise Refused(Fault("LS-AUD-001", f"cannot be read: {error}", cure, file=path)) from error
+        hint = "give a CSV file in UTF-8 with a header"
+        raise InputError(Issue("LS-AUD-001", f"cannot be read: {error}", hint, file=path)) from error
     header = set(records[0]) if records else set()
     if missing := [name for name in COLUMNS if name not in header]:
-        what = f"no rows or no column {', '.join(missing)}"
-        raise Refused(Fault("LS-AUD-001", what, f"its columns are {','.join(COLUMNS)}", file=path))
+        message = f"no rows or no column {', '.join(missing)}"
+        raise InputError(Issue("LS-AUD-001", message, f"its columns are {','.join(COLUMNS)}", file=path))
     numbers: dict[str, PublishedNumber] = {}
-    faults = []
+    issues = []
     for line, record in enumerate(records, start=2):
         try:
             number = _number(record)
             if number.id in numbers:
                 raise ValueError(f"id {number.id!r} is there twice")
         except ValueError as error:
-            faults.append(Fault("LS-AUD-002", f"row {line}: {error}", "correct the row", file=path))
+            issues.append(Issue("LS-AUD-002", f"row {line}: {error}", "correct the row", file=path))
         else:
             numbers[number.id] = number
-    return Published(numbers, tuple(faults))
+    return Published(numbers, tuple(issues))
 
 
 def _number(record: Mapping[str, str | None]) -> PublishedNumber:

@@ -33,12 +33,12 @@ from collections.abc import Sequence
 from liverspleen.audit import audit, read_claims, read_published, write_audit
 from liverspleen.audit.files import FILES, admissible_text, summary_text
 from liverspleen.config import AuditConfig
-from liverspleen.errors import Fault, one_line
+from liverspleen.errors import Issue, one_line
 from liverspleen.provenance import recorded
 from liverspleen.storage import sha256_of
 
 
-def run(config: AuditConfig) -> Sequence[Fault]:
+def run(config: AuditConfig) -> Sequence[Issue]:
     """Look, write, and print what is not only a note."""
     with recorded("audit", config, config.output) as record:
         published = read_published(config.published)
@@ -48,11 +48,11 @@ def run(config: AuditConfig) -> Sequence[Fault]:
         found = audit(published.numbers.values(), claims.claims)
         write_audit(found, config.output)
         record.outputs += [config.output / name for name in FILES]
-        record.faults.extend((*published.faults, *claims.faults, *found.faults))
+        record.issues.extend((*published.issues, *claims.issues, *found.issues))
         print(f"audit: {summary_text(found)}")
         for finding in found.findings:
             if finding.severity != "note":
                 number = finding.number
                 told = f"{number.id} prints {number.printed.text}, admissible: {admissible_text(finding)}"
                 print(one_line(f"  {finding.severity}: {told} ({finding.rule})"))
-        return tuple(record.faults)
+        return tuple(record.issues)

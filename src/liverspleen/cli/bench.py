@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Any
 
 from liverspleen import assemble
 from liverspleen.config import BenchConfig
-from liverspleen.errors import Fault, Refused
+from liverspleen.errors import InputError, Issue
 from liverspleen.provenance import recorded
 from liverspleen.storage import write_json
 
@@ -46,10 +46,10 @@ _PROFILED = 10  # steps under the GPU's profiler, apart from the measured ones
 _PRECISIONS = ("32-true", "bf16-mixed")
 
 
-def run(config: BenchConfig) -> Sequence[Fault]:
+def run(config: BenchConfig) -> Sequence[Issue]:
     """Time the steps; written if a folder is given."""
-    if wrong := [*assemble.contradictions(config), *_faults(config)]:
-        raise Refused(wrong)
+    if wrong := [*assemble.contradictions(config), *_issues(config)]:
+        raise InputError(wrong)
     with ExitStack() as stack:
         record = stack.enter_context(recorded("bench", config, config.output)) if config.output else None
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -62,7 +62,7 @@ def run(config: BenchConfig) -> Sequence[Fault]:
     return ()
 
 
-def _faults(config: BenchConfig) -> list[Fault]:
+def _issues(config: BenchConfig) -> list[Issue]:
     stride = config.network.output_stride
     found = [
         (config.measured < 1, f"measured={config.measured}", "1 or more"),
@@ -74,7 +74,7 @@ def _faults(config: BenchConfig) -> list[Fault]:
             " or ".join(_PRECISIONS),
         ),
     ]
-    return [Fault("LS-CFG-006", what, f"use {cure}") for wrong, what, cure in found if wrong]
+    return [Issue("LS-CFG-006", message, f"use {hint}") for wrong, message, hint in found if wrong]
 
 
 def _stored(store: Path) -> list[StoredCase]:
@@ -88,8 +88,8 @@ def _stored(store: Path) -> list[StoredCase]:
         case = StoredCase(name, name, file.parent, tuple(about["shape"]), "", section_spacing_mm=spacing_mm)
         cases.append(case)
     if not cases:
-        what, cure = "holds no stored case", "fill it with liverspleen prepare, or leave store= away"
-        raise Refused(Fault("LS-TRN-005", what, cure, file=store))
+        message, hint = "holds no stored case", "fill it with liverspleen prepare, or leave store= away"
+        raise InputError(Issue("LS-TRN-005", message, hint, file=store))
     return cases
 
 
@@ -98,7 +98,7 @@ def _made_up(config: BenchConfig, folder: Path) -> StoredCase:
     import numpy as np
 
     from liverspleen.data.store import StoredCase
-    from liverspleen.structures import Structure
+    from liverspleen.organs import Structure
 
     shape = (_MADE_UP_SECTIONS, config.matrix, config.matrix)
     half = config.matrix // 2

@@ -32,7 +32,7 @@ from typing import Any
 
 from liverspleen import __version__
 from liverspleen.config import ChangeConfig
-from liverspleen.errors import Fault, Refused, one_line
+from liverspleen.errors import InputError, Issue, one_line
 from liverspleen.evaluation.measurements.examination_pair import Reading, examination_pair
 from liverspleen.evaluation.measurements.readings import INDICES
 from liverspleen.evaluation.measurements.table import read_measurements
@@ -40,14 +40,14 @@ from liverspleen.evaluation.reporting.definitions import RESEARCH_USE
 from liverspleen.evaluation.reporting.formatting import LOA_DIGITS, PERCENT_DIGITS, UNDEFINED, fixed, rc_text
 from liverspleen.evaluation.reporting.rc_table import KnownRC, read_rc_table
 from liverspleen.evaluation.statistics.volume_change import MEANINGS, VolumeChange, volume_change
+from liverspleen.organs import RATIO_KEY
 from liverspleen.provenance import Run, recorded
 from liverspleen.storage import sha256_of, write_json
-from liverspleen.structures import RATIO_KEY
 
 _UNNAMED = "volume"
 
 
-def run(config: ChangeConfig) -> Sequence[Fault]:
+def run(config: ChangeConfig) -> Sequence[Issue]:
     """Print the change of each index, and write it if there is a place for it."""
     _check(config)
     with nullcontext() if config.output is None else recorded("change", config, config.output) as record:
@@ -62,40 +62,40 @@ def run(config: ChangeConfig) -> Sequence[Fault]:
         if config.output is not None and record is not None:
             write_json(config.output / "change.json", _json(config, reader, changes))
             record.outputs.append(config.output / "change.json")
-            record.faults.extend(notes)
+            record.issues.extend(notes)
         return tuple(notes)
 
 
 def _check(config: ChangeConfig) -> None:
     """Refuse words that do not go together."""
-    faults = []
+    issues = []
     of_file = {name: getattr(config, name) for name in ("first", "second")}
     of_values = {name: getattr(config, name) for name in ("before", "after")}
     needed, other = (of_values, of_file) if config.measurements is None else (of_file, of_values)
     if missing := [f"{name}=" for name, value in needed.items() if value is None]:
-        cure = "give measurements=, first= and second=, or before= and after="
-        faults.append(Fault("LS-CHG-001", f"{', '.join(missing)} is missing", cure))
+        hint = "give measurements=, first= and second=, or before= and after="
+        issues.append(Issue("LS-CHG-001", f"{', '.join(missing)} is missing", hint))
     if given := [f"{name}=" for name, value in other.items() if value is not None]:
-        what = f"{', '.join(given)} does not go {'with' if config.measurements else 'without'} measurements="
-        faults.append(Fault("LS-CHG-001", what, "leave it out"))
+        message = f"{', '.join(given)} does not go {'with' if config.measurements else 'without'} measurements="
+        issues.append(Issue("LS-CHG-001", message, "leave it out"))
     if config.structure not in (None, *INDICES):
-        faults.append(Fault("LS-CHG-001", f"structure={config.structure}", f"use one of {', '.join(INDICES)}"))
+        issues.append(Issue("LS-CHG-001", f"structure={config.structure}", f"use one of {', '.join(INDICES)}"))
     if config.report is not None and config.rc_pct is not None:
-        faults.append(Fault("LS-CHG-001", "report= and rc_pct= both give an RC", "leave one of them out"))
+        issues.append(Issue("LS-CHG-001", "report= and rc_pct= both give an RC", "leave one of them out"))
     if config.report is None and config.rc_pct is None:
-        faults.append(Fault("LS-CHG-001", "no RC", "give report=, or rc_pct="))
+        issues.append(Issue("LS-CHG-001", "no RC", "give report=, or rc_pct="))
     elif config.structure is None and (config.rc_pct is None) == (config.measurements is None):
-        what = "rc_pct= is the RC of one index" if config.measurements else "report= holds the RC of several indices"
-        faults.append(Fault("LS-CHG-001", what, f"name it: structure= one of {', '.join(INDICES)}"))
+        message = "rc_pct= is the RC of one index" if config.measurements else "report= holds the RC of several indices"
+        issues.append(Issue("LS-CHG-001", message, f"name it: structure= one of {', '.join(INDICES)}"))
     if config.rc_ci_pct and (config.rc_pct is None or len(config.rc_ci_pct) != 2):
-        faults.append(Fault("LS-CHG-001", "rc_ci_pct= is not the interval of rc_pct=", "give [lower,upper] beside it"))
-    if faults:
-        raise Refused(faults)
+        issues.append(Issue("LS-CHG-001", "rc_ci_pct= is not the interval of rc_pct=", "give [lower,upper] beside it"))
+    if issues:
+        raise InputError(issues)
 
 
 def _readings(
     config: ChangeConfig, record: Run | None
-) -> tuple[Mapping[str, tuple[Reading, Reading]], str | None, list[Fault]]:
+) -> tuple[Mapping[str, tuple[Reading, Reading]], str | None, list[Issue]]:
     """The two readings by index, who read them, and what is to be said of them."""
     if config.measurements is None:
         return {config.structure or _UNNAMED: (Reading(config.before), Reading(config.after))}, config.reader, []
@@ -106,8 +106,8 @@ def _readings(
     wanted = [config.structure] if config.structure else INDICES
     notes = []
     if not pair.same_patient:
-        what = "the measurements do not say that both CT are of one patient"
-        notes.append(Fault("LS-CHG-012", what, "name the patient in patient_id", severity="note"))
+        message = "the measurements do not say that both CT are of one patient"
+        notes.append(Issue("LS-CHG-012", message, "name the patient in patient_id", severity="note"))
     return {index: pair.readings[index] for index in wanted}, pair.reader, notes
 
 
@@ -125,9 +125,9 @@ def _known(
     chosen = readers[0] if reader is None and len(readers) == 1 else reader
     if chosen not in readers:
         whose = "which reader measured is not said" if chosen is None else f"no RC of reader {chosen!r}"
-        what = f"{whose}; the report has that of {', '.join(map(repr, readers))}"
-        raise Refused(
-            Fault("LS-CHG-006", what, "measure with such a reader, or name one by reader=", file=config.report)
+        message = f"{whose}; the report has that of {', '.join(map(repr, readers))}"
+        raise InputError(
+            Issue("LS-CHG-006", message, "measure with such a reader, or name one by reader=", file=config.report)
         )
     return {index: rc for (index, name), rc in table.items() if name == chosen and index in indices}
 
@@ -143,17 +143,17 @@ def _changed(first: Reading, second: Reading, rc: KnownRC | None) -> VolumeChang
             after_status=second.status,
         )
     except ValueError as error:
-        raise Refused(Fault("LS-CHG-007", str(error), "correct the number")) from error
+        raise InputError(Issue("LS-CHG-007", str(error), "correct the number")) from error
 
 
-def _notes(index: str, found: VolumeChange) -> Iterator[Fault]:
+def _notes(index: str, found: VolumeChange) -> Iterator[Issue]:
     if found.verdict is None:
-        cure = "look at both label maps" if found.change_pct is None else "give a report that holds it, or rc_pct="
-        yield Fault("LS-CHG-010", f"{index}: no verdict, because {found.reason}", cure, severity="note")
+        hint = "look at both label maps" if found.change_pct is None else "give a report that holds it, or rc_pct="
+        yield Issue("LS-CHG-010", f"{index}: no verdict, because {found.reason}", hint, severity="note")
     for which, status in (("first", found.before_status), ("second", found.after_status)):
         if "multi_part" in status.split(";"):
-            what = f"{index}: the {which} label map is in several parts"
-            yield Fault("LS-CHG-011", what, "look at it; its volume is that of all parts", severity="note")
+            message = f"{index}: the {which} label map is in several parts"
+            yield Issue("LS-CHG-011", message, "look at it; its volume is that of all parts", severity="note")
 
 
 def _told(index: str, found: VolumeChange) -> Iterator[str]:

@@ -40,18 +40,18 @@ from typing import Any, get_args
 
 from liverspleen import assemble
 from liverspleen.cli.progress import progress
-from liverspleen.cohort.findings import Examination, cohort_faults, examine_case
+from liverspleen.cohort.findings import Examination, cohort_issues, examine_case
 from liverspleen.cohort.manifest import Case, Cohort
 from liverspleen.config import CheckConfig
-from liverspleen.errors import Fault, Severity
+from liverspleen.errors import Issue, Severity
 from liverspleen.processes import spread
 from liverspleen.provenance import recorded
 from liverspleen.storage import write_json, write_text
 
-_COLUMNS = ("severity", "code", "case_id", "file", "what", "cure")
+_COLUMNS = ("severity", "code", "case_id", "file", "message", "hint")
 
 
-def run(config: CheckConfig) -> Sequence[Fault]:
+def run(config: CheckConfig) -> Sequence[Issue]:
     """Check every case; errors and warnings are returned, the tables, if a folder is given, hold the notes too."""
     if config.output is None:
         return _check(_cohort(config)).told
@@ -59,7 +59,7 @@ def run(config: CheckConfig) -> Sequence[Fault]:
         cohort = _cohort(config)
         record.inputs["cohort"] = cohort.hash
         checked = _check(cohort)
-        record.faults.extend(checked.told)
+        record.issues.extend(checked.told)
         _write_table(config.output / "findings.csv", checked.findings)
         write_json(config.output / "findings.json", checked.as_json())
         record.outputs += [config.output / "findings.csv", config.output / "findings.json"]
@@ -70,13 +70,13 @@ def run(config: CheckConfig) -> Sequence[Fault]:
 class _Checked:
     """All findings of a cohort, and the measured facts by case."""
 
-    findings: tuple[Fault, ...]
+    findings: tuple[Issue, ...]
     facts: Mapping[str, Mapping[str, Any]]
 
     @property
-    def told(self) -> tuple[Fault, ...]:
+    def told(self) -> tuple[Issue, ...]:
         """What is printed: notes would alarm about cases that are sound."""
-        return tuple(fault for fault in self.findings if fault.severity != "note")
+        return tuple(issue for issue in self.findings if issue.severity != "note")
 
     @property
     def counts(self) -> dict[str, int]:
@@ -87,8 +87,8 @@ class _Checked:
         """Plain values."""
         return {
             "counts": self.counts,
-            "codes": dict(sorted(Counter(fault.code for fault in self.findings).items())),
-            "findings": [dict(zip(_COLUMNS, _cells(fault), strict=True)) for fault in self.findings],
+            "codes": dict(sorted(Counter(issue.code for issue in self.findings).items())),
+            "findings": [dict(zip(_COLUMNS, _cells(issue), strict=True)) for issue in self.findings],
             "cases": self.facts,
         }
 
@@ -104,10 +104,10 @@ def _check(cohort: Cohort) -> _Checked:
         for case, future in zip(cohort.cases, waiting, strict=True):
             examinations.append(_result(case, future))
             advance(case.case_id)
-    own = [fault for examination in examinations for fault in examination.faults]
-    between = cohort_faults(cohort.cases, examinations)
+    own = [issue for examination in examinations for issue in examination.issues]
+    between = cohort_issues(cohort.cases, examinations)
     facts = {case.case_id: found.facts for case, found in zip(cohort.cases, examinations, strict=True)}
-    checked = _Checked((*cohort.faults, *own, *between), facts)
+    checked = _Checked((*cohort.issues, *own, *between), facts)
     told = ", ".join(f"{number} {severity}s" for severity, number in checked.counts.items())
     print(f"check: {len(cohort.cases)} cases read: {told}")
     return checked
@@ -118,20 +118,23 @@ def _result(case: Case, future: Future[Examination]) -> Examination:
     try:
         return future.result()
     except BrokenProcessPool:  # a process was killed, as a rule for want of memory; the cases after it are not read
-        what, cure = "a process ended before the case was examined", "give the machine more memory, or look at the file"
-        return Examination((Fault("LS-IMG-020", what, cure, case.case_id, case.image),))
+        message, hint = (
+            "a process ended before the case was examined",
+            "give the machine more memory, or look at the file",
+        )
+        return Examination((Issue("LS-IMG-020", message, hint, case.case_id, case.image),))
     except Exception as error:
         if os.environ.get("LIVERSPLEEN_TRACEBACK"):
             raise
-        what, cure = f"unexpected {type(error).__name__}: {error}", "see the traceback with LIVERSPLEEN_TRACEBACK=1"
-        return Examination((Fault("LS-RUN-001", what, cure, case.case_id, case.image),))
+        message, hint = f"unexpected {type(error).__name__}: {error}", "see the traceback with LIVERSPLEEN_TRACEBACK=1"
+        return Examination((Issue("LS-RUN-001", message, hint, case.case_id, case.image),))
 
 
-def _cells(fault: Fault) -> list[str]:
-    return [fault.severity, fault.code, fault.case_id or "", str(fault.file or ""), fault.what, fault.cure]
+def _cells(issue: Issue) -> list[str]:
+    return [issue.severity, issue.code, issue.case_id or "", str(issue.file or ""), issue.message, issue.hint]
 
 
-def _write_table(path: Path, findings: Sequence[Fault]) -> None:
+def _write_table(path: Path, findings: Sequence[Issue]) -> None:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(_COLUMNS)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import yaml
 
-from liverspleen.errors import Fault, Refused
+from liverspleen.errors import InputError, Issue
 
 OWN = "conf"
 """The word that names a folder of one's own, with any verb."""
@@ -33,7 +33,7 @@ def without_own(words: Sequence[str]) -> tuple[list[str], Path | None]:
     """The words but for `conf=FOLDER`, and that folder: of several the last, None of an empty one.
 
     Raises:
-        Refused: LS-CFG-011 there is no such folder, or no choice in it; LS-CFG-012 a YAML file of it is no choice;
+        InputError: LS-CFG-011 there is no such folder, or no choice in it; LS-CFG-012 a YAML file of it is no choice;
             LS-CFG-013 the package has a choice of that name; LS-CFG-014 a file takes defaults from outside;
             LS-CFG-015 a file holds anything but plain keys and values.
     """
@@ -42,8 +42,8 @@ def without_own(words: Sequence[str]) -> tuple[list[str], Path | None]:
     if not named or not named[-1]:
         return rest, None
     folder = Path(named[-1]).absolute()
-    if faults := [*_faults(folder)]:
-        raise Refused(faults)
+    if issues := [*_issues(folder)]:
+        raise InputError(issues)
     return rest, folder
 
 
@@ -55,27 +55,29 @@ def _choices(folder: Path) -> dict[str, list[str]]:
     }
 
 
-def _faults(folder: Path) -> Iterator[Fault]:
+def _issues(folder: Path) -> Iterator[Issue]:
     """What is wrong with a folder of one's own: whatever of it would silently not be what it seems to be."""
     known = groups()
     files = [*_yaml(folder), *(file for group in _folders(folder) for file in _yaml(group))] if folder.is_dir() else []
     if not files:
-        what = "there is no such folder" if not folder.is_dir() else "the folder holds no choice"
-        yield Fault("LS-CFG-011", f"{OWN}=: {what}", f"give a folder with {OWN}/network/mine.yaml or so", file=folder)
+        message = "there is no such folder" if not folder.is_dir() else "the folder holds no choice"
+        yield Issue(
+            "LS-CFG-011", f"{OWN}=: {message}", f"give a folder with {OWN}/network/mine.yaml or so", file=folder
+        )
     for file in files:
         group = file.parent.name
         if file.parent == folder or group not in known:
             near = difflib.get_close_matches(group, known, 1, 0.5) if file.parent != folder else []
-            cure = f"did you mean {near[0]}/?" if near else f"put it into a folder out of {', '.join(known)}"
-            yield Fault("LS-CFG-012", "a YAML file that stands in no config group", cure, file=file)
+            hint = f"did you mean {near[0]}/?" if near else f"put it into a folder out of {', '.join(known)}"
+            yield Issue("LS-CFG-012", "a YAML file that stands in no config group", hint, file=file)
         elif file.suffix != ".yaml" or not re.fullmatch(r"\w[\w-]*", file.stem):
-            cure = "name it with letters, digits, _ and -, and .yaml"
-            yield Fault("LS-CFG-012", "a choice that no word can name", cure, file=file)
+            hint = "name it with letters, digits, _ and -, and .yaml"
+            yield Issue("LS-CFG-012", "a choice that no word can name", hint, file=file)
         elif file.stem in known[group]:
-            what = f"{group} has a choice {file.stem!r} already, and one name must not mean two things"
-            yield Fault("LS-CFG-013", what, "give yours another name", file=file)
+            message = f"{group} has a choice {file.stem!r} already, and one name must not mean two things"
+            yield Issue("LS-CFG-013", message, "give yours another name", file=file)
         else:
-            yield from _content_faults(file)
+            yield from _content_issues(file)
 
 
 def _folders(folder: Path) -> list[Path]:
@@ -86,17 +88,17 @@ def _yaml(folder: Path) -> list[Path]:
     return sorted(file for file in folder.iterdir() if file.suffix in {".yaml", ".yml"} and file.is_file())
 
 
-def _content_faults(file: Path) -> Iterator[Fault]:
+def _content_issues(file: Path) -> Iterator[Issue]:
     """What is wrong with the file but for its keys and values, which the schema judges when it is chosen."""
     try:
         content = yaml.safe_load(file.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         line = str(error).splitlines()[0]
-        yield Fault("LS-CFG-015", f"not YAML of plain values ({line})", "correct the file", file=file)
+        yield Issue("LS-CFG-015", f"not YAML of plain values ({line})", "correct the file", file=file)
         return
     if not isinstance(content, dict):
-        yield Fault("LS-CFG-015", "no keys with values", "write key: value lines", file=file)
+        yield Issue("LS-CFG-015", "no keys with values", "write key: value lines", file=file)
         return
     listed = content.get("defaults")
     if isinstance(listed, list) and any(".." in str(entry) for entry in listed):  # an entry may be {group: choice}
-        yield Fault("LS-CFG-014", "its defaults lead out of the folder", "name choices only", file=file)
+        yield Issue("LS-CFG-014", "its defaults lead out of the folder", "name choices only", file=file)

@@ -31,14 +31,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from liverspleen.config import CompareConfig
-from liverspleen.errors import Fault, one_line
+from liverspleen.errors import Issue, one_line
 from liverspleen.evaluation.measurements.merge import merge_measurements
 from liverspleen.evaluation.measurements.table import read_measurements
 from liverspleen.evaluation.reporting.compare import ReaderComparison, compare_readers, write_comparison
 from liverspleen.provenance import recorded
 
 
-def run(config: CompareConfig) -> Sequence[Fault]:
+def run(config: CompareConfig) -> Sequence[Issue]:
     """Write the comparison, and print who differs from whom."""
     with recorded("compare", config, config.output) as record:
         tables = [read_measurements(path) for path in dict.fromkeys(config.measurements)]
@@ -50,9 +50,9 @@ def run(config: CompareConfig) -> Sequence[Fault]:
         )
         files = write_comparison(comparison, config.output, sources=tables)
         record.outputs += [config.output / name for name in files]
-        record.faults.extend(note.fault for note in comparison.notes)
+        record.issues.extend(note.issue for note in comparison.notes)
         print("\n".join(map(one_line, _told(comparison))))
-        return tuple(record.faults)
+        return tuple(record.issues)
 
 
 def _told(comparison: ReaderComparison) -> Iterator[str]:

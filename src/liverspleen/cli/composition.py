@@ -11,7 +11,7 @@ from typing import Any
 
 from liverspleen.cli.choices import conf_folder, groups, without_own
 from liverspleen.config import SCHEMAS, keys
-from liverspleen.errors import Fault, Refused
+from liverspleen.errors import InputError, Issue
 
 
 def compose_verb(verb: str, overrides: Sequence[str]) -> Any:
@@ -22,7 +22,7 @@ def compose_verb(verb: str, overrides: Sequence[str]) -> Any:
     adds the choices of that folder. Every other word is an override in Hydra's grammar.
 
     Raises:
-        Refused: a word is no `key=value`, a key or choice is unknown, a value has the wrong type, a needed key is
+        InputError: a word is no `key=value`, a key or choice is unknown, a value has the wrong type, a needed key is
             missing, or the folder of choices cannot be used.
     """
     overrides, own = without_own(overrides)
@@ -32,17 +32,17 @@ def compose_verb(verb: str, overrides: Sequence[str]) -> Any:
     maps = {key.name for key in keys(SCHEMAS[verb]) if key.type == "map"}
     paths: dict[str, str | list[str]] = {}
     words: list[str] = []
-    faults: list[Fault] = []
+    issues: list[Issue] = []
     for word in overrides:
         name, _, value = word.partition("=")
         if name in path_keys:
             paths[name] = [*paths.get(name, ()), *_several(value)] if path_keys[name] else value
-        elif fault := _word_fault(verb, word, known, available):
-            faults.append(fault)
+        elif issue := _word_issue(verb, word, known, available):
+            issues.append(issue)
         else:
             words.append(f"++{word}" if name in maps else word)  # a map takes keys that it does not have
-    if faults:
-        raise Refused(faults)
+    if issues:
+        raise InputError(issues)
     return _compose(verb, words, paths, own)
 
 
@@ -67,23 +67,23 @@ def composing(own: Path | None) -> Iterator[list[str]]:
         yield [f"hydra.searchpath=[{QuotedString(f'file://{own}', Quote.single).with_quotes()}]"] if own else []
 
 
-def _word_fault(verb: str, word: str, known: list[str], available: dict[str, list[str]]) -> Fault | None:
+def _word_issue(verb: str, word: str, known: list[str], available: dict[str, list[str]]) -> Issue | None:
     """What is wrong with the key of an override, told before Hydra sees it."""
     name, equals, choice = word.partition("=")
     if verb == "import" and not (equals and re.fullmatch(r"[\w.]+", name)):
-        what = "a word is not of the form key=value"  # it may be a piece of a path, which may name a patient
-        return Fault("LS-CFG-001", what, "write key=value, and put what holds spaces in quotes")
+        message = "a word is not of the form key=value"  # it may be a piece of a path, which may name a patient
+        return Issue("LS-CFG-001", message, "write key=value, and put what holds spaces in quotes")
     if not equals:
-        return Fault("LS-CFG-001", f"{word!r} is not of the form key=value", "write key=value")
+        return Issue("LS-CFG-001", f"{word!r} is not of the form key=value", "write key=value")
     if name in available:
         if choice in available[name] or choice == "null" or choice.startswith(("{", "[")):
             return None
-        return Fault("LS-CFG-004", f"{name} has no choice {choice!r}", f"use one of {', '.join(available[name])}")
+        return Issue("LS-CFG-004", f"{name} has no choice {choice!r}", f"use one of {', '.join(available[name])}")
     if name in known or any(key.startswith(f"{name}.") for key in known):
         return None
     near = difflib.get_close_matches(name, [*known, *available], 1, 0.5)
     hint = f"did you mean {near[0]}=...?" if near else f"see the keys in: liverspleen {verb} --help"
-    return Fault("LS-CFG-003", f"{verb} has no key {name!r}", hint)
+    return Issue("LS-CFG-003", f"{verb} has no key {name!r}", hint)
 
 
 def _compose(verb: str, words: list[str], paths: dict[str, str | list[str]], own: Path | None) -> Any:
@@ -94,7 +94,7 @@ def _compose(verb: str, words: list[str], paths: dict[str, str | list[str]], own
     from yaml import YAMLError
 
     schema = SCHEMAS[verb]
-    cure = f"see the keys and their types in: liverspleen {verb} --help"
+    hint = f"see the keys and their types in: liverspleen {verb} --help"
     try:
         with composing(own) as first:
             composed = compose(config_name=verb, overrides=[*first, *words])
@@ -104,18 +104,18 @@ def _compose(verb: str, words: list[str], paths: dict[str, str | list[str]], own
         config = OmegaConf.merge(OmegaConf.structured(schema), composed)
         missing = sorted(OmegaConf.missing_keys(config))
         if missing:
-            raise Refused(_missing(verb, name) for name in missing)
+            raise InputError(_missing(verb, name) for name in missing)
         return OmegaConf.to_object(config)
     except (HydraException, OmegaConfBaseException, ValueError) as error:
         for word in words:
             if word.startswith("storage=") and not _readable(word):  # its password must not be told
-                what = "storage= is no value as it stands: it holds signs that have a meaning in an override"
-                raise Refused(Fault("LS-CFG-005", what, "write it in quotes: 'storage=\"URL\"'")) from None
-        raise Refused(Fault("LS-CFG-005", _first_line(error.__cause__ or error), cure)) from error
+                message = "storage= is no value as it stands: it holds signs that have a meaning in an override"
+                raise InputError(Issue("LS-CFG-005", message, "write it in quotes: 'storage=\"URL\"'")) from None
+        raise InputError(Issue("LS-CFG-005", _first_line(error.__cause__ or error), hint)) from error
     except YAMLError as error:  # its lines say what and where
-        raise Refused(Fault("LS-CFG-005", " ".join(str(error).split()), cure)) from error
+        raise InputError(Issue("LS-CFG-005", " ".join(str(error).split()), hint)) from error
     except RecursionError as error:
-        raise Refused(Fault("LS-CFG-005", "the defaults of a choice lead back to itself", cure)) from error
+        raise InputError(Issue("LS-CFG-005", "the defaults of a choice lead back to itself", hint)) from error
 
 
 def _readable(word: str) -> bool:
@@ -145,9 +145,9 @@ def _escaped(value: str) -> str:
     return re.sub(r"(\\*)\$\{", lambda match: match.group(1) * 2 + r"\${", value)
 
 
-def _missing(verb: str, name: str) -> Fault:
+def _missing(verb: str, name: str) -> Issue:
     meaning = next(key.meaning for key in keys(SCHEMAS[verb]) if key.name == name)
-    return Fault("LS-CFG-002", f"{verb} needs {name}=... ({meaning})", f"add {name}=... (liverspleen {verb} --help)")
+    return Issue("LS-CFG-002", f"{verb} needs {name}=... ({meaning})", f"add {name}=... (liverspleen {verb} --help)")
 
 
 def _first_line(error: BaseException) -> str:

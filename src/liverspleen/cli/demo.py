@@ -25,14 +25,14 @@ from statistics import fmean
 from liverspleen.cli.composition import compose_verb
 from liverspleen.cohort.manifest import read_cohort
 from liverspleen.config import DemoConfig
-from liverspleen.errors import Fault
+from liverspleen.errors import Issue
 from liverspleen.evaluation.measurements.table import read_measurements
+from liverspleen.organs import ORGAN_KEYS
 from liverspleen.provenance import recorded
 from liverspleen.storage import complete_file, sha256_of
-from liverspleen.structures import ORGAN_KEYS
 
 
-def run(config: DemoConfig) -> Sequence[Fault]:
+def run(config: DemoConfig) -> Sequence[Issue]:
     """Run the verbs one after the other, then say what came out and where to look."""
     out = config.output
     cohort = f"cohort={out / 'phantoms' / 'cohort.csv'}"
@@ -67,20 +67,20 @@ def run(config: DemoConfig) -> Sequence[Fault]:
             f"output={out}",
         ],
     }
-    faults: list[Fault] = []
+    issues: list[Issue] = []
     with recorded("demo", config, out) as record:
         for verb, words in steps.items():
             print(f"\nliverspleen {verb} {' '.join(words)}", flush=True)
-            faults.extend(importlib.import_module(f"liverspleen.cli.{verb}").run(compose_verb(verb, words)))
+            issues.extend(importlib.import_module(f"liverspleen.cli.{verb}").run(compose_verb(verb, words)))
         with complete_file(out / "measurements.csv") as temporary:
             shutil.copyfile(measured, temporary)
         record.inputs["cohort"] = read_cohort(out / "phantoms" / "cohort.csv").hash
         record.inputs["split"] = sha256_of(out / "split" / "split.csv")
         record.seeds["demo"] = config.seed
         record.outputs += [out / "measurements.csv", out / "report.json", out / "report.html"]
-        record.faults.extend(faults)
+        record.issues.extend(issues)
     _summary(config)
-    return tuple(faults)
+    return tuple(issues)
 
 
 def _summary(config: DemoConfig) -> None:

@@ -58,15 +58,15 @@ from liverspleen.cohort.exporting import (
 from liverspleen.cohort.manifest import Cohort, read_cohort
 from liverspleen.cohort.split import Split, read_split
 from liverspleen.config import ExportConfig
-from liverspleen.errors import Fault, Refused
+from liverspleen.errors import InputError, Issue
 from liverspleen.processes import spread
 from liverspleen.provenance import recorded
 
 
-def run(config: ExportConfig) -> Sequence[Fault]:
+def run(config: ExportConfig) -> Sequence[Issue]:
     """Write the model's bundle, or every case of the cohort."""
     if wrong := _contradictions(config):
-        raise Refused([Fault("LS-CFG-006", what, cure) for what, cure in wrong])
+        raise InputError([Issue("LS-CFG-006", message, hint) for message, hint in wrong])
     if config.model is not None:
         from liverspleen.cli.bundling import export_model
 
@@ -92,32 +92,32 @@ def _contradictions(config: ExportConfig) -> list[tuple[str, str]]:
     return found
 
 
-def _export_cohort(config: ExportConfig) -> Sequence[Fault]:
+def _export_cohort(config: ExportConfig) -> Sequence[Issue]:
     """Write every case, then what describes them."""
     assert config.cohort is not None
     assert config.layout is not None
     if config.layout not in EXPORTS:
-        raise Refused(Fault("LS-CFG-006", f"layout={config.layout}", f"use one of {', '.join(EXPORTS)}"))
+        raise InputError(Issue("LS-CFG-006", f"layout={config.layout}", f"use one of {', '.join(EXPORTS)}"))
     if config.split is not None and config.layout != "nnunet":
-        raise Refused(Fault("LS-CFG-006", f"layout={config.layout} has no place for a split", "leave split= out"))
+        raise InputError(Issue("LS-CFG-006", f"layout={config.layout} has no place for a split", "leave split= out"))
     with recorded("export", config, config.output) as record:
         cohort = read_cohort(config.cohort, root=config.root, vocabulary=assemble.vocabulary(config.vocabulary))
         record.inputs["cohort"] = cohort.hash
-        record.faults.extend(cohort.faults)
+        record.issues.extend(cohort.issues)
         splits = _splits(config.split, cohort) if config.split else []
         found, notes = places(cohort, config.layout)
-        record.faults += notes
+        record.issues += notes
         if config.layout == "nnunet" and not re.fullmatch(r"Dataset\d{3}_.+", config.output.absolute().name):
-            what = f"nnU-Net expects a folder named DatasetNNN_Name, not '{config.output.name}'"
-            record.faults.append(Fault("LS-XPT-003", what, "rename it before training", severity="warning"))
+            message = f"nnU-Net expects a folder named DatasetNNN_Name, not '{config.output.name}'"
+            record.issues.append(Issue("LS-XPT-003", message, "rename it before training", severity="warning"))
         clear_for(config.output, found)
         done = []
-        for place, faults in zip(found, _exported(config, found), strict=True):
-            record.faults.extend(faults)
-            if not faults:
+        for place, issues in zip(found, _exported(config, found), strict=True):
+            record.issues.extend(issues)
+            if not issues:
                 done.append(place)
         if not done:
-            raise Refused([*record.faults, Fault("LS-XPT-004", "no case is exported", "see the cases' faults")])
+            raise InputError([*record.issues, Issue("LS-XPT-004", "no case is exported", "see the cases' faults")])
         write_description(config.output, config.layout, done)
         write_covariates(config.output / "covariates.csv", done)
         record.outputs += [config.output / "dataset.json", config.output / "covariates.csv"]
@@ -125,10 +125,10 @@ def _export_cohort(config: ExportConfig) -> Sequence[Fault]:
             write_splits(config.output / "splits_final.json", splits, cohort, done)
             record.outputs.append(config.output / "splits_final.json")
         print(f"export: {len(done)} of {len(cohort.cases)} cases in {config.output}")
-        return tuple(record.faults)
+        return tuple(record.issues)
 
 
-def _exported(config: ExportConfig, found: Sequence[Place]) -> Iterator[tuple[Fault, ...]]:
+def _exported(config: ExportConfig, found: Sequence[Place]) -> Iterator[tuple[Issue, ...]]:
     """The faults of each case, once its files are written."""
     number = min(config.workers or os.cpu_count() or 1, len(found))
     work = partial(export_case, config.output)
@@ -144,12 +144,12 @@ def _exported(config: ExportConfig, found: Sequence[Place]) -> Iterator[tuple[Fa
                 advance(place.case.case_id)
 
 
-def _result(place: Place, future: Future[tuple[Fault, ...]]) -> tuple[Fault, ...]:
+def _result(place: Place, future: Future[tuple[Issue, ...]]) -> tuple[Issue, ...]:
     try:
         return future.result()
     except BrokenProcessPool:
-        what = "a process ended before its case was done, perhaps for want of memory"
-        return (Fault("LS-XPT-006", what, "run the same command with fewer workers=", place.case.case_id),)
+        message = "a process ended before its case was done, perhaps for want of memory"
+        return (Issue("LS-XPT-006", message, "run the same command with fewer workers=", place.case.case_id),)
 
 
 def _splits(path: Path, cohort: Cohort) -> list[Split]:
@@ -160,5 +160,5 @@ def _splits(path: Path, cohort: Cohort) -> list[Split]:
     if not files and (path / "split.csv").is_file():
         files = {0: path / "split.csv"}
     if not files:
-        raise Refused(Fault("LS-XPT-005", "folder has neither fold0.csv nor split.csv", "draw the split", file=path))
+        raise InputError(Issue("LS-XPT-005", "folder has neither fold0.csv nor split.csv", "draw the split", file=path))
     return [read_split(files[number], cohort) for number in sorted(files)]

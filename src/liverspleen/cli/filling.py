@@ -16,7 +16,7 @@ from liverspleen.cli.progress import progress
 from liverspleen.cohort.manifest import Case
 from liverspleen.data.room import Cost, available_bytes, case_cost, noting_cost, plan, resident_bytes
 from liverspleen.data.store import NO_ROOM, StoredCase, no_room, note_voxels, noted_voxels, open_case, store_case
-from liverspleen.errors import Fault, Refused
+from liverspleen.errors import InputError, Issue
 from liverspleen.processes import spread
 
 _NO_MEMORY = "LS-STO-003"
@@ -35,7 +35,7 @@ class Filled:
     stored: dict[str, StoredCase]
     tested: dict[str, str]
     reused: int
-    faults: tuple[Fault, ...]
+    issues: tuple[Issue, ...]
 
 
 @dataclass(frozen=True)
@@ -47,30 +47,30 @@ class _Task:
     pixel_mm: float | None = None
     tested: bool = False
 
-    def found(self) -> StoredCase | str | tuple[Fault, ...] | None:
+    def found(self) -> StoredCase | str | tuple[Issue, ...] | None:
         """What the store has of it, or why that cannot be known."""
         try:
             if self.tested:
                 return noted_voxels(self.case, self.store)
             return open_case(self.case, self.store, pixel_mm=self.pixel_mm)
-        except Refused as error:
-            return error.faults
+        except InputError as error:
+            return error.issues
 
     def cost(self) -> Cost:
         """What it takes; next to nothing where a header cannot be read: the rest is not looked at then."""
         try:
             return noting_cost(self.case) if self.tested else case_cost(self.case, pixel_mm=self.pixel_mm)
-        except Refused:
+        except InputError:
             return Cost(0, 0)
 
-    def done(self) -> StoredCase | str | tuple[Fault, ...]:
+    def done(self) -> StoredCase | str | tuple[Issue, ...]:
         """Put it into the store."""
         try:
             if self.tested:
                 return note_voxels(self.case, self.store)
             return store_case(self.case, self.store, pixel_mm=self.pixel_mm)
-        except Refused as error:
-            return error.faults
+        except InputError as error:
+            return error.issues
 
 
 def fill(
@@ -89,8 +89,8 @@ def fill(
     `liverspleen check` tells of it. `workers` processes at most; 0: as many as pay off, one per core at most.
 
     Raises:
-        Refused: LS-STO-002 the disk has no room for all that is missing, or is full before all is written; LS-STO-005 a
-            process was killed.
+        InputError: LS-STO-002 the disk has no room for all that is missing, or is full before all is written;
+            LS-STO-005 a process was killed.
     """
     tasks = [*(_Task(case, store, pixel_mm) for case in cases), *(_Task(case, store, tested=True) for case in tests)]
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # hashing lets threads run side by side
@@ -102,7 +102,7 @@ def fill(
     results |= {task: (_no_memory(task, missing[task], base, available),) for task in missing.keys() - fitting.keys()}
     needed, free = sum(cost.disk_bytes for cost in fitting.values()), shutil.disk_usage(store).free
     if needed > free:
-        raise Refused([*_faults(results), no_room(needed, free, store=store)])
+        raise InputError([*_issues(results), no_room(needed, free, store=store)])
     if fitting:
         peaks = [cost.memory_bytes for cost in fitting.values()]
         cores = (os.cpu_count() or 1) if sum(peaks) > _ONE_PROCESS_BYTES else 1
@@ -117,7 +117,7 @@ def fill(
         {task.case.case_id: result for task, result in results.items() if isinstance(result, StoredCase)},
         {task.case.case_id: result for task, result in results.items() if isinstance(result, str)},
         reused,
-        tuple(_faults(results)),
+        tuple(_issues(results)),
     )
 
 
@@ -126,12 +126,12 @@ def _work(verb: str, results: dict[_Task, Any], tasks: Sequence[_Task], count: i
     with nullcontext(lambda _: None) if quiet else progress(verb, len(tasks)) as advance:
         for task, result in zip(tasks, _results(tasks, count), strict=False):
             results[task] = result
-            if isinstance(result, tuple) and any(fault.code == NO_ROOM for fault in result):
-                raise Refused(_faults(results))
+            if isinstance(result, tuple) and any(issue.code == NO_ROOM for issue in result):
+                raise InputError(_issues(results))
             advance(task.case.case_id)
 
 
-def _results(tasks: Sequence[_Task], count: int) -> Iterator[StoredCase | str | tuple[Fault, ...]]:
+def _results(tasks: Sequence[_Task], count: int) -> Iterator[StoredCase | str | tuple[Issue, ...]]:
     if count == 1:
         yield from map(_Task.done, tasks)
         return
@@ -140,19 +140,19 @@ def _results(tasks: Sequence[_Task], count: int) -> Iterator[StoredCase | str | 
             for future in futures:
                 yield future.result()
     except BrokenProcessPool as error:
-        what = "a process that stored a case was killed, as happens where memory runs out"
-        raise Refused(Fault("LS-STO-005", what, "run the same command to go on, with fewer workers=")) from error
+        message = "a process that stored a case was killed, as happens where memory runs out"
+        raise InputError(Issue("LS-STO-005", message, "run the same command to go on, with fewer workers=")) from error
 
 
-def _faults(results: dict[_Task, Any]) -> list[Fault]:
+def _issues(results: dict[_Task, Any]) -> list[Issue]:
     """Those that are told: what the machine lacks always, what is wrong with a test case never."""
     found = ((task, result) for task, result in results.items() if isinstance(result, tuple))
-    return [fault for task, faults in found for fault in faults if not task.tested or fault.code in _MACHINE]
+    return [issue for task, issues in found for issue in issues if not task.tested or issue.code in _MACHINE]
 
 
-def _no_memory(task: _Task, cost: Cost, base: int, available: int) -> Fault:
+def _no_memory(task: _Task, cost: Cost, base: int, available: int) -> Issue:
     needed = f"{(cost.memory_bytes + base) / 1e6:.0f} MB"
-    what = f"reading it takes up to {needed} of memory, {available / 1e6:.0f} MB are available"
-    return Fault(
-        "LS-STO-003", what, "give the machine more memory, or crop the image", task.case.case_id, task.case.image
+    message = f"reading it takes up to {needed} of memory, {available / 1e6:.0f} MB are available"
+    return Issue(
+        "LS-STO-003", message, "give the machine more memory, or crop the image", task.case.case_id, task.case.image
     )

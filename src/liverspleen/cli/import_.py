@@ -61,28 +61,28 @@ from liverspleen.cohort.layouts import LAYOUTS, WITH_OWN_LABELS, Found, Meaning,
 from liverspleen.cohort.manifest import read_cohort, write_cohort
 from liverspleen.cohort.privacy import private
 from liverspleen.config import ImportConfig
-from liverspleen.errors import Fault, Refused
+from liverspleen.errors import InputError, Issue
 from liverspleen.processes import spread
 from liverspleen.provenance import Run, recorded
 
 _NAMES = "names"
 
 
-def run(config: ImportConfig) -> Sequence[Fault]:
+def run(config: ImportConfig) -> Sequence[Issue]:
     """Import every case, and write the tables."""
-    if faults := contradictions(config):
-        raise Refused(faults)
+    if issues := contradictions(config):
+        raise InputError(issues)
     key_file = config.key or default_key()
     if inside(key_file, [config.output]):
-        raise Refused(Fault("LS-IDN-005", "the key lies in the output", "keep it elsewhere: it undoes the hashes"))
+        raise InputError(Issue("LS-IDN-005", "the key lies in the output", "keep it elsewhere: it undoes the hashes"))
     key, made = read_key(key_file)
     roots = tuple(Path(os.path.realpath(path)) for path in (config.input, config.labels, config.output) if path)
     identity = Identity(key, config.ids == _NAMES, roots)
     hidden, command = redacted("import", config, identity)
     with private(identity, "importing"), recorded("import", hidden, config.output, command=command) as record:
         if made:
-            what = "a new key was made: only with it do later imports give the same ids"
-            record.faults.append(Fault("LS-IDN-004", what, "keep it, and keep it private", severity="note"))
+            message = "a new key was made: only with it do later imports give the same ids"
+            record.issues.append(Issue("LS-IDN-004", message, "keep it, and keep it private", severity="note"))
         links = key_file.parent / f"links-{identity.hashed('name', str(roots[0]))}.csv"
         try:
             with private(identity, "importing"), _alone(config.output):
@@ -90,10 +90,10 @@ def run(config: ImportConfig) -> Sequence[Fault]:
         finally:  # the names of what is refused are wanted too
             write_links(links, identity)
             print(f"import: what the hashes stand for is in {links.name}, beside the key")
-    return tuple(record.faults)
+    return tuple(record.issues)
 
 
-def contradictions(config: ImportConfig) -> list[Fault]:
+def contradictions(config: ImportConfig) -> list[Issue]:
     """What cannot be meant; no path is in it."""
     made = [config.output / name for name in ("images", "labels")]
     found = [
@@ -123,7 +123,7 @@ def contradictions(config: ImportConfig) -> list[Fault]:
             "give the folder",
         ),
     ]
-    return [Fault("LS-CFG-006", what, cure) for wrong, what, cure in found if wrong]
+    return [Issue("LS-CFG-006", message, hint) for wrong, message, hint in found if wrong]
 
 
 def _import(config: ImportConfig, identity: Identity, record: Run) -> None:
@@ -147,14 +147,14 @@ def _import(config: ImportConfig, identity: Identity, record: Run) -> None:
     )
     remove_strangers(config.output, [task.case_id for task in planned.tasks])
     outcomes = _carried_out(planned.tasks, config.workers)
-    outcomes = [replace(o, faults=tuple(identity.fault(fault) for fault in o.faults)) for o in outcomes]
-    record.faults += [identity.fault(fault) for fault in (*found.notes, *planned.notes)]
+    outcomes = [replace(o, issues=tuple(identity.issue(issue) for issue in o.issues)) for o in outcomes]
+    record.issues += [identity.issue(issue) for issue in (*found.notes, *planned.notes)]
     _tables(config, identity, record, found, planned, outcomes)
     taken = sum(outcome.row is not None for outcome in outcomes)
     reused = sum(outcome.reused for outcome in outcomes)
     print(f"import: {taken} of {len(found.cases) + len(found.left)} taken, {reused} of them were there already")
     if not taken:
-        raise Refused(Fault("LS-IMP-024", "no case is taken", "see import.csv in the output"))
+        raise InputError(Issue("LS-IMP-024", "no case is taken", "see import.csv in the output"))
 
 
 def _tables(
@@ -162,7 +162,7 @@ def _tables(
 ) -> None:
     vocabulary = assemble.vocabulary(config.vocabulary)
     told = write_import(config.output / "import.csv", found, planned, outcomes, identity)
-    record.faults += told
+    record.issues += told
     record.outputs.append(config.output / "import.csv")
     if found.series:
         write_series_table(config.output / "series.csv", found, planned, outcomes, identity)
@@ -174,7 +174,7 @@ def _tables(
         return
     write_cohort(table, rows)
     cohort = read_cohort(table, vocabulary=vocabulary)
-    record.faults += cohort.faults
+    record.issues += cohort.issues
     record.inputs["cohort"] = cohort.hash
     record.outputs.append(table)
 
@@ -199,9 +199,9 @@ def _result(task: Task, future: Future[Outcome]) -> Outcome:
     try:
         return future.result()
     except BrokenProcessPool:
-        what = "a process ended before its case was done, perhaps for want of memory"
-        cure = "run the same command with fewer workers=; finished cases are kept"
-        return Outcome(task.case_id, None, (Fault("LS-IMP-016", what, cure, task.case_id),))
+        message = "a process ended before its case was done, perhaps for want of memory"
+        hint = "run the same command with fewer workers=; finished cases are kept"
+        return Outcome(task.case_id, None, (Issue("LS-IMP-016", message, hint, task.case_id),))
 
 
 def _meaning(asked: object) -> Meaning | None:
@@ -224,6 +224,6 @@ def _alone(output: Path) -> Iterator[None]:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            what = "another import is writing into the output"
-            raise Refused(Fault("LS-IMP-018", what, "wait for it, or name another folder")) from None
+            message = "another import is writing into the output"
+            raise InputError(Issue("LS-IMP-018", message, "wait for it, or name another folder")) from None
         yield

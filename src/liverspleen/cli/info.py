@@ -21,11 +21,11 @@ from pathlib import Path
 from liverspleen import assemble
 from liverspleen.cli.choices import conf_folder
 from liverspleen.config import InfoConfig, NetworkConfig
-from liverspleen.errors import Fault
+from liverspleen.errors import Issue
 from liverspleen.provenance import git_state, versions
 
 
-def run(config: InfoConfig) -> Sequence[Fault]:
+def run(config: InfoConfig) -> Sequence[Issue]:
     """Print the listing."""
     gpus = sorted(entry.name for entry in Path("/proc/driver/nvidia/gpus").glob("*"))
     git = git_state()

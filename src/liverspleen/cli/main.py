@@ -13,7 +13,7 @@ from types import ModuleType
 
 from liverspleen import __version__
 from liverspleen.config import SCHEMAS, keys
-from liverspleen.errors import Fault, Refused
+from liverspleen.errors import InputError, Issue
 
 VERBS: dict[str, str] = {
     "demo": "the whole way on procedural phantoms: train, predict, measure, report",
@@ -76,27 +76,27 @@ def main(words: Sequence[str]) -> int:
     if verb not in VERBS:
         near = difflib.get_close_matches(verb, VERBS, 1)
         hint = f"did you mean {near[0]}?" if near else "see liverspleen --help"
-        return _refuse([Fault("LS-CFG-000", f"there is no verb {verb!r}", hint)])
+        return _refuse([Issue("LS-CFG-000", f"there is no verb {verb!r}", hint)])
     try:
         if {"-h", "--help"} & set(overrides):
             print(verb_help(verb, overrides))
             return 0
         return run_verb(verb, overrides)
-    except Refused as error:
-        return _refuse(error.faults)
+    except InputError as error:
+        return _refuse(error.issues)
     except KeyboardInterrupt:
-        print(Fault("LS-RUN-002", "interrupted", "run the same command to go on"), file=sys.stderr)
+        print(Issue("LS-RUN-002", "interrupted", "run the same command to go on"), file=sys.stderr)
         return 1
     except OSError as error:
-        what = f"{error.strerror or error} (unexpected {type(error).__name__})"
-        cure = "see that it is there, may be read or written, and that the disk has room"
-        print(Fault("LS-RUN-003", what, cure, file=error.filename), file=sys.stderr)
+        message = f"{error.strerror or error} (unexpected {type(error).__name__})"
+        hint = "see that it is there, may be read or written, and that the disk has room"
+        print(Issue("LS-RUN-003", message, hint, file=error.filename), file=sys.stderr)
         return 1
     except Exception as error:  # the last door: one line for the user, the traceback on request
         if os.environ.get("LIVERSPLEEN_TRACEBACK"):
             raise
-        what = f"unexpected {type(error).__name__}: {error}"
-        print(Fault(_UNEXPECTED, what, "see the traceback with LIVERSPLEEN_TRACEBACK=1"), file=sys.stderr)
+        message = f"unexpected {type(error).__name__}: {error}"
+        print(Issue(_UNEXPECTED, message, "see the traceback with LIVERSPLEEN_TRACEBACK=1"), file=sys.stderr)
         return 1
 
 
@@ -156,11 +156,11 @@ def _key_listing(verb: str, own: Path | None) -> str:
     return "\n".join(lines)
 
 
-def _refuse(faults: Sequence[Fault]) -> int:
-    for fault in faults:
-        mark = "" if fault.severity == "error" else f"{fault.severity}: "
-        print(f"{mark}{fault}", file=sys.stderr)
-    return 2 if any(fault.severity == "error" for fault in faults) else 0
+def _refuse(issues: Sequence[Issue]) -> int:
+    for issue in issues:
+        mark = "" if issue.severity == "error" else f"{issue.severity}: "
+        print(f"{mark}{issue}", file=sys.stderr)
+    return 2 if any(issue.severity == "error" for issue in issues) else 0
 
 
 def entry() -> None:

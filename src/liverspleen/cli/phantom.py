@@ -25,11 +25,11 @@ from collections.abc import Sequence
 
 from liverspleen.cli.progress import progress
 from liverspleen.config import PhantomConfig
-from liverspleen.errors import Fault
+from liverspleen.errors import Issue
 from liverspleen.provenance import recorded
 
 
-def run(config: PhantomConfig) -> Sequence[Fault]:
+def run(config: PhantomConfig) -> Sequence[Issue]:
     """Write the cohort, or say that it is there."""
     from liverspleen.phantom.cohort import write_phantom_cohort
 

@@ -29,7 +29,7 @@ from typing import Any, Final
 
 from liverspleen import __version__
 from liverspleen.config import PlanConfig
-from liverspleen.errors import Fault, Refused
+from liverspleen.errors import InputError, Issue
 from liverspleen.evaluation.reporting.definitions import RESEARCH_USE
 from liverspleen.evaluation.reporting.formatting import UNDEFINED, fixed
 from liverspleen.evaluation.statistics.sample_size import PlannedPower, PlannedWidth, plan_loa, plan_rc, plan_tost
@@ -55,47 +55,49 @@ _PLANS: Final[Mapping[str, Callable[..., Sequence[PlannedWidth | PlannedPower]]]
 _TRUSTED_RC_PCT: Final = 28.0  # wCV 10 %: up to it the χ² interval holds its level, see docs/statistics.md
 
 
-def run(config: PlanConfig) -> Sequence[Fault]:
+def run(config: PlanConfig) -> Sequence[Issue]:
     """Print the table, and write it if there is a place for it."""
     given = _given(config)
     renamed = {"half_width_pct" if (config.question, k) == ("rc", "half_width") else k: v for k, v in given.items()}
     try:
         rows = _PLANS[config.question](**renamed)
     except ValueError as error:
-        raise Refused(Fault("LS-PLN-003", str(error), "correct the number")) from error
+        raise InputError(Issue("LS-PLN-003", str(error), "correct the number")) from error
     notes = []
     if config.rc_pct is not None and config.rc_pct > _TRUSTED_RC_PCT:
-        what = f"rc_pct={config.rc_pct:g}: above about {_TRUSTED_RC_PCT:g} % the chi-square interval is too narrow"
-        notes.append(Fault("LS-PLN-010", what, "take the numbers for a lower bound", severity="note"))
+        message = f"rc_pct={config.rc_pct:g}: above about {_TRUSTED_RC_PCT:g} % the chi-square interval is too narrow"
+        notes.append(Issue("LS-PLN-010", message, "take the numbers for a lower bound", severity="note"))
     with nullcontext() if config.output is None else recorded("plan", config, config.output) as record:
         print("\n".join(_told(config.question, given, rows)))
         if config.output is not None and record is not None:
             write_json(config.output / "plan.json", _json(config.question, given, rows))
             record.outputs.append(config.output / "plan.json")
-            record.faults.extend(notes)
+            record.issues.extend(notes)
     return tuple(notes)
 
 
 def _given(config: PlanConfig) -> dict[str, Any]:
     """The numbers of the question; refused if one is missing or belongs to another."""
     if config.question not in _PLANS:
-        what = f"question={config.question}"
-        raise Refused(Fault("LS-PLN-001", what, f"use one of {', '.join(_PLANS)}"))
+        message = f"question={config.question}"
+        raise InputError(Issue("LS-PLN-001", message, f"use one of {', '.join(_PLANS)}"))
     needed, optional = _NEEDED[config.question], _OPTIONAL[config.question]
     if config.n is not None:
         needed, optional = (tuple(k for k in keys if k not in _INSTEAD_OF_N) for keys in (needed, optional))
     numbers = {name: value for name, value in vars(config).items() if name not in ("question", "output")}
     given = {name: value for name, value in numbers.items() if value is not None}
-    faults = []
+    issues = []
     if missing := [f"{name}=" for name in needed if name not in given]:
         instead = "" if config.n is not None or config.question == "tost" else " (n= may stand for half_width=)"
-        what = f"question={config.question} needs {', '.join(missing)}"
-        faults.append(Fault("LS-PLN-002", what, f"give it{instead}"))
+        message = f"question={config.question} needs {', '.join(missing)}"
+        issues.append(Issue("LS-PLN-002", message, f"give it{instead}"))
     if foreign := [f"{name}=" for name in given if name not in (*needed, *optional, "n")]:
-        what = f"{', '.join(foreign)} is not of question={config.question}{' with n=' if config.n is not None else ''}"
-        faults.append(Fault("LS-PLN-002", what, "leave it out"))
-    if faults:
-        raise Refused(faults)
+        message = (
+            f"{', '.join(foreign)} is not of question={config.question}{' with n=' if config.n is not None else ''}"
+        )
+        issues.append(Issue("LS-PLN-002", message, "leave it out"))
+    if issues:
+        raise InputError(issues)
     return given
 
 

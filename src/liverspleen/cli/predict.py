@@ -47,7 +47,7 @@ from liverspleen.cli.redaction import redacted
 from liverspleen.cohort.privacy import private
 from liverspleen.cohort.scans import ScanCase, Scans, open_scans
 from liverspleen.config import PredictConfig
-from liverspleen.errors import Fault, Refused
+from liverspleen.errors import InputError, Issue
 from liverspleen.inference.case_files import CaseFiles, remove_left_behind
 from liverspleen.inference.colour_tables import write_colour_tables
 from liverspleen.inference.sharing import Share
@@ -60,10 +60,10 @@ if TYPE_CHECKING:
     from liverspleen.inference.prediction import Outcome
 
 
-def run(config: PredictConfig) -> Sequence[Fault]:
+def run(config: PredictConfig) -> Sequence[Issue]:
     """Segment every case of this share that is not segmented yet, and write the tables if it was the last."""
-    if faults := contradictions(config):
-        raise Refused(faults)
+    if issues := contradictions(config):
+        raise InputError(issues)
     share = Share.of(config.share)
     prediction = _prediction(config)
     with _opened(config) as scans:
@@ -74,10 +74,10 @@ def run(config: PredictConfig) -> Sequence[Fault]:
             private(scans.identity, "predicting"),
         ):
             _predict(config, prediction, scans, share, record)
-    return tuple(record.faults)
+    return tuple(record.issues)
 
 
-def contradictions(config: PredictConfig) -> list[Fault]:
+def contradictions(config: PredictConfig) -> list[Issue]:
     """What cannot be meant."""
     found = [
         (config.ids not in {"hashed", "names"}, f"ids={config.ids}", "use hashed or names"),
@@ -86,7 +86,7 @@ def contradictions(config: PredictConfig) -> list[Fault]:
         (config.batch_size is not None and config.batch_size < 1, f"batch_size={config.batch_size}", "use 1 or more"),
         (config.workers < 0, f"workers={config.workers}", "use 0 (one, or one per GPU) or more"),
     ]
-    return [Fault("LS-CFG-006", what, cure) for wrong, what, cure in found if wrong]
+    return [Issue("LS-CFG-006", message, hint) for wrong, message, hint in found if wrong]
 
 
 def _prediction(config: PredictConfig) -> Prediction:
@@ -95,8 +95,8 @@ def _prediction(config: PredictConfig) -> Prediction:
 
     prediction = Prediction.of(config)
     if config.split is not None and sha256_of(config.split) != prediction.model.about.get("split"):
-        what = "the model was not trained with this split, and may have learnt from cases that validate here"
-        raise Refused(Fault("LS-PRD-004", what, "give the split of its training", file=config.split))
+        message = "the model was not trained with this split, and may have learnt from cases that validate here"
+        raise InputError(Issue("LS-PRD-004", message, "give the split of its training", file=config.split))
     return prediction
 
 
@@ -116,7 +116,7 @@ def _opened(config: PredictConfig) -> Iterator[Scans]:
 
 def _predict(config: PredictConfig, prediction: Prediction, scans: Scans, share: Share, record: Run) -> None:
     model, folder = prediction.model, config.output
-    record.faults += [*model.faults, *scans.faults]
+    record.issues += [*model.issues, *scans.issues]
     record.inputs |= {"model": model.sha256, "split": str(model.about.get("split"))}
     record.device = ", ".join(dict.fromkeys(prediction.places))
     record.outputs += write_colour_tables(folder)
@@ -137,12 +137,12 @@ def _carried_out(prediction: Prediction, scans: Sequence[ScanCase], record: Run)
         try:
             for outcome in prediction.outcomes(scans):
                 outcomes.append(outcome)
-                record.faults += outcome.faults
+                record.issues += outcome.issues
                 advance(outcome.case_id)
         except BrokenProcessPool:
-            what = f"a worker process died, {len(scans) - len(outcomes)} cases are not done"
-            cure = "run the same command to go on, with fewer workers= if memory was short"
-            record.faults.append(Fault("LS-PRD-031", what, cure))
+            message = f"a worker process died, {len(scans) - len(outcomes)} cases are not done"
+            hint = "run the same command to go on, with fewer workers= if memory was short"
+            record.issues.append(Issue("LS-PRD-031", message, hint))
     return outcomes
 
 
@@ -154,9 +154,9 @@ def _finish(prediction: Prediction, scans: Scans, share: Share, record: Run) -> 
         record.outputs += (written := write_tables(folder))
         print(f"predict: {', '.join(file.name for file in written)} in {_told(folder, scans)}")
     elif share.count > 1:
-        what = f"{len(missing)} of {len(scans.cases)} cases are not done yet"
-        cure = "the tables are written by the task that ends last; start one that was stopped again"
-        record.faults.append(Fault("LS-PRD-032", what, cure, severity="note"))
+        message = f"{len(missing)} of {len(scans.cases)} cases are not done yet"
+        hint = "the tables are written by the task that ends last; start one that was stopped again"
+        record.issues.append(Issue("LS-PRD-032", message, hint, severity="note"))
 
 
 def _told(folder: Path, scans: Scans) -> str:

@@ -40,7 +40,7 @@ class Prediction:
         """What the configuration says, on this machine.
 
         Raises:
-            Refused: the model cannot be used, or there is no such device.
+            InputError: the model cannot be used, or there is no such device.
         """
         _checked(config.model)
         places = _places(config.workers, assemble.device(config.accelerator))

@@ -38,18 +38,18 @@ from liverspleen.cohort.split import is_trainable
 from liverspleen.config import PrepareConfig
 from liverspleen.data.care import prune, stored_folders, verify_all
 from liverspleen.data.parts import in_use
-from liverspleen.errors import Fault, Refused
+from liverspleen.errors import InputError, Issue
 from liverspleen.provenance import Run, recorded
 
 _ACTIONS = ("fill", "verify", "prune")
 
 
-def run(config: PrepareConfig) -> Sequence[Fault]:
+def run(config: PrepareConfig) -> Sequence[Issue]:
     """Fill, verify or prune the store."""
     if wrong := _contradictions(config):
-        raise Refused(wrong)
+        raise InputError(wrong)
     if config.action != "fill" and not config.store.is_dir():
-        raise Refused(Fault("LS-STO-006", "there is no such slice store", "correct store=", file=config.store))
+        raise InputError(Issue("LS-STO-006", "there is no such slice store", "correct store=", file=config.store))
     try:
         with ExitStack() as held, recorded("prepare", config, config.store) as record:
             if config.action == "prune":
@@ -59,33 +59,33 @@ def run(config: PrepareConfig) -> Sequence[Fault]:
                 _fill(config, record)
             elif config.action == "verify":
                 _verify(config, record)
-            return tuple(record.faults)
+            return tuple(record.issues)
     except OSError as error:
         if error.errno == errno.ENOSPC and (refusal := _refusal_before(error)):
             raise refusal from None  # a disk too full even for run.json is told once
         raise
 
 
-def _refusal_before(error: BaseException) -> Refused | None:
+def _refusal_before(error: BaseException) -> InputError | None:
     """The refusal that was on its way when `error` came in between."""
     earlier: BaseException | None = error
-    while earlier is not None and not isinstance(earlier, Refused):
+    while earlier is not None and not isinstance(earlier, InputError):
         earlier = earlier.__context__
     return earlier
 
 
-def _contradictions(config: PrepareConfig) -> list[Fault]:
-    faults = []
+def _contradictions(config: PrepareConfig) -> list[Issue]:
+    issues = []
     if config.action not in _ACTIONS:
-        faults.append(Fault("LS-CFG-006", f"action={config.action}", f"use {', '.join(_ACTIONS)}"))
+        issues.append(Issue("LS-CFG-006", f"action={config.action}", f"use {', '.join(_ACTIONS)}"))
     elif config.cohort is None and config.action != "verify":
-        what = f"prepare action={config.action} needs cohort=... (cohort.csv)"
-        faults.append(Fault("LS-CFG-002", what, "add cohort=... (liverspleen prepare --help)"))
+        message = f"prepare action={config.action} needs cohort=... (cohort.csv)"
+        issues.append(Issue("LS-CFG-002", message, "add cohort=... (liverspleen prepare --help)"))
     if config.pixel_mm is not None and not config.pixel_mm > 0:
-        faults.append(Fault("LS-CFG-006", f"pixel_mm={config.pixel_mm}", "use a number above 0"))
+        issues.append(Issue("LS-CFG-006", f"pixel_mm={config.pixel_mm}", "use a number above 0"))
     if config.workers < 0:
-        faults.append(Fault("LS-CFG-006", f"workers={config.workers}", "use 0 or more"))
-    return faults
+        issues.append(Issue("LS-CFG-006", f"workers={config.workers}", "use 0 or more"))
+    return issues
 
 
 def _cohort(config: PrepareConfig, record: Run) -> Cohort:
@@ -97,32 +97,32 @@ def _cohort(config: PrepareConfig, record: Run) -> Cohort:
 
 def _fill(config: PrepareConfig, record: Run) -> None:
     cohort = _cohort(config, record)
-    record.faults.extend(cohort.faults)
+    record.issues.extend(cohort.issues)
     cases = [case for case in cohort.cases if is_trainable(case)]
     tested = [case for case in cohort.cases if not case.is_development]
     filled = fill("prepare", config.store, cases, tested, pixel_mm=config.pixel_mm, workers=config.workers)
-    record.faults.extend(filled.faults)
+    record.issues.extend(filled.issues)
     print(f"prepare: {len(cases)} cases, {filled.reused} of them were in the store already")
 
 
 def _verify(config: PrepareConfig, record: Run) -> None:
     damaged = 0
     with progress("verify", len(stored_folders(config.store))) as advance:
-        for folder, faults in verify_all(config.store):
-            record.faults.extend(faults)
-            damaged += bool(faults)
+        for folder, issues in verify_all(config.store):
+            record.issues.extend(issues)
+            damaged += bool(issues)
             advance(folder.name)
     print(f"prepare: {len(stored_folders(config.store))} stored cases, {damaged} of them damaged")
 
 
 def _prune(config: PrepareConfig, record: Run) -> None:
     cohort = _cohort(config, record)
-    if cohort.faults:  # what a faulty row names is not known, and must not be taken for unnamed
-        raise Refused(cohort.faults)
+    if cohort.issues:  # what a faulty row names is not known, and must not be taken for unnamed
+        raise InputError(cohort.issues)
     cases = [case for case in cohort.cases if is_trainable(case)]
     pruned = prune(config.store, cases, [case for case in cohort.cases if not case.is_development])
     if pruned.kept:
-        what = f"another process uses the store: {pruned.kept} cases that the cohort does not name were kept"
-        cure = "prune it when that process has ended"
-        record.faults.append(Fault("LS-STO-004", what, cure, file=config.store, severity="warning"))
+        message = f"another process uses the store: {pruned.kept} cases that the cohort does not name were kept"
+        hint = "prune it when that process has ended"
+        record.issues.append(Issue("LS-STO-004", message, hint, file=config.store, severity="warning"))
     print(f"prepare: {pruned.cases} cases removed, {pruned.freed_bytes} bytes freed")

@@ -36,7 +36,7 @@ from collections.abc import Sequence
 from liverspleen import assemble
 from liverspleen.cohort.split import read_split
 from liverspleen.config import ReportConfig
-from liverspleen.errors import Fault, Refused
+from liverspleen.errors import InputError, Issue
 from liverspleen.evaluation.measurements.table import read_measurements
 from liverspleen.evaluation.reporting.flow import read_exclusions
 from liverspleen.evaluation.reporting.report import write_report
@@ -45,7 +45,7 @@ from liverspleen.provenance import Run, recorded
 from liverspleen.storage import sha256_of
 
 
-def run(config: ReportConfig) -> Sequence[Fault]:
+def run(config: ReportConfig) -> Sequence[Issue]:
     """Write the report."""
     with recorded("report", config, config.output) as record:
         measurements = read_measurements(config.measurements)
@@ -57,9 +57,9 @@ def run(config: ReportConfig) -> Sequence[Fault]:
         for folder in (config.output / "tables", config.output / "figures"):
             record.outputs += sorted(folder.glob("*"))
         record.outputs += [config.output / "report.json", config.output / "report.html"]
-        record.faults.extend(note.fault for note in report.notes)
+        record.issues.extend(note.issue for note in report.notes)
         print(f"report: {config.output / 'report.html'}")
-        return tuple(record.faults)
+        return tuple(record.issues)
 
 
 def _study(config: ReportConfig, record: Run) -> Study | None:
@@ -67,13 +67,13 @@ def _study(config: ReportConfig, record: Run) -> Study | None:
     if config.cohort is None:
         beside = {name: getattr(config, name) for name in ("split", "exclusions", "labels", "cases")}
         if named := [f"{name}=" for name, value in beside.items() if value]:
-            raise Refused(Fault("LS-REP-052", f"{', '.join(named)} without cohort=", "give the cohort too"))
+            raise InputError(Issue("LS-REP-052", f"{', '.join(named)} without cohort=", "give the cohort too"))
         return None
     cohort = assemble.cohort(config.cohort, config)
     record.inputs["cohort"] = cohort.hash
-    record.faults.extend(cohort.faults)
+    record.issues.extend(cohort.issues)
     if config.labels is not None and not config.labels.is_dir():
-        raise Refused(Fault("LS-IMG-002", "label maps are not in a folder", "correct the path", file=config.labels))
+        raise InputError(Issue("LS-IMG-002", "label maps are not in a folder", "correct the path", file=config.labels))
     split = exclusions = None
     if config.split is not None:
         split = read_split(config.split, cohort)

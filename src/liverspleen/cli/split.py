@@ -32,7 +32,7 @@ from liverspleen.cohort.draw import Stratum, folds_by_patient, split_by_patient,
 from liverspleen.cohort.manifest import Cohort
 from liverspleen.cohort.split import Split, write_split
 from liverspleen.config import SplitConfig
-from liverspleen.errors import Fault, Refused
+from liverspleen.errors import InputError, Issue
 from liverspleen.provenance import recorded
 
 _OURS = re.compile(r"split\.csv|fold\d+\.csv")
@@ -40,16 +40,16 @@ _ALL = "all"
 _SHOWN = 10  # folds
 
 
-def run(config: SplitConfig) -> Sequence[Fault]:
+def run(config: SplitConfig) -> Sequence[Issue]:
     """Draw and write the split, or the folds."""
     if config.folds is not None and config.train_fraction is not None:
-        what = f"folds={config.folds} and train_fraction={config.train_fraction}, but the folds make the share"
-        raise Refused(Fault("LS-CFG-006", what, "leave one of them out"))
+        message = f"folds={config.folds} and train_fraction={config.train_fraction}, but the folds make the share"
+        raise InputError(Issue("LS-CFG-006", message, "leave one of them out"))
     with recorded("split", config, config.output) as record:
         cohort = assemble.cohort(config.cohort, config)
         record.inputs["cohort"] = cohort.hash
         record.seeds["split"] = config.seed
-        record.faults.extend(cohort.faults)
+        record.issues.extend(cohort.issues)
         splits = _draw(config, cohort)
         for left in config.output.iterdir():
             if _OURS.fullmatch(left.name):  # of another draw: the files of two are never mixed
@@ -58,7 +58,7 @@ def run(config: SplitConfig) -> Sequence[Fault]:
             write_split(config.output / name, split)
             record.outputs.append(config.output / name)
         print("\n".join(_told(strata(cohort), [*splits.values()])))
-        return tuple(record.faults)
+        return tuple(record.issues)
 
 
 def _draw(config: SplitConfig, cohort: Cohort) -> dict[str, Split]:

@@ -51,7 +51,7 @@ from liverspleen.cli.composition import compose_verb, verbatim
 from liverspleen.cli.train import split_of
 from liverspleen.cohort.split import SIDES
 from liverspleen.config import SweepConfig, TrainConfig, keys
-from liverspleen.errors import Fault, Refused
+from liverspleen.errors import InputError, Issue
 from liverspleen.provenance import Run, recorded
 from liverspleen.storage import sha256_of, write_json
 from liverspleen.sweep.leaderboard import write_leaderboard
@@ -70,11 +70,11 @@ _OWN = {"cohort", "root", "split", "store", "output", "seed", "vocabulary", "log
 """Of train: what all trials share or each trial has its own of, so that it cannot be searched."""
 
 
-def run(config: SweepConfig, given: Sequence[str]) -> Sequence[Fault]:
+def run(config: SweepConfig, given: Sequence[str]) -> Sequence[Issue]:
     """Be a worker of the study, or start several."""
     base = _base(given)
-    if faults := _contradictions(config, base):
-        raise Refused(faults)
+    if issues := _contradictions(config, base):
+        raise InputError(issues)
     if config.launcher.name == "slurm":
         return _submitted(config, given)
     workers = config.workers or _devices()
@@ -82,12 +82,12 @@ def run(config: SweepConfig, given: Sequence[str]) -> Sequence[Fault]:
         return _several(config, given, workers)
     with ExitStack() as last:
         with recorded("sweep", _shown(config), config.output, command=_command(config)) as record:
-            record.faults.extend(_work(config, base, record))
+            record.issues.extend(_work(config, base, record))
             last.enter_context(exclusive(config.output / ".lock"))  # workers write their records in turn
-        return tuple(record.faults)
+        return tuple(record.issues)
 
 
-def _submitted(config: SweepConfig, given: Sequence[str]) -> Sequence[Fault]:
+def _submitted(config: SweepConfig, given: Sequence[str]) -> Sequence[Issue]:
     """Submit workers as SLURM jobs and leave them alone."""
     choice = asdict(config.launcher)
     del choice["name"]
@@ -98,7 +98,7 @@ def _submitted(config: SweepConfig, given: Sequence[str]) -> Sequence[Fault]:
     return []
 
 
-def _work(config: SweepConfig, base: list[str], record: Run) -> list[Fault]:
+def _work(config: SweepConfig, base: list[str], record: Run) -> list[Issue]:
     sweep = _sweep(config, base, record)
     with StopSignals() as stop:
         worker = Worker(sweep, stop)
@@ -107,7 +107,7 @@ def _work(config: SweepConfig, base: list[str], record: Run) -> list[Fault]:
         except Interrupted:
             raise KeyboardInterrupt from None
         finally:
-            record.faults.extend(worker.faults)
+            record.issues.extend(worker.issues)
             write_leaderboard(config.output)
     names = ("trials.csv", "trial_cases.csv", "leaderboard.csv", "leaderboard.md", "leaderboard.html", "choice.json")
     record.outputs += [config.output / name for name in names]
@@ -120,18 +120,20 @@ def _sweep(config: SweepConfig, base: list[str], record: Run) -> Sweep:
     """The study, begun or joined.
 
     Raises:
-        Refused: nobody validates, or the study was begun as another one.
+        InputError: nobody validates, or the study was begun as another one.
     """
     out, search = config.output, config.search
     out.mkdir(parents=True, exist_ok=True)
     with exclusive(out / ".lock"):
         cohort = assemble.cohort(config.cohort, config, table=out / "cohort.csv")
-        record.faults.extend(cohort.faults)
+        record.issues.extend(cohort.issues)
         split, split_file = split_of(config, cohort)
         validation = split.cases(cohort, SIDES[1])
         if not validation:
-            what = "the split has no validation side, so that nothing tells one configuration from another"
-            raise Refused(Fault("LS-SWP-004", what, "give a split with one, or train_fraction=0.8", file=split_file))
+            message = "the split has no validation side, so that nothing tells one configuration from another"
+            raise InputError(
+                Issue("LS-SWP-004", message, "give a split with one, or train_fraction=0.8", file=split_file)
+            )
         record.inputs |= {"cohort": cohort.hash, "split": sha256_of(split_file)}
         record.seeds["sweep"] = config.seed
         name = config.study or _name(out)
@@ -208,7 +210,7 @@ def _base(given: Sequence[str]) -> list[str]:
     return [word for word in given if word.partition("=")[0].partition(".")[0] not in replaced]
 
 
-def _contradictions(config: SweepConfig, base: Sequence[str]) -> list[Fault]:
+def _contradictions(config: SweepConfig, base: Sequence[str]) -> list[Issue]:
     """All that can be known before the first trial."""
     search, names = config.search, list(OBJECTIVES)
     found = [
@@ -228,17 +230,17 @@ def _contradictions(config: SweepConfig, base: Sequence[str]) -> list[Fault]:
         (config.workers < 0, f"workers={config.workers}", "use 0 (one, or one per GPU) or more"),
         *_launcher_contradictions(config),
     ]
-    faults = [Fault("LS-CFG-006", what, cure) for wrong, what, cure in found if wrong]
-    if faults:
-        return faults
+    issues = [Issue("LS-CFG-006", message, hint) for wrong, message, hint in found if wrong]
+    if issues:
+        return issues
     try:
         space = Space.of(search.parameters)
     except ValueError as error:
-        return [Fault("LS-SWP-002", f"search: {error}", "correct the file of search= in conf/search")]
+        return [Issue("LS-SWP-002", f"search: {error}", "correct the file of search= in conf/search")]
     if search.sampler == "grid" and space.size is None:
-        return [Fault("LS-SWP-002", "a grid needs choices, or ranges with step", "add step, or use search.sampler=tpe")]
+        return [Issue("LS-SWP-002", "a grid needs choices, or ranges with step", "add step, or use search.sampler=tpe")]
     if search.sampler != "grid" and config.trials is None:
-        return [Fault("LS-CFG-002", "sweep needs trials=... (finished trials of the search)", "add trials=20")]
+        return [Issue("LS-CFG-002", "sweep needs trials=... (finished trials of the search)", "add trials=20")]
     return list(_unusable(config, space, base))
 
 
@@ -264,7 +266,7 @@ def _launcher_contradictions(config: SweepConfig) -> list[tuple[bool, str, str]]
     ]
 
 
-def _unusable(config: SweepConfig, space: Space, base: Sequence[str]) -> Iterator[Fault]:
+def _unusable(config: SweepConfig, space: Space, base: Sequence[str]) -> Iterator[Issue]:
     """Parameters that cannot be searched, and values that no training can be made of."""
     if assemble.ranks(config) > 1:
         yield _several_devices(f"trainer.devices={config.trainer.devices} trainer.nodes={config.trainer.nodes}")
@@ -274,20 +276,20 @@ def _unusable(config: SweepConfig, space: Space, base: Sequence[str]) -> Iterato
     for parameter in space.parameters:
         name = parameter.name
         if name.partition(".")[0] in _OWN or name not in known | {"experiment"}:
-            what = f"search: {name} is no key or group of train that can be searched"
-            yield Fault("LS-SWP-003", what, "see liverspleen train --help; data, seeds and folders are not searched")
+            message = f"search: {name} is no key or group of train that can be searched"
+            yield Issue("LS-SWP-003", message, "see liverspleen train --help; data, seeds and folders are not searched")
         elif name in said:
-            yield Fault("LS-SWP-005", f"{name} is searched, and given as {name}=", "leave one of the two out")
+            yield Issue("LS-SWP-005", f"{name} is searched, and given as {name}=", "leave one of the two out")
         else:
             for value in parameter.extremes():
                 yield from _untrainable(base, words({name: value}))
 
 
-def _untrainable(base: Sequence[str], chosen: Sequence[str]) -> Iterator[Fault]:
+def _untrainable(base: Sequence[str], chosen: Sequence[str]) -> Iterator[Issue]:
     try:
         config: TrainConfig = compose_verb("train", [*base, *chosen, "output=trial"])
-    except Refused as error:
-        yield from error.faults
+    except InputError as error:
+        yield from error.issues
         return
     if assemble.ranks(config) > 1:
         yield _several_devices(" ".join(chosen))
@@ -295,9 +297,9 @@ def _untrainable(base: Sequence[str], chosen: Sequence[str]) -> Iterator[Fault]:
         yield from assemble.contradictions(config)
 
 
-def _several_devices(what: str) -> Fault:
-    cure = "use workers= for a trial on each GPU, and liverspleen train trainer=ddp for one training on all of them"
-    return Fault("LS-SWP-001", f"a trial trains on one device, not with {what}", cure)
+def _several_devices(message: str) -> Issue:
+    hint = "use workers= for a trial on each GPU, and liverspleen train trainer=ddp for one training on all of them"
+    return Issue("LS-SWP-001", f"a trial trains on one device, not with {message}", hint)
 
 
 def _devices() -> int:
@@ -307,7 +309,7 @@ def _devices() -> int:
     return max(1, torch.cuda.device_count())
 
 
-def _several(config: SweepConfig, given: Sequence[str], workers: int) -> Sequence[Fault]:
+def _several(config: SweepConfig, given: Sequence[str], workers: int) -> Sequence[Issue]:
     """Start workers with a device each and wait for them; they end when this process does."""
     own = [word for word in given if word.partition("=")[0] != "workers"]
     with StopSignals() as stop:
@@ -332,11 +334,11 @@ def _several(config: SweepConfig, given: Sequence[str], workers: int) -> Sequenc
     if 2 in codes:
         raise SystemExit(2)  # told by the workers
     if all(codes):
-        what, cure = f"all {workers} workers ended early", "see what they told, then run the same command to go on"
-        return [Fault("LS-SWP-011", what, cure)]
+        message, hint = f"all {workers} workers ended early", "see what they told, then run the same command to go on"
+        return [Issue("LS-SWP-011", message, hint)]
     if any(codes):
-        what = f"{sum(map(bool, codes))} of {workers} workers ended early; the others did the rest"
-        return [Fault("LS-SWP-011", what, "see what it told", severity="warning")]
+        message = f"{sum(map(bool, codes))} of {workers} workers ended early; the others did the rest"
+        return [Issue("LS-SWP-011", message, "see what it told", severity="warning")]
     return []
 
 

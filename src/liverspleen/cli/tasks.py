@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from liverspleen.config import TrainerConfig
-from liverspleen.errors import Fault
+from liverspleen.errors import Issue
 
 _INTERACTIVE = ("bash", "interactive")  # names of jobs in which Lightning looks away from SLURM
 
 
-def task_faults(choice: TrainerConfig, environment: Mapping[str, str]) -> list[Fault]:
+def task_issues(choice: TrainerConfig, environment: Mapping[str, str]) -> list[Issue]:
     """What of a SLURM job's tasks contradicts `trainer.devices` and `trainer.nodes`; nothing outside of SLURM.
 
     One task is one process on one device, as in other trainings with Lightning.
@@ -25,14 +25,14 @@ def task_faults(choice: TrainerConfig, environment: Mapping[str, str]) -> list[F
     asked = f"#SBATCH --nodes={nodes} --ntasks-per-node={devices}"
     per_node, on = environment.get("SLURM_NTASKS_PER_NODE"), environment.get("SLURM_NNODES", "1")
     if (int(per_node or tasks), int(on)) != (devices, nodes):
-        what = f"SLURM has {per_node or tasks} tasks on each of {on} nodes"
-        what += f", but trainer.devices={devices} trainer.nodes={nodes} need a task per device"
-        cure = f"use {asked}, or trainer.devices={per_node or tasks} trainer.nodes={on}"
+        message = f"SLURM has {per_node or tasks} tasks on each of {on} nodes"
+        message += f", but trainer.devices={devices} trainer.nodes={nodes} need a task per device"
+        hint = f"use {asked}, or trainer.devices={per_node or tasks} trainer.nodes={on}"
     elif per_node is None and tasks > 1:
-        what, cure = f"--ntasks={tasks} does not say how the tasks lie on the nodes", f"use {asked}"
+        message, hint = f"--ntasks={tasks} does not say how the tasks lie on the nodes", f"use {asked}"
     elif tasks > 1 and "SLURM_STEP_ID" not in environment:
-        what = f"the job has {tasks} tasks, but this process was started without srun and the others are missing"
-        cure = "write srun before liverspleen train"
+        message = f"the job has {tasks} tasks, but this process was started without srun and the others are missing"
+        hint = "write srun before liverspleen train"
     else:
         return []
-    return [Fault("LS-TRN-014", what, cure)]
+    return [Issue("LS-TRN-014", message, hint)]

@@ -49,7 +49,7 @@ from typing import TYPE_CHECKING, Any
 
 from liverspleen import __version__, assemble
 from liverspleen.cli.filling import fill
-from liverspleen.cli.tasks import task_faults
+from liverspleen.cli.tasks import task_issues
 from liverspleen.cohort.composition import composition
 from liverspleen.cohort.draw import split_by_patient
 from liverspleen.cohort.manifest import Case, Cohort
@@ -57,7 +57,7 @@ from liverspleen.cohort.split import SIDES, Split, read_split, write_split
 from liverspleen.config import TrainConfig
 from liverspleen.data.leaks import refuse_leaks
 from liverspleen.data.parts import in_use
-from liverspleen.errors import Fault, Refused
+from liverspleen.errors import InputError, Issue
 from liverspleen.imaging.nifti import read_grid
 from liverspleen.provenance import Run, recorded
 from liverspleen.storage import sha256_of
@@ -73,17 +73,17 @@ _NO_MEMORY = ("can't allocate memory", "out of memory", "ALLOC_FAILED")
 """Words of the CPU's allocator, of the CUDA runtime, and of cuBLAS and cuDNN, in errors without a type of their own."""
 
 
-def run(config: TrainConfig) -> Sequence[Fault]:
+def run(config: TrainConfig) -> Sequence[Issue]:
     """Train, or go on, or say that it is done."""
-    if wrong := [*assemble.contradictions(config), *task_faults(config.trainer, os.environ)]:
-        raise Refused(wrong)
+    if wrong := [*assemble.contradictions(config), *task_issues(config.trainer, os.environ)]:
+        raise InputError(wrong)
     with _sigterm_as_before(), _record(config) as record:
         cohort = assemble.cohort(config.cohort, config, table=config.output / "cohort.csv")
-        record.faults.extend(cohort.faults)
+        record.issues.extend(cohort.issues)
         split, split_file = split_of(config, cohort)
         record.inputs |= {"cohort": cohort.hash, "split": sha256_of(split_file)}
         record.seeds["training"] = config.seed
-        record.faults.extend(split.unnamed(cohort))
+        record.issues.extend(split.unnamed(cohort))
         store = config.store or config.output / "store"
         store.mkdir(parents=True, exist_ok=True)
         with in_use(store):
@@ -94,7 +94,7 @@ def run(config: TrainConfig) -> Sequence[Fault]:
             images = {case.case_id: case.image for case in split.cases(cohort, SIDES[1])}
             grids = [read_grid(images[case.case_id], case_id=case.case_id) for case in found[1]]
             _fit(config, record, *found, sides, [grid.voxel_volume_mm3 for grid in grids])
-        return tuple(record.faults) if _first() else ()
+        return tuple(record.issues) if _first() else ()
 
 
 @contextmanager
@@ -130,8 +130,8 @@ def split_of(config: TrainConfig, cohort: Cohort) -> tuple[Split, Path]:
         write_split(file, split_by_patient(cohort, train_fraction=config.train_fraction, seed=config.seed))
     split = read_split(file, cohort)
     if split.train_fraction != config.train_fraction:
-        what = f"split was drawn with train_fraction={split.train_fraction}, not {config.train_fraction}"
-        raise Refused(Fault("LS-SPL-012", what, "give it as split=, or choose another output=", file=file))
+        message = f"split was drawn with train_fraction={split.train_fraction}, not {config.train_fraction}"
+        raise InputError(Issue("LS-SPL-012", message, "give it as split=, or choose another output=", file=file))
     return split, file
 
 
@@ -141,12 +141,12 @@ def _stored(
     """Both sides out of the slice store, put there if they are missing; a faulty case is recorded and left out.
 
     Raises:
-        Refused: a patient or a CT is where it must not be (see `refuse_leaks`), or the disk is full.
+        InputError: a patient or a CT is where it must not be (see `refuse_leaks`), or the disk is full.
     """
     sides = [split.cases(cohort, side) for side in SIDES]
     tests = [case for case in cohort.cases if not case.is_development]
     filled = fill("train", store, [*sides[0], *sides[1]], tests, pixel_mm=config.slices.pixel_mm, quiet=not _first())
-    record.faults.extend(filled.faults)
+    record.issues.extend(filled.issues)
     training, validation = (
         [filled.stored[case.case_id] for case in cases if case.case_id in filled.stored] for cases in sides
     )
@@ -176,12 +176,12 @@ def _fit(
     out, choice = config.output, config.trainer
     mark = assemble.fingerprint(config, record.inputs["split"], [*training, *validation])
     done = resumption(out, mark)
-    record.faults.extend(done.faults)
+    record.issues.extend(done.issues)
     names = (LAST, BEST, "model.safetensors", "metrics.csv", "validation.csv")
     record.outputs += [out / name for name in names]
     ended_early = choice.patience is not None and done.stale >= choice.patience
     if done.steps < choice.steps and not ended_early:
-        record.faults.extend(_replanned(config, done))
+        record.issues.extend(_replanned(config, done))
         pl.seed_everything(config.seed, verbose=False)
         bundle: dict[str, Any] = {
             "fingerprint": mark,
@@ -192,7 +192,7 @@ def _fit(
         module = assemble.module(config, bundle)
         data = _data(config, training, validation, start=done.steps)
         watch = assemble.callbacks(config, validation, voxels_mm3, start=done.steps)
-        loggers = assemble.loggers(config, record.faults, start=done.steps)
+        loggers = assemble.loggers(config, record.issues, start=done.steps)
         trainer = assemble.trainer(config, watch, loggers, validate=bool(validation))
         record.device = str(trainer.strategy.root_device)
         if _first():
@@ -238,7 +238,7 @@ def _train(
     """Fit; what all ranks find alike is told by the first one, the others then end without a word."""
     import torch
 
-    from liverspleen.training.finite import NotFinite
+    from liverspleen.training.finite import NotFiniteError
     from liverspleen.training.interruption import Stopped
 
     _on_sigterm(
@@ -250,7 +250,7 @@ def _train(
         if not _first():
             raise SystemExit(0) from stop
         raise KeyboardInterrupt from stop
-    except NotFinite as error:
+    except NotFiniteError as error:
         if not _first():
             raise SystemExit(0) from error
         raise
@@ -263,16 +263,16 @@ def _train(
             raise
         choice = config.trainer
         size = f"trainer.batch_size={choice.batch_size} trainer.accumulate={choice.accumulate}"
-        what = f"memory ran out at step {trainer.global_step + 1} with {size}"
-        cure = "halve trainer.batch_size and double trainer.accumulate, or choose a smaller network"
-        raise Refused(Fault("LS-TRN-009", what, cure)) from error
+        message = f"memory ran out at step {trainer.global_step + 1} with {size}"
+        hint = "halve trainer.batch_size and double trainer.accumulate, or choose a smaller network"
+        raise InputError(Issue("LS-TRN-009", message, hint)) from error
 
 
-def _replanned(config: TrainConfig, done: Resumption) -> list[Fault]:
+def _replanned(config: TrainConfig, done: Resumption) -> list[Issue]:
     """What it means to go on with another number of steps than was planned."""
     asked = config.trainer.steps
     if done.checkpoint is None or done.planned == asked or config.scheduler.name != "polynomial":
         return []
-    what = f"the first {done.steps} steps were trained with a rate planned for {done.planned} steps, not {asked}"
-    cure = f"train anew if the result must equal that of a training of {asked} steps from the start"
-    return [Fault("LS-TRN-011", what, cure, file=done.checkpoint, severity="warning")]
+    message = f"the first {done.steps} steps were trained with a rate planned for {done.planned} steps, not {asked}"
+    hint = f"train anew if the result must equal that of a training of {asked} steps from the start"
+    return [Issue("LS-TRN-011", message, hint, file=done.checkpoint, severity="warning")]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from liverspleen.structures import Structure
+from liverspleen.organs import Structure
 
 PLAUSIBLE_CM3: Final[Mapping[Structure, tuple[float, float]]] = {
     Structure.LIVER: (200.0, 8000.0),

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, BinaryIO
 
-from liverspleen.errors import Fault, Refused
+from liverspleen.errors import InputError, Issue
 from liverspleen.imaging.dicom.header import is_marked
 from liverspleen.imaging.nifti import strip_suffix
 
@@ -65,7 +65,7 @@ class Unpacked:
     nifti: dict[Path, PurePosixPath]
     dicom: Path
     folders: dict[str, str]
-    notes: tuple[Fault, ...]
+    notes: tuple[Issue, ...]
 
 
 @contextmanager
@@ -73,12 +73,12 @@ def temporary_folder() -> Iterator[Path]:
     """A folder for its owner alone that is gone afterwards, also after Ctrl-C and a polite kill (SIGTERM).
 
     Raises:
-        Refused: LS-SCN-007 none can be made.
+        InputError: LS-SCN-007 none can be made.
     """
     try:
         made = tempfile.TemporaryDirectory(prefix="liverspleen-")
     except OSError as error:
-        raise Refused(_no_room(error.strerror or type(error).__name__)) from error
+        raise InputError(_no_room(error.strerror or type(error).__name__)) from error
     with _end_at_sigterm(), made as name:
         yield Path(name)
 
@@ -91,8 +91,8 @@ def unpack(archive: Path, folder: Path) -> Unpacked:
     tells.
 
     Raises:
-        Refused: LS-SCN-001 damaged, 002 a name that leads out of it, 003 a link or device, 004 encrypted, 005 more or
-            larger entries than any scan has, or built to burst, 006 a compression method other than deflate,
+        InputError: LS-SCN-001 damaged, 002 a name that leads out of it, 003 a link or device, 004 encrypted, 005 more
+            or larger entries than any scan has, or built to burst, 006 a compression method other than deflate,
             007 not enough room.
     """
     try:
@@ -105,12 +105,12 @@ def unpack(archive: Path, folder: Path) -> Unpacked:
                 return _written(opened, entries, archive, folder)
     except OSError as error:
         if error.filename is None or Path(error.filename) != archive:  # writing it
-            raise Refused(_no_room(error.strerror or type(error).__name__)) from error
-        what = f"archive cannot be read ({error.strerror or type(error).__name__})"
-        raise Refused(Fault(DAMAGED, what, "make it a readable file", file=archive)) from error
+            raise InputError(_no_room(error.strerror or type(error).__name__)) from error
+        message = f"archive cannot be read ({error.strerror or type(error).__name__})"
+        raise InputError(Issue(DAMAGED, message, "make it a readable file", file=archive)) from error
     except _UNREADABLE as error:
-        what = f"archive is damaged, or no zip ({type(error).__name__})"
-        raise Refused(Fault(DAMAGED, what, "copy it again from its source", file=archive)) from None
+        message = f"archive is damaged, or no zip ({type(error).__name__})"
+        raise InputError(Issue(DAMAGED, message, "copy it again from its source", file=archive)) from None
 
 
 @dataclass(frozen=True)
@@ -133,44 +133,46 @@ def _check_directory(handle: BinaryIO, archive: Path) -> None:
     if tail[at - _LOCATOR_BYTES :].startswith(b"PK\6\7") and large >= 0:  # zipfile believes it, whatever the other says
         stated = struct.unpack("<Q", tail[large + 40 : large + 48])[0]
     if stated > _DIRECTORY_BYTES:
-        raise Refused(_burst(archive, f"its list of entries has {stated} bytes, expected at most {_DIRECTORY_BYTES}"))
+        raise InputError(
+            _burst(archive, f"its list of entries has {stated} bytes, expected at most {_DIRECTORY_BYTES}")
+        )
 
 
 def _checked(opened: zipfile.ZipFile, archive: Path) -> list[_Entry]:
     """The files to unpack, in the order of their names; everything in the archive has been looked at."""
     infos = opened.infolist()
     if len(infos) > _ENTRIES:
-        raise Refused(_burst(archive, f"{len(infos)} entries, expected at most {_ENTRIES}"))
+        raise InputError(_burst(archive, f"{len(infos)} entries, expected at most {_ENTRIES}"))
     names = [PurePosixPath(info.filename.replace("\\", "/")) for info in infos]  # as old Windows tools write them
-    found = (fault for info, name in zip(infos, names, strict=True) if (fault := _fault(info, name, archive)))
+    found = (issue for info, name in zip(infos, names, strict=True) if (issue := _issue(info, name, archive)))
     if (first := next(found, None)) is not None:
-        raise Refused(first)
+        raise InputError(first)
     end = opened.start_dir
     for info in sorted(infos, key=lambda info: info.header_offset, reverse=True):
         stored = _LOCAL_HEADER_BYTES + info.compress_size
         if info.header_offset + stored > end:
-            raise Refused(_burst(archive, "its entries share bytes, or lie beyond its end"))
+            raise InputError(_burst(archive, "its entries share bytes, or lie beyond its end"))
         end = info.header_offset
     content = sum(info.file_size for info in infos)
     if content > _TOTAL_BYTES or content > max(_FREE_BYTES, _RATIO * sum(info.compress_size for info in infos)):
-        raise Refused(_burst(archive, f"{content} bytes to unpack of {sum(info.compress_size for info in infos)}"))
+        raise InputError(_burst(archive, f"{content} bytes to unpack of {sum(info.compress_size for info in infos)}"))
     listed = [_Entry(info, name) for info, name in zip(infos, names, strict=True) if not info.is_dir()]
     shown = [e for e in listed if not any(part.startswith(".") or part == "__MACOSX" for part in e.name.parts)]
     return sorted(shown, key=lambda entry: (str(entry.name), entry.info.header_offset))
 
 
-def _fault(info: zipfile.ZipInfo, name: PurePosixPath, archive: Path) -> Fault | None:
+def _issue(info: zipfile.ZipInfo, name: PurePosixPath, archive: Path) -> Issue | None:
     """Why an entry makes its archive one that is not unpacked."""
     if name.is_absolute() or ".." in name.parts or _DRIVE.match(str(name)):
-        return Fault(OUTSIDE, "the name of an entry leads out of the archive", "do not trust it", file=archive)
+        return Issue(OUTSIDE, "the name of an entry leads out of the archive", "do not trust it", file=archive)
     if stat.S_IFMT(info.external_attr >> 16) not in (0, stat.S_IFREG, stat.S_IFDIR):
-        what = "an entry is a link or a device"
-        return Fault(SPECIAL, what, "pack it again with files alone", file=archive)
+        message = "an entry is a link or a device"
+        return Issue(SPECIAL, message, "pack it again with files alone", file=archive)
     if info.flag_bits & 0x41:  # by password, or by certificate
-        return Fault(ENCRYPTED, "archive is encrypted", "unpack it, and give the folder", file=archive)
+        return Issue(ENCRYPTED, "archive is encrypted", "unpack it, and give the folder", file=archive)
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        what = "archive is compressed by another method than deflate"
-        return Fault(METHOD, what, "unpack it, and give the folder", file=archive)
+        message = "archive is compressed by another method than deflate"
+        return Issue(METHOD, message, "unpack it, and give the folder", file=archive)
     if info.file_size > max(_FREE_BYTES, min(_ENTRY_BYTES, _RATIO * info.compress_size)):
         return _burst(archive, f"an entry has {info.file_size} bytes, packed into {info.compress_size}")
     return None
@@ -181,7 +183,7 @@ def _written(opened: zipfile.ZipFile, entries: list[_Entry], archive: Path, fold
     dicom.mkdir(parents=True)
     needed, free = sum(entry.info.file_size for entry in entries), shutil.disk_usage(folder).free
     if needed > free:
-        raise Refused(_no_room(f"{needed} bytes are needed, {free} are free"))
+        raise InputError(_no_room(f"{needed} bytes are needed, {free} are free"))
     nifti: dict[Path, PurePosixPath] = {}
     folders: dict[str, str] = {".": "."}
     numbers: dict[str, str] = {}
@@ -204,8 +206,8 @@ def _written(opened: zipfile.ZipFile, entries: list[_Entry], archive: Path, fold
             folders[safe] = place
             (dicom / safe).mkdir(exist_ok=True)
             _copy(first, stream, dicom / safe / f"{number:06d}")
-    what = f"{nested} archives within it are not opened"
-    note = Fault(NESTED, what, "unpack it if they hold scans", file=archive, severity="note")
+    message = f"{nested} archives within it are not opened"
+    note = Issue(NESTED, message, "unpack it if they hold scans", file=archive, severity="note")
     return Unpacked(nifti, dicom, folders, (note,) if nested else ())
 
 
@@ -216,13 +218,13 @@ def _copy(first: bytes, stream: IO[bytes], target: Path) -> None:
         shutil.copyfileobj(stream, file, _BLOCK)
 
 
-def _burst(archive: Path, what: str) -> Fault:
-    return Fault(TOO_LARGE, f"archive is not unpacked: {what}", "unpack it yourself if you trust it", file=archive)
+def _burst(archive: Path, message: str) -> Issue:
+    return Issue(TOO_LARGE, f"archive is not unpacked: {message}", "unpack it yourself if you trust it", file=archive)
 
 
-def _no_room(why: str) -> Fault:
-    what = f"archive cannot be unpacked into the temporary folder ({why})"
-    return Fault(NO_ROOM, what, "make room, or name another folder in the environment variable TMPDIR")
+def _no_room(why: str) -> Issue:
+    message = f"archive cannot be unpacked into the temporary folder ({why})"
+    return Issue(NO_ROOM, message, "make room, or name another folder in the environment variable TMPDIR")
 
 
 @contextmanager

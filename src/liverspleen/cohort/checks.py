@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Literal
 
 from liverspleen.cohort.manifest import Case
-from liverspleen.errors import Fault, Refused
+from liverspleen.errors import InputError, Issue
 from liverspleen.imaging.geometry import Geometry, corner_displacement_mm, grid_tolerance_mm, same_grid
 from liverspleen.imaging.nifti import read_ct, read_grid, read_label_map
 from liverspleen.imaging.volume import CTVolume, LabelMap
-from liverspleen.structures import ORGANS, Structure
+from liverspleen.organs import ORGANS, Structure
 
 # Not limits of anatomy: what an image in HU cannot look like. Padding down to -3024 is common, metal reaches 30000.
 _LOWEST_HU = -4096
@@ -26,7 +26,7 @@ class CaseFiles:
 
     ct: CTVolume | None
     label: LabelMap | None
-    faults: tuple[Fault, ...]
+    issues: tuple[Issue, ...]
 
 
 def read_files(case: Case) -> CaseFiles:
@@ -37,26 +37,26 @@ def read_files(case: Case) -> CaseFiles:
     Warnings: LS-LAB-003 labelled organ without a voxel, LS-LAB-004 spleen labelled though the manifest calls it absent,
     LS-IMG-009 values clipped to int16, LS-IMG-010 constant image, LS-IMG-011 values that no CT in HU has.
     """
-    faults: list[Fault] = []
+    issues: list[Issue] = []
     ct = None
     try:
         ct = read_ct(case.image, case_id=case.case_id)
-        faults += _intensity_faults(case, ct)
-    except Refused as refused:
-        faults += refused.faults
+        issues += _intensity_issues(case, ct)
+    except InputError as refused:
+        issues += refused.issues
     label, found = _examine_label(case, None if ct is None else ct.geometry)
-    return CaseFiles(ct, label, (*faults, *found))
+    return CaseFiles(ct, label, (*issues, *found))
 
 
 def load_case(case: Case) -> tuple[CTVolume, LabelMap | None]:
     """The CT and the reference label map of a case (None if it has none), on one grid and with plausible labels.
 
     Raises:
-        Refused: with all errors of both files; see `read_files`.
+        InputError: with all errors of both files; see `read_files`.
     """
     files = read_files(case)
-    if errors := [fault for fault in files.faults if fault.severity == "error"]:
-        raise Refused(errors)
+    if errors := [issue for issue in files.issues if issue.severity == "error"]:
+        raise InputError(errors)
     assert files.ct is not None
     return files.ct, files.label
 
@@ -65,83 +65,85 @@ def load_reference(case: Case) -> tuple[Geometry, LabelMap | None]:
     """The grid of a case's CT and its reference label map, checked as in `load_case`; the CT's voxels are not read.
 
     Raises:
-        Refused: with all errors of the label map and of the CT's header.
+        InputError: with all errors of the label map and of the CT's header.
     """
-    faults: list[Fault] = []
+    issues: list[Issue] = []
     grid = label = None
     try:
         grid = read_grid(case.image, case_id=case.case_id)
-    except Refused as refused:
-        faults += refused.faults
+    except InputError as refused:
+        issues += refused.issues
     label, found = _examine_label(case, grid)
-    if errors := [fault for fault in [*faults, *found] if fault.severity == "error"]:
-        raise Refused(errors)
+    if errors := [issue for issue in [*issues, *found] if issue.severity == "error"]:
+        raise InputError(errors)
     assert grid is not None
     return grid, label
 
 
-def grid_faults(
+def grid_issues(
     case_id: str, label_map: LabelMap, grid: Geometry, *, file: Path | None, against: str
-) -> Iterator[Fault]:
+) -> Iterator[Issue]:
     """LS-GEO-003 or LS-GEO-004 if the label map in `file` is not on `grid`, which is that of `against`."""
     found, expected = label_map.geometry, grid
     if found.canonical_shape != expected.canonical_shape:
-        what = f"label map has shape {found.canonical_shape}, {against} {expected.canonical_shape} (slice, row, column)"
-        yield Fault("LS-GEO-003", what, "resample it or correct the path", case_id, file)
+        message = (
+            f"label map has shape {found.canonical_shape}, {against} {expected.canonical_shape} (slice, row, column)"
+        )
+        yield Issue("LS-GEO-003", message, "resample it or correct the path", case_id, file)
     elif not same_grid(expected, found):
         distance = corner_displacement_mm(expected, found)
-        what = (
+        message = (
             f"corners of the label map lie up to {distance:.3g} mm from those of {against}, "
             f"at most {grid_tolerance_mm(expected):.3g} mm expected (spacing {_mm(found)} against {_mm(expected)})"
         )
-        yield Fault("LS-GEO-004", what, "resample it or correct its header", case_id, file)
+        yield Issue("LS-GEO-004", message, "resample it or correct its header", case_id, file)
 
 
-def _examine_label(case: Case, grid: Geometry | None) -> tuple[LabelMap | None, list[Fault]]:
+def _examine_label(case: Case, grid: Geometry | None) -> tuple[LabelMap | None, list[Issue]]:
     if case.label is None:
         return None, []
     try:
         label = read_label_map(case.label, case_id=case.case_id)
-    except Refused as refused:
-        return None, [*refused.faults]
-    faults = [*_structure_faults(case, label)]
+    except InputError as refused:
+        return None, [*refused.issues]
+    issues = [*_structure_issues(case, label)]
     if grid is not None:
-        faults += grid_faults(case.case_id, label, grid, file=case.label, against="its CT")
-    return label, faults
+        issues += grid_issues(case.case_id, label, grid, file=case.label, against="its CT")
+    return label, issues
 
 
-def _structure_faults(case: Case, label: LabelMap) -> Iterator[Fault]:
-    def fault(severity: Literal["error", "warning"], code: str, what: str, cure: str) -> Fault:
-        return Fault(code, what, cure, case.case_id, case.label, severity)
+def _structure_issues(case: Case, label: LabelMap) -> Iterator[Issue]:
+    def issue(severity: Literal["error", "warning"], code: str, message: str, hint: str) -> Issue:
+        return Issue(code, message, hint, case.case_id, case.label, severity)
 
     for organ in ORGANS:
         voxels = label.count(organ)
         missing_spleen = organ is Structure.SPLEEN and case.spleen_absent
         if voxels and organ not in case.labelled_structures:
-            what = f"label map has {voxels} voxels of {organ.key}, which labelled_structures does not name"
-            yield fault("error", "LS-LAB-002", what, "add it to labelled_structures or clear it from the label map")
+            message = f"label map has {voxels} voxels of {organ.key}, which labelled_structures does not name"
+            yield issue("error", "LS-LAB-002", message, "add it to labelled_structures or clear it from the label map")
         elif voxels and missing_spleen:
-            what = f"label map has {voxels} voxels of {organ.key}, though spleen_absent is true"
-            yield fault("warning", "LS-LAB-004", what, "correct the label map or spleen_absent")
+            message = f"label map has {voxels} voxels of {organ.key}, though spleen_absent is true"
+            yield issue("warning", "LS-LAB-004", message, "correct the label map or spleen_absent")
         elif not voxels and organ in case.labelled_structures and not missing_spleen:
-            what = f"label map has no voxel of {organ.key}, which counts as labelled"
-            cure = "leave it out of labelled_structures if nobody drew it"
-            yield fault("warning", "LS-LAB-003", what, cure)
+            message = f"label map has no voxel of {organ.key}, which counts as labelled"
+            hint = "leave it out of labelled_structures if nobody drew it"
+            yield issue("warning", "LS-LAB-003", message, hint)
 
 
-def _intensity_faults(case: Case, ct: CTVolume) -> Iterator[Fault]:
-    def warning(code: str, what: str, cure: str) -> Fault:
-        return Fault(code, what, cure, case.case_id, case.image, "warning")
+def _intensity_issues(case: Case, ct: CTVolume) -> Iterator[Issue]:
+    def warning(code: str, message: str, hint: str) -> Issue:
+        return Issue(code, message, hint, case.case_id, case.image, "warning")
 
     lowest, highest = int(ct.hu.min()), int(ct.hu.max())
     if ct.clipped_voxels:
-        what = f"{ct.clipped_voxels} voxels are beyond 16-bit integers and were set to their ends"
-        yield warning("LS-IMG-009", what, "look at the image and its slope and intercept")
+        message = f"{ct.clipped_voxels} voxels are beyond 16-bit integers and were set to their ends"
+        yield warning("LS-IMG-009", message, "look at the image and its slope and intercept")
     if lowest == highest:
         yield warning("LS-IMG-010", f"all voxels have the value {lowest}", "look whether this is the right file")
     elif lowest < _LOWEST_HU or lowest > _AIR_HU or highest < _TISSUE_HU:
-        what = f"values from {lowest} to {highest} are not those of a CT in HU"
-        yield warning("LS-IMG-011", what, "look whether slope and intercept were applied")
+        message = f"values from {lowest} to {highest} are not those of a CT in HU"
+        yield warning("LS-IMG-011", message, "look whether slope and intercept were applied")
 
 
 def _mm(geometry: Geometry) -> str:

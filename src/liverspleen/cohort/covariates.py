@@ -11,7 +11,7 @@ from pathlib import Path
 
 from liverspleen.cohort.layouts.source import SourceCase
 from liverspleen.cohort.row import ManifestRow, Vocabulary, parse_row
-from liverspleen.errors import Fault, Refused
+from liverspleen.errors import InputError, Issue
 
 KEYS = ("source", "patient", "series")
 _NOT_GIVEN = ("case_id", "patient_id", "image", "label")
@@ -76,17 +76,17 @@ class Covariates:
             found.setdefault(("source", row.source) if row.source else ("patient", row.patient), []).append(row)
         return found
 
-    def unused(self, cases: Sequence[SourceCase]) -> Iterator[Fault]:
+    def unused(self, cases: Sequence[SourceCase]) -> Iterator[Issue]:
         """LS-COV-006 for each row without a case, LS-COV-007 if cases have no row."""
         rows = [self.about(case) for case in cases]
         used = {row.number for found in rows for row in found}
         for row in self.rows:
             if row.number not in used:
-                what = f"covariates row {row.number} is about no case that is taken"
-                yield Fault("LS-COV-006", what, "correct its key", severity="warning")
+                message = f"covariates row {row.number} is about no case that is taken"
+                yield Issue("LS-COV-006", message, "correct its key", severity="warning")
         if self.rows and (bare := sum(not found for found in rows)):
-            what = f"{bare} of {len(cases)} cases have no row in the covariates"
-            yield Fault("LS-COV-007", what, "add rows if something is known of them", severity="warning")
+            message = f"{bare} of {len(cases)} cases have no row in the covariates"
+            yield Issue("LS-COV-007", message, "add rows if something is known of them", severity="warning")
 
 
 def read_covariates(file: Path, *, vocabulary: Vocabulary) -> Covariates:
@@ -96,14 +96,14 @@ def read_covariates(file: Path, *, vocabulary: Vocabulary) -> Covariates:
     `cohort.csv` or further ones. With both keys in a row, `source` says which case it is, `patient` whose.
 
     Raises:
-        Refused: with all faults, by row; no value of the file is in them: LS-COV-001 it cannot be read, 002 a column is
-            missing, twice, unnamed or not for covariates, 003 a row has no key, 004 two rows have one key, 005 a value
-            that `cohort.csv` does not allow.
+        InputError: with all faults, by row; no value of the file is in them: LS-COV-001 it cannot be read, 002 a
+            column is missing, twice, unnamed or not for covariates, 003 a row has no key, 004 two rows have one key,
+            005 a value that `cohort.csv` does not allow.
     """
     names, records = _records(file)
-    faults = [*_column_faults(names)]
-    if faults:
-        raise Refused(faults)
+    issues = [*_column_issues(names)]
+    if issues:
+        raise InputError(issues)
     rows: list[CovariateRow] = []
     seen: dict[tuple[str, str], int] = {}
     for number, record in enumerate(records, start=2):
@@ -113,12 +113,12 @@ def read_covariates(file: Path, *, vocabulary: Vocabulary) -> Covariates:
         source, patient, series = (stated.pop(key, "") for key in KEYS)
         row = CovariateRow(number, source, patient, series, stated)
         rows.append(row)
-        faults += _row_faults(row, len(record) > len(names), vocabulary)
+        issues += _row_issues(row, len(record) > len(names), vocabulary)
         key = (f"source {source}" if source else f"patient {patient}", series)
         if (first := seen.setdefault(key, number)) != number:
-            faults.append(_fault("LS-COV-004", f"row {number} has the key of row {first}", "keep one of them"))
-    if faults:
-        raise Refused(faults)
+            issues.append(_issue("LS-COV-004", f"row {number} has the key of row {first}", "keep one of them"))
+    if issues:
+        raise InputError(issues)
     return Covariates(tuple(rows), tuple(name for name in names if name not in KEYS))
 
 
@@ -126,41 +126,41 @@ def _records(file: Path) -> tuple[list[str], list[list[str]]]:
     try:
         records = list(csv.reader(io.StringIO(file.read_bytes().decode("utf-8-sig"), newline=""), strict=True))
     except OSError as error:
-        what = f"cannot be read ({error.strerror or type(error).__name__})"
-        raise Refused(_fault("LS-COV-001", what, "correct the path")) from None
+        message = f"cannot be read ({error.strerror or type(error).__name__})"
+        raise InputError(_issue("LS-COV-001", message, "correct the path")) from None
     except (UnicodeDecodeError, csv.Error):
-        raise Refused(_fault("LS-COV-001", "not a CSV file in UTF-8", "save it as CSV UTF-8")) from None
+        raise InputError(_issue("LS-COV-001", "not a CSV file in UTF-8", "save it as CSV UTF-8")) from None
     if not records:
-        raise Refused(_fault("LS-COV-001", "the file is empty", "write a header and rows"))
+        raise InputError(_issue("LS-COV-001", "the file is empty", "write a header and rows"))
     return [name.strip() for name in records[0]], records[1:]
 
 
-def _column_faults(names: list[str]) -> Iterator[Fault]:
+def _column_issues(names: list[str]) -> Iterator[Issue]:
     if not {"source", "patient"} & set(names):
-        yield _fault("LS-COV-002", "neither a column 'source' nor 'patient'", "add one, with names as in the source")
+        yield _issue("LS-COV-002", "neither a column 'source' nor 'patient'", "add one, with names as in the source")
     for name in _NOT_GIVEN:
         if name in names:
-            yield _fault("LS-COV-002", f"column '{name}' is made by the import", "remove it")
+            yield _issue("LS-COV-002", f"column '{name}' is made by the import", "remove it")
     for key in KEYS:
         if any(name != key and name.casefold().removesuffix("id").strip(" _-") == key for name in names):
-            what = f"a column is called nearly as the key '{key}', and would reach the output"
-            yield _fault("LS-COV-002", what, f"call it '{key}', or remove it")
+            message = f"a column is called nearly as the key '{key}', and would reach the output"
+            yield _issue("LS-COV-002", message, f"call it '{key}', or remove it")
     if "" in names or len(set(names)) < len(names):
-        yield _fault("LS-COV-002", "a column has no name, or the name of another", "give each its own name")
+        yield _issue("LS-COV-002", "a column has no name, or the name of another", "give each its own name")
 
 
-def _row_faults(row: CovariateRow, surplus: bool, vocabulary: Vocabulary) -> Iterator[Fault]:
+def _row_issues(row: CovariateRow, surplus: bool, vocabulary: Vocabulary) -> Iterator[Issue]:
     if not row.source and not row.patient:
-        yield _fault("LS-COV-003", f"row {row.number} has neither source nor patient", "fill one in")
+        yield _issue("LS-COV-003", f"row {row.number} has neither source nor patient", "fill one in")
     if surplus:
-        yield _fault("LS-COV-002", f"row {row.number} has more cells than there are columns", "correct it")
+        yield _issue("LS-COV-002", f"row {row.number} has more cells than there are columns", "correct it")
     parsed = parse_row({**_PLACEHOLDERS, **row.cells}, vocabulary=vocabulary)
     for found in () if isinstance(parsed, ManifestRow) else parsed:
-        what = found.what
+        message = found.message
         for part in (row.cells[found.column], *row.cells[found.column].split(";")):  # the value may be a misplaced name
-            what = what.replace(repr(part.strip()), "value")
-        yield _fault("LS-COV-005", f"row {row.number}, column '{found.column}': {what}", found.cure)
+            message = message.replace(repr(part.strip()), "value")
+        yield _issue("LS-COV-005", f"row {row.number}, column '{found.column}': {message}", found.hint)
 
 
-def _fault(code: str, what: str, cure: str) -> Fault:
-    return Fault(code, f"covariates: {what}", cure)
+def _issue(code: str, message: str, hint: str) -> Issue:
+    return Issue(code, f"covariates: {message}", hint)

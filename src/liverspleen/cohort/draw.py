@@ -12,8 +12,8 @@ from typing import NamedTuple
 from liverspleen.cohort.manifest import Cohort
 from liverspleen.cohort.rounding import controlled_rounding
 from liverspleen.cohort.split import Split, is_trainable, patients_in_tests
-from liverspleen.errors import Fault, Refused
-from liverspleen.structures import ORGAN_KEYS
+from liverspleen.errors import InputError, Issue
+from liverspleen.organs import ORGAN_KEYS
 
 
 class Stratum(NamedTuple):
@@ -41,12 +41,12 @@ def split_by_patient(cohort: Cohort, *, train_fraction: float = 0.8, seed: int =
     patients, their conditions and sites, and `seed`, not on the order of rows.
 
     Raises:
-        Refused: LS-SPL-001 no patient can be trained on, LS-SPL-002 a patient has development and test cases,
+        InputError: LS-SPL-001 no patient can be trained on, LS-SPL-002 a patient has development and test cases,
             LS-SPL-009 `train_fraction` is not in (0, 1].
     """
     if not 0 < train_fraction <= 1:
-        what = f"train_fraction is {train_fraction}, expected a number above 0, at most 1"
-        raise Refused(Fault("LS-SPL-009", what, "correct it"))
+        message = f"train_fraction is {train_fraction}, expected a number above 0, at most 1"
+        raise InputError(Issue("LS-SPL-009", message, "correct it"))
     draw = _Draw(cohort, seed)
     total = draw.left
     return draw.split(draw.take(Fraction(_validation_size(total, train_fraction), total)), train_fraction)
@@ -59,12 +59,12 @@ def folds_by_patient(cohort: Cohort, *, folds: int, seed: int = 0) -> tuple[Spli
     each condition at a site. For the rest see `split_by_patient`; `train_fraction` is (k − 1)/k.
 
     Raises:
-        Refused: as `split_by_patient`; LS-SPL-011 fewer than two folds, or more than patients.
+        InputError: as `split_by_patient`; LS-SPL-011 fewer than two folds, or more than patients.
     """
     draw = _Draw(cohort, seed)
     if not 2 <= folds <= draw.left:
-        what = f"folds={folds} of {draw.left} patients that can be trained on"
-        raise Refused(Fault("LS-SPL-011", what, "use 2 folds or more, and at most one for each patient"))
+        message = f"folds={folds} of {draw.left} patients that can be trained on"
+        raise InputError(Issue("LS-SPL-011", message, "use 2 folds or more, and at most one for each patient"))
     # A share of what is left: rounded to n/k or the like each time, what remains keeps to the same two numbers.
     validation = [draw.take(Fraction(1, left)) for left in range(folds, 0, -1)]
     return tuple(draw.split(patients, (folds - 1) / folds) for patients in validation)
@@ -76,12 +76,12 @@ class _Draw:
     def __init__(self, cohort: Cohort, seed: int) -> None:
         self.cohort, self.seed = cohort, seed
         self.patients = strata(cohort)
-        faults = [*patients_in_tests(cohort, self.patients)]
+        issues = [*patients_in_tests(cohort, self.patients)]
         if not self.patients:
-            what = f"no development case has a label map of {' or '.join(ORGAN_KEYS)}"
-            faults.append(Fault("LS-SPL-001", what, "add such cases to the cohort", file=cohort.path))
-        if faults:
-            raise Refused(faults)
+            message = f"no development case has a label map of {' or '.join(ORGAN_KEYS)}"
+            issues.append(Issue("LS-SPL-001", message, "add such cases to the cohort", file=cohort.path))
+        if issues:
+            raise InputError(issues)
         conditions, sites = (sorted(set(words)) for words in zip(*self.patients.values(), strict=True))
         by_lot: dict[tuple[object, object], list[str]] = defaultdict(list)
         for patient in sorted(self.patients, key=lambda patient: _hash(f"{seed}:{patient}")):

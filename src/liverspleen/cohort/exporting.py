@@ -13,11 +13,11 @@ from liverspleen.cohort.checks import load_case
 from liverspleen.cohort.covariates import KEYS
 from liverspleen.cohort.manifest import Case, Cohort
 from liverspleen.cohort.split import SIDES, Split
-from liverspleen.errors import Fault, Refused
+from liverspleen.errors import InputError, Issue
 from liverspleen.imaging.nifti import SUFFIXES, write_ct, write_label_map
 from liverspleen.imaging.volume import LabelMap
+from liverspleen.organs import ORGANS, Structure
 from liverspleen.storage import write_json, write_text
-from liverspleen.structures import ORGANS, Structure
 
 EXPORTS = ("nnunet", "msd")
 _ENDING = SUFFIXES[0]
@@ -35,26 +35,26 @@ class Place:
     label: str | None
 
 
-def places(cohort: Cohort, layout: str) -> tuple[list[Place], list[Fault]]:
+def places(cohort: Cohort, layout: str) -> tuple[list[Place], list[Issue]]:
     """The place of every case that the layout can hold, and what is left out (warnings).
 
     LS-XPT-001 a development case is left out: it has no label map, or one on which an organ is unknown; LS-XPT-002 the
     label map of a test case is left out for the same reason.
     """
     found: list[Place] = []
-    notes: list[Fault] = []
+    notes: list[Issue] = []
     channel = "_0000" if layout == "nnunet" else ""
     for case in cohort.cases:
         whole = case.label is not None and case.labelled_structures == ORGANS
         side = "Tr" if case.is_development else "Ts"
         if case.is_development and not whole:
             labelled = ", ".join(organ.key for organ in case.labelled_structures) if case.label else "nothing"
-            what = f"case is left out: {labelled} is labelled, a training case needs liver and spleen"
-            notes.append(Fault("LS-XPT-001", what, "complete its label map", case.case_id, severity="warning"))
+            message = f"case is left out: {labelled} is labelled, a training case needs liver and spleen"
+            notes.append(Issue("LS-XPT-001", message, "complete its label map", case.case_id, severity="warning"))
             continue
         if case.label is not None and not whole:
-            what = "the label map of a test case is left out: an organ is unknown on it"
-            notes.append(Fault("LS-XPT-002", what, "complete its label map", case.case_id, severity="warning"))
+            message = "the label map of a test case is left out: an organ is unknown on it"
+            notes.append(Issue("LS-XPT-002", message, "complete its label map", case.case_id, severity="warning"))
         # the Decathlon's test cases have no labels
         labelled_here = whole and (case.is_development or layout == "nnunet")
         label = f"labels{side}/{case.case_id}{_ENDING}" if labelled_here else None
@@ -68,7 +68,7 @@ def clear_for(output: Path, found: Sequence[Place]) -> None:
     What a killed export left unfinished is removed.
 
     Raises:
-        Refused: LS-XPT-007 there are images or label maps of other cases.
+        InputError: LS-XPT-007 there are images or label maps of other cases.
     """
     ours = {name for place in found for name in (place.image, place.label)}
     others = []
@@ -78,18 +78,20 @@ def clear_for(output: Path, found: Sequence[Place]) -> None:
         files = (f"{folder}/{file.name}" for file in (output / folder).glob(f"*{_ENDING}"))
         others += [name for name in files if name not in ours]
     if others:
-        what = f"{len(others)} files are there of cases that this export leaves out or puts elsewhere ({min(others)})"
-        raise Refused(Fault("LS-XPT-007", what, "remove them, or choose another output=", file=output))
+        message = (
+            f"{len(others)} files are there of cases that this export leaves out or puts elsewhere ({min(others)})"
+        )
+        raise InputError(Issue("LS-XPT-007", message, "remove them, or choose another output=", file=output))
 
 
-def export_case(output: Path, place: Place) -> tuple[Fault, ...]:
+def export_case(output: Path, place: Place) -> tuple[Issue, ...]:
     """Write the files of a case; its faults if it is refused, which then has none, of an earlier export neither."""
     try:
         ct, label_map = load_case(place.case)
-    except Refused as error:
+    except InputError as error:
         for name in filter(None, (place.image, place.label)):
             (output / name).unlink(missing_ok=True)
-        return error.faults
+        return error.issues
     write_ct(output / place.image, ct)
     if place.label is not None and label_map is not None:
         write_label_map(output / place.label, LabelMap(label_map.labels, ct.geometry))

@@ -12,10 +12,10 @@ from pathlib import Path
 from liverspleen.cohort.label_names import label_files, several_files
 from liverspleen.cohort.manifest import Cohort, cohort_text, parse_cohort, read_cohort
 from liverspleen.cohort.row import Vocabulary
-from liverspleen.errors import Fault, Refused
+from liverspleen.errors import InputError, Issue
 from liverspleen.imaging.nifti import strip_suffix
+from liverspleen.organs import ORGAN_KEYS, organ
 from liverspleen.storage import write_text
-from liverspleen.structures import ORGAN_KEYS, organ
 
 LABEL_SUFFIX = "_label"
 """How the name of a label map beside its CT ends."""
@@ -38,9 +38,9 @@ def open_cohort(
     written to `table` if that is given.
 
     Raises:
-        Refused: as `read_cohort`; LS-COH-031 the folder holds no images, or DICOM, LS-COH-032 two layouts, LS-COH-035
-            its dataset.json gives other label values, LS-COH-036 `table` is there and differs; LS-LAB-007 a CT has two
-            label maps. A name that is no
+        InputError: as `read_cohort`; LS-COH-031 the folder holds no images, or DICOM, LS-COH-032 two layouts,
+            LS-COH-035 its dataset.json gives other label values, LS-COH-036 `table` is there and differs; LS-LAB-007
+            a CT has two label maps. A name that is no
             text is among the faults of the cohort (LS-COH-037).
     """
     path = Path(path)
@@ -55,7 +55,7 @@ def open_cohort(
     if table is not None:
         _keep(table, text, path)
     cohort = parse_cohort(text, path=table or path, root=root, vocabulary=vocabulary)
-    return replace(cohort, faults=(*cohort.faults, *_findings(images, labels, path, covered)))
+    return replace(cohort, issues=(*cohort.issues, *_findings(images, labels, path, covered)))
 
 
 @dataclass(frozen=True)
@@ -74,9 +74,9 @@ def _found(folder: Path) -> tuple[list[_Image], dict[str, Path]]:
         layouts["X.nii.gz", f"X{LABEL_SUFFIX}.nii.gz"] = beside
     if len(layouts) > 1:
         found = " and ".join(", ".join(names) for names in layouts)
-        raise Refused(Fault("LS-COH-032", f"folder has two layouts: {found}", _IMPORT, file=folder))
+        raise InputError(Issue("LS-COH-032", f"folder has two layouts: {found}", _IMPORT, file=folder))
     if not layouts:
-        raise Refused(_no_images(folder))
+        raise InputError(_no_images(folder))
     ((files, labels),) = layouts.values()
     images = []
     for file in files:
@@ -95,7 +95,7 @@ def _two_folders(folder: Path, images: str, labels: str) -> tuple[list[Path], di
     known = {*names, *(name.removesuffix(_CHANNEL) for name in names)}
     found = label_files(folder / labels, known) if (folder / labels).is_dir() else {}
     if twice := [several_files(name, drawn) for name, drawn in found.items() if len(drawn) > 1]:
-        raise Refused(twice)
+        raise InputError(twice)
     return files, {name: file for name, (file,) in found.items() if not file.is_dir()}
 
 
@@ -144,47 +144,49 @@ def _covered(file: Path) -> tuple[str, ...] | None:
         values = dict((word, name) if str(word).isdigit() else (name, word) for word, name in stated.items())
         values = {int(value): str(name).lower() for value, name in values.items() if int(value)}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        what = f"label values cannot be read from it ({type(error).__name__})"
-        raise Refused(Fault("LS-COH-035", what, f"{_IMPORT}, without it", file=file)) from error
+        message = f"label values cannot be read from it ({type(error).__name__})"
+        raise InputError(Issue("LS-COH-035", message, f"{_IMPORT}, without it", file=file)) from error
     own = {int(organ(key)): key for key in ORGAN_KEYS}
     if not values or not values.items() <= own.items():
         found, expected = (", ".join(f"{value} {name}" for value, name in sorted(v.items())) for v in (values, own))
-        what = f"label maps hold {found or 'no organ'}, expected {expected}"
-        raise Refused(Fault("LS-COH-035", what, f"{_IMPORT} whose label maps have these values", file=file))
+        message = f"label maps hold {found or 'no organ'}, expected {expected}"
+        raise InputError(Issue("LS-COH-035", message, f"{_IMPORT} whose label maps have these values", file=file))
     return tuple(values[value] for value in sorted(values))
 
 
 def _findings(
     images: list[_Image], labels: Mapping[str, Path], folder: Path, covered: tuple[str, ...] | None
-) -> Iterator[Fault]:
+) -> Iterator[Issue]:
     organs = " and ".join(covered or ORGAN_KEYS)
-    what = f"each of the {len(images)} CTs counts as a patient of its own, and {organs} as labelled in each label map"
-    cure = "write a cohort.csv if a patient has several, or a label map shows less"
-    yield Fault("LS-COH-030", what, cure, file=folder, severity="warning")
+    message = (
+        f"each of the {len(images)} CTs counts as a patient of its own, and {organs} as labelled in each label map"
+    )
+    hint = "write a cohort.csv if a patient has several, or a label map shows less"
+    yield Issue("LS-COH-030", message, hint, file=folder, severity="warning")
     for image in images:
         if not _is_text(image):
-            what = "the name of a CT or label map is no UTF-8, which a table cannot hold"
-            yield Fault("LS-COH-037", what, "rename it", file=image.file)
+            message = "the name of a CT or label map is no UTF-8, which a table cannot hold"
+            yield Issue("LS-COH-037", message, "rename it", file=image.file)
     if labels and (bare := [image.case_id for image in images if image.label is None]):
-        what = f"{len(bare)} of {len(images)} CTs have no label map of their name ({_some(bare)}), and teach nothing"
-        yield Fault("LS-COH-033", what, "correct the names if they have one", file=folder, severity="warning")
+        message = f"{len(bare)} of {len(images)} CTs have no label map of their name ({_some(bare)}), and teach nothing"
+        yield Issue("LS-COH-033", message, "correct the names if they have one", file=folder, severity="warning")
     for name in sorted(labels.keys() - {image.case_id for image in images}):
-        what = "label map has no CT of its name"
-        yield Fault("LS-COH-034", what, "correct the name or remove it", name, labels[name])
+        message = "label map has no CT of its name"
+        yield Issue("LS-COH-034", message, "correct the name or remove it", name, labels[name])
 
 
 def _some(names: list[str]) -> str:
     return ", ".join(names[:_LISTED]) + (", …" if len(names) > _LISTED else "")
 
 
-def _no_images(folder: Path) -> Fault:
+def _no_images(folder: Path) -> Issue:
     looked_at = islice((file for file in folder.rglob("*") if file.is_file()), _LOOKED_AT)
     if any(_is_dicom(file) for file in looked_at):
-        cure = f"bring it in first: liverspleen import source=dicom input={folder} output=..."
-        return Fault("LS-COH-031", "folder holds DICOM", cure, file=folder)
+        hint = f"bring it in first: liverspleen import source=dicom input={folder} output=..."
+        return Issue("LS-COH-031", "folder holds DICOM", hint, file=folder)
     layouts = ", ".join("/ and ".join(names) + "/" for names in _LAYOUTS)
-    what = f"folder has neither a cohort.csv nor .nii.gz or .nii files, in it or in {layouts}"
-    return Fault("LS-COH-031", what, f"correct the path, {_IMPORT}", file=folder)
+    message = f"folder has neither a cohort.csv nor .nii.gz or .nii files, in it or in {layouts}"
+    return Issue("LS-COH-031", message, f"correct the path, {_IMPORT}", file=folder)
 
 
 def _is_dicom(file: Path) -> bool:
@@ -204,5 +206,5 @@ def _keep(table: Path, text: str, folder: Path) -> None:
         return
     before, after = set(table.read_text(encoding="utf-8").splitlines()), set(text.splitlines())
     if before != after:
-        what = f"it is not what '{folder}' holds now: {len(after - before)} rows are new, {len(before - after)} gone"
-        raise Refused(Fault("LS-COH-036", what, "bring the files back, or choose another output=", file=table))
+        message = f"it is not what '{folder}' holds now: {len(after - before)} rows are new, {len(before - after)} gone"
+        raise InputError(Issue("LS-COH-036", message, "bring the files back, or choose another output=", file=table))

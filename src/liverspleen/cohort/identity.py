@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
 from uuid import uuid4
 
-from liverspleen.errors import Fault, Refused
+from liverspleen.errors import InputError, Issue
 from liverspleen.storage import complete_file
 
 _KEY_BYTES = 32
@@ -81,9 +81,9 @@ class Identity:
             return Hidden(os.fsencode(relative).decode(errors="backslashreplace"))  # bytes that are no UTF-8 escaped
         return Hidden("/".join(self._component(part) for part in relative.parts if part != relative.anchor) or ".")
 
-    def fault(self, fault: Fault) -> Fault:
+    def issue(self, issue: Issue) -> Issue:
         """The fault with its file redacted."""
-        return fault if fault.file is None else replace(fault, file=self.path(fault.file))
+        return issue if issue.file is None else replace(issue, file=self.path(issue.file))
 
     def _component(self, part: str) -> str:
         if part in _PLAIN or part in {".", ".."}:
@@ -104,23 +104,23 @@ def read_key(file: Path) -> tuple[bytes, bool]:
     Two processes that make it at once end with one key.
 
     Raises:
-        Refused: LS-IDN-001 it cannot be read or made, LS-IDN-002 others may read it, LS-IDN-003 it is no key.
+        InputError: LS-IDN-001 it cannot be read or made, LS-IDN-002 others may read it, LS-IDN-003 it is no key.
     """
     try:
         made = not file.exists() and _make(file)
         if os.name == "posix" and (mode := file.stat().st_mode & 0o777) & 0o077:
-            raise Refused(Fault("LS-IDN-002", f"the key may be read by others (mode {mode:04o})", "chmod 600 it"))
+            raise InputError(Issue("LS-IDN-002", f"the key may be read by others (mode {mode:04o})", "chmod 600 it"))
         text = file.read_bytes().strip()
     except OSError as error:
-        what = f"the key cannot be read or made ({error.strerror or type(error).__name__})"
-        raise Refused(Fault("LS-IDN-001", what, "name another file by key=")) from error
+        message = f"the key cannot be read or made ({error.strerror or type(error).__name__})"
+        raise InputError(Issue("LS-IDN-001", message, "name another file by key=")) from error
     try:
         key = bytes.fromhex(text.decode("ascii"))
     except ValueError:
         key = b""
     if len(key) < _KEY_BYTES:
-        what = f"the key file does not hold {2 * _KEY_BYTES} or more hexadecimal digits"
-        raise Refused(Fault("LS-IDN-003", what, "name another file by key=; one that is absent is made"))
+        message = f"the key file does not hold {2 * _KEY_BYTES} or more hexadecimal digits"
+        raise InputError(Issue("LS-IDN-003", message, "name another file by key=; one that is absent is made"))
     return key, made
 
 

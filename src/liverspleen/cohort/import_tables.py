@@ -11,7 +11,7 @@ from pathlib import Path
 from liverspleen.cohort.identity import Identity
 from liverspleen.cohort.importing import Outcome, Plan
 from liverspleen.cohort.layouts.source import Found
-from liverspleen.errors import Fault
+from liverspleen.errors import Issue
 from liverspleen.storage import write_text
 
 _IMPORT = ("source", "case_id", "taken", "code", "why", "image_sha256", "label_sha256")
@@ -31,23 +31,23 @@ _SERIES = (
 
 def write_import(
     path: Path, found: Found, plan: Plan, outcomes: Sequence[Outcome], identity: Identity
-) -> tuple[Fault, ...]:
+) -> tuple[Issue, ...]:
     """Write a row per case of the source, in the order of their (hashed) names; the faults of all of them."""
     rows: list[dict[str, str]] = []
-    faults: list[Fault] = []
+    issues: list[Issue] = []
     for task, outcome in zip(plan.tasks, outcomes, strict=True):
         told = {"source": identity.path(task.source.name), "case_id": task.case_id}
         hashes = {"image_sha256": outcome.image_sha256, "label_sha256": outcome.label_sha256}
-        rows.append(told | _verdict(outcome.row is not None, outcome.faults) | hashes)
-        faults += outcome.faults
+        rows.append(told | _verdict(outcome.row is not None, outcome.issues) | hashes)
+        issues += outcome.issues
     for case, refused in plan.refused:
         rows.append({"source": identity.path(case.name)} | _verdict(False, refused))
-        faults += _about(identity, case.name, refused)
+        issues += _about(identity, case.name, refused)
     for left in found.left:
-        rows.append({"source": identity.path(left.name)} | _verdict(False, [left.fault]))
-        faults += _about(identity, left.name, [left.fault])
+        rows.append({"source": identity.path(left.name)} | _verdict(False, [left.issue]))
+        issues += _about(identity, left.name, [left.issue])
     _write(path, _IMPORT, sorted(rows, key=lambda row: (row["source"], row["code"])))
-    return tuple(faults)
+    return tuple(issues)
 
 
 def write_series_table(path: Path, found: Found, plan: Plan, outcomes: Sequence[Outcome], identity: Identity) -> None:
@@ -61,21 +61,21 @@ def write_series_table(path: Path, found: Found, plan: Plan, outcomes: Sequence[
         taken = not series.code and outcome is not None and outcome.row is not None
         row |= {"taken": str(taken).lower(), "case_id": outcome.case_id if outcome and taken else ""}
         if outcome is not None and outcome.row is None:
-            row |= {"code": outcome.faults[0].code, "reason": outcome.faults[0].what}
+            row |= {"code": outcome.issues[0].code, "reason": outcome.issues[0].message}
         rows.append(row)
     _write(path, _SERIES, sorted(rows, key=lambda row: str(row["series"])))
 
 
-def _verdict(taken: bool, faults: Sequence[Fault]) -> dict[str, str]:
-    codes = ";".join(dict.fromkeys(fault.code for fault in faults))
-    return {"taken": str(taken).lower(), "code": codes, "why": "; ".join(fault.what for fault in faults)}
+def _verdict(taken: bool, issues: Sequence[Issue]) -> dict[str, str]:
+    codes = ";".join(dict.fromkeys(issue.code for issue in issues))
+    return {"taken": str(taken).lower(), "code": codes, "why": "; ".join(issue.message for issue in issues)}
 
 
-def _about(identity: Identity, name: str, faults: Iterable[Fault]) -> list[Fault]:
+def _about(identity: Identity, name: str, issues: Iterable[Issue]) -> list[Issue]:
     """The faults, each with a file to be found by: the case itself where it names none."""
     return [
-        identity.fault(fault) if fault.file else Fault(**{**vars(fault), "file": identity.path(name)})
-        for fault in faults
+        identity.issue(issue) if issue.file else Issue(**{**vars(issue), "file": identity.path(name)})
+        for issue in issues
     ]
 
 

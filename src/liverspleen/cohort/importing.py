@@ -11,12 +11,12 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from liverspleen.cohort.checks import grid_faults
+from liverspleen.cohort.checks import grid_issues
 from liverspleen.cohort.covariates import Covariates
 from liverspleen.cohort.identity import Identity
 from liverspleen.cohort.layouts.source import TEST, Found, SourceCase
 from liverspleen.cohort.row import COLUMNS, DEVELOPMENT, ManifestRow, Vocabulary, parse_row
-from liverspleen.errors import Fault, Refused
+from liverspleen.errors import InputError, Issue
 from liverspleen.imaging.nifti import write_ct, write_label_map
 from liverspleen.imaging.volume import CTVolume, LabelMap
 from liverspleen.storage import sha256_of_array, write_json
@@ -45,7 +45,7 @@ class Outcome:
 
     case_id: str
     row: Mapping[str, str] | None
-    faults: tuple[Fault, ...]
+    issues: tuple[Issue, ...]
     image_sha256: str = ""
     label_sha256: str = ""
     reused: bool = False
@@ -56,8 +56,8 @@ class Plan:
     """Tasks in the order of case_id, cases that cannot become one, and what concerns the whole."""
 
     tasks: tuple[Task, ...]
-    refused: tuple[tuple[SourceCase, tuple[Fault, ...]], ...]
-    notes: tuple[Fault, ...]
+    refused: tuple[tuple[SourceCase, tuple[Issue, ...]], ...]
+    notes: tuple[Issue, ...]
 
 
 def plan(
@@ -71,7 +71,7 @@ def plan(
     ids = [identity.case_id(case.name, case.key or case.name) for case in found.cases]
     number = Counter(map(_same, ids))
     tasks: list[Task] = []
-    refused: list[tuple[SourceCase, tuple[Fault, ...]]] = []
+    refused: list[tuple[SourceCase, tuple[Issue, ...]]] = []
     tests = 0
     for case, case_id in zip(found.cases, ids, strict=True):
         cells = covariates.cells(case)
@@ -84,18 +84,18 @@ def plan(
         patient_id = identity.patient_id(own, from_header=case.patient_from_header and stated is None)
         row = _row(case, case_id, patient_id, facts | cells)
         covered = {organ.key for organ in case.drawing.covered} if case.drawing else ()
-        faults = [*_row_faults(row, covered, vocabulary)]
+        issues = [*_row_issues(row, covered, vocabulary)]
         if number[_same(case_id)] > 1:
-            faults.append(Fault("LS-IMP-013", "another case has the same id", "rename one of them", row["case_id"]))
-        if faults:
-            refused.append((case, tuple(faults)))
+            issues.append(Issue("LS-IMP-013", "another case has the same id", "rename one of them", row["case_id"]))
+        if issues:
+            refused.append((case, tuple(issues)))
         else:
             stamp = _stamp(case, row["labelled_structures"], identity, request)
             tasks.append(Task(row["case_id"], row, case, output, stamp))
     notes = [*covariates.unused(found.cases)]
     if tests:
-        what = f"{tests} cases of the layout's test folder or list are given the dataset '{test}'"
-        notes.append(Fault("LS-IMP-011", what, "say otherwise in the covariates if it is wrong", severity="note"))
+        message = f"{tests} cases of the layout's test folder or list are given the dataset '{test}'"
+        notes.append(Issue("LS-IMP-011", message, "say otherwise in the covariates if it is wrong", severity="note"))
     return Plan(tuple(sorted(tasks, key=lambda task: task.case_id)), tuple(refused), tuple(notes))
 
 
@@ -106,8 +106,8 @@ def carry_out(task: Task) -> Outcome:
     """
     try:
         return _recorded(task) or _imported(task)
-    except Refused as error:
-        return Outcome(task.case_id, None, error.faults)
+    except InputError as error:
+        return Outcome(task.case_id, None, error.issues)
     except OSError as error:
         if os.environ.get("LIVERSPLEEN_TRACEBACK"):
             raise
@@ -141,8 +141,8 @@ def _imported(task: Task) -> Outcome:
     record = _record(task)
     image_file, label_file = _image(task.output, task.case_id), _label(task.output, task.case_id)
     if not record.exists() and (image_file.exists() or label_file.exists()):
-        what = "a file of its name is in the output that no import has written"
-        raise Refused(Fault("LS-IMP-032", what, "move it away, or choose another output=", task.case_id))
+        message = "a file of its name is in the output that no import has written"
+        raise InputError(Issue("LS-IMP-032", message, "move it away, or choose another output=", task.case_id))
     write_json(record, {"stamp": ""})  # unfinished, yet known as this import's own, wherever it is killed
     for file in (image_file, label_file):
         file.unlink(missing_ok=True)
@@ -164,15 +164,15 @@ def _drawn(task: Task, ct: CTVolume) -> LabelMap | None:
         return None
     drawn = task.source.drawing.read(task.case_id, ct)
     file = task.source.drawing.files[0]
-    faults = [*grid_faults(task.case_id, drawn, ct.geometry, file=file, against="its CT")]
+    issues = [*grid_issues(task.case_id, drawn, ct.geometry, file=file, against="its CT")]
     labelled = _labelled(task.row)
     for organ in drawn.covered:
         if organ.key not in labelled and (voxels := drawn.count(organ)):
-            what = f"label map has {voxels} voxels of {organ.key}, which labelled_structures does not name"
-            cure = "add it there or leave it out of label_values="
-            faults.append(Fault("LS-LAB-002", what, cure, task.case_id, file))
-    if faults:
-        raise Refused(faults)
+            message = f"label map has {voxels} voxels of {organ.key}, which labelled_structures does not name"
+            hint = "add it there or leave it out of label_values="
+            issues.append(Issue("LS-LAB-002", message, hint, task.case_id, file))
+    if issues:
+        raise InputError(issues)
     return LabelMap(drawn.labels, ct.geometry, drawn.covered)
 
 
@@ -191,11 +191,11 @@ def _recorded(task: Task) -> Outcome | None:
         return None
 
 
-def _clipped(task: Task, voxels: int) -> tuple[Fault, ...]:
+def _clipped(task: Task, voxels: int) -> tuple[Issue, ...]:
     if not voxels:
         return ()
-    what = f"{voxels} voxels are beyond 16-bit integers and were set to their ends"
-    return (Fault("LS-IMG-009", what, "look at the image", task.case_id, severity="warning"),)
+    message = f"{voxels} voxels are beyond 16-bit integers and were set to their ends"
+    return (Issue("LS-IMG-009", message, "look at the image", task.case_id, severity="warning"),)
 
 
 def _row(case: SourceCase, case_id: str, patient_id: str, stated: Mapping[str, str]) -> dict[str, str]:
@@ -211,14 +211,14 @@ def _row(case: SourceCase, case_id: str, patient_id: str, stated: Mapping[str, s
     return row
 
 
-def _row_faults(row: Mapping[str, str], covered: Collection[str], vocabulary: Vocabulary) -> Iterator[Fault]:
+def _row_issues(row: Mapping[str, str], covered: Collection[str], vocabulary: Vocabulary) -> Iterator[Issue]:
     parsed = parse_row(row, vocabulary=vocabulary)
     for found in () if isinstance(parsed, ManifestRow) else parsed:
-        what = f"the source gives column '{found.column}' a value that cohort.csv does not allow"
-        yield Fault(found.code, what, "rename it in the source, or state it in the covariates")
+        message = f"the source gives column '{found.column}' a value that cohort.csv does not allow"
+        yield Issue(found.code, message, "rename it in the source, or state it in the covariates")
     for key in [key for key in _labelled(row) if key not in covered] if row["label"] else ():
-        what = f"labelled_structures names {key}, which the label map cannot show"
-        yield Fault("LS-IMP-030", what, "leave it out of the covariates, or say by label_values= which value it has")
+        message = f"labelled_structures names {key}, which the label map cannot show"
+        yield Issue("LS-IMP-030", message, "leave it out of the covariates, or say by label_values= which value it has")
 
 
 def _labelled(row: Mapping[str, str]) -> list[str]:
@@ -246,9 +246,9 @@ def _same(case_id: str) -> str:
     return unicodedata.normalize("NFC", case_id).casefold()
 
 
-def _unexpected(case_id: str, error: Exception) -> Fault:
-    what = f"unexpected {type(error).__name__}"
-    return Fault("LS-IMP-017", what, "see the traceback with LIVERSPLEEN_TRACEBACK=1 and workers=1", case_id)
+def _unexpected(case_id: str, error: Exception) -> Issue:
+    message = f"unexpected {type(error).__name__}"
+    return Issue("LS-IMP-017", message, "see the traceback with LIVERSPLEEN_TRACEBACK=1 and workers=1", case_id)
 
 
 def _is_below(file: object, folder: Path) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Final
 
-from liverspleen.errors import Fault
+from liverspleen.errors import Issue
 from liverspleen.imaging.nifti import strip_suffix
 
 DSEG: Final = "_dseg"
@@ -38,10 +38,10 @@ def label_files(folder: Path, known: Collection[str] = ()) -> dict[str, tuple[Pa
     return found
 
 
-def several_files(case_id: str, files: Collection[Path]) -> Fault:
+def several_files(case_id: str, files: Collection[Path]) -> Issue:
     """That a case has more than one label map in a folder: LS-LAB-007."""
-    what = f"there are {' and '.join(file.name for file in files)}"
-    return Fault("LS-LAB-007", what, "keep one of them", case_id, next(iter(files)).parent)
+    message = f"there are {' and '.join(file.name for file in files)}"
+    return Issue("LS-LAB-007", message, "keep one of them", case_id, next(iter(files)).parent)
 
 
 def _case_of(name: str, folder: Path, known: Collection[str]) -> str:

@@ -21,9 +21,9 @@ from liverspleen.cohort.row import (
     Vocabulary,
     parse_row,
 )
-from liverspleen.errors import Fault, Refused
+from liverspleen.errors import InputError, Issue
+from liverspleen.organs import ORGANS, Structure
 from liverspleen.storage import write_text
-from liverspleen.structures import ORGANS, Structure
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Cohort:
     """
 
     cases: tuple[Case, ...]
-    faults: tuple[Fault, ...]
+    issues: tuple[Issue, ...]
     path: Path
     root: Path
     hash: str
@@ -83,9 +83,9 @@ class _Row:
     cells: Mapping[str, str]
     surplus: bool
 
-    def fault(self, code: str, column: str, what: str, cure: str, path: Path) -> Fault:
-        return Fault(
-            code, f"row {self.number}, column '{column}': {what}", cure, self.cells.get("case_id") or None, path
+    def issue(self, code: str, column: str, message: str, hint: str, path: Path) -> Issue:
+        return Issue(
+            code, f"row {self.number}, column '{column}': {message}", hint, self.cells.get("case_id") or None, path
         )
 
 
@@ -97,8 +97,8 @@ def read_cohort(path: Path, *, root: Path | None = None, vocabulary: Vocabulary 
     `faults`.
 
     Raises:
-        Refused: the table cannot be used at all: LS-COH-001 unreadable, 002 not UTF-8, 003 column missing, 004 column
-            twice or without a name, 005 no rows, 006 not CSV, 007 root is not a folder.
+        InputError: the table cannot be used at all: LS-COH-001 unreadable, 002 not UTF-8, 003 column missing, 004
+            column twice or without a name, 005 no rows, 006 not CSV, 007 root is not a folder.
     """
     path = Path(path)
     root = path.parent if root is None else Path(root)
@@ -109,7 +109,7 @@ def parse_cohort(text: str, *, path: Path, root: Path, vocabulary: Vocabulary | 
     """The cohort in the text of a CSV file, as `read_cohort`; `path` is what its faults name."""
     rows = _rows(text, path, root)
     repeated = _repeated(rows, path)
-    cases, faults = [], []
+    cases, issues = [], []
     for row in rows:
         parsed = parse_row(row.cells, vocabulary=vocabulary or Vocabulary())
         found = [*repeated.get(row.number, []), *_surplus(row, path), *_outside(row, path, root)]
@@ -117,9 +117,9 @@ def parse_cohort(text: str, *, path: Path, root: Path, vocabulary: Vocabulary | 
             if not found:
                 cases.append(_case(row, parsed, root))
         else:
-            found += [row.fault(f.code, f.column, f.what, f.cure, path) for f in parsed]
-        faults += found
-    return Cohort(tuple(cases), tuple(faults), path, root, _hash(rows))
+            found += [row.issue(f.code, f.column, f.message, f.hint, path) for f in parsed]
+        issues += found
+    return Cohort(tuple(cases), tuple(issues), path, root, _hash(rows))
 
 
 def write_cohort(path: Path, rows: Iterable[Mapping[str, object]]) -> None:
@@ -148,22 +148,22 @@ def cohort_text(rows: Iterable[Mapping[str, object]]) -> str:
 
 def _rows(text: str, path: Path, root: Path) -> list[_Row]:
     """The rows that are not blank; raises for what concerns the table as a whole."""
-    faults = [] if root.is_dir() else [Fault("LS-COH-007", "root is not a folder", "correct it", file=root)]
+    issues = [] if root.is_dir() else [Issue("LS-COH-007", "root is not a folder", "correct it", file=root)]
     try:
         records = list(csv.reader(io.StringIO(text, newline=""), strict=True))
     except csv.Error as error:
-        raise Refused(Fault("LS-COH-006", f"not a CSV file ({error})", "correct its quotes", file=path)) from error
+        raise InputError(Issue("LS-COH-006", f"not a CSV file ({error})", "correct its quotes", file=path)) from error
     names = _trimmed([name.strip() for name in records[0]], 0) if records else []
-    faults += _column_faults(names, path)
+    issues += _column_issues(names, path)
     rows = []
     for number, record in enumerate(records[1:], start=2):
         cells = _trimmed(record, len(names))
         if any(cell.strip() for cell in cells):
             rows.append(_Row(number, dict(zip(names, cells, strict=False)), surplus=len(cells) > len(names)))
     if not rows:
-        faults.append(Fault("LS-COH-005", "table has no rows", "write one row per CT examination", file=path))
-    if faults:
-        raise Refused(faults)
+        issues.append(Issue("LS-COH-005", "table has no rows", "write one row per CT examination", file=path))
+    if issues:
+        raise InputError(issues)
     return rows
 
 
@@ -171,11 +171,11 @@ def _text(path: Path) -> str:
     try:
         return path.read_bytes().decode("utf-8-sig")
     except OSError as error:
-        what = f"table cannot be read ({error.strerror or type(error).__name__})"
-        raise Refused(Fault("LS-COH-001", what, "correct the path", file=path)) from error
+        message = f"table cannot be read ({error.strerror or type(error).__name__})"
+        raise InputError(Issue("LS-COH-001", message, "correct the path", file=path)) from error
     except UnicodeDecodeError as error:
-        what = f"byte {error.start} is not UTF-8"
-        raise Refused(Fault("LS-COH-002", what, "save the table as CSV UTF-8", file=path)) from error
+        message = f"byte {error.start} is not UTF-8"
+        raise InputError(Issue("LS-COH-002", message, "save the table as CSV UTF-8", file=path)) from error
 
 
 def _trimmed(cells: list[str], width: int) -> list[str]:
@@ -185,21 +185,21 @@ def _trimmed(cells: list[str], width: int) -> list[str]:
     return cells
 
 
-def _column_faults(names: list[str], path: Path) -> Iterator[Fault]:
+def _column_issues(names: list[str], path: Path) -> Iterator[Issue]:
     hint = "separate the columns by commas" if len(names) == 1 and ";" in names[0] else "add it"
     for name in REQUIRED_COLUMNS:
         if name not in names:
-            yield Fault(
+            yield Issue(
                 "LS-COH-003", f"column '{name}' is missing, found {', '.join(names) or 'none'}", hint, file=path
             )
     for name, number in Counter(names).items():
         if not name:
-            yield Fault("LS-COH-004", f"{number} column(s) without a name", "name or remove them", file=path)
+            yield Issue("LS-COH-004", f"{number} column(s) without a name", "name or remove them", file=path)
         elif number > 1:
-            yield Fault("LS-COH-004", f"column '{name}' stands {number} times", "keep one of them", file=path)
+            yield Issue("LS-COH-004", f"column '{name}' stands {number} times", "keep one of them", file=path)
 
 
-def _repeated(rows: list[_Row], path: Path) -> dict[int, list[Fault]]:
+def _repeated(rows: list[_Row], path: Path) -> dict[int, list[Issue]]:
     """By row number: its case_id is another row's, literally or but for what some file systems do not tell apart."""
     groups: dict[str, list[_Row]] = {}
     for row in rows:
@@ -211,24 +211,24 @@ def _repeated(rows: list[_Row], path: Path) -> dict[int, list[Fault]]:
         numbers = ", ".join(str(row.number) for row in group)
         for row in group if len(group) > 1 else []:
             if literally[row.cells["case_id"]] > 1:
-                code, what = "LS-COH-011", f"the rows {numbers} have the same case_id"
+                code, message = "LS-COH-011", f"the rows {numbers} have the same case_id"
             else:
-                code, what = "LS-COH-012", f"the case_ids of the rows {numbers} differ only in letter case"
-            found[row.number] = [row.fault(code, "case_id", what, "give every examination its own case_id", path)]
+                code, message = "LS-COH-012", f"the case_ids of the rows {numbers} differ only in letter case"
+            found[row.number] = [row.issue(code, "case_id", message, "give every examination its own case_id", path)]
     return found
 
 
-def _surplus(row: _Row, path: Path) -> Iterator[Fault]:
+def _surplus(row: _Row, path: Path) -> Iterator[Issue]:
     if row.surplus:
-        yield row.fault("LS-COH-017", [*row.cells][-1], "more cells follow than there are columns", "correct it", path)
+        yield row.issue("LS-COH-017", [*row.cells][-1], "more cells follow than there are columns", "correct it", path)
 
 
-def _outside(row: _Row, path: Path, root: Path) -> Iterator[Fault]:
+def _outside(row: _Row, path: Path, root: Path) -> Iterator[Issue]:
     for column in ("image", "label"):
         value = row.cells.get(column, "")
         if value and not _is_inside(value, root):
-            what = f"{value!r} is outside the root '{root}'"
-            yield row.fault("LS-COH-015", column, what, "move the file there, or give the root that holds it", path)
+            message = f"{value!r} is outside the root '{root}'"
+            yield row.issue("LS-COH-015", column, message, "move the file there, or give the root that holds it", path)
 
 
 def _is_inside(value: str, root: Path) -> bool:

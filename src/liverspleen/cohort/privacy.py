@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from liverspleen.cohort.identity import Identity
-from liverspleen.errors import Refused
+from liverspleen.errors import InputError
 
 
 class HiddenError(Exception):
@@ -29,10 +29,10 @@ def private(identity: Identity | None, doing: str) -> Iterator[None]:
     """
     try:
         yield
-    except Refused as error:
+    except InputError as error:
         if identity is None:
             raise
-        raise Refused(identity.fault(fault) for fault in error.faults) from None
+        raise InputError(identity.issue(issue) for issue in error.issues) from None
     except OSError as error:
         if identity is None or os.environ.get("LIVERSPLEEN_TRACEBACK"):
             raise

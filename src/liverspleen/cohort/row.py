@@ -9,7 +9,7 @@ from typing import Annotated, Any, cast
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from liverspleen.structures import ORGAN_KEYS, ORGANS, Structure, organs
+from liverspleen.organs import ORGAN_KEYS, ORGANS, Structure, organs
 
 DEVELOPMENT = "development"
 """The dataset that is trained on; an empty dataset counts as it, every other name is a test set."""
@@ -106,16 +106,16 @@ REQUIRED_COLUMNS: tuple[str, ...] = tuple(
 
 
 @dataclass(frozen=True)
-class CellFault:
+class CellIssue:
     """What is wrong in one column of a row."""
 
     code: str
     column: str
-    what: str
-    cure: str
+    message: str
+    hint: str
 
 
-def parse_row(cells: Mapping[str, str], *, vocabulary: Vocabulary) -> ManifestRow | tuple[CellFault, ...]:
+def parse_row(cells: Mapping[str, str], *, vocabulary: Vocabulary) -> ManifestRow | tuple[CellIssue, ...]:
     """The row, or everything that is wrong in it. Empty cells are left to the defaults.
 
     >>> parse_row({"case_id": "A1", "patient_id": "P1", "image": "a.nii"}, vocabulary=Vocabulary()).case_id
@@ -124,7 +124,7 @@ def parse_row(cells: Mapping[str, str], *, vocabulary: Vocabulary) -> ManifestRo
     try:
         return ManifestRow.model_validate({name: cell for name, cell in cells.items() if cell}, context=vocabulary)
     except ValidationError as error:
-        return tuple(_cell_fault(details) for details in error.errors())
+        return tuple(_cell_issue(details) for details in error.errors())
 
 
 def column_table(*, vocabulary: Vocabulary | None = None) -> str:
@@ -150,10 +150,10 @@ def column_table(*, vocabulary: Vocabulary | None = None) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _cell_fault(details: ErrorDetails) -> CellFault:
+def _cell_issue(details: ErrorDetails) -> CellIssue:
     column = str(details["loc"][0])
     found: Any = details["input"]
     if details["type"] == "missing":
-        return CellFault(MISSING, column, "required value is missing", _CURES[MISSING])
+        return CellIssue(MISSING, column, "required value is missing", _CURES[MISSING])
     code = details["type"] if details["type"] in _CURES else BAD_VALUE
-    return CellFault(code, column, f"{found!r}: {details['msg'][:1].lower()}{details['msg'][1:]}", _CURES[code])
+    return CellIssue(code, column, f"{found!r}: {details['msg'][:1].lower()}{details['msg'][1:]}", _CURES[code])

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from liverspleen import __version__
 from liverspleen.cohort.manifest import Case
-from liverspleen.errors import Fault, Refused
+from liverspleen.errors import InputError, Issue
 from liverspleen.imaging.dicom import Algorithm, Series, UnreferableError, read_series, write_segmentation
 from liverspleen.imaging.nifti import read_ct
 from liverspleen.imaging.volume import CTVolume, LabelMap
@@ -36,38 +36,40 @@ class ScanCase:
         """The CT, in HU.
 
         Raises:
-            Refused: as `read_ct` or `read_series`.
+            InputError: as `read_ct` or `read_series`.
         """
         try:
             if self.series is not None:
                 return read_series(self.series, case_id=self.case.case_id)
             return read_ct(self.files[0], case_id=self.case.case_id)
-        except Refused as error:
-            raise Refused(self._told(fault) for fault in error.faults) from None
+        except InputError as error:
+            raise InputError(self._told(issue) for issue in error.issues) from None
 
     def fingerprint(self) -> str:
         """SHA-256 that stands for the bytes of its files: of one file its own; of several it knows no names or order.
 
         Raises:
-            Refused: LS-IMG-001 a file is missing, LS-IMG-002 it cannot be read.
+            InputError: LS-IMG-001 a file is missing, LS-IMG-002 it cannot be read.
         """
         try:
             hashes = [sha256_of(_regular(file)) for file in self.files]
         except FileNotFoundError:
-            fault = Fault("LS-IMG-001", "file is missing", "correct the path or bring the file", self.case.case_id)
-            raise Refused(replace(fault, file=self.shown)) from None
+            issue = Issue("LS-IMG-001", "file is missing", "correct the path or bring the file", self.case.case_id)
+            raise InputError(replace(issue, file=self.shown)) from None
         except OSError as error:
-            what = f"file cannot be read ({error.strerror or type(error).__name__})"
-            raise Refused(Fault("LS-IMG-002", what, "make it a readable file", self.case.case_id, self.shown)) from None
+            message = f"file cannot be read ({error.strerror or type(error).__name__})"
+            raise InputError(
+                Issue("LS-IMG-002", message, "make it a readable file", self.case.case_id, self.shown)
+            ) from None
         return hashes[0] if len(hashes) == 1 else hashlib.sha256("\n".join(sorted(hashes)).encode()).hexdigest()
 
-    def _told(self, fault: Fault) -> Fault:
-        return fault if fault.file is None else replace(fault, file=self.shown)
+    def _told(self, issue: Issue) -> Issue:
+        return issue if issue.file is None else replace(issue, file=self.shown)
 
 
 def write_case_segmentation(
     target: Path, scan: ScanCase, label_map: LabelMap, *, model: str = "liverspleen", version: str = __version__
-) -> Fault | None:
+) -> Issue | None:
     """Write a label map that a model drew as DICOM-SEG beside its DICOM series; a note with the reason if it cannot be.
 
     `model` and its `version` are named as the algorithm. The file names the patient, as the CT does: only so does
@@ -78,8 +80,8 @@ def write_case_segmentation(
     of the label map.
     """
 
-    def note(code: str, what: str, cure: str) -> Fault:
-        return Fault(code, f"no DICOM-SEG is written: {what}", cure, scan.case.case_id, severity="note")
+    def note(code: str, message: str, hint: str) -> Issue:
+        return Issue(code, f"no DICOM-SEG is written: {message}", hint, scan.case.case_id, severity="note")
 
     if scan.series is None:
         return note(NOT_DICOM, "the CT is no DICOM", "take the label map in NIfTI")
@@ -92,8 +94,8 @@ def write_case_segmentation(
     except UnreferableError as error:
         return note(UNREFERABLE, str(error), "take the label map in NIfTI, or export the series with its UIDs")
     except ValueError:  # a section has no place in the label map
-        what = "its sections are not those of the label map"
-        return note(CHANGED, what, "run the same command again")
+        message = "its sections are not those of the label map"
+        return note(CHANGED, message, "run the same command again")
     return None
 
 

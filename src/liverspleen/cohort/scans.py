@@ -21,7 +21,7 @@ from liverspleen.cohort.privacy import private
 from liverspleen.cohort.row import ManifestRow, Vocabulary, parse_row
 from liverspleen.cohort.scan_case import ScanCase, states, write_case_segmentation
 from liverspleen.cohort.split import read_split
-from liverspleen.errors import Fault, Refused
+from liverspleen.errors import InputError, Issue
 from liverspleen.imaging.dicom import Series, find_series
 from liverspleen.imaging.nifti import strip_suffix
 
@@ -44,7 +44,7 @@ class Scans:
     """
 
     cases: tuple[ScanCase, ...]
-    faults: tuple[Fault, ...] = ()
+    issues: tuple[Issue, ...] = ()
     identity: Identity | None = None
     links: str | None = None
 
@@ -72,7 +72,7 @@ def open_scans(
     What cannot be used is among `faults`, the rest goes on.
 
     Raises:
-        Refused: the source as a whole is none: LS-PRD-001 nothing in it is a CT, LS-CFG-006 `split`, `root` or
+        InputError: the source as a whole is none: LS-PRD-001 nothing in it is a CT, LS-CFG-006 `split`, `root` or
             `datasets` without a cohort, what `read_cohort`, `read_split` and `read_key` refuse.
     """
     source = Path(source)
@@ -81,14 +81,14 @@ def open_scans(
         return
     for word, given in (("split=", split), ("root=", root), ("datasets=", datasets)):
         if given:
-            what = f"{word} is given, but input= is no cohort.csv"
-            raise Refused(Fault("LS-CFG-006", what, f"give the cohort, or leave {word} out"))
+            message = f"{word} is given, but input= is no cohort.csv"
+            raise InputError(Issue("LS-CFG-006", message, f"give the cohort, or leave {word} out"))
     if not source.exists() and not source.is_symlink():
-        raise Refused(Fault(NOTHING, "input= is not there", "correct the path"))  # which may name a patient
+        raise InputError(Issue(NOTHING, "input= is not there", "correct the path"))  # which may name a patient
     with ExitStack() as stack:
         found = _found(source, stack)
         if not found.is_private:
-            yield _checked(Scans(_nifti_cases(found), tuple(found.faults)))
+            yield _checked(Scans(_nifti_cases(found), tuple(found.issues)))
             return
         key_file = key or default_key()
         secret, made = read_key(key_file)
@@ -108,7 +108,7 @@ class _Found:
 
     nifti: list[tuple[str, Path, Path]] = field(default_factory=list)
     series: list[Judged] = field(default_factory=list)
-    faults: list[Fault] = field(default_factory=list)
+    issues: list[Issue] = field(default_factory=list)
     archive_refused: bool = False
 
     @property
@@ -127,9 +127,9 @@ def _cohort(
         unseen = set(read_split(split, cohort).validation)
         cases = tuple(case for case in cases if case.patient_id in unseen)
     if not cases:
-        what = "no case of the cohort is in these datasets, and on the split's validation side if there is a split"
-        raise Refused([*cohort.faults, Fault(NOTHING, what, "correct datasets= or split=", file=table)])
-    return Scans(tuple(_nifti_case(case, case.image, case.image) for case in cases), cohort.faults)
+        message = "no case of the cohort is in these datasets, and on the split's validation side if there is a split"
+        raise InputError([*cohort.issues, Issue(NOTHING, message, "correct datasets= or split=", file=table)])
+    return Scans(tuple(_nifti_case(case, case.image, case.image) for case in cases), cohort.issues)
 
 
 def _found(source: Path, stack: ExitStack) -> _Found:
@@ -141,7 +141,7 @@ def _found(source: Path, stack: ExitStack) -> _Found:
             _add_nifti(found, {file: file for file in files})
             _add_series(found, find_series(real, minimum_sections=1), real)
             if found.series:
-                found.faults += links_left(real)
+                found.issues += links_left(real)
             archives = [file for file in files if _is_archive(file)]
             _add_archives(found, archives, stack, real)
         elif _is_archive(real) or _is_archive(source):
@@ -166,8 +166,8 @@ def _add_nifti(found: _Found, files: dict[Path, Path]) -> None:
     beside = {name + suffix for name in named.values() for suffix in _LABEL_SUFFIXES} & set(named.values())
     found.nifti += [(name, file, files[file]) for file, name in named.items() if name not in beside]
     if beside:
-        what = f"{len(beside)} label maps beside their CT are left"
-        found.faults.append(Fault(LABELS_LEFT, what, "rename them if they are CT", severity="note"))
+        message = f"{len(beside)} label maps beside their CT are left"
+        found.issues.append(Issue(LABELS_LEFT, message, "rename them if they are CT", severity="note"))
 
 
 def _add_archives(found: _Found, archives: Sequence[Path], stack: ExitStack, top: Path) -> None:
@@ -176,11 +176,11 @@ def _add_archives(found: _Found, archives: Sequence[Path], stack: ExitStack, top
         assert folder is not None
         try:
             unpacked = unpack(archive, folder / str(number))
-        except Refused as error:
-            found.faults += error.faults
+        except InputError as error:
+            found.issues += error.issues
             found.archive_refused = True
             continue
-        found.faults += unpacked.notes
+        found.issues += unpacked.notes
         _add_nifti(found, {file: archive / name for file, name in unpacked.nifti.items()})
         # several archives are told apart as the folders would be that they unpack to
         above = PurePosixPath("." if archive == top else archive.stem)
@@ -197,26 +197,26 @@ def _add_series(found: _Found, series: Sequence[Series], top: Path) -> None:
 
 def _told(found: _Found, identity: Identity, *, made: bool, links: str) -> Scans:
     """The scans of a source with names that must stay inside."""
-    faults = list(found.faults)
+    issues = list(found.issues)
     if made:
-        what = "a new key was made: only with it do later runs give the same ids"
-        faults.append(Fault("LS-IDN-004", what, "keep it, and keep it private", severity="note"))
+        message = "a new key was made: only with it do later runs give the same ids"
+        issues.append(Issue("LS-IDN-004", message, "keep it, and keep it private", severity="note"))
     cases = [replace(case, shown=identity.path(case.files[0])) for case in _nifti_cases(found)]
     left: Counter[str] = Counter()
     for item in found.series:
-        if item.fault is None:
+        if item.issue is None:
             cases.append(_series_case(item, identity))
-            faults += warnings_of(item.series, item.place)
-        elif item.fault.severity == "error":
-            several = item.fault.code == _SEVERAL
-            cure = "give the folder of one of them" if several else "export the series again if it is wanted"
-            faults.append(replace(item.fault, cure=cure))
+            issues += warnings_of(item.series, item.place)
+        elif item.issue.severity == "error":
+            several = item.issue.code == _SEVERAL
+            hint = "give the folder of one of them" if several else "export the series again if it is wanted"
+            issues.append(replace(item.issue, hint=hint))
         else:
-            left[f"{item.fault.code}, {item.fault.what}"] += 1
+            left[f"{item.issue.code}, {item.issue.message}"] += 1
     for reason, number in sorted(left.items()):
-        what = f"{number} DICOM series {'is' if number == 1 else 'are'} left ({reason})"
-        faults.append(Fault(SERIES_LEFT, what, "give its folder alone if it is wanted", severity="note"))
-    return Scans(tuple(cases), tuple(identity.fault(fault) for fault in faults), identity, links)
+        message = f"{number} DICOM series {'is' if number == 1 else 'are'} left ({reason})"
+        issues.append(Issue(SERIES_LEFT, message, "give its folder alone if it is wanted", severity="note"))
+    return Scans(tuple(cases), tuple(identity.issue(issue) for issue in issues), identity, links)
 
 
 def _nifti_cases(found: _Found) -> tuple[ScanCase, ...]:
@@ -246,22 +246,22 @@ def _series_case(item: Judged, identity: Identity) -> ScanCase:
 
 def _checked(scans: Scans) -> Scans:
     """Without the cases whose ids name no file, or one file; refused if nothing is left and nothing says why."""
-    cases, faults = [], list(scans.faults)
+    cases, issues = [], list(scans.issues)
     number = Counter(_same(scan.case.case_id) for scan in scans.cases)
     for scan in scans.cases:
         name = scan.case.case_id
         if reason := _unusable(name):
-            faults.append(Fault(UNUSABLE_NAME, f"name of a scan {reason}", "rename it", name, scan.shown))
+            issues.append(Issue(UNUSABLE_NAME, f"name of a scan {reason}", "rename it", name, scan.shown))
         elif number[_same(name)] > 1:
-            what = f"{number[_same(name)]} scans have this name, or one that differs in letter case or suffix only"
-            faults.append(Fault(SAME_NAME, what, "keep one of them", name, scan.shown))
+            message = f"{number[_same(name)]} scans have this name, or one that differs in letter case or suffix only"
+            issues.append(Issue(SAME_NAME, message, "keep one of them", name, scan.shown))
         else:
             cases.append(scan)
-    if not cases and not any(fault.severity == "error" for fault in faults):
-        what = "nothing in the input is a CT: a cohort.csv, NIfTI, DICOM, or a zip archive of NIfTI or DICOM"
-        cure = "give such a file, or a folder of some; for DICOM the folder of the series"
-        raise Refused([*faults, Fault(NOTHING, what, cure)])
-    return replace(scans, cases=tuple(cases), faults=tuple(faults))
+    if not cases and not any(issue.severity == "error" for issue in issues):
+        message = "nothing in the input is a CT: a cohort.csv, NIfTI, DICOM, or a zip archive of NIfTI or DICOM"
+        hint = "give such a file, or a folder of some; for DICOM the folder of the series"
+        raise InputError([*issues, Issue(NOTHING, message, hint)])
+    return replace(scans, cases=tuple(cases), issues=tuple(issues))
 
 
 def _unusable(name: str) -> str:
@@ -271,7 +271,7 @@ def _unusable(name: str) -> str:
     except UnicodeEncodeError:
         return "is no UTF-8"
     parsed = parse_row({"case_id": name, "patient_id": name, "image": "-"}, vocabulary=Vocabulary())
-    return "" if isinstance(parsed, ManifestRow) else parsed[0].what
+    return "" if isinstance(parsed, ManifestRow) else parsed[0].message
 
 
 def _same(name: str) -> str:

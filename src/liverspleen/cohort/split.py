@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from liverspleen.cohort.manifest import Case, Cohort
-from liverspleen.errors import Fault, Refused
+from liverspleen.errors import InputError, Issue
 from liverspleen.storage import write_text
 
 Side = Literal["training", "validation"]
@@ -35,13 +35,13 @@ class Split:
         patients = set(getattr(self, side))
         return tuple(case for case in cohort.cases if case.patient_id in patients and is_trainable(case))
 
-    def unnamed(self, cohort: Cohort) -> tuple[Fault, ...]:
+    def unnamed(self, cohort: Cohort) -> tuple[Issue, ...]:
         """The warning LS-SPL-010, if patients that can be trained on are on neither side."""
         patients = {case.patient_id for case in cohort.cases if is_trainable(case)}
         if not (left := patients - {*self.training, *self.validation}):
             return ()
-        what = f"{len(left)} of {len(patients)} development patients are on neither side of the split, and not used"
-        return (Fault("LS-SPL-010", what, f"{_DRAW} if they should be", file=cohort.path, severity="warning"),)
+        message = f"{len(left)} of {len(patients)} development patients are on neither side of the split, and not used"
+        return (Issue("LS-SPL-010", message, f"{_DRAW} if they should be", file=cohort.path, severity="warning"),)
 
 
 def is_trainable(case: Case) -> bool:
@@ -49,15 +49,15 @@ def is_trainable(case: Case) -> bool:
     return case.is_development and case.label is not None and bool(case.labelled_structures)
 
 
-def patients_in_tests(cohort: Cohort, patients: Iterable[str], file: Path | None = None) -> Iterator[Fault]:
+def patients_in_tests(cohort: Cohort, patients: Iterable[str], file: Path | None = None) -> Iterator[Issue]:
     """LS-SPL-002 for those `patients` who have test cases too: what one examination teaches, the other would test."""
     tests: dict[str, list[str]] = defaultdict(list)
     for case in cohort.cases:
         if not case.is_development:
             tests[case.patient_id].append(case.case_id)
     for patient in sorted(set(patients) & set(tests)):
-        what = f"patient '{patient}' is to be trained on, but has test cases ({', '.join(tests[patient])})"
-        yield Fault("LS-SPL-002", what, "give all examinations of a patient one dataset", file=file or cohort.path)
+        message = f"patient '{patient}' is to be trained on, but has test cases ({', '.join(tests[patient])})"
+        yield Issue("LS-SPL-002", message, "give all examinations of a patient one dataset", file=file or cohort.path)
 
 
 def write_split(path: Path, split: Split) -> None:
@@ -75,7 +75,7 @@ def read_split(path: Path, cohort: Cohort) -> Split:
     """The split in a file, checked against the cohort it is to be used with.
 
     Raises:
-        Refused: with every fault: LS-SPL-002 a patient has test cases, LS-SPL-003 unreadable or not such a table,
+        InputError: with every fault: LS-SPL-002 a patient has test cases, LS-SPL-003 unreadable or not such a table,
             LS-SPL-004 unknown side, LS-SPL-005 a patient on both sides, LS-SPL-006 a patient without a case
             to train on, LS-SPL-007 the cohort has changed, LS-SPL-008 nobody trains.
     """
@@ -85,16 +85,16 @@ def read_split(path: Path, cohort: Cohort) -> Split:
     for row in rows:
         sides[row["patient_id"]].add(row["side"])
     first = rows[0]
-    faults = [*_side_faults(sides, path), *_cohort_faults(sides, first["cohort_hash"], cohort, path)]
-    if faults:
-        raise Refused(faults)
+    issues = [*_side_issues(sides, path), *_cohort_issues(sides, first["cohort_hash"], cohort, path)]
+    if issues:
+        raise InputError(issues)
     training, validation = (tuple(sorted(p for p, found in sides.items() if side in found)) for side in SIDES)
     return Split(training, validation, int(first["seed"]), float(first["train_fraction"]), first["cohort_hash"])
 
 
 def _read_rows(path: Path) -> list[dict[str, str]]:
-    def refused(what: str) -> Refused:
-        return Refused(Fault("LS-SPL-003", what, _DRAW, file=path))
+    def refused(message: str) -> InputError:
+        return InputError(Issue("LS-SPL-003", message, _DRAW, file=path))
 
     try:
         rows = list(csv.DictReader(io.StringIO(path.read_bytes().decode("utf-8-sig"), newline=""), strict=True))
@@ -113,25 +113,25 @@ def _read_rows(path: Path) -> list[dict[str, str]]:
     return rows
 
 
-def _side_faults(sides: dict[str, set[str]], path: Path) -> Iterator[Fault]:
+def _side_issues(sides: dict[str, set[str]], path: Path) -> Iterator[Issue]:
     for patient, found in sides.items():
         for side in sorted(found - set(SIDES)):
-            what = f"patient '{patient}' is on the side '{side}', expected {' or '.join(SIDES)}"
-            yield Fault("LS-SPL-004", what, "correct it", file=path)
+            message = f"patient '{patient}' is on the side '{side}', expected {' or '.join(SIDES)}"
+            yield Issue("LS-SPL-004", message, "correct it", file=path)
         if found >= set(SIDES):
-            yield Fault("LS-SPL-005", f"patient '{patient}' is on both sides", "keep one of the rows", file=path)
+            yield Issue("LS-SPL-005", f"patient '{patient}' is on both sides", "keep one of the rows", file=path)
     if not any("training" in found for found in sides.values()):
-        yield Fault("LS-SPL-008", "no patient is on the side 'training'", _DRAW, file=path)
+        yield Issue("LS-SPL-008", "no patient is on the side 'training'", _DRAW, file=path)
 
 
-def _cohort_faults(sides: dict[str, set[str]], stated: str, cohort: Cohort, path: Path) -> Iterator[Fault]:
+def _cohort_issues(sides: dict[str, set[str]], stated: str, cohort: Cohort, path: Path) -> Iterator[Issue]:
     if stated != cohort.hash:
-        what = f"split was drawn for a cohort with hash {stated[:12]}, '{cohort.path}' has {cohort.hash[:12]}"
-        yield Fault("LS-SPL-007", what, f"{_DRAW}, or bring that cohort back", file=path)
+        message = f"split was drawn for a cohort with hash {stated[:12]}, '{cohort.path}' has {cohort.hash[:12]}"
+        yield Issue("LS-SPL-007", message, f"{_DRAW}, or bring that cohort back", file=path)
         return  # the patients of another cohort say nothing about this one
     trainable = {case.patient_id for case in cohort.cases if is_trainable(case)}
     elsewhere = {case.patient_id for case in cohort.cases if not case.is_development}
     for patient in sorted(set(sides) - trainable - elsewhere):
-        what = f"patient '{patient}' has no usable row with a label map in '{cohort.path}'"
-        yield Fault("LS-SPL-006", what, f"correct the cohort, or {_DRAW}", file=path)
+        message = f"patient '{patient}' has no usable row with a label map in '{cohort.path}'"
+        yield Issue("LS-SPL-006", message, f"correct the cohort, or {_DRAW}", file=path)
     yield from patients_in_tests(cohort, sides, path)

@@ -14,7 +14,7 @@ import numpy as np
 from liverspleen.cohort.manifest import Case
 from liverspleen.data.parts import ABOUT, PART, clear_parts, remove_folder, to_oneself
 from liverspleen.data.store import STORE_VERSION, VOXELS, damaged, source_hashes, voxels_file
-from liverspleen.errors import Fault, Refused
+from liverspleen.errors import InputError, Issue
 from liverspleen.storage import sha256_of_array
 
 
@@ -24,7 +24,7 @@ def stored_folders(store: Path) -> list[Path]:
     return sorted(folder for folder in found if len(folder.name) == 20 and set(folder.name) <= set("0123456789abcdef"))
 
 
-def verify(folder: Path) -> tuple[Fault, ...]:
+def verify(folder: Path) -> tuple[Issue, ...]:
     """Everything that is not as it was written: LS-STO-001 for each file."""
     about_file = folder / ABOUT
     try:
@@ -34,10 +34,10 @@ def verify(folder: Path) -> tuple[Fault, ...]:
         return (damaged(about_file, "is missing"),)
     except (OSError, ValueError, KeyError, TypeError):
         return (damaged(about_file, "is not what was written"),)
-    return tuple(_array_faults(folder, files, shape))
+    return tuple(_array_issues(folder, files, shape))
 
 
-def _array_faults(folder: Path, files: dict[str, str], shape: tuple[int, ...]) -> Iterator[Fault]:
+def _array_issues(folder: Path, files: dict[str, str], shape: tuple[int, ...]) -> Iterator[Issue]:
     for name, expected in files.items():
         file = folder / name
         try:
@@ -52,7 +52,7 @@ def _array_faults(folder: Path, files: dict[str, str], shape: tuple[int, ...]) -
             yield damaged(file, "does not hold what was written")
 
 
-def verify_all(store: Path) -> Iterator[tuple[Path, tuple[Fault, ...]]]:
+def verify_all(store: Path) -> Iterator[tuple[Path, tuple[Issue, ...]]]:
     """`verify` of every case, on all cores: hashing lets threads run side by side."""
     folders = stored_folders(store)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -74,23 +74,23 @@ def prune(store: Path, cases: Iterable[Case], tested: Iterable[Case]) -> Pruned:
     While another process uses the store (a training maps its arrays whenever it needs them) no case is removed.
 
     Raises:
-        Refused: files of the named cases are missing: what they are is then not known, and nothing is removed.
+        InputError: files of the named cases are missing: what they are is then not known, and nothing is removed.
     """
     named: set[tuple[str, str]] = set()
     notes: set[Path] = set()
-    faults: list[Fault] = []
+    issues: list[Issue] = []
     for case in cases:
         try:
             named.add(source_hashes(case))
-        except Refused as error:
-            faults.extend(error.faults)
+        except InputError as error:
+            issues.extend(error.issues)
     for case in tested:
         try:
             notes.add(voxels_file(case, store))
-        except Refused as error:
-            faults.extend(error.faults)
-    if faults:
-        raise Refused(faults)
+        except InputError as error:
+            issues.extend(error.issues)
+    if issues:
+        raise InputError(issues)
     freed = clear_parts(store)
     with to_oneself(store) as alone:
         unnamed = [folder for folder in stored_folders(store) if _source(folder) not in named]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from liverspleen.data.store import StoredCase
-from liverspleen.errors import Fault, Refused
+from liverspleen.errors import InputError, Issue
 
 
 def refuse_leaks(
@@ -16,15 +16,15 @@ def refuse_leaks(
     `tested` has the hashes of the voxels of test cases by case_id.
 
     Raises:
-        Refused: with every leak found: LS-TRN-001 nothing to train on, LS-TRN-002 patient and LS-TRN-003 voxels on both
-            sides, LS-TRN-013 voxels of a test case on either side.
+        InputError: with every leak found: LS-TRN-001 nothing to train on, LS-TRN-002 patient and LS-TRN-003 voxels on
+            both sides, LS-TRN-013 voxels of a test case on either side.
     """
     if not training:
-        raise Refused(Fault("LS-TRN-001", "no case to train on", "give development cases with labels of an organ"))
+        raise InputError(Issue("LS-TRN-001", "no case to train on", "give development cases with labels of an organ"))
     patients = {case.patient_id: case for case in training}
     voxels = {case.voxels_sha256: case for case in training}
-    faults = [
-        Fault(
+    issues = [
+        Issue(
             "LS-TRN-002",
             f"patient {case.patient_id!r} is on the training and the validation side",
             "draw the split anew",
@@ -33,8 +33,8 @@ def refuse_leaks(
         for case in validation
         if case.patient_id in patients
     ]
-    faults += [
-        Fault(
+    issues += [
+        Issue(
             "LS-TRN-003",
             f"its voxels equal those of training case {voxels[case.voxels_sha256].case_id!r}",
             "give both the same patient_id, or remove one, and draw the split anew",
@@ -45,8 +45,8 @@ def refuse_leaks(
     ]
     learnt = {case.voxels_sha256: f"validation case {case.case_id!r}" for case in validation}
     learnt |= {case.voxels_sha256: f"training case {case.case_id!r}" for case in training}
-    faults += [
-        Fault(
+    issues += [
+        Issue(
             "LS-TRN-013",
             f"its voxels, those of a test case, equal those of {learnt[found]}",
             "leave one of both out of the cohort and draw the split anew",
@@ -55,5 +55,5 @@ def refuse_leaks(
         for case_id, found in (tested or {}).items()
         if found in learnt
     ]
-    if faults:
-        raise Refused(faults)
+    if issues:
+        raise InputError(issues)

@@ -13,7 +13,7 @@ from liverspleen.data.leaks import refuse_leaks
 from liverspleen.data.sampling import natural
 from liverspleen.data.sections import Collate, SectionDataset, SliceStack
 from liverspleen.data.store import StoredCase
-from liverspleen.structures import ORGANS
+from liverspleen.organs import ORGANS
 
 
 class SectionDataModule(pl.LightningDataModule):
@@ -35,7 +35,7 @@ class SectionDataModule(pl.LightningDataModule):
         sampler: cases, steps, batch size, seed and start to the order of the training sections.
 
     Raises:
-        Refused: nothing to train on, or the same patient or the same voxels on both sides.
+        InputError: nothing to train on, or the same patient or the same voxels on both sides.
     """
 
     def __init__(

@@ -33,7 +33,7 @@ def case_cost(case: Case, *, pixel_mm: float | None = None) -> Cost:
     """What it takes at most to store a case of the training or the validation side.
 
     Raises:
-        Refused: a header cannot be read.
+        InputError: a header cannot be read.
     """
     from liverspleen.data.resampling import resampled_matrix
     from liverspleen.imaging.nifti import read_layout
@@ -54,7 +54,7 @@ def noting_cost(case: Case) -> Cost:
     """What it takes at most to note the voxels of a test case.
 
     Raises:
-        Refused: the header cannot be read.
+        InputError: the header cannot be read.
     """
     from liverspleen.imaging.nifti import read_layout
 

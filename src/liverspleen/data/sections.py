@@ -13,7 +13,7 @@ from torch.nn import functional
 from torch.utils.data import Dataset
 
 from liverspleen.data.store import StoredCase
-from liverspleen.structures import ORGANS, Structure
+from liverspleen.organs import ORGANS, Structure
 
 AIR_HU = -1024
 """What lies outside a CT when it is padded."""

@@ -24,9 +24,9 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from liverspleen.data.parts import ABOUT, clear_parts, complete_folder
-from liverspleen.errors import Fault, Refused
+from liverspleen.errors import InputError, Issue
+from liverspleen.organs import ORGANS, Structure
 from liverspleen.storage import sha256_of, sha256_of_array, write_text
-from liverspleen.structures import ORGANS, Structure
 
 if TYPE_CHECKING:
     from liverspleen.cohort.manifest import Case
@@ -100,7 +100,7 @@ def case_key(case: Case, *, pixel_mm: float | None = None) -> str:
     """Name of the case's folder in any store: hash of image's and label's bytes, pixel size and the store's version.
 
     Raises:
-        Refused: a file is missing.
+        InputError: a file is missing.
     """
     return _key(*source_hashes(case), pixel_mm)
 
@@ -109,7 +109,7 @@ def source_hashes(case: Case) -> tuple[str, str]:
     """SHA-256 of the image's and of the label map's file, the latter empty where there is none.
 
     Raises:
-        Refused: a file is missing.
+        InputError: a file is missing.
     """
     return _file_hash(case, case.image), _file_hash(case, case.label) if case.label else ""
 
@@ -118,7 +118,7 @@ def open_case(case: Case, store: Path, *, pixel_mm: float | None = None) -> Stor
     """The case in the store, or None if it is not there.
 
     Raises:
-        Refused: a file of the case is missing, or LS-STO-001 what the store says of it is damaged.
+        InputError: a file of the case is missing, or LS-STO-001 what the store says of it is damaged.
     """
     return _open(case, store / case_key(case, pixel_mm=pixel_mm))
 
@@ -130,7 +130,7 @@ def store_case(case: Case, store: Path, *, pixel_mm: float | None = None) -> Sto
     `pixel_mm` resamples in the plane (see `resampling`); None stores the CT as it is.
 
     Raises:
-        Refused: the case cannot be read or is faulty, or LS-STO-002 the disk is full.
+        InputError: the case cannot be read or is faulty, or LS-STO-002 the disk is full.
     """
     image, label = source_hashes(case)
     folder = store / _key(image, label, pixel_mm)
@@ -148,7 +148,7 @@ def store_case(case: Case, store: Path, *, pixel_mm: float | None = None) -> Sto
             about["files"][file.name] = about["voxels_sha256"] if same else sha256_of_array(array)
         (part / ABOUT).write_text(json.dumps(about), encoding="utf-8")
     if (opened := _open(case, folder)) is None:  # a folder of that name was there, without this file
-        raise Refused(damaged(folder / ABOUT, "is missing", case_id=case.case_id))
+        raise InputError(damaged(folder / ABOUT, "is missing", case_id=case.case_id))
     return opened
 
 
@@ -156,7 +156,7 @@ def note_voxels(case: Case, store: Path) -> str:
     """SHA-256 of the decoded voxels of a test case, as `StoredCase.voxels_sha256`; each image is decoded once.
 
     Raises:
-        Refused: the image cannot be read.
+        InputError: the image cannot be read.
     """
     if (known := noted_voxels(case, store)) is not None:
         return known
@@ -172,7 +172,7 @@ def noted_voxels(case: Case, store: Path) -> str | None:
     """As `note_voxels`, or None if the store does not know it.
 
     Raises:
-        Refused: the image is missing.
+        InputError: the image is missing.
     """
     try:
         known = voxels_file(case, store).read_text(encoding="ascii").strip()
@@ -185,7 +185,7 @@ def voxels_file(case: Case, store: Path) -> Path:
     """Where the store keeps which voxels a test case has.
 
     Raises:
-        Refused: the image is missing.
+        InputError: the image is missing.
     """
     return store / f"{_digest('voxels', _file_hash(case, case.image))}{VOXELS}"
 
@@ -197,10 +197,10 @@ def write_array(file: Path, array: NDArray[Any]) -> None:
         handle.write(np.ascontiguousarray(array).data.cast("B"))
 
 
-def no_room(needed: int, free: int, *, case_id: str | None = None, store: Path) -> Fault:
+def no_room(needed: int, free: int, *, case_id: str | None = None, store: Path) -> Issue:
     """The disk is too small: bytes needed and free."""
-    what = f"the store needs {needed} bytes more ({needed / 1e6:.1f} MB), the disk has {free} ({free / 1e6:.1f} MB)"
-    return Fault(NO_ROOM, what, "make room, then run the same command to go on", case_id, store)
+    message = f"the store needs {needed} bytes more ({needed / 1e6:.1f} MB), the disk has {free} ({free / 1e6:.1f} MB)"
+    return Issue(NO_ROOM, message, "make room, then run the same command to go on", case_id, store)
 
 
 @contextmanager
@@ -210,15 +210,15 @@ def _refusing_a_full_disk(case: Case, store: Path, needed: int) -> Iterator[None
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
-        raise Refused(no_room(needed, shutil.disk_usage(store).free, case_id=case.case_id, store=store)) from error
+        raise InputError(no_room(needed, shutil.disk_usage(store).free, case_id=case.case_id, store=store)) from error
 
 
 def _file_hash(case: Case, file: Path) -> str:
     try:
         return sha256_of(file)
     except OSError as error:
-        what, cure = "file is missing or cannot be read", "correct the path or bring the file"
-        raise Refused(Fault("LS-IMG-001", what, cure, case_id=case.case_id, file=file)) from error
+        message, hint = "file is missing or cannot be read", "correct the path or bring the file"
+        raise InputError(Issue("LS-IMG-001", message, hint, case_id=case.case_id, file=file)) from error
 
 
 def _digest(*parts: object) -> str:
@@ -245,13 +245,13 @@ def _open(case: Case, folder: Path) -> StoredCase | None:
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError) as error:
-        raise Refused(damaged(folder / ABOUT, "is not what was written", case_id=case.case_id)) from error
+        raise InputError(damaged(folder / ABOUT, "is not what was written", case_id=case.case_id)) from error
 
 
-def damaged(file: Path, what: str, *, case_id: str | None = None) -> Fault:
+def damaged(file: Path, message: str, *, case_id: str | None = None) -> Issue:
     """A stored case that must not be trained on."""
-    cure = "remove its folder and fill the store again; see to the disk"
-    return Fault("LS-STO-001", f"a file of the slice store {what}", cure, case_id, file)
+    hint = "remove its folder and fill the store again; see to the disk"
+    return Issue("LS-STO-001", f"a file of the slice store {message}", hint, case_id, file)
 
 
 def _read(case: Case, pixel_mm: float | None) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:

@@ -51,9 +51,9 @@ def parse(source: Source, head: bytes) -> Layout:
     nibabel parses with its repairs switched off: it would quietly turn a spacing of 0 into 1.
 
     Raises:
-        Refused: LS-IMG-003 not a NIfTI file, LS-IMG-006 not three axes, LS-IMG-007 not numbers or a scaling that is not
-            finite, LS-GEO-001 spacing, LS-GEO-002 affine, LS-GEO-005 sform against qform, LS-GEO-006 no orientation,
-            LS-GEO-007 unit.
+        InputError: LS-IMG-003 not a NIfTI file, LS-IMG-006 not three axes, LS-IMG-007 not numbers or a scaling that
+            is not finite, LS-GEO-001 spacing, LS-GEO-002 affine, LS-GEO-005 sform against qform, LS-GEO-006 no
+            orientation, LS-GEO-007 unit.
     """
     header = _header(source, head)
     shape = _shape(source, header)
@@ -133,10 +133,10 @@ def _scaling(header: Any) -> tuple[float, float]:
     return (1.0, 0.0) if slope is None else (float(slope), float(intercept))
 
 
-def _bad_type(source: Source, what: str) -> Exception:
+def _bad_type(source: Source, message: str) -> Exception:
     return source.refused(
         "LS-IMG-007",
-        f"voxels cannot be read as numbers ({what})",
+        f"voxels cannot be read as numbers ({message})",
         "save it as 16-bit integers in HU, or labels as 8-bit",
     )
 

@@ -16,8 +16,8 @@ from liverspleen.imaging.geometry import Geometry
 from liverspleen.imaging.header import HEADER_BYTES, Layout, build, parse
 from liverspleen.imaging.stream import Source, content, content_blocks, head, read_stored, refuse_beyond_memory
 from liverspleen.imaging.volume import CTVolume, LabelMap
+from liverspleen.organs import ORGANS, Structure, organs
 from liverspleen.storage import complete_file
-from liverspleen.structures import ORGANS, Structure, organs
 
 SUFFIXES = (".nii.gz", ".nii")
 _GZIP_LEVEL = 2  # of ISA-L, 0 to 3; on CT the size of zlib's level 1 in a quarter of its time
@@ -37,8 +37,8 @@ def read_ct(path: Path, *, case_id: str | None = None) -> CTVolume:
     stores, there is only the volume and a block of the file in memory at a time.
 
     Raises:
-        Refused: the file is missing, damaged, not a NIfTI, not one 3D volume of finite numbers (LS-IMG-001 to 008), or
-            its grid is invalid or contradictory (LS-GEO-001 to 007).
+        InputError: the file is missing, damaged, not a NIfTI, not one 3D volume of finite numbers (LS-IMG-001 to
+            008), or its grid is invalid or contradictory (LS-GEO-001 to 007).
     """
     source = Source(Path(path), case_id)
     layout = _layout(source)
@@ -47,8 +47,8 @@ def read_ct(path: Path, *, case_id: str | None = None) -> CTVolume:
     stream = content_blocks(source, layout.content_bytes, first=layout.offset, block=block)
     next(stream)
     if math.prod(geometry.shape[:2]) > _PLANE_LIMIT:
-        what = f"its planes are {geometry.shape[0]} x {geometry.shape[1]}, at most {_PLANE_LIMIT} voxels are read"
-        raise source.refused("LS-IMG-030", what, "see whether it is a CT")
+        message = f"its planes are {geometry.shape[0]} x {geometry.shape[1]}, at most {_PLANE_LIMIT} voxels are read"
+        raise source.refused("LS-IMG-030", message, "see whether it is a CT")
     refuse_beyond_memory(source, math.prod(geometry.shape) * np.dtype(np.int16).itemsize)
     hu = np.empty(geometry.canonical_shape, np.int16)
     native, first, broken, clipped = geometry.to_native(hu), 0, 0, 0
@@ -58,8 +58,8 @@ def read_ct(path: Path, *, case_id: str | None = None) -> CTVolume:
         native[..., first : first + stored.shape[2]] = found.values
         first, broken, clipped = first + stored.shape[2], broken + found.broken, clipped + found.clipped
     if broken:
-        what = f"{broken} of {hu.size} voxels are NaN or infinite, expected finite HU"
-        raise source.refused("LS-IMG-008", what, "convert it from its source again")
+        message = f"{broken} of {hu.size} voxels are NaN or infinite, expected finite HU"
+        raise source.refused("LS-IMG-008", message, "convert it from its source again")
     return CTVolume(hu, geometry, clipped)
 
 
@@ -72,8 +72,8 @@ def read_label_map(
     that it does not name are background, and structures that it does not name are not `covered`.
 
     Raises:
-        Refused: as `read_ct`, and LS-LAB-001 for voxels with a value that is not one of `Structure`, or, with `values`,
-            that is no whole number.
+        InputError: as `read_ct`, and LS-LAB-001 for voxels with a value that is not one of `Structure`, or, with
+            `values`, that is no whole number.
     """
     source = Source(Path(path), case_id)
     layout, stored = _voxels(source)
@@ -90,7 +90,7 @@ def read_grid(path: Path, *, case_id: str | None = None) -> Geometry:
     """The grid that a file's header states; its voxels are not read.
 
     Raises:
-        Refused: the file is missing, not a NIfTI, not one 3D volume, or its grid is invalid.
+        InputError: the file is missing, not a NIfTI, not one 3D volume, or its grid is invalid.
     """
     return read_layout(path, case_id=case_id).geometry
 

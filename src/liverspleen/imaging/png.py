@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from liverspleen.errors import Fault, Refused, one_line
+from liverspleen.errors import InputError, Issue, one_line
 from liverspleen.storage import complete_file
 
 _MODES = ("1", "L")
@@ -62,7 +62,7 @@ def read_masks(files: Sequence[Path], *, rows: int, columns: int, case_id: str) 
     """Gray values of the files, (file, row, column); those of a black and white file are 0 and 255.
 
     Raises:
-        Refused: LS-IMG-021 a file cannot be read as an 8-bit gray PNG of that size.
+        InputError: LS-IMG-021 a file cannot be read as an 8-bit gray PNG of that size.
     """
     masks = np.zeros((len(files), rows, columns), np.uint8)
     for index, file in enumerate(files):
@@ -82,5 +82,5 @@ def _drawable(text: str) -> str:
     return "".join(c if c.isascii() else "?" for c in plain if not unicodedata.combining(c))
 
 
-def _refused(what: str, case_id: str, file: Path) -> Refused:
-    return Refused(Fault("LS-IMG-021", what, "save it as a gray PNG of its section", case_id, file))
+def _refused(message: str, case_id: str, file: Path) -> InputError:
+    return InputError(Issue("LS-IMG-021", message, "save it as a gray PNG of its section", case_id, file))

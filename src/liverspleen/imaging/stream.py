@@ -12,7 +12,7 @@ from typing import BinaryIO, NamedTuple
 
 from isal import isal_zlib  # three times zlib's rate where the whole is asked for at once
 
-from liverspleen.errors import Fault, Refused
+from liverspleen.errors import InputError, Issue
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _GZIP_WBITS = 31  # gzip framing, whose CRC-32 and length are compared at the end of each member
@@ -33,16 +33,17 @@ class Source:
     path: Path
     case_id: str | None = None
 
-    def refused(self, code: str, what: str, cure: str) -> Refused:
+    def refused(self, code: str, message: str, hint: str) -> InputError:
         """The refusal of this file, to be raised."""
-        return Refused(Fault(code, what, cure, case_id=self.case_id, file=self.path))
+        return InputError(Issue(code, message, hint, case_id=self.case_id, file=self.path))
 
 
 def read_stored(source: Source, size: int = -1) -> bytes:
     """The file's bytes as stored; the first `size` of them if given.
 
     Raises:
-        Refused: LS-IMG-001 the file is missing, LS-IMG-002 it cannot be read, LS-IMG-030 it is larger than the memory.
+        InputError: LS-IMG-001 the file is missing, LS-IMG-002 it cannot be read, LS-IMG-030 it is larger than the
+            memory.
     """
     try:
         refuse_special(source)
@@ -70,8 +71,8 @@ def refuse_beyond_memory(source: Source, size: int) -> None:
     except (OSError, ValueError, StopIteration):
         return
     if size > left:
-        what = f"its content has {size} bytes, and the machine has {left} left"
-        raise source.refused("LS-IMG-030", what, "read it on a machine with more memory")
+        message = f"its content has {size} bytes, and the machine has {left} left"
+        raise source.refused("LS-IMG-030", message, "read it on a machine with more memory")
 
 
 def head(stored: bytes, size: int) -> bytes:
@@ -90,8 +91,8 @@ def content(source: Source, stored: bytes, size: int) -> bytes:
     Memory stays near `size` whatever the stream holds; bytes past `size` are read and dropped.
 
     Raises:
-        Refused: LS-IMG-004 there are fewer bytes, LS-IMG-005 the stream is damaged, LS-IMG-030 it is built to fill the
-            memory, or larger than what is left of it.
+        InputError: LS-IMG-004 there are fewer bytes, LS-IMG-005 the stream is damaged, LS-IMG-030 it is built to fill
+            the memory, or larger than what is left of it.
     """
     if stored.startswith(_GZIP_MAGIC):
         refuse_beyond_memory(source, size)
@@ -110,7 +111,7 @@ def content_blocks(source: Source, size: int, *, first: int, block: int) -> Iter
     end without a refusal, nothing that was made of them counts.
 
     Raises:
-        Refused: as `read_stored` and `content`.
+        InputError: as `read_stored` and `content`.
     """
     try:
         refuse_special(source)
@@ -148,8 +149,8 @@ def _blocks(source: Source, stored: _Stored, size: int, first: int, block: int) 
     if size > _DEFLATE_LIMIT * stored.size:
         raise _truncated(source, size, f"at most {_DEFLATE_LIMIT * stored.size}")
     if size > max(_HARMLESS_BYTES, _RATIO_LIMIT * stored.size):
-        what = f"{size} bytes of content are packed into {stored.size}: no image is that empty"
-        raise source.refused("LS-IMG-030", what, "do not trust it, or save it again without compression")
+        message = f"{size} bytes of content are packed into {stored.size}: no image is that empty"
+        raise source.refused("LS-IMG-030", message, "do not trust it, or save it again without compression")
     inflated = _inflated(source, stored, beginning, size, largest=max(first, block))
     rest, found = b"", 0
     for wanted in sizes:
@@ -184,8 +185,8 @@ def _inflated(source: Source, stored: _Stored, rest: bytes, size: int, *, larges
             if not part and not member.eof and (ended or len(rest) == before):
                 raise _truncated(source, size, f"{min(found, size)}, and the stream has no end")
             if (found := found + len(part)) - size > max(size, _SURPLUS_BYTES):
-                what = f"over {found - size} bytes follow the {size} that its header states"
-                raise source.refused("LS-IMG-030", what, "do not trust it, or convert it again from its source")
+                message = f"over {found - size} bytes follow the {size} that its header states"
+                raise source.refused("LS-IMG-030", message, "do not trust it, or convert it again from its source")
             if part:
                 yield part
         rest = member.unused_data
@@ -199,16 +200,16 @@ def _inflated(source: Source, stored: _Stored, rest: bytes, size: int, *, larges
         rest = stored.take()
 
 
-def _missing(source: Source) -> Refused:
+def _missing(source: Source) -> InputError:
     return source.refused("LS-IMG-001", "file is missing", "correct the path or bring the file")
 
 
-def _unreadable(source: Source, error: OSError) -> Refused:
+def _unreadable(source: Source, error: OSError) -> InputError:
     reason = error.strerror or type(error).__name__
     return source.refused("LS-IMG-002", f"file cannot be read ({reason})", "make it a readable file")
 
 
-def _truncated(source: Source, expected: int, found: str) -> Refused:
+def _truncated(source: Source, expected: int, found: str) -> InputError:
     return source.refused(
         "LS-IMG-004", f"file is truncated: {expected} bytes expected, found {found}", "copy it again from its source"
     )

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liverspleen.imaging.geometry import Geometry
-from liverspleen.structures import ORGANS, Structure
+from liverspleen.organs import ORGANS, Structure
 
 _FACES = (("inferior", "superior"), ("anterior", "posterior"), ("right", "left"))  # ends of slice, row, column axis
 

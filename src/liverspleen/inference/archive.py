@@ -16,7 +16,7 @@ from itertools import pairwise
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from liverspleen.errors import Fault, Refused
+from liverspleen.errors import InputError, Issue
 
 MAX_FILE_BYTES = 8 << 30
 _MAX_DIRECTORY_BYTES = 4 << 20  # some 40 000 entries; a checkpoint of Xception-65 with its optimizer has 3 000
@@ -41,7 +41,7 @@ def stored_entries(file: Path) -> dict[str, Entry]:
     """Entries of an archive by name; nothing is unpacked.
 
     Raises:
-        Refused: LS-MOD-005 an entry is compressed, encrypted, a link, there twice, named like a path outside, larger
+        InputError: LS-MOD-005 an entry is compressed, encrypted, a link, there twice, named like a path outside, larger
             than the file, or lies on another one; the archive is cut off or states a directory of implausible size.
     """
     try:
@@ -129,6 +129,6 @@ def _wrong_kind(info: zipfile.ZipInfo) -> str | None:
     return "is a link or a device" if kind not in (0, stat.S_IFREG) else None
 
 
-def _refused(what: str, file: Path) -> Refused:
-    cure = "give a checkpoint of liverspleen train, or a bundle of liverspleen export as it was written"
-    return Refused(Fault("LS-MOD-005", what, cure, file=file))
+def _refused(message: str, file: Path) -> InputError:
+    hint = "give a checkpoint of liverspleen train, or a bundle of liverspleen export as it was written"
+    return InputError(Issue("LS-MOD-005", message, hint, file=file))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from liverspleen.errors import Fault, Refused
+from liverspleen.errors import InputError, Issue
 from liverspleen.inference.archive import MAX_FILE_BYTES, Entry, blocks
 from liverspleen.inference.plain import MAX_JSON_BYTES, parse_json
 
@@ -63,35 +63,35 @@ class BundleFiles:
             for block in self.blocks(name):
                 digest.update(block)
             if digest.hexdigest() != self.description["files"][name]["sha256"]:
-                what = f"{name} is not the file that bundle.json was written with"
-                raise Refused(Fault("LS-MOD-006", what, _ANEW, file=self.path))
+                message = f"{name} is not the file that bundle.json was written with"
+                raise InputError(Issue("LS-MOD-006", message, _ANEW, file=self.path))
 
     def refuse_markup(self) -> None:
         """Raise LS-MOD-015 if the model card holds HTML or a script: we write none, and somebody may render it."""
         if found := _MARKUP.search(b"".join(self.blocks(CARD))):
-            what = f"{CARD} holds markup ({found[0].decode()!r}) that liverspleen does not write"
-            raise Refused(Fault("LS-MOD-015", what, _ANEW, file=self.path))
+            message = f"{CARD} holds markup ({found[0].decode()!r}) that liverspleen does not write"
+            raise InputError(Issue("LS-MOD-015", message, _ANEW, file=self.path))
 
 
 def open_bundle(path: Path, entries: Mapping[str, Entry] | None = None) -> BundleFiles:
     """The bundle in a folder, or of `entries` in an archive; links are not followed, further files not looked at.
 
     Raises:
-        Refused: LS-MOD-003 of another format; LS-MOD-004 files missing, unknown, linked or of another size; LS-MOD-007
-            bundle.json is no plain JSON.
+        InputError: LS-MOD-003 of another format; LS-MOD-004 files missing, unknown, linked or of another size;
+            LS-MOD-007 bundle.json is no plain JSON.
     """
     data = _description_bytes(path, entries)
     description = parse_json(data, path / DESCRIPTION if entries is None else path)
     if description.get("format") != BUNDLE_FORMAT:
-        raise Refused(Fault("LS-MOD-003", f"no bundle of format {BUNDLE_FORMAT}", _ANEW, file=path))
+        raise InputError(Issue("LS-MOD-003", f"no bundle of format {BUNDLE_FORMAT}", _ANEW, file=path))
     stated = description.get("files")
     known = {WEIGHTS, CARD, LICENCE, ONNX}
     if not isinstance(stated, dict) or not {WEIGHTS, CARD, LICENCE} <= set(stated) <= known:
-        what = f"bundle.json names other files than {WEIGHTS}, {CARD}, {LICENCE} and perhaps {ONNX}"
-        raise Refused(Fault("LS-MOD-004", what, _ANEW, file=path))
+        message = f"bundle.json names other files than {WEIGHTS}, {CARD}, {LICENCE} and perhaps {ONNX}"
+        raise InputError(Issue("LS-MOD-004", message, _ANEW, file=path))
     if entries is not None and (foreign := set(entries) - set(stated) - {DESCRIPTION}):
-        what = f"the archive holds more than its bundle.json names, first {min(foreign)[:80]!r}"
-        raise Refused(Fault("LS-MOD-004", what, _ANEW, file=path))
+        message = f"the archive holds more than its bundle.json names, first {min(foreign)[:80]!r}"
+        raise InputError(Issue("LS-MOD-004", message, _ANEW, file=path))
     for name, claim in stated.items():
         _refuse_misfit(name, claim, _size(path, entries, name), path)
     return BundleFiles(path, entries, description, hashlib.sha256(data).hexdigest())
@@ -100,8 +100,8 @@ def open_bundle(path: Path, entries: Mapping[str, Entry] | None = None) -> Bundl
 def _description_bytes(path: Path, entries: Mapping[str, Entry] | None) -> bytes:
     size = _size(path, entries, DESCRIPTION)
     if size > MAX_JSON_BYTES:
-        what = f"{DESCRIPTION} has {size} bytes, at most {MAX_JSON_BYTES} are read"
-        raise Refused(Fault("LS-MOD-007", what, _ANEW, file=path))
+        message = f"{DESCRIPTION} has {size} bytes, at most {MAX_JSON_BYTES} are read"
+        raise InputError(Issue("LS-MOD-007", message, _ANEW, file=path))
     if entries is None:
         return (path / DESCRIPTION).read_bytes()
     return b"".join(blocks(path, entries[DESCRIPTION]))
@@ -110,23 +110,25 @@ def _description_bytes(path: Path, entries: Mapping[str, Entry] | None) -> bytes
 def _size(path: Path, entries: Mapping[str, Entry] | None, name: str) -> int:
     if entries is not None:
         if name not in entries:
-            raise Refused(Fault("LS-MOD-004", f"the archive has no {name}", _ANEW, file=path))
+            raise InputError(Issue("LS-MOD-004", f"the archive has no {name}", _ANEW, file=path))
         return entries[name].size
     try:
         about = os.lstat(path / name)
     except OSError:
-        raise Refused(Fault("LS-MOD-004", f"the folder has no {name}", _ANEW, file=path)) from None
+        raise InputError(Issue("LS-MOD-004", f"the folder has no {name}", _ANEW, file=path)) from None
     if not stat.S_ISREG(about.st_mode):
-        what = f"{name} is a link or a device, expected a file"
-        raise Refused(Fault("LS-MOD-004", what, "copy the bundle with files in place of links (cp -L)", file=path))
+        message = f"{name} is a link or a device, expected a file"
+        raise InputError(
+            Issue("LS-MOD-004", message, "copy the bundle with files in place of links (cp -L)", file=path)
+        )
     return about.st_size
 
 
 def _refuse_misfit(name: str, claim: Any, size: int, path: Path) -> None:
     limit = _MAX_TEXT_BYTES if name in {CARD, LICENCE} else MAX_FILE_BYTES
     if not isinstance(claim, dict) or not isinstance(sha256 := claim.get("sha256"), str) or size > limit:
-        what = f"{name} has no hash in bundle.json, or more than {limit} bytes"
-        raise Refused(Fault("LS-MOD-004", what, _ANEW, file=path))
+        message = f"{name} has no hash in bundle.json, or more than {limit} bytes"
+        raise InputError(Issue("LS-MOD-004", message, _ANEW, file=path))
     if claim.get("bytes") != size or not _SHA256.fullmatch(sha256):
-        what = f"{name} has {size} bytes, bundle.json states another size or no hash"
-        raise Refused(Fault("LS-MOD-004", what, _ANEW, file=path))
+        message = f"{name} has {size} bytes, bundle.json states another size or no hash"
+        raise InputError(Issue("LS-MOD-004", message, _ANEW, file=path))

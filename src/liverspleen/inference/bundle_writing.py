@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from liverspleen import __version__
-from liverspleen.errors import Fault, Refused
+from liverspleen.errors import InputError, Issue
 from liverspleen.inference.bundle import BUNDLE_FORMAT, CARD, DESCRIPTION, LICENCE, ONNX, WEIGHTS
 from liverspleen.inference.checked import CheckedModel
 from liverspleen.inference.description import is_of_phantoms_only
@@ -29,11 +29,11 @@ _NAMES_FILES = ("cohort", "root", "split", "store", "output", "logger", "vocabul
 def refuse_words(name: str, licence: str | None) -> None:
     """Raise LS-XPT-012 for a name or licence that cannot stand in a card."""
     if not _NAME.fullmatch(name):
-        what = f"name={name!r} is not of letters, digits, spaces and .,+()- only, at most 100"
-        raise Refused(Fault("LS-XPT-012", what, "give another name="))
+        message = f"name={name!r} is not of letters, digits, spaces and .,+()- only, at most 100"
+        raise InputError(Issue("LS-XPT-012", message, "give another name="))
     if licence is not None and not _LICENCE.fullmatch(licence):
-        what = f"licence={licence!r} is no SPDX identifier"
-        raise Refused(Fault("LS-XPT-012", what, "give one such as CC-BY-4.0 (https://spdx.org/licenses)"))
+        message = f"licence={licence!r} is no SPDX identifier"
+        raise InputError(Issue("LS-XPT-012", message, "give one such as CC-BY-4.0 (https://spdx.org/licenses)"))
 
 
 def described(found: CheckedModel, *, name: str, licence: str | None) -> dict[str, Any]:
@@ -61,7 +61,7 @@ def _recorded(file: Path) -> dict[str, Any]:
     unknown = dict.fromkeys(("config", "device", "seconds", "versions", "commit"))
     try:
         record = parse_json(file.read_bytes(), file)
-    except (OSError, Refused):
+    except (OSError, InputError):
         return unknown
     config, git = record.get("config"), record.get("git")
     if record.get("verb") != "train" or not isinstance(config, dict):
@@ -110,8 +110,8 @@ def refuse_foreign(output: Path) -> None:
             raise _foreign(f"the folder holds other things ({others[0]})", output)
 
 
-def _foreign(what: str, output: Path) -> Refused:
-    return Refused(Fault("LS-XPT-013", what, "choose another output=", file=output))
+def _foreign(message: str, output: Path) -> InputError:
+    return InputError(Issue("LS-XPT-013", message, "choose another output=", file=output))
 
 
 def write_bundle(output: Path, description: Mapping[str, Any], weights: bytes, onnx: bytes | None = None) -> str:

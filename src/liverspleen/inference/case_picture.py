@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from liverspleen.imaging.png import Words, resized, write_picture
 from liverspleen.imaging.volume import CTVolume, LabelMap
-from liverspleen.structures import COLOURS, ORGANS, Structure
+from liverspleen.organs import COLOURS, ORGANS, Structure
 
 _PIXEL_MM: Final = 0.8  # in every direction; most CT of the trunk has 0.7 to 0.9
 _LARGEST: Final = 2560  # pixels of a side: two metres; a header may state kilometres

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from liverspleen.errors import Fault, Refused
+from liverspleen.errors import InputError, Issue
 from liverspleen.inference.archive import Entry, blocks, is_whole, stored_entries
 from liverspleen.inference.bundle import CARD, DESCRIPTION, ONNX, WEIGHTS, BundleFiles, open_bundle
 from liverspleen.inference.description import checked_description
@@ -44,7 +44,7 @@ def checked_model(path: Path) -> CheckedModel:
     """The model in a checkpoint of a training, a bundle folder, or a bundle as .zip.
 
     Raises:
-        Refused: LS-MOD-001 there is none; LS-MOD-002 a checkpoint that is more than weights and plain values, or
+        InputError: LS-MOD-001 there is none; LS-MOD-002 a checkpoint that is more than weights and plain values, or
             damaged; LS-MOD-003 not of this project or version; LS-MOD-004 files of a bundle missing or foreign;
             LS-MOD-005 an archive that cannot be read safely; LS-MOD-006 a checksum that does not hold; LS-MOD-007
             JSON that is not plain; LS-MOD-008 a network that there is not; LS-MOD-009 weights that are no safetensors;
@@ -53,8 +53,8 @@ def checked_model(path: Path) -> CheckedModel:
     if path.is_dir():
         return _of_bundle(path, open_bundle(path))
     if not path.is_file():
-        what = "there is no such checkpoint or bundle"
-        raise Refused(Fault("LS-MOD-001", what, "give the best.ckpt of a training, or a bundle", file=path))
+        message = "there is no such checkpoint or bundle"
+        raise InputError(Issue("LS-MOD-001", message, "give the best.ckpt of a training, or a bundle", file=path))
     entries = stored_entries(path) if _is_zip(path) else {}
     if DESCRIPTION in entries:
         return _of_bundle(path, open_bundle(path, entries))
@@ -115,10 +115,10 @@ def _place(name: str, stated: Any, entries: Mapping[str, Entry], root: str, path
     if not place.is_inside:
         raise _no_checkpoint(f"weight {name[:80]!r} reaches beyond its numbers", path)
     if not is_whole(path, entry):
-        raise Refused(Fault("LS-MOD-006", f"weight {name[:80]!r} has changed", "bring the file back", file=path))
+        raise InputError(Issue("LS-MOD-006", f"weight {name[:80]!r} has changed", "bring the file back", file=path))
     return place
 
 
-def _no_checkpoint(why: str, path: Path) -> Refused:
-    what = f"not a checkpoint that holds only weights and plain values ({why})"
-    return Refused(Fault("LS-MOD-002", what, "give a checkpoint written by liverspleen train", file=path))
+def _no_checkpoint(why: str, path: Path) -> InputError:
+    message = f"not a checkpoint that holds only weights and plain values ({why})"
+    return InputError(Issue("LS-MOD-002", message, "give a checkpoint written by liverspleen train", file=path))

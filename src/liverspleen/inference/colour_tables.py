@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Final
 
 from liverspleen import __version__
+from liverspleen.organs import COLOURS, ORGANS, Structure
 from liverspleen.storage import write_json, write_text
-from liverspleen.structures import COLOURS, ORGANS, Structure
 
 BIDS_VERSION: Final = "1.10.0"
 _ABBREVIATIONS: Final = {Structure.LIVER: "LIV", Structure.SPLEEN: "SPL"}

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from liverspleen.errors import Fault, Refused
+from liverspleen.errors import InputError, Issue
 from liverspleen.inference.plain import bounded
 from liverspleen.networks.build import network_names
 from liverspleen.networks.checkpoint import CHECKPOINT_FORMAT
-from liverspleen.structures import Structure
+from liverspleen.organs import Structure
 
 PHANTOM = "phantom"
 """Origin of procedural CT, as `liverspleen phantom` writes it."""
@@ -61,17 +61,17 @@ def checked_description(about: Any, file: Path | str) -> dict[str, Any]:
     """The plain values `about` of a checkpoint or bundle, if a network can be built and fed by them.
 
     Raises:
-        Refused: LS-MOD-003 not of this project, or of another format or other structures; LS-MOD-007 not plain values;
-            LS-MOD-008 a key or value that no network of this project has, each in the one line.
+        InputError: LS-MOD-003 not of this project, or of another format or other structures; LS-MOD-007 not plain
+            values; LS-MOD-008 a key or value that no network of this project has, each in the one line.
     """
     wanted = {organ.key: int(organ) for organ in Structure}
     if not isinstance(about, dict) or about.get("format") != CHECKPOINT_FORMAT or about.get("structures") != wanted:
-        what = f"no liverspleen model of format {CHECKPOINT_FORMAT} with structures {wanted}"
-        raise Refused(Fault("LS-MOD-003", what, "give a model written by this version", file=file))
+        message = f"no liverspleen model of format {CHECKPOINT_FORMAT} with structures {wanted}"
+        raise InputError(Issue("LS-MOD-003", message, "give a model written by this version", file=file))
     bounded(about, file)
     if wrong := [*_wrong(about)]:
-        what = f"a network or preprocessing that this project has not: {', '.join(wrong)[:300]}"
-        raise Refused(Fault("LS-MOD-008", what, "give a model as liverspleen wrote it", file=file))
+        message = f"a network or preprocessing that this project has not: {', '.join(wrong)[:300]}"
+        raise InputError(Issue("LS-MOD-008", message, "give a model as liverspleen wrote it", file=file))
     return about
 
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from liverspleen.errors import Fault, Refused
+from liverspleen.errors import InputError, Issue
 from liverspleen.inference.checked import CheckedModel, checked_model
 from liverspleen.inference.description import is_of_phantoms_only
-from liverspleen.structures import Structure, organ
+from liverspleen.organs import Structure, organ
 
 if TYPE_CHECKING:
     import torch
@@ -57,12 +57,12 @@ class TrainedModel:
     engine: str = "torch"
 
     @property
-    def faults(self) -> tuple[Fault, ...]:
+    def issues(self) -> tuple[Issue, ...]:
         """What whoever uses it must be told: the warning LS-MOD-011 of a model that has seen nothing but phantoms."""
         if not self.phantoms_only:
             return ()
-        what = "this model was trained on PHANTOMS ONLY; on CT of patients its label maps and volumes mean nothing"
-        return (Fault("LS-MOD-011", what, "train on real CT before measuring any", severity="warning"),)
+        message = "this model was trained on PHANTOMS ONLY; on CT of patients its label maps and volumes mean nothing"
+        return (Issue("LS-MOD-011", message, "train on real CT before measuring any", severity="warning"),)
 
 
 def load_model(path: Path | str, device: torch.device | str = "cpu", *, engine: str = "torch") -> TrainedModel:
@@ -72,7 +72,7 @@ def load_model(path: Path | str, device: torch.device | str = "cpu", *, engine: 
     the CPU, and computes on a CUDA device where ONNX Runtime has one and `device` names it.
 
     Raises:
-        Refused: what `checked_model` refuses, before torch is imported; then LS-MOD-010 the weights are not those of
+        InputError: what `checked_model` refuses, before torch is imported; then LS-MOD-010 the weights are not those of
             the network, LS-MOD-012 an engine that there is not, LS-MOD-013 a model.onnx that cannot be used safely,
             LS-MOD-016 weights that are not finite.
     """
@@ -82,7 +82,7 @@ def load_model(path: Path | str, device: torch.device | str = "cpu", *, engine: 
 def trained_model(found: CheckedModel, device: torch.device | str = "cpu", *, engine: str = "torch") -> TrainedModel:
     """The model that was checked; as `load_model`."""
     if engine not in ENGINES:
-        raise Refused(Fault("LS-MOD-012", f"engine={engine}", f"use one of {', '.join(ENGINES)}"))
+        raise InputError(Issue("LS-MOD-012", f"engine={engine}", f"use one of {', '.join(ENGINES)}"))
     if engine == "onnxruntime":  # checked before torch is imported
         from liverspleen.inference.onnx_engine import OnnxNetwork, checked_onnx
 
@@ -122,7 +122,7 @@ def _network(found: CheckedModel) -> Any:
     """The network without numbers, on torch's meta device, once its weights are those that the file states.
 
     Raises:
-        Refused: LS-MOD-008 it cannot be built; LS-MOD-010 names or shapes differ.
+        InputError: LS-MOD-008 it cannot be built; LS-MOD-010 names or shapes differ.
     """
     import torch
 
@@ -133,8 +133,10 @@ def _network(found: CheckedModel) -> Any:
             warnings.simplefilter("ignore")  # that nothing is drawn at random here
             network = build_network(found.about["network"], sections=found.about["sections"])
     except (ValueError, TypeError, RuntimeError, NotImplementedError, AttributeError) as error:
-        what = f"the network cannot be built ({error!s:.150})"
-        raise Refused(Fault("LS-MOD-008", what, "give a model as liverspleen wrote it", file=found.path)) from None
+        message = f"the network cannot be built ({error!s:.150})"
+        raise InputError(
+            Issue("LS-MOD-008", message, "give a model as liverspleen wrote it", file=found.path)
+        ) from None
     wanted, given = network.state_dict(), found.weights
     other = [name for name in wanted if name in given and not _fits(wanted[name], given[name])]
     differing = {
@@ -142,9 +144,9 @@ def _network(found: CheckedModel) -> Any:
         "of no layer": sorted(set(given) - set(wanted)),
         "of another shape or type": other,
     }
-    if wrong := [f"{len(names)} {what} (first {names[0][:80]!r})" for what, names in differing.items() if names]:
-        what = f"not the weights of this network: of {len(wanted)} tensors {', '.join(wrong)}"
-        raise Refused(Fault("LS-MOD-010", what, "give a model as liverspleen wrote it", file=found.path))
+    if wrong := [f"{len(names)} {message} (first {names[0][:80]!r})" for message, names in differing.items() if names]:
+        message = f"not the weights of this network: of {len(wanted)} tensors {', '.join(wrong)}"
+        raise InputError(Issue("LS-MOD-010", message, "give a model as liverspleen wrote it", file=found.path))
     return network
 
 
@@ -162,7 +164,7 @@ def _weights(found: CheckedModel) -> dict[str, Tensor]:
             handle.seek(place.offset)
             data = bytearray(place.size)
             if handle.readinto(data) != place.size:
-                raise Refused(Fault("LS-MOD-006", "the file has changed", "bring it back", file=found.file))
+                raise InputError(Issue("LS-MOD-006", "the file has changed", "bring it back", file=found.file))
             numbers = torch.frombuffer(data, dtype=getattr(torch, place.dtype)) if data else torch.empty(0)
             read[name] = numbers.as_strided(place.shape, place.strides, place.first)
     return read
@@ -173,8 +175,8 @@ def _refuse_not_finite(network: nn.Module, path: Path) -> None:
 
     wrong = [name for name, weight in network.state_dict().items() if not bool(torch.isfinite(weight).all())]
     if wrong:
-        what = f"{len(wrong)} weights are not finite, first {wrong[0]!r}"
-        raise Refused(Fault("LS-MOD-016", what, "take an earlier checkpoint, or train anew", file=path))
+        message = f"{len(wrong)} weights are not finite, first {wrong[0]!r}"
+        raise InputError(Issue("LS-MOD-016", message, "take an earlier checkpoint, or train anew", file=path))
 
 
 def _postprocessing(found: CheckedModel) -> dict[Structure, str]:
@@ -184,5 +186,5 @@ def _postprocessing(found: CheckedModel) -> dict[Structure, str]:
     try:
         return {organ(key): str(rule) for key, rule in dict(rules).items()}
     except (ValueError, TypeError):
-        what = "bundle.json names postprocessing of structures that there are not"
-        raise Refused(Fault("LS-MOD-008", what, "write the bundle anew", file=found.path)) from None
+        message = "bundle.json names postprocessing of structures that there are not"
+        raise InputError(Issue("LS-MOD-008", message, "write the bundle anew", file=found.path)) from None

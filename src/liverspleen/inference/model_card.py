@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from liverspleen.errors import one_line
-from liverspleen.structures import ORGAN_KEYS
+from liverspleen.organs import ORGAN_KEYS
 
 UNKNOWN = "not recorded"
 

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from liverspleen.errors import Fault, Refused
+from liverspleen.errors import InputError, Issue
 from liverspleen.inference.bundle import ONNX
-from liverspleen.structures import NUM_CLASSES
+from liverspleen.organs import NUM_CLASSES
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -55,13 +55,13 @@ class OnnxNetwork:
         """Logits (B, 3, H, W) of `sections` (B, sections, H, W).
 
         Raises:
-            Refused: LS-MOD-014 the export is for another size; LS-MOD-013 the runtime fails, or gives no logits.
+            InputError: LS-MOD-014 the export is for another size; LS-MOD-013 the runtime fails, or gives no logits.
         """
         import torch
 
         if any(fixed not in (None, size) for fixed, size in zip(self.fixed, sections.shape, strict=True)):
-            what = f"model.onnx takes sections of shape {list(self.fixed)}, not {list(sections.shape)}"
-            raise Refused(Fault("LS-MOD-014", what, "use engine=torch", file=self._path))
+            message = f"model.onnx takes sections of shape {list(self.fixed)}, not {list(sections.shape)}"
+            raise InputError(Issue("LS-MOD-014", message, "use engine=torch", file=self._path))
         given, asked = self._names
         try:
             (logits,) = self._session.run([asked], {given: sections.detach().cpu().contiguous().numpy()})
@@ -76,12 +76,12 @@ def checked_onnx(found: CheckedModel) -> bytes:
     """The model.onnx of a bundle, once it is found harmless.
 
     Raises:
-        Refused: LS-MOD-012 the bundle has no model.onnx, or the packages are not installed; LS-MOD-013 it cannot be
+        InputError: LS-MOD-012 the bundle has no model.onnx, or the packages are not installed; LS-MOD-013 it cannot be
             used safely.
     """
     if found.files is None or ONNX not in found.files.names:
-        what = "engine=onnxruntime, but the model has no model.onnx"
-        raise Refused(Fault("LS-MOD-012", what, f"{_ANEW}, or use engine=torch", file=found.path))
+        message = "engine=onnxruntime, but the model has no model.onnx"
+        raise InputError(Issue("LS-MOD-012", message, f"{_ANEW}, or use engine=torch", file=found.path))
     refuse_without("onnx", "onnxruntime")
     data = b"".join(found.files.blocks(ONNX))
     refuse_unsafe(data, found.path)
@@ -93,8 +93,8 @@ def refuse_without(*packages: str) -> None:
     from importlib.util import find_spec
 
     if absent := [package for package in packages if find_spec(package) is None]:
-        what = f"ONNX needs {', '.join(absent)}"
-        raise Refused(Fault("LS-MOD-012", what, "install liverspleen[onnx]"))
+        message = f"ONNX needs {', '.join(absent)}"
+        raise InputError(Issue("LS-MOD-012", message, "install liverspleen[onnx]"))
 
 
 def refuse_unsafe(data: bytes, path: Path) -> None:
@@ -129,5 +129,5 @@ def refuse_unsafe(data: bytes, path: Path) -> None:
         raise _refused("numbers that lie in another file", path)
 
 
-def _refused(why: str, path: Path) -> Refused:
-    return Refused(Fault("LS-MOD-013", f"model.onnx cannot be used: {why}", _ANEW, file=path))
+def _refused(why: str, path: Path) -> InputError:
+    return InputError(Issue("LS-MOD-013", f"model.onnx cannot be used: {why}", _ANEW, file=path))

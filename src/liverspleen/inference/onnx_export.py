@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from liverspleen.data.window import IntensityWindow
-from liverspleen.errors import Fault, Refused
+from liverspleen.errors import InputError, Issue
 from liverspleen.inference.onnx_engine import OnnxNetwork, refuse_without
 
 LOGIT_BOUND = 1e-3
@@ -45,7 +45,7 @@ def export_onnx(network: nn.Module, *, sections: int, stride: int, window: Inten
     """The network as ONNX, one file, batch, height and width open (multiples of the stride) where torch can say so.
 
     Raises:
-        Refused: LS-MOD-012 packages are missing; LS-XPT-010 torch cannot export it; LS-XPT-011 ONNX Runtime's logits
+        InputError: LS-MOD-012 packages are missing; LS-XPT-010 torch cannot export it; LS-XPT-011 ONNX Runtime's logits
             or labels differ from torch's by more than `LOGIT_BOUND` or `LABEL_BOUND`.
     """
     refuse_without("onnx", "onnxscript", "onnxruntime")
@@ -58,8 +58,8 @@ def export_onnx(network: nn.Module, *, sections: int, stride: int, window: Inten
         try:
             data, any_size = _exported(network, (1, sections, matrix, matrix), None), False
         except _ExportError as error:
-            what = f"torch cannot export this network as ONNX ({error})"
-            raise Refused(Fault("LS-XPT-010", what, "leave onnx= out")) from error
+            message = f"torch cannot export this network as ONNX ({error})"
+            raise InputError(Issue("LS-XPT-010", message, "leave onnx= out")) from error
         sizes = [(1, matrix, matrix)]
     compared = compare(network, data, _stacks(sections, sizes, window), stride=stride)
     about = {"any_size": any_size, "multiple_of": stride, **compared, "torch": torch.__version__}
@@ -72,7 +72,7 @@ def compare(network: nn.Module, data: bytes, stacks: Sequence[Tensor], *, stride
     """Largest difference of logits and share of other labels between torch and ONNX Runtime, over all `stacks`.
 
     Raises:
-        Refused: LS-XPT-011 beyond the bounds.
+        InputError: LS-XPT-011 beyond the bounds.
     """
     import onnxruntime
 
@@ -96,8 +96,10 @@ def compare(network: nn.Module, data: bytes, stacks: Sequence[Tensor], *, stride
         "onnxruntime": onnxruntime.__version__,
     }
     if not (largest <= LOGIT_BOUND * scale and other <= LABEL_BOUND * voxels):
-        what = f"ONNX Runtime differs from torch by {largest:.3g} in a logit (SD {scale:.3g}), in {other} of {voxels} "
-        raise Refused(Fault("LS-XPT-011", f"{what}labels; more than is allowed", "leave onnx= out"))
+        message = (
+            f"ONNX Runtime differs from torch by {largest:.3g} in a logit (SD {scale:.3g}), in {other} of {voxels} "
+        )
+        raise InputError(Issue("LS-XPT-011", f"{message}labels; more than is allowed", "leave onnx= out"))
     return about
 
 

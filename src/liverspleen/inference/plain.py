@@ -7,7 +7,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from liverspleen.errors import Fault, Refused
+from liverspleen.errors import InputError, Issue
 
 MAX_JSON_BYTES = 1 << 20
 _MAX_DEPTH = 16
@@ -20,7 +20,7 @@ def parse_json(data: bytes, file: Path | str) -> dict[str, Any]:
     """The JSON object in `data`; strict: no key twice, no NaN, no number beyond 10^15, not deep, not many.
 
     Raises:
-        Refused: LS-MOD-007 it is not such an object; `file` is what the line names.
+        InputError: LS-MOD-007 it is not such an object; `file` is what the line names.
     """
     if len(data) > MAX_JSON_BYTES:
         raise _refused(f"JSON of {len(data)} bytes, at most {MAX_JSON_BYTES} are read", file)
@@ -43,7 +43,7 @@ def bounded(value: Any, file: Path | str) -> Any:
     """`value` itself, if it holds plain values only, few enough, not deep, finite.
 
     Raises:
-        Refused: LS-MOD-007.
+        InputError: LS-MOD-007.
 
     >>> bounded({"a": [1, 2.5, None, "text"]}, "x.json")
     {'a': [1, 2.5, None, 'text']}
@@ -96,5 +96,5 @@ def _whole_number(digits: str) -> int:
     return int(digits)
 
 
-def _refused(what: str, file: Path | str) -> Refused:
-    return Refused(Fault("LS-MOD-007", what, "give a model as liverspleen wrote it", file=file))
+def _refused(message: str, file: Path | str) -> InputError:
+    return InputError(Issue("LS-MOD-007", message, "give a model as liverspleen wrote it", file=file))

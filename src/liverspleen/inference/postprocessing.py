@@ -8,11 +8,11 @@ from dataclasses import asdict, dataclass, field
 from types import MappingProxyType
 from typing import Any, Final
 
-from liverspleen.errors import Fault, Refused
+from liverspleen.errors import InputError, Issue
 from liverspleen.evaluation.metrics.connected_components import Dropped, main_parts
 from liverspleen.evaluation.metrics.overlap import overlaps
 from liverspleen.imaging.volume import LabelMap
-from liverspleen.structures import ORGANS, Structure
+from liverspleen.organs import ORGANS, Structure
 
 MAIN_PARTS: Final = "main_parts"
 RULES: Final[Mapping[str, Callable[[LabelMap, Structure], tuple[LabelMap, Dropped]]]] = MappingProxyType(
@@ -45,7 +45,7 @@ def postprocess(label_map: LabelMap, rules: Mapping[Structure, str]) -> Postproc
     Without rules it is the same label map. A structure that has voxels keeps its largest part, so none disappears.
 
     Raises:
-        Refused: LS-PRD-020 a rule that this version does not know.
+        InputError: LS-PRD-020 a rule that this version does not know.
 
     >>> import numpy as np
     >>> from liverspleen.imaging import Geometry
@@ -65,8 +65,8 @@ def refuse_unknown(rules: Mapping[Structure, str]) -> None:
     """Raise LS-PRD-020 for a rule that this version does not know."""
     for structure, rule in rules.items():
         if rule not in RULES:
-            what = f"postprocessing {rule[:60]!r} of the {structure.key} is unknown, expected {' or '.join(RULES)}"
-            raise Refused(Fault("LS-PRD-020", what, "use the version of liverspleen that made the model"))
+            message = f"postprocessing {rule[:60]!r} of the {structure.key} is unknown, expected {' or '.join(RULES)}"
+            raise InputError(Issue("LS-PRD-020", message, "use the version of liverspleen that made the model"))
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from liverspleen import __version__
 from liverspleen.cohort.scans import ScanCase, write_case_segmentation
-from liverspleen.errors import Fault, Refused
+from liverspleen.errors import InputError, Issue
 from liverspleen.evaluation.measurements.measure_case import DLA, measure_case
 from liverspleen.evaluation.measurements.table import Measurement
 from liverspleen.evaluation.metrics.volume import truncated_faces
@@ -20,8 +20,8 @@ from liverspleen.inference.postprocessing import postprocess, refuse_unknown
 from liverspleen.inference.review import Review, review
 from liverspleen.inference.segment import out_of_memory, segment_volume
 from liverspleen.inference.tables import remove_tables
+from liverspleen.organs import ORGANS, Structure, organ
 from liverspleen.storage import complete_file, sha256_of, write_json
-from liverspleen.structures import ORGANS, Structure, organ
 
 if TYPE_CHECKING:
     from liverspleen.inference.model import TrainedModel
@@ -34,7 +34,7 @@ class Outcome:
     case_id: str
     kept: bool = False
     refused: bool = False
-    faults: tuple[Fault, ...] = ()
+    issues: tuple[Issue, ...] = ()
 
 
 def predict_case(
@@ -54,33 +54,33 @@ def predict_case(
             outcome = Outcome(files.case_id, kept=True)
         else:
             note = _predict(scan, model, settings, files, fingerprint, batch_size)
-            outcome = Outcome(files.case_id, faults=() if note is None else (note,))
-    except Refused as error:
-        return _refused(files, settings, error.faults)
+            outcome = Outcome(files.case_id, issues=() if note is None else (note,))
+    except InputError as error:
+        return _refused(files, settings, error.issues)
     except MemoryError:
         return _refused(files, settings, (out_of_memory("host"),))
     files.refusal.unlink(missing_ok=True)
     return outcome
 
 
-def _refused(files: CaseFiles, settings: Settings, faults: Sequence[Fault]) -> Outcome:
+def _refused(files: CaseFiles, settings: Settings, issues: Sequence[Issue]) -> Outcome:
     """The outcome of a case that cannot be segmented, once it is written down."""
-    named = tuple(fault if fault.case_id else replace(fault, case_id=files.case_id) for fault in faults)
+    named = tuple(issue if issue.case_id else replace(issue, case_id=files.case_id) for issue in issues)
     told = {"case_id": files.case_id, "settings": asdict(settings)}
-    write_json(files.refusal, {**told, "faults": [[fault.code, str(fault)] for fault in named]})
-    return Outcome(files.case_id, refused=True, faults=named)
+    write_json(files.refusal, {**told, "issues": [[issue.code, str(issue)] for issue in named]})
+    return Outcome(files.case_id, refused=True, issues=named)
 
 
 def _is_kept(scan: ScanCase, files: CaseFiles, settings: Settings, fingerprint: str) -> bool:
     """Whether the results are there; what the cohort says of the patient is brought up to date then.
 
     Raises:
-        Refused: LS-PRD-003.
+        InputError: LS-PRD-003.
     """
     if stranger := next((f for f in files.other_names if f.exists() and not _is_input(f, scan)), None):
-        what = "a label map of the case is there under another name; measure would find two"
-        raise Refused(
-            Fault("LS-PRD-003", what, "move it away, or choose another output=", files.case_id, stranger.name)
+        message = "a label map of the case is there under another name; measure would find two"
+        raise InputError(
+            Issue("LS-PRD-003", message, "move it away, or choose another output=", files.case_id, stranger.name)
         )
     if not files.label_map.exists():
         return False
@@ -88,9 +88,9 @@ def _is_kept(scan: ScanCase, files: CaseFiles, settings: Settings, fingerprint: 
     stated = {} if sidecar is None else sidecar.content["files"]
     for file in (files.label_map, files.segmentation):
         if file.exists() and sha256_of(file) != stated.get(file.name):
-            what = "a file of this name is there that liverspleen predict did not write, or that was edited since"
-            raise Refused(
-                Fault("LS-PRD-003", what, "move it away, or choose another output=", files.case_id, file.name)
+            message = "a file of this name is there that liverspleen predict did not write, or that was edited since"
+            raise InputError(
+                Issue("LS-PRD-003", message, "move it away, or choose another output=", files.case_id, file.name)
             )
     if (
         sidecar is None
@@ -115,7 +115,7 @@ def _predict(
     files: CaseFiles,
     fingerprint: str,
     batch_size: int | None,
-) -> Fault | None:
+) -> Issue | None:
     ct = scan.read()
     segmented = segment_volume(ct, model, batch_size=batch_size, precision=settings.precision, flips=settings.flips)
     done = postprocess(segmented.label_map, _rules(settings))
@@ -173,7 +173,8 @@ def settings_of(model: TrainedModel, *, precision: str, flips: bool, postprocess
     """What decides about voxels when this model is run so; `postprocessing` is that of its validation, or none.
 
     Raises:
-        Refused: LS-PRD-020 the model names a rule that this version does not know: told before any case is segmented.
+        InputError: LS-PRD-020 the model names a rule that this version does not know: told before any case is
+            segmented.
     """
     if postprocessing:
         refuse_unknown(model.postprocessing)

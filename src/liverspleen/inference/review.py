@@ -10,12 +10,12 @@ from typing import Final
 
 import numpy as np
 
-from liverspleen.cohort.findings.labels import density_faults
+from liverspleen.cohort.findings.labels import density_issues
 from liverspleen.cohort.findings.organ import Organ, find_organ
 from liverspleen.evaluation.metrics.connected_components import Components, components, enclosed_voxels
 from liverspleen.evaluation.metrics.volume import ABSENT, IMPLAUSIBLE, MULTI_PART, TRUNCATED, statuses_of
 from liverspleen.imaging.volume import CTVolume, LabelMap
-from liverspleen.structures import Structure
+from liverspleen.organs import Structure
 
 SIGNS: Final = ("flips", "steps", "jumps", "islands", "holes", "density", "status")
 """What is looked at in each organ; each gives a number from 0, nothing to see, to 1."""
@@ -109,11 +109,11 @@ def _signs(
     yield "islands", _ramp("islands", share), f"{share:.1%} of it in {crumbs.size} islands"
     holes = enclosed_voxels(organ.mask) / total
     yield "holes", _ramp("holes", holes), f"holes of {holes:.1%} of it"
-    fault = next(density_faults(organ, ct.hu), None)
-    if fault is None:
+    issue = next(density_issues(organ, ct.hu), None)
+    if issue is None:
         yield "density", 0.0, ""
     else:
-        yield "density", 1.0 if fault.severity == "error" else _OF_A_WARNING, fault.what
+        yield "density", 1.0 if issue.severity == "error" else _OF_A_WARNING, issue.message
 
 
 def _between_sections(organ: Organ, label_map: LabelMap) -> Iterator[tuple[str, float, str]]:

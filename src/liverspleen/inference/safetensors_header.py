@@ -10,7 +10,7 @@ from math import prod
 from pathlib import Path
 from typing import IO, Any
 
-from liverspleen.errors import Fault, Refused
+from liverspleen.errors import InputError, Issue
 from liverspleen.inference.plain import MAX_JSON_BYTES, parse_json
 from liverspleen.inference.tensor_places import BYTES, MAX_NUMBERS, TensorPlace, strides_of
 
@@ -24,8 +24,8 @@ def tensor_places(handle: IO[bytes], file: Path, *, start: int, size: int) -> di
     """Tensors by name, in the `size` bytes from `start` on; their offsets are those in the whole file.
 
     Raises:
-        Refused: LS-MOD-007 the header is no plain JSON; LS-MOD-009 it is longer than it may be or the file is, or its
-            tensors overlap, leave gaps, are of unknown types or of other sizes than their shapes say.
+        InputError: LS-MOD-007 the header is no plain JSON; LS-MOD-009 it is longer than it may be or the file is, or
+            its tensors overlap, leave gaps, are of unknown types or of other sizes than their shapes say.
     """
     handle.seek(start)
     length = int.from_bytes(handle.read(8), "little")
@@ -69,5 +69,5 @@ def _stated(name: str, stated: Any, file: Path) -> tuple[str, tuple[int, ...], i
     return dtype, tuple(shape), first, last
 
 
-def _refused(what: str, file: Path) -> Refused:
-    return Refused(Fault("LS-MOD-009", f"not a safetensors file: {what}", "write the bundle anew", file=file))
+def _refused(message: str, file: Path) -> InputError:
+    return InputError(Issue("LS-MOD-009", f"not a safetensors file: {message}", "write the bundle anew", file=file))

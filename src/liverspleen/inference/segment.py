@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 
-from liverspleen.errors import Fault, Refused
+from liverspleen.errors import InputError, Issue
 from liverspleen.imaging.nifti import read_ct
 from liverspleen.imaging.volume import CTVolume, LabelMap
 from liverspleen.inference.model import TrainedModel, load_model
-from liverspleen.structures import Structure
+from liverspleen.organs import Structure
 
 MAX_PIXELS = 1 << 22
 """In a section, on the CT's own pixels or the model's: 2048 x 2048 is the largest matrix of any CT scanner."""
@@ -55,7 +55,7 @@ def segment(
         flips: whether the mean is taken of sections in order and in reversed order, in twice the time.
 
     Raises:
-        Refused: CT or model cannot be read; LS-PRD-010 to 012, 014 and 015 (`segment_volume`), LS-PRD-013 not one CT
+        InputError: CT or model cannot be read; LS-PRD-010 to 012, 014 and 015 (`segment_volume`), LS-PRD-013 not one CT
             series.
     """
     volume = ct if isinstance(ct, CTVolume) else _read(Path(ct))
@@ -83,9 +83,9 @@ def segment_volume(
     those of the mean softmax of both orders of the sections.
 
     Raises:
-        Refused: LS-PRD-010 a batch size or precision that there is not, LS-PRD-011 bf16 without instructions for it or
-            with another engine than torch, LS-PRD-012 the network gives what is no number, LS-PRD-014 more or larger
-            sections than any CT has, LS-PRD-015 the device has not the memory.
+        InputError: LS-PRD-010 a batch size or precision that there is not, LS-PRD-011 bf16 without instructions for
+            it or with another engine than torch, LS-PRD-012 the network gives what is no number, LS-PRD-014 more or
+            larger sections than any CT has, LS-PRD-015 the device has not the memory.
     """
     import torch
 
@@ -96,15 +96,15 @@ def segment_volume(
     try:
         found = stream(ct, model, batch_size=batch_size, precision=chosen, flips=flips)
     except torch.OutOfMemoryError:
-        raise Refused(out_of_memory(model.device.type)) from None
+        raise InputError(out_of_memory(model.device.type)) from None
     dss = None if found.flips is None else {organ: overlap.dss for organ, overlap in found.flips.items()}
     return Segmented(LabelMap(found.labels, ct.geometry), dss, perf_counter() - began, chosen)
 
 
-def out_of_memory(where: str) -> Fault:
+def out_of_memory(where: str) -> Issue:
     """The fault LS-PRD-015 of a CT for which there is not the memory."""
-    what = f"there is not the memory ({where}) for this CT"
-    return Fault("LS-PRD-015", what, "use batch_size=1, or a machine with more; see whether it is a CT")
+    message = f"there is not the memory ({where}) for this CT"
+    return Issue("LS-PRD-015", message, "use batch_size=1, or a machine with more; see whether it is a CT")
 
 
 def _refuse_beyond_ct(ct: CTVolume, model: TrainedModel) -> None:
@@ -116,8 +116,8 @@ def _refuse_beyond_ct(ct: CTVolume, model: TrainedModel) -> None:
     wanted = resampled_matrix((matrix[0], matrix[1]), (pixel[0], pixel[1]), model.pixel_mm)
     if count > MAX_SECTIONS or max(matrix[0] * matrix[1], wanted[0] * wanted[1]) > MAX_PIXELS:
         resampled = "" if model.pixel_mm is None else f" ({wanted[0]} x {wanted[1]} on the model's pixel size)"
-        what = f"{count} sections of {matrix[0]} x {matrix[1]} pixels{resampled}: no CT is so large"
-        raise Refused(Fault("LS-PRD-014", what, "see whether it is a CT, and its spacing in millimetres"))
+        message = f"{count} sections of {matrix[0]} x {matrix[1]} pixels{resampled}: no CT is so large"
+        raise InputError(Issue("LS-PRD-014", message, "see whether it is a CT, and its spacing in millimetres"))
 
 
 def _read(source: Path) -> CTVolume:
@@ -130,10 +130,10 @@ def _read(source: Path) -> CTVolume:
     taken = [series for series in found if not series.left]
     if len(taken) != 1:
         reasons = sorted({str(left) for series in found for left in series.left})
-        what = f"{len(taken)} CT series in this folder, expected one" + (
+        message = f"{len(taken)} CT series in this folder, expected one" + (
             f" ({'; '.join(reasons[:3])})" if reasons else ""
         )
-        raise Refused(
-            Fault("LS-PRD-013", what, "give the folder of one series, or use liverspleen predict", file=source)
+        raise InputError(
+            Issue("LS-PRD-013", message, "give the folder of one series, or use liverspleen predict", file=source)
         )
     return read_series(taken[0], case_id="")

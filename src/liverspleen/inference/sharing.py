@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from liverspleen.errors import Fault, Refused
+from liverspleen.errors import InputError, Issue
 
 _WORDS: Final = re.compile(r"(\d{1,9})/(\d{1,9})", re.ASCII)
 
@@ -29,7 +29,7 @@ class Share:
         Tasks may be numbered from 1 or from 0: `0/8` is `8/8`, so both `1/8` to `8/8` and `0/8` to `7/8` are all.
 
         Raises:
-            Refused: LS-PRD-030 it is no share of that many.
+            InputError: LS-PRD-030 it is no share of that many.
 
         >>> Share.of("2/8"), Share.of("0/8") == Share.of("8/8")
         (Share(number=2, count=8), True)
@@ -39,9 +39,9 @@ class Share:
         found = _WORDS.fullmatch(words.strip())
         number, count = (int(found[1]), int(found[2])) if found else (0, 0)
         if count < 1 or number > count:
-            what = f"share={words} is no share"
-            cure = "give 1/8 to 8/8 for 8 tasks, or 0/8 to 7/8 if they count from 0"
-            raise Refused(Fault("LS-PRD-030", what, cure))
+            message = f"share={words} is no share"
+            hint = "give 1/8 to 8/8 for 8 tasks, or 0/8 to 7/8 if they count from 0"
+            raise InputError(Issue("LS-PRD-030", message, hint))
         return cls(number or count, count)
 
     def takes(self, case_id: str) -> bool:

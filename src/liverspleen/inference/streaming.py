@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from liverspleen.data.sections import native_classes
-from liverspleen.errors import Fault, Refused
+from liverspleen.errors import InputError, Issue
 from liverspleen.evaluation.metrics.overlap import Overlap, overlaps
 from liverspleen.imaging.volume import CTVolume
 from liverspleen.inference.model import TrainedModel
 from liverspleen.inference.ring import SectionRing
 from liverspleen.inference.transfers import Downloaded, Downloads
+from liverspleen.organs import ORGANS, Structure
 from liverspleen.processes import has_bf16_instructions
-from liverspleen.structures import ORGANS, Structure
 
 PRECISIONS = ("auto", "fp32", "bf16")
 
@@ -36,10 +36,10 @@ def stream(ct: CTVolume, model: TrainedModel, *, batch_size: int | None, precisi
     """The labels of a CT on its own grid; `precision` is one of `chosen_precision`.
 
     Raises:
-        Refused: LS-PRD-010 no batch size, LS-PRD-012 the network gives what is no number.
+        InputError: LS-PRD-010 no batch size, LS-PRD-012 the network gives what is no number.
     """
     if batch_size is not None and batch_size < 1:
-        raise Refused(Fault("LS-PRD-010", f"batch_size={batch_size}", "use 1 or more"))
+        raise InputError(Issue("LS-PRD-010", f"batch_size={batch_size}", "use 1 or more"))
     count, *native = ct.hu.shape
     size = min(batch_size or _BATCH.get(model.device.type, 8), count)
     found = _Labels(ct, count_flips=flips and model.sections > 1)
@@ -54,8 +54,8 @@ def stream(ct: CTVolume, model: TrainedModel, *, batch_size: int | None, precisi
             found.take(*downloads.arrived())
         found.take(*downloads.arrived(all_of_them=True))
         if not highest.isfinite():
-            what = f"the network's logits are no finite numbers ({precision}, {model.engine})"
-            raise Refused(Fault("LS-PRD-012", what, "check the model's weights, or use precision=fp32"))
+            message = f"the network's logits are no finite numbers ({precision}, {model.engine})"
+            raise InputError(Issue("LS-PRD-012", message, "check the model's weights, or use precision=fp32"))
     return Streamed(found.labels, found.overlaps if found.count_flips else None)
 
 
@@ -94,18 +94,18 @@ def chosen_precision(asked: str, model: TrainedModel) -> str:
     """`fp32` or `bf16`, for one of `PRECISIONS`.
 
     Raises:
-        Refused: LS-PRD-010 there is no such precision, LS-PRD-011 bf16 without instructions for it or with another
+        InputError: LS-PRD-010 there is no such precision, LS-PRD-011 bf16 without instructions for it or with another
             engine than torch.
     """
     if asked not in PRECISIONS:
-        raise Refused(Fault("LS-PRD-010", f"precision={asked}", f"use one of {', '.join(PRECISIONS)}"))
+        raise InputError(Issue("LS-PRD-010", f"precision={asked}", f"use one of {', '.join(PRECISIONS)}"))
     if asked == "fp32" or model.engine != "torch":
         if asked == "bf16":
-            what = f"precision=bf16, but the engine {model.engine} computes in fp32"
-            raise Refused(Fault("LS-PRD-011", what, "use precision=auto, or engine=torch"))
+            message = f"precision=bf16, but the engine {model.engine} computes in fp32"
+            raise InputError(Issue("LS-PRD-011", message, "use precision=auto, or engine=torch"))
         return "fp32"
     cuda = model.device.type == "cuda"
     able = torch.cuda.is_bf16_supported(including_emulation=False) if cuda else has_bf16_instructions()
     if asked == "bf16" and not able:
-        raise Refused(Fault("LS-PRD-011", f"precision=bf16, but {model.device.type} has no bfloat16", "use fp32"))
+        raise InputError(Issue("LS-PRD-011", f"precision=bf16, but {model.device.type} has no bfloat16", "use fp32"))
     return "bf16" if able and (cuda or asked == "bf16") else "fp32"

@@ -10,8 +10,8 @@ from uuid import uuid4
 
 from liverspleen.evaluation.measurements.table import csv_line, inert, write_measurements, write_volumes
 from liverspleen.inference.case_files import CaseFiles, Settings, Sidecar, read_plain, refusals, sidecars
+from liverspleen.organs import ORGAN_KEYS
 from liverspleen.storage import write_text
-from liverspleen.structures import ORGAN_KEYS
 
 MEASUREMENTS, VOLUMES, REVIEW = "measurements.csv", "volumes.csv", "review.csv"
 
@@ -94,4 +94,4 @@ def _line(sidecar: Sidecar) -> list[str]:
 
 
 def _reasons(refusal: dict[str, Any]) -> str:
-    return "; ".join(f"refused: {line}" for _, line in refusal.get("faults", ()))
+    return "; ".join(f"refused: {line}" for _, line in refusal.get("issues", ()))

@@ -9,13 +9,13 @@ from typing import Any
 
 from liverspleen.cohort.checks import load_case
 from liverspleen.cohort.manifest import Case
-from liverspleen.errors import Fault, Refused
+from liverspleen.errors import InputError, Issue
 from liverspleen.evaluation.metrics.overlap import overlaps
 from liverspleen.evaluation.metrics.volume import volume_cm3
 from liverspleen.evaluation.statistics.bland_altman import bland_altman
 from liverspleen.imaging.volume import LabelMap
 from liverspleen.inference.model import TrainedModel
-from liverspleen.structures import ORGANS, Structure
+from liverspleen.organs import ORGANS, Structure
 
 
 @dataclass
@@ -28,7 +28,7 @@ class Validation:
     )
     """predicted and reference, of the cases on which the organ is labelled"""
     cases: int = 0
-    faults: list[Fault] = field(default_factory=list)
+    issues: list[Issue] = field(default_factory=list)
 
     def add(self, predicted: LabelMap, reference: LabelMap, labelled: Sequence[Structure]) -> None:
         """Count a case."""
@@ -47,7 +47,7 @@ class Validation:
         """
         return {
             "cases": self.cases,
-            "failed": len({fault.case_id for fault in self.faults}),
+            "failed": len({issue.case_id for issue in self.issues}),
             "structures": {organ.key: self._figures(organ) for organ in ORGANS},
         }
 
@@ -87,8 +87,8 @@ def _pairs(
             ct, reference = load_case(case)
             assert reference is not None, "a case on a side of a split has a label map"
             predicted = segment(ct, model)
-        except Refused as error:
-            found.faults.extend(error.faults)
+        except InputError as error:
+            found.issues.extend(error.issues)
         else:
             covered = LabelMap(reference.labels, reference.geometry, case.labelled_structures)
             found.add(predicted, covered, case.labelled_structures)

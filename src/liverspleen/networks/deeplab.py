@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from liverspleen.networks.encoder import Encoder
-from liverspleen.structures import NUM_CLASSES
+from liverspleen.organs import NUM_CLASSES
 
 
 def _conv(inputs: int, outputs: int) -> nn.Sequential:

@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from liverspleen.errors import Fault, Refused
+from liverspleen.errors import InputError, Issue
 from liverspleen.networks.encoder import Encoder, spread_over_sections, timm_weights
 
 HUB = Path("hub")
@@ -31,8 +31,8 @@ def start_from(encoder: Encoder, source: Path) -> None:
             model; or `HUB`.
 
     Raises:
-        Refused: LS-NET-001 no such file, LS-NET-002 not a file of weights that can be read safely, LS-NET-003 not the
-            weights of this encoder, LS-NET-004 they cannot be fetched.
+        InputError: LS-NET-001 no such file, LS-NET-002 not a file of weights that can be read safely, LS-NET-003 not
+            the weights of this encoder, LS-NET-004 they cannot be fetched.
     """
     weights = _fetched(encoder.name) if source == HUB else read_weights(source)
     body = getattr(encoder.body, "model", encoder.body)  # some of timm's feature bodies wrap the model once more
@@ -44,9 +44,9 @@ def start_from(encoder: Encoder, source: Path) -> None:
     fits = {name: _spread(given[_plain(name)], own[name].shape) for name in own if _plain(name) in given}
     misshapen = [name for name, weight in fits.items() if weight.shape != own[name].shape]
     found = {"missing": missing, "of no layer of it": foreign, "of another shape": misshapen}
-    if wrong := [f"{len(names)} {what} (first {names[0]})" for what, names in found.items() if names]:
-        what = f"not the weights of encoder {encoder.name!r}: of {len(own)} tensors {', '.join(wrong)}"
-        raise Refused(Fault("LS-NET-003", what, "give timm's weights of this encoder", file=source))
+    if wrong := [f"{len(names)} {message} (first {names[0]})" for message, names in found.items() if names]:
+        message = f"not the weights of encoder {encoder.name!r}: of {len(own)} tensors {', '.join(wrong)}"
+        raise InputError(Issue("LS-NET-003", message, "give timm's weights of this encoder", file=source))
     body.load_state_dict({**own, **fits})
 
 
@@ -54,11 +54,11 @@ def read_weights(file: Path) -> dict[str, Tensor]:
     """Tensors by name out of a `.safetensors` file or a state dict saved by torch; nothing in it is run.
 
     Raises:
-        Refused: LS-NET-001 no such file, LS-NET-002 not a file of weights that can be read safely.
+        InputError: LS-NET-001 no such file, LS-NET-002 not a file of weights that can be read safely.
     """
     if not file.is_file():
-        cure = f"give a .safetensors or .pth file, or {HUB} to fetch timm's"
-        raise Refused(Fault("LS-NET-001", "there is no such file of weights", cure, file=file))
+        hint = f"give a .safetensors or .pth file, or {HUB} to fetch timm's"
+        raise InputError(Issue("LS-NET-001", "there is no such file of weights", hint, file=file))
     try:
         if file.suffix == ".safetensors":
             return load_file(file)
@@ -73,17 +73,21 @@ def read_weights(file: Path) -> dict[str, Tensor]:
     return dict(weights)
 
 
-def _unreadable(file: Path, why: str) -> Refused:
-    what = f"not a file that holds only weights ({why})"
-    return Refused(Fault("LS-NET-002", what, "give a .safetensors file or a state dict saved by torch", file=file))
+def _unreadable(file: Path, why: str) -> InputError:
+    message = f"not a file that holds only weights ({why})"
+    return InputError(
+        Issue("LS-NET-002", message, "give a .safetensors file or a state dict saved by torch", file=file)
+    )
 
 
 def _fetched(name: str) -> dict[str, Tensor]:
     try:
         return timm_weights(name, fetch=True)
     except (OSError, RuntimeError, ValueError) as error:
-        what = f"timm's weights of {name!r} cannot be fetched ({type(error).__name__}: {str(error).splitlines()[0]})"
-        raise Refused(Fault("LS-NET-004", what, "fetch them elsewhere and give network.weights=<file>")) from error
+        message = f"timm's weights of {name!r} cannot be fetched ({type(error).__name__}: {str(error).splitlines()[0]})"
+        raise InputError(
+            Issue("LS-NET-004", message, "fetch them elsewhere and give network.weights=<file>")
+        ) from error
 
 
 def _plain(name: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from monai.networks.nets.unet import UNet as MonaiUNet
 from torch import Tensor, nn
 
-from liverspleen.structures import NUM_CLASSES
+from liverspleen.organs import NUM_CLASSES
 
 
 class UNet(nn.Module):

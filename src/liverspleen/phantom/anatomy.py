@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from liverspleen.organs import ORGANS, Structure
 from liverspleen.phantom.composites import Intersection
 from liverspleen.phantom.frame import Frame
 from liverspleen.phantom.liver import draw_form, liver_solids
@@ -22,7 +23,6 @@ from liverspleen.phantom.viscera import (
     pancreas_solids,
     stomach_solids,
 )
-from liverspleen.structures import ORGANS, Structure
 
 __all__ = ["Anatomy", "Condition", "draw_anatomy", "true_volumes_cm3"]
 

@@ -17,12 +17,12 @@ from pathlib import Path
 import numpy as np
 
 from liverspleen.cohort import write_cohort
-from liverspleen.errors import Fault, Refused
+from liverspleen.errors import InputError, Issue
+from liverspleen.organs import ORGAN_KEYS
 from liverspleen.phantom.examination import PHASE, Examination, write_examination
 from liverspleen.phantom.scanner import draw_scanner
 from liverspleen.phantom.traits import Condition
 from liverspleen.storage import write_json, write_text
-from liverspleen.structures import ORGAN_KEYS
 
 _DATASETS = ("development", "test1", "test2")
 _PREFIX = {"development": "dev", "test1": "test1-", "test2": "test2-"}
@@ -72,7 +72,7 @@ def write_phantom_cohort(
     done.
 
     Raises:
-        Refused: LS-PHA-001, a parameter is out of its range.
+        InputError: LS-PHA-001, a parameter is out of its range.
     """
     request = _Request(development, test1, pairs, seed, matrix, thickness_mm, file_format)
     _validate(request)
@@ -103,20 +103,20 @@ def _validate(request: _Request) -> None:
         for name, bound in (("development", 0), ("test1", 0), ("pairs", 0), ("seed", 0), ("matrix", 32))
         if getattr(request, name) < bound
     ]
-    faults = [
-        Fault("LS-PHA-001", f"{name} is {value}, expected at least {bound}", f"set {name} to {bound} or more")
+    issues = [
+        Issue("LS-PHA-001", f"{name} is {value}, expected at least {bound}", f"set {name} to {bound} or more")
         for name, value, bound in wrong
     ]
     if not 1.0 <= low <= high <= 8.0:
-        what = f"section thickness from {low} to {high} mm, expected a range within 1 to 8 mm"
-        faults.append(Fault("LS-PHA-001", what, "correct the range"))
+        message = f"section thickness from {low} to {high} mm, expected a range within 1 to 8 mm"
+        issues.append(Issue("LS-PHA-001", message, "correct the range"))
     if request.development + request.test1 + request.pairs == 0:
-        faults.append(Fault("LS-PHA-001", "no case is asked for", "set development, test1 or pairs above 0"))
+        issues.append(Issue("LS-PHA-001", "no case is asked for", "set development, test1 or pairs above 0"))
     if request.file_format not in _TABLE:
         words = " or ".join(_TABLE)
-        faults.append(Fault("LS-PHA-001", f"format is {request.file_format!r}, expected {words}", f"write {words}"))
-    if faults:
-        raise Refused(faults)
+        issues.append(Issue("LS-PHA-001", f"format is {request.file_format!r}, expected {words}", f"write {words}"))
+    if issues:
+        raise InputError(issues)
 
 
 def _plan(request: _Request) -> Iterator[Examination]:

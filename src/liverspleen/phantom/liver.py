@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from liverspleen.organs import Structure
 from liverspleen.phantom.composites import Grown, Intersection, Outside, Union, Waves, Wavy
 from liverspleen.phantom.frame import Frame
 from liverspleen.phantom.painting import Layer, Solid
 from liverspleen.phantom.shapes import Ellipsoid, HalfSpace, Shape, Triple, as_triple
 from liverspleen.phantom.traits import Condition, Densities, bounded_normal
-from liverspleen.structures import Structure
 
 
 @dataclass(frozen=True)

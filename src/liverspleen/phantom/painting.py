@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from liverspleen.organs import Structure
 from liverspleen.phantom.composites import Waves
 from liverspleen.phantom.shapes import Field, Grid, Shape
-from liverspleen.structures import Structure
 
 AIR_HU = -1000.0
 

@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft, ndimage
 
+from liverspleen.organs import ORGANS
 from liverspleen.phantom.anatomy import Anatomy
 from liverspleen.phantom.painting import AIR_HU, paint
 from liverspleen.phantom.scanner import Acquisition
 from liverspleen.phantom.shapes import Field, Grid
-from liverspleen.structures import ORGANS
 
 _SAMPLE_MM = 1.25  # wanted distance of the samples within a voxel
 _CHUNK_SAMPLES = 2_000_000

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from liverspleen.organs import Structure
 from liverspleen.phantom.composites import Grown, Intersection, Outside, Union, Waves, Wavy
 from liverspleen.phantom.frame import Frame
 from liverspleen.phantom.painting import Layer, Solid
 from liverspleen.phantom.shapes import Shape, Triple
 from liverspleen.phantom.traits import Condition, Densities, bounded_normal
-from liverspleen.structures import Structure
 
 # linear scale: mean, SD and bounds; the volume grows a little slower than its cube, for the wall stays where it is
 _SCALE = {

@@ -22,7 +22,7 @@ def write_leaderboard(output: Path) -> Choice | None:
     too, which says that it is unfinished. The same files give the same bytes.
 
     Raises:
-        Refused: LS-SWP-020, there is no study; LS-SWP-021, one of its tables cannot be read.
+        InputError: LS-SWP-020, there is no study; LS-SWP-021, one of its tables cannot be read.
     """
     study = read_study(output)
     choice = choice_of(study)

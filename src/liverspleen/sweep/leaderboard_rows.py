@@ -11,7 +11,7 @@ import pandas
 
 from liverspleen.evaluation.statistics.model_choice import Choice, Confirmed, choose
 from liverspleen.evaluation.statistics.seeds_and_cases import SeedCaseMean, seed_case_mean
-from liverspleen.structures import ORGAN_KEYS
+from liverspleen.organs import ORGAN_KEYS
 from liverspleen.sweep.leaderboard_study import StudyFiles
 
 UNFINISHED: Final = (

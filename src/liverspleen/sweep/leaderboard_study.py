@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import pandas
 
-from liverspleen.errors import Fault, Refused
+from liverspleen.errors import InputError, Issue
 
 FIXED: Final = (
     *("number", "phase", "configuration", "state", "reason", "seed", "device", "started", "seconds"),
@@ -119,10 +119,10 @@ def read_study(folder: Path) -> StudyFiles:
     """The study in a folder; without `trials.csv` or `trial_cases.csv` it has no trials yet.
 
     Raises:
-        Refused: LS-SWP-020, there is no study; LS-SWP-021, a table cannot be read.
+        InputError: LS-SWP-020, there is no study; LS-SWP-021, a table cannot be read.
     """
     file = folder / "study.json"
-    cure = "give the output= folder of a sweep"
+    hint = "give the output= folder of a sweep"
     try:
         about = json.loads(file.read_text(encoding="utf-8"))
         search = about.get("search") or {}
@@ -140,9 +140,9 @@ def read_study(folder: Path) -> StudyFiles:
             cases=_numbered(_table(folder / "trial_cases.csv", CASE_COLUMNS), ("dss", "volume_cm3", "reference_cm3")),
         )
     except OSError as error:
-        raise Refused(Fault("LS-SWP-020", f"cannot be read: {error.strerror}", cure, file=file)) from error
+        raise InputError(Issue("LS-SWP-020", f"cannot be read: {error.strerror}", hint, file=file)) from error
     except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise Refused(Fault("LS-SWP-020", f"tells no study: {error}", cure, file=file)) from error
+        raise InputError(Issue("LS-SWP-020", f"tells no study: {error}", hint, file=file)) from error
 
 
 def _table(file: Path, columns: Sequence[str]) -> pandas.DataFrame:
@@ -157,8 +157,8 @@ def _table(file: Path, columns: Sequence[str]) -> pandas.DataFrame:
             raise ValueError(f"no column {', '.join(missing)}")
         return table.assign(number=table["number"].astype(int)).sort_values("number", ignore_index=True)
     except (ValueError, csv.Error) as error:
-        cure = "let the sweep write it again: run its command once more"
-        raise Refused(Fault("LS-SWP-021", f"cannot be read: {error}", cure, file=file)) from error
+        hint = "let the sweep write it again: run its command once more"
+        raise InputError(Issue("LS-SWP-021", f"cannot be read: {error}", hint, file=file)) from error
 
 
 def _numbered(table: pandas.DataFrame, columns: Sequence[str]) -> pandas.DataFrame:

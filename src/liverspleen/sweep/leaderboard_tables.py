@@ -11,7 +11,7 @@ from liverspleen.errors import one_line
 from liverspleen.evaluation.measurements.table import csv_line, inert
 from liverspleen.evaluation.reporting.writers.csv_markdown import escaped
 from liverspleen.evaluation.statistics.model_choice import Choice
-from liverspleen.structures import ORGAN_KEYS
+from liverspleen.organs import ORGAN_KEYS
 from liverspleen.sweep.leaderboard_rows import Row
 from liverspleen.sweep.leaderboard_study import StudyFiles
 from liverspleen.sweep.leaderboard_words import (

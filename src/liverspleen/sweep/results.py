@@ -10,7 +10,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any, Final, Literal
 
-from liverspleen.structures import ORGANS, Structure, organ
+from liverspleen.organs import ORGANS, Structure, organ
 
 OBJECTIVES: Final[Mapping[str, Literal["minimize", "maximize"]]] = {
     "dss": "maximize",

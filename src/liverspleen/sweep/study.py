@@ -13,7 +13,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from liverspleen.errors import Fault, Refused
+from liverspleen.errors import InputError, Issue
 from liverspleen.sweep.plan import Begin, Phase, State, TrialRecord
 from liverspleen.sweep.results import OBJECTIVES
 from liverspleen.sweep.space import Space
@@ -46,7 +46,7 @@ class Study:
         seed: of the sampler.
 
     Raises:
-        Refused: LS-SWP-006 the database cannot be used.
+        InputError: LS-SWP-006 the database cannot be used.
     """
 
     def __init__(
@@ -91,14 +91,16 @@ class Study:
         try:
             yield
         except (StorageInternalError, SQLAlchemyError) as error:
-            what = f"the database of the study failed: {_reason(self._url, error)}; then run the same command to go on"
-            raise ConnectionError(what) from error
+            message = (
+                f"the database of the study failed: {_reason(self._url, error)}; then run the same command to go on"
+            )
+            raise ConnectionError(message) from error
 
     def agree(self, identity: Mapping[str, Any]) -> None:
         """See that this is the study it was begun as; the first worker writes down what it is.
 
         Raises:
-            Refused: LS-SWP-007 with the first difference.
+            InputError: LS-SWP-007 with the first difference.
         """
         known = self._study.user_attrs.get(_IDENTITY)
         if known is None:
@@ -107,10 +109,12 @@ class Study:
         asked = json.loads(json.dumps(identity))
         for key in sorted(known.keys() | asked.keys()):
             if known.get(key) != asked.get(key):
-                what = (
+                message = (
                     f"the study {self._study.study_name!r} was begun with {key}={known.get(key)}, not {asked.get(key)}"
                 )
-                raise Refused(Fault("LS-SWP-007", what, "ask for the same again, or give another output= or study="))
+                raise InputError(
+                    Issue("LS-SWP-007", message, "ask for the same again, or give another output= or study=")
+                )
 
     def records(self) -> list[TrialRecord]:
         """All trials by number, without those that were one too many; what is not finished is `running`."""
@@ -275,9 +279,9 @@ def _refusing_a_bad_database(url: str) -> Iterator[None]:
             yield
     except (SQLAlchemyError, OptunaError, ImportError, ValueError) as error:
         reason = "it is no SQLAlchemy URL" if isinstance(error, ValueError) else _reason(url, error)
-        what = f"the database of the study ({kind}) cannot be used: {reason}"
-        cure = "correct storage=, start the database, or install its driver (postgresql+psycopg: psycopg)"
-        raise Refused(Fault("LS-SWP-006", what, cure)) from error
+        message = f"the database of the study ({kind}) cannot be used: {reason}"
+        hint = "correct storage=, start the database, or install its driver (postgresql+psycopg: psycopg)"
+        raise InputError(Issue("LS-SWP-006", message, hint)) from error
 
 
 def _reason(url: str, error: Exception) -> str:

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from liverspleen.errors import Fault, Refused
+from liverspleen.errors import InputError, Issue
 
 # SLURM sends it to every process of a job: a training saves its step and stops. By submitit's own USR2 it would die.
 _SIGNAL: Final = "USR1"
@@ -88,17 +88,19 @@ def submit(
         The jobs' ids.
 
     Raises:
-        Refused: LS-SWP-030 submitit is not installed, LS-SWP-031 there is no SLURM, LS-SWP-032 it refuses the jobs.
+        InputError: LS-SWP-030 submitit is not installed, LS-SWP-031 there is no SLURM, LS-SWP-032 it refuses the jobs.
     """
     if lacking := [name for name in ("sbatch", "srun", "scontrol") if shutil.which(name) is None]:
-        what = f"launcher=slurm, but {', '.join(lacking)} is not on the PATH"
-        raise Refused(Fault("LS-SWP-031", what, "run this on a login node of the cluster, or leave launcher= out"))
+        message = f"launcher=slurm, but {', '.join(lacking)} is not on the PATH"
+        raise InputError(
+            Issue("LS-SWP-031", message, "run this on a login node of the cluster, or leave launcher= out")
+        )
     try:
         from submitit import SlurmExecutor
         from submitit.core.utils import FailedJobError, FailedSubmissionError
     except ImportError as error:
-        what = "launcher=slurm needs submitit, which is not installed"
-        raise Refused(Fault("LS-SWP-030", what, "pip install 'liverspleen[slurm]'")) from error
+        message = "launcher=slurm needs submitit, which is not installed"
+        raise InputError(Issue("LS-SWP-030", message, "pip install 'liverspleen[slurm]'")) from error
     asked = {"partition": partition, "gpus_per_node": gpus, "mem": None if mem_gb is None else f"{mem_gb * 1024:.0f}M"}
     executor = SlurmExecutor(folder, max_num_timeout=_REQUEUES)
     try:
@@ -115,5 +117,5 @@ def submit(
         return [job.job_id for job in executor.submit_array([Command(words)] * jobs)]
     except (FailedJobError, FailedSubmissionError) as error:
         last = str(error).strip().splitlines()[-1]
-        cure = "correct launcher.*, or ask the cluster what it has with sinfo"
-        raise Refused(Fault("LS-SWP-032", f"sbatch refuses the jobs: {last}", cure)) from error
+        hint = "correct launcher.*, or ask the cluster what it has with sinfo"
+        raise InputError(Issue("LS-SWP-032", f"sbatch refuses the jobs: {last}", hint)) from error

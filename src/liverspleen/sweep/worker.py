@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
 
-from liverspleen.errors import Fault
+from liverspleen.errors import Issue
+from liverspleen.organs import ORGANS
 from liverspleen.storage import write_text
-from liverspleen.structures import ORGANS
 from liverspleen.sweep.locks import exclusive, taken
 from liverspleen.sweep.plan import Begin, Pause, Phase, Plan, State, TrialRecord, next_step, seed_of, surplus
 from liverspleen.sweep.results import Result, read_record, read_result
@@ -74,9 +74,9 @@ class Worker:
     sweep: Sweep
     stop: StopSignals
     failed: int = 0
-    faults: list[Fault] = field(default_factory=list)
+    issues: list[Issue] = field(default_factory=list)
 
-    def work(self) -> list[Fault]:
+    def work(self) -> list[Issue]:
         """Until all is done; what failed comes back as warnings.
 
         Raises:
@@ -85,7 +85,7 @@ class Worker:
         """
         with self.sweep.study.reached():
             self._work()
-        return self.faults
+        return self.issues
 
     def _work(self) -> None:
         while not isinstance(found := self._next(), Pause) or found == Pause.WAIT:
@@ -101,9 +101,9 @@ class Worker:
                 os.close(lock)
                 self.sweep.write_tables()
             if self.failed >= max(3, self.sweep.plan.trials):
-                what = f"{self.failed} trials failed one after the other here, and none can be expected to do better"
-                self.faults.append(
-                    Fault("LS-SWP-009", what, "see their reasons in trials.csv, then run the same command")
+                message = f"{self.failed} trials failed one after the other here, and none can be expected to do better"
+                self.issues.append(
+                    Issue("LS-SWP-009", message, "see their reasons in trials.csv, then run the same command")
                 )
                 break
         self.sweep.write_tables()
@@ -203,9 +203,9 @@ class Worker:
         chosen = " ".join(words(record.values))
         self.failed = self.failed + 1 if state == State.FAILED else 0
         if state == State.FAILED:
-            what = f"trial {record.number} ({chosen}) failed: {outcome['reason']}"
-            cure = f"see {self.sweep.run(record.number) / 'log.txt'}; the sweep goes on"
-            self.faults.append(Fault("LS-SWP-010", what, cure, severity="warning"))
+            message = f"trial {record.number} ({chosen}) failed: {outcome['reason']}"
+            hint = f"see {self.sweep.run(record.number) / 'log.txt'}; the sweep goes on"
+            self.issues.append(Issue("LS-SWP-010", message, hint, severity="warning"))
         elif state == State.COMPLETE:
             told += f", DSS {outcome['dss']:.4f}" if outcome["dss"] is not None else ""
         self.sweep.say(f"sweep: {told}; {chosen}")

@@ -13,7 +13,7 @@ import torch
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 from torch import Tensor
 
-from liverspleen.errors import Fault, Refused
+from liverspleen.errors import InputError, Issue
 from liverspleen.networks.checkpoint import BUNDLE_KEY, WEIGHTS_PREFIX
 from liverspleen.networks.weights_file import safetensors_bytes
 from liverspleen.storage import complete_file, sync
@@ -31,23 +31,25 @@ class CheckpointFiles(TorchCheckpointIO):
         """Write `checkpoint` to `path`.
 
         Raises:
-            Refused: LS-TRN-007 no room for it; LS-TRN-008 it cannot be written, or reads back otherwise.
+            InputError: LS-TRN-007 no room for it; LS-TRN-008 it cannot be written, or reads back otherwise.
         """
         file = Path(path)
         needed = sum(tensor.nbytes for tensor in tensors(checkpoint)) + _OVERHEAD_BYTES
         try:
             if (free := shutil.disk_usage(file.parent).free) < needed:
-                what = f"a checkpoint takes {needed / 1e6:.1f} MB and the disk has {free / 1e6:.1f} MB left"
-                raise Refused(Fault("LS-TRN-007", what, "make room, then run the same command to go on", file=file))
+                message = f"a checkpoint takes {needed / 1e6:.1f} MB and the disk has {free / 1e6:.1f} MB left"
+                raise InputError(
+                    Issue("LS-TRN-007", message, "make room, then run the same command to go on", file=file)
+                )
             with complete_file(file) as temporary:
                 torch.save(checkpoint, temporary)
                 if read_checkpoint(temporary) is None:
                     raise OSError("it does not read back as it was written")
             sync(file.parent)  # the new name itself
         except (OSError, RuntimeError) as error:  # torch tells a full disk as a RuntimeError
-            what = f"the checkpoint cannot be written ({getattr(error, 'strerror', None) or error})"
-            cure = "see that the folder may be written and the disk has room, then run the same command to go on"
-            raise Refused(Fault("LS-TRN-008", what, cure, file=file)) from error
+            message = f"the checkpoint cannot be written ({getattr(error, 'strerror', None) or error})"
+            hint = "see that the folder may be written and the disk has room, then run the same command to go on"
+            raise InputError(Issue("LS-TRN-008", message, hint, file=file)) from error
 
 
 def read_checkpoint(file: Path) -> dict[str, Any] | None:
@@ -69,7 +71,7 @@ def export_weights(checkpoint: Path, file: Path) -> None:
     """Write the network's weights of a checkpoint as safetensors, its plain values as JSON in their metadata."""
     content = read_checkpoint(checkpoint)
     if content is None:
-        raise Refused(Fault("LS-TRN-005", "the checkpoint cannot be read", "train it anew", file=checkpoint))
+        raise InputError(Issue("LS-TRN-005", "the checkpoint cannot be read", "train it anew", file=checkpoint))
     weights = {
         name.removeprefix(WEIGHTS_PREFIX): weight
         for name, weight in content["state_dict"].items()

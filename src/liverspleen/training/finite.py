@@ -10,14 +10,14 @@ import torch
 from torch.nn.utils import get_total_norm
 from torch.optim import Optimizer
 
-from liverspleen.errors import Fault, Refused
+from liverspleen.errors import InputError, Issue
 from liverspleen.training.module import SegmentationModule, StepPart
 from liverspleen.training.ranks import Highest, gathered
 
 _NAMED = 8  # sections named in the line
 
 
-class NotFinite(Refused):
+class NotFiniteError(InputError):
     """Loss or gradient is not finite; every rank finds it at the same step."""
 
 
@@ -41,7 +41,7 @@ class FiniteGuard(pl.Callback):
         """Judge this step.
 
         Raises:
-            NotFinite: LS-TRN-006 with cases and sections.
+            NotFiniteError: LS-TRN-006 with cases and sections.
         """
         assert isinstance(module, SegmentationModule)
         self.settle(trainer)
@@ -58,7 +58,7 @@ class FiniteGuard(pl.Callback):
         """Take the verdict on the last step judged.
 
         Raises:
-            NotFinite: LS-TRN-006 with cases and sections.
+            NotFiniteError: LS-TRN-006 with cases and sections.
         """
         if (verdict := self._verdict) is None:
             return
@@ -70,10 +70,10 @@ class FiniteGuard(pl.Callback):
                 for part in verdict.parts
                 for case, section in zip(part.case.tolist(), part.section.tolist(), strict=True)
             ]
-            raise NotFinite(_fault(verdict.step + 1, sorted({one for rank in gathered(here) for one in rank})))
+            raise NotFiniteError(_issue(verdict.step + 1, sorted({one for rank in gathered(here) for one in rank})))
 
 
-def _fault(step: int, sections: Sequence[str]) -> Fault:
+def _issue(step: int, sections: Sequence[str]) -> Issue:
     named = ", ".join(sections[:_NAMED]) + (f" and {len(sections) - _NAMED} more" if len(sections) > _NAMED else "")
-    what = f"loss or gradient of step {step} is not finite, at {named}"
-    return Fault("LS-TRN-006", what, "look at these sections, or lower optimizer.lr; the last checkpoint is good")
+    message = f"loss or gradient of step {step} is not finite, at {named}"
+    return Issue("LS-TRN-006", message, "look at these sections, or lower optimizer.lr; the last checkpoint is good")

@@ -16,7 +16,7 @@ from monai.losses.tversky import TverskyLoss
 from torch import Tensor, nn
 from torch.nn import functional
 
-from liverspleen.structures import ORGANS
+from liverspleen.organs import ORGANS
 
 Term = Callable[[Tensor, Tensor], Tensor]
 

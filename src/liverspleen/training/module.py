@@ -18,7 +18,7 @@ from liverspleen.data.sections import SliceStack, native_classes
 from liverspleen.data.window import IntensityWindow
 from liverspleen.evaluation.metrics.overlap import Overlap, overlaps
 from liverspleen.networks.checkpoint import BUNDLE_KEY, WEIGHTS_PREFIX
-from liverspleen.structures import ORGANS, Structure
+from liverspleen.organs import ORGANS, Structure
 from liverspleen.training.averaging import AveragedWeights
 from liverspleen.training.ranks import gathered, mean
 from liverspleen.training.resumption import replan

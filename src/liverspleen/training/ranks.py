@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, distributed
 from torch.distributed import TCPStore  # type: ignore[attr-defined]
 
-from liverspleen.errors import Fault
+from liverspleen.errors import Issue
 
 _BEAT_S = 3.0
 _SILENT_S = 30.0  # a rank that has not been heard of for so long is dead; half of what a job may take to end
@@ -106,8 +106,8 @@ class Heartbeat(pl.Callback):
             counts = now
             silent = [other for other in range(ranks) if moment - heard[other] > _SILENT_S or now[other] < 0]
             if silent and not self._over.is_set():
-                what = f"rank {silent[0]} of {ranks} has died"
-                _log.error("%s", Fault("LS-TRN-012", what, "see its own line, then run the same command to go on"))
+                message = f"rank {silent[0]} of {ranks} has died"
+                _log.error("%s", Issue("LS-TRN-012", message, "see its own line, then run the same command to go on"))
                 os._exit(1)  # the main thread may wait in a collective operation for ever
 
     def on_fit_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from liverspleen.errors import Fault, Refused
+from liverspleen.errors import InputError, Issue
 from liverspleen.networks.checkpoint import BUNDLE_KEY
 from liverspleen.training.checkpoint_files import read_checkpoint
 
@@ -25,14 +25,14 @@ class Resumption:
     steps: int = 0
     planned: int = 0
     stale: int = 0
-    faults: tuple[Fault, ...] = ()
+    issues: tuple[Issue, ...] = ()
 
 
 def resumption(folder: Path, fingerprint: str) -> Resumption:
     """The checkpoint that holds most steps; a damaged one is passed over with a warning.
 
     Raises:
-        Refused: LS-TRN-004 a checkpoint is of another training; LS-TRN-005 there are checkpoints, none can be read.
+        InputError: LS-TRN-004 a checkpoint is of another training; LS-TRN-005 there are checkpoints, none can be read.
     """
     found, damaged = [], []
     for file in (folder / LAST, folder / BEST):
@@ -41,18 +41,18 @@ def resumption(folder: Path, fingerprint: str) -> Resumption:
         if (checkpoint := read_checkpoint(file)) is None:
             damaged.append(file)
         elif checkpoint[BUNDLE_KEY].get("fingerprint") != fingerprint:
-            what = "the output folder holds a training with another configuration, split, or images and label maps"
-            raise Refused(Fault("LS-TRN-004", what, "choose another output=, or remove that folder", file=file))
+            message = "the output folder holds a training with another configuration, split, or images and label maps"
+            raise InputError(Issue("LS-TRN-004", message, "choose another output=, or remove that folder", file=file))
         else:
             found.append((int(checkpoint["global_step"]), file, checkpoint))
     if damaged and not found:
-        cure = "bring the file back, or remove it to begin anew"
-        raise Refused(Fault("LS-TRN-005", "the checkpoint is damaged and no other is there", cure, file=damaged[0]))
+        hint = "bring the file back, or remove it to begin anew"
+        raise InputError(Issue("LS-TRN-005", "the checkpoint is damaged and no other is there", hint, file=damaged[0]))
     if not found:
         return Resumption()
     steps, file, checkpoint = max(found, key=lambda one: one[0])  # the first of equals is `last`
     warnings = tuple(
-        Fault(
+        Issue(
             "LS-TRN-005",
             f"the checkpoint is damaged; the training goes on from step {steps} of {file.name}",
             "see to the disk",

@@ -10,7 +10,7 @@ from typing import Any
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities import rank_zero_only
 
-from liverspleen.errors import Fault
+from liverspleen.errors import Issue
 
 _WAIT_S = 20.0  # at the end, for what is still on its way
 _WAITING = 10_000  # calls kept for a logger that does not answer
@@ -25,9 +25,9 @@ class SideLogger(Logger):
         faults: takes the warnings, at most one of each kind.
     """
 
-    def __init__(self, name: str, make: Callable[[], Logger], faults: list[Fault]) -> None:
+    def __init__(self, name: str, make: Callable[[], Logger], issues: list[Issue]) -> None:
         super().__init__()
-        self._name, self._make, self._faults = name, make, faults
+        self._name, self._make, self._issues = name, make, issues
         self._calls: queue.Queue[tuple[dict[str, float], int | None] | str] = queue.Queue(_WAITING)
         self._thread: threading.Thread | None = None
 
@@ -78,7 +78,7 @@ class SideLogger(Logger):
         except Exception as error:  # noqa: BLE001 - whatever it is, the training does not need it
             self._warn(f"failed ({type(error).__name__}: {error})")
 
-    def _warn(self, what: str) -> None:
-        fault = Fault("LS-TRN-010", f"{self._name} {what}", "see metrics.csv, which is whole", severity="warning")
-        if fault not in self._faults:
-            self._faults.append(fault)
+    def _warn(self, message: str) -> None:
+        issue = Issue("LS-TRN-010", f"{self._name} {message}", "see metrics.csv, which is whole", severity="warning")
+        if issue not in self._issues:
+            self._issues.append(issue)

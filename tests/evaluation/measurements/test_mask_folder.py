@@ -11,7 +11,7 @@ from liverspleen.evaluation import measure_folder
 from liverspleen.imaging.geometry import Geometry
 from liverspleen.imaging.nifti import write_label_map
 from liverspleen.imaging.volume import LabelMap
-from liverspleen.structures import LABEL_VALUES
+from liverspleen.organs import LABEL_VALUES
 
 GRID = Geometry((10, 10, 4), np.diag([-2.0, -2.0, 5.0, 1.0]))  # voxels of 20 mm³
 
@@ -25,7 +25,7 @@ def mask(file: Path, rows: slice, value: int = 1) -> None:
 
 def volumes(folder: Path, **settings: object) -> dict[tuple[str, str], float | None]:
     measured = measure_folder(folder, reader="ts", surface=None, **settings)  # type: ignore[arg-type]
-    assert not measured.faults
+    assert not measured.issues
     return {(row.case_id, row.structure): row.volume_cm3 for row in measured.rows}
 
 
@@ -63,7 +63,7 @@ def test_what_is_not_clear_is_refused(tmp_path: Path) -> None:
     mask(folder / "liver.nii.gz", slice(1, 5))
 
     def codes(**settings: object) -> list[str]:
-        return [fault.code for fault in measure_folder(tmp_path, surface=None, **settings).faults]  # type: ignore[arg-type]
+        return [issue.code for issue in measure_folder(tmp_path, surface=None, **settings).issues]  # type: ignore[arg-type]
 
     assert codes(label_values=LABEL_VALUES["totalsegmentator"]) == ["LS-LAB-022"]
     mask(tmp_path / "s1.nii.gz", slice(1, 5))

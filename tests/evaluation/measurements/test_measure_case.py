@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from liverspleen.cohort import read_cohort, write_cohort
-from liverspleen.errors import Refused
+from liverspleen.errors import InputError
 from liverspleen.evaluation.measurements.label_folder import measure_folder
 from liverspleen.evaluation.measurements.measure_case import SurfaceMetrics, measure_case
 from liverspleen.evaluation.measurements.table import write_volumes
 from liverspleen.imaging import Geometry, LabelMap, read_label_map
-from liverspleen.structures import LABEL_VALUES, Structure
+from liverspleen.organs import LABEL_VALUES, Structure
 
 SHAPE = (10, 8, 6)  # native
 AFFINE = np.diag([-1.0, 1.0, 5.0, 1.0])
@@ -76,7 +76,7 @@ def rows_of(case_id):
 def test_cohort_cases_are_measured_against_their_labels(study):
     told = []
     measured = measure_folder(study / "dla", cohort=read_cohort(study / "cohort.csv"), on_case=told.append)
-    assert measured.faults == ()
+    assert measured.issues == ()
     assert cells(measured.rows) == [*rows_of("C1"), *rows_of("C2"), *rows_of("C3")]
     first = measured.rows[0]
     assert (first.patient_id, first.dataset, first.condition, first.site) == ("P1", "test1", "fatty", "internal")
@@ -87,12 +87,12 @@ def test_cohort_cases_are_measured_against_their_labels(study):
 def test_datasets_choose_the_cases_expected_without_warning_of_the_others(study):
     measured = measure_folder(study / "dla", cohort=read_cohort(study / "cohort.csv"), datasets=["test2"])
     assert cells(measured.rows) == rows_of("C3")
-    assert measured.faults == ()
+    assert measured.issues == ()
 
 
 def test_two_folders_are_measured_without_cohort(study):
     measured = measure_folder(study / "dla", reference=study / "manual", reference_reader="nnunet")
-    assert measured.faults == ()
+    assert measured.issues == ()
     assert len(measured.rows) == 12
     assert {row.reference for row in measured.rows if row.reader == "dla"} == {"nnunet"}
     assert all(row.patient_id == row.case_id for row in measured.rows)
@@ -109,30 +109,30 @@ def test_references_in_a_folder_take_the_place_of_those_in_the_cohort(study):
     (study / "manual" / "C1.nii.gz").write_bytes(b"")  # not needed
     cohort = read_cohort(study / "cohort.csv")
     measured = measure_folder(study / "dla", reference=study / "other", cohort=cohort)
-    assert measured.faults == ()
+    assert measured.issues == ()
     assert {row.dss for row in measured.rows if row.reader == "dla"} == {1.0}
 
 
-def faults_of(study, **options):
+def issues_of(study, **options):
     measured = measure_folder(study / "dla", cohort=read_cohort(study / "cohort.csv"), **options)
     assert cells(measured.rows) == [*rows_of("C2"), *rows_of("C3")]
-    return [(fault.code, fault.case_id, fault.severity) for fault in measured.faults]
+    return [(issue.code, issue.case_id, issue.severity) for issue in measured.issues]
 
 
 def test_missing_prediction_is_an_error_of_its_case(study):
     (study / "dla" / "C1.nii.gz").unlink()
-    assert faults_of(study) == [("LS-LAB-005", "C1", "error")]
+    assert issues_of(study) == [("LS-LAB-005", "C1", "error")]
 
 
 def test_missing_ct_is_an_error_of_its_case(study):
     (study / "C1.nii.gz").unlink()
-    assert faults_of(study) == [("LS-IMG-001", "C1", "error")]
+    assert issues_of(study) == [("LS-IMG-001", "C1", "error")]
 
 
 def test_all_faults_of_a_case_come_together(study):
     (study / "manual" / "C1.nii.gz").unlink()
     (study / "dla" / "C1.nii.gz").write_bytes(b"nothing")
-    assert faults_of(study) == [("LS-IMG-001", "C1", "error"), ("LS-IMG-003", "C1", "error")]
+    assert issues_of(study) == [("LS-IMG-001", "C1", "error"), ("LS-IMG-003", "C1", "error")]
 
 
 @pytest.mark.parametrize(
@@ -143,35 +143,35 @@ def test_prediction_off_the_grid_or_with_other_labels_is_an_error_of_its_case(st
     affine = AFFINE.copy()
     affine[2, 3] = shift
     save(study / "dla" / "C1.nii.gz", array, affine)
-    assert faults_of(study) == [(code, "C1", "error")]
+    assert issues_of(study) == [(code, "C1", "error")]
     without_cohort = measure_folder(study / "dla", reference=study / "manual")
-    assert [fault.code for fault in without_cohort.faults] == [code]
+    assert [issue.code for issue in without_cohort.issues] == [code]
     assert len(without_cohort.rows) == 8
 
 
 def test_a_label_map_without_case_is_a_warning(study):
     save(study / "dla" / "stray.nii", drawn())
     measured = measure_folder(study / "dla", cohort=read_cohort(study / "cohort.csv"))
-    (fault,) = measured.faults
-    assert (fault.code, fault.severity, fault.file) == ("LS-LAB-006", "warning", study / "dla" / "stray.nii")
+    (issue,) = measured.issues
+    assert (issue.code, issue.severity, issue.file) == ("LS-LAB-006", "warning", study / "dla" / "stray.nii")
     assert len(measured.rows) == 12
 
 
 def test_two_files_for_one_case_are_an_error(study):
     save(study / "dla" / "C1.nii", drawn())
-    assert faults_of(study) == [("LS-LAB-007", "C1", "error")]
+    assert issues_of(study) == [("LS-LAB-007", "C1", "error")]
 
 
 def test_unfinished_and_other_files_are_not_label_maps(study):
     (study / "dla" / ".part-12345678-C9.nii.gz").write_bytes(b"half")
     (study / "dla" / "run.json").write_text("{}")
-    assert measure_folder(study / "dla", cohort=read_cohort(study / "cohort.csv")).faults == ()
+    assert measure_folder(study / "dla", cohort=read_cohort(study / "cohort.csv")).issues == ()
 
 
 def test_a_folder_that_is_none_and_equal_readers_are_refused(study):
-    with pytest.raises(Refused, match="LS-IMG-002"):
+    with pytest.raises(InputError, match="LS-IMG-002"):
         measure_folder(study / "none")
-    with pytest.raises(Refused, match="LS-LAB-008"):
+    with pytest.raises(InputError, match="LS-LAB-008"):
         measure_folder(study / "dla", cohort=read_cohort(study / "cohort.csv"), reader="manual")
 
 
@@ -211,7 +211,7 @@ def test_several_readers_have_rows_of_their_own():
 
 def test_readers_on_another_grid_are_refused():
     moved = LabelMap(label_map(drawn()).labels, Geometry(SHAPE, np.diag([-1.0, 1.0, 5.1, 1.0])))
-    with pytest.raises(Refused, match="LS-GEO-004 case 'A'"):
+    with pytest.raises(InputError, match="LS-GEO-004 case 'A'"):
         measure_case("A", {"dla": moved}, reference=label_map(drawn()))
 
 
@@ -220,7 +220,7 @@ def test_volumes_of_all_real_cases_are_those_on_record(shared, tmp_path):
     for case in cohort.cases:
         shutil.copy(case.label, tmp_path / f"{case.case_id}.nii.gz")
     measured = measure_folder(tmp_path, cohort=cohort, reader="copy")
-    assert measured.faults == ()
+    assert measured.issues == ()
     found = {(row.case_id, row.structure): row.volume_cm3 for row in measured.rows if row.reader == "manual"}
     expected = {
         (case.case_id, organ): float(case.covariates[f"{organ}_cm3"])
@@ -301,7 +301,7 @@ def test_label_maps_of_other_systems_are_read_by_their_values(study, name, liver
         save(file, array)
     cohort = read_cohort(study / "cohort.csv")
     measured = measure_folder(study / "dla", cohort=cohort, label_values=LABEL_VALUES[name])
-    assert measured.faults == ()
+    assert measured.issues == ()
     assert cells(measured.rows) == [*rows_of("C1"), *rows_of("C2"), *rows_of("C3")]
 
 
@@ -329,13 +329,13 @@ def test_a_structure_that_a_label_map_cannot_show_is_unknown_in_it(study):
 def test_fractions_are_no_label_values_of_any_system(study):
     save(study / "dla" / "C1.nii.gz", drawn() * np.float32(0.5))
     measured = measure_folder(study / "dla", reference=study / "manual", label_values=LABEL_VALUES["amos"])
-    assert [(fault.code, fault.case_id) for fault in measured.faults] == [("LS-LAB-001", "C1")]
+    assert [(issue.code, issue.case_id) for issue in measured.issues] == [("LS-LAB-001", "C1")]
 
 
 def test_a_missing_prediction_scores_zero_and_is_listed_where_that_is_allowed(study):
     (study / "dla" / "C1.nii.gz").unlink()
     measured = measure_folder(study / "dla", cohort=read_cohort(study / "cohort.csv"), allow_missing=True)
-    assert [(f.code, f.case_id, f.severity) for f in measured.faults] == [("LS-LAB-005", "C1", "warning")]
+    assert [(f.code, f.case_id, f.severity) for f in measured.issues] == [("LS-LAB-005", "C1", "warning")]
     liver = measured.rows[0]
     assert (liver.reader, liver.volume_cm3) == ("dla", None)
     assert (liver.dss, liver.iou, liver.nsd, liver.hd95_mm) == (0.0, 0.0, 0.0, None)
@@ -392,11 +392,11 @@ def test_two_maps_on_either_side_of_their_ct_s_grid_cost_only_their_case(study):
         affine = AFFINE.copy()
         affine[0, 3] = shift
         save(study / folder / "C1.nii.gz", drawn(), affine)
-    assert faults_of(study) == [("LS-GEO-004", "C1", "error")]
+    assert issues_of(study) == [("LS-GEO-004", "C1", "error")]
 
 
 def test_an_empty_folder_is_refused(tmp_path):
-    with pytest.raises(Refused, match="LS-LAB-009"):
+    with pytest.raises(InputError, match="LS-LAB-009"):
         measure_folder(tmp_path)
 
 
@@ -405,4 +405,4 @@ def test_infinite_label_values_are_refused(study):
     broken[0, 0, 0] = np.inf
     save(study / "dla" / "C1.nii.gz", broken)
     measured = measure_folder(study / "dla", reference=study / "manual", label_values=LABEL_VALUES["amos"])
-    assert [(fault.code, fault.case_id) for fault in measured.faults] == [("LS-LAB-001", "C1")]
+    assert [(issue.code, issue.case_id) for issue in measured.issues] == [("LS-LAB-001", "C1")]

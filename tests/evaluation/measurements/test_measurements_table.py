@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from liverspleen.errors import Refused
+from liverspleen.errors import InputError
 from liverspleen.evaluation.measurements.table import (
     COLUMNS,
     Measurement,
@@ -40,9 +40,9 @@ def row(**changes: object) -> Measurement:
 
 def codes(path: Path, text: str) -> list[str]:
     path.write_text(text, encoding="utf-8")
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(InputError) as caught:
         read_measurements(path)
-    return [fault.code for fault in caught.value.faults]
+    return [issue.code for issue in caught.value.issues]
 
 
 def test_written_rows_are_read_back_at_full_precision(tmp_path: Path) -> None:
@@ -96,7 +96,7 @@ def test_all_faults_are_told_at_once_with_row_and_column(tmp_path: Path) -> None
         "case_id,structure,reader,volume_cm3,dss,reference,volume_status\nA1,liver,dla,-3,,,\nA2,kidney,dla,x,2,,odd\n"
     )
     assert codes(path, text) == ["LS-MEA-006", "LS-MEA-005", "LS-MEA-006", "LS-MEA-007", "LS-MEA-008", "LS-MEA-009"]
-    with pytest.raises(Refused, match="row 2, column 'volume_cm3': '-3' is not a volume of 0 cm³ or more"):
+    with pytest.raises(InputError, match="row 2, column 'volume_cm3': '-3' is not a volume of 0 cm³ or more"):
         read_measurements(path)
 
 
@@ -130,10 +130,10 @@ def test_a_table_that_cannot_be_trusted_is_refused(tmp_path: Path, text: str, co
 
 
 def test_a_file_that_is_absent_or_not_utf8_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(Refused, match="LS-MEA-001"):
+    with pytest.raises(InputError, match="LS-MEA-001"):
         read_measurements(tmp_path / "absent.csv")
     (tmp_path / "m.csv").write_bytes(b"case_id\xff")
-    with pytest.raises(Refused, match="byte 7 is not UTF-8"):
+    with pytest.raises(InputError, match="byte 7 is not UTF-8"):
         read_measurements(tmp_path / "m.csv")
 
 

@@ -4,7 +4,7 @@ from scipy import ndimage
 
 from liverspleen.evaluation.metrics.connected_components import Dropped, components, main_parts, parts
 from liverspleen.imaging import Geometry, LabelMap
-from liverspleen.structures import ORGANS, Structure
+from liverspleen.organs import ORGANS, Structure
 
 ALL_NEIGHBOURS = np.ones((3, 3, 3), bool)
 

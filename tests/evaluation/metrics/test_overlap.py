@@ -6,7 +6,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 
 from liverspleen.evaluation.metrics import overlap as module
 from liverspleen.evaluation.metrics.overlap import Overlap, overlaps
-from liverspleen.structures import ORGANS, Structure
+from liverspleen.organs import ORGANS, Structure
 
 
 @st.composite

@@ -10,7 +10,7 @@ from liverspleen.evaluation.metrics.surface import axes_of, organ_surface_distan
 from liverspleen.evaluation.metrics.surface_points import common_box
 from liverspleen.imaging.geometry import Geometry
 from liverspleen.imaging.volume import LabelMap
-from liverspleen.structures import Structure
+from liverspleen.organs import Structure
 
 DEFINITIONS = ("voxel", "area")
 SPACING_MM = np.diag([5.0, 0.8, 0.7])

@@ -4,7 +4,7 @@ from scipy.spatial.transform import Rotation
 
 from liverspleen.evaluation.metrics.volume import truncated_faces, volume_cm3, volume_status, volume_statuses
 from liverspleen.imaging import Geometry, LabelMap, read_label_map
-from liverspleen.structures import Structure
+from liverspleen.organs import Structure
 
 
 def label_map(*boxes, affine=None, shape=(6, 8, 10)):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from liverspleen.errors import Refused
+from liverspleen.errors import InputError
 from liverspleen.evaluation import (
     Measurements,
     ReaderComparison,
@@ -121,10 +121,10 @@ def test_a_case_that_one_reader_lacks_is_left_out_for_all_and_named(table: Calla
         assert (row["p"].n, row["p"].excluded) == (6, ("k2", "k5"))
     assert found.common["liver DSS"] == ("k0", "k1", "k3", "k4", "k6", "k7")
     assert found.table("scores")["liver:cld"]["a"].excluded == ("k2", "k5")
-    texts = [str(note.fault) for note in found.notes]
+    texts = [str(note.issue) for note in found.notes]
     (note,) = [note for note in found.notes if note.code == "LS-CMP-010" and note.cases]
-    assert note.what.startswith("compared in 6 of 8 CT")
-    assert "liver DSS, liver volume" in note.what
+    assert note.message.startswith("compared in 6 of 8 CT")
+    assert "liver DSS, liver volume" in note.message
     assert note.cases == ("k2", "k5")
     assert any(text.startswith("LS-REP-011: reader 'b' has no liver row in 1 of 8 CT (k2)") for text in texts)
 
@@ -133,7 +133,7 @@ def test_an_organ_that_nobody_has_makes_no_row(table: Callable[..., Measurements
     found = compare_readers(table("a", "b"))
     assert {row.partition(":")[0] for row in found.table("score_differences")} == {"liver"}
     (note,) = [note for note in found.notes if note.code == "LS-CMP-010"]
-    assert note.what.startswith("not compared: spleen DSS, spleen volume, ratio")
+    assert note.message.startswith("not compared: spleen DSS, spleen volume, ratio")
 
 
 def test_conditions_make_the_rows_of_the_forest(table: Callable[..., Measurements]) -> None:
@@ -168,9 +168,11 @@ def test_one_name_for_two_readers_and_contradicting_facts_are_refused(
     first = table("a")
     changed = tmp_path / "changed.csv"
     changed.write_text(Path(str(first.source)).read_text().replace("1485", "1484"))
-    with pytest.raises(Refused, match=r"LS-CMP-001 case 'k0'.*reader 'a', column 'volume_cm3': 1484 differs from 1485"):
+    with pytest.raises(
+        InputError, match=r"LS-CMP-001 case 'k0'.*reader 'a', column 'volume_cm3': 1484 differs from 1485"
+    ):
         merge_measurements([first, read_measurements(changed)])
-    with pytest.raises(Refused, match=r"LS-CMP-002 case 'k0'.*column 'condition': 'fatty' differs from 'cld'"):
+    with pytest.raises(InputError, match=r"LS-CMP-002 case 'k0'.*column 'condition': 'fatty' differs from 'cld'"):
         merge_measurements([first, table("b", facts={"condition": "fatty"})])
 
 
@@ -188,7 +190,7 @@ def test_one_name_for_two_readers_and_contradicting_facts_are_refused(
 def test_what_cannot_be_compared_is_refused(
     table: Callable[..., Measurements], readers: str, asked: dict[str, object], code: str
 ) -> None:
-    with pytest.raises(Refused, match=code):
+    with pytest.raises(InputError, match=code):
         compare_readers(table(*readers), **asked)  # type: ignore[arg-type]
 
 

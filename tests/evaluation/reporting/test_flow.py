@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from liverspleen.cohort import Cohort, read_cohort, split_by_patient, write_cohort
-from liverspleen.errors import Refused
+from liverspleen.errors import InputError
 from liverspleen.evaluation.reporting.figures.bland_altman import figure_bytes
 from liverspleen.evaluation.reporting.figures.flow import flow_figure
 from liverspleen.evaluation.reporting.flow import Exclusions, Flow, Part, flow_notes, flow_of, read_exclusions
@@ -107,7 +107,7 @@ def test_numbers_that_contradict_are_shown_and_noted(cohort: Cohort, assessed: i
     assert f"Unexplained difference (n = {shown})" in lines_of(flow)
     (note,) = flow_notes(flow, cohort)
     assert note.code == "LS-REP-045"
-    assert note.what.endswith(f"{shown.replace('−', '-')} unexplained")
+    assert note.message.endswith(f"{shown.replace('−', '-')} unexplained")
 
 
 def test_the_paper_s_own_numbers_leave_sixty_four_patients_unexplained(cohort: Cohort) -> None:
@@ -131,13 +131,13 @@ def test_exclusions_are_read_in_their_order(tmp_path: Path) -> None:
     ],
 )
 def test_exclusions_that_are_none_are_refused_with_every_fault(tmp_path: Path, text: str, codes: list[str]) -> None:
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(InputError) as refused:
         read_exclusions(written(tmp_path, text))
-    assert [fault.code for fault in refused.value.faults] == codes
+    assert [issue.code for issue in refused.value.issues] == codes
 
 
 def test_missing_exclusions_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(Refused, match="LS-REP-050"):
+    with pytest.raises(InputError, match="LS-REP-050"):
         read_exclusions(tmp_path / "none.csv")
 
 

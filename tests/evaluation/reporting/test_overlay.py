@@ -18,7 +18,7 @@ from liverspleen.evaluation.reporting.overlay import Overlay, overlay_of, overla
 from liverspleen.imaging.geometry import Geometry
 from liverspleen.imaging.nifti import read_label_map, write_label_map
 from liverspleen.imaging.volume import LabelMap
-from liverspleen.structures import Structure
+from liverspleen.organs import Structure
 
 
 def rows_of(case: str, condition: str, liver: float | None, spleen: float | None) -> list[Measurement]:

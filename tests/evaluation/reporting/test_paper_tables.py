@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from scipy import stats
 
-from liverspleen.errors import Refused
+from liverspleen.errors import InputError
 from liverspleen.evaluation.measurements.table import read_measurements
 from liverspleen.evaluation.reporting.cells import Cell
 from liverspleen.evaluation.reporting.formatting import dss_text, fixed, loa_text, p_text, rc_text
@@ -176,7 +176,7 @@ def test_every_case_that_lacks_something_is_named(tmp_path: Path) -> None:
         r.replace("liver,dla,1000,ok,manual,0.9", "liver,dla,,truncated,manual,") if r[0] == "B" else r for r in rows
     ]
     report = report_of(tmp_path, rows)
-    notes = {(note.code, note.what.split(" in ")[0]): note.cases for note in report.notes}
+    notes = {(note.code, note.message.split(" in ")[0]): note.cases for note in report.notes}
     assert notes["LS-REP-011", "reader 'dla' has no liver row"] == ("C",)
     assert notes["LS-REP-011", "reader 'dla' has no spleen row"] == ("A",)
     assert notes["LS-REP-011", "reader 'manual' has no spleen row"] == ("A",)
@@ -193,13 +193,13 @@ def test_a_status_removes_no_volume(tmp_path: Path) -> None:
     report = report_of(tmp_path, rows)
     assert cell(report, "table3", "total", "liver").n == 4
     told = "spleen volume of reader 'dla' has a status other than ok in 4 of 4 CT (truncated 4, implausible 1)"
-    assert told in [note.what for note in report.notes]
+    assert told in [note.message for note in report.notes]
 
 
 def test_tables_that_cannot_be_made_are_left_out_and_told(tmp_path: Path) -> None:
     report = report_of(tmp_path, four_cases())
     assert report.table("table4") == report.table("reproducibility") == {}
-    assert [note.what.split(" is left out")[0] for note in report.notes if note.code == "LS-REP-030"] == [
+    assert [note.message.split(" is left out")[0] for note in report.notes if note.code == "LS-REP-030"] == [
         "Table 4",
         "reproducibility",
     ]
@@ -224,18 +224,18 @@ def test_dla_against_manual_is_preferred_and_any_other_can_be_asked_for(tmp_path
     assert report_of(tmp_path, two_readers()).reader == "dla"
     asked = report_of(tmp_path, two_readers(), reader="v2")
     assert (asked.reader, asked.reference, cell(asked, "table3", "total", "liver").rows) == ("v2", "manual", ("A",))
-    with pytest.raises(Refused, match=r"LS-REP-001.*no reader 'v3'; the readers are 'dla', 'manual', 'v2'"):
+    with pytest.raises(InputError, match=r"LS-REP-001.*no reader 'v3'; the readers are 'dla', 'manual', 'v2'"):
         report_of(tmp_path, two_readers(), reader="v3")
 
 
 def test_several_pairs_of_readers_are_listed_and_refused(tmp_path: Path) -> None:
     rows = [row.replace("dla", "v1") for row in two_readers()]
-    with pytest.raises(Refused, match=r"LS-REP-002.*'v1' against 'manual', 'v2' against 'manual'.*reader="):
+    with pytest.raises(InputError, match=r"LS-REP-002.*'v1' against 'manual', 'v2' against 'manual'.*reader="):
         report_of(tmp_path, rows)
 
 
 def test_a_condition_named_like_another_row_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(Refused, match="LS-REP-003"):
+    with pytest.raises(InputError, match="LS-REP-003"):
         report_of(tmp_path, rows_of("A", about="A,test1,total,", liver=(1, 1), spleen=(1, 1)))
 
 

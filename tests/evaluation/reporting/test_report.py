@@ -192,9 +192,9 @@ def report_with(study: Study, output: Path) -> list[str]:
 def test_without_a_cohort_the_report_says_what_it_lacks_and_how_to_get_it(written: Path) -> None:
     notes = json.loads((written / "report.json").read_text(encoding="utf-8"))["notes"]
     (note,) = [note for note in notes if note["code"] == "LS-REP-040"]
-    assert "Table 1 and Figures 1 and 3" in note["what"]
-    assert "cohort=" in note["cure"]
-    assert note["what"] in page_of(written)[0]
+    assert "Table 1 and Figures 1 and 3" in note["message"]
+    assert "cohort=" in note["hint"]
+    assert note["message"] in page_of(written)[0]
 
 
 def test_a_study_adds_table_1_figure_1_and_figure_3(study: Study, tmp_path: Path) -> None:
@@ -235,8 +235,8 @@ def test_named_cases_are_those_of_figure_3(study: Study, tmp_path: Path) -> None
 def test_a_cohort_of_other_examinations_is_noted(study: Study, tmp_path: Path) -> None:
     write_measurements(tmp_path / "m.csv", [*measured("c0", volume=990.0), *measured("stranger", volume=990.0)])
     report = write_report(read_measurements(tmp_path / "m.csv"), tmp_path / "out", study=Study(study.cohort))
-    notes = {note.what: note.cases for note in report.notes if note.code == "LS-REP-042"}
-    assert [(what.split(" CT ")[1][:24], cases) for what, cases in notes.items()] == [
+    notes = {note.message: note.cases for note in report.notes if note.code == "LS-REP-042"}
+    assert [(message.split(" CT ")[1][:24], cases) for message, cases in notes.items()] == [
         ("are in the measurements ", ("stranger",)),
         ("of test datasets are in ", ("c1", "c2", "c3")),
         ("have another patient, da", ("c0",)),

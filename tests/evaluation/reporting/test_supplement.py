@@ -228,7 +228,7 @@ def test_surfaces_of_two_definitions_are_not_pooled(study: list[Measurement], tm
     report = reported(tmp_path, mixed)
     assert not report.table("surfaces")
     assert not [row for row in report.table("means") if row.startswith("nsd")]
-    assert [note.code for note in report.notes if "definitions" in note.what] == ["LS-REP-017"]
+    assert [note.code for note in report.notes if "definitions" in note.message] == ["LS-REP-017"]
 
 
 def test_undefined_distances_are_counted_in_a_note(study: list[Measurement], tmp_path: Path) -> None:

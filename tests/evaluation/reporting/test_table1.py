@@ -16,7 +16,7 @@ def cohort_of(folder: Path, rows: Sequence[Mapping[str, object]], vocabulary: Vo
     complete = [{"case_id": f"c{n}", "patient_id": f"p{n}", "image": f"{n}.nii", **row} for n, row in enumerate(rows)]
     write_cohort(folder / "cohort.csv", complete)
     cohort = read_cohort(folder / "cohort.csv", vocabulary=vocabulary)
-    assert not cohort.faults
+    assert not cohort.issues
     return cohort
 
 
@@ -97,7 +97,7 @@ def test_conditions_stand_in_the_order_of_the_paper(cohort: Cohort) -> None:
 
 
 def test_what_is_not_stated_is_noted_with_its_cases(cohort: Cohort) -> None:
-    notes = {note.what: note.cases for note in characteristics(cohort).notes}
+    notes = {note.message: note.cases for note in characteristics(cohort).notes}
     assert notes["Table 1: age is not stated for 1 of 6"] == ("c3",)
     assert notes["Table 1: condition is not stated for 2 of 6"] == ("c4", "c5", "c6")
     assert notes["Table 1: phase is not stated for 4 of 7"] == ("c0", "c1", "c2", "c3")

@@ -46,4 +46,4 @@ def codes(series: Series) -> list[str]:
 
 
 def whys(series: Series) -> str:
-    return "\n".join(left.what for left in series.left)
+    return "\n".join(left.message for left in series.left)

@@ -8,7 +8,7 @@ import pytest
 from dicom_stacks import AFFINE, change, codes, made, only, whys, write
 from pydicom.multival import MultiValue
 
-from liverspleen.errors import Refused
+from liverspleen.errors import InputError
 from liverspleen.imaging.dicom import find_series, read_series
 
 
@@ -50,7 +50,7 @@ def test_kind_of_image_that_is_no_ct_section_is_left(tmp_path, tags, code, word)
     series = only(tmp_path)
     assert codes(series) == [code]
     assert word in whys(series)
-    with pytest.raises(Refused, match="LS-DCM-030 case 'A1': .*" + code):
+    with pytest.raises(InputError, match="LS-DCM-030 case 'A1': .*" + code):
         read_series(series, case_id="A1")
 
 
@@ -282,7 +282,7 @@ def test_values_that_may_not_be_hu_are_a_warning(tmp_path):
     write(tmp_path / "b", made(seed=1), RescaleType="US")
     found = find_series(tmp_path)
     assert [w.code for series in found for w in series.warnings] == ["LS-DCM-023"] * 2
-    assert "2 of 8" in found[0].warnings[0].what
+    assert "2 of 8" in found[0].warnings[0].message
 
 
 def test_header_fields_for_choosing_and_tables_are_read(tmp_path):

@@ -11,7 +11,7 @@ import pytest
 from dicom_stacks import AFFINE, change, made, write
 from pydicom.datadict import DicomDictionary
 
-from liverspleen.errors import Refused
+from liverspleen.errors import InputError
 from liverspleen.imaging import Geometry, LabelMap
 from liverspleen.imaging.dicom import (
     find_segmentations,
@@ -72,8 +72,8 @@ def strings(action):
     """What the call's result or exception says, its traceback included."""
     try:
         result = action()
-    except Refused as error:
-        return [str(error), repr(error), *traceback.format_exception(error), *map(repr, error.faults)], None
+    except InputError as error:
+        return [str(error), repr(error), *traceback.format_exception(error), *map(repr, error.issues)], None
     return [repr(result), str(result)], result
 
 

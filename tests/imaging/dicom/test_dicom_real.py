@@ -6,7 +6,7 @@ from dicom_stacks import only
 
 from liverspleen.imaging import read_ct, read_label_map
 from liverspleen.imaging.dicom import find_segmentations, find_series, read_segmentation, read_series
-from liverspleen.structures import Structure
+from liverspleen.organs import Structure
 
 pytestmark = pytest.mark.real
 
@@ -15,7 +15,7 @@ def test_jpeg_2000_series_without_uids_equals_its_nifti(shared):
     series = only(shared / "data/ts_dicom20/dicom")
     assert series.left == ()
     assert [w.code for w in series.warnings] == ["LS-DCM-021", "LS-DCM-022"]
-    assert "thickness 3 mm differs from the spacing of positions, 2 mm" in series.warnings[1].what
+    assert "thickness 3 mm differs from the spacing of positions, 2 mm" in series.warnings[1].message
     nifti = read_ct(shared / "data/ts_dicom20/image.nii.gz")
     np.testing.assert_array_equal(read_series(series, case_id="a").hu, nifti.hu)
     np.testing.assert_allclose(series.geometry.affine, nifti.geometry.affine, atol=1e-4)

@@ -9,10 +9,10 @@ import pytest
 from dicom_stacks import AFFINE, SHAPE, change, made, write
 from pydicom.dataset import Dataset
 
-from liverspleen.errors import Refused
+from liverspleen.errors import InputError
 from liverspleen.imaging import Geometry, LabelMap
 from liverspleen.imaging.dicom import find_segmentations, find_series, read_segmentation, write_segmentation
-from liverspleen.structures import Structure
+from liverspleen.organs import Structure
 
 
 def drawn(geometry=None, seed=0):
@@ -160,7 +160,7 @@ def test_values_say_what_segments_mean_instead_of_codes(case, tmp_path):
 
 def test_segments_without_an_organ_are_refused(case, tmp_path):
     label_map, *_ = case
-    with pytest.raises(Refused, match="LS-DCM-042 case 'A1': none of 2 segments"):
+    with pytest.raises(InputError, match="LS-DCM-042 case 'A1': none of 2 segments"):
         read_segmentation(found(tmp_path), label_map.geometry, case_id="A1", values={7: Structure.LIVER})
 
 
@@ -168,7 +168,7 @@ def test_fractional_segmentation_is_left_and_refused(case, tmp_path):
     edit(case[2], lambda dataset: setattr(dataset, "SegmentationType", "FRACTIONAL"))
     segmentation = found(tmp_path)
     assert [left.code for left in segmentation.left] == ["LS-DCM-040"]
-    with pytest.raises(Refused, match="LS-DCM-040 case 'A1'"):
+    with pytest.raises(InputError, match="LS-DCM-040 case 'A1'"):
         read_segmentation(segmentation, case[0].geometry, case_id="A1")
 
 
@@ -185,13 +185,13 @@ def test_frames_that_meet_no_section_are_refused_with_their_number(case, tmp_pat
     affine = AFFINE.copy()
     affine[:3, 3] += move
     frames = int(label_map.labels.reshape(8, -1).max(axis=1).astype(bool).sum()) * 2
-    with pytest.raises(Refused, match=f"LS-DCM-043 case 'A1': {frames} of {frames} frames"):
+    with pytest.raises(InputError, match=f"LS-DCM-043 case 'A1': {frames} of {frames} frames"):
         read_segmentation(found(tmp_path), Geometry(SHAPE, affine), case_id="A1")
 
 
 def test_ct_of_another_matrix_or_direction_is_refused(case, tmp_path):
     for shape, affine in (((30, 37, 8), AFFINE), (SHAPE, AFFINE @ np.diag([1.1, 1, 1, 1]))):
-        with pytest.raises(Refused, match="LS-DCM-043"):
+        with pytest.raises(InputError, match="LS-DCM-043"):
             read_segmentation(found(tmp_path), Geometry(shape, affine), case_id="A1")
 
 
@@ -205,7 +205,7 @@ def test_voxels_of_both_organs_are_refused_with_their_number(case, tmp_path):
             position.ImagePositionPatient = [*position.ImagePositionPatient[:2], -300 + 2.5]  # section 2 to section 1
     dataset.save_as(file)
     both = int(((label_map.labels[1] == 1) & (label_map.labels[2] == 2)).sum())
-    with pytest.raises(Refused, match=f"LS-DCM-044 case 'A1': {both} voxels are both liver and spleen"):
+    with pytest.raises(InputError, match=f"LS-DCM-044 case 'A1': {both} voxels are both liver and spleen"):
         read_segmentation(found(tmp_path), label_map.geometry, case_id="A1")
 
 
@@ -237,7 +237,7 @@ def test_damaged_segmentation_is_left_or_refused(case, tmp_path):
     label_map, _, file = case
     whole = file.read_bytes()
     file.write_bytes(whole[:-300])
-    with pytest.raises(Refused, match="LS-DCM-041 case 'A1'"):
+    with pytest.raises(InputError, match="LS-DCM-041 case 'A1'"):
         read_segmentation(found(tmp_path), label_map.geometry, case_id="A1")
     file.write_bytes(whole)
     edit(file, lambda dataset: delattr(dataset, "PerFrameFunctionalGroupsSequence"))

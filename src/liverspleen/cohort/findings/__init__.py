@@ -1,6 +1,6 @@
 """What is doubtful in a cohort beyond what the verbs refuse: geometry, intensities, labels, anatomy, duplicates."""
 
-from liverspleen.cohort.findings.duplicates import cohort_faults
+from liverspleen.cohort.findings.duplicates import cohort_issues
 from liverspleen.cohort.findings.examination import Examination, examine_case
 
-__all__ = ["Examination", "cohort_faults", "examine_case"]
+__all__ = ["Examination", "cohort_issues", "examine_case"]

@@ -10,16 +10,16 @@ from typing import Any
 import numpy as np
 
 from liverspleen.cohort.checks import CaseFiles, read_files
-from liverspleen.cohort.findings.geometry import geometry_faults, label_grid_faults
-from liverspleen.cohort.findings.intensities import SCALE_CODES, intensity_faults
-from liverspleen.cohort.findings.labels import density_faults, shape_faults
+from liverspleen.cohort.findings.geometry import geometry_issues, label_grid_issues
+from liverspleen.cohort.findings.intensities import SCALE_CODES, intensity_issues
+from liverspleen.cohort.findings.labels import density_issues, shape_issues
 from liverspleen.cohort.findings.organ import Organ, find_organ
-from liverspleen.cohort.findings.orientation import direction_faults, side_faults
+from liverspleen.cohort.findings.orientation import direction_issues, side_issues
 from liverspleen.cohort.findings.scan import ScanSummary, summarise
 from liverspleen.cohort.manifest import Case
-from liverspleen.errors import Fault
+from liverspleen.errors import Issue
+from liverspleen.organs import ORGANS, Structure
 from liverspleen.storage import sha256_of_array
-from liverspleen.structures import ORGANS, Structure
 
 _OFF_GRID = frozenset({"LS-GEO-003", "LS-GEO-004"})
 
@@ -32,7 +32,7 @@ class Examination:
     column), None where there are none; an empty label map has none either.
     """
 
-    faults: tuple[Fault, ...]
+    issues: tuple[Issue, ...]
     facts: Mapping[str, Any] = field(default_factory=dict)
     voxels_sha256: str | None = None
     labels_sha256: str | None = None
@@ -43,70 +43,70 @@ def examine_case(case: Case) -> Examination:
     try:
         return _examine(case, read_files(case))
     except MemoryError:
-        cure = "examine it on a machine with more memory"
+        hint = "examine it on a machine with more memory"
         return Examination(
-            (Fault("LS-IMG-020", "case does not fit into the memory there is", cure, case.case_id, case.image),)
+            (Issue("LS-IMG-020", "case does not fit into the memory there is", hint, case.case_id, case.image),)
         )
 
 
 def _examine(case: Case, files: CaseFiles) -> Examination:
-    faults = list(files.faults)
+    issues = list(files.issues)
     facts: dict[str, Any] = {}
     scan = None
     if files.ct is not None:
         scan = summarise(files.ct)
-        faults += _of(case, case.image, _scan_faults(case, files, scan))
+        issues += _of(case, case.image, _scan_issues(case, files, scan))
         facts |= _scan_facts(files, scan)
     organs: dict[Structure, Organ] = {}
     if files.label is not None:
-        on_grid = not any(fault.code in _OFF_GRID for fault in faults)
+        on_grid = not any(issue.code in _OFF_GRID for issue in issues)
         organs = {o: found for o in case.labelled_structures if (found := find_organ(files.label, o)) is not None}
-        faults += _of(
+        issues += _of(
             case,
             case.label,
-            _label_faults(case, files, scan if on_grid else None, organs, has_hu=not _lacks_hu(faults)),
+            _label_issues(case, files, scan if on_grid else None, organs, has_hu=not _lacks_hu(issues)),
         )
         facts["volume_cm3"] = {organ.key: round(found.volume_cm3, 4) for organ, found in organs.items()}
-    if any(fault.code in SCALE_CODES for fault in faults):  # said more exactly
-        faults = [fault for fault in faults if fault.code != "LS-IMG-011"]
+    if any(issue.code in SCALE_CODES for issue in issues):  # said more exactly
+        issues = [issue for issue in issues if issue.code != "LS-IMG-011"]
     labels_sha256 = None
     if organs and files.label is not None:
         facts["labels_sha256"] = labels_sha256 = sha256_of_array(files.label.labels)
-    return Examination(tuple(faults), facts, scan.voxels_sha256 if scan else None, labels_sha256)
+    return Examination(tuple(issues), facts, scan.voxels_sha256 if scan else None, labels_sha256)
 
 
-def _scan_faults(case: Case, files: CaseFiles, scan: ScanSummary) -> Iterator[Fault]:
+def _scan_issues(case: Case, files: CaseFiles, scan: ScanSummary) -> Iterator[Issue]:
     assert files.ct is not None
-    yield from geometry_faults(files.ct.geometry, section_thickness_mm=case.section_thickness_mm)
-    found = list(intensity_faults(scan))
+    yield from geometry_issues(files.ct.geometry, section_thickness_mm=case.section_thickness_mm)
+    found = list(intensity_issues(scan))
     yield from found
     if not _lacks_hu(found):
-        yield from direction_faults(scan)
+        yield from direction_issues(scan)
 
 
-def _label_faults(
+def _label_issues(
     case: Case, files: CaseFiles, scan: ScanSummary | None, organs: Mapping[Structure, Organ], *, has_hu: bool
-) -> Iterator[Fault]:
+) -> Iterator[Issue]:
     """Findings of the label map, and of both files together where `scan`, on the same grid, is given."""
     assert files.label is not None
     for organ in organs.values():
-        yield from shape_faults(organ, age=case.age)
+        yield from shape_issues(organ, age=case.age)
     liver, spleen = (organs.get(organ) for organ in ORGANS)
     column_mm = files.label.geometry.spacing_mm[2]
-    yield from side_faults(liver, spleen, column_mm=column_mm, scan=scan if has_hu else None)
+    yield from side_issues(liver, spleen, column_mm=column_mm, scan=scan if has_hu else None)
     if scan is not None and files.ct is not None:
-        yield from label_grid_faults(files.label.geometry, files.ct.geometry)
+        yield from label_grid_issues(files.label.geometry, files.ct.geometry)
         for organ in organs.values() if has_hu else ():
-            yield from density_faults(organ, files.ct.hu)
+            yield from density_issues(organ, files.ct.hu)
 
 
-def _lacks_hu(faults: Iterable[Fault]) -> bool:
+def _lacks_hu(issues: Iterable[Issue]) -> bool:
     """Whether nothing can be told from densities, because they are no HU."""
-    return any(f.code == "LS-IMG-010" or (f.code in SCALE_CODES and f.severity == "error") for f in faults)
+    return any(f.code == "LS-IMG-010" or (f.code in SCALE_CODES and f.severity == "error") for f in issues)
 
 
-def _of(case: Case, file: Path | None, faults: Iterable[Fault]) -> list[Fault]:
-    return [replace(fault, case_id=case.case_id, file=file) for fault in faults]
+def _of(case: Case, file: Path | None, issues: Iterable[Issue]) -> list[Issue]:
+    return [replace(issue, case_id=case.case_id, file=file) for issue in issues]
 
 
 def _scan_facts(files: CaseFiles, scan: ScanSummary) -> dict[str, Any]:

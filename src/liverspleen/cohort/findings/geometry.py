@@ -7,7 +7,7 @@ from itertools import combinations
 
 import numpy as np
 
-from liverspleen.errors import Fault
+from liverspleen.errors import Issue
 from liverspleen.imaging.geometry import Geometry
 
 _PIXDIM_SHARE = 0.01  # float32 rounds at 1e-7; 1 % of an edge is 1 % of a volume computed from the wrong one
@@ -21,68 +21,68 @@ _SLAB_MM = 100.0  # livers are 130 to 200 mm high: a shorter scan cannot hold on
 _THICKNESS_SHARE = 0.1
 
 
-def geometry_faults(grid: Geometry, *, section_thickness_mm: float | None = None) -> Iterator[Fault]:
+def geometry_issues(grid: Geometry, *, section_thickness_mm: float | None = None) -> Iterator[Issue]:
     """LS-GEO-008 to 013, 015 and 016 of a CT's grid; `section_thickness_mm` is what the manifest says."""
-    yield from _header_faults(grid)
-    yield from _axis_faults(grid)
-    yield from _spacing_faults(grid)
+    yield from _header_issues(grid)
+    yield from _axis_issues(grid)
+    yield from _spacing_issues(grid)
     slices, row_mm, column_mm = grid.spacing_mm
     if max(row_mm, column_mm) > (1 + _SQUARE_SHARE) * min(row_mm, column_mm):
-        what = f"pixels are {row_mm:.4g} x {column_mm:.4g} mm, expected square ones"
-        yield _warning("LS-GEO-011", what, "look whether it was resampled, or its sections are not axial")
+        message = f"pixels are {row_mm:.4g} x {column_mm:.4g} mm, expected square ones"
+        yield _warning("LS-GEO-011", message, "look whether it was resampled, or its sections are not axial")
     count = grid.canonical_shape[0]
     if count < _FEW_SECTIONS:
-        what = f"scan has {count} sections, expected at least {_FEW_SECTIONS}"
-        yield _warning("LS-GEO-012", what, "look whether sections are missing, or leave the case out")
+        message = f"scan has {count} sections, expected at least {_FEW_SECTIONS}"
+        yield _warning("LS-GEO-012", message, "look whether sections are missing, or leave the case out")
     elif count * slices < _SLAB_MM:
-        what = f"scan is {count * slices:.4g} mm high, less than a liver"
-        yield _note("LS-GEO-013", what, "take its volumes as those of a slab")
+        message = f"scan is {count * slices:.4g} mm high, less than a liver"
+        yield _note("LS-GEO-013", message, "take its volumes as those of a slab")
     if section_thickness_mm and abs(slices / section_thickness_mm - 1) > _THICKNESS_SHARE:
-        what = f"sections lie {slices:.4g} mm apart, the manifest says {section_thickness_mm:.4g} mm thickness"
-        yield _note("LS-GEO-015", what, "expect overlap or gaps if both are right; volumes use the distance")
+        message = f"sections lie {slices:.4g} mm apart, the manifest says {section_thickness_mm:.4g} mm thickness"
+        yield _note("LS-GEO-015", message, "expect overlap or gaps if both are right; volumes use the distance")
 
 
-def label_grid_faults(label: Geometry, ct: Geometry) -> Iterator[Fault]:
+def label_grid_issues(label: Geometry, ct: Geometry) -> Iterator[Issue]:
     """LS-GEO-014 if the label map is stored in another axis order than its CT, which readers of arrays would miss."""
     if label.axis_codes != ct.axis_codes:
-        what = f"label map is stored as {''.join(label.axis_codes)}, its CT as {''.join(ct.axis_codes)}"
-        yield _note("LS-GEO-014", what, "mind it in other tools; here both are brought to one order")
+        message = f"label map is stored as {''.join(label.axis_codes)}, its CT as {''.join(ct.axis_codes)}"
+        yield _note("LS-GEO-014", message, "mind it in other tools; here both are brought to one order")
 
 
-def _header_faults(grid: Geometry) -> Iterator[Fault]:
+def _header_issues(grid: Geometry) -> Iterator[Issue]:
     if grid.space is None:
         return
     edges, stated = np.linalg.norm(grid.affine[:3, :3], axis=0), np.array(grid.space.pixdim[1:4])
     if (np.abs(edges / stated - 1) > _PIXDIM_SHARE).any():
-        what = f"header spacing (pixdim) is {_mm(stated)}, its sform has {_mm(edges)}"
-        cure = "find out which one is right and write the header anew; volumes here use the sform"
-        yield _warning("LS-GEO-008", what, cure)
+        message = f"header spacing (pixdim) is {_mm(stated)}, its sform has {_mm(edges)}"
+        hint = "find out which one is right and write the header anew; volumes here use the sform"
+        yield _warning("LS-GEO-008", message, hint)
 
 
-def _axis_faults(grid: Geometry) -> Iterator[Fault]:
+def _axis_issues(grid: Geometry) -> Iterator[Issue]:
     axes = grid.canonical_affine[:3, :3] / np.linalg.norm(grid.canonical_affine[:3, :3], axis=0)
     skew = max(abs(90 - _angle_deg(axes[:, i], axes[:, j])) for i, j in combinations(range(3), 2))
     if skew > _SHEAR_DEG:
-        what = f"axes of the grid are up to {skew:.3g} degrees off a right angle (gantry tilt)"
-        yield _warning("LS-GEO-009", what, "resample it onto a rectangular grid; distances on it are wrong")
+        message = f"axes of the grid are up to {skew:.3g} degrees off a right angle (gantry tilt)"
+        yield _warning("LS-GEO-009", message, "resample it onto a rectangular grid; distances on it are wrong")
     world = np.array([[0, 0, -1], [0, -1, 0], [1, 0, 0]])  # slice to superior, row to posterior, column to the left
     tilt = max(_angle_deg(axes[:, i], world[:, i]) for i in range(3))
     if tilt > _TILT_DEG:
-        what = f"grid is tilted against the patient's axes by {tilt:.3g} degrees"
-        yield _note("LS-GEO-016", what, "make sure that its sections are meant as axial ones")
+        message = f"grid is tilted against the patient's axes by {tilt:.3g} degrees"
+        yield _note("LS-GEO-016", message, "make sure that its sections are meant as axial ones")
 
 
-def _spacing_faults(grid: Geometry) -> Iterator[Fault]:
+def _spacing_issues(grid: Geometry) -> Iterator[Issue]:
     spacing, shape = grid.spacing_mm, grid.canonical_shape
     field = [n * edge for n, edge in zip(shape[1:], spacing[1:], strict=True)]
     low, high = _FIELD_MM
     thin, thick = _SPACING_MM
     if not (low <= min(field) and max(field) <= high):
-        what = f"field of view is {field[0]:.4g} x {field[1]:.4g} mm, expected {low:g} to {high:g} mm"
-        yield _warning("LS-GEO-010", what, "look whether the spacing is in mm")
+        message = f"field of view is {field[0]:.4g} x {field[1]:.4g} mm, expected {low:g} to {high:g} mm"
+        yield _warning("LS-GEO-010", message, "look whether the spacing is in mm")
     elif not thin <= spacing[0] <= thick:
-        what = f"sections lie {spacing[0]:.4g} mm apart, expected {thin:g} to {thick:g} mm"
-        yield _warning("LS-GEO-010", what, "look whether the spacing is in mm")
+        message = f"sections lie {spacing[0]:.4g} mm apart, expected {thin:g} to {thick:g} mm"
+        yield _warning("LS-GEO-010", message, "look whether the spacing is in mm")
 
 
 def _angle_deg(first: np.ndarray, second: np.ndarray) -> float:
@@ -93,9 +93,9 @@ def _mm(edges: np.ndarray) -> str:
     return "(" + ", ".join(f"{edge:.4g}" for edge in edges) + ") mm"
 
 
-def _warning(code: str, what: str, cure: str) -> Fault:
-    return Fault(code, what, cure, severity="warning")
+def _warning(code: str, message: str, hint: str) -> Issue:
+    return Issue(code, message, hint, severity="warning")
 
 
-def _note(code: str, what: str, cure: str) -> Fault:
-    return Fault(code, what, cure, severity="note")
+def _note(code: str, message: str, hint: str) -> Issue:
+    return Issue(code, message, hint, severity="note")

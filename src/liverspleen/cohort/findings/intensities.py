@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liverspleen.cohort.findings.scan import ScanSummary
-from liverspleen.errors import Fault, Severity
+from liverspleen.errors import Issue, Severity
 
 SCALE_CODES = frozenset({"LS-IMG-012", "LS-IMG-013", "LS-IMG-014", "LS-IMG-018"})
 """Findings that say what happened to the values, where LS-IMG-011 says only that they are strange."""
@@ -34,53 +34,53 @@ _ALTERNATING = 1.5  # sections differ more from those further away, unless two s
 _JUMP = 2.5  # times the usual difference of neighbouring sections; the diaphragm's dome reaches 1.7 in thick ones
 
 
-def intensity_faults(scan: ScanSummary) -> Iterator[Fault]:
+def intensity_issues(scan: ScanSummary) -> Iterator[Issue]:
     """LS-IMG-012 to 019 of a CT that is not constant (LS-IMG-010)."""
     lowest, highest = scan.ends
     if lowest == highest:
         return
-    scale = next(_scale_faults(scan), None)
+    scale = next(_scale_issues(scan), None)
     if scale is not None:
         yield scale
     elif lowest < _PADDING_HU and scan.share(lowest, lowest) > _PADDING_SHARE:
-        what = f"{scan.share(lowest, lowest):.1%} of the voxels are padding with the value {lowest}"
-        yield _fault("note", "LS-IMG-015", what, "nothing to do: it lies below every window")
-    yield from _section_faults(scan)
+        message = f"{scan.share(lowest, lowest):.1%} of the voxels are padding with the value {lowest}"
+        yield _issue("note", "LS-IMG-015", message, "nothing to do: it lies below every window")
+    yield from _section_issues(scan)
 
 
-def _scale_faults(scan: ScanSummary) -> Iterator[Fault]:
+def _scale_issues(scan: ScanSummary) -> Iterator[Issue]:
     """The likeliest story of the values first."""
     lowest, highest = scan.ends
     if highest - lowest <= _FEW_VALUES or (lowest >= 0 and highest <= _BYTE):
         kind = "normalised" if highest - lowest <= _FEW_VALUES else "8-bit grey"
-        what = f"values from {lowest} to {highest} are {kind} values, expected HU"
-        yield _fault("error", "LS-IMG-014", what, "convert it from its source again, without scaling")
+        message = f"values from {lowest} to {highest} are {kind} values, expected HU"
+        yield _issue("error", "LS-IMG-014", message, "convert it from its source again, without scaling")
     air_is_above = scan.share(*_INVERTED_HU) > 2 * _MUCH and scan.share(*_AIR_HU) < _NO_TISSUE
     if air_is_above and scan.count(*_BEYOND_AIR_HU) < scan.count(*_INVERTED_BONE_HU):
-        what = f"{scan.share(*_INVERTED_HU):.0%} of the voxels are near 1000 and none near -1000: signs are inverted"
-        yield _fault("error", "LS-IMG-018", what, "convert it from its source again")
+        message = f"{scan.share(*_INVERTED_HU):.0%} of the voxels are near 1000 and none near -1000: signs are inverted"
+        yield _issue("error", "LS-IMG-018", message, "convert it from its source again")
     for shift, story in ((_SHIFT_HU, "the intercept was not applied"), (-_SHIFT_HU, "the intercept was applied twice")):
         share = scan.share(_TISSUE_HU[0] + shift, _TISSUE_HU[1] + shift)
         # shifted up, air comes to lie where tissue should; shifted down, tissue lies where air should
         hidden = scan.share(*_AIR_HU) < share if shift > 0 else scan.share(*_TISSUE_HU) < _NO_TISSUE
         if share > _MUCH and hidden:
-            what = f"soft tissue lies near {shift} HU ({share:.0%} of the voxels), expected near 0: {story}"
-            yield _fault("error", "LS-IMG-013", what, f"subtract {shift} from its values")
-    yield from _window_faults(scan)
+            message = f"soft tissue lies near {shift} HU ({share:.0%} of the voxels), expected near 0: {story}"
+            yield _issue("error", "LS-IMG-013", message, f"subtract {shift} from its values")
+    yield from _window_issues(scan)
 
 
-def _window_faults(scan: ScanSummary) -> Iterator[Fault]:
+def _window_issues(scan: ScanSummary) -> Iterator[Issue]:
     lowest, highest = scan.ends
     low_cut = lowest > _CUT_AIR_HU and _is_spike(scan, lowest, 1)
     high_cut = highest < _SATURATION_HU and _is_spike(scan, highest, -1)
     if low_cut or high_cut:
         low, high = scan.share(lowest, lowest), scan.share(highest, highest)
-        what = (
+        message = (
             f"values end abruptly at {lowest} ({low:.1%} of the voxels) and {highest} ({high:.2%}): they were clipped"
         )
         harmful = low_cut or highest < _CUT_BONE_HU
-        cure = "bring the image before windowing" if harmful else "nothing to do for liver and spleen"
-        yield _fault("warning" if harmful else "note", "LS-IMG-012", what, cure)
+        hint = "bring the image before windowing" if harmful else "nothing to do for liver and spleen"
+        yield _issue("warning" if harmful else "note", "LS-IMG-012", message, hint)
 
 
 def _is_spike(scan: ScanSummary, value: int, inwards: int) -> bool:
@@ -92,22 +92,22 @@ def _is_spike(scan: ScanSummary, value: int, inwards: int) -> bool:
     return at_end > max(_SPIKE_VOXELS, 1e-5 * scan.voxels) and at_end > _SPIKE * max(usual, 1.0)
 
 
-def _section_faults(scan: ScanSummary) -> Iterator[Fault]:
+def _section_issues(scan: ScanSummary) -> Iterator[Issue]:
     flat = scan.lowest == scan.highest
     filled = np.flatnonzero(~flat)
     inside = np.flatnonzero(flat[filled[0] : filled[-1]]) + filled[0]
     if inside.size:
-        what = f"{inside.size} sections within the scan hold one value only: {_sections(inside)}"
-        yield _fault("warning", "LS-IMG-016", what, "convert it from its source again")
+        message = f"{inside.size} sections within the scan hold one value only: {_sections(inside)}"
+        yield _issue("warning", "LS-IMG-016", message, "convert it from its source again")
     elif flat.any():
-        what = f"{int(flat.sum())} sections at the ends of the scan hold one value only"
-        yield _fault("note", "LS-IMG-016", what, "nothing to do: they are padding")
+        message = f"{int(flat.sum())} sections at the ends of the scan hold one value only"
+        yield _issue("note", "LS-IMG-016", message, "nothing to do: they are padding")
     twins = _twins(scan.checksums, flat)
     if twins.size:
-        what = f"{twins.size} of {flat.size} sections are copies of another one: {_sections(twins)}"
-        yield _fault("warning", "LS-IMG-017", what, "convert it from its source again, each section once")
+        message = f"{twins.size} of {flat.size} sections are copies of another one: {_sections(twins)}"
+        yield _issue("warning", "LS-IMG-017", message, "convert it from its source again, each section once")
     else:
-        yield from _jump_faults(scan, flat)
+        yield from _jump_issues(scan, flat)
 
 
 def _twins(checksums: tuple[int, ...], flat: NDArray[np.bool_]) -> NDArray[np.intp]:
@@ -121,7 +121,7 @@ def _twins(checksums: tuple[int, ...], flat: NDArray[np.bool_]) -> NDArray[np.in
     return np.array(twins, np.intp)
 
 
-def _jump_faults(scan: ScanSummary, flat: NDArray[np.bool_]) -> Iterator[Fault]:
+def _jump_issues(scan: ScanSummary, flat: NDArray[np.bool_]) -> Iterator[Issue]:
     """Sections that do not continue their neighbours: some are missing between, or their order is wrong."""
     image = np.flatnonzero(~(flat[:-1] | flat[1:]))  # not from or to a blank section
     steps = section_steps(scan)[image]
@@ -131,9 +131,9 @@ def _jump_faults(scan: ScanSummary, flat: NDArray[np.bool_]) -> Iterator[Fault]:
     jumps = image[steps > _JUMP * np.maximum(usual, 1.0)]
     alternating = float(np.median(steps) / max(float(np.median(section_steps(scan, lag=2))), 1.0))
     if jumps.size or alternating > _ALTERNATING:
-        what = f"the image jumps between sections {_sections(jumps)} and the next" if jumps.size else ""
-        what = what or f"sections are {alternating:.2g} times as like the next but one as the next"
-        yield _fault("warning", "LS-IMG-019", what, "look whether sections are missing or in wrong order")
+        message = f"the image jumps between sections {_sections(jumps)} and the next" if jumps.size else ""
+        message = message or f"sections are {alternating:.2g} times as like the next but one as the next"
+        yield _issue("warning", "LS-IMG-019", message, "look whether sections are missing or in wrong order")
 
 
 def section_steps(scan: ScanSummary, *, lag: int = 1) -> NDArray[np.float64]:
@@ -147,5 +147,5 @@ def _sections(found: NDArray[np.intp]) -> str:
     return ", ".join(map(str, found[:5])) + (", …" if found.size > 5 else "")
 
 
-def _fault(severity: Severity, code: str, what: str, cure: str) -> Fault:
-    return Fault(code, what, cure, severity=severity)
+def _issue(severity: Severity, code: str, message: str, hint: str) -> Issue:
+    return Issue(code, message, hint, severity=severity)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from liverspleen.cohort.anatomy import ADULT_YEARS, PLAUSIBLE_CM3
 from liverspleen.cohort.findings.organ import Organ
-from liverspleen.errors import Fault, Severity
+from liverspleen.errors import Issue, Severity
 
 _CRUMB_CM3 = 0.5  # an accessory spleen of 1 cm across has this volume
 _MANY = 10  # accessory spleens are up to five; splenosis more, but larger
@@ -24,27 +24,27 @@ _FOREIGN_HU = (-70, 350)  # fat and lung, bone and metal
 _FOREIGN_SHARE = 0.10  # at most 2 % on real CT and phantoms; noise of a fatty liver may reach 7 %
 
 
-def shape_faults(organ: Organ, *, age: float | None = None) -> Iterator[Fault]:
+def shape_issues(organ: Organ, *, age: float | None = None) -> Iterator[Issue]:
     """LS-LAB-011 to 014, 020 and 021 of one organ's mask alone."""
     name, volume = organ.structure.key, organ.volume_cm3
     smallest, largest = PLAUSIBLE_CM3[organ.structure]
     if volume < smallest and not organ.faces and (age is None or age >= ADULT_YEARS):
-        what = f"{name} has {volume:.3g} cm3 though it lies wholly in the scan, expected {smallest:g} or more"
-        yield _fault("warning", "LS-LAB-011", what, "look whether the label map is complete, and its spacing right")
+        message = f"{name} has {volume:.3g} cm3 though it lies wholly in the scan, expected {smallest:g} or more"
+        yield _issue("warning", "LS-LAB-011", message, "look whether the label map is complete, and its spacing right")
     if volume > largest:
-        what = f"{name} has {volume:.0f} cm3, expected {largest:g} at most"
-        yield _fault("warning", "LS-LAB-012", what, "look at the label map and the spacing")
-    yield from _part_faults(organ)
+        message = f"{name} has {volume:.0f} cm3, expected {largest:g} at most"
+        yield _issue("warning", "LS-LAB-012", message, "look at the label map and the spacing")
+    yield from _part_issues(organ)
     if organ.faces:
-        what = f"{name} reaches the {', '.join(organ.faces)} border of the scan: its volume is that of a part"
-        yield _fault("note", "LS-LAB-020", what, "take its volume as truncated")
+        message = f"{name} reaches the {', '.join(organ.faces)} border of the scan: its volume is that of a part"
+        yield _issue("note", "LS-LAB-020", message, "take its volume as truncated")
     if (gaps := _gaps(organ.by_section)).size:
         sections = ", ".join(str(organ.box[0].start + gap) for gap in gaps[:5])
-        what = f"{name} is missing from {gaps.size} sections within it: {sections}"
-        yield _fault("warning", "LS-LAB-021", what, "draw it in these sections too")
+        message = f"{name} is missing from {gaps.size} sections within it: {sections}"
+        yield _issue("warning", "LS-LAB-021", message, "draw it in these sections too")
 
 
-def density_faults(organ: Organ, hu: NDArray[np.int16]) -> Iterator[Fault]:
+def density_issues(organ: Organ, hu: NDArray[np.int16]) -> Iterator[Issue]:
     """LS-LAB-015 to 017 of an organ and the CT it is drawn on: what the label covers is not that organ.
 
     One finding at most, the gravest.
@@ -54,38 +54,40 @@ def density_faults(organ: Organ, hu: NDArray[np.int16]) -> Iterator[Fault]:
     gas = np.count_nonzero(values < _GAS_HU) / values.size
     foreign = np.count_nonzero((values < _FOREIGN_HU[0]) | (values > _FOREIGN_HU[1])) / values.size
     low, high = _LIVING_HU
-    cure = "look whether label map and CT belong together and are not flipped against each other"
+    hint = "look whether label map and CT belong together and are not flipped against each other"
     if median < _GAS_HU:
-        what = f"{name} lies in air or lung: the median within it is {median:.0f} HU"
-        yield _fault("error", "LS-LAB-016", what, cure)
+        message = f"{name} lies in air or lung: the median within it is {median:.0f} HU"
+        yield _issue("error", "LS-LAB-016", message, hint)
     elif gas > _GAS_SHARE:
-        what = f"{gas:.0%} of the {name} lie in air or lung"
-        yield _fault("warning", "LS-LAB-016", what, cure)
+        message = f"{gas:.0%} of the {name} lie in air or lung"
+        yield _issue("warning", "LS-LAB-016", message, hint)
     elif not low <= median <= high:
-        what = f"the median within the {name} is {median:.0f} HU, expected {low:g} to {high:g}"
-        yield _fault("warning", "LS-LAB-015", what, "look at the label map and the scale of the image")
+        message = f"the median within the {name} is {median:.0f} HU, expected {low:g} to {high:g}"
+        yield _issue("warning", "LS-LAB-015", message, "look at the label map and the scale of the image")
     elif foreign > _FOREIGN_SHARE and median > 0:
-        what = f"{foreign:.0%} of the {name} have the density of fat or bone"
-        yield _fault("warning", "LS-LAB-017", what, cure)
+        message = f"{foreign:.0%} of the {name} have the density of fat or bone"
+        yield _issue("warning", "LS-LAB-017", message, hint)
 
 
-def _part_faults(organ: Organ) -> Iterator[Fault]:
+def _part_issues(organ: Organ) -> Iterator[Issue]:
     name, volume = organ.structure.key, organ.volume_cm3
     parts, holes = organ.parts_cm3, organ.holes_cm3
     crumbs = int(np.count_nonzero(parts[1:] < _CRUMB_CM3))
     if crumbs > _MANY:
-        what = f"{name} has {crumbs} islands smaller than {_CRUMB_CM3:g} cm3 beside its main part"
-        yield _fault("warning", "LS-LAB-013", what, "clear the islands from the label map")
+        message = f"{name} has {crumbs} islands smaller than {_CRUMB_CM3:g} cm3 beside its main part"
+        yield _issue("warning", "LS-LAB-013", message, "clear the islands from the label map")
     elif parts.size > 1 and parts[1] > _PART_SHARE * volume:
-        what = f"{name} is in parts of {parts[0]:.3g} and {parts[1]:.3g} cm3" + (" and less" if parts.size > 2 else "")
-        yield _fault("note", "LS-LAB-013", what, "nothing to do after resection or with accessory spleens")
+        message = f"{name} is in parts of {parts[0]:.3g} and {parts[1]:.3g} cm3" + (
+            " and less" if parts.size > 2 else ""
+        )
+        yield _issue("note", "LS-LAB-013", message, "nothing to do after resection or with accessory spleens")
     speckles = int(np.count_nonzero(holes < _CRUMB_CM3))
     if speckles > 10 * _MANY:
-        what = f"{name} has {speckles} holes smaller than {_CRUMB_CM3:g} cm3"
-        yield _fault("warning", "LS-LAB-014", what, "fill them, unless each is a vessel or lesion")
+        message = f"{name} has {speckles} holes smaller than {_CRUMB_CM3:g} cm3"
+        yield _issue("warning", "LS-LAB-014", message, "fill them, unless each is a vessel or lesion")
     elif holes.sum() > _HOLE_SHARE * volume:
-        what = f"{name} has holes of {holes.sum():.3g} cm3 in all"
-        yield _fault("note", "LS-LAB-014", what, "nothing to do if lesions or vessels are left out on purpose")
+        message = f"{name} has holes of {holes.sum():.3g} cm3 in all"
+        yield _issue("note", "LS-LAB-014", message, "nothing to do if lesions or vessels are left out on purpose")
 
 
 def _gaps(by_section: NDArray[np.intp]) -> NDArray[np.intp]:
@@ -99,5 +101,5 @@ def _gaps(by_section: NDArray[np.intp]) -> NDArray[np.intp]:
     return np.array(found, np.intp)
 
 
-def _fault(severity: Severity, code: str, what: str, cure: str) -> Fault:
-    return Fault(code, what, cure, severity=severity)
+def _issue(severity: Severity, code: str, message: str, hint: str) -> Issue:
+    return Issue(code, message, hint, severity=severity)

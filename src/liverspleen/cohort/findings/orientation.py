@@ -14,8 +14,8 @@ from scipy import ndimage
 from liverspleen.cohort.anatomy import APART_MM
 from liverspleen.cohort.findings.organ import Organ
 from liverspleen.cohort.findings.scan import ScanSummary
-from liverspleen.errors import Fault, Severity
-from liverspleen.structures import Structure
+from liverspleen.errors import Issue, Severity
+from liverspleen.organs import Structure
 
 _SWAPPED = 0.5  # the liver is some five times the spleen; equal sizes need massive splenomegaly
 _MIDLINE_MM = {Structure.LIVER: 25.0, Structure.SPLEEN: 10.0}
@@ -32,9 +32,9 @@ _BONE_SAMPLES = 50
 _LOOK = "look at its orientation; correct the header or say so if it is situs inversus"
 
 
-def side_faults(
+def side_issues(
     liver: Organ | None, spleen: Organ | None, *, column_mm: float, scan: ScanSummary | None
-) -> Iterator[Fault]:
+) -> Iterator[Issue]:
     """LS-LAB-018 or 019 if liver and spleen are on each other's side, or one alone on the wrong side of the midline.
 
     `column_mm` is the distance of columns; `scan` is None where the CT could not be read.
@@ -42,14 +42,14 @@ def side_faults(
     if liver is not None and spleen is not None:
         to_left = (spleen.centre[2] - liver.centre[2]) * column_mm
         if to_left < -APART_MM and liver.volume_cm3 < _SWAPPED * spleen.volume_cm3:
-            what = (
+            message = (
                 f"liver ({liver.volume_cm3:.0f} cm3) is on the patient's left of the spleen ({spleen.volume_cm3:.0f} "
                 "cm3) and smaller: the labels are swapped"
             )
-            yield _fault("error", "LS-LAB-019", what, "exchange the two values")
+            yield _issue("error", "LS-LAB-019", message, "exchange the two values")
         elif to_left < -APART_MM:
-            what = f"the spleen's centre lies {-to_left:.0f} mm to the patient's right of the liver's"
-            yield _fault("warning", "LS-LAB-018", what, _LOOK)
+            message = f"the spleen's centre lies {-to_left:.0f} mm to the patient's right of the liver's"
+            yield _issue("warning", "LS-LAB-018", message, _LOOK)
         return
     organ = liver or spleen
     if organ is None or scan is None:
@@ -57,21 +57,25 @@ def side_faults(
     wrong_mm = _beyond_midline_mm(organ, column_mm, scan)
     if wrong_mm > _MIDLINE_MM[organ.structure]:
         side = "left" if organ is liver else "right"
-        what = f"the {organ.structure.key}'s centre lies {wrong_mm:.0f} mm to the patient's {side} of the body's middle"
-        yield _fault("warning", "LS-LAB-018", what, _LOOK)
+        message = (
+            f"the {organ.structure.key}'s centre lies {wrong_mm:.0f} mm to the patient's {side} of the body's middle"
+        )
+        yield _issue("warning", "LS-LAB-018", message, _LOOK)
 
 
-def direction_faults(scan: ScanSummary) -> Iterator[Fault]:
+def direction_issues(scan: ScanSummary) -> Iterator[Issue]:
     """LS-GEO-017 if the lungs are below the abdomen, LS-GEO-018 if the spine is in front."""
     lower, upper = lung_shares(scan)
     if lower > _LUNG_SHARE and lower > _LUNG_RATIO * upper:
-        what = f"lung fills {lower:.0%} of the trunk in the lowest third of the sections, {upper:.0%} in the highest"
-        yield _fault("warning", "LS-GEO-017", what, "look whether head and feet are swapped in the image or its header")
+        message = f"lung fills {lower:.0%} of the trunk in the lowest third of the sections, {upper:.0%} in the highest"
+        yield _issue(
+            "warning", "LS-GEO-017", message, "look whether head and feet are swapped in the image or its header"
+        )
     before_mm = _spine_before_mm(scan)
     if before_mm > _BEFORE_MM:
-        what = f"bone near the midline lies {before_mm:.0f} mm in front of the body's middle"
-        yield _fault(
-            "warning", "LS-GEO-018", what, "look whether front and back are swapped in the image or its header"
+        message = f"bone near the midline lies {before_mm:.0f} mm in front of the body's middle"
+        yield _issue(
+            "warning", "LS-GEO-018", message, "look whether front and back are swapped in the image or its header"
         )
 
 
@@ -125,5 +129,5 @@ def _spine_before_mm(scan: ScanSummary) -> float:
     return (float(np.average(np.arange(rows_of_body.size), weights=rows_of_body)) - float(np.median(rows))) * row_mm
 
 
-def _fault(severity: Severity, code: str, what: str, cure: str) -> Fault:
-    return Fault(code, what, cure, severity=severity)
+def _issue(severity: Severity, code: str, message: str, hint: str) -> Issue:
+    return Issue(code, message, hint, severity=severity)

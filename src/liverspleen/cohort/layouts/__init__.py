@@ -16,7 +16,7 @@ def find_cases(layout: str, request: Request) -> Found:
     """The cases of a source in that layout.
 
     Raises:
-        Refused: the source as a whole is none.
+        InputError: the source as a whole is none.
     """
     # imported when used: pydicom is not needed for the others
     found: Found = importlib.import_module(f"liverspleen.cohort.layouts.{layout}").find(request)

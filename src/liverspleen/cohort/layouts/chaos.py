@@ -17,11 +17,11 @@ import numpy as np
 
 from liverspleen.cohort.layouts.dicom import SeriesScan, facts_of, series_row, wanting, warnings_of
 from liverspleen.cohort.layouts.source import Found, Left, Request, SeriesRow, SourceCase, needed_meaning
-from liverspleen.errors import Fault, Refused
+from liverspleen.errors import InputError, Issue
 from liverspleen.imaging.dicom import Series, find_series
 from liverspleen.imaging.png import read_masks
 from liverspleen.imaging.volume import CTVolume, LabelMap
-from liverspleen.structures import ORGANS, Structure, organs
+from liverspleen.organs import ORGANS, Structure, organs
 
 _SCANS, _MASKS = "DICOM_anon", "Ground"
 
@@ -48,17 +48,17 @@ class PngDrawing:
         """The masks on the grid of the CT.
 
         Raises:
-            Refused: LS-IMP-020 there are not as many masks as sections, LS-IMP-021 file names do not run along
+            InputError: LS-IMP-020 there are not as many masks as sections, LS-IMP-021 file names do not run along
                 positions, LS-LAB-001 a gray value of our own label maps is meant and is none.
         """
         sections = self.series.files
         if len(self.masks) != len(sections):
-            what = f"there are {len(self.masks)} masks for {len(sections)} sections"
-            raise Refused(Fault("LS-IMP-020", what, "bring a mask for every section", case_id))
+            message = f"there are {len(self.masks)} masks for {len(sections)} sections"
+            raise InputError(Issue("LS-IMP-020", message, "bring a mask for every section", case_id))
         by_name = sorted(sections, key=_natural)
         if list(sections) not in (by_name, by_name[::-1]):
-            what = "names of the DICOM files do not run along their positions, so masks cannot be assigned"
-            raise Refused(Fault("LS-IMP-021", what, "name files and masks in the order of sections", case_id))
+            message = "names of the DICOM files do not run along their positions, so masks cannot be assigned"
+            raise InputError(Issue("LS-IMP-021", message, "name files and masks in the order of sections", case_id))
         masks = read_masks(self.masks, rows=self.series.rows, columns=self.series.columns, case_id=case_id)
         if list(sections) != by_name:
             masks = masks[::-1]
@@ -67,8 +67,8 @@ class PngDrawing:
         for value, structure in values.items():
             labels[masks == value] = structure
         if self.values is None and (foreign := int(np.count_nonzero((labels == 0) & (masks > 0)))):
-            what = f"masks have {foreign} voxels with a value that is not one of our own"
-            raise Refused(Fault("LS-LAB-001", what, "say what they mean by label_values=", case_id))
+            message = f"masks have {foreign} voxels with a value that is not one of our own"
+            raise InputError(Issue("LS-LAB-001", message, "say what they mean by label_values=", case_id))
         canonical = ct.geometry.to_canonical(labels.transpose(2, 1, 0))
         return LabelMap(np.ascontiguousarray(canonical), ct.geometry, self.covered)
 
@@ -77,11 +77,11 @@ def find(request: Request) -> Found:
     """The CT below the input that lie in a folder `DICOM_anon`, with the masks of `Ground` beside it.
 
     Raises:
-        Refused: LS-IMP-002 there is no such folder, and what `needed_meaning` refuses.
+        InputError: LS-IMP-002 there is no such folder, and what `needed_meaning` refuses.
     """
     cases: list[SourceCase] = []
     left: list[Left] = []
-    notes: list[Fault] = []
+    notes: list[Issue] = []
     rows: list[SeriesRow] = []
     for folder in _folders(request.input):
         name = folder.relative_to(request.input).as_posix()
@@ -100,8 +100,8 @@ def find(request: Request) -> Found:
         drawing = PngDrawing(masks, series, values) if masks else None
         cases.append(SourceCase(name, name, SeriesScan(series), drawing, facts_of(series)))
     if not cases and not left:
-        what = f"no folder {_SCANS} lies in the input"
-        raise Refused(Fault("LS-IMP-002", what, "give the folder of the patients"))
+        message = f"no folder {_SCANS} lies in the input"
+        raise InputError(Issue("LS-IMP-002", message, "give the folder of the patients"))
     return Found(tuple(cases), tuple(left), tuple(notes), tuple(rows))
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from liverspleen.errors import Fault, Refused
-from liverspleen.structures import ORGAN_KEYS, Structure, organ
+from liverspleen.errors import InputError, Issue
+from liverspleen.organs import ORGAN_KEYS, Structure, organ
 
 _FILE = "dataset.json"
 
@@ -20,24 +20,25 @@ class Description:
 
     content: Mapping[str, Any]
     names: Mapping[int, Structure]
-    notes: tuple[Fault, ...]
+    notes: tuple[Issue, ...]
 
 
 def read_description(folder: Path) -> Description:
     """The `dataset.json` in a folder; none of its text reaches a fault.
 
     Raises:
-        Refused: LS-IMP-010 it is missing, broken, or its labels are not understood; LS-IMP-008 it has several channels.
+        InputError: LS-IMP-010 it is missing, broken, or its labels are not understood; LS-IMP-008 it has several
+            channels.
     """
     content = _content(folder)
     channels = content.get("channel_names", content.get("modality", {}))
     if not isinstance(channels, dict):
         raise _broken("its channels are no table")
     if len(channels) > 1:
-        what = f"images have {len(channels)} channels, expected one (CT)"
-        raise Refused(Fault("LS-IMP-008", what, "keep the CT channel alone"))
+        message = f"images have {len(channels)} channels, expected one (CT)"
+        raise InputError(Issue("LS-IMP-008", message, "keep the CT channel alone"))
     notes = [
-        Fault("LS-IMP-009", "the image channel is not called CT", "see that voxels are HU", severity="warning")
+        Issue("LS-IMP-009", "the image channel is not called CT", "see that voxels are HU", severity="warning")
         for name in channels.values()
         if str(name).strip().upper() != "CT"
     ]
@@ -81,5 +82,5 @@ def _pairs(first: str, second: Any) -> Iterator[tuple[str, int]]:
         raise _broken("a label value is no whole number") from None
 
 
-def _broken(what: str, cure: str = "correct it") -> Refused:
-    return Refused(Fault("LS-IMP-010", f"{_FILE}: {what}", cure))
+def _broken(message: str, hint: str = "correct it") -> InputError:
+    return InputError(Issue("LS-IMP-010", f"{_FILE}: {message}", hint))

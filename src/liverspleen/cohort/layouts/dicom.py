@@ -19,7 +19,7 @@ from liverspleen.cohort.layouts.source import (
     merged,
     needed_meaning,
 )
-from liverspleen.errors import Fault, Refused, Severity
+from liverspleen.errors import InputError, Issue, Severity
 from liverspleen.imaging.dicom import (
     Segmentation,
     Series,
@@ -31,7 +31,7 @@ from liverspleen.imaging.dicom import (
 )
 from liverspleen.imaging.nifti import SUFFIXES
 from liverspleen.imaging.volume import CTVolume, LabelMap
-from liverspleen.structures import Structure, organs
+from liverspleen.organs import Structure, organs
 
 
 @dataclass(frozen=True)
@@ -97,13 +97,13 @@ def find(request: Request) -> Found:
     """The series below the input; of each study the one that `choose` takes.
 
     Raises:
-        Refused: LS-IMP-001 labels= is not there, or is one NIfTI file for several CT, LS-IMP-002 there is no DICOM
+        InputError: LS-IMP-001 labels= is not there, or is one NIfTI file for several CT, LS-IMP-002 there is no DICOM
             series, and what `needed_meaning` refuses.
     """
     found = find_series(request.input, minimum_sections=request.minimum_sections)
     if not found:
-        raise Refused(
-            Fault(
+        raise InputError(
+            Issue(
                 "LS-IMP-002",
                 "no DICOM series lies in the input",
                 "see that source= is right; links that lead out of it are not followed",
@@ -112,36 +112,36 @@ def find(request: Request) -> Found:
     labels, unused = _labels(request, found)
     cases: list[SourceCase] = []
     left: list[Left] = []
-    notes: list[Fault] = []
+    notes: list[Issue] = []
     rows: dict[Series, SeriesRow] = {}
     for item in judged(found, request):
-        fault = item.fault
-        if fault is None:
+        issue = item.issue
+        if issue is None:
             try:
                 drawing = _drawing(request, labels, item.series, item.name)
                 cases.append(item.case(drawing))
                 notes += warnings_of(item.series, item.place)
                 if drawing is None and request.labels is not None:
-                    what = "CT has no label map, neither by its name nor by its series"
-                    notes.append(Fault("LS-IMP-005", what, "bring it", file=item.place, severity="warning"))
-            except Refused as error:
-                if error.faults[0].code in FOR_ALL:
+                    message = "CT has no label map, neither by its name nor by its series"
+                    notes.append(Issue("LS-IMP-005", message, "bring it", file=item.place, severity="warning"))
+            except InputError as error:
+                if error.issues[0].code in FOR_ALL:
                     raise
-                fault = error.faults[0]
-        if fault is not None and fault.severity == "error":
-            left.append(Left(item.name, fault))
-        rows[item.series] = series_row(item.series, key=_key(item.series), fault=fault, reason=item.why)
+                issue = error.issues[0]
+        if issue is not None and issue.severity == "error":
+            left.append(Left(item.name, issue))
+        rows[item.series] = series_row(item.series, key=_key(item.series), issue=issue, reason=item.why)
     if len(cases) > 1 and request.labels is not None and _nifti(request.labels, "") == request.labels:
-        what = f"labels= is one file, and {len(cases)} CT are taken"
-        raise Refused(Fault("LS-IMP-001", what, "give the folder of the label maps"))
+        message = f"labels= is one file, and {len(cases)} CT are taken"
+        raise InputError(Issue("LS-IMP-001", message, "give the folder of the label maps"))
     known = {series.series_uid for series in found if series.series_uid}
     for drawn in labels.segmentations:
         if drawn.series_uid not in known:
-            what = "the segmentation refers to no series of the input"
-            unused.append(Fault("LS-IMP-006", what, "bring its CT", file=drawn.file, severity="warning"))
+            message = "the segmentation refers to no series of the input"
+            unused.append(Issue("LS-IMP-006", message, "bring its CT", file=drawn.file, severity="warning"))
     if number := sum(bool(row.code) and row.code != _SEGMENTATION for row in rows.values()):
-        what = f"{number} of {len(found)} series are left, each with its reason in series.csv"
-        notes.append(Fault("LS-IMP-031", what, "look there if one is missed", severity="note"))
+        message = f"{number} of {len(found)} series are left, each with its reason in series.csv"
+        notes.append(Issue("LS-IMP-031", message, "look there if one is missed", severity="note"))
     notes += links_left(request.input)
     return Found(tuple(cases), tuple(left), (*notes, *unused), tuple(rows[series] for series in found))
 
@@ -153,7 +153,7 @@ class Judged:
     series: Series
     name: str
     place: Path
-    fault: Fault | None
+    issue: Issue | None
     why: str
 
     def case(self, drawing: Drawing | None = None) -> SourceCase:
@@ -179,25 +179,25 @@ def judged(found: Sequence[Series], request: Request) -> Iterator[Judged]:
         names = _names(choice.taken, folders)
         for series in study:
             place = request.input / folders[series]
-            fault = _refusal(series, choice, place)
-            yield Judged(series, names.get(series, folders[series]), place, fault, choice.why)
+            issue = _refusal(series, choice, place)
+            yield Judged(series, names.get(series, folders[series]), place, issue, choice.why)
 
 
-def links_left(root: Path) -> list[Fault]:
+def links_left(root: Path) -> list[Issue]:
     """The warning LS-IMP-033 if links below `root` are not followed."""
     number = links_passed_over(root)
-    what = f"{number} links lead to folders, out of the input or nowhere, and are not followed"
-    cure = "bring what they lead to if it is wanted"
-    return [Fault("LS-IMP-033", what, cure, severity="warning")] if number else []
+    message = f"{number} links lead to folders, out of the input or nowhere, and are not followed"
+    hint = "bring what they lead to if it is wanted"
+    return [Issue("LS-IMP-033", message, hint, severity="warning")] if number else []
 
 
-def series_row(series: Series, *, key: str, fault: Fault | None = None, reason: str = "") -> SeriesRow:
+def series_row(series: Series, *, key: str, issue: Issue | None = None, reason: str = "") -> SeriesRow:
     """A line of `series.csv`; without a fault the series is taken."""
     spacing = series.geometry.spacing_mm if series.geometry else ()
-    if fault is None and series.left:
-        code, reason = series.left[0].code, "; ".join(item.what for item in series.left)
+    if issue is None and series.left:
+        code, reason = series.left[0].code, "; ".join(item.message for item in series.left)
     else:
-        code, reason = (fault.code, fault.what) if fault else ("", reason or "the only eligible series")
+        code, reason = (issue.code, issue.message) if issue else ("", reason or "the only eligible series")
     return SeriesRow(
         key=key,
         code=code,
@@ -221,22 +221,22 @@ def facts_of(series: Series) -> dict[str, str]:
     }
 
 
-def warnings_of(series: Series, place: Path) -> list[Fault]:
+def warnings_of(series: Series, place: Path) -> list[Issue]:
     """What a reader should know of a series that is taken."""
     return [
-        Fault(warning.code, warning.what, "see that this is right", file=place, severity="warning")
+        Issue(warning.code, warning.message, "see that this is right", file=place, severity="warning")
         for warning in series.warnings
     ]
 
 
-def wanting(found: Sequence[Series], eligible: Sequence[Series]) -> Fault:
+def wanting(found: Sequence[Series], eligible: Sequence[Series]) -> Issue:
     """Why a folder that should hold one series gives no case."""
     if not found:
-        return Fault("LS-IMP-002", "no DICOM series lies in its folder", "bring it")
+        return Issue("LS-IMP-002", "no DICOM series lies in its folder", "bring it")
     if eligible:
-        return Fault("LS-IMP-014", f"{len(eligible)} series could be taken, expected one", "leave one in its folder")
+        return Issue("LS-IMP-014", f"{len(eligible)} series could be taken, expected one", "leave one in its folder")
     reason = found[0].left[0]
-    return Fault(reason.code, reason.what, "see series.csv")
+    return Issue(reason.code, reason.message, "see series.csv")
 
 
 def _names(taken: Sequence[Series], folders: Mapping[Series, str]) -> dict[Series, str]:
@@ -256,20 +256,20 @@ def _studies(folders: Mapping[Series, str]) -> Iterable[list[Series]]:
     return groups.values()
 
 
-def _refusal(series: Series, choice: Choice, folder: Path) -> Fault | None:
+def _refusal(series: Series, choice: Choice, folder: Path) -> Issue | None:
     """Why a series of a study is not taken."""
     if series.left:
-        reason = "; ".join(item.what for item in series.left)
+        reason = "; ".join(item.message for item in series.left)
         expected = choice.taken or series.left[0].code in _EXPECTED
         severity: Severity = "note" if expected else "error"
-        return Fault(series.left[0].code, reason, "see series.csv", file=folder, severity=severity)
+        return Issue(series.left[0].code, reason, "see series.csv", file=folder, severity=severity)
     if series in choice.taken:
         return None
     if choice.taken:
-        what = f"another series of the study is taken: {choice.why}"
-        cure = "name it in the covariates if it is wanted (column 'series')"
-        return Fault("LS-IMP-015", what, cure, file=folder, severity="note")
-    return Fault("LS-IMP-014", choice.why, "name one in the covariates (column 'series')", file=folder)
+        message = f"another series of the study is taken: {choice.why}"
+        hint = "name it in the covariates if it is wanted (column 'series')"
+        return Issue("LS-IMP-015", message, hint, file=folder, severity="note")
+    return Issue("LS-IMP-014", choice.why, "name one in the covariates (column 'series')", file=folder)
 
 
 def _key(series: Series) -> str:
@@ -282,15 +282,15 @@ def _number(series: Series) -> str:
     return first if first.isdecimal() else ""
 
 
-def _labels(request: Request, found: Sequence[Series]) -> tuple[_Labels, list[Fault]]:
+def _labels(request: Request, found: Sequence[Series]) -> tuple[_Labels, list[Issue]]:
     """Label maps of the cases; without `labels=`, the segmentations in the input are told, not read."""
     if request.labels is None:
         number = sum(len(series.files) for series in found if any(item.code == _SEGMENTATION for item in series.left))
-        what = f"{number} DICOM segmentations lie in the input and are left"
-        hint = Fault("LS-IMP-019", what, "name their folder by labels= if they are wanted", severity="note")
+        message = f"{number} DICOM segmentations lie in the input and are left"
+        hint = Issue("LS-IMP-019", message, "name their folder by labels= if they are wanted", severity="note")
         return _Labels(None, ()), [hint] if number else []
     if not request.labels.exists():
-        raise Refused(Fault("LS-IMP-001", "labels= is neither a folder nor a file", "correct the path"))
+        raise InputError(Issue("LS-IMP-001", "labels= is neither a folder nor a file", "correct the path"))
     folder = request.labels if request.labels.is_dir() else request.labels.parent
     drawn = find_segmentations(folder)
     if request.labels.is_file():
@@ -304,17 +304,19 @@ def _drawing(request: Request, labels: _Labels, series: Series, name: str) -> Dr
     drawn = tuple(s for s in labels.segmentations if s.series_uid and s.series_uid == series.series_uid)
     file = _nifti(labels.path, name)
     if file is not None and drawn:
-        what = "both a NIfTI file and a DICOM segmentation are its labels"
-        raise Refused(Fault("LS-IMP-007", what, "keep one", file=file))
+        message = "both a NIfTI file and a DICOM segmentation are its labels"
+        raise InputError(Issue("LS-IMP-007", message, "keep one", file=file))
     if file is not None:
         return NiftiDrawing(file, needed_meaning(request, None))
     values = None if request.meaning is None or request.meaning.by_name else request.meaning.values
     if bad := next((item for item in drawn if item.left), None):
-        raise Refused(Fault(bad.left[0].code, bad.left[0].what, "correct the segmentation", file=bad.file))
+        raise InputError(Issue(bad.left[0].code, bad.left[0].message, "correct the segmentation", file=bad.file))
     named = tuple(item for item in drawn if _meant(item, values))
     if drawn and not named:
-        what = "segments of its segmentation are coded as neither liver nor spleen"
-        raise Refused(Fault("LS-IMP-025", what, "say by label_values= what segment numbers mean", file=drawn[0].file))
+        message = "segments of its segmentation are coded as neither liver nor spleen"
+        raise InputError(
+            Issue("LS-IMP-025", message, "say by label_values= what segment numbers mean", file=drawn[0].file)
+        )
     return SegmentDrawing(named, values) if named else None
 
 

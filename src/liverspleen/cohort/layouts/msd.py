@@ -18,7 +18,7 @@ from liverspleen.cohort.layouts.source import (
     needed_meaning,
 )
 from liverspleen.cohort.row import DEVELOPMENT
-from liverspleen.errors import Fault, Refused
+from liverspleen.errors import InputError, Issue
 from liverspleen.imaging.nifti import strip_suffix
 
 
@@ -26,15 +26,15 @@ def find(request: Request) -> Found:
     """The cases that `dataset.json` lists: `training` for development, `test` (images alone) as a test set.
 
     Raises:
-        Refused: LS-IMP-002 it lists none, LS-IMP-010 its lists are broken, and what `read_description` and
+        InputError: LS-IMP-002 it lists none, LS-IMP-010 its lists are broken, and what `read_description` and
             `needed_meaning` refuse.
     """
     description = read_description(request.input)
     training, test = description.content.get("training") or [], description.content.get("test") or []
     if not isinstance(training, list) or not isinstance(test, list):
-        raise Refused(Fault("LS-IMP-010", "dataset.json: its cases are no lists", "correct it"))
+        raise InputError(Issue("LS-IMP-010", "dataset.json: its cases are no lists", "correct it"))
     if not training and not test:
-        raise Refused(Fault("LS-IMP-002", "dataset.json lists no case", "see that source= is the right layout"))
+        raise InputError(Issue("LS-IMP-002", "dataset.json lists no case", "see that source= is the right layout"))
     values = needed_meaning(request, description.names) if training else None
     cases: list[SourceCase] = []
     left: list[Left] = []
@@ -44,8 +44,8 @@ def find(request: Request) -> Found:
         label = _entry(request.input, entry.get("label")) if trains and isinstance(entry, dict) else None
         name = (strip_suffix(image.name) if image else None) or f"entry {number + 1}"
         if image is None or (trains and label is None):
-            what = "dataset.json: an entry is no file inside the input, or names no label"
-            left.append(Left(name, Fault("LS-IMP-012", what, "correct the entry")))
+            message = "dataset.json: an entry is no file inside the input, or names no label"
+            left.append(Left(name, Issue("LS-IMP-012", message, "correct the entry")))
             continue
         drawing = NiftiDrawing(label, values) if label else None
         facts = {"dataset": DEVELOPMENT if trains else TEST}

@@ -15,7 +15,7 @@ from liverspleen.cohort.layouts.source import (
     needed_meaning,
 )
 from liverspleen.cohort.layouts.source import nifti_files as files_in
-from liverspleen.errors import Fault, Refused
+from liverspleen.errors import InputError, Issue
 from liverspleen.imaging.nifti import strip_suffix
 
 
@@ -23,7 +23,7 @@ def find(request: Request) -> Found:
     """The CT in `images/` of the input, else in the input itself; the input may be a single file too.
 
     Raises:
-        Refused: LS-IMP-002 there is no CT, LS-IMP-001 labels= is not there, and what `needed_meaning` refuses.
+        InputError: LS-IMP-002 there is no CT, LS-IMP-001 labels= is not there, and what `needed_meaning` refuses.
     """
     scans, left = _scans(request.input)
     drawings, twice = _drawings(request, scans)
@@ -33,7 +33,7 @@ def find(request: Request) -> Found:
         for name, file in scans.items()
     )
     if not cases and not left:
-        raise Refused(Fault("LS-IMP-002", "no .nii.gz or .nii lies in the input", "give the folder of the images"))
+        raise InputError(Issue("LS-IMP-002", "no .nii.gz or .nii lies in the input", "give the folder of the images"))
     return Found(cases, (*left, *twice), tuple(_notes(request, scans, drawings)))
 
 
@@ -53,21 +53,21 @@ def _drawings(request: Request, scans: dict[str, Path]) -> tuple[dict[str, Path]
         return label_map_files(labels, scans)
     if labels.is_file() and len(scans) == 1:
         return dict.fromkeys(scans, labels), ()
-    what = "labels= is neither a folder nor, for a single CT, a file"
-    raise Refused(Fault("LS-IMP-001", what, "correct the path"))
+    message = "labels= is neither a folder nor, for a single CT, a file"
+    raise InputError(Issue("LS-IMP-001", message, "correct the path"))
 
 
-def _notes(request: Request, scans: dict[str, Path], drawings: dict[str, Path]) -> list[Fault]:
+def _notes(request: Request, scans: dict[str, Path], drawings: dict[str, Path]) -> list[Issue]:
     notes = [
-        Fault("LS-IMP-006", "label map has no CT of its name", "rename it", file=drawings[name], severity="warning")
+        Issue("LS-IMP-006", "label map has no CT of its name", "rename it", file=drawings[name], severity="warning")
         for name in sorted(set(drawings) - set(scans))
     ]
     if request.labels is not None:
         notes += [
-            Fault("LS-IMP-005", "CT has no label map of its name", "bring it", file=scans[name], severity="warning")
+            Issue("LS-IMP-005", "CT has no label map of its name", "bring it", file=scans[name], severity="warning")
             for name in sorted(set(scans) - set(drawings))
         ]
     elif (request.input / "labels").is_dir():
-        what = "the input has a folder 'labels', which is not read without labels="
-        notes.append(Fault("LS-IMP-026", what, "name it by labels= if it is wanted", severity="note"))
+        message = "the input has a folder 'labels', which is not read without labels="
+        notes.append(Issue("LS-IMP-026", message, "name it by labels= if it is wanted", severity="note"))
     return notes

@@ -18,7 +18,7 @@ from liverspleen.cohort.layouts.source import (
     nifti_files,
 )
 from liverspleen.cohort.row import DEVELOPMENT
-from liverspleen.errors import Fault, Refused
+from liverspleen.errors import InputError, Issue
 from liverspleen.imaging.nifti import SUFFIXES
 
 _CHANNEL = re.compile(r"(?P<case>.+)_(?P<channel>\d{4})")
@@ -29,12 +29,12 @@ def find(request: Request) -> Found:
     """The cases of `imagesTr` for development, those of `imagesTs` as a test set.
 
     Raises:
-        Refused: LS-IMP-002 there is no image, LS-IMP-010 images are not NIfTI, and what `read_description` and
+        InputError: LS-IMP-002 there is no image, LS-IMP-010 images are not NIfTI, and what `read_description` and
             `needed_meaning` refuse.
     """
     description = read_description(request.input)
     if description.content.get("file_ending", SUFFIXES[0]) not in SUFFIXES:
-        raise Refused(Fault("LS-IMP-010", "dataset.json: its images are not NIfTI", "convert them to .nii.gz"))
+        raise InputError(Issue("LS-IMP-010", "dataset.json: its images are not NIfTI", "convert them to .nii.gz"))
     cases: list[SourceCase] = []
     left: list[Left] = []
     notes = list(description.notes)
@@ -45,16 +45,16 @@ def find(request: Request) -> Found:
         left += [*faulty, *twice]
         for name, file in scans.items():
             if dataset == DEVELOPMENT and drawings and name not in drawings:
-                left.append(Left(name, Fault("LS-IMP-005", "CT has no label map", "bring it", file=file)))
+                left.append(Left(name, Issue("LS-IMP-005", "CT has no label map", "bring it", file=file)))
                 continue
             drawing = NiftiDrawing(drawings[name], values) if name in drawings else None
             cases.append(SourceCase(name, name, NiftiScan(file), drawing, {"dataset": dataset}))
         notes += [
-            Fault("LS-IMP-006", "label map has no CT of its name", "bring it", file=drawings[name], severity="warning")
+            Issue("LS-IMP-006", "label map has no CT of its name", "bring it", file=drawings[name], severity="warning")
             for name in sorted(set(drawings) - set(scans) - {item.name for item in left})
         ]
     if not cases and not left:
-        raise Refused(Fault("LS-IMP-002", "no image lies in imagesTr or imagesTs", "give the dataset's folder"))
+        raise InputError(Issue("LS-IMP-002", "no image lies in imagesTr or imagesTs", "give the dataset's folder"))
     return Found(tuple(cases), tuple(left), tuple(notes))
 
 
@@ -67,14 +67,14 @@ def _scans(folder: Path) -> tuple[dict[str, Path], list[Left]]:
     for name, file in files.items():
         match = _CHANNEL.fullmatch(name)
         if match is None:
-            what = "name has no channel number (_0000)"
-            left.append(Left(name, Fault("LS-IMP-008", what, "rename it", file=file)))
+            message = "name has no channel number (_0000)"
+            left.append(Left(name, Issue("LS-IMP-008", message, "rename it", file=file)))
         elif match["channel"] == "0000":
             found[match["case"]] = file
         elif match["case"] not in several:
             several.add(match["case"])
-            what = "case has further channels, expected one (CT)"
-            left.append(Left(match["case"], Fault("LS-IMP-008", what, "keep the CT channel alone", file=file)))
+            message = "case has further channels, expected one (CT)"
+            left.append(Left(match["case"], Issue("LS-IMP-008", message, "keep the CT channel alone", file=file)))
     return {name: file for name, file in found.items() if name not in several}, left
 
 

@@ -10,10 +10,10 @@ from typing import Protocol
 import numpy as np
 
 from liverspleen.cohort.label_names import label_files
-from liverspleen.errors import Fault, Refused
+from liverspleen.errors import InputError, Issue
 from liverspleen.imaging.nifti import read_ct, read_label_map, strip_suffix
 from liverspleen.imaging.volume import CTVolume, LabelMap
-from liverspleen.structures import ORGANS, Structure, organs
+from liverspleen.organs import ORGANS, Structure, organs
 
 TEST = "test"
 """Stands in `facts["dataset"]` for a case of a layout's test folder; the cohort's vocabulary says what word it gets."""
@@ -93,7 +93,7 @@ class Left:
     """Something in a source that is not taken, and why; `name` as in `SourceCase`."""
 
     name: str
-    fault: Fault
+    issue: Issue
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ class Found:
 
     cases: tuple[SourceCase, ...]
     left: tuple[Left, ...] = ()
-    notes: tuple[Fault, ...] = ()
+    notes: tuple[Issue, ...] = ()
     series: tuple[SeriesRow, ...] = ()
 
 
@@ -176,7 +176,7 @@ def label_map_files(folder: Path, known: Collection[str]) -> tuple[dict[str, Pat
 
 def _single(found: Mapping[str, Sequence[Path]]) -> tuple[dict[str, Path], tuple[Left, ...]]:
     left = [
-        Left(name, Fault("LS-IMP-007", f"{len(files)} files are one case's", "keep one of them", file=files[0]))
+        Left(name, Issue("LS-IMP-007", f"{len(files)} files are one case's", "keep one of them", file=files[0]))
         for name, files in found.items()
         if len(files) > 1
     ]
@@ -187,19 +187,19 @@ def needed_meaning(request: Request, names: Mapping[int, Structure] | None) -> M
     """What label values mean, as for `read_label_map`; `names` is what the source calls them (None: it has no names).
 
     Raises:
-        Refused: LS-IMP-003 nothing was said about them, LS-IMP-004 they are to be named by the source, which does not
-            name liver or spleen.
+        InputError: LS-IMP-003 nothing was said about them, LS-IMP-004 they are to be named by the source, which does
+            not name liver or spleen.
     """
     if request.meaning is None:
-        what = "there are label maps, and nothing says what their values mean"
+        message = "there are label maps, and nothing says what their values mean"
         given = "names, " if names else ""
-        cure = f"give label_values= ({given}a preset such as totalsegmentator, or {{1: liver, 2: spleen}})"
-        raise Refused(Fault("LS-IMP-003", what, cure))
+        hint = f"give label_values= ({given}a preset such as totalsegmentator, or {{1: liver, 2: spleen}})"
+        raise InputError(Issue("LS-IMP-003", message, hint))
     if not request.meaning.by_name:
         return request.meaning.values
     if not names:
-        what = "label_values=names, but this source names neither liver nor spleen"
-        raise Refused(Fault("LS-IMP-004", what, "give label_values= as a preset or a map"))
+        message = "label_values=names, but this source names neither liver nor spleen"
+        raise InputError(Issue("LS-IMP-004", message, "give label_values= as a preset or a map"))
     return names
 
 
@@ -207,14 +207,14 @@ def merged(parts: list[LabelMap], case_id: str) -> LabelMap:
     """One label map of several on one grid.
 
     Raises:
-        Refused: LS-IMP-023 a voxel belongs to two structures.
+        InputError: LS-IMP-023 a voxel belongs to two structures.
     """
     labels = np.zeros_like(parts[0].labels)
     for part in parts:
         drawn = part.labels > 0
         if both := int(np.count_nonzero(drawn & (labels > 0) & (labels != part.labels))):
-            what = f"{both} voxels are drawn as two structures"
-            raise Refused(Fault("LS-IMP-023", what, "correct the masks", case_id))
+            message = f"{both} voxels are drawn as two structures"
+            raise InputError(Issue("LS-IMP-023", message, "correct the masks", case_id))
         labels[drawn] = part.labels[drawn]
     covered = {structure.key for part in parts for structure in part.covered}
     return LabelMap(labels, parts[0].geometry, organs(covered))

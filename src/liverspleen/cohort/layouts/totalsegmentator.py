@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from liverspleen.cohort.layouts.source import Found, Left, NiftiScan, Request, SourceCase, merged
-from liverspleen.errors import Fault, Refused
+from liverspleen.errors import InputError, Issue
 from liverspleen.imaging.geometry import same_grid
 from liverspleen.imaging.nifti import read_label_map
 from liverspleen.imaging.volume import CTVolume, LabelMap
-from liverspleen.structures import ORGANS, Structure
+from liverspleen.organs import ORGANS, Structure
 
 _SEX = {"m": "M", "f": "F"}
 
@@ -38,7 +38,8 @@ class MaskDrawing:
         """The masks as one label map.
 
         Raises:
-            Refused: LS-IMP-023 masks overlap, LS-IMP-027 they are not binary, LS-IMP-028 they are on different grids.
+            InputError: LS-IMP-023 masks overlap, LS-IMP-027 they are not binary, LS-IMP-028 they are on different
+                grids.
         """
         return read_masks(self.masks, case_id)
 
@@ -47,19 +48,19 @@ def read_masks(masks: Sequence[tuple[Structure, Path]], case_id: str) -> LabelMa
     """Binary masks, a file for each structure, as one label map; it covers the structures that have a mask.
 
     Raises:
-        Refused: LS-IMP-023 masks overlap, LS-IMP-027 they are not binary, LS-IMP-028 they are on different grids.
+        InputError: LS-IMP-023 masks overlap, LS-IMP-027 they are not binary, LS-IMP-028 they are on different grids.
     """
     parts: list[LabelMap] = []
     for structure, file in masks:
         # every value of a byte, so that one beside 0 and 1 is seen; those beyond are no masks' either
         mask = read_label_map(file, case_id=case_id)
         if mask.labels.max(initial=0) > 1:
-            what = "mask has values beside 0 and 1"
-            raise Refused(Fault("LS-IMP-027", what, "see that it is a binary mask", case_id, file))
+            message = "mask has values beside 0 and 1"
+            raise InputError(Issue("LS-IMP-027", message, "see that it is a binary mask", case_id, file))
         part = LabelMap(mask.labels * structure.value, mask.geometry, (structure,))
         if parts and not same_grid(parts[0].geometry, part.geometry):
-            what = "masks of the case are on different grids"
-            raise Refused(Fault("LS-IMP-028", what, "resample them to their CT", case_id, file))
+            message = "masks of the case are on different grids"
+            raise InputError(Issue("LS-IMP-028", message, "resample them to their CT", case_id, file))
         parts.append(part)
     return merged(parts, case_id)
 
@@ -70,29 +71,29 @@ def find(request: Request) -> Found:
     Sex and age come from `meta.csv` if it is there.
 
     Raises:
-        Refused: LS-IMP-002 no folder holds a CT, LS-IMP-004 label values are given, though masks have names.
+        InputError: LS-IMP-002 no folder holds a CT, LS-IMP-004 label values are given, though masks have names.
     """
     if request.meaning is not None and not request.meaning.by_name:
-        what = "label_values= is given, but the masks of this layout are named by their files"
-        raise Refused(Fault("LS-IMP-004", what, "leave it out"))
+        message = "label_values= is given, but the masks of this layout are named by their files"
+        raise InputError(Issue("LS-IMP-004", message, "leave it out"))
     facts = _facts(request.input / "meta.csv")
     cases: list[SourceCase] = []
     left: list[Left] = []
-    notes: list[Fault] = []
+    notes: list[Issue] = []
     for folder in sorted(path for path in request.input.iterdir() if path.is_dir() and not path.name.startswith(".")):
         scan = folder / "ct.nii.gz"
         if not scan.is_file():
-            left.append(Left(folder.name, Fault("LS-IMP-029", "folder has no ct.nii.gz", "bring it", file=folder)))
+            left.append(Left(folder.name, Issue("LS-IMP-029", "folder has no ct.nii.gz", "bring it", file=folder)))
             continue
         masks = tuple((organ, folder / "segmentations" / f"{organ.key}.nii.gz") for organ in ORGANS)
         masks = tuple((organ, file) for organ, file in masks if file.is_file())
         if not masks and (folder / "segmentations").is_dir():
-            what = "no mask of liver or spleen"
-            notes.append(Fault("LS-IMP-005", what, "bring it", file=folder, severity="warning"))
+            message = "no mask of liver or spleen"
+            notes.append(Issue("LS-IMP-005", message, "bring it", file=folder, severity="warning"))
         drawing = MaskDrawing(masks) if masks else None
         cases.append(SourceCase(folder.name, folder.name, NiftiScan(scan), drawing, facts.get(folder.name, {})))
     if not cases:
-        raise Refused(Fault("LS-IMP-002", "no folder of the input holds a ct.nii.gz", "give the dataset's folder"))
+        raise InputError(Issue("LS-IMP-002", "no folder of the input holds a ct.nii.gz", "give the dataset's folder"))
     return Found(tuple(cases), tuple(left), tuple(notes))
 
 

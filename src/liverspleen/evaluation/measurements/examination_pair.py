@@ -6,10 +6,10 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from liverspleen.errors import Fault, Refused
+from liverspleen.errors import InputError, Issue
 from liverspleen.evaluation.measurements.readings import INDICES, readings_of
 from liverspleen.evaluation.measurements.table import Measurements
-from liverspleen.structures import ORGAN_KEYS
+from liverspleen.organs import ORGAN_KEYS
 
 
 @dataclass(frozen=True)
@@ -35,29 +35,31 @@ def examination_pair(
     """Liver and spleen volume and their ratio in the CT `first` and `second`; the only reader of both, if not named.
 
     Raises:
-        Refused: LS-CHG-002 a CT is not in the measurements or both are one, LS-CHG-003 they are of two patients,
+        InputError: LS-CHG-002 a CT is not in the measurements or both are one, LS-CHG-003 they are of two patients,
             LS-CHG-004 the reader is unknown, or there are several and none is named.
     """
     readings = readings_of(measurements)
     examinations = {e.case_id: e for e in readings.examinations}
     if unknown := [case for case in (first, second) if case not in examinations]:
-        what = f"no case {', '.join(map(repr, unknown))} in the measurements"
-        raise Refused(Fault("LS-CHG-002", what, "correct first= and second=", file=measurements.source))
+        message = f"no case {', '.join(map(repr, unknown))} in the measurements"
+        raise InputError(Issue("LS-CHG-002", message, "correct first= and second=", file=measurements.source))
     if first == second:
-        raise Refused(Fault("LS-CHG-002", f"first= and second= are both {first!r}", "name two CT"))
+        raise InputError(Issue("LS-CHG-002", f"first= and second= are both {first!r}", "name two CT"))
     patients = [examinations[case].patient_id for case in (first, second)]
     # A file without patients names each case as its own.
     names_patients = any(e.patient_id != e.case_id for e in readings.examinations)
     if patients[0] != patients[1] and names_patients:
-        what = f"patient {patients[0]!r} and patient {patients[1]!r}: these are not two CT of one patient"
-        raise Refused(Fault("LS-CHG-003", what, "correct first= and second=, or patient_id", file=measurements.source))
+        message = f"patient {patients[0]!r} and patient {patients[1]!r}: these are not two CT of one patient"
+        raise InputError(
+            Issue("LS-CHG-003", message, "correct first= and second=, or patient_id", file=measurements.source)
+        )
     readers = [name for name in readings.readers_of([first]) if name in readings.readers_of([second])]
     if reader is None and len(readers) == 1:
         reader = readers[0]
     if reader is None or reader not in readers:
-        what = f"{'no reader is named' if reader is None else f'no reader {reader!r}'} among those of both CT"
-        cure = f"name one by reader=: {', '.join(readers) or 'there is none that measured both'}"
-        raise Refused(Fault("LS-CHG-004", what, cure, file=measurements.source))
+        message = f"{'no reader is named' if reader is None else f'no reader {reader!r}'} among those of both CT"
+        hint = f"name one by reader=: {', '.join(readers) or 'there is none that measured both'}"
+        raise InputError(Issue("LS-CHG-004", message, hint, file=measurements.source))
     who = reader
 
     def reading(case: str, index: str) -> Reading:

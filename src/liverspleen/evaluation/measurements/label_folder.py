@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypedDict
 
-from liverspleen.cohort.checks import grid_faults, load_reference
+from liverspleen.cohort.checks import grid_issues, load_reference
 from liverspleen.cohort.label_names import DSEG, label_files, several_files
 from liverspleen.cohort.manifest import Case, Cohort
-from liverspleen.errors import Fault, Refused
+from liverspleen.errors import InputError, Issue
 from liverspleen.evaluation.measurements.mask_folder import is_mask_folder, read_mask_folder
 from liverspleen.evaluation.measurements.measure_case import (
     DLA,
@@ -26,8 +26,8 @@ from liverspleen.evaluation.measurements.table import Measurement
 from liverspleen.imaging.geometry import Geometry
 from liverspleen.imaging.nifti import SUFFIXES, read_label_map
 from liverspleen.imaging.volume import LabelMap
+from liverspleen.organs import ORGANS, Structure, organs
 from liverspleen.processes import spread
-from liverspleen.structures import ORGANS, Structure, organs
 
 LabelValues = Mapping[int, Structure]
 
@@ -37,7 +37,7 @@ class Measured:
     """Rows of all cases that could be measured, and every fault met; a case with an error has no rows."""
 
     rows: tuple[Measurement, ...]
-    faults: tuple[Fault, ...]
+    issues: tuple[Issue, ...]
 
 
 def measure_folder(
@@ -71,8 +71,8 @@ def measure_folder(
     LS-LAB-007 two files for one case; LS-LAB-010 a worker process died.
 
     Raises:
-        Refused: LS-IMG-002 `labels` or `reference` is not a folder, LS-LAB-008 both readers have one name, LS-LAB-009
-            there is no label map and no case.
+        InputError: LS-IMG-002 `labels` or `reference` is not a folder, LS-LAB-008 both readers have one name,
+            LS-LAB-009 there is no label map and no case.
     """
     known = () if cohort is None else tuple(case.case_id for case in cohort.cases)
     drawn = LabelFolder.of(labels, label_values, known=known)
@@ -87,20 +87,20 @@ def measure_folder(
     if reader == reference_reader and (
         references is not None or any(isinstance(case, Case) and case.label for case in cases)
     ):
-        what = f"reader and reference reader are both called {reader!r}"
-        raise Refused(Fault("LS-LAB-008", what, "name them differently", file=labels))
+        message = f"reader and reference reader are both called {reader!r}"
+        raise InputError(Issue("LS-LAB-008", message, "name them differently", file=labels))
     measuring = _Measuring(drawn, references, reader, reference_reader, surface, allow_missing)
     if not drawn.files and not cases:
-        what = f"no label map ({' or '.join(SUFFIXES)}) lies in the folder"
-        raise Refused(Fault("LS-LAB-009", what, "give the folder that holds the label maps itself", file=labels))
+        message = f"no label map ({' or '.join(SUFFIXES)}) lies in the folder"
+        raise InputError(Issue("LS-LAB-009", message, "give the folder that holds the label maps itself", file=labels))
     rows: list[Measurement] = []
-    faults = [*_extras(drawn, cases if cohort is None else cohort.cases)]
+    issues = [*_extras(drawn, cases if cohort is None else cohort.cases)]
     for case, measured in zip(cases, _each(measuring, cases, workers), strict=True):
         rows += measured.rows
-        faults += measured.faults
+        issues += measured.issues
         if on_case is not None:
             on_case(_case_id(case))
-    return Measured(tuple(rows), tuple(faults))
+    return Measured(tuple(rows), tuple(issues))
 
 
 @dataclass(frozen=True)
@@ -123,10 +123,10 @@ class LabelFolder:
         `known` cases are told from names on `_dseg` by them.
 
         Raises:
-            Refused: LS-IMG-002 there is no such folder.
+            InputError: LS-IMG-002 there is no such folder.
         """
         if not path.is_dir():
-            raise Refused(Fault("LS-IMG-002", "label maps are not in a folder", "correct the path", file=path))
+            raise InputError(Issue("LS-IMG-002", "label maps are not in a folder", "correct the path", file=path))
         files = label_files(path, known)
         for folder in sorted(filter(is_mask_folder, path.iterdir())):
             files[folder.name] = (*files.get(folder.name, ()), folder)
@@ -136,22 +136,22 @@ class LabelFolder:
         """The label map of a case.
 
         Raises:
-            Refused: LS-LAB-005 it is missing, LS-LAB-007 there are two, or `read_label_map` or `read_mask_folder`
+            InputError: LS-LAB-005 it is missing, LS-LAB-007 there are two, or `read_label_map` or `read_mask_folder`
                 refuses it.
         """
         files = self.files.get(case_id, ())
         if not files:
-            raise Refused(self.missing(case_id))
+            raise InputError(self.missing(case_id))
         if len(files) > 1:
-            raise Refused(several_files(case_id, files))
+            raise InputError(several_files(case_id, files))
         if files[0].is_dir():
             return read_mask_folder(files[0], case_id, translated=self.values is not None)
         return read_label_map(files[0], case_id=case_id, values=self.values)
 
-    def missing(self, case_id: str) -> Fault:
+    def missing(self, case_id: str) -> Issue:
         """That the case has no label map here."""
-        what = f"label map of the case is missing, expected {case_id}{SUFFIXES[0]} or {case_id}{DSEG}{SUFFIXES[0]}"
-        return Fault("LS-LAB-005", what, "bring it, or leave the case out", case_id, self.path)
+        message = f"label map of the case is missing, expected {case_id}{SUFFIXES[0]} or {case_id}{DSEG}{SUFFIXES[0]}"
+        return Issue("LS-LAB-005", message, "bring it, or leave the case out", case_id, self.path)
 
 
 class _Against(TypedDict):
@@ -174,7 +174,7 @@ class _Measuring:
     def measured(self, case: Case | str) -> Measured:
         """The rows of one case and its faults; never raises for bad input."""
         case_id = _case_id(case)
-        faults: list[Fault] = []
+        issues: list[Issue] = []
         grid: Geometry | None = None
         reference: LabelMap | None = None
         label_map: LabelMap | None = None
@@ -184,23 +184,23 @@ class _Measuring:
                 grid, reference = load_reference(case if self.references is None else replace(case, label=None))
             if self.references is not None:
                 reference = self.references.read(case_id)
-                faults += _off_grid(case_id, reference, grid, self.references)
-        except Refused as refused:
-            faults += refused.faults
+                issues += _off_grid(case_id, reference, grid, self.references)
+        except InputError as refused:
+            issues += refused.issues
         if self.allow_missing and case_id not in self.drawn.files:
             missing = self.drawn.missing(case_id)
-            cure = "bring it; until then it has no volume and scores 0"
-            faults.append(replace(missing, cure=cure, severity="warning"))
+            hint = "bring it; until then it has no volume and scores 0"
+            issues.append(replace(missing, hint=hint, severity="warning"))
         else:
             try:
                 label_map = self.drawn.read(case_id)
                 if grid is None and reference is not None:
                     grid = reference.geometry
-                faults += _off_grid(case_id, label_map, grid, self.drawn)
-            except Refused as refused:
-                faults += refused.faults
-        if any(fault.severity == "error" for fault in faults):
-            return Measured((), tuple(faults))
+                issues += _off_grid(case_id, label_map, grid, self.drawn)
+            except InputError as refused:
+                issues += refused.issues
+        if any(issue.severity == "error" for issue in issues):
+            return Measured((), tuple(issues))
         against: _Against = {
             "reference": reference,
             "reference_reader": self.reference_reader,
@@ -211,9 +211,9 @@ class _Measuring:
                 rows = missing_case(case, self.reader, covered=self.drawn.covered, **against)
             else:
                 rows = measure_case(case, {self.reader: label_map}, **against)
-        except Refused as refused:
-            return Measured((), (*faults, *refused.faults))
-        return Measured(tuple(rows), tuple(faults))
+        except InputError as refused:
+            return Measured((), (*issues, *refused.issues))
+        return Measured(tuple(rows), tuple(issues))
 
 
 def _each(measuring: _Measuring, cases: Sequence[Case | str], workers: int) -> Iterator[Measured]:
@@ -230,22 +230,22 @@ def _result(case: Case | str, future: Future[Measured]) -> Measured:
     try:
         return future.result()
     except BrokenProcessPool:  # a worker was killed, as a rule for want of memory
-        what = "a worker process died before the case was measured"
-        return Measured((), (Fault("LS-LAB-010", what, "give it more memory, or use workers=1", _case_id(case)),))
+        message = "a worker process died before the case was measured"
+        return Measured((), (Issue("LS-LAB-010", message, "give it more memory, or use workers=1", _case_id(case)),))
 
 
-def _off_grid(case_id: str, label_map: LabelMap, grid: Geometry | None, folder: LabelFolder) -> Iterable[Fault]:
+def _off_grid(case_id: str, label_map: LabelMap, grid: Geometry | None, folder: LabelFolder) -> Iterable[Issue]:
     if grid is None:
         return ()
-    return grid_faults(case_id, label_map, grid, file=folder.files[case_id][0], against="its case")
+    return grid_issues(case_id, label_map, grid, file=folder.files[case_id][0], against="its case")
 
 
-def _extras(drawn: LabelFolder, cases: Iterable[Case | str]) -> Iterator[Fault]:
+def _extras(drawn: LabelFolder, cases: Iterable[Case | str]) -> Iterator[Issue]:
     known = {_case_id(case) for case in cases}
     for case_id, files in drawn.files.items():
         if case_id not in known:
-            what, cure = "label map belongs to no usable case of the cohort", "correct its name or add the case"
-            yield Fault("LS-LAB-006", what, cure, file=files[0], severity="warning")
+            message, hint = "label map belongs to no usable case of the cohort", "correct its name or add the case"
+            yield Issue("LS-LAB-006", message, hint, file=files[0], severity="warning")
 
 
 def _case_id(case: Case | str) -> str:

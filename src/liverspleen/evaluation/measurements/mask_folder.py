@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from liverspleen.cohort.layouts.totalsegmentator import read_masks
-from liverspleen.errors import Fault, Refused
+from liverspleen.errors import InputError, Issue
 from liverspleen.imaging.nifti import SUFFIXES
 from liverspleen.imaging.volume import LabelMap
-from liverspleen.structures import ORGANS, Structure
+from liverspleen.organs import ORGANS, Structure
 
 _BELOW = ("", "segmentations")  # the output of the program, and its published dataset
 
@@ -22,17 +22,17 @@ def read_mask_folder(path: Path, case_id: str, *, translated: bool = False) -> L
     """The masks of one case as one label map; an organ without a mask is not covered, so unknown and not absent.
 
     Raises:
-        Refused: LS-LAB-022 an organ has two masks, or voxel values are `translated`, though masks are named by their
+        InputError: LS-LAB-022 an organ has two masks, or voxel values are `translated`, though masks are named by their
             files; and as `read_masks`.
     """
     masks = _masks(path)
     structures = [structure for structure, _ in masks]
     if len(set(structures)) < len(structures):
-        what = f"there are {' and '.join(str(file.relative_to(path)) for _, file in masks)}"
-        raise Refused(Fault("LS-LAB-022", what, "keep one mask of each organ", case_id, path))
+        message = f"there are {' and '.join(str(file.relative_to(path)) for _, file in masks)}"
+        raise InputError(Issue("LS-LAB-022", message, "keep one mask of each organ", case_id, path))
     if translated:
-        what = "label values are given, but the masks of this case are named by their files"
-        raise Refused(Fault("LS-LAB-022", what, "leave label_values= (or reference_values=) out", case_id, path))
+        message = "label values are given, but the masks of this case are named by their files"
+        raise InputError(Issue("LS-LAB-022", message, "leave label_values= (or reference_values=) out", case_id, path))
     return read_masks(masks, case_id)
 
 

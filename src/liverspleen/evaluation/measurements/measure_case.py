@@ -6,15 +6,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Final
 
-from liverspleen.cohort.checks import grid_faults
+from liverspleen.cohort.checks import grid_issues
 from liverspleen.cohort.manifest import Case
-from liverspleen.errors import Refused
+from liverspleen.errors import InputError
 from liverspleen.evaluation.measurements.table import Measurement
 from liverspleen.evaluation.metrics.overlap import Overlap, overlaps
 from liverspleen.evaluation.metrics.surface import Definition, SurfaceDistances, organ_surface_distances
 from liverspleen.evaluation.metrics.volume import ABSENT, volume_cm3, volume_statuses
 from liverspleen.imaging.volume import LabelMap
-from liverspleen.structures import ORGANS, Structure
+from liverspleen.organs import ORGANS, Structure
 
 MANUAL, DLA = "manual", "dla"
 """The readers of the paper: masks drawn by hand, and the deep learning algorithm."""
@@ -49,7 +49,7 @@ def measure_case(
     that is only an id stands for a patient of its own in whom every organ is labelled.
 
     Raises:
-        Refused: LS-GEO-003, LS-GEO-004 a reader's label map is not on the grid of the reference.
+        InputError: LS-GEO-003, LS-GEO-004 a reader's label map is not on the grid of the reference.
 
     >>> import numpy as np
     >>> from liverspleen.imaging import Geometry
@@ -82,8 +82,8 @@ def _compared(
     surface: SurfaceMetrics | None,
 ) -> Iterator[Measurement]:
     case_id = case if isinstance(case, str) else case.case_id
-    if faults := [*grid_faults(case_id, label_map, reference.geometry, file=None, against="the reference")]:
-        raise Refused(faults)
+    if issues := [*grid_issues(case_id, label_map, reference.geometry, file=None, against="the reference")]:
+        raise InputError(issues)
     found = overlaps(label_map.labels, reference.labels)
     distances = {} if surface is None else organ_surface_distances(label_map, reference, **asdict(surface))
     for organ, row in zip(label_map.covered, _rows(case, reader, label_map, label_map.covered), strict=True):

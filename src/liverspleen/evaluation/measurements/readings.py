@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Final
 
-from liverspleen.errors import Fault, Refused
+from liverspleen.errors import InputError, Issue
 from liverspleen.evaluation.measurements.notes import Note
 from liverspleen.evaluation.measurements.table import Measurements
-from liverspleen.structures import ORGAN_KEYS, RATIO_KEY, Structure
+from liverspleen.organs import ORGAN_KEYS, RATIO_KEY, Structure
 
 INDICES: Final = (*ORGAN_KEYS, RATIO_KEY)
 """The volumetric indices, in the order of the paper's tables."""
@@ -108,13 +108,13 @@ def choose_readers(readings: Readings, reader: str | None, reference: str | None
     or, with nothing asked for, several.
 
     Raises:
-        Refused: a name asked for is not in the file, or several pairs of the file fit.
+        InputError: a name asked for is not in the file, or several pairs of the file fit.
     """
     if unknown := [name for name in (reader, reference) if name is not None and name not in readings.readers]:
-        what = f"no reader {', '.join(map(repr, unknown))}; the readers are {', '.join(map(repr, readings.readers))}"
-        raise Refused(Fault("LS-REP-001", what, "name readers of the file"))
+        message = f"no reader {', '.join(map(repr, unknown))}; the readers are {', '.join(map(repr, readings.readers))}"
+        raise InputError(Issue("LS-REP-001", message, "name readers of the file"))
     if reader is not None and reader == reference:
-        raise Refused(Fault("LS-REP-001", f"reader and reference are both {reader!r}", "name two readers"))
+        raise InputError(Issue("LS-REP-001", f"reader and reference are both {reader!r}", "name two readers"))
     compared = sorted({(test, against) for _, _, test, against in readings.scores})
     fitting = [pair for pair in compared if reader in (None, pair[0]) and reference in (None, pair[1])]
     if not fitting:
@@ -126,7 +126,9 @@ def choose_readers(readings: Readings, reader: str | None, reference: str | None
         return preferred[0]
     if len(fitting) > 1:
         pairs = ", ".join(f"{test!r} against {against!r}" for test, against in fitting)
-        raise Refused(Fault("LS-REP-002", f"several pairs of readers fit: {pairs}", "choose by reader= and reference="))
+        raise InputError(
+            Issue("LS-REP-002", f"several pairs of readers fit: {pairs}", "choose by reader= and reference=")
+        )
     return fitting[0] if fitting else None
 
 
@@ -160,8 +162,8 @@ def examinations_of(readings: Readings, dataset: str) -> tuple[tuple[Examination
     tables = "Tables 2 and 3" if dataset == "test1" else "Table 4 and reproducibility"
     if not others:
         return (), []
-    what = f"no row has dataset {dataset!r}: {tables} use {len(others)} CT of other or no dataset"
-    return others, [Note("LS-REP-010", what, f"name the dataset {dataset!r} in the measurements")]
+    message = f"no row has dataset {dataset!r}: {tables} use {len(others)} CT of other or no dataset"
+    return others, [Note("LS-REP-010", message, f"name the dataset {dataset!r} in the measurements")]
 
 
 @dataclass(frozen=True)
@@ -188,6 +190,6 @@ def pairs_of(examinations: Iterable[Examination]) -> tuple[tuple[PatientPair, ..
             unpaired += external + internal
     if not unpaired:
         return tuple(pairs), []
-    what = f"{len(unpaired)} CT without a partner: a pair is one external and one internal CT of a patient"
-    cure = "add the other CT, or correct patient_id and site; until then reproducibility and the p of Table 4 lack them"
-    return tuple(pairs), [Note("LS-REP-020", what, cure, tuple(unpaired))]
+    message = f"{len(unpaired)} CT without a partner: a pair is one external and one internal CT of a patient"
+    hint = "add the other CT, or correct patient_id and site; until then reproducibility and the p of Table 4 lack them"
+    return tuple(pairs), [Note("LS-REP-020", message, hint, tuple(unpaired))]

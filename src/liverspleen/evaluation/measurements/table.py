@@ -39,17 +39,17 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from liverspleen.errors import Fault, Refused
+from liverspleen.errors import InputError, Issue
 from liverspleen.evaluation.measurements.validation import (
     NUMBERS,
-    STATUSES,
     Record,
     check_header,
     check_records,
     number_or_none,
 )
+from liverspleen.evaluation.metrics.volume import STATUSES
+from liverspleen.organs import ORGAN_KEYS, RATIO_KEY
 from liverspleen.storage import complete_file
-from liverspleen.structures import ORGAN_KEYS, RATIO_KEY
 
 if TYPE_CHECKING:
     import pandas
@@ -173,13 +173,13 @@ def read_measurements(path: Path) -> Measurements:
     """The measurements in a CSV file (UTF-8 with or without BOM, any line ends, comma-separated).
 
     Raises:
-        Refused: with every fault of the file, each with its row (the header is row 1) and column.
+        InputError: with every fault of the file, each with its row (the header is row 1) and column.
     """
     content, text = _decoded(path)
     try:
         records = list(csv.reader(io.StringIO(text, newline=""), strict=True))
     except csv.Error as error:
-        raise Refused(Fault("LS-MEA-001", f"not a CSV file: {error}", "correct its quotes", file=path)) from error
+        raise InputError(Issue("LS-MEA-001", f"not a CSV file: {error}", "correct its quotes", file=path)) from error
     header = [name.strip() for name in records[0]] if records else []
     check_header(header, path)
     rows = [Record(number, _padded(cells, len(header))) for number, cells in enumerate(records[1:], 2) if any(cells)]
@@ -227,11 +227,11 @@ def _decoded(path: Path) -> tuple[bytes, str]:
         content = path.read_bytes()
         return content, content.decode("utf-8-sig")
     except OSError as error:
-        what = f"cannot be read: {error.strerror or error}"
-        raise Refused(Fault("LS-MEA-001", what, "give a measurements.csv that exists", file=path)) from error
+        message = f"cannot be read: {error.strerror or error}"
+        raise InputError(Issue("LS-MEA-001", message, "give a measurements.csv that exists", file=path)) from error
     except UnicodeDecodeError as error:
-        what = f"byte {error.start} is not UTF-8"
-        raise Refused(Fault("LS-MEA-001", what, "save the file as CSV UTF-8", file=path)) from error
+        message = f"byte {error.start} is not UTF-8"
+        raise InputError(Issue("LS-MEA-001", message, "save the file as CSV UTF-8", file=path)) from error
 
 
 def _padded(cells: list[str], width: int) -> tuple[str, ...]:

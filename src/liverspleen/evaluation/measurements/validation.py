@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from liverspleen.errors import Fault, Refused
+from liverspleen.errors import InputError, Issue
 from liverspleen.evaluation.metrics.volume import STATUSES
-from liverspleen.structures import ORGAN_KEYS
+from liverspleen.organs import ORGAN_KEYS
 
 REQUIRED: Final = ("case_id", "structure", "reader", "volume_cm3")
 _OF_THE_CASE: Final = ("patient_id", "dataset", "condition", "site")
@@ -65,51 +65,53 @@ def number_or_none(text: str) -> float | None:
 
 def check_header(header: list[str], path: Path) -> None:
     """Refuse a header that lacks a required column or names one twice."""
-    faults = []
+    issues = []
     if missing := [name for name in REQUIRED if name not in header]:
-        cure = "separate the columns by commas" if any(";" in name for name in header) else "add the column"
-        faults.append(Fault("LS-MEA-002", f"no column {', '.join(map(repr, missing))} in the header", cure, file=path))
+        hint = "separate the columns by commas" if any(";" in name for name in header) else "add the column"
+        issues.append(Issue("LS-MEA-002", f"no column {', '.join(map(repr, missing))} in the header", hint, file=path))
     for name in sorted({name for name in header if name and header.count(name) > 1}):
-        faults.append(Fault("LS-MEA-002", f"column {name!r} stands twice in the header", "remove one", file=path))
-    if faults:
-        raise Refused(faults)
+        issues.append(Issue("LS-MEA-002", f"column {name!r} stands twice in the header", "remove one", file=path))
+    if issues:
+        raise InputError(issues)
 
 
 def check_records(header: list[str], records: list[Record], path: Path) -> None:
     """Refuse rows that are incomplete, out of range, repeated, or contradict each other; all in one error."""
     if not records:
-        raise Refused(Fault("LS-MEA-013", "the table has a header and no row", "measure at least one case", file=path))
-    faults: list[Fault] = []
+        raise InputError(
+            Issue("LS-MEA-013", "the table has a header and no row", "measure at least one case", file=path)
+        )
+    issues: list[Issue] = []
     sound: list[tuple[int, Row]] = []
     for record in records:
         if len(record.cells) != len(header):
-            what = f"row {record.number} has {len(record.cells)} fields, the header {len(header)}"
-            faults.append(Fault("LS-MEA-003", what, "correct the commas or quotes of the row", file=path))
+            message = f"row {record.number} has {len(record.cells)} fields, the header {len(header)}"
+            issues.append(Issue("LS-MEA-003", message, "correct the commas or quotes of the row", file=path))
             continue
         row = {**_OPTIONAL, **dict(zip(header, record.cells, strict=True))}
         row["patient_id"] = row["patient_id"] or row["case_id"]
         sound.append((record.number, row))
     for number, row in sound:
-        faults.extend(_row_faults(number, row, path))
+        issues.extend(_row_issues(number, row, path))
     for check in (_repeated_keys, _contradicting_cases, _contradicting_volumes):
-        faults.extend(check(sound, path))
-    if faults:
-        raise Refused(faults)
+        issues.extend(check(sound, path))
+    if issues:
+        raise InputError(issues)
 
 
-def _row_faults(number: int, row: Row, path: Path) -> Iterator[Fault]:
-    def fault(code: str, column: str, what: str, cure: str) -> Fault:
-        return Fault(code, f"row {number}, column {column!r}: {what}", cure, case_id=row["case_id"], file=path)
+def _row_issues(number: int, row: Row, path: Path) -> Iterator[Issue]:
+    def issue(code: str, column: str, message: str, hint: str) -> Issue:
+        return Issue(code, f"row {number}, column {column!r}: {message}", hint, case_id=row["case_id"], file=path)
 
     for name in ("case_id", "reader"):
         if not row[name].strip():
-            yield fault("LS-MEA-004", name, "is empty", "name it")
+            yield issue("LS-MEA-004", name, "is empty", "name it")
     for name in _IDENTIFIERS:
         if row[name] != row[name].strip() and not (name == "patient_id" and row[name] == row["case_id"]):
-            yield fault("LS-MEA-004", name, f"{row[name]!r} begins or ends with a space", "remove the space")
+            yield issue("LS-MEA-004", name, f"{row[name]!r} begins or ends with a space", "remove the space")
     if row["structure"] not in ORGAN_KEYS:
         expected = " or ".join(map(repr, ORGAN_KEYS))
-        yield fault("LS-MEA-005", "structure", f"{row['structure']!r} is not {expected}", "correct the name")
+        yield issue("LS-MEA-005", "structure", f"{row['structure']!r} is not {expected}", "correct the name")
     for name, (inside, expected) in _RANGES.items():
         try:
             value = number_or_none(row[name])
@@ -118,35 +120,37 @@ def _row_faults(number: int, row: Row, path: Path) -> Iterator[Fault]:
             wrong = True
         if wrong:
             code = _CODES.get(name, "LS-MEA-014")
-            yield fault(code, name, f"{row[name]!r} is not {expected}", "correct it, or leave it empty if undefined")
+            yield issue(code, name, f"{row[name]!r} is not {expected}", "correct it, or leave it empty if undefined")
     for name in _OF_A_COMPARISON:
         if row[name].strip() and not row["reference"]:
-            yield fault("LS-MEA-008", name, "has no reference", "name the reference reader in column 'reference'")
+            yield issue("LS-MEA-008", name, "has no reference", "name the reference reader in column 'reference'")
     if unknown := sorted(set(filter(None, row["volume_status"].split(";"))).difference(STATUSES)):
-        what = f"{', '.join(map(repr, unknown))} is not out of {', '.join(STATUSES)}"
-        yield fault("LS-MEA-009", "volume_status", what, "use these words, joined by ';'")
+        message = f"{', '.join(map(repr, unknown))} is not out of {', '.join(STATUSES)}"
+        yield issue("LS-MEA-009", "volume_status", message, "use these words, joined by ';'")
 
 
-def _repeated_keys(rows: list[tuple[int, Row]], path: Path) -> Iterator[Fault]:
+def _repeated_keys(rows: list[tuple[int, Row]], path: Path) -> Iterator[Issue]:
     first: dict[tuple[str, ...], int] = {}
     for number, row in rows:
         key = (row["case_id"], row["structure"], row["reader"], row["reference"])
         if first.setdefault(key, number) != number:
-            what = f"row {number} repeats structure, reader and reference of row {first[key]}: {', '.join(key[1:])}"
-            yield Fault("LS-MEA-010", what, "keep one of the rows", case_id=row["case_id"], file=path)
+            message = f"row {number} repeats structure, reader and reference of row {first[key]}: {', '.join(key[1:])}"
+            yield Issue("LS-MEA-010", message, "keep one of the rows", case_id=row["case_id"], file=path)
 
 
-def _contradicting_cases(rows: list[tuple[int, Row]], path: Path) -> Iterator[Fault]:
+def _contradicting_cases(rows: list[tuple[int, Row]], path: Path) -> Iterator[Issue]:
     first: dict[str, tuple[int, Row]] = {}
     for number, row in rows:
         origin, known = first.setdefault(row["case_id"], (number, row))
         for name in _OF_THE_CASE:
             if row[name] != known[name]:
-                what = f"row {number}, column {name!r}: {row[name]!r} differs from {known[name]!r} in row {origin}"
-                yield Fault("LS-MEA-011", what, "give all rows of a case the same", case_id=row["case_id"], file=path)
+                message = f"row {number}, column {name!r}: {row[name]!r} differs from {known[name]!r} in row {origin}"
+                yield Issue(
+                    "LS-MEA-011", message, "give all rows of a case the same", case_id=row["case_id"], file=path
+                )
 
 
-def _contradicting_volumes(rows: list[tuple[int, Row]], path: Path) -> Iterator[Fault]:
+def _contradicting_volumes(rows: list[tuple[int, Row]], path: Path) -> Iterator[Issue]:
     """A reader compared with two references has two rows; both must tell the same volume."""
     first: dict[tuple[str, ...], tuple[int, Row]] = {}
     for number, row in rows:
@@ -156,8 +160,8 @@ def _contradicting_volumes(rows: list[tuple[int, Row]], path: Path) -> Iterator[
         except ValueError:
             continue  # told already by the range check
         if not same and row["reference"] != known["reference"]:
-            what = (
+            message = (
                 f"row {number}, column 'volume_cm3': {row['volume_cm3']!r} differs from {known['volume_cm3']!r} of the "
                 f"same reader in row {origin}"
             )
-            yield Fault("LS-MEA-012", what, "one reader has one volume", case_id=row["case_id"], file=path)
+            yield Issue("LS-MEA-012", message, "one reader has one volume", case_id=row["case_id"], file=path)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liverspleen.imaging.volume import LabelMap
-from liverspleen.structures import Structure
+from liverspleen.organs import Structure
 
 MAIN_SHARE: Final = 0.05
 """From this share of the largest part's voxels on, a part is a main part."""

@@ -8,7 +8,7 @@ from typing import Any, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from liverspleen.structures import ORGANS, Structure
+from liverspleen.organs import ORGANS, Structure
 
 BLOCK: Final = 1 << 16
 """Voxels compared at a time: two label blocks and their masks stay in a core's own cache, with few calls."""

@@ -14,7 +14,7 @@ from liverspleen.evaluation.metrics.surface_points import Surface, area_surface,
 from liverspleen.evaluation.statistics.samples import Floats, Result
 from liverspleen.imaging.geometry import Geometry
 from liverspleen.imaging.volume import LabelMap
-from liverspleen.structures import ORGANS, Structure
+from liverspleen.organs import ORGANS, Structure
 
 Definition = Literal["voxel", "area"]
 

@@ -8,7 +8,7 @@ from typing import Final
 from liverspleen.cohort.anatomy import APART_MM, PLAUSIBLE_CM3
 from liverspleen.evaluation.metrics.connected_components import Components, components
 from liverspleen.imaging.volume import LabelMap, touched_faces
-from liverspleen.structures import ORGANS, Structure
+from liverspleen.organs import ORGANS, Structure
 
 STATUSES: Final = ("ok", "truncated", "absent", "multi_part", "implausible")
 """What `volume_status` may hold, `;`-joined in this order; `volume_statuses` says when."""

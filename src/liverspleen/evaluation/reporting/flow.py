@@ -22,7 +22,7 @@ from typing import Any, Final
 from liverspleen.cohort.manifest import Case, Cohort
 from liverspleen.cohort.row import DEVELOPMENT
 from liverspleen.cohort.split import Split
-from liverspleen.errors import Fault, Refused
+from liverspleen.errors import InputError, Issue
 from liverspleen.evaluation.measurements.notes import Note
 from liverspleen.evaluation.measurements.readings import SITES
 from liverspleen.evaluation.reporting.reader_pair import CONDITIONS
@@ -129,17 +129,19 @@ def flow_notes(flow: Flow, cohort: Cohort) -> list[Note]:
     """Where the numbers of a flow contradict each other, or leave rows out."""
     notes = []
     if flow.unexplained:
-        what = (
+        message = (
             f"Figure 1: {flow.assessed} assessed minus {flow.exclusions.total if flow.exclusions else 0} excluded is "
             f"not the cohort's {flow.patients} patients: {flow.unexplained:+d} unexplained"
         )
-        notes.append(Note("LS-REP-045", what, "correct the exclusions or the cohort; the figure shows the difference"))
+        notes.append(
+            Note("LS-REP-045", message, "correct the exclusions or the cohort; the figure shows the difference")
+        )
     if flow.shared_patients:
-        what = f"Figure 1: {flow.shared_patients} patients are in more than one dataset, which counts them in each"
-        notes.append(Note("LS-REP-046", what, "no cure needed if it was meant so"))
-    if any(fault.severity == "error" for fault in cohort.faults):
-        what = "Table 1 and Figure 1 count the cohort's usable rows only; others were refused"
-        notes.append(Note("LS-REP-047", what, "correct the rows: liverspleen check lists them"))
+        message = f"Figure 1: {flow.shared_patients} patients are in more than one dataset, which counts them in each"
+        notes.append(Note("LS-REP-046", message, "no cure needed if it was meant so"))
+    if any(issue.severity == "error" for issue in cohort.issues):
+        message = "Table 1 and Figure 1 count the cohort's usable rows only; others were refused"
+        notes.append(Note("LS-REP-047", message, "correct the rows: liverspleen check lists them"))
     return notes
 
 
@@ -147,12 +149,12 @@ def read_exclusions(path: Path) -> Exclusions:
     """The exclusions in a CSV file of `reason,count` (UTF-8 with or without BOM).
 
     Raises:
-        Refused: LS-REP-050 unreadable or not such a table, LS-REP-051 a count or reason that is none; all at once.
+        InputError: LS-REP-050 unreadable or not such a table, LS-REP-051 a count or reason that is none; all at once.
     """
     rows = _records(Path(path))
-    faults = [*_row_faults(rows, Path(path))]
-    if faults:
-        raise Refused(faults)
+    issues = [*_row_issues(rows, Path(path))]
+    if issues:
+        raise InputError(issues)
     counts = {reason.strip(): int(count) for _, (reason, count) in rows}
     assessed = counts.pop(ASSESSED, None)
     return Exclusions(tuple(counts.items()), assessed)
@@ -183,8 +185,8 @@ def _parts(cases: Sequence[Case], split: Split | None) -> Iterator[Part]:
 def _records(path: Path) -> list[tuple[int, list[str]]]:
     """Rows below the header with their numbers, each of two cells."""
 
-    def refused(what: str, cure: str) -> Refused:
-        return Refused(Fault("LS-REP-050", what, cure, file=path))
+    def refused(message: str, hint: str) -> InputError:
+        return InputError(Issue("LS-REP-050", message, hint, file=path))
 
     try:
         records = list(csv.reader(io.StringIO(path.read_bytes().decode("utf-8-sig"), newline=""), strict=True))
@@ -199,12 +201,12 @@ def _records(path: Path) -> list[tuple[int, list[str]]]:
     return rows
 
 
-def _row_faults(rows: Sequence[tuple[int, list[str]]], path: Path) -> Iterator[Fault]:
+def _row_issues(rows: Sequence[tuple[int, list[str]]], path: Path) -> Iterator[Issue]:
     reasons = Counter(cells[0].strip() for _, cells in rows)
     for number, (reason, count) in rows:
         if not reason.strip() or reasons[reason.strip()] > 1:
-            what = f"row {number}: reason {reason!r} is empty or stands more than once"
-            yield Fault("LS-REP-051", what, "give each reason one row", file=path)
+            message = f"row {number}: reason {reason!r} is empty or stands more than once"
+            yield Issue("LS-REP-051", message, "give each reason one row", file=path)
         if not (count.strip().isascii() and count.strip().isdigit()):
-            what = f"row {number}: count {count!r} is not a whole number of patients"
-            yield Fault("LS-REP-051", what, "correct it", file=path)
+            message = f"row {number}: count {count!r} is not a whole number of patients"
+            yield Issue("LS-REP-051", message, "correct it", file=path)

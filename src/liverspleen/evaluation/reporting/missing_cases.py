@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from liverspleen.evaluation.measurements.notes import Note
 from liverspleen.evaluation.measurements.readings import Examination, Readings
 from liverspleen.evaluation.metrics.volume import STATUSES
-from liverspleen.structures import ORGAN_KEYS, Structure
+from liverspleen.organs import ORGAN_KEYS, Structure
 
 
 def gaps_of(
@@ -24,8 +24,8 @@ def gaps_of(
         for structure in ORGAN_KEYS:
             notes += _volume_gaps(readings, cases, structure, reader)
         zero = tuple(c for c in cases if readings.volumes.get((c, Structure.SPLEEN.key, reader)) == 0)
-        what = f"reader {reader!r} has a spleen volume of 0 in {_of(zero, cases)}: the ratio is undefined"
-        notes += _note("LS-REP-013", what, "no cure needed where the spleen is absent", zero)
+        message = f"reader {reader!r} has a spleen volume of 0 in {_of(zero, cases)}: the ratio is undefined"
+        notes += _note("LS-REP-013", message, "no cure needed where the spleen is absent", zero)
     if scored:
         for structure in ORGAN_KEYS:
             notes += _score_gaps(readings, cases, structure, (readers[0], readers[1]))
@@ -59,8 +59,8 @@ def _score_gaps(readings: Readings, cases: Sequence[str], structure: str, reader
         if math.isnan(readings.score(case, structure, *readers))
         and all((case, structure, reader) in readings.volumes for reader in readers)
     )
-    what = f"{structure} DSS of {readers[0]!r} against {readers[1]!r} is undefined in {_of(missing, cases)}"
-    return _note("LS-REP-014", what, "no cure needed where both label maps are empty", missing)
+    message = f"{structure} DSS of {readers[0]!r} against {readers[1]!r} is undefined in {_of(missing, cases)}"
+    return _note("LS-REP-014", message, "no cure needed where both label maps are empty", missing)
 
 
 def _counted(readings: Readings, cases: Sequence[str], keys: Mapping[str, tuple[str, str, str]]) -> str:
@@ -73,5 +73,5 @@ def _of(some: Sequence[str], cases: Sequence[str]) -> str:
     return f"{len(some)} of {len(cases)} CT"
 
 
-def _note(code: str, what: str, cure: str, cases: tuple[str, ...]) -> list[Note]:
-    return [Note(code, what, cure, cases)] if cases else []
+def _note(code: str, message: str, hint: str, cases: tuple[str, ...]) -> list[Note]:
+    return [Note(code, message, hint, cases)] if cases else []

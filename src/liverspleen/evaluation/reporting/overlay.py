@@ -11,15 +11,15 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from liverspleen.cohort.checks import grid_faults, load_case
+from liverspleen.cohort.checks import grid_issues, load_case
 from liverspleen.cohort.manifest import Case, Cohort
-from liverspleen.errors import Fault, Refused
+from liverspleen.errors import InputError, Issue
 from liverspleen.evaluation.measurements.label_folder import LabelFolder
 from liverspleen.evaluation.measurements.notes import Note
 from liverspleen.evaluation.measurements.readings import Readings, examinations_of
 from liverspleen.evaluation.metrics.overlap import overlaps
 from liverspleen.evaluation.reporting.reader_pair import CONDITIONS
-from liverspleen.structures import ORGAN_KEYS, Structure
+from liverspleen.organs import ORGAN_KEYS, Structure
 
 _SAME_DSS: Final = 1e-6  # a measurements.csv written by hand may round so far
 
@@ -103,11 +103,11 @@ def overlays(
     for case_id in cases:
         try:
             if case_id not in by_id:
-                what = "case is not in the cohort"
-                raise Refused(Fault("LS-REP-048", what, "name cases of the cohort", case_id))
+                message = "case is not in the cohort"
+                raise InputError(Issue("LS-REP-048", message, "name cases of the cohort", case_id))
             shown.append(overlay_of(by_id[case_id], labels, values=values, case_ids=by_id))
-        except Refused as refused:
-            notes += [_left_out(case_id, fault) for fault in refused.faults]
+        except InputError as refused:
+            notes += [_left_out(case_id, issue) for issue in refused.issues]
     notes += _stale(shown, measured or {})
     return Overlays(tuple(shown), tuple(notes))
 
@@ -118,15 +118,17 @@ def overlay_of(
     """The section of one case; `case_ids` are those of the cohort's cases.
 
     Raises:
-        Refused: its files cannot be used, it has no reference, not one predicted label map, or no voxel of the
+        InputError: its files cannot be used, it has no reference, not one predicted label map, or no voxel of the
             reference.
     """
     ct, drawn = load_case(case)
     if drawn is None:
-        raise Refused(Fault("LS-REP-048", "case has no reference label map", "name cases with a label", case.case_id))
+        raise InputError(
+            Issue("LS-REP-048", "case has no reference label map", "name cases with a label", case.case_id)
+        )
     predicted = LabelFolder.of(labels, values, known={*case_ids, case.case_id}).read(case.case_id)
-    if faults := list(grid_faults(case.case_id, predicted, ct.geometry, file=labels, against="its CT")):
-        raise Refused(faults)
+    if issues := list(grid_issues(case.case_id, predicted, ct.geometry, file=labels, against="its CT")):
+        raise InputError(issues)
     # a structure that either cannot show is no error of the other
     known = [organ for organ in case.labelled_structures if organ in predicted.covered]
     prediction, reference = (
@@ -136,7 +138,7 @@ def overlay_of(
     areas = np.count_nonzero(reference, axis=(1, 2))
     section = int(areas.argmax())
     if not areas[section]:
-        raise Refused(Fault("LS-REP-048", "reference label map is empty", "name another case", case.case_id))
+        raise InputError(Issue("LS-REP-048", "reference label map is empty", "name another case", case.case_id))
     found = overlaps(prediction, reference)
     return Overlay(
         case_id=case.case_id,
@@ -151,8 +153,8 @@ def overlay_of(
     )
 
 
-def _left_out(case_id: str, fault: Fault) -> Note:
-    return Note("LS-REP-048", f"Figure 3 lacks a case: {fault.what}", fault.cure, (case_id,))
+def _left_out(case_id: str, issue: Issue) -> Note:
+    return Note("LS-REP-048", f"Figure 3 lacks a case: {issue.message}", issue.hint, (case_id,))
 
 
 def _stale(shown: Sequence[Overlay], measured: Mapping[tuple[str, str], float]) -> list[Note]:
@@ -166,5 +168,5 @@ def _stale(shown: Sequence[Overlay], measured: Mapping[tuple[str, str], float]) 
     )
     if not other:
         return []
-    what = f"Figure 3: the label maps of {len(other)} CT give another DSS than the measurements"
-    return [Note("LS-REP-049", what, "measure these label maps again, or give the folder that was measured", other)]
+    message = f"Figure 3: the label maps of {len(other)} CT give another DSS than the measurements"
+    return [Note("LS-REP-049", message, "measure these label maps again, or give the folder that was measured", other)]

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from math import isnan
 from typing import Final
 
-from liverspleen.errors import Fault, Refused
+from liverspleen.errors import InputError, Issue
 from liverspleen.evaluation.measurements.notes import Note
 from liverspleen.evaluation.measurements.readings import (
     INDICES,
@@ -42,7 +42,7 @@ from liverspleen.evaluation.reporting.supplement import supplement
 from liverspleen.evaluation.statistics.bland_altman import BlandAltman
 from liverspleen.evaluation.statistics.rank_tests import kruskal_wallis, wilcoxon_signed_rank
 from liverspleen.evaluation.statistics.reproducibility import percentage_rc
-from liverspleen.structures import ORGAN_KEYS
+from liverspleen.organs import ORGAN_KEYS
 
 TABLES: Final = ("table2", "table3", "table4", "reproducibility")
 
@@ -84,7 +84,7 @@ def statistical_report(
     value.
 
     Raises:
-        Refused: a reader asked for is not there, several pairs of readers are compared and none is chosen, or a
+        InputError: a reader asked for is not there, several pairs of readers are compared and none is chosen, or a
             condition is named like another row of the tables.
     """
     readings = readings_of(measurements)
@@ -97,8 +97,8 @@ def statistical_report(
     made: list[Cell] = []
     agreements: tuple[Agreement, ...] = ()
     if readers is None:
-        what = "no reader is compared with a reference: Tables 2 to 4 need DSS, or volumes of two readers"
-        notes.append(Note("LS-REP-021", what, "choose by reader= and reference=, or add rows with a reference"))
+        message = "no reader is compared with a reference: Tables 2 to 4 need DSS, or volumes of two readers"
+        notes.append(Note("LS-REP-021", message, "choose by reader= and reference=, or add rows with a reference"))
     else:
         comparands = Comparands(readings, *readers)
         made += [*_table2(comparands, first), *_table3(comparands, first), *_table4(comparands, second, pairs)]
@@ -207,11 +207,11 @@ def _readers_in_order(
 def check_conditions(examinations: Sequence[Examination]) -> None:
     """Refuse a condition that is named like another row of the tables, or holds what joins two conditions in one."""
     if joined := sorted(e.condition for e in examinations if PAIRED in e.condition):
-        what = f"condition {joined[0]!r} holds {PAIRED!r}, which joins two conditions in a row"
-        raise Refused(Fault("LS-REP-003", what, "rename the condition"))
+        message = f"condition {joined[0]!r} holds {PAIRED!r}, which joins two conditions in a row"
+        raise InputError(Issue("LS-REP-003", message, "rename the condition"))
     if taken := sorted({e.condition for e in examinations} & {"total", "p"}):
-        what = f"condition {', '.join(map(repr, taken))} is the name of another row of Tables 2 and 3"
-        raise Refused(Fault("LS-REP-003", what, "rename the condition"))
+        message = f"condition {', '.join(map(repr, taken))} is the name of another row of Tables 2 and 3"
+        raise InputError(Issue("LS-REP-003", message, "rename the condition"))
 
 
 def _in_no_table(readings: Readings, used: Sequence[Examination]) -> list[Note]:
@@ -220,11 +220,11 @@ def _in_no_table(readings: Readings, used: Sequence[Examination]) -> list[Note]:
     if not outside:
         return []
     datasets = ", ".join(sorted({repr(e.dataset) if e.dataset else "none" for e in outside}))
-    what = f"{len(outside)} CT of dataset {datasets} enter no table"
+    message = f"{len(outside)} CT of dataset {datasets} enter no table"
     return [
         Note(
             "LS-REP-016",
-            what,
+            message,
             "name dataset 'test1' or 'test2' if they belong to one",
             tuple(e.case_id for e in outside),
         )
@@ -236,8 +236,8 @@ def _repeated_patients(examinations: Sequence[Examination]) -> list[Note]:
     repeated = tuple(e.case_id for e in examinations if patients.count(e.patient_id) > 1)
     if not repeated:
         return []
-    what = f"Tables 2 and 3 hold {len(repeated)} CT of patients with more than one: their p takes CTs as independent"
-    return [Note("LS-REP-022", what, "keep one CT of each patient in the dataset of these tables", repeated)]
+    message = f"Tables 2 and 3 hold {len(repeated)} CT of patients with more than one: their p takes CTs as independent"
+    return [Note("LS-REP-022", message, "keep one CT of each patient in the dataset of these tables", repeated)]
 
 
 def _surface_notes(comparands: Comparands, examinations: Sequence[Examination]) -> list[Note]:
@@ -245,15 +245,17 @@ def _surface_notes(comparands: Comparands, examinations: Sequence[Examination]) 
     cases = [e.case_id for e in examinations]
     definitions = comparands.surfaces(cases)
     if len(definitions) > 1:
-        what = f"HD95, ASSD and NSD are left out: they follow {len(definitions)} definitions, {'; '.join(definitions)}"
-        return [Note("LS-REP-017", what, "measure all cases by one definition")]
+        message = (
+            f"HD95, ASSD and NSD are left out: they follow {len(definitions)} definitions, {'; '.join(definitions)}"
+        )
+        return [Note("LS-REP-017", message, "measure all cases by one definition")]
     notes = []
     for structure in ORGAN_KEYS if definitions else ():
         dss, hd95 = (comparands.scores(cases, structure, metric) for metric in ("dss", "hd95_mm"))
         undefined = tuple(case for case in cases if not isnan(dss[case]) and isnan(hd95[case]))
         if undefined:
-            what = f"{structure} HD95 and ASSD are undefined in {len(undefined)} of {len(cases)} CT"
-            notes.append(Note("LS-REP-018", what, "no cure needed where one of the label maps is empty", undefined))
+            message = f"{structure} HD95 and ASSD are undefined in {len(undefined)} of {len(cases)} CT"
+            notes.append(Note("LS-REP-018", message, "no cure needed where one of the label maps is empty", undefined))
     return notes
 
 
@@ -268,9 +270,9 @@ _WANTING: Final[dict[str, str]] = {
 def _tables_with_numbers(made: Sequence[Cell]) -> tuple[tuple[Cell, ...], list[Note]]:
     """The cells of tables that hold a number at all, and notes on those that do not."""
     alive = {cell.address.table for cell in made if cell.n}
-    cure = "add such rows to the measurements if the table is wanted"
-    notes = [Note("LS-REP-030", _WANTING[table], cure) for table in TABLES if table not in alive]
+    hint = "add such rows to the measurements if the table is wanted"
+    notes = [Note("LS-REP-030", _WANTING[table], hint) for table in TABLES if table not in alive]
     others = dict.fromkeys(cell.address.table for cell in made if cell.address.table not in {*alive, *TABLES})
     if others:
-        notes.append(Note("LS-REP-031", f"beyond the paper, {', '.join(others)} hold no number: left out", cure))
+        notes.append(Note("LS-REP-031", f"beyond the paper, {', '.join(others)} hold no number: left out", hint))
     return tuple(cell for cell in made if cell.address.table in alive), notes

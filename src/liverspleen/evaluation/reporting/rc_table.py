@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from liverspleen.errors import Fault, Refused
+from liverspleen.errors import InputError, Issue
 from liverspleen.evaluation.statistics.intervals import Interval
 
 _TABLE: Final = "reproducibility"
@@ -27,21 +27,23 @@ def read_rc_table(path: Path) -> dict[tuple[str, str], KnownRC]:
     """The RC by (index, reader) in the table `reproducibility` of a `report.json`; undefined ones, and 0, are left out.
 
     Raises:
-        Refused: LS-CHG-005 the file is no report, or has no such table.
+        InputError: LS-CHG-005 the file is no report, or has no such table.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         cells = [cell for cell in content["cells"] if cell["table"] == _TABLE]
         found = {(str(cell["row"]), str(cell["column"])): _known(cell) for cell in cells}
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        what = f"is no report.json: {type(error).__name__}"
-        raise Refused(
-            Fault("LS-CHG-005", what, "give the report.json that liverspleen report wrote", file=path)
+        message = f"is no report.json: {type(error).__name__}"
+        raise InputError(
+            Issue("LS-CHG-005", message, "give the report.json that liverspleen report wrote", file=path)
         ) from error
     known = {key: rc for key, rc in found.items() if rc is not None}
     if not known:
-        what = "holds no RC: the report had no patient with an external and an internal CT"
-        raise Refused(Fault("LS-CHG-005", what, "give a report with the table reproducibility, or rc_pct=", file=path))
+        message = "holds no RC: the report had no patient with an external and an internal CT"
+        raise InputError(
+            Issue("LS-CHG-005", message, "give a report with the table reproducibility, or rc_pct=", file=path)
+        )
     return known
 
 

@@ -44,7 +44,7 @@ def write_report(
     earlier report left there and this one does not make are removed.
 
     Raises:
-        Refused: as `statistical_report`.
+        InputError: as `statistical_report`.
     """
     report = statistical_report(measurements, reader=reader, reference=reference)
     added = study_results(study, measurements, reader=report.reader, reference=report.reference)

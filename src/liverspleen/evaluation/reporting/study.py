@@ -16,7 +16,7 @@ from liverspleen.evaluation.reporting.cells import Cell
 from liverspleen.evaluation.reporting.flow import Exclusions, Flow, flow_notes, flow_of
 from liverspleen.evaluation.reporting.overlay import Overlay, overlays, representative_cases
 from liverspleen.evaluation.reporting.table1 import characteristics
-from liverspleen.structures import ORGAN_KEYS, Structure
+from liverspleen.organs import ORGAN_KEYS, Structure
 
 
 @dataclass(frozen=True)
@@ -51,9 +51,9 @@ def study_results(
 ) -> StudyResults:
     """What `study` adds to the report on `reader` against `reference`; without a study, a note on what it would add."""
     if study is None or not study.cohort.cases:
-        what = "Table 1 and Figures 1 and 3 are left out: they are made from the cohort"
-        cure = "give cohort=, and for Figure 3 the folder of predicted label maps by labels="
-        return StudyResults(notes=(Note("LS-REP-040", what, cure),))
+        message = "Table 1 and Figures 1 and 3 are left out: they are made from the cohort"
+        hint = "give cohort=, and for Figure 3 the folder of predicted label maps by labels="
+        return StudyResults(notes=(Note("LS-REP-040", message, hint),))
     readings = readings_of(measurements)
     table = characteristics(study.cohort)
     flow = flow_of(study.cohort, split=study.split, exclusions=study.exclusions)
@@ -70,16 +70,16 @@ def _sections(
     study: Study, readings: Readings, reader: str | None, reference: str | None
 ) -> tuple[tuple[Overlay, ...], tuple[Note, ...]]:
     if study.labels is None:
-        what = "Figure 3 is left out: it is made from the predicted label maps"
-        return (), (Note("LS-REP-041", what, "give their folder by labels="),)
+        message = "Figure 3 is left out: it is made from the predicted label maps"
+        return (), (Note("LS-REP-041", message, "give their folder by labels="),)
     cases, measured = study.cases, {}
     if reader is not None and reference is not None:
         cases = cases or representative_cases(readings, reader, reference)
         scores = {(case, key): readings.score(case, key, reader, reference) for case in cases for key in ORGAN_KEYS}
         measured = {key: score for key, score in scores.items() if not math.isnan(score)}
     if not cases:
-        what = "Figure 3 is left out: no CT of Table 2 has a DSS to choose representative cases by"
-        return (), (Note("LS-REP-041", what, "name cases by cases="),)
+        message = "Figure 3 is left out: no CT of Table 2 has a DSS to choose representative cases by"
+        return (), (Note("LS-REP-041", message, "name cases by cases="),)
     found = overlays(study.cohort, study.labels, cases, values=study.label_values, measured=measured)
     return found.shown, found.notes
 
@@ -99,7 +99,7 @@ def _mismatches(cohort: Cohort, readings: Readings) -> Iterator[Note]:
             {case for case in known.keys() & measured.keys() if known[case] != measured[case]},
         ),
     )
-    for what, cases in found:
+    for message, cases in found:
         if cases:
-            cure = "give the cohort that was measured, or measure again"
-            yield Note("LS-REP-042", f"{len(cases)} CT {what}", cure, tuple(sorted(cases)))
+            hint = "give the cohort that was measured, or measure again"
+            yield Note("LS-REP-042", f"{len(cases)} CT {message}", hint, tuple(sorted(cases)))

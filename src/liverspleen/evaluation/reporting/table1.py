@@ -191,10 +191,10 @@ def _cases(units: Iterable[_Unit]) -> tuple[str, ...]:
 
 def _notes(whole: Mapping[str, Sequence[_Unit]]) -> Iterator[Note]:
     for name, units in whole.items():
-        what = name.replace("_", " ")
+        message = name.replace("_", " ")
         if missing := [unit for unit in units if not unit.values]:
-            text = f"Table 1: {what} is not stated for {len(missing)} of {len(units)}"
+            text = f"Table 1: {message} is not stated for {len(missing)} of {len(units)}"
             yield Note("LS-REP-043", text, "state it in the cohort if it is known", _cases(missing))
         if several := [unit for unit in units if len(unit.values) > 1]:
-            text = f"Table 1: the CTs of {len(several)} patients state different things of {what}"
+            text = f"Table 1: the CTs of {len(several)} patients state different things of {message}"
             yield Note("LS-REP-044", text, "correct the cohort, unless it changed between the CTs", _cases(several))

@@ -13,7 +13,7 @@ from liverspleen.errors import one_line
 from liverspleen.evaluation.reporting.cells import PAIRED, Cell, by_row
 from liverspleen.evaluation.reporting.formatting import UNDEFINED
 from liverspleen.evaluation.reporting.paper_tables import StatisticalReport
-from liverspleen.structures import ORGAN_KEYS
+from liverspleen.organs import ORGAN_KEYS
 
 INDEX_LABELS: Final = {"liver": "Liver volume", "spleen": "Spleen volume", "ratio": "Liver/spleen volume ratio"}
 CONDITION_LABELS: Final = {

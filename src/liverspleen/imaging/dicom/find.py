@@ -108,9 +108,9 @@ def _kind(instance: Instance) -> tuple[str, str]:
 
 def _series(instances: Sequence[Instance], minimum_sections: int) -> Series:
     first = instances[0]
-    code, what = _kind(first)
+    code, message = _kind(first)
     if code:
-        stacked, left, warnings = Stack(tuple(instances), None, ()), [Left(code, what)], []
+        stacked, left, warnings = Stack(tuple(instances), None, ()), [Left(code, message)], []
     else:
         stacked = stack(instances, minimum_sections=minimum_sections)
         left = [*_no_codec(instances), *_mixed(instances), *stacked.left]
@@ -135,7 +135,7 @@ def _series(instances: Sequence[Instance], minimum_sections: int) -> Series:
     )
 
 
-def _broken(path: Path, folder: str, what: str) -> Series:
+def _broken(path: Path, folder: str, message: str) -> Series:
     return Series(
         files=(path,),
         series_uid="",
@@ -149,7 +149,7 @@ def _broken(path: Path, folder: str, what: str) -> Series:
         phase="",
         sex="",
         age=None,
-        left=(Left(UNREADABLE, what),),
+        left=(Left(UNREADABLE, message),),
         warnings=(),
         description="",
         folder=folder,
@@ -165,8 +165,8 @@ def _no_codec(instances: Sequence[Instance]) -> list[Left]:
             pass
         known = pydicom.uid.UID(uid)
         name = known.name if not known.is_private and known.name != uid else "an unknown transfer syntax"
-        cure = "decompress the files (DCMTK: dcmdjpeg; GDCM: gdcmconv --raw), or install pylibjpeg-libjpeg for JPEG"
-        return [Left(NO_CODEC, f"no codec is installed for {name}; {cure}")]
+        hint = "decompress the files (DCMTK: dcmdjpeg; GDCM: gdcmconv --raw), or install pylibjpeg-libjpeg for JPEG"
+        return [Left(NO_CODEC, f"no codec is installed for {name}; {hint}")]
     return []
 
 
@@ -193,8 +193,10 @@ def _warnings(instances: Sequence[Instance], geometry: Geometry | None) -> list[
     if geometry and first.thickness_mm is not None:
         spacing = float(np.linalg.norm(geometry.affine[:3, 2]))
         if abs(spacing - first.thickness_mm) > SAME_MM:
-            what = f"section thickness {first.thickness_mm:g} mm differs from the spacing of positions, {spacing:g} mm"
-            found.append(Left(THICKNESS, what))
+            message = (
+                f"section thickness {first.thickness_mm:g} mm differs from the spacing of positions, {spacing:g} mm"
+            )
+            found.append(Left(THICKNESS, message))
     if bare := sum(not instance.rescaled for instance in instances):
         found.append(Left(NO_RESCALE, f"{bare} of {len(instances)} sections state no rescaling: taken as HU as stored"))
     elif any(instance.rescale_type not in ("", "HU") for instance in instances):

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from liverspleen.errors import Fault, Refused
+from liverspleen.errors import InputError, Issue
 from liverspleen.imaging.dicom.codestream import check_runs, check_stated_size
 from liverspleen.imaging.dicom.door import pydicom, quiet
 from liverspleen.imaging.dicom.header import DAMAGED, check_inflated, numbers, transfer_syntax, whole
@@ -45,14 +45,14 @@ def read_series(series: Series, *, case_id: str) -> CTVolume:
     whose names may identify a person, are named by their number in the order of the sections.
 
     Raises:
-        Refused: LS-DCM-030 the series was left (with its reasons), LS-DCM-031 a section cannot be read or decoded,
+        InputError: LS-DCM-030 the series was left (with its reasons), LS-DCM-031 a section cannot be read or decoded,
             LS-DCM-032 its matrix is not that of the series, LS-DCM-033 its values are not finite HU.
     """
     if series.left or series.geometry is None:
-        faults = [
-            Fault(LEFT, f"series is not taken ({reason})", "take another series", case_id) for reason in series.left
+        issues = [
+            Issue(LEFT, f"series is not taken ({reason})", "take another series", case_id) for reason in series.left
         ]
-        raise Refused(faults or [Fault(LEFT, "series has no geometry", "take another series", case_id)])
+        raise InputError(issues or [Issue(LEFT, "series has no geometry", "take another series", case_id)])
     native = np.empty((0, series.rows, series.columns), np.int16)
     clipped = 0
     for number, path in enumerate(series.files):
@@ -61,17 +61,17 @@ def read_series(series: Series, *, case_id: str) -> CTVolume:
                 hu = _section(path, series.rows * series.columns)
         except DAMAGED as error:
             # the error's own words may quote the header
-            what = f"section {number + 1} of {series.sections} cannot be read or decoded ({type(error).__name__})"
-            raise Refused(Fault(UNDECODED, what, "export the series again from its source", case_id)) from None
+            message = f"section {number + 1} of {series.sections} cannot be read or decoded ({type(error).__name__})"
+            raise InputError(Issue(UNDECODED, message, "export the series again from its source", case_id)) from None
         if hu.shape != native.shape[1:]:
-            what = f"section {number + 1} has {hu.shape} pixels, expected {native.shape[1:]}"
-            raise Refused(Fault(OTHER_MATRIX, what, "let the files be while they are read", case_id))
+            message = f"section {number + 1} has {hu.shape} pixels, expected {native.shape[1:]}"
+            raise InputError(Issue(OTHER_MATRIX, message, "let the files be while they are read", case_id))
         if not len(native):  # not before a section has shown that the header's matrix is true
             native = np.empty((series.sections, *hu.shape), np.int16)
         if hu.dtype.kind == "f":
             if not np.isfinite(hu).all():
-                what = f"section {number + 1} has values that are NaN or infinite after rescaling"
-                raise Refused(Fault(NOT_FINITE, what, "export the series again from its source", case_id))
+                message = f"section {number + 1} has values that are NaN or infinite after rescaling"
+                raise InputError(Issue(NOT_FINITE, message, "export the series again from its source", case_id))
             hu = np.rint(hu)
         if beyond := int(np.count_nonzero((hu < _HU.min) | (hu > _HU.max))):
             clipped += beyond

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from liverspleen.errors import Fault, Refused
+from liverspleen.errors import InputError, Issue
 from liverspleen.imaging.dicom.door import pydicom, quiet
 from liverspleen.imaging.dicom.folders import files_below
 from liverspleen.imaging.dicom.header import DAMAGED, SEGMENTATION, numbers, open_header, text, whole
@@ -19,7 +19,7 @@ from liverspleen.imaging.dicom.series import Left
 from liverspleen.imaging.dicom.stack import plane_directions
 from liverspleen.imaging.geometry import Geometry
 from liverspleen.imaging.volume import LabelMap
-from liverspleen.structures import ORGANS, Structure, organs
+from liverspleen.organs import ORGANS, Structure, organs
 
 FRACTIONAL, DAMAGED_SEGMENTATION, NO_ORGAN = "LS-DCM-040", "LS-DCM-041", "LS-DCM-042"
 OFF_GRID, OVERLAP = "LS-DCM-043", "LS-DCM-044"
@@ -102,22 +102,22 @@ def read_segmentation(
     numbers mean, instead of their codes and labels. The structures of the other numbers are not `covered`.
 
     Raises:
-        Refused: LS-DCM-040 fractional, LS-DCM-041 file cannot be read, LS-DCM-042 no segment is liver or spleen,
+        InputError: LS-DCM-040 fractional, LS-DCM-041 file cannot be read, LS-DCM-042 no segment is liver or spleen,
             LS-DCM-043 frames that meet no section of the CT, LS-DCM-044 voxels that are both liver and spleen.
     """
 
-    def refused(code: str, what: str, cure: str) -> Refused:
-        return Refused(Fault(code, what, cure, case_id))
+    def refused(code: str, message: str, hint: str) -> InputError:
+        return InputError(Issue(code, message, hint, case_id))
 
     if segmentation.left:
         reasons = "; ".join(str(reason) for reason in segmentation.left)
-        cure = "export it again from its source, as a binary segmentation"
-        raise refused(segmentation.left[0].code, f"segmentation is not read ({reasons})", cure)
+        hint = "export it again from its source, as a binary segmentation"
+        raise refused(segmentation.left[0].code, f"segmentation is not read ({reasons})", hint)
     stated = segmentation.segments if values is None else values
     meaning = {number: s for number, s in stated.items() if s and number in segmentation.segments}
     if not meaning:
-        what = f"none of {len(segmentation.segments)} segments is known to be liver or spleen"
-        raise refused(NO_ORGAN, what, "say what the segment numbers mean")
+        message = f"none of {len(segmentation.segments)} segments is known to be liver or spleen"
+        raise refused(NO_ORGAN, message, "say what the segment numbers mean")
     masks = {s: np.zeros(ct_geometry.shape, np.uint8) for s in organs(s.key for s in meaning.values())}
     off = frames = 0
     try:
@@ -131,11 +131,11 @@ def read_segmentation(
                     if number in (None, value):
                         placement.view(masks[structure])[pixels == (value if number is None else 1)] = 1
     except DAMAGED as error:
-        what = f"segmentation cannot be read or decoded ({type(error).__name__})"
-        raise refused(DAMAGED_SEGMENTATION, what, "export it again from its source") from None
+        message = f"segmentation cannot be read or decoded ({type(error).__name__})"
+        raise refused(DAMAGED_SEGMENTATION, message, "export it again from its source") from None
     if off:
-        what = f"{off} of {frames} frames of the segmentation meet no section of the CT"
-        raise refused(OFF_GRID, what, "take the segmentation of this series, or resample it onto the CT")
+        message = f"{off} of {frames} frames of the segmentation meet no section of the CT"
+        raise refused(OFF_GRID, message, "take the segmentation of this series, or resample it onto the CT")
     labels = np.zeros(ct_geometry.shape, np.uint8)
     for structure, mask in masks.items():
         if overlap := int(np.count_nonzero(labels[mask > 0])):
@@ -169,8 +169,8 @@ def _found(path: Path, folder: str) -> Segmentation | None:
         left = (Left(FRACTIONAL, "fractional segmentation, expected binary or label map"),) if fractional else ()
         return Segmentation(path, series_uid, study_uid, segments, _grid(planes), left, folder)
     except DAMAGED:
-        what = "the header of the segmentation cannot be read, or states no segments, frames or positions"
-        return Segmentation(path, "", "", {}, None, (Left(DAMAGED_SEGMENTATION, what),), folder)
+        message = "the header of the segmentation cannot be read, or states no segments, frames or positions"
+        return Segmentation(path, "", "", {}, None, (Left(DAMAGED_SEGMENTATION, message),), folder)
 
 
 def meaning_of(segment: Any) -> Structure | None:

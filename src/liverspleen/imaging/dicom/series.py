@@ -27,10 +27,10 @@ class Left:
     """
 
     code: str
-    what: str
+    message: str
 
     def __str__(self) -> str:
-        return f"{self.code}: {self.what}"
+        return f"{self.code}: {self.message}"
 
 
 @dataclass(frozen=True)

@@ -46,8 +46,8 @@ class Stack:
 def stack(instances: Sequence[Instance], *, minimum_sections: int) -> Stack:
     """The stack that the instances make, ordered along the normal of their plane."""
     few = _too_few(len(instances), minimum_sections)
-    if faults := _uneven(instances):
-        return Stack(tuple(instances), None, (*faults, *few))
+    if issues := _uneven(instances):
+        return Stack(tuple(instances), None, (*issues, *few))
     first = instances[0]
     rows_cols = plane_directions(first.orientation or ())
     assert rows_cols is not None  # _uneven looked at both
@@ -94,8 +94,8 @@ def _uneven(instances: Sequence[Instance]) -> list[Left]:
     """Why the sections have no common plane and matrix."""
     without = sum(not _usable(instance) for instance in instances)
     if without:
-        what = "no usable position, orientation, pixel spacing or matrix size"
-        return [Left(NO_GEOMETRY, f"{without} of {len(instances)} sections have {what}")]
+        message = "no usable position, orientation, pixel spacing or matrix size"
+        return [Left(NO_GEOMETRY, f"{without} of {len(instances)} sections have {message}")]
     left = []
     first = instances[0]
     orientations = np.array([i.orientation for i in instances])
@@ -106,8 +106,8 @@ def _uneven(instances: Sequence[Instance]) -> list[Left]:
     other = (abs(spacings / spacings[0] - 1) > SPACING_TOLERANCE).any(axis=1)
     other |= np.array([(i.rows, i.columns) != (first.rows, first.columns) for i in instances])
     if other.any():
-        what = f"{int(other.sum())} of {len(instances)} sections have another matrix or pixel spacing"
-        left.append(Left(MIXED_MATRIX, what))
+        message = f"{int(other.sum())} of {len(instances)} sections have another matrix or pixel spacing"
+        left.append(Left(MIXED_MATRIX, message))
     return left
 
 
@@ -155,8 +155,8 @@ def _tilt(
     if np.linalg.norm(shifts - np.outer(heights - heights[0], slope), axis=1).max() > 2 * allowed:
         return [Left(IRREGULAR, f"sections are shifted against each other in their plane, by up to {_largest(shifts)}")]
     angle = math.degrees(math.atan(float(np.linalg.norm(slope))))
-    what = f"gantry tilt of {angle:.1f} degrees: sections are sheared against their normal"
-    return [Left(TILT, f"{what}, by up to {_largest(shifts)}")]
+    message = f"gantry tilt of {angle:.1f} degrees: sections are sheared against their normal"
+    return [Left(TILT, f"{message}, by up to {_largest(shifts)}")]
 
 
 def _largest(shifts: NDArray[np.float64]) -> str:
@@ -179,8 +179,8 @@ def _gaps(heights: NDArray[np.float64]) -> list[Left]:
     times = np.maximum(np.rint(steps / usual), 1)
     wrong = abs(steps - times * usual) > allowed
     if wrong.any():
-        what = f"{int(wrong.sum())} of {len(steps)} gaps between sections are irregular"
-        return [Left(IRREGULAR, f"{what}: {steps.min():.2f} to {steps.max():.2f} mm, mostly {usual:.2f} mm")]
+        message = f"{int(wrong.sum())} of {len(steps)} gaps between sections are irregular"
+        return [Left(IRREGULAR, f"{message}: {steps.min():.2f} to {steps.max():.2f} mm, mostly {usual:.2f} mm")]
     if not (times > 1).any():
         return [Left(IRREGULAR, f"gaps between sections drift from {steps.min():.2f} to {steps.max():.2f} mm")]
     holes, missing = int((times > 1).sum()), int((times - 1).sum())

@@ -18,8 +18,8 @@ from liverspleen.imaging.dicom.header import CT_IMAGE, DAMAGED, numbers, text
 from liverspleen.imaging.dicom.placement import Plane, place
 from liverspleen.imaging.dicom.segmentation import CODES
 from liverspleen.imaging.volume import CTVolume, LabelMap
+from liverspleen.organs import COLOURS, Structure
 from liverspleen.storage import complete_file
-from liverspleen.structures import COLOURS, Structure
 
 EXPLICIT, IMPLICIT, DEFLATED = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2", "1.2.840.10008.1.2.1.99"
 RLE, JPEG_2000, JPEG_LS = "1.2.840.10008.1.2.5", "1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.4.80"
@@ -143,8 +143,8 @@ def write_segmentation(
         try:
             dataset = _segmentation(label_map, masks, headers, algorithm, seed)
         except (ValueError, TypeError, LookupError, AttributeError) as error:  # its own words may quote the headers
-            what = f"headers of the CT cannot be carried over ({type(error).__name__})"
-            raise UnreferableError(what) from None
+            message = f"headers of the CT cannot be carried over ({type(error).__name__})"
+            raise UnreferableError(message) from None
         if algorithm is None:
             _fix_time(dataset)
         for item in (*dataset.DimensionOrganizationSequence, *dataset.DimensionIndexSequence):
@@ -283,5 +283,5 @@ def _digest(*parts: object) -> str:
     return whole.hexdigest()
 
 
-def _uid(seed: str, what: str) -> str:
-    return str(pydicom.uid.generate_uid(entropy_srcs=[seed, what]))
+def _uid(seed: str, message: str) -> str:
+    return str(pydicom.uid.generate_uid(entropy_srcs=[seed, message]))

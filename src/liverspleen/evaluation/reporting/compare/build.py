@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-from liverspleen.errors import Fault, Refused
+from liverspleen.errors import InputError, Issue
 from liverspleen.evaluation.measurements.notes import Note
 from liverspleen.evaluation.measurements.readings import INDICES, PREFERRED, Examination, Readings, readings_of
 from liverspleen.evaluation.measurements.table import Measurements
@@ -16,7 +16,7 @@ from liverspleen.evaluation.reporting.compare.tables import error_cells, limit_c
 from liverspleen.evaluation.reporting.missing_cases import gaps_of
 from liverspleen.evaluation.reporting.paper_tables import check_conditions
 from liverspleen.evaluation.reporting.reader_pair import total_and_conditions
-from liverspleen.structures import ORGAN_KEYS
+from liverspleen.organs import ORGAN_KEYS
 
 
 @dataclass(frozen=True)
@@ -54,16 +54,16 @@ def compare_readers(
     every reader and the reference have it; each that does not is named in a note and in the cells.
 
     Raises:
-        Refused: LS-CMP-003 fewer than two readers, LS-CMP-004 a reader or reference is unknown or not clear, LS-CMP-005
-            a reader's name cannot stand in a row, LS-CMP-006 no case is left, of all
+        InputError: LS-CMP-003 fewer than two readers, LS-CMP-004 a reader or reference is unknown or not clear,
+            LS-CMP-005 a reader's name cannot stand in a row, LS-CMP-006 no case is left, of all
             or of one of the datasets; LS-REP-003 a condition's name.
     """
     readings = readings_of(measurements)
     compared = _readers(readings, readers, reference)
     known = dict.fromkeys(e.dataset for e in readings.examinations)
     if unknown := [name for name in datasets if name not in known]:
-        what = f"no dataset {', '.join(map(repr, unknown))}; the datasets are {', '.join(map(repr, known))}"
-        raise Refused(Fault("LS-CMP-006", what, "name datasets of the measurements"))
+        message = f"no dataset {', '.join(map(repr, unknown))}; the datasets are {', '.join(map(repr, known))}"
+        raise InputError(Issue("LS-CMP-006", message, "name datasets of the measurements"))
     everyone = {*compared.names, compared.reference}
     drawn = {case for case, _, reader in readings.volumes if reader in everyone}
     examinations = [
@@ -85,8 +85,10 @@ def compare_readers(
             cells += error_cells(index, errors(found, compared, "absolute"), compared, "absolute")
             cells += limit_cells(index, found, compared)
     if not cells:
-        what = f"no case has a number of every reader ({', '.join(compared.names)}) and of {compared.reference!r}"
-        raise Refused(Fault("LS-CMP-006", what, "measure the same cases with each reader against the same reference"))
+        message = f"no case has a number of every reader ({', '.join(compared.names)}) and of {compared.reference!r}"
+        raise InputError(
+            Issue("LS-CMP-006", message, "measure the same cases with each reader against the same reference")
+        )
     notes = dict.fromkeys(
         note
         for name in compared.names
@@ -106,8 +108,8 @@ def compare_readers(
 def _readers(readings: Readings, readers: Sequence[str], reference: str | None) -> Readers:
     known = readings.readers
     if unknown := [name for name in (*readers, reference) if name is not None and name not in known]:
-        what = f"no reader {', '.join(map(repr, unknown))}; the readers are {', '.join(map(repr, known))}"
-        raise Refused(Fault("LS-CMP-004", what, "name readers of the measurements"))
+        message = f"no reader {', '.join(map(repr, unknown))}; the readers are {', '.join(map(repr, known))}"
+        raise InputError(Issue("LS-CMP-004", message, "name readers of the measurements"))
     if reference is None:
         references = sorted({against for _, _, _, against in readings.scores}) or [
             name for name in known if name == PREFERRED[1]
@@ -115,28 +117,28 @@ def _readers(readings: Readings, readers: Sequence[str], reference: str | None) 
         if PREFERRED[1] in references:
             references = [PREFERRED[1]]
         if len(references) != 1:
-            what = f"the references are {', '.join(map(repr, references)) or 'not named'}"
-            raise Refused(Fault("LS-CMP-004", what, "name one by reference="))
+            message = f"the references are {', '.join(map(repr, references)) or 'not named'}"
+            raise InputError(Issue("LS-CMP-004", message, "name one by reference="))
         reference = references[0]
     scored = sorted({test for _, _, test, against in readings.scores if against == reference})
     names = tuple(dict.fromkeys(readers)) or tuple(scored) or tuple(name for name in known if name != reference)
     if reference in names:
-        what = f"{reference!r} is both a reader and the reference"
-        raise Refused(Fault("LS-CMP-004", what, "name other readers"))
+        message = f"{reference!r} is both a reader and the reference"
+        raise InputError(Issue("LS-CMP-004", message, "name other readers"))
     if len(names) < 2:
-        what = f"{len(names)} reader is measured against {reference!r}, a comparison needs two"
-        cure = "give the measurements of each reader: measurements=a.csv,b.csv, named by reader= of measure"
-        raise Refused(Fault("LS-CMP-003", what, cure))
+        message = f"{len(names)} reader is measured against {reference!r}, a comparison needs two"
+        hint = "give the measurements of each reader: measurements=a.csv,b.csv, named by reader= of measure"
+        raise InputError(Issue("LS-CMP-003", message, hint))
     if joined := [name for name in (*names, reference) if PAIRED in name]:
-        what = f"reader {joined[0]!r} holds {PAIRED!r}, which joins two readers in a row"
-        raise Refused(Fault("LS-CMP-005", what, "rename the reader"))
+        message = f"reader {joined[0]!r} holds {PAIRED!r}, which joins two readers in a row"
+        raise InputError(Issue("LS-CMP-005", message, "rename the reader"))
     return Readers(readings, names, reference)
 
 
 def _left_out(quantities: Mapping[str, Quantity], readers: Readers) -> Iterator[Note]:
     """What was compared over fewer cases than there are, or not at all; one note for what lacks the same cases."""
     everyone = f"all of {', '.join(readers.names)} and {readers.reference}"
-    cure = "measure them with every reader if they are wanted"
+    hint = "measure them with every reader if they are wanted"
     lacking: dict[tuple[str, ...], list[str]] = {}
     for name, found in quantities.items():
         inside = set(found.common)
@@ -145,15 +147,15 @@ def _left_out(quantities: Mapping[str, Quantity], readers: Readers) -> Iterator[
     for left, names in lacking.items():
         found = quantities[names[0]]
         if not found.common:
-            yield Note("LS-CMP-010", f"not compared: {', '.join(names)}; no CT has it of {everyone}", cure)
+            yield Note("LS-CMP-010", f"not compared: {', '.join(names)}; no CT has it of {everyone}", hint)
             continue
-        what = f"compared in {len(found.common)} of {len(found.cases)} CT, those that {everyone} have: "
-        yield Note("LS-CMP-010", f"{what}{', '.join(names)}; left out", cure, left)
+        message = f"compared in {len(found.common)} of {len(found.cases)} CT, those that {everyone} have: "
+        yield Note("LS-CMP-010", f"{message}{', '.join(names)}; left out", hint, left)
 
 
 def _repeated(examinations: Sequence[Examination]) -> Iterator[Note]:
     patients = [e.patient_id for e in examinations]
     repeated = tuple(e.case_id for e in examinations if patients.count(e.patient_id) > 1)
     if repeated:
-        what = f"{len(repeated)} CT are of patients with more than one: p and intervals take CTs as independent"
-        yield Note("LS-CMP-011", what, "choose one CT of each patient, by datasets= or in the file", repeated)
+        message = f"{len(repeated)} CT are of patients with more than one: p and intervals take CTs as independent"
+        yield Note("LS-CMP-011", message, "choose one CT of each patient, by datasets= or in the file", repeated)

@@ -11,7 +11,7 @@ from liverspleen.evaluation.reporting.compare.tables import SHIFT_DIGITS
 from liverspleen.evaluation.reporting.figures.bland_altman import INK, own_style, shortened
 from liverspleen.evaluation.reporting.formatting import fixed
 from liverspleen.evaluation.reporting.table_layout import condition_label
-from liverspleen.structures import ORGAN_KEYS
+from liverspleen.organs import ORGAN_KEYS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -17,7 +17,7 @@ from liverspleen.evaluation.statistics.differences import Scale
 from liverspleen.evaluation.statistics.dunn import holm
 from liverspleen.evaluation.statistics.rank_tests import WilcoxonSignedRank, wilcoxon_signed_rank
 from liverspleen.evaluation.statistics.samples import describe
-from liverspleen.structures import RATIO_KEY
+from liverspleen.organs import RATIO_KEY
 
 SHIFT_DIGITS: Final = 4
 """Of a shift of the DSS; good readers differ in the third decimal."""

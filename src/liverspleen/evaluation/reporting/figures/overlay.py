@@ -12,7 +12,7 @@ from liverspleen.evaluation.reporting.figures.bland_altman import INK, own_style
 from liverspleen.evaluation.reporting.formatting import DSS_DIGITS, fixed
 from liverspleen.evaluation.reporting.overlay import Overlay
 from liverspleen.evaluation.reporting.table_layout import condition_label
-from liverspleen.structures import COLOURS, ORGANS, Structure
+from liverspleen.organs import COLOURS, ORGANS, Structure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -17,7 +17,7 @@ from liverspleen.evaluation.statistics.bland_altman import BlandAltman
 from liverspleen.evaluation.statistics.differences import Scale
 from liverspleen.evaluation.statistics.equivalence import tost
 from liverspleen.evaluation.statistics.reliability import concordance_correlation, icc
-from liverspleen.structures import RATIO_KEY
+from liverspleen.organs import RATIO_KEY
 
 MARGIN_PCT: Final = 5.0
 """Equivalence margin in percent. Not in the paper; a change of liver volume below it is held to be of no account."""

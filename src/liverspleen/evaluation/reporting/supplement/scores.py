@@ -15,7 +15,7 @@ from liverspleen.evaluation.statistics.bootstrap import bootstrap_ci
 from liverspleen.evaluation.statistics.dunn import dunn
 from liverspleen.evaluation.statistics.rank_tests import kruskal_wallis, wilcoxon_signed_rank
 from liverspleen.evaluation.statistics.samples import describe
-from liverspleen.structures import ORGAN_KEYS
+from liverspleen.organs import ORGAN_KEYS
 
 
 def means(comparands: Comparands, groups: Groups) -> Iterator[Cell]:
