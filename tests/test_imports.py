@@ -30,6 +30,8 @@ BELOW: dict[str, set[str]] = {
     "inference": GROUND | {"data", "networks", "evaluation", "imaging", "cohort"},
     "sweep": GROUND | {"evaluation"},
     "assemble": GROUND | {"config", "training", "inference", "data", "networks", "cohort"},
+    "api": GROUND
+    | {"provenance", "config", "assemble", "training", "inference", "sweep", "data", "evaluation", "cohort", "imaging"},
 }
 """What each package or module may import of this project, besides itself; `cli` may import everything."""
 
@@ -49,11 +51,11 @@ DOORS: dict[str, set[str]] = {
     "highdicom": {"imaging"},
     "timm": {"networks"},
     "monai": {"data", "training", "networks"},
-    "pytorch_lightning": {"data", "training", "assemble", "cli"},
+    "pytorch_lightning": {"data", "training", "assemble"},
     "lightning": set(),
     "hydra": {"cli", "config", "assemble"},
     "omegaconf": {"cli", "config", "assemble"},
-    "torch": {"data", "networks", "training", "inference", "assemble", "cli"},
+    "torch": {"data", "networks", "training", "inference", "assemble", "api"},
     "wandb": set(),
     "optuna": {"sweep"},
     "sqlalchemy": {"sweep"},

@@ -18,7 +18,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from liverspleen.cli.allocator import keep_pages
 from liverspleen.data.window import IntensityWindow
 from liverspleen.evaluation.metrics.volume import volume_cm3, volume_statuses
 from liverspleen.imaging import CTVolume, Geometry, LabelMap, read_ct, write_label_map
@@ -26,7 +25,7 @@ from liverspleen.inference import TrainedModel, segment_volume
 from liverspleen.inference.folded import folded
 from liverspleen.networks.build import build_network
 from liverspleen.organs import NUM_CLASSES, ORGANS
-from liverspleen.processes import has_bf16_instructions
+from liverspleen.processes import has_bf16_instructions, keep_pages
 from liverspleen.training.throughput import peak_memory_bytes
 
 SECTIONS, STRIDE = 3, 16

@@ -15,12 +15,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from liverspleen.cli.allocator import keep_pages
 from liverspleen.data.augmentation import Augmentation
 from liverspleen.data.window import IntensityWindow
 from liverspleen.networks.deeplab import DeepLabV3Plus
 from liverspleen.organs import NUM_CLASSES, ORGANS
-from liverspleen.processes import has_bf16_instructions
+from liverspleen.processes import has_bf16_instructions, keep_pages
 from liverspleen.training.limits import work_of
 from liverspleen.training.losses import CrossEntropy, Dice, SegmentationLoss
 from liverspleen.training.throughput import (

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from torch.utils.data import Sampler
 
     from liverspleen.data.augmentation import Augmentation
+    from liverspleen.data.module import SectionDataModule
     from liverspleen.data.store import StoredCase
     from liverspleen.data.window import IntensityWindow
     from liverspleen.networks.cost import NetworkCost
@@ -337,6 +338,29 @@ def module(config: TrainConfig, bundle: dict[str, Any]) -> SegmentationModule:
             **bundle,
         },
         ema_decay=config.trainer.ema_decay,
+    )
+
+
+def data_module(
+    config: TrainConfig, training: Sequence[StoredCase], validation: Sequence[StoredCase], *, start: int
+) -> SectionDataModule:
+    """The data module of a training that has `start` steps behind it."""
+    from liverspleen.data.module import SectionDataModule
+
+    return SectionDataModule(
+        training,
+        validation,
+        sections=config.slices.sections,
+        stride=config.network.output_stride,
+        batch_size=config.trainer.batch_size,
+        accumulate=config.trainer.accumulate,
+        ranks=ranks(config),
+        steps=config.trainer.steps,
+        seed=config.seed,
+        workers=config.trainer.workers,
+        start=start,
+        section_distance_mm=config.slices.section_distance_mm,
+        sampler=sampler(config),
     )
 
 

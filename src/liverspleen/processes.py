@@ -1,8 +1,11 @@
-"""Work spread over processes, and what the processor can do."""
+"""Work spread over processes with a progress bar, and what processor and allocator can do."""
 
 from __future__ import annotations
 
+import ctypes
 import os
+import platform
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager
@@ -20,6 +23,10 @@ Result = TypeVar("Result")
 
 
 _place: str | None = None
+
+# mallopt(3), /usr/include/malloc.h
+_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
+_OWN_SETTINGS = ("MALLOC_", "GLIBC_TUNABLES")
 
 
 def has_bf16_instructions(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
@@ -70,3 +77,41 @@ def _end_with_parent() -> None:
     if (parent := parent_process()) is not None:
         parent.join()
         os._exit(1)
+
+
+@contextmanager
+def progress(name: str, total: int | None) -> Iterator[Callable[[str], None]]:
+    """A bar on stderr; call what is yielded with the case that is done."""
+    from tqdm import tqdm
+
+    pause_s = 0.1 if sys.stderr.isatty() else 10.0  # a log file needs no hundred lines
+    with tqdm(total=total, desc=name, unit="case", mininterval=pause_s, dynamic_ncols=True) as bar:
+
+        def advance(case_id: str) -> None:
+            bar.set_postfix_str(case_id, refresh=False)
+            bar.update()
+
+        yield advance
+
+
+def say(line: str) -> None:
+    """Print one line of progress at once, also into a pipe or a log file."""
+    print(line, flush=True)  # noqa: T201 - what a notebook and the command line both show
+
+
+def keep_pages() -> bool:
+    """Let glibc keep freed blocks of any size for the next allocation; True if it will.
+
+    By default a block above 32 MiB is a mapping of its own: it goes back to the kernel when it is freed, and its pages
+    are faulted in and cleared again when the next block of that size is asked for. A feature map of 512 x 512 sections
+    is such a block, and a training step makes hundreds. No number changes by it; the process keeps its peak memory.
+
+    To be called before the first large allocation. Nothing is done without glibc, or where the environment already
+    tunes the allocator (`MALLOC_...`, `GLIBC_TUNABLES`).
+
+    Source: mallopt(3): M_MMAP_MAX 0 means no mappings for large blocks, M_TRIM_THRESHOLD -1 no trimming.
+    """
+    if platform.libc_ver()[0] != "glibc" or any(name.startswith(_OWN_SETTINGS) for name in os.environ):
+        return False
+    mallopt = ctypes.CDLL(None).mallopt
+    return bool(mallopt(_M_MMAP_MAX, 0) and mallopt(_M_TRIM_THRESHOLD, -1))

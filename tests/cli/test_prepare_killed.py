@@ -148,14 +148,14 @@ def test_disk_that_is_full_is_one_line_with_the_bytes_needed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Also when the lack of room shows only while a case is written (a quota, another writer)."""
-    from liverspleen.cli import filling
+    from liverspleen.data import build
 
     manifest, store = box_cohort(sections=SECTIONS), small_disk / "store"
     store.mkdir()
     free = os.statvfs(store).f_bavail * os.statvfs(store).f_frsize
     (small_disk / "other").write_bytes(bytes(max(free - room, 0)))
     if not seen:
-        monkeypatch.setattr(filling.shutil, "disk_usage", lambda _: type("usage", (), {"free": 1 << 40}))
+        monkeypatch.setattr(build.shutil, "disk_usage", lambda _: type("usage", (), {"free": 1 << 40}))
     assert main(["prepare", f"cohort={manifest}", f"store={store}"]) == 2
     (line,) = [line for line in capsys.readouterr().err.splitlines() if "LS-" in line]
     assert line.startswith("LS-STO-002")

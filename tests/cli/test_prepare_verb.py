@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from liverspleen.cli import filling
 from liverspleen.cli.main import main
 from liverspleen.cohort.manifest import read_cohort
+from liverspleen.data import build
 from liverspleen.data import store as store_module
 from liverspleen.data.store import open_case, store_case
 from liverspleen.imaging.nifti import write_ct
@@ -95,9 +95,9 @@ def test_case_that_fits_no_memory_is_one_line_and_the_others_are_stored(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     manifest = box_cohort(sections=(4, 200))
-    costs = [filling.case_cost(case).memory_bytes for case in read_cohort(manifest).cases]
-    monkeypatch.setattr(filling, "resident_bytes", lambda: 1000)
-    monkeypatch.setattr(filling, "available_bytes", lambda: costs[1] + 999)
+    costs = [build.case_cost(case).memory_bytes for case in read_cohort(manifest).cases]
+    monkeypatch.setattr(build, "resident_bytes", lambda: 1000)
+    monkeypatch.setattr(build, "available_bytes", lambda: costs[1] + 999)
     assert prepare(manifest) == 2
     (line,) = lines(capsys.readouterr().err)
     assert line.startswith("LS-STO-003 case 'c1'")
@@ -113,7 +113,7 @@ def test_no_room_is_one_line_with_the_bytes_before_anything_is_written(
 ) -> None:
     manifest = box_cohort(sections=(4, 6))
     usage = type("usage", (), {"free": 12345})
-    monkeypatch.setattr(filling.shutil, "disk_usage", lambda _: usage)
+    monkeypatch.setattr(build.shutil, "disk_usage", lambda _: usage)
     assert prepare(manifest) == 2
     (line,) = lines(capsys.readouterr().err)
     needed = int(line.split("needs ")[1].split(" bytes")[0])

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from liverspleen.cli.main import main
-from liverspleen.cli.sweep import _share
+from liverspleen.sweep.launch import worker_environment
 
 Captured = pytest.CaptureFixture[str]
 TINY = (
@@ -136,10 +136,9 @@ def test_jobs_are_not_given_a_password_which_their_files_would_keep(
 @pytest.mark.parametrize("told", ["", "3,1", None])
 def test_workers_see_no_gpu_that_was_hidden(monkeypatch: pytest.MonkeyPatch, told: str | None) -> None:
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    monkeypatch.setattr("liverspleen.cli.sweep._devices", lambda: 2)
     if told is not None:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", told)
-    found = [_share(index, 3)["CUDA_VISIBLE_DEVICES"] for index in range(3)]
+    found = [worker_environment(index, 3, devices=2)["CUDA_VISIBLE_DEVICES"] for index in range(3)]
     assert found == {"": ["", "", ""], "3,1": ["3", "1", "3"], None: ["0", "1", "0"]}[told]
 
 

@@ -19,46 +19,22 @@ exit codes
 
 from __future__ import annotations
 
-import json
-import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
-from dataclasses import asdict
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
 
 from liverspleen import assemble
+from liverspleen.api.bench import run_bench
 from liverspleen.config import BenchConfig
 from liverspleen.errors import InputError, Issue
-from liverspleen.provenance import recorded
-from liverspleen.storage import write_json
 
-if TYPE_CHECKING:
-    import torch
-
-    from liverspleen.data.sections import SliceStack
-    from liverspleen.data.store import StoredCase
-    from liverspleen.training.throughput import TrainingStep
-
-_MADE_UP_SECTIONS = 16
-_SPACING_MM = 5.0  # paper: most sections are 5 mm
-_PROFILED = 10  # steps under the GPU's profiler, apart from the measured ones
 _PRECISIONS = ("32-true", "bf16-mixed")
 
 
 def run(config: BenchConfig) -> Sequence[Issue]:
-    """Time the steps; written if a folder is given."""
+    """Time the steps, print the result."""
     if wrong := [*assemble.contradictions(config), *_issues(config)]:
         raise InputError(wrong)
-    with ExitStack() as stack:
-        record = stack.enter_context(recorded("bench", config, config.output)) if config.output else None
-        scratch = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        result = _measure(config, _stored(config.store) if config.store else [_made_up(config, scratch)])
-        print(_told(result))
-        if record is not None:
-            record.device = result["device"]
-            write_json(record.output / "bench.json", result)
-            record.outputs.append(record.output / "bench.json")
+    print(_told(run_bench(config)))
     return ()
 
 
@@ -75,120 +51,6 @@ def _issues(config: BenchConfig) -> list[Issue]:
         ),
     ]
     return [Issue("LS-CFG-006", message, f"use {hint}") for wrong, message, hint in found if wrong]
-
-
-def _stored(store: Path) -> list[StoredCase]:
-    """Every case of a slice store."""
-    from liverspleen.data.store import StoredCase
-
-    cases = []
-    for file in sorted(store.glob("*/case.json")):
-        about = json.loads(file.read_text(encoding="utf-8"))
-        name, spacing_mm = file.parent.name, about["section_spacing_mm"]
-        case = StoredCase(name, name, file.parent, tuple(about["shape"]), "", section_spacing_mm=spacing_mm)
-        cases.append(case)
-    if not cases:
-        message, hint = "holds no stored case", "fill it with liverspleen prepare, or leave store= away"
-        raise InputError(Issue("LS-TRN-005", message, hint, file=store))
-    return cases
-
-
-def _made_up(config: BenchConfig, folder: Path) -> StoredCase:
-    """A case of noise around soft tissue with a block of each organ; times do not depend on what sections show."""
-    import numpy as np
-
-    from liverspleen.data.store import StoredCase
-    from liverspleen.organs import Structure
-
-    shape = (_MADE_UP_SECTIONS, config.matrix, config.matrix)
-    half = config.matrix // 2
-    labels = np.zeros(shape, np.uint8)
-    labels[:, :half, :half], labels[:, half:, half:] = Structure.LIVER, Structure.SPLEEN
-    np.save(folder / "labels.npy", labels)
-    np.save(folder / "present.npy", np.ones((len(labels), 2), bool))
-    np.save(folder / "sections.npy", np.random.default_rng(config.seed).normal(40, 60, shape).astype(np.int16))
-    return StoredCase("made-up", "made-up", folder, shape, "", section_spacing_mm=_SPACING_MM)
-
-
-def _measure(config: BenchConfig, cases: Sequence[StoredCase]) -> dict[str, Any]:
-    import torch
-
-    from liverspleen.training.limits import copy_bytes_per_s, matmul_flops_per_s, work_of
-    from liverspleen.training.throughput import busy_seconds, peak_memory_bytes, time_steps
-
-    device = assemble.device(config.trainer.accelerator)
-    torch.manual_seed(config.seed)
-    previous = torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.benchmark
-    torch.use_deterministic_algorithms(config.trainer.deterministic)
-    torch.backends.cudnn.benchmark = assemble.cudnn_benchmark(config.trainer)
-    try:
-        step, batches = _step(config, device), _batches(config, cases)
-        work = None if config.trainer.compile else work_of(lambda: step(next(batches), 0))
-        times = time_steps(step, batches, warmup=config.warmup, steps=config.measured)
-        peak = peak_memory_bytes(device)
-        busy = busy_seconds(step, batches, steps=_PROFILED)
-    finally:
-        torch.use_deterministic_algorithms(previous[0])
-        torch.backends.cudnn.benchmark = previous[1]
-    dtype = step.autocast or torch.float32
-    return {
-        "network": assemble.architecture(config.network),
-        "input": [config.trainer.batch_size, config.slices.sections, *_matrix(cases)],
-        "sections": "slice store" if config.store else "made up",
-        "trainer": asdict(config.trainer),
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
-        "threads": torch.get_num_threads(),
-        "times": {**asdict(times), "bound": times.bound},
-        "sections_per_s": config.trainer.batch_size / times.step_s,
-        "busy_share": None if busy is None else busy / times.step_s,
-        "peak_memory_bytes": peak,
-        "work": None if work is None else asdict(work),
-        "matmul_flops_per_s": matmul_flops_per_s(device, dtype),
-        "copy_bytes_per_s": copy_bytes_per_s(device),
-    }
-
-
-def _matrix(cases: Sequence[StoredCase]) -> tuple[int, int]:
-    """The largest section; smaller ones are padded to the largest of their batch."""
-    return max(case.shape[1] for case in cases), max(case.shape[2] for case in cases)
-
-
-def _step(config: BenchConfig, device: torch.device) -> TrainingStep:
-    import torch
-
-    from liverspleen.training.throughput import TrainingStep
-
-    module = assemble.module(config, {}).to(device).train()
-    chosen = module.configure_optimizers()
-    return TrainingStep(
-        module.network,
-        prepare=lambda batch, index: module.augmentation(module.window(batch.sections), batch.labels, seed=index),
-        loss=lambda logits, labels, batch: module.loss(logits, labels, batch.labelled),
-        optimizer=chosen["optimizer"] if isinstance(chosen, dict) else chosen,
-        device=device,
-        autocast=torch.bfloat16 if config.trainer.precision == "bf16-mixed" else None,
-    )
-
-
-def _batches(config: BenchConfig, cases: Sequence[StoredCase]) -> Iterator[SliceStack]:
-    """Shuffled batches, as many as anybody asks for."""
-    import torch
-    from torch.utils.data import DataLoader
-
-    from liverspleen.data.sections import Collate, SectionDataset
-
-    slices, trainer = config.slices, config.trainer
-    steps = 1 + config.warmup + config.measured + _PROFILED
-    return iter(
-        DataLoader(
-            SectionDataset(cases, sections=slices.sections, distance_mm=slices.section_distance_mm),
-            batch_size=trainer.batch_size,
-            sampler=assemble.sampler(config)(cases, steps=steps, batch_size=trainer.batch_size, seed=config.seed),
-            num_workers=trainer.workers,
-            collate_fn=Collate(config.network.output_stride),
-            pin_memory=torch.cuda.is_available() and trainer.accelerator != "cpu",
-        )
-    )
 
 
 def _told(result: dict[str, Any]) -> str:

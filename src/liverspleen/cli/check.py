@@ -39,12 +39,11 @@ from pathlib import Path
 from typing import Any, get_args
 
 from liverspleen import assemble
-from liverspleen.cli.progress import progress
 from liverspleen.cohort.findings import Examination, cohort_issues, examine_case
 from liverspleen.cohort.manifest import Case, Cohort
 from liverspleen.config import CheckConfig
 from liverspleen.errors import Issue, Severity
-from liverspleen.processes import spread
+from liverspleen.processes import progress, spread
 from liverspleen.provenance import recorded
 from liverspleen.storage import write_json, write_text
 

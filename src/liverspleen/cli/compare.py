@@ -30,29 +30,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from liverspleen.api.evaluation import run_comparison
 from liverspleen.config import CompareConfig
 from liverspleen.errors import Issue, one_line
-from liverspleen.evaluation.measurements.merge import merge_measurements
-from liverspleen.evaluation.measurements.table import read_measurements
-from liverspleen.evaluation.reporting.compare import ReaderComparison, compare_readers, write_comparison
-from liverspleen.provenance import recorded
+from liverspleen.evaluation.reporting.compare import ReaderComparison
 
 
 def run(config: CompareConfig) -> Sequence[Issue]:
     """Write the comparison, and print who differs from whom."""
-    with recorded("compare", config, config.output) as record:
-        tables = [read_measurements(path) for path in dict.fromkeys(config.measurements)]
-        for number, table in enumerate(tables, 1):
-            name = "measurements" if len(tables) == 1 else f"measurements{number}"
-            record.inputs[name] = str(table.sha256)
-        comparison = compare_readers(
-            merge_measurements(tables), readers=config.readers, reference=config.reference, datasets=config.datasets
-        )
-        files = write_comparison(comparison, config.output, sources=tables)
-        record.outputs += [config.output / name for name in files]
-        record.issues.extend(note.issue for note in comparison.notes)
-        print("\n".join(map(one_line, _told(comparison))))
-        return tuple(record.issues)
+    compared = run_comparison(config)
+    print("\n".join(map(one_line, _told(compared.comparison))))
+    return compared.issues
 
 
 def _told(comparison: ReaderComparison) -> Iterator[str]:

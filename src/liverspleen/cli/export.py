@@ -35,43 +35,29 @@ exit codes
 
 from __future__ import annotations
 
-import os
-import re
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future
-from concurrent.futures.process import BrokenProcessPool
-from functools import partial
-from pathlib import Path
+from collections.abc import Sequence
 
-from liverspleen import assemble
-from liverspleen.cli.progress import progress
-from liverspleen.cohort.exporting import (
-    EXPORTS,
-    Place,
-    clear_for,
-    export_case,
-    places,
-    write_covariates,
-    write_description,
-    write_splits,
-)
-from liverspleen.cohort.manifest import Cohort, read_cohort
-from liverspleen.cohort.split import Split, read_split
+from liverspleen.api.export import run_cohort_export, run_model_export
+from liverspleen.cohort.exporting import EXPORTS
 from liverspleen.config import ExportConfig
 from liverspleen.errors import InputError, Issue
-from liverspleen.processes import spread
-from liverspleen.provenance import recorded
 
 
 def run(config: ExportConfig) -> Sequence[Issue]:
-    """Write the model's bundle, or every case of the cohort."""
+    """Write the model package, or every case of the cohort."""
     if wrong := _contradictions(config):
         raise InputError([Issue("LS-CFG-006", message, hint) for message, hint in wrong])
     if config.model is not None:
-        from liverspleen.cli.bundling import export_model
-
-        return export_model(config)
-    return _export_cohort(config)
+        package = run_model_export(config)
+        print(f"export: model bundle {package.path}, SHA-256 {package.sha256}")
+        return package.issues
+    if config.layout not in EXPORTS:
+        raise InputError(Issue("LS-CFG-006", f"layout={config.layout}", f"use one of {', '.join(EXPORTS)}"))
+    if config.split is not None and config.layout != "nnunet":
+        raise InputError(Issue("LS-CFG-006", f"layout={config.layout} has no place for a split", "leave split= out"))
+    exported, cases = run_cohort_export(config)
+    print(f"export: {exported.cases} of {cases} cases in {config.output}")
+    return exported.issues
 
 
 def _contradictions(config: ExportConfig) -> list[tuple[str, str]]:
@@ -90,75 +76,3 @@ def _contradictions(config: ExportConfig) -> list[tuple[str, str]]:
     if (config.cohort is None) != (config.split is None):
         found.append(("of cohort= and split= only one is given", "give both to have the validation cases segmented"))
     return found
-
-
-def _export_cohort(config: ExportConfig) -> Sequence[Issue]:
-    """Write every case, then what describes them."""
-    assert config.cohort is not None
-    assert config.layout is not None
-    if config.layout not in EXPORTS:
-        raise InputError(Issue("LS-CFG-006", f"layout={config.layout}", f"use one of {', '.join(EXPORTS)}"))
-    if config.split is not None and config.layout != "nnunet":
-        raise InputError(Issue("LS-CFG-006", f"layout={config.layout} has no place for a split", "leave split= out"))
-    with recorded("export", config, config.output) as record:
-        cohort = read_cohort(config.cohort, root=config.root, vocabulary=assemble.vocabulary(config.vocabulary))
-        record.inputs["cohort"] = cohort.hash
-        record.issues.extend(cohort.issues)
-        splits = _splits(config.split, cohort) if config.split else []
-        found, notes = places(cohort, config.layout)
-        record.issues += notes
-        if config.layout == "nnunet" and not re.fullmatch(r"Dataset\d{3}_.+", config.output.absolute().name):
-            message = f"nnU-Net expects a folder named DatasetNNN_Name, not '{config.output.name}'"
-            record.issues.append(Issue("LS-XPT-003", message, "rename it before training", severity="warning"))
-        clear_for(config.output, found)
-        done = []
-        for place, issues in zip(found, _exported(config, found), strict=True):
-            record.issues.extend(issues)
-            if not issues:
-                done.append(place)
-        if not done:
-            raise InputError([*record.issues, Issue("LS-XPT-004", "no case is exported", "see the cases' faults")])
-        write_description(config.output, config.layout, done)
-        write_covariates(config.output / "covariates.csv", done)
-        record.outputs += [config.output / "dataset.json", config.output / "covariates.csv"]
-        if splits:
-            write_splits(config.output / "splits_final.json", splits, cohort, done)
-            record.outputs.append(config.output / "splits_final.json")
-        print(f"export: {len(done)} of {len(cohort.cases)} cases in {config.output}")
-        return tuple(record.issues)
-
-
-def _exported(config: ExportConfig, found: Sequence[Place]) -> Iterator[tuple[Issue, ...]]:
-    """The faults of each case, once its files are written."""
-    number = min(config.workers or os.cpu_count() or 1, len(found))
-    work = partial(export_case, config.output)
-    with progress("export", len(found)) as advance:
-        if number < 2:
-            for place in found:
-                yield work(place)
-                advance(place.case.case_id)
-            return
-        with spread(work, found, number) as futures:
-            for place, future in zip(found, futures, strict=True):
-                yield _result(place, future)
-                advance(place.case.case_id)
-
-
-def _result(place: Place, future: Future[tuple[Issue, ...]]) -> tuple[Issue, ...]:
-    try:
-        return future.result()
-    except BrokenProcessPool:
-        message = "a process ended before its case was done, perhaps for want of memory"
-        return (Issue("LS-XPT-006", message, "run the same command with fewer workers=", place.case.case_id),)
-
-
-def _splits(path: Path, cohort: Cohort) -> list[Split]:
-    """The split in a file, or the folds in a folder, in the order of their numbers."""
-    if not path.is_dir():
-        return [read_split(path, cohort)]
-    files = {int(match[1]): file for file in path.iterdir() if (match := re.fullmatch(r"fold(\d+)\.csv", file.name))}
-    if not files and (path / "split.csv").is_file():
-        files = {0: path / "split.csv"}
-    if not files:
-        raise InputError(Issue("LS-XPT-005", "folder has neither fold0.csv nor split.csv", "draw the split", file=path))
-    return [read_split(files[number], cohort) for number in sorted(files)]

@@ -102,8 +102,8 @@ def main(words: Sequence[str]) -> int:
 
 def run_verb(verb: str, overrides: Sequence[str]) -> int:
     """Compose the configuration of a verb, run it, list what it refused."""
-    from liverspleen.cli.allocator import keep_pages
     from liverspleen.cli.composition import compose_verb
+    from liverspleen.processes import keep_pages
 
     config = compose_verb(verb, overrides)
     if verb in NETWORK_VERBS:

@@ -25,66 +25,15 @@ exit codes
 
 from __future__ import annotations
 
-import math
-import os
 from collections.abc import Sequence
 
-from liverspleen import assemble
-from liverspleen.cli.progress import progress
+from liverspleen.api.evaluation import run_measurement
 from liverspleen.config import MeasureConfig
-from liverspleen.errors import InputError, Issue
-from liverspleen.evaluation.measurements.label_folder import measure_folder
-from liverspleen.evaluation.measurements.measure_case import SurfaceMetrics
-from liverspleen.evaluation.measurements.table import write_measurements, write_volumes
-from liverspleen.provenance import recorded
+from liverspleen.errors import Issue
 
 
 def run(config: MeasureConfig) -> Sequence[Issue]:
     """Measure every case and write the table."""
-    with recorded("measure", config, config.output) as record:
-        label_values = assemble.label_values("label_values", config.label_values)
-        reference_values = assemble.label_values("reference_values", config.reference_values)
-        if reference_values is not None and config.reference is None:
-            message = "reference_values= is given without reference=; the label maps of a cohort are always our own"
-            raise InputError(Issue("LS-CFG-006", message, "add reference=, or leave it out"))
-        surface = _surface_metrics(config)
-        cohort = None
-        if config.cohort is not None:
-            cohort = assemble.cohort(config.cohort, config)
-            record.inputs["cohort"] = cohort.hash
-            record.issues.extend(cohort.issues)
-        total = None if cohort is None else len(cohort.select(config.datasets).cases)
-        with progress("measure", total) as advance:
-            measured = measure_folder(
-                config.labels,
-                reference=config.reference,
-                cohort=cohort,
-                datasets=config.datasets,
-                reader=config.reader,
-                reference_reader=config.reference_reader,
-                label_values=label_values,
-                reference_values=reference_values,
-                allow_missing=config.allow_missing,
-                surface=surface,
-                workers=config.workers or os.cpu_count() or 1,
-                on_case=advance,
-            )
-        record.issues.extend(measured.issues)
-        write_measurements(config.output / "measurements.csv", measured.rows)
-        write_volumes(config.output / "volumes.csv", measured.rows)
-        record.outputs += [config.output / "measurements.csv", config.output / "volumes.csv"]
-        print(f"measure: {len(measured.rows)} rows in {config.output / 'measurements.csv'}")
-        return tuple(record.issues)
-
-
-def _surface_metrics(config: MeasureConfig) -> SurfaceMetrics | None:
-    """How surfaces are compared; None for not at all."""
-    if config.surface not in {"voxel", "area", "none"}:
-        raise InputError(Issue("LS-CFG-006", f"surface={config.surface}", "use voxel, area or none"))
-    if not 0 <= config.nsd_tolerance_mm < math.inf:
-        raise InputError(Issue("LS-CFG-006", f"nsd_tolerance_mm={config.nsd_tolerance_mm}", "use 0 or more"))
-    if config.workers < 0:
-        raise InputError(Issue("LS-CFG-006", f"workers={config.workers}", "use 0 (one per core) or more"))
-    if config.surface == "none":
-        return None
-    return SurfaceMetrics("area" if config.surface == "area" else "voxel", config.nsd_tolerance_mm)
+    measured = run_measurement(config)
+    print(f"measure: {len(measured.rows)} rows in {measured.file}")
+    return measured.issues

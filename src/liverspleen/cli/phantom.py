@@ -23,9 +23,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from liverspleen.cli.progress import progress
 from liverspleen.config import PhantomConfig
 from liverspleen.errors import Issue
+from liverspleen.processes import progress
 from liverspleen.provenance import recorded
 
 

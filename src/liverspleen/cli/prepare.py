@@ -31,14 +31,14 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 
 from liverspleen import assemble
-from liverspleen.cli.filling import fill
-from liverspleen.cli.progress import progress
 from liverspleen.cohort.manifest import Cohort
 from liverspleen.cohort.split import is_trainable
 from liverspleen.config import PrepareConfig
+from liverspleen.data.build import build_cache
 from liverspleen.data.care import prune, stored_folders, verify_all
 from liverspleen.data.parts import in_use
 from liverspleen.errors import InputError, Issue
+from liverspleen.processes import progress, say
 from liverspleen.provenance import Run, recorded
 
 _ACTIONS = ("fill", "verify", "prune")
@@ -100,9 +100,17 @@ def _fill(config: PrepareConfig, record: Run) -> None:
     record.issues.extend(cohort.issues)
     cases = [case for case in cohort.cases if is_trainable(case)]
     tested = [case for case in cohort.cases if not case.is_development]
-    filled = fill("prepare", config.store, cases, tested, pixel_mm=config.pixel_mm, workers=config.workers)
-    record.issues.extend(filled.issues)
-    print(f"prepare: {len(cases)} cases, {filled.reused} of them were in the store already")
+    built = build_cache(
+        cases,
+        tested,
+        config.store,
+        pixel_mm=config.pixel_mm,
+        workers=config.workers,
+        name="prepare",
+        say=lambda line: say(f"prepare: {line}"),
+    )
+    record.issues.extend(built.issues)
+    print(f"prepare: {len(cases)} cases, {built.reused} of them were in the store already")
 
 
 def _verify(config: PrepareConfig, record: Run) -> None:

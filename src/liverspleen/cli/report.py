@@ -33,53 +33,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from liverspleen import assemble
-from liverspleen.cohort.split import read_split
+from liverspleen.api.evaluation import run_report
 from liverspleen.config import ReportConfig
-from liverspleen.errors import InputError, Issue
-from liverspleen.evaluation.measurements.table import read_measurements
-from liverspleen.evaluation.reporting.flow import read_exclusions
-from liverspleen.evaluation.reporting.report import write_report
-from liverspleen.evaluation.reporting.study import Study
-from liverspleen.provenance import Run, recorded
-from liverspleen.storage import sha256_of
+from liverspleen.errors import Issue
 
 
 def run(config: ReportConfig) -> Sequence[Issue]:
     """Write the report."""
-    with recorded("report", config, config.output) as record:
-        measurements = read_measurements(config.measurements)
-        record.inputs["measurements"] = sha256_of(config.measurements)
-        study = _study(config, record)
-        report = write_report(
-            measurements, config.output, reader=config.reader, reference=config.reference, study=study
-        )
-        for folder in (config.output / "tables", config.output / "figures"):
-            record.outputs += sorted(folder.glob("*"))
-        record.outputs += [config.output / "report.json", config.output / "report.html"]
-        record.issues.extend(note.issue for note in report.notes)
-        print(f"report: {config.output / 'report.html'}")
-        return tuple(record.issues)
-
-
-def _study(config: ReportConfig, record: Run) -> Study | None:
-    """The cohort and what goes with it; None without a cohort."""
-    if config.cohort is None:
-        beside = {name: getattr(config, name) for name in ("split", "exclusions", "labels", "cases")}
-        if named := [f"{name}=" for name, value in beside.items() if value]:
-            raise InputError(Issue("LS-REP-052", f"{', '.join(named)} without cohort=", "give the cohort too"))
-        return None
-    cohort = assemble.cohort(config.cohort, config)
-    record.inputs["cohort"] = cohort.hash
-    record.issues.extend(cohort.issues)
-    if config.labels is not None and not config.labels.is_dir():
-        raise InputError(Issue("LS-IMG-002", "label maps are not in a folder", "correct the path", file=config.labels))
-    split = exclusions = None
-    if config.split is not None:
-        split = read_split(config.split, cohort)
-        record.inputs["split"] = sha256_of(config.split)
-    if config.exclusions is not None:
-        exclusions = read_exclusions(config.exclusions)
-        record.inputs["exclusions"] = sha256_of(config.exclusions)
-    values = assemble.label_values("label_values", config.label_values)
-    return Study(cohort, split, exclusions, config.labels, values, tuple(config.cases))
+    reported = run_report(config)
+    print(f"report: {reported.page}")
+    return reported.issues

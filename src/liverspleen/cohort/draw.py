@@ -7,11 +7,12 @@ from collections import defaultdict
 from collections.abc import Iterator
 from fractions import Fraction
 from itertools import count
+from pathlib import Path
 from typing import NamedTuple
 
 from liverspleen.cohort.manifest import Cohort
 from liverspleen.cohort.rounding import controlled_rounding
-from liverspleen.cohort.split import Split, is_trainable, patients_in_tests
+from liverspleen.cohort.split import Split, is_trainable, patients_in_tests, read_split, write_split
 from liverspleen.errors import InputError, Issue
 from liverspleen.organs import ORGAN_KEYS
 
@@ -50,6 +51,21 @@ def split_by_patient(cohort: Cohort, *, train_fraction: float = 0.8, seed: int =
     draw = _Draw(cohort, seed)
     total = draw.left
     return draw.split(draw.take(Fraction(_validation_size(total, train_fraction), total)), train_fraction)
+
+
+def read_or_draw_split(file: Path, cohort: Cohort, *, train_fraction: float, seed: int) -> Split:
+    """The split in `file`; it is drawn and written first if the file does not exist.
+
+    Raises:
+        InputError: as `split_by_patient` and `read_split`; LS-SPL-012 the file was drawn with another `train_fraction`.
+    """
+    if not file.exists():
+        write_split(file, split_by_patient(cohort, train_fraction=train_fraction, seed=seed))
+    split = read_split(file, cohort)
+    if split.train_fraction != train_fraction:
+        message = f"split was drawn with train_fraction={split.train_fraction}, not {train_fraction}"
+        raise InputError(Issue("LS-SPL-012", message, "give it as split=, or choose another output=", file=file))
+    return split
 
 
 def folds_by_patient(cohort: Cohort, *, folds: int, seed: int = 0) -> tuple[Split, ...]:

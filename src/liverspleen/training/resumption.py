@@ -65,6 +65,15 @@ def resumption(folder: Path, fingerprint: str) -> Resumption:
     return Resumption(file, steps, planned, int(checkpoint.get("stale", 0)), warnings)
 
 
+def replanned(done: Resumption, steps: int) -> list[Issue]:
+    """The warning LS-TRN-011 if a polynomial rate was planned for another number of steps than `steps`."""
+    if done.checkpoint is None or done.planned == steps:
+        return []
+    message = f"the first {done.steps} steps were trained with a rate planned for {done.planned} steps, not {steps}"
+    hint = f"train anew if the result must equal that of a training of {steps} steps from the start"
+    return [Issue("LS-TRN-011", message, hint, file=done.checkpoint, severity="warning")]
+
+
 def replan(checkpoint: dict[str, Any], steps: int) -> None:
     """Give a checkpoint's polynomial decay another last step, in place; other schedules do not know their end.
 

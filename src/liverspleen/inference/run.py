@@ -1,22 +1,21 @@
-"""A prediction that is carried out in this process, or in several that have a device each."""
+"""Prediction of many cases, in this process or in several that have a device each."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from liverspleen import assemble
-from liverspleen.cli.allocator import keep_pages
 from liverspleen.cohort.scans import ScanCase
-from liverspleen.config import PredictConfig
+from liverspleen.errors import Issue
 from liverspleen.inference.case_files import Settings
 from liverspleen.inference.checked import CheckedModel, checked_model
 from liverspleen.inference.model import TrainedModel, trained_model
 from liverspleen.inference.prediction import Outcome, predict_case, settings_of
-from liverspleen.processes import place, spread
+from liverspleen.processes import keep_pages, place, progress, spread
 
 if TYPE_CHECKING:
     import torch
@@ -36,19 +35,42 @@ class Prediction:
     places: tuple[str, ...]
 
     @classmethod
-    def of(cls, config: PredictConfig) -> Prediction:
-        """What the configuration says, on this machine.
+    def of(
+        cls,
+        path: Path,
+        folder: Path,
+        device: Callable[[], torch.device],
+        *,
+        engine: str = "torch",
+        precision: str = "auto",
+        flips: bool = False,
+        postprocessing: bool = True,
+        batch_size: int | None = None,
+        workers: int = 0,
+    ) -> Prediction:
+        """A prediction with the model at `path` into `folder`.
+
+        Args:
+            path: model package or checkpoint.
+            folder: output folder.
+            device: gives the kind of device; it is called when the model's files are checked, because it imports torch.
+            engine: `torch` or `onnxruntime`.
+            precision: `auto`, `fp32` or `bf16`.
+            flips: whether slices are also read in reversed order.
+            postprocessing: whether the rules that the model's validation chose are applied.
+            batch_size: slices at a time; None: chosen.
+            workers: processes; 0: one, or one per GPU.
 
         Raises:
             InputError: the model cannot be used, or there is no such device.
         """
-        _checked(config.model)
-        places = _places(config.workers, assemble.device(config.accelerator))
-        model = _loaded(config.model, config.engine, places[0] if len(places) == 1 else "cpu")
-        settings = settings_of(
-            model, precision=config.precision, flips=config.flips, postprocessing=config.postprocess == "model"
-        )
-        return cls(config.model, config.engine, settings, config.output, config.batch_size, places)
+        _checked.cache_clear()  # the file may have changed since an earlier prediction of this process
+        _loaded.cache_clear()
+        _checked(path)
+        places = _places(workers, device())
+        model = _loaded(path, engine, places[0] if len(places) == 1 else "cpu")
+        settings = settings_of(model, precision=precision, flips=flips, postprocessing=postprocessing)
+        return cls(path, engine, settings, folder, batch_size, places)
 
     @property
     def model(self) -> TrainedModel:
@@ -74,6 +96,25 @@ class Prediction:
         if place() is not None:
             _share_cores(len(self.places))
         return predict_case(scan, self.model, self.settings, self.folder, batch_size=self.batch_size)
+
+
+def predict_scans(prediction: Prediction, scans: Sequence[ScanCase], issues: list[Issue]) -> list[Outcome]:
+    """What became of each case; what there is to report is added to `issues` as it comes.
+
+    If a process dies, the run ends with LS-PRD-031; the cases that are finished by then stay.
+    """
+    outcomes = []
+    with progress("predict", len(scans)) as advance:
+        try:
+            for outcome in prediction.outcomes(scans):
+                outcomes.append(outcome)
+                issues += outcome.issues
+                advance(outcome.case_id)
+        except BrokenProcessPool:
+            message = f"a worker process died, {len(scans) - len(outcomes)} cases are not done"
+            hint = "run the same command to go on, with fewer workers= if memory was short"
+            issues.append(Issue("LS-PRD-031", message, hint))
+    return outcomes
 
 
 @cache

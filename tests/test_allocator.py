@@ -10,7 +10,7 @@ import pytest
 PAGES = 10_000  # of 4 KiB: 40 MB, above the largest block that glibc keeps by itself
 FAULTS = f"""
 import ctypes, resource
-from liverspleen.cli.allocator import keep_pages
+from liverspleen.processes import keep_pages
 {{setting}}
 libc = ctypes.CDLL(None)
 libc.malloc.restype = ctypes.c_void_p

@@ -1,10 +1,10 @@
-"""Putting what is missing into a slice store, for `prepare` and `train`: as many processes as memory allows."""
+"""Build a slice cache: store every case that is missing, in as many processes as memory allows."""
 
 from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import nullcontext
@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from liverspleen.cli.progress import progress
-from liverspleen.cohort.manifest import Case
+from liverspleen.cohort.manifest import Case, Cohort
+from liverspleen.cohort.split import SIDES, Split
+from liverspleen.data.leaks import refuse_leaks
 from liverspleen.data.room import Cost, available_bytes, case_cost, noting_cost, plan, resident_bytes
 from liverspleen.data.store import NO_ROOM, StoredCase, no_room, note_voxels, noted_voxels, open_case, store_case
 from liverspleen.errors import InputError, Issue
-from liverspleen.processes import spread
+from liverspleen.processes import progress, spread
 
 _NO_MEMORY = "LS-STO-003"
 _MACHINE = (NO_ROOM, _NO_MEMORY)
@@ -25,15 +26,15 @@ _ONE_PROCESS_BYTES = 256 << 20  # at the peaks of all cases together: less work 
 
 
 @dataclass(frozen=True)
-class Filled:
-    """What the store holds now.
+class BuiltCache:
+    """What the cache holds now.
 
-    `stored` are the cases by case_id, `tested` the hashes of the voxels of test cases; `reused` counts the cases that
-    were there already; `faults` tell of those that are not there now.
+    `stored` are the cases by case_id, `tested` the voxel hashes of test cases; `reused` counts the cases that were
+    stored before; `issues` name the cases that are not stored.
     """
 
-    stored: dict[str, StoredCase]
-    tested: dict[str, str]
+    stored: Mapping[str, StoredCase]
+    tested: Mapping[str, str]
     reused: int
     issues: tuple[Issue, ...]
 
@@ -73,24 +74,33 @@ class _Task:
             return error.issues
 
 
-def fill(
-    verb: str,
-    store: Path,
+def build_cache(
     cases: Sequence[Case],
     tests: Sequence[Case],
+    store: Path,
     *,
     pixel_mm: float | None = None,
     workers: int = 0,
-    quiet: bool = False,
-) -> Filled:
-    """Store `cases` and note the voxels of the test cases `tests`; what is there already is kept.
+    name: str = "cache",
+    say: Callable[[str], None] | None = None,
+) -> BuiltCache:
+    """Store `cases` in the folder `store` and note the voxel hashes of the test cases; stored cases are kept.
 
-    A faulty case is left out. A test case that cannot be read is passed over: no training can be blamed for it, and
-    `liverspleen check` tells of it. `workers` processes at most; 0: as many as pay off, one per core at most.
+    A case that cannot be used is skipped and reported. A test case that cannot be read is ignored, because no training
+    reads it; `liverspleen check` reports it.
+
+    Args:
+        cases: cases to store.
+        tests: test cases, of which only a hash of the voxels is kept.
+        store: folder of the cache; it must exist.
+        pixel_mm: pixel size to resample to; None: the CT's own.
+        workers: maximum number of processes; 0: as many as memory and cores allow.
+        name: of the progress bar.
+        say: receives one line about processes and memory; None: nothing is said and no progress is shown.
 
     Raises:
-        InputError: LS-STO-002 the disk has no room for all that is missing, or is full before all is written;
-            LS-STO-005 a process was killed.
+        InputError: LS-STO-002 the disk is too small for the missing cases, or became full; LS-STO-005 a process was
+            killed.
     """
     tasks = [*(_Task(case, store, pixel_mm) for case in cases), *(_Task(case, store, tested=True) for case in tests)]
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # hashing lets threads run side by side
@@ -107,13 +117,13 @@ def fill(
         peaks = [cost.memory_bytes for cost in fitting.values()]
         cores = (os.cpu_count() or 1) if sum(peaks) > _ONE_PROCESS_BYTES else 1
         chosen = plan(peaks, available=available, base=base, most=workers or cores)
-        if not quiet:
+        if say is not None:
             held = f"at most {chosen.each_bytes / 1e6:.0f} MB each, {chosen.all_bytes / 1e6:.0f} MB together"
             number = "1 process" if chosen.processes == 1 else f"{chosen.processes} processes"
             there = f"{available / 1e6:.0f} MB available"
-            print(f"{verb}: {len(fitting)} cases to read: {number}, {held}; {there}", flush=True)
-        _work(verb, results, list(fitting), chosen.processes, quiet)
-    return Filled(
+            say(f"{len(fitting)} cases to read: {number}, {held}; {there}")
+        _work(results, list(fitting), chosen.processes, name=None if say is None else name)
+    return BuiltCache(
         {task.case.case_id: result for task, result in results.items() if isinstance(result, StoredCase)},
         {task.case.case_id: result for task, result in results.items() if isinstance(result, str)},
         reused,
@@ -121,9 +131,33 @@ def fill(
     )
 
 
-def _work(verb: str, results: dict[_Task, Any], tasks: Sequence[_Task], count: int, quiet: bool) -> None:
+def build_sides(
+    cohort: Cohort,
+    split: Split,
+    store: Path,
+    *,
+    pixel_mm: float | None = None,
+    name: str = "cache",
+    say: Callable[[str], None] | None = None,
+) -> tuple[list[StoredCase], list[StoredCase], tuple[Issue, ...]]:
+    """Training and validation cases of a split out of the cache, built where they are missing, and the issues.
+
+    Raises:
+        InputError: as `build_cache`; a patient or a CT is where it must not be (`refuse_leaks`).
+    """
+    sides = [split.cases(cohort, side) for side in SIDES]
+    tests = [case for case in cohort.cases if not case.is_development]
+    built = build_cache([*sides[0], *sides[1]], tests, store, pixel_mm=pixel_mm, name=name, say=say)
+    training, validation = (
+        [built.stored[case.case_id] for case in cases if case.case_id in built.stored] for cases in sides
+    )
+    refuse_leaks(training, validation, built.tested)
+    return training, validation, built.issues
+
+
+def _work(results: dict[_Task, Any], tasks: Sequence[_Task], count: int, *, name: str | None) -> None:
     """Do the tasks; the first that finds the disk full ends the work."""
-    with nullcontext(lambda _: None) if quiet else progress(verb, len(tasks)) as advance:
+    with nullcontext(lambda _: None) if name is None else progress(name, len(tasks)) as advance:
         for task, result in zip(tasks, _results(tasks, count), strict=False):
             results[task] = result
             if isinstance(result, tuple) and any(issue.code == NO_ROOM for issue in result):

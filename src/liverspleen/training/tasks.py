@@ -1,27 +1,31 @@
-"""Whether the tasks that SLURM started are the processes that a training needs.
+"""The processes of one training: which one is first, and whether SLURM started as many as are needed.
 
-Lightning would tell it late, as a failure of its own, or wait for ever for those that are missing.
+Lightning would report missing tasks late, as a failure of its own, or wait for them for ever.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 
-from liverspleen.config import TrainerConfig
 from liverspleen.errors import Issue
 
 _INTERACTIVE = ("bash", "interactive")  # names of jobs in which Lightning looks away from SLURM
 
 
-def task_issues(choice: TrainerConfig, environment: Mapping[str, str]) -> list[Issue]:
-    """What of a SLURM job's tasks contradicts `trainer.devices` and `trainer.nodes`; nothing outside of SLURM.
+def is_first_process() -> bool:
+    """Whether this process is rank 0, which writes and reports, whoever started the ranks."""
+    return not any(int(os.environ.get(name) or 0) for name in ("RANK", "LOCAL_RANK", "NODE_RANK", "SLURM_PROCID"))
+
+
+def task_issues(environment: Mapping[str, str], *, devices: int, nodes: int) -> list[Issue]:
+    """How the tasks of a SLURM job contradict `trainer.devices` and `trainer.nodes`; empty outside SLURM.
 
     One task is one process on one device, as in other trainings with Lightning.
     """
     tasks = int(environment.get("SLURM_NTASKS") or 0)
     if not tasks or "TORCHELASTIC_RUN_ID" in environment or environment.get("SLURM_JOB_NAME") in _INTERACTIVE:
         return []
-    devices, nodes = choice.devices, choice.nodes
     asked = f"#SBATCH --nodes={nodes} --ntasks-per-node={devices}"
     per_node, on = environment.get("SLURM_NTASKS_PER_NODE"), environment.get("SLURM_NNODES", "1")
     if (int(per_node or tasks), int(on)) != (devices, nodes):

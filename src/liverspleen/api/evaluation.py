@@ -1,0 +1,170 @@
+"""Measure, report and compare as a configuration says, each with a record."""
+
+from __future__ import annotations
+
+import math
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from liverspleen import assemble
+from liverspleen.cohort.split import read_split
+from liverspleen.config import CompareConfig, MeasureConfig, ReportConfig
+from liverspleen.errors import InputError, Issue
+from liverspleen.evaluation.measurements.label_folder import measure_folder
+from liverspleen.evaluation.measurements.measure_case import SurfaceMetrics
+from liverspleen.evaluation.measurements.merge import merge_measurements
+from liverspleen.evaluation.measurements.table import Measurement, read_measurements, write_measurements, write_volumes
+from liverspleen.evaluation.reporting.compare import ReaderComparison, compare_readers, write_comparison
+from liverspleen.evaluation.reporting.flow import read_exclusions
+from liverspleen.evaluation.reporting.paper_tables import StatisticalReport
+from liverspleen.evaluation.reporting.report import write_report
+from liverspleen.evaluation.reporting.study import Study
+from liverspleen.processes import progress
+from liverspleen.provenance import Run, recorded
+from liverspleen.storage import sha256_of
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Finished measurements: the rows, the file `measurements.csv`, and what there is to report."""
+
+    rows: tuple[Measurement, ...]
+    file: Path
+    issues: tuple[Issue, ...]
+
+
+@dataclass(frozen=True)
+class Reported:
+    """A finished report: its tables, its page, and what there is to report."""
+
+    report: StatisticalReport
+    page: Path
+    issues: tuple[Issue, ...]
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A finished comparison of readers, and what there is to report."""
+
+    comparison: ReaderComparison
+    issues: tuple[Issue, ...]
+
+
+def run_measurement(config: MeasureConfig) -> Measured:
+    """Measure every case and write the tables.
+
+    Raises:
+        InputError: a folder, the cohort or an option cannot be used. Cases that cannot be used are in `issues`.
+    """
+    with recorded("measure", config, config.output) as record:
+        label_values = assemble.label_values("label_values", config.label_values)
+        reference_values = assemble.label_values("reference_values", config.reference_values)
+        if reference_values is not None and config.reference is None:
+            message = "reference_values= is given without reference=; the label maps of a cohort are always our own"
+            raise InputError(Issue("LS-CFG-006", message, "add reference=, or leave it out"))
+        surface = _surface_metrics(config)
+        cohort = None
+        if config.cohort is not None:
+            cohort = assemble.cohort(config.cohort, config)
+            record.inputs["cohort"] = cohort.hash
+            record.issues.extend(cohort.issues)
+        total = None if cohort is None else len(cohort.select(config.datasets).cases)
+        with progress("measure", total) as advance:
+            measured = measure_folder(
+                config.labels,
+                reference=config.reference,
+                cohort=cohort,
+                datasets=config.datasets,
+                reader=config.reader,
+                reference_reader=config.reference_reader,
+                label_values=label_values,
+                reference_values=reference_values,
+                allow_missing=config.allow_missing,
+                surface=surface,
+                workers=config.workers or os.cpu_count() or 1,
+                on_case=advance,
+            )
+        record.issues.extend(measured.issues)
+        file, volumes = config.output / "measurements.csv", config.output / "volumes.csv"
+        write_measurements(file, measured.rows)
+        write_volumes(volumes, measured.rows)
+        record.outputs += [file, volumes]
+        return Measured(tuple(measured.rows), file, tuple(record.issues))
+
+
+def _surface_metrics(config: MeasureConfig) -> SurfaceMetrics | None:
+    """How surfaces are compared; None for not at all."""
+    if config.surface not in {"voxel", "area", "none"}:
+        raise InputError(Issue("LS-CFG-006", f"surface={config.surface}", "use voxel, area or none"))
+    if not 0 <= config.nsd_tolerance_mm < math.inf:
+        raise InputError(Issue("LS-CFG-006", f"nsd_tolerance_mm={config.nsd_tolerance_mm}", "use 0 or more"))
+    if config.workers < 0:
+        raise InputError(Issue("LS-CFG-006", f"workers={config.workers}", "use 0 (one per core) or more"))
+    if config.surface == "none":
+        return None
+    return SurfaceMetrics("area" if config.surface == "area" else "voxel", config.nsd_tolerance_mm)
+
+
+def run_report(config: ReportConfig) -> Reported:
+    """Write tables, figures and the page.
+
+    Raises:
+        InputError: a table, the cohort or an option cannot be used.
+    """
+    with recorded("report", config, config.output) as record:
+        measurements = read_measurements(config.measurements)
+        record.inputs["measurements"] = sha256_of(config.measurements)
+        study = _study(config, record)
+        report = write_report(
+            measurements, config.output, reader=config.reader, reference=config.reference, study=study
+        )
+        for folder in (config.output / "tables", config.output / "figures"):
+            record.outputs += sorted(folder.glob("*"))
+        page = config.output / "report.html"
+        record.outputs += [config.output / "report.json", page]
+        record.issues.extend(note.issue for note in report.notes)
+        return Reported(report, page, tuple(record.issues))
+
+
+def _study(config: ReportConfig, record: Run) -> Study | None:
+    """The cohort and what goes with it; None without a cohort."""
+    if config.cohort is None:
+        beside = {name: getattr(config, name) for name in ("split", "exclusions", "labels", "cases")}
+        if named := [f"{name}=" for name, value in beside.items() if value]:
+            raise InputError(Issue("LS-REP-052", f"{', '.join(named)} without cohort=", "give the cohort too"))
+        return None
+    cohort = assemble.cohort(config.cohort, config)
+    record.inputs["cohort"] = cohort.hash
+    record.issues.extend(cohort.issues)
+    if config.labels is not None and not config.labels.is_dir():
+        raise InputError(Issue("LS-IMG-002", "label maps are not in a folder", "correct the path", file=config.labels))
+    split = exclusions = None
+    if config.split is not None:
+        split = read_split(config.split, cohort)
+        record.inputs["split"] = sha256_of(config.split)
+    if config.exclusions is not None:
+        exclusions = read_exclusions(config.exclusions)
+        record.inputs["exclusions"] = sha256_of(config.exclusions)
+    values = assemble.label_values("label_values", config.label_values)
+    return Study(cohort, split, exclusions, config.labels, values, tuple(config.cases))
+
+
+def run_comparison(config: CompareConfig) -> Compared:
+    """Compare readers and write tables and figures.
+
+    Raises:
+        InputError: a table, a reader or the reference cannot be used.
+    """
+    with recorded("compare", config, config.output) as record:
+        tables = [read_measurements(path) for path in dict.fromkeys(config.measurements)]
+        for number, table in enumerate(tables, 1):
+            name = "measurements" if len(tables) == 1 else f"measurements{number}"
+            record.inputs[name] = str(table.sha256)
+        comparison = compare_readers(
+            merge_measurements(tables), readers=config.readers, reference=config.reference, datasets=config.datasets
+        )
+        files = write_comparison(comparison, config.output, sources=tables)
+        record.outputs += [config.output / name for name in files]
+        record.issues.extend(note.issue for note in comparison.notes)
+        return Compared(comparison, tuple(record.issues))

@@ -1,0 +1,61 @@
+"""Export as a configuration says: a model as a package, or a cohort in another layout."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from liverspleen import assemble
+from liverspleen.cohort.export_run import Exported, export_cohort, read_splits
+from liverspleen.cohort.manifest import read_cohort
+from liverspleen.config import ExportConfig
+from liverspleen.provenance import recorded
+
+if TYPE_CHECKING:
+    from liverspleen.inference.checked import CheckedModel
+    from liverspleen.inference.package import Package, ValidationSide
+
+
+def run_model_export(config: ExportConfig) -> Package:
+    """Write the model package.
+
+    Raises:
+        InputError: the checkpoint, the cohort or the output cannot be used.
+    """
+    from liverspleen.inference.package import export_model, validation_side
+
+    assert config.model is not None
+
+    def side(found: CheckedModel) -> ValidationSide | None:
+        if config.cohort is None or config.split is None:
+            return None
+        return validation_side(found, assemble.cohort(config.cohort, config), config.split)
+
+    return export_model(
+        config.model,
+        config.output,
+        name=config.name or config.output.name.removesuffix(".zip"),
+        licence=config.licence,
+        onnx=config.onnx,
+        side=side,
+        device=lambda: assemble.device("auto"),
+    )
+
+
+def run_cohort_export(config: ExportConfig) -> tuple[Exported, int]:
+    """Write the dataset; it and the number of cases in the cohort.
+
+    Raises:
+        InputError: the cohort, the split or the output cannot be used, or no case could be exported.
+    """
+    assert config.cohort is not None
+    assert config.layout is not None
+    with recorded("export", config, config.output) as record:
+        cohort = read_cohort(config.cohort, root=config.root, vocabulary=assemble.vocabulary(config.vocabulary))
+        record.inputs["cohort"] = cohort.hash
+        record.issues.extend(cohort.issues)
+        splits = read_splits(config.split, cohort) if config.split else []
+        exported = export_cohort(cohort, config.layout, config.output, splits=splits, workers=config.workers)
+        record.issues.extend(exported.issues)
+        record.outputs += exported.files
+        found = Exported(exported.cases, exported.files, tuple(record.issues))
+    return found, len(cohort.cases)

@@ -1,0 +1,94 @@
+"""Import as a configuration says, with a record that tells no name of the source."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from liverspleen import assemble
+from liverspleen.api.redaction import redacted
+from liverspleen.cohort.covariates import Covariates, read_covariates
+from liverspleen.cohort.identity import Identity, default_key, inside, read_key, write_links
+from liverspleen.cohort.import_run import Imported, import_cases
+from liverspleen.cohort.layouts import Meaning, Request
+from liverspleen.cohort.privacy import private
+from liverspleen.config import ImportConfig
+from liverspleen.errors import InputError, Issue
+from liverspleen.provenance import Run, recorded
+
+NAMES = "names"
+"""Value of `ids=` that keeps names, and of `label_values=` where the source says what its labels mean."""
+
+
+@dataclass(frozen=True)
+class ImportRun:
+    """A finished import, the file that leads from hashes back to names, and what there is to report."""
+
+    imported: Imported
+    links: Path
+    issues: tuple[Issue, ...]
+
+
+def run_import(config: ImportConfig) -> ImportRun:
+    """Import every case, and write the tables; the links file is written even if the import fails.
+
+    Raises:
+        InputError: LS-IDN-005 the key lies in the output; the source cannot be used, or no case of it.
+    """
+    key_file = config.key or default_key()
+    if inside(key_file, [config.output]):
+        raise InputError(Issue("LS-IDN-005", "the key lies in the output", "keep it elsewhere: it undoes the hashes"))
+    key, made = read_key(key_file)
+    roots = tuple(Path(os.path.realpath(path)) for path in (config.input, config.labels, config.output) if path)
+    identity = Identity(key, config.ids == NAMES, roots)
+    links = key_file.parent / f"links-{identity.hashed('name', str(roots[0]))}.csv"
+    hidden, command = redacted("import", config, identity)
+    with private(identity, "importing"), recorded("import", hidden, config.output, command=command) as record:
+        if made:
+            message = "a new key was made: only with it do later imports give the same ids"
+            record.issues.append(Issue("LS-IDN-004", message, "keep it, and keep it private", severity="note"))
+        try:
+            with private(identity, "importing"):
+                imported = _import(config, identity, record)
+        finally:  # the names of refused cases are needed too
+            write_links(links, identity)
+    return ImportRun(imported, links, tuple(record.issues))
+
+
+def _import(config: ImportConfig, identity: Identity, record: Run) -> Imported:
+    vocabulary = assemble.vocabulary(config.vocabulary)
+    request = Request(
+        input=Path(os.path.realpath(config.input)),
+        labels=None if config.labels is None else Path(os.path.realpath(config.labels)),
+        meaning=_meaning(config.label_values),
+        minimum_sections=config.minimum_sections,
+        named=(covariates := _covariates(config)).named,
+    )
+    imported = import_cases(
+        config.source,
+        request,
+        config.output,
+        identity=identity,
+        vocabulary=vocabulary,
+        covariates=covariates,
+        workers=config.workers,
+    )
+    record.issues += imported.issues
+    record.outputs += imported.files
+    record.inputs["cohort"] = imported.cohort_hash
+    return imported
+
+
+def _covariates(config: ImportConfig) -> Covariates:
+    if config.covariates is None:
+        return Covariates()
+    return read_covariates(config.covariates, vocabulary=assemble.vocabulary(config.vocabulary))
+
+
+def _meaning(asked: object) -> Meaning | None:
+    if asked is None:
+        return None
+    if asked == NAMES:
+        return Meaning(by_name=True)
+    return Meaning(assemble.label_values("label_values", asked))

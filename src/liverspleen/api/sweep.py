@@ -1,0 +1,253 @@
+"""Sweep as a configuration says: join the study, train trials, write the leaderboard."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from liverspleen import assemble
+from liverspleen.api.training import split_of
+from liverspleen.cli.choices import groups
+from liverspleen.cli.composition import compose_verb, verbatim
+from liverspleen.cohort.split import SIDES
+from liverspleen.config import SweepConfig, TrainConfig, keys
+from liverspleen.errors import InputError, Issue
+from liverspleen.processes import say
+from liverspleen.provenance import Run, recorded
+from liverspleen.storage import sha256_of, write_json
+from liverspleen.sweep.database import without_password
+from liverspleen.sweep.launch import PROGRAM, launch_workers
+from liverspleen.sweep.leaderboard import write_leaderboard
+from liverspleen.sweep.locks import exclusive
+from liverspleen.sweep.plan import Plan
+from liverspleen.sweep.results import OBJECTIVES
+from liverspleen.sweep.space import Space, words
+from liverspleen.sweep.study import Study
+from liverspleen.sweep.submission import submit
+from liverspleen.sweep.training import Interrupted, StopSignals
+from liverspleen.sweep.worker import Sweep, Worker
+
+_OWN = {"cohort", "root", "split", "store", "output", "seed", "vocabulary", "logger", "train_fraction"}
+"""Of train: what all trials share or each trial has its own of, so that it cannot be searched."""
+
+
+def run_sweep(config: SweepConfig, given: Sequence[str]) -> Sequence[Issue]:
+    """Work on the study in this process, or start several workers, or submit them as SLURM jobs.
+
+    `given` are the overrides of the command line, which every trial gets too.
+
+    Raises:
+        InputError: the search or the input cannot be used.
+        KeyboardInterrupt: the sweep was asked to stop; its trials are saved.
+    """
+    base = _base(given)
+    if issues := search_issues(config, base):
+        raise InputError(issues)
+    if config.launcher.name == "slurm":
+        return _submitted(config, given)
+    devices = _devices()
+    if (workers := config.workers or devices) > 1:
+        return launch_workers(given, workers, devices)
+    with ExitStack() as last:
+        with recorded("sweep", _shown(config), config.output, command=_command(config)) as record:
+            _work(config, base, record)
+            last.enter_context(exclusive(config.output / ".lock"))  # workers write their records in turn
+        return tuple(record.issues)
+
+
+def _submitted(config: SweepConfig, given: Sequence[str]) -> Sequence[Issue]:
+    """Submit workers as SLURM jobs and leave them alone."""
+    choice = asdict(config.launcher)
+    del choice["name"]
+    own = [word for word in given if word.partition("=")[0].partition(".")[0] not in {"launcher", "workers"}]
+    folder = config.output / "submitit"
+    ids = submit(["sweep", *own], folder, **choice)
+    say(f"sweep: {len(ids)} jobs: {' '.join(ids)}; see squeue, and their logs in {folder}")
+    return []
+
+
+def _work(config: SweepConfig, base: list[str], record: Run) -> None:
+    sweep = _sweep(config, base, record)
+    with StopSignals() as stop:
+        worker = Worker(sweep, stop)
+        try:
+            worker.work()
+        except Interrupted:
+            raise KeyboardInterrupt from None
+        finally:
+            record.issues.extend(worker.issues)
+            write_leaderboard(config.output)
+    names = ("trials.csv", "trial_cases.csv", "leaderboard.csv", "leaderboard.md", "leaderboard.html", "choice.json")
+    record.outputs += [config.output / name for name in names]
+    say((config.output / "leaderboard.md").read_text(encoding="utf-8").split("\n\n")[1].strip("*"))
+    say(f"sweep: open {config.output / 'leaderboard.html'}")
+
+
+def _sweep(config: SweepConfig, base: list[str], record: Run) -> Sweep:
+    """The study, begun or joined.
+
+    Raises:
+        InputError: nobody validates, or the study was begun as another one.
+    """
+    out, search = config.output, config.search
+    out.mkdir(parents=True, exist_ok=True)
+    with exclusive(out / ".lock"):
+        cohort = assemble.cohort(config.cohort, config, table=out / "cohort.csv")
+        record.issues.extend(cohort.issues)
+        split, split_file = split_of(config, cohort)
+        validation = split.cases(cohort, SIDES[1])
+        if not validation:
+            message = "the split has no validation side, so that nothing tells one configuration from another"
+            raise InputError(
+                Issue("LS-SWP-004", message, "give a split with one, or train_fraction=0.8", file=split_file)
+            )
+        record.inputs |= {"cohort": cohort.hash, "split": sha256_of(split_file)}
+        record.seeds["sweep"] = config.seed
+        name = config.study or _name(out)
+        # a name of a folder may hold ? and %, which mean something in a URL
+        url = config.storage or f"sqlite:///{quote(str((out / 'study.db').resolve()))}"
+        study = Study(
+            url,
+            name,
+            objectives=config.objectives,
+            sampler=search.sampler,
+            pruner=search.pruner,
+            warmup_steps=search.warmup_steps,
+            seed=config.seed,
+        )
+        study.agree(_identity(config, record))
+        space, plan = Space.of(search.parameters), _plan(config)
+        about: dict[str, Any] = {"study": name, "objectives": config.objectives, "trials": plan.trials}
+        about |= {"leaders": plan.leaders, "seeds": plan.seeds, "search": asdict(search), "base": base}
+        write_json(out / "study.json", about)
+    store = config.store or out / "store"
+    fixed = [f"split={split_file.resolve()}", f"store={store.resolve()}", f"logger.wandb_group={verbatim(name)}"]
+    return Sweep(
+        folder=out.resolve(),
+        study=study,
+        space=space,
+        plan=plan,
+        objectives=tuple(config.objectives),
+        command=(*PROGRAM, "train", *base, *fixed),
+        conditions={case.case_id: case.condition for case in validation},
+        prunes=search.pruner != "none",
+        say=say,
+    )
+
+
+def _name(folder: Path) -> str:
+    """Of the study that a folder holds, also when the folder was renamed; else that of the folder."""
+    try:
+        return str(json.loads((folder / "study.json").read_text(encoding="utf-8"))["study"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return folder.resolve().name
+
+
+def _plan(config: SweepConfig) -> Plan:
+    grid = tuple(Space.of(config.search.parameters).grid()) if config.search.sampler == "grid" else ()
+    return Plan(
+        trials=config.trials or len(grid),
+        leaders=config.leaders,
+        seeds=config.seeds,
+        highest_is_best=OBJECTIVES[config.objectives[0]] == "maximize",
+        grid=grid,
+        seed=config.seed,
+    )
+
+
+def _identity(config: SweepConfig, record: Run) -> dict[str, Any]:
+    """What must be the same for all workers of a study, by key."""
+    search = config.search
+    parameters = {f"search.parameters.{name}": value for name, value in search.parameters.items()}
+    recipe = {
+        f"{group.name}.{name}": str(value)
+        for group in fields(TrainConfig)
+        if group.name not in _OWN
+        for name, value in asdict(getattr(config, group.name)).items()
+        if (group.name, name) != ("trainer", "workers")  # no weight depends on them
+    }
+    chosen = {"search.sampler": search.sampler, "search.pruner": search.pruner, "objectives": config.objectives}
+    return {**recipe, **parameters, **chosen, "seed": config.seed, **record.inputs}
+
+
+def _base(given: Sequence[str]) -> list[str]:
+    """Of the words of the command line those that every trial is given."""
+    own = {field.name for field in fields(SweepConfig)} - {field.name for field in fields(TrainConfig)}
+    replaced = own | {"output", "split", "store", "seed"}
+    return [word for word in given if word.partition("=")[0].partition(".")[0] not in replaced]
+
+
+def search_issues(config: SweepConfig, base: Sequence[str]) -> list[Issue]:
+    """What cannot be searched, as far as it is known before the first trial."""
+    search = config.search
+    try:
+        space = Space.of(search.parameters)
+    except ValueError as error:
+        return [Issue("LS-SWP-002", f"search: {error}", "correct the file of search= in conf/search")]
+    if search.sampler == "grid" and space.size is None:
+        return [Issue("LS-SWP-002", "a grid needs choices, or ranges with step", "add step, or use search.sampler=tpe")]
+    if search.sampler != "grid" and config.trials is None:
+        return [Issue("LS-CFG-002", "sweep needs trials=... (finished trials of the search)", "add trials=20")]
+    return list(_unusable(config, space, base))
+
+
+def _unusable(config: SweepConfig, space: Space, base: Sequence[str]) -> Iterator[Issue]:
+    """Parameters that cannot be searched, and values that no training can be made of."""
+    if assemble.ranks(config) > 1:
+        yield _several_devices(f"trainer.devices={config.trainer.devices} trainer.nodes={config.trainer.nodes}")
+        return
+    known = {key.name for key in keys(TrainConfig)} | (groups().keys() & {field.name for field in fields(TrainConfig)})
+    said = {word.partition("=")[0] for word in base}
+    for parameter in space.parameters:
+        name = parameter.name
+        if name.partition(".")[0] in _OWN or name not in known | {"experiment"}:
+            message = f"search: {name} is no key or group of train that can be searched"
+            yield Issue("LS-SWP-003", message, "see liverspleen train --help; data, seeds and folders are not searched")
+        elif name in said:
+            yield Issue("LS-SWP-005", f"{name} is searched, and given as {name}=", "leave one of the two out")
+        else:
+            for value in parameter.extremes():
+                yield from _untrainable(base, words({name: value}))
+
+
+def _untrainable(base: Sequence[str], chosen: Sequence[str]) -> Iterator[Issue]:
+    try:
+        config: TrainConfig = compose_verb("train", [*base, *chosen, "output=trial"])
+    except InputError as error:
+        yield from error.issues
+        return
+    if assemble.ranks(config) > 1:
+        yield _several_devices(" ".join(chosen))
+    else:
+        yield from assemble.contradictions(config)
+
+
+def _several_devices(message: str) -> Issue:
+    hint = "use workers= for a trial on each GPU, and liverspleen train trainer=ddp for one training on all of them"
+    return Issue("LS-SWP-001", f"a trial trains on one device, not with {message}", hint)
+
+
+def _devices() -> int:
+    """GPUs of this machine, at least 1."""
+    import torch
+
+    return max(1, torch.cuda.device_count())
+
+
+def _shown(config: SweepConfig) -> dict[str, Any]:
+    """The configuration without the password that a database URL may hold."""
+    return {**asdict(config), "storage": without_password(config.storage)}
+
+
+def _command(config: SweepConfig) -> list[str] | None:
+    """The command line likewise; None where there is nothing to hide."""
+    if config.storage is None:
+        return None
+    shown = f"storage={without_password(config.storage)}"
+    return [shown if word.startswith("storage=") else word for word in sys.argv]

@@ -1,0 +1,141 @@
+"""Train as a configuration says: cohort, split, slice cache, fit, and a record of it all."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from liverspleen import __version__, assemble
+from liverspleen.cohort.composition import composition
+from liverspleen.cohort.draw import read_or_draw_split
+from liverspleen.cohort.manifest import Cohort
+from liverspleen.cohort.split import SIDES, Split, read_split
+from liverspleen.config import TrainConfig
+from liverspleen.errors import InputError, Issue
+from liverspleen.imaging.nifti import read_grid
+from liverspleen.processes import say
+from liverspleen.provenance import Run, recorded
+from liverspleen.storage import sha256_of
+from liverspleen.training.tasks import is_first_process, task_issues
+
+if TYPE_CHECKING:
+    from liverspleen.data.store import StoredCase
+
+
+@dataclass(frozen=True)
+class Training:
+    """A finished training.
+
+    `checkpoint` is the best one by validation DSS, or the last one if no case validates; `issues` are the warnings and
+    the cases that were skipped.
+    """
+
+    output: Path
+    checkpoint: Path
+    issues: tuple[Issue, ...]
+
+
+def run_training(config: TrainConfig) -> Training:
+    """Train, resume, or report that the training is finished.
+
+    Raises:
+        InputError: the configuration or the input cannot be used.
+        KeyboardInterrupt: the training was asked to stop; its last step is saved.
+    """
+    choice = config.trainer
+    tasks = task_issues(os.environ, devices=choice.devices, nodes=choice.nodes)
+    if wrong := [*assemble.contradictions(config), *tasks]:
+        raise InputError(wrong)
+    from liverspleen.data.parts import in_use
+    from liverspleen.training.fit import sigterm_restored
+    from liverspleen.training.resumption import BEST, LAST
+
+    with sigterm_restored(), _record(config) as record:
+        cohort = assemble.cohort(config.cohort, config, table=config.output / "cohort.csv")
+        record.issues.extend(cohort.issues)
+        split, split_file = split_of(config, cohort)
+        record.inputs |= {"cohort": cohort.hash, "split": sha256_of(split_file)}
+        record.seeds["training"] = config.seed
+        record.issues.extend(split.unnamed(cohort))
+        store = config.store or config.output / "store"
+        store.mkdir(parents=True, exist_ok=True)
+        with in_use(store):
+            _fit(config, record, cohort, split, store)
+    best = config.output / BEST
+    issues = tuple(record.issues) if is_first_process() else ()
+    return Training(config.output, best if best.exists() else config.output / LAST, issues)
+
+
+def split_of(config: TrainConfig, cohort: Cohort) -> tuple[Split, Path]:
+    """The split that `split=` names, or the one in the output folder, which is drawn if it is not there."""
+    if config.split is not None:
+        return read_split(config.split, cohort), config.split
+    file = config.output / "split.csv"
+    return read_or_draw_split(file, cohort, train_fraction=config.train_fraction, seed=config.seed), file
+
+
+def _record(config: TrainConfig) -> AbstractContextManager[Run]:
+    return recorded("train", config, config.output) if is_first_process() else nullcontext(Run(config.output))
+
+
+def _say(line: str) -> None:
+    say(f"train: {line}")
+
+
+def _fit(config: TrainConfig, record: Run, cohort: Cohort, split: Split, store: Path) -> None:
+    """Build the slice cache, then train to the last step."""
+    from liverspleen.data.build import build_sides
+    from liverspleen.training.fit import FILES, TrainingParts, fit
+    from liverspleen.training.resumption import replanned, resumption
+
+    training, validation, issues = build_sides(
+        cohort,
+        split,
+        store,
+        pixel_mm=config.slices.pixel_mm,
+        name="train",
+        say=_say if is_first_process() else None,
+    )
+    record.issues.extend(issues)
+    mark = assemble.fingerprint(config, record.inputs["split"], [*training, *validation])
+    done = resumption(config.output, mark)
+    record.issues.extend(done.issues)
+    record.outputs += [config.output / name for name in FILES]
+    about = {"fingerprint": mark, **_about(record, cohort, split, (training, validation))}
+    voxels_mm3 = _voxels_mm3(cohort, validation)
+
+    def build() -> TrainingParts:
+        if config.scheduler.name == "polynomial":
+            record.issues.extend(replanned(done, config.trainer.steps))
+        module = assemble.module(config, about)
+        data = assemble.data_module(config, training, validation, start=done.steps)
+        watch = assemble.callbacks(config, validation, voxels_mm3, start=done.steps)
+        loggers = assemble.loggers(config, record.issues, start=done.steps)
+        trainer = assemble.trainer(config, watch, loggers, validate=bool(validation))
+        record.device = str(trainer.strategy.root_device)
+        return TrainingParts(trainer, module, data)
+
+    choice = config.trainer
+    seconds = fit(config.output, done, build, steps=choice.steps, patience=choice.patience, seed=config.seed, say=_say)
+    if seconds is not None:
+        record.measured["validation_seconds_per_section"] = seconds
+
+
+def _about(record: Run, cohort: Cohort, split: Split, stored: Sequence[Sequence[StoredCase]]) -> dict[str, Any]:
+    """What a checkpoint says of its data: hashes, and what the stored cases of each side are."""
+    sides: dict[str, Any] = {}
+    for side, cases in zip(SIDES, stored, strict=True):
+        ids = {case.case_id for case in cases}
+        sides[side] = composition(case for case in split.cases(cohort, side) if case.case_id in ids)
+    hashes = {name: record.inputs[name] for name in ("cohort", "split")}
+    return {**hashes, **sides, "origins": sides[SIDES[0]]["origins"], "version": __version__}
+
+
+def _voxels_mm3(cohort: Cohort, validation: Sequence[StoredCase]) -> list[float]:
+    """Volume of a voxel of each validation case, on the CT's own grid."""
+    images = {case.case_id: case.image for case in cohort.cases}
+    return [read_grid(images[case.case_id], case_id=case.case_id).voxel_volume_mm3 for case in validation]

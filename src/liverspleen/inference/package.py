@@ -1,0 +1,136 @@
+"""A trained model as a model package: check the checkpoint, look at its validation cases, write the files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from liverspleen.cohort.manifest import Case, Cohort
+from liverspleen.cohort.split import read_split
+from liverspleen.errors import InputError, Issue
+from liverspleen.inference.bundle_writing import described, refuse_foreign, refuse_words, write_bundle
+from liverspleen.inference.checked import CheckedModel, checked_model
+from liverspleen.processes import progress
+from liverspleen.storage import sha256_of
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True)
+class ValidationSide:
+    """The validation cases of a split, and the hashes of the cohort and of the split."""
+
+    cases: Sequence[Case]
+    issues: Sequence[Issue]
+    cohort: str
+    split: str
+
+
+@dataclass(frozen=True)
+class Package:
+    """A written model package."""
+
+    path: Path
+    sha256: str
+    issues: tuple[Issue, ...]
+
+
+def export_model(
+    checkpoint: Path,
+    output: Path,
+    *,
+    name: str,
+    licence: str | None,
+    onnx: bool,
+    side: Callable[[CheckedModel], ValidationSide | None],
+    device: Callable[[], torch.device],
+) -> Package:
+    """Check the checkpoint, segment the validation cases if there are any, and write the package.
+
+    Args:
+        checkpoint: file of a training.
+        output: folder, or a file that ends in .zip.
+        name: of the model.
+        licence: SPDX identifier; None: not stated.
+        onnx: whether the network is also written as ONNX.
+        side: gives the validation cases for the checked checkpoint; None: nothing is validated.
+        device: gives the device for the validation; called only if there are cases.
+
+    Raises:
+        InputError: LS-XPT-014 `checkpoint` is a package already; LS-MOD-006 the checkpoint changed while it was read;
+            name, licence, checkpoint or output cannot be used.
+    """
+    refuse_words(name, licence)
+    refuse_foreign(output)
+    found = checked_model(checkpoint)
+    if found.files is not None:
+        message = "model= is a bundle already"
+        raise InputError(Issue("LS-XPT-014", message, "give the checkpoint it was made from", file=checkpoint))
+    description = described(found, name=name, licence=licence)
+    issues: list[Issue] = []
+    model = _model(found, side(found), device, description, issues)
+    network: Any = model.network
+    network = network.cpu()
+    exported = _onnx(model, network, description, issues) if onnx else None
+    from liverspleen.networks.weights_file import safetensors_bytes
+
+    sha256 = write_bundle(output, description, safetensors_bytes(network.state_dict(), found.about), exported)
+    return Package(output, sha256, tuple(issues))
+
+
+def validation_side(found: CheckedModel, cohort: Cohort, split_file: Path) -> ValidationSide:
+    """The validation cases of the model's own split.
+
+    Raises:
+        InputError: LS-XPT-015 the model was trained with another split; LS-XPT-016 no case of it validates.
+    """
+    split, sha256 = read_split(split_file, cohort), sha256_of(split_file)
+    if sha256 != found.about.get("split"):
+        message = "the model was not trained with this split, and may have learnt from cases that validate here"
+        raise InputError(Issue("LS-XPT-015", message, "give the split of its training", file=split_file))
+    cases = split.cases(cohort, "validation")
+    if not cases:
+        message = "no case of this split validates"
+        raise InputError(Issue("LS-XPT-016", message, "leave cohort= and split= out", file=split_file))
+    return ValidationSide(cases, cohort.issues, cohort.hash, sha256)
+
+
+def _model(
+    found: CheckedModel,
+    side: ValidationSide | None,
+    device: Callable[[], torch.device],
+    description: dict[str, Any],
+    issues: list[Issue],
+) -> Any:
+    """The loaded model; figures of the validation cases are added to the description, issues to `issues`."""
+    from liverspleen.inference.model import load_model
+
+    model = load_model(found.path, device() if side else "cpu")
+    if model.sha256 != found.sha256:
+        message = "the checkpoint changed while it was read"
+        raise InputError(Issue("LS-MOD-006", message, "run the same command again", file=found.path))
+    issues.extend(model.issues)
+    if side is not None:
+        from liverspleen.inference.validation import validate
+
+        issues.extend(side.issues)
+        with progress("export", len(side.cases)) as advance:
+            figures, description["postprocessing"] = validate(model, side.cases, on_case=advance)
+        issues.extend(figures.issues)
+        description["validation"] = {**figures.plain(), "cohort": side.cohort, "split": side.split}
+    return model
+
+
+def _onnx(model: Any, network: Any, description: dict[str, Any], issues: list[Issue]) -> bytes:
+    """The network as ONNX, and what the description says of it."""
+    from liverspleen.inference.onnx_export import export_onnx
+
+    made = export_onnx(network, sections=model.sections, stride=model.stride, window=model.window)
+    description["onnx"] = made.about
+    if not made.is_open:
+        message = f"the ONNX export takes sections of {made.about['size']} only"
+        issues.append(Issue("LS-XPT-017", message, "use engine=torch for others", severity="warning"))
+    return made.data
