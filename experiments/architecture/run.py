@@ -13,7 +13,9 @@ from pathlib import Path
 
 from factor_tables import write_tables
 
-from liverspleen.cli.main import run_verb
+from liverspleen.api.phantoms import run_phantoms
+from liverspleen.api.sweep import run_sweep
+from liverspleen.config import compose
 from liverspleen.errors import InputError, Issue
 
 CONF = Path(__file__).parent / "conf"
@@ -23,7 +25,7 @@ SWEEP = ("leaders=3", "seeds=5", "workers=2")
 
 
 def main(words: list[str]) -> int:
-    """Run the verbs in turn; the highest exit code of them is returned."""
+    """Make the phantoms, run both sweeps, write the tables; 0 if all went well, 2 if something was refused."""
     given = [word for word in words if "=" in word]
     if given != words:
         print(Issue("LS-EXP-020", "a word is not of the form key=value", "write key=value"), file=sys.stderr)
@@ -31,38 +33,28 @@ def main(words: list[str]) -> int:
     own = USUAL | {name: value for name, _, value in (word.partition("=") for word in words) if name in USUAL}
     rest = [word for word in words if word.partition("=")[0] not in USUAL]
     out = Path(own["output"])
-    data = [f"cohort={out / 'phantoms' / 'cohort.csv'}", f"store={out / 'store'}", f"conf={CONF}"]
     search, stated = out / "sweep", out / "stated"
     again = [word for word in rest if word.partition("=")[0] not in {"trials", "leaders"}]
-    counts = [f"{name}={own[name]}" for name in ("development", "matrix")]
-    steps = [
-        ("phantom", [f"output={out / 'phantoms'}", "test1=0", "pairs=0", *counts]),
-        ("sweep", [*data, f"output={search}", "search=architecture_small", *RECIPE, *SWEEP, *rest]),
-        (
-            "sweep",
-            [
-                *data,
-                f"split={search / 'split.csv'}",
-                f"output={stated}",
-                "search=stated",
-                *RECIPE,
-                *SWEEP,
-                *again,
-                "leaders=1",
-            ],
-        ),
-    ]
-    codes = []
     try:
-        for verb, overrides in steps:
-            print(f"\nliverspleen {verb} {' '.join(overrides)}", flush=True)
-            codes.append(run_verb(verb, overrides))
+        counts = [f"{name}={own[name]}" for name in ("development", "matrix")]
+        table = run_phantoms(compose("phantom", [f"output={out / 'phantoms'}", "test1=0", "pairs=0", *counts]))
+        data = [f"cohort={table}", f"store={out / 'store'}", f"conf={CONF}", *RECIPE, *SWEEP]
+        issues = sweep([*data, f"output={search}", "search=architecture_small", *rest])
+        split = f"split={search / 'split.csv'}"
+        issues += sweep([*data, split, f"output={stated}", "search=stated", *again, "leaders=1"])
     except InputError as error:
         print(error, file=sys.stderr)
         return 2
+    print(*issues, sep="\n", file=sys.stderr)
     print(f"\n{write_tables(out, search, stated)}")
     print(f"open {search / 'leaderboard.html'}")
-    return max(codes)
+    return 2 if any(issue.severity == "error" for issue in issues) else 0
+
+
+def sweep(overrides: list[str]) -> list[Issue]:
+    """One sweep; its trials are given the same overrides."""
+    print(f"\nliverspleen sweep {' '.join(overrides)}", flush=True)
+    return [*run_sweep(compose("sweep", overrides), overrides)]
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import sys
+import warnings
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,10 +28,10 @@ from samples import Interval
 from transcription import PrintedNumber, read_published
 from verdicts import VERDICTS, Verdict, verdicts
 
-from liverspleen.cli.main import run_verb
+from liverspleen import report
 from liverspleen.cohort.manifest import write_cohort
 from liverspleen.cohort.row import DEVELOPMENT
-from liverspleen.errors import InputError, Issue
+from liverspleen.errors import InputError, InputWarning, Issue
 from liverspleen.evaluation import write_measurements
 from liverspleen.evaluation.measurements.table import csv_line
 from liverspleen.storage import write_text
@@ -46,8 +47,8 @@ def main(words: Sequence[str]) -> int:
         numbers = read_published()
         rules = read_rules(numbers)
         make_cases(out, numbers, rules)
-        if code := report_on(out):
-            return code
+        if any(issue.severity == "error" for issue in report_on(out)):
+            return 2
         found = compare(out, numbers, rules)
     except InputError as error:
         print(error, file=sys.stderr)
@@ -107,12 +108,21 @@ def exclusions(numbers: Sequence[PrintedNumber], *, patients: int) -> str:
     return "".join(csv_line([reason, str(count)]) for reason, count in {"reason": "count", **flow}.items())
 
 
-def report_on(out: Path) -> int:
-    """`report/` on the test datasets, `table1/` on the whole cohort, by the verb; the highest exit code."""
-    measured = f"measurements={out / 'measurements.csv'}"
-    tests = [f"cohort={out / 'test_cohort.csv'}", f"exclusions={out / 'exclusions.csv'}", f"output={out / 'report'}"]
-    whole = [f"cohort={out / 'cohort.csv'}", f"output={out / 'table1'}"]
-    return max(run_verb("report", [measured, *words]) for words in (whole, tests))
+def report_on(out: Path) -> list[Issue]:
+    """`report/` on the test datasets, `table1/` on the whole cohort; what there is to report."""
+    measured = out / "measurements.csv"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", InputWarning)  # printed below
+        whole = report(measurements=measured, cohort=out / "cohort.csv", output=out / "table1")
+        tests = report(
+            measurements=measured,
+            cohort=out / "test_cohort.csv",
+            exclusions=out / "exclusions.csv",
+            output=out / "report",
+        )
+    issues = [*whole.issues, *tests.issues]
+    print(*issues, sep="\n", file=sys.stderr)
+    return issues
 
 
 def compare(out: Path, numbers: Sequence[PrintedNumber], rules: Sequence[Rule]) -> tuple[Verdict, ...]:

@@ -9,12 +9,13 @@ measured: its DSS shows that the path works, and says nothing about accuracy.
 from __future__ import annotations
 
 import sys
+import warnings
 from pathlib import Path
 
-from liverspleen.cli.main import run_verb
+from liverspleen import api
 from liverspleen.cohort import Cohort, Split, read_cohort, write_split
 from liverspleen.cohort.split import is_trainable
-from liverspleen.errors import InputError, Issue
+from liverspleen.errors import InputError, InputWarning, Issue
 from liverspleen.evaluation.measurements.table import read_measurements
 
 EPILOGUE = (
@@ -24,7 +25,7 @@ EPILOGUE = (
 
 
 def main(words: list[str]) -> int:
-    """Run the verbs in turn; the highest exit code of them is returned."""
+    """Go from scans to tables; 0 if all went well, 2 if something was refused."""
     given = dict(word.split("=", 1) for word in words)
     if "data" not in given or not (Path(given["data"]) / "cohort.csv").is_file():
         issue = Issue(
@@ -39,37 +40,32 @@ def main(words: list[str]) -> int:
         split = out / "split" / f"{case_id}.csv"
         patient = next((case.patient_id for case in cohort.cases if case.case_id == case_id), case_id)
         write_split(split, Split((patient,), (), 0, 1.0, cohort.hash))
-        steps = {
-            "check": [f"cohort={manifest}", f"output={out / 'check'}"],
-            "train": [
-                f"cohort={manifest}",
-                f"split={split}",
-                f"store={out / 'store'}",
-                f"output={out / 'model' / case_id}",
-                "experiment=overfit",
-            ],
-            "predict": [
-                f"model={out / 'model' / case_id / 'last.ckpt'}",
-                f"input={manifest}",
-                f"output={out / 'labels'}",
-            ],
-            "measure": [f"labels={out / 'labels'}", f"cohort={manifest}", f"output={out / 'measure'}"],
-            "report": [
-                f"measurements={out / 'measure' / 'measurements.csv'}",
-                f"cohort={manifest}",
-                f"labels={out / 'labels'}",
-                f"output={out / 'report'}",
-            ],
-        }
-        codes = []
-        for verb, overrides in steps.items():
-            print(f"\nliverspleen {verb} {' '.join(overrides)}", flush=True)
-            codes.append(run_verb(verb, overrides))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", InputWarning)  # printed at the end
+            issues = run(manifest, split, out, case_id)
     except InputError as error:
         print(error, file=sys.stderr)
         return 2
+    print(*issues, sep="\n", file=sys.stderr)
     summary(out, case_id)
-    return max(codes)
+    return 2 if any(issue.severity == "error" for issue in issues) else 0
+
+
+def run(manifest: Path, split: Path, out: Path, case_id: str) -> list[Issue]:
+    """Check, train, predict, measure and report; the same call resumes. What there is to report comes back."""
+    print("check", flush=True)
+    issues = [*api.check(cohort=manifest, output=out / "check").shown]
+    print("train", flush=True)
+    folder = out / "model" / case_id
+    trained = api.train(cohort=manifest, split=split, store=out / "store", output=folder, experiment="overfit")
+    print("predict", flush=True)
+    predicted = api.predict(model=trained.checkpoint, input=manifest, output=out / "labels")
+    print("measure, report", flush=True)
+    measured = api.measure(labels=predicted.output, cohort=manifest, output=out / "measure")
+    reported = api.report(measurements=measured.file, cohort=manifest, labels=predicted.output, output=out / "report")
+    for result in (trained, predicted, measured, reported):
+        issues += result.issues
+    return issues
 
 
 def first_trainable(cohort: Cohort) -> str:

@@ -8,8 +8,7 @@ from pathlib import Path
 
 from settings import Settings
 
-from liverspleen.cli.main import run_verb
-from liverspleen.errors import InputError, Issue
+from liverspleen import api
 
 RECIPES = ("adjacent", "distance")
 """Which neighbours a section is given: the adjacent ones (the paper), or those at about `distance_mm`."""
@@ -40,24 +39,29 @@ def train(settings: Settings) -> tuple[Network, ...]:
     """Make the cohort and train what is not trained; a training that was cut off goes on.
 
     Raises:
-        InputError: LS-EXP-016 a verb did not end well; or what it refuses.
+        InputError: the phantoms or a training cannot be used.
     """
-    cohort = settings.output / "phantoms"
-    size = [f"development={settings.development}", "test1=0", "pairs=0", f"matrix={settings.matrix}"]
-    thickness = ["thickness_min_mm=1.0", "thickness_max_mm=8.0"]
-    chance = [f"seed={settings.seed}", f"workers={settings.workers}"]
-    _run("phantom", [f"output={cohort}", *size, *thickness, *chance])
+    folder = settings.output / "phantoms"
+    table = api.phantom(
+        output=folder,
+        development=settings.development,
+        test1=0,
+        pairs=0,
+        seed=settings.seed,
+        matrix=settings.matrix,
+        thickness_min_mm=1.0,
+        thickness_max_mm=8.0,
+        workers=settings.workers,
+    )
     for network in (chosen := tuple(networks(settings))):
-        distance = "null" if network.recipe == "adjacent" else f"{settings.distance_mm}"
-        length = [f"trainer.steps={settings.steps}", f"trainer.validate_every={max(settings.steps // 2, 1)}"]
-        recipe = ["experiment=phantom", f"slices.section_distance_mm={distance}"]
-        files = [f"cohort={cohort / 'cohort.csv'}", f"store={settings.output / 'store'}", f"output={network.folder}"]
-        _run("train", [*files, *recipe, *length, f"seed={network.seed}"])
+        print(f"\ntrain {network.folder}", flush=True)
+        api.train(
+            cohort=table,
+            store=settings.output / "store",
+            output=network.folder,
+            experiment="phantom",
+            seed=network.seed,
+            slices={"section_distance_mm": None if network.recipe == "adjacent" else settings.distance_mm},
+            trainer={"steps": settings.steps, "validate_every": max(settings.steps // 2, 1)},
+        )
     return chosen
-
-
-def _run(verb: str, words: list[str]) -> None:
-    print(f"\nliverspleen {verb} {' '.join(words)}", flush=True)
-    if code := run_verb(verb, words):
-        hint = "see what it says; the same command goes on from here"
-        raise InputError(Issue("LS-EXP-016", f"liverspleen {verb} ended with exit code {code}", hint))

@@ -57,3 +57,7 @@ class InputError(Exception):
         if not self.issues:
             raise ValueError("InputError needs at least one issue")
         super().__init__("\n".join(str(issue) for issue in self.issues))
+
+
+class InputWarning(UserWarning):
+    """An issue that does not stop the call, as a Python warning; the command line prints the same line."""

@@ -23,31 +23,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from liverspleen.api.phantoms import run_phantoms
 from liverspleen.config import PhantomConfig
 from liverspleen.errors import Issue
-from liverspleen.processes import progress
-from liverspleen.provenance import recorded
 
 
 def run(config: PhantomConfig) -> Sequence[Issue]:
-    """Write the cohort, or say that it is there."""
-    from liverspleen.phantom.cohort import write_phantom_cohort
-
-    with recorded("phantom", config, config.output) as record:
-        record.seeds["phantom"] = config.seed
-        total = config.development + config.test1 + 2 * config.pairs
-        with progress("phantom", total) as advance:
-            table = write_phantom_cohort(
-                config.output,
-                development=config.development,
-                test1=config.test1,
-                pairs=config.pairs,
-                seed=config.seed,
-                matrix=config.matrix,
-                thickness_mm=(config.thickness_min_mm, config.thickness_max_mm),
-                file_format=config.format,
-                workers=config.workers,
-                on_case=advance,
-            )
-        record.outputs += [table, config.output / "truth.csv"]
+    """Write the cohort, or find that it is there."""
+    run_phantoms(config)
     return ()

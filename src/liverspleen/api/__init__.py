@@ -1,0 +1,165 @@
+"""The main verbs for Python: each function takes the keys of its verb and returns what the verb made.
+
+A key of a config group is given as a mapping, `trainer={"steps": 200}`, or with its full name,
+`**{"trainer.steps": 200}`; the choice of a group as text, `network="small"`. Values mean what they mean in Python: text
+is text, None is an empty key. All keys, their limits and defaults: `liverspleen VERB --help`.
+
+Input that cannot be used at all raises `InputError`. A case that cannot be used does not stop the others: it is in
+`issues` of the result, and each error or warning among them is also given as a Python warning (`InputWarning`).
+"""
+
+from __future__ import annotations
+
+import warnings
+from os import PathLike
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from liverspleen.errors import InputWarning, Issue
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from liverspleen.api.evaluation import Compared, Measured, Reported
+    from liverspleen.api.prediction import Predicted
+    from liverspleen.api.training import Training
+    from liverspleen.cohort.findings.cohort_check import Checked
+
+__all__ = ["check", "compare", "measure", "phantom", "predict", "report", "train"]
+
+AnyPath = str | PathLike[str]
+
+
+class _Result(Protocol):
+    @property
+    def issues(self) -> tuple[Issue, ...]: ...
+
+
+ResultT = TypeVar("ResultT", bound=_Result)
+
+
+def train(*, cohort: AnyPath, output: AnyPath, **keys: Any) -> Training:
+    """Train a network on the development cases of a cohort, resume, or find that the training is finished.
+
+    Args:
+        cohort: `cohort.csv`, or a folder of images and label maps.
+        output: folder for checkpoints, metrics and the record of the run.
+        **keys: further keys of `liverspleen train`, such as `split`, `network`, `experiment`, `trainer`.
+
+    Raises:
+        InputError: a key, the cohort or the split cannot be used.
+        KeyboardInterrupt: the training was stopped; its last step is saved, and the same call resumes it.
+    """
+    from liverspleen.api.training import run_training
+
+    return _warned(run_training(_config("train", cohort=cohort, output=output, **keys)))
+
+
+def phantom(*, output: AnyPath, **keys: Any) -> Path:
+    """Make a cohort of procedural CT with known volumes; returns its table, `cohort.csv`.
+
+    Args:
+        output: folder for images and label maps.
+        **keys: further keys of `liverspleen phantom`, such as `development`, `matrix`, `seed`.
+
+    Raises:
+        InputError: a key cannot be used, or the folder holds another cohort.
+    """
+    from liverspleen.api.phantoms import run_phantoms
+
+    return run_phantoms(_config("phantom", output=output, **keys))
+
+
+def check(*, cohort: AnyPath, **keys: Any) -> Checked:
+    """Examine a cohort before anything is computed from it: files, geometry, HU, labels, anatomy, duplicates.
+
+    Args:
+        cohort: `cohort.csv`, or a folder of images and label maps.
+        **keys: further keys of `liverspleen check`, such as `output`.
+
+    Raises:
+        InputError: a key or the cohort cannot be used at all. Findings are in `findings` of the result.
+    """
+    from liverspleen.api.checking import run_check
+
+    return run_check(_config("check", cohort=cohort, **keys))
+
+
+def predict(*, model: AnyPath, input: AnyPath, output: AnyPath, **keys: Any) -> Predicted:
+    """Segment CT scans with a trained model, each on its own grid; finished cases of an earlier call are kept.
+
+    Args:
+        model: model package, or checkpoint of a training.
+        input: NIfTI file, DICOM folder, zip archive, folder of these, or `cohort.csv`.
+        output: folder for label maps and tables.
+        **keys: further keys of `liverspleen predict`, such as `datasets`, `flips`, `workers`.
+
+    Raises:
+        InputError: a key, the model or the input cannot be used.
+    """
+    from liverspleen.api.prediction import run_prediction
+
+    return _warned(run_prediction(_config("predict", model=model, input=input, output=output, **keys)))
+
+
+def measure(*, labels: AnyPath, output: AnyPath, **keys: Any) -> Measured:
+    """Measure volumes, overlap and surface distances of label maps from any system.
+
+    Args:
+        labels: folder of label maps.
+        output: folder for `measurements.csv`.
+        **keys: further keys of `liverspleen measure`, such as `cohort`, `reference`, `reader`, `label_values`.
+
+    Raises:
+        InputError: a key, a folder or the cohort cannot be used.
+    """
+    from liverspleen.api.evaluation import run_measurement
+
+    return _warned(run_measurement(_config("measure", labels=labels, output=output, **keys)))
+
+
+def report(*, measurements: AnyPath, output: AnyPath, **keys: Any) -> Reported:
+    """Write the paper's tables and figures.
+
+    Args:
+        measurements: `measurements.csv`.
+        output: folder for tables, figures, `report.json` and `report.html`.
+        **keys: further keys of `liverspleen report`, such as `reader`, `reference`, `cohort`, `labels`.
+
+    Raises:
+        InputError: a key, a table or the cohort cannot be used.
+    """
+    from liverspleen.api.evaluation import run_report
+
+    return _warned(run_report(_config("report", measurements=measurements, output=output, **keys)))
+
+
+def compare(*, measurements: AnyPath | Sequence[AnyPath], output: AnyPath, **keys: Any) -> Compared:
+    """Compare two or more readers on the same cases against the same reference.
+
+    Args:
+        measurements: one `measurements.csv` of all readers, or one for each.
+        output: folder for tables and figures.
+        **keys: further keys of `liverspleen compare`, such as `readers`, `reference`, `datasets`.
+
+    Raises:
+        InputError: a key, a table, a reader or the reference cannot be used.
+    """
+    from liverspleen.api.evaluation import run_comparison
+
+    files = [measurements] if isinstance(measurements, str | PathLike) else [*measurements]
+    return _warned(run_comparison(_config("compare", measurements=files, output=output, **keys)))
+
+
+def _config(verb: str, **values: Any) -> Any:
+    from liverspleen.config import compose
+
+    return compose(verb, values=values)
+
+
+def _warned(result: ResultT) -> ResultT:
+    """The result; what there is to report is shown where the function was called."""
+    for issue in result.issues:
+        if issue.severity != "note":
+            warnings.warn(str(issue), InputWarning, stacklevel=3)
+    return result
