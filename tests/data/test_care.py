@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from liverspleen.cohort.manifest import read_cohort
-from liverspleen.data.care import prune, verify, verify_all
+from liverspleen.data.care import prune, refuse_other_formats, verify, verify_all
 from liverspleen.data.parts import in_use
 from liverspleen.data.store import note_voxels, open_case, store_case
 from liverspleen.errors import InputError
@@ -99,6 +99,47 @@ def test_prune_removes_cases_of_other_versions_and_nothing_foreign(
     (store / "README").write_text("mine")
     assert prune(store, cohort.cases, ()).cases == 1
     assert sorted(file.name for file in store.iterdir()) == [".lock", "README", "notes"]
+
+
+@pytest.mark.parametrize("number", [None, 3, 5, "4", True])
+def test_a_store_with_cases_or_notes_of_another_format_is_refused_in_one_line(
+    number: object, box_cohort: Callable[..., Path], tmp_path: Path
+) -> None:
+    cohort, store = read_cohort(box_cohort(sections=(4, 5, 6))), tmp_path / "store"
+    folders = [store_case(case, store).folder for case in cohort.cases[:2]]
+    note_voxels(cohort.cases[2], store)
+    refuse_other_formats(store)
+    (note,) = store.glob("*.voxels")
+    for file in (folders[1] / "case.json", note):
+        about = json.loads(file.read_text()) | {"format": number}
+        file.write_text(json.dumps({key: value for key, value in about.items() if value is not None}))
+    with pytest.raises(InputError) as caught:
+        refuse_other_formats(store)
+    (issue,) = caught.value.issues
+    assert (issue.code, issue.file) == ("LS-FMT-001", folders[1] / "case.json")
+    assert "expected 4 (2 of 3 stored cases and notes)" in issue.message
+    assert "action=prune" in issue.hint
+    assert [found.code for found in verify(folders[1])] == ["LS-FMT-001"]
+    with pytest.raises(InputError, match="LS-FMT-001 case 'c1'"):
+        open_case(cohort.cases[1], store)
+    prune(store, cohort.cases[:2], cohort.cases[2:])  # the hint
+    note.unlink()
+    refuse_other_formats(store)
+    assert [folder.exists() for folder in folders] == [True, False]
+
+
+def test_a_note_from_before_there_were_numbers_is_refused_and_a_damaged_one_is_written_again(
+    box_cohort: Callable[..., Path], tmp_path: Path
+) -> None:
+    case, store = read_cohort(box_cohort(sections=(4,))).cases[0], tmp_path / "store"
+    known = note_voxels(case, store)
+    (note,) = store.glob("*.voxels")
+    note.write_text("{")
+    refuse_other_formats(store)
+    assert note_voxels(case, store) == known
+    note.write_text(known + "\n")
+    with pytest.raises(InputError, match=r"^LS-FMT-001 file '.*\.voxels': slice cache without a format number"):
+        refuse_other_formats(store)
 
 
 def test_no_case_is_removed_while_somebody_uses_the_store(box_cohort: Callable[..., Path], tmp_path: Path) -> None:
