@@ -79,7 +79,7 @@ def test_changed_cases_are_counted_and_the_first_is_named(
     training: dict[str, str], validation: dict[str, str], expected: list[str]
 ) -> None:
     now = recipe(cases={"training": training, "validation": validation})
-    assert now.differences(recipe()) == expected
+    assert now.differences(recipe(), {}) == expected
 
 
 def test_a_recipe_reads_back_as_it_was_recorded_and_anything_else_is_damage() -> None:
@@ -162,7 +162,7 @@ def test_every_difference_is_named_in_one_line(box_cohort: Cohorts, tmp_path: Pa
         "seed was 0, now 3; ",
         f"network.weights was null, now sha256 {hashlib.sha256(b'other').hexdigest()}; ",
         "loss.dice_weight was 1.0, now 0.5; ",
-        "optimizer.lr was 0.001, now 0.01; ",
+        "optimizer.lr was 0.005, now 0.01; ",
         "cohort had the hash ",
         "split had the hash ",
         "first 'c",

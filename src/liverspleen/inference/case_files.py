@@ -117,7 +117,7 @@ def read_sidecar(file: Path) -> Sidecar | None:
     """
     content = read_plain(file)
     case_id = content.get("case_id") if content else None
-    if content is None or not isinstance(case_id, str) or CaseFiles(file.parent, case_id).sidecar.name != file.name:
+    if content is None or not isinstance(case_id, str) or f"{case_id}{DSEG}.json" != file.name:
         return None
     SIDECAR.check(content.get("format"), file.name, case_id=case_id)
     known = {item.name for item in fields(Measurement)}
