@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, fields, is_dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -16,9 +14,11 @@ from uuid import uuid4
 from liverspleen.cohort import Cohort, Vocabulary, open_cohort
 from liverspleen.config import NetworkConfig, TrainConfig, TrainerConfig, VocabularyConfig
 from liverspleen.errors import InputError, Issue
+from liverspleen.formats import CHECKPOINT
 from liverspleen.organs import LABEL_VALUES, OWN_VALUES, Structure, organ
 from liverspleen.processes import has_bf16_instructions
 from liverspleen.storage import sha256_of, write_text
+from liverspleen.training.recipe import NEUTRAL, Recipe, is_compared
 
 if TYPE_CHECKING:
     import torch
@@ -174,26 +174,28 @@ def _recipe_contradictions(config: TrainConfig) -> list[tuple[bool, str, str]]:
     ]
 
 
-def fingerprint(config: TrainConfig, split_hash: str, cases: Sequence[StoredCase]) -> str:
-    """Hash of everything that decides the weights; two trainings with the same one are the same training.
-
-    Of the cases what their files hold, as the store names it: a label map corrected in between makes another training.
-
-    All of the configuration but what only names files, measures or logs; and not the number of steps, so that more may
-    be asked for later.
-    """
-    silent = ("cohort", "root", "split", "store", "output", "train_fraction", "logger", "vocabulary")
-    decides = {name: value for name, value in asdict(config).items() if name not in silent}
-    for name in ("steps", "validate_every", "workers", "accelerator", "deterministic", "patience"):
-        del decides["trainer"][name]
-    if config.slices.pixel_mm is None:
-        del decides["slices"]["pixel_mm"]  # as in trainings from before there was a choice
+def decisive_keys(config: TrainConfig) -> dict[str, Any]:
+    """The keys of `train` that decide the weights, by dotted name; in place of starting weights the file's hash."""
+    found: dict[str, Any] = {}
+    for item in fields(TrainConfig):
+        value = getattr(config, item.name)
+        inside = asdict(value).items() if is_dataclass(value) and not isinstance(value, type) else None
+        found |= {item.name: value} if inside is None else {f"{item.name}.{name}": one for name, one in inside}
     weights = config.network.weights
-    started = sha256_of(weights) if weights is not None and weights.is_file() else str(weights or "")
-    decides["network"] = {**architecture(config.network), "weights": started}
-    files = [case.folder.name for case in cases]
-    text = json.dumps({**decides, "split": split_hash, "files": files}, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
+    if weights is not None:
+        found["network.weights"] = f"sha256 {sha256_of(weights)}" if weights.is_file() else str(weights)
+    return {name: value for name, value in found.items() if is_compared(name)}
+
+
+def neutral_values() -> Mapping[str, Any]:
+    """By key of `train` the value that stands for a record without that key."""
+    return NEUTRAL
+
+
+def recipe(config: TrainConfig, inputs: Mapping[str, str], cases: Mapping[str, Sequence[StoredCase]]) -> Recipe:
+    """Everything that decides the weights; `inputs` are the hashes of cohort and split, `cases` those of each side."""
+    stored = {side: {case.case_id: case.content_sha256 for case in found} for side, found in cases.items()}
+    return Recipe(decisive_keys(config), inputs["cohort"], inputs["split"], stored)
 
 
 def ranks(config: TrainConfig) -> int:
@@ -312,7 +314,6 @@ def module(config: TrainConfig, bundle: dict[str, Any]) -> SegmentationModule:
     """The Lightning module of a training; `bundle` is added to what a checkpoint keeps for prediction."""
     import torch
 
-    from liverspleen.networks.checkpoint import CHECKPOINT_FORMAT
     from liverspleen.training.module import SegmentationModule
 
     choice = config.optimizer
@@ -327,7 +328,7 @@ def module(config: TrainConfig, bundle: dict[str, Any]) -> SegmentationModule:
         optimizer=partial(kind, lr=choice.lr, weight_decay=choice.weight_decay, fused=config.trainer.fused),
         scheduler=scheduler(config),
         bundle={
-            "format": CHECKPOINT_FORMAT,
+            "format": CHECKPOINT.number,
             "structures": {organ.key: int(organ) for organ in Structure},
             "network": architecture(config.network),
             "sections": config.slices.sections,
@@ -365,7 +366,12 @@ def data_module(
 
 
 def callbacks(
-    config: TrainConfig, validation: Sequence[StoredCase], voxels_mm3: Sequence[float], *, start: int
+    config: TrainConfig,
+    validation: Sequence[StoredCase],
+    voxels_mm3: Sequence[float],
+    *,
+    start: int,
+    recipe: Recipe,
 ) -> list[Callback]:
     """What watches over a training, in this order: a checkpoint comes after all that it stands for."""
     from liverspleen.training.checkpoints import Checkpoints
@@ -375,7 +381,12 @@ def callbacks(
 
     guard, choice = FiniteGuard(), config.trainer
     checkpoints = Checkpoints(
-        config.output, every=choice.validate_every, start=start, patience=choice.patience, settle=guard.settle
+        config.output,
+        every=choice.validate_every,
+        start=start,
+        patience=choice.patience,
+        settle=guard.settle,
+        recipe=recipe,
     )
     table = ValidationFile(config.output / "validation.csv", validation, voxels_mm3)
     return [guard, table, checkpoints, Heartbeat()]

@@ -120,13 +120,36 @@ def test_words_that_do_not_go_together_are_refused(
     assert capsys.readouterr().err.startswith(code)
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{}", '{"cells": [{"table": "reproducibility"}]}', '{"cells": []}'])
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "[]",
+        "{}",
+        '{"format": 1, "cells": [{"table": "reproducibility"}]}',
+        '{"format": 1, "cells": []}',
+        '{"format": 1}',
+    ],
+)
 def test_a_file_that_is_no_report_with_an_rc_is_refused(
     tmp_path: Path, content: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "r.json").write_text(content)
     assert change("before=1", "after=2", "structure=liver", f"report={tmp_path / 'r.json'}") == 2
     assert capsys.readouterr().err.startswith("LS-CHG-005")
+
+
+@pytest.mark.parametrize(
+    "content", ['{"cells": []}', '{"format": 2}', '{"format": "1", "cells": []}', '{"format": true}']
+)
+def test_a_report_of_another_format_is_refused(
+    tmp_path: Path, content: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "r.json").write_text(content)
+    assert change("before=1", "after=2", "structure=liver", f"report={tmp_path / 'r.json'}") == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"LS-FMT-001 file '{tmp_path / 'r.json'}': report.json ")
+    assert "expected 1; " in line
 
 
 def test_the_rc_of_another_reader_is_not_taken(table: Path, report: Path, capsys: pytest.CaptureFixture[str]) -> None:

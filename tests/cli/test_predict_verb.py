@@ -92,6 +92,25 @@ def test_only_what_another_ct_model_or_setting_would_change_is_done_again(
     assert kept(model.with_name("best.ckpt"), scans, out, "flips=true") == set()
 
 
+def test_a_label_map_of_another_version_is_never_written_over(
+    model: Path, scans: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    assert predict(model, scans, out) == 0
+    sidecar = json.loads((out / "a_dseg.json").read_text())
+    (out / "a_dseg.json").write_text(json.dumps(sidecar | {"format": 99}))
+    before = (out / "a_dseg.nii.gz").read_bytes()
+    capsys.readouterr()
+    assert predict(model, scans, out) == 2
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("LS-")]
+    assert line.startswith("LS-FMT-001 case 'a' file 'a_dseg.json': sidecar of format 99, expected 1")
+    assert (out / "a_dseg.nii.gz").read_bytes() == before
+    assert {row["case_id"] for row in rows(out / "measurements.csv")} == {"b", "c"}
+    assert next(row for row in rows(out / "review.csv") if row["case_id"] == "a")["reasons"].startswith(
+        "refused: LS-FMT"
+    )
+
+
 def test_a_label_map_that_a_person_changed_is_never_written_over(
     model: Path, scans: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -53,7 +53,7 @@ def test_store_is_filled_once_and_says_processes_and_memory(
     assert len(folders(store)) == 3
     (note,) = store.glob("*.voxels")
     stored = store_case(read_cohort(manifest).cases[2], store)
-    assert note.read_text() == stored.voxels_sha256 + "\n"
+    assert json.loads(note.read_text())["voxels_sha256"] == stored.voxels_sha256
     before = {file: file.stat().st_mtime_ns for file in store.rglob("*.npy")}
     assert prepare(manifest) == 0
     out = capsys.readouterr().out
@@ -174,6 +174,30 @@ def test_prune_keeps_what_the_cohort_names(
     freed = before - sum(map(len, contents(store).values()))
     assert f"prepare: 2 cases removed, {freed} bytes freed" in capsys.readouterr().out
     assert len(folders(store)) == 2
+    assert prepare(manifest) == 0
+    assert "2 of them were in the store already" in capsys.readouterr().out
+
+
+def test_store_of_another_version_is_refused_in_one_line_until_it_is_pruned(
+    box_cohort: Callable[..., Path], prepare: Prepare, store: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    manifest = box_cohort()
+    assert prepare(manifest) == 0
+    for folder in folders(store)[:2]:
+        about = json.loads((folder / "case.json").read_text())
+        del about["format"]
+        (folder / "case.json").write_text(json.dumps(about))
+    before = contents(store)
+    for action in ("fill", "verify"):
+        capsys.readouterr()
+        assert prepare(manifest, f"action={action}") == 2
+        (line,) = lines(capsys.readouterr().err)
+        assert line.startswith(
+            f"LS-FMT-001 file '{folders(store)[0] / 'case.json'}': slice cache without a format number"
+        )
+        assert "(2 of 4 stored cases and notes)" in line
+        assert contents(store) == before
+    assert prepare(manifest, "action=prune") == 0
     assert prepare(manifest) == 0
     assert "2 of them were in the store already" in capsys.readouterr().out
 

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from liverspleen.cohort.manifest import read_cohort
-from liverspleen.data.care import prune, verify, verify_all
+from liverspleen.data.care import prune, refuse_other_formats, verify, verify_all
 from liverspleen.data.parts import in_use
-from liverspleen.data.store import STORE_VERSION, note_voxels, open_case, store_case
+from liverspleen.data.store import note_voxels, open_case, store_case
 from liverspleen.errors import InputError
+from liverspleen.formats import SLICE_CACHE
 
 ARRAYS = ("sections", "labels", "present", "native_labels")
 
@@ -57,7 +58,7 @@ def test_array_of_the_same_bytes_and_another_shape_is_found(folder: Path) -> Non
     assert [issue.file for issue in verify(folder)] == [file]
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", "{}", None])
+@pytest.mark.parametrize("content", ["", "{", "[]", json.dumps({"format": SLICE_CACHE.number}), None])
 def test_damaged_description_is_found_and_never_trained_on(
     folder: Path, content: str | None, box_cohort: Callable[..., Path], tmp_path: Path
 ) -> None:
@@ -77,11 +78,11 @@ def test_prune_removes_what_the_cohort_does_not_name_and_tells_its_bytes(
     gone = store_case(cohort.cases[1], store)
     stored = [store_case(cohort.cases[0], store), store_case(cohort.cases[0], store, pixel_mm=4.0)]
     note_voxels(cohort.cases[1], store)
+    size = sum(file.stat().st_size for file in [*gone.folder.iterdir(), *store.glob("*.voxels")])
     note_voxels(cohort.cases[2], store)
-    size = sum(file.stat().st_size for file in gone.folder.iterdir())
     pruned = prune(store, cohort.cases[:1], cohort.cases[2:])
     assert (pruned.cases, pruned.kept) == (1, 0)
-    assert pruned.freed_bytes == size + 65  # a hash and its line end
+    assert pruned.freed_bytes == size
     assert not gone.folder.exists()
     assert all(verify(case.folder) == () for case in stored)
     assert len(list(store.glob("*.voxels"))) == 1
@@ -93,11 +94,52 @@ def test_prune_removes_cases_of_other_versions_and_nothing_foreign(
     cohort, store = read_cohort(box_cohort(sections=(4,))), tmp_path / "store"
     old = store_case(cohort.cases[0], store).folder
     about = json.loads((old / "case.json").read_text())
-    (old / "case.json").write_text(json.dumps(about | {"version": STORE_VERSION - 1}))
+    (old / "case.json").write_text(json.dumps(about | {"format": SLICE_CACHE.number - 1}))
     (store / "notes").mkdir()
     (store / "README").write_text("mine")
     assert prune(store, cohort.cases, ()).cases == 1
     assert sorted(file.name for file in store.iterdir()) == [".lock", "README", "notes"]
+
+
+@pytest.mark.parametrize("number", [None, 3, 5, "4", True])
+def test_a_store_with_cases_or_notes_of_another_format_is_refused_in_one_line(
+    number: object, box_cohort: Callable[..., Path], tmp_path: Path
+) -> None:
+    cohort, store = read_cohort(box_cohort(sections=(4, 5, 6))), tmp_path / "store"
+    folders = [store_case(case, store).folder for case in cohort.cases[:2]]
+    note_voxels(cohort.cases[2], store)
+    refuse_other_formats(store)
+    (note,) = store.glob("*.voxels")
+    for file in (folders[1] / "case.json", note):
+        about = json.loads(file.read_text()) | {"format": number}
+        file.write_text(json.dumps({key: value for key, value in about.items() if value is not None}))
+    with pytest.raises(InputError) as caught:
+        refuse_other_formats(store)
+    (issue,) = caught.value.issues
+    assert (issue.code, issue.file) == ("LS-FMT-001", folders[1] / "case.json")
+    assert "expected 4 (2 of 3 stored cases and notes)" in issue.message
+    assert "action=prune" in issue.hint
+    assert [found.code for found in verify(folders[1])] == ["LS-FMT-001"]
+    with pytest.raises(InputError, match="LS-FMT-001 case 'c1'"):
+        open_case(cohort.cases[1], store)
+    prune(store, cohort.cases[:2], cohort.cases[2:])  # the hint
+    note.unlink()
+    refuse_other_formats(store)
+    assert [folder.exists() for folder in folders] == [True, False]
+
+
+def test_a_note_from_before_there_were_numbers_is_refused_and_a_damaged_one_is_written_again(
+    box_cohort: Callable[..., Path], tmp_path: Path
+) -> None:
+    case, store = read_cohort(box_cohort(sections=(4,))).cases[0], tmp_path / "store"
+    known = note_voxels(case, store)
+    (note,) = store.glob("*.voxels")
+    note.write_text("{")
+    refuse_other_formats(store)
+    assert note_voxels(case, store) == known
+    note.write_text(known + "\n")
+    with pytest.raises(InputError, match=r"^LS-FMT-001 file '.*\.voxels': slice cache without a format number"):
+        refuse_other_formats(store)
 
 
 def test_no_case_is_removed_while_somebody_uses_the_store(box_cohort: Callable[..., Path], tmp_path: Path) -> None:

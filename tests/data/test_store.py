@@ -13,6 +13,7 @@ from liverspleen.cohort.manifest import read_cohort
 from liverspleen.data.module import refuse_leaks
 from liverspleen.data.store import case_key, note_voxels, noted_voxels, open_case, store_case
 from liverspleen.errors import InputError
+from liverspleen.formats import SLICE_CACHE
 from liverspleen.imaging.nifti import read_ct, write_ct
 from liverspleen.organs import ORGANS, Structure
 
@@ -73,7 +74,7 @@ def test_changed_parameters_never_meet_old_sections(
     assert open_case(case, store, pixel_mm=4.1) is None
     keys = {case_key(one) for one in (case, other, replace(case, label=other.label), replace(case, label=None))}
     assert len(keys) == 4
-    monkeypatch.setattr("liverspleen.data.store.STORE_VERSION", 99)
+    monkeypatch.setattr("liverspleen.data.store.SLICE_CACHE", replace(SLICE_CACHE, number=99))
     assert open_case(case, store) is None
 
 

@@ -11,10 +11,11 @@ from typing import Any
 import torch
 from torch import nn
 
+from liverspleen.formats import CHECKPOINT
 from liverspleen.inference.bundle_writing import described, write_bundle
 from liverspleen.inference.checked import checked_model
 from liverspleen.networks.build import build_network
-from liverspleen.networks.checkpoint import BUNDLE_KEY, CHECKPOINT_FORMAT, WEIGHTS_PREFIX
+from liverspleen.networks.checkpoint import BUNDLE_KEY, WEIGHTS_PREFIX
 from liverspleen.networks.weights_file import safetensors_bytes
 
 UNET = {"name": "unet_2d", "output_stride": 8, "width": 4}
@@ -23,7 +24,7 @@ UNET = {"name": "unet_2d", "output_stride": 8, "width": 4}
 def about(**changes: Any) -> dict[str, Any]:
     """The plain values of a checkpoint."""
     return {
-        "format": CHECKPOINT_FORMAT,
+        "format": CHECKPOINT.number,
         "structures": {"background": 0, "liver": 1, "spleen": 2},
         "network": UNET,
         "sections": 3,

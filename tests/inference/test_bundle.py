@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
+import zipfile
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -83,6 +84,27 @@ def test_checkpoint_of_a_training_state_gives_its_network_only(tmp_path: Path) -
     expected = {name: value.clone() for name, value in trained.state_dict().items()}
     found = load_model(save(tmp_path / "a.ckpt", trained, extra={"optimizer_states": [optimizer.state_dict()]}))
     assert all(torch.equal(value, expected[name]) for name, value in found.network.state_dict().items())
+
+
+@pytest.mark.parametrize("number", [None, 1, 3, "2", True, 2.0, {}, [2]])
+def test_checkpoint_of_another_format_is_refused_before_anything_else(tmp_path: Path, number: object) -> None:
+    save(tmp_path / "a.ckpt", format=number, structures={}, network="none")
+    with pytest.raises(InputError, match=r"^LS-FMT-001 file '.*a\.ckpt': checkpoint .*, expected 2; .*train again"):
+        load_model(tmp_path / "a.ckpt")
+
+
+@pytest.mark.parametrize("number", [None, 0, 2, "liverspleen-bundle-1", "1", True, {}])
+def test_model_package_of_another_format_is_refused_as_folder_and_as_zip(
+    tmp_path: Path, checkpoint: Path, number: object
+) -> None:
+    bundle(tmp_path / "bundle", checkpoint)
+    rewrite(tmp_path / "bundle", lambda content: content.update(format=number, files=None))
+    with zipfile.ZipFile(tmp_path / "bundle.zip", "w") as archive:
+        for file in (tmp_path / "bundle").iterdir():
+            archive.write(file, file.name)
+    for name in ("bundle", "bundle.zip"):
+        with pytest.raises(InputError, match=r"^LS-FMT-001 .*: model package .*, expected 1; .*export the model again"):
+            load_model(tmp_path / name)
 
 
 def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:

@@ -16,13 +16,14 @@ from liverspleen.cohort.manifest import read_cohort
 from liverspleen.data.store import store_case
 from liverspleen.data.window import IntensityWindow
 from liverspleen.errors import InputError
+from liverspleen.formats import CHECKPOINT
 from liverspleen.imaging.geometry import Geometry
 from liverspleen.imaging.nifti import read_ct
 from liverspleen.imaging.volume import CTVolume
 from liverspleen.inference.model import TrainedModel, load_model
 from liverspleen.inference.segment import segment
 from liverspleen.networks.build import build_network
-from liverspleen.networks.checkpoint import BUNDLE_KEY, CHECKPOINT_FORMAT
+from liverspleen.networks.checkpoint import BUNDLE_KEY
 
 
 class NeighbourSum(nn.Module):
@@ -118,7 +119,7 @@ def test_the_network_sees_the_sections_that_the_store_holds(box_cohort: Callable
 
 def write_checkpoint(file: Path, trained: nn.Module, **about: Any) -> None:
     plain = {
-        "format": CHECKPOINT_FORMAT,
+        "format": CHECKPOINT.number,
         "structures": {"background": 0, "liver": 1, "spleen": 2},
         "sections": 3,
         "window": {"lower_hu": 0.0, "upper_hu": 100.0, "clip": True},

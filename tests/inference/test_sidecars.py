@@ -10,12 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from liverspleen.errors import InputError
 from liverspleen.evaluation.measurements.table import Measurement
 from liverspleen.inference.case_files import CaseFiles, Settings, Sidecar, read_sidecar, sidecars
 from liverspleen.inference.colour_tables import write_colour_tables
 from liverspleen.inference.tables import unfinished, write_tables
 from liverspleen.storage import write_json
 
+OTHER_FORMATS = [None, 2, True, "1", 1.0, {}]
 SETTINGS = Settings("abc", "torch", "auto", False, {"liver": "main_parts"})
 
 
@@ -36,7 +38,14 @@ def written(folder: Path, case_id: str, *, score: float = 0.0, reasons: tuple[st
 
 def refuse(folder: Path, case_id: str, settings: Settings = SETTINGS) -> None:
     issues = [["LS-IMG-003", "LS-IMG-003: not a NIfTI; convert it"]]
-    write_json(CaseFiles(folder, case_id).refusal, {"case_id": case_id, "settings": asdict(settings), "issues": issues})
+    content = {"format": 1, "case_id": case_id, "settings": asdict(settings), "issues": issues}
+    write_json(CaseFiles(folder, case_id).refusal, content)
+
+
+def restate(file: Path, number: object) -> None:
+    """Have a file state another format number, or none."""
+    content = {**json.loads(file.read_text()), "format": number}
+    file.write_text(json.dumps({key: value for key, value in content.items() if value is not None}))
 
 
 def table(file: Path) -> list[dict[str, str]]:
@@ -107,24 +116,41 @@ def test_a_case_is_finished_with_its_label_map_or_its_refusal_under_the_same_set
     assert unfinished(tmp_path, "a", replace(SETTINGS, precision="fp32")) == []
 
 
-@pytest.mark.parametrize(
-    "change", [{"format": 2}, {"case_id": "../../a"}, {"case_id": "b"}, {"measurements": [{}]}, {"files": None}]
-)
+@pytest.mark.parametrize("change", [{"case_id": "../../a"}, {"case_id": "b"}, {"measurements": [{}]}, {"files": None}])
 def test_what_is_no_sidecar_of_ours_is_no_case(tmp_path: Path, change: dict[str, object]) -> None:
     files = written(tmp_path, "a")
-    (known,) = sidecars(tmp_path)
+    (known,), _ = sidecars(tmp_path)
     assert known == read_sidecar(files.sidecar)
     files.sidecar.write_text(json.dumps({**json.loads(files.sidecar.read_text()), **change}))
-    assert sidecars(tmp_path) == []
+    assert sidecars(tmp_path) == ([], [])
     files.sidecar.write_text("[" * 100_000)
     assert read_sidecar(files.sidecar) is None
+
+
+@pytest.mark.parametrize("number", OTHER_FORMATS)
+def test_a_case_of_another_format_has_no_volume_and_the_review_says_why(tmp_path: Path, number: object) -> None:
+    written(tmp_path, "b")
+    files = written(tmp_path, "a")
+    restate(files.sidecar, number)
+    refuse(tmp_path, "c")
+    restate(CaseFiles(tmp_path, "c").refusal, number)
+    with pytest.raises(
+        InputError, match=r"^LS-FMT-001 case 'a' file 'a_dseg\.json': sidecar .*, expected 1; .*predict again"
+    ):
+        read_sidecar(files.sidecar)
+    assert unfinished(tmp_path, "abc", SETTINGS) == ["a", "c"]
+    write_tables(tmp_path)
+    assert {row["case_id"] for row in table(tmp_path / "measurements.csv")} == {"b"}
+    reasons = {row["case_id"]: row["reasons"] for row in table(tmp_path / "review.csv")}
+    assert reasons["a"].startswith("LS-FMT-001 case 'a'")
+    assert reasons["c"].startswith("refused: LS-FMT-001 file 'refused/c.json'")
 
 
 def test_unfinished_files_are_no_cases(tmp_path: Path) -> None:
     files = written(tmp_path, "a")
     for file in (files.sidecar, files.label_map):
         file.rename(file.with_name(f".part-12345678-{file.name}"))
-    assert sidecars(tmp_path) == []
+    assert sidecars(tmp_path) == ([], [])
 
 
 def test_colour_tables_say_one_colour_in_three_formats(tmp_path: Path) -> None:

@@ -11,10 +11,10 @@ import pytest
 import torch
 
 from liverspleen.errors import InputError
+from liverspleen.formats import CHECKPOINT
 from liverspleen.inference.description import checked_description
 from liverspleen.networks import own
 from liverspleen.networks.build import build_network, network_names
-from liverspleen.networks.checkpoint import CHECKPOINT_FORMAT
 from liverspleen.organs import Structure
 
 MINE = dedent("""
@@ -42,7 +42,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 def about(name: str) -> dict[str, object]:
     return {
-        "format": CHECKPOINT_FORMAT,
+        "format": CHECKPOINT.number,
         "structures": {organ.key: int(organ) for organ in Structure},
         "network": {"name": name, "output_stride": 8, "width": 2},
         "window": {"lower_hu": -150.0, "upper_hu": 250.0, "clip": True},

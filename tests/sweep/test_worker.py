@@ -195,15 +195,31 @@ def test_a_worker_that_was_taken_for_dead_changes_nothing_any_more(tmp_path: Pat
     assert (record.state, record.about["reason"]) == (State.FAILED, "silent")
 
 
-def test_a_study_begun_otherwise_is_refused_with_the_first_difference(tmp_path: Path) -> None:
+def test_a_study_begun_otherwise_is_refused_with_every_difference(tmp_path: Path) -> None:
     from liverspleen.errors import InputError
 
     url = f"sqlite:///{tmp_path / 'study.db'}"
     study = Study(url, "a", objectives=["dss"], sampler="tpe", pruner="none")
-    study.agree({"trainer.steps": "300", "seed": 0})
-    study.agree({"trainer.steps": "300", "seed": 0})
-    with pytest.raises(InputError, match=r"LS-SWP-007: the study 'a' was begun with trainer.steps=300, not 400"):
-        study.agree({"trainer.steps": "400", "seed": 0})
+    neutral = {"trainer.ema_decay": None}
+    study.agree({"trainer.steps": 300, "seed": 0}, neutral)
+    study.agree({"trainer.steps": 300, "seed": 0, "trainer.ema_decay": None}, neutral)  # a key that was added since
+    with pytest.raises(
+        InputError,
+        match=r"LS-SWP-007: the study 'a' was begun as another one: trainer.steps was 300, now 400; seed was 0, now 1",
+    ):
+        study.agree({"trainer.steps": 400, "seed": 1, "trainer.ema_decay": None}, neutral)
+
+
+@pytest.mark.parametrize("number", [None, 2, "1"])
+def test_a_study_of_another_format_is_refused(tmp_path: Path, number: object) -> None:
+    from liverspleen.errors import InputError
+
+    url = f"sqlite:///{tmp_path / 'study.db'}"
+    study = Study(url, "a", objectives=["dss"], sampler="tpe", pruner="none")
+    study.agree({"seed": 0}, {})
+    study._study.set_user_attr("identity", {"seed": 0} | ({} if number is None else {"format": number}))
+    with pytest.raises(InputError, match=r"^LS-FMT-001: study .*, expected 1; .*another output= or study="):
+        study.agree({"seed": 0}, {})
 
 
 def test_a_database_that_cannot_be_used_is_one_line_without_its_password() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from liverspleen import assemble
 from liverspleen.config import BenchConfig
 from liverspleen.errors import InputError, Issue
+from liverspleen.formats import SLICE_CACHE
 from liverspleen.provenance import recorded
 from liverspleen.storage import write_json
 
@@ -50,11 +50,12 @@ def _result(config: BenchConfig, scratch: Path) -> dict[str, Any]:
 
 def _stored(store: Path) -> list[StoredCase]:
     """Every case of a slice store."""
-    from liverspleen.data.store import StoredCase
+    from liverspleen.data.store import StoredCase, read_about
 
     cases = []
     for file in sorted(store.glob("*/case.json")):
-        about = json.loads(file.read_text(encoding="utf-8"))
+        about = read_about(file)
+        SLICE_CACHE.check(about.get("format"), file)
         name, spacing_mm = file.parent.name, about["section_spacing_mm"]
         case = StoredCase(name, name, file.parent, tuple(about["shape"]), "", section_spacing_mm=spacing_mm)
         cases.append(case)

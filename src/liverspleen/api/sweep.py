@@ -36,6 +36,9 @@ from liverspleen.sweep.worker import Sweep, Worker
 _OWN = {"cohort", "root", "split", "store", "output", "seed", "vocabulary", "logger", "train_fraction"}
 """Of train: what all trials share or each trial has its own of, so that it cannot be searched."""
 
+_SHARED = ("steps", "validate_every", "accelerator", "deterministic", "patience")
+"""Of `trainer`: what may change when one training is resumed, and must be the same in trials that are compared."""
+
 
 def run_sweep(config: SweepConfig, given: Sequence[str]) -> Sequence[Issue]:
     """Work on the study in this process, or start several workers, or submit them as SLURM jobs.
@@ -121,7 +124,7 @@ def _sweep(config: SweepConfig, base: list[str], record: Run) -> Sweep:
             warmup_steps=search.warmup_steps,
             seed=config.seed,
         )
-        study.agree(_identity(config, record))
+        study.agree(_identity(config, record), assemble.neutral_values())
         space, plan = Space.of(search.parameters), _plan(config)
         about: dict[str, Any] = {"study": name, "objectives": config.objectives, "trials": plan.trials}
         about |= {"leaders": plan.leaders, "seeds": plan.seeds, "search": asdict(search), "base": base}
@@ -165,13 +168,9 @@ def _identity(config: SweepConfig, record: Run) -> dict[str, Any]:
     """What must be the same for all workers of a study, by key."""
     search = config.search
     parameters = {f"search.parameters.{name}": value for name, value in search.parameters.items()}
-    recipe = {
-        f"{group.name}.{name}": str(value)
-        for group in fields(TrainConfig)
-        if group.name not in _OWN
-        for name, value in asdict(getattr(config, group.name)).items()
-        if (group.name, name) != ("trainer", "workers")  # no weight depends on them
-    }
+    decisive = assemble.decisive_keys(config)
+    recipe = {name: value for name, value in decisive.items() if name.partition(".")[0] not in _OWN}
+    recipe |= {f"trainer.{name}": getattr(config.trainer, name) for name in _SHARED}
     chosen = {"search.sampler": search.sampler, "search.pruner": search.pruner, "objectives": config.objectives}
     return {**recipe, **parameters, **chosen, "seed": config.seed, **record.inputs}
 

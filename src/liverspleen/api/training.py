@@ -101,11 +101,11 @@ def _fit(config: TrainConfig, record: Run, cohort: Cohort, split: Split, store: 
         say=_say if is_first_process() else None,
     )
     record.issues.extend(issues)
-    mark = assemble.fingerprint(config, record.inputs["split"], [*training, *validation])
-    done = resumption(config.output, mark)
+    recipe = assemble.recipe(config, record.inputs, {"training": training, "validation": validation})
+    done = resumption(config.output, recipe, neutral=assemble.neutral_values())
     record.issues.extend(done.issues)
     record.outputs += [config.output / name for name in FILES]
-    about = {"fingerprint": mark, **_about(record, cohort, split, (training, validation))}
+    about = _about(record, cohort, split, (training, validation))
     voxels_mm3 = _voxels_mm3(cohort, validation)
 
     def build() -> TrainingParts:
@@ -113,7 +113,7 @@ def _fit(config: TrainConfig, record: Run, cohort: Cohort, split: Split, store: 
             record.issues.extend(replanned(done, config.trainer.steps))
         module = assemble.module(config, about)
         data = assemble.data_module(config, training, validation, start=done.steps)
-        watch = assemble.callbacks(config, validation, voxels_mm3, start=done.steps)
+        watch = assemble.callbacks(config, validation, voxels_mm3, start=done.steps, recipe=recipe)
         loggers = assemble.loggers(config, record.issues, start=done.steps)
         trainer = assemble.trainer(config, watch, loggers, validate=bool(validation))
         record.device = str(trainer.strategy.root_device)

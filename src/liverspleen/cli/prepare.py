@@ -35,7 +35,7 @@ from liverspleen.cohort.manifest import Cohort
 from liverspleen.cohort.split import is_trainable
 from liverspleen.config import PrepareConfig
 from liverspleen.data.build import build_cache
-from liverspleen.data.care import prune, stored_folders, verify_all
+from liverspleen.data.care import prune, refuse_other_formats, stored_folders, verify_all
 from liverspleen.data.parts import in_use
 from liverspleen.errors import InputError, Issue
 from liverspleen.processes import progress, say
@@ -114,6 +114,7 @@ def _fill(config: PrepareConfig, record: Run) -> None:
 
 
 def _verify(config: PrepareConfig, record: Run) -> None:
+    refuse_other_formats(config.store)
     damaged = 0
     with progress("verify", len(stored_folders(config.store))) as advance:
         for folder, issues in verify_all(config.store):

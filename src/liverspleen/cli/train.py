@@ -14,7 +14,8 @@ counts as a patient of its own. The table of its files is written into output=, 
 when the training goes on. DICOM and label maps with other values: liverspleen import first.
 
 Refused are a split in which a patient is on both sides, or has test cases, a split of another cohort, a CT that by its
-voxels is on both sides, and to go on with images or label maps that were changed.
+voxels is on both sides, and to go on with images, label maps or a configuration that were changed: every difference is
+named (docs/reference/formats.md).
 
 example
   liverspleen train cohort=cohort.csv split=split/split.csv output=outputs/model experiment=phantom trainer.steps=2000

@@ -14,6 +14,7 @@ from typing import Any
 
 from liverspleen.cohort.manifest import Case, Cohort
 from liverspleen.cohort.split import SIDES, Split
+from liverspleen.data.care import refuse_other_formats
 from liverspleen.data.leaks import refuse_leaks
 from liverspleen.data.room import Cost, available_bytes, case_cost, noting_cost, plan, resident_bytes
 from liverspleen.data.store import NO_ROOM, StoredCase, no_room, note_voxels, noted_voxels, open_case, store_case
@@ -99,9 +100,10 @@ def build_cache(
         say: receives one line about processes and memory; None: nothing is said and no progress is shown.
 
     Raises:
-        InputError: LS-STO-002 the disk is too small for the missing cases, or became full; LS-STO-005 a process was
-            killed.
+        InputError: LS-FMT-001 the folder holds cases of another format; LS-STO-002 the disk is too small for the
+            missing cases, or became full; LS-STO-005 a process was killed.
     """
+    refuse_other_formats(store)
     tasks = [*(_Task(case, store, pixel_mm) for case in cases), *(_Task(case, store, tested=True) for case in tests)]
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # hashing lets threads run side by side
         results: dict[_Task, Any] = dict(zip(tasks, pool.map(_Task.found, tasks), strict=True))

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from liverspleen.cohort.manifest import Case
 from liverspleen.data.parts import ABOUT, PART, clear_parts, remove_folder, to_oneself
-from liverspleen.data.store import STORE_VERSION, VOXELS, damaged, source_hashes, voxels_file
+from liverspleen.data.store import VOXELS, damaged, read_about, read_note, source_hashes, voxels_file
 from liverspleen.errors import InputError, Issue
+from liverspleen.formats import SLICE_CACHE
 from liverspleen.storage import sha256_of_array
 
 
@@ -24,11 +24,34 @@ def stored_folders(store: Path) -> list[Path]:
     return sorted(folder for folder in found if len(folder.name) == 20 and set(folder.name) <= set("0123456789abcdef"))
 
 
+def refuse_other_formats(store: Path) -> None:
+    """Refuse a store with a case or note that another version of this package made; what is damaged is not looked at.
+
+    Raises:
+        InputError: LS-FMT-001 in one line, with the number of such cases and notes and the first of them.
+    """
+    files = [*(folder / ABOUT for folder in stored_folders(store)), *sorted(store.glob(f"*{VOXELS}"))]
+    found = [issue for file in files if (issue := _format_issue(file))]
+    if found:
+        message = f"{found[0].message} ({len(found)} of {len(files)} stored cases and notes)"
+        raise InputError(replace(found[0], message=message))
+
+
+def _format_issue(file: Path) -> Issue | None:
+    try:
+        about = read_note(file) if file.suffix == VOXELS else read_about(file)
+    except (OSError, ValueError, RecursionError):
+        return None
+    return None if about is None else SLICE_CACHE.issue(about.get("format"), file)
+
+
 def verify(folder: Path) -> tuple[Issue, ...]:
-    """Everything that is not as it was written: LS-STO-001 for each file."""
+    """Everything that is not as it was written: LS-STO-001 for each file, LS-FMT-001 for another format."""
     about_file = folder / ABOUT
     try:
-        about = json.loads(about_file.read_text(encoding="utf-8"))
+        about = read_about(about_file)
+        if issue := SLICE_CACHE.issue(about.get("format"), about_file):
+            return (issue,)
         files, shape = dict(about["files"]), tuple(about["shape"])
     except FileNotFoundError:
         return (damaged(about_file, "is missing"),)
@@ -107,7 +130,7 @@ def prune(store: Path, cases: Iterable[Case], tested: Iterable[Case]) -> Pruned:
 def _source(folder: Path) -> tuple[str, str] | None:
     """Hashes of image and label map that a case was made of; None for what other versions made, or is damaged."""
     try:
-        about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
-        return (about["image_sha256"], about["label_sha256"]) if about["version"] == STORE_VERSION else None
+        about = read_about(folder / ABOUT)
+        return (about["image_sha256"], about["label_sha256"]) if about["format"] == SLICE_CACHE.number else None
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -25,14 +25,12 @@ from numpy.typing import NDArray
 
 from liverspleen.data.parts import ABOUT, clear_parts, complete_folder
 from liverspleen.errors import InputError, Issue
+from liverspleen.formats import SLICE_CACHE
 from liverspleen.organs import ORGANS, Structure
-from liverspleen.storage import sha256_of, sha256_of_array, write_text
+from liverspleen.storage import sha256_of, sha256_of_array, write_json
 
 if TYPE_CHECKING:
     from liverspleen.cohort.manifest import Case
-
-STORE_VERSION = 3
-"""Part of every key: sections made by other code are never met."""
 
 NO_ROOM = "LS-STO-002"
 """Code of the fault that ends a filling: the disk is full for every further case too."""
@@ -48,7 +46,8 @@ class StoredCase:
     `shape` is that of `sections`. `voxels_sha256` identifies the decoded CT whatever its file is called and whatever
     pixel size it is stored with. `labelled` are the structures whose labels are known; of another one nothing is known,
     though no voxel shows it. `section_spacing_mm` is the distance between sections, nan where it is not known.
-    `resampled` tells that sections and labels are on another matrix than the CT.
+    `resampled` tells that sections and labels are on another matrix than the CT. `content_sha256` is of all that is
+    stored.
     """
 
     case_id: str
@@ -59,6 +58,7 @@ class StoredCase:
     labelled: tuple[Structure, ...] = ORGANS
     section_spacing_mm: float = math.nan
     resampled: bool = False
+    content_sha256: str = ""
 
     @cached_property
     def sections(self) -> NDArray[np.int16]:
@@ -97,7 +97,7 @@ def _mapped(file: Path) -> NDArray[Any]:
 
 
 def case_key(case: Case, *, pixel_mm: float | None = None) -> str:
-    """Name of the case's folder in any store: hash of image's and label's bytes, pixel size and the store's version.
+    """Name of the case's folder in any store: hash of image's and label's bytes, pixel size and the format.
 
     Raises:
         InputError: a file is missing.
@@ -118,7 +118,8 @@ def open_case(case: Case, store: Path, *, pixel_mm: float | None = None) -> Stor
     """The case in the store, or None if it is not there.
 
     Raises:
-        InputError: a file of the case is missing, or LS-STO-001 what the store says of it is damaged.
+        InputError: a file of the case is missing, LS-STO-001 what the store says of it is damaged, or LS-FMT-001 the
+            case is stored in another format.
     """
     return _open(case, store / case_key(case, pixel_mm=pixel_mm))
 
@@ -138,7 +139,7 @@ def store_case(case: Case, store: Path, *, pixel_mm: float | None = None) -> Sto
         return found
     clear_parts(store)
     arrays, about = _read(case, pixel_mm)
-    about |= {"version": STORE_VERSION, "image_sha256": image, "label_sha256": label, "files": {}}
+    about |= {"format": SLICE_CACHE.number, "image_sha256": image, "label_sha256": label, "files": {}}
     needed = sum(array.nbytes for array in arrays.values())
     with _refusing_a_full_disk(case, store, needed), complete_folder(folder) as part:
         for name, array in arrays.items():
@@ -164,7 +165,7 @@ def note_voxels(case: Case, store: Path) -> str:
 
     found = sha256_of_array(read_ct(case.image, case_id=case.case_id).hu)
     with _refusing_a_full_disk(case, store, len(found)):
-        write_text(voxels_file(case, store), found + "\n")
+        write_json(voxels_file(case, store), {"format": SLICE_CACHE.number, "voxels_sha256": found})
     return found
 
 
@@ -174,11 +175,33 @@ def noted_voxels(case: Case, store: Path) -> str | None:
     Raises:
         InputError: the image is missing.
     """
-    try:
-        known = voxels_file(case, store).read_text(encoding="ascii").strip()
-    except (FileNotFoundError, UnicodeDecodeError):
+    about = read_note(voxels_file(case, store))
+    if about is None or SLICE_CACHE.issue(about.get("format")):
         return None
-    return known if len(known) == 64 else None
+    known = about.get("voxels_sha256")
+    return known if isinstance(known, str) and len(known) == 64 else None
+
+
+def read_about(file: Path) -> dict[str, Any]:
+    """What the store says of a case.
+
+    Raises:
+        OSError, ValueError: there is no such file, or it holds something else.
+    """
+    about = json.loads(file.read_text(encoding="utf-8"))
+    if not isinstance(about, dict):
+        raise ValueError("no JSON object")
+    return about
+
+
+def read_note(file: Path) -> dict[str, Any] | None:
+    """What a file says of the voxels of a test case; None if it is missing or damaged, {} if it is a mere hash."""
+    try:
+        text = file.read_text(encoding="ascii")
+        about = {} if len(text.strip()) == 64 else json.loads(text)
+    except (FileNotFoundError, ValueError, RecursionError):
+        return None
+    return about if isinstance(about, dict) else None
 
 
 def voxels_file(case: Case, store: Path) -> Path:
@@ -222,7 +245,7 @@ def _file_hash(case: Case, file: Path) -> str:
 
 
 def _digest(*parts: object) -> str:
-    return hashlib.sha256(repr((STORE_VERSION, *parts)).encode()).hexdigest()[:20]
+    return hashlib.sha256(repr((SLICE_CACHE.number, *parts)).encode()).hexdigest()[:20]
 
 
 def _key(image: str, label: str, pixel_mm: float | None) -> str:
@@ -231,7 +254,8 @@ def _key(image: str, label: str, pixel_mm: float | None) -> str:
 
 def _open(case: Case, folder: Path) -> StoredCase | None:
     try:
-        about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
+        about = read_about(folder / ABOUT)
+        SLICE_CACHE.check(about.get("format"), folder / ABOUT, case_id=case.case_id)
         return StoredCase(
             case.case_id,
             case.patient_id,
@@ -241,11 +265,18 @@ def _open(case: Case, folder: Path) -> StoredCase | None:
             labelled=case.labelled_structures if case.label else (),
             section_spacing_mm=about["section_spacing_mm"],
             resampled=about["resampled"],
+            content_sha256=_content_hash(about),
         )
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(damaged(folder / ABOUT, "is not what was written", case_id=case.case_id)) from error
+
+
+def _content_hash(about: dict[str, Any]) -> str:
+    """Of the arrays and the spacing, which are all that a training reads of a case."""
+    content = json.dumps([about["files"], about["section_spacing_mm"]], sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()
 
 
 def damaged(file: Path, message: str, *, case_id: str | None = None) -> Issue:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from liverspleen.errors import InputError, Issue
+from liverspleen.formats import MODEL_PACKAGE
 from liverspleen.inference.archive import MAX_FILE_BYTES, Entry, blocks
 from liverspleen.inference.plain import MAX_JSON_BYTES, parse_json
 
@@ -22,9 +23,6 @@ DESCRIPTION, WEIGHTS, CARD, LICENCE, ONNX = (
     "LICENSE",
     "model.onnx",
 )
-BUNDLE_FORMAT = "liverspleen-bundle-1"
-"""Changed when bundle.json changes its meaning."""
-
 _MAX_TEXT_BYTES = 1 << 20
 _MARKUP = re.compile(rb"<[a-z!/?]|javascript:|data:text", re.IGNORECASE)
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -77,13 +75,12 @@ def open_bundle(path: Path, entries: Mapping[str, Entry] | None = None) -> Bundl
     """The bundle in a folder, or of `entries` in an archive; links are not followed, further files not looked at.
 
     Raises:
-        InputError: LS-MOD-003 of another format; LS-MOD-004 files missing, unknown, linked or of another size;
+        InputError: LS-FMT-001 of another format; LS-MOD-004 files missing, unknown, linked or of another size;
             LS-MOD-007 bundle.json is no plain JSON.
     """
     data = _description_bytes(path, entries)
     description = parse_json(data, path / DESCRIPTION if entries is None else path)
-    if description.get("format") != BUNDLE_FORMAT:
-        raise InputError(Issue("LS-MOD-003", f"no bundle of format {BUNDLE_FORMAT}", _ANEW, file=path))
+    MODEL_PACKAGE.check(description.get("format"), path)
     stated = description.get("files")
     known = {WEIGHTS, CARD, LICENCE, ONNX}
     if not isinstance(stated, dict) or not {WEIGHTS, CARD, LICENCE} <= set(stated) <= known:

@@ -13,7 +13,8 @@ from typing import Any
 
 from liverspleen import __version__
 from liverspleen.errors import InputError, Issue
-from liverspleen.inference.bundle import BUNDLE_FORMAT, CARD, DESCRIPTION, LICENCE, ONNX, WEIGHTS
+from liverspleen.formats import MODEL_PACKAGE
+from liverspleen.inference.bundle import CARD, DESCRIPTION, LICENCE, ONNX, WEIGHTS
 from liverspleen.inference.checked import CheckedModel
 from liverspleen.inference.description import is_of_phantoms_only
 from liverspleen.inference.model_card import UNKNOWN, model_card
@@ -40,7 +41,7 @@ def described(found: CheckedModel, *, name: str, licence: str | None) -> dict[st
     """What bundle.json says before figures and hashes are added: the model, and what lies beside its checkpoint."""
     about = dict(found.about)
     return {
-        "format": BUNDLE_FORMAT,
+        "format": MODEL_PACKAGE.number,
         "name": name,
         "version": __version__,
         "licence": licence,

@@ -11,12 +11,11 @@ from typing import Any, Final
 
 from liverspleen.cohort.label_names import DSEG
 from liverspleen.cohort.manifest import Case
+from liverspleen.errors import InputError, Issue
 from liverspleen.evaluation.measurements.table import Measurement
+from liverspleen.formats import SIDECAR
 from liverspleen.imaging.nifti import SUFFIXES
 from liverspleen.storage import sha256_of, write_json
-
-FORMAT: Final = 1
-"""Of the sidecars; one of another format is of a case that is not done."""
 
 REFUSED: Final = "refused"
 """Folder of what is refused, one file per case: other tasks that share the cases must know that it is not missing."""
@@ -111,10 +110,16 @@ class Sidecar:
 
 
 def read_sidecar(file: Path) -> Sidecar | None:
-    """The sidecar in a file; None if there is none that this version wrote."""
+    """The sidecar in a file; None if there is none that `liverspleen predict` wrote.
+
+    Raises:
+        InputError: LS-FMT-001 a sidecar of another format.
+    """
     content = read_plain(file)
-    if content is None or content.get("format") != FORMAT or not isinstance(content.get("case_id"), str):
+    case_id = content.get("case_id") if content else None
+    if content is None or not isinstance(case_id, str) or f"{case_id}{DSEG}.json" != file.name:
         return None
+    SIDECAR.check(content.get("format"), file.name, case_id=case_id)
     known = {item.name for item in fields(Measurement)}
     if not isinstance(content.get("files"), dict):
         return None
@@ -133,24 +138,33 @@ def read_plain(file: Path) -> dict[str, Any] | None:
     return content if isinstance(content, dict) else None
 
 
-def sidecars(folder: Path) -> list[Sidecar]:
-    """Those in a folder whose label map is there, in the order of the case_ids."""
-    found = []
-    for file in folder.glob(f"*{DSEG}.json"):
-        sidecar = read_sidecar(file)
-        if sidecar is None:
+def sidecars(folder: Path) -> tuple[list[Sidecar], list[Issue]]:
+    """Those in a folder whose label map is there, in the order of the case_ids; and LS-FMT-001 of other formats."""
+    found: list[Sidecar] = []
+    issues: list[Issue] = []
+    for file in sorted(folder.glob(f"*{DSEG}.json")):
+        if not file.with_name(f"{file.stem}{SUFFIXES[0]}").is_file():
             continue
-        files = CaseFiles(folder, sidecar.case_id)
-        if files.sidecar.name == file.name and files.label_map.is_file():
+        try:
+            sidecar = read_sidecar(file)
+        except InputError as error:
+            issues.extend(error.issues)
+            continue
+        if sidecar is not None:
             found.append(sidecar)
-    return sorted(found, key=lambda sidecar: sidecar.case_id)
+    return sorted(found, key=lambda sidecar: sidecar.case_id), issues
 
 
-def refusals(folder: Path) -> dict[str, dict[str, Any]]:
-    """What is refused in a folder, by case, in the order of the case_ids."""
-    found = (read_plain(file) for file in (folder / REFUSED).glob("*.json"))
-    named = {content["case_id"]: content for content in found if content and isinstance(content.get("case_id"), str)}
-    return dict(sorted(named.items()))
+def refusals(folder: Path) -> dict[str, list[str]]:
+    """Why cases of a folder are refused, by case, in the order of the case_ids; of other formats, that they are."""
+    found: dict[str, list[str]] = {}
+    for file in (folder / REFUSED).glob("*.json"):
+        content = read_plain(file)
+        if not content or not isinstance(case_id := content.get("case_id"), str):
+            continue
+        other = SIDECAR.issue(content.get("format"), f"{REFUSED}/{file.name}")
+        found[case_id] = [str(other)] if other else [line for _, line in content.get("issues", ())]
+    return dict(sorted(found.items()))
 
 
 def remove_left_behind(folder: Path) -> None:

@@ -44,11 +44,11 @@ def checked_model(path: Path) -> CheckedModel:
     """The model in a checkpoint of a training, a bundle folder, or a bundle as .zip.
 
     Raises:
-        InputError: LS-MOD-001 there is none; LS-MOD-002 a checkpoint that is more than weights and plain values, or
-            damaged; LS-MOD-003 not of this project or version; LS-MOD-004 files of a bundle missing or foreign;
-            LS-MOD-005 an archive that cannot be read safely; LS-MOD-006 a checksum that does not hold; LS-MOD-007
-            JSON that is not plain; LS-MOD-008 a network that there is not; LS-MOD-009 weights that are no safetensors;
-            LS-MOD-015 a card that is more than text.
+        InputError: LS-FMT-001 of another format; LS-MOD-001 there is none; LS-MOD-002 a checkpoint that is more than
+            weights and plain values, or damaged; LS-MOD-003 not of this project, or of other structures; LS-MOD-004
+            files of a bundle missing or foreign; LS-MOD-005 an archive that cannot be read safely;
+            LS-MOD-006 a checksum that does not hold; LS-MOD-007 JSON that is not plain; LS-MOD-008 a network that
+            there is not; LS-MOD-009 weights that are no safetensors; LS-MOD-015 a card that is more than text.
     """
     if path.is_dir():
         return _of_bundle(path, open_bundle(path))

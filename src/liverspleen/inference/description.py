@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from liverspleen.errors import InputError, Issue
+from liverspleen.formats import CHECKPOINT
 from liverspleen.inference.plain import bounded
 from liverspleen.networks.build import network_names
-from liverspleen.networks.checkpoint import CHECKPOINT_FORMAT
 from liverspleen.organs import Structure
 
 PHANTOM = "phantom"
@@ -61,12 +61,14 @@ def checked_description(about: Any, file: Path | str) -> dict[str, Any]:
     """The plain values `about` of a checkpoint or bundle, if a network can be built and fed by them.
 
     Raises:
-        InputError: LS-MOD-003 not of this project, or of another format or other structures; LS-MOD-007 not plain
-            values; LS-MOD-008 a key or value that no network of this project has, each in the one line.
+        InputError: LS-FMT-001 of another format; LS-MOD-003 not of this project, or of other structures; LS-MOD-007
+            not plain values; LS-MOD-008 a key or value that no network of this project has, each in the one line.
     """
+    if isinstance(about, dict):
+        CHECKPOINT.check(about.get("format"), file)
     wanted = {organ.key: int(organ) for organ in Structure}
-    if not isinstance(about, dict) or about.get("format") != CHECKPOINT_FORMAT or about.get("structures") != wanted:
-        message = f"no liverspleen model of format {CHECKPOINT_FORMAT} with structures {wanted}"
+    if not isinstance(about, dict) or about.get("structures") != wanted:
+        message = f"no liverspleen model with structures {wanted}"
         raise InputError(Issue("LS-MOD-003", message, "give a model written by this version", file=file))
     bounded(about, file)
     if wrong := [*_wrong(about)]:

@@ -112,7 +112,6 @@ def _sides(about: Mapping[str, Any]) -> str:
     for key in ("cases", "patients", "conditions", "origins"):
         rows.append(f"| {key} | {escaped(counts('training', key))} | {escaped(counts('validation', key))} |")
     hashes = [f"- SHA-256 of the {key}: {escaped(about.get(key))}" for key in ("cohort", "split")]
-    hashes.append(f"- fingerprint of configuration, split and files: {escaped(about.get('fingerprint'))}")
     return "\n".join([*rows, "", *hashes, "", ""])
 
 

@@ -13,8 +13,9 @@ from liverspleen.errors import InputError, Issue
 from liverspleen.evaluation.measurements.measure_case import DLA, measure_case
 from liverspleen.evaluation.measurements.table import Measurement
 from liverspleen.evaluation.metrics.volume import truncated_faces
+from liverspleen.formats import SIDECAR
 from liverspleen.imaging.nifti import write_label_map
-from liverspleen.inference.case_files import FORMAT, CaseFiles, Settings, Sidecar, read_sidecar
+from liverspleen.inference.case_files import CaseFiles, Settings, Sidecar, read_sidecar
 from liverspleen.inference.case_picture import write_case_picture
 from liverspleen.inference.postprocessing import postprocess, refuse_unknown
 from liverspleen.inference.review import Review, review
@@ -45,7 +46,8 @@ def predict_case(
     What is refused is written down in the folder too, so that other tasks know that the case is not to be waited for.
 
     Refused, as faults of the outcome: the CT cannot be read or segmented; LS-PRD-003 a label map of the case is there
-    that was not written here, or that was changed since; LS-PRD-015 the memory is short.
+    that was not written here, or that was changed since; LS-FMT-001 its sidecar has another format; LS-PRD-015 the
+    memory is short.
     """
     files = CaseFiles(folder, scan.case.case_id)
     try:
@@ -66,7 +68,7 @@ def predict_case(
 def _refused(files: CaseFiles, settings: Settings, issues: Sequence[Issue]) -> Outcome:
     """The outcome of a case that cannot be segmented, once it is written down."""
     named = tuple(issue if issue.case_id else replace(issue, case_id=files.case_id) for issue in issues)
-    told = {"case_id": files.case_id, "settings": asdict(settings)}
+    told = {"format": SIDECAR.number, "case_id": files.case_id, "settings": asdict(settings)}
     write_json(files.refusal, {**told, "issues": [[issue.code, str(issue)] for issue in named]})
     return Outcome(files.case_id, refused=True, issues=named)
 
@@ -75,7 +77,7 @@ def _is_kept(scan: ScanCase, files: CaseFiles, settings: Settings, fingerprint: 
     """Whether the results are there; what the cohort says of the patient is brought up to date then.
 
     Raises:
-        InputError: LS-PRD-003.
+        InputError: LS-PRD-003; LS-FMT-001 a sidecar of another format.
     """
     if stranger := next((f for f in files.other_names if f.exists() and not _is_input(f, scan)), None):
         message = "a label map of the case is there under another name; measure would find two"
@@ -126,7 +128,7 @@ def _predict(
     content = {
         "Description": "Liver and spleen, segmented by a network",
         "Manual": False,
-        "format": FORMAT,
+        "format": SIDECAR.number,
         "case_id": files.case_id,
         "image_sha256": fingerprint,
         "settings": {**asdict(settings), "precision": segmented.precision},

@@ -9,6 +9,7 @@ from typing import Any, Final
 from uuid import uuid4
 
 from liverspleen.evaluation.measurements.table import csv_line, inert, write_measurements, write_volumes
+from liverspleen.formats import SIDECAR
 from liverspleen.inference.case_files import CaseFiles, Settings, Sidecar, read_plain, refusals, sidecars
 from liverspleen.organs import ORGAN_KEYS
 from liverspleen.storage import write_text
@@ -35,7 +36,8 @@ def _is_finished(files: CaseFiles, settings: Settings) -> bool:
     found = [files.refusal]
     if files.label_map.is_file():
         found.append(files.sidecar)
-    return any(settings.agree((read_plain(file) or {}).get("settings")) for file in found)
+    stated = (read_plain(file) or {} for file in found)
+    return any(not SIDECAR.issue(one.get("format")) and settings.agree(one.get("settings")) for one in stated)
 
 
 def remove_tables(folder: Path) -> None:
@@ -49,11 +51,13 @@ def write_tables(folder: Path) -> list[Path]:
 
     They say nothing but what the sidecars and refusals say, so whoever writes them writes the same bytes. A case that
     is refused has no rows, also where a label map of an earlier run is left; nor has one whose label map was edited
-    since, of which the sidecar's volumes are not.
+    since, of which the sidecar's volumes are not, or whose sidecar has another format.
     """
-    refused = {case_id: _reasons(said) for case_id, said in refusals(folder).items()}
+    refused = {case_id: _reasons(lines) for case_id, lines in refusals(folder).items()}
+    known, others = sidecars(folder)
+    refused = {issue.case_id: str(issue) for issue in others if issue.case_id} | refused
     found = []
-    for sidecar in sidecars(folder):
+    for sidecar in known:
         if sidecar.case_id in refused:
             continue
         if sidecar.is_of(CaseFiles(folder, sidecar.case_id).label_map):
@@ -93,5 +97,5 @@ def _line(sidecar: Sidecar) -> list[str]:
     return [sidecar.case_id, f"{_score(sidecar):.3f}", *organs, reasons, picture]
 
 
-def _reasons(refusal: dict[str, Any]) -> str:
-    return "; ".join(f"refused: {line}" for _, line in refusal.get("issues", ()))
+def _reasons(lines: Iterable[str]) -> str:
+    return "; ".join(f"refused: {line}" for line in lines)

@@ -3,8 +3,5 @@
 BUNDLE_KEY = "liverspleen"
 """The checkpoint's entry that holds network, window, sections, structures and hashes, as plain values."""
 
-CHECKPOINT_FORMAT = 1
-"""Raised when that entry changes its meaning."""
-
 WEIGHTS_PREFIX = "network."
 """Of the network's weights in the checkpoint's `state_dict`."""

@@ -13,7 +13,9 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from liverspleen.changed_keys import changed_keys
 from liverspleen.errors import InputError, Issue
+from liverspleen.formats import STUDY
 from liverspleen.sweep.plan import Begin, Phase, State, TrialRecord
 from liverspleen.sweep.results import OBJECTIVES
 from liverspleen.sweep.space import Space
@@ -31,7 +33,7 @@ PRUNERS: Final = ("none", "median", "halving")
 _TRIES: Final = 5
 _TRY_AGAIN_S: Final = 0.3
 _BUSY_S: Final = 120  # a SQLite file is locked while another worker writes
-_ABOUT, _OUTCOME, _SEEN, _IDENTITY = "about", "outcome", "seen", "identity"
+_ABOUT, _OUTCOME, _SEEN, _IDENTITY, _FORMAT = "about", "outcome", "seen", "identity", "format"
 
 
 class Study:
@@ -96,25 +98,23 @@ class Study:
             )
             raise ConnectionError(message) from error
 
-    def agree(self, identity: Mapping[str, Any]) -> None:
+    def agree(self, identity: Mapping[str, Any], neutral: Mapping[str, Any]) -> None:
         """See that this is the study it was begun as; the first worker writes down what it is.
 
+        `neutral` holds the values that stand for keys that the study does not know (see `changed_keys`).
+
         Raises:
-            InputError: LS-SWP-007 with the first difference.
+            InputError: LS-SWP-007 with every difference; LS-FMT-001 a study of another format.
         """
         known = self._study.user_attrs.get(_IDENTITY)
+        asked = {_FORMAT: STUDY.number, **json.loads(json.dumps(identity))}
         if known is None:
-            self._study.set_user_attr(_IDENTITY, dict(identity))
+            self._study.set_user_attr(_IDENTITY, asked)
             return
-        asked = json.loads(json.dumps(identity))
-        for key in sorted(known.keys() | asked.keys()):
-            if known.get(key) != asked.get(key):
-                message = (
-                    f"the study {self._study.study_name!r} was begun with {key}={known.get(key)}, not {asked.get(key)}"
-                )
-                raise InputError(
-                    Issue("LS-SWP-007", message, "ask for the same again, or give another output= or study=")
-                )
+        STUDY.check(known.get(_FORMAT))
+        if differences := changed_keys(known, asked, neutral):
+            message = f"the study {self._study.study_name!r} was begun as another one: {'; '.join(differences)}"
+            raise InputError(Issue("LS-SWP-007", message, "ask for the same again, or give another output= or study="))
 
     def records(self) -> list[TrialRecord]:
         """All trials by number, without those that were one too many; what is not finished is `running`."""

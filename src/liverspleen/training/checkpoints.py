@@ -13,6 +13,7 @@ import torch
 
 from liverspleen.training.interruption import Stopped, StopRequest
 from liverspleen.training.ranks import Highest
+from liverspleen.training.recipe import RECIPE_KEY, Recipe
 from liverspleen.training.resumption import BEST, LAST
 
 _SAVE_S = 600.0  # so much is lost at most when the machine fails
@@ -31,13 +32,21 @@ class Checkpoints(pl.Callback):
         start: steps already done.
         patience: validations without a better DSS after which the training ends; None: never.
         settle: called before anything is saved; raises when there is nothing good to save.
+        recipe: what a resumed training is compared with.
     """
 
     def __init__(
-        self, folder: Path, *, every: int, start: int, patience: int | None, settle: Callable[[pl.Trainer], None]
+        self,
+        folder: Path,
+        *,
+        every: int,
+        start: int,
+        patience: int | None,
+        settle: Callable[[pl.Trainer], None],
+        recipe: Recipe,
     ) -> None:
         self.folder, self.every, self.start = folder, every, start
-        self.patience, self.settle = patience, settle
+        self.patience, self.settle, self.recipe = patience, settle, recipe
         self.best_dss, self.stale = -1.0, 0
         self.request = StopRequest()
         self._saved, self._clock = start, time.monotonic()
@@ -109,7 +118,8 @@ class Checkpoints(pl.Callback):
                 copy.unlink()
 
     def on_save_checkpoint(self, trainer: pl.Trainer, module: pl.LightningModule, checkpoint: dict[str, Any]) -> None:
-        """The best DSS so far and how long ago that was."""
+        """The recipe, the best DSS so far and how long ago that was."""
+        checkpoint[RECIPE_KEY] = self.recipe.plain()
         checkpoint["best_dss"], checkpoint["stale"] = self.best_dss, self.stale
 
     def on_load_checkpoint(self, trainer: pl.Trainer, module: pl.LightningModule, checkpoint: dict[str, Any]) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from liverspleen.errors import InputError, Issue
+from liverspleen.formats import CHECKPOINT
 from liverspleen.networks.checkpoint import BUNDLE_KEY
 from liverspleen.training.checkpoint_files import read_checkpoint
+from liverspleen.training.recipe import Recipe, recorded_recipe
 
 LAST, BEST = "last.ckpt", "best.ckpt"
 
@@ -28,21 +31,21 @@ class Resumption:
     issues: tuple[Issue, ...] = ()
 
 
-def resumption(folder: Path, fingerprint: str) -> Resumption:
+def resumption(folder: Path, recipe: Recipe, *, neutral: Mapping[str, Any]) -> Resumption:
     """The checkpoint that holds most steps; a damaged one is passed over with a warning.
 
+    `neutral` holds the values that stand for keys which a checkpoint does not know (see `changed_keys`).
+
     Raises:
-        InputError: LS-TRN-004 a checkpoint is of another training; LS-TRN-005 there are checkpoints, none can be read.
+        InputError: LS-TRN-004 a checkpoint is of another training, with every difference; LS-TRN-005 there are
+            checkpoints, none can be read; LS-FMT-001 a checkpoint of another format.
     """
     found, damaged = [], []
     for file in (folder / LAST, folder / BEST):
         if not file.exists():
             continue
-        if (checkpoint := read_checkpoint(file)) is None:
+        if (checkpoint := _resumable(file, recipe, neutral)) is None:
             damaged.append(file)
-        elif checkpoint[BUNDLE_KEY].get("fingerprint") != fingerprint:
-            message = "the output folder holds a training with another configuration, split, or images and label maps"
-            raise InputError(Issue("LS-TRN-004", message, "choose another output=, or remove that folder", file=file))
         else:
             found.append((int(checkpoint["global_step"]), file, checkpoint))
     if damaged and not found:
@@ -72,6 +75,21 @@ def replanned(done: Resumption, steps: int) -> list[Issue]:
     message = f"the first {done.steps} steps were trained with a rate planned for {done.planned} steps, not {steps}"
     hint = f"train anew if the result must equal that of a training of {steps} steps from the start"
     return [Issue("LS-TRN-011", message, hint, file=done.checkpoint, severity="warning")]
+
+
+def _resumable(file: Path, recipe: Recipe, neutral: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The checkpoint, once it is found to be of this training; None if it is damaged."""
+    checkpoint = read_checkpoint(file)
+    if checkpoint is None or not isinstance(about := checkpoint[BUNDLE_KEY], dict):
+        return None
+    CHECKPOINT.check(about.get("format"), file)
+    if (recorded := recorded_recipe(checkpoint)) is None:
+        return None
+    if differences := recipe.differences(recorded, neutral):
+        message = f"the output folder holds another training: {'; '.join(differences)}"
+        hint = "ask for the same again, or choose another output="
+        raise InputError(Issue("LS-TRN-004", message, hint, file=file))
+    return checkpoint
 
 
 def replan(checkpoint: dict[str, Any], steps: int) -> None:

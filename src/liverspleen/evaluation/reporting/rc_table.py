@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from liverspleen.errors import InputError, Issue
 from liverspleen.evaluation.statistics.intervals import Interval
+from liverspleen.formats import REPORT
 
 _TABLE: Final = "reproducibility"
 
@@ -27,10 +28,12 @@ def read_rc_table(path: Path) -> dict[tuple[str, str], KnownRC]:
     """The RC by (index, reader) in the table `reproducibility` of a `report.json`; undefined ones, and 0, are left out.
 
     Raises:
-        InputError: LS-CHG-005 the file is no report, or has no such table.
+        InputError: LS-FMT-001 a report of another format; LS-CHG-005 the file is no report, or has no such table.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
+        if {"format", "cells"} & content.keys():
+            REPORT.check(content.get("format"), path)
         cells = [cell for cell in content["cells"] if cell["table"] == _TABLE]
         found = {(str(cell["row"]), str(cell["column"])): _known(cell) for cell in cells}
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:

@@ -19,6 +19,7 @@ from liverspleen.evaluation.reporting.paper_tables import StatisticalReport, sta
 from liverspleen.evaluation.reporting.study import Study, StudyResults, study_results
 from liverspleen.evaluation.reporting.table_layout import FORMS, PARTS, layouts
 from liverspleen.evaluation.reporting.writers.output_files import possible_table_files, table_files, write_files
+from liverspleen.formats import REPORT
 from liverspleen.storage import write_json, write_text
 
 # Shown at the top of the page: address, label, unit behind the text.
@@ -68,6 +69,7 @@ def _json(
     report: StatisticalReport, added: StudyResults, measurements: Measurements, files: list[str]
 ) -> dict[str, Any]:
     return {
+        "format": REPORT.number,
         "generator": {"name": "liverspleen", "version": __version__},
         "notice": RESEARCH_USE,
         "measurements": _source(report, measurements),
