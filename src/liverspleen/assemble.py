@@ -14,7 +14,6 @@ from uuid import uuid4
 from liverspleen.cohort import Cohort, Vocabulary, open_cohort
 from liverspleen.config import NetworkConfig, TrainConfig, TrainerConfig, VocabularyConfig
 from liverspleen.errors import InputError, Issue
-from liverspleen.formats import CHECKPOINT
 from liverspleen.organs import LABEL_VALUES, OWN_VALUES, Structure, organ
 from liverspleen.processes import has_bf16_instructions
 from liverspleen.storage import sha256_of, write_text
@@ -310,15 +309,23 @@ def scheduler(config: TrainConfig) -> Callable[[Optimizer], LRScheduler] | None:
     return partial(StepLR, step_size=choice.every, gamma=choice.factor) if choice.name == "staircase" else None
 
 
-def module(config: TrainConfig, bundle: dict[str, Any]) -> SegmentationModule:
-    """The Lightning module of a training; `bundle` is added to what a checkpoint keeps for prediction."""
+def module(config: TrainConfig, about: dict[str, Any]) -> SegmentationModule:
+    """The Lightning module of a training; `about` is added to the description that its checkpoints hold."""
     import torch
 
+    from liverspleen.training.description import model_description
     from liverspleen.training.module import SegmentationModule
 
     choice = config.optimizer
     kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[choice.name]
-    preprocessing = window(config)
+    preprocessing, slices = window(config), config.slices
+    described = model_description(
+        architecture(config.network),
+        sections=slices.sections,
+        window=preprocessing,
+        section_distance_mm=slices.section_distance_mm,
+        pixel_mm=slices.pixel_mm,
+    )
     return SegmentationModule(
         network(config),
         loss=loss(config),
@@ -327,17 +334,7 @@ def module(config: TrainConfig, bundle: dict[str, Any]) -> SegmentationModule:
         seed=config.seed,
         optimizer=partial(kind, lr=choice.lr, weight_decay=choice.weight_decay, fused=config.trainer.fused),
         scheduler=scheduler(config),
-        bundle={
-            "format": CHECKPOINT.number,
-            "structures": {organ.key: int(organ) for organ in Structure},
-            "network": architecture(config.network),
-            "sections": config.slices.sections,
-            "section_distance_mm": config.slices.section_distance_mm,
-            "pixel_mm": config.slices.pixel_mm,
-            "window": preprocessing.to_dict(),
-            "steps": config.trainer.steps,
-            **bundle,
-        },
+        description={**described, "steps": config.trainer.steps, **about},
         ema_decay=config.trainer.ema_decay,
     )
 

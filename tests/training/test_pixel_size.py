@@ -56,7 +56,7 @@ def test_validation_counts_the_voxels_of_the_ct_that_prediction_finds(
         seed=0,
         optimizer=torch.optim.SGD,
         scheduler=None,
-        bundle={},
+        description={},
     )
     with torch.inference_mode():
         for batch in data.val_dataloader():

@@ -32,7 +32,7 @@ def validating() -> Any:
         seed=0,
         optimizer=torch.optim.AdamW,
         scheduler=None,
-        bundle={},
+        description={},
     )
     module.trainer = SimpleNamespace(world_size=1)  # type: ignore[assignment]
     return module

@@ -92,7 +92,7 @@ def _fit(config: TrainConfig, record: Run, cohort: Cohort, split: Split, store: 
     from liverspleen.training.fit import FILES, TrainingParts, fit
     from liverspleen.training.resumption import replanned, resumption
 
-    training, validation, issues = build_sides(
+    stored = build_sides(
         cohort,
         split,
         store,
@@ -100,7 +100,8 @@ def _fit(config: TrainConfig, record: Run, cohort: Cohort, split: Split, store: 
         name="train",
         say=_say if is_first_process() else None,
     )
-    record.issues.extend(issues)
+    training, validation = stored.training, stored.validation
+    record.issues.extend(stored.issues)
     recipe = assemble.recipe(config, record.inputs, {"training": training, "validation": validation})
     done = resumption(config.output, recipe, neutral=assemble.neutral_values())
     record.issues.extend(done.issues)

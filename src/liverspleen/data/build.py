@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import nullcontext
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,15 @@ class BuiltCache:
     stored: Mapping[str, StoredCase]
     tested: Mapping[str, str]
     reused: int
+    issues: tuple[Issue, ...]
+
+
+@dataclass(frozen=True)
+class StoredSides:
+    """The stored cases of both sides of a split; `issues` name the cases that could not be stored."""
+
+    training: Sequence[StoredCase]
+    validation: Sequence[StoredCase]
     issues: tuple[Issue, ...]
 
 
@@ -136,17 +146,19 @@ def build_cache(
 def build_sides(
     cohort: Cohort,
     split: Split,
-    store: Path,
+    store: str | PathLike[str],
     *,
     pixel_mm: float | None = None,
     name: str = "cache",
     say: Callable[[str], None] | None = None,
-) -> tuple[list[StoredCase], list[StoredCase], tuple[Issue, ...]]:
-    """Training and validation cases of a split out of the cache, built where they are missing, and the issues.
+) -> StoredSides:
+    """Training and validation cases of a split in the slice cache; cases that are missing there are stored first.
 
     Raises:
         InputError: as `build_cache`; a patient or a CT is where it must not be (`refuse_leaks`).
     """
+    store = Path(store)
+    store.mkdir(parents=True, exist_ok=True)
     sides = [split.cases(cohort, side) for side in SIDES]
     tests = [case for case in cohort.cases if not case.is_development]
     built = build_cache([*sides[0], *sides[1]], tests, store, pixel_mm=pixel_mm, name=name, say=say)
@@ -154,7 +166,7 @@ def build_sides(
         [built.stored[case.case_id] for case in cases if case.case_id in built.stored] for cases in sides
     )
     refuse_leaks(training, validation, built.tested)
-    return training, validation, built.issues
+    return StoredSides(training, validation, built.issues)
 
 
 def _work(results: dict[_Task, Any], tasks: Sequence[_Task], count: int, *, name: str | None) -> None:

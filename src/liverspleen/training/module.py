@@ -41,11 +41,11 @@ class SegmentationModule(pl.LightningModule):
         network: (B, sections, H, W) scaled intensities to (B, 3, H, W) logits.
         loss: (logits, labels, labelled) to a scalar.
         window: HU to intensities, on the training device.
-        augmentation: of intensities and labels, on the training device.
         seed: of augmentation and dropout; with it and the step all draws are fixed, also after an interruption.
         optimizer: parameters to optimizer.
+        description: plain values kept in every checkpoint under `liverspleen` (see `model_description`).
+        augmentation: of intensities and labels, on the training device; None for none.
         scheduler: optimizer to scheduler, stepped every step; None for a constant rate.
-        bundle: plain values kept in every checkpoint under `liverspleen`.
         ema_decay: of the moving average of the weights, which is then what is validated and predicted with; None for
             none.
     """
@@ -56,18 +56,18 @@ class SegmentationModule(pl.LightningModule):
         *,
         loss: nn.Module,
         window: IntensityWindow,
-        augmentation: Augmentation,
         seed: int,
         optimizer: Callable[[Any], Optimizer],
-        scheduler: Callable[[Optimizer], LRScheduler] | None,
-        bundle: Mapping[str, Any],
+        description: Mapping[str, Any],
+        augmentation: Augmentation | None = None,
+        scheduler: Callable[[Optimizer], LRScheduler] | None = None,
         ema_decay: float | None = None,
     ) -> None:
         super().__init__()
         self.network, self.loss, self.window = network, loss, window
-        self.augmentation, self.seed = augmentation, seed
+        self.augmentation, self.seed = augmentation or Augmentation(), seed
         self._optimizer, self._scheduler = optimizer, scheduler
-        self.bundle = dict(bundle)
+        self.description = dict(description)
         self.average = None if ema_decay is None else AveragedWeights(network, decay=ema_decay)
         self.parts: list[StepPart] = []
         """of the step under way, one for each batch that is accumulated"""
@@ -152,7 +152,7 @@ class SegmentationModule(pl.LightningModule):
 
         Lightning's own place in its loops is left out: a training goes on as one that begins at that step.
         """
-        checkpoint[BUNDLE_KEY] = self.bundle
+        checkpoint[BUNDLE_KEY] = self.description
         checkpoint.pop("loops", None)
         if self.average is not None:
             checkpoint[_TRAINED] = checkpoint["state_dict"]
