@@ -14,9 +14,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from liverspleen.cli.composition import compose_verb
 from liverspleen.cli.main import main
-from liverspleen.config import SCHEMAS, keys
+from liverspleen.config import SCHEMAS, compose, keys
 from liverspleen.networks import own
 from liverspleen.sweep.space import Space
 
@@ -107,7 +106,7 @@ def test_study_of_the_page_runs(tmp_path: Path, capsys: pytest.CaptureFixture[st
 
 def test_search_of_the_page_is_one_that_a_sweep_takes(folder: Path) -> None:
     (words,) = commands("sweep")
-    search = compose_verb("sweep", words).search
+    search = compose("sweep", words).search
     names = [parameter.name for parameter in Space.of(search.parameters).parameters]
     assert names == ["augmentation.noise", "augmentation.blur_px", "optimizer.lr"]
 

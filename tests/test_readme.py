@@ -2,10 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from liverspleen.cli.composition import groups
-from liverspleen.cli.main import VERBS
+from liverspleen.cli.verbs import VERBS
 from liverspleen.cohort import column_table
-from liverspleen.config import SCHEMAS, keys
+from liverspleen.config import SCHEMAS, groups, keys
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

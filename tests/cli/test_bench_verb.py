@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from liverspleen import assemble
-from liverspleen.cli.composition import compose_verb
 from liverspleen.cli.main import main
+from liverspleen.config import compose
 
 TINY = [
     "experiment=phantom",
@@ -94,7 +94,7 @@ def test_bf16_on_a_cpu_without_it_is_refused_in_one_line(
 
 def test_bf16_for_a_gpu_is_not_refused_for_the_cpu_beside_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(assemble, "has_bf16_instructions", lambda: False)
-    config = compose_verb("train", ["cohort=c.csv", "output=o", "trainer.precision=bf16-mixed"])
+    config = compose("train", ["cohort=c.csv", "output=o", "trainer.precision=bf16-mixed"])
     config.trainer = replace(config.trainer, accelerator="gpu")
     assert assemble.bf16_issues(config) == []
 
@@ -102,7 +102,7 @@ def test_bf16_for_a_gpu_is_not_refused_for_the_cpu_beside_it(monkeypatch: pytest
 @pytest.mark.parametrize("fused", [True, False])
 def test_optimizer_and_compilation_follow_the_trainer(fused: bool) -> None:
     words = ["cohort=c.csv", "output=o", "experiment=phantom", f"trainer.fused={fused}", "trainer.compile=true"]
-    module = assemble.module(compose_verb("train", words), {})
+    module = assemble.module(compose("train", words), {})
     assert module.configure_optimizers()["optimizer"].defaults["fused"] is fused
     assert not any("_orig_mod" in name for name in module.state_dict())
 
@@ -112,14 +112,14 @@ def test_precisions_that_the_sections_do_not_come_in_are_refused(
     precision: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(assemble, "has_bf16_instructions", lambda: True)
-    config = compose_verb("train", ["cohort=c.csv", "output=o", f"trainer.precision={precision}"])
+    config = compose("train", ["cohort=c.csv", "output=o", f"trainer.precision={precision}"])
     assert [issue.message for issue in assemble.contradictions(config)] == [f"trainer.precision={precision}"]
 
 
 def test_algorithms_are_searched_for_on_a_gpu_unless_they_must_be_deterministic(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    config = compose_verb("train", ["cohort=c.csv", "output=o"])
+    config = compose("train", ["cohort=c.csv", "output=o"])
     for kind, deterministic, expected in (("cuda", False, True), ("cuda", True, False), ("cpu", False, False)):
         monkeypatch.setattr(assemble, "device", lambda _, kind=kind: torch.device(kind))
         choice = replace(config.trainer, deterministic=deterministic)

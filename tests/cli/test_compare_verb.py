@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from liverspleen.cli.composition import compose_verb
 from liverspleen.cli.main import main
+from liverspleen.config import compose
 from liverspleen.imaging import read_label_map
 from liverspleen.imaging.nifti import write_label_map
 from liverspleen.imaging.volume import LabelMap
@@ -75,7 +75,7 @@ def test_one_reader_is_no_comparison(
 
 def test_several_paths_of_one_key(tmp_path: Path) -> None:
     def paths(*words: str) -> list[Path]:
-        return compose_verb("compare", [*(f"measurements={word}" for word in words), "output=o"]).measurements
+        return compose("compare", [*(f"measurements={word}" for word in words), "output=o"]).measurements
 
     assert paths("a.csv") == [Path("a.csv")]
     assert paths("a.csv,b.csv") == paths("[a.csv,b.csv]") == paths("a.csv", "b.csv") == [Path("a.csv"), Path("b.csv")]

@@ -1,13 +1,13 @@
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from liverspleen.cli.choices import conf_folder
-from liverspleen.cli.composition import compose_verb
-from liverspleen.cli.main import VERBS, main
-from liverspleen.config import SCHEMAS, keys
+from liverspleen.cli.main import main
+from liverspleen.cli.verbs import VERBS
+from liverspleen.config import SCHEMAS, compose, conf_folder, keys
 from liverspleen.errors import InputError
 
 TRAIN = ["cohort=c.csv", "output=o"]
@@ -25,8 +25,9 @@ def test_every_verb_has_a_schema_a_primary_config_and_a_help(capsys: pytest.Capt
 
 
 @pytest.mark.parametrize("verb", list(SCHEMAS))
-def test_every_key_has_a_meaning(verb: str) -> None:
-    assert [key.name for key in keys(SCHEMAS[verb]) if not key.meaning] == []
+def test_every_key_is_described_in_a_sentence(verb: str) -> None:
+    texts = [key.description for key in keys(SCHEMAS[verb])]
+    assert [text for text in texts if not re.fullmatch(r"[A-Z`](\S+\s+){2,}\S+\.", text)] == []
 
 
 def test_every_yaml_says_first_what_it_chooses() -> None:
@@ -40,11 +41,11 @@ def test_every_yaml_says_first_what_it_chooses() -> None:
     ["a,b.csv", "a=b.csv", "[x]/{y}.csv", "é è.csv", "${seed}.csv", r"a\${b}\c.csv", "'quoted'.csv", "null", "1", "#x"],
 )
 def test_values_of_path_keys_are_taken_verbatim(value: str) -> None:
-    assert compose_verb("train", [f"cohort={value}", "output=o"]).cohort == Path(value)
+    assert compose("train", [f"cohort={value}", "output=o"]).cohort == Path(value)
 
 
 def test_groups_and_overrides_compose() -> None:
-    config = compose_verb("train", [*TRAIN, "experiment=phantom", "network=paper", "trainer.steps=7"])
+    config = compose("train", [*TRAIN, "experiment=phantom", "network=paper", "trainer.steps=7"])
     assert (config.network.encoder, config.trainer.steps, config.slices.window_lower_hu) == ("xception65", 7, -150)
     assert config.store is None
 
@@ -55,19 +56,19 @@ def test_groups_and_overrides_compose() -> None:
         (["output=o"], "LS-CFG-002: train needs cohort="),
         ([*TRAIN, "trainer.stepz=3"], r"LS-CFG-003: train has no key 'trainer.stepz'; did you mean trainer.steps="),
         ([*TRAIN, "network=papr"], "LS-CFG-004: network has no choice 'papr'; use one of figure2, paper, small"),
-        ([*TRAIN, "trainer.steps=many"], r"LS-CFG-005: trainer.steps: Value 'many'"),
+        ([*TRAIN, "trainer.steps=many"], r"LS-CFG-005: trainer.steps=many is not a whole number; use a"),
         ([*TRAIN, "seed=1,2"], "LS-CFG-005"),
         ([*TRAIN, "steps"], "LS-CFG-001: 'steps' is not of the form key=value"),
     ],
 )
 def test_wrong_words_are_refused_with_their_cure(words: list[str], message: str) -> None:
     with pytest.raises(InputError, match=message):
-        compose_verb("train", words)
+        compose("train", words)
 
 
 def test_all_wrong_keys_are_told_at_once() -> None:
     with pytest.raises(InputError) as refused:
-        compose_verb("train", [*TRAIN, "sed=1", "nettwork=paper"])
+        compose("train", [*TRAIN, "sed=1", "nettwork=paper"])
     assert len(refused.value.issues) == 2
 
 

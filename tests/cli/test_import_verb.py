@@ -20,11 +20,10 @@ import yaml
 from source_files import WRITERS, box_exam
 
 from liverspleen.cli import import_
-from liverspleen.cli.composition import compose_verb
 from liverspleen.cli.main import _refuse
 from liverspleen.cohort import importing
 from liverspleen.cohort.manifest import Cohort, read_cohort
-from liverspleen.config import ImportConfig
+from liverspleen.config import ImportConfig, compose
 from liverspleen.errors import InputError
 from liverspleen.imaging import CTVolume, Geometry, LabelMap, read_ct, read_label_map, write_ct, write_label_map
 from liverspleen.imaging.dicom import write_series
@@ -36,7 +35,7 @@ Import = Callable[..., int]
 @pytest.fixture(scope="module")
 def defaults() -> ImportConfig:
     """Composed once: composing takes longer than importing a small case."""
-    config: ImportConfig = compose_verb("import", ["source=nifti", "input=x", "output=x", "workers=1"])
+    config: ImportConfig = compose("import", ["source=nifti", "input=x", "output=x", "workers=1"])
     return config
 
 

@@ -13,8 +13,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from liverspleen.cli.choices import conf_folder, groups
-from liverspleen.cli.composition import compose_verb
+from liverspleen.config import compose, conf_folder, groups
 
 STUDY = Path(__file__).parents[2] / "experiments" / "architecture"
 FACTORS = ("network", "slices.sections", "loss", "sampler")
@@ -150,7 +149,7 @@ def test_a_word_that_is_none_is_refused(study: SimpleNamespace, capsys: pytest.C
 
 @pytest.mark.parametrize("network", ["deeplab_mobile", "unet_2d_small", "unet_3d_small"])
 def test_networks_of_the_study_are_choices_of_its_folder(network: str) -> None:
-    config = compose_verb("train", ["cohort=c", "output=o", f"conf={STUDY / 'conf'}", f"network={network}"])
+    config = compose("train", ["cohort=c", "output=o", f"conf={STUDY / 'conf'}", f"network={network}"])
     assert network in groups(STUDY / "conf")["network"]
     assert config.network.output_stride == 16
 

@@ -75,10 +75,10 @@ def test_export_of_one_size_refuses_others() -> None:
 @pytest.mark.parametrize("choice", ["small", "unet_3d", "figure2", "paper"])
 def test_networks_of_the_configuration_leave_the_size_open(choice: str) -> None:
     from liverspleen import assemble
-    from liverspleen.cli.composition import compose_verb
+    from liverspleen.config import compose
 
     torch.manual_seed(0)
-    built = build_network(assemble.architecture(compose_verb("info", [f"network={choice}"]).network), sections=3)
+    built = build_network(assemble.architecture(compose("info", [f"network={choice}"]).network), sections=3)
     with torch.no_grad():
         built.train()(torch.rand(2, 3, 64, 64))
     assert export_onnx(built.eval(), sections=3, stride=16, window=WINDOW).is_open

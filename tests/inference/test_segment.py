@@ -11,8 +11,8 @@ from scipy import ndimage
 from torch import Tensor, nn
 
 from liverspleen import assemble
-from liverspleen.cli.composition import compose_verb
 from liverspleen.cohort.manifest import read_cohort
+from liverspleen.config import compose
 from liverspleen.data.store import store_case
 from liverspleen.data.window import IntensityWindow
 from liverspleen.errors import InputError
@@ -130,7 +130,7 @@ def write_checkpoint(file: Path, trained: nn.Module, **about: Any) -> None:
 
 @pytest.mark.parametrize("choice", ["small", "unet_2d", "unet_3d"])
 def test_checkpoint_gives_back_each_kind_of_network(tmp_path: Path, choice: str) -> None:
-    config = compose_verb("info", [f"network={choice}", "network.output_stride=8"])
+    config = compose("info", [f"network={choice}", "network.output_stride=8"])
     plain = assemble.architecture(config.network)
     network = build_network(plain, sections=3).eval()
     write_checkpoint(tmp_path / "a.ckpt", network, network=plain, section_distance_mm=5.0)

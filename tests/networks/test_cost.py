@@ -1,8 +1,8 @@
 import pytest
 
 from liverspleen import assemble
-from liverspleen.cli.composition import compose_verb
 from liverspleen.cli.main import main
+from liverspleen.config import compose
 from liverspleen.networks.cost import NetworkCost, network_cost
 
 
@@ -46,7 +46,7 @@ def pyramid(channels: int) -> int:
     ],
 )
 def test_operations_equal_a_hand_count_from_the_layers_widths(choice: str, expected: int) -> None:
-    config = compose_verb("info", [f"network={choice}"])
+    config = compose("info", [f"network={choice}"])
     assert network_cost(assemble.architecture(config.network), sections=3, matrix=512).flops == expected
 
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from liverspleen import assemble
-from liverspleen.cli.composition import compose_verb
+from liverspleen.config import compose
 from liverspleen.networks.build import build_network
 from liverspleen.networks.deeplab import DeepLabV3Plus
 from liverspleen.networks.encoder import Encoder, with_shared_statistics
@@ -14,7 +14,7 @@ from liverspleen.networks.encoder import Encoder, with_shared_statistics
 
 def composed(choice: str, *, sections: int = 3) -> DeepLabV3Plus:
     """The network of conf/network/<choice>.yaml."""
-    config = compose_verb("info", [f"network={choice}"])
+    config = compose("info", [f"network={choice}"])
     network = build_network(assemble.architecture(config.network), sections=sections)
     assert isinstance(network, DeepLabV3Plus)
     return network
@@ -143,7 +143,7 @@ def test_several_gpus_share_batch_statistics_if_asked_to(monkeypatch: pytest.Mon
         (["trainer=ddp", "trainer.sync_batchnorm=false"], False),
         ([], False),
     ):
-        built = assemble.network(compose_verb("train", ["cohort=c.csv", "output=o", "network=small", *words]))
+        built = assemble.network(compose("train", ["cohort=c.csv", "output=o", "network=small", *words]))
         assert any(isinstance(layer, nn.SyncBatchNorm) for layer in built.modules()) is shared
 
 
@@ -194,7 +194,7 @@ def test_encoder_that_cannot_dilate_is_refused(name: str) -> None:
 def test_every_network_of_conf_is_built_and_has_a_stride() -> None:
     folder = Path(__file__).parents[2] / "conf" / "network"
     for choice in sorted(file.stem for file in folder.glob("*.yaml")):
-        config = compose_verb("info", [f"network={choice}"])
+        config = compose("info", [f"network={choice}"])
         with torch.device("meta"):
             built = build_network(assemble.architecture(config.network), sections=3).eval()
             assert built(torch.empty(1, 3, 64, 64)).shape == (1, 3, 64, 64), choice

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from liverspleen import assemble
-from liverspleen.cli.composition import compose_verb
+from liverspleen.config import compose
 from liverspleen.networks.build import build_network
 
 TOLERANCE = 1e-4  # of the logits' standard deviation, which is small before training
@@ -21,7 +21,7 @@ FOREIGN = ["ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserW
 def trained(choice: str) -> nn.Module:
     """A network with random weights and batch statistics unlike those it is born with."""
     torch.manual_seed(0)
-    config = compose_verb("info", [f"network={choice}"])
+    config = compose("info", [f"network={choice}"])
     network = build_network(assemble.architecture(config.network), sections=3)
     with torch.no_grad():
         network.train()(torch.rand(2, 3, 64, 64))

@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from liverspleen import assemble
-from liverspleen.cli.composition import compose_verb
+from liverspleen.config import compose
 from liverspleen.errors import InputError
 from liverspleen.networks.encoder import WITHOUT_EXIT_FLOW, Encoder
 from liverspleen.networks.pretrained import HUB, start_from
@@ -166,14 +166,14 @@ def test_hub_is_asked_only_on_request_and_its_failure_is_one_line(monkeypatch: p
 def test_configuration_names_the_file(tmp_path: Path) -> None:
     file, weights = timm_file(tmp_path)
     words = ["cohort=c", "output=o", "network=small", f"network.weights={file}", "slices.sections=5"]
-    network = assemble.network(compose_verb("train", words))
+    network = assemble.network(compose("train", words))
     taken = network.state_dict()["encoder.body.conv1.0.weight"]
     assert taken.shape[1] == 5
     torch.testing.assert_close(taken[:, 3], weights["conv1.0.weight"][:, 0] * 3 / 5)
 
 
 def test_weights_are_no_part_of_the_architecture() -> None:
-    config = compose_verb("info", ["network=small", "network.weights=w.pth"])
+    config = compose("info", ["network=small", "network.weights=w.pth"])
     assert assemble.architecture(config.network) == {
         "name": "deeplab",
         "output_stride": 16,
@@ -188,4 +188,4 @@ def test_weights_are_no_part_of_the_architecture() -> None:
 
 def test_a_unet_has_no_weights_to_start_from() -> None:
     with pytest.raises(InputError, match=r"LS-CFG-005.*weights"):
-        compose_verb("train", ["cohort=c", "output=o", "network=unet_2d", "network.weights=w.pth"])
+        compose("train", ["cohort=c", "output=o", "network=unet_2d", "network.weights=w.pth"])

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from liverspleen import assemble
-from liverspleen.cli.composition import compose_verb
+from liverspleen.config import compose
 from liverspleen.networks.build import build_network
 from liverspleen.networks.unet import UNet
 
@@ -62,9 +62,9 @@ def test_parameters_of_the_2d_network_equal_a_hand_count() -> None:
 def test_channels_last_changes_no_logits(choice: str) -> None:
     words = ["cohort=c", "output=o", f"network={choice}", "network.width=4"]
     torch.manual_seed(0)
-    plain = assemble.network(compose_verb("train", [*words, "trainer.channels_last=false"])).eval()
+    plain = assemble.network(compose("train", [*words, "trainer.channels_last=false"])).eval()
     torch.manual_seed(0)
-    last = assemble.network(compose_verb("train", [*words, "trainer.channels_last=true"])).eval()
+    last = assemble.network(compose("train", [*words, "trainer.channels_last=true"])).eval()
     with torch.inference_mode():
         stack = torch.randn(1, 3, 32, 32)
         torch.testing.assert_close(last(stack), plain(stack))

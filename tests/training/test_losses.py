@@ -9,7 +9,7 @@ from monai.losses.dice import DiceCELoss
 from torch import Tensor, nn
 
 from liverspleen import assemble
-from liverspleen.cli.composition import compose_verb
+from liverspleen.config import compose
 from liverspleen.training.losses import (
     BoundaryDice,
     CrossEntropy,
@@ -34,7 +34,7 @@ CHOICES = ("dice_ce", "boundary", "focal", "tversky")
 @cache
 def chosen(choice: str) -> nn.Module:
     """The loss of that name in conf/loss."""
-    return assemble.loss(compose_verb("train", ["cohort=c", "output=o", f"loss={choice}"]))
+    return assemble.loss(compose("train", ["cohort=c", "output=o", f"loss={choice}"]))
 
 
 def random_batch(samples: int = 3, size: int = 16) -> tuple[Tensor, Tensor]:

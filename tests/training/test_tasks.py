@@ -1,6 +1,6 @@
 import pytest
 
-from liverspleen.cli.composition import compose_verb
+from liverspleen.config import compose
 from liverspleen.training.tasks import task_issues
 
 STEP = {"SLURM_STEP_ID": "0", "SLURM_JOB_NAME": "train"}
@@ -27,7 +27,7 @@ def job(tasks: int, per_node: int | None = None, nodes: int = 1, **more: str) ->
     ],
 )
 def test_tasks_that_fit_are_no_fault(words: tuple[str, ...], environment: dict[str, str]) -> None:
-    config = compose_verb("train", ["cohort=c", "output=o", *words])
+    config = compose("train", ["cohort=c", "output=o", *words])
     assert task_issues(environment, devices=config.trainer.devices, nodes=config.trainer.nodes) == []
 
 
@@ -44,6 +44,6 @@ def test_tasks_that_fit_are_no_fault(words: tuple[str, ...], environment: dict[s
 def test_tasks_that_do_not_fit_are_one_line_with_the_cure(
     words: tuple[str, ...], environment: dict[str, str], hint: str
 ) -> None:
-    config = compose_verb("train", ["cohort=c", "output=o", *words])
+    config = compose("train", ["cohort=c", "output=o", *words])
     (issue,) = task_issues(environment, devices=config.trainer.devices, nodes=config.trainer.nodes)
     assert (issue.code, issue.hint) == ("LS-TRN-014", hint)

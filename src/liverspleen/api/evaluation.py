@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,9 +59,6 @@ def run_measurement(config: MeasureConfig) -> Measured:
     with recorded("measure", config, config.output) as record:
         label_values = assemble.label_values("label_values", config.label_values)
         reference_values = assemble.label_values("reference_values", config.reference_values)
-        if reference_values is not None and config.reference is None:
-            message = "reference_values= is given without reference=; the label maps of a cohort are always our own"
-            raise InputError(Issue("LS-CFG-006", message, "add reference=, or leave it out"))
         surface = _surface_metrics(config)
         cohort = None
         if config.cohort is not None:
@@ -95,12 +91,6 @@ def run_measurement(config: MeasureConfig) -> Measured:
 
 def _surface_metrics(config: MeasureConfig) -> SurfaceMetrics | None:
     """How surfaces are compared; None for not at all."""
-    if config.surface not in {"voxel", "area", "none"}:
-        raise InputError(Issue("LS-CFG-006", f"surface={config.surface}", "use voxel, area or none"))
-    if not 0 <= config.nsd_tolerance_mm < math.inf:
-        raise InputError(Issue("LS-CFG-006", f"nsd_tolerance_mm={config.nsd_tolerance_mm}", "use 0 or more"))
-    if config.workers < 0:
-        raise InputError(Issue("LS-CFG-006", f"workers={config.workers}", "use 0 (one per core) or more"))
     if config.surface == "none":
         return None
     return SurfaceMetrics("area" if config.surface == "area" else "voxel", config.nsd_tolerance_mm)

@@ -13,10 +13,8 @@ from urllib.parse import quote
 
 from liverspleen import assemble
 from liverspleen.api.training import split_of
-from liverspleen.cli.choices import groups
-from liverspleen.cli.composition import compose_verb, verbatim
 from liverspleen.cohort.split import SIDES
-from liverspleen.config import SweepConfig, TrainConfig, keys
+from liverspleen.config import SweepConfig, TrainConfig, compose, groups, keys
 from liverspleen.errors import InputError, Issue
 from liverspleen.processes import say
 from liverspleen.provenance import Run, recorded
@@ -130,7 +128,7 @@ def _sweep(config: SweepConfig, base: list[str], record: Run) -> Sweep:
         about |= {"leaders": plan.leaders, "seeds": plan.seeds, "search": asdict(search), "base": base}
         write_json(out / "study.json", about)
     store = config.store or out / "store"
-    fixed = [f"split={split_file.resolve()}", f"store={store.resolve()}", f"logger.wandb_group={verbatim(name)}"]
+    fixed = [f"split={split_file.resolve()}", f"store={store.resolve()}", f"logger.wandb_group={name}"]
     return Sweep(
         folder=out.resolve(),
         study=study,
@@ -184,6 +182,9 @@ def _base(given: Sequence[str]) -> list[str]:
 
 def search_issues(config: SweepConfig, base: Sequence[str]) -> list[Issue]:
     """What cannot be searched, as far as it is known before the first trial."""
+    if config.launcher.name == "slurm" and without_password(config.storage) != config.storage:
+        message = "storage= holds a password, which the files of the jobs would keep"
+        return [Issue("LS-CFG-006", message, "leave it out of storage=, and put it into ~/.pgpass or the like")]
     search = config.search
     try:
         space = Space.of(search.parameters)
@@ -191,8 +192,6 @@ def search_issues(config: SweepConfig, base: Sequence[str]) -> list[Issue]:
         return [Issue("LS-SWP-002", f"search: {error}", "correct the file of search= in conf/search")]
     if search.sampler == "grid" and space.size is None:
         return [Issue("LS-SWP-002", "a grid needs choices, or ranges with step", "add step, or use search.sampler=tpe")]
-    if search.sampler != "grid" and config.trials is None:
-        return [Issue("LS-CFG-002", "sweep needs trials=... (finished trials of the search)", "add trials=20")]
     return list(_unusable(config, space, base))
 
 
@@ -217,14 +216,14 @@ def _unusable(config: SweepConfig, space: Space, base: Sequence[str]) -> Iterato
 
 def _untrainable(base: Sequence[str], chosen: Sequence[str]) -> Iterator[Issue]:
     try:
-        config: TrainConfig = compose_verb("train", [*base, *chosen, "output=trial"])
+        config: TrainConfig = compose("train", [*base, *chosen, "output=trial"])
     except InputError as error:
         yield from error.issues
         return
     if assemble.ranks(config) > 1:
         yield _several_devices(" ".join(chosen))
     else:
-        yield from assemble.contradictions(config)
+        yield from assemble.bf16_issues(config)
 
 
 def _several_devices(message: str) -> Issue:

@@ -48,7 +48,7 @@ def run_training(config: TrainConfig) -> Training:
     """
     choice = config.trainer
     tasks = task_issues(os.environ, devices=choice.devices, nodes=choice.nodes)
-    if wrong := [*assemble.contradictions(config), *tasks]:
+    if wrong := [*assemble.bf16_issues(config), *tasks]:
         raise InputError(wrong)
     from liverspleen.data.parts import in_use
     from liverspleen.training.fit import sigterm_restored

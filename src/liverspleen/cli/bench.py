@@ -27,30 +27,13 @@ from liverspleen.api.bench import run_bench
 from liverspleen.config import BenchConfig
 from liverspleen.errors import InputError, Issue
 
-_PRECISIONS = ("32-true", "bf16-mixed")
-
 
 def run(config: BenchConfig) -> Sequence[Issue]:
     """Time the steps, print the result."""
-    if wrong := [*assemble.contradictions(config), *_issues(config)]:
+    if wrong := assemble.bf16_issues(config):
         raise InputError(wrong)
     print(_told(run_bench(config)))
     return ()
-
-
-def _issues(config: BenchConfig) -> list[Issue]:
-    stride = config.network.output_stride
-    found = [
-        (config.measured < 1, f"measured={config.measured}", "1 or more"),
-        (config.warmup < 1, f"warmup={config.warmup}", "1 or more"),
-        (config.matrix < stride, f"matrix={config.matrix}", f"{stride} or more"),
-        (
-            config.trainer.precision not in _PRECISIONS,
-            f"trainer.precision={config.trainer.precision}",
-            " or ".join(_PRECISIONS),
-        ),
-    ]
-    return [Issue("LS-CFG-006", message, f"use {hint}") for wrong, message, hint in found if wrong]
 
 
 def _told(result: dict[str, Any]) -> str:

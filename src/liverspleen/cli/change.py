@@ -49,7 +49,6 @@ _UNNAMED = "volume"
 
 def run(config: ChangeConfig) -> Sequence[Issue]:
     """Print the change of each index, and write it if there is a place for it."""
-    _check(config)
     with nullcontext() if config.output is None else recorded("change", config, config.output) as record:
         readings, reader, notes = _readings(config, record)
         known = _known(config, readings, reader, record)
@@ -64,33 +63,6 @@ def run(config: ChangeConfig) -> Sequence[Issue]:
             record.outputs.append(config.output / "change.json")
             record.issues.extend(notes)
         return tuple(notes)
-
-
-def _check(config: ChangeConfig) -> None:
-    """Refuse words that do not go together."""
-    issues = []
-    of_file = {name: getattr(config, name) for name in ("first", "second")}
-    of_values = {name: getattr(config, name) for name in ("before", "after")}
-    needed, other = (of_values, of_file) if config.measurements is None else (of_file, of_values)
-    if missing := [f"{name}=" for name, value in needed.items() if value is None]:
-        hint = "give measurements=, first= and second=, or before= and after="
-        issues.append(Issue("LS-CHG-001", f"{', '.join(missing)} is missing", hint))
-    if given := [f"{name}=" for name, value in other.items() if value is not None]:
-        message = f"{', '.join(given)} does not go {'with' if config.measurements else 'without'} measurements="
-        issues.append(Issue("LS-CHG-001", message, "leave it out"))
-    if config.structure not in (None, *INDICES):
-        issues.append(Issue("LS-CHG-001", f"structure={config.structure}", f"use one of {', '.join(INDICES)}"))
-    if config.report is not None and config.rc_pct is not None:
-        issues.append(Issue("LS-CHG-001", "report= and rc_pct= both give an RC", "leave one of them out"))
-    if config.report is None and config.rc_pct is None:
-        issues.append(Issue("LS-CHG-001", "no RC", "give report=, or rc_pct="))
-    elif config.structure is None and (config.rc_pct is None) == (config.measurements is None):
-        message = "rc_pct= is the RC of one index" if config.measurements else "report= holds the RC of several indices"
-        issues.append(Issue("LS-CHG-001", message, f"name it: structure= one of {', '.join(INDICES)}"))
-    if config.rc_ci_pct and (config.rc_pct is None or len(config.rc_ci_pct) != 2):
-        issues.append(Issue("LS-CHG-001", "rc_ci_pct= is not the interval of rc_pct=", "give [lower,upper] beside it"))
-    if issues:
-        raise InputError(issues)
 
 
 def _readings(

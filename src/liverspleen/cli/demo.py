@@ -22,9 +22,8 @@ import shutil
 from collections.abc import Sequence
 from statistics import fmean
 
-from liverspleen.cli.composition import compose_verb
 from liverspleen.cohort.manifest import read_cohort
-from liverspleen.config import DemoConfig
+from liverspleen.config import DemoConfig, compose
 from liverspleen.errors import Issue
 from liverspleen.evaluation.measurements.table import read_measurements
 from liverspleen.organs import ORGAN_KEYS
@@ -71,7 +70,7 @@ def run(config: DemoConfig) -> Sequence[Issue]:
     with recorded("demo", config, out) as record:
         for verb, words in steps.items():
             print(f"\nliverspleen {verb} {' '.join(words)}", flush=True)
-            issues.extend(importlib.import_module(f"liverspleen.cli.{verb}").run(compose_verb(verb, words)))
+            issues.extend(importlib.import_module(f"liverspleen.cli.{verb}").run(compose(verb, words)))
         with complete_file(out / "measurements.csv") as temporary:
             shutil.copyfile(measured, temporary)
         record.inputs["cohort"] = read_cohort(out / "phantoms" / "cohort.csv").hash

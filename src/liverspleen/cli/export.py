@@ -38,41 +38,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from liverspleen.api.export import run_cohort_export, run_model_export
-from liverspleen.cohort.exporting import EXPORTS
 from liverspleen.config import ExportConfig
-from liverspleen.errors import InputError, Issue
+from liverspleen.errors import Issue
 
 
 def run(config: ExportConfig) -> Sequence[Issue]:
     """Write the model package, or every case of the cohort."""
-    if wrong := _contradictions(config):
-        raise InputError([Issue("LS-CFG-006", message, hint) for message, hint in wrong])
     if config.model is not None:
         package = run_model_export(config)
         print(f"export: model bundle {package.path}, SHA-256 {package.sha256}")
         return package.issues
-    if config.layout not in EXPORTS:
-        raise InputError(Issue("LS-CFG-006", f"layout={config.layout}", f"use one of {', '.join(EXPORTS)}"))
-    if config.split is not None and config.layout != "nnunet":
-        raise InputError(Issue("LS-CFG-006", f"layout={config.layout} has no place for a split", "leave split= out"))
     exported, cases = run_cohort_export(config)
     print(f"export: {exported.cases} of {cases} cases in {config.output}")
     return exported.issues
-
-
-def _contradictions(config: ExportConfig) -> list[tuple[str, str]]:
-    """What cannot be meant, and what to do about it."""
-    if config.model is None:
-        words = [f"{key}=" for key in ("name", "licence", "onnx") if getattr(config, key)]
-        found = [(f"{word} is of a model, but there is no model=", f"leave {word} out") for word in words]
-        if config.layout is None:
-            found.append(("neither model= nor layout= is given", "give model= to hand on a model, layout= a cohort"))
-        elif config.cohort is None:
-            found.append((f"layout={config.layout} needs a cohort", "give cohort="))
-        return found
-    found = []
-    if config.layout is not None:
-        found.append((f"model= and layout={config.layout}", "hand on the model and the cohort by two commands"))
-    if (config.cohort is None) != (config.split is None):
-        found.append(("of cohort= and split= only one is given", "give both to have the validation cases segmented"))
-    return found

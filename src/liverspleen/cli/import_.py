@@ -45,16 +45,16 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
-from liverspleen.api.importing import NAMES, run_import
+from liverspleen.api.importing import run_import
 from liverspleen.cohort.identity import inside
-from liverspleen.cohort.layouts import LAYOUTS, WITH_OWN_LABELS
+from liverspleen.cohort.layouts import WITH_OWN_LABELS
 from liverspleen.config import ImportConfig
 from liverspleen.errors import InputError, Issue
 
 
 def run(config: ImportConfig) -> Sequence[Issue]:
     """Import every case, and write the tables."""
-    if issues := contradictions(config):
+    if issues := _path_issues(config):
         raise InputError(issues)
     run = run_import(config)
     found = run.imported
@@ -63,14 +63,10 @@ def run(config: ImportConfig) -> Sequence[Issue]:
     return run.issues
 
 
-def contradictions(config: ImportConfig) -> list[Issue]:
-    """What cannot be meant; no path is in it."""
+def _path_issues(config: ImportConfig) -> list[Issue]:
+    """What is wrong with the paths; no path is in it."""
     made = [config.output / name for name in ("images", "labels")]
     found = [
-        (config.source not in LAYOUTS, f"source={config.source}", f"use one of {', '.join(LAYOUTS)}"),
-        (config.ids not in {"hashed", NAMES}, f"ids={config.ids}", f"use hashed or {NAMES}"),
-        (config.minimum_sections < 1, f"minimum_sections={config.minimum_sections}", "use 1 or more"),
-        (config.workers < 0, f"workers={config.workers}", "use 0 (one per core) or more"),
         (
             config.labels is not None and config.source in WITH_OWN_LABELS,
             f"labels= is given, but source={config.source} holds its own label maps",

@@ -19,8 +19,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from liverspleen import assemble
-from liverspleen.cli.choices import conf_folder
-from liverspleen.config import InfoConfig, NetworkConfig
+from liverspleen.config import InfoConfig, NetworkConfig, conf_folder
 from liverspleen.errors import Issue
 from liverspleen.provenance import git_state, versions
 

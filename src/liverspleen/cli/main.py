@@ -3,38 +3,15 @@
 from __future__ import annotations
 
 import difflib
-import importlib
-import keyword
 import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
-from types import ModuleType
 
 from liverspleen import __version__
-from liverspleen.config import SCHEMAS, keys
+from liverspleen.cli.verbs import VERBS, module_of
+from liverspleen.config import compose
+from liverspleen.config.choices import OWN
 from liverspleen.errors import InputError, Issue
-
-VERBS: dict[str, str] = {
-    "demo": "the whole way on procedural phantoms: train, predict, measure, report",
-    "phantom": "make a cohort of procedural CT with known volumes",
-    "import": "bring a dataset in: NIfTI, MSD, nnU-Net, TotalSegmentator, CHAOS or DICOM",
-    "export": "hand on a model as a bundle, or a cohort as nnU-Net raw data or MSD",
-    "check": "examine a cohort: table, geometry, HU, labels, anatomy, duplicates",
-    "split": "draw the split by patient, 8:2 or in k folds",
-    "prepare": "fill, verify or prune the slice store that trainings read",
-    "train": "train a 2.5D DeepLabV3+",
-    "bench": "where the time of a training step goes, and what bounds it",
-    "sweep": "choose architecture and hyperparameters: search, confirm with fresh seeds, leaderboard",
-    "predict": "segment CT with a trained model",
-    "measure": "volumes and DSS of label maps",
-    "report": "the paper's tables and figures from measurements.csv",
-    "compare": "two or more readers on the same cases: paired tests, limits, forest plots",
-    "change": "two CT of one patient: is the change more than measurement error?",
-    "plan": "how many cases: for limits of agreement, the RC, or equivalence",
-    "audit": "what cannot be among the numbers that a paper prints",
-    "info": "versions, devices, where things are",
-}
 
 NETWORK_VERBS = frozenset({"demo", "train", "bench", "predict"})
 """Verbs that run a network."""
@@ -44,7 +21,8 @@ liverspleen {version}: liver and spleen segmentation and volumetry on CT, from s
 Research use only, not a medical device. No pretrained model is shipped: train one on your cohort.
 
 usage: liverspleen VERB [key=value ...]
-       liverspleen VERB --help
+       liverspleen VERB [key=value ...] --help      what the verb does, and its keys with these values
+       liverspleen VERB [key=value ...] --cfg job   the configuration as YAML, without running the verb
 
 {verbs}
 
@@ -60,6 +38,8 @@ exit codes: 0 done (warnings included); 2 a case or the input was refused, each 
 """
 
 _UNEXPECTED = "LS-RUN-001"
+_FLAGS = frozenset({"-h", "--help"})
+_CFG = frozenset({"-c", "--cfg"})
 
 
 def main(words: Sequence[str]) -> int:
@@ -78,8 +58,13 @@ def main(words: Sequence[str]) -> int:
         hint = f"did you mean {near[0]}?" if near else "see liverspleen --help"
         return _refuse([Issue("LS-CFG-000", f"there is no verb {verb!r}", hint)])
     try:
-        if {"-h", "--help"} & set(overrides):
-            print(verb_help(verb, overrides))
+        wanted = _configuration_wanted(overrides)
+        if _FLAGS & set(overrides):
+            return _helped(verb, [word for word in overrides if word not in _FLAGS])
+        if wanted:
+            from liverspleen.cli.help import composed_yaml
+
+            print(composed_yaml(verb, overrides))
             return 0
         return run_verb(verb, overrides)
     except InputError as error:
@@ -102,58 +87,42 @@ def main(words: Sequence[str]) -> int:
 
 def run_verb(verb: str, overrides: Sequence[str]) -> int:
     """Compose the configuration of a verb, run it, list what it refused."""
-    from liverspleen.cli.composition import compose_verb
     from liverspleen.processes import keep_pages
 
-    config = compose_verb(verb, overrides)
+    config = compose(verb, overrides)
     if verb in NETWORK_VERBS:
         keep_pages()  # before torch allocates
-    run = _module(verb).run
+    run = module_of(verb).run
     return _refuse(run(config, overrides) if verb == "sweep" else run(config))  # its trials are given the same words
 
 
-def verb_help(verb: str, overrides: Sequence[str] = ()) -> str:
-    """Purpose, example, inputs, outputs, exit codes of a verb, its keys with their values, and what may be chosen.
+def _helped(verb: str, overrides: Sequence[str]) -> int:
+    """Print the help of a verb; overrides that cannot be used are listed after it."""
+    from liverspleen.cli.help import verb_help
 
-    Of the overrides `conf=FOLDER` counts: its choices are among those listed.
+    try:
+        print(verb_help(verb, overrides))
+        return 0
+    except InputError as error:
+        print(verb_help(verb, [word for word in overrides if word.startswith(f"{OWN}=")]))
+        return _refuse(error.issues)
+
+
+def _configuration_wanted(overrides: list[str]) -> bool:
+    """Whether `--cfg job` is among the overrides; it is removed from them.
+
+    Raises:
+        InputError: LS-CFG-001 another value of --cfg.
     """
-    from liverspleen.cli.choices import without_own
-
-    text = (_module(verb).__doc__ or "").strip()
-    return f"liverspleen {verb}: {text}\n\n{_key_listing(verb, without_own(overrides)[1])}".rstrip()
-
-
-def _module(verb: str) -> ModuleType:
-    """The module of a verb; one named like a word of Python ends on `_`."""
-    return importlib.import_module(f"liverspleen.cli.{verb}{'_' * keyword.iskeyword(verb)}")
-
-
-def _key_listing(verb: str, own: Path | None) -> str:
-    from hydra import compose
-    from omegaconf import OmegaConf
-
-    from liverspleen.cli.choices import groups
-    from liverspleen.cli.composition import composing
-
-    rows = list(keys(SCHEMAS[verb]))
-    if not rows:
-        return ""
-    with composing(own) as first:
-        composed = compose(config_name=verb, overrides=first)
-    lines = ["keys (Hydra overrides; values of paths are taken verbatim)"]
-    for key in rows:
-        missing = OmegaConf.is_missing(composed, key.name)
-        value = None if missing else OmegaConf.select(composed, key.name)
-        shown = "(required)" if missing else ("" if value is None else f"= {value}")
-        lines.append(f"  {key.name:<26} {key.type:<13} {key.meaning} {shown}".rstrip())
-    grouped = {key.name.partition(".")[0] for key in rows if "." in key.name}
-    recipes = {"experiment"} if verb in {"train", "bench", "sweep"} else set()
-    available = groups(own)
-    used = [name for name in available if name in grouped | recipes]
-    if used:
-        lines += ["", "choices (conf=FOLDER adds those of FOLDER/GROUP/NAME.yaml)"]
-        lines += [f"  {name}={'|'.join(available[name])}" for name in used]
-    return "\n".join(lines)
+    for index, word in enumerate(overrides):
+        flag, equals, value = word.partition("=")
+        if flag in _CFG:
+            value, stop = (value, index + 1) if equals else ("".join(overrides[index + 1 : index + 2]), index + 2)
+            if value != "job":
+                raise InputError(Issue("LS-CFG-001", f"--cfg {value} is not supported", "write --cfg job"))
+            del overrides[index:stop]
+            return True
+    return False
 
 
 def _refuse(issues: Sequence[Issue]) -> int:

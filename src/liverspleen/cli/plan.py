@@ -36,17 +36,6 @@ from liverspleen.evaluation.statistics.sample_size import PlannedPower, PlannedW
 from liverspleen.provenance import recorded
 from liverspleen.storage import write_json
 
-_NEEDED: Final[Mapping[str, tuple[str, ...]]] = {
-    "loa": ("sd", "half_width"),
-    "rc": ("rc_pct", "half_width"),
-    "tost": ("sd", "margin"),
-}
-_OPTIONAL: Final[Mapping[str, tuple[str, ...]]] = {
-    "loa": ("assurance",),
-    "rc": ("repeats", "assurance"),
-    "tost": ("bias", "power"),
-}
-_INSTEAD_OF_N: Final = ("half_width", "power", "assurance")
 _PLANS: Final[Mapping[str, Callable[..., Sequence[PlannedWidth | PlannedPower]]]] = {
     "loa": plan_loa,
     "rc": plan_rc,
@@ -57,7 +46,7 @@ _TRUSTED_RC_PCT: Final = 28.0  # wCV 10 %: up to it the χ² interval holds its 
 
 def run(config: PlanConfig) -> Sequence[Issue]:
     """Print the table, and write it if there is a place for it."""
-    given = _given(config)
+    given = config.given()
     renamed = {"half_width_pct" if (config.question, k) == ("rc", "half_width") else k: v for k, v in given.items()}
     try:
         rows = _PLANS[config.question](**renamed)
@@ -74,31 +63,6 @@ def run(config: PlanConfig) -> Sequence[Issue]:
             record.outputs.append(config.output / "plan.json")
             record.issues.extend(notes)
     return tuple(notes)
-
-
-def _given(config: PlanConfig) -> dict[str, Any]:
-    """The numbers of the question; refused if one is missing or belongs to another."""
-    if config.question not in _PLANS:
-        message = f"question={config.question}"
-        raise InputError(Issue("LS-PLN-001", message, f"use one of {', '.join(_PLANS)}"))
-    needed, optional = _NEEDED[config.question], _OPTIONAL[config.question]
-    if config.n is not None:
-        needed, optional = (tuple(k for k in keys if k not in _INSTEAD_OF_N) for keys in (needed, optional))
-    numbers = {name: value for name, value in vars(config).items() if name not in ("question", "output")}
-    given = {name: value for name, value in numbers.items() if value is not None}
-    issues = []
-    if missing := [f"{name}=" for name in needed if name not in given]:
-        instead = "" if config.n is not None or config.question == "tost" else " (n= may stand for half_width=)"
-        message = f"question={config.question} needs {', '.join(missing)}"
-        issues.append(Issue("LS-PLN-002", message, f"give it{instead}"))
-    if foreign := [f"{name}=" for name in given if name not in (*needed, *optional, "n")]:
-        message = (
-            f"{', '.join(foreign)} is not of question={config.question}{' with n=' if config.n is not None else ''}"
-        )
-        issues.append(Issue("LS-PLN-002", message, "leave it out"))
-    if issues:
-        raise InputError(issues)
-    return given
 
 
 def _told(question: str, given: Mapping[str, Any], rows: Sequence[PlannedWidth | PlannedPower]) -> Iterator[str]:

@@ -39,27 +39,13 @@ from collections.abc import Sequence
 
 from liverspleen.api.prediction import run_prediction
 from liverspleen.config import PredictConfig
-from liverspleen.errors import InputError, Issue
+from liverspleen.errors import Issue
 
 
 def run(config: PredictConfig) -> Sequence[Issue]:
     """Segment every case of this share that is not segmented yet, and write the tables if it was the last."""
-    if issues := contradictions(config):
-        raise InputError(issues)
     found = run_prediction(config)
     print(f"predict: {len(found.label_maps)} label maps in {found.shown}, {found.kept} of them were there already")
     if found.tables:
         print(f"predict: {', '.join(file.name for file in found.tables)} in {found.shown}")
     return found.issues
-
-
-def contradictions(config: PredictConfig) -> list[Issue]:
-    """What cannot be meant."""
-    found = [
-        (config.ids not in {"hashed", "names"}, f"ids={config.ids}", "use hashed or names"),
-        (config.postprocess not in {"model", "none"}, f"postprocess={config.postprocess}", "use model or none"),
-        (config.precision not in {"auto", "fp32", "bf16"}, f"precision={config.precision}", "use auto, fp32 or bf16"),
-        (config.batch_size is not None and config.batch_size < 1, f"batch_size={config.batch_size}", "use 1 or more"),
-        (config.workers < 0, f"workers={config.workers}", "use 0 (one, or one per GPU) or more"),
-    ]
-    return [Issue("LS-CFG-006", message, hint) for wrong, message, hint in found if wrong]

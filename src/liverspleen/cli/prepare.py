@@ -41,13 +41,9 @@ from liverspleen.errors import InputError, Issue
 from liverspleen.processes import progress, say
 from liverspleen.provenance import Run, recorded
 
-_ACTIONS = ("fill", "verify", "prune")
-
 
 def run(config: PrepareConfig) -> Sequence[Issue]:
     """Fill, verify or prune the store."""
-    if wrong := _contradictions(config):
-        raise InputError(wrong)
     if config.action != "fill" and not config.store.is_dir():
         raise InputError(Issue("LS-STO-006", "there is no such slice store", "correct store=", file=config.store))
     try:
@@ -72,20 +68,6 @@ def _refusal_before(error: BaseException) -> InputError | None:
     while earlier is not None and not isinstance(earlier, InputError):
         earlier = earlier.__context__
     return earlier
-
-
-def _contradictions(config: PrepareConfig) -> list[Issue]:
-    issues = []
-    if config.action not in _ACTIONS:
-        issues.append(Issue("LS-CFG-006", f"action={config.action}", f"use {', '.join(_ACTIONS)}"))
-    elif config.cohort is None and config.action != "verify":
-        message = f"prepare action={config.action} needs cohort=... (cohort.csv)"
-        issues.append(Issue("LS-CFG-002", message, "add cohort=... (liverspleen prepare --help)"))
-    if config.pixel_mm is not None and not config.pixel_mm > 0:
-        issues.append(Issue("LS-CFG-006", f"pixel_mm={config.pixel_mm}", "use a number above 0"))
-    if config.workers < 0:
-        issues.append(Issue("LS-CFG-006", f"workers={config.workers}", "use 0 or more"))
-    return issues
 
 
 def _cohort(config: PrepareConfig, record: Run) -> Cohort:

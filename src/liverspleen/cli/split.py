@@ -32,7 +32,7 @@ from liverspleen.cohort.draw import Stratum, folds_by_patient, split_by_patient,
 from liverspleen.cohort.manifest import Cohort
 from liverspleen.cohort.split import Split, write_split
 from liverspleen.config import SplitConfig
-from liverspleen.errors import InputError, Issue
+from liverspleen.errors import Issue
 from liverspleen.provenance import recorded
 
 _OURS = re.compile(r"split\.csv|fold\d+\.csv")
@@ -42,9 +42,6 @@ _SHOWN = 10  # folds
 
 def run(config: SplitConfig) -> Sequence[Issue]:
     """Draw and write the split, or the folds."""
-    if config.folds is not None and config.train_fraction is not None:
-        message = f"folds={config.folds} and train_fraction={config.train_fraction}, but the folds make the share"
-        raise InputError(Issue("LS-CFG-006", message, "leave one of them out"))
     with recorded("split", config, config.output) as record:
         cohort = assemble.cohort(config.cohort, config)
         record.inputs["cohort"] = cohort.hash

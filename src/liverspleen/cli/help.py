@@ -1,0 +1,60 @@
+"""What `liverspleen VERB --help` and `liverspleen VERB --cfg job` print."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from liverspleen.cli.verbs import description
+from liverspleen.config import SCHEMAS, ConfigKey, groups, keys
+from liverspleen.config.checking import shown
+from liverspleen.config.composition import MISSING, Draft, draft
+from liverspleen.config.config_keys import field_types, group_of
+from liverspleen.config.hints import groups_of
+
+_NAME_WIDTH = 36
+_GRAMMAR = """\
+keys, written key=value (text, paths and lists of them are taken as they stand; an empty value is none; other values
+follow Hydra's grammar); conf=FOLDER adds the choices in FOLDER/GROUP/NAME.yaml"""
+
+
+def verb_help(verb: str, overrides: Sequence[str] = ()) -> str:
+    """Purpose, example, inputs, outputs and exit codes of a verb, and its keys by group, as the overrides set them.
+
+    Raises:
+        InputError: as `compose`, but for values that are missing or out of range.
+    """
+    composed = draft(verb, overrides)
+    return f"liverspleen {verb}: {description(verb)}\n\n" + "\n".join(_blocks(verb, composed))
+
+
+def composed_yaml(verb: str, overrides: Sequence[str]) -> str:
+    """The configuration that the overrides compose, as YAML; `???` where a value must still be given.
+
+    Raises:
+        InputError: as `verb_help`.
+    """
+    import yaml
+
+    values = draft(verb, overrides).nested(keys(SCHEMAS[verb]))
+    plain = yaml.safe_dump(values, sort_keys=False, allow_unicode=True, default_flow_style=False)
+    return str(plain).rstrip()
+
+
+def _blocks(verb: str, composed: Draft) -> Iterator[str]:
+    """The keys of the verb itself, then a block for each group."""
+    known = list(keys(SCHEMAS[verb]))
+    yield _GRAMMAR
+    yield from (_line(key, composed) for key in known if "." not in key.name)
+    available = groups(composed.own)
+    for name in groups_of(verb):
+        schema = group_of(field_types(SCHEMAS[verb]).get(name))
+        title = (schema.__doc__ or "").strip() if schema else "A recipe: choices and values for several groups."
+        yield f"\n{name}: {title}"
+        yield f"  {name}={'|'.join(available[name])}  (selected: {composed.choices.get(name) or 'none'})"
+        yield from (_line(key, composed) for key in known if key.name.startswith(f"{name}."))
+
+
+def _line(key: ConfigKey, composed: Draft) -> str:
+    value = composed.value(key)
+    text = "" if value is None else "(required)" if value is MISSING else shown(value)
+    return f"  {f'{key.name}={text}':<{_NAME_WIDTH}} {key.limits}. {key.description}"

@@ -1,0 +1,40 @@
+"""The verbs, and the one sentence that says what each is for: the first line of its module."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import keyword
+from pathlib import Path
+from types import ModuleType
+from typing import Final
+
+from liverspleen.config import SCHEMAS
+
+
+def module_of(verb: str) -> ModuleType:
+    """The module of a verb, imported."""
+    return importlib.import_module(f"{__package__}.{_name(verb)}")
+
+
+def _name(verb: str) -> str:
+    """A module whose verb is a keyword of Python ends in `_`."""
+    return f"{verb}{'_' * keyword.iskeyword(verb)}"
+
+
+def description(verb: str) -> str:
+    """The docstring of the module of a verb; parsed, because importing the module takes longer."""
+    return ast.get_docstring(ast.parse(_file(verb).read_bytes())) or ""
+
+
+def _file(verb: str) -> Path:
+    return Path(__file__).with_name(f"{_name(verb)}.py")
+
+
+def _purpose(verb: str) -> str:
+    with _file(verb).open(encoding="utf-8") as handle:
+        return handle.readline().strip().strip('"').rstrip(".")
+
+
+VERBS: Final = {verb: _purpose(verb) for verb in SCHEMAS}
+"""Verb to purpose."""

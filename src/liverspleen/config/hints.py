@@ -1,0 +1,119 @@
+"""What is said about a key that a verb does not have: the key that is meant, or why there is none."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from liverspleen.config.config_keys import field_types, group_of, keys
+from liverspleen.config.training import TrainConfig
+from liverspleen.config.verbs import SCHEMAS
+from liverspleen.errors import Issue
+
+_SYNONYMS: Final[Mapping[tuple[str, ...], str]] = {
+    ("trainer.steps",): "epochs max_epochs num_epochs n_epochs max_steps iterations",
+    ("optimizer.lr",): "learning_rate initial_lr base_lr",
+    ("trainer.workers", "workers"): "num_workers n_jobs num_processes npp nps",
+    ("trainer.devices", "workers"): "gpus num_gpus",
+    ("trainer.accelerator", "accelerator"): "device",
+    ("trainer.accumulate",): "accumulate_grad_batches grad_accum",
+    ("network",): "model arch architecture",
+    ("network.encoder",): "backbone",
+    ("network.weights",): "pretrained",
+    ("cohort", "input"): "data_dir data_root dataroot",
+    ("split",): "fold folds",
+    ("output",): "out out_dir output_dir save_dir",
+    ("model",): "checkpoint ckpt ckpt_path",
+    ("input",): "image images ct scan",
+    ("flips",): "tta use_mirroring mirroring",
+    ("reference",): "ref gt ground_truth",
+    ("labels",): "pred preds predictions segmentations",
+    ("seed",): "random_state",
+}
+"""Keys, and the words of other tools for them; of several keys the first that the verb has counts."""
+_MEANT: Final = {word: keys for keys, words in _SYNONYMS.items() for word in words.split()}
+
+_BESIDES: Final[Mapping[str, str]] = {
+    "trainer.steps": "the length of a training is its number of optimizer steps",
+    "split": "a fold is a file of `liverspleen split folds=5`, such as split=split/fold0.csv",
+    "network": "networks are choices, such as network=unet_2d",
+    "network.weights": "a file, or hub; it starts the encoder from weights of timm",
+    "flips": "it averages over slices in order and reversed; images are not mirrored",
+}
+"""What is worth knowing about a key that is suggested for another word."""
+
+_START = "a training does not start from a checkpoint; to resume one, give the same command again"
+_CLIPPING = "gradients are not clipped; use a smaller optimizer.lr="
+_PROBABILITIES = "predict writes label maps only"
+_UNSUPPORTED: Final[Mapping[str, Mapping[str, str]]] = {
+    "train": {
+        "resume": "a stopped training resumes when the same command is given again; leave this out",
+        **dict.fromkeys(["ckpt_path", "checkpoint", "ckpt", "init_from", "finetune", "pretrained_weights"], _START),
+        **dict.fromkeys(["grad_clip", "clip_grad", "gradient_clip_val", "max_grad_norm"], _CLIPPING),
+    },
+    "predict": dict.fromkeys(["save_probabilities", "probabilities", "softmax", "save_softmax"], _PROBABILITIES),
+}
+"""Words of other tools that have no key here, by verb, and what to do instead; bench and sweep have those of train."""
+
+
+def key_issue(verb: str, name: str) -> Issue:
+    """LS-CFG-003: the verb has no such key, with the key that is meant if that can be told.
+
+    >>> print(key_issue("train", "lr"))
+    LS-CFG-003: train has no key 'lr'; use optimizer.lr=...
+    >>> print(key_issue("train", "trainer.stepz"))
+    LS-CFG-003: train has no key 'trainer.stepz'; did you mean trainer.steps=...? (the length ... steps)
+    >>> print(key_issue("predict", "save_probabilities"))
+    LS-CFG-003: predict has no key 'save_probabilities'; not supported: predict writes label maps only
+    """
+    return Issue("LS-CFG-003", f"{verb} has no key {name!r}", _hint(verb, name))
+
+
+def groups_of(verb: str) -> list[str]:
+    """The config groups of a verb that can be chosen from: those of its schema, and recipes of trainings.
+
+    >>> groups_of("check"), groups_of("info")
+    (['vocabulary'], ['network'])
+    """
+    schema = SCHEMAS[verb]
+    recipes = ["experiment"] if issubclass(schema, TrainConfig) else []
+    return [name for name, hint in field_types(schema).items() if group_of(hint)] + recipes
+
+
+def nearest(name: str, known: Sequence[str]) -> list[str]:
+    """The known keys that a name may stand for, the last part of a key counting as the whole.
+
+    >>> nearest("steps", ["trainer.steps", "seed"]), nearest("trainer.stepz", ["trainer.steps", "seed"])
+    (['trainer.steps'], ['trainer.steps'])
+    """
+    last = _last(name)
+    if same := [key for key in known if _last(key) == last]:
+        return same
+    if near := difflib.get_close_matches(name, known, 1, 0.8):
+        return near
+    lasts = {_last(key): key for key in known}
+    return [lasts[near] for near in difflib.get_close_matches(last, lasts, 1, 0.8)]
+
+
+def _hint(verb: str, name: str) -> str:
+    limits = {key.name: f"{key.limits}" if key.choices else "" for key in keys(SCHEMAS[verb])}
+    known = [*limits, *groups_of(verb)]
+    word = _last(name).lower().lstrip("-+~")
+    kind = "train" if issubclass(SCHEMAS[verb], TrainConfig) else verb
+    if (why := _UNSUPPORTED.get(kind, {}).get(word)) is not None:
+        return f"not supported: {why}"
+    meant = [key for key in _MEANT.get(word, ()) if key in known][:1] or nearest(name, known)
+    if len(meant) > 1:
+        return f"use one of {', '.join(f'{key}=' for key in meant)}"
+    if not meant:
+        return f"see the keys in: liverspleen {verb} --help"
+    besides = _BESIDES.get(meant[0]) or limits.get(meant[0])
+    sure = word in _MEANT or _last(meant[0]) == word
+    return (
+        f"{'use' if sure else 'did you mean'} {meant[0]}=...{'' if sure else '?'}{f' ({besides})' if besides else ''}"
+    )
+
+
+def _last(name: str) -> str:
+    return name.rpartition(".")[2]
