@@ -33,7 +33,19 @@ BELOW: dict[str, set[str]] = {
     "sweep": GROUND | {"evaluation"},
     "assemble": GROUND | {"config", "training", "inference", "data", "networks", "cohort"},
     "api": GROUND
-    | {"provenance", "config", "assemble", "training", "inference", "sweep", "data", "evaluation", "cohort", "imaging"},
+    | {
+        "provenance",
+        "config",
+        "assemble",
+        "training",
+        "inference",
+        "sweep",
+        "data",
+        "evaluation",
+        "cohort",
+        "imaging",
+        "phantom",
+    },
 }
 """What each package or module may import of this project, besides itself; `cli` may import everything."""
 

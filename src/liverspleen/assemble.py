@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 from uuid import uuid4
 
 from liverspleen.cohort import Cohort, Vocabulary, open_cohort
-from liverspleen.config import NetworkConfig, TrainConfig, TrainerConfig, VocabularyConfig
+from liverspleen.config import NO_NEUTRAL, NetworkConfig, TrainConfig, TrainerConfig, VocabularyConfig, keys
 from liverspleen.errors import InputError, Issue
 from liverspleen.organs import LABEL_VALUES, OWN_VALUES, Structure, organ
 from liverspleen.processes import has_bf16_instructions
 from liverspleen.storage import sha256_of, write_text
-from liverspleen.training.recipe import NEUTRAL, Recipe, is_compared
+from liverspleen.training.recipe import REMOVED, Recipe, is_compared
 
 if TYPE_CHECKING:
     import torch
@@ -107,8 +107,9 @@ def decisive_keys(config: TrainConfig) -> dict[str, Any]:
 
 
 def neutral_values() -> Mapping[str, Any]:
-    """By key of `train` the value that stands for a record without that key."""
-    return NEUTRAL
+    """By key of `train` the value that behaves as if the key did not exist, as the schema states it."""
+    stated = {key.name: key.neutral for key in keys(TrainConfig) if key.neutral is not NO_NEUTRAL}
+    return {**REMOVED, **stated}
 
 
 def recipe(config: TrainConfig, inputs: Mapping[str, str], cases: Mapping[str, Sequence[StoredCase]]) -> Recipe:

@@ -14,12 +14,13 @@ import pytest
 import torch
 from tiny import assert_same_result, split_file, train
 
+from liverspleen.assemble import neutral_values
 from liverspleen.cohort import write_cohort
 from liverspleen.config import TrainConfig, keys
 from liverspleen.imaging.nifti import read_ct, write_ct
 from liverspleen.imaging.volume import CTVolume
 from liverspleen.training.module import SegmentationModule
-from liverspleen.training.recipe import NEUTRAL, NOT_COMPARED, RECIPE_KEY, Recipe, is_compared, recorded_recipe
+from liverspleen.training.recipe import NOT_COMPARED, RECIPE_KEY, Recipe, is_compared, recorded_recipe
 
 Cohorts = Callable[..., Path]
 Captured = pytest.CaptureFixture[str]
@@ -42,10 +43,10 @@ Nothing is ever added here: a checkpoint may lack a key that is newer.
 
 
 def test_a_key_that_is_added_or_removed_says_what_trainings_without_it_did() -> None:
-    """Fails for a new key of `train` that is neither in NEUTRAL nor in NOT_COMPARED: it would orphan every run."""
+    """Fails for a new key of `train` that is without a neutral value in its schema and not in NOT_COMPARED: it would orphan every run."""
     compared = {key.name for key in keys(TrainConfig) if is_compared(key.name)}
     first = {f"{group}.{name}" for group, names in RECORDED_FROM_THE_FIRST.items() for name in names.split()}
-    assert (compared ^ (first | {"seed"})) <= NEUTRAL.keys()
+    assert (compared ^ (first | {"seed"})) <= neutral_values().keys()
 
 
 def test_every_key_that_may_change_is_one_of_train() -> None:

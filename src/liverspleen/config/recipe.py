@@ -31,6 +31,7 @@ class SlicesConfig(Schema):
             "They are adjacent if empty.",
             gt=0,
             le=100,
+            neutral=None,
         ),
     ]
     pixel_mm: Annotated[
@@ -241,6 +242,7 @@ class TrainerConfig(Schema):
             "There is no average if empty.",
             gt=0,
             lt=1,
+            neutral=None,
         ),
     ]
     patience: Annotated[

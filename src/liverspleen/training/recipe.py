@@ -29,16 +29,11 @@ NOT_COMPARED: Final[Mapping[str, str]] = {
 }
 """Keys of `train`, and whole groups, that a resumed training may change, each with the reason."""
 
-NEUTRAL: Final[Mapping[str, Any]] = {
-    "slices.pixel_mm": None,
-    "slices.section_distance_mm": None,
-    "trainer.ema_decay": None,
-}
-"""By key of `train` the value that behaves as if the key did not exist.
+REMOVED: Final[Mapping[str, Any]] = {}
+"""Keys of `train` that were removed, with the value that stands for their absence.
 
-A key that is added must stand here or in `NOT_COMPARED`: every training begun before then goes on with that value. A
-key that is removed stays here with the value that stands for its absence; without one, no training that recorded it
-can go on.
+Without an entry, no training that recorded the key can be resumed. Keys that exist state such a value in their schema
+(`neutral=`); a key that is added later must have one, or stand in `NOT_COMPARED`.
 """
 
 
