@@ -3,9 +3,12 @@ PYTHON ?= python3
 DATA ?= ../shared/data
 BIN := .venv/bin
 READY := .venv/.ready
+WORKERS ?= auto  # processes that run tests; 0 for none but pytest itself
+# One thread per worker: threads that wait for each other cost more than they bring.
+PYTEST := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help demo paper real test test-all lint types clean
+.PHONY: help demo paper real test test-slow test-all lint types clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,10 +28,13 @@ real: $(READY)  ## the same way on real CT; DATA=folder with a cohort.csv (outpu
 	$(BIN)/python experiments/real_ct/run.py data=$(DATA) output=outputs/real_ct
 
 test: $(READY)  ## the tests that need neither a GPU nor real data nor much time
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
-test-all: $(READY)  ## every test; those whose data or device is absent are skipped with the reason
-	$(BIN)/python -m pytest -m ''
+test-slow: $(READY)  ## the other tests that need neither a GPU nor real data
+	$(PYTEST) -m '(slow or ddp or slurm or browser) and not gpu and not real'
+
+test-all: $(READY)  ## every test; those whose data, program or device is absent are skipped with the reason
+	$(PYTEST) -m ''
 
 lint: $(READY)  ## ruff: rules and format
 	$(BIN)/ruff check .

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+import hypothesis
 import numpy as np
 import pytest
 
@@ -16,6 +19,36 @@ from liverspleen.imaging.nifti import write_ct, write_label_map
 from liverspleen.imaging.volume import CTVolume, LabelMap
 from liverspleen.organs import Structure
 from liverspleen.phantom.cohort import write_phantom_cohort
+
+MARKERS = ("slow", "ddp", "slurm", "browser", "gpu", "real")
+hypothesis.settings.register_profile("tests", deadline=None)  # a busy machine is no fault of the code
+hypothesis.settings.load_profile("tests")
+
+
+def pytest_configure() -> None:
+    """A shell that starts the tests with `&` lets them ignore SIGINT, and so would every process they start."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Each report says which markers its test has, also those of other processes."""
+    for item in items:
+        found = [name for name in MARKERS if item.get_closest_marker(name)]
+        item.user_properties.append(("markers", found or ["none"]))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """How many tests of each marker ran; a test with two markers counts in both lines."""
+    counts: dict[str, Counter[str]] = {}
+    for outcome in ("passed", "failed", "error", "skipped"):
+        for report in terminalreporter.getreports(outcome):
+            for name in dict(getattr(report, "user_properties", ())).get("markers", ()):
+                counts.setdefault(name, Counter())[outcome] += 1
+    for name in ("none", *MARKERS):
+        if name in counts:
+            told = ", ".join(f"{number} {outcome}" for outcome, number in counts[name].items())
+            terminalreporter.write_line(f"marker {name}: {told}")
 
 
 @pytest.fixture(scope="session")

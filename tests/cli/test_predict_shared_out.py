@@ -116,8 +116,10 @@ def test_a_folder_of_another_model_gets_its_tables_only_when_all_is_done_again(
 def test_killed_at_any_moment_the_same_command_goes_on_to_the_same_bytes(
     model: Path, scans: Path, undisturbed: dict[str, bytes], tmp_path: Path
 ) -> None:
-    out, draw, kills = tmp_path / "out", random.Random(0), 0
-    for _ in range(8):
+    out, draw, kills, starts = tmp_path / "out", random.Random(0), 0, 0
+    while kills < 5:  # whether a process is still at work then depends on the machine
+        starts += 1
+        assert starts < 40
         task = start(model, scans, out, *(["share=1/1"] if draw.random() < 0.5 else []))
         finished = len(results(out)) if out.exists() else 0
         while task.poll() is None and (not out.exists() or len(results(out)) == finished):
@@ -128,9 +130,9 @@ def test_killed_at_any_moment_the_same_command_goes_on_to_the_same_bytes(
         task.wait()
         for name, content in results(out).items():  # half-written is nothing, ever
             assert content == undisturbed[name], name
-        for file in draw.sample([*sorted(out.glob("*_dseg.nii.gz")), *sorted(out.glob("*_dseg.png"))], 1):
+        images = [*sorted(out.glob("*_dseg.nii.gz")), *sorted(out.glob("*_dseg.png"))]
+        for file in draw.sample(images, min(4, len(images))):  # so that the next one has something to do
             file.unlink()
-    assert kills >= 4
     assert start(model, scans, out).wait() == 2
     assert results(out) == undisturbed
 
@@ -139,7 +141,7 @@ def test_killed_at_any_moment_the_same_command_goes_on_to_the_same_bytes(
 def test_a_worker_that_is_killed_costs_one_line(model: Path, scans: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     task = start(model, scans, out, "workers=2")
-    for _ in range(600):
+    while task.poll() is None:
         children = Path(f"/proc/{task.pid}/task/{task.pid}/children").read_text().split()
         spawned = [child for child in children if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
         if spawned:

@@ -25,7 +25,7 @@ import pydicom
 from nibabel.nifti1 import Nifti1Header
 from nibabel.nifti2 import Nifti2Header
 
-LIMIT_S = 20
+HANG_S = 400  # by the clock on the wall, on a busy machine too; `seconds` are those of the processor
 BUILDERS: dict[str, tuple[Callable[[Path], None], str]] = {}
 """By name: what writes the bad scan into a folder, and the code of the one line that it is to give ("" for none)."""
 
@@ -488,10 +488,10 @@ def main(folders: list[str]) -> None:
 
     for folder in folders:
         if (child := os.fork()) == 0:
-            signal.alarm(LIMIT_S)
+            signal.alarm(HANG_S)
             resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-            start = time.perf_counter()
-            result = opened(Path(folder)) | {"folder": folder, "seconds": time.perf_counter() - start}
+            start = time.process_time()
+            result = opened(Path(folder)) | {"folder": folder, "seconds": time.process_time() - start}
             status = Path("/proc/self/status").read_text()
             result["peak_mb"] = int(status.split("VmHWM:")[1].split()[0]) / 1024
             sys.stdout.write(json.dumps(result) + "\n")

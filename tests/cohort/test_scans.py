@@ -292,7 +292,7 @@ def test_archives_leave_nothing_behind_when_the_process_is_ended(number: signal.
         assert process.stdout.readline() == b"1\n"
         assert len(list((tmp_path / "temporary").iterdir())) == 1
         process.send_signal(number)
-        assert process.wait(20) != 0
+        assert process.wait(120) != 0
     assert list((tmp_path / "temporary").iterdir()) == []
 
 

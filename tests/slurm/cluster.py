@@ -69,7 +69,7 @@ def absent() -> str | None:
     return None if os.geteuid() == 0 else "only root may start SLURM"
 
 
-def until(condition: Callable[[], bool], message: str, *, timeout_s: float = 60) -> None:
+def until(condition: Callable[[], bool], message: str, *, timeout_s: float = 240) -> None:
     """Wait for something that should come."""
     end = time.monotonic() + timeout_s
     while not condition():
@@ -79,7 +79,7 @@ def until(condition: Callable[[], bool], message: str, *, timeout_s: float = 60)
 
 
 def _said(*command: str, environment: Mapping[str, str], **more: object) -> str:
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, **more)  # type: ignore[call-overload]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, **more)  # type: ignore[call-overload]
     if done.returncode:
         raise RuntimeError(f"{' '.join(command)}: {done.stderr.strip()}")
     return done.stdout.strip()
@@ -108,7 +108,7 @@ class Cluster:
         words = self.said("scontrol", "--oneliner", "show", "job", job).split()
         return next(word.partition("=")[2] for word in words if word.startswith(f"{name}="))
 
-    def wait(self, job: str, *states: str, timeout_s: float = 120) -> str:
+    def wait(self, job: str, *states: str, timeout_s: float = 480) -> str:
         """The state of a job once it has one of `states`; any end, when none is named."""
         wanted = states or ENDED
         until(lambda: self.field(job, "JobState") in wanted, f"job {job} {wanted}", timeout_s=timeout_s)
@@ -178,7 +178,7 @@ def slurm() -> Iterator[Cluster]:
                 until((munge / "socket").exists, "munge's socket")
         stack.callback(_cancel, cluster)
         try:
-            until(lambda: _idle(cluster), "an idle node", timeout_s=30)
+            until(lambda: _idle(cluster), "an idle node", timeout_s=120)
         except TimeoutError as error:
             logs = "".join(file.read_text()[-2000:] for file in (*folder.glob("*.log"), *folder.glob("*.out")))
             raise TimeoutError(f"{error}\n{logs}") from error

@@ -187,6 +187,6 @@ def test_torchrun_on_one_machine_and_on_two(cluster: Cluster, folder: Path) -> N
         processes = [
             subprocess.Popen(part, env=cluster.environment, stderr=subprocess.PIPE, text=True) for part in parts
         ]
-        ends = [(process.communicate(timeout=120)[1], process.returncode) for process in processes]
+        ends = [(process.communicate(timeout=480)[1], process.returncode) for process in processes]
         assert [code for _, code in ends] == [0] * len(parts), ends[0][0][-3000:]
         assert (folder / str(number) / "validation.csv").read_text() == (folder / "one/validation.csv").read_text()

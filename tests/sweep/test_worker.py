@@ -104,7 +104,7 @@ def begin(folder: Path, **asked: Any) -> subprocess.Popen[bytes]:
     return subprocess.Popen([sys.executable, stub_worker.__file__, str(folder), json.dumps(asked)], env=environment)
 
 
-def wait_for(condition: Any, seconds: float = 60.0) -> None:
+def wait_for(condition: Any, seconds: float = 240.0) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "waited in vain"
@@ -119,7 +119,7 @@ def test_two_workers_share_one_sqlite_study_without_doubling_a_trial(tmp_path: P
         "seeds": 2,
     }
     workers = [begin(tmp_path, **asked) for _ in range(2)]
-    assert [process.wait(120) for process in workers] == [0, 0]
+    assert [process.wait(240) for process in workers] == [0, 0]
     assert Counter((row["phase"], row["state"]) for row in rows(tmp_path)) == {
         ("search", "complete"): 7,
         ("confirm", "complete"): 4,
@@ -133,8 +133,8 @@ def test_a_worker_killed_in_the_middle_of_a_trial_leaves_it_to_be_continued(tmp_
     process = begin(tmp_path, **asked)
     wait_for(lambda: (tmp_path / "trials/0001/metrics.csv").exists())
     process.send_signal(number)
-    assert process.wait(60) == (1 if number != signal.SIGKILL else -signal.SIGKILL)
-    assert begin(tmp_path, **asked).wait(60) == 0
+    assert process.wait(240) == (1 if number != signal.SIGKILL else -signal.SIGKILL)
+    assert begin(tmp_path, **asked).wait(240) == 0
     found = rows(tmp_path)
     assert [(row["number"], row["state"]) for row in found] == [(str(n), "complete") for n in range(3)]
     assert started(tmp_path) == {0: 1, 1: 2, 2: 1}
@@ -153,7 +153,7 @@ def test_a_training_outlives_no_worker_and_is_taken_by_nobody_while_it_lives(tmp
     (old, new) = map(int, starts.read_text().split())
     assert not Path(f"/proc/{old}").exists() or Path(f"/proc/{old}/stat").read_text().split()[2] == "Z"
     assert new != old
-    assert second.wait(60) == 0
+    assert second.wait(240) == 0
     assert len((tmp_path / "trials/0000/metrics.csv").read_text().splitlines()) == 40
 
 
@@ -162,7 +162,7 @@ def test_another_worker_takes_over_what_a_killed_one_left(tmp_path: Path) -> Non
     workers = [begin(tmp_path, **asked) for _ in range(2)]
     wait_for(lambda: len(started(tmp_path)) >= 2)
     workers[0].kill()
-    assert workers[1].wait(120) == 0
+    assert workers[1].wait(240) == 0
     assert [row["state"] for row in rows(tmp_path)] == ["complete"] * 6
     assert workers[0].wait() == -signal.SIGKILL
 

@@ -41,6 +41,7 @@ if __name__ == "__main__":
     def die(self: SegmentationModule) -> None:
         freeze(self)
         if os.environ.get("DIE") == str(self.global_rank):
+            Path(os.environ["GRADIENTS"]).touch()  # when it died
             os.kill(os.getpid(), 9)
 
     SegmentationModule.judged = property(lambda _: Threshold())  # type: ignore[assignment]

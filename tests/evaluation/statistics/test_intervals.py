@@ -55,11 +55,11 @@ def test_factors_close_in_on_the_multiplier_from_both_sides() -> None:
 
 
 def test_factors_of_five_hundred_sample_sizes_take_a_second() -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     for n in range(2, 502):
         intervals.exact_factors(n)
         intervals.exact_pair_factors(n)
-    assert time.perf_counter() - start < 5  # measured: under one
+    assert time.process_time() - start < 5  # measured: under one
 
 
 def test_sd_interval_with_one_degree_of_freedom_by_the_normal_distribution() -> None:
