@@ -13,7 +13,7 @@ from types import ModuleType
 
 from liverspleen import __version__
 from liverspleen.config import SCHEMAS, keys
-from liverspleen.errors import InputError, Issue
+from liverspleen.errors import InputError, Issue, collapsed, unexpected
 
 VERBS: dict[str, str] = {
     "demo": "the whole way on procedural phantoms: train, predict, measure, report",
@@ -59,8 +59,6 @@ conf=FOLDER with any verb adds choices of your own: with FOLDER/network/mine.yam
 exit codes: 0 done (warnings included); 2 a case or the input was refused, each listed; 1 failure.
 """
 
-_UNEXPECTED = "LS-RUN-001"
-
 
 def main(words: Sequence[str]) -> int:
     """Run one command line (without the program's name) and return its exit code."""
@@ -95,8 +93,7 @@ def main(words: Sequence[str]) -> int:
     except Exception as error:  # the last door: one line for the user, the traceback on request
         if os.environ.get("LIVERSPLEEN_TRACEBACK"):
             raise
-        message = f"unexpected {type(error).__name__}: {error}"
-        print(Issue(_UNEXPECTED, message, "see the traceback with LIVERSPLEEN_TRACEBACK=1"), file=sys.stderr)
+        print(unexpected(error), file=sys.stderr)
         return 1
 
 
@@ -157,9 +154,8 @@ def _key_listing(verb: str, own: Path | None) -> str:
 
 
 def _refuse(issues: Sequence[Issue]) -> int:
-    for issue in issues:
-        mark = "" if issue.severity == "error" else f"{issue.severity}: "
-        print(f"{mark}{issue}", file=sys.stderr)
+    for line in collapsed(issues):
+        print(line, file=sys.stderr)
     return 2 if any(issue.severity == "error" for issue in issues) else 0
 
 
