@@ -61,8 +61,8 @@ def run_measurement(config: MeasureConfig) -> Measured:
         label_values = assemble.label_values("label_values", config.label_values)
         reference_values = assemble.label_values("reference_values", config.reference_values)
         if reference_values is not None and config.reference is None:
-            message = "reference_values= is given without reference=; the label maps of a cohort are always our own"
-            raise InputError(Issue("LS-CFG-006", message, "add reference=, or leave it out"))
+            message = "reference_values= is given without reference=; label maps of a cohort always have our own values"
+            raise InputError(Issue("LS-CFG-016", message, "add reference=, or remove reference_values="))
         surface = _surface_metrics(config)
         cohort = None
         if config.cohort is not None:
@@ -138,7 +138,9 @@ def _study(config: ReportConfig, record: Run) -> Study | None:
     record.inputs["cohort"] = cohort.hash
     record.issues.extend(cohort.issues)
     if config.labels is not None and not config.labels.is_dir():
-        raise InputError(Issue("LS-IMG-002", "label maps are not in a folder", "correct the path", file=config.labels))
+        raise InputError(
+            Issue("LS-LAB-023", "the folder of label maps does not exist", "correct the path", file=config.labels)
+        )
     split = exclusions = None
     if config.split is not None:
         split = read_split(config.split, cohort)

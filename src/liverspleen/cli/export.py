@@ -46,7 +46,7 @@ from liverspleen.errors import InputError, Issue
 def run(config: ExportConfig) -> Sequence[Issue]:
     """Write the model package, or every case of the cohort."""
     if wrong := _contradictions(config):
-        raise InputError([Issue("LS-CFG-006", message, hint) for message, hint in wrong])
+        raise InputError([Issue("LS-CFG-016", message, hint) for message, hint in wrong])
     if config.model is not None:
         package = run_model_export(config)
         print(f"export: model bundle {package.path}, SHA-256 {package.sha256}")
@@ -54,7 +54,7 @@ def run(config: ExportConfig) -> Sequence[Issue]:
     if config.layout not in EXPORTS:
         raise InputError(Issue("LS-CFG-006", f"layout={config.layout}", f"use one of {', '.join(EXPORTS)}"))
     if config.split is not None and config.layout != "nnunet":
-        raise InputError(Issue("LS-CFG-006", f"layout={config.layout} has no place for a split", "leave split= out"))
+        raise InputError(Issue("LS-CFG-016", f"layout={config.layout} cannot hold a split", "remove split="))
     exported, cases = run_cohort_export(config)
     print(f"export: {exported.cases} of {cases} cases in {config.output}")
     return exported.issues

@@ -43,8 +43,8 @@ _SHOWN = 10  # folds
 def run(config: SplitConfig) -> Sequence[Issue]:
     """Draw and write the split, or the folds."""
     if config.folds is not None and config.train_fraction is not None:
-        message = f"folds={config.folds} and train_fraction={config.train_fraction}, but the folds make the share"
-        raise InputError(Issue("LS-CFG-006", message, "leave one of them out"))
+        message = f"folds={config.folds} and train_fraction={config.train_fraction} are given; folds set the fraction"
+        raise InputError(Issue("LS-CFG-016", message, "remove one of them"))
     with recorded("split", config, config.output) as record:
         cohort = assemble.cohort(config.cohort, config)
         record.inputs["cohort"] = cohort.hash

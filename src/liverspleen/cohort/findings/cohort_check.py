@@ -78,11 +78,9 @@ def _result(case: Case, future: Future[Examination]) -> Examination:
     try:
         return future.result()
     except BrokenProcessPool:  # a process was killed, as a rule for want of memory; the cases after it are not read
-        message, hint = (
-            "a process ended before the case was examined",
-            "give the machine more memory, or look at the file",
-        )
-        return Examination((Issue("LS-IMG-020", message, hint, case.case_id, case.image),))
+        message = "a worker process was killed before the case was examined, as happens when memory runs out"
+        hint = "free memory, or use a machine with more, and run check again"
+        return Examination((Issue("LS-IMG-022", message, hint, case.case_id, case.image),))
     except Exception as error:
         if os.environ.get("LIVERSPLEEN_TRACEBACK"):
             raise
