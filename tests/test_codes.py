@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import get_args
 
@@ -22,15 +23,20 @@ ENTRIES = {entry.code: entry for area in read_areas() for entry in area.entries}
 HOW = "read its entry in src/liverspleen/codes: if the meaning differs use a new code, else run python -m {} --update"
 
 
+@cache
+def all_raised() -> dict[str, tuple[str, ...]]:
+    return found_modules()
+
+
 def test_every_code_has_an_entry_and_every_entry_is_raised() -> None:
-    raised = found_modules()
+    raised = all_raised()
     assert sorted(raised.keys() - ENTRIES.keys()) == []
     assert sorted(ENTRIES.keys() - raised.keys()) == []
 
 
 def test_codes_are_raised_where_their_entries_say() -> None:
     """A use in another module may be another meaning: whoever adds it has to look at the entry."""
-    raised = found_modules()
+    raised = all_raised()
     differing = {code: raised.get(code, ()) for code, entry in ENTRIES.items() if entry.raised_in != raised.get(code)}
     assert differing == {}, HOW.format("liverspleen.codes")
 
