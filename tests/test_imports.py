@@ -20,6 +20,7 @@ BELOW: dict[str, set[str]] = {
     "storage": set(),
     "processes": set(),
     "config": {"errors", "organs"},
+    "codes": {"errors"},
     "provenance": {"errors", "storage"},
     "imaging": GROUND,
     "cohort": GROUND | {"imaging"},
@@ -169,6 +170,7 @@ def test_evaluation_has_few_entries() -> None:
         ("training", "lightning.pytorch"),
         ("networks", "liverspleen.config.NetworkConfig"),
         ("organs", "liverspleen.errors.Issue"),
+        ("errors", "liverspleen.codes.read_areas"),
     ],
 )
 def test_a_broken_rule_is_found(part: str, name: str) -> None:

@@ -16,7 +16,7 @@ from factor_tables import write_tables
 from liverspleen.api.phantoms import run_phantoms
 from liverspleen.api.sweep import run_sweep
 from liverspleen.config import compose
-from liverspleen.errors import InputError, Issue
+from liverspleen.errors import InputError, Issue, collapsed
 
 CONF = Path(__file__).parent / "conf"
 USUAL = {"output": "outputs/architecture", "development": "30", "matrix": "64"}
@@ -45,7 +45,7 @@ def main(words: list[str]) -> int:
     except InputError as error:
         print(error, file=sys.stderr)
         return 2
-    print(*issues, sep="\n", file=sys.stderr)
+    print(*collapsed(issues), sep="\n", file=sys.stderr)
     print(f"\n{write_tables(out, search, stated)}")
     print(f"open {search / 'leaderboard.html'}")
     return 2 if any(issue.severity == "error" for issue in issues) else 0

@@ -31,7 +31,7 @@ from verdicts import VERDICTS, Verdict, verdicts
 from liverspleen import report
 from liverspleen.cohort.manifest import write_cohort
 from liverspleen.cohort.row import DEVELOPMENT
-from liverspleen.errors import InputError, InputWarning, Issue
+from liverspleen.errors import InputError, InputWarning, Issue, collapsed
 from liverspleen.evaluation import write_measurements
 from liverspleen.evaluation.measurements.table import csv_line
 from liverspleen.storage import write_text
@@ -121,7 +121,7 @@ def report_on(out: Path) -> list[Issue]:
             output=out / "report",
         )
     issues = [*whole.issues, *tests.issues]
-    print(*issues, sep="\n", file=sys.stderr)
+    print(*collapsed(issues), sep="\n", file=sys.stderr)
     return issues
 
 

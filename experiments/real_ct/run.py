@@ -15,7 +15,7 @@ from pathlib import Path
 from liverspleen import api
 from liverspleen.cohort import Cohort, Split, read_cohort, write_split
 from liverspleen.cohort.split import is_trainable
-from liverspleen.errors import InputError, InputWarning, Issue
+from liverspleen.errors import InputError, InputWarning, Issue, collapsed
 from liverspleen.evaluation.measurements.table import read_measurements
 
 EPILOGUE = (
@@ -46,7 +46,7 @@ def main(words: list[str]) -> int:
     except InputError as error:
         print(error, file=sys.stderr)
         return 2
-    print(*issues, sep="\n", file=sys.stderr)
+    print(*collapsed(issues), sep="\n", file=sys.stderr)
     summary(out, case_id)
     return 2 if any(issue.severity == "error" for issue in issues) else 0
 

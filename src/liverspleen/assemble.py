@@ -164,9 +164,9 @@ def network(config: TrainConfig) -> nn.Module:
         from liverspleen.networks.deeplab import DeepLabV3Plus
         from liverspleen.networks.pretrained import start_from
 
-        if not isinstance(built, DeepLabV3Plus):  # a user-defined network
-            message = f"network.weights={choice.weights}, but network {choice.name} has no encoder"
-            raise InputError(Issue("LS-CFG-006", message, "leave network.weights= out"))
+        if not isinstance(built, DeepLabV3Plus):
+            message = f"network.weights={choice.weights} is given, but network {choice.name} has no encoder"
+            raise InputError(Issue("LS-CFG-016", message, "remove network.weights="))
         start_from(built.encoder, choice.weights)
     if config.trainer.sync_batchnorm and ranks(config) > 1 and device(config.trainer.accelerator).type == "cuda":
         from liverspleen.networks.encoder import with_shared_statistics

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+import traceback
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 Severity = Literal["error", "warning", "note"]
+
+_MANY = 3
+"""Up to so many issues of one kind are listed one by one: each may be what the reader is looking for."""
+
+_FRAME = re.compile(r'File "(.+?)", line (\d+)')
 
 
 def one_line(text: object) -> str:
@@ -38,14 +45,76 @@ class Issue:
     severity: Severity = "error"
 
     def __str__(self) -> str:
-        where = "".join(
-            [f" case {self.case_id!r}" if self.case_id else "", f" file '{self.file}'" if self.file else ""]
-        )
-        return one_line(f"{self.code}{where}: {self.message}; {self.hint}")
+        return self._line(f" case {self.case_id!r}" if self.case_id else "")
+
+    def _line(self, whose: str) -> str:
+        file = f" file '{self.file}'" if self.file else ""
+        return one_line(f"{self.code}{whose}{file}: {self.message}; {self.hint}")
+
+
+def collapsed(issues: Iterable[Issue]) -> list[str]:
+    r"""The lines to print for `issues`: the same issue in more than three cases is one line with a count.
+
+    Issues are the same if code and severity are equal, and message and hint differ only in numbers and in the case's
+    own id. The line is that of the first of them. Lines are in the order of the first issue of each kind; those of
+    warnings and notes begin with their severity.
+
+    >>> issues = [Issue("LS-LAB-005", f"found no A{n}.nii", "add it", f"A{n}") for n in range(200)]
+    >>> issues.append(Issue("LS-GEO-012", "scan has 3 slices", "check it", "A7", severity="warning"))
+    >>> print("\n".join(collapsed(issues)))
+    LS-LAB-005 200 cases, first 'A0': found no A0.nii; add it
+    warning: LS-GEO-012 case 'A7': scan has 3 slices; check it
+    """
+    groups: dict[tuple[str, ...], list[Issue]] = {}
+    for issue in issues:
+        groups.setdefault(_kind(issue), []).append(issue)
+    return [line for group in groups.values() for line in _lines(group)]
+
+
+def _kind(issue: Issue) -> tuple[str, ...]:
+    """What issues have in common that are told in one line."""
+    text = f"{issue.message}\0{issue.hint}"
+    if issue.case_id:
+        text = re.sub(rf"(?<![^\W_]){re.escape(issue.case_id)}(?![^\W_])", "#", text)
+    return issue.code, issue.severity, re.sub(r"[#\d.]*[#\d]", "#", text)
+
+
+def _lines(group: Sequence[Issue]) -> list[str]:
+    first = group[0]
+    mark = "" if first.severity == "error" else f"{first.severity}: "
+    if len(group) <= _MANY:
+        return [f"{mark}{issue}" for issue in group]
+    case = f" {first.case_id!r}" if first.case_id else ""
+    each_its_case = len({issue.case_id for issue in group} - {None}) == len(group)
+    return [mark + first._line(f" {len(group)} {'cases' if each_its_case else 'times'}, first{case}")]
+
+
+def unexpected(error: BaseException, *, case_id: str | None = None, file: str | Path | None = None) -> Issue:
+    """LS-RUN-001: an error that no code expects, with the line of this project where it was raised."""
+    message = f"unexpected {type(error).__name__}: {error} at {raised_at(error)}"
+    return Issue("LS-RUN-001", message, "see the traceback with LIVERSPLEEN_TRACEBACK=1", case_id, file)
+
+
+def raised_at(error: BaseException) -> str:
+    """File and line of the innermost frame in this project, and of the frame of another package that it called.
+
+    An error that came back from another process brings its frames along as text.
+    """
+    cause = error.__cause__
+    remote = type(cause).__name__ == "_RemoteTraceback"
+    text = str(cause) if remote else "".join(traceback.format_tb(error.__traceback__))
+    root = Path(__file__).parent
+    frames = [(Path(file), line) for file, line in _FRAME.findall(text)]
+    own = [f"{file.relative_to(root.parent)}:{line}" for file, line in frames if file.is_relative_to(root)]
+    place = own[-1] if own else "an unknown place"
+    if not frames or frames[-1][0].is_relative_to(root):
+        return place
+    file, line = frames[-1]
+    return f"{place}, raised in {'/'.join(file.parts[-2:])}:{line}"
 
 
 class InputError(Exception):
-    """Input that cannot be used; carries every issue found, and leads to exit code 2.
+    """Input that cannot be used; carries every issue found, and leads to exit code 2. Its text is `collapsed`.
 
     >>> error = InputError([Issue("LS-COH-001", "no column 'image'", "add it")])
     >>> str(error)
@@ -56,7 +125,7 @@ class InputError(Exception):
         self.issues: tuple[Issue, ...] = (issues,) if isinstance(issues, Issue) else tuple(issues)
         if not self.issues:
             raise ValueError("InputError needs at least one issue")
-        super().__init__("\n".join(str(issue) for issue in self.issues))
+        super().__init__("\n".join(collapsed(self.issues)))
 
 
 class InputWarning(UserWarning):

@@ -47,7 +47,7 @@ def test_sections_of_a_slice_store_are_read(
 
 def test_empty_store_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["bench", *TINY, f"store={tmp_path}"]) == 2
-    assert capsys.readouterr().err.startswith(f"LS-TRN-005 file '{tmp_path}': holds no stored case")
+    assert capsys.readouterr().err.startswith(f"LS-STO-007 file '{tmp_path}': the folder holds no stored case")
 
 
 def test_contradictions_of_a_training_and_of_the_bench_are_told_together(

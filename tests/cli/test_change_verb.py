@@ -121,22 +121,21 @@ def test_words_that_do_not_go_together_are_refused(
 
 
 @pytest.mark.parametrize(
-    "content",
+    ("content", "code"),
     [
-        "",
-        "[]",
-        "{}",
-        '{"format": 1, "cells": [{"table": "reproducibility"}]}',
-        '{"format": 1, "cells": []}',
-        '{"format": 1}',
+        ("", "LS-CHG-005"),
+        ("[]", "LS-CHG-005"),
+        ("{}", "LS-CHG-005"),
+        ('{"format": 1, "cells": [{"table": "reproducibility"}]}', "LS-CHG-005"),
+        ('{"format": 1, "cells": []}', "LS-CHG-008"),
     ],
 )
 def test_a_file_that_is_no_report_with_an_rc_is_refused(
-    tmp_path: Path, content: str, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, content: str, code: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "r.json").write_text(content)
     assert change("before=1", "after=2", "structure=liver", f"report={tmp_path / 'r.json'}") == 2
-    assert capsys.readouterr().err.startswith("LS-CHG-005")
+    assert capsys.readouterr().err.startswith(code)
 
 
 @pytest.mark.parametrize(

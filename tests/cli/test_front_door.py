@@ -90,11 +90,43 @@ def test_unexpected_failure_is_one_line_and_exit_code_1(
     def broken(_: object) -> None:
         raise ArithmeticError("disk\non fire")
 
+    monkeypatch.delenv("LIVERSPLEEN_TRACEBACK", raising=False)
     monkeypatch.setattr("liverspleen.cli.info.run", broken)
     assert main(["info"]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("LS-RUN-001: unexpected ArithmeticError: disk\\non fire at liverspleen/cli/main.py:")
+    assert line.endswith("; see the traceback with LIVERSPLEEN_TRACEBACK=1")
+
+
+def test_unexpected_failure_names_the_innermost_line_of_the_project_and_where_it_was_raised(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import liverspleen.cli.info
+
+    source = Path(liverspleen.cli.info.__file__).read_text(encoding="utf-8").splitlines()
+    number = 1 + next(i for i, line in enumerate(source) if "versions()" in line)
+
+    def broken(*_: object) -> None:
+        raise KeyError("gone")
+
+    monkeypatch.delenv("LIVERSPLEEN_TRACEBACK", raising=False)
+    monkeypatch.setattr("liverspleen.cli.info.versions", broken)
+    assert main(["info"]) == 1
+    raised = broken.__code__.co_firstlineno + 1
     assert capsys.readouterr().err.splitlines() == [
-        "LS-RUN-001: unexpected ArithmeticError: disk\\non fire; see the traceback with LIVERSPLEEN_TRACEBACK=1"
+        f"LS-RUN-001: unexpected KeyError: 'gone' at liverspleen/cli/info.py:{number}, raised in "
+        f"cli/test_front_door.py:{raised}; see the traceback with LIVERSPLEEN_TRACEBACK=1"
     ]
+
+
+def test_unexpected_failure_is_raised_if_the_traceback_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise KeyError("gone")
+
+    monkeypatch.setenv("LIVERSPLEEN_TRACEBACK", "1")
+    monkeypatch.setattr("liverspleen.cli.info.versions", broken)
+    with pytest.raises(KeyError):
+        main(["info"])
 
 
 def test_folder_that_cannot_be_made_is_one_line_and_exit_code_1(

@@ -31,7 +31,7 @@ def test_other_label_values_are_refused_with_what_is_known(asked: object) -> Non
         (["nsd_tolerance_mm=-1"], "LS-CFG-006"),
         (["nsd_tolerance_mm=inf"], "LS-CFG-006"),
         (["workers=-1"], "LS-CFG-006"),
-        (["reference_values=amos"], "LS-CFG-006"),
+        (["reference_values=amos"], "LS-CFG-016"),
     ],
 )
 def test_settings_that_cannot_be_meant_are_one_line_and_exit_code_2(tmp_path, capsys, words, expected) -> None:

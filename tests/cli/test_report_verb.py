@@ -78,7 +78,7 @@ def test_refused_rows_of_the_cohort_cost_only_themselves(
 
 
 @pytest.mark.parametrize(
-    ("name", "code"), [("labels", "LS-IMG-002"), ("exclusions", "LS-REP-050"), ("split", "LS-SPL-003")]
+    ("name", "code"), [("labels", "LS-LAB-023"), ("exclusions", "LS-REP-050"), ("split", "LS-SPL-003")]
 )
 def test_paths_that_are_not_there_are_refused(
     measured: dict[str, str], capsys: pytest.CaptureFixture[str], name: str, code: str

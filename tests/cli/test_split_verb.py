@@ -91,7 +91,7 @@ def test_files_of_another_draw_do_not_stay(cohort: Path, tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("words", "code"),
     [
-        (["folds=5", "train_fraction=0.8"], "LS-CFG-006"),
+        (["folds=5", "train_fraction=0.8"], "LS-CFG-016"),
         (["folds=1"], "LS-SPL-011"),
         (["folds=16"], "LS-SPL-011"),
         (["train_fraction=1.5"], "LS-SPL-009"),

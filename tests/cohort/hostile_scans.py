@@ -126,7 +126,7 @@ def gigabytes_of_zeros_as_voxels(folder: Path) -> None:
     (folder / "bad.nii.gz").write_bytes(whole)  # 16 GiB, as its header says
 
 
-@expected("LS-IMG-030")
+@expected("LS-IMG-032")
 def a_terabyte_without_a_block_on_the_disk(folder: Path) -> None:
     with (folder / "bad.nii").open("wb") as file:
         file.write(header(dim=[3, 32767, 32767, 512, 1, 1, 1, 1]))

@@ -52,7 +52,7 @@ def test_all_faults_come_at_once_by_row(tmp_path: Path) -> None:
         ("LS-COV-003", "row 3"),
         ("LS-COV-005", "row 4"),
         ("LS-COV-004", "row 5"),
-        ("LS-COV-002", "row 6"),
+        ("LS-COV-008", "row 6"),
     ]
     assert "development, test1, test2" in str(error.value)
 

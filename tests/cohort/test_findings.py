@@ -24,6 +24,7 @@ from seeded import (
     missing_sections,
 )
 
+from liverspleen.codes import read_areas
 from liverspleen.cohort import Case, load_case, read_cohort, write_cohort
 from liverspleen.cohort.findings import cohort_issues, examine_case
 from liverspleen.cohort.findings.geometry import geometry_issues
@@ -327,10 +328,10 @@ def test_a_case_beyond_memory_is_one_line(tmp_path: Path, monkeypatch: pytest.Mo
 # ---- the table of findings ------------------------------------------------------------------------------------------
 
 
-def documented() -> dict[str, str]:
-    """Code to severities, from the table in the docs."""
+def documented() -> set[str]:
+    """Codes in the tables of the docs."""
     text = (CHECKOUT / "docs" / "findings.md").read_text(encoding="utf-8")
-    return dict(re.findall(r"^\| `(LS-[A-Z]+-\d{3})` \| ([a-z, ]+) \|", text, flags=re.MULTILINE))
+    return set(re.findall(r"^\| `(LS-[A-Z]+-\d{3})` \|", text, flags=re.MULTILINE))
 
 
 def given() -> set[str]:
@@ -341,11 +342,15 @@ def given() -> set[str]:
     return set(re.findall(r'"(LS-[A-Z]+-\d{3})"', "\n".join(file.read_text(encoding="utf-8") for file in files)))
 
 
-def test_every_code_that_check_can_give_is_documented_and_no_other() -> None:
-    assert given() == set(documented())
+def test_what_decides_a_finding_is_documented_of_codes_that_check_can_give() -> None:
+    assert documented() <= given()
+    assert len(documented()) > 40
+    anatomical = {code for code in given() if code.startswith(("LS-GEO-01", "LS-LAB-01", "LS-DUP"))}
+    assert anatomical - documented() == {"LS-GEO-012"}  # decided by nothing but what its message says
 
 
-def test_every_seeded_defect_has_the_severity_of_the_docs() -> None:
+def test_every_seeded_defect_has_the_severity_of_the_registry() -> None:
+    known = {entry.code: entry.severity for area in read_areas() for entry in area.entries}
     assert len({seed.code for seed in SEEDS}) >= 25
     for seed in SEEDS:
-        assert seed.severity in documented()[seed.code].split(", "), seed.code
+        assert seed.severity in known[seed.code], seed.code

@@ -107,7 +107,7 @@ def test_nnunet_refuses_cases_with_further_channels_and_files_without_one(tmp_pa
         write_ct(tmp_path / "imagesTr" / f"{name}.nii.gz", box_exam("x").ct)
     found = find("nnunet", tmp_path, NAMES)
     assert [case.name for case in found.cases] == ["a"]
-    assert {(left.name, left.issue.code) for left in found.left} == {("b", "LS-IMP-008"), ("c", "LS-IMP-008")}
+    assert {(left.name, left.issue.code) for left in found.left} == {("b", "LS-IMP-008"), ("c", "LS-IMP-034")}
 
 
 def test_nnunet_training_cases_need_labels(tmp_path: Path) -> None:
@@ -163,7 +163,7 @@ def test_totalsegmentator_masks_are_binary_disjoint_and_named_by_their_files(tmp
             ends[name] = refused.issues[0].code
     both = (Structure.LIVER, Structure.SPLEEN)
     assert ends == {"good": both, "values": "LS-IMP-027", "overlap": "LS-IMP-023", "part": (Structure.LIVER,)}
-    with pytest.raises(InputError, match="LS-IMP-004"):
+    with pytest.raises(InputError, match="LS-LAB-024"):
         find("totalsegmentator", tmp_path, OWN)
 
 

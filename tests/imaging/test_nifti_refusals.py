@@ -5,6 +5,7 @@ import struct
 import tracemalloc
 import zlib
 from contextlib import suppress
+from pathlib import Path
 
 import nibabel as nib
 import numpy as np
@@ -261,4 +262,12 @@ def test_label_values_other_than_those_of_the_structures(tmp_path, value, named)
 
 def test_planes_that_no_scanner_makes_are_refused_before_they_are_read(tmp_path):
     saved(tmp_path / "ct.nii.gz", np.zeros((4097, 4096, 1), np.uint8))
-    assert refusal(read_ct, tmp_path / "ct.nii.gz").code == "LS-IMG-030"
+    assert refusal(read_ct, tmp_path / "ct.nii.gz").code == "LS-IMG-032"
+
+
+@pytest.mark.skipif(not Path("/proc/meminfo").is_file(), reason="the system does not tell its free memory")
+def test_an_image_larger_than_the_free_memory_is_refused(tmp_path):
+    path = patched(tmp_path / "ct.nii", 42, struct.pack("<3h", 4096, 4096, 32767))  # 1 TiB of 16-bit voxels
+    with path.open("r+b") as file:
+        file.truncate(352 + 2 * 4096 * 4096 * 32767)  # without a block on the disk
+    assert refusal(read_ct, path).code == "LS-IMG-031"

@@ -26,6 +26,7 @@ from liverspleen.inference.bundle_writing import described
 from liverspleen.inference.checked import checked_model
 from liverspleen.inference.model import load_model
 from liverspleen.inference.model_card import model_card
+from liverspleen.inference.onnx_engine import refuse_without
 from liverspleen.inference.validation import Validation, validate
 from liverspleen.organs import ORGANS, Structure
 
@@ -120,10 +121,15 @@ def test_weights_that_are_not_finite_are_refused(tmp_path: Path) -> None:
         load_model(save(tmp_path / "a.ckpt", broken))
 
 
-@pytest.mark.parametrize(("name", "engine"), [("a.ckpt", "tensorrt"), ("a.ckpt", "onnxruntime")])
-def test_engine_that_is_not_there_is_refused(tmp_path: Path, name: str, engine: str) -> None:
-    with pytest.raises(InputError, match="LS-MOD-012"):
-        load_model(save(tmp_path / name), engine=engine)
+@pytest.mark.parametrize(("engine", "code"), [("tensorrt", "LS-CFG-006"), ("onnxruntime", "LS-MOD-012")])
+def test_engine_that_is_not_there_is_refused(tmp_path: Path, engine: str, code: str) -> None:
+    with pytest.raises(InputError, match=code):
+        load_model(save(tmp_path / "a.ckpt"), engine=engine)
+
+
+def test_packages_that_are_not_installed_are_named() -> None:
+    with pytest.raises(InputError, match="LS-MOD-017: ONNX needs no_such_package, which is not installed"):
+        refuse_without("math", "no_such_package")
 
 
 @pytest.mark.parametrize(
@@ -287,13 +293,13 @@ def test_model_of_phantoms_is_told_at_export(tmp_path: Path, capsys: pytest.Capt
 @pytest.mark.parametrize(
     ("words", "code"),
     [
-        (["output=o"], "LS-CFG-006"),
-        (["model=a.ckpt", "layout=msd", "output=o"], "LS-CFG-006"),
-        (["model=a.ckpt", "cohort=c.csv", "output=o"], "LS-CFG-006"),
-        (["model=a.ckpt", "split=s.csv", "output=o"], "LS-CFG-006"),
-        (["layout=msd", "output=o"], "LS-CFG-006"),
-        (["layout=msd", "cohort=c.csv", "licence=MIT", "output=o"], "LS-CFG-006"),
-        (["layout=msd", "cohort=c.csv", "onnx=true", "output=o"], "LS-CFG-006"),
+        (["output=o"], "LS-CFG-016"),
+        (["model=a.ckpt", "layout=msd", "output=o"], "LS-CFG-016"),
+        (["model=a.ckpt", "cohort=c.csv", "output=o"], "LS-CFG-016"),
+        (["model=a.ckpt", "split=s.csv", "output=o"], "LS-CFG-016"),
+        (["layout=msd", "output=o"], "LS-CFG-016"),
+        (["layout=msd", "cohort=c.csv", "licence=MIT", "output=o"], "LS-CFG-016"),
+        (["layout=msd", "cohort=c.csv", "onnx=true", "output=o"], "LS-CFG-016"),
         (["model=none.ckpt", "output=o"], "LS-MOD-001"),
         (["model=a.ckpt", "output=o", "licence='a b'"], "LS-XPT-012"),
         (["model=a.ckpt", "output=o", "name='<b>'"], "LS-XPT-012"),

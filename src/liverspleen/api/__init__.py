@@ -14,7 +14,7 @@ import warnings
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from liverspleen.errors import InputWarning, Issue
+from liverspleen.errors import InputWarning, Issue, collapsed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -159,7 +159,6 @@ def _config(verb: str, **values: Any) -> Any:
 
 def _warned(result: ResultT) -> ResultT:
     """The result; what there is to report is shown where the function was called."""
-    for issue in result.issues:
-        if issue.severity != "note":
-            warnings.warn(str(issue), InputWarning, stacklevel=3)
+    for line in collapsed(issue for issue in result.issues if issue.severity != "note"):
+        warnings.warn(line, InputWarning, stacklevel=3)
     return result

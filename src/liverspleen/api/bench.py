@@ -31,7 +31,7 @@ def run_bench(config: BenchConfig) -> dict[str, Any]:
     """Medians of the parts of a step, rates and memory as plain values; written if a folder is given.
 
     Raises:
-        InputError: LS-TRN-005 the store holds no case; the network cannot be built.
+        InputError: LS-STO-007 the slice cache holds no case; the network cannot be built.
     """
     with tempfile.TemporaryDirectory() as scratch:
         if config.output is None:
@@ -60,8 +60,8 @@ def _stored(store: Path) -> list[StoredCase]:
         case = StoredCase(name, name, file.parent, tuple(about["shape"]), "", section_spacing_mm=spacing_mm)
         cases.append(case)
     if not cases:
-        message, hint = "holds no stored case", "fill it with liverspleen prepare, or leave store= away"
-        raise InputError(Issue("LS-TRN-005", message, hint, file=store))
+        message, hint = "the folder holds no stored case", "fill it with liverspleen prepare, or remove store="
+        raise InputError(Issue("LS-STO-007", message, hint, file=store))
     return cases
 
 

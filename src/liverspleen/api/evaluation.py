@@ -128,7 +128,9 @@ def _study(config: ReportConfig, record: Run) -> Study | None:
     record.inputs["cohort"] = cohort.hash
     record.issues.extend(cohort.issues)
     if config.labels is not None and not config.labels.is_dir():
-        raise InputError(Issue("LS-IMG-002", "label maps are not in a folder", "correct the path", file=config.labels))
+        raise InputError(
+            Issue("LS-LAB-023", "the folder of label maps does not exist", "correct the path", file=config.labels)
+        )
     split = exclusions = None
     if config.split is not None:
         split = read_split(config.split, cohort)

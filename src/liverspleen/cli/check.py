@@ -6,7 +6,8 @@ Every finding is one line with a stable code, its case, file and cure. Nothing i
   warning  most likely a defect: look at the case
   note     a variant worth knowing, such as an organ cut off by the border of the scan
 
-Errors and warnings are printed, notes are counted and stand in the table. The codes, with what each is decided by:
+Errors and warnings are printed, notes are counted and stand in the table. The same finding in more than three cases is
+printed as one line with a count and the first case; the tables in output= have all. What decides each finding:
 docs/findings.md. In short: LS-COH the table, LS-IMG the image and its HU, LS-GEO the grid and the orientation,
 LS-LAB the label map, LS-DUP between cases.
 

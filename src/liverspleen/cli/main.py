@@ -11,7 +11,7 @@ from liverspleen import __version__
 from liverspleen.cli.verbs import VERBS, module_of
 from liverspleen.config import compose
 from liverspleen.config.choices import OWN
-from liverspleen.errors import InputError, Issue
+from liverspleen.errors import InputError, Issue, collapsed, unexpected
 
 NETWORK_VERBS = frozenset({"demo", "train", "bench", "predict"})
 """Verbs that run a network."""
@@ -37,7 +37,6 @@ conf=FOLDER with any verb adds choices of your own: with FOLDER/network/mine.yam
 exit codes: 0 done (warnings included); 2 a case or the input was refused, each listed; 1 failure.
 """
 
-_UNEXPECTED = "LS-RUN-001"
 _FLAGS = frozenset({"-h", "--help"})
 _CFG = frozenset({"-c", "--cfg"})
 
@@ -80,8 +79,7 @@ def main(words: Sequence[str]) -> int:
     except Exception as error:  # the last door: one line for the user, the traceback on request
         if os.environ.get("LIVERSPLEEN_TRACEBACK"):
             raise
-        message = f"unexpected {type(error).__name__}: {error}"
-        print(Issue(_UNEXPECTED, message, "see the traceback with LIVERSPLEEN_TRACEBACK=1"), file=sys.stderr)
+        print(unexpected(error), file=sys.stderr)
         return 1
 
 
@@ -126,9 +124,8 @@ def _configuration_wanted(overrides: list[str]) -> bool:
 
 
 def _refuse(issues: Sequence[Issue]) -> int:
-    for issue in issues:
-        mark = "" if issue.severity == "error" else f"{issue.severity}: "
-        print(f"{mark}{issue}", file=sys.stderr)
+    for line in collapsed(issues):
+        print(line, file=sys.stderr)
     return 2 if any(issue.severity == "error" for issue in issues) else 0
 
 

@@ -153,7 +153,7 @@ def _row_issues(row: CovariateRow, surplus: bool, vocabulary: Vocabulary) -> Ite
     if not row.source and not row.patient:
         yield _issue("LS-COV-003", f"row {row.number} has neither source nor patient", "fill one in")
     if surplus:
-        yield _issue("LS-COV-002", f"row {row.number} has more cells than there are columns", "correct it")
+        yield _issue("LS-COV-008", f"row {row.number} has more cells than columns", "correct the row")
     parsed = parse_row({**_PLACEHOLDERS, **row.cells}, vocabulary=vocabulary)
     for found in () if isinstance(parsed, ManifestRow) else parsed:
         message = found.message

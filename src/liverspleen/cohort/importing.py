@@ -16,7 +16,7 @@ from liverspleen.cohort.covariates import Covariates
 from liverspleen.cohort.identity import Identity
 from liverspleen.cohort.layouts.source import TEST, Found, SourceCase
 from liverspleen.cohort.row import COLUMNS, DEVELOPMENT, ManifestRow, Vocabulary, parse_row
-from liverspleen.errors import InputError, Issue
+from liverspleen.errors import InputError, Issue, raised_at
 from liverspleen.imaging.nifti import write_ct, write_label_map
 from liverspleen.imaging.volume import CTVolume, LabelMap
 from liverspleen.storage import sha256_of_array, write_json
@@ -247,7 +247,7 @@ def _same(case_id: str) -> str:
 
 
 def _unexpected(case_id: str, error: Exception) -> Issue:
-    message = f"unexpected {type(error).__name__}"
+    message = f"unexpected {type(error).__name__} at {raised_at(error)}"
     return Issue("LS-IMP-017", message, "see the traceback with LIVERSPLEEN_TRACEBACK=1 and workers=1", case_id)
 
 

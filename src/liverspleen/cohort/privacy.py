@@ -41,4 +41,5 @@ def private(identity: Identity | None, doing: str) -> Iterator[None]:
     except Exception as error:  # its text may hold a name
         if identity is None or os.environ.get("LIVERSPLEEN_TRACEBACK") or isinstance(error, HiddenError):
             raise
-        raise HiddenError(f"{type(error).__name__} while {doing}") from None
+        hidden = HiddenError(f"{type(error).__name__} while {doing}")
+        raise hidden.with_traceback(error.__traceback__) from None

@@ -72,7 +72,7 @@ def open_scans(
     What cannot be used is among `faults`, the rest goes on.
 
     Raises:
-        InputError: the source as a whole is none: LS-PRD-001 nothing in it is a CT, LS-CFG-006 `split`, `root` or
+        InputError: the source as a whole is none: LS-PRD-001 nothing in it is a CT, LS-CFG-016 `split`, `root` or
             `datasets` without a cohort, what `read_cohort`, `read_split` and `read_key` refuse.
     """
     source = Path(source)
@@ -81,8 +81,8 @@ def open_scans(
         return
     for word, given in (("split=", split), ("root=", root), ("datasets=", datasets)):
         if given:
-            message = f"{word} is given, but input= is no cohort.csv"
-            raise InputError(Issue("LS-CFG-006", message, f"give the cohort, or leave {word} out"))
+            message = f"{word} is given, but input= is not a cohort.csv"
+            raise InputError(Issue("LS-CFG-016", message, f"give a cohort.csv as input=, or remove {word}"))
     if not source.exists() and not source.is_symlink():
         raise InputError(Issue(NOTHING, "input= is not there", "correct the path"))  # which may name a patient
     with ExitStack() as stack:

@@ -35,7 +35,7 @@ def compose(verb: str, overrides: Sequence[str] = (), *, values: Mapping[str, ob
     Raises:
         InputError: LS-CFG-001 an override is no `key=value`, LS-CFG-002 a needed key is missing, LS-CFG-003 a key is
             unknown, LS-CFG-004 a choice is unknown, LS-CFG-005 a value has a wrong type, LS-CFG-006 it is out of range,
-            or goes not with others, LS-CFG-011 to LS-CFG-015 the folder of choices cannot be used.
+            LS-CFG-016 keys contradict each other, LS-CFG-011 to LS-CFG-015 the folder of choices cannot be used.
 
     >>> config = compose("train", ["cohort=c.csv", "output=run", "network=small"], values={"trainer": {"steps": 20}})
     >>> config.network.encoder, config.trainer.steps, config.output

@@ -57,9 +57,9 @@ def conflict(message: str, hint: str) -> Issue:
     """Values that do not go together.
 
     >>> print(conflict("all loss weights are 0", "set a weight above 0"))
-    LS-CFG-006: all loss weights are 0; set a weight above 0
+    LS-CFG-016: all loss weights are 0; set a weight above 0
     """
-    return Issue("LS-CFG-006", message, hint)
+    return Issue("LS-CFG-016", message, hint)
 
 
 LARGEST_SEED: Final = 2**32 - 1

@@ -23,7 +23,7 @@ from liverspleen.errors import InputError, Issue
 from liverspleen.processes import progress, spread
 
 _NO_MEMORY = "LS-STO-003"
-_MACHINE = (NO_ROOM, _NO_MEMORY)
+_MACHINE = frozenset({NO_ROOM, _NO_MEMORY})
 _ONE_PROCESS_BYTES = 256 << 20  # at the peaks of all cases together: less work than starting processes takes
 
 

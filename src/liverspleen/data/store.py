@@ -239,9 +239,12 @@ def _refusing_a_full_disk(case: Case, store: Path, needed: int) -> Iterator[None
 def _file_hash(case: Case, file: Path) -> str:
     try:
         return sha256_of(file)
+    except FileNotFoundError as error:
+        issue = Issue("LS-IMG-001", "file is missing", "correct the path or add the file", case.case_id, file)
+        raise InputError(issue) from error
     except OSError as error:
-        message, hint = "file is missing or cannot be read", "correct the path or bring the file"
-        raise InputError(Issue("LS-IMG-001", message, hint, case_id=case.case_id, file=file)) from error
+        message = f"file cannot be read ({error.strerror or type(error).__name__})"
+        raise InputError(Issue("LS-IMG-002", message, "make it a readable file", case.case_id, file)) from error
 
 
 def _digest(*parts: object) -> str:

@@ -47,8 +47,8 @@ def read_ct(path: Path, *, case_id: str | None = None) -> CTVolume:
     stream = content_blocks(source, layout.content_bytes, first=layout.offset, block=block)
     next(stream)
     if math.prod(geometry.shape[:2]) > _PLANE_LIMIT:
-        message = f"its planes are {geometry.shape[0]} x {geometry.shape[1]}, at most {_PLANE_LIMIT} voxels are read"
-        raise source.refused("LS-IMG-030", message, "see whether it is a CT")
+        message = f"its slices have {geometry.shape[0]} x {geometry.shape[1]} voxels, expected at most {_PLANE_LIMIT}"
+        raise source.refused("LS-IMG-032", message, "check that the file is a CT")
     refuse_beyond_memory(source, math.prod(geometry.shape) * np.dtype(np.int16).itemsize)
     hu = np.empty(geometry.canonical_shape, np.int16)
     native, first, broken, clipped = geometry.to_native(hu), 0, 0, 0

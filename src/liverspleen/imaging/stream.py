@@ -42,8 +42,8 @@ def read_stored(source: Source, size: int = -1) -> bytes:
     """The file's bytes as stored; the first `size` of them if given.
 
     Raises:
-        InputError: LS-IMG-001 the file is missing, LS-IMG-002 it cannot be read, LS-IMG-030 it is larger than the
-            memory.
+        InputError: LS-IMG-001 the file is missing, LS-IMG-002 it cannot be read, LS-IMG-031 it is larger than the
+            free memory.
     """
     try:
         refuse_special(source)
@@ -64,15 +64,15 @@ def refuse_special(source: Source) -> None:
 
 
 def refuse_beyond_memory(source: Source, size: int) -> None:
-    """Refuse (LS-IMG-030) what needs more bytes than the machine has left, where it tells (Linux)."""
+    """Refuse (LS-IMG-031) what needs more memory than the machine has free, where it tells (Linux)."""
     try:
         lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-        left = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
+        free = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
     except (OSError, ValueError, StopIteration):
         return
-    if size > left:
-        message = f"its content has {size} bytes, and the machine has {left} left"
-        raise source.refused("LS-IMG-030", message, "read it on a machine with more memory")
+    if size > free:
+        message = f"the image takes {size} bytes, and the machine has {free} bytes of free memory"
+        raise source.refused("LS-IMG-031", message, "read it on a machine with more memory")
 
 
 def head(stored: bytes, size: int) -> bytes:
@@ -92,7 +92,7 @@ def content(source: Source, stored: bytes, size: int) -> bytes:
 
     Raises:
         InputError: LS-IMG-004 there are fewer bytes, LS-IMG-005 the stream is damaged, LS-IMG-030 it is built to fill
-            the memory, or larger than what is left of it.
+            the memory, LS-IMG-031 it is larger than the free memory.
     """
     if stored.startswith(_GZIP_MAGIC):
         refuse_beyond_memory(source, size)
@@ -149,8 +149,10 @@ def _blocks(source: Source, stored: _Stored, size: int, first: int, block: int) 
     if size > _DEFLATE_LIMIT * stored.size:
         raise _truncated(source, size, f"at most {_DEFLATE_LIMIT * stored.size}")
     if size > max(_HARMLESS_BYTES, _RATIO_LIMIT * stored.size):
-        message = f"{size} bytes of content are packed into {stored.size}: no image is that empty"
-        raise source.refused("LS-IMG-030", message, "do not trust it, or save it again without compression")
+        message = f"{size} bytes are compressed into {stored.size} bytes, which is not possible for a CT image"
+        raise source.refused(
+            "LS-IMG-030", message, "do not trust this file; if it is a CT, save it again without compression"
+        )
     inflated = _inflated(source, stored, beginning, size, largest=max(first, block))
     rest, found = b"", 0
     for wanted in sizes:
@@ -185,8 +187,10 @@ def _inflated(source: Source, stored: _Stored, rest: bytes, size: int, *, larges
             if not part and not member.eof and (ended or len(rest) == before):
                 raise _truncated(source, size, f"{min(found, size)}, and the stream has no end")
             if (found := found + len(part)) - size > max(size, _SURPLUS_BYTES):
-                message = f"over {found - size} bytes follow the {size} that its header states"
-                raise source.refused("LS-IMG-030", message, "do not trust it, or convert it again from its source")
+                message = f"the header states {size} bytes, and more than {found - size} bytes follow them"
+                raise source.refused(
+                    "LS-IMG-030", message, "do not trust this file; if it is a CT, convert it again from its source"
+                )
             if part:
                 yield part
         rest = member.unused_data

@@ -73,7 +73,7 @@ def load_model(path: Path | str, device: torch.device | str = "cpu", *, engine: 
 
     Raises:
         InputError: what `checked_model` refuses, before torch is imported; then LS-MOD-010 the weights are not those of
-            the network, LS-MOD-012 an engine that there is not, LS-MOD-013 a model.onnx that cannot be used safely,
+            the network, LS-CFG-006 an unknown engine, LS-MOD-013 a model.onnx that cannot be used safely,
             LS-MOD-016 weights that are not finite.
     """
     return trained_model(checked_model(Path(path)), device, engine=engine)
@@ -82,7 +82,7 @@ def load_model(path: Path | str, device: torch.device | str = "cpu", *, engine: 
 def trained_model(found: CheckedModel, device: torch.device | str = "cpu", *, engine: str = "torch") -> TrainedModel:
     """The model that was checked; as `load_model`."""
     if engine not in ENGINES:
-        raise InputError(Issue("LS-MOD-012", f"engine={engine}", f"use one of {', '.join(ENGINES)}"))
+        raise InputError(Issue("LS-CFG-006", f"engine={engine}", f"use one of {', '.join(ENGINES)}"))
     if engine == "onnxruntime":  # checked before torch is imported
         from liverspleen.inference.onnx_engine import OnnxNetwork, checked_onnx
 

@@ -76,8 +76,8 @@ def checked_onnx(found: CheckedModel) -> bytes:
     """The model.onnx of a bundle, once it is found harmless.
 
     Raises:
-        InputError: LS-MOD-012 the bundle has no model.onnx, or the packages are not installed; LS-MOD-013 it cannot be
-            used safely.
+        InputError: LS-MOD-012 the bundle has no model.onnx; LS-MOD-017 the packages are not installed; LS-MOD-013 it
+            cannot be used safely.
     """
     if found.files is None or ONNX not in found.files.names:
         message = "engine=onnxruntime, but the model has no model.onnx"
@@ -89,12 +89,12 @@ def checked_onnx(found: CheckedModel) -> bytes:
 
 
 def refuse_without(*packages: str) -> None:
-    """Raise LS-MOD-012 if a package is not installed."""
+    """Raise LS-MOD-017 if a package is not installed."""
     from importlib.util import find_spec
 
     if absent := [package for package in packages if find_spec(package) is None]:
-        message = f"ONNX needs {', '.join(absent)}"
-        raise InputError(Issue("LS-MOD-012", message, "install liverspleen[onnx]"))
+        message = f"ONNX needs {', '.join(absent)}, which is not installed"
+        raise InputError(Issue("LS-MOD-017", message, "run pip install 'liverspleen[onnx]'"))
 
 
 def refuse_unsafe(data: bytes, path: Path) -> None:

@@ -45,7 +45,7 @@ def export_onnx(network: nn.Module, *, sections: int, stride: int, window: Inten
     """The network as ONNX, one file, batch, height and width open (multiples of the stride) where torch can say so.
 
     Raises:
-        InputError: LS-MOD-012 packages are missing; LS-XPT-010 torch cannot export it; LS-XPT-011 ONNX Runtime's logits
+        InputError: LS-MOD-017 packages are missing; LS-XPT-010 torch cannot export it; LS-XPT-011 ONNX Runtime's logits
             or labels differ from torch's by more than `LOGIT_BOUND` or `LABEL_BOUND`.
     """
     refuse_without("onnx", "onnxscript", "onnxruntime")

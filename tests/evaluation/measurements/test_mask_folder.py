@@ -65,7 +65,7 @@ def test_what_is_not_clear_is_refused(tmp_path: Path) -> None:
     def codes(**settings: object) -> list[str]:
         return [issue.code for issue in measure_folder(tmp_path, surface=None, **settings).issues]  # type: ignore[arg-type]
 
-    assert codes(label_values=LABEL_VALUES["totalsegmentator"]) == ["LS-LAB-022"]
+    assert codes(label_values=LABEL_VALUES["totalsegmentator"]) == ["LS-LAB-024"]
     mask(tmp_path / "s1.nii.gz", slice(1, 5))
     assert codes() == ["LS-LAB-007"]
     (tmp_path / "s1.nii.gz").unlink()

@@ -169,7 +169,7 @@ def test_unfinished_and_other_files_are_not_label_maps(study):
 
 
 def test_a_folder_that_is_none_and_equal_readers_are_refused(study):
-    with pytest.raises(InputError, match="LS-IMG-002"):
+    with pytest.raises(InputError, match="LS-LAB-023"):
         measure_folder(study / "none")
     with pytest.raises(InputError, match="LS-LAB-008"):
         measure_folder(study / "dla", cohort=read_cohort(study / "cohort.csv"), reader="manual")

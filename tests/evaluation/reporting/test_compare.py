@@ -172,7 +172,9 @@ def test_one_name_for_two_readers_and_contradicting_facts_are_refused(
         InputError, match=r"LS-CMP-001 case 'k0'.*reader 'a', column 'volume_cm3': 1484 differs from 1485"
     ):
         merge_measurements([first, read_measurements(changed)])
-    with pytest.raises(InputError, match=r"LS-CMP-002 case 'k0'.*column 'condition': 'fatty' differs from 'cld'"):
+    with pytest.raises(
+        InputError, match=r"LS-CMP-002 6 cases, first 'k0'.*column 'condition': 'fatty' differs from 'cld'"
+    ):
         merge_measurements([first, table("b", facts={"condition": "fatty"})])
 
 

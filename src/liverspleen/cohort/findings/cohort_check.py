@@ -16,7 +16,7 @@ from typing import Any, get_args
 from liverspleen.cohort.findings.duplicates import cohort_issues
 from liverspleen.cohort.findings.examination import Examination, examine_case
 from liverspleen.cohort.manifest import Case, Cohort
-from liverspleen.errors import Issue, Severity
+from liverspleen.errors import Issue, Severity, unexpected
 from liverspleen.processes import progress, spread
 from liverspleen.storage import write_text
 
@@ -78,16 +78,13 @@ def _result(case: Case, future: Future[Examination]) -> Examination:
     try:
         return future.result()
     except BrokenProcessPool:  # a process was killed, as a rule for want of memory; the cases after it are not read
-        message, hint = (
-            "a process ended before the case was examined",
-            "give the machine more memory, or look at the file",
-        )
-        return Examination((Issue("LS-IMG-020", message, hint, case.case_id, case.image),))
+        message = "a worker process was killed before the case was examined, as happens when memory runs out"
+        hint = "free memory, or use a machine with more, and run check again"
+        return Examination((Issue("LS-IMG-022", message, hint, case.case_id, case.image),))
     except Exception as error:
         if os.environ.get("LIVERSPLEEN_TRACEBACK"):
             raise
-        message, hint = f"unexpected {type(error).__name__}: {error}", "see the traceback with LIVERSPLEEN_TRACEBACK=1"
-        return Examination((Issue("LS-RUN-001", message, hint, case.case_id, case.image),))
+        return Examination((unexpected(error, case_id=case.case_id, file=case.image),))
 
 
 def _cells(issue: Issue) -> list[str]:

@@ -44,9 +44,7 @@ def examine_case(case: Case) -> Examination:
         return _examine(case, read_files(case))
     except MemoryError:
         hint = "examine it on a machine with more memory"
-        return Examination(
-            (Issue("LS-IMG-020", "case does not fit into the memory there is", hint, case.case_id, case.image),)
-        )
+        return Examination((Issue("LS-IMG-020", "the case does not fit into memory", hint, case.case_id, case.image),))
 
 
 def _examine(case: Case, files: CaseFiles) -> Examination:

@@ -232,7 +232,7 @@ def warnings_of(series: Series, place: Path) -> list[Issue]:
 def wanting(found: Sequence[Series], eligible: Sequence[Series]) -> Issue:
     """Why a folder that should hold one series gives no case."""
     if not found:
-        return Issue("LS-IMP-002", "no DICOM series lies in its folder", "bring it")
+        return Issue("LS-IMP-029", "the folder of the case holds no DICOM series", "add the series")
     if eligible:
         return Issue("LS-IMP-014", f"{len(eligible)} series could be taken, expected one", "leave one in its folder")
     reason = found[0].left[0]

@@ -29,12 +29,14 @@ def find(request: Request) -> Found:
     """The cases of `imagesTr` for development, those of `imagesTs` as a test set.
 
     Raises:
-        InputError: LS-IMP-002 there is no image, LS-IMP-010 images are not NIfTI, and what `read_description` and
+        InputError: LS-IMP-002 there is no image, LS-IMP-035 images are not NIfTI, and what `read_description` and
             `needed_meaning` refuse.
     """
     description = read_description(request.input)
     if description.content.get("file_ending", SUFFIXES[0]) not in SUFFIXES:
-        raise InputError(Issue("LS-IMP-010", "dataset.json: its images are not NIfTI", "convert them to .nii.gz"))
+        raise InputError(
+            Issue("LS-IMP-035", "dataset.json states images in another format than NIfTI", "convert them to .nii.gz")
+        )
     cases: list[SourceCase] = []
     left: list[Left] = []
     notes = list(description.notes)
@@ -67,8 +69,8 @@ def _scans(folder: Path) -> tuple[dict[str, Path], list[Left]]:
     for name, file in files.items():
         match = _CHANNEL.fullmatch(name)
         if match is None:
-            message = "name has no channel number (_0000)"
-            left.append(Left(name, Issue("LS-IMP-008", message, "rename it", file=file)))
+            message = "the file name has no channel number, expected _0000 at its end"
+            left.append(Left(name, Issue("LS-IMP-034", message, "rename the file", file=file)))
         elif match["channel"] == "0000":
             found[match["case"]] = file
         elif match["case"] not in several:

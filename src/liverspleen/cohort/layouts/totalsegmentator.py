@@ -71,11 +71,11 @@ def find(request: Request) -> Found:
     Sex and age come from `meta.csv` if it is there.
 
     Raises:
-        InputError: LS-IMP-002 no folder holds a CT, LS-IMP-004 label values are given, though masks have names.
+        InputError: LS-IMP-002 no folder holds a CT, LS-LAB-024 label values are given, though masks have names.
     """
     if request.meaning is not None and not request.meaning.by_name:
-        message = "label_values= is given, but the masks of this layout are named by their files"
-        raise InputError(Issue("LS-IMP-004", message, "leave it out"))
+        message = "label values are given, but the file names of the masks name the organs"
+        raise InputError(Issue("LS-LAB-024", message, "remove label_values="))
     facts = _facts(request.input / "meta.csv")
     cases: list[SourceCase] = []
     left: list[Left] = []
@@ -83,7 +83,12 @@ def find(request: Request) -> Found:
     for folder in sorted(path for path in request.input.iterdir() if path.is_dir() and not path.name.startswith(".")):
         scan = folder / "ct.nii.gz"
         if not scan.is_file():
-            left.append(Left(folder.name, Issue("LS-IMP-029", "folder has no ct.nii.gz", "bring it", file=folder)))
+            left.append(
+                Left(
+                    folder.name,
+                    Issue("LS-IMP-029", "the folder of the case holds no ct.nii.gz", "add the file", file=folder),
+                )
+            )
             continue
         masks = tuple((organ, folder / "segmentations" / f"{organ.key}.nii.gz") for organ in ORGANS)
         masks = tuple((organ, file) for organ, file in masks if file.is_file())

@@ -71,7 +71,7 @@ def measure_folder(
     LS-LAB-007 two files for one case; LS-LAB-010 a worker process died.
 
     Raises:
-        InputError: LS-IMG-002 `labels` or `reference` is not a folder, LS-LAB-008 both readers have one name,
+        InputError: LS-LAB-023 `labels` or `reference` is not a folder, LS-LAB-008 both readers have one name,
             LS-LAB-009 there is no label map and no case.
     """
     known = () if cohort is None else tuple(case.case_id for case in cohort.cases)
@@ -123,10 +123,12 @@ class LabelFolder:
         `known` cases are told from names on `_dseg` by them.
 
         Raises:
-            InputError: LS-IMG-002 there is no such folder.
+            InputError: LS-LAB-023 there is no such folder.
         """
         if not path.is_dir():
-            raise InputError(Issue("LS-IMG-002", "label maps are not in a folder", "correct the path", file=path))
+            raise InputError(
+                Issue("LS-LAB-023", "the folder of label maps does not exist", "correct the path", file=path)
+            )
         files = label_files(path, known)
         for folder in sorted(filter(is_mask_folder, path.iterdir())):
             files[folder.name] = (*files.get(folder.name, ()), folder)

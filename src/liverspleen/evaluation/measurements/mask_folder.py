@@ -22,8 +22,8 @@ def read_mask_folder(path: Path, case_id: str, *, translated: bool = False) -> L
     """The masks of one case as one label map; an organ without a mask is not covered, so unknown and not absent.
 
     Raises:
-        InputError: LS-LAB-022 an organ has two masks, or voxel values are `translated`, though masks are named by their
-            files; and as `read_masks`.
+        InputError: LS-LAB-022 an organ has two masks; LS-LAB-024 voxel values are `translated`, but masks are named
+            by their files; and as `read_masks`.
     """
     masks = _masks(path)
     structures = [structure for structure, _ in masks]
@@ -31,8 +31,8 @@ def read_mask_folder(path: Path, case_id: str, *, translated: bool = False) -> L
         message = f"there are {' and '.join(str(file.relative_to(path)) for _, file in masks)}"
         raise InputError(Issue("LS-LAB-022", message, "keep one mask of each organ", case_id, path))
     if translated:
-        message = "label values are given, but the masks of this case are named by their files"
-        raise InputError(Issue("LS-LAB-022", message, "leave label_values= (or reference_values=) out", case_id, path))
+        message = "label values are given, but the file names of the masks name the organs"
+        raise InputError(Issue("LS-LAB-024", message, "remove label_values= (or reference_values=)", case_id, path))
     return read_masks(masks, case_id)
 
 

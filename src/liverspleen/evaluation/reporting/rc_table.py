@@ -28,7 +28,7 @@ def read_rc_table(path: Path) -> dict[tuple[str, str], KnownRC]:
     """The RC by (index, reader) in the table `reproducibility` of a `report.json`; undefined ones, and 0, are left out.
 
     Raises:
-        InputError: LS-FMT-001 a report of another format; LS-CHG-005 the file is no report, or has no such table.
+        InputError: LS-FMT-001 a report of another format; LS-CHG-005 the file is no report, LS-CHG-008 it holds no repeatability coefficient.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -45,7 +45,7 @@ def read_rc_table(path: Path) -> dict[tuple[str, str], KnownRC]:
     if not known:
         message = "holds no RC: the report had no patient with an external and an internal CT"
         raise InputError(
-            Issue("LS-CHG-005", message, "give a report with the table reproducibility, or rc_pct=", file=path)
+            Issue("LS-CHG-008", message, "give a report with the table reproducibility, or rc_pct=", file=path)
         )
     return known
 

@@ -55,8 +55,8 @@ def compare_readers(
 
     Raises:
         InputError: LS-CMP-003 fewer than two readers, LS-CMP-004 a reader or reference is unknown or not clear,
-            LS-CMP-005 a reader's name cannot stand in a row, LS-CMP-006 no case is left, of all
-            or of one of the datasets; LS-REP-003 a condition's name.
+            LS-CMP-005 a reader's name cannot stand in a row, LS-CMP-006 an unknown dataset, LS-CMP-007 the readers
+            have no case in common; LS-REP-003 a condition's name.
     """
     readings = readings_of(measurements)
     compared = _readers(readings, readers, reference)
@@ -87,7 +87,7 @@ def compare_readers(
     if not cells:
         message = f"no case has a number of every reader ({', '.join(compared.names)}) and of {compared.reference!r}"
         raise InputError(
-            Issue("LS-CMP-006", message, "measure the same cases with each reader against the same reference")
+            Issue("LS-CMP-007", message, "measure the same cases with each reader against the same reference")
         )
     notes = dict.fromkeys(
         note
