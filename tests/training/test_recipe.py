@@ -43,7 +43,7 @@ Nothing is ever added here: a checkpoint may lack a key that is newer.
 
 
 def test_a_key_that_is_added_or_removed_says_what_trainings_without_it_did() -> None:
-    """Fails for a new key of `train` that is without a neutral value in its schema and not in NOT_COMPARED: it would orphan every run."""
+    """A new key of `train` without a neutral value, and not in NOT_COMPARED, would orphan every run."""
     compared = {key.name for key in keys(TrainConfig) if is_compared(key.name)}
     first = {f"{group}.{name}" for group, names in RECORDED_FROM_THE_FIRST.items() for name in names.split()}
     assert (compared ^ (first | {"seed"})) <= neutral_values().keys()

@@ -28,7 +28,8 @@ def read_rc_table(path: Path) -> dict[tuple[str, str], KnownRC]:
     """The RC by (index, reader) in the table `reproducibility` of a `report.json`; undefined ones, and 0, are left out.
 
     Raises:
-        InputError: LS-FMT-001 a report of another format; LS-CHG-005 the file is no report, LS-CHG-008 it holds no repeatability coefficient.
+        InputError: LS-FMT-001 a report of another format; LS-CHG-005 the file is no report, LS-CHG-008 it holds no
+            repeatability coefficient.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
