@@ -107,6 +107,7 @@ def read_covariates(file: Path, *, vocabulary: Vocabulary) -> Covariates:
     rows: list[CovariateRow] = []
     seen: dict[tuple[str, str], int] = {}
     for number, record in enumerate(records, start=2):
+        # not strict: a row may be shorter than the header; a longer one is an issue
         stated = dict(zip(names, (cell.strip() for cell in record), strict=False))
         if not any(stated.values()):
             continue

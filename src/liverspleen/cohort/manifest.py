@@ -159,6 +159,7 @@ def _rows(text: str, path: Path, root: Path) -> list[_Row]:
     for number, record in enumerate(records[1:], start=2):
         cells = _trimmed(record, len(names))
         if any(cell.strip() for cell in cells):
+            # not strict: a row may be shorter than the header; a longer one has a surplus
             rows.append(_Row(number, dict(zip(names, cells, strict=False)), surplus=len(cells) > len(names)))
     if not rows:
         issues.append(Issue("LS-COH-005", "table has no rows", "write one row per CT examination", file=path))

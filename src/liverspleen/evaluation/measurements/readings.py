@@ -10,7 +10,7 @@ from typing import Final
 from liverspleen.errors import InputError, Issue
 from liverspleen.evaluation.measurements.notes import Note
 from liverspleen.evaluation.measurements.table import Measurements
-from liverspleen.organs import ORGAN_KEYS, RATIO_KEY, Structure
+from liverspleen.organs import ORGAN_KEYS, RATIO_KEY, RATIO_OF
 
 INDICES: Final = (*ORGAN_KEYS, RATIO_KEY)
 """The volumetric indices, in the order of the paper's tables."""
@@ -58,11 +58,11 @@ class Readings:
         return tuple(sorted({reader for _, _, reader in self.volumes}))
 
     def volume(self, case_id: str, index: str, reader: str) -> float:
-        """Liver or spleen volume in cm³, or their ratio; NaN without a row, where undefined, and over a zero spleen."""
+        """Volume of an organ in cm³, or the ratio; NaN without a row, where undefined, and over a spleen of 0."""
         if index != RATIO_KEY:
             return self.volumes.get((case_id, index, reader), math.nan)
-        liver, spleen = (self.volumes.get((case_id, key, reader), math.nan) for key in _OVER)
-        return liver / spleen if spleen else math.nan
+        above, below = (self.volumes.get((case_id, organ.key, reader), math.nan) for organ in RATIO_OF)
+        return above / below if below else math.nan
 
     def score(self, case_id: str, structure: str, reader: str, reference: str, *, metric: str = "dss") -> float:
         """DSS, or a metric of `METRICS`, of `reader` against `reference`; NaN without a row and where undefined."""
@@ -73,9 +73,6 @@ class Readings:
         """The readers that have a volume of any of these cases, by name."""
         wanted = set(cases)
         return tuple(sorted({reader for case, _, reader in self.volumes if case in wanted}))
-
-
-_OVER: Final = (Structure.LIVER.key, Structure.SPLEEN.key)
 
 
 def readings_of(measurements: Measurements) -> Readings:

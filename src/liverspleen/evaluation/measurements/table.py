@@ -10,7 +10,7 @@ network, another system. Anything that can write this file gets every table of t
 | `dataset` | `development`, `test1`, `test2`, another name, or empty |
 | `condition` | subgroup of the tables, or empty |
 | `site` | `internal`, `external`, another name, or empty |
-| `structure` | `liver` or `spleen` |
+| `structure` | name of an organ: `liver` or `spleen` |
 | `reader` | who or what drew the label map |
 | `volume_cm3` | volume in cm³; empty where undefined |
 | `volume_status` | `;`-joined out of `STATUSES`; empty reads as `ok` |
@@ -48,7 +48,7 @@ from liverspleen.evaluation.measurements.validation import (
     number_or_none,
 )
 from liverspleen.evaluation.metrics.volume import STATUSES
-from liverspleen.organs import ORGAN_KEYS, RATIO_KEY
+from liverspleen.organs import ORGAN_KEYS, RATIO_KEY, RATIO_OF
 from liverspleen.storage import complete_file
 
 if TYPE_CHECKING:
@@ -212,8 +212,8 @@ def _volume_or_ratio(
 ) -> float | None:
     if key != RATIO_KEY:
         return volumes.get((case_id, key, reader))
-    liver, spleen = (volumes.get((case_id, organ, reader)) for organ in ORGAN_KEYS)
-    return None if liver is None or not spleen else liver / spleen
+    above, below = (volumes.get((case_id, organ.key, reader)) for organ in RATIO_OF)
+    return None if above is None or not below else above / below
 
 
 def _cell(value: str | float | None) -> str:

@@ -12,7 +12,7 @@ from liverspleen.evaluation.reporting.figures.bland_altman import INK, own_style
 from liverspleen.evaluation.reporting.formatting import DSS_DIGITS, fixed
 from liverspleen.evaluation.reporting.overlay import Overlay
 from liverspleen.evaluation.reporting.table_layout import condition_label
-from liverspleen.organs import COLOURS, ORGANS, Structure
+from liverspleen.organs import ORGANS, Structure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,7 +24,7 @@ _MARGIN_MM: Final = 8.0
 _COLUMNS: Final = ("CT", "Reference", "Prediction", "Errors")
 _ALPHA: Final = 0.5
 
-_ORGANS: Final = {int(organ): COLOURS[organ] for organ in ORGANS}
+_ORGANS: Final = {int(organ): organ.facts.colour for organ in ORGANS}
 # no colour of an organ; red and blue as in the paper
 _ERRORS: Final = {1: "#FF2020", 2: "#2060FF", 3: "#C020C0"}
 _NAMES: Final = {1: "False positive", 2: "False negative", 3: "Other organ"}
@@ -138,4 +138,5 @@ def _legend(figure: Figure, other_organ: bool) -> None:
     organs = [Patch(color=colour, alpha=_ALPHA, label=Structure(value).key) for value, colour in _ORGANS.items()]
     kinds = [kind for kind in _ERRORS if kind != 3 or other_organ]
     errors = [Patch(color=_ERRORS[kind], label=_NAMES[kind].lower()) for kind in kinds]
-    figure.legend(handles=[*organs, *errors], loc="lower center", ncols=5, frameon=False, fontsize=8.5)
+    handles = [*organs, *errors]
+    figure.legend(handles=handles, loc="lower center", ncols=len(handles), frameon=False, fontsize=8.5)
