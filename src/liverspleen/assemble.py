@@ -41,8 +41,8 @@ _LOG_EVERY = 50  # steps between two rows of the training loss
 
 
 def vocabulary(config: VocabularyConfig) -> Vocabulary:
-    """The words a cohort may use."""
-    return Vocabulary(tuple(config.datasets), tuple(config.conditions), tuple(config.sites))
+    """The words a cohort may use, in the order of the tables."""
+    return Vocabulary(tuple(config.datasets), tuple(config.conditions), tuple(config.sites), dict(config.labels))
 
 
 class CohortWords(Protocol):

@@ -10,7 +10,8 @@ from functools import cached_property
 from pathlib import Path
 
 from liverspleen.cohort.layouts.source import SourceCase
-from liverspleen.cohort.row import ManifestRow, Vocabulary, parse_row
+from liverspleen.cohort.row import ManifestRow, parse_row
+from liverspleen.cohort.vocabulary import Vocabulary
 from liverspleen.errors import InputError, Issue
 
 KEYS = ("source", "patient", "series")

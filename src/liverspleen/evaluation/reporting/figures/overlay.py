@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from liverspleen.cohort.vocabulary import PAPER, Vocabulary
 from liverspleen.evaluation.reporting.figures.bland_altman import INK, own_style, shortened
 from liverspleen.evaluation.reporting.formatting import DSS_DIGITS, fixed
 from liverspleen.evaluation.reporting.overlay import Overlay
@@ -38,7 +39,7 @@ _LEGEND: Final = 0.36
 _NAME: Final = 40  # characters
 
 
-def overlay_figure(overlays: Sequence[Overlay]) -> Figure:
+def overlay_figure(overlays: Sequence[Overlay], vocabulary: Vocabulary = PAPER) -> Figure:
     """One row per case, with its name, section and DSS above it; pixels in their true aspect, patient's right at left.
 
     Raises:
@@ -59,7 +60,7 @@ def overlay_figure(overlays: Sequence[Overlay]) -> Figure:
             x = (_GAP + column * (_PANEL + _GAP) + _PANEL / 2) / width
             figure.text(x, (top + _HEADER / 2) / total, title, ha="center", va="center", fontweight="bold", color=INK)
         for overlay, frame, height in zip(overlays, frames, heights, strict=True):
-            _caption(figure, overlay, (_GAP / width, (top - _CAPTION / 2) / total))
+            _caption(figure, overlay, vocabulary, (_GAP / width, (top - _CAPTION / 2) / total))
             top -= _CAPTION
             for column in range(len(_COLUMNS)):
                 left = _GAP + column * (_PANEL + _GAP)
@@ -97,10 +98,10 @@ def _aspect(overlay: Overlay, frame: tuple[slice, slice]) -> float:
     return float(rows * overlay.spacing_mm[0] / (columns * overlay.spacing_mm[1]))
 
 
-def _caption(figure: Figure, overlay: Overlay, place: tuple[float, float]) -> None:
+def _caption(figure: Figure, overlay: Overlay, vocabulary: Vocabulary, place: tuple[float, float]) -> None:
     scores = ", ".join(f"{key} {fixed(dss, DSS_DIGITS)}" for key, dss in overlay.dss.items())
     text = (
-        f"{shortened(condition_label(overlay.condition), _NAME)} · {shortened(overlay.case_id, _NAME)} · "
+        f"{shortened(condition_label(overlay.condition, vocabulary), _NAME)} · {shortened(overlay.case_id, _NAME)} · "
         f"section {overlay.section} of {overlay.sections} · DSS {scores}"
     )
     figure.text(*place, text, va="center", fontsize=8.5, color=INK, parse_math=False)
