@@ -7,8 +7,7 @@ from typing import Any, Final
 
 from transcription import PrintedNumber
 
-from liverspleen.evaluation.reporting.reader_pair import CONDITIONS
-from liverspleen.evaluation.reporting.table_layout import condition_label
+from liverspleen.cohort.vocabulary import PAPER
 
 Key = tuple[str, str, str, str]
 """Table, row and column of a cell of the report, and the name of one of its values; of Figure 1 `figure1`, dataset or
@@ -34,8 +33,8 @@ _FIGURE_1: Final = {
     "figure1.test2.own_scans": ("test2", "Internal CT"),
     "figure1.test2.patients": ("test2", "patients"),
     **{
-        f"figure1.test1.{name}": ("test1", condition_label(condition))
-        for name, condition in zip(("normal", "fatty", "cld", "cirrhosis", "post_op"), CONDITIONS, strict=True)
+        f"figure1.test1.{name}": ("test1", PAPER.label(condition))
+        for name, condition in zip(("normal", "fatty", "cld", "cirrhosis", "post_op"), PAPER.conditions, strict=True)
     },
 }
 MADE_FOR: Final = ("table1", "table2", "table3", "table4", "reproducibility")

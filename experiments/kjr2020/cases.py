@@ -14,9 +14,8 @@ import numpy as np
 from samples import FREE, Floats, Interval, Spread, draw_groups, meet_kruskal_wallis, meet_wilcoxon
 from volumes import INDICES, Agreement, Reproducibility, draw_differences, draw_repeats, other_volume
 
+from liverspleen.cohort.vocabulary import PAPER
 from liverspleen.evaluation import Measurement
-from liverspleen.evaluation.measurements.readings import SITES
-from liverspleen.evaluation.reporting.reader_pair import CONDITIONS
 from liverspleen.organs import ORGAN_KEYS
 
 Key = tuple[str, str, str, str]
@@ -107,13 +106,13 @@ def _conditions(rng: np.random.Generator, asked: Asked) -> Iterator[Examination]
     dss = np.array([_dss_by_condition(rng, asked, organ) for organ in ORGAN_KEYS])
     n = dss.shape[1]
     groups = {"total": np.arange(n)}
-    groups |= dict(zip(CONDITIONS, np.split(np.arange(n), len(CONDITIONS)), strict=True))
+    groups |= dict(zip(PAPER.conditions, np.split(np.arange(n), len(PAPER.conditions)), strict=True))
     wanted = [
         (cases, {index: _agreement(asked, "table3", row, index, f"{index}_p") for index in INDICES})
         for row, cases in groups.items()
     ]
     differences = draw_differences(rng, dss, wanted)
-    for condition in CONDITIONS:
+    for condition in PAPER.conditions:
         manual = _sizes(rng, _SIZES[condition], PER_CONDITION)
         for place, case in enumerate(groups[condition]):
             name = f"A{case + 1:03}"
@@ -127,13 +126,13 @@ def _pairs(rng: np.random.Generator, asked: Asked) -> Iterator[Examination]:
     repeats = draw_repeats(
         rng,
         dss,
-        [{index: _agreement(asked, "table4", f"loa_{index}", site) for index in INDICES} for site in SITES],
+        [{index: _agreement(asked, "table4", f"loa_{index}", site) for index in INDICES} for site in PAPER.sites],
         [{index: _reproducibility(asked, index, reader) for index in INDICES} for reader in READERS],
     )
     internal = _sizes(rng, _PAIRED_SIZE, PAIRS)
     manual = np.stack([internal * np.exp(repeats.log_change), internal])
     for patient in range(PAIRS):
-        for place, site in enumerate(SITES):
+        for place, site in enumerate(PAPER.sites):
             of_the_case = (f"B{patient + 1:02}-{site}", f"B{patient + 1:02}", "test2", "", site)
             yield _examination(
                 of_the_case,
@@ -157,8 +156,8 @@ def _examination(of_the_case: tuple[str, ...], manual: Floats, differences: Floa
 
 
 def _dss_by_condition(rng: np.random.Generator, asked: Asked, organ: str) -> Floats:
-    spreads = {name: _spread(asked, "table2", name, organ, PER_CONDITION) for name in CONDITIONS}
-    whole = _spread(asked, "table2", "total", organ, PER_CONDITION * len(CONDITIONS))
+    spreads = {name: _spread(asked, "table2", name, organ, PER_CONDITION) for name in PAPER.conditions}
+    whole = _spread(asked, "table2", "total", organ, PER_CONDITION * len(PAPER.conditions))
     groups = draw_groups(rng, spreads, whole)
     groups = meet_kruskal_wallis(rng, groups, asked.get(("table2", "p", organ, "p"), FREE))
     return np.concatenate([rng.permutation(sample) for sample in groups.values()]).round(_DSS_DIGITS)
@@ -166,8 +165,8 @@ def _dss_by_condition(rng: np.random.Generator, asked: Asked, organ: str) -> Flo
 
 def _dss_by_site(rng: np.random.Generator, asked: Asked, organ: str) -> Floats:
     row = f"dss_{organ}"
-    groups = draw_groups(rng, {site: _spread(asked, "table4", row, site, PAIRS) for site in SITES})
-    external, internal = (groups[site].round(_DSS_DIGITS) for site in SITES)
+    groups = draw_groups(rng, {site: _spread(asked, "table4", row, site, PAIRS) for site in PAPER.sites})
+    external, internal = (groups[site].round(_DSS_DIGITS) for site in PAPER.sites)
     external = rng.permutation(external)
     internal = meet_wilcoxon(rng, external, internal, asked.get(("table4", row, "p", "p"), FREE))
     return np.stack([external, internal])

@@ -29,8 +29,8 @@ from transcription import PrintedNumber, read_published
 from verdicts import VERDICTS, Verdict, verdicts
 
 from liverspleen import report
+from liverspleen.cohort import DEVELOPMENT
 from liverspleen.cohort.manifest import write_cohort
-from liverspleen.cohort.row import DEVELOPMENT
 from liverspleen.errors import InputError, InputWarning, Issue, collapsed
 from liverspleen.evaluation import write_measurements
 from liverspleen.evaluation.measurements.table import csv_line

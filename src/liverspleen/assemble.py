@@ -14,7 +14,7 @@ from uuid import uuid4
 from liverspleen.cohort import Cohort, Vocabulary, open_cohort
 from liverspleen.config import NO_NEUTRAL, NetworkConfig, TrainConfig, TrainerConfig, VocabularyConfig, keys
 from liverspleen.errors import InputError, Issue
-from liverspleen.organs import LABEL_VALUES, OWN_VALUES, Structure, organ
+from liverspleen.organs import LABEL_VALUES, OWN_VALUES, Structure, listed, organ
 from liverspleen.processes import has_bf16_instructions
 from liverspleen.storage import sha256_of, write_text
 from liverspleen.training.recipe import REMOVED, Recipe, is_compared
@@ -41,8 +41,8 @@ _LOG_EVERY = 50  # steps between two rows of the training loss
 
 
 def vocabulary(config: VocabularyConfig) -> Vocabulary:
-    """The words a cohort may use."""
-    return Vocabulary(tuple(config.datasets), tuple(config.conditions), tuple(config.sites))
+    """The words a cohort may use, in the order of the tables."""
+    return Vocabulary(tuple(config.datasets), tuple(config.conditions), tuple(config.sites), dict(config.labels))
 
 
 class CohortWords(Protocol):
@@ -78,7 +78,7 @@ def label_values(key: str, asked: object) -> Mapping[int, Structure] | None:
     except (TypeError, ValueError):
         pass  # told below, with what is expected
     names = ", ".join(LABEL_VALUES)
-    message = f"{key}={asked!r} is neither one of {names} nor a map from voxel values to liver or spleen"
+    message = f"{key}={asked!r} is neither one of {names} nor a map from voxel values to {listed('or')}"
     raise InputError(Issue("LS-CFG-009", message, f"give a name, or such as {key}={{5: liver, 1: spleen}}"))
 
 

@@ -37,7 +37,7 @@ def test_an_rc_that_chi_square_does_not_serve_is_said(capsys: pytest.CaptureFixt
 @pytest.mark.parametrize(
     ("words", "code"),
     [
-        (["question=power"], "LS-PLN-001: question=power; use one of loa, rc, tost"),
+        (["question=power"], "LS-CFG-006: question=power is not one of its choices; use loa, rc or tost"),
         (["question=loa", "sd=1"], "LS-PLN-002: question=loa needs half_width=; give it (n= may stand"),
         (["question=tost", "sd=1"], "LS-PLN-002: question=tost needs margin="),
         (["question=loa", "sd=1", "half_width=1", "margin=2"], "LS-PLN-002: margin= is not of question=loa"),

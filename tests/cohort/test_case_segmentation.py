@@ -16,7 +16,7 @@ from source_files import box_exam
 from liverspleen.cohort.scans import ScanCase, open_scans, write_case_segmentation
 from liverspleen.imaging import CTVolume, Geometry, LabelMap, write_ct
 from liverspleen.imaging.dicom import find_segmentations, read_segmentation, write_series
-from liverspleen.organs import COLOURS, ORGANS, Structure
+from liverspleen.organs import ORGANS, Structure
 
 SHAPE = (21, 17, 6)  # columns, rows, sections
 SPACING = (0.75, 0.5, 2.5)
@@ -147,7 +147,7 @@ def test_the_file_says_what_it_shows_who_drew_it_and_what_it_refers_to(character
         identity = segment.SegmentationAlgorithmIdentificationSequence[0]
         assert (identity.AlgorithmVersion, identity.AlgorithmFamilyCodeSequence[0].CodeValue) == ("1a2b", "123110")
         lab = highdicom.color.CIELabColor.from_dicom_value(segment.RecommendedDisplayCIELabValue)
-        stated = bytes.fromhex(COLOURS[organ][1:])
+        stated = bytes.fromhex(organ.facts.colour[1:])
         assert max(abs(a - b) for a, b in zip(lab.to_rgb(), stated, strict=True)) <= 2
     referenced = {
         item.ReferencedSOPInstanceUID for item in dataset.ReferencedSeriesSequence[0].ReferencedInstanceSequence

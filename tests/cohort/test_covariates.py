@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from liverspleen.cohort import Vocabulary
 from liverspleen.cohort.covariates import Covariates, read_covariates
 from liverspleen.cohort.layouts.source import NiftiScan, SourceCase
-from liverspleen.cohort.row import Vocabulary
 from liverspleen.errors import InputError
 
 

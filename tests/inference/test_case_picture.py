@@ -4,7 +4,7 @@ from PIL import Image
 
 from liverspleen.imaging import CTVolume, Geometry, LabelMap
 from liverspleen.inference.case_picture import write_case_picture
-from liverspleen.organs import COLOURS, ORGANS, Structure
+from liverspleen.organs import ORGANS, Structure
 
 SPACING = (5.0, 1.6, 0.8)  # slice, row, column
 SHAPE = (20, 100, 240)
@@ -31,7 +31,7 @@ def picture(path, *boxes, title="A017", notes=(), **options):
 
 def coloured(page, organ):
     """Where the picture has exactly the organ's colour: words are blended with what is below them."""
-    return (page == [int(COLOURS[organ][at : at + 2], 16) for at in (1, 3, 5)]).all(axis=2)
+    return (page == [int(organ.facts.colour[at : at + 2], 16) for at in (1, 3, 5)]).all(axis=2)
 
 
 def groups(line):

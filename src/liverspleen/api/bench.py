@@ -70,14 +70,16 @@ def _made_up(config: BenchConfig, folder: Path) -> StoredCase:
     import numpy as np
 
     from liverspleen.data.store import StoredCase
-    from liverspleen.organs import Structure
+    from liverspleen.organs import ORGANS
 
     shape = (_MADE_UP_SECTIONS, config.matrix, config.matrix)
-    half = config.matrix // 2
+    edge = config.matrix // len(ORGANS)
     labels = np.zeros(shape, np.uint8)
-    labels[:, :half, :half], labels[:, half:, half:] = Structure.LIVER, Structure.SPLEEN
+    for place, organ in enumerate(ORGANS):
+        block = slice(place * edge, (place + 1) * edge)
+        labels[:, block, block] = organ
     np.save(folder / "labels.npy", labels)
-    np.save(folder / "present.npy", np.ones((len(labels), 2), bool))
+    np.save(folder / "present.npy", np.ones((len(labels), len(ORGANS)), bool))
     np.save(folder / "sections.npy", np.random.default_rng(config.seed).normal(40, 60, shape).astype(np.int16))
     return StoredCase("made-up", "made-up", folder, shape, "", section_spacing_mm=_SPACING_MM)
 

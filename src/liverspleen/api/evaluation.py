@@ -103,7 +103,8 @@ def run_report(config: ReportConfig) -> Reported:
         InputError: a table, the cohort or an option cannot be used.
     """
     with recorded("report", config, config.output) as record:
-        measurements = read_measurements(config.measurements)
+        vocabulary = assemble.vocabulary(config.vocabulary)
+        measurements = read_measurements(config.measurements, vocabulary=vocabulary)
         record.inputs["measurements"] = sha256_of(config.measurements)
         study = _study(config, record)
         report = write_report(
@@ -149,7 +150,8 @@ def run_comparison(config: CompareConfig) -> Compared:
         InputError: a table, a reader or the reference cannot be used.
     """
     with recorded("compare", config, config.output) as record:
-        tables = [read_measurements(path) for path in dict.fromkeys(config.measurements)]
+        vocabulary = assemble.vocabulary(config.vocabulary)
+        tables = [read_measurements(path, vocabulary=vocabulary) for path in dict.fromkeys(config.measurements)]
         for number, table in enumerate(tables, 1):
             name = "measurements" if len(tables) == 1 else f"measurements{number}"
             record.inputs[name] = str(table.sha256)

@@ -4,7 +4,7 @@ model=: a trained model as one folder or .zip that loads anywhere, with a model 
 how, and how well it did; what was not recorded the card says so. With cohort= and split= its validation cases are
 segmented: DSS and bias of volumes enter, and whether dropping small parts helps. Loading a bundle runs nothing from it.
 
-layout=: a cohort for a peer that is trained on the same cases and the same split. Development cases with both organs
+layout=: a cohort for a peer that is trained on the same cases and the same split. Development cases with all organs
 labelled become training cases, those of test datasets test cases. A training case on whose label map an organ is
 unknown is left out: these layouts cannot say so, and a peer would learn that it is absent.
 

@@ -4,8 +4,9 @@ from liverspleen.cohort.checks import load_case, load_reference, read_files
 from liverspleen.cohort.draw import Stratum, folds_by_patient, split_by_patient, strata
 from liverspleen.cohort.folder import open_cohort
 from liverspleen.cohort.manifest import Case, Cohort, read_cohort, write_cohort
-from liverspleen.cohort.row import DEVELOPMENT, Vocabulary, column_table
+from liverspleen.cohort.row import column_table
 from liverspleen.cohort.split import Split, read_split, write_split
+from liverspleen.cohort.vocabulary import DEVELOPMENT, Vocabulary
 
 __all__ = [
     "DEVELOPMENT",

@@ -10,7 +10,8 @@ from functools import cached_property
 from pathlib import Path
 
 from liverspleen.cohort.layouts.source import SourceCase
-from liverspleen.cohort.row import ManifestRow, Vocabulary, parse_row
+from liverspleen.cohort.row import ManifestRow, parse_row
+from liverspleen.cohort.vocabulary import Vocabulary
 from liverspleen.errors import InputError, Issue
 
 KEYS = ("source", "patient", "series")
@@ -107,6 +108,7 @@ def read_covariates(file: Path, *, vocabulary: Vocabulary) -> Covariates:
     rows: list[CovariateRow] = []
     seen: dict[tuple[str, str], int] = {}
     for number, record in enumerate(records, start=2):
+        # not strict: a row may be shorter than the header; a longer one is an issue
         stated = dict(zip(names, (cell.strip() for cell in record), strict=False))
         if not any(stated.values()):
             continue

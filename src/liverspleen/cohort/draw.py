@@ -14,7 +14,7 @@ from liverspleen.cohort.manifest import Cohort
 from liverspleen.cohort.rounding import controlled_rounding
 from liverspleen.cohort.split import Split, is_trainable, patients_in_tests, read_split, write_split
 from liverspleen.errors import InputError, Issue
-from liverspleen.organs import ORGAN_KEYS
+from liverspleen.organs import listed
 
 
 class Stratum(NamedTuple):
@@ -94,7 +94,7 @@ class _Draw:
         self.patients = strata(cohort)
         issues = [*patients_in_tests(cohort, self.patients)]
         if not self.patients:
-            message = f"no development case has a label map of {' or '.join(ORGAN_KEYS)}"
+            message = f"no development case has a label map of {listed('or')}"
             issues.append(Issue("LS-SPL-001", message, "add such cases to the cohort", file=cohort.path))
         if issues:
             raise InputError(issues)

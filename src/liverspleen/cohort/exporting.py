@@ -16,7 +16,7 @@ from liverspleen.cohort.split import SIDES, Split
 from liverspleen.errors import InputError, Issue
 from liverspleen.imaging.nifti import SUFFIXES, write_ct, write_label_map
 from liverspleen.imaging.volume import LabelMap
-from liverspleen.organs import ORGANS, Structure
+from liverspleen.organs import ORGANS, Structure, listed
 from liverspleen.storage import write_json, write_text
 
 EXPORTS = ("nnunet", "msd")
@@ -49,7 +49,7 @@ def places(cohort: Cohort, layout: str) -> tuple[list[Place], list[Issue]]:
         side = "Tr" if case.is_development else "Ts"
         if case.is_development and not whole:
             labelled = ", ".join(organ.key for organ in case.labelled_structures) if case.label else "nothing"
-            message = f"case is left out: {labelled} is labelled, a training case needs liver and spleen"
+            message = f"case is left out: {labelled} is labelled, a training case needs {listed()}"
             notes.append(Issue("LS-XPT-001", message, "complete its label map", case.case_id, severity="warning"))
             continue
         if case.label is not None and not whole:
@@ -113,7 +113,7 @@ def write_description(output: Path, layout: str, done: Sequence[Place]) -> None:
         test = [place for place in done if not place.trains]
         content = {
             "name": output.absolute().name,
-            "description": "liver and spleen on CT",
+            "description": f"{listed()} on CT",
             "reference": "",
             "licence": "",
             "release": "",

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from liverspleen.cohort.label_names import label_files, several_files
 from liverspleen.cohort.manifest import Cohort, cohort_text, parse_cohort, read_cohort
-from liverspleen.cohort.row import Vocabulary
+from liverspleen.cohort.vocabulary import Vocabulary
 from liverspleen.errors import InputError, Issue
 from liverspleen.imaging.nifti import strip_suffix
 from liverspleen.organs import ORGAN_KEYS, organ

@@ -17,6 +17,7 @@ from pathlib import Path, PurePath
 from uuid import uuid4
 
 from liverspleen.errors import InputError, Issue
+from liverspleen.organs import ORGAN_KEYS
 from liverspleen.storage import complete_file
 
 _KEY_BYTES = 32
@@ -25,7 +26,8 @@ _LINK_COLUMNS = ("kind", "hash", "real")
 _SUFFIXES = (".nii.gz", ".nii", ".dcm", ".png", ".csv", ".json")
 _PLAIN = frozenset(
     {"images", "labels", "imagesTr", "labelsTr", "imagesTs", "labelsTs", "dataset.json"}
-    | {"meta.csv", "segmentations", "ct.nii.gz", "liver.nii.gz", "spleen.nii.gz", "DICOM_anon", "Ground"}
+    | {"meta.csv", "segmentations", "ct.nii.gz", "DICOM_anon", "Ground"}
+    | {f"{key}.nii.gz" for key in ORGAN_KEYS}
 )
 """Names that belong to a layout and tell nothing about a patient."""
 

@@ -16,7 +16,7 @@ from liverspleen.cohort.import_tables import write_import, write_series_table
 from liverspleen.cohort.importing import Outcome, Plan, Task, carry_out, plan, remove_strangers
 from liverspleen.cohort.layouts import Found, Request, find_cases
 from liverspleen.cohort.manifest import read_cohort, write_cohort
-from liverspleen.cohort.row import Vocabulary
+from liverspleen.cohort.vocabulary import Vocabulary
 from liverspleen.errors import InputError, Issue
 from liverspleen.processes import progress, spread
 

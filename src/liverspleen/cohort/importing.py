@@ -15,7 +15,8 @@ from liverspleen.cohort.checks import grid_issues
 from liverspleen.cohort.covariates import Covariates
 from liverspleen.cohort.identity import Identity
 from liverspleen.cohort.layouts.source import TEST, Found, SourceCase
-from liverspleen.cohort.row import COLUMNS, DEVELOPMENT, ManifestRow, Vocabulary, parse_row
+from liverspleen.cohort.row import COLUMNS, ManifestRow, parse_row
+from liverspleen.cohort.vocabulary import DEVELOPMENT, Vocabulary
 from liverspleen.errors import InputError, Issue, raised_at
 from liverspleen.imaging.nifti import write_ct, write_label_map
 from liverspleen.imaging.volume import CTVolume, LabelMap

@@ -13,14 +13,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from liverspleen.cohort.row import (
-    COLUMNS,
-    DEVELOPMENT,
-    REQUIRED_COLUMNS,
-    ManifestRow,
-    Vocabulary,
-    parse_row,
-)
+from liverspleen.cohort.row import COLUMNS, REQUIRED_COLUMNS, ManifestRow, parse_row
+from liverspleen.cohort.vocabulary import DEVELOPMENT, PAPER, Vocabulary
 from liverspleen.errors import InputError, Issue
 from liverspleen.organs import ORGANS, Structure
 from liverspleen.storage import write_text
@@ -60,7 +54,7 @@ class Cohort:
 
     `faults` are those of single rows; the rows that errors name are not among `cases`. `hash` is the SHA-256 of what
     all rows state, independent of the order of rows and columns, line ends and byte order mark, and of the files they
-    name.
+    name. `vocabulary` gives the order and the labels of its words in tables.
     """
 
     cases: tuple[Case, ...]
@@ -68,6 +62,7 @@ class Cohort:
     path: Path
     root: Path
     hash: str
+    vocabulary: Vocabulary = PAPER
 
     def select(self, datasets: Sequence[str]) -> Cohort:
         """The cohort with the cases of those datasets only; all of them if none is named."""
@@ -108,10 +103,11 @@ def read_cohort(path: Path, *, root: Path | None = None, vocabulary: Vocabulary 
 def parse_cohort(text: str, *, path: Path, root: Path, vocabulary: Vocabulary | None = None) -> Cohort:
     """The cohort in the text of a CSV file, as `read_cohort`; `path` is what its faults name."""
     rows = _rows(text, path, root)
+    words = vocabulary or PAPER
     repeated = _repeated(rows, path)
     cases, issues = [], []
     for row in rows:
-        parsed = parse_row(row.cells, vocabulary=vocabulary or Vocabulary())
+        parsed = parse_row(row.cells, vocabulary=words)
         found = [*repeated.get(row.number, []), *_surplus(row, path), *_outside(row, path, root)]
         if isinstance(parsed, ManifestRow):
             if not found:
@@ -119,7 +115,7 @@ def parse_cohort(text: str, *, path: Path, root: Path, vocabulary: Vocabulary | 
         else:
             found += [row.issue(f.code, f.column, f.message, f.hint, path) for f in parsed]
         issues += found
-    return Cohort(tuple(cases), tuple(issues), path, root, _hash(rows))
+    return Cohort(tuple(cases), tuple(issues), path, root, _hash(rows), words)
 
 
 def write_cohort(path: Path, rows: Iterable[Mapping[str, object]]) -> None:
@@ -159,6 +155,7 @@ def _rows(text: str, path: Path, root: Path) -> list[_Row]:
     for number, record in enumerate(records[1:], start=2):
         cells = _trimmed(record, len(names))
         if any(cell.strip() for cell in cells):
+            # not strict: a row may be shorter than the header; a longer one has a surplus
             rows.append(_Row(number, dict(zip(names, cells, strict=False)), surplus=len(cells) > len(names)))
     if not rows:
         issues.append(Issue("LS-COH-005", "table has no rows", "write one row per CT examination", file=path))

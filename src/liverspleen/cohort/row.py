@@ -9,34 +9,21 @@ from typing import Annotated, Any, cast
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
 
+from liverspleen.cohort.vocabulary import Vocabulary
 from liverspleen.organs import ORGAN_KEYS, ORGANS, Structure, organs
-
-DEVELOPMENT = "development"
-"""The dataset that is trained on; an empty dataset counts as it, every other name is a test set."""
 
 NAME_BYTES = 128
 """Longest case_id in UTF-8: file systems allow 255 bytes, and names built on it need room."""
 
 MISSING, UNUSABLE_ID, UNKNOWN_WORD, BAD_VALUE = "LS-COH-010", "LS-COH-013", "LS-COH-014", "LS-COH-016"
 
+_WORDS = ("datasets", "conditions", "sites")
 _CURES = {
     MISSING: "fill it in",
     UNUSABLE_ID: "rename it",
     UNKNOWN_WORD: "correct it, or give another vocabulary in the config",
     BAD_VALUE: "correct it or leave the field empty",
 }
-
-
-@dataclass(frozen=True)
-class Vocabulary:
-    """The words that `dataset`, `condition` and `site` may hold; all three may be empty too.
-
-    The defaults are those of the paper. `condition` stands in the order of the tables.
-    """
-
-    datasets: tuple[str, ...] = (DEVELOPMENT, "test1", "test2")
-    conditions: tuple[str, ...] = ("healthy", "fatty", "cld", "cirrhosis", "post_hepatectomy")
-    sites: tuple[str, ...] = ("internal", "external")
 
 
 def _structures(value: object) -> tuple[Structure, ...]:
@@ -135,7 +122,7 @@ def column_table(*, vocabulary: Vocabulary | None = None) -> str:
     """
     words = vocabulary or Vocabulary()
     values = {
-        **{f"{name[:-1]}": ", ".join(f"`{word}`" for word in getattr(words, name)) for name in vars(words)},
+        **{f"{name[:-1]}": ", ".join(f"`{word}`" for word in getattr(words, name)) for name in _WORDS},
         "image": "path",
         "label": "path",
         "labelled_structures": " or ".join([*(f"`{key}`" for key in ORGAN_KEYS), f"`{';'.join(ORGAN_KEYS)}`"]),

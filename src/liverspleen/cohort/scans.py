@@ -18,9 +18,10 @@ from liverspleen.cohort.layouts.dicom import Judged, judged, links_left, warning
 from liverspleen.cohort.layouts.source import Request
 from liverspleen.cohort.manifest import Case, read_cohort
 from liverspleen.cohort.privacy import private
-from liverspleen.cohort.row import ManifestRow, Vocabulary, parse_row
+from liverspleen.cohort.row import ManifestRow, parse_row
 from liverspleen.cohort.scan_case import ScanCase, states, write_case_segmentation
 from liverspleen.cohort.split import read_split
+from liverspleen.cohort.vocabulary import Vocabulary
 from liverspleen.errors import InputError, Issue
 from liverspleen.imaging.dicom import Series, find_series
 from liverspleen.imaging.nifti import strip_suffix

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -18,11 +18,23 @@ PROCESSES: Final = Key("The work is done by this number of processes; 0 means on
 
 @dataclass(frozen=True, kw_only=True)
 class VocabularyConfig(Schema):
-    """Values that the columns `dataset`, `condition` and `site` of a cohort may have."""
+    """Values that the columns `dataset`, `condition` and `site` of a cohort may have, in the order of the tables."""
 
-    datasets: Annotated[list[str], Key("`dataset` has one of these values; only `development` is used for training.")]
+    datasets: Annotated[
+        list[str],
+        Key(
+            "`dataset` has one of these values; only `development` is used for training. Of the others the first is "
+            "that of Tables 2 and 3, the second that of Table 4."
+        ),
+    ]
     conditions: Annotated[list[str], Key("`condition` has one of these values, in the order of the tables.")]
-    sites: Annotated[list[str], Key("`site` has one of these values.")]
+    sites: Annotated[
+        list[str], Key("`site` has one of these values; the first two are those of the two CT scans of a patient.")
+    ]
+    labels: Annotated[
+        dict[str, str],
+        Key("Tables and figures print these labels instead of the values; a value without a label is printed as is."),
+    ] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

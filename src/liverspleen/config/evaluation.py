@@ -100,6 +100,7 @@ class CompareConfig(Schema):
     ]
     reference: Annotated[str | None, Key("This reader is their reference; it is the only one, or `manual`, if empty.")]
     datasets: Annotated[list[str], Key("Readers are compared on these datasets, or on all if empty.")]
+    vocabulary: VocabularyConfig
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -172,7 +172,7 @@ def build_sides(
 def _work(results: dict[_Task, Any], tasks: Sequence[_Task], count: int, *, name: str | None) -> None:
     """Do the tasks; the first that finds the disk full ends the work."""
     with nullcontext(lambda _: None) if name is None else progress(name, len(tasks)) as advance:
-        for task, result in zip(tasks, _results(tasks, count), strict=False):
+        for task, result in zip(tasks, _results(tasks, count), strict=True):
             results[task] = result
             if isinstance(result, tuple) and any(issue.code == NO_ROOM for issue in result):
                 raise InputError(_issues(results))

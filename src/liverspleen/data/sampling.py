@@ -76,13 +76,14 @@ class BalancedSampler(Sampler[int]):
 
 
 def section_classes(cases: Sequence[StoredCase]) -> list[int]:
-    """Of each section, in the order of the cases: 0 neither organ, 1 liver only, 2 spleen only, 3 both.
+    """Of each section, in the order of the cases: which organs it shows, bit k for organ k of `ORGANS`; 0 none of them.
 
     As drawn: an organ that is not labelled in a case counts as absent there. This decides how often a section is drawn,
     not what is learnt from it.
     """
-    liver_spleen = np.concatenate([case.present for case in cases])
-    return [int(liver) + 2 * int(spleen) for liver, spleen in liver_spleen]
+    present = np.concatenate([case.present for case in cases])
+    classes: list[int] = (present @ (1 << np.arange(present.shape[1]))).tolist()
+    return classes
 
 
 def natural(cases: Sequence[StoredCase], *, steps: int, batch_size: int, seed: int, start: int = 0) -> Sampler[int]:
@@ -92,7 +93,7 @@ def natural(cases: Sequence[StoredCase], *, steps: int, batch_size: int, seed: i
 
 
 def balanced(cases: Sequence[StoredCase], *, steps: int, batch_size: int, seed: int, start: int = 0) -> Sampler[int]:
-    """Sections with neither organ, liver only, spleen only and both equally often; classes that are empty are left out.
+    """Sections of each combination of organs (none, liver only, spleen only, both) equally often, if it occurs.
 
     Not in the paper; balanced classes are a fact of the authors' code, the rounds are our assumption.
     """

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from liverspleen.imaging.png import Words, resized, write_picture
 from liverspleen.imaging.volume import CTVolume, LabelMap
-from liverspleen.organs import COLOURS, ORGANS, Structure
+from liverspleen.organs import ORGANS, Structure
 
 _PIXEL_MM: Final = 0.8  # in every direction; most CT of the trunk has 0.7 to 0.9
 _LARGEST: Final = 2560  # pixels of a side: two metres; a header may state kilometres
@@ -22,6 +22,7 @@ _MARGIN_MM: Final = 40.0  # of sections shown above and below the organs
 _BAR_MM: Final = 50
 _LINE: Final = 18  # pixels of a line of text
 _GAP: Final = 6
+_NAME: Final = 60  # pixels of an organ in the legend
 _SOFT, _WARNING = "#B0B0B0", "#FFD000"
 
 
@@ -40,8 +41,8 @@ def write_case_picture(path: Path, ct: CTVolume, label_map: LabelMap, title: str
     """Write one PNG: axial sections through the largest area of each organ, a coronal and a sagittal plane.
 
     A pixel is 0.8 mm in every direction, or what it takes for no side to have over 2560; patient's right at the left, a
-    sagittal plane looked at from the right with the front at the left. The coronal plane is where the shares of both
-    organs add up to most, the sagittal one through the liver's largest (without a liver, the spleen's) sagittal area.
+    sagittal plane looked at from the right with the front at the left. The coronal plane is where the shares of all
+    organs add up to most, the sagittal one through the largest sagittal area of the first organ that is there.
     Sections are counted from 1, the most inferior.
     Without any organ the planes are the middle ones. `notes` stand in a warning colour below the title. The same input
     gives the same bytes (with the same pillow).
@@ -63,9 +64,13 @@ def write_case_picture(path: Path, ct: CTVolume, label_map: LabelMap, title: str
         Words((_GAP, _GAP + _LINE * (1 + index)), note, width - 2 * _GAP, _WARNING) for index, note in enumerate(notes)
     ]
     legend = _GAP + _LINE * (1 + len(notes))
-    words += [Words((_GAP + 60 * index, legend), organ.key, 60, COLOURS[organ]) for index, organ in enumerate(ORGANS)]
+    words += [
+        Words((_GAP + _NAME * index, legend), organ.key, _NAME, organ.facts.colour)
+        for index, organ in enumerate(ORGANS)
+    ]
     window = f"window {_WINDOW_HU[0]} to {_WINDOW_HU[1]} HU, bar {_BAR_MM} mm"
-    words.append(Words((_GAP + 130, legend), window, width - 140, _SOFT))
+    named = _NAME * len(ORGANS) + 10
+    words.append(Words((_GAP + named, legend), window, width - named - 10, _SOFT))
     for view, picture, (top, left) in zip(views, pictures, corners, strict=True):
         rows, columns = picture.shape[:2]
         page[top : top + rows, left : left + columns] = picture
@@ -155,7 +160,7 @@ def _picture(view: _View, pixel_mm: float) -> NDArray[np.uint8]:
     for organ in ORGANS:
         mask = labels == int(organ)
         inner = _eroded(_eroded(mask))
-        picture[mask & ~inner] = [int(COLOURS[organ][at : at + 2], 16) for at in (1, 3, 5)]
+        picture[mask & ~inner] = [*bytes.fromhex(organ.facts.colour.removeprefix("#"))]
     return picture
 
 

@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Final
 
 from liverspleen import __version__
-from liverspleen.organs import COLOURS, ORGANS, Structure
+from liverspleen.organs import ORGANS, Structure, listed
 from liverspleen.storage import write_json, write_text
 
 BIDS_VERSION: Final = "1.10.0"
-_ABBREVIATIONS: Final = {Structure.LIVER: "LIV", Structure.SPLEEN: "SPL"}
 
 
 def write_colour_tables(folder: Path) -> list[Path]:
@@ -35,7 +34,7 @@ def _bids() -> Iterator[str]:
     yield "index\tname\tabbreviation\tcolor"
     yield "0\tBackground\tBG\t#000000"
     for organ in ORGANS:
-        yield f"{int(organ)}\t{organ.key.capitalize()}\t{_ABBREVIATIONS[organ]}\t{COLOURS[organ]}"
+        yield f"{int(organ)}\t{organ.title}\t{organ.facts.abbreviation}\t{organ.facts.colour}"
 
 
 def _slicer() -> Iterator[str]:
@@ -43,7 +42,7 @@ def _slicer() -> Iterator[str]:
     yield "# Color table file for 3D Slicer, of liverspleen"
     yield "0 Background 0 0 0 0"
     for organ in ORGANS:
-        yield f"{int(organ)} {organ.key.capitalize()} {' '.join(map(str, _rgb(organ)))} 255"
+        yield f"{int(organ)} {organ.title} {' '.join(map(str, _rgb(organ)))} 255"
 
 
 def _itksnap() -> Iterator[str]:
@@ -55,20 +54,20 @@ def _itksnap() -> Iterator[str]:
     yield "################################################"
     for index, rgb, shown, name in [
         (0, (0, 0, 0), 0, "Clear Label"),
-        *((int(organ), _rgb(organ), 1, organ.key.capitalize()) for organ in ORGANS),
+        *((int(organ), _rgb(organ), 1, organ.title) for organ in ORGANS),
     ]:
         red, green, blue = rgb
         yield f'{index:5d} {red:5d} {green:4d} {blue:4d} {shown:8d} {shown:2d} {shown:2d}    "{name}"'
 
 
 def _rgb(organ: Structure) -> tuple[int, int, int]:
-    red, green, blue = bytes.fromhex(COLOURS[organ].removeprefix("#"))
+    red, green, blue = bytes.fromhex(organ.facts.colour.removeprefix("#"))
     return red, green, blue
 
 
 def _description() -> dict[str, object]:
     return {
-        "Name": "Label maps of liver and spleen",
+        "Name": f"Label maps of {listed()}",
         "BIDSVersion": BIDS_VERSION,
         "DatasetType": "derivative",
         "GeneratedBy": [{"Name": "liverspleen", "Version": __version__, "Description": "liverspleen predict"}],

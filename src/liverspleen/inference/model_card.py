@@ -71,7 +71,7 @@ def _entity(found: re.Match[str]) -> str:
 
 def _front_matter(bundle: Mapping[str, Any]) -> str:
     licence = str(bundle["licence"] or "unknown").lower()
-    tags = ["medical", "ct", "liver", "spleen", "volumetry", *(["phantoms-only"] if bundle["phantoms_only"] else [])]
+    tags = ["medical", "ct", *ORGAN_KEYS, "volumetry", *(["phantoms-only"] if bundle["phantoms_only"] else [])]
     lines = [f"license: {licence}", "library_name: liverspleen", "pipeline_tag: image-segmentation", "tags:"]
     return "\n".join(["---", *lines, *(f"- {tag}" for tag in tags), "---", "", ""])
 

@@ -21,7 +21,7 @@ from liverspleen.inference.postprocessing import postprocess, refuse_unknown
 from liverspleen.inference.review import Review, review
 from liverspleen.inference.segment import out_of_memory, segment_volume
 from liverspleen.inference.tables import remove_tables
-from liverspleen.organs import ORGANS, Structure, organ
+from liverspleen.organs import ORGANS, Structure, listed, organ
 from liverspleen.storage import complete_file, sha256_of, write_json
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ def _predict(
     judged = review(label_map, ct, segmented.flip_dss)
     faces = {o.key: list(truncated_faces(label_map, o)) for o in ORGANS}
     content = {
-        "Description": "Liver and spleen, segmented by a network",
+        "Description": f"{listed().capitalize()}, segmented by a network",
         "Manual": False,
         "format": SIDECAR.number,
         "case_id": files.case_id,

@@ -33,7 +33,6 @@ The lower ends lie at or above what true masks have: in 15 phantoms of 5 mm sect
 sections missing, and five label maps of real CT. The upper ends were set by looking at predictions on those phantoms.
 """
 _OF_A_STATUS: Final[Mapping[str, float]] = {IMPLAUSIBLE: 1.0, MULTI_PART: 0.3, TRUNCATED: 0.2}
-_OF_ABSENCE: Final = {Structure.LIVER: 1.0, Structure.SPLEEN: 0.5}  # spleens are removed, livers not
 _OF_A_WARNING: Final = 0.5
 _STEEPNESS: Final = 2.0  # changes no order; one sign in full is to stand out
 
@@ -52,7 +51,7 @@ class Review:
 
 
 def review(label_map: LabelMap, ct: CTVolume, flip_dss: Mapping[Structure, float | None] | None = None) -> Review:
-    """Look at a label map and its CT; the score is 1 - exp(-2 s) with s the sum of all signs of both organs.
+    """Look at a label map and its CT; the score is 1 - exp(-2 s) with s the sum of all signs of all organs.
 
     So one sign in full gives 0.86, two 0.98, and several small ones add up. `flip_dss` is the DSS of each organ between
     the label maps of the CT and of the flipped CT; None leaves that sign out. It says something only of a flip that the
@@ -68,7 +67,7 @@ def review(label_map: LabelMap, ct: CTVolume, flip_dss: Mapping[Structure, float
     - `holes`: voxels enclosed by it (6 neighbours) as a share of its own; from 3 %, 1 at 10 %.
     - `density`: 0.5 where `liverspleen check` warns of what the organ covers (LS-LAB-015 to 017), 1 where it refuses.
     - `status`: `implausible` 1, `multi_part` 0.3, `truncated` 0.2, the largest of those; `absent` 1 for a liver, 0.5
-      for a spleen.
+      for a spleen (`absence_weight`).
 
     Raises:
         ValueError: CT and label map differ in shape.
@@ -140,7 +139,7 @@ def _between_sections(organ: Organ, label_map: LabelMap) -> Iterator[tuple[str, 
 
 def _of_status(status: str, structure: Structure) -> float:
     if status == ABSENT:
-        return _OF_ABSENCE[structure]
+        return structure.facts.absence_weight
     return max(_OF_A_STATUS.get(word, 0.0) for word in status.split(";"))
 
 

@@ -1,4 +1,4 @@
-"""One patient's abdomen as solids in world millimetres, and the true volumes of liver and spleen."""
+"""One patient's abdomen as solids in world millimetres, and the true volumes of the labelled organs."""
 
 from __future__ import annotations
 
@@ -7,28 +7,18 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from liverspleen.organs import ORGANS, Structure
+from liverspleen.organs import Structure
 from liverspleen.phantom.composites import Intersection
+from liverspleen.phantom.contents import CONTENTS, LABELLED
 from liverspleen.phantom.frame import Frame
-from liverspleen.phantom.liver import draw_form, liver_solids
 from liverspleen.phantom.painting import Solid, paint
+from liverspleen.phantom.patient import Patient, draw_form
 from liverspleen.phantom.shapes import Grid
-from liverspleen.phantom.spleen import spleen_solids
 from liverspleen.phantom.torso import chest_solids, diaphragm, inner_wall, spine_solids, wall_solids
 from liverspleen.phantom.traits import Condition, draw_densities, draw_habitus
-from liverspleen.phantom.viscera import (
-    bowel_solids,
-    great_vessel_solids,
-    kidney_solids,
-    pancreas_solids,
-    stomach_solids,
-)
+from liverspleen.phantom.viscera import great_vessel_solids
 
 __all__ = ["Anatomy", "Condition", "draw_anatomy", "true_volumes_cm3"]
-
-# Lattice of the true volumes in mm. The count of lattice points in a smooth body errs by about the square root of the
-# number of boundary cells: below 0.05 % of a liver, below 0.1 % of a small spleen.
-_TRUTH_STEP_MM = {Structure.LIVER: 1.5, Structure.SPLEEN: 1.0}
 
 
 @dataclass(frozen=True)
@@ -47,8 +37,8 @@ class Anatomy:
 
     @property
     def z_range_mm(self) -> tuple[float, float]:
-        """Lowest and highest z that a part of liver or spleen can reach."""
-        boxes = [self.organ_box(organ) for organ in ORGANS]
+        """Lowest and highest z that a labelled organ can reach."""
+        boxes = [self.organ_box(organ) for organ in LABELLED]
         return float(min(box[0, 2] for box in boxes)), float(max(box[1, 2] for box in boxes))
 
 
@@ -63,19 +53,13 @@ def draw_anatomy(condition: Condition, seed: int | tuple[int, ...]) -> Anatomy:
     hu, habitus = draw_densities(condition, rng), draw_habitus(condition, rng)
     frame = Frame.of(habitus, rng)
     form = draw_form(condition, rng)
-    right_missing = form.missing == "right"
     inner = inner_wall(habitus, rng)
-    roof = diaphragm(frame, right_drop_mm=18.0 if right_missing else 0.0)
-    cavity = Intersection((inner, roof))
+    roof = diaphragm(frame, right_drop_mm=18.0 if form.missing == "right" else 0.0)
+    patient = Patient(condition, form, frame, Intersection((inner, roof)), hu)
     solids = (
         wall_solids(habitus, inner, hu, rng)
         + chest_solids(frame, inner, roof, hu)
-        + bowel_solids(frame, cavity, hu, right_fossa_empty=right_missing)
-        + stomach_solids(frame, cavity, hu)
-        + pancreas_solids(frame, cavity, hu)
-        + spleen_solids(condition, frame, cavity, hu, ascites_mm=form.ascites_mm)
-        + liver_solids(condition, form, frame, cavity, hu)
-        + kidney_solids(frame, cavity, hu)
+        + [solid for content in CONTENTS for solid in content.draw(patient)]
         + spine_solids(frame, inner, hu)
         + great_vessel_solids(frame, hu)
     )
@@ -85,15 +69,15 @@ def draw_anatomy(condition: Condition, seed: int | tuple[int, ...]) -> Anatomy:
 
 
 def true_volumes_cm3(anatomy: Anatomy) -> dict[str, float]:
-    """Volume in cm³ of liver and spleen, vessels and focal lesions cut out, by structure.
+    """Volume in cm³ of each labelled organ, vessels and focal lesions cut out, by structure.
 
     Points of a fine lattice that lie in the organ, times the lattice's cell: no acquisition is involved. The lattice
     lies askew to every acquisition (its origin is drawn from the anatomy's seed).
     """
     volumes = {}
     origin = np.random.default_rng((*anatomy.seed, 1)).uniform(size=3)
-    for organ in ORGANS:
-        step = _TRUTH_STEP_MM[organ]
+    for organ in LABELLED:
+        step = next(content.truth_step_mm for content in CONTENTS if content.organ is organ)
         lower, upper = anatomy.organ_box(organ)
         axes = [
             np.arange(low + shift * step, high, step) for low, high, shift in zip(lower, upper, origin, strict=True)

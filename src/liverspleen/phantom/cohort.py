@@ -18,7 +18,7 @@ import numpy as np
 
 from liverspleen.cohort import write_cohort
 from liverspleen.errors import InputError, Issue
-from liverspleen.organs import ORGAN_KEYS
+from liverspleen.phantom.contents import LABELLED
 from liverspleen.phantom.examination import PHASE, Examination, write_examination
 from liverspleen.phantom.scanner import draw_scanner
 from liverspleen.phantom.traits import Condition
@@ -87,7 +87,7 @@ def write_phantom_cohort(
     for case_id, volume in _written(exams, output, workers or os.cpu_count() or 1, file_format == "dicom"):
         volumes[case_id] = volume
         done(case_id)
-    rows = [f"{e.case_id},{key},{volumes[e.case_id][key]:.4f}" for e in exams for key in ORGAN_KEYS]
+    rows = [f"{e.case_id},{key},{volume:.4f}" for e in exams for key, volume in volumes[e.case_id].items()]
     write_text(output / "truth.csv", "\n".join(["case_id,structure,volume_cm3", *rows]) + "\n")
     if file_format == "dicom":
         write_text(table, _covariates(exams))
@@ -227,7 +227,7 @@ def _row(exam: Examination) -> dict[str, object]:
         "patient_id": exam.patient_id,
         "image": exam.image,
         "label": exam.label,
-        "labelled_structures": ";".join(ORGAN_KEYS),
+        "labelled_structures": ";".join(organ.key for organ in LABELLED),
         "dataset": exam.dataset,
         "condition": exam.condition.value,
         "site": exam.site,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -55,5 +56,5 @@ class Frame:
     def tube(self, points: list[Triple], radii_mm: list[float], *, shift: Triple = (0.0, 0.0, 0.0)) -> list[Capsule]:
         """Capsules along a line of reference points, with a radius in mm at each of them."""
         placed = [self.at(point, shift=shift) for point in points]
-        steps = zip(placed, placed[1:], radii_mm, radii_mm[1:], strict=False)
-        return [Capsule(start, end, first, last) for start, end, first, last in steps]
+        joints = zip(placed, radii_mm, strict=True)
+        return [Capsule(start, end, first, last) for (start, first), (end, last) in pairwise(joints)]

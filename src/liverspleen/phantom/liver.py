@@ -2,56 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-import numpy as np
-
 from liverspleen.organs import Structure
 from liverspleen.phantom.composites import Grown, Intersection, Outside, Union, Waves, Wavy
 from liverspleen.phantom.frame import Frame
 from liverspleen.phantom.painting import Layer, Solid
+from liverspleen.phantom.patient import LiverForm, Patient
 from liverspleen.phantom.shapes import Ellipsoid, HalfSpace, Shape, Triple, as_triple
-from liverspleen.phantom.traits import Condition, Densities, bounded_normal
-
-
-@dataclass(frozen=True)
-class LiverForm:
-    """What a condition does to the shape; scales are linear, 1 for the healthy liver."""
-
-    right: float
-    left: float
-    caudate: float
-    nodules_mm: float  # standard deviation of the surface's height
-    nodule_wavelength_mm: float
-    ascites_mm: float  # fluid around the organ, 0 without
-    missing: str  # "", "right" or "left": the lobe that was resected
-
-
-def draw_form(condition: Condition, rng: np.random.Generator) -> LiverForm:
-    """The liver's form in a condition."""
-    size = bounded_normal(rng, 1.03, 0.05, 0.93, 1.13)
-    left = size * float(rng.uniform(0.8, 1.3))
-    if condition is Condition.FATTY:
-        return LiverForm(size * 1.06, left * 1.06, 1.0, 0.0, 30.0, 0.0, "")
-    if condition is Condition.CLD:
-        return LiverForm(size, left * 1.03, 1.1, 0.7, 22.0, 0.0, "")
-    if condition is Condition.CIRRHOSIS:
-        ascites = float(rng.uniform(4, 11)) if rng.random() < 0.4 else 0.0
-        shrunk = float(rng.uniform(0.85, 0.94))
-        return LiverForm(
-            size * shrunk,
-            max(left, 0.95) * 1.1,
-            1.5,
-            float(rng.uniform(1.4, 2.2)),
-            float(rng.uniform(15, 22)),
-            ascites,
-            "",
-        )
-    if condition is Condition.POST_HEPATECTOMY:
-        missing = str(rng.choice(["right", "right", "left"]))
-        regrown = float(np.clip(left, 0.9, 1.1)) * 1.35 if missing == "right" else min(left, 1.0) * 1.1
-        return LiverForm(size * 0.99, regrown, 1.15, 0.0, 30.0, 0.0, missing)
-    return LiverForm(size, left, 1.0, 0.0, 30.0, 0.0, "")
+from liverspleen.phantom.traits import Condition, Densities
 
 
 def _lobes(form: LiverForm, frame: Frame) -> Shape:
@@ -140,9 +97,9 @@ def _lesions(condition: Condition, frame: Frame, hu: Densities) -> list[Solid]:
     return solids
 
 
-def liver_solids(condition: Condition, form: LiverForm, frame: Frame, cavity: Shape, hu: Densities) -> list[Solid]:
+def liver_solids(patient: Patient) -> list[Solid]:
     """The liver with the fat or fluid around it, its gallbladder, vessels and lesions, in the order of painting."""
-    rng = frame.rng
+    form, frame, cavity, hu, rng = patient.form, patient.frame, patient.cavity, patient.hu, patient.frame.rng
     shape = liver_shape(form, frame, cavity)
     fluid = (Layer(form.ascites_mm, 8.0),) if form.ascites_mm else ()
     # a plane of fat on part of the surface only: elsewhere the liver lies against its neighbours
@@ -152,4 +109,4 @@ def liver_solids(condition: Condition, form: LiverForm, frame: Frame, cavity: Sh
     if form.missing != "right" and rng.random() < 0.85:
         bladder = frame.ellipsoid((48, 40, -112), (15, 20, 28), (20, 0, 0), shift=frame.scatter())
         solids.append(Solid("gallbladder", bladder, (Layer(0.0, hu.bowel_wall), Layer(-2.0, hu.bile)), within=cavity))
-    return solids + _vessels(frame, hu) + _lesions(condition, frame, hu)
+    return solids + _vessels(frame, hu) + _lesions(patient.condition, frame, hu)

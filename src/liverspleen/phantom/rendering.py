@@ -102,7 +102,7 @@ def majority_labels(
     field = (section + first_section + row + column) % 2
     for turn, organ in enumerate(ORGANS):
         filled = _block_sum((fine == organ).astype(np.float32), through, in_plane)
-        labels[(2 * filled > samples) | ((2 * filled == samples) & (field == turn))] = organ
+        labels[(2 * filled > samples) | ((2 * filled == samples) & (field == turn % 2))] = organ
     return labels
 
 

@@ -6,8 +6,9 @@ from liverspleen.organs import Structure
 from liverspleen.phantom.composites import Grown, Intersection, Outside, Union, Waves, Wavy
 from liverspleen.phantom.frame import Frame
 from liverspleen.phantom.painting import Layer, Solid
+from liverspleen.phantom.patient import Patient
 from liverspleen.phantom.shapes import Shape, Triple
-from liverspleen.phantom.traits import Condition, Densities, bounded_normal
+from liverspleen.phantom.traits import Condition, bounded_normal
 
 # linear scale: mean, SD and bounds; the volume grows a little slower than its cube, for the wall stays where it is
 _SCALE = {
@@ -47,12 +48,11 @@ def spleen_shape(scale: float, frame: Frame, cavity: Shape, gap_mm: float) -> Sh
     return Intersection((hollowed, Grown(cavity, -gap_mm)), 4.0)
 
 
-def spleen_solids(
-    condition: Condition, frame: Frame, cavity: Shape, hu: Densities, *, ascites_mm: float
-) -> list[Solid]:
+def spleen_solids(patient: Patient) -> list[Solid]:
     """The spleen with the fat or fluid around it."""
-    rng = frame.rng
-    scale = bounded_normal(rng, *_SCALE[condition])
+    frame, cavity, hu, rng = patient.frame, patient.cavity, patient.hu, patient.frame.rng
+    ascites_mm = patient.form.ascites_mm
+    scale = bounded_normal(rng, *_SCALE[patient.condition])
     shape = spleen_shape(scale, frame, cavity, 0.3 + 0.7 * ascites_mm)
     fluid = (Layer(ascites_mm, 8.0),) if ascites_mm else ()
     plane = Layer(float(rng.uniform(-2.0, 0.5)), hu.fat, waves=Waves.draw(rng, count=5, wavelength_mm=55, total_mm=1.5))

@@ -76,7 +76,8 @@ def draw_densities(condition: Condition, rng: np.random.Generator) -> Densities:
         return float(np.clip(mean * enhancement + rng.normal(0, sd), low, high))
 
     mean, low, high = _LIVER_HU[condition]
-    liver, spleen = enhanced(mean, 7, low, high), enhanced(_SPLEEN_HU[0], 7, *_SPLEEN_HU[1:])
+    liver = enhanced(mean, 7, low, high)
+    spleen = enhanced(_SPLEEN_HU[0], 7, *_SPLEEN_HU[1:])
     contrast = float(rng.uniform(110, 190)) if rng.random() < 0.7 else None
     food, water = float(rng.uniform(50, 115)), float(rng.uniform(5, 35))
     return Densities(

@@ -7,6 +7,7 @@ import numpy as np
 from liverspleen.phantom.composites import Grown, Intersection, Union, Waves, Wavy
 from liverspleen.phantom.frame import Frame
 from liverspleen.phantom.painting import Layer, Solid
+from liverspleen.phantom.patient import Patient
 from liverspleen.phantom.shapes import Capsule, Ellipsoid, HalfSpace, Shape, Triple, as_triple
 from liverspleen.phantom.traits import Densities
 
@@ -39,10 +40,10 @@ def _bubbles(part: Capsule, cavity: Shape, rng: np.random.Generator) -> list[Sol
     return solids
 
 
-def bowel_solids(frame: Frame, cavity: Shape, hu: Densities, *, right_fossa_empty: bool) -> list[Solid]:
-    """Colon, duodenum and loops of small bowel; the colon moves up where the right lobe is missing."""
-    rng = frame.rng
-    lift = 55.0 if right_fossa_empty else 0.0
+def bowel_solids(patient: Patient) -> list[Solid]:
+    """Colon, duodenum and loops of small bowel; the colon moves up where the right lobe of the liver is missing."""
+    frame, cavity, hu, rng = patient.frame, patient.cavity, patient.hu, patient.frame.rng
+    lift = 55.0 if patient.form.missing == "right" else 0.0
     colon: list[Triple] = [
         (98, -18, -235),
         (98, -8, -185 + lift),
@@ -75,9 +76,10 @@ def bowel_solids(frame: Frame, cavity: Shape, hu: Densities, *, right_fossa_empt
     return solids
 
 
-def stomach_solids(frame: Frame, cavity: Shape, hu: Densities) -> list[Solid]:
+def stomach_solids(patient: Patient) -> list[Solid]:
     """The stomach, with gas above its fluid or food; the patient lies on the back."""
-    rng, shift = frame.rng, frame.scatter()
+    frame, cavity, hu, rng = patient.frame, patient.cavity, patient.hu, patient.frame.rng
+    shift = frame.scatter()
     full = float(rng.uniform(0.9, 1.25))
     parts = tuple(
         frame.ellipsoid(centre, axes, tilt, shift=shift, scale=full)
@@ -96,17 +98,18 @@ def stomach_solids(frame: Frame, cavity: Shape, hu: Densities) -> list[Solid]:
     return solids
 
 
-def pancreas_solids(frame: Frame, cavity: Shape, hu: Densities) -> list[Solid]:
+def pancreas_solids(patient: Patient) -> list[Solid]:
     """The pancreas from the duodenum to the splenic hilum."""
+    frame = patient.frame
     line: list[Triple] = [(34, 10, -122), (8, 20, -104), (-30, 6, -92), (-66, -18, -80)]
     parts = tuple(frame.tube(line, [15, 11, 10, 9], shift=frame.scatter()))
     shape = Wavy(Union(parts, 4.0), Waves.draw(frame.rng, count=6, wavelength_mm=18, total_mm=1.2))
-    return [Solid("pancreas", shape, (Layer(0.0, hu.pancreas),), within=cavity)]
+    return [Solid("pancreas", shape, (Layer(0.0, patient.hu.pancreas),), within=patient.cavity)]
 
 
-def kidney_solids(frame: Frame, cavity: Shape, hu: Densities) -> list[Solid]:
+def kidney_solids(patient: Patient) -> list[Solid]:
     """Both kidneys: a capsule of fat in places, cortex, medulla, sinus; the right one lies lower."""
-    rng = frame.rng
+    frame, cavity, hu, rng = patient.frame, patient.cavity, patient.hu, patient.frame.rng
     solids = []
     for side, level in ((1, -128.0), (-1, -112.0)):
         shift, size = frame.scatter(), float(rng.uniform(0.9, 1.08))

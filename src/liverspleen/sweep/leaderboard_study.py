@@ -13,15 +13,16 @@ from typing import Any, Final
 import pandas
 
 from liverspleen.errors import InputError, Issue
+from liverspleen.organs import ORGAN_KEYS
 
 FIXED: Final = (
     *("number", "phase", "configuration", "state", "reason", "seed", "device", "started", "seconds"),
-    *("dss", "dss_liver", "dss_spleen", "volume_bias_pct", "seconds_per_section"),
+    *("dss", *(f"dss_{key}" for key in ORGAN_KEYS), "volume_bias_pct", "seconds_per_section"),
 )
 """Columns of `trials.csv` that are no parameters."""
 
 CASE_COLUMNS: Final = ("number", "case_id", "condition", "structure", "dss", "volume_cm3", "reference_cm3")
-_NUMBERS: Final = ("seconds", "dss", "dss_liver", "dss_spleen", "volume_bias_pct", "seconds_per_section")
+_NUMBERS: Final = ("seconds", *FIXED[FIXED.index("dss") :])
 
 
 @dataclass(frozen=True)

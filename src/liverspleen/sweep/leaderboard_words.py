@@ -7,13 +7,14 @@ from typing import Final
 
 from liverspleen.evaluation.reporting.formatting import DSS_DIGITS, UNDEFINED, fixed, interval_text
 from liverspleen.evaluation.statistics.model_choice import Choice
+from liverspleen.organs import ORGANS, listed
 from liverspleen.sweep.leaderboard_rows import UNFINISHED, Row
 from liverspleen.sweep.leaderboard_study import StudyFiles
 
 SCORE_DIGITS: Final = DSS_DIGITS + 1  # leaders differ in the fourth decimal
 
 DEFINITIONS: Final[dict[str, str]] = {
-    "DSS": "Mean over the validation cases of the mean DSS of liver and spleen, each per case in 3D; of confirmation "
+    "DSS": f"Mean over the validation cases of the mean DSS of {listed()}, each per case in 3D; of confirmation "
     "runs, by seeds that no search has seen.",
     "95 % CI": "For other seeds and other cases of the same kind: variances from the mean squares of the table of "
     "seeds by cases, each with the t quantile of its own degrees of freedom. Undefined with one seed or one case.",
@@ -27,8 +28,9 @@ DEFINITIONS: Final[dict[str, str]] = {
 }
 
 HEADS: Final = (
-    *("Rank", "Configuration", "Seeds", "DSS (95 % CI)", "Worst condition", "Liver bias, % (95 % CI)"),
-    *("Spleen bias, % (95 % CI)", "s / section", "Search score", "Failed"),
+    *("Rank", "Configuration", "Seeds", "DSS (95 % CI)", "Worst condition"),
+    *(f"{organ.title} bias, % (95 % CI)" for organ in ORGANS),
+    *("s / section", "Search score", "Failed"),
 )
 """Of the table of confirmed configurations."""
 

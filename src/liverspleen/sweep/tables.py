@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from liverspleen.errors import one_line
+from liverspleen.organs import ORGAN_KEYS
 from liverspleen.storage import write_text
 from liverspleen.sweep.locks import held
 from liverspleen.sweep.plan import Begin, Plan, State, TrialRecord, seed_of
@@ -17,7 +18,7 @@ from liverspleen.sweep.space import Space
 
 FIXED: Final = (
     *("number", "phase", "configuration", "state", "reason", "seed", "device", "started", "seconds"),
-    *("dss", "dss_liver", "dss_spleen", "volume_bias_pct", "seconds_per_section"),
+    *("dss", *(f"dss_{key}" for key in ORGAN_KEYS), "volume_bias_pct", "seconds_per_section"),
 )
 """Columns of `trials.csv` before those of the parameters."""
 
@@ -54,7 +55,7 @@ def _row(folder: Path, record: TrialRecord, names: Sequence[str], plan: Plan) ->
         about.get("device"),
         datetime.fromtimestamp(about["begun"], UTC).isoformat(timespec="milliseconds"),
         round(about["seconds"], 3) if "seconds" in about else None,
-        *(about.get(name) for name in FIXED[9:]),
+        *(about.get(name) for name in FIXED[FIXED.index("dss") :]),
         *(record.values.get(name) for name in names),
     ]
 

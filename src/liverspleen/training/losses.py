@@ -86,7 +86,7 @@ class CrossEntropy:
 
 @dataclass(frozen=True)
 class Dice:
-    """1 minus soft Dice, mean over liver and spleen, each taken over the whole batch.
+    """1 minus soft Dice, mean over the organs, each taken over the whole batch.
 
     Over the batch and not per section: most sections lack an organ, and a section's Dice of an absent organ would
     punish every faint trace of it.
@@ -101,7 +101,7 @@ class Dice:
 
 @dataclass(frozen=True)
 class Tversky:
-    """1 minus the Tversky index, mean over liver and spleen, each taken over the whole batch.
+    """1 minus the Tversky index, mean over the organs, each taken over the whole batch.
 
     TP / (TP + `alpha` FP + `beta` FN) of soft counts; with 0.5 and 0.5 it is Dice. Source: Salehi et al., MLMI 2017.
     """

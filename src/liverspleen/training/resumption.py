@@ -99,6 +99,7 @@ def replan(checkpoint: dict[str, Any], steps: int) -> None:
     before stays.
     """
     schedules, optimizers = checkpoint.get("lr_schedulers", []), checkpoint.get("optimizer_states", [])
+    # not strict: an optimizer without a schedule keeps its rate
     for schedule, optimizer in zip(schedules, optimizers, strict=False):
         if "total_iters" not in schedule or schedule["total_iters"] == steps:
             continue

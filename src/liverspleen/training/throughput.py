@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from statistics import median
 from time import perf_counter
@@ -78,7 +79,7 @@ class Clock:
 
     def seconds(self) -> list[float]:
         """Between each mark and the next; waits for the device."""
-        pairs = zip(self._marks, self._marks[1:], strict=False)
+        pairs = pairwise(self._marks)
         if not self._cuda:
             return [last - first for first, last in pairs]
         torch.cuda.synchronize()

@@ -131,8 +131,8 @@ def test_thicknesses_that_print_alike_are_one_row(tmp_path: Path) -> None:
     assert table_of(cohort_of(tmp_path, rows))["section_thickness:5 mm", "test1"].text == "2 (100.0)"
 
 
-def test_other_datasets_follow_those_of_the_paper(tmp_path: Path) -> None:
+def test_datasets_stand_in_the_order_of_the_vocabulary(tmp_path: Path) -> None:
     words = Vocabulary(datasets=("development", "amos", "test1"))
     rows = [{"dataset": name} for name in ("amos", "test1", "development")]
     columns = [column for row, column in table_of(cohort_of(tmp_path, rows, words)) if row == "patients"]
-    assert columns == ["development", "test1", "amos"]
+    assert columns == ["development", "amos", "test1"]

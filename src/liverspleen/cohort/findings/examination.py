@@ -18,7 +18,7 @@ from liverspleen.cohort.findings.orientation import direction_issues, side_issue
 from liverspleen.cohort.findings.scan import ScanSummary, summarise
 from liverspleen.cohort.manifest import Case
 from liverspleen.errors import Issue
-from liverspleen.organs import ORGANS, Structure
+from liverspleen.organs import Structure
 from liverspleen.storage import sha256_of_array
 
 _OFF_GRID = frozenset({"LS-GEO-003", "LS-GEO-004"})
@@ -89,9 +89,8 @@ def _label_issues(
     assert files.label is not None
     for organ in organs.values():
         yield from shape_issues(organ, age=case.age)
-    liver, spleen = (organs.get(organ) for organ in ORGANS)
     column_mm = files.label.geometry.spacing_mm[2]
-    yield from side_issues(liver, spleen, column_mm=column_mm, scan=scan if has_hu else None)
+    yield from side_issues(organs, column_mm=column_mm, scan=scan if has_hu else None)
     if scan is not None and files.ct is not None:
         yield from label_grid_issues(files.label.geometry, files.ct.geometry)
         for organ in organs.values() if has_hu else ():

@@ -139,7 +139,7 @@ def _jump_issues(scan: ScanSummary, flat: NDArray[np.bool_]) -> Iterator[Issue]:
 def section_steps(scan: ScanSummary, *, lag: int = 1) -> NDArray[np.float64]:
     """Mean absolute difference in HU, bone and metal capped, of each section of `coarse` and the `lag`-th after it."""
     capped = [section.clip(-1000, 400).astype(np.float32) for section in scan.coarse]
-    return np.array([float(np.abs(b - a).mean()) for a, b in zip(capped, capped[lag:], strict=False)])
+    return np.array([float(np.abs(b - a).mean()) for a, b in zip(capped[:-lag], capped[lag:], strict=True)])
 
 
 def _sections(found: NDArray[np.intp]) -> str:

@@ -8,9 +8,9 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from liverspleen.cohort.anatomy import ADULT_YEARS, PLAUSIBLE_CM3
 from liverspleen.cohort.findings.organ import Organ
 from liverspleen.errors import Issue, Severity
+from liverspleen.organs import ADULT_YEARS
 
 _CRUMB_CM3 = 0.5  # an accessory spleen of 1 cm across has this volume
 _MANY = 10  # accessory spleens are up to five; splenosis more, but larger
@@ -27,7 +27,7 @@ _FOREIGN_SHARE = 0.10  # at most 2 % on real CT and phantoms; noise of a fatty l
 def shape_issues(organ: Organ, *, age: float | None = None) -> Iterator[Issue]:
     """LS-LAB-011 to 014, 020 and 021 of one organ's mask alone."""
     name, volume = organ.structure.key, organ.volume_cm3
-    smallest, largest = PLAUSIBLE_CM3[organ.structure]
+    smallest, largest = organ.structure.facts.plausible_cm3
     if volume < smallest and not organ.faces and (age is None or age >= ADULT_YEARS):
         message = f"{name} has {volume:.3g} cm3 though it lies wholly in the scan, expected {smallest:g} or more"
         yield _issue("warning", "LS-LAB-011", message, "look whether the label map is complete, and its spacing right")

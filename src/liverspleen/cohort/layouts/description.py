@@ -16,7 +16,7 @@ _FILE = "dataset.json"
 
 @dataclass(frozen=True)
 class Description:
-    """What a `dataset.json` says: its content, and which voxel values it calls liver or spleen."""
+    """What a `dataset.json` says: its content, and which voxel values it calls an organ."""
 
     content: Mapping[str, Any]
     names: Mapping[int, Structure]
@@ -68,7 +68,7 @@ def _names(labels: Any) -> Mapping[int, Structure]:
             if key not in ORGAN_KEYS:
                 continue
             if found.setdefault(value, organ(key)) is not organ(key):
-                raise _broken(f"value {value} is both organs")
+                raise _broken(f"value {value} is two organs")
     return found
 
 

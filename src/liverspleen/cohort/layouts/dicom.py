@@ -31,7 +31,7 @@ from liverspleen.imaging.dicom import (
 )
 from liverspleen.imaging.nifti import SUFFIXES
 from liverspleen.imaging.volume import CTVolume, LabelMap
-from liverspleen.organs import Structure, organs
+from liverspleen.organs import Structure, listed, organs
 
 
 @dataclass(frozen=True)
@@ -313,7 +313,7 @@ def _drawing(request: Request, labels: _Labels, series: Series, name: str) -> Dr
         raise InputError(Issue(bad.left[0].code, bad.left[0].message, "correct the segmentation", file=bad.file))
     named = tuple(item for item in drawn if _meant(item, values))
     if drawn and not named:
-        message = "segments of its segmentation are coded as neither liver nor spleen"
+        message = f"no segment of its segmentation is coded as {listed('or')}"
         raise InputError(
             Issue("LS-IMP-025", message, "say by label_values= what segment numbers mean", file=drawn[0].file)
         )

@@ -17,7 +17,7 @@ from liverspleen.cohort.layouts.source import (
     SourceCase,
     needed_meaning,
 )
-from liverspleen.cohort.row import DEVELOPMENT
+from liverspleen.cohort.vocabulary import DEVELOPMENT
 from liverspleen.errors import InputError, Issue
 from liverspleen.imaging.nifti import strip_suffix
 

@@ -17,7 +17,7 @@ from liverspleen.cohort.layouts.source import (
     needed_meaning,
     nifti_files,
 )
-from liverspleen.cohort.row import DEVELOPMENT
+from liverspleen.cohort.vocabulary import DEVELOPMENT
 from liverspleen.errors import InputError, Issue
 from liverspleen.imaging.nifti import SUFFIXES
 

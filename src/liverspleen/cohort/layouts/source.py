@@ -13,7 +13,7 @@ from liverspleen.cohort.label_names import label_files
 from liverspleen.errors import InputError, Issue
 from liverspleen.imaging.nifti import read_ct, read_label_map, strip_suffix
 from liverspleen.imaging.volume import CTVolume, LabelMap
-from liverspleen.organs import ORGANS, Structure, organs
+from liverspleen.organs import ORGANS, Structure, listed, organs
 
 TEST = "test"
 """Stands in `facts["dataset"]` for a case of a layout's test folder; the cohort's vocabulary says what word it gets."""
@@ -188,7 +188,7 @@ def needed_meaning(request: Request, names: Mapping[int, Structure] | None) -> M
 
     Raises:
         InputError: LS-IMP-003 nothing was said about them, LS-IMP-004 they are to be named by the source, which does
-            not name liver or spleen.
+            not name an organ.
     """
     if request.meaning is None:
         message = "there are label maps, and nothing says what their values mean"
@@ -198,7 +198,7 @@ def needed_meaning(request: Request, names: Mapping[int, Structure] | None) -> M
     if not request.meaning.by_name:
         return request.meaning.values
     if not names:
-        message = "label_values=names, but this source names neither liver nor spleen"
+        message = f"label_values=names, but this source does not name {listed('or')}"
         raise InputError(Issue("LS-IMP-004", message, "give label_values= as a preset or a map"))
     return names
 

@@ -13,7 +13,7 @@ from liverspleen.errors import InputError, Issue
 from liverspleen.imaging.geometry import same_grid
 from liverspleen.imaging.nifti import read_label_map
 from liverspleen.imaging.volume import CTVolume, LabelMap
-from liverspleen.organs import ORGANS, Structure
+from liverspleen.organs import ORGANS, Structure, listed
 
 _SEX = {"m": "M", "f": "F"}
 
@@ -66,7 +66,7 @@ def read_masks(masks: Sequence[tuple[Structure, Path]], case_id: str) -> LabelMa
 
 
 def find(request: Request) -> Found:
-    """The folders of the input that hold `ct.nii.gz`, with the masks of liver and spleen in `segmentations/`.
+    """The folders of the input that hold `ct.nii.gz`, with the masks of the organs in `segmentations/`.
 
     Sex and age come from `meta.csv` if it is there.
 
@@ -93,7 +93,7 @@ def find(request: Request) -> Found:
         masks = tuple((organ, folder / "segmentations" / f"{organ.key}.nii.gz") for organ in ORGANS)
         masks = tuple((organ, file) for organ, file in masks if file.is_file())
         if not masks and (folder / "segmentations").is_dir():
-            message = "no mask of liver or spleen"
+            message = f"no mask of {listed('or')}"
             notes.append(Issue("LS-IMP-005", message, "bring it", file=folder, severity="warning"))
         drawing = MaskDrawing(masks) if masks else None
         cases.append(SourceCase(folder.name, folder.name, NiftiScan(scan), drawing, facts.get(folder.name, {})))

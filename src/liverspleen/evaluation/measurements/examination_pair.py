@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from liverspleen.errors import InputError, Issue
 from liverspleen.evaluation.measurements.readings import INDICES, readings_of
 from liverspleen.evaluation.measurements.table import Measurements
-from liverspleen.organs import ORGAN_KEYS
+from liverspleen.organs import ORGAN_KEYS, RATIO_OF
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class ExaminationPair:
 def examination_pair(
     measurements: Measurements, first: str, second: str, *, reader: str | None = None
 ) -> ExaminationPair:
-    """Liver and spleen volume and their ratio in the CT `first` and `second`; the only reader of both, if not named.
+    """Volume of each organ and the ratio in the CT `first` and `second`; the only reader of both, if not named.
 
     Raises:
         InputError: LS-CHG-002 a CT is not in the measurements or both are one, LS-CHG-003 they are of two patients,
@@ -64,7 +64,7 @@ def examination_pair(
 
     def reading(case: str, index: str) -> Reading:
         value = readings.volume(case, index, who)
-        organs = (index,) if index in ORGAN_KEYS else ORGAN_KEYS
+        organs = (index,) if index in ORGAN_KEYS else tuple(organ.key for organ in RATIO_OF)
         statuses = dict.fromkeys(
             word for organ in organs for word in readings.statuses.get((case, organ, who), "ok").split(";")
         )

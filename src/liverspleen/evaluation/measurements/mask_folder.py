@@ -14,7 +14,7 @@ _BELOW = ("", "segmentations")  # the output of the program, and its published d
 
 
 def is_mask_folder(path: Path) -> bool:
-    """Whether it is a folder that holds a mask of liver or spleen, itself or in `segmentations/`."""
+    """Whether it is a folder that holds a mask of an organ, itself or in `segmentations/`."""
     return path.is_dir() and bool(_masks(path))
 
 

@@ -21,7 +21,8 @@ Row = dict[str, Any]
 def merge_measurements(tables: Sequence[Measurements]) -> Measurements:
     """One table of all rows; rows that stand in several tables are kept once.
 
-    What a table does not say of a case (no condition, the case as its own patient) is taken from one that does.
+    What a table does not say of a case (no condition, the case as its own patient) is taken from one that does. The
+    vocabulary is that of the first table.
 
     Raises:
         InputError: LS-CMP-001 two tables give one reader different numbers for the same structure of a case, LS-CMP-002
@@ -50,7 +51,8 @@ def merge_measurements(tables: Sequence[Measurements]) -> Measurements:
             issues += _differences(other, row, ("volume_cm3",), other_source, source)
     if issues:
         raise InputError(dict.fromkeys(issues))
-    return Measurements(pandas.DataFrame([row for _, row in kept.values()], columns=_columns(tables)))
+    merged = pandas.DataFrame([row for _, row in kept.values()], columns=_columns(tables))
+    return Measurements(merged, vocabulary=tables[0].vocabulary)
 
 
 def _columns(tables: Sequence[Measurements]) -> list[str]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, Literal
 
+from liverspleen.cohort.vocabulary import DEVELOPMENT, Vocabulary
 from liverspleen.errors import InputError, Issue
 from liverspleen.evaluation.measurements.notes import Note
 from liverspleen.evaluation.measurements.table import Measurements
-from liverspleen.organs import ORGAN_KEYS, RATIO_KEY, Structure
+from liverspleen.organs import ORGAN_KEYS, RATIO_KEY, RATIO_OF
 
 INDICES: Final = (*ORGAN_KEYS, RATIO_KEY)
 """The volumetric indices, in the order of the paper's tables."""
@@ -18,13 +19,9 @@ INDICES: Final = (*ORGAN_KEYS, RATIO_KEY)
 METRICS: Final = ("hd95_mm", "assd_mm", "nsd")
 """The surface metrics, beside the DSS."""
 
-SITES: Final = ("external", "internal")
 _OF_THE_CASE: Final = ("patient_id", "dataset", "condition", "site")
 PREFERRED: Final = ("dla", "manual")
-_ELSEWHERE: Final[dict[str, frozenset[str]]] = {
-    "test1": frozenset({"development", "test2"}),
-    "test2": frozenset({"development", "test1"}),
-}
+_TABLES: Final = ("Tables 2 and 3", "Table 4 and reproducibility")  # in the order of `Vocabulary.tests`
 
 
 @dataclass(frozen=True)
@@ -43,6 +40,7 @@ class Readings:
     """Measurements by key: volumes by (case, structure, reader), scores by (case, structure, reader, reference).
 
     `scores` holds the DSS, `distances` the surface metrics by name, `surfaces` how the surfaces were compared.
+    `vocabulary` gives the order of datasets, conditions and sites.
     """
 
     examinations: tuple[Examination, ...]
@@ -51,6 +49,7 @@ class Readings:
     scores: dict[tuple[str, str, str, str], float]
     distances: dict[str, dict[tuple[str, str, str, str], float]]
     surfaces: dict[tuple[str, str, str, str], str]
+    vocabulary: Vocabulary
 
     @property
     def readers(self) -> tuple[str, ...]:
@@ -58,11 +57,11 @@ class Readings:
         return tuple(sorted({reader for _, _, reader in self.volumes}))
 
     def volume(self, case_id: str, index: str, reader: str) -> float:
-        """Liver or spleen volume in cm³, or their ratio; NaN without a row, where undefined, and over a zero spleen."""
+        """Volume of an organ in cm³, or the ratio; NaN without a row, where undefined, and over a spleen of 0."""
         if index != RATIO_KEY:
             return self.volumes.get((case_id, index, reader), math.nan)
-        liver, spleen = (self.volumes.get((case_id, key, reader), math.nan) for key in _OVER)
-        return liver / spleen if spleen else math.nan
+        above, below = (self.volumes.get((case_id, organ.key, reader), math.nan) for organ in RATIO_OF)
+        return above / below if below else math.nan
 
     def score(self, case_id: str, structure: str, reader: str, reference: str, *, metric: str = "dss") -> float:
         """DSS, or a metric of `METRICS`, of `reader` against `reference`; NaN without a row and where undefined."""
@@ -75,13 +74,10 @@ class Readings:
         return tuple(sorted({reader for case, _, reader in self.volumes if case in wanted}))
 
 
-_OVER: Final = (Structure.LIVER.key, Structure.SPLEEN.key)
-
-
 def readings_of(measurements: Measurements) -> Readings:
     """The measurements by key, examinations sorted by case, so that the order of the file changes no number."""
     examinations: dict[str, Examination] = {}
-    readings = Readings((), {}, {}, {}, {metric: {} for metric in METRICS}, {})
+    readings = Readings((), {}, {}, {}, {metric: {} for metric in METRICS}, {}, measurements.vocabulary)
     for row in measurements.table.to_dict("records"):
         case_id = row["case_id"]
         examinations[case_id] = Examination(case_id, *(row[name] for name in _OF_THE_CASE))
@@ -145,51 +141,51 @@ def _by_volume_alone(readers: tuple[str, ...], reader: str | None, reference: st
     return [pair for pair in pairs if pair[1] == PREFERRED[1]] or pairs
 
 
-def examinations_of(readings: Readings, dataset: str) -> tuple[tuple[Examination, ...], list[Note]]:
-    """The examinations of the tables of `test1` or `test2`.
+def examinations_of(readings: Readings, test: Literal[0, 1]) -> tuple[tuple[Examination, ...], list[Note]]:
+    """The examinations of Tables 2 and 3 (0), or of Table 4 and reproducibility (1): those of that test dataset.
 
-    Where no row names that dataset, those of neither development nor the other test set stand in (for `test2` only
-    those of a known site), and a note says so.
+    Where no row names it, those of neither development nor the other test dataset stand in (for Table 4 only those of a
+    known site), and a note says so.
     """
+    vocabulary = readings.vocabulary
+    dataset, elsewhere = vocabulary.tests[test], {DEVELOPMENT, vocabulary.tests[1 - test]}
     named = tuple(e for e in readings.examinations if e.dataset == dataset)
     if named:
         return named, []
     others = tuple(
-        e
-        for e in readings.examinations
-        if e.dataset not in _ELSEWHERE[dataset] and (dataset == "test1" or e.site in SITES)
+        e for e in readings.examinations if e.dataset not in elsewhere and (test == 0 or e.site in vocabulary.sites)
     )
-    tables = "Tables 2 and 3" if dataset == "test1" else "Table 4 and reproducibility"
     if not others:
         return (), []
-    message = f"no row has dataset {dataset!r}: {tables} use {len(others)} CT of other or no dataset"
+    message = f"no row has dataset {dataset!r}: {_TABLES[test]} use {len(others)} CT of other or no dataset"
     return others, [Note("LS-REP-010", message, f"name the dataset {dataset!r} in the measurements")]
 
 
 @dataclass(frozen=True)
 class PatientPair:
-    """The two CTs of one patient."""
+    """The two CTs of one patient, at the first and at the second site of the vocabulary."""
 
     patient_id: str
-    external: str
-    internal: str
+    first: str
+    second: str
 
 
-def pairs_of(examinations: Iterable[Examination]) -> tuple[tuple[PatientPair, ...], list[Note]]:
-    """Patients with exactly one external and one internal CT; the others are named in a note."""
+def pairs_of(examinations: Iterable[Examination], vocabulary: Vocabulary) -> tuple[tuple[PatientPair, ...], list[Note]]:
+    """Patients with exactly one CT at each of the two sites of a pair; the others are named in a note."""
     by_patient: dict[str, dict[str, list[str]]] = {}
     for e in examinations:
-        if e.site in SITES:
-            by_patient.setdefault(e.patient_id, {site: [] for site in SITES})[e.site].append(e.case_id)
+        if e.site in vocabulary.pair:
+            by_patient.setdefault(e.patient_id, {site: [] for site in vocabulary.pair})[e.site].append(e.case_id)
     pairs, unpaired = [], []
     for patient_id, cases in sorted(by_patient.items()):
-        external, internal = (cases[site] for site in SITES)
-        if len(external) == len(internal) == 1:
-            pairs.append(PatientPair(patient_id, external[0], internal[0]))
+        found = [case for at_site in cases.values() for case in at_site]
+        if len(cases) == 2 and all(len(at_site) == 1 for at_site in cases.values()):
+            pairs.append(PatientPair(patient_id, *found))
         else:
-            unpaired += external + internal
+            unpaired += found
     if not unpaired:
         return tuple(pairs), []
-    message = f"{len(unpaired)} CT without a partner: a pair is one external and one internal CT of a patient"
+    sites = " and ".join(f"one {site}" for site in vocabulary.pair)
+    message = f"{len(unpaired)} CT without a partner: a pair is {sites} CT of a patient"
     hint = "add the other CT, or correct patient_id and site; until then reproducibility and the p of Table 4 lack them"
     return tuple(pairs), [Note("LS-REP-020", message, hint, tuple(unpaired))]

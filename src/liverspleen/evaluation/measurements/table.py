@@ -9,8 +9,8 @@ network, another system. Anything that can write this file gets every table of t
 | `patient_id` | the patient; the case itself where the file does not say |
 | `dataset` | `development`, `test1`, `test2`, another name, or empty |
 | `condition` | subgroup of the tables, or empty |
-| `site` | `internal`, `external`, another name, or empty |
-| `structure` | `liver` or `spleen` |
+| `site` | `external`, `internal`, another name, or empty |
+| `structure` | name of an organ: `liver` or `spleen` |
 | `reader` | who or what drew the label map |
 | `volume_cm3` | volume in cm³; empty where undefined |
 | `volume_status` | `;`-joined out of `STATUSES`; empty reads as `ok` |
@@ -39,6 +39,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from liverspleen.cohort.vocabulary import PAPER, Vocabulary
 from liverspleen.errors import InputError, Issue
 from liverspleen.evaluation.measurements.validation import (
     NUMBERS,
@@ -48,7 +49,7 @@ from liverspleen.evaluation.measurements.validation import (
     number_or_none,
 )
 from liverspleen.evaluation.metrics.volume import STATUSES
-from liverspleen.organs import ORGAN_KEYS, RATIO_KEY
+from liverspleen.organs import ORGAN_KEYS, RATIO_KEY, RATIO_OF
 from liverspleen.storage import complete_file
 
 if TYPE_CHECKING:
@@ -127,11 +128,13 @@ class Measurements:
 
     `table` has `COLUMNS` first and any further columns after them; text columns hold `str` (empty where the file says
     nothing), number columns hold float64 with NaN for undefined. `source` and `sha256` name the file read.
+    `vocabulary` gives the order and the labels of datasets, conditions and sites in tables.
     """
 
     table: pandas.DataFrame
     source: Path | None = None
     sha256: str | None = None
+    vocabulary: Vocabulary = PAPER
 
 
 def inert(text: str) -> str:
@@ -169,8 +172,10 @@ def write_measurements(path: Path, rows: Iterable[Measurement]) -> None:
         handle.writelines(csv_line(_cell(value) for value in asdict(row).values()) for row in rows)
 
 
-def read_measurements(path: Path) -> Measurements:
+def read_measurements(path: Path, *, vocabulary: Vocabulary = PAPER) -> Measurements:
     """The measurements in a CSV file (UTF-8 with or without BOM, any line ends, comma-separated).
+
+    `vocabulary` (the paper's by default) orders the tables made from it; other words are allowed, and follow by name.
 
     Raises:
         InputError: with every fault of the file, each with its row (the header is row 1) and column.
@@ -184,7 +189,7 @@ def read_measurements(path: Path) -> Measurements:
     check_header(header, path)
     rows = [Record(number, _padded(cells, len(header))) for number, cells in enumerate(records[1:], 2) if any(cells)]
     check_records(header, rows, path)
-    return Measurements(_table(header, rows), path, hashlib.sha256(content).hexdigest())
+    return Measurements(_table(header, rows), path, hashlib.sha256(content).hexdigest(), vocabulary)
 
 
 def write_volumes(path: Path, rows: Iterable[Measurement]) -> None:
@@ -212,8 +217,8 @@ def _volume_or_ratio(
 ) -> float | None:
     if key != RATIO_KEY:
         return volumes.get((case_id, key, reader))
-    liver, spleen = (volumes.get((case_id, organ, reader)) for organ in ORGAN_KEYS)
-    return None if liver is None or not spleen else liver / spleen
+    above, below = (volumes.get((case_id, organ.key, reader)) for organ in RATIO_OF)
+    return None if above is None or not below else above / below
 
 
 def _cell(value: str | float | None) -> str:

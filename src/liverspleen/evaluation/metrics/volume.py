@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from liverspleen.cohort.anatomy import APART_MM, PLAUSIBLE_CM3
 from liverspleen.evaluation.metrics.connected_components import Components, components
 from liverspleen.imaging.volume import LabelMap, touched_faces
-from liverspleen.organs import ORGANS, Structure
+from liverspleen.organs import APART_MM, Structure
 
 STATUSES: Final = ("ok", "truncated", "absent", "multi_part", "implausible")
 """What `volume_status` may hold, `;`-joined in this order; `volume_statuses` says when."""
@@ -38,7 +37,7 @@ def volume_statuses(label_map: LabelMap) -> dict[Structure, str]:
       lower bound. A structure that ends exactly at a face counts too, since the image cannot tell.
     - `multi_part`: what lies outside the largest part (26 neighbours) has together 5 % of its voxels or 10 cm³: right
       after resection, else a mistake.
-    - `implausible`: the volume is outside `PLAUSIBLE_CM3`, which is for adults; a truncated one is never too small. Or
+    - `implausible`: the volume is outside `plausible_cm3`, which is for adults; a truncated one is never too small. Or
       liver and spleen are on each other's side, and then both: the centre of the spleen's largest part lies `APART_MM`
       or more to the patient's right of that of the liver's.
 
@@ -59,7 +58,7 @@ def volume_statuses(label_map: LabelMap) -> dict[Structure, str]:
 def statuses_of(label_map: LabelMap, found: Mapping[Structure, Components]) -> dict[Structure, str]:
     """The statuses of `volume_statuses` where the parts of the label map's structures are known already."""
     swapped = _wrong_sides(label_map, found)
-    return {organ: ";".join(_words(own, organ, label_map, swapped)) or OK for organ, own in found.items()}
+    return {organ: ";".join(_words(own, organ, label_map, organ in swapped)) or OK for organ, own in found.items()}
 
 
 def volume_status(label_map: LabelMap, structure: Structure) -> str:
@@ -83,7 +82,7 @@ def _words(own: Components, organ: Structure, label_map: LabelMap, swapped: bool
     if not own.voxels.size:
         yield ABSENT
         return
-    smallest, largest = PLAUSIBLE_CM3[organ]
+    smallest, largest = organ.facts.plausible_cm3
     truncated = bool(touched_faces(own.box, label_map.labels.shape))
     if truncated:
         yield TRUNCATED
@@ -93,12 +92,13 @@ def _words(own: Components, organ: Structure, label_map: LabelMap, swapped: bool
         yield IMPLAUSIBLE
 
 
-def _wrong_sides(label_map: LabelMap, found: Mapping[Structure, Components]) -> bool:
-    """Whether the liver lies on the patient's left of the spleen."""
-    least = PLAUSIBLE_CM3[Structure.SPLEEN][0]
-    if len(found) < len(ORGANS) or min(own.total_cm3 for own in found.values()) < least:
-        return False
+def _wrong_sides(label_map: LabelMap, found: Mapping[Structure, Components]) -> tuple[Structure, ...]:
+    """Liver and spleen, if the liver lies on the patient's left of the spleen."""
+    pair = (Structure.LIVER, Structure.SPLEEN)
+    least = Structure.SPLEEN.facts.plausible_cm3[0]
+    if any(organ not in found or found[organ].total_cm3 < least for organ in pair):
+        return ()
     affine = label_map.geometry.canonical_affine
     # world x grows to the patient's right
-    liver, spleen = (float(affine[0] @ [*found[organ].part(0).centre, 1.0]) for organ in ORGANS)
-    return spleen - liver > APART_MM
+    right = {organ: float(affine[0] @ [*found[organ].part(0).centre, 1.0]) for organ in pair}
+    return pair if right[Structure.SPLEEN] - right[Structure.LIVER] > APART_MM else ()

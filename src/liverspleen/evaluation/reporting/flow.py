@@ -20,14 +20,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from liverspleen.cohort.manifest import Case, Cohort
-from liverspleen.cohort.row import DEVELOPMENT
 from liverspleen.cohort.split import Split
+from liverspleen.cohort.vocabulary import DEVELOPMENT, Vocabulary, in_order
 from liverspleen.errors import InputError, Issue
 from liverspleen.evaluation.measurements.notes import Note
-from liverspleen.evaluation.measurements.readings import SITES
-from liverspleen.evaluation.reporting.reader_pair import CONDITIONS
 from liverspleen.evaluation.reporting.table1 import datasets_of, paired_patients
-from liverspleen.evaluation.reporting.table_layout import condition_label
+from liverspleen.evaluation.reporting.table_layout import condition_label, site_label
 
 ASSESSED: Final = "assessed"
 _COLUMNS: Final = ["reason", "count"]
@@ -116,8 +114,8 @@ def flow_of(cohort: Cohort, *, split: Split | None = None, exclusions: Exclusion
                 dataset=name,
                 patients=len(patients[name]),
                 examinations=len(cases),
-                parts=tuple(_parts(cases, split if name == DEVELOPMENT else None)),
-                paired_patients=len(paired_patients(cases)),
+                parts=tuple(_parts(cases, cohort.vocabulary, split if name == DEVELOPMENT else None)),
+                paired_patients=len(paired_patients(cases, cohort.vocabulary)),
             )
             for name, cases in datasets.items()
         ),
@@ -160,7 +158,7 @@ def read_exclusions(path: Path) -> Exclusions:
     return Exclusions(tuple(counts.items()), assessed)
 
 
-def _parts(cases: Sequence[Case], split: Split | None) -> Iterator[Part]:
+def _parts(cases: Sequence[Case], vocabulary: Vocabulary, split: Split | None) -> Iterator[Part]:
     if split is not None:
         patients = {case.patient_id for case in cases}
         sides = {"Training": patients & set(split.training), "Validation": patients & set(split.validation)}
@@ -169,17 +167,16 @@ def _parts(cases: Sequence[Case], split: Split | None) -> Iterator[Part]:
         if rest:
             yield Part("Not in the split", len(rest), "patients")
         return
-    if paired_patients(cases):
+    if paired_patients(cases, vocabulary):
         sites = Counter(case.site for case in cases)
-        labels = {site: f"{site.capitalize()} CT" for site in SITES} | {"": "Site not stated"}
-        ordered = [*(site for site in SITES if sites[site]), *sorted(set(sites).difference(SITES))]
-        yield from (Part(labels.get(site, site), sites[site], "CT") for site in ordered)
+        ordered = in_order(sites, vocabulary.sites)
+        yield from (Part(site_label(site, vocabulary), sites[site], "CT") for site in ordered)
         return
     conditions = Counter(case.condition for case in cases)
     if set(conditions) == {""}:
         return
-    ordered = [*(name for name in CONDITIONS if name in conditions), *sorted(set(conditions).difference(CONDITIONS))]
-    yield from (Part(condition_label(name), conditions[name], "CT") for name in ordered)
+    for name in in_order(conditions, vocabulary.conditions):
+        yield Part(condition_label(name, vocabulary), conditions[name], "CT")
 
 
 def _records(path: Path) -> list[tuple[int, list[str]]]:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from liverspleen.evaluation.measurements.notes import Note
 from liverspleen.evaluation.measurements.readings import Examination, Readings
 from liverspleen.evaluation.metrics.volume import STATUSES
-from liverspleen.organs import ORGAN_KEYS, Structure
+from liverspleen.organs import ORGAN_KEYS, RATIO_OF
 
 
 def gaps_of(
@@ -23,9 +23,10 @@ def gaps_of(
     for reader in readers:
         for structure in ORGAN_KEYS:
             notes += _volume_gaps(readings, cases, structure, reader)
-        zero = tuple(c for c in cases if readings.volumes.get((c, Structure.SPLEEN.key, reader)) == 0)
-        message = f"reader {reader!r} has a spleen volume of 0 in {_of(zero, cases)}: the ratio is undefined"
-        notes += _note("LS-REP-013", message, "no cure needed where the spleen is absent", zero)
+        below = RATIO_OF[1].key
+        zero = tuple(c for c in cases if readings.volumes.get((c, below, reader)) == 0)
+        message = f"reader {reader!r} has a {below} volume of 0 in {_of(zero, cases)}: the ratio is undefined"
+        notes += _note("LS-REP-013", message, f"no cure needed where the {below} is absent", zero)
     if scored:
         for structure in ORGAN_KEYS:
             notes += _score_gaps(readings, cases, structure, (readers[0], readers[1]))

@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 from liverspleen.cohort.checks import grid_issues, load_case
 from liverspleen.cohort.manifest import Case, Cohort
+from liverspleen.cohort.vocabulary import in_order
 from liverspleen.errors import InputError, Issue
 from liverspleen.evaluation.measurements.label_folder import LabelFolder
 from liverspleen.evaluation.measurements.notes import Note
 from liverspleen.evaluation.measurements.readings import Readings, examinations_of
 from liverspleen.evaluation.metrics.overlap import overlaps
-from liverspleen.evaluation.reporting.reader_pair import CONDITIONS
 from liverspleen.organs import ORGAN_KEYS, Structure
 
 _SAME_DSS: Final = 1e-6  # a measurements.csv written by hand may round so far
@@ -44,7 +44,7 @@ class Overlay:
 
     @property
     def errors(self) -> NDArray[np.uint8]:
-        """0 where both agree, 1 false positive, 2 false negative, 3 the other organ."""
+        """0 where both agree, 1 false positive, 2 false negative, 3 another organ."""
         kinds = [self.reference == self.prediction, self.reference == 0, self.prediction == 0]
         return np.select(kinds, [0, 1, 2], default=3).astype(np.uint8)
 
@@ -70,16 +70,16 @@ class Overlays:
 def representative_cases(readings: Readings, reader: str, reference: str) -> tuple[str, ...]:
     """Of each condition of Table 2 the case with the median DSS (mean over its structures).
 
-    Of an even number the lower of the two in the middle; the paper's conditions first. Cases without a DSS are passed
-    over.
+    Of an even number the lower of the two in the middle; conditions in the order of the vocabulary. Cases without a DSS
+    are skipped.
     """
     scored: dict[str, list[tuple[float, str]]] = {}
-    for examination in examinations_of(readings, "test1")[0]:
+    for examination in examinations_of(readings, 0)[0]:
         scores = [readings.score(examination.case_id, key, reader, reference) for key in ORGAN_KEYS]
         defined = [score for score in scores if not math.isnan(score)]
         if defined:
             scored.setdefault(examination.condition, []).append((sum(defined) / len(defined), examination.case_id))
-    ordered = [*(name for name in CONDITIONS if name in scored), *sorted(set(scored).difference(CONDITIONS))]
+    ordered = in_order(scored, readings.vocabulary.conditions)
     return tuple(sorted(scored[name])[(len(scored[name]) - 1) // 2][1] for name in ordered)
 
 
@@ -91,7 +91,7 @@ def overlays(
     values: Mapping[int, Structure] | None = None,
     measured: Mapping[tuple[str, str], float] | None = None,
 ) -> Overlays:
-    """The section with the largest reference area (liver and spleen together) of each of these cases.
+    """The section with the largest reference area (all organs together) of each of these cases.
 
     `labels` is the folder of predicted label maps (`label_files` says how they are named), and `values` what their
     voxel values mean if they are another system's. `measured` holds the DSS of the measurements by case and structure:

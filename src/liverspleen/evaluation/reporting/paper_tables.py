@@ -2,15 +2,16 @@
 
 | table | rows | columns |
 |---|---|---|
-| `table2` | `total`, the conditions, `p` | `liver, spleen` |
+| `table2` | `total`, the conditions, `p` | the organs: `liver, spleen` |
 | `table3` | `total`, the conditions | `liver, liver_p, spleen, spleen_p, ratio, ratio_p` |
-| `table4` | `dss_liver, dss_spleen, loa_liver, loa_spleen, loa_ratio` | `external, internal, p` |
+| `table4` | `dss_liver, dss_spleen, loa_liver, loa_spleen, loa_ratio` | the sites, `p` |
 | `reproducibility` | `liver, spleen, ratio` | the readers |
 
-Tables 2 and 3 use dataset `test1`, the others `test2`. The columns `external` and `internal` of Table 4 describe every
-CT of that site; its `p` and the percentage RC use patients with one CT of each. The p of the rows `loa_*` is a cell
-with the text `NA`, as printed in the paper. Conditions come in the paper's order, others after them by name; a case
-without condition counts in `total` alone. What the cells hold is told in `cells`.
+Tables 2 and 3 use the first test dataset of the vocabulary (`test1`), the others the second (`test2`). The columns
+`external` and `internal` of Table 4 describe every CT of that site; its `p` and the percentage RC use patients with one
+CT of each of the first two sites. The p of the rows `loa_*` is a cell with the text `NA`, as printed in the paper.
+Conditions come in the order of the vocabulary, others after them by name; a case without condition counts in `total`
+alone. What the cells hold is told in `cells`.
 """
 
 from __future__ import annotations
@@ -20,11 +21,11 @@ from dataclasses import dataclass
 from math import isnan
 from typing import Final
 
+from liverspleen.cohort.vocabulary import PAPER, Vocabulary
 from liverspleen.errors import InputError, Issue
 from liverspleen.evaluation.measurements.notes import Note
 from liverspleen.evaluation.measurements.readings import (
     INDICES,
-    SITES,
     Examination,
     PatientPair,
     Readings,
@@ -59,7 +60,7 @@ class Agreement:
 
 @dataclass(frozen=True)
 class StatisticalReport:
-    """Everything a report tells: cells, notes, and the agreements its figures draw."""
+    """Everything a report tells: cells, notes, the agreements its figures draw, and the words of its cohort."""
 
     reader: str | None
     reference: str | None
@@ -68,6 +69,7 @@ class StatisticalReport:
     agreements: tuple[Agreement, ...]
     n_examinations: int
     n_patients: int
+    vocabulary: Vocabulary = PAPER
 
     def table(self, name: str) -> dict[str, dict[str, Cell]]:
         """The cells of one table by row and column; empty if the table could not be made."""
@@ -88,11 +90,12 @@ def statistical_report(
             condition is named like another row of the tables.
     """
     readings = readings_of(measurements)
-    check_conditions(readings.examinations)
+    vocabulary = readings.vocabulary
+    check_words(readings.examinations)
     readers = choose_readers(readings, reader, reference)
-    first, notes = examinations_of(readings, "test1")
-    second, more = examinations_of(readings, "test2")
-    pairs, unpaired = pairs_of(second)
+    first, notes = examinations_of(readings, 0)
+    second, more = examinations_of(readings, 1)
+    pairs, unpaired = pairs_of(second, vocabulary)
     notes += more + unpaired + _repeated_patients(first) + _in_no_table(readings, (*first, *second))
     made: list[Cell] = []
     agreements: tuple[Agreement, ...] = ()
@@ -107,12 +110,12 @@ def statistical_report(
     columns = _readers_in_order(readings, second, readers)
     made += _reproducibility(readings, pairs, columns)
     if readers is not None:
-        made += supplement(Comparands(readings, *readers), Groups(first, second, pairs), columns)
+        made += supplement(Comparands(readings, *readers), Groups(first, second, pairs, vocabulary), columns)
     others = tuple(name for name in columns if readers is None or name not in readers)
     notes += gaps_of(readings, second, others, scored=False)
     if readers is not None:
         notes += _surface_notes(Comparands(readings, *readers), first)
-    kept, left_out = _tables_with_numbers(made)
+    kept, left_out = _tables_with_numbers(made, vocabulary)
     return StatisticalReport(
         reader=readers[0] if readers else None,
         reference=readers[1] if readers else None,
@@ -121,22 +124,25 @@ def statistical_report(
         agreements=tuple(agreement for agreement in agreements if agreement.result.n),
         n_examinations=len(readings.examinations),
         n_patients=len({e.patient_id for e in readings.examinations}),
+        vocabulary=vocabulary,
     )
 
 
 def _table2(comparands: Comparands, examinations: Sequence[Examination]) -> Iterator[Cell]:
-    for row, cases in total_and_conditions(examinations).items():
+    vocabulary = comparands.readings.vocabulary
+    for row, cases in total_and_conditions(examinations, vocabulary).items():
         for structure in ORGAN_KEYS:
             yield cells.dss_cell(Address("table2", row, structure), comparands.scores(cases, structure))
     for structure in ORGAN_KEYS:
-        groups = {name: comparands.scores(cases, structure) for name, cases in by_condition(examinations).items()}
+        conditions = by_condition(examinations, vocabulary)
+        groups = {name: comparands.scores(cases, structure) for name, cases in conditions.items()}
         result = kruskal_wallis({name: list(scores.values()) for name, scores in groups.items()})
         pooled = {case: dss for scores in groups.values() for case, dss in scores.items()}
         yield cells.subgroup_p_cell(Address("table2", "p", structure), result, pooled)
 
 
 def _table3(comparands: Comparands, examinations: Sequence[Examination]) -> Iterator[Cell]:
-    for row, cases in total_and_conditions(examinations).items():
+    for row, cases in total_and_conditions(examinations, comparands.readings.vocabulary).items():
         for index in INDICES:
             result = comparands.agreement(cases, index)
             yield cells.loa_cell(Address("table3", row, index), result, cases)
@@ -146,17 +152,18 @@ def _table3(comparands: Comparands, examinations: Sequence[Examination]) -> Iter
 def _table4(
     comparands: Comparands, examinations: Sequence[Examination], pairs: Sequence[PatientPair]
 ) -> Iterator[Cell]:
-    sites = {site: tuple(e.case_id for e in examinations if e.site == site) for site in SITES}
+    named = comparands.readings.vocabulary.sites
+    sites = {site: tuple(e.case_id for e in examinations if e.site == site) for site in named}
     for structure in ORGAN_KEYS:
         row = f"dss_{structure}"
         for site, cases in sites.items():
             yield cells.dss_cell(Address("table4", row, site), comparands.scores(cases, structure))
-        external = list(comparands.scores((pair.external for pair in pairs), structure).values())
-        internal = list(comparands.scores((pair.internal for pair in pairs), structure).values())
-        whole = [not (isnan(x) or isnan(y)) for x, y in zip(external, internal, strict=True)]
+        first = list(comparands.scores((pair.first for pair in pairs), structure).values())
+        second = list(comparands.scores((pair.second for pair in pairs), structure).values())
+        whole = [not (isnan(x) or isnan(y)) for x, y in zip(first, second, strict=True)]
         yield cells.site_p_cell(
             Address("table4", row, "p"),
-            wilcoxon_signed_rank(external, internal),
+            wilcoxon_signed_rank(first, second),
             rows=_both(pair for pair, defined in zip(pairs, whole, strict=True) if defined),
             excluded=_both(pair for pair, defined in zip(pairs, whole, strict=True) if not defined),
         )
@@ -169,15 +176,15 @@ def _table4(
 def _reproducibility(readings: Readings, pairs: Sequence[PatientPair], readers: Sequence[str]) -> Iterator[Cell]:
     for index in INDICES:
         for reader in readers:
-            external = [readings.volume(pair.external, index, reader) for pair in pairs]
-            internal = [readings.volume(pair.internal, index, reader) for pair in pairs]
-            result = percentage_rc(external, internal)
-            cases = [(pair.external, pair.internal) for pair in pairs]
+            first = [readings.volume(pair.first, index, reader) for pair in pairs]
+            second = [readings.volume(pair.second, index, reader) for pair in pairs]
+            result = percentage_rc(first, second)
+            cases = [(pair.first, pair.second) for pair in pairs]
             yield cells.rc_cell(Address("reproducibility", index, reader), result, cases)
 
 
 def _both(pairs: Iterable[PatientPair]) -> tuple[str, ...]:
-    return tuple(case for pair in pairs for case in (pair.external, pair.internal))
+    return tuple(case for pair in pairs for case in (pair.first, pair.second))
 
 
 def _agreements(comparands: Comparands, examinations: Sequence[Examination]) -> tuple[Agreement, ...]:
@@ -204,14 +211,16 @@ def _readers_in_order(
     return (*leading, *sorted(present.difference(leading)))
 
 
-def check_conditions(examinations: Sequence[Examination]) -> None:
-    """Refuse a condition that is named like another row of the tables, or holds what joins two conditions in one."""
+def check_words(examinations: Sequence[Examination]) -> None:
+    """Refuse a condition or site that is named like another row or column, or a condition that holds what joins two."""
     if joined := sorted(e.condition for e in examinations if PAIRED in e.condition):
         message = f"condition {joined[0]!r} holds {PAIRED!r}, which joins two conditions in a row"
         raise InputError(Issue("LS-REP-003", message, "rename the condition"))
     if taken := sorted({e.condition for e in examinations} & {"total", "p"}):
         message = f"condition {', '.join(map(repr, taken))} is the name of another row of Tables 2 and 3"
         raise InputError(Issue("LS-REP-003", message, "rename the condition"))
+    if any(e.site == "p" for e in examinations):
+        raise InputError(Issue("LS-REP-003", "site 'p' is the name of another column of Table 4", "rename the site"))
 
 
 def _in_no_table(readings: Readings, used: Sequence[Examination]) -> list[Note]:
@@ -225,7 +234,7 @@ def _in_no_table(readings: Readings, used: Sequence[Examination]) -> list[Note]:
         Note(
             "LS-REP-016",
             message,
-            "name dataset 'test1' or 'test2' if they belong to one",
+            f"name dataset {' or '.join(map(repr, dict.fromkeys(readings.vocabulary.tests)))} if they belong to one",
             tuple(e.case_id for e in outside),
         )
     ]
@@ -259,19 +268,22 @@ def _surface_notes(comparands: Comparands, examinations: Sequence[Examination]) 
     return notes
 
 
-_WANTING: Final[dict[str, str]] = {
-    "table2": "Table 2 is left out: no CT has a DSS of the reader against its reference",
-    "table3": "Table 3 is left out: no CT has volumes of the reader and its reference",
-    "table4": "Table 4 is left out: no external or internal CT has a DSS or volumes of both readers",
-    "reproducibility": "reproducibility is left out: no patient has volumes of an external and an internal CT",
-}
+def _wanting(table: str, vocabulary: Vocabulary) -> str:
+    """Why one of the paper's tables could not be made."""
+    of_site, of_pair = " or ".join(vocabulary.sites), " and one of site ".join(vocabulary.pair)
+    return {
+        "table2": "Table 2 is left out: no CT has a DSS of the reader against its reference",
+        "table3": "Table 3 is left out: no CT has volumes of the reader and its reference",
+        "table4": f"Table 4 is left out: no {of_site} CT has a DSS or volumes of both readers",
+        "reproducibility": f"reproducibility is left out: no patient has volumes of a CT of site {of_pair}",
+    }[table]
 
 
-def _tables_with_numbers(made: Sequence[Cell]) -> tuple[tuple[Cell, ...], list[Note]]:
+def _tables_with_numbers(made: Sequence[Cell], vocabulary: Vocabulary) -> tuple[tuple[Cell, ...], list[Note]]:
     """The cells of tables that hold a number at all, and notes on those that do not."""
     alive = {cell.address.table for cell in made if cell.n}
     hint = "add such rows to the measurements if the table is wanted"
-    notes = [Note("LS-REP-030", _WANTING[table], hint) for table in TABLES if table not in alive]
+    notes = [Note("LS-REP-030", _wanting(table, vocabulary), hint) for table in TABLES if table not in alive]
     others = dict.fromkeys(cell.address.table for cell in made if cell.address.table not in {*alive, *TABLES})
     if others:
         notes.append(Note("LS-REP-031", f"beyond the paper, {', '.join(others)} hold no number: left out", hint))

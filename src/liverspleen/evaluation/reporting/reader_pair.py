@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final
 
+from liverspleen.cohort.vocabulary import Vocabulary, in_order
 from liverspleen.evaluation.measurements.readings import Examination, PatientPair, Readings
 from liverspleen.evaluation.statistics.bland_altman import BlandAltman, bland_altman
 from liverspleen.evaluation.statistics.differences import Scale
-
-CONDITIONS: Final = ("healthy", "fatty", "cld", "cirrhosis", "post_hepatectomy")
-"""The paper's subgroups, in the order of its tables."""
 
 
 @dataclass(frozen=True)
@@ -60,15 +57,20 @@ class Groups:
     first: tuple[Examination, ...]
     second: tuple[Examination, ...]
     pairs: tuple[PatientPair, ...]
+    vocabulary: Vocabulary
+
+    @property
+    def total_and_conditions(self) -> dict[str, tuple[str, ...]]:
+        """The cases of test dataset-1 as `total`, then by condition."""
+        return total_and_conditions(self.first, self.vocabulary)
 
 
-def by_condition(examinations: Sequence[Examination]) -> dict[str, tuple[str, ...]]:
-    """Cases by condition, the paper's conditions first; those without one are left out."""
-    present = {e.condition for e in examinations if e.condition}
-    ordered = [*(c for c in CONDITIONS if c in present), *sorted(present.difference(CONDITIONS))]
-    return {c: tuple(e.case_id for e in examinations if e.condition == c) for c in ordered}
+def by_condition(examinations: Sequence[Examination], vocabulary: Vocabulary) -> dict[str, tuple[str, ...]]:
+    """Cases by condition, in the order of the vocabulary, others after them by name; those without one are left out."""
+    present = in_order((e.condition for e in examinations if e.condition), vocabulary.conditions)
+    return {c: tuple(e.case_id for e in examinations if e.condition == c) for c in present}
 
 
-def total_and_conditions(examinations: Sequence[Examination]) -> dict[str, tuple[str, ...]]:
+def total_and_conditions(examinations: Sequence[Examination], vocabulary: Vocabulary) -> dict[str, tuple[str, ...]]:
     """All cases as `total`, then those of each condition."""
-    return {"total": tuple(e.case_id for e in examinations), **by_condition(examinations)}
+    return {"total": tuple(e.case_id for e in examinations), **by_condition(examinations, vocabulary)}

@@ -20,14 +20,13 @@ from liverspleen.evaluation.reporting.study import Study, StudyResults, study_re
 from liverspleen.evaluation.reporting.table_layout import FORMS, PARTS, layouts
 from liverspleen.evaluation.reporting.writers.output_files import possible_table_files, table_files, write_files
 from liverspleen.formats import REPORT
+from liverspleen.organs import ORGAN_KEYS
 from liverspleen.storage import write_json, write_text
 
 # Shown at the top of the page: address, label, unit behind the text.
 _HEADLINES: Final = (
-    (("table2", "total", "liver"), "DSS, liver", ""),
-    (("table2", "total", "spleen"), "DSS, spleen", ""),
-    (("table3", "total", "liver"), "95 % LOA, liver volume", " %"),
-    (("table3", "total", "spleen"), "95 % LOA, spleen volume", " %"),
+    *((("table2", "total", key), f"DSS, {key}", "") for key in ORGAN_KEYS),
+    *((("table3", "total", key), f"95 % LOA, {key} volume", " %") for key in ORGAN_KEYS),
 )
 
 

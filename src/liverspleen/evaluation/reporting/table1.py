@@ -8,7 +8,7 @@
 | `section_thickness:…`, `phase:…` | CTs |
 | `…_several`, `…_missing` | patients whose CTs state different things; patients or CTs of which nothing is stated |
 
-Columns are the datasets, and each dataset that has patients with an external and an internal CT again by site
+Columns are the datasets, and each dataset that has patients with a CT of both sites of a pair again by site
 (`test2_external, test2_internal`). In `values` stand `count` and `percent` (of the patients or CTs of the column), for
 ages and for more than `MOST_THICKNESSES` section thicknesses `mean, sd, minimum, maximum`.
 """
@@ -21,20 +21,15 @@ from functools import partial
 from typing import Final
 
 from liverspleen.cohort.manifest import Case, Cohort
-from liverspleen.cohort.row import DEVELOPMENT
+from liverspleen.cohort.vocabulary import DEVELOPMENT, Vocabulary, in_order
 from liverspleen.evaluation.measurements.notes import Note
-from liverspleen.evaluation.measurements.readings import SITES
 from liverspleen.evaluation.reporting import formatting
 from liverspleen.evaluation.reporting.cells import Address, Cell
-from liverspleen.evaluation.reporting.reader_pair import CONDITIONS
 from liverspleen.evaluation.statistics.samples import describe
 
 TABLE: Final = "table1"
 MOST_THICKNESSES: Final = 8
 """Section thicknesses that are counted one by one; of more, mean and SD are told."""
-
-DATASETS: Final = (DEVELOPMENT, "test1", "test2")
-"""The paper's datasets, in the order of its Table 1."""
 
 _THICKNESS: Final = "section_thickness"
 
@@ -73,21 +68,20 @@ def characteristics(cohort: Cohort) -> Characteristics:
             for column, cases in columns.items()
         }
         whole[name] = [unit for column in datasets_of(cohort) for unit in units[column]]
-        cells += _rows(name, units, of="patients" if by_patient else "CTs")
+        cells += _rows(name, units, cohort.vocabulary, of="patients" if by_patient else "CTs")
     return Characteristics(tuple(cells), tuple(_notes(whole)))
 
 
 def datasets_of(cohort: Cohort) -> dict[str, tuple[Case, ...]]:
-    """The cases by dataset, the paper's datasets first."""
-    present = {case.dataset or DEVELOPMENT for case in cohort.cases}
-    ordered = [*(name for name in DATASETS if name in present), *sorted(present.difference(DATASETS))]
-    return {name: tuple(c for c in cohort.cases if (c.dataset or DEVELOPMENT) == name) for name in ordered}
+    """The cases by dataset, in the order of the vocabulary."""
+    present = in_order((case.dataset or DEVELOPMENT for case in cohort.cases), cohort.vocabulary.datasets)
+    return {name: tuple(c for c in cohort.cases if (c.dataset or DEVELOPMENT) == name) for name in present}
 
 
-def paired_patients(cases: Sequence[Case]) -> frozenset[str]:
-    """The patients with a CT of each site."""
-    at_sites = [{case.patient_id for case in cases if case.site == site} for site in SITES]
-    return frozenset.intersection(*map(frozenset, at_sites))
+def paired_patients(cases: Sequence[Case], vocabulary: Vocabulary) -> frozenset[str]:
+    """The patients with a CT at both sites of a pair."""
+    at_sites = [frozenset(case.patient_id for case in cases if case.site == site) for site in vocabulary.pair]
+    return frozenset.intersection(*at_sites) if len(at_sites) == 2 else frozenset()
 
 
 def columns_of(cohort: Cohort) -> dict[str, tuple[Case, ...]]:
@@ -95,8 +89,9 @@ def columns_of(cohort: Cohort) -> dict[str, tuple[Case, ...]]:
     columns: dict[str, tuple[Case, ...]] = {}
     for name, cases in datasets_of(cohort).items():
         columns[name] = cases
-        if paired_patients(cases):
-            columns |= {f"{name}_{site}": tuple(case for case in cases if case.site == site) for site in SITES}
+        if paired_patients(cases, cohort.vocabulary):
+            sites = cohort.vocabulary.pair
+            columns |= {f"{name}_{site}": tuple(case for case in cases if case.site == site) for site in sites}
     return columns
 
 
@@ -120,7 +115,7 @@ def _numbers(row: str, numbers: Mapping[str, int], columns: Mapping[str, Sequenc
         yield Cell(Address(TABLE, row, column), {"count": float(number)}, "1", str(number), number, "count", cases)
 
 
-def _rows(name: str, units: _Units, *, of: str) -> Iterator[Cell]:
+def _rows(name: str, units: _Units, vocabulary: Vocabulary, *, of: str) -> Iterator[Cell]:
     everything = [unit for found in units.values() for unit in found]
     values = {unit.values[0] for unit in everything if len(unit.values) == 1}
     if name == "age":
@@ -128,7 +123,7 @@ def _rows(name: str, units: _Units, *, of: str) -> Iterator[Cell]:
     elif name == _THICKNESS and len({_word(value) for value in values}) > MOST_THICKNESSES:
         yield from _spreads("section_thickness_mm", units, of)
     else:
-        for word in _in_order(name, values):
+        for word in _in_order(name, values, vocabulary):
             yield from _counts(f"{name}:{word}", units, of, partial(_states, word))
     if any(len(unit.values) > 1 for unit in everything):
         yield from _counts(f"{name}_several", units, of, lambda unit: len(unit.values) > 1)
@@ -177,12 +172,11 @@ def _states(word: str, unit: _Unit) -> bool:
     return len(unit.values) == 1 and _word(unit.values[0]) == word
 
 
-def _in_order(name: str, values: Iterable[str | float]) -> list[str]:
-    """Thicknesses by size, the paper's conditions in its order, other words by name; each once."""
+def _in_order(name: str, values: Iterable[str | float], vocabulary: Vocabulary) -> list[str]:
+    """Thicknesses by size, conditions in the order of the vocabulary, other words by name; each once."""
     if name != "condition":
         return list(dict.fromkeys(map(_word, sorted(values))))
-    words = {str(value) for value in values}
-    return [*(word for word in CONDITIONS if word in words), *sorted(words.difference(CONDITIONS))]
+    return in_order(map(str, values), vocabulary.conditions)
 
 
 def _cases(units: Iterable[_Unit]) -> tuple[str, ...]:

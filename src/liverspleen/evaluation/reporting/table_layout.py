@@ -9,32 +9,23 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
+from liverspleen.cohort.vocabulary import Vocabulary
 from liverspleen.errors import one_line
 from liverspleen.evaluation.reporting.cells import PAIRED, Cell, by_row
 from liverspleen.evaluation.reporting.formatting import UNDEFINED
 from liverspleen.evaluation.reporting.paper_tables import StatisticalReport
-from liverspleen.organs import ORGAN_KEYS
+from liverspleen.organs import ORGANS, RATIO_KEY, RATIO_OF, listed
 
-INDEX_LABELS: Final = {"liver": "Liver volume", "spleen": "Spleen volume", "ratio": "Liver/spleen volume ratio"}
-CONDITION_LABELS: Final = {
-    "healthy": "Healthy liver",
-    "fatty": "Fatty liver disease",
-    "cld": "Non-cirrhotic chronic liver disease",
-    "cirrhosis": "Liver cirrhosis",
-    "post_hepatectomy": "Post-hepatectomy",
+INDEX_LABELS: Final = {
+    **{organ.key: f"{organ.title} volume" for organ in ORGANS},
+    RATIO_KEY: "/".join(organ.key for organ in RATIO_OF).capitalize() + " volume ratio",
 }
-DATASET_LABELS: Final = {
-    "development": "Development dataset",
-    "test1": "Test dataset-1",
-    "test2": "Test dataset-2",
-}
-_SCORE_LABELS: Final = {"liver": "Liver DSS", "spleen": "Spleen DSS"}
+SCORE_LABELS: Final = {organ.key: f"{organ.title} DSS" for organ in ORGANS}
 _ROW_LABELS: Final = {
-    **CONDITION_LABELS,
     **INDEX_LABELS,
     "total": "Total",
     "p": "p",
-    **{f"dss_{key}": label for key, label in _SCORE_LABELS.items()},
+    **{f"dss_{key}": label for key, label in SCORE_LABELS.items()},
     **{f"loa_{key}": f"{label}, 95 % LOA (%)" for key, label in INDEX_LABELS.items()},
 }
 
@@ -45,10 +36,11 @@ PARTS: Final[dict[Part, str]] = {"paper": "Tables", "beyond": "Beyond the paper"
 
 @dataclass(frozen=True)
 class TableForm:
-    """How one table is laid out; `title` may name the `{reader}` and the `{reference}`.
+    """How one table is laid out; `title` may name the `{reader}` and the `{reference}`, and the `{sites}`.
 
     A row or column without a label is labelled by its address; `sex:M` by the labels of `sex` and `M`, as `Sex: M`, if
-    `sex` has one. `shows_n`: whether n stands beside the numbers, or they are counts themselves.
+    `sex` has one. `by_condition`: whether rows may be conditions, which the vocabulary labels; `columns_are` the words
+    of the vocabulary that columns may be. `shows_n`: whether n stands beside the numbers; else they are counts.
     """
 
     name: str
@@ -58,10 +50,12 @@ class TableForm:
     columns: Mapping[str, str] = field(default_factory=dict)
     part: Part = "paper"
     shows_n: bool = True
+    by_condition: bool = False
+    columns_are: Literal["", "datasets", "sites"] = ""
 
 
-_SUBJECTS: Final = {**INDEX_LABELS, **CONDITION_LABELS, "total": "Total"}
-_ORGANS: Final = {key: key.capitalize() for key in ORGAN_KEYS}
+_SUBJECTS: Final = {**INDEX_LABELS, "total": "Total"}
+_ORGANS: Final = {organ.key: organ.title for organ in ORGANS}
 _LIMITS: Final = {
     "bias": "Bias (95 % CI)",
     "lower": "Lower limit (95 % CI)",
@@ -84,6 +78,7 @@ _BEYOND: Final = (
         rows={**_SUBJECTS, "dss": "DSS", "nsd": "NSD"},
         columns=_ORGANS,
         part="beyond",
+        by_condition=True,
     ),
     TableForm(
         "surfaces",
@@ -93,6 +88,7 @@ _BEYOND: Final = (
         rows={**_SUBJECTS, "hd95": "HD95 (mm)", "assd": "ASSD (mm)", "nsd": "NSD"},
         columns=_ORGANS,
         part="beyond",
+        by_condition=True,
     ),
     *(
         TableForm(
@@ -102,6 +98,7 @@ _BEYOND: Final = (
             rows=_SUBJECTS,
             columns=_LIMITS,
             part="beyond",
+            by_condition=True,
         )
         for scale, title in (
             ("percent", "percent differences"),
@@ -137,7 +134,8 @@ _BEYOND: Final = (
         "DSS between conditions: effect sizes, and every pair by Dunn's test",
         "All conditions: H, p, ε², η²_H. Pairs: z, p and p adjusted by Holm, rank-biserial correlation, Hodges-Lehmann "
         "shift; positive where the first condition is higher.",
-        rows={**_SCORE_LABELS, **CONDITION_LABELS, "all": "all conditions"},
+        rows={**SCORE_LABELS, "all": "all conditions"},
+        by_condition=True,
         columns={
             "statistic": "H or z",
             "p": "p",
@@ -150,10 +148,10 @@ _BEYOND: Final = (
     ),
     TableForm(
         "sites",
-        "DSS in external against internal CT: effect sizes",
+        "DSS in {first_site} against {second_site} CT: effect sizes",
         "Matched-pairs rank-biserial correlation; Hodges-Lehmann shift with its 95 % CI; d_z, mean difference over SD "
-        "of differences. External minus internal; n counts patients.",
-        rows=_SCORE_LABELS,
+        "of differences. {First_site} minus {second_site}; n counts patients.",
+        rows=SCORE_LABELS,
         columns={"p": "p", "rank_biserial": "r", "shift": "Shift (95 % CI)", "d_z": "d_z"},
         part="beyond",
     ),
@@ -215,7 +213,6 @@ FORMS: Final = {
             "Number (percent of the patients of the column; of its CTs for section thickness and phase). Age: mean ± "
             "SD (range) over patients, each at the youngest age stated.",
             rows={
-                **CONDITION_LABELS,
                 "patients": "Patients",
                 "examinations": "CT examinations",
                 "age": "Age (years)",
@@ -236,22 +233,17 @@ FORMS: Final = {
                     for word, meaning in (("several", "more than one stated"), ("missing", "not stated"))
                 },
             },
-            columns={
-                **DATASET_LABELS,
-                **{
-                    f"{dataset}_{site}": f"{label}, {site} CT"
-                    for dataset, label in DATASET_LABELS.items()
-                    for site in ("external", "internal")
-                },
-            },
             shows_n=False,
+            by_condition=True,
+            columns_are="datasets",
         ),
         TableForm(
             "table2",
             "Table 2. DSS of {reader} against {reference} by condition",
             "Mean ± SD (range). p: Kruskal-Wallis test between the conditions.",
             rows=_ROW_LABELS,
-            columns=_SCORE_LABELS,
+            columns=SCORE_LABELS,
+            by_condition=True,
         ),
         TableForm(
             "table3",
@@ -263,14 +255,16 @@ FORMS: Final = {
                 for key, label in INDEX_LABELS.items()
                 for column, text in ((key, f"{label}, 95 % LOA (%)"), (f"{key}_p", "p"))
             },
+            by_condition=True,
         ),
         TableForm(
             "table4",
-            "Table 4. {reader} against {reference} in external and internal CT",
-            "DSS: mean ± SD (range); p: Wilcoxon signed-rank test over patients with one CT of each site. "
+            "Table 4. {reader} against {reference} in {sites} CT",
+            "DSS: mean ± SD (range); p: Wilcoxon signed-rank test over patients with one CT of {each_site}. "
             "LOA: bias ± 1.96 SD of percent differences; NA, not applicable.",
             rows=_ROW_LABELS,
-            columns={"external": "External CT", "internal": "Internal CT", "p": "p"},
+            columns={"p": "p"},
+            columns_are="sites",
         ),
         TableForm(
             "reproducibility",
@@ -307,11 +301,12 @@ def layouts(report: StatisticalReport) -> tuple[TableLayout, ...]:
     Raises:
         ValueError: a cell belongs to a table without an entry in `FORMS`.
     """
-    return laid_out(report.cells, FORMS, {"reader": report.reader, "reference": report.reference})
+    names = {"reader": report.reader, "reference": report.reference, **_site_names(report.vocabulary)}
+    return laid_out(report.cells, FORMS, names, report.vocabulary)
 
 
 def laid_out(
-    cells: Sequence[Cell], forms: Mapping[str, TableForm], names: Mapping[str, str | None]
+    cells: Sequence[Cell], forms: Mapping[str, TableForm], names: Mapping[str, str | None], vocabulary: Vocabulary
 ) -> tuple[TableLayout, ...]:
     """The tables that these cells make, in the order of `forms`; `names` are those that titles may hold.
 
@@ -320,39 +315,75 @@ def laid_out(
     """
     if unknown := {cell.address.table for cell in cells} - forms.keys():
         raise ValueError(f"tables without a form: {', '.join(sorted(unknown))}")
-    made = (_layout(form, by_row(cells, name), names) for name, form in forms.items())
+    made = (_layout(form, by_row(cells, name), names, vocabulary) for name, form in forms.items())
     return tuple(layout for layout in made if layout.rows)
 
 
-def condition_label(condition: str) -> str:
+def condition_label(condition: str, vocabulary: Vocabulary) -> str:
     """The name of a subgroup for people.
 
-    >>> condition_label("cld"), condition_label("budd_chiari")
+    >>> condition_label("cld", Vocabulary()), condition_label("budd_chiari", Vocabulary())
     ('Non-cirrhotic chronic liver disease', 'budd_chiari')
     """
-    return CONDITION_LABELS.get(condition, condition or "No condition named")
+    return vocabulary.label(condition) if condition else "No condition named"
 
 
-def dataset_label(dataset: str) -> str:
-    """The name of a dataset for people.
+def site_label(site: str, vocabulary: Vocabulary) -> str:
+    """The name of the CTs of a site for people; a site that is not in the vocabulary is printed as it is.
 
-    >>> dataset_label("test1"), dataset_label("amos")
-    ('Test dataset-1', 'amos')
+    >>> site_label("external", Vocabulary()), site_label("", Vocabulary()), site_label("abroad", Vocabulary())
+    ('External CT', 'Site not stated', 'abroad')
     """
-    return DATASET_LABELS.get(dataset, dataset)
+    label = vocabulary.label(site)
+    return f"{label[:1].upper()}{label[1:]} CT" if site in vocabulary.sites else label or "Site not stated"
 
 
-def _layout(form: TableForm, table: Mapping[str, Mapping[str, Cell]], names: Mapping[str, str | None]) -> TableLayout:
+def _site_names(vocabulary: Vocabulary) -> dict[str, str]:
+    """What titles say of the sites."""
+    labels = [vocabulary.label(site) for site in vocabulary.sites]
+    first, second = (*labels, "", "")[:2]
+    return {
+        "sites": listed("and", labels) if labels else "all",
+        "first_site": first,
+        "First_site": first[:1].upper() + first[1:],
+        "second_site": second,
+        "each_site": "each site" if len(labels) <= 2 else f"the sites {first} and {second}",
+    }
+
+
+def _column_labels(form: TableForm, vocabulary: Vocabulary) -> dict[str, str]:
+    """The labels of the columns in their order: words of the vocabulary first."""
+    words: dict[str, str] = {}
+    if form.columns_are == "sites":
+        words = {site: site_label(site, vocabulary) for site in vocabulary.sites}
+    if form.columns_are == "datasets":
+        words = {dataset: vocabulary.label(dataset) for dataset in vocabulary.datasets}
+        words |= {
+            f"{dataset}_{site}": f"{label}, {vocabulary.label(site)} CT"
+            for dataset, label in tuple(words.items())
+            for site in vocabulary.pair
+        }
+    return {**words, **form.columns}
+
+
+def _layout(
+    form: TableForm,
+    table: Mapping[str, Mapping[str, Cell]],
+    names: Mapping[str, str | None],
+    vocabulary: Vocabulary,
+) -> TableLayout:
     found = dict.fromkeys(column for cells in table.values() for column in cells)
-    columns = [*(column for column in form.columns if column in found), *(c for c in found if c not in form.columns)]
+    labels = _column_labels(form, vocabulary)
+    columns = [*(column for column in labels if column in found), *(c for c in found if c not in labels)]
+    row_labels = {**vocabulary.labels, **form.rows} if form.by_condition else form.rows
     rows = tuple(
-        (row, _label(form.rows, row), tuple(cells.get(column) for column in columns)) for row, cells in table.items()
+        (row, _label(row_labels, row), tuple(cells.get(column) for column in columns)) for row, cells in table.items()
     )
     return TableLayout(
         name=form.name,
         title=one_line(form.title.format(**names)),
         footnote=_footnote(form, names, (cell for _, _, cells in rows for cell in cells if cell is not None)),
-        columns=tuple((column, _label(form.columns, column)) for column in columns),
+        columns=tuple((column, _label(labels, column)) for column in columns),
         rows=rows,
         part=form.part,
         shows_n=form.shows_n,

@@ -19,16 +19,13 @@ from liverspleen.imaging.dicom.series import Left
 from liverspleen.imaging.dicom.stack import plane_directions
 from liverspleen.imaging.geometry import Geometry
 from liverspleen.imaging.volume import LabelMap
-from liverspleen.organs import ORGANS, Structure, organs
+from liverspleen.organs import ORGANS, Structure, listed, organs
 
 FRACTIONAL, DAMAGED_SEGMENTATION, NO_ORGAN = "LS-DCM-040", "LS-DCM-041", "LS-DCM-042"
 OFF_GRID, OVERLAP = "LS-DCM-043", "LS-DCM-044"
 
 CODES: Mapping[tuple[str, str], Structure] = {
-    ("SCT", "10200004"): Structure.LIVER,
-    ("SCT", "78961009"): Structure.SPLEEN,
-    ("SRT", "T-62000"): Structure.LIVER,
-    ("SRT", "T-C3000"): Structure.SPLEEN,
+    code: organ for organ in ORGANS for code in (("SCT", organ.facts.sct), ("SRT", organ.facts.srt))
 }
 """Segmented property types by coding scheme and value: SNOMED CT, and the SNOMED-RT codes of before 2018."""
 
@@ -57,7 +54,7 @@ class Segmentation:
 
     `series_uid` is the series it refers to, `study_uid` its study ("" if it says none) and `folder` where it lies
     relative to the root of the search; all three are private, and left out of `repr`. `segments` has the meaning of
-    each segment number: by its SNOMED property type, or without one by the label `liver` or `spleen` (in any case);
+    each segment number: by its SNOMED property type, or without one by the name of an organ as its label (in any case);
     None where it is unknown. `geometry` is the grid that its frames span (column, row, section), None where they span
     none. `left` is empty for one that can be read.
     """
@@ -80,8 +77,8 @@ def find_segmentations(root: Path) -> tuple[Segmentation, ...]:
     Reasons to leave one: LS-DCM-040 fractional, LS-DCM-041 its header cannot be read.
     """
     found = []
-    for path, folder, listed in files_below(root):
-        if listed:
+    for path, folder, below in files_below(root):
+        if below:
             with quiet():
                 if (segmentation := _found(path, folder)) is not None:
                     found.append(segmentation)
@@ -98,12 +95,12 @@ def read_segmentation(
     """The label map on the CT's grid.
 
     Each frame is put where its own position and orientation say, and must meet the CT's voxels; where there is no
-    frame there is background. Segments that mean neither liver nor spleen are passed over; `values` says what segment
+    frame there is background. Segments that mean no organ are skipped; `values` says what segment
     numbers mean, instead of their codes and labels. The structures of the other numbers are not `covered`.
 
     Raises:
-        InputError: LS-DCM-040 fractional, LS-DCM-041 file cannot be read, LS-DCM-042 no segment is liver or spleen,
-            LS-DCM-043 frames that meet no section of the CT, LS-DCM-044 voxels that are both liver and spleen.
+        InputError: LS-DCM-040 fractional, LS-DCM-041 file cannot be read, LS-DCM-042 no segment is an organ,
+            LS-DCM-043 frames that meet no section of the CT, LS-DCM-044 voxels of two organs.
     """
 
     def refused(code: str, message: str, hint: str) -> InputError:
@@ -116,7 +113,7 @@ def read_segmentation(
     stated = segmentation.segments if values is None else values
     meaning = {number: s for number, s in stated.items() if s and number in segmentation.segments}
     if not meaning:
-        message = f"none of {len(segmentation.segments)} segments is known to be liver or spleen"
+        message = f"none of {len(segmentation.segments)} segments is known to be {listed('or')}"
         raise refused(NO_ORGAN, message, "say what the segment numbers mean")
     masks = {s: np.zeros(ct_geometry.shape, np.uint8) for s in organs(s.key for s in meaning.values())}
     off = frames = 0
@@ -138,8 +135,10 @@ def read_segmentation(
         raise refused(OFF_GRID, message, "take the segmentation of this series, or resample it onto the CT")
     labels = np.zeros(ct_geometry.shape, np.uint8)
     for structure, mask in masks.items():
-        if overlap := int(np.count_nonzero(labels[mask > 0])):
-            raise refused(OVERLAP, f"{overlap} voxels are both liver and spleen", "correct the segmentation")
+        if (shared := labels[mask > 0]).any():
+            other = Structure(int(shared.max()))
+            message = f"{np.count_nonzero(shared)} voxels are both {other.key} and {structure.key}"
+            raise refused(OVERLAP, message, "correct the segmentation")
         labels[mask > 0] = structure
     covered = tuple(s for s in ORGANS if s in masks)
     return LabelMap(np.ascontiguousarray(ct_geometry.to_canonical(labels)), ct_geometry, covered)

@@ -16,9 +16,8 @@ from liverspleen import __version__
 from liverspleen.imaging.dicom.door import pydicom, quiet
 from liverspleen.imaging.dicom.header import CT_IMAGE, DAMAGED, numbers, text
 from liverspleen.imaging.dicom.placement import Plane, place
-from liverspleen.imaging.dicom.segmentation import CODES
 from liverspleen.imaging.volume import CTVolume, LabelMap
-from liverspleen.organs import COLOURS, Structure
+from liverspleen.organs import ORGAN_KEYS, Structure, listed
 from liverspleen.storage import complete_file
 
 EXPLICIT, IMPLICIT, DEFLATED = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2", "1.2.840.10008.1.2.1.99"
@@ -31,7 +30,7 @@ _MAY_BE_EMPTY = (
     *("PatientID", "PatientName", "PatientBirthDate", "PatientSex"),
     *("StudyDate", "StudyTime", "StudyID", "AccessionNumber", "ReferringPhysicianName"),
 )
-_MEANINGS = {Structure.LIVER: "Liver", Structure.SPLEEN: "Spleen"}
+_CODE_STRING = 16  # longest value of the representation CS
 
 
 def write_series(
@@ -174,8 +173,8 @@ def _segmentation(
         manufacturer_model_name="liverspleen",
         software_versions=__version__,
         device_serial_number="0",
-        content_label="LIVER_SPLEEN",
-        series_description="Liver and spleen",
+        content_label="_".join(ORGAN_KEYS).upper()[:_CODE_STRING],
+        series_description=listed().capitalize(),
         specific_character_set="ISO_IR 192",  # UTF-8, whatever the source has
     )
 
@@ -207,12 +206,12 @@ def _segment(highdicom: Any, number: int, structure: Structure, algorithm: Algor
         family = highdicom.sr.CodedConcept("123110", "DCM", "Artificial Intelligence")
         identity = highdicom.AlgorithmIdentificationSequence(algorithm.name[:64], family, algorithm.version[:64])
         drawn = {"algorithm_type": "AUTOMATIC", "algorithm_identification": identity}
-    colour = COLOURS[structure].removeprefix("#")
+    colour = structure.facts.colour.removeprefix("#")
     return highdicom.seg.SegmentDescription(
         segment_number=number,
-        segment_label=_MEANINGS[structure],
+        segment_label=structure.title,
         segmented_property_category=highdicom.sr.CodedConcept("123037004", "SCT", "Anatomical structure"),
-        segmented_property_type=highdicom.sr.CodedConcept(_code(structure), "SCT", _MEANINGS[structure]),
+        segmented_property_type=highdicom.sr.CodedConcept(structure.facts.sct, "SCT", structure.title),
         display_color=highdicom.color.CIELabColor.from_rgb(*bytes.fromhex(colour)),
         **drawn,
     )
@@ -270,10 +269,6 @@ def _write(path: Path, fields: Mapping[str, object], pixels: NDArray[np.int16], 
 def _decimal(value: float) -> Any:
     """A decimal string of at most 16 characters, as near as that comes."""
     return pydicom.valuerep.DSfloat(float(value) + 0.0, auto_format=True)
-
-
-def _code(structure: Structure) -> str:
-    return next(value for (scheme, value), found in CODES.items() if scheme == "SCT" and found is structure)
 
 
 def _digest(*parts: object) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
+from liverspleen.cohort.vocabulary import Vocabulary
 from liverspleen.errors import InputError, Issue
 from liverspleen.evaluation.measurements.notes import Note
 from liverspleen.evaluation.measurements.readings import INDICES, PREFERRED, Examination, Readings, readings_of
@@ -14,7 +15,7 @@ from liverspleen.evaluation.reporting.cells import PAIRED, Cell, by_row
 from liverspleen.evaluation.reporting.compare.quantities import Quantity, Readers, errors, scores, volumes
 from liverspleen.evaluation.reporting.compare.tables import error_cells, limit_cells, score_cells
 from liverspleen.evaluation.reporting.missing_cases import gaps_of
-from liverspleen.evaluation.reporting.paper_tables import check_conditions
+from liverspleen.evaluation.reporting.paper_tables import check_words
 from liverspleen.evaluation.reporting.reader_pair import total_and_conditions
 from liverspleen.organs import ORGAN_KEYS
 
@@ -30,6 +31,7 @@ class ReaderComparison:
     common: Mapping[str, tuple[str, ...]]
     n_examinations: int
     n_patients: int
+    vocabulary: Vocabulary
 
     @property
     def pairs(self) -> tuple[tuple[str, str], ...]:
@@ -69,9 +71,9 @@ def compare_readers(
     examinations = [
         e for e in readings.examinations if e.case_id in drawn and (not datasets or e.dataset in set(datasets))
     ]
-    check_conditions(examinations)
+    check_words(examinations)
     cases = tuple(e.case_id for e in examinations)
-    groups = total_and_conditions(examinations)
+    groups = total_and_conditions(examinations, readings.vocabulary)
     cells: list[Cell] = []
     quantities: dict[str, Quantity] = {}
     for structure in ORGAN_KEYS:
@@ -102,6 +104,7 @@ def compare_readers(
         common={name: found.common for name, found in quantities.items()},
         n_examinations=len(examinations),
         n_patients=len({e.patient_id for e in examinations}),
+        vocabulary=readings.vocabulary,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
+from liverspleen.cohort.vocabulary import Vocabulary
 from liverspleen.evaluation.reporting.cells import PAIRED
 from liverspleen.evaluation.reporting.compare.build import ReaderComparison
 from liverspleen.evaluation.reporting.compare.tables import SHIFT_DIGITS
@@ -46,14 +47,14 @@ def forest_figure(comparison: ReaderComparison, pair: tuple[str, str]) -> Figure
         figure = Figure(figsize=(7.6, 1.0 + 0.34 * sum(heights) + 0.4 * len(shown)), layout="constrained")
         axes = figure.subplots(len(shown), 1, squeeze=False, sharex=True, height_ratios=heights)[:, 0]
         for panel, (structure, rows) in zip(axes, shown.items(), strict=True):
-            _panel(panel, rows)
+            _panel(panel, rows, comparison.vocabulary)
             panel.set_title(f"DSS, {structure}", loc="left", fontweight="bold", fontsize=10)
         first, second = (shortened(name, _WIDEST // 2) for name in pair)
         axes[-1].set_xlabel(f"Shift of the DSS, {first} − {second} (right of 0: {first} is better)", parse_math=False)
     return figure
 
 
-def _panel(axes: Axes, rows: Sequence[tuple[str, Cell]]) -> None:
+def _panel(axes: Axes, rows: Sequence[tuple[str, Cell]], vocabulary: Vocabulary) -> None:
     axes.axvline(0, color="#BBBBBB", linewidth=0.9, zorder=1)
     labels = []
     for position, (group, cell) in enumerate(rows):
@@ -64,7 +65,7 @@ def _panel(axes: Axes, rows: Sequence[tuple[str, Cell]]) -> None:
         assert value is not None  # defined wherever there is a case
         marker, colour = ("D", "#D55E00") if total else ("s", "#0072B2")
         axes.scatter(value, position, s=46, marker=marker, color=colour, zorder=3)
-        label = "All cases" if total else shortened(condition_label(group), _WIDEST)
+        label = "All cases" if total else shortened(condition_label(group, vocabulary), _WIDEST)
         labels.append(f"{label} (n = {cell.n})")
         interval = "" if lower is None else f" ({fixed(lower, SHIFT_DIGITS)} to {fixed(upper, SHIFT_DIGITS)})"
         axes.annotate(

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from liverspleen.evaluation.reporting.table_layout import CONDITION_LABELS, INDEX_LABELS, TableForm
+from liverspleen.evaluation.reporting.table_layout import INDEX_LABELS, SCORE_LABELS, TableForm
 
-_SCORES: Final = {"liver": "Liver DSS", "spleen": "Spleen DSS"}
-_BY_CONDITION: Final = {**_SCORES, **CONDITION_LABELS, "total": "Total"}
+_BY_CONDITION: Final = {**SCORE_LABELS, "total": "Total"}
 _TESTS: Final = {"shift": "Shift (95 % CI)", "p": "p", "p_holm": "p (Holm)", "effect": "r"}
 _TESTED: Final = (
     "First minus second reader, paired by case. Shift: Hodges-Lehmann; p: Wilcoxon signed-rank test, adjusted by Holm "
@@ -23,13 +22,17 @@ FORMS: Final = {
             "DSS against {reference}, by reader and condition",
             "Mean ± SD (range) over the cases that every reader has.",
             rows=_BY_CONDITION,
+            by_condition=True,
         ),
-        TableForm("score_differences", "DSS against {reference}, differences of readers", _TESTED, _SCORES, _TESTS),
+        TableForm(
+            "score_differences", "DSS against {reference}, differences of readers", _TESTED, SCORE_LABELS, _TESTS
+        ),
         TableForm(
             "score_subgroups",
             "DSS against {reference}, differences of readers by condition",
             "Hodges-Lehmann shift (95 % CI) of the first minus the second reader; no interval below six cases.",
             rows=_BY_CONDITION,
+            by_condition=True,
         ),
         TableForm(
             "errors",

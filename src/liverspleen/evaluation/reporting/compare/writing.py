@@ -31,7 +31,8 @@ def write_comparison(
     names. `sources` are the tables that were compared. The same input gives the same bytes; what an earlier comparison
     left there and this one does not make is removed.
     """
-    files = table_files(laid_out(comparison.cells, FORMS, {"reference": comparison.reference}))
+    names = {"reference": comparison.reference}
+    files = table_files(laid_out(comparison.cells, FORMS, names, comparison.vocabulary))
     figures = {}
     if comparison.table("score_subgroups"):
         for number, pair in enumerate(comparison.pairs, 1):

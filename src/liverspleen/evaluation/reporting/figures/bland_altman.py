@@ -8,11 +8,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, Literal, get_args
 
+from liverspleen.cohort.vocabulary import PAPER, Vocabulary, in_order
 from liverspleen.errors import one_line
 from liverspleen.evaluation.reporting.formatting import LOA_DIGITS, fixed
 from liverspleen.evaluation.reporting.paper_tables import Agreement
-from liverspleen.evaluation.reporting.reader_pair import CONDITIONS
 from liverspleen.evaluation.reporting.table_layout import INDEX_LABELS, condition_label
+from liverspleen.organs import RATIO_KEY
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -43,11 +44,9 @@ _LABEL_WIDTH: Final = 40  # characters; two labels of this width fit side by sid
 INK: Final = "#333333"
 """Colour of text and lines."""
 
-_UNITS: Final = {"liver": " (cm³)", "spleen": " (cm³)", "ratio": ""}
 
-
-def bland_altman_figure(agreement: Agreement, reader: str, reference: str) -> Figure:
-    """Percent differences against means of the two readers, marked by condition.
+def bland_altman_figure(agreement: Agreement, reader: str, reference: str, vocabulary: Vocabulary = PAPER) -> Figure:
+    """Percent differences against means of the two readers, marked by condition in the order of the vocabulary.
 
     Bias and limits are drawn and printed; the limits are left out where they are undefined.
     """
@@ -57,12 +56,13 @@ def bland_altman_figure(agreement: Agreement, reader: str, reference: str) -> Fi
         lines = len(set(agreement.conditions)) / 2  # of the legend, at most
         figure = Figure(figsize=(7.2, 4.6 + 0.2 * max(lines - 3, 0)), layout="constrained")
         axes = figure.add_subplot()
-        _points(axes, agreement)
+        _points(axes, agreement, vocabulary)
         _lines(axes, agreement)
         index = INDEX_LABELS[agreement.index]
         reader, reference = shortened(reader, _LABEL_WIDTH // 2), shortened(reference, _LABEL_WIDTH // 2)
         axes.set_title(f"{index}, n = {agreement.result.n}", loc="left", fontweight="bold", fontsize=11)
-        axes.set_xlabel(f"Mean of {reader} and {reference}: {index.lower()}{_UNITS[agreement.index]}", parse_math=False)
+        unit = "" if agreement.index == RATIO_KEY else " (cm³)"
+        axes.set_xlabel(f"Mean of {reader} and {reference}: {index.lower()}{unit}", parse_math=False)
         label = f"Difference {reader} − {reference}, % of their mean"
         axes.set_ylabel(label if len(label) <= _LABEL_WIDTH else label.replace(", %", ",\n%"), parse_math=False)
         axes.spines[["top", "right"]].set_visible(False)
@@ -101,8 +101,8 @@ def own_style() -> Iterator[None]:
         yield
 
 
-def _points(axes: Axes, agreement: Agreement) -> None:
-    marks = _marks(set(agreement.conditions))
+def _points(axes: Axes, agreement: Agreement, vocabulary: Vocabulary) -> None:
+    marks = _marks(set(agreement.conditions), vocabulary)
     for condition, (colour, marker) in marks.items():
         inside = [position for position, name in enumerate(agreement.conditions) if name == condition]
         axes.scatter(
@@ -118,7 +118,7 @@ def _points(axes: Axes, agreement: Agreement) -> None:
         )
     if set(marks) == {""}:
         return
-    labels = [shortened(condition_label(condition), _LABEL_WIDTH) for condition in marks]
+    labels = [shortened(condition_label(condition, vocabulary), _LABEL_WIDTH) for condition in marks]
     widest = sum(sorted(map(len, labels))[-3:])
     legend = axes.figure.legend(
         axes.collections,
@@ -133,10 +133,10 @@ def _points(axes: Axes, agreement: Agreement) -> None:
         text.set_parse_math(False)
 
 
-def _marks(present: set[str]) -> dict[str, tuple[str, str]]:
-    """Colour and marker by condition; those of the paper's conditions are the same in every figure."""
-    others = sorted(present.difference(CONDITIONS, {""}))
-    marks = {name: _MARKS[position % len(_MARKS)] for position, name in enumerate((*CONDITIONS, *others))}
+def _marks(present: set[str], vocabulary: Vocabulary) -> dict[str, tuple[str, str]]:
+    """Colour and marker by condition; those of the vocabulary's conditions are the same in every figure."""
+    ordered = in_order({*present, *vocabulary.conditions} - {""}, vocabulary.conditions)
+    marks = {name: _MARKS[position % len(_MARKS)] for position, name in enumerate(ordered)}
     marks[""] = _UNNAMED
     return {name: mark for name, mark in marks.items() if name in present}
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
+from liverspleen.cohort.vocabulary import PAPER, Vocabulary
 from liverspleen.evaluation.reporting.figures.bland_altman import INK, own_style, shortened
 from liverspleen.evaluation.reporting.flow import Branch, Flow
-from liverspleen.evaluation.reporting.table_layout import dataset_label
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -53,7 +53,7 @@ class _Box:
         return self.left + self.width / 2
 
 
-def flow_figure(flow: Flow) -> Figure:
+def flow_figure(flow: Flow, vocabulary: Vocabulary = PAPER) -> Figure:
     """The flow from the patients assessed, past the exclusions, to the datasets and their parts.
 
     A difference that the stated numbers leave open is a box of its own.
@@ -61,7 +61,7 @@ def flow_figure(flow: Flow) -> Figure:
     from matplotlib.figure import Figure
 
     width = max(_WIDTH, len(flow.branches) * (_BRANCH + _SIDE_GAP) + 2 * _MARGIN)
-    trunk, side, branches = _boxes(flow, width)
+    trunk, side, branches = _boxes(flow, vocabulary, width)
     lowest = min(box.bottom for box in [*trunk, *side, *branches])
     with own_style():
         figure = Figure(figsize=(width, _MARGIN - lowest))
@@ -74,7 +74,7 @@ def flow_figure(flow: Flow) -> Figure:
     return figure
 
 
-def _boxes(flow: Flow, width: float) -> tuple[list[_Box], list[_Box], list[_Box]]:
+def _boxes(flow: Flow, vocabulary: Vocabulary, width: float) -> tuple[list[_Box], list[_Box], list[_Box]]:
     """Boxes down the trunk, beside it, and below it."""
     top, trunk, side = -_MARGIN, [], []
     if flow.exclusions is not None:
@@ -88,21 +88,21 @@ def _boxes(flow: Flow, width: float) -> tuple[list[_Box], list[_Box], list[_Box]
         top = side[-1].bottom - _GAP / 2
     left = 0.5 if flow.exclusions is not None else (width - 3.1) / 2
     trunk.append(_box(left, top, 3.1, [f"Included (n = {flow.patients} patients)", f"{flow.examinations} CT"]))
-    return trunk, side, _branches(flow, width, trunk[-1].bottom - _GAP)
+    return trunk, side, _branches(flow, vocabulary, width, trunk[-1].bottom - _GAP)
 
 
-def _branches(flow: Flow, width: float, top: float) -> list[_Box]:
+def _branches(flow: Flow, vocabulary: Vocabulary, width: float, top: float) -> list[_Box]:
     number = len(flow.branches)
     each = min((width - 2 * _MARGIN - (number - 1) * _SIDE_GAP) / number, 3.1)
     left = (width - number * each - (number - 1) * _SIDE_GAP) / 2
     return [
-        _box(left + position * (each + _SIDE_GAP), top, each, _branch_lines(branch))
+        _box(left + position * (each + _SIDE_GAP), top, each, _branch_lines(branch, vocabulary))
         for position, branch in enumerate(flow.branches)
     ]
 
 
-def _branch_lines(branch: Branch) -> list[str]:
-    lines = [f"{shortened(dataset_label(branch.dataset), _NAME)}"]
+def _branch_lines(branch: Branch, vocabulary: Vocabulary) -> list[str]:
+    lines = [shortened(vocabulary.label(branch.dataset), _NAME)]
     lines.append(f"{_counted(branch.patients, 'patients')}, {branch.examinations} CT")
     # The count behind a letter: behind a name from right to left it would change places with it.
     lines += [f"{shortened(part.label, _NAME)} {_number(_counted(part.count, part.unit))}" for part in branch.parts]

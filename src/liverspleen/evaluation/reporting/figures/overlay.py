@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from liverspleen.cohort.vocabulary import PAPER, Vocabulary
 from liverspleen.evaluation.reporting.figures.bland_altman import INK, own_style, shortened
 from liverspleen.evaluation.reporting.formatting import DSS_DIGITS, fixed
 from liverspleen.evaluation.reporting.overlay import Overlay
 from liverspleen.evaluation.reporting.table_layout import condition_label
-from liverspleen.organs import COLOURS, ORGANS, Structure
+from liverspleen.organs import ORGANS, Structure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,7 +25,7 @@ _MARGIN_MM: Final = 8.0
 _COLUMNS: Final = ("CT", "Reference", "Prediction", "Errors")
 _ALPHA: Final = 0.5
 
-_ORGANS: Final = {int(organ): COLOURS[organ] for organ in ORGANS}
+_ORGANS: Final = {int(organ): organ.facts.colour for organ in ORGANS}
 # no colour of an organ; red and blue as in the paper
 _ERRORS: Final = {1: "#FF2020", 2: "#2060FF", 3: "#C020C0"}
 _NAMES: Final = {1: "False positive", 2: "False negative", 3: "Other organ"}
@@ -38,7 +39,7 @@ _LEGEND: Final = 0.36
 _NAME: Final = 40  # characters
 
 
-def overlay_figure(overlays: Sequence[Overlay]) -> Figure:
+def overlay_figure(overlays: Sequence[Overlay], vocabulary: Vocabulary = PAPER) -> Figure:
     """One row per case, with its name, section and DSS above it; pixels in their true aspect, patient's right at left.
 
     Raises:
@@ -59,7 +60,7 @@ def overlay_figure(overlays: Sequence[Overlay]) -> Figure:
             x = (_GAP + column * (_PANEL + _GAP) + _PANEL / 2) / width
             figure.text(x, (top + _HEADER / 2) / total, title, ha="center", va="center", fontweight="bold", color=INK)
         for overlay, frame, height in zip(overlays, frames, heights, strict=True):
-            _caption(figure, overlay, (_GAP / width, (top - _CAPTION / 2) / total))
+            _caption(figure, overlay, vocabulary, (_GAP / width, (top - _CAPTION / 2) / total))
             top -= _CAPTION
             for column in range(len(_COLUMNS)):
                 left = _GAP + column * (_PANEL + _GAP)
@@ -97,10 +98,10 @@ def _aspect(overlay: Overlay, frame: tuple[slice, slice]) -> float:
     return float(rows * overlay.spacing_mm[0] / (columns * overlay.spacing_mm[1]))
 
 
-def _caption(figure: Figure, overlay: Overlay, place: tuple[float, float]) -> None:
+def _caption(figure: Figure, overlay: Overlay, vocabulary: Vocabulary, place: tuple[float, float]) -> None:
     scores = ", ".join(f"{key} {fixed(dss, DSS_DIGITS)}" for key, dss in overlay.dss.items())
     text = (
-        f"{shortened(condition_label(overlay.condition), _NAME)} · {shortened(overlay.case_id, _NAME)} · "
+        f"{shortened(condition_label(overlay.condition, vocabulary), _NAME)} · {shortened(overlay.case_id, _NAME)} · "
         f"section {overlay.section} of {overlay.sections} · DSS {scores}"
     )
     figure.text(*place, text, va="center", fontsize=8.5, color=INK, parse_math=False)
@@ -138,4 +139,5 @@ def _legend(figure: Figure, other_organ: bool) -> None:
     organs = [Patch(color=colour, alpha=_ALPHA, label=Structure(value).key) for value, colour in _ORGANS.items()]
     kinds = [kind for kind in _ERRORS if kind != 3 or other_organ]
     errors = [Patch(color=_ERRORS[kind], label=_NAMES[kind].lower()) for kind in kinds]
-    figure.legend(handles=[*organs, *errors], loc="lower center", ncols=5, frameon=False, fontsize=8.5)
+    handles = [*organs, *errors]
+    figure.legend(handles=handles, loc="lower center", ncols=len(handles), frameon=False, fontsize=8.5)

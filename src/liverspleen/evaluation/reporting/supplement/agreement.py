@@ -11,7 +11,7 @@ import numpy as np
 from liverspleen.evaluation.measurements.readings import INDICES
 from liverspleen.evaluation.reporting import formatting
 from liverspleen.evaluation.reporting.cells import Address, Cell, entered
-from liverspleen.evaluation.reporting.reader_pair import Comparands, Groups, total_and_conditions
+from liverspleen.evaluation.reporting.reader_pair import Comparands, Groups
 from liverspleen.evaluation.reporting.supplement.build import bounds, number_cell, p_cell, split
 from liverspleen.evaluation.statistics.bland_altman import BlandAltman
 from liverspleen.evaluation.statistics.differences import Scale
@@ -39,7 +39,7 @@ def limits(comparands: Comparands, groups: Groups, scale: Scale) -> Iterator[Cel
     """
     told = math.exp if scale == "log" else float
     for index in INDICES:
-        for row, cases in total_and_conditions(groups.first).items():
+        for row, cases in groups.total_and_conditions.items():
             result = comparands.agreement(cases, index, scale)
             exact = result.loa_ci_exact
             lower, upper = (None, None) if exact is None else (exact.lower, exact.upper)

@@ -66,22 +66,20 @@ def bounds(name: str, interval: tuple[float, float] | None) -> dict[str, float |
 def both_sites(
     read: Callable[[str, str, str], float], pairs: Sequence[PatientPair], index: str, reader: str
 ) -> tuple[list[float], list[float]]:
-    """An index of one reader in the external and in the internal CT of each patient."""
-    return [read(pair.external, index, reader) for pair in pairs], [
-        read(pair.internal, index, reader) for pair in pairs
-    ]
+    """An index of one reader in the first and in the second CT of each patient."""
+    return [read(pair.first, index, reader) for pair in pairs], [read(pair.second, index, reader) for pair in pairs]
 
 
 def complete_pairs_of(pairs: Sequence[PatientPair], scores: Mapping[str, float]) -> dict[str, tuple[str, ...]]:
     """The cases of the pairs with two scores as `rows`, the others as `excluded`."""
-    whole = [not (math.isnan(scores[pair.external]) or math.isnan(scores[pair.internal])) for pair in pairs]
+    whole = [not (math.isnan(scores[pair.first]) or math.isnan(scores[pair.second])) for pair in pairs]
     return split_pairs(pairs, [position for position, kept in enumerate(whole) if kept])
 
 
 def split_pairs(pairs: Sequence[PatientPair], positions: Iterable[int]) -> dict[str, tuple[str, ...]]:
     """The cases of the pairs at these positions as `rows`, the others as `excluded`."""
     inside = set(positions)
-    cases = [(pair.external, pair.internal) for pair in pairs]
+    cases = [(pair.first, pair.second) for pair in pairs]
     return {
         "rows": tuple(case for position, both in enumerate(cases) if position in inside for case in both),
         "excluded": tuple(case for position, both in enumerate(cases) if position not in inside for case in both),

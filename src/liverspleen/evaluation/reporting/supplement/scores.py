@@ -9,7 +9,7 @@ from typing import Any
 from liverspleen.evaluation.measurements.readings import METRICS, PatientPair
 from liverspleen.evaluation.reporting import formatting
 from liverspleen.evaluation.reporting.cells import PAIRED, Address, Cell, defined
-from liverspleen.evaluation.reporting.reader_pair import Comparands, Groups, by_condition, total_and_conditions
+from liverspleen.evaluation.reporting.reader_pair import Comparands, Groups, by_condition
 from liverspleen.evaluation.reporting.supplement.build import bounds, complete_pairs_of, number_cell, p_cell
 from liverspleen.evaluation.statistics.bootstrap import bootstrap_ci
 from liverspleen.evaluation.statistics.dunn import dunn
@@ -23,7 +23,7 @@ def means(comparands: Comparands, groups: Groups) -> Iterator[Cell]:
     patients = {e.case_id: e.patient_id for e in groups.first}
     one_definition = len(comparands.surfaces(patients)) == 1
     for metric in ("dss", "nsd") if one_definition else ("dss",):
-        for row, cases in total_and_conditions(groups.first).items():
+        for row, cases in groups.total_and_conditions.items():
             for structure in ORGAN_KEYS:
                 scores = comparands.scores(cases, structure, metric)
                 result = bootstrap_ci(list(scores.values()), clusters=[patients[case] for case in cases])
@@ -53,7 +53,7 @@ def surfaces(comparands: Comparands, groups: Groups) -> Iterator[Cell]:
         return
     units = {"hd95_mm": "mm", "assd_mm": "mm", "nsd": "1"}
     for metric in METRICS:
-        for row, cases in total_and_conditions(groups.first).items():
+        for row, cases in groups.total_and_conditions.items():
             for structure in ORGAN_KEYS:
                 scores = comparands.scores(cases, structure, metric)
                 result = describe(list(scores.values()))
@@ -75,7 +75,10 @@ def surfaces(comparands: Comparands, groups: Groups) -> Iterator[Cell]:
 def subgroups(comparands: Comparands, groups: Groups) -> Iterator[Cell]:
     """Effect sizes of the Kruskal-Wallis tests of Table 2, and Dunn's test of every pair of conditions."""
     for structure in ORGAN_KEYS:
-        scores = {name: comparands.scores(cases, structure) for name, cases in by_condition(groups.first).items()}
+        scores = {
+            name: comparands.scores(cases, structure)
+            for name, cases in by_condition(groups.first, groups.vocabulary).items()
+        }
         samples = {name: list(found.values()) for name, found in scores.items()}
         omnibus, pairs = kruskal_wallis(samples), dunn(samples)
         pooled = {case: dss for found in scores.values() for case, dss in found.items()}
@@ -100,10 +103,10 @@ def subgroups(comparands: Comparands, groups: Groups) -> Iterator[Cell]:
 def sites(comparands: Comparands, pairs: Sequence[PatientPair]) -> Iterator[Cell]:
     """Effect sizes of the Wilcoxon tests of Table 4."""
     for structure in ORGAN_KEYS:
-        external = comparands.scores([pair.external for pair in pairs], structure)
-        internal = comparands.scores([pair.internal for pair in pairs], structure)
-        result = wilcoxon_signed_rank(list(external.values()), list(internal.values()))
-        about: dict[str, Any] = {"n": result.n, **complete_pairs_of(pairs, {**external, **internal})}
+        first = comparands.scores([pair.first for pair in pairs], structure)
+        second = comparands.scores([pair.second for pair in pairs], structure)
+        result = wilcoxon_signed_rank(list(first.values()), list(second.values()))
+        about: dict[str, Any] = {"n": result.n, **complete_pairs_of(pairs, {**first, **second})}
         yield p_cell("sites", structure, "p", result.p, result, about)
         yield number_cell("sites", structure, "rank_biserial", result.rank_biserial, result, about, digits=3)
         yield Cell(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Final
 
 from liverspleen.errors import one_line
@@ -144,7 +145,7 @@ def latex_escaped(text: str) -> str:
     a\_b\&5\% \textbackslash{}input\{x\} {\'e} {[}U+6F22{]}\allowbreak{} -0.17 $\pm$ 3.07
     """
     line = _LONG_WORD.sub(r"\g<0>\n", one_line(text))
-    return "".join(_unjoined(before, c) + _character(c) for before, c in zip(f" {line}", line, strict=False))
+    return "".join(_unjoined(before, c) + _character(c) for before, c in pairwise(f" {line}"))
 
 
 def _unjoined(before: str, character: str) -> str:
