@@ -16,8 +16,9 @@ from liverspleen.evaluation.measurements.table import (
     write_measurements,
     write_volumes,
 )
-from liverspleen.evaluation.metrics.overlap import Overlap, overlaps
+from liverspleen.evaluation.metrics.overlap import Overlap, dss, overlaps
 from liverspleen.evaluation.metrics.surface import SurfaceDistances, surface_distances
+from liverspleen.evaluation.metrics.volume import volume_cm3
 from liverspleen.evaluation.reporting.compare import ReaderComparison, compare_readers, write_comparison
 from liverspleen.evaluation.reporting.paper_tables import StatisticalReport, statistical_report
 from liverspleen.evaluation.reporting.rc_table import KnownRC, read_rc_table
@@ -71,6 +72,7 @@ __all__ = [
     "compare_rc",
     "compare_readers",
     "concordance_correlation",
+    "dss",
     "dunn",
     "icc",
     "kruskal_wallis",
@@ -88,6 +90,7 @@ __all__ = [
     "surface_distances",
     "tost",
     "volume_change",
+    "volume_cm3",
     "wilcoxon_signed_rank",
     "write_comparison",
     "write_measurements",
