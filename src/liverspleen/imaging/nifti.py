@@ -6,7 +6,7 @@ import itertools
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from isal import isal_zlib
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from liverspleen.imaging.geometry import Geometry
 from liverspleen.imaging.header import HEADER_BYTES, Layout, build, parse
+from liverspleen.imaging.hounsfield import hounsfield, refuse_broken
 from liverspleen.imaging.stream import Source, content, content_blocks, head, read_stored, refuse_beyond_memory
 from liverspleen.imaging.volume import CTVolume, LabelMap
 from liverspleen.organs import ORGANS, Structure, organs
@@ -21,7 +22,6 @@ from liverspleen.storage import complete_file
 
 SUFFIXES = (".nii.gz", ".nii")
 _GZIP_LEVEL = 2  # of ISA-L, 0 to 3; on CT the size of zlib's level 1 in a quarter of its time
-_HU = np.iinfo(np.int16)
 _LISTED = 5  # foreign label values named in a fault
 _GZIP_WBITS = 31  # gzip framing
 _HEAD_STORED = 1 << 16  # holds any compressed header
@@ -54,12 +54,10 @@ def read_ct(path: Path, *, case_id: str | None = None) -> CTVolume:
     native, first, broken, clipped = geometry.to_native(hu), 0, 0, 0
     for voxels in stream:
         stored = np.frombuffer(voxels, layout.dtype).reshape((*geometry.shape[:2], -1), order="F")
-        found = _hounsfield(_scaled(layout, stored))
+        found = hounsfield(_scaled(layout, stored))
         native[..., first : first + stored.shape[2]] = found.values
         first, broken, clipped = first + stored.shape[2], broken + found.broken, clipped + found.clipped
-    if broken:
-        message = f"{broken} of {hu.size} voxels are NaN or infinite, expected finite HU"
-        raise source.refused("LS-IMG-008", message, "convert it from its source again")
+    refuse_broken(source, broken, hu.size)
     return CTVolume(hu, geometry, clipped)
 
 
@@ -110,26 +108,6 @@ def _layout(source: Source) -> Layout:
         if len(beginning) < HEADER_BYTES:  # too little for a header and voxels: the stream says so if it is damaged
             beginning = content(source, stored, max(len(beginning), 1))
     return parse(source, beginning)
-
-
-class _Hounsfield(NamedTuple):
-    """Whole numbers within int16; voxels that are no numbers, and those set to an end of int16."""
-
-    values: NDArray[Any]
-    broken: int
-    clipped: int
-
-
-def _hounsfield(values: NDArray[Any]) -> _Hounsfield:
-    if values.dtype.kind == "f":
-        if not (finite := np.isfinite(values)).all():
-            return _Hounsfield(np.zeros_like(values, np.int16), values.size - int(np.count_nonzero(finite)), 0)
-        values = np.rint(values)
-    clipped = 0
-    if not np.can_cast(values.dtype, np.int16):
-        clipped = int(np.count_nonzero((values < _HU.min) | (values > _HU.max)))
-        values = values.clip(_HU.min, _HU.max) if clipped else values
-    return _Hounsfield(values, 0, clipped)
 
 
 def write_label_map(path: Path, label_map: LabelMap) -> None:
