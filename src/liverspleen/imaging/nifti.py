@@ -18,7 +18,7 @@ from liverspleen.imaging.hounsfield import hounsfield, refuse_broken
 from liverspleen.imaging.stream import Source, content, content_blocks, head, read_stored, refuse_beyond_memory
 from liverspleen.imaging.volume import CTVolume, LabelMap
 from liverspleen.organs import ORGANS, Structure, organs
-from liverspleen.storage import complete_file
+from liverspleen.storage import StrPath, complete_file
 
 SUFFIXES = (".nii.gz", ".nii")
 _GZIP_LEVEL = 2  # of ISA-L, 0 to 3; on CT the size of zlib's level 1 in a quarter of its time
@@ -29,7 +29,7 @@ _BLOCK = 1 << 20  # bytes of voxels converted at a time: with their float64 they
 _PLANE_LIMIT = 1 << 24  # voxels: planes are converted whole; as of DICOM
 
 
-def read_ct(path: Path, *, case_id: str | None = None) -> CTVolume:
+def read_ct(path: StrPath, *, case_id: str | None = None) -> CTVolume:
     """The CT in a `.nii` or `.nii.gz` file, in HU.
 
     The file's slope and intercept are applied once; values are rounded to whole HU, and those beyond int16 are set to
@@ -62,7 +62,7 @@ def read_ct(path: Path, *, case_id: str | None = None) -> CTVolume:
 
 
 def read_label_map(
-    path: Path, *, case_id: str | None = None, values: Mapping[int, Structure] | None = None
+    path: StrPath, *, case_id: str | None = None, values: Mapping[int, Structure] | None = None
 ) -> LabelMap:
     """The label map in a `.nii` or `.nii.gz` file.
 
@@ -84,7 +84,7 @@ def read_label_map(
     return LabelMap(np.ascontiguousarray(canonical, dtype=np.uint8), layout.geometry, covered)
 
 
-def read_grid(path: Path, *, case_id: str | None = None) -> Geometry:
+def read_grid(path: StrPath, *, case_id: str | None = None) -> Geometry:
     """The grid that a file's header states; its voxels are not read.
 
     Raises:
@@ -93,7 +93,7 @@ def read_grid(path: Path, *, case_id: str | None = None) -> Geometry:
     return read_layout(path, case_id=case_id).geometry
 
 
-def read_layout(path: Path, *, case_id: str | None = None) -> Layout:
+def read_layout(path: StrPath, *, case_id: str | None = None) -> Layout:
     """All that a file's header states; as `read_grid`."""
     source = Source(Path(path), case_id)
     return parse(source, head(read_stored(source, _HEAD_STORED), HEADER_BYTES))
@@ -110,7 +110,7 @@ def _layout(source: Source) -> Layout:
     return parse(source, beginning)
 
 
-def write_label_map(path: Path, label_map: LabelMap) -> None:
+def write_label_map(path: StrPath, label_map: LabelMap) -> None:
     """Write a label map as uint8 on its grid, in the native axis order and with the header space of its CT.
 
     The file is complete or absent, and on one kind of processor the same bytes for the same label map. A name on
@@ -119,12 +119,12 @@ def write_label_map(path: Path, label_map: LabelMap) -> None:
     Raises:
         ValueError: the name ends on neither `.nii` nor `.nii.gz`.
     """
-    _write(path, label_map.labels, label_map.geometry)
+    _write(Path(path), label_map.labels, label_map.geometry)
 
 
-def write_ct(path: Path, ct: CTVolume) -> None:
+def write_ct(path: StrPath, ct: CTVolume) -> None:
     """Write a CT as int16 HU; as `write_label_map`."""
-    _write(path, ct.hu, ct.geometry)
+    _write(Path(path), ct.hu, ct.geometry)
 
 
 def strip_suffix(name: str) -> str | None:

@@ -28,6 +28,7 @@ from liverspleen.imaging.nifti import SUFFIXES, read_label_map
 from liverspleen.imaging.volume import LabelMap
 from liverspleen.organs import ORGANS, Structure, organs
 from liverspleen.processes import spread
+from liverspleen.storage import StrPath
 
 LabelValues = Mapping[int, Structure]
 
@@ -41,9 +42,9 @@ class Measured:
 
 
 def measure_folder(
-    labels: Path,
+    labels: StrPath,
     *,
-    reference: Path | None = None,
+    reference: StrPath | None = None,
     cohort: Cohort | None = None,
     datasets: Sequence[str] = (),
     reader: str = DLA,
@@ -74,11 +75,12 @@ def measure_folder(
         InputError: LS-IMG-002 `labels` or `reference` is not a folder, LS-LAB-008 both readers have one name,
             LS-LAB-009 there is no label map and no case.
     """
+    labels = Path(labels)
     known = () if cohort is None else tuple(case.case_id for case in cohort.cases)
     drawn = LabelFolder.of(labels, label_values, known=known)
     references = None
     if reference is not None:
-        references = LabelFolder.of(reference, reference_values, known=known or drawn.files.keys())
+        references = LabelFolder.of(Path(reference), reference_values, known=known or drawn.files.keys())
     cases: Sequence[Case | str]
     if cohort is None:
         cases = sorted({*drawn.files, *(references.files if references else ())})

@@ -49,7 +49,7 @@ from liverspleen.evaluation.measurements.validation import (
 )
 from liverspleen.evaluation.metrics.volume import STATUSES
 from liverspleen.organs import ORGAN_KEYS, RATIO_KEY
-from liverspleen.storage import complete_file
+from liverspleen.storage import StrPath, complete_file
 
 if TYPE_CHECKING:
     import pandas
@@ -155,7 +155,7 @@ def csv_line(fields: Iterable[str]) -> str:
     return buffer.getvalue().removesuffix("\r\n") + "\n"
 
 
-def write_measurements(path: Path, rows: Iterable[Measurement]) -> None:
+def write_measurements(path: StrPath, rows: Iterable[Measurement]) -> None:
     """Write the rows, complete or not at all: numbers at full precision, undefined ones as empty fields.
 
     >>> import tempfile
@@ -164,17 +164,18 @@ def write_measurements(path: Path, rows: Iterable[Measurement]) -> None:
     >>> target.read_text().splitlines()[1]
     'A1,P1,,,,liver,manual,1243.285,ok,,,,,,,,,,,,'
     """
-    with complete_file(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as handle:
+    with complete_file(Path(path)) as temporary, temporary.open("w", encoding="utf-8", newline="") as handle:
         handle.write(csv_line(COLUMNS))
         handle.writelines(csv_line(_cell(value) for value in asdict(row).values()) for row in rows)
 
 
-def read_measurements(path: Path) -> Measurements:
+def read_measurements(path: StrPath) -> Measurements:
     """The measurements in a CSV file (UTF-8 with or without BOM, any line ends, comma-separated).
 
     Raises:
         InputError: with every fault of the file, each with its row (the header is row 1) and column.
     """
+    path = Path(path)
     content, text = _decoded(path)
     try:
         records = list(csv.reader(io.StringIO(text, newline=""), strict=True))
@@ -187,7 +188,7 @@ def read_measurements(path: Path) -> Measurements:
     return Measurements(_table(header, rows), path, hashlib.sha256(content).hexdigest())
 
 
-def write_volumes(path: Path, rows: Iterable[Measurement]) -> None:
+def write_volumes(path: StrPath, rows: Iterable[Measurement]) -> None:
     """Write the volumes in cm³ with one row per case, and columns `<structure>_<reader>` and `ratio_<reader>`.
 
     Made for spreadsheets and other programs; the reports read the long table. A field is empty where a reader has no
@@ -200,7 +201,7 @@ def write_volumes(path: Path, rows: Iterable[Measurement]) -> None:
         volumes[row.case_id, row.structure, row.reader] = row.volume_cm3
     readers = sorted({reader for _, _, reader in volumes})
     columns = [(key, reader) for reader in readers for key in (*ORGAN_KEYS, RATIO_KEY)]
-    with complete_file(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as handle:
+    with complete_file(Path(path)) as temporary, temporary.open("w", encoding="utf-8", newline="") as handle:
         handle.write(csv_line([*COLUMNS[:5], *(inert(f"{key}_{reader}") for key, reader in columns)]))
         for case_id, about in cases.items():
             found = [_volume_or_ratio(volumes, case_id, key, reader) for key, reader in columns]
