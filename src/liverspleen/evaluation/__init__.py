@@ -20,6 +20,7 @@ from liverspleen.evaluation.metrics.overlap import Overlap, dss, overlaps
 from liverspleen.evaluation.metrics.surface import SurfaceDistances, surface_distances
 from liverspleen.evaluation.metrics.volume import volume_cm3
 from liverspleen.evaluation.reporting.compare import ReaderComparison, compare_readers, write_comparison
+from liverspleen.evaluation.reporting.figures.bland_altman import plot_bland_altman
 from liverspleen.evaluation.reporting.paper_tables import StatisticalReport, statistical_report
 from liverspleen.evaluation.reporting.rc_table import KnownRC, read_rc_table
 from liverspleen.evaluation.reporting.report import write_report
@@ -84,6 +85,7 @@ __all__ = [
     "plan_loa",
     "plan_rc",
     "plan_tost",
+    "plot_bland_altman",
     "read_measurements",
     "read_rc_table",
     "statistical_report",

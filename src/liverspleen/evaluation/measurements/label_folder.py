@@ -7,7 +7,7 @@ from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypedDict
+from typing import TYPE_CHECKING, TypedDict
 
 from liverspleen.cohort.checks import grid_issues, load_reference
 from liverspleen.cohort.label_names import DSEG, label_files, several_files
@@ -22,13 +22,16 @@ from liverspleen.evaluation.measurements.measure_case import (
     measure_case,
     missing_case,
 )
-from liverspleen.evaluation.measurements.table import Measurement
+from liverspleen.evaluation.measurements.table import Measurement, frame_of
 from liverspleen.imaging.geometry import Geometry
 from liverspleen.imaging.nifti import SUFFIXES, read_label_map
 from liverspleen.imaging.volume import LabelMap
 from liverspleen.organs import ORGANS, Structure, organs
 from liverspleen.processes import spread
 from liverspleen.storage import StrPath
+
+if TYPE_CHECKING:
+    import pandas
 
 LabelValues = Mapping[int, Structure]
 
@@ -39,6 +42,10 @@ class Measured:
 
     rows: tuple[Measurement, ...]
     issues: tuple[Issue, ...]
+
+    def to_frame(self) -> pandas.DataFrame:
+        """The rows as a pandas DataFrame, with the columns of `measurements.csv`; NaN where a number is undefined."""
+        return frame_of(self.rows)
 
 
 def measure_folder(

@@ -133,6 +133,23 @@ class Measurements:
     source: Path | None = None
     sha256: str | None = None
 
+    def to_frame(self) -> pandas.DataFrame:
+        """A copy of `table`, to be changed at will."""
+        return self.table.copy()
+
+
+def frame_of(rows: Iterable[Measurement]) -> pandas.DataFrame:
+    """The rows as a pandas DataFrame of `COLUMNS`, as `Measurements.table`: NaN where a number is undefined.
+
+    >>> frame_of([Measurement("A1", "P1", "", "", "", "liver", "manual", 1243.285)])[["structure", "volume_cm3", "dss"]]
+      structure  volume_cm3  dss
+    0     liver    1243.285  NaN
+    """
+    import pandas
+
+    table = pandas.DataFrame([asdict(row) for row in rows], columns=list(COLUMNS), dtype=object)
+    return table.astype(dict.fromkeys(NUMBERS, "float64"))
+
 
 def inert(text: str) -> str:
     """`text` as a CSV cell that no spreadsheet runs as a formula; `read_measurements` takes the apostrophe off again.

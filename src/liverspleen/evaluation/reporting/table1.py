@@ -25,7 +25,7 @@ from liverspleen.cohort.row import DEVELOPMENT
 from liverspleen.evaluation.measurements.notes import Note
 from liverspleen.evaluation.measurements.readings import SITES
 from liverspleen.evaluation.reporting import formatting
-from liverspleen.evaluation.reporting.cells import Address, Cell
+from liverspleen.evaluation.reporting.cells import Address, Cell, Table, by_row
 from liverspleen.evaluation.reporting.reader_pair import CONDITIONS
 from liverspleen.evaluation.statistics.samples import describe
 
@@ -45,6 +45,11 @@ class Characteristics:
 
     cells: tuple[Cell, ...]
     notes: tuple[Note, ...]
+
+    @property
+    def table(self) -> Table:
+        """The cells by row and column; `table.to_frame()` gives them as a pandas DataFrame."""
+        return by_row(self.cells, TABLE)
 
 
 @dataclass(frozen=True)
