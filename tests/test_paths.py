@@ -14,7 +14,9 @@ import pytest
 from liverspleen import audit, cohort, data, evaluation, imaging
 from liverspleen.cohort.covariates import read_covariates
 from liverspleen.cohort.scans import open_scans
+from liverspleen.data.store import open_case
 from liverspleen.evaluation.reporting.flow import read_exclusions
+from liverspleen.formats import REPORT
 from liverspleen.imaging import dicom
 from liverspleen.phantom.cohort import write_phantom_cohort
 from liverspleen.sweep.leaderboard import write_leaderboard
@@ -115,7 +117,8 @@ def test_readers_are_compared_and_known_rc_read(tmp_path: Path) -> None:
     measurements = evaluation.Measurements(importlib.import_module("pandas").concat([table, others]))
     comparison = evaluation.compare_readers(measurements, datasets=["test1"])
     assert "compare.json" in evaluation.write_comparison(comparison, f"{tmp_path}/compare")
-    cells = '{"cells": [{"table": "reproducibility", "row": "liver", "column": "dla", "n": 9, "values": '
+    cells = f'{{"format": {REPORT.number}, '
+    cells += '"cells": [{"table": "reproducibility", "row": "liver", "column": "dla", "n": 9, "values": '
     cells += '{"rc_pct": 3.5, "ci_lower": 3.0, "ci_upper": 4.0}}]}'
     (tmp_path / "report.json").write_text(cells)
     assert evaluation.read_rc_table(f"{tmp_path}/report.json")["liver", "dla"].rc_pct == 3.5
@@ -137,9 +140,9 @@ def test_a_phantom_cohort_is_written(phantoms: Path) -> None:
 
 def test_a_case_is_stored(box_cohort: Callable[..., Path], tmp_path: Path) -> None:
     case = cohort.read_cohort(str(box_cohort())).cases[0]
-    assert data.open_case(case, f"{tmp_path}/store") is None
+    assert open_case(case, f"{tmp_path}/store") is None
     data.store_case(case, f"{tmp_path}/store")
-    assert data.open_case(case, f"{tmp_path}/store") is not None
+    assert open_case(case, f"{tmp_path}/store") is not None
 
 
 @pytest.mark.parametrize("package", ["networks", "data", "training"])

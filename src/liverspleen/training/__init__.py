@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING
 from liverspleen.lazy import lazy_exports
 
 if TYPE_CHECKING:
-    from liverspleen.training.checkpoints import Checkpoints
+    from liverspleen.training.description import model_description
     from liverspleen.training.losses import CrossEntropy, Dice, SegmentationLoss
     from liverspleen.training.module import SegmentationModule
 else:
     __getattr__, __dir__ = lazy_exports(
         __name__,
         {
-            "Checkpoints": "checkpoints",
             "CrossEntropy": "losses",
             "Dice": "losses",
             "SegmentationLoss": "losses",
             "SegmentationModule": "module",
+            "model_description": "description",
         },
     )
 
-__all__ = ["Checkpoints", "CrossEntropy", "Dice", "SegmentationLoss", "SegmentationModule"]
+__all__ = ["CrossEntropy", "Dice", "SegmentationLoss", "SegmentationModule", "model_description"]
