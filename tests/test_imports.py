@@ -11,13 +11,14 @@ from pathlib import Path
 import pytest
 
 SOURCE = Path(__file__).parents[1] / "src" / "liverspleen"
-GROUND = {"organs", "errors", "formats", "changed_keys", "storage", "processes", "__init__"}
+GROUND = {"organs", "errors", "formats", "changed_keys", "storage", "processes", "lazy", "__init__"}
 BELOW: dict[str, set[str]] = {
     "organs": set(),
     "errors": set(),
     "formats": {"errors"},
     "changed_keys": set(),
     "storage": set(),
+    "lazy": set(),
     "processes": set(),
     "config": {"errors", "organs"},
     "codes": {"errors"},

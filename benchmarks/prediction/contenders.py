@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from liverspleen.data.window import IntensityWindow
-from liverspleen.evaluation.metrics.volume import volume_cm3, volume_statuses
+from liverspleen.evaluation.metrics.volume import organ_volume_cm3, volume_statuses
 from liverspleen.imaging import CTVolume, Geometry, LabelMap, read_ct, write_label_map
 from liverspleen.inference import TrainedModel, segment_volume
 from liverspleen.inference.folded import folded
@@ -176,7 +176,7 @@ def from_file_to_file(contender: Contender, predict: Callable[[Volume], Labels],
         marks.append(time.perf_counter())
         label_map = LabelMap(labels, volume_of(hu).geometry)
     for organ in ORGANS:
-        volume_cm3(label_map, organ)
+        organ_volume_cm3(label_map, organ)
     marks.append(time.perf_counter())
     if contender.driver == "liverspleen":
         write_label_map(target, label_map)

@@ -13,7 +13,7 @@ from patients import acquisition, anatomy
 from settings import Settings
 
 from liverspleen.evaluation.metrics.overlap import overlaps
-from liverspleen.evaluation.metrics.volume import volume_cm3
+from liverspleen.evaluation.metrics.volume import organ_volume_cm3
 from liverspleen.imaging import CTVolume, Geometry, LabelMap
 from liverspleen.inference.folded import folded
 from liverspleen.inference.model import TrainedModel, load_model
@@ -84,6 +84,6 @@ def volumes(
         overlap = overlaps(predicted.labels, mask.labels)
         for organ in ORGANS:
             row = common | {"recipe": network.recipe, "seed": network.seed, "structure": organ.key}
-            row |= {"volume_cm3": volume_cm3(predicted, organ), "mask_cm3": volume_cm3(mask, organ)}
+            row |= {"volume_cm3": organ_volume_cm3(predicted, organ), "mask_cm3": organ_volume_cm3(mask, organ)}
             found.append(row | {"truth_cm3": truth[organ.key], "dss": overlap[organ].dss})
     return pd.DataFrame(found)

@@ -8,11 +8,14 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 from uuid import uuid4
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+StrPath: TypeAlias = str | os.PathLike[str]
+"""A path as public functions take it; they turn it into a `Path` once."""
 
 _BLOCK = 1 << 20
 

@@ -12,7 +12,7 @@ from nibabel.orientations import inv_ornt_aff
 from numpy.typing import NDArray
 from stand_ins import SectionBelow, stand_in
 
-from liverspleen.evaluation.metrics.volume import volume_cm3
+from liverspleen.evaluation.metrics.volume import organ_volume_cm3
 from liverspleen.imaging import read_label_map, write_label_map
 from liverspleen.inference import segment
 from liverspleen.organs import Structure
@@ -87,7 +87,7 @@ def test_48_ways_of_storing_one_anatomy_give_the_same_labels_in_the_patient(tmp_
 
 def volumes_of(path: Path) -> tuple[float, float]:
     found = read_label_map(path)
-    return volume_cm3(found, Structure.LIVER), volume_cm3(found, Structure.SPLEEN)
+    return organ_volume_cm3(found, Structure.LIVER), organ_volume_cm3(found, Structure.SPLEEN)
 
 
 def test_the_ways_are_48_and_differ() -> None:

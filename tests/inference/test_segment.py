@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import nibabel as nib
 import numpy as np
 import pytest
 import torch
@@ -18,7 +19,7 @@ from liverspleen.data.window import IntensityWindow
 from liverspleen.errors import InputError
 from liverspleen.formats import CHECKPOINT
 from liverspleen.imaging.geometry import Geometry
-from liverspleen.imaging.nifti import read_ct
+from liverspleen.imaging.nifti import read_ct, write_ct
 from liverspleen.imaging.volume import CTVolume
 from liverspleen.inference.model import TrainedModel, load_model
 from liverspleen.inference.segment import segment
@@ -156,6 +157,33 @@ def test_label_map_is_on_the_grid_of_the_ct() -> None:
     found = segment(volume, model())
     assert found.geometry is volume.geometry
     assert found.labels.shape == volume.hu.shape
+
+
+def test_path_volume_image_and_array_give_the_same_label_map(tmp_path: Path) -> None:
+    volume = ct([0, 50, 0, 10, 60])
+    file = tmp_path / "ct.nii.gz"
+    write_ct(file, volume)
+    image = nib.load(file)
+    array = np.asarray(image.dataobj)
+    expected = segment(volume, model())
+    assert expected.labels[:, 0, 0].tolist() == [1, 0, 1, 1, 1]  # as above
+    found = [segment(given, model()) for given in (file, str(file), image)]
+    found.append(segment(array, model(), affine=image.affine))
+    for label_map in found:
+        assert np.array_equal(label_map.labels, expected.labels)
+        assert np.array_equal(label_map.geometry.affine, volume.geometry.affine)
+    # columns of the array are those of the file, and sections its last axis
+    assert found[-1].to_native().shape == array.shape
+    assert found[-1].to_native()[0, 0].tolist() == [1, 0, 1, 1, 1]
+
+
+def test_an_affine_is_for_an_array_alone(tmp_path: Path) -> None:
+    volume = ct([0, 50, 0])
+    with pytest.raises(ValueError, match="needs affine="):
+        segment(volume.hu, model())
+    for own in (volume, tmp_path / "ct.nii.gz", str(tmp_path / "ct.nii.gz")):
+        with pytest.raises(ValueError, match="has its own"):
+            segment(own, model(), affine=np.eye(4))
 
 
 def test_missing_checkpoint_is_refused(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ NETWORKS = {"network": ["small", "unet_2d", "large"]}
 def made(folder: Path, **study: Any) -> Choice | None:
     """The leaderboard of a study that is made in the folder."""
     write_study(folder, **study)
-    return write_leaderboard(folder)
+    return write_leaderboard(str(folder))
 
 
 def table(folder: Path, name: str = "leaderboard.csv") -> list[dict[str, str]]:

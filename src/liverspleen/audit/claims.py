@@ -23,6 +23,7 @@ from liverspleen.audit.published import PublishedNumber
 from liverspleen.audit.rule import SAMPLE, Relation, Rule, Sample, Shape, Stated
 from liverspleen.audit.rules import RULES
 from liverspleen.errors import InputError, Issue
+from liverspleen.storage import StrPath
 
 _OWN: Final = ("id", "rule", "cells", "severity", "note")
 
@@ -74,7 +75,7 @@ class Claims:
     issues: tuple[Issue, ...] = ()
 
 
-def read_claims(path: Path, numbers: Mapping[str, PublishedNumber]) -> Claims:
+def read_claims(path: StrPath, numbers: Mapping[str, PublishedNumber]) -> Claims:
     """The claims of a file about `numbers`.
 
     Raises:
@@ -82,6 +83,7 @@ def read_claims(path: Path, numbers: Mapping[str, PublishedNumber]) -> Claims:
     """
     import yaml
 
+    path = Path(path)
     hint = "give a YAML file that holds `claims:`, a list of entries with id, rule and cells"
     try:
         # Both load plain values only. The parser in C, where PyYAML was built with it: ten times as fast.

@@ -13,7 +13,7 @@ from liverspleen.audit.rules import RULES
 from liverspleen.errors import one_line
 from liverspleen.evaluation.measurements.table import csv_line, inert
 from liverspleen.evaluation.reporting.writers.csv_markdown import escaped
-from liverspleen.storage import write_json, write_text
+from liverspleen.storage import StrPath, write_json, write_text
 
 FILES: Final = ("findings.csv", "findings.json", "audit.md", "audit.html")
 
@@ -28,8 +28,9 @@ _REMARK: Final = (
 _COLUMNS: Final = ("Severity", "Number", "Place", "Printed", "Admissible", "Rule", "Why")
 
 
-def write_audit(audit: Audit, output: Path) -> None:
+def write_audit(audit: Audit, output: StrPath) -> None:
     """Write the four files below `output`; the same audit gives the same bytes."""
+    output = Path(output)
     rows = [finding.to_dict() for finding in audit.findings]
     # Printed text is a number and may begin with a minus; every other text is foreign.
     lines = [csv_line(_csv_field(name, row[name]) for name in FIELDS) for row in rows]

@@ -5,13 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, get_args
+from typing import TYPE_CHECKING, Any, Final, get_args
 
 from liverspleen.audit.claims import Claim
 from liverspleen.audit.intervals import Bound, Interval
 from liverspleen.audit.published import QUANTITIES, PublishedNumber
 from liverspleen.audit.rule import Severity, Violation
 from liverspleen.errors import Issue
+
+if TYPE_CHECKING:
+    import pandas
 
 SEVERITIES: Final[tuple[Severity, ...]] = get_args(Severity)
 
@@ -56,6 +59,12 @@ class Audit:
     claims: int
     numbers: int
     unclaimed: tuple[str, ...]
+
+    def to_frame(self) -> pandas.DataFrame:
+        """The findings as a pandas DataFrame, one row each, with the columns `FIELDS`."""
+        import pandas
+
+        return pandas.DataFrame([finding.to_dict() for finding in self.findings], columns=list(FIELDS))
 
     def count(self, severity: Severity) -> int:
         """Number of findings of a severity."""

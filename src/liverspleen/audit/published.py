@@ -26,6 +26,7 @@ from typing import Final
 from liverspleen.audit.intervals import Interval
 from liverspleen.audit.printed import Printed, Reading, read_printed
 from liverspleen.errors import InputError, Issue
+from liverspleen.storage import StrPath
 
 COLUMNS: Final = ("id", "place", "row", "column", "quantity", "printed", "unit", "n", "note")
 
@@ -88,12 +89,13 @@ class Published:
     issues: tuple[Issue, ...] = ()
 
 
-def read_published(path: Path) -> Published:
+def read_published(path: StrPath) -> Published:
     """The numbers of a file.
 
     Raises:
         InputError: LS-AUD-001, it is no such table.
     """
+    path = Path(path)
     try:
         text = path.read_text(encoding="utf-8-sig")
         records = list(csv.DictReader(io.StringIO(text, newline=""), strict=True, restkey="…"))

@@ -13,6 +13,7 @@ from liverspleen.cohort.layouts.source import SourceCase
 from liverspleen.cohort.row import ManifestRow, parse_row
 from liverspleen.cohort.vocabulary import Vocabulary
 from liverspleen.errors import InputError, Issue
+from liverspleen.storage import StrPath
 
 KEYS = ("source", "patient", "series")
 _NOT_GIVEN = ("case_id", "patient_id", "image", "label")
@@ -90,7 +91,7 @@ class Covariates:
             yield Issue("LS-COV-007", message, "add rows if something is known of them", severity="warning")
 
 
-def read_covariates(file: Path, *, vocabulary: Vocabulary) -> Covariates:
+def read_covariates(file: StrPath, *, vocabulary: Vocabulary) -> Covariates:
     """The covariates in a CSV file (UTF-8, with a header).
 
     Columns: `source` (a case's name in its layout) or `patient` or both, optionally `series`, and columns of
@@ -101,6 +102,7 @@ def read_covariates(file: Path, *, vocabulary: Vocabulary) -> Covariates:
             column is missing, twice, unnamed or not for covariates, 003 a row has no key, 004 two rows have one key,
             005 a value that `cohort.csv` does not allow.
     """
+    file = Path(file)
     names, records = _records(file)
     issues = [*_column_issues(names)]
     if issues:

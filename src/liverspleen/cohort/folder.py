@@ -15,7 +15,7 @@ from liverspleen.cohort.vocabulary import Vocabulary
 from liverspleen.errors import InputError, Issue
 from liverspleen.imaging.nifti import strip_suffix
 from liverspleen.organs import ORGAN_KEYS, organ
-from liverspleen.storage import write_text
+from liverspleen.storage import StrPath, write_text
 
 LABEL_SUFFIX = "_label"
 """How the name of a label map beside its CT ends."""
@@ -28,7 +28,7 @@ _IMPORT = "bring it in with liverspleen import, or write a cohort.csv"
 
 
 def open_cohort(
-    path: Path, *, root: Path | None = None, vocabulary: Vocabulary | None = None, table: Path | None = None
+    path: StrPath, *, root: StrPath | None = None, vocabulary: Vocabulary | None = None, table: StrPath | None = None
 ) -> Cohort:
     """The cohort in a `cohort.csv`, in a folder that holds one, or of a folder of images.
 
@@ -52,6 +52,7 @@ def open_cohort(
     images, labels = _found(path)
     covered = _covered(path / "dataset.json")
     text = cohort_text(_rows(images, labels, root, covered))
+    table = None if table is None else Path(table)
     if table is not None:
         _keep(table, text, path)
     cohort = parse_cohort(text, path=table or path, root=root, vocabulary=vocabulary)

@@ -17,7 +17,7 @@ from liverspleen.cohort.row import COLUMNS, REQUIRED_COLUMNS, ManifestRow, parse
 from liverspleen.cohort.vocabulary import DEVELOPMENT, PAPER, Vocabulary
 from liverspleen.errors import InputError, Issue
 from liverspleen.organs import ORGANS, Structure
-from liverspleen.storage import write_text
+from liverspleen.storage import StrPath, write_text
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class _Row:
         )
 
 
-def read_cohort(path: Path, *, root: Path | None = None, vocabulary: Vocabulary | None = None) -> Cohort:
+def read_cohort(path: StrPath, *, root: StrPath | None = None, vocabulary: Vocabulary | None = None) -> Cohort:
     """The cohort in a CSV file (UTF-8 with or without BOM, any line ends).
 
     Paths in it are relative to `root` (the file's own folder by default), taken verbatim, and refused outside it, also
@@ -118,7 +118,7 @@ def parse_cohort(text: str, *, path: Path, root: Path, vocabulary: Vocabulary | 
     return Cohort(tuple(cases), tuple(issues), path, root, _hash(rows), words)
 
 
-def write_cohort(path: Path, rows: Iterable[Mapping[str, object]]) -> None:
+def write_cohort(path: StrPath, rows: Iterable[Mapping[str, object]]) -> None:
     """Write rows of column to value as `cohort.csv`: known columns first, None as an empty field, complete or absent.
 
     >>> import tempfile
@@ -127,7 +127,7 @@ def write_cohort(path: Path, rows: Iterable[Mapping[str, object]]) -> None:
     >>> target.read_text().splitlines()
     ['case_id,patient_id,image,label', 'A1,P1,a.nii,']
     """
-    write_text(path, cohort_text(rows))
+    write_text(Path(path), cohort_text(rows))
 
 
 def cohort_text(rows: Iterable[Mapping[str, object]]) -> str:

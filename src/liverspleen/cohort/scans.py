@@ -25,6 +25,7 @@ from liverspleen.cohort.vocabulary import Vocabulary
 from liverspleen.errors import InputError, Issue
 from liverspleen.imaging.dicom import Series, find_series
 from liverspleen.imaging.nifti import strip_suffix
+from liverspleen.storage import StrPath
 
 __all__ = ["ScanCase", "Scans", "open_scans", "write_case_segmentation"]
 
@@ -52,14 +53,14 @@ class Scans:
 
 @contextmanager
 def open_scans(
-    source: Path | str,
+    source: StrPath,
     *,
-    root: Path | None = None,
+    root: StrPath | None = None,
     vocabulary: Vocabulary | None = None,
     datasets: Sequence[str] = (),
-    split: Path | None = None,
+    split: StrPath | None = None,
     ids: str = "hashed",
-    key: Path | None = None,
+    key: StrPath | None = None,
 ) -> Iterator[Scans]:
     """The CT in a source, for as long as the block lasts: archives are unpacked into a temporary folder until then.
 
@@ -91,7 +92,7 @@ def open_scans(
         if not found.is_private:
             yield _checked(Scans(_nifti_cases(found), tuple(found.issues)))
             return
-        key_file = key or default_key()
+        key_file = default_key() if key is None else Path(key)
         secret, made = read_key(key_file)
         identity = Identity(secret, ids == _NAMES, (Path(os.path.realpath(source)),))
         links = key_file.parent / f"links-{identity.hashed('name', str(identity.roots[0]))}.csv"
@@ -119,7 +120,11 @@ class _Found:
 
 
 def _cohort(
-    source: Path, root: Path | None, vocabulary: Vocabulary | None, datasets: Sequence[str], split: Path | None
+    source: Path,
+    root: StrPath | None,
+    vocabulary: Vocabulary | None,
+    datasets: Sequence[str],
+    split: StrPath | None,
 ) -> Scans:
     table = source / "cohort.csv" if source.is_dir() else source
     cohort = read_cohort(table, root=root or table.parent, vocabulary=vocabulary)

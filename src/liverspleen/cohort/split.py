@@ -12,7 +12,7 @@ from typing import Literal
 
 from liverspleen.cohort.manifest import Case, Cohort
 from liverspleen.errors import InputError, Issue
-from liverspleen.storage import write_text
+from liverspleen.storage import StrPath, write_text
 
 Side = Literal["training", "validation"]
 SIDES: tuple[Side, Side] = ("training", "validation")
@@ -60,7 +60,7 @@ def patients_in_tests(cohort: Cohort, patients: Iterable[str], file: Path | None
         yield Issue("LS-SPL-002", message, "give all examinations of a patient one dataset", file=file or cohort.path)
 
 
-def write_split(path: Path, split: Split) -> None:
+def write_split(path: StrPath, split: Split) -> None:
     """Write the split as CSV, one row per patient, complete or not at all."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -68,10 +68,10 @@ def write_split(path: Path, split: Split) -> None:
     for side in SIDES:
         for patient in getattr(split, side):
             writer.writerow([patient, side, split.seed, repr(split.train_fraction), split.cohort_hash])
-    write_text(path, text.getvalue())
+    write_text(Path(path), text.getvalue())
 
 
-def read_split(path: Path, cohort: Cohort) -> Split:
+def read_split(path: StrPath, cohort: Cohort) -> Split:
     """The split in a file, checked against the cohort it is to be used with.
 
     Raises:

@@ -9,7 +9,6 @@ from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import nullcontext
 from dataclasses import dataclass
-from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from liverspleen.data.room import Cost, available_bytes, case_cost, noting_cost,
 from liverspleen.data.store import NO_ROOM, StoredCase, no_room, note_voxels, noted_voxels, open_case, store_case
 from liverspleen.errors import InputError, Issue
 from liverspleen.processes import progress, spread
+from liverspleen.storage import StrPath
 
 _NO_MEMORY = "LS-STO-003"
 _MACHINE = frozenset({NO_ROOM, _NO_MEMORY})
@@ -146,7 +146,7 @@ def build_cache(
 def build_sides(
     cohort: Cohort,
     split: Split,
-    store: str | PathLike[str],
+    store: StrPath,
     *,
     pixel_mm: float | None = None,
     name: str = "cache",

@@ -27,7 +27,7 @@ from liverspleen.data.parts import ABOUT, clear_parts, complete_folder
 from liverspleen.errors import InputError, Issue
 from liverspleen.formats import SLICE_CACHE
 from liverspleen.organs import ORGANS, Structure
-from liverspleen.storage import sha256_of, sha256_of_array, write_json
+from liverspleen.storage import StrPath, sha256_of, sha256_of_array, write_json
 
 if TYPE_CHECKING:
     from liverspleen.cohort.manifest import Case
@@ -114,17 +114,17 @@ def source_hashes(case: Case) -> tuple[str, str]:
     return _file_hash(case, case.image), _file_hash(case, case.label) if case.label else ""
 
 
-def open_case(case: Case, store: Path, *, pixel_mm: float | None = None) -> StoredCase | None:
+def open_case(case: Case, store: StrPath, *, pixel_mm: float | None = None) -> StoredCase | None:
     """The case in the store, or None if it is not there.
 
     Raises:
         InputError: a file of the case is missing, LS-STO-001 what the store says of it is damaged, or LS-FMT-001 the
             case is stored in another format.
     """
-    return _open(case, store / case_key(case, pixel_mm=pixel_mm))
+    return _open(case, Path(store) / case_key(case, pixel_mm=pixel_mm))
 
 
-def store_case(case: Case, store: Path, *, pixel_mm: float | None = None) -> StoredCase:
+def store_case(case: Case, store: StrPath, *, pixel_mm: float | None = None) -> StoredCase:
     """Read a case, check it and put it into the store; a case that is there already is opened.
 
     The folder appears under its name only when all its files are on disk. What killed processes left is cleared before.
@@ -133,6 +133,7 @@ def store_case(case: Case, store: Path, *, pixel_mm: float | None = None) -> Sto
     Raises:
         InputError: the case cannot be read or is faulty, or LS-STO-002 the disk is full.
     """
+    store = Path(store)
     image, label = source_hashes(case)
     folder = store / _key(image, label, pixel_mm)
     if (found := _open(case, folder)) is not None:

@@ -16,9 +16,11 @@ from liverspleen.evaluation.measurements.table import (
     write_measurements,
     write_volumes,
 )
-from liverspleen.evaluation.metrics.overlap import Overlap, overlaps
+from liverspleen.evaluation.metrics.overlap import Overlap, dss, overlaps
 from liverspleen.evaluation.metrics.surface import SurfaceDistances, surface_distances
+from liverspleen.evaluation.metrics.volume import volume_cm3
 from liverspleen.evaluation.reporting.compare import ReaderComparison, compare_readers, write_comparison
+from liverspleen.evaluation.reporting.figures.bland_altman import plot_bland_altman
 from liverspleen.evaluation.reporting.paper_tables import StatisticalReport, statistical_report
 from liverspleen.evaluation.reporting.rc_table import KnownRC, read_rc_table
 from liverspleen.evaluation.reporting.report import write_report
@@ -71,6 +73,7 @@ __all__ = [
     "compare_rc",
     "compare_readers",
     "concordance_correlation",
+    "dss",
     "dunn",
     "icc",
     "kruskal_wallis",
@@ -82,12 +85,14 @@ __all__ = [
     "plan_loa",
     "plan_rc",
     "plan_tost",
+    "plot_bland_altman",
     "read_measurements",
     "read_rc_table",
     "statistical_report",
     "surface_distances",
     "tost",
     "volume_change",
+    "volume_cm3",
     "wilcoxon_signed_rank",
     "write_comparison",
     "write_measurements",

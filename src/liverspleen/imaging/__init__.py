@@ -1,15 +1,20 @@
 """CT volumes and label maps: NIfTI and DICOM in and out, and the one place of orientation and geometry."""
 
 import liverspleen.imaging.without_gdcm  # noqa: F401 - before nibabel
+from liverspleen.imaging.from_memory import CTLike, as_ct_volume, ct_from_array, ct_from_nibabel
 from liverspleen.imaging.geometry import Geometry, corner_displacement_mm, same_grid
 from liverspleen.imaging.nifti import read_ct, read_grid, read_label_map, write_ct, write_label_map
 from liverspleen.imaging.volume import CTVolume, LabelMap
 
 __all__ = [
+    "CTLike",
     "CTVolume",
     "Geometry",
     "LabelMap",
+    "as_ct_volume",
     "corner_displacement_mm",
+    "ct_from_array",
+    "ct_from_nibabel",
     "read_ct",
     "read_grid",
     "read_label_map",

@@ -13,6 +13,7 @@ from nibabel.spatialimages import HeaderDataError
 from numpy.typing import NDArray
 
 from liverspleen.imaging.geometry import Geometry, NiftiSpace, affine_displacement_mm, grid_tolerance_mm
+from liverspleen.imaging.hounsfield import Refuses
 from liverspleen.imaging.stream import Source
 
 HEADER_BYTES = Nifti2Header.sizeof_hdr  # 540; the NIfTI-1 header is shorter
@@ -61,9 +62,9 @@ def parse(source: Source, head: bytes) -> Layout:
         dtype = header.get_data_dtype()
         slope, intercept = _scaling(header)
     except (HeaderDataError, KeyError, ValueError) as error:
-        raise _bad_type(source, str(error)) from error
+        raise bad_type(source, str(error)) from error
     if dtype.kind not in "iuf":
-        raise _bad_type(source, f"data type {dtype}")
+        raise bad_type(source, f"data type {dtype}")
     offset = float(header["vox_offset"])
     if not (math.isfinite(offset) and offset >= header.sizeof_hdr):
         raise source.refused("LS-IMG-003", f"its header puts the voxels at byte {offset:g}", "convert it to NIfTI anew")
@@ -76,6 +77,16 @@ def parse(source: Source, head: bytes) -> Layout:
         slope=slope,
         intercept=intercept,
     )
+
+
+def grid_in(source: Refuses, header: Any) -> Geometry:
+    """The grid that a NIfTI header of nibabel states.
+
+    Raises:
+        InputError: LS-IMG-006 not three axes, LS-GEO-001 to 007 as `parse`.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):  # an affine beyond numbers is refused
+        return _geometry(source, header, _shape(source, header))
 
 
 def build(geometry: Geometry, dtype: np.dtype[Any]) -> bytes:
@@ -114,7 +125,7 @@ def _header(source: Source, head: bytes) -> Any:
     )
 
 
-def _shape(source: Source, header: Any) -> tuple[int, int, int]:
+def _shape(source: Refuses, header: Any) -> tuple[int, int, int]:
     number = int(header["dim"][0])
     axes = [int(n) for n in header["dim"][1 : 1 + max(number, 0)]]
     if not 3 <= number <= 7 or min(axes) < 1 or any(n != 1 for n in axes[3:]):
@@ -133,7 +144,8 @@ def _scaling(header: Any) -> tuple[float, float]:
     return (1.0, 0.0) if slope is None else (float(slope), float(intercept))
 
 
-def _bad_type(source: Source, message: str) -> Exception:
+def bad_type(source: Refuses, message: str) -> Exception:
+    """The error LS-IMG-007: the stored type is not a number."""
     return source.refused(
         "LS-IMG-007",
         f"voxels cannot be read as numbers ({message})",
@@ -141,7 +153,7 @@ def _bad_type(source: Source, message: str) -> Exception:
     )
 
 
-def _geometry(source: Source, header: Any, shape: tuple[int, int, int]) -> Geometry:
+def _geometry(source: Refuses, header: Any, shape: tuple[int, int, int]) -> Geometry:
     """The sform if it is coded, else the qform; if both are coded they must agree."""
     spacing = tuple(float(edge) for edge in header["pixdim"][1:4])
     if not all(math.isfinite(edge) and edge > 0 for edge in spacing):
@@ -169,7 +181,7 @@ def _geometry(source: Source, header: Any, shape: tuple[int, int, int]) -> Geome
     return geometry
 
 
-def _qform(source: Source, header: Any) -> NDArray[np.float64]:
+def _qform(source: Refuses, header: Any) -> NDArray[np.float64]:
     signed = header.copy()
     if signed["pixdim"][0] == 0:  # the standard reads a sign of 0 as 1
         signed["pixdim"][0] = 1
@@ -179,7 +191,7 @@ def _qform(source: Source, header: Any) -> NDArray[np.float64]:
         raise source.refused("LS-GEO-002", f"qform is invalid ({error})", "set sform, and qform code 0") from error
 
 
-def _agree(source: Source, geometry: Geometry, qform: NDArray[np.float64]) -> None:
+def _agree(source: Refuses, geometry: Geometry, qform: NDArray[np.float64]) -> None:
     distance = affine_displacement_mm(geometry.shape, geometry.affine, qform)
     tolerance = grid_tolerance_mm(geometry)
     if not distance <= tolerance:

@@ -6,7 +6,7 @@ import itertools
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from isal import isal_zlib
@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 
 from liverspleen.imaging.geometry import Geometry
 from liverspleen.imaging.header import HEADER_BYTES, Layout, build, parse
+from liverspleen.imaging.hounsfield import hounsfield, refuse_broken
 from liverspleen.imaging.stream import Source, content, content_blocks, head, read_stored, refuse_beyond_memory
 from liverspleen.imaging.volume import CTVolume, LabelMap
 from liverspleen.organs import ORGANS, Structure, organs
-from liverspleen.storage import complete_file
+from liverspleen.storage import StrPath, complete_file
 
 SUFFIXES = (".nii.gz", ".nii")
 _GZIP_LEVEL = 2  # of ISA-L, 0 to 3; on CT the size of zlib's level 1 in a quarter of its time
-_HU = np.iinfo(np.int16)
 _LISTED = 5  # foreign label values named in a fault
 _GZIP_WBITS = 31  # gzip framing
 _HEAD_STORED = 1 << 16  # holds any compressed header
@@ -29,7 +29,7 @@ _BLOCK = 1 << 20  # bytes of voxels converted at a time: with their float64 they
 _PLANE_LIMIT = 1 << 24  # voxels: planes are converted whole; as of DICOM
 
 
-def read_ct(path: Path, *, case_id: str | None = None) -> CTVolume:
+def read_ct(path: StrPath, *, case_id: str | None = None) -> CTVolume:
     """The CT in a `.nii` or `.nii.gz` file, in HU.
 
     The file's slope and intercept are applied once; values are rounded to whole HU, and those beyond int16 are set to
@@ -54,17 +54,15 @@ def read_ct(path: Path, *, case_id: str | None = None) -> CTVolume:
     native, first, broken, clipped = geometry.to_native(hu), 0, 0, 0
     for voxels in stream:
         stored = np.frombuffer(voxels, layout.dtype).reshape((*geometry.shape[:2], -1), order="F")
-        found = _hounsfield(_scaled(layout, stored))
+        found = hounsfield(_scaled(layout, stored))
         native[..., first : first + stored.shape[2]] = found.values
         first, broken, clipped = first + stored.shape[2], broken + found.broken, clipped + found.clipped
-    if broken:
-        message = f"{broken} of {hu.size} voxels are NaN or infinite, expected finite HU"
-        raise source.refused("LS-IMG-008", message, "convert it from its source again")
+    refuse_broken(source, broken, hu.size)
     return CTVolume(hu, geometry, clipped)
 
 
 def read_label_map(
-    path: Path, *, case_id: str | None = None, values: Mapping[int, Structure] | None = None
+    path: StrPath, *, case_id: str | None = None, values: Mapping[int, Structure] | None = None
 ) -> LabelMap:
     """The label map in a `.nii` or `.nii.gz` file.
 
@@ -86,7 +84,7 @@ def read_label_map(
     return LabelMap(np.ascontiguousarray(canonical, dtype=np.uint8), layout.geometry, covered)
 
 
-def read_grid(path: Path, *, case_id: str | None = None) -> Geometry:
+def read_grid(path: StrPath, *, case_id: str | None = None) -> Geometry:
     """The grid that a file's header states; its voxels are not read.
 
     Raises:
@@ -95,7 +93,7 @@ def read_grid(path: Path, *, case_id: str | None = None) -> Geometry:
     return read_layout(path, case_id=case_id).geometry
 
 
-def read_layout(path: Path, *, case_id: str | None = None) -> Layout:
+def read_layout(path: StrPath, *, case_id: str | None = None) -> Layout:
     """All that a file's header states; as `read_grid`."""
     source = Source(Path(path), case_id)
     return parse(source, head(read_stored(source, _HEAD_STORED), HEADER_BYTES))
@@ -112,27 +110,7 @@ def _layout(source: Source) -> Layout:
     return parse(source, beginning)
 
 
-class _Hounsfield(NamedTuple):
-    """Whole numbers within int16; voxels that are no numbers, and those set to an end of int16."""
-
-    values: NDArray[Any]
-    broken: int
-    clipped: int
-
-
-def _hounsfield(values: NDArray[Any]) -> _Hounsfield:
-    if values.dtype.kind == "f":
-        if not (finite := np.isfinite(values)).all():
-            return _Hounsfield(np.zeros_like(values, np.int16), values.size - int(np.count_nonzero(finite)), 0)
-        values = np.rint(values)
-    clipped = 0
-    if not np.can_cast(values.dtype, np.int16):
-        clipped = int(np.count_nonzero((values < _HU.min) | (values > _HU.max)))
-        values = values.clip(_HU.min, _HU.max) if clipped else values
-    return _Hounsfield(values, 0, clipped)
-
-
-def write_label_map(path: Path, label_map: LabelMap) -> None:
+def write_label_map(path: StrPath, label_map: LabelMap) -> None:
     """Write a label map as uint8 on its grid, in the native axis order and with the header space of its CT.
 
     The file is complete or absent, and on one kind of processor the same bytes for the same label map. A name on
@@ -141,12 +119,12 @@ def write_label_map(path: Path, label_map: LabelMap) -> None:
     Raises:
         ValueError: the name ends on neither `.nii` nor `.nii.gz`.
     """
-    _write(path, label_map.labels, label_map.geometry)
+    _write(Path(path), label_map.labels, label_map.geometry)
 
 
-def write_ct(path: Path, ct: CTVolume) -> None:
+def write_ct(path: StrPath, ct: CTVolume) -> None:
     """Write a CT as int16 HU; as `write_label_map`."""
-    _write(path, ct.hu, ct.geometry)
+    _write(Path(path), ct.hu, ct.geometry)
 
 
 def strip_suffix(name: str) -> str | None:

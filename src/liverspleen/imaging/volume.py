@@ -62,6 +62,16 @@ class LabelMap:
                 f"expected uint8 of shape {self.geometry.canonical_shape}"
             )
 
+    def to_native(self) -> NDArray[np.uint8]:
+        """The labels in the axis order of the file or array that the grid came from, that of `geometry.affine`.
+
+        >>> labels = np.zeros((6, 5, 4), np.uint8); labels[0, 0, 0] = Structure.LIVER  # inferior, anterior, right
+        >>> native = LabelMap(labels, Geometry((4, 5, 6), np.eye(4))).to_native()
+        >>> native.shape, int(native[3, 4, 0])  # axes grow to the right, to anterior and to superior
+        ((4, 5, 6), 1)
+        """
+        return self.geometry.to_native(self.labels)
+
     def count(self, structure: Structure) -> int:
         """Number of voxels of the structure."""
         # section by section: a mask of the whole volume would leave the cache

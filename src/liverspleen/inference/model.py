@@ -12,6 +12,7 @@ from liverspleen.errors import InputError, Issue
 from liverspleen.inference.checked import CheckedModel, checked_model
 from liverspleen.inference.description import is_of_phantoms_only
 from liverspleen.organs import Structure, organ
+from liverspleen.storage import StrPath
 
 if TYPE_CHECKING:
     import torch
@@ -65,7 +66,7 @@ class TrainedModel:
         return (Issue("LS-MOD-011", message, "train on real CT before measuring any", severity="warning"),)
 
 
-def load_model(path: Path | str, device: torch.device | str = "cpu", *, engine: str = "torch") -> TrainedModel:
+def load_model(path: StrPath, device: torch.device | str = "cpu", *, engine: str = "torch") -> TrainedModel:
     """The model in a checkpoint of a training, a bundle folder, or a bundle as .zip; nothing in it is run.
 
     `engine` is `torch`, or `onnxruntime` for the network in a bundle's model.onnx; that one takes and gives tensors of

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 
+from numpy.typing import ArrayLike
+
 from liverspleen.errors import InputError, Issue
+from liverspleen.imaging.from_memory import CTLike, as_ct_volume
 from liverspleen.imaging.nifti import read_ct
 from liverspleen.imaging.volume import CTVolume, LabelMap
 from liverspleen.inference.model import TrainedModel, load_model
 from liverspleen.organs import Structure
+from liverspleen.storage import StrPath
 
 MAX_PIXELS = 1 << 22
 """In a section, on the CT's own pixels or the model's: 2048 x 2048 is the largest matrix of any CT scanner."""
@@ -38,27 +43,39 @@ class Segmented:
 
 
 def segment(
-    ct: CTVolume | Path | str,
-    model: TrainedModel | Path | str,
+    ct: CTLike | StrPath,
+    model: TrainedModel | StrPath,
     *,
+    affine: ArrayLike | None = None,
     batch_size: int | None = None,
     precision: str = "auto",
     flips: bool = False,
 ) -> LabelMap:
     """Segment liver and spleen on a CT: its label map, on its own grid.
 
+    The labels are in (slice, row, column) order; `to_native()` of the result gives them in the axis order of the file,
+    image or array that came in.
+
     Args:
-        ct: a volume, a NIfTI file, or a folder with one CT series of DICOM below it.
+        ct: a NIfTI file, a folder with one CT series of DICOM below it, a `CTVolume`, a NIfTI image of nibabel, or an
+            array of HU.
         model: a loaded model; or a checkpoint or bundle, which is loaded to a GPU if there is one.
+        affine: of an array, and only of an array: 4 x 4, from its indices to mm, as nibabel's `image.affine`.
         batch_size: sections at a time; None: 1 on a CPU, 8 on a GPU.
         precision: `fp32`, `bf16`, or `auto`: bf16 on a GPU that has it, fp32 elsewhere.
         flips: whether the mean is taken of sections in order and in reversed order, in twice the time.
 
     Raises:
+        ValueError: an array without an affine, or an affine with something else.
         InputError: CT or model cannot be read; LS-PRD-010 to 012, 014 and 015 (`segment_volume`), LS-PRD-013 not one CT
             series.
     """
-    volume = ct if isinstance(ct, CTVolume) else _read(Path(ct))
+    if isinstance(ct, str | os.PathLike):
+        if affine is not None:
+            raise ValueError("affine= is for an array; a file has its own")
+        volume = _read(Path(ct))
+    else:
+        volume = as_ct_volume(ct, affine)
     if not isinstance(model, TrainedModel):
         import torch
 

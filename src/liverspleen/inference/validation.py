@@ -11,7 +11,7 @@ from liverspleen.cohort.checks import load_case
 from liverspleen.cohort.manifest import Case
 from liverspleen.errors import InputError, Issue
 from liverspleen.evaluation.metrics.overlap import overlaps
-from liverspleen.evaluation.metrics.volume import volume_cm3
+from liverspleen.evaluation.metrics.volume import organ_volume_cm3
 from liverspleen.evaluation.statistics.bland_altman import bland_altman
 from liverspleen.imaging.volume import LabelMap
 from liverspleen.inference.model import TrainedModel
@@ -37,7 +37,7 @@ class Validation:
         for organ in labelled:
             if (dss := found[organ].dss) is not None:
                 self.dss[organ].append(dss)
-            self.volumes_cm3[organ].append((volume_cm3(predicted, organ), volume_cm3(reference, organ)))
+            self.volumes_cm3[organ].append((organ_volume_cm3(predicted, organ), organ_volume_cm3(reference, organ)))
 
     def plain(self) -> dict[str, Any]:
         """The figures by structure, None where there is no case: DSS per case in 3D, bias of volumes in percent.

@@ -22,7 +22,7 @@ from liverspleen.phantom.contents import LABELLED
 from liverspleen.phantom.examination import PHASE, Examination, write_examination
 from liverspleen.phantom.scanner import draw_scanner
 from liverspleen.phantom.traits import Condition
-from liverspleen.storage import write_json, write_text
+from liverspleen.storage import StrPath, write_json, write_text
 
 _DATASETS = ("development", "test1", "test2")
 _PREFIX = {"development": "dev", "test1": "test1-", "test2": "test2-"}
@@ -48,7 +48,7 @@ class _Request:
 
 
 def write_phantom_cohort(
-    output: Path,
+    output: StrPath,
     *,
     development: int,
     test1: int,
@@ -77,6 +77,7 @@ def write_phantom_cohort(
     request = _Request(development, test1, pairs, seed, matrix, thickness_mm, file_format)
     _validate(request)
     exams = list(_plan(request))
+    output = Path(output)
     table = output / _TABLE[file_format]
     done = on_case or (lambda case_id: None)
     if _start(output, request, exams):

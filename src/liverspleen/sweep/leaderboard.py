@@ -6,7 +6,7 @@ from pathlib import Path
 
 from liverspleen import __version__
 from liverspleen.evaluation.statistics.model_choice import Choice
-from liverspleen.storage import write_json, write_text
+from liverspleen.storage import StrPath, write_json, write_text
 from liverspleen.sweep.importance import importances
 from liverspleen.sweep.leaderboard_page import page
 from liverspleen.sweep.leaderboard_rows import choice_of, pareto, rows_of
@@ -15,7 +15,7 @@ from liverspleen.sweep.leaderboard_tables import csv_text, markdown_text
 from liverspleen.sweep.leaderboard_words import decision, label, remarks
 
 
-def write_leaderboard(output: Path) -> Choice | None:
+def write_leaderboard(output: StrPath) -> Choice | None:
     """Write the leaderboard of the study in `output`; the choice is returned, None if no confirmation has ended.
 
     It reads `study.json`, `trials.csv` and `trial_cases.csv` as they are now, so an unfinished study has a leaderboard
@@ -24,6 +24,7 @@ def write_leaderboard(output: Path) -> Choice | None:
     Raises:
         InputError: LS-SWP-020, there is no study; LS-SWP-021, one of its tables cannot be read.
     """
+    output = Path(output)
     study = read_study(output)
     choice = choice_of(study)
     rows, front, found = rows_of(study, choice), pareto(study), importances(study)

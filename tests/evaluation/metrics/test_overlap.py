@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 from liverspleen.evaluation.metrics import overlap as module
-from liverspleen.evaluation.metrics.overlap import Overlap, overlaps
+from liverspleen.evaluation.metrics.overlap import Overlap, dss, overlaps
 from liverspleen.organs import ORGANS, Structure
 
 
@@ -106,3 +106,37 @@ def test_arrays_without_a_voxel_overlap_nowhere():
 def test_arrays_of_other_shapes_are_not_compared():
     with pytest.raises(ValueError, match="shapes"):
         overlaps(np.zeros((2, 3), np.uint8), np.zeros((3, 2), np.uint8))
+
+
+# --- plain masks
+
+
+def test_score_of_two_masks_is_twice_the_shared_over_both():
+    test, reference = np.zeros((2, 4, 5, 6), bool)
+    test[1:3, 1:4, 1:5], reference[1:3, 1:4, 3:6] = True, True  # 24 and 18 voxels, 12 shared
+    assert dss(test, reference) == 24 / 42
+    assert dss(test.astype(np.int16), reference.astype(float)) == 24 / 42
+    assert dss(np.asfortranarray(test), reference) == 24 / 42
+
+
+def test_score_of_one_empty_mask_is_zero_and_of_two_undefined():
+    mask, empty = np.ones((2, 3), bool), np.zeros((2, 3), bool)
+    assert dss(mask, empty) == dss(empty, mask) == 0.0
+    assert dss(empty, empty) is None
+
+
+@pytest.mark.parametrize(
+    ("test", "reference", "message"),
+    [
+        (np.ones((2, 3)), np.ones((3, 2)), "shapes"),
+        ([0, 1, 2], [0, 1, 1], "test has the values 2, expected 0 and 1"),
+        ([0, 1, 1], [0.0, 0.4, 1.0], "reference has the values 0.4"),
+        ([0, 1], [0, -1], "reference has the values -1"),
+        ([0, 1], [0, np.nan], "reference has the values nan"),
+        ([0, 1], ["0", "1"], "expected a boolean array"),
+        (np.arange(9), np.zeros(9), "the values 2, 3, 4, …"),
+    ],
+)
+def test_what_is_no_mask_has_no_score(test, reference, message):
+    with pytest.raises(ValueError, match=message):
+        dss(test, reference)

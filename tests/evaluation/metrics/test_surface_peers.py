@@ -73,7 +73,7 @@ def deepmind():
 def test_voxel_definition_agrees_with_monai(monai_metrics, test, reference, spacing_mm):
     import torch
 
-    found = surface_distances(test, reference, np.diag(spacing_mm), tolerance_mm=TOLERANCE_MM)
+    found = surface_distances(test, reference, np.diag([*spacing_mm, 1.0]), tolerance_mm=TOLERANCE_MM)
     pair = [torch.from_numpy(mask)[None, None] for mask in (test, reference)]
     given = {"include_background": True, "spacing": spacing_mm}
     with warnings.catch_warnings():
@@ -94,7 +94,7 @@ def test_voxel_definition_agrees_with_all_pairs(test, reference, spacing_mm):
     distances = np.linalg.norm(border(test)[:, None] - border(reference)[None], axis=2)
     there, back = distances.min(axis=1), distances.min(axis=0)
     both = np.concatenate([there, back])
-    found = surface_distances(test, reference, np.diag(spacing_mm), tolerance_mm=TOLERANCE_MM)
+    found = surface_distances(test, reference, np.diag([*spacing_mm, 1.0]), tolerance_mm=TOLERANCE_MM)
     assert (found.n_test, found.n_reference) == (there.size, back.size)
     assert found.hd95_mm == pytest.approx(max(np.percentile(there, 95), np.percentile(back, 95)), rel=1e-9)
     assert found.assd_mm == pytest.approx(both.mean(), rel=1e-9)
@@ -110,7 +110,9 @@ def test_area_definition_agrees_with_surface_distance(deepmind, test, reference,
         means = deepmind.compute_average_surface_distance(theirs)
         nsd = deepmind.compute_surface_dice_at_tolerance(theirs, TOLERANCE_MM)
     areas = theirs["surfel_areas_gt"].sum(), theirs["surfel_areas_pred"].sum()
-    found = surface_distances(test, reference, np.diag(spacing_mm), tolerance_mm=TOLERANCE_MM, definition="area")
+    found = surface_distances(
+        test, reference, np.diag([*spacing_mm, 1.0]), tolerance_mm=TOLERANCE_MM, definition="area"
+    )
     assert (found.area_reference_mm2, found.area_test_mm2) == pytest.approx(areas)
     assert found.hd95_mm == pytest.approx(hd95, rel=1e-9)
     assert found.assd_mm == pytest.approx(np.average(means, weights=areas), rel=1e-9)
@@ -127,7 +129,7 @@ def test_scores_of_empty_masks_where_the_peers_differ(monai_metrics):
         warnings.simplefilter("ignore")  # the peer's own
         hd95 = monai_metrics.compute_hausdorff_distance(*pair, percentile=95, include_background=True).item()
         nsd = monai_metrics.compute_surface_dice(*pair, class_thresholds=[1.0], include_background=True).item()
-    found = surface_distances(mask[0, 0], empty[0, 0], np.eye(3), tolerance_mm=1.0)
+    found = surface_distances(mask[0, 0], empty[0, 0], np.eye(4), tolerance_mm=1.0)
     assert not np.isfinite(hd95)
     assert found.hd95_mm is None
     assert found.nsd == nsd == 0.0

@@ -2,7 +2,13 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from liverspleen.evaluation.metrics.volume import truncated_faces, volume_cm3, volume_status, volume_statuses
+from liverspleen.evaluation.metrics.volume import (
+    organ_volume_cm3,
+    truncated_faces,
+    volume_cm3,
+    volume_status,
+    volume_statuses,
+)
 from liverspleen.imaging import Geometry, LabelMap, read_label_map
 from liverspleen.organs import Structure
 
@@ -19,20 +25,56 @@ INSIDE = np.s_[2:4, 2:5, 3:7]  # 2 x 3 x 4 voxels
 
 def test_volume_of_anisotropic_box_is_voxel_count_times_voxel_volume():
     drawn = label_map((Structure.SPLEEN, INSIDE), affine=np.diag([-0.5, 0.5, -8.0, 1.0]))
-    assert volume_cm3(drawn, Structure.SPLEEN) == 24 * 2 / 1000
-    assert volume_cm3(drawn, Structure.LIVER) == 0
+    assert organ_volume_cm3(drawn, Structure.SPLEEN) == 24 * 2 / 1000
+    assert organ_volume_cm3(drawn, Structure.LIVER) == 0
 
 
 def test_volume_does_not_change_when_the_grid_is_turned():
     affine = np.diag([0.7, 0.7, 5.0, 1.0])
     affine[:3, :3] = Rotation.from_euler("xyz", (12, -9, 20), degrees=True).as_matrix() @ affine[:3, :3]
-    assert volume_cm3(label_map((1, INSIDE), affine=affine), Structure.LIVER) == pytest.approx(24 * 2.45e-3, rel=1e-12)
+    assert organ_volume_cm3(label_map((1, INSIDE), affine=affine), Structure.LIVER) == pytest.approx(
+        24 * 2.45e-3, rel=1e-12
+    )
 
 
 def test_volume_of_a_tilted_gantry_is_that_of_the_determinant():
     affine = np.eye(4)
     affine[:3, 2] = (0, 2, 5)  # sections 5 mm apart, each moved by 2 mm
-    assert volume_cm3(label_map((1, INSIDE), affine=affine), Structure.LIVER) == pytest.approx(24 * 5e-3, rel=1e-12)
+    assert organ_volume_cm3(label_map((1, INSIDE), affine=affine), Structure.LIVER) == pytest.approx(
+        24 * 5e-3, rel=1e-12
+    )
+
+
+SHEARED = np.array([[0.8, 0, 0, 5], [0, 0.8, 2.0, 6], [0, 0, 5.0, 7], [0, 0, 0, 1]])
+
+
+@pytest.mark.parametrize("dtype", [bool, np.uint8, np.float32])
+def test_volume_of_a_mask_is_its_voxels_times_the_determinant(dtype):
+    mask = np.zeros((10, 8, 6), dtype)
+    mask[3:7, 2:5, 2:4] = 1
+    assert volume_cm3(mask, SHEARED) == pytest.approx(24 * 0.8 * 0.8 * 5 / 1000, rel=1e-15)
+    assert volume_cm3(np.zeros_like(mask), SHEARED) == 0.0
+
+
+def test_volume_of_a_label_map_is_that_of_its_mask():
+    drawn = label_map((Structure.LIVER, INSIDE), affine=SHEARED)
+    mask = drawn.geometry.to_native(drawn.labels) == Structure.LIVER
+    assert organ_volume_cm3(drawn, Structure.LIVER) == volume_cm3(mask, SHEARED)
+
+
+@pytest.mark.parametrize(
+    ("mask", "affine", "message"),
+    [
+        (np.ones((2, 2)), np.eye(4), "three axes"),
+        (np.full((2, 2, 2), 3), np.eye(4), "mask has the values 3"),
+        (np.ones((2, 2, 2)), np.eye(3), "4 x 4"),
+        (np.ones((2, 2, 2)), np.diag([1.0, 1.0, 0.0, 1.0]), "no volume"),
+        (np.ones((2, 2, 2)), np.diag([1.0, 1.0, np.inf, 1.0]), "finite"),
+    ],
+)
+def test_a_mask_or_affine_without_volume_is_refused(mask, affine, message):
+    with pytest.raises(ValueError, match=message):
+        volume_cm3(mask, affine)
 
 
 def coarse(*boxes, shape=(10, 12, 20)):

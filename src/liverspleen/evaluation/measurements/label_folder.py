@@ -7,7 +7,7 @@ from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypedDict
+from typing import TYPE_CHECKING, TypedDict
 
 from liverspleen.cohort.checks import grid_issues, load_reference
 from liverspleen.cohort.label_names import DSEG, label_files, several_files
@@ -22,12 +22,16 @@ from liverspleen.evaluation.measurements.measure_case import (
     measure_case,
     missing_case,
 )
-from liverspleen.evaluation.measurements.table import Measurement
+from liverspleen.evaluation.measurements.table import Measurement, frame_of
 from liverspleen.imaging.geometry import Geometry
 from liverspleen.imaging.nifti import SUFFIXES, read_label_map
 from liverspleen.imaging.volume import LabelMap
 from liverspleen.organs import ORGANS, Structure, organs
 from liverspleen.processes import spread
+from liverspleen.storage import StrPath
+
+if TYPE_CHECKING:
+    import pandas
 
 LabelValues = Mapping[int, Structure]
 
@@ -39,11 +43,15 @@ class Measured:
     rows: tuple[Measurement, ...]
     issues: tuple[Issue, ...]
 
+    def to_frame(self) -> pandas.DataFrame:
+        """The rows as a pandas DataFrame, with the columns of `measurements.csv`; NaN where a number is undefined."""
+        return frame_of(self.rows)
+
 
 def measure_folder(
-    labels: Path,
+    labels: StrPath,
     *,
-    reference: Path | None = None,
+    reference: StrPath | None = None,
     cohort: Cohort | None = None,
     datasets: Sequence[str] = (),
     reader: str = DLA,
@@ -74,11 +82,12 @@ def measure_folder(
         InputError: LS-LAB-023 `labels` or `reference` is not a folder, LS-LAB-008 both readers have one name,
             LS-LAB-009 there is no label map and no case.
     """
+    labels = Path(labels)
     known = () if cohort is None else tuple(case.case_id for case in cohort.cases)
     drawn = LabelFolder.of(labels, label_values, known=known)
     references = None
     if reference is not None:
-        references = LabelFolder.of(reference, reference_values, known=known or drawn.files.keys())
+        references = LabelFolder.of(Path(reference), reference_values, known=known or drawn.files.keys())
     cases: Sequence[Case | str]
     if cohort is None:
         cases = sorted({*drawn.files, *(references.files if references else ())})

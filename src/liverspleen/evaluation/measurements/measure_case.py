@@ -12,7 +12,7 @@ from liverspleen.errors import InputError
 from liverspleen.evaluation.measurements.table import Measurement
 from liverspleen.evaluation.metrics.overlap import Overlap, overlaps
 from liverspleen.evaluation.metrics.surface import Definition, SurfaceDistances, organ_surface_distances
-from liverspleen.evaluation.metrics.volume import ABSENT, volume_cm3, volume_statuses
+from liverspleen.evaluation.metrics.volume import ABSENT, organ_volume_cm3, volume_statuses
 from liverspleen.imaging.volume import LabelMap
 from liverspleen.organs import ORGANS, Structure
 
@@ -161,7 +161,7 @@ def _rows(case: Case | str, reader: str, label_map: LabelMap, organs: Iterable[S
     return [
         replace(
             _about(case, reader, organ),
-            volume_cm3=volume_cm3(label_map, organ),
+            volume_cm3=organ_volume_cm3(label_map, organ),
             volume_status=statuses[organ],
             voxels=label_map.count(organ),
         )

@@ -50,7 +50,7 @@ from liverspleen.evaluation.measurements.validation import (
 )
 from liverspleen.evaluation.metrics.volume import STATUSES
 from liverspleen.organs import ORGAN_KEYS, RATIO_KEY, RATIO_OF
-from liverspleen.storage import complete_file
+from liverspleen.storage import StrPath, complete_file
 
 if TYPE_CHECKING:
     import pandas
@@ -136,6 +136,23 @@ class Measurements:
     sha256: str | None = None
     vocabulary: Vocabulary = PAPER
 
+    def to_frame(self) -> pandas.DataFrame:
+        """A copy of `table`, to be changed at will."""
+        return self.table.copy()
+
+
+def frame_of(rows: Iterable[Measurement]) -> pandas.DataFrame:
+    """The rows as a pandas DataFrame of `COLUMNS`, as `Measurements.table`: NaN where a number is undefined.
+
+    >>> frame_of([Measurement("A1", "P1", "", "", "", "liver", "manual", 1243.285)])[["structure", "volume_cm3", "dss"]]
+      structure  volume_cm3  dss
+    0     liver    1243.285  NaN
+    """
+    import pandas
+
+    table = pandas.DataFrame([asdict(row) for row in rows], columns=list(COLUMNS), dtype=object)
+    return table.astype(dict.fromkeys(NUMBERS, "float64"))
+
 
 def inert(text: str) -> str:
     """`text` as a CSV cell that no spreadsheet runs as a formula; `read_measurements` takes the apostrophe off again.
@@ -158,7 +175,7 @@ def csv_line(fields: Iterable[str]) -> str:
     return buffer.getvalue().removesuffix("\r\n") + "\n"
 
 
-def write_measurements(path: Path, rows: Iterable[Measurement]) -> None:
+def write_measurements(path: StrPath, rows: Iterable[Measurement]) -> None:
     """Write the rows, complete or not at all: numbers at full precision, undefined ones as empty fields.
 
     >>> import tempfile
@@ -167,12 +184,12 @@ def write_measurements(path: Path, rows: Iterable[Measurement]) -> None:
     >>> target.read_text().splitlines()[1]
     'A1,P1,,,,liver,manual,1243.285,ok,,,,,,,,,,,,'
     """
-    with complete_file(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as handle:
+    with complete_file(Path(path)) as temporary, temporary.open("w", encoding="utf-8", newline="") as handle:
         handle.write(csv_line(COLUMNS))
         handle.writelines(csv_line(_cell(value) for value in asdict(row).values()) for row in rows)
 
 
-def read_measurements(path: Path, *, vocabulary: Vocabulary = PAPER) -> Measurements:
+def read_measurements(path: StrPath, *, vocabulary: Vocabulary = PAPER) -> Measurements:
     """The measurements in a CSV file (UTF-8 with or without BOM, any line ends, comma-separated).
 
     `vocabulary` (the paper's by default) orders the tables made from it; other words are allowed, and follow by name.
@@ -180,6 +197,7 @@ def read_measurements(path: Path, *, vocabulary: Vocabulary = PAPER) -> Measurem
     Raises:
         InputError: with every fault of the file, each with its row (the header is row 1) and column.
     """
+    path = Path(path)
     content, text = _decoded(path)
     try:
         records = list(csv.reader(io.StringIO(text, newline=""), strict=True))
@@ -192,7 +210,7 @@ def read_measurements(path: Path, *, vocabulary: Vocabulary = PAPER) -> Measurem
     return Measurements(_table(header, rows), path, hashlib.sha256(content).hexdigest(), vocabulary)
 
 
-def write_volumes(path: Path, rows: Iterable[Measurement]) -> None:
+def write_volumes(path: StrPath, rows: Iterable[Measurement]) -> None:
     """Write the volumes in cm³ with one row per case, and columns `<structure>_<reader>` and `ratio_<reader>`.
 
     Made for spreadsheets and other programs; the reports read the long table. A field is empty where a reader has no
@@ -205,7 +223,7 @@ def write_volumes(path: Path, rows: Iterable[Measurement]) -> None:
         volumes[row.case_id, row.structure, row.reader] = row.volume_cm3
     readers = sorted({reader for _, _, reader in volumes})
     columns = [(key, reader) for reader in readers for key in (*ORGAN_KEYS, RATIO_KEY)]
-    with complete_file(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as handle:
+    with complete_file(Path(path)) as temporary, temporary.open("w", encoding="utf-8", newline="") as handle:
         handle.write(csv_line([*COLUMNS[:5], *(inert(f"{key}_{reader}") for key, reader in columns)]))
         for case_id, about in cases.items():
             found = [_volume_or_ratio(volumes, case_id, key, reader) for key, reader in columns]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
+from liverspleen.evaluation.metrics.masks import boolean_mask, same_shape
 from liverspleen.organs import ORGANS, Structure
 
 BLOCK: Final = 1 << 16
@@ -62,6 +64,25 @@ class Overlap:
         return self.tp / union if union else None
 
 
+def dss(test: ArrayLike, reference: ArrayLike) -> float | None:
+    """The Dice similarity score of two masks of any one shape; equal to the DSC of other papers.
+
+    2 TP / (2 TP + FP + FN): 0 if one of the two is empty, None (undefined) if both are. A mask is a boolean array, or
+    numbers that are 0 and 1. The order of the axes does not matter.
+
+    Raises:
+        ValueError: the shapes differ, or a value is neither 0 nor 1.
+
+    >>> dss([1, 1, 1, 0], [0, 1, 1, 1])  # 2 * 2 / (3 + 3)
+    0.6666666666666666
+    >>> dss(np.zeros((2, 2)), np.zeros((2, 2))) is None
+    True
+    """
+    one, other = boolean_mask(test, "test"), boolean_mask(reference, "reference")
+    same_shape(one, other)
+    return _counted(one, other, [True])[0].dss
+
+
 def overlaps(first: NDArray[Any], second: NDArray[Any]) -> dict[Structure, Overlap]:
     """The overlap of each organ between two label arrays of any one shape.
 
@@ -75,17 +96,22 @@ def overlaps(first: NDArray[Any], second: NDArray[Any]) -> dict[Structure, Overl
     """
     if first.shape != second.shape:
         raise ValueError(f"label arrays have shapes {first.shape} and {second.shape}")
+    # a plain int keeps the comparison in the labels' own dtype
+    return dict(zip(ORGANS, _counted(first, second, [int(organ) for organ in ORGANS]), strict=True))
+
+
+def _counted(first: NDArray[Any], second: NDArray[Any], values: Sequence[int]) -> list[Overlap]:
+    """The overlap of each value between two arrays of one shape without negative numbers."""
     # counts need no order, only the same one for both: that of the memory, without a copy, where they share it
     order: Literal["K", "C"] = "K" if first.strides == second.strides else "C"
     one, other = first.ravel(order=order), second.ravel(order=order)
-    counts = {organ: [0, 0, 0] for organ in ORGANS}
+    counts = [[0, 0, 0] for _ in values]
     for start in range(0, one.size, BLOCK):
         ours, theirs = one[start : start + BLOCK], other[start : start + BLOCK]
         if not (ours.max() or theirs.max()):  # most of a CT is background: two looks instead of four comparisons
             continue
-        for organ, sums in counts.items():
-            # a plain int keeps the comparison in the labels' own dtype
-            mine, its = ours == int(organ), theirs == int(organ)
+        for value, sums in zip(values, counts, strict=True):
+            mine, its = ours == value, theirs == value
             for index, mask in enumerate((mine & its, mine, its)):
                 sums[index] += int(np.count_nonzero(mask))
-    return {organ: Overlap(both, mine - both, its - both) for organ, (both, mine, its) in counts.items()}
+    return [Overlap(both, mine - both, its - both) for both, mine, its in counts]

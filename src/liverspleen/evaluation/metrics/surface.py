@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from liverspleen.evaluation.metrics.masks import boolean_mask, grid_of, same_shape
 from liverspleen.evaluation.metrics.nearest_distance import Neighbourhood, distances_mm, neighbourhood
 from liverspleen.evaluation.metrics.surface_area import cell_areas_mm2
 from liverspleen.evaluation.metrics.surface_points import Surface, area_surface, common_box, padded, voxel_surface
@@ -55,17 +56,18 @@ class SurfaceDistances(Result):
 
 
 def surface_distances(
-    test: NDArray[np.bool_],
-    reference: NDArray[np.bool_],
-    axes_mm: ArrayLike,
+    test: ArrayLike,
+    reference: ArrayLike,
+    affine: ArrayLike,
     *,
     tolerance_mm: float,
     definition: Definition = "voxel",
 ) -> SurfaceDistances:
-    """HD95, ASSD and NSD between the surfaces of two boolean masks (slice, row, column) of one shape.
+    """HD95, ASSD and NSD between the surfaces of two 3D masks of one shape.
 
-    Row i of `axes_mm` (3, 3) is the step along array axis i in mm, so that oblique and sheared grids are measured as
-    they lie: `np.diag(spacing_mm)` for a plain grid, `axes_of(geometry)` for that of an image.
+    Axis n of the masks is column n of `affine` (4, 4), in mm: the order (i, j, k) of nibabel. Oblique and sheared grids
+    are measured as they lie. For a plain grid it is `np.diag([*spacing_mm, 1])`. A mask is a boolean array, or numbers
+    that are 0 and 1.
 
     - `voxel`: the border is every voxel of the mask with a 6-neighbour outside (beyond the image is outside), a
       distance that of two centres. HD95 is the larger of the two directed 95th percentiles (linear interpolation),
@@ -79,22 +81,24 @@ def surface_distances(
     Undefined: all three where both masks are empty; HD95 and ASSD where one is, the NSD is then 0.
 
     Raises:
-        ValueError: the masks are not boolean, not 3D or of two shapes; the axes are not three that span a volume; the
-            tolerance is negative or not finite; the definition is unknown.
+        ValueError: the masks are not 3D, of two shapes, or hold a value that is neither 0 nor 1; the affine is not
+            finite, affine and invertible; the tolerance is negative or not finite; the definition is unknown.
 
     Source: HD95 Huttenlocher 1993 with a percentile; NSD and surface elements Nikolov et al., J Med Internet Res
     2021;23(7):e26151; definitions compared in Reinke et al., Nat Methods 2024;21:182-194.
 
     >>> test, reference = np.zeros((2, 3, 6, 8), bool)
     >>> test[1, 2:4, 1:6], reference[1, 2:4, 2:7] = True, True  # moved by one column of 2 mm
-    >>> found = surface_distances(test, reference, np.diag([5.0, 1.0, 2.0]), tolerance_mm=1.0)
+    >>> found = surface_distances(test, reference, np.diag([5.0, 1.0, 2.0, 1.0]), tolerance_mm=1.0)
     >>> found.hd95_mm, found.assd_mm, found.nsd  # 2 of 10 border voxels have no partner, in both
     (2.0, 0.4, 0.8)
     """
-    _check(test, reference, tolerance_mm, definition)
-    axes = _axes(axes_mm)
+    _check(tolerance_mm, definition)
+    one, other = boolean_mask(test, "test"), boolean_mask(reference, "reference")
+    same_shape(one, other)
+    axes = _axes_mm(grid_of(one, affine))
     near = neighbourhood(axes)
-    shape, first, second = _surfaces(test, reference, axes, near, definition)
+    shape, first, second = _surfaces(one, other, axes, near, definition)
     hd95_mm, assd_mm, nsd = None, None, None if not (first.points.size or second.points.size) else 0.0
     if first.points.size and second.points.size:
         there = _Directed(distances_mm(first, second, shape, near), first.weights)
@@ -133,27 +137,18 @@ def organ_surface_distances(
     """
     if test.labels.shape != reference.labels.shape:
         raise ValueError(f"label maps have shapes {test.labels.shape} and {reference.labels.shape}")
-    axes = axes_of(reference.geometry)
+    affine = reference.geometry.canonical_affine
     return {
         organ: surface_distances(
             # a plain int keeps the comparison in uint8
             test.labels == int(organ),
             reference.labels == int(organ),
-            axes,
+            affine,
             tolerance_mm=tolerance_mm,
             definition=definition,
         )
         for organ in ORGANS
     }
-
-
-def axes_of(geometry: Geometry) -> Floats:
-    """The step along slice, row and column in mm of the world, as the rows of a (3, 3) array.
-
-    >>> axes_of(Geometry((4, 5, 6), np.diag([-0.5, -0.75, 3.0, 1.0]))).tolist()
-    [[0.0, 0.0, 3.0], [0.0, -0.75, 0.0], [-0.5, 0.0, 0.0]]
-    """
-    return geometry.canonical_affine[:3, :3].T + 0.0  # adding 0 turns -0 into 0
 
 
 def _surfaces(
@@ -177,26 +172,16 @@ def _reason(n_test: int, n_reference: int) -> str | None:
     return "both are empty"
 
 
-def _check(test: NDArray[Any], reference: NDArray[Any], tolerance_mm: float, definition: str) -> None:
-    for name, mask in (("test", test), ("reference", reference)):
-        if mask.dtype != np.bool_ or mask.ndim != 3:
-            raise ValueError(f"{name} is {mask.dtype} in {mask.ndim} dimensions, expected a boolean mask in 3")
-    if test.shape != reference.shape:
-        raise ValueError(f"masks have shapes {test.shape} and {reference.shape}")
+def _check(tolerance_mm: float, definition: str) -> None:
     if not 0 <= tolerance_mm < np.inf:
         raise ValueError(f"tolerance is {tolerance_mm} mm, expected 0 or a positive number")
     if definition not in _METHODS:
         raise ValueError(f"definition {definition!r} is not one of {', '.join(_METHODS)}")
 
 
-def _axes(axes_mm: ArrayLike) -> Floats:
-    axes = np.asarray(axes_mm, dtype=np.float64)
-    if axes.shape != (3, 3) or not np.isfinite(axes).all():
-        raise ValueError("axes are not a finite 3 x 3 array")
-    # the same bound as that of an affine
-    if not abs(np.linalg.det(axes)) > 1e-6 * np.linalg.norm(axes, axis=1).prod():
-        raise ValueError("axes span no volume")
-    return axes
+def _axes_mm(grid: Geometry) -> Floats:
+    """The step along each array axis in mm of the world, as the rows of a (3, 3) array."""
+    return grid.affine[:3, :3].T + 0.0  # adding 0 turns -0 into 0
 
 
 @dataclass(frozen=True, eq=False)

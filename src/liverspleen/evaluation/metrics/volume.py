@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+import numpy as np
+from numpy.typing import ArrayLike
+
 from liverspleen.evaluation.metrics.connected_components import Components, components
+from liverspleen.evaluation.metrics.masks import boolean_mask, grid_of
+from liverspleen.imaging.geometry import Geometry
 from liverspleen.imaging.volume import LabelMap, touched_faces
 from liverspleen.organs import APART_MM, Structure
 
@@ -15,18 +20,32 @@ STATUSES: Final = ("ok", "truncated", "absent", "multi_part", "implausible")
 OK, TRUNCATED, ABSENT, MULTI_PART, IMPLAUSIBLE = STATUSES
 
 
-def volume_cm3(label_map: LabelMap, structure: Structure) -> float:
-    """Voxels of the structure × |det| of the affine's 3 × 3 part, in cm³ and float64; 0 where there is no voxel.
+def volume_cm3(mask: ArrayLike, affine: ArrayLike) -> float:
+    """Voxels of a 3D mask × |det| of the affine's 3 × 3 part, in cm³ and float64; 0 where there is no voxel.
 
+    Axis n of the mask is column n of `affine` (4, 4), in mm: the order (i, j, k) of nibabel, as in
+    `volume_cm3(np.asarray(image.dataobj) == 1, image.affine)`. A mask is a boolean array, or numbers that are 0 and 1.
     Header spacings are not used: on a sheared grid their product is not the volume of a voxel.
 
-    >>> import numpy as np
-    >>> from liverspleen.imaging import Geometry
-    >>> block = LabelMap(np.full((2, 10, 10), 1, np.uint8), Geometry((10, 10, 2), np.diag([1.0, 1.0, 5.0, 1.0])))
-    >>> volume_cm3(block, Structure.LIVER)  # 200 voxels of 5 mm³
+    Raises:
+        ValueError: the mask does not have three axes or holds a value that is neither 0 nor 1; the affine is not
+            finite, affine and invertible.
+
+    >>> volume_cm3(np.ones((10, 10, 2), bool), np.diag([1.0, 1.0, 5.0, 1.0]))  # 200 voxels of 5 mm³
     1.0
     """
-    return label_map.count(structure) * label_map.geometry.voxel_volume_mm3 / 1000.0
+    found = boolean_mask(mask, "mask")
+    return _cm3(int(np.count_nonzero(found)), grid_of(found, affine))
+
+
+def organ_volume_cm3(label_map: LabelMap, structure: Structure) -> float:
+    """As `volume_cm3`, of one structure of a label map.
+
+    >>> block = LabelMap(np.full((2, 10, 10), 1, np.uint8), Geometry((10, 10, 2), np.diag([1.0, 1.0, 5.0, 1.0])))
+    >>> organ_volume_cm3(block, Structure.LIVER)
+    1.0
+    """
+    return _cm3(label_map.count(structure), label_map.geometry)
 
 
 def volume_statuses(label_map: LabelMap) -> dict[Structure, str]:
@@ -76,6 +95,10 @@ def truncated_faces(label_map: LabelMap, structure: Structure) -> tuple[str, ...
     `right` and `left` are the patient's. None unless the structure's status says `truncated`.
     """
     return label_map.faces(structure)
+
+
+def _cm3(voxels: int, geometry: Geometry) -> float:
+    return voxels * geometry.voxel_volume_mm3 / 1000.0
 
 
 def _words(own: Components, organ: Structure, label_map: LabelMap, swapped: bool) -> Iterator[str]:

@@ -18,13 +18,16 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from liverspleen.evaluation.reporting import formatting
 from liverspleen.evaluation.statistics.bland_altman import BlandAltman
 from liverspleen.evaluation.statistics.rank_tests import KruskalWallis, WilcoxonSignedRank
 from liverspleen.evaluation.statistics.reproducibility import PercentageRC
 from liverspleen.evaluation.statistics.samples import describe
+
+if TYPE_CHECKING:
+    import pandas
 
 PAIRED: Final = " vs "
 """Joins the names of two groups in the address of a row that compares them."""
@@ -74,9 +77,45 @@ class Cell:
         }
 
 
-def by_row(cells: Iterable[Cell], table: str) -> dict[str, dict[str, Cell]]:
+class Table(dict[str, dict[str, Cell]]):
+    """The cells of one table by row and column, as in `table["total"]["liver"]`.
+
+    >>> cells = [Cell(Address("t", row, "liver"), {"mean": mean, "sd": sd}, "1", text, n, "")
+    ...          for row, mean, sd, text, n in (("total", 0.9625, 0.0125, "0.963 ± 0.013", 9),
+    ...                                         ("fatty", 0.95, None, "0.950 ± –", 1))]
+    >>> by_row(cells, "t").to_frame()
+                   liver
+    total  0.963 ± 0.013
+    fatty      0.950 ± –
+    >>> by_row(cells, "t").to_frame(values=True)
+            liver
+             mean      sd    n
+    total  0.9625  0.0125  9.0
+    fatty  0.9500     NaN  1.0
+    """
+
+    def to_frame(self, *, values: bool = False) -> pandas.DataFrame:
+        """The table as a pandas DataFrame, with the names of its rows as index and those of its columns as columns.
+
+        It holds the text that a report prints, empty where the table has no cell. With `values` it holds the numbers
+        behind the text at full precision: float64, NaN where undefined; its columns are pairs of the column and the
+        name of the value (`("liver", "mean")`), with `n` last.
+        """
+        import pandas
+
+        if values:
+            numbers = {row: _values(cells) for row, cells in self.items()}
+            columns = pandas.MultiIndex.from_tuples(_value_columns(self), names=(None, None))
+            listed = [[found.get(column) for column in columns] for found in numbers.values()]
+            return pandas.DataFrame(listed, index=list(self), columns=columns, dtype="float64")
+        names = list(dict.fromkeys(column for cells in self.values() for column in cells))
+        texts = [[cells[name].text if name in cells else "" for name in names] for cells in self.values()]
+        return pandas.DataFrame(texts, index=list(self), columns=names)
+
+
+def by_row(cells: Iterable[Cell], table: str) -> Table:
     """The cells of one table by row and column; empty without any."""
-    rows: dict[str, dict[str, Cell]] = {}
+    rows = Table()
     for cell in cells:
         if cell.address.table == table:
             rows.setdefault(cell.address.row, {})[cell.address.column] = cell
@@ -195,3 +234,17 @@ def entered(cases: Sequence[str], positions: Sequence[int]) -> dict[str, tuple[s
         "rows": tuple(cases[position] for position in positions),
         "excluded": tuple(case for position, case in enumerate(cases) if position not in inside),
     }
+
+
+def _values(cells: Mapping[str, Cell]) -> dict[tuple[str, str], float | None]:
+    """The numbers of a row by column and name."""
+    return {
+        (column, name): value for column, cell in cells.items() for name, value in {**cell.values, "n": cell.n}.items()
+    }
+
+
+def _value_columns(table: Table) -> list[tuple[str, str]]:
+    """The pairs of column and name that a table has, in its own order, `n` last in each column."""
+    found = dict.fromkeys(pair for cells in table.values() for pair in _values(cells))
+    columns = {column: position for position, column in enumerate(dict.fromkeys(column for column, _ in found))}
+    return sorted(found, key=lambda pair: (columns[pair[0]], pair[1] == "n"))

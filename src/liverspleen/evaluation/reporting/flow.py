@@ -26,6 +26,7 @@ from liverspleen.errors import InputError, Issue
 from liverspleen.evaluation.measurements.notes import Note
 from liverspleen.evaluation.reporting.table1 import datasets_of, paired_patients
 from liverspleen.evaluation.reporting.table_layout import condition_label, site_label
+from liverspleen.storage import StrPath
 
 ASSESSED: Final = "assessed"
 _COLUMNS: Final = ["reason", "count"]
@@ -143,14 +144,15 @@ def flow_notes(flow: Flow, cohort: Cohort) -> list[Note]:
     return notes
 
 
-def read_exclusions(path: Path) -> Exclusions:
+def read_exclusions(path: StrPath) -> Exclusions:
     """The exclusions in a CSV file of `reason,count` (UTF-8 with or without BOM).
 
     Raises:
         InputError: LS-REP-050 unreadable or not such a table, LS-REP-051 a count or reason that is none; all at once.
     """
-    rows = _records(Path(path))
-    issues = [*_row_issues(rows, Path(path))]
+    path = Path(path)
+    rows = _records(path)
+    issues = [*_row_issues(rows, path)]
     if issues:
         raise InputError(issues)
     counts = {reason.strip(): int(count) for _, (reason, count) in rows}

@@ -36,7 +36,7 @@ from liverspleen.evaluation.measurements.readings import (
 )
 from liverspleen.evaluation.measurements.table import Measurements
 from liverspleen.evaluation.reporting import cells
-from liverspleen.evaluation.reporting.cells import PAIRED, Address, Cell
+from liverspleen.evaluation.reporting.cells import PAIRED, Address, Cell, Table
 from liverspleen.evaluation.reporting.missing_cases import gaps_of
 from liverspleen.evaluation.reporting.reader_pair import Comparands, Groups, by_condition, total_and_conditions
 from liverspleen.evaluation.reporting.supplement import supplement
@@ -71,8 +71,11 @@ class StatisticalReport:
     n_patients: int
     vocabulary: Vocabulary = PAPER
 
-    def table(self, name: str) -> dict[str, dict[str, Cell]]:
-        """The cells of one table by row and column; empty if the table could not be made."""
+    def table(self, name: str) -> Table:
+        """The cells of one table by row and column; empty if the table could not be made.
+
+        `table(name).to_frame()` gives it as a pandas DataFrame.
+        """
         return cells.by_row(self.cells, name)
 
 

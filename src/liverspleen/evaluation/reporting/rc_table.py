@@ -11,6 +11,7 @@ from typing import Any, Final
 from liverspleen.errors import InputError, Issue
 from liverspleen.evaluation.statistics.intervals import Interval
 from liverspleen.formats import REPORT
+from liverspleen.storage import StrPath
 
 _TABLE: Final = "reproducibility"
 
@@ -24,13 +25,14 @@ class KnownRC:
     n: int
 
 
-def read_rc_table(path: Path) -> dict[tuple[str, str], KnownRC]:
+def read_rc_table(path: StrPath) -> dict[tuple[str, str], KnownRC]:
     """The RC by (index, reader) in the table `reproducibility` of a `report.json`; undefined ones, and 0, are left out.
 
     Raises:
         InputError: LS-FMT-001 a report of another format; LS-CHG-005 the file is no report, LS-CHG-008 it holds no
             repeatability coefficient.
     """
+    path = Path(path)
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         if {"format", "cells"} & content.keys():

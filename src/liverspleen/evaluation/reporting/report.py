@@ -21,7 +21,7 @@ from liverspleen.evaluation.reporting.table_layout import FORMS, PARTS, layouts
 from liverspleen.evaluation.reporting.writers.output_files import possible_table_files, table_files, write_files
 from liverspleen.formats import REPORT
 from liverspleen.organs import ORGAN_KEYS
-from liverspleen.storage import write_json, write_text
+from liverspleen.storage import StrPath, write_json, write_text
 
 # Shown at the top of the page: address, label, unit behind the text.
 _HEADLINES: Final = (
@@ -32,7 +32,7 @@ _HEADLINES: Final = (
 
 def write_report(
     measurements: Measurements,
-    output: Path,
+    output: StrPath,
     *,
     reader: str | None = None,
     reference: str | None = None,
@@ -46,6 +46,7 @@ def write_report(
     Raises:
         InputError: as `statistical_report`.
     """
+    output = Path(output)
     report = statistical_report(measurements, reader=reader, reference=reference)
     added = study_results(study, measurements, reader=report.reader, reference=report.reference)
     report = replace(report, cells=added.cells + report.cells, notes=report.notes + added.notes)

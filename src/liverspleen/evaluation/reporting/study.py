@@ -17,6 +17,7 @@ from liverspleen.evaluation.reporting.flow import Exclusions, Flow, flow_notes, 
 from liverspleen.evaluation.reporting.overlay import Overlay, overlays, representative_cases
 from liverspleen.evaluation.reporting.table1 import characteristics
 from liverspleen.organs import ORGAN_KEYS, Structure
+from liverspleen.storage import StrPath
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Study:
     cohort: Cohort
     split: Split | None = None
     exclusions: Exclusions | None = None
-    labels: Path | None = None
+    labels: StrPath | None = None
     label_values: Mapping[int, Structure] | None = None
     cases: tuple[str, ...] = ()
 
@@ -80,7 +81,7 @@ def _sections(
     if not cases:
         message = "Figure 3 is left out: no CT of Table 2 has a DSS to choose representative cases by"
         return (), (Note("LS-REP-041", message, "name cases by cases="),)
-    found = overlays(study.cohort, study.labels, cases, values=study.label_values, measured=measured)
+    found = overlays(study.cohort, Path(study.labels), cases, values=study.label_values, measured=measured)
     return found.shown, found.notes
 
 

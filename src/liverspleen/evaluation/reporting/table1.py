@@ -24,7 +24,7 @@ from liverspleen.cohort.manifest import Case, Cohort
 from liverspleen.cohort.vocabulary import DEVELOPMENT, Vocabulary, in_order
 from liverspleen.evaluation.measurements.notes import Note
 from liverspleen.evaluation.reporting import formatting
-from liverspleen.evaluation.reporting.cells import Address, Cell
+from liverspleen.evaluation.reporting.cells import Address, Cell, Table, by_row
 from liverspleen.evaluation.statistics.samples import describe
 
 TABLE: Final = "table1"
@@ -40,6 +40,11 @@ class Characteristics:
 
     cells: tuple[Cell, ...]
     notes: tuple[Note, ...]
+
+    @property
+    def table(self) -> Table:
+        """The cells by row and column; `table.to_frame()` gives them as a pandas DataFrame."""
+        return by_row(self.cells, TABLE)
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from liverspleen.imaging.dicom.header import CT_IMAGE, DAMAGED, ENHANCED_CT, SEG
 from liverspleen.imaging.dicom.series import Left, Series, age_years, phase_of
 from liverspleen.imaging.dicom.stack import SAME_MM, Stack, stack
 from liverspleen.imaging.geometry import Geometry
+from liverspleen.storage import StrPath
 
 UNREADABLE, NOT_CT, LOCALIZER, DERIVED = "LS-DCM-001", "LS-DCM-002", "LS-DCM-003", "LS-DCM-004"
 MULTIFRAME, NO_CODEC, MIXED, A_SEGMENTATION = "LS-DCM-005", "LS-DCM-006", "LS-DCM-015", "LS-DCM-016"
@@ -44,7 +45,7 @@ _MODALITIES = (
 """Those named in a reason; the field may hold anything."""
 
 
-def find_series(root: Path, *, minimum_sections: int = 5, by_folder: bool = False) -> tuple[Series, ...]:
+def find_series(root: StrPath, *, minimum_sections: int = 5, by_folder: bool = False) -> tuple[Series, ...]:
     """Every DICOM series below `root`, from headers alone, in the order of folders and UIDs.
 
     Files belong together by SeriesInstanceUID, or where it is empty by StudyInstanceUID and folder (LS-DCM-021).
@@ -61,7 +62,7 @@ def find_series(root: Path, *, minimum_sections: int = 5, by_folder: bool = Fals
     022 section thickness is not the spacing, 023 values that may not be HU.
     """
     with quiet():
-        return _series_below(root, minimum_sections, by_folder)
+        return _series_below(Path(root), minimum_sections, by_folder)
 
 
 def _series_below(root: Path, minimum_sections: int, by_folder: bool) -> tuple[Series, ...]:

@@ -6,6 +6,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from liverspleen.storage import StrPath
+
 
 def files_below(root: Path) -> Iterator[tuple[Path, str, bool]]:
     """Every regular file below `root`: its path, its folder relative to `root`, and whether it could be listed.
@@ -35,7 +37,7 @@ def files_below(root: Path) -> Iterator[tuple[Path, str, bool]]:
                 yield root / relative / entry.name, relative.as_posix(), True
 
 
-def links_passed_over(root: Path) -> int:
+def links_passed_over(root: StrPath) -> int:
     """How many links below `root` `files_below` does not follow: to folders, out of `root`, or to nothing."""
     top = Path(os.path.realpath(root))
     return sum(

@@ -20,6 +20,7 @@ from liverspleen.imaging.dicom.stack import plane_directions
 from liverspleen.imaging.geometry import Geometry
 from liverspleen.imaging.volume import LabelMap
 from liverspleen.organs import ORGANS, Structure, listed, organs
+from liverspleen.storage import StrPath
 
 FRACTIONAL, DAMAGED_SEGMENTATION, NO_ORGAN = "LS-DCM-040", "LS-DCM-041", "LS-DCM-042"
 OFF_GRID, OVERLAP = "LS-DCM-043", "LS-DCM-044"
@@ -71,13 +72,13 @@ class Segmentation:
         return f"Segmentation({dict(self.segments)}, left={self.left})"
 
 
-def find_segmentations(root: Path) -> tuple[Segmentation, ...]:
+def find_segmentations(root: StrPath) -> tuple[Segmentation, ...]:
     """Every DICOM segmentation below `root`, by the rules of `find_series`, in the order of folders and names.
 
     Reasons to leave one: LS-DCM-040 fractional, LS-DCM-041 its header cannot be read.
     """
     found = []
-    for path, folder, below in files_below(root):
+    for path, folder, below in files_below(Path(root)):
         if below:
             with quiet():
                 if (segmentation := _found(path, folder)) is not None:

@@ -18,7 +18,7 @@ from liverspleen.imaging.dicom.header import CT_IMAGE, DAMAGED, numbers, text
 from liverspleen.imaging.dicom.placement import Plane, place
 from liverspleen.imaging.volume import CTVolume, LabelMap
 from liverspleen.organs import ORGAN_KEYS, Structure, listed
-from liverspleen.storage import complete_file
+from liverspleen.storage import StrPath, complete_file
 
 EXPLICIT, IMPLICIT, DEFLATED = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2", "1.2.840.10008.1.2.1.99"
 RLE, JPEG_2000, JPEG_LS = "1.2.840.10008.1.2.5", "1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.4.80"
@@ -34,7 +34,7 @@ _CODE_STRING = 16  # longest value of the representation CS
 
 
 def write_series(
-    folder: Path,
+    folder: StrPath,
     ct: CTVolume,
     *,
     tags: Mapping[str, object] | None = None,
@@ -49,7 +49,7 @@ def write_series(
     Raises:
         ValueError: the sections are sheared, which the plane of a CT image cannot say.
     """
-    geometry = ct.geometry
+    folder, geometry = Path(folder), ct.geometry
     steps = geometry.affine[:3, :3] * np.array([[-1.0], [-1.0], [1.0]])  # to DICOM's world, left and posterior
     columns_mm, rows_mm, sections_mm = np.linalg.norm(steps, axis=0)
     across, down, along = (steps / np.array([columns_mm, rows_mm, sections_mm])).T
@@ -116,7 +116,7 @@ class UnreferableError(ValueError):
 
 
 def write_segmentation(
-    file: Path, label_map: LabelMap, sources: Sequence[Path], *, algorithm: Algorithm | None = None
+    file: StrPath, label_map: LabelMap, sources: Sequence[StrPath], *, algorithm: Algorithm | None = None
 ) -> None:
     """Write a label map as a binary DICOM segmentation of the CT in the files `sources`, coded in SNOMED CT.
 
@@ -131,7 +131,7 @@ def write_segmentation(
     """
     with quiet():
         try:
-            headers = [_source_header(path) for path in sources]
+            headers = [_source_header(Path(path)) for path in sources]
         except DAMAGED as error:
             raise UnreferableError(f"files of the CT cannot be read ({type(error).__name__})") from None
         if reason := _unreferable(headers):
@@ -148,7 +148,7 @@ def write_segmentation(
             _fix_time(dataset)
         for item in (*dataset.DimensionOrganizationSequence, *dataset.DimensionIndexSequence):
             item.DimensionOrganizationUID = _uid(seed, "dimensions")  # a random one otherwise
-        with complete_file(file) as temporary:
+        with complete_file(Path(file)) as temporary:
             dataset.save_as(temporary, enforce_file_format=True)
 
 

@@ -11,7 +11,7 @@ from liverspleen.errors import InputError, Issue
 from liverspleen.evaluation.measurements.notes import Note
 from liverspleen.evaluation.measurements.readings import INDICES, PREFERRED, Examination, Readings, readings_of
 from liverspleen.evaluation.measurements.table import Measurements
-from liverspleen.evaluation.reporting.cells import PAIRED, Cell, by_row
+from liverspleen.evaluation.reporting.cells import PAIRED, Cell, Table, by_row
 from liverspleen.evaluation.reporting.compare.quantities import Quantity, Readers, errors, scores, volumes
 from liverspleen.evaluation.reporting.compare.tables import error_cells, limit_cells, score_cells
 from liverspleen.evaluation.reporting.missing_cases import gaps_of
@@ -38,8 +38,11 @@ class ReaderComparison:
         """Every pair of readers, in the order of the tables."""
         return tuple(combinations(self.readers, 2))
 
-    def table(self, name: str) -> dict[str, dict[str, Cell]]:
-        """The cells of one table by row and column; empty if the table could not be made."""
+    def table(self, name: str) -> Table:
+        """The cells of one table by row and column; empty if the table could not be made.
+
+        `table(name).to_frame()` gives it as a pandas DataFrame.
+        """
         return by_row(self.cells, name)
 
 

@@ -17,13 +17,13 @@ from liverspleen.evaluation.reporting.figures.bland_altman import FORMS as PICTU
 from liverspleen.evaluation.reporting.figures.bland_altman import figure_bytes
 from liverspleen.evaluation.reporting.table_layout import laid_out
 from liverspleen.evaluation.reporting.writers.output_files import possible_table_files, table_files, write_files
-from liverspleen.storage import write_json
+from liverspleen.storage import StrPath, write_json
 
 _FOREST: Final = "forest_"
 
 
 def write_comparison(
-    comparison: ReaderComparison, output: Path, *, sources: Sequence[Measurements] = ()
+    comparison: ReaderComparison, output: StrPath, *, sources: Sequence[Measurements] = ()
 ) -> tuple[str, ...]:
     """Write `tables/`, `figures/` and `compare.json` below `output`; the names of the files are returned.
 
@@ -31,7 +31,7 @@ def write_comparison(
     names. `sources` are the tables that were compared. The same input gives the same bytes; what an earlier comparison
     left there and this one does not make is removed.
     """
-    names = {"reference": comparison.reference}
+    output, names = Path(output), {"reference": comparison.reference}
     files = table_files(laid_out(comparison.cells, FORMS, names, comparison.vocabulary))
     figures = {}
     if comparison.table("score_subgroups"):

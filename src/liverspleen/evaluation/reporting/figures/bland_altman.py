@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
+import math
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, Literal, get_args
 
@@ -13,6 +14,8 @@ from liverspleen.errors import one_line
 from liverspleen.evaluation.reporting.formatting import LOA_DIGITS, fixed
 from liverspleen.evaluation.reporting.paper_tables import Agreement
 from liverspleen.evaluation.reporting.table_layout import INDEX_LABELS, condition_label
+from liverspleen.evaluation.statistics.bland_altman import BlandAltman
+from liverspleen.evaluation.statistics.differences import Scale
 from liverspleen.organs import RATIO_KEY
 
 if TYPE_CHECKING:
@@ -44,6 +47,46 @@ _LABEL_WIDTH: Final = 40  # characters; two labels of this width fit side by sid
 INK: Final = "#333333"
 """Colour of text and lines."""
 
+_DIFFERENCES: Final[dict[Scale, str]] = {
+    "absolute": "Difference test − reference",
+    "percent": "Difference test − reference, % of their mean",
+    "log": "ln(test / reference)",
+}
+
+
+def plot_bland_altman(result: BlandAltman, ax: Axes | None = None) -> Axes:
+    """Draw the differences of a Bland-Altman result against the means, with bias and limits of agreement.
+
+    Args:
+        result: what `bland_altman` returned, on any scale. Bias and limits are drawn where they are defined; without
+            any pair the reason is written instead.
+        ax: axes to draw on; None: those of a new figure of pyplot.
+
+    Returns:
+        The axes, with labels that can be replaced.
+
+    >>> from liverspleen.evaluation import bland_altman
+    >>> ax = plot_bland_altman(bland_altman([101.0, 99.0, 103.0], [100.0, 100.0, 100.0]))
+    >>> ax.get_title(), ax.get_ylabel()
+    ('n = 3', 'Difference test − reference')
+    >>> [round(line.get_ydata()[0], 2) for line in ax.lines]  # zero, bias, limits
+    [0, 1.0, 4.92, -2.92]
+    """
+    if ax is None:
+        from matplotlib import pyplot
+
+        _, ax = pyplot.subplots(layout="constrained")
+    ax.set_title(f"n = {result.n}" + (f" ({result.n_dropped} dropped)" if result.n_dropped else ""))
+    ax.set_xlabel("Mean of test and reference")
+    ax.set_ylabel(_DIFFERENCES[result.scale])
+    if not result.n:
+        ax.annotate(str(result.reason), xy=(0.5, 0.5), xycoords="axes fraction", ha="center", color=INK)
+        return ax
+    colour, marker = _MARKS[0]
+    _scatter(ax, result.averages, result.differences, colour, marker)
+    _lines(ax, result, digits=_digits(result))
+    return ax
+
 
 def bland_altman_figure(agreement: Agreement, reader: str, reference: str, vocabulary: Vocabulary = PAPER) -> Figure:
     """Percent differences against means of the two readers, marked by condition in the order of the vocabulary.
@@ -57,7 +100,7 @@ def bland_altman_figure(agreement: Agreement, reader: str, reference: str, vocab
         figure = Figure(figsize=(7.2, 4.6 + 0.2 * max(lines - 3, 0)), layout="constrained")
         axes = figure.add_subplot()
         _points(axes, agreement, vocabulary)
-        _lines(axes, agreement)
+        _lines(axes, agreement.result, digits=LOA_DIGITS)
         index = INDEX_LABELS[agreement.index]
         reader, reference = shortened(reader, _LABEL_WIDTH // 2), shortened(reference, _LABEL_WIDTH // 2)
         axes.set_title(f"{index}, n = {agreement.result.n}", loc="left", fontweight="bold", fontsize=11)
@@ -105,17 +148,11 @@ def _points(axes: Axes, agreement: Agreement, vocabulary: Vocabulary) -> None:
     marks = _marks(set(agreement.conditions), vocabulary)
     for condition, (colour, marker) in marks.items():
         inside = [position for position, name in enumerate(agreement.conditions) if name == condition]
-        axes.scatter(
-            [agreement.result.averages[position] for position in inside],
-            [agreement.result.differences[position] for position in inside],
-            s=26,
-            marker=marker,
-            facecolors=colour,
-            edgecolors="white",
-            linewidths=0.5,
-            alpha=0.9,
-            zorder=3,
+        averages, differences = (
+            [values[position] for position in inside]
+            for values in (agreement.result.averages, agreement.result.differences)
         )
+        _scatter(axes, averages, differences, colour, marker)
     if set(marks) == {""}:
         return
     labels = [shortened(condition_label(condition, vocabulary), _LABEL_WIDTH) for condition in marks]
@@ -133,6 +170,20 @@ def _points(axes: Axes, agreement: Agreement, vocabulary: Vocabulary) -> None:
         text.set_parse_math(False)
 
 
+def _scatter(axes: Axes, averages: Sequence[float], differences: Sequence[float], colour: str, marker: str) -> None:
+    axes.scatter(
+        averages,
+        differences,
+        s=26,
+        marker=marker,
+        facecolors=colour,
+        edgecolors="white",
+        linewidths=0.5,
+        alpha=0.9,
+        zorder=3,
+    )
+
+
 def _marks(present: set[str], vocabulary: Vocabulary) -> dict[str, tuple[str, str]]:
     """Colour and marker by condition; those of the vocabulary's conditions are the same in every figure."""
     ordered = in_order({*present, *vocabulary.conditions} - {""}, vocabulary.conditions)
@@ -141,8 +192,7 @@ def _marks(present: set[str], vocabulary: Vocabulary) -> dict[str, tuple[str, st
     return {name: mark for name, mark in marks.items() if name in present}
 
 
-def _lines(axes: Axes, agreement: Agreement) -> None:
-    result = agreement.result
+def _lines(axes: Axes, result: BlandAltman, *, digits: int) -> None:
     axes.axhline(0, color="#BBBBBB", linewidth=0.8, zorder=1)
     for name, value, style in (
         ("Mean", result.bias, "-"),
@@ -153,7 +203,7 @@ def _lines(axes: Axes, agreement: Agreement) -> None:
             continue
         axes.axhline(value, color=INK, linewidth=1.1, linestyle=style, zorder=2)
         axes.annotate(
-            f"{name}\n{fixed(value, LOA_DIGITS)}".replace("-", "−"),
+            f"{name}\n{fixed(value, digits)}".replace("-", "−"),
             xy=(1.01, value),
             xycoords=("axes fraction", "data"),
             va="center",
@@ -161,3 +211,10 @@ def _lines(axes: Axes, agreement: Agreement) -> None:
             color=INK,
             annotation_clip=False,
         )
+
+
+def _digits(result: BlandAltman) -> int:
+    """Decimals of the numbers beside the lines: the paper's in percent, else three digits of the half width."""
+    if result.scale == "percent" or not result.half_width:
+        return LOA_DIGITS
+    return min(max(0, 2 - math.floor(math.log10(result.half_width))), 9)

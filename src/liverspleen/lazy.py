@@ -1,0 +1,23 @@
+"""Names that a package exports and imports when they are first used."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+
+def lazy_exports(package: str, modules: Mapping[str, str]) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
+    """The `__getattr__` and `__dir__` of a package; `modules` says in which of its modules each name is.
+
+    >>> getattr_, dir_ = lazy_exports("liverspleen.imaging", {"Geometry": "geometry"})
+    >>> getattr_("Geometry").__name__, dir_()
+    ('Geometry', ['Geometry'])
+    """
+
+    def exported(name: str) -> Any:
+        if name not in modules:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        return getattr(importlib.import_module(f"{package}.{modules[name]}"), name)
+
+    return exported, lambda: sorted(modules)

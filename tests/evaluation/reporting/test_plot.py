@@ -1,0 +1,63 @@
+"""The Bland-Altman plot draws the result that it is given."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from matplotlib import pyplot
+
+from liverspleen.evaluation import bland_altman, plot_bland_altman
+
+REFERENCE = [1000.0, 1500.0, 1250.0, 1700.0]
+TEST = [1010.0, 1490.0, 1280.0, 1700.0]  # differences 10, -10, 30, 0: mean 7.5, SD 17.078
+
+
+@pytest.fixture(autouse=True)
+def no_figure_stays() -> Iterator[None]:
+    yield
+    pyplot.close("all")
+
+
+def heights(axes: pyplot.Axes) -> list[float]:
+    return sorted(line.get_ydata()[0] for line in axes.lines)
+
+
+def test_points_bias_and_limits_are_drawn() -> None:
+    axes = plot_bland_altman(bland_altman(TEST, REFERENCE))
+    (points,) = axes.collections
+    assert np.asarray(points.get_offsets()).tolist() == [[1005, 10], [1495, -10], [1265, 30], [1700, 0]]
+    sd = np.sqrt((2.5**2 + 17.5**2 + 22.5**2 + 7.5**2) / 3)
+    assert heights(axes) == pytest.approx([7.5 - 1.96 * sd, 0, 7.5, 7.5 + 1.96 * sd])
+    assert (axes.get_title(), axes.get_xlabel()) == ("n = 4", "Mean of test and reference")
+    assert [text.get_text() for text in axes.texts] == ["Mean\n7.5", "+1.96 SD\n41.0", "−1.96 SD\n−26.0"]
+
+
+def test_given_axes_are_drawn_on_and_returned() -> None:
+    _, (left, right) = pyplot.subplots(1, 2)
+    assert plot_bland_altman(bland_altman(TEST, REFERENCE, scale="percent"), ax=right) is right
+    assert right.get_ylabel() == "Difference test − reference, % of their mean"
+    assert not left.collections
+    assert len(pyplot.get_fignums()) == 1
+
+
+def test_numbers_of_a_log_scale_have_three_digits_of_the_half_width() -> None:
+    axes = plot_bland_altman(bland_altman(TEST, REFERENCE, scale="log"))
+    assert axes.get_ylabel() == "ln(test / reference)"
+    logs = np.log(TEST) - np.log(REFERENCE)
+    half = 1.96 * logs.std(ddof=1)
+    assert 0.01 < half < 0.1
+    assert axes.texts[1].get_text() == f"+1.96 SD\n{logs.mean() + half:.4f}"
+
+
+def test_what_is_undefined_is_not_drawn_and_dropped_pairs_are_named() -> None:
+    one = plot_bland_altman(bland_altman([110.0, np.nan], [100.0, 100.0]))
+    assert one.get_title() == "n = 1 (1 dropped)"
+    assert heights(one) == [0, 10]  # no limits
+    same = plot_bland_altman(bland_altman([105.0, 205.0, 305.0], [100.0, 200.0, 300.0]))
+    assert heights(same) == [0, 5]
+    none = plot_bland_altman(bland_altman([np.nan], [100.0]))
+    assert (none.get_title(), [text.get_text() for text in none.texts]) == ("n = 0 (1 dropped)", ["no complete pair"])
+    assert not none.collections
+    assert not none.lines
