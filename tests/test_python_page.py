@@ -1,0 +1,120 @@
+"""The examples of docs/python.md run as they stand there, but for the number of steps."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import warnings
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import pytest
+import torch
+from lightning_fabric.utilities.warnings import PossibleUserWarning
+
+import liverspleen
+from liverspleen import api
+from liverspleen.errors import InputError, InputWarning
+from liverspleen.networks.checkpoint import BUNDLE_KEY
+
+PAGE = (Path(__file__).parents[1] / "docs/python.md").read_text(encoding="utf-8")
+SHORT = [('{"steps": 1200}', '{"steps": 2, "batch_size": 2, "validate_every": 2}'), (", 200\n", ", 2\n")]
+
+
+def example(title: str) -> str:
+    """The block of a section, with fewer steps."""
+    (block,) = re.findall(r"^```python\n(.*?)^```$", PAGE.split(f"\n## {title}\n")[1].split("\n## ")[0], re.M | re.S)
+    for usual, short in SHORT:
+        block = block.replace(usual, short)
+    return block
+
+
+def run(block: str) -> dict[str, Any]:
+    space: dict[str, Any] = {}
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", category=InputWarning)  # trained on phantoms only
+        warnings.filterwarnings("ignore", category=PossibleUserWarning)  # Lightning's hints on loaders and SLURM
+        exec(compile(block, "docs/python.md", "exec"), space)
+    return space
+
+
+@pytest.fixture(scope="module")
+def cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("page") / "phantoms"
+    counts = {"development": 5, "test1": 1, "pairs": 1, "matrix": 64, "workers": 1}
+    assert api.phantom(output=str(folder), **counts) == folder / "cohort.csv"
+    return folder / "cohort.csv"
+
+
+@pytest.fixture
+def here(cohort: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(cohort.parent, "phantoms")
+    return tmp_path
+
+
+def test_the_verbs_go_from_a_cohort_to_tables(here: Path) -> None:
+    found = run(example("The verbs"))
+    assert found["trained"].checkpoint == Path("run/best.ckpt")
+    assert len(found["predicted"].label_maps) == 3  # one of test1, a pair of test2
+    assert all(file.is_file() for file in found["predicted"].label_maps.values())
+    assert len(found["measured"].rows) == 3 * 2 * 2  # cases, organs, readers: the network and the truth
+    assert found["reported"].page.is_file()
+    for folder in ("phantoms", "run", "labels", "measure", "report"):
+        assert json.loads(Path(folder, "run.json").read_text(encoding="utf-8"))["status"] == "done"
+
+
+def test_an_own_loss_is_trained_with_lightning_and_predicts(here: Path) -> None:
+    block = example("Your own training")
+    assert len(block.splitlines()) <= 40
+    image = sorted(Path("phantoms/images").glob("*.nii.gz"))[0]
+    shutil.copy(image, "scan.nii.gz")
+    found = run(block)
+    assert found["trainer"].global_step == 2
+    about = torch.load("model.ckpt", weights_only=True)[BUNDLE_KEY]
+    assert about["network"] == {"name": "unet_2d", "width": 8, "output_stride": 16}
+    label_map = nib.load("out/scan_dseg.nii.gz")
+    assert label_map.shape == nib.load(image).shape
+    assert set(np.unique(np.asarray(label_map.dataobj))) <= {0, 1, 2}
+
+
+def test_a_finished_training_is_found_and_differing_keys_are_named(here: Path) -> None:
+    keys: dict[str, Any] = {"cohort": "phantoms/cohort.csv", "output": "run", "experiment": "phantom"}
+    short = {"steps": 2, "batch_size": 2, "validate_every": 2}
+    first = liverspleen.train(**keys, trainer=short)
+    weights = first.checkpoint.read_bytes()
+    assert liverspleen.train(**keys, trainer=short).checkpoint.read_bytes() == weights
+    with pytest.raises(InputError, match=r"LS-TRN-004 .*optimizer\.lr was .*, now 0\.5"):
+        liverspleen.train(**keys, trainer=short, optimizer={"lr": 0.5})
+
+
+def test_a_wrong_key_or_value_is_one_issue_before_anything_is_read(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="LS-CFG-003: train has no key 'epochs'"):
+        liverspleen.train(cohort="nothing.csv", output=tmp_path / "o", epochs=3)
+    with pytest.raises(InputError, match=r"LS-CFG-006: trainer\.steps=0"):
+        liverspleen.train(cohort="nothing.csv", output=tmp_path / "o", **{"trainer.steps": 0})
+    assert not (tmp_path / "o").exists()
+
+
+def test_text_is_taken_as_it_stands_and_issues_are_warnings(cohort: Path, tmp_path: Path) -> None:
+    labels = cohort.parent / "labels"
+    reader = "R(1), O'Brien = ${x} 5.10"
+    measured = liverspleen.measure(labels=labels, output=tmp_path / "a", reader=reader, surface="none")
+    assert {row.reader for row in measured.rows} == {reader}
+    (tmp_path / "few").mkdir()
+    first = sorted(labels.glob("*.nii.gz"))[0]
+    shutil.copy(first, tmp_path / "few" / first.name)
+    with pytest.warns(InputWarning, match="LS-LAB-005"):
+        found = liverspleen.measure(labels=tmp_path / "few", cohort=cohort, output=tmp_path / "b", surface="none")
+    assert found.issues
+
+
+def test_the_names_of_the_package_are_imported_when_they_are_used() -> None:
+    for name in liverspleen.__all__:
+        assert getattr(liverspleen, name) is not None
+    assert set(liverspleen.__all__) <= set(dir(liverspleen))
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = liverspleen.nothing
