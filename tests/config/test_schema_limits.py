@@ -6,7 +6,7 @@ from dataclasses import fields
 
 import pytest
 
-from liverspleen.config import SCHEMAS, ConfigKey, keys
+from liverspleen.config import SCHEMAS, ConfigKey, compose, keys
 from liverspleen.config.checking import check
 from liverspleen.config.composition import draft
 from liverspleen.config.config_keys import field_types, group_of
@@ -68,6 +68,21 @@ def test_values_out_of_range_are_one_line_with_key_value_and_range(
         assert line.startswith(f"LS-CFG-00{5 if wrong_type else 6}: {key.name}=")
         assert line.endswith(f"; use {key.limits}")
         assert "\n" not in line
+
+
+@pytest.mark.parametrize("text", ["nan", "inf", "-inf", "-100000000", "1e30", "1" + 30 * "0"])
+def test_the_command_line_lists_every_numeric_key_of_train_that_is_out_of_range(text: str) -> None:
+    numeric = [key for key in keys(SCHEMAS["train"]) if key.element in (int, float) and not key.choices]
+    assert (
+        len(numeric) == 43
+    )  # 2 of the verb, slices 5, augmentation 8, network 5, loss 9, optimizer 2, scheduler 3, trainer 9
+    words = [f"{key.name}={f'[{text}]' if key.is_list else text}" for key in numeric]
+    with pytest.raises(InputError) as error:
+        compose("train", ["cohort=none.csv", "output=none", *words])
+    lines = [str(issue) for issue in error.value.issues]
+    named = [line.split(": ")[1].partition("=")[0] for line in lines]
+    assert named == [key.name for key in numeric]
+    assert all(line.startswith(("LS-CFG-005: ", "LS-CFG-006: ")) for line in lines)
 
 
 @pytest.mark.parametrize(("verb", "key"), NUMERIC)
