@@ -107,10 +107,13 @@ def test_ct_that_are_no_pair_are_refused(
         (["before=1"], "LS-CHG-001: after= is missing"),
         (["before=1", "after=2"], "LS-CHG-001: no RC"),
         (["before=1", "after=2", "rc_pct=3", "rc_ci_pct=[1]"], "LS-CHG-001: rc_ci_pct="),
-        (["before=1", "after=2", "rc_pct=3", "structure=gut"], "LS-CHG-001: structure=gut"),
-        (["before=1", "after=2", "rc_pct=-3"], "LS-CHG-007"),
-        (["before=-1", "after=2", "rc_pct=3"], "LS-CHG-007"),
-        (["before=1", "after=2", "report=r"], "LS-CHG-001: report= holds the RC of several indices"),
+        (
+            ["before=1", "after=2", "rc_pct=3", "structure=gut"],
+            "LS-CFG-006: structure=gut is not one",
+        ),
+        (["before=1", "after=2", "rc_pct=-3"], "LS-CFG-006: rc_pct=-3"),
+        (["before=-1", "after=2", "rc_pct=3"], "LS-CFG-006: before=-1"),
+        (["before=1", "after=2", "report=r"], "LS-CHG-001: report= has the RC of several indices"),
     ],
 )
 def test_words_that_do_not_go_together_are_refused(

@@ -26,7 +26,7 @@ def test_other_label_values_are_refused_with_what_is_known(asked: object) -> Non
     ("words", "expected"),
     [
         (["label_values=totalseg"], "LS-CFG-009"),
-        (["reference_values={1: kidney}"], "LS-CFG-009"),
+        (["reference=labels", "reference_values={1: kidney}"], "LS-CFG-009"),
         (["surface=mesh"], "LS-CFG-006"),
         (["nsd_tolerance_mm=-1"], "LS-CFG-006"),
         (["nsd_tolerance_mm=inf"], "LS-CFG-006"),

@@ -42,9 +42,9 @@ def test_an_rc_that_chi_square_does_not_serve_is_said(capsys: pytest.CaptureFixt
         (["question=tost", "sd=1"], "LS-PLN-002: question=tost needs margin="),
         (["question=loa", "sd=1", "half_width=1", "margin=2"], "LS-PLN-002: margin= is not of question=loa"),
         (["question=loa", "sd=1", "half_width=1", "n=9"], "LS-PLN-002: half_width= is not of question=loa with n="),
-        (["question=loa", "sd=-1", "half_width=1"], "LS-PLN-003: sd -1.0 is not a number above 0"),
+        (["question=loa", "sd=-1", "half_width=1"], "LS-CFG-006: sd=-1 is not above 0"),
         (["question=tost", "sd=1", "margin=1", "bias=1"], "LS-PLN-003: bias 1.0 is not within the margin"),
-        (["question=rc", "rc_pct=5", "half_width=1", "repeats=1"], "LS-PLN-003: repeats 1"),
+        (["question=rc", "rc_pct=5", "half_width=1", "repeats=1"], "LS-CFG-006: repeats=1 is below 2"),
     ],
 )
 def test_what_cannot_be_planned_is_one_line(words: list[str], code: str, capsys: pytest.CaptureFixture[str]) -> None:

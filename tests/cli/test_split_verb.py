@@ -92,9 +92,9 @@ def test_files_of_another_draw_do_not_stay(cohort: Path, tmp_path: Path) -> None
     ("words", "code"),
     [
         (["folds=5", "train_fraction=0.8"], "LS-CFG-016"),
-        (["folds=1"], "LS-SPL-011"),
+        (["folds=1"], "LS-CFG-006: folds=1 is below 2"),
         (["folds=16"], "LS-SPL-011"),
-        (["train_fraction=1.5"], "LS-SPL-009"),
+        (["train_fraction=1.5"], "LS-CFG-006: train_fraction=1.5 is above 1"),
     ],
 )
 def test_impossible_draws_are_one_line_and_leave_the_last_one(

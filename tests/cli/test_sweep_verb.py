@@ -66,10 +66,13 @@ def rows(folder: Path, name: str = "trials.csv") -> list[dict[str, str]]:
         ),
         (["search=own", "search.parameters={slices.sections: [2, 3]}"], "slices.sections=2"),
         (["search.pruner=median", "objectives=[volume_bias]"], "LS-CFG-006: search.pruner=median with objectives="),
-        (["objectives=[dice]"], "LS-CFG-006: objectives holds dice; use dss, volume_bias, seconds_per_section"),
-        (["search.sampler=tpe2"], "LS-CFG-006: search.sampler=tpe2; use tpe, random, grid"),
+        (
+            ["objectives=[dice]"],
+            "LS-CFG-006: objectives=[dice]: dice is not",
+        ),
+        (["search.sampler=tpe2"], "LS-CFG-006: search.sampler=tpe2 is not one of its choices; use tpe, random or grid"),
         (["search=recipes"], "LS-CFG-004: search has no choice 'recipes'"),
-        (["seeds=-1"], "LS-CFG-006: seeds=-1; use 0 (no choice is made) or more"),
+        (["seeds=-1"], "LS-CFG-006: seeds=-1 is below 0; use a whole number from 0 to 1000"),
     ],
 )
 def test_what_cannot_be_swept_is_refused_before_the_first_trial(
@@ -85,9 +88,9 @@ def test_what_cannot_be_swept_is_refused_before_the_first_trial(
     ("url", "shown"),
     [
         ("postgresql+nothing://me:secret@host/db", "postgresql+nothing://me:***@host/db"),
-        ('"nothing://host/db?user=me&password=secret"', "nothing://host/db?user=me&password=***"),
+        ("nothing://host/db?user=me&password=secret", "nothing://host/db?user=me&password=***"),
         ("postgresql://me:secret", "postgresql://me:***"),
-        (r"nothing://me:sec\,secret@host/db", "nothing://me:***@host/db"),
+        ("nothing://me:sec,secret@host/db", "nothing://me:***@host/db"),
         ("nothing://me@host:5432/db", "nothing://me@host:5432/db"),
     ],
 )
@@ -110,17 +113,6 @@ def test_the_password_of_a_database_is_told_nowhere(
     record = json.loads((tmp_path / "s/run.json").read_text())
     assert record["config"]["storage"] == shown
     assert record["command"][-1] == f"storage={shown}"
-
-
-def test_a_database_url_that_needs_quotes_is_refused_without_its_password(
-    box_cohort: Callable[..., Path], tmp_path: Path, capsys: Captured
-) -> None:
-    cohort = box_cohort()
-    for url in ("postgresql://me:se,secret@host/db", "postgresql://host/db?password=secret"):
-        assert main(words(cohort, tmp_path / "s", "trials=2", f"storage={url}")) == 2
-        told = capsys.readouterr().err
-        assert told.startswith("LS-CFG-005: storage= is no value as it stands")
-        assert "secret" not in told
 
 
 def test_jobs_are_not_given_a_password_which_their_files_would_keep(

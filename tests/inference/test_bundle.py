@@ -16,7 +16,8 @@ import torch
 from bundles import UNET, about, bundle, network, rewrite, save
 from safetensors.torch import load_file
 
-from liverspleen.cli.main import main, verb_help
+from liverspleen.cli.help import verb_help
+from liverspleen.cli.main import main
 from liverspleen.cohort import Split, write_split
 from liverspleen.cohort.manifest import Case, read_cohort
 from liverspleen.errors import InputError

@@ -71,8 +71,8 @@ def test_without_slurm_without_submitit_and_refused_by_sbatch_are_one_line_each(
     ("word", "told"),
     [
         ("workers=2", "workers=2 with launcher=slurm"),
-        ("launcher.jobs=0", "launcher.jobs=0"),
-        ("launcher.time_min=1", "launcher.time_min=1"),
+        ("launcher.jobs=0", "launcher.jobs=0 with launcher=slurm"),
+        ("launcher.time_min=1", "launcher.time_min=1 is below 5"),
     ],
 )
 def test_contradictions_are_told_before_anything_is_submitted(

@@ -93,7 +93,7 @@ def nearest(name: str, known: Sequence[str]) -> list[str]:
     if near := difflib.get_close_matches(name, known, 1, 0.8):
         return near
     lasts = {_last(key): key for key in known}
-    return [lasts[near] for near in difflib.get_close_matches(last, lasts, 1, 0.8)]
+    return [lasts[near] for near in difflib.get_close_matches(last, lasts, 1, 0.81)]  # steps is not sites
 
 
 def _hint(verb: str, name: str) -> str:
