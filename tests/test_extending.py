@@ -64,6 +64,7 @@ def test_page_has_the_files_and_commands_that_are_run_here() -> None:
         "my_conf/network/thin_unet.yaml",
         "my_conf/search/noise.yaml",
         "src/liverspleen/networks/own/dilated.py",
+        "src/liverspleen/phantom/pancreas.py",
     ]
     found = [words[1] for words in COMMANDS]
     assert found == ["sweep", "info", "train", "train", "predict", "experiments/averaging/run.py"]

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from liverspleen.data.parts import ABOUT, clear_parts, complete_folder
 from liverspleen.errors import InputError, Issue
 from liverspleen.formats import SLICE_CACHE
-from liverspleen.organs import ORGANS, Structure
+from liverspleen.organs import ORGAN_KEYS, ORGANS, Structure
 from liverspleen.storage import StrPath, sha256_of, sha256_of_array, write_json
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def _mapped(file: Path) -> NDArray[Any]:
 
 
 def case_key(case: Case, *, pixel_mm: float | None = None) -> str:
-    """Name of the case's folder in any store: hash of image's and label's bytes, pixel size and the format.
+    """Name of the case's folder in any store: hash of image's and label's bytes, pixel size, organs and format.
 
     Raises:
         InputError: a file is missing.
@@ -253,7 +253,7 @@ def _digest(*parts: object) -> str:
 
 
 def _key(image: str, label: str, pixel_mm: float | None) -> str:
-    return _digest(image, label, None if pixel_mm is None else float(pixel_mm))
+    return _digest(image, label, None if pixel_mm is None else float(pixel_mm), ORGAN_KEYS)
 
 
 def _open(case: Case, folder: Path) -> StoredCase | None:
