@@ -17,7 +17,6 @@ import source_files
 from pydicom.datadict import DicomDictionary
 from source_files import box_exam
 
-from liverspleen.cli import import_
 from liverspleen.cli.main import main
 from liverspleen.imaging.dicom import write_segmentation, write_series
 
@@ -210,12 +209,13 @@ def test_unexpected_errors_tell_their_kind_alone(
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.delenv("LIVERSPLEEN_TRACEBACK", raising=False)
     source_files.nifti(tmp_path / "source", [box_exam("x")])
-    monkeypatch.setattr(import_, where, fail)
+    monkeypatch.setattr(f"liverspleen.cohort.import_run.{where}", fail)
     words = ["source=nifti", f"input={tmp_path / 'source'}", f"output={tmp_path / 'out'}", "workers=1"]
     assert main(["import", *words]) == 1
     told = capsys.readouterr()
     assert leaks((told.err + told.out).encode()) == []
     assert type(error).__name__ in told.err
+    assert isinstance(error, OSError) or " at liverspleen/cohort/import_run.py:" in told.err
     assert leaks((tmp_path / "out" / "run.json").read_bytes()) == []
 
 

@@ -236,7 +236,7 @@ def test_a_source_that_lies_where_the_output_goes_is_left_as_it_was(
     words = [f"labels={tmp_path / 'data' / 'labels'}", "label_values=liverspleen", f"ids={ids}"]
     for source in (tmp_path / "data" / "images", elsewhere):
         assert bring_in("nifti", *words, source=source, output="data") == 2
-        assert capsys.readouterr().err.count("LS-CFG-006") == 1
+        assert capsys.readouterr().err.count("LS-CFG-016") == 1
     assert {file: file.read_bytes() for file in (tmp_path / "data").rglob("*.nii.gz")} == before
 
 
@@ -477,15 +477,19 @@ def test_the_order_of_series_tells_nothing_about_their_names(tmp_path: Path, bri
     assert told == sorted(told)
 
 
-def test_settings_that_cannot_be_meant_are_one_line(
+def test_paths_that_do_not_fit_are_one_line(
     tmp_path: Path, bring_in: Import, capsys: pytest.CaptureFixture[str]
 ) -> None:
     source_files.nnunet(tmp_path / "source", [box_exam("a")])
-    for words in (["nnunet", f"labels={tmp_path}"], ["nnunet", f"output={tmp_path / 'source'}"]):
-        assert bring_in(*words) == 2
+    for code, source, words in (
+        ("LS-CFG-016", "source", ["nnunet", f"labels={tmp_path}"]),
+        ("LS-CFG-016", "source", ["nnunet", f"output={tmp_path / 'source'}"]),
+        ("LS-IMP-036", "nowhere", ["nnunet"]),
+    ):
+        assert bring_in(*words, source=tmp_path / source) == 2
         lines = capsys.readouterr().err.splitlines()
         assert len(lines) == 1
-        assert "LS-CFG-006" in lines[0]
+        assert lines[0].startswith(code)
 
 
 def test_run_json_tells_what_was_done_and_no_path(tmp_path: Path, bring_in: Import) -> None:

@@ -121,7 +121,7 @@ def test_jobs_are_not_given_a_password_which_their_files_would_keep(
     more = ["trials=2", "launcher=slurm", "workers=1", "storage=postgresql://me:secret@host/db"]
     assert main(words(box_cohort(), tmp_path / "s", *more)) == 2
     told = capsys.readouterr().err
-    assert "LS-CFG-006: storage= holds a password, which the files of the jobs would keep" in told
+    assert "LS-CFG-016: storage= holds a password, which the files of the jobs would keep" in told
     assert "secret" not in told
 
 

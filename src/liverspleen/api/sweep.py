@@ -184,7 +184,7 @@ def search_issues(config: SweepConfig, base: Sequence[str]) -> list[Issue]:
     """What cannot be searched, as far as it is known before the first trial."""
     if config.launcher.name == "slurm" and without_password(config.storage) != config.storage:
         message = "storage= holds a password, which the files of the jobs would keep"
-        return [Issue("LS-CFG-006", message, "leave it out of storage=, and put it into ~/.pgpass or the like")]
+        return [Issue("LS-CFG-016", message, "remove it from storage=, and store it in ~/.pgpass or the like")]
     search = config.search
     try:
         space = Space.of(search.parameters)

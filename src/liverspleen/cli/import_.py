@@ -70,23 +70,25 @@ def _path_issues(config: ImportConfig) -> list[Issue]:
         (
             config.labels is not None and config.source in WITH_OWN_LABELS,
             f"labels= is given, but source={config.source} holds its own label maps",
-            "leave it out",
+            "remove labels=",
         ),
-        (not config.input.exists(), "input= is not there", "correct the path"),
         (
             os.path.realpath(config.input) == os.path.realpath(config.output),
-            "output= is the input",
-            "name another folder",
+            "output= and input= are the same folder",
+            "give another output=",
         ),
         (
             any(path and inside(path, made) for path in (config.input, config.labels)),
-            "the source lies in images/ or labels/ of output=, which the import fills",
-            "name another folder",
+            "the source is in images/ or labels/ of output=, where the import writes",
+            "give another output=",
         ),
         (
             config.input.is_file() and config.source != "nifti",
-            "input= is a file",
+            f"input= is a file, and source={config.source} needs a folder",
             "give the folder",
         ),
     ]
-    return [Issue("LS-CFG-006", message, hint) for wrong, message, hint in found if wrong]
+    issues = [Issue("LS-CFG-016", message, hint) for wrong, message, hint in found if wrong]
+    if not config.input.exists():
+        issues.append(Issue("LS-IMP-036", "input= does not exist", "correct the path"))
+    return issues

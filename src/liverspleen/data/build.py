@@ -165,7 +165,10 @@ def build_sides(
     training, validation = (
         [built.stored[case.case_id] for case in cases if case.case_id in built.stored] for cases in sides
     )
-    refuse_leaks(training, validation, built.tested)
+    try:
+        refuse_leaks(training, validation, built.tested)
+    except InputError as error:  # with what kept cases out of the cache: it may be the reason
+        raise InputError([*built.issues, *error.issues]) from error
     return StoredSides(training, validation, built.issues)
 
 
