@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import subprocess
@@ -36,6 +37,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         found = [name for name in MARKERS if item.get_closest_marker(name)]
         item.user_properties.append(("markers", found or ["none"]))
+
+
+def pytest_collection_finish() -> None:
+    """What is imported by now stays; Lightning and statsmodels collect garbage often, and need not look through it."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -91,6 +91,7 @@ def test_limits_of_the_page_are_the_keys_of_the_schema() -> None:
     assert set(listed[1].split(", ")) == names - {"name", "output_stride", "weights"}
 
 
+@pytest.mark.slow
 def test_study_of_the_page_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "averaging.py"
     file.write_text(FILES["experiments/averaging/run.py"], encoding="utf-8")

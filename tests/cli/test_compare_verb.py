@@ -30,7 +30,7 @@ def measured(box_cohort: Callable[..., Path], tmp_path: Path) -> dict[str, Path]
             write_label_map(tmp_path / reader / f"c{number}.nii.gz", LabelMap(labels, drawn.geometry))
         output = tmp_path / f"measured {reader}"
         words = [f"labels={tmp_path / reader}", f"cohort={cohort}", f"reader={reader}", f"output={output}"]
-        assert main(["measure", *words, "surface=none"]) == 0
+        assert main(["measure", *words, "surface=none", "workers=1"]) == 0
         tables[reader] = output / "measurements.csv"
     return tables
 

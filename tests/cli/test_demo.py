@@ -6,6 +6,7 @@ import pytest
 from liverspleen.cli.main import main
 
 
+@pytest.mark.slow
 def test_demo_goes_the_whole_way_and_a_second_one_reuses_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "demo, é=1"  # a path that Hydra's grammar would not take
     words = ["demo", f"output={out}", "development=4", "test1=2", "pairs=1", "matrix=64", "steps=2"]

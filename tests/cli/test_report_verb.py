@@ -19,7 +19,7 @@ def measured(box_cohort: Callable[..., Path], tmp_path: Path) -> dict[str, str]:
     labels.mkdir()
     for number in (2, 3):
         (labels / f"c{number}.nii.gz").write_bytes((cohort.parent / f"c{number}_label.nii.gz").read_bytes())
-    words = [f"labels={labels}", f"cohort={cohort}", "datasets=[test1]", f"output={tmp_path / 'measure'}"]
+    words = [f"labels={labels}", f"cohort={cohort}", "datasets=[test1]", f"output={tmp_path / 'measure'}", "workers=1"]
     assert main(["measure", *words]) == 0
     assert main(["split", f"cohort={cohort}", f"output={tmp_path / 'split'}"]) == 0
     (tmp_path / "exclusions, patients.csv").write_text("reason,count\nassessed,9\nno portal venous phase,5\n")

@@ -134,6 +134,7 @@ def test_workers_see_no_gpu_that_was_hidden(monkeypatch: pytest.MonkeyPatch, tol
     assert found == {"": ["", "", ""], "3,1": ["3", "1", "3"], None: ["0", "1", "0"]}[told]
 
 
+@pytest.mark.slow
 def test_the_folder_of_a_study_may_have_any_name_and_be_renamed(
     box_cohort: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -20,7 +20,10 @@ SCRIPT = Path(__file__).with_name("measured_memory.py")
 MB, GB = 10**6, 10**9
 SECTIONS, MATRIX = 1600, 512
 
-pytestmark = pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="only Linux tells its memory so")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="only Linux tells its memory so"),
+]
 
 
 def measured(*words: object) -> int:
@@ -56,7 +59,6 @@ def content(dtype: str, slope: float, intercept: float) -> Iterator[bytes]:
         yield ((hu - intercept) / slope).astype(dtype).tobytes()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("dtype", "slope", "intercept"), [("<i2", 1.0, 0.0), ("<i2", 2.0, -1024.0), ("<f4", 1.0, 0.0), ("<f8", 1.0, 0.0)]
 )

@@ -2,6 +2,7 @@
 
 import csv
 import gzip
+import pickle
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,6 +12,7 @@ from liverspleen.cohort import read_cohort
 from liverspleen.errors import InputError
 from liverspleen.imaging import read_ct, read_label_map, same_grid
 from liverspleen.imaging.dicom import find_segmentations, find_series, read_segmentation, read_series
+from liverspleen.phantom import examination
 from liverspleen.phantom.cohort import write_phantom_cohort
 
 SMALL = {"development": 1, "test1": 1, "pairs": 1, "seed": 3, "matrix": 32, "thickness_mm": (8.0, 8.0)}
@@ -18,6 +20,25 @@ SMALL = {"development": 1, "test1": 1, "pairs": 1, "seed": 3, "matrix": 32, "thi
 
 def files(folder):
     return {p.relative_to(folder).as_posix(): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def each_phantom_is_rendered_once():
+    """In this process: NIfTI and DICOM hold the same phantoms. Workers, which are other processes, render again."""
+
+    def once(work, scans):
+        def found(*given):
+            key = pickle.dumps(given)
+            if key not in scans:
+                scans[key] = work(*given)
+            return scans[key]
+
+        return found
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("render", "true_volumes_cm3"):
+            patch.setattr(examination, name, once(getattr(examination, name), {}))
+        yield
 
 
 @pytest.fixture(scope="module")
