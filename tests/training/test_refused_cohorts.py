@@ -69,6 +69,17 @@ def test_cohort_changed_since_the_split(
     assert_refused("LS-SPL-007", tmp_path / "run", capsys)
 
 
+def test_cohort_changed_since_a_training_drew_its_split(box_cohort: Cohorts, tmp_path: Path, capsys: Captured) -> None:
+    cohort, run = box_cohort(condition=("healthy",) * 4), tmp_path / "run"
+    assert train(cohort, run, steps=1) == 0
+    edited(cohort, condition="fatty")
+    assert train(cohort, run, steps=2) == 2
+    (line,) = told(capsys)
+    assert line.startswith(f"LS-SPL-007 file '{run / 'split.csv'}': split was drawn for a cohort with hash ")
+    assert line.endswith("; restore that cohort, or choose another output=")
+    assert train(cohort, tmp_path / "other", steps=1) == 0
+
+
 def test_patient_of_the_split_without_a_label_map(box_cohort: Cohorts, tmp_path: Path, capsys: Captured) -> None:
     labels = ("c0_label.nii.gz", "", "c2_label.nii.gz", "c3_label.nii.gz")
     cohort = box_cohort(label=labels)

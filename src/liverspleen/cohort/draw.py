@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import replace
 from fractions import Fraction
 from itertools import count
 from pathlib import Path
@@ -61,7 +62,13 @@ def read_or_draw_split(file: Path, cohort: Cohort, *, train_fraction: float, see
     """
     if not file.exists():
         write_split(file, split_by_patient(cohort, train_fraction=train_fraction, seed=seed))
-    split = read_split(file, cohort)
+    try:
+        split = read_split(file, cohort)
+    except InputError as error:  # a file that was drawn here is not drawn again: a training may have begun with it
+        hint = "restore that cohort, or choose another output="
+        raise InputError(
+            replace(one, hint=hint) if one.code == "LS-SPL-007" else one for one in error.issues
+        ) from error
     if split.train_fraction != train_fraction:
         message = f"split was drawn with train_fraction={split.train_fraction}, not {train_fraction}"
         raise InputError(Issue("LS-SPL-012", message, "give it as split=, or choose another output=", file=file))

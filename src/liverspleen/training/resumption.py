@@ -87,7 +87,7 @@ def _resumable(file: Path, recipe: Recipe, neutral: Mapping[str, Any]) -> dict[s
         return None
     if differences := recipe.differences(recorded, neutral):
         message = f"the output folder holds another training: {'; '.join(differences)}"
-        hint = "ask for the same again, or choose another output="
+        hint = "use the recorded values again, or choose another output="
         raise InputError(Issue("LS-TRN-004", message, hint, file=file))
     return checkpoint
 
