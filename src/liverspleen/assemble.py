@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, fields, is_dataclass
@@ -14,7 +13,6 @@ from uuid import uuid4
 from liverspleen.cohort import Cohort, Vocabulary, open_cohort
 from liverspleen.config import NO_NEUTRAL, NetworkConfig, TrainConfig, TrainerConfig, VocabularyConfig, keys
 from liverspleen.errors import InputError, Issue
-from liverspleen.organs import LABEL_VALUES, OWN_VALUES, Structure, listed, organ
 from liverspleen.processes import has_bf16_instructions
 from liverspleen.storage import sha256_of, write_text
 from liverspleen.training.recipe import REMOVED, Recipe, is_compared
@@ -60,26 +58,6 @@ class CohortWords(Protocol):
 def cohort(path: Path, config: CohortWords, *, table: Path | None = None) -> Cohort:
     """The cohort that `cohort=` names: a table, or a folder (see `open_cohort`)."""
     return open_cohort(path, root=config.root, vocabulary=vocabulary(config.vocabulary), table=table)
-
-
-def label_values(key: str, asked: object) -> Mapping[int, Structure] | None:
-    """What the voxel values of another system mean; None for our own label maps.
-
-    Raises:
-        InputError: LS-CFG-009 `asked` is neither a name of `LABEL_VALUES` nor a map from whole numbers to structures.
-    """
-    if asked == OWN_VALUES:
-        return None
-    if isinstance(asked, str) and asked in LABEL_VALUES:
-        return LABEL_VALUES[asked]
-    try:
-        if isinstance(asked, Mapping) and asked:
-            return {operator.index(value): organ(name) for value, name in asked.items()}
-    except (TypeError, ValueError):
-        pass  # told below, with what is expected
-    names = ", ".join(LABEL_VALUES)
-    message = f"{key}={asked!r} is neither one of {names} nor a map from voxel values to {listed('or')}"
-    raise InputError(Issue("LS-CFG-009", message, f"give a name, or such as {key}={{5: liver, 1: spleen}}"))
 
 
 def bf16_issues(config: TrainConfig) -> list[Issue]:

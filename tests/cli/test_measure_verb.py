@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import pytest
 
-from liverspleen import assemble
 from liverspleen.cli.main import main
+from liverspleen.cohort.label_values import label_values
 from liverspleen.errors import InputError
 from liverspleen.organs import Structure
 
 
 def test_label_values_by_name_and_by_map() -> None:
-    assert assemble.label_values("label_values", "liverspleen") is None
-    assert assemble.label_values("label_values", "flare") == {1: Structure.LIVER, 3: Structure.SPLEEN}
-    assert assemble.label_values("label_values", {7: "spleen"}) == {7: Structure.SPLEEN}
+    assert label_values("label_values", "liverspleen") is None
+    assert label_values("label_values", "flare") == {1: Structure.LIVER, 3: Structure.SPLEEN}
+    assert label_values("label_values", {7: "spleen"}) == {7: Structure.SPLEEN}
 
 
 @pytest.mark.parametrize("asked", ["nnunet", {}, {1.5: "liver"}, {1: "kidney"}, {"one": "liver"}, 3, None])
 def test_other_label_values_are_refused_with_what_is_known(asked: object) -> None:
     with pytest.raises(InputError, match=r"LS-CFG-009: label_values=.*totalsegmentator"):
-        assemble.label_values("label_values", asked)
+        label_values("label_values", asked)
 
 
 @pytest.mark.parametrize(

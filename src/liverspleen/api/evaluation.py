@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from liverspleen import assemble
+from liverspleen.cohort.label_values import label_values
 from liverspleen.cohort.split import read_split
 from liverspleen.config import CompareConfig, MeasureConfig, ReportConfig
 from liverspleen.errors import InputError, Issue
@@ -57,8 +58,8 @@ def run_measurement(config: MeasureConfig) -> Measured:
         InputError: a folder, the cohort or an option cannot be used. Cases that cannot be used are in `issues`.
     """
     with recorded("measure", config, config.output) as record:
-        label_values = assemble.label_values("label_values", config.label_values)
-        reference_values = assemble.label_values("reference_values", config.reference_values)
+        values = label_values("label_values", config.label_values)
+        reference_values = label_values("reference_values", config.reference_values)
         surface = _surface_metrics(config)
         cohort = None
         if config.cohort is not None:
@@ -74,7 +75,7 @@ def run_measurement(config: MeasureConfig) -> Measured:
                 datasets=config.datasets,
                 reader=config.reader,
                 reference_reader=config.reference_reader,
-                label_values=label_values,
+                label_values=values,
                 reference_values=reference_values,
                 allow_missing=config.allow_missing,
                 surface=surface,
@@ -139,7 +140,7 @@ def _study(config: ReportConfig, record: Run) -> Study | None:
     if config.exclusions is not None:
         exclusions = read_exclusions(config.exclusions)
         record.inputs["exclusions"] = sha256_of(config.exclusions)
-    values = assemble.label_values("label_values", config.label_values)
+    values = label_values("label_values", config.label_values)
     return Study(cohort, split, exclusions, config.labels, values, tuple(config.cases))
 
 

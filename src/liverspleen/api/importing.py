@@ -11,6 +11,7 @@ from liverspleen.api.redaction import redacted
 from liverspleen.cohort.covariates import Covariates, read_covariates
 from liverspleen.cohort.identity import Identity, default_key, inside, read_key, write_links
 from liverspleen.cohort.import_run import Imported, import_cases
+from liverspleen.cohort.label_values import label_values
 from liverspleen.cohort.layouts import Meaning, Request
 from liverspleen.cohort.privacy import private
 from liverspleen.config import ImportConfig
@@ -91,4 +92,4 @@ def _meaning(asked: object) -> Meaning | None:
         return None
     if asked == NAMES:
         return Meaning(by_name=True)
-    return Meaning(assemble.label_values("label_values", asked))
+    return Meaning(label_values("label_values", asked))

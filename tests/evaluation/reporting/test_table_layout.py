@@ -6,7 +6,8 @@ import pytest
 
 from liverspleen.evaluation.reporting.cells import Address, Cell
 from liverspleen.evaluation.reporting.paper_tables import StatisticalReport
-from liverspleen.evaluation.reporting.table_layout import FORMS, PARTS, TableForm, layouts
+from liverspleen.evaluation.reporting.table_forms import FORMS, PARTS, TableForm
+from liverspleen.evaluation.reporting.table_layout import layouts
 
 
 def cell(table: str, row: str, column: str, text: str = "1.0", reason: str | None = None) -> Cell:

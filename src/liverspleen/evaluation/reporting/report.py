@@ -17,7 +17,8 @@ from liverspleen.evaluation.reporting.figures import PICTURES, Picture, pictures
 from liverspleen.evaluation.reporting.figures.bland_altman import FORMS as PICTURE_FORMS
 from liverspleen.evaluation.reporting.paper_tables import StatisticalReport, statistical_report
 from liverspleen.evaluation.reporting.study import Study, StudyResults, study_results
-from liverspleen.evaluation.reporting.table_layout import FORMS, PARTS, layouts
+from liverspleen.evaluation.reporting.table_forms import FORMS, PARTS
+from liverspleen.evaluation.reporting.table_layout import layouts
 from liverspleen.evaluation.reporting.writers.output_files import possible_table_files, table_files, write_files
 from liverspleen.formats import REPORT
 from liverspleen.organs import ORGAN_KEYS

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from liverspleen.evaluation.reporting.table_layout import INDEX_LABELS, SCORE_LABELS, TableForm
+from liverspleen.evaluation.reporting.table_forms import INDEX_LABELS, SCORE_LABELS, TableForm
 
 _BY_CONDITION: Final = {**SCORE_LABELS, "total": "Total"}
 _TESTS: Final = {"shift": "Shift (95 % CI)", "p": "p", "p_holm": "p (Holm)", "effect": "r"}

@@ -17,7 +17,7 @@ from liverspleen.evaluation.reporting.flow import Flow
 from liverspleen.evaluation.reporting.overlay import Overlay
 from liverspleen.evaluation.reporting.paper_tables import Agreement, StatisticalReport
 from liverspleen.evaluation.reporting.study import StudyResults
-from liverspleen.evaluation.reporting.table_layout import INDEX_LABELS
+from liverspleen.evaluation.reporting.table_forms import INDEX_LABELS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -13,7 +13,8 @@ from liverspleen.cohort.vocabulary import PAPER, Vocabulary, in_order
 from liverspleen.errors import one_line
 from liverspleen.evaluation.reporting.formatting import LOA_DIGITS, fixed
 from liverspleen.evaluation.reporting.paper_tables import Agreement
-from liverspleen.evaluation.reporting.table_layout import INDEX_LABELS, condition_label
+from liverspleen.evaluation.reporting.table_forms import INDEX_LABELS
+from liverspleen.evaluation.reporting.table_layout import condition_label
 from liverspleen.evaluation.statistics.bland_altman import BlandAltman
 from liverspleen.evaluation.statistics.differences import Scale
 from liverspleen.organs import RATIO_KEY

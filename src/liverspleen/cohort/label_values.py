@@ -1,0 +1,29 @@
+"""What the voxel values of label maps from other systems mean."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Mapping
+
+from liverspleen.errors import InputError, Issue
+from liverspleen.organs import LABEL_VALUES, OWN_VALUES, Structure, listed, organ
+
+
+def label_values(key: str, asked: object) -> Mapping[int, Structure] | None:
+    """What the voxel values of another system mean; None for our own label maps.
+
+    Raises:
+        InputError: LS-CFG-009 `asked` is neither a name of `LABEL_VALUES` nor a map from whole numbers to structures.
+    """
+    if asked == OWN_VALUES:
+        return None
+    if isinstance(asked, str) and asked in LABEL_VALUES:
+        return LABEL_VALUES[asked]
+    try:
+        if isinstance(asked, Mapping) and asked:
+            return {operator.index(value): organ(name) for value, name in asked.items()}
+    except (TypeError, ValueError):
+        pass  # reported below, with what is expected
+    names = ", ".join(LABEL_VALUES)
+    message = f"{key}={asked!r} is neither one of {names} nor a map from voxel values to {listed('or')}"
+    raise InputError(Issue("LS-CFG-009", message, f"give a name, or such as {key}={{5: liver, 1: spleen}}"))
