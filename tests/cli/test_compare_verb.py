@@ -89,4 +89,4 @@ def test_several_paths_of_one_key(tmp_path: Path) -> None:
 
 def test_no_path_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["compare", "measurements=", f"output={tmp_path}"]) == 2
-    assert capsys.readouterr().err.startswith("LS-CFG-005: measurements:")
+    assert capsys.readouterr().err.startswith("LS-CFG-002: compare needs measurements=")

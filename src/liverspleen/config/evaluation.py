@@ -102,6 +102,12 @@ class CompareConfig(Schema):
     datasets: Annotated[list[str], Key("Readers are compared on these datasets, or on all if empty.")]
     vocabulary: VocabularyConfig
 
+    def conflicts(self) -> Iterator[Issue]:
+        """No table at all."""
+        if not self.measurements:
+            message = "compare needs measurements=... (measurements.csv of the readers)"
+            yield Issue("LS-CFG-002", message, "add measurements=... (liverspleen compare --help)")
+
 
 @dataclass(frozen=True, kw_only=True)
 class ChangeConfig(Schema):
