@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from textwrap import dedent, indent
 
 import numpy as np
 import pytest
@@ -17,8 +18,9 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
 SECTION = PAGE[PAGE.index("## An organ") : PAGE.index("## A study")]
-ENTRY, SHAPE, REGISTERED = re.findall(r"```python\n(.*?)```", SECTION, re.DOTALL)
-IMPORTED = re.search(r"with `(from [^`]+)` above", SECTION)
+ENTRY, SHAPE = re.findall(r"```python\n(.*?)```", SECTION, re.DOTALL)
+(REGISTERED,) = re.findall(r"In `CONTENTS`, `([^`]+)` takes the place of `Content\(pancreas_solids\)`", SECTION)
+(IMPORTED,) = re.findall(r"with `(from [^`]+)` above", SECTION)
 
 VERBS = """
 import sys
@@ -65,14 +67,14 @@ def followed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     package = folder / "src" / "liverspleen"
     shutil.copytree(ROOT / "src" / "liverspleen", package, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copytree(ROOT / "conf", folder / "conf")
-    assert IMPORTED
     (package / "phantom" / "pancreas.py").write_text(SHAPE, encoding="utf-8")
-    edit(package / "organs.py", "    @property\n    def key(", f"{ENTRY}\n    @property\n    def key(")
-    edit(package / "phantom" / "contents.py", "    Content(pancreas_solids),\n", REGISTERED)
+    entry = indent(dedent(ENTRY), "    ")
+    edit(package / "organs.py", "    @property\n    def key(", f"{entry}\n    @property\n    def key(")
+    edit(package / "phantom" / "contents.py", "Content(pancreas_solids)", REGISTERED)
     edit(
         package / "phantom" / "contents.py",
         "from liverspleen.phantom.patient",
-        f"{IMPORTED[1]}\nfrom liverspleen.phantom.patient",
+        f"{IMPORTED}\nfrom liverspleen.phantom.patient",
     )
     work = folder / "work"
     work.mkdir()

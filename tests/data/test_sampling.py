@@ -93,6 +93,11 @@ def test_classes_follow_the_organs_of_each_section_over_all_cases() -> None:
     assert section_classes(CASES) == [NEITHER, LIVER, BOTH, SPLEEN, BOTH]
 
 
+def test_every_combination_of_three_organs_is_a_class() -> None:
+    shown = [(first, second, third) for third in (False, True) for second in (False, True) for first in (False, True)]
+    assert section_classes([DrawnCase(*shown)]) == list(range(8))
+
+
 def test_both_samplers_are_made_from_cases() -> None:
     assert sorted(natural(CASES, steps=1, batch_size=5, seed=0)) == [0, 1, 2, 3, 4]
     drawn = Counter(balanced(CASES, steps=10, batch_size=4, seed=0))
