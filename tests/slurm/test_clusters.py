@@ -22,7 +22,7 @@ PAGE = (Path(__file__).parents[2] / "docs" / "clusters.md").read_text(encoding="
 SCRIPTS = {re.search(r"--job-name=(\w+)", text)[1]: text for text in re.findall(r"```bash\n(.*?)```", PAGE, re.S)}  # type: ignore[index]
 COMMANDS = [line.strip() for line in PAGE.splitlines() if re.match(r"    (liverspleen|torchrun) ", line)]
 TINY = ("experiment=phantom", "network=unet_2d", "network.width=4", "network.output_stride=8", "trainer.workers=0")
-STILL = ("augmentation=none", "optimizer.lr=0", "optimizer.weight_decay=0", "trainer.validate_every=2")
+STILL = ("augmentation=none", "optimizer.lr=1e-30", "optimizer.weight_decay=0", "trainer.validate_every=2")
 SHORT = ("trainer.accelerator=cpu", "trainer.steps=2")
 
 

@@ -204,7 +204,7 @@ def test_training_ends_when_dss_has_not_risen_for_the_patience(
     box_cohort: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     cohort, run = box_cohort(), tmp_path / "run"
-    still = ("optimizer.lr=0", "trainer.patience=1", "augmentation=none")
+    still = ("optimizer.lr=1e-30", "trainer.patience=1", "augmentation=none")
     assert train(cohort, run, *still, steps=9, every=1) == 0
     done = torch.load(run / "last.ckpt", weights_only=True)
     assert done["stale"] == 1

@@ -19,7 +19,13 @@ from liverspleen.data.module import shares
 pytestmark = [pytest.mark.ddp, pytest.mark.slow]
 FROZEN = Path(__file__).with_name("frozen.py")
 SEVEN = (3, 9, 4, 5, 2, 6, 8)  # sections of the validation cases
-STILL = ("augmentation=none", "loss.dice_weight=0", "optimizer.lr=0", "optimizer.weight_decay=0", "trainer.workers=0")
+STILL = (
+    "augmentation=none",
+    "loss.dice_weight=0",
+    "optimizer.lr=1e-30",
+    "optimizer.weight_decay=0",
+    "trainer.workers=0",
+)
 
 
 def started(command: list[str], **environment: str) -> "subprocess.Popen[str]":
