@@ -260,3 +260,13 @@ def test_a_case_is_found_by_its_id_as_it_stands(tmp_path: Path, capsys: pytest.C
     words = [f"measurements={table}", "first=5.10", "second=5.2", "structure=liver", "rc_pct=16.7"]
     assert main(["change", *words]) == 0
     assert "1500.0 cm³ to 1010.0 cm³, change -39.0 %" in capsys.readouterr().out  # 200 (1010 - 1500) / 2510
+
+
+@pytest.mark.parametrize("flag", [["--help"], ["--cfg", "job"]])
+def test_the_password_of_a_database_is_hidden_in_what_is_printed(
+    flag: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["sweep", *TRAIN, "trials=2", "storage=postgresql://me:secret@host/db", *flag]) == 0
+    printed = capsys.readouterr().out
+    assert "postgresql://me:***@host/db" in printed
+    assert "secret" not in printed

@@ -10,8 +10,11 @@ from liverspleen.config.checking import shown
 from liverspleen.config.composition import MISSING, Draft, draft
 from liverspleen.config.config_keys import field_types, group_of
 from liverspleen.config.hints import groups_of
+from liverspleen.sweep.database import without_password
 
 _NAME_WIDTH = 36
+_URL = "storage"
+"""Key whose value may hold a password, which is hidden."""
 _GRAMMAR = """\
 keys, written key=value (text, paths and lists of them are taken as they stand; an empty value is none; other values
 follow Hydra's grammar); conf=FOLDER adds the choices in FOLDER/GROUP/NAME.yaml"""
@@ -36,6 +39,8 @@ def composed_yaml(verb: str, overrides: Sequence[str]) -> str:
     import yaml
 
     values = draft(verb, overrides).nested(keys(SCHEMAS[verb]))
+    if isinstance(values.get(_URL), str):
+        values[_URL] = without_password(values[_URL])
     plain = yaml.safe_dump(values, sort_keys=False, allow_unicode=True, default_flow_style=False)
     return str(plain).rstrip()
 
@@ -56,5 +61,7 @@ def _blocks(verb: str, composed: Draft) -> Iterator[str]:
 
 def _line(key: ConfigKey, composed: Draft) -> str:
     value = composed.value(key)
+    if key.name == _URL and isinstance(value, str):
+        value = without_password(value)
     text = "" if value is None else "(required)" if value is MISSING else shown(value)
     return f"  {f'{key.name}={text}':<{_NAME_WIDTH}} {key.limits}. {key.description}"
