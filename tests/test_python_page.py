@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -36,41 +37,36 @@ def run(block: str) -> dict[str, Any]:
     space: dict[str, Any] = {}
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=InputWarning)  # trained on phantoms only
+        warnings.filterwarnings("ignore", category=FutureWarning)  # of torch, in Lightning's own code
         warnings.filterwarnings("ignore", category=PossibleUserWarning)  # Lightning's hints on loaders and SLURM
         exec(compile(block, "docs/python.md", "exec"), space)
     return space
 
 
-@pytest.fixture(scope="module")
-def cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("page") / "phantoms"
-    counts = {"development": 5, "test1": 1, "pairs": 1, "matrix": 64, "workers": 1}
-    assert api.phantom(output=str(folder), **counts) == folder / "cohort.csv"
-    return folder / "cohort.csv"
-
-
 @pytest.fixture
-def here(cohort: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def here(box_cohort: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with the cohort of the page: four cases to learn from, one of each test dataset."""
+    datasets = [*["development"] * 4, "test1", "test2"]
+    shutil.move(box_cohort([5] * 6, dataset=datasets).parent, tmp_path / "phantoms")
     monkeypatch.chdir(tmp_path)
-    shutil.copytree(cohort.parent, "phantoms")
     return tmp_path
 
 
 def test_the_verbs_go_from_a_cohort_to_tables(here: Path) -> None:
     found = run(example("The verbs"))
     assert found["trained"].checkpoint == Path("run/best.ckpt")
-    assert len(found["predicted"].label_maps) == 3  # one of test1, a pair of test2
+    assert sorted(found["predicted"].label_maps) == ["c4", "c5"]
     assert all(file.is_file() for file in found["predicted"].label_maps.values())
-    assert len(found["measured"].rows) == 3 * 2 * 2  # cases, organs, readers: the network and the truth
+    assert len(found["measured"].rows) == 2 * 2 * 2  # cases, organs, readers: the network and the reference
     assert found["reported"].page.is_file()
-    for folder in ("phantoms", "run", "labels", "measure", "report"):
+    for folder in ("run", "labels", "measure", "report"):
         assert json.loads(Path(folder, "run.json").read_text(encoding="utf-8"))["status"] == "done"
 
 
 def test_an_own_loss_is_trained_with_lightning_and_predicts(here: Path) -> None:
     block = example("Your own training")
     assert len(block.splitlines()) <= 40
-    image = sorted(Path("phantoms/images").glob("*.nii.gz"))[0]
+    image = Path("phantoms/c0.nii.gz")
     shutil.copy(image, "scan.nii.gz")
     found = run(block)
     assert found["trainer"].global_step == 2
@@ -99,17 +95,22 @@ def test_a_wrong_key_or_value_is_one_issue_before_anything_is_read(tmp_path: Pat
     assert not (tmp_path / "o").exists()
 
 
-def test_text_is_taken_as_it_stands_and_issues_are_warnings(cohort: Path, tmp_path: Path) -> None:
-    labels = cohort.parent / "labels"
+def test_text_is_taken_as_it_stands_and_issues_are_warnings(here: Path) -> None:
+    Path("labels").mkdir()
+    shutil.copy("phantoms/c0_label.nii.gz", "labels/c0.nii.gz")
     reader = "R(1), O'Brien = ${x} 5.10"
-    measured = liverspleen.measure(labels=labels, output=tmp_path / "a", reader=reader, surface="none")
+    measured = liverspleen.measure(labels="labels", output="a", reader=reader, surface="none")
     assert {row.reader for row in measured.rows} == {reader}
-    (tmp_path / "few").mkdir()
-    first = sorted(labels.glob("*.nii.gz"))[0]
-    shutil.copy(first, tmp_path / "few" / first.name)
     with pytest.warns(InputWarning, match="LS-LAB-005"):
-        found = liverspleen.measure(labels=tmp_path / "few", cohort=cohort, output=tmp_path / "b", surface="none")
+        found = liverspleen.measure(labels="labels", cohort="phantoms/cohort.csv", output="b", surface="none")
     assert found.issues
+
+
+def test_phantoms_are_made_and_checked_from_python(tmp_path: Path) -> None:
+    counts = {"development": 1, "test1": 0, "pairs": 0, "matrix": 48, "workers": 1}
+    table = api.phantom(output=str(tmp_path / "phantoms"), **counts)
+    assert table == tmp_path / "phantoms" / "cohort.csv"
+    assert [issue for issue in api.check(cohort=table).findings if issue.severity == "error"] == []
 
 
 def test_the_names_of_the_package_are_imported_when_they_are_used() -> None:
