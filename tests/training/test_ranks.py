@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -28,9 +28,24 @@ STILL = (
 )
 
 
+_STARTED: list["subprocess.Popen[str]"] = []
+
+
+@pytest.fixture(autouse=True)
+def nothing_goes_on() -> Iterator[None]:
+    """What a failed test started would disturb the tests after it."""
+    yield
+    for process in _STARTED:
+        if process.poll() is None:
+            process.kill()
+            process.communicate()
+    _STARTED.clear()
+
+
 def started(command: list[str], **environment: str) -> "subprocess.Popen[str]":
-    known = {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1", **environment}
-    return subprocess.Popen(command, env=os.environ | known, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    known = os.environ | {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1", **environment}
+    _STARTED.append(subprocess.Popen(command, env=known, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
+    return _STARTED[-1]
 
 
 def finished(command: list[str], **environment: str) -> "subprocess.CompletedProcess[str]":
