@@ -79,7 +79,7 @@ def test_unknown_verb_is_refused_with_the_near_one(capsys: pytest.CaptureFixture
 
 
 def test_contradictions_are_refused_before_anything_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    words = [f"output={tmp_path / 'o'}", "cohort=none.csv", "slices.sections=2", "trainer.batch_size=1"]
+    words = [f"output={tmp_path / 'o'}", "cohort=none.csv", "slices.window_lower_hu=400", "trainer.batch_size=1"]
     assert main(["train", *words]) == 2
     assert [line[:10] for line in capsys.readouterr().err.splitlines()] == ["LS-CFG-016", "LS-CFG-006"]
     assert not (tmp_path / "o").exists()

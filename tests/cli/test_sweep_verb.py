@@ -65,7 +65,7 @@ def rows(folder: Path, name: str = "trials.csv") -> list[dict[str, str]]:
             "LS-CFG-004: network has no choice 'larg'; use one of figure2",
         ),
         (["search=own", "search.parameters={slices.sections: [2, 3]}"], "slices.sections=2"),
-        (["search.pruner=median", "objectives=[volume_bias]"], "LS-CFG-006: search.pruner=median with objectives="),
+        (["search.pruner=median", "objectives=[volume_bias]"], "LS-CFG-016: search.pruner=median with objectives="),
         (
             ["objectives=[dice]"],
             "LS-CFG-006: objectives=[dice]: dice is not",

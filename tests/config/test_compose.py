@@ -121,9 +121,9 @@ def test_a_folder_of_choices_may_be_a_python_value(tmp_path: Path) -> None:
     ("words", "line"),
     [
         (["slices.window_lower_hu=400"], "LS-CFG-016: slices.window_lower_hu=400 is not below slices.window_upper"),
-        (["slices.sections=2"], "LS-CFG-016: slices.sections=2 is even"),
+        (["slices.sections=2"], "LS-CFG-006: slices.sections=2 is even"),
         (["loss.dice_weight=0", "loss.ce_weight=0"], "LS-CFG-016: all weights of the loss are 0"),
-        (["loss.focal_gamma=0.5"], "LS-CFG-016: loss.focal_gamma=0.5 lies between 0 and 1"),
+        (["loss.focal_gamma=0.5"], "LS-CFG-006: loss.focal_gamma=0.5 lies between 0 and 1"),
         (["network=unet_3d", "network.width=null"], "LS-CFG-016: network.name=unet_3d needs network.width="),
         (["network.width=4"], "LS-CFG-016: network.width= has no effect on network.name=deeplab"),
     ],
@@ -136,7 +136,7 @@ def test_values_that_do_not_go_together_are_one_line(words: list[str], line: str
 def test_out_of_range_values_and_conflicts_of_other_groups_are_listed_together() -> None:
     lines = refusal("train", [*TRAIN, "slices.sections=2", "trainer.batch_size=1", "sede=3"])
     assert [line[:10] for line in lines] == ["LS-CFG-003"]  # the command line is corrected first
-    lines = refusal("train", [*TRAIN, "slices.sections=2", "trainer.batch_size=1"])
+    lines = refusal("train", [*TRAIN, "slices.window_lower_hu=400", "trainer.batch_size=1"])
     assert [line[:10] for line in lines] == ["LS-CFG-016", "LS-CFG-006"]
 
 

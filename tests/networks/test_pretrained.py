@@ -187,5 +187,5 @@ def test_weights_are_no_part_of_the_architecture() -> None:
 
 
 def test_a_unet_has_no_weights_to_start_from() -> None:
-    with pytest.raises(InputError, match=r"LS-CFG-006: network\.weights= has no effect"):
+    with pytest.raises(InputError, match=r"LS-CFG-016: network\.weights= has no effect"):
         compose("train", ["cohort=c", "output=o", "network=unet_2d", "network.weights=w.pth"])

@@ -80,7 +80,7 @@ def _built(
                 issues.append(Issue("LS-CFG-005", f"{name}={shown(value)} is not a group of keys", "give a choice"))
             elif field.default is MISSING:
                 issues.append(Issue("LS-CFG-002", f"{verb} needs {name}=...", f"choose one: {name}=NAME"))
-        elif field.name in values or field.default is MISSING:
+        elif field.name in values or field.default is field.default_factory is MISSING:
             try:
                 arguments[field.name] = _checked(known[name], value)
             except ValidationError as error:

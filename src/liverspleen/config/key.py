@@ -62,6 +62,15 @@ def conflict(message: str, hint: str) -> Issue:
     return Issue("LS-CFG-016", message, hint)
 
 
+def not_allowed(message: str, hint: str) -> Issue:
+    """A value of one key that limits or choices cannot exclude.
+
+    >>> print(not_allowed("slices.sections=2 is even", "use an odd number"))
+    LS-CFG-006: slices.sections=2 is even; use an odd number
+    """
+    return Issue("LS-CFG-006", message, hint)
+
+
 LARGEST_SEED: Final = 2**32 - 1
 LARGEST_COUNT: Final = 10**9
 """Of steps and the like."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
-from liverspleen.config.key import LARGEST_COUNT, MOST_PROCESSES, Key, Schema, conflict
+from liverspleen.config.key import LARGEST_COUNT, MOST_PROCESSES, Key, Schema, conflict, not_allowed
 from liverspleen.errors import Issue
 
 _LOWEST_HU, _HIGHEST_HU = -32768, 32767  # a CT is stored as int16
@@ -48,7 +48,7 @@ class SlicesConfig(Schema):
     def conflicts(self) -> Iterator[Issue]:
         """An even number of slices, an empty window."""
         if self.sections % 2 == 0:
-            yield conflict(f"slices.sections={self.sections} is even", "use an odd number from 1 to 99")
+            yield not_allowed(f"slices.sections={self.sections} is even", "use an odd number from 1 to 99")
         if self.window_lower_hu >= self.window_upper_hu:
             lower, upper = f"{self.window_lower_hu:g}", f"{self.window_upper_hu:g}"
             message = f"slices.window_lower_hu={lower} is not below slices.window_upper_hu={upper}"
@@ -179,7 +179,7 @@ class LossConfig(Schema):
             yield conflict("all weights of the loss are 0", "set one of loss.*_weight= above 0")
         if 0 < self.focal_gamma < 1:
             message = f"loss.focal_gamma={self.focal_gamma:g} lies between 0 and 1"
-            yield conflict(message, "use 0, or a number from 1 to 10")
+            yield not_allowed(message, "use 0, or a number from 1 to 10")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from liverspleen.config.cohorts import COHORT, ROOT, VocabularyConfig
-from liverspleen.config.key import LARGEST_COUNT, LARGEST_SEED, MOST_PROCESSES, Key, Schema, conflict
+from liverspleen.config.key import LARGEST_COUNT, LARGEST_SEED, MOST_PROCESSES, Key, Schema, conflict, not_allowed
 from liverspleen.config.recipe import (
     AugmentationConfig,
     LoggerConfig,
@@ -176,9 +176,9 @@ class SweepConfig(TrainConfig):
 
     def _objective_conflicts(self) -> Iterator[Issue]:
         if not self.objectives:
-            yield conflict("objectives=[] names no objective", "use some of dss, volume_bias, seconds_per_section")
+            yield not_allowed("objectives=[] names no objective", "use some of dss, volume_bias, seconds_per_section")
         if len(set(self.objectives)) < len(self.objectives):
-            yield conflict("objectives= names an objective twice", "name each once")
+            yield not_allowed("objectives= names an objective twice", "name each once")
         if self.search.pruner != "none" and self.objectives != ["dss"]:
             message = f"search.pruner={self.search.pruner} with objectives=[{','.join(self.objectives)}]"
             hint = "use objectives=[dss], the only one known before a training ends, or search.pruner=none"
