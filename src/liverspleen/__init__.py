@@ -11,14 +11,25 @@ The functions below are imported when they are first used, so that `import liver
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from liverspleen.lazy import lazy_exports
 
 if TYPE_CHECKING:
     from liverspleen.api import compare, measure, predict, report, train
     from liverspleen.cohort import read_cohort
     from liverspleen.evaluation import read_measurements
     from liverspleen.inference.segment import segment
+else:
+    __getattr__, __dir__ = lazy_exports(
+        __name__,
+        {
+            **dict.fromkeys(("compare", "measure", "predict", "report", "train"), "api"),
+            "read_cohort": "cohort",
+            "read_measurements": "evaluation",
+            "segment": "inference",
+        },
+    )
 
 __version__ = "0.1.0"
 
@@ -33,19 +44,3 @@ __all__ = [
     "segment",
     "train",
 ]
-
-_HOMES = {
-    "read_cohort": "liverspleen.cohort",
-    "read_measurements": "liverspleen.evaluation",
-    "segment": "liverspleen.inference",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_HOMES.get(name, "liverspleen.api")), name)
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})

@@ -15,6 +15,7 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from liverspleen.errors import InputWarning, Issue, collapsed
+from liverspleen.storage import StrPath
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
 
 __all__ = ["check", "compare", "measure", "phantom", "predict", "report", "train"]
 
-AnyPath = str | PathLike[str]
-
 
 class _Result(Protocol):
     @property
@@ -38,7 +37,7 @@ class _Result(Protocol):
 ResultT = TypeVar("ResultT", bound=_Result)
 
 
-def train(*, cohort: AnyPath, output: AnyPath, **keys: Any) -> Training:
+def train(*, cohort: StrPath, output: StrPath, **keys: Any) -> Training:
     """Train a network on the development cases of a cohort, resume, or find that the training is finished.
 
     Args:
@@ -55,7 +54,7 @@ def train(*, cohort: AnyPath, output: AnyPath, **keys: Any) -> Training:
     return _warned(run_training(_config("train", cohort=cohort, output=output, **keys)))
 
 
-def phantom(*, output: AnyPath, **keys: Any) -> Path:
+def phantom(*, output: StrPath, **keys: Any) -> Path:
     """Make a cohort of procedural CT with known volumes; returns its table, `cohort.csv`.
 
     Args:
@@ -70,7 +69,7 @@ def phantom(*, output: AnyPath, **keys: Any) -> Path:
     return run_phantoms(_config("phantom", output=output, **keys))
 
 
-def check(*, cohort: AnyPath, **keys: Any) -> Checked:
+def check(*, cohort: StrPath, **keys: Any) -> Checked:
     """Examine a cohort before anything is computed from it: files, geometry, HU, labels, anatomy, duplicates.
 
     Args:
@@ -85,7 +84,7 @@ def check(*, cohort: AnyPath, **keys: Any) -> Checked:
     return run_check(_config("check", cohort=cohort, **keys))
 
 
-def predict(*, model: AnyPath, input: AnyPath, output: AnyPath, **keys: Any) -> Predicted:
+def predict(*, model: StrPath, input: StrPath, output: StrPath, **keys: Any) -> Predicted:
     """Segment CT scans with a trained model, each on its own grid; finished cases of an earlier call are kept.
 
     Args:
@@ -102,7 +101,7 @@ def predict(*, model: AnyPath, input: AnyPath, output: AnyPath, **keys: Any) -> 
     return _warned(run_prediction(_config("predict", model=model, input=input, output=output, **keys)))
 
 
-def measure(*, labels: AnyPath, output: AnyPath, **keys: Any) -> Measured:
+def measure(*, labels: StrPath, output: StrPath, **keys: Any) -> Measured:
     """Measure volumes, overlap and surface distances of label maps from any system.
 
     Args:
@@ -118,7 +117,7 @@ def measure(*, labels: AnyPath, output: AnyPath, **keys: Any) -> Measured:
     return _warned(run_measurement(_config("measure", labels=labels, output=output, **keys)))
 
 
-def report(*, measurements: AnyPath, output: AnyPath, **keys: Any) -> Reported:
+def report(*, measurements: StrPath, output: StrPath, **keys: Any) -> Reported:
     """Write the paper's tables and figures.
 
     Args:
@@ -134,7 +133,7 @@ def report(*, measurements: AnyPath, output: AnyPath, **keys: Any) -> Reported:
     return _warned(run_report(_config("report", measurements=measurements, output=output, **keys)))
 
 
-def compare(*, measurements: AnyPath | Sequence[AnyPath], output: AnyPath, **keys: Any) -> Compared:
+def compare(*, measurements: StrPath | Sequence[StrPath], output: StrPath, **keys: Any) -> Compared:
     """Compare two or more readers on the same cases against the same reference.
 
     Args:
