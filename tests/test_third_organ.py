@@ -15,6 +15,8 @@ from textwrap import dedent, indent
 import numpy as np
 import pytest
 
+pytestmark = pytest.mark.slow  # about 40 s of processor time
+
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
 SECTION = PAGE[PAGE.index("## An organ") : PAGE.index("## A study")]
