@@ -526,3 +526,17 @@ def test_the_ct_keeps_its_own_grid(tmp_path: Path, bring_in: Import) -> None:
     read = read_ct(case.image)
     np.testing.assert_array_equal(read.hu, hu)
     np.testing.assert_allclose(read.geometry.affine, affine, atol=1e-5)
+
+
+def test_an_import_without_a_case_records_its_table_and_names_the_links(
+    tmp_path: Path, bring_in: Import, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source" / "a.nii.gz").write_bytes(b"no image")
+    assert bring_in("nifti", "workers=1") == 2
+    said = capsys.readouterr()
+    assert "LS-IMP-024" in said.err
+    assert "import: what the hashes stand for is in links-" in said.out
+    record = json.loads((tmp_path / "cohort" / "run.json").read_text(encoding="utf-8"))
+    assert record["status"] == "refused"
+    assert list(record["outputs"]) == ["import.csv"]

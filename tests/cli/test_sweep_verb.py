@@ -200,7 +200,8 @@ def test_a_sweep_searches_confirms_and_goes_on_as_the_same_study_only(
     assert {file: file.stat().st_mtime_ns for file in out.glob("trials/*/*")} == before
     assert main([*command, "seeds=1", "optimizer.lr=0.1"]) == 2
     assert (
-        "LS-SWP-007: the study 's' was begun as another one: optimizer.lr was 0.005, now 0.1" in capsys.readouterr().err
+        "LS-SWP-007: the study 's' was started with other values: optimizer.lr was 0.005, now 0.1"
+        in capsys.readouterr().err
     )
 
 

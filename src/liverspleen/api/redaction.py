@@ -10,7 +10,7 @@ from liverspleen.config import keys
 
 
 def redacted(verb: str, config: Any, identity: Identity) -> tuple[dict[str, Any], list[str]]:
-    """The configuration with hashes for its paths, and the words of a command line that gives it.
+    """The configuration with hashes for its paths, and the command line that gives it.
 
     Paths are hashed even where the identity keeps names: they lie outside the source.
     """

@@ -91,10 +91,10 @@ def _work(config: SweepConfig, base: list[str], record: Run) -> None:
 
 
 def _sweep(config: SweepConfig, base: list[str], record: Run) -> Sweep:
-    """The study, begun or joined.
+    """The study, which this worker starts or joins.
 
     Raises:
-        InputError: nobody validates, or the study was begun as another one.
+        InputError: no case validates, or the study was started with other keys or inputs.
     """
     out, search = config.output, config.search
     out.mkdir(parents=True, exist_ok=True)
@@ -174,7 +174,7 @@ def _identity(config: SweepConfig, record: Run) -> dict[str, Any]:
 
 
 def _base(given: Sequence[str]) -> list[str]:
-    """Of the words of the command line those that every trial is given."""
+    """The overrides of the command line that every trial gets."""
     own = {field.name for field in fields(SweepConfig)} - {field.name for field in fields(TrainConfig)}
     replaced = own | {"output", "split", "store", "seed"}
     return [word for word in given if word.partition("=")[0].partition(".")[0] not in replaced]

@@ -42,53 +42,16 @@ exit codes
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 
 from liverspleen.api.importing import run_import
-from liverspleen.cohort.identity import inside
-from liverspleen.cohort.layouts import WITH_OWN_LABELS
 from liverspleen.config import ImportConfig
-from liverspleen.errors import InputError, Issue
+from liverspleen.errors import Issue
 
 
 def run(config: ImportConfig) -> Sequence[Issue]:
     """Import every case, and write the tables."""
-    if issues := _path_issues(config):
-        raise InputError(issues)
     run = run_import(config)
     found = run.imported
-    print(f"import: what the hashes stand for is in {run.links.name}, beside the key")
     print(f"import: {found.cases} of {found.found} taken, {found.reused} of them were there already")
     return run.issues
-
-
-def _path_issues(config: ImportConfig) -> list[Issue]:
-    """What is wrong with the paths; no path is in it."""
-    made = [config.output / name for name in ("images", "labels")]
-    found = [
-        (
-            config.labels is not None and config.source in WITH_OWN_LABELS,
-            f"labels= is given, but source={config.source} holds its own label maps",
-            "remove labels=",
-        ),
-        (
-            os.path.realpath(config.input) == os.path.realpath(config.output),
-            "output= and input= are the same folder",
-            "give another output=",
-        ),
-        (
-            any(path and inside(path, made) for path in (config.input, config.labels)),
-            "the source is in images/ or labels/ of output=, where the import writes",
-            "give another output=",
-        ),
-        (
-            config.input.is_file() and config.source != "nifti",
-            f"input= is a file, and source={config.source} needs a folder",
-            "give the folder",
-        ),
-    ]
-    issues = [Issue("LS-CFG-016", message, hint) for wrong, message, hint in found if wrong]
-    if not config.input.exists():
-        issues.append(Issue("LS-IMP-036", "input= does not exist", "correct the path"))
-    return issues

@@ -24,7 +24,7 @@ _LAYOUTS = (("images", "labels"), ("imagesTr", "labelsTr"))
 _CHANNEL = "_0000"  # of nnU-Net's only channel
 _LISTED = 5
 _LOOKED_AT = 100  # files, for what a folder holds instead
-_IMPORT = "bring it in with liverspleen import, or write a cohort.csv"
+_IMPORT = "import it with liverspleen import, or write a cohort.csv"
 
 
 def open_cohort(
@@ -183,7 +183,7 @@ def _some(names: list[str]) -> str:
 def _no_images(folder: Path) -> Issue:
     looked_at = islice((file for file in folder.rglob("*") if file.is_file()), _LOOKED_AT)
     if any(_is_dicom(file) for file in looked_at):
-        hint = f"bring it in first: liverspleen import source=dicom input={folder} output=..."
+        hint = f"import it first: liverspleen import source=dicom input={folder} output=..."
         return Issue("LS-COH-031", "folder holds DICOM", hint, file=folder)
     layouts = ", ".join("/ and ".join(names) + "/" for names in _LAYOUTS)
     message = f"folder has neither a cohort.csv nor .nii.gz or .nii files, in it or in {layouts}"

@@ -26,7 +26,7 @@ class Imported:
     """A finished import.
 
     `cases` counts those in the new cohort, `found` those of the source, `reused` those of an earlier import; `files`
-    are the tables; `cohort_hash` is that of `cohort.csv`.
+    are the tables; `cohort_hash` is that of `cohort.csv`, empty if no case could be imported.
     """
 
     cases: int
@@ -59,8 +59,7 @@ def import_cases(
         workers: processes, each holds one case; 0: one per core.
 
     Raises:
-        InputError: LS-IMP-018 another import is writing into the output; LS-IMP-024 no case could be imported; the
-            source cannot be used.
+        InputError: LS-IMP-018 another import is writing into the output; the source cannot be used.
     """
     with _alone(output):
         found = find_cases(layout, request)
@@ -78,8 +77,6 @@ def import_cases(
         issues = [identity.issue(issue) for issue in (*found.notes, *planned.notes)]
         files, cohort_hash = _tables(output, identity, vocabulary, found, planned, outcomes, issues)
     taken = sum(outcome.row is not None for outcome in outcomes)
-    if not taken:
-        raise InputError([*issues, Issue("LS-IMP-024", "no case is taken", "see import.csv in the output")])
     reused = sum(outcome.reused for outcome in outcomes)
     return Imported(taken, len(found.cases) + len(found.left), reused, tuple(files), cohort_hash, tuple(issues))
 

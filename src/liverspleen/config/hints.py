@@ -31,7 +31,7 @@ _SYNONYMS: Final[Mapping[tuple[str, ...], str]] = {
     ("labels",): "pred preds predictions segmentations",
     ("seed",): "random_state",
 }
-"""Keys, and the words of other tools for them; of several keys the first that the verb has counts."""
+"""Names that other tools use, with our keys for them; the first key that the verb has is suggested."""
 _MEANT: Final = {word: keys for keys, words in _SYNONYMS.items() for word in words.split()}
 
 _BESIDES: Final[Mapping[str, str]] = {

@@ -99,7 +99,7 @@ class Study:
             raise ConnectionError(message) from error
 
     def agree(self, identity: Mapping[str, Any], neutral: Mapping[str, Any]) -> None:
-        """See that this is the study it was begun as; the first worker writes down what it is.
+        """Check that the study was started with these values; the first worker records them.
 
         `neutral` holds the values that stand for keys that the study does not know (see `changed_keys`).
 
@@ -113,7 +113,7 @@ class Study:
             return
         STUDY.check(known.get(_FORMAT))
         if differences := changed_keys(known, asked, neutral):
-            message = f"the study {self._study.study_name!r} was begun as another one: {'; '.join(differences)}"
+            message = f"the study {self._study.study_name!r} was started with other values: {'; '.join(differences)}"
             raise InputError(Issue("LS-SWP-007", message, "ask for the same again, or give another output= or study="))
 
     def records(self) -> list[TrialRecord]:

@@ -74,7 +74,7 @@ def write_findings(path: Path, findings: Sequence[Issue]) -> None:
 
 
 def _result(case: Case, future: Future[Examination]) -> Examination:
-    """What came back; a case that brings its process down, or meets what nobody foresaw, costs one line."""
+    """The examination; a case that ends its process, or causes an unexpected error, costs one line."""
     try:
         return future.result()
     except BrokenProcessPool:  # a process was killed, as a rule for want of memory; the cases after it are not read

@@ -123,7 +123,9 @@ def find(request: Request) -> Found:
                 notes += warnings_of(item.series, item.place)
                 if drawing is None and request.labels is not None:
                     message = "CT has no label map, neither by its name nor by its series"
-                    notes.append(Issue("LS-IMP-005", message, "bring it", file=item.place, severity="warning"))
+                    notes.append(
+                        Issue("LS-IMP-005", message, "add the missing label map", file=item.place, severity="warning")
+                    )
             except InputError as error:
                 if error.issues[0].code in FOR_ALL:
                     raise
@@ -138,7 +140,7 @@ def find(request: Request) -> Found:
     for drawn in labels.segmentations:
         if drawn.series_uid not in known:
             message = "the segmentation refers to no series of the input"
-            unused.append(Issue("LS-IMP-006", message, "bring its CT", file=drawn.file, severity="warning"))
+            unused.append(Issue("LS-IMP-006", message, "add its CT", file=drawn.file, severity="warning"))
     if number := sum(bool(row.code) and row.code != _SEGMENTATION for row in rows.values()):
         message = f"{number} of {len(found)} series are left, each with its reason in series.csv"
         notes.append(Issue("LS-IMP-031", message, "look there if one is missed", severity="note"))

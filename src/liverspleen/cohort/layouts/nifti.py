@@ -64,7 +64,13 @@ def _notes(request: Request, scans: dict[str, Path], drawings: dict[str, Path]) 
     ]
     if request.labels is not None:
         notes += [
-            Issue("LS-IMP-005", "CT has no label map of its name", "bring it", file=scans[name], severity="warning")
+            Issue(
+                "LS-IMP-005",
+                "CT has no label map of its name",
+                "add the missing label map",
+                file=scans[name],
+                severity="warning",
+            )
             for name in sorted(set(scans) - set(drawings))
         ]
     elif (request.input / "labels").is_dir():

@@ -47,12 +47,20 @@ def find(request: Request) -> Found:
         left += [*faulty, *twice]
         for name, file in scans.items():
             if dataset == DEVELOPMENT and drawings and name not in drawings:
-                left.append(Left(name, Issue("LS-IMP-005", "CT has no label map", "bring it", file=file)))
+                left.append(
+                    Left(name, Issue("LS-IMP-005", "CT has no label map", "add the missing label map", file=file))
+                )
                 continue
             drawing = NiftiDrawing(drawings[name], values) if name in drawings else None
             cases.append(SourceCase(name, name, NiftiScan(file), drawing, {"dataset": dataset}))
         notes += [
-            Issue("LS-IMP-006", "label map has no CT of its name", "bring it", file=drawings[name], severity="warning")
+            Issue(
+                "LS-IMP-006",
+                "label map has no CT of its name",
+                "add the missing CT",
+                file=drawings[name],
+                severity="warning",
+            )
             for name in sorted(set(drawings) - set(scans) - {item.name for item in left})
         ]
     if not cases and not left:

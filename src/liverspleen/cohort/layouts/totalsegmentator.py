@@ -94,7 +94,7 @@ def find(request: Request) -> Found:
         masks = tuple((organ, file) for organ, file in masks if file.is_file())
         if not masks and (folder / "segmentations").is_dir():
             message = f"no mask of {listed('or')}"
-            notes.append(Issue("LS-IMP-005", message, "bring it", file=folder, severity="warning"))
+            notes.append(Issue("LS-IMP-005", message, "add the missing label map", file=folder, severity="warning"))
         drawing = MaskDrawing(masks) if masks else None
         cases.append(SourceCase(folder.name, folder.name, NiftiScan(scan), drawing, facts.get(folder.name, {})))
     if not cases:

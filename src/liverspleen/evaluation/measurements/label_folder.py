@@ -162,7 +162,7 @@ class LabelFolder:
     def missing(self, case_id: str) -> Issue:
         """That the case has no label map here."""
         message = f"label map of the case is missing, expected {case_id}{SUFFIXES[0]} or {case_id}{DSEG}{SUFFIXES[0]}"
-        return Issue("LS-LAB-005", message, "bring it, or leave the case out", case_id, self.path)
+        return Issue("LS-LAB-005", message, "add the missing label map, or exclude the case", case_id, self.path)
 
 
 class _Against(TypedDict):
@@ -200,7 +200,7 @@ class _Measuring:
             issues += refused.issues
         if self.allow_missing and case_id not in self.drawn.files:
             missing = self.drawn.missing(case_id)
-            hint = "bring it; until then it has no volume and scores 0"
+            hint = "add the missing label map; until then it has no volume and scores 0"
             issues.append(replace(missing, hint=hint, severity="warning"))
         else:
             try:
