@@ -81,13 +81,13 @@ def box_case(shape: tuple[int, int, int], seed: int) -> tuple[np.ndarray, np.nda
 
 @pytest.fixture
 def box_cohort(tmp_path: Path) -> Callable[..., Path]:
-    """A function that writes a cohort of box cases and gives its cohort.csv: sections per case, then rows' changes."""
+    """A function that writes a cohort of box cases and gives its cohort.csv: slices per case, then rows' changes."""
 
-    def write(sections: Sequence[int] = (5, 6, 4, 5), **columns: Sequence[str]) -> Path:
+    def write(slices: Sequence[int] = (5, 6, 4, 5), **columns: Sequence[str]) -> Path:
         folder = tmp_path / "cohort"
         folder.mkdir()
         rows = []
-        for index, count in enumerate(sections):
+        for index, count in enumerate(slices):
             hu, labels = box_case((count, 32, 32), index)
             geometry = Geometry((32, 32, count), np.diag([-2.0, -2.0, 5.0, 1.0]))
             write_ct(folder / f"c{index}.nii.gz", CTVolume(hu, geometry))

@@ -27,12 +27,12 @@ class Exam:
     label: LabelMap
 
 
-def box_exam(name: str, patient: str = "", *, sections: int = 6, seed: int = 0) -> Exam:
+def box_exam(name: str, patient: str = "", *, slices: int = 6, seed: int = 0) -> Exam:
     """Boxes as organs, on a grid of 2.5 x 0.8 x 0.8 mm away from the origin."""
-    hu, labels = box_case((sections, 32, 32), seed)
+    hu, labels = box_case((slices, 32, 32), seed)
     affine = np.diag([-0.8, -0.8, 2.5, 1.0])
     affine[:3, 3] = 11.25, -4.5, 130.0 + seed
-    geometry = Geometry((32, 32, sections), affine)
+    geometry = Geometry((32, 32, slices), affine)
     return Exam(name, patient or name, CTVolume(hu, geometry), LabelMap(labels, geometry))
 
 
@@ -74,7 +74,7 @@ def totalsegmentator(folder: Path, exams: Sequence[Exam]) -> list[str]:
 
 
 def chaos(folder: Path, exams: Sequence[Exam], *, head_first: bool = False) -> list[str]:
-    """Masks of 63 and 252 as in CHAOS' MR, so that both organs are drawn; `head_first` counts sections downwards.
+    """Masks of 63 and 252 as in CHAOS' MR, so that both organs are drawn; `head_first` counts slices downwards.
 
     Every file has UIDs of its own, as MATLAB's `dicomanon` leaves them.
     """
@@ -85,16 +85,16 @@ def chaos(folder: Path, exams: Sequence[Exam], *, head_first: bool = False) -> l
             for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID"):
                 setattr(header, keyword, pydicom.uid.generate_uid(entropy_srcs=[keyword, header.SOPInstanceUID]))
             header.save_as(file)
-        sections = list(np.choose(exam.label.geometry.to_native(exam.label.labels), [0, 63, 252]).T.astype(np.uint8))
+        slices = list(np.choose(exam.label.geometry.to_native(exam.label.labels), [0, 63, 252]).T.astype(np.uint8))
         if head_first:
             renamed = [file.with_name(f"i{len(files) - 1 - k:04d},0000b.dcm") for k, file in enumerate(files)]
             for file, new in zip(files, renamed, strict=True):
                 file.rename(new)
-            sections = sections[::-1]
+            slices = slices[::-1]
         ground = folder / exam.name / "Ground"
         ground.mkdir()
-        for k, section in enumerate(sections):
-            Image.fromarray(section).save(ground / f"liver_GT_{k:03d}.png")
+        for k, slice_index in enumerate(slices):
+            Image.fromarray(slice_index).save(ground / f"liver_GT_{k:03d}.png")
     return ["label_values=chaos_mr"]
 
 

@@ -78,7 +78,7 @@ def test_networks_of_the_page_are_trained_and_predict(folder: Path, capsys: pyte
     for words in (thin, dilated):
         assert main(["train", *words, *SHORT["train"]]) == 0, capsys.readouterr().err
     weights = torch.load("thin/last.ckpt", weights_only=True)["state_dict"]
-    assert next(iter(weights.values())).shape[:2] == (4, 3)  # width 4 of three sections
+    assert next(iter(weights.values())).shape[:2] == (4, 3)  # width 4 of three slices
     (predict,) = commands("predict")
     assert main(["predict", *predict, *SHORT["predict"]]) == 0, capsys.readouterr().err
     assert len(list(Path("dilated/labels").glob("*_dseg.nii.gz"))) == 4

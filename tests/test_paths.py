@@ -14,7 +14,7 @@ import pytest
 from liverspleen import audit, cohort, data, evaluation, imaging
 from liverspleen.cohort.covariates import read_covariates
 from liverspleen.cohort.scans import open_scans
-from liverspleen.data.store import open_case
+from liverspleen.data.cache import open_case
 from liverspleen.evaluation.reporting.flow import read_exclusions
 from liverspleen.formats import REPORT
 from liverspleen.imaging import dicom
@@ -140,9 +140,9 @@ def test_a_phantom_cohort_is_written(phantoms: Path) -> None:
 
 def test_a_case_is_stored(box_cohort: Callable[..., Path], tmp_path: Path) -> None:
     case = cohort.read_cohort(str(box_cohort())).cases[0]
-    assert open_case(case, f"{tmp_path}/store") is None
-    data.store_case(case, f"{tmp_path}/store")
-    assert open_case(case, f"{tmp_path}/store") is not None
+    assert open_case(case, f"{tmp_path}/cache") is None
+    data.cache_case(case, f"{tmp_path}/cache")
+    assert open_case(case, f"{tmp_path}/cache") is not None
 
 
 @pytest.mark.parametrize("package", ["networks", "data", "training"])

@@ -19,7 +19,7 @@ from lightning_fabric.utilities.warnings import PossibleUserWarning
 import liverspleen
 from liverspleen import api
 from liverspleen.errors import InputError, InputWarning
-from liverspleen.networks.checkpoint import BUNDLE_KEY
+from liverspleen.networks.checkpoint import PACKAGE_KEY
 
 PAGE = (Path(__file__).parents[1] / "docs/python.md").read_text(encoding="utf-8")
 SHORT = [('{"steps": 1200}', '{"steps": 2, "batch_size": 2, "validate_every": 2}'), (", 200\n", ", 2\n")]
@@ -70,7 +70,7 @@ def test_an_own_loss_is_trained_with_lightning_and_predicts(here: Path) -> None:
     shutil.copy(image, "scan.nii.gz")
     found = run(block)
     assert found["trainer"].global_step == 2
-    about = torch.load("model.ckpt", weights_only=True)[BUNDLE_KEY]
+    about = torch.load("model.ckpt", weights_only=True)[PACKAGE_KEY]
     assert about["network"] == {"name": "unet_2d", "width": 8, "output_stride": 16}
     label_map = nib.load("out/scan_dseg.nii.gz")
     assert label_map.shape == nib.load(image).shape

@@ -7,13 +7,13 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "liverspleen"
-SECTION = (ROOT / "README.md").read_text(encoding="utf-8").split("\n## Architecture\n")[1].split("\n## ")[0]
+SLICE = (ROOT / "README.md").read_text(encoding="utf-8").split("\n## Architecture\n")[1].split("\n## ")[0]
 MOST_LINES = 400
 
 
 def described(indent: int, after: str) -> set[str]:
     """Entries that stand with this indent below the line of `after`."""
-    block = SECTION.split(f"{after}/", 1)[1].split("\n", 1)[1]
+    block = SLICE.split(f"{after}/", 1)[1].split("\n", 1)[1]
     found = set()
     for line in block.splitlines():
         match = re.match(r"( +)([\w.]+)/?  ", line)

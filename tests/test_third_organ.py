@@ -19,10 +19,10 @@ pytestmark = pytest.mark.slow  # about 40 s of processor time
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
-SECTION = PAGE[PAGE.index("## An organ") : PAGE.index("## A study")]
-ENTRY, SHAPE = re.findall(r"```python\n(.*?)```", SECTION, re.DOTALL)
-(REGISTERED,) = re.findall(r"In `CONTENTS`, `([^`]+)` takes the place of `Content\(pancreas_solids\)`", SECTION)
-(IMPORTED,) = re.findall(r"with `(from [^`]+)` above", SECTION)
+SLICE = PAGE[PAGE.index("## An organ") : PAGE.index("## A study")]
+ENTRY, SHAPE = re.findall(r"```python\n(.*?)```", SLICE, re.DOTALL)
+(REGISTERED,) = re.findall(r"In `CONTENTS`, `([^`]+)` takes the place of `Content\(pancreas_solids\)`", SLICE)
+(IMPORTED,) = re.findall(r"with `(from [^`]+)` above", SLICE)
 
 VERBS = """
 import sys
@@ -51,7 +51,7 @@ data = ["cohort=cohort/cohort.csv"]
 run("check", *data, "output=check")
 run("split", *data, "output=split", "train_fraction=0.5")
 for sampler in ("natural", "balanced"):
-    run("train", *data, "split=split/split.csv", "store=store", f"output={sampler}", *SMALL, f"sampler={sampler}")
+    run("train", *data, "split=split/split.csv", "cache=cache", f"output={sampler}", *SMALL, f"sampler={sampler}")
 run("predict", "model=balanced/last.ckpt", "input=phantoms/dicom/test1-001", "output=predicted", "ids=names",
     "workers=1")
 run("export", *data, "layout=nnunet", "output=nnunet")
@@ -207,6 +207,6 @@ def test_every_index_has_its_figure_with_a_letter_of_its_own(followed: Path) -> 
 
 def test_the_overlay_shows_the_dss_of_the_pancreas(followed: Path) -> None:
     report = json.loads((followed / "report" / "report.json").read_text(encoding="utf-8"))
-    (section,) = report["sections"]
-    assert section["dss"].keys() == {"liver", "spleen", "pancreas"}
+    (shown,) = report["slices"]
+    assert shown["dss"].keys() == {"liver", "spleen", "pancreas"}
     assert (followed / "report" / "figures" / "overlay.png").is_file()

@@ -34,7 +34,7 @@ from volumes import write_case
 
 import liverspleen
 from liverspleen.cohort.manifest import Case
-from liverspleen.data.store import store_case
+from liverspleen.data.cache import cache_case
 from liverspleen.imaging.nifti import read_ct, write_ct
 
 RESULTS = Path(__file__).parents[1] / "results" / "data.json"
@@ -45,16 +45,16 @@ def reading(case: Case, size: int) -> dict[str, Callable[[], object]]:
     """From the file to int16 voxels; limits decompress the same bytes, which lie in memory."""
     import nibabel
 
-    stored = case.image.read_bytes()
+    cached = case.image.read_bytes()
     found: dict[str, Callable[[], object]] = {
         "liverspleen": lambda: read_ct(case.image).hu,
         "nibabel": lambda: np.asarray(nibabel.nifti1.load(case.image).dataobj),
-        "limit: ISA-L, one shot": lambda: isal_zlib.decompressobj(GZIP).decompress(stored, size),
+        "limit: ISA-L, one shot": lambda: isal_zlib.decompressobj(GZIP).decompress(cached, size),
     }
     if importlib.util.find_spec("deflate"):
         import deflate
 
-        found["limit: libdeflate, one shot"] = lambda: deflate.gzip_decompress(stored, size)
+        found["limit: libdeflate, one shot"] = lambda: deflate.gzip_decompress(cached, size)
     return found
 
 
@@ -62,15 +62,15 @@ def importing(case: Case, folder: Path, size: int) -> dict[str, Callable[[], obj
     """From a file to another one, as an import does."""
     import nibabel
 
-    stored = case.image.read_bytes()
-    whole = isal_zlib.decompress(stored, GZIP)
+    cached = case.image.read_bytes()
+    whole = isal_zlib.decompress(cached, GZIP)
 
     def by_nibabel() -> None:
         image = nibabel.nifti1.load(case.image)
         nibabel.save(nibabel.nifti1.Nifti1Image(np.asarray(image.dataobj), image.affine), folder / "peer.nii.gz")
 
     def limit() -> None:
-        isal_zlib.decompressobj(GZIP).decompress(stored, size)
+        isal_zlib.decompressobj(GZIP).decompress(cached, size)
         isal_zlib.compress(whole, 2, GZIP)
 
     return {
@@ -84,11 +84,11 @@ def preparing(case: Case, folder: Path, size: int) -> dict[str, Callable[[], obj
     """Image and label map to plain arrays on the disk: ours checked, hashed and synced; the peer's are, or are not."""
     import nibabel
 
-    stored = [file.read_bytes() for file in (case.image, case.label) if file is not None]
+    cached = [file.read_bytes() for file in (case.image, case.label) if file is not None]
 
     def ours() -> None:
-        shutil.rmtree(folder / "store", ignore_errors=True)
-        store_case(case, folder / "store")
+        shutil.rmtree(folder / "cache", ignore_errors=True)
+        cache_case(case, folder / "cache")
 
     def by_nibabel() -> None:
         for file, kind in ((case.image, np.int16), (case.label, np.uint8)):
@@ -99,15 +99,15 @@ def preparing(case: Case, folder: Path, size: int) -> dict[str, Callable[[], obj
         for file, kind in ((case.image, np.int16), (case.label, np.uint8)):
             hashlib.sha256(file.read_bytes())
             array = np.asarray(nibabel.nifti1.load(file).dataobj)
-            stored = np.ascontiguousarray(array.T, dtype=kind)
-            hashlib.sha256(stored.data)
+            cached = np.ascontiguousarray(array.T, dtype=kind)
+            hashlib.sha256(cached.data)
             with (folder / "peer.npy").open("wb") as handle:
-                np.save(handle, stored)
+                np.save(handle, cached)
                 handle.flush()
                 os.fsync(handle.fileno())
 
     def limit() -> None:
-        for content in stored:
+        for content in cached:
             isal_zlib.decompressobj(GZIP).decompress(content, size)
 
     return {
@@ -168,9 +168,9 @@ def ratios(rates: dict[str, Any]) -> dict[str, float]:
 def measure(asked: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """The whole benchmark."""
     before = machine()
-    shape = {"sections": asked.sections, "matrix": asked.matrix}
+    shape = {"slices": asked.slices, "matrix": asked.matrix}
     cases = [write_case(folder, seed, **shape) for seed in range(asked.cases)]
-    size = 2 * asked.sections * asked.matrix**2
+    size = 2 * asked.slices * asked.matrix**2
     content = size + 352  # header and extension flag
     contests = {
         "read": reading(cases[0], content),
@@ -178,8 +178,8 @@ def measure(asked: argparse.Namespace, folder: Path) -> dict[str, Any]:
         "prepare": preparing(cases[0], folder, content),
     }
     speeds = {name: megabytes_per_s(contest, size, asked.rounds) for name, contest in contests.items()}
-    stored = [store_case(case, folder / "triplets") for case in cases]
-    triplets = measure_triplets(folder, stored, rounds=asked.rounds, turn_s=asked.seconds)
+    cached = [cache_case(case, folder / "triplets") for case in cases]
+    triplets = measure_triplets(folder, cached, rounds=asked.rounds, turn_s=asked.seconds)
     missing = triplets.pop("missing")
     if not importlib.util.find_spec("deflate"):
         missing.append("libdeflate (pip install deflate)")
@@ -207,7 +207,7 @@ def _size(case: Case) -> int:
 def main() -> None:
     """Measure, write, print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--sections", type=int, default=80)
+    parser.add_argument("--slices", type=int, default=80)
     parser.add_argument("--matrix", type=int, default=512)
     parser.add_argument("--cases", type=int, default=6, help="that triplets are drawn from")
     parser.add_argument("--rounds", type=int, default=5)

@@ -1,4 +1,4 @@
-"""Random triplets of sections out of a store: ours, nnU-Net's blosc2 files, zarr, MONAI's PersistentDataset."""
+"""Random triplets of slices out of a cache: ours, nnU-Net's blosc2 files, zarr, MONAI's PersistentDataset."""
 
 from __future__ import annotations
 
@@ -15,30 +15,30 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from liverspleen.data.store import StoredCase
+from liverspleen.data.cache import CachedCase
 
 Read = Callable[[int, int], NDArray[np.int16]]
-"""Case and first section to a triplet in memory of its own."""
+"""Case and first slice to a triplet in memory of its own."""
 
 
-def ours(cases: list[StoredCase]) -> Read:
+def ours(cases: list[CachedCase]) -> Read:
     """The memory maps that training reads, kept open; a triplet is one copy."""
-    fresh = [StoredCase(c.case_id, c.patient_id, c.folder, c.shape, c.voxels_sha256) for c in cases]
+    fresh = [CachedCase(c.case_id, c.patient_id, c.folder, c.shape, c.voxels_sha256) for c in cases]
 
     def read(case: int, first: int) -> NDArray[np.int16]:
         fresh[case].announce(first, first + 2)
-        return np.array(fresh[case].sections[first : first + 3])
+        return np.array(fresh[case].slices[first : first + 3])
 
     return read
 
 
-def _voxels(case: StoredCase) -> NDArray[np.int16]:
+def _voxels(case: CachedCase) -> NDArray[np.int16]:
     """Read, not mapped: pages that are mapped cannot be dropped."""
-    found: NDArray[np.int16] = np.load(case.folder / "sections.npy")
+    found: NDArray[np.int16] = np.load(case.folder / "slices.npy")
     return found
 
 
-def write_blosc2(folder: Path, cases: list[StoredCase]) -> None:
+def write_blosc2(folder: Path, cases: list[CachedCase]) -> None:
     """As nnU-Net's preprocessing writes cases of a 2D plan; int16 here, half of what its float32 takes."""
     from nnunetv2.training.dataloading.nnunet_dataset import comp_blosc2_params, nnUNetDatasetBlosc2
 
@@ -51,7 +51,7 @@ def write_blosc2(folder: Path, cases: list[StoredCase]) -> None:
         nnUNetDatasetBlosc2.save_case(data, segmentation, {}, target, chunks=chunks, blocks=blocks)
 
 
-def blosc2(folder: Path, cases: list[StoredCase]) -> Read:
+def blosc2(folder: Path, cases: list[CachedCase]) -> Read:
     """As nnU-Net's loader does: the file is opened for each sample, then sliced."""
     import blosc2 as library
 
@@ -65,7 +65,7 @@ def blosc2(folder: Path, cases: list[StoredCase]) -> Read:
     return read
 
 
-def blosc2_kept_open(folder: Path, cases: list[StoredCase]) -> Read:
+def blosc2_kept_open(folder: Path, cases: list[CachedCase]) -> Read:
     """The same files, each opened once."""
     import blosc2 as library
 
@@ -77,14 +77,14 @@ def blosc2_kept_open(folder: Path, cases: list[StoredCase]) -> Read:
     return lambda case, first: np.asarray(opened[case][0, first : first + 3])
 
 
-def write_zarr(folder: Path, cases: list[StoredCase], *, raw: bool) -> None:
-    """Version 3, a section a chunk: not compressed, or by zstd, zarr's default, in a shard for each case."""
+def write_zarr(folder: Path, cases: list[CachedCase], *, raw: bool) -> None:
+    """Version 3, a slice a chunk: not compressed, or by zstd, zarr's default, in a shard for each case."""
     import zarr
 
     for case in cases:
         layout: dict[str, Any] = {"compressors": None} if raw else {"shards": case.shape}
         array = zarr.create_array(
-            store=str(folder / case.case_id),
+            cache=str(folder / case.case_id),
             shape=case.shape,
             dtype="int16",
             chunks=(1, *case.shape[1:]),
@@ -94,7 +94,7 @@ def write_zarr(folder: Path, cases: list[StoredCase], *, raw: bool) -> None:
         array[:] = _voxels(case)
 
 
-def zarr_arrays(folder: Path, cases: list[StoredCase]) -> Read:
+def zarr_arrays(folder: Path, cases: list[CachedCase]) -> Read:
     """Arrays opened once."""
     import zarr
 
@@ -102,12 +102,12 @@ def zarr_arrays(folder: Path, cases: list[StoredCase]) -> Read:
     return lambda case, first: np.asarray(opened[case][first : first + 3])
 
 
-def monai(folder: Path, cases: list[StoredCase]) -> Read:
+def monai(folder: Path, cases: list[CachedCase]) -> Read:
     """Whole cases in `.pt` files, as PersistentDataset keeps them; a triplet is cut out of one that is loaded."""
     from monai.data import PersistentDataset
     from monai.transforms import Compose, LoadImaged
 
-    files = [{"image": case.folder / "sections.npy"} for case in cases]
+    files = [{"image": case.folder / "slices.npy"} for case in cases]
     chain = Compose([LoadImaged("image", reader="NumpyReader", image_only=True)])
     dataset = PersistentDataset(files, chain, cache_dir=folder)
     if not folder.exists() or len(list(folder.iterdir())) < len(cases):
@@ -116,7 +116,7 @@ def monai(folder: Path, cases: list[StoredCase]) -> Read:
     return lambda case, first: np.array(dataset[case]["image"][first : first + 3])
 
 
-def contenders(folder: Path, cases: list[StoredCase]) -> tuple[dict[str, tuple[Path, Callable[[], Read]]], list[str]]:
+def contenders(folder: Path, cases: list[CachedCase]) -> tuple[dict[str, tuple[Path, Callable[[], Read]]], list[str]]:
     """By name the files of each and what opens them; and the peers that are not installed."""
     found: dict[str, tuple[Path, Callable[[], Read]]] = {
         "liverspleen": (cases[0].folder.parent, lambda: ours(cases)),
@@ -179,7 +179,7 @@ def drop_pages(folder: Path) -> None:
             os.close(handle)
 
 
-def resident_share(folder: Path) -> float:
+def resident_fraction(folder: Path) -> float:
     """Share of the files' pages that lie in memory, by `mincore`."""
     libc, page, pages, held = ctypes.CDLL(None), mmap.PAGESIZE, 0, 0
     for file in (file for file in folder.rglob("*") if file.is_file() and file.stat().st_size):
@@ -192,7 +192,7 @@ def resident_share(folder: Path) -> float:
     return held / max(pages, 1)
 
 
-def measure(folder: Path, cases: list[StoredCase], *, rounds: int, turn_s: float) -> dict[str, Any]:
+def measure(folder: Path, cases: list[CachedCase], *, rounds: int, turn_s: float) -> dict[str, Any]:
     """Medians over rounds in which contenders take turns: warm, and after their pages were dropped."""
     found, missing = contenders(folder, cases)
     shapes = [case.shape for case in cases]
@@ -211,13 +211,13 @@ def measure(folder: Path, cases: list[StoredCase], *, rounds: int, turn_s: float
     for turn in range(rounds):
         for name, (files, maker) in found.items():
             drop_pages(files)
-            left[name] = max(left.get(name, 0.0), resident_share(files))
+            left[name] = max(left.get(name, 0.0), resident_fraction(files))
             # triplets of a tenth of the data: few pages are met twice
             cold.setdefault(name, []).append(_cold_rate(maker(), shapes, seed=turn))
     return {
         "warm_per_s": {name: _summary(rates) for name, rates in warm.items()},
         "cold_per_s": {name: _summary(rates) for name, rates in cold.items()},
-        "pages_left_when_cold": {name: round(share, 4) for name, share in left.items()},
+        "pages_left_when_cold": {name: round(fraction, 4) for name, fraction in left.items()},
         "missing": missing,
     }
 

@@ -11,17 +11,17 @@ from liverspleen.imaging import CTVolume, Geometry, LabelMap, write_label_map
 from liverspleen.organs import Structure
 
 NOISE_HU = 15.0
-PLACES = {  # HU, centre and half axes as shares of (slices, rows, columns)
+PLACES = {  # HU, centre and half axes as fractions of (slices, rows, columns)
     Structure.LIVER: (110, (0.5, 0.45, 0.35), (0.4, 0.22, 0.2)),
     Structure.SPLEEN: (130, (0.55, 0.6, 0.75), (0.25, 0.12, 0.08)),
 }
 
 
-def volume(seed: int, *, sections: int, matrix: int) -> tuple[CTVolume, LabelMap]:
+def volume(seed: int, *, slices: int, matrix: int) -> tuple[CTVolume, LabelMap]:
     """An elliptic body in air, a liver and a spleen in it, noise of a CT."""
     rng = np.random.default_rng(seed)
-    slices, rows, columns = np.ogrid[0 : 1 : sections * 1j, 0 : 1 : matrix * 1j, 0 : 1 : matrix * 1j]
-    shape = (sections, matrix, matrix)
+    slices, rows, columns = np.ogrid[0 : 1 : slices * 1j, 0 : 1 : matrix * 1j, 0 : 1 : matrix * 1j]
+    shape = (slices, matrix, matrix)
     labels, tissue = np.zeros(shape, np.uint8), np.full(shape, 20, np.float32)
     for organ, (hu, centre, (a, b, c)) in PLACES.items():
         z, y, x = centre + rng.normal(0, 0.02, 3)
@@ -29,17 +29,17 @@ def volume(seed: int, *, sections: int, matrix: int) -> tuple[CTVolume, LabelMap
         labels[inside], tissue[inside] = organ, hu
     tissue[np.broadcast_to(((rows - 0.5) / 0.35) ** 2 + ((columns - 0.5) / 0.45) ** 2 > 1, shape)] = -1000
     hu = (tissue + rng.standard_normal(shape, np.float32) * NOISE_HU).astype(np.int16)
-    geometry = Geometry((matrix, matrix, sections), np.diag([-0.75, -0.75, 3.0, 1.0]))
+    geometry = Geometry((matrix, matrix, slices), np.diag([-0.75, -0.75, 3.0, 1.0]))
     return CTVolume(hu, geometry), LabelMap(labels, geometry)
 
 
-def write_case(folder: Path, seed: int, *, sections: int, matrix: int) -> Case:
+def write_case(folder: Path, seed: int, *, slices: int, matrix: int) -> Case:
     """CT and label map as `.nii.gz`, the CT as nibabel and most converters write it, by zlib."""
     import gzip
 
     from liverspleen.imaging.nifti import write_ct
 
-    ct, label_map = volume(seed, sections=sections, matrix=matrix)
+    ct, label_map = volume(seed, slices=slices, matrix=matrix)
     name = f"case{seed}"
     write_ct(folder / f"{name}.nii", ct)
     with gzip.GzipFile(folder / f"{name}.nii.gz", "wb", compresslevel=6, mtime=0) as handle:

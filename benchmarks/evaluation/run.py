@@ -153,7 +153,7 @@ def peer_files(folder: Path) -> Answer:
     import nibabel
 
     test, reference = (
-        # nibabel's axes are (column, row, slice); as they lie in memory they are sections
+        # nibabel's axes are (column, row, slice); as they lie in memory they are slices
         np.asarray(nibabel.load(folder / name).dataobj).T
         for name in ("test.nii.gz", "reference.nii.gz")
     )

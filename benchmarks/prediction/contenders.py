@@ -28,7 +28,7 @@ from liverspleen.organs import NUM_CLASSES, ORGANS
 from liverspleen.processes import has_bf16_instructions, keep_pages
 from liverspleen.training.throughput import peak_memory_bytes
 
-SECTIONS, STRIDE = 3, 16
+SLICES, STRIDE = 3, 16
 WINDOW = IntensityWindow(-1000.0, 400.0, clip=True)  # conf/slices/paper.yaml, clipped as peers do by default
 PACKAGES = {"smp": "segmentation_models_pytorch", "monai": "monai", "onnxruntime": "onnxruntime"}
 
@@ -51,7 +51,7 @@ class Contender:
     channels_last: bool = False
     keeps_pages: bool = False
     batch: int = 0
-    """sections at a time; 0: ours by default, 4 of a peer on a CPU, 8 on a GPU"""
+    """slices at a time; 0: ours by default, 4 of a peer on a CPU, 8 on a GPU"""
 
     def missing(self, device: str) -> str | None:
         """What it needs and is not there."""
@@ -68,7 +68,7 @@ class Task:
     device: str
     encoder: str
     matrix: int
-    sections: int
+    slices: int
     threads: int
     image: Path | None = None
 
@@ -77,7 +77,7 @@ def network_of(contender: Contender, task: Task) -> Any:
     """With random weights: they cost what trained ones do."""
     torch.manual_seed(0)
     if contender.network == "point":
-        return nn.Conv2d(SECTIONS, NUM_CLASSES, 1).to(task.device).eval()
+        return nn.Conv2d(SLICES, NUM_CLASSES, 1).to(task.device).eval()
     if contender.network == "smp":
         import segmentation_models_pytorch as smp
 
@@ -85,18 +85,18 @@ def network_of(contender: Contender, task: Task) -> Any:
             f"tu-{task.encoder}",
             encoder_weights=None,
             encoder_output_stride=STRIDE,
-            in_channels=SECTIONS,
+            in_channels=SLICES,
             classes=NUM_CLASSES,
         )
         order = torch.channels_last if contender.channels_last else torch.contiguous_format
         return network.to(task.device, memory_format=order).eval()
     skip = 2 if task.encoder.startswith("test_") else 4  # of the paper
-    network = build_network({"name": "deeplab", "encoder": task.encoder, "skip_stride": skip}, sections=SECTIONS).eval()
+    network = build_network({"name": "deeplab", "encoder": task.encoder, "skip_stride": skip}, slices=SLICES).eval()
     if contender.network == "onnxruntime":
         from liverspleen.inference.onnx_engine import OnnxNetwork
         from liverspleen.inference.onnx_export import export_onnx
 
-        found = export_onnx(network, sections=SECTIONS, stride=STRIDE, window=WINDOW)
+        found = export_onnx(network, slices=SLICES, stride=STRIDE, window=WINDOW)
         return OnnxNetwork(found.data, STRIDE, cuda=task.device == "cuda", path=Path("model.onnx"))
     return network.to(task.device)
 
@@ -107,7 +107,7 @@ def predictor_of(contender: Contender, task: Task) -> Callable[[Volume], Labels]
     if contender.driver == "liverspleen":
         onnx = contender.network == "onnxruntime"
         on, engine = (torch.device("cpu"), "onnxruntime") if onnx else (device, "torch")
-        model = TrainedModel(network, WINDOW, SECTIONS, STRIDE, {}, "", device=on, engine=engine)
+        model = TrainedModel(network, WINDOW, SLICES, STRIDE, {}, "", device=on, engine=engine)
         model = folded(model) if contender.folds and contender.network == "liverspleen" else model
         precision, batch = "bf16" if contender.bf16 else "fp32", contender.batch or None
         return lambda hu: segment_volume(volume_of(hu), model, batch_size=batch, precision=precision).label_map.labels
@@ -195,7 +195,7 @@ def serve(contender: Contender, task: Task, pipe: Connection) -> None:
         keep_pages()
     torch.set_num_threads(task.threads)
     predict = predictor_of(contender, task)
-    hu = np.random.default_rng(0).integers(-1000, 400, (task.sections, task.matrix, task.matrix)).astype(np.int16)
+    hu = np.random.default_rng(0).integers(-1000, 400, (task.slices, task.matrix, task.matrix)).astype(np.int16)
     predict(hu if task.device == "cuda" else hu[:2])  # warm: libraries, choice of algorithms
     before = _peak_anew(task.device)
     pipe.send(None)

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from contenders import SECTIONS, Contender, Runner, Task, volume_of
+from contenders import SLICES, Contender, Runner, Task, volume_of
 
 from liverspleen.imaging import write_ct
 from liverspleen.networks.cost import network_cost
@@ -31,12 +31,12 @@ DISTRIBUTIONS = ("numpy", "torch", "timm", "monai", "nibabel", "onnxruntime", "s
 NETWORK_CPU = (
     Contender("liverspleen fp32", keeps_pages=True),
     Contender("smp fp32, plain loop", driver="loop", network="smp"),
-    Contender("smp fp32, plain loop, one section, pages kept", driver="loop", network="smp", batch=1, keeps_pages=True),
+    Contender("smp fp32, plain loop, one slice, pages kept", driver="loop", network="smp", batch=1, keeps_pages=True),
     Contender("smp fp32, MONAI SliceInferer", driver="monai", network="smp"),
     Contender("liverspleen onnxruntime", network="onnxruntime", keeps_pages=True),
     Contender("liverspleen fp32, not folded", folds=False, keeps_pages=True),
     Contender("liverspleen fp32, pages given back"),
-    Contender("liverspleen fp32, two sections", batch=2, keeps_pages=True),
+    Contender("liverspleen fp32, two slices", batch=2, keeps_pages=True),
     Contender("liverspleen bf16", bf16=True, keeps_pages=True),
     Contender("smp bf16, plain loop", driver="loop", network="smp", bf16=True),
 )
@@ -46,7 +46,7 @@ NETWORK_GPU = (
     Contender("smp bf16, plain loop, channels_last", driver="loop", network="smp", bf16=True, channels_last=True),
     Contender("smp bf16, MONAI SliceInferer", driver="monai", network="smp", bf16=True),
     Contender("liverspleen bf16, not folded", bf16=True, folds=False),
-    Contender("liverspleen bf16, 32 sections", bf16=True, batch=32),
+    Contender("liverspleen bf16, 32 slices", bf16=True, batch=32),
     Contender("liverspleen fp32"),
     Contender("smp fp32, plain loop", driver="loop", network="smp"),
 )
@@ -85,10 +85,10 @@ def duels(entrants: Sequence[Contender], task: Task, rounds: int) -> Iterator[tu
 
 
 def row_of(turns: list[dict[str, float]], memory: int | None, task: Task) -> dict[str, Any]:
-    """Medians of the parts, seconds a section, and the growth of memory."""
+    """Medians of the parts, seconds a slice, and the growth of memory."""
     parts = {name: median(turn[name] for turn in turns) for name in turns[0]}
     total = parts.pop("total")
-    found: dict[str, Any] = {"total_s": total, "s_per_section": total / task.sections, "memory_bytes": memory}
+    found: dict[str, Any] = {"total_s": total, "s_per_slice": total / task.slices, "memory_bytes": memory}
     return found | {"least_s": min(turn["total"] for turn in turns)} | ({"parts_s": parts} if parts else {})
 
 
@@ -96,21 +96,21 @@ def measure(options: argparse.Namespace, folder: Path) -> Iterator[dict[str, Any
     """The whole benchmark, given after each contender: what was measured stays when a later one is stopped."""
     cuda = options.device == "cuda"
     about = machine(torch.device(options.device))
-    few = options.network_sections or (80 if cuda else 4)
+    few = options.network_slices or (80 if cuda else 4)
     task = Task(options.device, options.encoder, options.matrix, few, options.threads)
     image = folder / "ct.nii.gz"
-    hu = np.random.default_rng(0).normal(0, 15, (options.sections, options.matrix, options.matrix))
+    hu = np.random.default_rng(0).normal(0, 15, (options.slices, options.matrix, options.matrix))
     hu += np.linspace(-500, 300, options.matrix)
     write_ct(image, volume_of(hu.astype(np.int16)))
     skip = 2 if options.encoder.startswith("test_") else 4
     architecture = {"name": "deeplab", "encoder": options.encoder, "skip_stride": skip}
-    flops = network_cost(architecture, sections=SECTIONS, matrix=options.matrix).flops
+    flops = network_cost(architecture, slices=SLICES, matrix=options.matrix).flops
     stages = {
         "network": (NETWORK_GPU if cuda else NETWORK_CPU, task, options.rounds),
-        "driver": (DRIVER, replace(task, sections=options.driver_sections), 2 * options.rounds),
+        "driver": (DRIVER, replace(task, slices=options.driver_slices), 2 * options.rounds),
         "end_to_end": (
             END_GPU if cuda else END_CPU,
-            replace(task, sections=options.sections, image=image),
+            replace(task, slices=options.slices, image=image),
             options.rounds if cuda else max(1, options.rounds // 3),
         ),
     }
@@ -119,25 +119,25 @@ def measure(options: argparse.Namespace, folder: Path) -> Iterator[dict[str, Any
         "machine": about,
         "versions": versions(DISTRIBUTIONS),
         "missing": [],
-        "input": {"encoder": task.encoder, "matrix": task.matrix, "flops_per_section": flops},
+        "input": {"encoder": task.encoder, "matrix": task.matrix, "flops_per_slice": flops},
         "threads": task.threads,
         "rounds": options.rounds,
     }
     for stage, (entrants, work, rounds) in stages.items():
         if options.only and stage not in options.only:
             continue
-        print(f"{stage}, {work.sections} sections", flush=True)
-        result["input"][f"{stage}_sections"] = work.sections
+        print(f"{stage}, {work.slices} slices", flush=True)
+        result["input"][f"{stage}_slices"] = work.slices
         result[stage] = {"reference": entrants[0].name, "contenders": {}}
         result["missing"] = sorted({*result["missing"], *filter(None, (c.missing(options.device) for c in entrants))})
         for name, row in duels([c for c in entrants if not c.missing(options.device)], work, rounds):
             if stage != "driver":
                 rate = about[f"matmul_flops_per_s {'bf16' if 'bf16' in name else 'fp32'}"]
-                row["share_of_matmul_rate"] = flops / rate / row["s_per_section"]
+                row["share_of_matmul_rate"] = flops / rate / row["s_per_slice"]
             ratio = f"{row['time_over_reference']:6.2f} x" if "time_over_reference" in row else "reference"
             memory = "" if row["memory_bytes"] is None else f"{row['memory_bytes'] / 1e6:7.0f} MB"
             print(
-                f"  {name:48} {row['total_s']:9.3f} s {row['s_per_section']:8.4f} a section {ratio} {memory}",
+                f"  {name:48} {row['total_s']:9.3f} s {row['s_per_slice']:8.4f} a slice {ratio} {memory}",
                 flush=True,
             )
             result[stage]["contenders"][name] = row
@@ -149,10 +149,10 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--encoder", default="xception65", help="timm encoder; the paper's by default")
-    parser.add_argument("--matrix", type=int, default=512, help="pixels along a side of a section")
-    parser.add_argument("--sections", type=int, default=70, help="of the CT from file to file")
-    parser.add_argument("--network-sections", type=int, default=0, help="of a turn; 4 on a CPU, 80 on a GPU")
-    parser.add_argument("--driver-sections", type=int, default=80, help="of the CT without a network")
+    parser.add_argument("--matrix", type=int, default=512, help="pixels along a side of a slice")
+    parser.add_argument("--slices", type=int, default=70, help="of the CT from file to file")
+    parser.add_argument("--network-slices", type=int, default=0, help="of a turn; 4 on a CPU, 80 on a GPU")
+    parser.add_argument("--driver-slices", type=int, default=80, help="of the CT without a network")
     parser.add_argument("--threads", type=int, default=cores(), help="of each contender on a CPU")
     parser.add_argument("--rounds", type=int, default=5, help="turns of each contender")
     parser.add_argument("--only", action="append", choices=("network", "driver", "end_to_end"), help="a part")

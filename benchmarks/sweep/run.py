@@ -95,7 +95,7 @@ def busy(folder: Path, common: Sequence[str], *, count: int, steps: int) -> dict
         "trials": count,
         "longest_over_shortest": round(max(took for _, took in found) / min(took for _, took in found), 2),
         "wall_s": round(last - first, 1),
-        "busy_share": round(sum(took for _, took in found) / (2 * (last - first)), 4),
+        "busy_fraction": round(sum(took for _, took in found) / (2 * (last - first)), 4),
         "busy_share_until_none_was_left": round(until / (2 * (left - first)), 4),
         "busy_share_without_pauses": round(sum(ends) / (2 * max(ends)), 4),
     }
@@ -113,8 +113,8 @@ def main(words: Sequence[str]) -> None:
         cohort = f"cohort={folder / 'phantoms' / 'cohort.csv'}"
         call("phantom", f"output={folder / 'phantoms'}", *PHANTOMS)
         call("split", cohort, f"output={folder}")
-        call("prepare", cohort, f"store={folder / 'store'}")
-        common = [cohort, f"split={folder / 'split.csv'}", f"store={folder / 'store'}", *RECIPE]
+        call("prepare", cohort, f"cache={folder / 'store'}")
+        common = [cohort, f"split={folder / 'split.csv'}", f"cache={folder / 'store'}", *RECIPE]
         result = {
             "overhead": overhead(folder, common, count=asked["trials"], steps=asked["steps"]),
             "two_workers": busy(folder, common, count=asked["busy"], steps=asked["steps"]),

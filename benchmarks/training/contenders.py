@@ -31,7 +31,7 @@ from liverspleen.training.throughput import (
     rows_of,
 )
 
-SECTIONS = 3
+SLICES = 3
 WINDOW = IntensityWindow(-1000.0, 400.0, clip=False)  # conf/slices/paper.yaml
 AUGMENTATION = Augmentation(rotation_deg=6.0, scale=0.1, shift=0.05, gain=0.12, offset=0.08)  # conf/augmentation/affine
 PROFILED_STEPS = 10
@@ -48,7 +48,7 @@ class Contender:
     channels_last: bool = False
     keeps_pages: bool = False
     pipeline: bool = False
-    """batches out of the slice store, augmented; otherwise the same batch again and again"""
+    """batches out of the slice cache, augmented; otherwise the same batch again and again"""
 
     def missing(self, device: str) -> str | None:
         """What it needs and is not there: a library, or instructions without which a type is a hundred times slower."""
@@ -68,13 +68,13 @@ class Task:
     batch: int
     threads: int
     workers: int
-    store: Path
+    cache: Path
 
 
 class Batch(NamedTuple):
     """Of the fields of a batch those that a step needs."""
 
-    sections: Tensor
+    slices: Tensor
     labels: Tensor
     labelled: Tensor
 
@@ -92,20 +92,20 @@ def step_of(contender: Contender, task: Task) -> TrainingStep:
         network = network.to(device, memory_format=order).train()
         return TrainingStep(
             network,
-            prepare=lambda batch, _: (batch.sections.to(memory_format=order), batch.labels),
+            prepare=lambda batch, _: (batch.slices.to(memory_format=order), batch.labels),
             loss=lambda logits, labels, _: functional.cross_entropy(logits, labels),
             optimizer=torch.optim.AdamW(network.parameters(), lr=1e-4),
             device=device,
             autocast=autocast,
         )
-    network = DeepLabV3Plus(encoder=task.encoder, sections=SECTIONS).to(device, memory_format=order).train()
+    network = DeepLabV3Plus(encoder=task.encoder, slices=SLICES).to(device, memory_format=order).train()
     if contender.compiled:
         network.compile()
     loss = SegmentationLoss([(1.0, Dice()), (1.0, CrossEntropy())])  # conf/loss/dice_ce.yaml
 
     def prepare(batch: Any, index: int) -> tuple[Tensor, Tensor]:
-        sections = WINDOW(batch.sections)
-        return AUGMENTATION(sections, batch.labels, seed=index) if contender.pipeline else (sections, batch.labels)
+        slices = WINDOW(batch.slices)
+        return AUGMENTATION(slices, batch.labels, seed=index) if contender.pipeline else (slices, batch.labels)
 
     return TrainingStep(
         network,
@@ -118,8 +118,8 @@ def step_of(contender: Contender, task: Task) -> TrainingStep:
 
 
 def batches_of(contender: Contender, task: Task) -> Iterator[Any]:
-    """Without end: out of the slice store, or one synthetic batch; for smp it is float and on the device already."""
-    shape = (task.batch, SECTIONS, task.matrix, task.matrix)
+    """Without end: out of the slice cache, or one synthetic batch; for smp it is float and on the device already."""
+    shape = (task.batch, SLICES, task.matrix, task.matrix)
     generator = torch.Generator().manual_seed(0)
     labels = torch.randint(NUM_CLASSES, (task.batch, *shape[2:]), generator=generator)
     labelled = torch.ones(task.batch, len(ORGANS), dtype=torch.bool)
@@ -137,17 +137,17 @@ def batches_of(contender: Contender, task: Task) -> Iterator[Any]:
 
 
 def _loader(task: Task) -> Iterator[Any]:
-    """As a training reads: shuffled sections of the slice store, loader processes on a GPU's machine."""
-    from sections import stored_cases
+    """As a training reads: shuffled slices of the slice cache, loader processes on a GPU's machine."""
+    from slices import cached_cases
     from torch.utils.data import DataLoader
 
     from liverspleen.data.sampling import natural
-    from liverspleen.data.sections import Collate, SectionDataset
+    from liverspleen.data.slices import Collate, SliceDataset
 
-    cases = stored_cases(task.store)
+    cases = cached_cases(task.cache)
     return iter(
         DataLoader(
-            SectionDataset(cases, sections=SECTIONS),
+            SliceDataset(cases, slices=SLICES),
             batch_size=task.batch,
             sampler=natural(cases, steps=100_000, batch_size=task.batch, seed=0),
             num_workers=task.workers,
@@ -185,7 +185,7 @@ def serve(contender: Contender, task: Task, pipe: Connection) -> None:
             "parts_s": times.parts_s,
             "idle_s": times.idle_s,
             "bound": times.bound,
-            "busy_share": None if busy is None else busy / times.step_s,
+            "busy_fraction": None if busy is None else busy / times.step_s,
             "peak_memory_bytes": peak,
             "work": None if work is None else asdict(work),
         }

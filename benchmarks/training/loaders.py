@@ -14,31 +14,31 @@ from typing import Any
 
 import numpy as np
 import torch
-from contenders import AUGMENTATION, SECTIONS, WINDOW
-from sections import stored_cases
+from contenders import AUGMENTATION, SLICES, WINDOW
+from slices import cached_cases
 
 from liverspleen.data.sampling import natural
-from liverspleen.data.sections import Collate, SectionDataset
+from liverspleen.data.slices import Collate, SliceDataset
 from liverspleen.organs import ORGANS
 
 Samples = Iterator[int]
 """Makes samples one batch or one at a time and gives how many it made."""
 
 
-def ours(store: Path, *, batch: int, augmented: bool) -> Samples:
-    """Batches of three sections out of the slice store; HU as int16, or windowed and augmented on this core too."""
-    cases, collate = stored_cases(store), Collate(16)
-    dataset = SectionDataset(cases, sections=SECTIONS)
+def ours(cache: Path, *, batch: int, augmented: bool) -> Samples:
+    """Batches of three slices out of the slice cache; HU as int16, or windowed and augmented on this core too."""
+    cases, collate = cached_cases(cache), Collate(16)
+    dataset = SliceDataset(cases, slices=SLICES)
     order = iter(natural(cases, steps=1_000_000, batch_size=batch, seed=0))
     for index, _ in enumerate(iter(int, 1)):
         stack = collate([dataset[next(order)] for _ in range(batch)])
         if augmented:
-            AUGMENTATION(WINDOW(stack.sections), stack.labels, seed=index)
+            AUGMENTATION(WINDOW(stack.slices), stack.labels, seed=index)
         yield batch
 
 
-def monai(store: Path, *, augmented: bool) -> Samples:
-    """CacheDataset of whole cases, a random crop of three sections, the same augmentation by dictionary transforms."""
+def monai(cache: Path, *, augmented: bool) -> Samples:
+    """CacheDataset of whole cases, a random crop of three slices, the same augmentation by dictionary transforms."""
     import monai.transforms as mt
     from monai.data import CacheDataset
 
@@ -47,12 +47,12 @@ def monai(store: Path, *, augmented: bool) -> Samples:
         mt.LoadImaged(both, reader="NumpyReader", image_only=True),
         mt.EnsureChannelFirstd(both, channel_dim="no_channel"),
         mt.ScaleIntensityRanged("image", WINDOW.lower_hu, WINDOW.upper_hu, 0.0, 1.0, clip=WINDOW.clip),
-        mt.RandSpatialCropd(both, (SECTIONS, -1, -1), random_size=False),  # the first that is not cached
+        mt.RandSpatialCropd(both, (SLICES, -1, -1), random_size=False),  # the first that is not cached
         mt.SqueezeDimd(both, dim=0),
-        mt.Lambdad("label", lambda label: label[SECTIONS // 2 :][:1]),
+        mt.Lambdad("label", lambda label: label[SLICES // 2 :][:1]),
     ]
     if augmented:
-        side = np.load(next(store.iterdir()) / "labels.npy", mmap_mode="r").shape[-1]
+        side = np.load(next(cache.iterdir()) / "labels.npy", mmap_mode="r").shape[-1]
         chain += [
             mt.RandAffined(
                 both,
@@ -66,9 +66,7 @@ def monai(store: Path, *, augmented: bool) -> Samples:
             mt.RandScaleIntensityd("image", AUGMENTATION.gain, prob=1.0),
             mt.RandShiftIntensityd("image", AUGMENTATION.offset, prob=1.0),
         ]
-    files = [
-        {"image": case.folder / "sections.npy", "label": case.folder / "labels.npy"} for case in stored_cases(store)
-    ]
+    files = [{"image": case.folder / "slices.npy", "label": case.folder / "labels.npy"} for case in cached_cases(cache)]
     dataset = CacheDataset(files, mt.Compose(chain), cache_rate=1.0, num_workers=0, progress=False)
     order = np.random.default_rng(0)
     while True:
@@ -76,8 +74,8 @@ def monai(store: Path, *, augmented: bool) -> Samples:
         yield 1
 
 
-def nnunet(store: Path, *, batch: int, augmented: bool, folder: Path) -> Samples:
-    """nnU-Net's own 2D loader and transforms on one section of one channel; its own file format, its default crops."""
+def nnunet(cache: Path, *, batch: int, augmented: bool, folder: Path) -> Samples:
+    """nnU-Net's own 2D loader and transforms on one slice of one channel; its own file format, its default crops."""
     for name in ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results"):
         os.environ.setdefault(name, str(folder))  # it asks for them when it is imported
     from nnunetv2.training.data_augmentation.compute_initial_patch_size import get_patch_size
@@ -86,11 +84,11 @@ def nnunet(store: Path, *, batch: int, augmented: bool, folder: Path) -> Samples
     from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
     from nnunetv2.utilities.label_handling.label_handling import LabelManager
 
-    cases = stored_cases(store)
+    cases = cached_cases(cache)
     patch = tuple(cases[0].shape[1:])
     folder.mkdir(exist_ok=True)
     for case in cases:
-        image, labels = np.array(case.sections, np.float32)[None], np.array(case.labels, np.int8)[None]
+        image, labels = np.array(case.slices, np.float32)[None], np.array(case.labels, np.int8)[None]
         image = (image - image.mean()) / image.std()
         blocks, chunks = comp_blosc2_params(image.shape, patch)
         places = {int(organ): np.argwhere(labels == int(organ))[::50] for organ in ORGANS}
@@ -109,33 +107,33 @@ def nnunet(store: Path, *, batch: int, augmented: bool, folder: Path) -> Samples
         yield batch
 
 
-def contestants(store: Path, *, batch: int, folder: Path) -> dict[str, Callable[[], Samples]]:
+def contestants(cache: Path, *, batch: int, folder: Path) -> dict[str, Callable[[], Samples]]:
     """Those whose libraries are installed."""
     found: dict[str, Callable[[], Samples]] = {
-        "liverspleen, un-augmented": lambda: ours(store, batch=batch, augmented=False),
-        "liverspleen, augmented": lambda: ours(store, batch=batch, augmented=True),
-        "MONAI CacheDataset, un-augmented": lambda: monai(store, augmented=False),
-        "MONAI CacheDataset, augmented": lambda: monai(store, augmented=True),
+        "liverspleen, un-augmented": lambda: ours(cache, batch=batch, augmented=False),
+        "liverspleen, augmented": lambda: ours(cache, batch=batch, augmented=True),
+        "MONAI CacheDataset, un-augmented": lambda: monai(cache, augmented=False),
+        "MONAI CacheDataset, augmented": lambda: monai(cache, augmented=True),
     }
     if importlib.util.find_spec("nnunetv2"):
         found |= {
             "nnU-Net 2D loader, one channel, un-augmented": lambda: nnunet(
-                store, batch=batch, augmented=False, folder=folder / "plain"
+                cache, batch=batch, augmented=False, folder=folder / "plain"
             ),
             "nnU-Net 2D loader, one channel, augmented": lambda: nnunet(
-                store, batch=batch, augmented=True, folder=folder / "augmented"
+                cache, batch=batch, augmented=True, folder=folder / "augmented"
             ),
         }
     return found
 
 
-def sections_per_s(store: Path, *, batch: int, rounds: int, turn_s: float) -> dict[str, Any]:
+def slices_per_s(cache: Path, *, batch: int, rounds: int, turn_s: float) -> dict[str, Any]:
     """Median over the rounds of samples a second on one core; contestants take turns of `turn_s` each."""
     torch.set_num_threads(1)
     rates: dict[str, list[float]] = {}
     with warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
         warnings.simplefilter("ignore")  # the peers' own deprecations
-        makers = {name: make() for name, make in contestants(store, batch=batch, folder=Path(folder)).items()}
+        makers = {name: make() for name, make in contestants(cache, batch=batch, folder=Path(folder)).items()}
         for maker in makers.values():
             next(maker)  # fills caches, touches pages
         for _ in range(rounds):

@@ -1,4 +1,4 @@
-"""Sections per second of a training beside segmentation_models.pytorch, MONAI and nnU-Net: see the README beside it.
+"""Slices per second of a training beside segmentation_models.pytorch, MONAI and nnU-Net: see the README beside it.
 
 python benchmarks/training/run.py; on a machine with CUDA it runs there and writes another file of results.
 """
@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 from contenders import Contender, Runner, Task
-from sections import write_cases
+from slices import write_cases
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from machine import cores, machine, versions
@@ -78,7 +78,7 @@ def duel(mine: Runner, theirs: Runner, *, rounds: int, turn: int) -> dict[str, A
 
 
 def with_limits(name: str, row: dict[str, Any], steps: dict[str, Any], about: dict[str, Any]) -> dict[str, Any]:
-    """Beside a step the least time by arithmetic and by unfused memory traffic, as shares of its time.
+    """Beside a step the least time by arithmetic and by unfused memory traffic, as fractions of its time.
 
     The work of a compiled step is that of the same step in eager mode: what it has to reach.
     """
@@ -93,13 +93,13 @@ def with_limits(name: str, row: dict[str, Any], steps: dict[str, Any], about: di
     }
 
 
-def measure(options: argparse.Namespace, store: Path) -> Iterator[dict[str, Any]]:
+def measure(options: argparse.Namespace, cache: Path) -> Iterator[dict[str, Any]]:
     """The whole benchmark, given after each part: what was measured stays when a later part is stopped."""
     cuda = options.device == "cuda"
     about = machine(torch.device(options.device))
     batch = options.batch or (32 if cuda else 4)
     task = Task(
-        options.device, options.encoder, options.matrix, batch, options.threads, min(8, cores()) if cuda else 0, store
+        options.device, options.encoder, options.matrix, batch, options.threads, min(8, cores()) if cuda else 0, cache
     )
     entrants = [c for c in (ON_GPU if cuda else ON_CPU) if not options.only or c.name in options.only]
     missing = sorted({lack for c in entrants if (lack := c.missing(options.device))})
@@ -108,23 +108,23 @@ def measure(options: argparse.Namespace, store: Path) -> Iterator[dict[str, Any]
         "machine": about,
         "versions": versions(DISTRIBUTIONS),
         "missing": missing,
-        "input": {"encoder": task.encoder, "matrix": task.matrix, "batch": batch, "sections": 3},
+        "input": {"encoder": task.encoder, "matrix": task.matrix, "batch": batch, "slices": 3},
         "threads": task.threads,
         "rounds": options.rounds,
         "reference": entrants[0].name if entrants else None,
         "steps": {},
     }
     if not options.no_loaders:
-        from loaders import sections_per_s  # in a process of its own: it allocates as its peers do, on one thread
+        from loaders import slices_per_s  # in a process of its own: it allocates as its peers do, on one thread
 
         with multiprocessing.get_context("spawn").Pool(1) as pool:
             call = {"batch": 4, "rounds": options.rounds, "turn_s": options.turn_s}
-            result["loader_sections_per_s_and_core"] = pool.apply(sections_per_s, (store,), call)
+            result["loader_slices_per_s_and_core"] = pool.apply(slices_per_s, (cache,), call)
         yield result
     present = [c for c in entrants if not c.missing(options.device)]
     for name, row in duels(present, task, rounds=options.rounds, turn=20 if cuda else 1):
-        row["sections_per_s"] = batch / row["median_step_s"]
-        print(f"  {name:45} {row['sections_per_s']:9.3f} sections/s, {row['bound']}", flush=True)
+        row["slices_per_s"] = batch / row["median_step_s"]
+        print(f"  {name:45} {row['slices_per_s']:9.3f} slices/s, {row['bound']}", flush=True)
         result["steps"][name] = row
         yield result | {"steps": {n: with_limits(n, r, result["steps"], about) for n, r in result["steps"].items()}}
 
@@ -134,8 +134,8 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--encoder", default="xception65", help="timm encoder; the paper's by default")
-    parser.add_argument("--matrix", type=int, default=512, help="pixels along a side of a section")
-    parser.add_argument("--batch", type=int, default=0, help="sections a step; 4 on a CPU, 32 on a GPU")
+    parser.add_argument("--matrix", type=int, default=512, help="pixels along a side of a slice")
+    parser.add_argument("--batch", type=int, default=0, help="slices a step; 4 on a CPU, 32 on a GPU")
     parser.add_argument("--threads", type=int, default=cores(), help="of each step on a CPU")
     parser.add_argument("--rounds", type=int, default=5, help="turns of each contender")
     parser.add_argument("--turn-s", type=float, default=2.0, help="seconds of a loader's turn")
@@ -155,8 +155,8 @@ def main() -> None:
         write_cases(Path(folder), cases=2, matrix=options.matrix)
         for result in measure(options, Path(folder)):
             file.write_text(json.dumps(result, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-    for name, rate in result.get("loader_sections_per_s_and_core", {}).items():
-        print(f"  {name:45} {rate['median']:9.1f} sections/s per core")
+    for name, rate in result.get("loader_slices_per_s_and_core", {}).items():
+        print(f"  {name:45} {rate['median']:9.1f} slices/s per core")
     print("missing:", ", ".join(result["missing"]) or "nothing")
 
 

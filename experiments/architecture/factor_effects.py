@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import t
 
-LAST_FIXED_COLUMN = "seconds_per_section"
+LAST_FIXED_COLUMN = "seconds_per_slice"
 """Of trials.csv; those of the searched parameters follow."""
 
 
@@ -92,7 +92,7 @@ def effects(grid: pd.DataFrame, factors: Sequence[str], stated: Mapping[str, str
     return found
 
 
-def shares(grid: pd.DataFrame, factors: Sequence[str]) -> tuple[dict[str, float], float]:
+def fractions(grid: pd.DataFrame, factors: Sequence[str]) -> tuple[dict[str, float], float]:
     """Share of the scores' sum of squares that each factor explains alone, beside the others; SD of what is left.
 
     By least squares on the levels: what a factor explains is what is lost without it. What is left are interactions

@@ -9,12 +9,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
-from factor_effects import Effect, Estimate, Repeats, complete, effects, read_trials, repeats, seed_sd, shares
+from factor_effects import Effect, Estimate, Repeats, complete, effects, fractions, read_trials, repeats, seed_sd
 
 from liverspleen.storage import write_text
 
-STATED = {"network": "small", "slices.sections": "3", "loss": "boundary", "sampler": "balanced"}
-"""DeepLabV3+ and three sections: paper; loss and order of sections: authors' code."""
+STATED = {"network": "small", "slices.count": "3", "loss": "boundary", "sampler": "balanced"}
+"""DeepLabV3+ and three slices: paper; loss and order of slices: authors' code."""
 
 
 def write_tables(out: Path, search: Path, stated: Path) -> str:
@@ -24,12 +24,12 @@ def write_tables(out: Path, search: Path, stated: Path) -> str:
     found = effects(grid, factors, STATED) if len(grid) else []
     again = repeats(trials, factors)
     also = [one for one in repeats(*read_trials(stated / "trials.csv")) if one.levels not in {a.levels for a in again}]
-    explained, rest_sd = shares(grid, factors) if len(grid) else ({}, math.nan)
+    explained, rest_sd = fractions(grid, factors) if len(grid) else ({}, math.nan)
     parts = [
         f"{len(grid)} of {(trials['phase'] == 'search').sum()} trials of the search have a score.",
         "## What each level is worth\n\n" + effect_table(found, grid),
-        "## What explains the differences\n\n" + share_table(explained, rest_sd, seed_sd([*again, *also])),
-        "## Networks by sections\n\n" + crossed(grid, "network", "slices.sections"),
+        "## What explains the differences\n\n" + fraction_table(explained, rest_sd, seed_sd([*again, *also])),
+        "## Networks by slices\n\n" + crossed(grid, "network", "slices.count"),
         "## Trained again with fresh seeds\n\n" + repeat_table(again, also, factors, grid),
     ]
     text = "\n\n".join(parts) + "\n"
@@ -54,17 +54,17 @@ def effect_table(found: Sequence[Effect], grid: pd.DataFrame) -> str:
                 interval(one.difference, sign=True) if one.difference else "",
                 str(one.difference.n) if one.difference else "",
                 number(own["volume_bias_pct"].abs().mean(), 1),
-                number(1000 * own["seconds_per_section"].mean(), 1),
+                number(1000 * own["seconds_per_slice"].mean(), 1),
                 one.factor,
             ]
         )
     header = ("factor", "level", "n", "mean DSS", "liver", "spleen", "difference from stated (95 % CI)", "pairs")
-    return markdown((*header, "abs. volume bias, %", "ms a section"), [row[:-1] for row in rows])
+    return markdown((*header, "abs. volume bias, %", "ms a slice"), [row[:-1] for row in rows])
 
 
-def share_table(explained: Mapping[str, float], rest_sd: float, seeds: float) -> str:
+def fraction_table(explained: Mapping[str, float], rest_sd: float, seeds: float) -> str:
     """Shares of the sum of squares, and the SD that is left beside that between seeds."""
-    rows = [[factor, percent(share)] for factor, share in explained.items()]
+    rows = [[factor, percent(fraction)] for factor, fraction in explained.items()]
     rows.append(["interactions and seeds", percent(1 - math.fsum(explained.values())) if explained else ""])
     text = markdown(("factor", "share of the sum of squares"), rows)
     return f"{text}\n\nSD of what is left {number(rest_sd)}; SD between seeds of one configuration {number(seeds)}."
@@ -127,9 +127,9 @@ def number(value: float, places: int = 3) -> str:
     return "" if math.isnan(value) else f"{value:.{places}f}"
 
 
-def percent(share: float) -> str:
+def percent(fraction: float) -> str:
     """Empty where undefined."""
-    return "" if math.isnan(share) else f"{100 * share:.0f} %"
+    return "" if math.isnan(fraction) else f"{100 * fraction:.0f} %"
 
 
 def interval(found: Estimate, *, sign: bool = False) -> str:

@@ -1,4 +1,4 @@
-"""The paper's choice again, on phantoms: network, sections in, loss and order of sections, all combinations.
+"""The paper's choice again, on phantoms: network, slices in, loss and order of slices, all combinations.
 
     python experiments/architecture/run.py [output=outputs/architecture] [development=30] [matrix=64] [words of sweep]
 
@@ -38,7 +38,7 @@ def main(words: list[str]) -> int:
     try:
         counts = [f"{name}={own[name]}" for name in ("development", "matrix")]
         table = run_phantoms(compose("phantom", [f"output={out / 'phantoms'}", "test1=0", "pairs=0", *counts]))
-        data = [f"cohort={table}", f"store={out / 'store'}", f"conf={CONF}", *RECIPE, *SWEEP]
+        data = [f"cohort={table}", f"cache={out / 'store'}", f"conf={CONF}", *RECIPE, *SWEEP]
         issues = sweep([*data, f"output={search}", "search=architecture_small", *rest])
         split = f"split={search / 'split.csv'}"
         issues += sweep([*data, split, f"output={stated}", "search=stated", *again, "leaders=1"])

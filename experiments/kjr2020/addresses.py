@@ -49,7 +49,7 @@ def address_of(number: PrintedNumber) -> Key | None:
         case ("table1", [dataset, message, *_]) if message in _ROWS_OF_TABLE_1:
             return "table1", _ROWS_OF_TABLE_1[message], dataset, value
         case ("methods", ["development", "mm5", _]):
-            return "table1", "section_thickness:5 mm", "development", value
+            return "table1", "slice_thickness:5 mm", "development", value
         case ("figure1", _) if number.id in _FIGURE_1:
             return "figure1", *_FIGURE_1[number.id], value
         case ("table2", [organ, "p"]):

@@ -95,7 +95,7 @@ def cohort_rows(asked: Asked, cases: list[Examination], seed: int = SEED) -> lis
         thin = _thicknesses(rng, asked, dataset, len(inside))
         for row, thickness in zip(inside, thin, strict=True):
             row |= {"image": f"images/{row['case_id']}.nii.gz", "phase": "portal venous"}
-            row |= {**of_patient[row["patient_id"]], "section_thickness_mm": thickness}
+            row |= {**of_patient[row["patient_id"]], "slice_thickness_mm": thickness}
     return rows
 
 
@@ -193,7 +193,7 @@ def _sexes(rng: np.random.Generator, asked: Asked, dataset: str, n: int) -> list
 
 def _thicknesses(rng: np.random.Generator, asked: Asked, dataset: str, n: int) -> list[float]:
     """5 mm where that is asked for, 3 mm elsewhere (not in the paper)."""
-    usual = _count(asked, "section_thickness:5 mm", dataset, n)
+    usual = _count(asked, "slice_thickness:5 mm", dataset, n)
     return [float(mm) for mm in rng.permutation([5.0] * usual + [3.0] * (n - usual))]
 
 

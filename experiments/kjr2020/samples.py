@@ -50,8 +50,8 @@ def draw_groups(
     starts = []
     for spread in spreads:
         low, high = spread.ends
-        share = np.clip((np.mean(spread.mean) - low) / (high - low), 0.02, 0.98)
-        starts.append(np.log(share / (1 - share)) + rng.standard_normal(spread.n - 2))
+        fraction = np.clip((np.mean(spread.mean) - low) / (high - low), 0.02, 0.98)
+        starts.append(np.log(fraction / (1 - fraction)) + rng.standard_normal(spread.n - 2))
     places = [0, *np.cumsum([spread.n - 2 for spread in spreads])]
 
     def values_of(free: Samples) -> list[Samples]:

@@ -7,8 +7,8 @@ nothing. Prints a Markdown table of the mean test DSS; nothing is written.
 
 - **threshold**: Gaussian smoothing, a density window, the organ's side of the body, opening by a ball, the largest
   component. Window, smoothing, opening and how far the side reaches over the midline are tuned on development cases.
-- **atlas**: the mean of the development masks in the frame of the body: its bounding box in the section, and along z
-  either the whole scan or distances from the lowest section with lung. Cut-off and kind of frame are tuned, each
+- **atlas**: the mean of the development masks in the frame of the body: its bounding box in the slice, and along z
+  either the whole scan or distances from the lowest slice with lung. Cut-off and kind of frame are tuned, each
   development case being read by the mean of the others.
 """
 
@@ -35,12 +35,12 @@ _ATLAS_SHAPE = (96, 96, 96)
 
 @dataclass(frozen=True)
 class Scan:
-    """A case, cropped to the body's bounding box in the section."""
+    """A case, cropped to the body's bounding box in the slice."""
 
     hu: NDArray[np.float32]  # (slice, row, column)
     labels: NDArray[np.uint8]
     spacing_mm: tuple[float, float, float]
-    lung_base: float  # slice index of the lowest section with lung
+    lung_base: float  # slice index of the lowest slice with lung
 
 
 def load(case: Case) -> Scan:

@@ -20,7 +20,7 @@ from liverspleen.evaluation.measurements.table import read_measurements
 
 EPILOGUE = (
     "These figures show the path, not accuracy: the network has learnt one case by heart, and the other cases "
-    "differ from it in pixel size, contrast phase and section thickness."
+    "differ from it in pixel size, contrast phase and slice thickness."
 )
 
 
@@ -57,7 +57,7 @@ def run(manifest: Path, split: Path, out: Path, case_id: str) -> list[Issue]:
     issues = [*api.check(cohort=manifest, output=out / "check").shown]
     print("train", flush=True)
     folder = out / "model" / case_id
-    trained = api.train(cohort=manifest, split=split, store=out / "store", output=folder, experiment="overfit")
+    trained = api.train(cohort=manifest, split=split, cache=out / "cache", output=folder, experiment="overfit")
     print("predict", flush=True)
     predicted = api.predict(model=trained.checkpoint, input=manifest, output=out / "labels")
     print("measure, report", flush=True)

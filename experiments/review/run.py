@@ -3,7 +3,7 @@
     python experiments/review/run.py cohort=PHANTOMS/cohort.csv model=MODEL/best.ckpt [datasets=test1,test2]
 
 PHANTOMS is a cohort of liverspleen phantom that the model has not seen. Each case is segmented as it is and degraded,
-and once more with its sections in reverse order; the score knows nothing of the truth.
+and once more with its slices in reverse order; the score knows nothing of the truth.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from liverspleen.inference.model import load_model
 from liverspleen.inference.review import SIGNS, Review, review
 from liverspleen.inference.segment import segment
 
-WAYS = ("as it is", "noise 25 HU", "noise 60 HU", "sections missing", "half the scan", "thick sections")
+WAYS = ("as it is", "noise 25 HU", "noise 60 HU", "slices missing", "half the scan", "thick slices")
 WAYS += ("60 HU more", "60 HU less", "streaks")
 
 
@@ -38,11 +38,11 @@ class Outcome:
 
 
 def degraded(hu: NDArray[np.int16], labels: NDArray[np.uint8], way: str, rng: np.random.Generator):
-    """HU, true labels and how many sections became one."""
+    """HU, true labels and how many slices became one."""
     values, count = hu.astype(np.float64), len(hu)
     if way.startswith("noise"):
         values += rng.normal(0, float(way.split()[1]), hu.shape)
-    elif way == "sections missing":
+    elif way == "slices missing":
         lost = int(rng.integers(3, 8))
         first = int(rng.integers(count // 4, 3 * count // 4 - lost))
         kept = np.delete(np.arange(count), np.s_[first : first + lost])
@@ -51,15 +51,15 @@ def degraded(hu: NDArray[np.int16], labels: NDArray[np.uint8], way: str, rng: np
         at = int(count * rng.uniform(0.35, 0.65))
         part = np.s_[at:] if rng.random() < 0.5 else np.s_[:at]
         values, labels = values[part], labels[part]
-    elif way == "thick sections":
+    elif way == "thick slices":
         whole = count // 3 * 3
         values, labels = values[:whole].reshape(-1, 3, *hu.shape[1:]).mean(axis=1), labels[1:whole:3]
     elif way.startswith("60 HU"):
         values += 60 if way.endswith("more") else -60
     elif way == "streaks":
-        for section in rng.choice(count, count // 6, replace=False):
-            values[section] += rng.normal(0, 150, hu.shape[1:])
-    return np.round(values).astype(np.int16), np.ascontiguousarray(labels), 3 if way == "thick sections" else 1
+        for slice_index in rng.choice(count, count // 6, replace=False):
+            values[slice_index] += rng.normal(0, 150, hu.shape[1:])
+    return np.round(values).astype(np.int16), np.ascontiguousarray(labels), 3 if way == "thick slices" else 1
 
 
 def main(words: list[str]) -> int:
@@ -94,8 +94,8 @@ def tell(outcomes: list[Outcome]) -> None:
     worst = set(np.argsort(-errors, kind="stable")[:fifth])
     listed = np.argsort(-scores, kind="stable")
     print(f"{len(outcomes)} inputs; Spearman's rho of score and 1 - lower DSS: {spearmanr(scores, errors)[0]:.3f}")
-    for share in (1, 2):
-        print(f"of the {fifth} worst, {len(worst & set(listed[: share * fifth]))} in the first {share * fifth}")
+    for fraction in (1, 2):
+        print(f"of the {fifth} worst, {len(worst & set(listed[: fraction * fifth]))} in the first {fraction * fifth}")
     print("\n| sign | rho, alone | above 0 |\n|---|---:|---:|")
     for sign in SIGNS:
         parts = [o.review.parts for o in outcomes]

@@ -1,4 +1,4 @@
-"""Step 5, the figure: bias and limits of agreement by section thickness, masks on the left, networks on the right."""
+"""Step 5, the figure: bias and limits of agreement by slice thickness, masks on the left, networks on the right."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def thickness_figure(masks: pd.DataFrame, models: pd.DataFrame | None) -> Figure
     """From the tables of masks and of networks; without the latter there is one column."""
     from matplotlib.figure import Figure
 
-    columns = [("Masks alone, by reader of a section", masks, "reader", READERS)]
+    columns = [("Masks alone, by reader of a slice", masks, "reader", READERS)]
     if models is not None:
         columns.append(("Networks, by their neighbours", models, "recipe", RECIPES))
     with own_style():
@@ -36,7 +36,7 @@ def thickness_figure(masks: pd.DataFrame, models: pd.DataFrame | None) -> Figure
                 row[0].set_ylabel(f"{_TITLES[structure]}\nerror, % of the truth")
             axes[0][place].set_title(title, loc="left", fontweight="bold")
             axes[0][place].legend(frameon=False, fontsize=8.5, ncols=2, loc="upper left")
-            axes[-1][place].set_xlabel("Section thickness (mm)")
+            axes[-1][place].set_xlabel("Slice thickness (mm)")
     return figure
 
 

@@ -1,4 +1,4 @@
-"""Step 1, masks alone: the volumes that four readers of sections come to, patient by patient."""
+"""Step 1, masks alone: the volumes that four readers of slices come to, patient by patient."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from liverspleen.storage import write_text
 
 
 def protocols(settings: Settings) -> Iterator[Protocol]:
-    """Contiguous sections of each thickness, and some of one thickness with gaps and overlaps, at every start."""
+    """Contiguous slices of each thickness, and some of one thickness with gaps and overlaps, at every start."""
     pairs = {(thickness, thickness) for thickness in settings.thickness_mm}
     for thickness, spacing in sorted(pairs | {(SPACED_MM, spacing) for spacing in SPACINGS_MM}):
         for start in settings.starts_mm(spacing, settings.starts):
@@ -30,7 +30,7 @@ def read_masks(settings: Settings) -> pd.DataFrame:
     """All volumes: read from `masks/` where they are there, else worked out and put there.
 
     One row per patient, structure, reader, thickness, spacing and start: `volume_cm3` by the voxels' volume, the
-    phantom's `truth_cm3`, `lattice_cm3` (the limit of ever thinner sections on the same pixels), `extent_mm` along z.
+    phantom's `truth_cm3`, `lattice_cm3` (the limit of ever thinner slices on the same pixels), `extent_mm` along z.
     """
     files = [settings.output / "masks" / f"{number:03d}.csv" for number in range(settings.patients)]
     missing = [number for number, file in enumerate(files) if not file.exists()]

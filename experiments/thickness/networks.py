@@ -11,7 +11,7 @@ from settings import Settings
 from liverspleen import api
 
 RECIPES = ("adjacent", "distance")
-"""Which neighbours a section is given: the adjacent ones (the paper), or those at about `distance_mm`."""
+"""Which neighbours a slice is given: the adjacent ones (the paper), or those at about `distance_mm`."""
 
 
 @dataclass(frozen=True)
@@ -57,11 +57,11 @@ def train(settings: Settings) -> tuple[Network, ...]:
         print(f"\ntrain {network.folder}", flush=True)
         api.train(
             cohort=table,
-            store=settings.output / "store",
+            cache=settings.output / "cache",
             output=network.folder,
             experiment="phantom",
             seed=network.seed,
-            slices={"section_distance_mm": None if network.recipe == "adjacent" else settings.distance_mm},
+            slices={"slice_distance_mm": None if network.recipe == "adjacent" else settings.distance_mm},
             trainer={"steps": settings.steps, "validate_every": max(settings.steps // 2, 1)},
         )
     return chosen

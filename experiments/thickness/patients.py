@@ -20,22 +20,22 @@ _ROWS = 8  # of the lattice at a time: 1000 samples along z by 250 by 8 are 2 mi
 
 
 def anatomy(number: int, settings: Settings) -> Anatomy:
-    """The patient of that number, whatever the sections; the five conditions take turns."""
+    """The patient of that number, whatever the slices; the five conditions take turns."""
     conditions = tuple(Condition)
     return draw_anatomy(conditions[number % len(conditions)], (settings.seed, _UNUSED, number, 1))
 
 
 def acquisition(body: Anatomy, number: int, thickness_mm: float, start_mm: float, settings: Settings) -> Acquisition:
-    """A scan: contiguous sections, the first of them `start_mm` below that of start 0.
+    """A scan: contiguous slices, the first of them `start_mm` below that of start 0.
 
-    Scanner, field of view and position are the patient's own at every thickness and start. Thin sections are noisier,
+    Scanner, field of view and position are the patient's own at every thickness and start. Thin slices are noisier,
     as the phantoms' scanners make them, and the noise of each scan is its own.
     """
     entropy = (settings.seed, _UNUSED, number)
     scanner = draw_scanner((*entropy, 10), matrix=settings.matrix, thickness_mm=(thickness_mm, thickness_mm))
     placed = lay_down(body, scanner, (*entropy, 20))
     noise = (*entropy, 30, round(1000 * thickness_mm), round(1000 * start_mm))
-    return replace(placed, bottom_mm=placed.bottom_mm - start_mm, section_count=placed.section_count + 1, seed=noise)
+    return replace(placed, bottom_mm=placed.bottom_mm - start_mm, slice_count=placed.slice_count + 1, seed=noise)
 
 
 def organ_lines(body: Anatomy, organ: Structure, pixel_mm: float, step_mm: float) -> Iterator[NDArray[np.bool_]]:

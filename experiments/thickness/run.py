@@ -1,4 +1,4 @@
-"""What section thickness and the start of the first section do to liver and spleen volumes, on phantoms.
+"""What slice thickness and the start of the first slice do to liver and spleen volumes, on phantoms.
 
     python experiments/thickness/run.py output=outputs/thickness [patients=20] [scanned=10] [steps=800] [seeds=2] ...
 

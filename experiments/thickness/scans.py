@@ -72,8 +72,8 @@ def volumes(
     """The rows of one scan."""
     body = anatomy(number, settings)
     scan = render(body, acquisition(body, number, thickness_mm, start_mm, settings))
-    sections, rows, columns = scan.hu.shape
-    geometry = Geometry((columns, rows, sections), scan.affine)
+    slices, rows, columns = scan.hu.shape
+    geometry = Geometry((columns, rows, slices), scan.affine)
     ct, mask = CTVolume(scan.hu, geometry), LabelMap(scan.labels, geometry)
     truth = true_volumes_cm3(body)
     common = {"patient": number, "condition": body.condition.value}

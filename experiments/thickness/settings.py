@@ -13,7 +13,7 @@ from slabs import LATTICE_MM
 from liverspleen.errors import InputError, Issue
 
 SPACED_MM = 5.0
-"""Thickness of the sections that are laid with gaps and overlaps."""
+"""Thickness of the slices that are laid with gaps and overlaps."""
 
 SPACINGS_MM = (3.0, 4.0, 5.0, 6.0, 10.0)
 """Distances of their centres."""
@@ -28,7 +28,7 @@ class Settings:
     patients: int = 20
     """anatomies whose masks are cut"""
     starts: int = 8
-    """starts of the first section, evenly over one thickness"""
+    """starts of the first slice, evenly over one thickness"""
     pixel_mm: float = 0.75
     """of the masks"""
     scanned: int = 10
@@ -104,7 +104,7 @@ def _contradictions(settings: Settings) -> list[Issue]:
             issues.append(_issue(f"{name} is {getattr(settings, name)}", "give millimetres above 0"))
     for thickness in settings.thickness_mm:
         if not 1.0 <= thickness <= 8.0:
-            issues.append(_issue(f"sections of {thickness} mm", "give 1 to 8 mm"))
+            issues.append(_issue(f"slices of {thickness} mm", "give 1 to 8 mm"))
     for distance in {*settings.thickness_mm, *SPACINGS_MM}:
         step = distance / LATTICE_MM / max(settings.starts, 1)
         if not math.isfinite(step) or step != round(step):

@@ -1,6 +1,6 @@
-"""What a reader of sections makes of an organ that is known everywhere: four readers, any thickness, spacing, start.
+"""What a reader of slices makes of an organ that is known everywhere: four readers, any thickness, spacing, start.
 
-An organ is given by samples on lines along z, `LATTICE_MM` apart: inside or not. A section is a slab of so many
+An organ is given by samples on lines along z, `LATTICE_MM` apart: inside or not. A slice is a slab of so many
 samples; a reader draws, or does not draw, each line's pixel on it.
 """
 
@@ -15,13 +15,13 @@ LATTICE_MM = 0.125
 """Distance of the samples along z; thickness, spacing and start are multiples of it."""
 
 READERS = ("centre", "majority", "touched", "filled")
-"""Who draws a pixel of a section: centre, where the section's central plane is inside the organ; majority, where more
+"""Who draws a pixel of a slice: centre, where the slice's central plane is inside the organ; majority, where more
 than half of the thickness is (of exact halves every second one); touched, where any of it is; filled, where all is."""
 
 
 @dataclass(frozen=True)
 class Protocol:
-    """Sections of one thickness at one spacing; the lower face of one of them lies `start_mm` above the lattice's."""
+    """Slices of one thickness at one spacing; the lower face of one of them lies `start_mm` above the lattice's."""
 
     thickness_mm: float
     spacing_mm: float
@@ -58,14 +58,14 @@ class Lines:
 
     @property
     def length_mm(self) -> float:
-        """Summed length of what is inside: the limit of ever thinner sections."""
+        """Summed length of what is inside: the limit of ever thinner slices."""
         return float(self.below[-1].sum(dtype=np.int64)) * LATTICE_MM
 
     def drawn(self, protocol: Protocol) -> dict[str, float]:
-        """Pixels that each reader draws, summed over all sections that meet the lattice; halves count half.
+        """Pixels that each reader draws, summed over all slices that meet the lattice; halves count half.
 
         >>> ball = np.abs(np.arange(-80, 80) + 0.5) < 40  # a line of 10 mm in the middle of 20 mm
-        >>> Lines(ball).drawn(Protocol(8.0, 8.0, 2.0))  # faces at 2, 10, 18 mm: 5 mm of each of two sections are inside
+        >>> Lines(ball).drawn(Protocol(8.0, 8.0, 2.0))  # faces at 2, 10, 18 mm: 5 mm of each of two slices are inside
         {'centre': 2.0, 'majority': 2.0, 'touched': 2.0, 'filled': 0.0}
         """
         thickness, spacing, start = protocol.samples

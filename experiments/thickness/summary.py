@@ -21,7 +21,7 @@ from liverspleen.organs import ORGANS
 STRUCTURES = (*(organ.key for organ in ORGANS), "ratio")
 
 SMOOTH_CV = 0.75 / math.sqrt(90)
-"""SD over starts of a ball's volume by its central sections, in the ball's volumes and (spacing / radius)²: 0.079.
+"""SD over starts of a ball's volume by its central slices, in the ball's volumes and (spacing / radius)²: 0.079.
 
 Areas π (R² - z²) begin and end with slopes of 2πR and -2πR. A sum over points h apart from a random start errs by the
 terms of the areas' Fourier series at multiples of 1/h; corners of slope J contribute J² h⁴ / 720 each to the variance
@@ -89,7 +89,7 @@ def with_ratio(table: pd.DataFrame, keys: Sequence[str], volumes: Sequence[str])
 
 
 def mask_table(masks: pd.DataFrame) -> pd.DataFrame:
-    """Contiguous sections: structure x reader x thickness; `smooth_sd_pct` is what an ellipsoid would scatter."""
+    """Contiguous slices: structure x reader x thickness; `smooth_sd_pct` is what an ellipsoid would scatter."""
     contiguous = masks[masks["thickness_mm"] == masks["spacing_mm"]]
     keys = ["patient", "reader", "thickness_mm", "start_mm"]
     errors = _errors(with_ratio(contiguous, keys, ["volume_cm3", "truth_cm3"]), "volume_cm3")
@@ -112,7 +112,7 @@ def limit_table(masks: pd.DataFrame) -> pd.DataFrame:
 
 
 def spacing_table(masks: pd.DataFrame) -> pd.DataFrame:
-    """Sections of one thickness with gaps and overlaps, read by majority: two rules for the volume."""
+    """Slices of one thickness with gaps and overlaps, read by majority: two rules for the volume."""
     spaced = masks[(masks["thickness_mm"] == SPACED_MM) & (masks["reader"] == "majority")]
     rows = []
     for (structure, spacing), part in _groups(spaced, ["structure", "spacing_mm"]):
@@ -154,7 +154,7 @@ def network_table(scans: pd.DataFrame) -> pd.DataFrame:
 
 
 def shift_table(scans: pd.DataFrame) -> pd.DataFrame:
-    """What thickness alone changes: each patient's volume against that of the same patient's thinnest sections.
+    """What thickness alone changes: each patient's volume against that of the same patient's thinnest slices.
 
     In percent of the truth, means over seeds and starts, then mean and its 95 % interval over patients; of the networks
     (`recipe`) and of the phantom's label maps (recipe `mask`).

@@ -12,17 +12,17 @@ def markdown(tables: Mapping[str, pd.DataFrame]) -> str:
     parts = [
         "Masks alone, in percent of the truth: bias (95 % limits of agreement)\n",
         _masks(tables["mask"]),
-        "\nThe same pixels without sections (the limit of ever thinner ones), in percent of the truth\n",
+        "\nThe same pixels without slices (the limit of ever thinner ones), in percent of the truth\n",
         _limit(tables["limit"]),
         "\nExponent of the thickness in the SD over starts\n",
         _slopes(tables["slope"]),
-        "\nSections of one thickness at several spacings, in percent of the truth: bias (LOA)\n",
+        "\nSlices of one thickness at several spacings, in percent of the truth: bias (LOA)\n",
         _spacing(tables["spacing"]),
     ]
     if "network" in tables:
         parts += ["\nNetworks, in percent of the truth: model - truth is model - mask and mask - truth together\n"]
         parts += [_networks(tables["network"])]
-        parts += ["\nThe same patients' volumes against those in the thinnest sections: mean (95 % CI)\n"]
+        parts += ["\nThe same patients' volumes against those in the thinnest slices: mean (95 % CI)\n"]
         parts += [_shifts(tables["shift"])]
     return "\n".join(parts) + "\n"
 

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from torch.utils.data import Sampler
 
     from liverspleen.data.augmentation import Augmentation
-    from liverspleen.data.module import SectionDataModule
-    from liverspleen.data.store import StoredCase
+    from liverspleen.data.cache import CachedCase
+    from liverspleen.data.module import SliceDataModule
     from liverspleen.data.window import IntensityWindow
     from liverspleen.networks.cost import NetworkCost
     from liverspleen.training.module import SegmentationModule
@@ -90,10 +90,10 @@ def neutral_values() -> Mapping[str, Any]:
     return {**REMOVED, **stated}
 
 
-def recipe(config: TrainConfig, inputs: Mapping[str, str], cases: Mapping[str, Sequence[StoredCase]]) -> Recipe:
+def recipe(config: TrainConfig, inputs: Mapping[str, str], cases: Mapping[str, Sequence[CachedCase]]) -> Recipe:
     """Everything that decides the weights; `inputs` are the hashes of cohort and split, `cases` those of each side."""
-    stored = {side: {case.case_id: case.content_sha256 for case in found} for side, found in cases.items()}
-    return Recipe(decisive_keys(config), inputs["cohort"], inputs["split"], stored)
+    cached = {side: {case.case_id: case.content_sha256 for case in found} for side, found in cases.items()}
+    return Recipe(decisive_keys(config), inputs["cohort"], inputs["split"], cached)
 
 
 def ranks(config: TrainConfig) -> int:
@@ -137,7 +137,7 @@ def network(config: TrainConfig) -> nn.Module:
     choice = config.network
     built: nn.Module
     with _refusing_what_cannot_be_built():
-        built = build_network(architecture(choice), sections=config.slices.sections)
+        built = build_network(architecture(choice), slices=config.slices.count)
     if choice.weights is not None:
         from liverspleen.networks.deeplab import DeepLabV3Plus
         from liverspleen.networks.pretrained import start_from
@@ -157,8 +157,8 @@ def network(config: TrainConfig) -> nn.Module:
     return built.to(memory_format=torch.channels_last_3d if choice.name == "unet_3d" else torch.channels_last)
 
 
-def network_cost(choice: NetworkConfig, *, sections: int, matrix: int) -> NetworkCost:
-    """Parameters and operations of a network, for sections of `matrix` x `matrix` pixels.
+def network_cost(choice: NetworkConfig, *, slices: int, matrix: int) -> NetworkCost:
+    """Parameters and operations of a network, for slices of `matrix` x `matrix` pixels.
 
     Raises:
         InputError: it does not exist, cannot be built that way, or cannot take that matrix.
@@ -166,7 +166,7 @@ def network_cost(choice: NetworkConfig, *, sections: int, matrix: int) -> Networ
     from liverspleen.networks.cost import network_cost
 
     with _refusing_what_cannot_be_built():
-        return network_cost(architecture(choice), sections=sections, matrix=matrix)
+        return network_cost(architecture(choice), slices=slices, matrix=matrix)
 
 
 def augmentation(config: TrainConfig) -> Augmentation:
@@ -192,7 +192,7 @@ def loss(config: TrainConfig) -> nn.Module:
 
 
 def sampler(config: TrainConfig) -> Callable[..., Sampler[int]]:
-    """The order of the training sections; called with cases, `steps`, `batch_size`, `seed` and `start`."""
+    """The order of the training slices; called with cases, `steps`, `batch_size`, `seed` and `start`."""
     from liverspleen.data import sampling
 
     return {"natural": sampling.natural, "balanced": sampling.balanced}[config.sampler.name]
@@ -220,9 +220,9 @@ def module(config: TrainConfig, about: dict[str, Any]) -> SegmentationModule:
     preprocessing, slices = window(config), config.slices
     described = model_description(
         architecture(config.network),
-        sections=slices.sections,
+        slices=slices.count,
         window=preprocessing,
-        section_distance_mm=slices.section_distance_mm,
+        slice_distance_mm=slices.distance_mm,
         pixel_mm=slices.pixel_mm,
     )
     return SegmentationModule(
@@ -239,15 +239,15 @@ def module(config: TrainConfig, about: dict[str, Any]) -> SegmentationModule:
 
 
 def data_module(
-    config: TrainConfig, training: Sequence[StoredCase], validation: Sequence[StoredCase], *, start: int
-) -> SectionDataModule:
+    config: TrainConfig, training: Sequence[CachedCase], validation: Sequence[CachedCase], *, start: int
+) -> SliceDataModule:
     """The data module of a training that has `start` steps behind it."""
-    from liverspleen.data.module import SectionDataModule
+    from liverspleen.data.module import SliceDataModule
 
-    return SectionDataModule(
+    return SliceDataModule(
         training,
         validation,
-        sections=config.slices.sections,
+        slices=config.slices.count,
         stride=config.network.output_stride,
         batch_size=config.trainer.batch_size,
         accumulate=config.trainer.accumulate,
@@ -256,14 +256,14 @@ def data_module(
         seed=config.seed,
         workers=config.trainer.workers,
         start=start,
-        section_distance_mm=config.slices.section_distance_mm,
+        slice_distance_mm=config.slices.distance_mm,
         sampler=sampler(config),
     )
 
 
 def callbacks(
     config: TrainConfig,
-    validation: Sequence[StoredCase],
+    validation: Sequence[CachedCase],
     voxels_mm3: Sequence[float],
     *,
     start: int,
@@ -345,7 +345,7 @@ def trainer(config: TrainConfig, watch: Sequence[Callback], loggers: Sequence[Lo
         num_nodes=choice.nodes,
         # the module shares the first rank's batch statistics itself, at each validation
         strategy=DDPStrategy(broadcast_buffers=False) if several else "auto",
-        use_distributed_sampler=False,  # data/module.py shares sections and cases out
+        use_distributed_sampler=False,  # data/module.py shares slices and cases out
         precision=choice.precision,
         deterministic=choice.deterministic,
         benchmark=cudnn_benchmark(choice),
@@ -367,7 +367,7 @@ def trainer(config: TrainConfig, watch: Sequence[Callback], loggers: Sequence[Lo
 
 
 def cudnn_benchmark(choice: TrainerConfig) -> bool:
-    """Whether cuDNN measures its algorithms for each new shape and takes the fastest; sections have few shapes."""
+    """Whether cuDNN measures its algorithms for each new shape and takes the fastest; slices have few shapes."""
     return device(choice.accelerator).type == "cuda" and not choice.deterministic
 
 

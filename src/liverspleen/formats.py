@@ -45,22 +45,24 @@ class Format:
             raise InputError(issue)
 
 
-# 1: had a hash of the whole configuration in place of the record that a resumed training is compared with.
-CHECKPOINT = Format("checkpoint", 2, "train again, or use that version")
+# 1: a hash of the whole configuration in place of the record that a resumed training is compared with. 2: input slices
+# were called sections.
+CHECKPOINT = Format("checkpoint", 3, "train again, or use that version")
 
-# 1: the first one that is a number; before it stood the text "liverspleen-bundle-1".
-MODEL_PACKAGE = Format("model package", 1, "export the model again")
+# 1: its description was bundle.json, and input slices were called sections.
+MODEL_PACKAGE = Format("model package", 2, "export the model again")
 
-# 1 to 3: stood as "version" in case.json alone; 3 added the pixel size. 4: notes of test cases state the number too.
+# 1 to 3: the number was "version" in case.json alone; 3 added the pixel size. 4: notes of test cases have the number,
+# too. 5: the array of a case is slices.npy.
 SLICE_CACHE = Format(
-    "slice cache", 4, "choose another store=, or remove such cases by liverspleen prepare action=prune"
+    "slice cache", 5, "choose another cache=, or remove such cases by liverspleen prepare action=prune"
 )
 
 # 1: sidecars and refusals of `predict`.
 SIDECAR = Format("sidecar", 1, "predict again, into another output=")
 
-# 1: the first one.
-REPORT = Format("report.json", 1, "write the report again")
+# 1: the slices of Figure 3 were called sections.
+REPORT = Format("report.json", 2, "write the report again")
 
-# 1: the first one; keys are recorded with their values, before it as text.
-STUDY = Format("study", 1, "sweep again, with another output= or study=")
+# 1: recorded the keys slices.sections and slices.section_distance_mm.
+STUDY = Format("study", 2, "sweep again, with another output= or study=")

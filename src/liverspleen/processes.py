@@ -103,7 +103,7 @@ def keep_pages() -> bool:
     """Let glibc keep freed blocks of any size for the next allocation; True if it will.
 
     By default a block above 32 MiB is a mapping of its own: it goes back to the kernel when it is freed, and its pages
-    are faulted in and cleared again when the next block of that size is asked for. A feature map of 512 x 512 sections
+    are faulted in and cleared again when the next block of that size is asked for. A feature map of 512 x 512 slices
     is such a block, and a training step makes hundreds. No number changes by it; the process keeps its peak memory.
 
     To be called before the first large allocation. Nothing is done without glibc, or where the environment already

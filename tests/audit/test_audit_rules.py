@@ -98,15 +98,15 @@ def test_what_is_not_one_number_is_refused(text: str) -> None:
 
 ends = st.fractions(min_value=-50, max_value=50, max_denominator=100)
 pairs = st.tuples(ends, ends).map(sorted).map(lambda two: Interval(two[0], two[1]))
-shares = st.fractions(min_value=0, max_value=1, max_denominator=10)
+fractions = st.fractions(min_value=0, max_value=1, max_denominator=10)
 
 
-def inside(interval: Interval, share: Fraction) -> Fraction:
-    return Fraction(interval.lower + share * (interval.upper - interval.lower))
+def inside(interval: Interval, fraction: Fraction) -> Fraction:
+    return Fraction(interval.lower + fraction * (interval.upper - interval.lower))
 
 
 @settings(deadline=None)
-@given(pairs, pairs, shares, shares)
+@given(pairs, pairs, fractions, fractions)
 def test_results_of_values_lie_in_the_results_of_their_intervals(
     a: Interval, b: Interval, s: Fraction, t: Fraction
 ) -> None:

@@ -29,14 +29,14 @@ TINY = [
 TINY += ["trainer.validate_every=40"]
 
 
-def exam(sections: int = 5, seed: int = 0) -> tuple[CTVolume, LabelMap]:
+def exam(slices: int = 5, seed: int = 0) -> tuple[CTVolume, LabelMap]:
     """Noise in which the liver is a brighter box and the spleen a small bright one; no two seeds alike."""
-    labels = np.zeros((sections, 32, 32), np.uint8)
+    labels = np.zeros((slices, 32, 32), np.uint8)
     labels[1:, 8:24, 4:16] = Structure.LIVER
     labels[:-1, 16 : 24 + seed % 4, 20:28] = Structure.SPLEEN
     hu = np.random.default_rng(seed).normal(-40, 15, labels.shape)
     hu += np.select([labels == Structure.LIVER, labels == Structure.SPLEEN], [130, 230])
-    geometry = Geometry((32, 32, sections), np.diag([-8.0, -8.0, 20.0, 1.0]))
+    geometry = Geometry((32, 32, slices), np.diag([-8.0, -8.0, 20.0, 1.0]))
     return CTVolume(hu.astype(np.int16), geometry), LabelMap(labels, geometry)
 
 
@@ -55,9 +55,9 @@ def trained(folder: Path) -> Path:
     return folder / "model" / "last.ckpt"
 
 
-def scan(file: Path, *, sections: int = 5, seed: int = 0) -> Path:
+def scan(file: Path, *, slices: int = 5, seed: int = 0) -> Path:
     """Such a CT as NIfTI."""
-    write_ct(file, exam(sections, seed)[0])
+    write_ct(file, exam(slices, seed)[0])
     return file
 
 

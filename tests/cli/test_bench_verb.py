@@ -32,22 +32,22 @@ def test_parts_of_a_step_add_up_and_are_written(tmp_path: Path, capsys: pytest.C
     assert list(times["parts_s"]) == ["transfer", "augment", "forward", "backward", "optimizer"]
     assert times["steps"] == 3
     assert sum(times["parts_s"].values()) + times["load_s"] <= 1.5 * times["step_s"]  # medians of each by itself
-    assert result["sections_per_s"] == pytest.approx(2 / times["step_s"])
+    assert result["slices_per_s"] == pytest.approx(2 / times["step_s"])
     assert result["input"] == [2, 3, 32, 32]
     assert result["work"]["flops"] > 0
     assert json.loads((tmp_path / "run.json").read_text())["outputs"].keys() == {"bench.json"}
 
 
-def test_sections_of_a_slice_store_are_read(
+def test_slices_of_a_slice_cache_are_read(
     box_cohort: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["prepare", f"cohort={box_cohort()}", f"store={tmp_path / 'store'}", "workers=1"]) == 0
-    assert main(["bench", *TINY, f"store={tmp_path / 'store'}"]) == 0
-    assert "slice store sections" in capsys.readouterr().out
+    assert main(["prepare", f"cohort={box_cohort()}", f"cache={tmp_path / 'store'}", "workers=1"]) == 0
+    assert main(["bench", *TINY, f"cache={tmp_path / 'store'}"]) == 0
+    assert "slice cache slices" in capsys.readouterr().out
 
 
-def test_empty_store_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["bench", *TINY, f"store={tmp_path}"]) == 2
+def test_empty_cache_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bench", *TINY, f"cache={tmp_path}"]) == 2
     assert capsys.readouterr().err.startswith(f"LS-STO-007 file '{tmp_path}': the folder holds no stored case")
 
 
@@ -107,7 +107,7 @@ def test_optimizer_and_compilation_follow_the_trainer(fused: bool) -> None:
 
 
 @pytest.mark.parametrize("precision", ["bf16", "bf16-true", "64-true"])
-def test_precisions_that_the_sections_do_not_come_in_are_refused(precision: str) -> None:
+def test_precisions_that_the_slices_do_not_come_in_are_refused(precision: str) -> None:
     with pytest.raises(InputError, match=f"LS-CFG-006: trainer.precision={precision} is not one of its choices"):
         compose("train", ["cohort=c.csv", "output=o", f"trainer.precision={precision}"])
 

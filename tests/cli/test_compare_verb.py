@@ -18,7 +18,7 @@ from liverspleen.imaging.volume import LabelMap
 
 @pytest.fixture
 def measured(box_cohort: Callable[..., Path], tmp_path: Path) -> dict[str, Path]:
-    """measurements.csv of two readers on four cases: `same` is the reference, `short` lacks its lowest section."""
+    """measurements.csv of two readers on four cases: `same` is the reference, `short` lacks its lowest slice."""
     cohort = box_cohort(condition=["cld", "cld", "fatty", "fatty"])
     tables = {}
     for reader in ("same", "short"):
@@ -43,7 +43,7 @@ def test_two_files_become_one_comparison(
     assert "compare: same, short against manual, 4 CT of 4 patients" in capsys.readouterr().out
     content = json.loads((tmp_path / "out/compare.json").read_text(encoding="utf-8"))
     cells = {(c["table"], c["row"], c["column"]): c for c in content["cells"]}
-    # liver in 4, 5, 3, 4 sections, `short` lacks one of k: DSS 2 (k - 1) / (2 k - 1); every difference is positive
+    # liver in 4, 5, 3, 4 slices, `short` lacks one of k: DSS 2 (k - 1) / (2 k - 1); every difference is positive
     mean = cells["scores", "liver:total", "short"]["values"]["mean"]
     assert mean == pytest.approx((6 / 7 + 8 / 9 + 4 / 5 + 6 / 7) / 4)
     assert cells["score_differences", "liver:same vs short", "p"]["values"]["w_plus"] == 10

@@ -48,7 +48,7 @@ def test_values_of_path_keys_are_taken_verbatim(value: str) -> None:
 def test_groups_and_overrides_compose() -> None:
     config = compose("train", [*TRAIN, "experiment=phantom", "network=paper", "trainer.steps=7"])
     assert (config.network.encoder, config.trainer.steps, config.slices.window_lower_hu) == ("xception65", 7, -150)
-    assert config.store is None
+    assert config.cache is None
 
 
 @pytest.mark.parametrize(
@@ -184,7 +184,7 @@ def test_path_outside_the_root_and_duplicate_id_cost_their_rows_only(
     manifest = box_cohort(
         case_id=("a", "b", "b", "d"), image=("c0.nii.gz", "c1.nii.gz", "c2.nii.gz", "../../etc/passwd")
     )
-    assert main(["prepare", f"cohort={manifest}", f"store={tmp_path / 'store'}", "workers=1"]) == 2
+    assert main(["prepare", f"cohort={manifest}", f"cache={tmp_path / 'store'}", "workers=1"]) == 2
     captured = capsys.readouterr()
     assert [line.split()[0] for line in captured.err.splitlines() if line.startswith("LS-")] == [
         "LS-COH-011",

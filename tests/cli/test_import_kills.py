@@ -29,7 +29,7 @@ def content(folder: Path) -> dict[str, bytes]:
 
 
 def test_killed_at_random_moments_it_ends_as_if_it_had_not_been(tmp_path: Path) -> None:
-    exams = [box_exam(f"e{i}", seed=i, sections=60) for i in range(12)]
+    exams = [box_exam(f"e{i}", seed=i, slices=60) for i in range(12)]
     words = source_files.nifti(tmp_path / "source", exams)
     environment = {**os.environ, "XDG_CONFIG_HOME": str(tmp_path / "config")}
 

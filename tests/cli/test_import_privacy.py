@@ -57,7 +57,7 @@ def dicom_source(folder: Path) -> list[str]:
     """Good and bad series under identifying names, with one segmentation."""
     for number, name in enumerate(["good", "cut", "few", "odd"]):
         place = folder / f"{SECRET}_{NUMBER}" / f"{name} {SECRET}"
-        files = write_series(place, box_exam("x", seed=number, sections=2 if name == "few" else 6).ct)
+        files = write_series(place, box_exam("x", seed=number, slices=2 if name == "few" else 6).ct)
         for file in files:
             with pydicom.config.disable_value_validation():
                 dataset = pydicom.dcmread(file)

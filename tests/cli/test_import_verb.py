@@ -76,7 +76,7 @@ def contents(cohort: Cohort) -> dict[str, tuple[str, dict[str, float]]]:
 
 
 def test_six_layouts_of_one_cohort_import_to_the_same_cohort(tmp_path: Path, bring_in: Import) -> None:
-    exams = [box_exam("a", seed=1), box_exam("b", seed=2, sections=7), box_exam("c", "b", seed=3)]
+    exams = [box_exam("a", seed=1), box_exam("b", seed=2, slices=7), box_exam("c", "b", seed=3)]
     expected = {
         hashlib.sha256(exam.ct.hu.astype("<i2").tobytes()).hexdigest(): (
             hashlib.sha256(exam.label.labels.tobytes()).hexdigest(),
@@ -182,7 +182,7 @@ def test_one_bad_case_is_one_line_and_the_others_are_imported(
     affine[2, 3] += 2.5
     moved = LabelMap(exams[2].label.labels, Geometry(exams[2].label.geometry.shape, affine))
     write_label_map(tmp_path / "source" / "masks" / "shifted.nii.gz", moved)
-    write_label_map(tmp_path / "source" / "masks" / "taller.nii.gz", box_exam("x", sections=7).label)
+    write_label_map(tmp_path / "source" / "masks" / "taller.nii.gz", box_exam("x", slices=7).label)
     assert bring_in("nifti", *words) == 2
     rows = {row["code"]: row for row in table(tmp_path / "cohort" / "import.csv")}
     assert set(rows) == {"", "LS-IMG-004", "LS-GEO-003", "LS-GEO-004"}
@@ -357,8 +357,8 @@ def test_test_cases_of_nnunet_become_a_test_set_and_it_is_said(
     assert "LS-IMP-011" not in capsys.readouterr().err
 
 
-def test_masks_of_chaos_follow_file_names_whichever_way_sections_are_counted(tmp_path: Path, bring_in: Import) -> None:
-    exam = box_exam("1", sections=7)
+def test_masks_of_chaos_follow_file_names_whichever_way_slices_are_counted(tmp_path: Path, bring_in: Import) -> None:
+    exam = box_exam("1", slices=7)
     words = source_files.chaos(tmp_path / "source", [exam], head_first=True)
     assert bring_in("chaos", *words) == 0
     (case,) = read_cohort(tmp_path / "cohort" / "cohort.csv").cases
@@ -388,12 +388,12 @@ def test_facts_of_dicom_headers_reach_the_cohort_and_series_are_listed(tmp_path:
     tags = {"PatientID": "P", "PatientSex": "F", "PatientAge": "061Y", "SliceThickness": "5"}
     exam = box_exam("a")
     write_series(tmp_path / "source" / "ct", exam.ct, tags={**tags, "SeriesDescription": "Abdomen portal venous"})
-    write_series(tmp_path / "source" / "few", box_exam("b", sections=3).ct, tags=tags)
+    write_series(tmp_path / "source" / "few", box_exam("b", slices=3).ct, tags=tags)
     assert bring_in("dicom") == 2
     (case,) = read_cohort(tmp_path / "cohort" / "cohort.csv").cases
-    facts = (case.sex, case.age, case.section_thickness_mm, case.phase)
+    facts = (case.sex, case.age, case.slice_thickness_mm, case.phase)
     assert facts == ("F", 61.0, 5.0, "portal_venous")
-    rows = {row["sections"]: row for row in table(tmp_path / "cohort" / "series.csv")}
+    rows = {row["slices"]: row for row in table(tmp_path / "cohort" / "series.csv")}
     assert (rows["6"]["taken"], rows["6"]["case_id"], rows["6"]["spacing_mm"]) == ("true", case.case_id, "2.5x0.8x0.8")
     assert (rows["3"]["taken"], rows["3"]["code"]) == ("false", "LS-DCM-014")
 

@@ -33,7 +33,7 @@ def write_values(file: Path, drawn: LabelMap, labels: np.ndarray, values: dict[S
 
 @pytest.fixture
 def folder(box_cohort: Callable[..., Path], tmp_path: Path) -> Path:
-    """What the page supposes: nnU-Net lacks the lowest section of each organ, TotalSegmentator draws all of it."""
+    """What the page supposes: nnU-Net lacks the lowest slice of each organ, TotalSegmentator draws all of it."""
     made = box_cohort((5, 6, 4, 5)).parent
     rows = [["case_id", "patient_id", "image", "dataset", "condition"]]
     for number, case in enumerate(CASES):
@@ -70,7 +70,7 @@ def test_the_commands_of_the_page_run_and_give_what_was_drawn(folder: Path, monk
     assert content["readers"] == ["nnunet", "totalsegmentator", "totalsegmentator_ml"]
     assert content["compared"]["liver DSS"] == {"n": 4, "cases": list(CASES)}
     cells = {(c["table"], c["row"], c["column"]): c["values"] for c in content["cells"]}
-    # liver in all but the lowest of 5, 6, 4, 5 sections; nnU-Net lacks one of k: DSS 2 (k - 1) / (2 k - 1)
+    # liver in all but the lowest of 5, 6, 4, 5 slices; nnU-Net lacks one of k: DSS 2 (k - 1) / (2 k - 1)
     expected = np.mean([2 * (k - 1) / (2 * k - 1) for k in (4, 5, 3, 4)])
     assert cells["scores", "liver:total", "nnunet"]["mean"] == pytest.approx(expected)
     for reader in ("totalsegmentator", "totalsegmentator_ml"):

@@ -25,7 +25,7 @@ def scans(tmp_path: Path) -> Path:
     folder = tmp_path / "scans"
     folder.mkdir()
     for seed, name in enumerate(("a", "b", "c")):
-        scan(folder / f"{name}.nii.gz", seed=seed, sections=4 + seed)
+        scan(folder / f"{name}.nii.gz", seed=seed, slices=4 + seed)
     return folder
 
 
@@ -164,14 +164,14 @@ def test_tables_are_those_that_measure_makes_of_the_folder(model: Path, scans: P
         assert (tmp_path / "measure" / name).read_bytes() == (out / name).read_bytes()
 
 
-def test_a_bundle_is_the_same_model_as_folder_as_zip_and_after_a_move(model: Path, scans: Path, tmp_path: Path) -> None:
-    assert main(["export", f"model={model}", f"output={tmp_path / 'bundle'}", "licence=CC0-1.0"]) == 0
+def test_a_package_is_the_same_model_as_folder_as_zip_and_moved(model: Path, scans: Path, tmp_path: Path) -> None:
+    assert main(["export", f"model={model}", f"output={tmp_path / 'bundle'}", "license=CC0-1.0"]) == 0
     out, by_checkpoint = tmp_path / "out", tmp_path / "by_checkpoint"
-    assert predict(tmp_path / "bundle", scans, out) == 0
+    assert predict(tmp_path / "package", scans, out) == 0
     assert predict(model, scans, by_checkpoint) == 0
     assert (out / "measurements.csv").read_bytes() == (by_checkpoint / "measurements.csv").read_bytes()
-    shutil.make_archive(str(tmp_path / "packed"), "zip", tmp_path / "bundle")
-    (tmp_path / "bundle").rename(tmp_path / "moved")
+    shutil.make_archive(str(tmp_path / "packed"), "zip", tmp_path / "package")
+    (tmp_path / "package").rename(tmp_path / "moved")
     for other in ("packed.zip", "moved"):
         assert kept(tmp_path / other, scans, out) == {"a", "b", "c"}
 

@@ -39,9 +39,9 @@ def key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
 
 
-def dicom(folder: Path, *, sections: int = 5, seed: int = 0) -> Path:
-    """The CT of `scan` as a folder of DICOM sections."""
-    write_series(folder, exam(sections, seed)[0])
+def dicom(folder: Path, *, slices: int = 5, seed: int = 0) -> Path:
+    """The CT of `scan` as a folder of DICOM slices."""
+    write_series(folder, exam(slices, seed)[0])
     return folder
 
 

@@ -1,4 +1,4 @@
-"""A store whose filling is killed again and again ends as an undisturbed one, bit for bit; two fillings at once too."""
+"""A cache whose filling is killed again and again ends as an undisturbed one, bit for bit; two fillings at once too."""
 
 import multiprocessing
 import os
@@ -23,13 +23,13 @@ PLACES = (
     "half of run.json",
     "a noted test case",
 )
-SECTIONS = (300,) * 6
+SLICES = (300,) * 6
 
 
 def run_until(place: str, count: int, command: list[str]) -> None:
     """Run `command`, and die at the `count`-th visit to `place`."""
     from liverspleen import provenance
-    from liverspleen.data import parts, store
+    from liverspleen.data import atomic_folders, cache
 
     left = count
 
@@ -57,10 +57,10 @@ def run_until(place: str, count: int, command: list[str]) -> None:
         die()
 
     if place == "half an array":
-        save = store.write_array
-        store.write_array = half_saved
+        save = cache.write_array
+        cache.write_array = half_saved
     elif place == "before the folder is locked":
-        around(parts.fcntl, "flock")
+        around(atomic_folders.fcntl, "flock")
     elif place == "before the new name":
         around(Path, "rename")
     elif place == "after the new name":
@@ -74,22 +74,22 @@ def run_until(place: str, count: int, command: list[str]) -> None:
     raise SystemExit(main(command))
 
 
-def contents(store: Path) -> dict[str, bytes]:
-    files = (file for file in store.rglob("*") if file.is_file() and file.name != "run.json")
-    return {str(file.relative_to(store)): file.read_bytes() for file in files}
+def contents(cache: Path) -> dict[str, bytes]:
+    files = (file for file in cache.rglob("*") if file.is_file() and file.name != "run.json")
+    return {str(file.relative_to(cache)): file.read_bytes() for file in files}
 
 
-def times(store: Path) -> dict[Path, int]:
+def times(cache: Path) -> dict[Path, int]:
     """When the files of whole cases were written."""
-    return {file: file.stat().st_mtime_ns for about in store.glob("[!.]*/case.json") for file in about.parent.iterdir()}
+    return {file: file.stat().st_mtime_ns for about in cache.glob("[!.]*/case.json") for file in about.parent.iterdir()}
 
 
 def test_filling_killed_at_20_moments_ends_as_an_undisturbed_one(
     box_cohort: Callable[..., Path], tmp_path: Path
 ) -> None:
-    manifest = box_cohort(sections=SECTIONS, dataset=("development",) * 5 + ("test1",))
+    manifest = box_cohort(slices=SLICES, dataset=("development",) * 5 + ("test1",))
     whole, cut = tmp_path / "whole", tmp_path / "cut"
-    assert main(["prepare", f"cohort={manifest}", f"store={whole}"]) == 0
+    assert main(["prepare", f"cohort={manifest}", f"cache={whole}"]) == 0
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["liverspleen.cli.prepare", "liverspleen.cohort.checks", "hydra"])
     draw, killed = random.Random(0), 0
@@ -97,7 +97,7 @@ def test_filling_killed_at_20_moments_ends_as_an_undisturbed_one(
     while killed < 20:
         place = PLACES[killed] if killed < len(PLACES) else ""
         # a process of its own and then two, of which the killed one is the first
-        command = ["prepare", f"cohort={manifest}", f"store={cut}", f"workers={1 if place else draw.choice((1, 1, 2))}"]
+        command = ["prepare", f"cohort={manifest}", f"cache={cut}", f"workers={1 if place else draw.choice((1, 1, 2))}"]
         before = times(cut)
         process = context.Process(target=run_until, args=(place, draw.randint(1, 3), command))
         began = time.monotonic()
@@ -116,20 +116,20 @@ def test_filling_killed_at_20_moments_ends_as_an_undisturbed_one(
         seconds = min(time.monotonic() - began, 5.0)  # it got to its end: kill earlier, and begin anew
         assert contents(cut) == contents(whole)
         subprocess.run(["rm", "-r", str(cut)], check=True)
-    assert main(["prepare", f"cohort={manifest}", f"store={cut}"]) == 0
+    assert main(["prepare", f"cohort={manifest}", f"cache={cut}"]) == 0
     assert contents(cut) == contents(whole)
     assert not list(cut.glob(".part-*"))
     assert len(held) >= 3, held  # killed on the way, not at the start
 
 
 def test_two_fillings_at_once_do_no_harm(box_cohort: Callable[..., Path], tmp_path: Path) -> None:
-    manifest = box_cohort(sections=SECTIONS)
+    manifest = box_cohort(slices=SLICES)
     command = [sys.executable, "-m", "liverspleen", "prepare", f"cohort={manifest}"]
-    subprocess.run([*command, f"store={tmp_path / 'one'}"], check=True, capture_output=True)
-    store = tmp_path / "two"
-    both = [subprocess.Popen([*command, f"store={store}"], stdout=-3, stderr=-3) for _ in range(2)]
+    subprocess.run([*command, f"cache={tmp_path / 'one'}"], check=True, capture_output=True)
+    cache = tmp_path / "two"
+    both = [subprocess.Popen([*command, f"cache={cache}"], stdout=-3, stderr=-3) for _ in range(2)]
     assert [process.wait() for process in both] == [0, 0]
-    assert contents(store) == contents(tmp_path / "one")
+    assert contents(cache) == contents(tmp_path / "one")
 
 
 @pytest.fixture
@@ -150,24 +150,24 @@ def test_disk_that_is_full_is_one_line_with_the_bytes_needed(
     """Also when the lack of room shows only while a case is written (a quota, another writer)."""
     from liverspleen.data import build
 
-    manifest, store = box_cohort(sections=SECTIONS), small_disk / "store"
-    store.mkdir()
-    free = os.statvfs(store).f_bavail * os.statvfs(store).f_frsize
+    manifest, cache = box_cohort(slices=SLICES), small_disk / "cache"
+    cache.mkdir()
+    free = os.statvfs(cache).f_bavail * os.statvfs(cache).f_frsize
     (small_disk / "other").write_bytes(bytes(max(free - room, 0)))
     if not seen:
         monkeypatch.setattr(build.shutil, "disk_usage", lambda _: type("usage", (), {"free": 1 << 40}))
-    assert main(["prepare", f"cohort={manifest}", f"store={store}"]) == 2
+    assert main(["prepare", f"cohort={manifest}", f"cache={cache}"]) == 2
     (line,) = [line for line in capsys.readouterr().err.splitlines() if "LS-" in line]
     assert line.startswith("LS-STO-002")
     needed = int(line.split("needs ")[1].split(" bytes")[0])
     cases = 6 if seen else 1
     assert 3 * cases * 300 * 32 * 32 <= needed <= 3 * cases * 300 * 32 * 32 + cases * (1 << 17)
-    assert not list(store.glob(".part-*"))
+    assert not list(cache.glob(".part-*"))
     (small_disk / "other").unlink()
     monkeypatch.undo()
-    before = {file: file.stat().st_mtime_ns for file in store.glob("*/*.npy")}
-    assert main(["prepare", f"cohort={manifest}", f"store={store}"]) == 2  # 5.5 MB into 4 MB
+    before = {file: file.stat().st_mtime_ns for file in cache.glob("*/*.npy")}
+    assert main(["prepare", f"cohort={manifest}", f"cache={cache}"]) == 2  # 5.5 MB into 4 MB
     rows = manifest.read_text().splitlines()
     manifest.write_text("\n".join(rows[:4]) + "\n")
-    assert main(["prepare", f"cohort={manifest}", f"store={store}"]) == 0
+    assert main(["prepare", f"cohort={manifest}", f"cache={cache}"]) == 0
     assert {file: file.stat().st_mtime_ns for file in before} == before

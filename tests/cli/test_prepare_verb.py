@@ -11,70 +11,70 @@ import pytest
 from liverspleen.cli.main import main
 from liverspleen.cohort.manifest import read_cohort
 from liverspleen.data import build
-from liverspleen.data import store as store_module
-from liverspleen.data.store import open_case, store_case
+from liverspleen.data import cache as cache_module
+from liverspleen.data.cache import cache_case, open_case
 from liverspleen.imaging.nifti import write_ct
 
 Prepare = Callable[..., int]
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Path:
-    return tmp_path / "store"
+def cache(tmp_path: Path) -> Path:
+    return tmp_path / "cache"
 
 
 @pytest.fixture
-def prepare(store: Path) -> Prepare:
-    return lambda manifest, *words: main(["prepare", f"cohort={manifest}", f"store={store}", *words])
+def prepare(cache: Path) -> Prepare:
+    return lambda manifest, *words: main(["prepare", f"cohort={manifest}", f"cache={cache}", *words])
 
 
 def lines(err: str) -> list[str]:
     return [line for line in err.splitlines() if "LS-" in line]
 
 
-def folders(store: Path) -> list[Path]:
-    return sorted(file.parent for file in store.glob("*/case.json"))
+def folders(cache: Path) -> list[Path]:
+    return sorted(file.parent for file in cache.glob("*/case.json"))
 
 
-def contents(store: Path) -> dict[str, bytes]:
-    """Every file of a store by its name; of `run.json` there is one for each run."""
-    files = (file for file in store.rglob("*") if file.is_file() and file.name != "run.json")
-    return {str(file.relative_to(store)): file.read_bytes() for file in files}
+def contents(cache: Path) -> dict[str, bytes]:
+    """Every file of a cache by its name; of `run.json` there is one for each run."""
+    files = (file for file in cache.rglob("*") if file.is_file() and file.name != "run.json")
+    return {str(file.relative_to(cache)): file.read_bytes() for file in files}
 
 
-def test_store_is_filled_once_and_says_processes_and_memory(
-    box_cohort: Callable[..., Path], prepare: Prepare, store: Path, capsys: pytest.CaptureFixture[str]
+def test_cache_is_filled_once_and_says_processes_and_memory(
+    box_cohort: Callable[..., Path], prepare: Prepare, cache: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     manifest = box_cohort(dataset=("development", "development", "test1", "development"))
     assert prepare(manifest) == 0
     out = capsys.readouterr().out
     assert "prepare: 4 cases to read: 1 process, at most" in out
-    assert "prepare: 3 cases, 0 of them were in the store already" in out
-    assert len(folders(store)) == 3
-    (note,) = store.glob("*.voxels")
-    stored = store_case(read_cohort(manifest).cases[2], store)
-    assert json.loads(note.read_text())["voxels_sha256"] == stored.voxels_sha256
-    before = {file: file.stat().st_mtime_ns for file in store.rglob("*.npy")}
+    assert "prepare: 3 cases, 0 of them were in the cache already" in out
+    assert len(folders(cache)) == 3
+    (note,) = cache.glob("*.voxels")
+    cached = cache_case(read_cohort(manifest).cases[2], cache)
+    assert json.loads(note.read_text())["voxels_sha256"] == cached.voxels_sha256
+    before = {file: file.stat().st_mtime_ns for file in cache.rglob("*.npy")}
     assert prepare(manifest) == 0
     out = capsys.readouterr().out
     assert "to read" not in out
-    assert "3 of them were in the store already" in out
-    assert before == {file: file.stat().st_mtime_ns for file in store.rglob("*.npy")}
+    assert "3 of them were in the cache already" in out
+    assert before == {file: file.stat().st_mtime_ns for file in cache.rglob("*.npy")}
 
 
 def test_pixel_size_is_part_of_what_is_stored(
-    box_cohort: Callable[..., Path], prepare: Prepare, store: Path, capsys: pytest.CaptureFixture[str]
+    box_cohort: Callable[..., Path], prepare: Prepare, cache: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    manifest = box_cohort(sections=(4,))
+    manifest = box_cohort(slices=(4,))
     assert prepare(manifest) == prepare(manifest, "pixel_mm=4") == 0
-    assert capsys.readouterr().out.count("0 of them were in the store already") == 2
+    assert capsys.readouterr().out.count("0 of them were in the cache already") == 2
     case = read_cohort(manifest).cases[0]
-    found = open_case(case, store), open_case(case, store, pixel_mm=4.0)
-    assert [one.sections.shape[-1] for one in found if one] == [32, 16]
+    found = open_case(case, cache), open_case(case, cache, pixel_mm=4.0)
+    assert [one.slices.shape[-1] for one in found if one] == [32, 16]
 
 
 def test_unreadable_test_image_is_passed_over_and_a_damaged_case_costs_one_line(
-    box_cohort: Callable[..., Path], prepare: Prepare, store: Path, capsys: pytest.CaptureFixture[str]
+    box_cohort: Callable[..., Path], prepare: Prepare, cache: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     manifest = box_cohort(dataset=("development", "development", "test1", "test1"))
     for name, rest in (("c1", 100), ("c2", 100)):
@@ -84,34 +84,34 @@ def test_unreadable_test_image_is_passed_over_and_a_damaged_case_costs_one_line(
     assert prepare(manifest) == 2
     (line,) = lines(capsys.readouterr().err)
     assert "'c1'" in line
-    assert len(folders(store)) == 1
+    assert len(folders(cache)) == 1
 
 
 def test_case_that_fits_no_memory_is_one_line_and_the_others_are_stored(
     box_cohort: Callable[..., Path],
     prepare: Prepare,
-    store: Path,
+    cache: Path,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    manifest = box_cohort(sections=(4, 200))
+    manifest = box_cohort(slices=(4, 200))
     costs = [build.case_cost(case).memory_bytes for case in read_cohort(manifest).cases]
     monkeypatch.setattr(build, "resident_bytes", lambda: 1000)
     monkeypatch.setattr(build, "available_bytes", lambda: costs[1] + 999)
     assert prepare(manifest) == 2
     (line,) = lines(capsys.readouterr().err)
     assert line.startswith("LS-STO-003 case 'c1'")
-    assert len(folders(store)) == 1
+    assert len(folders(cache)) == 1
 
 
 def test_no_room_is_one_line_with_the_bytes_before_anything_is_written(
     box_cohort: Callable[..., Path],
     prepare: Prepare,
-    store: Path,
+    cache: Path,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    manifest = box_cohort(sections=(4, 6))
+    manifest = box_cohort(slices=(4, 6))
     usage = type("usage", (), {"free": 12345})
     monkeypatch.setattr(build.shutil, "disk_usage", lambda _: usage)
     assert prepare(manifest) == 2
@@ -119,17 +119,17 @@ def test_no_room_is_one_line_with_the_bytes_before_anything_is_written(
     needed = int(line.split("needs ")[1].split(" bytes")[0])
     assert 3 * 10 * 32 * 32 <= needed <= 3 * 10 * 32 * 32 + (1 << 18)
     assert "the disk has 12345 (" in line
-    assert folders(store) == []
+    assert folders(cache) == []
 
 
 def test_disk_that_fills_while_a_case_is_written_ends_the_work_with_one_line(
     box_cohort: Callable[..., Path],
     prepare: Prepare,
-    store: Path,
+    cache: Path,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    write, written = store_module.write_array, []
+    write, written = cache_module.write_array, []
 
     def full(file: Path, array: np.ndarray) -> None:
         written.append(file)
@@ -137,24 +137,24 @@ def test_disk_that_fills_while_a_case_is_written_ends_the_work_with_one_line(
             raise OSError(errno.ENOSPC, "No space left on device")
         write(file, array)
 
-    monkeypatch.setattr(store_module, "write_array", full)
+    monkeypatch.setattr(cache_module, "write_array", full)
     assert prepare(box_cohort()) == 2
     (line,) = lines(capsys.readouterr().err)
     assert line.startswith("LS-STO-002 case 'c1'")
     assert len(written) == 5
-    assert len(folders(store)) == 1
-    assert not list(store.glob(".part-*"))
+    assert len(folders(cache)) == 1
+    assert not list(cache.glob(".part-*"))
 
 
 def test_verify_lists_damaged_cases_and_needs_no_cohort(
-    box_cohort: Callable[..., Path], prepare: Prepare, store: Path, capsys: pytest.CaptureFixture[str]
+    box_cohort: Callable[..., Path], prepare: Prepare, cache: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert prepare(box_cohort()) == 0
-    assert main(["prepare", "action=verify", f"store={store}"]) == 0
+    assert main(["prepare", "action=verify", f"cache={cache}"]) == 0
     assert "4 stored cases, 0 of them damaged" in capsys.readouterr().out
-    file = folders(store)[1] / "labels.npy"
+    file = folders(cache)[1] / "labels.npy"
     file.write_bytes(file.read_bytes()[:-1] + b"\7")
-    assert main(["prepare", "action=verify", f"store={store}"]) == 2
+    assert main(["prepare", "action=verify", f"cache={cache}"]) == 2
     captured = capsys.readouterr()
     (line,) = lines(captured.err)
     assert line.startswith(f"LS-STO-001 file '{file}'")
@@ -162,55 +162,55 @@ def test_verify_lists_damaged_cases_and_needs_no_cohort(
 
 
 def test_prune_keeps_what_the_cohort_names(
-    box_cohort: Callable[..., Path], prepare: Prepare, store: Path, capsys: pytest.CaptureFixture[str]
+    box_cohort: Callable[..., Path], prepare: Prepare, cache: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     manifest = box_cohort()
     assert prepare(manifest) == 0
     rows = manifest.read_text().splitlines()
     manifest.write_text("\n".join(rows[:3]) + "\n")
-    before = sum(map(len, contents(store).values()))
+    before = sum(map(len, contents(cache).values()))
     capsys.readouterr()
     assert prepare(manifest, "action=prune") == 0
-    freed = before - sum(map(len, contents(store).values()))
+    freed = before - sum(map(len, contents(cache).values()))
     assert f"prepare: 2 cases removed, {freed} bytes freed" in capsys.readouterr().out
-    assert len(folders(store)) == 2
+    assert len(folders(cache)) == 2
     assert prepare(manifest) == 0
-    assert "2 of them were in the store already" in capsys.readouterr().out
+    assert "2 of them were in the cache already" in capsys.readouterr().out
 
 
-def test_store_of_another_version_is_refused_in_one_line_until_it_is_pruned(
-    box_cohort: Callable[..., Path], prepare: Prepare, store: Path, capsys: pytest.CaptureFixture[str]
+def test_cache_of_another_version_is_refused_in_one_line_until_it_is_pruned(
+    box_cohort: Callable[..., Path], prepare: Prepare, cache: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     manifest = box_cohort()
     assert prepare(manifest) == 0
-    for folder in folders(store)[:2]:
+    for folder in folders(cache)[:2]:
         about = json.loads((folder / "case.json").read_text())
         del about["format"]
         (folder / "case.json").write_text(json.dumps(about))
-    before = contents(store)
+    before = contents(cache)
     for action in ("fill", "verify"):
         capsys.readouterr()
         assert prepare(manifest, f"action={action}") == 2
         (line,) = lines(capsys.readouterr().err)
         assert line.startswith(
-            f"LS-FMT-001 file '{folders(store)[0] / 'case.json'}': slice cache without a format number"
+            f"LS-FMT-001 file '{folders(cache)[0] / 'case.json'}': slice cache without a format number"
         )
         assert "(2 of 4 stored cases and notes)" in line
-        assert contents(store) == before
+        assert contents(cache) == before
     assert prepare(manifest, "action=prune") == 0
     assert prepare(manifest) == 0
-    assert "2 of them were in the store already" in capsys.readouterr().out
+    assert "2 of them were in the cache already" in capsys.readouterr().out
 
 
 def test_prune_is_refused_where_rows_of_the_cohort_are_faulty(
-    box_cohort: Callable[..., Path], prepare: Prepare, store: Path
+    box_cohort: Callable[..., Path], prepare: Prepare, cache: Path
 ) -> None:
     manifest = box_cohort()
     assert prepare(manifest) == 0
     rows = manifest.read_text().splitlines()
     manifest.write_text("\n".join([*rows[:-1], rows[-1].replace("c3", "c0")]) + "\n")
     assert prepare(manifest, "action=prune") == 2
-    assert len(folders(store)) == 4
+    assert len(folders(cache)) == 4
 
 
 @pytest.mark.parametrize(
@@ -226,12 +226,12 @@ def test_prune_is_refused_where_rows_of_the_cohort_are_faulty(
     ],
 )
 def test_what_cannot_be_meant_is_refused(
-    words: list[str], code: str, store: Path, capsys: pytest.CaptureFixture[str]
+    words: list[str], code: str, cache: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["prepare", f"store={store}", *words]) == 2
+    assert main(["prepare", f"cache={cache}", *words]) == 2
     (line,) = lines(capsys.readouterr().err)
     assert line.startswith(code)
-    assert not store.exists()
+    assert not cache.exists()
 
 
 def test_test_case_with_the_voxels_of_a_training_case_ends_a_training_before_it_begins(
@@ -254,11 +254,11 @@ def test_test_case_with_the_voxels_of_a_training_case_ends_a_training_before_it_
 
 
 @pytest.mark.slow
-def test_several_processes_leave_the_store_of_one(
-    box_cohort: Callable[..., Path], prepare: Prepare, store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_several_processes_leave_the_cache_of_one(
+    box_cohort: Callable[..., Path], prepare: Prepare, cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     manifest = box_cohort()
     assert prepare(manifest, "workers=2") == 0
     assert "4 cases to read: 2 processes, at most" in capsys.readouterr().out
-    assert main(["prepare", f"cohort={manifest}", f"store={tmp_path / 'one'}", "workers=1"]) == 0
-    assert contents(store) == contents(tmp_path / "one")
+    assert main(["prepare", f"cohort={manifest}", f"cache={tmp_path / 'one'}", "workers=1"]) == 0
+    assert contents(cache) == contents(tmp_path / "one")

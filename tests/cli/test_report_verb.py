@@ -51,7 +51,7 @@ def test_the_cohort_its_split_and_exclusions_make_table_1_and_the_figures(
     assert report(measured, "cohort", "labels", "split", "exclusions", cases="[c3]") == 0
     assert "LS-REP-045" not in capsys.readouterr().err  # 9 - 5 = 4 patients
     content = json.loads((tmp_path / "report/report.json").read_text(encoding="utf-8"))
-    assert [section["case_id"] for section in content["sections"]] == ["c3"]
+    assert [shown["case_id"] for shown in content["slices"]] == ["c3"]
     assert [part["count"] for part in content["flow"]["branches"][0]["parts"]] == [1, 1]
     record = json.loads((tmp_path / "report/run.json").read_text(encoding="utf-8"))
     assert set(record["inputs"]) == {"measurements", "cohort", "split", "exclusions"}

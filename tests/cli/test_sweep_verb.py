@@ -64,7 +64,7 @@ def rows(folder: Path, name: str = "trials.csv") -> list[dict[str, str]]:
             ["search=own", "search.parameters={network: [small, larg]}"],
             "LS-CFG-004: network has no choice 'larg'; use one of figure2",
         ),
-        (["search=own", "search.parameters={slices.sections: [2, 3]}"], "slices.sections=2"),
+        (["search=own", "search.parameters={slices.count: [2, 3]}"], "slices.count=2"),
         (["search.pruner=median", "objectives=[volume_bias]"], "LS-CFG-016: search.pruner=median with objectives="),
         (
             ["objectives=[dice]"],
@@ -173,7 +173,7 @@ def test_a_sweep_searches_confirms_and_goes_on_as_the_same_study_only(
         box_cohort(),
         out,
         "search=own",
-        "search.parameters={slices.sections: [1, 3]}",
+        "search.parameters={slices.count: [1, 3]}",
         "search.sampler=grid",
         "leaders=1",
     )
@@ -184,13 +184,13 @@ def test_a_sweep_searches_confirms_and_goes_on_as_the_same_study_only(
         ("search", "complete", "1"),
         ("confirm", "complete", "100000"),
     ]
-    assert [row["slices.sections"] for row in found[:2]] == ["1", "3"]
+    assert [row["slices.count"] for row in found[:2]] == ["1", "3"]
     best = max(found[:2], key=lambda row: float(row["dss"]))
     assert found[2]["configuration"] == best["configuration"]
     for row in found:
         record = json.loads((out / f"trials/{int(row['number']):04d}/run.json").read_text())
         assert record["seeds"] == {"training": int(row["seed"])}
-        assert record["config"]["slices"]["sections"] == int(row["slices.sections"])
+        assert record["config"]["slices"]["slices"] == int(row["slices.count"])
         assert record["config"]["logger"]["wandb_group"] == "s"
         assert record["command"][:2] == ["liverspleen", "train"]
     cases = rows(out, "trial_cases.csv")

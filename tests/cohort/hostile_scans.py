@@ -180,21 +180,21 @@ def a_name_that_is_no_text(folder: Path) -> None:
 # DICOM
 
 
-def section(folder: Path, change: Callable[[pydicom.Dataset], None] = lambda dataset: None, count: int = 2) -> None:
-    """A series of sections of 32 x 32, each changed."""
+def slice_index(folder: Path, change: Callable[[pydicom.Dataset], None] = lambda dataset: None, count: int = 2) -> None:
+    """A series of slices of 32 x 32, each changed."""
     from source_files import box_exam
 
     from liverspleen.imaging.dicom import write_series
 
-    for file in write_series(folder / "bad", box_exam("x", sections=count).ct, tags={"PatientID": "P"}):
+    for file in write_series(folder / "bad", box_exam("x", slices=count).ct, tags={"PatientID": "P"}):
         dataset = pydicom.dcmread(file)
         change(dataset)
         dataset.save_as(file)
 
 
 def planted(folder: Path, tag: bytes) -> None:
-    """A CT section with those bytes in front of its group 0009."""
-    section(folder, count=1)
+    """A CT slice with those bytes in front of its group 0009."""
+    slice_index(folder, count=1)
     (file,) = (folder / "bad").iterdir()
     whole = file.read_bytes()
     at = whole.index(b"\x10\x00\x10\x00PN")  # PatientName, the first of group 0010
@@ -227,7 +227,7 @@ def an_identity_of_4_gigabytes(folder: Path) -> None:
 
 @expected("LS-DCM-031")
 def pixels_of_4_gigabytes(folder: Path) -> None:
-    section(folder)
+    slice_index(folder)
     for file in (folder / "bad").iterdir():
         whole = file.read_bytes()
         at = whole.index(b"\xe0\x7f\x10\x00OW") + 8
@@ -239,12 +239,12 @@ def a_matrix_of_65535(folder: Path) -> None:
     def change(dataset: pydicom.Dataset) -> None:
         dataset.Rows = dataset.Columns = 65535
 
-    section(folder, change)
+    slice_index(folder, change)
 
 
 @expected("LS-DCM-005")
 def two_billion_frames(folder: Path) -> None:
-    section(folder, lambda dataset: setattr(dataset, "NumberOfFrames", 2**31 - 1))
+    slice_index(folder, lambda dataset: setattr(dataset, "NumberOfFrames", 2**31 - 1))
 
 
 def compressed(folder: Path, syntax: str, frame: bytes, **fields: int) -> None:
@@ -255,7 +255,7 @@ def compressed(folder: Path, syntax: str, frame: bytes, **fields: int) -> None:
         for name, value in fields.items():
             setattr(dataset, name, value)
 
-    section(folder, change)
+    slice_index(folder, change)
 
 
 def encoded(syntax: str) -> bytes:
@@ -332,7 +332,7 @@ def runs_of_a_hundred_megabytes(folder: Path) -> None:
 
 @expected("LS-DCM-001")
 def deflated_gigabytes(folder: Path) -> None:
-    section(folder, count=1)
+    slice_index(folder, count=1)
     (file,) = (folder / "bad").iterdir()
     dataset = pydicom.dcmread(file)
     dataset.file_meta.TransferSyntaxUID = pydicom.uid.DeflatedExplicitVRLittleEndian

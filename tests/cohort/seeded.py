@@ -77,7 +77,7 @@ def drafts(hu: np.ndarray, labels: np.ndarray, affine: np.ndarray) -> Iterator[t
         noisy = hu + np.random.default_rng(index).integers(-1, 2, hu.shape, np.int16)
         name = defect.name if defect else "sound"
         row = {"case_id": name, "patient_id": f"p-{name}", "image": f"{name}.nii.gz", "label": f"{name}_label.nii.gz"}
-        row |= {"age": 50, "sex": "F", "section_thickness_mm": 5}
+        row |= {"age": 50, "sex": "F", "slice_thickness_mm": 5}
         draft = Draft(noisy, own, affine.copy(), affine.copy(), row)
         if defect:
             defect.spoil(draft)
@@ -197,7 +197,7 @@ def padded(draft):
 
 
 @seed("LS-IMG-016", "warning")
-def blank_section(draft):
+def blank_slice(draft):
     draft.hu[2] = -1024
 
 
@@ -207,22 +207,22 @@ def blank_ends(draft):
 
 
 @seed("LS-IMG-017", "warning")
-def copied_section(draft):
+def copied_slice(draft):
     draft.hu[31] = draft.hu[30]
 
 
 @seed("LS-IMG-017", "warning")
-def replicated_sections(draft):
+def replicated_slices(draft):
     draft.hu = draft.hu[np.arange(draft.hu.shape[0]) // 2 * 2]
 
 
 @seed("LS-IMG-019", "warning")
-def missing_sections(draft):
+def missing_slices(draft):
     draft.hu, draft.labels = (np.delete(array, slice(30, 40), axis=0) for array in (draft.hu, draft.labels))
 
 
 @seed("LS-IMG-019", "warning", "LS-LAB-021")
-def sections_sorted_as_words(draft):
+def slices_sorted_as_words(draft):
     order = sorted(range(draft.hu.shape[0]), key=str)
     draft.hu, draft.labels = draft.hu[order], draft.labels[order]
 
@@ -248,7 +248,7 @@ def label_of_another_shape(draft):
 
 
 @seed("LS-GEO-004", "error")
-def label_half_a_section_off(draft):
+def label_half_a_slice_off(draft):
     draft.label_affine[2, 3] += 2.5
 
 
@@ -289,7 +289,7 @@ def spacing_in_centimetres(draft):
 
 
 @seed("LS-GEO-010", "warning", "LS-LAB-012")
-def sections_too_far_apart(draft):
+def slices_too_far_apart(draft):
     for affine in (draft.affine, draft.label_affine):
         affine[2, 2] = 50.0
 
@@ -301,7 +301,7 @@ def pixels_not_square(draft):
 
 
 @seed("LS-GEO-012", "warning")
-def three_sections(draft):
+def three_slices(draft):
     draft.hu, draft.labels = draft.hu[30:33], draft.labels[30:33]
 
 
@@ -319,8 +319,8 @@ def label_in_another_axis_order(draft):
 
 
 @seed("LS-GEO-015", "note")
-def overlapping_sections(draft):
-    draft.row["section_thickness_mm"] = 8
+def overlapping_slices(draft):
+    draft.row["slice_thickness_mm"] = 8
 
 
 @seed("LS-GEO-016", "note")
@@ -450,7 +450,7 @@ def cut_through_the_dome(draft):
 
 
 @seed("LS-LAB-021", "warning")
-def every_other_section_drawn(draft):
+def every_other_slice_drawn(draft):
     draft.labels[::2] = 0
 
 

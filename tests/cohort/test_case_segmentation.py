@@ -18,9 +18,9 @@ from liverspleen.imaging import CTVolume, Geometry, LabelMap, write_ct
 from liverspleen.imaging.dicom import find_segmentations, read_segmentation, write_series
 from liverspleen.organs import ORGANS, Structure
 
-SHAPE = (21, 17, 6)  # columns, rows, sections
+SHAPE = (21, 17, 6)  # columns, rows, slices
 SPACING = (0.75, 0.5, 2.5)
-ORIENTATIONS = {  # directions of growing column, row and section in the world of NIfTI (RAS), as columns
+ORIENTATIONS = {  # directions of growing column, row and slice in the world of NIfTI (RAS), as columns
     "axial": [[-1, 0, 0], [0, -1, 0], [0, 0, 1]],
     "axial, head first": [[-1, 0, 0], [0, -1, 0], [0, 0, -1]],
     "axial, mirrored": [[1, 0, 0], [0, -1, 0], [0, 0, 1]],
@@ -67,7 +67,7 @@ def oriented(name: str) -> Geometry:
 
 
 def random_labels(geometry: Geometry) -> LabelMap:
-    """Every voxel tells where it is; the outer sections are empty, as in most CT."""
+    """Every voxel tells where it is; the outer slices are empty, as in most CT."""
     labels = np.random.default_rng(5).integers(0, 3, geometry.shape).astype(np.uint8)
     labels[:, :, [0, -1]] = 0
     return LabelMap(np.ascontiguousarray(geometry.to_canonical(labels)), geometry)
@@ -225,7 +225,7 @@ def test_files_that_changed_since_are_not_referred_to(change: str, tmp_path: Pat
         write_series(tmp_path / "ct", box_exam("y", "P1", seed=9).ct)
     else:
         affine = label_map.geometry.affine.copy()
-        affine[2, 3] += 1.25  # half a section
+        affine[2, 3] += 1.25  # half a slice
         label_map = LabelMap(label_map.labels, Geometry(label_map.geometry.shape, affine))
     assert "LS-SCN-014" in refused(scan, label_map, tmp_path / "x.dcm")
 
@@ -247,11 +247,11 @@ def test_dciodvfy_finds_no_error(orientation: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.real
-@pytest.mark.parametrize(("name", "sections"), [("lits0/dicom_abdomen", 31), ("dcmqi_ct3/dicom", 3)])
-def test_real_series_come_back(name: str, sections: int, shared: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("name", "slices"), [("lits0/dicom_abdomen", 31), ("dcmqi_ct3/dicom", 3)])
+def test_real_series_come_back(name: str, slices: int, shared: Path, tmp_path: Path) -> None:
     scan = scan_in(shared / "data" / name)
     ct = scan.read()
-    assert len(ct.hu) == sections
+    assert len(ct.hu) == slices
     drawn = LabelMap(np.select([ct.hu > 150, ct.hu > 50], [2, 1], 0).astype(np.uint8), ct.geometry)  # a stand-in
     target = tmp_path / "x_dseg.dcm"
     assert write_case_segmentation(target, scan, drawn) is None

@@ -72,7 +72,7 @@ def other_shape(case):
     return case.label
 
 
-def half_a_section_shifted(case):
+def half_a_slice_shifted(case):
     affine = AFFINE.copy()
     affine[2, 3] += 2.5
     save(case.label, label_array(), affine)
@@ -122,7 +122,7 @@ BAD = [
     (truncated, "LS-IMG-004"),
     (bit_flipped, "LS-IMG-005"),
     (other_shape, "LS-GEO-003"),
-    (half_a_section_shifted, "LS-GEO-004"),
+    (half_a_slice_shifted, "LS-GEO-004"),
     (label_value(3), "LS-LAB-001"),
     (label_value(0.5), "LS-LAB-001"),
     (nan_voxels, "LS-IMG-008"),
@@ -214,7 +214,7 @@ def test_the_reference_is_checked_against_the_header_of_its_ct(cases):
     grid, label = load_reference(cases[0])
     assert grid.spacing_mm == pytest.approx((5.0, 0.7, 0.7))
     assert label.count(Structure.LIVER) == 8
-    half_a_section_shifted(cases[0])
+    half_a_slice_shifted(cases[0])
     with pytest.raises(InputError, match="LS-GEO-004 case 'bad'"):
         load_reference(cases[0])
     missing(cases[0])

@@ -13,17 +13,17 @@ from liverspleen.imaging.dicom import Series, find_series, write_series
 Row = dict[str, str]
 
 
-def series(number: int, phase: str = "", sections: int = 40) -> Series:
+def series(number: int, phase: str = "", slices: int = 40) -> Series:
     return Series(
         files=(Path(f"{number}.dcm"),),
         series_uid=f"1.2.{number}",
         study_uid="1.2",
         patient_id="P",
-        sections=sections,
+        slices=slices,
         rows=512,
         columns=512,
         geometry=None,
-        section_thickness_mm=None,
+        slice_thickness_mm=None,
         phase=phase,
         sex="",
         age=None,
@@ -75,7 +75,7 @@ def test_a_folder_that_several_series_share_names_none_of_them() -> None:
     assert taken(*pair, rows=(row(source="study", series="2"),), folder="study") == [2]
 
 
-def test_reconstructions_of_one_stated_phase_are_told_apart_by_their_sections() -> None:
+def test_reconstructions_of_one_stated_phase_are_told_apart_by_their_slices() -> None:
     assert taken(series(1, "portal_venous", 40), series(2, "portal_venous", 200), series(3, "arterial", 400)) == [2]
     assert taken(series(1, "delayed", 40), series(2, "delayed", 200)) == [2]
     assert taken(series(1, "portal_venous"), series(2, "portal_venous")) == []
@@ -85,8 +85,8 @@ def test_nobody_chooses_among_unknown_or_different_phases() -> None:
     assert taken(series(1, "", 40), series(2, "", 200)) == []
     assert taken(series(1, "arterial"), series(2, "delayed")) == []
     choice = choose({series(1, "arterial"): "a", series(2, "", 200): "b"}, ())
-    assert "200 sections, phase unknown" in choice.why
-    assert "40 sections, phase arterial" in choice.why
+    assert "200 slices, phase unknown" in choice.why
+    assert "40 slices, phase arterial" in choice.why
 
 
 def test_a_description_is_not_taken_for_a_number(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from seeded import (
     inverted,
     labels_swapped,
     mirrored_header,
-    missing_sections,
+    missing_slices,
 )
 
 from liverspleen.codes import read_areas
@@ -57,7 +57,7 @@ def test_sound_phantoms_of_all_conditions_raise_no_alarm(phantoms: Path) -> None
 
 @pytest.mark.slow
 def test_two_hundred_sound_phantoms_raise_no_alarm(tmp_path: Path) -> None:
-    """All conditions, sections of 1 to 8 mm, both scanners, patients examined twice."""
+    """All conditions, slices of 1 to 8 mm, both scanners, patients examined twice."""
     cohort = write_phantom_cohort(
         tmp_path, development=150, test1=20, pairs=15, seed=7, matrix=72, thickness_mm=(1.0, 8.0), workers=2
     )
@@ -68,7 +68,7 @@ def test_two_hundred_sound_phantoms_raise_no_alarm(tmp_path: Path) -> None:
 
 
 def test_the_real_cases_have_no_error_and_only_true_warnings(shared: Path) -> None:
-    """`msd_spleen_8` repeats each of its sections four times, and its header has the spleen on the right."""
+    """`msd_spleen_8` repeats each of its slices four times, and its header has the spleen on the right."""
     issues = found(shared / "data" / "cohort.csv")
     assert {(f.case_id, f.code) for f in issues if f.severity != "note"} == {
         ("msd_spleen_8", "LS-IMG-017"),
@@ -87,7 +87,7 @@ def test_the_real_cases_have_no_error_and_only_true_warnings(shared: Path) -> No
         (intercept_applied_twice, "LS-IMG-013"),
         (inverted, "LS-IMG-018"),
         (abdominal_window, "LS-IMG-012"),
-        (missing_sections, "LS-IMG-019"),
+        (missing_slices, "LS-IMG-019"),
         (head_and_feet_swapped, "LS-GEO-017"),
         (front_and_back_swapped, "LS-GEO-018"),
         (mirrored_header, "LS-LAB-018"),
@@ -130,11 +130,11 @@ def test_what_a_process_brings_back_is_small(phantoms: Path) -> None:
         assert len(pickle.dumps(examine_case(case))) < 10_000
 
 
-def test_equal_voxels_have_the_hash_of_the_slice_store(phantoms: Path, tmp_path: Path) -> None:
-    from liverspleen.data.store import store_case
+def test_equal_voxels_have_the_hash_of_the_slice_cache(phantoms: Path, tmp_path: Path) -> None:
+    from liverspleen.data.cache import cache_case
 
     case = read_cohort(phantoms).cases[0]
-    assert examine_case(case).voxels_sha256 == store_case(case, tmp_path).voxels_sha256
+    assert examine_case(case).voxels_sha256 == cache_case(case, tmp_path).voxels_sha256
 
 
 # ---- limits: on either side of each, by numbers set here ------------------------------------------------------------
@@ -254,13 +254,13 @@ def test_a_small_part_at_the_border_of_the_scan_is_truncated_not_tiny() -> None:
 
 def test_faces_are_named_as_the_patient_sees_them() -> None:
     labels = np.zeros((5, 5, 5), np.uint8)
-    labels[4, 0, 0] = Structure.LIVER  # columns grow to the left, rows to the back, sections upwards
+    labels[4, 0, 0] = Structure.LIVER  # columns grow to the left, rows to the back, slices upwards
     organ = find_organ(LabelMap(labels, Geometry((5, 5, 5), np.diag([-1.0, -1.0, 1.0, 1.0]))), Structure.LIVER)
     assert organ is not None
     assert organ.faces == ("superior", "anterior", "right")
 
 
-def test_two_pieces_with_tapering_ends_are_no_gap_and_a_skipped_section_is() -> None:
+def test_two_pieces_with_tapering_ends_are_no_gap_and_a_skipped_slice_is() -> None:
     one = ball(Structure.SPLEEN, 40)
     two = np.concatenate([one.labels, one.labels])
     organ = find_organ(LabelMap(two, Geometry(two.shape[::-1], one.geometry.affine)), Structure.SPLEEN)
@@ -285,7 +285,7 @@ def test_parts_and_holes_have_the_volumes_counted_by_hand() -> None:
 
 
 @pytest.mark.parametrize(
-    ("share", "value", "expected"),
+    ("fraction", "value", "expected"),
     [
         (0.0, 0, {}),
         (1.0, -20, {}),  # severe steatosis
@@ -297,13 +297,15 @@ def test_parts_and_holes_have_the_volumes_counted_by_hand() -> None:
         (1.0, 400, {"LS-LAB-015": "warning"}),
     ],
 )
-def test_what_lies_within_an_organ_is_judged_by_its_density(share: float, value: int, expected: dict[str, str]) -> None:
+def test_what_lies_within_an_organ_is_judged_by_its_density(
+    fraction: float, value: int, expected: dict[str, str]
+) -> None:
     label = ball(Structure.LIVER, 60)
     organ = find_organ(label, Structure.LIVER)
     assert organ is not None
     inside = np.flatnonzero(label.labels)
     hu = np.full(label.labels.shape, 100, np.int16)
-    hu.ravel()[inside[: round(share * inside.size)]] = value
+    hu.ravel()[inside[: round(fraction * inside.size)]] = value
     assert codes(density_issues(organ, hu)) == expected
 
 

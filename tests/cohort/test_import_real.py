@@ -30,7 +30,7 @@ def test_jpeg_2000_with_empty_uids_equals_its_nifti(
     np.testing.assert_array_equal(ct.hu, expected.hu)
     np.testing.assert_allclose(ct.geometry.canonical_affine, expected.geometry.canonical_affine, atol=1e-6)
     assert ct.geometry.spacing_mm[0] == pytest.approx(2.0)
-    assert case.section_thickness_mm == 3.0
+    assert case.slice_thickness_mm == 3.0
     assert case.label is not None
     label = read_label_map(case.label)
     # README of the data: 699.44 and 249.16 cm³
@@ -41,11 +41,11 @@ def test_jpeg_2000_with_empty_uids_equals_its_nifti(
     assert "warning: LS-DCM-022" in errors  # thickness 3 mm, spacing 2 mm
 
 
-def test_uncompressed_sections_equal_those_of_the_nifti(shared: Path, tmp_path: Path) -> None:
+def test_uncompressed_slices_equal_those_of_the_nifti(shared: Path, tmp_path: Path) -> None:
     folder = shared / "data" / "lits0"
     ct = read_ct(imported(tmp_path, folder / "dicom_abdomen").image)
     whole = read_ct(folder / "image.nii.gz")
-    # the NIfTI counts sections head first, so its first 31 are the last 31 from below
+    # the NIfTI counts slices head first, so its first 31 are the last 31 from below
     np.testing.assert_array_equal(ct.hu, whole.hu[-31:])
     expected = whole.geometry.canonical_affine.copy()
     expected[:3, 3] += (whole.hu.shape[0] - 31) * expected[:3, 0]
@@ -54,7 +54,7 @@ def test_uncompressed_sections_equal_those_of_the_nifti(shared: Path, tmp_path: 
 
 def test_segmentation_object_gives_the_volume_that_is_printed(shared: Path, tmp_path: Path) -> None:
     folder = shared / "data" / "dcmqi_ct3"
-    case = imported(tmp_path, folder / "dicom", f"labels={folder / 'liver_seg.dcm'}", "minimum_sections=3")
+    case = imported(tmp_path, folder / "dicom", f"labels={folder / 'liver_seg.dcm'}", "minimum_slices=3")
     assert case.labelled_structures == (Structure.LIVER,)
     assert case.label is not None
     label = read_label_map(case.label)
@@ -64,7 +64,7 @@ def test_segmentation_object_gives_the_volume_that_is_printed(shared: Path, tmp_
     np.testing.assert_array_equal(label.labels, expected.labels)
 
 
-def test_three_sections_are_too_few_unless_asked_for(shared: Path, tmp_path: Path) -> None:
+def test_three_slices_are_too_few_unless_asked_for(shared: Path, tmp_path: Path) -> None:
     folder = shared / "data" / "dcmqi_ct3" / "dicom"
     command = ["source=dicom", f"input={folder}", f"output={tmp_path / 'out'}", f"key={tmp_path / 'k'}"]
     assert main(["import", *command]) == 2

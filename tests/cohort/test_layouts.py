@@ -168,7 +168,7 @@ def test_totalsegmentator_masks_are_binary_disjoint_and_named_by_their_files(tmp
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "RGB", "P", "I;16"])
-def test_masks_are_gray_pngs_of_their_section(tmp_path: Path, mode: str) -> None:
+def test_masks_are_gray_pngs_of_their_slice(tmp_path: Path, mode: str) -> None:
     array = np.zeros((4, 6), np.uint8)
     array[1, 2] = 255
     image = Image.fromarray(array.astype(np.uint16)) if mode == "I;16" else Image.fromarray(array).convert(mode)

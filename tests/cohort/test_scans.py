@@ -220,10 +220,10 @@ def test_two_series_that_nothing_tells_apart_are_both_left(tmp_path: Path) -> No
     assert len(ids(tmp_path / "in" / "b")) == 1
 
 
-def test_two_sections_are_enough_and_one_is_not(tmp_path: Path) -> None:
-    series(tmp_path / "two", box_exam("x", sections=2))
+def test_two_slices_are_enough_and_one_is_not(tmp_path: Path) -> None:
+    series(tmp_path / "two", box_exam("x", slices=2))
     assert len(ids(tmp_path / "two")) == 1
-    series(tmp_path / "one", box_exam("x", sections=1))
+    series(tmp_path / "one", box_exam("x", slices=1))
     assert codes(found(tmp_path / "one")) == ["LS-DCM-014"]
 
 

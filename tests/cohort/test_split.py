@@ -99,8 +99,8 @@ def test_every_condition_site_and_block_gets_its_share_to_the_patient(people, se
     assert sorted(split.training + split.validation) == sorted(strata(people))
     whole, taken = margins(people), margins(people, split.validation)
     for group, number in whole.items():
-        share = Fraction(number * len(split.validation), whole["all"])
-        assert math.floor(share) <= taken[group] <= math.ceil(share), group
+        fraction = Fraction(number * len(split.validation), whole["all"])
+        assert math.floor(fraction) <= taken[group] <= math.ceil(fraction), group
 
 
 @given(cohorts(), st.integers(0, 3), st.integers(2, 7))
@@ -149,10 +149,10 @@ def sums(table):
     st.integers(1, 4).flatmap(lambda n: st.lists(st.lists(st.fractions(0, 9), min_size=n, max_size=n), min_size=1)),
     st.randoms(use_true_random=False),
 )
-def test_rounded_tables_keep_their_margins(shares, generator: random.Random):
+def test_rounded_tables_keep_their_margins(fractions, generator: random.Random):
     lots = iter(lambda: Fraction(generator.randrange(1000), 1000), None)
-    whole = controlled_rounding(shares, lots)
-    for exact, rounded in zip(sums(shares), sums(whole), strict=True):
+    whole = controlled_rounding(fractions, lots)
+    for exact, rounded in zip(sums(fractions), sums(whole), strict=True):
         assert math.floor(exact) <= rounded <= math.ceil(exact)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from liverspleen.config import compose
+from liverspleen.config.renamed import current_names
 from liverspleen.errors import InputError
 
 TRAIN = ["cohort=c.csv", "output=o"]
@@ -121,7 +122,7 @@ def test_a_folder_of_choices_may_be_a_python_value(tmp_path: Path) -> None:
     ("words", "line"),
     [
         (["slices.window_lower_hu=400"], "LS-CFG-016: slices.window_lower_hu=400 is not below slices.window_upper"),
-        (["slices.sections=2"], "LS-CFG-006: slices.sections=2 is even"),
+        (["slices.count=2"], "LS-CFG-006: slices.count=2 is even"),
         (["loss.dice_weight=0", "loss.ce_weight=0"], "LS-CFG-016: all weights of the loss are 0"),
         (["loss.focal_gamma=0.5"], "LS-CFG-006: loss.focal_gamma=0.5 lies between 0 and 1"),
         (["network=unet_3d", "network.width=null"], "LS-CFG-016: network.name=unet_3d needs network.width="),
@@ -134,7 +135,7 @@ def test_values_that_do_not_go_together_are_one_line(words: list[str], line: str
 
 
 def test_out_of_range_values_and_conflicts_of_other_groups_are_listed_together() -> None:
-    lines = refusal("train", [*TRAIN, "slices.sections=2", "trainer.batch_size=1", "sede=3"])
+    lines = refusal("train", [*TRAIN, "slices.count=2", "trainer.batch_size=1", "sede=3"])
     assert [line[:10] for line in lines] == ["LS-CFG-003"]  # the command line is corrected first
     lines = refusal("train", [*TRAIN, "slices.window_lower_hu=400", "trainer.batch_size=1"])
     assert [line[:10] for line in lines] == ["LS-CFG-016", "LS-CFG-006"]
@@ -144,3 +145,31 @@ def test_a_configuration_is_frozen() -> None:
     config = compose("train", TRAIN)
     with pytest.raises(AttributeError):
         config.seed = 3
+
+
+@pytest.mark.parametrize(
+    ("verb", "old", "new"),
+    [
+        ("train", "store=a=b,c", "cache=a=b,c"),
+        ("train", "slices.sections=5", "slices.count=5"),
+        ("train", "slices.section_distance_mm=5", "slices.distance_mm=5"),
+        ("predict", "share=2/8", "shard=2/8"),
+        ("export", "licence=MIT", "license=MIT"),
+        ("info", "sections=5", "slices=5"),
+        ("import", "minimum_sections=3", "minimum_slices=3"),
+    ],
+)
+def test_key_of_an_earlier_version_is_used_under_its_present_name_with_a_note(verb: str, old: str, new: str) -> None:
+    overrides, notes = current_names(verb, [old, "output=out"])
+    assert overrides == [new, "output=out"]
+    assert [(note.code, note.severity) for note in notes] == [("LS-CFG-017", "note")]
+    assert current_names(verb, overrides) == (overrides, [])
+
+
+def test_key_of_an_earlier_version_that_another_verb_has_is_no_key_here() -> None:
+    assert current_names("check", ["store=x"]) == (["store=x"], [])
+
+
+def test_python_name_of_an_earlier_version_is_answered_by_the_present_one() -> None:
+    with pytest.raises(InputError, match=r"train has no key 'store'; use cache=\.\.\."):
+        compose("train", values={"store": "x", "cohort": "c", "output": "o"})

@@ -9,23 +9,23 @@ EFFECTS = {"gain": 0.2, "offset": 0.1, "noise": 0.1, "blur_px": 1.0, "thickness"
 GEOMETRY = {"rotation_deg": 10.0, "scale": 0.2, "shift": 0.2}
 
 
-def random_stack(sections: int = 3, size: int = 24) -> tuple[torch.Tensor, torch.Tensor]:
+def random_stack(slices: int = 3, size: int = 24) -> tuple[torch.Tensor, torch.Tensor]:
     generator = torch.Generator().manual_seed(4)
     labels = torch.randint(3, (2, size, size), generator=generator, dtype=torch.uint8)
-    return torch.rand(2, sections, size, size, generator=generator), labels
+    return torch.rand(2, slices, size, size, generator=generator), labels
 
 
-def test_shift_moves_sections_and_labels_alike() -> None:
-    """The brightest voxel stays the labelled one, in every section, whatever the draw."""
+def test_shift_moves_slices_and_labels_alike() -> None:
+    """The brightest voxel stays the labelled one, in every slice, whatever the draw."""
     image = torch.zeros(4, 3, 32, 32)
     labels = torch.zeros(4, 32, 32, dtype=torch.uint8)
     image[:, :, 12:20, 8:16], labels[:, 12:20, 8:16] = 1.0, 2
     only_geometry = Augmentation(rotation_deg=10.0, scale=0.2, shift=0.2, gain=0.0, offset=0.0)
     moved, classes = only_geometry(image, labels, seed=3)
     assert not torch.equal(classes, labels)
-    for section in range(3):
-        inside = moved[:, section][classes == 2]
-        outside = moved[:, section][classes == 0]
+    for slice_index in range(3):
+        inside = moved[:, slice_index][classes == 2]
+        outside = moved[:, slice_index][classes == 0]
         assert inside.min() >= 0.25  # a corner of the square, bilinear
         assert outside.max() <= 0.75
 
@@ -49,35 +49,35 @@ def test_draws_differ_by_sample_and_seed_and_repeat_for_the_same() -> None:
 
 
 def test_without_limits_the_very_same_tensors_come_back() -> None:
-    sections, labels = random_stack()
-    same_sections, same_labels = Augmentation()(sections, labels, seed=1)
-    assert same_sections is sections
+    slices, labels = random_stack()
+    same_slices, same_labels = Augmentation()(slices, labels, seed=1)
+    assert same_slices is slices
     assert same_labels is labels
 
 
 @pytest.mark.parametrize("effect", EFFECTS)
 def test_effects_on_intensity_change_intensities_only(effect: str) -> None:
-    sections, labels = random_stack()
-    changed, same_labels = Augmentation(**{effect: EFFECTS[effect]})(sections, labels, seed=1)
-    assert not torch.equal(changed, sections)
-    assert changed.shape == sections.shape
+    slices, labels = random_stack()
+    changed, same_labels = Augmentation(**{effect: EFFECTS[effect]})(slices, labels, seed=1)
+    assert not torch.equal(changed, slices)
+    assert changed.shape == slices.shape
     assert torch.equal(same_labels, labels)
 
 
 def test_geometry_is_the_same_with_and_without_the_other_effects() -> None:
-    sections, labels = random_stack()
-    alone = Augmentation(**GEOMETRY)(sections, labels, seed=1)[1]
-    together = Augmentation(**GEOMETRY, **EFFECTS)(sections, labels, seed=1)[1]
+    slices, labels = random_stack()
+    alone = Augmentation(**GEOMETRY)(slices, labels, seed=1)[1]
+    together = Augmentation(**GEOMETRY, **EFFECTS)(slices, labels, seed=1)[1]
     assert not torch.equal(alone, labels)
     assert torch.equal(alone, together)
 
 
-def test_all_sections_get_one_geometry() -> None:
-    sections, labels = random_stack(sections=1)
-    alike = sections.expand(2, 5, 24, 24)
+def test_all_slices_get_one_geometry() -> None:
+    slices, labels = random_stack(slices=1)
+    alike = slices.expand(2, 5, 24, 24)
     moved, _ = Augmentation(**GEOMETRY, blur_px=1.0)(alike, labels, seed=1)
-    for section in range(5):
-        torch.testing.assert_close(moved[:, section], moved[:, 0])
+    for slice_index in range(5):
+        torch.testing.assert_close(moved[:, slice_index], moved[:, 0])
 
 
 def test_nearest_of_a_moved_image_is_its_moved_label() -> None:
@@ -89,31 +89,31 @@ def test_nearest_of_a_moved_image_is_its_moved_label() -> None:
     assert not torch.equal(classes, labels)
 
 
-def test_sections_three_times_as_thick_are_means_of_three() -> None:
-    sections, _ = random_stack(sections=5)
-    expected = ndimage.uniform_filter1d(sections.numpy(), 3, axis=1, mode="nearest")
-    np.testing.assert_allclose(thicker(sections, torch.tensor([3.0, 3.0])), expected, atol=1e-6)
-    assert torch.equal(thicker(sections, torch.tensor([1.0, 1.0])), sections)
+def test_slices_three_times_as_thick_are_means_of_three() -> None:
+    slices, _ = random_stack(slices=5)
+    expected = ndimage.uniform_filter1d(slices.numpy(), 3, axis=1, mode="nearest")
+    np.testing.assert_allclose(thicker(slices, torch.tensor([3.0, 3.0])), expected, atol=1e-6)
+    assert torch.equal(thicker(slices, torch.tensor([1.0, 1.0])), slices)
 
 
-def test_section_twice_as_thick_takes_a_quarter_of_each_neighbour() -> None:
+def test_slice_twice_as_thick_takes_a_quarter_of_each_neighbour() -> None:
     stack = torch.tensor([0.0, 4.0, 8.0]).reshape(1, 3, 1, 1)
     # outermost: 0 / 2 + (0 + 4) / 4, and 8 / 2 + (4 + 8) / 4
     assert thicker(stack, torch.tensor([2.0])).flatten().tolist() == [1.0, 4.0, 7.0]
 
 
-def test_thickness_of_a_single_section_changes_nothing() -> None:
-    sections, labels = random_stack(sections=1)
-    torch.testing.assert_close(Augmentation(thickness=2.0)(sections, labels, seed=1)[0], sections)
+def test_thickness_of_a_single_slice_changes_nothing() -> None:
+    slices, labels = random_stack(slices=1)
+    torch.testing.assert_close(Augmentation(thickness=2.0)(slices, labels, seed=1)[0], slices)
 
 
 def test_blur_is_the_gaussian_of_each_sample() -> None:
-    sections, _ = random_stack()
-    smooth = blurred(sections, torch.tensor([0.0, 1.2]), reach_px=4)
-    torch.testing.assert_close(smooth[0], sections[0])
-    for section in range(3):
-        expected = ndimage.gaussian_filter(sections[1, section].numpy(), 1.2, mode="nearest", radius=4)
-        np.testing.assert_allclose(smooth[1, section], expected, atol=1e-6)
+    slices, _ = random_stack()
+    smooth = blurred(slices, torch.tensor([0.0, 1.2]), reach_px=4)
+    torch.testing.assert_close(smooth[0], slices[0])
+    for slice_index in range(3):
+        expected = ndimage.gaussian_filter(slices[1, slice_index].numpy(), 1.2, mode="nearest", radius=4)
+        np.testing.assert_allclose(smooth[1, slice_index], expected, atol=1e-6)
 
 
 def test_gain_and_offset_are_drawn_up_to_their_limits() -> None:
@@ -138,34 +138,34 @@ def test_noise_is_gaussian_with_a_deviation_up_to_its_limit() -> None:
 
 
 def test_step_and_rank_change_the_draws_and_repeat_them() -> None:
-    sections, labels = random_stack()
+    slices, labels = random_stack()
     everything = Augmentation(**GEOMETRY, **EFFECTS)
     places = [(0, 0), (0, 1), (1, 0), (1, 1)]
-    draws = {place: everything(sections, labels, seed=draw_seed(7, *place))[0] for place in places}
+    draws = {place: everything(slices, labels, seed=draw_seed(7, *place))[0] for place in places}
     for first in places:
-        assert torch.equal(everything(sections, labels, seed=draw_seed(7, *first))[0], draws[first])
+        assert torch.equal(everything(slices, labels, seed=draw_seed(7, *first))[0], draws[first])
         assert not any(torch.equal(draws[first], draws[other]) for other in places if other != first)
 
 
 def test_geometry_is_that_of_torchs_affine_grid() -> None:
-    sections, labels = random_stack(size=32)
-    sections, labels = sections[..., :20], labels[..., :20]
-    moved, _ = Augmentation(rotation_deg=30.0, scale=0.3, shift=0.1)(sections, labels, seed=9)
+    slices, labels = random_stack(size=32)
+    slices, labels = slices[..., :20], labels[..., :20]
+    moved, _ = Augmentation(rotation_deg=30.0, scale=0.3, shift=0.1)(slices, labels, seed=9)
     signed = torch.rand(2, 6, generator=torch.Generator().manual_seed(9)) * 2 - 1
     angle, scale = torch.deg2rad(30 * signed[:, 0]), 1 + 0.3 * signed[:, 1]
     cosine, sine, shift = scale * angle.cos(), scale * angle.sin(), 0.2 * signed[:, 2:4]
     matrix = torch.stack([cosine, -sine * 32 / 20, shift[:, 0], sine * 20 / 32, cosine, shift[:, 1]], 1)
     grid = torch.nn.functional.affine_grid(matrix.view(2, 2, 3), [2, 1, 32, 20], align_corners=False)
-    expected = torch.nn.functional.grid_sample(sections, grid, "bilinear", "border", align_corners=False)
+    expected = torch.nn.functional.grid_sample(slices, grid, "bilinear", "border", align_corners=False)
     torch.testing.assert_close(moved, expected, atol=1e-5, rtol=0)
 
 
 def test_autocast_does_not_round_intensities() -> None:
-    sections, labels = random_stack()
+    slices, labels = random_stack()
     everything = Augmentation(**GEOMETRY, **EFFECTS)
-    plain = everything(sections, labels, seed=1)
+    plain = everything(slices, labels, seed=1)
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        same = everything(sections, labels, seed=1)
+        same = everything(slices, labels, seed=1)
     assert same[0].dtype == torch.float32
     assert torch.equal(same[0], plain[0])
     assert torch.equal(same[1], plain[1])

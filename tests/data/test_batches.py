@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 import torch
 
-from liverspleen.data.module import SectionDataModule
-from liverspleen.data.store import StoredCase
+from liverspleen.data.cache import CachedCase
+from liverspleen.data.module import SliceDataModule
 
 
-class EmptyCase(StoredCase):
-    """A case of four sections of background."""
+class EmptyCase(CachedCase):
+    """A case of four slices of background."""
 
-    sections = property(lambda self: np.zeros(self.shape, np.int16))  # type: ignore[assignment]
+    slices = property(lambda self: np.zeros(self.shape, np.int16))  # type: ignore[assignment]
     labels = property(lambda self: np.zeros(self.shape, np.uint8))  # type: ignore[assignment]
 
     def __init__(self, name: str) -> None:
@@ -24,7 +24,7 @@ class EmptyCase(StoredCase):
 @pytest.mark.parametrize("kind", ["cpu", "cuda"])
 def test_batches_for_a_gpu_lie_in_pinned_memory(kind: str) -> None:
     one, other = EmptyCase("a"), EmptyCase("b")
-    data = SectionDataModule([one], [other], sections=3, stride=16, batch_size=2, steps=2, seed=0, workers=0)
+    data = SliceDataModule([one], [other], slices=3, stride=16, batch_size=2, steps=2, seed=0, workers=0)
     strategy = SimpleNamespace(root_device=torch.device(kind))
     data.trainer = SimpleNamespace(global_rank=0, strategy=strategy)  # type: ignore[assignment]
     loaders = (data.train_dataloader(), data.val_dataloader())

@@ -8,15 +8,15 @@ from liverspleen.data.resampling import resampled_hu, resampled_labels, resample
 MATRICES = [(16, 20), (7, 9), (23, 41), (40, 13), (1, 1), (33, 20)]
 
 
-def sections() -> np.ndarray:
+def slices() -> np.ndarray:
     return np.random.default_rng(0).integers(-1024, 2000, (3, 32, 20)).astype(np.int16)
 
 
 @pytest.mark.parametrize("matrix", MATRICES)
-def test_sections_are_those_of_torchs_antialiased_bilinear_interpolation(matrix: tuple[int, int]) -> None:
-    image = torch.from_numpy(sections()).double()[None]
+def test_slices_are_those_of_torchs_antialiased_bilinear_interpolation(matrix: tuple[int, int]) -> None:
+    image = torch.from_numpy(slices()).double()[None]
     expected = functional.interpolate(image, matrix, mode="bilinear", align_corners=False, antialias=True)[0]
-    found = resampled_hu(sections(), matrix)
+    found = resampled_hu(slices(), matrix)
     assert found.dtype == np.int16
     # rounded to whole HU; at a half both neighbours are right
     np.testing.assert_allclose(found, expected, atol=0.5 + 1e-6)
@@ -42,7 +42,7 @@ def test_labels_are_those_of_torchs_exact_nearest_interpolation(matrix: tuple[in
 
 
 def test_the_same_matrix_gives_the_very_same_arrays() -> None:
-    image, labels = sections(), np.zeros((3, 32, 20), np.uint8)
+    image, labels = slices(), np.zeros((3, 32, 20), np.uint8)
     assert resampled_hu(image, (32, 20)) is image
     assert resampled_labels(labels, (32, 20)) is labels
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from liverspleen.cohort.manifest import Case
+from liverspleen.data.cache import cache_case
 from liverspleen.data.room import available_bytes, case_cost, noting_cost, plan
-from liverspleen.data.store import store_case
 
 SHAPE = (224, 192, 128)  # 5.5 million voxels, 11 MB of HU
 SLACK = 32 << 20
@@ -20,13 +20,13 @@ import sys
 from pathlib import Path
 from liverspleen.cohort.checks import load_case
 from liverspleen.cohort.manifest import Case
-from liverspleen.data.store import store_case
-image, label, store, pixel = sys.argv[1:]
+from liverspleen.data.cache import cache_case
+image, label, cache, pixel = sys.argv[1:]
 case = Case("a", "a", Path(image), Path(label))
 def kib(name):
     return int(next(line for line in open("/proc/self/status") if line.startswith(name)).split()[1])
 before = kib("VmRSS")
-store_case(case, Path(store), pixel_mm=float(pixel) or None)
+cache_case(case, Path(cache), pixel_mm=float(pixel) or None)
 print((kib("VmHWM") - before) * 1024)
 """
 
@@ -60,12 +60,12 @@ def test_a_case_takes_what_its_headers_say_at_most_and_not_far_less(
     if not Path("/proc/self/status").exists():
         pytest.skip("memory is measured by Linux's /proc")
     case = written(tmp_path, dtype, slope, label_dtype)
-    words = [str(case.image), str(case.label), str(tmp_path / "store"), str(pixel_mm)]
+    words = [str(case.image), str(case.label), str(tmp_path / "cache"), str(pixel_mm)]
     run = subprocess.run([sys.executable, "-c", MEASURE, *words], capture_output=True, text=True, check=True)
     real, told = int(run.stdout), case_cost(case, pixel_mm=pixel_mm or None)
     assert real <= told.memory_bytes
     assert real >= 0.5 * (told.memory_bytes - SLACK)
-    on_disk = sum(file.stat().st_size for file in (tmp_path / "store").rglob("*") if file.is_file())
+    on_disk = sum(file.stat().st_size for file in (tmp_path / "cache").rglob("*") if file.is_file())
     assert on_disk <= told.disk_bytes <= on_disk + (1 << 17)
 
 
@@ -79,7 +79,7 @@ def test_the_voxels_of_a_test_case_take_the_memory_of_its_image(tmp_path: Path) 
 def test_stored_size_follows_the_matrix(tmp_path: Path) -> None:
     case = written(tmp_path, np.int16, 1.0, np.uint8)
     voxels = int(np.prod(SHAPE))
-    store_case(case, tmp_path / "store", pixel_mm=2.0)
+    cache_case(case, tmp_path / "cache", pixel_mm=2.0)
     half = case_cost(case, pixel_mm=2.0).disk_bytes
     assert voxels <= half - 3 * voxels // 4 <= voxels + (1 << 17)  # native labels, and 3 bytes for each of a quarter
 

@@ -5,15 +5,15 @@ import numpy as np
 import pytest
 from torch.utils.data import DataLoader, Dataset
 
-from liverspleen.data.sampling import BalancedSampler, StepSampler, balanced, natural, section_classes
-from liverspleen.data.store import StoredCase
+from liverspleen.data.cache import CachedCase
+from liverspleen.data.sampling import BalancedSampler, StepSampler, balanced, natural, slice_classes
 
 NEITHER, LIVER, SPLEEN, BOTH = range(4)
 CLASSES = [NEITHER] * 50 + [LIVER] * 7 + [SPLEEN] * 2 + [BOTH] * 20
 
 
-class DrawnCase(StoredCase):
-    """A case of which only the organs of each section are known."""
+class DrawnCase(CachedCase):
+    """A case of which only the organs of each slice are known."""
 
     present = property(lambda self: self.organs)  # type: ignore[assignment]
 
@@ -35,20 +35,20 @@ def test_natural_order_is_one_seeded_shuffle_after_the_other() -> None:
     assert list(StepSampler(7, steps=6, batch_size=3, seed=5)) == shuffles[:18].tolist()
 
 
-def test_natural_order_visits_every_section_once_an_epoch() -> None:
+def test_natural_order_visits_every_slice_once_an_epoch() -> None:
     whole = list(StepSampler(7, steps=6, batch_size=3, seed=5))
     assert sorted(whole[:7]) == sorted(whole[7:14]) == list(range(7))
     assert whole[:7] != whole[7:14]
 
 
-def test_every_batch_of_four_holds_one_section_of_each_class() -> None:
+def test_every_batch_of_four_holds_one_slice_of_each_class() -> None:
     drawn = [CLASSES[index] for index in BalancedSampler(CLASSES, steps=25, batch_size=4, seed=1)]
     assert Counter(drawn) == {NEITHER: 25, LIVER: 25, SPLEEN: 25, BOTH: 25}
     assert all(sorted(drawn[i : i + 4]) == [NEITHER, LIVER, SPLEEN, BOTH] for i in range(0, 100, 4))
     assert len({tuple(drawn[i : i + 4]) for i in range(0, 100, 4)}) > 5  # in changing order
 
 
-def test_no_section_comes_again_before_all_of_its_class_have_come() -> None:
+def test_no_slice_comes_again_before_all_of_its_class_have_come() -> None:
     drawn = list(BalancedSampler(CLASSES, steps=50, batch_size=4, seed=1))
     liver = [index for index in drawn if CLASSES[index] == LIVER]
     assert all(sorted(liver[i : i + 7]) == list(range(50, 57)) for i in range(0, 49, 7))
@@ -89,19 +89,19 @@ def test_seeds_draw_different_orders() -> None:
     assert len(orders) == 5
 
 
-def test_classes_follow_the_organs_of_each_section_over_all_cases() -> None:
-    assert section_classes(CASES) == [NEITHER, LIVER, BOTH, SPLEEN, BOTH]
+def test_classes_follow_the_organs_of_each_slice_over_all_cases() -> None:
+    assert slice_classes(CASES) == [NEITHER, LIVER, BOTH, SPLEEN, BOTH]
 
 
 def test_every_combination_of_three_organs_is_a_class() -> None:
     shown = [(first, second, third) for third in (False, True) for second in (False, True) for first in (False, True)]
-    assert section_classes([DrawnCase(*shown)]) == list(range(8))
+    assert slice_classes([DrawnCase(*shown)]) == list(range(8))
 
 
 def test_both_samplers_are_made_from_cases() -> None:
     assert sorted(natural(CASES, steps=1, batch_size=5, seed=0)) == [0, 1, 2, 3, 4]
     drawn = Counter(balanced(CASES, steps=10, batch_size=4, seed=0))
-    assert drawn == {0: 10, 1: 10, 2: 5, 3: 10, 4: 5}  # sections 2 and 4 share the class of both organs
+    assert drawn == {0: 10, 1: 10, 2: 5, 3: 10, 4: 5}  # slices 2 and 4 share the class of both organs
 
 
 @pytest.mark.parametrize("sampler", [natural, balanced])

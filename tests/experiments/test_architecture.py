@@ -16,10 +16,10 @@ import pytest
 from liverspleen.config import compose, conf_folder, groups
 
 STUDY = Path(__file__).parents[2] / "experiments" / "architecture"
-FACTORS = ("network", "slices.sections", "loss", "sampler")
+FACTORS = ("network", "slices.count", "loss", "sampler")
 HEADER = (
     *("number", "phase", "configuration", "state", "reason", "seed", "device", "started", "seconds"),
-    *("dss", "dss_liver", "dss_spleen", "volume_bias_pct", "seconds_per_section"),
+    *("dss", "dss_liver", "dss_spleen", "volume_bias_pct", "seconds_per_slice"),
     *FACTORS,
 )
 LEVELS = (("small", "other"), ("1", "3", "5"), ("dice_ce", "boundary"), ("natural", "balanced"))
@@ -107,10 +107,10 @@ def test_trials_without_a_score_cost_their_pairs_only(study: SimpleNamespace, tm
 
 def test_shares_are_those_of_the_sums_of_squares(study: SimpleNamespace, tmp_path: Path) -> None:
     trials, factors = study.factor_effects.read_trials(write(tmp_path / "trials.csv", whole_grid()))
-    explained, left = study.factor_effects.shares(trials, factors)
-    # per trial: networks 0.025², sections variance of (-0.02, 0, 0.01), losses 0.05²
-    sections = ((-0.02) ** 2 + 0.01**2) / 3 - ((-0.02 + 0.01) / 3) ** 2
-    squares = {"network": 0.025**2, "slices.sections": sections, "loss": 0.05**2, "sampler": 0.0}
+    explained, left = study.factor_effects.fractions(trials, factors)
+    # per trial: networks 0.025², slices variance of (-0.02, 0, 0.01), losses 0.05²
+    slices = ((-0.02) ** 2 + 0.01**2) / 3 - ((-0.02 + 0.01) / 3) ** 2
+    squares = {"network": 0.025**2, "slices.count": slices, "loss": 0.05**2, "sampler": 0.0}
     total = sum(squares.values())
     assert explained == pytest.approx({name: value / total for name, value in squares.items()}, abs=1e-9)
     assert left == pytest.approx(0, abs=1e-9)
@@ -123,7 +123,7 @@ def test_what_was_trained_again_stands_beside_its_selected_score(study: SimpleNa
     again = [row(0, stated, 0.66), *(row(1 + n, stated, s, phase="confirm") for n, s in enumerate((0.60, 0.64)))]
     write(tmp_path / "stated" / "trials.csv", again)
     text = study.factor_tables.write_tables(tmp_path, tmp_path / "sweep", tmp_path / "stated")
-    # above the stated one all 12 with dice_ce and the two with boundary and 5 sections
+    # above the stated one all 12 with dice_ce and the two with boundary and 5 slices
     # SD 0.02 and 0.0283; half-widths 4.303 * 0.02 / sqrt(3) and 12.706 * 0.0283 / sqrt(2)
     assert "| small | 5 | dice_ce | natural | leader | 1 | 0.810 | 3 | 0.720 (0.670 to 0.770) | 0.020 |" in text
     assert "| small | 3 | boundary | balanced | stated | 15 | 0.700 | 2 | 0.620 (0.366 to 0.874) | 0.028 |" in text

@@ -64,7 +64,7 @@ def disks_pct(heights_mm: tuple[float, ...], thickness_mm: float) -> float:
     return 100 * (thickness_mm * sum(max(100 - height**2, 0) for height in heights_mm) / (4000 / 3) - 1)
 
 
-def test_central_sections_of_a_ball_give_its_cavalieri_sum(study):
+def test_central_slices_of_a_ball_give_its_cavalieri_sum(study):
     # Faces at -12.5, -7.5 ...: central planes at -10, -5, 0, 5, 10, disks of 0, 75, 100, 75, 0: 1250 of 1333, -6.25 %
     assert disks_pct((-10, -5, 0, 5, 10), 5.0) == pytest.approx(-6.25)
     # the lattice samples the plane half a step, 0.0625 mm, higher
@@ -74,15 +74,15 @@ def test_central_sections_of_a_ball_give_its_cavalieri_sum(study):
     assert errors_pct(study, 5.0, 0.0)["centre"] == pytest.approx(3.125, abs=0.1)
 
 
-def test_touched_and_filled_sections_of_a_ball_are_its_widest_and_narrowest_disks(study):
+def test_touched_and_filled_slices_of_a_ball_are_its_widest_and_narrowest_disks(study):
     # Faces at 0, ±5, ±10: widest at 0 and 5, narrowest at 5 and 10 mm, on either side; samples half a step inwards
     found = errors_pct(study, 5.0, 0.0)
     assert found["touched"] == pytest.approx(disks_pct((0.0625, -0.0625, 5.0625, -5.0625), 5.0), abs=0.1)  # 30.8
     assert found["filled"] == pytest.approx(disks_pct((4.9375, -4.9375, 9.9375, -9.9375), 5.0), abs=0.1)  # -42.3
 
 
-def test_majority_loses_only_what_is_thinner_than_half_a_section(study):
-    # Over all starts a chord longer than half a section counts at its length, a shorter one never. Chords of a ball
+def test_majority_loses_only_what_is_thinner_than_half_a_slice(study):
+    # Over all starts a chord longer than half a slice counts at its length, a shorter one never. Chords of a ball
     # below h / 2 hold (h / 4R)³ of it: 0.8 % at 8 mm and a radius of 10 mm.
     starts = np.arange(0.0, 8.0, 0.5)
     majority = np.mean([errors_pct(study, 8.0, start)["majority"] for start in starts])
@@ -92,7 +92,7 @@ def test_majority_loses_only_what_is_thinner_than_half_a_section(study):
 
 
 def test_scatter_over_starts_of_a_ball_is_that_of_its_corners(study):
-    # Sums h Σ π (R² - z²) themselves, over starts; radii over a whole section average the phases of the two ends.
+    # Sums h Σ π (R² - z²) themselves, over starts; radii over a whole slice average the phases of the two ends.
     variances = []
     for radius in np.linspace(40.0, 45.0, 51):
         centres = np.arange(-60.0, 60.0, 5.0)[None, :] + np.linspace(0, 5, 200, endpoint=False)[:, None]
@@ -102,13 +102,13 @@ def test_scatter_over_starts_of_a_ball_is_that_of_its_corners(study):
     assert over_radii == pytest.approx(study.summary.SMOOTH_CV, rel=0.05)
 
 
-def test_half_filled_sections_count_half(study):
+def test_half_filled_slices_count_half(study):
     inside = np.zeros((64, 1), bool)
-    inside[:32] = True  # 4 mm, the lower half of one section of 8 mm
+    inside[:32] = True  # 4 mm, the lower half of one slice of 8 mm
     assert study.slabs.Lines(inside).drawn(study.slabs.Protocol(8.0, 8.0, 0.0))["majority"] == 0.5
 
 
-def test_sections_with_gaps_and_overlaps_are_laid_at_their_spacing(study):
+def test_slices_with_gaps_and_overlaps_are_laid_at_their_spacing(study):
     inside = np.ones((8 * 20, 1), bool)  # 20 mm
     lines = study.slabs.Lines(inside)
     # 5 mm at 0, 10; at -4, 0, 4 ... 16, of which the outer two reach 1 and 4 mm into it
@@ -128,12 +128,12 @@ def test_a_patient_keeps_position_and_pixels_at_every_thickness_and_start(study)
     thin, thick = (study.patients.acquisition(body, 0, h, start, settings) for h, start in ((1.0, 0.5), (8.0, 4.0)))
     assert (thin.centre_mm, thin.field_of_view_mm) == (thick.centre_mm, thick.field_of_view_mm)
     assert thin.seed != thick.seed
-    # the upper face of the first section of start 0 is where the patient was laid, whatever the thickness
+    # the upper face of the first slice of start 0 is where the patient was laid, whatever the thickness
     assert thin.bottom_mm + 0.5 + 1.0 == pytest.approx(thick.bottom_mm + 4.0 + 8.0)
     lowest, highest = body.z_range_mm
     for scan in (thin, thick):
         assert scan.bottom_mm < lowest
-        assert scan.bottom_mm + scan.section_count * scan.scanner.section_thickness_mm > highest
+        assert scan.bottom_mm + scan.slice_count * scan.scanner.slice_thickness_mm > highest
     assert (render(body, thick).labels[[0, -1]] == 0).all()
 
 

@@ -93,7 +93,7 @@ def test_corner_displacement_of_a_shifted_grid_is_the_shift():
 
 
 def test_corner_displacement_grows_with_the_image_when_spacing_differs():
-    # 100 sections of 5.01 instead of 5 mm: the last outer corner, at index 99.5, is 0.995 mm away
+    # 100 slices of 5.01 instead of 5 mm: the last outer corner, at index 99.5, is 0.995 mm away
     first, second = (Geometry((2, 2, 100), np.diag([1, 1, edge, 1.0])) for edge in (5.0, 5.01))
     assert corner_displacement_mm(first, second) == pytest.approx(0.995)
     assert not same_grid(first, second)
@@ -124,7 +124,7 @@ def test_float32_header_rounding_of_a_large_oblique_grid_stays_within_the_tolera
     assert same_grid(Geometry((512, 512, 512), affine), rounded)
 
 
-def test_half_a_section_and_half_a_pixel_are_beyond_the_tolerance():
+def test_half_a_slice_and_half_a_pixel_are_beyond_the_tolerance():
     ct = Geometry(SHAPE, np.diag([0.7, 0.7, 5.0, 1.0]))
     assert grid_tolerance_mm(ct) == pytest.approx(0.07)
     for axis, shift in ((2, 2.5), (0, 0.35)):

@@ -23,11 +23,11 @@ def status(name: str) -> int:
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{name}:"))
 
 
-def driver(sections: int, batch_size: int, distance_mm: float) -> int:
+def driver(slices: int, batch_size: int, distance_mm: float) -> int:
     """Growth above CT, label map and loaded network."""
-    grid = Geometry((MATRIX, MATRIX, sections), np.diag([-0.7, -0.7, 1.0, 1.0]))
-    ct = CTVolume(np.full((sections, MATRIX, MATRIX), 50, np.int16), grid)
-    model = stand_in(Pointwise(), section_distance_mm=distance_mm)
+    grid = Geometry((MATRIX, MATRIX, slices), np.diag([-0.7, -0.7, 1.0, 1.0]))
+    ct = CTVolume(np.full((slices, MATRIX, MATRIX), 50, np.int16), grid)
+    model = stand_in(Pointwise(), slice_distance_mm=distance_mm)
     small = CTVolume(ct.hu[:1], Geometry((MATRIX, MATRIX, 1), grid.affine))
     segment(small, model)  # what is loaded with the first call stays
     Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # VmHWM begins anew

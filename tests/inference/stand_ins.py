@@ -16,11 +16,11 @@ from liverspleen.inference.model import TrainedModel
 WINDOW = IntensityWindow(0.0, 100.0, clip=True)
 
 
-class SectionBelow(nn.Module):
-    """Liver where the section below (more inferior) is at 0.25 or more, spleen where it is at 0.75 or more."""
+class SliceBelow(nn.Module):
+    """Liver where the slice below (more inferior) is at 0.25 or more, spleen where it is at 0.75 or more."""
 
-    def forward(self, sections: Tensor) -> Tensor:
-        below = sections[:, 0]
+    def forward(self, slices: Tensor) -> Tensor:
+        below = slices[:, 0]
         return torch.stack([torch.zeros_like(below), below - 0.25, 2 * below - 1.0], dim=1)
 
 
@@ -31,14 +31,14 @@ class Pointwise(nn.Module):
         super().__init__()
         self.layer = nn.Conv2d(3, 3, 1)
 
-    def forward(self, sections: Tensor) -> Tensor:
-        logits: Tensor = self.layer(sections)
+    def forward(self, slices: Tensor) -> Tensor:
+        logits: Tensor = self.layer(slices)
         return logits
 
 
-def stand_in(network: Any, *, sections: int = 3, **more: Any) -> TrainedModel:
+def stand_in(network: Any, *, slices: int = 3, **more: Any) -> TrainedModel:
     """A model of that network, which is not loaded from anywhere."""
-    return TrainedModel(network.eval(), more.pop("window", WINDOW), sections, 16, {}, "", **more)
+    return TrainedModel(network.eval(), more.pop("window", WINDOW), slices, 16, {}, "", **more)
 
 
 def volume(hu: np.ndarray, spacing_mm: float = 5.0) -> CTVolume:

@@ -48,7 +48,7 @@ def test_every_view_has_the_true_aspect_and_the_patients_right_at_the_left(tmp_p
     assert bottom[1] - bottom[0] + 1 == pytest.approx(4 * 5.0 / 0.8, abs=1)
     assert top[1] - top[0] + 1 == pytest.approx(50 * 1.6 / 0.8, abs=1)
     left, right = groups(liver[top[0] : top[1] + 1].any(axis=0))
-    for first, last in (left, right):  # one axial section for each organ
+    for first, last in (left, right):  # one axial slice for each organ
         assert last - first + 1 == 80
     coronal, sagittal = groups(liver[bottom[0] : bottom[1] + 1].any(axis=0))
     assert coronal[1] - coronal[0] + 1 == 80

@@ -1,4 +1,4 @@
-"""Sections stream through the network: each is prepared once, and none of it depends on how many go at a time."""
+"""Slices stream through the network: each is prepared once, and none of it depends on how many go at a time."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from stand_ins import WINDOW, Pointwise, SectionBelow, stand_in, volume
+from stand_ins import WINDOW, Pointwise, SliceBelow, stand_in, volume
 from torch import Tensor, nn
 
-from liverspleen.data.sections import native_classes, neighbours, section_step
+from liverspleen.data.slices import native_classes, neighbours, slice_step
 from liverspleen.data.window import IntensityWindow
 from liverspleen.errors import InputError
 from liverspleen.imaging import write_ct
@@ -23,37 +23,37 @@ from liverspleen.organs import Structure
 
 
 class WeightedSum(nn.Module):
-    """Another logit for each order of the same sections."""
+    """Another logit for each order of the same slices."""
 
-    def __init__(self, sections: int) -> None:
+    def __init__(self, slices: int) -> None:
         super().__init__()
         generator = torch.Generator().manual_seed(0)
-        self.weights = nn.Parameter(torch.randn(3, sections, generator=generator))
+        self.weights = nn.Parameter(torch.randn(3, slices, generator=generator))
 
-    def forward(self, sections: Tensor) -> Tensor:
-        return torch.einsum("cs,bshw->bchw", self.weights, sections)
+    def forward(self, slices: Tensor) -> Tensor:
+        return torch.einsum("cs,bshw->bchw", self.weights, slices)
 
 
 def noise(count: int, rows: int = 20, columns: int = 33) -> np.ndarray:
     return np.random.default_rng(count).integers(-20, 120, (count, rows, columns)).astype(np.int16)
 
 
-@pytest.mark.parametrize(("sections", "distance_mm"), [(1, None), (3, None), (5, 7.5), (7, 5.0)])
+@pytest.mark.parametrize(("slices", "distance_mm"), [(1, None), (3, None), (5, 7.5), (7, 5.0)])
 @pytest.mark.parametrize("batch_size", [1, 2, 5, 64])
-def test_labels_are_those_of_each_stack_by_itself(sections: int, distance_mm: float | None, batch_size: int) -> None:
-    hu, network = noise(17), WeightedSum(sections)
-    model = stand_in(network, sections=sections, section_distance_mm=distance_mm)
+def test_labels_are_those_of_each_stack_by_itself(slices: int, distance_mm: float | None, batch_size: int) -> None:
+    hu, network = noise(17), WeightedSum(slices)
+    model = stand_in(network, slices=slices, slice_distance_mm=distance_mm)
     found = segment_volume(volume(hu, spacing_mm=2.5), model, batch_size=batch_size).label_map.labels
-    step = section_step(distance_mm, 2.5)
-    for section in range(17):
-        stack = torch.from_numpy(hu[neighbours(section, 17, sections, step=step)])
+    step = slice_step(distance_mm, 2.5)
+    for slice_index in range(17):
+        stack = torch.from_numpy(hu[neighbours(slice_index, 17, slices, step=step)])
         expected = network(WINDOW(stack)[None]).argmax(1)[0]
-        assert np.array_equal(found[section], expected)
+        assert np.array_equal(found[slice_index], expected)
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 8])
 @pytest.mark.parametrize("distance_mm", [None, 20.0])
-def test_each_section_is_scaled_once(batch_size: int, distance_mm: float | None) -> None:
+def test_each_slice_is_scaled_once(batch_size: int, distance_mm: float | None) -> None:
     seen: Counter[int] = Counter()
 
     class Watched(IntensityWindow):
@@ -61,16 +61,16 @@ def test_each_section_is_scaled_once(batch_size: int, distance_mm: float | None)
             seen.update(hu.unique().tolist())
             return super().__call__(hu)
 
-    hu = np.broadcast_to(np.arange(20, dtype=np.int16)[:, None, None], (20, 16, 16))  # its number in each section
-    model = stand_in(SectionBelow(), window=Watched(0.0, 100.0, clip=True), section_distance_mm=distance_mm)
+    hu = np.broadcast_to(np.arange(20, dtype=np.int16)[:, None, None], (20, 16, 16))  # its number in each slice
+    model = stand_in(SliceBelow(), window=Watched(0.0, 100.0, clip=True), slice_distance_mm=distance_mm)
     segment_volume(volume(hu), model, batch_size=batch_size)
     assert seen == dict.fromkeys(range(20), 1)
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 2000])
-def test_any_number_of_sections(count: int) -> None:
+def test_any_number_of_slices(count: int) -> None:
     hu = noise(count, rows=6, columns=5)
-    found = segment(volume(hu), stand_in(SectionBelow())).labels
+    found = segment(volume(hu), stand_in(SliceBelow())).labels
     below = hu[np.maximum(np.arange(count) - 1, 0)]
     # by hand: intensity is HU / 100; at 25 HU liver's logit is background's, which counts, and at 75 spleen's liver's
     assert np.array_equal(found, np.select([below > 75, below > 25], [Structure.SPLEEN, Structure.LIVER]))
@@ -86,11 +86,11 @@ def test_classes_are_those_of_argmax_with_ties_to_the_first() -> None:
 
 
 class TwoOrders(nn.Module):
-    """Where sections go up: probabilities 0.1, 0.6, 0.3; where they go down: 0.3, 0.1, 0.6; else background."""
+    """Where slices go up: probabilities 0.1, 0.6, 0.3; where they go down: 0.3, 0.1, 0.6; else background."""
 
-    def forward(self, sections: Tensor) -> Tensor:
+    def forward(self, slices: Tensor) -> Tensor:
         up, down = (p.log().reshape(1, 3, 1, 1) for p in torch.tensor([[0.1, 0.6, 0.3], [0.3, 0.1, 0.6]]))
-        rises = (sections[:, 2] - sections[:, 0])[:, None]
+        rises = (slices[:, 2] - slices[:, 0])[:, None]
         same = torch.tensor([0.0, -9.0, -9.0]).reshape(1, 3, 1, 1)
         return torch.where(rises > 0, up, torch.where(rises < 0, down, same))
 
@@ -109,8 +109,8 @@ def test_flips_give_the_mean_of_both_orders_and_how_far_they_agree() -> None:
 
 def test_orders_that_agree_have_a_dss_of_one_and_an_organ_in_neither_has_none() -> None:
     class Middle(nn.Module):
-        def forward(self, sections: Tensor) -> Tensor:
-            score = sections[:, 1] - 0.5
+        def forward(self, slices: Tensor) -> Tensor:
+            score = slices[:, 1] - 0.5
             return torch.stack([-score, score, torch.full_like(score, -9.0)], dim=1)
 
     hu = np.where(np.arange(16) < 5, 100, 0) * np.ones((3, 16, 1))
@@ -119,8 +119,8 @@ def test_orders_that_agree_have_a_dss_of_one_and_an_organ_in_neither_has_none() 
     assert np.array_equal(found.label_map.labels, segment(volume(hu), stand_in(Middle())).labels)
 
 
-def test_single_sections_have_no_order() -> None:
-    assert segment_volume(volume(noise(3)), stand_in(WeightedSum(1), sections=1), flips=True).flip_dss is None
+def test_single_slices_have_no_order() -> None:
+    assert segment_volume(volume(noise(3)), stand_in(WeightedSum(1), slices=1), flips=True).flip_dss is None
 
 
 def refusal(**more: object) -> str:
@@ -147,8 +147,8 @@ def test_on_a_cpu_bf16_is_used_only_if_asked_for(monkeypatch: pytest.MonkeyPatch
     types = []
 
     class Watcher(Pointwise):
-        def forward(self, sections: Tensor) -> Tensor:
-            logits = super().forward(sections)
+        def forward(self, slices: Tensor) -> Tensor:
+            logits = super().forward(slices)
             types.append(logits.dtype)
             return logits
 
@@ -164,9 +164,9 @@ def test_on_a_cpu_bf16_is_used_only_if_asked_for(monkeypatch: pytest.MonkeyPatch
 @pytest.mark.parametrize("value", [torch.nan, torch.inf])
 def test_logits_that_are_no_numbers_are_refused_not_called_background(value: float) -> None:
     class Broken(Pointwise):
-        def forward(self, sections: Tensor) -> Tensor:
-            logits = torch.zeros_like(sections)
-            logits[0, 1, 3, 3] = value if sections.mean() > 0.5 else 0.0  # in the last section only
+        def forward(self, slices: Tensor) -> Tensor:
+            logits = torch.zeros_like(slices)
+            logits[0, 1, 3, 3] = value if slices.mean() > 0.5 else 0.0  # in the last slice only
             return logits
 
     hu = np.zeros((3, 16, 16), np.int16)
@@ -179,12 +179,12 @@ def test_logits_that_are_no_numbers_are_refused_not_called_background(value: flo
 def test_a_nifti_file_is_segmented(tmp_path: Path) -> None:
     ct = volume(noise(4))
     write_ct(tmp_path / "ct.nii.gz", ct)
-    model = stand_in(SectionBelow())
+    model = stand_in(SliceBelow())
     assert np.array_equal(segment(str(tmp_path / "ct.nii.gz"), model).labels, segment(ct, model).labels)
 
 
 def test_a_folder_with_one_dicom_series_is_segmented_and_with_two_refused(tmp_path: Path) -> None:
-    ct, model = volume(noise(4)), stand_in(SectionBelow())
+    ct, model = volume(noise(4)), stand_in(SliceBelow())
     write_series(tmp_path / "first", ct, tags={"PatientID": "P"})
     assert np.array_equal(segment(tmp_path, model).labels, segment(ct, model).labels)
     write_series(tmp_path / "second", ct, tags={"PatientID": "P", "SeriesInstanceUID": "1.2.3.4"})
@@ -205,9 +205,9 @@ def test_the_package_names_segment_without_loading_torch() -> None:
     ("shape", "pixel_mm"),
     [((1, 2048, 2049), None), ((1 + (1 << 14), 1, 1), None), ((1, 30, 30), 0.01)],  # pixels of 1 mm
 )
-def test_more_or_larger_sections_than_any_ct_has_are_refused(shape: tuple[int, ...], pixel_mm: float | None) -> None:
+def test_more_or_larger_slices_than_any_ct_has_are_refused(shape: tuple[int, ...], pixel_mm: float | None) -> None:
     class Never(nn.Module):
-        def forward(self, sections: Tensor) -> Tensor:
+        def forward(self, slices: Tensor) -> Tensor:
             raise AssertionError
 
     with pytest.raises(InputError, match="LS-PRD-014"):
@@ -216,7 +216,7 @@ def test_more_or_larger_sections_than_any_ct_has_are_refused(shape: tuple[int, .
 
 def test_a_device_without_the_memory_costs_the_case_and_not_the_run() -> None:
     class Greedy(nn.Module):
-        def forward(self, sections: Tensor) -> Tensor:
+        def forward(self, slices: Tensor) -> Tensor:
             raise torch.OutOfMemoryError
 
     with pytest.raises(InputError, match="LS-PRD-015"):

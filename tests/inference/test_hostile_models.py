@@ -1,4 +1,4 @@
-"""Checkpoints and bundles made to do harm: each costs one line, little memory and time; nothing is run or written."""
+"""Hostile checkpoints and model packages: each costs one line, little memory and time; nothing is run or written."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 import torch
-from bundles import about, bundle, forge, rewrite, save
+from packages import about, forge, package, rewrite, save
 
 from liverspleen.inference.model import load_model
 
@@ -252,7 +252,7 @@ def test_checkpoint_is_refused_before_torch(made: Any, checkpoints: dict[Any, Lo
     assert not checkpoints[made].torch
 
 
-# bundles as folders
+# model packages as folders
 
 
 def link_in_folder(folder: Path) -> str:
@@ -298,7 +298,7 @@ def deep_header(folder: Path) -> str:
 
 
 def deep_json(folder: Path) -> str:
-    (folder / "bundle.json").write_text('{"a":' * 100_000 + "1" + "}" * 100_000)
+    (folder / "model.json").write_text('{"a":' * 100_000 + "1" + "}" * 100_000)
     return "LS-MOD-007"
 
 
@@ -308,25 +308,25 @@ def json_of_nan(folder: Path) -> str:
 
 
 def json_of_an_endless_number(folder: Path) -> str:
-    text = (folder / "bundle.json").read_text().replace('"sections": 3', f'"sections": {"9" * 500_000}')
-    (folder / "bundle.json").write_text(text)
+    text = (folder / "model.json").read_text().replace('"slices": 3', f'"slices": {"9" * 500_000}')
+    (folder / "model.json").write_text(text)
     return "LS-MOD-007"
 
 
 def json_of_an_infinite_number(folder: Path) -> str:
-    text = (folder / "bundle.json").read_text().replace('"sections": 3', '"sections": 1e999')
-    (folder / "bundle.json").write_text(text)
+    text = (folder / "model.json").read_text().replace('"slices": 3', '"slices": 1e999')
+    (folder / "model.json").write_text(text)
     return "LS-MOD-007"
 
 
 def json_of_two_minds(folder: Path) -> str:
-    text = (folder / "bundle.json").read_text().replace('"sections": 3', '"sections": 3, "sections": 5')
-    (folder / "bundle.json").write_text(text)
+    text = (folder / "model.json").read_text().replace('"slices": 3', '"slices": 3, "slices": 5')
+    (folder / "model.json").write_text(text)
     return "LS-MOD-007"
 
 
 def json_without_end(folder: Path) -> str:
-    with (folder / "bundle.json").open("wb") as file:
+    with (folder / "model.json").open("wb") as file:
         file.truncate(1 << 33)  # takes no room on the disk
     return "LS-MOD-007"
 
@@ -344,11 +344,11 @@ def card_with_a_script(folder: Path) -> str:
 
 
 def card_with_a_link_that_runs(folder: Path) -> str:
-    forge(folder, "MODEL_CARD.md", b"# Model\n[licence](javascript:alert(1))\n")
+    forge(folder, "MODEL_CARD.md", b"# Model\n[license](javascript:alert(1))\n")
     return "LS-MOD-015"
 
 
-def target_in_bundle(folder: Path) -> str:
+def target_in_package(folder: Path) -> str:
     rewrite(folder, lambda content: content["model"]["network"].__setitem__("_target_", "os.system"))
     return "LS-MOD-008"
 
@@ -370,7 +370,7 @@ FOLDERS = [
     other_weights,
     card_with_a_script,
     card_with_a_link_that_runs,
-    target_in_bundle,
+    target_in_package,
 ]
 
 
@@ -378,19 +378,19 @@ FOLDERS = [
 def folders(tmp_path_factory: pytest.TempPathFactory, checkpoint: Path) -> dict[Any, Loaded]:
     models = []
     for spoil in FOLDERS:
-        folder = tmp_path_factory.mktemp("evil") / "bundle"
-        bundle(folder, checkpoint)
+        folder = tmp_path_factory.mktemp("evil") / "package"
+        package(folder, checkpoint)
         models.append((spoil(folder), folder))
     return dict(zip(FOLDERS, loaded(models), strict=True))
 
 
 @pytest.mark.parametrize("spoil", FOLDERS, ids=lambda spoil: spoil.__name__)
-def test_bundle_folder_is_refused_before_torch(spoil: Any, folders: dict[Any, Loaded]) -> None:
+def test_package_folder_is_refused_before_torch(spoil: Any, folders: dict[Any, Loaded]) -> None:
     assert_refused(folders[spoil])
     assert not folders[spoil].torch
 
 
-# bundles as archives
+# model packages as archives
 
 
 def zipped(folder: Path, *, method: int = zipfile.ZIP_STORED) -> Path:
@@ -435,7 +435,7 @@ def more_than_named(file: Path) -> str:
 
 def two_of_a_name(file: Path) -> str:
     with pytest.warns(UserWarning, match="Duplicate name"):
-        add(file, "bundle.json", b"{}")
+        add(file, "model.json", b"{}")
     return "LS-MOD-005"
 
 
@@ -467,15 +467,15 @@ ARCHIVES = [
 def archives(tmp_path_factory: pytest.TempPathFactory, checkpoint: Path) -> dict[Any, Loaded]:
     models = []
     for spoil in ARCHIVES:
-        folder = tmp_path_factory.mktemp("evil") / "bundle"
-        bundle(folder, checkpoint)
+        folder = tmp_path_factory.mktemp("evil") / "package"
+        package(folder, checkpoint)
         file = zipped(folder)
         models.append((spoil(file), file))
     return dict(zip(ARCHIVES, loaded(models), strict=True))
 
 
 @pytest.mark.parametrize("spoil", ARCHIVES, ids=lambda spoil: spoil.__name__)
-def test_bundle_archive_is_refused_before_torch(spoil: Any, archives: dict[Any, Loaded]) -> None:
+def test_package_archive_is_refused_before_torch(spoil: Any, archives: dict[Any, Loaded]) -> None:
     assert_refused(archives[spoil])
     assert not archives[spoil].torch
 
@@ -494,7 +494,7 @@ def onnx_model(*nodes: Any, **initializer: Any) -> bytes:
     onnx = pytest.importorskip("onnx")
     given, made = (
         onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["b", 3, "h", "w"])
-        for name in ("sections", "logits")
+        for name in ("slices", "logits")
     )
     tensors = [initializer["tensor"]] if initializer else []
     graph = onnx.helper.make_graph(list(nodes), "g", [given], [made], tensors)
@@ -509,18 +509,18 @@ def external_data(folder: Path) -> bytes:
     tensor = onnx.TensorProto(name="w", data_type=onnx.TensorProto.FLOAT, dims=[1])
     tensor.data_location = onnx.TensorProto.EXTERNAL
     tensor.external_data.add(key="location", value="../outside")
-    return onnx_model(onnx.helper.make_node("Add", ["sections", "w"], ["logits"]), tensor=tensor)
+    return onnx_model(onnx.helper.make_node("Add", ["slices", "w"], ["logits"]), tensor=tensor)
 
 
 def foreign_operator(folder: Path) -> bytes:
     onnx = pytest.importorskip("onnx")
-    return onnx_model(onnx.helper.make_node("Run", ["sections"], ["logits"], domain="evil"))
+    return onnx_model(onnx.helper.make_node("Run", ["slices"], ["logits"], domain="evil"))
 
 
 def endless_loop(folder: Path) -> bytes:
     onnx = pytest.importorskip("onnx")
     body = onnx.helper.make_graph([], "body", [], [])
-    return onnx_model(onnx.helper.make_node("Loop", ["", "", "sections"], ["logits"], body=body))
+    return onnx_model(onnx.helper.make_node("Loop", ["", "", "slices"], ["logits"], body=body))
 
 
 def no_onnx(folder: Path) -> bytes:
@@ -530,8 +530,8 @@ def no_onnx(folder: Path) -> bytes:
 def test_onnx_is_refused_before_torch(tmp_path: Path, checkpoint: Path) -> None:
     models = []
     for made in (external_data, foreign_operator, endless_loop, no_onnx):
-        folder = tmp_path / made.__name__ / "bundle"
-        bundle(folder, checkpoint)
+        folder = tmp_path / made.__name__ / "package"
+        package(folder, checkpoint)
         forge(folder, "model.onnx", made(folder))
         models.append(("LS-MOD-013", folder))
     for found in loaded(models, engine="onnxruntime"):
@@ -541,8 +541,8 @@ def test_onnx_is_refused_before_torch(tmp_path: Path, checkpoint: Path) -> None:
 
 def test_good_model_is_loaded_where_no_file_may_be_written(tmp_path: Path, checkpoint: Path) -> None:
     """The refusals above are not those of a process that can do nothing."""
-    bundle(tmp_path / "bundle", checkpoint)
-    models = [("", path) for path in (checkpoint, tmp_path / "bundle", zipped(tmp_path / "bundle"))]
+    package(tmp_path / "package", checkpoint)
+    models = [("", path) for path in (checkpoint, tmp_path / "package", zipped(tmp_path / "package"))]
     assert [found.told for found in loaded(models)] == [[], [], []]
 
 

@@ -18,7 +18,7 @@ from liverspleen.imaging.header import build
 
 SCRIPT = Path(__file__).with_name("measured_memory.py")
 MB, GB = 10**6, 10**9
-SECTIONS, MATRIX = 1600, 512
+SLICES, MATRIX = 1600, 512
 
 pytestmark = [
     pytest.mark.slow,
@@ -32,37 +32,37 @@ def measured(*words: object) -> int:
     return int(run.stdout.split()[-1])
 
 
-def test_driver_takes_100_mb_at_most_and_no_more_for_more_sections() -> None:
+def test_driver_takes_100_mb_at_most_and_no_more_for_more_slices() -> None:
     few, many = measured("driver", 12, 1, 1.0), measured("driver", 100, 1, 1.0)
     assert many < 100 * MB
-    assert many - few < 10 * MB  # 88 sections of float32 would be 92 MB, of int16 46 MB, of uint8 23 MB
-    # the measure sees what is there: by hand 40 sections in a ring, a stack and logits are 40 * 7 * 1.05 = 294 MB
+    assert many - few < 10 * MB  # 88 slices of float32 would be 92 MB, of int16 46 MB, of uint8 23 MB
+    # the measure sees what is there: by hand 40 slices in a ring, a stack and logits are 40 * 7 * 1.05 = 294 MB
     assert measured("driver", 40, 40, 1.0) > 250 * MB
 
 
 def test_neighbours_far_apart_cost_their_distance_and_nothing_else() -> None:
-    # by hand: 2 * 10 + 1 sections of 1.05 MB in the ring in place of 3
+    # by hand: 2 * 10 + 1 slices of 1.05 MB in the ring in place of 3
     near, far = measured("driver", 60, 1, 1.0), measured("driver", 60, 1, 10.0)
     assert 10 * MB < far - near < 30 * MB
 
 
 def content(dtype: str, slope: float, intercept: float) -> Iterator[bytes]:
-    """Header and sections of a NIfTI file that decode to -50, 0, 50 and 100 HU with some noise."""
-    grid = Geometry((MATRIX, MATRIX, SECTIONS), np.diag([-0.7, -0.7, 0.6, 1.0]))
+    """Header and slices of a NIfTI file that decode to -50, 0, 50 and 100 HU with some noise."""
+    grid = Geometry((MATRIX, MATRIX, SLICES), np.diag([-0.7, -0.7, 0.6, 1.0]))
     header = bytearray(build(grid, np.dtype(dtype)))
     header[112:120] = struct.pack("<2f", slope, intercept)
     yield bytes(header)
     rng = np.random.default_rng(0)
     noise = rng.integers(-10, 10, (4, MATRIX, MATRIX))
-    for section in range(SECTIONS):
-        hu = np.roll(noise[section % 4], section) + 50 * (section % 4 - 1)
+    for slice_index in range(SLICES):
+        hu = np.roll(noise[slice_index % 4], slice_index) + 50 * (slice_index % 4 - 1)
         yield ((hu - intercept) / slope).astype(dtype).tobytes()
 
 
 @pytest.mark.parametrize(
     ("dtype", "slope", "intercept"), [("<i2", 1.0, 0.0), ("<i2", 2.0, -1024.0), ("<f4", 1.0, 0.0), ("<f8", 1.0, 0.0)]
 )
-def test_1600_sections_are_read_segmented_and_written_in_4_gb(
+def test_1600_slices_are_read_segmented_and_written_in_4_gb(
     tmp_path: Path, dtype: str, slope: float, intercept: float, record_property: Callable[[str, object], None]
 ) -> None:
     member = isal_zlib.compressobj(0, isal_zlib.DEFLATED, 31)
@@ -73,4 +73,4 @@ def test_1600_sections_are_read_segmented_and_written_in_4_gb(
     peak = measured("whole", tmp_path / "ct.nii.gz", tmp_path / "label.nii.gz")
     record_property("peak_gb", peak / GB)
     assert peak < 4 * GB
-    assert read_grid(tmp_path / "label.nii.gz").shape == (MATRIX, MATRIX, SECTIONS)
+    assert read_grid(tmp_path / "label.nii.gz").shape == (MATRIX, MATRIX, SLICES)

@@ -16,9 +16,9 @@ SHORT = ["trainer=cpu", "trainer.steps=2", "trainer.batch_size=2", "trainer.vali
     "words",
     [
         ["network=unet_2d", "network.width=4"],
-        ["network=unet_3d", "network.width=4", "slices.sections=5", "slices.section_distance_mm=10"],
-        ["network=small", "slices.sections=1"],
-        ["network=small", "slices.sections=7", "slices.section_distance_mm=2.5"],
+        ["network=unet_3d", "network.width=4", "slices.count=5", "slices.distance_mm=10"],
+        ["network=small", "slices.count=1"],
+        ["network=small", "slices.count=7", "slices.distance_mm=2.5"],
     ],
 )
 def test_network_is_trained_and_segments(box_cohort: Callable[..., Path], tmp_path: Path, words: list[str]) -> None:

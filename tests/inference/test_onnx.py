@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from bundles import bundle, network, save
+from packages import network, package, save
 
 from liverspleen.data.window import IntensityWindow
 from liverspleen.errors import InputError
@@ -17,15 +17,15 @@ from liverspleen.inference.onnx_engine import OnnxNetwork
 from liverspleen.inference.onnx_export import OnnxExport, _exported, compare, export_onnx
 from liverspleen.networks.build import build_network
 
-for package in ("onnx", "onnxscript", "onnxruntime"):
-    pytest.importorskip(package)
+for needed in ("onnx", "onnxscript", "onnxruntime"):
+    pytest.importorskip(needed)
 
 WINDOW = IntensityWindow(-150.0, 250.0, clip=True)
 
 
 @pytest.fixture(scope="module")
 def exported() -> OnnxExport:
-    return export_onnx(network(), sections=3, stride=8, window=WINDOW)
+    return export_onnx(network(), slices=3, stride=8, window=WINDOW)
 
 
 def test_what_was_measured_is_told(exported: OnnxExport) -> None:
@@ -46,8 +46,8 @@ def test_file_holds_no_trace_of_the_machine(exported: OnnxExport) -> None:
 
 
 def test_engine_gives_torchs_logits_at_other_sizes(exported: OnnxExport, tmp_path: Path) -> None:
-    bundle(tmp_path / "bundle.zip", save(tmp_path / "a.ckpt"), onnx=exported.data)
-    found, expected = load_model(tmp_path / "bundle.zip", engine="onnxruntime"), network()
+    package(tmp_path / "package.zip", save(tmp_path / "a.ckpt"), onnx=exported.data)
+    found, expected = load_model(tmp_path / "package.zip", engine="onnxruntime"), network()
     assert (found.engine, found.device, found.stride) == ("onnxruntime", torch.device("cpu"), 8)
     for shape in ((1, 3, 24, 40), (5, 3, 16, 8)):
         stack = torch.rand(shape)
@@ -59,7 +59,7 @@ def test_engine_gives_torchs_logits_at_other_sizes(exported: OnnxExport, tmp_pat
 
 def test_another_networks_export_is_refused(exported: OnnxExport) -> None:
     torch.manual_seed(1)
-    other = build_network({"name": "unet_2d", "output_stride": 8, "width": 4}, sections=3).eval()
+    other = build_network({"name": "unet_2d", "output_stride": 8, "width": 4}, slices=3).eval()
     with pytest.raises(InputError, match="LS-XPT-011"):
         compare(other, exported.data, [torch.rand(1, 3, 16, 16)], stride=8)
 
@@ -78,10 +78,10 @@ def test_networks_of_the_configuration_leave_the_size_open(choice: str) -> None:
     from liverspleen.config import compose
 
     torch.manual_seed(0)
-    built = build_network(assemble.architecture(compose("info", [f"network={choice}"]).network), sections=3)
+    built = build_network(assemble.architecture(compose("info", [f"network={choice}"]).network), slices=3)
     with torch.no_grad():
         built.train()(torch.rand(2, 3, 64, 64))
-    assert export_onnx(built.eval(), sections=3, stride=16, window=WINDOW).is_open
+    assert export_onnx(built.eval(), slices=3, stride=16, window=WINDOW).is_open
 
 
 def test_an_export_that_fails_while_it_runs_is_refused_in_one_line() -> None:
@@ -89,11 +89,10 @@ def test_an_export_that_fails_while_it_runs_is_refused_in_one_line() -> None:
     from onnx import helper
 
     given, made = (
-        helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["b", 3, "h", "w"])
-        for name in ("sections", "logits")
+        helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["b", 3, "h", "w"]) for name in ("slices", "logits")
     )
     size = helper.make_tensor("size", onnx.TensorProto.INT64, [4], [7, 3, 7, 7])
-    nodes = [helper.make_node("Reshape", ["sections", "size"], ["logits"])]
+    nodes = [helper.make_node("Reshape", ["slices", "size"], ["logits"])]
     graph = helper.make_graph(nodes, "g", [given], [made], [size])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
     engine = OnnxNetwork(model.SerializeToString(), 8, cuda=False, path=Path("model.onnx"))

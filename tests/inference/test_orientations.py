@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from nibabel.orientations import inv_ornt_aff
 from numpy.typing import NDArray
-from stand_ins import SectionBelow, stand_in
+from stand_ins import SliceBelow, stand_in
 
 from liverspleen.evaluation.metrics.volume import organ_volume_cm3
 from liverspleen.imaging import read_label_map, write_label_map
@@ -21,7 +21,7 @@ SHAPE = (9, 8, 7)
 RAS = np.random.default_rng(5).integers(0, 100, SHAPE).astype(np.int16)  # axes to right, anterior, superior
 BELOW = RAS[..., [0, *range(SHAPE[2] - 1)]]
 LABELS = np.select([BELOW > 75, BELOW > 25], [Structure.SPLEEN, Structure.LIVER])
-"""By hand, of what `SectionBelow` finds: the voxel below decides, at the lowest section the voxel itself"""
+"""By hand, of what `SliceBelow` finds: the voxel below decides, at the lowest slice the voxel itself"""
 
 WAYS = [
     np.array(list(zip(axes, signs, strict=True)))
@@ -38,9 +38,9 @@ def rotated(degrees: float, axis: int) -> NDArray[np.float64]:
     return turn
 
 
-def sheared(share: float) -> NDArray[np.float64]:
+def sheared(fraction: float) -> NDArray[np.float64]:
     shear = np.eye(4)
-    shear[1, 2] = share
+    shear[1, 2] = fraction
     return shear
 
 
@@ -67,7 +67,7 @@ def stored(path: Path, way: NDArray[np.int_], affine: NDArray[np.float64]) -> ni
 
 @pytest.mark.parametrize("name", AFFINES)
 def test_48_ways_of_storing_one_anatomy_give_the_same_labels_in_the_patient(tmp_path: Path, name: str) -> None:
-    model, volumes = stand_in(SectionBelow()), set()
+    model, volumes = stand_in(SliceBelow()), set()
     for number, way in enumerate(WAYS):
         image = stored(tmp_path / f"{number}.nii.gz", way, AFFINES[name])
         write_label_map(tmp_path / "label.nii.gz", segment(tmp_path / f"{number}.nii.gz", model))

@@ -162,7 +162,7 @@ def test_no_pairs_speak_for_nothing():
 
 
 def test_a_rule_that_a_model_names_and_nobody_knows_is_refused_before_any_case() -> None:
-    model = TrainedModel(lambda sections: sections, None, 3, 8, {}, "", postprocessing={Structure.LIVER: "largest"})
+    model = TrainedModel(lambda slices: slices, None, 3, 8, {}, "", postprocessing={Structure.LIVER: "largest"})
     with pytest.raises(InputError, match="LS-PRD-020"):
         settings_of(model, precision="auto", flips=False, postprocessing=True)
     assert settings_of(model, precision="auto", flips=False, postprocessing=False).postprocessing == {}

@@ -56,17 +56,17 @@ def test_flips_count_by_their_dss_and_not_at_all_without_them():
     assert reviewed().parts["liver_flips"] is None
 
 
-def test_a_section_left_out_contradicts_both_beside_it():
-    def without_section(drawn):
+def test_a_slice_left_out_contradicts_both_beside_it():
+    def without_slice(drawn):
         drawn[12][drawn[12] == Structure.LIVER] = 0
 
     whole = labels() == Structure.LIVER
-    lost = np.count_nonzero(whole[11] & whole[13])  # what both sections beside it have
-    lost += np.count_nonzero(whole[11] & ~whole[10]) + np.count_nonzero(whole[13] & ~whole[14])  # now in one section
-    share = lost / (np.count_nonzero(whole) - np.count_nonzero(whole[12]))
-    found = reviewed(without_section)
-    assert found.parts["liver_steps"] == pytest.approx((share - 0.03) / 0.17)
-    assert any("most in section 13" in reason for reason in found.reasons)
+    lost = np.count_nonzero(whole[11] & whole[13])  # what both slices beside it have
+    lost += np.count_nonzero(whole[11] & ~whole[10]) + np.count_nonzero(whole[13] & ~whole[14])  # now in one slice
+    fraction = lost / (np.count_nonzero(whole) - np.count_nonzero(whole[12]))
+    found = reviewed(without_slice)
+    assert found.parts["liver_steps"] == pytest.approx((fraction - 0.03) / 0.17)
+    assert any("most in slice 13" in reason for reason in found.reasons)
     # two parts of more than 10 cm³ are left
     assert above_zero(found) == {"liver_steps", "liver_jumps", "liver_status"}
     assert found.parts["liver_status"] == 0.3
@@ -77,18 +77,18 @@ def test_an_organ_that_ends_at_once_within_the_scan_jumps_and_one_cut_by_the_sca
         drawn[13:][drawn[13:] == Structure.LIVER] = 0
 
     found = reviewed(upper_half_lost)
-    # 10 sections (3 to 12): an ellipsoid changes by 0.4 of its largest area at most; here it is all of it: 2.5 times
+    # 10 slices (3 to 12): an ellipsoid changes by 0.4 of its largest area at most; here it is all of it: 2.5 times
     assert found.parts["liver_jumps"] == 0.0
     drawn = labels()
     liver = drawn == Structure.LIVER
-    for section in range(14, 22):  # a column instead, as high as before
-        drawn[section][liver[section]] = 0
-        drawn[section, 22:26, 16:20] = Structure.LIVER
+    for slice_index in range(14, 22):  # a column instead, as high as before
+        drawn[slice_index][liver[slice_index]] = 0
+        drawn[slice_index, 22:26, 16:20] = Structure.LIVER
     found = review(*case(drawn))
     areas = np.count_nonzero(drawn == Structure.LIVER, axis=(1, 2))
     jump = (areas[13] - areas[14]) / areas.max()
     assert found.parts["liver_jumps"] == pytest.approx((jump / (4 / 19) - 3) / 5)
-    assert any("from section 14 to 15" in reason for reason in found.reasons)
+    assert any("from slice 14 to 15" in reason for reason in found.reasons)
     cut, ct = case(labels())
     top = [np.ascontiguousarray(array[:13]) for array in (cut.labels, ct.hu)]
     geometry = Geometry((64, 48, 13), cut.geometry.affine)
@@ -153,10 +153,10 @@ def test_a_structure_that_the_label_map_does_not_cover_is_not_judged():
     assert not [name for name in found.parts if name.startswith("spleen")]
 
 
-@pytest.mark.parametrize("sections", [1, 2, 3])
-def test_scans_of_few_sections_have_a_score(sections):
-    drawn = np.ascontiguousarray(labels()[12 : 12 + sections])
-    geometry = Geometry((64, 48, sections), np.diag([-5.0, -5.0, 8.0, 1.0]))
+@pytest.mark.parametrize("slices", [1, 2, 3])
+def test_scans_of_few_slices_have_a_score(slices):
+    drawn = np.ascontiguousarray(labels()[12 : 12 + slices])
+    geometry = Geometry((64, 48, slices), np.diag([-5.0, -5.0, 8.0, 1.0]))
     found = review(LabelMap(drawn, geometry), CTVolume(np.full(drawn.shape, 100, np.int16), geometry))
     assert found.score == pytest.approx(1 - math.exp(-0.8))  # both truncated
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from liverspleen import assemble
 from liverspleen.cohort.manifest import read_cohort
 from liverspleen.config import compose
-from liverspleen.data.store import store_case
+from liverspleen.data.cache import cache_case
 from liverspleen.data.window import IntensityWindow
 from liverspleen.errors import InputError
 from liverspleen.formats import CHECKPOINT
@@ -24,19 +24,19 @@ from liverspleen.imaging.volume import CTVolume
 from liverspleen.inference.model import TrainedModel, load_model
 from liverspleen.inference.segment import segment
 from liverspleen.networks.build import build_network
-from liverspleen.networks.checkpoint import BUNDLE_KEY
+from liverspleen.networks.checkpoint import PACKAGE_KEY
 
 
 class NeighbourSum(nn.Module):
-    """Calls a voxel liver where the sections below and above add up to 0.5 or more, else background."""
+    """Calls a voxel liver where the slices below and above add up to 0.5 or more, else background."""
 
     def __init__(self) -> None:
         super().__init__()
         self.unused = nn.Parameter(torch.zeros(1))
 
-    def forward(self, sections: Tensor) -> Tensor:
-        assert sections.shape[-1] % 16 == 0
-        score = sections[:, 0] + sections[:, 2] - 0.5 + 1e-4
+    def forward(self, slices: Tensor) -> Tensor:
+        assert slices.shape[-1] % 16 == 0
+        score = slices[:, 0] + slices[:, 2] - 0.5 + 1e-4
         return torch.stack([torch.zeros_like(score), score, torch.full_like(score, -1.0)], dim=1)
 
 
@@ -50,14 +50,14 @@ def ct(values: Sequence[int], rows: int = 5, columns: int = 7, spacing_mm: float
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 3, 8])
-def test_each_section_sees_its_own_neighbours_whatever_the_batch(batch_size: int) -> None:
+def test_each_slice_sees_its_own_neighbours_whatever_the_batch(batch_size: int) -> None:
     # by hand, neighbours' sums in HU: (0+50, 0+0, 50+10, 0+60, 10+60), liver from 50 on; the ends repeat
     labels = segment(ct([0, 50, 0, 10, 60]), model(), batch_size=batch_size).labels
     assert labels[:, 0, 0].tolist() == [1, 0, 1, 1, 1]
     assert (labels == labels[:, :1, :1]).all()
 
 
-# by hand: sections 2.5 mm apart, so a distance of 5 mm is two sections; sums of the second neighbours in HU are
+# by hand: slices 2.5 mm apart, so a distance of 5 mm is two slices; sums of the second neighbours in HU are
 # (0+0, 0+10, 0+60, 50+60, 0+60), and of the first, where the distance is below the spacing, those above
 @pytest.mark.parametrize(
     ("distance_mm", "expected"), [(5.0, [0, 0, 1, 1, 1]), (None, [1, 0, 1, 1, 1]), (0.1, [1, 0, 1, 1, 1])]
@@ -67,24 +67,24 @@ def test_neighbours_are_as_far_apart_as_in_training(
     distance_mm: float | None, expected: list[int], batch_size: int
 ) -> None:
     volume = ct([0, 50, 0, 10, 60], spacing_mm=2.5)
-    distant = replace(model(), section_distance_mm=distance_mm)
+    distant = replace(model(), slice_distance_mm=distance_mm)
     assert segment(volume, distant, batch_size=batch_size).labels[:, 0, 0].tolist() == expected
 
 
 class Brightness(nn.Module):
-    """Calls a voxel liver where the section of interest is at 0.5 or more, by logits that grow with it."""
+    """Calls a voxel liver where the slice of interest is at 0.5 or more, by logits that grow with it."""
 
     def __init__(self) -> None:
         super().__init__()
         self.unused = nn.Parameter(torch.zeros(1))
 
-    def forward(self, sections: Tensor) -> Tensor:
-        score = sections[:, 1] - 0.5
+    def forward(self, slices: Tensor) -> Tensor:
+        score = slices[:, 1] - 0.5
         return torch.stack([-score, score, torch.full_like(score, -9.0)], dim=1)
 
 
 @pytest.mark.parametrize("pixel_mm", [0.5, 1.0, 2.0, 1.7])
-def test_section_is_segmented_on_the_pixel_size_of_the_model_and_brought_back(pixel_mm: float) -> None:
+def test_slice_is_segmented_on_the_pixel_size_of_the_model_and_brought_back(pixel_mm: float) -> None:
     """A disc of 24 mm in pixels of 1 mm comes back as that disc, but for pixels on its edge."""
     row, column = np.mgrid[:50, :40]
     disc = (row - 24.0) ** 2 + (column - 19.0) ** 2 <= 12**2
@@ -101,54 +101,54 @@ def test_section_is_segmented_on_the_pixel_size_of_the_model_and_brought_back(pi
     assert pixel_mm > 1 or wrong.sum() == 0
 
 
-def test_the_network_sees_the_sections_that_the_store_holds(box_cohort: Callable[..., Path], tmp_path: Path) -> None:
+def test_the_network_sees_the_slices_that_the_cache_holds(box_cohort: Callable[..., Path], tmp_path: Path) -> None:
     """One path of preprocessing: what is stored for training is what prediction makes of the same CT."""
-    case = read_cohort(box_cohort(sections=(4,))).cases[0]
-    stored = store_case(case, tmp_path, pixel_mm=3.0)
+    case = read_cohort(box_cohort(slices=(4,))).cases[0]
+    stored = cache_case(case, tmp_path, pixel_mm=3.0)
     seen: list[Tensor] = []
 
     class Watcher(Brightness):
-        def forward(self, sections: Tensor) -> Tensor:
-            seen.append(sections[:, 1, :21, :21].clone())
-            return super().forward(sections)
+        def forward(self, slices: Tensor) -> Tensor:
+            seen.append(slices[:, 1, :21, :21].clone())
+            return super().forward(slices)
 
     window = IntensityWindow(-1000.0, 1000.0, clip=False)
     watching = replace(model(), network=Watcher().eval(), window=window, pixel_mm=3.0)
     segment(read_ct(case.image), watching, batch_size=3)
-    assert torch.equal(torch.cat(seen), window(torch.from_numpy(np.array(stored.sections))))
+    assert torch.equal(torch.cat(seen), window(torch.from_numpy(np.array(stored.slices))))
 
 
 def write_checkpoint(file: Path, trained: nn.Module, **about: Any) -> None:
     plain = {
         "format": CHECKPOINT.number,
         "structures": {"background": 0, "liver": 1, "spleen": 2},
-        "sections": 3,
+        "slices": 3,
         "window": {"lower_hu": 0.0, "upper_hu": 100.0, "clip": True},
     }
     weights = {f"network.{name}": value for name, value in trained.state_dict().items()}
-    torch.save({"state_dict": weights, BUNDLE_KEY: plain | about}, file)
+    torch.save({"state_dict": weights, PACKAGE_KEY: plain | about}, file)
 
 
 @pytest.mark.parametrize("choice", ["small", "unet_2d", "unet_3d"])
 def test_checkpoint_gives_back_each_kind_of_network(tmp_path: Path, choice: str) -> None:
     config = compose("info", [f"network={choice}", "network.output_stride=8"])
     plain = assemble.architecture(config.network)
-    network = build_network(plain, sections=3).eval()
-    write_checkpoint(tmp_path / "a.ckpt", network, network=plain, section_distance_mm=5.0)
+    network = build_network(plain, slices=3).eval()
+    write_checkpoint(tmp_path / "a.ckpt", network, network=plain, slice_distance_mm=5.0)
     loaded = load_model(tmp_path / "a.ckpt")
-    assert (loaded.stride, loaded.sections, loaded.section_distance_mm) == (8, 3, 5.0)
+    assert (loaded.stride, loaded.slices, loaded.slice_distance_mm) == (8, 3, 5.0)
     with torch.inference_mode():
         stack = torch.rand(1, 3, 32, 32)
         assert torch.equal(loaded.network(stack), network(stack))
 
 
-def test_checkpoint_older_than_the_distance_of_sections_has_neighbours_side_by_side(tmp_path: Path) -> None:
+def test_checkpoint_older_than_the_distance_of_slices_has_neighbours_side_by_side(tmp_path: Path) -> None:
     plain = {"encoder": "test_resnet", "skip_stride": 2}
-    write_checkpoint(tmp_path / "a.ckpt", build_network(plain, sections=3), network=plain)
-    assert load_model(tmp_path / "a.ckpt").section_distance_mm is None
+    write_checkpoint(tmp_path / "a.ckpt", build_network(plain, slices=3), network=plain)
+    assert load_model(tmp_path / "a.ckpt").slice_distance_mm is None
 
 
-def test_a_volume_of_one_section_is_segmented() -> None:
+def test_a_volume_of_one_slice_is_segmented() -> None:
     assert segment(ct([30]), model()).labels[0, 0, 0] == 1  # 30 + 30 HU
 
 
@@ -172,7 +172,7 @@ def test_path_volume_image_and_array_give_the_same_label_map(tmp_path: Path) -> 
     for label_map in found:
         assert np.array_equal(label_map.labels, expected.labels)
         assert np.array_equal(label_map.geometry.affine, volume.geometry.affine)
-    # columns of the array are those of the file, and sections its last axis
+    # columns of the array are those of the file, and slices its last axis
     assert found[-1].to_native().shape == array.shape
     assert found[-1].to_native()[0, 0].tolist() == [1, 0, 1, 1, 1]
 

@@ -47,19 +47,19 @@ def pyramid(channels: int) -> int:
 )
 def test_operations_equal_a_hand_count_from_the_layers_widths(choice: str, expected: int) -> None:
     config = compose("info", [f"network={choice}"])
-    assert network_cost(assemble.architecture(config.network), sections=3, matrix=512).flops == expected
+    assert network_cost(assemble.architecture(config.network), slices=3, matrix=512).flops == expected
 
 
-def test_operations_grow_with_the_area_of_the_section() -> None:
+def test_operations_grow_with_the_area_of_the_slice() -> None:
     unet = {"name": "unet_2d", "output_stride": 4, "width": 4}
-    small, large = (network_cost(unet, sections=1, matrix=matrix) for matrix in (16, 32))
+    small, large = (network_cost(unet, slices=1, matrix=matrix) for matrix in (16, 32))
     assert large == NetworkCost(small.parameters, 4 * small.flops)
 
 
 @pytest.mark.parametrize("matrix", [0, 100])
 def test_matrix_that_the_network_cannot_take_is_refused(matrix: int) -> None:
     with pytest.raises(ValueError, match=f"a matrix of {matrix} is no multiple of the output stride 16"):
-        network_cost({"name": "deeplab", "encoder": "test_resnet"}, sections=3, matrix=matrix)
+        network_cost({"name": "deeplab", "encoder": "test_resnet"}, slices=3, matrix=matrix)
 
 
 def test_info_prints_parameters_and_operations(capsys: pytest.CaptureFixture[str]) -> None:
@@ -73,7 +73,7 @@ def test_info_prints_parameters_and_operations(capsys: pytest.CaptureFixture[str
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["network=paper", "sections=2"], "LS-CFG-007: a network needs an odd number of sections, not 2"),
+        (["network=paper", "slices=2"], "LS-CFG-007: a network needs an odd number of slices, not 2"),
         (["network=paper", "network.encoder=resnet19"], "LS-CFG-007: timm has no model 'resnet19'"),
         (
             ["network=unet_2d", "network.output_stride=12"],

@@ -12,10 +12,10 @@ from liverspleen.networks.deeplab import DeepLabV3Plus
 from liverspleen.networks.encoder import Encoder, with_shared_statistics
 
 
-def composed(choice: str, *, sections: int = 3) -> DeepLabV3Plus:
+def composed(choice: str, *, slices: int = 3) -> DeepLabV3Plus:
     """The network of conf/network/<choice>.yaml."""
     config = compose("info", [f"network={choice}"])
-    network = build_network(assemble.architecture(config.network), sections=sections)
+    network = build_network(assemble.architecture(config.network), slices=slices)
     assert isinstance(network, DeepLabV3Plus)
     return network
 
@@ -42,16 +42,16 @@ def test_paper_takes_512_to_32_its_skip_to_128_and_its_logits_to_512(choice: str
     assert logits.shape == (2, 3, 512, 512)
 
 
-@pytest.mark.parametrize("sections", [1, 5, 7])
-def test_any_odd_number_of_sections_gives_logits_of_one(sections: int) -> None:
+@pytest.mark.parametrize("slices", [1, 5, 7])
+def test_any_odd_number_of_slices_gives_logits_of_one(slices: int) -> None:
     with torch.device("meta"):
-        assert composed("paper", sections=sections).eval()(torch.empty(1, sections, 64, 64)).shape == (1, 3, 64, 64)
+        assert composed("paper", slices=slices).eval()(torch.empty(1, slices, 64, 64)).shape == (1, 3, 64, 64)
 
 
-@pytest.mark.parametrize("sections", [0, 2, -1])
-def test_an_even_number_of_sections_is_refused(sections: int) -> None:
-    with pytest.raises(ValueError, match=f"odd number of sections, not {sections}"):
-        build_network({"name": "deeplab", "encoder": "test_resnet"}, sections=sections)
+@pytest.mark.parametrize("slices", [0, 2, -1])
+def test_an_even_number_of_slices_is_refused(slices: int) -> None:
+    with pytest.raises(ValueError, match=f"odd number of slices, not {slices}"):
+        build_network({"name": "deeplab", "encoder": "test_resnet"}, slices=slices)
 
 
 def norm(channels: int) -> int:
@@ -74,7 +74,7 @@ def unit(inputs: int, *outputs: int, shortcut: bool) -> int:
     return body + (pointwise(inputs, third) if shortcut else 0)
 
 
-# Chen et al. 2018, Figure 4, for three sections in
+# Chen et al. 2018, Figure 4, for three slices in
 STEM = 3 * 9 * 32 + norm(32) + 32 * 9 * 64 + norm(64)
 ENTRY = (
     unit(64, 128, 128, 128, shortcut=True)
@@ -147,8 +147,8 @@ def test_several_gpus_share_batch_statistics_if_asked_to(monkeypatch: pytest.Mon
         assert any(isinstance(layer, nn.SyncBatchNorm) for layer in built.modules()) is shared
 
 
-def gradients_are_finite(network: nn.Module, sections: Tensor) -> None:
-    network.train()(sections).square().sum().backward()
+def gradients_are_finite(network: nn.Module, slices: Tensor) -> None:
+    network.train()(slices).square().sum().backward()
     for name, parameter in network.named_parameters():
         assert parameter.grad is not None, name
         assert torch.isfinite(parameter.grad).all(), name
@@ -171,7 +171,7 @@ def test_every_parameter_of_the_papers_network_gets_a_finite_gradient(choice: st
 @pytest.mark.parametrize("output_stride", [8, 16, 32])
 def test_other_encoders_dilate_to_the_stride_they_promise(name: str, output_stride: int) -> None:
     with torch.device("meta"):
-        encoder = Encoder(name, sections=5, output_stride=output_stride, skip_stride=4).eval()
+        encoder = Encoder(name, slices=5, output_stride=output_stride, skip_stride=4).eval()
         low, deep = encoder(torch.empty(1, 5, 128, 128))
     assert low.shape == (1, encoder.skip_channels, 32, 32)
     assert deep.shape == (1, encoder.channels, 128 // output_stride, 128 // output_stride)
@@ -180,7 +180,7 @@ def test_other_encoders_dilate_to_the_stride_they_promise(name: str, output_stri
 @pytest.mark.parametrize("name", ["resnet19", "hf-hub:timm/resnet18.a1_in1k", "local-dir:resnet18"])
 def test_encoder_that_does_not_exist_is_named_with_near_ones(name: str) -> None:
     with pytest.raises(ValueError, match=rf"no model '{name}'; near to it: "):
-        Encoder(name, sections=3, output_stride=16, skip_stride=4)
+        Encoder(name, slices=3, output_stride=16, skip_stride=4)
 
 
 @pytest.mark.parametrize(
@@ -188,7 +188,7 @@ def test_encoder_that_does_not_exist_is_named_with_near_ones(name: str) -> None:
 )
 def test_encoder_that_cannot_dilate_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match=r"cannot be built at output stride 16|has features at strides"):
-        Encoder(name, sections=3, output_stride=16, skip_stride=4)
+        Encoder(name, slices=3, output_stride=16, skip_stride=4)
 
 
 def test_every_network_of_conf_is_built_and_has_a_stride() -> None:
@@ -196,6 +196,6 @@ def test_every_network_of_conf_is_built_and_has_a_stride() -> None:
     for choice in sorted(file.stem for file in folder.glob("*.yaml")):
         config = compose("info", [f"network={choice}"])
         with torch.device("meta"):
-            built = build_network(assemble.architecture(config.network), sections=3).eval()
+            built = build_network(assemble.architecture(config.network), slices=3).eval()
             assert built(torch.empty(1, 3, 64, 64)).shape == (1, 3, 64, 64), choice
         assert built.output_stride == 16

@@ -22,13 +22,13 @@ def trained(choice: str) -> nn.Module:
     """A network with random weights and batch statistics unlike those it is born with."""
     torch.manual_seed(0)
     config = compose("info", [f"network={choice}"])
-    network = build_network(assemble.architecture(config.network), sections=3)
+    network = build_network(assemble.architecture(config.network), slices=3)
     with torch.no_grad():
         network.train()(torch.rand(2, 3, 64, 64))
     return network.eval()
 
 
-def sections(seed: int) -> Tensor:
+def slices(seed: int) -> Tensor:
     return torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(seed))
 
 
@@ -43,8 +43,8 @@ def close(found: Any, network: nn.Module, stack: Tensor) -> None:
 @pytest.mark.parametrize("choice", CHOICES)
 def test_exported_program_gives_the_same_logits(choice: str) -> None:
     network = trained(choice)
-    program = torch.export.export(network, (sections(1),))
-    stack = sections(2)
+    program = torch.export.export(network, (slices(1),))
+    stack = slices(2)
     with torch.inference_mode():
         close(program.module()(stack), network, stack)
 
@@ -58,8 +58,8 @@ def test_onnx_gives_the_same_logits(choice: str, tmp_path: Path) -> None:
     runtime = pytest.importorskip("onnxruntime")
     network = trained(choice)
     file = tmp_path / "network.onnx"
-    torch.onnx.export(network, (sections(1),), file, input_names=["sections"], output_names=["logits"], dynamo=True)
+    torch.onnx.export(network, (slices(1),), file, input_names=["slices"], output_names=["logits"], dynamo=True)
     session = runtime.InferenceSession(file, providers=["CPUExecutionProvider"])
-    stack = sections(2)
-    (logits,) = session.run(["logits"], {"sections": stack.numpy()})
+    stack = slices(2)
+    (logits,) = session.run(["logits"], {"slices": stack.numpy()})
     close(logits, network, stack)

@@ -34,10 +34,10 @@ def drawn(network: nn.Module) -> nn.Module:
 )
 def test_folded_network_gives_the_same_logits_without_a_batch_norm(encoder: str, output_stride: int) -> None:
     plain = {"name": "deeplab", "encoder": encoder, "output_stride": output_stride, "skip_stride": 2}
-    network = drawn(build_network(plain, sections=3))
+    network = drawn(build_network(plain, slices=3))
     whole = copy.deepcopy(network)
     norms = [module for module in network.modules() if isinstance(module, _BatchNorm)]
-    folded = fold_batch_norms(network, sections=3, stride=output_stride)
+    folded = fold_batch_norms(network, slices=3, stride=output_stride)
     left = [module for module in network.modules() if isinstance(module, _BatchNorm)]
     assert (len(left), folded) == (0, len(norms))
     stack = torch.rand(2, 3, 64, 96, generator=torch.Generator().manual_seed(1))
@@ -54,8 +54,8 @@ class Shared(nn.Module):
         super().__init__()
         self.conv, self.norm = nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3)
 
-    def forward(self, sections: torch.Tensor) -> torch.Tensor:
-        once = self.conv(sections)
+    def forward(self, slices: torch.Tensor) -> torch.Tensor:
+        once = self.conv(slices)
         return self.norm(self.conv(once))
 
 
@@ -66,18 +66,18 @@ class ReadTwice(nn.Module):
         super().__init__()
         self.conv, self.norm = nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3)
 
-    def forward(self, sections: torch.Tensor) -> torch.Tensor:
-        middle = self.conv(sections)
+    def forward(self, slices: torch.Tensor) -> torch.Tensor:
+        middle = self.conv(slices)
         return self.norm(middle) + middle
 
 
 def test_encoder_that_hands_features_on_before_a_norm_is_left_as_it_is() -> None:
     plain = {"name": "deeplab", "encoder": "xception41p", "output_stride": 16, "skip_stride": 2}
-    network = drawn(build_network(plain, sections=3))
+    network = drawn(build_network(plain, slices=3))
     stack = torch.rand(1, 3, 64, 64)
     with torch.inference_mode():
         before = network(stack)
-        assert fold_batch_norms(network, sections=3, stride=16) == 0
+        assert fold_batch_norms(network, slices=3, stride=16) == 0
         assert torch.equal(network(stack), before)
 
 
@@ -86,18 +86,18 @@ def test_network_that_cannot_be_folded_is_left_as_it_is(kind: type[nn.Module]) -
     network = drawn(kind())
     stack = torch.rand(1, 3, 8, 8)
     before = network(stack)
-    assert fold_batch_norms(network, sections=3, stride=1) == 0
+    assert fold_batch_norms(network, slices=3, stride=1) == 0
     assert torch.equal(network(stack), before)
 
 
 def test_network_without_batch_norms_is_left_as_it_is() -> None:
-    network = build_network({"name": "unet_3d", "output_stride": 4, "width": 4}, sections=3).eval()
+    network = build_network({"name": "unet_3d", "output_stride": 4, "width": 4}, slices=3).eval()
     stack = torch.rand(1, 3, 8, 8)
     before = network(stack)
-    assert fold_batch_norms(network, sections=3, stride=4) == 0
+    assert fold_batch_norms(network, slices=3, stride=4) == 0
     assert torch.equal(network(stack), before)
 
 
 def test_in_training_mode_it_is_refused() -> None:
     with pytest.raises(ValueError, match="evaluation mode"):
-        fold_batch_norms(nn.Conv2d(3, 3, 1), sections=3, stride=1)
+        fold_batch_norms(nn.Conv2d(3, 3, 1), slices=3, stride=1)

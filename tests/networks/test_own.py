@@ -21,13 +21,13 @@ MINE = dedent("""
     from torch import nn
 
     class Network(nn.Module):
-        def __init__(self, *, sections, output_stride, width):
+        def __init__(self, *, slices, output_stride, width):
             super().__init__()
             self.output_stride = output_stride
-            self.body = nn.Sequential(nn.Conv2d(sections, width, 1), nn.Conv2d(width, 3, 1))
+            self.body = nn.Sequential(nn.Conv2d(slices, width, 1), nn.Conv2d(width, 3, 1))
 
-        def forward(self, sections):
-            return self.body(sections)
+        def forward(self, slices):
+            return self.body(slices)
 """)
 
 
@@ -46,7 +46,7 @@ def about(name: str) -> dict[str, object]:
         "structures": {organ.key: int(organ) for organ in Structure},
         "network": {"name": name, "output_stride": 8, "width": 2},
         "window": {"lower_hu": -150.0, "upper_hu": 250.0, "clip": True},
-        "sections": 3,
+        "slices": 3,
     }
 
 
@@ -54,7 +54,7 @@ def test_file_name_is_the_name_of_the_network(folder: Path) -> None:
     assert network_names() == ("deeplab", "unet_2d", "unet_3d")
     (folder / "mine.py").write_text(MINE)
     assert network_names() == ("deeplab", "unet_2d", "unet_3d", "mine")
-    network = build_network({"name": "mine", "output_stride": 8, "width": 2, "encoder": None}, sections=5)
+    network = build_network({"name": "mine", "output_stride": 8, "width": 2, "encoder": None}, slices=5)
     assert network(torch.zeros(2, 5, 8, 16)).shape == (2, 3, 8, 16)
     assert network.output_stride == 8
 
@@ -63,13 +63,13 @@ def test_model_may_name_it_where_the_file_lies_and_nowhere_else(folder: Path) ->
     with pytest.raises(InputError, match=r"LS-MOD-008.*network\.name='mine'"):
         checked_description(about("mine"), "a.ckpt")
     (folder / "mine.py").write_text(MINE)
-    assert checked_description(about("mine"), "a.ckpt")["sections"] == 3
+    assert checked_description(about("mine"), "a.ckpt")["slices"] == 3
 
 
 def test_a_file_cannot_take_the_name_of_a_network_of_the_package(folder: Path) -> None:
     (folder / "unet_2d.py").write_text("raise RuntimeError('run')")
     assert network_names() == ("deeplab", "unet_2d", "unet_3d")
-    assert type(build_network({"name": "unet_2d", "output_stride": 8, "width": 2}, sections=1)).__name__ == "UNet"
+    assert type(build_network({"name": "unet_2d", "output_stride": 8, "width": 2}, slices=1)).__name__ == "UNet"
 
 
 @pytest.mark.parametrize("name", ["os", "..build", "own.mine", "mine.Network", "../mine", "", "MINE", "hidden.deep"])
@@ -78,7 +78,7 @@ def test_no_other_name_is_imported(folder: Path, name: str) -> None:
     (folder / "hidden").mkdir()  # no package
     (folder / "hidden" / "deep.py").write_text("raise RuntimeError('run')")
     with pytest.raises(ValueError, match="there is no network"):
-        build_network({"name": name, "output_stride": 8, "width": 2}, sections=3)
+        build_network({"name": name, "output_stride": 8, "width": 2}, slices=3)
     with pytest.raises(InputError, match="LS-MOD-008"):
         checked_description(about(name), "a.ckpt")
 
@@ -87,4 +87,4 @@ def test_no_other_name_is_imported(folder: Path, name: str) -> None:
 def test_argument_that_a_network_has_no_use_for_is_told(folder: Path, name: str, key: str) -> None:
     (folder / "mine.py").write_text(MINE)
     with pytest.raises(ValueError, match=f"network {name} has no use for {key}"):
-        build_network({"name": name, "output_stride": 16, key: 2}, sections=3)
+        build_network({"name": name, "output_stride": 16, key: 2}, slices=3)

@@ -17,8 +17,8 @@ from liverspleen.networks.pretrained import HUB, start_from
 FIRST = "stem.0.conv.weight"  # of Xception, (32, 3, 3, 3)
 
 
-def encoder(name: str = "test_resnet", *, sections: int = 3) -> Encoder:
-    return Encoder(name, sections=sections, output_stride=16, skip_stride=4)
+def encoder(name: str = "test_resnet", *, slices: int = 3) -> Encoder:
+    return Encoder(name, slices=slices, output_stride=16, skip_stride=4)
 
 
 def timm_file(folder: Path, name: str = "test_resnet", suffix: str = ".safetensors") -> tuple[Path, dict[str, Tensor]]:
@@ -49,9 +49,9 @@ def test_encoder_started_from_timms_file_gives_timms_features(tmp_path: Path, na
     whole: Any = timm.create_model(name, output_stride=16).eval()
     whole.load_state_dict(weights)
     with torch.inference_mode():
-        sections = torch.randn(1, 3, 64, 64)
-        deep = started(sections)[1]
-        expected = whole.forward_intermediates(sections, indices=1, intermediates_only=True)[0]
+        slices = torch.randn(1, 3, 64, 64)
+        deep = started(slices)[1]
+        expected = whole.forward_intermediates(slices, indices=1, intermediates_only=True)[0]
     torch.testing.assert_close(deep, expected)
 
 
@@ -66,19 +66,19 @@ def test_encoder_without_exit_flow_takes_the_rest_of_timms_file(tmp_path: Path) 
         assert all(torch.equal(value, weights[original + name]) for name, value in own.items())
 
 
-# by hand: one section takes the sum over red, green and blue; more take them in turn, times 3 over their number
+# by hand: one slice takes the sum over red, green and blue; more take them in turn, times 3 over their number
 @pytest.mark.parametrize(
-    ("sections", "expected"),
+    ("slices", "expected"),
     [(1, [6.0]), (3, [1.0, 2.0, 3.0]), (5, [0.6, 1.2, 1.8, 0.6, 1.2]), (7, [c * 3 / 7 for c in (1, 2, 3, 1, 2, 3, 1)])],
 )
-def test_first_layer_is_spread_over_the_sections(tmp_path: Path, sections: int, expected: list[float]) -> None:
+def test_first_layer_is_spread_over_the_slices(tmp_path: Path, slices: int, expected: list[float]) -> None:
     weights = timm.create_model("xception41").state_dict()
     weights[FIRST] = torch.tensor([1.0, 2.0, 3.0])[None, :, None, None].expand(32, 3, 3, 3).contiguous()
     save_file(weights, tmp_path / "weights.safetensors")
-    started = encoder("xception41", sections=sections)
+    started = encoder("xception41", slices=slices)
     start_from(started, tmp_path / "weights.safetensors")
     taken = started.body.state_dict()["stem_0.conv.weight"]
-    torch.testing.assert_close(taken, torch.tensor(expected)[None, :, None, None].expand(32, sections, 3, 3))
+    torch.testing.assert_close(taken, torch.tensor(expected)[None, :, None, None].expand(32, slices, 3, 3))
 
 
 def test_state_dict_inside_a_training_checkpoint_is_found(tmp_path: Path) -> None:
@@ -165,7 +165,7 @@ def test_hub_is_asked_only_on_request_and_its_failure_is_one_line(monkeypatch: p
 
 def test_configuration_names_the_file(tmp_path: Path) -> None:
     file, weights = timm_file(tmp_path)
-    words = ["cohort=c", "output=o", "network=small", f"network.weights={file}", "slices.sections=5"]
+    words = ["cohort=c", "output=o", "network=small", f"network.weights={file}", "slices.count=5"]
     network = assemble.network(compose("train", words))
     taken = network.state_dict()["encoder.body.conv1.0.weight"]
     assert taken.shape[1] == 5

@@ -7,26 +7,26 @@ from liverspleen.networks.build import build_network
 from liverspleen.networks.unet import UNet
 
 
-@pytest.mark.parametrize("sections", [1, 3, 5])
+@pytest.mark.parametrize("slices", [1, 3, 5])
 @pytest.mark.parametrize("volumetric", [False, True])
-def test_logits_have_three_classes_at_input_size(volumetric: bool, sections: int) -> None:
-    network = UNet(volumetric=volumetric, sections=sections, output_stride=16, width=4).eval()
+def test_logits_have_three_classes_at_input_size(volumetric: bool, slices: int) -> None:
+    network = UNet(volumetric=volumetric, slices=slices, output_stride=16, width=4).eval()
     with torch.inference_mode():
-        assert network(torch.zeros(2, sections, 64, 96)).shape == (2, 3, 64, 96)
+        assert network(torch.zeros(2, slices, 64, 96)).shape == (2, 3, 64, 96)
 
 
 def test_every_parameter_gets_a_finite_gradient() -> None:
     torch.manual_seed(0)
     for volumetric in (False, True):
-        network = UNet(volumetric=volumetric, sections=3, output_stride=8, width=4)
+        network = UNet(volumetric=volumetric, slices=3, output_stride=8, width=4)
         network(torch.randn(2, 3, 32, 32)).square().sum().backward()
         for name, parameter in network.named_parameters():
             assert parameter.grad is not None, name
             assert torch.isfinite(parameter.grad).all(), name
 
 
-def test_logits_of_the_3d_network_are_those_of_the_middle_section() -> None:
-    network = UNet(volumetric=True, sections=5, output_stride=4, width=4).eval()
+def test_logits_of_the_3d_network_are_those_of_the_middle_slice() -> None:
+    network = UNet(volumetric=True, slices=5, output_stride=4, width=4).eval()
     with torch.inference_mode():
         stack = torch.randn(1, 5, 16, 16)
         assert torch.equal(network(stack), network.body(stack[:, None])[:, :, 2])
@@ -38,7 +38,7 @@ def test_both_read_the_neighbours() -> None:
     other = stack.clone()
     other[:, 2] += 1.0 + torch.randn(16, 16)
     for volumetric in (False, True):
-        network = UNet(volumetric=volumetric, sections=3, output_stride=4, width=4).eval()
+        network = UNet(volumetric=volumetric, slices=3, output_stride=4, width=4).eval()
         with torch.inference_mode():
             assert not torch.allclose(network(stack), network(other))
 
@@ -54,7 +54,7 @@ def test_parameters_of_the_2d_network_equal_a_hand_count() -> None:
     down = residual(3, 4, shortcut=3) + residual(4, 8, shortcut=3)  # strided shortcuts are 3 x 3
     bottom = residual(8, 16, shortcut=1)
     up = (conv(8 + 16, 4) + 1 + conv(4, 4) + 1) + (conv(4 + 4, 3) + 1 + conv(3, 3))  # no PReLU after the last
-    network = UNet(volumetric=False, sections=3, output_stride=4, width=4)
+    network = UNet(volumetric=False, slices=3, output_stride=4, width=4)
     assert sum(p.numel() for p in network.parameters()) == down + bottom + up
 
 
@@ -73,9 +73,9 @@ def test_channels_last_changes_no_logits(choice: str) -> None:
 @pytest.mark.parametrize("output_stride", [0, 2, 12])
 def test_stride_that_is_no_power_of_two_is_refused(output_stride: int) -> None:
     with pytest.raises(ValueError, match=f"cannot be built at output stride {output_stride}"):
-        UNet(volumetric=False, sections=3, output_stride=output_stride, width=4)
+        UNet(volumetric=False, slices=3, output_stride=output_stride, width=4)
 
 
 def test_network_that_does_not_exist_is_refused_with_those_that_do() -> None:
     with pytest.raises(ValueError, match="no network 'unet', only deeplab, unet_2d and unet_3d"):
-        build_network({"name": "unet"}, sections=3)
+        build_network({"name": "unet"}, slices=3)

@@ -100,15 +100,15 @@ def test_lobe_is_missing_after_hepatectomy():
     missing_right = missing_left = 0
     for seed in range(8):
         healthy, operated = (draw_anatomy(c, seed) for c in (Condition.HEALTHY, Condition.POST_HEPATECTOMY))
-        right = [share_right_of(a, 75.0) for a in (healthy, operated)]
-        left = [share_right_of(a, 10.0) for a in (healthy, operated)]
+        right = [fraction_right_of(a, 75.0) for a in (healthy, operated)]
+        left = [fraction_right_of(a, 10.0) for a in (healthy, operated)]
         missing_right += right[1] < 0.5 * right[0]
         missing_left += (1 - left[1]) < 0.5 * (1 - left[0])
     assert missing_right > 0
     assert missing_left > 0
 
 
-def share_right_of(anatomy, x_mm):
+def fraction_right_of(anatomy, x_mm):
     """Share of the liver that lies right of the sagittal plane at x."""
     lower, upper = anatomy.organ_box(Structure.LIVER)
     grid = Grid.of(*(np.arange(low, high, 6.0) for low, high in zip(lower, upper, strict=True)))

@@ -56,7 +56,7 @@ def test_cohort_reads_without_faults_and_holds_what_was_asked_for(folder):
         ct, labels = read_ct(case.image), read_label_map(case.label)
         assert same_grid(ct.geometry, labels.geometry)
         assert ct.geometry.axis_codes == ("L", "P", "S")
-        assert ct.geometry.spacing_mm[0] == case.section_thickness_mm == 8.0
+        assert ct.geometry.spacing_mm[0] == case.slice_thickness_mm == 8.0
 
 
 def test_phantoms_say_that_they_are_phantoms(folder, dicom_folder):
@@ -210,7 +210,7 @@ def test_dicom_cohort_is_kept_and_made_again_where_it_was_cut_off(tmp_path):
     kept = (case / "0001.dcm").stat().st_mtime_ns
     write_phantom_cohort(tmp_path, **one, workers=1)
     assert (case / "0001.dcm").stat().st_mtime_ns == kept
-    for name in (case / "segmentation.dcm", case / "0005.dcm", tmp_path / "covariates.csv"):  # killed between sections
+    for name in (case / "segmentation.dcm", case / "0005.dcm", tmp_path / "covariates.csv"):  # killed between slices
         name.unlink()
     write_phantom_cohort(tmp_path, **one, workers=1)
     assert files(tmp_path) == before

@@ -14,7 +14,7 @@ from liverspleen.phantom.scanner import Acquisition, Scanner, draw_scanner, lay_
 from liverspleen.phantom.shapes import Ellipsoid, HalfSpace
 
 # no noise, and a kernel so sharp that it does not blur
-EXACT = Scanner(matrix=20, section_thickness_mm=5.0, noise_sd_hu=0.0, kernel_cutoff_per_mm=1000.0)
+EXACT = Scanner(matrix=20, slice_thickness_mm=5.0, noise_sd_hu=0.0, kernel_cutoff_per_mm=1000.0)
 
 
 def brick(lower, upper):
@@ -28,16 +28,16 @@ def brick(lower, upper):
     return Anatomy(Condition.HEALTHY, (0,), (solid,), (100.0, 100.0))
 
 
-def scan(anatomy, *, scanner=EXACT, field=40.0, centre=(0.0, 0.0), bottom=-25.0, sections=10):
-    return render(anatomy, Acquisition(scanner, field, centre, bottom, sections, (0,)))
+def scan(anatomy, *, scanner=EXACT, field=40.0, centre=(0.0, 0.0), bottom=-25.0, slices=10):
+    return render(anatomy, Acquisition(scanner, field, centre, bottom, slices, (0,)))
 
 
 def mask_cm3(scanned, organ):
     return np.count_nonzero(scanned.labels == organ) * abs(np.linalg.det(scanned.affine[:3, :3])) / 1000
 
 
-def test_voxel_is_the_mean_over_its_section_thickness():
-    # air is -1000 HU and the brick 100; it fills the upper half of section 2 and all of section 3
+def test_voxel_is_the_mean_over_its_slice_thickness():
+    # air is -1000 HU and the brick 100; it fills the upper half of slice 2 and all of slice 3
     scanned = scan(brick((-8, -8, -12.5), (8, 8, -5)))
     assert scanned.hu[1:5, 10, 10].tolist() == [-1000, -450, 100, -1000]
 
@@ -70,10 +70,10 @@ def test_affine_takes_voxels_to_ras_millimetres():
     anatomy = Anatomy(
         Condition.HEALTHY, (0,), (Solid("ball", ball, (Layer(0.0, 100.0, Structure.LIVER),)),), (100.0, 100.0)
     )
-    scanner = replace(EXACT, matrix=60, section_thickness_mm=1.0)
-    scanned = scan(anatomy, scanner=scanner, field=60.0, centre=(2.0, -3.0), bottom=-20.0, sections=45)
-    section, row, column = np.nonzero(scanned.labels)
-    centroid = scanned.affine @ [column.mean(), row.mean(), section.mean(), 1.0]
+    scanner = replace(EXACT, matrix=60, slice_thickness_mm=1.0)
+    scanned = scan(anatomy, scanner=scanner, field=60.0, centre=(2.0, -3.0), bottom=-20.0, slices=45)
+    slice_index, row, column = np.nonzero(scanned.labels)
+    centroid = scanned.affine @ [column.mean(), row.mean(), slice_index.mean(), 1.0]
     assert centroid[:3] == pytest.approx([6.0, -4.0, 3.0], abs=0.05)
     # as CT is displayed: the patient's right on the left of the image, the front on top
     assert column.mean() < 30 - 2
@@ -113,10 +113,10 @@ def at_one_millimetre(anatomy, organ):
     """Mask volume of one organ, scanned at 1 mm along all axes in a field that holds that organ only."""
     lower, upper = anatomy.organ_box(organ)
     side = int(np.ceil((upper - lower)[:2].max())) + 4
-    scanner = replace(EXACT, matrix=side, section_thickness_mm=1.0)
+    scanner = replace(EXACT, matrix=side, slice_thickness_mm=1.0)
     middle = (lower + upper) / 2
-    sections = int(np.ceil(upper[2] - lower[2])) + 2
-    where = {"field": float(side), "centre": (middle[0], middle[1]), "bottom": lower[2] - 1, "sections": sections}
+    slices = int(np.ceil(upper[2] - lower[2])) + 2
+    where = {"field": float(side), "centre": (middle[0], middle[1]), "bottom": lower[2] - 1, "slices": slices}
     return mask_cm3(scan(anatomy, scanner=scanner, **where), organ)
 
 

@@ -15,7 +15,7 @@ import torch
 from cluster import Cluster, absent, slurm, until
 
 from liverspleen.cli.main import main
-from liverspleen.inference.sharing import Share
+from liverspleen.inference.sharding import Shard
 
 pytestmark = [pytest.mark.slurm, pytest.mark.slow]
 PAGE = (Path(__file__).parents[2] / "docs" / "clusters.md").read_text(encoding="utf-8")
@@ -49,7 +49,7 @@ def folder(box_cohort: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.
 
 def train(folder: Path, output: str, *more: str) -> None:
     """One process, here."""
-    given = ("cohort=cohort.csv", "split=split/split.csv", "store=store", f"output={output}", "trainer=ddp")
+    given = ("cohort=cohort.csv", "split=split/split.csv", "cache=cache", f"output={output}", "trainer=ddp")
     assert main(["train", *given, "trainer.devices=1", "trainer.nodes=1", *TINY, *more]) == 0
 
 
@@ -128,18 +128,18 @@ def steps(output: Path) -> int:
 def test_array_of_predictions_is_the_prediction_of_one_process(cluster: Cluster, folder: Path) -> None:
     train(folder, "outputs/model", *TINY, *SHORT, "trainer.validate_every=2")
     words = ("accelerator=cpu", "batch_size=4", "workers=1")
-    killed = next(number for number in (1, 2, 3) if Share.of(f"{number}/3").takes("c0"))
+    killed = next(number for number in (1, 2, 3) if Shard.of(f"{number}/3").takes("c0"))
     job = cluster.submit(SCRIPTS["predict"], folder, words=words)
     cluster.wait(f"{job}_{killed}", "RUNNING")
     cluster.said("scancel", "--signal=KILL", f"{job}_{killed}")
     given = ("model=outputs/model/best.ckpt", "input=cohort.csv", "output=one")
     assert main(["predict", *given, *words]) == 0
     until(lambda: not cluster.said("squeue", "--noheader", f"--jobs={job}"), "the end of the array")
-    shares = folder / "outputs/predictions"
-    assert not (shares / "measurements.csv").exists()
+    shards = folder / "outputs/predictions"
+    assert not (shards / "measurements.csv").exists()
     again = cluster.submit(SCRIPTS["predict"], folder, f"--array={killed}", words=words)
     until(lambda: not cluster.said("squeue", "--noheader", f"--jobs={again}"), "the end of the share")
-    assert contents(shares) == contents(folder / "one"), told(folder, again)
+    assert contents(shards) == contents(folder / "one"), told(folder, again)
 
 
 def contents(folder: Path) -> dict[str, bytes]:

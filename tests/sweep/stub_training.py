@@ -26,13 +26,13 @@ def main(said: Mapping[str, str]) -> int:
     Thread(target=stop_with_worker, daemon=True).start()
 
     def record(status: str) -> None:
-        about = {"status": status, "device": "cpu", "measured": {"validation_seconds_per_section": 0.25}}
+        about = {"status": status, "device": "cpu", "measured": {"validation_seconds_per_slice": 0.25}}
         (run / "run.json").write_text(json.dumps(about))
 
     with (run / "starts").open("a") as starts:
         starts.write(f"{os.getpid()}\n")
     if behave == "refuse":
-        print("LS-CFG-007: a network needs an odd number of sections, not 2; choose another network=")
+        print("LS-CFG-007: a network needs an odd number of slices, not 2; choose another network=")
         record("refused")
         return 2
     if behave == "kill":

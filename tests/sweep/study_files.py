@@ -13,11 +13,11 @@ import numpy as np
 
 FIXED = (
     *("number", "phase", "configuration", "state", "reason", "seed", "device", "started", "seconds"),
-    *("dss", "dss_liver", "dss_spleen", "volume_bias_pct", "seconds_per_section"),
+    *("dss", "dss_liver", "dss_spleen", "volume_bias_pct", "seconds_per_slice"),
 )
 PARAMETERS: Mapping[str, Any] = {
     "network": ["small", "unet_2d"],
-    "slices.sections": {"low": 1, "high": 5, "step": 2},
+    "slices.count": {"low": 1, "high": 5, "step": 2},
     "optimizer.lr": {"low": 1e-4, "high": 1e-2, "log": True},
 }
 
@@ -64,7 +64,7 @@ def write_study(
                 case_rows.append([*about, float(score), predicted, volume])
             sums.append(float(scores.mean()))
         row |= {"state": "complete", "dss_liver": sums[0], "dss_spleen": sums[1], "dss": sum(sums) / 2}
-        row |= {"volume_bias_pct": float(rng.normal(0, 1)), "seconds_per_section": 0.01 + 0.01 * rng.random()}
+        row |= {"volume_bias_pct": float(rng.normal(0, 1)), "seconds_per_slice": 0.01 + 0.01 * rng.random()}
 
     def begin(phase: str, configuration: str, seed: int, values: Mapping[str, Any]) -> dict[str, Any]:
         row = {"number": len(rows), "phase": phase, "configuration": configuration, "state": "failed", "seed": seed}

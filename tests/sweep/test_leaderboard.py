@@ -102,8 +102,8 @@ def test_numbers_of_the_best_are_those_of_its_confirmation_runs_alone(tmp_path: 
     worst = min(by_condition, key=lambda name: by_condition[name])
     assert best["worst_condition"] == worst
     assert float(best["worst_condition_dss"]) == pytest.approx(by_condition[worst], abs=1e-12)
-    seconds = [float(t["seconds_per_section"]) for t in trials if t["number"] in own]
-    assert float(best["seconds_per_section"]) == pytest.approx(np.mean(seconds))
+    seconds = [float(t["seconds_per_slice"]) for t in trials if t["number"] in own]
+    assert float(best["seconds_per_slice"]) == pytest.approx(np.mean(seconds))
     searched = [
         float(t["dss"]) for t in trials if t["configuration"] == best["configuration"] and t["phase"] == "search"
     ]
@@ -233,11 +233,11 @@ def test_the_page_is_self_contained_and_hostile_names_are_inert(tmp_path: Path) 
 
 
 def test_pareto_front_by_hand(tmp_path: Path) -> None:
-    write_study(tmp_path, trials=4, seeds=0, objectives=("dss", "volume_bias", "seconds_per_section"))
+    write_study(tmp_path, trials=4, seeds=0, objectives=("dss", "volume_bias", "seconds_per_slice"))
     measured = [("0.9", "-1.0", "0.02"), ("0.8", "0.5", "0.02"), ("0.8", "-0.7", "0.03"), ("0.9", "1.0", "")]
 
     def put(rows: list[list[str]]) -> list[list[str]]:
-        at = [rows[0].index(name) for name in ("dss", "volume_bias_pct", "seconds_per_section")]
+        at = [rows[0].index(name) for name in ("dss", "volume_bias_pct", "seconds_per_slice")]
         for row, values in zip(rows[1:], measured, strict=True):
             for position, value in zip(at, values, strict=True):
                 row[position] = value
@@ -255,14 +255,14 @@ def test_pareto_front_by_hand(tmp_path: Path) -> None:
 def test_importance_is_refused_for_few_trials_and_held_against_shuffled_scores(tmp_path: Path) -> None:
     write_study(tmp_path / "few", trials=FEWEST - 1)
     few = importances(read_study(tmp_path / "few"))
-    assert not few.shares
+    assert not few.fractions
     assert few.reason == f"{FEWEST - 1} complete search trials are too few: importances are told from {FEWEST} on"
     write_study(tmp_path / "many", trials=80, gain=0.3)
     many = importances(read_study(tmp_path / "many"))
-    assert next(iter(many.shares)) == "network"
-    assert many.shares["network"] > many.noise["network"]
-    assert many.shares["optimizer.lr"] < many.noise["optimizer.lr"]
-    assert sum(many.shares.values()) == pytest.approx(1.0)
+    assert next(iter(many.fractions)) == "network"
+    assert many.fractions["network"] > many.noise["network"]
+    assert many.fractions["optimizer.lr"] < many.noise["optimizer.lr"]
+    assert sum(many.fractions.values()) == pytest.approx(1.0)
 
 
 @pytest.mark.parametrize(

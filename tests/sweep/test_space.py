@@ -8,8 +8,8 @@ from liverspleen.sweep.space import Space, words
 
 
 def test_grid_holds_every_combination_once_the_last_parameter_fastest() -> None:
-    space = Space.of({"network": ["small", "unet_2d"], "slices.sections": {"low": 1, "high": 5, "step": 2}})
-    points = [(point["network"], point["slices.sections"]) for point in space.grid()]
+    space = Space.of({"network": ["small", "unet_2d"], "slices.count": {"low": 1, "high": 5, "step": 2}})
+    points = [(point["network"], point["slices.count"]) for point in space.grid()]
     assert points == [("small", 1), ("small", 3), ("small", 5), ("unet_2d", 1), ("unet_2d", 3), ("unet_2d", 5)]
 
 

@@ -41,7 +41,7 @@ def test_each_way_to_fail_is_a_row_with_its_reason_and_the_sweep_goes_on(tmp_pat
     own = worker(tmp_path, parameters={"behave": ways}, trials=6, **GRID)
     issues = own.work()
     found = {row["behave"]: (row["state"], row["reason"]) for row in rows(tmp_path)}
-    refused = "LS-CFG-007: a network needs an odd number of sections, not 2; choose another network="
+    refused = "LS-CFG-007: a network needs an odd number of slices, not 2; choose another network="
     assert found["refuse"] == ("failed", refused)
     assert found["kill"] == ("failed", "killed by SIGKILL, which is what the kernel sends when memory runs out")
     assert found["crash"] == ("failed", "ended with code 1: last words")
@@ -65,7 +65,7 @@ def test_tables_tell_objectives_volumes_and_seeds(tmp_path: Path) -> None:
     assert {row["volume_bias_pct"] for row in trials} == {
         "20.0"
     }  # 200 (110 - 90) / (110 + 90); an empty spleen has none
-    assert {row["seconds_per_section"] for row in trials} == {"0.25"}
+    assert {row["seconds_per_slice"] for row in trials} == {"0.25"}
     assert len({row["configuration"] for row in trials}) == 2
     cases = rows(tmp_path, "trial_cases.csv")
     assert len(cases) == 8

@@ -17,10 +17,10 @@ from liverspleen.training.module import SegmentationModule
 
 
 class Threshold(nn.Module):
-    """Organs by the brightness of the middle section; the boxes' means are the limits."""
+    """Organs by the brightness of the middle slice; the boxes' means are the limits."""
 
-    def forward(self, sections: Tensor) -> Tensor:
-        middle = sections[:, 1]
+    def forward(self, slices: Tensor) -> Tensor:
+        middle = slices[:, 1]
         liver, spleen = ((middle > (hu + 150) / 400).float() for hu in (110, 180))
         return torch.stack([torch.full_like(middle, 0.5), liver, 2 * spleen], 1)
 

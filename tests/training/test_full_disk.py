@@ -29,8 +29,8 @@ def test_disk_that_fills_ends_the_training_and_leaves_the_checkpoint(
     """Also when the lack of room shows only while the file is written (a quota, another writer)."""
     from liverspleen.training import checkpoint_files
 
-    cohort, run, store = box_cohort(), small_disk / "run", f"store={tmp_path / 'store'}"
-    assert train(cohort, run, store, steps=2) == 0
+    cohort, run, cache = box_cohort(), small_disk / "run", f"cache={tmp_path / 'store'}"
+    assert train(cohort, run, cache, steps=2) == 0
     before = (run / "last.ckpt").read_bytes()
     room = os.statvfs(run).f_bavail * os.statvfs(run).f_frsize
     (small_disk / "other").write_bytes(bytes(max(room - 100_000, 0)))
@@ -38,24 +38,24 @@ def test_disk_that_fills_ends_the_training_and_leaves_the_checkpoint(
         monkeypatch.setattr(checkpoint_files, "tensors", lambda _: iter(()))
         monkeypatch.setattr(checkpoint_files, "_OVERHEAD_BYTES", 0)
     capsys.readouterr()
-    assert train(cohort, run, store, steps=4) == (2 if seen else 1)  # unseen: no room for run.json either
+    assert train(cohort, run, cache, steps=4) == (2 if seen else 1)  # unseen: no room for run.json either
     (line,) = lines(capsys.readouterr().err)
     assert line.startswith("LS-TRN-007" if seen else "LS-RUN-003")
     assert (run / "last.ckpt").read_bytes() == before
     (small_disk / "other").unlink()
     monkeypatch.undo()
-    assert train(cohort, run, store, steps=4) == 0
+    assert train(cohort, run, cache, steps=4) == 0
 
 
 def test_disk_that_cannot_be_written_is_one_line(
     box_cohort: Callable[..., Path], tmp_path: Path, small_disk: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    cohort, run, store = box_cohort(), small_disk / "run", f"store={tmp_path / 'store'}"
-    assert train(cohort, run, store, steps=2) == 0
+    cohort, run, cache = box_cohort(), small_disk / "run", f"cache={tmp_path / 'store'}"
+    assert train(cohort, run, cache, steps=2) == 0
     before = (run / "last.ckpt").read_bytes()
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
     capsys.readouterr()
-    assert train(cohort, run, store, steps=4) == 1
+    assert train(cohort, run, cache, steps=4) == 1
     (line,) = lines(capsys.readouterr().err)
     assert line.startswith("LS-RUN-003")
     assert (run / "last.ckpt").read_bytes() == before

@@ -147,7 +147,7 @@ def test_replanned_rate_is_that_of_the_new_length() -> None:
     assert checkpoint["optimizer_states"][0]["param_groups"][0]["lr"] == pytest.approx(0.1)  # 0.4 (1 - 10/20)^2
 
 
-def test_loss_that_is_no_number_stops_with_cases_and_sections_and_keeps_the_last_good_checkpoint(
+def test_loss_that_is_no_number_stops_with_cases_and_slices_and_keeps_the_last_good_checkpoint(
     box_cohort: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     whole = SegmentationModule.training_step
@@ -162,7 +162,7 @@ def test_loss_that_is_no_number_stops_with_cases_and_sections_and_keeps_the_last
     assert train(cohort, run, "scheduler=constant", steps=6) == 2
     (line,) = [line for line in capsys.readouterr().err.splitlines() if "LS-TRN" in line]
     assert line.startswith("LS-TRN-006: loss or gradient of step 4 is not finite, at 'c")
-    assert line.count("section") == 4 + 1  # a batch of four, and the cure
+    assert line.count("slice") == 4 + 1  # a batch of four, and the cure
     assert torch.load(run / "last.ckpt", weights_only=True)["global_step"] == 2
     assert all(torch.isfinite(value).all() for value in weights(run).values())
 

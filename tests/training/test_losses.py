@@ -1,4 +1,4 @@
-"""Losses against hand computation on one 2 x 2 section, and their silence about what is not labelled."""
+"""Losses against hand computation on one 2 x 2 slice, and their silence about what is not labelled."""
 
 from functools import cache
 from math import log
@@ -64,7 +64,7 @@ def gradient(loss: nn.Module, logits: Tensor, labels: Tensor, labelled: Tensor) 
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_terms_on_a_section_of_four_pixels(term, expected: float) -> None:
+def test_terms_on_a_slice_of_four_pixels(term, expected: float) -> None:
     loss = SegmentationLoss([(1.0, term)])
     assert loss(LOGITS, LABELS, ALL).item() == pytest.approx(expected, abs=1e-5)  # MONAI smooths by 1e-5
 
@@ -173,7 +173,7 @@ def test_whether_an_unlabelled_structure_is_called_background_makes_no_differenc
     torch.testing.assert_close(*values)
 
 
-def test_cross_entropy_of_a_partly_labelled_section_by_hand() -> None:
+def test_cross_entropy_of_a_partly_labelled_slice_by_hand() -> None:
     loss = SegmentationLoss([(1.0, CrossEntropy())])
     labels = torch.tensor([[[1, 0], [0, 0]]], dtype=torch.uint8)
     value = loss(LOGITS, labels, torch.tensor([[True, False]])).item()
@@ -182,7 +182,7 @@ def test_cross_entropy_of_a_partly_labelled_section_by_hand() -> None:
 
 
 def test_dice_of_an_organ_counts_only_the_samples_that_label_it() -> None:
-    """Spleen Dice from the first section alone; liver Dice from both."""
+    """Spleen Dice from the first slice alone; liver Dice from both."""
     two = torch.cat([LOGITS, LOGITS])
     labels = torch.cat([LABELS, LABELS])
     loss = SegmentationLoss([(1.0, Dice())])

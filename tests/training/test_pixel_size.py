@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from liverspleen.cli.main import main
 from liverspleen.cohort.manifest import read_cohort
 from liverspleen.data.augmentation import Augmentation
-from liverspleen.data.module import SectionDataModule
-from liverspleen.data.store import store_case
+from liverspleen.data.cache import cache_case
+from liverspleen.data.module import SliceDataModule
 from liverspleen.data.window import IntensityWindow
 from liverspleen.evaluation.metrics.overlap import overlaps
 from liverspleen.imaging.nifti import read_ct, read_label_map
@@ -35,8 +35,8 @@ class NearestHU(nn.Module):
         super().__init__()
         self.unused = nn.Parameter(torch.zeros(1))
 
-    def forward(self, sections: Tensor) -> Tensor:
-        hu = sections[:, 1] * 1000
+    def forward(self, slices: Tensor) -> Tensor:
+        hu = slices[:, 1] * 1000
         return torch.stack([-(hu - known).abs() for known in (-50.0, 110.0, 180.0)], 1)
 
 
@@ -45,9 +45,9 @@ def test_validation_counts_the_voxels_of_the_ct_that_prediction_finds(
     pixel_mm: float | None, box_cohort: Callable[..., Path], tmp_path: Path
 ) -> None:
     window = IntensityWindow(0.0, 1000.0, clip=False)
-    cohort = read_cohort(box_cohort(sections=(5, 6, 4)))
-    stored = [store_case(case, tmp_path, pixel_mm=pixel_mm) for case in cohort.cases]
-    data = SectionDataModule(stored[:1], stored[1:], sections=3, stride=16, batch_size=4, steps=1, seed=0, workers=0)
+    cohort = read_cohort(box_cohort(slices=(5, 6, 4)))
+    cached = [cache_case(case, tmp_path, pixel_mm=pixel_mm) for case in cohort.cases]
+    data = SliceDataModule(cached[:1], cached[1:], slices=3, stride=16, batch_size=4, steps=1, seed=0, workers=0)
     module = SegmentationModule(
         NearestHU(),
         loss=nn.Identity(),

@@ -14,11 +14,11 @@ import pytest
 import torch
 from tiny import split_file, train, words
 
-from liverspleen.data.module import shares
+from liverspleen.data.module import fractions
 
 pytestmark = [pytest.mark.ddp, pytest.mark.slow]
 FROZEN = Path(__file__).with_name("frozen.py")
-SEVEN = (3, 9, 4, 5, 2, 6, 8)  # sections of the validation cases
+SEVEN = (3, 9, 4, 5, 2, 6, 8)  # slices of the validation cases
 STILL = (
     "augmentation=none",
     "loss.dice_weight=0",
@@ -59,7 +59,7 @@ _DONE: dict[int, Path] = {}
 
 @pytest.fixture
 def outcomes(box_cohort: Callable[..., Path], tmp_path: Path) -> dict[int, Path]:
-    """Output folders of the same training on 1, 2 and 3 ranks, 12 sections a step each; weights stay at the start."""
+    """Output folders of the same training on 1, 2 and 3 ranks, 12 slices a step each; weights stay at the start."""
     if _DONE:  # trained once for all tests
         return _DONE
     cohort = box_cohort((7, 6, *SEVEN))
@@ -67,7 +67,7 @@ def outcomes(box_cohort: Callable[..., Path], tmp_path: Path) -> dict[int, Path]
     split = split_file(cohort, tmp_path / "split.csv", names[:2], names[2:])
     for ranks in (1, 2, 3):
         output = tmp_path / str(ranks)
-        more = (f"split={split}", f"store={tmp_path / 'store'}", "trainer=ddp", "trainer.accelerator=cpu", *STILL)
+        more = (f"split={split}", f"cache={tmp_path / 'store'}", "trainer=ddp", "trainer.accelerator=cpu", *STILL)
         size = (f"trainer.devices={ranks}", f"trainer.batch_size={12 // ranks}")
         command = [sys.executable, str(FROZEN), *words(cohort, output, *more, steps=2), *size]
         run = finished(command, GRADIENTS=str(tmp_path / f"{ranks}.pt"))
@@ -81,7 +81,7 @@ def test_validation_rows_are_the_same_on_1_2_and_3_ranks(outcomes: dict[int, Pat
     assert len(tables[1].splitlines()) == 1 + 2 * len(SEVEN)
     assert tables[1] == tables[2] == tables[3]
     scores = [row["dss"] for row in csv.DictReader(tables[1].splitlines())]
-    assert scores.count("") == 1  # two sections have no spleen
+    assert scores.count("") == 1  # two slices have no spleen
     assert len(set(scores)) > len(SEVEN)  # the cases can be told apart
     assert all(0.3 < float(score) < 0.9 for score in scores if score)
     rows = {
@@ -161,7 +161,7 @@ def test_signal_to_the_first_rank_stops_all_after_the_same_step(
 
 def test_each_case_is_validated_by_one_rank() -> None:
     for ranks in (1, 2, 3, 8):
-        found = [case for cases in shares(SEVEN, ranks) for case in cases]
+        found = [case for cases in fractions(SEVEN, ranks) for case in cases]
         assert sorted(found) == list(range(len(SEVEN)))
 
 

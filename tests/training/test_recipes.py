@@ -1,4 +1,4 @@
-"""Recipes and partly labelled cases through the front door, on box cohorts of a few sections."""
+"""Recipes and partly labelled cases through the front door, on box cohorts of a few slices."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -36,13 +36,13 @@ def unlabelled_liver(manifest: Path, number: int) -> None:
 def test_partly_labelled_cases_are_learnt_from_and_validated_by_what_is_labelled(
     box_cohort: Callable[..., Path], tmp_path: Path
 ) -> None:
-    manifest = box_cohort(sections=(5, 5, 5), labelled_structures=("liver;spleen", "spleen", "spleen"))
+    manifest = box_cohort(slices=(5, 5, 5), labelled_structures=("liver;spleen", "spleen", "spleen"))
     unlabelled_liver(manifest, 1)
     unlabelled_liver(manifest, 2)
     cohort = read_cohort(manifest)
     write_split(tmp_path / "split.csv", Split(("p0", "p1"), ("p2",), 0, 1.0, cohort.hash))
     assert train(manifest, tmp_path / "run", f"split={tmp_path / 'split.csv'}", steps=2) == 0
-    assert len(list((tmp_path / "run" / "store").glob("*/case.json"))) == 3
+    assert len(list((tmp_path / "run" / "cache").glob("*/case.json"))) == 3
     _, *rows = (tmp_path / "run" / "validation.csv").read_text().splitlines()
     assert [row.split(",")[:2] for row in rows] == [["c2", "spleen"]]
     assert "val/dss_liver" not in (tmp_path / "run" / "metrics.csv").read_text()
@@ -51,7 +51,7 @@ def test_partly_labelled_cases_are_learnt_from_and_validated_by_what_is_labelled
 def test_case_whose_liver_is_unlabelled_leaves_the_livers_output_as_it_is(
     box_cohort: Callable[..., Path], tmp_path: Path
 ) -> None:
-    manifest = box_cohort(sections=(5,), labelled_structures=("spleen",))
+    manifest = box_cohort(slices=(5,), labelled_structures=("spleen",))
     unlabelled_liver(manifest, 0)
     one = ["train_fraction=1.0", "optimizer.weight_decay=0.0"]
     for steps in (1, 3):
@@ -65,7 +65,7 @@ def test_case_whose_liver_is_unlabelled_leaves_the_livers_output_as_it_is(
     ("experiment", "words"),
     [
         ("kjr2020", ["network=small", "trainer=cpu"]),
-        ("phantom", ["loss=focal", "augmentation=full", "slices.section_distance_mm=10"]),
+        ("phantom", ["loss=focal", "augmentation=full", "slices.distance_mm=10"]),
         ("phantom", ["loss=tversky", "sampler=balanced"]),
     ],
     ids=["kjr2020", "focal", "tversky"],
@@ -96,7 +96,7 @@ def test_recipes_are_trained_and_go_on_where_they_stopped(
 @pytest.mark.parametrize(
     "word",
     [
-        "slices.section_distance_mm=0",
+        "slices.distance_mm=0",
         "augmentation.noise=-0.1",
         "augmentation.thickness=2.5",
         "loss.dice_weight=-1",

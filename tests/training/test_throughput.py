@@ -24,7 +24,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Pair(NamedTuple):
-    sections: Tensor
+    slices: Tensor
     labels: Tensor
 
 
@@ -35,9 +35,9 @@ class Nap(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(torch.ones(1))
 
-    def forward(self, sections: Tensor) -> Tensor:
+    def forward(self, slices: Tensor) -> Tensor:
         time.sleep(2 * NAP_S)
-        return sections * self.weight
+        return slices * self.weight
 
 
 def napping_step() -> TrainingStep:
@@ -45,7 +45,7 @@ def napping_step() -> TrainingStep:
 
     def prepare(batch: Pair, _: int) -> tuple[Tensor, Tensor]:
         time.sleep(NAP_S)
-        return batch.sections, batch.labels
+        return batch.slices, batch.labels
 
     return TrainingStep(
         network,

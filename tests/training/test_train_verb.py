@@ -1,4 +1,4 @@
-"""Training through the front door on box cohorts of a few sections."""
+"""Training through the front door on box cohorts of a few slices."""
 
 import json
 from collections.abc import Callable
@@ -25,7 +25,7 @@ def test_training_leaves_checkpoints_metrics_validation_and_run_record(
     assert about["split"] == run["inputs"]["split"]
     header, *rows = (tmp_path / "run" / "validation.csv").read_text().splitlines()
     assert header == "case_id,structure,dss,volume_cm3,reference_cm3"
-    assert 0 < run["measured"]["validation_seconds_per_section"] < 60
+    assert 0 < run["measured"]["validation_seconds_per_slice"] < 60
     assert len(rows) == 2  # one validation case of four, two organs
 
 
@@ -127,8 +127,8 @@ def test_validation_dss_and_volumes_are_those_of_the_report(box_cohort: Callable
     assert all(0 < float(dss) < 1 for dss, _ in measured.values())
 
 
-def test_filled_store_gives_the_result_of_an_empty_one(box_cohort: Callable[..., Path], tmp_path: Path) -> None:
-    cohort, store = box_cohort(), f"store={tmp_path / 'store'}"
-    assert train(cohort, tmp_path / "empty", store) == 0
-    assert train(cohort, tmp_path / "filled", store) == 0
+def test_filled_cache_gives_the_result_of_an_empty_one(box_cohort: Callable[..., Path], tmp_path: Path) -> None:
+    cohort, cache = box_cohort(), f"cache={tmp_path / 'store'}"
+    assert train(cohort, tmp_path / "empty", cache) == 0
+    assert train(cohort, tmp_path / "filled", cache) == 0
     assert_same_result(tmp_path / "empty", tmp_path / "filled")

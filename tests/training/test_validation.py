@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from liverspleen.data.augmentation import Augmentation
-from liverspleen.data.sections import SliceStack
+from liverspleen.data.slices import SliceStack
 from liverspleen.data.window import IntensityWindow
 from liverspleen.organs import Structure
 from liverspleen.training.losses import SegmentationLoss
@@ -16,8 +16,8 @@ from liverspleen.training.module import SegmentationModule
 
 
 class LiverEverywhere(nn.Module):
-    def forward(self, sections: Tensor) -> Tensor:
-        logits = torch.zeros(len(sections), 3, *sections.shape[-2:])
+    def forward(self, slices: Tensor) -> Tensor:
+        logits = torch.zeros(len(slices), 3, *slices.shape[-2:])
         logits[:, Structure.LIVER] = 1.0
         return logits
 
@@ -44,8 +44,8 @@ def test_padding_to_the_output_stride_is_no_part_of_a_case(monkeypatch: pytest.M
     monkeypatch.setattr(module, "log", lambda name, value, **_: logged.update({name: value}))
     labels = torch.full((2, 5, 6), Structure.LIVER, dtype=torch.uint8)
     place, matrix = torch.tensor([0, 1]), torch.tensor([[5, 6], [5, 6]])
-    sections = torch.zeros(2, 3, 16, 16, dtype=torch.int16)
-    batch = SliceStack(sections, labels, torch.zeros_like(place), place, torch.ones(2, 2) > 0, matrix)
+    slices = torch.zeros(2, 3, 16, 16, dtype=torch.int16)
+    batch = SliceStack(slices, labels, torch.zeros_like(place), place, torch.ones(2, 2) > 0, matrix)
     module.on_validation_epoch_start()
     module.validation_step(batch, 0)
     module.on_validation_epoch_end()

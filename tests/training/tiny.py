@@ -26,8 +26,8 @@ def train(cohort: Path, output: Path, *more: str, steps: int = 4, every: int = 2
 
 
 def split_file(cohort: Path, file: Path, training: tuple[str, ...], validation: tuple[str, ...]) -> Path:
-    share = len(training) / (len(training) + len(validation))
-    write_split(file, Split(training, validation, 0, share, read_cohort(cohort).hash))
+    fraction = len(training) / (len(training) + len(validation))
+    write_split(file, Split(training, validation, 0, fraction, read_cohort(cohort).hash))
     return file
 
 

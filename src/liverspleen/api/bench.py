@@ -18,12 +18,12 @@ from liverspleen.storage import write_json
 if TYPE_CHECKING:
     import torch
 
-    from liverspleen.data.sections import SliceStack
-    from liverspleen.data.store import StoredCase
+    from liverspleen.data.cache import CachedCase
+    from liverspleen.data.slices import SliceStack
     from liverspleen.training.throughput import TrainingStep
 
-_MADE_UP_SECTIONS = 16
-_SPACING_MM = 5.0  # paper: most sections are 5 mm
+_MADE_UP_SLICES = 16
+_SPACING_MM = 5.0  # paper: most slices are 5 mm
 _PROFILED = 10  # steps under the GPU's profiler, apart from the measured ones
 
 
@@ -45,34 +45,34 @@ def run_bench(config: BenchConfig) -> dict[str, Any]:
 
 
 def _result(config: BenchConfig, scratch: Path) -> dict[str, Any]:
-    return _measure(config, _stored(config.store) if config.store else [_made_up(config, scratch)])
+    return _measure(config, _cached(config.cache) if config.cache else [_made_up(config, scratch)])
 
 
-def _stored(store: Path) -> list[StoredCase]:
-    """Every case of a slice store."""
-    from liverspleen.data.store import StoredCase, read_about
+def _cached(cache: Path) -> list[CachedCase]:
+    """Every case of a slice cache."""
+    from liverspleen.data.cache import CachedCase, read_about
 
     cases = []
-    for file in sorted(store.glob("*/case.json")):
+    for file in sorted(cache.glob("*/case.json")):
         about = read_about(file)
         SLICE_CACHE.check(about.get("format"), file)
-        name, spacing_mm = file.parent.name, about["section_spacing_mm"]
-        case = StoredCase(name, name, file.parent, tuple(about["shape"]), "", section_spacing_mm=spacing_mm)
+        name, spacing_mm = file.parent.name, about["slice_spacing_mm"]
+        case = CachedCase(name, name, file.parent, tuple(about["shape"]), "", slice_spacing_mm=spacing_mm)
         cases.append(case)
     if not cases:
-        message, hint = "the folder holds no stored case", "fill it with liverspleen prepare, or remove store="
-        raise InputError(Issue("LS-STO-007", message, hint, file=store))
+        message, hint = "the folder holds no stored case", "fill it with liverspleen prepare, or remove cache="
+        raise InputError(Issue("LS-STO-007", message, hint, file=cache))
     return cases
 
 
-def _made_up(config: BenchConfig, folder: Path) -> StoredCase:
-    """A case of noise around soft tissue with a block of each organ; times do not depend on what sections show."""
+def _made_up(config: BenchConfig, folder: Path) -> CachedCase:
+    """A case of noise around soft tissue with a block of each organ; times do not depend on what slices show."""
     import numpy as np
 
-    from liverspleen.data.store import StoredCase
+    from liverspleen.data.cache import CachedCase
     from liverspleen.organs import ORGANS
 
-    shape = (_MADE_UP_SECTIONS, config.matrix, config.matrix)
+    shape = (_MADE_UP_SLICES, config.matrix, config.matrix)
     edge = config.matrix // len(ORGANS)
     labels = np.zeros(shape, np.uint8)
     for place, organ in enumerate(ORGANS):
@@ -80,11 +80,11 @@ def _made_up(config: BenchConfig, folder: Path) -> StoredCase:
         labels[:, block, block] = organ
     np.save(folder / "labels.npy", labels)
     np.save(folder / "present.npy", np.ones((len(labels), len(ORGANS)), bool))
-    np.save(folder / "sections.npy", np.random.default_rng(config.seed).normal(40, 60, shape).astype(np.int16))
-    return StoredCase("made-up", "made-up", folder, shape, "", section_spacing_mm=_SPACING_MM)
+    np.save(folder / "slices.npy", np.random.default_rng(config.seed).normal(40, 60, shape).astype(np.int16))
+    return CachedCase("made-up", "made-up", folder, shape, "", slice_spacing_mm=_SPACING_MM)
 
 
-def _measure(config: BenchConfig, cases: Sequence[StoredCase]) -> dict[str, Any]:
+def _measure(config: BenchConfig, cases: Sequence[CachedCase]) -> dict[str, Any]:
     import torch
 
     from liverspleen.training.limits import copy_bytes_per_s, matmul_flops_per_s, work_of
@@ -107,14 +107,14 @@ def _measure(config: BenchConfig, cases: Sequence[StoredCase]) -> dict[str, Any]
     dtype = step.autocast or torch.float32
     return {
         "network": assemble.architecture(config.network),
-        "input": [config.trainer.batch_size, config.slices.sections, *_matrix(cases)],
-        "sections": "slice store" if config.store else "made up",
+        "input": [config.trainer.batch_size, config.slices.count, *_matrix(cases)],
+        "slices": "slice cache" if config.cache else "made up",
         "trainer": asdict(config.trainer),
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
         "threads": torch.get_num_threads(),
         "times": {**asdict(times), "bound": times.bound},
-        "sections_per_s": config.trainer.batch_size / times.step_s,
-        "busy_share": None if busy is None else busy / times.step_s,
+        "slices_per_s": config.trainer.batch_size / times.step_s,
+        "busy_fraction": None if busy is None else busy / times.step_s,
         "peak_memory_bytes": peak,
         "work": None if work is None else asdict(work),
         "matmul_flops_per_s": matmul_flops_per_s(device, dtype),
@@ -122,8 +122,8 @@ def _measure(config: BenchConfig, cases: Sequence[StoredCase]) -> dict[str, Any]
     }
 
 
-def _matrix(cases: Sequence[StoredCase]) -> tuple[int, int]:
-    """The largest section; smaller ones are padded to the largest of their batch."""
+def _matrix(cases: Sequence[CachedCase]) -> tuple[int, int]:
+    """The largest slice; smaller ones are padded to the largest of their batch."""
     return max(case.shape[1] for case in cases), max(case.shape[2] for case in cases)
 
 
@@ -136,7 +136,7 @@ def _step(config: BenchConfig, device: torch.device) -> TrainingStep:
     chosen = module.configure_optimizers()
     return TrainingStep(
         module.network,
-        prepare=lambda batch, index: module.augmentation(module.window(batch.sections), batch.labels, seed=index),
+        prepare=lambda batch, index: module.augmentation(module.window(batch.slices), batch.labels, seed=index),
         loss=lambda logits, labels, batch: module.loss(logits, labels, batch.labelled),
         optimizer=chosen["optimizer"] if isinstance(chosen, dict) else chosen,
         device=device,
@@ -144,18 +144,18 @@ def _step(config: BenchConfig, device: torch.device) -> TrainingStep:
     )
 
 
-def _batches(config: BenchConfig, cases: Sequence[StoredCase]) -> Iterator[SliceStack]:
+def _batches(config: BenchConfig, cases: Sequence[CachedCase]) -> Iterator[SliceStack]:
     """Shuffled batches, as many as anybody asks for."""
     import torch
     from torch.utils.data import DataLoader
 
-    from liverspleen.data.sections import Collate, SectionDataset
+    from liverspleen.data.slices import Collate, SliceDataset
 
     slices, trainer = config.slices, config.trainer
     steps = 1 + config.warmup + config.measured + _PROFILED
     return iter(
         DataLoader(
-            SectionDataset(cases, sections=slices.sections, distance_mm=slices.section_distance_mm),
+            SliceDataset(cases, slices=slices.count, distance_mm=slices.distance_mm),
             batch_size=trainer.batch_size,
             sampler=assemble.sampler(config)(cases, steps=steps, batch_size=trainer.batch_size, seed=config.seed),
             num_workers=trainer.workers,

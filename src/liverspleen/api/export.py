@@ -12,7 +12,7 @@ from liverspleen.provenance import recorded
 
 if TYPE_CHECKING:
     from liverspleen.inference.checked import CheckedModel
-    from liverspleen.inference.package import Package, ValidationSide
+    from liverspleen.inference.package_export import Package, ValidationSide
 
 
 def run_model_export(config: ExportConfig) -> Package:
@@ -21,7 +21,7 @@ def run_model_export(config: ExportConfig) -> Package:
     Raises:
         InputError: the checkpoint, the cohort or the output cannot be used.
     """
-    from liverspleen.inference.package import export_model, validation_side
+    from liverspleen.inference.package_export import export_model, validation_side
 
     assert config.model is not None
 
@@ -34,7 +34,7 @@ def run_model_export(config: ExportConfig) -> Package:
         config.model,
         config.output,
         name=config.name or config.output.name.removesuffix(".zip"),
-        licence=config.licence,
+        license=config.license,
         onnx=config.onnx,
         side=side,
         device=lambda: assemble.device("auto"),

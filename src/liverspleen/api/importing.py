@@ -98,7 +98,7 @@ def _import(config: ImportConfig, identity: Identity, record: Run) -> Imported:
         input=Path(os.path.realpath(config.input)),
         labels=None if config.labels is None else Path(os.path.realpath(config.labels)),
         meaning=_meaning(config.label_values),
-        minimum_sections=config.minimum_sections,
+        minimum_slices=config.minimum_slices,
         named=(covariates := _covariates(config)).named,
     )
     imported = import_cases(

@@ -17,7 +17,7 @@ from liverspleen.errors import InputError, Issue
 from liverspleen.inference.case_files import CaseFiles, remove_left_behind
 from liverspleen.inference.colour_tables import write_colour_tables
 from liverspleen.inference.run import Prediction, predict_scans
-from liverspleen.inference.sharing import Share
+from liverspleen.inference.sharding import Shard
 from liverspleen.inference.tables import unfinished, write_tables
 from liverspleen.provenance import Run, recorded
 from liverspleen.storage import sha256_of
@@ -48,16 +48,16 @@ def run_prediction(config: PredictConfig) -> Predicted:
     Raises:
         InputError: the configuration, the model or the input cannot be used. Cases that cannot be used are in `issues`.
     """
-    share = Share.of(config.share)
+    shard = Shard.of(config.shard)
     prediction = _prediction(config)
     with _opened(config) as scans:
         shown, command = redacted("predict", config, scans.identity) if scans.identity else (config, None)
         with (
             private(scans.identity, "predicting"),
-            recorded("predict", shown, config.output, command=command, name=share.record) as record,
+            recorded("predict", shown, config.output, command=command, name=shard.record) as record,
             private(scans.identity, "predicting"),
         ):
-            outcomes, tables = _predict(prediction, scans, share, record)
+            outcomes, tables = _predict(prediction, scans, shard, record)
     done = [outcome for outcome in outcomes if not outcome.refused]
     return Predicted(
         config.output,
@@ -102,7 +102,7 @@ def _opened(config: PredictConfig) -> Iterator[Scans]:
         yield scans
 
 
-def _predict(prediction: Prediction, scans: Scans, share: Share, record: Run) -> tuple[list[Outcome], list[Path]]:
+def _predict(prediction: Prediction, scans: Scans, shard: Shard, record: Run) -> tuple[list[Outcome], list[Path]]:
     """What became of this share's cases, and the tables that were written."""
     model, folder = prediction.model, prediction.folder
     record.issues += [*model.issues, *scans.issues]
@@ -110,19 +110,19 @@ def _predict(prediction: Prediction, scans: Scans, share: Share, record: Run) ->
     record.device = ", ".join(dict.fromkeys(prediction.places))
     record.outputs += write_colour_tables(folder)
     remove_left_behind(folder)
-    mine = [scan for scan in scans.cases if share.takes(scan.case.case_id)]
+    mine = [scan for scan in scans.cases if shard.takes(scan.case.case_id)]
     outcomes = predict_scans(prediction, mine, record.issues)
     record.outputs += [CaseFiles(folder, outcome.case_id).label_map for outcome in outcomes if not outcome.refused]
-    return outcomes, _tables(prediction, scans, share, record)
+    return outcomes, _tables(prediction, scans, shard, record)
 
 
-def _tables(prediction: Prediction, scans: Scans, share: Share, record: Run) -> list[Path]:
+def _tables(prediction: Prediction, scans: Scans, shard: Shard, record: Run) -> list[Path]:
     """Write the tables if all cases of the input are done or refused, whichever task did them."""
     missing = unfinished(prediction.folder, [scan.case.case_id for scan in scans.cases], prediction.settings)
     if not missing:
         record.outputs += (written := write_tables(prediction.folder))
         return written
-    if share.count > 1:
+    if shard.count > 1:
         message = f"{len(missing)} of {len(scans.cases)} cases are not done yet"
         hint = "the tables are written by the task that ends last; start one that was stopped again"
         record.issues.append(Issue("LS-PRD-032", message, hint, severity="note"))

@@ -31,7 +31,7 @@ from liverspleen.sweep.submission import submit
 from liverspleen.sweep.training import Interrupted, StopSignals
 from liverspleen.sweep.worker import Sweep, Worker
 
-_OWN = {"cohort", "root", "split", "store", "output", "seed", "vocabulary", "logger", "train_fraction"}
+_OWN = {"cohort", "root", "split", "cache", "output", "seed", "vocabulary", "logger", "train_fraction"}
 """Of train: what all trials share or each trial has its own of, so that it cannot be searched."""
 
 _SHARED = ("steps", "validate_every", "accelerator", "deterministic", "patience")
@@ -127,8 +127,8 @@ def _sweep(config: SweepConfig, base: list[str], record: Run) -> Sweep:
         about: dict[str, Any] = {"study": name, "objectives": config.objectives, "trials": plan.trials}
         about |= {"leaders": plan.leaders, "seeds": plan.seeds, "search": asdict(search), "base": base}
         write_json(out / "study.json", about)
-    store = config.store or out / "store"
-    fixed = [f"split={split_file.resolve()}", f"store={store.resolve()}", f"logger.wandb_group={name}"]
+    cache = config.cache or out / "cache"
+    fixed = [f"split={split_file.resolve()}", f"cache={cache.resolve()}", f"logger.wandb_group={name}"]
     return Sweep(
         folder=out.resolve(),
         study=study,
@@ -176,7 +176,7 @@ def _identity(config: SweepConfig, record: Run) -> dict[str, Any]:
 def _base(given: Sequence[str]) -> list[str]:
     """The overrides of the command line that every trial gets."""
     own = {field.name for field in fields(SweepConfig)} - {field.name for field in fields(TrainConfig)}
-    replaced = own | {"output", "split", "store", "seed"}
+    replaced = own | {"output", "split", "cache", "seed"}
     return [word for word in given if word.partition("=")[0].partition(".")[0] not in replaced]
 
 

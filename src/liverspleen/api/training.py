@@ -23,7 +23,7 @@ from liverspleen.storage import sha256_of
 from liverspleen.training.tasks import is_first_process, task_issues
 
 if TYPE_CHECKING:
-    from liverspleen.data.store import StoredCase
+    from liverspleen.data.cache import CachedCase
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def run_training(config: TrainConfig) -> Training:
     tasks = task_issues(os.environ, devices=choice.devices, nodes=choice.nodes)
     if wrong := [*assemble.bf16_issues(config), *tasks]:
         raise InputError(wrong)
-    from liverspleen.data.parts import in_use
+    from liverspleen.data.atomic_folders import in_use
     from liverspleen.training.fit import sigterm_restored
     from liverspleen.training.resumption import BEST, LAST
 
@@ -61,10 +61,10 @@ def run_training(config: TrainConfig) -> Training:
         record.inputs |= {"cohort": cohort.hash, "split": sha256_of(split_file)}
         record.seeds["training"] = config.seed
         record.issues.extend(split.unnamed(cohort))
-        store = config.store or config.output / "store"
-        store.mkdir(parents=True, exist_ok=True)
-        with in_use(store):
-            _fit(config, record, cohort, split, store)
+        cache = config.cache or config.output / "cache"
+        cache.mkdir(parents=True, exist_ok=True)
+        with in_use(cache):
+            _fit(config, record, cohort, split, cache)
     best = config.output / BEST
     issues = tuple(record.issues) if is_first_process() else ()
     return Training(config.output, best if best.exists() else config.output / LAST, issues)
@@ -86,22 +86,22 @@ def _say(line: str) -> None:
     say(f"train: {line}")
 
 
-def _fit(config: TrainConfig, record: Run, cohort: Cohort, split: Split, store: Path) -> None:
+def _fit(config: TrainConfig, record: Run, cohort: Cohort, split: Split, cache: Path) -> None:
     """Build the slice cache, then train to the last step."""
     from liverspleen.data.build import build_sides
     from liverspleen.training.fit import FILES, TrainingParts, fit
     from liverspleen.training.resumption import replanned, resumption
 
-    stored = build_sides(
+    cached = build_sides(
         cohort,
         split,
-        store,
+        cache,
         pixel_mm=config.slices.pixel_mm,
         name="train",
         say=_say if is_first_process() else None,
     )
-    training, validation = stored.training, stored.validation
-    record.issues.extend(stored.issues)
+    training, validation = cached.training, cached.validation
+    record.issues.extend(cached.issues)
     recipe = assemble.recipe(config, record.inputs, {"training": training, "validation": validation})
     done = resumption(config.output, recipe, neutral=assemble.neutral_values())
     record.issues.extend(done.issues)
@@ -123,20 +123,20 @@ def _fit(config: TrainConfig, record: Run, cohort: Cohort, split: Split, store: 
     choice = config.trainer
     seconds = fit(config.output, done, build, steps=choice.steps, patience=choice.patience, seed=config.seed, say=_say)
     if seconds is not None:
-        record.measured["validation_seconds_per_section"] = seconds
+        record.measured["validation_seconds_per_slice"] = seconds
 
 
-def _about(record: Run, cohort: Cohort, split: Split, stored: Sequence[Sequence[StoredCase]]) -> dict[str, Any]:
+def _about(record: Run, cohort: Cohort, split: Split, cached: Sequence[Sequence[CachedCase]]) -> dict[str, Any]:
     """What a checkpoint says of its data: hashes, and what the stored cases of each side are."""
     sides: dict[str, Any] = {}
-    for side, cases in zip(SIDES, stored, strict=True):
+    for side, cases in zip(SIDES, cached, strict=True):
         ids = {case.case_id for case in cases}
         sides[side] = composition(case for case in split.cases(cohort, side) if case.case_id in ids)
     hashes = {name: record.inputs[name] for name in ("cohort", "split")}
     return {**hashes, **sides, "origins": sides[SIDES[0]]["origins"], "version": __version__}
 
 
-def _voxels_mm3(cohort: Cohort, validation: Sequence[StoredCase]) -> list[float]:
+def _voxels_mm3(cohort: Cohort, validation: Sequence[CachedCase]) -> list[float]:
     """Volume of a voxel of each validation case, on the CT's own grid."""
     images = {case.case_id: case.image for case in cohort.cases}
     return [read_grid(images[case.case_id], case_id=case.case_id).voxel_volume_mm3 for case in validation]

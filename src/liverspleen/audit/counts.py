@@ -19,11 +19,11 @@ def _percent(relation: Relation) -> Iterator[Violation]:
         raise ValueError("a percentage of nothing")
     if "count" in relation.one:
         count = relation.one["count"]
-        share = (count.values * whole.reciprocal).times(100)
+        fraction = (count.values * whole.reciprocal).times(100)
         of = names([relation.one["of"]]) if "of" in relation.one else f"n = {float(whole.lower):g}"
-        yield from outside(percent, share, f"100 × {names([count])} / {of}")
+        yield from outside(percent, fraction, f"100 × {names([count])} / {of}")
         return
-    nearest = _nearest_share(percent.values, Fraction(whole.lower))
+    nearest = _nearest_fraction(percent.values, Fraction(whole.lower))
     if whole.lower == whole.upper:
         yield from outside(percent, nearest, f"no count of {float(whole.lower):g} makes this percentage")
 
@@ -35,7 +35,7 @@ def _n(relation: Relation) -> Interval:
     return Interval.of(n)
 
 
-def _nearest_share(percent: Interval, whole: Fraction) -> Interval:
+def _nearest_fraction(percent: Interval, whole: Fraction) -> Interval:
     """The share of a whole number of `whole` that is nearest to the middle of the printed one."""
     count = min(max(round(percent.middle * whole / 100), 0), math.floor(whole))
     return Interval.of(100 * Fraction(count) / whole)

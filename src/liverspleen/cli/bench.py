@@ -1,6 +1,6 @@
-"""time the steps of a training: its parts, sections per second, memory, and what bounds it.
+"""time the steps of a training: its parts, slices per second, memory, and what bounds it.
 
-Takes the words of `train`: put `bench` in its place. Of the data only store= is read; without it sections are made up.
+Takes the words of `train`: put `bench` in its place. Of the data only cache= is read; without it slices are made up.
 Nothing is trained and no checkpoint written. Run it alone on the machine.
 
 example
@@ -43,14 +43,14 @@ def _told(result: dict[str, Any]) -> str:
     parts = {"load": times["load_s"], **times["parts_s"], "idle": times["idle_s"], "step": times["step_s"]}
     lines = [
         f"bench: {network.get('encoder') or network.get('name')}, {size}, {', '.join(options)}; "
-        f"{result['sections']} sections; "
+        f"{result['slices']} slices; "
         f"{result['device']}, {result['threads']} threads; medians over {times['steps']} steps",
         *(f"  {name:<10} {1e3 * s:10.2f} ms  {100 * s / times['step_s']:5.1f} %" for name, s in parts.items()),
-        f"{result['sections_per_s']:.2f} sections/s",
+        f"{result['slices_per_s']:.2f} slices/s",
     ]
     if result["peak_memory_bytes"] is not None:
         lines.append(f"peak memory {result['peak_memory_bytes'] / 2**30:.2f} GiB")
-    if result["busy_share"] is not None:
+    if result["busy_fraction"] is not None:
         lines.append(f"GPU busy {100 * result['busy_share']:.0f} %")
     lines.append(f"bound by: {times['bound']}")
     rates = {
@@ -61,7 +61,7 @@ def _told(result: dict[str, Any]) -> str:
         line = f"machine: {of} at {rate / unit:.0f} {name}/s"
         if result["work"] is not None:
             amount = result["work"][key]
-            share = 100 * amount / rate / times["step_s"]
-            line += f"; a step has {amount / unit:.0f} {name}: by {limit} {1e3 * amount / rate:.0f} ms, {share:.0f} %"
+            fraction = 100 * amount / rate / times["step_s"]
+            line += f"; a step has {amount / unit:.0f} {name}: by {limit} {1e3 * amount / rate:.0f} ms, {fraction:.0f}%"
         lines.append(line)
     return "\n".join(lines)

@@ -8,7 +8,7 @@ example
 
 outputs, in output=
   measurements.csv, report.html, report.json, tables/, figures/   of the unseen test phantoms
-  phantoms/, check/, split/, store/, model/, labels/              what they were made from
+  phantoms/, check/, split/, cache/, model/, labels/              what they were made from
   run.json                                                        what made them
 
 exit codes
@@ -43,11 +43,11 @@ def run(config: DemoConfig) -> Sequence[Issue]:
         "phantom": [f"output={out / 'phantoms'}", *counts],
         "check": [cohort, f"output={out / 'check'}"],
         "split": [cohort, f"output={out / 'split'}", f"seed={config.seed}"],
-        "prepare": [cohort, f"store={out / 'store'}"],
+        "prepare": [cohort, f"cache={out / 'store'}"],
         "train": [
             cohort,
             f"split={out / 'split' / 'split.csv'}",
-            f"store={out / 'store'}",
+            f"cache={out / 'store'}",
             f"output={out / 'model'}",
             *training,
         ],

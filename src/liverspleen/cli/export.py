@@ -1,16 +1,17 @@
-"""hand a model on as a bundle, or a cohort in another layout.
+"""hand a model on as a model package, or a cohort in another layout.
 
 model=: a trained model as one folder or .zip that loads anywhere, with a model card that says what it was trained on,
 how, and how well it did; what was not recorded the card says so. With cohort= and split= its validation cases are
-segmented: DSS and bias of volumes enter, and whether dropping small parts helps. Loading a bundle runs nothing from it.
+segmented: DSS and bias of volumes enter, and whether dropping small parts helps. Loading a model package runs nothing
+from it.
 
 layout=: a cohort for a peer that is trained on the same cases and the same split. Development cases with all organs
 labelled become training cases, those of test datasets test cases. A training case on whose label map an organ is
 unknown is left out: these layouts cannot say so, and a peer would learn that it is absent.
 
 example
-  liverspleen export model=run/best.ckpt output=bundle licence=CC-BY-4.0 cohort=cohort.csv split=split/split.csv
-  liverspleen export model=run/best.ckpt output=bundle.zip onnx=true
+  liverspleen export model=run/best.ckpt output=package license=CC-BY-4.0 cohort=cohort.csv split=split/split.csv
+  liverspleen export model=run/best.ckpt output=package.zip onnx=true
   liverspleen export cohort=cohort/cohort.csv layout=nnunet split=split output=nnUNet_raw/Dataset501_LiverSpleen
   liverspleen export cohort=cohort/cohort.csv layout=msd output=Task501_LiverSpleen
 
@@ -20,8 +21,8 @@ inputs
   split=             of model: the split it was trained with; of nnunet: split.csv, or a folder of fold0.csv, ...
 
 outputs of model=, in output= or in one file if that ends in .zip
-  model.safetensors, bundle.json, MODEL_CARD.md, LICENSE; with onnx=true model.onnx, if ONNX Runtime agrees with torch.
-  No run.json: a bundle goes to others, and holds no path, no name of a case and no command of this machine
+  model.safetensors, model.json, MODEL_CARD.md, LICENSE; with onnx=true model.onnx, if ONNX Runtime agrees with torch.
+  No run.json: a model package goes to others, and holds no path, no name of a case and no command of this machine
 
 outputs of layout=, in output=
   imagesTr/, labelsTr/, imagesTs/, and labelsTs/ of nnunet; dataset.json
@@ -46,7 +47,7 @@ def run(config: ExportConfig) -> Sequence[Issue]:
     """Write the model package, or every case of the cohort."""
     if config.model is not None:
         package = run_model_export(config)
-        print(f"export: model bundle {package.path}, SHA-256 {package.sha256}")
+        print(f"export: model package {package.path}, SHA-256 {package.sha256}")
         return package.issues
     exported, cases = run_cohort_export(config)
     print(f"export: {exported.cases} of {cases} cases in {config.output}")

@@ -44,10 +44,10 @@ def run(config: InfoConfig) -> Sequence[Issue]:
 
 
 def _network_rows(network: NetworkConfig, config: InfoConfig) -> dict[str, str]:
-    cost = assemble.network_cost(network, sections=config.sections, matrix=config.matrix)
-    size = f"{config.sections} x {config.matrix} x {config.matrix}"
+    cost = assemble.network_cost(network, slices=config.slices, matrix=config.matrix)
+    size = f"{config.slices} x {config.matrix} x {config.matrix}"
     return {
         "network": f"{network.name} {network.encoder or ''}".rstrip(),
         "parameters": f"{cost.parameters:,}",
-        "FLOPs": f"{cost.flops / 1e9:.1f} billion a section, {size} in (convolutions; 2 for a multiply-add)",
+        "FLOPs": f"{cost.flops / 1e9:.1f} billion a slice, {size} in (convolutions; 2 for a multiply-add)",
     }

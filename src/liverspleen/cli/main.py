@@ -11,6 +11,7 @@ from liverspleen import __version__
 from liverspleen.cli.verbs import VERBS, module_of
 from liverspleen.config import compose
 from liverspleen.config.choices import OWN
+from liverspleen.config.renamed import current_names
 from liverspleen.errors import InputError, Issue, collapsed, unexpected
 
 NETWORK_VERBS = frozenset({"demo", "train", "bench", "predict"})
@@ -29,7 +30,7 @@ usage: liverspleen VERB [key=value ...]
 example
   liverspleen demo output=outputs/demo
 
-The way of a datum: dataset -import-> cohort.csv -check, split, prepare-> slice store -train-> checkpoint -predict->
+The way of a datum: dataset -import-> cohort.csv -check, split, prepare-> slice cache -train-> checkpoint -predict->
 label maps -measure-> measurements.csv -report-> tables, figures, report.html. Every output folder holds a run.json.
 
 conf=FOLDER with any verb adds choices of your own: with FOLDER/network/mine.yaml there is network=mine.
@@ -57,6 +58,8 @@ def main(words: Sequence[str]) -> int:
         hint = f"did you mean {near[0]}?" if near else "see liverspleen --help"
         return _refuse([Issue("LS-CFG-000", f"there is no verb {verb!r}", hint)])
     try:
+        overrides, renamed = current_names(verb, overrides)
+        _refuse(renamed)
         wanted = _configuration_wanted(overrides)
         if _FLAGS & set(overrides):
             return _helped(verb, [word for word in overrides if word not in _FLAGS])

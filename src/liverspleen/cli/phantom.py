@@ -9,7 +9,7 @@ example
 outputs, in output=
   images/, labels/   one .nii.gz per case
   cohort.csv         ready for check, split, prepare, train
-  dicom/             with format=dicom, instead of these: <patient_id>/<case_id>/ with one file per section and
+  dicom/             with format=dicom, instead of these: <patient_id>/<case_id>/ with one file per slice and
                      segmentation.dcm
   covariates.csv     with format=dicom: what each of these folders is
   truth.csv          true volumes in cm³

@@ -4,17 +4,17 @@ Stopped, the same command goes on: what this model made of this CT with these se
 costs one line. No pretrained model is shipped.
 
 examples
-  liverspleen predict model=bundle input=ct.nii.gz output=out
+  liverspleen predict model=package input=ct.nii.gz output=out
   liverspleen predict model=outputs/model/best.ckpt input=dicom_folder output=out
-  liverspleen predict model=bundle input=cohort.csv output=out share=$SLURM_ARRAY_TASK_ID/8
+  liverspleen predict model=package input=cohort.csv output=out shard=$SLURM_ARRAY_TASK_ID/8
 
 inputs
-  model=    bundle of liverspleen export, folder or .zip; or checkpoint of liverspleen train
+  model=    model package of liverspleen export, folder or .zip; or checkpoint of liverspleen train
   input=    NIfTI file, DICOM folder, .zip of either, folder of these, or cohort.csv; X_label.nii.gz and X_dseg.nii.gz
             beside X.nii.gz are label maps, and left. DICOM gets the same ids as from liverspleen import
   split=    of a cohort, the split the model was trained with: only its validation patients are segmented. So the models
             of all folds fill one folder, each case by the model that has not seen it
-  share=    of cases that several tasks share, this task's part: 1/8 to 8/8, or 0/8 to 7/8, in any order or at once. The
+  shard=    of cases that several tasks share, this task's part: 1/8 to 8/8, or 0/8 to 7/8, in any order or at once. The
             task that ends last writes the tables
 
 outputs, in output=

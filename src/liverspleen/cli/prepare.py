@@ -1,23 +1,23 @@
-"""fill the slice store that trainings read: int16 sections and labels, as plain arrays.
+"""fill the slice cache that trainings read: int16 slices and labels, as plain arrays.
 
-A case is complete in the store or absent; what is there already is kept. Several trainings may share a store, also on
+A case is complete in the cache or absent; what is there already is kept. Several trainings may share a cache, also on
 different matrices (pixel_mm=). Killed at any moment, the same command goes on. Memory and room on disk are known from
 headers before a voxel is read: as many processes work as fit. Of test cases only a hash of their voxels is kept, by
 which train finds a test case among those it learns from; one that cannot be read is passed over (liverspleen check).
 
 action=verify hashes every stored case again and lists the damaged ones; it needs no cohort. action=prune removes what
 killed processes left and every case that the cohort does not name (with any pixel_mm=), but none while another process
-uses the store. On a network drive without locks (NFS without its lock service) it removes nothing.
+uses the cache. On a network drive without locks (NFS without its lock service) it removes nothing.
 
 example
-  liverspleen prepare cohort=cohort.csv store=store
-  liverspleen prepare action=verify store=store
-  liverspleen prepare action=prune cohort=cohort.csv store=store
+  liverspleen prepare cohort=cohort.csv cache=cache
+  liverspleen prepare action=verify cache=cache
+  liverspleen prepare action=prune cohort=cohort.csv cache=cache
 
 inputs
   cohort=    cohort.csv, or a folder of images; development cases with labels of an organ are taken
 
-outputs, in store=
+outputs, in cache=
   one folder per case, named by the hash of its files; <hash>.voxels of each test image; run.json
 
 exit codes
@@ -34,23 +34,23 @@ from liverspleen import assemble
 from liverspleen.cohort.manifest import Cohort
 from liverspleen.cohort.split import is_trainable
 from liverspleen.config import PrepareConfig
+from liverspleen.data.atomic_folders import in_use
 from liverspleen.data.build import build_cache
-from liverspleen.data.care import prune, refuse_other_formats, stored_folders, verify_all
-from liverspleen.data.parts import in_use
+from liverspleen.data.maintenance import cached_folders, prune, refuse_other_formats, verify_all
 from liverspleen.errors import InputError, Issue
 from liverspleen.processes import progress, say
 from liverspleen.provenance import Run, recorded
 
 
 def run(config: PrepareConfig) -> Sequence[Issue]:
-    """Fill, verify or prune the store."""
-    if config.action != "fill" and not config.store.is_dir():
-        raise InputError(Issue("LS-STO-006", "there is no such slice store", "correct store=", file=config.store))
+    """Fill, verify or prune the cache."""
+    if config.action != "fill" and not config.cache.is_dir():
+        raise InputError(Issue("LS-STO-006", "there is no such slice cache", "correct cache=", file=config.cache))
     try:
-        with ExitStack() as held, recorded("prepare", config, config.store) as record:
+        with ExitStack() as held, recorded("prepare", config, config.cache) as record:
             if config.action == "prune":
                 _prune(config, record)
-            held.enter_context(in_use(config.store))  # until run.json is there
+            held.enter_context(in_use(config.cache))  # until run.json is there
             if config.action == "fill":
                 _fill(config, record)
             elif config.action == "verify":
@@ -85,25 +85,25 @@ def _fill(config: PrepareConfig, record: Run) -> None:
     built = build_cache(
         cases,
         tested,
-        config.store,
+        config.cache,
         pixel_mm=config.pixel_mm,
         workers=config.workers,
         name="prepare",
         say=lambda line: say(f"prepare: {line}"),
     )
     record.issues.extend(built.issues)
-    print(f"prepare: {len(cases)} cases, {built.reused} of them were in the store already")
+    print(f"prepare: {len(cases)} cases, {built.reused} of them were in the cache already")
 
 
 def _verify(config: PrepareConfig, record: Run) -> None:
-    refuse_other_formats(config.store)
+    refuse_other_formats(config.cache)
     damaged = 0
-    with progress("verify", len(stored_folders(config.store))) as advance:
-        for folder, issues in verify_all(config.store):
+    with progress("verify", len(cached_folders(config.cache))) as advance:
+        for folder, issues in verify_all(config.cache):
             record.issues.extend(issues)
             damaged += bool(issues)
             advance(folder.name)
-    print(f"prepare: {len(stored_folders(config.store))} stored cases, {damaged} of them damaged")
+    print(f"prepare: {len(cached_folders(config.cache))} stored cases, {damaged} of them damaged")
 
 
 def _prune(config: PrepareConfig, record: Run) -> None:
@@ -111,9 +111,9 @@ def _prune(config: PrepareConfig, record: Run) -> None:
     if cohort.issues:  # what a faulty row names is not known, and must not be taken for unnamed
         raise InputError(cohort.issues)
     cases = [case for case in cohort.cases if is_trainable(case)]
-    pruned = prune(config.store, cases, [case for case in cohort.cases if not case.is_development])
+    pruned = prune(config.cache, cases, [case for case in cohort.cases if not case.is_development])
     if pruned.kept:
-        message = f"another process uses the store: {pruned.kept} cases that the cohort does not name were kept"
+        message = f"another process uses the cache: {pruned.kept} cases that the cohort does not name were kept"
         hint = "prune it when that process has ended"
-        record.issues.append(Issue("LS-STO-004", message, hint, file=config.store, severity="warning"))
+        record.issues.append(Issue("LS-STO-004", message, hint, file=config.cache, severity="warning"))
     print(f"prepare: {pruned.cases} cases removed, {pruned.freed_bytes} bytes freed")

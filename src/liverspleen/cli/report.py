@@ -11,7 +11,7 @@ example
 inputs
   measurements=   case_id, patient_id, dataset, condition, site, structure, reader, volume_cm3, volume_status,
                   reference, dss; only case_id, structure, reader and volume_cm3 must be there
-  cohort=         cohort.csv: age, sex, condition, section thickness and phase of Table 1, counts of Figure 1
+  cohort=         cohort.csv: age, sex, condition, slice thickness and phase of Table 1, counts of Figure 1
   split=          split.csv of that cohort: training and validation patients in Figure 1
   exclusions=     CSV of reason,count: patients excluded before the cohort; the reason assessed states all there were
   labels=         folder of the reader's label maps, named as for liverspleen measure: Figure 3

@@ -1,12 +1,12 @@
 """train a 2.5D DeepLabV3+ on the development cases of a cohort.
 
-Does what is missing first: draws the split (split=), fills the slice store (store=). Refuses a test case of the cohort
+Does what is missing first: draws the split (split=), fills the slice cache (cache=). Refuses a test case of the cohort
 whose voxels are those of a case to learn from or to validate on, under whatever name; a test image that cannot be read
 is no matter here. Cases in which only one organ is labelled teach that organ. Stopped or killed, the same command goes
 on and ends as if nothing had happened; finished, it says so. With more trainer.steps= a finished training goes on; a
 polynomial rate is then planned anew, so that the result differs from a training planned for that length. Ctrl-C,
 SIGTERM and SIGUSR1 stop after the step under way, a second time at once. trainer=ddp trains on several GPUs
-(trainer.devices=, trainer.nodes=), also under torchrun and SLURM; there fill the store first (liverspleen prepare).
+(trainer.devices=, trainer.nodes=), also under torchrun and SLURM; there fill the cache first (liverspleen prepare).
 
 A folder of images is a cohort too: images/ and labels/, or imagesTr/ and labelsTr/, with files of the same names (but
 for nnU-Net's _0000), or X.nii.gz beside X_label.nii.gz. Its label maps hold 0 background, 1 liver, 2 spleen; each CT

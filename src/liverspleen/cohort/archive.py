@@ -28,7 +28,7 @@ SUFFIX = ".zip"
 DAMAGED, OUTSIDE, SPECIAL, ENCRYPTED = "LS-SCN-001", "LS-SCN-002", "LS-SCN-003", "LS-SCN-004"
 TOO_LARGE, METHOD, NO_ROOM, NESTED = "LS-SCN-005", "LS-SCN-006", "LS-SCN-007", "LS-SCN-008"
 
-_ENTRY_BYTES = 8 << 30  # a CT of 2 000 sections in 64-bit numbers has half of it
+_ENTRY_BYTES = 8 << 30  # a CT of 2 000 slices in 64-bit numbers has half of it
 _TOTAL_BYTES = 64 << 30
 _FREE_BYTES = 256 << 20  # up to here any ratio is harmless
 _RATIO = 200  # bytes of content to one byte stored; CT has 2 to 5, deflate's limit is 1032

@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 
 from liverspleen.cohort.layouts.source import SourceCase
-from liverspleen.cohort.row import ManifestRow, parse_row
+from liverspleen.cohort.row import RENAMED_COLUMNS, ManifestRow, parse_row
 from liverspleen.cohort.vocabulary import Vocabulary
 from liverspleen.errors import InputError, Issue
 from liverspleen.storage import StrPath
@@ -136,7 +136,8 @@ def _records(file: Path) -> tuple[list[str], list[list[str]]]:
         raise InputError(_issue("LS-COV-001", "not a CSV file in UTF-8", "save it as CSV UTF-8")) from None
     if not records:
         raise InputError(_issue("LS-COV-001", "the file is empty", "write a header and rows"))
-    return [name.strip() for name in records[0]], records[1:]
+    names = (name.strip() for name in records[0])
+    return [RENAMED_COLUMNS.get(name, name) for name in names], records[1:]
 
 
 def _column_issues(names: list[str]) -> Iterator[Issue]:

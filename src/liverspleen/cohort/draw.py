@@ -116,9 +116,9 @@ class _Draw:
     def left(self) -> int:
         return sum(len(block) for row in self.blocks for block in row)
 
-    def take(self, share: Fraction) -> set[str]:
+    def take(self, fraction: Fraction) -> set[str]:
         """Take that share out of every block, as far as whole patients allow."""
-        numbers = controlled_rounding([[len(block) * share for block in row] for row in self.blocks], self.lots)
+        numbers = controlled_rounding([[len(block) * fraction for block in row] for row in self.blocks], self.lots)
         taken: set[str] = set()
         for row, wanted in zip(self.blocks, numbers, strict=True):
             for block, number in zip(row, wanted, strict=True):

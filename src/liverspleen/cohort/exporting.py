@@ -22,7 +22,7 @@ from liverspleen.storage import write_json, write_text
 EXPORTS = ("nnunet", "msd")
 _ENDING = SUFFIXES[0]
 _FOLDERS = ("imagesTr", "labelsTr", "imagesTs", "labelsTs")
-_FACTS = ("dataset", "condition", "site", "sex", "age", "section_thickness_mm", "phase")
+_FACTS = ("dataset", "condition", "site", "sex", "age", "slice_thickness_mm", "phase")
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ def write_description(output: Path, layout: str, done: Sequence[Place]) -> None:
             "name": output.absolute().name,
             "description": f"{listed()} on CT",
             "reference": "",
-            "licence": "",
+            "license": "",
             "release": "",
             "tensorImageSize": "3D",
             "modality": {"0": "CT"},

@@ -21,10 +21,10 @@ _SERIES = (
     "taken",
     "code",
     "reason",
-    "sections",
+    "slices",
     "matrix",
     "spacing_mm",
-    "section_thickness_mm",
+    "slice_thickness_mm",
     "phase",
 )
 

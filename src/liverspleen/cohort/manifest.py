@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from liverspleen.cohort.row import COLUMNS, REQUIRED_COLUMNS, ManifestRow, parse_row
+from liverspleen.cohort.row import COLUMNS, RENAMED_COLUMNS, REQUIRED_COLUMNS, ManifestRow, parse_row
 from liverspleen.cohort.vocabulary import DEVELOPMENT, PAPER, Vocabulary
 from liverspleen.errors import InputError, Issue
 from liverspleen.organs import ORGANS, Structure
@@ -37,7 +37,7 @@ class Case:
     site: str = ""
     sex: str = ""
     age: float | None = None
-    section_thickness_mm: float | None = None
+    slice_thickness_mm: float | None = None
     phase: str = ""
     spleen_absent: bool = False
     covariates: Mapping[str, str] = field(default_factory=dict, hash=False)
@@ -102,10 +102,10 @@ def read_cohort(path: StrPath, *, root: StrPath | None = None, vocabulary: Vocab
 
 def parse_cohort(text: str, *, path: Path, root: Path, vocabulary: Vocabulary | None = None) -> Cohort:
     """The cohort in the text of a CSV file, as `read_cohort`; `path` is what its faults name."""
-    rows = _rows(text, path, root)
+    rows, renamed = _rows(text, path, root)
     words = vocabulary or PAPER
     repeated = _repeated(rows, path)
-    cases, issues = [], []
+    cases, issues = [], list(renamed)
     for row in rows:
         parsed = parse_row(row.cells, vocabulary=words)
         found = [*repeated.get(row.number, []), *_surplus(row, path), *_outside(row, path, root)]
@@ -142,14 +142,15 @@ def cohort_text(rows: Iterable[Mapping[str, object]]) -> str:
     return text.getvalue()
 
 
-def _rows(text: str, path: Path, root: Path) -> list[_Row]:
-    """The rows that are not blank; raises for what concerns the table as a whole."""
+def _rows(text: str, path: Path, root: Path) -> tuple[list[_Row], list[Issue]]:
+    """The rows that are not blank, and a note for each renamed column; raises for issues of the whole table."""
     issues = [] if root.is_dir() else [Issue("LS-COH-007", "root is not a folder", "correct it", file=root)]
     try:
         records = list(csv.reader(io.StringIO(text, newline=""), strict=True))
     except csv.Error as error:
         raise InputError(Issue("LS-COH-006", f"not a CSV file ({error})", "correct its quotes", file=path)) from error
     names = _trimmed([name.strip() for name in records[0]], 0) if records else []
+    names, renamed = _current_names(names, path)
     issues += _column_issues(names, path)
     rows = []
     for number, record in enumerate(records[1:], start=2):
@@ -161,7 +162,17 @@ def _rows(text: str, path: Path, root: Path) -> list[_Row]:
         issues.append(Issue("LS-COH-005", "table has no rows", "write one row per CT examination", file=path))
     if issues:
         raise InputError(issues)
-    return rows
+    return rows, renamed
+
+
+def _current_names(names: list[str], path: Path) -> tuple[list[str], list[Issue]]:
+    """The header with the present names of renamed columns, and a note for each."""
+    renamed = {old: new for old, new in RENAMED_COLUMNS.items() if old in names and new not in names}
+    notes = [
+        Issue("LS-COH-018", f"column '{old}' is now called '{new}'", "rename it", file=path, severity="note")
+        for old, new in renamed.items()
+    ]
+    return [renamed.get(name, name) for name in names], notes
 
 
 def _text(path: Path) -> str:

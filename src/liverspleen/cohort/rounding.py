@@ -9,7 +9,7 @@ from fractions import Fraction
 Cell = tuple[int, int]
 
 
-def controlled_rounding(shares: Sequence[Sequence[Fraction]], lots: Iterator[Fraction]) -> list[list[int]]:
+def controlled_rounding(fractions: Sequence[Sequence[Fraction]], lots: Iterator[Fraction]) -> list[list[int]]:
     """Whole numbers for a table of shares, with every cell, row, column and the total rounded down or up.
 
     Such numbers exist for every table of two ways. Each cell is rounded up as often as its fraction says, so that on
@@ -21,7 +21,7 @@ def controlled_rounding(shares: Sequence[Sequence[Fraction]], lots: Iterator[Fra
     >>> controlled_rounding([[half, half], [half, half]], iter([Fraction(0)]))
     [[1, 0], [0, 1]]
     """
-    table = _closed(shares)
+    table = _closed(fractions)
     while cycle := _cycle(table):
         values = [table[row][column] for row, column in cycle]
         above = [math.ceil(value) - value for value in values]
@@ -34,11 +34,11 @@ def controlled_rounding(shares: Sequence[Sequence[Fraction]], lots: Iterator[Fra
     return [[int(cell) for cell in row[:-1]] for row in table[:-1]]
 
 
-def _closed(shares: Sequence[Sequence[Fraction]]) -> list[list[Fraction]]:
+def _closed(fractions: Sequence[Sequence[Fraction]]) -> list[list[Fraction]]:
     """The table with a row and a column more, of values in [0, 1), that make all its margins whole."""
-    total = sum((cell for row in shares for cell in row), Fraction())
-    table = [[*row, _missing(row)] for row in shares]
-    return [*table, [*(_missing(column) for column in zip(*shares, strict=True)), total - math.floor(total)]]
+    total = sum((cell for row in fractions for cell in row), Fraction())
+    table = [[*row, _missing(row)] for row in fractions]
+    return [*table, [*(_missing(column) for column in zip(*fractions, strict=True)), total - math.floor(total)]]
 
 
 def _missing(cells: Sequence[Fraction]) -> Fraction:

@@ -56,7 +56,7 @@ class ManifestRow(BaseModel):
     site: str = Field("", description="where it was scanned; pairs a patient's two examinations")
     sex: str = Field("", description="as recorded")
     age: float | None = Field(None, ge=0, le=120, description="years")
-    section_thickness_mm: float | None = Field(None, gt=0, description="as recorded, in mm; volumes never use it")
+    slice_thickness_mm: float | None = Field(None, gt=0, description="as recorded, in mm; volumes never use it")
     phase: str = Field("", description="contrast phase, as recorded")
     spleen_absent: bool = Field(False, description="true after splenectomy: an empty spleen label is right")
 
@@ -87,6 +87,8 @@ class ManifestRow(BaseModel):
 
 
 COLUMNS: tuple[str, ...] = tuple(ManifestRow.model_fields)
+RENAMED_COLUMNS = {"section_thickness_mm": "slice_thickness_mm"}
+"""Columns of earlier versions, with their present names."""
 REQUIRED_COLUMNS: tuple[str, ...] = tuple(
     name for name, field in ManifestRow.model_fields.items() if field.is_required()
 )
@@ -127,7 +129,7 @@ def column_table(*, vocabulary: Vocabulary | None = None) -> str:
         "label": "path",
         "labelled_structures": " or ".join([*(f"`{key}`" for key in ORGAN_KEYS), f"`{';'.join(ORGAN_KEYS)}`"]),
         "age": "number, 0 to 120",
-        "section_thickness_mm": "number above 0",
+        "slice_thickness_mm": "number above 0",
         "spleen_absent": "`true` or `false`",
     }
     lines = ["| column | | values | meaning |", "|---|---|---|---|"]

@@ -93,8 +93,8 @@ def write_case_segmentation(
         write_segmentation(target, label_map, scan.files, algorithm=Algorithm(model, version))
     except UnreferableError as error:
         return note(UNREFERABLE, str(error), "take the label map in NIfTI, or export the series with its UIDs")
-    except ValueError:  # a section has no place in the label map
-        message = "its sections are not those of the label map"
+    except ValueError:  # a slice has no place in the label map
+        message = "its slices are not those of the label map"
         return note(CHANGED, message, "run the same command again")
     return None
 

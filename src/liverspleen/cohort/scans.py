@@ -68,7 +68,7 @@ def open_scans(
     `split` for its validation patients only), a NIfTI file, a zip archive, or a folder. Of a folder the NIfTI files and
     zip archives at its top count, and all DICOM below it; of an archive all NIfTI and DICOM. `X_label` and `X_dseg`
     beside `X` are label maps, and left. Of each DICOM study the series are taken that `liverspleen import` takes, with
-    two sections or more, under the same ids: keyed hashes by the key in the file `key`, or with `ids="names"` the names
+    two slices or more, under the same ids: keyed hashes by the key in the file `key`, or with `ids="names"` the names
     of folders.
 
     What cannot be used is among `faults`, the rest goes on.
@@ -145,7 +145,7 @@ def _found(source: Path, stack: ExitStack) -> _Found:
         if real.is_dir():
             files = sorted(real.iterdir())
             _add_nifti(found, {file: file for file in files})
-            _add_series(found, find_series(real, minimum_sections=1), real)
+            _add_series(found, find_series(real, minimum_slices=1), real)
             if found.series:
                 found.issues += links_left(real)
             archives = [file for file in files if _is_archive(file)]
@@ -192,7 +192,7 @@ def _add_archives(found: _Found, archives: Sequence[Path], stack: ExitStack, top
         above = PurePosixPath("." if archive == top else archive.stem)
         series = [
             replace(item, folder=str(above / unpacked.folders.get(item.folder, ".")))
-            for item in find_series(unpacked.dicom, minimum_sections=1)
+            for item in find_series(unpacked.dicom, minimum_slices=1)
         ]
         _add_series(found, series, top)
 
@@ -244,7 +244,7 @@ def _series_case(item: Judged, identity: Identity) -> ScanCase:
         image=Path(shown),
         sex=source.facts["sex"],
         age=float(source.facts["age"]) if source.facts["age"] else None,
-        section_thickness_mm=series.section_thickness_mm,
+        slice_thickness_mm=series.slice_thickness_mm,
         phase=series.phase,
     )
     return ScanCase(case, series.files, series, shown, states(series.files))

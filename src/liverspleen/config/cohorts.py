@@ -98,7 +98,7 @@ class ImportConfig(Schema):
         Key("Hashes use this key file, created if absent; it is in the user's configuration folder if empty."),
     ]
     ids: Annotated[Literal["hashed", "names"], Key("`names` keeps the names of a public dataset.")]
-    minimum_sections: Annotated[int, Key("A DICOM series with fewer slices is not included.", ge=1, le=100_000)]
+    minimum_slices: Annotated[int, Key("A DICOM series with fewer slices is not included.", ge=1, le=100_000)]
     workers: Annotated[
         int, Key("Number of processes, each with one case; 0 means one per core.", ge=0, le=MOST_PROCESSES)
     ]
@@ -111,7 +111,7 @@ class ExportConfig(Schema):
 
     model: Annotated[Path | None, Key("The model of this checkpoint is exported.")]
     name: Annotated[str | None, Key("The model gets this name, or that of the output if empty.")]
-    licence: Annotated[str | None, Key("The model has this licence, an SPDX identifier such as CC-BY-4.0.")]
+    license: Annotated[str | None, Key("The model has this license, an SPDX identifier such as CC-BY-4.0.")]
     onnx: Annotated[bool, Key("The exported model also contains ONNX.")]
     layout: Annotated[Literal["nnunet", "msd"] | None, Key("The cohort is exported in this layout.")]
     cohort: Annotated[
@@ -144,7 +144,7 @@ class ExportConfig(Schema):
             yield conflict(message, "give both to have the validation cases segmented")
 
     def _cohort_conflicts(self) -> Iterator[Issue]:
-        for name in ("name", "licence", "onnx"):
+        for name in ("name", "license", "onnx"):
             if getattr(self, name):
                 yield conflict(f"{name}= is of a model, but there is no model=", f"leave {name}= out")
         if self.layout is None:
@@ -208,7 +208,7 @@ class PrepareConfig(Schema):
     action: Annotated[Literal["fill", "verify", "prune"], Key("This is done with the slice cache.")]
     cohort: Annotated[Path | None, Key("The cases are in this cohort.csv or folder of images; `verify` needs none.")]
     root: Annotated[Path | None, ROOT]
-    store: Annotated[Path, Key("The slice cache is in this folder; several trainings may share it.")]
+    cache: Annotated[Path, Key("The slice cache is in this folder; several trainings may share it.")]
     pixel_mm: Annotated[
         float | None,
         Key(

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from liverspleen.config.config_keys import field_types, group_of, keys
+from liverspleen.config.renamed import RENAMED
 from liverspleen.config.training import TrainConfig
 from liverspleen.config.verbs import SCHEMAS
 from liverspleen.errors import Issue
@@ -103,6 +104,8 @@ def _hint(verb: str, name: str) -> str:
     kind = "train" if issubclass(SCHEMAS[verb], TrainConfig) else verb
     if (why := _UNSUPPORTED.get(kind, {}).get(word)) is not None:
         return f"not supported: {why}"
+    if (renamed := RENAMED.get(name)) in known:
+        return f"use {renamed}=..."
     meant = [key for key in _MEANT.get(word, ()) if key in known][:1] or nearest(name, known)
     if len(meant) > 1:
         return f"use one of {', '.join(f'{key}=' for key in meant)}"

@@ -65,8 +65,8 @@ def conflict(message: str, hint: str) -> Issue:
 def not_allowed(message: str, hint: str) -> Issue:
     """A value of one key that limits or choices cannot exclude.
 
-    >>> print(not_allowed("slices.sections=2 is even", "use an odd number"))
-    LS-CFG-006: slices.sections=2 is even; use an odd number
+    >>> print(not_allowed("slices.count=2 is even", "use an odd number"))
+    LS-CFG-006: slices.count=2 is even; use an odd number
     """
     return Issue("LS-CFG-006", message, hint)
 

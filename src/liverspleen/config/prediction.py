@@ -53,7 +53,7 @@ class PredictConfig(Schema):
         int | None,
         Key("This number of slices is segmented at once; it is chosen automatically if empty.", ge=1, le=4096),
     ]
-    share: Annotated[str | None, Key("This task segments this part of the cases, such as 2/8, or all if empty.")]
+    shard: Annotated[str | None, Key("This task segments this part of the cases, such as 2/8, or all if empty.")]
     workers: Annotated[
         int, Key("The work is done by this number of processes; 0 means one, or one per GPU.", ge=0, le=MOST_PROCESSES)
     ]

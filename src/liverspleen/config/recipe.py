@@ -17,14 +17,14 @@ _LOWEST_HU, _HIGHEST_HU = -32768, 32767  # a CT is stored as int16
 class SlicesConfig(Schema):
     """How CT slices become the input of the network."""
 
-    sections: Annotated[
+    count: Annotated[
         int,
         Key("This odd number of neighbouring slices enters the network, and the middle one is segmented.", ge=1, le=99),
     ]
     window_lower_hu: Annotated[float, Key("This HU becomes 0.", ge=_LOWEST_HU, le=_HIGHEST_HU)]
     window_upper_hu: Annotated[float, Key("This HU becomes 1.", ge=_LOWEST_HU, le=_HIGHEST_HU)]
     clip: Annotated[bool, Key("Intensities outside the window are clipped to 0 and 1.")]
-    section_distance_mm: Annotated[
+    distance_mm: Annotated[
         float | None,
         Key(
             "Input slices lie about this far apart, at a multiple of the spacing of each CT. "
@@ -47,8 +47,8 @@ class SlicesConfig(Schema):
 
     def conflicts(self) -> Iterator[Issue]:
         """An even number of slices, an empty window."""
-        if self.sections % 2 == 0:
-            yield not_allowed(f"slices.sections={self.sections} is even", "use an odd number from 1 to 99")
+        if self.count % 2 == 0:
+            yield not_allowed(f"slices.count={self.count} is even", "use an odd number from 1 to 99")
         if self.window_lower_hu >= self.window_upper_hu:
             lower, upper = f"{self.window_lower_hu:g}", f"{self.window_upper_hu:g}"
             message = f"slices.window_lower_hu={lower} is not below slices.window_upper_hu={upper}"

@@ -32,8 +32,8 @@ class TrainConfig(Schema):
     split: Annotated[
         Path | None, Key("Patients are split by this split.csv; a split is drawn into the output folder if empty.")
     ]
-    store: Annotated[
-        Path | None, Key("The slice cache is in this folder; it is `store` in the output folder if empty.")
+    cache: Annotated[
+        Path | None, Key("The slice cache is in this folder; it is `cache` in the output folder if empty.")
     ]
     output: Annotated[Path, Key("This folder gets checkpoints, metrics.csv and validation.csv.")]
     train_fraction: Annotated[
@@ -69,7 +69,7 @@ class BenchConfig(TrainConfig):
     """Keys of `liverspleen bench`: those of `train`, so that a training is timed as it would run."""
 
     cohort: Annotated[Path | None, Key("This key has no effect on bench.")]  # type: ignore[assignment]
-    store: Annotated[Path | None, Key("Slices are read from this slice cache; noise is used if empty.")]
+    cache: Annotated[Path | None, Key("Slices are read from this slice cache; noise is used if empty.")]
     output: Annotated[  # type: ignore[assignment]
         Path | None, Key("This folder gets bench.json and run.json; the result is only printed if empty.")
     ]
@@ -149,7 +149,7 @@ class SweepConfig(TrainConfig):
         int, Key("Each of them is trained with this number of fresh seeds; with 0 no winner is chosen.", ge=0, le=1000)
     ]
     objectives: Annotated[
-        list[Literal["dss", "volume_bias", "seconds_per_section"]],
+        list[Literal["dss", "volume_bias", "seconds_per_slice"]],
         Key("Configurations are compared by these objectives; the first one ranks."),
     ]
     study: Annotated[str | None, Key("The study has this name in its database, or that of the output folder if empty.")]
@@ -176,7 +176,7 @@ class SweepConfig(TrainConfig):
 
     def _objective_conflicts(self) -> Iterator[Issue]:
         if not self.objectives:
-            yield not_allowed("objectives=[] names no objective", "use some of dss, volume_bias, seconds_per_section")
+            yield not_allowed("objectives=[] names no objective", "use some of dss, volume_bias, seconds_per_slice")
         if len(set(self.objectives)) < len(self.objectives):
             yield not_allowed("objectives= names an objective twice", "name each once")
         if self.search.pruner != "none" and self.objectives != ["dss"]:

@@ -1,6 +1,6 @@
-"""From a cohort to batches: slice store, 2.5D slices, intensity window, Lightning data module.
+"""From a cohort to batches: slice cache, 2.5D slices, intensity window, Lightning data module.
 
-Importing this package loads no torch; its names do, except for `build_sides` and `store_case`.
+Importing this package loads no torch; its names do, except for `build_sides` and `cache_case`.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from liverspleen.lazy import lazy_exports
 if TYPE_CHECKING:
     from liverspleen.data.augmentation import Augmentation
     from liverspleen.data.build import build_sides
-    from liverspleen.data.module import SectionDataModule
-    from liverspleen.data.store import store_case
+    from liverspleen.data.cache import cache_case
+    from liverspleen.data.module import SliceDataModule
     from liverspleen.data.window import IntensityWindow
 else:
     __getattr__, __dir__ = lazy_exports(
@@ -21,10 +21,10 @@ else:
         {
             "Augmentation": "augmentation",
             "IntensityWindow": "window",
-            "SectionDataModule": "module",
+            "SliceDataModule": "module",
             "build_sides": "build",
-            "store_case": "store",
+            "cache_case": "cache",
         },
     )
 
-__all__ = ["Augmentation", "IntensityWindow", "SectionDataModule", "build_sides", "store_case"]
+__all__ = ["Augmentation", "IntensityWindow", "SliceDataModule", "build_sides", "cache_case"]

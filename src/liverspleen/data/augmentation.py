@@ -1,4 +1,4 @@
-"""Random geometry, section thickness, sharpness and intensity, drawn on the training device for a whole batch."""
+"""Random geometry, slice thickness, sharpness and intensity, drawn on the training device for a whole batch."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ def draw_seed(seed: int, step: int, rank: int = 0) -> int:
 class Augmentation:
     """Rotation, scale, shift; thickness; blur; gain and offset; noise: each uniform up to its limit, 0 for none.
 
-    All sections of a sample and its labels get the same geometry. No flips: liver and spleen have sides.
-    Limits: `rotation_deg` to either side; `scale` and `gain` as a share of 1; `shift` as a share of the image's side;
-    `offset` in scaled intensity; `noise` as the standard deviation of Gaussian noise in scaled intensity; `blur_px` as
-    the standard deviation of a Gaussian in the plane, in pixels; `thickness` as a share of 1 by which sections get
-    thicker, at most 2 (see `thicker`).
+    All slices of a sample and its labels get the same geometry. No flips: liver and spleen have sides.
+    Limits: `rotation_deg` to either side; `scale` and `gain` as a fraction of 1; `shift` as a fraction of the image's
+    side; `offset` in scaled intensity; `noise` as the standard deviation of Gaussian noise in scaled intensity;
+    `blur_px` as the standard deviation of a Gaussian in the plane, in pixels; `thickness` as a fraction of 1 by which
+    slices get thicker, at most 2 (see `thicker`).
 
     Raises:
         ValueError: a limit is negative, or `thickness` above 2.
@@ -52,59 +52,59 @@ class Augmentation:
         if min(astuple(self)) < 0 or self.thickness > 2:
             raise ValueError(f"limits of {self} must be 0 or more, thickness at most 2")
 
-    def __call__(self, sections: Tensor, labels: Tensor, *, seed: int) -> tuple[Tensor, Tensor]:
-        """(B, sections, H, W) intensities and (B, H, W) label values, the same for the same seed and device.
+    def __call__(self, slices: Tensor, labels: Tensor, *, seed: int) -> tuple[Tensor, Tensor]:
+        """(B, slices, H, W) intensities and (B, H, W) label values, the same for the same seed and device.
 
         In float32 also under autocast.
         """
         if not any(astuple(self)):
-            return sections, labels
-        with torch.autocast(sections.device.type, enabled=False):
-            return self._drawn(sections.float(), labels, seed)
+            return slices, labels
+        with torch.autocast(slices.device.type, enabled=False):
+            return self._drawn(slices.float(), labels, seed)
 
-    def _drawn(self, sections: Tensor, labels: Tensor, seed: int) -> tuple[Tensor, Tensor]:
+    def _drawn(self, slices: Tensor, labels: Tensor, seed: int) -> tuple[Tensor, Tensor]:
         generator = torch.Generator().manual_seed(seed)
         draws = [torch.rand(len(labels), count, generator=generator) for count in (6, 3)]
         # drawn alike for every device; non-blocking, as the host must not wait for the GPU
-        signed, share = (draw.to(sections.device, non_blocking=True) for draw in draws)
+        signed, fraction = (draw.to(slices.device, non_blocking=True) for draw in draws)
         signed = signed * 2 - 1
         noise_seed = int(torch.randint(2**62, (), generator=generator))
         if self.rotation_deg or self.scale or self.shift:
-            sections, labels = self._moved(sections, labels, signed)
+            slices, labels = self._moved(slices, labels, signed)
         if self.thickness:
-            sections = thicker(sections, 1 + share[:, 0] * self.thickness)
+            slices = thicker(slices, 1 + fraction[:, 0] * self.thickness)
         if self.blur_px:
-            sections = blurred(sections, share[:, 1] * self.blur_px, reach_px=math.ceil(3 * self.blur_px))
+            slices = blurred(slices, fraction[:, 1] * self.blur_px, reach_px=math.ceil(3 * self.blur_px))
         if self.gain or self.offset:
             gain, offset = (1 + signed[:, 4] * self.gain), signed[:, 5] * self.offset
-            sections = (sections * _by_sample(gain)).add_(_by_sample(offset))
+            slices = (slices * _by_sample(gain)).add_(_by_sample(offset))
         if self.noise:
-            noise = torch.Generator(sections.device).manual_seed(noise_seed)
-            grain = torch.randn(sections.shape, generator=noise, device=sections.device)
-            sections = grain.mul_(_by_sample(share[:, 2] * self.noise)).add_(sections)
-        return sections, labels
+            noise = torch.Generator(slices.device).manual_seed(noise_seed)
+            grain = torch.randn(slices.shape, generator=noise, device=slices.device)
+            slices = grain.mul_(_by_sample(fraction[:, 2] * self.noise)).add_(slices)
+        return slices, labels
 
-    def _moved(self, sections: Tensor, labels: Tensor, signed: Tensor) -> tuple[Tensor, Tensor]:
+    def _moved(self, slices: Tensor, labels: Tensor, signed: Tensor) -> tuple[Tensor, Tensor]:
         """Rotated, scaled and shifted; what enters from outside the image continues its edge."""
         angle, scale = torch.deg2rad(signed[:, 0] * self.rotation_deg), 1 + signed[:, 1] * self.scale
         rows, columns = labels.shape[-2:]
         cosine, sine = (torch.cos(angle) * scale)[:, None], (torch.sin(angle) * scale)[:, None]
         shift = (signed[:, 2:4] * 2 * self.shift)[..., None]
-        across, down = _centres(columns, sections.device), _centres(rows, sections.device)
+        across, down = _centres(columns, slices.device), _centres(rows, slices.device)
         # From the new grid to the old, (x, y) in -1..1, as a row plus a column: a tenth of affine_grid's time.
         row = torch.stack([cosine * across, sine * columns / rows * across], 1) + shift
         column = torch.stack([-sine * rows / columns * down, cosine * down], 1)
         grid = (row[:, :, None, :] + column[:, :, :, None]).permute(0, 2, 3, 1)
-        moved = functional.grid_sample(sections, grid, "bilinear", "border", align_corners=False)
+        moved = functional.grid_sample(slices, grid, "bilinear", "border", align_corners=False)
         classes = functional.grid_sample(labels[:, None].float(), grid, "nearest", "border", align_corners=False)
         return moved, classes[:, 0].to(labels.dtype)
 
 
-def thicker(sections: Tensor, factor: Tensor) -> Tensor:
-    """Sections `factor` (B,) times as thick as their distance, 1 to 3, as means over what they then cover.
+def thicker(slices: Tensor, factor: Tensor) -> Tensor:
+    """Slices `factor` (B,) times as thick as their distance, 1 to 3, as means over what they then cover.
 
-    Section k becomes its own value at weight 1 / factor and, in equal parts, that of its two neighbours in the stack;
-    the outermost sections stand in for neighbours that are not there. A stack of one section stays as it is.
+    Slice k becomes its own value at weight 1 / factor and, in equal parts, that of its two neighbours in the stack;
+    the outermost slices stand in for neighbours that are not there. A stack of one slice stays as it is.
 
     >>> stack = torch.tensor([0.0, 4.0, 0.0, 0.0]).reshape(1, 4, 1, 1)
     >>> thicker(stack, torch.tensor([2.0])).flatten().tolist()
@@ -112,22 +112,22 @@ def thicker(sections: Tensor, factor: Tensor) -> Tensor:
     """
     own = _by_sample(1 / factor)
     side = (1 - own) / 2
-    mixed = sections * own
-    mixed[:, 1:].addcmul_(sections[:, :-1], side)
-    mixed[:, :-1].addcmul_(sections[:, 1:], side)
-    mixed[:, :1].addcmul_(sections[:, :1], side)
-    mixed[:, -1:].addcmul_(sections[:, -1:], side)
+    mixed = slices * own
+    mixed[:, 1:].addcmul_(slices[:, :-1], side)
+    mixed[:, :-1].addcmul_(slices[:, 1:], side)
+    mixed[:, :1].addcmul_(slices[:, :1], side)
+    mixed[:, -1:].addcmul_(slices[:, -1:], side)
     return mixed
 
 
-def blurred(sections: Tensor, sigma_px: Tensor, *, reach_px: int) -> Tensor:
-    """Sections smoothed by Gaussians of `sigma_px` (B,), cut off at `reach_px`; the image's edge is continued."""
-    rows, columns = sections.shape[-2:]
-    distance = torch.arange(-reach_px, reach_px + 1, device=sections.device)
+def blurred(slices: Tensor, sigma_px: Tensor, *, reach_px: int) -> Tensor:
+    """Slices smoothed by Gaussians of `sigma_px` (B,), cut off at `reach_px`; the image's edge is continued."""
+    rows, columns = slices.shape[-2:]
+    distance = torch.arange(-reach_px, reach_px + 1, device=slices.device)
     weights = torch.exp(-0.5 * (distance / sigma_px.clamp(min=1e-3)[:, None]) ** 2)  # a sigma of 0 changes nothing
     taps = (weights / weights.sum(1, keepdim=True)).T
-    wide = functional.pad(sections, [reach_px] * 4, mode="replicate")
-    down, both = torch.zeros_like(wide[:, :, :rows]), torch.zeros_like(sections)
+    wide = functional.pad(slices, [reach_px] * 4, mode="replicate")
+    down, both = torch.zeros_like(wide[:, :, :rows]), torch.zeros_like(slices)
     # shifted sums: less than half the time of a convolution with kernels of their own for each sample
     for place, weight in enumerate(taps):
         down.addcmul_(wide[:, :, place : place + rows], _by_sample(weight))

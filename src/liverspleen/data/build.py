@@ -14,10 +14,10 @@ from typing import Any
 
 from liverspleen.cohort.manifest import Case, Cohort
 from liverspleen.cohort.split import SIDES, Split
-from liverspleen.data.care import refuse_other_formats
+from liverspleen.data.cache import NO_ROOM, CachedCase, cache_case, no_room, note_voxels, noted_voxels, open_case
 from liverspleen.data.leaks import refuse_leaks
+from liverspleen.data.maintenance import refuse_other_formats
 from liverspleen.data.room import Cost, available_bytes, case_cost, noting_cost, plan, resident_bytes
-from liverspleen.data.store import NO_ROOM, StoredCase, no_room, note_voxels, noted_voxels, open_case, store_case
 from liverspleen.errors import InputError, Issue
 from liverspleen.processes import progress, spread
 from liverspleen.storage import StrPath
@@ -35,18 +35,18 @@ class BuiltCache:
     stored before; `issues` name the cases that are not stored.
     """
 
-    stored: Mapping[str, StoredCase]
+    cached: Mapping[str, CachedCase]
     tested: Mapping[str, str]
     reused: int
     issues: tuple[Issue, ...]
 
 
 @dataclass(frozen=True)
-class StoredSides:
+class CachedSides:
     """The stored cases of both sides of a split; `issues` name the cases that could not be stored."""
 
-    training: Sequence[StoredCase]
-    validation: Sequence[StoredCase]
+    training: Sequence[CachedCase]
+    validation: Sequence[CachedCase]
     issues: tuple[Issue, ...]
 
 
@@ -55,16 +55,16 @@ class _Task:
     """A case to be stored, or a test case whose voxels are to be noted."""
 
     case: Case
-    store: Path
+    cache: Path
     pixel_mm: float | None = None
     tested: bool = False
 
-    def found(self) -> StoredCase | str | tuple[Issue, ...] | None:
-        """What the store has of it, or why that cannot be known."""
+    def found(self) -> CachedCase | str | tuple[Issue, ...] | None:
+        """What the cache has of it, or why that cannot be known."""
         try:
             if self.tested:
-                return noted_voxels(self.case, self.store)
-            return open_case(self.case, self.store, pixel_mm=self.pixel_mm)
+                return noted_voxels(self.case, self.cache)
+            return open_case(self.case, self.cache, pixel_mm=self.pixel_mm)
         except InputError as error:
             return error.issues
 
@@ -75,12 +75,12 @@ class _Task:
         except InputError:
             return Cost(0, 0)
 
-    def done(self) -> StoredCase | str | tuple[Issue, ...]:
-        """Put it into the store."""
+    def done(self) -> CachedCase | str | tuple[Issue, ...]:
+        """Put it into the cache."""
         try:
             if self.tested:
-                return note_voxels(self.case, self.store)
-            return store_case(self.case, self.store, pixel_mm=self.pixel_mm)
+                return note_voxels(self.case, self.cache)
+            return cache_case(self.case, self.cache, pixel_mm=self.pixel_mm)
         except InputError as error:
             return error.issues
 
@@ -88,14 +88,14 @@ class _Task:
 def build_cache(
     cases: Sequence[Case],
     tests: Sequence[Case],
-    store: Path,
+    cache: Path,
     *,
     pixel_mm: float | None = None,
     workers: int = 0,
     name: str = "cache",
     say: Callable[[str], None] | None = None,
 ) -> BuiltCache:
-    """Store `cases` in the folder `store` and note the voxel hashes of the test cases; stored cases are kept.
+    """Store `cases` in the folder `cache` and note the voxel hashes of the test cases; stored cases are kept.
 
     A case that cannot be used is skipped and reported. A test case that cannot be read is ignored, because no training
     reads it; `liverspleen check` reports it.
@@ -103,7 +103,7 @@ def build_cache(
     Args:
         cases: cases to store.
         tests: test cases, of which only a hash of the voxels is kept.
-        store: folder of the cache; it must exist.
+        cache: folder of the cache; it must exist.
         pixel_mm: pixel size to resample to; None: the CT's own.
         workers: maximum number of processes; 0: as many as memory and cores allow.
         name: of the progress bar.
@@ -113,18 +113,18 @@ def build_cache(
         InputError: LS-FMT-001 the folder holds cases of another format; LS-STO-002 the disk is too small for the
             missing cases, or became full; LS-STO-005 a process was killed.
     """
-    refuse_other_formats(store)
-    tasks = [*(_Task(case, store, pixel_mm) for case in cases), *(_Task(case, store, tested=True) for case in tests)]
+    refuse_other_formats(cache)
+    tasks = [*(_Task(case, cache, pixel_mm) for case in cases), *(_Task(case, cache, tested=True) for case in tests)]
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # hashing lets threads run side by side
         results: dict[_Task, Any] = dict(zip(tasks, pool.map(_Task.found, tasks), strict=True))
-    reused = sum(isinstance(result, StoredCase) for result in results.values())
+    reused = sum(isinstance(result, CachedCase) for result in results.values())
     base, available = resident_bytes(), available_bytes()
     missing = {task: task.cost() for task, result in results.items() if result is None}
     fitting = {task: cost for task, cost in missing.items() if cost.memory_bytes + base <= available}
     results |= {task: (_no_memory(task, missing[task], base, available),) for task in missing.keys() - fitting.keys()}
-    needed, free = sum(cost.disk_bytes for cost in fitting.values()), shutil.disk_usage(store).free
+    needed, free = sum(cost.disk_bytes for cost in fitting.values()), shutil.disk_usage(cache).free
     if needed > free:
-        raise InputError([*_issues(results), no_room(needed, free, store=store)])
+        raise InputError([*_issues(results), no_room(needed, free, cache=cache)])
     if fitting:
         peaks = [cost.memory_bytes for cost in fitting.values()]
         cores = (os.cpu_count() or 1) if sum(peaks) > _ONE_PROCESS_BYTES else 1
@@ -136,7 +136,7 @@ def build_cache(
             say(f"{len(fitting)} cases to read: {number}, {held}; {there}")
         _work(results, list(fitting), chosen.processes, name=None if say is None else name)
     return BuiltCache(
-        {task.case.case_id: result for task, result in results.items() if isinstance(result, StoredCase)},
+        {task.case.case_id: result for task, result in results.items() if isinstance(result, CachedCase)},
         {task.case.case_id: result for task, result in results.items() if isinstance(result, str)},
         reused,
         tuple(_issues(results)),
@@ -146,30 +146,30 @@ def build_cache(
 def build_sides(
     cohort: Cohort,
     split: Split,
-    store: StrPath,
+    cache: StrPath,
     *,
     pixel_mm: float | None = None,
     name: str = "cache",
     say: Callable[[str], None] | None = None,
-) -> StoredSides:
+) -> CachedSides:
     """Training and validation cases of a split in the slice cache; cases that are missing there are stored first.
 
     Raises:
         InputError: as `build_cache`; a patient or a CT is where it must not be (`refuse_leaks`).
     """
-    store = Path(store)
-    store.mkdir(parents=True, exist_ok=True)
+    cache = Path(cache)
+    cache.mkdir(parents=True, exist_ok=True)
     sides = [split.cases(cohort, side) for side in SIDES]
     tests = [case for case in cohort.cases if not case.is_development]
-    built = build_cache([*sides[0], *sides[1]], tests, store, pixel_mm=pixel_mm, name=name, say=say)
+    built = build_cache([*sides[0], *sides[1]], tests, cache, pixel_mm=pixel_mm, name=name, say=say)
     training, validation = (
-        [built.stored[case.case_id] for case in cases if case.case_id in built.stored] for cases in sides
+        [built.cached[case.case_id] for case in cases if case.case_id in built.cached] for cases in sides
     )
     try:
         refuse_leaks(training, validation, built.tested)
     except InputError as error:  # with what kept cases out of the cache: it may be the reason
         raise InputError([*built.issues, *error.issues]) from error
-    return StoredSides(training, validation, built.issues)
+    return CachedSides(training, validation, built.issues)
 
 
 def _work(results: dict[_Task, Any], tasks: Sequence[_Task], count: int, *, name: str | None) -> None:
@@ -182,7 +182,7 @@ def _work(results: dict[_Task, Any], tasks: Sequence[_Task], count: int, *, name
             advance(task.case.case_id)
 
 
-def _results(tasks: Sequence[_Task], count: int) -> Iterator[StoredCase | str | tuple[Issue, ...]]:
+def _results(tasks: Sequence[_Task], count: int) -> Iterator[CachedCase | str | tuple[Issue, ...]]:
     if count == 1:
         yield from map(_Task.done, tasks)
         return

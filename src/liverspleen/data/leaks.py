@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from liverspleen.data.store import StoredCase
+from liverspleen.data.cache import CachedCase
 from liverspleen.errors import InputError, Issue
 
 
 def refuse_leaks(
-    training: Sequence[StoredCase], validation: Sequence[StoredCase], tested: Mapping[str, str] | None = None
+    training: Sequence[CachedCase], validation: Sequence[CachedCase], tested: Mapping[str, str] | None = None
 ) -> None:
     """Refuse an empty training side, a patient or a CT (by its voxels) on both sides, and a CT that is tested too.
 

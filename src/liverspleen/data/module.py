@@ -1,4 +1,4 @@
-"""The Lightning data module over the slice store."""
+"""The Lightning data module over the slice cache."""
 
 from __future__ import annotations
 
@@ -9,30 +9,30 @@ import pytorch_lightning as pl
 import torch
 from torch.utils.data import DataLoader, Sampler
 
+from liverspleen.data.cache import CachedCase
 from liverspleen.data.leaks import refuse_leaks
 from liverspleen.data.sampling import natural
-from liverspleen.data.sections import Collate, SectionDataset, SliceStack
-from liverspleen.data.store import StoredCase
+from liverspleen.data.slices import Collate, SliceDataset, SliceStack
 from liverspleen.organs import ORGANS
 
 
-class SectionDataModule(pl.LightningDataModule):
-    """Shuffled sections of the training side for a number of steps; the validation side case by case, in order.
+class SliceDataModule(pl.LightningDataModule):
+    """Shuffled slices of the training side for a number of steps; the validation side case by case, in order.
 
     Args:
         training: stored cases to learn from.
         validation: stored cases to validate on; may be empty.
-        sections: neighbouring sections in a sample.
+        slices: neighbouring slices in a sample.
         stride: output stride of the network, to which batches are padded.
-        batch_size: sections in a batch of one rank.
+        batch_size: slices in a batch of one rank.
         steps: of the whole training.
         seed: of the order.
         workers: loader processes.
         start: steps already done, for a training that goes on.
-        section_distance_mm: about how far apart the sections in a sample lie; None: adjacent.
+        slice_distance_mm: about how far apart the slices in a sample lie; None: adjacent.
         accumulate: batches of each rank in a step.
         ranks: processes that train together; which one this is, the trainer knows.
-        sampler: cases, steps, batch size, seed and start to the order of the training sections.
+        sampler: cases, steps, batch size, seed and start to the order of the training slices.
 
     Raises:
         InputError: nothing to train on, or the same patient or the same voxels on both sides.
@@ -40,25 +40,25 @@ class SectionDataModule(pl.LightningDataModule):
 
     def __init__(
         self,
-        training: Sequence[StoredCase],
-        validation: Sequence[StoredCase],
+        training: Sequence[CachedCase],
+        validation: Sequence[CachedCase],
         *,
-        sections: int,
+        slices: int,
         stride: int,
         batch_size: int,
         steps: int,
         seed: int,
         workers: int,
         start: int = 0,
-        section_distance_mm: float | None = None,
+        slice_distance_mm: float | None = None,
         sampler: Callable[..., Sampler[int]] = natural,
         accumulate: int = 1,
         ranks: int = 1,
     ) -> None:
         super().__init__()
         refuse_leaks(training, validation)
-        self.training = SectionDataset(training, sections=sections, distance_mm=section_distance_mm)
-        self.validation = SectionDataset(validation, sections=sections, distance_mm=section_distance_mm, native=True)
+        self.training = SliceDataset(training, slices=slices, distance_mm=slice_distance_mm)
+        self.validation = SliceDataset(validation, slices=slices, distance_mm=slice_distance_mm, native=True)
         whole = batch_size * accumulate * ranks
         self.sampler = sampler(training, steps=steps, batch_size=whole, seed=seed, start=start)
         self.batch_size, self.workers, self.ranks = batch_size, workers, ranks
@@ -86,11 +86,11 @@ class SectionDataModule(pl.LightningDataModule):
         )
 
     def val_dataloader(self) -> DataLoader[SliceStack] | list[DataLoader[SliceStack]]:
-        """The sections of one case of this rank after another; a batch never spans two cases, nothing is repeated."""
+        """The slices of one case of this rank after another; a batch never spans two cases, nothing is repeated."""
         if not self.validation.cases:
             return []
         edges = list(pairwise(self.validation.offsets.tolist()))
-        own = shares([last - first for first, last in edges], self.ranks)[self.rank]
+        own = fractions([last - first for first, last in edges], self.ranks)[self.rank]
         batches = [
             list(range(start, min(start + self.batch_size, edges[case][1])))
             for case in own
@@ -110,7 +110,7 @@ class SectionDataModule(pl.LightningDataModule):
         """A batch of none."""
         side, none = self.collate.stride, torch.zeros(0, dtype=torch.int64)
         return SliceStack(
-            torch.zeros(0, self.validation.sections, side, side, dtype=torch.int16),
+            torch.zeros(0, self.validation.slices, side, side, dtype=torch.int16),
             torch.zeros(0, side, side, dtype=torch.uint8),
             none,
             none,
@@ -142,12 +142,12 @@ class RankBatches(Sampler[list[int]]):
             number += 1
 
 
-def shares(lengths: Sequence[int], ranks: int) -> list[list[int]]:
+def fractions(lengths: Sequence[int], ranks: int) -> list[list[int]]:
     """Numbers of the cases of each rank: the longest first, each to the rank with least to do; no case twice.
 
-    >>> shares([5, 9, 4, 4], 2)
+    >>> fractions([5, 9, 4, 4], 2)
     [[1, 3], [0, 2]]
-    >>> shares([5], 2)
+    >>> fractions([5], 2)
     [[0], []]
     """
     found: list[list[int]] = [[] for _ in range(ranks)]

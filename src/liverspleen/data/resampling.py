@@ -1,4 +1,4 @@
-"""Sections on another pixel size, over the same field of view: the one way there for training and prediction."""
+"""Slices on another pixel size, over the same field of view: the one way there for training and prediction."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 Matrix = tuple[int, int]
-"""Rows and columns of a section."""
+"""Rows and columns of a slice."""
 
 
 def resampled_matrix(matrix: Matrix, spacing_mm: tuple[float, float], pixel_mm: float | None) -> Matrix:
-    """Rows and columns that a section gets: its sides over `pixel_mm`, rounded; None: as it is.
+    """Rows and columns that a slice gets: its sides over `pixel_mm`, rounded; None: as it is.
 
     >>> resampled_matrix((512, 512), (0.75, 0.75), 1.5), resampled_matrix((512, 400), (0.7, 0.7), None)
     ((256, 256), (512, 400))
@@ -25,19 +25,19 @@ def resampled_matrix(matrix: Matrix, spacing_mm: tuple[float, float], pixel_mm: 
     return rows, columns
 
 
-def resampled_hu(sections: NDArray[np.int16], matrix: Matrix) -> NDArray[np.int16]:
+def resampled_hu(slices: NDArray[np.int16], matrix: Matrix) -> NDArray[np.int16]:
     """(slice, row, column) HU on `matrix`, rounded; the same array if it is on it.
 
     Pixel edges at the image's border stay where they are (`align_corners=False` elsewhere). Each new pixel is a mean
     under a triangle as wide as two pixels of the coarser of both grids: bilinear where the image grows, free of
     aliasing where it shrinks. Float64 sums in a fixed order, so that machines agree.
     """
-    if sections.shape[1:] == matrix:
-        return sections
-    down, across = (_triangles(old, new) for old, new in zip(sections.shape[1:], matrix, strict=True))
-    found = np.empty((len(sections), *matrix), np.int16)
-    for section, new in zip(sections, found, strict=True):
-        new[:] = np.rint((across @ (down @ section.astype(np.float64)).T).T)
+    if slices.shape[1:] == matrix:
+        return slices
+    down, across = (_triangles(old, new) for old, new in zip(slices.shape[1:], matrix, strict=True))
+    found = np.empty((len(slices), *matrix), np.int16)
+    for plane, new in zip(slices, found, strict=True):
+        new[:] = np.rint((across @ (down @ plane.astype(np.float64)).T).T)
     return found
 
 
@@ -47,8 +47,8 @@ def resampled_labels(labels: NDArray[np.uint8], matrix: Matrix) -> NDArray[np.ui
         return labels
     rows, columns = (_nearest(old, new) for old, new in zip(labels.shape[1:], matrix, strict=True))
     found = np.empty((len(labels), *matrix), np.uint8)
-    for section, new in zip(labels, found, strict=True):
-        new[:] = section[rows[:, None], columns]
+    for plane, new in zip(labels, found, strict=True):
+        new[:] = plane[rows[:, None], columns]
     return found
 
 
@@ -57,7 +57,7 @@ def _nearest(old: int, new: int) -> NDArray[np.intp]:
     return np.asarray((2 * np.arange(new) + 1) * old // (2 * new), dtype=np.intp)
 
 
-@lru_cache(maxsize=8)  # sections of one CT come one by one
+@lru_cache(maxsize=8)  # slices of one CT come one by one
 def _triangles(old: int, new: int) -> Any:
     """(new, old) weights, each row of sum 1."""
     scale = old / new

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from liverspleen.cohort.manifest import Case
     from liverspleen.imaging.header import Layout
 
-_SLACK_BYTES = 32 << 20  # of the allocator and of single sections, whatever the case
+_SLACK_BYTES = 32 << 20  # of the allocator and of single slices, whatever the case
 _FOLDER_BYTES = 64 << 10  # case.json, present.npy, headers and half-filled blocks of the disk
 _KEPT_FREE = 0.1  # of the memory that is available: others grow too
 
@@ -41,13 +41,13 @@ def case_cost(case: Case, *, pixel_mm: float | None = None) -> Cost:
     image = read_layout(case.image, case_id=case.case_id)
     slices, rows, columns = image.geometry.canonical_shape
     matrix = resampled_matrix((rows, columns), image.geometry.spacing_mm[1:], pixel_mm)
-    voxels, stored = slices * rows * columns, slices * math.prod(matrix)
+    voxels, cached = slices * rows * columns, slices * math.prod(matrix)
     peaks = [_ct_peak(image)]
     if case.label is not None:
         label = read_layout(case.label, case_id=case.case_id)
         peaks.append(2 * voxels + _label_peak(label, case.label))  # the HU are held meanwhile
-    peaks.append(3 * voxels + (0 if matrix == (rows, columns) else 3 * stored))
-    return Cost(max(peaks) + _SLACK_BYTES, 3 * stored + (voxels if matrix != (rows, columns) else 0) + _FOLDER_BYTES)
+    peaks.append(3 * voxels + (0 if matrix == (rows, columns) else 3 * cached))
+    return Cost(max(peaks) + _SLACK_BYTES, 3 * cached + (voxels if matrix != (rows, columns) else 0) + _FOLDER_BYTES)
 
 
 def noting_cost(case: Case) -> Cost:

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 GRID_TOLERANCE = 0.1
-"""Two grids are one when no corner is further apart than this share of the smallest voxel edge.
+"""Two grids are one when no corner is further apart than this fraction of the smallest voxel edge.
 
-float32 headers round corners by some 1e-3 mm, far less than a 10th of a CT's pixel; half a section, or half a pixel,
+float32 headers round corners by some 1e-3 mm, far less than a 10th of a CT's pixel; half a slice, or half a pixel,
 is five times the tolerance or more.
 """
 

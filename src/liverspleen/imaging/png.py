@@ -1,4 +1,4 @@
-"""PNG in and out: stacks of masks, one file per section, and pictures with words on them."""
+"""PNG in and out: stacks of masks, one file per slice, and pictures with words on them."""
 
 from __future__ import annotations
 
@@ -83,4 +83,4 @@ def _drawable(text: str) -> str:
 
 
 def _refused(message: str, case_id: str, file: Path) -> InputError:
-    return InputError(Issue("LS-IMG-021", message, "save it as a gray PNG of its section", case_id, file))
+    return InputError(Issue("LS-IMG-021", message, "save it as a gray PNG of its slice", case_id, file))

@@ -74,8 +74,8 @@ class LabelMap:
 
     def count(self, structure: Structure) -> int:
         """Number of voxels of the structure."""
-        # section by section: a mask of the whole volume would leave the cache
-        return sum(int(np.count_nonzero(section == int(structure))) for section in self.labels)
+        # slice by slice: a mask of the whole volume would leave the cache
+        return sum(int(np.count_nonzero(plane == int(structure))) for plane in self.labels)
 
     def box(self, structure: Structure) -> tuple[slice, slice, slice] | None:
         """The smallest box that holds all voxels of the structure; None if there are none.
@@ -87,8 +87,8 @@ class LabelMap:
         shape = self.labels.shape
         mask, shadow = np.empty(shape[1:], bool), np.zeros(shape[1:], bool)
         filled = np.zeros(shape[0], bool)
-        for index, section in enumerate(self.labels):
-            filled[index] = np.equal(section, int(structure), out=mask).any()
+        for index, plane in enumerate(self.labels):
+            filled[index] = np.equal(plane, int(structure), out=mask).any()
             if filled[index]:
                 shadow |= mask
         if not filled.any():

@@ -1,7 +1,7 @@
 """Zip archives from outside: where each entry lies in the file, once names, sizes and places are found harmless.
 
-Only archives of stored entries are taken, as torch writes checkpoints and `liverspleen export` writes bundles: what is
-read is never larger than the file, and can be read in place.
+Only archives of stored entries are taken, as torch writes checkpoints and `liverspleen export` writes model packages:
+what is read is never larger than the file, and can be read in place.
 """
 
 from __future__ import annotations
@@ -130,5 +130,5 @@ def _wrong_kind(info: zipfile.ZipInfo) -> str | None:
 
 
 def _refused(message: str, file: Path) -> InputError:
-    hint = "give a checkpoint of liverspleen train, or a bundle of liverspleen export as it was written"
+    hint = "give a checkpoint of liverspleen train, or a model package of liverspleen export as it was written"
     return InputError(Issue("LS-MOD-005", message, hint, file=file))

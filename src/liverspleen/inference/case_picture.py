@@ -1,4 +1,4 @@
-"""One picture of a case for a glance: sections of the CT in three directions with the organs' contours."""
+"""One picture of a case for a glance: slices of the CT in three directions with the organs' contours."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _PIXEL_MM: Final = 0.8  # in every direction; most CT of the trunk has 0.7 to 0.
 _LARGEST: Final = 2560  # pixels of a side: two metres; a header may state kilometres
 _WINDOW_HU: Final = (-110, 190)  # soft tissue: centre 40, width 300, as in the report's Figure 3
 _BODY_HU: Final = -400  # below it is air around the patient
-_MARGIN_MM: Final = 40.0  # of sections shown above and below the organs
+_MARGIN_MM: Final = 40.0  # of slices shown above and below the organs
 _BAR_MM: Final = 50
 _LINE: Final = 18  # pixels of a line of text
 _GAP: Final = 6
@@ -38,12 +38,12 @@ class _View:
 
 
 def write_case_picture(path: Path, ct: CTVolume, label_map: LabelMap, title: str, notes: Sequence[str] = ()) -> None:
-    """Write one PNG: axial sections through the largest area of each organ, a coronal and a sagittal plane.
+    """Write one PNG: axial slices through the largest area of each organ, a coronal and a sagittal plane.
 
     A pixel is 0.8 mm in every direction, or what it takes for no side to have over 2560; patient's right at the left, a
-    sagittal plane looked at from the right with the front at the left. The coronal plane is where the shares of all
+    sagittal plane looked at from the right with the front at the left. The coronal plane is where the fractions of all
     organs add up to most, the sagittal one through the largest sagittal area of the first organ that is there.
-    Sections are counted from 1, the most inferior.
+    Slices are counted from 1, the most inferior.
     Without any organ the planes are the middle ones. `notes` stand in a warning colour below the title. The same input
     gives the same bytes (with the same pillow).
 
@@ -87,24 +87,24 @@ def _views(ct: CTVolume, label_map: LabelMap) -> list[_View]:
     areas = {organ: _voxels_along(label_map, organ) for organ in ORGANS}
     drawn = [organ for organ in ORGANS if areas[organ][0].any()]
     middle = [size // 2 for size in labels.shape]
-    sections: dict[int, list[str]] = {}
+    slices: dict[int, list[str]] = {}
     for organ in drawn:
-        sections.setdefault(int(areas[organ][0].argmax()), []).append(organ.key)
-    shares = sum((areas[organ][1] / areas[organ][1].sum() for organ in drawn), np.zeros(labels.shape[1]))
-    row = int(shares.argmax()) if drawn else middle[1]
+        slices.setdefault(int(areas[organ][0].argmax()), []).append(organ.key)
+    fractions = sum((areas[organ][1] / areas[organ][1].sum() for organ in drawn), np.zeros(labels.shape[1]))
+    row = int(fractions.argmax()) if drawn else middle[1]
     column = int(areas[drawn[0]][2].argmax()) if drawn else middle[2]
-    axial = sections or {middle[0]: []}
+    axial = slices or {middle[0]: []}
     rows, columns = _body(ct.hu[list(axial)])
-    up = _sections_shown(label_map, slice_mm)
+    up = _slices_shown(label_map, slice_mm)
     views = [
         _view(
-            ct.hu[section, rows, columns],
-            labels[section, rows, columns],
+            ct.hu[slice_index, rows, columns],
+            labels[slice_index, rows, columns],
             (row_mm, column_mm),
-            f"axial, section {section + 1} of {labels.shape[0]}" + (f" (most {' and '.join(of)})" if of else ""),
+            f"axial, slice {slice_index + 1} of {labels.shape[0]}" + (f" (most {' and '.join(of)})" if of else ""),
             "RL",
         )
-        for section, of in axial.items()
+        for slice_index, of in axial.items()
     ]
     coronal, sagittal = np.s_[up, row, columns], np.s_[up, rows, column]
     views.append(_view(ct.hu[coronal], labels[coronal], (slice_mm, column_mm), "coronal", "RL"))
@@ -132,9 +132,9 @@ def _voxels_along(label_map: LabelMap, organ: Structure) -> list[NDArray[np.intp
     return counts
 
 
-def _body(sections: NDArray[np.int16]) -> tuple[slice, slice]:
-    """Rows and columns that hold something else than air in these sections; all of them if none does."""
-    inside = (sections > _BODY_HU).any(axis=0)
+def _body(slices: NDArray[np.int16]) -> tuple[slice, slice]:
+    """Rows and columns that hold something else than air in these slices; all of them if none does."""
+    inside = (slices > _BODY_HU).any(axis=0)
     extents = []
     for axis in (1, 0):
         found = np.flatnonzero(np.logical_or.reduce(inside, axis=axis))
@@ -142,8 +142,8 @@ def _body(sections: NDArray[np.int16]) -> tuple[slice, slice]:
     return extents[0], extents[1]
 
 
-def _sections_shown(label_map: LabelMap, slice_mm: float) -> slice:
-    """The organs' sections with a margin, the most superior first; all of them if there is no organ."""
+def _slices_shown(label_map: LabelMap, slice_mm: float) -> slice:
+    """The organs' slices with a margin, the most superior first; all of them if there is no organ."""
     boxes = [box for organ in ORGANS if (box := label_map.box(organ)) is not None]
     count, margin = label_map.labels.shape[0], round(_MARGIN_MM / slice_mm)
     first = max(min(box[0].start for box in boxes) - margin, 0) if boxes else 0

@@ -1,4 +1,4 @@
-"""A model file held against everything that can be told without a network library: checkpoint, bundle folder or zip.
+"""A model file, checked before a network library is loaded: a checkpoint, or a model package as folder or zip.
 
 Nothing is imported, called, unpacked or written for the sake of what a file says. What remains is a description of
 plain values, and of each weight where in the file its numbers lie.
@@ -13,12 +13,12 @@ from typing import Any
 
 from liverspleen.errors import InputError, Issue
 from liverspleen.inference.archive import Entry, blocks, is_whole, stored_entries
-from liverspleen.inference.bundle import CARD, DESCRIPTION, ONNX, WEIGHTS, BundleFiles, open_bundle
 from liverspleen.inference.description import checked_description
+from liverspleen.inference.model_package import CARD, DESCRIPTION, ONNX, WEIGHTS, PackageFiles, open_package
 from liverspleen.inference.pickled import MAX_PICKLE_BYTES, NotPlainError, PickledTensor, read_pickle
 from liverspleen.inference.safetensors_header import tensor_places
 from liverspleen.inference.tensor_places import BYTES, TensorPlace
-from liverspleen.networks.checkpoint import BUNDLE_KEY, WEIGHTS_PREFIX
+from liverspleen.networks.checkpoint import PACKAGE_KEY, WEIGHTS_PREFIX
 from liverspleen.storage import sha256_of
 
 
@@ -26,9 +26,9 @@ from liverspleen.storage import sha256_of
 class CheckedModel:
     """A model that may be built: what it says of itself, and where in `file` its weights lie, by name.
 
-    `about` holds the checkpoint's plain values, `bundle` the whole bundle.json (empty for a checkpoint). `sha256`
-    identifies the content: of a checkpoint its bytes, of a bundle its bundle.json, which holds the hashes of the rest.
-    `files` are those of the bundle; None for a checkpoint.
+    `about` holds the checkpoint's plain values, `package` the whole model.json (empty for a checkpoint). `sha256`
+    identifies the content: of a checkpoint its bytes, of a model package its model.json, which holds the hashes of
+    the rest. `files` are those of the model package; None for a checkpoint.
     """
 
     path: Path
@@ -36,28 +36,28 @@ class CheckedModel:
     weights: Mapping[str, TensorPlace]
     file: Path
     sha256: str
-    bundle: Mapping[str, Any]
-    files: BundleFiles | None = None
+    package: Mapping[str, Any]
+    files: PackageFiles | None = None
 
 
 def checked_model(path: Path) -> CheckedModel:
-    """The model in a checkpoint of a training, a bundle folder, or a bundle as .zip.
+    """The model in a checkpoint of a training, a model package folder, or a model package as .zip.
 
     Raises:
         InputError: LS-FMT-001 of another format; LS-MOD-001 there is none; LS-MOD-002 a checkpoint that is more than
             weights and plain values, or damaged; LS-MOD-003 not of this project, or of other structures; LS-MOD-004
-            files of a bundle missing or foreign; LS-MOD-005 an archive that cannot be read safely;
+            files of a model package missing or foreign; LS-MOD-005 an archive that cannot be read safely;
             LS-MOD-006 a checksum that does not hold; LS-MOD-007 JSON that is not plain; LS-MOD-008 a network that
             there is not; LS-MOD-009 weights that are no safetensors; LS-MOD-015 a card that is more than text.
     """
     if path.is_dir():
-        return _of_bundle(path, open_bundle(path))
+        return _of_package(path, open_package(path))
     if not path.is_file():
-        message = "there is no such checkpoint or bundle"
-        raise InputError(Issue("LS-MOD-001", message, "give the best.ckpt of a training, or a bundle", file=path))
+        message = "there is no such checkpoint or model package"
+        raise InputError(Issue("LS-MOD-001", message, "give a checkpoint or a model package", file=path))
     entries = stored_entries(path) if _is_zip(path) else {}
     if DESCRIPTION in entries:
-        return _of_bundle(path, open_bundle(path, entries))
+        return _of_package(path, open_package(path, entries))
     return _of_checkpoint(path, entries)
 
 
@@ -66,7 +66,7 @@ def _is_zip(path: Path) -> bool:
         return handle.read(4) == b"PK\3\4"
 
 
-def _of_bundle(path: Path, files: BundleFiles) -> CheckedModel:
+def _of_package(path: Path, files: PackageFiles) -> CheckedModel:
     about = checked_description(files.description.get("model"), path)
     file, start, size = files.place(WEIGHTS)
     with file.open("rb") as handle:
@@ -79,7 +79,7 @@ def _of_bundle(path: Path, files: BundleFiles) -> CheckedModel:
 def _of_checkpoint(path: Path, entries: Mapping[str, Entry]) -> CheckedModel:
     content, root = _pickled(path, entries)
     state = content.get("state_dict") if isinstance(content, dict) else None
-    about = checked_description(content.get(BUNDLE_KEY) if isinstance(content, dict) else None, path)
+    about = checked_description(content.get(PACKAGE_KEY) if isinstance(content, dict) else None, path)
     if not isinstance(state, dict):
         raise _no_checkpoint("no weights", path)
     weights = {

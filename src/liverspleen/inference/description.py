@@ -1,4 +1,4 @@
-"""What a model says of itself: network, window, sections, structures; held against what can be meant before torch."""
+"""What a model says of itself: network, window, slices, structures; held against what can be meant before torch."""
 
 from __future__ import annotations
 
@@ -51,14 +51,14 @@ _NETWORK: Mapping[str, Callable[[Any], bool]] = {
     "width": _whole(1, 256),
 }
 _OUTER: Mapping[str, Callable[[Any], bool]] = {
-    "sections": lambda value: type(value) is int and value in range(1, 64, 2),
-    "section_distance_mm": lambda value: value is None or _number(1e-3, 1e3)(value),
+    "slices": lambda value: type(value) is int and value in range(1, 64, 2),
+    "slice_distance_mm": lambda value: value is None or _number(1e-3, 1e3)(value),
     "pixel_mm": lambda value: value is None or _number(0.05, 50)(value),
 }
 
 
 def checked_description(about: Any, file: Path | str) -> dict[str, Any]:
-    """The plain values `about` of a checkpoint or bundle, if a network can be built and fed by them.
+    """The plain values `about` of a checkpoint or model package, if a network can be built and fed by them.
 
     Raises:
         InputError: LS-FMT-001 of another format; LS-MOD-003 not of this project, or of other structures; LS-MOD-007

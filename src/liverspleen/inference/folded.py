@@ -19,7 +19,7 @@ def folded(model: TrainedModel) -> TrainedModel:
     """
     if not isinstance(model.network, nn.Module):
         return model
-    fold_batch_norms(model.network, sections=model.sections, stride=model.stride)
+    fold_batch_norms(model.network, slices=model.slices, stride=model.stride)
     in_3d = any(weight.dim() == 5 for weight in model.network.parameters())
     order = torch.channels_last_3d if in_3d else torch.channels_last
     return replace(model, network=model.network.to(memory_format=order))

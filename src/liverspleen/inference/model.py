@@ -1,4 +1,4 @@
-"""A trained model: network and preprocessing together, out of a training's checkpoint or a model bundle."""
+"""A trained model: network and preprocessing together, out of a training's checkpoint or a model package."""
 
 from __future__ import annotations
 
@@ -36,21 +36,21 @@ def _cpu() -> torch.device:
 class TrainedModel:
     """A network in evaluation mode with the preprocessing it was trained with.
 
-    `network` takes (B, sections, H, W) scaled intensities on `device` to logits (B, 3, H, W), and needs H and W to be
+    `network` takes (B, slices, H, W) scaled intensities on `device` to logits (B, 3, H, W), and needs H and W to be
     multiples of `stride`. `about` holds the checkpoint's plain values: structures, cohort and split hashes, version;
-    `sha256` identifies the model: of a checkpoint the file, of a bundle its content, whatever folder or zip it is in.
-    Neighbours are `section_distance_mm` apart, as nearly as a CT's own spacing allows; None: next to each other.
-    Sections are resampled to pixels of `pixel_mm`; None: as they are. `postprocessing` is what validation found to
+    `sha256` identifies the model: of a checkpoint the file, of a model package its content, whatever folder or zip it
+    is in. Neighbours are `slice_distance_mm` apart, as nearly as a CT's own spacing allows; None: next to each other.
+    Slices are resampled to pixels of `pixel_mm`; None: as they are. `postprocessing` is what validation found to
     help, by structure.
     """
 
     network: Callable[[Tensor], Tensor]
     window: IntensityWindow
-    sections: int
+    slices: int
     stride: int
     about: Mapping[str, Any]
     sha256: str
-    section_distance_mm: float | None = None
+    slice_distance_mm: float | None = None
     pixel_mm: float | None = None
     device: torch.device = field(default_factory=_cpu)
     postprocessing: Mapping[Structure, str] = field(default_factory=dict)
@@ -67,10 +67,10 @@ class TrainedModel:
 
 
 def load_model(path: StrPath, device: torch.device | str = "cpu", *, engine: str = "torch") -> TrainedModel:
-    """The model in a checkpoint of a training, a bundle folder, or a bundle as .zip; nothing in it is run.
+    """Load the model of a checkpoint, or of a model package (folder or .zip); no code in it is run.
 
-    `engine` is `torch`, or `onnxruntime` for the network in a bundle's model.onnx; that one takes and gives tensors of
-    the CPU, and computes on a CUDA device where ONNX Runtime has one and `device` names it.
+    `engine` is `torch`, or `onnxruntime` for the network in a model package's model.onnx; that one takes and gives
+    tensors of the CPU, and computes on a CUDA device where ONNX Runtime has one and `device` names it.
 
     Raises:
         InputError: what `checked_model` refuses, before torch is imported; then LS-MOD-010 the weights are not those of
@@ -106,11 +106,11 @@ def trained_model(found: CheckedModel, device: torch.device | str = "cpu", *, en
     return TrainedModel(
         call,
         IntensityWindow(**about["window"]),
-        about["sections"],
+        about["slices"],
         stride,
         about,
         found.sha256,
-        section_distance_mm=about.get("section_distance_mm"),
+        slice_distance_mm=about.get("slice_distance_mm"),
         pixel_mm=about.get("pixel_mm"),
         device=on,
         postprocessing=_postprocessing(found),
@@ -132,7 +132,7 @@ def _network(found: CheckedModel) -> Any:
     try:
         with torch.device("meta"), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that nothing is drawn at random here
-            network = build_network(found.about["network"], sections=found.about["sections"])
+            network = build_network(found.about["network"], slices=found.about["slices"])
     except (ValueError, TypeError, RuntimeError, NotImplementedError, AttributeError) as error:
         message = f"the network cannot be built ({error!s:.150})"
         raise InputError(
@@ -181,11 +181,11 @@ def _refuse_not_finite(network: nn.Module, path: Path) -> None:
 
 
 def _postprocessing(found: CheckedModel) -> dict[Structure, str]:
-    """The rules that bundle.json holds; the words themselves are judged where they are used."""
-    rules = found.bundle.get("postprocessing", {})
+    """The rules that model.json holds; the words themselves are judged where they are used."""
+    rules = found.package.get("postprocessing", {})
     rules = rules.get("rules", {}) if isinstance(rules, Mapping) else {}
     try:
         return {organ(key): str(rule) for key, rule in dict(rules).items()}
     except (ValueError, TypeError):
-        message = "bundle.json names postprocessing of structures that there are not"
-        raise InputError(Issue("LS-MOD-008", message, "write the bundle anew", file=found.path)) from None
+        message = "model.json names postprocessing of structures that there are not"
+        raise InputError(Issue("LS-MOD-008", message, "write the model package anew", file=found.path)) from None

@@ -1,4 +1,4 @@
-"""The model card of a bundle: Markdown with YAML in front, as Hugging Face has it, filled from what was recorded."""
+"""The model card of a model package: Markdown with a YAML head, as on Hugging Face, filled from what was recorded."""
 
 from __future__ import annotations
 
@@ -30,26 +30,26 @@ _LIMITS = """\
 """
 
 
-def model_card(bundle: Mapping[str, Any]) -> str:
-    """The card of a bundle, from the content of its bundle.json; what is unknown reads "not recorded"."""
+def model_card(package: Mapping[str, Any]) -> str:
+    """The card of a model package, from the content of its model.json; what is unknown reads "not recorded"."""
     return "".join(
         [
-            _front_matter(bundle),
-            f"# {escaped(bundle['name'])}\n\n",
+            _front_matter(package),
+            f"# {escaped(package['name'])}\n\n",
             "Liver and spleen segmentation on CT, a model of liverspleen, after\n"
             "[Ahn et al., Korean J Radiol 2020](https://doi.org/10.3348/kjr.2020.0237).\n\n",
-            _PHANTOMS if bundle["phantoms_only"] else "",
+            _PHANTOMS if package["phantoms_only"] else "",
             "**Research use only. Not a medical device.**\n\n",
-            _table("## What it is", _what(bundle)),
-            _sides(bundle["model"]),
-            _table("## How it was trained", _how(bundle)),
-            _validation(bundle),
-            _postprocessing(bundle.get("postprocessing")),
-            _onnx(bundle.get("onnx")),
-            _LIMITS.format(chosen=_chosen(bundle), unknown=UNKNOWN),
-            "## Licence\n\n",
-            f"{escaped(bundle['licence'])}; see LICENSE.\n\n" if bundle["licence"] else f"Licence: {UNKNOWN}.\n\n",
-            "## Use\n\n    liverspleen predict model=BUNDLE input=CT.nii.gz output=labels\n",
+            _table("## What it is", _what(package)),
+            _sides(package["model"]),
+            _table("## How it was trained", _how(package)),
+            _validation(package),
+            _postprocessing(package.get("postprocessing")),
+            _onnx(package.get("onnx")),
+            _LIMITS.format(chosen=_chosen(package), unknown=UNKNOWN),
+            "## License\n\n",
+            f"{escaped(package['licence'])}; see LICENSE.\n\n" if package["license"] else f"License: {UNKNOWN}.\n\n",
+            "## Use\n\n    liverspleen predict model=PACKAGE input=CT.nii.gz output=labels\n",
         ]
     )
 
@@ -69,10 +69,10 @@ def _entity(found: re.Match[str]) -> str:
     return {"<": "&lt;", ">": "&gt;", "&": "&amp;"}.get(found[0], f"&#{ord(found[0])};")
 
 
-def _front_matter(bundle: Mapping[str, Any]) -> str:
-    licence = str(bundle["licence"] or "unknown").lower()
-    tags = ["medical", "ct", *ORGAN_KEYS, "volumetry", *(["phantoms-only"] if bundle["phantoms_only"] else [])]
-    lines = [f"license: {licence}", "library_name: liverspleen", "pipeline_tag: image-segmentation", "tags:"]
+def _front_matter(package: Mapping[str, Any]) -> str:
+    license = str(package["license"] or "unknown").lower()
+    tags = ["medical", "ct", *ORGAN_KEYS, "volumetry", *(["phantoms-only"] if package["phantoms_only"] else [])]
+    lines = [f"license: {license}", "library_name: liverspleen", "pipeline_tag: image-segmentation", "tags:"]
     return "\n".join(["---", *lines, *(f"- {tag}" for tag in tags), "---", "", ""])
 
 
@@ -81,19 +81,19 @@ def _table(title: str, rows: Iterator[tuple[str, Any]]) -> str:
     return "\n".join([title, "", "| | |", "|---|---|", *lines, "", ""])
 
 
-def _what(bundle: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    about = bundle["model"]
+def _what(package: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    about = package["model"]
     network = {key: value for key, value in about["network"].items() if value is not None}
     window = about["window"]
     yield "network", network.pop("name", "deeplab")
     yield from ((f"{key.replace('_', ' ')}", value) for key, value in network.items())
-    yield "neighbouring sections in", about["sections"]
-    yield "distance of neighbours", _with_unit(about.get("section_distance_mm"), "mm", "adjacent sections")
+    yield "neighbouring slices in", about["slices"]
+    yield "distance of neighbours", _with_unit(about.get("slice_distance_mm"), "mm", "adjacent slices")
     yield "pixel size", _with_unit(about.get("pixel_mm"), "mm", "the CT's own")
     yield "window", f"{window['lower_hu']:g} to {window['upper_hu']:g} HU{', clipped' if window['clip'] else ''}"
     yield "labels", ", ".join(f"{value} {name}" for name, value in about["structures"].items())
     yield "version of liverspleen", about.get("version")
-    yield "SHA-256 of the checkpoint", bundle["training"]["checkpoint_sha256"]
+    yield "SHA-256 of the checkpoint", package["training"]["checkpoint_sha256"]
 
 
 def _with_unit(value: Any, unit: str, otherwise: str) -> str:
@@ -115,9 +115,9 @@ def _sides(about: Mapping[str, Any]) -> str:
     return "\n".join([*rows, "", *hashes, "", ""])
 
 
-def _how(bundle: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    training = bundle["training"]
-    yield "steps planned", bundle["model"].get("steps")
+def _how(package: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    training = package["training"]
+    yield "steps planned", package["model"].get("steps")
     for group, chosen in (training["config"] or {"configuration": None}).items():
         if isinstance(chosen, Mapping):
             chosen = ", ".join(f"{key} {value}" for key, value in chosen.items() if value is not None)
@@ -128,8 +128,8 @@ def _how(bundle: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     yield "commit", training["commit"]
 
 
-def _validation(bundle: Mapping[str, Any]) -> str:
-    figures, curve = bundle.get("validation"), bundle["training"]["metrics"]
+def _validation(package: Mapping[str, Any]) -> str:
+    figures, curve = package.get("validation"), package["training"]["metrics"]
     lines = ["## Validation", ""]
     if figures:
         failed = f"; {figures['failed']} more could not be read or segmented" if figures["failed"] else ""
@@ -156,8 +156,8 @@ def _validation(bundle: Mapping[str, Any]) -> str:
     return "\n".join([*lines, ""])
 
 
-def _chosen(bundle: Mapping[str, Any]) -> str:
-    if bundle["training"]["checkpoint"] == "best.ckpt":
+def _chosen(package: Mapping[str, Any]) -> str:
+    if package["training"]["checkpoint"] == "best.ckpt":
         return "the checkpoint was chosen on them (best.ckpt), so their figures are too good"
     return "whether the checkpoint was chosen on them depends on its name (best.ckpt is)"
 
@@ -188,7 +188,7 @@ def _onnx(about: Mapping[str, Any] | None) -> str:
     stride = about["multiple_of"]
     sizes = f"any batch, height and width that are multiples of {stride}" if about["any_size"] else f"{about['size']}"
     return (
-        f"## ONNX\n\nmodel.onnx takes {escaped(sizes)}. Against torch, on CT-like sections, its logits differ by at "
+        f"## ONNX\n\nmodel.onnx takes {escaped(sizes)}. Against torch, on CT-like slices, its logits differ by at "
         f"most {about['max_logit_difference']:.2g} (SD of the logits {about['logit_sd']:.2g}) and "
         f"{about['label_voxels_that_differ']} of {about['label_voxels']} label voxels.\n\n"
     )

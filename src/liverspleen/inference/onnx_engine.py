@@ -1,4 +1,4 @@
-"""The one door to ONNX Runtime: a bundle's model.onnx as a network that takes and gives tensors of the CPU."""
+"""The one door to ONNX Runtime: a model package's model.onnx as a network that takes and gives tensors of the CPU."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from liverspleen.errors import InputError, Issue
-from liverspleen.inference.bundle import ONNX
+from liverspleen.inference.model_package import ONNX
 from liverspleen.organs import NUM_CLASSES
 
 if TYPE_CHECKING:
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 MAX_CONSTANT_BYTES = 64 << 20
 """Of a constant that the runtime may compute while it loads."""
 
-_ANEW = "write the bundle anew with liverspleen export onnx=true"
+_ANEW = "write the model package anew with liverspleen export onnx=true"
 
 
 class OnnxNetwork:
     """A network in ONNX Runtime, called as the network it was exported from.
 
-    Sections and logits are float32 on the CPU; where a CUDA provider was asked for and is there, it computes on that.
+    Slices and logits are float32 on the CPU; where a CUDA provider was asked for and is there, it computes on that.
     `heights` and `widths` hold the one size that it takes where the export could not leave the size open, else None.
     """
 
@@ -46,38 +46,38 @@ class OnnxNetwork:
             raise _refused(f"ONNX Runtime cannot load it ({type(error).__name__})", path) from None
         inputs, outputs = session.get_inputs(), session.get_outputs()
         if len(inputs) != 1 or len(outputs) != 1 or len(inputs[0].shape) != 4 or inputs[0].type != "tensor(float)":
-            raise _refused("not a network from sections to logits", path)
+            raise _refused("not a network from slices to logits", path)
         self._session, self._names = session, (inputs[0].name, outputs[0].name)
         self._path, self.output_stride = path, stride
         self.fixed = tuple(size if isinstance(size, int) else None for size in inputs[0].shape)
 
-    def __call__(self, sections: Tensor) -> Tensor:
-        """Logits (B, 3, H, W) of `sections` (B, sections, H, W).
+    def __call__(self, slices: Tensor) -> Tensor:
+        """Logits (B, 3, H, W) of `slices` (B, slices, H, W).
 
         Raises:
             InputError: LS-MOD-014 the export is for another size; LS-MOD-013 the runtime fails, or gives no logits.
         """
         import torch
 
-        if any(fixed not in (None, size) for fixed, size in zip(self.fixed, sections.shape, strict=True)):
-            message = f"model.onnx takes sections of shape {list(self.fixed)}, not {list(sections.shape)}"
+        if any(fixed not in (None, size) for fixed, size in zip(self.fixed, slices.shape, strict=True)):
+            message = f"model.onnx takes slices of shape {list(self.fixed)}, not {list(slices.shape)}"
             raise InputError(Issue("LS-MOD-014", message, "use engine=torch", file=self._path))
         given, asked = self._names
         try:
-            (logits,) = self._session.run([asked], {given: sections.detach().cpu().contiguous().numpy()})
+            (logits,) = self._session.run([asked], {given: slices.detach().cpu().contiguous().numpy()})
         except Exception as error:  # noqa: BLE001 - the runtime's errors have no common type
             raise _refused(f"ONNX Runtime fails on it ({type(error).__name__})", self._path) from None
-        if logits.shape != (sections.shape[0], NUM_CLASSES, *sections.shape[2:]):
+        if logits.shape != (slices.shape[0], NUM_CLASSES, *slices.shape[2:]):
             raise _refused(f"it gives logits of shape {list(logits.shape)}", self._path)
         return torch.from_numpy(logits)
 
 
 def checked_onnx(found: CheckedModel) -> bytes:
-    """The model.onnx of a bundle, once it is found harmless.
+    """The model.onnx of a model package, once it is found harmless.
 
     Raises:
-        InputError: LS-MOD-012 the bundle has no model.onnx; LS-MOD-017 the packages are not installed; LS-MOD-013 it
-            cannot be used safely.
+        InputError: LS-MOD-012 the model package has no model.onnx; LS-MOD-017 the packages are not installed;
+            LS-MOD-013 it cannot be used safely.
     """
     if found.files is None or ONNX not in found.files.names:
         message = "engine=onnxruntime, but the model has no model.onnx"

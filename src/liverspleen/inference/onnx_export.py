@@ -20,7 +20,7 @@ from liverspleen.errors import InputError, Issue
 from liverspleen.inference.onnx_engine import OnnxNetwork, refuse_without
 
 LOGIT_BOUND = 1e-3
-"""Largest difference of a logit that is taken, as a share of the logits' standard deviation."""
+"""Largest difference of a logit that is taken, as a fraction of the logits' standard deviation."""
 
 LABEL_BOUND = 1e-4
 """Largest share of voxels that may get another label."""
@@ -30,7 +30,7 @@ _FIXED_MATRIX = 512  # of a network whose size cannot be left open: that of near
 
 @dataclass(frozen=True)
 class OnnxExport:
-    """The file's bytes and what was measured: `about` is plain values for bundle.json."""
+    """The file's bytes and what was measured: `about` is plain values for model.json."""
 
     data: bytes
     about: dict[str, Any]
@@ -41,7 +41,7 @@ class OnnxExport:
         return bool(self.about["any_size"])
 
 
-def export_onnx(network: nn.Module, *, sections: int, stride: int, window: IntensityWindow) -> OnnxExport:
+def export_onnx(network: nn.Module, *, slices: int, stride: int, window: IntensityWindow) -> OnnxExport:
     """The network as ONNX, one file, batch, height and width open (multiples of the stride) where torch can say so.
 
     Raises:
@@ -51,17 +51,17 @@ def export_onnx(network: nn.Module, *, sections: int, stride: int, window: Inten
     refuse_without("onnx", "onnxscript", "onnxruntime")
     side = 4 * stride
     try:
-        data, any_size = _exported(network, (2, sections, side, side + 2 * stride), _open_sizes(stride)), True
+        data, any_size = _exported(network, (2, slices, side, side + 2 * stride), _open_sizes(stride)), True
         sizes = [(1, side, side), (3, side + stride, side + 3 * stride), (2, 2 * side, side)]
     except _ExportError:
         matrix = -(-_FIXED_MATRIX // stride) * stride
         try:
-            data, any_size = _exported(network, (1, sections, matrix, matrix), None), False
+            data, any_size = _exported(network, (1, slices, matrix, matrix), None), False
         except _ExportError as error:
             message = f"torch cannot export this network as ONNX ({error})"
             raise InputError(Issue("LS-XPT-010", message, "leave onnx= out")) from error
         sizes = [(1, matrix, matrix)]
-    compared = compare(network, data, _stacks(sections, sizes, window), stride=stride)
+    compared = compare(network, data, _stacks(slices, sizes, window), stride=stride)
     about = {"any_size": any_size, "multiple_of": stride, **compared, "torch": torch.__version__}
     if not any_size:
         about["size"] = list(sizes[0])
@@ -118,7 +118,7 @@ def _exported(network: nn.Module, shape: tuple[int, ...], sizes: dict[int, Any] 
             program = torch.onnx.export(
                 network,
                 (torch.zeros(shape),),
-                input_names=["sections"],
+                input_names=["slices"],
                 output_names=["logits"],
                 dynamo=True,
                 external_data=False,
@@ -150,13 +150,13 @@ def _quiet() -> Iterator[None]:
         logging.disable(level)
 
 
-def _stacks(sections: int, sizes: Sequence[tuple[int, int, int]], window: IntensityWindow) -> list[Tensor]:
-    """Neighbouring sections as a CT has them: air, a body, a bright organ on each side, noise; scaled by the window."""
+def _stacks(slices: int, sizes: Sequence[tuple[int, int, int]], window: IntensityWindow) -> list[Tensor]:
+    """Neighbouring slices as a CT has them: air, a body, a bright organ on each side, noise; scaled by the window."""
     rng = np.random.default_rng(0)
     stacks = []
     for batch, rows, columns in sizes:
         row, column = np.mgrid[-1 : 1 : rows * 1j, -1 : 1 : columns * 1j]
-        hu = np.full((batch, sections, rows, columns), -1000.0)
+        hu = np.full((batch, slices, rows, columns), -1000.0)
         for value, (up, left), (high, wide) in (
             (40, (0.0, 0.0), (0.8, 0.95)),  # body
             (110, (-0.1, -0.4), (0.5, 0.4)),  # liver

@@ -18,7 +18,7 @@ MAIN_PARTS: Final = "main_parts"
 RULES: Final[Mapping[str, Callable[[LabelMap, Structure], tuple[LabelMap, Dropped]]]] = MappingProxyType(
     {MAIN_PARTS: main_parts}
 )
-"""What may be done to a structure, by the name it has in a model's bundle."""
+"""What may be done to a structure, by the name it has in a model's package."""
 
 LARGEST_LOSS: Final = 0.005
 """By how much the DSS of a single validation case may fall at most for a rule to be adopted.

@@ -29,8 +29,8 @@ _RAMPS: Final[Mapping[str, tuple[float, float]]] = {
 }
 """From where a sign counts, and where it is 1; linear between.
 
-The lower ends lie at or above what true masks have: in 15 phantoms of 5 mm sections, thickened to 15 mm, cut and with
-sections missing, and five label maps of real CT. The upper ends were set by looking at predictions on those phantoms.
+The lower ends lie at or above what true masks have: in 15 phantoms of 5 mm slices, thickened to 15 mm, cut and with
+slices missing, and five label maps of real CT. The upper ends were set by looking at predictions on those phantoms.
 """
 _OF_A_STATUS: Final[Mapping[str, float]] = {IMPLAUSIBLE: 1.0, MULTI_PART: 0.3, TRUNCATED: 0.2}
 _OF_A_WARNING: Final = 0.5
@@ -55,16 +55,16 @@ def review(label_map: LabelMap, ct: CTVolume, flip_dss: Mapping[Structure, float
 
     So one sign in full gives 0.86, two 0.98, and several small ones add up. `flip_dss` is the DSS of each organ between
     the label maps of the CT and of the flipped CT; None leaves that sign out. It says something only of a flip that the
-    network's training allows for: sections in reverse order, not left and right. Signs, each of one organ:
+    network's training allows for: slices in reverse order, not left and right. Signs, each of one organ:
 
     - `flips`: 1 - DSS under flips; from 0.10, 1 at 0.50.
-    - `steps`: share of voxels in which a section differs from both sections beside it, which an organ's surface does
-      not do however thick the sections are: speckle, sections left out, sections alone; from 3 %, 1 at 20 %.
-    - `jumps`: the largest change of area from one section to the next, in units of the steepest change of an ellipsoid
-      of that height (4 x distance of sections / height, of the largest area); from 3, 1 at 8. What lies beyond
+    - `steps`: share of voxels in which a slice differs from both slices beside it, which an organ's surface does
+      not do however thick the slices are: speckle, slices left out, slices alone; from 3 %, 1 at 20 %.
+    - `jumps`: the largest change of area from one slice to the next, in units of the steepest change of an ellipsoid
+      of that height (4 x distance of slices / height, of the largest area); from 3, 1 at 8. What lies beyond
       the scan counts neither here nor in `steps`.
     - `islands`: share of its voxels outside its main parts; from 1 %, 1 at 5 %.
-    - `holes`: voxels enclosed by it (6 neighbours) as a share of its own; from 3 %, 1 at 10 %.
+    - `holes`: voxels enclosed by it (6 neighbours) as a fraction of its own; from 3 %, 1 at 10 %.
     - `density`: 0.5 where `liverspleen check` warns of what the organ covers (LS-LAB-015 to 017), 1 where it refuses.
     - `status`: `implausible` 1, `multi_part` 0.3, `truncated` 0.2, the largest of those; `absent` 1 for a liver, 0.5
       for a spleen (`absence_weight`).
@@ -101,11 +101,11 @@ def _signs(
     organ = find_organ(label_map, structure)
     if organ is None:
         return
-    yield from _between_sections(organ, label_map)
-    total = int(organ.by_section.sum())
+    yield from _between_slices(organ, label_map)
+    total = int(organ.by_slice.sum())
     crumbs = own.voxels[own.main :]
-    share = int(crumbs.sum()) / total
-    yield "islands", _ramp("islands", share), f"{share:.1%} of it in {crumbs.size} islands"
+    fraction = int(crumbs.sum()) / total
+    yield "islands", _ramp("islands", fraction), f"{fraction:.1%} of it in {crumbs.size} islands"
     holes = enclosed_voxels(organ.mask) / total
     yield "holes", _ramp("holes", holes), f"holes of {holes:.1%} of it"
     issue = next(density_issues(organ, ct.hu), None)
@@ -115,25 +115,25 @@ def _signs(
         yield "density", 1.0 if issue.severity == "error" else _OF_A_WARNING, issue.message
 
 
-def _between_sections(organ: Organ, label_map: LabelMap) -> Iterator[tuple[str, float, str]]:
+def _between_slices(organ: Organ, label_map: LabelMap) -> Iterator[tuple[str, float, str]]:
     """`steps` and `jumps`; what lies beyond a face of the scan is unknown and no step."""
     first, last, count = organ.box[0].start, organ.box[0].stop - 1, label_map.labels.shape[0]
-    inner = [index for index in range(organ.by_section.size) if 0 < first + index < count - 1]
+    inner = [index for index in range(organ.by_slice.size) if 0 < first + index < count - 1]
     nothing = np.zeros_like(organ.mask[0])
-    sections = [nothing, *organ.mask, nothing]
-    changed = [np.not_equal(below, above) for below, above in pairwise(sections)]
+    slices = [nothing, *organ.mask, nothing]
+    changed = [np.not_equal(below, above) for below, above in pairwise(slices)]
     alone = {index: int(np.count_nonzero(changed[index] & changed[index + 1])) for index in inner}
-    share = sum(alone.values()) / int(organ.by_section.sum())
+    fraction = sum(alone.values()) / int(organ.by_slice.sum())
     worst = max(alone, key=alone.__getitem__, default=0)
-    words = f"{share:.1%} of its voxels differ from both sections beside them, most in section {first + worst + 1}"
-    yield "steps", _ramp("steps", share), words
+    words = f"{fraction:.1%} of its voxels differ from both slices beside them, most in slice {first + worst + 1}"
+    yield "steps", _ramp("steps", fraction), words
 
-    areas = [*([0] if first > 0 else []), *organ.by_section, *([0] if last < count - 1 else [])]
-    jumps = np.abs(np.diff(areas)) / organ.by_section.max()
+    areas = [*([0] if first > 0 else []), *organ.by_slice, *([0] if last < count - 1 else [])]
+    jumps = np.abs(np.diff(areas)) / organ.by_slice.max()
     jump = float(jumps.max()) if jumps.size else 0.0
-    steepest = min(1.0, 4 / organ.by_section.size)
+    steepest = min(1.0, 4 / organ.by_slice.size)
     at = first + int(jumps.argmax()) + (0 if first > 0 else 1) if jumps.size else first
-    words = f"its area changes by {jump:.0%} of the largest from section {at} to {at + 1}"
+    words = f"its area changes by {jump:.0%} of the largest from slice {at} to {at + 1}"
     yield "jumps", _ramp("jumps", jump / steepest), words
 
 

@@ -1,4 +1,4 @@
-"""The sections that a network is looking at, each resampled, padded, uploaded and scaled once."""
+"""The slices that a network is looking at, each resampled, padded, uploaded and scaled once."""
 
 from __future__ import annotations
 
@@ -6,37 +6,37 @@ import torch
 from torch import Tensor
 
 from liverspleen.data.resampling import resampled_hu, resampled_matrix
-from liverspleen.data.sections import AIR_HU, neighbours, padded, section_step, stride_multiple
+from liverspleen.data.slices import AIR_HU, neighbours, padded, slice_step, stride_multiple
 from liverspleen.imaging.volume import CTVolume
 from liverspleen.inference.model import TrainedModel
 from liverspleen.inference.transfers import Uploads
 
 
-class SectionRing:
-    """Scaled sections of a CT on the model's device, in as many places as one batch looks at; older ones give way.
+class SliceRing:
+    """Scaled slices of a CT on the model's device, in as many places as one batch looks at; older ones give way.
 
-    `matrix` are rows and columns of the sections on the model's pixel size, before they are padded.
+    `matrix` are rows and columns of the slices on the model's pixel size, before they are padded.
     """
 
     def __init__(self, ct: CTVolume, model: TrainedModel, *, batch_size: int) -> None:
         self._ct, self._model = ct, model
         self._count, rows, columns = ct.hu.shape
         _, *pixel = ct.geometry.spacing_mm
-        self._step = section_step(model.section_distance_mm, ct.geometry.spacing_mm[0])
+        self._step = slice_step(model.slice_distance_mm, ct.geometry.spacing_mm[0])
         self.matrix = resampled_matrix((rows, columns), (pixel[0], pixel[1]), model.pixel_mm)
         self._size = (stride_multiple(self.matrix[0], model.stride), stride_multiple(self.matrix[1], model.stride))
-        reach = 2 * (model.sections // 2) * self._step
+        reach = 2 * (model.slices // 2) * self._step
         self._places = min(batch_size + reach, self._count)
         self._ring = torch.empty((self._places, *self._size), device=model.device)
         self._upload = Uploads(model.device, self.matrix)
-        self._loaded = 0  # sections so far
+        self._loaded = 0  # slices so far
 
     def stacks(self, start: int, stop: int) -> Tensor:
-        """(stop - start, sections, H, W) scaled intensities for sections of interest from `start` on, in order."""
-        wanted = [neighbours(s, self._count, self._model.sections, step=self._step) for s in range(start, stop)]
-        for section in range(self._loaded, wanted[-1][-1] + 1):
-            hu = self._upload(resampled_hu(self._ct.hu[section : section + 1], self.matrix)[0])
-            self._ring[section % self._places] = self._model.window(padded(hu, self._size, value=AIR_HU))
+        """(stop - start, slices, H, W) scaled intensities for slices of interest from `start` on, in order."""
+        wanted = [neighbours(s, self._count, self._model.slices, step=self._step) for s in range(start, stop)]
+        for slice_index in range(self._loaded, wanted[-1][-1] + 1):
+            hu = self._upload(resampled_hu(self._ct.hu[slice_index : slice_index + 1], self.matrix)[0])
+            self._ring[slice_index % self._places] = self._model.window(padded(hu, self._size, value=AIR_HU))
         self._loaded = max(self._loaded, wanted[-1][-1] + 1)
         places = torch.tensor(wanted).remainder_(self._places)
         return self._ring[places.to(self._ring.device, non_blocking=True)]

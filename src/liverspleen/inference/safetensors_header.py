@@ -70,4 +70,4 @@ def _stated(name: str, stated: Any, file: Path) -> tuple[str, tuple[int, ...], i
 
 
 def _refused(message: str, file: Path) -> InputError:
-    return InputError(Issue("LS-MOD-009", f"not a safetensors file: {message}", "write the bundle anew", file=file))
+    return InputError(Issue("LS-MOD-009", f"not a safetensors file: {message}", "export the model again", file=file))

@@ -19,10 +19,10 @@ from liverspleen.organs import Structure
 from liverspleen.storage import StrPath
 
 MAX_PIXELS = 1 << 22
-"""In a section, on the CT's own pixels or the model's: 2048 x 2048 is the largest matrix of any CT scanner."""
+"""In a slice, on the CT's own pixels or the model's: 2048 x 2048 is the largest matrix of any CT scanner."""
 
-MAX_SECTIONS = 1 << 14
-"""Of a CT: eight metres of sections of 0.5 mm."""
+MAX_SLICES = 1 << 14
+"""Of a CT: eight metres of slices of 0.5 mm."""
 
 # torch is imported inside the functions: this is the package's front door, and what lies beside it need not pay for it
 
@@ -31,8 +31,8 @@ MAX_SECTIONS = 1 << 14
 class Segmented:
     """A label map, and how it was made.
 
-    `flip_dss` is the DSS of each organ between the label map of sections in reversed order and that of sections in
-    order: None for an organ that is in neither, and as a whole without flips or for a model of single sections.
+    `flip_dss` is the DSS of each organ between the label map of slices in reversed order and that of slices in
+    order: None for an organ that is in neither, and as a whole without flips or for a model of single slices.
     `precision` is `fp32` or `bf16`; `seconds` are those of network and driver.
     """
 
@@ -59,11 +59,11 @@ def segment(
     Args:
         ct: a NIfTI file, a folder with one CT series of DICOM below it, a `CTVolume`, a NIfTI image of nibabel, or an
             array of HU.
-        model: a loaded model; or a checkpoint or bundle, which is loaded to a GPU if there is one.
+        model: a loaded model; or a checkpoint or model package, which is loaded to a GPU if there is one.
         affine: of an array, and only of an array: 4 x 4, from its indices to mm, as nibabel's `image.affine`.
-        batch_size: sections at a time; None: 1 on a CPU, 8 on a GPU.
+        batch_size: slices at a time; None: 1 on a CPU, 8 on a GPU.
         precision: `fp32`, `bf16`, or `auto`: bf16 on a GPU that has it, fp32 elsewhere.
-        flips: whether the mean is taken of sections in order and in reversed order, in twice the time.
+        flips: whether the mean is taken of slices in order and in reversed order, in twice the time.
 
     Raises:
         ValueError: an array without an affine, or an affine with something else.
@@ -93,16 +93,16 @@ def segment_volume(
     precision: str = "auto",
     flips: bool = False,
 ) -> Segmented:
-    """Segment every section with its neighbours; edge sections stand in for missing neighbours, as in training.
+    """Segment every slice with its neighbours; edge slices stand in for missing neighbours, as in training.
 
-    Sections are brought to the model's pixel size and scaled as in training, each once; logits are brought back to the
-    CT's. Memory beyond CT and label map is that of one batch, whatever the number of sections. With `flips` classes are
-    those of the mean softmax of both orders of the sections.
+    Slices are brought to the model's pixel size and scaled as in training, each once; logits are brought back to the
+    CT's. Memory beyond CT and label map is that of one batch, whatever the number of slices. With `flips` classes are
+    those of the mean softmax of both orders of the slices.
 
     Raises:
         InputError: LS-PRD-010 a batch size or precision that there is not, LS-PRD-011 bf16 without instructions for
             it or with another engine than torch, LS-PRD-012 the network gives what is no number, LS-PRD-014 more or
-            larger sections than any CT has, LS-PRD-015 the device has not the memory.
+            larger slices than any CT has, LS-PRD-015 the device has not the memory.
     """
     import torch
 
@@ -125,15 +125,15 @@ def out_of_memory(where: str) -> Issue:
 
 
 def _refuse_beyond_ct(ct: CTVolume, model: TrainedModel) -> None:
-    """Raise LS-PRD-014: such sections would take a network memory, or time, without bound."""
+    """Raise LS-PRD-014: such slices would take a network memory, or time, without bound."""
     from liverspleen.data.resampling import resampled_matrix
 
     count, *matrix = ct.hu.shape
     _, *pixel = ct.geometry.spacing_mm
     wanted = resampled_matrix((matrix[0], matrix[1]), (pixel[0], pixel[1]), model.pixel_mm)
-    if count > MAX_SECTIONS or max(matrix[0] * matrix[1], wanted[0] * wanted[1]) > MAX_PIXELS:
+    if count > MAX_SLICES or max(matrix[0] * matrix[1], wanted[0] * wanted[1]) > MAX_PIXELS:
         resampled = "" if model.pixel_mm is None else f" ({wanted[0]} x {wanted[1]} on the model's pixel size)"
-        message = f"{count} sections of {matrix[0]} x {matrix[1]} pixels{resampled}: no CT is so large"
+        message = f"{count} slices of {matrix[0]} x {matrix[1]} pixels{resampled}: no CT is so large"
         raise InputError(Issue("LS-PRD-014", message, "see whether it is a CT, and its spacing in millimetres"))
 
 
@@ -143,7 +143,7 @@ def _read(source: Path) -> CTVolume:
         return read_ct(source)
     from liverspleen.imaging.dicom import find_series, read_series
 
-    found = find_series(source, minimum_sections=1)
+    found = find_series(source, minimum_slices=1)
     taken = [series for series in found if not series.left]
     if len(taken) != 1:
         reasons = sorted({str(left) for series in found for left in series.left})

@@ -1,4 +1,4 @@
-"""Sections of a CT through a network: classes are decided where the network is, and only labels come back."""
+"""Slices of a CT through a network: classes are decided where the network is, and only labels come back."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from liverspleen.data.sections import native_classes
+from liverspleen.data.slices import native_classes
 from liverspleen.errors import InputError, Issue
 from liverspleen.evaluation.metrics.overlap import Overlap, overlaps
 from liverspleen.imaging.volume import CTVolume
 from liverspleen.inference.model import TrainedModel
-from liverspleen.inference.ring import SectionRing
+from liverspleen.inference.ring import SliceRing
 from liverspleen.inference.transfers import Downloaded, Downloads
 from liverspleen.organs import ORGANS, Structure
 from liverspleen.processes import has_bf16_instructions
 
 PRECISIONS = ("auto", "fp32", "bf16")
 
-_BATCH = {"cpu": 1, "cuda": 8}  # a CPU is as fast with one section as with more, in less memory
+_BATCH = {"cpu": 1, "cuda": 8}  # a CPU is as fast with one slice as with more, in less memory
 
 
 @dataclass(frozen=True, eq=False)
 class Streamed:
-    """Labels of all sections, uint8 (slice, row, column); with flips the overlap of both orders of the sections."""
+    """Labels of all slices, uint8 (slice, row, column); with flips the overlap of both orders of the slices."""
 
     labels: NDArray[np.uint8]
     flips: dict[Structure, Overlap] | None
@@ -42,10 +42,10 @@ def stream(ct: CTVolume, model: TrainedModel, *, batch_size: int | None, precisi
         raise InputError(Issue("LS-PRD-010", f"batch_size={batch_size}", "use 1 or more"))
     count, *native = ct.hu.shape
     size = min(batch_size or _BATCH.get(model.device.type, 8), count)
-    found = _Labels(ct, count_flips=flips and model.sections > 1)
+    found = _Labels(ct, count_flips=flips and model.slices > 1)
     autocast = torch.autocast(model.device.type, torch.bfloat16, enabled=precision == "bf16")  # weights are cast once
     with torch.inference_mode(), autocast:
-        ring, downloads = SectionRing(ct, model, batch_size=size), Downloads(model.device)
+        ring, downloads = SliceRing(ct, model, batch_size=size), Downloads(model.device)
         highest = torch.zeros((), device=model.device)
         for start in range(0, count, size):
             logits = _logits(model, ring.stacks(start, min(start + size, count)), flips=found.count_flips)
@@ -74,7 +74,7 @@ def _logits(model: TrainedModel, stacks: Tensor, *, flips: bool) -> list[Tensor]
 
 
 class _Labels:
-    """Labels of a CT as they arrive, and the overlap of both orders of the sections."""
+    """Labels of a CT as they arrive, and the overlap of both orders of the slices."""
 
     def __init__(self, ct: CTVolume, *, count_flips: bool) -> None:
         self.labels = np.empty(ct.hu.shape, np.uint8)
@@ -82,7 +82,7 @@ class _Labels:
         self.overlaps = dict.fromkeys(ORGANS, Overlap(0, 0, 0))
 
     def take(self, *arrived: Downloaded) -> None:
-        """Put sections in their place."""
+        """Put slices in their place."""
         for start, kinds in arrived:
             self.labels[start : start + kinds.shape[1]] = kinds[0]
             if self.count_flips:

@@ -1,4 +1,4 @@
-"""Sections to the device and label sections back: on a GPU both hide behind the network."""
+"""Slices to the device and label slices back: on a GPU both hide behind the network."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-_BUFFERS = 4  # pinned sections under way
+_BUFFERS = 4  # pinned slices under way
 _AHEAD = 2  # batches that the host is ahead of the device at most, which bounds the memory on both
 
 
 class Uploads:
-    """Sections of HU to tensors on the device, on CUDA through pinned buffers and a stream of their own."""
+    """Slices of HU to tensors on the device, on CUDA through pinned buffers and a stream of their own."""
 
     def __init__(self, device: torch.device, shape: tuple[int, int]) -> None:
         self._device = device
@@ -26,14 +26,14 @@ class Uploads:
             self._buffers = [torch.empty(shape, dtype=torch.int16, pin_memory=True) for _ in range(_BUFFERS)]
             self._taken = [torch.cuda.Event() for _ in range(_BUFFERS)]  # type: ignore[no-untyped-call]
 
-    def __call__(self, section: NDArray[np.int16]) -> Tensor:
-        """The section, (row, column), for the device's current stream."""
+    def __call__(self, hu: NDArray[np.int16]) -> Tensor:
+        """The slice, (row, column), for the device's current stream."""
         if self._device.type != "cuda":
-            return torch.from_numpy(np.require(section, requirements=("C", "W"))).to(self._device)
+            return torch.from_numpy(np.require(hu, requirements=("C", "W"))).to(self._device)
         place = self._turn % _BUFFERS
         self._turn += 1
         self._taken[place].synchronize()  # the copy that was made of the buffer before
-        self._buffers[place].numpy()[:] = section
+        self._buffers[place].numpy()[:] = hu
         with torch.cuda.stream(self._stream):
             there = self._buffers[place].to(self._device, non_blocking=True)
             self._taken[place].record(self._stream)
@@ -44,14 +44,14 @@ class Uploads:
 
 
 class Downloaded(NamedTuple):
-    """Labels that have arrived: of sections from `start` on, as many kinds of them as were sent."""
+    """Labels that have arrived: of slices from `start` on, as many kinds of them as were sent."""
 
     start: int
     labels: NDArray[np.uint8]
 
 
 class Downloads:
-    """Label sections from the device, in the order in which they were sent."""
+    """Label slices from the device, in the order in which they were sent."""
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
@@ -59,7 +59,7 @@ class Downloads:
         self._stream: Any = torch.cuda.Stream(device) if device.type == "cuda" else None  # type: ignore[no-untyped-call]
 
     def send(self, start: int, labels: Tensor) -> None:
-        """Send uint8 labels (kinds, sections, row, column) of sections from `start` on."""
+        """Send uint8 labels (kinds, slices, row, column) of slices from `start` on."""
         if self._stream is None:
             self._under_way.append((start, labels, None))
             return

@@ -35,38 +35,38 @@ def network_names() -> tuple[str, ...]:
     return (*_OF_THE_PACKAGE, *sorted(modules.difference(_OF_THE_PACKAGE)))
 
 
-def build_network(architecture: Mapping[str, Any], *, sections: int) -> DeepLabV3Plus | UNet | OwnNetwork:
+def build_network(architecture: Mapping[str, Any], *, slices: int) -> DeepLabV3Plus | UNet | OwnNetwork:
     """The network of a configuration or a checkpoint, with random weights.
 
-    It takes (B, `sections`, H, W) to logits (B, 3, H, W), and H and W must be multiples of its `output_stride`.
+    It takes (B, `slices`, H, W) to logits (B, 3, H, W), and H and W must be multiples of its `output_stride`.
 
     Args:
         architecture: `name`, one of `network_names()`, and that network's arguments; empty ones are left out.
-        sections: neighbouring sections in, an odd number.
+        slices: neighbouring slices in, an odd number.
 
     Raises:
         ValueError: there is no such network, or it cannot be built that way.
 
-    >>> build_network({"name": "unet_2d", "output_stride": 8, "width": 4, "encoder": None}, sections=1).output_stride
+    >>> build_network({"name": "unet_2d", "output_stride": 8, "width": 4, "encoder": None}, slices=1).output_stride
     8
     """
     choices = {key: value for key, value in architecture.items() if value is not None}
     name = choices.pop("name", "deeplab")  # checkpoints older than the choice hold no name
-    if sections < 1 or sections % 2 == 0:
-        raise ValueError(f"a network needs an odd number of sections, not {sections}")
+    if slices < 1 or slices % 2 == 0:
+        raise ValueError(f"a network needs an odd number of slices, not {slices}")
     if name == "deeplab":
         from liverspleen.networks.deeplab import DeepLabV3Plus
 
-        return DeepLabV3Plus(sections=sections, **_of_use(DeepLabV3Plus, name, choices))
+        return DeepLabV3Plus(slices=slices, **_of_use(DeepLabV3Plus, name, choices))
     if name in {"unet_2d", "unet_3d"}:
         from liverspleen.networks.unet import UNet  # MONAI's networks are slow to import
 
-        return UNet(volumetric=name == "unet_3d", sections=sections, **_of_use(UNet, name, choices))
+        return UNet(volumetric=name == "unet_3d", slices=slices, **_of_use(UNet, name, choices))
     names = network_names()
     if name not in names:  # of all that could be imported, only what lies in that folder
         raise ValueError(f"there is no network {name!r}, only {', '.join(names[:-1])} and {names[-1]}")
     kind: type[OwnNetwork] = importlib.import_module(f"{own.__name__}.{name}").Network
-    return kind(sections=sections, **_of_use(kind, name, choices))
+    return kind(slices=slices, **_of_use(kind, name, choices))
 
 
 def _of_use(kind: type, name: str, choices: dict[str, Any]) -> dict[str, Any]:

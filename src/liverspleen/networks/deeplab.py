@@ -39,12 +39,12 @@ class AtrousSeparablePyramid(nn.Module):
 
 
 class DeepLabV3Plus(nn.Module):
-    """Three neighbouring sections in, class logits of the middle one out.
+    """Three neighbouring slices in, class logits of the middle one out.
 
     Args:
         encoder: name of a timm encoder; `xception65` is the paper's (its Figure 2: modified Xception), with the 2048
             channels of the authors' code; `xception65_without_exit_flow` ends at Figure 2's 728.
-        sections: neighbouring sections in, an odd number; 3 in the paper.
+        slices: neighbouring slices in, an odd number; 3 in the paper.
         output_stride: of the encoder; 16 in the paper (512 to 32).
         skip_stride: of the features that skip to the decoder; 4 in the paper (its Figure 2: bilinear x4, x4).
         rates: atrous rates of the pyramid; 6, 12, 18 in Chen et al. 2018, section 4 (output stride 16).
@@ -65,7 +65,7 @@ class DeepLabV3Plus(nn.Module):
         self,
         *,
         encoder: str = "xception65",
-        sections: int = 3,
+        slices: int = 3,
         output_stride: int = 16,
         skip_stride: int = 4,
         rates: Sequence[int] = (6, 12, 18),
@@ -74,7 +74,7 @@ class DeepLabV3Plus(nn.Module):
         dropout: float = 0.1,
     ) -> None:
         super().__init__()
-        self.encoder = Encoder(encoder, sections=sections, output_stride=output_stride, skip_stride=skip_stride)
+        self.encoder = Encoder(encoder, slices=slices, output_stride=output_stride, skip_stride=skip_stride)
         self.pyramid = AtrousSeparablePyramid(
             self.encoder.channels, width=pyramid_channels, rates=rates, dropout=dropout
         )
@@ -90,12 +90,12 @@ class DeepLabV3Plus(nn.Module):
         """Height and width of the input must be multiples of this."""
         return self.encoder.output_stride
 
-    def forward(self, sections: Tensor) -> Tensor:
-        """Logits (B, 3, H, W) of `sections` (B, sections, H, W), scaled intensities."""
-        low, deep = self.encoder(sections)
+    def forward(self, slices: Tensor) -> Tensor:
+        """Logits (B, 3, H, W) of `slices` (B, slices, H, W), scaled intensities."""
+        low, deep = self.encoder(slices)
         context = _upsample(self.pyramid(deep), low.shape[-2:])
         logits = self.head(self.decoder(torch.cat([context, self.skip(low)], dim=1)))
-        return _upsample(logits, sections.shape[-2:])
+        return _upsample(logits, slices.shape[-2:])
 
 
 def _upsample(features: Tensor, size: Sequence[int]) -> Tensor:

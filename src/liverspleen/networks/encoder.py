@@ -20,7 +20,7 @@ class Encoder(nn.Module):
 
     Args:
         name: a timm model that can be built with `features_only` and the wanted output stride, or `WITHOUT_EXIT_FLOW`.
-        sections: number of input channels, one per section.
+        slices: number of input channels, one per slice.
         output_stride: total downsampling of the last feature map; 16 in the paper (512 to 32).
         skip_stride: total downsampling of the first one; 4 in Chen et al. 2018, section 3.1.
 
@@ -28,14 +28,14 @@ class Encoder(nn.Module):
         ValueError: timm has no such model, or it cannot be built at this output stride.
 
     >>> import torch
-    >>> encoder = Encoder("resnet18", sections=3, output_stride=16, skip_stride=4).eval()
+    >>> encoder = Encoder("resnet18", slices=3, output_stride=16, skip_stride=4).eval()
     >>> [tuple(f.shape) for f in encoder(torch.zeros(1, 3, 64, 64))]
     [(1, 64, 16, 16), (1, 512, 4, 4)]
     """
 
-    def __init__(self, name: str, *, sections: int, output_stride: int, skip_stride: int) -> None:
+    def __init__(self, name: str, *, slices: int, output_stride: int, skip_stride: int) -> None:
         super().__init__()
-        body = _body(name, sections=sections, output_stride=output_stride)
+        body = _body(name, slices=slices, output_stride=output_stride)
         strides: list[int] = body.feature_info.reduction()
         if strides[-1] != output_stride or skip_stride not in strides:
             raise ValueError(
@@ -49,20 +49,20 @@ class Encoder(nn.Module):
         self.channels = channels[-1]
         self.output_stride = output_stride
 
-    def forward(self, sections: Tensor) -> tuple[Tensor, Tensor]:
-        """Skip features and deepest features of (B, sections, H, W)."""
-        features = self.body(sections)
+    def forward(self, slices: Tensor) -> tuple[Tensor, Tensor]:
+        """Skip features and deepest features of (B, slices, H, W)."""
+        features = self.body(slices)
         return features[self._skip], features[-1]
 
 
-def _body(name: str, *, sections: int, output_stride: int) -> Any:
+def _body(name: str, *, slices: int, output_stride: int) -> Any:
     whole, changes = _whole(name), _changes(name)
     if not timm.is_model(whole):
         near = ", ".join(timm.list_models(f"*{name.split('_')[0][:6]}*")[:4]) or "see timm.list_models()"
         raise ValueError(f"timm has no model {name!r}; near to it: {near}")
     try:
         return timm.create_model(
-            whole, pretrained=False, features_only=True, in_chans=sections, output_stride=output_stride, **changes
+            whole, pretrained=False, features_only=True, in_chans=slices, output_stride=output_stride, **changes
         )
     except (RuntimeError, TypeError, NotImplementedError, AssertionError) as error:
         raise ValueError(f"encoder {name!r} cannot be built at output stride {output_stride}: {error}") from error
@@ -77,7 +77,7 @@ def _changes(name: str) -> dict[str, Any]:
     """How the encoder differs from the timm model; timm writes into these lists, so each call makes them anew."""
     if name != WITHOUT_EXIT_FLOW:
         return {}
-    # Chen et al. 2018, Figure 4: three blocks of the entry flow that halve the section, 16 units of the middle flow
+    # Chen et al. 2018, Figure 4: three blocks of the entry flow that halve the slice, 16 units of the middle flow
     entry = [{"in_chs": a, "out_chs": b, "stride": 2} for a, b in ((64, 128), (128, 256), (256, 728))]
     middle = [{"in_chs": 728, "out_chs": 728, "stride": 1} for _ in range(16)]
     return {"block_cfg": [*entry, *middle], "out_indices": (0, 1, 2, 3)}
@@ -105,13 +105,13 @@ def timm_weights(name: str, *, fetch: bool) -> dict[str, Tensor]:
     return weights
 
 
-def spread_over_sections(weight: Tensor, sections: int) -> Tensor:
-    """First-layer weights (out, 3, h, w) for another number of input channels, scaled by 3 / `sections`.
+def spread_over_slices(weight: Tensor, slices: int) -> Tensor:
+    """First-layer weights (out, 3, h, w) for another number of input channels, scaled by 3 / `slices`.
 
     One channel takes the sum over the three, more take them in turn.
 
     >>> import torch
-    >>> spread_over_sections(torch.tensor([1.0, 2.0, 3.0]).reshape(1, 3, 1, 1), 5).flatten().tolist()
+    >>> spread_over_slices(torch.tensor([1.0, 2.0, 3.0]).reshape(1, 3, 1, 1), 5).flatten().tolist()
     [0.6..., 1.2..., 1.8..., 0.6..., 1.2...]
     """
-    return timm.models.adapt_input_conv(sections, weight)
+    return timm.models.adapt_input_conv(slices, weight)

@@ -18,7 +18,7 @@ class _Pair(NamedTuple):
     norm: _BatchNorm
 
 
-def fold_batch_norms(network: nn.Module, *, sections: int, stride: int) -> int:
+def fold_batch_norms(network: nn.Module, *, slices: int, stride: int) -> int:
     """Fold each batch norm into the convolution whose output it takes, in place; the number of those folded.
 
     The network must be in evaluation mode. A norm that takes anything else is left; an activation that is part of the
@@ -27,20 +27,20 @@ def fold_batch_norms(network: nn.Module, *, sections: int, stride: int) -> int:
     done between layers cannot be seen.
 
     Args:
-        network: (B, sections, H, W) to logits.
-        sections: input channels.
+        network: (B, slices, H, W) to logits.
+        slices: input channels.
         stride: height and width of an image must be multiples of it.
 
     Raises:
         ValueError: the network is in training mode.
 
     >>> layers = nn.Sequential(nn.Conv2d(1, 2, 1), nn.BatchNorm2d(2), nn.ReLU()).eval()
-    >>> fold_batch_norms(layers, sections=1, stride=1), type(layers[1]).__name__
+    >>> fold_batch_norms(layers, slices=1, stride=1), type(layers[1]).__name__
     (1, 'Identity')
     """
     if network.training:
         raise ValueError("batch norms are folded in evaluation mode only: in training they follow the batch")
-    noise = torch.rand(1, sections, _PLACES * stride, _PLACES * stride, generator=torch.Generator().manual_seed(0))
+    noise = torch.rand(1, slices, _PLACES * stride, _PLACES * stride, generator=torch.Generator().manual_seed(0))
     noise = noise.to(next(network.parameters()).device)
     with torch.inference_mode(), _full_precision():
         pairs, expected = _pairs(network, noise)

@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from liverspleen.errors import InputError, Issue
-from liverspleen.networks.encoder import Encoder, spread_over_sections, timm_weights
+from liverspleen.networks.encoder import Encoder, spread_over_slices, timm_weights
 
 HUB = Path("hub")
 """Stands for timm's hub where a file is expected."""
@@ -23,7 +23,7 @@ _COUNTER = "num_batches_tracked"  # of batch norm; files converted from other fr
 
 
 def start_from(encoder: Encoder, source: Path) -> None:
-    """Give the encoder timm's ImageNet weights, its first layer spread over the sections.
+    """Give the encoder timm's ImageNet weights, its first layer spread over the slices.
 
     Args:
         encoder: its weights are overwritten, all of them or none.
@@ -96,7 +96,7 @@ def _plain(name: str) -> str:
 
 
 def _spread(weight: Tensor, wanted: torch.Size) -> Tensor:
-    """The weight, spread over the sections if their number is all that differs."""
+    """The weight, spread over the slices if their number is all that differs."""
     if weight.ndim != 4 or weight.shape[1] != 3 or (weight.shape[0], weight.shape[2:]) != (wanted[0], wanted[2:]):
         return weight
-    return spread_over_sections(weight, wanted[1])
+    return spread_over_slices(weight, wanted[1])

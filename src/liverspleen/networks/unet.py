@@ -9,15 +9,15 @@ from liverspleen.organs import NUM_CLASSES
 
 
 class UNet(nn.Module):
-    """Neighbouring sections in, class logits of the middle one out, through MONAI's U-Net.
+    """Neighbouring slices in, class logits of the middle one out, through MONAI's U-Net.
 
     MONAI's is Kerfoot et al. 2019: strided convolutions down, transposed ones up, two residual units a level, instance
     norm, PReLU.
 
     Args:
-        volumetric: 3D: the sections are the depth, which is never downsampled, and the kernels are 3 x 3 x 3; else 2D:
+        volumetric: 3D: the slices are the depth, which is never downsampled, and the kernels are 3 x 3 x 3; else 2D:
             they are the input channels.
-        sections: neighbouring sections in, an odd number.
+        slices: neighbouring slices in, an odd number.
         output_stride: of the deepest level, a power of two from 4 up; H and W must be multiples of it.
         width: channels of the first level, doubled at each of the next.
 
@@ -25,32 +25,32 @@ class UNet(nn.Module):
         ValueError: the output stride is no power of two from 4 up.
 
     >>> import torch
-    >>> network = UNet(volumetric=True, sections=5, output_stride=4, width=4).eval()
+    >>> network = UNet(volumetric=True, slices=5, output_stride=4, width=4).eval()
     >>> with torch.inference_mode():
     ...     tuple(network(torch.zeros(2, 5, 16, 24)).shape)
     (2, 3, 16, 24)
     """
 
-    def __init__(self, *, volumetric: bool, sections: int, output_stride: int, width: int) -> None:
+    def __init__(self, *, volumetric: bool, slices: int, output_stride: int, width: int) -> None:
         super().__init__()
         halvings = output_stride.bit_length() - 1
         if output_stride != 2**halvings or halvings < 2:
             raise ValueError(f"a U-Net cannot be built at output stride {output_stride}, which is not 4, 8, 16, ...")
-        self.volumetric, self.middle, self.output_stride = volumetric, sections // 2, output_stride
-        stride = (1, 2, 2) if volumetric else (2, 2)  # sections are few and thick: 3 of 5 mm
+        self.volumetric, self.middle, self.output_stride = volumetric, slices // 2, output_stride
+        stride = (1, 2, 2) if volumetric else (2, 2)  # slices are few and thick: 3 of 5 mm
         self.body = MonaiUNet(
             spatial_dims=len(stride),
-            in_channels=1 if volumetric else sections,
+            in_channels=1 if volumetric else slices,
             out_channels=NUM_CLASSES,
             channels=[width * 2**level for level in range(halvings + 1)],
             strides=[stride] * halvings,  # type: ignore[list-item]
             num_res_units=2,  # Kerfoot et al. 2019
         )
 
-    def forward(self, sections: Tensor) -> Tensor:
-        """Logits (B, 3, H, W) of `sections` (B, sections, H, W), scaled intensities."""
+    def forward(self, slices: Tensor) -> Tensor:
+        """Logits (B, 3, H, W) of `slices` (B, slices, H, W), scaled intensities."""
         if not self.volumetric:
-            logits: Tensor = self.body(sections)
+            logits: Tensor = self.body(slices)
             return logits
-        volume: Tensor = self.body(sections.unsqueeze(1))
+        volume: Tensor = self.body(slices.unsqueeze(1))
         return volume[:, :, self.middle]

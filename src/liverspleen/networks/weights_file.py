@@ -1,4 +1,4 @@
-"""The network's weights as one safetensors file: the same for a training's output and for a model bundle."""
+"""The network's weights as one safetensors file: the same for a training's output and for a model package."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
-from liverspleen.networks.checkpoint import BUNDLE_KEY
+from liverspleen.networks.checkpoint import PACKAGE_KEY
 
 
 def safetensors_bytes(weights: Mapping[str, Tensor], about: Mapping[str, Any]) -> bytes:
@@ -16,4 +16,4 @@ def safetensors_bytes(weights: Mapping[str, Tensor], about: Mapping[str, Any]) -
     from safetensors.torch import save
 
     contiguous = {name: weight.detach().contiguous() for name, weight in weights.items()}
-    return save(contiguous, {BUNDLE_KEY: json.dumps(about, sort_keys=True)})
+    return save(contiguous, {PACKAGE_KEY: json.dumps(about, sort_keys=True)})

@@ -27,7 +27,7 @@ from liverspleen.storage import StrPath, write_json, write_text
 _DATASETS = ("development", "test1", "test2")
 _PREFIX = {"development": "dev", "test1": "test1-", "test2": "test2-"}
 _CASE_ID = re.compile(r"((?:dev|test1-|test2-)\d+)(-external|-internal)?")
-_SECTION = re.compile(r"\d{4,}\.dcm|segmentation\.dcm|\.part-.+\.dcm")
+_SLICE = re.compile(r"\d{4,}\.dcm|segmentation\.dcm|\.part-.+\.dcm")
 _TABLE = {"nifti": "cohort.csv", "dicom": "covariates.csv"}
 _PLAN = "phantom.json"
 ORIGIN = "phantom"
@@ -109,7 +109,7 @@ def _validate(request: _Request) -> None:
         for name, value, bound in wrong
     ]
     if not 1.0 <= low <= high <= 8.0:
-        message = f"section thickness from {low} to {high} mm, expected a range within 1 to 8 mm"
+        message = f"slice thickness from {low} to {high} mm, expected a range within 1 to 8 mm"
         issues.append(Issue("LS-PHA-001", message, "correct the range"))
     if request.development + request.test1 + request.pairs == 0:
         issues.append(Issue("LS-PHA-001", "no case is asked for", "set development, test1 or pairs above 0"))
@@ -182,7 +182,7 @@ def _remove_series(folder: Path, case_id: str) -> None:
     if not series.is_dir():
         return
     for file in series.iterdir():
-        if _SECTION.fullmatch(file.name):
+        if _SLICE.fullmatch(file.name):
             file.unlink()
     for place in (series, series.parent):
         if not any(place.iterdir()):
@@ -234,7 +234,7 @@ def _row(exam: Examination) -> dict[str, object]:
         "site": exam.site,
         "sex": exam.sex,
         "age": exam.age,
-        "section_thickness_mm": exam.scanner.section_thickness_mm,
+        "slice_thickness_mm": exam.scanner.slice_thickness_mm,
         "phase": PHASE,
         "origin": ORIGIN,
     }

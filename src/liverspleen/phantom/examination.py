@@ -70,8 +70,8 @@ def write_examination(exam: Examination, folder: Path, *, dicom: bool = False) -
     files = (exam.segmentation,) if dicom else (exam.image, exam.label)
     if not all((folder / name).exists() for name in files):
         scan = render(anatomy, lay_down(anatomy, exam.scanner, exam.scan_seed))
-        sections, rows, columns = scan.hu.shape
-        geometry = Geometry((columns, rows, sections), scan.affine)
+        slices, rows, columns = scan.hu.shape
+        geometry = Geometry((columns, rows, slices), scan.affine)
         ct, label_map = CTVolume(scan.hu, geometry), LabelMap(scan.labels, geometry)
         if dicom:
             _write_dicom(exam, folder, ct, label_map)
@@ -84,5 +84,5 @@ def write_examination(exam: Examination, folder: Path, *, dicom: bool = False) -
 def _write_dicom(exam: Examination, folder: Path, ct: CTVolume, label_map: LabelMap) -> None:
     from liverspleen.imaging.dicom import write_segmentation, write_series  # pydicom takes time to load
 
-    sections = write_series(folder / "dicom" / exam.series, ct, tags=exam.tags)
-    write_segmentation(folder / exam.segmentation, label_map, sections)
+    slices = write_series(folder / "dicom" / exam.series, ct, tags=exam.tags)
+    write_segmentation(folder / exam.segmentation, label_map, slices)

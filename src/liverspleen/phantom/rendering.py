@@ -19,10 +19,10 @@ _CHUNK_SAMPLES = 2_000_000
 
 
 class PhantomScan(NamedTuple):
-    """A rendered scan: CT and label map as (section, row, column).
+    """A rendered scan: CT and label map as (slice, row, column).
 
-    Columns run to the patient's left, rows to the back, sections upwards. `affine` takes the NIfTI index (column, row,
-    section) to RAS millimetres.
+    Columns run to the patient's left, rows to the back, slices upwards. `affine` takes the NIfTI index (column, row,
+    slice) to RAS millimetres.
     """
 
     hu: NDArray[np.int16]
@@ -33,24 +33,24 @@ class PhantomScan(NamedTuple):
 def render(anatomy: Anatomy, acquisition: Acquisition) -> PhantomScan:
     """Scan the anatomy.
 
-    Every voxel is the mean over its samples, through the whole section thickness and the pixel. It belongs to an organ
+    Every voxel is the mean over its samples, through the whole slice thickness and the pixel. It belongs to an organ
     if more than half of it does; exactly half-filled voxels go to the organ or not in turn, like the fields of a
     chessboard, so that their sum is right.
     """
     scanner, pixel = acquisition.scanner, acquisition.pixel_mm
-    n, thickness = scanner.matrix, scanner.section_thickness_mm
+    n, thickness = scanner.matrix, scanner.slice_thickness_mm
     in_plane, through = samples_per_voxel(pixel), samples_per_voxel(thickness)
     left, back = (c - acquisition.field_of_view_mm / 2 for c in acquisition.centre_mm)
     x, y = (_samples(start, pixel, n, in_plane) for start in (left, back))
     per_chunk = max(1, _CHUNK_SAMPLES // (x.size * y.size * through))
-    hu = np.empty((acquisition.section_count, n, n), np.float32)
+    hu = np.empty((acquisition.slice_count, n, n), np.float32)
     labels = np.empty(hu.shape, np.uint8)
-    for first in range(0, acquisition.section_count, per_chunk):
-        count = min(per_chunk, acquisition.section_count - first)
+    for first in range(0, acquisition.slice_count, per_chunk):
+        count = min(per_chunk, acquisition.slice_count - first)
         z = _samples(acquisition.bottom_mm + first * thickness, thickness, count, through)
         fine_hu, fine_label = paint(anatomy.solids, Grid.of(x, y, z))
         hu[first : first + count] = _block_sum(fine_hu, through, in_plane) / (through * in_plane**2)
-        labels[first : first + count] = majority_labels(fine_label, through, in_plane, first_section=first)
+        labels[first : first + count] = majority_labels(fine_label, through, in_plane, first_slice=first)
     hu = _imaged(hu, acquisition)
     whole = np.clip(np.rint(hu), -1024, 3071).astype(np.int16)
     affine = np.diag([-pixel, -pixel, thickness, 1.0])
@@ -80,15 +80,13 @@ def _samples(start: float, size: float, count: int, per_voxel: int) -> NDArray[n
 def _block_sum(fine: NDArray[np.float32], through: int, in_plane: int) -> Field:
     """Sum over the samples of each voxel."""
     depth, rows, columns = fine.shape
-    by_section = fine.reshape(depth // through, through, rows, columns).sum(axis=1)
-    by_column = by_section.reshape(depth // through, rows, columns // in_plane, in_plane).sum(axis=3)
+    by_slice = fine.reshape(depth // through, through, rows, columns).sum(axis=1)
+    by_column = by_slice.reshape(depth // through, rows, columns // in_plane, in_plane).sum(axis=3)
     sums: Field = by_column.reshape(depth // through, rows // in_plane, in_plane, columns // in_plane).sum(axis=2)
     return sums
 
 
-def majority_labels(
-    fine: NDArray[np.uint8], through: int, in_plane: int, *, first_section: int = 0
-) -> NDArray[np.uint8]:
+def majority_labels(fine: NDArray[np.uint8], through: int, in_plane: int, *, first_slice: int = 0) -> NDArray[np.uint8]:
     """Label of each voxel: the organ that fills more than half of it, else background; half-filled ones alternate.
 
     >>> half = np.zeros((2, 4, 8), np.uint8); half[0] = 1
@@ -98,8 +96,8 @@ def majority_labels(
     samples = through * in_plane**2
     shape = (fine.shape[0] // through, fine.shape[1] // in_plane, fine.shape[2] // in_plane)
     labels = np.zeros(shape, np.uint8)
-    section, row, column = np.ogrid[: shape[0], : shape[1], : shape[2]]
-    field = (section + first_section + row + column) % 2
+    slice_index, row, column = np.ogrid[: shape[0], : shape[1], : shape[2]]
+    field = (slice_index + first_slice + row + column) % 2
     for turn, organ in enumerate(ORGANS):
         filled = _block_sum((fine == organ).astype(np.float32), through, in_plane)
         labels[(2 * filled > samples) | ((2 * filled == samples) & (field == turn % 2))] = organ
@@ -119,7 +117,7 @@ def _imaged(hu: Field, acquisition: Acquisition) -> Field:
 
 
 def kernel_noise(shape: tuple[int, int, int], pixel_mm: float, cutoff_per_mm: float, seed: tuple[int, ...]) -> Field:
-    """Noise of unit variance whose power rises like a ramp and falls beyond the kernel's cut-off, section by section.
+    """Noise of unit variance whose power rises like a ramp and falls beyond the kernel's cut-off, slice by slice.
 
     Source: the noise power of filtered back projection (Riederer, Pelc, Chesler 1978): |f| times the squared
     apodisation.
@@ -131,7 +129,7 @@ def kernel_noise(shape: tuple[int, int, int], pixel_mm: float, cutoff_per_mm: fl
     full = np.hypot(fft.fftfreq(shape[1], pixel_mm)[:, None], fft.fftfreq(shape[2], pixel_mm)[None, :])
     gain /= np.sqrt(np.mean(full * np.exp(-2 * (full / cutoff_per_mm) ** 2)))
     noise = np.empty(shape, np.float32)
-    for section in noise:
+    for plane in noise:
         white = rng.standard_normal(shape[1:], np.float32)
-        section[:] = fft.irfft2(fft.rfft2(white) * gain.astype(np.float32), s=shape[1:])
+        plane[:] = fft.irfft2(fft.rfft2(white) * gain.astype(np.float32), s=shape[1:])
     return noise

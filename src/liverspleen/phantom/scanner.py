@@ -10,7 +10,7 @@ from liverspleen.phantom.anatomy import Anatomy
 from liverspleen.phantom.traits import bounded_normal
 
 _THICKNESS_MM = (1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0)
-_USUAL_MM = 5.0  # paper: mostly 5 mm sections
+_USUAL_MM = 5.0  # paper: mostly 5 mm slices
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class Scanner:
     """What belongs to a device and its protocol."""
 
     matrix: int
-    section_thickness_mm: float
+    slice_thickness_mm: float
     noise_sd_hu: float
     kernel_cutoff_per_mm: float  # soft 0.3, sharp 0.6: sharper images with finer and stronger noise
     hu_offset: float = 0.0
@@ -26,13 +26,13 @@ class Scanner:
 
 @dataclass(frozen=True)
 class Acquisition:
-    """A scan of one patient: gapless axial sections from `bottom_mm` (lower face of the first) upwards."""
+    """A scan of one patient: gapless axial slices from `bottom_mm` (lower face of the first) upwards."""
 
     scanner: Scanner
     field_of_view_mm: float
     centre_mm: tuple[float, float]
     bottom_mm: float
-    section_count: int
+    slice_count: int
     seed: tuple[int, ...] = (0,)
 
     @property
@@ -44,9 +44,9 @@ class Acquisition:
 def draw_scanner(
     seed: int | tuple[int, ...], *, matrix: int, thickness_mm: tuple[float, float], external: bool = False
 ) -> Scanner:
-    """A scanner with a section thickness within the bounds, most often 5 mm; other sites' scanners vary more.
+    """A scanner with a slice thickness within the bounds, most often 5 mm; other sites' scanners vary more.
 
-    >>> draw_scanner(1, matrix=128, thickness_mm=(5.0, 5.0)).section_thickness_mm
+    >>> draw_scanner(1, matrix=128, thickness_mm=(5.0, 5.0)).slice_thickness_mm
     5.0
     """
     rng = np.random.default_rng(seed)
@@ -59,7 +59,7 @@ def draw_scanner(
     spread = 1.5 if external else 1.0
     return Scanner(
         matrix=matrix,
-        section_thickness_mm=thickness,
+        slice_thickness_mm=thickness,
         noise_sd_hu=noise * (1.15 if external else 1.0),
         kernel_cutoff_per_mm=float(rng.uniform(0.3, 0.45 * spread)),
         hu_offset=float(rng.normal(0, 1.5 * spread)),
@@ -70,11 +70,11 @@ def lay_down(anatomy: Anatomy, scanner: Scanner, seed: tuple[int, ...]) -> Acqui
     """Place the patient: whole liver and spleen are scanned, off centre, with a field of view drawn for the case."""
     rng = np.random.default_rng(seed)
     bottom, top = anatomy.z_range_mm
-    bottom -= float(rng.uniform(1.0, 75.0)) + scanner.section_thickness_mm
-    top += float(rng.uniform(1.0, 50.0)) + scanner.section_thickness_mm
+    bottom -= float(rng.uniform(1.0, 75.0)) + scanner.slice_thickness_mm
+    top += float(rng.uniform(1.0, 50.0)) + scanner.slice_thickness_mm
     width, depth = anatomy.trunk_size_mm
     field = max(width, depth) * float(rng.uniform(1.03, 1.2))
     slack = field - width
     centre = (float(rng.uniform(-0.35, 0.35)) * slack, float(rng.uniform(-18, 14)))
-    count = int(np.ceil((top - bottom) / scanner.section_thickness_mm))
+    count = int(np.ceil((top - bottom) / scanner.slice_thickness_mm))
     return Acquisition(scanner, field, centre, bottom, count, (*seed, 1))

@@ -15,7 +15,7 @@ _EXPONENT = np.float32(2.4)  # a trunk's cross-section is a little squarer than 
 
 @dataclass(frozen=True)
 class Wall:
-    """What an upright wall encloses: a superellipse in each section that widens and narrows slowly along z."""
+    """What an upright wall encloses: a superellipse in each slice that widens and narrows slowly along z."""
 
     centre_y_mm: float
     half_width_mm: float
@@ -56,9 +56,9 @@ class BelowDiaphragm:
         (right, right_slope), (left, left_slope) = (
             self._dome(grid, apex) for apex in (self.right_apex_mm, self.left_apex_mm)
         )
-        share = 1 / (1 + np.exp(np.clip((left - right) / 9, -40, 40)))
-        top = share * right + (1 - share) * left
-        slope = share * right_slope + (1 - share) * left_slope
+        fraction = 1 / (1 + np.exp(np.clip((left - right) / 9, -40, 40)))
+        top = fraction * right + (1 - fraction) * left
+        slope = fraction * right_slope + (1 - fraction) * left_slope
         depth = (grid.z - top) / np.sqrt(1 + slope**2)
         return depth - np.float32(self.lift_mm)
 

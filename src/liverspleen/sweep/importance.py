@@ -23,7 +23,7 @@ _SEED: Final = 0
 
 METHOD: Final = (
     "PED-ANOVA (Watanabe et al., IJCAI 2023; Optuna): how much the distribution of a parameter in the best tenth of "
-    "the search trials differs from that in all of them, as a share of the sum. It says what the search found, not "
+    "the search trials differs from that in all of them, as a fraction of the sum. It says what the search found, not "
     "what would help elsewhere, leaves interactions out, and is bent by a sampler that looks where scores were good."
 )
 
@@ -36,7 +36,7 @@ class Importances:
     """
 
     n: int
-    shares: dict[str, float]
+    fractions: dict[str, float]
     noise: dict[str, float]
     method: str
     reason: str | None
@@ -55,8 +55,8 @@ def importances(study: StudyFiles) -> Importances:
     points = [{axis.name: _plain(axis, values[axis.name][row]) for axis in axes} for row in range(len(scores))]
     rng = np.random.default_rng(_SEED)
     with _quiet():
-        found = _shares(axes, points, scores)
-        shuffled = [_shares(axes, points, rng.permutation(scores).tolist()) for _ in range(SHUFFLES)]
+        found = _fractions(axes, points, scores)
+        shuffled = [_fractions(axes, points, rng.permutation(scores).tolist()) for _ in range(SHUFFLES)]
     noise = {axis.name: float(np.quantile([one[axis.name] for one in shuffled], 0.95)) for axis in axes}
     return Importances(len(scores), found, {name: noise[name] for name in found}, METHOD, None)
 
@@ -69,7 +69,7 @@ def _reason(n: int, axes: Sequence[Axis], scores: Sequence[float]) -> str | None
     return "all search scores are the same" if len(set(scores)) == 1 else None
 
 
-def _shares(axes: Sequence[Axis], points: Sequence[dict[str, Any]], scores: Sequence[float]) -> dict[str, float]:
+def _fractions(axes: Sequence[Axis], points: Sequence[dict[str, Any]], scores: Sequence[float]) -> dict[str, float]:
     import optuna
     from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 
@@ -81,8 +81,8 @@ def _shares(axes: Sequence[Axis], points: Sequence[dict[str, Any]], scores: Sequ
             for point, score in zip(points, scores, strict=True)
         ]
     )
-    shares = get_param_importances(study, evaluator=PedAnovaImportanceEvaluator())
-    return {name: share if math.isfinite(share) else 0.0 for name, share in shares.items()}
+    fractions = get_param_importances(study, evaluator=PedAnovaImportanceEvaluator())
+    return {name: fraction if math.isfinite(fraction) else 0.0 for name, fraction in fractions.items()}
 
 
 def _distribution(axis: Axis, met: Sequence[Any]) -> BaseDistribution:

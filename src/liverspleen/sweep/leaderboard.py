@@ -42,7 +42,7 @@ def write_leaderboard(output: StrPath) -> Choice | None:
             "choice": None if choice is None else choice.to_dict(),
             "labels": {row.configuration: label(study, row) for row in rows},
             "pareto": front,
-            "importance": {"n": found.n, "shares": found.shares, "noise": found.noise, "reason": found.reason},
+            "importance": {"n": found.n, "fractions": found.fractions, "noise": found.noise, "reason": found.reason},
         },
     )
     return choice

@@ -80,12 +80,12 @@ def importance_figure(found: Importances) -> Figure:
     """Share of each parameter, and the mark below which shuffled scores stay in 95 of 100 cases."""
     from matplotlib.figure import Figure
 
-    names = list(found.shares)
+    names = list(found.fractions)
     with own_style():
         figure = Figure(figsize=(7.2, 1.3 + 0.36 * len(names)), layout="constrained")
         axes = figure.add_subplot()
-        above = [found.shares[name] > found.noise[name] for name in names]
-        axes.barh(names, list(found.shares.values()), height=0.6, color=[_BLUE if one else _GREY for one in above])
+        above = [found.fractions[name] > found.noise[name] for name in names]
+        axes.barh(names, list(found.fractions.values()), height=0.6, color=[_BLUE if one else _GREY for one in above])
         noise = list(found.noise.values())
         axes.scatter(noise, range(len(names)), marker="|", s=220, color=INK, zorder=3, label="95 % of shuffled scores")
         axes.set_yticks(range(len(names)), [shortened(name, _WIDEST) for name in names])

@@ -117,7 +117,7 @@ def _pictures(study: StudyFiles, choice: Choice | None, rows: Sequence[Row], fou
         yield _picture(
             "History", "Each trial has another seed. The best so far rises by luck too.", history_figure(study)
         )
-    if found.shares:
+    if found.fractions:
         yield _picture(
             "Parameter importance",
             f"Grey: not above what shuffled scores give. {found.method}",

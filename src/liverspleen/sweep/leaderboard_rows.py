@@ -24,7 +24,7 @@ class Row:
     """One configuration; `rank` by its confirmed mean, None if it was not confirmed.
 
     `search_dss` is the score by which it was picked (the best of its search trials), which is too high for a leader.
-    `seconds_per_section` is the mean of its finished trials.
+    `seconds_per_slice` is the mean of its finished trials.
     """
 
     rank: int | None
@@ -34,7 +34,7 @@ class Row:
     n_failed: int
     confirmed: Confirmed | None
     volume_bias_pct: dict[str, SeedCaseMean]
-    seconds_per_section: float | None
+    seconds_per_slice: float | None
     search_dss: float | None
 
 
@@ -121,7 +121,7 @@ def _row(study: StudyFiles, choice: Choice | None, name: str, rank: int | None) 
     ended = own[own["state"] == "complete"]
     confirm = ended[ended["phase"] == "confirm"]
     found = next((one for one in choice.configurations if one.configuration == name), None) if choice else None
-    timed = (confirm if len(confirm) else ended)["seconds_per_section"].dropna()
+    timed = (confirm if len(confirm) else ended)["seconds_per_slice"].dropna()
     search = ended[ended["phase"] == "search"]["dss"]
     return Row(
         rank=rank,
@@ -131,7 +131,7 @@ def _row(study: StudyFiles, choice: Choice | None, name: str, rank: int | None) 
         n_failed=int((own["state"] == "failed").sum()),
         confirmed=found,
         volume_bias_pct={organ: _bias(study, confirm["number"].tolist(), organ) for organ in ORGAN_KEYS},
-        seconds_per_section=float(timed.mean()) if len(timed) else None,
+        seconds_per_slice=float(timed.mean()) if len(timed) else None,
         search_dss=None if search.isna().all() else float(search.max()),
     )
 

@@ -17,7 +17,7 @@ from liverspleen.organs import ORGAN_KEYS
 
 FIXED: Final = (
     *("number", "phase", "configuration", "state", "reason", "seed", "device", "started", "seconds"),
-    *("dss", *(f"dss_{key}" for key in ORGAN_KEYS), "volume_bias_pct", "seconds_per_section"),
+    *("dss", *(f"dss_{key}" for key in ORGAN_KEYS), "volume_bias_pct", "seconds_per_slice"),
 )
 """Columns of `trials.csv` that are no parameters."""
 

@@ -35,7 +35,7 @@ def csv_text(study: StudyFiles, rows: Sequence[Row]) -> str:
     names = [inert(axis.name) for axis in study.axes]
     header = ["rank", "configuration", *names, "n_seeds", "n_failed", "dss", "dss_ci_lower", "dss_ci_upper"]
     header += ["dss_seed_sd", "worst_condition", "worst_condition_dss", "worst_condition_n_cases", *_BIAS]
-    return csv_line([*header, "seconds_per_section", "search_dss"]) + "".join(map(_csv_row, rows))
+    return csv_line([*header, "seconds_per_slice", "search_dss"]) + "".join(map(_csv_row, rows))
 
 
 def markdown_text(study: StudyFiles, choice: Choice | None, rows: Sequence[Row], front: Sequence[int]) -> str:
@@ -96,9 +96,7 @@ def _csv_row(row: Row) -> str:
     )
     for bias in row.volume_bias_pct.values():
         values += [bias.mean, *_bounds(bias.ci)]
-    return csv_line(
-        ["" if value is None else str(value) for value in [*values, row.seconds_per_section, row.search_dss]]
-    )
+    return csv_line(["" if value is None else str(value) for value in [*values, row.seconds_per_slice, row.search_dss]])
 
 
 def _bounds(interval: tuple[float, float] | None) -> tuple[float | None, float | None]:

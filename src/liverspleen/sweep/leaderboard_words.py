@@ -30,11 +30,11 @@ DEFINITIONS: Final[dict[str, str]] = {
 HEADS: Final = (
     *("Rank", "Configuration", "Seeds", "DSS (95 % CI)", "Worst condition"),
     *(f"{organ.title} bias, % (95 % CI)" for organ in ORGANS),
-    *("s / section", "Search score", "Failed"),
+    *("s / slice", "Search score", "Failed"),
 )
 """Of the table of confirmed configurations."""
 
-OTHER_HEADS: Final = ("Configuration", "s / section", "Search score", "Failed")
+OTHER_HEADS: Final = ("Configuration", "s / slice", "Search score", "Failed")
 """Of the table of those that were searched alone."""
 
 
@@ -64,7 +64,7 @@ def cells(row: Row) -> list[str]:
 
 def other_cells(row: Row) -> list[str]:
     """A row that was searched alone, under `OTHER_HEADS` but for its configuration."""
-    return [fixed(row.seconds_per_section, 4), fixed(row.search_dss, SCORE_DIGITS), str(row.n_failed or UNDEFINED)]
+    return [fixed(row.seconds_per_slice, 4), fixed(row.search_dss, SCORE_DIGITS), str(row.n_failed or UNDEFINED)]
 
 
 def decision(study: StudyFiles, choice: Choice | None, rows: Sequence[Row]) -> tuple[str, ...]:
@@ -133,12 +133,12 @@ def _no_choice(study: StudyFiles) -> tuple[str, ...]:
 
 def _what_now(choice: Choice, rows: Sequence[Row]) -> list[str]:
     said = [f"Why: {choice.reason}."] if choice.reason and len(choice.not_shown_worse) > 1 else []
-    timed = {row.configuration: row.seconds_per_section for row in rows if row.seconds_per_section is not None}
+    timed = {row.configuration: row.seconds_per_slice for row in rows if row.seconds_per_slice is not None}
     among = [name for name in choice.not_shown_worse if name in timed]
     if len(among) > 1:
         cheapest = min(among, key=lambda name: timed[name])
         said.append(
-            f"Take the one that is cheaper or simpler (fewest seconds a section: {cheapest}, "
+            f"Take the one that is cheaper or simpler (fewest seconds a slice: {cheapest}, "
             f"{fixed(timed[cheapest], 4)}), or confirm anew with more seeds. Not shown is not equal."
         )
     return said

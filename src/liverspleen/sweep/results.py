@@ -15,7 +15,7 @@ from liverspleen.organs import ORGANS, Structure, organ
 OBJECTIVES: Final[Mapping[str, Literal["minimize", "maximize"]]] = {
     "dss": "maximize",
     "volume_bias": "minimize",
-    "seconds_per_section": "minimize",
+    "seconds_per_slice": "minimize",
 }
 """What a search may aim at, and in which direction Optuna goes."""
 
@@ -48,7 +48,7 @@ class Result:
     """
 
     cases: tuple[CaseResult, ...]
-    seconds_per_section: float | None
+    seconds_per_slice: float | None
 
     def dss_of(self, structure: Structure) -> float | None:
         """Mean over the cases on which it is defined; None where there is none."""
@@ -102,7 +102,7 @@ def read_result(run: Path) -> Result:
         for row in rows
     )
     records = read_record(run)
-    times = (record.get("measured", {}).get("validation_seconds_per_section") for record in records)
+    times = (record.get("measured", {}).get("validation_seconds_per_slice") for record in records)
     return Result(cases, next((seconds for seconds in times if seconds is not None), None))
 
 

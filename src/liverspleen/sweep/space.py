@@ -97,7 +97,7 @@ class Space:
     >>> space = Space.of({"network": ["small", "unet_2d"], "optimizer.lr": {"low": 1e-4, "high": 1e-2, "log": True}})
     >>> [type(parameter).__name__ for parameter in space.parameters]
     ['Choices', 'Range']
-    >>> Space.of({"loss": ["dice_ce", "focal"], "slices.sections": {"low": 1, "high": 5, "step": 2}}).size
+    >>> Space.of({"loss": ["dice_ce", "focal"], "slices.count": {"low": 1, "high": 5, "step": 2}}).size
     6
     """
 

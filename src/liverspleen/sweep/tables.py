@@ -18,7 +18,7 @@ from liverspleen.sweep.space import Space
 
 FIXED: Final = (
     *("number", "phase", "configuration", "state", "reason", "seed", "device", "started", "seconds"),
-    *("dss", *(f"dss_{key}" for key in ORGAN_KEYS), "volume_bias_pct", "seconds_per_section"),
+    *("dss", *(f"dss_{key}" for key in ORGAN_KEYS), "volume_bias_pct", "seconds_per_slice"),
 )
 """Columns of `trials.csv` before those of the parameters."""
 

@@ -279,6 +279,6 @@ def _plain(result: Result) -> dict[str, Any]:
         "dss": result.dss,
         **{f"dss_{one.key}": result.dss_of(one) for one in ORGANS},
         "volume_bias_pct": result.volume_bias_pct,
-        "seconds_per_section": result.seconds_per_section,
+        "seconds_per_slice": result.seconds_per_slice,
         "cases": cases,
     }

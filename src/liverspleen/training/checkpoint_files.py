@@ -14,7 +14,7 @@ from pytorch_lightning.plugins.io import TorchCheckpointIO
 from torch import Tensor
 
 from liverspleen.errors import InputError, Issue
-from liverspleen.networks.checkpoint import BUNDLE_KEY, WEIGHTS_PREFIX
+from liverspleen.networks.checkpoint import PACKAGE_KEY, WEIGHTS_PREFIX
 from liverspleen.networks.weights_file import safetensors_bytes
 from liverspleen.storage import complete_file, sync
 
@@ -64,7 +64,7 @@ def read_checkpoint(file: Path) -> dict[str, Any] | None:
         checkpoint = torch.load(file, map_location="cpu", weights_only=True, mmap=True)
     except (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError, zipfile.BadZipFile):
         return None
-    return checkpoint if isinstance(checkpoint, dict) and BUNDLE_KEY in checkpoint else None
+    return checkpoint if isinstance(checkpoint, dict) and PACKAGE_KEY in checkpoint else None
 
 
 def export_weights(checkpoint: Path, file: Path) -> None:
@@ -78,7 +78,7 @@ def export_weights(checkpoint: Path, file: Path) -> None:
         if name.startswith(WEIGHTS_PREFIX)
     }
     with complete_file(file) as temporary:
-        temporary.write_bytes(safetensors_bytes(weights, content[BUNDLE_KEY]))
+        temporary.write_bytes(safetensors_bytes(weights, content[PACKAGE_KEY]))
 
 
 def tensors(value: Any) -> Iterator[Tensor]:

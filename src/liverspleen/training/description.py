@@ -13,21 +13,21 @@ from liverspleen.organs import Structure
 def model_description(
     network: Mapping[str, Any],
     *,
-    sections: int,
+    slices: int,
     window: IntensityWindow,
-    section_distance_mm: float | None = None,
+    slice_distance_mm: float | None = None,
     pixel_mm: float | None = None,
 ) -> dict[str, Any]:
     """The description that `SegmentationModule` puts into each checkpoint and that `predict` reads.
 
     Args:
         network: what `build_network` was called with.
-        sections: number of input slices.
+        slices: number of input slices.
         window: HU to intensities.
-        section_distance_mm: distance between input slices; None: adjacent slices.
+        slice_distance_mm: distance between input slices; None: adjacent slices.
         pixel_mm: pixel size that slices are resampled to; None: the CT's own.
 
-    >>> about = model_description({"name": "unet_2d", "width": 4}, sections=3, window=IntensityWindow(-150, 250, True))
+    >>> about = model_description({"name": "unet_2d", "width": 4}, slices=3, window=IntensityWindow(-150, 250, True))
     >>> about["window"], about["structures"]["background"]
     ({'lower_hu': -150, 'upper_hu': 250, 'clip': True}, 0)
     """
@@ -35,8 +35,8 @@ def model_description(
         "format": CHECKPOINT.number,
         "structures": {organ.key: int(organ) for organ in Structure},
         "network": {name: value for name, value in network.items() if value is not None},
-        "sections": sections,
-        "section_distance_mm": section_distance_mm,
+        "slices": slices,
+        "slice_distance_mm": slice_distance_mm,
         "pixel_mm": pixel_mm,
         "window": window.to_dict(),
     }

@@ -1,4 +1,4 @@
-"""A training whose numbers are no numbers any more stops, and says at which sections."""
+"""A training whose numbers are no numbers any more stops, and says at which slices."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from liverspleen.errors import InputError, Issue
 from liverspleen.training.module import SegmentationModule, StepPart
 from liverspleen.training.ranks import Highest, gathered
 
-_NAMED = 8  # sections named in the line
+_NAMED = 8  # slices named in the line
 
 
 class NotFiniteError(InputError):
@@ -41,7 +41,7 @@ class FiniteGuard(pl.Callback):
         """Judge this step.
 
         Raises:
-            NotFiniteError: LS-TRN-006 with cases and sections.
+            NotFiniteError: LS-TRN-006 with cases and slices.
         """
         assert isinstance(module, SegmentationModule)
         self.settle(trainer)
@@ -58,7 +58,7 @@ class FiniteGuard(pl.Callback):
         """Take the verdict on the last step judged.
 
         Raises:
-            NotFiniteError: LS-TRN-006 with cases and sections.
+            NotFiniteError: LS-TRN-006 with cases and slices.
         """
         if (verdict := self._verdict) is None:
             return
@@ -66,14 +66,14 @@ class FiniteGuard(pl.Callback):
         if any(verdict.bad.values()):
             ids = [case.case_id for case in trainer.datamodule.training.cases]  # type: ignore[attr-defined]
             here = [
-                f"{ids[case]!r} section {section}"
+                f"{ids[case]!r} slice {slice_index}"
                 for part in verdict.parts
-                for case, section in zip(part.case.tolist(), part.section.tolist(), strict=True)
+                for case, slice_index in zip(part.case.tolist(), part.slice_index.tolist(), strict=True)
             ]
             raise NotFiniteError(_issue(verdict.step + 1, sorted({one for rank in gathered(here) for one in rank})))
 
 
-def _issue(step: int, sections: Sequence[str]) -> Issue:
-    named = ", ".join(sections[:_NAMED]) + (f" and {len(sections) - _NAMED} more" if len(sections) > _NAMED else "")
+def _issue(step: int, slices: Sequence[str]) -> Issue:
+    named = ", ".join(slices[:_NAMED]) + (f" and {len(slices) - _NAMED} more" if len(slices) > _NAMED else "")
     message = f"loss or gradient of step {step} is not finite, at {named}"
-    return Issue("LS-TRN-006", message, "look at these sections, or lower optimizer.lr; the last checkpoint is good")
+    return Issue("LS-TRN-006", message, "look at these slices, or lower optimizer.lr; the last checkpoint is good")

@@ -22,7 +22,7 @@ from liverspleen.training.resumption import BEST, LAST, Resumption
 from liverspleen.training.tasks import is_first_process
 
 if TYPE_CHECKING:
-    from liverspleen.data.module import SectionDataModule
+    from liverspleen.data.module import SliceDataModule
     from liverspleen.training.module import SegmentationModule
 
 WEIGHTS = "model.safetensors"
@@ -39,7 +39,7 @@ class TrainingParts:
 
     trainer: pl.Trainer
     module: SegmentationModule
-    data: SectionDataModule
+    data: SliceDataModule
 
     @property
     def batch(self) -> str:
@@ -60,7 +60,7 @@ def fit(
     """Train to `steps`, unless the checkpoint `done` is already there; export the weights.
 
     All ranks call it; only the first one writes, and speaks through `say`. `build` is called after the seed is set, and
-    only if there is something to train. Returns the median of the seconds that a section took in validation; None if
+    only if there is something to train. Returns the median of the seconds that a slice took in validation; None if
     nothing was validated.
 
     Raises:
@@ -76,10 +76,10 @@ def fit(
             for unfinished in folder.glob(".part-*"):  # of a save that was killed
                 unfinished.unlink()
             data = parts.data
-            count = f"{len(data.training.cases)} cases, {len(data.training)} sections"
+            count = f"{len(data.training.cases)} cases, {len(data.training)} slices"
             say(f"{count}; validation: {len(data.validation.cases)} cases; steps {done.steps} to {steps}")
         _fit(parts, done)
-        seconds = parts.module.seconds_per_section
+        seconds = parts.module.seconds_per_slice
     elif is_first_process():
         why = f"no better DSS for {done.stale} validations" if ended_early else f"all {steps} steps"
         say(f"{done.checkpoint} ends with {why} already; nothing to do")

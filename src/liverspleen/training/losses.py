@@ -88,7 +88,7 @@ class CrossEntropy:
 class Dice:
     """1 minus soft Dice, mean over the organs, each taken over the whole batch.
 
-    Over the batch and not per section: most sections lack an organ, and a section's Dice of an absent organ would
+    Over the batch and not per slice: most slices lack an organ, and a slice's Dice of an absent organ would
     punish every faint trace of it.
     """
 
@@ -148,7 +148,7 @@ class BoundaryDice:
 
     The Dice of one voxel, over all classes: 2 sum(p t) / (sum(p) + sum(t)) = the probability p of its class, as p and
     the one-hot t both sum to 1. Near: less than `boundary_px` + 1 pixels, along rows and along columns, from a voxel of
-    another class of the same section. The mean runs over all such voxels of the batch. The paper has no such term; that
+    another class of the same slice. The mean runs over all such voxels of the batch. The paper has no such term; that
     there is one, and its weight of 3 beside cross-entropy, are facts of the authors' code. This definition of the
     voxel's Dice and of nearness are our assumptions.
 

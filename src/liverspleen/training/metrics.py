@@ -13,7 +13,7 @@ import pytorch_lightning as pl
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities import rank_zero_only
 
-from liverspleen.data.store import StoredCase
+from liverspleen.data.cache import CachedCase
 from liverspleen.storage import write_text
 from liverspleen.training.module import SegmentationModule
 
@@ -83,7 +83,7 @@ class ValidationFile(pl.Callback):
         voxels_mm3: volume of a voxel of each of them, on the CT's own grid.
     """
 
-    def __init__(self, file: Path, cases: Sequence[StoredCase], voxels_mm3: Sequence[float]) -> None:
+    def __init__(self, file: Path, cases: Sequence[CachedCase], voxels_mm3: Sequence[float]) -> None:
         self.file, self.cases, self.voxels_mm3 = file, cases, voxels_mm3
 
     @rank_zero_only

@@ -14,10 +14,10 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from liverspleen.data.augmentation import Augmentation, draw_seed
-from liverspleen.data.sections import SliceStack, native_classes
+from liverspleen.data.slices import SliceStack, native_classes
 from liverspleen.data.window import IntensityWindow
 from liverspleen.evaluation.metrics.overlap import Overlap, overlaps
-from liverspleen.networks.checkpoint import BUNDLE_KEY, WEIGHTS_PREFIX
+from liverspleen.networks.checkpoint import PACKAGE_KEY, WEIGHTS_PREFIX
 from liverspleen.organs import ORGANS, Structure
 from liverspleen.training.averaging import AveragedWeights
 from liverspleen.training.ranks import gathered, mean
@@ -27,18 +27,18 @@ _TRAINED = "trained_state_dict"  # beside the averaged weights, which stand wher
 
 
 class StepPart(NamedTuple):
-    """What a batch brought to the step under way: its loss, its cases and sections."""
+    """What a batch brought to the step under way: its loss, its cases and slices."""
 
     loss: Tensor
     case: Tensor
-    section: Tensor
+    slice_index: Tensor
 
 
 class SegmentationModule(pl.LightningModule):
     """Trains a network on 2.5D slices.
 
     Args:
-        network: (B, sections, H, W) scaled intensities to (B, 3, H, W) logits.
+        network: (B, slices, H, W) scaled intensities to (B, 3, H, W) logits.
         loss: (logits, labels, labelled) to a scalar.
         window: HU to intensities, on the training device.
         seed: of augmentation and dropout; with it and the step all draws are fixed, also after an interruption.
@@ -74,7 +74,7 @@ class SegmentationModule(pl.LightningModule):
         self._counts: dict[tuple[int, Structure], Overlap] = {}
         self.case_overlaps: dict[tuple[int, Structure], Overlap] = {}
         """Counts of the last validation, prediction first, by index of the case and organ that is labelled in it."""
-        self.seconds_per_section: list[float] = []
+        self.seconds_per_slice: list[float] = []
         """Of the network in each batch of the last validation on this rank, up to the classes on the CT's own grid."""
 
     @property
@@ -92,9 +92,9 @@ class SegmentationModule(pl.LightningModule):
         part = index % self.trainer.accumulate_grad_batches * self.trainer.world_size + self.global_rank
         draw = draw_seed(self.seed, self.global_step, part)
         torch.manual_seed(draw ^ 1)  # dropout: no state to keep, and validation cannot shift it
-        sections, labels = self.augmentation(self.window(batch.sections), batch.labels, seed=draw)
-        loss: Tensor = self.loss(self.network(sections), labels, batch.labelled)
-        self.parts.append(StepPart(loss.detach(), batch.case, batch.section))
+        slices, labels = self.augmentation(self.window(batch.slices), batch.labels, seed=draw)
+        loss: Tensor = self.loss(self.network(slices), labels, batch.labelled)
+        self.parts.append(StepPart(loss.detach(), batch.case, batch.slice_index))
         self.log("train/loss", mean(loss.detach()), prog_bar=True)
         return loss
 
@@ -105,7 +105,7 @@ class SegmentationModule(pl.LightningModule):
 
     def on_validation_epoch_start(self) -> None:
         """Forget the counts of the last validation; all ranks judge with the statistics of the first one."""
-        self._counts, self.seconds_per_section = {}, []
+        self._counts, self.seconds_per_slice = {}, []
         if self.trainer.world_size > 1:
             for statistic in self.judged.buffers():
                 distributed.broadcast(statistic, 0)
@@ -116,9 +116,9 @@ class SegmentationModule(pl.LightningModule):
             return
         # a validation batch never spans two cases, and its labels are on the CT's own grid
         clock = perf_counter()
-        logits, matrix = self.judged(self.window(batch.sections)), batch.matrix[0].tolist()
+        logits, matrix = self.judged(self.window(batch.slices)), batch.matrix[0].tolist()
         predicted = native_classes(logits, matrix, batch.labels.shape[-2:]).cpu().numpy()
-        self.seconds_per_section.append((perf_counter() - clock) / len(batch.case))
+        self.seconds_per_slice.append((perf_counter() - clock) / len(batch.case))
         labels = batch.labels.cpu().numpy()
         case = int(batch.case[0])
         found = overlaps(predicted, labels)
@@ -152,7 +152,7 @@ class SegmentationModule(pl.LightningModule):
 
         Lightning's own place in its loops is left out: a training goes on as one that begins at that step.
         """
-        checkpoint[BUNDLE_KEY] = self.description
+        checkpoint[PACKAGE_KEY] = self.description
         checkpoint.pop("loops", None)
         if self.average is not None:
             checkpoint[_TRAINED] = checkpoint["state_dict"]

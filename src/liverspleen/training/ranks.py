@@ -75,31 +75,31 @@ class Heartbeat(pl.Callback):
     """Ends this process when another rank has died, on whatever node.
 
     A dead rank leaves the others waiting in a collective operation, on GPUs for many minutes. A thread of each rank
-    counts in a store that the first rank keeps, and looks whether the others count too.
+    counts in a cache that the first rank keeps, and looks whether the others count too.
     """
 
     def __init__(self) -> None:
         self._over = threading.Event()
 
     def on_fit_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        """Open the store, start the thread."""
+        """Open the cache, start the thread."""
         if trainer.world_size == 1:
             return
         host, first = os.environ["MASTER_ADDR"], trainer.is_global_zero
         limit = timedelta(seconds=_SILENT_S)
-        store = TCPStore(host, 0, None, True, limit, wait_for_workers=False) if first else None
-        port = trainer.strategy.broadcast(store.port if store else 0)
-        store = store or TCPStore(host, port, None, False, limit)
+        cache = TCPStore(host, 0, None, True, limit, wait_for_workers=False) if first else None
+        port = trainer.strategy.broadcast(cache.port if cache else 0)
+        cache = cache or TCPStore(host, port, None, False, limit)
         ranks = (trainer.global_rank, trainer.world_size)
-        threading.Thread(target=self._watch, args=(store, *ranks), daemon=True, name="heartbeat").start()
+        threading.Thread(target=self._watch, args=(cache, *ranks), daemon=True, name="heartbeat").start()
 
-    def _watch(self, store: Any, rank: int, ranks: int) -> None:
+    def _watch(self, cache: Any, rank: int, ranks: int) -> None:
         counts, heard = [0] * ranks, [time.monotonic()] * ranks
         while not self._over.wait(_BEAT_S):
             try:
-                store.add(str(rank), 1)
-                now = [store.add(str(other), 0) for other in range(ranks)]
-            except RuntimeError:  # the store is gone, and the first rank with it
+                cache.add(str(rank), 1)
+                now = [cache.add(str(other), 0) for other in range(ranks)]
+            except RuntimeError:  # the cache is gone, and the first rank with it
                 now = [-1, *counts[1:]]
             moment = time.monotonic()
             heard = [moment if n != c and n >= 0 else h for n, c, h in zip(now, counts, heard, strict=True)]
@@ -111,7 +111,7 @@ class Heartbeat(pl.Callback):
                 os._exit(1)  # the main thread may wait in a collective operation for ever
 
     def on_fit_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        """All are there: nobody needs to listen any more, and the first rank may close the store."""
+        """All are there: nobody needs to listen any more, and the first rank may close the cache."""
         self._over.set()
         trainer.strategy.barrier()
 

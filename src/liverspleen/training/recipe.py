@@ -15,7 +15,7 @@ NOT_COMPARED: Final[Mapping[str, str]] = {
     "cohort": "names a file; hash and cases are compared",
     "root": "names a folder; the cases are compared",
     "split": "names a file; its hash is compared",
-    "store": "names a folder; the cases are compared",
+    "cache": "names a folder; the cases are compared",
     "output": "names the folder that holds the checkpoint",
     "train_fraction": "draws the split, whose hash is compared",
     "logger": "logs",

@@ -9,7 +9,7 @@ from typing import Any
 
 from liverspleen.errors import InputError, Issue
 from liverspleen.formats import CHECKPOINT
-from liverspleen.networks.checkpoint import BUNDLE_KEY
+from liverspleen.networks.checkpoint import PACKAGE_KEY
 from liverspleen.training.checkpoint_files import read_checkpoint
 from liverspleen.training.recipe import Recipe, recorded_recipe
 
@@ -64,7 +64,7 @@ def resumption(folder: Path, recipe: Recipe, *, neutral: Mapping[str, Any]) -> R
         )
         for one in damaged
     )
-    planned = int(checkpoint[BUNDLE_KEY].get("steps", steps))
+    planned = int(checkpoint[PACKAGE_KEY].get("steps", steps))
     return Resumption(file, steps, planned, int(checkpoint.get("stale", 0)), warnings)
 
 
@@ -80,7 +80,7 @@ def replanned(done: Resumption, steps: int) -> list[Issue]:
 def _resumable(file: Path, recipe: Recipe, neutral: Mapping[str, Any]) -> dict[str, Any] | None:
     """The checkpoint, once it is found to be of this training; None if it is damaged."""
     checkpoint = read_checkpoint(file)
-    if checkpoint is None or not isinstance(about := checkpoint[BUNDLE_KEY], dict):
+    if checkpoint is None or not isinstance(about := checkpoint[PACKAGE_KEY], dict):
         return None
     CHECKPOINT.check(about.get("format"), file)
     if (recorded := recorded_recipe(checkpoint)) is None:

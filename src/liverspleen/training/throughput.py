@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 if TYPE_CHECKING:
-    from liverspleen.data.sections import SliceStack
+    from liverspleen.data.slices import SliceStack
 
 PARTS = ("transfer", "augment", "forward", "backward", "optimizer")
 """What the device does in a step, in order; before it comes `load`, what is left is `idle`."""
@@ -28,7 +28,7 @@ class TrainingStep:
     """One step of a training without what surrounds it (logging, checkpoints).
 
     Args:
-        network: (B, sections, H, W) intensities to logits.
+        network: (B, slices, H, W) intensities to logits.
         prepare: batch on the device and number of the step to intensities and labels.
         loss: logits, labels and the batch to a scalar.
         optimizer: of the network's parameters.
@@ -48,10 +48,10 @@ class TrainingStep:
         mark()
         batch = type(batch)(*(tensor.to(self.device, non_blocking=True) for tensor in batch))
         mark()
-        sections, labels = self.prepare(batch, index)
+        slices, labels = self.prepare(batch, index)
         mark()
         with torch.autocast(self.device.type, self.autocast, enabled=self.autocast is not None):
-            loss = self.loss(self.network(sections), labels, batch)
+            loss = self.loss(self.network(slices), labels, batch)
         mark()
         loss.backward()  # type: ignore[no-untyped-call]
         mark()

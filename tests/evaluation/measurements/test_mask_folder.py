@@ -34,7 +34,7 @@ def test_masks_of_a_case_are_its_label_map(tmp_path: Path, below: str) -> None:
     mask(tmp_path / "s1" / below / "liver.nii.gz", slice(1, 5))
     mask(tmp_path / "s1" / below / "spleen.nii.gz", slice(6, 8))
     mask(tmp_path / "s1" / below / "kidney_left.nii.gz", slice(1, 8))  # not measured, and no overlap
-    # 2 sections x 4 (2) rows x 6 columns x 20 mm³
+    # 2 slices x 4 (2) rows x 6 columns x 20 mm³
     assert volumes(tmp_path) == {("s1", "liver"): pytest.approx(0.96), ("s1", "spleen"): pytest.approx(0.48)}
 
 

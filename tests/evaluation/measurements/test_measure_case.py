@@ -266,7 +266,7 @@ def test_overlap_and_surfaces_of_a_case_by_hand():
     assert liver.iou == 30 / 40
     assert liver.volume_error_cm3 == pytest.approx(-10 * 0.005)
     assert liver.volume_error_pct == -25
-    # two sections thick: all voxels are border voxels. The reader's 30 lie on the reference, 10 of its 40 are 1 mm off.
+    # two slices thick: all voxels are border voxels. The reader's 30 lie on the reference, 10 of its 40 are 1 mm off.
     assert liver.assd_mm == pytest.approx(10 / 70)
     assert liver.hd95_mm == 1.0
     assert (liver.nsd, liver.nsd_tolerance_mm, liver.surface) == (1.0, 3.0, "voxel")

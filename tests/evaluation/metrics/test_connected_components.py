@@ -15,9 +15,9 @@ def label_map(labels, spacing=(1.0, 1.0, 1.0)):
     return LabelMap(labels, Geometry((columns, rows, slices), np.diag([-column_mm, -row_mm, slice_mm, 1.0])))
 
 
-def noise(shape, share, seed=0):
+def noise(shape, fraction, seed=0):
     """Labels at random: structures of every shape, at all faces of the grid."""
-    return np.random.default_rng(seed).choice(3, shape, p=[1 - 2 * share, share, share]).astype(np.uint8)
+    return np.random.default_rng(seed).choice(3, shape, p=[1 - 2 * fraction, fraction, fraction]).astype(np.uint8)
 
 
 def by_scipy(labels, structure):
@@ -29,10 +29,10 @@ def by_scipy(labels, structure):
     return [(int(sizes[i]), centres[i]) for i in np.argsort(-sizes, kind="stable")]
 
 
-@pytest.mark.parametrize("share", [0.02, 0.06, 0.1, 0.3])
+@pytest.mark.parametrize("fraction", [0.02, 0.06, 0.1, 0.3])
 @pytest.mark.parametrize("shape", [(9, 24, 31), (1, 40, 40), (40, 1, 20), (12, 30, 1), (3, 3, 3)])
-def test_parts_of_noise_are_those_of_scipy(shape, share):
-    labels = noise(shape, share, seed=shape[0])
+def test_parts_of_noise_are_those_of_scipy(shape, fraction):
+    labels = noise(shape, fraction, seed=shape[0])
     for organ in ORGANS:
         expected = by_scipy(labels, organ)
         found = parts(label_map(labels), organ)
@@ -104,9 +104,9 @@ def test_a_part_stays_by_its_share_or_by_its_volume(widths, voxel_mm, kept):
         assert cleared is drawn
 
 
-@pytest.mark.parametrize("share", [0.05, 0.1])
-def test_cleared_labels_are_those_that_scipy_leaves(share):
-    labels = noise((12, 30, 40), share)
+@pytest.mark.parametrize("fraction", [0.05, 0.1])
+def test_cleared_labels_are_those_that_scipy_leaves(fraction):
+    labels = noise((12, 30, 40), fraction)
     labels[3:9, 5:20, 5:20] = Structure.LIVER
     before = labels.copy()
     numbered, count = ndimage.label(labels == Structure.LIVER, structure=ALL_NEIGHBOURS)

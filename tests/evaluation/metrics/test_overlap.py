@@ -43,7 +43,7 @@ def test_swapping_the_two_maps_swaps_fp_and_fn_and_keeps_the_score(pair):
 
 
 @given(label_pairs())
-def test_counts_of_sections_add_up_to_those_of_the_case(pair):
+def test_counts_of_slices_add_up_to_those_of_the_case(pair):
     first, second = pair
     for organ in ORGANS:
         parts = [overlaps(a, b)[organ] for a, b in zip(np.atleast_2d(first), np.atleast_2d(second), strict=True)]

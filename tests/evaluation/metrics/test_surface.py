@@ -97,11 +97,11 @@ def test_area_of_a_box_is_its_faces_with_cut_edges_and_corners():
 
 
 def test_area_weighted_distances_of_a_plate_moved_along_its_normal():
-    # two plates far larger than their rims: all elements of one are 3 sections from those of the other
+    # two plates far larger than their rims: all elements of one are 3 slices from those of the other
     test, reference = np.zeros((2, 9, 6, 6), bool)
     test[2], reference[5] = True, True
     found = surface_distances(test, reference, SPACING, tolerance_mm=5.0, definition="area")
-    # both faces of both plates: from the near face 2 sections to the other's near face, from the far face 3
+    # both faces of both plates: from the near face 2 slices to the other's near face, from the far face 3
     assert found.assd_mm == pytest.approx(12.5)
     assert found.hd95_mm == pytest.approx(15.0)
     assert found.nsd == 0.0
@@ -150,7 +150,7 @@ def test_exactly_the_tolerance_counts_as_within():
 
 
 def test_a_label_map_is_measured_as_its_array_in_the_order_of_the_file():
-    # stored as (column, row, slice); the first axis towards the right, sections tilted
+    # stored as (column, row, slice); the first axis towards the right, slices tilted
     affine = np.array([[0.8, 0, 0, 5], [0, 0.8, 1.0, 6], [0, 0, 5.0, 7], [0, 0, 0, 1]])
     test, reference = box_mask((6, 7, 8), (1, 4), (2, 6), (1, 5)), box_mask((6, 7, 8), (2, 5), (2, 5), (3, 7))
     grid = Geometry((6, 7, 8), affine)
@@ -168,7 +168,7 @@ EMPTY = np.zeros(SHAPE, bool)
 FULL = np.ones(SHAPE, bool)
 VOXEL = box_mask(SHAPE, (1, 2), (2, 3), (3, 4))
 CORNER = box_mask(SHAPE, (0, 1), (0, 1), (0, 1))
-SECTION = box_mask(SHAPE, (2, 3), (0, 6), (0, 7))
+SLICE = box_mask(SHAPE, (2, 3), (0, 6), (0, 7))
 
 
 @pytest.mark.parametrize("definition", DEFINITIONS)
@@ -179,7 +179,7 @@ def test_two_empty_masks_have_no_distances(definition):
 
 
 @pytest.mark.parametrize("definition", DEFINITIONS)
-@pytest.mark.parametrize("mask", [VOXEL, CORNER, SECTION, FULL])
+@pytest.mark.parametrize("mask", [VOXEL, CORNER, SLICE, FULL])
 def test_one_empty_mask_scores_zero_without_distances(mask, definition):
     alone = surface_distances(mask, EMPTY, SPACING, tolerance_mm=1.0, definition=definition)
     missed = surface_distances(EMPTY, mask, SPACING, tolerance_mm=1.0, definition=definition)
@@ -190,7 +190,7 @@ def test_one_empty_mask_scores_zero_without_distances(mask, definition):
 
 
 @pytest.mark.parametrize("definition", DEFINITIONS)
-@pytest.mark.parametrize("mask", [VOXEL, CORNER, SECTION, FULL])
+@pytest.mark.parametrize("mask", [VOXEL, CORNER, SLICE, FULL])
 def test_identical_masks_are_at_no_distance(mask, definition):
     found = surface_distances(mask, mask.copy(), SPACING, tolerance_mm=0.0, definition=definition)
     assert numbers(found) == (0.0, 0.0, 1.0)
@@ -309,11 +309,11 @@ def test_wrong_input_is_refused(changes, message):
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int64, np.float32])
 def test_masks_of_zeros_and_ones_are_masks(dtype):
-    found = surface_distances(VOXEL.astype(dtype), SECTION.astype(dtype), SPACING, tolerance_mm=1.0)
-    assert found == surface_distances(VOXEL, SECTION, SPACING, tolerance_mm=1.0)
+    found = surface_distances(VOXEL.astype(dtype), SLICE.astype(dtype), SPACING, tolerance_mm=1.0)
+    assert found == surface_distances(VOXEL, SLICE, SPACING, tolerance_mm=1.0)
 
 
 def test_the_result_is_ready_for_json():
-    values = surface_distances(VOXEL, SECTION, SPACING, tolerance_mm=1.0).to_dict()
+    values = surface_distances(VOXEL, SLICE, SPACING, tolerance_mm=1.0).to_dict()
     assert {"definition", "tolerance_mm", "hd95_mm", "assd_mm", "nsd", "n_test", "method", "reason"} <= set(values)
     assert values["hd95_mm"] > 0

@@ -37,13 +37,13 @@ def degenerate_pairs():
         mask[tuple(slice(*limits) for limits in ranges)] = True
         return mask
 
-    full, voxel, section = np.ones(shape, bool), box((1, 2), (2, 3), (3, 4)), box((2, 3), (0, 6), (0, 7))
+    full, voxel, slice_index = np.ones(shape, bool), box((1, 2), (2, 3), (3, 4)), box((2, 3), (0, 6), (0, 7))
     return {
         "voxel_in_full": (voxel, full),
         "full_twice": (full, full),
         "voxel_twice": (voxel, voxel),
         "two_voxels": (voxel, box((3, 4), (5, 6), (6, 7))),
-        "one_section": (section, box((1, 2), (0, 6), (0, 7))),
+        "one_slice": (slice_index, box((1, 2), (0, 6), (0, 7))),
         "touching_faces": (box((0, 2), (0, 6), (0, 7)), box((2, 4), (0, 6), (0, 7))),
         "disjoint": (box((0, 1), (0, 2), (0, 2)), box((3, 4), (4, 6), (5, 7))),
         "corner_and_full": (box((0, 1), (0, 1), (0, 1)), full),

@@ -39,7 +39,7 @@ def test_volume_does_not_change_when_the_grid_is_turned():
 
 def test_volume_of_a_tilted_gantry_is_that_of_the_determinant():
     affine = np.eye(4)
-    affine[:3, 2] = (0, 2, 5)  # sections 5 mm apart, each moved by 2 mm
+    affine[:3, 2] = (0, 2, 5)  # slices 5 mm apart, each moved by 2 mm
     assert organ_volume_cm3(label_map((1, INSIDE), affine=affine), Structure.LIVER) == pytest.approx(
         24 * 5e-3, rel=1e-12
     )
@@ -126,7 +126,7 @@ def test_a_liver_at_the_patients_right_end_is_truncated_at_the_right():
     assert volume_statuses(turned) == volume_statuses(drawn)
 
 
-def test_an_organ_in_an_image_of_one_section_is_truncated_and_never_too_small():
+def test_an_organ_in_an_image_of_one_slice_is_truncated_and_never_too_small():
     one = coarse((Structure.LIVER, np.s_[:, 2:4, 2:4]), shape=(1, 8, 10))  # 32 cm³
     assert volume_status(one, Structure.LIVER) == "truncated"
     assert truncated_faces(one, Structure.LIVER) == ("inferior", "superior")

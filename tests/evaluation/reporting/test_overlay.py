@@ -1,4 +1,4 @@
-"""Figure 3: the right case, the right section, the right way up, and errors in their colours."""
+"""Figure 3: the right case, the right slice, the right way up, and errors in their colours."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def chosen(folder: Path, rows: list[Measurement]) -> tuple[str, ...]:
 
 @pytest.fixture
 def predicted(box_cohort: Callable[..., Path], tmp_path: Path) -> tuple[Cohort, Path]:
-    """The box cohort, and predictions equal to the references but for three voxels of section 1 of the first case."""
+    """The box cohort, and predictions equal to the references but for three voxels of slice 1 of the first case."""
     cohort = read_cohort(box_cohort())
     for case in cohort.cases:
         assert case.label is not None
@@ -59,11 +59,11 @@ def test_the_case_with_the_median_dss_stands_for_its_condition(tmp_path: Path) -
     assert chosen(tmp_path, rows) == ("e", "a", "f")
 
 
-def test_the_section_is_the_one_with_the_largest_reference(predicted: tuple[Cohort, Path]) -> None:
+def test_the_slice_is_the_one_with_the_largest_reference(predicted: tuple[Cohort, Path]) -> None:
     cohort, labels = predicted
     overlay = overlay_of(cohort.cases[0], labels)
-    # The liver stands in sections 1 to 4, the spleen in 1 to 3 (from 0); the first of the equal ones is taken.
-    assert (overlay.section, overlay.sections) == (2, 5)
+    # The liver stands in slices 1 to 4, the spleen in 1 to 3 (from 0); the first of the equal ones is taken.
+    assert (overlay.slice_index, overlay.slices) == (2, 5)
     assert overlay.spacing_mm == (2.0, 2.0)
 
 
@@ -74,12 +74,12 @@ def test_errors_and_dss_are_those_of_the_voxels(predicted: tuple[Cohort, Path]) 
     assert overlay.errors[10, 5] == 2
     assert overlay.errors[18, 22] == 3
     assert np.count_nonzero(overlay.errors) == 3
-    # Liver: 16 x 12 pixels in 4 sections are 768; one missed, two too many. Spleen: 8 x 8 in 3 are 192, one missed.
+    # Liver: 16 x 12 pixels in 4 slices are 768; one missed, two too many. Spleen: 8 x 8 in 3 are 192, one missed.
     assert overlay.dss["liver"] == pytest.approx(2 * 767 / (768 + 769))
     assert overlay.dss["spleen"] == pytest.approx(2 * 191 / (192 + 191))
 
 
-def test_sections_are_shown_as_radiologists_look_at_them(predicted: tuple[Cohort, Path]) -> None:
+def test_slices_are_shown_as_radiologists_look_at_them(predicted: tuple[Cohort, Path]) -> None:
     cohort, labels = predicted
     ct, *_ = overlay_figure([overlay_of(cohort.cases[0], labels)]).axes
     image = ct.images[0]
@@ -102,10 +102,10 @@ def test_pixels_keep_their_aspect(predicted: tuple[Cohort, Path]) -> None:
     assert height / width == pytest.approx(3.0 * rows / columns)
 
 
-def test_case_section_and_dss_are_printed(predicted: tuple[Cohort, Path]) -> None:
+def test_case_slice_and_dss_are_printed(predicted: tuple[Cohort, Path]) -> None:
     cohort, labels = predicted
     figure = overlay_figure([overlay_of(cohort.cases[0], labels)])
-    assert "No condition named · c0 · section 2 of 5 · DSS liver 0.998, spleen 0.997" in [
+    assert "No condition named · c0 · slice 2 of 5 · DSS liver 0.998, spleen 0.997" in [
         text.get_text() for text in figure.texts
     ]
     legend = [text.get_text() for text in figure.legends[0].get_texts()]
@@ -163,7 +163,7 @@ def test_the_figure_is_the_same_bytes_and_inert(predicted: tuple[Cohort, Path]) 
     assert b"<script" not in drawn(hostile)[0]
 
 
-def test_a_section_of_air_is_shown_whole(predicted: tuple[Cohort, Path]) -> None:
+def test_a_slice_of_air_is_shown_whole(predicted: tuple[Cohort, Path]) -> None:
     cohort, labels = predicted
     overlay = overlay_of(cohort.cases[0], labels)
     empty = np.zeros_like(overlay.reference)

@@ -203,7 +203,7 @@ def test_a_study_adds_table_1_figure_1_and_figure_3(study: Study, tmp_path: Path
     assert not {"LS-REP-040", "LS-REP-041", "LS-REP-042", "LS-REP-048", "LS-REP-049"} & set(codes)
     content = json.loads((tmp_path / "out/report.json").read_text(encoding="utf-8"))
     assert content["flow"]["branches"][0]["patients"] == 4
-    assert [section["condition"] for section in content["sections"]] == ["healthy", "cld"]
+    assert [shown["condition"] for shown in content["slices"]] == ["healthy", "cld"]
     cells = {(cell["table"], cell["row"]): cell["text"] for cell in content["cells"]}
     assert cells["table1", "age"] == "40.0 ± 10.0 (30.0–50.0)"
     text, page = page_of(tmp_path / "out")
@@ -229,7 +229,7 @@ def test_without_label_maps_figure_3_is_noted_and_removed(study: Study, tmp_path
 def test_named_cases_are_those_of_figure_3(study: Study, tmp_path: Path) -> None:
     report_with(Study(study.cohort, labels=study.labels, cases=("c3", "c0")), tmp_path / "out")
     content = json.loads((tmp_path / "out/report.json").read_text(encoding="utf-8"))
-    assert [section["case_id"] for section in content["sections"]] == ["c3", "c0"]
+    assert [shown["case_id"] for shown in content["slices"]] == ["c3", "c0"]
 
 
 def test_a_cohort_of_other_examinations_is_noted(study: Study, tmp_path: Path) -> None:

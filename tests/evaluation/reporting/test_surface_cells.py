@@ -40,9 +40,9 @@ def test_a_corner_cut_off_on_a_sheared_grid_by_hand():
 
 
 def test_a_flat_face_on_a_sheared_grid_is_a_parallelogram():
-    first_section = [corner for corner in CORNERS if corner[0] == 0]
+    first_slice = [corner for corner in CORNERS if corner[0] == 0]
     area = np.linalg.norm(np.cross(SHEARED_MM[1], SHEARED_MM[2]))
-    assert cell_areas_mm2(SHEARED_MM)[code_of(*first_section)] == pytest.approx(area)
+    assert cell_areas_mm2(SHEARED_MM)[code_of(*first_slice)] == pytest.approx(area)
 
 
 @pytest.mark.parametrize("axes_mm", [np.eye(3), np.diag([5.0, 0.8, 0.7]), SHEARED_MM])

@@ -29,10 +29,10 @@ def cohort(tmp_path: Path) -> Cohort:
     return cohort_of(
         tmp_path,
         [
-            {"dataset": "development", "sex": "F", "age": 40, "condition": "cld", "section_thickness_mm": 5},
-            {"dataset": "", "sex": "M", "age": 50, "condition": "healthy", "section_thickness_mm": 5},
-            {"dataset": "development", "sex": "M", "age": 63, "condition": "cld", "section_thickness_mm": 2.5},
-            {"dataset": "development", "sex": "", "age": "", "condition": "cld", "section_thickness_mm": 5},
+            {"dataset": "development", "sex": "F", "age": 40, "condition": "cld", "slice_thickness_mm": 5},
+            {"dataset": "", "sex": "M", "age": 50, "condition": "healthy", "slice_thickness_mm": 5},
+            {"dataset": "development", "sex": "M", "age": 63, "condition": "cld", "slice_thickness_mm": 2.5},
+            {"dataset": "development", "sex": "", "age": "", "condition": "cld", "slice_thickness_mm": 5},
             {"dataset": "test2", "patient_id": "x", "site": "external", "sex": "M", "age": 70, "phase": "portal"},
             {"dataset": "test2", "patient_id": "x", "site": "internal", "sex": "M", "age": 71, "phase": "portal"},
             {"dataset": "test2", "patient_id": "y", "site": "external", "sex": "F", "age": 30, "phase": "late"},
@@ -75,18 +75,18 @@ def test_shares_are_of_all_patients_and_those_without_a_value_are_a_row(cohort: 
     assert table["sex:M", "test2"].values == {"count": 1, "percent": 50}
 
 
-def test_section_thickness_and_phase_count_cts(cohort: Cohort) -> None:
+def test_slice_thickness_and_phase_count_cts(cohort: Cohort) -> None:
     table = table_of(cohort)
     rows = [row for row, column in table if column == "test2"]
-    assert rows.index("section_thickness:2.5 mm") < rows.index("section_thickness:5 mm")
-    assert table["section_thickness:5 mm", "development"].text == "3 (75.0)"
-    assert table["section_thickness_missing", "test2"].text == "3 (100.0)"
+    assert rows.index("slice_thickness:2.5 mm") < rows.index("slice_thickness:5 mm")
+    assert table["slice_thickness:5 mm", "development"].text == "3 (75.0)"
+    assert table["slice_thickness_missing", "test2"].text == "3 (100.0)"
     assert table["phase:portal", "test2"].text == "2 (66.7)"
 
 
 def test_rows_of_one_characteristic_add_up(cohort: Cohort) -> None:
     table = table_of(cohort)
-    for name, whole in (("sex", 4), ("condition", 4), ("section_thickness", 4), ("phase", 4)):
+    for name, whole in (("sex", 4), ("condition", 4), ("slice_thickness", 4), ("phase", 4)):
         parts = [cell for (row, c), cell in table.items() if c == "development" and row.startswith((name,))]
         assert sum(cell.values["count"] or 0 for cell in parts) == whole, name
 
@@ -118,17 +118,17 @@ def test_nobody_with_an_age_is_undefined_with_a_reason(tmp_path: Path) -> None:
     assert table["age_missing", "test1"].text == "1 (100.0)"
 
 
-def test_many_section_thicknesses_are_described(tmp_path: Path) -> None:
-    rows = [{"dataset": "test1", "section_thickness_mm": n / 2} for n in range(1, 10)]
+def test_many_slice_thicknesses_are_described(tmp_path: Path) -> None:
+    rows = [{"dataset": "test1", "slice_thickness_mm": n / 2} for n in range(1, 10)]
     table = table_of(cohort_of(tmp_path, rows))
     # 0.5 to 4.5 in steps of 0.5: mean 2.5, variance 0.25 * 60 / 8 = 1.875.
-    assert table["section_thickness_mm", "test1"].text == "2.5 ± 1.4 (0.5–4.5)"
-    assert not [row for row, _ in table if row.startswith("section_thickness:")]
+    assert table["slice_thickness_mm", "test1"].text == "2.5 ± 1.4 (0.5–4.5)"
+    assert not [row for row, _ in table if row.startswith("slice_thickness:")]
 
 
 def test_thicknesses_that_print_alike_are_one_row(tmp_path: Path) -> None:
-    rows = [{"dataset": "test1", "section_thickness_mm": value} for value in (5, 5.001)]
-    assert table_of(cohort_of(tmp_path, rows))["section_thickness:5 mm", "test1"].text == "2 (100.0)"
+    rows = [{"dataset": "test1", "slice_thickness_mm": value} for value in (5, 5.001)]
+    assert table_of(cohort_of(tmp_path, rows))["slice_thickness:5 mm", "test1"].text == "2 (100.0)"
 
 
 def test_datasets_stand_in_the_order_of_the_vocabulary(tmp_path: Path) -> None:

@@ -251,7 +251,9 @@ def main() -> None:
         )
     )
     write(
-        _rows(["left out though as good", "share"], ((k, best_left_out_rate(Sweep(leaders=k))) for k in (2, 3, 5, 8)))
+        _rows(
+            ["left out though as good", "fraction"], ((k, best_left_out_rate(Sweep(leaders=k))) for k in (2, 3, 5, 8))
+        )
     )
     looks = [(s, second_look_rate(Sweep(seeds=s, seed_sd=1.0))) for s in (3, 5, 10)]
     write(_rows(["seeds, doubled if there is no winner", "winner of two equally good"], looks))

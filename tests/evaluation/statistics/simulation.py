@@ -95,7 +95,7 @@ def rc_bca_coverage(n: int, wcv: float) -> float:
         found = bca_interval(float(np.sqrt(squares.mean())), replicates, np.sqrt(ratio_jackknife(squares, ones)))
         return found is not None and found.lower <= wcv <= found.upper
 
-    return _share(once, SOME // 2)
+    return _fraction(once, SOME // 2)
 
 
 def rc_ratio_bca_coverage(n: int) -> float:
@@ -112,7 +112,7 @@ def rc_ratio_bca_coverage(n: int) -> float:
         found = bca_interval(float(np.log(first.sum() / second.sum())) / 2, replicates, jackknife)
         return found is not None and found.lower <= truth <= found.upper
 
-    return _share(once, SOME // 2)
+    return _fraction(once, SOME // 2)
 
 
 def dss_coverage(n: int, *, per_patient: int = 1) -> tuple[float, float]:
@@ -146,7 +146,7 @@ def exchange_level(n: int, shape: str) -> float:
         squares = [within_variances(1 + scan + shift + part) for part in error]
         return _exchange_p(squares[0] - squares[1]) <= 0.05
 
-    return _share(once, SOME if n <= 13 else SOME // 4)
+    return _fraction(once, SOME if n <= 13 else SOME // 4)
 
 
 def rank_test_levels(n: int) -> dict[str, float]:
@@ -166,13 +166,13 @@ def rank_test_levels(n: int) -> dict[str, float]:
         ),
         "Dunn, any of ten pairs (Holm)": dunn_rejects,
     }
-    return {name: _share(test, SOME) for name, test in tests.items()}
+    return {name: _fraction(test, SOME) for name, test in tests.items()}
 
 
 def tost_level(n: int) -> float:
     """How often readers are called equivalent whose true difference is the margin (3 SD)."""
     rng = np.random.default_rng(SEED)
-    return _share(lambda _: bool(tost(3 + rng.standard_normal(n), np.zeros(n), margin=3.0).equivalent), SOME)
+    return _fraction(lambda _: bool(tost(3 + rng.standard_normal(n), np.zeros(n), margin=3.0).equivalent), SOME)
 
 
 def shift_coverage(n: int) -> float:
@@ -183,7 +183,7 @@ def shift_coverage(n: int) -> float:
         interval = hodges_lehmann(rng.standard_t(3, n))[1]
         return interval is not None and interval[0] <= 0 <= interval[1]
 
-    return _share(once, SOME)
+    return _fraction(once, SOME)
 
 
 def reliability_coverage(n: int, k: int) -> dict[str, float]:
@@ -215,7 +215,7 @@ def _p(p: float | None) -> float:
     return 1.0 if p is None else p
 
 
-def _share(once: Callable[[int], bool], runs: int) -> float:
+def _fraction(once: Callable[[int], bool], runs: int) -> float:
     return sum(map(once, range(runs))) / runs
 
 
@@ -276,9 +276,9 @@ def main() -> None:
             [
                 *([f"Hodges-Lehmann shift, n = {n}", shift_coverage(n)] for n in (8, 30, 80)),
                 *(
-                    [f"{name}, n = {n}, k = {k}", share]
+                    [f"{name}, n = {n}, k = {k}", fraction]
                     for n, k in ((10, 2), (30, 2), (30, 4))
-                    for name, share in reliability_coverage(n, k).items()
+                    for name, fraction in reliability_coverage(n, k).items()
                 ),
             ],
         )
@@ -287,7 +287,11 @@ def main() -> None:
         _rows(
             ["tests, true null hypothesis", "p ≤ 0.05"],
             [
-                *([f"{name}, n = {n}", share] for n in (6, 10, 30) for name, share in rank_test_levels(n).items()),
+                *(
+                    [f"{name}, n = {n}", fraction]
+                    for n in (6, 10, 30)
+                    for name, fraction in rank_test_levels(n).items()
+                ),
                 *([f"TOST at the margin, n = {n}", tost_level(n)] for n in (5, 30)),
                 *(
                     [f"DLA against reference RC, n = {n}, {shape}", exchange_level(n, shape)]

@@ -48,7 +48,7 @@ def test_regression_agrees_with_scipy_on_large_values() -> None:
 
 
 def volumes(spread: str) -> BlandAltman:
-    """200 pairs whose spread is a share of the volume, or the same for all."""
+    """200 pairs whose spread is a fraction of the volume, or the same for all."""
     rng = np.random.default_rng(RNG_SEED)
     reference = rng.uniform(200, 2500, 200)
     error = rng.normal(0, 1, 200)

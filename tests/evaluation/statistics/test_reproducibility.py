@@ -165,7 +165,7 @@ def fifty_pairs_with(rc_pct: float) -> tuple[np.ndarray, np.ndarray]:
     return np.full(50, 1 + difference / 2), np.full(50, 1 - difference / 2)
 
 
-# Results section of Ahn et al. 2020: percentage RC of the DLA and of the reference, with the printed 95 % CI.
+# Results slice of Ahn et al. 2020: percentage RC of the DLA and of the reference, with the printed 95 % CI.
 MET = [(19.9, "16.7–24.7"), (22.5, "18.8–27.9"), (18.1, "15.1–22.4"), (18.8, "15.7–23.4"), (21.5, "18.0–26.7")]
 
 

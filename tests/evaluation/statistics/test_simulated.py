@@ -41,8 +41,8 @@ def test_the_interval_of_the_shift_covers_as_stated() -> None:
 
 @pytest.mark.parametrize("n", [10, 30])
 def test_rank_tests_hold_their_level(n: int) -> None:
-    for name, share in simulation.rank_test_levels(n).items():
-        assert share <= 0.06, name  # 5 % and three Monte Carlo standard errors
+    for name, fraction in simulation.rank_test_levels(n).items():
+        assert fraction <= 0.06, name  # 5 % and three Monte Carlo standard errors
 
 
 @pytest.mark.parametrize("n", [5, 30])

@@ -8,9 +8,9 @@ import pydicom
 
 from liverspleen.imaging import CTVolume, Geometry
 from liverspleen.imaging.dicom import Series, find_series, write_series
-from liverspleen.imaging.dicom.door import quiet
+from liverspleen.imaging.dicom.quiet import quiet
 
-SHAPE = (41, 37, 8)  # columns, rows, sections
+SHAPE = (41, 37, 8)  # columns, rows, slices
 AFFINE = np.array([[-0.75, 0, 0, 15.0], [0, -0.5, 0, 9.0], [0, 0, 2.5, -300.0], [0, 0, 0, 1.0]])
 
 

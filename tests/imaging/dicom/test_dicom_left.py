@@ -13,7 +13,7 @@ from liverspleen.imaging.dicom import find_series, read_series
 
 
 def shift(files, millimetres):
-    """Move sections: a function of number gives x, y, z in DICOM's world."""
+    """Move slices: a function of number gives x, y, z in DICOM's world."""
 
     def move(dataset, number):
         dataset.ImagePositionPatient = [
@@ -28,7 +28,7 @@ def test_sound_series_is_taken(tmp_path):
     series = only(tmp_path)
     assert series.left == ()
     assert series.warnings == ()
-    assert (series.sections, series.rows, series.columns) == (8, 37, 41)
+    assert (series.slices, series.rows, series.columns) == (8, 37, 41)
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_sound_series_is_taken(tmp_path):
         ({"SOPClassUID": pydicom.uid.SegmentationStorage, "Modality": "SEG"}, "LS-DCM-016", "segmentation"),
     ],
 )
-def test_kind_of_image_that_is_no_ct_section_is_left(tmp_path, tags, code, word):
+def test_kind_of_image_that_is_no_ct_slice_is_left(tmp_path, tags, code, word):
     write(tmp_path, **tags)
     series = only(tmp_path)
     assert codes(series) == [code]
@@ -54,11 +54,11 @@ def test_kind_of_image_that_is_no_ct_section_is_left(tmp_path, tags, code, word)
         read_series(series, case_id="A1")
 
 
-def test_localizer_within_a_series_is_left_and_its_axial_sections_are_taken(tmp_path):
+def test_localizer_within_a_series_is_left_and_its_axial_slices_are_taken(tmp_path):
     files = write(tmp_path)
     change(files[:1], lambda d, _: setattr(d, "ImageType", ["ORIGINAL", "PRIMARY", "LOCALIZER"]))
     found = find_series(tmp_path)
-    assert sorted((s.sections, *codes(s)) for s in found) == [(1, "LS-DCM-003"), (7,)]
+    assert sorted((s.slices, *codes(s)) for s in found) == [(1, "LS-DCM-003"), (7,)]
 
 
 @pytest.mark.parametrize(
@@ -93,12 +93,12 @@ def test_series_without_codec_is_left_before_its_pixels_are_read(tmp_path, uid, 
 @pytest.mark.parametrize(
     "keyword", ["ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "Rows", "Columns"]
 )
-def test_section_without_a_geometry_field_leaves_the_series(tmp_path, keyword):
+def test_slice_without_a_geometry_field_leaves_the_series(tmp_path, keyword):
     files = write(tmp_path)
     change(files[3:4], lambda dataset, _: delattr(dataset, keyword))
     series = only(tmp_path)
     assert codes(series) == ["LS-DCM-007"]
-    assert "1 of 8 sections" in whys(series)
+    assert "1 of 8 slices" in whys(series)
 
 
 @pytest.mark.parametrize(
@@ -160,7 +160,7 @@ def test_oblique_stack_along_its_normal_is_no_tilt(tmp_path):
     np.testing.assert_allclose(series.geometry.affine, affine, atol=1e-6)
 
 
-def test_sections_shifted_in_their_plane_without_rule_are_left(tmp_path):
+def test_slices_shifted_in_their_plane_without_rule_are_left(tmp_path):
     files = write(tmp_path)
     shift(files[4:5], lambda number: (3, 0, 0))
     series = only(tmp_path)
@@ -169,7 +169,7 @@ def test_sections_shifted_in_their_plane_without_rule_are_left(tmp_path):
 
 
 @pytest.mark.parametrize("same_pixels", [True, False])
-def test_two_sections_at_one_position_are_left(tmp_path, same_pixels):
+def test_two_slices_at_one_position_are_left(tmp_path, same_pixels):
     files = write(tmp_path)
     shutil.copy(files[3], tmp_path / "again.dcm")
     if not same_pixels:
@@ -178,7 +178,7 @@ def test_two_sections_at_one_position_are_left(tmp_path, same_pixels):
         dataset.save_as(tmp_path / "again.dcm")
     series = only(tmp_path)
     assert codes(series) == ["LS-DCM-011"]
-    assert "1 of 9 sections" in whys(series)
+    assert "1 of 9 slices" in whys(series)
     assert "phases" not in whys(series)
 
 
@@ -188,21 +188,21 @@ def test_two_phases_in_one_series_are_left_with_the_hint(tmp_path, field):
     write(tmp_path / "b", made(seed=1), SeriesInstanceUID="1.2.3", StudyInstanceUID="1.2", **field)
     series = only(tmp_path)
     assert codes(series) == ["LS-DCM-011"]
-    assert "8 of 16 sections" in whys(series)
+    assert "8 of 16 slices" in whys(series)
     assert "two phases" in whys(series)
 
 
-def test_missing_sections_are_counted(tmp_path):
+def test_missing_slices_are_counted(tmp_path):
     files = write(tmp_path, made(shape=(41, 37, 12)))
     for number in (3, 6, 7):
         files[number].unlink()
     series = only(tmp_path)
     assert codes(series) == ["LS-DCM-012"]
-    assert "3 sections are missing in 2 gaps" in whys(series)
+    assert "3 slices are missing in 2 gaps" in whys(series)
 
 
 @pytest.mark.parametrize(("off_mm", "left"), [(0.7, True), (-0.7, True), (1.25, True), (0.2, False), (-0.2, False)])
-def test_irregular_gap_is_left_when_sections_are_off_by_a_tenth_of_the_spacing(tmp_path, off_mm, left):
+def test_irregular_gap_is_left_when_slices_are_off_by_a_tenth_of_the_spacing(tmp_path, off_mm, left):
     files = write(tmp_path)
     shift(files[4:], lambda number: (0, 0, off_mm))
     assert codes(only(tmp_path)) == (["LS-DCM-013"] if left else [])
@@ -229,10 +229,10 @@ def test_positions_rounded_to_one_decimal_are_even(tmp_path):
     assert series.geometry.spacing_mm[0] == pytest.approx(0.625, abs=0.1 / 39)
 
 
-@pytest.mark.parametrize(("sections", "minimum", "left"), [(4, 5, True), (5, 5, False), (4, 4, False), (1, 1, True)])
-def test_too_few_sections_are_left(tmp_path, sections, minimum, left):
-    write(tmp_path, made(shape=(41, 37, sections)))
-    assert codes(only(tmp_path, minimum_sections=minimum)) == (["LS-DCM-014"] if left else [])
+@pytest.mark.parametrize(("slices", "minimum", "left"), [(4, 5, True), (5, 5, False), (4, 4, False), (1, 1, True)])
+def test_too_few_slices_are_left(tmp_path, slices, minimum, left):
+    write(tmp_path, made(shape=(41, 37, slices)))
+    assert codes(only(tmp_path, minimum_slices=minimum)) == (["LS-DCM-014"] if left else [])
 
 
 def test_files_of_several_series_in_one_folder_without_uids_are_left(tmp_path):
@@ -272,7 +272,7 @@ def test_thickness_that_is_not_the_spacing_is_a_warning(tmp_path):
     series = only(tmp_path)
     assert series.left == ()
     assert [w.code for w in series.warnings] == ["LS-DCM-022"]
-    assert series.section_thickness_mm == 3
+    assert series.slice_thickness_mm == 3
     assert series.geometry.spacing_mm[0] == 2.5
 
 

@@ -24,7 +24,7 @@ def turned(*degrees):
 
 
 def grid(directions, origin=(31.25, -17.5, -204.125)):
-    """Affine in RAS+ from unit vectors in columns (column, row, section); spacings 0.75, 0.5 and 2.5 mm."""
+    """Affine in RAS+ from unit vectors in columns (column, row, slice); spacings 0.75, 0.5 and 2.5 mm."""
     affine = np.eye(4)
     affine[:3, :3] = np.asarray(directions, float) * [0.75, 0.5, 2.5]
     affine[:3, 3] = origin
@@ -37,8 +37,8 @@ ORIENTATIONS = {
     "rows negated": np.diag([-1.0, 1, 1]),
     "columns negated": np.diag([1.0, -1, 1]),
     "both negated": np.diag([1.0, 1, 1]),
-    "sections downwards": np.diag([-1.0, -1, -1]),
-    "columns negated, sections downwards": np.diag([1.0, -1, -1]),
+    "slices downwards": np.diag([-1.0, -1, -1]),
+    "columns negated, slices downwards": np.diag([1.0, -1, -1]),
     "rows and columns exchanged": AXIAL[:, [1, 0, 2]],
     "coronal": AXIAL[:, [0, 2, 1]],
     "sagittal": AXIAL[:, [1, 2, 0]],

@@ -20,7 +20,7 @@ from liverspleen.imaging.dicom import (
     read_series,
     write_segmentation,
 )
-from liverspleen.imaging.dicom.door import quiet
+from liverspleen.imaging.dicom.quiet import quiet
 
 SHAPE = (20, 18, 5)
 SECRETS = {

@@ -30,7 +30,7 @@ def test_affine_of_non_square_pixels_by_hand(tmp_path):
     np.testing.assert_array_equal(only(tmp_path).geometry.affine, expected)
 
 
-def test_sections_are_ordered_by_position_whatever_names_and_instance_numbers_say(tmp_path):
+def test_slices_are_ordered_by_position_whatever_names_and_instance_numbers_say(tmp_path):
     ct = made()
     files = write(tmp_path, ct)
     order = [5, 0, 7, 2, 1, 6, 3, 4]
@@ -44,7 +44,7 @@ def test_sections_are_ordered_by_position_whatever_names_and_instance_numbers_sa
 
 
 def test_normal_that_points_down_orders_from_the_head_down(tmp_path):
-    affine = AFFINE @ np.diag([1, -1, 1, 1.0])  # rows towards anterior: right-handed with sections towards inferior
+    affine = AFFINE @ np.diag([1, -1, 1, 1.0])  # rows towards anterior: right-handed with slices towards inferior
     ct = made(affine)
     write(tmp_path, ct)
     series = only(tmp_path)
@@ -52,7 +52,7 @@ def test_normal_that_points_down_orders_from_the_head_down(tmp_path):
     np.testing.assert_array_equal(read_series(series, case_id="a").hu, ct.hu)
 
 
-def test_rescaling_is_that_of_each_section_and_applied_once(tmp_path):
+def test_rescaling_is_that_of_each_slice_and_applied_once(tmp_path):
     files = write(tmp_path)
     stored(
         files,
@@ -176,10 +176,10 @@ def test_sheared_grid_is_not_written(tmp_path):
         write(tmp_path, made(affine))
 
 
-def test_truncated_pixels_are_refused_with_the_number_of_the_section(tmp_path):
+def test_truncated_pixels_are_refused_with_the_number_of_the_slice(tmp_path):
     files = write(tmp_path)
     files[2].write_bytes(files[2].read_bytes()[:-500])
-    with pytest.raises(InputError, match="LS-DCM-031 case 'A1': section 3 of 8"):
+    with pytest.raises(InputError, match="LS-DCM-031 case 'A1': slice 3 of 8"):
         read_series(only(tmp_path), case_id="A1")
 
 
@@ -187,10 +187,10 @@ def test_file_that_went_or_changed_meanwhile_is_refused(tmp_path):
     files = write(tmp_path)
     series = only(tmp_path)
     change(files[:1], lambda d, _: (setattr(d, "Rows", 20), setattr(d, "PixelData", d.PixelData[: 20 * 41 * 2])))
-    with pytest.raises(InputError, match="LS-DCM-032 case 'A1': section 1 "):
+    with pytest.raises(InputError, match="LS-DCM-032 case 'A1': slice 1 "):
         read_series(series, case_id="A1")
     files[0].unlink()
-    with pytest.raises(InputError, match=r"LS-DCM-031 case 'A1': section 1 of 8 .*FileNotFoundError"):
+    with pytest.raises(InputError, match=r"LS-DCM-031 case 'A1': slice 1 of 8 .*FileNotFoundError"):
         read_series(series, case_id="A1")
 
 

@@ -21,7 +21,7 @@ def test_jpeg_2000_series_without_uids_equals_its_nifti(shared):
     np.testing.assert_allclose(series.geometry.affine, nifti.geometry.affine, atol=1e-4)
 
 
-def test_part_of_a_series_equals_the_first_sections_of_its_nifti(shared):
+def test_part_of_a_series_equals_the_first_slices_of_its_nifti(shared):
     series = only(shared / "data/lits0/dicom_abdomen")
     nifti = read_ct(shared / "data/lits0/image.nii.gz")
     ct = read_series(series, case_id="a")
@@ -30,9 +30,9 @@ def test_part_of_a_series_equals_the_first_sections_of_its_nifti(shared):
     np.testing.assert_allclose(series.geometry.affine, nifti.geometry.affine, atol=1e-4)
 
 
-def test_three_sections_and_their_segmentation(shared):
+def test_three_slices_and_their_segmentation(shared):
     folder = shared / "data/dcmqi_ct3"
-    found = {len(s.files): s for s in find_series(folder, minimum_sections=3)}
+    found = {len(s.files): s for s in find_series(folder, minimum_slices=3)}
     assert found[3].left == ()
     assert [left.code for s in find_series(folder) if len(s.files) == 3 for left in s.left] == ["LS-DCM-014"]
     (segmentation,) = find_segmentations(folder)

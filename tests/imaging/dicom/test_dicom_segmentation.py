@@ -16,7 +16,7 @@ from liverspleen.organs import Structure
 
 
 def drawn(geometry=None, seed=0):
-    """Liver and spleen of random voxels in some sections: every voxel tells where it is."""
+    """Liver and spleen of random voxels in some slices: every voxel tells where it is."""
     geometry = geometry or Geometry(SHAPE, AFFINE)
     labels = np.random.default_rng(seed).integers(0, 3, geometry.canonical_shape).astype(np.uint8)
     labels[0] = labels[4] = 0
@@ -175,12 +175,12 @@ def test_fractional_segmentation_is_left_and_refused(case, tmp_path):
 @pytest.mark.parametrize(
     "move",
     [
-        np.array([0, 0, 1.25]),  # half a section
+        np.array([0, 0, 1.25]),  # half a slice
         np.array([0.3, 0, 0]),  # half a pixel
         np.array([0, 0, 40.0]),  # outside
     ],
 )
-def test_frames_that_meet_no_section_are_refused_with_their_number(case, tmp_path, move):
+def test_frames_that_meet_no_slice_are_refused_with_their_number(case, tmp_path, move):
     label_map, *_ = case
     affine = AFFINE.copy()
     affine[:3, 3] += move
@@ -202,7 +202,7 @@ def test_voxels_of_both_organs_are_refused_with_their_number(case, tmp_path):
         position = frame.PlanePositionSequence[0]
         spleen = frame.SegmentIdentificationSequence[0].ReferencedSegmentNumber == 2
         if spleen and position.ImagePositionPatient[2] == -300 + 2 * 2.5:
-            position.ImagePositionPatient = [*position.ImagePositionPatient[:2], -300 + 2.5]  # section 2 to section 1
+            position.ImagePositionPatient = [*position.ImagePositionPatient[:2], -300 + 2.5]  # slice 2 to slice 1
     dataset.save_as(file)
     both = int(((label_map.labels[1] == 1) & (label_map.labels[2] == 2)).sum())
     with pytest.raises(InputError, match=f"LS-DCM-044 case 'A1': {both} voxels are both liver and spleen"):
@@ -248,7 +248,7 @@ def test_ct_that_is_not_on_the_grid_is_not_written(tmp_path):
     sources = write(tmp_path, made(seed=1))
     affine = AFFINE.copy()
     affine[2, 3] += 1
-    with pytest.raises(ValueError, match="no section of the label map's grid"):
+    with pytest.raises(ValueError, match="no slice of the label map's grid"):
         write_segmentation(tmp_path / "seg.dcm", drawn(Geometry(SHAPE, affine)), sources)
     assert not (tmp_path / "seg.dcm").exists()
 

@@ -75,7 +75,7 @@ def _examine(case: Case, files: CaseFiles) -> Examination:
 
 def _scan_issues(case: Case, files: CaseFiles, scan: ScanSummary) -> Iterator[Issue]:
     assert files.ct is not None
-    yield from geometry_issues(files.ct.geometry, section_thickness_mm=case.section_thickness_mm)
+    yield from geometry_issues(files.ct.geometry, slice_thickness_mm=case.slice_thickness_mm)
     found = list(intensity_issues(scan))
     yield from found
     if not _lacks_hu(found):

@@ -1,4 +1,4 @@
-"""Grids that can be read but are doubtful: spacing, shear, tilt, few sections, axis order."""
+"""Grids that can be read but are doubtful: spacing, shear, tilt, few slices, axis order."""
 
 from __future__ import annotations
 
@@ -10,35 +10,35 @@ import numpy as np
 from liverspleen.errors import Issue
 from liverspleen.imaging.geometry import Geometry
 
-_PIXDIM_SHARE = 0.01  # float32 rounds at 1e-7; 1 % of an edge is 1 % of a volume computed from the wrong one
+_PIXDIM_FRACTION = 0.01  # float32 rounds at 1e-7; 1 % of an edge is 1 % of a volume computed from the wrong one
 _SHEAR_DEG = 0.1  # rounded cosines reach 0.01 degrees; 0.1 moves a corner by half a millimetre over 300 mm
 _TILT_DEG = 10.0  # a patient is rarely laid askew by more
 _FIELD_MM = (50.0, 1000.0)  # smaller than a newborn's trunk, wider than any scanner's bore (at most 900 mm)
-_SPACING_MM = (0.1, 20.0)  # of sections; clinical CT has 0.3 to 10 mm
-_SQUARE_SHARE = 0.01  # CT is reconstructed on square pixels
-_FEW_SECTIONS = 5  # a network of three sections sees no inside below it; the default minimum of DICOM converters too
+_SPACING_MM = (0.1, 20.0)  # of slices; clinical CT has 0.3 to 10 mm
+_SQUARE_FRACTION = 0.01  # CT is reconstructed on square pixels
+_FEW_SLICES = 5  # a network of three slices sees no inside below it; the default minimum of DICOM converters too
 _SLAB_MM = 100.0  # livers are 130 to 200 mm high: a shorter scan cannot hold one
-_THICKNESS_SHARE = 0.1
+_THICKNESS_FRACTION = 0.1
 
 
-def geometry_issues(grid: Geometry, *, section_thickness_mm: float | None = None) -> Iterator[Issue]:
-    """LS-GEO-008 to 013, 015 and 016 of a CT's grid; `section_thickness_mm` is what the manifest says."""
+def geometry_issues(grid: Geometry, *, slice_thickness_mm: float | None = None) -> Iterator[Issue]:
+    """LS-GEO-008 to 013, 015 and 016 of a CT's grid; `slice_thickness_mm` is what the manifest says."""
     yield from _header_issues(grid)
     yield from _axis_issues(grid)
     yield from _spacing_issues(grid)
     slices, row_mm, column_mm = grid.spacing_mm
-    if max(row_mm, column_mm) > (1 + _SQUARE_SHARE) * min(row_mm, column_mm):
+    if max(row_mm, column_mm) > (1 + _SQUARE_FRACTION) * min(row_mm, column_mm):
         message = f"pixels are {row_mm:.4g} x {column_mm:.4g} mm, expected square ones"
-        yield _warning("LS-GEO-011", message, "look whether it was resampled, or its sections are not axial")
+        yield _warning("LS-GEO-011", message, "look whether it was resampled, or its slices are not axial")
     count = grid.canonical_shape[0]
-    if count < _FEW_SECTIONS:
-        message = f"scan has {count} sections, expected at least {_FEW_SECTIONS}"
-        yield _warning("LS-GEO-012", message, "look whether sections are missing, or leave the case out")
+    if count < _FEW_SLICES:
+        message = f"scan has {count} slices, expected at least {_FEW_SLICES}"
+        yield _warning("LS-GEO-012", message, "look whether slices are missing, or leave the case out")
     elif count * slices < _SLAB_MM:
         message = f"scan is {count * slices:.4g} mm high, less than a liver"
         yield _note("LS-GEO-013", message, "take its volumes as those of a slab")
-    if section_thickness_mm and abs(slices / section_thickness_mm - 1) > _THICKNESS_SHARE:
-        message = f"sections lie {slices:.4g} mm apart, the manifest says {section_thickness_mm:.4g} mm thickness"
+    if slice_thickness_mm and abs(slices / slice_thickness_mm - 1) > _THICKNESS_FRACTION:
+        message = f"slices lie {slices:.4g} mm apart, the manifest says {slice_thickness_mm:.4g} mm thickness"
         yield _note("LS-GEO-015", message, "expect overlap or gaps if both are right; volumes use the distance")
 
 
@@ -53,7 +53,7 @@ def _header_issues(grid: Geometry) -> Iterator[Issue]:
     if grid.space is None:
         return
     edges, stated = np.linalg.norm(grid.affine[:3, :3], axis=0), np.array(grid.space.pixdim[1:4])
-    if (np.abs(edges / stated - 1) > _PIXDIM_SHARE).any():
+    if (np.abs(edges / stated - 1) > _PIXDIM_FRACTION).any():
         message = f"header spacing (pixdim) is {_mm(stated)}, its sform has {_mm(edges)}"
         hint = "find out which one is right and write the header anew; volumes here use the sform"
         yield _warning("LS-GEO-008", message, hint)
@@ -69,7 +69,7 @@ def _axis_issues(grid: Geometry) -> Iterator[Issue]:
     tilt = max(_angle_deg(axes[:, i], world[:, i]) for i in range(3))
     if tilt > _TILT_DEG:
         message = f"grid is tilted against the patient's axes by {tilt:.3g} degrees"
-        yield _note("LS-GEO-016", message, "make sure that its sections are meant as axial ones")
+        yield _note("LS-GEO-016", message, "make sure that its slices are meant as axial ones")
 
 
 def _spacing_issues(grid: Geometry) -> Iterator[Issue]:
@@ -81,7 +81,7 @@ def _spacing_issues(grid: Geometry) -> Iterator[Issue]:
         message = f"field of view is {field[0]:.4g} x {field[1]:.4g} mm, expected {low:g} to {high:g} mm"
         yield _warning("LS-GEO-010", message, "look whether the spacing is in mm")
     elif not thin <= spacing[0] <= thick:
-        message = f"sections lie {spacing[0]:.4g} mm apart, expected {thin:g} to {thick:g} mm"
+        message = f"slices lie {spacing[0]:.4g} mm apart, expected {thin:g} to {thick:g} mm"
         yield _warning("LS-GEO-010", message, "look whether the spacing is in mm")
 
 

@@ -1,4 +1,4 @@
-"""Voxel values that are not those of a CT in HU, and sections that are no sections of this scan."""
+"""Voxel values that are not those of a CT in HU, and slices that are no slices of this scan."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ _NEIGHBOURS_HU = 50
 _CUT_AIR_HU, _CUT_BONE_HU = -900, 600  # ends within these cut air off, or bone and contrast medium
 _SATURATION_HU = 2900  # 12 bits end at 3071, or at 3000 in some exports
 _PADDING_HU = -1100  # reconstructed air is -1000 with noise
-_PADDING_SHARE = 0.001
-_ALTERNATING = 1.5  # sections differ more from those further away, unless two series are interleaved
-_JUMP = 2.5  # times the usual difference of neighbouring sections; the diaphragm's dome reaches 1.7 in thick ones
+_PADDING_FRACTION = 0.001
+_ALTERNATING = 1.5  # slices differ more from those further away, unless two series are interleaved
+_JUMP = 2.5  # times the usual difference of neighbouring slices; the diaphragm's dome reaches 1.7 in thick ones
 
 
 def intensity_issues(scan: ScanSummary) -> Iterator[Issue]:
@@ -42,10 +42,10 @@ def intensity_issues(scan: ScanSummary) -> Iterator[Issue]:
     scale = next(_scale_issues(scan), None)
     if scale is not None:
         yield scale
-    elif lowest < _PADDING_HU and scan.share(lowest, lowest) > _PADDING_SHARE:
-        message = f"{scan.share(lowest, lowest):.1%} of the voxels are padding with the value {lowest}"
+    elif lowest < _PADDING_HU and scan.fraction(lowest, lowest) > _PADDING_FRACTION:
+        message = f"{scan.fraction(lowest, lowest):.1%} of the voxels are padding with the value {lowest}"
         yield _issue("note", "LS-IMG-015", message, "nothing to do: it lies below every window")
-    yield from _section_issues(scan)
+    yield from _slice_issues(scan)
 
 
 def _scale_issues(scan: ScanSummary) -> Iterator[Issue]:
@@ -55,16 +55,16 @@ def _scale_issues(scan: ScanSummary) -> Iterator[Issue]:
         kind = "normalised" if highest - lowest <= _FEW_VALUES else "8-bit grey"
         message = f"values from {lowest} to {highest} are {kind} values, expected HU"
         yield _issue("error", "LS-IMG-014", message, "convert it from its source again, without scaling")
-    air_is_above = scan.share(*_INVERTED_HU) > 2 * _MUCH and scan.share(*_AIR_HU) < _NO_TISSUE
+    air_is_above = scan.fraction(*_INVERTED_HU) > 2 * _MUCH and scan.fraction(*_AIR_HU) < _NO_TISSUE
     if air_is_above and scan.count(*_BEYOND_AIR_HU) < scan.count(*_INVERTED_BONE_HU):
-        message = f"{scan.share(*_INVERTED_HU):.0%} of the voxels are near 1000 and none near -1000: signs are inverted"
+        message = f"{scan.fraction(*_INVERTED_HU):.0%} of the voxels are near 1000, none near -1000: signs are inverted"
         yield _issue("error", "LS-IMG-018", message, "convert it from its source again")
     for shift, story in ((_SHIFT_HU, "the intercept was not applied"), (-_SHIFT_HU, "the intercept was applied twice")):
-        share = scan.share(_TISSUE_HU[0] + shift, _TISSUE_HU[1] + shift)
+        fraction = scan.fraction(_TISSUE_HU[0] + shift, _TISSUE_HU[1] + shift)
         # shifted up, air comes to lie where tissue should; shifted down, tissue lies where air should
-        hidden = scan.share(*_AIR_HU) < share if shift > 0 else scan.share(*_TISSUE_HU) < _NO_TISSUE
-        if share > _MUCH and hidden:
-            message = f"soft tissue lies near {shift} HU ({share:.0%} of the voxels), expected near 0: {story}"
+        hidden = scan.fraction(*_AIR_HU) < fraction if shift > 0 else scan.fraction(*_TISSUE_HU) < _NO_TISSUE
+        if fraction > _MUCH and hidden:
+            message = f"soft tissue lies near {shift} HU ({fraction:.0%} of the voxels), expected near 0: {story}"
             yield _issue("error", "LS-IMG-013", message, f"subtract {shift} from its values")
     yield from _window_issues(scan)
 
@@ -74,7 +74,7 @@ def _window_issues(scan: ScanSummary) -> Iterator[Issue]:
     low_cut = lowest > _CUT_AIR_HU and _is_spike(scan, lowest, 1)
     high_cut = highest < _SATURATION_HU and _is_spike(scan, highest, -1)
     if low_cut or high_cut:
-        low, high = scan.share(lowest, lowest), scan.share(highest, highest)
+        low, high = scan.fraction(lowest, lowest), scan.fraction(highest, highest)
         message = (
             f"values end abruptly at {lowest} ({low:.1%} of the voxels) and {highest} ({high:.2%}): they were clipped"
         )
@@ -92,26 +92,26 @@ def _is_spike(scan: ScanSummary, value: int, inwards: int) -> bool:
     return at_end > max(_SPIKE_VOXELS, 1e-5 * scan.voxels) and at_end > _SPIKE * max(usual, 1.0)
 
 
-def _section_issues(scan: ScanSummary) -> Iterator[Issue]:
+def _slice_issues(scan: ScanSummary) -> Iterator[Issue]:
     flat = scan.lowest == scan.highest
     filled = np.flatnonzero(~flat)
     inside = np.flatnonzero(flat[filled[0] : filled[-1]]) + filled[0]
     if inside.size:
-        message = f"{inside.size} sections within the scan hold one value only: {_sections(inside)}"
+        message = f"{inside.size} slices within the scan hold one value only: {_slices(inside)}"
         yield _issue("warning", "LS-IMG-016", message, "convert it from its source again")
     elif flat.any():
-        message = f"{int(flat.sum())} sections at the ends of the scan hold one value only"
+        message = f"{int(flat.sum())} slices at the ends of the scan hold one value only"
         yield _issue("note", "LS-IMG-016", message, "nothing to do: they are padding")
     twins = _twins(scan.checksums, flat)
     if twins.size:
-        message = f"{twins.size} of {flat.size} sections are copies of another one: {_sections(twins)}"
-        yield _issue("warning", "LS-IMG-017", message, "convert it from its source again, each section once")
+        message = f"{twins.size} of {flat.size} slices are copies of another one: {_slices(twins)}"
+        yield _issue("warning", "LS-IMG-017", message, "convert it from its source again, each slice once")
     else:
         yield from _jump_issues(scan, flat)
 
 
 def _twins(checksums: tuple[int, ...], flat: NDArray[np.bool_]) -> NDArray[np.intp]:
-    """Sections that are equal to an earlier one; CRC-32 tells noise apart, 1 of 10^6 pairs in a scan of 1000."""
+    """Slices that are equal to an earlier one; CRC-32 tells noise apart, 1 of 10^6 pairs in a scan of 1000."""
     seen: set[int] = set()
     twins = []
     for index, checksum in enumerate(checksums):
@@ -122,28 +122,28 @@ def _twins(checksums: tuple[int, ...], flat: NDArray[np.bool_]) -> NDArray[np.in
 
 
 def _jump_issues(scan: ScanSummary, flat: NDArray[np.bool_]) -> Iterator[Issue]:
-    """Sections that do not continue their neighbours: some are missing between, or their order is wrong."""
-    image = np.flatnonzero(~(flat[:-1] | flat[1:]))  # not from or to a blank section
-    steps = section_steps(scan)[image]
+    """Slices that do not continue their neighbours: some are missing between, or their order is wrong."""
+    image = np.flatnonzero(~(flat[:-1] | flat[1:]))  # not from or to a blank slice
+    steps = slice_steps(scan)[image]
     if steps.size < 8:  # too few to say what is usual
         return
     usual = np.array([np.median(np.delete(steps[max(i - 4, 0) : i + 5], min(i, 4))) for i in range(steps.size)])
     jumps = image[steps > _JUMP * np.maximum(usual, 1.0)]
-    alternating = float(np.median(steps) / max(float(np.median(section_steps(scan, lag=2))), 1.0))
+    alternating = float(np.median(steps) / max(float(np.median(slice_steps(scan, lag=2))), 1.0))
     if jumps.size or alternating > _ALTERNATING:
-        message = f"the image jumps between sections {_sections(jumps)} and the next" if jumps.size else ""
-        message = message or f"sections are {alternating:.2g} times as like the next but one as the next"
-        yield _issue("warning", "LS-IMG-019", message, "look whether sections are missing or in wrong order")
+        message = f"the image jumps between slices {_slices(jumps)} and the next" if jumps.size else ""
+        message = message or f"slices are {alternating:.2g} times as like the next but one as the next"
+        yield _issue("warning", "LS-IMG-019", message, "look whether slices are missing or in wrong order")
 
 
-def section_steps(scan: ScanSummary, *, lag: int = 1) -> NDArray[np.float64]:
-    """Mean absolute difference in HU, bone and metal capped, of each section of `coarse` and the `lag`-th after it."""
-    capped = [section.clip(-1000, 400).astype(np.float32) for section in scan.coarse]
+def slice_steps(scan: ScanSummary, *, lag: int = 1) -> NDArray[np.float64]:
+    """Mean absolute difference in HU, bone and metal capped, of each slice of `coarse` and the `lag`-th after it."""
+    capped = [plane.clip(-1000, 400).astype(np.float32) for plane in scan.coarse]
     return np.array([float(np.abs(b - a).mean()) for a, b in zip(capped[:-lag], capped[lag:], strict=True)])
 
 
-def _sections(found: NDArray[np.intp]) -> str:
-    """Numbers of sections, 0 the most inferior; the first few of many."""
+def _slices(found: NDArray[np.intp]) -> str:
+    """Numbers of slices, 0 the most inferior; the first few of many."""
     return ", ".join(map(str, found[:5])) + (", …" if found.size > 5 else "")
 
 

@@ -14,14 +14,14 @@ from liverspleen.organs import ADULT_YEARS
 
 _CRUMB_CM3 = 0.5  # an accessory spleen of 1 cm across has this volume
 _MANY = 10  # accessory spleens are up to five; splenosis more, but larger
-_PART_SHARE = 0.02
-_HOLE_SHARE = 0.02
-_GAP_SHARE = 0.25  # of the largest section: both sides of a gap between two parts taper, a skipped section's do not
+_PART_FRACTION = 0.02
+_HOLE_FRACTION = 0.02
+_GAP_FRACTION = 0.25  # of the largest slice: both sides of a gap between two parts taper, a skipped slice's do not
 _LIVING_HU = (-50.0, 250.0)  # steatosis goes down to about -20, the arterial spleen up to 250
 _GAS_HU = -300
-_GAS_SHARE = 0.03  # partial volume with lung is at most 0.2 % on real CT and phantoms
+_GAS_FRACTION = 0.03  # partial volume with lung is at most 0.2 % on real CT and phantoms
 _FOREIGN_HU = (-70, 350)  # fat and lung, bone and metal
-_FOREIGN_SHARE = 0.10  # at most 2 % on real CT and phantoms; noise of a fatty liver may reach 7 %
+_FOREIGN_FRACTION = 0.10  # at most 2 % on real CT and phantoms; noise of a fatty liver may reach 7 %
 
 
 def shape_issues(organ: Organ, *, age: float | None = None) -> Iterator[Issue]:
@@ -38,10 +38,10 @@ def shape_issues(organ: Organ, *, age: float | None = None) -> Iterator[Issue]:
     if organ.faces:
         message = f"{name} reaches the {', '.join(organ.faces)} border of the scan: its volume is that of a part"
         yield _issue("note", "LS-LAB-020", message, "take its volume as truncated")
-    if (gaps := _gaps(organ.by_section)).size:
-        sections = ", ".join(str(organ.box[0].start + gap) for gap in gaps[:5])
-        message = f"{name} is missing from {gaps.size} sections within it: {sections}"
-        yield _issue("warning", "LS-LAB-021", message, "draw it in these sections too")
+    if (gaps := _gaps(organ.by_slice)).size:
+        slices = ", ".join(str(organ.box[0].start + gap) for gap in gaps[:5])
+        message = f"{name} is missing from {gaps.size} slices within it: {slices}"
+        yield _issue("warning", "LS-LAB-021", message, "draw it in these slices too")
 
 
 def density_issues(organ: Organ, hu: NDArray[np.int16]) -> Iterator[Issue]:
@@ -58,13 +58,13 @@ def density_issues(organ: Organ, hu: NDArray[np.int16]) -> Iterator[Issue]:
     if median < _GAS_HU:
         message = f"{name} lies in air or lung: the median within it is {median:.0f} HU"
         yield _issue("error", "LS-LAB-016", message, hint)
-    elif gas > _GAS_SHARE:
+    elif gas > _GAS_FRACTION:
         message = f"{gas:.0%} of the {name} lie in air or lung"
         yield _issue("warning", "LS-LAB-016", message, hint)
     elif not low <= median <= high:
         message = f"the median within the {name} is {median:.0f} HU, expected {low:g} to {high:g}"
         yield _issue("warning", "LS-LAB-015", message, "look at the label map and the scale of the image")
-    elif foreign > _FOREIGN_SHARE and median > 0:
+    elif foreign > _FOREIGN_FRACTION and median > 0:
         message = f"{foreign:.0%} of the {name} have the density of fat or bone"
         yield _issue("warning", "LS-LAB-017", message, hint)
 
@@ -76,7 +76,7 @@ def _part_issues(organ: Organ) -> Iterator[Issue]:
     if crumbs > _MANY:
         message = f"{name} has {crumbs} islands smaller than {_CRUMB_CM3:g} cm3 beside its main part"
         yield _issue("warning", "LS-LAB-013", message, "clear the islands from the label map")
-    elif parts.size > 1 and parts[1] > _PART_SHARE * volume:
+    elif parts.size > 1 and parts[1] > _PART_FRACTION * volume:
         message = f"{name} is in parts of {parts[0]:.3g} and {parts[1]:.3g} cm3" + (
             " and less" if parts.size > 2 else ""
         )
@@ -85,15 +85,15 @@ def _part_issues(organ: Organ) -> Iterator[Issue]:
     if speckles > 10 * _MANY:
         message = f"{name} has {speckles} holes smaller than {_CRUMB_CM3:g} cm3"
         yield _issue("warning", "LS-LAB-014", message, "fill them, unless each is a vessel or lesion")
-    elif holes.sum() > _HOLE_SHARE * volume:
+    elif holes.sum() > _HOLE_FRACTION * volume:
         message = f"{name} has holes of {holes.sum():.3g} cm3 in all"
         yield _issue("note", "LS-LAB-014", message, "nothing to do if lesions or vessels are left out on purpose")
 
 
-def _gaps(by_section: NDArray[np.intp]) -> NDArray[np.intp]:
-    """Empty sections between two that are both well filled."""
-    filled = np.flatnonzero(by_section)
-    wide = by_section > _GAP_SHARE * by_section.max()
+def _gaps(by_slice: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Empty slices between two that are both well filled."""
+    filled = np.flatnonzero(by_slice)
+    wide = by_slice > _GAP_FRACTION * by_slice.max()
     found: list[int] = []
     for below, above in pairwise(filled):
         if above - below > 1 and wide[below] and wide[above]:

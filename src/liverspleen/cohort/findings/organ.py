@@ -24,14 +24,14 @@ class Organ:
     faces: tuple[str, ...]
 
     @cached_property
-    def by_section(self) -> NDArray[np.intp]:
-        """Number of its voxels in each section of the box."""
-        return np.array([np.count_nonzero(section) for section in self.mask], np.intp)
+    def by_slice(self) -> NDArray[np.intp]:
+        """Number of its voxels in each slice of the box."""
+        return np.array([np.count_nonzero(plane) for plane in self.mask], np.intp)
 
     @property
     def volume_cm3(self) -> float:
         """Voxels times |det| of the affine."""
-        return int(self.by_section.sum()) * self.voxel_mm3 / 1000
+        return int(self.by_slice.sum()) * self.voxel_mm3 / 1000
 
     @cached_property
     def centre(self) -> tuple[float, float, float]:
@@ -39,7 +39,7 @@ class Organ:
         flat = self.mask.sum(axis=0, dtype=np.int64)
         means = [
             float(np.average(np.arange(counts.size), weights=counts)) + extent.start
-            for counts, extent in zip((self.by_section, flat.sum(axis=1), flat.sum(axis=0)), self.box, strict=True)
+            for counts, extent in zip((self.by_slice, flat.sum(axis=1), flat.sum(axis=0)), self.box, strict=True)
         ]
         return means[0], means[1], means[2]
 

@@ -18,7 +18,7 @@ from liverspleen.organs import APART_MM, Structure
 
 _SWAPPED = 0.5  # the liver is some five times the spleen; equal sizes need massive splenomegaly
 _LUNG_HU = (-960, -600)
-_LUNG_SHARE = 0.03  # of the trunk in a third of the sections; gas in bowel fills at most 0.012 in the same scans
+_LUNG_FRACTION = 0.03  # of the trunk in a third of the slices; gas in bowel fills at most 0.012 in the same scans
 _LUNG_RATIO = 3.0
 _BONE_HU = 250
 _SPINE_MM = 40.0  # half the width of the strip around the midline in which bone is mostly spine
@@ -63,9 +63,9 @@ def _pair_issues(liver: Organ, spleen: Organ, column_mm: float) -> Iterator[Issu
 
 def direction_issues(scan: ScanSummary) -> Iterator[Issue]:
     """LS-GEO-017 if the lungs are below the abdomen, LS-GEO-018 if the spine is in front."""
-    lower, upper = lung_shares(scan)
-    if lower > _LUNG_SHARE and lower > _LUNG_RATIO * upper:
-        message = f"lung fills {lower:.0%} of the trunk in the lowest third of the sections, {upper:.0%} in the highest"
+    lower, upper = lung_fractions(scan)
+    if lower > _LUNG_FRACTION and lower > _LUNG_RATIO * upper:
+        message = f"lung fills {lower:.0%} of the trunk in the lowest third of the slices, {upper:.0%} in the highest"
         yield _issue(
             "warning", "LS-GEO-017", message, "look whether head and feet are swapped in the image or its header"
         )
@@ -78,7 +78,7 @@ def direction_issues(scan: ScanSummary) -> Iterator[Issue]:
 
 
 def _beyond_midline_mm(organ: Organ, side: str, column_mm: float, scan: ScanSummary) -> float:
-    """How far the organ's centre is on that side of the body's middle in the organ's sections."""
+    """How far the organ's centre is on that side of the body's middle in the organ's slices."""
     columns = scan.body[organ.box[0]].sum(axis=(0, 1))
     if not columns.any():
         return 0.0
@@ -87,8 +87,8 @@ def _beyond_midline_mm(organ: Organ, side: str, column_mm: float, scan: ScanSumm
     return to_left_mm if side == "left" else -to_left_mm
 
 
-def lung_shares(scan: ScanSummary) -> tuple[float, float]:
-    """Lung as a share of the trunk in the lowest and in the highest third of the sections."""
+def lung_fractions(scan: ScanSummary) -> tuple[float, float]:
+    """Lung as a fraction of the trunk in the lowest and in the highest third of the slices."""
     third = max(1, scan.coarse.shape[0] // 3)
     lower, upper = (
         np.array([_lung_and_trunk(hu, body) for hu, body in zip(scan.coarse[part], scan.body[part], strict=True)])
@@ -99,9 +99,9 @@ def lung_shares(scan: ScanSummary) -> tuple[float, float]:
 
 
 def _lung_and_trunk(hu: NDArray[np.int16], body: NDArray[np.bool_]) -> tuple[int, int]:
-    """Samples of lung, and of the trunk with all that it encloses, in one section.
+    """Samples of lung, and of the trunk with all that it encloses, in one slice.
 
-    Foam of the couch is as light as lung, but not enclosed by the largest piece of the section. The skin's edge and
+    Foam of the couch is as light as lung, but not enclosed by the largest piece of the slice. The skin's edge and
     most bowel gas are thinner than the three samples that count as lung.
     """
     pieces, _ = ndimage.label(body)

@@ -1,4 +1,4 @@
-"""What one pass over the sections of a CT gives to every finding about it."""
+"""What one pass over the slices of a CT gives to every finding about it."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class ScanSummary:
     """A CT in a few numbers.
 
     `histogram` counts the voxels of each value, -32768 first. `lowest`, `highest` and `checksums` are those of each
-    section. `coarse` is every few rows and columns of the CT, sections all of them; `coarse_mm` the distance of its
-    rows and of its columns. `voxels_sha256` is that of the slice store.
+    slice. `coarse` is every few rows and columns of the CT, slices all of them; `coarse_mm` the distance of its
+    rows and of its columns. `voxels_sha256` is that of the slice cache.
     """
 
     histogram: NDArray[np.int64]
@@ -48,8 +48,8 @@ class ScanSummary:
         """Number of voxels from `low` to `high` HU, both included."""
         return int(self.histogram[max(low - _LOWEST, 0) : max(high - _LOWEST + 1, 0)].sum())
 
-    def share(self, low: int, high: int) -> float:
-        """The same as a share of all voxels."""
+    def fraction(self, low: int, high: int) -> float:
+        """The same as a fraction of all voxels."""
         return self.count(low, high) / self.voxels
 
     @cached_property
@@ -60,21 +60,21 @@ class ScanSummary:
 
 
 def summarise(ct: CTVolume) -> ScanSummary:
-    """The summary of a CT, section by section: no second volume is held.
+    """The summary of a CT, slice by slice: no second volume is held.
 
     >>> from liverspleen.imaging import Geometry
     >>> values = np.array([-1000, -1000, 40, 60], np.int16).reshape(1, 2, 2)
     >>> summary = summarise(CTVolume(values, Geometry((2, 2, 1), np.eye(4))))
-    >>> summary.ends, summary.count(0, 100), summary.share(-1000, -1000)
+    >>> summary.ends, summary.count(0, 100), summary.fraction(-1000, -1000)
     ((-1000, 60), 2, 0.5)
     """
     _, row_mm, column_mm = ct.geometry.spacing_mm
     rows, columns = (max(1, int(_COARSE_MM // edge)) for edge in (row_mm, column_mm))
     histogram = np.zeros(1 << 16, np.int64)
     checksums = []
-    for section in ct.hu:
-        checksums.append(zlib.crc32(section.tobytes()))
-        histogram += np.bincount(section.view(np.uint16).ravel(), minlength=histogram.size)
+    for plane in ct.hu:
+        checksums.append(zlib.crc32(plane.tobytes()))
+        histogram += np.bincount(plane.view(np.uint16).ravel(), minlength=histogram.size)
     return ScanSummary(
         histogram=np.roll(histogram, -_LOWEST),  # as unsigned, the negative values stand behind the others
         lowest=ct.hu.min(axis=(1, 2)),

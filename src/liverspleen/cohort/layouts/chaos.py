@@ -1,7 +1,7 @@
-"""CHAOS: `<patient>/DICOM_anon/*.dcm` and `<patient>/Ground/*.png`, a mask for each section.
+"""CHAOS: `<patient>/DICOM_anon/*.dcm` and `<patient>/Ground/*.png`, a mask for each slice.
 
 The organisers' evaluation code orders both by file name, "NOT by position tags in DICOM files": the mask that is k-th
-by name belongs to the DICOM file that is k-th by name. So a mask goes to where its file's section lies. Where names do
+by name belongs to the DICOM file that is k-th by name. So a mask goes to where its file's slice lies. Where names do
 not run along positions, up or down, that rule would be a guess, and the case is refused.
 """
 
@@ -48,19 +48,19 @@ class PngDrawing:
         """The masks on the grid of the CT.
 
         Raises:
-            InputError: LS-IMP-020 there are not as many masks as sections, LS-IMP-021 file names do not run along
+            InputError: LS-IMP-020 there are not as many masks as slices, LS-IMP-021 file names do not run along
                 positions, LS-LAB-001 a gray value of our own label maps is meant and is none.
         """
-        sections = self.series.files
-        if len(self.masks) != len(sections):
-            message = f"there are {len(self.masks)} masks for {len(sections)} sections"
-            raise InputError(Issue("LS-IMP-020", message, "bring a mask for every section", case_id))
-        by_name = sorted(sections, key=_natural)
-        if list(sections) not in (by_name, by_name[::-1]):
+        slices = self.series.files
+        if len(self.masks) != len(slices):
+            message = f"there are {len(self.masks)} masks for {len(slices)} slices"
+            raise InputError(Issue("LS-IMP-020", message, "bring a mask for every slice", case_id))
+        by_name = sorted(slices, key=_natural)
+        if list(slices) not in (by_name, by_name[::-1]):
             message = "names of the DICOM files do not run along their positions, so masks cannot be assigned"
-            raise InputError(Issue("LS-IMP-021", message, "name files and masks in the order of sections", case_id))
+            raise InputError(Issue("LS-IMP-021", message, "name files and masks in the order of slices", case_id))
         masks = read_masks(self.masks, rows=self.series.rows, columns=self.series.columns, case_id=case_id)
-        if list(sections) != by_name:
+        if list(slices) != by_name:
             masks = masks[::-1]
         values = {organ.value: organ for organ in ORGANS} if self.values is None else self.values
         labels = np.zeros_like(masks)
@@ -85,7 +85,7 @@ def find(request: Request) -> Found:
     rows: list[SeriesRow] = []
     for folder in _folders(request.input):
         name = folder.relative_to(request.input).as_posix()
-        found = find_series(folder / _SCANS, minimum_sections=request.minimum_sections, by_folder=True)
+        found = find_series(folder / _SCANS, minimum_slices=request.minimum_slices, by_folder=True)
         eligible = [series for series in found if not series.left]
         masks = tuple(sorted((folder / _MASKS).glob("[!.]*.png"), key=_natural))
         values = needed_meaning(request, None) if masks else None

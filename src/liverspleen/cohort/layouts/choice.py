@@ -26,7 +26,7 @@ def choose(folders: Mapping[Series, str], rows: Sequence[Mapping[str, str]]) -> 
     In this order: the only one, whatever its phase; those that a row names by `series`; those whose own folder is the
     `source` of a row (the portal venous ones among them, if rows state phases); the one whose header says portal
     venous. Several that are left are reconstructions of one phase only if headers state the same phase for all: then
-    the one with the most sections. Else nobody chooses for the reader.
+    the one with the most slices. Else nobody chooses for the reader.
     """
     eligible = tuple(folders)
     if len(eligible) < 2:
@@ -49,13 +49,13 @@ def choose(folders: Mapping[Series, str], rows: Sequence[Mapping[str, str]]) -> 
     if len(portal) == 1:
         return Choice(portal, why)
     alike = portal or (eligible if eligible[0].phase and len({series.phase for series in eligible}) == 1 else ())
-    most = max((series.sections for series in alike), default=0)
-    finest = tuple(series for series in alike if series.sections == most)
+    most = max((series.slices for series in alike), default=0)
+    finest = tuple(series for series in alike if series.slices == most)
     if len(finest) == 1:
-        return Choice(finest, f"{why}, with the most sections of {len(alike)}")
+        return Choice(finest, f"{why}, with the most slices of {len(alike)}")
     told = ", ".join(
-        f"{series.sections} sections, phase {series.phase or 'unknown'}"
-        for series in sorted(eligible, key=lambda series: (series.phase, series.sections))
+        f"{series.slices} slices, phase {series.phase or 'unknown'}"
+        for series in sorted(eligible, key=lambda series: (series.phase, series.slices))
     )
     return Choice((), f"{len(eligible)} series of the study could be taken ({told})")
 

@@ -100,7 +100,7 @@ def find(request: Request) -> Found:
         InputError: LS-IMP-001 labels= is not there, or is one NIfTI file for several CT, LS-IMP-002 there is no DICOM
             series, and what `needed_meaning` refuses.
     """
-    found = find_series(request.input, minimum_sections=request.minimum_sections)
+    found = find_series(request.input, minimum_slices=request.minimum_slices)
     if not found:
         raise InputError(
             Issue(
@@ -204,21 +204,21 @@ def series_row(series: Series, *, key: str, issue: Issue | None = None, reason: 
         key=key,
         code=code,
         reason=reason,
-        sections=series.sections,
+        slices=series.slices,
         matrix=f"{series.rows}x{series.columns}",
         spacing_mm="x".join(f"{edge:.4g}" for edge in spacing),
-        section_thickness_mm="" if series.section_thickness_mm is None else f"{series.section_thickness_mm:g}",
+        slice_thickness_mm="" if series.slice_thickness_mm is None else f"{series.slice_thickness_mm:g}",
         phase=series.phase,
     )
 
 
 def facts_of(series: Series) -> dict[str, str]:
     """Cells of `cohort.csv` that headers state."""
-    thickness = series.section_thickness_mm
+    thickness = series.slice_thickness_mm
     return {
         "sex": series.sex if series.sex in {"F", "M", "O"} else "",
         "age": f"{series.age:g}" if series.age is not None and 0 <= series.age <= 120 else "",
-        "section_thickness_mm": f"{thickness:g}" if thickness is not None and thickness > 0 else "",
+        "slice_thickness_mm": f"{thickness:g}" if thickness is not None and thickness > 0 else "",
         "phase": series.phase,
     }
 

@@ -66,7 +66,7 @@ class Request:
     input: Path
     labels: Path | None = None
     meaning: Meaning | None = None
-    minimum_sections: int = 5
+    minimum_slices: int = 5
     named: tuple[Mapping[str, str], ...] = ()
 
 
@@ -103,10 +103,10 @@ class SeriesRow:
     key: str
     code: str
     reason: str
-    sections: int
+    slices: int
     matrix: str
     spacing_mm: str
-    section_thickness_mm: str
+    slice_thickness_mm: str
     phase: str
 
 

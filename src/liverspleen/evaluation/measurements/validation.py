@@ -17,19 +17,19 @@ _OF_THE_CASE: Final = ("patient_id", "dataset", "condition", "site")
 _IDENTIFIERS: Final = ("case_id", "patient_id", "dataset", "condition", "site", "reader", "reference")
 
 _NOT_NEGATIVE: Final = (lambda value: value >= 0, "a number of 0 or more")
-_SHARE: Final = (lambda value: 0 <= value <= 1, "a number from 0 to 1")
+_FRACTION: Final = (lambda value: 0 <= value <= 1, "a number from 0 to 1")
 _ANY: Final = (lambda value: True, "a number")
 _RANGES: Final[dict[str, tuple[Callable[[float], bool], str]]] = {
     "volume_cm3": (lambda value: value >= 0, "a volume of 0 cm³ or more"),
-    "dss": _SHARE,
-    "iou": _SHARE,
+    "dss": _FRACTION,
+    "iou": _FRACTION,
     "voxels": _NOT_NEGATIVE,
     "shared_voxels": _NOT_NEGATIVE,
     "volume_error_cm3": _ANY,
     "volume_error_pct": _ANY,
     "hd95_mm": _NOT_NEGATIVE,
     "assd_mm": _NOT_NEGATIVE,
-    "nsd": _SHARE,
+    "nsd": _FRACTION,
     "nsd_tolerance_mm": _NOT_NEGATIVE,
 }
 NUMBERS: Final = tuple(_RANGES)

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from liverspleen.imaging.volume import LabelMap
 from liverspleen.organs import Structure
 
-MAIN_SHARE: Final = 0.05
-"""From this share of the largest part's voxels on, a part is a main part."""
+MAIN_FRACTION: Final = 0.05
+"""From this fraction of the largest part's voxels on, a part is a main part."""
 
 MAIN_CM3: Final = 10.0
 """From this volume on a part is a main part, however large the largest is: 1 % of a liver of a litre."""
@@ -76,7 +76,7 @@ class Components:
         return Part(voxels, voxels * self.voxel_cm3, centre)
 
     def _matters(self, voxels: NDArray[np.intp] | np.intp) -> Any:
-        return (voxels >= MAIN_SHARE * self.voxels[:1].sum()) | (voxels * self.voxel_cm3 >= MAIN_CM3)
+        return (voxels >= MAIN_FRACTION * self.voxels[:1].sum()) | (voxels * self.voxel_cm3 >= MAIN_CM3)
 
 
 def components(label_map: LabelMap, structure: Structure) -> Components:

@@ -20,7 +20,7 @@ BLOCK: Final = 1 << 16
 class Overlap:
     """Voxel counts of one structure in two label maps: in both (tp), in the first only (fp), in the second only (fn).
 
-    Counts of sections, or of ranks, add up to those of the case; scores do not.
+    Counts of slices, or of ranks, add up to those of the case; scores do not.
 
     >>> upper, lower = Overlap(tp=3, fp=1, fn=0), Overlap(tp=1, fp=0, fn=3)
     >>> case = upper + lower

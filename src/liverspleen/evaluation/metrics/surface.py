@@ -71,7 +71,7 @@ def surface_distances(
 
     - `voxel`: the border is every voxel of the mask with a 6-neighbour outside (beyond the image is outside), a
       distance that of two centres. HD95 is the larger of the two directed 95th percentiles (linear interpolation),
-      ASSD the mean of the distances of both directions together, NSD the share of the voxels of both borders within
+      ASSD the mean of the distances of both directions together, NSD the fraction of the voxels of both borders within
       `tolerance_mm` of the other. These are MONAI's definitions.
     - `area`: elements are the cells between 2 x 2 x 2 voxels that the surface crosses, with the marching-cubes area in
       them as weight. HD95 is the larger of the two smallest distances within which 95 % of the area lie, ASSD and NSD

@@ -73,12 +73,12 @@ def area_surface(mask: NDArray[np.bool_], areas_mm2: NDArray[np.float64]) -> Sur
     `areas_mm2` are those of the 256 codes. A cell has the index of its voxel with the smallest indices.
     """
     flat = mask.ravel().view(np.uint8)
-    section, row, _ = _steps(mask.shape)
+    slice_step, row, _ = _steps(mask.shape)
     is_point = np.zeros(flat.size, dtype=bool)
     found, weights = [np.empty(0, dtype=np.intp)], [np.empty(0)]
-    for start, stop in _blocks(0, flat.size - section - row - 1):
-        # the corners of these cells lie in one section and in the next
-        corners = [flat[start + up : stop + row + 1 + up] for up in (0, section)]
+    for start, stop in _blocks(0, flat.size - slice_step - row - 1):
+        # the corners of these cells lie in one slice and in the next
+        corners = [flat[start + up : stop + row + 1 + up] for up in (0, slice_step)]
         if not any(part.any() for part in corners):
             continue
         here, above = (_four(part, row) for part in corners)

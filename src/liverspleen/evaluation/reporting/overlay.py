@@ -1,4 +1,4 @@
-"""Figure 3: one section of some cases with the reference, the prediction, and where the two differ."""
+"""Figure 3: one slice of some cases with the reference, the prediction, and where the two differ."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ _SAME_DSS: Final = 1e-6  # a measurements.csv written by hand may round so far
 
 @dataclass(frozen=True, eq=False)
 class Overlay:
-    """One section of one case, as a radiologist looks at it: rows to posterior, columns to the patient's left.
+    """One slice of one case, as a radiologist looks at it: rows to posterior, columns to the patient's left.
 
     `hu`, `reference` and `prediction` have the shape (row, column); a structure that the reference does not cover is in
-    neither map. `section` counts from 1 at the most inferior one; `dss` is of the whole case, None where undefined.
+    neither map. `slice` counts from 1 at the most inferior one; `dss` is of the whole case, None where undefined.
     """
 
     case_id: str
     condition: str
-    section: int
-    sections: int
+    slice_index: int
+    slices: int
     spacing_mm: tuple[float, float]
     dss: Mapping[str, float | None]
     hu: NDArray[np.int16] = field(repr=False)
@@ -53,15 +53,15 @@ class Overlay:
         return {
             "case_id": self.case_id,
             "condition": self.condition,
-            "section": self.section,
-            "sections": self.sections,
+            "slice": self.slice_index,
+            "slices": self.slices,
             "dss": dict(self.dss),
         }
 
 
 @dataclass(frozen=True)
 class Overlays:
-    """The sections that could be cut, and what is to be said of the others."""
+    """The slices that could be cut, and what is to be said of the others."""
 
     shown: tuple[Overlay, ...]
     notes: tuple[Note, ...]
@@ -91,7 +91,7 @@ def overlays(
     values: Mapping[int, Structure] | None = None,
     measured: Mapping[tuple[str, str], float] | None = None,
 ) -> Overlays:
-    """The section with the largest reference area (all organs together) of each of these cases.
+    """The slice with the largest reference area (all organs together) of each of these cases.
 
     `labels` is the folder of predicted label maps (`label_files` says how they are named), and `values` what their
     voxel values mean if they are another system's. `measured` holds the DSS of the measurements by case and structure:
@@ -115,7 +115,7 @@ def overlays(
 def overlay_of(
     case: Case, labels: Path, *, values: Mapping[int, Structure] | None = None, case_ids: Collection[str] = ()
 ) -> Overlay:
-    """The section of one case; `case_ids` are those of the cohort's cases.
+    """The slice of one case; `case_ids` are those of the cohort's cases.
 
     Raises:
         InputError: its files cannot be used, it has no reference, not one predicted label map, or no voxel of the
@@ -136,20 +136,20 @@ def overlay_of(
         for labels in (predicted.labels, drawn.labels)
     )
     areas = np.count_nonzero(reference, axis=(1, 2))
-    section = int(areas.argmax())
-    if not areas[section]:
+    slice_index = int(areas.argmax())
+    if not areas[slice_index]:
         raise InputError(Issue("LS-REP-048", "reference label map is empty", "name another case", case.case_id))
     found = overlaps(prediction, reference)
     return Overlay(
         case_id=case.case_id,
         condition=case.condition,
-        section=section + 1,
-        sections=len(areas),
+        slice_index=slice_index + 1,
+        slices=len(areas),
         spacing_mm=ct.geometry.spacing_mm[1:],
         dss={organ.key: found[organ].dss for organ in known},
-        hu=ct.hu[section].copy(),
-        reference=reference[section].copy(),
-        prediction=prediction[section].copy(),
+        hu=ct.hu[slice_index].copy(),
+        reference=reference[slice_index].copy(),
+        prediction=prediction[slice_index].copy(),
     )
 
 

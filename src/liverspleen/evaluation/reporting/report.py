@@ -79,7 +79,7 @@ def _json(
         "methods": DEFINITIONS,
         "cells": [cell.to_dict() for cell in report.cells],
         "flow": None if added.flow is None else added.flow.to_dict(),
-        "sections": [overlay.to_dict() for overlay in added.overlays],
+        "slices": [overlay.to_dict() for overlay in added.overlays],
         "notes": [note.to_dict() for note in report.notes],
         "files": files,
     }

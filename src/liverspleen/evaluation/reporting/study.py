@@ -39,7 +39,7 @@ class Study:
 
 @dataclass(frozen=True)
 class StudyResults:
-    """Cells of Table 1, counts of Figure 1, sections of Figure 3, and what is to be said of them."""
+    """Cells of Table 1, counts of Figure 1, slices of Figure 3, and what is to be said of them."""
 
     cells: tuple[Cell, ...] = ()
     flow: Flow | None = None
@@ -58,7 +58,7 @@ def study_results(
     readings = readings_of(measurements)
     table = characteristics(study.cohort)
     flow = flow_of(study.cohort, split=study.split, exclusions=study.exclusions)
-    shown, notes = _sections(study, readings, reader, reference)
+    shown, notes = _slices(study, readings, reader, reference)
     return StudyResults(
         cells=table.cells,
         flow=flow,
@@ -67,7 +67,7 @@ def study_results(
     )
 
 
-def _sections(
+def _slices(
     study: Study, readings: Readings, reader: str | None, reference: str | None
 ) -> tuple[tuple[Overlay, ...], tuple[Note, ...]]:
     if study.labels is None:

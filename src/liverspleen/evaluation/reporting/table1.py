@@ -5,12 +5,12 @@
 | `patients`, `examinations` | patients, CTs |
 | `age` | mean ± SD (range) over patients |
 | `sex:…`, `condition:…` | patients |
-| `section_thickness:…`, `phase:…` | CTs |
+| `slice_thickness:…`, `phase:…` | CTs |
 | `…_several`, `…_missing` | patients whose CTs state different things; patients or CTs of which nothing is stated |
 
 Columns are the datasets, and each dataset that has patients with a CT of both sites of a pair again by site
 (`test2_external, test2_internal`). In `values` stand `count` and `percent` (of the patients or CTs of the column), for
-ages and for more than `MOST_THICKNESSES` section thicknesses `mean, sd, minimum, maximum`.
+ages and for more than `MOST_THICKNESSES` slice thicknesses `mean, sd, minimum, maximum`.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ TABLE: Final = "table1"
 MOST_THICKNESSES: Final = 8
 """Section thicknesses that are counted one by one; of more, mean and SD are told."""
 
-_THICKNESS: Final = "section_thickness"
+_THICKNESS: Final = "slice_thickness"
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ def _patients(cases: Sequence[Case]) -> list[list[Case]]:
 
 
 def _unit(name: str, cases: Sequence[Case]) -> _Unit:
-    attribute = "section_thickness_mm" if name == _THICKNESS else name
+    attribute = "slice_thickness_mm" if name == _THICKNESS else name
     stated = sorted({value for case in cases if (value := getattr(case, attribute)) not in (None, "")})
     # Two CTs of a patient may lie a birthday apart: the younger age counts.
     return _Unit(tuple(stated[:1] if name == "age" else stated), tuple(case.case_id for case in cases))
@@ -126,7 +126,7 @@ def _rows(name: str, units: _Units, vocabulary: Vocabulary, *, of: str) -> Itera
     if name == "age":
         yield from _spreads(name, units, of)
     elif name == _THICKNESS and len({_word(value) for value in values}) > MOST_THICKNESSES:
-        yield from _spreads("section_thickness_mm", units, of)
+        yield from _spreads("slice_thickness_mm", units, of)
     else:
         for word in _in_order(name, values, vocabulary):
             yield from _counts(f"{name}:{word}", units, of, partial(_states, word))

@@ -205,7 +205,7 @@ FORMS: Final = {
         TableForm(
             "table1",
             "Table 1. Characteristics of the datasets",
-            "Number (percent of the patients of the column; of its CTs for section thickness and phase). Age: mean ± "
+            "Number (percent of the patients of the column; of its CTs for slice thickness and phase). Age: mean ± "
             "SD (range) over patients, each at the youngest age stated.",
             rows={
                 "patients": "Patients",
@@ -213,8 +213,8 @@ FORMS: Final = {
                 "age": "Age (years)",
                 "sex": "Sex",
                 "condition": "Condition",
-                "section_thickness": "Section thickness",
-                "section_thickness_mm": "Section thickness (mm), mean ± SD (range)",
+                "slice_thickness": "Section thickness",
+                "slice_thickness_mm": "Section thickness (mm), mean ± SD (range)",
                 "phase": "Phase",
                 **{
                     f"{key}_{word}": f"{label}: {meaning}"
@@ -222,7 +222,7 @@ FORMS: Final = {
                         ("age", "Age"),
                         ("sex", "Sex"),
                         ("condition", "Condition"),
-                        ("section_thickness", "Section thickness"),
+                        ("slice_thickness", "Section thickness"),
                         ("phase", "Phase"),
                     )
                     for word, meaning in (("several", "more than one stated"), ("missing", "not stated"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 
-from liverspleen.imaging.dicom.door import pydicom
+from liverspleen.imaging.dicom.quiet import pydicom
 
 _JP2_SIGNATURE = b"\0\0\0\x0cjP  "
 _START_OF_FRAME = {0xC0, 0xC1, 0xC2, 0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF, 0xF7}

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from liverspleen.imaging.dicom.door import pydicom, quiet
 from liverspleen.imaging.dicom.folders import files_below
 from liverspleen.imaging.dicom.header import CT_IMAGE, DAMAGED, ENHANCED_CT, SEGMENTATION, Instance, read_instance
+from liverspleen.imaging.dicom.quiet import pydicom, quiet
 from liverspleen.imaging.dicom.series import Left, Series, age_years, phase_of
 from liverspleen.imaging.dicom.stack import SAME_MM, Stack, stack
 from liverspleen.imaging.geometry import Geometry
@@ -45,27 +45,27 @@ _MODALITIES = (
 """Those named in a reason; the field may hold anything."""
 
 
-def find_series(root: StrPath, *, minimum_sections: int = 5, by_folder: bool = False) -> tuple[Series, ...]:
+def find_series(root: StrPath, *, minimum_slices: int = 5, by_folder: bool = False) -> tuple[Series, ...]:
     """Every DICOM series below `root`, from headers alone, in the order of folders and UIDs.
 
     Files belong together by SeriesInstanceUID, or where it is empty by StudyInstanceUID and folder (LS-DCM-021).
     Localizers, derived images and multi-frame images of a series come as a series of their own, and so does each
     DICOM file that cannot be read. Files that are no DICOM, and DICOMDIR, are passed over; nothing outside `root` is
-    read. A series that can be taken has at least `minimum_sections` sections of one CT on one even, unsheared grid.
+    read. A series that can be taken has at least `minimum_slices` slices of one CT on one even, unsheared grid.
     With `by_folder` each folder is one series whatever its UIDs say: some tools that remove names give every file a UID
     of its own.
 
     Reasons to leave one: LS-DCM-001 file or folder cannot be read, 002 no CT image, 003 localizer, 004 derived or
     secondary, 005 multi-frame, 006 no codec, 007 no geometry, 008 mixed orientation, 009 mixed matrix or pixel
-    spacing, 010 gantry tilt, 011 duplicate section, 012 missing section, 013 irregular gap, 014 too few sections,
+    spacing, 010 gantry tilt, 011 duplicate slice, 012 missing slice, 013 irregular gap, 014 too few slices,
     015 files of several series, 016 a segmentation. Warnings: LS-DCM-020 no PatientID, 021 no SeriesInstanceUID,
-    022 section thickness is not the spacing, 023 values that may not be HU.
+    022 slice thickness is not the spacing, 023 values that may not be HU.
     """
     with quiet():
-        return _series_below(Path(root), minimum_sections, by_folder)
+        return _series_below(Path(root), minimum_slices, by_folder)
 
 
-def _series_below(root: Path, minimum_sections: int, by_folder: bool) -> tuple[Series, ...]:
+def _series_below(root: Path, minimum_slices: int, by_folder: bool) -> tuple[Series, ...]:
     groups: dict[tuple[str, ...], list[Instance]] = defaultdict(list)
     broken = []
     for path, folder, listed in files_below(root):
@@ -82,7 +82,7 @@ def _series_below(root: Path, minimum_sections: int, by_folder: bool) -> tuple[S
                 instance = replace(instance, series_uid="", study_uid="", patient_id="", marks=())
             own = (instance.series_uid,) if instance.series_uid else ("", instance.study_uid, folder)
             groups[(*own, _kind(instance)[0])].append(instance)
-    found = [_series(instances, minimum_sections) for _, instances in sorted(groups.items())]
+    found = [_series(instances, minimum_slices) for _, instances in sorted(groups.items())]
     if by_folder:  # the UIDs were not asked for
         found = [
             replace(series, warnings=tuple(w for w in series.warnings if w.code not in _STAND_IN)) for series in found
@@ -91,29 +91,29 @@ def _series_below(root: Path, minimum_sections: int, by_folder: bool) -> tuple[S
 
 
 def _kind(instance: Instance) -> tuple[str, str]:
-    """Why an instance is no section of a CT: code and words; empty if it is one."""
+    """Why an instance is no slice of a CT: code and words; empty if it is one."""
     if instance.modality == "SEG" or instance.sop_class in SEGMENTATION:
         return A_SEGMENTATION, "a segmentation: it is read as labels"
     if instance.modality != "CT":
         return NOT_CT, f"modality {instance.modality if instance.modality in _MODALITIES else 'other than CT'}"
     if instance.sop_class in ENHANCED_CT or instance.frames > 1:
-        return MULTIFRAME, "multi-frame CT; convert it to one file per section (dcm4che: emf2sf) or to NIfTI (dcm2niix)"
+        return MULTIFRAME, "multi-frame CT; convert it to one file per slice (dcm4che: emf2sf) or to NIfTI (dcm2niix)"
     if "LOCALIZER" in instance.image_type:
         return LOCALIZER, "localizer"
     if {"DERIVED", "SECONDARY"} & set(instance.image_type[:2]) or instance.samples != 1:
-        return DERIVED, "derived or secondary images, not the scanner's own sections"
+        return DERIVED, "derived or secondary images, not the scanner's own slices"
     if instance.sop_class not in ("", CT_IMAGE):
         return DERIVED, "not stored as CT images (another SOP class)"
     return "", ""
 
 
-def _series(instances: Sequence[Instance], minimum_sections: int) -> Series:
+def _series(instances: Sequence[Instance], minimum_slices: int) -> Series:
     first = instances[0]
     code, message = _kind(first)
     if code:
         stacked, left, warnings = Stack(tuple(instances), None, ()), [Left(code, message)], []
     else:
-        stacked = stack(instances, minimum_sections=minimum_sections)
+        stacked = stack(instances, minimum_slices=minimum_slices)
         left = [*_no_codec(instances), *_mixed(instances), *stacked.left]
         warnings = _warnings(instances, stacked.geometry)
     return Series(
@@ -121,11 +121,11 @@ def _series(instances: Sequence[Instance], minimum_sections: int) -> Series:
         series_uid=first.series_uid,
         study_uid=first.study_uid,
         patient_id=first.patient_id,
-        sections=sum(instance.frames for instance in instances),
+        slices=sum(instance.frames for instance in instances),
         rows=first.rows,
         columns=first.columns,
         geometry=None if left else stacked.geometry,
-        section_thickness_mm=first.thickness_mm,
+        slice_thickness_mm=first.thickness_mm,
         phase=phase_of(f"{first.description} {first.contrast}"),
         sex=first.sex if first.sex in ("F", "M", "O") else "",
         age=age_years(first.age),
@@ -142,11 +142,11 @@ def _broken(path: Path, folder: str, message: str) -> Series:
         series_uid="",
         study_uid="",
         patient_id="",
-        sections=0,
+        slices=0,
         rows=0,
         columns=0,
         geometry=None,
-        section_thickness_mm=None,
+        slice_thickness_mm=None,
         phase="",
         sex="",
         age=None,
@@ -194,12 +194,10 @@ def _warnings(instances: Sequence[Instance], geometry: Geometry | None) -> list[
     if geometry and first.thickness_mm is not None:
         spacing = float(np.linalg.norm(geometry.affine[:3, 2]))
         if abs(spacing - first.thickness_mm) > SAME_MM:
-            message = (
-                f"section thickness {first.thickness_mm:g} mm differs from the spacing of positions, {spacing:g} mm"
-            )
+            message = f"slice thickness {first.thickness_mm:g} mm differs from the spacing of positions, {spacing:g} mm"
             found.append(Left(THICKNESS, message))
     if bare := sum(not instance.rescaled for instance in instances):
-        found.append(Left(NO_RESCALE, f"{bare} of {len(instances)} sections state no rescaling: taken as HU as stored"))
+        found.append(Left(NO_RESCALE, f"{bare} of {len(instances)} slices state no rescaling: taken as HU as stored"))
     elif any(instance.rescale_type not in ("", "HU") for instance in instances):
         found.append(Left(NO_RESCALE, "the rescale type is not HU"))
     return found

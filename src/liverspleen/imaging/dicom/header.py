@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from liverspleen.imaging.dicom.door import pydicom
+from liverspleen.imaging.dicom.quiet import pydicom
 
 CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
 ENHANCED_CT = ("1.2.840.10008.5.1.4.1.1.2.1", "1.2.840.10008.5.1.4.1.1.2.2")
@@ -39,7 +39,7 @@ DAMAGED = (
 """What pydicom raises on bytes that are no sound DICOM."""
 
 _PREAMBLE = 128
-_INFLATED_LIMIT = 1 << 28  # bytes of one deflated file: a section of 4096 x 4096 needs an eighth of it
+_INFLATED_LIMIT = 1 << 28  # bytes of one deflated file: a slice of 4096 x 4096 needs an eighth of it
 _VALUE_LIMIT = 1 << 16  # bytes of one field; those read here need some hundred at most
 _FIELDS = (
     "SpecificCharacterSet",

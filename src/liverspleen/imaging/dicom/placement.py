@@ -37,17 +37,17 @@ class Placement:
     columns: int
 
     @property
-    def section(self) -> int:
+    def slice_index(self) -> int:
         """Index along the third axis."""
         return self.first[3 - self.column_axis - self.row_axis]
 
     def view(self, native: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """The part of an array of the native shape that the plane covers, in its own (row, column) order."""
-        section_axis = 3 - self.column_axis - self.row_axis
-        sections = native.transpose(section_axis, self.row_axis, self.column_axis)
+        slice_axis = 3 - self.column_axis - self.row_axis
+        slices = native.transpose(slice_axis, self.row_axis, self.column_axis)
         rows = _run(self.first[self.row_axis], self.row_direction, self.rows)
         columns = _run(self.first[self.column_axis], self.column_direction, self.columns)
-        view: NDArray[np.uint8] = sections[self.section][rows, columns]
+        view: NDArray[np.uint8] = slices[self.slice_index][rows, columns]
         return view
 
 

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from liverspleen.errors import InputError, Issue
 from liverspleen.imaging.dicom.codestream import check_runs, check_stated_size
-from liverspleen.imaging.dicom.door import pydicom, quiet
 from liverspleen.imaging.dicom.header import DAMAGED, check_inflated, numbers, transfer_syntax, whole
+from liverspleen.imaging.dicom.quiet import pydicom, quiet
 from liverspleen.imaging.dicom.series import Series
 from liverspleen.imaging.volume import CTVolume
 
@@ -39,13 +39,13 @@ _FIELDS = (
 def read_series(series: Series, *, case_id: str) -> CTVolume:
     """The CT of a series, in HU.
 
-    Slope and intercept are those of each section, applied once; a section without them is taken as it is stored. Values
+    Slope and intercept are those of each slice, applied once; a slice without them is taken as it is stored. Values
     are rounded to whole HU, and those beyond int16 are set to its ends and counted. PixelPaddingValue is a value like
     any other: what lies outside the field of view stays as the scanner wrote it. `case_id` is named in faults; files,
-    whose names may identify a person, are named by their number in the order of the sections.
+    whose names may identify a person, are named by their number in the order of the slices.
 
     Raises:
-        InputError: LS-DCM-030 the series was left (with its reasons), LS-DCM-031 a section cannot be read or decoded,
+        InputError: LS-DCM-030 the series was left (with its reasons), LS-DCM-031 a slice cannot be read or decoded,
             LS-DCM-032 its matrix is not that of the series, LS-DCM-033 its values are not finite HU.
     """
     if series.left or series.geometry is None:
@@ -58,19 +58,19 @@ def read_series(series: Series, *, case_id: str) -> CTVolume:
     for number, path in enumerate(series.files):
         try:
             with quiet():
-                hu = _section(path, series.rows * series.columns)
+                hu = _slice(path, series.rows * series.columns)
         except DAMAGED as error:
             # the error's own words may quote the header
-            message = f"section {number + 1} of {series.sections} cannot be read or decoded ({type(error).__name__})"
+            message = f"slice {number + 1} of {series.slices} cannot be read or decoded ({type(error).__name__})"
             raise InputError(Issue(UNDECODED, message, "export the series again from its source", case_id)) from None
         if hu.shape != native.shape[1:]:
-            message = f"section {number + 1} has {hu.shape} pixels, expected {native.shape[1:]}"
+            message = f"slice {number + 1} has {hu.shape} pixels, expected {native.shape[1:]}"
             raise InputError(Issue(OTHER_MATRIX, message, "let the files be while they are read", case_id))
-        if not len(native):  # not before a section has shown that the header's matrix is true
-            native = np.empty((series.sections, *hu.shape), np.int16)
+        if not len(native):  # not before a slice has shown that the header's matrix is true
+            native = np.empty((series.slices, *hu.shape), np.int16)
         if hu.dtype.kind == "f":
             if not np.isfinite(hu).all():
-                message = f"section {number + 1} has values that are NaN or infinite after rescaling"
+                message = f"slice {number + 1} has values that are NaN or infinite after rescaling"
                 raise InputError(Issue(NOT_FINITE, message, "export the series again from its source", case_id))
             hu = np.rint(hu)
         if beyond := int(np.count_nonzero((hu < _HU.min) | (hu > _HU.max))):
@@ -81,8 +81,8 @@ def read_series(series: Series, *, case_id: str) -> CTVolume:
     return CTVolume(np.ascontiguousarray(canonical), series.geometry, clipped)
 
 
-def _section(path: Path, pixels: int) -> NDArray[Any]:
-    """HU of one section of that many pixels, (row, column), as whole numbers or as float64."""
+def _slice(path: Path, pixels: int) -> NDArray[Any]:
+    """HU of one slice of that many pixels, (row, column), as whole numbers or as float64."""
     with path.open("rb") as handle:
         if handle.seek(0, os.SEEK_END) > _OTHER_BYTES + _PIXEL_BYTES * pixels:
             raise ValueError("far larger than its pixels")

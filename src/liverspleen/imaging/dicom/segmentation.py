@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liverspleen.errors import InputError, Issue
-from liverspleen.imaging.dicom.door import pydicom, quiet
 from liverspleen.imaging.dicom.folders import files_below
 from liverspleen.imaging.dicom.header import DAMAGED, SEGMENTATION, numbers, open_header, text, whole
 from liverspleen.imaging.dicom.placement import Plane, place
+from liverspleen.imaging.dicom.quiet import pydicom, quiet
 from liverspleen.imaging.dicom.series import Left
 from liverspleen.imaging.dicom.stack import plane_directions
 from liverspleen.imaging.geometry import Geometry
@@ -56,7 +56,7 @@ class Segmentation:
     `series_uid` is the series it refers to, `study_uid` its study ("" if it says none) and `folder` where it lies
     relative to the root of the search; all three are private, and left out of `repr`. `segments` has the meaning of
     each segment number: by its SNOMED property type, or without one by the name of an organ as its label (in any case);
-    None where it is unknown. `geometry` is the grid that its frames span (column, row, section), None where they span
+    None where it is unknown. `geometry` is the grid that its frames span (column, row, slice), None where they span
     none. `left` is empty for one that can be read.
     """
 
@@ -101,7 +101,7 @@ def read_segmentation(
 
     Raises:
         InputError: LS-DCM-040 fractional, LS-DCM-041 file cannot be read, LS-DCM-042 no segment is an organ,
-            LS-DCM-043 frames that meet no section of the CT, LS-DCM-044 voxels of two organs.
+            LS-DCM-043 frames that meet no slice of the CT, LS-DCM-044 voxels of two organs.
     """
 
     def refused(code: str, message: str, hint: str) -> InputError:
@@ -132,7 +132,7 @@ def read_segmentation(
         message = f"segmentation cannot be read or decoded ({type(error).__name__})"
         raise refused(DAMAGED_SEGMENTATION, message, "export it again from its source") from None
     if off:
-        message = f"{off} of {frames} frames of the segmentation meet no section of the CT"
+        message = f"{off} of {frames} frames of the segmentation meet no slice of the CT"
         raise refused(OFF_GRID, message, "take the segmentation of this series, or resample it onto the CT")
     labels = np.zeros(ct_geometry.shape, np.uint8)
     for structure, mask in masks.items():

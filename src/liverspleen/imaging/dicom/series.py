@@ -37,9 +37,9 @@ class Left:
 class Series:
     """One series, from its headers alone.
 
-    `files` lie in the order of `geometry`'s sections: by position along the normal of the section plane (the cross
+    `files` lie in the order of `geometry`'s slices: by position along the normal of the slice plane (the cross
     product of row and column direction), ascending; as found where there is no order. The native axes of `geometry` are
-    (column, row, section). UIDs, `patient_id` and `description` are what the headers say ("" if empty), for keyed
+    (column, row, slice). UIDs, `patient_id` and `description` are what the headers say ("" if empty), for keyed
     hashing and for choosing: they may identify a person, so they are left out of `repr` and never printed.
     `left` is empty for a series that can be taken; `warnings` do not hinder it.
     """
@@ -48,11 +48,11 @@ class Series:
     series_uid: str
     study_uid: str
     patient_id: str
-    sections: int
+    slices: int
     rows: int
     columns: int
     geometry: Geometry | None
-    section_thickness_mm: float | None
+    slice_thickness_mm: float | None
     """as recorded; the spacing comes from positions"""
     phase: str
     """`portal_venous`, `arterial`, `delayed`, `non_contrast` or empty: by words in description and contrast fields"""
@@ -78,7 +78,7 @@ class Series:
         return self.series_uid or f"{self.study_uid} {self.folder}"
 
     def __repr__(self) -> str:
-        return f"Series({self.sections} sections of {self.rows} x {self.columns}, left={self.left})"
+        return f"Series({self.slices} slices of {self.rows} x {self.columns}, left={self.left})"
 
 
 def phase_of(words: str) -> str:

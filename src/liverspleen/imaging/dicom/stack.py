@@ -1,4 +1,4 @@
-"""Sections as a stack: their order by position, the grid they make, or why they make none."""
+"""Slices as a stack: their order by position, the grid they make, or why they make none."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from liverspleen.imaging.geometry import GRID_TOLERANCE, Geometry
 
 COSINE_TOLERANCE = 2e-4
 """Direction cosines this close are equal. Two values rounded to four decimals differ by up to 1e-4; at 2e-4 the far
-corner of a 500 mm section is off by 0.1 mm, less than a sixth of a CT's pixel."""
+corner of a 500 mm slice is off by 0.1 mm, less than a sixth of a CT's pixel."""
 
 SPACING_TOLERANCE = 1e-4
 """Pixel spacings that differ by this share are equal: 0.05 pixels over 512."""
@@ -24,11 +24,11 @@ ROUNDING_MM = 0.1
 """Positions written with one decimal, as some scanners do, lie up to 0.05 mm off, and two of them 0.1 mm apart."""
 
 SAME_MM = 0.01
-"""Sections nearer than this have the same position: ten times below any section spacing, twice the rounding of two
+"""Slices nearer than this have the same position: ten times below any slice spacing, twice the rounding of two
 decimals."""
 
 PIXEL_LIMIT = 1 << 24
-"""Pixels of a section: 4096 x 4096, four times the largest matrix of a CT scanner."""
+"""Pixels of a slice: 4096 x 4096, four times the largest matrix of a CT scanner."""
 
 NO_GEOMETRY, MIXED_ORIENTATION, MIXED_MATRIX = "LS-DCM-007", "LS-DCM-008", "LS-DCM-009"
 TILT, DUPLICATE, MISSING, IRREGULAR, TOO_FEW = "LS-DCM-010", "LS-DCM-011", "LS-DCM-012", "LS-DCM-013", "LS-DCM-014"
@@ -36,16 +36,16 @@ TILT, DUPLICATE, MISSING, IRREGULAR, TOO_FEW = "LS-DCM-010", "LS-DCM-011", "LS-D
 
 @dataclass(frozen=True)
 class Stack:
-    """Sections in the order of their positions, with their grid, or with the reasons why they have none."""
+    """Slices in the order of their positions, with their grid, or with the reasons why they have none."""
 
     instances: tuple[Instance, ...]
     geometry: Geometry | None
     left: tuple[Left, ...]
 
 
-def stack(instances: Sequence[Instance], *, minimum_sections: int) -> Stack:
+def stack(instances: Sequence[Instance], *, minimum_slices: int) -> Stack:
     """The stack that the instances make, ordered along the normal of their plane."""
-    few = _too_few(len(instances), minimum_sections)
+    few = _too_few(len(instances), minimum_slices)
     if issues := _uneven(instances):
         return Stack(tuple(instances), None, (*issues, *few))
     first = instances[0]
@@ -64,7 +64,7 @@ def stack(instances: Sequence[Instance], *, minimum_sections: int) -> Stack:
         *_duplicates(ordered, distinct),
         *_tilt(positions[distinct], heights[distinct], normal, min(first.pixel_spacing)),
         *_gaps(heights[distinct]),
-        *_too_few(int(distinct.sum()), minimum_sections),
+        *_too_few(int(distinct.sum()), minimum_slices),
     ]
     if left or len(instances) < 2:
         return Stack(ordered, None, tuple(left))
@@ -91,22 +91,22 @@ def plane_directions(orientation: Sequence[float]) -> tuple[NDArray[np.float64],
 
 
 def _uneven(instances: Sequence[Instance]) -> list[Left]:
-    """Why the sections have no common plane and matrix."""
+    """Why the slices have no common plane and matrix."""
     without = sum(not _usable(instance) for instance in instances)
     if without:
         message = "no usable position, orientation, pixel spacing or matrix size"
-        return [Left(NO_GEOMETRY, f"{without} of {len(instances)} sections have {message}")]
+        return [Left(NO_GEOMETRY, f"{without} of {len(instances)} slices have {message}")]
     left = []
     first = instances[0]
     orientations = np.array([i.orientation for i in instances])
     turned = int((abs(orientations - orientations[0]).max(axis=1) > COSINE_TOLERANCE).sum())
     if turned:
-        left.append(Left(MIXED_ORIENTATION, f"{turned} of {len(instances)} sections lie in another direction"))
+        left.append(Left(MIXED_ORIENTATION, f"{turned} of {len(instances)} slices lie in another direction"))
     spacings = np.array([i.pixel_spacing for i in instances])
     other = (abs(spacings / spacings[0] - 1) > SPACING_TOLERANCE).any(axis=1)
     other |= np.array([(i.rows, i.columns) != (first.rows, first.columns) for i in instances])
     if other.any():
-        message = f"{int(other.sum())} of {len(instances)} sections have another matrix or pixel spacing"
+        message = f"{int(other.sum())} of {len(instances)} slices have another matrix or pixel spacing"
         left.append(Left(MIXED_MATRIX, message))
     return left
 
@@ -125,9 +125,9 @@ def _usable(instance: Instance) -> bool:
     )
 
 
-def _too_few(sections: int, minimum: int) -> list[Left]:
-    needed = max(minimum, 2)  # one section has no spacing
-    return [Left(TOO_FEW, f"{sections} sections, expected at least {needed}")] if sections < needed else []
+def _too_few(slices: int, minimum: int) -> list[Left]:
+    needed = max(minimum, 2)  # one slice has no spacing
+    return [Left(TOO_FEW, f"{slices} slices, expected at least {needed}")] if slices < needed else []
 
 
 def _duplicates(ordered: Sequence[Instance], distinct: NDArray[np.bool_]) -> list[Left]:
@@ -138,13 +138,13 @@ def _duplicates(ordered: Sequence[Instance], distinct: NDArray[np.bool_]) -> lis
     hint = ""
     if any(any(x and y and x != y for x, y in zip(a.acquisition, b.acquisition, strict=True)) for a, b in pairs):
         hint = "; their acquisition numbers or times differ: two phases, it seems, to be exported apart"
-    return [Left(DUPLICATE, f"{number} of {len(ordered)} sections have the position of another one{hint}")]
+    return [Left(DUPLICATE, f"{number} of {len(ordered)} slices have the position of another one{hint}")]
 
 
 def _tilt(
     positions: NDArray[np.float64], heights: NDArray[np.float64], normal: NDArray[np.float64], pixel_mm: float
 ) -> list[Left]:
-    """Sections that do not lie above each other: shifted in their plane by more than a tenth of a pixel."""
+    """Slices that do not lie above each other: shifted in their plane by more than a tenth of a pixel."""
     if len(heights) < 2:
         return []
     shifts = positions - positions[0] - np.outer(heights - heights[0], normal)
@@ -153,9 +153,9 @@ def _tilt(
         return []
     slope = shifts[-1] / (heights[-1] - heights[0])
     if np.linalg.norm(shifts - np.outer(heights - heights[0], slope), axis=1).max() > 2 * allowed:
-        return [Left(IRREGULAR, f"sections are shifted against each other in their plane, by up to {_largest(shifts)}")]
+        return [Left(IRREGULAR, f"slices are shifted against each other in their plane, by up to {_largest(shifts)}")]
     angle = math.degrees(math.atan(float(np.linalg.norm(slope))))
-    message = f"gantry tilt of {angle:.1f} degrees: sections are sheared against their normal"
+    message = f"gantry tilt of {angle:.1f} degrees: slices are sheared against their normal"
     return [Left(TILT, f"{message}, by up to {_largest(shifts)}")]
 
 
@@ -164,7 +164,7 @@ def _largest(shifts: NDArray[np.float64]) -> str:
 
 
 def _gaps(heights: NDArray[np.float64]) -> list[Left]:
-    """Sections that are not evenly spaced: off their place by more than a tenth of the spacing.
+    """Slices that are not evenly spaced: off their place by more than a tenth of the spacing.
 
     Places, not steps, are compared: rounding errors of positions then do not add up.
     """
@@ -179,9 +179,9 @@ def _gaps(heights: NDArray[np.float64]) -> list[Left]:
     times = np.maximum(np.rint(steps / usual), 1)
     wrong = abs(steps - times * usual) > allowed
     if wrong.any():
-        message = f"{int(wrong.sum())} of {len(steps)} gaps between sections are irregular"
+        message = f"{int(wrong.sum())} of {len(steps)} gaps between slices are irregular"
         return [Left(IRREGULAR, f"{message}: {steps.min():.2f} to {steps.max():.2f} mm, mostly {usual:.2f} mm")]
     if not (times > 1).any():
-        return [Left(IRREGULAR, f"gaps between sections drift from {steps.min():.2f} to {steps.max():.2f} mm")]
+        return [Left(IRREGULAR, f"gaps between slices drift from {steps.min():.2f} to {steps.max():.2f} mm")]
     holes, missing = int((times > 1).sum()), int((times - 1).sum())
-    return [Left(MISSING, f"{missing} sections are missing in {holes} gaps; the others are {usual:.2f} mm apart")]
+    return [Left(MISSING, f"{missing} slices are missing in {holes} gaps; the others are {usual:.2f} mm apart")]

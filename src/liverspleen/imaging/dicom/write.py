@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liverspleen import __version__
-from liverspleen.imaging.dicom.door import pydicom, quiet
 from liverspleen.imaging.dicom.header import CT_IMAGE, DAMAGED, numbers, text
 from liverspleen.imaging.dicom.placement import Plane, place
+from liverspleen.imaging.dicom.quiet import pydicom, quiet
 from liverspleen.imaging.volume import CTVolume, LabelMap
 from liverspleen.organs import ORGAN_KEYS, Structure, listed
 from liverspleen.storage import StrPath, complete_file
@@ -40,21 +40,21 @@ def write_series(
     tags: Mapping[str, object] | None = None,
     transfer_syntax: str = EXPLICIT,
 ) -> tuple[Path, ...]:
-    """Write a CT as CT Image Storage, one file per native section: `0001.dcm` and so on; the files.
+    """Write a CT as CT Image Storage, one file per native slice: `0001.dcm` and so on; the files.
 
-    The native axes are column, row and section, as in NIfTI; the orientation and positions say how they lie. Values are
+    The native axes are column, row and slice, as in NIfTI; the orientation and positions say how they lie. Values are
     stored as int16 HU. `tags` sets or replaces fields by their DICOM keyword, in every file. UIDs come from the
     content, so that the same CT and tags give the same bytes. Each file is complete or absent.
 
     Raises:
-        ValueError: the sections are sheared, which the plane of a CT image cannot say.
+        ValueError: the slices are sheared, which the plane of a CT image cannot say.
     """
     folder, geometry = Path(folder), ct.geometry
     steps = geometry.affine[:3, :3] * np.array([[-1.0], [-1.0], [1.0]])  # to DICOM's world, left and posterior
-    columns_mm, rows_mm, sections_mm = np.linalg.norm(steps, axis=0)
-    across, down, along = (steps / np.array([columns_mm, rows_mm, sections_mm])).T
+    columns_mm, rows_mm, slices_mm = np.linalg.norm(steps, axis=0)
+    across, down, along = (steps / np.array([columns_mm, rows_mm, slices_mm])).T
     if max(abs(across @ down), abs(across @ along), abs(down @ along)) > 1e-6:
-        raise ValueError("the grid is sheared: sections do not lie above each other")
+        raise ValueError("the grid is sheared: slices do not lie above each other")
     native = geometry.to_native(ct.hu)
     seed = _digest(np.ascontiguousarray(ct.hu).tobytes(), geometry.affine.tobytes(), sorted((tags or {}).items()))
     common = {
@@ -75,7 +75,7 @@ def write_series(
         "SeriesNumber": 1,
         "AcquisitionNumber": 1,
         "KVP": 120,
-        "SliceThickness": _decimal(sections_mm),
+        "SliceThickness": _decimal(slices_mm),
         "ImageOrientationPatient": [_decimal(v) for v in (*across, *down)],
         "PixelSpacing": [_decimal(rows_mm), _decimal(columns_mm)],
         "SamplesPerPixel": 1,
@@ -94,7 +94,7 @@ def write_series(
     for index in range(geometry.shape[2]):
         position = (geometry.affine @ [0, 0, index, 1])[:3] * [-1, -1, 1]
         own = {
-            "SOPInstanceUID": _uid(seed, f"section {index}"),
+            "SOPInstanceUID": _uid(seed, f"slice {index}"),
             "InstanceNumber": index + 1,
             "ImagePositionPatient": [_decimal(v) for v in position],
         }
@@ -127,7 +127,7 @@ def write_segmentation(
 
     Raises:
         UnreferableError: the files cannot be read, or have no valid UIDs of their own.
-        ValueError: a section of the CT is missing, or is no section of the label map's grid.
+        ValueError: a slice of the CT is missing, or is no slice of the label map's grid.
     """
     with quiet():
         try:
@@ -218,13 +218,13 @@ def _segment(highdicom: Any, number: int, structure: Structure, algorithm: Algor
 
 
 def _masks(label_map: LabelMap, headers: Sequence[Any]) -> NDArray[np.uint8]:
-    """Segment numbers, (section, row, column); 0 is none."""
+    """Segment numbers, (slice, row, column); 0 is none."""
     numbers_of = np.zeros(256, np.uint8)
     numbers_of[list(label_map.covered)] = np.arange(1, len(label_map.covered) + 1)
-    return np.stack([numbers_of[_section_of(label_map, header)] for header in headers])
+    return np.stack([numbers_of[_slice_of(label_map, header)] for header in headers])
 
 
-def _section_of(label_map: LabelMap, header: Any) -> NDArray[np.uint8]:
+def _slice_of(label_map: LabelMap, header: Any) -> NDArray[np.uint8]:
     plane = Plane(
         numbers(header, "ImagePositionPatient", 3) or (),
         numbers(header, "ImageOrientationPatient", 6) or (),
@@ -234,7 +234,7 @@ def _section_of(label_map: LabelMap, header: Any) -> NDArray[np.uint8]:
     )
     placement = place(plane, label_map.geometry)
     if placement is None:
-        raise ValueError("a section of the CT is no section of the label map's grid")
+        raise ValueError("a slice of the CT is no slice of the label map's grid")
     return placement.view(label_map.geometry.to_native(label_map.labels))
 
 

@@ -78,11 +78,11 @@ def _overlay(overlays: Sequence[Overlay], vocabulary: Vocabulary) -> Picture:
     return Picture(
         OVERLAY,
         "Figure 3. Reference, prediction and errors",
-        "The section with the largest reference area of each case; unless cases were named, the case with the median "
+        "The slice with the largest reference area of each case; unless cases were named, the case with the median "
         "DSS of each condition. DSS of the whole case. Patient's right on the left, window −110 to 190 HU.",
         f"CT, reference, prediction and errors of {', '.join(one_line(overlay.case_id) for overlay in overlays)}.",
         _files(overlay_figure(overlays, vocabulary)),
-        shown="png",  # sections of CT are pixels anyway, and larger in SVG
+        shown="png",  # slices of CT are pixels anyway, and larger in SVG
         wide=True,
     )
 

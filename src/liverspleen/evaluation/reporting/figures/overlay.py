@@ -1,4 +1,4 @@
-"""Figure 3 drawn: CT, reference, prediction and errors of one section per case, side by side."""
+"""Figure 3 drawn: CT, reference, prediction and errors of one slice per case, side by side."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _NAME: Final = 40  # characters
 
 
 def overlay_figure(overlays: Sequence[Overlay], vocabulary: Vocabulary = PAPER) -> Figure:
-    """One row per case, with its name, section and DSS above it; pixels in their true aspect, patient's right at left.
+    """One row per case, with its name, slice and DSS above it; pixels in their true aspect, patient's right at left.
 
     Raises:
         ValueError: there is no case to show.
@@ -72,7 +72,7 @@ def overlay_figure(overlays: Sequence[Overlay], vocabulary: Vocabulary = PAPER) 
 
 
 def _frame(overlay: Overlay) -> tuple[slice, slice]:
-    """Rows and columns of the body and of everything drawn, with a margin; of the whole section if there is neither."""
+    """Rows and columns of the body and of everything drawn, with a margin; of the whole slice if there is neither."""
     from scipy import ndimage
 
     shown = (overlay.reference > 0) | (overlay.prediction > 0)
@@ -102,7 +102,7 @@ def _caption(figure: Figure, overlay: Overlay, vocabulary: Vocabulary, place: tu
     scores = ", ".join(f"{key} {fixed(dss, DSS_DIGITS)}" for key, dss in overlay.dss.items())
     text = (
         f"{shortened(condition_label(overlay.condition, vocabulary), _NAME)} · {shortened(overlay.case_id, _NAME)} · "
-        f"section {overlay.section} of {overlay.sections} · DSS {scores}"
+        f"slice {overlay.slice_index} of {overlay.slices} · DSS {scores}"
     )
     figure.text(*place, text, va="center", fontsize=8.5, color=INK, parse_math=False)
 

@@ -64,7 +64,7 @@ def grid(layout: TableLayout) -> list[list[str]]:
 def column_widths(lines: Sequence[Sequence[str]], page: int) -> list[float]:
     """Characters that each column gets of a page of so many: what it needs, if all of it fits.
 
-    Else its longest word at least, then the labels of rows, then a share of what the other cells want.
+    Else its longest word at least, then the labels of rows, then a fraction of what the other cells want.
 
     >>> column_widths([["", "DSS"], ["Total", "0.973 ± 0.019"]], 96)
     [5.0, 13.0]

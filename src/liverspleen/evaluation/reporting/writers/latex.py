@@ -197,6 +197,8 @@ def _columns(lines: Sequence[Sequence[str]]) -> tuple[str, str]:
     gap = 2 * (len(widths) - 1)  # \tabcolsep on both sides of each boundary between columns
     inner = ""
     for position, width in enumerate(widths):
-        share, side = width / sum(widths), r"\raggedleft" if position else r"\raggedright"
-        inner += rf">{{{side}\arraybackslash}}p{{\dimexpr {share:.4f}\linewidth-{gap * share:.4f}\tabcolsep\relax}}"
+        fraction, side = width / sum(widths), r"\raggedleft" if position else r"\raggedright"
+        inner += (
+            rf">{{{side}\arraybackslash}}p{{\dimexpr {fraction:.4f}\linewidth-{gap * fraction:.4f}\tabcolsep\relax}}"
+        )
     return size, f"@{{}}{inner}@{{}}"

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from predicting import TABLES, predict, results, rows, scan
 
-from liverspleen.inference.sharing import Share
+from liverspleen.inference.sharding import Shard
 
 CASES = [f"case {number}" for number in range(7)]
 
@@ -23,7 +23,7 @@ CASES = [f"case {number}" for number in range(7)]
 def scans(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("scans")
     for seed, name in enumerate(CASES):
-        scan(folder / f"{name}.nii.gz", seed=seed, sections=3 + seed)
+        scan(folder / f"{name}.nii.gz", seed=seed, slices=3 + seed)
     (folder / "bad.nii.gz").write_bytes(b"none")
     return folder
 
@@ -46,14 +46,14 @@ def test_each_case_is_of_one_share_and_tasks_may_count_from_0_or_from_1() -> Non
     names = [*CASES, "é", "x" * 128]
     for count in (1, 2, 3, 8, 100):
         for numbers in (range(1, count + 1), range(count)):
-            shares = [Share.of(f"{number}/{count}") for number in numbers]
-            assert all(sum(share.takes(name) for share in shares) == 1 for name in names)
-    assert [name for name in names if Share().takes(name)] == names
+            shards = [Shard.of(f"{number}/{count}") for number in numbers]
+            assert all(sum(shard.takes(name) for shard in shards) == 1 for name in names)
+    assert [name for name in names if Shard().takes(name)] == names
 
 
 @pytest.mark.parametrize("words", ["9/8", "/", "2/", "1/0", "-1/8", "2", "0.5/2", "two/8"])
 def test_what_is_no_share_is_refused(words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert predict(tmp_path / "none", tmp_path, tmp_path / "out", f"share={words}") == 2
+    assert predict(tmp_path / "none", tmp_path, tmp_path / "out", f"shard={words}") == 2
     assert "LS-PRD-030" in capsys.readouterr().err
 
 
@@ -68,7 +68,7 @@ def test_shares_in_any_order_leave_the_bytes_of_one_process(
 ) -> None:
     for turn, number in enumerate(order):
         capsys.readouterr()
-        predict(model, scans, tmp_path, f"share={number}/3")
+        predict(model, scans, tmp_path, f"shard={number}/3")
         told = capsys.readouterr().err
         assert (tmp_path / "measurements.csv").exists() == ("LS-PRD-032" not in told) == (turn == 2)
     assert results(tmp_path) == undisturbed
@@ -78,8 +78,8 @@ def test_shares_in_any_order_leave_the_bytes_of_one_process(
 def test_who_is_not_last_says_how_many_are_missing(
     model: Path, scans: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    predict(model, scans, tmp_path, "share=1/3")
-    missing = sum(not Share(1, 3).takes(name) for name in [*CASES, "bad"])
+    predict(model, scans, tmp_path, "shard=1/3")
+    missing = sum(not Shard(1, 3).takes(name) for name in [*CASES, "bad"])
     assert f"note: LS-PRD-032: {missing} of 8 cases are not done yet" in capsys.readouterr().err
 
 
@@ -88,7 +88,7 @@ def test_shares_at_once_leave_the_bytes_of_one_process(
     model: Path, scans: Path, undisturbed: dict[str, bytes], tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
-    tasks = [start(model, scans, out, f"share={number}/3") for number in (1, 2, 3, 3)]  # one of them twice
+    tasks = [start(model, scans, out, f"shard={number}/3") for number in (1, 2, 3, 3)]  # one of them twice
     assert {task.wait() for task in tasks} <= {0, 2}
     assert results(out) == undisturbed
 
@@ -106,9 +106,9 @@ def test_a_folder_of_another_model_gets_its_tables_only_when_all_is_done_again(
     model: Path, scans: Path, tmp_path: Path
 ) -> None:
     predict(model, scans, tmp_path, "flips=true")
-    predict(model, scans, tmp_path, "share=1/2")
+    predict(model, scans, tmp_path, "shard=1/2")
     assert not any((tmp_path / name).exists() for name in TABLES)
-    predict(model, scans, tmp_path, "share=2/2")
+    predict(model, scans, tmp_path, "shard=2/2")
     assert len(rows(tmp_path / "review.csv")) == 8
 
 
@@ -120,7 +120,7 @@ def test_killed_at_any_moment_the_same_command_goes_on_to_the_same_bytes(
     while kills < 5:  # whether a process is still at work then depends on the machine
         starts += 1
         assert starts < 40
-        task = start(model, scans, out, *(["share=1/1"] if draw.random() < 0.5 else []))
+        task = start(model, scans, out, *(["shard=1/1"] if draw.random() < 0.5 else []))
         finished = len(results(out)) if out.exists() else 0
         while task.poll() is None and (not out.exists() or len(results(out)) == finished):
             time.sleep(0.002)  # until it writes its first file; a case takes some 50 ms

@@ -1,4 +1,4 @@
-"""2.5D slices: a section of interest with its neighbours, out of the slice store."""
+"""2.5D slices: a slice of interest with its neighbours, out of the slice cache."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 from torch.utils.data import Dataset
 
-from liverspleen.data.store import StoredCase
+from liverspleen.data.cache import CachedCase
 from liverspleen.organs import ORGANS, Structure
 
 AIR_HU = -1024
@@ -22,41 +22,41 @@ AIR_HU = -1024
 class SliceStack(NamedTuple):
     """One sample or a batch of them."""
 
-    sections: Tensor
-    """HU, int16, (..., sections, H, W); the middle one is the section of interest"""
+    slices: Tensor
+    """HU, int16, (..., slices, H, W); the middle one is the slice of interest"""
     labels: Tensor
-    """of the section of interest, uint8, (..., H, W)"""
+    """of the slice of interest, uint8, (..., H, W)"""
     case: Tensor
     """index of the case in its data set"""
-    section: Tensor
-    """index of the section of interest in its case"""
+    slice_index: Tensor
+    """index of the slice of interest in its case"""
     labelled: Tensor
     """which of `ORGANS` are labelled in its case, bool, (..., 2)"""
     matrix: Tensor
-    """rows and columns of the sections before they were padded, (..., 2)"""
+    """rows and columns of the slices before they were padded, (..., 2)"""
 
 
-def neighbours(section: int, count: int, sections: int, step: int = 1) -> list[int]:
-    """Indices of `sections` sections around `section`, `step` apart; beyond an end the end section stands in.
+def neighbours(slice_index: int, count: int, slices: int, step: int = 1) -> list[int]:
+    """Indices of `slices` slices around `slice`, `step` apart; beyond an end the end slice stands in.
 
     >>> neighbours(0, 10, 3), neighbours(9, 10, 5), neighbours(0, 1, 3)
     ([0, 0, 1], [7, 8, 9, 9, 9], [0, 0, 0])
     >>> neighbours(4, 10, 3, step=3)
     [1, 4, 7]
     """
-    half = sections // 2
-    return [min(max(section + step * place, 0), count - 1) for place in range(-half, half + 1)]
+    half = slices // 2
+    return [min(max(slice_index + step * place, 0), count - 1) for place in range(-half, half + 1)]
 
 
-def section_step(distance_mm: float | None, spacing_mm: float) -> int:
-    """How many sections apart neighbours are that lie about `distance_mm` apart, at least 1; None: adjacent sections.
+def slice_step(distance_mm: float | None, spacing_mm: float) -> int:
+    """How many slices apart neighbours are that lie about `distance_mm` apart, at least 1; None: adjacent slices.
 
-    A multiple of the sections' own spacing; halves go to the even one, and nothing is interpolated.
+    A multiple of the slices' own spacing; halves go to the even one, and nothing is interpolated.
 
     Raises:
         ValueError: a distance or, with it, a spacing that is not a positive number.
 
-    >>> section_step(5.0, 1.25), section_step(5.0, 5.0), section_step(5.0, 8.0), section_step(None, 1.25)
+    >>> slice_step(5.0, 1.25), slice_step(5.0, 5.0), slice_step(5.0, 8.0), slice_step(None, 1.25)
     (4, 1, 1, 1)
     """
     if distance_mm is None:
@@ -84,9 +84,9 @@ def stride_multiple(length: int, stride: int) -> int:
 
 
 def native_classes(logits: Tensor, matrix: Sequence[int], native: Sequence[int]) -> Tensor:
-    """(B, classes, H, W) logits of padded sections to label values, uint8, on the CT's own (rows, columns) `native`.
+    """(B, classes, H, W) logits of padded slices to label values, uint8, on the CT's own (rows, columns) `native`.
 
-    `matrix` are the rows and columns of the sections before padding. Where they are others than the CT's, logits are
+    `matrix` are the rows and columns of the slices before padding. Where they are others than the CT's, logits are
     interpolated (bilinear, the image's borders in place), not labels. Of equal logits the first class counts.
 
     >>> native_classes(torch.tensor([[[[0.0, 1.0, 1.0]], [[2.0, 1.0, 0.0]], [[2.0, 0.0, 3.0]]]]), (1, 3), (1, 3))
@@ -107,28 +107,28 @@ def native_classes(logits: Tensor, matrix: Sequence[int], native: Sequence[int])
     return labels
 
 
-class SectionDataset(Dataset[SliceStack]):
-    """Every section of the cases, in order; neighbours never come from another case.
+class SliceDataset(Dataset[SliceStack]):
+    """Every slice of the cases, in order; neighbours never come from another case.
 
     Args:
-        cases: cases of the slice store.
-        sections: neighbouring sections in a sample, an odd number.
+        cases: cases of the slice cache.
+        slices: neighbouring slices in a sample, an odd number.
         distance_mm: about how far apart they lie; None: adjacent.
-        native: whether labels are given on the CT's own grid, to validate; else on that of the sections, to train.
+        native: whether labels are given on the CT's own grid, to validate; else on that of the slices, to train.
     """
 
     def __init__(
         self,
-        cases: Sequence[StoredCase],
+        cases: Sequence[CachedCase],
         *,
-        sections: int,
+        slices: int,
         distance_mm: float | None = None,
         native: bool = False,
     ) -> None:
         self.cases = tuple(cases)
-        self.sections, self.native = sections, native
+        self.slices, self.native = slices, native
         self.matrices = torch.tensor([case.shape[1:] for case in cases])
-        self.steps = [section_step(distance_mm, case.section_spacing_mm) for case in cases]
+        self.steps = [slice_step(distance_mm, case.slice_spacing_mm) for case in cases]
         self.labelled = torch.tensor([[organ in case.labelled for organ in ORGANS] for case in cases])
         self.offsets = np.cumsum([0, *(case.shape[0] for case in cases)])
 
@@ -137,29 +137,29 @@ class SectionDataset(Dataset[SliceStack]):
 
     def __getitem__(self, index: int) -> SliceStack:
         case = int(np.searchsorted(self.offsets, index, side="right")) - 1
-        section = index - int(self.offsets[case])
-        stored = self.cases[case]
+        slice_index = index - int(self.offsets[case])
+        cached = self.cases[case]
         step = self.steps[case]
-        chosen = neighbours(section, stored.shape[0], self.sections, step)
-        stored.announce(chosen[0], chosen[-1])
+        chosen = neighbours(slice_index, cached.shape[0], self.slices, step)
+        cached.announce(chosen[0], chosen[-1])
         even = range(chosen[0], chosen[-1] + 1, step)
         # away from the ends a view of the memory map: the batch is then the only copy
-        stack = stored.sections[even.start : even.stop : step] if chosen == [*even] else stored.sections[chosen]
-        labels = stored.native_labels if self.native else stored.labels
+        stack = cached.slices[even.start : even.stop : step] if chosen == [*even] else cached.slices[chosen]
+        labels = cached.native_labels if self.native else cached.labels
         return SliceStack(
             torch.from_numpy(np.require(stack, requirements="W")),
-            torch.from_numpy(np.require(labels[section], requirements="W")),
+            torch.from_numpy(np.require(labels[slice_index], requirements="W")),
             torch.tensor(case),
-            torch.tensor(section),
+            torch.tensor(slice_index),
             self.labelled[case],
             self.matrices[case],
         )
 
 
 class Collate:
-    """Samples to a batch; smaller sections are padded with air to the largest one, and that to the output stride.
+    """Samples to a batch; smaller slices are padded with air to the largest one, and that to the output stride.
 
-    Labels are padded likewise, unless they are on another grid to be judged on (`pad_labels=False`, for sections of one
+    Labels are padded likewise, unless they are on another grid to be judged on (`pad_labels=False`, for slices of one
     case).
     """
 
@@ -167,20 +167,20 @@ class Collate:
         self.stride, self.pad_labels = stride, pad_labels
 
     def __call__(self, samples: Sequence[SliceStack]) -> SliceStack:
-        """(B, sections, H, W) and (B, H, W) with H and W multiples of the stride."""
+        """(B, slices, H, W) and (B, H, W) with H and W multiples of the stride."""
         size = (
-            stride_multiple(max(sample.sections.shape[-2] for sample in samples), self.stride),
-            stride_multiple(max(sample.sections.shape[-1] for sample in samples), self.stride),
+            stride_multiple(max(sample.slices.shape[-2] for sample in samples), self.stride),
+            stride_multiple(max(sample.slices.shape[-1] for sample in samples), self.stride),
         )
         labels = [
             padded(sample.labels, size, value=Structure.BACKGROUND) if self.pad_labels else sample.labels
             for sample in samples
         ]
         return SliceStack(
-            torch.stack([padded(sample.sections, size, value=AIR_HU) for sample in samples]),
+            torch.stack([padded(sample.slices, size, value=AIR_HU) for sample in samples]),
             torch.stack(labels),
             torch.stack([sample.case for sample in samples]),
-            torch.stack([sample.section for sample in samples]),
+            torch.stack([sample.slice_index for sample in samples]),
             torch.stack([sample.labelled for sample in samples]),
             torch.stack([sample.matrix for sample in samples]),
         )

@@ -1,4 +1,4 @@
-"""A slice store of phantoms made from formulas, so that the benchmark needs neither images nor the readers of them."""
+"""A slice cache of phantoms made from formulas, so that the benchmark needs neither images nor the readers of them."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ from pathlib import Path
 
 import numpy as np
 
-from liverspleen.data.store import StoredCase
+from liverspleen.data.cache import CachedCase
 from liverspleen.organs import Structure
 
-COUNT = 80  # sections in a case
+COUNT = 80  # slices in a case
 HU = {Structure.BACKGROUND: 20, Structure.LIVER: 110, Structure.SPLEEN: 130}
 NOISE_HU = 15.0
-PLACES = {  # centre and half axes as shares of (slices, rows, columns)
+PLACES = {  # centre and half axes as fractions of (slices, rows, columns)
     Structure.LIVER: ((0.5, 0.45, 0.35), (0.4, 0.22, 0.2)),
     Structure.SPLEEN: ((0.55, 0.6, 0.75), (0.25, 0.12, 0.08)),
 }
 
 
-def write_cases(store: Path, *, cases: int, matrix: int) -> None:
-    """Fill `store`: an elliptic body in air, a liver and a spleen in it, noise of a CT."""
+def write_cases(cache: Path, *, cases: int, matrix: int) -> None:
+    """Fill `cache`: an elliptic body in air, a liver and a spleen in it, noise of a CT."""
     for index in range(cases):
         rng = np.random.default_rng(index)
         slices, rows, columns = np.ogrid[0 : 1 : COUNT * 1j, 0 : 1 : matrix * 1j, 0 : 1 : matrix * 1j]
@@ -32,15 +32,15 @@ def write_cases(store: Path, *, cases: int, matrix: int) -> None:
         air = np.broadcast_to(((rows - 0.5) / 0.35) ** 2 + ((columns - 0.5) / 0.45) ** 2 > 1, labels.shape)
         tissue[air] = -1000
         noise = rng.standard_normal(labels.shape, np.float32) * NOISE_HU
-        folder = store / f"case{index}"
+        folder = cache / f"case{index}"
         folder.mkdir(parents=True)
-        np.save(folder / "sections.npy", (tissue + noise).astype(np.int16))
+        np.save(folder / "slices.npy", (tissue + noise).astype(np.int16))
         np.save(folder / "labels.npy", labels)
 
 
-def stored_cases(store: Path) -> list[StoredCase]:
+def cached_cases(cache: Path) -> list[CachedCase]:
     """The cases of `write_cases`."""
     return [
-        StoredCase(folder.name, folder.name, folder, np.load(folder / "labels.npy", mmap_mode="r").shape, folder.name)
-        for folder in sorted(store.iterdir())
+        CachedCase(folder.name, folder.name, folder, np.load(folder / "labels.npy", mmap_mode="r").shape, folder.name)
+        for folder in sorted(cache.iterdir())
     ]

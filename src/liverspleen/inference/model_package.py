@@ -1,4 +1,4 @@
-"""A model bundle as it lies on disk: one folder, or the same files in one .zip; opened, and held against its hashes."""
+"""A model package on disk: a folder, or a .zip of the same files; opened and compared with its hashes."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from liverspleen.formats import MODEL_PACKAGE
 from liverspleen.inference.archive import MAX_FILE_BYTES, Entry, blocks
 from liverspleen.inference.plain import MAX_JSON_BYTES, parse_json
 
-DESCRIPTION, WEIGHTS, CARD, LICENCE, ONNX = (
-    "bundle.json",
+DESCRIPTION, WEIGHTS, CARD, LICENSE, ONNX = (
+    "model.json",
     "model.safetensors",
     "MODEL_CARD.md",
     "LICENSE",
@@ -26,12 +26,12 @@ DESCRIPTION, WEIGHTS, CARD, LICENCE, ONNX = (
 _MAX_TEXT_BYTES = 1 << 20
 _MARKUP = re.compile(rb"<[a-z!/?]|javascript:|data:text", re.IGNORECASE)
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_ANEW = "write the bundle anew with liverspleen export"
+_ANEW = "write the model package anew with liverspleen export"
 
 
 @dataclass(frozen=True)
-class BundleFiles:
-    """The files of a bundle: in `entries` of the archive `path`, or in the folder `path`; and bundle.json."""
+class PackageFiles:
+    """The files of a model package: in `entries` of the archive `path`, or in the folder `path`; and model.json."""
 
     path: Path
     entries: Mapping[str, Entry] | None
@@ -40,7 +40,7 @@ class BundleFiles:
 
     @property
     def names(self) -> Sequence[str]:
-        """The files beside bundle.json."""
+        """The files beside model.json."""
         return tuple(self.description["files"])
 
     def place(self, name: str) -> tuple[Path, int, int]:
@@ -55,13 +55,13 @@ class BundleFiles:
         return blocks(file, Entry(name, offset, size, 0))
 
     def refuse_changed(self, names: Sequence[str]) -> None:
-        """Raise LS-MOD-006 for the first of `names` whose bytes do not have the hash that bundle.json states."""
+        """Raise LS-MOD-006 for the first of `names` whose bytes do not have the hash that model.json states."""
         for name in names:
             digest = hashlib.sha256()
             for block in self.blocks(name):
                 digest.update(block)
             if digest.hexdigest() != self.description["files"][name]["sha256"]:
-                message = f"{name} is not the file that bundle.json was written with"
+                message = f"{name} is not the file that model.json was written with"
                 raise InputError(Issue("LS-MOD-006", message, _ANEW, file=self.path))
 
     def refuse_markup(self) -> None:
@@ -71,27 +71,27 @@ class BundleFiles:
             raise InputError(Issue("LS-MOD-015", message, _ANEW, file=self.path))
 
 
-def open_bundle(path: Path, entries: Mapping[str, Entry] | None = None) -> BundleFiles:
-    """The bundle in a folder, or of `entries` in an archive; links are not followed, further files not looked at.
+def open_package(path: Path, entries: Mapping[str, Entry] | None = None) -> PackageFiles:
+    """Open the model package in a folder, or of `entries` in an archive; links and other files are ignored.
 
     Raises:
         InputError: LS-FMT-001 of another format; LS-MOD-004 files missing, unknown, linked or of another size;
-            LS-MOD-007 bundle.json is no plain JSON.
+            LS-MOD-007 model.json is no plain JSON.
     """
     data = _description_bytes(path, entries)
     description = parse_json(data, path / DESCRIPTION if entries is None else path)
     MODEL_PACKAGE.check(description.get("format"), path)
     stated = description.get("files")
-    known = {WEIGHTS, CARD, LICENCE, ONNX}
-    if not isinstance(stated, dict) or not {WEIGHTS, CARD, LICENCE} <= set(stated) <= known:
-        message = f"bundle.json names other files than {WEIGHTS}, {CARD}, {LICENCE} and perhaps {ONNX}"
+    known = {WEIGHTS, CARD, LICENSE, ONNX}
+    if not isinstance(stated, dict) or not {WEIGHTS, CARD, LICENSE} <= set(stated) <= known:
+        message = f"model.json names other files than {WEIGHTS}, {CARD}, {LICENSE} and perhaps {ONNX}"
         raise InputError(Issue("LS-MOD-004", message, _ANEW, file=path))
     if entries is not None and (foreign := set(entries) - set(stated) - {DESCRIPTION}):
-        message = f"the archive holds more than its bundle.json names, first {min(foreign)[:80]!r}"
+        message = f"the archive holds more than its model.json names, first {min(foreign)[:80]!r}"
         raise InputError(Issue("LS-MOD-004", message, _ANEW, file=path))
     for name, claim in stated.items():
         _refuse_misfit(name, claim, _size(path, entries, name), path)
-    return BundleFiles(path, entries, description, hashlib.sha256(data).hexdigest())
+    return PackageFiles(path, entries, description, hashlib.sha256(data).hexdigest())
 
 
 def _description_bytes(path: Path, entries: Mapping[str, Entry] | None) -> bytes:
@@ -116,16 +116,16 @@ def _size(path: Path, entries: Mapping[str, Entry] | None, name: str) -> int:
     if not stat.S_ISREG(about.st_mode):
         message = f"{name} is a link or a device, expected a file"
         raise InputError(
-            Issue("LS-MOD-004", message, "copy the bundle with files in place of links (cp -L)", file=path)
+            Issue("LS-MOD-004", message, "copy the model package with files in place of links (cp -L)", file=path)
         )
     return about.st_size
 
 
 def _refuse_misfit(name: str, claim: Any, size: int, path: Path) -> None:
-    limit = _MAX_TEXT_BYTES if name in {CARD, LICENCE} else MAX_FILE_BYTES
+    limit = _MAX_TEXT_BYTES if name in {CARD, LICENSE} else MAX_FILE_BYTES
     if not isinstance(claim, dict) or not isinstance(sha256 := claim.get("sha256"), str) or size > limit:
-        message = f"{name} has no hash in bundle.json, or more than {limit} bytes"
+        message = f"{name} has no hash in model.json, or more than {limit} bytes"
         raise InputError(Issue("LS-MOD-004", message, _ANEW, file=path))
     if claim.get("bytes") != size or not _SHA256.fullmatch(sha256):
-        message = f"{name} has {size} bytes, bundle.json states another size or no hash"
+        message = f"{name} has {size} bytes, model.json states another size or no hash"
         raise InputError(Issue("LS-MOD-004", message, _ANEW, file=path))

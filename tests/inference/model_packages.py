@@ -12,10 +12,10 @@ import torch
 from torch import nn
 
 from liverspleen.formats import CHECKPOINT
-from liverspleen.inference.bundle_writing import described, write_bundle
 from liverspleen.inference.checked import checked_model
+from liverspleen.inference.package_files import described, write_package
 from liverspleen.networks.build import build_network
-from liverspleen.networks.checkpoint import BUNDLE_KEY, WEIGHTS_PREFIX
+from liverspleen.networks.checkpoint import PACKAGE_KEY, WEIGHTS_PREFIX
 from liverspleen.networks.weights_file import safetensors_bytes
 
 UNET = {"name": "unet_2d", "output_stride": 8, "width": 4}
@@ -27,8 +27,8 @@ def about(**changes: Any) -> dict[str, Any]:
         "format": CHECKPOINT.number,
         "structures": {"background": 0, "liver": 1, "spleen": 2},
         "network": UNET,
-        "sections": 3,
-        "section_distance_mm": None,
+        "slices": 3,
+        "slice_distance_mm": None,
         "pixel_mm": None,
         "window": {"lower_hu": -150.0, "upper_hu": 250.0, "clip": True},
         "cohort": "c" * 64,
@@ -38,32 +38,32 @@ def about(**changes: Any) -> dict[str, Any]:
 
 def network() -> nn.Module:
     torch.manual_seed(0)
-    return build_network(UNET, sections=3).eval()
+    return build_network(UNET, slices=3).eval()
 
 
 def save(file: Path, trained: nn.Module | None = None, *, extra: dict[str, Any] | None = None, **changes: Any) -> Path:
     """A checkpoint; `extra` are further entries of it, `changes` those of its plain values."""
     weights = {f"{WEIGHTS_PREFIX}{name}": value for name, value in (trained or network()).state_dict().items()}
-    torch.save({"state_dict": weights, BUNDLE_KEY: about(**changes), **(extra or {})}, file)
+    torch.save({"state_dict": weights, PACKAGE_KEY: about(**changes), **(extra or {})}, file)
     return file
 
 
-def bundle(output: Path, checkpoint: Path, *, onnx: bytes | None = None, licence: str | None = None) -> str:
-    """Write the bundle of a checkpoint of `network()`; its SHA-256."""
+def package(output: Path, checkpoint: Path, *, onnx: bytes | None = None, license: str | None = None) -> str:
+    """Write the model package of a checkpoint of `network()`; its SHA-256."""
     found = checked_model(checkpoint)
-    description = described(found, name="test", licence=licence)
-    return write_bundle(output, description, safetensors_bytes(network().state_dict(), found.about), onnx)
+    description = described(found, name="test", license=license)
+    return write_package(output, description, safetensors_bytes(network().state_dict(), found.about), onnx)
 
 
 def forge(folder: Path, name: str, data: bytes) -> None:
-    """Put other bytes into a bundle, with the hash and size that belong to them."""
+    """Put other bytes into a model package, with the hash and size that belong to them."""
     (folder / name).write_bytes(data)
     stated = {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
     rewrite(folder, lambda content: content["files"].__setitem__(name, stated))
 
 
 def rewrite(folder: Path, change: Callable[[dict[str, Any]], None]) -> None:
-    """Change what bundle.json says."""
-    content = json.loads((folder / "bundle.json").read_text())
+    """Change what model.json says."""
+    content = json.loads((folder / "model.json").read_text())
     change(content)
-    (folder / "bundle.json").write_text(json.dumps(content))
+    (folder / "model.json").write_text(json.dumps(content))

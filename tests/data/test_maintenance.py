@@ -8,20 +8,20 @@ import numpy as np
 import pytest
 
 from liverspleen.cohort.manifest import read_cohort
-from liverspleen.data.care import prune, refuse_other_formats, verify, verify_all
-from liverspleen.data.parts import in_use
-from liverspleen.data.store import note_voxels, open_case, store_case
+from liverspleen.data.atomic_folders import in_use
+from liverspleen.data.cache import cache_case, note_voxels, open_case
+from liverspleen.data.maintenance import prune, refuse_other_formats, verify, verify_all
 from liverspleen.errors import InputError
 from liverspleen.formats import SLICE_CACHE
 
-ARRAYS = ("sections", "labels", "present", "native_labels")
+ARRAYS = ("slices", "labels", "present", "native_labels")
 
 
 @pytest.fixture
 def folder(box_cohort: Callable[..., Path], tmp_path: Path) -> Path:
     """Of a stored case with all its files."""
-    case = read_cohort(box_cohort(sections=(4,))).cases[0]
-    return store_case(case, tmp_path / "store", pixel_mm=4.0).folder
+    case = read_cohort(box_cohort(slices=(4,))).cases[0]
+    return cache_case(case, tmp_path / "cache", pixel_mm=4.0).folder
 
 
 def test_case_as_it_was_written_has_no_faults(folder: Path) -> None:
@@ -52,7 +52,7 @@ def test_missing_short_and_long_arrays_are_found(folder: Path, name: str) -> Non
 
 
 def test_array_of_the_same_bytes_and_another_shape_is_found(folder: Path) -> None:
-    file = folder / "sections.npy"
+    file = folder / "slices.npy"
     array = np.load(file)
     np.save(file, array.reshape(array.shape[::-1]))
     assert [issue.file for issue in verify(folder)] == [file]
@@ -68,95 +68,95 @@ def test_damaged_description_is_found_and_never_trained_on(
     assert (issue.code, issue.file) == ("LS-STO-001", about)
     case = read_cohort(tmp_path / "cohort" / "cohort.csv").cases[0]
     with pytest.raises(InputError, match="LS-STO-001 case 'c0'"):
-        store_case(case, folder.parent, pixel_mm=4.0)
+        cache_case(case, folder.parent, pixel_mm=4.0)
 
 
 def test_prune_removes_what_the_cohort_does_not_name_and_tells_its_bytes(
     box_cohort: Callable[..., Path], tmp_path: Path
 ) -> None:
-    cohort, store = read_cohort(box_cohort(sections=(4, 5, 6))), tmp_path / "store"
-    gone = store_case(cohort.cases[1], store)
-    stored = [store_case(cohort.cases[0], store), store_case(cohort.cases[0], store, pixel_mm=4.0)]
-    note_voxels(cohort.cases[1], store)
-    size = sum(file.stat().st_size for file in [*gone.folder.iterdir(), *store.glob("*.voxels")])
-    note_voxels(cohort.cases[2], store)
-    pruned = prune(store, cohort.cases[:1], cohort.cases[2:])
+    cohort, cache = read_cohort(box_cohort(slices=(4, 5, 6))), tmp_path / "cache"
+    gone = cache_case(cohort.cases[1], cache)
+    cached = [cache_case(cohort.cases[0], cache), cache_case(cohort.cases[0], cache, pixel_mm=4.0)]
+    note_voxels(cohort.cases[1], cache)
+    size = sum(file.stat().st_size for file in [*gone.folder.iterdir(), *cache.glob("*.voxels")])
+    note_voxels(cohort.cases[2], cache)
+    pruned = prune(cache, cohort.cases[:1], cohort.cases[2:])
     assert (pruned.cases, pruned.kept) == (1, 0)
     assert pruned.freed_bytes == size
     assert not gone.folder.exists()
-    assert all(verify(case.folder) == () for case in stored)
-    assert len(list(store.glob("*.voxels"))) == 1
+    assert all(verify(case.folder) == () for case in cached)
+    assert len(list(cache.glob("*.voxels"))) == 1
 
 
 def test_prune_removes_cases_of_other_versions_and_nothing_foreign(
     box_cohort: Callable[..., Path], tmp_path: Path
 ) -> None:
-    cohort, store = read_cohort(box_cohort(sections=(4,))), tmp_path / "store"
-    old = store_case(cohort.cases[0], store).folder
+    cohort, cache = read_cohort(box_cohort(slices=(4,))), tmp_path / "cache"
+    old = cache_case(cohort.cases[0], cache).folder
     about = json.loads((old / "case.json").read_text())
     (old / "case.json").write_text(json.dumps(about | {"format": SLICE_CACHE.number - 1}))
-    (store / "notes").mkdir()
-    (store / "README").write_text("mine")
-    assert prune(store, cohort.cases, ()).cases == 1
-    assert sorted(file.name for file in store.iterdir()) == [".lock", "README", "notes"]
+    (cache / "notes").mkdir()
+    (cache / "README").write_text("mine")
+    assert prune(cache, cohort.cases, ()).cases == 1
+    assert sorted(file.name for file in cache.iterdir()) == [".lock", "README", "notes"]
 
 
 @pytest.mark.parametrize("number", [None, 3, 5, "4", True])
-def test_a_store_with_cases_or_notes_of_another_format_is_refused_in_one_line(
+def test_a_cache_with_cases_or_notes_of_another_format_is_refused_in_one_line(
     number: object, box_cohort: Callable[..., Path], tmp_path: Path
 ) -> None:
-    cohort, store = read_cohort(box_cohort(sections=(4, 5, 6))), tmp_path / "store"
-    folders = [store_case(case, store).folder for case in cohort.cases[:2]]
-    note_voxels(cohort.cases[2], store)
-    refuse_other_formats(store)
-    (note,) = store.glob("*.voxels")
+    cohort, cache = read_cohort(box_cohort(slices=(4, 5, 6))), tmp_path / "cache"
+    folders = [cache_case(case, cache).folder for case in cohort.cases[:2]]
+    note_voxels(cohort.cases[2], cache)
+    refuse_other_formats(cache)
+    (note,) = cache.glob("*.voxels")
     for file in (folders[1] / "case.json", note):
         about = json.loads(file.read_text()) | {"format": number}
         file.write_text(json.dumps({key: value for key, value in about.items() if value is not None}))
     with pytest.raises(InputError) as caught:
-        refuse_other_formats(store)
+        refuse_other_formats(cache)
     (issue,) = caught.value.issues
     assert (issue.code, issue.file) == ("LS-FMT-001", folders[1] / "case.json")
     assert "expected 4 (2 of 3 stored cases and notes)" in issue.message
     assert "action=prune" in issue.hint
     assert [found.code for found in verify(folders[1])] == ["LS-FMT-001"]
     with pytest.raises(InputError, match="LS-FMT-001 case 'c1'"):
-        open_case(cohort.cases[1], store)
-    prune(store, cohort.cases[:2], cohort.cases[2:])  # the hint
+        open_case(cohort.cases[1], cache)
+    prune(cache, cohort.cases[:2], cohort.cases[2:])  # the hint
     note.unlink()
-    refuse_other_formats(store)
+    refuse_other_formats(cache)
     assert [folder.exists() for folder in folders] == [True, False]
 
 
 def test_a_note_from_before_there_were_numbers_is_refused_and_a_damaged_one_is_written_again(
     box_cohort: Callable[..., Path], tmp_path: Path
 ) -> None:
-    case, store = read_cohort(box_cohort(sections=(4,))).cases[0], tmp_path / "store"
-    known = note_voxels(case, store)
-    (note,) = store.glob("*.voxels")
+    case, cache = read_cohort(box_cohort(slices=(4,))).cases[0], tmp_path / "cache"
+    known = note_voxels(case, cache)
+    (note,) = cache.glob("*.voxels")
     note.write_text("{")
-    refuse_other_formats(store)
-    assert note_voxels(case, store) == known
+    refuse_other_formats(cache)
+    assert note_voxels(case, cache) == known
     note.write_text(known + "\n")
     with pytest.raises(InputError, match=r"^LS-FMT-001 file '.*\.voxels': slice cache without a format number"):
-        refuse_other_formats(store)
+        refuse_other_formats(cache)
 
 
-def test_no_case_is_removed_while_somebody_uses_the_store(box_cohort: Callable[..., Path], tmp_path: Path) -> None:
-    cohort, store = read_cohort(box_cohort(sections=(4, 5))), tmp_path / "store"
+def test_no_case_is_removed_while_somebody_uses_the_cache(box_cohort: Callable[..., Path], tmp_path: Path) -> None:
+    cohort, cache = read_cohort(box_cohort(slices=(4, 5))), tmp_path / "cache"
     for case in cohort.cases:
-        store_case(case, store)
-    with in_use(store):
-        pruned = prune(store, cohort.cases[:1], ())
+        cache_case(case, cache)
+    with in_use(cache):
+        pruned = prune(cache, cohort.cases[:1], ())
         assert (pruned.cases, pruned.freed_bytes, pruned.kept) == (0, 0, 1)
-    assert open_case(cohort.cases[1], store) is not None
+    assert open_case(cohort.cases[1], cache) is not None
 
 
 def test_nothing_is_removed_when_a_named_file_is_missing(box_cohort: Callable[..., Path], tmp_path: Path) -> None:
     """A drive that is not there names no case; its cases are not to be taken for unnamed."""
-    cohort, store = read_cohort(box_cohort(sections=(4, 5))), tmp_path / "store"
-    stored = [store_case(case, store) for case in cohort.cases]
+    cohort, cache = read_cohort(box_cohort(slices=(4, 5))), tmp_path / "cache"
+    cached = [cache_case(case, cache) for case in cohort.cases]
     cohort.cases[0].image.rename(tmp_path / "away.nii.gz")
     with pytest.raises(InputError, match="LS-IMG-001 case 'c0'"):
-        prune(store, cohort.cases, ())
-    assert all(case.folder.exists() for case in stored)
+        prune(cache, cohort.cases, ())
+    assert all(case.folder.exists() for case in cached)

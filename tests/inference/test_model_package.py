@@ -1,4 +1,4 @@
-"""Model bundles: what is written comes back, from a folder and from a zip; the card says what was recorded."""
+"""Model model packages: what is written comes back, from a folder and from a zip; the card says what was recorded."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from bundles import UNET, about, bundle, network, rewrite, save
+from packages import UNET, about, network, package, rewrite, save
 from safetensors.torch import load_file
 
 from liverspleen.cli.help import verb_help
@@ -23,11 +23,11 @@ from liverspleen.cohort.manifest import Case, read_cohort
 from liverspleen.errors import InputError
 from liverspleen.imaging.geometry import Geometry
 from liverspleen.imaging.volume import LabelMap
-from liverspleen.inference.bundle_writing import described
 from liverspleen.inference.checked import checked_model
 from liverspleen.inference.model import load_model
 from liverspleen.inference.model_card import model_card
 from liverspleen.inference.onnx_engine import refuse_without
+from liverspleen.inference.package_files import described
 from liverspleen.inference.validation import Validation, validate
 from liverspleen.organs import ORGANS, Structure
 
@@ -43,29 +43,29 @@ def checkpoint(tmp_path: Path) -> Path:
     return save(tmp_path / "best.ckpt")
 
 
-def test_bundle_gives_back_the_model_of_its_checkpoint(tmp_path: Path, checkpoint: Path) -> None:
-    sha256 = bundle(tmp_path / "bundle", checkpoint)
-    assert bundle(tmp_path / "bundle.zip", checkpoint) == sha256
+def test_package_gives_back_the_model_of_its_checkpoint(tmp_path: Path, checkpoint: Path) -> None:
+    sha256 = package(tmp_path / "package", checkpoint)
+    assert package(tmp_path / "package.zip", checkpoint) == sha256
     expected, stack = network(), torch.rand(2, 3, 16, 24)
-    for path in (checkpoint, tmp_path / "bundle", tmp_path / "bundle.zip"):
+    for path in (checkpoint, tmp_path / "package", tmp_path / "package.zip"):
         found = load_model(path)
         with torch.inference_mode():
             assert torch.equal(found.network(stack), expected(stack))
         assert found.about == about()
-        assert (found.sections, found.stride, found.device.type, found.engine) == (3, 8, "cpu", "torch")
+        assert (found.slices, found.stride, found.device.type, found.engine) == (3, 8, "cpu", "torch")
         assert found.sha256 == (sha256 if path != checkpoint else checked_model(checkpoint).sha256)
 
 
-def test_weights_of_a_bundle_are_a_safetensors_file_for_other_programs(tmp_path: Path, checkpoint: Path) -> None:
-    bundle(tmp_path / "bundle", checkpoint)
-    stored, expected = load_file(tmp_path / "bundle" / "model.safetensors"), network().state_dict()
+def test_weights_of_a_package_are_a_safetensors_file_for_other_programs(tmp_path: Path, checkpoint: Path) -> None:
+    package(tmp_path / "package", checkpoint)
+    stored, expected = load_file(tmp_path / "package" / "model.safetensors"), network().state_dict()
     assert stored.keys() == expected.keys()
     assert all(torch.equal(stored[name], expected[name]) for name in expected)
 
 
 def test_same_model_gives_the_same_bytes(tmp_path: Path, checkpoint: Path) -> None:
     for name in ("a.zip", "b.zip"):
-        bundle(tmp_path / name, checkpoint)
+        package(tmp_path / name, checkpoint)
     assert (tmp_path / "a.zip").read_bytes() == (tmp_path / "b.zip").read_bytes()
 
 
@@ -95,16 +95,16 @@ def test_checkpoint_of_another_format_is_refused_before_anything_else(tmp_path: 
         load_model(tmp_path / "a.ckpt")
 
 
-@pytest.mark.parametrize("number", [None, 0, 2, "liverspleen-bundle-1", "1", True, {}])
+@pytest.mark.parametrize("number", [None, 0, 2, "liverspleen-model-1", "1", True, {}])
 def test_model_package_of_another_format_is_refused_as_folder_and_as_zip(
     tmp_path: Path, checkpoint: Path, number: object
 ) -> None:
-    bundle(tmp_path / "bundle", checkpoint)
-    rewrite(tmp_path / "bundle", lambda content: content.update(format=number, files=None))
-    with zipfile.ZipFile(tmp_path / "bundle.zip", "w") as archive:
-        for file in (tmp_path / "bundle").iterdir():
+    package(tmp_path / "package", checkpoint)
+    rewrite(tmp_path / "package", lambda content: content.update(format=number, files=None))
+    with zipfile.ZipFile(tmp_path / "package.zip", "w") as archive:
+        for file in (tmp_path / "package").iterdir():
             archive.write(file, file.name)
-    for name in ("bundle", "bundle.zip"):
+    for name in ("package", "package.zip"):
         with pytest.raises(InputError, match=r"^LS-FMT-001 .*: model package .*, expected 1; .*export the model again"):
             load_model(tmp_path / name)
 
@@ -140,18 +140,18 @@ def test_packages_that_are_not_installed_are_named() -> None:
 def test_model_of_phantoms_says_so(tmp_path: Path, origins: dict[str, int] | None, expected: bool) -> None:
     more = {} if origins is None else {"origins": origins}
     save(tmp_path / "a.ckpt", **more)
-    bundle(tmp_path / "bundle", tmp_path / "a.ckpt")
-    for path in (tmp_path / "a.ckpt", tmp_path / "bundle"):
+    package(tmp_path / "package", tmp_path / "a.ckpt")
+    for path in (tmp_path / "a.ckpt", tmp_path / "package"):
         found = load_model(path)
         assert found.phantoms_only is expected
         assert [(issue.code, issue.severity) for issue in found.issues] == [("LS-MOD-011", "warning")] * expected
-    assert json.loads((tmp_path / "bundle" / "bundle.json").read_text())["phantoms_only"] is expected
-    card = (tmp_path / "bundle" / "MODEL_CARD.md").read_text()
+    assert json.loads((tmp_path / "package" / "model.json").read_text())["phantoms_only"] is expected
+    card = (tmp_path / "package" / "MODEL_CARD.md").read_text()
     assert ("TRAINED ON PHANTOMS ONLY" in card, "- phantoms-only" in card) == (expected, expected)
 
 
 def card(checkpoint: Path, **more: Any) -> str:
-    return model_card(described(checked_model(checkpoint), name="A model", licence="CC-BY-4.0") | more)
+    return model_card(described(checked_model(checkpoint), name="A model", license="CC-BY-4.0") | more)
 
 
 def test_card_says_what_was_recorded(tmp_path: Path) -> None:
@@ -204,8 +204,8 @@ def test_card_shows_foreign_words_and_runs_none(tmp_path: Path) -> None:
     text = card(tmp_path / "a.ckpt")
     assert "&lt;script&gt;" in text
     assert [part for part in ("<script", "javascript:", "\n# b", "`a`") if part in text] == []
-    bundle(tmp_path / "bundle", tmp_path / "a.ckpt")
-    load_model(tmp_path / "bundle")  # no markup was found in it
+    package(tmp_path / "package", tmp_path / "a.ckpt")
+    load_model(tmp_path / "package")  # no markup was found in it
 
 
 def labels(*rows: list[int]) -> LabelMap:
@@ -271,7 +271,7 @@ def test_case_that_cannot_be_read_costs_one_line(
 def test_verb_writes_a_folder_and_a_file_of_the_same_content(
     tmp_path: Path, checkpoint: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = ["export", f"model={checkpoint}", "licence=CC-BY-4.0", "name=My model"]
+    words = ["export", f"model={checkpoint}", "license=CC-BY-4.0", "name=My model"]
     assert main([*words, f"output={tmp_path / 'out'}"]) == 0
     assert main([*words, f"output={tmp_path / 'out'}"]) == 0  # again: written over
     assert main([*words, f"output={tmp_path / 'out.zip'}"]) == 0
@@ -279,9 +279,9 @@ def test_verb_writes_a_folder_and_a_file_of_the_same_content(
     assert folder.sha256 == file.sha256
     assert capsys.readouterr().out.count(folder.sha256) == 3
     names = sorted(one.name for one in (tmp_path / "out").iterdir())
-    assert names == ["LICENSE", "MODEL_CARD.md", "bundle.json", "model.safetensors"]
+    assert names == ["LICENSE", "MODEL_CARD.md", "model.json", "model.safetensors"]
     assert "SPDX-License-Identifier: CC-BY-4.0" in (tmp_path / "out" / "LICENSE").read_text()
-    assert str(tmp_path) not in (tmp_path / "out" / "bundle.json").read_text()
+    assert str(tmp_path) not in (tmp_path / "out" / "model.json").read_text()
 
 
 def test_model_of_phantoms_is_told_at_export(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -299,10 +299,10 @@ def test_model_of_phantoms_is_told_at_export(tmp_path: Path, capsys: pytest.Capt
         (["model=a.ckpt", "cohort=c.csv", "output=o"], "LS-CFG-016"),
         (["model=a.ckpt", "split=s.csv", "output=o"], "LS-CFG-016"),
         (["layout=msd", "output=o"], "LS-CFG-016"),
-        (["layout=msd", "cohort=c.csv", "licence=MIT", "output=o"], "LS-CFG-016"),
+        (["layout=msd", "cohort=c.csv", "license=MIT", "output=o"], "LS-CFG-016"),
         (["layout=msd", "cohort=c.csv", "onnx=true", "output=o"], "LS-CFG-016"),
         (["model=none.ckpt", "output=o"], "LS-MOD-001"),
-        (["model=a.ckpt", "output=o", "licence='a b'"], "LS-XPT-012"),
+        (["model=a.ckpt", "output=o", "license='a b'"], "LS-XPT-012"),
         (["model=a.ckpt", "output=o", "name='<b>'"], "LS-XPT-012"),
         (["model=a.ckpt", "output=taken"], "LS-XPT-013"),
         (["model=a.ckpt", "output=taken.zip"], "LS-XPT-013"),
@@ -319,7 +319,7 @@ def test_what_cannot_be_meant_is_refused_in_one_line(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     checkpoint.rename("a.ckpt")
-    bundle(Path("b.zip"), Path("a.ckpt"))
+    package(Path("b.zip"), Path("a.ckpt"))
     Path("taken").mkdir()
     Path("taken", "thesis.txt").write_text("years of work")
     Path("taken.zip").write_text("more of it")
@@ -361,9 +361,9 @@ def test_validation_cases_are_segmented_and_their_figures_enter(
     save(tmp_path / "a.ckpt", liver_everywhere, split=sha256)
     words = [f"model={tmp_path / 'a.ckpt'}", f"cohort={cohort}", f"split={split}", f"output={tmp_path / 'out'}"]
     assert main(["export", *words]) == 0
-    content = json.loads((tmp_path / "out" / "bundle.json").read_text())
+    content = json.loads((tmp_path / "out" / "model.json").read_text())
     everything = 6 * 32 * 32
-    liver = 5 * 16 * 12  # the box of box_case: sections 1 to 5, rows 8 to 23, columns 4 to 15
+    liver = 5 * 16 * 12  # the box of box_case: slices 1 to 5, rows 8 to 23, columns 4 to 15
     assert content["validation"]["cases"] == 1
     assert content["validation"]["structures"]["liver"] == {
         "n": 1,
@@ -379,14 +379,14 @@ def test_validation_cases_are_segmented_and_their_figures_enter(
     assert f"| liver | 1 | {2 * liver / (liver + everything):.3f} |" in (tmp_path / "out" / "MODEL_CARD.md").read_text()
 
 
-def test_postprocessing_of_a_bundle_reaches_the_model(tmp_path: Path, checkpoint: Path) -> None:
-    bundle(tmp_path / "bundle", checkpoint)
+def test_postprocessing_of_a_package_reaches_the_model(tmp_path: Path, checkpoint: Path) -> None:
+    package(tmp_path / "package", checkpoint)
     choice = {"rules": {"liver": "main_parts"}, "evidence": {}}
-    rewrite(tmp_path / "bundle", lambda content: content.update(postprocessing=choice))
-    assert load_model(tmp_path / "bundle").postprocessing == {Structure.LIVER: "main_parts"}
-    rewrite(tmp_path / "bundle", lambda content: content["postprocessing"].update(rules={"heart": "main_parts"}))
+    rewrite(tmp_path / "package", lambda content: content.update(postprocessing=choice))
+    assert load_model(tmp_path / "package").postprocessing == {Structure.LIVER: "main_parts"}
+    rewrite(tmp_path / "package", lambda content: content["postprocessing"].update(rules={"heart": "main_parts"}))
     with pytest.raises(InputError, match="LS-MOD-008"):
-        load_model(tmp_path / "bundle")
+        load_model(tmp_path / "package")
 
 
 def test_help_tells_both_uses() -> None:

@@ -13,7 +13,7 @@ _WORDS: Final = re.compile(r"(\d{1,9})/(\d{1,9})", re.ASCII)
 
 
 @dataclass(frozen=True)
-class Share:
+class Shard:
     """Share `number` of `count`, counted from 1; the only one of 1 by default.
 
     Each case belongs to exactly one share, whatever the other cases are, so tasks need not know of each other.
@@ -23,7 +23,7 @@ class Share:
     count: int = 1
 
     @classmethod
-    def of(cls, words: str | None) -> Share:
+    def of(cls, words: str | None) -> Shard:
         """The share that `2/8` names; all if nothing is said.
 
         Tasks may be numbered from 1 or from 0: `0/8` is `8/8`, so both `1/8` to `8/8` and `0/8` to `7/8` are all.
@@ -31,7 +31,7 @@ class Share:
         Raises:
             InputError: LS-PRD-030 it is no share of that many.
 
-        >>> Share.of("2/8"), Share.of("0/8") == Share.of("8/8")
+        >>> Shard.of("2/8"), Shard.of("0/8") == Shard.of("8/8")
         (Share(number=2, count=8), True)
         """
         if words is None:
@@ -39,7 +39,7 @@ class Share:
         found = _WORDS.fullmatch(words.strip())
         number, count = (int(found[1]), int(found[2])) if found else (0, 0)
         if count < 1 or number > count:
-            message = f"share={words} is no share"
+            message = f"shard={words} is no share"
             hint = "give 1/8 to 8/8 for 8 tasks, or 0/8 to 7/8 if they count from 0"
             raise InputError(Issue("LS-PRD-030", message, hint))
         return cls(number or count, count)
@@ -47,7 +47,7 @@ class Share:
     def takes(self, case_id: str) -> bool:
         """Whether the case is one of this share.
 
-        >>> [sum(Share(number, 3).takes(case) for number in (1, 2, 3)) for case in ("a", "b", "é")]
+        >>> [sum(Shard(number, 3).takes(case) for number in (1, 2, 3)) for case in ("a", "b", "é")]
         [1, 1, 1]
         """
         digest = hashlib.sha256(case_id.encode("utf-8")).digest()
@@ -57,7 +57,7 @@ class Share:
     def record(self) -> str:
         """Name of its run record: each share has its own.
 
-        >>> Share(2, 8).record, Share().record
+        >>> Shard(2, 8).record, Shard().record
         ('run_2of8.json', 'run.json')
         """
         return "run.json" if self.count == 1 else f"run_{self.number}of{self.count}.json"

@@ -1,6 +1,6 @@
-"""Folders of the slice store: under their names only when complete; what killed processes left is cleared.
+"""Folders of the slice cache: under their names only when complete; what killed processes left is cleared.
 
-A process holds a lock (`flock`) on a file of each folder that it makes, and a shared one on the store while it reads or
+A process holds a lock (`flock`) on a file of each folder that it makes, and a shared one on the cache while it reads or
 fills it. Locks end with their process, however it ends. On a file system that cannot lock (NFS without its lock
 service), nothing that another process may hold is removed: what was left there is removed by hand.
 """
@@ -23,7 +23,7 @@ ABOUT = "case.json"
 PART = ".part-"
 """How names begin that are not final, those of `storage.complete_file` too."""
 
-_LOCK = ".lock"  # of the store as a whole; empty, and kept
+_LOCK = ".lock"  # of the cache as a whole; empty, and kept
 
 
 @contextmanager
@@ -52,54 +52,54 @@ def complete_folder(folder: Path) -> Iterator[Path]:
 
 
 def remove_folder(folder: Path) -> int:
-    """Remove a folder of the store, at no moment half of one under its name; gives the bytes freed."""
+    """Remove a folder of the cache, at no moment half of one under its name; gives the bytes freed."""
     part = _part_of(folder)
     folder.rename(part)
     return _removed(part)
 
 
-def clear_parts(store: Path) -> int:
+def clear_parts(cache: Path) -> int:
     """Remove folders that a killed process left half made; gives the bytes freed.
 
     One whose process is still at work is let alone, also one that it has made and not yet locked: the process finds
     that it is gone, and makes another.
     """
-    return sum(_cleared(part) for part in store.glob(f"{PART}*") if part.is_dir())
+    return sum(_cleared(part) for part in cache.glob(f"{PART}*") if part.is_dir())
 
 
 @contextmanager
-def in_use(store: Path) -> Iterator[None]:
-    """Keep `store` from being pruned by another process; what killed ones left is cleared before and after.
+def in_use(cache: Path) -> Iterator[None]:
+    """Keep `cache` from being pruned by another process; what killed ones left is cleared before and after.
 
-    Half-written files are removed only while no other process uses the store. Where the store may not be written
+    Half-written files are removed only while no other process uses the cache. Where the cache may not be written
     nothing is locked and nothing cleared.
     """
-    with _opened(store) as lock:
+    with _opened(cache) as lock:
         alone = lock is not None and _locked(lock, fcntl.LOCK_EX)
-        _clear(store, files=alone)
+        _clear(cache, files=alone)
         if lock is not None:
             with suppress(OSError):  # a file system without locks
                 fcntl.flock(lock, fcntl.LOCK_SH)
         try:
             yield
         finally:
-            _clear(store, files=False)
+            _clear(cache, files=False)
 
 
 @contextmanager
-def to_oneself(store: Path) -> Iterator[bool]:
-    """Whether no other process uses `store`; if so none begins to before the block ends."""
-    with _opened(store) as lock:
+def to_oneself(cache: Path) -> Iterator[bool]:
+    """Whether no other process uses `cache`; if so none begins to before the block ends."""
+    with _opened(cache) as lock:
         alone = lock is not None and _locked(lock, fcntl.LOCK_EX)
-        _clear(store, files=alone)
+        _clear(cache, files=alone)
         yield alone
 
 
 @contextmanager
-def _opened(store: Path) -> Iterator[int | None]:
+def _opened(cache: Path) -> Iterator[int | None]:
     lock = None
     with suppress(OSError):  # read-only, or another user's
-        lock = os.open(store / _LOCK, os.O_RDWR | os.O_CREAT, 0o666)
+        lock = os.open(cache / _LOCK, os.O_RDWR | os.O_CREAT, 0o666)
     try:
         yield lock
     finally:
@@ -107,10 +107,10 @@ def _opened(store: Path) -> Iterator[int | None]:
             os.close(lock)
 
 
-def _clear(store: Path, *, files: bool) -> None:
+def _clear(cache: Path, *, files: bool) -> None:
     with suppress(OSError):
-        clear_parts(store)
-        for file in store.glob(f"{PART}*") if files else ():
+        clear_parts(cache)
+        for file in cache.glob(f"{PART}*") if files else ():
             if file.is_file():
                 file.unlink(missing_ok=True)
 

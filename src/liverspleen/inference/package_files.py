@@ -1,4 +1,4 @@
-"""Writing a model bundle: a folder, or the same files in one .zip; the same content gives the same bytes."""
+"""Writing a model package: a folder, or the same files in one .zip; the same content gives the same bytes."""
 
 from __future__ import annotations
 
@@ -14,37 +14,37 @@ from typing import Any
 from liverspleen import __version__
 from liverspleen.errors import InputError, Issue
 from liverspleen.formats import MODEL_PACKAGE
-from liverspleen.inference.bundle import CARD, DESCRIPTION, LICENCE, ONNX, WEIGHTS
 from liverspleen.inference.checked import CheckedModel
 from liverspleen.inference.description import is_of_phantoms_only
 from liverspleen.inference.model_card import UNKNOWN, model_card
+from liverspleen.inference.model_package import CARD, DESCRIPTION, LICENSE, ONNX, WEIGHTS
 from liverspleen.inference.plain import parse_json
 from liverspleen.storage import complete_file
 
 _NAME = re.compile(r"[^\W_][\w .,+()-]{0,99}")
-_LICENCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+-]{0,63}")  # an SPDX identifier
-_NAMES_FILES = ("cohort", "root", "split", "store", "output", "logger", "vocabulary")
+_LICENSE = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+-]{0,63}")  # an SPDX identifier
+_NAMES_FILES = ("cohort", "root", "split", "cache", "output", "logger", "vocabulary")
 """Of a training's configuration: paths of the machine, and what decides nothing."""
 
 
-def refuse_words(name: str, licence: str | None) -> None:
-    """Raise LS-XPT-012 for a name or licence that cannot stand in a card."""
+def refuse_words(name: str, license: str | None) -> None:
+    """Raise LS-XPT-012 for a name or license that cannot stand in a card."""
     if not _NAME.fullmatch(name):
         message = f"name={name!r} is not of letters, digits, spaces and .,+()- only, at most 100"
         raise InputError(Issue("LS-XPT-012", message, "give another name="))
-    if licence is not None and not _LICENCE.fullmatch(licence):
-        message = f"licence={licence!r} is no SPDX identifier"
+    if license is not None and not _LICENSE.fullmatch(license):
+        message = f"license={license!r} is no SPDX identifier"
         raise InputError(Issue("LS-XPT-012", message, "give one such as CC-BY-4.0 (https://spdx.org/licenses)"))
 
 
-def described(found: CheckedModel, *, name: str, licence: str | None) -> dict[str, Any]:
-    """What bundle.json says before figures and hashes are added: the model, and what lies beside its checkpoint."""
+def described(found: CheckedModel, *, name: str, license: str | None) -> dict[str, Any]:
+    """What model.json says before figures and hashes are added: the model, and what lies beside its checkpoint."""
     about = dict(found.about)
     return {
         "format": MODEL_PACKAGE.number,
         "name": name,
         "version": __version__,
-        "licence": licence,
+        "license": license,
         "use": "research use only; not a medical device",
         "phantoms_only": is_of_phantoms_only(about),
         "model": about,
@@ -95,18 +95,18 @@ def _best(file: Path) -> dict[str, Any] | None:
 
 
 def refuse_foreign(output: Path) -> None:
-    """Raise LS-XPT-013 if `output` is something else than a bundle, which would be written over."""
+    """Raise LS-XPT-013 if `output` is something else than a model package, which would be written over."""
     if output.suffix == ".zip":
         if output.is_dir() or (output.exists() and not zipfile.is_zipfile(output)):
             raise _foreign("there is something else of that name", output)
         if output.exists():
             with zipfile.ZipFile(output) as archive:
                 if DESCRIPTION not in archive.namelist():
-                    raise _foreign("there is an archive of that name that is no bundle", output)
+                    raise _foreign("there is an archive of that name that is no model package", output)
     elif output.is_file():
         raise _foreign("there is a file of that name", output)
     elif output.is_dir():
-        ours = {DESCRIPTION, WEIGHTS, CARD, LICENCE, ONNX}
+        ours = {DESCRIPTION, WEIGHTS, CARD, LICENSE, ONNX}
         if others := sorted(f.name for f in output.iterdir() if f.name not in ours and not f.name.startswith(".part-")):
             raise _foreign(f"the folder holds other things ({others[0]})", output)
 
@@ -115,9 +115,9 @@ def _foreign(message: str, output: Path) -> InputError:
     return InputError(Issue("LS-XPT-013", message, "choose another output=", file=output))
 
 
-def write_bundle(output: Path, description: Mapping[str, Any], weights: bytes, onnx: bytes | None = None) -> str:
-    """Write the bundle and give its SHA-256; `output` ending in .zip makes one file, else a folder is made."""
-    files = {WEIGHTS: weights, CARD: model_card(description).encode(), LICENCE: _licence(description).encode()}
+def write_package(output: Path, description: Mapping[str, Any], weights: bytes, onnx: bytes | None = None) -> str:
+    """Write the model package and give its SHA-256; `output` ending in .zip makes one file, else a folder is made."""
+    files = {WEIGHTS: weights, CARD: model_card(description).encode(), LICENSE: _license(description).encode()}
     if onnx is not None:
         files[ONNX] = onnx
     hashes = {name: {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)} for name, data in files.items()}
@@ -128,7 +128,7 @@ def write_bundle(output: Path, description: Mapping[str, Any], weights: bytes, o
             for name, data in sorted(files.items()):
                 archive.writestr(zipfile.ZipInfo(name), data)  # dated 1980: no two machines differ
     else:
-        for name in (DESCRIPTION, ONNX):  # first: what a killed export leaves must not look like a bundle
+        for name in (DESCRIPTION, ONNX):  # first: what a killed export leaves must not look like a model package
             (output / name).unlink(missing_ok=True)
         for name, data in files.items():
             with complete_file(output / name) as temporary:
@@ -136,11 +136,11 @@ def write_bundle(output: Path, description: Mapping[str, Any], weights: bytes, o
     return hashlib.sha256(files[DESCRIPTION]).hexdigest()
 
 
-def _licence(description: Mapping[str, Any]) -> str:
-    licence = description["licence"]
-    if licence is None:
-        return f"Licence: {UNKNOWN}.\n\nAsk whoever gave you this model what you may do with it.\n"
+def _license(description: Mapping[str, Any]) -> str:
+    license = description["license"]
+    if license is None:
+        return f"License: {UNKNOWN}.\n\nAsk whoever gave you this model what you may do with it.\n"
     return (
-        f"SPDX-License-Identifier: {licence}\n\n"
-        f"The files of this bundle are licensed under {licence}: https://spdx.org/licenses/{licence}.html\n"
+        f"SPDX-License-Identifier: {license}\n\n"
+        f"The files of this model package are licensed under {license}: https://spdx.org/licenses/{license}.html\n"
     )

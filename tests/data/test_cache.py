@@ -10,89 +10,89 @@ import numpy as np
 import pytest
 
 from liverspleen.cohort.manifest import read_cohort
+from liverspleen.data.cache import cache_case, case_key, note_voxels, noted_voxels, open_case
 from liverspleen.data.module import refuse_leaks
-from liverspleen.data.store import case_key, note_voxels, noted_voxels, open_case, store_case
 from liverspleen.errors import InputError
 from liverspleen.formats import SLICE_CACHE
 from liverspleen.imaging.nifti import read_ct, write_ct
 from liverspleen.organs import ORGANS, Structure
 
 
-def test_store_holds_the_voxels_of_the_file(box_cohort: Callable[..., Path], tmp_path: Path) -> None:
-    case = read_cohort(box_cohort(sections=(4,))).cases[0]
-    stored = store_case(case, tmp_path / "store")
-    # affine diag(-2, -2, 5) in RAS: columns already run to the left, rows to the back, sections upwards
+def test_cache_holds_the_voxels_of_the_file(box_cohort: Callable[..., Path], tmp_path: Path) -> None:
+    case = read_cohort(box_cohort(slices=(4,))).cases[0]
+    cached = cache_case(case, tmp_path / "cache")
+    # affine diag(-2, -2, 5) in RAS: columns already run to the left, rows to the back, slices upwards
     native = np.asarray(nib.nifti1.load(case.image).dataobj)
-    np.testing.assert_array_equal(stored.sections, native.transpose(2, 1, 0))
-    assert stored.labels.dtype == np.uint8
-    for name in ("sections", "labels", "present"):  # as numpy writes them, so that anybody can read them
-        np.save(tmp_path / "again.npy", getattr(stored, name))
-        assert (stored.folder / f"{name}.npy").read_bytes() == (tmp_path / "again.npy").read_bytes()
-    assert sorted(p.name for p in (tmp_path / "store").iterdir()) == [case_key(case)]
+    np.testing.assert_array_equal(cached.slices, native.transpose(2, 1, 0))
+    assert cached.labels.dtype == np.uint8
+    for name in ("slices", "labels", "present"):  # as numpy writes them, so that anybody can read them
+        np.save(tmp_path / "again.npy", getattr(cached, name))
+        assert (cached.folder / f"{name}.npy").read_bytes() == (tmp_path / "again.npy").read_bytes()
+    assert sorted(p.name for p in (tmp_path / "cache").iterdir()) == [case_key(case)]
 
 
-def test_store_tells_spacing_labelled_structures_and_the_organs_of_each_section(
+def test_cache_tells_spacing_labelled_structures_and_the_organs_of_each_slice(
     box_cohort: Callable[..., Path], tmp_path: Path
 ) -> None:
-    manifest = box_cohort(sections=(4,))
-    full = store_case(read_cohort(manifest).cases[0], tmp_path / "store")
-    assert full.section_spacing_mm == 5.0
+    manifest = box_cohort(slices=(4,))
+    full = cache_case(read_cohort(manifest).cases[0], tmp_path / "cache")
+    assert full.slice_spacing_mm == 5.0
     assert full.labelled == ORGANS
-    # liver from the second section up, spleen in the second and third (tests/conftest.py)
+    # liver from the second slice up, spleen in the second and third (tests/conftest.py)
     assert full.present.tolist() == [[False, False], [True, True], [True, True], [True, False]]
 
 
 def test_labelled_structures_come_from_the_manifest_and_without_a_label_map_there_are_none(
     box_cohort: Callable[..., Path], tmp_path: Path
 ) -> None:
-    case = read_cohort(box_cohort(sections=(4,))).cases[0]
-    store_case(case, tmp_path)
+    case = read_cohort(box_cohort(slices=(4,))).cases[0]
+    cache_case(case, tmp_path)
     only_spleen = open_case(replace(case, labelled_structures=(Structure.SPLEEN,)), tmp_path)
     assert only_spleen is not None
     assert only_spleen.labelled == (Structure.SPLEEN,)
-    assert store_case(replace(case, label=None), tmp_path).labelled == ()
+    assert cache_case(replace(case, label=None), tmp_path).labelled == ()
 
 
 def test_changed_label_gets_another_key(box_cohort: Callable[..., Path], tmp_path: Path) -> None:
-    case = read_cohort(box_cohort(sections=(4,))).cases[0]
-    store_case(case, tmp_path / "store")
+    case = read_cohort(box_cohort(slices=(4,))).cases[0]
+    cache_case(case, tmp_path / "cache")
     assert case.label is not None
     case.label.write_bytes(case.label.read_bytes()[::-1])
-    assert open_case(case, tmp_path / "store") is None
+    assert open_case(case, tmp_path / "cache") is None
 
 
-def test_changed_parameters_never_meet_old_sections(
+def test_changed_parameters_never_meet_old_slices(
     box_cohort: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Image, label map, pixel size and version of the code each have their say."""
-    store = tmp_path / "store"
-    case, other = read_cohort(box_cohort(sections=(4, 5))).cases
-    first = store_case(case, store)
-    assert open_case(case, store, pixel_mm=4.0) is None
-    coarse = store_case(case, store, pixel_mm=4.0)
-    assert (first.sections.shape, coarse.sections.shape) == ((4, 32, 32), (4, 16, 16))
-    assert open_case(case, store, pixel_mm=4.1) is None
+    cache = tmp_path / "cache"
+    case, other = read_cohort(box_cohort(slices=(4, 5))).cases
+    first = cache_case(case, cache)
+    assert open_case(case, cache, pixel_mm=4.0) is None
+    coarse = cache_case(case, cache, pixel_mm=4.0)
+    assert (first.slices.shape, coarse.slices.shape) == ((4, 32, 32), (4, 16, 16))
+    assert open_case(case, cache, pixel_mm=4.1) is None
     keys = {case_key(one) for one in (case, other, replace(case, label=other.label), replace(case, label=None))}
     assert len(keys) == 4
-    monkeypatch.setattr("liverspleen.data.store.SLICE_CACHE", replace(SLICE_CACHE, number=99))
-    assert open_case(case, store) is None
+    monkeypatch.setattr("liverspleen.data.cache.SLICE_CACHE", replace(SLICE_CACHE, number=99))
+    assert open_case(case, cache) is None
 
 
 def test_resampled_case_keeps_the_identity_of_its_ct_and_its_own_labels(
     box_cohort: Callable[..., Path], tmp_path: Path
 ) -> None:
-    case = read_cohort(box_cohort(sections=(4,))).cases[0]
-    native, coarse = store_case(case, tmp_path), store_case(case, tmp_path, pixel_mm=4.0)
+    case = read_cohort(box_cohort(slices=(4,))).cases[0]
+    native, coarse = cache_case(case, tmp_path), cache_case(case, tmp_path, pixel_mm=4.0)
     assert coarse.voxels_sha256 == native.voxels_sha256
-    assert coarse.section_spacing_mm == 5.0
-    assert coarse.labels.shape == coarse.sections.shape == (4, 16, 16)
+    assert coarse.slice_spacing_mm == 5.0
+    assert coarse.labels.shape == coarse.slices.shape == (4, 16, 16)
     np.testing.assert_array_equal(coarse.native_labels, native.labels)
     assert coarse.present.tolist() == native.present.tolist()
 
 
 def test_pixel_size_of_the_ct_itself_stores_the_same_bytes(box_cohort: Callable[..., Path], tmp_path: Path) -> None:
-    case = read_cohort(box_cohort(sections=(4,))).cases[0]
-    native, same = store_case(case, tmp_path), store_case(case, tmp_path, pixel_mm=2.0)
+    case = read_cohort(box_cohort(slices=(4,))).cases[0]
+    native, same = cache_case(case, tmp_path), cache_case(case, tmp_path, pixel_mm=2.0)
     assert not same.resampled
     assert {file.name for file in same.folder.iterdir()} == {file.name for file in native.folder.iterdir()}
     for file in native.folder.iterdir():
@@ -102,19 +102,19 @@ def test_pixel_size_of_the_ct_itself_stores_the_same_bytes(box_cohort: Callable[
 def test_voxels_of_a_test_case_are_decoded_once_and_known_by_the_bytes_of_its_file(
     box_cohort: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    case, store = read_cohort(box_cohort(sections=(4,))).cases[0], tmp_path / "store"
-    assert noted_voxels(case, store) is None
-    found = note_voxels(case, store)
+    case, cache = read_cohort(box_cohort(slices=(4,))).cases[0], tmp_path / "cache"
+    assert noted_voxels(case, cache) is None
+    found = note_voxels(case, cache)
     hu = np.asarray(nib.nifti1.load(case.image).dataobj).transpose(2, 1, 0)
-    assert found == hashlib.sha256(hu.astype("<i2").tobytes()).hexdigest() == store_case(case, store).voxels_sha256
+    assert found == hashlib.sha256(hu.astype("<i2").tobytes()).hexdigest() == cache_case(case, cache).voxels_sha256
     monkeypatch.setattr("liverspleen.imaging.nifti.read_ct", lambda *_, **__: pytest.fail("decoded again"))
-    assert note_voxels(case, store) == found
+    assert note_voxels(case, cache) == found
     case.image.write_bytes(case.image.read_bytes()[:-1])
-    assert noted_voxels(case, store) is None
+    assert noted_voxels(case, cache) is None
 
 
-def test_filled_store_is_read_without_the_readers_of_images() -> None:
-    code = "import sys, liverspleen.data.store; print(*sys.modules)"
+def test_filled_cache_is_read_without_the_readers_of_images() -> None:
+    code = "import sys, liverspleen.data.cache; print(*sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not {"nibabel", "isal", "scipy", "pydantic", "torch"} & set(run.stdout.split())
 
@@ -122,34 +122,34 @@ def test_filled_store_is_read_without_the_readers_of_images() -> None:
 def test_interrupted_case_is_absent(
     box_cohort: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    case = read_cohort(box_cohort(sections=(4,))).cases[0]
+    case = read_cohort(box_cohort(slices=(4,))).cases[0]
 
     def no_space(*_: object) -> None:
         raise OSError("no space")
 
     monkeypatch.setattr("os.fsync", no_space)
     with pytest.raises(OSError, match="no space"):
-        store_case(case, tmp_path / "store")
-    assert list((tmp_path / "store").iterdir()) == []
+        cache_case(case, tmp_path / "cache")
+    assert list((tmp_path / "cache").iterdir()) == []
 
 
 def test_same_voxels_under_another_name_on_both_sides_are_refused(
     box_cohort: Callable[..., Path], tmp_path: Path
 ) -> None:
-    cohort = read_cohort(box_cohort(sections=(4, 5)))
-    first = store_case(cohort.cases[0], tmp_path / "store")
+    cohort = read_cohort(box_cohort(slices=(4, 5)))
+    first = cache_case(cohort.cases[0], tmp_path / "cache")
     write_ct(cohort.cases[1].image, read_ct(cohort.cases[0].image))
     assert cohort.cases[1].label is not None
     cohort.cases[1].label.write_bytes(cohort.cases[0].label.read_bytes())  # type: ignore[union-attr]
-    second = store_case(cohort.cases[1], tmp_path / "store")
+    second = cache_case(cohort.cases[1], tmp_path / "cache")
     with pytest.raises(InputError, match=r"LS-TRN-003 case 'c1'.*'c0'"):
         refuse_leaks([first], [second])
 
 
 def test_voxels_of_a_test_case_on_either_side_are_refused(box_cohort: Callable[..., Path], tmp_path: Path) -> None:
-    cohort = read_cohort(box_cohort(sections=(4, 5, 6)))
-    first, second, _ = stored = [store_case(case, tmp_path / "store") for case in cohort.cases]
-    refuse_leaks([first], [second], {"t": stored[2].voxels_sha256})
+    cohort = read_cohort(box_cohort(slices=(4, 5, 6)))
+    first, second, _ = cached = [cache_case(case, tmp_path / "cache") for case in cohort.cases]
+    refuse_leaks([first], [second], {"t": cached[2].voxels_sha256})
     with pytest.raises(InputError, match=r"LS-TRN-013 case 't'.*training case 'c0'"):
         refuse_leaks([first], [second], {"t": first.voxels_sha256})
     with pytest.raises(InputError, match=r"LS-TRN-013 case 't'.*validation case 'c1'"):
@@ -157,7 +157,7 @@ def test_voxels_of_a_test_case_on_either_side_are_refused(box_cohort: Callable[.
 
 
 def test_same_patient_on_both_sides_is_refused(box_cohort: Callable[..., Path], tmp_path: Path) -> None:
-    cohort = read_cohort(box_cohort(sections=(4, 5), patient_id=("p", "p")))
-    stored = [store_case(case, tmp_path / "store") for case in cohort.cases]
+    cohort = read_cohort(box_cohort(slices=(4, 5), patient_id=("p", "p")))
+    cached = [cache_case(case, tmp_path / "cache") for case in cohort.cases]
     with pytest.raises(InputError, match="LS-TRN-002"):
-        refuse_leaks(stored[:1], stored[1:])
+        refuse_leaks(cached[:1], cached[1:])

@@ -1,4 +1,4 @@
-"""Looking after a slice store: are its arrays what was written, and which cases does nobody name any more."""
+"""Looking after a slice cache: are its arrays what was written, and which cases does nobody name any more."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from pathlib import Path
 import numpy as np
 
 from liverspleen.cohort.manifest import Case
-from liverspleen.data.parts import ABOUT, PART, clear_parts, remove_folder, to_oneself
-from liverspleen.data.store import VOXELS, damaged, read_about, read_note, source_hashes, voxels_file
+from liverspleen.data.atomic_folders import ABOUT, PART, clear_parts, remove_folder, to_oneself
+from liverspleen.data.cache import VOXELS, damaged, read_about, read_note, source_hashes, voxels_file
 from liverspleen.errors import InputError, Issue
 from liverspleen.formats import SLICE_CACHE
 from liverspleen.storage import sha256_of_array
 
 
-def stored_folders(store: Path) -> list[Path]:
+def cached_folders(cache: Path) -> list[Path]:
     """The folders of cases, whole or damaged; none of what is being made, and none of anybody else's."""
-    found = (folder for folder in store.iterdir() if folder.is_dir() and not folder.name.startswith(PART))
+    found = (folder for folder in cache.iterdir() if folder.is_dir() and not folder.name.startswith(PART))
     return sorted(folder for folder in found if len(folder.name) == 20 and set(folder.name) <= set("0123456789abcdef"))
 
 
-def refuse_other_formats(store: Path) -> None:
-    """Refuse a store with a case or note that another version of this package made; what is damaged is not looked at.
+def refuse_other_formats(cache: Path) -> None:
+    """Refuse a cache with a case or note that another version of this package made; what is damaged is not looked at.
 
     Raises:
         InputError: LS-FMT-001 in one line, with the number of such cases and notes and the first of them.
     """
-    files = [*(folder / ABOUT for folder in stored_folders(store)), *sorted(store.glob(f"*{VOXELS}"))]
+    files = [*(folder / ABOUT for folder in cached_folders(cache)), *sorted(cache.glob(f"*{VOXELS}"))]
     found = [issue for file in files if (issue := _format_issue(file))]
     if found:
         message = f"{found[0].message} ({len(found)} of {len(files)} stored cases and notes)"
@@ -71,30 +71,30 @@ def _array_issues(folder: Path, files: dict[str, str], shape: tuple[int, ...]) -
             continue
         except (OSError, ValueError, EOFError):
             right = False
-        if not right or (name in ("sections.npy", "labels.npy") and array.shape != shape):
+        if not right or (name in ("slices.npy", "labels.npy") and array.shape != shape):
             yield damaged(file, "does not hold what was written")
 
 
-def verify_all(store: Path) -> Iterator[tuple[Path, tuple[Issue, ...]]]:
+def verify_all(cache: Path) -> Iterator[tuple[Path, tuple[Issue, ...]]]:
     """`verify` of every case, on all cores: hashing lets threads run side by side."""
-    folders = stored_folders(store)
+    folders = cached_folders(cache)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         yield from zip(folders, pool.map(verify, folders), strict=True)
 
 
 @dataclass(frozen=True)
 class Pruned:
-    """What was removed; `kept` cases that nobody names stay because another process uses the store."""
+    """What was removed; `kept` cases that nobody names stay because another process uses the cache."""
 
     cases: int
     freed_bytes: int
     kept: int
 
 
-def prune(store: Path, cases: Iterable[Case], tested: Iterable[Case]) -> Pruned:
+def prune(cache: Path, cases: Iterable[Case], tested: Iterable[Case]) -> Pruned:
     """Remove what killed processes left, and the cases that are none of `cases`, with whatever pixel size.
 
-    While another process uses the store (a training maps its arrays whenever it needs them) no case is removed.
+    While another process uses the cache (a training maps its arrays whenever it needs them) no case is removed.
 
     Raises:
         InputError: files of the named cases are missing: what they are is then not known, and nothing is removed.
@@ -109,15 +109,15 @@ def prune(store: Path, cases: Iterable[Case], tested: Iterable[Case]) -> Pruned:
             issues.extend(error.issues)
     for case in tested:
         try:
-            notes.add(voxels_file(case, store))
+            notes.add(voxels_file(case, cache))
         except InputError as error:
             issues.extend(error.issues)
     if issues:
         raise InputError(issues)
-    freed = clear_parts(store)
-    with to_oneself(store) as alone:
-        unnamed = [folder for folder in stored_folders(store) if _source(folder) not in named]
-        stale = [file for file in store.glob(f"*{VOXELS}") if file not in notes]
+    freed = clear_parts(cache)
+    with to_oneself(cache) as alone:
+        unnamed = [folder for folder in cached_folders(cache) if _source(folder) not in named]
+        stale = [file for file in cache.glob(f"*{VOXELS}") if file not in notes]
         if not alone:
             return Pruned(0, freed, len(unnamed))
         freed += sum(remove_folder(folder) for folder in unnamed)

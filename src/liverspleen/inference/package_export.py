@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from liverspleen.cohort.manifest import Case, Cohort
 from liverspleen.cohort.split import read_split
 from liverspleen.errors import InputError, Issue
-from liverspleen.inference.bundle_writing import described, refuse_foreign, refuse_words, write_bundle
 from liverspleen.inference.checked import CheckedModel, checked_model
+from liverspleen.inference.package_files import described, refuse_foreign, refuse_words, write_package
 from liverspleen.processes import progress
 from liverspleen.storage import sha256_of
 
@@ -43,7 +43,7 @@ def export_model(
     output: Path,
     *,
     name: str,
-    licence: str | None,
+    license: str | None,
     onnx: bool,
     side: Callable[[CheckedModel], ValidationSide | None],
     device: Callable[[], torch.device],
@@ -54,22 +54,22 @@ def export_model(
         checkpoint: file of a training.
         output: folder, or a file that ends in .zip.
         name: of the model.
-        licence: SPDX identifier; None: not stated.
+        license: SPDX identifier; None: not stated.
         onnx: whether the network is also written as ONNX.
         side: gives the validation cases for the checked checkpoint; None: nothing is validated.
         device: gives the device for the validation; called only if there are cases.
 
     Raises:
         InputError: LS-XPT-014 `checkpoint` is a package already; LS-MOD-006 the checkpoint changed while it was read;
-            name, licence, checkpoint or output cannot be used.
+            name, license, checkpoint or output cannot be used.
     """
-    refuse_words(name, licence)
+    refuse_words(name, license)
     refuse_foreign(output)
     found = checked_model(checkpoint)
     if found.files is not None:
-        message = "model= is a bundle already"
+        message = "model= is a model package already"
         raise InputError(Issue("LS-XPT-014", message, "give the checkpoint it was made from", file=checkpoint))
-    description = described(found, name=name, licence=licence)
+    description = described(found, name=name, license=license)
     issues: list[Issue] = []
     model = _model(found, side(found), device, description, issues)
     network: Any = model.network
@@ -77,7 +77,7 @@ def export_model(
     exported = _onnx(model, network, description, issues) if onnx else None
     from liverspleen.networks.weights_file import safetensors_bytes
 
-    sha256 = write_bundle(output, description, safetensors_bytes(network.state_dict(), found.about), exported)
+    sha256 = write_package(output, description, safetensors_bytes(network.state_dict(), found.about), exported)
     return Package(output, sha256, tuple(issues))
 
 
@@ -128,9 +128,9 @@ def _onnx(model: Any, network: Any, description: dict[str, Any], issues: list[Is
     """The network as ONNX, and what the description says of it."""
     from liverspleen.inference.onnx_export import export_onnx
 
-    made = export_onnx(network, sections=model.sections, stride=model.stride, window=model.window)
+    made = export_onnx(network, slices=model.slices, stride=model.stride, window=model.window)
     description["onnx"] = made.about
     if not made.is_open:
-        message = f"the ONNX export takes sections of {made.about['size']} only"
+        message = f"the ONNX export takes slices of {made.about['size']} only"
         issues.append(Issue("LS-XPT-017", message, "use engine=torch for others", severity="warning"))
     return made.data

@@ -1,7 +1,7 @@
-"""The slice store: each case's sections and labels as plain arrays, complete or absent.
+"""The slice cache: each case's slices and labels as plain arrays, complete or absent.
 
-A triplet of sections is then three adjacent reads of a memory map, and loader processes share its pages. Of test cases
-the store knows which voxels they have, so that nobody trains on them; it has no sections of theirs.
+A triplet of slices is then three adjacent reads of a memory map, and loader processes share its pages. Of test cases
+the cache knows which voxels they have, so that nobody trains on them; it has no slices of theirs.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from liverspleen.data.parts import ABOUT, clear_parts, complete_folder
+from liverspleen.data.atomic_folders import ABOUT, clear_parts, complete_folder
 from liverspleen.errors import InputError, Issue
 from liverspleen.formats import SLICE_CACHE
 from liverspleen.organs import ORGAN_KEYS, ORGANS, Structure
@@ -40,13 +40,13 @@ VOXELS = ".voxels"
 
 
 @dataclass(frozen=True)
-class StoredCase:
-    """A case in the store; arrays are memory-mapped when first used.
+class CachedCase:
+    """A case in the cache; arrays are memory-mapped when first used.
 
-    `shape` is that of `sections`. `voxels_sha256` identifies the decoded CT whatever its file is called and whatever
+    `shape` is that of `slices`. `voxels_sha256` identifies the decoded CT whatever its file is called and whatever
     pixel size it is stored with. `labelled` are the structures whose labels are known; of another one nothing is known,
-    though no voxel shows it. `section_spacing_mm` is the distance between sections, nan where it is not known.
-    `resampled` tells that sections and labels are on another matrix than the CT. `content_sha256` is of all that is
+    though no voxel shows it. `slice_spacing_mm` is the distance between slices, nan where it is not known.
+    `resampled` tells that slices and labels are on another matrix than the CT. `content_sha256` is of all that is
     stored.
     """
 
@@ -56,14 +56,14 @@ class StoredCase:
     shape: tuple[int, int, int]
     voxels_sha256: str
     labelled: tuple[Structure, ...] = ORGANS
-    section_spacing_mm: float = math.nan
+    slice_spacing_mm: float = math.nan
     resampled: bool = False
     content_sha256: str = ""
 
     @cached_property
-    def sections(self) -> NDArray[np.int16]:
+    def slices(self) -> NDArray[np.int16]:
         """HU, (slice, row, column); writing into it changes no file."""
-        return _mapped(self.folder / "sections.npy")
+        return _mapped(self.folder / "slices.npy")
 
     @cached_property
     def labels(self) -> NDArray[np.uint8]:
@@ -76,17 +76,17 @@ class StoredCase:
         return _mapped(self.folder / "native_labels.npy") if self.resampled else self.labels
 
     def announce(self, first: int, last: int) -> None:
-        """Have the sections from `first` to `last` read at once if they are on disk only, not page by page."""
-        array = self.sections
+        """Have the slices from `first` to `last` read at once if they are on disk only, not page by page."""
+        array = self.slices
         if (mapped := getattr(array, "_mmap", None)) is None:  # in memory
             return
-        begin, end = (array.offset + section * array.strides[0] for section in (first, last + 1))  # type: ignore[attr-defined]
+        begin, end = (array.offset + slice_index * array.strides[0] for slice_index in (first, last + 1))  # type: ignore[attr-defined]
         begin -= begin % mmap.PAGESIZE
         mapped.madvise(mmap.MADV_WILLNEED, begin, end - begin)
 
     @cached_property
     def present(self) -> NDArray[np.bool_]:
-        """Which of `ORGANS` each section shows, (slice, organ)."""
+        """Which of `ORGANS` each slice shows, (slice, organ)."""
         return _mapped(self.folder / "present.npy")
 
 
@@ -97,7 +97,7 @@ def _mapped(file: Path) -> NDArray[Any]:
 
 
 def case_key(case: Case, *, pixel_mm: float | None = None) -> str:
-    """Name of the case's folder in any store: hash of image's and label's bytes, pixel size, organs and format.
+    """Name of the case's folder in any cache: hash of image's and label's bytes, pixel size, organs and format.
 
     Raises:
         InputError: a file is missing.
@@ -114,18 +114,18 @@ def source_hashes(case: Case) -> tuple[str, str]:
     return _file_hash(case, case.image), _file_hash(case, case.label) if case.label else ""
 
 
-def open_case(case: Case, store: StrPath, *, pixel_mm: float | None = None) -> StoredCase | None:
-    """The case in the store, or None if it is not there.
+def open_case(case: Case, cache: StrPath, *, pixel_mm: float | None = None) -> CachedCase | None:
+    """The case in the cache, or None if it is not there.
 
     Raises:
-        InputError: a file of the case is missing, LS-STO-001 what the store says of it is damaged, or LS-FMT-001 the
+        InputError: a file of the case is missing, LS-STO-001 what the cache says of it is damaged, or LS-FMT-001 the
             case is stored in another format.
     """
-    return _open(case, Path(store) / case_key(case, pixel_mm=pixel_mm))
+    return _open(case, Path(cache) / case_key(case, pixel_mm=pixel_mm))
 
 
-def store_case(case: Case, store: StrPath, *, pixel_mm: float | None = None) -> StoredCase:
-    """Read a case, check it and put it into the store; a case that is there already is opened.
+def cache_case(case: Case, cache: StrPath, *, pixel_mm: float | None = None) -> CachedCase:
+    """Read a case, check it and put it into the cache; a case that is there already is opened.
 
     The folder appears under its name only when all its files are on disk. What killed processes left is cleared before.
     `pixel_mm` resamples in the plane (see `resampling`); None stores the CT as it is.
@@ -133,20 +133,20 @@ def store_case(case: Case, store: StrPath, *, pixel_mm: float | None = None) -> 
     Raises:
         InputError: the case cannot be read or is faulty, or LS-STO-002 the disk is full.
     """
-    store = Path(store)
+    cache = Path(cache)
     image, label = source_hashes(case)
-    folder = store / _key(image, label, pixel_mm)
+    folder = cache / _key(image, label, pixel_mm)
     if (found := _open(case, folder)) is not None:
         return found
-    clear_parts(store)
+    clear_parts(cache)
     arrays, about = _read(case, pixel_mm)
     about |= {"format": SLICE_CACHE.number, "image_sha256": image, "label_sha256": label, "files": {}}
     needed = sum(array.nbytes for array in arrays.values())
-    with _refusing_a_full_disk(case, store, needed), complete_folder(folder) as part:
+    with _refusing_a_full_disk(case, cache, needed), complete_folder(folder) as part:
         for name, array in arrays.items():
             file = part / f"{name}.npy"
             write_array(file, array)
-            same = name == "sections" and not about["resampled"]  # as the CT, which is hashed already
+            same = name == "slices" and not about["resampled"]  # as the CT, which is hashed already
             about["files"][file.name] = about["voxels_sha256"] if same else sha256_of_array(array)
         (part / ABOUT).write_text(json.dumps(about), encoding="utf-8")
     if (opened := _open(case, folder)) is None:  # a folder of that name was there, without this file
@@ -154,29 +154,29 @@ def store_case(case: Case, store: StrPath, *, pixel_mm: float | None = None) -> 
     return opened
 
 
-def note_voxels(case: Case, store: Path) -> str:
-    """SHA-256 of the decoded voxels of a test case, as `StoredCase.voxels_sha256`; each image is decoded once.
+def note_voxels(case: Case, cache: Path) -> str:
+    """SHA-256 of the decoded voxels of a test case, as `CachedCase.voxels_sha256`; each image is decoded once.
 
     Raises:
         InputError: the image cannot be read.
     """
-    if (known := noted_voxels(case, store)) is not None:
+    if (known := noted_voxels(case, cache)) is not None:
         return known
     from liverspleen.imaging.nifti import read_ct
 
     found = sha256_of_array(read_ct(case.image, case_id=case.case_id).hu)
-    with _refusing_a_full_disk(case, store, len(found)):
-        write_json(voxels_file(case, store), {"format": SLICE_CACHE.number, "voxels_sha256": found})
+    with _refusing_a_full_disk(case, cache, len(found)):
+        write_json(voxels_file(case, cache), {"format": SLICE_CACHE.number, "voxels_sha256": found})
     return found
 
 
-def noted_voxels(case: Case, store: Path) -> str | None:
-    """As `note_voxels`, or None if the store does not know it.
+def noted_voxels(case: Case, cache: Path) -> str | None:
+    """As `note_voxels`, or None if the cache does not know it.
 
     Raises:
         InputError: the image is missing.
     """
-    about = read_note(voxels_file(case, store))
+    about = read_note(voxels_file(case, cache))
     if about is None or SLICE_CACHE.issue(about.get("format")):
         return None
     known = about.get("voxels_sha256")
@@ -184,7 +184,7 @@ def noted_voxels(case: Case, store: Path) -> str | None:
 
 
 def read_about(file: Path) -> dict[str, Any]:
-    """What the store says of a case.
+    """What the cache says of a case.
 
     Raises:
         OSError, ValueError: there is no such file, or it holds something else.
@@ -205,13 +205,13 @@ def read_note(file: Path) -> dict[str, Any] | None:
     return about if isinstance(about, dict) else None
 
 
-def voxels_file(case: Case, store: Path) -> Path:
-    """Where the store keeps which voxels a test case has.
+def voxels_file(case: Case, cache: Path) -> Path:
+    """Where the cache keeps which voxels a test case has.
 
     Raises:
         InputError: the image is missing.
     """
-    return store / f"{_digest('voxels', _file_hash(case, case.image))}{VOXELS}"
+    return cache / f"{_digest('voxels', _file_hash(case, case.image))}{VOXELS}"
 
 
 def write_array(file: Path, array: NDArray[Any]) -> None:
@@ -221,20 +221,20 @@ def write_array(file: Path, array: NDArray[Any]) -> None:
         handle.write(np.ascontiguousarray(array).data.cast("B"))
 
 
-def no_room(needed: int, free: int, *, case_id: str | None = None, store: Path) -> Issue:
+def no_room(needed: int, free: int, *, case_id: str | None = None, cache: Path) -> Issue:
     """The disk is too small: bytes needed and free."""
-    message = f"the store needs {needed} bytes more ({needed / 1e6:.1f} MB), the disk has {free} ({free / 1e6:.1f} MB)"
-    return Issue(NO_ROOM, message, "make room, then run the same command to go on", case_id, store)
+    message = f"the cache needs {needed} bytes more ({needed / 1e6:.1f} MB), the disk has {free} ({free / 1e6:.1f} MB)"
+    return Issue(NO_ROOM, message, "make room, then run the same command to go on", case_id, cache)
 
 
 @contextmanager
-def _refusing_a_full_disk(case: Case, store: Path, needed: int) -> Iterator[None]:
+def _refusing_a_full_disk(case: Case, cache: Path, needed: int) -> Iterator[None]:
     try:
         yield
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
-        raise InputError(no_room(needed, shutil.disk_usage(store).free, case_id=case.case_id, store=store)) from error
+        raise InputError(no_room(needed, shutil.disk_usage(cache).free, case_id=case.case_id, cache=cache)) from error
 
 
 def _file_hash(case: Case, file: Path) -> str:
@@ -256,18 +256,18 @@ def _key(image: str, label: str, pixel_mm: float | None) -> str:
     return _digest(image, label, None if pixel_mm is None else float(pixel_mm), ORGAN_KEYS)
 
 
-def _open(case: Case, folder: Path) -> StoredCase | None:
+def _open(case: Case, folder: Path) -> CachedCase | None:
     try:
         about = read_about(folder / ABOUT)
         SLICE_CACHE.check(about.get("format"), folder / ABOUT, case_id=case.case_id)
-        return StoredCase(
+        return CachedCase(
             case.case_id,
             case.patient_id,
             folder,
             tuple(about["shape"]),
             about["voxels_sha256"],
             labelled=case.labelled_structures if case.label else (),
-            section_spacing_mm=about["section_spacing_mm"],
+            slice_spacing_mm=about["slice_spacing_mm"],
             resampled=about["resampled"],
             content_sha256=_content_hash(about),
         )
@@ -279,19 +279,19 @@ def _open(case: Case, folder: Path) -> StoredCase | None:
 
 def _content_hash(about: dict[str, Any]) -> str:
     """Of the arrays and the spacing, which are all that a training reads of a case."""
-    content = json.dumps([about["files"], about["section_spacing_mm"]], sort_keys=True)
+    content = json.dumps([about["files"], about["slice_spacing_mm"]], sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()
 
 
 def damaged(file: Path, message: str, *, case_id: str | None = None) -> Issue:
     """A stored case that must not be trained on."""
-    hint = "remove its folder and fill the store again; see to the disk"
-    return Issue("LS-STO-001", f"a file of the slice store {message}", hint, case_id, file)
+    hint = "remove its folder and fill the cache again; see to the disk"
+    return Issue("LS-STO-001", f"a file of the slice cache {message}", hint, case_id, file)
 
 
 def _read(case: Case, pixel_mm: float | None) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
     """The arrays of a case by name, and what is said of them."""
-    from liverspleen.cohort.checks import load_case  # a filled store is read without the readers of images and tables
+    from liverspleen.cohort.checks import load_case  # a filled cache is read without the readers of images and tables
     from liverspleen.data.resampling import resampled_hu, resampled_labels, resampled_matrix
 
     ct, label_map = load_case(case)
@@ -299,15 +299,15 @@ def _read(case: Case, pixel_mm: float | None) -> tuple[dict[str, NDArray[Any]], 
     rows, columns = ct.hu.shape[1:]
     matrix = resampled_matrix((rows, columns), ct.geometry.spacing_mm[1:], pixel_mm)
     arrays: dict[str, NDArray[Any]] = {
-        "sections": resampled_hu(ct.hu, matrix),
+        "slices": resampled_hu(ct.hu, matrix),
         "labels": (labels := resampled_labels(native, matrix)),
-        "present": np.array([[(section == organ).any() for organ in ORGANS] for section in labels]),
+        "present": np.array([[(plane == organ).any() for organ in ORGANS] for plane in labels]),
     }
     if resampled := matrix != (rows, columns):
         arrays["native_labels"] = native
     return arrays, {
-        "shape": list(arrays["sections"].shape),
+        "shape": list(arrays["slices"].shape),
         "voxels_sha256": sha256_of_array(ct.hu),
-        "section_spacing_mm": ct.geometry.spacing_mm[0],
+        "slice_spacing_mm": ct.geometry.spacing_mm[0],
         "resampled": resampled,
     }

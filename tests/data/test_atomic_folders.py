@@ -1,4 +1,4 @@
-"""Folders of the store: whole or absent, and what is left over goes without harm to those at work."""
+"""Folders of the cache: whole or absent, and what is left over goes without harm to those at work."""
 
 import fcntl
 import multiprocessing
@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from liverspleen.data import parts
-from liverspleen.data.parts import clear_parts, complete_folder, in_use, to_oneself
+from liverspleen.data import atomic_folders
+from liverspleen.data.atomic_folders import clear_parts, complete_folder, in_use, to_oneself
 
 
 def die_half_way(folder: Path) -> None:
     with complete_folder(folder) as part:
         (part / "case.json").write_text("{}")
-        (part / "sections.npy").write_bytes(bytes(100))
+        (part / "slices.npy").write_bytes(bytes(100))
         os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -28,16 +28,16 @@ def killed(folder: Path) -> None:
     assert process.exitcode == -signal.SIGKILL
 
 
-def names(store: Path) -> list[str]:
-    return sorted(file.name for file in store.iterdir())
+def names(cache: Path) -> list[str]:
+    return sorted(file.name for file in cache.iterdir())
 
 
 def test_folder_has_its_name_only_when_it_is_whole(tmp_path: Path) -> None:
-    with complete_folder(tmp_path / "store" / "a") as part:
+    with complete_folder(tmp_path / "cache" / "a") as part:
         (part / "case.json").write_text("{}")
-        assert not (tmp_path / "store" / "a").exists()
-    assert names(tmp_path / "store") == ["a"]
-    assert (tmp_path / "store" / "a" / "case.json").read_text() == "{}"
+        assert not (tmp_path / "cache" / "a").exists()
+    assert names(tmp_path / "cache") == ["a"]
+    assert (tmp_path / "cache" / "a" / "case.json").read_text() == "{}"
 
 
 def test_files_and_both_folders_are_synced_around_the_new_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,8 +83,8 @@ def test_part_that_vanishes_before_it_is_locked_is_made_again(tmp_path: Path, mo
             clear_parts(tmp_path)
         whole_lock(handle, kind)
 
-    monkeypatch.setattr(parts.os, "open", cleared_first)
-    monkeypatch.setattr(parts.fcntl, "flock", cleared_then)
+    monkeypatch.setattr(atomic_folders.os, "open", cleared_first)
+    monkeypatch.setattr(atomic_folders.fcntl, "flock", cleared_then)
     with complete_folder(tmp_path / "a") as part:
         (part / "case.json").write_text("{}")
     assert left == {"open": 0, "lock": 0}
@@ -123,7 +123,7 @@ def test_many_that_make_and_clear_at_once_do_no_harm(tmp_path: Path) -> None:
     assert all((folder / "case.json").read_text() == "{}" for folder in tmp_path.iterdir())
 
 
-def test_use_of_a_store_clears_half_written_files_unless_somebody_else_uses_it(tmp_path: Path) -> None:
+def test_use_of_a_cache_clears_half_written_files_unless_somebody_else_uses_it(tmp_path: Path) -> None:
     (tmp_path / ".part-1-run.json").write_text("{")
     with in_use(tmp_path):
         assert names(tmp_path) == [".lock"]
@@ -132,7 +132,7 @@ def test_use_of_a_store_clears_half_written_files_unless_somebody_else_uses_it(t
             assert names(tmp_path) == [".lock", ".part-2-run.json"]
 
 
-def test_a_store_is_to_oneself_only_while_nobody_uses_it(tmp_path: Path) -> None:
+def test_a_cache_is_to_oneself_only_while_nobody_uses_it(tmp_path: Path) -> None:
     with in_use(tmp_path), to_oneself(tmp_path) as alone:
         assert not alone
     with to_oneself(tmp_path) as alone:
@@ -147,7 +147,7 @@ def test_where_nothing_can_be_locked_folders_are_made_and_nothing_is_removed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     killed(tmp_path / "a")
-    monkeypatch.setattr(parts.fcntl, "flock", without_locks)
+    monkeypatch.setattr(atomic_folders.fcntl, "flock", without_locks)
     with in_use(tmp_path), complete_folder(tmp_path / "b") as part:
         (part / "case.json").write_text("{}")
     with to_oneself(tmp_path) as alone:
@@ -155,7 +155,7 @@ def test_where_nothing_can_be_locked_folders_are_made_and_nothing_is_removed(
     assert [name[:6] for name in names(tmp_path)] == [".lock", ".part-", "b"]
 
 
-def test_store_that_may_not_be_written_can_be_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cache_that_may_not_be_written_can_be_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole: Callable[..., int] = os.open
 
     def read_only(path: Path, flags: int, *more: int) -> int:
@@ -163,7 +163,7 @@ def test_store_that_may_not_be_written_can_be_used(tmp_path: Path, monkeypatch: 
             raise OSError(30, "Read-only file system")
         return whole(path, flags, *more)
 
-    monkeypatch.setattr(parts.os, "open", read_only)
+    monkeypatch.setattr(atomic_folders.os, "open", read_only)
     with in_use(tmp_path):
         pass
     assert names(tmp_path) == []
