@@ -22,7 +22,7 @@ from liverspleen.organs import Structure
 from liverspleen.phantom.cohort import write_phantom_cohort
 
 MARKERS = ("slow", "ddp", "slurm", "browser", "gpu", "real")
-hypothesis.settings.register_profile("tests", deadline=None)  # a busy machine is no fault of the code
+hypothesis.settings.register_profile("tests", deadline=None)  # a busy machine is no issue of the code
 hypothesis.settings.load_profile("tests")
 
 

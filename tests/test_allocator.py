@@ -1,4 +1,4 @@
-"""The allocator setting, seen from outside: page faults of a block that is asked for again."""
+"""The allocator setting, seen from outside: page issues of a block that is asked for again."""
 
 import os
 import platform
@@ -8,7 +8,7 @@ import sys
 import pytest
 
 PAGES = 10_000  # of 4 KiB: 40 MB, above the largest block that glibc keeps by itself
-FAULTS = f"""
+ISSUES = f"""
 import ctypes, resource
 from liverspleen.processes import keep_pages
 {{setting}}
@@ -29,9 +29,9 @@ glibc = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C 
 
 
 def issues(setting: str, **environment: str) -> int:
-    """Page faults when a block is touched that was given back before."""
+    """Page issues when a block is touched that was given back before."""
     plain = {name: value for name, value in os.environ.items() if not name.startswith(("MALLOC_", "GLIBC_TUNABLES"))}
-    code = FAULTS.format(setting=setting)
+    code = ISSUES.format(setting=setting)
     words = [sys.executable, "-c", code]
     run = subprocess.run(words, capture_output=True, text=True, check=True, env=plain | environment)
     return int(run.stdout)
@@ -39,7 +39,7 @@ def issues(setting: str, **environment: str) -> int:
 
 @glibc
 def test_a_block_that_was_given_back_is_not_faulted_in_again() -> None:
-    assert issues("pass") >= PAGES // 2  # the kernel may map several pages at a fault
+    assert issues("pass") >= PAGES // 2  # the kernel may map several pages at an issue
     assert issues("assert keep_pages()") < PAGES // 100
 
 

@@ -25,7 +25,7 @@ SWEEP = ("leaders=3", "seeds=5", "workers=2")
 
 
 def main(words: list[str]) -> int:
-    """Make the phantoms, run both sweeps, write the tables; 0 if all went well, 2 if something was refused."""
+    """Make the phantoms, run both sweeps, write the tables; 0 if all went well, 2 if something was rejected."""
     given = [word for word in words if "=" in word]
     if given != words:
         print(Issue("LS-EXP-020", "a word is not of the form key=value", "write key=value"), file=sys.stderr)

@@ -7,7 +7,7 @@ report` makes tables and figures from the cases, as from anybody's. Each publish
 report says (`verdicts.py`): comparison.csv, comparison.md and comparison.html.
 
 Exit code 0 if every number is equal as printed or shown impossible; 1 if one is not met, or the folder cannot be
-written; 2 if something is refused.
+written; 2 if something is rejected.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ EPILOGUE = (
 
 
 def main(words: list[str]) -> int:
-    """Go from scans to tables; 0 if all went well, 2 if something was refused."""
+    """Go from scans to tables; 0 if all went well, 2 if something was rejected."""
     given = dict(word.split("=", 1) for word in words)
     if "data" not in given or not (Path(given["data"]) / "cohort.csv").is_file():
         issue = Issue(

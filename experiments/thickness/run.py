@@ -10,7 +10,7 @@ Written into output=: masks.csv, scans.csv (every volume); mask_table.csv, limit
 slope_table.csv, network_table.csv,
 shift_table.csv; tables.md; thickness.svg and thickness.png.
 
-Exit code 0 done, 2 refused.
+Exit code 0 done, 2 rejected.
 """
 
 from __future__ import annotations

@@ -64,7 +64,7 @@ def _numbers(text: str) -> tuple[float, ...]:
 
 
 def read_settings(words: Sequence[str]) -> Settings:
-    """The settings that the words ask for; all faults at once.
+    """The settings that the words ask for; all issues at once.
 
     Raises:
         InputError: LS-EXP-014 a word that is no setting, or a value that cannot be.

@@ -117,7 +117,7 @@ def architecture(choice: NetworkConfig) -> dict[str, Any]:
 
 
 @contextmanager
-def _refusing_what_cannot_be_built() -> Iterator[None]:
+def _rejecting_what_cannot_be_built() -> Iterator[None]:
     try:
         yield
     except ValueError as error:
@@ -136,7 +136,7 @@ def network(config: TrainConfig) -> nn.Module:
 
     choice = config.network
     built: nn.Module
-    with _refusing_what_cannot_be_built():
+    with _rejecting_what_cannot_be_built():
         built = build_network(architecture(choice), slices=config.slices.count)
     if choice.weights is not None:
         from liverspleen.networks.deeplab import DeepLabV3Plus
@@ -165,7 +165,7 @@ def network_cost(choice: NetworkConfig, *, slices: int, matrix: int) -> NetworkC
     """
     from liverspleen.networks.cost import network_cost
 
-    with _refusing_what_cannot_be_built():
+    with _rejecting_what_cannot_be_built():
         return network_cost(architecture(choice), slices=slices, matrix=matrix)
 
 
@@ -289,7 +289,7 @@ def callbacks(
 
 
 def loggers(config: TrainConfig, issues: list[Issue], *, start: int) -> list[Logger]:
-    """`metrics.csv` and, if asked for, Weights & Biases beside it; `faults` takes what goes wrong there."""
+    """`metrics.csv` and, if asked for, Weights & Biases beside it; `issues` takes what goes wrong there."""
     from pytorch_lightning.loggers import WandbLogger
 
     from liverspleen.training.metrics import MetricsFile

@@ -58,7 +58,7 @@ SLICE_CACHE = Format(
     "slice cache", 5, "choose another cache=, or remove such cases by liverspleen prepare action=prune"
 )
 
-# 1: sidecars and refusals of `predict`.
+# 1: sidecars and rejections of `predict`.
 SIDECAR = Format("sidecar", 1, "predict again, into another output=")
 
 # 1: the slices of Figure 3 were called sections.

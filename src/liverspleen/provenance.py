@@ -81,7 +81,7 @@ class Run:
 def recorded(
     verb: str, config: Any, output: Path, *, command: Sequence[str] | None = None, name: str = "run.json"
 ) -> Iterator[Run]:
-    """Write `output/run.json` when the block ends, whichever way it ends (`status`: done, refused, failed).
+    """Write `output/run.json` when the block ends, whichever way it ends (`status`: done, rejected, failed).
 
     Runs that fill one folder at once need a `name` each for their records. `command` stands for the words of the
     command line where those must not be told.
@@ -96,7 +96,7 @@ def recorded(
         yield run
         status = "done"
     except InputError as error:
-        status = "refused"
+        status = "rejected"
         run.issues.extend(issue for issue in error.issues if issue not in run.issues)
         raise InputError(run.issues) from error  # with what was found before: it may be the reason
     finally:

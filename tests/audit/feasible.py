@@ -3,7 +3,7 @@
 For each kind of relation the extreme data sets are built with numpy, over a grid of the unrounded values that are
 printed so, ends included. What lies between two of them can be reached by moving cases, so a relation is feasible where
 the extremes of its result, printed with the number's own digits, enclose the printed one. The grid is finite: it can
-call something infeasible that is barely feasible, never the other way round. So a fraction of faults found is, if
+call something infeasible that is barely feasible, never the other way round. So a fraction of issues found is, if
 anything, told too low; and a finding where data can be made is a false alarm.
 """
 

@@ -204,7 +204,7 @@ def _repeats(paper: Paper, rng: np.random.Generator) -> None:
     paper.claim("wilcoxon", {"p": p})
 
 
-def with_fault(paper: Paper, seed: int) -> tuple[Paper, str]:
+def with_issue(paper: Paper, seed: int) -> tuple[Paper, str]:
     """The paper with one digit of one number changed, and the id of that number."""
     rng = np.random.default_rng(seed)
     ids: Sequence[str] = list(paper.rows)

@@ -88,7 +88,7 @@ def test_a_relation_is_a_bound() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "NA", "0.1-0.2", "1e999", "1,2", "0x10", "١٢", "1 2", "--1", "nan", "1" * 40])
-def test_what_is_not_one_number_is_refused(text: str) -> None:
+def test_what_is_not_one_number_is_rejected(text: str) -> None:
     with pytest.raises(ValueError, match="not one printed number"):
         read_printed(text)
 
@@ -356,7 +356,7 @@ def test_limits_from_mean_and_half_width(check: Check) -> None:
 
 
 @pytest.mark.parametrize("given", [("b", "h"), ("b", "l"), ("h", "u"), ("l", "u"), ("b",)])
-def test_limits_that_nothing_follows_for_are_a_fault(check: Check, given: tuple[str, ...]) -> None:
+def test_limits_that_nothing_follows_for_are_a_issue(check: Check, given: tuple[str, ...]) -> None:
     numbers = {"b": ("bias", "-0.56"), "h": ("half_width", "3.78"), "l": ("lower", "-4.3"), "u": ("upper", "3.2")}
     result = check("limits", {numbers[name][0]: name for name in given}, {name: numbers[name] for name in given})
     assert [issue.code for issue in result.issues] == ["LS-AUD-005"]
@@ -381,7 +381,7 @@ def test_half_width_and_sd_follow_from_each_other(check: Check) -> None:
         ("kruskal_wallis", {"groups": 9}),
     ],
 )
-def test_a_setting_out_of_range_is_a_fault_of_its_claim(check: Check, rule: str, settings: dict[str, Any]) -> None:
+def test_a_setting_out_of_range_is_a_issue_of_its_claim(check: Check, rule: str, settings: dict[str, Any]) -> None:
     numbers = {"m": ("mean", "0.5", 5), "s": ("sd", "0.2", 5), "p": ("p", "0.5", 5)}
     cells = {"mean": "m", "sd": "s"} if rule == "sample" else {"p": "p"}
     assert [issue.code for issue in check(rule, cells, numbers, **settings).issues] == ["LS-AUD-005"]
@@ -522,10 +522,10 @@ def test_a_number_that_its_quantity_cannot_be(check: Check, quantity: str, text:
     assert (found.number.id, found.severity, found.rule) == ("x", "impossible", "quantity")
 
 
-# Faults
+# Issues
 
 
-def test_a_claim_without_what_its_rule_needs_is_one_fault(check: Check) -> None:
+def test_a_claim_without_what_its_rule_needs_is_one_issue(check: Check) -> None:
     result = check(
         "t_test",
         {"bias": "b", "half_width": "h", "p": "p"},
@@ -556,7 +556,7 @@ BAD_CLAIMS: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("entry", BAD_CLAIMS.values(), ids=BAD_CLAIMS)
-def test_a_bad_claim_is_one_fault_and_the_others_are_read(tmp_path: Path, entry: Any) -> None:
+def test_a_bad_claim_is_one_issue_and_the_others_are_read(tmp_path: Path, entry: Any) -> None:
     (tmp_path / "p.csv").write_text(
         "id,place,row,column,quantity,printed,unit,n,note\na,,,,value,1,,,\nb,,,,value,1,,,\n", encoding="utf-8"
     )
@@ -572,14 +572,14 @@ def test_a_bad_claim_is_one_fault_and_the_others_are_read(tmp_path: Path, entry:
     "text",
     ["", "a: 1", "claims: 3", "[", "claims: !!python/object/apply:os.system ['true']", "- 1", "\x00"],
 )
-def test_what_is_no_file_of_claims_is_refused(tmp_path: Path, text: str) -> None:
+def test_what_is_no_file_of_claims_is_rejected(tmp_path: Path, text: str) -> None:
     (tmp_path / "c.yaml").write_text(text, encoding="utf-8")
     with pytest.raises(InputError) as error:
         read_claims(tmp_path / "c.yaml", {})
     assert [issue.code for issue in error.value.issues] == ["LS-AUD-003"]
 
 
-def test_lists_within_lists_without_end_are_one_fault(tmp_path: Path) -> None:
+def test_lists_within_lists_without_end_are_one_issue(tmp_path: Path) -> None:
     bomb = "\n".join(
         [f"x0: &x0 [{','.join(['a'] * 9)}]", *(f"x{k}: &x{k} [{','.join([f'*x{k - 1}'] * 9)}]" for k in range(1, 30))]
     )
@@ -602,7 +602,7 @@ def test_lists_within_lists_without_end_are_one_fault(tmp_path: Path) -> None:
         "b,,,,value,1",
     ],
 )
-def test_a_bad_row_is_one_fault_and_the_others_are_read(tmp_path: Path, row: str) -> None:
+def test_a_bad_row_is_one_issue_and_the_others_are_read(tmp_path: Path, row: str) -> None:
     header = "id,place,row,column,quantity,printed,unit,n,note"
     (tmp_path / "p.csv").write_text(f"{header}\na,,,,value,1,,,\n{row}\nc,,,,value,2,,,\n", encoding="utf-8")
     published = read_published(tmp_path / "p.csv")
@@ -612,7 +612,7 @@ def test_a_bad_row_is_one_fault_and_the_others_are_read(tmp_path: Path, row: str
 
 
 @pytest.mark.parametrize("content", [b"", b"id,printed\na,1\n", b"\xff\xfe\x00", b'id,place\n"a'])
-def test_what_is_no_table_of_numbers_is_refused(tmp_path: Path, content: bytes) -> None:
+def test_what_is_no_table_of_numbers_is_rejected(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "p.csv").write_bytes(content)
     with pytest.raises(InputError) as error:
         read_published(tmp_path / "p.csv")

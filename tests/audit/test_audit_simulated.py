@@ -1,4 +1,4 @@
-"""Honest papers raise nothing; of planted faults that no data could print, at least nine in ten are found."""
+"""Honest papers raise nothing; of planted issues that no data could print, at least nine in ten are found."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from feasible import is_findable
-from papers import audited, honest_paper, with_fault
+from papers import audited, honest_paper, with_issue
 
 
 def false_alarms(seeds: range, folder: Path) -> list[str]:
@@ -22,7 +22,7 @@ def issues_found(seeds: range, folder: Path) -> Counter[tuple[bool, bool]]:
     """Papers with one digit changed, counted by (findable, found)."""
     counts = Counter[tuple[bool, bool]]()
     for seed in seeds:
-        paper, changed = with_fault(honest_paper(seed), seed + 1_000_000)
+        paper, changed = with_issue(honest_paper(seed), seed + 1_000_000)
         found = any(finding.severity != "note" for finding in audited(paper, folder).findings)
         counts[is_findable(paper, changed), found] += 1
     return counts
@@ -39,7 +39,7 @@ def test_simulated_honest_papers_raise_nothing_not_even_a_note(tmp_path: Path) -
     assert false_alarms(range(25), tmp_path) == []
 
 
-def test_planted_faults_that_no_data_could_print_are_found(tmp_path: Path) -> None:
+def test_planted_issues_that_no_data_could_print_are_found(tmp_path: Path) -> None:
     hold(issues_found(range(40), tmp_path), 40)
 
 
@@ -49,5 +49,5 @@ def test_500_honest_papers_raise_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_of_500_planted_faults_nine_in_ten_of_the_findable_are_found(tmp_path: Path) -> None:
+def test_of_500_planted_issues_nine_in_ten_of_the_findable_are_found(tmp_path: Path) -> None:
     hold(issues_found(range(500), tmp_path), 500)

@@ -46,7 +46,7 @@ def test_slices_of_a_slice_cache_are_read(
     assert "slice cache slices" in capsys.readouterr().out
 
 
-def test_empty_cache_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_empty_cache_is_rejected(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["bench", *TINY, f"cache={tmp_path}"]) == 2
     assert capsys.readouterr().err.startswith(f"LS-STO-007 file '{tmp_path}': the folder holds no stored case")
 
@@ -79,7 +79,7 @@ def test_bf16_instructions_are_read_from_cpuinfo(flags: str, there: bool, tmp_pa
 
 
 @pytest.mark.parametrize("precision", ["bf16-mixed", "16-mixed"])
-def test_bf16_on_a_cpu_without_it_is_refused_in_one_line(
+def test_bf16_on_a_cpu_without_it_is_rejected_in_one_line(
     precision: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(assemble, "has_bf16_instructions", lambda: False)
@@ -92,7 +92,7 @@ def test_bf16_on_a_cpu_without_it_is_refused_in_one_line(
     assert not (tmp_path / "o").exists()
 
 
-def test_bf16_for_a_gpu_is_not_refused_for_the_cpu_beside_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bf16_for_a_gpu_is_not_rejected_for_the_cpu_beside_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(assemble, "has_bf16_instructions", lambda: False)
     config = compose("train", ["cohort=c.csv", "output=o", "trainer.precision=bf16-mixed"])
     assert assemble.bf16_issues(replace(config, trainer=replace(config.trainer, accelerator="gpu"))) == []
@@ -107,7 +107,7 @@ def test_optimizer_and_compilation_follow_the_trainer(fused: bool) -> None:
 
 
 @pytest.mark.parametrize("precision", ["bf16", "bf16-true", "64-true"])
-def test_precisions_that_the_slices_do_not_come_in_are_refused(precision: str) -> None:
+def test_precisions_that_the_slices_do_not_come_in_are_rejected(precision: str) -> None:
     with pytest.raises(InputError, match=f"LS-CFG-006: trainer.precision={precision} is not one of its choices"):
         compose("train", ["cohort=c.csv", "output=o", f"trainer.precision={precision}"])
 
@@ -122,7 +122,7 @@ def test_algorithms_are_searched_for_on_a_gpu_unless_they_must_be_deterministic(
         assert assemble.cudnn_benchmark(choice) is expected
 
 
-def test_training_on_a_gpu_that_is_not_there_is_refused(
+def test_training_on_a_gpu_that_is_not_there_is_rejected(
     box_cohort: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)

@@ -94,7 +94,7 @@ def test_two_ct_of_a_table_against_the_rc_of_a_report(
         (["first=a1", "second=a2", "before=3"], "LS-CHG-001: before= does not go with measurements="),
     ],
 )
-def test_ct_that_are_no_pair_are_refused(
+def test_ct_that_are_no_pair_are_rejected(
     table: Path, words: list[str], code: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert change(f"measurements={table}", "structure=liver", "rc_pct=10", *words) == 2
@@ -116,7 +116,7 @@ def test_ct_that_are_no_pair_are_refused(
         (["before=1", "after=2", "report=r"], "LS-CHG-001: report= has the RC of several indices"),
     ],
 )
-def test_words_that_do_not_go_together_are_refused(
+def test_words_that_do_not_go_together_are_rejected(
     words: list[str], code: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert change(*words) == 2
@@ -133,7 +133,7 @@ def test_words_that_do_not_go_together_are_refused(
         ('{"format": 1, "cells": []}', "LS-CHG-008"),
     ],
 )
-def test_a_file_that_is_no_report_with_an_rc_is_refused(
+def test_a_file_that_is_no_report_with_an_rc_is_rejected(
     tmp_path: Path, content: str, code: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "r.json").write_text(content)
@@ -144,7 +144,7 @@ def test_a_file_that_is_no_report_with_an_rc_is_refused(
 @pytest.mark.parametrize(
     "content", ['{"cells": []}', '{"format": 2}', '{"format": "1", "cells": []}', '{"format": true}']
 )
-def test_a_report_of_another_format_is_refused(
+def test_a_report_of_another_format_is_rejected(
     tmp_path: Path, content: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "r.json").write_text(content)

@@ -1,4 +1,4 @@
-"""`liverspleen compare`: several files in, a folder out, refusals in one line each."""
+"""`liverspleen compare`: several files in, a folder out, rejections in one line each."""
 
 from __future__ import annotations
 
@@ -87,6 +87,6 @@ def test_several_paths_of_one_key(tmp_path: Path) -> None:
     assert paths(",".join(many)) == [Path(name) for name in many]
 
 
-def test_no_path_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_path_is_rejected(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["compare", "measurements=", f"output={tmp_path}"]) == 2
     assert capsys.readouterr().err.startswith("LS-CFG-002: compare needs measurements=")

@@ -114,7 +114,7 @@ def test_a_bad_case_does_not_stop_the_others(box_cohort, export, dataset: Path, 
     assert json.loads((dataset / "dataset.json").read_text())["numTraining"] == 1
 
 
-def test_files_of_another_export_are_refused_since_a_peer_would_train_on_them(
+def test_files_of_another_export_are_rejected_since_a_peer_would_train_on_them(
     box_cohort, export, dataset: Path, capsys
 ) -> None:
     cohort = box_cohort((5, 6, 5))
@@ -154,7 +154,7 @@ def test_msd_lists_its_cases(box_cohort, export, dataset: Path) -> None:
     assert (content["numTraining"], content["numTest"], content["modality"]) == (1, 1, {"0": "CT"})
 
 
-def test_words_that_cannot_be_meant_are_refused(box_cohort, export, capsys) -> None:
+def test_words_that_cannot_be_meant_are_rejected(box_cohort, export, capsys) -> None:
     cohort = box_cohort((5, 5))
     assert export(cohort, "bids") == 2
     assert export(cohort, "msd", f"split={cohort}") == 2

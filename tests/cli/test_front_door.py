@@ -62,23 +62,23 @@ def test_groups_and_overrides_compose() -> None:
         ([*TRAIN, "steps"], "LS-CFG-001: 'steps' is not of the form key=value"),
     ],
 )
-def test_wrong_words_are_refused_with_their_cure(words: list[str], message: str) -> None:
+def test_wrong_words_are_rejected_with_their_hint(words: list[str], message: str) -> None:
     with pytest.raises(InputError, match=message):
         compose("train", words)
 
 
 def test_all_wrong_keys_are_told_at_once() -> None:
-    with pytest.raises(InputError) as refused:
+    with pytest.raises(InputError) as rejected:
         compose("train", [*TRAIN, "sed=1", "nettwork=paper"])
-    assert len(refused.value.issues) == 2
+    assert len(rejected.value.issues) == 2
 
 
-def test_unknown_verb_is_refused_with_the_near_one(capsys: pytest.CaptureFixture[str]) -> None:
+def test_unknown_verb_is_rejected_with_the_near_one(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["trian"]) == 2
     assert capsys.readouterr().err == "LS-CFG-000: there is no verb 'trian'; did you mean train?\n"
 
 
-def test_contradictions_are_refused_before_anything_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_contradictions_are_rejected_before_anything_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = [f"output={tmp_path / 'o'}", "cohort=none.csv", "slices.window_lower_hu=400", "trainer.batch_size=1"]
     assert main(["train", *words]) == 2
     assert [line[:10] for line in capsys.readouterr().err.splitlines()] == ["LS-CFG-016", "LS-CFG-006"]
@@ -147,7 +147,7 @@ def test_earlier_runs_into_a_folder_stay_on_record(box_cohort: Callable[..., Pat
         2,
     ]
     record = json.loads((tmp_path / "run.json").read_text())
-    assert [run["status"] for run in [*record["earlier"], record]] == ["done", "done", "refused"]
+    assert [run["status"] for run in [*record["earlier"], record]] == ["done", "done", "rejected"]
     assert [run["seeds"] for run in record["earlier"]] == [{"split": 0}, {"split": 1}]
 
 
@@ -171,10 +171,10 @@ def test_check_lists_every_finding_and_finishes_the_other_cases(
     assert (counts["error"], counts["error"] + counts["warning"]) == (2, len(recorded))
 
 
-def test_refused_run_says_so_in_its_record(tmp_path: Path) -> None:
+def test_rejected_run_says_so_in_its_record(tmp_path: Path) -> None:
     assert main(["split", "cohort=none.csv", f"output={tmp_path}"]) == 2
     record = json.loads((tmp_path / "run.json").read_text())
-    assert record["status"] == "refused"
+    assert record["status"] == "rejected"
     assert record["issues"][0].startswith("LS-COH-001")
 
 
@@ -194,7 +194,7 @@ def test_path_outside_the_root_and_duplicate_id_cost_their_rows_only(
     assert "prepare: 1 cases" in captured.out
 
 
-def test_patient_asked_into_both_sides_is_refused(
+def test_patient_asked_into_both_sides_is_rejected(
     box_cohort: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     manifest = box_cohort()
@@ -240,7 +240,7 @@ def test_configuration_is_printed_as_yaml_without_running(
     assert not (tmp_path / "o").exists()
 
 
-def test_other_values_of_cfg_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+def test_other_values_of_cfg_are_rejected(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train", "--cfg", "hydra"]) == 2
     assert capsys.readouterr().err == "LS-CFG-001: --cfg hydra is not supported; write --cfg job\n"
 

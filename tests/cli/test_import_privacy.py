@@ -180,7 +180,7 @@ def test_planted_text_reaches_no_output_log_or_error(layout: str, tmp_path: Path
         f'source,age\n"{SECRET}\n',
     ],
 )
-def test_faults_of_covariates_quote_no_value(
+def test_issues_of_covariates_quote_no_value(
     text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))

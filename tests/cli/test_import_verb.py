@@ -1,4 +1,4 @@
-"""`liverspleen import`: one cohort from six layouts, case by case, and what is refused."""
+"""`liverspleen import`: one cohort from six layouts, case by case, and what is rejected."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ import yaml
 from source_files import WRITERS, box_exam
 
 from liverspleen.cli import import_
-from liverspleen.cli.main import _refuse
+from liverspleen.cli.main import _reject
 from liverspleen.cohort import importing
 from liverspleen.cohort.manifest import Cohort, read_cohort
 from liverspleen.config import ImportConfig, compose
@@ -51,9 +51,9 @@ def bring_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, defaults: ImportCo
             is_path = name in {"labels", "covariates", "key", "output"}
             values[name] = Path(value) if is_path else yaml.safe_load(value)
         try:
-            return _refuse(import_.run(replace(defaults, **values)))
+            return _reject(import_.run(replace(defaults, **values)))
         except InputError as error:
-            return _refuse(error.issues)
+            return _reject(error.issues)
 
     return run
 
@@ -127,7 +127,7 @@ def test_names_of_a_public_dataset_are_kept_on_request(tmp_path: Path, bring_in:
     ]
 
 
-def test_a_name_that_is_no_utf8_is_refused_and_the_others_are_imported(
+def test_a_name_that_is_no_utf8_is_rejected_and_the_others_are_imported(
     tmp_path: Path, bring_in: Import, capsys: pytest.CaptureFixture[str]
 ) -> None:
     source_files.nifti(tmp_path / "source", [box_exam("a"), box_exam("b", seed=1)])
@@ -141,7 +141,7 @@ def test_a_name_that_is_no_utf8_is_refused_and_the_others_are_imported(
     assert len(read_cohort(tmp_path / "hashed" / "cohort.csv").cases) == 2
 
 
-def test_labels_without_a_word_about_their_values_are_refused_in_one_line(
+def test_labels_without_a_word_about_their_values_are_rejected_in_one_line(
     tmp_path: Path, bring_in: Import, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for layout in ("nifti", "msd", "nnunet", "chaos"):
@@ -367,7 +367,7 @@ def test_masks_of_chaos_follow_file_names_whichever_way_slices_are_counted(tmp_p
     np.testing.assert_array_equal(read_ct(case.image).hu, exam.ct.hu)
 
 
-def test_masks_of_chaos_that_cannot_be_assigned_are_refused(tmp_path: Path, bring_in: Import) -> None:
+def test_masks_of_chaos_that_cannot_be_assigned_are_rejected(tmp_path: Path, bring_in: Import) -> None:
     words = source_files.chaos(tmp_path / "source", [box_exam("few"), box_exam("mixed", seed=1)])
     (tmp_path / "source" / "few" / "Ground" / "liver_GT_003.png").unlink()
     scans = tmp_path / "source" / "mixed" / "DICOM_anon"
@@ -538,5 +538,5 @@ def test_an_import_without_a_case_records_its_table_and_names_the_links(
     assert "LS-IMP-024" in said.err
     assert "import: what the hashes stand for is in links-" in said.out
     record = json.loads((tmp_path / "cohort" / "run.json").read_text(encoding="utf-8"))
-    assert record["status"] == "refused"
+    assert record["status"] == "rejected"
     assert list(record["outputs"]) == ["import.csv"]

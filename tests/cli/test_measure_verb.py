@@ -1,4 +1,4 @@
-"""What the verb `measure` refuses before it reads a file, and what it writes."""
+"""What the verb `measure` rejects before it reads a file, and what it writes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def test_label_values_by_name_and_by_map() -> None:
 
 
 @pytest.mark.parametrize("asked", ["nnunet", {}, {1.5: "liver"}, {1: "kidney"}, {"one": "liver"}, 3, None])
-def test_other_label_values_are_refused_with_what_is_known(asked: object) -> None:
+def test_other_label_values_are_rejected_with_what_is_known(asked: object) -> None:
     with pytest.raises(InputError, match=r"LS-CFG-009: label_values=.*totalsegmentator"):
         label_values("label_values", asked)
 

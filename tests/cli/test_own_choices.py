@@ -25,10 +25,10 @@ def own(folder: Path, **texts: str) -> Path:
     return folder
 
 
-def refusal(verb: str, *words: str) -> list[str]:
-    with pytest.raises(InputError) as refused:
+def rejection(verb: str, *words: str) -> list[str]:
+    with pytest.raises(InputError) as rejected:
         compose(verb, words)
-    return [str(issue) for issue in refused.value.issues]
+    return [str(issue) for issue in rejected.value.issues]
 
 
 @pytest.mark.parametrize("name", ["mine", "a 'b', ${c}=[é]#", 'say "so"', "back\\", "a\\'b", "x\\\\'"])
@@ -60,9 +60,9 @@ def test_choices_are_listed_in_help_and_in_errors(tmp_path: Path, capsys: pytest
     assert "  network=figure2|mine|paper|small|unet_2d|unet_3d  (selected: paper)\n" in capsys.readouterr().out
     assert main(["train", "--help"]) == 0
     assert "|mine|" not in capsys.readouterr().out
-    (told,) = refusal("train", *TRAIN, f"conf={folder}", "network=mime")
+    (told,) = rejection("train", *TRAIN, f"conf={folder}", "network=mime")
     assert told.startswith("LS-CFG-004: network has no choice 'mime'; use one of figure2, mine, paper")
-    (told,) = refusal("train", *TRAIN, "network=mine")
+    (told,) = rejection("train", *TRAIN, "network=mine")
     assert told.startswith("LS-CFG-004")
     assert main(["--help"]) == 0
     assert "conf=FOLDER" in capsys.readouterr().out
@@ -71,7 +71,7 @@ def test_choices_are_listed_in_help_and_in_errors(tmp_path: Path, capsys: pytest
 def test_last_folder_counts_and_an_empty_one_is_none(tmp_path: Path) -> None:
     folder, other = own(tmp_path / "a", network__mine=NETWORK), own(tmp_path / "b", network__other=NETWORK)
     assert compose("train", [*TRAIN, f"conf={folder}", f"conf={other}", "network=other"]).network.width == 5
-    assert refusal("train", *TRAIN, f"conf={folder}", "conf=", "network=mine")[0].startswith("LS-CFG-004")
+    assert rejection("train", *TRAIN, f"conf={folder}", "conf=", "network=mine")[0].startswith("LS-CFG-004")
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_last_folder_counts_and_an_empty_one_is_none(tmp_path: Path) -> None:
 )
 def test_values_are_data_under_the_schema(tmp_path: Path, text: str, code: str, key: str) -> None:
     folder = own(tmp_path, network__mine=text)
-    (told,) = refusal("train", *TRAIN, f"conf={folder}", "network=mine")
+    (told,) = rejection("train", *TRAIN, f"conf={folder}", "network=mine")
     assert told.startswith(code)
     assert key in told
 
@@ -109,40 +109,40 @@ def test_values_are_data_under_the_schema(tmp_path: Path, text: str, code: str, 
         ),
     ],
 )
-def test_what_would_not_be_what_it_seems_is_refused(tmp_path: Path, name: str, text: str, message: str) -> None:
+def test_what_would_not_be_what_it_seems_is_rejected(tmp_path: Path, name: str, text: str, message: str) -> None:
     folder = own(tmp_path, **{name: text}, loss__good="dice_weight: 1.0\n")
-    (told,) = refusal("train", *TRAIN, f"conf={folder}")
+    (told,) = rejection("train", *TRAIN, f"conf={folder}")
     assert told.startswith(message.format(folder.joinpath(*name.split("__")).with_suffix(".yaml")))
 
 
 @pytest.mark.parametrize(
     "text", ["name: !!python/object/apply:os.system ['true']\n", "- a\n", "", "a: [\n", "seed: 1\nname: \x00\n"]
 )
-def test_file_that_is_not_plain_keys_and_values_is_refused(tmp_path: Path, text: str) -> None:
+def test_file_that_is_not_plain_keys_and_values_is_rejected(tmp_path: Path, text: str) -> None:
     folder = own(tmp_path, network__mine=text)
-    (told,) = refusal("train", *TRAIN, f"conf={folder}")
+    (told,) = rejection("train", *TRAIN, f"conf={folder}")
     assert told.startswith(f"LS-CFG-015 file '{folder / 'network' / 'mine.yaml'}'")
 
 
 @pytest.mark.parametrize(
     "text", ["name: a\nname: b\n", "defaults:\n  - mine\n", "defaults: nothing\n", "a.b: 1\n", "1: 2\n"]
 )
-def test_file_that_cannot_be_composed_is_refused_when_it_is_chosen(tmp_path: Path, text: str) -> None:
+def test_file_that_cannot_be_composed_is_rejected_when_it_is_chosen(tmp_path: Path, text: str) -> None:
     folder = own(tmp_path, network__mine=text)
-    told = refusal("train", *TRAIN, f"conf={folder}", "network=mine")
+    told = rejection("train", *TRAIN, f"conf={folder}", "network=mine")
     assert {line[:10] for line in told} <= {"LS-CFG-002", "LS-CFG-003", "LS-CFG-005"}
 
 
-def test_folder_that_is_none_or_empty_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_folder_that_is_none_or_empty_is_rejected(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "README.md").write_text("no choice")
-    assert refusal("train", *TRAIN, f"conf={tmp_path}")[0].startswith("LS-CFG-011")
+    assert rejection("train", *TRAIN, f"conf={tmp_path}")[0].startswith("LS-CFG-011")
     assert main(["train", "--help", f"conf={tmp_path / 'none'}"]) == 2
     assert "LS-CFG-011" in capsys.readouterr().err
 
 
 def test_all_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
     folder = own(tmp_path, network__paper=NETWORK, losses__mine="", loss__mine="dice_weight: 1.0\n")
-    assert [told[:10] for told in refusal("train", *TRAIN, f"conf={folder}")] == ["LS-CFG-012", "LS-CFG-013"]
+    assert [told[:10] for told in rejection("train", *TRAIN, f"conf={folder}")] == ["LS-CFG-012", "LS-CFG-013"]
 
 
 def test_choices_of_the_package_are_the_same_without_a_folder() -> None:

@@ -52,7 +52,7 @@ def test_each_case_is_of_one_share_and_tasks_may_count_from_0_or_from_1() -> Non
 
 
 @pytest.mark.parametrize("words", ["9/8", "/", "2/", "1/0", "-1/8", "2", "0.5/2", "two/8"])
-def test_what_is_no_share_is_refused(words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_no_share_is_rejected(words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert predict(tmp_path / "none", tmp_path, tmp_path / "out", f"shard={words}") == 2
     assert "LS-PRD-030" in capsys.readouterr().err
 

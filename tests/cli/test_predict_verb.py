@@ -1,4 +1,4 @@
-"""`liverspleen predict`: what it leaves in a folder, what it keeps, and what it refuses."""
+"""`liverspleen predict`: what it leaves in a folder, what it keeps, and what it rejects."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_a_bad_scan_costs_one_line_and_heads_the_review(
     scan(scans / "bad.nii.gz", seed=9)
     assert predict(model, scans, tmp_path / "out") == 0
     assert {row["case_id"] for row in rows(tmp_path / "out" / "measurements.csv")} == {"a", "b", "bad", "c"}
-    assert not any((tmp_path / "out" / "refused").iterdir())
+    assert not any((tmp_path / "out" / "rejected").iterdir())
 
 
 def kept(model: Path, scans: Path, out: Path, *more: str) -> set[str]:
@@ -107,7 +107,7 @@ def test_a_label_map_of_another_version_is_never_written_over(
     assert (out / "a_dseg.nii.gz").read_bytes() == before
     assert {row["case_id"] for row in rows(out / "measurements.csv")} == {"b", "c"}
     assert next(row for row in rows(out / "review.csv") if row["case_id"] == "a")["reasons"].startswith(
-        "refused: LS-FMT"
+        "rejected: LS-FMT"
     )
 
 
@@ -149,7 +149,7 @@ def test_a_case_of_a_cohort_has_its_patient_of_today(
 
 
 @pytest.mark.parametrize("words", ["batch_size=0", "precision=fp8", "postprocess=all", "ids=real", "workers=-1"])
-def test_what_cannot_be_meant_is_refused_before_the_model_is_read(
+def test_what_cannot_be_meant_is_rejected_before_the_model_is_read(
     words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert predict(tmp_path / "none.ckpt", tmp_path, tmp_path / "out", words) == 2
@@ -204,7 +204,7 @@ def test_a_label_map_that_was_edited_is_in_no_table_of_a_later_run(model: Path, 
     assert {row["case_id"] for row in rows(out / "measurements.csv")} == {"b"}
 
 
-def test_a_model_that_cannot_be_used_is_refused_before_torch_is_imported(model: Path, tmp_path: Path) -> None:
+def test_a_model_that_cannot_be_used_is_rejected_before_torch_is_imported(model: Path, tmp_path: Path) -> None:
     spoilt = tmp_path / "model.ckpt"
     spoilt.write_bytes(model.read_bytes()[:-1])
     words = ["predict", f"model={spoilt}", f"input={tmp_path}", f"output={tmp_path / 'out'}"]

@@ -149,9 +149,9 @@ def test_all_real_scans_end_in_volumes_or_in_one_line(
     reviewed = {row["case_id"].removeprefix("'") for row in rows(out / "review.csv")}
     assert reviewed == expected
     assert code == (2 if told else 0)
-    refused = {row["case_id"] for row in rows(out / "review.csv") if row["score"] == ""}
-    assert len(told) == len(refused)
-    for case in expected - refused:
+    rejected = {row["case_id"] for row in rows(out / "review.csv") if row["score"] == ""}
+    assert len(told) == len(rejected)
+    for case in expected - rejected:
         ct, label_map = (
             read_ct(source / next(f.name for f in source.iterdir() if f.name.startswith(f"{case}.nii"))),
             None,

@@ -178,7 +178,7 @@ def test_prune_keeps_what_the_cohort_names(
     assert "2 of them were in the cache already" in capsys.readouterr().out
 
 
-def test_cache_of_another_version_is_refused_in_one_line_until_it_is_pruned(
+def test_cache_of_another_version_is_rejected_in_one_line_until_it_is_pruned(
     box_cohort: Callable[..., Path], prepare: Prepare, cache: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     manifest = box_cohort()
@@ -202,7 +202,7 @@ def test_cache_of_another_version_is_refused_in_one_line_until_it_is_pruned(
     assert "2 of them were in the cache already" in capsys.readouterr().out
 
 
-def test_prune_is_refused_where_rows_of_the_cohort_are_faulty(
+def test_prune_is_rejected_where_rows_of_the_cohort_are_faulty(
     box_cohort: Callable[..., Path], prepare: Prepare, cache: Path
 ) -> None:
     manifest = box_cohort()
@@ -225,7 +225,7 @@ def test_prune_is_refused_where_rows_of_the_cohort_are_faulty(
         (["action=prune", "cohort=c.csv"], "LS-STO-006"),
     ],
 )
-def test_what_cannot_be_meant_is_refused(
+def test_what_cannot_be_meant_is_rejected(
     words: list[str], code: str, cache: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["prepare", f"cache={cache}", *words]) == 2
@@ -250,7 +250,7 @@ def test_test_case_with_the_voxels_of_a_training_case_ends_a_training_before_it_
     assert line.startswith("LS-TRN-013 case 'c3'")
     assert "'c0'" in line
     assert not (run / "last.ckpt").exists()
-    assert json.loads((run / "run.json").read_text())["status"] == "refused"
+    assert json.loads((run / "run.json").read_text())["status"] == "rejected"
 
 
 @pytest.mark.slow

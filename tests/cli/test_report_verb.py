@@ -60,14 +60,14 @@ def test_the_cohort_its_split_and_exclusions_make_table_1_and_the_figures(
     )
 
 
-def test_what_belongs_to_a_cohort_is_refused_without_it(
+def test_what_belongs_to_a_cohort_is_rejected_without_it(
     measured: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert report(measured, "labels", "split") == 2
     assert "LS-REP-052: split=, labels= without cohort=; give the cohort too" in capsys.readouterr().err
 
 
-def test_refused_rows_of_the_cohort_cost_only_themselves(
+def test_rejected_rows_of_the_cohort_cost_only_themselves(
     measured: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     cohort = Path(measured["cohort"])
@@ -80,7 +80,7 @@ def test_refused_rows_of_the_cohort_cost_only_themselves(
 @pytest.mark.parametrize(
     ("name", "code"), [("labels", "LS-LAB-023"), ("exclusions", "LS-REP-050"), ("split", "LS-SPL-003")]
 )
-def test_paths_that_are_not_there_are_refused(
+def test_paths_that_are_not_there_are_rejected(
     measured: dict[str, str], capsys: pytest.CaptureFixture[str], name: str, code: str
 ) -> None:
     assert report(measured, "cohort", **{name: "nowhere"}) == 2

@@ -1,4 +1,4 @@
-"""`liverspleen split`: files, table, refusals. Images are not looked at."""
+"""`liverspleen split`: files, table, rejections. Images are not looked at."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def test_impossible_draws_are_one_line_and_leave_the_last_one(
 
 
 def test_reason_why_nobody_can_be_split_is_told_too(tmp_path: Path, capsys: Captured) -> None:
-    """Every row is refused for its own reason; without that, the last line would be a riddle."""
+    """Every row is rejected for its own reason; without that, the last line would be a riddle."""
     rows = [{"case_id": "a", "patient_id": "p", "image": "a.nii", "label": "b.nii", "condition": "unheard of"}]
     write_cohort(tmp_path / "cohort.csv", rows)
     assert main(["split", f"cohort={tmp_path / 'cohort.csv'}", f"output={tmp_path / 'out'}"]) == 2

@@ -1,4 +1,4 @@
-"""`liverspleen sweep`: what is refused, and real trainings of seconds, undisturbed and killed."""
+"""`liverspleen sweep`: what is rejected, and real trainings of seconds, undisturbed and killed."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def rows(folder: Path, name: str = "trials.csv") -> list[dict[str, str]]:
         (["seeds=-1"], "LS-CFG-006: seeds=-1 is below 0; use a whole number from 0 to 1000"),
     ],
 )
-def test_what_cannot_be_swept_is_refused_before_the_first_trial(
+def test_what_cannot_be_swept_is_rejected_before_the_first_trial(
     box_cohort: Callable[..., Path], tmp_path: Path, capsys: Captured, more: list[str], told: str
 ) -> None:
     assert main(words(box_cohort(), tmp_path / "s", "trials=2", *more)) == 2
@@ -150,14 +150,14 @@ def test_the_folder_of_a_study_may_have_any_name_and_be_renamed(
     assert rows(tmp_path / "renamed") == before
 
 
-def test_a_sampler_without_a_number_of_trials_is_refused(
+def test_a_sampler_without_a_number_of_trials_is_rejected(
     box_cohort: Callable[..., Path], tmp_path: Path, capsys: Captured
 ) -> None:
     assert main(words(box_cohort(), tmp_path / "s")) == 2
     assert "LS-CFG-002: sweep needs trials=..." in capsys.readouterr().err
 
 
-def test_a_split_without_validation_side_is_refused(
+def test_a_split_without_validation_side_is_rejected(
     box_cohort: Callable[..., Path], tmp_path: Path, capsys: Captured
 ) -> None:
     assert main(words(box_cohort(), tmp_path / "s", "trials=2", "train_fraction=1.0")) == 2

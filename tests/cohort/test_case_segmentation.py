@@ -170,7 +170,7 @@ def test_each_writing_is_an_instance_of_its_own(tmp_path: Path) -> None:
     assert first.ContentDate > "20260101"
 
 
-def refused(scan: ScanCase, label_map: LabelMap, target: Path) -> str:
+def rejected(scan: ScanCase, label_map: LabelMap, target: Path) -> str:
     """The note, and that nothing was written."""
     note = write_case_segmentation(target, scan, label_map)
     assert note is not None
@@ -183,13 +183,13 @@ def refused(scan: ScanCase, label_map: LabelMap, target: Path) -> str:
 def test_ct_in_nifti_has_nothing_to_refer_to(tmp_path: Path) -> None:
     exam = box_exam("x")
     write_ct(tmp_path / "x.nii.gz", exam.ct)
-    told = refused(scan_in(tmp_path / "x.nii.gz"), exam.label, tmp_path / "x.dcm")
+    told = rejected(scan_in(tmp_path / "x.nii.gz"), exam.label, tmp_path / "x.dcm")
     assert told.startswith("LS-SCN-011 case 'x': no DICOM-SEG is written: the CT is no DICOM; ")
 
 
 @pytest.mark.parametrize("keyword", ["SOPInstanceUID", "StudyInstanceUID", "FrameOfReferenceUID"])
 @pytest.mark.parametrize("value", ["", "1.2.3 Kzybylski", "1." * 40 + "1"])
-def test_source_without_valid_uids_is_refused_with_the_field(keyword: str, value: str, tmp_path: Path) -> None:
+def test_source_without_valid_uids_is_rejected_with_the_field(keyword: str, value: str, tmp_path: Path) -> None:
     for file in write_series(tmp_path / "ct", box_exam("x").ct):
         dataset = pydicom.dcmread(file)
         with pydicom.config.disable_value_validation():
@@ -197,21 +197,21 @@ def test_source_without_valid_uids_is_refused_with_the_field(keyword: str, value
             dataset.save_as(file)
     scan = scan_in(tmp_path / "ct")
     label_map = LabelMap(box_exam("x").label.labels, scan.read().geometry)
-    told = refused(scan, label_map, tmp_path / "x.dcm")
+    told = rejected(scan, label_map, tmp_path / "x.dcm")
     assert told.startswith("LS-SCN-012")
     assert f"no valid {keyword}" in told
     assert "Kzybylski" not in told
 
 
-def test_source_whose_files_share_an_instance_is_refused(tmp_path: Path) -> None:
+def test_source_whose_files_share_an_instance_is_rejected(tmp_path: Path) -> None:
     scan, label_map = box_scan(tmp_path / "ct", SOPInstanceUID="1.2.3")
-    assert "LS-SCN-012" in refused(scan, label_map, tmp_path / "x.dcm")
+    assert "LS-SCN-012" in rejected(scan, label_map, tmp_path / "x.dcm")
 
 
 def test_nothing_found_gives_no_file(tmp_path: Path) -> None:
     scan, label_map = box_scan(tmp_path / "ct")
     empty = LabelMap(np.zeros_like(label_map.labels), label_map.geometry)
-    assert "LS-SCN-013" in refused(scan, empty, tmp_path / "x.dcm")
+    assert "LS-SCN-013" in rejected(scan, empty, tmp_path / "x.dcm")
     spleen_only = LabelMap(label_map.labels * (label_map.labels == Structure.SPLEEN), label_map.geometry)
     assert write_case_segmentation(tmp_path / "x.dcm", scan, spleen_only) is None
 
@@ -227,7 +227,7 @@ def test_files_that_changed_since_are_not_referred_to(change: str, tmp_path: Pat
         affine = label_map.geometry.affine.copy()
         affine[2, 3] += 1.25  # half a slice
         label_map = LabelMap(label_map.labels, Geometry(label_map.geometry.shape, affine))
-    assert "LS-SCN-014" in refused(scan, label_map, tmp_path / "x.dcm")
+    assert "LS-SCN-014" in rejected(scan, label_map, tmp_path / "x.dcm")
 
 
 def errors_of(file: Path) -> list[str]:
@@ -265,11 +265,11 @@ def test_real_series_come_back(name: str, slices: int, shared: Path, tmp_path: P
 
 
 @pytest.mark.real
-def test_real_series_without_instance_uids_is_refused(shared: Path, tmp_path: Path) -> None:
+def test_real_series_without_instance_uids_is_rejected(shared: Path, tmp_path: Path) -> None:
     scan = scan_in(shared / "data" / "ts_dicom20" / "dicom")
     ct = scan.read()
     drawn = LabelMap((ct.hu > 50).astype(np.uint8), ct.geometry)
-    assert "LS-SCN-012" in refused(scan, drawn, tmp_path / "x.dcm")
+    assert "LS-SCN-012" in rejected(scan, drawn, tmp_path / "x.dcm")
 
 
 @pytest.mark.real

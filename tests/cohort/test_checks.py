@@ -147,7 +147,7 @@ def test_bad_input_gets_one_line_and_the_other_case_finishes(cases, spoil, code)
     assert ct.hu.shape == label.labels.shape == (4, 5, 6)
 
 
-def test_faults_of_image_and_label_come_together(cases):
+def test_issues_of_image_and_label_come_together(cases):
     missing(cases[0])
     label_value(7)(cases[0])
     assert [issue.code for issue in read_files(cases[0]).issues] == ["LS-IMG-001", "LS-LAB-001"]
@@ -222,7 +222,7 @@ def test_the_reference_is_checked_against_the_header_of_its_ct(cases):
         load_reference(cases[0])
 
 
-def test_the_real_cases_are_without_fault(shared):
+def test_the_real_cases_are_without_issue(shared):
     from liverspleen.cohort import read_cohort
 
     for case in read_cohort(shared / "data" / "cohort.csv").cases:

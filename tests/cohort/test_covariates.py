@@ -42,7 +42,7 @@ def test_a_series_is_meant_by_uid_or_number(tmp_path: Path) -> None:
     assert found.cells(case("folder", series="1.2.6\x006")) == {}
 
 
-def test_all_faults_come_at_once_by_row(tmp_path: Path) -> None:
+def test_all_issues_come_at_once_by_row(tmp_path: Path) -> None:
     text = "source,age,dataset\na,-1,test1\n,50,test1\nb,50,train\nb,50,test1\nc,1,test1,x\n"
     with pytest.raises(InputError) as error:
         read(tmp_path, text)
@@ -70,7 +70,7 @@ def test_all_faults_come_at_once_by_row(tmp_path: Path) -> None:
         ("patient,Series\na,1\n", "LS-COV-002"),
     ],
 )
-def test_a_table_that_cannot_be_used_is_refused(tmp_path: Path, text: str, code: str) -> None:
+def test_a_table_that_cannot_be_used_is_rejected(tmp_path: Path, text: str, code: str) -> None:
     with pytest.raises(InputError, match=code):
         read(tmp_path, text)
 

@@ -39,7 +39,7 @@ def codes(cohort: Cohort) -> list[tuple[str, str]]:
     return [(issue.code, issue.severity) for issue in cohort.issues]
 
 
-def refusal(path: Path, **options: Path) -> tuple[str, str]:
+def rejection(path: Path, **options: Path) -> tuple[str, str]:
     with pytest.raises(InputError) as caught:
         open_cohort(path, **options)
     (issue,) = caught.value.issues
@@ -97,7 +97,7 @@ def test_table_of_the_folder_is_written_and_reads_as_the_same_cohort(
     assert open_cohort(given, table=table).hash == cohort.hash
 
 
-def test_folder_that_changed_since_its_table_was_written_is_refused(
+def test_folder_that_changed_since_its_table_was_written_is_rejected(
     folder: Callable[..., Path], tmp_path: Path
 ) -> None:
     table = tmp_path / "out" / "cohort.csv"
@@ -106,7 +106,7 @@ def test_folder_that_changed_since_its_table_was_written_is_refused(
     given = folder("c.nii.gz", "c_label.nii.gz")
     (given / "b.nii.gz").unlink()
     (given / "b_label.nii.gz").unlink()
-    code, line = refusal(given, table=table)
+    code, line = rejection(given, table=table)
     assert code == "LS-COH-036"
     assert "1 rows are new, 1 gone" in line
     assert table.read_text() == before
@@ -141,8 +141,8 @@ def test_two_channels_of_one_case_are_not_two_patients(folder: Callable[..., Pat
     assert codes(cohort)[:2] == [("LS-COH-011", "error")] * 2
 
 
-def test_two_layouts_in_a_folder_are_refused(folder: Callable[..., Path]) -> None:
-    code, line = refusal(folder("images/a.nii.gz", "labels/a.nii.gz", "x.nii.gz", "x_label.nii.gz"))
+def test_two_layouts_in_a_folder_are_rejected(folder: Callable[..., Path]) -> None:
+    code, line = rejection(folder("images/a.nii.gz", "labels/a.nii.gz", "x.nii.gz", "x_label.nii.gz"))
     assert code == "LS-COH-032"
     assert "images, labels and X.nii.gz, X_label.nii.gz" in line
 
@@ -152,14 +152,14 @@ def test_folder_of_dicom_names_the_import(name: str, folder: Callable[..., Path]
     given = folder(name)
     if not name.endswith(".dcm"):
         (given / name).write_bytes(bytes(128) + b"DICM" + bytes(10))
-    code, line = refusal(given)
+    code, line = rejection(given)
     assert code == "LS-COH-031"
     assert f"liverspleen import source=dicom input={given}" in line
 
 
 @pytest.mark.parametrize("names", [["notes.txt"], ["case1/ct.nii.gz"], ["labels/a.nii.gz"]])
 def test_folder_without_a_layout_names_what_was_looked_for(names: list[str], folder: Callable[..., Path]) -> None:
-    code, line = refusal(folder(*names))
+    code, line = rejection(folder(*names))
     assert code == "LS-COH-031"
     assert "images/ and labels/, imagesTr/ and labelsTr/" in line
     assert "DICOM" not in line
@@ -194,10 +194,10 @@ def test_dataset_json_says_which_organs_are_labelled(
         ("[]", "TypeError"),
     ],
 )
-def test_other_label_values_in_dataset_json_are_refused(content: str, found: str, folder: Callable[..., Path]) -> None:
+def test_other_label_values_in_dataset_json_are_rejected(content: str, found: str, folder: Callable[..., Path]) -> None:
     given = folder("imagesTr/a.nii.gz", "labelsTr/a.nii.gz")
     (given / "dataset.json").write_text(content)
-    code, line = refusal(given)
+    code, line = rejection(given)
     assert code == "LS-COH-035"
     assert found in line
     assert "liverspleen import" in line

@@ -45,7 +45,7 @@ def test_paths_are_told_relative_to_their_root_part_by_part() -> None:
     assert identity.links["name", name.removesuffix(".nii.gz")] == "Doe_0000"
     assert identity.path(told) == told
     assert "data" not in identity.path("/data/other/x").split("/")
-    assert identity.issue(Issue("X", "what", "cure", file="/data/in/Doe.nii")).file != "/data/in/Doe.nii"
+    assert identity.issue(Issue("X", "what", "hint", file="/data/in/Doe.nii")).file != "/data/in/Doe.nii"
 
 
 def test_a_key_is_made_for_its_owner_alone_and_then_kept(tmp_path: Path) -> None:
@@ -71,7 +71,7 @@ def test_many_that_make_the_key_at_once_have_one_key(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="file modes")
-def test_a_key_that_others_may_read_is_refused(tmp_path: Path) -> None:
+def test_a_key_that_others_may_read_is_rejected(tmp_path: Path) -> None:
     file = tmp_path / "k"
     read_key(file)
     file.chmod(0o640)
@@ -80,7 +80,7 @@ def test_a_key_that_others_may_read_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", ["", "abc", "g" * 64, "ab" * 31])
-def test_what_is_no_key_is_refused(content: str, tmp_path: Path) -> None:
+def test_what_is_no_key_is_rejected(content: str, tmp_path: Path) -> None:
     file = tmp_path / "k"
     file.write_text(content)
     file.chmod(0o600)

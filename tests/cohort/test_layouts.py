@@ -59,13 +59,13 @@ def test_regions_of_nnunet_may_hold_several_values(tmp_path: Path) -> None:
         ({"labels": {"liver": [1, 2], "spleen": [2]}}, "LS-IMP-010"),
     ],
 )
-def test_descriptions_that_are_not_understood_are_refused(tmp_path: Path, content: dict, code: str) -> None:
+def test_descriptions_that_are_not_understood_are_rejected(tmp_path: Path, content: dict, code: str) -> None:
     with pytest.raises(InputError, match=code):
         read_description(described(tmp_path, **content))
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", "[" * 100_000])
-def test_a_description_that_is_no_table_is_refused(tmp_path: Path, text: str) -> None:
+def test_a_description_that_is_no_table_is_rejected(tmp_path: Path, text: str) -> None:
     (tmp_path / "dataset.json").write_text(text)
     with pytest.raises(InputError, match="LS-IMP-010"):
         read_description(tmp_path)
@@ -92,7 +92,7 @@ def test_msd_takes_what_its_lists_name_inside_the_task(tmp_path: Path) -> None:
     assert found.cases[0].drawing.covered == (Structure.LIVER,)
 
 
-def test_names_that_a_source_does_not_have_are_refused(tmp_path: Path) -> None:
+def test_names_that_a_source_does_not_have_are_rejected(tmp_path: Path) -> None:
     source_files.nifti(tmp_path, [box_exam("a")])
     with pytest.raises(InputError, match="LS-IMP-004"):
         find("nifti", tmp_path, NAMES, tmp_path / "masks")
@@ -101,7 +101,7 @@ def test_names_that_a_source_does_not_have_are_refused(tmp_path: Path) -> None:
         find("msd", tmp_path, NAMES)
 
 
-def test_nnunet_refuses_cases_with_further_channels_and_files_without_one(tmp_path: Path) -> None:
+def test_nnunet_rejects_cases_with_further_channels_and_files_without_one(tmp_path: Path) -> None:
     source_files.nnunet(tmp_path, [box_exam(name) for name in "ab"])
     for name in ("b_0001", "c"):
         write_ct(tmp_path / "imagesTr" / f"{name}.nii.gz", box_exam("x").ct)
@@ -137,7 +137,7 @@ def test_a_single_ct_may_have_a_single_label_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("layout", ["nifti", "totalsegmentator", "chaos", "dicom"])
-def test_an_empty_folder_is_refused(layout: str, tmp_path: Path) -> None:
+def test_an_empty_folder_is_rejected(layout: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="LS-IMP-002"):
         find(layout, tmp_path, None)
 
@@ -159,8 +159,8 @@ def test_totalsegmentator_masks_are_binary_disjoint_and_named_by_their_files(tmp
         assert case.drawing is not None
         try:
             ends[name] = case.drawing.read("id", exam.ct).covered
-        except InputError as refused:
-            ends[name] = refused.issues[0].code
+        except InputError as rejected:
+            ends[name] = rejected.issues[0].code
     both = (Structure.LIVER, Structure.SPLEEN)
     assert ends == {"good": both, "values": "LS-IMP-027", "overlap": "LS-IMP-023", "part": (Structure.LIVER,)}
     with pytest.raises(InputError, match="LS-LAB-024"):

@@ -19,7 +19,7 @@ def table(folder, *lines, header=HEADER, end="\n", encoding="utf-8"):
     return path
 
 
-def refused_codes(path, **options):
+def rejected_codes(path, **options):
     with pytest.raises(InputError) as caught:
         read_cohort(path, **options)
     return [issue.code for issue in caught.value.issues]
@@ -88,7 +88,7 @@ def test_paths_are_relative_to_the_root_given(tmp_path):
 
 
 @pytest.mark.parametrize("image", ["../b.nii.gz", "x/../../b.nii.gz", "/etc/b.nii.gz", "linked/b.nii.gz"])
-def test_path_outside_the_root_is_refused_and_the_others_stay(tmp_path, image):
+def test_path_outside_the_root_is_rejected_and_the_others_stay(tmp_path, image):
     root = tmp_path / "root"
     root.mkdir()
     (tmp_path / "elsewhere").mkdir()
@@ -144,7 +144,7 @@ def test_case_ids_unfit_for_a_file_name(tmp_path, name):
         ("a.nii.gz", "", "LS-COH-010", "image"),
     ],
 )
-def test_fault_names_row_and_column_and_leaves_the_others(tmp_path, old, new, code, column):
+def test_issue_names_row_and_column_and_leaves_the_others(tmp_path, old, new, code, column):
     cohort = read_cohort(table(tmp_path, PLAIN, GOOD.replace(old, new)))
     assert [case.case_id for case in cohort.cases] == ["B1"]
     (issue,) = cohort.issues
@@ -152,13 +152,13 @@ def test_fault_names_row_and_column_and_leaves_the_others(tmp_path, old, new, co
     assert f"row 3, column '{column}'" in issue.message
 
 
-def test_all_faults_of_a_row_come_together(tmp_path):
+def test_all_issues_of_a_row_come_together(tmp_path):
     row = GOOD.replace("fatty", "x").replace("61.5", "y").replace("a.nii.gz", "../a.nii.gz")
     cohort = read_cohort(table(tmp_path, row))
     assert {issue.code for issue in cohort.issues} == {"LS-COH-014", "LS-COH-015", "LS-COH-016"}
 
 
-def test_a_row_with_more_cells_than_columns_is_refused_but_empty_ones_are_not(tmp_path):
+def test_a_row_with_more_cells_than_columns_is_rejected_but_empty_ones_are_not(tmp_path):
     cohort = read_cohort(table(tmp_path, GOOD + ",,", PLAIN + ",surplus"))
     assert [case.case_id for case in cohort.cases] == ["A1"]
     assert [issue.code for issue in cohort.issues] == ["LS-COH-017"]
@@ -169,9 +169,9 @@ def test_other_vocabularies(tmp_path):
     assert read_cohort(path, vocabulary=replace(Vocabulary(), conditions=("nafld",))).cases[0].condition == "nafld"
 
 
-def test_all_faults_of_the_table_come_in_one_refusal(tmp_path):
+def test_all_issues_of_the_table_come_in_one_rejection(tmp_path):
     path = table(tmp_path, header="case_id,image,site,site,,x")
-    assert refused_codes(path) == ["LS-COH-003", "LS-COH-004", "LS-COH-004", "LS-COH-005"]
+    assert rejected_codes(path) == ["LS-COH-003", "LS-COH-004", "LS-COH-004", "LS-COH-005"]
 
 
 @pytest.mark.parametrize(
@@ -186,12 +186,12 @@ def test_all_faults_of_the_table_come_in_one_refusal(tmp_path):
 )
 def test_tables_that_cannot_be_used(tmp_path, content, code):
     (tmp_path / "cohort.csv").write_bytes(content)
-    assert code in refused_codes(tmp_path / "cohort.csv")
+    assert code in rejected_codes(tmp_path / "cohort.csv")
 
 
 def test_missing_table_and_missing_root(tmp_path):
-    assert refused_codes(tmp_path / "none.csv") == ["LS-COH-001"]
-    assert refused_codes(table(tmp_path, PLAIN), root=tmp_path / "none") == ["LS-COH-007"]
+    assert rejected_codes(tmp_path / "none.csv") == ["LS-COH-001"]
+    assert rejected_codes(table(tmp_path, PLAIN), root=tmp_path / "none") == ["LS-COH-007"]
 
 
 def test_select_keeps_the_cases_of_some_datasets(tmp_path):

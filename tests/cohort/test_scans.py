@@ -80,14 +80,14 @@ def test_a_split_leaves_the_patients_that_validate(box_cohort: Callable[..., Pat
     assert ids(table, split=tmp_path / "split.csv") == ["c2"]
 
 
-def test_what_is_of_a_cohort_is_refused_without_one(tmp_path: Path) -> None:
+def test_what_is_of_a_cohort_is_rejected_without_one(tmp_path: Path) -> None:
     write_ct(tmp_path / "a.nii.gz", box_exam("x").ct)
     for word, value in (("split", tmp_path / "split.csv"), ("root", tmp_path), ("datasets", ["test1"])):
         with pytest.raises(InputError, match=rf"LS-CFG-016: {word}="):
             found(tmp_path / "a.nii.gz", **{word: value})
 
 
-def test_a_cohort_of_which_nothing_is_wanted_is_refused(box_cohort: Callable[..., Path]) -> None:
+def test_a_cohort_of_which_nothing_is_wanted_is_rejected(box_cohort: Callable[..., Path]) -> None:
     with pytest.raises(InputError, match="LS-PRD-001"):
         found(box_cohort((5, 6)), datasets=["test9"])
 
@@ -119,7 +119,7 @@ def test_names_that_differ_in_case_or_suffix_only_are_told_one_by_one(tmp_path: 
 
 
 @pytest.mark.parametrize("kind", ["missing", "empty", "text", "pipe", "dicom"])
-def test_what_holds_no_ct_is_refused_in_one_line(kind: str, tmp_path: Path) -> None:
+def test_what_holds_no_ct_is_rejected_in_one_line(kind: str, tmp_path: Path) -> None:
     source = tmp_path / "source"
     if kind == "empty":
         source.mkdir()
@@ -236,7 +236,7 @@ def test_names_of_public_data_may_be_kept(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("bad", ["series", "archive", "nifti"])
 @pytest.mark.parametrize("packed", [False, True])
-def test_names_reach_neither_faults_nor_cases(bad: str, packed: bool, tmp_path: Path, config: Path) -> None:
+def test_names_reach_neither_issues_nor_cases(bad: str, packed: bool, tmp_path: Path, config: Path) -> None:
     source = tmp_path / f"in {SECRET}"
     files = series(source / SECRET / "ct", box_exam("x", SECRET), SeriesDescription=SECRET)
     if bad == "series":

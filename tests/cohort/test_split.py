@@ -29,7 +29,7 @@ def patients(number, **values):
     return [case(f"{i:03}", **values) for i in range(number)]
 
 
-def refused_codes(function, *arguments, **options):
+def rejected_codes(function, *arguments, **options):
     with pytest.raises(InputError) as caught:
         function(*arguments, **options)
     return {issue.code for issue in caught.value.issues}
@@ -178,11 +178,11 @@ def test_each_patient_alone_is_the_finest_draw():
 
 @pytest.mark.parametrize("number", [-1, 0, 1, 7])
 def test_impossible_folds(number):
-    assert refused_codes(folds_by_patient, cohort(*patients(6)), folds=number) == {"LS-SPL-011"}
+    assert rejected_codes(folds_by_patient, cohort(*patients(6)), folds=number) == {"LS-SPL-011"}
 
 
 def test_folds_of_nobody_name_the_reason():
-    assert refused_codes(folds_by_patient, cohort(case("ct", label=None)), folds=5) == {"LS-SPL-001"}
+    assert rejected_codes(folds_by_patient, cohort(case("ct", label=None)), folds=5) == {"LS-SPL-001"}
 
 
 def test_patients_that_the_split_does_not_name_are_counted():
@@ -216,16 +216,16 @@ def test_small_cohorts_and_extreme_fractions(number, fraction, training, validat
 
 @pytest.mark.parametrize("fraction", [0, -1, 1.1, float("nan")])
 def test_impossible_fractions(fraction):
-    assert refused_codes(split_by_patient, cohort(*patients(3)), train_fraction=fraction) == {"LS-SPL-009"}
+    assert rejected_codes(split_by_patient, cohort(*patients(3)), train_fraction=fraction) == {"LS-SPL-009"}
 
 
 def test_no_patient_to_train_on():
-    assert refused_codes(split_by_patient, cohort(case("ct", label=None))) == {"LS-SPL-001"}
+    assert rejected_codes(split_by_patient, cohort(case("ct", label=None))) == {"LS-SPL-001"}
 
 
-def test_a_patient_with_development_and_test_cases_is_refused():
+def test_a_patient_with_development_and_test_cases_is_rejected():
     both = cohort(case("a", "P"), case("b", "P", dataset="test2"), case("c"))
-    assert refused_codes(split_by_patient, both) == {"LS-SPL-002"}
+    assert rejected_codes(split_by_patient, both) == {"LS-SPL-002"}
 
 
 def test_a_split_is_read_back_as_it_was_written(tmp_path):
@@ -263,28 +263,28 @@ def edited(folder, people, edit):
         (lambda text: text.splitlines()[0], "LS-SPL-003"),
     ],
 )
-def test_edited_splits_are_refused(tmp_path, edit, code):
+def test_edited_splits_are_rejected(tmp_path, edit, code):
     people = cohort(*patients(6))
-    assert code in refused_codes(read_split, edited(tmp_path, people, edit), people)
+    assert code in rejected_codes(read_split, edited(tmp_path, people, edit), people)
 
 
-def test_a_split_of_another_cohort_is_refused(tmp_path):
+def test_a_split_of_another_cohort_is_rejected(tmp_path):
     write_split(tmp_path / "split.csv", split_by_patient(cohort(*patients(6))))
-    assert refused_codes(read_split, tmp_path / "split.csv", cohort(*patients(6), content="f" * 64)) == {"LS-SPL-007"}
+    assert rejected_codes(read_split, tmp_path / "split.csv", cohort(*patients(6), content="f" * 64)) == {"LS-SPL-007"}
 
 
 def test_a_patient_of_the_split_must_not_have_test_cases(tmp_path):
     write_split(tmp_path / "split.csv", split_by_patient(cohort(*patients(6))))
     leaking = cohort(*patients(6), case("later", "P-003", dataset="test1"))
-    assert refused_codes(read_split, tmp_path / "split.csv", leaking) == {"LS-SPL-002"}
+    assert rejected_codes(read_split, tmp_path / "split.csv", leaking) == {"LS-SPL-002"}
 
 
 @pytest.mark.parametrize("change", [{"label": None}, {"labelled_structures": ()}])
 def test_a_patient_of_the_split_must_have_a_case_to_train_on(tmp_path, change):
     write_split(tmp_path / "split.csv", split_by_patient(cohort(*patients(6))))
     poorer = cohort(*patients(5), case("005", **change))
-    assert refused_codes(read_split, tmp_path / "split.csv", poorer) == {"LS-SPL-006"}
+    assert rejected_codes(read_split, tmp_path / "split.csv", poorer) == {"LS-SPL-006"}
 
 
 def test_missing_split(tmp_path):
-    assert refused_codes(read_split, tmp_path / "none.csv", cohort(*patients(2))) == {"LS-SPL-003"}
+    assert rejected_codes(read_split, tmp_path / "none.csv", cohort(*patients(2))) == {"LS-SPL-003"}

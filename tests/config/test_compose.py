@@ -30,10 +30,10 @@ TEXTS = [
 ]
 
 
-def refusal(verb: str, words: list[str], values: dict[str, object] | None = None) -> list[str]:
-    with pytest.raises(InputError) as refused:
+def rejection(verb: str, words: list[str], values: dict[str, object] | None = None) -> list[str]:
+    with pytest.raises(InputError) as rejected:
         compose(verb, words, values=values)
-    return [str(issue) for issue in refused.value.issues]
+    return [str(issue) for issue in rejected.value.issues]
 
 
 @pytest.mark.parametrize("text", TEXTS)
@@ -64,8 +64,8 @@ def test_lists_of_text_are_split_at_commas_and_taken_as_they_stand(value: str, f
 def test_an_empty_value_is_none() -> None:
     config = compose("train", [*TRAIN, "split=", "logger.wandb_group=", "trainer.patience=3", "trainer.patience="])
     assert (config.split, config.logger.wandb_group, config.trainer.patience) == (None, None, None)
-    assert refusal("train", ["cohort=", "output=o"])[0].startswith("LS-CFG-002: train needs cohort=...")
-    assert refusal("measure", [*MEASURE, "reader="])[0].startswith("LS-CFG-002: measure needs reader=...")
+    assert rejection("train", ["cohort=", "output=o"])[0].startswith("LS-CFG-002: train needs cohort=...")
+    assert rejection("measure", [*MEASURE, "reader="])[0].startswith("LS-CFG-002: measure needs reader=...")
 
 
 def test_the_last_override_of_a_key_counts() -> None:
@@ -108,7 +108,7 @@ def test_python_values_of_maps_and_lists_are_taken_whole() -> None:
     ],
 )
 def test_wrong_python_values_are_the_same_lines(values: dict[str, object], line: str) -> None:
-    (found,) = refusal("train", TRAIN, values)
+    (found,) = rejection("train", TRAIN, values)
     assert found.startswith(line)
 
 
@@ -130,14 +130,14 @@ def test_a_folder_of_choices_may_be_a_python_value(tmp_path: Path) -> None:
     ],
 )
 def test_values_that_do_not_go_together_are_one_line(words: list[str], line: str) -> None:
-    (found,) = refusal("train", [*TRAIN, *words])
+    (found,) = rejection("train", [*TRAIN, *words])
     assert found.startswith(line)
 
 
 def test_out_of_range_values_and_conflicts_of_other_groups_are_listed_together() -> None:
-    lines = refusal("train", [*TRAIN, "slices.count=2", "trainer.batch_size=1", "sede=3"])
+    lines = rejection("train", [*TRAIN, "slices.count=2", "trainer.batch_size=1", "sede=3"])
     assert [line[:10] for line in lines] == ["LS-CFG-003"]  # the command line is corrected first
-    lines = refusal("train", [*TRAIN, "slices.window_lower_hu=400", "trainer.batch_size=1"])
+    lines = rejection("train", [*TRAIN, "slices.window_lower_hu=400", "trainer.batch_size=1"])
     assert [line[:10] for line in lines] == ["LS-CFG-016", "LS-CFG-006"]
 
 

@@ -52,9 +52,9 @@ ANSWERS = [
 
 
 def hints_of(verb: str, words: list[str]) -> list[str]:
-    with pytest.raises(InputError) as refused:
+    with pytest.raises(InputError) as rejected:
         compose(verb, [*NEEDED[verb], *words])
-    return [issue.hint for issue in refused.value.issues]
+    return [issue.hint for issue in rejected.value.issues]
 
 
 @pytest.mark.parametrize(("verb", "words", "answer"), ANSWERS)

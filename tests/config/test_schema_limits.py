@@ -28,7 +28,7 @@ def drafts() -> dict[str, dict]:
     return {verb: draft(verb, network.get(verb, [])).values for verb in SCHEMAS}
 
 
-def refused(verb: str, values: dict, key: ConfigKey, value: object) -> list[str]:
+def rejected(verb: str, values: dict, key: ConfigKey, value: object) -> list[str]:
     """The lines about a key, if it has this value."""
     group, _, name = key.name.rpartition(".")
     changed = {**values, group: {**values[group], name: value}} if group else {**values, name: value}
@@ -59,7 +59,7 @@ def test_values_out_of_range_are_one_line_with_key_value_and_range(
 ) -> None:
     for number in WILD:
         value = [number] if key.is_list else number
-        lines = refused(verb, drafts[verb], key, value)
+        lines = rejected(verb, drafts[verb], key, value)
         wrong_type = isinstance(number, bool | str) or (key.element is int and isinstance(number, float))
         if in_range(key, number):
             assert [line for line in lines if line[:10] in ("LS-CFG-005", "LS-CFG-006")] == []
@@ -117,7 +117,7 @@ def test_every_group_is_described_and_every_default_is_allowed(verb: str, drafts
 )
 def test_lines_read_as_sentences(value: object, line: str, drafts: dict[str, dict]) -> None:
     key = next(key for key in keys(SCHEMAS["train"]) if key.name == "trainer.steps")
-    assert refused("train", drafts["train"], key, value) == [line]
+    assert rejected("train", drafts["train"], key, value) == [line]
 
 
 def test_choices_of_the_schema_are_those_of_the_code_that_uses_them() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from liverspleen.cohort.manifest import read_cohort
 from liverspleen.data.cache import cache_case, case_key, note_voxels, noted_voxels, open_case
-from liverspleen.data.module import refuse_leaks
+from liverspleen.data.module import reject_leaks
 from liverspleen.errors import InputError
 from liverspleen.formats import SLICE_CACHE
 from liverspleen.imaging.nifti import read_ct, write_ct
@@ -133,7 +133,7 @@ def test_interrupted_case_is_absent(
     assert list((tmp_path / "cache").iterdir()) == []
 
 
-def test_same_voxels_under_another_name_on_both_sides_are_refused(
+def test_same_voxels_under_another_name_on_both_sides_are_rejected(
     box_cohort: Callable[..., Path], tmp_path: Path
 ) -> None:
     cohort = read_cohort(box_cohort(slices=(4, 5)))
@@ -143,21 +143,21 @@ def test_same_voxels_under_another_name_on_both_sides_are_refused(
     cohort.cases[1].label.write_bytes(cohort.cases[0].label.read_bytes())  # type: ignore[union-attr]
     second = cache_case(cohort.cases[1], tmp_path / "cache")
     with pytest.raises(InputError, match=r"LS-TRN-003 case 'c1'.*'c0'"):
-        refuse_leaks([first], [second])
+        reject_leaks([first], [second])
 
 
-def test_voxels_of_a_test_case_on_either_side_are_refused(box_cohort: Callable[..., Path], tmp_path: Path) -> None:
+def test_voxels_of_a_test_case_on_either_side_are_rejected(box_cohort: Callable[..., Path], tmp_path: Path) -> None:
     cohort = read_cohort(box_cohort(slices=(4, 5, 6)))
     first, second, _ = cached = [cache_case(case, tmp_path / "cache") for case in cohort.cases]
-    refuse_leaks([first], [second], {"t": cached[2].voxels_sha256})
+    reject_leaks([first], [second], {"t": cached[2].voxels_sha256})
     with pytest.raises(InputError, match=r"LS-TRN-013 case 't'.*training case 'c0'"):
-        refuse_leaks([first], [second], {"t": first.voxels_sha256})
+        reject_leaks([first], [second], {"t": first.voxels_sha256})
     with pytest.raises(InputError, match=r"LS-TRN-013 case 't'.*validation case 'c1'"):
-        refuse_leaks([first], [second], {"t": second.voxels_sha256})
+        reject_leaks([first], [second], {"t": second.voxels_sha256})
 
 
-def test_same_patient_on_both_sides_is_refused(box_cohort: Callable[..., Path], tmp_path: Path) -> None:
+def test_same_patient_on_both_sides_is_rejected(box_cohort: Callable[..., Path], tmp_path: Path) -> None:
     cohort = read_cohort(box_cohort(slices=(4, 5), patient_id=("p", "p")))
     cached = [cache_case(case, tmp_path / "cache") for case in cohort.cases]
     with pytest.raises(InputError, match="LS-TRN-002"):
-        refuse_leaks(cached[:1], cached[1:])
+        reject_leaks(cached[:1], cached[1:])

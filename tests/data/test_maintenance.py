@@ -10,7 +10,7 @@ import pytest
 from liverspleen.cohort.manifest import read_cohort
 from liverspleen.data.atomic_folders import in_use
 from liverspleen.data.cache import cache_case, note_voxels, open_case
-from liverspleen.data.maintenance import prune, refuse_other_formats, verify, verify_all
+from liverspleen.data.maintenance import prune, reject_other_formats, verify, verify_all
 from liverspleen.errors import InputError
 from liverspleen.formats import SLICE_CACHE
 
@@ -24,7 +24,7 @@ def folder(box_cohort: Callable[..., Path], tmp_path: Path) -> Path:
     return cache_case(case, tmp_path / "cache", pixel_mm=4.0).folder
 
 
-def test_case_as_it_was_written_has_no_faults(folder: Path) -> None:
+def test_case_as_it_was_written_has_no_issues(folder: Path) -> None:
     assert verify(folder) == ()
     assert list(verify_all(folder.parent)) == [(folder, ())]
 
@@ -102,19 +102,19 @@ def test_prune_removes_cases_of_other_versions_and_nothing_foreign(
 
 
 @pytest.mark.parametrize("number", [None, 3, 5, "4", True])
-def test_a_cache_with_cases_or_notes_of_another_format_is_refused_in_one_line(
+def test_a_cache_with_cases_or_notes_of_another_format_is_rejected_in_one_line(
     number: object, box_cohort: Callable[..., Path], tmp_path: Path
 ) -> None:
     cohort, cache = read_cohort(box_cohort(slices=(4, 5, 6))), tmp_path / "cache"
     folders = [cache_case(case, cache).folder for case in cohort.cases[:2]]
     note_voxels(cohort.cases[2], cache)
-    refuse_other_formats(cache)
+    reject_other_formats(cache)
     (note,) = cache.glob("*.voxels")
     for file in (folders[1] / "case.json", note):
         about = json.loads(file.read_text()) | {"format": number}
         file.write_text(json.dumps({key: value for key, value in about.items() if value is not None}))
     with pytest.raises(InputError) as caught:
-        refuse_other_formats(cache)
+        reject_other_formats(cache)
     (issue,) = caught.value.issues
     assert (issue.code, issue.file) == ("LS-FMT-001", folders[1] / "case.json")
     assert "expected 4 (2 of 3 stored cases and notes)" in issue.message
@@ -124,22 +124,22 @@ def test_a_cache_with_cases_or_notes_of_another_format_is_refused_in_one_line(
         open_case(cohort.cases[1], cache)
     prune(cache, cohort.cases[:2], cohort.cases[2:])  # the hint
     note.unlink()
-    refuse_other_formats(cache)
+    reject_other_formats(cache)
     assert [folder.exists() for folder in folders] == [True, False]
 
 
-def test_a_note_from_before_there_were_numbers_is_refused_and_a_damaged_one_is_written_again(
+def test_a_note_from_before_there_were_numbers_is_rejected_and_a_damaged_one_is_written_again(
     box_cohort: Callable[..., Path], tmp_path: Path
 ) -> None:
     case, cache = read_cohort(box_cohort(slices=(4,))).cases[0], tmp_path / "cache"
     known = note_voxels(case, cache)
     (note,) = cache.glob("*.voxels")
     note.write_text("{")
-    refuse_other_formats(cache)
+    reject_other_formats(cache)
     assert note_voxels(case, cache) == known
     note.write_text(known + "\n")
     with pytest.raises(InputError, match=r"^LS-FMT-001 file '.*\.voxels': slice cache without a format number"):
-        refuse_other_formats(cache)
+        reject_other_formats(cache)
 
 
 def test_no_case_is_removed_while_somebody_uses_the_cache(box_cohort: Callable[..., Path], tmp_path: Path) -> None:

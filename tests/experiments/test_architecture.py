@@ -142,7 +142,7 @@ def test_tables_of_a_search_without_any_score_say_so(study: SimpleNamespace, tmp
     assert text.startswith("0 of 1 trials of the search have a score.")
 
 
-def test_a_word_that_is_none_is_refused(study: SimpleNamespace, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_word_that_is_none_is_rejected(study: SimpleNamespace, capsys: pytest.CaptureFixture[str]) -> None:
     assert study.run.main(["outputs"]) == 2
     assert "LS-EXP-020" in capsys.readouterr().err
 

@@ -285,18 +285,18 @@ def test_fewest_numbers_are_left_out(study: SimpleNamespace) -> None:
     assert study.rules.fewest_left_out(both, dict.fromkeys("abc", (1.0, 2.0))) == frozenset()
 
 
-def test_what_cannot_be_made_is_refused(study: SimpleNamespace) -> None:
+def test_what_cannot_be_made_is_rejected(study: SimpleNamespace) -> None:
     wanted = {"only": study.samples.Spread(30, (0.9745, 0.9755), (0.0165, 0.0175), (0.974, 0.974), (0.999, 0.999))}
     with pytest.raises(InputError, match="LS-EXP-010"):
         study.samples.draw_groups(np.random.default_rng(1), wanted)
 
 
-def test_unreadable_transcription_is_refused_with_all_its_faults(study: SimpleNamespace, tmp_path: Path) -> None:
+def test_unreadable_transcription_is_rejected_with_all_its_issues(study: SimpleNamespace, tmp_path: Path) -> None:
     path = tmp_path / "published.csv"
     path.write_text("id,place,row,column,quantity,printed,unit,n,note\na,,,,mean,~1,,,\na,,,,mean,1.0,,,\n")
-    with pytest.raises(InputError) as refused:
+    with pytest.raises(InputError) as rejected:
         study.transcription.read_published(path)
-    assert [issue.code for issue in refused.value.issues] == ["LS-EXP-011", "LS-EXP-011"]
+    assert [issue.code for issue in rejected.value.issues] == ["LS-EXP-011", "LS-EXP-011"]
 
 
 @pytest.mark.parametrize("name", MODULES)
@@ -304,13 +304,13 @@ def test_examples_in_the_code_are_right(study: SimpleNamespace, name: str) -> No
     assert doctest.testmod(getattr(study, name)).failed == 0
 
 
-def test_an_unknown_word_is_refused(study: SimpleNamespace, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_word_is_rejected(study: SimpleNamespace, capsys: pytest.CaptureFixture[str]) -> None:
     assert study.run.main(["outptu=x"]) == 2
     assert "LS-EXP-012" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("word", ["output=", "output"])
-def test_no_folder_is_refused(study: SimpleNamespace, capsys: pytest.CaptureFixture[str], word: str) -> None:
+def test_no_folder_is_rejected(study: SimpleNamespace, capsys: pytest.CaptureFixture[str], word: str) -> None:
     assert study.run.main([word]) == 2
     assert "LS-EXP-012" in capsys.readouterr().err
 
@@ -324,7 +324,7 @@ def test_a_folder_that_cannot_be_written_is_told_in_one_line(
     assert len(capsys.readouterr().err.splitlines()) == 1
 
 
-def test_help_is_no_fault(study: SimpleNamespace, capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_is_no_issue(study: SimpleNamespace, capsys: pytest.CaptureFixture[str]) -> None:
     assert study.run.main(["--help"]) == 0
     assert "output=" in capsys.readouterr().out
 

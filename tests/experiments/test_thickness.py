@@ -117,7 +117,7 @@ def test_slices_with_gaps_and_overlaps_are_laid_at_their_spacing(study):
     assert (overlapping["touched"], overlapping["filled"], overlapping["majority"]) == (6, 4, 5)
 
 
-def test_a_protocol_off_the_lattice_is_refused(study):
+def test_a_protocol_off_the_lattice_is_rejected(study):
     with pytest.raises(ValueError, match="does not fit"):
         _ = study.slabs.Protocol(5.0, 5.0, 0.3).samples
 
@@ -209,10 +209,10 @@ def test_shift_is_the_change_within_patients(study):
         (["steps=0", "seeds=0"], "steps is 0"),
     ],
 )
-def test_settings_that_cannot_be_are_refused(study, words, told):
-    with pytest.raises(InputError, match=told) as refused:
+def test_settings_that_cannot_be_are_rejected(study, words, told):
+    with pytest.raises(InputError, match=told) as rejected:
         study.settings.read_settings(words)
-    assert {issue.code for issue in refused.value.issues} == {"LS-EXP-014"}
+    assert {issue.code for issue in rejected.value.issues} == {"LS-EXP-014"}
 
 
 SMALL = ["thickness_mm=5,8", "patients=2", "starts=2", "pixel_mm=8", "workers=1"]

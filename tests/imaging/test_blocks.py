@@ -1,4 +1,4 @@
-"""Images larger than a block are read and written block by block: the same voxels, the same refusals, little memory."""
+"""Images larger than a block are read and written by blocks: same voxels, same rejections, little memory."""
 
 import gzip
 import struct

@@ -125,14 +125,14 @@ def broken() -> Any:
         (HU, "affine", "LS-GEO-002", ""),
     ],
 )
-def test_an_array_that_is_no_ct_is_refused(array: Any, affine: Any, code: str, message: str) -> None:
+def test_an_array_that_is_no_ct_is_rejected(array: Any, affine: Any, code: str, message: str) -> None:
     with pytest.raises(InputError) as error:
         ct_from_array(array, affine)
     assert codes(error) == [code]
     assert message in str(error.value)
 
 
-def test_an_image_that_is_no_ct_is_refused() -> None:
+def test_an_image_that_is_no_ct_is_rejected() -> None:
     with pytest.raises(InputError) as error:
         ct_from_nibabel(nib.MGHImage(HU.astype(np.float32), AFFINE))
     assert codes(error) == ["LS-IMG-003"]

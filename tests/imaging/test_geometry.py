@@ -150,7 +150,7 @@ def test_grids_of_other_shapes_are_not_the_same():
         (SHAPE, np.eye(3), "4 x 4"),
     ],
 )
-def test_grids_that_cannot_be_are_refused(shape, affine, match):
+def test_grids_that_cannot_be_are_rejected(shape, affine, match):
     with pytest.raises(ValueError, match=match):
         Geometry(shape, affine)
 

@@ -123,7 +123,7 @@ def test_single_slices_have_no_order() -> None:
     assert segment_volume(volume(noise(3)), stand_in(WeightedSum(1), slices=1), flips=True).flip_dss is None
 
 
-def refusal(**more: object) -> str:
+def rejection(**more: object) -> str:
     model = stand_in(Pointwise(), **({"engine": more.pop("engine")} if "engine" in more else {}))
     with pytest.raises(InputError) as caught:
         segment_volume(volume(noise(2)), model, **more)  # type: ignore[arg-type]
@@ -131,15 +131,15 @@ def refusal(**more: object) -> str:
 
 
 @pytest.mark.parametrize("more", [{"precision": "fp16"}, {"batch_size": 0}])
-def test_words_that_mean_nothing_are_refused(more: dict[str, object]) -> None:
-    assert refusal(**more) == "LS-PRD-010"
+def test_words_that_mean_nothing_are_rejected(more: dict[str, object]) -> None:
+    assert rejection(**more) == "LS-PRD-010"
 
 
-def test_bf16_is_refused_where_it_would_crawl_or_not_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bf16_is_rejected_where_it_would_crawl_or_not_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("liverspleen.inference.streaming.has_bf16_instructions", lambda: False)
-    assert refusal(precision="bf16") == "LS-PRD-011"
+    assert rejection(precision="bf16") == "LS-PRD-011"
     monkeypatch.setattr("liverspleen.inference.streaming.has_bf16_instructions", lambda: True)
-    assert refusal(precision="bf16", engine="onnxruntime") == "LS-PRD-011"
+    assert rejection(precision="bf16", engine="onnxruntime") == "LS-PRD-011"
 
 
 def test_on_a_cpu_bf16_is_used_only_if_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -162,7 +162,7 @@ def test_on_a_cpu_bf16_is_used_only_if_asked_for(monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize("value", [torch.nan, torch.inf])
-def test_logits_that_are_no_numbers_are_refused_not_called_background(value: float) -> None:
+def test_logits_that_are_no_numbers_are_rejected_not_called_background(value: float) -> None:
     class Broken(Pointwise):
         def forward(self, slices: Tensor) -> Tensor:
             logits = torch.zeros_like(slices)
@@ -183,7 +183,7 @@ def test_a_nifti_file_is_segmented(tmp_path: Path) -> None:
     assert np.array_equal(segment(str(tmp_path / "ct.nii.gz"), model).labels, segment(ct, model).labels)
 
 
-def test_a_folder_with_one_dicom_series_is_segmented_and_with_two_refused(tmp_path: Path) -> None:
+def test_a_folder_with_one_dicom_series_is_segmented_and_with_two_rejected(tmp_path: Path) -> None:
     ct, model = volume(noise(4)), stand_in(SliceBelow())
     write_series(tmp_path / "first", ct, tags={"PatientID": "P"})
     assert np.array_equal(segment(tmp_path, model).labels, segment(ct, model).labels)
@@ -205,7 +205,7 @@ def test_the_package_names_segment_without_loading_torch() -> None:
     ("shape", "pixel_mm"),
     [((1, 2048, 2049), None), ((1 + (1 << 14), 1, 1), None), ((1, 30, 30), 0.01)],  # pixels of 1 mm
 )
-def test_more_or_larger_slices_than_any_ct_has_are_refused(shape: tuple[int, ...], pixel_mm: float | None) -> None:
+def test_more_or_larger_slices_than_any_ct_has_are_rejected(shape: tuple[int, ...], pixel_mm: float | None) -> None:
     class Never(nn.Module):
         def forward(self, slices: Tensor) -> Tensor:
             raise AssertionError

@@ -39,7 +39,7 @@ class Canary:
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A good one; whatever is refused below is refused for what was done to it."""
+    """A good one; whatever is rejected below is rejected for what was done to it."""
     file = save(tmp_path_factory.mktemp("good") / "best.ckpt")
     assert load_model(file).stride == 8
     return file
@@ -47,7 +47,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @dataclass(frozen=True)
 class Loaded:
-    """What came of a model: the code it should be refused with, and what the process that met it tells."""
+    """What came of a model: the code it should be rejected with, and what the process that met it tells."""
 
     code: str
     told: list[str]
@@ -76,7 +76,7 @@ def loaded(models: Sequence[tuple[str, Path]], *, engine: str = "torch", warm: b
     ]
 
 
-def assert_refused(found: Loaded) -> None:
+def assert_rejected(found: Loaded) -> None:
     (line,) = found.told
     assert line.startswith(f"{found.code} ")
     assert line.isprintable()
@@ -247,8 +247,8 @@ def checkpoints(tmp_path_factory: pytest.TempPathFactory, checkpoint: Path) -> d
 
 
 @pytest.mark.parametrize("made", EARLY, ids=lambda made: made.__name__)
-def test_checkpoint_is_refused_before_torch(made: Any, checkpoints: dict[Any, Loaded]) -> None:
-    assert_refused(checkpoints[made])
+def test_checkpoint_is_rejected_before_torch(made: Any, checkpoints: dict[Any, Loaded]) -> None:
+    assert_rejected(checkpoints[made])
     assert not checkpoints[made].torch
 
 
@@ -385,8 +385,8 @@ def folders(tmp_path_factory: pytest.TempPathFactory, checkpoint: Path) -> dict[
 
 
 @pytest.mark.parametrize("spoil", FOLDERS, ids=lambda spoil: spoil.__name__)
-def test_package_folder_is_refused_before_torch(spoil: Any, folders: dict[Any, Loaded]) -> None:
-    assert_refused(folders[spoil])
+def test_package_folder_is_rejected_before_torch(spoil: Any, folders: dict[Any, Loaded]) -> None:
+    assert_rejected(folders[spoil])
     assert not folders[spoil].torch
 
 
@@ -475,8 +475,8 @@ def archives(tmp_path_factory: pytest.TempPathFactory, checkpoint: Path) -> dict
 
 
 @pytest.mark.parametrize("spoil", ARCHIVES, ids=lambda spoil: spoil.__name__)
-def test_package_archive_is_refused_before_torch(spoil: Any, archives: dict[Any, Loaded]) -> None:
-    assert_refused(archives[spoil])
+def test_package_archive_is_rejected_before_torch(spoil: Any, archives: dict[Any, Loaded]) -> None:
+    assert_rejected(archives[spoil])
     assert not archives[spoil].torch
 
 
@@ -487,7 +487,7 @@ def test_network_larger_than_its_weights_is_never_made(tmp_path: Path) -> None:
     """timm's largest dilated ResNet would take 3.7 GB; the file states the weights of a small U-Net."""
     file = save(tmp_path / "evil.ckpt", network={"name": "deeplab", "encoder": "resnetv2_152x4_bit"})
     (found,) = loaded([("LS-MOD-010", file)], warm=True)
-    assert_refused(found)
+    assert_rejected(found)
 
 
 def onnx_model(*nodes: Any, **initializer: Any) -> bytes:
@@ -527,7 +527,7 @@ def no_onnx(folder: Path) -> bytes:
     return b"\xff" * 1000
 
 
-def test_onnx_is_refused_before_torch(tmp_path: Path, checkpoint: Path) -> None:
+def test_onnx_is_rejected_before_torch(tmp_path: Path, checkpoint: Path) -> None:
     models = []
     for made in (external_data, foreign_operator, endless_loop, no_onnx):
         folder = tmp_path / made.__name__ / "package"
@@ -535,12 +535,12 @@ def test_onnx_is_refused_before_torch(tmp_path: Path, checkpoint: Path) -> None:
         forge(folder, "model.onnx", made(folder))
         models.append(("LS-MOD-013", folder))
     for found in loaded(models, engine="onnxruntime"):
-        assert_refused(found)
+        assert_rejected(found)
         assert not found.torch
 
 
 def test_good_model_is_loaded_where_no_file_may_be_written(tmp_path: Path, checkpoint: Path) -> None:
-    """The refusals above are not those of a process that can do nothing."""
+    """The rejections above are not those of a process that can do nothing."""
     package(tmp_path / "package", checkpoint)
     models = [("", path) for path in (checkpoint, tmp_path / "package", zipped(tmp_path / "package"))]
     assert [found.told for found in loaded(models)] == [[], [], []]

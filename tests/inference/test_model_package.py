@@ -26,7 +26,7 @@ from liverspleen.imaging.volume import LabelMap
 from liverspleen.inference.checked import checked_model
 from liverspleen.inference.model import load_model
 from liverspleen.inference.model_card import model_card
-from liverspleen.inference.onnx_engine import refuse_without
+from liverspleen.inference.onnx_engine import reject_without
 from liverspleen.inference.package_files import described
 from liverspleen.inference.validation import Validation, validate
 from liverspleen.organs import ORGANS, Structure
@@ -89,14 +89,14 @@ def test_checkpoint_of_a_training_state_gives_its_network_only(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("number", [None, 1, 3, "2", True, 2.0, {}, [2]])
-def test_checkpoint_of_another_format_is_refused_before_anything_else(tmp_path: Path, number: object) -> None:
+def test_checkpoint_of_another_format_is_rejected_before_anything_else(tmp_path: Path, number: object) -> None:
     save(tmp_path / "a.ckpt", format=number, structures={}, network="none")
     with pytest.raises(InputError, match=r"^LS-FMT-001 file '.*a\.ckpt': checkpoint .*, expected 2; .*train again"):
         load_model(tmp_path / "a.ckpt")
 
 
 @pytest.mark.parametrize("number", [None, 0, 2, "liverspleen-model-1", "1", True, {}])
-def test_model_package_of_another_format_is_refused_as_folder_and_as_zip(
+def test_model_package_of_another_format_is_rejected_as_folder_and_as_zip(
     tmp_path: Path, checkpoint: Path, number: object
 ) -> None:
     package(tmp_path / "package", checkpoint)
@@ -109,12 +109,12 @@ def test_model_package_of_another_format_is_refused_as_folder_and_as_zip(
             load_model(tmp_path / name)
 
 
-def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
+def test_weights_of_another_network_are_rejected(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"LS-MOD-010 .* of another shape"):
         load_model(save(tmp_path / "a.ckpt", network=UNET | {"width": 8}))
 
 
-def test_weights_that_are_not_finite_are_refused(tmp_path: Path) -> None:
+def test_weights_that_are_not_finite_are_rejected(tmp_path: Path) -> None:
     broken = network()
     with torch.no_grad():
         next(broken.parameters()).view(-1)[0] = float("inf")
@@ -123,14 +123,14 @@ def test_weights_that_are_not_finite_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("engine", "code"), [("tensorrt", "LS-CFG-006"), ("onnxruntime", "LS-MOD-012")])
-def test_engine_that_is_not_there_is_refused(tmp_path: Path, engine: str, code: str) -> None:
+def test_engine_that_is_not_there_is_rejected(tmp_path: Path, engine: str, code: str) -> None:
     with pytest.raises(InputError, match=code):
         load_model(save(tmp_path / "a.ckpt"), engine=engine)
 
 
 def test_packages_that_are_not_installed_are_named() -> None:
     with pytest.raises(InputError, match="LS-MOD-017: ONNX needs no_such_package, which is not installed"):
-        refuse_without("math", "no_such_package")
+        reject_without("math", "no_such_package")
 
 
 @pytest.mark.parametrize(
@@ -309,7 +309,7 @@ def test_model_of_phantoms_is_told_at_export(tmp_path: Path, capsys: pytest.Capt
         (["model=b.zip", "output=o"], "LS-XPT-014"),
     ],
 )
-def test_what_cannot_be_meant_is_refused_in_one_line(
+def test_what_cannot_be_meant_is_rejected_in_one_line(
     words: list[str],
     code: str,
     tmp_path: Path,
@@ -331,7 +331,7 @@ def test_what_cannot_be_meant_is_refused_in_one_line(
     assert Path("taken.zip").read_text() == "more of it"
 
 
-def test_split_that_the_model_was_not_trained_with_is_refused(
+def test_split_that_the_model_was_not_trained_with_is_rejected(
     box_cohort: Any, tmp_path: Path, checkpoint: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     cohort = box_cohort()

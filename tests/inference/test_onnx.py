@@ -57,14 +57,14 @@ def test_engine_gives_torchs_logits_at_other_sizes(exported: OnnxExport, tmp_pat
         assert logits.dtype == torch.float32
 
 
-def test_another_networks_export_is_refused(exported: OnnxExport) -> None:
+def test_another_networks_export_is_rejected(exported: OnnxExport) -> None:
     torch.manual_seed(1)
     other = build_network({"name": "unet_2d", "output_stride": 8, "width": 4}, slices=3).eval()
     with pytest.raises(InputError, match="LS-XPT-011"):
         compare(other, exported.data, [torch.rand(1, 3, 16, 16)], stride=8)
 
 
-def test_export_of_one_size_refuses_others() -> None:
+def test_export_of_one_size_rejects_others() -> None:
     engine = OnnxNetwork(_exported(network(), (1, 3, 16, 16), None), 8, cuda=False, path=Path("model.onnx"))
     assert engine(torch.zeros(1, 3, 16, 16)).shape == (1, 3, 16, 16)
     with pytest.raises(InputError, match=r"LS-MOD-014 .* \[1, 3, 16, 16\], not \[1, 3, 24, 16\]"):
@@ -84,7 +84,7 @@ def test_networks_of_the_configuration_leave_the_size_open(choice: str) -> None:
     assert export_onnx(built.eval(), slices=3, stride=16, window=WINDOW).is_open
 
 
-def test_an_export_that_fails_while_it_runs_is_refused_in_one_line() -> None:
+def test_an_export_that_fails_while_it_runs_is_rejected_in_one_line() -> None:
     import onnx
     from onnx import helper
 

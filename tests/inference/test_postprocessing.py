@@ -96,7 +96,7 @@ def test_phantoms_after_hepatectomy_lose_nothing_and_in_two_parts_keep_both(tmp_
     assert kept[:2] == sizes[:2]
 
 
-def test_an_unknown_rule_is_refused():
+def test_an_unknown_rule_is_rejected():
     with pytest.raises(InputError, match="LS-PRD-020: postprocessing 'largest' of the liver is unknown"):
         postprocess(TRUTH, {Structure.LIVER: "largest"})
 
@@ -161,7 +161,7 @@ def test_no_pairs_speak_for_nothing():
     assert choice.evidence[Structure.LIVER].reason == "it changes no DSS"
 
 
-def test_a_rule_that_a_model_names_and_nobody_knows_is_refused_before_any_case() -> None:
+def test_a_rule_that_a_model_names_and_nobody_knows_is_rejected_before_any_case() -> None:
     model = TrainedModel(lambda slices: slices, None, 3, 8, {}, "", postprocessing={Structure.LIVER: "largest"})
     with pytest.raises(InputError, match="LS-PRD-020"):
         settings_of(model, precision="auto", flips=False, postprocessing=True)

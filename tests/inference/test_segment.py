@@ -186,7 +186,7 @@ def test_an_affine_is_for_an_array_alone(tmp_path: Path) -> None:
             segment(own, model(), affine=np.eye(4))
 
 
-def test_missing_checkpoint_is_refused(tmp_path: Path) -> None:
+def test_missing_checkpoint_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="LS-MOD-001"):
         load_model(tmp_path / "none.ckpt")
 
@@ -199,7 +199,7 @@ class _Canary:
         return (Path.touch, (self.path,))
 
 
-def test_checkpoint_that_would_run_code_is_refused_and_nothing_runs(tmp_path: Path) -> None:
+def test_checkpoint_that_would_run_code_is_rejected_and_nothing_runs(tmp_path: Path) -> None:
     canary = tmp_path / "canary"
     torch.save({"state_dict": {}, "liverspleen": _Canary(canary)}, tmp_path / "evil.ckpt")
     (tmp_path / "plain.ckpt").write_bytes(pickle.dumps(_Canary(canary)))
@@ -209,7 +209,7 @@ def test_checkpoint_that_would_run_code_is_refused_and_nothing_runs(tmp_path: Pa
     assert not canary.exists()
 
 
-def test_file_that_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
+def test_file_that_is_no_checkpoint_is_rejected(tmp_path: Path) -> None:
     (tmp_path / "text.ckpt").write_text("weights")
     with pytest.raises(InputError, match="LS-MOD-002"):
         load_model(tmp_path / "text.ckpt")

@@ -1,4 +1,4 @@
-"""What sidecars, refusals and colour tables say, and what is believed of them."""
+"""What sidecars, rejections and colour tables say, and what is believed of them."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ def written(folder: Path, case_id: str, *, score: float = 0.0, reasons: tuple[st
     return files
 
 
-def refuse(folder: Path, case_id: str, settings: Settings = SETTINGS) -> None:
+def reject(folder: Path, case_id: str, settings: Settings = SETTINGS) -> None:
     issues = [["LS-IMG-003", "LS-IMG-003: not a NIfTI; convert it"]]
     content = {"format": 1, "case_id": case_id, "settings": asdict(settings), "issues": issues}
-    write_json(CaseFiles(folder, case_id).refusal, content)
+    write_json(CaseFiles(folder, case_id).rejection, content)
 
 
 def restate(file: Path, number: object) -> None:
@@ -53,10 +53,10 @@ def table(file: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(handle))
 
 
-def test_the_review_has_the_refused_first_and_then_the_worst(tmp_path: Path) -> None:
+def test_the_review_has_the_rejected_first_and_then_the_worst(tmp_path: Path) -> None:
     for case_id, score in (("b", 0.25), ("a", 0.25), ("=c", 0.75)):
         written(tmp_path, case_id, score=score, reasons=("liver: holes", "spleen: speckle"))
-    refuse(tmp_path, "d")
+    reject(tmp_path, "d")
     write_tables(tmp_path)
     found = table(tmp_path / "review.csv")
     assert [(row["case_id"], row["score"]) for row in found] == [
@@ -65,7 +65,7 @@ def test_the_review_has_the_refused_first_and_then_the_worst(tmp_path: Path) -> 
         ("a", "0.250"),
         ("b", "0.250"),
     ]
-    assert found[0]["reasons"] == "refused: LS-IMG-003: not a NIfTI; convert it"
+    assert found[0]["reasons"] == "rejected: LS-IMG-003: not a NIfTI; convert it"
     assert found[2] == {
         "case_id": "a",
         "score": "0.250",
@@ -80,10 +80,10 @@ def test_the_review_has_the_refused_first_and_then_the_worst(tmp_path: Path) -> 
     assert (volumes["case_id"], volumes["liver_dla"], volumes["spleen_dla"]) == ("'=c", "1500.5", "200.25")
 
 
-def test_a_refused_case_has_no_volume_though_an_old_label_map_is_there(tmp_path: Path) -> None:
+def test_a_rejected_case_has_no_volume_though_an_old_label_map_is_there(tmp_path: Path) -> None:
     written(tmp_path, "a")
     written(tmp_path, "b")
-    refuse(tmp_path, "a")
+    reject(tmp_path, "a")
     write_tables(tmp_path)
     assert {row["case_id"] for row in table(tmp_path / "measurements.csv")} == {"b"}
 
@@ -99,11 +99,11 @@ def test_a_case_whose_label_map_was_edited_has_no_volume(tmp_path: Path) -> None
     assert "edited" in first["reasons"]
 
 
-def test_a_case_is_finished_with_its_label_map_or_its_refusal_under_the_same_settings(tmp_path: Path) -> None:
+def test_a_case_is_finished_with_its_label_map_or_its_rejection_under_the_same_settings(tmp_path: Path) -> None:
     written(tmp_path, "a")
-    refuse(tmp_path, "b")
+    reject(tmp_path, "b")
     written(tmp_path, "c").label_map.unlink()  # killed just before
-    refuse(tmp_path, "d", replace(SETTINGS, model_sha256="other"))
+    reject(tmp_path, "d", replace(SETTINGS, model_sha256="other"))
     assert unfinished(tmp_path, "abcde", SETTINGS) == ["c", "d", "e"]
     for other in (
         replace(SETTINGS, model_sha256="abd"),
@@ -132,8 +132,8 @@ def test_a_case_of_another_format_has_no_volume_and_the_review_says_why(tmp_path
     written(tmp_path, "b")
     files = written(tmp_path, "a")
     restate(files.sidecar, number)
-    refuse(tmp_path, "c")
-    restate(CaseFiles(tmp_path, "c").refusal, number)
+    reject(tmp_path, "c")
+    restate(CaseFiles(tmp_path, "c").rejection, number)
     with pytest.raises(
         InputError, match=r"^LS-FMT-001 case 'a' file 'a_dseg\.json': sidecar .*, expected 1; .*predict again"
     ):
@@ -143,7 +143,7 @@ def test_a_case_of_another_format_has_no_volume_and_the_review_says_why(tmp_path
     assert {row["case_id"] for row in table(tmp_path / "measurements.csv")} == {"b"}
     reasons = {row["case_id"]: row["reasons"] for row in table(tmp_path / "review.csv")}
     assert reasons["a"].startswith("LS-FMT-001 case 'a'")
-    assert reasons["c"].startswith("refused: LS-FMT-001 file 'refused/c.json'")
+    assert reasons["c"].startswith("rejected: LS-FMT-001 file 'rejected/c.json'")
 
 
 def test_unfinished_files_are_no_cases(tmp_path: Path) -> None:

@@ -57,7 +57,7 @@ def test_operations_grow_with_the_area_of_the_slice() -> None:
 
 
 @pytest.mark.parametrize("matrix", [0, 100])
-def test_matrix_that_the_network_cannot_take_is_refused(matrix: int) -> None:
+def test_matrix_that_the_network_cannot_take_is_rejected(matrix: int) -> None:
     with pytest.raises(ValueError, match=f"a matrix of {matrix} is no multiple of the output stride 16"):
         network_cost({"name": "deeplab", "encoder": "test_resnet"}, slices=3, matrix=matrix)
 
@@ -82,7 +82,7 @@ def test_info_prints_parameters_and_operations(capsys: pytest.CaptureFixture[str
         (["network=paper", "matrix=500"], "LS-CFG-007: a matrix of 500"),
     ],
 )
-def test_info_refuses_what_cannot_be_built(words: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_info_rejects_what_cannot_be_built(words: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["info", *words]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(message)

@@ -49,7 +49,7 @@ def test_any_odd_number_of_slices_gives_logits_of_one(slices: int) -> None:
 
 
 @pytest.mark.parametrize("slices", [0, 2, -1])
-def test_an_even_number_of_slices_is_refused(slices: int) -> None:
+def test_an_even_number_of_slices_is_rejected(slices: int) -> None:
     with pytest.raises(ValueError, match=f"odd number of slices, not {slices}"):
         build_network({"name": "deeplab", "encoder": "test_resnet"}, slices=slices)
 
@@ -186,7 +186,7 @@ def test_encoder_that_does_not_exist_is_named_with_near_ones(name: str) -> None:
 @pytest.mark.parametrize(
     "name", ["edgenext_xx_small", "vit_tiny_patch16_224", "densenet121", "swin_tiny_patch4_window7_224"]
 )
-def test_encoder_that_cannot_dilate_is_refused(name: str) -> None:
+def test_encoder_that_cannot_dilate_is_rejected(name: str) -> None:
     with pytest.raises(ValueError, match=r"cannot be built at output stride 16|has features at strides"):
         Encoder(name, slices=3, output_stride=16, skip_stride=4)
 

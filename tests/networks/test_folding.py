@@ -98,6 +98,6 @@ def test_network_without_batch_norms_is_left_as_it_is() -> None:
     assert torch.equal(network(stack), before)
 
 
-def test_in_training_mode_it_is_refused() -> None:
+def test_in_training_mode_it_is_rejected() -> None:
     with pytest.raises(ValueError, match="evaluation mode"):
         fold_batch_norms(nn.Conv2d(3, 3, 1), slices=3, stride=1)

@@ -97,7 +97,7 @@ def test_state_dict_inside_a_training_checkpoint_is_found(tmp_path: Path) -> Non
         (lambda w: w.update({"bn1.bias": torch.zeros(3)}), r"1 of another shape \(first bn1.bias\)"),
     ],
 )
-def test_weights_that_do_not_fit_are_refused_in_one_line_and_change_nothing(
+def test_weights_that_do_not_fit_are_rejected_in_one_line_and_change_nothing(
     tmp_path: Path, change: Any, message: str
 ) -> None:
     file, weights = timm_file(tmp_path)
@@ -113,7 +113,7 @@ def test_weights_that_do_not_fit_are_refused_in_one_line_and_change_nothing(
     assert all(torch.equal(value, before[name]) for name, value in started.body.state_dict().items())
 
 
-def test_deeper_sibling_whose_layers_contain_this_ones_is_refused(tmp_path: Path) -> None:
+def test_deeper_sibling_whose_layers_contain_this_ones_is_rejected(tmp_path: Path) -> None:
     file, _ = timm_file(tmp_path, "resnet34")  # holds every tensor that resnet18 has, and more
     with pytest.raises(InputError, match=r"LS-NET-003.*of no layer of it \(first layer1.2"):
         start_from(encoder("resnet18"), file)
@@ -127,7 +127,7 @@ class _Canary:
         return (Path.touch, (self.path,))
 
 
-def test_file_that_holds_no_weights_is_refused_and_nothing_in_it_runs(tmp_path: Path) -> None:
+def test_file_that_holds_no_weights_is_rejected_and_nothing_in_it_runs(tmp_path: Path) -> None:
     torch.save({"conv1.0.weight": _Canary(tmp_path / "canary")}, tmp_path / "evil.pth")
     (tmp_path / "plain.pth").write_bytes(pickle.dumps(_Canary(tmp_path / "canary")))
     (tmp_path / "text.safetensors").write_text("weights")
@@ -139,7 +139,7 @@ def test_file_that_holds_no_weights_is_refused_and_nothing_in_it_runs(tmp_path: 
     assert not (tmp_path / "canary").exists()
 
 
-def test_missing_file_is_refused(tmp_path: Path) -> None:
+def test_missing_file_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="LS-NET-001"):
         start_from(encoder(), tmp_path / "none.pth")
 

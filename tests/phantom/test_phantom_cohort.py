@@ -1,4 +1,4 @@
-"""The cohort on disk: what is written, that it repeats, and what is refused."""
+"""The cohort on disk: what is written, that it repeats, and what is rejected."""
 
 import csv
 import gzip
@@ -48,7 +48,7 @@ def folder(tmp_path_factory):
     return output
 
 
-def test_cohort_reads_without_faults_and_holds_what_was_asked_for(folder):
+def test_cohort_reads_without_issues_and_holds_what_was_asked_for(folder):
     cohort = read_cohort(folder / "cohort.csv")
     assert cohort.issues == ()
     assert [case.dataset for case in cohort.cases] == ["development", "test1", "test2", "test2"]
@@ -141,10 +141,10 @@ def test_gzip_header_carries_neither_name_nor_time(folder):
         ({"development": 0, "test1": 0, "pairs": 0}, "no case"),
     ],
 )
-def test_impossible_parameters_are_refused_before_anything_is_written(wrong, named, tmp_path):
-    with pytest.raises(InputError, match="LS-PHA-001") as refused:
+def test_impossible_parameters_are_rejected_before_anything_is_written(wrong, named, tmp_path):
+    with pytest.raises(InputError, match="LS-PHA-001") as rejected:
         write_phantom_cohort(tmp_path / "new", **{**SMALL, **wrong}, workers=1)
-    assert named in str(refused.value)
+    assert named in str(rejected.value)
     assert not (tmp_path / "new").exists()
 
 
@@ -229,6 +229,6 @@ def test_other_format_or_parameters_replace_the_earlier_cohort_and_leave_other_f
     assert files(tmp_path / "images") == files(tmp_path / "labels") == {}
 
 
-def test_unknown_format_is_refused(tmp_path):
+def test_unknown_format_is_rejected(tmp_path):
     with pytest.raises(InputError, match="LS-PHA-001: format is 'nrrd', expected nifti or dicom"):
         write_phantom_cohort(tmp_path, **SMALL, file_format="nrrd", workers=1)

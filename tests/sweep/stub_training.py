@@ -31,9 +31,9 @@ def main(said: Mapping[str, str]) -> int:
 
     with (run / "starts").open("a") as starts:
         starts.write(f"{os.getpid()}\n")
-    if behave == "refuse":
+    if behave == "reject":
         print("LS-CFG-007: a network needs an odd number of slices, not 2; choose another network=")
-        record("refused")
+        record("rejected")
         return 2
     if behave == "kill":
         os.kill(os.getpid(), signal.SIGKILL)

@@ -252,7 +252,7 @@ def test_pareto_front_by_hand(tmp_path: Path) -> None:
     assert "the choice is by DSS alone" in text
 
 
-def test_importance_is_refused_for_few_trials_and_held_against_shuffled_scores(tmp_path: Path) -> None:
+def test_importance_is_rejected_for_few_trials_and_held_against_shuffled_scores(tmp_path: Path) -> None:
     write_study(tmp_path / "few", trials=FEWEST - 1)
     few = importances(read_study(tmp_path / "few"))
     assert not few.fractions
@@ -277,12 +277,12 @@ def test_importance_is_refused_for_few_trials_and_held_against_shuffled_scores(t
         ("trial_cases.csv", "number,case_id,condition,structure,dss,volume_cm3,reference_cm3\nx,,,,,,\n", "LS-SWP-021"),
     ],
 )
-def test_no_study_is_refused_with_what_to_do(tmp_path: Path, name: str, content: str | None, code: str) -> None:
+def test_no_study_is_rejected_with_what_to_do(tmp_path: Path, name: str, content: str | None, code: str) -> None:
     write_study(tmp_path)
     (tmp_path / name).unlink() if content is None else (tmp_path / name).write_text(content)
-    with pytest.raises(InputError) as refused:
+    with pytest.raises(InputError) as rejected:
         write_leaderboard(tmp_path)
-    assert [issue.code for issue in refused.value.issues] == [code]
+    assert [issue.code for issue in rejected.value.issues] == [code]
     assert not list(tmp_path.glob("leaderboard.*"))
 
 

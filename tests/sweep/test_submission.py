@@ -52,11 +52,11 @@ def test_what_is_not_said_is_left_to_the_cluster(tools: Path, tmp_path: Path) ->
     assert not {"partition", "gpus-per-node", "mem", "array"} & options((tmp_path / "batch.sh").read_text()).keys()
 
 
-def test_without_slurm_without_submitit_and_refused_by_sbatch_are_one_line_each(
+def test_without_slurm_without_submitit_and_rejected_by_sbatch_are_one_line_each(
     tools: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tools / "sbatch").write_text("#!/bin/sh\necho sbatch: error: invalid partition specified: x >&2\nexit 1\n")
-    with pytest.raises(InputError, match=r"^LS-SWP-032: sbatch refuses the jobs: .*invalid partition.*sinfo$"):
+    with pytest.raises(InputError, match=r"^LS-SWP-032: sbatch rejects the jobs: .*invalid partition.*sinfo$"):
         submit(["sweep"], tmp_path / "submitit", **{**CHOICE, "partition": "x"})
     with monkeypatch.context() as patch:
         patch.setitem(sys.modules, "submitit", None)

@@ -37,12 +37,12 @@ def started(folder: Path) -> Counter[int]:
 
 
 def test_each_way_to_fail_is_a_row_with_its_reason_and_the_sweep_goes_on(tmp_path: Path) -> None:
-    ways = ["refuse", "kill", "crash", "empty", "infinite", "good"]
+    ways = ["reject", "kill", "crash", "empty", "infinite", "good"]
     own = worker(tmp_path, parameters={"behave": ways}, trials=6, **GRID)
     issues = own.work()
     found = {row["behave"]: (row["state"], row["reason"]) for row in rows(tmp_path)}
-    refused = "LS-CFG-007: a network needs an odd number of slices, not 2; choose another network="
-    assert found["refuse"] == ("failed", refused)
+    rejected = "LS-CFG-007: a network needs an odd number of slices, not 2; choose another network="
+    assert found["reject"] == ("failed", rejected)
     assert found["kill"] == ("failed", "killed by SIGKILL, which is what the kernel sends when memory runs out")
     assert found["crash"] == ("failed", "ended with code 1: last words")
     for way in ("empty", "infinite"):
@@ -73,7 +73,7 @@ def test_tables_tell_objectives_volumes_and_seeds(tmp_path: Path) -> None:
 
 
 def test_a_sweep_whose_trials_all_fail_ends_and_says_so(tmp_path: Path) -> None:
-    issues = worker(tmp_path, parameters={"behave": ["crash", "refuse"]}, trials=4).work()
+    issues = worker(tmp_path, parameters={"behave": ["crash", "reject"]}, trials=4).work()
     assert [issue.code for issue in issues] == ["LS-SWP-010"] * 4 + ["LS-SWP-009"]
     assert len(rows(tmp_path)) == 4
 
@@ -195,7 +195,7 @@ def test_a_worker_that_was_taken_for_dead_changes_nothing_any_more(tmp_path: Pat
     assert (record.state, record.about["reason"]) == (State.FAILED, "silent")
 
 
-def test_a_study_begun_otherwise_is_refused_with_every_difference(tmp_path: Path) -> None:
+def test_a_study_begun_otherwise_is_rejected_with_every_difference(tmp_path: Path) -> None:
     from liverspleen.errors import InputError
 
     url = f"sqlite:///{tmp_path / 'study.db'}"
@@ -211,7 +211,7 @@ def test_a_study_begun_otherwise_is_refused_with_every_difference(tmp_path: Path
 
 
 @pytest.mark.parametrize("number", [None, 2, "1"])
-def test_a_study_of_another_format_is_refused(tmp_path: Path, number: object) -> None:
+def test_a_study_of_another_format_is_rejected(tmp_path: Path, number: object) -> None:
     from liverspleen.errors import InputError
 
     url = f"sqlite:///{tmp_path / 'study.db'}"

@@ -106,7 +106,7 @@ def test_damaged_last_checkpoint_falls_back_to_the_best_one_with_a_warning(
     assert_same_result(tmp_path / "whole", run)
 
 
-def test_folder_without_a_readable_checkpoint_is_refused_and_left_alone(
+def test_folder_without_a_readable_checkpoint_is_rejected_and_left_alone(
     box_cohort: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     cohort, run = box_cohort(), tmp_path / "run"
@@ -162,7 +162,7 @@ def test_loss_that_is_no_number_stops_with_cases_and_slices_and_keeps_the_last_g
     assert train(cohort, run, "scheduler=constant", steps=6) == 2
     (line,) = [line for line in capsys.readouterr().err.splitlines() if "LS-TRN" in line]
     assert line.startswith("LS-TRN-006: loss or gradient of step 4 is not finite, at 'c")
-    assert line.count("slice") == 4 + 1  # a batch of four, and the cure
+    assert line.count("slice") == 4 + 1  # a batch of four, and the hint
     assert torch.load(run / "last.ckpt", weights_only=True)["global_step"] == 2
     assert all(torch.isfinite(value).all() for value in weights(run).values())
 

@@ -84,7 +84,7 @@ def test_default_loss_is_monais_dice_ce_where_all_is_labelled() -> None:
     torch.testing.assert_close(gradient(chosen("dice_ce"), logits, labels, everything), expected.grad)
 
 
-def test_focal_loss_with_gamma_0_is_cross_entropy_and_gammas_between_are_refused() -> None:
+def test_focal_loss_with_gamma_0_is_cross_entropy_and_gammas_between_are_rejected() -> None:
     logits, labels = random_batch()
     labels = labels.long()
     torch.testing.assert_close(Focal(0.0)(logits, labels), CrossEntropy()(logits, labels))

@@ -116,7 +116,7 @@ def stop_at(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
     monkeypatch.setattr(SegmentationModule, "training_step", disturbed)
 
 
-def refusal(capsys: Captured) -> str:
+def rejection(capsys: Captured) -> str:
     (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("LS-")]
     return line
 
@@ -133,7 +133,7 @@ def test_a_training_from_before_a_key_existed_ends_as_an_undisturbed_one(
     before = (cut / "last.ckpt").read_bytes()
     capsys.readouterr()
     assert train(cohort, cut, "trainer.ema_decay=0.9", "slices.pixel_mm=4", steps=5) == 2
-    line = refusal(capsys)
+    line = rejection(capsys)
     assert line.startswith("LS-TRN-004 file")
     assert "trainer.ema_decay was null (not recorded), now 0.9" in line
     assert "slices.pixel_mm was null (not recorded), now 4.0" in line
@@ -158,7 +158,7 @@ def test_every_difference_is_named_in_one_line(box_cohort: Cohorts, tmp_path: Pa
     capsys.readouterr()
     other = ("optimizer.lr=0.01", "loss.dice_weight=0.5", f"network.weights={weights}", "seed=3", f"split={split}")
     assert train(cohort, run, *other, steps=2) == 2
-    line = refusal(capsys)
+    line = rejection(capsys)
     for text in (
         "seed was 0, now 3; ",
         f"network.weights was null, now sha256 {hashlib.sha256(b'other').hexdigest()}; ",
@@ -181,14 +181,14 @@ def test_what_measures_or_lengthens_a_training_may_change(box_cohort: Cohorts, t
 
 
 @pytest.mark.parametrize("number", [None, 1, 3, "2", True, [2]])
-def test_a_checkpoint_of_another_format_is_refused_before_anything_else_of_it_is_read(
+def test_a_checkpoint_of_another_format_is_rejected_before_anything_else_of_it_is_read(
     number: object, box_cohort: Cohorts, tmp_path: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cohort, run = box_cohort(), tmp_path / "run"
     run.mkdir()
     torch.save({"liverspleen": {} if number is None else {"format": number}}, run / "last.ckpt")
     assert train(cohort, run, steps=1) == 2
-    line = refusal(capsys)
+    line = rejection(capsys)
     assert line.startswith(f"LS-FMT-001 file '{run / 'last.ckpt'}': checkpoint ")
     assert ", expected 2; " in line
     assert "train again" in line
@@ -203,4 +203,4 @@ def test_a_checkpoint_whose_recipe_is_damaged_is_none_to_go_on_from(
         rewrite(file, lambda content: content.pop(RECIPE_KEY))
     capsys.readouterr()
     assert train(cohort, run, steps=2) == 2
-    assert refusal(capsys).startswith("LS-TRN-005")
+    assert rejection(capsys).startswith("LS-TRN-005")

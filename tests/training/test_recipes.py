@@ -107,7 +107,7 @@ def test_recipes_are_trained_and_go_on_where_they_stopped(
         "scheduler.every=0",
     ],
 )
-def test_recipe_that_cannot_be_meant_is_refused(word: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_recipe_that_cannot_be_meant_is_rejected(word: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train", "cohort=none.csv", f"output={tmp_path}", word]) == 2
     issues = [line for line in capsys.readouterr().err.splitlines() if line.startswith("LS-")]
     assert len(issues) == 1

@@ -26,7 +26,7 @@ def job(tasks: int, per_node: int | None = None, nodes: int = 1, **more: str) ->
         (TWO, job(1, SLURM_JOB_NAME="interactive")),
     ],
 )
-def test_tasks_that_fit_are_no_fault(words: tuple[str, ...], environment: dict[str, str]) -> None:
+def test_tasks_that_fit_are_no_issue(words: tuple[str, ...], environment: dict[str, str]) -> None:
     config = compose("train", ["cohort=c", "output=o", *words])
     assert task_issues(environment, devices=config.trainer.devices, nodes=config.trainer.nodes) == []
 
@@ -41,7 +41,7 @@ def test_tasks_that_fit_are_no_fault(words: tuple[str, ...], environment: dict[s
         (TWO, {k: v for k, v in job(2, 2).items() if k != "SLURM_STEP_ID"}, "write srun before liverspleen train"),
     ],
 )
-def test_tasks_that_do_not_fit_are_one_line_with_the_cure(
+def test_tasks_that_do_not_fit_are_one_line_with_the_hint(
     words: tuple[str, ...], environment: dict[str, str], hint: str
 ) -> None:
     config = compose("train", ["cohort=c", "output=o", *words])

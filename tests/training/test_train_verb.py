@@ -79,7 +79,7 @@ def test_finished_training_is_not_repeated(
     assert (tmp_path / "run" / "last.ckpt").stat().st_mtime_ns == before
 
 
-def test_output_folder_of_another_training_is_refused(
+def test_output_folder_of_another_training_is_rejected(
     box_cohort: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     cohort = box_cohort()

@@ -55,7 +55,7 @@ def run_import(config: ImportConfig) -> ImportRun:
         try:
             with private(identity, "importing"):
                 imported = _import(config, identity, record)
-        finally:  # the names of refused cases are needed too
+        finally:  # the names of rejected cases are needed too
             write_links(links, identity)
             say(f"import: what the hashes stand for is in {links.name}, beside the key")
     return ImportRun(imported, tuple(record.issues))

@@ -58,7 +58,7 @@ def run_prediction(config: PredictConfig) -> Predicted:
             private(scans.identity, "predicting"),
         ):
             outcomes, tables = _predict(prediction, scans, shard, record)
-    done = [outcome for outcome in outcomes if not outcome.refused]
+    done = [outcome for outcome in outcomes if not outcome.rejected]
     return Predicted(
         config.output,
         {outcome.case_id: CaseFiles(config.output, outcome.case_id).label_map for outcome in done},
@@ -70,7 +70,7 @@ def run_prediction(config: PredictConfig) -> Predicted:
 
 
 def _prediction(config: PredictConfig) -> Prediction:
-    """Model, settings and devices; refused before any scan is looked for."""
+    """Model, settings and devices; rejected before any scan is looked for."""
     prediction = Prediction.of(
         config.model,
         config.output,
@@ -112,12 +112,12 @@ def _predict(prediction: Prediction, scans: Scans, shard: Shard, record: Run) ->
     remove_left_behind(folder)
     mine = [scan for scan in scans.cases if shard.takes(scan.case.case_id)]
     outcomes = predict_scans(prediction, mine, record.issues)
-    record.outputs += [CaseFiles(folder, outcome.case_id).label_map for outcome in outcomes if not outcome.refused]
+    record.outputs += [CaseFiles(folder, outcome.case_id).label_map for outcome in outcomes if not outcome.rejected]
     return outcomes, _tables(prediction, scans, shard, record)
 
 
 def _tables(prediction: Prediction, scans: Scans, shard: Shard, record: Run) -> list[Path]:
-    """Write the tables if all cases of the input are done or refused, whichever task did them."""
+    """Write the tables if all cases of the input are done or rejected, whichever task did them."""
     missing = unfinished(prediction.folder, [scan.case.case_id for scan in scans.cases], prediction.settings)
     if not missing:
         record.outputs += (written := write_tables(prediction.folder))

@@ -69,7 +69,7 @@ class Claim:
 
 @dataclass(frozen=True)
 class Claims:
-    """The claims of a file, and a fault LS-AUD-004 for each entry that could not be read."""
+    """The claims of a file, and an issue LS-AUD-004 for each entry that could not be read."""
 
     claims: tuple[Claim, ...]
     issues: tuple[Issue, ...] = ()

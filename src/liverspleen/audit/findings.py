@@ -74,7 +74,7 @@ class Audit:
 def audit(numbers: Iterable[PublishedNumber], claims: Sequence[Claim]) -> Audit:
     """Look at every number alone and at every claim.
 
-    A claim whose rule lacks something, such as an n, is a fault LS-AUD-005; the others are checked.
+    A claim whose rule lacks something, such as an n, is an issue LS-AUD-005; the others are checked.
     """
     numbers = list(numbers)
     findings = [finding for number in numbers for finding in _alone(number)]

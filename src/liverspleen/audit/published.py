@@ -83,7 +83,7 @@ class PublishedNumber:
 
 @dataclass(frozen=True)
 class Published:
-    """The numbers of a file by id, in its order, and a fault LS-AUD-002 for each row that could not be read."""
+    """The numbers of a file by id, in its order, and an issue LS-AUD-002 for each row that could not be read."""
 
     numbers: Mapping[str, PublishedNumber]
     issues: tuple[Issue, ...] = ()

@@ -14,7 +14,7 @@ outputs
   in output=: bench.json, run.json
 
 exit codes
-  0 done; 2 the input was refused; 1 failure
+  0 done; 2 the input was rejected; 1 failure
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ outputs, in output= if given
   run.json        what made it
 
 exit codes
-  0 done, an undefined change with its reason included; 2 the input is refused, every fault listed; 1 failure
+  0 done, an undefined change with its reason included; 2 the input is rejected, every issue listed; 1 failure
 """
 
 from __future__ import annotations

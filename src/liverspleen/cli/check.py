@@ -1,8 +1,8 @@
 """examine a cohort before anything is computed from it: table, files, geometry, HU, labels, anatomy, duplicates.
 
-Every finding is one line with a stable code, its case, file and cure. Nothing is changed.
+Every finding is one line with a stable code, its case, file and hint. Nothing is changed.
 
-  error    the case is refused by the verbs that read it, or it can only be wrong
+  error    the case is rejected by the verbs that read it, or it can only be wrong
   warning  most likely a defect: look at the case
   note     a variant worth knowing, such as an organ cut off by the border of the scan
 
@@ -18,12 +18,12 @@ inputs
   cohort=         cohort.csv, its paths relative to root= (its own folder when empty); or a folder of images
 
 outputs, in output= (only printed when empty)
-  findings.csv    severity, code, case_id, file, what, cure
+  findings.csv    severity, code, case_id, file, what, hint
   findings.json   the same, with counts by severity and code, and what was measured of each case
   run.json        what made it
 
 exit codes
-  0 no error (warnings included); 2 cases refused, each listed; 1 failure
+  0 no error (warnings included); 2 cases rejected, each listed; 1 failure
 """
 
 from __future__ import annotations

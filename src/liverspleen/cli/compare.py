@@ -23,7 +23,7 @@ outputs, in output=
   run.json        what made them
 
 exit codes
-  0 done (notes included); 2 a table, a reader or the reference is refused, every fault listed; 1 failure
+  0 done (notes included); 2 a table, a reader or the reference is rejected, every issue listed; 1 failure
 """
 
 from __future__ import annotations

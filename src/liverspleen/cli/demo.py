@@ -12,7 +12,7 @@ outputs, in output=
   run.json                                                        what made them
 
 exit codes
-  0 done; 2 cases refused, each listed; 1 failure
+  0 done; 2 cases rejected, each listed; 1 failure
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ outputs of layout=, in output=
   run.json           what made it
 
 exit codes
-  0 done (warnings included); 2 cases or the model refused, each listed (the other cases are exported); 1 failure
+  0 done (warnings included); 2 cases or the model rejected, each listed (the other cases are exported); 1 failure
 """
 
 from __future__ import annotations

@@ -37,7 +37,7 @@ outputs, in output=
   run.json           what made it
 
 exit codes
-  0 done (warnings included); 2 cases refused, each listed (the others are imported); 1 failure
+  0 done (warnings included); 2 cases rejected, each listed (the others are imported); 1 failure
 """
 
 from __future__ import annotations

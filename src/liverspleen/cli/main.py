@@ -35,7 +35,7 @@ label maps -measure-> measurements.csv -report-> tables, figures, report.html. E
 
 conf=FOLDER with any verb adds choices of your own: with FOLDER/network/mine.yaml there is network=mine.
 
-exit codes: 0 done (warnings included); 2 a case or the input was refused, each listed; 1 failure.
+exit codes: 0 done (warnings included); 2 a case or the input was rejected, each listed; 1 failure.
 """
 
 _FLAGS = frozenset({"-h", "--help"})
@@ -56,10 +56,10 @@ def main(words: Sequence[str]) -> int:
     if verb not in VERBS:
         near = difflib.get_close_matches(verb, VERBS, 1)
         hint = f"did you mean {near[0]}?" if near else "see liverspleen --help"
-        return _refuse([Issue("LS-CFG-000", f"there is no verb {verb!r}", hint)])
+        return _reject([Issue("LS-CFG-000", f"there is no verb {verb!r}", hint)])
     try:
         overrides, renamed = current_names(verb, overrides)
-        _refuse(renamed)
+        _reject(renamed)
         wanted = _configuration_wanted(overrides)
         if _FLAGS & set(overrides):
             return _helped(verb, [word for word in overrides if word not in _FLAGS])
@@ -70,7 +70,7 @@ def main(words: Sequence[str]) -> int:
             return 0
         return run_verb(verb, overrides)
     except InputError as error:
-        return _refuse(error.issues)
+        return _reject(error.issues)
     except KeyboardInterrupt:
         print(Issue("LS-RUN-002", "interrupted", "run the same command to go on"), file=sys.stderr)
         return 1
@@ -87,14 +87,14 @@ def main(words: Sequence[str]) -> int:
 
 
 def run_verb(verb: str, overrides: Sequence[str]) -> int:
-    """Compose the configuration of a verb, run it, list what it refused."""
+    """Compose the configuration of a verb, run it, list what it rejected."""
     from liverspleen.processes import keep_pages
 
     config = compose(verb, overrides)
     if verb in NETWORK_VERBS:
         keep_pages()  # before torch allocates
     run = module_of(verb).run
-    return _refuse(run(config, overrides) if verb == "sweep" else run(config))  # its trials are given the same words
+    return _reject(run(config, overrides) if verb == "sweep" else run(config))  # its trials are given the same words
 
 
 def _helped(verb: str, overrides: Sequence[str]) -> int:
@@ -106,7 +106,7 @@ def _helped(verb: str, overrides: Sequence[str]) -> int:
         return 0
     except InputError as error:
         print(verb_help(verb, [word for word in overrides if word.startswith(f"{OWN}=")]))
-        return _refuse(error.issues)
+        return _reject(error.issues)
 
 
 def _configuration_wanted(overrides: list[str]) -> bool:
@@ -126,7 +126,7 @@ def _configuration_wanted(overrides: list[str]) -> bool:
     return False
 
 
-def _refuse(issues: Sequence[Issue]) -> int:
+def _reject(issues: Sequence[Issue]) -> int:
     for line in collapsed(issues):
         print(line, file=sys.stderr)
     return 2 if any(issue.severity == "error" for issue in issues) else 0

@@ -20,7 +20,7 @@ outputs, in output=
   run.json           what made it
 
 exit codes
-  0 done; 2 cases refused, each listed (the others are measured); 1 failure
+  0 done; 2 cases rejected, each listed (the others are measured); 1 failure
 """
 
 from __future__ import annotations

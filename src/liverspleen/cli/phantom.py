@@ -16,7 +16,7 @@ outputs, in output=
   run.json           what made them
 
 exit codes
-  0 done; 2 refused; 1 failure
+  0 done; 2 rejected; 1 failure
 """
 
 from __future__ import annotations

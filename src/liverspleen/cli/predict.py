@@ -26,11 +26,11 @@ outputs, in output=
   volumes.csv             the volumes once more, one row per case
   review.csv              the cases, those first that need a look
   dseg.tsv, slicer.ctbl, itksnap.txt, dataset_description.json   names and colours for BIDS, 3D Slicer, ITK-SNAP
-  refused/<case_id>.json  why there is no label map
+  rejected/<case_id>.json  why there is no label map
   run.json                what made them; run_2of8.json of a share
 
 exit codes
-  0 done; 2 cases refused, each listed (the others are segmented); 1 failure
+  0 done; 2 cases rejected, each listed (the others are segmented); 1 failure
 """
 
 from __future__ import annotations

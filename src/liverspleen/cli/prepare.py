@@ -21,7 +21,7 @@ outputs, in cache=
   one folder per case, named by the hash of its files; <hash>.voxels of each test image; run.json
 
 exit codes
-  0 done; 2 cases refused or damaged, each listed (the others are stored), or no room on disk; 1 failure
+  0 done; 2 cases rejected or damaged, each listed (the others are stored), or no room on disk; 1 failure
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from liverspleen.cohort.split import is_trainable
 from liverspleen.config import PrepareConfig
 from liverspleen.data.atomic_folders import in_use
 from liverspleen.data.build import build_cache
-from liverspleen.data.maintenance import cached_folders, prune, refuse_other_formats, verify_all
+from liverspleen.data.maintenance import cached_folders, prune, reject_other_formats, verify_all
 from liverspleen.errors import InputError, Issue
 from liverspleen.processes import progress, say
 from liverspleen.provenance import Run, recorded
@@ -57,13 +57,13 @@ def run(config: PrepareConfig) -> Sequence[Issue]:
                 _verify(config, record)
             return tuple(record.issues)
     except OSError as error:
-        if error.errno == errno.ENOSPC and (refusal := _refusal_before(error)):
-            raise refusal from None  # a disk too full even for run.json is told once
+        if error.errno == errno.ENOSPC and (rejection := _rejection_before(error)):
+            raise rejection from None  # a disk too full even for run.json is told once
         raise
 
 
-def _refusal_before(error: BaseException) -> InputError | None:
-    """The refusal that was on its way when `error` came in between."""
+def _rejection_before(error: BaseException) -> InputError | None:
+    """The rejection that was on its way when `error` came in between."""
     earlier: BaseException | None = error
     while earlier is not None and not isinstance(earlier, InputError):
         earlier = earlier.__context__
@@ -96,7 +96,7 @@ def _fill(config: PrepareConfig, record: Run) -> None:
 
 
 def _verify(config: PrepareConfig, record: Run) -> None:
-    refuse_other_formats(config.cache)
+    reject_other_formats(config.cache)
     damaged = 0
     with progress("verify", len(cached_folders(config.cache))) as advance:
         for folder, issues in verify_all(config.cache):

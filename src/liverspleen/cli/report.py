@@ -26,7 +26,7 @@ outputs, in output=
   run.json             what made them
 
 exit codes
-  0 done (notes included); 2 a table is refused or rows of the cohort are, every fault listed; 1 failure
+  0 done (notes included); 2 a table is rejected or rows of the cohort are, every issue listed; 1 failure
 """
 
 from __future__ import annotations

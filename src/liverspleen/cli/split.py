@@ -2,7 +2,7 @@
 
 Only development cases with an organ labelled take part; all examinations of a patient are on one side. Conditions,
 sites, and conditions at each site are shared out alike, to the patient where their numbers do not divide. A file keeps
-the cohort's hash, so that a training on a changed cohort is refused. Files of an earlier draw in output= are replaced.
+the cohort's hash, so that a training on a changed cohort is rejected. Files of an earlier draw in output= are replaced.
 
 example
   liverspleen split cohort=cohort.csv output=split seed=1
@@ -17,7 +17,7 @@ outputs, in output=
   run.json    what made them
 
 exit codes
-  0 done; 2 rows of the cohort refused, each listed (the others are split), or the cohort refused; 1 failure
+  0 done; 2 rows of the cohort rejected, each listed (the others are split), or the cohort rejected; 1 failure
 """
 
 from __future__ import annotations

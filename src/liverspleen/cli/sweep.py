@@ -28,7 +28,7 @@ outputs, in output=
   study.db, study.json, run.json  the study; what is searched; what made them
 
 exit codes
-  0 done, failed trials included; 2 input refused; 1 interrupted or failure
+  0 done, failed trials included; 2 input rejected; 1 interrupted or failure
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """train a 2.5D DeepLabV3+ on the development cases of a cohort.
 
-Does what is missing first: draws the split (split=), fills the slice cache (cache=). Refuses a test case of the cohort
+Does what is missing first: draws the split (split=), fills the slice cache (cache=). Rejects a test case of the cohort
 whose voxels are those of a case to learn from or to validate on, under whatever name; a test image that cannot be read
 is no matter here. Cases in which only one organ is labelled teach that organ. Stopped or killed, the same command goes
 on and ends as if nothing had happened; finished, it says so. With more trainer.steps= a finished training goes on; a
@@ -10,10 +10,10 @@ SIGTERM and SIGUSR1 stop after the step under way, a second time at once. traine
 
 A folder of images is a cohort too: images/ and labels/, or imagesTr/ and labelsTr/, with files of the same names (but
 for nnU-Net's _0000), or X.nii.gz beside X_label.nii.gz. Its label maps hold 0 background, 1 liver, 2 spleen; each CT
-counts as a patient of its own. The table of its files is written into output=, and the folder refused if it has changed
-when the training goes on. DICOM and label maps with other values: liverspleen import first.
+counts as a patient of its own. The table of its files is written into output=, and the folder rejected if it has
+changed when the training goes on. DICOM and label maps with other values: liverspleen import first.
 
-Refused are a split in which a patient is on both sides, or has test cases, a split of another cohort, a CT that by its
+Rejected are a split in which a patient is on both sides, or has test cases, a split of another cohort, a CT that by its
 voxels is on both sides, and to go on with images, label maps or a configuration that were changed: every difference is
 named (docs/reference/formats.md).
 
@@ -34,7 +34,7 @@ outputs, in output=
   run.json               what made them
 
 exit codes
-  0 done; 2 cases or input refused, each listed (the other cases are learnt from); 1 failure
+  0 done; 2 cases or input rejected, each listed (the other cases are learnt from); 1 failure
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Zip archives of scans, unpacked into a temporary folder under names of our own, within bounds, or refused."""
+"""Zip archives of scans, unpacked into a temporary folder under names of our own, within bounds, or rejected."""
 
 from __future__ import annotations
 
@@ -87,8 +87,8 @@ def unpack(archive: Path, folder: Path) -> Unpacked:
     """Unpack the NIfTI and DICOM files of a zip archive into a new `folder`.
 
     Names in the archive never become paths. Hidden files, what is neither kind, and archives within it are passed over
-    (LS-SCN-008 notes the last). The archive is refused as a whole, before anything is written where its list of entries
-    tells.
+    (LS-SCN-008 notes the last). The archive is rejected as a whole, before anything is written where its list of
+    entries tells.
 
     Raises:
         InputError: LS-SCN-001 damaged, 002 a name that leads out of it, 003 a link or device, 004 encrypted, 005 more
@@ -120,7 +120,7 @@ class _Entry:
 
 
 def _check_directory(handle: BinaryIO, archive: Path) -> None:
-    """Refuse a list of entries that would fill the memory, before zipfile reads it."""
+    """Reject a list of entries that would fill the memory, before zipfile reads it."""
     size = handle.seek(0, os.SEEK_END)
     handle.seek(max(0, size - (1 << 16) - 98))  # a comment, and the records at the end
     tail = handle.read()

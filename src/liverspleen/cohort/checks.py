@@ -22,7 +22,7 @@ _TISSUE_HU = 0  # and some is soft tissue
 
 @dataclass(frozen=True)
 class CaseFiles:
-    """What could be read of a case, and every fault of the files; None for a file that is absent or refused."""
+    """What could be read of a case, and every issue of the files; None for a file that is absent or rejected."""
 
     ct: CTVolume | None
     label: LabelMap | None
@@ -32,7 +32,7 @@ class CaseFiles:
 def read_files(case: Case) -> CaseFiles:
     """CT and reference label map of a case, each if it can be read, with what is wrong or doubtful in them.
 
-    Errors: a file that `read_ct` or `read_label_map` refuses; LS-GEO-003 label map of another shape than its CT,
+    Errors: a file that `read_ct` or `read_label_map` rejects; LS-GEO-003 label map of another shape than its CT,
     LS-GEO-004 on another grid, LS-LAB-002 voxels of a structure that the manifest does not call labelled.
     Warnings: LS-LAB-003 labelled organ without a voxel, LS-LAB-004 spleen labelled though the manifest calls it absent,
     LS-IMG-009 values clipped to int16, LS-IMG-010 constant image, LS-IMG-011 values that no CT in HU has.
@@ -42,8 +42,8 @@ def read_files(case: Case) -> CaseFiles:
     try:
         ct = read_ct(case.image, case_id=case.case_id)
         issues += _intensity_issues(case, ct)
-    except InputError as refused:
-        issues += refused.issues
+    except InputError as rejected:
+        issues += rejected.issues
     label, found = _examine_label(case, None if ct is None else ct.geometry)
     return CaseFiles(ct, label, (*issues, *found))
 
@@ -71,8 +71,8 @@ def load_reference(case: Case) -> tuple[Geometry, LabelMap | None]:
     grid = label = None
     try:
         grid = read_grid(case.image, case_id=case.case_id)
-    except InputError as refused:
-        issues += refused.issues
+    except InputError as rejected:
+        issues += rejected.issues
     label, found = _examine_label(case, grid)
     if errors := [issue for issue in [*issues, *found] if issue.severity == "error"]:
         raise InputError(errors)
@@ -104,8 +104,8 @@ def _examine_label(case: Case, grid: Geometry | None) -> tuple[LabelMap | None, 
         return None, []
     try:
         label = read_label_map(case.label, case_id=case.case_id)
-    except InputError as refused:
-        return None, [*refused.issues]
+    except InputError as rejected:
+        return None, [*rejected.issues]
     issues = [*_structure_issues(case, label)]
     if grid is not None:
         issues += grid_issues(case.case_id, label, grid, file=case.label, against="its CT")

@@ -98,7 +98,7 @@ def read_covariates(file: StrPath, *, vocabulary: Vocabulary) -> Covariates:
     `cohort.csv` or further ones. With both keys in a row, `source` says which case it is, `patient` whose.
 
     Raises:
-        InputError: with all faults, by row; no value of the file is in them: LS-COV-001 it cannot be read, 002 a
+        InputError: with all issues, by row; no value of the file is in them: LS-COV-001 it cannot be read, 002 a
             column is missing, twice, unnamed or not for covariates, 003 a row has no key, 004 two rows have one key,
             005 a value that `cohort.csv` does not allow.
     """

@@ -56,12 +56,12 @@ def export_cohort(
         issues.append(Issue("LS-XPT-003", message, "rename it before training", severity="warning"))
     clear_for(output, found)
     done = []
-    for place, refused in zip(found, _exported(output, found, workers), strict=True):
-        issues.extend(refused)
-        if not refused:
+    for place, rejected in zip(found, _exported(output, found, workers), strict=True):
+        issues.extend(rejected)
+        if not rejected:
             done.append(place)
     if not done:
-        raise InputError([*issues, Issue("LS-XPT-004", "no case is exported", "see the cases' faults")])
+        raise InputError([*issues, Issue("LS-XPT-004", "no case is exported", "see the cases' issues")])
     write_description(output, layout, done)
     write_covariates(output / "covariates.csv", done)
     files = [output / "dataset.json", output / "covariates.csv"]

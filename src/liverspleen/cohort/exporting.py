@@ -85,7 +85,7 @@ def clear_for(output: Path, found: Sequence[Place]) -> None:
 
 
 def export_case(output: Path, place: Place) -> tuple[Issue, ...]:
-    """Write the files of a case; its faults if it is refused, which then has none, of an earlier export neither."""
+    """Write the files of a case; its issues if it is rejected, which then has none, of an earlier export neither."""
     try:
         ct, label_map = load_case(place.case)
     except InputError as error:

@@ -41,7 +41,7 @@ def open_cohort(
         InputError: as `read_cohort`; LS-COH-031 the folder holds no images, or DICOM, LS-COH-032 two layouts,
             LS-COH-035 its dataset.json gives other label values, LS-COH-036 `table` is there and differs; LS-LAB-007
             a CT has two label maps. A name that is no
-            text is among the faults of the cohort (LS-COH-037).
+            text is among the issues of the cohort (LS-COH-037).
     """
     path = Path(path)
     if not path.is_dir():
@@ -108,7 +108,7 @@ def _beside(folder: Path) -> tuple[list[Path], dict[str, Path]]:
 
 def _nifti(folder: Path) -> list[Path]:
     files = sorted(folder.iterdir()) if folder.is_dir() else []
-    # a link to nowhere stays: it is refused when read, not left out without a word
+    # a link to nowhere stays: it is rejected when read, not left out without a word
     return [file for file in files if strip_suffix(file.name) and not file.name.startswith(".") and not file.is_dir()]
 
 

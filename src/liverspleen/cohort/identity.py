@@ -84,7 +84,7 @@ class Identity:
         return Hidden("/".join(self._component(part) for part in relative.parts if part != relative.anchor) or ".")
 
     def issue(self, issue: Issue) -> Issue:
-        """The fault with its file redacted."""
+        """The issue with its file redacted."""
         return issue if issue.file is None else replace(issue, file=self.path(issue.file))
 
     def _component(self, part: str) -> str:

@@ -32,7 +32,7 @@ _SERIES = (
 def write_import(
     path: Path, found: Found, plan: Plan, outcomes: Sequence[Outcome], identity: Identity
 ) -> tuple[Issue, ...]:
-    """Write a row per case of the source, in the order of their (hashed) names; the faults of all of them."""
+    """Write a row per case of the source, in the order of their (hashed) names; the issues of all of them."""
     rows: list[dict[str, str]] = []
     issues: list[Issue] = []
     for task, outcome in zip(plan.tasks, outcomes, strict=True):
@@ -40,9 +40,9 @@ def write_import(
         hashes = {"image_sha256": outcome.image_sha256, "label_sha256": outcome.label_sha256}
         rows.append(told | _verdict(outcome.row is not None, outcome.issues) | hashes)
         issues += outcome.issues
-    for case, refused in plan.refused:
-        rows.append({"source": identity.path(case.name)} | _verdict(False, refused))
-        issues += _about(identity, case.name, refused)
+    for case, rejected in plan.rejected:
+        rows.append({"source": identity.path(case.name)} | _verdict(False, rejected))
+        issues += _about(identity, case.name, rejected)
     for left in found.left:
         rows.append({"source": identity.path(left.name)} | _verdict(False, [left.issue]))
         issues += _about(identity, left.name, [left.issue])
@@ -51,7 +51,7 @@ def write_import(
 
 
 def write_series_table(path: Path, found: Found, plan: Plan, outcomes: Sequence[Outcome], identity: Identity) -> None:
-    """Write a row per series, in the order of their hashes; one whose case is refused in the end has its reason."""
+    """Write a row per series, in the order of their hashes; one whose case is rejected in the end has its reason."""
     ends = {task.source.key or task.source.name: outcome for task, outcome in zip(plan.tasks, outcomes, strict=True)}
     rows = []
     for series in found.series:
@@ -72,7 +72,7 @@ def _verdict(taken: bool, issues: Sequence[Issue]) -> dict[str, str]:
 
 
 def _about(identity: Identity, name: str, issues: Iterable[Issue]) -> list[Issue]:
-    """The faults, each with a file to be found by: the case itself where it names none."""
+    """The issues, each with a file to be found by: the case itself where it names none."""
     return [
         identity.issue(issue) if issue.file else Issue(**{**vars(issue), "file": identity.path(name)})
         for issue in issues

@@ -42,7 +42,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a task: `row` is None if the case is refused; hashes are of the decoded voxels."""
+    """What became of a task: `row` is None if the case is rejected; hashes are of the decoded voxels."""
 
     case_id: str
     row: Mapping[str, str] | None
@@ -57,7 +57,7 @@ class Plan:
     """Tasks in the order of case_id, cases that cannot become one, and what concerns the whole."""
 
     tasks: tuple[Task, ...]
-    refused: tuple[tuple[SourceCase, tuple[Issue, ...]], ...]
+    rejected: tuple[tuple[SourceCase, tuple[Issue, ...]], ...]
     notes: tuple[Issue, ...]
 
 
@@ -66,13 +66,13 @@ def plan(
 ) -> Plan:
     """What is to be done with the cases found. `request` is text of all that decides how they are read.
 
-    Refused are cases whose ids collide (LS-IMP-013), and rows that `cohort.csv` does not allow.
+    Rejected are cases whose ids collide (LS-IMP-013), and rows that `cohort.csv` does not allow.
     """
     test = next((word for word in vocabulary.datasets if word != DEVELOPMENT), "")
     ids = [identity.case_id(case.name, case.key or case.name) for case in found.cases]
     number = Counter(map(_same, ids))
     tasks: list[Task] = []
-    refused: list[tuple[SourceCase, tuple[Issue, ...]]] = []
+    rejected: list[tuple[SourceCase, tuple[Issue, ...]]] = []
     tests = 0
     for case, case_id in zip(found.cases, ids, strict=True):
         cells = covariates.cells(case)
@@ -89,7 +89,7 @@ def plan(
         if number[_same(case_id)] > 1:
             issues.append(Issue("LS-IMP-013", "another case has the same id", "rename one of them", row["case_id"]))
         if issues:
-            refused.append((case, tuple(issues)))
+            rejected.append((case, tuple(issues)))
         else:
             stamp = _stamp(case, row["labelled_structures"], identity, request)
             tasks.append(Task(row["case_id"], row, case, output, stamp))
@@ -97,13 +97,13 @@ def plan(
     if tests:
         message = f"{tests} cases of the layout's test folder or list are given the dataset '{test}'"
         notes.append(Issue("LS-IMP-011", message, "say otherwise in the covariates if it is wrong", severity="note"))
-    return Plan(tuple(sorted(tasks, key=lambda task: task.case_id)), tuple(refused), tuple(notes))
+    return Plan(tuple(sorted(tasks, key=lambda task: task.case_id)), tuple(rejected), tuple(notes))
 
 
 def carry_out(task: Task) -> Outcome:
     """Import one case, unless its record says that it is done. Nothing is raised but for a full disk and the like.
 
-    Faults name no text of the source: those of the readers hold none, and of anything unexpected only its kind is told.
+    Issues name no text of the source: those of the readers hold none, and of anything unexpected only its kind is told.
     """
     try:
         return _recorded(task) or _imported(task)

@@ -1,4 +1,4 @@
-"""`cohort.csv` in and out: which CT examinations there are, and every fault of the table in one report."""
+"""`cohort.csv` in and out: which CT examinations there are, and every issue of the table in one report."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Case:
 class Cohort:
     """The usable rows of a `cohort.csv`.
 
-    `faults` are those of single rows; the rows that errors name are not among `cases`. `hash` is the SHA-256 of what
+    `issues` are those of single rows; the rows that errors name are not among `cases`. `hash` is the SHA-256 of what
     all rows state, independent of the order of rows and columns, line ends and byte order mark, and of the files they
     name. `vocabulary` gives the order and the labels of its words in tables.
     """
@@ -87,9 +87,9 @@ class _Row:
 def read_cohort(path: StrPath, *, root: StrPath | None = None, vocabulary: Vocabulary | None = None) -> Cohort:
     """The cohort in a CSV file (UTF-8 with or without BOM, any line ends).
 
-    Paths in it are relative to `root` (the file's own folder by default), taken verbatim, and refused outside it, also
-    through `..` or a link. The files themselves are not looked at. Rows with faults are left out, and listed in
-    `faults`.
+    Paths in it are relative to `root` (the file's own folder by default), taken verbatim, and rejected outside it, also
+    through `..` or a link. The files themselves are not looked at. Rows with issues are left out, and listed in
+    `issues`.
 
     Raises:
         InputError: the table cannot be used at all: LS-COH-001 unreadable, 002 not UTF-8, 003 column missing, 004
@@ -101,7 +101,7 @@ def read_cohort(path: StrPath, *, root: StrPath | None = None, vocabulary: Vocab
 
 
 def parse_cohort(text: str, *, path: Path, root: Path, vocabulary: Vocabulary | None = None) -> Cohort:
-    """The cohort in the text of a CSV file, as `read_cohort`; `path` is what its faults name."""
+    """The cohort in the text of a CSV file, as `read_cohort`; `path` is what its issues name."""
     rows, renamed = _rows(text, path, root)
     words = vocabulary or PAPER
     repeated = _repeated(rows, path)

@@ -18,7 +18,7 @@ NAME_BYTES = 128
 MISSING, UNUSABLE_ID, UNKNOWN_WORD, BAD_VALUE = "LS-COH-010", "LS-COH-013", "LS-COH-014", "LS-COH-016"
 
 _WORDS = ("datasets", "conditions", "sites")
-_CURES = {
+_HINTS = {
     MISSING: "fill it in",
     UNUSABLE_ID: "rename it",
     UNKNOWN_WORD: "correct it, or give another vocabulary in the config",
@@ -143,6 +143,6 @@ def _cell_issue(details: ErrorDetails) -> CellIssue:
     column = str(details["loc"][0])
     found: Any = details["input"]
     if details["type"] == "missing":
-        return CellIssue(MISSING, column, "required value is missing", _CURES[MISSING])
-    code = details["type"] if details["type"] in _CURES else BAD_VALUE
-    return CellIssue(code, column, f"{found!r}: {details['msg'][:1].lower()}{details['msg'][1:]}", _CURES[code])
+        return CellIssue(MISSING, column, "required value is missing", _HINTS[MISSING])
+    code = details["type"] if details["type"] in _HINTS else BAD_VALUE
+    return CellIssue(code, column, f"{found!r}: {details['msg'][:1].lower()}{details['msg'][1:]}", _HINTS[code])

@@ -23,7 +23,7 @@ class ScanCase:
     """One CT: a NIfTI file, or a DICOM series.
 
     `case.image` is its file, or for DICOM its folder as it may be told. `files` is everything that it is read from,
-    `states` their sizes and times when they were found, and `shown` what faults call its file.
+    `states` their sizes and times when they were found, and `shown` what issues call its file.
     """
 
     case: Case

@@ -41,7 +41,7 @@ _SEVERAL = "LS-IMP-014"
 class Scans:
     """The CT that were found, and what was found besides.
 
-    `identity` is set where names must stay inside: for DICOM, whose folders may name patients. `faults` are told by it
+    `identity` is set where names must stay inside: for DICOM, whose folders may name patients. `issues` are told by it
     already. `links` is the name of the table, beside the key, of what its hashes stand for.
     """
 
@@ -71,11 +71,11 @@ def open_scans(
     two slices or more, under the same ids: keyed hashes by the key in the file `key`, or with `ids="names"` the names
     of folders.
 
-    What cannot be used is among `faults`, the rest goes on.
+    What cannot be used is among `issues`, the rest goes on.
 
     Raises:
         InputError: the source as a whole is none: LS-PRD-001 nothing in it is a CT, LS-CFG-016 `split`, `root` or
-            `datasets` without a cohort, what `read_cohort`, `read_split` and `read_key` refuse.
+            `datasets` without a cohort, what `read_cohort`, `read_split` and `read_key` reject.
     """
     source = Path(source)
     if source.suffix == ".csv" or (source / "cohort.csv").is_file():
@@ -111,12 +111,12 @@ class _Found:
     nifti: list[tuple[str, Path, Path]] = field(default_factory=list)
     series: list[Judged] = field(default_factory=list)
     issues: list[Issue] = field(default_factory=list)
-    archive_refused: bool = False
+    archive_rejected: bool = False
 
     @property
     def is_private(self) -> bool:
         """Whether names that may be a patient's are in it; those of NIfTI files are the users' own."""
-        return bool(self.series) or self.archive_refused
+        return bool(self.series) or self.archive_rejected
 
 
 def _cohort(
@@ -166,7 +166,7 @@ def _add_nifti(found: _Found, files: dict[Path, Path]) -> None:
     named = {
         file: name
         for file, shown in files.items()
-        # a link to nowhere stays: it is refused when read, not left out without a word
+        # a link to nowhere stays: it is rejected when read, not left out without a word
         if (name := strip_suffix(shown.name)) and not name.startswith(".") and not file.is_dir()
     }
     beside = {name + suffix for name in named.values() for suffix in _LABEL_SUFFIXES} & set(named.values())
@@ -184,7 +184,7 @@ def _add_archives(found: _Found, archives: Sequence[Path], stack: ExitStack, top
             unpacked = unpack(archive, folder / str(number))
         except InputError as error:
             found.issues += error.issues
-            found.archive_refused = True
+            found.archive_rejected = True
             continue
         found.issues += unpacked.notes
         _add_nifti(found, {file: archive / name for file, name in unpacked.nifti.items()})
@@ -251,7 +251,7 @@ def _series_case(item: Judged, identity: Identity) -> ScanCase:
 
 
 def _checked(scans: Scans) -> Scans:
-    """Without the cases whose ids name no file, or one file; refused if nothing is left and nothing says why."""
+    """Without the cases whose ids name no file, or one file; rejected if nothing is left and nothing says why."""
     cases, issues = [], list(scans.issues)
     number = Counter(_same(scan.case.case_id) for scan in scans.cases)
     for scan in scans.cases:

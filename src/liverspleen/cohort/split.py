@@ -75,7 +75,7 @@ def read_split(path: StrPath, cohort: Cohort) -> Split:
     """The split in a file, checked against the cohort it is to be used with.
 
     Raises:
-        InputError: with every fault: LS-SPL-002 a patient has test cases, LS-SPL-003 unreadable or not such a table,
+        InputError: with every issue: LS-SPL-002 a patient has test cases, LS-SPL-003 unreadable or not such a table,
             LS-SPL-004 unknown side, LS-SPL-005 a patient on both sides, LS-SPL-006 a patient without a case
             to train on, LS-SPL-007 the cohort has changed, LS-SPL-008 nobody trains.
     """
@@ -93,23 +93,23 @@ def read_split(path: StrPath, cohort: Cohort) -> Split:
 
 
 def _read_rows(path: Path) -> list[dict[str, str]]:
-    def refused(message: str) -> InputError:
+    def rejected(message: str) -> InputError:
         return InputError(Issue("LS-SPL-003", message, _DRAW, file=path))
 
     try:
         rows = list(csv.DictReader(io.StringIO(path.read_bytes().decode("utf-8-sig"), newline=""), strict=True))
     except OSError as error:
-        raise refused(f"split cannot be read ({error.strerror or type(error).__name__})") from error
+        raise rejected(f"split cannot be read ({error.strerror or type(error).__name__})") from error
     except (UnicodeDecodeError, csv.Error) as error:
-        raise refused(f"split is not a CSV file in UTF-8 ({error})") from error
+        raise rejected(f"split is not a CSV file in UTF-8 ({error})") from error
     if not rows or any(not row.get(column) for row in rows for column in _COLUMNS):
-        raise refused(f"split is not a table with rows of {', '.join(_COLUMNS)}")
+        raise rejected(f"split is not a table with rows of {', '.join(_COLUMNS)}")
     if len({tuple(row[column] for column in _COLUMNS[2:]) for row in rows}) > 1:
-        raise refused("rows of the split state different seeds, fractions or cohorts")
+        raise rejected("rows of the split state different seeds, fractions or cohorts")
     try:
         int(rows[0]["seed"]), float(rows[0]["train_fraction"])
     except ValueError as error:
-        raise refused(f"seed or train_fraction is not a number ({error})") from error
+        raise rejected(f"seed or train_fraction is not a number ({error})") from error
     return rows
 
 

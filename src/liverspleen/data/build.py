@@ -15,8 +15,8 @@ from typing import Any
 from liverspleen.cohort.manifest import Case, Cohort
 from liverspleen.cohort.split import SIDES, Split
 from liverspleen.data.cache import NO_ROOM, CachedCase, cache_case, no_room, note_voxels, noted_voxels, open_case
-from liverspleen.data.leaks import refuse_leaks
-from liverspleen.data.maintenance import refuse_other_formats
+from liverspleen.data.leaks import reject_leaks
+from liverspleen.data.maintenance import reject_other_formats
 from liverspleen.data.room import Cost, available_bytes, case_cost, noting_cost, plan, resident_bytes
 from liverspleen.errors import InputError, Issue
 from liverspleen.processes import progress, spread
@@ -113,7 +113,7 @@ def build_cache(
         InputError: LS-FMT-001 the folder holds cases of another format; LS-STO-002 the disk is too small for the
             missing cases, or became full; LS-STO-005 a process was killed.
     """
-    refuse_other_formats(cache)
+    reject_other_formats(cache)
     tasks = [*(_Task(case, cache, pixel_mm) for case in cases), *(_Task(case, cache, tested=True) for case in tests)]
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # hashing lets threads run side by side
         results: dict[_Task, Any] = dict(zip(tasks, pool.map(_Task.found, tasks), strict=True))
@@ -155,7 +155,7 @@ def build_sides(
     """Training and validation cases of a split in the slice cache; cases that are missing there are stored first.
 
     Raises:
-        InputError: as `build_cache`; a patient or a CT is where it must not be (`refuse_leaks`).
+        InputError: as `build_cache`; a patient or a CT is where it must not be (`reject_leaks`).
     """
     cache = Path(cache)
     cache.mkdir(parents=True, exist_ok=True)
@@ -166,7 +166,7 @@ def build_sides(
         [built.cached[case.case_id] for case in cases if case.case_id in built.cached] for cases in sides
     )
     try:
-        refuse_leaks(training, validation, built.tested)
+        reject_leaks(training, validation, built.tested)
     except InputError as error:  # with what kept cases out of the cache: it may be the reason
         raise InputError([*built.issues, *error.issues]) from error
     return CachedSides(training, validation, built.issues)

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from liverspleen.cohort.manifest import Case
 
 NO_ROOM = "LS-STO-002"
-"""Code of the fault that ends a filling: the disk is full for every further case too."""
+"""Code of the issue that ends a filling: the disk is full for every further case too."""
 
 VOXELS = ".voxels"
 """Suffix of the files that say which voxels a test case has."""
@@ -142,7 +142,7 @@ def cache_case(case: Case, cache: StrPath, *, pixel_mm: float | None = None) -> 
     arrays, about = _read(case, pixel_mm)
     about |= {"format": SLICE_CACHE.number, "image_sha256": image, "label_sha256": label, "files": {}}
     needed = sum(array.nbytes for array in arrays.values())
-    with _refusing_a_full_disk(case, cache, needed), complete_folder(folder) as part:
+    with _rejecting_a_full_disk(case, cache, needed), complete_folder(folder) as part:
         for name, array in arrays.items():
             file = part / f"{name}.npy"
             write_array(file, array)
@@ -165,7 +165,7 @@ def note_voxels(case: Case, cache: Path) -> str:
     from liverspleen.imaging.nifti import read_ct
 
     found = sha256_of_array(read_ct(case.image, case_id=case.case_id).hu)
-    with _refusing_a_full_disk(case, cache, len(found)):
+    with _rejecting_a_full_disk(case, cache, len(found)):
         write_json(voxels_file(case, cache), {"format": SLICE_CACHE.number, "voxels_sha256": found})
     return found
 
@@ -228,7 +228,7 @@ def no_room(needed: int, free: int, *, case_id: str | None = None, cache: Path) 
 
 
 @contextmanager
-def _refusing_a_full_disk(case: Case, cache: Path, needed: int) -> Iterator[None]:
+def _rejecting_a_full_disk(case: Case, cache: Path, needed: int) -> Iterator[None]:
     try:
         yield
     except OSError as error:

@@ -1,4 +1,4 @@
-"""The same patient or the same CT where it must not be twice: refused before anything is learnt."""
+"""The same patient or the same CT where it must not be twice: rejected before anything is learnt."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from liverspleen.data.cache import CachedCase
 from liverspleen.errors import InputError, Issue
 
 
-def refuse_leaks(
+def reject_leaks(
     training: Sequence[CachedCase], validation: Sequence[CachedCase], tested: Mapping[str, str] | None = None
 ) -> None:
-    """Refuse an empty training side, a patient or a CT (by its voxels) on both sides, and a CT that is tested too.
+    """Reject an empty training side, a patient or a CT (by its voxels) on both sides, and a CT that is tested too.
 
     `tested` has the hashes of the voxels of test cases by case_id.
 

@@ -24,8 +24,8 @@ def cached_folders(cache: Path) -> list[Path]:
     return sorted(folder for folder in found if len(folder.name) == 20 and set(folder.name) <= set("0123456789abcdef"))
 
 
-def refuse_other_formats(cache: Path) -> None:
-    """Refuse a cache with a case or note that another version of this package made; what is damaged is not looked at.
+def reject_other_formats(cache: Path) -> None:
+    """Reject a cache with a case or note that another version of this package made; what is damaged is not looked at.
 
     Raises:
         InputError: LS-FMT-001 in one line, with the number of such cases and notes and the first of them.

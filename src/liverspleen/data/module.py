@@ -10,7 +10,7 @@ import torch
 from torch.utils.data import DataLoader, Sampler
 
 from liverspleen.data.cache import CachedCase
-from liverspleen.data.leaks import refuse_leaks
+from liverspleen.data.leaks import reject_leaks
 from liverspleen.data.sampling import natural
 from liverspleen.data.slices import Collate, SliceDataset, SliceStack
 from liverspleen.organs import ORGANS
@@ -56,7 +56,7 @@ class SliceDataModule(pl.LightningDataModule):
         ranks: int = 1,
     ) -> None:
         super().__init__()
-        refuse_leaks(training, validation)
+        reject_leaks(training, validation)
         self.training = SliceDataset(training, slices=slices, distance_mm=slice_distance_mm)
         self.validation = SliceDataset(validation, slices=slices, distance_mm=slice_distance_mm, native=True)
         whole = batch_size * accumulate * ranks

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from liverspleen.errors import InputError, Issue
 from liverspleen.imaging.geometry import Geometry
 from liverspleen.imaging.header import bad_type, grid_in
-from liverspleen.imaging.hounsfield import hounsfield, refuse_broken
+from liverspleen.imaging.hounsfield import hounsfield, reject_broken
 from liverspleen.imaging.volume import CTVolume
 
 CTLike: TypeAlias = CTVolume | SpatialImage | NDArray[Any]
@@ -41,20 +41,20 @@ def ct_from_array(array: ArrayLike, affine: ArrayLike) -> CTVolume:
     source = _InMemory()
     if not 3 <= values.ndim <= 7 or min(values.shape) < 1 or any(n != 1 for n in values.shape[3:]):
         message = f"array has shape {values.shape}, expected three axes"
-        raise source.refused("LS-IMG-006", message, "give one 3D volume")
+        raise source.rejected("LS-IMG-006", message, "give one 3D volume")
     first, second, third = values.shape[:3]
     try:
         geometry = Geometry((first, second, third), np.asarray(affine, dtype=np.float64))
     except (TypeError, ValueError) as error:
         hint = "give the 4 x 4 matrix from voxel indices to millimetres, as nibabel's image.affine"
-        raise source.refused("LS-GEO-002", str(error), hint) from error
+        raise source.rejected("LS-GEO-002", str(error), hint) from error
     return _ct(source, values, geometry)
 
 
 def ct_from_nibabel(image: SpatialImage) -> CTVolume:
     """The CT in a NIfTI image of nibabel, as `read_ct` would read it from the file that nibabel would write.
 
-    nibabel repairs some headers when it loads a file; `read_ct` on the file itself refuses them.
+    nibabel repairs some headers when it loads a file; `read_ct` on the file itself rejects them.
 
     Raises:
         InputError: LS-IMG-003 the image has no NIfTI header, LS-IMG-006 to 008 and LS-GEO-001 to 007 as `read_ct`.
@@ -62,7 +62,7 @@ def ct_from_nibabel(image: SpatialImage) -> CTVolume:
     source = _InMemory()
     if not isinstance(image, Nifti1Pair):
         message = f"image is a {type(image).__name__}, expected a NIfTI image"
-        raise source.refused("LS-IMG-003", message, "give its array and its affine instead")
+        raise source.rejected("LS-IMG-003", message, "give its array and its affine instead")
     # a new image has its affine in its header, whatever was done to the header of the old one; voxels are not copied
     geometry = grid_in(source, type(image)(image.dataobj, image.affine, image.header).header)
     return _ct(source, np.asanyarray(image.dataobj), geometry)
@@ -87,7 +87,7 @@ def as_ct_volume(ct: CTLike, affine: ArrayLike | None = None) -> CTVolume:
 class _InMemory:
     """What is read has no file to be named."""
 
-    def refused(self, code: str, message: str, hint: str) -> InputError:
+    def rejected(self, code: str, message: str, hint: str) -> InputError:
         return InputError(Issue(code, message, hint))
 
 
@@ -103,5 +103,5 @@ def _ct(source: _InMemory, values: NDArray[Any], geometry: Geometry) -> CTVolume
         found = hounsfield(given[start : start + planes])
         target[start : start + planes] = found.values
         broken, clipped = broken + found.broken, clipped + found.clipped
-    refuse_broken(source, broken, hu.size)
+    reject_broken(source, broken, hu.size)
     return CTVolume(hu, geometry, clipped)

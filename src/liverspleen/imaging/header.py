@@ -13,7 +13,7 @@ from nibabel.spatialimages import HeaderDataError
 from numpy.typing import NDArray
 
 from liverspleen.imaging.geometry import Geometry, NiftiSpace, affine_displacement_mm, grid_tolerance_mm
-from liverspleen.imaging.hounsfield import Refuses
+from liverspleen.imaging.hounsfield import Rejects
 from liverspleen.imaging.stream import Source
 
 HEADER_BYTES = Nifti2Header.sizeof_hdr  # 540; the NIfTI-1 header is shorter
@@ -67,8 +67,8 @@ def parse(source: Source, head: bytes) -> Layout:
         raise bad_type(source, f"data type {dtype}")
     offset = float(header["vox_offset"])
     if not (math.isfinite(offset) and offset >= header.sizeof_hdr):
-        raise source.refused("LS-IMG-003", f"its header puts the voxels at byte {offset:g}", "convert it to NIfTI anew")
-    with np.errstate(over="ignore", invalid="ignore"):  # an affine beyond numbers is refused
+        raise source.rejected("LS-IMG-003", f"its header puts the voxels at byte {offset:g}", "convert it again")
+    with np.errstate(over="ignore", invalid="ignore"):  # an affine beyond numbers is rejected
         geometry = _geometry(source, header, shape)
     return Layout(
         geometry=geometry,
@@ -79,13 +79,13 @@ def parse(source: Source, head: bytes) -> Layout:
     )
 
 
-def grid_in(source: Refuses, header: Any) -> Geometry:
+def grid_in(source: Rejects, header: Any) -> Geometry:
     """The grid that a NIfTI header of nibabel states.
 
     Raises:
         InputError: LS-IMG-006 not three axes, LS-GEO-001 to 007 as `parse`.
     """
-    with np.errstate(over="ignore", invalid="ignore"):  # an affine beyond numbers is refused
+    with np.errstate(over="ignore", invalid="ignore"):  # an affine beyond numbers is rejected
         return _geometry(source, header, _shape(source, header))
 
 
@@ -120,16 +120,16 @@ def _header(source: Source, head: bytes) -> Any:
                 kind.single_magic.rstrip(b"\0")
             ):
                 return header
-    raise source.refused(
+    raise source.rejected(
         "LS-IMG-003", "file is not a NIfTI-1 or NIfTI-2 single file (.nii, .nii.gz)", "convert it to NIfTI"
     )
 
 
-def _shape(source: Refuses, header: Any) -> tuple[int, int, int]:
+def _shape(source: Rejects, header: Any) -> tuple[int, int, int]:
     number = int(header["dim"][0])
     axes = [int(n) for n in header["dim"][1 : 1 + max(number, 0)]]
     if not 3 <= number <= 7 or min(axes) < 1 or any(n != 1 for n in axes[3:]):
-        raise source.refused(
+        raise source.rejected(
             "LS-IMG-006", f"image has shape {tuple(axes)}, expected three axes", "save one 3D volume per file"
         )
     return axes[0], axes[1], axes[2]
@@ -144,28 +144,28 @@ def _scaling(header: Any) -> tuple[float, float]:
     return (1.0, 0.0) if slope is None else (float(slope), float(intercept))
 
 
-def bad_type(source: Refuses, message: str) -> Exception:
+def bad_type(source: Rejects, message: str) -> Exception:
     """The error LS-IMG-007: the stored type is not a number."""
-    return source.refused(
+    return source.rejected(
         "LS-IMG-007",
         f"voxels cannot be read as numbers ({message})",
         "save it as 16-bit integers in HU, or labels as 8-bit",
     )
 
 
-def _geometry(source: Refuses, header: Any, shape: tuple[int, int, int]) -> Geometry:
+def _geometry(source: Rejects, header: Any, shape: tuple[int, int, int]) -> Geometry:
     """The sform if it is coded, else the qform; if both are coded they must agree."""
     spacing = tuple(float(edge) for edge in header["pixdim"][1:4])
     if not all(math.isfinite(edge) and edge > 0 for edge in spacing):
-        raise source.refused("LS-GEO-001", f"header spacing is {spacing} mm, expected three positive numbers", _AS_MM)
+        raise source.rejected("LS-GEO-001", f"header spacing is {spacing} mm, expected three positive numbers", _AS_MM)
     unit = int(header["xyzt_units"]) & 7
     if unit not in _UNITS_MM:
-        raise source.refused("LS-GEO-007", f"unit of the spacing is code {unit}, expected 2 (mm)", _AS_MM)
+        raise source.rejected("LS-GEO-007", f"unit of the spacing is code {unit}, expected 2 (mm)", _AS_MM)
     sform = header.get_sform() if int(header["sform_code"]) > 0 else None
     qform = _qform(source, header) if int(header["qform_code"]) > 0 else None
     affine = sform if sform is not None else qform
     if affine is None:
-        raise source.refused(
+        raise source.rejected(
             "LS-GEO-006",
             "header has no orientation (sform and qform code are 0)",
             "convert it from DICOM again, keeping the orientation",
@@ -173,7 +173,7 @@ def _geometry(source: Refuses, header: Any, shape: tuple[int, int, int]) -> Geom
     try:
         geometry = Geometry(shape, affine, _space(header))
     except ValueError as error:
-        raise source.refused(
+        raise source.rejected(
             "LS-GEO-002", str(error), "convert it from DICOM again, keeping the orientation"
         ) from error
     if sform is not None and qform is not None:
@@ -181,21 +181,21 @@ def _geometry(source: Refuses, header: Any, shape: tuple[int, int, int]) -> Geom
     return geometry
 
 
-def _qform(source: Refuses, header: Any) -> NDArray[np.float64]:
+def _qform(source: Rejects, header: Any) -> NDArray[np.float64]:
     signed = header.copy()
     if signed["pixdim"][0] == 0:  # the standard reads a sign of 0 as 1
         signed["pixdim"][0] = 1
     try:
         return np.asarray(signed.get_qform(), dtype=np.float64)
     except (HeaderDataError, ValueError) as error:
-        raise source.refused("LS-GEO-002", f"qform is invalid ({error})", "set sform, and qform code 0") from error
+        raise source.rejected("LS-GEO-002", f"qform is invalid ({error})", "set sform, and qform code 0") from error
 
 
-def _agree(source: Refuses, geometry: Geometry, qform: NDArray[np.float64]) -> None:
+def _agree(source: Rejects, geometry: Geometry, qform: NDArray[np.float64]) -> None:
     distance = affine_displacement_mm(geometry.shape, geometry.affine, qform)
     tolerance = grid_tolerance_mm(geometry)
     if not distance <= tolerance:
-        raise source.refused(
+        raise source.rejected(
             "LS-GEO-005",
             f"sform and qform differ: corners up to {distance:.3g} mm apart, at most {tolerance:.3g} mm expected",
             "find out which one is right and set the other's code to 0",

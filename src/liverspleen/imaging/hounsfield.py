@@ -12,10 +12,10 @@ from liverspleen.errors import InputError
 _HU = np.iinfo(np.int16)
 
 
-class Refuses(Protocol):
+class Rejects(Protocol):
     """What is being read: it knows how an issue names it."""
 
-    def refused(self, code: str, message: str, hint: str) -> InputError:
+    def rejected(self, code: str, message: str, hint: str) -> InputError:
         """The error to be raised."""
         ...
 
@@ -45,8 +45,8 @@ def hounsfield(values: NDArray[Any]) -> Hounsfield:
     return Hounsfield(values, 0, clipped)
 
 
-def refuse_broken(source: Refuses, broken: int, voxels: int) -> None:
+def reject_broken(source: Rejects, broken: int, voxels: int) -> None:
     """Raise LS-IMG-008 if any voxel is NaN or infinite."""
     if broken:
         message = f"{broken} of {voxels} voxels are NaN or infinite, expected finite HU"
-        raise source.refused("LS-IMG-008", message, "convert it from its source again")
+        raise source.rejected("LS-IMG-008", message, "convert it from its source again")

@@ -1,4 +1,4 @@
-"""NIfTI in and out: CT volumes and label maps, whole and checked or refused with one line."""
+"""NIfTI in and out: CT volumes and label maps, whole and checked or rejected with one line."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from numpy.typing import NDArray
 
 from liverspleen.imaging.geometry import Geometry
 from liverspleen.imaging.header import HEADER_BYTES, Layout, build, parse
-from liverspleen.imaging.hounsfield import hounsfield, refuse_broken
-from liverspleen.imaging.stream import Source, content, content_blocks, head, read_stored, refuse_beyond_memory
+from liverspleen.imaging.hounsfield import hounsfield, reject_broken
+from liverspleen.imaging.stream import Source, content, content_blocks, head, read_stored, reject_beyond_memory
 from liverspleen.imaging.volume import CTVolume, LabelMap
 from liverspleen.organs import ORGANS, Structure, organs
 from liverspleen.storage import StrPath, complete_file
 
 SUFFIXES = (".nii.gz", ".nii")
 _GZIP_LEVEL = 2  # of ISA-L, 0 to 3; on CT the size of zlib's level 1 in a quarter of its time
-_LISTED = 5  # foreign label values named in a fault
+_LISTED = 5  # foreign label values named in an issue
 _GZIP_WBITS = 31  # gzip framing
 _HEAD_STORED = 1 << 16  # holds any compressed header
 _BLOCK = 1 << 20  # bytes of voxels converted at a time: with their float64 they stay in a cache
@@ -33,7 +33,7 @@ def read_ct(path: StrPath, *, case_id: str | None = None) -> CTVolume:
     """The CT in a `.nii` or `.nii.gz` file, in HU.
 
     The file's slope and intercept are applied once; values are rounded to whole HU, and those beyond int16 are set to
-    its ends and counted. A fourth axis of length 1 is dropped. `case_id` is named in faults. Whatever type the file
+    its ends and counted. A fourth axis of length 1 is dropped. `case_id` is named in issues. Whatever type the file
     stores, there is only the volume and a block of the file in memory at a time.
 
     Raises:
@@ -48,8 +48,8 @@ def read_ct(path: StrPath, *, case_id: str | None = None) -> CTVolume:
     next(stream)
     if math.prod(geometry.shape[:2]) > _PLANE_LIMIT:
         message = f"its slices have {geometry.shape[0]} x {geometry.shape[1]} voxels, expected at most {_PLANE_LIMIT}"
-        raise source.refused("LS-IMG-032", message, "check that the file is a CT")
-    refuse_beyond_memory(source, math.prod(geometry.shape) * np.dtype(np.int16).itemsize)
+        raise source.rejected("LS-IMG-032", message, "check that the file is a CT")
+    reject_beyond_memory(source, math.prod(geometry.shape) * np.dtype(np.int16).itemsize)
     hu = np.empty(geometry.canonical_shape, np.int16)
     native, first, broken, clipped = geometry.to_native(hu), 0, 0, 0
     for voxels in stream:
@@ -57,7 +57,7 @@ def read_ct(path: StrPath, *, case_id: str | None = None) -> CTVolume:
         found = hounsfield(_scaled(layout, stored))
         native[..., first : first + stored.shape[2]] = found.values
         first, broken, clipped = first + stored.shape[2], broken + found.broken, clipped + found.clipped
-    refuse_broken(source, broken, hu.size)
+    reject_broken(source, broken, hu.size)
     return CTVolume(hu, geometry, clipped)
 
 
@@ -147,7 +147,7 @@ def _voxels(source: Source) -> tuple[Layout, NDArray[Any]]:
 def _scaled(layout: Layout, stored: NDArray[Any]) -> NDArray[Any]:
     if layout.slope == 1.0 and layout.intercept == 0.0:
         return stored
-    with np.errstate(over="ignore"):  # what becomes infinite is refused
+    with np.errstate(over="ignore"):  # what becomes infinite is rejected
         return np.asarray(stored * np.float64(layout.slope) + np.float64(layout.intercept))
 
 
@@ -175,7 +175,7 @@ def _translated(source: Source, values: NDArray[Any], meaning: Mapping[int, Stru
 def _foreign_values(source: Source, values: NDArray[Any], expected: str) -> Exception:
     foreign = np.unique(values)
     named = ", ".join(f"{value:g}" for value in foreign[:_LISTED]) + (", …" if foreign.size > _LISTED else "")
-    return source.refused(
+    return source.rejected(
         "LS-LAB-001",
         f"label map has the values {named} in {values.size} voxels, expected {expected}",
         "map its labels to these values (liverspleen import does), or say what they mean by label_values=",

@@ -70,10 +70,10 @@ def read_masks(files: Sequence[Path], *, rows: int, columns: int, case_id: str) 
             with Image.open(file, formats=("PNG",)) as image:
                 if image.size != (columns, rows) or image.mode not in _MODES:
                     found = f"is {image.size[1]} x {image.size[0]}, mode {image.mode}"
-                    raise _refused(f"mask {found}; expected {rows} x {columns}, 8-bit gray", case_id, file)
+                    raise _rejected(f"mask {found}; expected {rows} x {columns}, 8-bit gray", case_id, file)
                 masks[index] = np.asarray(image.convert("L"))
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-            raise _refused(f"mask cannot be read ({type(error).__name__})", case_id, file) from None
+            raise _rejected(f"mask cannot be read ({type(error).__name__})", case_id, file) from None
     return masks
 
 
@@ -82,5 +82,5 @@ def _drawable(text: str) -> str:
     return "".join(c if c.isascii() else "?" for c in plain if not unicodedata.combining(c))
 
 
-def _refused(message: str, case_id: str, file: Path) -> InputError:
+def _rejected(message: str, case_id: str, file: Path) -> InputError:
     return InputError(Issue("LS-IMG-021", message, "save it as a gray PNG of its slice", case_id, file))

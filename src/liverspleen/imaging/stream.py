@@ -28,13 +28,13 @@ _CHUNK = 1 << 20  # of a file read at a time
 
 @dataclass(frozen=True)
 class Source:
-    """A file being read and the case it belongs to, so that every fault can name both."""
+    """A file being read and the case it belongs to, so that every issue can name both."""
 
     path: Path
     case_id: str | None = None
 
-    def refused(self, code: str, message: str, hint: str) -> InputError:
-        """The refusal of this file, to be raised."""
+    def rejected(self, code: str, message: str, hint: str) -> InputError:
+        """The rejection of this file, to be raised."""
         return InputError(Issue(code, message, hint, case_id=self.case_id, file=self.path))
 
 
@@ -46,10 +46,10 @@ def read_stored(source: Source, size: int = -1) -> bytes:
             free memory.
     """
     try:
-        refuse_special(source)
+        reject_special(source)
         with source.path.open("rb") as handle:
             if size < 0:
-                refuse_beyond_memory(source, os.fstat(handle.fileno()).st_size)
+                reject_beyond_memory(source, os.fstat(handle.fileno()).st_size)
             return handle.read(size)
     except FileNotFoundError:
         raise _missing(source) from None
@@ -57,14 +57,14 @@ def read_stored(source: Source, size: int = -1) -> bytes:
         raise _unreadable(source, error) from error
 
 
-def refuse_special(source: Source) -> None:
-    """Refuse (LS-IMG-002) what is there but is no regular file: a pipe would be waited for."""
+def reject_special(source: Source) -> None:
+    """Reject (LS-IMG-002) what is there but is no regular file: a pipe would be waited for."""
     if source.path.exists() and not source.path.is_file():
-        raise source.refused("LS-IMG-002", "it is no regular file", "make it a readable file")
+        raise source.rejected("LS-IMG-002", "it is no regular file", "make it a readable file")
 
 
-def refuse_beyond_memory(source: Source, size: int) -> None:
-    """Refuse (LS-IMG-031) what needs more memory than the machine has free, where it tells (Linux)."""
+def reject_beyond_memory(source: Source, size: int) -> None:
+    """Reject (LS-IMG-031) what needs more memory than the machine has free, where it tells (Linux)."""
     try:
         lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
         free = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
@@ -72,7 +72,7 @@ def refuse_beyond_memory(source: Source, size: int) -> None:
         return
     if size > free:
         message = f"the image takes {size} bytes, and the machine has {free} bytes of free memory"
-        raise source.refused("LS-IMG-031", message, "read it on a machine with more memory")
+        raise source.rejected("LS-IMG-031", message, "read it on a machine with more memory")
 
 
 def head(stored: bytes, size: int) -> bytes:
@@ -95,7 +95,7 @@ def content(source: Source, stored: bytes, size: int) -> bytes:
             the memory, LS-IMG-031 it is larger than the free memory.
     """
     if stored.startswith(_GZIP_MAGIC):
-        refuse_beyond_memory(source, size)
+        reject_beyond_memory(source, size)
         # the stream in one piece, as its content: that is written in its place without a detour
         (found,) = _blocks(source, _Stored(io.BytesIO(stored), len(stored), len(stored)), size, size, size)
         return found
@@ -108,13 +108,13 @@ def content_blocks(source: Source, size: int, *, first: int, block: int) -> Iter
     """The first `size` bytes of a file's content: `first` of them, then blocks of `block` bytes; as `content`.
 
     Memory stays near the largest block. What follows them is read when the last one has been taken: until the blocks
-    end without a refusal, nothing that was made of them counts.
+    end without a rejection, nothing that was made of them counts.
 
     Raises:
         InputError: as `read_stored` and `content`.
     """
     try:
-        refuse_special(source)
+        reject_special(source)
         with source.path.open("rb") as handle:
             stored = _Stored(handle, os.fstat(handle.fileno()).st_size, _CHUNK)
             yield from _blocks(source, stored, size, first, block)
@@ -150,7 +150,7 @@ def _blocks(source: Source, stored: _Stored, size: int, first: int, block: int) 
         raise _truncated(source, size, f"at most {_DEFLATE_LIMIT * stored.size}")
     if size > max(_HARMLESS_BYTES, _RATIO_LIMIT * stored.size):
         message = f"{size} bytes are compressed into {stored.size} bytes, which is not possible for a CT image"
-        raise source.refused(
+        raise source.rejected(
             "LS-IMG-030", message, "do not trust this file; if it is a CT, save it again without compression"
         )
     inflated = _inflated(source, stored, beginning, size, largest=max(first, block))
@@ -180,7 +180,7 @@ def _inflated(source: Source, stored: _Stored, rest: bytes, size: int, *, larges
             try:
                 part = member.decompress(rest, max(min(size - found, largest), _BLOCK) if found < size else _DROPPED)
             except _DAMAGED as error:
-                raise source.refused(
+                raise source.rejected(
                     "LS-IMG-005", f"compressed data are damaged ({error})", "copy the file again from its source"
                 ) from error
             rest = member.unconsumed_tail
@@ -188,7 +188,7 @@ def _inflated(source: Source, stored: _Stored, rest: bytes, size: int, *, larges
                 raise _truncated(source, size, f"{min(found, size)}, and the stream has no end")
             if (found := found + len(part)) - size > max(size, _SURPLUS_BYTES):
                 message = f"the header states {size} bytes, and more than {found - size} bytes follow them"
-                raise source.refused(
+                raise source.rejected(
                     "LS-IMG-030", message, "do not trust this file; if it is a CT, convert it again from its source"
                 )
             if part:
@@ -198,22 +198,22 @@ def _inflated(source: Source, stored: _Stored, rest: bytes, size: int, *, larges
             rest += stored.take()
     while rest:
         if rest.strip(b"\0"):  # zero padding is allowed after the last member
-            raise source.refused(
+            raise source.rejected(
                 "LS-IMG-005", "bytes follow the compressed data", "copy the file again from its source"
             )
         rest = stored.take()
 
 
 def _missing(source: Source) -> InputError:
-    return source.refused("LS-IMG-001", "file is missing", "correct the path or bring the file")
+    return source.rejected("LS-IMG-001", "file is missing", "correct the path or bring the file")
 
 
 def _unreadable(source: Source, error: OSError) -> InputError:
     reason = error.strerror or type(error).__name__
-    return source.refused("LS-IMG-002", f"file cannot be read ({reason})", "make it a readable file")
+    return source.rejected("LS-IMG-002", f"file cannot be read ({reason})", "make it a readable file")
 
 
 def _truncated(source: Source, expected: int, found: str) -> InputError:
-    return source.refused(
+    return source.rejected(
         "LS-IMG-004", f"file is truncated: {expected} bytes expected, found {found}", "copy it again from its source"
     )

@@ -48,13 +48,13 @@ def stored_entries(file: Path) -> dict[str, Entry]:
         with file.open("rb") as handle:
             size = handle.seek(0, 2)
             if size > MAX_FILE_BYTES:
-                raise _refused(f"the file has {size} bytes, at most {MAX_FILE_BYTES} are read", file)
+                raise _rejected(f"the file has {size} bytes, at most {MAX_FILE_BYTES} are read", file)
             if (directory := _directory_bytes(handle, size)) > _MAX_DIRECTORY_BYTES:
-                raise _refused(f"an archive whose directory has {directory} bytes", file)
+                raise _rejected(f"an archive whose directory has {directory} bytes", file)
             with zipfile.ZipFile(handle) as archive:
                 return _entries(archive.infolist(), archive.start_dir, handle, file)
     except (zipfile.BadZipFile, struct.error, ValueError, NotImplementedError, EOFError) as error:
-        raise _refused(f"not an archive that can be read ({type(error).__name__})", file) from None
+        raise _rejected(f"not an archive that can be read ({type(error).__name__})", file) from None
 
 
 def blocks(file: Path, entry: Entry) -> Iterator[bytes]:
@@ -95,21 +95,21 @@ def _entries(infos: list[zipfile.ZipInfo], end: int, handle: IO[bytes], file: Pa
     for info in infos:
         name = info.orig_filename
         if wrong := _wrong_name(name) or _wrong_kind(info):
-            raise _refused(f"entry {name[:80]!r} {wrong}", file)
+            raise _rejected(f"entry {name[:80]!r} {wrong}", file)
         if name in found:
-            raise _refused(f"entry {name[:80]!r} is there twice", file)
+            raise _rejected(f"entry {name[:80]!r} is there twice", file)
         handle.seek(info.header_offset)
         local = _LOCAL.unpack(handle.read(_LOCAL.size))
         offset = info.header_offset + _LOCAL.size + local[9] + local[10]
         if local[0] != b"PK\3\4" or handle.read(local[9]) != name.encode():
-            raise _refused(f"entry {name[:80]!r} is named otherwise where it lies", file)
+            raise _rejected(f"entry {name[:80]!r} is named otherwise where it lies", file)
         if offset + info.file_size > end:
-            raise _refused(f"entry {name[:80]!r} states {info.file_size} bytes, more than the file has there", file)
+            raise _rejected(f"entry {name[:80]!r} states {info.file_size} bytes, more than the file has there", file)
         found[name] = Entry(name, offset, info.file_size, info.CRC)
     places = sorted(found.values(), key=lambda entry: (entry.offset, entry.size))
     for first, second in pairwise(places):
         if first.offset + first.size > second.offset:
-            raise _refused(f"entries {first.name[:80]!r} and {second.name[:80]!r} lie on each other", file)
+            raise _rejected(f"entries {first.name[:80]!r} and {second.name[:80]!r} lie on each other", file)
     return found
 
 
@@ -129,6 +129,6 @@ def _wrong_kind(info: zipfile.ZipInfo) -> str | None:
     return "is a link or a device" if kind not in (0, stat.S_IFREG) else None
 
 
-def _refused(message: str, file: Path) -> InputError:
+def _rejected(message: str, file: Path) -> InputError:
     hint = "give a checkpoint of liverspleen train, or a model package of liverspleen export as it was written"
     return InputError(Issue("LS-MOD-005", message, hint, file=file))

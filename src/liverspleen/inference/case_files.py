@@ -17,8 +17,8 @@ from liverspleen.formats import SIDECAR
 from liverspleen.imaging.nifti import SUFFIXES
 from liverspleen.storage import sha256_of, write_json
 
-REFUSED: Final = "refused"
-"""Folder of what is refused, one file per case: other tasks that share the cases must know that it is not missing."""
+REJECTED: Final = "rejected"
+"""Folder of what is rejected, one file per case: other tasks that share the cases must know that it is not missing."""
 
 _LEFT_BEHIND_S: Final = 3600.0  # nothing takes so long to be written
 _OF_THE_CASE: Final = ("patient_id", "dataset", "condition", "site")
@@ -52,9 +52,9 @@ class CaseFiles:
         return self.folder / f"{self.case_id}{DSEG}.dcm"
 
     @property
-    def refusal(self) -> Path:
+    def rejection(self) -> Path:
         """Why there is no label map."""
-        return self.folder / REFUSED / f"{self.case_id}.json"
+        return self.folder / REJECTED / f"{self.case_id}.json"
 
     @property
     def other_names(self) -> tuple[Path, ...]:
@@ -73,7 +73,7 @@ class Settings:
     postprocessing: Mapping[str, str] = field(default_factory=dict)
 
     def agree(self, stated: object) -> bool:
-        """Whether a sidecar or a refusal states these; `auto` stands for whichever precision the device had."""
+        """Whether a sidecar or a rejection states these; `auto` stands for whichever precision the device had."""
         if not isinstance(stated, Mapping):
             return False
         asked = asdict(self)
@@ -155,14 +155,14 @@ def sidecars(folder: Path) -> tuple[list[Sidecar], list[Issue]]:
     return sorted(found, key=lambda sidecar: sidecar.case_id), issues
 
 
-def refusals(folder: Path) -> dict[str, list[str]]:
-    """Why cases of a folder are refused, by case, in the order of the case_ids; of other formats, that they are."""
+def rejections(folder: Path) -> dict[str, list[str]]:
+    """Why cases of a folder are rejected, by case, in the order of the case_ids; of other formats, that they are."""
     found: dict[str, list[str]] = {}
-    for file in (folder / REFUSED).glob("*.json"):
+    for file in (folder / REJECTED).glob("*.json"):
         content = read_plain(file)
         if not content or not isinstance(case_id := content.get("case_id"), str):
             continue
-        other = SIDECAR.issue(content.get("format"), f"{REFUSED}/{file.name}")
+        other = SIDECAR.issue(content.get("format"), f"{REJECTED}/{file.name}")
         found[case_id] = [str(other)] if other else [line for _, line in content.get("issues", ())]
     return dict(sorted(found.items()))
 

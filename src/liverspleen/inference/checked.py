@@ -71,8 +71,8 @@ def _of_package(path: Path, files: PackageFiles) -> CheckedModel:
     file, start, size = files.place(WEIGHTS)
     with file.open("rb") as handle:
         places = tensor_places(handle, file, start=start, size=size)
-    files.refuse_changed((WEIGHTS, CARD, *([ONNX] if ONNX in files.names else [])))
-    files.refuse_markup()
+    files.reject_changed((WEIGHTS, CARD, *([ONNX] if ONNX in files.names else [])))
+    files.reject_markup()
     return CheckedModel(path, about, places, file, files.sha256, files.description, files)
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from liverspleen.data.window import IntensityWindow
     from liverspleen.inference.tensor_places import TensorPlace
 
-# torch is imported inside the functions: a file that cannot be used is refused before that
+# torch is imported inside the functions: a file that cannot be used is rejected before that
 
 ENGINES = ("torch", "onnxruntime")
 
@@ -73,7 +73,7 @@ def load_model(path: StrPath, device: torch.device | str = "cpu", *, engine: str
     tensors of the CPU, and computes on a CUDA device where ONNX Runtime has one and `device` names it.
 
     Raises:
-        InputError: what `checked_model` refuses, before torch is imported; then LS-MOD-010 the weights are not those of
+        InputError: what `checked_model` rejects, before torch is imported; then LS-MOD-010 the weights are not those of
             the network, LS-CFG-006 an unknown engine, LS-MOD-013 a model.onnx that cannot be used safely,
             LS-MOD-016 weights that are not finite.
     """
@@ -100,7 +100,7 @@ def trained_model(found: CheckedModel, device: torch.device | str = "cpu", *, en
         on = torch.device("cpu")
     else:
         network.load_state_dict(_weights(found), assign=True)
-        _refuse_not_finite(network, found.path)
+        _reject_not_finite(network, found.path)
         call = network.to(on).eval()
     about = found.about
     return TrainedModel(
@@ -171,7 +171,7 @@ def _weights(found: CheckedModel) -> dict[str, Tensor]:
     return read
 
 
-def _refuse_not_finite(network: nn.Module, path: Path) -> None:
+def _reject_not_finite(network: nn.Module, path: Path) -> None:
     import torch
 
     wrong = [name for name, weight in network.state_dict().items() if not bool(torch.isfinite(weight).all())]

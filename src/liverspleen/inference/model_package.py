@@ -54,7 +54,7 @@ class PackageFiles:
         file, offset, size = self.place(name)
         return blocks(file, Entry(name, offset, size, 0))
 
-    def refuse_changed(self, names: Sequence[str]) -> None:
+    def reject_changed(self, names: Sequence[str]) -> None:
         """Raise LS-MOD-006 for the first of `names` whose bytes do not have the hash that model.json states."""
         for name in names:
             digest = hashlib.sha256()
@@ -64,7 +64,7 @@ class PackageFiles:
                 message = f"{name} is not the file that model.json was written with"
                 raise InputError(Issue("LS-MOD-006", message, _ANEW, file=self.path))
 
-    def refuse_markup(self) -> None:
+    def reject_markup(self) -> None:
         """Raise LS-MOD-015 if the model card holds HTML or a script: we write none, and somebody may render it."""
         if found := _MARKUP.search(b"".join(self.blocks(CARD))):
             message = f"{CARD} holds markup ({found[0].decode()!r}) that liverspleen does not write"
@@ -90,7 +90,7 @@ def open_package(path: Path, entries: Mapping[str, Entry] | None = None) -> Pack
         message = f"the archive holds more than its model.json names, first {min(foreign)[:80]!r}"
         raise InputError(Issue("LS-MOD-004", message, _ANEW, file=path))
     for name, claim in stated.items():
-        _refuse_misfit(name, claim, _size(path, entries, name), path)
+        _reject_misfit(name, claim, _size(path, entries, name), path)
     return PackageFiles(path, entries, description, hashlib.sha256(data).hexdigest())
 
 
@@ -121,7 +121,7 @@ def _size(path: Path, entries: Mapping[str, Entry] | None, name: str) -> int:
     return about.st_size
 
 
-def _refuse_misfit(name: str, claim: Any, size: int, path: Path) -> None:
+def _reject_misfit(name: str, claim: Any, size: int, path: Path) -> None:
     limit = _MAX_TEXT_BYTES if name in {CARD, LICENSE} else MAX_FILE_BYTES
     if not isinstance(claim, dict) or not isinstance(sha256 := claim.get("sha256"), str) or size > limit:
         message = f"{name} has no hash in model.json, or more than {limit} bytes"

@@ -43,10 +43,10 @@ class OnnxNetwork:
         try:
             session = onnxruntime.InferenceSession(model, options, providers=[*wanted, "CPUExecutionProvider"])
         except Exception as error:  # noqa: BLE001 - the runtime's errors have no common type
-            raise _refused(f"ONNX Runtime cannot load it ({type(error).__name__})", path) from None
+            raise _rejected(f"ONNX Runtime cannot load it ({type(error).__name__})", path) from None
         inputs, outputs = session.get_inputs(), session.get_outputs()
         if len(inputs) != 1 or len(outputs) != 1 or len(inputs[0].shape) != 4 or inputs[0].type != "tensor(float)":
-            raise _refused("not a network from slices to logits", path)
+            raise _rejected("not a network from slices to logits", path)
         self._session, self._names = session, (inputs[0].name, outputs[0].name)
         self._path, self.output_stride = path, stride
         self.fixed = tuple(size if isinstance(size, int) else None for size in inputs[0].shape)
@@ -66,9 +66,9 @@ class OnnxNetwork:
         try:
             (logits,) = self._session.run([asked], {given: slices.detach().cpu().contiguous().numpy()})
         except Exception as error:  # noqa: BLE001 - the runtime's errors have no common type
-            raise _refused(f"ONNX Runtime fails on it ({type(error).__name__})", self._path) from None
+            raise _rejected(f"ONNX Runtime fails on it ({type(error).__name__})", self._path) from None
         if logits.shape != (slices.shape[0], NUM_CLASSES, *slices.shape[2:]):
-            raise _refused(f"it gives logits of shape {list(logits.shape)}", self._path)
+            raise _rejected(f"it gives logits of shape {list(logits.shape)}", self._path)
         return torch.from_numpy(logits)
 
 
@@ -82,13 +82,13 @@ def checked_onnx(found: CheckedModel) -> bytes:
     if found.files is None or ONNX not in found.files.names:
         message = "engine=onnxruntime, but the model has no model.onnx"
         raise InputError(Issue("LS-MOD-012", message, f"{_ANEW}, or use engine=torch", file=found.path))
-    refuse_without("onnx", "onnxruntime")
+    reject_without("onnx", "onnxruntime")
     data = b"".join(found.files.blocks(ONNX))
-    refuse_unsafe(data, found.path)
+    reject_unsafe(data, found.path)
     return data
 
 
-def refuse_without(*packages: str) -> None:
+def reject_without(*packages: str) -> None:
     """Raise LS-MOD-017 if a package is not installed."""
     from importlib.util import find_spec
 
@@ -97,10 +97,10 @@ def refuse_without(*packages: str) -> None:
         raise InputError(Issue("LS-MOD-017", message, "run pip install 'liverspleen[onnx]'"))
 
 
-def refuse_unsafe(data: bytes, path: Path) -> None:
+def reject_unsafe(data: bytes, path: Path) -> None:
     """Raise LS-MOD-013 unless the model is one graph of standard operators whose numbers are all in `data`.
 
-    Refused are numbers in other files (`external_data`), operators of other domains (a library may stand behind them),
+    Rejected are numbers in other files (`external_data`), operators of other domains (a library may stand behind them),
     functions, and operators that hold graphs (loops, which need not end).
     """
     import onnx
@@ -110,24 +110,24 @@ def refuse_unsafe(data: bytes, path: Path) -> None:
     try:
         model.ParseFromString(data)
     except DecodeError:
-        raise _refused("not an ONNX file", path) from None
+        raise _rejected("not an ONNX file", path) from None
     graph = model.graph
     if model.functions or model.training_info or graph.sparse_initializer:
-        raise _refused("functions, training or sparse numbers, which liverspleen does not write", path)
+        raise _rejected("functions, training or sparse numbers, which liverspleen does not write", path)
     for node in graph.node:
         if node.domain not in ("", "ai.onnx"):
-            raise _refused(f"an operator of the domain {node.domain[:60]!r}", path)
+            raise _rejected(f"an operator of the domain {node.domain[:60]!r}", path)
         for attribute in node.attribute:
             if attribute.type in (onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS):
-                raise _refused(f"the operator {node.op_type[:60]!r}, which holds a graph of its own", path)
+                raise _rejected(f"the operator {node.op_type[:60]!r}, which holds a graph of its own", path)
     tensors: Iterable[Any] = [
         *graph.initializer,
         *(attribute.t for node in graph.node for attribute in node.attribute if attribute.HasField("t")),
         *(tensor for node in graph.node for attribute in node.attribute for tensor in attribute.tensors),
     ]
     if any(tensor.data_location == onnx.TensorProto.EXTERNAL or tensor.external_data for tensor in tensors):
-        raise _refused("numbers that lie in another file", path)
+        raise _rejected("numbers that lie in another file", path)
 
 
-def _refused(why: str, path: Path) -> InputError:
+def _rejected(why: str, path: Path) -> InputError:
     return InputError(Issue("LS-MOD-013", f"model.onnx cannot be used: {why}", _ANEW, file=path))

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from liverspleen.data.window import IntensityWindow
 from liverspleen.errors import InputError, Issue
-from liverspleen.inference.onnx_engine import OnnxNetwork, refuse_without
+from liverspleen.inference.onnx_engine import OnnxNetwork, reject_without
 
 LOGIT_BOUND = 1e-3
 """Largest difference of a logit that is taken, as a fraction of the logits' standard deviation."""
@@ -48,7 +48,7 @@ def export_onnx(network: nn.Module, *, slices: int, stride: int, window: Intensi
         InputError: LS-MOD-017 packages are missing; LS-XPT-010 torch cannot export it; LS-XPT-011 ONNX Runtime's logits
             or labels differ from torch's by more than `LOGIT_BOUND` or `LABEL_BOUND`.
     """
-    refuse_without("onnx", "onnxscript", "onnxruntime")
+    reject_without("onnx", "onnxscript", "onnxruntime")
     side = 4 * stride
     try:
         data, any_size = _exported(network, (2, slices, side, side + 2 * stride), _open_sizes(stride)), True

@@ -11,7 +11,7 @@ from liverspleen.cohort.manifest import Case, Cohort
 from liverspleen.cohort.split import read_split
 from liverspleen.errors import InputError, Issue
 from liverspleen.inference.checked import CheckedModel, checked_model
-from liverspleen.inference.package_files import described, refuse_foreign, refuse_words, write_package
+from liverspleen.inference.package_files import described, reject_foreign, reject_words, write_package
 from liverspleen.processes import progress
 from liverspleen.storage import sha256_of
 
@@ -63,8 +63,8 @@ def export_model(
         InputError: LS-XPT-014 `checkpoint` is a package already; LS-MOD-006 the checkpoint changed while it was read;
             name, license, checkpoint or output cannot be used.
     """
-    refuse_words(name, license)
-    refuse_foreign(output)
+    reject_words(name, license)
+    reject_foreign(output)
     found = checked_model(checkpoint)
     if found.files is not None:
         message = "model= is a model package already"

@@ -27,7 +27,7 @@ _NAMES_FILES = ("cohort", "root", "split", "cache", "output", "logger", "vocabul
 """Of a training's configuration: paths of the machine, and what decides nothing."""
 
 
-def refuse_words(name: str, license: str | None) -> None:
+def reject_words(name: str, license: str | None) -> None:
     """Raise LS-XPT-012 for a name or license that cannot stand in a card."""
     if not _NAME.fullmatch(name):
         message = f"name={name!r} is not of letters, digits, spaces and .,+()- only, at most 100"
@@ -94,7 +94,7 @@ def _best(file: Path) -> dict[str, Any] | None:
     return {"step": step, "best": scores[step]}
 
 
-def refuse_foreign(output: Path) -> None:
+def reject_foreign(output: Path) -> None:
     """Raise LS-XPT-013 if `output` is something else than a model package, which would be written over."""
     if output.suffix == ".zip":
         if output.is_dir() or (output.exists() and not zipfile.is_zipfile(output)):

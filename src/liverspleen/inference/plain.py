@@ -23,7 +23,7 @@ def parse_json(data: bytes, file: Path | str) -> dict[str, Any]:
         InputError: LS-MOD-007 it is not such an object; `file` is what the line names.
     """
     if len(data) > MAX_JSON_BYTES:
-        raise _refused(f"JSON of {len(data)} bytes, at most {MAX_JSON_BYTES} are read", file)
+        raise _rejected(f"JSON of {len(data)} bytes, at most {MAX_JSON_BYTES} are read", file)
     try:
         value = json.loads(
             data.decode("utf-8"),
@@ -33,9 +33,9 @@ def parse_json(data: bytes, file: Path | str) -> dict[str, Any]:
         )
     except (ValueError, RecursionError) as error:
         short = "nested too deeply" if isinstance(error, RecursionError) else str(error)[:120]
-        raise _refused(f"not plain JSON ({short})", file) from None
+        raise _rejected(f"not plain JSON ({short})", file) from None
     if not isinstance(value, dict):
-        raise _refused("JSON without an object at its top", file)
+        raise _rejected("JSON without an object at its top", file)
     return dict(bounded(value, file))
 
 
@@ -52,7 +52,7 @@ def bounded(value: Any, file: Path | str) -> Any:
     for _ in range(_MAX_DEPTH):
         seen += len(level)
         if seen > _MAX_VALUES:
-            raise _refused(f"more than {_MAX_VALUES} values", file)
+            raise _rejected(f"more than {_MAX_VALUES} values", file)
         below: list[Any] = []
         for item in level:
             if isinstance(item, dict):
@@ -60,13 +60,13 @@ def bounded(value: Any, file: Path | str) -> Any:
             elif isinstance(item, list | tuple):
                 below += item
             elif wrong := _wrong(item):
-                raise _refused(wrong, file)
+                raise _rejected(wrong, file)
             if len(below) > _MAX_VALUES:
-                raise _refused(f"more than {_MAX_VALUES} values", file)
+                raise _rejected(f"more than {_MAX_VALUES} values", file)
         if not below:
             return value
         level = below
-    raise _refused(f"values nested more than {_MAX_DEPTH} deep", file)
+    raise _rejected(f"values nested more than {_MAX_DEPTH} deep", file)
 
 
 def _wrong(item: Any) -> str | None:
@@ -96,5 +96,5 @@ def _whole_number(digits: str) -> int:
     return int(digits)
 
 
-def _refused(message: str, file: Path | str) -> InputError:
+def _rejected(message: str, file: Path | str) -> InputError:
     return InputError(Issue("LS-MOD-007", message, "give a model as liverspleen wrote it", file=file))

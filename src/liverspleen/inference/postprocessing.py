@@ -54,14 +54,14 @@ def postprocess(label_map: LabelMap, rules: Mapping[Structure, str]) -> Postproc
     >>> done.label_map.count(Structure.LIVER), done.dropped[Structure.LIVER].parts
     (135, 1)
     """
-    refuse_unknown(rules)
+    reject_unknown(rules)
     dropped = {}
     for structure, rule in rules.items():
         label_map, dropped[structure] = RULES[rule](label_map, structure)
     return Postprocessed(label_map, dropped)
 
 
-def refuse_unknown(rules: Mapping[Structure, str]) -> None:
+def reject_unknown(rules: Mapping[Structure, str]) -> None:
     """Raise LS-PRD-020 for a rule that this version does not know."""
     for structure, rule in rules.items():
         if rule not in RULES:

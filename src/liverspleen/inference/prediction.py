@@ -17,7 +17,7 @@ from liverspleen.formats import SIDECAR
 from liverspleen.imaging.nifti import write_label_map
 from liverspleen.inference.case_files import CaseFiles, Settings, Sidecar, read_sidecar
 from liverspleen.inference.case_picture import write_case_picture
-from liverspleen.inference.postprocessing import postprocess, refuse_unknown
+from liverspleen.inference.postprocessing import postprocess, reject_unknown
 from liverspleen.inference.review import Review, review
 from liverspleen.inference.segment import out_of_memory, segment_volume
 from liverspleen.inference.tables import remove_tables
@@ -30,11 +30,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a case: done now, `kept` from before, or `refused`; and what is to be told of it."""
+    """What became of a case: done now, `kept` from before, or `rejected`; and what is to be told of it."""
 
     case_id: str
     kept: bool = False
-    refused: bool = False
+    rejected: bool = False
     issues: tuple[Issue, ...] = ()
 
 
@@ -43,9 +43,9 @@ def predict_case(
 ) -> Outcome:
     """Segment a CT and write its results into the folder, unless those there have the same CT, model and settings.
 
-    What is refused is written down in the folder too, so that other tasks know that the case is not to be waited for.
+    What is rejected is written down in the folder too, so that other tasks know that the case is not to be waited for.
 
-    Refused, as faults of the outcome: the CT cannot be read or segmented; LS-PRD-003 a label map of the case is there
+    Rejected, as issues of the outcome: the CT cannot be read or segmented; LS-PRD-003 a label map of the case is there
     that was not written here, or that was changed since; LS-FMT-001 its sidecar has another format; LS-PRD-015 the
     memory is short.
     """
@@ -58,19 +58,19 @@ def predict_case(
             note = _predict(scan, model, settings, files, fingerprint, batch_size)
             outcome = Outcome(files.case_id, issues=() if note is None else (note,))
     except InputError as error:
-        return _refused(files, settings, error.issues)
+        return _rejected(files, settings, error.issues)
     except MemoryError:
-        return _refused(files, settings, (out_of_memory("host"),))
-    files.refusal.unlink(missing_ok=True)
+        return _rejected(files, settings, (out_of_memory("host"),))
+    files.rejection.unlink(missing_ok=True)
     return outcome
 
 
-def _refused(files: CaseFiles, settings: Settings, issues: Sequence[Issue]) -> Outcome:
+def _rejected(files: CaseFiles, settings: Settings, issues: Sequence[Issue]) -> Outcome:
     """The outcome of a case that cannot be segmented, once it is written down."""
     named = tuple(issue if issue.case_id else replace(issue, case_id=files.case_id) for issue in issues)
     told = {"format": SIDECAR.number, "case_id": files.case_id, "settings": asdict(settings)}
-    write_json(files.refusal, {**told, "issues": [[issue.code, str(issue)] for issue in named]})
-    return Outcome(files.case_id, refused=True, issues=named)
+    write_json(files.rejection, {**told, "issues": [[issue.code, str(issue)] for issue in named]})
+    return Outcome(files.case_id, rejected=True, issues=named)
 
 
 def _is_kept(scan: ScanCase, files: CaseFiles, settings: Settings, fingerprint: str) -> bool:
@@ -179,6 +179,6 @@ def settings_of(model: TrainedModel, *, precision: str, flips: bool, postprocess
             segmented.
     """
     if postprocessing:
-        refuse_unknown(model.postprocessing)
+        reject_unknown(model.postprocessing)
     rules: dict[str, Any] = {o.key: rule for o, rule in model.postprocessing.items()} if postprocessing else {}
     return Settings(model.sha256, model.engine, precision, flips, rules)

@@ -65,7 +65,7 @@ def review(label_map: LabelMap, ct: CTVolume, flip_dss: Mapping[Structure, float
       the scan counts neither here nor in `steps`.
     - `islands`: share of its voxels outside its main parts; from 1 %, 1 at 5 %.
     - `holes`: voxels enclosed by it (6 neighbours) as a fraction of its own; from 3 %, 1 at 10 %.
-    - `density`: 0.5 where `liverspleen check` warns of what the organ covers (LS-LAB-015 to 017), 1 where it refuses.
+    - `density`: 0.5 where `liverspleen check` warns of what the organ covers (LS-LAB-015 to 017), 1 where it rejects.
     - `status`: `implausible` 1, `multi_part` 0.3, `truncated` 0.2, the largest of those; `absent` 1 for a liver, 0.5
       for a spleen (`absence_weight`).
 

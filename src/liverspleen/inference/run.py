@@ -20,7 +20,7 @@ from liverspleen.processes import keep_pages, place, progress, spread
 if TYPE_CHECKING:
     import torch
 
-# torch is imported inside the functions: a model that cannot be used is refused before that
+# torch is imported inside the functions: a model that cannot be used is rejected before that
 
 
 @dataclass(frozen=True)

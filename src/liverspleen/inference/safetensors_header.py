@@ -30,7 +30,7 @@ def tensor_places(handle: IO[bytes], file: Path, *, start: int, size: int) -> di
     handle.seek(start)
     length = int.from_bytes(handle.read(8), "little")
     if size < 8 or length > min(size - 8, MAX_JSON_BYTES):
-        raise _refused(f"the header states {length} bytes", file)
+        raise _rejected(f"the header states {length} bytes", file)
     header = parse_json(handle.read(length), file)
     header.pop("__metadata__", None)
     end, places = 0, {}
@@ -38,18 +38,18 @@ def tensor_places(handle: IO[bytes], file: Path, *, start: int, size: int) -> di
     for name, stated in by_offset:
         dtype, shape, first, last = _stated(name, stated, file)
         if first != end:
-            raise _refused(f"tensor {name[:80]!r} begins at byte {first}, expected {end}", file)
+            raise _rejected(f"tensor {name[:80]!r} begins at byte {first}, expected {end}", file)
         if last - first != BYTES[dtype] * prod(shape):
-            raise _refused(f"tensor {name[:80]!r} of shape {list(shape)} has {last - first} bytes", file)
+            raise _rejected(f"tensor {name[:80]!r} of shape {list(shape)} has {last - first} bytes", file)
         places[name] = TensorPlace(start + 8 + length + first, last - first, dtype, shape, strides_of(shape))
         end = last
     if end != size - 8 - length:
-        raise _refused(f"the tensors take {end} bytes, the file holds {size - 8 - length}", file)
+        raise _rejected(f"the tensors take {end} bytes, the file holds {size - 8 - length}", file)
     return places
 
 
 def _begin(stated: Any) -> tuple[int, int]:
-    """What tensors are ordered by; those that state nothing come first, and are refused then."""
+    """What tensors are ordered by; those that state nothing come first, and are rejected then."""
     offsets = stated.get("data_offsets") if isinstance(stated, dict) else None
     if isinstance(offsets, list) and len(offsets) == 2 and all(type(number) is int for number in offsets):
         return offsets[0], offsets[1]
@@ -60,14 +60,14 @@ def _stated(name: str, stated: Any, file: Path) -> tuple[str, tuple[int, ...], i
     first, last = _begin(stated)
     shape = stated.get("shape") if isinstance(stated, dict) else None
     if first < 0 or last < first or not isinstance(shape, list) or len(shape) > 8:
-        raise _refused(f"tensor {name[:80]!r} has no place or shape", file)
+        raise _rejected(f"tensor {name[:80]!r} has no place or shape", file)
     if any(type(number) is not int or number < 0 for number in shape) or prod(shape) > MAX_NUMBERS:
-        raise _refused(f"tensor {name[:80]!r} has a shape that no tensor has", file)
+        raise _rejected(f"tensor {name[:80]!r} has a shape that no tensor has", file)
     dtype = _NAMES.get(stated["dtype"]) if isinstance(stated.get("dtype"), str) else None
     if dtype is None:
-        raise _refused(f"tensor {name[:80]!r} is of an unknown type", file)
+        raise _rejected(f"tensor {name[:80]!r} is of an unknown type", file)
     return dtype, tuple(shape), first, last
 
 
-def _refused(message: str, file: Path) -> InputError:
+def _rejected(message: str, file: Path) -> InputError:
     return InputError(Issue("LS-MOD-009", f"not a safetensors file: {message}", "export the model again", file=file))

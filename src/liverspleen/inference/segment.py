@@ -108,7 +108,7 @@ def segment_volume(
 
     from liverspleen.inference.streaming import chosen_precision, stream
 
-    _refuse_beyond_ct(ct, model)
+    _reject_beyond_ct(ct, model)
     began, chosen = perf_counter(), chosen_precision(precision, model)
     try:
         found = stream(ct, model, batch_size=batch_size, precision=chosen, flips=flips)
@@ -119,12 +119,12 @@ def segment_volume(
 
 
 def out_of_memory(where: str) -> Issue:
-    """The fault LS-PRD-015 of a CT for which there is not the memory."""
+    """The issue LS-PRD-015 of a CT for which there is not the memory."""
     message = f"there is not the memory ({where}) for this CT"
     return Issue("LS-PRD-015", message, "use batch_size=1, or a machine with more; see whether it is a CT")
 
 
-def _refuse_beyond_ct(ct: CTVolume, model: TrainedModel) -> None:
+def _reject_beyond_ct(ct: CTVolume, model: TrainedModel) -> None:
     """Raise LS-PRD-014: such slices would take a network memory, or time, without bound."""
     from liverspleen.data.resampling import resampled_matrix
 

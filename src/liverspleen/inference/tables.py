@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from liverspleen.evaluation.measurements.table import csv_line, inert, write_measurements, write_volumes
 from liverspleen.formats import SIDECAR
-from liverspleen.inference.case_files import CaseFiles, Settings, Sidecar, read_plain, refusals, sidecars
+from liverspleen.inference.case_files import CaseFiles, Settings, Sidecar, read_plain, rejections, sidecars
 from liverspleen.organs import ORGAN_KEYS
 from liverspleen.storage import write_text
 
@@ -28,12 +28,12 @@ _EDITED: Final = "the label map was edited since: move it to a folder of its own
 
 
 def unfinished(folder: Path, case_ids: Iterable[str], settings: Settings) -> list[str]:
-    """The cases that have neither a label map nor a refusal under these settings yet."""
+    """The cases that have neither a label map nor a rejection under these settings yet."""
     return [case_id for case_id in case_ids if not _is_finished(CaseFiles(folder, case_id), settings)]
 
 
 def _is_finished(files: CaseFiles, settings: Settings) -> bool:
-    found = [files.refusal]
+    found = [files.rejection]
     if files.label_map.is_file():
         found.append(files.sidecar)
     stated = (read_plain(file) or {} for file in found)
@@ -49,25 +49,25 @@ def remove_tables(folder: Path) -> None:
 def write_tables(folder: Path) -> list[Path]:
     """Write `measurements.csv`, `volumes.csv` and `review.csv` of all that lies in the folder, in order of case_id.
 
-    They say nothing but what the sidecars and refusals say, so whoever writes them writes the same bytes. A case that
-    is refused has no rows, also where a label map of an earlier run is left; nor has one whose label map was edited
+    They say nothing but what the sidecars and rejections say, so whoever writes them writes the same bytes. A case that
+    is rejected has no rows, also where a label map of an earlier run is left; nor has one whose label map was edited
     since, of which the sidecar's volumes are not, or whose sidecar has another format.
     """
-    refused = {case_id: _reasons(lines) for case_id, lines in refusals(folder).items()}
+    rejected = {case_id: _reasons(lines) for case_id, lines in rejections(folder).items()}
     known, others = sidecars(folder)
-    refused = {issue.case_id: str(issue) for issue in others if issue.case_id} | refused
+    rejected = {issue.case_id: str(issue) for issue in others if issue.case_id} | rejected
     found = []
     for sidecar in known:
-        if sidecar.case_id in refused:
+        if sidecar.case_id in rejected:
             continue
         if sidecar.is_of(CaseFiles(folder, sidecar.case_id).label_map):
             found.append(sidecar)
         else:
-            refused[sidecar.case_id] = _EDITED
+            rejected[sidecar.case_id] = _EDITED
     rows = [row for sidecar in found for row in sidecar.measurements]
     _renew(folder / MEASUREMENTS, partial(write_measurements, rows=rows))
     _renew(folder / VOLUMES, partial(write_volumes, rows=rows))
-    lines = [[case_id, "", *[""] * 2 * len(ORGAN_KEYS), why, ""] for case_id, why in sorted(refused.items())]
+    lines = [[case_id, "", *[""] * 2 * len(ORGAN_KEYS), why, ""] for case_id, why in sorted(rejected.items())]
     lines += [_line(sidecar) for sidecar in sorted(found, key=lambda sidecar: -_score(sidecar))]
     text = "".join(csv_line(map(inert, line)) for line in [_COLUMNS, *lines])
     _renew(folder / REVIEW, partial(write_text, text=text))
@@ -98,4 +98,4 @@ def _line(sidecar: Sidecar) -> list[str]:
 
 
 def _reasons(lines: Iterable[str]) -> str:
-    return "; ".join(f"refused: {line}" for line in lines)
+    return "; ".join(f"rejected: {line}" for line in lines)

@@ -66,7 +66,7 @@ class Validation:
 def validate(
     model: TrainedModel, cases: Sequence[Case], *, on_case: Callable[[str], None]
 ) -> tuple[Validation, dict[str, Any]]:
-    """The figures of the cases, and the choice of postprocessing as plain values; a case that is refused costs a fault.
+    """Figures of the cases, and the choice of postprocessing as plain values; a rejected case is an issue.
 
     Cases are looked at one after the other and not kept.
     """

@@ -63,7 +63,7 @@ def read_weights(file: Path) -> dict[str, Tensor]:
         if file.suffix == ".safetensors":
             return load_file(file)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about the pickle protocol of foreign files; they are refused or not
+            warnings.simplefilter("ignore")  # about the pickle protocol of foreign files; they are rejected or not
             stored = torch.load(file, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, SafetensorError, RuntimeError, ValueError, EOFError, BadZipFile, KeyError) as error:
         raise _unreadable(file, type(error).__name__) from error

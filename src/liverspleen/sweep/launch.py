@@ -24,7 +24,7 @@ def launch_workers(overrides: Sequence[str], workers: int, devices: int) -> list
 
     Raises:
         KeyboardInterrupt: this process was asked to stop, and the workers have stopped.
-        SystemExit: with code 2 if a worker refused its input, which it has reported itself.
+        SystemExit: with code 2 if a worker rejected its input, which it has reported itself.
     """
     own = [word for word in overrides if word.partition("=")[0] != "workers"]
     with StopSignals() as stop:

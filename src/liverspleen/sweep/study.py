@@ -62,7 +62,7 @@ class Study:
         warmup_steps: int = 0,
         seed: int = 0,
     ) -> None:
-        with _refusing_a_bad_database(url):
+        with _rejecting_a_bad_database(url):
             import optuna
 
             optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -267,7 +267,7 @@ def _pruner(name: str, warmup_steps: int) -> BasePruner:
 
 
 @contextmanager
-def _refusing_a_bad_database(url: str) -> Iterator[None]:
+def _rejecting_a_bad_database(url: str) -> Iterator[None]:
     """The line names the kind of database only: a URL may hold a password."""
     from optuna.exceptions import OptunaError
     from sqlalchemy.exc import SQLAlchemyError

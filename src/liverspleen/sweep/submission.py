@@ -88,7 +88,7 @@ def submit(
         The jobs' ids.
 
     Raises:
-        InputError: LS-SWP-030 submitit is not installed, LS-SWP-031 there is no SLURM, LS-SWP-032 it refuses the jobs.
+        InputError: LS-SWP-030 submitit is not installed, LS-SWP-031 there is no SLURM, LS-SWP-032 it rejects the jobs.
     """
     if lacking := [name for name in ("sbatch", "srun", "scontrol") if shutil.which(name) is None]:
         message = f"launcher=slurm, but {', '.join(lacking)} is not on the PATH"
@@ -118,4 +118,4 @@ def submit(
     except (FailedJobError, FailedSubmissionError) as error:
         last = str(error).strip().splitlines()[-1]
         hint = "correct launcher.*, or ask the cluster what it has with sinfo"
-        raise InputError(Issue("LS-SWP-032", f"sbatch refuses the jobs: {last}", hint)) from error
+        raise InputError(Issue("LS-SWP-032", f"sbatch rejects the jobs: {last}", hint)) from error

@@ -21,7 +21,7 @@ class Resumption:
     """The checkpoint to go on from.
 
     `checkpoint` None: begin; `steps` it holds; `planned` is the length it was trained for; `stale` counts validations
-    since the best one; `faults` are warnings.
+    since the best one; `issues` are warnings.
     """
 
     checkpoint: Path | None = None

@@ -22,7 +22,7 @@ class SideLogger(Logger):
     Args:
         name: of the service, for the warnings.
         make: makes the logger; called in the thread, so it may fail or hang too.
-        faults: takes the warnings, at most one of each kind.
+        issues: takes the warnings, at most one of each kind.
     """
 
     def __init__(self, name: str, make: Callable[[], Logger], issues: list[Issue]) -> None:

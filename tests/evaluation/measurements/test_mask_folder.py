@@ -58,7 +58,7 @@ def test_folders_without_a_mask_are_no_cases(tmp_path: Path) -> None:
     assert {case for case, _ in volumes(tmp_path)} == {"s1"}
 
 
-def test_what_is_not_clear_is_refused(tmp_path: Path) -> None:
+def test_what_is_not_clear_is_rejected(tmp_path: Path) -> None:
     folder = tmp_path / "s1"
     mask(folder / "liver.nii.gz", slice(1, 5))
 

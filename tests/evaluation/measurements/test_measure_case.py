@@ -129,7 +129,7 @@ def test_missing_ct_is_an_error_of_its_case(study):
     assert issues_of(study) == [("LS-IMG-001", "C1", "error")]
 
 
-def test_all_faults_of_a_case_come_together(study):
+def test_all_issues_of_a_case_come_together(study):
     (study / "manual" / "C1.nii.gz").unlink()
     (study / "dla" / "C1.nii.gz").write_bytes(b"nothing")
     assert issues_of(study) == [("LS-IMG-001", "C1", "error"), ("LS-IMG-003", "C1", "error")]
@@ -168,7 +168,7 @@ def test_unfinished_and_other_files_are_not_label_maps(study):
     assert measure_folder(study / "dla", cohort=read_cohort(study / "cohort.csv")).issues == ()
 
 
-def test_a_folder_that_is_none_and_equal_readers_are_refused(study):
+def test_a_folder_that_is_none_and_equal_readers_are_rejected(study):
     with pytest.raises(InputError, match="LS-LAB-023"):
         measure_folder(study / "none")
     with pytest.raises(InputError, match="LS-LAB-008"):
@@ -209,7 +209,7 @@ def test_several_readers_have_rows_of_their_own():
     assert [(r.reader, r.dss) for r in rows if r.structure == "liver"] == [("a", 0.4), ("b", 2 / 3), ("c", None)]
 
 
-def test_readers_on_another_grid_are_refused():
+def test_readers_on_another_grid_are_rejected():
     moved = LabelMap(label_map(drawn()).labels, Geometry(SHAPE, np.diag([-1.0, 1.0, 5.1, 1.0])))
     with pytest.raises(InputError, match="LS-GEO-004 case 'A'"):
         measure_case("A", {"dla": moved}, reference=label_map(drawn()))
@@ -395,12 +395,12 @@ def test_two_maps_on_either_side_of_their_ct_s_grid_cost_only_their_case(study):
     assert issues_of(study) == [("LS-GEO-004", "C1", "error")]
 
 
-def test_an_empty_folder_is_refused(tmp_path):
+def test_an_empty_folder_is_rejected(tmp_path):
     with pytest.raises(InputError, match="LS-LAB-009"):
         measure_folder(tmp_path)
 
 
-def test_infinite_label_values_are_refused(study):
+def test_infinite_label_values_are_rejected(study):
     broken = drawn().astype(np.float32)
     broken[0, 0, 0] = np.inf
     save(study / "dla" / "C1.nii.gz", broken)

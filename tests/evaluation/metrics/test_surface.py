@@ -301,7 +301,7 @@ def test_label_maps_of_other_shapes_are_not_compared():
         ({"definition": "mesh"}, "mesh"),
     ],
 )
-def test_wrong_input_is_refused(changes, message):
+def test_wrong_input_is_rejected(changes, message):
     given = {"test": VOXEL, "reference": VOXEL, "affine": SPACING, "tolerance_mm": 1.0} | changes
     with pytest.raises(ValueError, match=message):
         surface_distances(given.pop("test"), given.pop("reference"), given.pop("affine"), **given)

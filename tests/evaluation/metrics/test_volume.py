@@ -72,7 +72,7 @@ def test_volume_of_a_label_map_is_that_of_its_mask():
         (np.ones((2, 2, 2)), np.diag([1.0, 1.0, np.inf, 1.0]), "finite"),
     ],
 )
-def test_a_mask_or_affine_without_volume_is_refused(mask, affine, message):
+def test_a_mask_or_affine_without_volume_is_rejected(mask, affine, message):
     with pytest.raises(ValueError, match=message):
         volume_cm3(mask, affine)
 

@@ -162,7 +162,7 @@ def test_what_one_table_does_not_say_of_a_case_another_does(table: Callable[...,
     assert set(merged["dataset"]) == {"test1"}
 
 
-def test_one_name_for_two_readers_and_contradicting_facts_are_refused(
+def test_one_name_for_two_readers_and_contradicting_facts_are_rejected(
     table: Callable[..., Measurements], tmp_path: Path
 ) -> None:
     first = table("a")
@@ -189,7 +189,7 @@ def test_one_name_for_two_readers_and_contradicting_facts_are_refused(
         ("ab", {"datasets": ["", "test2"]}, "LS-CMP-006.*no dataset 'test2'; the datasets are ''"),
     ],
 )
-def test_what_cannot_be_compared_is_refused(
+def test_what_cannot_be_compared_is_rejected(
     table: Callable[..., Measurements], readers: str, asked: dict[str, object], code: str
 ) -> None:
     with pytest.raises(InputError, match=code):

@@ -1,4 +1,4 @@
-"""Figure 1: counts that add up, contradictions that are shown, exclusions that are refused whole."""
+"""Figure 1: counts that add up, contradictions that are shown, exclusions that are rejected whole."""
 
 from __future__ import annotations
 
@@ -130,13 +130,13 @@ def test_exclusions_are_read_in_their_order(tmp_path: Path) -> None:
         ('reason,count\n"surgery,2\n', ["LS-REP-050"]),
     ],
 )
-def test_exclusions_that_are_none_are_refused_with_every_fault(tmp_path: Path, text: str, codes: list[str]) -> None:
-    with pytest.raises(InputError) as refused:
+def test_exclusions_that_are_none_are_rejected_with_every_issue(tmp_path: Path, text: str, codes: list[str]) -> None:
+    with pytest.raises(InputError) as rejected:
         read_exclusions(written(tmp_path, text))
-    assert [issue.code for issue in refused.value.issues] == codes
+    assert [issue.code for issue in rejected.value.issues] == codes
 
 
-def test_missing_exclusions_are_refused(tmp_path: Path) -> None:
+def test_missing_exclusions_are_rejected(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="LS-REP-050"):
         read_exclusions(tmp_path / "none.csv")
 

@@ -186,6 +186,6 @@ def test_the_frame_leaves_out_the_table_and_keeps_what_was_drawn_outside_the_bod
     assert (shown[..., 3] > 0).sum() == 1
 
 
-def test_no_case_is_refused() -> None:
+def test_no_case_is_rejected() -> None:
     with pytest.raises(ValueError, match="no case"):
         overlay_figure([])

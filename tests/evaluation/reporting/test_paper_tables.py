@@ -228,13 +228,13 @@ def test_dla_against_manual_is_preferred_and_any_other_can_be_asked_for(tmp_path
         report_of(tmp_path, two_readers(), reader="v3")
 
 
-def test_several_pairs_of_readers_are_listed_and_refused(tmp_path: Path) -> None:
+def test_several_pairs_of_readers_are_listed_and_rejected(tmp_path: Path) -> None:
     rows = [row.replace("dla", "v1") for row in two_readers()]
     with pytest.raises(InputError, match=r"LS-REP-002.*'v1' against 'manual', 'v2' against 'manual'.*reader="):
         report_of(tmp_path, rows)
 
 
-def test_a_condition_named_like_another_row_is_refused(tmp_path: Path) -> None:
+def test_a_condition_named_like_another_row_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="LS-REP-003"):
         report_of(tmp_path, rows_of("A", about="A,test1,total,", liver=(1, 1), spleen=(1, 1)))
 

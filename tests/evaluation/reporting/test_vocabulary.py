@@ -61,7 +61,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("vocabulary")
     (folder / "mine" / "vocabulary").mkdir(parents=True)
     (folder / "mine" / "vocabulary" / "ours.yaml").write_text(f"# Words of ours.{WORDS}", encoding="utf-8")
-    known = [case for case in CASES if case[2] != "beta"]  # a cohort refuses what its vocabulary lacks
+    known = [case for case in CASES if case[2] != "beta"]  # a cohort rejects what its vocabulary lacks
     about = [
         {"case_id": c, "patient_id": patient(c), "image": f"{c}.nii", "dataset": d, "condition": k, "site": s}
         for c, d, k, s in known

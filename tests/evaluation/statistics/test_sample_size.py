@@ -121,6 +121,6 @@ def test_a_width_that_any_study_reaches_takes_the_fewest_cases() -> None:
         lambda: plan_tost(sd=1.0, margin=0.5, power=0.0),
     ],
 )
-def test_what_cannot_be_planned_is_refused(wrong) -> None:  # type: ignore[no-untyped-def]
+def test_what_cannot_be_planned_is_rejected(wrong) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(ValueError, match=r".+"):
         wrong()

@@ -98,6 +98,6 @@ def test_several_parts_do_not_forbid_a_verdict() -> None:
         {"rc_ci_pct": (5.0, math.inf)},
     ],
 )
-def test_impossible_numbers_are_refused(wrong: dict[str, object]) -> None:
+def test_impossible_numbers_are_rejected(wrong: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=r".+"):
         volume_change(**{"before": 1.0, "after": 1.0, "rc_pct": 10.0, **wrong})  # type: ignore[arg-type]

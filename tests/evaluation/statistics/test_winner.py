@@ -107,7 +107,7 @@ def test_undefined_scores_are_left_out_and_counted() -> None:
 
 
 @pytest.mark.parametrize("table", [[0.9, 0.8], [[0.9, math.inf], [0.8, 0.9]]])
-def test_no_table_of_numbers_is_refused(table: object) -> None:
+def test_no_table_of_numbers_is_rejected(table: object) -> None:
     with pytest.raises(ValueError, match="scores are"):
         seed_case_mean(table)  # type: ignore[arg-type]
 
@@ -182,7 +182,7 @@ def test_order_of_rows_changes_nothing_and_the_result_is_json() -> None:
         (frame(a=[[math.inf, 0.9], [0.8, 0.7]]), "infinity"),
     ],
 )
-def test_wrong_scores_are_refused(scores: pandas.DataFrame, told: str) -> None:
+def test_wrong_scores_are_rejected(scores: pandas.DataFrame, told: str) -> None:
     with pytest.raises(ValueError, match=told):
         choose(scores)
 

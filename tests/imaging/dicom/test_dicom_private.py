@@ -1,4 +1,4 @@
-"""No header text, id, date, file or folder name comes out of a reason, a fault, a warning or a log."""
+"""No header text, id, date, file or folder name comes out of a reason, an issue, a warning or a log."""
 
 import functools
 import itertools

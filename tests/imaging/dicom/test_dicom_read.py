@@ -176,14 +176,14 @@ def test_sheared_grid_is_not_written(tmp_path):
         write(tmp_path, made(affine))
 
 
-def test_truncated_pixels_are_refused_with_the_number_of_the_slice(tmp_path):
+def test_truncated_pixels_are_rejected_with_the_number_of_the_slice(tmp_path):
     files = write(tmp_path)
     files[2].write_bytes(files[2].read_bytes()[:-500])
     with pytest.raises(InputError, match="LS-DCM-031 case 'A1': slice 3 of 8"):
         read_series(only(tmp_path), case_id="A1")
 
 
-def test_file_that_went_or_changed_meanwhile_is_refused(tmp_path):
+def test_file_that_went_or_changed_meanwhile_is_rejected(tmp_path):
     files = write(tmp_path)
     series = only(tmp_path)
     change(files[:1], lambda d, _: (setattr(d, "Rows", 20), setattr(d, "PixelData", d.PixelData[: 20 * 41 * 2])))
@@ -194,7 +194,7 @@ def test_file_that_went_or_changed_meanwhile_is_refused(tmp_path):
         read_series(series, case_id="A1")
 
 
-def test_rescaling_without_bounds_is_refused(tmp_path):
+def test_rescaling_without_bounds_is_rejected(tmp_path):
     files = write(tmp_path)
     change(files, lambda dataset, _: setattr(dataset, "RescaleSlope", "1E308"))
     with pytest.raises(InputError, match="LS-DCM-033"):

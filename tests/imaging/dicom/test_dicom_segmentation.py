@@ -158,13 +158,13 @@ def test_values_say_what_segments_mean_instead_of_codes(case, tmp_path):
     assert again.covered == (Structure.LIVER,)
 
 
-def test_segments_without_an_organ_are_refused(case, tmp_path):
+def test_segments_without_an_organ_are_rejected(case, tmp_path):
     label_map, *_ = case
     with pytest.raises(InputError, match="LS-DCM-042 case 'A1': none of 2 segments"):
         read_segmentation(found(tmp_path), label_map.geometry, case_id="A1", values={7: Structure.LIVER})
 
 
-def test_fractional_segmentation_is_left_and_refused(case, tmp_path):
+def test_fractional_segmentation_is_left_and_rejected(case, tmp_path):
     edit(case[2], lambda dataset: setattr(dataset, "SegmentationType", "FRACTIONAL"))
     segmentation = found(tmp_path)
     assert [left.code for left in segmentation.left] == ["LS-DCM-040"]
@@ -180,7 +180,7 @@ def test_fractional_segmentation_is_left_and_refused(case, tmp_path):
         np.array([0, 0, 40.0]),  # outside
     ],
 )
-def test_frames_that_meet_no_slice_are_refused_with_their_number(case, tmp_path, move):
+def test_frames_that_meet_no_slice_are_rejected_with_their_number(case, tmp_path, move):
     label_map, *_ = case
     affine = AFFINE.copy()
     affine[:3, 3] += move
@@ -189,13 +189,13 @@ def test_frames_that_meet_no_slice_are_refused_with_their_number(case, tmp_path,
         read_segmentation(found(tmp_path), Geometry(SHAPE, affine), case_id="A1")
 
 
-def test_ct_of_another_matrix_or_direction_is_refused(case, tmp_path):
+def test_ct_of_another_matrix_or_direction_is_rejected(case, tmp_path):
     for shape, affine in (((30, 37, 8), AFFINE), (SHAPE, AFFINE @ np.diag([1.1, 1, 1, 1]))):
         with pytest.raises(InputError, match="LS-DCM-043"):
             read_segmentation(found(tmp_path), Geometry(shape, affine), case_id="A1")
 
 
-def test_voxels_of_both_organs_are_refused_with_their_number(case, tmp_path):
+def test_voxels_of_both_organs_are_rejected_with_their_number(case, tmp_path):
     label_map, _, file = case
     dataset = pydicom.dcmread(file)
     for frame in dataset.PerFrameFunctionalGroupsSequence:
@@ -233,7 +233,7 @@ def test_label_map_segmentation_is_read(case, tmp_path):
     np.testing.assert_array_equal(again.labels, label_map.labels)
 
 
-def test_damaged_segmentation_is_left_or_refused(case, tmp_path):
+def test_damaged_segmentation_is_left_or_rejected(case, tmp_path):
     label_map, _, file = case
     whole = file.read_bytes()
     file.write_bytes(whole[:-300])

@@ -1,4 +1,4 @@
-"""Everything that can be said about one case: what the verbs refuse, what is doubtful, and the measured facts."""
+"""Everything that can be said about one case: what the verbs reject, what is doubtful, and the measured facts."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 The organisers' evaluation code orders both by file name, "NOT by position tags in DICOM files": the mask that is k-th
 by name belongs to the DICOM file that is k-th by name. So a mask goes to where its file's slice lies. Where names do
-not run along positions, up or down, that rule would be a guess, and the case is refused.
+not run along positions, up or down, that rule would be a guess, and the case is rejected.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def find(request: Request) -> Found:
     """The CT below the input that lie in a folder `DICOM_anon`, with the masks of `Ground` beside it.
 
     Raises:
-        InputError: LS-IMP-002 there is no such folder, and what `needed_meaning` refuses.
+        InputError: LS-IMP-002 there is no such folder, and what `needed_meaning` rejects.
     """
     cases: list[SourceCase] = []
     left: list[Left] = []

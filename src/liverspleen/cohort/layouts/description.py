@@ -24,7 +24,7 @@ class Description:
 
 
 def read_description(folder: Path) -> Description:
-    """The `dataset.json` in a folder; none of its text reaches a fault.
+    """The `dataset.json` in a folder; none of its text reaches an issue.
 
     Raises:
         InputError: LS-IMP-010 it is missing, broken, or its labels are not understood; LS-IMP-008 it has several

@@ -68,7 +68,7 @@ class SegmentDrawing:
         return organs({s.key for item in self.segmentations for s in _meant(item, self.values)})
 
     def read(self, case_id: str, ct: CTVolume) -> LabelMap:
-        """The segments on the grid of the CT; Refused (LS-IMP-023) where two structures meet in a voxel."""
+        """The segments on the grid of the CT; Rejected (LS-IMP-023) where two structures meet in a voxel."""
         parts = [
             replace(read, covered=_meant(item, self.values))
             for item in self.segmentations
@@ -98,7 +98,7 @@ def find(request: Request) -> Found:
 
     Raises:
         InputError: LS-IMP-001 labels= is not there, or is one NIfTI file for several CT, LS-IMP-002 there is no DICOM
-            series, and what `needed_meaning` refuses.
+            series, and what `needed_meaning` rejects.
     """
     found = find_series(request.input, minimum_slices=request.minimum_slices)
     if not found:
@@ -150,7 +150,7 @@ def find(request: Request) -> Found:
 
 @dataclass(frozen=True)
 class Judged:
-    """A series, the name of its case and its folder; `fault` says why it is not taken, `why` why its study's one is."""
+    """A series, the name of its case and its folder; `issue` says why it is not taken, `why` why its study's one is."""
 
     series: Series
     name: str
@@ -181,7 +181,7 @@ def judged(found: Sequence[Series], request: Request) -> Iterator[Judged]:
         names = _names(choice.taken, folders)
         for series in study:
             place = request.input / folders[series]
-            issue = _refusal(series, choice, place)
+            issue = _rejection(series, choice, place)
             yield Judged(series, names.get(series, folders[series]), place, issue, choice.why)
 
 
@@ -194,7 +194,7 @@ def links_left(root: Path) -> list[Issue]:
 
 
 def series_row(series: Series, *, key: str, issue: Issue | None = None, reason: str = "") -> SeriesRow:
-    """A line of `series.csv`; without a fault the series is taken."""
+    """A line of `series.csv`; without an issue the series is taken."""
     spacing = series.geometry.spacing_mm if series.geometry else ()
     if issue is None and series.left:
         code, reason = series.left[0].code, "; ".join(item.message for item in series.left)
@@ -258,7 +258,7 @@ def _studies(folders: Mapping[Series, str]) -> Iterable[list[Series]]:
     return groups.values()
 
 
-def _refusal(series: Series, choice: Choice, folder: Path) -> Issue | None:
+def _rejection(series: Series, choice: Choice, folder: Path) -> Issue | None:
     """Why a series of a study is not taken."""
     if series.left:
         reason = "; ".join(item.message for item in series.left)

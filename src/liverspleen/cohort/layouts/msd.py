@@ -27,7 +27,7 @@ def find(request: Request) -> Found:
 
     Raises:
         InputError: LS-IMP-002 it lists none, LS-IMP-010 its lists are broken, and what `read_description` and
-            `needed_meaning` refuse.
+            `needed_meaning` reject.
     """
     description = read_description(request.input)
     training, test = description.content.get("training") or [], description.content.get("test") or []

@@ -23,7 +23,7 @@ def find(request: Request) -> Found:
     """The CT in `images/` of the input, else in the input itself; the input may be a single file too.
 
     Raises:
-        InputError: LS-IMP-002 there is no CT, LS-IMP-001 labels= is not there, and what `needed_meaning` refuses.
+        InputError: LS-IMP-002 there is no CT, LS-IMP-001 labels= is not there, and what `needed_meaning` rejects.
     """
     scans, left = _scans(request.input)
     drawings, twice = _drawings(request, scans)

@@ -30,7 +30,7 @@ def find(request: Request) -> Found:
 
     Raises:
         InputError: LS-IMP-002 there is no image, LS-IMP-035 images are not NIfTI, and what `read_description` and
-            `needed_meaning` refuse.
+            `needed_meaning` reject.
     """
     description = read_description(request.input)
     if description.content.get("file_ending", SUFFIXES[0]) not in SUFFIXES:

@@ -27,7 +27,7 @@ class Scan(Protocol):
         """Every file it is read from."""
 
     def read(self, case_id: str) -> CTVolume:
-        """The CT; Refused if it cannot be read."""
+        """The CT; Rejected if it cannot be read."""
 
 
 class Drawing(Protocol):
@@ -42,7 +42,7 @@ class Drawing(Protocol):
         """The structures that it can show."""
 
     def read(self, case_id: str, ct: CTVolume) -> LabelMap:
-        """The label map, on whatever grid it has; Refused if it cannot be read."""
+        """The label map, on whatever grid it has; Rejected if it cannot be read."""
 
 
 @dataclass(frozen=True)

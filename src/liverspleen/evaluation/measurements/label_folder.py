@@ -38,7 +38,7 @@ LabelValues = Mapping[int, Structure]
 
 @dataclass(frozen=True)
 class Measured:
-    """Rows of all cases that could be measured, and every fault met; a case with an error has no rows."""
+    """Rows of all cases that could be measured, and every issue met; a case with an error has no rows."""
 
     rows: tuple[Measurement, ...]
     issues: tuple[Issue, ...]
@@ -73,9 +73,9 @@ def measure_folder(
     `reference_values` translate the voxel values of another system; the label maps of a cohort are always our own. One
     bad case does not stop the others. A missing label map is an error of its case, or with `allow_missing` a warning
     and a score of 0. `workers` processes hold one case each; the rows come in the order of the cases. `on_case` is told
-    each case_id when it is done. Faults of the cohort's own rows are not repeated.
+    each case_id when it is done. Issues of the cohort's own rows are not repeated.
 
-    Faults: those of reading; LS-LAB-005 label map of a case is missing; LS-LAB-006 (warning) label map without a case;
+    Issues: those of reading; LS-LAB-005 label map of a case is missing; LS-LAB-006 (warning) label map without a case;
     LS-LAB-007 two files for one case; LS-LAB-010 a worker process died.
 
     Raises:
@@ -148,7 +148,7 @@ class LabelFolder:
 
         Raises:
             InputError: LS-LAB-005 it is missing, LS-LAB-007 there are two, or `read_label_map` or `read_mask_folder`
-                refuses it.
+                rejects it.
         """
         files = self.files.get(case_id, ())
         if not files:
@@ -183,7 +183,7 @@ class _Measuring:
     allow_missing: bool
 
     def measured(self, case: Case | str) -> Measured:
-        """The rows of one case and its faults; never raises for bad input."""
+        """The rows of one case and its issues; never raises for bad input."""
         case_id = _case_id(case)
         issues: list[Issue] = []
         grid: Geometry | None = None
@@ -196,8 +196,8 @@ class _Measuring:
             if self.references is not None:
                 reference = self.references.read(case_id)
                 issues += _off_grid(case_id, reference, grid, self.references)
-        except InputError as refused:
-            issues += refused.issues
+        except InputError as rejected:
+            issues += rejected.issues
         if self.allow_missing and case_id not in self.drawn.files:
             missing = self.drawn.missing(case_id)
             hint = "add the missing label map; until then it has no volume and scores 0"
@@ -208,8 +208,8 @@ class _Measuring:
                 if grid is None and reference is not None:
                     grid = reference.geometry
                 issues += _off_grid(case_id, label_map, grid, self.drawn)
-            except InputError as refused:
-                issues += refused.issues
+            except InputError as rejected:
+                issues += rejected.issues
         if any(issue.severity == "error" for issue in issues):
             return Measured((), tuple(issues))
         against: _Against = {
@@ -222,8 +222,8 @@ class _Measuring:
                 rows = missing_case(case, self.reader, covered=self.drawn.covered, **against)
             else:
                 rows = measure_case(case, {self.reader: label_map}, **against)
-        except InputError as refused:
-            return Measured((), (*issues, *refused.issues))
+        except InputError as rejected:
+            return Measured((), (*issues, *rejected.issues))
         return Measured(tuple(rows), tuple(issues))
 
 

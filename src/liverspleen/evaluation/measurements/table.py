@@ -195,7 +195,7 @@ def read_measurements(path: StrPath, *, vocabulary: Vocabulary = PAPER) -> Measu
     `vocabulary` (the paper's by default) orders the tables made from it; other words are allowed, and follow by name.
 
     Raises:
-        InputError: with every fault of the file, each with its row (the header is row 1) and column.
+        InputError: with every issue of the file, each with its row (the header is row 1) and column.
     """
     path = Path(path)
     content, text = _decoded(path)

@@ -1,4 +1,4 @@
-"""What must hold of every row of `measurements.csv`; all faults of a file are found before any is raised."""
+"""What must hold of every row of `measurements.csv`; all issues of a file are found before any is raised."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def number_or_none(text: str) -> float | None:
 
 
 def check_header(header: list[str], path: Path) -> None:
-    """Refuse a header that lacks a required column or names one twice."""
+    """Reject a header that lacks a required column or names one twice."""
     issues = []
     if missing := [name for name in REQUIRED if name not in header]:
         hint = "separate the columns by commas" if any(";" in name for name in header) else "add the column"
@@ -76,7 +76,7 @@ def check_header(header: list[str], path: Path) -> None:
 
 
 def check_records(header: list[str], records: list[Record], path: Path) -> None:
-    """Refuse rows that are incomplete, out of range, repeated, or contradict each other; all in one error."""
+    """Reject rows that are incomplete, out of range, repeated, or contradict each other; all in one error."""
     if not records:
         raise InputError(
             Issue("LS-MEA-013", "the table has a header and no row", "measure at least one case", file=path)

@@ -137,9 +137,9 @@ def flow_notes(flow: Flow, cohort: Cohort) -> list[Note]:
         )
     if flow.shared_patients:
         message = f"Figure 1: {flow.shared_patients} patients are in more than one dataset, which counts them in each"
-        notes.append(Note("LS-REP-046", message, "no cure needed if it was meant so"))
+        notes.append(Note("LS-REP-046", message, "no hint needed if it was meant so"))
     if any(issue.severity == "error" for issue in cohort.issues):
-        message = "Table 1 and Figure 1 count the cohort's usable rows only; others were refused"
+        message = "Table 1 and Figure 1 count the cohort's usable rows only; others were rejected"
         notes.append(Note("LS-REP-047", message, "correct the rows: liverspleen check lists them"))
     return notes
 
@@ -184,19 +184,19 @@ def _parts(cases: Sequence[Case], vocabulary: Vocabulary, split: Split | None) -
 def _records(path: Path) -> list[tuple[int, list[str]]]:
     """Rows below the header with their numbers, each of two cells."""
 
-    def refused(message: str, hint: str) -> InputError:
+    def rejected(message: str, hint: str) -> InputError:
         return InputError(Issue("LS-REP-050", message, hint, file=path))
 
     try:
         records = list(csv.reader(io.StringIO(path.read_bytes().decode("utf-8-sig"), newline=""), strict=True))
     except OSError as error:
-        raise refused(f"exclusions cannot be read ({error.strerror or error})", "correct the path") from error
+        raise rejected(f"exclusions cannot be read ({error.strerror or error})", "correct the path") from error
     except (UnicodeDecodeError, csv.Error) as error:
-        raise refused(f"exclusions are not a CSV file in UTF-8 ({error})", "save them as CSV UTF-8") from error
+        raise rejected(f"exclusions are not a CSV file in UTF-8 ({error})", "save them as CSV UTF-8") from error
     header = [name.strip() for name in records[0]] if records else []
     rows = [(number, cells) for number, cells in enumerate(records[1:], 2) if any(cell.strip() for cell in cells)]
     if header != _COLUMNS or any(len(cells) != len(_COLUMNS) for _, cells in rows):
-        raise refused("exclusions are not a table of the columns reason,count", "write one row per reason")
+        raise rejected("exclusions are not a table of the columns reason,count", "write one row per reason")
     return rows
 
 

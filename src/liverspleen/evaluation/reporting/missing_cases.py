@@ -26,7 +26,7 @@ def gaps_of(
         below = RATIO_OF[1].key
         zero = tuple(c for c in cases if readings.volumes.get((c, below, reader)) == 0)
         message = f"reader {reader!r} has a {below} volume of 0 in {_of(zero, cases)}: the ratio is undefined"
-        notes += _note("LS-REP-013", message, f"no cure needed where the {below} is absent", zero)
+        notes += _note("LS-REP-013", message, f"no hint needed where the {below} is absent", zero)
     if scored:
         for structure in ORGAN_KEYS:
             notes += _score_gaps(readings, cases, structure, (readers[0], readers[1]))
@@ -61,7 +61,7 @@ def _score_gaps(readings: Readings, cases: Sequence[str], structure: str, reader
         and all((case, structure, reader) in readings.volumes for reader in readers)
     )
     message = f"{structure} DSS of {readers[0]!r} against {readers[1]!r} is undefined in {_of(missing, cases)}"
-    return _note("LS-REP-014", message, "no cure needed where both label maps are empty", missing)
+    return _note("LS-REP-014", message, "no hint needed where both label maps are empty", missing)
 
 
 def _counted(readings: Readings, cases: Sequence[str], keys: Mapping[str, tuple[str, str, str]]) -> str:

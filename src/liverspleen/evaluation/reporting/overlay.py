@@ -106,8 +106,8 @@ def overlays(
                 message = "case is not in the cohort"
                 raise InputError(Issue("LS-REP-048", message, "name cases of the cohort", case_id))
             shown.append(overlay_of(by_id[case_id], labels, values=values, case_ids=by_id))
-        except InputError as refused:
-            notes += [_left_out(case_id, issue) for issue in refused.issues]
+        except InputError as rejected:
+            notes += [_left_out(case_id, issue) for issue in rejected.issues]
     notes += _stale(shown, measured or {})
     return Overlays(tuple(shown), tuple(notes))
 

@@ -215,7 +215,7 @@ def _readers_in_order(
 
 
 def check_words(examinations: Sequence[Examination]) -> None:
-    """Refuse a condition or site that is named like another row or column, or a condition that holds what joins two."""
+    """Reject a condition or site that is named like another row or column, or a condition that holds what joins two."""
     if joined := sorted(e.condition for e in examinations if PAIRED in e.condition):
         message = f"condition {joined[0]!r} holds {PAIRED!r}, which joins two conditions in a row"
         raise InputError(Issue("LS-REP-003", message, "rename the condition"))
@@ -267,7 +267,7 @@ def _surface_notes(comparands: Comparands, examinations: Sequence[Examination]) 
         undefined = tuple(case for case in cases if not isnan(dss[case]) and isnan(hd95[case]))
         if undefined:
             message = f"{structure} HD95 and ASSD are undefined in {len(undefined)} of {len(cases)} CT"
-            notes.append(Note("LS-REP-018", message, "no cure needed where one of the label maps is empty", undefined))
+            notes.append(Note("LS-REP-018", message, "no hint needed where one of the label maps is empty", undefined))
     return notes
 
 

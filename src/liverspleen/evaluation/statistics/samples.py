@@ -114,7 +114,7 @@ def complete_pairs(test: ArrayLike, reference: ArrayLike) -> Pairs:
     """The pairs with both readings present.
 
     Raises:
-        ValueError: the two differ in length, or `one_sample` refuses one of them.
+        ValueError: the two differ in length, or `one_sample` rejects one of them.
 
     >>> pairs = complete_pairs([1.0, None, 3.0], [2.0, 2.0, 4.0])
     >>> pairs.positions.tolist(), pairs.n_missing

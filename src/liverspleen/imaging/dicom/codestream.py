@@ -15,7 +15,7 @@ _TILES = 4096  # a decoder keeps some kilobytes for each
 
 
 def check_stated_size(frame: bytes, transfer_syntax: str, rows: int, columns: int) -> None:
-    """Refuse a compressed frame whose own header states another size than the file's, or more than one component.
+    """Reject a compressed frame whose own header states another size than the file's, or more than one component.
 
     Raises:
         ValueError: it does, or states no size.
@@ -27,7 +27,7 @@ def check_stated_size(frame: bytes, transfer_syntax: str, rows: int, columns: in
 
 
 def check_runs(frame: bytes, size: int) -> None:
-    """Refuse a run-length encoded frame that could become far more than the `size` bytes that its pixels have.
+    """Reject a run-length encoded frame that could become far more than the `size` bytes that its pixels have.
 
     Two bytes become up to 128, and the frame states no size.
 

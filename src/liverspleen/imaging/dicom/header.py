@@ -145,7 +145,7 @@ def is_marked(handle: BinaryIO) -> str:
 
 
 def check_inflated(handle: BinaryIO) -> None:
-    """Refuse a deflated file that would fill the memory; others are not looked at.
+    """Reject a deflated file that would fill the memory; others are not looked at.
 
     Raises:
         ValueError: it inflates to more than 256 MiB.

@@ -41,7 +41,7 @@ def read_series(series: Series, *, case_id: str) -> CTVolume:
 
     Slope and intercept are those of each slice, applied once; a slice without them is taken as it is stored. Values
     are rounded to whole HU, and those beyond int16 are set to its ends and counted. PixelPaddingValue is a value like
-    any other: what lies outside the field of view stays as the scanner wrote it. `case_id` is named in faults; files,
+    any other: what lies outside the field of view stays as the scanner wrote it. `case_id` is named in issues; files,
     whose names may identify a person, are named by their number in the order of the slices.
 
     Raises:

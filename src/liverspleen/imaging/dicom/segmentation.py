@@ -104,18 +104,18 @@ def read_segmentation(
             LS-DCM-043 frames that meet no slice of the CT, LS-DCM-044 voxels of two organs.
     """
 
-    def refused(code: str, message: str, hint: str) -> InputError:
+    def rejected(code: str, message: str, hint: str) -> InputError:
         return InputError(Issue(code, message, hint, case_id))
 
     if segmentation.left:
         reasons = "; ".join(str(reason) for reason in segmentation.left)
         hint = "export it again from its source, as a binary segmentation"
-        raise refused(segmentation.left[0].code, f"segmentation is not read ({reasons})", hint)
+        raise rejected(segmentation.left[0].code, f"segmentation is not read ({reasons})", hint)
     stated = segmentation.segments if values is None else values
     meaning = {number: s for number, s in stated.items() if s and number in segmentation.segments}
     if not meaning:
         message = f"none of {len(segmentation.segments)} segments is known to be {listed('or')}"
-        raise refused(NO_ORGAN, message, "say what the segment numbers mean")
+        raise rejected(NO_ORGAN, message, "say what the segment numbers mean")
     masks = {s: np.zeros(ct_geometry.shape, np.uint8) for s in organs(s.key for s in meaning.values())}
     off = frames = 0
     try:
@@ -130,16 +130,16 @@ def read_segmentation(
                         placement.view(masks[structure])[pixels == (value if number is None else 1)] = 1
     except DAMAGED as error:
         message = f"segmentation cannot be read or decoded ({type(error).__name__})"
-        raise refused(DAMAGED_SEGMENTATION, message, "export it again from its source") from None
+        raise rejected(DAMAGED_SEGMENTATION, message, "export it again from its source") from None
     if off:
         message = f"{off} of {frames} frames of the segmentation meet no slice of the CT"
-        raise refused(OFF_GRID, message, "take the segmentation of this series, or resample it onto the CT")
+        raise rejected(OFF_GRID, message, "take the segmentation of this series, or resample it onto the CT")
     labels = np.zeros(ct_geometry.shape, np.uint8)
     for structure, mask in masks.items():
         if (shared := labels[mask > 0]).any():
             other = Structure(int(shared.max()))
             message = f"{np.count_nonzero(shared)} voxels are both {other.key} and {structure.key}"
-            raise refused(OVERLAP, message, "correct the segmentation")
+            raise rejected(OVERLAP, message, "correct the segmentation")
         labels[mask > 0] = structure
     covered = tuple(s for s in ORGANS if s in masks)
     return LabelMap(np.ascontiguousarray(ct_geometry.to_canonical(labels)), ct_geometry, covered)

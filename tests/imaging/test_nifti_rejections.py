@@ -32,7 +32,7 @@ def patched(path, offset, content):
     return path
 
 
-def refusal(read, path):
+def rejection(read, path):
     with pytest.raises(InputError) as caught:
         read(path, case_id="A017")
     (issue,) = caught.value.issues
@@ -44,21 +44,21 @@ def refusal(read, path):
 
 
 def test_missing_file(tmp_path):
-    assert refusal(read_ct, tmp_path / "none.nii.gz").code == "LS-IMG-001"
+    assert rejection(read_ct, tmp_path / "none.nii.gz").code == "LS-IMG-001"
 
 
 def test_folder_in_place_of_a_file(tmp_path):
-    assert refusal(read_ct, tmp_path).code == "LS-IMG-002"
+    assert rejection(read_ct, tmp_path).code == "LS-IMG-002"
 
 
 @pytest.mark.parametrize("content", [b"not an image at all" * 40, bytes(1000), gzip.compress(b"text" * 500, mtime=0)])
 def test_other_content_is_no_nifti(tmp_path, content):
     (tmp_path / "ct.nii.gz").write_bytes(content)
-    assert refusal(read_ct, tmp_path / "ct.nii.gz").code == "LS-IMG-003"
+    assert rejection(read_ct, tmp_path / "ct.nii.gz").code == "LS-IMG-003"
 
 
 def test_header_of_a_two_file_image_is_no_single_file(tmp_path):
-    assert refusal(read_ct, patched(tmp_path / "ct.nii", 344, b"ni1\0")).code == "LS-IMG-003"
+    assert rejection(read_ct, patched(tmp_path / "ct.nii", 344, b"ni1\0")).code == "LS-IMG-003"
 
 
 @pytest.mark.parametrize("kept", [0, 5, 20, 0.5, -1, -8, -9])
@@ -66,13 +66,13 @@ def test_truncated_gzip(tmp_path, kept):
     path = saved(tmp_path / "ct.nii.gz")
     whole = path.read_bytes()
     path.write_bytes(whole[: int(kept * len(whole))] if isinstance(kept, float) else whole[:kept])
-    assert refusal(read_ct, path).code == "LS-IMG-004"
+    assert rejection(read_ct, path).code == "LS-IMG-004"
 
 
 def test_truncated_uncompressed_file_tells_expected_and_found(tmp_path):
     path = saved(tmp_path / "ct.nii")
     path.write_bytes(path.read_bytes()[:-1])
-    issue = refusal(read_ct, path)
+    issue = rejection(read_ct, path)
     assert issue.code == "LS-IMG-004"
     assert "592 bytes expected, found 591" in issue.message  # 352 + 6 * 5 * 4 * 2
 
@@ -83,7 +83,7 @@ def test_flipped_bit_that_only_the_checksum_can_find(tmp_path):
     path = tmp_path / "ct.nii.gz"
     path.write_bytes(whole)
     assert not np.array_equal(np.frombuffer(whole[-248:-8], np.int16), HU.ravel(order="F"))
-    issue = refusal(read_ct, path)
+    issue = rejection(read_ct, path)
     assert issue.code == "LS-IMG-005"
     assert "check" in issue.message
 
@@ -106,7 +106,7 @@ def test_no_truncation_gives_voxels(tmp_path):
     path = tmp_path / "ct.nii.gz"
     for kept in range(2, len(whole)):
         path.write_bytes(whole[:kept])
-        assert refusal(read_ct, path).code == "LS-IMG-004"
+        assert rejection(read_ct, path).code == "LS-IMG-004"
 
 
 @pytest.mark.parametrize("position", [-8, -5, -4, -1])
@@ -115,7 +115,7 @@ def test_wrong_checksum_or_length_after_right_voxels(tmp_path, position):
     whole = bytearray(path.read_bytes())
     whole[position] ^= 1
     path.write_bytes(whole)
-    assert refusal(read_ct, path).code == "LS-IMG-005"
+    assert rejection(read_ct, path).code == "LS-IMG-005"
 
 
 def test_damage_in_a_later_member_is_found_although_the_voxels_are_whole(tmp_path):
@@ -123,9 +123,9 @@ def test_damage_in_a_later_member_is_found_although_the_voxels_are_whole(tmp_pat
     later = bytearray(gzip.compress(b"more"))
     later[-5] ^= 1
     (tmp_path / "ct.nii.gz").write_bytes(whole + later)
-    assert refusal(read_ct, tmp_path / "ct.nii.gz").code == "LS-IMG-005"
+    assert rejection(read_ct, tmp_path / "ct.nii.gz").code == "LS-IMG-005"
     (tmp_path / "ct.nii.gz").write_bytes(whole + later[:-6])
-    assert refusal(read_ct, tmp_path / "ct.nii.gz").code == "LS-IMG-004"
+    assert rejection(read_ct, tmp_path / "ct.nii.gz").code == "LS-IMG-004"
 
 
 @pytest.mark.parametrize("flags", [2, 4, 8, 16, 4 + 8 + 16])
@@ -144,14 +144,14 @@ def test_optional_fields_of_a_gzip_header_are_read_over(tmp_path, flags):
 def test_bytes_after_the_gzip_stream(tmp_path):
     path = saved(tmp_path / "ct.nii.gz")
     path.write_bytes(path.read_bytes() + b"tail")
-    assert refusal(read_ct, path).code == "LS-IMG-005"
+    assert rejection(read_ct, path).code == "LS-IMG-005"
 
 
-def test_header_that_claims_more_than_the_stream_can_hold_is_refused_without_memory(tmp_path):
+def test_header_that_claims_more_than_the_stream_can_hold_is_rejected_without_memory(tmp_path):
     path = patched(tmp_path / "ct.nii", 42, struct.pack("<3h", 4096, 4096, 32767))
     compressed = tmp_path / "ct.nii.gz"
     compressed.write_bytes(gzip.compress(path.read_bytes()))
-    assert refusal(read_ct, compressed).code == "LS-IMG-004"
+    assert rejection(read_ct, compressed).code == "LS-IMG-004"
 
 
 def test_stream_far_longer_than_its_header_says_is_read_to_its_checksum_in_bounded_memory(tmp_path):
@@ -167,46 +167,46 @@ def test_stream_far_longer_than_its_header_says_is_read_to_its_checksum_in_bound
 
 @pytest.mark.parametrize("shape", [(*SHAPE, 2), (6, 5)])
 def test_four_or_two_axes(tmp_path, shape):
-    issue = refusal(read_ct, saved(tmp_path / "ct.nii.gz", np.zeros(shape, np.int16)))
+    issue = rejection(read_ct, saved(tmp_path / "ct.nii.gz", np.zeros(shape, np.int16)))
     assert issue.code == "LS-IMG-006"
     assert str(shape) in issue.message
 
 
 @pytest.mark.parametrize("dtype", [np.complex64, [("R", "u1"), ("G", "u1"), ("B", "u1")]])
 def test_complex_and_coloured_voxels(tmp_path, dtype):
-    assert refusal(read_ct, saved(tmp_path / "ct.nii", np.zeros(SHAPE, dtype))).code == "LS-IMG-007"
+    assert rejection(read_ct, saved(tmp_path / "ct.nii", np.zeros(SHAPE, dtype))).code == "LS-IMG-007"
 
 
 def test_unknown_data_type_code(tmp_path):
-    assert refusal(read_ct, patched(tmp_path / "ct.nii", 70, struct.pack("<h", 999))).code == "LS-IMG-007"
+    assert rejection(read_ct, patched(tmp_path / "ct.nii", 70, struct.pack("<h", 999))).code == "LS-IMG-007"
 
 
 def test_infinite_slope(tmp_path):
-    assert refusal(read_ct, patched(tmp_path / "ct.nii", 112, struct.pack("<f", np.inf))).code == "LS-IMG-007"
+    assert rejection(read_ct, patched(tmp_path / "ct.nii", 112, struct.pack("<f", np.inf))).code == "LS-IMG-007"
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_nan_or_infinite_voxels_are_counted(tmp_path, value):
     values = HU.astype(np.float32)
     values[0, 0, :2] = value
-    issue = refusal(read_ct, saved(tmp_path / "ct.nii.gz", values))
+    issue = rejection(read_ct, saved(tmp_path / "ct.nii.gz", values))
     assert issue.code == "LS-IMG-008"
     assert "2 of 120 voxels" in issue.message
 
 
 @pytest.mark.parametrize("edge", [0.0, -5.0, np.nan])
 def test_spacing_that_is_not_positive(tmp_path, edge):
-    assert refusal(read_ct, patched(tmp_path / "ct.nii", 88, struct.pack("<f", edge))).code == "LS-GEO-001"
+    assert rejection(read_ct, patched(tmp_path / "ct.nii", 88, struct.pack("<f", edge))).code == "LS-GEO-001"
 
 
 def test_singular_affine(tmp_path):
-    issue = refusal(read_ct, patched(tmp_path / "ct.nii", 312, struct.pack("<4f", 0, 0, 0, 0)))  # srow_z
+    issue = rejection(read_ct, patched(tmp_path / "ct.nii", 312, struct.pack("<4f", 0, 0, 0, 0)))  # srow_z
     assert issue.code == "LS-GEO-002"
 
 
 def test_quaternion_that_is_no_rotation(tmp_path):
     path = patched(tmp_path / "ct.nii", 252, struct.pack("<hhf", 1, 1, 5.0))  # both codes and b, which is 1 at most
-    assert refusal(read_ct, path).code == "LS-GEO-002"
+    assert rejection(read_ct, path).code == "LS-GEO-002"
 
 
 def both_forms(path, shift_mm, codes=(1, 1)):
@@ -220,7 +220,7 @@ def both_forms(path, shift_mm, codes=(1, 1)):
 
 
 def test_sform_and_qform_that_differ(tmp_path):
-    issue = refusal(read_ct, both_forms(tmp_path / "ct.nii.gz", 2.5))
+    issue = rejection(read_ct, both_forms(tmp_path / "ct.nii.gz", 2.5))
     assert issue.code == "LS-GEO-005"
     assert "2.5 mm" in issue.message
 
@@ -232,7 +232,7 @@ def test_mirrored_qform_over_the_same_box(tmp_path):
     image.set_sform(AFFINE, code=1)
     image.set_qform(mirrored, code=1)
     nib.save(image, tmp_path / "ct.nii")
-    assert refusal(read_ct, tmp_path / "ct.nii").code == "LS-GEO-005"
+    assert rejection(read_ct, tmp_path / "ct.nii").code == "LS-GEO-005"
 
 
 def test_a_form_that_is_not_coded_is_not_looked_at(tmp_path):
@@ -241,11 +241,11 @@ def test_a_form_that_is_not_coded_is_not_looked_at(tmp_path):
 
 
 def test_no_orientation(tmp_path):
-    assert refusal(read_ct, both_forms(tmp_path / "ct.nii", 0.0, codes=(0, 0))).code == "LS-GEO-006"
+    assert rejection(read_ct, both_forms(tmp_path / "ct.nii", 0.0, codes=(0, 0))).code == "LS-GEO-006"
 
 
 def test_spacing_in_metres(tmp_path):
-    assert refusal(read_ct, patched(tmp_path / "ct.nii", 123, b"\x01")).code == "LS-GEO-007"
+    assert rejection(read_ct, patched(tmp_path / "ct.nii", 123, b"\x01")).code == "LS-GEO-007"
 
 
 @pytest.mark.parametrize(
@@ -254,20 +254,20 @@ def test_spacing_in_metres(tmp_path):
 def test_label_values_other_than_those_of_the_structures(tmp_path, value, named):
     labels = np.zeros(SHAPE, np.float32)
     labels[1, 1, 1] = value
-    issue = refusal(read_label_map, saved(tmp_path / "label.nii.gz", labels))
+    issue = rejection(read_label_map, saved(tmp_path / "label.nii.gz", labels))
     assert issue.code == "LS-LAB-001"
     assert named in issue.message
     assert "0 background, 1 liver, 2 spleen" in issue.message
 
 
-def test_planes_that_no_scanner_makes_are_refused_before_they_are_read(tmp_path):
+def test_planes_that_no_scanner_makes_are_rejected_before_they_are_read(tmp_path):
     saved(tmp_path / "ct.nii.gz", np.zeros((4097, 4096, 1), np.uint8))
-    assert refusal(read_ct, tmp_path / "ct.nii.gz").code == "LS-IMG-032"
+    assert rejection(read_ct, tmp_path / "ct.nii.gz").code == "LS-IMG-032"
 
 
 @pytest.mark.skipif(not Path("/proc/meminfo").is_file(), reason="the system does not tell its free memory")
-def test_an_image_larger_than_the_free_memory_is_refused(tmp_path):
+def test_an_image_larger_than_the_free_memory_is_rejected(tmp_path):
     path = patched(tmp_path / "ct.nii", 42, struct.pack("<3h", 4096, 4096, 32767))  # 1 TiB of 16-bit voxels
     with path.open("r+b") as file:
         file.truncate(352 + 2 * 4096 * 4096 * 32767)  # without a block on the disk
-    assert refusal(read_ct, path).code == "LS-IMG-031"
+    assert rejection(read_ct, path).code == "LS-IMG-031"

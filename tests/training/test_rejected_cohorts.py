@@ -1,4 +1,4 @@
-"""What `train` refuses, or says, about a cohort and its split: one line each, and nothing is trained."""
+"""What `train` rejects, or says, about a cohort and its split: one line each, and nothing is trained."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ def told(capsys: Captured) -> list[str]:
     return [line for line in capsys.readouterr().err.splitlines() if "LS-" in line]
 
 
-def assert_refused(code: str, run: Path, capsys: Captured) -> str:
+def assert_rejected(code: str, run: Path, capsys: Captured) -> str:
     """One line with that code, a record that says so, and no checkpoint."""
     (line,) = told(capsys)
     assert line.startswith(code), line
-    assert json.loads((run / "run.json").read_text())["status"] == "refused"
+    assert json.loads((run / "run.json").read_text())["status"] == "rejected"
     assert not list(run.glob("*.ckpt"))
     return line
 
@@ -45,7 +45,7 @@ def test_patient_on_both_sides_of_the_split(box_cohort: Cohorts, tmp_path: Path,
     cohort = box_cohort()
     split = split_file(cohort, tmp_path / "split.csv", ("p0", "p1"), ("p1", "p2", "p3"))
     assert train(cohort, tmp_path / "run", f"split={split}") == 2
-    assert "'p1'" in assert_refused("LS-SPL-005", tmp_path / "run", capsys)
+    assert "'p1'" in assert_rejected("LS-SPL-005", tmp_path / "run", capsys)
 
 
 def test_patient_of_the_split_with_test_cases(box_cohort: Cohorts, tmp_path: Path, capsys: Captured) -> None:
@@ -53,9 +53,9 @@ def test_patient_of_the_split_with_test_cases(box_cohort: Cohorts, tmp_path: Pat
     cohort = box_cohort(dataset=datasets, patient_id=("p0", "p1", "p2", "p0"))
     split = split_file(cohort, tmp_path / "split.csv", ("p0", "p1"), ("p2",))
     assert train(cohort, tmp_path / "run", f"split={split}") == 2
-    assert "'p0'" in assert_refused("LS-SPL-002", tmp_path / "run", capsys)
+    assert "'p0'" in assert_rejected("LS-SPL-002", tmp_path / "run", capsys)
     assert train(cohort, tmp_path / "drawn") == 2  # nor is such a split drawn
-    assert_refused("LS-SPL-002", tmp_path / "drawn", capsys)
+    assert_rejected("LS-SPL-002", tmp_path / "drawn", capsys)
 
 
 @pytest.mark.parametrize("cells", [{"label": "c0_label.nii.gz"}, {"patient_id": "p0"}, {"condition": "fatty"}])
@@ -66,7 +66,7 @@ def test_cohort_changed_since_the_split(
     assert main(["split", f"cohort={cohort}", f"output={tmp_path}"]) == 0
     edited(cohort, **cells)
     assert train(cohort, tmp_path / "run", f"split={tmp_path / 'split.csv'}") == 2
-    assert_refused("LS-SPL-007", tmp_path / "run", capsys)
+    assert_rejected("LS-SPL-007", tmp_path / "run", capsys)
 
 
 def test_cohort_changed_since_a_training_drew_its_split(box_cohort: Cohorts, tmp_path: Path, capsys: Captured) -> None:
@@ -85,13 +85,13 @@ def test_patient_of_the_split_without_a_label_map(box_cohort: Cohorts, tmp_path:
     cohort = box_cohort(label=labels)
     split = split_file(cohort, tmp_path / "split.csv", ("p0", "p1"), ("p2", "p3"))
     assert train(cohort, tmp_path / "run", f"split={split}") == 2
-    assert "'p1'" in assert_refused("LS-SPL-006", tmp_path / "run", capsys)
+    assert "'p1'" in assert_rejected("LS-SPL-006", tmp_path / "run", capsys)
 
 
 def test_row_that_became_unusable_is_told_with_the_split_it_breaks(
     box_cohort: Cohorts, tmp_path: Path, capsys: Captured
 ) -> None:
-    """The table is the same, the vocabulary is not: the row's own fault is the reason, and is not kept back."""
+    """The table is the same, the vocabulary is not: the row's own issue is the reason, and is not kept back."""
     cohort = box_cohort(condition=("healthy", "fatty", "healthy", "healthy"))
     assert main(["split", f"cohort={cohort}", f"output={tmp_path}"]) == 0
     split = f"split={tmp_path / 'split.csv'}"
@@ -106,7 +106,7 @@ def test_same_ct_under_two_patients_on_both_sides(box_cohort: Cohorts, tmp_path:
     shutil.copy(cohort.parent / "c0_label.nii.gz", cohort.parent / "c3_label.nii.gz")
     split = split_file(cohort, tmp_path / "split.csv", ("p0", "p1"), ("p2", "p3"))
     assert train(cohort, tmp_path / "run", f"split={split}") == 2
-    assert "'c3'" in assert_refused("LS-TRN-003", tmp_path / "run", capsys)
+    assert "'c3'" in assert_rejected("LS-TRN-003", tmp_path / "run", capsys)
 
 
 def test_development_patients_that_the_split_leaves_out_are_counted(
@@ -121,7 +121,7 @@ def test_development_patients_that_the_split_leaves_out_are_counted(
 
 
 @pytest.mark.parametrize("changed", ["image", "label"])
-def test_going_on_with_a_changed_file_is_refused(
+def test_going_on_with_a_changed_file_is_rejected(
     changed: str, box_cohort: Cohorts, tmp_path: Path, capsys: Captured
 ) -> None:
     """The split holds (it names patients), the training does not: its other half would learn from other data."""
@@ -143,7 +143,7 @@ def test_going_on_with_a_changed_file_is_refused(
     assert (run / "last.ckpt").read_bytes() == before
 
 
-def test_own_split_of_another_share_is_refused(box_cohort: Cohorts, tmp_path: Path, capsys: Captured) -> None:
+def test_own_split_of_another_share_is_rejected(box_cohort: Cohorts, tmp_path: Path, capsys: Captured) -> None:
     cohort, run = box_cohort(), tmp_path / "run"
     assert train(cohort, run, steps=1) == 0
     assert train(cohort, run, "train_fraction=0.5", steps=1) == 2
