@@ -176,7 +176,7 @@ def _between(sizes: Sequence[int], means: Sequence[Interval]) -> Interval:
         centre = sum(n * value for n, value in zip(sizes, values, strict=True)) / sum(sizes)
         return sum(n * (value - centre) ** 2 for n, value in zip(sizes, values, strict=True))
 
-    # Least: every mean as near as its interval lets it be to their common centre, found by going to and fro. Largest:
+    # Least: every mean as near as its interval lets it be to their common centre, found by iteration. Largest:
     # at ends of the intervals, the sum being convex in each mean.
     nearest = [sum(mean) / 2 for mean in means]
     for _ in range(200):
