@@ -129,8 +129,8 @@ def test_words_that_do_not_go_together_are_rejected(
         ("", "LS-CHG-005"),
         ("[]", "LS-CHG-005"),
         ("{}", "LS-CHG-005"),
-        ('{"format": 1, "cells": [{"table": "reproducibility"}]}', "LS-CHG-005"),
-        ('{"format": 1, "cells": []}', "LS-CHG-008"),
+        ('{"format": 2, "cells": [{"table": "reproducibility"}]}', "LS-CHG-005"),
+        ('{"format": 2, "cells": []}', "LS-CHG-008"),
     ],
 )
 def test_a_file_that_is_no_report_with_an_rc_is_rejected(
@@ -142,7 +142,7 @@ def test_a_file_that_is_no_report_with_an_rc_is_rejected(
 
 
 @pytest.mark.parametrize(
-    "content", ['{"cells": []}', '{"format": 2}', '{"format": "1", "cells": []}', '{"format": true}']
+    "content", ['{"cells": []}', '{"format": 1}', '{"format": "2", "cells": []}', '{"format": true}']
 )
 def test_a_report_of_another_format_is_rejected(
     tmp_path: Path, content: str, capsys: pytest.CaptureFixture[str]
@@ -151,7 +151,7 @@ def test_a_report_of_another_format_is_rejected(
     assert change("before=1", "after=2", "structure=liver", f"report={tmp_path / 'r.json'}") == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"LS-FMT-001 file '{tmp_path / 'r.json'}': report.json ")
-    assert "expected 1; " in line
+    assert "expected 2; " in line
 
 
 def test_the_rc_of_another_reader_is_not_taken(table: Path, report: Path, capsys: pytest.CaptureFixture[str]) -> None:

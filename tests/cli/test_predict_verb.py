@@ -165,7 +165,7 @@ def test_tables_are_those_that_measure_makes_of_the_folder(model: Path, scans: P
 
 
 def test_a_package_is_the_same_model_as_folder_as_zip_and_moved(model: Path, scans: Path, tmp_path: Path) -> None:
-    assert main(["export", f"model={model}", f"output={tmp_path / 'bundle'}", "license=CC0-1.0"]) == 0
+    assert main(["export", f"model={model}", f"output={tmp_path / 'package'}", "license=CC0-1.0"]) == 0
     out, by_checkpoint = tmp_path / "out", tmp_path / "by_checkpoint"
     assert predict(tmp_path / "package", scans, out) == 0
     assert predict(model, scans, by_checkpoint) == 0

@@ -190,7 +190,7 @@ def test_a_sweep_searches_confirms_and_goes_on_as_the_same_study_only(
     for row in found:
         record = json.loads((out / f"trials/{int(row['number']):04d}/run.json").read_text())
         assert record["seeds"] == {"training": int(row["seed"])}
-        assert record["config"]["slices"]["slices"] == int(row["slices.count"])
+        assert record["config"]["slices"]["count"] == int(row["slices.count"])
         assert record["config"]["logger"]["wandb_group"] == "s"
         assert record["command"][:2] == ["liverspleen", "train"]
     cases = rows(out, "trial_cases.csv")

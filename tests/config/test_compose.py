@@ -155,7 +155,7 @@ def test_a_configuration_is_frozen() -> None:
         ("train", "slices.section_distance_mm=5", "slices.distance_mm=5"),
         ("predict", "share=2/8", "shard=2/8"),
         ("export", "licence=MIT", "license=MIT"),
-        ("info", "sections=5", "slices=5"),
+        ("info", "sections=5", "input_slices=5"),
         ("import", "minimum_sections=3", "minimum_slices=3"),
     ],
 )

@@ -73,7 +73,7 @@ def test_info_prints_parameters_and_operations(capsys: pytest.CaptureFixture[str
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["network=paper", "slices=2"], "LS-CFG-007: a network needs an odd number of slices, not 2"),
+        (["network=paper", "input_slices=2"], "LS-CFG-007: a network needs an odd number of slices, not 2"),
         (["network=paper", "network.encoder=resnet19"], "LS-CFG-007: timm has no model 'resnet19'"),
         (
             ["network=unet_2d", "network.output_stride=12"],

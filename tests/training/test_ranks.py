@@ -67,7 +67,7 @@ def outcomes(box_cohort: Callable[..., Path], tmp_path: Path) -> dict[int, Path]
     split = split_file(cohort, tmp_path / "split.csv", names[:2], names[2:])
     for ranks in (1, 2, 3):
         output = tmp_path / str(ranks)
-        more = (f"split={split}", f"cache={tmp_path / 'store'}", "trainer=ddp", "trainer.accelerator=cpu", *STILL)
+        more = (f"split={split}", f"cache={tmp_path / 'cache'}", "trainer=ddp", "trainer.accelerator=cpu", *STILL)
         size = (f"trainer.devices={ranks}", f"trainer.batch_size={12 // ranks}")
         command = [sys.executable, str(FROZEN), *words(cohort, output, *more, steps=2), *size]
         run = finished(command, GRADIENTS=str(tmp_path / f"{ranks}.pt"))

@@ -51,7 +51,7 @@ def _told(result: dict[str, Any]) -> str:
     if result["peak_memory_bytes"] is not None:
         lines.append(f"peak memory {result['peak_memory_bytes'] / 2**30:.2f} GiB")
     if result["busy_fraction"] is not None:
-        lines.append(f"GPU busy {100 * result['busy_share']:.0f} %")
+        lines.append(f"GPU busy {100 * result['busy_fraction']:.0f} %")
     lines.append(f"bound by: {times['bound']}")
     rates = {
         "flops": ("arithmetic", "matrix products", result["matmul_flops_per_s"], 1e9, "GFLOP"),

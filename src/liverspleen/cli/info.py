@@ -44,8 +44,8 @@ def run(config: InfoConfig) -> Sequence[Issue]:
 
 
 def _network_rows(network: NetworkConfig, config: InfoConfig) -> dict[str, str]:
-    cost = assemble.network_cost(network, slices=config.slices, matrix=config.matrix)
-    size = f"{config.slices} x {config.matrix} x {config.matrix}"
+    cost = assemble.network_cost(network, slices=config.input_slices, matrix=config.matrix)
+    size = f"{config.input_slices} x {config.matrix} x {config.matrix}"
     return {
         "network": f"{network.name} {network.encoder or ''}".rstrip(),
         "parameters": f"{cost.parameters:,}",

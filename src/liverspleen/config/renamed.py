@@ -13,7 +13,7 @@ RENAMED: Final[Mapping[str, str]] = {
     "store": "cache",
     "share": "shard",
     "licence": "license",
-    "sections": "slices",
+    "sections": "input_slices",
     "minimum_sections": "minimum_slices",
     "slices.sections": "slices.count",
     "slices.section_distance_mm": "slices.distance_mm",
@@ -27,7 +27,7 @@ def current_names(verb: str, overrides: Sequence[str]) -> tuple[list[str], list[
     >>> overrides
     ['shard=2/8', 'input=ct.nii']
     >>> print(notes[0])
-    note: LS-CFG-017: share= is now called shard=; write shard=
+    LS-CFG-017: share= is now called shard=; write shard=
     """
     known = {key.name for key in keys(SCHEMAS[verb])}
     found, notes = [], []

@@ -33,7 +33,7 @@ from liverspleen.config.training import BenchConfig, SweepConfig, TrainConfig
 class InfoConfig(Schema):
     """Keys of `liverspleen info`."""
 
-    slices: Annotated[
+    input_slices: Annotated[
         int, Key("The cost of the network is that for this number of neighbouring input slices.", ge=1, le=99)
     ]
     matrix: Annotated[
