@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 SOURCE = Path(__file__).parents[1] / "src" / "liverspleen"
-GROUND = {"organs", "errors", "formats", "changed_keys", "storage", "processes", "lazy", "__init__"}
+GROUND = {"organs", "errors", "formats", "changed_keys", "storage", "processes", "lazy", "locks", "__init__"}
 BELOW: dict[str, set[str]] = {
     "organs": set(),
     "errors": set(),
@@ -19,6 +19,7 @@ BELOW: dict[str, set[str]] = {
     "changed_keys": set(),
     "storage": set(),
     "lazy": set(),
+    "locks": set(),
     "processes": set(),
     "config": {"errors", "organs"},
     "codes": {"errors"},
@@ -63,7 +64,7 @@ DOORS: dict[str, set[str]] = {
     "nibabel": {"imaging"},
     "pydicom": {"imaging"},
     "PIL": {"imaging"},
-    "cc3d": {"evaluation"},
+    "filelock": {"locks"},
     "highdicom": {"imaging"},
     "timm": {"networks"},
     "monai": {"data", "training", "networks"},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import platform
+import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -37,6 +38,11 @@ def has_bf16_instructions(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
         return False
     told = [line for line in text.splitlines() if line.startswith(("flags", "Features"))]  # x86, Arm
     return bool({"amx_bf16", "avx512_bf16", "bf16"} & set(" ".join(told).split()))
+
+
+def signals(*names: str) -> tuple[signal.Signals, ...]:
+    """The signals of these names that the system has; Windows has no SIGHUP, SIGUSR1 and SIGUSR2."""
+    return tuple(number for name in names if (number := getattr(signal, name, None)) is not None)
 
 
 @contextmanager

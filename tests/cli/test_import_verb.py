@@ -27,6 +27,7 @@ from liverspleen.config import ImportConfig, compose
 from liverspleen.errors import InputError
 from liverspleen.imaging import CTVolume, Geometry, LabelMap, read_ct, read_label_map, write_ct, write_label_map
 from liverspleen.imaging.dicom import write_series
+from liverspleen.locks import exclusive
 from liverspleen.organs import ORGANS, Structure
 
 Import = Callable[..., int]
@@ -289,11 +290,9 @@ def test_workers_give_the_same_cohort(tmp_path: Path, bring_in: Import) -> None:
 def test_two_imports_into_one_folder_are_one_too_many(
     tmp_path: Path, bring_in: Import, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    fcntl = pytest.importorskip("fcntl")
     source_files.nifti(tmp_path / "source", [box_exam("a")])
     (tmp_path / "cohort").mkdir()
-    with (tmp_path / "cohort" / ".import.lock").open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+    with exclusive(tmp_path / "cohort" / ".import.lock"):
         assert bring_in("nifti") == 2
     assert "LS-IMP-018" in capsys.readouterr().err
     assert bring_in("nifti") == 0

@@ -60,7 +60,7 @@ def run_until(place: str, count: int, command: list[str]) -> None:
         save = cache.write_array
         cache.write_array = half_saved
     elif place == "before the folder is locked":
-        around(atomic_folders.fcntl, "flock")
+        around(atomic_folders, "try_lock")
     elif place == "before the new name":
         around(Path, "rename")
     elif place == "after the new name":

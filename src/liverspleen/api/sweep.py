@@ -16,13 +16,13 @@ from liverspleen.api.training import split_of
 from liverspleen.cohort.split import SIDES
 from liverspleen.config import SweepConfig, TrainConfig, compose, groups, keys
 from liverspleen.errors import InputError, Issue
+from liverspleen.locks import exclusive
 from liverspleen.processes import say
 from liverspleen.provenance import Run, recorded
 from liverspleen.storage import sha256_of, write_json
 from liverspleen.sweep.database import without_password
 from liverspleen.sweep.launch import PROGRAM, launch_workers
 from liverspleen.sweep.leaderboard import write_leaderboard
-from liverspleen.sweep.locks import exclusive
 from liverspleen.sweep.plan import Plan
 from liverspleen.sweep.results import OBJECTIVES
 from liverspleen.sweep.space import Space, words

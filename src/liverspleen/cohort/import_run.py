@@ -18,6 +18,7 @@ from liverspleen.cohort.layouts import Found, Request, find_cases
 from liverspleen.cohort.manifest import read_cohort, write_cohort
 from liverspleen.cohort.vocabulary import Vocabulary
 from liverspleen.errors import InputError, Issue
+from liverspleen.locks import try_lock
 from liverspleen.processes import progress, spread
 
 
@@ -135,15 +136,11 @@ def _result(task: Task, future: Future[Outcome]) -> Outcome:
 @contextmanager
 def _alone(output: Path) -> Iterator[None]:
     """Two imports into one folder would remove each other's unfinished files."""
+    lock = try_lock(output / ".import.lock")
+    if lock is None:
+        message = "another import is writing into the output"
+        raise InputError(Issue("LS-IMP-018", message, "wait for it, or name another folder"))
     try:
-        import fcntl
-    except ImportError:  # no such locks on this system
         yield
-        return
-    with (output / ".import.lock").open("w") as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            message = "another import is writing into the output"
-            raise InputError(Issue("LS-IMP-018", message, "wait for it, or name another folder")) from None
-        yield
+    finally:
+        os.close(lock)
