@@ -11,7 +11,18 @@ from pathlib import Path
 import pytest
 
 SOURCE = Path(__file__).parents[1] / "src" / "liverspleen"
-GROUND = {"organs", "errors", "formats", "changed_keys", "storage", "processes", "lazy", "locks", "__init__"}
+GROUND = {
+    "organs",
+    "errors",
+    "formats",
+    "changed_keys",
+    "storage",
+    "processes",
+    "lazy",
+    "locks",
+    "zip_archive",
+    "__init__",
+}
 BELOW: dict[str, set[str]] = {
     "organs": set(),
     "errors": set(),
@@ -21,6 +32,7 @@ BELOW: dict[str, set[str]] = {
     "lazy": set(),
     "locks": set(),
     "processes": set(),
+    "zip_archive": set(),
     "config": {"errors", "organs"},
     "codes": {"errors"},
     "provenance": {"errors", "storage"},

@@ -66,6 +66,15 @@ def write_json(path: Path, content: Any) -> None:
     write_text(path, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
+def size_and_time(path: Path) -> tuple[int, int]:
+    """Size in bytes and time of the last change in ns; zeros if there is no such file."""
+    try:
+        status = path.stat()
+    except OSError:
+        return 0, 0
+    return status.st_size, status.st_mtime_ns
+
+
 def sha256_of(path: Path) -> str:
     """SHA-256 of the file's bytes, as lower-case hex."""
     digest = hashlib.sha256()

@@ -23,11 +23,11 @@ from liverspleen.cohort.manifest import Case, read_cohort
 from liverspleen.errors import InputError
 from liverspleen.imaging.geometry import Geometry
 from liverspleen.imaging.volume import LabelMap
-from liverspleen.inference.checked import checked_model
 from liverspleen.inference.model import load_model
 from liverspleen.inference.model_card import model_card
 from liverspleen.inference.onnx_engine import reject_without
 from liverspleen.inference.package_files import described
+from liverspleen.inference.untrusted.model_file import checked_model
 from liverspleen.inference.validation import Validation, validate
 from liverspleen.organs import ORGANS, Structure
 

@@ -11,8 +11,8 @@ from liverspleen.config import ExportConfig
 from liverspleen.provenance import recorded
 
 if TYPE_CHECKING:
-    from liverspleen.inference.checked import CheckedModel
     from liverspleen.inference.package_export import Package, ValidationSide
+    from liverspleen.inference.untrusted.model_file import CheckedModel
 
 
 def run_model_export(config: ExportConfig) -> Package:

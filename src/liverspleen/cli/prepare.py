@@ -1,8 +1,9 @@
 """fill the slice cache that trainings read: int16 slices and labels, as plain arrays.
 
 A case is complete in the cache or absent; what is there already is kept. Several trainings may share a cache, also on
-different matrices (pixel_mm=). Killed at any moment, the same command goes on. Memory and room on disk are known from
-headers before a voxel is read: as many processes work as fit. Of test cases only a hash of their voxels is kept, by
+different matrices (pixel_mm=). Killed at any moment, the same command goes on. The free disk space is checked
+before a voxel is read. The largest case is stored first; its memory decides how many processes work at once. A process
+that is killed for lack of memory costs its own case only. Of test cases only a hash of their voxels is kept, by
 which train finds a test case among those it learns from; one that cannot be read is passed over (liverspleen check).
 
 action=verify hashes every stored case again and lists the damaged ones; it needs no cohort. action=prune removes what

@@ -22,7 +22,7 @@ inputs
 
 outputs, in output=
   trials.csv, trial_cases.csv     trials with state, reason, seed, time, parameters, objectives; their validation cases
-  leaderboard.csv, .md, .html     configurations in order, with intervals; history, importance, parallel coordinates
+  leaderboard.csv, .md, .html     configurations in order, with intervals, and the importance of parameters
   choice.json                     the winner, or that no difference was shown
   trials/0000, ...                folders of liverspleen train, each with log.txt
   study.db, study.json, run.json  the study; what is searched; what made them

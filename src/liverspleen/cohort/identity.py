@@ -11,6 +11,7 @@ import hmac
 import io
 import os
 import secrets
+import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
@@ -30,6 +31,15 @@ _PLAIN = frozenset(
     | {f"{key}.nii.gz" for key in ORGAN_KEYS}
 )
 """Names that belong to a layout and tell nothing about a patient."""
+
+
+def comparable(name: str) -> str:
+    """Equal for names that some file system does not distinguish.
+
+    >>> comparable("Müller") == comparable("MU\u0308LLER")
+    True
+    """
+    return unicodedata.normalize("NFC", name).casefold()
 
 
 class Hidden(str):

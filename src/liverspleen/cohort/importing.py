@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import json
 import os
-import unicodedata
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -13,14 +12,14 @@ from pathlib import Path
 
 from liverspleen.cohort.checks import grid_issues
 from liverspleen.cohort.covariates import Covariates
-from liverspleen.cohort.identity import Identity
+from liverspleen.cohort.identity import Identity, comparable
 from liverspleen.cohort.layouts.source import TEST, Found, SourceCase
 from liverspleen.cohort.row import COLUMNS, ManifestRow, parse_row
 from liverspleen.cohort.vocabulary import DEVELOPMENT, Vocabulary
 from liverspleen.errors import InputError, Issue, raised_at
 from liverspleen.imaging.nifti import write_ct, write_label_map
 from liverspleen.imaging.volume import CTVolume, LabelMap
-from liverspleen.storage import sha256_of_array, write_json
+from liverspleen.storage import sha256_of_array, size_and_time, write_json
 
 IMPORT_VERSION = 1
 """Part of every record: cases that other code imported are imported anew."""
@@ -70,7 +69,7 @@ def plan(
     """
     test = next((word for word in vocabulary.datasets if word != DEVELOPMENT), "")
     ids = [identity.case_id(case.name, case.key or case.name) for case in found.cases]
-    number = Counter(map(_same, ids))
+    number = Counter(map(comparable, ids))
     tasks: list[Task] = []
     rejected: list[tuple[SourceCase, tuple[Issue, ...]]] = []
     tests = 0
@@ -86,7 +85,7 @@ def plan(
         row = _row(case, case_id, patient_id, facts | cells)
         covered = {organ.key for organ in case.drawing.covered} if case.drawing else ()
         issues = [*_row_issues(row, covered, vocabulary)]
-        if number[_same(case_id)] > 1:
+        if number[comparable(case_id)] > 1:
             issues.append(Issue("LS-IMP-013", "another case has the same id", "rename one of them", row["case_id"]))
         if issues:
             rejected.append((case, tuple(issues)))
@@ -229,22 +228,9 @@ def _labelled(row: Mapping[str, str]) -> list[str]:
 def _stamp(case: SourceCase, labelled: str, identity: Identity, request: str) -> str:
     """Keyed, so that it tells nothing about names: files with size and time, parameters, version."""
     files = [*case.scan.files, *(case.drawing.files if case.drawing else ())]
-    stated = [(str(file), *_size_and_time(file)) for file in files]
+    stated = [(str(file), *size_and_time(file)) for file in files]
     text = json.dumps([IMPORT_VERSION, request, labelled, stated], ensure_ascii=True)
     return Identity(identity.key).hashed("stamp", text)
-
-
-def _size_and_time(file: Path) -> tuple[int, int]:
-    try:
-        status = file.stat()
-    except OSError:
-        return 0, 0  # reading it tells what is wrong
-    return status.st_size, status.st_mtime_ns
-
-
-def _same(case_id: str) -> str:
-    """Ids are one where some file system takes them for one."""
-    return unicodedata.normalize("NFC", case_id).casefold()
 
 
 def _unexpected(case_id: str, error: Exception) -> Issue:

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import os
 import secrets
-import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
-from liverspleen.cohort.archive import SUFFIX, temporary_folder, unpack
 from liverspleen.cohort.folder import LABEL_SUFFIX
-from liverspleen.cohort.identity import Identity, default_key, read_key, write_links
+from liverspleen.cohort.identity import Identity, comparable, default_key, read_key, write_links
 from liverspleen.cohort.layouts.dicom import Judged, judged, links_left, warnings_of
 from liverspleen.cohort.layouts.source import Request
 from liverspleen.cohort.manifest import Case, read_cohort
@@ -21,6 +19,7 @@ from liverspleen.cohort.privacy import private
 from liverspleen.cohort.row import ManifestRow, parse_row
 from liverspleen.cohort.scan_case import ScanCase, states, write_case_segmentation
 from liverspleen.cohort.split import read_split
+from liverspleen.cohort.unpacking import SUFFIX, temporary_folder, unpack
 from liverspleen.cohort.vocabulary import Vocabulary
 from liverspleen.errors import InputError, Issue
 from liverspleen.imaging.dicom import Series, find_series
@@ -253,13 +252,15 @@ def _series_case(item: Judged, identity: Identity) -> ScanCase:
 def _checked(scans: Scans) -> Scans:
     """Without the cases whose ids name no file, or one file; rejected if nothing is left and nothing says why."""
     cases, issues = [], list(scans.issues)
-    number = Counter(_same(scan.case.case_id) for scan in scans.cases)
+    number = Counter(comparable(scan.case.case_id) for scan in scans.cases)
     for scan in scans.cases:
         name = scan.case.case_id
         if reason := _unusable(name):
             issues.append(Issue(UNUSABLE_NAME, f"name of a scan {reason}", "rename it", name, scan.shown))
-        elif number[_same(name)] > 1:
-            message = f"{number[_same(name)]} scans have this name, or one that differs in letter case or suffix only"
+        elif number[comparable(name)] > 1:
+            message = (
+                f"{number[comparable(name)]} scans have this name, or one that differs in letter case or suffix only"
+            )
             issues.append(Issue(SAME_NAME, message, "keep one of them", name, scan.shown))
         else:
             cases.append(scan)
@@ -278,8 +279,3 @@ def _unusable(name: str) -> str:
         return "is no UTF-8"
     parsed = parse_row({"case_id": name, "patient_id": name, "image": "-"}, vocabulary=Vocabulary())
     return "" if isinstance(parsed, ManifestRow) else parsed[0].message
-
-
-def _same(name: str) -> str:
-    """Names are one where some file system takes them for one."""
-    return unicodedata.normalize("NFC", name).casefold()

@@ -220,7 +220,7 @@ class PrepareConfig(Schema):
     workers: Annotated[
         int,
         Key(
-            "At most this number of processes works; 0 means as many as memory and cores allow.",
+            "At most this number of processes works; 0 means one per core. Fewer work if memory does not suffice.",
             ge=0,
             le=MOST_PROCESSES,
         ),

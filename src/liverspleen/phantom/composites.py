@@ -8,7 +8,7 @@ from functools import reduce
 import numpy as np
 from numpy.typing import NDArray
 
-from liverspleen.phantom.shapes import Field, Grid, Shape
+from liverspleen.phantom.shapes import EVERYWHERE, Field, Grid, Shape
 
 
 def blended_minimum(a: Field, b: Field, blend_mm: float) -> Field:
@@ -69,7 +69,7 @@ class Outside:
     shape: Shape
 
     def box(self) -> NDArray[np.float64]:
-        return np.array([[-np.inf] * 3, [np.inf] * 3])
+        return EVERYWHERE
 
     def depth(self, grid: Grid) -> Field:
         return -self.shape.depth(grid)

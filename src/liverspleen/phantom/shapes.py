@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 Field = NDArray[Any]  # float32, (z, y, x) or broadcastable to it
 Triple = tuple[float, float, float]
 
+EVERYWHERE = np.array([[-np.inf] * 3, [np.inf] * 3])
+"""The box of a shape without bounds."""
+
 
 @dataclass(frozen=True)
 class Grid:
@@ -163,7 +166,7 @@ class HalfSpace:
     normal: Triple
 
     def box(self) -> NDArray[np.float64]:
-        return np.array([[-np.inf] * 3, [np.inf] * 3])
+        return EVERYWHERE
 
     def depth(self, grid: Grid) -> Field:
         x, y, z = (

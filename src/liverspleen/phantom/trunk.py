@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from liverspleen.phantom.shapes import Field, Grid
 
-EVERYWHERE = np.array([[-np.inf] * 3, [np.inf] * 3])
 _EXPONENT = np.float32(2.4)  # a trunk's cross-section is a little squarer than an ellipse
 
 

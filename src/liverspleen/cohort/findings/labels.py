@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liverspleen.cohort.findings.organ import Organ
-from liverspleen.errors import Issue, Severity
+from liverspleen.cohort.findings.scan import finding
+from liverspleen.errors import Issue
 from liverspleen.organs import ADULT_YEARS
 
 _CRUMB_CM3 = 0.5  # an accessory spleen of 1 cm across has this volume
@@ -30,18 +31,18 @@ def shape_issues(organ: Organ, *, age: float | None = None) -> Iterator[Issue]:
     smallest, largest = organ.structure.facts.plausible_cm3
     if volume < smallest and not organ.faces and (age is None or age >= ADULT_YEARS):
         message = f"{name} has {volume:.3g} cm3 though it lies wholly in the scan, expected {smallest:g} or more"
-        yield _issue("warning", "LS-LAB-011", message, "look whether the label map is complete, and its spacing right")
+        yield finding("warning", "LS-LAB-011", message, "look whether the label map is complete, and its spacing right")
     if volume > largest:
         message = f"{name} has {volume:.0f} cm3, expected {largest:g} at most"
-        yield _issue("warning", "LS-LAB-012", message, "look at the label map and the spacing")
+        yield finding("warning", "LS-LAB-012", message, "look at the label map and the spacing")
     yield from _part_issues(organ)
     if organ.faces:
         message = f"{name} reaches the {', '.join(organ.faces)} border of the scan: its volume is that of a part"
-        yield _issue("note", "LS-LAB-020", message, "take its volume as truncated")
+        yield finding("note", "LS-LAB-020", message, "take its volume as truncated")
     if (gaps := _gaps(organ.by_slice)).size:
         slices = ", ".join(str(organ.box[0].start + gap) for gap in gaps[:5])
         message = f"{name} is missing from {gaps.size} slices within it: {slices}"
-        yield _issue("warning", "LS-LAB-021", message, "draw it in these slices too")
+        yield finding("warning", "LS-LAB-021", message, "draw it in these slices too")
 
 
 def density_issues(organ: Organ, hu: NDArray[np.int16]) -> Iterator[Issue]:
@@ -57,16 +58,16 @@ def density_issues(organ: Organ, hu: NDArray[np.int16]) -> Iterator[Issue]:
     hint = "look whether label map and CT belong together and are not flipped against each other"
     if median < _GAS_HU:
         message = f"{name} lies in air or lung: the median within it is {median:.0f} HU"
-        yield _issue("error", "LS-LAB-016", message, hint)
+        yield finding("error", "LS-LAB-016", message, hint)
     elif gas > _GAS_FRACTION:
         message = f"{gas:.0%} of the {name} lie in air or lung"
-        yield _issue("warning", "LS-LAB-016", message, hint)
+        yield finding("warning", "LS-LAB-016", message, hint)
     elif not low <= median <= high:
         message = f"the median within the {name} is {median:.0f} HU, expected {low:g} to {high:g}"
-        yield _issue("warning", "LS-LAB-015", message, "look at the label map and the scale of the image")
+        yield finding("warning", "LS-LAB-015", message, "look at the label map and the scale of the image")
     elif foreign > _FOREIGN_FRACTION and median > 0:
         message = f"{foreign:.0%} of the {name} have the density of fat or bone"
-        yield _issue("warning", "LS-LAB-017", message, hint)
+        yield finding("warning", "LS-LAB-017", message, hint)
 
 
 def _part_issues(organ: Organ) -> Iterator[Issue]:
@@ -75,19 +76,19 @@ def _part_issues(organ: Organ) -> Iterator[Issue]:
     crumbs = int(np.count_nonzero(parts[1:] < _CRUMB_CM3))
     if crumbs > _MANY:
         message = f"{name} has {crumbs} islands smaller than {_CRUMB_CM3:g} cm3 beside its main part"
-        yield _issue("warning", "LS-LAB-013", message, "clear the islands from the label map")
+        yield finding("warning", "LS-LAB-013", message, "clear the islands from the label map")
     elif parts.size > 1 and parts[1] > _PART_FRACTION * volume:
         message = f"{name} is in parts of {parts[0]:.3g} and {parts[1]:.3g} cm3" + (
             " and less" if parts.size > 2 else ""
         )
-        yield _issue("note", "LS-LAB-013", message, "nothing to do after resection or with accessory spleens")
+        yield finding("note", "LS-LAB-013", message, "nothing to do after resection or with accessory spleens")
     speckles = int(np.count_nonzero(holes < _CRUMB_CM3))
     if speckles > 10 * _MANY:
         message = f"{name} has {speckles} holes smaller than {_CRUMB_CM3:g} cm3"
-        yield _issue("warning", "LS-LAB-014", message, "fill them, unless each is a vessel or lesion")
+        yield finding("warning", "LS-LAB-014", message, "fill them, unless each is a vessel or lesion")
     elif holes.sum() > _HOLE_FRACTION * volume:
         message = f"{name} has holes of {holes.sum():.3g} cm3 in all"
-        yield _issue("note", "LS-LAB-014", message, "nothing to do if lesions or vessels are left out on purpose")
+        yield finding("note", "LS-LAB-014", message, "nothing to do if lesions or vessels are left out on purpose")
 
 
 def _gaps(by_slice: NDArray[np.intp]) -> NDArray[np.intp]:
@@ -99,7 +100,3 @@ def _gaps(by_slice: NDArray[np.intp]) -> NDArray[np.intp]:
         if above - below > 1 and wide[below] and wide[above]:
             found.extend(range(below + 1, above))
     return np.array(found, np.intp)
-
-
-def _issue(severity: Severity, code: str, message: str, hint: str) -> Issue:
-    return Issue(code, message, hint, severity=severity)

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from liverspleen.cohort.findings.organ import Organ
-from liverspleen.cohort.findings.scan import ScanSummary
-from liverspleen.errors import Issue, Severity
+from liverspleen.cohort.findings.scan import ScanSummary, finding
+from liverspleen.errors import Issue
 from liverspleen.organs import APART_MM, Structure
 
 _SWAPPED = 0.5  # the liver is some five times the spleen; equal sizes need massive splenomegaly
@@ -45,7 +45,7 @@ def side_issues(organs: Mapping[Structure, Organ], *, column_mm: float, scan: Sc
         wrong_mm = _beyond_midline_mm(organ, other, column_mm, scan)
         if wrong_mm > facts.midline_mm:
             message = f"the {name}'s centre lies {wrong_mm:.0f} mm to the patient's {other} of the body's middle"
-            yield _issue("warning", "LS-LAB-018", message, _LOOK)
+            yield finding("warning", "LS-LAB-018", message, _LOOK)
 
 
 def _pair_issues(liver: Organ, spleen: Organ, column_mm: float) -> Iterator[Issue]:
@@ -55,10 +55,10 @@ def _pair_issues(liver: Organ, spleen: Organ, column_mm: float) -> Iterator[Issu
             f"liver ({liver.volume_cm3:.0f} cm3) is on the patient's left of the spleen ({spleen.volume_cm3:.0f} "
             "cm3) and smaller: the labels are swapped"
         )
-        yield _issue("error", "LS-LAB-019", message, "exchange the two values")
+        yield finding("error", "LS-LAB-019", message, "exchange the two values")
     elif to_left < -APART_MM:
         message = f"the spleen's centre lies {-to_left:.0f} mm to the patient's right of the liver's"
-        yield _issue("warning", "LS-LAB-018", message, _LOOK)
+        yield finding("warning", "LS-LAB-018", message, _LOOK)
 
 
 def direction_issues(scan: ScanSummary) -> Iterator[Issue]:
@@ -66,13 +66,13 @@ def direction_issues(scan: ScanSummary) -> Iterator[Issue]:
     lower, upper = lung_fractions(scan)
     if lower > _LUNG_FRACTION and lower > _LUNG_RATIO * upper:
         message = f"lung fills {lower:.0%} of the trunk in the lowest third of the slices, {upper:.0%} in the highest"
-        yield _issue(
+        yield finding(
             "warning", "LS-GEO-017", message, "look whether head and feet are swapped in the image or its header"
         )
     before_mm = _spine_before_mm(scan)
     if before_mm > _BEFORE_MM:
         message = f"bone near the midline lies {before_mm:.0f} mm in front of the body's middle"
-        yield _issue(
+        yield finding(
             "warning", "LS-GEO-018", message, "look whether front and back are swapped in the image or its header"
         )
 
@@ -125,7 +125,3 @@ def _spine_before_mm(scan: ScanSummary) -> float:
     if rows.size < _BONE_SAMPLES:
         return 0.0
     return (float(np.average(np.arange(rows_of_body.size), weights=rows_of_body)) - float(np.median(rows))) * row_mm
-
-
-def _issue(severity: Severity, code: str, message: str, hint: str) -> Issue:
-    return Issue(code, message, hint, severity=severity)

@@ -15,13 +15,14 @@ from pathlib import Path
 
 import numpy as np
 
+from liverspleen.cohort.label_values import covered_structures
 from liverspleen.cohort.layouts.dicom import SeriesScan, facts_of, series_row, wanting, warnings_of
 from liverspleen.cohort.layouts.source import Found, Left, Request, SeriesRow, SourceCase, needed_meaning
 from liverspleen.errors import InputError, Issue
 from liverspleen.imaging.dicom import Series, find_series
 from liverspleen.imaging.png import read_masks
 from liverspleen.imaging.volume import CTVolume, LabelMap
-from liverspleen.organs import ORGANS, Structure, organs
+from liverspleen.organs import ORGANS, Structure
 
 _SCANS, _MASKS = "DICOM_anon", "Ground"
 
@@ -42,7 +43,7 @@ class PngDrawing:
     @property
     def covered(self) -> tuple[Structure, ...]:
         """The structures that gray values mean."""
-        return ORGANS if self.values is None else organs(structure.key for structure in self.values.values())
+        return covered_structures(self.values)
 
     def read(self, case_id: str, ct: CTVolume) -> LabelMap:
         """The masks on the grid of the CT.
