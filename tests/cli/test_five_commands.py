@@ -1,4 +1,4 @@
-"""From a folder of DICOM to the paper's tables, by the commands of the README as they stand there."""
+"""From a folder of DICOM to the paper's tables, by the commands of the README."""
 
 import csv
 import shlex
@@ -25,8 +25,8 @@ def test_a_folder_of_dicom_becomes_tables_2_to_4_by_five_commands(
         (tmp_path / name).symlink_to(tmp_path / "phantoms" / "dicom")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    section = README.read_text(encoding="utf-8").split("## Bring your data in")[1]
-    block = section.split("\n\n")[2]
+    chapter = README.read_text(encoding="utf-8").split("\n## From scans to tables\n")[1]
+    block = chapter.split("\n\n")[1]
     commands = [shlex.split(line)[1:] for line in block.splitlines()]
     assert [words[0] for words in commands] == ["import", "train", "predict", "measure", "report"]
     for words in commands:
