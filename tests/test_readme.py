@@ -51,11 +51,22 @@ def test_readme_and_docs_have_the_commands_of_every_step() -> None:
     assert steps | {"plan", "audit", "export", "sweep", "info", "phantom"} <= set(found)
 
 
+def anchors(page: Path) -> set[str]:
+    """Anchors of the headings of a page, as GitHub forms them."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_links_lead_to_files_that_exist(page: Path) -> None:
-    targets = re.findall(r"(?<!!)\[[^\]]*(?:\[[^\]]*\][^\]]*)*\]\(([^)#\s]+)", page.read_text(encoding="utf-8"))
-    local = [target for target in targets if "://" not in target]
-    assert [target for target in local if not (page.parent / target).exists()] == []
+def test_links_lead_to_files_and_headings_that_exist(page: Path) -> None:
+    targets = re.findall(r"(?<!!)\[[^\]]*(?:\[[^\]]*\][^\]]*)*\]\(([^)\s]+)", page.read_text(encoding="utf-8"))
+    for target in targets:
+        name, _, anchor = target.partition("#")
+        if "://" in name:
+            continue
+        file = page.parent / name if name else page
+        assert file.exists(), target
+        assert not anchor or anchor in anchors(file), target
 
 
 def test_every_page_is_in_the_index() -> None:
