@@ -1,4 +1,4 @@
-"""The section on arrays of docs/python.md runs as it stands there."""
+"""The examples on arrays in docs/python.md run."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ def run(block: str) -> dict[str, Any]:
     return space
 
 
-def test_the_section_has_the_examples_that_are_run_here() -> None:
+def test_the_page_has_the_examples_that_are_run_here() -> None:
     assert len(BLOCKS) == 3
 
 
 def test_an_image_is_segmented_and_measured(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    ct, drawn = exam()
+    ct, reference = exam()
     write_ct("ct.nii.gz", ct)
-    write_label_map("manual.nii.gz", drawn)
+    write_label_map("manual.nii.gz", reference)
     Path("model.ckpt").write_bytes(model.read_bytes())
     found = run(BLOCKS[0])
     assert found["labels"].shape == nib.load("ct.nii.gz").shape == (32, 32, 5)

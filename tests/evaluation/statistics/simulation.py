@@ -265,8 +265,8 @@ def main() -> None:
                 ["ratio of two readers' wCV", *(rc_ratio_bca_coverage(n) for n in counts)],
                 ["mean DSS, t", *(found[0] for found in plain)],
                 ["mean DSS, BCa", *(found[1] for found in plain)],
-                ["mean DSS, two CTs a patient, t", *(found[0] for found in twice)],
-                ["mean DSS, two CTs a patient, BCa", *(found[1] for found in twice)],
+                ["mean DSS, two CT scans per patient, t", *(found[0] for found in twice)],
+                ["mean DSS, two CT scans per patient, BCa", *(found[1] for found in twice)],
             ],
         )
     )
