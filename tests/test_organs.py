@@ -58,7 +58,7 @@ def test_values_are_channels() -> None:
 
 
 def test_the_background_has_no_facts() -> None:
-    with pytest.raises(ValueError, match="background is no organ"):
+    with pytest.raises(ValueError, match="background is not an organ"):
         _ = Structure.BACKGROUND.facts
 
 
