@@ -1,4 +1,4 @@
-"""The files of docs/extending.md as they stand there, and its commands, with fewer and shorter trainings."""
+"""The unchanged files of docs/extending.md, and its commands with fewer and shorter trainings."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def test_study_of_the_page_runs(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert (tmp_path / "out" / "moving_average" / "run.json").is_file()
 
 
-def test_search_of_the_page_is_one_that_a_sweep_takes(folder: Path) -> None:
+def test_search_of_the_page_is_accepted_by_a_sweep(folder: Path) -> None:
     (words,) = commands("sweep")
     search = compose("sweep", words).search
     names = [parameter.name for parameter in Space.of(search.parameters).parameters]

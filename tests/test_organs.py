@@ -1,4 +1,4 @@
-"""One table of organs: what follows from it, and that no other place of the package knows an organ by name."""
+"""One table of organs: derived values, and no organ names in other modules of the package."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ def test_columns_of_the_cohort_are_those_of_the_schema() -> None:
 
 
 @pytest.mark.parametrize("verb", VERBS)
-def test_every_verb_stands_in_the_readme(verb: str) -> None:
+def test_every_verb_is_in_the_readme(verb: str) -> None:
     assert f"| `{verb}` |" in README
 
 

@@ -24,16 +24,17 @@ class Format:
     def issue(self, found: object, file: str | Path | None = None, *, case_id: str | None = None) -> Issue | None:
         """Return LS-FMT-001 if `found`, the number in a file, is not the number that is read; None if it is.
 
-        >>> print(Format("sidecar", 1, "predict again").issue(2, "a.json"))
-        LS-FMT-001 file 'a.json': sidecar of format 2, expected 1: made by another version of liverspleen; predict again
+        >>> print(Format("sidecar", 1, "predict again").issue(2, "a"))
+        LS-FMT-001 file 'a': sidecar of format 2, expected 1; predict again (written by another version of liverspleen)
         >>> Format("sidecar", 1, "predict again").issue(None).message
-        'sidecar without a format number, expected 1: made by another version of liverspleen'
+        'sidecar without a format number, expected 1'
         """
         if type(found) is int and found == self.number:  # True is not a number here
             return None
         stated = "without a format number" if found is None else f"of format {found!r:.40}"
-        message = f"{self.kind} {stated}, expected {self.number}: made by another version of liverspleen"
-        return Issue("LS-FMT-001", message, self.hint, case_id, file)
+        message = f"{self.kind} {stated}, expected {self.number}"
+        hint = f"{self.hint} (written by another version of liverspleen)"
+        return Issue("LS-FMT-001", message, hint, case_id, file)
 
     def check(self, found: object, file: str | Path | None = None, *, case_id: str | None = None) -> None:
         """Raise the issue that `issue` returns.

@@ -1,4 +1,4 @@
-"""The section on arrays of docs/python.md runs as it stands there."""
+"""The examples on arrays in docs/python.md run unchanged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a folder of DICOM to the paper's tables, by the commands of the README as they stand there."""
+"""From a folder of DICOM to the paper's tables, with the unchanged commands of the README."""
 
 import csv
 import shlex

@@ -1,4 +1,4 @@
-"""Another system's masks become tables by the commands of docs/other_systems.md as they stand there."""
+"""Tables from masks of another system, with the unchanged commands of docs/other_systems.md."""
 
 from __future__ import annotations
 

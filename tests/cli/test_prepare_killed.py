@@ -1,4 +1,4 @@
-"""A cache whose filling is killed again and again ends as an undisturbed one, bit for bit; two fillings at once too."""
+"""A cache whose build is killed repeatedly, or runs twice at once, is equal to an uninterrupted one, bit by bit."""
 
 import multiprocessing
 import os
@@ -84,9 +84,7 @@ def times(cache: Path) -> dict[Path, int]:
     return {file: file.stat().st_mtime_ns for about in cache.glob("[!.]*/case.json") for file in about.parent.iterdir()}
 
 
-def test_filling_killed_at_20_moments_ends_as_an_undisturbed_one(
-    box_cohort: Callable[..., Path], tmp_path: Path
-) -> None:
+def test_build_killed_20_times_gives_the_same_cache(box_cohort: Callable[..., Path], tmp_path: Path) -> None:
     manifest = box_cohort(slices=SLICES, dataset=("development",) * 5 + ("test1",))
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     assert main(["prepare", f"cohort={manifest}", f"cache={whole}"]) == 0
@@ -122,7 +120,7 @@ def test_filling_killed_at_20_moments_ends_as_an_undisturbed_one(
     assert len(held) >= 3, held  # killed on the way, not at the start
 
 
-def test_two_fillings_at_once_do_no_harm(box_cohort: Callable[..., Path], tmp_path: Path) -> None:
+def test_two_simultaneous_builds_give_the_same_cache(box_cohort: Callable[..., Path], tmp_path: Path) -> None:
     manifest = box_cohort(slices=SLICES)
     command = [sys.executable, "-m", "liverspleen", "prepare", f"cohort={manifest}"]
     subprocess.run([*command, f"cache={tmp_path / 'one'}"], check=True, capture_output=True)

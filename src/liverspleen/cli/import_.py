@@ -1,4 +1,4 @@
-"""import a dataset as NIfTI files and a cohort.csv, with the reason for every included or skipped case.
+"""import a dataset as NIfTI files and cohort.csv, with the reason for each included or skipped case.
 
 Patient names are not imported: case ids are keyed hashes, outputs name source files by hashes of their paths, and
 headers lose all text. The key, and the table that maps hashes to names, are in your configuration folder
