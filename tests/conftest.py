@@ -81,7 +81,7 @@ def box_case(shape: tuple[int, int, int], seed: int) -> tuple[np.ndarray, np.nda
 
 @pytest.fixture
 def box_cohort(tmp_path: Path) -> Callable[..., Path]:
-    """Function that writes a cohort of box cases and returns its cohort.csv, from slices per case and changed columns."""
+    """Function that writes a cohort of box cases, from slices per case and columns, and returns its cohort.csv."""
 
     def write(slices: Sequence[int] = (5, 6, 4, 5), **columns: Sequence[str]) -> Path:
         folder = tmp_path / "cohort"

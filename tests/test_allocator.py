@@ -1,4 +1,4 @@
-"""The allocator setting, measured by the page faults of a block that is allocated again."""
+"""The allocator setting, measured by the pages that the kernel provides for a block that is allocated again."""
 
 import os
 import platform

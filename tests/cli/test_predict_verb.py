@@ -163,7 +163,7 @@ def test_tables_are_those_of_measure(model: Path, scans: Path, tmp_path: Path) -
 
 
 def test_a_model_package_is_the_same_model_as_folder_as_zip_and_moved(model: Path, scans: Path, tmp_path: Path) -> None:
-    assert main(["export", f"model={model}", f"output={tmp_path / 'bundle'}", "license=CC0-1.0"]) == 0
+    assert main(["export", f"model={model}", f"output={tmp_path / 'package'}", "license=CC0-1.0"]) == 0
     out, by_checkpoint = tmp_path / "out", tmp_path / "by_checkpoint"
     assert predict(tmp_path / "package", scans, out) == 0
     assert predict(model, scans, by_checkpoint) == 0

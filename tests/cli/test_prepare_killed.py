@@ -111,7 +111,7 @@ def test_build_killed_20_times_gives_the_same_cache(box_cohort: Callable[..., Pa
             held.add(len(after))
             continue
         assert process.exitcode == 0
-        seconds = min(time.monotonic() - began, 5.0)  # it got to its end: kill earlier, and begin anew
+        seconds = min(time.monotonic() - began, 5.0)  # it finished: kill earlier, and start again
         assert contents(cut) == contents(whole)
         subprocess.run(["rm", "-r", str(cut)], check=True)
     assert main(["prepare", f"cohort={manifest}", f"cache={cut}"]) == 0
