@@ -20,7 +20,7 @@ import yaml
 from source_files import WRITERS, box_exam
 
 from liverspleen.cli import import_
-from liverspleen.cli.main import _reject
+from liverspleen.cli.main import _print_issues
 from liverspleen.cohort import importing
 from liverspleen.cohort.manifest import Cohort, read_cohort
 from liverspleen.config import ImportConfig, compose
@@ -51,9 +51,9 @@ def bring_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, defaults: ImportCo
             is_path = name in {"labels", "covariates", "key", "output"}
             values[name] = Path(value) if is_path else yaml.safe_load(value)
         try:
-            return _reject(import_.run(replace(defaults, **values)))
+            return _print_issues(import_.run(replace(defaults, **values)))
         except InputError as error:
-            return _reject(error.issues)
+            return _print_issues(error.issues)
 
     return run
 
