@@ -27,7 +27,7 @@ def current_names(verb: str, overrides: Sequence[str]) -> tuple[list[str], list[
     >>> overrides
     ['shard=2/8', 'input=ct.nii']
     >>> print(notes[0])
-    note: LS-CFG-017: share= is now called shard=; write shard=
+    LS-CFG-017: share= is now called shard=; write shard=
     """
     known = {key.name for key in keys(SCHEMAS[verb])}
     found, notes = [], []
