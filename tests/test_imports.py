@@ -1,4 +1,4 @@
-"""The architecture, held: imports go down only, one door per dependency, light paths stay light."""
+"""The architecture: imports go down only, each dependency is imported in one place, light modules stay light."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ def violations(part: str, names: Iterator[str]) -> list[str]:
 
 
 @pytest.mark.parametrize(("part", "path"), [pytest.param(*m, id=str(m[1].relative_to(SOURCE))) for m in modules()])
-def test_imports_go_down_only_and_through_the_doors(part: str, path: Path) -> None:
+def test_imports_go_down_only_and_dependencies_are_imported_in_one_place(part: str, path: Path) -> None:
     assert violations(part, imported(path)) == []
 
 

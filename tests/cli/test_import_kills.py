@@ -1,4 +1,4 @@
-"""An import that is killed goes on; phantoms in six layouts are one cohort."""
+"""A killed import is resumed; phantoms in six layouts give the same cohort."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def content(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
-def test_killed_at_random_moments_it_ends_as_if_it_had_not_been(tmp_path: Path) -> None:
+def test_an_import_killed_at_random_moments_has_the_same_result(tmp_path: Path) -> None:
     exams = [box_exam(f"e{i}", seed=i, slices=60) for i in range(12)]
     words = source_files.nifti(tmp_path / "source", exams)
     environment = {**os.environ, "XDG_CONFIG_HOME": str(tmp_path / "config")}
@@ -67,7 +67,7 @@ def imported(folder: Path) -> dict[str, tuple[str, dict[str, float]]]:
     return found
 
 
-def test_phantoms_in_six_layouts_are_one_cohort(tmp_path: Path) -> None:
+def test_phantoms_in_six_layouts_give_the_same_cohort(tmp_path: Path) -> None:
     made = ["development=1", "test1=0", "pairs=1", "matrix=48", "seed=3"]
     for form in ("nifti", "dicom"):
         assert main(["phantom", f"output={tmp_path / 'made' / form}", f"format={form}", *made]) == 0

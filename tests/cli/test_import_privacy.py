@@ -1,4 +1,4 @@
-"""Nothing that identifies a person leaves a source: planted text is looked for in every byte an import gives."""
+"""No text that identifies a person is imported: all outputs are searched for planted text."""
 
 from __future__ import annotations
 
@@ -189,9 +189,9 @@ def test_issues_of_covariates_quote_no_value(
     file.write_text(text)
     words = [f"input={tmp_path / 'source'}", f"output={tmp_path / 'out'}", f"covariates={file}", "workers=1"]
     assert main(["import", "source=nifti", *words]) == 2
-    told = capsys.readouterr().err
-    assert "LS-COV-" in told
-    assert leaks(told.encode()) == []
+    printed = capsys.readouterr().err
+    assert "LS-COV-" in printed
+    assert leaks(printed.encode()) == []
     assert leaks((tmp_path / "out" / "run.json").read_bytes()) == []
 
 
@@ -200,7 +200,7 @@ def test_issues_of_covariates_quote_no_value(
     [KeyError(SECRET), ValueError(f"cannot read {SECRET}"), OSError(28, "No space left on device", f"/data/{SECRET}")],
 )
 @pytest.mark.parametrize("where", ["find_cases", "carry_out"])
-def test_unexpected_errors_tell_their_kind_alone(
+def test_unexpected_errors_report_only_their_type(
     error: Exception, where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def fail(*_: object) -> None:
@@ -212,15 +212,15 @@ def test_unexpected_errors_tell_their_kind_alone(
     monkeypatch.setattr(f"liverspleen.cohort.import_run.{where}", fail)
     words = ["source=nifti", f"input={tmp_path / 'source'}", f"output={tmp_path / 'out'}", "workers=1"]
     assert main(["import", *words]) == 1
-    told = capsys.readouterr()
-    assert leaks((told.err + told.out).encode()) == []
-    assert type(error).__name__ in told.err
-    assert isinstance(error, OSError) or " at liverspleen/cohort/import_run.py:" in told.err
+    printed = capsys.readouterr()
+    assert leaks((printed.err + printed.out).encode()) == []
+    assert type(error).__name__ in printed.err
+    assert isinstance(error, OSError) or " at liverspleen/cohort/import_run.py:" in printed.err
     assert leaks((tmp_path / "out" / "run.json").read_bytes()) == []
 
 
 @pytest.mark.parametrize("missing", ["input", "covariates", "labels"])
-def test_paths_that_are_not_there_are_not_quoted(
+def test_missing_paths_are_not_quoted(
     missing: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
@@ -231,11 +231,11 @@ def test_paths_that_are_not_there_are_not_quoted(
 
 
 @pytest.mark.parametrize("piece", [SECRET, f"/data/{SECRET}", f"/data/{SECRET}=1.5"])
-def test_pieces_of_a_path_without_quotes_are_not_quoted_in_the_error(
+def test_parts_of_a_path_without_quotes_are_not_quoted_in_the_error(
     piece: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["import", "source=dicom", "input=/data", piece, "output=out"]) == 2
-    told = capsys.readouterr().err
-    assert told.startswith("LS-CFG-001: ")
-    assert len(told.splitlines()) == 1
-    assert leaks(told.encode()) == []
+    printed = capsys.readouterr().err
+    assert printed.startswith("LS-CFG-001: ")
+    assert len(printed.splitlines()) == 1
+    assert leaks(printed.encode()) == []

@@ -20,7 +20,7 @@ import yaml
 from source_files import WRITERS, box_exam
 
 from liverspleen.cli import import_
-from liverspleen.cli.main import _reject
+from liverspleen.cli.main import _print_issues
 from liverspleen.cohort import importing
 from liverspleen.cohort.manifest import Cohort, read_cohort
 from liverspleen.config import ImportConfig, compose
@@ -52,9 +52,9 @@ def bring_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, defaults: ImportCo
             is_path = name in {"labels", "covariates", "key", "output"}
             values[name] = Path(value) if is_path else yaml.safe_load(value)
         try:
-            return _reject(import_.run(replace(defaults, **values)))
+            return _print_issues(import_.run(replace(defaults, **values)))
         except InputError as error:
-            return _reject(error.issues)
+            return _print_issues(error.issues)
 
     return run
 
@@ -100,9 +100,9 @@ def test_six_layouts_of_one_cohort_import_to_the_same_cohort(tmp_path: Path, bri
             assert volumes == pytest.approx(expected[key][1], rel=1e-6), layout
         assert [case.condition for case in cohort.cases] == ["fatty"] * 3
         assert len({case.patient_id for case in cohort.cases}) == 2
-        told = table(tmp_path / f"out-{layout}" / "import.csv")
-        assert {row["image_sha256"] for row in told} == set(expected)
-        assert {row["taken"] for row in told} == {"true"}
+        printed = table(tmp_path / f"out-{layout}" / "import.csv")
+        assert {row["image_sha256"] for row in printed} == set(expected)
+        assert {row["taken"] for row in printed} == {"true"}
         headers.add((tmp_path / f"out-{layout}" / "cohort.csv").read_text().splitlines()[0])
     assert len(headers) == 1
 
@@ -142,7 +142,7 @@ def test_a_name_that_is_no_utf8_is_rejected_and_the_others_are_imported(
     assert len(read_cohort(tmp_path / "hashed" / "cohort.csv").cases) == 2
 
 
-def test_labels_without_a_word_about_their_values_are_rejected_in_one_line(
+def test_labels_without_the_meaning_of_their_values_are_rejected_in_one_line(
     tmp_path: Path, bring_in: Import, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for layout in ("nifti", "msd", "nnunet", "chaos"):
@@ -155,7 +155,7 @@ def test_labels_without_a_word_about_their_values_are_rejected_in_one_line(
         assert not (tmp_path / f"{layout}-out" / "cohort.csv").exists()
 
 
-def test_without_labels_images_come_alone(tmp_path: Path, bring_in: Import) -> None:
+def test_without_labels_only_images_are_imported(tmp_path: Path, bring_in: Import) -> None:
     source_files.nifti(tmp_path / "source", [box_exam("a")])
     assert bring_in("nifti") == 0
     (case,) = read_cohort(tmp_path / "cohort" / "cohort.csv").cases
@@ -163,7 +163,7 @@ def test_without_labels_images_come_alone(tmp_path: Path, bring_in: Import) -> N
     assert not list((tmp_path / "cohort").glob("labels/*"))
 
 
-def test_a_structure_that_is_not_named_is_not_labelled(tmp_path: Path, bring_in: Import) -> None:
+def test_a_structure_that_is_not_in_the_map_is_not_labelled(tmp_path: Path, bring_in: Import) -> None:
     words = source_files.nifti(tmp_path / "source", [box_exam("a")])
     assert bring_in("nifti", words[0], "label_values={1: liver}") == 0
     (case,) = read_cohort(tmp_path / "cohort" / "cohort.csv").cases
@@ -195,7 +195,7 @@ def test_one_bad_case_is_one_line_and_the_others_are_imported(
     assert all(errors.count(code) == 1 for code in ("LS-IMG-004", "LS-GEO-003", "LS-GEO-004"))
 
 
-def test_the_same_command_again_redoes_nothing_and_a_changed_file_alone(tmp_path: Path, bring_in: Import) -> None:
+def test_the_same_command_again_imports_only_changed_files(tmp_path: Path, bring_in: Import) -> None:
     words = source_files.nifti(tmp_path / "source", [box_exam("a"), box_exam("b", seed=1)])
     assert bring_in("nifti", *words) == 0
     before = {file: file.stat().st_mtime_ns for file in (tmp_path / "cohort" / "images").iterdir()}
@@ -209,7 +209,7 @@ def test_the_same_command_again_redoes_nothing_and_a_changed_file_alone(tmp_path
     assert hashlib.sha256(changed.astype("<i2").tobytes()).hexdigest() in hashes
 
 
-def test_cases_that_left_the_source_leave_the_output_and_strange_files_stay(tmp_path: Path, bring_in: Import) -> None:
+def test_cases_removed_from_the_source_are_removed_and_other_files_stay(tmp_path: Path, bring_in: Import) -> None:
     words = source_files.nifti(tmp_path / "source", [box_exam("a"), box_exam("b", seed=1)])
     assert bring_in("nifti", *words) == 0
     mine = tmp_path / "cohort" / "images" / "mine.nii.gz"
@@ -226,7 +226,7 @@ def test_cases_that_left_the_source_leave_the_output_and_strange_files_stay(tmp_
 
 
 @pytest.mark.parametrize("ids", ["names", "hashed"])
-def test_a_source_that_lies_where_the_output_goes_is_left_as_it_was(
+def test_a_source_inside_the_output_is_rejected_and_unchanged(
     ids: str, tmp_path: Path, bring_in: Import, capsys: pytest.CaptureFixture[str]
 ) -> None:
     source_files.nifti(tmp_path / "data", [box_exam("a")])
@@ -241,7 +241,7 @@ def test_a_source_that_lies_where_the_output_goes_is_left_as_it_was(
     assert {file: file.read_bytes() for file in (tmp_path / "data").rglob("*.nii.gz")} == before
 
 
-def test_files_that_no_import_wrote_are_never_replaced(
+def test_files_of_other_programs_are_never_replaced(
     tmp_path: Path, bring_in: Import, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = source_files.nifti(tmp_path / "source", [box_exam("a"), box_exam("b", seed=1)])
@@ -255,7 +255,7 @@ def test_files_that_no_import_wrote_are_never_replaced(
         assert [case.case_id for case in read_cohort(tmp_path / "cohort" / "cohort.csv").cases] == ["b"]
 
 
-def test_a_full_disk_ends_the_import_and_is_called_so(
+def test_a_full_disk_ends_the_import_with_its_reason(
     tmp_path: Path, bring_in: Import, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: object) -> None:
@@ -267,7 +267,7 @@ def test_a_full_disk_ends_the_import_and_is_called_so(
         bring_in("nifti")
 
 
-def test_a_case_killed_between_its_files_is_done_again(tmp_path: Path, bring_in: Import) -> None:
+def test_a_case_killed_between_its_files_is_imported_again(tmp_path: Path, bring_in: Import) -> None:
     words = source_files.nifti(tmp_path / "source", [box_exam("a")])
     assert bring_in("nifti", *words) == 0
     (label,) = (tmp_path / "cohort" / "labels").iterdir()
@@ -287,7 +287,7 @@ def test_workers_give_the_same_cohort(tmp_path: Path, bring_in: Import) -> None:
     assert one == two
 
 
-def test_two_imports_into_one_folder_are_one_too_many(
+def test_a_second_simultaneous_import_into_a_folder_is_rejected(
     tmp_path: Path, bring_in: Import, capsys: pytest.CaptureFixture[str]
 ) -> None:
     source_files.nifti(tmp_path / "source", [box_exam("a")])
@@ -318,7 +318,7 @@ def test_the_key_is_made_once_and_private(tmp_path: Path, bring_in: Import, caps
     assert "LS-IDN-005" in capsys.readouterr().err
 
 
-def test_covariates_are_checked_at_once_and_missing_rows_are_told(
+def test_covariates_are_checked_first_and_missing_rows_are_reported(
     tmp_path: Path, bring_in: Import, capsys: pytest.CaptureFixture[str]
 ) -> None:
     source_files.nifti(tmp_path / "source", [box_exam("a"), box_exam("b", seed=1)])
@@ -339,7 +339,7 @@ def test_covariates_are_checked_at_once_and_missing_rows_are_told(
     assert errors.count("LS-COV-005") == 2
 
 
-def test_test_cases_of_nnunet_become_a_test_set_and_it_is_said(
+def test_test_cases_of_nnunet_become_a_test_set_with_a_note(
     tmp_path: Path, bring_in: Import, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = source_files.nnunet(tmp_path / "source", [box_exam("a")])
@@ -356,7 +356,7 @@ def test_test_cases_of_nnunet_become_a_test_set_and_it_is_said(
     assert "LS-IMP-011" not in capsys.readouterr().err
 
 
-def test_masks_of_chaos_follow_file_names_whichever_way_slices_are_counted(tmp_path: Path, bring_in: Import) -> None:
+def test_masks_of_chaos_follow_file_names_in_either_order_of_slices(tmp_path: Path, bring_in: Import) -> None:
     exam = box_exam("1", slices=7)
     words = source_files.chaos(tmp_path / "source", [exam], head_first=True)
     assert bring_in("chaos", *words) == 0
@@ -397,7 +397,7 @@ def test_facts_of_dicom_headers_reach_the_cohort_and_series_are_listed(tmp_path:
     assert (rows["3"]["taken"], rows["3"]["code"]) == ("false", "LS-DCM-014")
 
 
-def test_of_several_series_the_manifest_chooses_else_the_header_else_nobody(tmp_path: Path, bring_in: Import) -> None:
+def test_of_several_series_the_manifest_selects_else_the_header_else_none(tmp_path: Path, bring_in: Import) -> None:
     study = {"PatientID": "P", "StudyInstanceUID": "1.2.3"}
     for number, phase in enumerate(["arterial", "portal venous"], start=1):
         tags = {**study, "SeriesNumber": number, "SeriesDescription": phase, "SeriesInstanceUID": f"1.2.3.{number}"}
@@ -422,7 +422,7 @@ def test_of_several_series_the_manifest_chooses_else_the_header_else_nobody(tmp_
     assert all("phase arterial" in row["reason"] and "phase delayed" in row["reason"] for row in rows)
 
 
-def test_segmentations_that_nobody_named_are_told(
+def test_segmentations_that_are_not_referenced_are_reported(
     tmp_path: Path, bring_in: Import, capsys: pytest.CaptureFixture[str]
 ) -> None:
     source_files.dicom(tmp_path / "source", [box_exam("a")])
@@ -431,7 +431,7 @@ def test_segmentations_that_nobody_named_are_told(
     assert read_cohort(tmp_path / "cohort" / "cohort.csv").cases[0].label is None
 
 
-def test_series_without_labels_and_segmentations_without_series_are_told(
+def test_series_without_labels_and_segmentations_without_series_are_reported(
     tmp_path: Path, bring_in: Import, capsys: pytest.CaptureFixture[str]
 ) -> None:
     source_files.dicom(tmp_path / "source", [box_exam("a"), box_exam("b", seed=1)])
@@ -469,16 +469,14 @@ def test_one_label_map_is_not_that_of_several_dicom_series(
     assert bring_in("dicom", *words) == 0
 
 
-def test_the_order_of_series_tells_nothing_about_their_names(tmp_path: Path, bring_in: Import) -> None:
+def test_the_order_of_series_does_not_depend_on_their_names(tmp_path: Path, bring_in: Import) -> None:
     source_files.dicom(tmp_path / "source", [box_exam(name, seed=i) for i, name in enumerate("abcdefgh")])
     assert bring_in("dicom") == 0
-    told = [row["series"] for row in table(tmp_path / "cohort" / "series.csv")]
-    assert told == sorted(told)
+    printed = [row["series"] for row in table(tmp_path / "cohort" / "series.csv")]
+    assert printed == sorted(printed)
 
 
-def test_paths_that_do_not_fit_are_one_line(
-    tmp_path: Path, bring_in: Import, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_contradicting_paths_are_one_line(tmp_path: Path, bring_in: Import, capsys: pytest.CaptureFixture[str]) -> None:
     source_files.nnunet(tmp_path / "source", [box_exam("a")])
     for code, source, words in (
         ("LS-CFG-016", "source", ["nnunet", f"labels={tmp_path}"]),
@@ -491,7 +489,7 @@ def test_paths_that_do_not_fit_are_one_line(
         assert lines[0].startswith(code)
 
 
-def test_run_json_tells_what_was_done_and_no_path(tmp_path: Path, bring_in: Import) -> None:
+def test_run_json_records_the_import_without_paths(tmp_path: Path, bring_in: Import) -> None:
     words = source_files.nifti(tmp_path / "source", [box_exam("a")])
     assert bring_in("nifti", *words) == 0
     text = (tmp_path / "cohort" / "run.json").read_text()
@@ -504,13 +502,15 @@ def test_run_json_tells_what_was_done_and_no_path(tmp_path: Path, bring_in: Impo
     assert content["inputs"]["cohort"] == cohort.hash
 
 
-def test_values_beyond_16_bit_are_told(tmp_path: Path, bring_in: Import, capsys: pytest.CaptureFixture[str]) -> None:
+def test_values_beyond_16_bit_are_reported(
+    tmp_path: Path, bring_in: Import, capsys: pytest.CaptureFixture[str]
+) -> None:
     nib = pytest.importorskip("nibabel")
     array = np.zeros((8, 8, 5), np.int32)
     array[0, 0, 0] = 40000
     (tmp_path / "source").mkdir()
     nib.save(nib.Nifti1Image(array, np.diag([1.0, 1.0, 5.0, 1.0])), tmp_path / "source" / "a.nii.gz")
-    for _ in range(2):  # also where it is there already
+    for _ in range(2):  # also if it exists
         assert bring_in("nifti") == 0
         assert "warning: LS-IMG-009" in capsys.readouterr().err
 
@@ -527,7 +527,7 @@ def test_the_ct_keeps_its_own_grid(tmp_path: Path, bring_in: Import) -> None:
     np.testing.assert_allclose(read.geometry.affine, affine, atol=1e-5)
 
 
-def test_an_import_without_a_case_records_its_table_and_names_the_links(
+def test_an_import_without_a_case_writes_its_table_and_the_links(
     tmp_path: Path, bring_in: Import, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "source").mkdir()
@@ -535,7 +535,7 @@ def test_an_import_without_a_case_records_its_table_and_names_the_links(
     assert bring_in("nifti", "workers=1") == 2
     said = capsys.readouterr()
     assert "LS-IMP-024" in said.err
-    assert "import: what the hashes stand for is in links-" in said.out
+    assert "import: the names of all hashes are in links-" in said.out
     record = json.loads((tmp_path / "cohort" / "run.json").read_text(encoding="utf-8"))
     assert record["status"] == "rejected"
     assert list(record["outputs"]) == ["import.csv"]

@@ -1,4 +1,4 @@
-"""A cache whose filling is killed again and again ends as an undisturbed one, bit for bit; two fillings at once too."""
+"""A cache whose build is killed repeatedly, or runs twice at once, is equal to an uninterrupted one, bit by bit."""
 
 import multiprocessing
 import os
@@ -84,9 +84,7 @@ def times(cache: Path) -> dict[Path, int]:
     return {file: file.stat().st_mtime_ns for about in cache.glob("[!.]*/case.json") for file in about.parent.iterdir()}
 
 
-def test_filling_killed_at_20_moments_ends_as_an_undisturbed_one(
-    box_cohort: Callable[..., Path], tmp_path: Path
-) -> None:
+def test_build_killed_20_times_gives_the_same_cache(box_cohort: Callable[..., Path], tmp_path: Path) -> None:
     manifest = box_cohort(slices=SLICES, dataset=("development",) * 5 + ("test1",))
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     assert main(["prepare", f"cohort={manifest}", f"cache={whole}"]) == 0
@@ -113,7 +111,7 @@ def test_filling_killed_at_20_moments_ends_as_an_undisturbed_one(
             held.add(len(after))
             continue
         assert process.exitcode == 0
-        seconds = min(time.monotonic() - began, 5.0)  # it got to its end: kill earlier, and begin anew
+        seconds = min(time.monotonic() - began, 5.0)  # it finished: kill earlier, and start again
         assert contents(cut) == contents(whole)
         subprocess.run(["rm", "-r", str(cut)], check=True)
     assert main(["prepare", f"cohort={manifest}", f"cache={cut}"]) == 0
@@ -122,7 +120,7 @@ def test_filling_killed_at_20_moments_ends_as_an_undisturbed_one(
     assert len(held) >= 3, held  # killed on the way, not at the start
 
 
-def test_two_fillings_at_once_do_no_harm(box_cohort: Callable[..., Path], tmp_path: Path) -> None:
+def test_two_simultaneous_builds_give_the_same_cache(box_cohort: Callable[..., Path], tmp_path: Path) -> None:
     manifest = box_cohort(slices=SLICES)
     command = [sys.executable, "-m", "liverspleen", "prepare", f"cohort={manifest}"]
     subprocess.run([*command, f"cache={tmp_path / 'one'}"], check=True, capture_output=True)

@@ -1,4 +1,4 @@
-"""`liverspleen split`: files, table, rejections. Images are not looked at."""
+"""`liverspleen split`: files, table, rejections. Images are not read."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Captured = pytest.CaptureFixture[str]
 
 @pytest.fixture
 def cohort(tmp_path: Path) -> Path:
-    """Ten patients inside, five outside; six healthy, nine fatty; one more only in a test dataset."""
+    """Ten internal and five external patients, six healthy and nine fatty; one more only in a test dataset."""
     rows = [
         {
             "case_id": f"c{number:02}",
@@ -36,7 +36,7 @@ def names(folder: Path) -> list[str]:
     return sorted(file.name for file in folder.glob("*.csv"))
 
 
-def test_five_folds_are_five_files_that_a_training_takes(cohort: Path, tmp_path: Path, capsys: Captured) -> None:
+def test_five_folds_are_five_split_files(cohort: Path, tmp_path: Path, capsys: Captured) -> None:
     out = tmp_path / "out"
     assert main(["split", f"cohort={cohort}", f"output={out}", "folds=5", "seed=3"]) == 0
     assert names(out) == [f"fold{number}.csv" for number in range(5)]
@@ -56,7 +56,7 @@ def test_five_folds_are_five_files_that_a_training_takes(cohort: Path, tmp_path:
     assert len(table) == 9  # two conditions and all, at two sites and all
 
 
-def test_single_split_tells_both_sides(cohort: Path, tmp_path: Path, capsys: Captured) -> None:
+def test_single_split_lists_both_sides(cohort: Path, tmp_path: Path, capsys: Captured) -> None:
     assert main(["split", f"cohort={cohort}", f"output={tmp_path / 'out'}"]) == 0
     rows = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert rows[1] == ["condition", "site", "training", "validation"]
@@ -64,14 +64,14 @@ def test_single_split_tells_both_sides(cohort: Path, tmp_path: Path, capsys: Cap
     assert ["all", "internal", "8", "2"] in rows
 
 
-def test_more_than_ten_folds_tell_the_extremes(cohort: Path, tmp_path: Path, capsys: Captured) -> None:
+def test_more_than_ten_folds_are_summarized_by_the_extremes(cohort: Path, tmp_path: Path, capsys: Captured) -> None:
     assert main(["split", f"cohort={cohort}", f"output={tmp_path / 'out'}", "folds=15"]) == 0
     rows = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert rows[1] == ["condition", "site", "fewest", "most"]
     assert rows[-1] == ["all", "all", "1", "1"]
 
 
-def test_files_of_another_draw_do_not_stay(cohort: Path, tmp_path: Path) -> None:
+def test_files_of_another_split_are_removed(cohort: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     out.mkdir()
     for mine in ("folder.csv", "fold.csv", "my_split.csv", "fold1.csv.bak"):
@@ -97,7 +97,7 @@ def test_files_of_another_draw_do_not_stay(cohort: Path, tmp_path: Path) -> None
         (["train_fraction=1.5"], "LS-CFG-006: train_fraction=1.5 is above 1"),
     ],
 )
-def test_impossible_draws_are_one_line_and_leave_the_last_one(
+def test_impossible_splits_are_one_line_and_keep_the_last_one(
     words: list[str], code: str, cohort: Path, tmp_path: Path, capsys: Captured
 ) -> None:
     out = tmp_path / "out"
@@ -110,8 +110,8 @@ def test_impossible_draws_are_one_line_and_leave_the_last_one(
     assert (out / "split.csv").read_bytes() == before
 
 
-def test_reason_why_nobody_can_be_split_is_told_too(tmp_path: Path, capsys: Captured) -> None:
-    """Every row is rejected for its own reason; without that, the last line would be a riddle."""
+def test_reason_for_an_empty_cohort_is_also_reported(tmp_path: Path, capsys: Captured) -> None:
+    """The row is rejected for its own reason, which explains the last line."""
     rows = [{"case_id": "a", "patient_id": "p", "image": "a.nii", "label": "b.nii", "condition": "unheard of"}]
     write_cohort(tmp_path / "cohort.csv", rows)
     assert main(["split", f"cohort={tmp_path / 'cohort.csv'}", f"output={tmp_path / 'out'}"]) == 2

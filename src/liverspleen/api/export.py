@@ -1,4 +1,4 @@
-"""Export as a configuration says: a model as a package, or a cohort in another layout."""
+"""Export a model as a model package, or a cohort in another layout, with a configuration."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def run_model_export(config: ExportConfig) -> Package:
 
 
 def run_cohort_export(config: ExportConfig) -> tuple[Exported, int]:
-    """Write the dataset; it and the number of cases in the cohort.
+    """Write the dataset, and return it with the number of cases in the cohort.
 
     Raises:
         InputError: the cohort, the split or the output cannot be used, or no case could be exported.

@@ -1,4 +1,4 @@
-"""Keys of earlier versions under their present names."""
+"""Keys of earlier versions, with their present names."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ RENAMED: Final[Mapping[str, str]] = {
 
 
 def current_names(verb: str, overrides: Sequence[str]) -> tuple[list[str], list[Issue]]:
-    """The overrides with the present names of renamed keys, and a note for each of these keys.
+    """Return the overrides with the present names of renamed keys, and a note for each renamed key.
 
     >>> overrides, notes = current_names("predict", ["share=2/8", "input=ct.nii"])
     >>> overrides
