@@ -26,6 +26,15 @@ def one_line(text: object) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(text))
 
 
+def counted(number: int, noun: str, plural: str | None = None) -> str:
+    """Return a count with its noun in the singular or plural; the plural ends in "s" by default.
+
+    >>> counted(1, "label map"), counted(2, "label map"), counted(0, "study", "studies")
+    ('1 label map', '2 label maps', '0 studies')
+    """
+    return f"{number} {noun if number == 1 else plural or f'{noun}s'}"
+
+
 @dataclass(frozen=True)
 class Issue:
     """One finding about the input; `str()` is its line.
