@@ -157,7 +157,7 @@ def dicom_folder(tmp_path_factory):
 
 def test_dicom_cohort_holds_the_same_voxels_and_volumes(folder, dicom_folder):
     segmentations = {each.series_uid: each for each in find_segmentations(dicom_folder / "dicom")}
-    series = [each for each in find_series(dicom_folder / "dicom") if not each.left]
+    series = [each for each in find_series(dicom_folder / "dicom") if not each.exclusions]
     assert len(series) == 4
     for each in series:
         patient_id, case_id = each.folder.split("/")
@@ -173,7 +173,7 @@ def test_dicom_cohort_holds_the_same_voxels_and_volumes(folder, dicom_folder):
 
 
 def test_examinations_of_a_pair_share_the_patient_and_nothing_else(dicom_folder):
-    external, internal = [s for s in find_series(dicom_folder / "dicom/test2-001") if not s.left]
+    external, internal = [s for s in find_series(dicom_folder / "dicom/test2-001") if not s.exclusions]
     assert external.patient_id == internal.patient_id == "test2-001"
     assert external.study_uid != internal.study_uid
     assert external.series_uid != internal.series_uid

@@ -10,7 +10,7 @@ from liverspleen.phantom.anatomy import Anatomy, Condition, draw_anatomy, true_v
 from liverspleen.phantom.composites import Intersection
 from liverspleen.phantom.painting import Layer, Solid
 from liverspleen.phantom.rendering import kernel_noise, majority_labels, render
-from liverspleen.phantom.scanner import Acquisition, Scanner, draw_scanner, lay_down
+from liverspleen.phantom.scanner import Acquisition, Scanner, draw_scanner, plan_acquisition
 from liverspleen.phantom.shapes import Ellipsoid, HalfSpace
 
 # no noise, and a kernel so sharp that it does not blur
@@ -98,7 +98,7 @@ def test_noise_power_vanishes_at_zero_frequency_like_a_ramp():
 
 def test_scan_holds_both_organs_whole_and_repeats_with_its_seed():
     anatomy = draw_anatomy(Condition.CIRRHOSIS, 5)
-    acquisition = lay_down(anatomy, draw_scanner(5, matrix=64, thickness_mm=(8.0, 8.0)), (5,))
+    acquisition = plan_acquisition(anatomy, draw_scanner(5, matrix=64, thickness_mm=(8.0, 8.0)), (5,))
     first, second = render(anatomy, acquisition), render(anatomy, acquisition)
     assert (first.hu == second.hu).all()
     assert (first.labels == second.labels).all()

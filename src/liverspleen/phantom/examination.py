@@ -9,7 +9,7 @@ from pathlib import Path
 from liverspleen.imaging import CTVolume, Geometry, LabelMap, write_ct, write_label_map
 from liverspleen.phantom.anatomy import draw_anatomy, true_volumes_cm3
 from liverspleen.phantom.rendering import render
-from liverspleen.phantom.scanner import Scanner, lay_down
+from liverspleen.phantom.scanner import Scanner, plan_acquisition
 from liverspleen.phantom.traits import Condition
 
 PHASE = "portal venous"
@@ -69,7 +69,7 @@ def write_examination(exam: Examination, folder: Path, *, dicom: bool = False) -
     anatomy = draw_anatomy(exam.condition, exam.anatomy_seed)
     files = (exam.segmentation,) if dicom else (exam.image, exam.label)
     if not all((folder / name).exists() for name in files):
-        scan = render(anatomy, lay_down(anatomy, exam.scanner, exam.scan_seed))
+        scan = render(anatomy, plan_acquisition(anatomy, exam.scanner, exam.scan_seed))
         slices, rows, columns = scan.hu.shape
         geometry = Geometry((columns, rows, slices), scan.affine)
         ct, label_map = CTVolume(scan.hu, geometry), LabelMap(scan.labels, geometry)

@@ -66,7 +66,7 @@ def draw_scanner(
     )
 
 
-def lay_down(anatomy: Anatomy, scanner: Scanner, seed: tuple[int, ...]) -> Acquisition:
+def plan_acquisition(anatomy: Anatomy, scanner: Scanner, seed: tuple[int, ...]) -> Acquisition:
     """Place the patient: whole liver and spleen are scanned, off centre, with a field of view drawn for the case."""
     rng = np.random.default_rng(seed)
     bottom, top = anatomy.z_range_mm
