@@ -250,7 +250,7 @@ def test_spacing_in_metres(tmp_path):
 
 @pytest.mark.parametrize(
     ("value", "named"),
-    [(3, "values (3) in 1 voxel"), (0.5, "values (0.5) in"), (-1, "values (-1) in"), (np.nan, "nan")],
+    [(3, "values (3) in 1 voxel,"), (0.5, "(0.5) in"), (-1, "(-1) in"), (np.nan, "nan")],
 )
 def test_label_values_other_than_those_of_the_structures(tmp_path, value, named):
     labels = np.zeros(SHAPE, np.float32)

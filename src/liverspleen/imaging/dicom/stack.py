@@ -185,5 +185,5 @@ def _gaps(heights: NDArray[np.float64]) -> list[Reason]:
     if not (times > 1).any():
         return [Reason(IRREGULAR, f"distances between slices vary from {steps.min():.2f} to {steps.max():.2f} mm")]
     holes, missing = int((times > 1).sum()), int((times - 1).sum())
-    message = f"positions show {counted(missing, 'missing slice')} in {counted(holes, 'gap')}; other slices are {usual:.2f} mm apart"
-    return [Reason(MISSING, message)]
+    message = f"positions show {counted(missing, 'missing slice')} in {counted(holes, 'gap')}"
+    return [Reason(MISSING, f"{message}; other slices are {usual:.2f} mm apart")]
