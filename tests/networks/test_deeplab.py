@@ -86,7 +86,7 @@ EXIT = unit(728, 728, 1024, 1024, shortcut=True) + unit(1024, 1536, 1536, 2048, 
 
 
 def outside_encoder(channels: int) -> int:
-    """Pyramid (1x1, three atrous rates, image pooling, projection), skip, decoder and logits for an encoder's channels."""
+    """Pyramid (1x1, three atrous rates, image pooling, projection), skip, decoder and logits."""
     pyramid = pointwise(channels, 256) + 3 * separable(channels, 256) + pointwise(channels, 256)
     projection = pointwise(5 * 256, 256)
     decoder = pointwise(256, 48) + separable(256 + 48, 256) + separable(256, 256)

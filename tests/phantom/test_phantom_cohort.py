@@ -24,7 +24,7 @@ def files(folder):
 
 @pytest.fixture(scope="module", autouse=True)
 def each_phantom_is_rendered_once():
-    """Cache renderings in this process, because NIfTI and DICOM hold the same phantoms; worker processes render again."""
+    """Cache renderings, because NIfTI and DICOM hold the same phantoms; worker processes render again."""
 
     def once(work, scans):
         def found(*given):

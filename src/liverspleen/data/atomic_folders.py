@@ -1,8 +1,8 @@
-"""Folders of the slice cache: under their names only when complete; what killed processes left is cleared.
+"""Folders of the slice cache: they get their names when complete; incomplete ones of killed processes are removed.
 
 A process holds a lock (`flock`) on a file of each folder that it makes, and a shared one on the cache while it reads or
 fills it. Locks end with their process, however it ends. On a file system that cannot lock (NFS without its lock
-service), nothing that another process may hold is removed: what was left there is removed by hand.
+service), nothing that another process may hold is removed: incomplete folders are removed by hand.
 """
 
 from __future__ import annotations
@@ -52,14 +52,14 @@ def complete_folder(folder: Path) -> Iterator[Path]:
 
 
 def remove_folder(folder: Path) -> int:
-    """Remove a folder of the cache, at no moment half of one under its name; gives the bytes freed."""
+    """Remove a folder of the cache, after a renaming that hides it at once; return the number of bytes freed."""
     part = _part_of(folder)
     folder.rename(part)
     return _removed(part)
 
 
 def clear_parts(cache: Path) -> int:
-    """Remove folders that a killed process left half made; gives the bytes freed.
+    """Remove incomplete folders of killed processes; return the number of bytes freed.
 
     One whose process is still at work is let alone, also one that it has made and not yet locked: the process finds
     that it is gone, and makes another.

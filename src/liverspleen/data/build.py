@@ -1,4 +1,4 @@
-"""Build a slice cache: store every case that is missing, in as many processes as memory allows."""
+"""Build a slice cache: store every missing case, in as many processes as memory allows."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ _ONE_PROCESS_BYTES = 256 << 20  # at the peaks of all cases together: less work 
 
 @dataclass(frozen=True)
 class BuiltCache:
-    """What the cache holds now.
+    """Content of a cache.
 
-    `stored` are the cases by case_id, `tested` the voxel hashes of test cases; `reused` counts the cases that were
-    stored before; `issues` name the cases that are not stored.
+    `cached` are the cases by case_id, `tested` the voxel hashes of test cases. `reused` is the number of cases that
+    were stored before. `issues` has an issue for each case that is not stored.
     """
 
     cached: Mapping[str, CachedCase]
@@ -43,7 +43,7 @@ class BuiltCache:
 
 @dataclass(frozen=True)
 class CachedSides:
-    """The stored cases of both sides of a split; `issues` name the cases that could not be stored."""
+    """The stored cases of both sides of a split; `issues` has an issue for each case that is not stored."""
 
     training: Sequence[CachedCase]
     validation: Sequence[CachedCase]
@@ -167,7 +167,7 @@ def build_sides(
     )
     try:
         reject_leaks(training, validation, built.tested)
-    except InputError as error:  # with what kept cases out of the cache: it may be the reason
+    except InputError as error:  # with the issues of excluded cases, which may be the reason
         raise InputError([*built.issues, *error.issues]) from error
     return CachedSides(training, validation, built.issues)
 
@@ -191,12 +191,12 @@ def _results(tasks: Sequence[_Task], count: int) -> Iterator[CachedCase | str | 
             for future in futures:
                 yield future.result()
     except BrokenProcessPool as error:
-        message = "a process that stored a case was killed, as happens where memory runs out"
-        raise InputError(Issue("LS-STO-005", message, "run the same command to go on, with fewer workers=")) from error
+        message = "a process that stored a case was killed, as happens when memory runs out"
+        raise InputError(Issue("LS-STO-005", message, "run the same command with fewer workers= to resume")) from error
 
 
 def _issues(results: dict[_Task, Any]) -> list[Issue]:
-    """Those that are told: what the machine lacks always, what is wrong with a test case never."""
+    """Return the reported issues: all except those of test cases, unless memory or disk space is missing."""
     found = ((task, result) for task, result in results.items() if isinstance(result, tuple))
     return [issue for task, issues in found for issue in issues if not task.tested or issue.code in _MACHINE]
 
