@@ -25,7 +25,7 @@ def cache(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def prepare(cache: Path) -> Prepare:
-    return lambda manifest, *words: main(["prepare", f"cohort={manifest}", f"cache={cache}", *overrides])
+    return lambda manifest, *overrides: main(["prepare", f"cohort={manifest}", f"cache={cache}", *overrides])
 
 
 def lines(err: str) -> list[str]:

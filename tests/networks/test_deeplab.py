@@ -141,12 +141,12 @@ def test_shared_batch_statistics_change_no_other_layer(name: str) -> None:
 
 def test_several_gpus_share_batch_statistics_on_request(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(assemble, "device", lambda _: torch.device("cuda"))
-    for words, shared in (
+    for overrides, shared in (
         (["trainer=ddp"], True),
         (["trainer=ddp", "trainer.sync_batchnorm=false"], False),
         ([], False),
     ):
-        built = assemble.network(compose("train", ["cohort=c.csv", "output=o", "network=small", *words]))
+        built = assemble.network(compose("train", ["cohort=c.csv", "output=o", "network=small", *overrides]))
         assert any(isinstance(layer, nn.SyncBatchNorm) for layer in built.modules()) is shared
 
 

@@ -165,8 +165,8 @@ def test_hub_is_used_only_on_request_and_its_failure_is_one_line(monkeypatch: py
 
 def test_configuration_gives_the_file(tmp_path: Path) -> None:
     file, weights = timm_file(tmp_path)
-    words = ["cohort=c", "output=o", "network=small", f"network.weights={file}", "slices.count=5"]
-    network = assemble.network(compose("train", words))
+    overrides = ["cohort=c", "output=o", "network=small", f"network.weights={file}", "slices.count=5"]
+    network = assemble.network(compose("train", overrides))
     taken = network.state_dict()["encoder.body.conv1.0.weight"]
     assert taken.shape[1] == 5
     torch.testing.assert_close(taken[:, 3], weights["conv1.0.weight"][:, 0] * 3 / 5)

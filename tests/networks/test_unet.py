@@ -60,11 +60,11 @@ def test_parameters_of_the_2d_network_equal_a_hand_count() -> None:
 
 @pytest.mark.parametrize("choice", ["unet_2d", "unet_3d"])
 def test_channels_last_changes_no_logits(choice: str) -> None:
-    words = ["cohort=c", "output=o", f"network={choice}", "network.width=4"]
+    overrides = ["cohort=c", "output=o", f"network={choice}", "network.width=4"]
     torch.manual_seed(0)
-    plain = assemble.network(compose("train", [*words, "trainer.channels_last=false"])).eval()
+    plain = assemble.network(compose("train", [*overrides, "trainer.channels_last=false"])).eval()
     torch.manual_seed(0)
-    last = assemble.network(compose("train", [*words, "trainer.channels_last=true"])).eval()
+    last = assemble.network(compose("train", [*overrides, "trainer.channels_last=true"])).eval()
     with torch.inference_mode():
         stack = torch.randn(1, 3, 32, 32)
         torch.testing.assert_close(last(stack), plain(stack))

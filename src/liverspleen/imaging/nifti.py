@@ -163,7 +163,9 @@ def _checked_values(source: Source, values: NDArray[Any]) -> NDArray[Any]:
     for structure in Structure:
         known |= values == int(structure)  # an int keeps the comparison in the stored dtype
     if not known.all():
-        raise _value_error(source, values[~known], ", ".join(f"{int(s)} {s.key}" for s in Structure))
+        raise _value_error(
+            source, values[~known], ", ".join(f"{structure:d} {structure.key}" for structure in Structure)
+        )
     return values
 
 

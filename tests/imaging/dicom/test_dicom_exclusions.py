@@ -58,7 +58,7 @@ def test_localizer_within_a_series_is_excluded_and_its_axial_slices_are_used(tmp
     files = write(tmp_path)
     change(files[:1], lambda d, _: setattr(d, "ImageType", ["ORIGINAL", "PRIMARY", "LOCALIZER"]))
     found = find_series(tmp_path)
-    assert sorted((s.slices, *codes(s)) for s in found) == [(1, "LS-DCM-003"), (7,)]
+    assert sorted((series.slices, *codes(series)) for series in found) == [(1, "LS-DCM-003"), (7,)]
 
 
 @pytest.mark.parametrize(

@@ -131,7 +131,7 @@ def _series(instances: Sequence[Instance], minimum_slices: int) -> Series:
         age=age_years(first.age),
         exclusions=tuple(exclusions),
         warnings=tuple(warnings),
-        description=f"{first.series_number} {first.description}".rstrip(),  # starts with a space if there is no number
+        description=f"{first.series_number} {first.description}".rstrip(),  # starts with a space without a number
         folder=_common_folder(instances),
     )
 
