@@ -106,9 +106,7 @@ def _layout(source: Source) -> Layout:
     if len(beginning) < HEADER_BYTES:
         stored = read_stored(source)
         beginning = head(stored, HEADER_BYTES)
-        if (
-            len(beginning) < HEADER_BYTES
-        ):  # too short for a header and voxels: this raises an issue if the stream is damaged
+        if len(beginning) < HEADER_BYTES:  # too short for a header: this raises an issue if the stream is damaged
             beginning = content(source, stored, max(len(beginning), 1))
     return parse(source, beginning)
 
@@ -155,17 +153,14 @@ def _scaled(layout: Layout, stored: NDArray[Any]) -> NDArray[Any]:
 
 
 def _checked_values(source: Source, values: NDArray[Any]) -> NDArray[Any]:
-    if values.dtype.kind == "u" and values.max() <= max(
-        Structure
-    ):  # the values of `Structure` start at 0 without a gap
+    if values.dtype.kind == "u" and values.max() <= max(Structure):  # values of `Structure` have no gaps
         return values
     known = np.zeros_like(values, dtype=bool)  # in the memory order of `values`
     for structure in Structure:
         known |= values == int(structure)  # an int keeps the comparison in the stored dtype
     if not known.all():
-        raise _value_error(
-            source, values[~known], ", ".join(f"{structure:d} {structure.key}" for structure in Structure)
-        )
+        expected = ", ".join(f"{structure:d} {structure.key}" for structure in Structure)
+        raise _value_error(source, values[~known], expected)
     return values
 
 

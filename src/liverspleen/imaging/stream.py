@@ -22,7 +22,7 @@ _RATIO_LIMIT = 500  # 2 to 5 for CT, some hundred for a label map of few organs,
 _HARMLESS_BYTES = 1 << 30  # up to this size any ratio is accepted
 _SURPLUS_BYTES = 1 << 28  # bytes that may follow the voxels; or as many as the voxels have, if that is more
 _BLOCK = 1 << 18  # smallest number of bytes inflated at a time
-_DROPPED = 1 << 24  # bytes inflated at a time behind the voxels; each call copies the rest of the stored chunk
+_DROPPED = 1 << 24  # bytes inflated at a time after the voxels; each call copies the rest of the stored chunk
 _CHUNK = 1 << 20  # bytes of a file read at a time
 
 

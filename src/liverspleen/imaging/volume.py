@@ -1,4 +1,4 @@
-"""CT volumes and label maps in memory: arrays in (slice, row, column) order with the grid they came from."""
+"""CT volumes and label maps in memory: arrays in (slice, row, column) order with their grid."""
 
 from __future__ import annotations
 

@@ -77,7 +77,7 @@ def _changes(name: str) -> dict[str, Any]:
     """Return the arguments by which the encoder differs from the timm model; timm modifies them, so they are new."""
     if name != WITHOUT_EXIT_FLOW:
         return {}
-    # Chen et al. 2018, Figure 4: three blocks of the entry flow that halve the slice, 16 units of the middle flow
+    # Chen et al. 2018, Figure 4: three blocks of the entry flow with stride 2, 16 units of the middle flow
     entry = [{"in_chs": a, "out_chs": b, "stride": 2} for a, b in ((64, 128), (128, 256), (256, 728))]
     middle = [{"in_chs": 728, "out_chs": 728, "stride": 1} for _ in range(16)]
     return {"block_cfg": [*entry, *middle], "out_indices": (0, 1, 2, 3)}

@@ -16,7 +16,7 @@ from liverspleen.phantom.viscera import bowel_solids, kidney_solids, pancreas_so
 
 @dataclass(frozen=True)
 class Content:
-    """A part of the abdomen: the function that samples its solids, and the organ of their label, if any.
+    """A part of the abdomen: the function that samples its solids, and the organ that labels them, if any.
 
     The true volume is counted on a lattice of `truth_step_mm`. The error of a count of lattice points in a smooth body
     is about the square root of the number of boundary cells: below 0.05 % of a liver, below 0.1 % of a small spleen.
@@ -38,4 +38,4 @@ CONTENTS: Final = (
 """In the order of painting; later parts cover earlier ones."""
 
 LABELLED: Final = tuple(organ for organ in ORGANS if any(content.organ is organ for content in CONTENTS))
-"""The organs that phantoms label."""
+"""The organs with a label in phantoms."""
