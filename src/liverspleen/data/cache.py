@@ -223,7 +223,7 @@ def write_array(file: Path, array: NDArray[Any]) -> None:
 def no_room(needed: int, free: int, *, case_id: str | None = None, cache: Path) -> Issue:
     """Return the issue of a full disk, with the bytes needed and free."""
     message = (
-        f"slice cache needs {needed} more bytes ({needed / 1e6:.1f} MB), {free} bytes are free ({free / 1e6:.1f} MB)"
+        f"slice cache needs {needed} bytes more ({needed / 1e6:.1f} MB), {free} bytes are free ({free / 1e6:.1f} MB)"
     )
     return Issue(NO_ROOM, message, "free space, and run the same command again to resume", case_id, cache)
 
