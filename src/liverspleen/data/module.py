@@ -108,12 +108,12 @@ class SliceDataModule(pl.LightningDataModule):
 
     def _no_samples(self) -> SliceStack:
         """Return an empty batch."""
-        side, none = self.collate.stride, torch.zeros(0, dtype=torch.int64)
+        side, empty = self.collate.stride, torch.zeros(0, dtype=torch.int64)
         return SliceStack(
             torch.zeros(0, self.validation.slices, side, side, dtype=torch.int16),
             torch.zeros(0, side, side, dtype=torch.uint8),
-            none,
-            none,
+            empty,
+            empty,
             torch.zeros(0, len(ORGANS), dtype=torch.bool),
             torch.zeros(0, 2, dtype=torch.int64),
         )

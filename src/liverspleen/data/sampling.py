@@ -70,7 +70,7 @@ class BalancedSampler(Sampler[int]):
             members = self.members[selected]
             epoch, position = divmod(turn, len(members))
             if selected not in shuffles or shuffles[selected][0] != epoch:
-                # + 1: a trailing 0 would give the same stream as no third number
+                # + 1, because a trailing 0 in a seed has no effect
                 rng = np.random.default_rng([self.seed, epoch, selected + 1])
                 shuffles[selected] = epoch, rng.permutation(members)
             yield int(shuffles[selected][1][position])

@@ -51,7 +51,7 @@ def neighbours(slice_index: int, count: int, slices: int, step: int = 1) -> list
 def slice_step(distance_mm: float | None, spacing_mm: float) -> int:
     """Return the step between neighbours that are about `distance_mm` apart, at least 1; None: adjacent slices.
 
-    It is the closest multiple of the spacing, and the even one of two; no slices are interpolated.
+    It is the closest multiple of the spacing, the even one if two are equally close; no slices are interpolated.
 
     Raises:
         ValueError: the distance, or the spacing if a distance is given, is not a positive number.

@@ -140,8 +140,8 @@ def strip_suffix(name: str) -> str | None:
 def _voxels(source: Source) -> tuple[Layout, NDArray[Any]]:
     """Read the layout, and the stored numbers in the native shape as a read-only view of the file's content."""
     layout = _layout(source)
-    whole = content(source, read_stored(source), layout.content_bytes)
-    flat = np.frombuffer(whole, dtype=layout.dtype, offset=layout.offset)
+    data = content(source, read_stored(source), layout.content_bytes)
+    flat = np.frombuffer(data, dtype=layout.dtype, offset=layout.offset)
     return layout, flat.reshape(layout.geometry.shape, order="F")
 
 

@@ -78,8 +78,8 @@ def read_masks(files: Sequence[Path], *, rows: int, columns: int, case_id: str) 
 
 
 def _ascii(text: str) -> str:
-    plain = unicodedata.normalize("NFKD", one_line(text).translate(_DASHES))
-    return "".join(c if c.isascii() else "?" for c in plain if not unicodedata.combining(c))
+    characters = unicodedata.normalize("NFKD", one_line(text).translate(_DASHES))
+    return "".join(c if c.isascii() else "?" for c in characters if not unicodedata.combining(c))
 
 
 def _mask_error(message: str, case_id: str, file: Path) -> InputError:

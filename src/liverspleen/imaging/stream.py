@@ -16,7 +16,7 @@ from liverspleen.errors import InputError, Issue
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _GZIP_WBITS = 31  # gzip framing, whose CRC-32 and length are compared at the end of each member
-_DAMAGED: type[Exception] = isal_zlib.IsalError  # type: ignore[assignment]  # its stub says it is an instance
+_DAMAGED: type[Exception] = isal_zlib.IsalError  # type: ignore[assignment]  # its stub declares an instance
 _DEFLATE_LIMIT = 1032  # largest number of bytes that one byte of deflate encodes (zlib's technical notes)
 _RATIO_LIMIT = 500  # 2 to 5 for CT, some hundred for a label map of few organs, 1029 for zeros
 _HARMLESS_BYTES = 1 << 30  # up to this size any ratio is accepted

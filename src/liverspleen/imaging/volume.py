@@ -74,7 +74,7 @@ class LabelMap:
 
     def count(self, structure: Structure) -> int:
         """Return the number of voxels of the structure."""
-        # slice by slice: a mask of the whole volume does not fit the processor's cache
+        # slice by slice: a mask of the complete volume does not fit the processor's cache
         return sum(int(np.count_nonzero(plane == int(structure))) for plane in self.labels)
 
     def box(self, structure: Structure) -> tuple[slice, slice, slice] | None:

@@ -37,12 +37,14 @@ def start_from(encoder: Encoder, source: Path) -> None:
     weights = _download(encoder.name) if source == HUB else read_weights(source)
     body = getattr(encoder.body, "model", encoder.body)  # some feature bodies of timm wrap the model
     expected: dict[str, Tensor] = body.state_dict()
-    given = {_comparable(name): weight for name, weight in weights.items()}
+    available = {_comparable(name): weight for name, weight in weights.items()}
     known = {_comparable(name) for name in timm_weights(encoder.name, fetch=False)}
-    missing = [name for name in expected if _comparable(name) not in given and not name.endswith(_COUNTER)]
+    missing = [name for name in expected if _comparable(name) not in available and not name.endswith(_COUNTER)]
     unknown = [name for name in weights if _comparable(name) not in known]
     fits = {
-        name: _spread(given[_comparable(name)], expected[name].shape) for name in expected if _comparable(name) in given
+        name: _spread(available[_comparable(name)], expected[name].shape)
+        for name in expected
+        if _comparable(name) in available
     }
     misshapen = [name for name, weight in fits.items() if weight.shape != expected[name].shape]
     found = {"missing": missing, "of no layer": unknown, "of another shape": misshapen}

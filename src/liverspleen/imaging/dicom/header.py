@@ -194,10 +194,10 @@ def read_instance(path: Path, folder: str) -> Instance | None:
         contrast=f"{text(dataset, 'ProtocolName')} {text(dataset, 'ContrastBolusAgent')}",
         marks=(number, description, frame, text(dataset, "ConvolutionKernel")),
         acquisition=tuple(text(dataset, k) for k in ("AcquisitionNumber", "AcquisitionTime", "ContentTime")),
-        frames=whole(dataset, "NumberOfFrames") or 1,
-        samples=whole(dataset, "SamplesPerPixel") or 1,
-        rows=whole(dataset, "Rows"),
-        columns=whole(dataset, "Columns"),
+        frames=integer(dataset, "NumberOfFrames") or 1,
+        samples=integer(dataset, "SamplesPerPixel") or 1,
+        rows=integer(dataset, "Rows"),
+        columns=integer(dataset, "Columns"),
         position=numbers(dataset, "ImagePositionPatient", 3),
         orientation=numbers(dataset, "ImageOrientationPatient", 6),
         pixel_spacing=numbers(dataset, "PixelSpacing", 2),
@@ -242,7 +242,7 @@ def numbers(dataset: Any, keyword: str, count: int) -> tuple[float, ...] | None:
     return values if len(values) == count and np.isfinite(values).all() else None
 
 
-def whole(dataset: Any, keyword: str) -> int:
+def integer(dataset: Any, keyword: str) -> int:
     """Return a field as a whole number above 0; 0 if it does not hold one."""
     value = numbers(dataset, keyword, 1)
     return int(value[0]) if value and value[0] > 0 else 0

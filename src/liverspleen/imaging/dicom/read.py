@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from liverspleen.errors import InputError, Issue
 from liverspleen.imaging.dicom.codestream import check_runs, check_stated_size
-from liverspleen.imaging.dicom.header import DAMAGED, check_inflated, numbers, transfer_syntax, whole
+from liverspleen.imaging.dicom.header import DAMAGED, check_inflated, integer, numbers, transfer_syntax
 from liverspleen.imaging.dicom.quiet import pydicom, quiet
 from liverspleen.imaging.dicom.series import Series
 from liverspleen.imaging.volume import CTVolume
@@ -106,14 +106,14 @@ def _stored(dataset: Any) -> NDArray[Any]:
     """
     if dataset.file_meta.TransferSyntaxUID.is_encapsulated:
         frame = pydicom.encaps.get_frame(dataset.PixelData, 0, number_of_frames=1)
-        rows, columns, bits = (whole(dataset, keyword) for keyword in ("Rows", "Columns", "BitsAllocated"))
+        rows, columns, bits = (integer(dataset, keyword) for keyword in ("Rows", "Columns", "BitsAllocated"))
         if dataset.file_meta.TransferSyntaxUID == pydicom.uid.RLELossless:
             check_runs(frame, rows * columns * bits // 8)
         else:
             check_stated_size(frame, str(dataset.file_meta.TransferSyntaxUID), rows, columns)
     array: NDArray[Any] = pydicom.pixels.pixel_array(dataset, correct_unused_bits=False)
-    allocated, stored = whole(dataset, "BitsAllocated"), whole(dataset, "BitsStored")
-    high = whole(dataset, "HighBit") or stored - 1
+    allocated, stored = integer(dataset, "BitsAllocated"), integer(dataset, "BitsStored")
+    high = integer(dataset, "HighBit") or stored - 1
     if not 0 < stored <= allocated or not stored - 1 <= high < allocated or array.dtype.itemsize * 8 != allocated:
         raise ValueError("BitsStored, BitsAllocated and HighBit contradict each other")
     if dataset.file_meta.TransferSyntaxUID.is_encapsulated:

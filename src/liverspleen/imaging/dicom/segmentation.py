@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from liverspleen.errors import InputError, Issue, counted
 from liverspleen.imaging.dicom.folders import files_below
-from liverspleen.imaging.dicom.header import DAMAGED, SEGMENTATION, numbers, open_header, text, whole
+from liverspleen.imaging.dicom.header import DAMAGED, SEGMENTATION, integer, numbers, open_header, text
 from liverspleen.imaging.dicom.placement import Plane, place
 from liverspleen.imaging.dicom.quiet import pydicom, quiet
 from liverspleen.imaging.dicom.series import Reason
@@ -138,8 +138,8 @@ def read_segmentation(
     for structure, mask in masks.items():
         if (shared := labels[mask > 0]).any():
             other = Structure(int(shared.max()))
-            number = counted(np.count_nonzero(shared), "voxel")
-            message = f"segmentation assigns {number} to both {other.key} and {structure.key}"
+            voxels = counted(int(np.count_nonzero(shared)), "voxel")
+            message = f"segmentation assigns {voxels} to both {other.key} and {structure.key}"
             raise error(OVERLAP, message, "correct the segmentation")
         labels[mask > 0] = structure
     covered = tuple(s for s in ORGANS if s in masks)
@@ -158,9 +158,9 @@ def _found(path: Path, folder: str) -> Segmentation | None:
     try:
         header: Any = open_header(path, _FIELDS, limit_bytes=None)  # the positions of all frames are one large value
         segments = {
-            whole(item, "SegmentNumber"): meaning_of(item)
+            integer(item, "SegmentNumber"): meaning_of(item)
             for item in header.SegmentSequence
-            if whole(item, "SegmentNumber")
+            if integer(item, "SegmentNumber")
         }
         referenced = header.get("ReferencedSeriesSequence") or []
         series_uid = text(referenced[0], "SeriesInstanceUID") if len(referenced) == 1 else ""
@@ -199,10 +199,10 @@ def _planes(header: Any) -> Iterator[tuple[Plane, int | None]]:
         position = numbers(group("PlanePositionSequence"), "ImagePositionPatient", 3)
         orientation = numbers(group("PlaneOrientationSequence"), "ImageOrientationPatient", 6)
         spacing = numbers(group("PixelMeasuresSequence"), "PixelSpacing", 2)
-        number = whole(group("SegmentIdentificationSequence"), "ReferencedSegmentNumber")
+        number = integer(group("SegmentIdentificationSequence"), "ReferencedSegmentNumber")
         if not (position and orientation and spacing and min(spacing) > 0 and (label_map or number)):
             raise ValueError("a frame has no plane or no segment")
-        plane = Plane(position, orientation, spacing, whole(header, "Rows"), whole(header, "Columns"))
+        plane = Plane(position, orientation, spacing, integer(header, "Rows"), integer(header, "Columns"))
         yield plane, None if label_map else number
 
 
@@ -211,7 +211,7 @@ def _frames(path: Path, segments: Set[int]) -> Iterator[tuple[Plane, int | None,
     dataset = pydicom.dcmread(path, force=True)
     planes = list(_planes(dataset))
     selected = [index for index, (_, number) in enumerate(planes) if number is None or number in segments]
-    if whole(dataset, "BitsAllocated") == 1 and not dataset.file_meta.TransferSyntaxUID.is_encapsulated:
+    if integer(dataset, "BitsAllocated") == 1 and not dataset.file_meta.TransferSyntaxUID.is_encapsulated:
         pixels: Iterable[Any] = _unpacked(dataset.PixelData, planes[0][0], selected)
     else:
         pixels = pydicom.pixels.iter_pixels(dataset, indices=selected) if selected else ()
