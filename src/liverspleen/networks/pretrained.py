@@ -42,9 +42,9 @@ def start_from(encoder: Encoder, source: Path) -> None:
     missing = [name for name in expected if _comparable(name) not in available and not name.endswith(_COUNTER)]
     unknown = [name for name in weights if _comparable(name) not in known]
     fits = {
-        name: _spread(available[_comparable(name)], expected[name].shape)
-        for name in expected
-        if _comparable(name) in available
+        name: _spread(weight, tensor.shape)
+        for name, tensor in expected.items()
+        if (weight := available.get(_comparable(name))) is not None
     }
     misshapen = [name for name, weight in fits.items() if weight.shape != expected[name].shape]
     found = {"missing": missing, "of no layer": unknown, "of another shape": misshapen}
