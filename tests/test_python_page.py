@@ -52,7 +52,7 @@ def here(box_cohort: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.Mo
     return tmp_path
 
 
-def test_the_verbs_go_from_a_cohort_to_tables(here: Path) -> None:
+def test_the_verbs_make_tables_from_a_cohort(here: Path) -> None:
     found = run(example("The verbs"))
     assert found["trained"].checkpoint == Path("run/best.ckpt")
     assert sorted(found["predicted"].label_maps) == ["c4", "c5"]
@@ -87,7 +87,7 @@ def test_a_finished_training_is_found_and_differing_keys_are_listed(here: Path) 
         liverspleen.train(**keys, trainer=short, optimizer={"lr": 0.5})
 
 
-def test_a_wrong_key_or_value_is_one_issue_before_anything_is_read(tmp_path: Path) -> None:
+def test_an_invalid_key_or_value_is_one_issue_before_data_is_read(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="LS-CFG-003: train has no key 'epochs'"):
         liverspleen.train(cohort="nothing.csv", output=tmp_path / "o", epochs=3)
     with pytest.raises(InputError, match=r"LS-CFG-006: trainer\.steps=0"):

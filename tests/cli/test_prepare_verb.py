@@ -25,7 +25,7 @@ def cache(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def prepare(cache: Path) -> Prepare:
-    return lambda manifest, *words: main(["prepare", f"cohort={manifest}", f"cache={cache}", *words])
+    return lambda manifest, *overrides: main(["prepare", f"cohort={manifest}", f"cache={cache}", *overrides])
 
 
 def lines(err: str) -> list[str]:
@@ -37,12 +37,12 @@ def folders(cache: Path) -> list[Path]:
 
 
 def contents(cache: Path) -> dict[str, bytes]:
-    """Every file of a cache by its name; of `run.json` there is one for each run."""
+    """Every file of a cache by its name; each run has its own `run.json`."""
     files = (file for file in cache.rglob("*") if file.is_file() and file.name != "run.json")
     return {str(file.relative_to(cache)): file.read_bytes() for file in files}
 
 
-def test_cache_is_built_once_and_processes_and_memory_are_printed(
+def test_cache_is_built_once_and_reports_processes_and_memory(
     box_cohort: Callable[..., Path], prepare: Prepare, cache: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     manifest = box_cohort(dataset=("development", "development", "test1", "development"))
@@ -73,7 +73,7 @@ def test_pixel_size_is_part_of_what_is_stored(
     assert [one.slices.shape[-1] for one in found if one] == [32, 16]
 
 
-def test_unreadable_test_image_is_ignored_and_a_damaged_case_is_one_line(
+def test_unreadable_test_image_is_skipped_and_a_damaged_case_is_one_line(
     box_cohort: Callable[..., Path], prepare: Prepare, cache: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     manifest = box_cohort(dataset=("development", "development", "test1", "test1"))
@@ -87,7 +87,7 @@ def test_unreadable_test_image_is_ignored_and_a_damaged_case_is_one_line(
     assert len(folders(cache)) == 1
 
 
-def test_case_that_needs_too_much_memory_is_one_line_and_the_others_are_stored(
+def test_case_larger_than_memory_is_one_line_and_the_others_are_stored(
     box_cohort: Callable[..., Path],
     prepare: Prepare,
     cache: Path,
@@ -102,7 +102,7 @@ def test_case_that_needs_too_much_memory_is_one_line_and_the_others_are_stored(
     assert len(folders(cache)) == 1
 
 
-def test_too_small_disk_is_one_line_with_the_bytes_before_anything_is_written(
+def test_full_disk_is_one_line_with_the_bytes_before_files_are_written(
     box_cohort: Callable[..., Path],
     prepare: Prepare,
     cache: Path,
@@ -116,11 +116,11 @@ def test_too_small_disk_is_one_line_with_the_bytes_before_anything_is_written(
     (line,) = lines(capsys.readouterr().err)
     needed = int(line.split("needs ")[1].split(" bytes")[0])
     assert 3 * 10 * 32 * 32 <= needed <= 3 * 10 * 32 * 32 + (1 << 18)
-    assert "the disk has 12345 (" in line
+    assert "12345 bytes are free (" in line
     assert folders(cache) == []
 
 
-def test_disk_that_becomes_full_ends_the_work_with_one_line(
+def test_disk_that_becomes_full_while_a_case_is_written_ends_the_build_with_one_line(
     box_cohort: Callable[..., Path],
     prepare: Prepare,
     cache: Path,
@@ -200,7 +200,7 @@ def test_cache_of_another_version_is_rejected_in_one_line_until_it_is_pruned(
     assert "2 of them stored earlier" in capsys.readouterr().out
 
 
-def test_prune_is_rejected_if_rows_of_the_cohort_are_rejected(
+def test_prune_is_rejected_if_rows_of_the_cohort_are_not_valid(
     box_cohort: Callable[..., Path], prepare: Prepare, cache: Path
 ) -> None:
     manifest = box_cohort()
@@ -212,7 +212,7 @@ def test_prune_is_rejected_if_rows_of_the_cohort_are_rejected(
 
 
 @pytest.mark.parametrize(
-    ("words", "code"),
+    ("overrides", "code"),
     [
         (["action=fill", "cohort=c.csv"], "LS-CFG-006"),
         (["action=build"], "LS-CFG-002"),
@@ -224,9 +224,9 @@ def test_prune_is_rejected_if_rows_of_the_cohort_are_rejected(
     ],
 )
 def test_invalid_options_are_rejected(
-    words: list[str], code: str, cache: Path, capsys: pytest.CaptureFixture[str]
+    overrides: list[str], code: str, cache: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["prepare", f"cache={cache}", *words]) == 2
+    assert main(["prepare", f"cache={cache}", *overrides]) == 2
     (line,) = lines(capsys.readouterr().err)
     assert line.startswith(code)
     assert not cache.exists()

@@ -1,4 +1,4 @@
-"""Folders of the cache: whole or absent, and what is left over goes without harm to those at work."""
+"""Folders of the cache are complete or absent; incomplete ones are removed without harm to running processes."""
 
 import multiprocessing
 import os
@@ -66,7 +66,7 @@ def test_files_and_both_folders_are_synced_around_the_new_name(tmp_path: Path, m
     assert events == ["case.json", part.name, "rename", tmp_path.name]
 
 
-def test_part_of_a_killed_process_is_cleared_and_its_bytes_are_told(tmp_path: Path) -> None:
+def test_part_of_a_killed_process_is_removed_and_its_bytes_are_returned(tmp_path: Path) -> None:
     killed(tmp_path / "a")
     assert len(names(tmp_path)) == 1
     assert clear_parts(tmp_path) == 102  # "{}" and 100 bytes
@@ -160,16 +160,16 @@ def test_many_that_make_and_clear_at_once_do_no_harm(tmp_path: Path) -> None:
     assert all((folder / "case.json").read_text() == "{}" for folder in tmp_path.iterdir())
 
 
-def test_use_of_a_cache_clears_half_written_files_unless_somebody_else_uses_it(tmp_path: Path) -> None:
+def test_use_of_a_cache_clears_half_written_files_unless_another_process_uses_it(tmp_path: Path) -> None:
     (tmp_path / ".part-1-run.json").write_text("{")
     with in_use(tmp_path):
         assert names(tmp_path) == []
-        (tmp_path / ".part-2-run.json").write_text("{")  # of the one who uses it
+        (tmp_path / ".part-2-run.json").write_text("{")  # of the process that uses it
         with in_use(tmp_path):
             assert names(tmp_path) == [".part-2-run.json"]
 
 
-def test_a_cache_is_to_oneself_only_while_nobody_uses_it(tmp_path: Path) -> None:
+def test_a_cache_is_exclusive_only_while_no_other_process_uses_it(tmp_path: Path) -> None:
     with in_use(tmp_path), to_oneself(tmp_path) as alone:
         assert not alone
     with to_oneself(tmp_path) as alone:

@@ -14,7 +14,7 @@ import pytest
 import torch
 from tiny import split_file, train, words
 
-from liverspleen.data.module import fractions
+from liverspleen.data.module import cases_by_rank
 
 pytestmark = [pytest.mark.ddp, pytest.mark.slow]
 FROZEN = Path(__file__).with_name("frozen.py")
@@ -161,7 +161,7 @@ def test_signal_to_the_first_rank_stops_all_after_the_same_step(
 
 def test_each_case_is_validated_by_one_rank() -> None:
     for ranks in (1, 2, 3, 8):
-        found = [case for cases in fractions(SEVEN, ranks) for case in cases]
+        found = [case for cases in cases_by_rank(SEVEN, ranks) for case in cases]
         assert sorted(found) == list(range(len(SEVEN)))
 
 

@@ -57,14 +57,14 @@ def complete_folder(folder: Path) -> Iterator[Path]:
 
 
 def remove_folder(folder: Path) -> int:
-    """Remove a folder of the cache, at no moment half of one under its name; gives the bytes freed."""
+    """Remove a folder of the cache, after a renaming that hides it at once; return the number of bytes freed."""
     part = _part_of(folder, _new_use())
     folder.rename(part)
     return _removed(part)
 
 
 def clear_parts(cache: Path) -> int:
-    """Remove incomplete folders of killed processes; gives the bytes freed. Those of running processes stay."""
+    """Remove incomplete folders of killed processes, not those of running ones; return the number of bytes freed."""
     return sum(_cleared(part) for part in cache.glob(f"{PART}*") if part.is_dir())
 
 

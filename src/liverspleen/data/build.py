@@ -20,7 +20,7 @@ from liverspleen.data.cache import NO_ROOM, CachedCase, cache_case, no_room, not
 from liverspleen.data.leaks import reject_leaks
 from liverspleen.data.maintenance import reject_other_formats
 from liverspleen.data.memory import available_bytes, peak_bytes
-from liverspleen.errors import InputError, Issue
+from liverspleen.errors import InputError, Issue, counted
 from liverspleen.processes import progress, spread
 from liverspleen.storage import StrPath
 
@@ -33,10 +33,10 @@ _NOTE_BYTES = 4096
 
 @dataclass(frozen=True)
 class BuiltCache:
-    """What the cache holds now.
+    """Content of a cache.
 
-    `stored` are the cases by case_id, `tested` the voxel hashes of test cases; `reused` counts the cases that were
-    stored before; `issues` name the cases that are not stored.
+    `cached` are the cases by case_id, `tested` the voxel hashes of test cases. `reused` is the number of cases that
+    were stored before. `issues` has an issue for each case that is not stored.
     """
 
     cached: Mapping[str, CachedCase]
@@ -47,7 +47,7 @@ class BuiltCache:
 
 @dataclass(frozen=True)
 class CachedSides:
-    """The stored cases of both sides of a split; `issues` name the cases that could not be stored."""
+    """The stored cases of both sides of a split; `issues` has an issue for each case that is not stored."""
 
     training: Sequence[CachedCase]
     validation: Sequence[CachedCase]
@@ -181,7 +181,7 @@ def build_sides(
     )
     try:
         reject_leaks(training, validation, built.tested)
-    except InputError as error:  # with what kept cases out of the cache: it may be the reason
+    except InputError as error:  # with the issues of excluded cases, which may be the reason
         raise InputError([*built.issues, *error.issues]) from error
     return CachedSides(training, validation, built.issues)
 
@@ -189,7 +189,7 @@ def build_sides(
 def _here(tasks: Sequence[_Task], say: Callable[[str], None] | None) -> Iterator[tuple[_Task, Any]]:
     """Each task with its result, done by this process."""
     if tasks and say is not None:
-        say(f"{_cases(len(tasks))} to read: 1 process")
+        say(f"{counted(len(tasks), 'case')} to read: 1 process")
     yield from ((task, task.done()) for task in tasks)
 
 
@@ -222,18 +222,14 @@ def _in_processes(
             continue
         if queue and not peak and not isinstance(result, tuple):
             peak, count = used, max(1, min(most, len(queue), available // used))
-            processes = "1 process" if count == 1 else f"{count} processes"
             memory = f"{peak / 1e6:.0f} MB each, {available / 1e6:.0f} MB available"
             if say is not None:
-                say(f"{_cases(len(queue) + 1)} to read: {processes}, {memory}")
-
-
-def _cases(number: int) -> str:
-    return "1 case" if number == 1 else f"{number} cases"
+                processes = counted(count, "process", "processes")
+                say(f"{counted(len(queue) + 1, 'case')} to read: {processes}, {memory}")
 
 
 def _issues(results: dict[_Task, Any]) -> list[Issue]:
-    """The issues to report: of test cases only those of the machine."""
+    """Return the reported issues: all except those of test cases, unless memory or disk space is missing."""
     found = ((task, result) for task, result in results.items() if isinstance(result, tuple))
     return [issue for task, issues in found for issue in issues if not task.tested or issue.code in _MACHINE]
 

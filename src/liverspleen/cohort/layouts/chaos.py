@@ -87,7 +87,7 @@ def find(request: Request) -> Found:
     for folder in _folders(request.input):
         name = folder.relative_to(request.input).as_posix()
         found = find_series(folder / _SCANS, minimum_slices=request.minimum_slices, by_folder=True)
-        eligible = [series for series in found if not series.left]
+        eligible = [series for series in found if not series.exclusions]
         masks = tuple(sorted((folder / _MASKS).glob("[!.]*.png"), key=_natural))
         values = needed_meaning(request, None) if masks else None
         rows += [

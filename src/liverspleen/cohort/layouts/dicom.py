@@ -23,9 +23,9 @@ from liverspleen.errors import InputError, Issue, Severity
 from liverspleen.imaging.dicom import (
     Segmentation,
     Series,
+    count_skipped_links,
     find_segmentations,
     find_series,
-    links_passed_over,
     read_segmentation,
     read_series,
 )
@@ -177,7 +177,7 @@ def judged(found: Sequence[Series], request: Request) -> Iterator[Judged]:
     """Every series found in a request's input, study by study, with what `choose` says of it."""
     folders = {series: series.folder for series in found}
     for study in _studies(folders):
-        choice = choose({series: folders[series] for series in study if not series.left}, request.named)
+        choice = choose({series: folders[series] for series in study if not series.exclusions}, request.named)
         names = _names(choice.taken, folders)
         for series in study:
             place = request.input / folders[series]
@@ -187,7 +187,7 @@ def judged(found: Sequence[Series], request: Request) -> Iterator[Judged]:
 
 def links_left(root: Path) -> list[Issue]:
     """The warning LS-IMP-033 if links below `root` are not followed."""
-    number = links_passed_over(root)
+    number = count_skipped_links(root)
     message = f"{number} links lead to folders, out of the input or nowhere, and are not followed"
     hint = "bring what they lead to if it is wanted"
     return [Issue("LS-IMP-033", message, hint, severity="warning")] if number else []
@@ -196,8 +196,8 @@ def links_left(root: Path) -> list[Issue]:
 def series_row(series: Series, *, key: str, issue: Issue | None = None, reason: str = "") -> SeriesRow:
     """A line of `series.csv`; without an issue the series is taken."""
     spacing = series.geometry.spacing_mm if series.geometry else ()
-    if issue is None and series.left:
-        code, reason = series.left[0].code, "; ".join(item.message for item in series.left)
+    if issue is None and series.exclusions:
+        code, reason = series.exclusions[0].code, "; ".join(item.message for item in series.exclusions)
     else:
         code, reason = (issue.code, issue.message) if issue else ("", reason or "the only eligible series")
     return SeriesRow(
@@ -237,7 +237,7 @@ def wanting(found: Sequence[Series], eligible: Sequence[Series]) -> Issue:
         return Issue("LS-IMP-029", "the folder of the case holds no DICOM series", "add the series")
     if eligible:
         return Issue("LS-IMP-014", f"{len(eligible)} series could be taken, expected one", "leave one in its folder")
-    reason = found[0].left[0]
+    reason = found[0].exclusions[0]
     return Issue(reason.code, reason.message, "see series.csv")
 
 
@@ -260,11 +260,11 @@ def _studies(folders: Mapping[Series, str]) -> Iterable[list[Series]]:
 
 def _rejection(series: Series, choice: Choice, folder: Path) -> Issue | None:
     """Why a series of a study is not taken."""
-    if series.left:
-        reason = "; ".join(item.message for item in series.left)
-        expected = choice.taken or series.left[0].code in _EXPECTED
+    if series.exclusions:
+        reason = "; ".join(item.message for item in series.exclusions)
+        expected = choice.taken or series.exclusions[0].code in _EXPECTED
         severity: Severity = "note" if expected else "error"
-        return Issue(series.left[0].code, reason, "see series.csv", file=folder, severity=severity)
+        return Issue(series.exclusions[0].code, reason, "see series.csv", file=folder, severity=severity)
     if series in choice.taken:
         return None
     if choice.taken:
@@ -276,7 +276,7 @@ def _rejection(series: Series, choice: Choice, folder: Path) -> Issue | None:
 
 def _key(series: Series) -> str:
     """What the id is derived from: the UID stays when files move. Parts that were set apart are other series."""
-    return f"{series.series_key} {series.left[0].code}" if series.left else series.series_key
+    return f"{series.series_key} {series.exclusions[0].code}" if series.exclusions else series.series_key
 
 
 def _number(series: Series) -> str:
@@ -287,7 +287,9 @@ def _number(series: Series) -> str:
 def _labels(request: Request, found: Sequence[Series]) -> tuple[_Labels, list[Issue]]:
     """Label maps of the cases; without `labels=`, the segmentations in the input are told, not read."""
     if request.labels is None:
-        number = sum(len(series.files) for series in found if any(item.code == _SEGMENTATION for item in series.left))
+        number = sum(
+            len(series.files) for series in found if any(item.code == _SEGMENTATION for item in series.exclusions)
+        )
         message = f"{number} DICOM segmentations lie in the input and are left"
         hint = Issue("LS-IMP-019", message, "name their folder by labels= if they are wanted", severity="note")
         return _Labels(None, ()), [hint] if number else []
@@ -311,8 +313,10 @@ def _drawing(request: Request, labels: _Labels, series: Series, name: str) -> Dr
     if file is not None:
         return NiftiDrawing(file, needed_meaning(request, None))
     values = None if request.meaning is None or request.meaning.by_name else request.meaning.values
-    if bad := next((item for item in drawn if item.left), None):
-        raise InputError(Issue(bad.left[0].code, bad.left[0].message, "correct the segmentation", file=bad.file))
+    if bad := next((item for item in drawn if item.exclusions), None):
+        raise InputError(
+            Issue(bad.exclusions[0].code, bad.exclusions[0].message, "correct the segmentation", file=bad.file)
+        )
     named = tuple(item for item in drawn if _meant(item, values))
     if drawn and not named:
         message = f"no segment of its segmentation is coded as {listed('or')}"
