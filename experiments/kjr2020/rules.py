@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import combinations, product
 from math import inf, isinf, sqrt
 
-from liverspleen.evaluation.statistics.intervals import MULTIPLIER, sd_interval
+from liverspleen.evaluation.statistics.intervals import LOA_MULTIPLIER, sd_interval
 
 Interval = tuple[float, float]
 UNBOUNDED: Interval = (-inf, inf)
@@ -112,7 +112,7 @@ def bias_of_ratio(n: int) -> Admissible:
 
     def admissible(given: Sequence[Interval]) -> Interval:
         (over, under), halves = given[::2], given[1::2]
-        sds = [half[1] / MULTIPLIER for half in halves]
+        sds = [half[1] / LOA_MULTIPLIER for half in halves]
         biases = [max(map(abs, bias)) for bias in (over, under)]
         largest = [bias + sd * (n - 1) / sqrt(n) for bias, sd in zip(biases, sds, strict=True)]
         squares = [bias**2 + sd**2 for bias, sd in zip(biases, sds, strict=True)]

@@ -23,7 +23,10 @@ def one_line(text: object) -> str:
     >>> one_line("a\nb")
     'a\\nb'
     """
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(text))
+    line = str(text)
+    if line.isprintable():
+        return line
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
 
 
 def counted(number: int, noun: str, plural: str | None = None) -> str:

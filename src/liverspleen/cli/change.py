@@ -40,6 +40,7 @@ from liverspleen.evaluation.measurements.table import read_measurements
 from liverspleen.evaluation.reporting.definitions import RESEARCH_USE
 from liverspleen.evaluation.reporting.formatting import LOA_DIGITS, PERCENT_DIGITS, UNDEFINED, fixed, rc_text
 from liverspleen.evaluation.reporting.rc_table import KnownRC, read_rc_table
+from liverspleen.evaluation.statistics.intervals import Interval
 from liverspleen.evaluation.statistics.volume_change import MEANINGS, VolumeChange, volume_change
 from liverspleen.organs import RATIO_KEY
 from liverspleen.provenance import Run, recorded
@@ -89,7 +90,7 @@ def _known(
 ) -> dict[str, KnownRC]:
     """Return the RC of each index."""
     if config.report is None:
-        interval = None if not config.rc_ci_pct else (config.rc_ci_pct[0], config.rc_ci_pct[1])
+        interval = None if not config.rc_ci_pct else Interval(*config.rc_ci_pct)
         return dict.fromkeys(indices, KnownRC(float(config.rc_pct or 0), interval, 0))
     table = read_rc_table(config.report)
     if record is not None:
@@ -111,7 +112,7 @@ def _changed(first: Reading, second: Reading, rc: KnownRC | None) -> VolumeChang
             first.value,
             second.value,
             rc_pct=None if rc is None else rc.rc_pct,
-            rc_ci_pct=None if rc is None else rc.rc_ci_pct,
+            rc_ci=None if rc is None else rc.rc_ci,
             before_status=first.status,
             after_status=second.status,
         )
@@ -137,8 +138,7 @@ def _lines(index: str, found: VolumeChange) -> Iterator[str]:
     before, after = (f"{fixed(v, digits)}{unit}{s}" for v, s in zip((found.before, found.after), states, strict=True))
     change, of_first = fixed(found.change_pct, PERCENT_DIGITS), fixed(found.change_of_first_pct, PERCENT_DIGITS)
     yield f"{index}: {before} to {after}, change {change} % of the mean, {of_first} % of the first"
-    lower, upper = found.rc_ci_pct or (None, None)
-    rc = f"%RC {rc_text(found.rc_pct, lower, upper)}" if found.rc_pct is not None else f"%RC {UNDEFINED}"
+    rc = f"%RC {rc_text(found.rc_pct, found.rc_ci)}" if found.rc_pct is not None else f"%RC {UNDEFINED}"
     if found.verdict is None:
         yield f"  {rc}: undefined because {found.reason}"
     else:

@@ -122,8 +122,8 @@ def _plot_leader(axes: Axes, position: int, row: Row) -> None:
     assert found.mean is not None
     means = list(found.seed_means.values())
     axes.scatter(means, [position + 0.14] * len(means), s=14, color=_GREY, label="one seed", zorder=2)
-    if found.ci is not None:
-        axes.plot(found.ci, [position, position], color=INK, lw=1.5, label="95 % CI by case and seed")
+    if found.mean_ci is not None:
+        axes.plot(found.mean_ci, [position, position], color=INK, lw=1.5, label="95 % CI by case and seed")
     axes.scatter([found.mean], [position], s=46, color=_BLUE, label="mean of the confirmation", zorder=3)
     if row.search_dss is not None:
         place, name = ([row.search_dss], [position - 0.14]), "search score, selected"

@@ -148,8 +148,8 @@ def _leader_cells(row: Row) -> list[str]:
     worst = UNDEFINED
     if found.worst_condition is not None:
         worst = f"{found.worst_condition} {fixed(found.worst_mean, SCORE_DIGITS)} (n = {found.worst_n_cases})"
-    biases = [interval_text(bias.mean, bias.ci, 2) for bias in row.volume_bias_pct.values()]
-    dss = interval_text(found.mean, found.ci, SCORE_DIGITS)
+    biases = [interval_text(bias.mean, bias.mean_ci, 2) for bias in row.volume_bias_pct.values()]
+    dss = interval_text(found.mean, found.mean_ci, SCORE_DIGITS)
     return [str(row.rank), label(row), str(row.n_seeds or UNDEFINED), dss, worst, *biases, *_search_cells(row)]
 
 
@@ -165,9 +165,16 @@ def _csv_cells(row: Row) -> list[object]:
         values += [None] * 7
     else:
         worst = None if found.worst_condition is None else inert(found.worst_condition)
-        values += [found.mean, *(found.ci or (None, None)), found.seed_sd, worst, found.worst_mean, found.worst_n_cases]
+        values += [
+            found.mean,
+            *(found.mean_ci or (None, None)),
+            found.seed_sd,
+            worst,
+            found.worst_mean,
+            found.worst_n_cases,
+        ]
     for bias in row.volume_bias_pct.values():
-        values += [bias.mean, *(bias.ci or (None, None))]
+        values += [bias.mean, *(bias.mean_ci or (None, None))]
     return [*values, row.seconds_per_slice, row.search_dss]
 
 
@@ -194,7 +201,7 @@ def _decision(study: StudyFiles, choice: Choice | None, rows: Sequence[Row]) -> 
     if choice is None:
         return _no_choice(study)
     against = "; ".join(
-        f"{other.configuration} {interval_text(other.difference, other.ci, SCORE_DIGITS)}"
+        f"{other.configuration} {interval_text(other.difference, other.difference_ci, SCORE_DIGITS)}"
         + ("" if other.reason is None else f", {other.reason}")
         for other in choice.differences
     )
