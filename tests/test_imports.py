@@ -202,7 +202,14 @@ def loaded_by(statement: str) -> set[str]:
 
 
 def test_evaluation_loads_no_torch_and_no_plotting() -> None:
-    assert not loaded_by("import liverspleen.evaluation") & {*HEAVY, "hydra", "matplotlib", "statsmodels"}
+    assert not loaded_by("import liverspleen.evaluation") & {
+        *HEAVY,
+        "hydra",
+        "matplotlib",
+        "statsmodels",
+        "nibabel",
+        "pydicom",
+    }
 
 
 def test_help_and_info_load_no_torch() -> None:

@@ -1,6 +1,5 @@
 """CT volumes and label maps: reading and writing of NIfTI and DICOM, orientation and geometry."""
 
-import liverspleen.imaging.without_gdcm  # noqa: F401 - before nibabel
 from liverspleen.imaging.from_memory import CTLike, as_ct_volume, ct_from_array, ct_from_nibabel
 from liverspleen.imaging.geometry import Geometry, corner_displacement_mm, same_grid
 from liverspleen.imaging.nifti import read_ct, read_grid, read_label_map, write_ct, write_label_map

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, Union
 
 import numpy as np
-from nibabel.nifti1 import Nifti1Pair
-from nibabel.spatialimages import SpatialImage
 from numpy.typing import ArrayLike, NDArray
 
 from liverspleen.errors import InputError, Issue
 from liverspleen.imaging.geometry import Geometry
-from liverspleen.imaging.header import data_type_error, grid_in
+from liverspleen.imaging.header import data_type_error, grid_in, nibabel
 from liverspleen.imaging.hounsfield import hounsfield, reject_broken
 from liverspleen.imaging.volume import CTVolume
 
-CTLike: TypeAlias = CTVolume | SpatialImage | NDArray[Any]
+if TYPE_CHECKING:
+    from nibabel.spatialimages import SpatialImage
+
+CTLike: TypeAlias = Union[CTVolume, "SpatialImage", NDArray[Any]]
 """A CT in memory: a volume, a NIfTI image of nibabel, or an array to be used with an affine."""
 
 _BLOCK = 1 << 20  # voxels converted at a time
@@ -60,7 +61,7 @@ def ct_from_nibabel(image: SpatialImage) -> CTVolume:
         InputError: LS-IMG-003 the image has no NIfTI header, LS-IMG-006 to 008 and LS-GEO-001 to 007 as `read_ct`.
     """
     source = _InMemory()
-    if not isinstance(image, Nifti1Pair):
+    if not isinstance(image, nibabel().Nifti1Pair):
         message = f"image is a {type(image).__name__}, expected a NIfTI image"
         raise source.error("LS-IMG-003", message, "give its array and its affine")
     # the header of a new image has the affine, whatever the old header holds; voxels are not copied
@@ -75,13 +76,14 @@ def as_ct_volume(ct: CTLike, affine: ArrayLike | None = None) -> CTVolume:
         ValueError: an array has no affine, or another input has one.
         InputError: as `ct_from_array` and `ct_from_nibabel`.
     """
-    if isinstance(ct, CTVolume | SpatialImage):
+    image: Any = ct
+    if isinstance(ct, CTVolume) or hasattr(ct, "dataobj"):  # images of nibabel have it, arrays do not
         if affine is not None:
             raise ValueError(f"affine= is for arrays only; a {type(ct).__name__} has its own affine")
-        return ct if isinstance(ct, CTVolume) else ct_from_nibabel(ct)
+        return ct if isinstance(ct, CTVolume) else ct_from_nibabel(image)
     if affine is None:
         raise ValueError("an array needs affine=, the 4 x 4 matrix from its indices to mm")
-    return ct_from_array(ct, affine)
+    return ct_from_array(image, affine)
 
 
 class _InMemory:

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 import numpy as np
-from nibabel.nifti1 import Nifti1Header
-from nibabel.nifti2 import Nifti2Header
-from nibabel.spatialimages import HeaderDataError
 from numpy.typing import NDArray
 
 from liverspleen.imaging.geometry import Geometry, NiftiSpace, affine_displacement_mm, grid_tolerance_mm
 from liverspleen.imaging.hounsfield import InputSource
 from liverspleen.imaging.stream import Source
 
-HEADER_BYTES = Nifti2Header.sizeof_hdr  # 540; the NIfTI-1 header is shorter
+HEADER_BYTES = 540  # of NIfTI-2; the NIfTI-1 header is shorter
 _UNITS_MM = (0, 2)  # xyzt_units & 7: unknown, which CT tools read as mm, and mm
-_KINDS: tuple[Any, ...] = (Nifti1Header, Nifti2Header)  # Any: nibabel has no types
 _AS_MM = "write the image again with its spacing in mm"
+
+
+def nibabel() -> Any:
+    """Return nibabel, imported at the first use: with pydicom it takes 0.3 s, and evaluation can do without both."""
+    import_module("liverspleen.imaging.without_gdcm")  # before nibabel
+    return import_module("nibabel")
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +64,7 @@ def parse(source: Source, head: bytes) -> Layout:
     try:
         dtype = header.get_data_dtype()
         slope, intercept = _scaling(header)
-    except (HeaderDataError, KeyError, ValueError) as error:
+    except (nibabel().spatialimages.HeaderDataError, KeyError, ValueError) as error:
         raise data_type_error(source, str(error)) from error
     if dtype.kind not in "iuf":
         raise data_type_error(source, f"data type {dtype}")
@@ -97,7 +100,7 @@ def build(geometry: Geometry, dtype: np.dtype[Any]) -> bytes:
     The spatial fields are those of the grid's source file. A grid from memory gets an sform and, unless it is sheared
     (a qform cannot represent shear), a qform.
     """
-    header = _KINDS[0]()
+    header = nibabel().Nifti1Header()
     header.set_data_shape(geometry.shape)
     header.set_data_dtype(dtype)
     if geometry.space is None:
@@ -115,7 +118,7 @@ def build(geometry: Geometry, dtype: np.dtype[Any]) -> bytes:
 
 
 def _header(source: Source, head: bytes) -> Any:
-    for kind in _KINDS:
+    for kind in (nibabel().Nifti1Header, nibabel().Nifti2Header):
         if len(head) >= kind.sizeof_hdr:
             header = kind(head[: kind.sizeof_hdr], check=False)
             if int(header["sizeof_hdr"]) == kind.sizeof_hdr and bytes(header["magic"]).startswith(
@@ -189,7 +192,7 @@ def _qform(source: InputSource, header: Any) -> NDArray[np.float64]:
         signed["pixdim"][0] = 1
     try:
         return np.asarray(signed.get_qform(), dtype=np.float64)
-    except (HeaderDataError, ValueError) as error:
+    except (nibabel().spatialimages.HeaderDataError, ValueError) as error:
         raise source.error(
             "LS-GEO-002", f"qform is invalid ({error})", "set the sform, and set the code of the qform to 0"
         ) from error

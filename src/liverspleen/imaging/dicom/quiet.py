@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
+import_module("liverspleen.imaging.without_gdcm")
 pydicom: Any = import_module("pydicom")  # Any: the types of pydicom lack much of what is used here
 import_module("pydicom.pixels")
 
