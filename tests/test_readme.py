@@ -30,8 +30,8 @@ def test_columns_of_the_cohort_are_those_of_the_schema() -> None:
 
 
 @pytest.mark.parametrize("verb", VERBS)
-def test_every_verb_is_in_the_readme(verb: str) -> None:
-    assert f"| `{verb}` |" in README
+def test_every_verb_is_in_the_readme_with_its_purpose(verb: str) -> None:
+    assert f"| `{verb}` | {VERBS[verb]} |\n" in README
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
