@@ -184,7 +184,7 @@ def test_ct_in_nifti_has_nothing_to_refer_to(tmp_path: Path) -> None:
     exam = box_exam("x")
     write_ct(tmp_path / "x.nii.gz", exam.ct)
     told = rejected(scan_in(tmp_path / "x.nii.gz"), exam.label, tmp_path / "x.dcm")
-    assert told.startswith("LS-SCN-011 case 'x': no DICOM-SEG is written: the CT is no DICOM; ")
+    assert told.startswith("LS-SCN-011 case 'x': no DICOM segmentation is written: the CT is not DICOM; ")
 
 
 @pytest.mark.parametrize("keyword", ["SOPInstanceUID", "StudyInstanceUID", "FrameOfReferenceUID"])

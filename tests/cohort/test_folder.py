@@ -108,7 +108,7 @@ def test_folder_that_changed_since_its_table_was_written_is_rejected(
     (given / "b_label.nii.gz").unlink()
     code, line = rejection(given, table=table)
     assert code == "LS-COH-036"
-    assert "1 rows are new, 1 gone" in line
+    assert "rows added: 1, rows removed: 1" in line
     assert table.read_text() == before
 
 
@@ -125,7 +125,7 @@ def test_ct_without_label_map_and_label_map_without_ct_are_named(folder: Callabl
     cohort = open_cohort(folder("images/a.nii.gz", "images/b.nii.gz", "labels/a.nii.gz", "labels/B.nii.gz"))
     assert pairs(cohort) == {"a": ("images/a.nii.gz", "labels/a.nii.gz"), "b": ("images/b.nii.gz", None)}
     assert codes(cohort) == [("LS-COH-030", "warning"), ("LS-COH-033", "warning"), ("LS-COH-034", "error")]
-    assert "1 of 2 CTs have no label map of their name (b)" in cohort.issues[1].message
+    assert "label maps of the same name are missing for 1 of 2 CT scans (b)" in cohort.issues[1].message
     assert cohort.issues[2].case_id == "B"
 
 

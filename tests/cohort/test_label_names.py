@@ -94,7 +94,7 @@ def test_corrected_predictions_are_trained_on_and_imported(box_cohort: Callable[
     assert [(c.case_id, c.label and c.label.name) for c in cases] == [(n, f"{n}_dseg.nii.gz") for n in ("c0", "c1")]
     meaning = Meaning()  # our own values
     found = find_cases("nifti", Request(tmp_path, tmp_path / "labels", meaning))
-    assert [case.name for case in found.cases if case.drawing is not None] == ["c0", "c1"]
+    assert [case.name for case in found.cases if case.labels is not None] == ["c0", "c1"]
     shutil.copy(tmp_path / "labels" / "c0_dseg.nii.gz", tmp_path / "labels" / "c0.nii.gz")
     with pytest.raises(InputError, match="LS-LAB-007 case 'c0'"):
         open_cohort(tmp_path)

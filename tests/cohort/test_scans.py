@@ -129,8 +129,8 @@ def test_what_holds_no_ct_is_rejected_in_one_line(kind: str, tmp_path: Path) -> 
         os.mkfifo(source)
     elif kind == "dicom":
         source = series(source, box_exam("x"))[0]
-    told = "input= is not there" if kind == "missing" else "nothing in the input is a CT"
-    with pytest.raises(InputError, match=f"^LS-PRD-001: {told}") as error:
+    message = "input= does not exist" if kind == "missing" else "input= has no CT"
+    with pytest.raises(InputError, match=f"^LS-PRD-001: {message}") as error:
         found(source)
     assert len(error.value.issues) == 1
     assert str(tmp_path) not in str(error.value)

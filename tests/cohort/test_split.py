@@ -187,8 +187,8 @@ def test_folds_of_nobody_name_the_reason():
 
 def test_patients_that_the_split_does_not_name_are_counted():
     split = split_by_patient(cohort(*patients(6)))
-    assert split.unnamed(cohort(*patients(6), case("x", dataset="test1"), case("y", label=None))) == ()
-    (warning,) = split.unnamed(cohort(*patients(9)))
+    assert split.unassigned(cohort(*patients(6), case("x", dataset="test1"), case("y", label=None))) == ()
+    (warning,) = split.unassigned(cohort(*patients(9)))
     assert (warning.code, warning.severity) == ("LS-SPL-010", "warning")
     assert "3 of 9" in warning.message
 

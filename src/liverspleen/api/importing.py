@@ -13,7 +13,7 @@ from liverspleen.cohort.identity import Identity, default_key, inside, read_key,
 from liverspleen.cohort.import_run import Imported, import_cases
 from liverspleen.cohort.label_values import label_values
 from liverspleen.cohort.layouts import WITH_OWN_LABELS, Meaning, Request
-from liverspleen.cohort.privacy import private
+from liverspleen.cohort.privacy import redacted_errors
 from liverspleen.config import ImportConfig
 from liverspleen.errors import InputError, Issue
 from liverspleen.processes import say
@@ -48,12 +48,12 @@ def run_import(config: ImportConfig) -> ImportRun:
     identity = Identity(key, config.ids == NAMES, roots)
     links = key_file.parent / f"links-{identity.hashed('name', str(roots[0]))}.csv"
     hidden, command = redacted("import", config, identity)
-    with private(identity, "importing"), recorded("import", hidden, config.output, command=command) as record:
+    with redacted_errors(identity, "importing"), recorded("import", hidden, config.output, command=command) as record:
         if made:
             message = "a new key was made: only with it do later imports give the same ids"
             record.issues.append(Issue("LS-IDN-004", message, "keep it, and keep it private", severity="note"))
         try:
-            with private(identity, "importing"):
+            with redacted_errors(identity, "importing"):
                 imported = _import(config, identity, record)
         finally:  # the names of rejected cases are needed too
             write_links(links, identity)

@@ -1,4 +1,4 @@
-"""Import a whole source: find its cases, convert each in turn or in several processes, write the tables."""
+"""Import of a source: find its cases, convert them in one or several processes, write the tables."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 from liverspleen.cohort.covariates import Covariates
 from liverspleen.cohort.identity import Identity
 from liverspleen.cohort.import_tables import write_import, write_series_table
-from liverspleen.cohort.importing import Outcome, Plan, Task, carry_out, plan, remove_strangers
+from liverspleen.cohort.importing import Outcome, Plan, Task, import_case, plan_import, remove_stale_outputs
 from liverspleen.cohort.layouts import Found, Request, find_cases
 from liverspleen.cohort.manifest import read_cohort, write_cohort
 from liverspleen.cohort.vocabulary import Vocabulary
@@ -25,8 +25,8 @@ from liverspleen.processes import progress, spread
 class Imported:
     """A finished import.
 
-    `cases` counts those in the new cohort, `found` those of the source, `reused` those of an earlier import; `files`
-    are the tables; `cohort_hash` is that of `cohort.csv`, empty if no case could be imported.
+    `cases` is the number of cases in the new cohort, `found` of cases in the source, `reused` of cases from an earlier
+    import; `files` are the tables; `cohort_hash` is that of `cohort.csv`, empty if no case was imported.
     """
 
     cases: int
@@ -47,23 +47,23 @@ def import_cases(
     covariates: Covariates,
     workers: int = 0,
 ) -> Imported:
-    """Import every case of a source into `output`, and write `cohort.csv`, `import.csv` and `series.csv`.
+    """Import all cases of a source into `output`, and write `cohort.csv`, `import.csv` and `series.csv`.
 
     Args:
-        layout: of the source.
-        request: what to read, and what its labels mean.
-        output: folder that nothing else imports into meanwhile.
+        layout: layout of the source.
+        request: paths of the source, and the meaning of its label values.
+        output: folder that is locked during the import.
         identity: hashes of names.
         vocabulary: allowed values of the cohort's columns.
-        covariates: columns that the source does not have.
-        workers: processes, each holds one case; 0: one per core.
+        covariates: values of columns that the source does not have.
+        workers: number of processes, each with one case in memory; 0: one per core.
 
     Raises:
-        InputError: LS-IMP-018 another import is writing into the output; the source cannot be used.
+        InputError: LS-IMP-018 another import is writing into the output; as `find_cases`.
     """
     with _alone(output):
         found = find_cases(layout, request)
-        planned = plan(
+        planned = plan_import(
             found,
             covariates,
             identity=identity,
@@ -71,14 +71,15 @@ def import_cases(
             output=output,
             request=f"{layout} {request.meaning}",
         )
-        remove_strangers(output, [task.case_id for task in planned.tasks])
-        outcomes = _carried_out(planned.tasks, workers)
+        remove_stale_outputs(output, [task.case_id for task in planned.tasks])
+        outcomes = _outcomes(planned.tasks, workers)
         outcomes = [replace(o, issues=tuple(identity.issue(issue) for issue in o.issues)) for o in outcomes]
         issues = [identity.issue(issue) for issue in (*found.notes, *planned.notes)]
         files, cohort_hash = _tables(output, identity, vocabulary, found, planned, outcomes, issues)
-    taken = sum(outcome.row is not None for outcome in outcomes)
+    included = sum(outcome.row is not None for outcome in outcomes)
     reused = sum(outcome.reused for outcome in outcomes)
-    return Imported(taken, len(found.cases) + len(found.left), reused, tuple(files), cohort_hash, tuple(issues))
+    number = len(found.cases) + len(found.excluded)
+    return Imported(included, number, reused, tuple(files), cohort_hash, tuple(issues))
 
 
 def _tables(
@@ -90,7 +91,7 @@ def _tables(
     outcomes: Sequence[Outcome],
     issues: list[Issue],
 ) -> tuple[list[Path], str]:
-    """Write the tables; the files and the cohort's hash. What there is to report is added to `issues`."""
+    """Write the tables, add their issues to `issues`, and return the files and the cohort's hash."""
     files = [output / "import.csv"]
     issues += write_import(files[0], found, planned, outcomes, identity)
     if found.series:
@@ -107,16 +108,16 @@ def _tables(
     return [*files, table], cohort.hash
 
 
-def _carried_out(tasks: Sequence[Task], workers: int) -> list[Outcome]:
+def _outcomes(tasks: Sequence[Task], workers: int) -> list[Outcome]:
     number = min(workers or os.cpu_count() or 1, len(tasks))
     outcomes = []
     with progress("import", len(tasks)) as advance:
         if number < 2:
             for task in tasks:
-                outcomes.append(carry_out(task))
+                outcomes.append(import_case(task))
                 advance(task.case_id)
             return outcomes
-        with spread(carry_out, tasks, number) as futures:
+        with spread(import_case, tasks, number) as futures:
             for task, future in zip(tasks, futures, strict=True):
                 outcomes.append(_result(task, future))
                 advance(task.case_id)
@@ -127,7 +128,7 @@ def _result(task: Task, future: Future[Outcome]) -> Outcome:
     try:
         return future.result()
     except BrokenProcessPool:
-        message = "a process ended before its case was done, perhaps for want of memory"
+        message = "a worker process was killed before the case was imported, as happens when memory runs out"
         hint = "run the same command with fewer workers=; finished cases are kept"
         return Outcome(task.case_id, None, (Issue("LS-IMP-016", message, hint, task.case_id),))
 
@@ -145,5 +146,5 @@ def _alone(output: Path) -> Iterator[None]:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             message = "another import is writing into the output"
-            raise InputError(Issue("LS-IMP-018", message, "wait for it, or name another folder")) from None
+            raise InputError(Issue("LS-IMP-018", message, "wait for it, or choose another output=")) from None
         yield
