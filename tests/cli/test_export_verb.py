@@ -1,4 +1,4 @@
-"""`liverspleen export`: layouts that peers read, and the way back."""
+"""`liverspleen export`: layouts of other systems, and import of an export."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from liverspleen.cohort.manifest import read_cohort
 
 @pytest.fixture
 def export(tmp_path: Path) -> Callable[..., int]:
-    def run(cohort: Path, layout: str, *words: str) -> int:
+    def run(cohort: Path, layout: str, *options: str) -> int:
         output = tmp_path / "Dataset501_Test"
-        return main(["export", f"cohort={cohort}", f"layout={layout}", f"output={output}", "workers=1", *words])
+        return main(["export", f"cohort={cohort}", f"layout={layout}", f"output={output}", "workers=1", *options])
 
     return run
 
@@ -28,7 +28,7 @@ def dataset(tmp_path: Path) -> Path:
     return tmp_path / "Dataset501_Test"
 
 
-def test_nnunet_gets_its_folders_names_and_labels(box_cohort, export, dataset: Path) -> None:
+def test_nnunet_export_has_the_folders_names_and_labels_of_nnunet(box_cohort, export, dataset: Path) -> None:
     cohort = box_cohort((5, 6, 5), dataset=["development", "", "test1"])
     assert export(cohort, "nnunet") == 0
     content = json.loads((dataset / "dataset.json").read_text())
@@ -64,9 +64,9 @@ def test_what_is_exported_imports_to_the_same_cohort(box_cohort, export, dataset
     for file in labels.iterdir():
         file.rename(cohort.parent / file.name.replace(".nii.gz", "_label.nii.gz"))
     assert export(cohort, layout) == 0
-    words = [f"source={layout}", f"input={dataset}", f"output={tmp_path / 'back'}", f"key={tmp_path / 'key'}"]
-    words += [f"covariates={dataset / 'covariates.csv'}", "label_values=names", "ids=names", "workers=1"]
-    assert main(["import", *words]) == 0
+    options = [f"source={layout}", f"input={dataset}", f"output={tmp_path / 'back'}", f"key={tmp_path / 'key'}"]
+    options += [f"covariates={dataset / 'covariates.csv'}", "label_values=names", "ids=names", "workers=1"]
+    assert main(["import", *options]) == 0
     hashes = []
     for name in ("direct", "back"):
         rows = csv.DictReader((tmp_path / name / "import.csv").read_text().splitlines())
@@ -97,7 +97,7 @@ def test_splits_are_those_of_nnunet(box_cohort, export, dataset: Path, tmp_path:
     assert json.loads((dataset / "splits_final.json").read_text()) == folds[1:2]
 
 
-def test_partly_labelled_cases_are_left_out_by_name(box_cohort, export, dataset: Path, capsys) -> None:
+def test_partially_labelled_cases_are_excluded_and_listed(box_cohort, export, dataset: Path, capsys) -> None:
     cohort = box_cohort((5, 5, 5), labelled_structures=["", "liver", ""], label=["c0_label.nii.gz", "", ""])
     assert export(cohort, "nnunet") == 0
     errors = capsys.readouterr().err
@@ -114,9 +114,7 @@ def test_a_bad_case_does_not_stop_the_others(box_cohort, export, dataset: Path, 
     assert json.loads((dataset / "dataset.json").read_text())["numTraining"] == 1
 
 
-def test_files_of_another_export_are_rejected_since_a_peer_would_train_on_them(
-    box_cohort, export, dataset: Path, capsys
-) -> None:
+def test_files_of_another_export_are_rejected(box_cohort, export, dataset: Path, capsys) -> None:
     cohort = box_cohort((5, 6, 5))
     assert export(cohort, "nnunet") == 0
     head, first, *rest = cohort.read_text().splitlines()
@@ -135,7 +133,7 @@ def test_files_of_another_export_are_rejected_since_a_peer_would_train_on_them(
     assert not unfinished.exists()
 
 
-def test_a_case_that_has_become_bad_leaves_no_file_of_an_earlier_export(box_cohort, export, dataset: Path) -> None:
+def test_files_of_an_earlier_export_are_removed_if_the_case_is_rejected(box_cohort, export, dataset: Path) -> None:
     cohort = box_cohort((5, 6, 5))
     assert export(cohort, "nnunet") == 0
     next(cohort.parent.glob("c0.nii*")).write_bytes(b"")
@@ -154,7 +152,7 @@ def test_msd_lists_its_cases(box_cohort, export, dataset: Path) -> None:
     assert (content["numTraining"], content["numTest"], content["modality"]) == (1, 1, {"0": "CT"})
 
 
-def test_words_that_cannot_be_meant_are_rejected(box_cohort, export, capsys) -> None:
+def test_invalid_options_are_rejected(box_cohort, export, capsys) -> None:
     cohort = box_cohort((5, 5))
     assert export(cohort, "bids") == 2
     assert export(cohort, "msd", f"split={cohort}") == 2

@@ -50,8 +50,8 @@ def run_import(config: ImportConfig) -> ImportRun:
     hidden, command = redacted("import", config, identity)
     with redacted_errors(identity, "importing"), recorded("import", hidden, config.output, command=command) as record:
         if made:
-            message = "a new key was made: only with it do later imports give the same ids"
-            record.issues.append(Issue("LS-IDN-004", message, "keep it, and keep it private", severity="note"))
+            message = "a new key was created; only this key gives the same ids in later imports"
+            record.issues.append(Issue("LS-IDN-004", message, "keep the key, and keep it private", severity="note"))
         try:
             with redacted_errors(identity, "importing"):
                 imported = _import(config, identity, record)
@@ -113,7 +113,7 @@ def _import(config: ImportConfig, identity: Identity, record: Run) -> Imported:
     record.issues += imported.issues
     record.outputs += imported.files
     if not imported.cases:
-        raise InputError(Issue("LS-IMP-024", "no case is taken", "see import.csv in the output"))
+        raise InputError(Issue("LS-IMP-024", "no case is imported", "see import.csv in the output for the reasons"))
     record.inputs["cohort"] = imported.cohort_hash
     return imported
 

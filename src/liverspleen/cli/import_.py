@@ -32,8 +32,8 @@ inputs
 outputs, in output=
   images/, labels/   <case_id>.nii.gz; labels 0 background, 1 liver, 2 spleen
   cohort.csv         ready for check, split, prepare, train
-  import.csv         every case of the source: taken or not, code, why, hashes of decoded voxels
-  series.csv         every DICOM series: taken or not, code, why, geometry
+  import.csv         every case of the source: included or not, code, why, hashes of decoded voxels
+  series.csv         every DICOM series: included or not, code, reason, geometry
   run.json           what made it
 
 exit codes
@@ -53,5 +53,5 @@ def run(config: ImportConfig) -> Sequence[Issue]:
     """Import every case, and write the tables."""
     run = run_import(config)
     found = run.imported
-    print(f"import: {found.cases} of {found.found} taken, {found.reused} of them were there already")
+    print(f"import: {found.cases} of {found.found} included, {found.reused} of them were there already")
     return run.issues

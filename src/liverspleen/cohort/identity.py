@@ -92,7 +92,7 @@ class Identity:
     def _component(self, part: str) -> str:
         if part in _LAYOUT_NAMES or part in {".", ".."}:
             return part
-        suffix = next((s for s in _SUFFIXES if part.lower().endswith(s)), "")
+        suffix = next((ending for ending in _SUFFIXES if part.lower().endswith(ending)), "")
         return self.hashed("name", part[: len(part) - len(suffix)]) + suffix
 
 
