@@ -99,7 +99,7 @@ def _import(config: ImportConfig, identity: Identity, record: Run) -> Imported:
         labels=None if config.labels is None else Path(os.path.realpath(config.labels)),
         meaning=_meaning(config.label_values),
         minimum_slices=config.minimum_slices,
-        named=(covariates := _covariates(config)).named,
+        covariate_rows=(covariates := _covariates(config)).for_selection,
     )
     imported = import_cases(
         config.source,

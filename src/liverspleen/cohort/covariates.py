@@ -48,7 +48,7 @@ class Covariates:
     columns: tuple[str, ...] = ()
 
     @property
-    def named(self) -> tuple[Mapping[str, str], ...]:
+    def for_selection(self) -> tuple[Mapping[str, str], ...]:
         """The rows as layouts use them to select among series."""
         return tuple(
             {"source": row.source, "patient": row.patient, "series": row.series, "phase": row.cells.get("phase", "")}

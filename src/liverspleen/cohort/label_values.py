@@ -24,6 +24,6 @@ def label_values(key: str, asked: object) -> Mapping[int, Structure] | None:
             return {operator.index(value): organ(name) for value, name in asked.items()}
     except (TypeError, ValueError):
         pass  # reported below, with what is expected
-    names = ", ".join(LABEL_VALUES)
-    message = f"{key}={asked!r} is not valid, expected one of {names}, or a map from voxel values to {listed('or')}"
+    presets = ", ".join(LABEL_VALUES)
+    message = f"{key}={asked!r} is not valid, expected one of {presets}, or a map from voxel values to {listed('or')}"
     raise InputError(Issue("LS-CFG-009", message, f"give a name, or a map such as {key}={{5: liver, 1: spleen}}"))

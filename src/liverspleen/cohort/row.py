@@ -59,7 +59,7 @@ class ManifestRow(BaseModel):
     age: float | None = Field(None, ge=0, le=120, description="in years")
     slice_thickness_mm: float | None = Field(None, gt=0, description="as recorded, in mm; not used for volumes")
     phase: str = Field("", description="contrast phase, as recorded")
-    spleen_absent: bool = Field(False, description="true after splenectomy: the label map must have no spleen")
+    spleen_absent: bool = Field(False, description="true after splenectomy: the spleen is expected to have no voxels")
 
     @field_validator("case_id", "patient_id")
     @classmethod

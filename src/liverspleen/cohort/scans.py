@@ -171,11 +171,11 @@ def _add_nifti(found: _Found, files: dict[Path, Path]) -> None:
         # a broken link is kept, so that it is reported when it is read
         if (name := strip_suffix(shown.name)) and not name.startswith(".") and not file.is_dir()
     }
-    beside = {name + suffix for name in named.values() for suffix in _LABEL_SUFFIXES} & set(named.values())
-    found.nifti += [(name, file, files[file]) for file, name in named.items() if name not in beside]
-    if beside:
-        label_maps = "1 label map is" if len(beside) == 1 else f"{len(beside)} label maps are"
-        message = f"{label_maps} skipped, in the folder of the CT"
+    label_maps = {name + suffix for name in named.values() for suffix in _LABEL_SUFFIXES} & set(named.values())
+    found.nifti += [(name, file, files[file]) for file, name in named.items() if name not in label_maps]
+    if label_maps:
+        number = "1 label map is" if len(label_maps) == 1 else f"{len(label_maps)} label maps are"
+        message = f"{number} skipped, because their CT is in the same folder"
         found.issues.append(Issue(LABELS_SKIPPED, message, "rename the files if they are CT scans", severity="note"))
 
 

@@ -25,12 +25,12 @@ def _same_voxels(pairs: Sequence[tuple[Case, Examination]]) -> Iterator[Issue]:
     for case, found in pairs:
         if found.voxels_sha256 is None:
             continue
-        twin = first.setdefault(found.voxels_sha256, case)
-        if twin is case:
+        other = first.setdefault(found.voxels_sha256, case)
+        if other is case:
             continue
-        same = twin.patient_id == case.patient_id
-        patients = "the same patient" if same else f"another patient ('{twin.patient_id}', not '{case.patient_id}')"
-        message = f"CT has the same voxels as case '{twin.case_id}' of {patients}"
+        same = other.patient_id == case.patient_id
+        patients = "the same patient" if same else f"another patient ('{other.patient_id}', not '{case.patient_id}')"
+        message = f"CT has the same voxels as case '{other.case_id}' of {patients}"
         hint = "keep one of the two rows" if same else "keep one of the two rows, or add the right image"
         yield Issue("LS-DUP-001", message, hint, case.case_id, case.image, "warning" if same else "error")
 
@@ -40,11 +40,11 @@ def _same_labels(pairs: Sequence[tuple[Case, Examination]]) -> Iterator[Issue]:
     for case, found in pairs:
         if found.labels_sha256 is None:
             continue
-        twin, earlier = first.setdefault(found.labels_sha256, (case, found))
+        other, earlier = first.setdefault(found.labels_sha256, (case, found))
         known = earlier.voxels_sha256 is not None and found.voxels_sha256 is not None
-        if twin is case or not known or earlier.voxels_sha256 == found.voxels_sha256:
+        if other is case or not known or earlier.voxels_sha256 == found.voxels_sha256:
             continue
-        message = f"label map is identical to that of case '{twin.case_id}', but the CT scans differ"
+        message = f"label map is identical to that of case '{other.case_id}', but the CT scans differ"
         yield Issue("LS-DUP-002", message, "add the label map of this CT", case.case_id, case.label, "warning")
 
 

@@ -17,7 +17,7 @@ _MANY = 10  # accessory spleens are up to five; splenosis more, but larger
 _PART_FRACTION = 0.02
 _HOLE_FRACTION = 0.02
 _GAP_FRACTION = 0.25  # of the largest slice: areas decrease towards a gap between two parts, not to a skipped slice
-_LIVING_HU = (-50.0, 250.0)  # steatosis goes down to about -20, the arterial spleen up to 250
+_ORGAN_HU = (-50.0, 250.0)  # steatosis goes down to about -20, the arterial spleen up to 250
 _GAS_HU = -300
 _GAS_FRACTION = 0.03  # partial volume with lung is at most 0.2 % on real CT and phantoms
 _FOREIGN_HU = (-70, 350)  # fat and lung, bone and metal
@@ -50,7 +50,7 @@ def density_issues(organ: Organ, hu: NDArray[np.int16]) -> Iterator[Issue]:
     name, median = organ.structure.key, float(np.median(values))
     gas = np.count_nonzero(values < _GAS_HU) / values.size
     foreign = np.count_nonzero((values < _FOREIGN_HU[0]) | (values > _FOREIGN_HU[1])) / values.size
-    low, high = _LIVING_HU
+    low, high = _ORGAN_HU
     hint = "check that label map and CT belong together, and that neither is flipped"
     if median < _GAS_HU:
         message = f"median within the {name} is {median:.0f} HU, the density of air or lung"

@@ -1,6 +1,6 @@
 """Findings about orientation (left and right, front and back, head and feet) from the anatomy in image and labels.
 
-A wrong orientation cannot be found in the header alone: a mirrored image with a consistent header is valid.
+A wrong orientation cannot be found in the header unpaired: a mirrored image with a consistent header is valid.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ def side_issues(organs: Mapping[Structure, Organ], *, column_mm: float, scan: Sc
     Liver and spleen are compared with each other if both are labelled; other organs with a side are compared with the
     midline. `column_mm` is the distance of columns; `scan` is None if the CT could not be read.
     """
-    alone = dict(organs)
+    unpaired = dict(organs)
     if Structure.LIVER in organs and Structure.SPLEEN in organs:
-        yield from _pair_issues(alone.pop(Structure.LIVER), alone.pop(Structure.SPLEEN), column_mm)
-    for organ in alone.values():
+        yield from _pair_issues(unpaired.pop(Structure.LIVER), unpaired.pop(Structure.SPLEEN), column_mm)
+    for organ in unpaired.values():
         facts, name = organ.structure.facts, organ.structure.key
         if facts.side is None or scan is None:
             continue

@@ -182,7 +182,9 @@ def series_decisions(found: Sequence[Series], request: Request) -> Iterator[Seri
     """Yield the decision about each series, study by study, as `select_series` makes it."""
     folders = {series: series.folder for series in found}
     for study in _studies(folders):
-        selection = select_series({series: folders[series] for series in study if not series.left}, request.named)
+        selection = select_series(
+            {series: folders[series] for series in study if not series.left}, request.covariate_rows
+        )
         names = _names(selection.selected, folders)
         for series in study:
             folder = request.input / folders[series]

@@ -38,12 +38,12 @@ def select_series(folders: Mapping[Series, str], rows: Sequence[Mapping[str, str
         return Selection(eligible, "the only eligible series")
     if named := tuple(series for series in eligible if any(_states(row, series, folders[series]) for row in rows)):
         return Selection(named, "given by the covariates")
-    alone = Counter(folders.values())
+    series_in_folder = Counter(folders.values())
     listed = {
         series: row
         for series, folder in folders.items()
         for row in rows
-        if row["source"] == folder and alone[folder] == 1 and not row["series"]
+        if row["source"] == folder and series_in_folder[folder] == 1 and not row["series"]
     }
     if portal := tuple(series for series, row in listed.items() if phase_of(row["phase"]) == PORTAL_VENOUS):
         return Selection(portal, "portal venous by the covariates")

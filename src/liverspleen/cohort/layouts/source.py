@@ -61,15 +61,15 @@ class Meaning:
 class Request:
     """Paths and settings of an import.
 
-    `meaning` is None if no label values are given. `named` holds the rows of the covariates; the DICOM layout uses them
-    to select among several series.
+    `meaning` is None if no label values are given. `covariate_rows` are the rows of the covariates; the DICOM layout
+    uses them to select among several series.
     """
 
     input: Path
     labels: Path | None = None
     meaning: Meaning | None = None
     minimum_slices: int = 5
-    named: tuple[Mapping[str, str], ...] = ()
+    covariate_rows: tuple[Mapping[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -168,7 +168,7 @@ def nifti_files(folder: Path) -> tuple[dict[str, Path], tuple[Exclusion, ...]]:
     found: dict[str, list[Path]] = {}
     for file in sorted(folder.iterdir()):
         name = strip_suffix(file.name)
-        if name and not file.name.startswith(".") and file.is_file():  # archives made on a Mac hold ._ files
+        if name and not file.name.startswith(".") and file.is_file():  # archives of macOS contain ._ files
             found.setdefault(name, []).append(file)
     return _single(found)
 
@@ -195,7 +195,7 @@ def required_label_values(request: Request, names: Mapping[int, Structure] | Non
 
     Raises:
         InputError: LS-IMP-003 the request gives no label values, LS-IMP-004 it requires those of the source, and the
-            source does not name an organ.
+            source has no label of an organ.
     """
     if request.meaning is None:
         message = "the source has label maps, but the meaning of their values is not given"
@@ -205,7 +205,7 @@ def required_label_values(request: Request, names: Mapping[int, Structure] | Non
     if not request.meaning.by_name:
         return request.meaning.values
     if not names:
-        message = f"label_values=names, but this source does not name {listed('or')}"
+        message = f"label_values=names, but the source has no label named {listed('or')}"
         raise InputError(Issue("LS-IMP-004", message, "give label_values= as a preset or a map"))
     return names
 
