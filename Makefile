@@ -36,9 +36,11 @@ test-slow: $(READY)  ## the other tests that need neither a GPU nor real data
 test-all: $(READY)  ## every test; those whose data, program or device is absent are skipped with the reason
 	$(PYTEST) -m ''
 
-lint: $(READY)  ## ruff: rules and format
+lint: $(READY)  ## ruff (rules and format), codespell, and the list of words that are not used
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/codespell
+	$(BIN)/python .ci/words.py
 
 types: $(READY)  ## mypy, strict on evaluation, imaging and cohort
 	$(BIN)/mypy

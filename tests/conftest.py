@@ -22,31 +22,31 @@ from liverspleen.organs import Structure
 from liverspleen.phantom.cohort import write_phantom_cohort
 
 MARKERS = ("slow", "ddp", "slurm", "browser", "gpu", "real")
-hypothesis.settings.register_profile("tests", deadline=None)  # a busy machine is no issue of the code
+hypothesis.settings.register_profile("tests", deadline=None)  # a busy machine is not an error of the code
 hypothesis.settings.load_profile("tests")
 
 
 def pytest_configure() -> None:
-    """A shell that starts the tests with `&` lets them ignore SIGINT, and so would every process they start."""
+    """Restore SIGINT, which a shell ignores for tests started with `&` and for all processes that they start."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Each report says which markers its test has, also those of other processes."""
+    """Record the markers of each test in its report, also for tests of other processes."""
     for item in items:
         found = [name for name in MARKERS if item.get_closest_marker(name)]
         item.user_properties.append(("markers", found or ["none"]))
 
 
 def pytest_collection_finish() -> None:
-    """What is imported by now stays; Lightning and statsmodels collect garbage often, and need not look through it."""
+    """Exclude imported modules from garbage collection, which Lightning and statsmodels run often."""
     gc.collect()
     gc.freeze()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """How many tests of each marker ran; a test with two markers counts in both lines."""
+    """Print the number of tests of each marker; a test with two markers counts in both lines."""
     counts: dict[str, Counter[str]] = {}
     for outcome in ("passed", "failed", "error", "skipped"):
         for report in terminalreporter.getreports(outcome):
@@ -54,16 +54,16 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
                 counts.setdefault(name, Counter())[outcome] += 1
     for name in ("none", *MARKERS):
         if name in counts:
-            told = ", ".join(f"{number} {outcome}" for outcome, number in counts[name].items())
-            terminalreporter.write_line(f"marker {name}: {told}")
+            printed = ", ".join(f"{number} {outcome}" for outcome, number in counts[name].items())
+            terminalreporter.write_line(f"marker {name}: {printed}")
 
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """The folder of real CT and statistics fixtures, which is not part of the project."""
+    """Folder of real CT scans and statistics fixtures, which is not part of the project."""
     folder = Path(os.environ.get("LIVERSPLEEN_SHARED", Path(__file__).parents[2] / "shared"))
     if not folder.is_dir():
-        pytest.skip("the folder of real CT and statistics fixtures is absent (LIVERSPLEEN_SHARED names it)")
+        pytest.skip("the folder of real CT scans and statistics fixtures is absent (set LIVERSPLEEN_SHARED)")
     return folder
 
 
@@ -81,7 +81,7 @@ def box_case(shape: tuple[int, int, int], seed: int) -> tuple[np.ndarray, np.nda
 
 @pytest.fixture
 def box_cohort(tmp_path: Path) -> Callable[..., Path]:
-    """A function that writes a cohort of box cases and gives its cohort.csv: slices per case, then rows' changes."""
+    """Function that writes a cohort of box cases, from slices per case and columns, and returns its cohort.csv."""
 
     def write(slices: Sequence[int] = (5, 6, 4, 5), **columns: Sequence[str]) -> Path:
         folder = tmp_path / "cohort"
@@ -103,7 +103,7 @@ def box_cohort(tmp_path: Path) -> Callable[..., Path]:
 
 @pytest.fixture(scope="session")
 def phantoms(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """cohort.csv of five small phantoms, one of each condition, made once."""
+    """cohort.csv of five small phantoms, one per condition, generated once."""
     folder = tmp_path_factory.mktemp("phantoms")
     request = {"development": 5, "test1": 0, "pairs": 0, "seed": 11, "matrix": 64, "thickness_mm": (5.0, 5.0)}
     return write_phantom_cohort(folder, **request, workers=1)
@@ -111,7 +111,7 @@ def phantoms(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """For the tests of verbs: a checkpoint that finds the boxes of `cli/predicting.py`, made once."""
+    """Checkpoint that segments the boxes of `cli/predicting.py`, trained once."""
     from predicting import trained
 
     return trained(tmp_path_factory.mktemp("model"))
@@ -119,13 +119,13 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def disk_mb() -> int:
-    """Size of `small_disk`; a module may say another."""
+    """Size of `small_disk`; a module may override it."""
     return 24
 
 
 @pytest.fixture
 def small_disk(tmp_path: Path, disk_mb: int) -> Iterator[Path]:
-    """A file system in memory; only root may make one."""
+    """File system in memory, which only root can create."""
     folder = tmp_path / "disk"
     folder.mkdir()
     command = ["mount", "-t", "tmpfs", "-o", f"size={disk_mb}m", "tmpfs", str(folder)]

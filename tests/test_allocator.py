@@ -1,4 +1,4 @@
-"""The allocator setting, seen from outside: page issues of a block that is asked for again."""
+"""The allocator setting, measured by the pages that the kernel provides for a block that is allocated again."""
 
 import os
 import platform
@@ -38,11 +38,11 @@ def issues(setting: str, **environment: str) -> int:
 
 
 @glibc
-def test_a_block_that_was_given_back_is_not_faulted_in_again() -> None:
+def test_a_freed_block_is_not_faulted_in_again() -> None:
     assert issues("pass") >= PAGES // 2  # the kernel may map several pages at an issue
     assert issues("assert keep_pages()") < PAGES // 100
 
 
 @glibc
-def test_settings_of_the_environment_are_left_alone() -> None:
+def test_settings_of_the_environment_are_not_changed() -> None:
     assert issues("assert not keep_pages()", MALLOC_TOP_PAD_="131072") >= PAGES // 2

@@ -1,4 +1,4 @@
-"""The registry of issue codes: complete, exact about who raises what, and the page that is made from it."""
+"""The registry of issue codes: complete, exact about who raises what, and the page that is generated from it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The files of docs/extending.md as they stand there, and its commands, with fewer and shorter trainings."""
+"""The files of docs/extending.md, and its commands with fewer and shorter trainings."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ SHORT = {
 
 @pytest.fixture
 def folder(box_cohort: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Where the page is followed: its files, and a cohort."""
+    """A folder with the files of the page and a cohort."""
     cohort = box_cohort()
     for name, text in FILES.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
@@ -53,7 +53,7 @@ def folder(box_cohort: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.
 
 
 def commands(verb: str) -> list[list[str]]:
-    return [words[2:] for words in COMMANDS if words[:2] == ["liverspleen", verb]]
+    return [command[2:] for command in COMMANDS if command[:2] == ["liverspleen", verb]]
 
 
 def test_page_has_the_files_and_commands_that_are_run_here() -> None:
@@ -66,7 +66,7 @@ def test_page_has_the_files_and_commands_that_are_run_here() -> None:
         "src/liverspleen/networks/own/dilated.py",
         "src/liverspleen/phantom/pancreas.py",
     ]
-    found = [words[1] for words in COMMANDS]
+    found = [command[1] for command in COMMANDS]
     assert found == ["sweep", "info", "train", "train", "predict", "experiments/averaging/run.py"]
 
 
@@ -75,8 +75,8 @@ def test_networks_of_the_page_are_trained_and_predict(folder: Path, capsys: pyte
     assert main(["info", *info, *SHORT["info"]]) == 0
     assert "deeplab resnet18" in capsys.readouterr().out
     thin, dilated = commands("train")
-    for words in (thin, dilated):
-        assert main(["train", *words, *SHORT["train"]]) == 0, capsys.readouterr().err
+    for overrides in (thin, dilated):
+        assert main(["train", *overrides, *SHORT["train"]]) == 0, capsys.readouterr().err
     weights = torch.load("thin/last.ckpt", weights_only=True)["state_dict"]
     assert next(iter(weights.values())).shape[:2] == (4, 3)  # width 4 of three slices
     (predict,) = commands("predict")
@@ -106,17 +106,17 @@ def test_study_of_the_page_runs(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert (tmp_path / "out" / "moving_average" / "run.json").is_file()
 
 
-def test_search_of_the_page_is_one_that_a_sweep_takes(folder: Path) -> None:
-    (words,) = commands("sweep")
-    search = compose("sweep", words).search
+def test_search_of_the_page_is_accepted_by_a_sweep(folder: Path) -> None:
+    (overrides,) = commands("sweep")
+    search = compose("sweep", overrides).search
     names = [parameter.name for parameter in Space.of(search.parameters).parameters]
     assert names == ["augmentation.noise", "augmentation.blur_px", "optimizer.lr"]
 
 
 @pytest.mark.slow
 def test_search_of_the_page_runs(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (words,) = commands("sweep")
-    assert main(["sweep", *words, *SHORT["sweep"]]) == 0, capsys.readouterr().err
+    (overrides,) = commands("sweep")
+    assert main(["sweep", *overrides, *SHORT["sweep"]]) == 0, capsys.readouterr().err
     with Path("sweep/trials.csv").open(encoding="utf-8", newline="") as handle:
         rows = list(csv.DictReader(handle))
     assert [(row["phase"], row["state"]) for row in rows] == [

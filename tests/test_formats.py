@@ -36,7 +36,7 @@ def test_only_the_number_itself_is_read(kind: Format) -> None:
         line = str(caught.value)
         assert line.startswith(f"LS-FMT-001 case 'a' file 'file': {kind.kind} ")
         assert f"expected {kind.number}; " in line
-        assert kind.remedy in line
+        assert kind.hint in line
         assert len(line) < 300
 
 
@@ -45,5 +45,5 @@ def test_the_page_states_the_numbers_and_remedies_of_the_table() -> None:
     stated = {
         (re.match(r"[a-z.]+( [a-z]+)?", name)[0], int(number), re.sub("`", "", remedy)) for name, number, remedy in rows
     }  # type: ignore[index]
-    known = {(kind.kind, kind.number, kind.remedy) for kind in KINDS}
+    known = {(kind.kind, kind.number, kind.hint) for kind in KINDS}
     assert {(name.removesuffix(" of"), number, remedy) for name, number, remedy in stated} == known

@@ -1,4 +1,4 @@
-"""Every notebook runs from top to bottom, by its code cells, in an empty folder."""
+"""The code cells of every notebook run in order in an empty folder."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""One table of organs: what follows from it, and that no other place of the package knows an organ by name."""
+"""One table of organs: derived values, and no organ names in other modules of the package."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_values_are_channels() -> None:
 
 
 def test_the_background_has_no_facts() -> None:
-    with pytest.raises(ValueError, match="background is no organ"):
+    with pytest.raises(ValueError, match="background is not an organ"):
         _ = Structure.BACKGROUND.facts
 
 

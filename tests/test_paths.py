@@ -67,10 +67,10 @@ def test_dicom_is_read_and_written(box_cohort: Callable[..., Path], tmp_path: Pa
     ct, label_map = imaging.read_ct(f"{folder}/c0.nii.gz"), imaging.read_label_map(f"{folder}/c0_label.nii.gz")
     files = dicom.write_series(f"{tmp_path}/dicom/ct", ct, tags={"PatientID": "P0"})
     dicom.write_segmentation(f"{tmp_path}/dicom/seg.dcm", label_map, [str(file) for file in files])
-    (series,) = (found for found in dicom.find_series(f"{tmp_path}/dicom") if not found.left)
+    (series,) = (found for found in dicom.find_series(f"{tmp_path}/dicom") if not found.exclusions)
     assert len(series.files) == 5
     assert len(dicom.find_segmentations(f"{tmp_path}/dicom")) == 1
-    assert dicom.links_passed_over(f"{tmp_path}/dicom") == 0
+    assert dicom.count_skipped_links(f"{tmp_path}/dicom") == 0
 
 
 def test_a_cohort_and_its_split_are_read_and_written(box_cohort: Callable[..., Path], tmp_path: Path) -> None:

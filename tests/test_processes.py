@@ -1,4 +1,4 @@
-"""Work spread over processes ends when it should."""
+"""Work in several processes ends with its parent process."""
 
 import multiprocessing
 import os
@@ -39,7 +39,7 @@ def _noted(file: Path) -> None:
     time.sleep(0.5)  # longer than this process needs to see the end of the first
 
 
-def test_work_that_has_not_begun_when_it_is_interrupted_does_not_begin(tmp_path: Path) -> None:
+def test_waiting_work_is_not_started_after_an_interruption(tmp_path: Path) -> None:
     def interrupted() -> None:
         with spread(_noted, [tmp_path / str(number) for number in range(60)], 1) as futures:
             futures[0].result()

@@ -1,4 +1,4 @@
-"""The examples of docs/python.md run as they stand there, but for the number of steps."""
+"""The examples of docs/python.md run, with fewer training steps."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ SHORT = [('{"steps": 1200}', '{"steps": 2, "batch_size": 2, "validate_every": 2}
 
 
 def example(title: str) -> str:
-    """The block of a section, with fewer steps."""
+    """The code block below a heading, with fewer steps."""
     (block,) = re.findall(r"^```python\n(.*?)^```$", PAGE.split(f"\n## {title}\n")[1].split("\n## ")[0], re.M | re.S)
-    for usual, short in SHORT:
-        block = block.replace(usual, short)
+    for documented, short in SHORT:
+        block = block.replace(documented, short)
     return block
 
 
@@ -45,14 +45,14 @@ def run(block: str) -> dict[str, Any]:
 
 @pytest.fixture
 def here(box_cohort: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with the cohort of the page: four cases to learn from, one of each test dataset."""
+    """A folder with the cohort of the page: four development cases, one case of each test dataset."""
     datasets = [*["development"] * 4, "test1", "test2"]
     shutil.move(box_cohort([5] * 6, dataset=datasets).parent, tmp_path / "phantoms")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
-def test_the_verbs_go_from_a_cohort_to_tables(here: Path) -> None:
+def test_the_verbs_make_tables_from_a_cohort(here: Path) -> None:
     found = run(example("The verbs"))
     assert found["trained"].checkpoint == Path("run/best.ckpt")
     assert sorted(found["predicted"].label_maps) == ["c4", "c5"]
@@ -63,7 +63,7 @@ def test_the_verbs_go_from_a_cohort_to_tables(here: Path) -> None:
         assert json.loads(Path(folder, "run.json").read_text(encoding="utf-8"))["status"] == "done"
 
 
-def test_an_own_loss_is_trained_with_lightning_and_predicts(here: Path) -> None:
+def test_a_user_defined_loss_is_trained_with_lightning_and_predicts(here: Path) -> None:
     block = example("Your own training")
     assert len(block.splitlines()) <= 40
     image = Path("phantoms/c0.nii.gz")
@@ -77,7 +77,7 @@ def test_an_own_loss_is_trained_with_lightning_and_predicts(here: Path) -> None:
     assert set(np.unique(np.asarray(label_map.dataobj))) <= {0, 1, 2}
 
 
-def test_a_finished_training_is_found_and_differing_keys_are_named(here: Path) -> None:
+def test_a_finished_training_is_found_and_differing_keys_are_listed(here: Path) -> None:
     keys: dict[str, Any] = {"cohort": "phantoms/cohort.csv", "output": "run", "experiment": "phantom"}
     short = {"steps": 2, "batch_size": 2, "validate_every": 2}
     first = liverspleen.train(**keys, trainer=short)
@@ -87,7 +87,7 @@ def test_a_finished_training_is_found_and_differing_keys_are_named(here: Path) -
         liverspleen.train(**keys, trainer=short, optimizer={"lr": 0.5})
 
 
-def test_a_wrong_key_or_value_is_one_issue_before_anything_is_read(tmp_path: Path) -> None:
+def test_an_invalid_key_or_value_is_one_issue_before_data_is_read(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="LS-CFG-003: train has no key 'epochs'"):
         liverspleen.train(cohort="nothing.csv", output=tmp_path / "o", epochs=3)
     with pytest.raises(InputError, match=r"LS-CFG-006: trainer\.steps=0"):
@@ -95,7 +95,7 @@ def test_a_wrong_key_or_value_is_one_issue_before_anything_is_read(tmp_path: Pat
     assert not (tmp_path / "o").exists()
 
 
-def test_text_is_taken_as_it_stands_and_issues_are_warnings(here: Path) -> None:
+def test_text_is_used_verbatim_and_issues_are_warnings(here: Path) -> None:
     Path("labels").mkdir()
     shutil.copy("phantoms/c0_label.nii.gz", "labels/c0.nii.gz")
     reader = "R(1), O'Brien = ${x} 5.10"
@@ -106,7 +106,7 @@ def test_text_is_taken_as_it_stands_and_issues_are_warnings(here: Path) -> None:
     assert found.issues
 
 
-def test_phantoms_are_made_and_checked_from_python(tmp_path: Path) -> None:
+def test_phantoms_are_created_and_checked_from_python(tmp_path: Path) -> None:
     counts = {"development": 1, "test1": 0, "pairs": 0, "matrix": 48, "workers": 1}
     table = api.phantom(output=str(tmp_path / "phantoms"), **counts)
     assert table == tmp_path / "phantoms" / "cohort.csv"

@@ -1,4 +1,4 @@
-"""A third organ, added as docs/extending.md says: one entry and one phantom shape, then every verb."""
+"""A third organ, added as in docs/extending.md: one entry and one phantom shape, then every verb."""
 
 from __future__ import annotations
 

@@ -124,14 +124,6 @@ def scipy_parts(labels: Labels) -> Answer:
     return answer
 
 
-def cc3d_parts(labels: Labels) -> Answer:
-    """The largest part by cc3d's own function on the whole volume."""
-    import cc3d
-
-    found = {organ.key: cc3d.largest_k(labels == int(organ), k=1, connectivity=26) for organ in ORGANS}
-    return {f"{key} largest": float(np.count_nonzero(part)) for key, part in found.items()}
-
-
 def monai_parts(labels: Labels) -> Answer:
     """The label map of both largest parts by MONAI's transform."""
     import torch
@@ -205,7 +197,6 @@ def versions() -> dict[str, str]:
     names = [
         "numpy",
         "scipy",
-        "connected-components-3d",
         "nibabel",
         "torch",
         *(distribution for _, distribution in PEERS.values()),
@@ -243,7 +234,6 @@ def measure() -> dict[str, Any]:
         "connected_parts": {
             "liverspleen": lambda: ours_parts(maps[0]),
             "scipy.ndimage.label": lambda: scipy_parts(test),
-            "cc3d.largest_k": lambda: cc3d_parts(test),
             "limit: one array read once": lambda: read_once(test, test[:0]),
         },
     }

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import combinations, product
 from math import inf, isinf, sqrt
 
-from liverspleen.evaluation.statistics.intervals import MULTIPLIER, sd_interval
+from liverspleen.evaluation.statistics.intervals import LOA_MULTIPLIER, sd_interval
 
 Interval = tuple[float, float]
 UNBOUNDED: Interval = (-inf, inf)
@@ -112,7 +112,7 @@ def bias_of_ratio(n: int) -> Admissible:
 
     def admissible(given: Sequence[Interval]) -> Interval:
         (over, under), halves = given[::2], given[1::2]
-        sds = [half[1] / MULTIPLIER for half in halves]
+        sds = [half[1] / LOA_MULTIPLIER for half in halves]
         biases = [max(map(abs, bias)) for bias in (over, under)]
         largest = [bias + sd * (n - 1) / sqrt(n) for bias, sd in zip(biases, sds, strict=True)]
         squares = [bias**2 + sd**2 for bias, sd in zip(biases, sds, strict=True)]
@@ -176,7 +176,7 @@ def _between(sizes: Sequence[int], means: Sequence[Interval]) -> Interval:
         centre = sum(n * value for n, value in zip(sizes, values, strict=True)) / sum(sizes)
         return sum(n * (value - centre) ** 2 for n, value in zip(sizes, values, strict=True))
 
-    # Least: every mean as near as its interval lets it be to their common centre, found by going to and fro. Largest:
+    # Least: every mean as near as its interval lets it be to their common centre, found by iteration. Largest:
     # at ends of the intervals, the sum being convex in each mean.
     nearest = [sum(mean) / 2 for mean in means]
     for _ in range(200):

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from projection import Floats, Samples, project
 from samples import FREE, Interval, mean_and_sd
 
-from liverspleen.evaluation.statistics.intervals import MULTIPLIER, sd_interval
+from liverspleen.evaluation.statistics.intervals import LOA_MULTIPLIER, sd_interval
+from liverspleen.evaluation.statistics.reproducibility import RC_QUANTILE
 
 INDICES = ("liver", "spleen", "ratio")
 
@@ -31,7 +32,7 @@ class Agreement:
         squared = FREE
         if np.isfinite(self.p).all():
             squared = tuple(t.isf(p / 2, n - 1) ** 2 for p in reversed(self.p))
-        return [self.bias, (low / MULTIPLIER, high / MULTIPLIER), squared]
+        return [self.bias, (low / LOA_MULTIPLIER, high / LOA_MULTIPLIER), squared]
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,7 @@ def draw_repeats(
         logs = 2 * np.arctanh(pct / 200)
         for changes in (change + logs[:, 0] - logs[:, 1], change):
             for log in (changes[:, 0], changes[:, 1], changes[:, 0] - changes[:, 1]):
-                rc = MULTIPLIER * np.sqrt(((200 * np.tanh(log / 2)) ** 2).mean(axis=1))
+                rc = RC_QUANTILE * np.sqrt(((200 * np.tanh(log / 2)) ** 2).mean(axis=1))
                 found += [rc, lower * rc, upper * rc]
         return np.stack(found, axis=1)
 

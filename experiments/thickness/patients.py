@@ -12,7 +12,7 @@ from settings import Settings
 from liverspleen.organs import Structure
 from liverspleen.phantom.anatomy import Anatomy, Condition, draw_anatomy
 from liverspleen.phantom.painting import paint
-from liverspleen.phantom.scanner import Acquisition, draw_scanner, lay_down
+from liverspleen.phantom.scanner import Acquisition, draw_scanner, plan_acquisition
 from liverspleen.phantom.shapes import Grid
 
 _UNUSED = 3  # cohorts of phantoms draw from 0 to 2 after the seed
@@ -33,7 +33,7 @@ def acquisition(body: Anatomy, number: int, thickness_mm: float, start_mm: float
     """
     entropy = (settings.seed, _UNUSED, number)
     scanner = draw_scanner((*entropy, 10), matrix=settings.matrix, thickness_mm=(thickness_mm, thickness_mm))
-    placed = lay_down(body, scanner, (*entropy, 20))
+    placed = plan_acquisition(body, scanner, (*entropy, 20))
     noise = (*entropy, 30, round(1000 * thickness_mm), round(1000 * start_mm))
     return replace(placed, bottom_mm=placed.bottom_mm - start_mm, slice_count=placed.slice_count + 1, seed=noise)
 

@@ -58,16 +58,18 @@ def agreement(errors: pd.DataFrame) -> Agreement:
         return float("nan") if value is None else value
 
     pooled = against_truth(errors["error_pct"])
-    interval = against_truth(errors.groupby("patient")["error_pct"].mean()).bias_ci or (None, None)
+    by_patient = against_truth(errors.groupby("patient")["error_pct"].mean()).intervals
+    bounds = (None, None) if by_patient is None else by_patient.bias_ci
+    limits = pooled.limits
     own = [name for name in ("patient", "seed") if name in errors]
     within = errors.groupby(own)["error_pct"].var(ddof=0).mean()
     return Agreement(
         pooled.n,
         pooled.n_dropped,
         number(pooled.bias),
-        *map(number, interval),
-        number(pooled.loa_lower),
-        number(pooled.loa_upper),
+        *map(number, bounds),
+        number(None if limits is None else limits.lower),
+        number(None if limits is None else limits.upper),
         float(np.sqrt(within)),
     )
 
@@ -169,7 +171,7 @@ def shift_table(scans: pd.DataFrame) -> pd.DataFrame:
         wide = part.pivot(index="patient", columns="thickness_mm", values="error_pct")
         for thickness in wide.columns[1:]:
             found = bland_altman(wide[thickness].to_numpy(), wide[wide.columns[0]].to_numpy())
-            lower, upper = found.bias_ci or (float("nan"), float("nan"))
+            lower, upper = (float("nan"), float("nan")) if found.intervals is None else found.intervals.bias_ci
             row = {"structure": structure, "recipe": recipe, "thickness_mm": thickness, "n": found.n}
             rows.append(row | {"shift_pct": found.bias, "shift_lower_pct": lower, "shift_upper_pct": upper})
     return pd.DataFrame(rows)

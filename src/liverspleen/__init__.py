@@ -1,8 +1,8 @@
-"""Liver and spleen segmentation and volumetry on portal venous CT, with the agreement statistics to trust it.
+"""Liver and spleen segmentation and volumetry on portal venous CT, with agreement statistics.
 
 Research use only; not a medical device.
 
-The functions below are imported when they are first used, so that `import liverspleen` stays light:
+The functions are imported when they are first used, so that `import liverspleen` is fast:
 
 >>> import liverspleen
 >>> sorted(liverspleen.__all__)  # doctest: +NORMALIZE_WHITESPACE

@@ -1,4 +1,4 @@
-"""Configuration to objects; the only module below the verbs that reads it."""
+"""Make objects from a configuration; below the API only this module reads configurations."""
 
 from __future__ import annotations
 
@@ -35,35 +35,35 @@ if TYPE_CHECKING:
 
 _LOG_EVERY = 50  # steps between two rows of the training loss
 
-# torch is imported inside the functions: verbs that only measure must not pay for it.
+# torch is imported inside the functions, because verbs that only measure must not load it.
 
 
 def vocabulary(config: VocabularyConfig) -> Vocabulary:
-    """The words a cohort may use, in the order of the tables."""
+    """Return the allowed values of the columns of a cohort, in the order of the tables."""
     return Vocabulary(tuple(config.datasets), tuple(config.conditions), tuple(config.sites), dict(config.labels))
 
 
-class CohortWords(Protocol):
-    """What a verb's configuration says about its cohort, besides the path."""
+class CohortOptions(Protocol):
+    """Options of a verb about its cohort, besides the path."""
 
     @property
     def root(self) -> Path | None:
-        """Folder that the paths in the cohort are relative to."""
+        """Folder to which paths in the cohort are relative."""
 
     @property
     def vocabulary(self) -> VocabularyConfig:
-        """Words that its columns may hold."""
+        """Allowed values of its columns."""
 
 
-def cohort(path: Path, config: CohortWords, *, table: Path | None = None) -> Cohort:
-    """The cohort that `cohort=` names: a table, or a folder (see `open_cohort`)."""
+def cohort(path: Path, config: CohortOptions, *, table: Path | None = None) -> Cohort:
+    """Return the cohort of `cohort=`: a table, or a folder (see `open_cohort`)."""
     return open_cohort(path, root=config.root, vocabulary=vocabulary(config.vocabulary), table=table)
 
 
 def bf16_issues(config: TrainConfig) -> list[Issue]:
-    """bfloat16 on a processor that has no instructions for it: it works there, a hundred times slower."""
+    """Return LS-CFG-010 if bfloat16 is used on a processor without instructions for it, which is 100 times slower."""
     choice = config.trainer
-    if choice.precision == "32-true" or has_bf16_instructions():  # Lightning takes bfloat16 for a CPU's 16-mixed
+    if choice.precision == "32-true" or has_bf16_instructions():  # on a CPU, Lightning uses bfloat16 for 16-mixed
         return []
     if choice.accelerator == "gpu" or (choice.accelerator == "auto" and device("auto").type == "cuda"):
         return []
@@ -72,12 +72,12 @@ def bf16_issues(config: TrainConfig) -> list[Issue]:
 
 
 def decisive_keys(config: TrainConfig) -> dict[str, Any]:
-    """The keys of `train` that decide the weights, by dotted name; in place of starting weights the file's hash."""
+    """Return the keys of `train` that determine the weights, by dotted name; initial weights are a hash."""
     found: dict[str, Any] = {}
     for item in fields(TrainConfig):
         value = getattr(config, item.name)
-        inside = asdict(value).items() if is_dataclass(value) and not isinstance(value, type) else None
-        found |= {item.name: value} if inside is None else {f"{item.name}.{name}": one for name, one in inside}
+        nested = asdict(value).items() if is_dataclass(value) and not isinstance(value, type) else None
+        found |= {item.name: value} if nested is None else {f"{item.name}.{name}": one for name, one in nested}
     weights = config.network.weights
     if weights is not None:
         found["network.weights"] = f"sha256 {sha256_of(weights)}" if weights.is_file() else str(weights)
@@ -85,24 +85,24 @@ def decisive_keys(config: TrainConfig) -> dict[str, Any]:
 
 
 def neutral_values() -> Mapping[str, Any]:
-    """By key of `train` the value that behaves as if the key did not exist, as the schema states it."""
+    """Return, by key of `train`, the value that has the same effect as the absence of the key, from the schema."""
     stated = {key.name: key.neutral for key in keys(TrainConfig) if key.neutral is not NO_NEUTRAL}
     return {**REMOVED, **stated}
 
 
 def recipe(config: TrainConfig, inputs: Mapping[str, str], cases: Mapping[str, Sequence[CachedCase]]) -> Recipe:
-    """Everything that decides the weights; `inputs` are the hashes of cohort and split, `cases` those of each side."""
+    """Return what determines the weights; `inputs` are hashes of cohort and split, `cases` the cases of both sides."""
     cached = {side: {case.case_id: case.content_sha256 for case in found} for side, found in cases.items()}
     return Recipe(decisive_keys(config), inputs["cohort"], inputs["split"], cached)
 
 
 def ranks(config: TrainConfig) -> int:
-    """Processes that train together."""
+    """Return the number of processes that train together."""
     return config.trainer.devices * config.trainer.nodes
 
 
 def window(config: TrainConfig) -> IntensityWindow:
-    """The intensity window of a training."""
+    """Return the intensity window of a training."""
     from liverspleen.data.window import IntensityWindow
 
     slices = config.slices
@@ -110,14 +110,14 @@ def window(config: TrainConfig) -> IntensityWindow:
 
 
 def architecture(choice: NetworkConfig) -> dict[str, Any]:
-    """What builds the network again, as plain values: all that was chosen but the weights it starts from."""
-    chosen = asdict(choice)
-    del chosen["weights"]
-    return {name: value for name, value in chosen.items() if value is not None}
+    """Return plain values that build the network: all given keys except the initial weights."""
+    given = asdict(choice)
+    del given["weights"]
+    return {name: value for name, value in given.items() if value is not None}
 
 
 @contextmanager
-def _rejecting_what_cannot_be_built() -> Iterator[None]:
+def _rejecting_invalid_networks() -> Iterator[None]:
     try:
         yield
     except ValueError as error:
@@ -125,10 +125,10 @@ def _rejecting_what_cannot_be_built() -> Iterator[None]:
 
 
 def network(config: TrainConfig) -> nn.Module:
-    """The network, its weights drawn from the current seed, or its encoder's out of a file or timm's hub.
+    """Return the network; its weights are random, or those of its encoder are read from a file or the hub of timm.
 
     Raises:
-        InputError: it does not exist or cannot be built that way, or the weights do not fit.
+        InputError: the network does not exist or cannot be built, or the weights do not fit.
     """
     import torch
 
@@ -136,7 +136,7 @@ def network(config: TrainConfig) -> nn.Module:
 
     choice = config.network
     built: nn.Module
-    with _rejecting_what_cannot_be_built():
+    with _rejecting_invalid_networks():
         built = build_network(architecture(choice), slices=config.slices.count)
     if choice.weights is not None:
         from liverspleen.networks.deeplab import DeepLabV3Plus
@@ -151,33 +151,33 @@ def network(config: TrainConfig) -> nn.Module:
 
         built = with_shared_statistics(built)
     if config.trainer.compile:
-        built.compile()  # in place: names of the weights stay as they are
+        built.compile()  # in place: the names of the weights do not change
     if not config.trainer.channels_last:
         return built
     return built.to(memory_format=torch.channels_last_3d if choice.name == "unet_3d" else torch.channels_last)
 
 
 def network_cost(choice: NetworkConfig, *, slices: int, matrix: int) -> NetworkCost:
-    """Parameters and operations of a network, for slices of `matrix` x `matrix` pixels.
+    """Return parameters and operations of a network, for slices of `matrix` x `matrix` pixels.
 
     Raises:
-        InputError: it does not exist, cannot be built that way, or cannot take that matrix.
+        InputError: the network does not exist, cannot be built, or cannot process that matrix.
     """
     from liverspleen.networks.cost import network_cost
 
-    with _rejecting_what_cannot_be_built():
+    with _rejecting_invalid_networks():
         return network_cost(architecture(choice), slices=slices, matrix=matrix)
 
 
 def augmentation(config: TrainConfig) -> Augmentation:
-    """What is drawn at random on the training device."""
+    """Return the random augmentation, which runs on the training device."""
     from liverspleen.data.augmentation import Augmentation
 
     return Augmentation(**asdict(config.augmentation))
 
 
 def loss(config: TrainConfig) -> nn.Module:
-    """The terms whose weight is not 0; called with logits, labels, and which organs are labelled."""
+    """Return the loss, a function of logits, labels and labelled organs; terms with a weight of 0 are omitted."""
     from liverspleen.training import losses
 
     choice = config.loss
@@ -192,14 +192,14 @@ def loss(config: TrainConfig) -> nn.Module:
 
 
 def sampler(config: TrainConfig) -> Callable[..., Sampler[int]]:
-    """The order of the training slices; called with cases, `steps`, `batch_size`, `seed` and `start`."""
+    """Return the sampler of training slices, a function of cases, `steps`, `batch_size`, `seed` and `start`."""
     from liverspleen.data import sampling
 
     return {"natural": sampling.natural, "balanced": sampling.balanced}[config.sampler.name]
 
 
 def scheduler(config: TrainConfig) -> Callable[[Optimizer], LRScheduler] | None:
-    """Optimizer to a scheduler that steps every step; None for a constant rate."""
+    """Return a function from optimizer to a scheduler that steps at every step; None for a constant rate."""
     from torch.optim.lr_scheduler import PolynomialLR, StepLR
 
     choice = config.scheduler
@@ -209,7 +209,7 @@ def scheduler(config: TrainConfig) -> Callable[[Optimizer], LRScheduler] | None:
 
 
 def module(config: TrainConfig, about: dict[str, Any]) -> SegmentationModule:
-    """The Lightning module of a training; `about` is added to the description that its checkpoints hold."""
+    """Return the Lightning module of a training; `about` is added to the description in its checkpoints."""
     import torch
 
     from liverspleen.training.description import model_description
@@ -241,7 +241,7 @@ def module(config: TrainConfig, about: dict[str, Any]) -> SegmentationModule:
 def data_module(
     config: TrainConfig, training: Sequence[CachedCase], validation: Sequence[CachedCase], *, start: int
 ) -> SliceDataModule:
-    """The data module of a training that has `start` steps behind it."""
+    """Return the data module of a training that continues after `start` steps."""
     from liverspleen.data.module import SliceDataModule
 
     return SliceDataModule(
@@ -269,7 +269,7 @@ def callbacks(
     start: int,
     recipe: Recipe,
 ) -> list[Callback]:
-    """What watches over a training, in this order: a checkpoint comes after all that it stands for."""
+    """Return the callbacks of a training, in order: a checkpoint is written after all that it depends on."""
     from liverspleen.training.checkpoints import Checkpoints
     from liverspleen.training.finite import FiniteGuard
     from liverspleen.training.metrics import ValidationFile
@@ -289,7 +289,7 @@ def callbacks(
 
 
 def loggers(config: TrainConfig, issues: list[Issue], *, start: int) -> list[Logger]:
-    """`metrics.csv` and, if asked for, Weights & Biases beside it; `issues` takes what goes wrong there."""
+    """Return the loggers: `metrics.csv` and optionally Weights & Biases, whose failures are added to `issues`."""
     from pytorch_lightning.loggers import WandbLogger
 
     from liverspleen.training.metrics import MetricsFile
@@ -299,31 +299,31 @@ def loggers(config: TrainConfig, issues: list[Issue], *, start: int) -> list[Log
     if config.logger.wandb:
         choice, output = config.logger, config.output
 
-        def make() -> Logger:  # by the first rank alone, and where a full disk is no more than a warning
+        def make() -> Logger:  # only in the first rank, and where a full disk is only a warning
             name, offline, run = choice.wandb_project, choice.wandb_offline, _wandb_id(output / "wandb_id")
-            group, chosen = choice.wandb_group, _shown(config)
-            return WandbLogger(project=name, offline=offline, save_dir=output, id=run, group=group, config=chosen)
+            group, shown = choice.wandb_group, _shown(config)
+            return WandbLogger(project=name, offline=offline, save_dir=output, id=run, group=group, config=shown)
 
         found.append(SideLogger("Weights & Biases", make, issues))
     return found
 
 
 def _shown(config: TrainConfig) -> dict[str, Any]:
-    """What a service may know of a training: its recipe, and no path."""
+    """Return the part of the configuration that an external service may receive: the recipe, without paths."""
     groups = ("slices", "sampler", "augmentation", "loss", "optimizer", "scheduler", "trainer")
     recipe = {name: asdict(getattr(config, name)) for name in groups}
     return {**recipe, "network": architecture(config.network), "seed": config.seed}
 
 
 def _wandb_id(file: Path) -> str:
-    """Of the W&B run of an output folder: the same one whenever the training goes on."""
+    """Return the id of the W&B run of an output folder, which stays the same when the training resumes."""
     if not file.exists():
         write_text(file, uuid4().hex[:8] + "\n")
     return file.read_text(encoding="utf-8").strip()
 
 
 def trainer(config: TrainConfig, watch: Sequence[Callback], loggers: Sequence[Logger], *, validate: bool) -> Trainer:
-    """A Lightning trainer that counts in steps, on one device or on many."""
+    """Return a Lightning trainer that counts in steps, for one or several devices."""
     import logging
     import warnings
 
@@ -333,9 +333,9 @@ def trainer(config: TrainConfig, watch: Sequence[Callback], loggers: Sequence[Lo
 
     from liverspleen.training.checkpoint_files import CheckpointFiles
 
-    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)  # hardware lines and tips for other products
+    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)  # it logs hardware and advertisements
     warnings.filterwarnings("ignore", module="pytorch_lightning")
-    warnings.filterwarnings("ignore", message="The `srun` command is available")  # a training without it is meant
+    warnings.filterwarnings("ignore", message="The `srun` command is available")  # training without srun is intended
     choice = config.trainer
     every = min(choice.validate_every, choice.steps) * choice.accumulate
     several = ranks(config) > 1
@@ -343,9 +343,9 @@ def trainer(config: TrainConfig, watch: Sequence[Callback], loggers: Sequence[Lo
         accelerator=choice.accelerator,
         devices=choice.devices,
         num_nodes=choice.nodes,
-        # the module shares the first rank's batch statistics itself, at each validation
+        # the module itself sends batch statistics of the first rank to the others, at each validation
         strategy=DDPStrategy(broadcast_buffers=False) if several else "auto",
-        use_distributed_sampler=False,  # data/module.py shares slices and cases out
+        use_distributed_sampler=False,  # data/module.py distributes slices and cases
         precision=choice.precision,
         deterministic=choice.deterministic,
         benchmark=cudnn_benchmark(choice),
@@ -360,22 +360,22 @@ def trainer(config: TrainConfig, watch: Sequence[Callback], loggers: Sequence[Lo
         logger=list(loggers),
         callbacks=[TQDMProgressBar(refresh_rate=20), *watch],
         plugins=[CheckpointFiles()],
-        enable_checkpointing=False,  # training/checkpoints.py says when
+        enable_checkpointing=False,  # training/checkpoints.py writes them
         enable_model_summary=False,
         default_root_dir=config.output,
     )
 
 
 def cudnn_benchmark(choice: TrainerConfig) -> bool:
-    """Whether cuDNN measures its algorithms for each new shape and takes the fastest; slices have few shapes."""
+    """Return whether cuDNN selects the fastest algorithm for each new shape; slices have few shapes."""
     return device(choice.accelerator).type == "cuda" and not choice.deterministic
 
 
 def device(accelerator: str) -> torch.device:
-    """The device that `auto`, `cpu` or `gpu` names on this machine.
+    """Return the device for `auto`, `cpu` or `gpu` on this machine.
 
     Raises:
-        InputError: LS-CFG-008 a GPU where there is none.
+        InputError: LS-CFG-008 a GPU is requested, but there is none.
     """
     import torch
 

@@ -1,4 +1,4 @@
-"""Issues as the user sees them: one line with a stable code, the case, the file, the message, and a hint."""
+"""Issues: one line each, with a stable code, the case, the file, a message, and a hint."""
 
 from __future__ import annotations
 
@@ -12,26 +12,38 @@ from typing import Literal
 Severity = Literal["error", "warning", "note"]
 
 _MANY = 3
-"""Up to so many issues of one kind are listed one by one: each may be what the reader is looking for."""
+"""Up to this number, issues of one kind are listed one by one."""
 
 _FRAME = re.compile(r'File "(.+?)", line (\d+)')
 
 
 def one_line(text: object) -> str:
-    r"""`text` with control characters escaped, so that foreign text cannot break a line of a log.
+    r"""Return `text` with control characters escaped, so that text of the input cannot add lines to a log.
 
     >>> one_line("a\nb")
     'a\\nb'
     """
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(text))
+    line = str(text)
+    if line.isprintable():
+        return line
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
+
+
+def counted(number: int, noun: str, plural: str | None = None) -> str:
+    """Return a count with its noun in the singular or plural; the plural ends in "s" by default.
+
+    >>> counted(1, "label map"), counted(2, "label map"), counted(0, "study", "studies")
+    ('1 label map', '2 label maps', '0 studies')
+    """
+    return f"{number} {noun if number == 1 else plural or f'{noun}s'}"
 
 
 @dataclass(frozen=True)
 class Issue:
-    """One finding about the input; `str()` is its line.
+    """One finding about the input; `str()` gives its line.
 
-    `code` is stable (`LS-AREA-NNN`); scripts may rely on it. `message` says what was found and expected; `hint` is an
-    imperative.
+    `code` is stable (`LS-AREA-NNN`), so scripts may rely on it. `message` states what was found and expected; `hint` is
+    an imperative sentence.
 
     >>> print(Issue("LS-GEO-003", "label map has shape (4, 4, 3), its CT (4, 4, 4)", "resample the label map", "A017"))
     LS-GEO-003 case 'A017': label map has shape (4, 4, 3), its CT (4, 4, 4); resample the label map
@@ -47,16 +59,16 @@ class Issue:
     def __str__(self) -> str:
         return self._line(f" case {self.case_id!r}" if self.case_id else "")
 
-    def _line(self, whose: str) -> str:
+    def _line(self, cases: str) -> str:
         file = f" file '{self.file}'" if self.file else ""
-        return one_line(f"{self.code}{whose}{file}: {self.message}; {self.hint}")
+        return one_line(f"{self.code}{cases}{file}: {self.message}; {self.hint}")
 
 
 def collapsed(issues: Iterable[Issue]) -> list[str]:
-    r"""The lines to print for `issues`: the same issue in more than three cases is one line with a count.
+    r"""Return the lines to print for `issues`; the same issue in more than three cases is one line with a count.
 
-    Issues are the same if code and severity are equal, and message and hint differ only in numbers and in the case's
-    own id. The line is that of the first of them. Lines are in the order of the first issue of each kind; those of
+    Issues are the same if code and severity are equal, and message and hint differ only in numbers and in the id of the
+    case. The line is that of the first issue. Lines are in the order of the first issue of each kind; lines of
     warnings and notes begin with their severity.
 
     >>> issues = [Issue("LS-LAB-005", f"found no A{n}.nii", "add it", f"A{n}") for n in range(200)]
@@ -72,7 +84,7 @@ def collapsed(issues: Iterable[Issue]) -> list[str]:
 
 
 def _kind(issue: Issue) -> tuple[str, ...]:
-    """What issues have in common that are told in one line."""
+    """Return what issues that share a line have in common."""
     text = f"{issue.message}\0{issue.hint}"
     if issue.case_id:
         text = re.sub(rf"(?<![^\W_]){re.escape(issue.case_id)}(?![^\W_])", "#", text)
@@ -90,15 +102,15 @@ def _lines(group: Sequence[Issue]) -> list[str]:
 
 
 def unexpected(error: BaseException, *, case_id: str | None = None, file: str | Path | None = None) -> Issue:
-    """LS-RUN-001: an error that no code expects, with the line of this project where it was raised."""
+    """Return LS-RUN-001, an unexpected error, with the line of this project where it was raised."""
     message = f"unexpected {type(error).__name__}: {error} at {raised_at(error)}"
     return Issue("LS-RUN-001", message, "see the traceback with LIVERSPLEEN_TRACEBACK=1", case_id, file)
 
 
 def raised_at(error: BaseException) -> str:
-    """File and line of the innermost frame in this project, and of the frame of another package that it called.
+    """Return file and line of the innermost frame in this project, and of a frame of another package that it called.
 
-    An error that came back from another process brings its frames along as text.
+    An error of another process contains its frames as text.
     """
     cause = error.__cause__
     remote = type(cause).__name__ == "_RemoteTraceback"
@@ -114,7 +126,7 @@ def raised_at(error: BaseException) -> str:
 
 
 class InputError(Exception):
-    """Input that cannot be used; carries every issue found, and leads to exit code 2. Its text is `collapsed`.
+    """Input that cannot be used, with all issues found; the exit code is 2. Its text is that of `collapsed`.
 
     >>> error = InputError([Issue("LS-COH-001", "no column 'image'", "add it")])
     >>> str(error)

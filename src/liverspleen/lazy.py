@@ -1,4 +1,4 @@
-"""Names that a package exports and imports when they are first used."""
+"""Exported names of a package that are imported when they are first used."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 
 def lazy_exports(package: str, modules: Mapping[str, str]) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
-    """The `__getattr__` and `__dir__` of a package; `modules` says in which of its modules each name is.
+    """Return `__getattr__` and `__dir__` of a package; `modules` gives the module of each name.
 
     >>> getattr_, dir_ = lazy_exports("liverspleen.imaging", {"Geometry": "geometry"})
     >>> getattr_("Geometry").__name__, "Geometry" in dir_()

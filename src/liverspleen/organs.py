@@ -1,6 +1,6 @@
-"""The organs that are segmented: one table of what is known of each, and what follows from it.
+"""The segmented organs: one table of facts about each, and values that are derived from it.
 
-An organ is added by one entry in `Structure`; `docs/extending.md` says what it needs and what it gives.
+An organ is added by one entry in `Structure`; `docs/extending.md` describes the steps.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Final, Literal
 
 @dataclass(frozen=True)
 class OrganFacts:
-    """What the project knows of one organ; no other place holds a fact about an organ."""
+    """Facts about one organ; no other module contains facts about organs."""
 
     colour: str
     """in every picture, colour table and DICOM segmentation, #RRGGBB"""
@@ -26,11 +26,11 @@ class OrganFacts:
     plausible_cm3: tuple[float, float]
     """smallest and largest volume of an adult's organ that counts as possible"""
     absence_weight: float
-    """how much a missing organ adds to the review score of a case: 1 where it cannot be missing"""
+    """how much a missing organ adds to the review score of a case: 1 if it cannot be missing"""
     side: Literal["right", "left"] | None = None
-    """side of the patient on which it lies; None: on both, or in the middle"""
+    """side of the patient; None: on both sides, or in the middle"""
     midline_mm: float = 0.0
-    """how far its centre may lie beyond the middle of the body, on the wrong side, before `check` warns"""
+    """how far its centre may be beyond the middle of the body, on the wrong side, before `check` warns"""
     other_labels: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     """its voxel values in label maps of other systems and datasets, by their names"""
 
@@ -46,17 +46,18 @@ class Structure(IntEnum):
     _facts: OrganFacts | None
 
     def __new__(cls, value: int, facts: OrganFacts | None = None) -> Structure:
-        """The member of that voxel value; the background has no facts."""
+        """Return the member with that voxel value; the background has no facts."""
         member = int.__new__(cls, value)
         member._value_ = value
         member._facts = facts
         return member
 
     BACKGROUND = 0
-    # Colours: Okabe and Ito 2008, told apart with any vision. Plausible volumes are wide on purpose. Their upper ends
-    # are of our own setting: some five times a usual liver, as polycystic ones may be, and sixteen times the largest
-    # healthy spleen, as in myelofibrosis. Midline: in 200 phantoms and four real CT livers lie 23 to 88 mm on their own
-    # side, spleens 85 to 115 mm; after a right hepatectomy only the left lobe remains.
+    # Colours: Okabe and Ito 2008, distinct for people with colour blindness. Ranges of plausible volumes are wide on
+    # purpose. Their upper limits are assumptions: about five times a normal liver, as in polycystic disease, and
+    # sixteen times the largest healthy spleen, as in myelofibrosis. Midline: in 200 phantoms and four real CT scans,
+    # livers are 23 to 88 mm on their own side, spleens 85 to 115 mm; after a right hepatectomy only the left lobe
+    # remains.
     LIVER = (
         1,
         OrganFacts(
@@ -76,7 +77,7 @@ class Structure(IntEnum):
                 "amos": (6,),
                 "btcv": (6,),
                 "flare": (1,),  # 2021 and 2022
-                "msd_liver": (1,),  # Task03; its tumours (2) stay out of the liver, as in the paper
+                "msd_liver": (1,),  # Task03; its tumours (2) are not part of the liver, as in the paper
                 "chaos_ct": (1, 255),  # 255 as published, 1 in most conversions
                 "chaos_mr": (63,),
             },
@@ -89,8 +90,8 @@ class Structure(IntEnum):
             sct="78961009",
             srt="T-C3000",
             abbreviation="SPL",
-            # 107 to 315 cm3 in adults without disease of it (Prassopoulos et al., Eur Radiol 1997;7:246); a tenth of
-            # the least for atrophy.
+            # 107 to 315 cm3 in adults without splenic disease (Prassopoulos et al., Eur Radiol 1997;7:246); a tenth of
+            # the minimum, for atrophy.
             plausible_cm3=(10.0, 5000.0),
             absence_weight=0.5,  # spleens are removed, livers are not
             side="left",
@@ -121,22 +122,22 @@ class Structure(IntEnum):
         """The facts of the organ.
 
         Raises:
-            ValueError: the background is no organ.
+            ValueError: the structure is the background.
         """
         if self._facts is None:
-            raise ValueError(f"{self.key} is no organ")
+            raise ValueError(f"{self.key} is not an organ")
         return self._facts
 
 
 ORGANS: tuple[Structure, ...] = tuple(sorted(structure for structure in Structure if structure))
-"""The organs, in the order of their voxel values, which is that of tables and channels."""
+"""The organs in the order of their voxel values, which is the order of tables and channels."""
 
 ORGAN_KEYS: tuple[str, ...] = tuple(organ.key for organ in ORGANS)
 
 NUM_CLASSES: int = len(Structure)
 
 OWN_VALUES: Final = "liverspleen"
-"""Name of the label maps of this project among `LABEL_VALUES`."""
+"""Name of the label values of this project in `LABEL_VALUES`."""
 
 LABEL_VALUES: Final[Mapping[str, Mapping[int, Structure]]] = {
     OWN_VALUES: {int(organ): organ for organ in ORGANS},
@@ -154,9 +155,9 @@ RATIO_OF: Final = (Structure.LIVER, Structure.SPLEEN)
 """The organs whose volumes the ratio divides."""
 
 APART_MM: Final = 20.0
-"""By how much the spleen's centre must lie to the patient's right of the liver's before the sides are called wrong.
+"""Sides are reported as swapped if the centre of the spleen is this far to the patient's right of that of the liver.
 
-They lie more than 100 mm apart, the spleen on the left, in 200 phantoms and four real CT.
+In 200 phantoms and four real CT scans the distance is above 100 mm, with the spleen on the left.
 """
 
 ADULT_YEARS: Final = 15.0
@@ -164,7 +165,7 @@ ADULT_YEARS: Final = 15.0
 
 
 def organ(key: str) -> Structure:
-    """The organ of that name.
+    """Return the organ with that name.
 
     Raises:
         ValueError: `key` is not the name of an organ.
@@ -178,17 +179,17 @@ def organ(key: str) -> Structure:
 
 
 def organs(keys: Iterable[str]) -> tuple[Structure, ...]:
-    """The organs of those names, in the order of `ORGANS`, each once.
+    """Return the organs with those names, in the order of `ORGANS`, each once.
 
     >>> [o.key for o in organs(["spleen", "liver", "spleen"])]
     ['liver', 'spleen']
     """
-    wanted = {organ(key) for key in keys}
-    return tuple(o for o in ORGANS if o in wanted)
+    selected = {organ(key) for key in keys}
+    return tuple(organ for organ in ORGANS if organ in selected)
 
 
 def listed(word: str = "and", keys: Iterable[str] = ORGAN_KEYS) -> str:
-    """The organs in a sentence.
+    """Return the organs as text for a sentence.
 
     >>> listed(), listed("or", ["liver", "spleen", "pancreas"])
     ('liver and spleen', 'liver, spleen or pancreas')

@@ -1,10 +1,11 @@
-"""Work spread over processes with a progress bar, and what processor and allocator can do."""
+"""Work in several processes, progress bars, and properties of processor and allocator."""
 
 from __future__ import annotations
 
 import ctypes
 import os
 import platform
+import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -30,31 +31,36 @@ _OWN_SETTINGS = ("MALLOC_", "GLIBC_TUNABLES")
 
 
 def has_bf16_instructions(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
-    """Whether the processor multiplies bfloat16 itself, as Linux tells; False where nothing tells."""
+    """Return whether the processor has instructions for bfloat16, according to Linux; False if this is unknown."""
     try:
         text = cpuinfo.read_text(encoding="utf-8", errors="replace")
     except OSError:
         return False
-    told = [line for line in text.splitlines() if line.startswith(("flags", "Features"))]  # x86, Arm
-    return bool({"amx_bf16", "avx512_bf16", "bf16"} & set(" ".join(told).split()))
+    flags = [line for line in text.splitlines() if line.startswith(("flags", "Features"))]  # x86, Arm
+    return bool({"amx_bf16", "avx512_bf16", "bf16"} & set(" ".join(flags).split()))
+
+
+def signals(*names: str) -> tuple[signal.Signals, ...]:
+    """The signals of these names that the system has; Windows has no SIGHUP, SIGUSR1 and SIGUSR2."""
+    return tuple(number for name in names if (number := getattr(signal, name, None)) is not None)
 
 
 @contextmanager
 def spread(
     work: Callable[[Item], Result], items: Iterable[Item], workers: int, *, places: Sequence[str] = ()
 ) -> Iterator[list[Future[Result]]]:
-    """`work` of each item in fresh processes, one per core when `workers` is 0.
+    """Run `work` for each item in new processes, one per core if `workers` is 0, and yield the futures.
 
-    Fork would copy the threads of a loaded torch. The processes end when this one does, also when it is killed; when
-    the block is left early, what has not begun does not begin. Each process is at one of the `places`, of which there
-    are as many as `workers` if there are any; `place` tells `work` which.
+    Processes are spawned, because fork would copy the threads of a loaded torch. They end when this process ends, also
+    when it is killed; if the block ends early, waiting items are not started. `places` is empty or has one entry per
+    process, such as a device; `place` returns the one of the current process.
     """
     context = get_context("spawn")
     queue = context.SimpleQueue()
     for name in places:
         queue.put(name)
-    begin = partial(_begin, queue if places else None)
-    pool = ProcessPoolExecutor(workers or os.cpu_count(), mp_context=context, initializer=begin)
+    start = partial(_start, queue if places else None)
+    pool = ProcessPoolExecutor(workers or os.cpu_count(), mp_context=context, initializer=start)
     try:
         yield [pool.submit(work, item) for item in items]
     finally:
@@ -62,11 +68,11 @@ def spread(
 
 
 def place() -> str | None:
-    """Of the `places` of `spread` the one of this process; None where there are none."""
+    """Return the entry of this process in `places` of `spread`, or None."""
     return _place
 
 
-def _begin(places: SimpleQueue[str] | None) -> None:
+def _start(places: SimpleQueue[str] | None) -> None:
     global _place
     if places is not None:
         _place = places.get()
@@ -81,10 +87,10 @@ def _end_with_parent() -> None:
 
 @contextmanager
 def progress(name: str, total: int | None) -> Iterator[Callable[[str], None]]:
-    """A bar on stderr; call what is yielded with the case that is done."""
+    """Show a progress bar on stderr, and yield a function to call with the id of each finished case."""
     from tqdm import tqdm
 
-    pause_s = 0.1 if sys.stderr.isatty() else 10.0  # a log file needs no hundred lines
+    pause_s = 0.1 if sys.stderr.isatty() else 10.0  # a log file gets fewer lines
     with tqdm(total=total, desc=name, unit="case", mininterval=pause_s, dynamic_ncols=True) as bar:
 
         def advance(case_id: str) -> None:
@@ -95,21 +101,21 @@ def progress(name: str, total: int | None) -> Iterator[Callable[[str], None]]:
 
 
 def say(line: str) -> None:
-    """Print one line of progress at once, also into a pipe or a log file."""
-    print(line, flush=True)  # noqa: T201 - what a notebook and the command line both show
+    """Print a line of progress without buffering, also to a pipe or a log file."""
+    print(line, flush=True)  # noqa: T201 - for notebooks and the command line
 
 
 def keep_pages() -> bool:
-    """Let glibc keep freed blocks of any size for the next allocation; True if it will.
+    """Let glibc keep freed blocks of any size for the next allocation; return whether this is set.
 
-    By default a block above 32 MiB is a mapping of its own: it goes back to the kernel when it is freed, and its pages
-    are faulted in and cleared again when the next block of that size is asked for. A feature map of 512 x 512 slices
-    is such a block, and a training step makes hundreds. No number changes by it; the process keeps its peak memory.
+    By default a block above 32 MiB is a separate mapping: it returns to the kernel when it is freed, and its pages are
+    faulted in and cleared again when the next block of that size is allocated. A feature map of 512 x 512 slices is
+    such a block, and a training step allocates hundreds. Results do not change; the process keeps its peak memory.
 
-    To be called before the first large allocation. Nothing is done without glibc, or where the environment already
-    tunes the allocator (`MALLOC_...`, `GLIBC_TUNABLES`).
+    Call it before the first large allocation. It does nothing without glibc, or if the environment already configures
+    the allocator (`MALLOC_...`, `GLIBC_TUNABLES`).
 
-    Source: mallopt(3): M_MMAP_MAX 0 means no mappings for large blocks, M_TRIM_THRESHOLD -1 no trimming.
+    Source: mallopt(3): M_MMAP_MAX 0 disables mappings for large blocks, M_TRIM_THRESHOLD -1 disables trimming.
     """
     if platform.libc_ver()[0] != "glibc" or any(name.startswith(_OWN_SETTINGS) for name in os.environ):
         return False

@@ -1,4 +1,4 @@
-"""`run.json`: what made an output folder, with what, from what."""
+"""`run.json`: command, configuration, versions, inputs and outputs of a run."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _PACKAGES = (
 
 
 def versions() -> dict[str, str]:
-    """Version of Python, of this package and of each package a number may depend on (read without importing them)."""
+    """Return versions of Python, this package and packages that affect results, without importing them."""
     found = {"python": platform.python_version(), "liverspleen": __version__}
     for package in _PACKAGES:
         try:
@@ -48,14 +48,16 @@ def versions() -> dict[str, str]:
 
 
 def git_state() -> dict[str, Any] | None:
-    """Commit of the checkout this package runs from and whether it has changes; None outside a checkout."""
+    """Return the commit of the checkout of this package and whether it has changes; None outside a checkout."""
     checkout = Path(__file__).parents[2]
     if not (checkout / ".git").exists():
         return None
     try:
         answers = [
-            subprocess.run(["git", "-C", str(checkout), *words], capture_output=True, text=True, check=True, timeout=10)
-            for words in (["rev-parse", "HEAD"], ["status", "--porcelain"])
+            subprocess.run(
+                ["git", "-C", str(checkout), *arguments], capture_output=True, text=True, check=True, timeout=10
+            )
+            for arguments in (["rev-parse", "HEAD"], ["status", "--porcelain"])
         ]
     except (OSError, subprocess.SubprocessError):
         return None
@@ -64,7 +66,7 @@ def git_state() -> dict[str, Any] | None:
 
 @dataclass
 class Run:
-    """What a verb adds to its `run.json` while it works."""
+    """Entries that a verb adds to its `run.json`."""
 
     output: Path
     inputs: dict[str, str] = field(default_factory=dict)
@@ -72,7 +74,7 @@ class Run:
     seeds: dict[str, int] = field(default_factory=dict)
     device: str = "cpu"
     measured: dict[str, float] = field(default_factory=dict)
-    """what was timed, with its unit in the name"""
+    """measured times, with the unit in the name"""
     outputs: list[Path] = field(default_factory=list)
     issues: list[Any] = field(default_factory=list)
 
@@ -81,14 +83,12 @@ class Run:
 def recorded(
     verb: str, config: Any, output: Path, *, command: Sequence[str] | None = None, name: str = "run.json"
 ) -> Iterator[Run]:
-    """Write `output/run.json` when the block ends, whichever way it ends (`status`: done, rejected, failed).
+    """Write `output/run.json` at the end of the block, also after an error (`status`: done, rejected, failed).
 
-    Runs that fill one folder at once need a `name` each for their records. `command` stands for the words of the
-    command line where those must not be told.
-
-    Records of earlier runs into the same folder stay in it under `earlier`, oldest first.
+    Simultaneous runs with the same folder need different names of their records. `command` replaces the command line
+    if that must not be recorded. Records of earlier runs with the same folder are kept under `earlier`, oldest first.
     """
-    output.mkdir(parents=True, exist_ok=True)  # a folder that cannot be made is told before the work
+    output.mkdir(parents=True, exist_ok=True)  # before the work, so that a folder that cannot be made fails early
     run = Run(output)
     started, clock = datetime.now(UTC), perf_counter()
     status = "failed"
@@ -98,7 +98,7 @@ def recorded(
     except InputError as error:
         status = "rejected"
         run.issues.extend(issue for issue in error.issues if issue not in run.issues)
-        raise InputError(run.issues) from error  # with what was found before: it may be the reason
+        raise InputError(run.issues) from error  # with earlier issues, which may be the reason
     finally:
         write_json(
             output / name,
@@ -106,7 +106,7 @@ def recorded(
                 "verb": verb,
                 "status": status,
                 "command": sys.argv if command is None else [*command],
-                "config": _plain(config),
+                "config": _as_json(config),
                 "versions": versions(),
                 "git": git_state(),
                 "inputs": run.inputs,
@@ -135,13 +135,13 @@ def _earlier(file: Path) -> list[Any]:
     return [*last.pop("earlier", []), last]
 
 
-def _plain(value: Any) -> Any:
+def _as_json(value: Any) -> Any:
     if is_dataclass(value) and not isinstance(value, type):
-        return _plain(asdict(value))
+        return _as_json(asdict(value))
     if isinstance(value, float) and not math.isfinite(value):
-        return str(value)  # JSON has no such number
+        return str(value)  # JSON has no NaN or inf
     if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): _as_json(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [_as_json(item) for item in value]
     return str(value) if isinstance(value, Path) else value

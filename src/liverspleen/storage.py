@@ -1,4 +1,4 @@
-"""Files appear under their final names only when they are complete."""
+"""Write files that get their final names only when they are complete."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 StrPath: TypeAlias = str | os.PathLike[str]
-"""A path as public functions take it; they turn it into a `Path` once."""
+"""Type of path arguments of public functions, which convert them to `Path`."""
 
 _BLOCK = 1 << 20
 
 
 @contextmanager
 def complete_file(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path`; at the end of the block it is synced to disk and renamed to `path`.
+    """Yield a temporary path in the folder of `path`; at the end it is synced to disk and renamed to `path`.
 
-    If the block raises, `path` is left as it was and the temporary file is removed. Parent folders are made.
-    The temporary name keeps the suffixes of `path` (writers choose the format by them) and starts with `.part-`.
+    If the block raises, `path` does not change and the temporary file is removed. Parent folders are created.
+    The temporary name has the suffixes of `path`, which determine the format for writers, and starts with `.part-`.
 
     >>> import tempfile
     >>> target = Path(tempfile.mkdtemp()) / "a.txt"
@@ -47,7 +47,7 @@ def complete_file(path: Path) -> Iterator[Path]:
 
 
 def sync(path: Path) -> None:
-    """Bring a file's content, or the names in a folder, to the disk."""
+    """Sync the content of a file, or the names in a folder, to the disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -66,8 +66,17 @@ def write_json(path: Path, content: Any) -> None:
     write_text(path, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
+def size_and_time(path: Path) -> tuple[int, int]:
+    """Size in bytes and time of the last change in ns; zeros if there is no such file."""
+    try:
+        status = path.stat()
+    except OSError:
+        return 0, 0
+    return status.st_size, status.st_mtime_ns
+
+
 def sha256_of(path: Path) -> str:
-    """SHA-256 of the file's bytes, as lower-case hex."""
+    """Return the SHA-256 of the file's bytes, as lower-case hex."""
     digest = hashlib.sha256()
     with path.open("rb") as handle:
         while block := handle.read(_BLOCK):
@@ -76,15 +85,15 @@ def sha256_of(path: Path) -> str:
 
 
 def sha256_of_array(array: NDArray[Any]) -> str:
-    """SHA-256 of an array's bytes, little-endian, last axis fastest.
+    """Return the SHA-256 of an array's bytes, little-endian, last axis fastest.
 
-    Of HU or labels in (slice, row, column) order it tells whether two cases are the same, whatever file, layout and
-    machine they come from.
+    For HU or labels in (slice, row, column) order it is equal for equal cases, independent of file, layout and
+    machine.
 
     >>> import numpy as np
     >>> a = np.array([[1, 2], [3, 4]], np.int16)
     >>> sha256_of_array(a) == sha256_of_array(np.asfortranarray(a).astype(">i2")) != sha256_of_array(a.T)
     True
     """
-    whole = array.astype(array.dtype.newbyteorder("<"), order="C", copy=False)
-    return hashlib.sha256(whole.data.cast("B")).hexdigest()
+    ordered = array.astype(array.dtype.newbyteorder("<"), order="C", copy=False)
+    return hashlib.sha256(ordered.data.cast("B")).hexdigest()

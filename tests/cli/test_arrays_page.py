@@ -1,4 +1,4 @@
-"""The section on arrays of docs/python.md runs as it stands there."""
+"""The examples on arrays in docs/python.md run."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ def run(block: str) -> dict[str, Any]:
     return space
 
 
-def test_the_section_has_the_examples_that_are_run_here() -> None:
+def test_the_page_has_the_examples_that_are_run_here() -> None:
     assert len(BLOCKS) == 3
 
 
 def test_an_image_is_segmented_and_measured(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    ct, drawn = exam()
+    ct, reference = exam()
     write_ct("ct.nii.gz", ct)
-    write_label_map("manual.nii.gz", drawn)
+    write_label_map("manual.nii.gz", reference)
     Path("model.ckpt").write_bytes(model.read_bytes())
     found = run(BLOCKS[0])
     assert found["labels"].shape == nib.load("ct.nii.gz").shape == (32, 32, 5)
@@ -56,7 +56,7 @@ def test_volumes_of_a_table_become_limits_and_a_figure(tmp_path: Path, monkeypat
     wide = table.pivot_table(index="case_id", columns="reader", values="volume_cm3")
     wide.add_prefix("liver_").to_csv("volumes.csv")
     result = run(BLOCKS[1])["result"]
-    assert (round(result.bias, 2), round(result.half_width, 2)) == (-0.17, 3.07)  # the paper's Table 3
+    assert (round(result.bias, 2), round(result.limits.half_width, 2)) == (-0.17, 3.07)  # the paper's Table 3
     assert Path("bland_altman.png").stat().st_size > 1000
     pyplot.close("all")
 

@@ -35,7 +35,7 @@ def example(folder: Path) -> list[str]:
     ]
 
 
-def test_the_example_of_the_page_finds_what_the_page_says(tmp_path: Path, capsys: Captured) -> None:
+def test_the_example_of_the_page_has_the_documented_findings(tmp_path: Path, capsys: Captured) -> None:
     assert main(example(tmp_path)) == 0
     out = capsys.readouterr().out
     assert out.splitlines()[0] == "audit: 12 numbers and 5 claims: 1 impossible, 2 contradiction, 0 note"
@@ -111,7 +111,7 @@ def test_foreign_text_stays_text(tmp_path: Path, capsys: Captured) -> None:
         assert next(csv.DictReader(file))["id"] == "'=1+1"
 
 
-def test_every_rule_and_quantity_stands_on_the_page() -> None:
+def test_every_rule_and_quantity_is_documented() -> None:
     for name in (*RULES, *QUANTITIES):
         assert f"`{name}`" in PAGE, name
     for rule in RULES.values():

@@ -22,11 +22,15 @@ TINY = [
 ]
 
 
-def test_parts_of_a_step_add_up_and_are_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_parts_of_a_step_add_up_and_are_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("liverspleen.training.throughput.busy_seconds", lambda *_, **__: 0.0)  # as on a GPU
     assert main(["bench", *TINY, f"output={tmp_path}"]) == 0
-    told = capsys.readouterr().out
-    assert "bound by: " in told
-    assert "matrix products at " in told
+    printed = capsys.readouterr().out
+    assert "bound by: " in printed
+    assert "GPU busy 0 %" in printed
+    assert "matrix products at " in printed
     result = json.loads((tmp_path / "bench.json").read_text())
     times = result["times"]
     assert list(times["parts_s"]) == ["transfer", "augment", "forward", "backward", "optimizer"]
@@ -48,7 +52,7 @@ def test_slices_of_a_slice_cache_are_read(
 
 def test_empty_cache_is_rejected(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["bench", *TINY, f"cache={tmp_path}"]) == 2
-    assert capsys.readouterr().err.startswith(f"LS-STO-007 file '{tmp_path}': the folder holds no stored case")
+    assert capsys.readouterr().err.startswith(f"LS-STO-007 file '{tmp_path}': the slice cache has no stored case")
 
 
 def test_values_out_of_range_of_a_training_and_of_the_bench_are_listed_together(
@@ -92,7 +96,7 @@ def test_bf16_on_a_cpu_without_it_is_rejected_in_one_line(
     assert not (tmp_path / "o").exists()
 
 
-def test_bf16_for_a_gpu_is_not_rejected_for_the_cpu_beside_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bf16_for_a_gpu_is_not_rejected_because_of_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(assemble, "has_bf16_instructions", lambda: False)
     config = compose("train", ["cohort=c.csv", "output=o", "trainer.precision=bf16-mixed"])
     assert assemble.bf16_issues(replace(config, trainer=replace(config.trainer, accelerator="gpu"))) == []
@@ -107,12 +111,12 @@ def test_optimizer_and_compilation_follow_the_trainer(fused: bool) -> None:
 
 
 @pytest.mark.parametrize("precision", ["bf16", "bf16-true", "64-true"])
-def test_precisions_that_the_slices_do_not_come_in_are_rejected(precision: str) -> None:
-    with pytest.raises(InputError, match=f"LS-CFG-006: trainer.precision={precision} is not one of its choices"):
+def test_unsupported_precisions_are_rejected(precision: str) -> None:
+    with pytest.raises(InputError, match=f"LS-CFG-006: trainer.precision={precision} is not one of the choices"):
         compose("train", ["cohort=c.csv", "output=o", f"trainer.precision={precision}"])
 
 
-def test_algorithms_are_searched_for_on_a_gpu_unless_they_must_be_deterministic(
+def test_fastest_algorithms_are_selected_on_a_gpu_unless_they_must_be_deterministic(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     config = compose("train", ["cohort=c.csv", "output=o"])
@@ -122,7 +126,7 @@ def test_algorithms_are_searched_for_on_a_gpu_unless_they_must_be_deterministic(
         assert assemble.cudnn_benchmark(choice) is expected
 
 
-def test_training_on_a_gpu_that_is_not_there_is_rejected(
+def test_training_on_a_missing_gpu_is_rejected(
     box_cohort: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)

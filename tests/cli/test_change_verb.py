@@ -1,4 +1,4 @@
-"""`liverspleen change`: values or two rows of a table, an RC given or out of a report."""
+"""`liverspleen change`: values or two rows of a table, with a given RC or that of a report."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def table(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def report(tmp_path: Path) -> Path:
-    """report.json of four patients with two CT each."""
+    """report.json of four patients with two CT scans each."""
     rows = [HEADER]
     for number, (first, second) in enumerate([(1000, 1050), (1300, 1260), (1500, 1520), (900, 940)]):
         for site, liver in (("external", first), ("internal", second)):
@@ -44,7 +44,7 @@ def change(*words: str) -> int:
     return main(["change", *words])
 
 
-def test_patients_named_as_their_ct_are_two_where_the_table_names_patients(
+def test_patients_with_the_ids_of_their_cases_are_different_patients(
     table: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with table.open("a") as handle:
@@ -66,7 +66,7 @@ def test_two_volumes_and_a_published_rc(capsys: pytest.CaptureFixture[str], tmp_
     assert (tmp_path / "out/run.json").is_file()
 
 
-def test_two_ct_of_a_table_against_the_rc_of_a_report(
+def test_two_rows_of_a_table_are_compared_with_the_rc_of_a_report(
     table: Path, report: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     # squared CV of a pair: 2 ((x - y) / (x + y))²; %RC = 196 √(2 mean)
@@ -80,7 +80,7 @@ def test_two_ct_of_a_table_against_the_rc_of_a_report(
     assert "undefined because the second volume is truncated" in lines[3]
     assert "undefined because the second volume is truncated" in lines[5]  # the ratio rests on the spleen
     assert "LS-CHG-010: spleen: no verdict" in err
-    assert "LS-CHG-011: liver: the second label map is in several parts" in err
+    assert "LS-CHG-011: liver: the second label map has several parts" in err
 
 
 @pytest.mark.parametrize(
@@ -90,11 +90,11 @@ def test_two_ct_of_a_table_against_the_rc_of_a_report(
         (["first=a1", "second=zz"], "LS-CHG-002.*'zz'"),
         (["first=a1", "second=a1"], "LS-CHG-002"),
         (["first=a1", "second=a2", "reader=manual"], "LS-CHG-004"),
-        (["first=a1"], "LS-CHG-001: second= is missing"),
-        (["first=a1", "second=a2", "before=3"], "LS-CHG-001: before= does not go with measurements="),
+        (["first=a1"], "LS-CHG-001: missing options: second="),
+        (["first=a1", "second=a2", "before=3"], "LS-CHG-001: before= cannot be used with measurements="),
     ],
 )
-def test_ct_that_are_no_pair_are_rejected(
+def test_examinations_that_are_not_a_pair_are_rejected(
     table: Path, words: list[str], code: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert change(f"measurements={table}", "structure=liver", "rc_pct=10", *words) == 2
@@ -104,7 +104,7 @@ def test_ct_that_are_no_pair_are_rejected(
 @pytest.mark.parametrize(
     ("words", "code"),
     [
-        (["before=1"], "LS-CHG-001: after= is missing"),
+        (["before=1"], "LS-CHG-001: missing options: after="),
         (["before=1", "after=2"], "LS-CHG-001: no RC"),
         (["before=1", "after=2", "rc_pct=3", "rc_ci_pct=[1]"], "LS-CHG-001: rc_ci_pct="),
         (
@@ -116,7 +116,7 @@ def test_ct_that_are_no_pair_are_rejected(
         (["before=1", "after=2", "report=r"], "LS-CHG-001: report= has the RC of several indices"),
     ],
 )
-def test_words_that_do_not_go_together_are_rejected(
+def test_options_that_contradict_each_other_are_rejected(
     words: list[str], code: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert change(*words) == 2
@@ -129,11 +129,11 @@ def test_words_that_do_not_go_together_are_rejected(
         ("", "LS-CHG-005"),
         ("[]", "LS-CHG-005"),
         ("{}", "LS-CHG-005"),
-        ('{"format": 1, "cells": [{"table": "reproducibility"}]}', "LS-CHG-005"),
-        ('{"format": 1, "cells": []}', "LS-CHG-008"),
+        ('{"format": 2, "cells": [{"table": "reproducibility"}]}', "LS-CHG-005"),
+        ('{"format": 2, "cells": []}', "LS-CHG-008"),
     ],
 )
-def test_a_file_that_is_no_report_with_an_rc_is_rejected(
+def test_a_report_that_cannot_be_used_is_rejected(
     tmp_path: Path, content: str, code: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "r.json").write_text(content)
@@ -142,7 +142,7 @@ def test_a_file_that_is_no_report_with_an_rc_is_rejected(
 
 
 @pytest.mark.parametrize(
-    "content", ['{"cells": []}', '{"format": 2}', '{"format": "1", "cells": []}', '{"format": true}']
+    "content", ['{"cells": []}', '{"format": 1}', '{"format": "2", "cells": []}', '{"format": true}']
 )
 def test_a_report_of_another_format_is_rejected(
     tmp_path: Path, content: str, capsys: pytest.CaptureFixture[str]
@@ -151,16 +151,16 @@ def test_a_report_of_another_format_is_rejected(
     assert change("before=1", "after=2", "structure=liver", f"report={tmp_path / 'r.json'}") == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"LS-FMT-001 file '{tmp_path / 'r.json'}': report.json ")
-    assert "expected 1; " in line
+    assert "expected 2; " in line
 
 
-def test_the_rc_of_another_reader_is_not_taken(table: Path, report: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_rc_of_another_reader_is_not_used(table: Path, report: Path, capsys: pytest.CaptureFixture[str]) -> None:
     table.write_text(table.read_text().replace("dla", "nnunet"))
     assert change(f"measurements={table}", "first=a1", "second=a2", f"report={report}") == 2
     assert capsys.readouterr().err.startswith("LS-CHG-006")
 
 
-def test_a_table_without_patients_is_taken_with_a_note(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_table_without_patients_is_used_with_a_note(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "m.csv"
     path.write_text("case_id,structure,reader,volume_cm3\nx,liver,dla,100\ny,liver,dla,101\n")
     words = [f"measurements={path}", "first=x", "second=y", "structure=liver", "rc_pct=5"]

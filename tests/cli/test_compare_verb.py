@@ -1,4 +1,4 @@
-"""`liverspleen compare`: several files in, a folder out, rejections in one line each."""
+"""`liverspleen compare`: several input files, an output folder, rejections in one line each."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_two_files_become_one_comparison(
 ) -> None:
     files = ",".join(map(str, measured.values()))
     assert main(["compare", f"measurements={files}", f"output={tmp_path / 'out'}"]) == 0
-    assert "compare: same, short against manual, 4 CT of 4 patients" in capsys.readouterr().out
+    assert "compare: same, short against manual, 4 CT scans of 4 patients" in capsys.readouterr().out
     content = json.loads((tmp_path / "out/compare.json").read_text(encoding="utf-8"))
     cells = {(c["table"], c["row"], c["column"]): c for c in content["cells"]}
     # liver in 4, 5, 3, 4 slices, `short` lacks one of k: DSS 2 (k - 1) / (2 k - 1); every difference is positive
@@ -52,7 +52,7 @@ def test_two_files_become_one_comparison(
     assert {"compare.json", "tables/scores.csv", "figures/forest_1.png"} <= set(record["outputs"])
 
 
-def test_a_missing_case_is_named_on_the_way(
+def test_a_missing_case_is_listed(
     measured: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with measured["short"].open(newline="") as handle:

@@ -7,7 +7,9 @@ from liverspleen.cli.main import main
 
 
 @pytest.mark.slow
-def test_demo_goes_the_whole_way_and_a_second_one_reuses_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_demo_runs_the_full_pipeline_and_a_second_run_reuses_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     out = tmp_path / "demo, é=1"  # a path that Hydra's grammar would not take
     words = ["demo", f"output={out}", "development=4", "test1=2", "pairs=1", "matrix=64", "steps=2"]
     assert main(words) == 0
@@ -32,7 +34,7 @@ def test_demo_goes_the_whole_way_and_a_second_one_reuses_it(tmp_path: Path, caps
     assert main(words) == 0
     again = capsys.readouterr().out
     assert "nothing to do" in again
-    assert "4 of them were there already" in again
+    assert "4 of them made earlier" in again
     assert {path: path.stat().st_mtime_ns for path in before if path.name != "run.json"} == {
         path: time for path, time in before.items() if path.name != "run.json"
     }

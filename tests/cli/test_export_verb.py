@@ -1,4 +1,4 @@
-"""`liverspleen export`: layouts of other systems, and import of an export."""
+"""`liverspleen export`: layouts of other frameworks, and import of the exported data."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from liverspleen.cohort.manifest import read_cohort
 
 @pytest.fixture
 def export(tmp_path: Path) -> Callable[..., int]:
-    def run(cohort: Path, layout: str, *options: str) -> int:
+    def run(cohort: Path, layout: str, *words: str) -> int:
         output = tmp_path / "Dataset501_Test"
-        return main(["export", f"cohort={cohort}", f"layout={layout}", f"output={output}", "workers=1", *options])
+        return main(["export", f"cohort={cohort}", f"layout={layout}", f"output={output}", "workers=1", *words])
 
     return run
 
@@ -28,7 +28,7 @@ def dataset(tmp_path: Path) -> Path:
     return tmp_path / "Dataset501_Test"
 
 
-def test_nnunet_export_has_the_folders_names_and_labels_of_nnunet(box_cohort, export, dataset: Path) -> None:
+def test_nnunet_layout_has_its_folders_names_and_labels(box_cohort, export, dataset: Path) -> None:
     cohort = box_cohort((5, 6, 5), dataset=["development", "", "test1"])
     assert export(cohort, "nnunet") == 0
     content = json.loads((dataset / "dataset.json").read_text())
@@ -51,7 +51,9 @@ def test_nnunet_export_has_the_folders_names_and_labels_of_nnunet(box_cohort, ex
 
 
 @pytest.mark.parametrize("layout", ["nnunet", "msd"])
-def test_what_is_exported_imports_to_the_same_cohort(box_cohort, export, dataset: Path, tmp_path: Path, layout) -> None:
+def test_an_exported_cohort_imports_to_the_same_cohort(
+    box_cohort, export, dataset: Path, tmp_path: Path, layout
+) -> None:
     cohort = box_cohort((5, 6, 5), condition=["fatty", "cld", ""], sex=["F", "M", "F"])
     key = f"key={tmp_path / 'key'}"
     source = ["source=nifti", f"input={cohort.parent}", key, "workers=1"]
@@ -64,9 +66,9 @@ def test_what_is_exported_imports_to_the_same_cohort(box_cohort, export, dataset
     for file in labels.iterdir():
         file.rename(cohort.parent / file.name.replace(".nii.gz", "_label.nii.gz"))
     assert export(cohort, layout) == 0
-    options = [f"source={layout}", f"input={dataset}", f"output={tmp_path / 'back'}", f"key={tmp_path / 'key'}"]
-    options += [f"covariates={dataset / 'covariates.csv'}", "label_values=names", "ids=names", "workers=1"]
-    assert main(["import", *options]) == 0
+    words = [f"source={layout}", f"input={dataset}", f"output={tmp_path / 'back'}", f"key={tmp_path / 'key'}"]
+    words += [f"covariates={dataset / 'covariates.csv'}", "label_values=names", "ids=names", "workers=1"]
+    assert main(["import", *words]) == 0
     hashes = []
     for name in ("direct", "back"):
         rows = csv.DictReader((tmp_path / name / "import.csv").read_text().splitlines())
@@ -97,7 +99,7 @@ def test_splits_are_those_of_nnunet(box_cohort, export, dataset: Path, tmp_path:
     assert json.loads((dataset / "splits_final.json").read_text()) == folds[1:2]
 
 
-def test_partially_labelled_cases_are_excluded_and_listed(box_cohort, export, dataset: Path, capsys) -> None:
+def test_partly_labelled_cases_are_skipped_and_listed(box_cohort, export, dataset: Path, capsys) -> None:
     cohort = box_cohort((5, 5, 5), labelled_structures=["", "liver", ""], label=["c0_label.nii.gz", "", ""])
     assert export(cohort, "nnunet") == 0
     errors = capsys.readouterr().err
@@ -133,7 +135,7 @@ def test_files_of_another_export_are_rejected(box_cohort, export, dataset: Path,
     assert not unfinished.exists()
 
 
-def test_files_of_an_earlier_export_are_removed_if_the_case_is_rejected(box_cohort, export, dataset: Path) -> None:
+def test_files_of_a_case_that_became_unusable_are_removed(box_cohort, export, dataset: Path) -> None:
     cohort = box_cohort((5, 6, 5))
     assert export(cohort, "nnunet") == 0
     next(cohort.parent.glob("c0.nii*")).write_bytes(b"")

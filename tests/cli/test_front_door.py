@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from liverspleen.cli.main import main
-from liverspleen.cli.verbs import VERBS
+from liverspleen.cli.verbs import VERBS, module_of
 from liverspleen.config import SCHEMAS, compose, conf_folder, keys
 from liverspleen.errors import InputError
 
@@ -31,7 +31,7 @@ def test_every_key_is_described_in_a_sentence(verb: str) -> None:
     assert [text for text in texts if not re.fullmatch(r"[A-Z`a-z]\S*( \S+){3,}\.", text)] == []
 
 
-def test_every_yaml_says_first_what_it_chooses() -> None:
+def test_the_first_line_of_every_yaml_states_what_it_selects() -> None:
     for file in conf_folder().rglob("*.yaml"):
         lines = [line for line in file.read_text(encoding="utf-8").splitlines() if "@package" not in line]
         assert lines[0].startswith("# "), file
@@ -62,18 +62,18 @@ def test_groups_and_overrides_compose() -> None:
         ([*TRAIN, "steps"], "LS-CFG-001: 'steps' is not of the form key=value"),
     ],
 )
-def test_wrong_words_are_rejected_with_their_hint(words: list[str], message: str) -> None:
+def test_invalid_overrides_are_rejected_with_a_hint(words: list[str], message: str) -> None:
     with pytest.raises(InputError, match=message):
         compose("train", words)
 
 
-def test_all_wrong_keys_are_told_at_once() -> None:
+def test_all_unknown_keys_are_reported_at_once() -> None:
     with pytest.raises(InputError) as rejected:
         compose("train", [*TRAIN, "sed=1", "nettwork=paper"])
     assert len(rejected.value.issues) == 2
 
 
-def test_unknown_verb_is_rejected_with_the_near_one(capsys: pytest.CaptureFixture[str]) -> None:
+def test_unknown_verb_is_rejected_with_the_nearest_one(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["trian"]) == 2
     assert capsys.readouterr().err == "LS-CFG-000: there is no verb 'trian'; did you mean train?\n"
 
@@ -85,7 +85,7 @@ def test_contradictions_are_rejected_before_anything_runs(tmp_path: Path, capsys
     assert not (tmp_path / "o").exists()
 
 
-def test_unexpected_failure_is_one_line_and_exit_code_1(
+def test_unexpected_error_is_one_line_and_exit_code_1(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def broken(_: object) -> None:
@@ -99,7 +99,7 @@ def test_unexpected_failure_is_one_line_and_exit_code_1(
     assert line.endswith("; see the traceback with LIVERSPLEEN_TRACEBACK=1")
 
 
-def test_unexpected_failure_names_the_innermost_line_of_the_project_and_where_it_was_raised(
+def test_unexpected_error_gives_the_innermost_line_of_the_project_and_where_it_was_raised(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     import liverspleen.cli.info
@@ -120,7 +120,7 @@ def test_unexpected_failure_names_the_innermost_line_of_the_project_and_where_it
     ]
 
 
-def test_unexpected_failure_is_raised_if_the_traceback_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unexpected_error_is_raised_if_the_traceback_is_requested(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object) -> None:
         raise KeyError("gone")
 
@@ -139,7 +139,7 @@ def test_folder_that_cannot_be_made_is_one_line_and_exit_code_1(
     assert line.startswith(f"LS-RUN-003 file '{tmp_path / 'file' / 'below'}': Not a directory")
 
 
-def test_earlier_runs_into_a_folder_stay_on_record(box_cohort: Callable[..., Path], tmp_path: Path) -> None:
+def test_earlier_runs_with_the_same_folder_stay_in_run_json(box_cohort: Callable[..., Path], tmp_path: Path) -> None:
     words = [f"cohort={box_cohort()}", f"output={tmp_path}"]
     assert [main(["split", *words]), main(["split", *words, "seed=1"]), main(["split", "cohort=no", words[1]])] == [
         0,
@@ -171,30 +171,30 @@ def test_check_lists_every_finding_and_finishes_the_other_cases(
     assert (counts["error"], counts["error"] + counts["warning"]) == (2, len(recorded))
 
 
-def test_rejected_run_says_so_in_its_record(tmp_path: Path) -> None:
+def test_rejected_run_is_recorded_as_rejected(tmp_path: Path) -> None:
     assert main(["split", "cohort=none.csv", f"output={tmp_path}"]) == 2
     record = json.loads((tmp_path / "run.json").read_text())
     assert record["status"] == "rejected"
     assert record["issues"][0].startswith("LS-COH-001")
 
 
-def test_path_outside_the_root_and_duplicate_id_cost_their_rows_only(
+def test_only_rows_with_a_path_outside_the_root_or_a_duplicate_id_are_rejected(
     box_cohort: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     manifest = box_cohort(
         case_id=("a", "b", "b", "d"), image=("c0.nii.gz", "c1.nii.gz", "c2.nii.gz", "../../etc/passwd")
     )
-    assert main(["prepare", f"cohort={manifest}", f"cache={tmp_path / 'store'}", "workers=1"]) == 2
+    assert main(["prepare", f"cohort={manifest}", f"cache={tmp_path / 'cache'}", "workers=1"]) == 2
     captured = capsys.readouterr()
     assert [line.split()[0] for line in captured.err.splitlines() if line.startswith("LS-")] == [
         "LS-COH-011",
         "LS-COH-011",
         "LS-COH-015",
     ]
-    assert "prepare: 1 cases" in captured.out
+    assert "prepare: 1 case," in captured.out
 
 
-def test_patient_asked_into_both_sides_is_rejected(
+def test_patient_on_both_sides_is_rejected(
     box_cohort: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     manifest = box_cohort()
@@ -220,7 +220,7 @@ def test_help_shows_the_values_that_the_overrides_produce_by_group(capsys: pytes
     assert "experiment=kjr2020|overfit|phantom  (selected: none)" in text
 
 
-def test_help_is_printed_also_for_a_command_that_is_wrong(capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_is_also_printed_for_an_invalid_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train", "trainer.stepz=3", "--help"]) == 2
     captured = capsys.readouterr()
     assert "trainer.steps=20000" in captured.out
@@ -245,15 +245,18 @@ def test_other_values_of_cfg_are_rejected(capsys: pytest.CaptureFixture[str]) ->
     assert capsys.readouterr().err == "LS-CFG-001: --cfg hydra is not supported; write --cfg job\n"
 
 
-def test_purposes_of_the_verbs_are_the_first_lines_of_their_modules(capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_verb_has_one_purpose_in_help_docstring_and_yaml(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--help"]) == 0
-    listing = capsys.readouterr().out
-    assert main(["plan", "--help"]) == 0
-    purpose = capsys.readouterr().out.splitlines()[0].removeprefix("liverspleen plan: ").rstrip(".")
-    assert f"  plan     {purpose}\n" in listing
+    listing = {line.strip() for line in capsys.readouterr().out.splitlines()}
+    for verb in VERBS:
+        purpose = str(module_of(verb).__doc__).splitlines()[0]
+        assert purpose.endswith(".")
+        assert f"{verb:<7}  {purpose.removesuffix('.')}" in listing
+        first, *_ = (conf_folder() / f"{verb}.yaml").read_text(encoding="utf-8").splitlines()
+        assert first == f"# liverspleen {verb}: {purpose}"
 
 
-def test_a_case_is_found_by_its_id_as_it_stands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_case_is_found_by_its_id_verbatim(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     table = tmp_path / "m.csv"
     rows = ["5.1,5,liver,dla,1000", "5.2,5,liver,dla,1010", "5.10,5,liver,dla,1500"]
     table.write_text("case_id,patient_id,structure,reader,volume_cm3\n" + "\n".join(rows) + "\n")

@@ -1,4 +1,4 @@
-"""A killed import is resumed; phantoms in six layouts are one cohort."""
+"""A killed import is resumed; phantoms in six layouts give the same cohort."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ def content(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
-def test_an_import_killed_at_random_moments_gives_the_same_cohort(tmp_path: Path) -> None:
+def test_an_import_killed_at_random_moments_has_the_same_result(tmp_path: Path) -> None:
     exams = [box_exam(f"e{i}", seed=i, slices=60) for i in range(12)]
-    options = source_files.nifti(tmp_path / "source", exams)
+    words = source_files.nifti(tmp_path / "source", exams)
     environment = {**os.environ, "XDG_CONFIG_HOME": str(tmp_path / "config")}
 
     def command(output: str) -> list[str]:
         where = [f"input={tmp_path / 'source'}", f"output={tmp_path / output}"]
-        return [sys.executable, "-m", "liverspleen", "import", "source=nifti", *where, *options, "workers=2"]
+        return [sys.executable, "-m", "liverspleen", "import", "source=nifti", *where, *words, "workers=2"]
 
     started = time.monotonic()
     subprocess.run(command("whole"), env=environment, check=True, capture_output=True)
@@ -57,7 +57,7 @@ def test_an_import_killed_at_random_moments_gives_the_same_cohort(tmp_path: Path
 
 
 def imported(folder: Path) -> dict[str, tuple[str, dict[str, float]]]:
-    """Hash of the labels, and volumes in cm³ from the files, by hash of the decoded CT."""
+    """By hash of the decoded CT: that of the labels, and volumes in cm³ from the files."""
     cases = {case.case_id: case for case in read_cohort(folder / "cohort.csv").cases}
     found = {}
     for row in csv.DictReader((folder / "import.csv").read_text().splitlines()):
@@ -67,11 +67,11 @@ def imported(folder: Path) -> dict[str, tuple[str, dict[str, float]]]:
     return found
 
 
-def test_phantoms_in_six_layouts_are_one_cohort(tmp_path: Path) -> None:
-    phantoms = ["development=1", "test1=0", "pairs=1", "matrix=48", "seed=3"]
+def test_phantoms_in_six_layouts_give_the_same_cohort(tmp_path: Path) -> None:
+    made = ["development=1", "test1=0", "pairs=1", "matrix=48", "seed=3"]
     for form in ("nifti", "dicom"):
-        assert main(["phantom", f"output={tmp_path / 'phantoms' / form}", f"format={form}", *phantoms]) == 0
-    stated = read_cohort(tmp_path / "phantoms" / "nifti" / "cohort.csv").cases
+        assert main(["phantom", f"output={tmp_path / 'made' / form}", f"format={form}", *made]) == 0
+    stated = read_cohort(tmp_path / "made" / "nifti" / "cohort.csv").cases
     exams = [Exam(c.case_id, c.patient_id, read_ct(c.image), read_label_map(c.label)) for c in stated if c.label]
     facts = ["dataset", "condition", "site", "sex", "age"]
     rows = [[c.case_id, c.patient_id, *(str(getattr(c, name)) for name in facts)] for c in stated]
@@ -80,13 +80,13 @@ def test_phantoms_in_six_layouts_are_one_cohort(tmp_path: Path) -> None:
     results = {}
     for layout, write in WRITERS.items():
         if layout == "dicom":
-            source = tmp_path / "phantoms" / "dicom" / "dicom"
-            options = [f"labels={source}", f"covariates={tmp_path / 'phantoms' / 'dicom' / 'covariates.csv'}"]
+            source = tmp_path / "made" / "dicom" / "dicom"
+            words = [f"labels={source}", f"covariates={tmp_path / 'made' / 'dicom' / 'covariates.csv'}"]
         else:
             source = tmp_path / layout
-            options = [*write(source, exams), f"covariates={covariates}"]
-        options += [f"input={source}", f"output={tmp_path / 'out' / layout}", f"key={tmp_path / 'key'}"]
-        assert main(["import", f"source={layout}", *options]) == 0, layout
+            words = [*write(source, exams), f"covariates={covariates}"]
+        words += [f"input={source}", f"output={tmp_path / 'out' / layout}", f"key={tmp_path / 'key'}"]
+        assert main(["import", f"source={layout}", *words]) == 0, layout
         results[layout] = imported(tmp_path / "out" / layout)
         cases = read_cohort(tmp_path / "out" / layout / "cohort.csv").cases
         columns = [
@@ -101,8 +101,8 @@ def test_phantoms_in_six_layouts_are_one_cohort(tmp_path: Path) -> None:
             assert volumes == pytest.approx(results["nifti"][key][1], rel=1e-6), layout
     truth = {
         (row["case_id"], row["structure"]): float(row["volume_cm3"])
-        for row in csv.DictReader((tmp_path / "phantoms" / "nifti" / "truth.csv").read_text().splitlines())
+        for row in csv.DictReader((tmp_path / "made" / "nifti" / "truth.csv").read_text().splitlines())
     }
     livers = sorted(volumes["liver"] for _, volumes in results["dicom"].values())
-    # voxels of 8 mm: volumes of the label maps are within a few per cent of the truth
+    # voxels of 8 mm: the label maps are the anatomy within some per cent
     assert livers == pytest.approx(sorted(v for (_, organ), v in truth.items() if organ == "liver"), rel=0.1)

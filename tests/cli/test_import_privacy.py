@@ -1,4 +1,4 @@
-"""No identifying text of a source is in the output: planted text is searched in all bytes that an import writes."""
+"""No text that identifies a person is imported: all outputs are searched for planted text."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ SECRET = "Kzybylski"
 NUMBER = "8675309777"
 DATE = "19560704"
 PLANTED = (SECRET.lower(), NUMBER, DATE)
-# Valid values of these VRs by the standard; other text VRs allow any text.
+# What these VRs may hold by the standard; the other text VRs hold any text.
 VALUES = {"DA": DATE, "DT": f"{DATE}101112", "TM": "101112.867530", "UI": f"1.2.{NUMBER}", "AS": "077Y"}
 TEXT = {"AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"}
 KEPT = {"Modality", "ImageType", "PhotometricInterpretation", "PatientSex", "SpecificCharacterSet"}
 
 
 def plant(dataset: pydicom.Dataset) -> None:
-    """Identifying text in a field of each text VR of the dictionary, in private elements, and in a sequence."""
+    """Identifying text in a field of every text VR the dictionary has, in private elements, and in a sequence."""
     planted = set()
     for tag, (vr, _, _, retired, keyword) in DicomDictionary.items():
         group = tag >> 16
@@ -54,7 +54,7 @@ def plant(dataset: pydicom.Dataset) -> None:
 
 
 def dicom_source(folder: Path) -> list[str]:
-    """Valid and invalid series with identifying names, with one segmentation."""
+    """Good and bad series under identifying names, with one segmentation."""
     for number, name in enumerate(["good", "cut", "few", "odd"]):
         place = folder / f"{SECRET}_{NUMBER}" / f"{name} {SECRET}"
         files = write_series(place, box_exam("x", seed=number, slices=2 if name == "few" else 6).ct)
@@ -76,7 +76,7 @@ def dicom_source(folder: Path) -> list[str]:
 
 
 def nifti_source(folder: Path) -> list[str]:
-    options = source_files.nifti(folder, [box_exam(f"{SECRET}{i}", seed=i) for i in range(3)])
+    words = source_files.nifti(folder, [box_exam(f"{SECRET}{i}", seed=i) for i in range(3)])
     for file in (folder / "images").iterdir():
         image = nib.load(file)
         array = image.get_fdata().astype("int16")
@@ -88,25 +88,25 @@ def nifti_source(folder: Path) -> list[str]:
     broken = folder / "images" / f"{SECRET}1.nii.gz"
     broken.write_bytes(broken.read_bytes()[:-100])
     (folder / "images" / f"{SECRET}9.nii.gz").write_bytes(SECRET.encode())
-    return options
+    return words
 
 
 def nnunet_source(folder: Path) -> list[str]:
-    options = source_files.nnunet(folder, [box_exam(f"{SECRET}{i}", seed=i) for i in range(2)])
+    words = source_files.nnunet(folder, [box_exam(f"{SECRET}{i}", seed=i) for i in range(2)])
     content = json.loads((folder / "dataset.json").read_text())
     content |= {"name": SECRET, "description": NUMBER, "channel_names": {"0": SECRET}, "reference": DATE}
     content["labels"][SECRET] = 3
     (folder / "dataset.json").write_text(json.dumps(content))
     (folder / "labelsTr" / f"{SECRET}1.nii.gz").unlink()
-    return options
+    return words
 
 
 def msd_source(folder: Path) -> list[str]:
-    options = source_files.msd(folder, [box_exam(f"{SECRET}{i}", seed=i) for i in range(2)])
+    words = source_files.msd(folder, [box_exam(f"{SECRET}{i}", seed=i) for i in range(2)])
     content = json.loads((folder / "dataset.json").read_text())
     content["training"] += [{"image": f"../{SECRET}.nii.gz", "label": f"./{SECRET}.nii.gz"}, {"image": SECRET}]
     (folder / "dataset.json").write_text(json.dumps(content))
-    return options
+    return words
 
 
 def totalsegmentator_source(folder: Path) -> list[str]:
@@ -119,10 +119,10 @@ def totalsegmentator_source(folder: Path) -> list[str]:
 
 
 def chaos_source(folder: Path) -> list[str]:
-    options = source_files.chaos(folder, [box_exam(f"{SECRET}{i}", seed=i) for i in range(2)])
+    words = source_files.chaos(folder, [box_exam(f"{SECRET}{i}", seed=i) for i in range(2)])
     first, *_ = sorted((folder / f"{SECRET}0" / "Ground").iterdir())
     first.write_bytes(SECRET.encode())
-    return options
+    return words
 
 
 SOURCES: dict[str, Callable[[Path], list[str]]] = {
@@ -137,28 +137,23 @@ SOURCES: dict[str, Callable[[Path], list[str]]] = {
 
 def leaks(content: bytes) -> list[str]:
     text = content.decode("latin-1").lower()
-    return [planted for planted in PLANTED if planted in text]
+    return [word for word in PLANTED if word in text]
 
 
 @pytest.mark.parametrize("layout", SOURCES)
 def test_planted_text_reaches_no_output_log_or_error(layout: str, tmp_path: Path) -> None:
     source = tmp_path / f"in {SECRET}" / layout
-    options = SOURCES[layout](source)
+    words = SOURCES[layout](source)
     covariates = tmp_path / f"{SECRET}.csv"
     covariates.write_text(f"source,site\n{SECRET}0,internal\n{NUMBER},external\n")
     config = tmp_path / "config"
     command = [sys.executable, "-m", "liverspleen", "import", f"source={layout}", f"input={source}"]
-    command += [
-        *options,
-        f"output={tmp_path / 'out'}",
-        f"covariates={covariates}",
-        f"workers={1 + (layout == 'dicom')}",
-    ]
+    command += [*words, f"output={tmp_path / 'out'}", f"covariates={covariates}", f"workers={1 + (layout == 'dicom')}"]
     environment = {**os.environ, "XDG_CONFIG_HOME": str(config)}
     run = subprocess.run(command, capture_output=True, env=environment, cwd=tmp_path, check=False)
-    assert run.returncode == 2  # every source has an invalid case
+    assert run.returncode == 2  # every source has a bad case
     assert b"LS-RUN-" not in run.stderr
-    assert (tmp_path / "out" / "cohort.csv").is_file()  # and a valid one
+    assert (tmp_path / "out" / "cohort.csv").is_file()  # and a good one
     assert leaks(run.stdout) == []
     assert leaks(run.stderr) == [], run.stderr.decode()
     files = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
@@ -171,7 +166,7 @@ def test_planted_text_reaches_no_output_log_or_error(layout: str, tmp_path: Path
         assert leaks(str(file.relative_to(tmp_path / "out")).encode()) == []
         assert key.encode() not in content
     links = b"".join(path.read_bytes() for path in (config / "liverspleen").glob("links-*"))
-    assert leaks(links) != []  # the table of links contains the names
+    assert leaks(links) != []  # the way back is kept where it belongs
 
 
 @pytest.mark.parametrize(
@@ -192,11 +187,11 @@ def test_issues_of_covariates_quote_no_value(
     source_files.nifti(tmp_path / "source", [box_exam("x")])
     file = tmp_path / f"{SECRET}.csv"
     file.write_text(text)
-    options = [f"input={tmp_path / 'source'}", f"output={tmp_path / 'out'}", f"covariates={file}", "workers=1"]
-    assert main(["import", "source=nifti", *options]) == 2
-    errors = capsys.readouterr().err
-    assert "LS-COV-" in errors
-    assert leaks(errors.encode()) == []
+    words = [f"input={tmp_path / 'source'}", f"output={tmp_path / 'out'}", f"covariates={file}", "workers=1"]
+    assert main(["import", "source=nifti", *words]) == 2
+    printed = capsys.readouterr().err
+    assert "LS-COV-" in printed
+    assert leaks(printed.encode()) == []
     assert leaks((tmp_path / "out" / "run.json").read_bytes()) == []
 
 
@@ -205,7 +200,7 @@ def test_issues_of_covariates_quote_no_value(
     [KeyError(SECRET), ValueError(f"cannot read {SECRET}"), OSError(28, "No space left on device", f"/data/{SECRET}")],
 )
 @pytest.mark.parametrize("where", ["find_cases", "import_case"])
-def test_unexpected_errors_give_only_their_type(
+def test_unexpected_errors_report_only_their_type(
     error: Exception, where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def fail(*_: object) -> None:
@@ -215,8 +210,8 @@ def test_unexpected_errors_give_only_their_type(
     monkeypatch.delenv("LIVERSPLEEN_TRACEBACK", raising=False)
     source_files.nifti(tmp_path / "source", [box_exam("x")])
     monkeypatch.setattr(f"liverspleen.cohort.import_run.{where}", fail)
-    options = ["source=nifti", f"input={tmp_path / 'source'}", f"output={tmp_path / 'out'}", "workers=1"]
-    assert main(["import", *options]) == 1
+    words = ["source=nifti", f"input={tmp_path / 'source'}", f"output={tmp_path / 'out'}", "workers=1"]
+    assert main(["import", *words]) == 1
     printed = capsys.readouterr()
     assert leaks((printed.err + printed.out).encode()) == []
     assert type(error).__name__ in printed.err
@@ -230,17 +225,17 @@ def test_missing_paths_are_not_quoted(
 ) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     source_files.nifti(tmp_path / "source", [box_exam("x")])
-    options = {"input": tmp_path / "source", "output": tmp_path / "out"} | {missing: tmp_path / SECRET}
-    assert main(["import", "source=nifti", *(f"{name}={path}" for name, path in options.items()), "workers=1"]) == 2
+    words = {"input": tmp_path / "source", "output": tmp_path / "out"} | {missing: tmp_path / SECRET}
+    assert main(["import", "source=nifti", *(f"{name}={path}" for name, path in words.items()), "workers=1"]) == 2
     assert leaks(capsys.readouterr().err.encode()) == []
 
 
 @pytest.mark.parametrize("piece", [SECRET, f"/data/{SECRET}", f"/data/{SECRET}=1.5"])
-def test_pieces_of_a_path_without_quotes_are_not_quoted_in_the_error(
+def test_parts_of_a_path_without_quotes_are_not_quoted_in_the_error(
     piece: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["import", "source=dicom", "input=/data", piece, "output=out"]) == 2
-    errors = capsys.readouterr().err
-    assert errors.startswith("LS-CFG-001: ")
-    assert len(errors.splitlines()) == 1
-    assert leaks(errors.encode()) == []
+    printed = capsys.readouterr().err
+    assert printed.startswith("LS-CFG-001: ")
+    assert len(printed.splitlines()) == 1
+    assert leaks(printed.encode()) == []

@@ -1,4 +1,4 @@
-"""`liverspleen import`: one cohort from six layouts, and rejected input."""
+"""`liverspleen import`: one cohort from six layouts, case by case, and what is rejected."""
 
 from __future__ import annotations
 
@@ -20,13 +20,14 @@ import yaml
 from source_files import WRITERS, box_exam
 
 from liverspleen.cli import import_
-from liverspleen.cli.main import _reject
+from liverspleen.cli.main import _print_issues
 from liverspleen.cohort import importing
 from liverspleen.cohort.manifest import Cohort, read_cohort
 from liverspleen.config import ImportConfig, compose
 from liverspleen.errors import InputError
 from liverspleen.imaging import CTVolume, Geometry, LabelMap, read_ct, read_label_map, write_ct, write_label_map
 from liverspleen.imaging.dicom import write_series
+from liverspleen.locks import exclusive
 from liverspleen.organs import ORGANS, Structure
 
 Import = Callable[..., int]
@@ -34,26 +35,26 @@ Import = Callable[..., int]
 
 @pytest.fixture(scope="module")
 def defaults() -> ImportConfig:
-    """Composed once, because it takes longer than the import of a small case."""
+    """Composed once: composing takes longer than importing a small case."""
     config: ImportConfig = compose("import", ["source=nifti", "input=x", "output=x", "workers=1"])
     return config
 
 
 @pytest.fixture
-def run_import(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, defaults: ImportConfig) -> Import:
-    """Import `tmp_path/source` into `tmp_path/cohort` with a separate config folder, and return the exit code."""
+def bring_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, defaults: ImportConfig) -> Import:
+    """Runs an import of `tmp_path/source` into `tmp_path/cohort`, with a config folder of its own; the exit code."""
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
 
-    def run(layout: str, *options: str, source: Path | None = None, output: str = "cohort") -> int:
+    def run(layout: str, *words: str, source: Path | None = None, output: str = "cohort") -> int:
         values: dict[str, object] = {"source": layout, "input": source or tmp_path / "source"}
         values["output"] = tmp_path / output
-        for name, _, value in (option.partition("=") for option in options):
+        for name, _, value in (word.partition("=") for word in words):
             is_path = name in {"labels", "covariates", "key", "output"}
             values[name] = Path(value) if is_path else yaml.safe_load(value)
         try:
-            return _reject(import_.run(replace(defaults, **values)))
+            return _print_issues(import_.run(replace(defaults, **values)))
         except InputError as error:
-            return _reject(error.issues)
+            return _print_issues(error.issues)
 
     return run
 
@@ -63,7 +64,7 @@ def table(path: Path) -> list[dict[str, str]]:
 
 
 def contents(cohort: Cohort) -> dict[str, tuple[str, dict[str, float]]]:
-    """Hash of the labels and volumes in cm³, by hash of the CT's canonical bytes, from the files."""
+    """By hash of the CT's canonical bytes: that of the labels, and volumes in cm³, from the files alone."""
     found = {}
     for case in cohort.cases:
         ct = read_ct(case.image)
@@ -75,7 +76,7 @@ def contents(cohort: Cohort) -> dict[str, tuple[str, dict[str, float]]]:
     return found
 
 
-def test_six_layouts_of_one_cohort_import_to_the_same_cohort(tmp_path: Path, run_import: Import) -> None:
+def test_six_layouts_of_one_cohort_import_to_the_same_cohort(tmp_path: Path, bring_in: Import) -> None:
     exams = [box_exam("a", seed=1), box_exam("b", seed=2, slices=7), box_exam("c", "b", seed=3)]
     expected = {
         hashlib.sha256(exam.ct.hu.astype("<i2").tobytes()).hexdigest(): (
@@ -86,11 +87,11 @@ def test_six_layouts_of_one_cohort_import_to_the_same_cohort(tmp_path: Path, run
     }
     headers = set()
     for layout, write in WRITERS.items():
-        options = write(tmp_path / layout, exams)
+        words = write(tmp_path / layout, exams)
         rows = [f"{e.patient + '/' if layout == 'dicom' else ''}{e.name},{e.patient},fatty" for e in exams]
         (tmp_path / f"{layout}.csv").write_text("\n".join(["source,patient,condition", *rows]))
-        options.append(f"covariates={tmp_path / f'{layout}.csv'}")
-        assert run_import(layout, *options, source=tmp_path / layout, output=f"out-{layout}") == 0, layout
+        words.append(f"covariates={tmp_path / f'{layout}.csv'}")
+        assert bring_in(layout, *words, source=tmp_path / layout, output=f"out-{layout}") == 0, layout
         cohort = read_cohort(tmp_path / f"out-{layout}" / "cohort.csv")
         assert cohort.issues == ()
         found = contents(cohort)
@@ -99,27 +100,27 @@ def test_six_layouts_of_one_cohort_import_to_the_same_cohort(tmp_path: Path, run
             assert volumes == pytest.approx(expected[key][1], rel=1e-6), layout
         assert [case.condition for case in cohort.cases] == ["fatty"] * 3
         assert len({case.patient_id for case in cohort.cases}) == 2
-        rows_written = table(tmp_path / f"out-{layout}" / "import.csv")
-        assert {row["image_sha256"] for row in rows_written} == set(expected)
-        assert {row["included"] for row in rows_written} == {"true"}
+        printed = table(tmp_path / f"out-{layout}" / "import.csv")
+        assert {row["image_sha256"] for row in printed} == set(expected)
+        assert {row["included"] for row in printed} == {"true"}
         headers.add((tmp_path / f"out-{layout}" / "cohort.csv").read_text().splitlines()[0])
     assert len(headers) == 1
 
 
-def test_a_patient_has_the_same_id_in_all_layouts(tmp_path: Path, run_import: Import) -> None:
+def test_patients_have_one_id_whatever_layout_they_come_in(tmp_path: Path, bring_in: Import) -> None:
     exams = [box_exam("a")]
     ids = set()
     for layout in ("nifti", "chaos", "dicom"):
-        options = WRITERS[layout](tmp_path / layout, exams)
-        assert run_import(layout, *options, source=tmp_path / layout, output=f"out-{layout}") == 0
+        words = WRITERS[layout](tmp_path / layout, exams)
+        assert bring_in(layout, *words, source=tmp_path / layout, output=f"out-{layout}") == 0
         ids.add(read_cohort(tmp_path / f"out-{layout}" / "cohort.csv").cases[0].patient_id)
     assert len(ids) == 1
     assert ids != {"a"}
 
 
-def test_names_of_a_public_dataset_are_kept_on_request(tmp_path: Path, run_import: Import) -> None:
-    options = source_files.msd(tmp_path / "source", [box_exam("liver_0"), box_exam("liver_1", seed=1)])
-    assert run_import("msd", *options, "ids=names") == 0
+def test_names_of_a_public_dataset_are_kept_on_request(tmp_path: Path, bring_in: Import) -> None:
+    words = source_files.msd(tmp_path / "source", [box_exam("liver_0"), box_exam("liver_1", seed=1)])
+    assert bring_in("msd", *words, "ids=names") == 0
     cases = read_cohort(tmp_path / "cohort" / "cohort.csv").cases
     assert [(case.case_id, case.patient_id, case.dataset) for case in cases] == [
         ("liver_0", "liver_0", "development"),
@@ -127,44 +128,44 @@ def test_names_of_a_public_dataset_are_kept_on_request(tmp_path: Path, run_impor
     ]
 
 
-def test_a_name_that_is_not_utf8_is_rejected_and_the_others_are_imported(
-    tmp_path: Path, run_import: Import, capsys: pytest.CaptureFixture[str]
+def test_a_name_that_is_no_utf8_is_rejected_and_the_others_are_imported(
+    tmp_path: Path, bring_in: Import, capsys: pytest.CaptureFixture[str]
 ) -> None:
     source_files.nifti(tmp_path / "source", [box_exam("a"), box_exam("b", seed=1)])
     images = tmp_path / "source" / "images"
     (images / "b.nii.gz").rename(images / os.fsdecode(b"b\xff.nii.gz"))
-    assert run_import("nifti", "ids=names") == 2
+    assert bring_in("nifti", "ids=names") == 2
     assert [case.case_id for case in read_cohort(tmp_path / "cohort" / "cohort.csv").cases] == ["a"]
     assert [row["source"] for row in table(tmp_path / "cohort" / "import.csv")] == ["a", "b\\xff"]
     assert capsys.readouterr().err.count("file 'b\\xff'") >= 1
-    assert run_import("nifti", output="hashed") == 0
+    assert bring_in("nifti", output="hashed") == 0
     assert len(read_cohort(tmp_path / "hashed" / "cohort.csv").cases) == 2
 
 
-def test_labels_without_label_values_are_rejected_in_one_line(
-    tmp_path: Path, run_import: Import, capsys: pytest.CaptureFixture[str]
+def test_labels_without_the_meaning_of_their_values_are_rejected_in_one_line(
+    tmp_path: Path, bring_in: Import, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for layout in ("nifti", "msd", "nnunet", "chaos"):
-        options = WRITERS[layout](tmp_path / layout, [box_exam("a")])
-        kept = [option for option in options if not option.startswith("label_values")]
-        assert run_import(layout, *kept, source=tmp_path / layout, output=layout + "-out") == 2
+        words = WRITERS[layout](tmp_path / layout, [box_exam("a")])
+        kept = [word for word in words if not word.startswith("label_values")]
+        assert bring_in(layout, *kept, source=tmp_path / layout, output=layout + "-out") == 2
         lines = [line for line in capsys.readouterr().err.splitlines() if "LS-IMP" in line]
         assert len(lines) == 1
         assert "LS-IMP-003" in lines[0]
         assert not (tmp_path / f"{layout}-out" / "cohort.csv").exists()
 
 
-def test_images_are_imported_without_labels(tmp_path: Path, run_import: Import) -> None:
+def test_without_labels_only_images_are_imported(tmp_path: Path, bring_in: Import) -> None:
     source_files.nifti(tmp_path / "source", [box_exam("a")])
-    assert run_import("nifti") == 0
+    assert bring_in("nifti") == 0
     (case,) = read_cohort(tmp_path / "cohort" / "cohort.csv").cases
     assert case.label is None
     assert not list((tmp_path / "cohort").glob("labels/*"))
 
 
-def test_a_structure_without_label_value_is_not_labelled(tmp_path: Path, run_import: Import) -> None:
-    options = source_files.nifti(tmp_path / "source", [box_exam("a")])
-    assert run_import("nifti", options[0], "label_values={1: liver}") == 0
+def test_a_structure_that_is_not_in_the_map_is_not_labelled(tmp_path: Path, bring_in: Import) -> None:
+    words = source_files.nifti(tmp_path / "source", [box_exam("a")])
+    assert bring_in("nifti", words[0], "label_values={1: liver}") == 0
     (case,) = read_cohort(tmp_path / "cohort" / "cohort.csv").cases
     assert case.labelled_structures == (Structure.LIVER,)
     assert case.label is not None
@@ -172,10 +173,10 @@ def test_a_structure_without_label_value_is_not_labelled(tmp_path: Path, run_imp
 
 
 def test_one_bad_case_is_one_line_and_the_others_are_imported(
-    tmp_path: Path, run_import: Import, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, bring_in: Import, capsys: pytest.CaptureFixture[str]
 ) -> None:
     exams = [box_exam(name, seed=i) for i, name in enumerate(["good", "truncated", "shifted", "taller"])]
-    options = source_files.nifti(tmp_path / "source", exams)
+    words = source_files.nifti(tmp_path / "source", exams)
     image = tmp_path / "source" / "images" / "truncated.nii.gz"
     image.write_bytes(image.read_bytes()[:-200])
     affine = exams[2].label.geometry.affine.copy()
@@ -183,7 +184,7 @@ def test_one_bad_case_is_one_line_and_the_others_are_imported(
     moved = LabelMap(exams[2].label.labels, Geometry(exams[2].label.geometry.shape, affine))
     write_label_map(tmp_path / "source" / "masks" / "shifted.nii.gz", moved)
     write_label_map(tmp_path / "source" / "masks" / "taller.nii.gz", box_exam("x", slices=7).label)
-    assert run_import("nifti", *options) == 2
+    assert bring_in("nifti", *words) == 2
     rows = {row["code"]: row for row in table(tmp_path / "cohort" / "import.csv")}
     assert set(rows) == {"", "LS-IMG-004", "LS-GEO-003", "LS-GEO-004"}
     assert rows[""]["included"] == "true"
@@ -194,30 +195,30 @@ def test_one_bad_case_is_one_line_and_the_others_are_imported(
     assert all(errors.count(code) == 1 for code in ("LS-IMG-004", "LS-GEO-003", "LS-GEO-004"))
 
 
-def test_repeating_the_import_converts_only_changed_files(tmp_path: Path, run_import: Import) -> None:
-    options = source_files.nifti(tmp_path / "source", [box_exam("a"), box_exam("b", seed=1)])
-    assert run_import("nifti", *options) == 0
+def test_the_same_command_again_imports_only_changed_files(tmp_path: Path, bring_in: Import) -> None:
+    words = source_files.nifti(tmp_path / "source", [box_exam("a"), box_exam("b", seed=1)])
+    assert bring_in("nifti", *words) == 0
     before = {file: file.stat().st_mtime_ns for file in (tmp_path / "cohort" / "images").iterdir()}
-    assert run_import("nifti", *options) == 0
+    assert bring_in("nifti", *words) == 0
     assert before == {file: file.stat().st_mtime_ns for file in before}
     changed = box_exam("b", seed=5).ct.hu
     write_ct(tmp_path / "source" / "images" / "b.nii.gz", CTVolume(changed, box_exam("b", seed=1).ct.geometry))
-    assert run_import("nifti", *options) == 0
+    assert bring_in("nifti", *words) == 0
     assert sum(file.stat().st_mtime_ns != time for file, time in before.items()) == 1
     hashes = {row["image_sha256"] for row in table(tmp_path / "cohort" / "import.csv")}
     assert hashlib.sha256(changed.astype("<i2").tobytes()).hexdigest() in hashes
 
 
-def test_cases_removed_from_the_source_are_removed_and_other_files_are_kept(tmp_path: Path, run_import: Import) -> None:
-    options = source_files.nifti(tmp_path / "source", [box_exam("a"), box_exam("b", seed=1)])
-    assert run_import("nifti", *options) == 0
+def test_cases_removed_from_the_source_are_removed_and_other_files_stay(tmp_path: Path, bring_in: Import) -> None:
+    words = source_files.nifti(tmp_path / "source", [box_exam("a"), box_exam("b", seed=1)])
+    assert bring_in("nifti", *words) == 0
     mine = tmp_path / "cohort" / "images" / "mine.nii.gz"
     mine.write_bytes(b"mine")
     unfinished = tmp_path / "cohort" / "images" / ".part-12345678-x.nii.gz"
     unfinished.write_bytes(b"")
     for folder in ("images", "masks"):
         (tmp_path / "source" / folder / "b.nii.gz").unlink()
-    assert run_import("nifti", *options) == 0
+    assert bring_in("nifti", *words) == 0
     assert mine.exists()
     assert not unfinished.exists()
     assert len(list((tmp_path / "cohort" / "images").iterdir())) == 2
@@ -225,37 +226,37 @@ def test_cases_removed_from_the_source_are_removed_and_other_files_are_kept(tmp_
 
 
 @pytest.mark.parametrize("ids", ["names", "hashed"])
-def test_a_source_inside_the_output_is_rejected_and_not_changed(
-    ids: str, tmp_path: Path, run_import: Import, capsys: pytest.CaptureFixture[str]
+def test_a_source_inside_the_output_is_rejected_and_unchanged(
+    ids: str, tmp_path: Path, bring_in: Import, capsys: pytest.CaptureFixture[str]
 ) -> None:
     source_files.nifti(tmp_path / "data", [box_exam("a")])
     (tmp_path / "data" / "masks").rename(tmp_path / "data" / "labels")
     before = {file: file.read_bytes() for file in (tmp_path / "data").rglob("*.nii.gz")}
     elsewhere = tmp_path / "scans"
     shutil.copytree(tmp_path / "data" / "images", elsewhere)
-    options = [f"labels={tmp_path / 'data' / 'labels'}", "label_values=liverspleen", f"ids={ids}"]
+    words = [f"labels={tmp_path / 'data' / 'labels'}", "label_values=liverspleen", f"ids={ids}"]
     for source in (tmp_path / "data" / "images", elsewhere):
-        assert run_import("nifti", *options, source=source, output="data") == 2
+        assert bring_in("nifti", *words, source=source, output="data") == 2
         assert capsys.readouterr().err.count("LS-CFG-016") == 1
     assert {file: file.read_bytes() for file in (tmp_path / "data").rglob("*.nii.gz")} == before
 
 
-def test_files_not_written_by_an_import_are_never_replaced(
-    tmp_path: Path, run_import: Import, capsys: pytest.CaptureFixture[str]
+def test_files_of_other_programs_are_never_replaced(
+    tmp_path: Path, bring_in: Import, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    options = source_files.nifti(tmp_path / "source", [box_exam("a"), box_exam("b", seed=1)])
+    words = source_files.nifti(tmp_path / "source", [box_exam("a"), box_exam("b", seed=1)])
     mine = tmp_path / "cohort" / "labels" / "a.nii.gz"
     mine.parent.mkdir(parents=True)
     mine.write_bytes(b"drawn by hand")
     for _ in range(2):
-        assert run_import("nifti", *options, "ids=names") == 2
+        assert bring_in("nifti", *words, "ids=names") == 2
         assert capsys.readouterr().err.count("LS-IMP-032 case 'a'") == 1
         assert mine.read_bytes() == b"drawn by hand"
         assert [case.case_id for case in read_cohort(tmp_path / "cohort" / "cohort.csv").cases] == ["b"]
 
 
-def test_a_full_disk_stops_the_import_with_its_error(
-    tmp_path: Path, run_import: Import, monkeypatch: pytest.MonkeyPatch
+def test_a_full_disk_ends_the_import_with_its_reason(
+    tmp_path: Path, bring_in: Import, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))  # as writing into an open file does, without its name
@@ -263,47 +264,43 @@ def test_a_full_disk_stops_the_import_with_its_error(
     source_files.nifti(tmp_path / "source", [box_exam("a"), box_exam("b", seed=1)])
     monkeypatch.setattr(importing, "write_ct", full)
     with pytest.raises(OSError, match="No space left on device"):
-        run_import("nifti")
+        bring_in("nifti")
 
 
-def test_a_case_killed_between_its_files_is_imported_again(tmp_path: Path, run_import: Import) -> None:
-    options = source_files.nifti(tmp_path / "source", [box_exam("a")])
-    assert run_import("nifti", *options) == 0
+def test_a_case_killed_between_its_files_is_imported_again(tmp_path: Path, bring_in: Import) -> None:
+    words = source_files.nifti(tmp_path / "source", [box_exam("a")])
+    assert bring_in("nifti", *words) == 0
     (label,) = (tmp_path / "cohort" / "labels").iterdir()
     whole = label.read_bytes()
     (record,) = (tmp_path / "cohort" / ".import").glob("*.json")
     label.unlink()
     record.write_text('{"stamp": ""}')
-    assert run_import("nifti", *options) == 0
+    assert bring_in("nifti", *words) == 0
     assert label.read_bytes() == whole
 
 
-def test_workers_give_the_same_cohort(tmp_path: Path, run_import: Import) -> None:
-    options = source_files.nifti(tmp_path / "source", [box_exam("a"), box_exam("b", seed=1)])
-    assert run_import("nifti", *options) == 0
-    assert run_import("nifti", *options, "workers=2", output="two") == 0
+def test_workers_give_the_same_cohort(tmp_path: Path, bring_in: Import) -> None:
+    words = source_files.nifti(tmp_path / "source", [box_exam("a"), box_exam("b", seed=1)])
+    assert bring_in("nifti", *words) == 0
+    assert bring_in("nifti", *words, "workers=2", output="two") == 0
     one, two = ((tmp_path / name / "cohort.csv").read_bytes() for name in ("cohort", "two"))
     assert one == two
 
 
-def test_a_second_import_into_the_same_folder_is_rejected(
-    tmp_path: Path, run_import: Import, capsys: pytest.CaptureFixture[str]
+def test_a_second_simultaneous_import_into_a_folder_is_rejected(
+    tmp_path: Path, bring_in: Import, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    fcntl = pytest.importorskip("fcntl")
     source_files.nifti(tmp_path / "source", [box_exam("a")])
     (tmp_path / "cohort").mkdir()
-    with (tmp_path / "cohort" / ".import.lock").open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        assert run_import("nifti") == 2
+    with exclusive(tmp_path / "cohort" / ".import.lock"):
+        assert bring_in("nifti") == 2
     assert "LS-IMP-018" in capsys.readouterr().err
-    assert run_import("nifti") == 0
+    assert bring_in("nifti") == 0
 
 
-def test_the_key_is_created_once_and_private(
-    tmp_path: Path, run_import: Import, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_key_is_made_once_and_private(tmp_path: Path, bring_in: Import, capsys: pytest.CaptureFixture[str]) -> None:
     source_files.nifti(tmp_path / "source", [box_exam("a")])
-    assert run_import("nifti") == 0
+    assert bring_in("nifti") == 0
     assert "LS-IDN-004" in capsys.readouterr().err
     key = tmp_path / "config" / "liverspleen" / "import.key"
     assert stat.S_IMODE(key.stat().st_mode) == 0o600
@@ -311,23 +308,23 @@ def test_the_key_is_created_once_and_private(
     assert stat.S_IMODE(links.stat().st_mode) == 0o600
     (case,) = read_cohort(tmp_path / "cohort" / "cohort.csv").cases
     assert f"case,{case.case_id},a" in links.read_text().splitlines()
-    assert run_import("nifti", output="again") == 0
+    assert bring_in("nifti", output="again") == 0
     assert "LS-IDN-004" not in capsys.readouterr().err
     assert read_cohort(tmp_path / "again" / "cohort.csv").cases[0].case_id == case.case_id
-    assert run_import("nifti", f"key={tmp_path / 'other.key'}", output="other") == 0
+    assert bring_in("nifti", f"key={tmp_path / 'other.key'}", output="other") == 0
     assert read_cohort(tmp_path / "other" / "cohort.csv").cases[0].case_id != case.case_id
     assert list(tmp_path.glob("links-*.csv"))
-    assert run_import("nifti", f"key={tmp_path / 'inside' / 'k'}", output="inside") == 2
+    assert bring_in("nifti", f"key={tmp_path / 'inside' / 'k'}", output="inside") == 2
     assert "LS-IDN-005" in capsys.readouterr().err
 
 
-def test_covariates_are_checked_at_once_and_missing_rows_are_reported(
-    tmp_path: Path, run_import: Import, capsys: pytest.CaptureFixture[str]
+def test_covariates_are_checked_first_and_missing_rows_are_reported(
+    tmp_path: Path, bring_in: Import, capsys: pytest.CaptureFixture[str]
 ) -> None:
     source_files.nifti(tmp_path / "source", [box_exam("a"), box_exam("b", seed=1)])
     file = tmp_path / "covariates.csv"
     file.write_text("source,age,condition,weight\na,61,fatty,80\nz,50,healthy,70\n")
-    assert run_import("nifti", f"covariates={file}") == 0
+    assert bring_in("nifti", f"covariates={file}") == 0
     errors = capsys.readouterr().err
     assert "LS-COV-006: covariates: row 3" in errors
     assert "LS-COV-007: covariates: no row for 1 of 2 cases" in errors
@@ -337,61 +334,61 @@ def test_covariates_are_checked_at_once_and_missing_rows_are_reported(
         (None, "", ""),
     }
     file.write_text("source,age,condition\na,-1,fatty\nb,50,well\n")
-    assert run_import("nifti", f"covariates={file}") == 2
+    assert bring_in("nifti", f"covariates={file}") == 2
     errors = capsys.readouterr().err
     assert errors.count("LS-COV-005") == 2
 
 
 def test_test_cases_of_nnunet_become_a_test_set_with_a_note(
-    tmp_path: Path, run_import: Import, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, bring_in: Import, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    options = source_files.nnunet(tmp_path / "source", [box_exam("a")])
+    words = source_files.nnunet(tmp_path / "source", [box_exam("a")])
     exam = box_exam("t", seed=4)
     write_ct(tmp_path / "source" / "imagesTs" / "t_0000.nii.gz", exam.ct)
     write_label_map(tmp_path / "source" / "labelsTs" / "t.nii.gz", exam.label)
-    assert run_import("nnunet", *options, "ids=names") == 0
+    assert bring_in("nnunet", *words, "ids=names") == 0
     cases = {case.case_id: case for case in read_cohort(tmp_path / "cohort" / "cohort.csv").cases}
     assert (cases["a"].dataset, cases["t"].dataset) == ("development", "test1")
     assert cases["t"].label is not None
     assert "LS-IMP-011: 1 test case " in capsys.readouterr().err
     (tmp_path / "covariates.csv").write_text("source,dataset\nt,test2\n")
-    assert run_import("nnunet", *options, "ids=names", f"covariates={tmp_path / 'covariates.csv'}") == 0
+    assert bring_in("nnunet", *words, "ids=names", f"covariates={tmp_path / 'covariates.csv'}") == 0
     assert "LS-IMP-011" not in capsys.readouterr().err
 
 
-def test_masks_of_chaos_follow_file_names_in_both_slice_orders(tmp_path: Path, run_import: Import) -> None:
+def test_masks_of_chaos_follow_file_names_in_either_order_of_slices(tmp_path: Path, bring_in: Import) -> None:
     exam = box_exam("1", slices=7)
-    options = source_files.chaos(tmp_path / "source", [exam], head_first=True)
-    assert run_import("chaos", *options) == 0
+    words = source_files.chaos(tmp_path / "source", [exam], head_first=True)
+    assert bring_in("chaos", *words) == 0
     (case,) = read_cohort(tmp_path / "cohort" / "cohort.csv").cases
     assert case.label is not None
     np.testing.assert_array_equal(read_label_map(case.label).labels, exam.label.labels)
     np.testing.assert_array_equal(read_ct(case.image).hu, exam.ct.hu)
 
 
-def test_masks_of_chaos_that_cannot_be_assigned_are_rejected(tmp_path: Path, run_import: Import) -> None:
-    options = source_files.chaos(tmp_path / "source", [box_exam("few"), box_exam("mixed", seed=1)])
+def test_masks_of_chaos_that_cannot_be_assigned_are_rejected(tmp_path: Path, bring_in: Import) -> None:
+    words = source_files.chaos(tmp_path / "source", [box_exam("few"), box_exam("mixed", seed=1)])
     (tmp_path / "source" / "few" / "Ground" / "liver_GT_003.png").unlink()
     scans = tmp_path / "source" / "mixed" / "DICOM_anon"
     (scans / "0002.dcm").rename(scans / "9999.dcm")
-    assert run_import("chaos", *options) == 2
+    assert bring_in("chaos", *words) == 2
     assert {row["code"] for row in table(tmp_path / "cohort" / "import.csv")} == {"LS-IMP-020", "LS-IMP-021"}
 
 
-def test_sex_and_age_come_from_meta_csv(tmp_path: Path, run_import: Import) -> None:
-    options = source_files.totalsegmentator(tmp_path / "source", [box_exam("s0001"), box_exam("s0002", seed=1)])
+def test_sex_and_age_come_from_meta_csv(tmp_path: Path, bring_in: Import) -> None:
+    words = source_files.totalsegmentator(tmp_path / "source", [box_exam("s0001"), box_exam("s0002", seed=1)])
     (tmp_path / "source" / "meta.csv").write_text("image_id;age;gender;institute\ns0001;60;f;A\ns0002;;m;B\n")
-    assert run_import("totalsegmentator", *options, "ids=names") == 0
+    assert bring_in("totalsegmentator", *words, "ids=names") == 0
     cases = read_cohort(tmp_path / "cohort" / "cohort.csv").cases
     assert [(case.sex, case.age) for case in cases] == [("F", 60.0), ("M", None)]
 
 
-def test_facts_of_dicom_headers_reach_the_cohort_and_series_are_listed(tmp_path: Path, run_import: Import) -> None:
+def test_facts_of_dicom_headers_reach_the_cohort_and_series_are_listed(tmp_path: Path, bring_in: Import) -> None:
     tags = {"PatientID": "P", "PatientSex": "F", "PatientAge": "061Y", "SliceThickness": "5"}
     exam = box_exam("a")
     write_series(tmp_path / "source" / "ct", exam.ct, tags={**tags, "SeriesDescription": "Abdomen portal venous"})
     write_series(tmp_path / "source" / "few", box_exam("b", slices=3).ct, tags=tags)
-    assert run_import("dicom") == 2
+    assert bring_in("dicom") == 2
     (case,) = read_cohort(tmp_path / "cohort" / "cohort.csv").cases
     facts = (case.sex, case.age, case.slice_thickness_mm, case.phase)
     assert facts == ("F", 61.0, 5.0, "portal_venous")
@@ -404,101 +401,101 @@ def test_facts_of_dicom_headers_reach_the_cohort_and_series_are_listed(tmp_path:
     assert (rows["3"]["included"], rows["3"]["code"]) == ("false", "LS-DCM-014")
 
 
-def test_series_are_selected_by_covariates_then_by_header_then_not_at_all(tmp_path: Path, run_import: Import) -> None:
+def test_of_several_series_the_manifest_selects_else_the_header_else_none(tmp_path: Path, bring_in: Import) -> None:
     study = {"PatientID": "P", "StudyInstanceUID": "1.2.3"}
     for number, phase in enumerate(["arterial", "portal venous"], start=1):
         tags = {**study, "SeriesNumber": number, "SeriesDescription": phase, "SeriesInstanceUID": f"1.2.3.{number}"}
         write_series(tmp_path / "source" / phase, box_exam("x", seed=number).ct, tags=tags)
 
-    def selected(*options: str) -> list[str]:
-        run_import("dicom", *options)
+    def taken(*words: str) -> list[str]:
+        bring_in("dicom", *words)
         return [row["phase"] for row in table(tmp_path / "cohort" / "series.csv") if row["included"] == "true"]
 
-    assert selected() == ["portal_venous"]
+    assert taken() == ["portal_venous"]
     manifest = tmp_path / "covariates.csv"
     for text in ("patient,series\nP,1\n", "patient,series\nP,1.2.3.1\n", "source,site\narterial,internal\n"):
         manifest.write_text(text)
-        assert selected(f"covariates={manifest}") == ["arterial"], text
+        assert taken(f"covariates={manifest}") == ["arterial"], text
     shutil.rmtree(tmp_path / "source" / "portal venous")
-    assert selected() == ["arterial"]  # the only one, with any phase
+    assert taken() == ["arterial"]  # the only one, whatever its phase
     tags = {**study, "SeriesNumber": 3, "SeriesDescription": "delayed", "SeriesInstanceUID": "1.2.3.3"}
     write_series(tmp_path / "source" / "delayed", box_exam("x", seed=3).ct, tags=tags)
-    assert selected() == []
+    assert taken() == []
     rows = table(tmp_path / "cohort" / "series.csv")
     assert {row["code"] for row in rows} == {"LS-IMP-014"}
     assert all("phase arterial" in row["reason"] and "phase delayed" in row["reason"] for row in rows)
 
 
-def test_segmentations_without_labels_option_are_reported(
-    tmp_path: Path, run_import: Import, capsys: pytest.CaptureFixture[str]
+def test_segmentations_that_are_not_referenced_are_reported(
+    tmp_path: Path, bring_in: Import, capsys: pytest.CaptureFixture[str]
 ) -> None:
     source_files.dicom(tmp_path / "source", [box_exam("a")])
-    assert run_import("dicom") == 0
+    assert bring_in("dicom") == 0
     assert "LS-IMP-019: 1 DICOM segmentation " in capsys.readouterr().err
     assert read_cohort(tmp_path / "cohort" / "cohort.csv").cases[0].label is None
 
 
 def test_series_without_labels_and_segmentations_without_series_are_reported(
-    tmp_path: Path, run_import: Import, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, bring_in: Import, capsys: pytest.CaptureFixture[str]
 ) -> None:
     source_files.dicom(tmp_path / "source", [box_exam("a"), box_exam("b", seed=1)])
     for file in (tmp_path / "source" / "a").rglob("0*.dcm"):
         file.unlink()
     (tmp_path / "source" / "b" / "b" / "segmentation.dcm").unlink()
-    assert run_import("dicom", f"labels={tmp_path / 'source'}") == 0
+    assert bring_in("dicom", f"labels={tmp_path / 'source'}") == 0
     errors = capsys.readouterr().err
     assert errors.count("warning: LS-IMP-005") == 1
     assert errors.count("warning: LS-IMP-006") == 1
 
 
-def test_nifti_labels_of_a_dicom_series_are_found_by_its_folder(tmp_path: Path, run_import: Import) -> None:
+def test_nifti_labels_of_a_dicom_series_are_found_by_its_folder(tmp_path: Path, bring_in: Import) -> None:
     exam = box_exam("a")
     write_series(tmp_path / "source" / "p" / "a", exam.ct)
     write_label_map(tmp_path / "masks" / "p" / "a.nii.gz", exam.label)
-    assert run_import("dicom", f"labels={tmp_path / 'masks'}", "label_values=liverspleen") == 0
+    assert bring_in("dicom", f"labels={tmp_path / 'masks'}", "label_values=liverspleen") == 0
     (case,) = read_cohort(tmp_path / "cohort" / "cohort.csv").cases
     assert case.label is not None
     np.testing.assert_array_equal(read_label_map(case.label).labels, exam.label.labels)
 
 
 def test_one_label_map_is_not_that_of_several_dicom_series(
-    tmp_path: Path, run_import: Import, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, bring_in: Import, capsys: pytest.CaptureFixture[str]
 ) -> None:
     exam = box_exam("a")
     mask = tmp_path / "a.nii.gz"
     write_label_map(mask, exam.label)
     for name in ("a", "b"):
         write_series(tmp_path / "source" / name, replace(exam.ct, hu=exam.ct.hu + (name == "b")))
-    options = [f"labels={mask}", "label_values=liverspleen"]
-    assert run_import("dicom", *options) == 2
+    words = [f"labels={mask}", "label_values=liverspleen"]
+    assert bring_in("dicom", *words) == 2
     assert capsys.readouterr().err.count("LS-IMP-001") == 1
     shutil.rmtree(tmp_path / "source" / "b")
-    assert run_import("dicom", *options) == 0
+    assert bring_in("dicom", *words) == 0
 
 
-def test_the_order_of_series_does_not_depend_on_their_names(tmp_path: Path, run_import: Import) -> None:
+def test_the_order_of_series_does_not_depend_on_their_names(tmp_path: Path, bring_in: Import) -> None:
     source_files.dicom(tmp_path / "source", [box_exam(name, seed=i) for i, name in enumerate("abcdefgh")])
-    assert run_import("dicom") == 0
-    hashes = [row["series"] for row in table(tmp_path / "cohort" / "series.csv")]
-    assert hashes == sorted(hashes)
+    assert bring_in("dicom") == 0
+    printed = [row["series"] for row in table(tmp_path / "cohort" / "series.csv")]
+    assert printed == sorted(printed)
 
 
-def test_invalid_paths_are_one_line(tmp_path: Path, run_import: Import, capsys: pytest.CaptureFixture[str]) -> None:
+def test_contradicting_paths_are_one_line(tmp_path: Path, bring_in: Import, capsys: pytest.CaptureFixture[str]) -> None:
     source_files.nnunet(tmp_path / "source", [box_exam("a")])
-    for code, source, options in (
+    for code, source, words in (
         ("LS-CFG-016", "source", ["nnunet", f"labels={tmp_path}"]),
         ("LS-CFG-016", "source", ["nnunet", f"output={tmp_path / 'source'}"]),
         ("LS-IMP-036", "nowhere", ["nnunet"]),
     ):
-        assert run_import(*options, source=tmp_path / source) == 2
+        assert bring_in(*words, source=tmp_path / source) == 2
         lines = capsys.readouterr().err.splitlines()
         assert len(lines) == 1
         assert lines[0].startswith(code)
 
 
-def test_run_json_records_the_run_without_paths(tmp_path: Path, run_import: Import) -> None:
-    options = source_files.nifti(tmp_path / "source", [box_exam("a")])
-    assert run_import("nifti", *options) == 0
+def test_run_json_records_the_import_without_paths(tmp_path: Path, bring_in: Import) -> None:
+    words = source_files.nifti(tmp_path / "source", [box_exam("a")])
+    assert bring_in("nifti", *words) == 0
     text = (tmp_path / "cohort" / "run.json").read_text()
     content = json.loads(text)
     assert content["status"] == "done"
@@ -510,39 +507,39 @@ def test_run_json_records_the_run_without_paths(tmp_path: Path, run_import: Impo
 
 
 def test_values_beyond_16_bit_are_reported(
-    tmp_path: Path, run_import: Import, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, bring_in: Import, capsys: pytest.CaptureFixture[str]
 ) -> None:
     nib = pytest.importorskip("nibabel")
     array = np.zeros((8, 8, 5), np.int32)
     array[0, 0, 0] = 40000
     (tmp_path / "source").mkdir()
     nib.save(nib.Nifti1Image(array, np.diag([1.0, 1.0, 5.0, 1.0])), tmp_path / "source" / "a.nii.gz")
-    for _ in range(2):  # also if the case is already imported
-        assert run_import("nifti") == 0
+    for _ in range(2):  # also if it exists
+        assert bring_in("nifti") == 0
         assert "warning: LS-IMG-009" in capsys.readouterr().err
 
 
-def test_the_ct_keeps_its_own_grid(tmp_path: Path, run_import: Import) -> None:
+def test_the_ct_keeps_its_own_grid(tmp_path: Path, bring_in: Import) -> None:
     affine = np.array([[0, 0, 2.5, 5.0], [0.7, 0, 0, -3.0], [0, -0.7, 0, 9.0], [0, 0, 0, 1.0]])
     hu = np.random.default_rng(0).integers(-1000, 500, (4, 5, 6), dtype=np.int16)
     ct = CTVolume(hu, Geometry((5, 4, 6), affine))
     write_ct(tmp_path / "source" / "a.nii", ct)
-    assert run_import("nifti") == 0
+    assert bring_in("nifti") == 0
     (case,) = read_cohort(tmp_path / "cohort" / "cohort.csv").cases
     read = read_ct(case.image)
     np.testing.assert_array_equal(read.hu, hu)
     np.testing.assert_allclose(read.geometry.affine, affine, atol=1e-5)
 
 
-def test_an_import_without_a_case_records_its_table_and_names_the_links(
-    tmp_path: Path, run_import: Import, capsys: pytest.CaptureFixture[str]
+def test_an_import_without_a_case_writes_its_table_and_the_links(
+    tmp_path: Path, bring_in: Import, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "source").mkdir()
     (tmp_path / "source" / "a.nii.gz").write_bytes(b"no image")
-    assert run_import("nifti", "workers=1") == 2
+    assert bring_in("nifti", "workers=1") == 2
     said = capsys.readouterr()
     assert "LS-IMP-024" in said.err
-    assert "import: what the hashes stand for is in links-" in said.out
+    assert "import: the names of all hashes are in links-" in said.out
     record = json.loads((tmp_path / "cohort" / "run.json").read_text(encoding="utf-8"))
     assert record["status"] == "rejected"
     assert list(record["outputs"]) == ["import.csv"]

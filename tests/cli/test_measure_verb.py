@@ -1,4 +1,4 @@
-"""What the verb `measure` rejects before it reads a file, and what it writes."""
+"""`liverspleen measure`: options that are rejected before a file is read, and outputs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def test_label_values_by_name_and_by_map() -> None:
 
 
 @pytest.mark.parametrize("asked", ["nnunet", {}, {1.5: "liver"}, {1: "kidney"}, {"one": "liver"}, 3, None])
-def test_other_label_values_are_rejected_with_what_is_known(asked: object) -> None:
+def test_unknown_label_values_are_rejected_with_the_known_ones(asked: object) -> None:
     with pytest.raises(InputError, match=r"LS-CFG-009: label_values=.*totalsegmentator"):
         label_values("label_values", asked)
 
@@ -34,7 +34,7 @@ def test_other_label_values_are_rejected_with_what_is_known(asked: object) -> No
         (["reference_values=amos"], "LS-CFG-016"),
     ],
 )
-def test_settings_that_cannot_be_meant_are_one_line_and_exit_code_2(tmp_path, capsys, words, expected) -> None:
+def test_invalid_options_are_one_line_and_exit_code_2(tmp_path, capsys, words, expected) -> None:
     (tmp_path / "labels").mkdir()
     code = main(["measure", f"labels={tmp_path / 'labels'}", f"output={tmp_path / 'out'}", *words])
     lines = [line for line in capsys.readouterr().err.splitlines() if line.strip()]

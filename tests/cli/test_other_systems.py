@@ -1,4 +1,4 @@
-"""Another system's masks become tables by the commands of docs/other_systems.md as they stand there."""
+"""The commands of docs/other_systems.md make tables from the masks of other systems."""
 
 from __future__ import annotations
 
@@ -23,31 +23,31 @@ NNUNET = {Structure.SPLEEN: 1, Structure.LIVER: 2}
 TOTALSEGMENTATOR = {Structure.SPLEEN: 1, Structure.LIVER: 5}
 
 
-def write_values(file: Path, drawn: LabelMap, labels: np.ndarray, values: dict[Structure, int]) -> None:
+def write_values(file: Path, label_map: LabelMap, labels: np.ndarray, values: dict[Structure, int]) -> None:
     """A label map in the values of another system."""
     foreign = np.zeros_like(labels)
     for structure, value in values.items():
         foreign[labels == structure] = value
-    write_label_map(file, LabelMap(foreign, drawn.geometry))
+    write_label_map(file, LabelMap(foreign, label_map.geometry))
 
 
 @pytest.fixture
 def folder(box_cohort: Callable[..., Path], tmp_path: Path) -> Path:
-    """What the page supposes: nnU-Net lacks the lowest slice of each organ, TotalSegmentator draws all of it."""
+    """The files of the page: nnU-Net misses the lowest slice of each organ, TotalSegmentator has the whole organ."""
     made = box_cohort((5, 6, 4, 5)).parent
     rows = [["case_id", "patient_id", "image", "dataset", "condition"]]
     for number, case in enumerate(CASES):
         image = tmp_path / "imagesTs" / f"{case}_0000.nii.gz"
         image.parent.mkdir(exist_ok=True)
         image.write_bytes((made / f"c{number}.nii.gz").read_bytes())
-        drawn = read_label_map(made / f"c{number}_label.nii.gz")
-        short = drawn.labels.copy()
+        reference = read_label_map(made / f"c{number}_label.nii.gz")
+        short = reference.labels.copy()
         short[1] = 0
-        write_values(tmp_path / "labelsTs" / f"{case}.nii.gz", drawn, drawn.labels, NNUNET)
-        write_values(tmp_path / "nnunet_out" / f"{case}.nii.gz", drawn, short, NNUNET)
-        write_values(tmp_path / "ts_ml" / f"{case}.nii.gz", drawn, drawn.labels, TOTALSEGMENTATOR)
+        write_values(tmp_path / "labelsTs" / f"{case}.nii.gz", reference, reference.labels, NNUNET)
+        write_values(tmp_path / "nnunet_out" / f"{case}.nii.gz", reference, short, NNUNET)
+        write_values(tmp_path / "ts_ml" / f"{case}.nii.gz", reference, reference.labels, TOTALSEGMENTATOR)
         for organ in (Structure.LIVER, Structure.SPLEEN):
-            write_values(tmp_path / "ts_out" / case / f"{organ.key}.nii.gz", drawn, drawn.labels, {organ: 1})
+            write_values(tmp_path / "ts_out" / case / f"{organ.key}.nii.gz", reference, reference.labels, {organ: 1})
         rows.append([case, f"p{number}", f"imagesTs/{case}_0000.nii.gz", "test1", ("cld", "fatty")[number % 2]])
     labels = {"background": 0, **{organ.key: value for organ, value in NNUNET.items()}}
     described = {"channel_names": {"0": "CT"}, "labels": labels, "file_ending": ".nii.gz"}
@@ -58,19 +58,19 @@ def folder(box_cohort: Callable[..., Path], tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_the_commands_of_the_page_run_and_give_what_was_drawn(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_commands_of_the_page_give_the_expected_scores(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)
     lines = [line.strip() for line in PAGE.read_text(encoding="utf-8").splitlines()]
     commands = [shlex.split(line)[1:] for line in lines if line.startswith("liverspleen ")]
-    assert [words[0] for words in commands] == ["measure", "measure", "measure", "measure", "report", "compare"]
-    for words in commands:
-        assert main(words) == 0, words
+    assert [command[0] for command in commands] == ["measure", "measure", "measure", "measure", "report", "compare"]
+    for command in commands:
+        assert main(command) == 0, command
     assert (folder / "report/tables/table2.csv").is_file()
     content = json.loads((folder / "compare/compare.json").read_text(encoding="utf-8"))
     assert content["readers"] == ["nnunet", "totalsegmentator", "totalsegmentator_ml"]
     assert content["compared"]["liver DSS"] == {"n": 4, "cases": list(CASES)}
     cells = {(c["table"], c["row"], c["column"]): c["values"] for c in content["cells"]}
-    # liver in all but the lowest of 5, 6, 4, 5 slices; nnU-Net lacks one of k: DSS 2 (k - 1) / (2 k - 1)
+    # the liver is in all but the lowest of 5, 6, 4, 5 slices; nnU-Net misses one of k: DSS 2 (k - 1) / (2 k - 1)
     expected = np.mean([2 * (k - 1) / (2 * k - 1) for k in (4, 5, 3, 4)])
     assert cells["scores", "liver:total", "nnunet"]["mean"] == pytest.approx(expected)
     for reader in ("totalsegmentator", "totalsegmentator_ml"):

@@ -1,4 +1,4 @@
-"""`liverspleen plan`: the table, the file, and numbers that are missing or of another question."""
+"""`liverspleen plan`: the table, the file, and numbers that are missing or not used."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ def test_a_plan_is_printed_and_written(tmp_path: Path, capsys: pytest.CaptureFix
     assert (tmp_path / "run.json").is_file()
 
 
-def test_cases_at_hand_are_told_what_they_give(capsys: pytest.CaptureFixture[str]) -> None:
+def test_precision_and_power_of_given_cases_are_printed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["plan", "question=tost", "n=56", "sd=1", "margin=0.5", "bias=0.1"]) == 0
     assert capsys.readouterr().out.splitlines()[-1].split() == ["exact", "56", "0.9025"]  # R: test_sample_size
     assert main(["plan", "question=rc", "n=52", "rc_pct=10"]) == 0
     assert capsys.readouterr().out.splitlines()[-1].split() == ["chi-square", "52", "1.98", "–"]
 
 
-def test_an_rc_that_chi_square_does_not_serve_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_rc_too_large_for_its_interval_is_reported(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["plan", "question=rc", "rc_pct=30", "half_width=5", "repeats=3"]) == 0
     assert "note: LS-PLN-010: rc_pct=30" in capsys.readouterr().err
 
@@ -37,17 +37,23 @@ def test_an_rc_that_chi_square_does_not_serve_is_said(capsys: pytest.CaptureFixt
 @pytest.mark.parametrize(
     ("words", "code"),
     [
-        (["question=power"], "LS-CFG-006: question=power is not one of its choices; use loa, rc or tost"),
-        (["question=loa", "sd=1"], "LS-PLN-002: question=loa needs half_width=; give it (n= may stand"),
+        (["question=power"], "LS-CFG-006: question=power is not one of the choices; use loa, rc or tost"),
+        (
+            ["question=loa", "sd=1"],
+            "LS-PLN-002: question=loa needs half_width=; give half_width=, or n= in place of half_width=",
+        ),
         (["question=tost", "sd=1"], "LS-PLN-002: question=tost needs margin="),
-        (["question=loa", "sd=1", "half_width=1", "margin=2"], "LS-PLN-002: margin= is not of question=loa"),
-        (["question=loa", "sd=1", "half_width=1", "n=9"], "LS-PLN-002: half_width= is not of question=loa with n="),
+        (
+            ["question=loa", "sd=1", "half_width=1", "margin=2"],
+            "LS-PLN-002: question=loa does not use margin=; remove margin=",
+        ),
+        (["question=loa", "sd=1", "half_width=1", "n=9"], "LS-PLN-002: question=loa with n= does not use half_width="),
         (["question=loa", "sd=-1", "half_width=1"], "LS-CFG-006: sd=-1 is not above 0"),
         (["question=tost", "sd=1", "margin=1", "bias=1"], "LS-PLN-003: bias 1.0 is not within the margin"),
         (["question=rc", "rc_pct=5", "half_width=1", "repeats=1"], "LS-CFG-006: repeats=1 is below 2"),
     ],
 )
-def test_what_cannot_be_planned_is_one_line(words: list[str], code: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_invalid_plan_is_one_line(words: list[str], code: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["plan", *words]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(code)

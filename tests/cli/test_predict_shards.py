@@ -37,12 +37,12 @@ def undisturbed(model: Path, scans: Path, tmp_path_factory: pytest.TempPathFacto
 
 def start(model: Path, scans: Path, out: Path, *more: str) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "liverspleen", "predict", f"model={model}", f"input={scans}", f"output={out}"]
-    with (out.parent / "told.txt").open("wb") as told:
+    with (out.parent / "printed.txt").open("wb") as printed:
         environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-        return subprocess.Popen([*command, *more], env=environment, stdout=subprocess.DEVNULL, stderr=told)
+        return subprocess.Popen([*command, *more], env=environment, stdout=subprocess.DEVNULL, stderr=printed)
 
 
-def test_each_case_is_of_one_share_and_tasks_may_count_from_0_or_from_1() -> None:
+def test_each_case_is_in_one_shard_and_tasks_may_count_from_0_or_from_1() -> None:
     names = [*CASES, "é", "x" * 128]
     for count in (1, 2, 3, 8, 100):
         for numbers in (range(1, count + 1), range(count)):
@@ -52,13 +52,13 @@ def test_each_case_is_of_one_share_and_tasks_may_count_from_0_or_from_1() -> Non
 
 
 @pytest.mark.parametrize("words", ["9/8", "/", "2/", "1/0", "-1/8", "2", "0.5/2", "two/8"])
-def test_what_is_no_share_is_rejected(words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_invalid_shards_are_rejected(words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert predict(tmp_path / "none", tmp_path, tmp_path / "out", f"shard={words}") == 2
     assert "LS-PRD-030" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("order", ["123", "312", "210"])
-def test_shares_in_any_order_leave_the_bytes_of_one_process(
+def test_shards_in_any_order_write_the_bytes_of_one_process(
     model: Path,
     scans: Path,
     undisturbed: dict[str, bytes],
@@ -69,22 +69,22 @@ def test_shares_in_any_order_leave_the_bytes_of_one_process(
     for turn, number in enumerate(order):
         capsys.readouterr()
         predict(model, scans, tmp_path, f"shard={number}/3")
-        told = capsys.readouterr().err
-        assert (tmp_path / "measurements.csv").exists() == ("LS-PRD-032" not in told) == (turn == 2)
+        printed = capsys.readouterr().err
+        assert (tmp_path / "measurements.csv").exists() == ("LS-PRD-032" not in printed) == (turn == 2)
     assert results(tmp_path) == undisturbed
     assert {file.name for file in tmp_path.glob("run*")} == {f"run_{number}of3.json" for number in (1, 2, 3)}
 
 
-def test_who_is_not_last_says_how_many_are_missing(
+def test_a_shard_that_is_not_last_reports_the_missing_cases(
     model: Path, scans: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     predict(model, scans, tmp_path, "shard=1/3")
     missing = sum(not Shard(1, 3).takes(name) for name in [*CASES, "bad"])
-    assert f"note: LS-PRD-032: {missing} of 8 cases are not done yet" in capsys.readouterr().err
+    assert f"note: LS-PRD-032: {missing} of 8 cases not finished" in capsys.readouterr().err
 
 
 @pytest.mark.slow
-def test_shares_at_once_leave_the_bytes_of_one_process(
+def test_simultaneous_shards_write_the_bytes_of_one_process(
     model: Path, scans: Path, undisturbed: dict[str, bytes], tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
@@ -94,7 +94,7 @@ def test_shares_at_once_leave_the_bytes_of_one_process(
 
 
 @pytest.mark.slow
-def test_two_processes_leave_the_bytes_of_one(
+def test_two_processes_write_the_bytes_of_one(
     model: Path, scans: Path, undisturbed: dict[str, bytes], tmp_path: Path
 ) -> None:
     assert predict(model, scans, tmp_path, "workers=2") == 2
@@ -102,7 +102,7 @@ def test_two_processes_leave_the_bytes_of_one(
     assert json.loads((tmp_path / "run.json").read_text())["status"] == "done"
 
 
-def test_a_folder_of_another_model_gets_its_tables_only_when_all_is_done_again(
+def test_a_folder_of_another_model_gets_its_tables_after_all_cases_are_repeated(
     model: Path, scans: Path, tmp_path: Path
 ) -> None:
     predict(model, scans, tmp_path, "flips=true")
@@ -113,7 +113,7 @@ def test_a_folder_of_another_model_gets_its_tables_only_when_all_is_done_again(
 
 
 @pytest.mark.slow
-def test_killed_at_any_moment_the_same_command_goes_on_to_the_same_bytes(
+def test_after_a_kill_the_same_command_resumes_to_the_same_bytes(
     model: Path, scans: Path, undisturbed: dict[str, bytes], tmp_path: Path
 ) -> None:
     out, draw, kills, starts = tmp_path / "out", random.Random(0), 0, 0
@@ -138,7 +138,7 @@ def test_killed_at_any_moment_the_same_command_goes_on_to_the_same_bytes(
 
 
 @pytest.mark.slow
-def test_a_worker_that_is_killed_costs_one_line(model: Path, scans: Path, tmp_path: Path) -> None:
+def test_a_killed_worker_is_one_line(model: Path, scans: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     task = start(model, scans, out, "workers=2")
     while task.poll() is None:
@@ -149,7 +149,7 @@ def test_a_worker_that_is_killed_costs_one_line(model: Path, scans: Path, tmp_pa
         time.sleep(0.05)
     os.kill(int(spawned[0]), signal.SIGKILL)
     assert task.wait() == 2
-    assert (tmp_path / "told.txt").read_text().count("LS-PRD-031") == 1
+    assert (tmp_path / "printed.txt").read_text().count("LS-PRD-031") == 1
     assert not (out / "measurements.csv").exists()
     assert start(model, scans, out).wait() == 2
     assert len(rows(out / "review.csv")) == 8

@@ -1,4 +1,4 @@
-"""`liverspleen predict`: what it leaves in a folder, what it keeps, and what it rejects."""
+"""`liverspleen predict`: outputs, kept cases, and rejections."""
 
 from __future__ import annotations
 
@@ -29,9 +29,7 @@ def scans(tmp_path: Path) -> Path:
     return folder
 
 
-def test_a_scan_becomes_the_files_that_are_promised(
-    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_scan_gets_the_documented_files(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file, out = scan(tmp_path / "a.nii.gz"), tmp_path / "out"
     assert predict(model, file, out) == 0
     tables = ["dataset_description.json", "dseg.tsv", "itksnap.txt", "slicer.ctbl", *TABLES]
@@ -52,14 +50,14 @@ def test_a_scan_becomes_the_files_that_are_promised(
     assert "phantoms" in capsys.readouterr().err.lower()  # the model has seen nothing else
 
 
-def test_a_bad_scan_costs_one_line_and_heads_the_review(
+def test_a_bad_scan_is_one_line_and_first_in_the_review(
     model: Path, scans: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (scans / "bad.nii.gz").write_bytes(b"none")
     assert predict(model, scans, tmp_path / "out") == 2
-    told = [line for line in capsys.readouterr().err.splitlines() if line.startswith("LS-")]
-    assert len(told) == 1
-    assert told[0].startswith("LS-IMG-003 case 'bad'")
+    printed = [line for line in capsys.readouterr().err.splitlines() if line.startswith("LS-")]
+    assert len(printed) == 1
+    assert printed[0].startswith("LS-IMG-003 case 'bad'")
     assert rows(tmp_path / "out" / "review.csv")[0]["case_id"] == "bad"
     assert {row["case_id"] for row in rows(tmp_path / "out" / "measurements.csv")} == {"a", "b", "c"}
     scan(scans / "bad.nii.gz", seed=9)
@@ -75,7 +73,7 @@ def kept(model: Path, scans: Path, out: Path, *more: str) -> set[str]:
     return {name[0] for name, time in before.items() if (out / name).stat().st_mtime_ns == time}
 
 
-def test_only_what_another_ct_model_or_setting_would_change_is_done_again(
+def test_only_cases_with_another_ct_model_or_setting_are_segmented_again(
     model: Path, scans: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
@@ -123,14 +121,14 @@ def test_a_label_map_that_a_person_changed_is_never_written_over(
     edited = {name: (out / name).read_bytes() for name in ("a_dseg.nii.gz", "b_dseg.nii.gz", "c.nii.gz")}
     capsys.readouterr()
     assert predict(model, scans, out, "flips=true") == 2
-    told = [line[:20] for line in capsys.readouterr().err.splitlines() if line.startswith("LS-")]
-    assert told == [f"LS-PRD-003 case '{name}' f"[:20] for name in "abc"]
+    printed = [line[:20] for line in capsys.readouterr().err.splitlines() if line.startswith("LS-")]
+    assert printed == [f"LS-PRD-003 case '{name}' f"[:20] for name in "abc"]
     assert edited == {name: (out / name).read_bytes() for name in edited}
     assert rows(out / "measurements.csv") == []
     assert [row["case_id"] for row in rows(out / "review.csv")] == ["a", "b", "c"]
 
 
-def test_results_beside_their_ct_are_found_again(model: Path, scans: Path) -> None:
+def test_results_in_the_folder_of_their_ct_are_reused(model: Path, scans: Path) -> None:
     assert predict(model, scans, scans) == 0
     first = results(scans)
     assert predict(model, scans, scans) == 0
@@ -138,7 +136,7 @@ def test_results_beside_their_ct_are_found_again(model: Path, scans: Path) -> No
     assert len(rows(scans / "volumes.csv")) == 3
 
 
-def test_a_case_of_a_cohort_has_its_patient_of_today(
+def test_a_case_of_a_cohort_has_its_present_patient(
     model: Path, box_cohort: Callable[..., Path], tmp_path: Path
 ) -> None:
     table, out = box_cohort((5, 6), condition=["healthy", "fatty"]), tmp_path / "out"
@@ -149,14 +147,14 @@ def test_a_case_of_a_cohort_has_its_patient_of_today(
 
 
 @pytest.mark.parametrize("words", ["batch_size=0", "precision=fp8", "postprocess=all", "ids=real", "workers=-1"])
-def test_what_cannot_be_meant_is_rejected_before_the_model_is_read(
+def test_invalid_options_are_rejected_before_the_model_is_read(
     words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert predict(tmp_path / "none.ckpt", tmp_path, tmp_path / "out", words) == 2
     assert "LS-CFG-006" in capsys.readouterr().err
 
 
-def test_tables_are_those_that_measure_makes_of_the_folder(model: Path, scans: Path, tmp_path: Path) -> None:
+def test_tables_are_those_of_measure(model: Path, scans: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     assert predict(model, scans, out) == 0
     assert main(["measure", f"labels={out}", f"output={tmp_path / 'measure'}", "workers=1"]) == 0
@@ -165,7 +163,7 @@ def test_tables_are_those_that_measure_makes_of_the_folder(model: Path, scans: P
 
 
 def test_a_package_is_the_same_model_as_folder_as_zip_and_moved(model: Path, scans: Path, tmp_path: Path) -> None:
-    assert main(["export", f"model={model}", f"output={tmp_path / 'bundle'}", "license=CC0-1.0"]) == 0
+    assert main(["export", f"model={model}", f"output={tmp_path / 'package'}", "license=CC0-1.0"]) == 0
     out, by_checkpoint = tmp_path / "out", tmp_path / "by_checkpoint"
     assert predict(tmp_path / "package", scans, out) == 0
     assert predict(model, scans, by_checkpoint) == 0
@@ -176,7 +174,7 @@ def test_a_package_is_the_same_model_as_folder_as_zip_and_moved(model: Path, sca
         assert kept(tmp_path / other, scans, out) == {"a", "b", "c"}
 
 
-def test_a_case_for_which_the_memory_is_short_costs_one_line(
+def test_a_case_that_needs_too_much_memory_is_one_line(
     model: Path, scans: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     draw = prediction.write_case_picture
@@ -195,7 +193,7 @@ def test_a_case_for_which_the_memory_is_short_costs_one_line(
     assert {row["case_id"] for row in rows(tmp_path / "out" / "measurements.csv")} == {"a", "b", "c"}
 
 
-def test_a_label_map_that_was_edited_is_in_no_table_of_a_later_run(model: Path, scans: Path, tmp_path: Path) -> None:
+def test_an_edited_label_map_is_not_in_later_tables(model: Path, scans: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     assert predict(model, scans / "a.nii.gz", out) == 0
     drawn = read_label_map(out / "a_dseg.nii.gz")

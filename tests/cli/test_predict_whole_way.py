@@ -1,4 +1,4 @@
-"""The whole way of a new scan, whatever it comes as: the same volumes, and tables that every later verb takes."""
+"""Prediction of a scan in each input format: the same volumes, and tables that later verbs read."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def dicom(folder: Path, *, slices: int = 5, seed: int = 0) -> Path:
     return folder
 
 
-def test_one_ct_has_the_same_volumes_however_it_comes(model: Path, tmp_path: Path) -> None:
+def test_one_ct_has_the_same_volumes_in_each_input_format(model: Path, tmp_path: Path) -> None:
     file = scan(tmp_path / "folder" / "a.nii.gz")
     write_cohort(tmp_path / "cohort.csv", [{"case_id": "a", "patient_id": "p", "image": "folder/a.nii.gz"}])
     series = dicom(tmp_path / "dicom" / "study" / "series")
@@ -63,7 +63,7 @@ def test_one_ct_has_the_same_volumes_however_it_comes(model: Path, tmp_path: Pat
         assert len([*(tmp_path / "out" / str(number)).glob("*_dseg.dcm")]) == (source in sources[3:5] or number == 6)
 
 
-def test_dicom_has_the_ids_of_an_import_and_its_names_stay_inside(model: Path, tmp_path: Path) -> None:
+def test_dicom_has_the_ids_of_an_import_and_no_names(model: Path, tmp_path: Path) -> None:
     dicom(tmp_path / "source" / "Smith" / "series", seed=1)
     (tmp_path / "source" / "Smith" / "broken.dcm").write_bytes(b"\0" * 128 + b"DICM" + b"Smith")
     predict(model, tmp_path / "source", tmp_path / "out")
@@ -105,7 +105,7 @@ def test_predict_measure_report(model: Path, tmp_path: Path) -> None:
     assert (tmp_path / "report" / "figures" / "overlay.png").is_file()
 
 
-def test_odd_names_go_through_to_tables_and_pictures(model: Path, tmp_path: Path) -> None:
+def test_unusual_names_reach_tables_and_pictures(model: Path, tmp_path: Path) -> None:
     folder, out = tmp_path / "scans [é], 'a=b'", tmp_path / "out {1}, b"
     folder.mkdir()
     for seed, name in enumerate(ODD):
@@ -124,7 +124,7 @@ def test_odd_names_go_through_to_tables_and_pictures(model: Path, tmp_path: Path
 
 
 @pytest.mark.parametrize("name", ["a\nb", "a\tb", " a", "x" * 129, "\x1b[2J"])
-def test_a_name_that_no_table_can_hold_costs_one_line(
+def test_a_name_that_no_table_can_store_is_one_line(
     model: Path, tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for each in (name, "b"):
@@ -145,12 +145,12 @@ def test_all_real_scans_end_in_volumes_or_in_one_line(
         (source / f"{file.parent.name}_{file.name}").symlink_to(file)
         expected.add(f"{file.parent.name}_{file.name.removesuffix('.gz').removesuffix('.nii')}")
     code = predict(model, source, out)
-    told = [line for line in capsys.readouterr().err.splitlines() if line.startswith("LS-")]
+    printed = [line for line in capsys.readouterr().err.splitlines() if line.startswith("LS-")]
     reviewed = {row["case_id"].removeprefix("'") for row in rows(out / "review.csv")}
     assert reviewed == expected
-    assert code == (2 if told else 0)
+    assert code == (2 if printed else 0)
     rejected = {row["case_id"] for row in rows(out / "review.csv") if row["score"] == ""}
-    assert len(told) == len(rejected)
+    assert len(printed) == len(rejected)
     for case in expected - rejected:
         ct, label_map = (
             read_ct(source / next(f.name for f in source.iterdir() if f.name.startswith(f"{case}.nii"))),
@@ -162,8 +162,8 @@ def test_all_real_scans_end_in_volumes_or_in_one_line(
     for number, folder in enumerate(sorted({file.parent for file in (shared / "data").rglob("*.dcm")})):
         capsys.readouterr()
         code = predict(model, folder, tmp_path / f"dicom{number}")
-        told = [line for line in capsys.readouterr().err.splitlines() if line.startswith("LS-")]
-        assert (code, bool(told)) in {(0, False), (2, True)}
+        printed = [line for line in capsys.readouterr().err.splitlines() if line.startswith("LS-")]
+        assert (code, bool(printed)) in {(0, False), (2, True)}
         assert code == 2 or rows(tmp_path / f"dicom{number}" / "review.csv")
 
 

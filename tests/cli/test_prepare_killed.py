@@ -1,4 +1,4 @@
-"""A cache whose filling is killed again and again ends as an undisturbed one, bit for bit; two fillings at once too."""
+"""A cache whose build is killed repeatedly ends with the same bytes as one built at once; so do two parallel builds."""
 
 import multiprocessing
 import os
@@ -27,7 +27,7 @@ SLICES = (300,) * 6
 
 
 def run_until(place: str, count: int, command: list[str]) -> None:
-    """Run `command`, and die at the `count`-th visit to `place`."""
+    """Run `command`, and be killed at the `count`-th visit to `place`."""
     from liverspleen import provenance
     from liverspleen.data import atomic_folders, cache
 
@@ -60,7 +60,7 @@ def run_until(place: str, count: int, command: list[str]) -> None:
         save = cache.write_array
         cache.write_array = half_saved
     elif place == "before the folder is locked":
-        around(atomic_folders.fcntl, "flock")
+        around(atomic_folders, "try_lock")
     elif place == "before the new name":
         around(Path, "rename")
     elif place == "after the new name":
@@ -80,13 +80,11 @@ def contents(cache: Path) -> dict[str, bytes]:
 
 
 def times(cache: Path) -> dict[Path, int]:
-    """When the files of whole cases were written."""
+    """Modification times of the files of complete cases."""
     return {file: file.stat().st_mtime_ns for about in cache.glob("[!.]*/case.json") for file in about.parent.iterdir()}
 
 
-def test_filling_killed_at_20_moments_ends_as_an_undisturbed_one(
-    box_cohort: Callable[..., Path], tmp_path: Path
-) -> None:
+def test_build_killed_20_times_gives_the_same_cache(box_cohort: Callable[..., Path], tmp_path: Path) -> None:
     manifest = box_cohort(slices=SLICES, dataset=("development",) * 5 + ("test1",))
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     assert main(["prepare", f"cohort={manifest}", f"cache={whole}"]) == 0
@@ -96,7 +94,7 @@ def test_filling_killed_at_20_moments_ends_as_an_undisturbed_one(
     seconds, held = 1.0, set[int]()
     while killed < 20:
         place = PLACES[killed] if killed < len(PLACES) else ""
-        # a process of its own and then two, of which the killed one is the first
+        # one process and then two, of which the first is killed
         command = ["prepare", f"cohort={manifest}", f"cache={cut}", f"workers={1 if place else draw.choice((1, 1, 2))}"]
         before = times(cut)
         process = context.Process(target=run_until, args=(place, draw.randint(1, 3), command))
@@ -107,22 +105,22 @@ def test_filling_killed_at_20_moments_ends_as_an_undisturbed_one(
             process.kill()
             process.join()
         after = times(cut)
-        assert {file: after.get(file) for file in before} == before  # what was whole is not made again
+        assert {file: after.get(file) for file in before} == before  # complete cases are not written again
         if process.exitcode == -signal.SIGKILL:
             killed += 1
             held.add(len(after))
             continue
         assert process.exitcode == 0
-        seconds = min(time.monotonic() - began, 5.0)  # it got to its end: kill earlier, and begin anew
+        seconds = min(time.monotonic() - began, 5.0)  # it finished: kill earlier, and start again
         assert contents(cut) == contents(whole)
         subprocess.run(["rm", "-r", str(cut)], check=True)
     assert main(["prepare", f"cohort={manifest}", f"cache={cut}"]) == 0
     assert contents(cut) == contents(whole)
     assert not list(cut.glob(".part-*"))
-    assert len(held) >= 3, held  # killed on the way, not at the start
+    assert len(held) >= 3, held  # killed in between, not at the start
 
 
-def test_two_fillings_at_once_do_no_harm(box_cohort: Callable[..., Path], tmp_path: Path) -> None:
+def test_two_builds_at_once_do_no_harm(box_cohort: Callable[..., Path], tmp_path: Path) -> None:
     manifest = box_cohort(slices=SLICES)
     command = [sys.executable, "-m", "liverspleen", "prepare", f"cohort={manifest}"]
     subprocess.run([*command, f"cache={tmp_path / 'one'}"], check=True, capture_output=True)
@@ -147,7 +145,7 @@ def test_disk_that_is_full_is_one_line_with_the_bytes_needed(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Also when the lack of room shows only while a case is written (a quota, another writer)."""
+    """Also if the disk becomes full only while a case is written (a quota, another process)."""
     from liverspleen.data import build
 
     manifest, cache = box_cohort(slices=SLICES), small_disk / "cache"

@@ -1,4 +1,4 @@
-"""`liverspleen report` with and without the cohort behind the measurements."""
+"""`liverspleen report` with and without the cohort of the measurements."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def report(measured: dict[str, str], *names: str, **changed: str) -> int:
     return main(["report", *(f"{name}={value}" for name, value in words.items())])
 
 
-def test_measurements_alone_suffice_and_the_rest_is_named(
+def test_measurements_suffice_and_missing_tables_are_listed(
     measured: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert report(measured) == 0
@@ -60,14 +60,14 @@ def test_the_cohort_its_split_and_exclusions_make_table_1_and_the_figures(
     )
 
 
-def test_what_belongs_to_a_cohort_is_rejected_without_it(
+def test_options_of_a_cohort_are_rejected_without_it(
     measured: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert report(measured, "labels", "split") == 2
-    assert "LS-REP-052: split=, labels= without cohort=; give the cohort too" in capsys.readouterr().err
+    assert "LS-REP-052: split=, labels= cannot be used without cohort=; give cohort=" in capsys.readouterr().err
 
 
-def test_rejected_rows_of_the_cohort_cost_only_themselves(
+def test_only_rejected_rows_of_the_cohort_are_excluded(
     measured: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     cohort = Path(measured["cohort"])
@@ -80,7 +80,7 @@ def test_rejected_rows_of_the_cohort_cost_only_themselves(
 @pytest.mark.parametrize(
     ("name", "code"), [("labels", "LS-LAB-023"), ("exclusions", "LS-REP-050"), ("split", "LS-SPL-003")]
 )
-def test_paths_that_are_not_there_are_rejected(
+def test_missing_paths_are_rejected(
     measured: dict[str, str], capsys: pytest.CaptureFixture[str], name: str, code: str
 ) -> None:
     assert report(measured, "cohort", **{name: "nowhere"}) == 2

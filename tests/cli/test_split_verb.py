@@ -1,4 +1,4 @@
-"""`liverspleen split`: files, table, rejected input. Images are not read."""
+"""`liverspleen split`: files, table, rejections. Images are not read."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Captured = pytest.CaptureFixture[str]
 
 @pytest.fixture
 def cohort(tmp_path: Path) -> Path:
-    """Ten patients inside, five outside; six healthy, nine fatty; a further one only in a test dataset."""
+    """Ten internal and five external patients, six healthy and nine fatty; one more only in a test dataset."""
     rows = [
         {
             "case_id": f"c{number:02}",
@@ -36,7 +36,7 @@ def names(folder: Path) -> list[str]:
     return sorted(file.name for file in folder.glob("*.csv"))
 
 
-def test_five_folds_are_five_files_that_train_accepts(cohort: Path, tmp_path: Path, capsys: Captured) -> None:
+def test_five_folds_are_five_split_files(cohort: Path, tmp_path: Path, capsys: Captured) -> None:
     out = tmp_path / "out"
     assert main(["split", f"cohort={cohort}", f"output={out}", "folds=5", "seed=3"]) == 0
     assert names(out) == [f"fold{number}.csv" for number in range(5)]
@@ -56,7 +56,7 @@ def test_five_folds_are_five_files_that_train_accepts(cohort: Path, tmp_path: Pa
     assert len(table) == 9  # two conditions and all, at two sites and all
 
 
-def test_single_split_prints_both_sides(cohort: Path, tmp_path: Path, capsys: Captured) -> None:
+def test_single_split_lists_both_sides(cohort: Path, tmp_path: Path, capsys: Captured) -> None:
     assert main(["split", f"cohort={cohort}", f"output={tmp_path / 'out'}"]) == 0
     rows = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert rows[1] == ["condition", "site", "training", "validation"]
@@ -64,7 +64,7 @@ def test_single_split_prints_both_sides(cohort: Path, tmp_path: Path, capsys: Ca
     assert ["all", "internal", "8", "2"] in rows
 
 
-def test_more_than_ten_folds_print_the_extremes(cohort: Path, tmp_path: Path, capsys: Captured) -> None:
+def test_more_than_ten_folds_are_summarized_by_the_extremes(cohort: Path, tmp_path: Path, capsys: Captured) -> None:
     assert main(["split", f"cohort={cohort}", f"output={tmp_path / 'out'}", "folds=15"]) == 0
     rows = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert rows[1] == ["condition", "site", "fewest", "most"]
@@ -77,19 +77,19 @@ def test_files_of_another_split_are_removed(cohort: Path, tmp_path: Path) -> Non
     for mine in ("folder.csv", "fold.csv", "my_split.csv", "fold1.csv.bak"):
         (out / mine).write_text("mine")
     kept = ["fold.csv", "folder.csv", "my_split.csv"]
-    for options, files in (
+    for words, files in (
         (["folds=7"], [f"fold{number}.csv" for number in range(7)]),
         (["folds=2", "seed=1"], ["fold0.csv", "fold1.csv"]),
         ([], ["split.csv"]),
         (["folds=3"], ["fold0.csv", "fold1.csv", "fold2.csv"]),
     ):
-        assert main(["split", f"cohort={cohort}", f"output={out}", *options]) == 0
+        assert main(["split", f"cohort={cohort}", f"output={out}", *words]) == 0
         assert names(out) == sorted([*kept, *files])
     assert (out / "fold1.csv.bak").exists()
 
 
 @pytest.mark.parametrize(
-    ("options", "code"),
+    ("words", "code"),
     [
         (["folds=5", "train_fraction=0.8"], "LS-CFG-016"),
         (["folds=1"], "LS-CFG-006: folds=1 is below 2"),
@@ -97,21 +97,21 @@ def test_files_of_another_split_are_removed(cohort: Path, tmp_path: Path) -> Non
         (["train_fraction=1.5"], "LS-CFG-006: train_fraction=1.5 is above 1"),
     ],
 )
-def test_impossible_splits_are_one_line_and_keep_the_last_split(
-    options: list[str], code: str, cohort: Path, tmp_path: Path, capsys: Captured
+def test_impossible_splits_are_one_line_and_keep_the_last_one(
+    words: list[str], code: str, cohort: Path, tmp_path: Path, capsys: Captured
 ) -> None:
     out = tmp_path / "out"
     assert main(["split", f"cohort={cohort}", f"output={out}"]) == 0
     before = (out / "split.csv").read_bytes()
     capsys.readouterr()
-    assert main(["split", f"cohort={cohort}", f"output={out}", *options]) == 2
+    assert main(["split", f"cohort={cohort}", f"output={out}", *words]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(code)
     assert (out / "split.csv").read_bytes() == before
 
 
-def test_reason_why_no_patient_can_be_split_is_reported(tmp_path: Path, capsys: Captured) -> None:
-    """The reason of each rejected row is printed in addition to the last line."""
+def test_reason_for_an_empty_cohort_is_also_reported(tmp_path: Path, capsys: Captured) -> None:
+    """The row is rejected for its own reason, which explains the last line."""
     rows = [{"case_id": "a", "patient_id": "p", "image": "a.nii", "label": "b.nii", "condition": "unheard of"}]
     write_cohort(tmp_path / "cohort.csv", rows)
     assert main(["split", f"cohort={tmp_path / 'cohort.csv'}", f"output={tmp_path / 'out'}"]) == 2

@@ -51,16 +51,16 @@ def test_byte_order_mark_line_ends_and_column_order_change_nothing(tmp_path):
 
 def test_column_of_an_earlier_version_is_read_under_its_present_name_with_a_note(tmp_path):
     row = GOOD.replace("61.5", "2.5")
-    old = read_cohort(table(tmp_path, row, header=HEADER.replace("age", "section_thickness_mm")))
+    old = read_cohort(table(tmp_path, row, header=HEADER.replace(",age", ",section_thickness_mm")))
     assert old.cases[0].slice_thickness_mm == 2.5
     assert [(issue.code, issue.severity) for issue in old.issues] == [("LS-COH-018", "note")]
     assert "'section_thickness_mm' is now called 'slice_thickness_mm'" in old.issues[0].message
-    new = read_cohort(table(tmp_path, row, header=HEADER.replace("age", "slice_thickness_mm")))
+    new = read_cohort(table(tmp_path, row, header=HEADER.replace(",age", ",slice_thickness_mm")))
     assert (new.cases, new.hash, new.issues) == (old.cases, old.hash, ())
 
 
 def test_both_names_of_a_renamed_column_are_a_column_and_a_covariate(tmp_path):
-    header = HEADER.replace("age", "slice_thickness_mm").replace("scanner", "section_thickness_mm")
+    header = HEADER.replace(",age", ",slice_thickness_mm").replace("scanner", "section_thickness_mm")
     cohort = read_cohort(table(tmp_path, GOOD.replace("Alpha", "3"), header=header))
     assert (cohort.cases[0].slice_thickness_mm, dict(cohort.cases[0].covariates)) == (
         61.5,

@@ -27,7 +27,7 @@ def series(number: int, phase: str = "", slices: int = 40) -> Series:
         phase=phase,
         sex="",
         age=None,
-        left=(),
+        exclusions=(),
         warnings=(),
         description=f"{number} something",
         folder=f"study/{number}",

@@ -1,4 +1,4 @@
-"""Overrides and Python values to a configuration."""
+"""Configurations from overrides and Python values."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def rejection(verb: str, words: list[str], values: dict[str, object] | None = No
 
 
 @pytest.mark.parametrize("text", TEXTS)
-def test_text_is_taken_as_it_stands(text: str) -> None:
+def test_text_is_used_verbatim(text: str) -> None:
     assert compose("measure", [*MEASURE, f"reader={text}"]).reader == text
     assert compose("measure", MEASURE, values={"reader": text}).reader == text
     config = compose("train", [*TRAIN, f"logger.wandb_group={text}"])
@@ -57,7 +57,7 @@ def test_text_is_taken_as_it_stands(text: str) -> None:
         ("[]", []),
     ],
 )
-def test_lists_of_text_are_split_at_commas_and_taken_as_they_stand(value: str, found: list[str]) -> None:
+def test_lists_of_text_are_split_at_commas_and_used_verbatim(value: str, found: list[str]) -> None:
     assert compose("measure", [*MEASURE, f"datasets={value}"]).datasets == found
 
 
@@ -80,7 +80,7 @@ def test_the_last_override_of_a_key_counts() -> None:
         {"trainer": {"steps": 20}, "network": "small", "network.rates": [1, 2]},
     ],
 )
-def test_python_values_are_nested_or_dotted_and_choose(values: dict[str, object]) -> None:
+def test_python_values_are_nested_or_dotted_and_select_choices(values: dict[str, object]) -> None:
     values = {**values, "cohort": Path("a,b.csv"), "output": "o", "split": None}
     config = compose("train", ["trainer.steps=3", "trainer=cpu"], values=values)
     assert (config.trainer.steps, config.trainer.accelerator) == (20, "cpu")
@@ -88,7 +88,7 @@ def test_python_values_are_nested_or_dotted_and_choose(values: dict[str, object]
     assert (config.cohort, config.output, config.split) == (Path("a,b.csv"), Path("o"), None)
 
 
-def test_python_values_of_maps_and_lists_are_taken_whole() -> None:
+def test_python_values_of_maps_and_lists_are_used_unchanged() -> None:
     values: dict[str, object] = {"label_values": {5: "liver", 1: "spleen"}, "datasets": ["a,b"]}
     config = compose("measure", MEASURE, values=values)
     assert (config.label_values, config.datasets) == ({5: "liver", 1: "spleen"}, ["a,b"])
@@ -107,7 +107,7 @@ def test_python_values_of_maps_and_lists_are_taken_whole() -> None:
         ({"seed": None}, "LS-CFG-005: seed=null is not a whole number; use a whole number from 0 to 4294967295"),
     ],
 )
-def test_wrong_python_values_are_the_same_lines(values: dict[str, object], line: str) -> None:
+def test_invalid_python_values_have_the_same_lines(values: dict[str, object], line: str) -> None:
     (found,) = rejection("train", TRAIN, values)
     assert found.startswith(line)
 
@@ -124,12 +124,12 @@ def test_a_folder_of_choices_may_be_a_python_value(tmp_path: Path) -> None:
         (["slices.window_lower_hu=400"], "LS-CFG-016: slices.window_lower_hu=400 is not below slices.window_upper"),
         (["slices.count=2"], "LS-CFG-006: slices.count=2 is even"),
         (["loss.dice_weight=0", "loss.ce_weight=0"], "LS-CFG-016: all weights of the loss are 0"),
-        (["loss.focal_gamma=0.5"], "LS-CFG-006: loss.focal_gamma=0.5 lies between 0 and 1"),
+        (["loss.focal_gamma=0.5"], "LS-CFG-006: loss.focal_gamma=0.5 is between 0 and 1"),
         (["network=unet_3d", "network.width=null"], "LS-CFG-016: network.name=unet_3d needs network.width="),
         (["network.width=4"], "LS-CFG-016: network.width= has no effect on network.name=deeplab"),
     ],
 )
-def test_values_that_do_not_go_together_are_one_line(words: list[str], line: str) -> None:
+def test_contradicting_values_are_one_line(words: list[str], line: str) -> None:
     (found,) = rejection("train", [*TRAIN, *words])
     assert found.startswith(line)
 
@@ -155,7 +155,7 @@ def test_a_configuration_is_frozen() -> None:
         ("train", "slices.section_distance_mm=5", "slices.distance_mm=5"),
         ("predict", "share=2/8", "shard=2/8"),
         ("export", "licence=MIT", "license=MIT"),
-        ("info", "sections=5", "slices=5"),
+        ("info", "sections=5", "input_slices=5"),
         ("import", "minimum_sections=3", "minimum_slices=3"),
     ],
 )
@@ -166,10 +166,10 @@ def test_key_of_an_earlier_version_is_used_under_its_present_name_with_a_note(ve
     assert current_names(verb, overrides) == (overrides, [])
 
 
-def test_key_of_an_earlier_version_that_another_verb_has_is_no_key_here() -> None:
+def test_key_of_an_earlier_version_of_another_verb_is_unknown() -> None:
     assert current_names("check", ["store=x"]) == (["store=x"], [])
 
 
-def test_python_name_of_an_earlier_version_is_answered_by_the_present_one() -> None:
+def test_python_name_of_an_earlier_version_gets_the_present_one_as_hint() -> None:
     with pytest.raises(InputError, match=r"train has no key 'store'; use cache=\.\.\."):
         compose("train", values={"store": "x", "cohort": "c", "output": "o"})

@@ -1,4 +1,4 @@
-"""Words that users of other tools type, and the answer that each must get; the answers are written by hand."""
+"""Option names of other tools, and the hint for each; the hints are written by hand."""
 
 from __future__ import annotations
 
@@ -58,14 +58,14 @@ def hints_of(verb: str, words: list[str]) -> list[str]:
 
 
 @pytest.mark.parametrize(("verb", "words", "answer"), ANSWERS)
-def test_a_word_of_another_tool_gets_one_answer_that_can_be_followed(verb: str, words: list[str], answer: str) -> None:
+def test_a_name_of_another_tool_gets_one_hint_that_can_be_followed(verb: str, words: list[str], answer: str) -> None:
     (hint,) = hints_of(verb, words)
     assert hint.startswith(answer)
 
 
 @pytest.mark.parametrize("verb", NEEDED)
 @pytest.mark.parametrize("word", sorted({words[0].partition("=")[0].lstrip("-") for _, words, _ in ANSWERS} | {"zzz"}))
-def test_a_hint_names_only_keys_that_the_verb_has(verb: str, word: str) -> None:
+def test_a_hint_has_only_keys_of_the_verb(verb: str, word: str) -> None:
     known = {key.name for key in keys(SCHEMAS[verb])} | set(groups_of(verb))
     if word in known:
         return
@@ -85,5 +85,5 @@ def test_a_hint_names_only_keys_that_the_verb_has(verb: str, word: str) -> None:
         ("check", "seed=3", "see the keys in: liverspleen check --help"),
     ],
 )
-def test_a_slip_gets_the_near_key_and_a_strange_word_none(verb: str, word: str, hint: str) -> None:
+def test_a_typo_gets_the_nearest_key_and_an_unknown_name_none(verb: str, word: str, hint: str) -> None:
     assert hints_of(verb, [word]) == [hint]

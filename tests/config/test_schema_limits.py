@@ -1,4 +1,4 @@
-"""Every numeric key of every verb: values that mean nothing are one line with key, value and range."""
+"""Every numeric key of every verb: values out of range are one line with key, value and range."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def rejected(verb: str, values: dict, key: ConfigKey, value: object) -> list[str
 
 
 def in_range(key: ConfigKey, value: object) -> bool:
-    """Whether a number lies in the range that the schema states; independent of what checks it."""
+    """Whether a number is in the range that the schema states; independent of what checks it."""
     if isinstance(value, bool | str) or (key.element is int and isinstance(value, float)):
         return False
     limit = key.key

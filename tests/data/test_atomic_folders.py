@@ -1,15 +1,18 @@
-"""Folders of the cache: whole or absent, and what is left over goes without harm to those at work."""
+"""Folders of the cache are complete or absent; incomplete ones are removed without harm to running processes."""
 
-import fcntl
 import multiprocessing
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable
+from contextlib import ExitStack
+from multiprocessing.synchronize import Event
 from pathlib import Path
 
 import pytest
 
+from liverspleen import locks
 from liverspleen.data import atomic_folders
 from liverspleen.data.atomic_folders import clear_parts, complete_folder, in_use, to_oneself
 
@@ -21,6 +24,12 @@ def die_half_way(folder: Path) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
+def use_until_killed(cache: Path, ready: Event) -> None:
+    with in_use(cache):
+        ready.set()
+        time.sleep(600)
+
+
 def killed(folder: Path) -> None:
     process = multiprocessing.get_context("fork").Process(target=die_half_way, args=(folder,))
     process.start()
@@ -29,7 +38,12 @@ def killed(folder: Path) -> None:
 
 
 def names(cache: Path) -> list[str]:
-    return sorted(file.name for file in cache.iterdir())
+    """Names in the cache except those of lock files."""
+    return sorted(file.name for file in cache.iterdir() if not file.name.startswith((".lock", ".use-")))
+
+
+def uses(cache: Path) -> int:
+    return len(list(cache.glob(".use-*")))
 
 
 def test_folder_has_its_name_only_when_it_is_whole(tmp_path: Path) -> None:
@@ -52,7 +66,7 @@ def test_files_and_both_folders_are_synced_around_the_new_name(tmp_path: Path, m
     assert events == ["case.json", part.name, "rename", tmp_path.name]
 
 
-def test_part_of_a_killed_process_is_cleared_and_its_bytes_are_told(tmp_path: Path) -> None:
+def test_part_of_a_killed_process_is_removed_and_its_bytes_are_returned(tmp_path: Path) -> None:
     killed(tmp_path / "a")
     assert len(names(tmp_path)) == 1
     assert clear_parts(tmp_path) == 102  # "{}" and 100 bytes
@@ -67,28 +81,51 @@ def test_part_of_a_process_at_work_stays(tmp_path: Path) -> None:
     assert names(tmp_path) == ["a"]
 
 
-def test_part_that_vanishes_before_it_is_locked_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Another process clears it between the making and the lock: as an empty folder, and with its file."""
-    whole_open, whole_lock, left = os.open, fcntl.flock, {"open": 1, "lock": 1}
+def test_lock_file_that_is_removed_before_it_is_locked_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process takes it for that of a killed process between its creation and its lock."""
+    lock, moments = locks.lock_descriptor, iter(["first", "second"])
 
-    def cleared_first(path: Path, *more: int, **named: int) -> int:
-        if left["open"] and Path(path).name == "case.json":
-            left["open"] = 0
-            clear_parts(tmp_path)
-        return whole_open(path, *more, **named)
+    def disturbed(descriptor: int, *, blocking: bool = True) -> bool:
+        moment = next(moments, None)
+        (file,) = tmp_path.glob(".use-*") if moment else (None,)
+        if moment == "first":
+            file.unlink()
+        elif moment == "second":
+            other = os.open(file, os.O_RDWR)
+            assert lock(other, blocking=False)
+            try:
+                return lock(descriptor, blocking=blocking)
+            finally:
+                file.unlink()
+                os.close(other)
+        return lock(descriptor, blocking=blocking)
 
-    def cleared_then(handle: int, kind: int) -> None:
-        if left["lock"] and kind == fcntl.LOCK_EX:
-            left["lock"] = 0
-            clear_parts(tmp_path)
-        whole_lock(handle, kind)
-
-    monkeypatch.setattr(atomic_folders.os, "open", cleared_first)
-    monkeypatch.setattr(atomic_folders.fcntl, "flock", cleared_then)
+    monkeypatch.setattr(locks, "lock_descriptor", disturbed)
     with complete_folder(tmp_path / "a") as part:
         (part / "case.json").write_text("{}")
-    assert left == {"open": 0, "lock": 0}
+        assert next(moments, None) is None
+        assert uses(tmp_path) == 1
+        assert clear_parts(tmp_path) == 0
     assert names(tmp_path) == ["a"]
+    assert uses(tmp_path) == 0
+
+
+def test_file_of_an_ended_use_is_removed_before_its_lock_is_free(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".use-killed").touch()
+    close, there = os.close, []
+
+    def closed(descriptor: int) -> None:
+        there.append(uses(tmp_path))
+        close(descriptor)
+
+    monkeypatch.setattr(atomic_folders.os, "close", closed)
+    with to_oneself(tmp_path) as alone:
+        assert alone
+    assert there[0] == 0
 
 
 def test_the_first_of_two_that_make_the_same_folder_stays(tmp_path: Path) -> None:
@@ -123,23 +160,70 @@ def test_many_that_make_and_clear_at_once_do_no_harm(tmp_path: Path) -> None:
     assert all((folder / "case.json").read_text() == "{}" for folder in tmp_path.iterdir())
 
 
-def test_use_of_a_cache_clears_half_written_files_unless_somebody_else_uses_it(tmp_path: Path) -> None:
+def test_use_of_a_cache_clears_half_written_files_unless_another_process_uses_it(tmp_path: Path) -> None:
     (tmp_path / ".part-1-run.json").write_text("{")
     with in_use(tmp_path):
-        assert names(tmp_path) == [".lock"]
-        (tmp_path / ".part-2-run.json").write_text("{")  # of the one who uses it
+        assert names(tmp_path) == []
+        (tmp_path / ".part-2-run.json").write_text("{")  # of the process that uses it
         with in_use(tmp_path):
-            assert names(tmp_path) == [".lock", ".part-2-run.json"]
+            assert names(tmp_path) == [".part-2-run.json"]
 
 
-def test_a_cache_is_to_oneself_only_while_nobody_uses_it(tmp_path: Path) -> None:
+def test_a_cache_is_exclusive_only_while_no_other_process_uses_it(tmp_path: Path) -> None:
     with in_use(tmp_path), to_oneself(tmp_path) as alone:
         assert not alone
     with to_oneself(tmp_path) as alone:
         assert alone
 
 
-def without_locks(_: int, __: int) -> None:
+def test_a_use_ends_when_its_process_is_killed(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("fork")
+    ready = context.Event()
+    process = context.Process(target=use_until_killed, args=(tmp_path, ready))
+    process.start()
+    assert ready.wait(60)
+    with to_oneself(tmp_path) as alone:
+        assert not alone
+    process.kill()
+    process.join()
+    assert uses(tmp_path) == 1
+    with to_oneself(tmp_path) as alone:
+        assert alone
+    assert uses(tmp_path) == 0
+
+
+def test_uses_are_counted_by_process_and_end_in_any_order(tmp_path: Path) -> None:
+    with ExitStack() as first, ExitStack() as second:
+        first.enter_context(in_use(tmp_path))
+        second.enter_context(in_use(tmp_path))
+        assert uses(tmp_path) == 2
+        first.close()
+        with to_oneself(tmp_path) as alone:
+            assert not alone
+        second.close()
+        with to_oneself(tmp_path) as alone:
+            assert alone
+
+
+def test_a_use_waits_until_pruning_has_ended(tmp_path: Path) -> None:
+    entered = threading.Event()
+
+    def use() -> None:
+        with in_use(tmp_path):
+            entered.set()
+
+    with to_oneself(tmp_path) as alone:
+        assert alone
+        thread = threading.Thread(target=use)
+        thread.start()
+        assert not entered.wait(0.3)
+        with to_oneself(tmp_path) as another:
+            assert not another
+    assert entered.wait(60)
+    thread.join()
+
+
+def without_locks(*_: object, **__: object) -> bool:
     raise OSError(95, "Operation not supported")
 
 
@@ -147,12 +231,13 @@ def test_where_nothing_can_be_locked_folders_are_made_and_nothing_is_removed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     killed(tmp_path / "a")
-    monkeypatch.setattr(atomic_folders.fcntl, "flock", without_locks)
+    monkeypatch.setattr(locks, "lock_descriptor", without_locks)
     with in_use(tmp_path), complete_folder(tmp_path / "b") as part:
         (part / "case.json").write_text("{}")
     with to_oneself(tmp_path) as alone:
         assert not alone
-    assert [name[:6] for name in names(tmp_path)] == [".lock", ".part-", "b"]
+    assert [name[:6] for name in names(tmp_path)] == [".part-", "b"]
+    assert uses(tmp_path) == 1  # of the killed process
 
 
 def test_cache_that_may_not_be_written_can_be_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -163,7 +248,7 @@ def test_cache_that_may_not_be_written_can_be_used(tmp_path: Path, monkeypatch: 
             raise OSError(30, "Read-only file system")
         return whole(path, flags, *more)
 
-    monkeypatch.setattr(atomic_folders.os, "open", read_only)
+    monkeypatch.setattr(locks.os, "open", read_only)
     with in_use(tmp_path):
         pass
-    assert names(tmp_path) == []
+    assert list(tmp_path.iterdir()) == []

@@ -15,8 +15,8 @@ def random_stack(slices: int = 3, size: int = 24) -> tuple[torch.Tensor, torch.T
     return torch.rand(2, slices, size, size, generator=generator), labels
 
 
-def test_shift_moves_slices_and_labels_alike() -> None:
-    """The brightest voxel stays the labelled one, in every slice, whatever the draw."""
+def test_shift_moves_slices_and_labels_equally() -> None:
+    """The brightest voxel stays the labelled one, in every slice, for every random shift."""
     image = torch.zeros(4, 3, 32, 32)
     labels = torch.zeros(4, 32, 32, dtype=torch.uint8)
     image[:, :, 12:20, 8:16], labels[:, 12:20, 8:16] = 1.0, 2
@@ -39,7 +39,7 @@ def test_rotation_keeps_shapes_on_images_that_are_not_square() -> None:
         assert abs(int(classes.sum()) - 64) <= 8
 
 
-def test_draws_differ_by_sample_and_seed_and_repeat_for_the_same() -> None:
+def test_random_values_differ_by_sample_and_seed_and_are_reproducible() -> None:
     gain = Augmentation(rotation_deg=0.0, scale=0.0, shift=0.0, gain=0.5, offset=0.0)
     image, labels = torch.ones(2, 1, 8, 8), torch.zeros(2, 8, 8, dtype=torch.uint8)
     first, again, other = (gain(image, labels, seed=seed)[0] for seed in (1, 1, 2))
@@ -48,7 +48,7 @@ def test_draws_differ_by_sample_and_seed_and_repeat_for_the_same() -> None:
     assert first[0, 0, 0, 0] != first[1, 0, 0, 0]
 
 
-def test_without_limits_the_very_same_tensors_come_back() -> None:
+def test_without_limits_the_same_tensors_are_returned() -> None:
     slices, labels = random_stack()
     same_slices, same_labels = Augmentation()(slices, labels, seed=1)
     assert same_slices is slices
@@ -81,7 +81,7 @@ def test_all_slices_get_one_geometry() -> None:
 
 
 def test_nearest_of_a_moved_image_is_its_moved_label() -> None:
-    """An image that shows its labels in wide boxes: away from their borders both moved alike."""
+    """An image that shows its labels in wide boxes: away from their borders both are moved in the same way."""
     labels = torch.zeros(2, 64, 64, dtype=torch.uint8)
     labels[:, 8:30, 8:40], labels[:, 36:60, 20:60] = 1, 2
     moved, classes = Augmentation(**GEOMETRY)(labels[:, None].float().repeat(1, 3, 1, 1), labels, seed=6)
@@ -96,7 +96,7 @@ def test_slices_three_times_as_thick_are_means_of_three() -> None:
     assert torch.equal(thicker(slices, torch.tensor([1.0, 1.0])), slices)
 
 
-def test_slice_twice_as_thick_takes_a_quarter_of_each_neighbour() -> None:
+def test_slice_twice_as_thick_has_a_quarter_of_each_neighbour() -> None:
     stack = torch.tensor([0.0, 4.0, 8.0]).reshape(1, 3, 1, 1)
     # outermost: 0 / 2 + (0 + 4) / 4, and 8 / 2 + (4 + 8) / 4
     assert thicker(stack, torch.tensor([2.0])).flatten().tolist() == [1.0, 4.0, 7.0]
@@ -116,7 +116,7 @@ def test_blur_is_the_gaussian_of_each_sample() -> None:
         np.testing.assert_allclose(smooth[1, slice_index], expected, atol=1e-6)
 
 
-def test_gain_and_offset_are_drawn_up_to_their_limits() -> None:
+def test_gain_and_offset_are_sampled_up_to_their_limits() -> None:
     one, labels = torch.ones(2000, 1, 1, 1), torch.zeros(2000, 1, 1, dtype=torch.uint8)
     gain = Augmentation(gain=0.5)(one, labels, seed=1)[0]
     offset = Augmentation(offset=0.5)(one, labels, seed=1)[0] - 1
@@ -137,7 +137,7 @@ def test_noise_is_gaussian_with_a_deviation_up_to_its_limit() -> None:
     assert (noise.mean((1, 2, 3)).abs() <= 5 * deviations / 32).all()
 
 
-def test_step_and_rank_change_the_draws_and_repeat_them() -> None:
+def test_step_and_rank_determine_the_random_values() -> None:
     slices, labels = random_stack()
     everything = Augmentation(**GEOMETRY, **EFFECTS)
     places = [(0, 0), (0, 1), (1, 0), (1, 1)]
@@ -172,6 +172,6 @@ def test_autocast_does_not_round_intensities() -> None:
 
 
 @pytest.mark.parametrize("limits", [{"noise": -0.1}, {"thickness": 2.1}])
-def test_impossible_limits(limits: dict[str, float]) -> None:
+def test_invalid_limits(limits: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="limits"):
         Augmentation(**limits)

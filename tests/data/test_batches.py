@@ -1,4 +1,4 @@
-"""Batches as the trainer asks for them."""
+"""Batches for the trainer."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -22,7 +22,7 @@ class EmptyCase(CachedCase):
 
 
 @pytest.mark.parametrize("kind", ["cpu", "cuda"])
-def test_batches_for_a_gpu_lie_in_pinned_memory(kind: str) -> None:
+def test_batches_for_a_gpu_are_in_pinned_memory(kind: str) -> None:
     one, other = EmptyCase("a"), EmptyCase("b")
     data = SliceDataModule([one], [other], slices=3, stride=16, batch_size=2, steps=2, seed=0, workers=0)
     strategy = SimpleNamespace(root_device=torch.device(kind))

@@ -21,17 +21,17 @@ from liverspleen.organs import ORGANS, Structure
 def test_cache_holds_the_voxels_of_the_file(box_cohort: Callable[..., Path], tmp_path: Path) -> None:
     case = read_cohort(box_cohort(slices=(4,))).cases[0]
     cached = cache_case(case, tmp_path / "cache")
-    # affine diag(-2, -2, 5) in RAS: columns already run to the left, rows to the back, slices upwards
+    # affine diag(-2, -2, 5) in RAS: columns grow to the left, rows to posterior, slices to superior
     native = np.asarray(nib.nifti1.load(case.image).dataobj)
     np.testing.assert_array_equal(cached.slices, native.transpose(2, 1, 0))
     assert cached.labels.dtype == np.uint8
-    for name in ("slices", "labels", "present"):  # as numpy writes them, so that anybody can read them
+    for name in ("slices", "labels", "present"):  # as numpy writes them, so that other programs can read them
         np.save(tmp_path / "again.npy", getattr(cached, name))
         assert (cached.folder / f"{name}.npy").read_bytes() == (tmp_path / "again.npy").read_bytes()
     assert sorted(p.name for p in (tmp_path / "cache").iterdir()) == [case_key(case)]
 
 
-def test_cache_tells_spacing_labelled_structures_and_the_organs_of_each_slice(
+def test_cache_has_spacing_labelled_structures_and_the_organs_of_each_slice(
     box_cohort: Callable[..., Path], tmp_path: Path
 ) -> None:
     manifest = box_cohort(slices=(4,))
@@ -61,10 +61,10 @@ def test_changed_label_gets_another_key(box_cohort: Callable[..., Path], tmp_pat
     assert open_case(case, tmp_path / "cache") is None
 
 
-def test_changed_parameters_never_meet_old_slices(
+def test_changed_parameters_never_use_old_slices(
     box_cohort: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Image, label map, pixel size and version of the code each have their say."""
+    """Image, label map, pixel size and format are part of the key."""
     cache = tmp_path / "cache"
     case, other = read_cohort(box_cohort(slices=(4, 5))).cases
     first = cache_case(case, cache)
@@ -78,7 +78,7 @@ def test_changed_parameters_never_meet_old_slices(
     assert open_case(case, cache) is None
 
 
-def test_resampled_case_keeps_the_identity_of_its_ct_and_its_own_labels(
+def test_resampled_case_keeps_the_hash_of_its_ct_and_its_native_labels(
     box_cohort: Callable[..., Path], tmp_path: Path
 ) -> None:
     case = read_cohort(box_cohort(slices=(4,))).cases[0]
@@ -99,7 +99,7 @@ def test_pixel_size_of_the_ct_itself_stores_the_same_bytes(box_cohort: Callable[
         assert file.read_bytes() == (same.folder / file.name).read_bytes()
 
 
-def test_voxels_of_a_test_case_are_decoded_once_and_known_by_the_bytes_of_its_file(
+def test_voxels_of_a_test_case_are_decoded_once_for_the_bytes_of_its_file(
     box_cohort: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     case, cache = read_cohort(box_cohort(slices=(4,))).cases[0], tmp_path / "cache"
@@ -113,7 +113,7 @@ def test_voxels_of_a_test_case_are_decoded_once_and_known_by_the_bytes_of_its_fi
     assert noted_voxels(case, cache) is None
 
 
-def test_filled_cache_is_read_without_the_readers_of_images() -> None:
+def test_complete_cache_is_read_without_the_readers_of_images() -> None:
     code = "import sys, liverspleen.data.cache; print(*sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not {"nibabel", "isal", "scipy", "pydantic", "torch"} & set(run.stdout.split())

@@ -1,4 +1,4 @@
-"""Verify finds every kind of damage; prune removes what nobody names, and nothing that somebody uses."""
+"""Verify finds every kind of damage; prune removes unused cases, but not while another process uses the cache."""
 
 import json
 from collections.abc import Callable
@@ -19,7 +19,7 @@ ARRAYS = ("slices", "labels", "present", "native_labels")
 
 @pytest.fixture
 def folder(box_cohort: Callable[..., Path], tmp_path: Path) -> Path:
-    """Of a stored case with all its files."""
+    """Folder of a stored case with all its files."""
     case = read_cohort(box_cohort(slices=(4,))).cases[0]
     return cache_case(case, tmp_path / "cache", pixel_mm=4.0).folder
 
@@ -59,7 +59,7 @@ def test_array_of_the_same_bytes_and_another_shape_is_found(folder: Path) -> Non
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", json.dumps({"format": SLICE_CACHE.number}), None])
-def test_damaged_description_is_found_and_never_trained_on(
+def test_damaged_description_is_found_and_never_used_for_training(
     folder: Path, content: str | None, box_cohort: Callable[..., Path], tmp_path: Path
 ) -> None:
     about = folder / "case.json"
@@ -71,7 +71,7 @@ def test_damaged_description_is_found_and_never_trained_on(
         cache_case(case, folder.parent, pixel_mm=4.0)
 
 
-def test_prune_removes_what_the_cohort_does_not_name_and_tells_its_bytes(
+def test_prune_removes_cases_that_are_not_in_the_cohort_and_returns_their_bytes(
     box_cohort: Callable[..., Path], tmp_path: Path
 ) -> None:
     cohort, cache = read_cohort(box_cohort(slices=(4, 5, 6))), tmp_path / "cache"
@@ -88,7 +88,7 @@ def test_prune_removes_what_the_cohort_does_not_name_and_tells_its_bytes(
     assert len(list(cache.glob("*.voxels"))) == 1
 
 
-def test_prune_removes_cases_of_other_versions_and_nothing_foreign(
+def test_prune_removes_cases_of_other_versions_and_no_other_files(
     box_cohort: Callable[..., Path], tmp_path: Path
 ) -> None:
     cohort, cache = read_cohort(box_cohort(slices=(4,))), tmp_path / "cache"
@@ -101,7 +101,7 @@ def test_prune_removes_cases_of_other_versions_and_nothing_foreign(
     assert sorted(file.name for file in cache.iterdir()) == [".lock", "README", "notes"]
 
 
-@pytest.mark.parametrize("number", [None, 3, 5, "4", True])
+@pytest.mark.parametrize("number", [None, 4, 6, "5", True])
 def test_a_cache_with_cases_or_notes_of_another_format_is_rejected_in_one_line(
     number: object, box_cohort: Callable[..., Path], tmp_path: Path
 ) -> None:
@@ -117,18 +117,18 @@ def test_a_cache_with_cases_or_notes_of_another_format_is_rejected_in_one_line(
         reject_other_formats(cache)
     (issue,) = caught.value.issues
     assert (issue.code, issue.file) == ("LS-FMT-001", folders[1] / "case.json")
-    assert "expected 4 (2 of 3 stored cases and notes)" in issue.message
+    assert "expected 5 (2 of 3 stored cases and notes)" in issue.message
     assert "action=prune" in issue.hint
     assert [found.code for found in verify(folders[1])] == ["LS-FMT-001"]
     with pytest.raises(InputError, match="LS-FMT-001 case 'c1'"):
         open_case(cohort.cases[1], cache)
-    prune(cache, cohort.cases[:2], cohort.cases[2:])  # the hint
+    prune(cache, cohort.cases[:2], cohort.cases[2:])  # follows the hint
     note.unlink()
     reject_other_formats(cache)
     assert [folder.exists() for folder in folders] == [True, False]
 
 
-def test_a_note_from_before_there_were_numbers_is_rejected_and_a_damaged_one_is_written_again(
+def test_a_note_without_a_format_is_rejected_and_a_damaged_note_is_written_again(
     box_cohort: Callable[..., Path], tmp_path: Path
 ) -> None:
     case, cache = read_cohort(box_cohort(slices=(4,))).cases[0], tmp_path / "cache"
@@ -142,7 +142,9 @@ def test_a_note_from_before_there_were_numbers_is_rejected_and_a_damaged_one_is_
         reject_other_formats(cache)
 
 
-def test_no_case_is_removed_while_somebody_uses_the_cache(box_cohort: Callable[..., Path], tmp_path: Path) -> None:
+def test_no_case_is_removed_while_another_process_uses_the_cache(
+    box_cohort: Callable[..., Path], tmp_path: Path
+) -> None:
     cohort, cache = read_cohort(box_cohort(slices=(4, 5))), tmp_path / "cache"
     for case in cohort.cases:
         cache_case(case, cache)
@@ -152,8 +154,8 @@ def test_no_case_is_removed_while_somebody_uses_the_cache(box_cohort: Callable[.
     assert open_case(cohort.cases[1], cache) is not None
 
 
-def test_nothing_is_removed_when_a_named_file_is_missing(box_cohort: Callable[..., Path], tmp_path: Path) -> None:
-    """A drive that is not there names no case; its cases are not to be taken for unnamed."""
+def test_nothing_is_removed_if_a_file_of_the_cohort_is_missing(box_cohort: Callable[..., Path], tmp_path: Path) -> None:
+    """Cases on a drive that is not mounted must not count as unused."""
     cohort, cache = read_cohort(box_cohort(slices=(4, 5))), tmp_path / "cache"
     cached = [cache_case(case, cache) for case in cohort.cases]
     cohort.cases[0].image.rename(tmp_path / "away.nii.gz")

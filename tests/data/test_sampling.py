@@ -13,7 +13,7 @@ CLASSES = [NEITHER] * 50 + [LIVER] * 7 + [SPLEEN] * 2 + [BOTH] * 20
 
 
 class DrawnCase(CachedCase):
-    """A case of which only the organs of each slice are known."""
+    """A case with the organs of each slice only."""
 
     present = property(lambda self: self.organs)  # type: ignore[assignment]
 
@@ -30,7 +30,7 @@ class Indices(Dataset[int]):
         return index
 
 
-def test_natural_order_is_one_seeded_shuffle_after_the_other() -> None:
+def test_natural_order_is_consecutive_seeded_shuffles() -> None:
     shuffles = np.concatenate([np.random.default_rng([5, epoch]).permutation(7) for epoch in range(3)])
     assert list(StepSampler(7, steps=6, batch_size=3, seed=5)) == shuffles[:18].tolist()
 
@@ -42,30 +42,30 @@ def test_natural_order_visits_every_slice_once_an_epoch() -> None:
 
 
 def test_every_batch_of_four_holds_one_slice_of_each_class() -> None:
-    drawn = [CLASSES[index] for index in BalancedSampler(CLASSES, steps=25, batch_size=4, seed=1)]
-    assert Counter(drawn) == {NEITHER: 25, LIVER: 25, SPLEEN: 25, BOTH: 25}
-    assert all(sorted(drawn[i : i + 4]) == [NEITHER, LIVER, SPLEEN, BOTH] for i in range(0, 100, 4))
-    assert len({tuple(drawn[i : i + 4]) for i in range(0, 100, 4)}) > 5  # in changing order
+    sampled = [CLASSES[index] for index in BalancedSampler(CLASSES, steps=25, batch_size=4, seed=1)]
+    assert Counter(sampled) == {NEITHER: 25, LIVER: 25, SPLEEN: 25, BOTH: 25}
+    assert all(sorted(sampled[i : i + 4]) == [NEITHER, LIVER, SPLEEN, BOTH] for i in range(0, 100, 4))
+    assert len({tuple(sampled[i : i + 4]) for i in range(0, 100, 4)}) > 5  # in changing order
 
 
-def test_no_slice_comes_again_before_all_of_its_class_have_come() -> None:
-    drawn = list(BalancedSampler(CLASSES, steps=50, batch_size=4, seed=1))
-    liver = [index for index in drawn if CLASSES[index] == LIVER]
+def test_no_slice_is_repeated_before_all_of_its_class_were_used() -> None:
+    sampled = list(BalancedSampler(CLASSES, steps=50, batch_size=4, seed=1))
+    liver = [index for index in sampled if CLASSES[index] == LIVER]
     assert all(sorted(liver[i : i + 7]) == list(range(50, 57)) for i in range(0, 49, 7))
     assert liver[:7] != liver[7:14]
-    neither = [index for index in drawn if CLASSES[index] == NEITHER]
+    neither = [index for index in sampled if CLASSES[index] == NEITHER]
     assert sorted(neither) == list(range(50))
 
 
 @pytest.mark.parametrize("start", range(6))
-def test_natural_order_goes_on_where_it_stopped(start: int) -> None:
+def test_natural_order_is_resumed_where_it_stopped(start: int) -> None:
     whole = list(StepSampler(7, steps=6, batch_size=3, seed=5))
     assert list(StepSampler(7, steps=6, batch_size=3, seed=5, start=start)) == whole[3 * start :]
 
 
 @pytest.mark.parametrize("batch_size", [3, 4, 5])
 @pytest.mark.parametrize("classes", [CLASSES, [NEITHER] * 3 + [BOTH] * 2])
-def test_balanced_order_goes_on_where_it_stopped(classes: list[int], batch_size: int) -> None:
+def test_balanced_order_is_resumed_where_it_stopped(classes: list[int], batch_size: int) -> None:
     whole = list(BalancedSampler(classes, steps=20, batch_size=batch_size, seed=2))
     for start in range(20):
         rest = BalancedSampler(classes, steps=20, batch_size=batch_size, seed=2, start=start)
@@ -78,13 +78,13 @@ def test_longer_training_begins_with_the_shorter_one() -> None:
     assert long[:36] == short
 
 
-def test_empty_classes_are_left_out() -> None:
+def test_empty_classes_are_omitted() -> None:
     two = [NEITHER] * 3 + [BOTH] * 2
     assert Counter(two[i] for i in BalancedSampler(two, steps=10, batch_size=4, seed=0)) == {NEITHER: 20, BOTH: 20}
     assert sorted(BalancedSampler([LIVER] * 4, steps=1, batch_size=4, seed=0)) == [0, 1, 2, 3]
 
 
-def test_seeds_draw_different_orders() -> None:
+def test_seeds_give_different_orders() -> None:
     orders = {tuple(BalancedSampler(CLASSES, steps=5, batch_size=4, seed=seed)) for seed in range(5)}
     assert len(orders) == 5
 
@@ -100,8 +100,8 @@ def test_every_combination_of_three_organs_is_a_class() -> None:
 
 def test_both_samplers_are_made_from_cases() -> None:
     assert sorted(natural(CASES, steps=1, batch_size=5, seed=0)) == [0, 1, 2, 3, 4]
-    drawn = Counter(balanced(CASES, steps=10, batch_size=4, seed=0))
-    assert drawn == {0: 10, 1: 10, 2: 5, 3: 10, 4: 5}  # slices 2 and 4 share the class of both organs
+    sampled = Counter(balanced(CASES, steps=10, batch_size=4, seed=0))
+    assert sampled == {0: 10, 1: 10, 2: 5, 3: 10, 4: 5}  # slices 2 and 4 share the class of both organs
 
 
 @pytest.mark.parametrize("sampler", [natural, balanced])

@@ -10,7 +10,7 @@ from liverspleen.organs import ORGANS, Structure
 
 
 class FlatCase(CachedCase):
-    """A case whose every voxel holds 10 * case + slice, so that a sample shows where it came from."""
+    """A case whose voxels are 10 * case + slice, so that a sample shows its source."""
 
     slices = property(lambda self: self.array)  # type: ignore[assignment]
     labels = property(lambda self: self.array.astype(np.uint8) * 0)  # type: ignore[assignment]
@@ -56,27 +56,27 @@ def test_batch_is_padded_with_air_to_the_stride() -> None:
     assert batch.labels.shape == (2, 32, 32)
 
 
-def test_neighbours_lie_at_the_distance_asked_for_whatever_the_spacing_of_a_case() -> None:
+def test_neighbours_are_at_the_given_distance_for_any_spacing() -> None:
     cases = [FlatCase(1, 9, spacing_mm=1.25), FlatCase(2, 9, spacing_mm=5.0), FlatCase(4, 9, spacing_mm=8.0)]
     dataset = SliceDataset(cases, slices=3, distance_mm=5.0)
     assert [neighbour_values(dataset, 9 * case + 4) for case in range(3)] == [[10, 14, 18], [23, 24, 25], [43, 44, 45]]
-    assert neighbour_values(dataset, 2) == [10, 12, 16]  # four below it there is none: the first slice
+    assert neighbour_values(dataset, 2) == [10, 12, 16]  # there is no slice four below: the first slice
 
 
 @pytest.mark.parametrize(("distance_mm", "spacing_mm"), [(0.0, 1.0), (5.0, float("nan")), (5.0, 0.0)])
-def test_distance_without_a_meaning(distance_mm: float, spacing_mm: float) -> None:
+def test_invalid_distance_or_spacing(distance_mm: float, spacing_mm: float) -> None:
     with pytest.raises(ValueError, match="expected positive numbers"):
         slice_step(distance_mm, spacing_mm)
 
 
-def test_batch_says_which_organs_are_labelled_in_each_sample() -> None:
+def test_batch_has_the_labelled_organs_of_each_sample() -> None:
     cases = [FlatCase(1, 1), FlatCase(2, 1, labelled=(Structure.SPLEEN,)), FlatCase(3, 1, labelled=())]
     dataset = SliceDataset(cases, slices=3)
     batch = Collate(16)([dataset[index] for index in range(3)])
     assert batch.labelled.tolist() == [[True, True], [False, True], [False, False]]
 
 
-def test_labels_to_validate_on_are_those_of_the_ct_and_not_padded() -> None:
+def test_labels_for_validation_are_on_the_grid_of_the_ct_without_padding() -> None:
     case = FlatCase(1, 2, size=12)
     object.__setattr__(case, "resampled", True)
     object.__setattr__(case, "native_labels", np.full((2, 20, 18), 2, np.uint8))
@@ -87,11 +87,11 @@ def test_labels_to_validate_on_are_those_of_the_ct_and_not_padded() -> None:
     assert batch.labels.shape == (2, 20, 18)
 
 
-def test_classes_come_back_from_padded_and_resampled_slices() -> None:
+def test_native_classes_are_restored_from_padded_and_resampled_slices() -> None:
     logits = torch.full((1, 3, 16, 16), -5.0)
     logits[:, 0] = 0.0
-    logits[:, 1, :4, :2] = 5.0  # the left half of what is no padding
-    logits[:, 2, :, 4:] = 9.0  # padding, whatever the network says there
+    logits[:, 1, :4, :2] = 5.0  # the left half without padding
+    logits[:, 2, :, 4:] = 9.0  # padding, where logits have no effect
     assert native_classes(logits, (4, 4), (4, 4)).tolist() == [[[1, 1, 0, 0]] * 4]
     assert native_classes(logits, (4, 4), (8, 8)).tolist() == [[[1, 1, 1, 1, 0, 0, 0, 0]] * 8]
     assert native_classes(logits, (4, 4), (2, 2)).tolist() == [[[1, 0]] * 2]

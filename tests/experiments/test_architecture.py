@@ -1,4 +1,4 @@
-"""The study of architectures: its tables from trials whose effects are known, and the whole way at tiny size."""
+"""The study of architectures: its tables from trials whose effects are known, and the full study at tiny size."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cases made to the paper's numbers, through the report that anybody uses, held against what is printed."""
+"""Cases made to match the paper's numbers; the report of these cases is compared with the printed tables."""
 
 from __future__ import annotations
 
@@ -81,9 +81,9 @@ def judge(study: SimpleNamespace, numbers: Sequence[Any], rules: Sequence[Any]) 
     findings = study.relations.audit_findings()
 
     def judged(report: StatisticalReport, printed: Mapping[str, str] = {}) -> dict[str, Any]:
-        told = {"cells": [cell.to_dict() for cell in report.cells], "flow": {"assessed": None, "branches": []}}
+        reported = {"cells": [cell.to_dict() for cell in report.cells], "flow": {"assessed": None, "branches": []}}
         changed = [replace(number, printed=printed.get(number.id, number.printed)) for number in numbers]
-        values = study.addresses.reproduced(changed, study.addresses.values_of(told))
+        values = study.addresses.reproduced(changed, study.addresses.values_of(reported))
         found = study.verdicts.verdicts(changed, study.relations.with_derived(values, rules), rules, findings)
         return {verdict.number.id: verdict for verdict in found}
 
@@ -182,8 +182,8 @@ def test_a_number_is_not_excused_by_a_rule_whose_other_numbers_are_not_met(
 def test_without_a_finding_of_the_audit_nothing_is_impossible(
     study: SimpleNamespace, numbers: Sequence[Any], rules: Sequence[Any], report: StatisticalReport
 ) -> None:
-    told = {"cells": [cell.to_dict() for cell in report.cells], "flow": {"assessed": None, "branches": []}}
-    values = study.addresses.reproduced(numbers, study.addresses.values_of(told))
+    reported = {"cells": [cell.to_dict() for cell in report.cells], "flow": {"assessed": None, "branches": []}}
+    values = study.addresses.reproduced(numbers, study.addresses.values_of(reported))
     found = study.verdicts.verdicts(numbers, values, rules, {})
     assert {verdict.number.id for verdict in found if verdict.is_failure} >= IMPOSSIBLE
 
@@ -276,7 +276,7 @@ def test_intervals_hold_whatever_samples_round_so(study: SimpleNamespace) -> Non
         assert low <= ratio.mean() <= high
 
 
-def test_fewest_numbers_are_left_out(study: SimpleNamespace) -> None:
+def test_fewest_numbers_are_excluded(study: SimpleNamespace) -> None:
     rule, point = study.rules.Rule, {"a": (1.0, 1.0), "b": (2.0, 2.0), "c": (3.0, 3.0)}
     both = [rule("same", "a", ("b",), study.rules.same), rule("same", "c", ("b",), study.rules.same)]
     assert study.rules.fewest_left_out(both, point) == {"b"}
@@ -304,7 +304,7 @@ def test_examples_in_the_code_are_right(study: SimpleNamespace, name: str) -> No
     assert doctest.testmod(getattr(study, name)).failed == 0
 
 
-def test_an_unknown_word_is_rejected(study: SimpleNamespace, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_argument_is_rejected(study: SimpleNamespace, capsys: pytest.CaptureFixture[str]) -> None:
     assert study.run.main(["outptu=x"]) == 2
     assert "LS-EXP-012" in capsys.readouterr().err
 
@@ -315,7 +315,7 @@ def test_no_folder_is_rejected(study: SimpleNamespace, capsys: pytest.CaptureFix
     assert "LS-EXP-012" in capsys.readouterr().err
 
 
-def test_a_folder_that_cannot_be_written_is_told_in_one_line(
+def test_a_folder_that_cannot_be_written_is_one_line(
     study: SimpleNamespace, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "file").touch()

@@ -183,7 +183,7 @@ def test_errors_of_network_and_mask_add_up_and_seeds_are_kept_apart(study):
     assert table.loc["ratio", "adjacent", 5.0]["bias_pct"] == pytest.approx(0.0)
 
 
-def test_a_ratio_without_a_spleen_is_left_out_and_counted(study):
+def test_a_ratio_without_a_spleen_is_excluded_and_counted(study):
     scans = scans_by_hand()
     scans.loc[(scans["structure"] == "spleen") & (scans["patient"] == 0) & (scans["seed"] == 0), "volume_cm3"] = 0.0
     table = study.summary.network_table(scans).set_index(["structure", "thickness_mm"])
@@ -199,7 +199,7 @@ def test_shift_is_the_change_within_patients(study):
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "printed"),
     [
         (["colour=red"], "no setting"),
         (["steps=many"], "no number"),
@@ -209,8 +209,8 @@ def test_shift_is_the_change_within_patients(study):
         (["steps=0", "seeds=0"], "steps is 0"),
     ],
 )
-def test_settings_that_cannot_be_are_rejected(study, words, told):
-    with pytest.raises(InputError, match=told) as rejected:
+def test_invalid_settings_are_rejected(study, words, printed):
+    with pytest.raises(InputError, match=printed) as rejected:
         study.settings.read_settings(words)
     assert {issue.code for issue in rejected.value.issues} == {"LS-EXP-014"}
 

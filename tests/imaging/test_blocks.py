@@ -1,4 +1,4 @@
-"""Images larger than a block are read and written by blocks: same voxels, same rejections, little memory."""
+"""Images larger than a block are read and written by blocks: same voxels, same issues, little memory."""
 
 import gzip
 import struct
@@ -23,7 +23,7 @@ AFFINES = {
 
 @pytest.fixture(params=[1, 150, 1 << 20], ids=["a plane", "two planes", "the whole"])
 def block(request, monkeypatch):
-    """Bytes of voxels converted at a time; the stream is taken and inflated in small pieces too."""
+    """Bytes of voxels converted at a time; the stream is read and inflated in small pieces too."""
     monkeypatch.setattr(nifti, "_BLOCK", request.param)
     monkeypatch.setattr(stream, "_CHUNK", 97)
     monkeypatch.setattr(stream, "_BLOCK", 41)
@@ -64,7 +64,7 @@ def test_values_beyond_int16_are_counted_over_all_blocks(tmp_path, block):
     assert (ct.clipped_voxels, ct.hu.min(), ct.hu.max()) == (3, -32768, 32767)
 
 
-def test_voxels_that_are_no_numbers_are_counted_over_all_blocks(tmp_path, block):
+def test_nan_and_infinite_voxels_are_counted_over_all_blocks(tmp_path, block):
     values = HU.astype(np.float32)
     values[0, 0, [0, 11, 22]] = (np.nan, np.inf, np.nan)
     with pytest.raises(InputError, match=r"LS-IMG-008.*3 of 690 voxels"):
@@ -73,7 +73,7 @@ def test_voxels_that_are_no_numbers_are_counted_over_all_blocks(tmp_path, block)
 
 def test_a_stream_in_members_of_any_length_is_read(tmp_path, block):
     whole = saved(tmp_path / "ct.nii", HU).read_bytes()
-    cuts = [0, 541, 542, 543, 900, len(whole)]  # the header in the first, as every tool has it
+    cuts = [0, 541, 542, 543, 900, len(whole)]  # the header is in the first member
     members = [gzip.compress(whole[a:b]) for a, b in pairwise(cuts)]
     (tmp_path / "ct.nii.gz").write_bytes(b"".join(members) + bytes(500))
     assert np.array_equal(read_ct(tmp_path / "ct.nii.gz").hu, canonical(HU, "axial"))
@@ -103,7 +103,7 @@ def test_damage_behind_the_last_block_is_found(tmp_path, block):
 
 @pytest.mark.parametrize("name", AFFINES)
 @pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
-def test_what_is_written_is_what_nibabel_reads(tmp_path, block, name, suffix):
+def test_nibabel_reads_what_was_written(tmp_path, block, name, suffix):
     geometry = Geometry(SHAPE, AFFINES[name])
     native = np.random.default_rng(3).integers(0, 3, SHAPE).astype(np.uint8)
     write_label_map(tmp_path / f"a{suffix}", LabelMap(geometry.to_canonical(native), geometry))

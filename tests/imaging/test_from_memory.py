@@ -1,4 +1,4 @@
-"""A CT from an array or a nibabel image is the one that is read from the file of the same voxels and affine."""
+"""A CT from an array or a nibabel image equals the CT read from the file of the same voxels and affine."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_a_file_its_image_and_its_array_are_one_ct(
 
 @pytest.mark.parametrize("layout", ["C", "F"])
 @pytest.mark.parametrize("block", [1, 40, 1 << 20])
-def test_neither_memory_order_nor_blocks_show(monkeypatch: pytest.MonkeyPatch, layout: Any, block: int) -> None:
+def test_memory_order_and_blocks_do_not_matter(monkeypatch: pytest.MonkeyPatch, layout: Any, block: int) -> None:
     expected = ct_from_array(HU, AFFINE)
     monkeypatch.setattr(from_memory, "_BLOCK", block)
     assert same(ct_from_array(np.asarray(HU, order=layout), AFFINE), expected)
@@ -88,10 +88,10 @@ def test_the_affine_of_an_image_counts_as_nibabel_would_save_it(tmp_path: Path) 
     image = nib.Nifti1Image(HU, AFFINE)
     image.header.set_sform(np.diag([9.0, 9.0, 9.0, 1.0]), code="scanner")  # the image keeps AFFINE
     assert same(ct_from_nibabel(image), ct_from_array(HU, AFFINE))
-    assert image.header.get_sform()[0, 0] == 9.0  # the caller's header is left alone
+    assert image.header.get_sform()[0, 0] == 9.0  # the caller's header is unchanged
 
 
-def test_values_beyond_int16_are_set_to_its_ends_and_counted() -> None:
+def test_values_outside_int16_are_clipped_and_counted() -> None:
     values = HU.astype(np.float32)
     values[0, 0, 0], values[1, 0, 0] = 40000, -1e9
     ct = ct_from_array(values, AFFINE)
@@ -125,14 +125,14 @@ def broken() -> Any:
         (HU, "affine", "LS-GEO-002", ""),
     ],
 )
-def test_an_array_that_is_no_ct_is_rejected(array: Any, affine: Any, code: str, message: str) -> None:
+def test_an_array_that_is_not_a_ct_is_rejected(array: Any, affine: Any, code: str, message: str) -> None:
     with pytest.raises(InputError) as error:
         ct_from_array(array, affine)
     assert codes(error) == [code]
     assert message in str(error.value)
 
 
-def test_an_image_that_is_no_ct_is_rejected() -> None:
+def test_an_image_that_is_not_a_ct_is_rejected() -> None:
     with pytest.raises(InputError) as error:
         ct_from_nibabel(nib.MGHImage(HU.astype(np.float32), AFFINE))
     assert codes(error) == ["LS-IMG-003"]
@@ -146,7 +146,7 @@ def test_an_image_that_is_no_ct_is_rejected() -> None:
     assert codes(error) == ["LS-GEO-007"]
 
 
-def test_only_an_array_has_an_affine_beside_it() -> None:
+def test_only_an_array_takes_an_affine() -> None:
     image, volume = nib.Nifti1Image(HU, AFFINE), ct_from_array(HU, AFFINE)
     assert as_ct_volume(volume) is volume
     assert same(as_ct_volume(image), volume)
@@ -154,5 +154,5 @@ def test_only_an_array_has_an_affine_beside_it() -> None:
     with pytest.raises(ValueError, match="an array needs affine="):
         as_ct_volume(HU)
     for own in (image, volume):
-        with pytest.raises(ValueError, match="has its own"):
+        with pytest.raises(ValueError, match="has its own affine"):
             as_ct_volume(own, AFFINE)

@@ -67,7 +67,7 @@ def test_canonical_affine_puts_voxels_where_the_native_affine_puts_them(order, s
     angles=st.tuples(*[st.floats(-25, 25)] * 3),
     orientation=st.sampled_from(AXIS_ALIGNED),
 )
-def test_oblique_grids_take_the_closest_orientation_as_nibabel_does(angles, orientation):
+def test_oblique_grids_have_the_closest_orientation_as_nibabel_does(angles, orientation):
     affine = axis_aligned_affine(*orientation)
     affine[:3, :3] = Rotation.from_euler("xyz", angles, degrees=True).as_matrix() @ affine[:3, :3]
     geometry = Geometry(SHAPE, affine)
@@ -133,7 +133,7 @@ def test_half_a_slice_and_half_a_pixel_are_beyond_the_tolerance():
         assert not same_grid(ct, Geometry(SHAPE, affine))
 
 
-def test_grids_of_other_shapes_are_not_the_same():
+def test_grids_of_different_shapes_are_not_equal():
     assert not same_grid(Geometry((3, 4, 5), np.eye(4)), Geometry((3, 4, 6), np.eye(4)))
     with pytest.raises(ValueError, match="shapes"):
         corner_displacement_mm(Geometry((3, 4, 5), np.eye(4)), Geometry((3, 4, 6), np.eye(4)))
@@ -150,7 +150,7 @@ def test_grids_of_other_shapes_are_not_the_same():
         (SHAPE, np.eye(3), "4 x 4"),
     ],
 )
-def test_grids_that_cannot_be_are_rejected(shape, affine, match):
+def test_invalid_grids_are_rejected(shape, affine, match):
     with pytest.raises(ValueError, match=match):
         Geometry(shape, affine)
 

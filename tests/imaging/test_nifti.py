@@ -69,7 +69,7 @@ def test_slope_and_intercept_are_applied_once_and_rounded_to_whole_hu(tmp_path):
 
 
 @pytest.mark.parametrize("dtype", [np.int32, np.uint16, np.float32, np.float64])
-def test_values_beyond_int16_are_set_to_its_ends_and_counted(tmp_path, dtype):
+def test_values_outside_int16_are_clipped_and_counted(tmp_path, dtype):
     values = np.zeros(SHAPE, dtype)
     values[0, 0, 0] = 40000
     ct = read_ct(saved(tmp_path / "ct.nii", values))
@@ -90,7 +90,7 @@ def test_labels_stored_as_floats_are_read(tmp_path):
 
 def test_the_grid_is_read_from_the_header_alone(tmp_path):
     path = saved(tmp_path / "ct.nii.gz", HU)
-    path.write_bytes(path.read_bytes()[:300])  # the voxels are lost
+    path.write_bytes(path.read_bytes()[:300])  # without the voxels
     assert read_grid(path).spacing_mm == pytest.approx((5.0, 0.7, 0.7))
 
 
@@ -112,7 +112,7 @@ QUATERNION = ("quatern_b", "quatern_c", "quatern_d", "qoffset_x", "qoffset_y", "
 
 
 @pytest.mark.parametrize("message", ["label map", "ct"])
-def test_what_is_written_keeps_the_header_space_of_its_ct(tmp_path, message):
+def test_a_written_file_keeps_the_header_space_of_its_ct(tmp_path, message):
     source = source_with_its_own_header(tmp_path / "ct.nii.gz")
     ct = read_ct(source)
     if message == "ct":
@@ -152,7 +152,7 @@ def test_the_same_label_map_gives_the_same_bytes_under_any_name(tmp_path):
     assert first[3:8] == bytes(5)  # gzip: no name, time 0
 
 
-def test_a_file_that_cannot_be_finished_is_not_there(tmp_path, monkeypatch):
+def test_a_file_that_cannot_be_finished_is_absent(tmp_path, monkeypatch):
     def full_disk(*_):
         raise OSError(28, "No space left on device")
 

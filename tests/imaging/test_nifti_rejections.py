@@ -1,4 +1,4 @@
-"""Every way a file can be wrong: one line with its code, the case and the file."""
+"""Each kind of invalid file gives one issue with code, case and file."""
 
 import gzip
 import struct
@@ -52,12 +52,12 @@ def test_folder_in_place_of_a_file(tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"not an image at all" * 40, bytes(1000), gzip.compress(b"text" * 500, mtime=0)])
-def test_other_content_is_no_nifti(tmp_path, content):
+def test_other_content_is_not_nifti(tmp_path, content):
     (tmp_path / "ct.nii.gz").write_bytes(content)
     assert rejection(read_ct, tmp_path / "ct.nii.gz").code == "LS-IMG-003"
 
 
-def test_header_of_a_two_file_image_is_no_single_file(tmp_path):
+def test_header_of_a_two_file_image_is_not_a_single_file(tmp_path):
     assert rejection(read_ct, patched(tmp_path / "ct.nii", 344, b"ni1\0")).code == "LS-IMG-003"
 
 
@@ -69,12 +69,12 @@ def test_truncated_gzip(tmp_path, kept):
     assert rejection(read_ct, path).code == "LS-IMG-004"
 
 
-def test_truncated_uncompressed_file_tells_expected_and_found(tmp_path):
+def test_truncated_uncompressed_file_gives_found_and_expected(tmp_path):
     path = saved(tmp_path / "ct.nii")
     path.write_bytes(path.read_bytes()[:-1])
     issue = rejection(read_ct, path)
     assert issue.code == "LS-IMG-004"
-    assert "592 bytes expected, found 591" in issue.message  # 352 + 6 * 5 * 4 * 2
+    assert "found 591 bytes, expected 592" in issue.message  # 352 + 6 * 5 * 4 * 2
 
 
 def test_flipped_bit_that_only_the_checksum_can_find(tmp_path):
@@ -88,7 +88,7 @@ def test_flipped_bit_that_only_the_checksum_can_find(tmp_path):
     assert "check" in issue.message
 
 
-def test_no_flipped_bit_changes_the_voxels_unnoticed(tmp_path):
+def test_no_flipped_bit_changes_the_voxels_without_an_issue(tmp_path):
     right = read_ct(saved(tmp_path / "right.nii.gz", HU[:3, :3, :3])).hu
     whole = (tmp_path / "right.nii.gz").read_bytes()
     path = tmp_path / "flipped.nii.gz"
@@ -118,7 +118,7 @@ def test_wrong_checksum_or_length_after_right_voxels(tmp_path, position):
     assert rejection(read_ct, path).code == "LS-IMG-005"
 
 
-def test_damage_in_a_later_member_is_found_although_the_voxels_are_whole(tmp_path):
+def test_damage_in_a_later_member_is_found_although_the_voxels_are_complete(tmp_path):
     whole = gzip.compress(saved(tmp_path / "ct.nii").read_bytes())
     later = bytearray(gzip.compress(b"more"))
     later[-5] ^= 1
@@ -129,7 +129,7 @@ def test_damage_in_a_later_member_is_found_although_the_voxels_are_whole(tmp_pat
 
 
 @pytest.mark.parametrize("flags", [2, 4, 8, 16, 4 + 8 + 16])
-def test_optional_fields_of_a_gzip_header_are_read_over(tmp_path, flags):
+def test_optional_fields_of_a_gzip_header_are_skipped(tmp_path, flags):
     """Header checksum, extra field, name and comment (RFC 1952)."""
     plain = gzip.compress(saved(tmp_path / "ct.nii").read_bytes())
     header = bytearray(plain[:10])
@@ -154,7 +154,7 @@ def test_header_that_claims_more_than_the_stream_can_hold_is_rejected_without_me
     assert rejection(read_ct, compressed).code == "LS-IMG-004"
 
 
-def test_stream_far_longer_than_its_header_says_is_read_to_its_checksum_in_bounded_memory(tmp_path):
+def test_stream_far_longer_than_its_header_states_is_read_to_its_checksum_in_bounded_memory(tmp_path):
     whole = saved(tmp_path / "ct.nii").read_bytes()
     (tmp_path / "ct.nii.gz").write_bytes(gzip.compress(whole + bytes(1 << 28), compresslevel=1))
     tracemalloc.start()
@@ -204,7 +204,7 @@ def test_singular_affine(tmp_path):
     assert issue.code == "LS-GEO-002"
 
 
-def test_quaternion_that_is_no_rotation(tmp_path):
+def test_quaternion_that_is_not_a_rotation(tmp_path):
     path = patched(tmp_path / "ct.nii", 252, struct.pack("<hhf", 1, 1, 5.0))  # both codes and b, which is 1 at most
     assert rejection(read_ct, path).code == "LS-GEO-002"
 
@@ -235,7 +235,7 @@ def test_mirrored_qform_over_the_same_box(tmp_path):
     assert rejection(read_ct, tmp_path / "ct.nii").code == "LS-GEO-005"
 
 
-def test_a_form_that_is_not_coded_is_not_looked_at(tmp_path):
+def test_a_form_without_a_code_is_ignored(tmp_path):
     assert read_ct(both_forms(tmp_path / "s.nii", 9.0, codes=(2, 0))).geometry.affine[2, 3] == 0
     assert read_ct(both_forms(tmp_path / "q.nii", 9.0, codes=(0, 1))).geometry.affine[2, 3] == 9
 
@@ -249,7 +249,8 @@ def test_spacing_in_metres(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("value", "named"), [(3, "values 3 in 1 voxels"), (0.5, "values 0.5 in"), (-1, "values -1 in"), (np.nan, "nan")]
+    ("value", "named"),
+    [(3, "values (3) in 1 voxel,"), (0.5, "(0.5) in"), (-1, "(-1) in"), (np.nan, "nan")],
 )
 def test_label_values_other_than_those_of_the_structures(tmp_path, value, named):
     labels = np.zeros(SHAPE, np.float32)
@@ -265,9 +266,9 @@ def test_planes_that_no_scanner_makes_are_rejected_before_they_are_read(tmp_path
     assert rejection(read_ct, tmp_path / "ct.nii.gz").code == "LS-IMG-032"
 
 
-@pytest.mark.skipif(not Path("/proc/meminfo").is_file(), reason="the system does not tell its free memory")
+@pytest.mark.skipif(not Path("/proc/meminfo").is_file(), reason="the system does not report its free memory")
 def test_an_image_larger_than_the_free_memory_is_rejected(tmp_path):
     path = patched(tmp_path / "ct.nii", 42, struct.pack("<3h", 4096, 4096, 32767))  # 1 TiB of 16-bit voxels
     with path.open("r+b") as file:
-        file.truncate(352 + 2 * 4096 * 4096 * 32767)  # without a block on the disk
+        file.truncate(352 + 2 * 4096 * 4096 * 32767)  # a sparse file
     assert rejection(read_ct, path).code == "LS-IMG-031"

@@ -23,11 +23,11 @@ from liverspleen.cohort.manifest import Case, read_cohort
 from liverspleen.errors import InputError
 from liverspleen.imaging.geometry import Geometry
 from liverspleen.imaging.volume import LabelMap
-from liverspleen.inference.checked import checked_model
 from liverspleen.inference.model import load_model
 from liverspleen.inference.model_card import model_card
 from liverspleen.inference.onnx_engine import reject_without
 from liverspleen.inference.package_files import described
+from liverspleen.inference.untrusted.model_file import checked_model
 from liverspleen.inference.validation import Validation, validate
 from liverspleen.organs import ORGANS, Structure
 
@@ -88,14 +88,14 @@ def test_checkpoint_of_a_training_state_gives_its_network_only(tmp_path: Path) -
     assert all(torch.equal(value, expected[name]) for name, value in found.network.state_dict().items())
 
 
-@pytest.mark.parametrize("number", [None, 1, 3, "2", True, 2.0, {}, [2]])
+@pytest.mark.parametrize("number", [None, 1, 2, "3", True, 3.0, {}, [3]])
 def test_checkpoint_of_another_format_is_rejected_before_anything_else(tmp_path: Path, number: object) -> None:
     save(tmp_path / "a.ckpt", format=number, structures={}, network="none")
-    with pytest.raises(InputError, match=r"^LS-FMT-001 file '.*a\.ckpt': checkpoint .*, expected 2; .*train again"):
+    with pytest.raises(InputError, match=r"^LS-FMT-001 file '.*a\.ckpt': checkpoint .*, expected 3; .*train again"):
         load_model(tmp_path / "a.ckpt")
 
 
-@pytest.mark.parametrize("number", [None, 0, 2, "liverspleen-model-1", "1", True, {}])
+@pytest.mark.parametrize("number", [None, 0, 1, "liverspleen-model-1", "2", True, {}])
 def test_model_package_of_another_format_is_rejected_as_folder_and_as_zip(
     tmp_path: Path, checkpoint: Path, number: object
 ) -> None:
@@ -105,7 +105,7 @@ def test_model_package_of_another_format_is_rejected_as_folder_and_as_zip(
         for file in (tmp_path / "package").iterdir():
             archive.write(file, file.name)
     for name in ("package", "package.zip"):
-        with pytest.raises(InputError, match=r"^LS-FMT-001 .*: model package .*, expected 1; .*export the model again"):
+        with pytest.raises(InputError, match=r"^LS-FMT-001 .*: model package .*, expected 2; .*export the model again"):
             load_model(tmp_path / name)
 
 

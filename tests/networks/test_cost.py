@@ -7,7 +7,7 @@ from liverspleen.networks.cost import NetworkCost, network_cost
 
 
 def pointwise(inputs: int, outputs: int, size: int) -> int:
-    return 2 * inputs * outputs * size**2  # multiplications and additions, for each pixel out
+    return 2 * inputs * outputs * size**2  # multiplications and additions per output pixel
 
 
 def separable(inputs: int, outputs: int, size: int) -> int:
@@ -15,7 +15,7 @@ def separable(inputs: int, outputs: int, size: int) -> int:
 
 
 def unit(inputs: int, first: int, second: int, third: int, *, size: int, out: int, shortcut: bool) -> int:
-    """Two separable convolutions at the size in, one and the shortcut at the size out."""
+    """Two separable convolutions at the input size, a third and the shortcut at the output size."""
     body = separable(inputs, first, size) + separable(first, second, size) + separable(second, third, out)
     return body + (pointwise(inputs, third, out) if shortcut else 0)
 
@@ -57,8 +57,8 @@ def test_operations_grow_with_the_area_of_the_slice() -> None:
 
 
 @pytest.mark.parametrize("matrix", [0, 100])
-def test_matrix_that_the_network_cannot_take_is_rejected(matrix: int) -> None:
-    with pytest.raises(ValueError, match=f"a matrix of {matrix} is no multiple of the output stride 16"):
+def test_matrix_that_the_network_does_not_accept_is_rejected(matrix: int) -> None:
+    with pytest.raises(ValueError, match=f"a matrix of {matrix} is not a multiple of the output stride 16"):
         network_cost({"name": "deeplab", "encoder": "test_resnet"}, slices=3, matrix=matrix)
 
 
@@ -71,9 +71,9 @@ def test_info_prints_parameters_and_operations(capsys: pytest.CaptureFixture[str
 
 
 @pytest.mark.parametrize(
-    ("words", "message"),
+    ("overrides", "message"),
     [
-        (["network=paper", "slices=2"], "LS-CFG-007: a network needs an odd number of slices, not 2"),
+        (["network=paper", "input_slices=2"], "LS-CFG-007: a network needs an odd number of slices, not 2"),
         (["network=paper", "network.encoder=resnet19"], "LS-CFG-007: timm has no model 'resnet19'"),
         (
             ["network=unet_2d", "network.output_stride=12"],
@@ -82,7 +82,9 @@ def test_info_prints_parameters_and_operations(capsys: pytest.CaptureFixture[str
         (["network=paper", "matrix=500"], "LS-CFG-007: a matrix of 500"),
     ],
 )
-def test_info_rejects_what_cannot_be_built(words: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["info", *words]) == 2
+def test_info_rejects_networks_that_cannot_be_built(
+    overrides: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["info", *overrides]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(message)

@@ -32,7 +32,7 @@ def test_logits_have_three_classes_at_input_size(network: DeepLabV3Plus) -> None
 
 
 @pytest.mark.parametrize(("choice", "channels"), [("paper", 2048), ("figure2", 728)])
-def test_paper_takes_512_to_32_its_skip_to_128_and_its_logits_to_512(choice: str, channels: int) -> None:
+def test_networks_of_the_paper_reduce_512_to_32_and_128_with_logits_at_512(choice: str, channels: int) -> None:
     with torch.device("meta"):  # shapes only: no weights, no arithmetic
         network = composed(choice).eval()
         low, deep = network.encoder(torch.empty(2, 3, 512, 512))
@@ -74,7 +74,7 @@ def unit(inputs: int, *outputs: int, shortcut: bool) -> int:
     return body + (pointwise(inputs, third) if shortcut else 0)
 
 
-# Chen et al. 2018, Figure 4, for three slices in
+# Chen et al. 2018, Figure 4, for three input slices
 STEM = 3 * 9 * 32 + norm(32) + 32 * 9 * 64 + norm(64)
 ENTRY = (
     unit(64, 128, 128, 128, shortcut=True)
@@ -85,8 +85,8 @@ MIDDLE = 16 * unit(728, 728, 728, 728, shortcut=False)
 EXIT = unit(728, 728, 1024, 1024, shortcut=True) + unit(1024, 1536, 1536, 2048, shortcut=False)
 
 
-def around(channels: int) -> int:
-    """Pyramid on so many channels: 1x1, three atrous rates, image pooling, projection; skip, decoder and logits."""
+def outside_encoder(channels: int) -> int:
+    """Pyramid (1x1, three atrous rates, image pooling, projection), skip, decoder and logits."""
     pyramid = pointwise(channels, 256) + 3 * separable(channels, 256) + pointwise(channels, 256)
     projection = pointwise(5 * 256, 256)
     decoder = pointwise(256, 48) + separable(256 + 48, 256) + separable(256, 256)
@@ -95,7 +95,10 @@ def around(channels: int) -> int:
 
 @pytest.mark.parametrize(
     ("choice", "expected"),
-    [("paper", STEM + ENTRY + MIDDLE + EXIT + around(2048)), ("figure2", STEM + ENTRY + MIDDLE + around(728))],
+    [
+        ("paper", STEM + ENTRY + MIDDLE + EXIT + outside_encoder(2048)),
+        ("figure2", STEM + ENTRY + MIDDLE + outside_encoder(728)),
+    ],
 )
 def test_parameters_equal_a_hand_count_from_the_layers_widths(choice: str, expected: int) -> None:
     with torch.device("meta"):
@@ -113,7 +116,7 @@ def test_exit_flow_is_dilated_where_it_no_longer_halves() -> None:
 
 def test_a_copy_computes_with_its_own_weights() -> None:
     torch.manual_seed(0)
-    original = composed("figure2").eval()  # timm takes Xception's features with hooks, which must follow the copy
+    original = composed("figure2").eval()  # timm reads the features of Xception with hooks, which must work in the copy
     copied = copy.deepcopy(original)
     stack = torch.rand(1, 3, 32, 32)
     with torch.inference_mode():
@@ -136,14 +139,14 @@ def test_shared_batch_statistics_change_no_other_layer(name: str) -> None:
         assert torch.equal(shared(stack), own(stack))
 
 
-def test_several_gpus_share_batch_statistics_if_asked_to(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_several_gpus_share_batch_statistics_on_request(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(assemble, "device", lambda _: torch.device("cuda"))
-    for words, shared in (
+    for overrides, shared in (
         (["trainer=ddp"], True),
         (["trainer=ddp", "trainer.sync_batchnorm=false"], False),
         ([], False),
     ):
-        built = assemble.network(compose("train", ["cohort=c.csv", "output=o", "network=small", *words]))
+        built = assemble.network(compose("train", ["cohort=c.csv", "output=o", "network=small", *overrides]))
         assert any(isinstance(layer, nn.SyncBatchNorm) for layer in built.modules()) is shared
 
 
@@ -169,7 +172,7 @@ def test_every_parameter_of_the_papers_network_gets_a_finite_gradient(choice: st
     ["xception41", "xception71", "xception65p", "resnet50", "regnetx_002", "efficientnet_b0", "mobilenetv3_large_100"],
 )
 @pytest.mark.parametrize("output_stride", [8, 16, 32])
-def test_other_encoders_dilate_to_the_stride_they_promise(name: str, output_stride: int) -> None:
+def test_other_encoders_dilate_to_the_given_stride(name: str, output_stride: int) -> None:
     with torch.device("meta"):
         encoder = Encoder(name, slices=5, output_stride=output_stride, skip_stride=4).eval()
         low, deep = encoder(torch.empty(1, 5, 128, 128))
@@ -178,8 +181,8 @@ def test_other_encoders_dilate_to_the_stride_they_promise(name: str, output_stri
 
 
 @pytest.mark.parametrize("name", ["resnet19", "hf-hub:timm/resnet18.a1_in1k", "local-dir:resnet18"])
-def test_encoder_that_does_not_exist_is_named_with_near_ones(name: str) -> None:
-    with pytest.raises(ValueError, match=rf"no model '{name}'; near to it: "):
+def test_encoder_that_does_not_exist_is_rejected_with_similar_names(name: str) -> None:
+    with pytest.raises(ValueError, match=rf"no model '{name}'; similar names: "):
         Encoder(name, slices=3, output_stride=16, skip_stride=4)
 
 

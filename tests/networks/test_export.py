@@ -1,4 +1,4 @@
-"""Networks leave torch: as an exported program, and as ONNX."""
+"""Networks as exported programs of torch, and as ONNX."""
 
 from pathlib import Path
 from typing import Any
@@ -14,12 +14,12 @@ from liverspleen.networks.build import build_network
 
 TOLERANCE = 1e-4  # of the logits' standard deviation, which is small before training
 CHOICES = ["small", "unet_2d", "unet_3d", "figure2", "paper"]
-# torch's and onnxscript's own, about their own
+# warnings of torch and onnxscript about their own code
 FOREIGN = ["ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning"]
 
 
 def trained(choice: str) -> nn.Module:
-    """A network with random weights and batch statistics unlike those it is born with."""
+    """A network with random weights and random batch statistics."""
     torch.manual_seed(0)
     config = compose("info", [f"network={choice}"])
     network = build_network(assemble.architecture(config.network), slices=3)

@@ -10,7 +10,7 @@ from liverspleen.networks.folding import fold_batch_norms
 
 
 def drawn(network: nn.Module) -> nn.Module:
-    """In evaluation mode, with statistics and scales as a training leaves them: none is 0 or 1."""
+    """In evaluation mode, with statistics and scales as after training: none is 0 or 1."""
     generator = torch.Generator().manual_seed(0)
     for module in network.modules():
         if isinstance(module, _BatchNorm):
@@ -48,7 +48,7 @@ def test_folded_network_gives_the_same_logits_without_a_batch_norm(encoder: str,
 
 
 class Shared(nn.Module):
-    """A convolution used twice, and one whose output two readers take: folding into the first would be wrong."""
+    """A convolution that is used twice, and one with two readers of its output: folding would be wrong."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -60,7 +60,7 @@ class Shared(nn.Module):
 
 
 class ReadTwice(nn.Module):
-    """What the norm takes is added to what it gives."""
+    """The input of the norm is added to its output."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -71,7 +71,7 @@ class ReadTwice(nn.Module):
         return self.norm(middle) + middle
 
 
-def test_encoder_that_hands_features_on_before_a_norm_is_left_as_it_is() -> None:
+def test_encoder_that_returns_features_before_a_norm_is_unchanged() -> None:
     plain = {"name": "deeplab", "encoder": "xception41p", "output_stride": 16, "skip_stride": 2}
     network = drawn(build_network(plain, slices=3))
     stack = torch.rand(1, 3, 64, 64)
@@ -82,7 +82,7 @@ def test_encoder_that_hands_features_on_before_a_norm_is_left_as_it_is() -> None
 
 
 @pytest.mark.parametrize("kind", [Shared, ReadTwice])
-def test_network_that_cannot_be_folded_is_left_as_it_is(kind: type[nn.Module]) -> None:
+def test_network_that_cannot_be_folded_is_unchanged(kind: type[nn.Module]) -> None:
     network = drawn(kind())
     stack = torch.rand(1, 3, 8, 8)
     before = network(stack)
@@ -90,7 +90,7 @@ def test_network_that_cannot_be_folded_is_left_as_it_is(kind: type[nn.Module]) -
     assert torch.equal(network(stack), before)
 
 
-def test_network_without_batch_norms_is_left_as_it_is() -> None:
+def test_network_without_batch_norms_is_unchanged() -> None:
     network = build_network({"name": "unet_3d", "output_stride": 4, "width": 4}, slices=3).eval()
     stack = torch.rand(1, 3, 8, 8)
     before = network(stack)
@@ -98,6 +98,6 @@ def test_network_without_batch_norms_is_left_as_it_is() -> None:
     assert torch.equal(network(stack), before)
 
 
-def test_in_training_mode_it_is_rejected() -> None:
+def test_network_in_training_mode_is_rejected() -> None:
     with pytest.raises(ValueError, match="evaluation mode"):
         fold_batch_norms(nn.Conv2d(3, 3, 1), slices=3, stride=1)

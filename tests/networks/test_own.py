@@ -1,4 +1,4 @@
-"""A class of one's own in `networks/own/` is a network; nothing else that a name could reach is."""
+"""A user-defined class in `networks/own/` is a network; other modules are not imported."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ MINE = dedent("""
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Stands for `networks/own/`."""
+    """Replaces `networks/own/`."""
     monkeypatch.setattr(own, "__path__", [str(tmp_path)])
     yield tmp_path
     for name in [name for name in sys.modules if name.startswith(f"{own.__name__}.")]:
@@ -59,14 +59,14 @@ def test_file_name_is_the_name_of_the_network(folder: Path) -> None:
     assert network.output_stride == 8
 
 
-def test_model_may_name_it_where_the_file_lies_and_nowhere_else(folder: Path) -> None:
+def test_model_with_its_name_is_accepted_only_if_the_file_exists(folder: Path) -> None:
     with pytest.raises(InputError, match=r"LS-MOD-008.*network\.name='mine'"):
         checked_description(about("mine"), "a.ckpt")
     (folder / "mine.py").write_text(MINE)
     assert checked_description(about("mine"), "a.ckpt")["slices"] == 3
 
 
-def test_a_file_cannot_take_the_name_of_a_network_of_the_package(folder: Path) -> None:
+def test_a_file_cannot_replace_a_network_of_the_package(folder: Path) -> None:
     (folder / "unet_2d.py").write_text("raise RuntimeError('run')")
     assert network_names() == ("deeplab", "unet_2d", "unet_3d")
     assert type(build_network({"name": "unet_2d", "output_stride": 8, "width": 2}, slices=1)).__name__ == "UNet"
@@ -75,16 +75,16 @@ def test_a_file_cannot_take_the_name_of_a_network_of_the_package(folder: Path) -
 @pytest.mark.parametrize("name", ["os", "..build", "own.mine", "mine.Network", "../mine", "", "MINE", "hidden.deep"])
 def test_no_other_name_is_imported(folder: Path, name: str) -> None:
     (folder / "mine.py").write_text(MINE)
-    (folder / "hidden").mkdir()  # no package
+    (folder / "hidden").mkdir()  # not a package
     (folder / "hidden" / "deep.py").write_text("raise RuntimeError('run')")
-    with pytest.raises(ValueError, match="there is no network"):
+    with pytest.raises(ValueError, match="does not exist, expected"):
         build_network({"name": name, "output_stride": 8, "width": 2}, slices=3)
     with pytest.raises(InputError, match="LS-MOD-008"):
         checked_description(about(name), "a.ckpt")
 
 
 @pytest.mark.parametrize(("name", "key"), [("mine", "rates"), ("unet_2d", "rates"), ("deeplab", "width")])
-def test_argument_that_a_network_has_no_use_for_is_told(folder: Path, name: str, key: str) -> None:
+def test_argument_that_a_network_does_not_accept_is_reported(folder: Path, name: str, key: str) -> None:
     (folder / "mine.py").write_text(MINE)
-    with pytest.raises(ValueError, match=f"network {name} has no use for {key}"):
+    with pytest.raises(ValueError, match=f"network {name} does not accept {key}"):
         build_network({"name": name, "output_stride": 16, key: 2}, slices=3)

@@ -22,7 +22,7 @@ def encoder(name: str = "test_resnet", *, slices: int = 3) -> Encoder:
 
 
 def timm_file(folder: Path, name: str = "test_resnet", suffix: str = ".safetensors") -> tuple[Path, dict[str, Tensor]]:
-    """Weights as timm's hub holds them: of the whole model, with classifier."""
+    """Weights as in the hub of timm: those of the complete model, with classifier."""
     weights: dict[str, Tensor] = timm.create_model(name).state_dict()
     file = folder / f"{name}{suffix}"
     if suffix == ".safetensors":
@@ -55,7 +55,7 @@ def test_encoder_started_from_timms_file_gives_timms_features(tmp_path: Path, na
     torch.testing.assert_close(deep, expected)
 
 
-def test_encoder_without_exit_flow_takes_the_rest_of_timms_file(tmp_path: Path) -> None:
+def test_encoder_without_exit_flow_uses_the_other_weights_of_timms_file(tmp_path: Path) -> None:
     file, weights = timm_file(tmp_path, "xception65")
     started = encoder(WITHOUT_EXIT_FLOW)
     start_from(started, file)
@@ -66,7 +66,7 @@ def test_encoder_without_exit_flow_takes_the_rest_of_timms_file(tmp_path: Path) 
         assert all(torch.equal(value, weights[original + name]) for name, value in own.items())
 
 
-# by hand: one slice takes the sum over red, green and blue; more take them in turn, times 3 over their number
+# by hand: one slice gets the sum over red, green and blue; several get them in turn, times 3 over their number
 @pytest.mark.parametrize(
     ("slices", "expected"),
     [(1, [6.0]), (3, [1.0, 2.0, 3.0]), (5, [0.6, 1.2, 1.8, 0.6, 1.2]), (7, [c * 3 / 7 for c in (1, 2, 3, 1, 2, 3, 1)])],
@@ -93,7 +93,7 @@ def test_state_dict_inside_a_training_checkpoint_is_found(tmp_path: Path) -> Non
     ("change", "message"),
     [
         (lambda w: w.pop("conv1.0.weight"), r"1 missing \(first conv1.0.weight\)"),
-        (lambda w: w.update(extra=torch.zeros(1)), r"1 of no layer of it \(first extra\)"),
+        (lambda w: w.update(extra=torch.zeros(1)), r"1 of no layer \(first extra\)"),
         (lambda w: w.update({"bn1.bias": torch.zeros(3)}), r"1 of another shape \(first bn1.bias\)"),
     ],
 )
@@ -106,16 +106,16 @@ def test_weights_that_do_not_fit_are_rejected_in_one_line_and_change_nothing(
     started = encoder()
     before = {name: value.clone() for name, value in started.body.state_dict().items()}
     with pytest.raises(
-        InputError, match=rf"LS-NET-003 file .*not the weights of encoder 'test_resnet'.*{message}"
-    ) as told:
+        InputError, match=rf"LS-NET-003 file .*does not hold the weights of encoder 'test_resnet'.*{message}"
+    ) as raised:
         start_from(started, file)
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(raised.value)
     assert all(torch.equal(value, before[name]) for name, value in started.body.state_dict().items())
 
 
-def test_deeper_sibling_whose_layers_contain_this_ones_is_rejected(tmp_path: Path) -> None:
+def test_weights_of_a_deeper_encoder_with_the_same_layers_are_rejected(tmp_path: Path) -> None:
     file, _ = timm_file(tmp_path, "resnet34")  # holds every tensor that resnet18 has, and more
-    with pytest.raises(InputError, match=r"LS-NET-003.*of no layer of it \(first layer1.2"):
+    with pytest.raises(InputError, match=r"LS-NET-003.*of no layer \(first layer1.2"):
         start_from(encoder("resnet18"), file)
 
 
@@ -144,7 +144,7 @@ def test_missing_file_is_rejected(tmp_path: Path) -> None:
         start_from(encoder(), tmp_path / "none.pth")
 
 
-def test_hub_is_asked_only_on_request_and_its_failure_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_hub_is_used_only_on_request_and_its_failure_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[bool] = []
     real = timm.create_model
 
@@ -158,21 +158,21 @@ def test_hub_is_asked_only_on_request_and_its_failure_is_one_line(monkeypatch: p
     started = encoder()
     assert not any(asked)
     with pytest.raises(
-        InputError, match=r"LS-NET-004: timm's weights of 'test_resnet' cannot be fetched.*no route to host"
+        InputError, match=r"LS-NET-004: weights of 'test_resnet' cannot be downloaded.*no route to host"
     ):
         start_from(started, HUB)
 
 
-def test_configuration_names_the_file(tmp_path: Path) -> None:
+def test_configuration_gives_the_file(tmp_path: Path) -> None:
     file, weights = timm_file(tmp_path)
-    words = ["cohort=c", "output=o", "network=small", f"network.weights={file}", "slices.count=5"]
-    network = assemble.network(compose("train", words))
+    overrides = ["cohort=c", "output=o", "network=small", f"network.weights={file}", "slices.count=5"]
+    network = assemble.network(compose("train", overrides))
     taken = network.state_dict()["encoder.body.conv1.0.weight"]
     assert taken.shape[1] == 5
     torch.testing.assert_close(taken[:, 3], weights["conv1.0.weight"][:, 0] * 3 / 5)
 
 
-def test_weights_are_no_part_of_the_architecture() -> None:
+def test_weights_are_not_part_of_the_architecture() -> None:
     config = compose("info", ["network=small", "network.weights=w.pth"])
     assert assemble.architecture(config.network) == {
         "name": "deeplab",

@@ -32,7 +32,7 @@ def test_logits_of_the_3d_network_are_those_of_the_middle_slice() -> None:
         assert torch.equal(network(stack), network.body(stack[:, None])[:, :, 2])
 
 
-def test_both_read_the_neighbours() -> None:
+def test_both_use_the_neighbours() -> None:
     torch.manual_seed(0)
     stack = torch.randn(1, 3, 16, 16)
     other = stack.clone()
@@ -60,22 +60,22 @@ def test_parameters_of_the_2d_network_equal_a_hand_count() -> None:
 
 @pytest.mark.parametrize("choice", ["unet_2d", "unet_3d"])
 def test_channels_last_changes_no_logits(choice: str) -> None:
-    words = ["cohort=c", "output=o", f"network={choice}", "network.width=4"]
+    overrides = ["cohort=c", "output=o", f"network={choice}", "network.width=4"]
     torch.manual_seed(0)
-    plain = assemble.network(compose("train", [*words, "trainer.channels_last=false"])).eval()
+    plain = assemble.network(compose("train", [*overrides, "trainer.channels_last=false"])).eval()
     torch.manual_seed(0)
-    last = assemble.network(compose("train", [*words, "trainer.channels_last=true"])).eval()
+    last = assemble.network(compose("train", [*overrides, "trainer.channels_last=true"])).eval()
     with torch.inference_mode():
         stack = torch.randn(1, 3, 32, 32)
         torch.testing.assert_close(last(stack), plain(stack))
 
 
 @pytest.mark.parametrize("output_stride", [0, 2, 12])
-def test_stride_that_is_no_power_of_two_is_rejected(output_stride: int) -> None:
+def test_stride_that_is_not_a_power_of_two_is_rejected(output_stride: int) -> None:
     with pytest.raises(ValueError, match=f"cannot be built at output stride {output_stride}"):
         UNet(volumetric=False, slices=3, output_stride=output_stride, width=4)
 
 
-def test_network_that_does_not_exist_is_rejected_with_those_that_do() -> None:
-    with pytest.raises(ValueError, match="no network 'unet', only deeplab, unet_2d and unet_3d"):
+def test_network_that_does_not_exist_is_rejected_with_the_existing_ones() -> None:
+    with pytest.raises(ValueError, match="network 'unet' does not exist, expected deeplab, unet_2d or unet_3d"):
         build_network({"name": "unet"}, slices=3)

@@ -1,4 +1,4 @@
-"""What the conditions do, and true volumes of anatomies whose volume is known."""
+"""Effects of the conditions, and true volumes of anatomies with known volumes."""
 
 import numpy as np
 import pytest
@@ -28,7 +28,7 @@ def densities(condition, name, count=30):
     return np.array(found)
 
 
-def test_true_volume_of_two_balls_less_a_vessel():
+def test_true_volume_of_two_balls_minus_a_vessel():
     liver = Solid("liver", Ellipsoid((40, 0, 0), (50, 50, 50)), (Layer(0.0, 100.0, Structure.LIVER),))
     spleen = Solid("spleen", Ellipsoid((-60, 0, 0), (30, 30, 30)), (Layer(0.0, 110.0, Structure.SPLEEN),))
     vein = Solid("vein", Capsule((40, -20, 0), (40, 20, 0), 8, 8), (Layer(0.0, 160.0),), carves=Structure.LIVER)
@@ -45,7 +45,7 @@ def test_same_condition_and_seed_give_the_same_patient():
     assert draw_anatomy(Condition.CLD, 4) != first
 
 
-def test_organs_have_sizes_of_organs(volumes):
+def test_organs_have_plausible_volumes(volumes):
     for condition in Condition:
         for volume in volumes[condition]:
             assert 550 < volume["liver"] < 2500
@@ -63,7 +63,7 @@ def test_fatty_liver_is_dark_and_its_spleen_is_not():
     assert densities(Condition.FATTY, "spleen").min() >= 90
 
 
-def test_densities_of_liver_spleen_and_their_neighbours_overlap():
+def test_densities_of_liver_spleen_and_other_organs_overlap():
     liver = np.concatenate([densities(c, "liver") for c in Condition])
     spleen = densities(Condition.HEALTHY, "spleen")
     for name in ("muscle", "pancreas", "colon", "stomach"):
@@ -75,7 +75,7 @@ def test_densities_of_liver_spleen_and_their_neighbours_overlap():
         assert spleen.min() < neighbour.max()
 
 
-def test_every_anatomy_has_what_an_abdomen_has():
+def test_every_anatomy_has_all_parts_of_an_abdomen():
     names = {solid.name for solid in draw_anatomy(Condition.HEALTHY, 0).solids}
     assert names >= {
         "skin",
@@ -96,7 +96,7 @@ def test_every_anatomy_has_what_an_abdomen_has():
 
 
 def test_lobe_is_missing_after_hepatectomy():
-    # of eight patients some have lost the right and some the left lobe
+    # of eight patients, some lack the right and some the left lobe
     missing_right = missing_left = 0
     for seed in range(8):
         healthy, operated = (draw_anatomy(c, seed) for c in (Condition.HEALTHY, Condition.POST_HEPATECTOMY))
@@ -109,7 +109,7 @@ def test_lobe_is_missing_after_hepatectomy():
 
 
 def fraction_right_of(anatomy, x_mm):
-    """Share of the liver that lies right of the sagittal plane at x."""
+    """Fraction of the liver to the right of the sagittal plane at x."""
     lower, upper = anatomy.organ_box(Structure.LIVER)
     grid = Grid.of(*(np.arange(low, high, 6.0) for low, high in zip(lower, upper, strict=True)))
     _, label = paint(anatomy.solids, grid)

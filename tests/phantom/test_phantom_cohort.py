@@ -1,4 +1,4 @@
-"""The cohort on disk: what is written, that it repeats, and what is rejected."""
+"""The cohort on disk: files, reproducibility and invalid parameters."""
 
 import csv
 import gzip
@@ -24,7 +24,7 @@ def files(folder):
 
 @pytest.fixture(scope="module", autouse=True)
 def each_phantom_is_rendered_once():
-    """In this process: NIfTI and DICOM hold the same phantoms. Workers, which are other processes, render again."""
+    """Cache renderings, because NIfTI and DICOM hold the same phantoms; worker processes render again."""
 
     def once(work, scans):
         def found(*given):
@@ -48,7 +48,7 @@ def folder(tmp_path_factory):
     return output
 
 
-def test_cohort_reads_without_issues_and_holds_what_was_asked_for(folder):
+def test_cohort_reads_without_issues_and_has_the_given_cases(folder):
     cohort = read_cohort(folder / "cohort.csv")
     assert cohort.issues == ()
     assert [case.dataset for case in cohort.cases] == ["development", "test1", "test2", "test2"]
@@ -59,7 +59,7 @@ def test_cohort_reads_without_issues_and_holds_what_was_asked_for(folder):
         assert ct.geometry.spacing_mm[0] == case.slice_thickness_mm == 8.0
 
 
-def test_phantoms_say_that_they_are_phantoms(folder, dicom_folder):
+def test_phantoms_are_marked_as_phantoms(folder, dicom_folder):
     assert {case.covariates["origin"] for case in read_cohort(folder / "cohort.csv").cases} == {"phantom"}
     with (dicom_folder / "covariates.csv").open() as handle:
         assert {row["origin"] for row in csv.DictReader(handle)} == {"phantom"}
@@ -75,7 +75,7 @@ def test_pair_shows_one_patient_on_two_scanners(folder):
             truth.setdefault(row["case_id"], {})[row["structure"]] = float(row["volume_cm3"])
     assert truth[external.case_id] == truth[internal.case_id]
     assert external.image.read_bytes() != internal.image.read_bytes()
-    # coarse voxels of about 12 x 12 x 8 mm, so a loose bound: the mask is that of the anatomy
+    # a loose bound, because voxels are about 12 x 12 x 8 mm
     for case in (external, internal):
         labels = read_label_map(case.label)
         voxels = int((labels.labels == 1).sum())
@@ -92,12 +92,12 @@ def test_another_seed_gives_other_patients(folder, tmp_path):
     assert (tmp_path / "images/dev001.nii.gz").read_bytes() != (folder / "images/dev001.nii.gz").read_bytes()
 
 
-def test_more_cases_leave_the_first_ones_as_they_were(folder, tmp_path):
+def test_more_cases_do_not_change_the_first_ones(folder, tmp_path):
     write_phantom_cohort(tmp_path, **{**SMALL, "development": 2, "test1": 0, "pairs": 0}, workers=1)
     assert (tmp_path / "images/dev001.nii.gz").read_bytes() == (folder / "images/dev001.nii.gz").read_bytes()
 
 
-def test_finished_cases_are_kept_and_missing_ones_made_again(tmp_path):
+def test_finished_cases_are_kept_and_missing_ones_are_written_again(tmp_path):
     one = {**SMALL, "test1": 0, "pairs": 0}
     write_phantom_cohort(tmp_path, **one, workers=1)
     before = files(tmp_path)
@@ -122,7 +122,7 @@ def test_other_parameters_replace_the_earlier_cohort(tmp_path):
     assert "images/dev002.nii.gz" not in after
 
 
-def test_gzip_header_carries_neither_name_nor_time(folder):
+def test_gzip_header_has_neither_name_nor_time(folder):
     for path in folder.glob("*/*.nii.gz"):
         head = path.read_bytes()[:10]
         assert head[3] == 0  # no flags: no file name, no comment
@@ -138,10 +138,10 @@ def test_gzip_header_carries_neither_name_nor_time(folder):
         ({"matrix": 8}, "matrix is 8"),
         ({"thickness_mm": (0.5, 5.0)}, "from 0.5 to 5.0 mm"),
         ({"thickness_mm": (6.0, 5.0)}, "from 6.0 to 5.0 mm"),
-        ({"development": 0, "test1": 0, "pairs": 0}, "no case"),
+        ({"development": 0, "test1": 0, "pairs": 0}, "number of cases is 0"),
     ],
 )
-def test_impossible_parameters_are_rejected_before_anything_is_written(wrong, named, tmp_path):
+def test_invalid_parameters_are_rejected_before_files_are_written(wrong, named, tmp_path):
     with pytest.raises(InputError, match="LS-PHA-001") as rejected:
         write_phantom_cohort(tmp_path / "new", **{**SMALL, **wrong}, workers=1)
     assert named in str(rejected.value)
@@ -157,7 +157,7 @@ def dicom_folder(tmp_path_factory):
 
 def test_dicom_cohort_holds_the_same_voxels_and_volumes(folder, dicom_folder):
     segmentations = {each.series_uid: each for each in find_segmentations(dicom_folder / "dicom")}
-    series = [each for each in find_series(dicom_folder / "dicom") if not each.left]
+    series = [each for each in find_series(dicom_folder / "dicom") if not each.exclusions]
     assert len(series) == 4
     for each in series:
         patient_id, case_id = each.folder.split("/")
@@ -172,14 +172,14 @@ def test_dicom_cohort_holds_the_same_voxels_and_volumes(folder, dicom_folder):
         assert ct.geometry.voxel_volume_mm3 == pytest.approx(nifti.geometry.voxel_volume_mm3, rel=1e-6)
 
 
-def test_examinations_of_a_pair_share_the_patient_and_nothing_else(dicom_folder):
-    external, internal = [s for s in find_series(dicom_folder / "dicom/test2-001") if not s.left]
+def test_examinations_of_a_pair_share_only_the_patient(dicom_folder):
+    external, internal = [s for s in find_series(dicom_folder / "dicom/test2-001") if not s.exclusions]
     assert external.patient_id == internal.patient_id == "test2-001"
     assert external.study_uid != internal.study_uid
     assert external.series_uid != internal.series_uid
 
 
-def test_covariates_say_of_each_folder_what_the_cohort_says_of_each_case(folder, dicom_folder):
+def test_covariates_of_folders_equal_those_of_the_cases(folder, dicom_folder):
     with (folder / "cohort.csv").open() as handle:
         cohort = {row["case_id"]: row for row in csv.DictReader(handle)}
     with (dicom_folder / "covariates.csv").open() as handle:
@@ -194,7 +194,7 @@ def test_covariates_say_of_each_folder_what_the_cohort_says_of_each_case(folder,
 
 @pytest.fixture
 def quick_scan(monkeypatch):
-    """A small scan in place of the rendering, for what is about files."""
+    """Replace the rendering by a small scan, for tests of files."""
     labels = np.zeros((6, 8, 9), np.uint8)
     labels[2:4, 3:5, 3:5] = 1
     scan = SimpleNamespace(hu=labels.astype(np.int16) * 100, labels=labels, affine=np.diag([-2.0, -2.0, 5.0, 1.0]))
@@ -202,7 +202,7 @@ def quick_scan(monkeypatch):
 
 
 @pytest.mark.usefixtures("quick_scan")
-def test_dicom_cohort_is_kept_and_made_again_where_it_was_cut_off(tmp_path):
+def test_dicom_cohort_is_kept_and_incomplete_cases_are_written_again(tmp_path):
     one = {**SMALL, "test1": 0, "pairs": 0, "file_format": "dicom"}
     write_phantom_cohort(tmp_path, **one, workers=1)
     before = files(tmp_path)
@@ -217,7 +217,7 @@ def test_dicom_cohort_is_kept_and_made_again_where_it_was_cut_off(tmp_path):
 
 
 @pytest.mark.usefixtures("quick_scan")
-def test_other_format_or_parameters_replace_the_earlier_cohort_and_leave_other_files(tmp_path):
+def test_other_format_or_parameters_replace_the_earlier_cohort_and_keep_other_files(tmp_path):
     one = {**SMALL, "test1": 0, "pairs": 0}
     write_phantom_cohort(tmp_path, **one, file_format="dicom", workers=1)
     (tmp_path / "dicom/dev001/notes.txt").write_text("mine")

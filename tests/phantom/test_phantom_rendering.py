@@ -1,4 +1,4 @@
-"""Rendered voxels against integrals done by hand, and mask volumes against true volumes."""
+"""Rendered voxels compared with integrals by hand, and mask volumes with true volumes."""
 
 from dataclasses import replace
 
@@ -10,10 +10,10 @@ from liverspleen.phantom.anatomy import Anatomy, Condition, draw_anatomy, true_v
 from liverspleen.phantom.composites import Intersection
 from liverspleen.phantom.painting import Layer, Solid
 from liverspleen.phantom.rendering import kernel_noise, majority_labels, render
-from liverspleen.phantom.scanner import Acquisition, Scanner, draw_scanner, lay_down
+from liverspleen.phantom.scanner import Acquisition, Scanner, draw_scanner, plan_acquisition
 from liverspleen.phantom.shapes import Ellipsoid, HalfSpace
 
-# no noise, and a kernel so sharp that it does not blur
+# no noise, and a kernel without blur
 EXACT = Scanner(matrix=20, slice_thickness_mm=5.0, noise_sd_hu=0.0, kernel_cutoff_per_mm=1000.0)
 
 
@@ -49,7 +49,7 @@ def test_voxel_is_the_mean_over_its_pixel():
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2])
-def test_half_filled_voxels_go_to_neither_side(axis):
+def test_half_filled_voxels_are_divided_equally(axis):
     # half a voxel more than 8 x 8 x 4 voxels along one axis, at one end: every other voxel of that face belongs to it
     lower, upper = np.array([-8.0, -8.0, -10.0]), np.array([8.0, 8.0, 10.0])
     upper[axis] += (1.0, 1.0, 2.5)[axis]
@@ -57,7 +57,7 @@ def test_half_filled_voxels_go_to_neither_side(axis):
     assert mask_cm3(scanned, Structure.LIVER) == pytest.approx(np.prod(upper - lower) / 1000, rel=1e-9)
 
 
-def test_voxel_half_liver_half_spleen_goes_to_either_in_turn():
+def test_voxels_of_half_liver_and_half_spleen_alternate():
     fine = np.empty((2, 4, 8), np.uint8)
     fine[0], fine[1] = Structure.LIVER, Structure.SPLEEN
     labels = majority_labels(fine, 2, 2)
@@ -65,7 +65,7 @@ def test_voxel_half_liver_half_spleen_goes_to_either_in_turn():
     assert counts == [4, 4]
 
 
-def test_affine_takes_voxels_to_ras_millimetres():
+def test_affine_maps_voxels_to_ras_mm():
     ball = Ellipsoid((6.0, -4.0, 3.0), (9.0, 9.0, 9.0))
     anatomy = Anatomy(
         Condition.HEALTHY, (0,), (Solid("ball", ball, (Layer(0.0, 100.0, Structure.LIVER),)),), (100.0, 100.0)
@@ -96,9 +96,9 @@ def test_noise_power_vanishes_at_zero_frequency_like_a_ramp():
     assert np.abs(noise.mean(axis=(1, 2))).max() < 1e-5
 
 
-def test_scan_holds_both_organs_whole_and_repeats_with_its_seed():
+def test_scan_has_both_organs_completely_and_repeats_with_its_seed():
     anatomy = draw_anatomy(Condition.CIRRHOSIS, 5)
-    acquisition = lay_down(anatomy, draw_scanner(5, matrix=64, thickness_mm=(8.0, 8.0)), (5,))
+    acquisition = plan_acquisition(anatomy, draw_scanner(5, matrix=64, thickness_mm=(8.0, 8.0)), (5,))
     first, second = render(anatomy, acquisition), render(anatomy, acquisition)
     assert (first.hu == second.hu).all()
     assert (first.labels == second.labels).all()
@@ -110,7 +110,7 @@ def test_scan_holds_both_organs_whole_and_repeats_with_its_seed():
 
 
 def at_one_millimetre(anatomy, organ):
-    """Mask volume of one organ, scanned at 1 mm along all axes in a field that holds that organ only."""
+    """Mask volume of one organ, scanned at 1 mm along all axes in a field of view with that organ only."""
     lower, upper = anatomy.organ_box(organ)
     side = int(np.ceil((upper - lower)[:2].max())) + 4
     scanner = replace(EXACT, matrix=side, slice_thickness_mm=1.0)

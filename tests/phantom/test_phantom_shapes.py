@@ -1,4 +1,4 @@
-"""Shapes against the volumes of solid geometry; painting against what was painted last."""
+"""Volumes of shapes compared with solid geometry, and the order of painting."""
 
 import numpy as np
 import pytest
@@ -31,7 +31,7 @@ def test_ball_cut_in_half():
     assert volume_mm3(half) == pytest.approx(2 / 3 * np.pi * 30**3, rel=3e-3)
 
 
-def test_shell_is_outer_ball_less_inner_ball():
+def test_shell_is_outer_ball_minus_inner_ball():
     ball = Ellipsoid((0, 0, 0), (20, 20, 20))
     shell = Intersection((Grown(ball, 5.0), Outside(ball)))
     assert volume_mm3(shell) == pytest.approx(4 / 3 * np.pi * (25**3 - 20**3), rel=3e-3)
@@ -58,7 +58,7 @@ def test_shape_lies_within_its_box(shape):
         assert values.max() <= high
 
 
-def test_waves_have_the_standard_deviation_asked_for():
+def test_waves_have_the_given_standard_deviation():
     waves = Waves.draw(np.random.default_rng(0), count=12, wavelength_mm=9, total_mm=2.0)
     height = waves.height(HALF_MM)
     assert height.std() == pytest.approx(2.0, rel=0.05)
@@ -73,7 +73,7 @@ def test_wave_is_the_cosine_of_its_phase_at_each_point():
     )
 
 
-def test_what_is_painted_later_lies_on_top():
+def test_later_solids_cover_earlier_ones():
     ball = Ellipsoid((0, 0, 0), (10, 10, 10))
     liver = Solid("liver", ball, (Layer(3.0, -100.0), Layer(0.0, 100.0, Structure.LIVER)))
     stomach = Solid("stomach", Ellipsoid((10, 0, 0), (6, 6, 6)), (Layer(0.0, 40.0),))
@@ -82,7 +82,7 @@ def test_what_is_painted_later_lies_on_top():
     assert label.ravel().tolist() == [0, Structure.LIVER, 0, 0]
 
 
-def test_carving_solid_leaves_everything_but_its_structure_alone():
+def test_carving_solid_changes_only_its_structure():
     liver = Solid("liver", Ellipsoid((0, 0, 0), (10, 10, 10)), (Layer(0.0, 100.0, Structure.LIVER),))
     vein = Solid("vein", Capsule((0, 0, 0), (30, 0, 0), 4, 4), (Layer(0.0, 160.0),), carves=Structure.LIVER)
     hu, label = paint([liver, vein], Grid.of([-8.0, 5.0, 20.0], [0.0], [0.0]))

@@ -1,4 +1,4 @@
-"""The scripts and commands of docs/clusters.md, as they stand there, on a real SLURM."""
+"""The scripts and commands of docs/clusters.md run on a real SLURM."""
 
 from __future__ import annotations
 

@@ -19,8 +19,7 @@ from liverspleen.errors import InputError
 from liverspleen.evaluation.statistics.model_choice import Choice
 from liverspleen.sweep.importance import FEWEST, importances
 from liverspleen.sweep.leaderboard import write_leaderboard
-from liverspleen.sweep.leaderboard_rows import pareto
-from liverspleen.sweep.leaderboard_study import read_study
+from liverspleen.sweep.leaderboard_study import pareto, read_study
 
 HOSTILE = "<script>alert(1)</script>$x^2$_"
 NETWORKS = {"network": ["small", "unet_2d", "large"]}
@@ -76,7 +75,7 @@ def test_a_better_network_wins_and_the_decision_comes_first(tmp_path: Path) -> N
     assert "is better than every other leader" in Page(tmp_path / "leaderboard.html").text
 
 
-def test_equal_leaders_are_not_told_apart(tmp_path: Path) -> None:
+def test_equal_leaders_have_no_winner(tmp_path: Path) -> None:
     choice = made(tmp_path)
     assert choice is not None
     assert choice.winner is None
@@ -154,10 +153,10 @@ def test_failed_trials_are_listed_with_their_reasons(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("study", "told"),
+    ("study", "headline"),
     [
-        ({"ended": 0}, "No choice yet: no trial has been begun."),
-        ({"ended": 1}, "No choice yet: no training of the confirmation has ended."),
+        ({"ended": 0}, "No choice yet: no trial has started."),
+        ({"ended": 1}, "No choice yet: no training of the confirmation is complete."),
         ({"ended": 2, "failed": {0: "x", 1: "y"}}, "No choice yet: no trial of the search is complete."),
         ({"seeds": 0}, "No choice: the study has no confirmation (seeds=0)."),
         ({"confirmed": 7, "gain": 0.5, "parameters": NETWORKS}, "No choice yet: the sweep is not finished."),
@@ -166,15 +165,17 @@ def test_failed_trials_are_listed_with_their_reasons(tmp_path: Path) -> None:
         ({"cases": 1}, "No difference shown between "),
     ],
 )
-def test_a_study_in_any_state_has_a_leaderboard_that_says_so(tmp_path: Path, study: dict[str, Any], told: str) -> None:
+def test_a_study_in_any_state_has_a_leaderboard_that_says_so(
+    tmp_path: Path, study: dict[str, Any], headline: str
+) -> None:
     choice = made(tmp_path, **study)
     assert choice is None or choice.winner is None
-    assert told in first_line(tmp_path).replace("\\", "")
-    assert told in Page(tmp_path / "leaderboard.html").text
+    assert headline in first_line(tmp_path).replace("\\", "")
+    assert headline in Page(tmp_path / "leaderboard.html").text
     assert {path.name for path in tmp_path.glob("leaderboard.*")} == {f"leaderboard.{e}" for e in ("csv", "md", "html")}
 
 
-def test_an_unfinished_search_is_told(tmp_path: Path) -> None:
+def test_an_unfinished_search_is_reported(tmp_path: Path) -> None:
     made(tmp_path, ended=6)
     assert "The search is not finished: 6 of 24 trials." in (tmp_path / "leaderboard.md").read_text("utf-8")
 
@@ -252,17 +253,21 @@ def test_pareto_front_by_hand(tmp_path: Path) -> None:
     assert "the choice is by DSS alone" in text
 
 
-def test_importance_is_rejected_for_few_trials_and_held_against_shuffled_scores(tmp_path: Path) -> None:
+def test_importance_needs_enough_trials_and_is_compared_with_shuffled_scores(tmp_path: Path) -> None:
     write_study(tmp_path / "few", trials=FEWEST - 1)
     few = importances(read_study(tmp_path / "few"))
     assert not few.fractions
-    assert few.reason == f"{FEWEST - 1} complete search trials are too few: importances are told from {FEWEST} on"
+    assert few.reason == f"{FEWEST - 1} complete search trials are too few: importances need at least {FEWEST}"
     write_study(tmp_path / "many", trials=80, gain=0.3)
     many = importances(read_study(tmp_path / "many"))
     assert next(iter(many.fractions)) == "network"
     assert many.fractions["network"] > many.noise["network"]
     assert many.fractions["optimizer.lr"] < many.noise["optimizer.lr"]
     assert sum(many.fractions.values()) == pytest.approx(1.0)
+    write_leaderboard(tmp_path / "many")
+    cells = ["network", f"{many.fractions['network']:.2f}", f"{many.noise['network']:.2f}", "yes"]
+    assert " | ".join(cells) in (tmp_path / "many/leaderboard.md").read_text("utf-8")
+    assert "".join(cells) in Page(tmp_path / "many/leaderboard.html").text
 
 
 @pytest.mark.parametrize(
@@ -286,7 +291,7 @@ def test_no_study_is_rejected_with_what_to_do(tmp_path: Path, name: str, content
     assert not list(tmp_path.glob("leaderboard.*"))
 
 
-def test_parameters_that_the_study_does_not_tell_are_shown_as_they_were_met(tmp_path: Path) -> None:
+def test_parameters_that_the_study_does_not_describe_are_shown_as_the_trials_have_them(tmp_path: Path) -> None:
     write_study(tmp_path, parameters=PARAMETERS)
     about = json.loads((tmp_path / "study.json").read_text())
     about["search"] = {}

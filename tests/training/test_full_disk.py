@@ -29,7 +29,7 @@ def test_disk_that_fills_ends_the_training_and_leaves_the_checkpoint(
     """Also when the lack of room shows only while the file is written (a quota, another writer)."""
     from liverspleen.training import checkpoint_files
 
-    cohort, run, cache = box_cohort(), small_disk / "run", f"cache={tmp_path / 'store'}"
+    cohort, run, cache = box_cohort(), small_disk / "run", f"cache={tmp_path / 'cache'}"
     assert train(cohort, run, cache, steps=2) == 0
     before = (run / "last.ckpt").read_bytes()
     room = os.statvfs(run).f_bavail * os.statvfs(run).f_frsize
@@ -50,7 +50,7 @@ def test_disk_that_fills_ends_the_training_and_leaves_the_checkpoint(
 def test_disk_that_cannot_be_written_is_one_line(
     box_cohort: Callable[..., Path], tmp_path: Path, small_disk: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    cohort, run, cache = box_cohort(), small_disk / "run", f"cache={tmp_path / 'store'}"
+    cohort, run, cache = box_cohort(), small_disk / "run", f"cache={tmp_path / 'cache'}"
     assert train(cohort, run, cache, steps=2) == 0
     before = (run / "last.ckpt").read_bytes()
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)

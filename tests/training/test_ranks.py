@@ -14,7 +14,7 @@ import pytest
 import torch
 from tiny import split_file, train, words
 
-from liverspleen.data.module import fractions
+from liverspleen.data.module import cases_by_rank
 
 pytestmark = [pytest.mark.ddp, pytest.mark.slow]
 FROZEN = Path(__file__).with_name("frozen.py")
@@ -67,7 +67,7 @@ def outcomes(box_cohort: Callable[..., Path], tmp_path: Path) -> dict[int, Path]
     split = split_file(cohort, tmp_path / "split.csv", names[:2], names[2:])
     for ranks in (1, 2, 3):
         output = tmp_path / str(ranks)
-        more = (f"split={split}", f"cache={tmp_path / 'store'}", "trainer=ddp", "trainer.accelerator=cpu", *STILL)
+        more = (f"split={split}", f"cache={tmp_path / 'cache'}", "trainer=ddp", "trainer.accelerator=cpu", *STILL)
         size = (f"trainer.devices={ranks}", f"trainer.batch_size={12 // ranks}")
         command = [sys.executable, str(FROZEN), *words(cohort, output, *more, steps=2), *size]
         run = finished(command, GRADIENTS=str(tmp_path / f"{ranks}.pt"))
@@ -161,7 +161,7 @@ def test_signal_to_the_first_rank_stops_all_after_the_same_step(
 
 def test_each_case_is_validated_by_one_rank() -> None:
     for ranks in (1, 2, 3, 8):
-        found = [case for cases in fractions(SEVEN, ranks) for case in cases]
+        found = [case for cases in cases_by_rank(SEVEN, ranks) for case in cases]
         assert sorted(found) == list(range(len(SEVEN)))
 
 

@@ -26,7 +26,7 @@ Cohorts = Callable[..., Path]
 Captured = pytest.CaptureFixture[str]
 
 RECORDED_FROM_THE_FIRST = {
-    "slices": "slices window_lower_hu window_upper_hu clip slice_distance_mm pixel_mm",
+    "slices": "count window_lower_hu window_upper_hu clip distance_mm pixel_mm",
     "sampler": "name",
     "augmentation": "rotation_deg scale shift gain offset noise blur_px thickness",
     "network": "name output_stride encoder weights skip_stride rates pyramid_channels skip_channels dropout width",
@@ -175,12 +175,12 @@ def test_what_measures_or_lengthens_a_training_may_change(box_cohort: Cohorts, t
     cohort, run = box_cohort(), tmp_path / "run"
     assert train(cohort, run, steps=1) == 0
     shutil.move(cohort.parent, tmp_path / "elsewhere")  # the files' names decide nothing
-    other = ("trainer.workers=1", "trainer.patience=9", f"cache={tmp_path / 'store'}", f"split={run / 'split.csv'}")
+    other = ("trainer.workers=1", "trainer.patience=9", f"cache={tmp_path / 'cache'}", f"split={run / 'split.csv'}")
     assert train(tmp_path / "elsewhere/cohort.csv", run, *other, steps=2, every=1) == 0
     assert torch.load(run / "last.ckpt", weights_only=True)["global_step"] == 2
 
 
-@pytest.mark.parametrize("number", [None, 1, 3, "2", True, [2]])
+@pytest.mark.parametrize("number", [None, 2, 4, "3", True, [3]])
 def test_a_checkpoint_of_another_format_is_rejected_before_anything_else_of_it_is_read(
     number: object, box_cohort: Cohorts, tmp_path: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -190,7 +190,7 @@ def test_a_checkpoint_of_another_format_is_rejected_before_anything_else_of_it_i
     assert train(cohort, run, steps=1) == 2
     line = rejection(capsys)
     assert line.startswith(f"LS-FMT-001 file '{run / 'last.ckpt'}': checkpoint ")
-    assert ", expected 2; " in line
+    assert ", expected 3; " in line
     assert "train again" in line
 
 

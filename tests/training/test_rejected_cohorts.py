@@ -200,7 +200,7 @@ def test_folder_with_other_label_values_names_the_import(images: Path, tmp_path:
 def test_folder_can_be_checked_split_and_prepared_too(images: Path, tmp_path: Path) -> None:
     assert main(["check", f"cohort={images}"]) == 0
     assert main(["split", f"cohort={images}", f"output={tmp_path / 'split'}", "folds=2"]) == 0
-    assert main(["prepare", f"cohort={images}", f"cache={tmp_path / 'store'}"]) == 0
+    assert main(["prepare", f"cohort={images}", f"cache={tmp_path / 'cache'}"]) == 0
     assert len([folder for folder in (tmp_path / "cache").iterdir() if folder.is_dir()]) == 4
     cohort = open_cohort(images)
     assert read_split(tmp_path / "split" / "fold1.csv", cohort).cohort_hash == cohort.hash
@@ -215,7 +215,7 @@ def test_each_case_is_predicted_by_the_fold_that_has_not_seen_it(
     told_by_folds: dict[str, str] = {}
     for fold in ("fold0", "fold1"):
         split, run = f"split={tmp_path / f'{fold}.csv'}", tmp_path / fold
-        assert train(cohort, run, split, f"cache={tmp_path / 'store'}", steps=1) == 0
+        assert train(cohort, run, split, f"cache={tmp_path / 'cache'}", steps=1) == 0
         told_by_folds |= {row[:2]: row for row in (run / "validation.csv").read_text().splitlines()[1:]}
         command = ["predict", f"model={run / 'last.ckpt'}", f"input={cohort}", split, f"output={tmp_path / 'labels'}"]
         assert main(command) == 0

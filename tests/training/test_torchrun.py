@@ -28,7 +28,7 @@ def test_torchrun_with_2_processes_writes_what_one_process_writes(
     """Weights stay as they are at the start, so that the rows of validation are those of one process, bit by bit."""
     cohort = box_cohort((7, 6, 3, 9, 4))
     split = split_file(cohort, tmp_path / "split.csv", ("p0", "p1"), ("p2", "p3", "p4"))
-    more = (f"split={split}", f"cache={tmp_path / 'store'}", "trainer=ddp", "trainer.accelerator=cpu", *STILL)
+    more = (f"split={split}", f"cache={tmp_path / 'cache'}", "trainer=ddp", "trainer.accelerator=cpu", *STILL)
     size = {ranks: (f"trainer.devices={ranks}", f"trainer.batch_size={8 // ranks}") for ranks in (1, 2)}
     finished(["-m", "liverspleen", *words(cohort, tmp_path / "1", *more, *size[1], steps=2)])
     launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", "-m", "liverspleen"]

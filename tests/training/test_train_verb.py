@@ -128,7 +128,7 @@ def test_validation_dss_and_volumes_are_those_of_the_report(box_cohort: Callable
 
 
 def test_filled_cache_gives_the_result_of_an_empty_one(box_cohort: Callable[..., Path], tmp_path: Path) -> None:
-    cohort, cache = box_cohort(), f"cache={tmp_path / 'store'}"
+    cohort, cache = box_cohort(), f"cache={tmp_path / 'cache'}"
     assert train(cohort, tmp_path / "empty", cache) == 0
     assert train(cohort, tmp_path / "filled", cache) == 0
     assert_same_result(tmp_path / "empty", tmp_path / "filled")

@@ -1,11 +1,11 @@
-"""The main verbs for Python: each function takes the keys of its verb and returns what the verb made.
+"""The main verbs as Python functions: each one has the keys of its verb as arguments and returns its results.
 
 A key of a config group is given as a mapping, `trainer={"steps": 200}`, or with its full name,
-`**{"trainer.steps": 200}`; the choice of a group as text, `network="small"`. Values mean what they mean in Python: text
-is text, None is an empty key. All keys, their limits and defaults: `liverspleen VERB --help`.
+`**{"trainer.steps": 200}`; the choice of a group as text, `network="small"`. Values are Python values: text stays text,
+and None is an empty key. `liverspleen VERB --help` lists all keys with their limits and defaults.
 
-Input that cannot be used at all raises `InputError`. A case that cannot be used does not stop the others: it is in
-`issues` of the result, and each error or warning among them is also given as a Python warning (`InputWarning`).
+Input that cannot be used raises `InputError`. A case that cannot be used does not stop the others: it is in `issues`
+of the result, and each error or warning among the issues is also a Python warning (`InputWarning`).
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ ResultT = TypeVar("ResultT", bound=_Result)
 
 
 def train(*, cohort: StrPath, output: StrPath, **keys: Any) -> Training:
-    """Train a network on the development cases of a cohort, resume, or find that the training is finished.
+    """Train a network on the development cases of a cohort, or resume an interrupted training.
 
     Args:
         cohort: `cohort.csv`, or a folder of images and label maps.
@@ -55,7 +55,7 @@ def train(*, cohort: StrPath, output: StrPath, **keys: Any) -> Training:
 
 
 def phantom(*, output: StrPath, **keys: Any) -> Path:
-    """Make a cohort of procedural CT with known volumes; returns its table, `cohort.csv`.
+    """Generate a cohort of procedural CT scans with known volumes, and return the path of its `cohort.csv`.
 
     Args:
         output: folder for images and label maps.
@@ -70,14 +70,14 @@ def phantom(*, output: StrPath, **keys: Any) -> Path:
 
 
 def check(*, cohort: StrPath, **keys: Any) -> Checked:
-    """Examine a cohort before anything is computed from it: files, geometry, HU, labels, anatomy, duplicates.
+    """Check a cohort for errors: table, files, geometry, HU, label maps, anatomy, duplicates.
 
     Args:
         cohort: `cohort.csv`, or a folder of images and label maps.
         **keys: further keys of `liverspleen check`, such as `output`.
 
     Raises:
-        InputError: a key or the cohort cannot be used at all. Findings are in `findings` of the result.
+        InputError: a key or the cohort cannot be used. Findings are in `findings` of the result.
     """
     from liverspleen.api.checking import run_check
 
@@ -137,7 +137,7 @@ def compare(*, measurements: StrPath | Sequence[StrPath], output: StrPath, **key
     """Compare two or more readers on the same cases against the same reference.
 
     Args:
-        measurements: one `measurements.csv` of all readers, or one for each.
+        measurements: one `measurements.csv` with all readers, or several.
         output: folder for tables and figures.
         **keys: further keys of `liverspleen compare`, such as `readers`, `reference`, `datasets`.
 
@@ -157,7 +157,7 @@ def _config(verb: str, **values: Any) -> Any:
 
 
 def _warned(result: ResultT) -> ResultT:
-    """The result; what there is to report is shown where the function was called."""
+    """Return the result, and warn about its issues at the place of the call."""
     for line in collapsed(issue for issue in result.issues if issue.severity != "note"):
         warnings.warn(line, InputWarning, stacklevel=3)
     return result

@@ -1,4 +1,4 @@
-"""Time the steps of a training as a configuration says."""
+"""Measure the time of training steps, with a configuration."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ if TYPE_CHECKING:
     from liverspleen.data.slices import SliceStack
     from liverspleen.training.throughput import TrainingStep
 
-_MADE_UP_SLICES = 16
+_NOISE_SLICES = 16
 _SPACING_MM = 5.0  # paper: most slices are 5 mm
-_PROFILED = 10  # steps under the GPU's profiler, apart from the measured ones
+_PROFILED = 10  # additional steps under the profiler of the GPU
 
 
 def run_bench(config: BenchConfig) -> dict[str, Any]:
-    """Medians of the parts of a step, rates and memory as plain values; written if a folder is given.
+    """Return medians of the parts of a step, rates and memory as plain values, and write them if a folder is given.
 
     Raises:
-        InputError: LS-STO-007 the slice cache holds no case; the network cannot be built.
+        InputError: LS-STO-007 the slice cache has no case; the network cannot be built.
     """
     with tempfile.TemporaryDirectory() as scratch:
         if config.output is None:
@@ -45,11 +45,11 @@ def run_bench(config: BenchConfig) -> dict[str, Any]:
 
 
 def _result(config: BenchConfig, scratch: Path) -> dict[str, Any]:
-    return _measure(config, _cached(config.cache) if config.cache else [_made_up(config, scratch)])
+    return _measure(config, _cached(config.cache) if config.cache else [_noise_case(config, scratch)])
 
 
 def _cached(cache: Path) -> list[CachedCase]:
-    """Every case of a slice cache."""
+    """Return all cases of a slice cache."""
     from liverspleen.data.cache import CachedCase, read_about
 
     cases = []
@@ -60,19 +60,19 @@ def _cached(cache: Path) -> list[CachedCase]:
         case = CachedCase(name, name, file.parent, tuple(about["shape"]), "", slice_spacing_mm=spacing_mm)
         cases.append(case)
     if not cases:
-        message, hint = "the folder holds no stored case", "fill it with liverspleen prepare, or remove cache="
+        message, hint = "the slice cache has no stored case", "build it with liverspleen prepare, or remove cache="
         raise InputError(Issue("LS-STO-007", message, hint, file=cache))
     return cases
 
 
-def _made_up(config: BenchConfig, folder: Path) -> CachedCase:
-    """A case of noise around soft tissue with a block of each organ; times do not depend on what slices show."""
+def _noise_case(config: BenchConfig, folder: Path) -> CachedCase:
+    """Return a case of noise around soft tissue with a block of each organ; times do not depend on the content."""
     import numpy as np
 
     from liverspleen.data.cache import CachedCase
     from liverspleen.organs import ORGANS
 
-    shape = (_MADE_UP_SLICES, config.matrix, config.matrix)
+    shape = (_NOISE_SLICES, config.matrix, config.matrix)
     edge = config.matrix // len(ORGANS)
     labels = np.zeros(shape, np.uint8)
     for place, organ in enumerate(ORGANS):
@@ -123,7 +123,7 @@ def _measure(config: BenchConfig, cases: Sequence[CachedCase]) -> dict[str, Any]
 
 
 def _matrix(cases: Sequence[CachedCase]) -> tuple[int, int]:
-    """The largest slice; smaller ones are padded to the largest of their batch."""
+    """Return the size of the largest slice; smaller ones are padded to the largest of their batch."""
     return max(case.shape[1] for case in cases), max(case.shape[2] for case in cases)
 
 
@@ -133,19 +133,19 @@ def _step(config: BenchConfig, device: torch.device) -> TrainingStep:
     from liverspleen.training.throughput import TrainingStep
 
     module = assemble.module(config, {}).to(device).train()
-    chosen = module.configure_optimizers()
+    configured = module.configure_optimizers()
     return TrainingStep(
         module.network,
         prepare=lambda batch, index: module.augmentation(module.window(batch.slices), batch.labels, seed=index),
         loss=lambda logits, labels, batch: module.loss(logits, labels, batch.labelled),
-        optimizer=chosen["optimizer"] if isinstance(chosen, dict) else chosen,
+        optimizer=configured["optimizer"] if isinstance(configured, dict) else configured,
         device=device,
         autocast=torch.bfloat16 if config.trainer.precision == "bf16-mixed" else None,
     )
 
 
 def _batches(config: BenchConfig, cases: Sequence[CachedCase]) -> Iterator[SliceStack]:
-    """Shuffled batches, as many as anybody asks for."""
+    """Return shuffled batches for all steps."""
     import torch
     from torch.utils.data import DataLoader
 

@@ -1,4 +1,4 @@
-"""Check a cohort as a configuration says."""
+"""Check a cohort, with a configuration."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from liverspleen.storage import write_json
 
 
 def run_check(config: CheckConfig) -> Checked:
-    """Examine every case of the cohort; the tables are written if a folder is given.
+    """Check every case of the cohort, and write the tables if a folder is given.
 
     Raises:
-        InputError: the cohort cannot be read at all.
+        InputError: the cohort cannot be read.
     """
     if config.output is None:
         return check_cohort(assemble.cohort(config.cohort, config))

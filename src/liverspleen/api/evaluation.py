@@ -1,4 +1,4 @@
-"""Measure, report and compare as a configuration says, each with a record."""
+"""Measure, report and compare, with a configuration and a run.json."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from liverspleen.storage import sha256_of
 
 @dataclass(frozen=True)
 class Measured:
-    """Finished measurements: the rows, the file `measurements.csv`, and what there is to report."""
+    """Finished measurements: the rows, the file `measurements.csv`, and the issues."""
 
     rows: tuple[Measurement, ...]
     file: Path
@@ -36,7 +36,7 @@ class Measured:
 
 @dataclass(frozen=True)
 class Reported:
-    """A finished report: its tables, its page, and what there is to report."""
+    """A finished report: its tables, its page, and the issues."""
 
     report: StatisticalReport
     page: Path
@@ -45,7 +45,7 @@ class Reported:
 
 @dataclass(frozen=True)
 class Compared:
-    """A finished comparison of readers, and what there is to report."""
+    """A finished comparison of readers, and the issues."""
 
     comparison: ReaderComparison
     issues: tuple[Issue, ...]
@@ -91,7 +91,7 @@ def run_measurement(config: MeasureConfig) -> Measured:
 
 
 def _surface_metrics(config: MeasureConfig) -> SurfaceMetrics | None:
-    """How surfaces are compared; None for not at all."""
+    """Return how surfaces are compared, or None for no comparison."""
     if config.surface == "none":
         return None
     return SurfaceMetrics("area" if config.surface == "area" else "voxel", config.nsd_tolerance_mm)
@@ -120,11 +120,12 @@ def run_report(config: ReportConfig) -> Reported:
 
 
 def _study(config: ReportConfig, record: Run) -> Study | None:
-    """The cohort and what goes with it; None without a cohort."""
+    """Return the cohort with split, exclusions and label maps; None without a cohort."""
     if config.cohort is None:
-        beside = {name: getattr(config, name) for name in ("split", "exclusions", "labels", "cases")}
-        if named := [f"{name}=" for name, value in beside.items() if value]:
-            raise InputError(Issue("LS-REP-052", f"{', '.join(named)} without cohort=", "give the cohort too"))
+        dependent = {name: getattr(config, name) for name in ("split", "exclusions", "labels", "cases")}
+        if given := [f"{name}=" for name, value in dependent.items() if value]:
+            message = f"{', '.join(given)} cannot be used without cohort="
+            raise InputError(Issue("LS-REP-052", message, "give cohort="))
         return None
     cohort = assemble.cohort(config.cohort, config)
     record.inputs["cohort"] = cohort.hash

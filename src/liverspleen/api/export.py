@@ -1,4 +1,4 @@
-"""Export as a configuration says: a model as a package, or a cohort in another layout."""
+"""Export a model as a model package, or a cohort in another layout, with a configuration."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from liverspleen.config import ExportConfig
 from liverspleen.provenance import recorded
 
 if TYPE_CHECKING:
-    from liverspleen.inference.checked import CheckedModel
     from liverspleen.inference.package_export import Package, ValidationSide
+    from liverspleen.inference.untrusted.model_file import CheckedModel
 
 
 def run_model_export(config: ExportConfig) -> Package:
@@ -42,7 +42,7 @@ def run_model_export(config: ExportConfig) -> Package:
 
 
 def run_cohort_export(config: ExportConfig) -> tuple[Exported, int]:
-    """Write the dataset; it and the number of cases in the cohort.
+    """Write the dataset, and return it with the number of cases in the cohort.
 
     Raises:
         InputError: the cohort, the split or the output cannot be used, or no case could be exported.

@@ -1,4 +1,4 @@
-"""Import as a configuration says, with a record that tells no name of the source."""
+"""Import a dataset, with a configuration and a run.json without names of the source."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from liverspleen.processes import say
 from liverspleen.provenance import Run, recorded
 
 NAMES = "names"
-"""Value of `ids=` that keeps names, and of `label_values=` where the source says what its labels mean."""
+"""Value of `ids=` that keeps names, and of `label_values=` if the source gives the meaning of its labels."""
 
 
 @dataclass(frozen=True)
 class ImportRun:
-    """A finished import, and what there is to report."""
+    """A finished import, and its issues."""
 
     imported: Imported
     issues: tuple[Issue, ...]
@@ -35,39 +35,45 @@ def run_import(config: ImportConfig) -> ImportRun:
     """Import every case, and write the tables; the links file is written even if the import fails.
 
     Raises:
-        InputError: LS-IDN-005 the key lies in the output; LS-IMP-024 no case is imported; the paths or the source
+        InputError: LS-IDN-005 the key is in the output folder; LS-IMP-024 no case is imported; the paths or the source
             cannot be used.
     """
     if issues := _path_issues(config):
         raise InputError(issues)
     key_file = config.key or default_key()
     if inside(key_file, [config.output]):
-        raise InputError(Issue("LS-IDN-005", "the key lies in the output", "keep it elsewhere: it undoes the hashes"))
-    key, made = read_key(key_file)
+        raise InputError(
+            Issue(
+                "LS-IDN-005",
+                "the key file is in output=, but it can reverse the hashes",
+                "give key= outside of output=",
+            )
+        )
+    key, is_new = read_key(key_file)
     roots = tuple(Path(os.path.realpath(path)) for path in (config.input, config.labels, config.output) if path)
     identity = Identity(key, config.ids == NAMES, roots)
     links = key_file.parent / f"links-{identity.hashed('name', str(roots[0]))}.csv"
     hidden, command = redacted("import", config, identity)
     with redacted_errors(identity, "importing"), recorded("import", hidden, config.output, command=command) as record:
-        if made:
-            message = "a new key was created; only this key gives the same ids in later imports"
+        if is_new:
+            message = "a new key was made; later imports give the same ids only with this key"
             record.issues.append(Issue("LS-IDN-004", message, "keep the key, and keep it private", severity="note"))
         try:
             with redacted_errors(identity, "importing"):
                 imported = _import(config, identity, record)
-        finally:  # the names of rejected cases are needed too
+        finally:  # the links of rejected cases are needed too
             write_links(links, identity)
-            say(f"import: what the hashes stand for is in {links.name}, beside the key")
+            say(f"import: the names of all hashes are in {links.name}, in the folder of the key")
     return ImportRun(imported, tuple(record.issues))
 
 
 def _path_issues(config: ImportConfig) -> list[Issue]:
-    """What is wrong with the paths; no path is in it."""
-    made = [config.output / name for name in ("images", "labels")]
-    found = [
+    """Return the issues of the paths; they contain no path."""
+    written = [config.output / name for name in ("images", "labels")]
+    checks = [
         (
             config.labels is not None and config.source in WITH_OWN_LABELS,
-            f"labels= is given, but source={config.source} holds its own label maps",
+            f"labels= is given, but source={config.source} has its own label maps",
             "remove labels=",
         ),
         (
@@ -76,17 +82,17 @@ def _path_issues(config: ImportConfig) -> list[Issue]:
             "give another output=",
         ),
         (
-            any(path and inside(path, made) for path in (config.input, config.labels)),
+            any(path and inside(path, written) for path in (config.input, config.labels)),
             "the source is in images/ or labels/ of output=, where the import writes",
             "give another output=",
         ),
         (
             config.input.is_file() and config.source != "nifti",
-            f"input= is a file, and source={config.source} needs a folder",
+            f"input= is a file, but source={config.source} needs a folder",
             "give the folder",
         ),
     ]
-    issues = [Issue("LS-CFG-016", message, hint) for wrong, message, hint in found if wrong]
+    issues = [Issue("LS-CFG-016", message, hint) for occurs, message, hint in checks if occurs]
     if not config.input.exists():
         issues.append(Issue("LS-IMP-036", "input= does not exist", "correct the path"))
     return issues
@@ -113,7 +119,9 @@ def _import(config: ImportConfig, identity: Identity, record: Run) -> Imported:
     record.issues += imported.issues
     record.outputs += imported.files
     if not imported.cases:
-        raise InputError(Issue("LS-IMP-024", "no case is imported", "see import.csv in the output for the reasons"))
+        raise InputError(
+            Issue("LS-IMP-024", "no case could be imported", "see the reasons in import.csv in the output")
+        )
     record.inputs["cohort"] = imported.cohort_hash
     return imported
 
@@ -124,9 +132,9 @@ def _covariates(config: ImportConfig) -> Covariates:
     return read_covariates(config.covariates, vocabulary=assemble.vocabulary(config.vocabulary))
 
 
-def _meaning(asked: object) -> Meaning | None:
-    if asked is None:
+def _meaning(value: object) -> Meaning | None:
+    if value is None:
         return None
-    if asked == NAMES:
+    if value == NAMES:
         return Meaning(by_name=True)
-    return Meaning(label_values("label_values", asked))
+    return Meaning(label_values("label_values", value))

@@ -1,4 +1,4 @@
-"""Make phantoms as a configuration says."""
+"""Generate phantoms, with a configuration."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from liverspleen.provenance import recorded
 
 
 def run_phantoms(config: PhantomConfig) -> Path:
-    """Write the cohort, or find that it is there; its table.
+    """Write the cohort, or keep a finished one, and return the path of its table.
 
     Raises:
         InputError: the folder holds another cohort.

@@ -1,4 +1,4 @@
-"""Predict as a configuration says: model, scans, label maps, tables, and a record of it all."""
+"""Segment scans, with a configuration: model, scans, label maps, tables, run.json."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from liverspleen.api.redaction import redacted
 from liverspleen.cohort.privacy import redacted_errors
 from liverspleen.cohort.scans import Scans, open_scans
 from liverspleen.config import PredictConfig
-from liverspleen.errors import InputError, Issue
+from liverspleen.errors import InputError, Issue, counted
 from liverspleen.inference.case_files import CaseFiles, remove_left_behind
 from liverspleen.inference.colour_tables import write_colour_tables
 from liverspleen.inference.run import Prediction, predict_scans
@@ -30,8 +30,13 @@ if TYPE_CHECKING:
 class Predicted:
     """Finished predictions.
 
-    `label_maps` has the file of each predicted case by case_id, `kept` counts those of earlier runs, `tables` are the
-    tables that were written (none while other tasks still predict). `shown` is the output folder as it may be printed.
+    Attributes:
+        output: the output folder.
+        label_maps: label map of each predicted case, by case_id.
+        kept: number of label maps of earlier runs.
+        tables: tables that were written; empty while other tasks still predict.
+        shown: text for the output folder that contains no patient name.
+        issues: issues of model, input and cases.
     """
 
     output: Path
@@ -43,7 +48,7 @@ class Predicted:
 
 
 def run_prediction(config: PredictConfig) -> Predicted:
-    """Segment every case of this share that is not segmented yet, and write the tables if it was the last.
+    """Segment the remaining cases of this shard, and write the tables if it is the last shard to finish.
 
     Raises:
         InputError: the configuration, the model or the input cannot be used. Cases that cannot be used are in `issues`.
@@ -58,11 +63,11 @@ def run_prediction(config: PredictConfig) -> Predicted:
             redacted_errors(scans.identity, "predicting"),
         ):
             outcomes, tables = _predict(prediction, scans, shard, record)
-    done = [outcome for outcome in outcomes if not outcome.rejected]
+    finished = [outcome for outcome in outcomes if not outcome.rejected]
     return Predicted(
         config.output,
-        {outcome.case_id: CaseFiles(config.output, outcome.case_id).label_map for outcome in done},
-        sum(outcome.kept for outcome in done),
+        {outcome.case_id: CaseFiles(config.output, outcome.case_id).label_map for outcome in finished},
+        sum(outcome.kept for outcome in finished),
         tuple(tables),
         "output=" if scans.identity else str(config.output),
         tuple(record.issues),
@@ -70,7 +75,7 @@ def run_prediction(config: PredictConfig) -> Predicted:
 
 
 def _prediction(config: PredictConfig) -> Prediction:
-    """Model, settings and devices; rejected before any scan is looked for."""
+    """Return model, settings and devices; they are checked before the input is opened."""
     prediction = Prediction.of(
         config.model,
         config.output,
@@ -83,8 +88,8 @@ def _prediction(config: PredictConfig) -> Prediction:
         workers=config.workers,
     )
     if config.split is not None and sha256_of(config.split) != prediction.model.about.get("split"):
-        message = "the model was not trained with this split, and may have learnt from cases that validate here"
-        raise InputError(Issue("LS-PRD-004", message, "give the split of its training", file=config.split))
+        message = "the model was trained with another split, and maybe on validation cases of this one"
+        raise InputError(Issue("LS-PRD-004", message, "give the split of the training", file=config.split))
     return prediction
 
 
@@ -103,27 +108,27 @@ def _opened(config: PredictConfig) -> Iterator[Scans]:
 
 
 def _predict(prediction: Prediction, scans: Scans, shard: Shard, record: Run) -> tuple[list[Outcome], list[Path]]:
-    """What became of this share's cases, and the tables that were written."""
+    """Return the outcomes of the cases of this shard, and the tables that were written."""
     model, folder = prediction.model, prediction.folder
     record.issues += [*model.issues, *scans.issues]
     record.inputs |= {"model": model.sha256, "split": str(model.about.get("split"))}
     record.device = ", ".join(dict.fromkeys(prediction.places))
     record.outputs += write_colour_tables(folder)
     remove_left_behind(folder)
-    mine = [scan for scan in scans.cases if shard.takes(scan.case.case_id)]
-    outcomes = predict_scans(prediction, mine, record.issues)
+    own = [scan for scan in scans.cases if shard.takes(scan.case.case_id)]
+    outcomes = predict_scans(prediction, own, record.issues)
     record.outputs += [CaseFiles(folder, outcome.case_id).label_map for outcome in outcomes if not outcome.rejected]
     return outcomes, _tables(prediction, scans, shard, record)
 
 
 def _tables(prediction: Prediction, scans: Scans, shard: Shard, record: Run) -> list[Path]:
-    """Write the tables if all cases of the input are done or rejected, whichever task did them."""
+    """Write the tables if all cases of the input are finished or rejected, in any task."""
     missing = unfinished(prediction.folder, [scan.case.case_id for scan in scans.cases], prediction.settings)
     if not missing:
         record.outputs += (written := write_tables(prediction.folder))
         return written
     if shard.count > 1:
-        message = f"{len(missing)} of {len(scans.cases)} cases are not done yet"
-        hint = "the tables are written by the task that ends last; start one that was stopped again"
+        message = f"{len(missing)} of {counted(len(scans.cases), 'case')} not finished, so there are no tables yet"
+        hint = "wait for the other tasks, and start interrupted ones again; the last one writes the tables"
         record.issues.append(Issue("LS-PRD-032", message, hint, severity="note"))
     return []

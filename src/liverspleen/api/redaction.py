@@ -1,4 +1,4 @@
-"""The configuration and the command line as they may be recorded where paths name patients."""
+"""Configuration and command line without paths, for records of runs whose paths may contain patient names."""
 
 from __future__ import annotations
 
@@ -10,14 +10,16 @@ from liverspleen.config import keys
 
 
 def redacted(verb: str, config: Any, identity: Identity) -> tuple[dict[str, Any], list[str]]:
-    """The configuration with hashes for its paths, and the command line that gives it.
+    """Return the configuration with hashes in place of paths, and the command line of this configuration.
 
-    Paths are hashed even where the identity keeps names: they lie outside the source.
+    Paths are hashed also if the identity keeps names, because they are not part of the source.
     """
     paths = {key.name for key in keys(type(config)) if key.is_path}
     hidden = {
         name: identity.hashed("name", str(value)) if name in paths and value is not None else value
         for name, value in asdict(config).items()
     }
-    words = [f"{name}={value}" for name, value in hidden.items() if not isinstance(value, dict) and value is not None]
-    return hidden, ["liverspleen", verb, *words]
+    overrides = [
+        f"{name}={value}" for name, value in hidden.items() if not isinstance(value, dict) and value is not None
+    ]
+    return hidden, ["liverspleen", verb, *overrides]

@@ -1,4 +1,4 @@
-"""Sweep as a configuration says: join the study, train trials, write the leaderboard."""
+"""Search hyperparameters, with a configuration: join the study, train trials, write the leaderboard."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from liverspleen import assemble
 from liverspleen.api.training import split_of
 from liverspleen.cohort.split import SIDES
 from liverspleen.config import SweepConfig, TrainConfig, compose, groups, keys
-from liverspleen.errors import InputError, Issue
+from liverspleen.errors import InputError, Issue, counted
+from liverspleen.locks import exclusive
 from liverspleen.processes import say
 from liverspleen.provenance import Run, recorded
 from liverspleen.storage import sha256_of, write_json
 from liverspleen.sweep.database import without_password
 from liverspleen.sweep.launch import PROGRAM, launch_workers
 from liverspleen.sweep.leaderboard import write_leaderboard
-from liverspleen.sweep.locks import exclusive
 from liverspleen.sweep.plan import Plan
 from liverspleen.sweep.results import OBJECTIVES
 from liverspleen.sweep.space import Space, words
@@ -31,21 +31,21 @@ from liverspleen.sweep.submission import submit
 from liverspleen.sweep.training import Interrupted, StopSignals
 from liverspleen.sweep.worker import Sweep, Worker
 
-_OWN = {"cohort", "root", "split", "cache", "output", "seed", "vocabulary", "logger", "train_fraction"}
-"""Of train: what all trials share or each trial has its own of, so that it cannot be searched."""
+_NOT_SEARCHED = {"cohort", "root", "split", "cache", "output", "seed", "vocabulary", "logger", "train_fraction"}
+"""Keys of train that cannot be searched, because they are the same in all trials or separate for each."""
 
 _SHARED = ("steps", "validate_every", "accelerator", "deterministic", "patience")
-"""Of `trainer`: what may change when one training is resumed, and must be the same in trials that are compared."""
+"""Keys of `trainer` that may change when a training is resumed, but must be the same in trials that are compared."""
 
 
 def run_sweep(config: SweepConfig, given: Sequence[str]) -> Sequence[Issue]:
-    """Work on the study in this process, or start several workers, or submit them as SLURM jobs.
+    """Run a worker of the study in this process, or start several workers, or submit them as SLURM jobs.
 
-    `given` are the overrides of the command line, which every trial gets too.
+    `given` are the overrides of the command line, which every trial also gets.
 
     Raises:
         InputError: the search or the input cannot be used.
-        KeyboardInterrupt: the sweep was asked to stop; its trials are saved.
+        KeyboardInterrupt: the sweep was stopped; its trials are saved.
     """
     base = _base(given)
     if issues := search_issues(config, base):
@@ -63,13 +63,13 @@ def run_sweep(config: SweepConfig, given: Sequence[str]) -> Sequence[Issue]:
 
 
 def _submitted(config: SweepConfig, given: Sequence[str]) -> Sequence[Issue]:
-    """Submit workers as SLURM jobs and leave them alone."""
+    """Submit workers as SLURM jobs, and return without waiting for them."""
     choice = asdict(config.launcher)
     del choice["name"]
-    own = [word for word in given if word.partition("=")[0].partition(".")[0] not in {"launcher", "workers"}]
+    overrides = [one for one in given if one.partition("=")[0].partition(".")[0] not in {"launcher", "workers"}]
     folder = config.output / "submitit"
-    ids = submit(["sweep", *own], folder, **choice)
-    say(f"sweep: {len(ids)} jobs: {' '.join(ids)}; see squeue, and their logs in {folder}")
+    ids = submit(["sweep", *overrides], folder, **choice)
+    say(f"sweep: {counted(len(ids), 'job')} submitted: {' '.join(ids)}; see squeue, and the logs in {folder}")
     return []
 
 
@@ -91,10 +91,10 @@ def _work(config: SweepConfig, base: list[str], record: Run) -> None:
 
 
 def _sweep(config: SweepConfig, base: list[str], record: Run) -> Sweep:
-    """The study, which this worker starts or joins.
+    """Return the study, which this worker starts or joins.
 
     Raises:
-        InputError: no case validates, or the study was started with other keys or inputs.
+        InputError: there is no validation case, or the study was started with other keys or inputs.
     """
     out, search = config.output, config.search
     out.mkdir(parents=True, exist_ok=True)
@@ -104,14 +104,16 @@ def _sweep(config: SweepConfig, base: list[str], record: Run) -> Sweep:
         split, split_file = split_of(config, cohort)
         validation = split.cases(cohort, SIDES[1])
         if not validation:
-            message = "the split has no validation side, so that nothing tells one configuration from another"
+            message = "the split has no validation cases, which a sweep needs to compare configurations"
             raise InputError(
-                Issue("LS-SWP-004", message, "give a split with one, or train_fraction=0.8", file=split_file)
+                Issue(
+                    "LS-SWP-004", message, "give a split with validation cases, or train_fraction=0.8", file=split_file
+                )
             )
         record.inputs |= {"cohort": cohort.hash, "split": sha256_of(split_file)}
         record.seeds["sweep"] = config.seed
         name = config.study or _name(out)
-        # a name of a folder may hold ? and %, which mean something in a URL
+        # a folder name may contain ? and %, which have a meaning in a URL
         url = config.storage or f"sqlite:///{quote(str((out / 'study.db').resolve()))}"
         study = Study(
             url,
@@ -143,7 +145,7 @@ def _sweep(config: SweepConfig, base: list[str], record: Run) -> Sweep:
 
 
 def _name(folder: Path) -> str:
-    """Of the study that a folder holds, also when the folder was renamed; else that of the folder."""
+    """Return the name of the study in a folder, also if the folder was renamed; else the name of the folder."""
     try:
         return str(json.loads((folder / "study.json").read_text(encoding="utf-8"))["study"])
     except (OSError, ValueError, KeyError, TypeError):
@@ -163,89 +165,98 @@ def _plan(config: SweepConfig) -> Plan:
 
 
 def _identity(config: SweepConfig, record: Run) -> dict[str, Any]:
-    """What must be the same for all workers of a study, by key."""
+    """Return the values that must be the same for all workers of a study, by key."""
     search = config.search
     parameters = {f"search.parameters.{name}": value for name, value in search.parameters.items()}
     decisive = assemble.decisive_keys(config)
-    recipe = {name: value for name, value in decisive.items() if name.partition(".")[0] not in _OWN}
+    recipe = {name: value for name, value in decisive.items() if name.partition(".")[0] not in _NOT_SEARCHED}
     recipe |= {f"trainer.{name}": getattr(config.trainer, name) for name in _SHARED}
     chosen = {"search.sampler": search.sampler, "search.pruner": search.pruner, "objectives": config.objectives}
     return {**recipe, **parameters, **chosen, "seed": config.seed, **record.inputs}
 
 
 def _base(given: Sequence[str]) -> list[str]:
-    """The overrides of the command line that every trial gets."""
+    """Return the overrides of the command line that every trial gets."""
     own = {field.name for field in fields(SweepConfig)} - {field.name for field in fields(TrainConfig)}
     replaced = own | {"output", "split", "cache", "seed"}
-    return [word for word in given if word.partition("=")[0].partition(".")[0] not in replaced]
+    return [override for override in given if override.partition("=")[0].partition(".")[0] not in replaced]
 
 
 def search_issues(config: SweepConfig, base: Sequence[str]) -> list[Issue]:
-    """What cannot be searched, as far as it is known before the first trial."""
+    """Return the issues of the search that are known before the first trial."""
     if config.launcher.name == "slurm" and without_password(config.storage) != config.storage:
-        message = "storage= holds a password, which the files of the jobs would keep"
-        return [Issue("LS-CFG-016", message, "remove it from storage=, and store it in ~/.pgpass or the like")]
+        message = "storage= contains a password, which the files of the jobs would store"
+        return [
+            Issue("LS-CFG-016", message, "remove the password from storage=, and store it in a file such as ~/.pgpass")
+        ]
     search = config.search
     try:
         space = Space.of(search.parameters)
     except ValueError as error:
-        return [Issue("LS-SWP-002", f"search: {error}", "correct the file of search= in conf/search")]
+        return [
+            Issue("LS-SWP-002", f"search: {error}", "correct the file of search= in conf/search, or search.parameters=")
+        ]
     if search.sampler == "grid" and space.size is None:
-        return [Issue("LS-SWP-002", "a grid needs choices, or ranges with step", "add step, or use search.sampler=tpe")]
+        return [
+            Issue("LS-SWP-002", "a grid needs choices, or ranges with a step", "add a step, or use search.sampler=tpe")
+        ]
     return list(_unusable(config, space, base))
 
 
 def _unusable(config: SweepConfig, space: Space, base: Sequence[str]) -> Iterator[Issue]:
-    """Parameters that cannot be searched, and values that no training can be made of."""
+    """Yield the issues of parameters that cannot be searched, and of values that `train` rejects."""
     if assemble.ranks(config) > 1:
         yield _several_devices(f"trainer.devices={config.trainer.devices} trainer.nodes={config.trainer.nodes}")
         return
     known = {key.name for key in keys(TrainConfig)} | (groups().keys() & {field.name for field in fields(TrainConfig)})
-    said = {word.partition("=")[0] for word in base}
+    fixed = {override.partition("=")[0] for override in base}
     for parameter in space.parameters:
         name = parameter.name
-        if name.partition(".")[0] in _OWN or name not in known | {"experiment"}:
-            message = f"search: {name} is no key or group of train that can be searched"
-            yield Issue("LS-SWP-003", message, "see liverspleen train --help; data, seeds and folders are not searched")
-        elif name in said:
-            yield Issue("LS-SWP-005", f"{name} is searched, and given as {name}=", "leave one of the two out")
+        if name.partition(".")[0] in _NOT_SEARCHED or name not in known | {"experiment"}:
+            message = f"search: {name} is not a key or group of train that can be searched"
+            hint = "use keys of liverspleen train --help, except those of data, seeds and folders"
+            yield Issue("LS-SWP-003", message, hint)
+        elif name in fixed:
+            yield Issue(
+                "LS-SWP-005", f"{name} is searched, but {name}= is also given", f"remove {name}=, or do not search it"
+            )
         else:
             for value in parameter.extremes():
                 yield from _untrainable(base, words({name: value}))
 
 
-def _untrainable(base: Sequence[str], chosen: Sequence[str]) -> Iterator[Issue]:
+def _untrainable(base: Sequence[str], overrides: Sequence[str]) -> Iterator[Issue]:
     try:
-        config: TrainConfig = compose("train", [*base, *chosen, "output=trial"])
+        config: TrainConfig = compose("train", [*base, *overrides, "output=trial"])
     except InputError as error:
         yield from error.issues
         return
     if assemble.ranks(config) > 1:
-        yield _several_devices(" ".join(chosen))
+        yield _several_devices(" ".join(overrides))
     else:
         yield from assemble.bf16_issues(config)
 
 
 def _several_devices(message: str) -> Issue:
-    hint = "use workers= for a trial on each GPU, and liverspleen train trainer=ddp for one training on all of them"
-    return Issue("LS-SWP-001", f"a trial trains on one device, not with {message}", hint)
+    hint = "use workers= for one trial per GPU; for one training on several GPUs use liverspleen train trainer=ddp"
+    return Issue("LS-SWP-001", f"{message} needs several devices, but a trial trains on one", hint)
 
 
 def _devices() -> int:
-    """GPUs of this machine, at least 1."""
+    """Return the number of GPUs of this machine, at least 1."""
     import torch
 
     return max(1, torch.cuda.device_count())
 
 
 def _shown(config: SweepConfig) -> dict[str, Any]:
-    """The configuration without the password that a database URL may hold."""
+    """Return the configuration without the password that a database URL may contain."""
     return {**asdict(config), "storage": without_password(config.storage)}
 
 
 def _command(config: SweepConfig) -> list[str] | None:
-    """The command line likewise; None where there is nothing to hide."""
+    """Return the command line without the password; None if there is no URL."""
     if config.storage is None:
         return None
     shown = f"storage={without_password(config.storage)}"
-    return [shown if word.startswith("storage=") else word for word in sys.argv]
+    return [shown if argument.startswith("storage=") else argument for argument in sys.argv]

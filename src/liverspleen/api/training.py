@@ -1,4 +1,4 @@
-"""Train as a configuration says: cohort, split, slice cache, fit, and a record of it all."""
+"""Train, with a configuration: cohort, split, slice cache, fit, run.json."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 class Training:
     """A finished training.
 
-    `checkpoint` is the best one by validation DSS, or the last one if no case validates; `issues` are the warnings and
-    the cases that were skipped.
+    `checkpoint` is the best one by validation DSS, or the last one without validation cases; `issues` are the warnings
+    and the cases that were skipped.
     """
 
     output: Path
@@ -44,12 +44,12 @@ def run_training(config: TrainConfig) -> Training:
 
     Raises:
         InputError: the configuration or the input cannot be used.
-        KeyboardInterrupt: the training was asked to stop; its last step is saved.
+        KeyboardInterrupt: the training was stopped; its last step is saved.
     """
     choice = config.trainer
     tasks = task_issues(os.environ, devices=choice.devices, nodes=choice.nodes)
-    if wrong := [*assemble.bf16_issues(config), *tasks]:
-        raise InputError(wrong)
+    if issues := [*assemble.bf16_issues(config), *tasks]:
+        raise InputError(issues)
     from liverspleen.data.atomic_folders import in_use
     from liverspleen.training.fit import sigterm_restored
     from liverspleen.training.resumption import BEST, LAST
@@ -66,12 +66,12 @@ def run_training(config: TrainConfig) -> Training:
         with in_use(cache):
             _fit(config, record, cohort, split, cache)
     best = config.output / BEST
-    issues = tuple(record.issues) if is_first_process() else ()
-    return Training(config.output, best if best.exists() else config.output / LAST, issues)
+    reported = tuple(record.issues) if is_first_process() else ()
+    return Training(config.output, best if best.exists() else config.output / LAST, reported)
 
 
 def split_of(config: TrainConfig, cohort: Cohort) -> tuple[Split, Path]:
-    """The split that `split=` names, or the one in the output folder, which is drawn if it is not there."""
+    """Return the split of `split=`, or that of the output folder, which is drawn if it does not exist."""
     if config.split is not None:
         return read_split(config.split, cohort), config.split
     file = config.output / "split.csv"
@@ -127,7 +127,7 @@ def _fit(config: TrainConfig, record: Run, cohort: Cohort, split: Split, cache: 
 
 
 def _about(record: Run, cohort: Cohort, split: Split, cached: Sequence[Sequence[CachedCase]]) -> dict[str, Any]:
-    """What a checkpoint says of its data: hashes, and what the stored cases of each side are."""
+    """Return the description of the data for a checkpoint: hashes, and the composition of both sides."""
     sides: dict[str, Any] = {}
     for side, cases in zip(SIDES, cached, strict=True):
         ids = {case.case_id for case in cases}
@@ -137,6 +137,6 @@ def _about(record: Run, cohort: Cohort, split: Split, cached: Sequence[Sequence[
 
 
 def _voxels_mm3(cohort: Cohort, validation: Sequence[CachedCase]) -> list[float]:
-    """Volume of a voxel of each validation case, on the CT's own grid."""
+    """Return the voxel volume of each validation case, on the CT's own grid."""
     images = {case.case_id: case.image for case in cohort.cases}
     return [read_grid(images[case.case_id], case_id=case.case_id).voxel_volume_mm3 for case in validation]

@@ -1,29 +1,30 @@
-"""what cannot be among the numbers that a paper prints.
+"""find numbers in a paper that are impossible or contradict each other.
 
-Percentages, sums, p values, SD against range, totals against groups, limits, sentences against tables: each relation is
-looked at with the interval of values that are printed so, and reported only where no values fit. A number without a
-finding is not proven right. Formats, rules and sources: docs/audit.md.
+The audit checks percentages, sums, p values, SD and range, totals and groups, limits of agreement, and statements in
+the text. Each number stands for the interval of values that round to it; a finding is reported only if no values in
+these intervals satisfy a relation. A number without a finding is not proven correct. Formats, rules, sources:
+docs/audit.md.
 
-  impossible      no data have these numbers
-  contradiction   two statements about the same thing differ
-  note            rests on a reading of the text, or holds if digits were cut and not rounded
+  impossible      no data can have these numbers
+  contradiction   two statements about the same quantity differ
+  note            the finding depends on how the text is read, or disappears if digits were truncated and not rounded
 
-example
+examples
   liverspleen audit published=published.csv claims=claims.yaml output=outputs/audit
 
 inputs
-  published=      CSV of id, place, row, column, quantity, printed, unit, n, note: one printed number a row
-  claims=         YAML: what these numbers have to do with each other, one relation an entry
+  published=      CSV with one printed number per row: id, place, row, column, quantity, printed, unit, n, note
+  claims=         YAML with the relations between these numbers, one per entry
 
 outputs, in output=
   findings.csv    severity, id, place, printed, admissible interval, rule, claim, why
-  findings.json   the same, with counts, rules, and the numbers that are in no claim
-  audit.md        the same, to read
-  audit.html      the same, one page that opens from disk
-  run.json        what made them
+  findings.json   the same findings, with counts, rules, and the numbers that are in no claim
+  audit.md        the same findings as Markdown
+  audit.html      the same findings as a page that needs no server
+  run.json        command, configuration, versions and hashes
 
 exit codes
-  0 done, whatever was found; 2 rows or claims cannot be read, each listed (the others are looked at); 1 failure
+  0: finished, findings included; 2: rows or claims cannot be read, each listed (the others are checked); 1: failure
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ from liverspleen.storage import sha256_of
 
 
 def run(config: AuditConfig) -> Sequence[Issue]:
-    """Look, write, and print what is not only a note."""
+    """Run the audit, write its files, and print the findings except notes."""
     with recorded("audit", config, config.output) as record:
         published = read_published(config.published)
         claims = read_claims(config.claims, published.numbers)
@@ -53,6 +54,6 @@ def run(config: AuditConfig) -> Sequence[Issue]:
         for finding in found.findings:
             if finding.severity != "note":
                 number = finding.number
-                told = f"{number.id} prints {number.printed.text}, admissible: {admissible_text(finding)}"
-                print(one_line(f"  {finding.severity}: {told} ({finding.rule})"))
+                text = f"{number.id} prints {number.printed.text}, admissible: {admissible_text(finding)}"
+                print(one_line(f"  {finding.severity}: {text} ({finding.rule})"))
         return tuple(record.issues)

@@ -1,20 +1,23 @@
-"""time the steps of a training: its parts, slices per second, memory, and what bounds it.
+"""measure the time of each part of a training step, and report what limits the speed.
 
-Takes the words of `train`: put `bench` in its place. Of the data only cache= is read; without it slices are made up.
-Nothing is trained and no checkpoint written. Run it alone on the machine.
+The options are those of `train`. Only cache= is read; without it, slices of noise are used. No checkpoint is written.
+Run no other work on the machine at the same time.
 
-example
+examples
   liverspleen bench network=paper trainer.batch_size=4 output=outputs/bench
 
-outputs
-  the parts of a step, medians: load (waiting for a batch), transfer, augment, forward, backward, optimizer, idle
-  bound by: loader (more trainer.workers help), host (the GPU waits for the CPU to launch its work: trainer.compile
-  or a larger batch helps), compute
-  of the machine: its measured rates of matrix products and of copies, and the least time a step would take by each
-  in output=: bench.json, run.json
+outputs, printed
+  median times     load (waiting for a batch), transfer, augment, forward, backward, optimizer, idle
+  bound by         loader: increase trainer.workers; host: the GPU waits for the CPU, use trainer.compile or a larger
+                   batch; compute
+  machine          measured rates of matrix products and of copies, and the minimum time of a step at these rates
+
+outputs, in output= if given
+  bench.json       the same numbers
+  run.json         command, configuration, versions and hashes
 
 exit codes
-  0 done; 2 the input was rejected; 1 failure
+  0: finished; 2: the input was rejected, each issue listed; 1: failure
 """
 
 from __future__ import annotations
@@ -29,14 +32,14 @@ from liverspleen.errors import InputError, Issue
 
 
 def run(config: BenchConfig) -> Sequence[Issue]:
-    """Time the steps, print the result."""
-    if wrong := assemble.bf16_issues(config):
-        raise InputError(wrong)
-    print(_told(run_bench(config)))
+    """Measure the steps, and print the result."""
+    if issues := assemble.bf16_issues(config):
+        raise InputError(issues)
+    print(_text(run_bench(config)))
     return ()
 
 
-def _told(result: dict[str, Any]) -> str:
+def _text(result: dict[str, Any]) -> str:
     times, trainer, network = result["times"], result["trainer"], result["network"]
     size = " x ".join(map(str, result["input"]))
     options = [trainer["precision"], *(name for name in ("channels_last", "compile", "fused") if trainer[name])]
@@ -51,17 +54,18 @@ def _told(result: dict[str, Any]) -> str:
     if result["peak_memory_bytes"] is not None:
         lines.append(f"peak memory {result['peak_memory_bytes'] / 2**30:.2f} GiB")
     if result["busy_fraction"] is not None:
-        lines.append(f"GPU busy {100 * result['busy_share']:.0f} %")
+        lines.append(f"GPU busy {100 * result['busy_fraction']:.0f} %")
     lines.append(f"bound by: {times['bound']}")
     rates = {
         "flops": ("arithmetic", "matrix products", result["matmul_flops_per_s"], 1e9, "GFLOP"),
-        "bytes": ("memory, nothing fused", "copies", result["copy_bytes_per_s"], 1e9, "GB"),
+        "bytes": ("unfused memory", "copies", result["copy_bytes_per_s"], 1e9, "GB"),
     }
-    for key, (limit, of, rate, unit, name) in rates.items():
-        line = f"machine: {of} at {rate / unit:.0f} {name}/s"
+    for key, (limit, operation, rate, unit, name) in rates.items():
+        line = f"machine: {operation} at {rate / unit:.0f} {name}/s"
         if result["work"] is not None:
             amount = result["work"][key]
             fraction = 100 * amount / rate / times["step_s"]
-            line += f"; a step has {amount / unit:.0f} {name}: by {limit} {1e3 * amount / rate:.0f} ms, {fraction:.0f}%"
+            limit_ms = 1e3 * amount / rate
+            line += f"; a step has {amount / unit:.0f} {name}: {limit} limit {limit_ms:.0f} ms, {fraction:.0f}%"
         lines.append(line)
     return "\n".join(lines)

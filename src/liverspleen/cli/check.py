@@ -1,29 +1,28 @@
-"""examine a cohort before anything is computed from it: table, files, geometry, HU, labels, anatomy, duplicates.
+"""check a cohort for errors: table, files, geometry, HU, label maps, anatomy, duplicates.
 
-Every finding is one line with a stable code, its case, file and hint. Nothing is changed.
+The data are not changed. Each finding is one line with a stable code, case, file, message and hint.
 
-  error    the case is rejected by the verbs that read it, or it can only be wrong
-  warning  most likely a defect: look at the case
-  note     a variant worth knowing, such as an organ cut off by the border of the scan
+  error    the verbs that read the cohort reject the case, or the case is certainly wrong
+  warning  the case is probably defective and should be inspected
+  note     a variant that explains the results, such as an organ that the border of the scan cuts off
 
-Errors and warnings are printed, notes are counted and stand in the table. The same finding in more than three cases is
-printed as one line with a count and the first case; the tables in output= have all. What decides each finding:
-docs/findings.md. In short: LS-COH the table, LS-IMG the image and its HU, LS-GEO the grid and the orientation,
-LS-LAB the label map, LS-DUP between cases.
+Errors and warnings are printed; notes are counted, and listed in the tables. The same finding in more than three cases
+is printed as one line with a count and the first case; the tables list every case. docs/findings.md has the rule of
+each code. LS-COH: table; LS-IMG: image and HU; LS-GEO: grid and orientation; LS-LAB: label map; LS-DUP: duplicates.
 
-example
+examples
   liverspleen check cohort=cohort.csv output=outputs/check
 
 inputs
-  cohort=         cohort.csv, its paths relative to root= (its own folder when empty); or a folder of images
+  cohort=         cohort.csv with paths relative to root= (by default the folder of the file), or a folder of images
 
-outputs, in output= (only printed when empty)
-  findings.csv    severity, code, case_id, file, what, hint
-  findings.json   the same, with counts by severity and code, and what was measured of each case
-  run.json        what made it
+outputs, in output= if given
+  findings.csv    severity, code, case_id, file, message, hint
+  findings.json   the same findings, with counts by severity and code, and the measured properties of each case
+  run.json        command, configuration, versions and hashes
 
 exit codes
-  0 no error (warnings included); 2 cases rejected, each listed; 1 failure
+  0: no error, warnings included; 2: the input or a case was rejected, each listed; 1: failure
 """
 
 from __future__ import annotations
@@ -32,12 +31,12 @@ from collections.abc import Sequence
 
 from liverspleen.api.checking import run_check
 from liverspleen.config import CheckConfig
-from liverspleen.errors import Issue
+from liverspleen.errors import Issue, counted
 
 
 def run(config: CheckConfig) -> Sequence[Issue]:
-    """Check every case; errors and warnings are returned, the tables, if a folder is given, hold the notes too."""
+    """Check every case, and return errors and warnings; the tables also have the notes."""
     checked = run_check(config)
-    counts = ", ".join(f"{number} {severity}s" for severity, number in checked.counts.items())
-    print(f"check: {len(checked.facts)} cases read: {counts}")
+    counts = ", ".join(counted(number, severity) for severity, number in checked.counts.items())
+    print(f"check: {counted(len(checked.facts), 'case')} read: {counts}")
     return checked.shown

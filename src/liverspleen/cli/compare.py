@@ -1,29 +1,29 @@
-"""two or more readers on the same cases against the same reference: paired tests, limits of agreement, forest plots.
+"""compare two or more readers on the same cases and against the same reference.
 
-A case enters the numbers of a structure if every reader and the reference have it, so that all columns of a table rest
-on the same cases; how many these are is stated, and each case left out is named. Differences are first minus second
-reader. Wilcoxon signed-rank tests are adjusted by Holm over the pairs of readers.
+A case is included for a structure only if all readers and the reference measured it, so all columns of a table have
+the same cases. The number of included cases is stated, and excluded cases are listed. A difference is first reader
+minus second reader. The p values of Wilcoxon signed-rank tests are adjusted by Holm over the pairs of readers.
 
-example
+examples
   liverspleen compare measurements=nnunet/measurements.csv,ours/measurements.csv output=outputs/compare
   liverspleen compare measurements=measurements.csv "readers=[dla,nnunet]" reference=manual output=outputs/compare
 
 inputs
-  measurements=   a measurements.csv of all readers, or one of each with commas between them; each reader has a name of
-                  its own (measure reader=NAME) and the same references. Conditions make the subgroups
-  readers=        [a,b,...] in the order of the tables; all that are measured against the reference when empty
-  reference=      the reference; the only one, or manual, when empty
-  datasets=       [test1,...] to compare on
+  measurements=   one measurements.csv with all readers, or several separated by commas; each reader has its own name
+                  (measure reader=NAME), all have the same reference; conditions define the subgroups
+  readers=        [a,b,...] in the order of the tables; default: all readers that are measured against the reference
+  reference=      name of the reference; default: the only one, or manual
+  datasets=       [test1,...]; default: all datasets
 
 outputs, in output=
-  compare.json    every cell at full precision, with n, method, the cases that entered and those that could not
+  compare.json    every cell at full precision, with n, method, included and excluded cases
   tables/         scores, score_differences, score_subgroups, errors, error_differences_percent,
                   error_differences_absolute, limits: CSV, Markdown, LaTeX; all in tables.tex and tables.docx
   figures/        forest_1, forest_2, ...: shift of the DSS by condition, one for each pair; SVG, PDF and PNG
-  run.json        what made them
+  run.json        command, configuration, versions and hashes
 
 exit codes
-  0 done (notes included); 2 a table, a reader or the reference is rejected, every issue listed; 1 failure
+  0: finished, notes included; 2: a table, a reader or the reference was rejected, each issue listed; 1: failure
 """
 
 from __future__ import annotations
@@ -32,20 +32,20 @@ from collections.abc import Iterator, Sequence
 
 from liverspleen.api.evaluation import run_comparison
 from liverspleen.config import CompareConfig
-from liverspleen.errors import Issue, one_line
+from liverspleen.errors import Issue, counted, one_line
 from liverspleen.evaluation.reporting.compare import ReaderComparison
 
 
 def run(config: CompareConfig) -> Sequence[Issue]:
-    """Write the comparison, and print who differs from whom."""
+    """Write the comparison, and print the differences between readers."""
     compared = run_comparison(config)
-    print("\n".join(map(one_line, _told(compared.comparison))))
+    print("\n".join(map(one_line, _lines(compared.comparison))))
     return compared.issues
 
 
-def _told(comparison: ReaderComparison) -> Iterator[str]:
-    n, patients = comparison.n_examinations, comparison.n_patients
-    yield f"compare: {', '.join(comparison.readers)} against {comparison.reference}, {n} CT of {patients} patients"
+def _lines(comparison: ReaderComparison) -> Iterator[str]:
+    scans, patients = counted(comparison.n_examinations, "CT scan"), counted(comparison.n_patients, "patient")
+    yield f"compare: {', '.join(comparison.readers)} against {comparison.reference}, {scans} of {patients}"
     for table, title in (
         ("score_differences", "DSS"),
         ("error_differences_percent", "size of the volume error, %"),

@@ -1,18 +1,18 @@
-"""the whole way on procedural phantoms: phantom, check, split, prepare, train, predict, measure, report.
+"""run the full pipeline on phantoms: phantom, check, split, prepare, train, predict, measure, report.
 
-Every step is the verb of that name, and its command is printed. What is done already is reused; stopped, the same
-command goes on. The figures are of phantoms: they show the way, not accuracy on patients.
+Each step prints the command that it runs. Finished steps are reused, and the same command resumes an interrupted demo.
+The results are those of phantoms; they say nothing about the accuracy on patients.
 
-example
+examples
   liverspleen demo output=outputs/demo
 
 outputs, in output=
-  measurements.csv, report.html, report.json, tables/, figures/   of the unseen test phantoms
-  phantoms/, check/, split/, cache/, model/, labels/              what they were made from
-  run.json                                                        what made them
+  measurements.csv, report.html, report.json, tables/, figures/   results of the test phantoms
+  phantoms/, check/, split/, cache/, model/, labels/, measure/    output of each step
+  run.json                                                        command, configuration, versions and hashes
 
 exit codes
-  0 done; 2 cases rejected, each listed; 1 failure
+  0: finished; 2: a case was rejected, each listed; 1: failure
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from statistics import fmean
 
 from liverspleen.cohort.manifest import read_cohort
 from liverspleen.config import DemoConfig, compose
-from liverspleen.errors import Issue
+from liverspleen.errors import Issue, counted
 from liverspleen.evaluation.measurements.table import read_measurements
 from liverspleen.organs import ORGAN_KEYS
 from liverspleen.provenance import recorded
@@ -32,7 +32,7 @@ from liverspleen.storage import complete_file, sha256_of
 
 
 def run(config: DemoConfig) -> Sequence[Issue]:
-    """Run the verbs one after the other, then say what came out and where to look."""
+    """Run the verbs one after the other, and print a summary."""
     out = config.output
     cohort = f"cohort={out / 'phantoms' / 'cohort.csv'}"
     tests = "datasets=[test1,test2]"
@@ -43,11 +43,11 @@ def run(config: DemoConfig) -> Sequence[Issue]:
         "phantom": [f"output={out / 'phantoms'}", *counts],
         "check": [cohort, f"output={out / 'check'}"],
         "split": [cohort, f"output={out / 'split'}", f"seed={config.seed}"],
-        "prepare": [cohort, f"cache={out / 'store'}"],
+        "prepare": [cohort, f"cache={out / 'cache'}"],
         "train": [
             cohort,
             f"split={out / 'split' / 'split.csv'}",
-            f"cache={out / 'store'}",
+            f"cache={out / 'cache'}",
             f"output={out / 'model'}",
             *training,
         ],
@@ -68,9 +68,9 @@ def run(config: DemoConfig) -> Sequence[Issue]:
     }
     issues: list[Issue] = []
     with recorded("demo", config, out) as record:
-        for verb, words in steps.items():
-            print(f"\nliverspleen {verb} {' '.join(words)}", flush=True)
-            issues.extend(importlib.import_module(f"liverspleen.cli.{verb}").run(compose(verb, words)))
+        for verb, overrides in steps.items():
+            print(f"\nliverspleen {verb} {' '.join(overrides)}", flush=True)
+            issues.extend(importlib.import_module(f"liverspleen.cli.{verb}").run(compose(verb, overrides)))
         with complete_file(out / "measurements.csv") as temporary:
             shutil.copyfile(measured, temporary)
         record.inputs["cohort"] = read_cohort(out / "phantoms" / "cohort.csv").hash
@@ -88,5 +88,5 @@ def _summary(config: DemoConfig) -> None:
     for organ in ORGAN_KEYS:
         dss = table.loc[(table["structure"] == organ) & (table["reference"] != ""), "dss"].dropna().tolist()
         mean = f"{fmean(dss):.3f} (lowest {min(dss):.3f})" if dss else "undefined"
-        print(f"{organ:<7} mean DSS {mean} over {len(dss)} unseen phantoms")
-    print(f"open {config.output / 'report.html'}; cells in report.json, tables/, figures/; phantoms, not patients")
+        print(f"{organ:<7} mean DSS {mean} over {counted(len(dss), 'test phantom')}")
+    print(f"open {config.output / 'report.html'}; the results are those of phantoms, not of patients")

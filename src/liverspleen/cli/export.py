@@ -1,37 +1,39 @@
-"""hand a model on as a model package, or a cohort in another layout.
+"""export a model as a model package, or a cohort in the layout of another framework.
 
-model=: a trained model as one folder or .zip that loads anywhere, with a model card that says what it was trained on,
-how, and how well it did; what was not recorded the card says so. With cohort= and split= its validation cases are
-segmented: DSS and bias of volumes enter, and whether dropping small parts helps. Loading a model package runs nothing
-from it.
+model=: the model package is a folder or .zip with weights, description, license and a model card about training data,
+recipe and results. The card states which information is missing. With cohort= and split= the validation cases are
+segmented: the card then has their DSS and volume bias, and predictions drop small parts if this helps on these cases.
+Loading a model package executes no code from it.
 
-layout=: a cohort for a peer that is trained on the same cases and the same split. Development cases with all organs
-labelled become training cases, those of test datasets test cases. A training case on whose label map an organ is
-unknown is left out: these layouts cannot say so, and a peer would learn that it is absent.
+layout=: the exported dataset trains another framework on the same cases and the same split. Development cases with all
+organs labelled become training cases, and cases of test datasets become test cases. A training case with an unlabelled
+organ is skipped, because these layouts cannot mark an organ as unlabelled.
 
-example
+examples
   liverspleen export model=run/best.ckpt output=package license=CC-BY-4.0 cohort=cohort.csv split=split/split.csv
   liverspleen export model=run/best.ckpt output=package.zip onnx=true
   liverspleen export cohort=cohort/cohort.csv layout=nnunet split=split output=nnUNet_raw/Dataset501_LiverSpleen
   liverspleen export cohort=cohort/cohort.csv layout=msd output=Task501_LiverSpleen
 
 inputs
-  model=             checkpoint of liverspleen train; run.json and metrics.csv beside it enter the card
+  model=             checkpoint of liverspleen train; the card also uses run.json and metrics.csv in its folder
   cohort=            cohort.csv
-  split=             of model: the split it was trained with; of nnunet: split.csv, or a folder of fold0.csv, ...
+  split=             with model=: the split of the training; with layout=nnunet: split.csv, or a folder of folds
 
-outputs of model=, in output= or in one file if that ends in .zip
-  model.safetensors, model.json, MODEL_CARD.md, LICENSE; with onnx=true model.onnx, if ONNX Runtime agrees with torch.
-  No run.json: a model package goes to others, and holds no path, no name of a case and no command of this machine
+outputs with model=, in output= or in one .zip file
+  model.safetensors, model.json, MODEL_CARD.md, LICENSE
+  model.onnx with onnx=true, if ONNX Runtime and torch agree
+  There is no run.json: model packages are shared, so they contain no path, case name or command of this machine.
 
-outputs of layout=, in output=
-  imagesTr/, labelsTr/, imagesTs/, and labelsTs/ of nnunet; dataset.json
+outputs with layout=, in output=
+  imagesTr/, labelsTr/, imagesTs/, dataset.json; for nnunet also labelsTs/
   splits_final.json  the split, for nnUNet_preprocessed/<dataset>
-  covariates.csv     what the layout cannot hold; import takes it back by covariates=
-  run.json           what made it
+  covariates.csv     columns that the layout cannot store; liverspleen import covariates= reads them
+  run.json           command, configuration, versions and hashes
 
 exit codes
-  0 done (warnings included); 2 cases or the model rejected, each listed (the other cases are exported); 1 failure
+  0: finished, warnings included; 2: the input or a case was rejected, each listed (other cases are exported);
+  1: failure
 """
 
 from __future__ import annotations
@@ -40,15 +42,15 @@ from collections.abc import Sequence
 
 from liverspleen.api.export import run_cohort_export, run_model_export
 from liverspleen.config import ExportConfig
-from liverspleen.errors import Issue
+from liverspleen.errors import Issue, counted
 
 
 def run(config: ExportConfig) -> Sequence[Issue]:
-    """Write the model package, or every case of the cohort."""
+    """Write the model package, or the dataset."""
     if config.model is not None:
         package = run_model_export(config)
         print(f"export: model package {package.path}, SHA-256 {package.sha256}")
         return package.issues
     exported, cases = run_cohort_export(config)
-    print(f"export: {exported.cases} of {cases} cases in {config.output}")
+    print(f"export: {exported.cases} of {counted(cases, 'case')} written to {config.output}")
     return exported.issues

@@ -1,4 +1,4 @@
-"""What `liverspleen VERB --help` and `liverspleen VERB --cfg job` print."""
+"""Text of `liverspleen VERB --help` and `liverspleen VERB --cfg job`."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ _NAME_WIDTH = 36
 _URL = "storage"
 """Key whose value may hold a password, which is hidden."""
 _GRAMMAR = """\
-keys, written key=value (text, paths and lists of them are taken as they stand; an empty value is none; other values
-follow Hydra's grammar); conf=FOLDER adds the choices in FOLDER/GROUP/NAME.yaml"""
+keys, written key=value. Text, paths and lists of them are used verbatim; an empty value means no value; other values
+follow the grammar of Hydra. conf=FOLDER adds the choices in FOLDER/GROUP/NAME.yaml."""
 
 
 def verb_help(verb: str, overrides: Sequence[str] = ()) -> str:
-    """Purpose, example, inputs, outputs and exit codes of a verb, and its keys by group, as the overrides set them.
+    """Return purpose, examples, inputs, outputs and exit codes of a verb, and its keys by group with their values.
 
     Raises:
-        InputError: as `compose`, but for values that are missing or out of range.
+        InputError: as `compose`, except for values that are missing or out of range.
     """
     composed = draft(verb, overrides)
     return f"liverspleen {verb}: {description(verb)}\n\n" + "\n".join(_blocks(verb, composed))
 
 
 def composed_yaml(verb: str, overrides: Sequence[str]) -> str:
-    """The configuration that the overrides compose, as YAML; `???` where a value must still be given.
+    """Return the configuration with the overrides as YAML; a missing required value is `???`.
 
     Raises:
         InputError: as `verb_help`.
@@ -41,19 +41,19 @@ def composed_yaml(verb: str, overrides: Sequence[str]) -> str:
     values = draft(verb, overrides).nested(keys(SCHEMAS[verb]))
     if isinstance(values.get(_URL), str):
         values[_URL] = without_password(values[_URL])
-    plain = yaml.safe_dump(values, sort_keys=False, allow_unicode=True, default_flow_style=False)
-    return str(plain).rstrip()
+    text = yaml.safe_dump(values, sort_keys=False, allow_unicode=True, default_flow_style=False)
+    return str(text).rstrip()
 
 
 def _blocks(verb: str, composed: Draft) -> Iterator[str]:
-    """The keys of the verb itself, then a block for each group."""
+    """Yield the lines of the keys of the verb itself, then a block for each group."""
     known = list(keys(SCHEMAS[verb]))
     yield _GRAMMAR
     yield from (_line(key, composed) for key in known if "." not in key.name)
-    available = groups(composed.own)
+    available = groups(composed.folder)
     for name in groups_of(verb):
         schema = group_of(field_types(SCHEMAS[verb]).get(name))
-        title = (schema.__doc__ or "").strip() if schema else "A recipe: choices and values for several groups."
+        title = (schema.__doc__ or "").strip() if schema else "A recipe that sets choices and values of several groups."
         yield f"\n{name}: {title}"
         yield f"  {name}={'|'.join(available[name])}  (selected: {composed.choices.get(name) or 'none'})"
         yield from (_line(key, composed) for key in known if key.name.startswith(f"{name}."))

@@ -1,43 +1,45 @@
-"""bring a dataset in: images and label maps as NIfTI, one cohort.csv, each case told why it is taken or left.
+"""import a dataset as NIfTI files and cohort.csv, with the reason for each included or skipped case.
 
-Names stay outside: ids are keyed hashes, files are named by hashes of their path, headers lose all text. The key and
-the table that leads from hashes back to names lie in your config folder ($XDG_CONFIG_HOME/liverspleen).
-Killed anywhere, the same command goes on where it stopped; files that changed are imported anew. Cases of an earlier
-import into output= that are not in the source (any more) are removed; files that no import wrote are never touched.
+Patient names are not imported: case ids are keyed hashes, outputs name source files by hashes of their paths, and
+headers lose all text. The key, and the table that maps hashes to names, are in your configuration folder
+($XDG_CONFIG_HOME/liverspleen). The same command resumes an interrupted import; changed files are imported again. Cases
+of an earlier import into output= that the source no longer has are removed; other files in output= are not changed.
 
-example
+examples
   liverspleen import source=dicom input=pacs_export covariates=patients.csv output=cohort
   liverspleen import source=msd input=Task03_Liver label_values=names ids=names output=cohort
   liverspleen import source=nifti input=scans labels=masks label_values='{1: liver, 2: spleen}' output=cohort
 
 inputs
-  source=            input= is
-    nifti            a folder of CT, or with images/; labels= a folder of files of the same names
+  source=            layout of input=:
+    nifti            a folder of CT scans, or with images/; labels= is a folder with files of the same names
     msd              a task of the Medical Segmentation Decathlon, with dataset.json
-    nnunet           raw data of nnU-Net, version 1 or 2; imagesTs become dataset test1 unless covariates= say otherwise
+    nnunet           raw data of nnU-Net, version 1 or 2; imagesTs become dataset test1 unless covariates= differs
     totalsegmentator the TotalSegmentator dataset: <case>/ct.nii.gz, <case>/segmentations/liver.nii.gz, meta.csv
     chaos            CHAOS: <patient>/DICOM_anon/*.dcm and Ground/*.png (label_values=chaos_ct)
-    dicom            any folder of DICOM; of each study the only eligible series is taken, else the one that covariates=
-                     name, else the portal venous one by its header, else none, and it is said. labels= a folder of
-                     DICOM-SEG, or of <source>.nii.gz
-  label_values=      what label values mean, needed wherever numbers are all there is: names (dataset.json says), a
-                     preset (liverspleen, totalsegmentator, amos, btcv, flare, msd_liver, msd_spleen, chaos_ct,
-                     chaos_mr), or a map such as {1: liver}; an organ that is not named is not labelled. DICOM-SEG say
-                     it by their codes; a map of segment numbers goes over them
-  covariates=        CSV with the key `source` (name of the case in its layout: file or folder without suffix; for dicom
-                     the series' folder relative to input=) or `patient`, optionally `series` (UID or number: the series
-                     to take), and columns of cohort.csv; with both keys, `patient` says whose the case is
+    dicom            any folder of DICOM; one series per study is selected: the only eligible one, else the one given by
+                     covariates=, else the portal venous one by its header, else none, with the reason. labels= is a
+                     folder of DICOM-SEG, or of <source>.nii.gz
+  label_values=      meaning of numeric label values: names (from dataset.json), a preset (liverspleen,
+                     totalsegmentator, amos, btcv, flare, msd_liver, msd_spleen, chaos_ct, chaos_mr), or a map such as
+                     {1: liver}; an organ that is not in the map is unlabelled. DICOM-SEG have codes; a map of segment
+                     numbers overrides them
+  covariates=        CSV with columns of cohort.csv, and the key `source` (name of the case in its layout: file or
+                     folder without suffix; for dicom the folder of the series relative to input=) or `patient`,
+                     optionally `series` (UID or number of the series to select); with both keys, `patient` gives the
+                     patient
   key=               key file of the hashes (mode 0600); the same key gives the same ids
 
 outputs, in output=
-  images/, labels/   <case_id>.nii.gz; labels 0 background, 1 liver, 2 spleen
-  cohort.csv         ready for check, split, prepare, train
-  import.csv         every case of the source: included or not, code, why, hashes of decoded voxels
-  series.csv         every DICOM series: included or not, code, reason, geometry
-  run.json           what made it
+  images/, labels/   <case_id>.nii.gz; label values 0 background, 1 liver, 2 spleen
+  cohort.csv         the cohort, for check, split, prepare and train
+  import.csv         every case of the source: whether it is included, code, reason, hashes of decoded voxels
+  series.csv         every DICOM series: whether it is included, code, reason, geometry
+  run.json           command, configuration, versions and hashes
 
 exit codes
-  0 done (warnings included); 2 cases rejected, each listed (the others are imported); 1 failure
+  0: finished, warnings included; 2: the input or a case was rejected, each listed (other cases are imported);
+  1: failure
 """
 
 from __future__ import annotations
@@ -46,12 +48,12 @@ from collections.abc import Sequence
 
 from liverspleen.api.importing import run_import
 from liverspleen.config import ImportConfig
-from liverspleen.errors import Issue
+from liverspleen.errors import Issue, counted
 
 
 def run(config: ImportConfig) -> Sequence[Issue]:
     """Import every case, and write the tables."""
     run = run_import(config)
     found = run.imported
-    print(f"import: {found.cases} of {found.found} included, {found.reused} of them were there already")
+    print(f"import: {found.cases} of {counted(found.found, 'case')} imported, {found.reused} of them earlier")
     return run.issues

@@ -1,15 +1,12 @@
-"""versions, devices, where the configuration lies; with network=, parameters and operations of that network.
+"""print versions, devices and paths, and the size of a network.
 
-Imports nothing heavy unless a network is asked for.
+With network=, the number of parameters and of floating-point operations per slice is printed.
 
-example
+examples
   liverspleen info network=paper
 
-outputs
-  a listing on the screen
-
 exit codes
-  0 done; 2 there is no such network, or it cannot be built that way
+  0: finished; 2: the network does not exist or cannot be built; 1: failure
 """
 
 from __future__ import annotations
@@ -25,7 +22,7 @@ from liverspleen.provenance import git_state, versions
 
 
 def run(config: InfoConfig) -> Sequence[Issue]:
-    """Print the listing."""
+    """Print the table."""
     gpus = sorted(entry.name for entry in Path("/proc/driver/nvidia/gpus").glob("*"))
     git = git_state()
     rows = {
@@ -35,7 +32,7 @@ def run(config: InfoConfig) -> Sequence[Issue]:
         "conf": str(conf_folder()),
         "git": f"{git['commit'][:12]}{' with changes' if git['changed'] else ''}" if git else "not a checkout",
         **({} if config.network is None else _network_rows(config.network, config)),
-        "model": "none is shipped; train one with: liverspleen train --help",
+        "model": "no pretrained model is shipped; see liverspleen train --help",
         "use": "research only, not a medical device",
     }
     width = max(map(len, rows))
@@ -44,10 +41,10 @@ def run(config: InfoConfig) -> Sequence[Issue]:
 
 
 def _network_rows(network: NetworkConfig, config: InfoConfig) -> dict[str, str]:
-    cost = assemble.network_cost(network, slices=config.slices, matrix=config.matrix)
-    size = f"{config.slices} x {config.matrix} x {config.matrix}"
+    cost = assemble.network_cost(network, slices=config.input_slices, matrix=config.matrix)
+    size = f"{config.input_slices} x {config.matrix} x {config.matrix}"
     return {
         "network": f"{network.name} {network.encoder or ''}".rstrip(),
         "parameters": f"{cost.parameters:,}",
-        "FLOPs": f"{cost.flops / 1e9:.1f} billion a slice, {size} in (convolutions; 2 for a multiply-add)",
+        "FLOPs": f"{cost.flops / 1e9:.1f} billion per slice for input {size} (convolutions; a multiply-add counts 2)",
     }

@@ -1,4 +1,4 @@
-"""The front door: `liverspleen VERB [key=value ...]`."""
+"""Entry point of the command line: `liverspleen VERB [key=value ...]`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from liverspleen import __version__
 from liverspleen.cli.verbs import VERBS, module_of
 from liverspleen.config import compose
-from liverspleen.config.choices import OWN
+from liverspleen.config.choices import CONF
 from liverspleen.config.renamed import current_names
 from liverspleen.errors import InputError, Issue, collapsed, unexpected
 
@@ -22,64 +22,65 @@ liverspleen {version}: liver and spleen segmentation and volumetry on CT, from s
 Research use only, not a medical device. No pretrained model is shipped: train one on your cohort.
 
 usage: liverspleen VERB [key=value ...]
-       liverspleen VERB [key=value ...] --help      what the verb does, and its keys with these values
-       liverspleen VERB [key=value ...] --cfg job   the configuration as YAML, without running the verb
+       liverspleen VERB [key=value ...] --help      show the help of the verb, and its keys with these values
+       liverspleen VERB [key=value ...] --cfg job   print the configuration as YAML, and do not run the verb
 
 {verbs}
 
-example
+examples
   liverspleen demo output=outputs/demo
 
-The way of a datum: dataset -import-> cohort.csv -check, split, prepare-> slice cache -train-> checkpoint -predict->
-label maps -measure-> measurements.csv -report-> tables, figures, report.html. Every output folder holds a run.json.
+Data flow: dataset -import-> cohort.csv -check, split, prepare-> slice cache -train-> checkpoint -predict-> label maps
+-measure-> measurements.csv -report-> tables, figures, report.html. Every output folder has a run.json.
 
-conf=FOLDER with any verb adds choices of your own: with FOLDER/network/mine.yaml there is network=mine.
+conf=FOLDER adds your own choices to any verb: FOLDER/network/mine.yaml adds network=mine.
 
-exit codes: 0 done (warnings included); 2 a case or the input was rejected, each listed; 1 failure.
+exit codes
+  0: finished, warnings included; 2: the input or a case was rejected, each listed; 1: failure
 """
 
-_FLAGS = frozenset({"-h", "--help"})
-_CFG = frozenset({"-c", "--cfg"})
+_HELP_FLAGS = frozenset({"-h", "--help"})
+_CFG_FLAGS = frozenset({"-c", "--cfg"})
 
 
-def main(words: Sequence[str]) -> int:
+def main(arguments: Sequence[str]) -> int:
     """Run one command line (without the program's name) and return its exit code."""
-    if not words or words[0] in {"-h", "--help", "help"}:
+    if not arguments or arguments[0] in {"-h", "--help", "help"}:
         width = max(map(len, VERBS))
         listing = "\n".join(f"  {verb:<{width}}  {purpose}" for verb, purpose in VERBS.items())
         print(_HELP.format(version=__version__, verbs=listing))
         return 0
-    if words[0] == "--version":
+    if arguments[0] == "--version":
         print(__version__)
         return 0
-    verb, *overrides = words
+    verb, *overrides = arguments
     if verb not in VERBS:
         near = difflib.get_close_matches(verb, VERBS, 1)
         hint = f"did you mean {near[0]}?" if near else "see liverspleen --help"
-        return _reject([Issue("LS-CFG-000", f"there is no verb {verb!r}", hint)])
+        return _print_issues([Issue("LS-CFG-000", f"there is no verb {verb!r}", hint)])
     try:
         overrides, renamed = current_names(verb, overrides)
-        _reject(renamed)
-        wanted = _configuration_wanted(overrides)
-        if _FLAGS & set(overrides):
-            return _helped(verb, [word for word in overrides if word not in _FLAGS])
-        if wanted:
+        _print_issues(renamed)
+        shows_configuration = _remove_cfg_flag(overrides)
+        if _HELP_FLAGS & set(overrides):
+            return _print_help(verb, [override for override in overrides if override not in _HELP_FLAGS])
+        if shows_configuration:
             from liverspleen.cli.help import composed_yaml
 
             print(composed_yaml(verb, overrides))
             return 0
         return run_verb(verb, overrides)
     except InputError as error:
-        return _reject(error.issues)
+        return _print_issues(error.issues)
     except KeyboardInterrupt:
-        print(Issue("LS-RUN-002", "interrupted", "run the same command to go on"), file=sys.stderr)
+        print(Issue("LS-RUN-002", "interrupted", "run the same command again to resume"), file=sys.stderr)
         return 1
     except OSError as error:
         message = f"{error.strerror or error} (unexpected {type(error).__name__})"
-        hint = "see that it is there, may be read or written, and that the disk has room"
+        hint = "check that the path exists, its permissions, and the free disk space"
         print(Issue("LS-RUN-003", message, hint, file=error.filename), file=sys.stderr)
         return 1
-    except Exception as error:  # the last door: one line for the user, the traceback on request
+    except Exception as error:  # one line for the user, the traceback on request
         if os.environ.get("LIVERSPLEEN_TRACEBACK"):
             raise
         print(unexpected(error), file=sys.stderr)
@@ -87,37 +88,38 @@ def main(words: Sequence[str]) -> int:
 
 
 def run_verb(verb: str, overrides: Sequence[str]) -> int:
-    """Compose the configuration of a verb, run it, list what it rejected."""
+    """Compose the configuration of a verb, run the verb, print its issues, and return the exit code."""
     from liverspleen.processes import keep_pages
 
     config = compose(verb, overrides)
     if verb in NETWORK_VERBS:
         keep_pages()  # before torch allocates
     run = module_of(verb).run
-    return _reject(run(config, overrides) if verb == "sweep" else run(config))  # its trials are given the same words
+    issues = run(config, overrides) if verb == "sweep" else run(config)  # trials get the same overrides
+    return _print_issues(issues)
 
 
-def _helped(verb: str, overrides: Sequence[str]) -> int:
-    """Print the help of a verb; overrides that cannot be used are listed after it."""
+def _print_help(verb: str, overrides: Sequence[str]) -> int:
+    """Print the help of a verb, then the issues of its overrides."""
     from liverspleen.cli.help import verb_help
 
     try:
         print(verb_help(verb, overrides))
         return 0
     except InputError as error:
-        print(verb_help(verb, [word for word in overrides if word.startswith(f"{OWN}=")]))
-        return _reject(error.issues)
+        print(verb_help(verb, [override for override in overrides if override.startswith(f"{CONF}=")]))
+        return _print_issues(error.issues)
 
 
-def _configuration_wanted(overrides: list[str]) -> bool:
-    """Whether `--cfg job` is among the overrides; it is removed from them.
+def _remove_cfg_flag(overrides: list[str]) -> bool:
+    """Return whether `--cfg job` is among the overrides, and remove it.
 
     Raises:
         InputError: LS-CFG-001 another value of --cfg.
     """
-    for index, word in enumerate(overrides):
-        flag, equals, value = word.partition("=")
-        if flag in _CFG:
+    for index, override in enumerate(overrides):
+        flag, equals, value = override.partition("=")
+        if flag in _CFG_FLAGS:
             value, stop = (value, index + 1) if equals else ("".join(overrides[index + 1 : index + 2]), index + 2)
             if value != "job":
                 raise InputError(Issue("LS-CFG-001", f"--cfg {value} is not supported", "write --cfg job"))
@@ -126,14 +128,15 @@ def _configuration_wanted(overrides: list[str]) -> bool:
     return False
 
 
-def _reject(issues: Sequence[Issue]) -> int:
+def _print_issues(issues: Sequence[Issue]) -> int:
+    """Print the issues to stderr, and return the exit code."""
     for line in collapsed(issues):
         print(line, file=sys.stderr)
     return 2 if any(issue.severity == "error" for issue in issues) else 0
 
 
 def entry() -> None:
-    """Console script. `sys.argv` is left as it is: ranks of a distributed training are started from it."""
+    """Run the console script; `sys.argv` stays unchanged, because distributed trainings start their ranks from it."""
     sys.exit(main(sys.argv[1:]))
 
 

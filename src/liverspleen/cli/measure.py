@@ -1,26 +1,28 @@
-"""volumes and DSS of label maps, anybody's, on their own grid.
+"""measure volumes, overlap and surface distances of label maps from any system.
 
-example
+All values are measured on the grid of the label map; a reference must have the same grid.
+
+examples
   liverspleen measure labels=outputs/labels cohort=cohort.csv output=outputs/measure
   liverspleen measure labels=nnunet_out reference=labelsTs reader=nnunet output=outputs/nnunet
   liverspleen measure labels=ts_out label_values=totalsegmentator reader=totalsegmentator output=outputs/ts
 
 inputs
   labels=       folder of <case_id>.nii.gz or <case_id>_dseg.nii.gz (0 background, 1 liver, 2 spleen), or of folders
-                <case_id>/ with a binary mask per organ, liver.nii.gz and spleen.nii.gz, as TotalSegmentator writes them
-  reference=    folder of reference label maps of the same names; without it, the labels named in cohort=
-  cohort=       patients, conditions, sites, and which structures a reference covers
-  label_values= what the voxel values of labels= mean: liverspleen, amos, btcv, chaos_ct, chaos_mr, flare, msd_liver,
+                <case_id>/ with a binary mask per organ, liver.nii.gz and spleen.nii.gz, as written by TotalSegmentator
+  reference=    folder of reference label maps with the same names; default: the label maps of cohort=
+  cohort=       patients, conditions, sites, and the structures that each reference covers
+  label_values= meaning of the voxel values of labels=: liverspleen, amos, btcv, chaos_ct, chaos_mr, flare, msd_liver,
                 msd_spleen, totalsegmentator, or a map such as {5: liver, 1: spleen}; reference_values= likewise
 
 outputs, in output=
   measurements.csv   one row per case, structure and reader: volume_cm3, volume_status, reference, dss, iou, hd95_mm,
                      assd_mm, nsd, ...
-  volumes.csv        the volumes once more, one row per case
-  run.json           what made it
+  volumes.csv        the volumes in wide format, one row per case
+  run.json           command, configuration, versions and hashes
 
 exit codes
-  0 done; 2 cases rejected, each listed (the others are measured); 1 failure
+  0: finished; 2: the input or a case was rejected, each listed (other cases are measured); 1: failure
 """
 
 from __future__ import annotations
@@ -29,11 +31,11 @@ from collections.abc import Sequence
 
 from liverspleen.api.evaluation import run_measurement
 from liverspleen.config import MeasureConfig
-from liverspleen.errors import Issue
+from liverspleen.errors import Issue, counted
 
 
 def run(config: MeasureConfig) -> Sequence[Issue]:
     """Measure every case and write the table."""
     measured = run_measurement(config)
-    print(f"measure: {len(measured.rows)} rows in {measured.file}")
+    print(f"measure: {counted(len(measured.rows), 'row')} in {measured.file}")
     return measured.issues

@@ -1,22 +1,23 @@
-"""make a cohort of procedural abdominal CT with known volumes.
+"""generate a cohort of procedural CT scans with known organ volumes.
 
-Five conditions (healthy, fatty, cld, cirrhosis, post_hepatectomy) as shapes and densities; pairs show the same anatomy
-on two scanners. The same seed gives the same phantoms, whatever the number of processes.
+The phantoms have five conditions (healthy, fatty, cld, cirrhosis, post_hepatectomy) with different shapes and HU. A
+pair shows the same anatomy on two scanners. The same seed gives the same phantoms for any number of processes. A
+finished cohort with the same options is kept.
 
-example
+examples
   liverspleen phantom output=phantoms development=20 test1=15 pairs=5 matrix=128 seed=7
 
 outputs, in output=
   images/, labels/   one .nii.gz per case
-  cohort.csv         ready for check, split, prepare, train
-  dicom/             with format=dicom, instead of these: <patient_id>/<case_id>/ with one file per slice and
+  cohort.csv         the cohort, for check, split, prepare and train
+  dicom/             with format=dicom, in place of the above: <patient_id>/<case_id>/ with one file per slice and
                      segmentation.dcm
-  covariates.csv     with format=dicom: what each of these folders is
+  covariates.csv     with format=dicom: patient, dataset, condition and site of each folder
   truth.csv          true volumes in cm³
-  run.json           what made them
+  run.json           command, configuration, versions and hashes
 
 exit codes
-  0 done; 2 rejected; 1 failure
+  0: finished; 2: the input was rejected, each issue listed; 1: failure
 """
 
 from __future__ import annotations
@@ -29,6 +30,6 @@ from liverspleen.errors import Issue
 
 
 def run(config: PhantomConfig) -> Sequence[Issue]:
-    """Write the cohort, or find that it is there."""
+    """Write the cohort, or keep a finished one."""
     run_phantoms(config)
     return ()

@@ -1,24 +1,26 @@
-"""how many cases a study needs: for limits of agreement, for a percentage RC, or for equivalence of two readers.
+"""compute the number of cases that a study needs.
 
-An interval's width is itself estimated. So the cases are told for the half-width expected, and for one that is reached
-with a stated probability (assurance=). With n= it is told what so many cases give.
+The study estimates limits of agreement or a percentage RC, or shows the equivalence of two readers. The width of an
+interval is itself estimated, so two numbers are printed: the cases for which the expected half-width is half_width=,
+and the cases for which it is reached with a probability of assurance=. With n= the precision or power of n cases is
+printed.
 
-example
+examples
   liverspleen plan question=loa sd=1.6 half_width=0.5
   liverspleen plan question=rc rc_pct=6.5 half_width=1.5
   liverspleen plan question=tost sd=1.6 margin=1 bias=0.2 power=0.9
 
 inputs
   question=   loa: pairs of readings for limits bias ± 1.96 SD; sd= and half_width= in one unit, such as percent
-              rc: patients with repeats= CT each for a percentage RC; rc_pct= and half_width= in percent
+              rc: patients with repeats= CT scans each for a percentage RC; rc_pct= and half_width= in percent
               tost: pairs of readings for two one-sided t-tests, alpha 0.05; sd=, margin= and bias= in one unit
 
 outputs, in output= if given
   plan.json   the table at full precision, with methods
-  run.json    what made it
+  run.json    command, configuration, versions and hashes
 
 exit codes
-  0 done; 2 a number is missing, out of range or not of that question, each listed; 1 failure
+  0: finished; 2: a value is missing, out of range or not used by the question, each listed; 1: failure
 """
 
 from __future__ import annotations
@@ -45,19 +47,19 @@ _TRUSTED_RC_PCT: Final = 28.0  # wCV 10 %: up to it the χ² interval holds its 
 
 
 def run(config: PlanConfig) -> Sequence[Issue]:
-    """Print the table, and write it if there is a place for it."""
+    """Print the table, and write it if an output folder is given."""
     given = config.given()
     renamed = {"half_width_pct" if (config.question, k) == ("rc", "half_width") else k: v for k, v in given.items()}
     try:
         rows = _PLANS[config.question](**renamed)
     except ValueError as error:
-        raise InputError(Issue("LS-PLN-003", str(error), "correct the number")) from error
+        raise InputError(Issue("LS-PLN-003", str(error), "correct the value")) from error
     notes = []
     if config.rc_pct is not None and config.rc_pct > _TRUSTED_RC_PCT:
         message = f"rc_pct={config.rc_pct:g}: above about {_TRUSTED_RC_PCT:g} % the chi-square interval is too narrow"
-        notes.append(Issue("LS-PLN-010", message, "take the numbers for a lower bound", severity="note"))
+        notes.append(Issue("LS-PLN-010", message, "treat the numbers as lower bounds", severity="note"))
     with nullcontext() if config.output is None else recorded("plan", config, config.output) as record:
-        print("\n".join(_told(config.question, given, rows)))
+        print("\n".join(_lines(config.question, given, rows)))
         if config.output is not None and record is not None:
             write_json(config.output / "plan.json", _json(config.question, given, rows))
             record.outputs.append(config.output / "plan.json")
@@ -65,14 +67,14 @@ def run(config: PlanConfig) -> Sequence[Issue]:
     return tuple(notes)
 
 
-def _told(question: str, given: Mapping[str, Any], rows: Sequence[PlannedWidth | PlannedPower]) -> Iterator[str]:
-    """The numbers given, and a line per method."""
+def _lines(question: str, given: Mapping[str, Any], rows: Sequence[PlannedWidth | PlannedPower]) -> Iterator[str]:
+    """Yield the given values, and a line for each method."""
     yield f"plan: {question}, {', '.join(f'{name}={value:g}' for name, value in given.items())}"
     if question == "tost":
         table: list[tuple[str, ...]] = [("method", "n", "power")]
         table += [(row.name, str(row.n), fixed(row.power, 4)) for row in rows if isinstance(row, PlannedPower)]
     else:
-        table = [("method", "n", "half-width expected", "P(at most wanted)")]
+        table = [("method", "n", "expected half-width", "P(reached)")]
         table += [
             (
                 row.name,
@@ -85,7 +87,7 @@ def _told(question: str, given: Mapping[str, Any], rows: Sequence[PlannedWidth |
         ]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     for line in table:
-        first, *others = (word.rjust(width) for word, width in zip(line, widths, strict=True))
+        first, *others = (cell.rjust(width) for cell, width in zip(line, widths, strict=True))
         yield f"  {line[0].ljust(len(first))}  {'  '.join(others)}"
 
 

@@ -1,27 +1,32 @@
-"""fill the slice cache that trainings read: int16 slices and labels, as plain arrays.
+"""build, verify or prune the slice cache that trainings read.
 
-A case is complete in the cache or absent; what is there already is kept. Several trainings may share a cache, also on
-different matrices (pixel_mm=). Killed at any moment, the same command goes on. Memory and room on disk are known from
-headers before a voxel is read: as many processes work as fit. Of test cases only a hash of their voxels is kept, by
-which train finds a test case among those it learns from; one that cannot be read is passed over (liverspleen check).
+action=build stores the missing cases as int16 slices and labels, in uncompressed arrays; stored cases are kept.
+Trainings can share a cache, also with different pixel sizes (pixel_mm=). The same command resumes an interrupted run;
+a case is stored completely or not at all. The free disk space is checked before a voxel is read. The largest case is
+stored first; its memory determines how many processes run at once. If a process is killed for lack of memory, only its
+case is missing. For test cases, only a hash of the voxels is stored, which train
+compares with the training cases; unreadable test cases are ignored here (see liverspleen check).
 
-action=verify hashes every stored case again and lists the damaged ones; it needs no cohort. action=prune removes what
-killed processes left and every case that the cohort does not name (with any pixel_mm=), but none while another process
-uses the cache. On a network drive without locks (NFS without its lock service) it removes nothing.
+action=verify computes the hashes of all stored cases again and lists damaged ones; it needs no cohort. action=prune
+removes partial files of interrupted runs, and all cases that are not in the cohort (at any pixel_mm=), but no case
+while another process uses the cache. On network drives without locks (NFS without its lock service) it removes nothing.
 
-example
+examples
   liverspleen prepare cohort=cohort.csv cache=cache
   liverspleen prepare action=verify cache=cache
   liverspleen prepare action=prune cohort=cohort.csv cache=cache
 
 inputs
-  cohort=    cohort.csv, or a folder of images; development cases with labels of an organ are taken
+  cohort=         cohort.csv, or a folder of images; development cases with a labelled organ are stored
 
 outputs, in cache=
-  one folder per case, named by the hash of its files; <hash>.voxels of each test image; run.json
+  <hash>/         one folder per case; the name is the hash of its files
+  <hash>.voxels   hash of the voxels of a test image
+  run.json        command, configuration, versions and hashes
 
 exit codes
-  0 done; 2 cases rejected or damaged, each listed (the others are stored), or no room on disk; 1 failure
+  0: finished; 2: a case was rejected or is damaged, each listed (other cases are stored), or the disk is full;
+  1: failure
 """
 
 from __future__ import annotations
@@ -37,33 +42,33 @@ from liverspleen.config import PrepareConfig
 from liverspleen.data.atomic_folders import in_use
 from liverspleen.data.build import build_cache
 from liverspleen.data.maintenance import cached_folders, prune, reject_other_formats, verify_all
-from liverspleen.errors import InputError, Issue
+from liverspleen.errors import InputError, Issue, counted
 from liverspleen.processes import progress, say
 from liverspleen.provenance import Run, recorded
 
 
 def run(config: PrepareConfig) -> Sequence[Issue]:
-    """Fill, verify or prune the cache."""
-    if config.action != "fill" and not config.cache.is_dir():
-        raise InputError(Issue("LS-STO-006", "there is no such slice cache", "correct cache=", file=config.cache))
+    """Build, verify or prune the cache."""
+    if config.action != "build" and not config.cache.is_dir():
+        raise InputError(Issue("LS-STO-006", "the slice cache does not exist", "correct cache=", file=config.cache))
     try:
         with ExitStack() as held, recorded("prepare", config, config.cache) as record:
             if config.action == "prune":
                 _prune(config, record)
-            held.enter_context(in_use(config.cache))  # until run.json is there
-            if config.action == "fill":
-                _fill(config, record)
+            held.enter_context(in_use(config.cache))  # until run.json is written
+            if config.action == "build":
+                _build(config, record)
             elif config.action == "verify":
                 _verify(config, record)
             return tuple(record.issues)
     except OSError as error:
         if error.errno == errno.ENOSPC and (rejection := _rejection_before(error)):
-            raise rejection from None  # a disk too full even for run.json is told once
+            raise rejection from None  # a disk that is too full even for run.json is reported once
         raise
 
 
 def _rejection_before(error: BaseException) -> InputError | None:
-    """The rejection that was on its way when `error` came in between."""
+    """Return the rejection during whose handling `error` was raised."""
     earlier: BaseException | None = error
     while earlier is not None and not isinstance(earlier, InputError):
         earlier = earlier.__context__
@@ -77,14 +82,14 @@ def _cohort(config: PrepareConfig, record: Run) -> Cohort:
     return cohort
 
 
-def _fill(config: PrepareConfig, record: Run) -> None:
+def _build(config: PrepareConfig, record: Run) -> None:
     cohort = _cohort(config, record)
     record.issues.extend(cohort.issues)
     cases = [case for case in cohort.cases if is_trainable(case)]
-    tested = [case for case in cohort.cases if not case.is_development]
+    tests = [case for case in cohort.cases if not case.is_development]
     built = build_cache(
         cases,
-        tested,
+        tests,
         config.cache,
         pixel_mm=config.pixel_mm,
         workers=config.workers,
@@ -92,7 +97,7 @@ def _fill(config: PrepareConfig, record: Run) -> None:
         say=lambda line: say(f"prepare: {line}"),
     )
     record.issues.extend(built.issues)
-    print(f"prepare: {len(cases)} cases, {built.reused} of them were in the cache already")
+    print(f"prepare: {counted(len(cases), 'case')}, {built.reused} of them stored earlier")
 
 
 def _verify(config: PrepareConfig, record: Run) -> None:
@@ -103,17 +108,17 @@ def _verify(config: PrepareConfig, record: Run) -> None:
             record.issues.extend(issues)
             damaged += bool(issues)
             advance(folder.name)
-    print(f"prepare: {len(cached_folders(config.cache))} stored cases, {damaged} of them damaged")
+    print(f"prepare: {counted(len(cached_folders(config.cache)), 'stored case')}, {damaged} of them damaged")
 
 
 def _prune(config: PrepareConfig, record: Run) -> None:
     cohort = _cohort(config, record)
-    if cohort.issues:  # what a faulty row names is not known, and must not be taken for unnamed
+    if cohort.issues:  # the cases of rejected rows are unknown, and must not be removed
         raise InputError(cohort.issues)
     cases = [case for case in cohort.cases if is_trainable(case)]
     pruned = prune(config.cache, cases, [case for case in cohort.cases if not case.is_development])
     if pruned.kept:
-        message = f"another process uses the cache: {pruned.kept} cases that the cohort does not name were kept"
-        hint = "prune it when that process has ended"
+        message = f"kept {counted(pruned.kept, 'case')} outside the cohort, because another process uses the cache"
+        hint = "prune again when that process has ended"
         record.issues.append(Issue("LS-STO-004", message, hint, file=config.cache, severity="warning"))
-    print(f"prepare: {pruned.cases} cases removed, {pruned.freed_bytes} bytes freed")
+    print(f"prepare: {counted(pruned.cases, 'case')} removed, {pruned.freed_bytes} bytes freed")

@@ -1,10 +1,11 @@
-"""draw training and validation patients, 8:2 or in k folds, once, as files.
+"""split the patients of a cohort into training and validation, or into k folds.
 
-Only development cases with an organ labelled take part; all examinations of a patient are on one side. Conditions,
-sites, and conditions at each site are shared out alike, to the patient where their numbers do not divide. A file keeps
-the cohort's hash, so that a training on a changed cohort is rejected. Files of an earlier draw in output= are replaced.
+Only development cases with a labelled organ are used; all examinations of a patient are on the same side. Conditions,
+sites, and conditions within sites are balanced; their counts differ by at most one patient where they cannot be equal.
+Each file has the hash of the cohort, so trainings on a changed cohort are rejected. Split files of an earlier run in
+output= are replaced.
 
-example
+examples
   liverspleen split cohort=cohort.csv output=split seed=1
   liverspleen split cohort=cohort.csv output=split folds=5
 
@@ -12,12 +13,12 @@ inputs
   cohort=     cohort.csv, or a folder of images (see liverspleen train --help)
 
 outputs, in output=
-  split.csv   patient_id, side (training or validation), seed, share and the cohort's hash
-  fold0.csv, fold1.csv, ...   with folds=, instead: such a file each, for train split=split/fold0.csv
-  run.json    what made them
+  split.csv   patient_id, side (training or validation), seed, train_fraction, cohort_hash
+  fold0.csv, fold1.csv, ...   with folds=, in place of split.csv, with the same columns; for train split=split/fold0.csv
+  run.json    command, configuration, versions and hashes
 
 exit codes
-  0 done; 2 rows of the cohort rejected, each listed (the others are split), or the cohort rejected; 1 failure
+  0: finished; 2: the cohort or rows of it were rejected, each listed (other rows are split); 1: failure
 """
 
 from __future__ import annotations
@@ -32,10 +33,10 @@ from liverspleen.cohort.manifest import Cohort
 from liverspleen.cohort.split import Split, write_split
 from liverspleen.cohort.stratified import Stratum, folds_by_patient, split_by_patient, strata
 from liverspleen.config import SplitConfig
-from liverspleen.errors import Issue
+from liverspleen.errors import Issue, counted
 from liverspleen.provenance import recorded
 
-_OURS = re.compile(r"split\.csv|fold\d+\.csv")
+_SPLIT_FILE = re.compile(r"split\.csv|fold\d+\.csv")
 _ALL = "all"
 _SHOWN = 10  # folds
 
@@ -48,18 +49,18 @@ def run(config: SplitConfig) -> Sequence[Issue]:
         record.seeds["split"] = config.seed
         record.issues.extend(cohort.issues)
         splits = _draw(config, cohort)
-        for left in config.output.iterdir():
-            if _OURS.fullmatch(left.name):  # of another draw: the files of two are never mixed
-                left.unlink()
+        for file in config.output.iterdir():
+            if _SPLIT_FILE.fullmatch(file.name):  # files of two splits are never mixed
+                file.unlink()
         for name, split in splits.items():
             write_split(config.output / name, split)
             record.outputs.append(config.output / name)
-        print("\n".join(_told(strata(cohort), [*splits.values()])))
+        print("\n".join(_lines(strata(cohort), [*splits.values()])))
         return tuple(record.issues)
 
 
 def _draw(config: SplitConfig, cohort: Cohort) -> dict[str, Split]:
-    """The splits by the names of their files."""
+    """Return the splits by file name."""
     if config.folds is not None:
         folds = folds_by_patient(cohort, folds=config.folds, seed=config.seed)
         return {f"fold{number}.csv": fold for number, fold in enumerate(folds)}
@@ -67,34 +68,34 @@ def _draw(config: SplitConfig, cohort: Cohort) -> dict[str, Split]:
     return {"split.csv": split_by_patient(cohort, train_fraction=fraction, seed=config.seed)}
 
 
-def _told(patients: Mapping[str, Stratum], splits: Sequence[Split]) -> Iterator[str]:
-    """How many patients of each condition and site are where: training and validation, or validation of each fold."""
+def _lines(patients: Mapping[str, Stratum], splits: Sequence[Split]) -> Iterator[str]:
+    """Yield a table of patients by condition and site: training and validation, or validation of each fold."""
     if len(splits) == 1:
         sides = {"training": splits[0].training, "validation": splits[0].validation}
-        yield f"split: {len(sides['training'])} training and {len(sides['validation'])} validation patients"
+        yield f"split: {len(sides['training'])} training and {counted(len(sides['validation']), 'validation patient')}"
     else:
         sides = {f"fold{number}": split.validation for number, split in enumerate(splits)}
-        yield f"split: {len(patients)} patients; each validates in one of {len(splits)} folds"
-    columns = {side: _counts(patients[patient] for patient in named) for side, named in sides.items()}
+        yield f"split: {counted(len(patients), 'patient')}; each validates in one of {len(splits)} folds"
+    columns = {side: _counts(patients[patient] for patient in names) for side, names in sides.items()}
     kinds = {kind for column in columns.values() for kind in column}
     if len(columns) > _SHOWN:
         ends = {"fewest": min, "most": max}
         columns = {e: Counter({k: pick(c[k] for c in columns.values()) for k in kinds}) for e, pick in ends.items()}
-    conditions, sites = (sorted({kind[way] for kind in kinds} - {_ALL}) for way in (0, 1))
+    conditions, sites = (sorted({kind[part] for kind in kinds} - {_ALL}) for part in (0, 1))
     rows = product([*conditions, _ALL][len(conditions) == 1 :], [*sites, _ALL][len(sites) == 1 :])
     table = [("condition", "site", *columns)]
     table += [(*row, *(str(column[row]) for column in columns.values())) for row in rows if row in kinds]
-    widths = [max(map(len, words)) for words in zip(*table, strict=True)]
+    widths = [max(map(len, cells)) for cells in zip(*table, strict=True)]
     for line in table:
-        names = [word.ljust(width) for word, width in zip(line[:2], widths[:2], strict=True)]
-        numbers = [word.rjust(width) for word, width in zip(line[2:], widths[2:], strict=True)]
+        names = [cell.ljust(width) for cell, width in zip(line[:2], widths[:2], strict=True)]
+        numbers = [cell.rjust(width) for cell, width in zip(line[2:], widths[2:], strict=True)]
         yield "  ".join(["", *names, *numbers])
 
 
 def _counts(found: Iterable[Stratum]) -> Counter[tuple[str, str]]:
-    """Patients by condition and site, each also over all of the other."""
+    """Count patients by condition and site, with totals over each."""
     counts = Counter[tuple[str, str]]()
     for stratum in found:
-        condition, site = (" + ".join(word or "(none)" for word in words) for words in stratum)
+        condition, site = (" + ".join(value or "(none)" for value in values) for values in stratum)
         counts.update(product((condition, _ALL), (site, _ALL)))
     return counts

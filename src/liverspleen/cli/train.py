@@ -1,40 +1,41 @@
-"""train a 2.5D DeepLabV3+ on the development cases of a cohort.
+"""train a network on the development cases of a cohort.
 
-Does what is missing first: draws the split (split=), fills the slice cache (cache=). Rejects a test case of the cohort
-whose voxels are those of a case to learn from or to validate on, under whatever name; a test image that cannot be read
-is no matter here. Cases in which only one organ is labelled teach that organ. Stopped or killed, the same command goes
-on and ends as if nothing had happened; finished, it says so. With more trainer.steps= a finished training goes on; a
-polynomial rate is then planned anew, so that the result differs from a training planned for that length. Ctrl-C,
-SIGTERM and SIGUSR1 stop after the step under way, a second time at once. trainer=ddp trains on several GPUs
-(trainer.devices=, trainer.nodes=), also under torchrun and SLURM; there fill the cache first (liverspleen prepare).
+Missing steps run first: the split (split=) and the slice cache (cache=). Unreadable test images are ignored here. A
+case with one labelled organ trains only that organ. The same command resumes an interrupted training with the same
+result as an uninterrupted one. If the training is finished, the command reports this. With larger trainer.steps= a
+finished training continues; a polynomial learning rate is then planned again, so the result differs from a training
+of that length. Ctrl-C, SIGTERM or SIGUSR1 stops after the current step; a second signal stops immediately.
+trainer=ddp trains on several GPUs (trainer.devices=, trainer.nodes=), also with torchrun and SLURM; build the cache
+first (liverspleen prepare).
 
-A folder of images is a cohort too: images/ and labels/, or imagesTr/ and labelsTr/, with files of the same names (but
-for nnU-Net's _0000), or X.nii.gz beside X_label.nii.gz. Its label maps hold 0 background, 1 liver, 2 spleen; each CT
-counts as a patient of its own. The table of its files is written into output=, and the folder rejected if it has
-changed when the training goes on. DICOM and label maps with other values: liverspleen import first.
+A folder of images is also a cohort: images/ and labels/, or imagesTr/ and labelsTr/, with files of the same names
+(except _0000 of nnU-Net), or X.nii.gz with X_label.nii.gz. Label maps contain 0 background, 1 liver, 2 spleen; each
+CT is a separate patient. A table of the files is written to output=; a changed folder is rejected when the training
+resumes. For DICOM and other label values use liverspleen import.
 
-Rejected are a split in which a patient is on both sides, or has test cases, a split of another cohort, a CT that by its
-voxels is on both sides, and to go on with images, label maps or a configuration that were changed: every difference is
-named (docs/reference/formats.md).
+Training rejects a split of another cohort; a split with a patient on both sides, or with a patient who has test cases;
+a CT on both sides, or in a test case, under any name, recognized by its voxels; and resuming with changed images, label
+maps or options, with a list of the differences (docs/reference/formats.md).
 
-example
+examples
   liverspleen train cohort=cohort.csv split=split/split.csv output=outputs/model experiment=phantom trainer.steps=2000
   liverspleen train cohort=folder output=outputs/model
 
 inputs
-  cohort=       cohort.csv, or a folder of images
-  split=        split.csv or a fold of liverspleen split
+  cohort=                cohort.csv, or a folder of images
+  split=                 split.csv, or a fold of liverspleen split
 
 outputs, in output=
   last.ckpt, best.ckpt   weights with preprocessing, structures and split hash (best: by DSS per case, in 3D)
-  model.safetensors      the weights of best.ckpt (of last.ckpt without validation) for other programs
+  model.safetensors      weights of best.ckpt (last.ckpt if there is no validation) for other programs
   metrics.csv            loss and validation DSS by step
-  validation.csv         DSS and volumes of each validation case at the last validation
-  split.csv, cohort.csv  the split, without split=; the table of a folder of images
-  run.json               what made them
+  validation.csv         DSS and volumes of each case at the last validation
+  split.csv              the split, if split= is empty
+  cohort.csv             table of the files, if the cohort is a folder of images
+  run.json               command, configuration, versions and hashes
 
 exit codes
-  0 done; 2 cases or input rejected, each listed (the other cases are learnt from); 1 failure
+  0: finished, warnings included; 2: the input or a case was rejected, each listed (other cases are used); 1: failure
 """
 
 from __future__ import annotations

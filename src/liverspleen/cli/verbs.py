@@ -1,4 +1,4 @@
-"""The verbs, and the one sentence that says what each is for: the first line of its module."""
+"""The verbs and their purposes; a purpose is the first line of the module of the verb."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from liverspleen.config import SCHEMAS
 
 
 def module_of(verb: str) -> ModuleType:
-    """The module of a verb, imported."""
+    """Import and return the module of a verb."""
     return importlib.import_module(f"{__package__}.{_name(verb)}")
 
 
 def _name(verb: str) -> str:
-    """A module whose verb is a keyword of Python ends in `_`."""
+    """Return the module name; it ends in `_` if the verb is a keyword of Python."""
     return f"{verb}{'_' * keyword.iskeyword(verb)}"
 
 
 def description(verb: str) -> str:
-    """The docstring of the module of a verb; parsed, because importing the module takes longer."""
+    """Return the docstring of the module of a verb; it is parsed, because importing the module is slower."""
     return ast.get_docstring(ast.parse(_file(verb).read_bytes())) or ""
 
 

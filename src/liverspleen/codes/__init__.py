@@ -1,6 +1,6 @@
 """The registry of issue codes: one entry per code, in one TOML file per area.
 
-An entry says what its code means: title, explanation, hint, the severities it is raised with, and the modules that
+An entry describes its code: title, explanation, hint, the severities it is raised with, and the modules that
 raise it (`raised_in`). `python -m liverspleen.codes` writes docs/reference/errors.md from it.
 """
 
@@ -16,12 +16,12 @@ from typing import Any
 from liverspleen.errors import Severity
 
 FOLDER = Path(__file__).parent
-"""Holds the files of the areas."""
+"""Folder of the files of the areas."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """What one code means."""
+    """Meaning of one code."""
 
     code: str
     title: str
@@ -33,7 +33,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Area:
-    """The codes that begin with `LS-` and `name`, such as `LS-IMG`."""
+    """Codes that begin with `LS-` and `name`, such as `LS-IMG`."""
 
     name: str
     title: str
@@ -41,7 +41,7 @@ class Area:
 
 
 def read_areas() -> tuple[Area, ...]:
-    """All areas, sorted by name, each with its entries in the order of their numbers.
+    """Return all areas, sorted by name, each with its entries in the order of their numbers.
 
     >>> [area.title for area in read_areas() if area.name == "IMG"]
     ['Images']
@@ -63,7 +63,7 @@ def _entry(code: str, fields: Mapping[str, Any]) -> Entry:
 
 
 def page(areas: Sequence[Area]) -> str:
-    """docs/reference/errors.md, in Markdown."""
+    """Return the text of docs/reference/errors.md."""
     listed = (f"- [LS-{area.name}](#{_anchor(area)}) {area.title}" for area in areas)
     return "\n".join([_HEAD, *listed, *(line for area in areas for line in _area_lines(area))])
 
@@ -87,7 +87,7 @@ writes (`run.json`, `findings.csv`, `report.json`, `review.csv`) list every case
 
 
 def _anchor(area: Area) -> str:
-    """The id that Markdown gives to the heading of an area."""
+    """Return the id of the heading of an area in Markdown."""
     return re.sub(r"[^a-z0-9 -]", "", f"LS-{area.name}: {area.title}".lower()).replace(" ", "-")
 
 

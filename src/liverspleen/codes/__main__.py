@@ -13,14 +13,14 @@ _ENTRY = re.compile(r"^(?=\[LS-)", re.MULTILINE)
 
 
 def found_modules() -> dict[str, tuple[str, ...]]:
-    """By code the modules of this package, and of the studies beside it, that raise it."""
+    """Return, by code, the modules of this package and of `experiments` that raise it."""
     package = FOLDER.parent
     own = {name: text for name, text in sources(package).items() if not name.startswith("codes.")}
     return modules_by_code(own | sources(package.parents[1] / "experiments", "experiments."))
 
 
 def updated(text: str, modules: dict[str, tuple[str, ...]]) -> str:
-    """The text of an area's file with the lists of modules as they were found; nothing else changes."""
+    """Return the text of an area's file with updated lists of modules; nothing else changes."""
     parts = _ENTRY.split(text)
     return "".join([parts[0], *(_updated_entry(part, modules) for part in parts[1:])])
 

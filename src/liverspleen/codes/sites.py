@@ -1,4 +1,4 @@
-"""Where codes are raised, found in the source by its syntax tree."""
+"""Find the modules that raise a code, from the syntax trees of the sources."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ _CODE = re.compile(r"(LS-[A-Z]{3}-\d{3})(:.*)?", re.DOTALL)
 
 
 def modules_by_code(modules: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
-    r"""By code the modules that raise it, sorted; `modules` are sources by dotted name.
+    r"""Return, by code, the sorted modules that raise it; `modules` are sources by dotted name.
 
-    A module raises a code if it holds its text, or a constant with that text, also one that it imports. A definition of
-    a constant, a comparison, a set and a docstring only name a code.
+    A module raises a code if it contains its text, or uses a constant with that text, also an imported one. The
+    definition of a constant, a comparison, a set and a docstring do not count.
 
     >>> raising = "from a import LOST\nraise E(LOST)"
     >>> modules_by_code({"a": "LOST = 'LS-IMG-001'", "b": raising, "c": "x == 'LS-IMG-002'"})
@@ -32,13 +32,13 @@ def modules_by_code(modules: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
 
 
 def sources(root: Path, prefix: str = "") -> dict[str, str]:
-    """The Python files below `root` by dotted name, relative to it and after `prefix`."""
+    """Return the Python files below `root` by dotted name, relative to `root` and after `prefix`."""
     files = sorted(file for file in root.rglob("*.py"))
     return {prefix + ".".join(file.relative_to(root).with_suffix("").parts): file.read_text("utf-8") for file in files}
 
 
 def _constants(tree: ast.Module) -> Iterator[tuple[str, str]]:
-    """Names that a module gives to codes, one by one or as `FIRST, SECOND = "…", "…"`."""
+    """Yield names and codes of the constants of a module, single ones or `FIRST, SECOND = "…", "…"`."""
     for node in tree.body:
         for target, value in _assigned(node):
             if isinstance(target, ast.Name) and isinstance(value, ast.Constant) and (code := _code(value)):
@@ -77,7 +77,7 @@ def _raised(tree: ast.Module, constants: Mapping[str, str]) -> Iterator[str]:
 
 
 def _walk(node: ast.AST) -> Iterator[ast.AST]:
-    """All nodes but those that only name a code: comparisons, sets, and statements of a text alone."""
+    """Yield all nodes except those that do not raise a code: comparisons, sets, and statements that are only text."""
     for child in ast.iter_child_nodes(node):
         alone = isinstance(child, ast.Expr) and isinstance(child.value, ast.Constant)
         if not alone and not isinstance(child, ast.Compare | ast.Set):
@@ -86,6 +86,6 @@ def _walk(node: ast.AST) -> Iterator[ast.AST]:
 
 
 def _code(constant: ast.Constant) -> str | None:
-    """The code that a text is, or begins with before a colon."""
+    """Return the code if the text is a code, or begins with a code and a colon."""
     match = _CODE.fullmatch(constant.value) if isinstance(constant.value, str) else None
     return match[1] if match else None

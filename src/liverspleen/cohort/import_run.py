@@ -18,6 +18,7 @@ from liverspleen.cohort.layouts import Found, Request, find_cases
 from liverspleen.cohort.manifest import read_cohort, write_cohort
 from liverspleen.cohort.vocabulary import Vocabulary
 from liverspleen.errors import InputError, Issue
+from liverspleen.locks import try_lock
 from liverspleen.processes import progress, spread
 
 
@@ -25,8 +26,8 @@ from liverspleen.processes import progress, spread
 class Imported:
     """A finished import.
 
-    `cases` is the number of cases in the new cohort, `found` of cases in the source, `reused` of cases from an earlier
-    import; `files` are the tables; `cohort_hash` is that of `cohort.csv`, empty if no case was imported.
+    `cases` counts those in the new cohort, `found` those of the source, `reused` those of an earlier import; `files`
+    are the tables; `cohort_hash` is that of `cohort.csv`, empty if no case could be imported.
     """
 
     cases: int
@@ -47,19 +48,19 @@ def import_cases(
     covariates: Covariates,
     workers: int = 0,
 ) -> Imported:
-    """Import all cases of a source into `output`, and write `cohort.csv`, `import.csv` and `series.csv`.
+    """Import every case of a source into `output`, and write `cohort.csv`, `import.csv` and `series.csv`.
 
     Args:
-        layout: layout of the source.
-        request: paths of the source, and the meaning of its label values.
-        output: folder that is locked during the import.
+        layout: of the source.
+        request: what to read, and what its labels mean.
+        output: folder that nothing else imports into meanwhile.
         identity: hashes of names.
         vocabulary: allowed values of the cohort's columns.
-        covariates: values of columns that the source does not have.
-        workers: number of processes, each with one case in memory; 0: one per core.
+        covariates: columns that the source does not have.
+        workers: processes, each holds one case; 0: one per core.
 
     Raises:
-        InputError: LS-IMP-018 another import is writing into the output; as `find_cases`.
+        InputError: LS-IMP-018 another import is writing into the output; the source cannot be used.
     """
     with _alone(output):
         found = find_cases(layout, request)
@@ -78,8 +79,7 @@ def import_cases(
         files, cohort_hash = _tables(output, identity, vocabulary, found, planned, outcomes, issues)
     included = sum(outcome.row is not None for outcome in outcomes)
     reused = sum(outcome.reused for outcome in outcomes)
-    number = len(found.cases) + len(found.excluded)
-    return Imported(included, number, reused, tuple(files), cohort_hash, tuple(issues))
+    return Imported(included, len(found.cases) + len(found.excluded), reused, tuple(files), cohort_hash, tuple(issues))
 
 
 def _tables(
@@ -91,7 +91,7 @@ def _tables(
     outcomes: Sequence[Outcome],
     issues: list[Issue],
 ) -> tuple[list[Path], str]:
-    """Write the tables, add their issues to `issues`, and return the files and the cohort's hash."""
+    """Write the tables; the files and the cohort's hash. What there is to report is added to `issues`."""
     files = [output / "import.csv"]
     issues += write_import(files[0], found, planned, outcomes, identity)
     if found.series:
@@ -136,15 +136,11 @@ def _result(task: Task, future: Future[Outcome]) -> Outcome:
 @contextmanager
 def _alone(output: Path) -> Iterator[None]:
     """Two imports into one folder would remove each other's unfinished files."""
+    lock = try_lock(output / ".import.lock")
+    if lock is None:
+        message = "another import is writing into the output"
+        raise InputError(Issue("LS-IMP-018", message, "wait for it, or choose another output="))
     try:
-        import fcntl
-    except ImportError:  # no such locks on this system
         yield
-        return
-    with (output / ".import.lock").open("w") as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            message = "another import is writing into the output"
-            raise InputError(Issue("LS-IMP-018", message, "wait for it, or choose another output=")) from None
-        yield
+    finally:
+        os.close(lock)

@@ -19,7 +19,7 @@ from liverspleen.cohort.vocabulary import DEVELOPMENT, Vocabulary
 from liverspleen.errors import InputError, Issue, raised_at
 from liverspleen.imaging.nifti import write_ct, write_label_map
 from liverspleen.imaging.volume import CTVolume, LabelMap
-from liverspleen.storage import sha256_of_array, write_json
+from liverspleen.storage import sha256_of_array, size_and_time, write_json
 
 IMPORT_VERSION = 1
 """Part of every record; cases imported by another version are imported again."""
@@ -225,17 +225,9 @@ def _labelled(row: Mapping[str, str]) -> list[str]:
 def _stamp(case: SourceCase, labelled: str, identity: Identity, request: str) -> str:
     """Return a hash of files with size and time, parameters and version; it is keyed, so that it discloses no names."""
     files = [*case.scan.files, *(case.labels.files if case.labels else ())]
-    stated = [(str(file), *_size_and_time(file)) for file in files]
+    stated = [(str(file), *size_and_time(file)) for file in files]
     text = json.dumps([IMPORT_VERSION, request, labelled, stated], ensure_ascii=True)
     return Identity(identity.key).hashed("stamp", text)
-
-
-def _size_and_time(file: Path) -> tuple[int, int]:
-    try:
-        status = file.stat()
-    except OSError:
-        return 0, 0  # the error is reported when the file is read
-    return status.st_size, status.st_mtime_ns
 
 
 def _unexpected(case_id: str, error: Exception) -> Issue:

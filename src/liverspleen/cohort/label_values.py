@@ -6,7 +6,12 @@ import operator
 from collections.abc import Mapping
 
 from liverspleen.errors import InputError, Issue
-from liverspleen.organs import LABEL_VALUES, OWN_VALUES, Structure, listed, organ
+from liverspleen.organs import LABEL_VALUES, ORGANS, OWN_VALUES, Structure, listed, organ, organs
+
+
+def covered_structures(values: Mapping[int, Structure] | None) -> tuple[Structure, ...]:
+    """The structures of the voxel values `values`; all for None, which is our own label maps."""
+    return ORGANS if values is None else organs(structure.key for structure in values.values())
 
 
 def label_values(key: str, asked: object) -> Mapping[int, Structure] | None:

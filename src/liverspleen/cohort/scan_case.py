@@ -13,7 +13,7 @@ from liverspleen.errors import InputError, Issue
 from liverspleen.imaging.dicom import Algorithm, Series, UnreferableError, read_series, write_segmentation
 from liverspleen.imaging.nifti import read_ct
 from liverspleen.imaging.volume import CTVolume, LabelMap
-from liverspleen.storage import sha256_of
+from liverspleen.storage import sha256_of, size_and_time
 
 NOT_DICOM, UNREFERABLE, EMPTY, CHANGED = "LS-SCN-011", "LS-SCN-012", "LS-SCN-013", "LS-SCN-014"
 
@@ -101,15 +101,7 @@ def write_case_segmentation(
 
 def states(files: Iterable[Path]) -> tuple[tuple[int, int], ...]:
     """Return size and time of each file; zeros for a missing file."""
-    return tuple(_state(file) for file in files)
-
-
-def _state(file: Path) -> tuple[int, int]:
-    try:
-        status = file.stat()
-    except OSError:
-        return 0, 0
-    return status.st_size, status.st_mtime_ns
+    return tuple(map(size_and_time, files))
 
 
 def _regular(file: Path) -> Path:

@@ -10,7 +10,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
-from liverspleen.cohort.archive import SUFFIX, temporary_folder, unpack
 from liverspleen.cohort.folder import LABEL_SUFFIX
 from liverspleen.cohort.identity import Identity, default_key, read_key, write_links
 from liverspleen.cohort.layouts.dicom import SeriesDecision, link_warnings, series_decisions, warnings_of
@@ -20,6 +19,7 @@ from liverspleen.cohort.privacy import redacted_errors
 from liverspleen.cohort.row import ManifestRow, file_name_key, parse_row
 from liverspleen.cohort.scan_case import ScanCase, states, write_case_segmentation
 from liverspleen.cohort.split import read_split
+from liverspleen.cohort.unpacking import SUFFIX, temporary_folder, unpack
 from liverspleen.cohort.vocabulary import Vocabulary
 from liverspleen.errors import InputError, Issue
 from liverspleen.imaging.dicom import Series, find_series

@@ -1,7 +1,7 @@
-"""What can be configured: one frozen dataclass per verb and per config group, and what composes and checks it.
+"""Configuration: one frozen dataclass per verb and per config group, and the functions that compose and check it.
 
-Values stand in `conf/`; names, types, limits, choices and descriptions stand here. `compose` makes a configuration from
-the arguments of a command line, from Python values, or from both.
+Values are in `conf/`; names, types, limits, choices and descriptions are in the dataclasses. `compose` makes a
+configuration from the overrides of a command line, from Python values, or from both.
 """
 
 from liverspleen.config.choices import conf_folder, groups

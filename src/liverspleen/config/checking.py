@@ -1,4 +1,4 @@
-"""Plain values to a configuration, or to one issue for each value that its key does not allow."""
+"""Make a configuration from plain values, or list an issue for each value that its key does not allow."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ _OUT_OF_RANGE: Final = {
     "greater_than_equal": ("is below ", "ge"),
     "less_than": ("is not below ", "lt"),
     "less_than_equal": ("is above ", "le"),
-    "finite_number": ("is not a finite number", ""),
-    "literal_error": ("is not one of its choices", ""),
+    "finite_number": ("is NaN or inf", ""),
+    "literal_error": ("is not one of the choices", ""),
     "string_too_short": ("is empty", ""),
 }
-"""pydantic's kinds of errors that are LS-CFG-006, in words and with the limit; all others are LS-CFG-005."""
+"""Text and limit by pydantic error type, for the types that are LS-CFG-006; all others are LS-CFG-005."""
 
 
 def check(verb: str, schema: type[Schema], values: Mapping[str, Any]) -> Any:
-    """The configuration of a verb, an instance of its schema.
+    """Return the configuration of a verb, an instance of its schema.
 
     Args:
         verb: the verb, for the issues.
@@ -39,8 +39,8 @@ def check(verb: str, schema: type[Schema], values: Mapping[str, Any]) -> Any:
         values: nested plain values; a key that is absent has no value.
 
     Raises:
-        InputError: LS-CFG-002 a key has no value, LS-CFG-003 an unknown key, LS-CFG-005 a wrong type, LS-CFG-006 out of
-            range or not a choice, and what `conflicts()` of the schemas finds.
+        InputError: LS-CFG-002 a required key has no value, LS-CFG-003 a key is unknown, LS-CFG-005 a value has a wrong
+            type, LS-CFG-006 a value is out of range or not a choice; and the issues of `conflicts()` of the schemas.
     """
     known = {key.name: key for key in keys(schema)}
     issues = [*_unknown(verb, schema, values, "")]
@@ -51,7 +51,7 @@ def check(verb: str, schema: type[Schema], values: Mapping[str, Any]) -> Any:
 
 
 def _unknown(verb: str, schema: type[Schema], values: Mapping[str, Any], prefix: str) -> Iterator[Issue]:
-    """Keys that the schema does not have."""
+    """Yield an issue for each key that the schema does not have."""
     known = field_types(schema)
     for name, value in values.items():
         if name not in known:
@@ -68,7 +68,7 @@ def _built(
     known: Mapping[str, ConfigKey],
     issues: list[Issue],
 ) -> Any:
-    """An instance of the schema; what is wrong with it or its groups is added to the issues."""
+    """Return an instance of the schema, or None; its issues and those of its groups are added to `issues`."""
     arguments, before = {}, len(issues)
     for field in fields(schema):  # type: ignore[arg-type]
         name, hint = f"{prefix}{field.name}", field_types(schema)[field.name]
@@ -77,9 +77,10 @@ def _built(
             if isinstance(value, Mapping):
                 arguments[field.name] = _built(verb, group, value, f"{name}.", known, issues)
             elif value is not None:
-                issues.append(Issue("LS-CFG-005", f"{name}={shown(value)} is not a group of keys", "give a choice"))
+                message = f"{name}={shown(value)} is not a config group"
+                issues.append(Issue("LS-CFG-005", message, f"give a choice: {name}=NAME"))
             elif field.default is MISSING:
-                issues.append(Issue("LS-CFG-002", f"{verb} needs {name}=...", f"choose one: {name}=NAME"))
+                issues.append(Issue("LS-CFG-002", f"{verb} needs {name}=...", f"give a choice: {name}=NAME"))
         elif field.name in values or field.default is field.default_factory is MISSING:
             try:
                 arguments[field.name] = _checked(known[name], value)
@@ -99,7 +100,7 @@ def _checked(key: ConfigKey, value: Any) -> Any:
 
 @cache
 def _adapter(key: ConfigKey) -> TypeAdapter[Any]:
-    """The check of one key."""
+    """Return the check of one key."""
     limits = {name: limit for name in ("ge", "gt", "le", "lt") if (limit := getattr(key.key, name)) is not None}
     element: Any = key.element
     if key.choices:
@@ -119,14 +120,15 @@ def _missing(verb: str, key: ConfigKey) -> Issue:
 
 
 def _issue(key: ConfigKey, value: Any, error: ValidationError) -> Issue:
-    """The first violation as one line: key, value, and what is allowed."""
+    """Return the first violation as an issue: key, value, and allowed values."""
     found = error.errors(include_url=False, include_context=False)[0]
     place, kind = found["loc"], found["type"]
     of_list = bool(place) and isinstance(value, list | tuple)
-    wrong = value[int(place[0])] if of_list else value
-    message = f"{key.name}={shown(value)}{f': {shown(wrong)}' if of_list else ''}"
-    if kind not in _OUT_OF_RANGE or (kind == "literal_error" and not isinstance(wrong, key.element)):
-        hint = "write it in quotes" if key.element is str and not key.choices else f"use {key.limits}"
+    element = value[int(place[0])] if of_list else value
+    message = f"{key.name}={shown(value)}{f': {shown(element)}' if of_list else ''}"
+    if kind not in _OUT_OF_RANGE or (kind == "literal_error" and not isinstance(element, key.element)):
+        is_text = key.element is str and not key.choices  # text of the command line is verbatim; YAML has types
+        hint = "use text; in a YAML file, put it in quotes" if is_text else f"use {key.limits}"
         return Issue("LS-CFG-005", f"{message} is not {_noun(key, of_list)}", hint)
     text, limit = _OUT_OF_RANGE[kind]
     bound = number(getattr(key.key, limit)) if limit else ""
@@ -140,7 +142,7 @@ def _noun(key: ConfigKey, of_element: bool) -> str:
 
 
 def shown(value: object) -> str:
-    """A value as the command line has it, shortened.
+    """Return a value as it is written on the command line, shortened.
 
     >>> shown([1, None]), shown(True), shown(float("nan"))
     ('[1,null]', 'true', 'nan')

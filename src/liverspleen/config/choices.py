@@ -1,4 +1,4 @@
-"""What may be chosen: the config groups of the package, and those of a folder of one's own (`conf=FOLDER`)."""
+"""Config groups and their choices: those of the package, and those of a user's folder (`conf=FOLDER`)."""
 
 from __future__ import annotations
 
@@ -11,37 +11,37 @@ import yaml
 
 from liverspleen.errors import InputError, Issue
 
-OWN = "conf"
-"""The word that names a folder of one's own, with any verb."""
+CONF = "conf"
+"""Key of any verb that gives a user's folder of choices."""
 
 
 def conf_folder() -> Path:
-    """The folder of the YAML files: inside an installed package, beside `src` in a checkout."""
+    """Return the folder of the YAML files: inside an installed package, or next to `src` in a checkout."""
     package = Path(__file__).parents[1]
     installed = package / "conf"
     return installed if installed.is_dir() else package.parents[1] / "conf"
 
 
-def groups(own: Path | None = None) -> dict[str, list[str]]:
-    """The config groups and what may be chosen in each, with the choices of a folder of one's own."""
+def groups(folder: Path | None = None) -> dict[str, list[str]]:
+    """Return the choices of each config group, with those of a user's folder."""
     found = _choices(conf_folder())
-    added = _choices(own) if own else {}
+    added = _choices(folder) if folder else {}
     return {group: sorted([*names, *added.get(group, ())]) for group, names in found.items()}
 
 
-def without_own(words: Sequence[str]) -> tuple[list[str], Path | None]:
-    """The words but for `conf=FOLDER`, and that folder: of several the last, None of an empty one.
+def without_conf(overrides: Sequence[str]) -> tuple[list[str], Path | None]:
+    """Return the overrides without `conf=FOLDER`, and that folder: the last one if several, None if empty.
 
     Raises:
-        InputError: LS-CFG-011 there is no such folder, or no choice in it; LS-CFG-012 a YAML file of it is no choice;
-            LS-CFG-013 the package has a choice of that name; LS-CFG-014 a file takes defaults from outside;
-            LS-CFG-015 a file holds anything but plain keys and values.
+        InputError: LS-CFG-011 the folder does not exist or has no choice; LS-CFG-012 a YAML file in it is not a choice;
+            LS-CFG-013 the package has a choice of that name; LS-CFG-014 a file has defaults outside the folder;
+            LS-CFG-015 a file does not consist of plain keys and values.
     """
-    named = [word.partition("=")[2] for word in words if word.startswith(f"{OWN}=")]
-    rest = [word for word in words if not word.startswith(f"{OWN}=")]
-    if not named or not named[-1]:
+    given = [override.partition("=")[2] for override in overrides if override.startswith(f"{CONF}=")]
+    rest = [override for override in overrides if not override.startswith(f"{CONF}=")]
+    if not given or not given[-1]:
         return rest, None
-    folder = Path(named[-1]).absolute()
+    folder = Path(given[-1]).absolute()
     if issues := [*_issues(folder)]:
         raise InputError(issues)
     return rest, folder
@@ -56,26 +56,26 @@ def _choices(folder: Path) -> dict[str, list[str]]:
 
 
 def _issues(folder: Path) -> Iterator[Issue]:
-    """What is wrong with a folder of one's own: whatever of it would silently not be what it seems to be."""
+    """Yield the issues of a user's folder: everything in it that would have no effect or an unexpected one."""
     known = groups()
     files = [*_yaml(folder), *(file for group in _folders(folder) for file in _yaml(group))] if folder.is_dir() else []
     if not files:
-        message = "there is no such folder" if not folder.is_dir() else "the folder holds no choice"
+        message = "the folder does not exist" if not folder.is_dir() else "the folder has no choices"
         yield Issue(
-            "LS-CFG-011", f"{OWN}=: {message}", f"give a folder with {OWN}/network/mine.yaml or so", file=folder
+            "LS-CFG-011", f"{CONF}=: {message}", "give a folder with files such as network/mine.yaml", file=folder
         )
     for file in files:
         group = file.parent.name
         if file.parent == folder or group not in known:
             near = difflib.get_close_matches(group, known, 1, 0.5) if file.parent != folder else []
-            hint = f"did you mean {near[0]}/?" if near else f"put it into a folder out of {', '.join(known)}"
-            yield Issue("LS-CFG-012", "a YAML file that stands in no config group", hint, file=file)
+            hint = f"rename the folder to {near[0]}/" if near else f"move it to one of the folders {', '.join(known)}"
+            yield Issue("LS-CFG-012", "a YAML file outside the folders of config groups", hint, file=file)
         elif file.suffix != ".yaml" or not re.fullmatch(r"\w[\w-]*", file.stem):
-            hint = "name it with letters, digits, _ and -, and .yaml"
-            yield Issue("LS-CFG-012", "a choice that no word can name", hint, file=file)
+            hint = "use a name of letters, digits, _ and -, with the suffix .yaml"
+            yield Issue("LS-CFG-012", "the file name is not valid for a choice", hint, file=file)
         elif file.stem in known[group]:
-            message = f"{group} has a choice {file.stem!r} already, and one name must not mean two things"
-            yield Issue("LS-CFG-013", message, "give yours another name", file=file)
+            message = f"the package already has a choice {file.stem!r} of {group}"
+            yield Issue("LS-CFG-013", message, "rename the file", file=file)
         else:
             yield from _content_issues(file)
 
@@ -89,16 +89,17 @@ def _yaml(folder: Path) -> list[Path]:
 
 
 def _content_issues(file: Path) -> Iterator[Issue]:
-    """What is wrong with the file but for its keys and values, which the schema judges when it is chosen."""
+    """Yield the issues of a file, except those of its keys and values, which the schema checks when it is selected."""
     try:
         content = yaml.safe_load(file.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         line = str(error).splitlines()[0]
-        yield Issue("LS-CFG-015", f"not YAML of plain values ({line})", "correct the file", file=file)
+        yield Issue("LS-CFG-015", f"the file is not YAML with plain values ({line})", "correct the file", file=file)
         return
     if not isinstance(content, dict):
-        yield Issue("LS-CFG-015", "no keys with values", "write key: value lines", file=file)
+        yield Issue("LS-CFG-015", "the file has no keys with values", "write one key: value per line", file=file)
         return
     listed = content.get("defaults")
     if isinstance(listed, list) and any(".." in str(entry) for entry in listed):  # an entry may be {group: choice}
-        yield Issue("LS-CFG-014", "its defaults lead out of the folder", "name choices only", file=file)
+        message = "the defaults refer to a file outside the folder"
+        yield Issue("LS-CFG-014", message, "give only choices of config groups in defaults", file=file)

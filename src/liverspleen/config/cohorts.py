@@ -18,18 +18,18 @@ PROCESSES: Final = Key("The work is done by this number of processes; 0 means on
 
 @dataclass(frozen=True, kw_only=True)
 class VocabularyConfig(Schema):
-    """Values that the columns `dataset`, `condition` and `site` of a cohort may have, in the order of the tables."""
+    """Allowed values of the columns `dataset`, `condition` and `site` of a cohort, in the order of the tables."""
 
     datasets: Annotated[
         list[str],
         Key(
-            "`dataset` has one of these values; only `development` is used for training. Of the others the first is "
-            "that of Tables 2 and 3, the second that of Table 4."
+            "`dataset` has one of these values; only `development` is used for training. The first other value is "
+            "the dataset of Tables 2 and 3, the second that of Table 4."
         ),
     ]
     conditions: Annotated[list[str], Key("`condition` has one of these values, in the order of the tables.")]
     sites: Annotated[
-        list[str], Key("`site` has one of these values; the first two are those of the two CT scans of a patient.")
+        list[str], Key("`site` has one of these values; the first two are the sites of paired examinations.")
     ]
     labels: Annotated[
         dict[str, str],
@@ -65,7 +65,7 @@ class PhantomConfig(Schema):
     workers: Annotated[int, PROCESSES]
 
     def conflicts(self) -> Iterator[Issue]:
-        """No case at all; an empty range of thickness."""
+        """Yield an issue if there is no case, or if the range of thickness is empty."""
         if self.development + self.test1 + self.pairs == 0:
             yield conflict("development=, test1= and pairs= are all 0", "set one of them above 0")
         if self.thickness_min_mm > self.thickness_max_mm:
@@ -88,8 +88,8 @@ class ImportConfig(Schema):
     label_values: Annotated[
         Any,
         Key(
-            "Label values mean what the source says (`names`), what a preset says, or what a map says, such as "
-            "{1: liver, 2: spleen}."
+            "Label values have the meaning that the source (`names`), a preset or a map such as {1: liver, 2: spleen} "
+            "gives them."
         ),
     ]
     covariates: Annotated[Path | None, Key("This CSV has the key `source` or `patient`, and columns of cohort.csv.")]
@@ -97,10 +97,13 @@ class ImportConfig(Schema):
         Path | None,
         Key("Hashes use this key file, created if absent; it is in the user's configuration folder if empty."),
     ]
-    ids: Annotated[Literal["hashed", "names"], Key("`names` keeps the names of a public dataset.")]
+    ids: Annotated[
+        Literal["hashed", "names"], Key("Case ids are hashed, or `names` keeps the names of a public dataset.")
+    ]
     minimum_slices: Annotated[int, Key("A DICOM series with fewer slices is not included.", ge=1, le=100_000)]
     workers: Annotated[
-        int, Key("Number of processes, each with one case; 0 means one per core.", ge=0, le=MOST_PROCESSES)
+        int,
+        Key("This number of processes imports one case each; 0 means one per core.", ge=0, le=MOST_PROCESSES),
     ]
     vocabulary: VocabularyConfig
 
@@ -128,31 +131,35 @@ class ExportConfig(Schema):
     ]
     workers: Annotated[
         int,
-        Key("For a cohort: number of processes, each with one case; 0 means one per core.", ge=0, le=MOST_PROCESSES),
+        Key("This number of processes exports a case of a cohort each; 0 means one per core.", ge=0, le=MOST_PROCESSES),
     ]
     vocabulary: VocabularyConfig
 
     def conflicts(self) -> Iterator[Issue]:
-        """A model and a cohort at once, or an incomplete request."""
+        """Yield the issues of a request that has both a model and a layout, or is incomplete."""
         yield from self._model_conflicts() if self.model is not None else self._cohort_conflicts()
 
     def _model_conflicts(self) -> Iterator[Issue]:
         if self.layout is not None:
-            yield conflict(f"model= and layout={self.layout}", "export the model and the cohort by two commands")
+            yield conflict(
+                f"model= and layout={self.layout} are both given", "export the model and the cohort with two commands"
+            )
         if (self.cohort is None) != (self.split is None):
-            message = "of cohort= and split= only one is given"
-            yield conflict(message, "give both to have the validation cases segmented")
+            message = "only one of cohort= and split= is given"
+            yield conflict(message, "give both to evaluate the model, or none")
 
     def _cohort_conflicts(self) -> Iterator[Issue]:
         for name in ("name", "license", "onnx"):
             if getattr(self, name):
-                yield conflict(f"{name}= is of a model, but there is no model=", f"leave {name}= out")
+                yield conflict(f"{name}= has no effect without model=", f"remove {name}=")
         if self.layout is None:
-            yield conflict("neither model= nor layout= is given", "give model= to export a model, layout= a cohort")
+            yield conflict(
+                "neither model= nor layout= is given", "give model= to export a model, or layout= to export a cohort"
+            )
         elif self.cohort is None:
-            yield conflict(f"layout={self.layout} needs a cohort", "give cohort=")
+            yield conflict(f"layout={self.layout} needs cohort=", "give cohort=")
         if self.split is not None and self.layout == "msd":
-            yield conflict("layout=msd has no place for a split", "leave split= out")
+            yield conflict("layout=msd cannot store a split", "remove split=")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,7 +193,7 @@ class SplitConfig(Schema):
     train_fraction: Annotated[
         float | None,
         Key(
-            "This fraction of the patients trains in a single split, 0.8 if empty; with 1 nobody validates.",
+            "This fraction of the patients trains in a single split, 0.8 if empty; 1 means no validation patients.",
             gt=0,
             le=1,
         ),
@@ -195,24 +202,25 @@ class SplitConfig(Schema):
     vocabulary: VocabularyConfig
 
     def conflicts(self) -> Iterator[Issue]:
-        """Folds determine the fraction."""
+        """Yield an issue if both folds and a fraction are given."""
         if self.folds is not None and self.train_fraction is not None:
             message = f"folds={self.folds} and train_fraction={self.train_fraction:g}, but folds determine the fraction"
-            yield conflict(message, "leave one of them out")
+            yield conflict(message, "remove one of them")
 
 
 @dataclass(frozen=True, kw_only=True)
 class PrepareConfig(Schema):
     """Keys of `liverspleen prepare`."""
 
-    action: Annotated[Literal["fill", "verify", "prune"], Key("This is done with the slice cache.")]
+    action: Annotated[Literal["build", "verify", "prune"], Key("This action is performed on the slice cache.")]
     cohort: Annotated[Path | None, Key("The cases are in this cohort.csv or folder of images; `verify` needs none.")]
     root: Annotated[Path | None, ROOT]
     cache: Annotated[Path, Key("The slice cache is in this folder; several trainings may share it.")]
     pixel_mm: Annotated[
         float | None,
         Key(
-            "The trainings that will read the cache have this `slices.pixel_mm`; each CT keeps its own if empty.",
+            "Slices are resampled to this pixel size, which is `slices.pixel_mm` of the trainings; each CT keeps its "
+            "own if empty.",
             ge=0.1,
             le=20,
         ),
@@ -220,7 +228,7 @@ class PrepareConfig(Schema):
     workers: Annotated[
         int,
         Key(
-            "At most this number of processes works; 0 means as many as memory and cores allow.",
+            "At most this number of processes is used; 0 means one per core. Fewer are used if memory is short.",
             ge=0,
             le=MOST_PROCESSES,
         ),
@@ -228,7 +236,7 @@ class PrepareConfig(Schema):
     vocabulary: VocabularyConfig
 
     def conflicts(self) -> Iterator[Issue]:
-        """Only `verify` works without a cohort."""
+        """Yield an issue if an action other than `verify` has no cohort."""
         if self.cohort is None and self.action != "verify":
             message = f"prepare action={self.action} needs cohort=... (cohort.csv)"
             yield Issue("LS-CFG-002", message, "add cohort=... (liverspleen prepare --help)")

@@ -1,4 +1,4 @@
-"""Overrides and Python values to the configuration of a verb: Hydra composes files and choices, the schema checks."""
+"""Compose the configuration of a verb from overrides and Python values with Hydra, and check it with the schema."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from liverspleen.config.checking import check
-from liverspleen.config.choices import OWN, conf_folder, groups, without_own
+from liverspleen.config.choices import CONF, conf_folder, groups, without_conf
 from liverspleen.config.config_keys import ConfigKey, keys
 from liverspleen.config.hints import groups_of, key_issue
 from liverspleen.config.texts import elements, paths
@@ -18,22 +18,22 @@ from liverspleen.config.verbs import SCHEMAS
 from liverspleen.errors import InputError, Issue
 
 MISSING: Final = "???"
-"""Stands for a value that must be given, in files and in what `--cfg job` prints."""
+"""Placeholder of a required value, in the YAML files and in the output of `--cfg job`."""
 
 
 def compose(verb: str, overrides: Sequence[str] = (), *, values: Mapping[str, object] | None = None) -> Any:
-    """The checked configuration of a verb, an instance of its schema.
+    """Return the checked configuration of a verb, an instance of its schema.
 
     Args:
         verb: such as `train`.
-        overrides: `key=value` as on the command line. Texts, paths, choices and lists of them are taken as they stand,
-            and an empty one is none; lists are split at commas. `conf=FOLDER` adds the choices of that folder. Every
-            other value is in Hydra's grammar.
-        values: Python values, taken as they are, that count more than the overrides: `{"trainer.steps": 20}`,
+        overrides: `key=value` as on the command line. Texts, paths, choices and lists of them are used verbatim, and
+            an empty one means no value; lists are split at commas. `conf=FOLDER` adds the choices of that folder. All
+            other values follow the grammar of Hydra.
+        values: Python values, used unchanged, which take precedence over the overrides: `{"trainer.steps": 20}`,
             `{"trainer": {"steps": 20}}`, and `{"network": "small"}` for a choice.
 
     Raises:
-        InputError: LS-CFG-001 an override is no `key=value`, LS-CFG-002 a needed key is missing, LS-CFG-003 a key is
+        InputError: LS-CFG-001 an override is not `key=value`, LS-CFG-002 a required key is missing, LS-CFG-003 a key is
             unknown, LS-CFG-004 a choice is unknown, LS-CFG-005 a value has a wrong type, LS-CFG-006 it is out of range,
             LS-CFG-016 keys contradict each other, LS-CFG-011 to LS-CFG-015 the folder of choices cannot be used.
 
@@ -46,21 +46,21 @@ def compose(verb: str, overrides: Sequence[str] = (), *, values: Mapping[str, ob
 
 @dataclass(frozen=True)
 class Draft:
-    """What overrides and files say, unchecked: nested plain values without those that are missing, and the choices."""
+    """Unchecked configuration: nested plain values without missing ones, choices, and the user's folder (`conf=`)."""
 
     values: dict[str, Any]
     choices: dict[str, str | None]
-    own: Path | None
+    folder: Path | None
 
     def value(self, key: ConfigKey) -> Any:
-        """The value of a key; `MISSING` if it has none and needs one."""
+        """Return the value of a key, or `MISSING` if a required key has none."""
         found: Any = self.values
         for part in key.name.split("."):
             found = found.get(part) if isinstance(found, Mapping) else None
         return MISSING if found is None and not key.optional else found
 
     def nested(self, known: Iterable[ConfigKey]) -> dict[str, Any]:
-        """The values of those keys, nested, with `MISSING` where one is missing."""
+        """Return the values of the keys, nested, with `MISSING` for missing ones."""
         found: dict[str, Any] = {}
         for key in known:
             _set(found, key.name, self.value(key))
@@ -68,29 +68,29 @@ class Draft:
 
 
 def draft(verb: str, overrides: Sequence[str] = (), *, values: Mapping[str, object] | None = None) -> Draft:
-    """The composed but unchecked configuration; arguments and issues as `compose`."""
+    """Return the composed but unchecked configuration; arguments and issues as in `compose`."""
     python = dict(values or {})
-    if OWN in python:
-        overrides = [*overrides, f"{OWN}={python.pop(OWN)}"]
-    rest, own = without_own(overrides)
-    request = _Request(verb, groups(own))
+    if CONF in python:
+        overrides = [*overrides, f"{CONF}={python.pop(CONF)}"]
+    rest, folder = without_conf(overrides)
+    request = _Request(verb, groups(folder))
     request.add_overrides(rest)
     request.add_values(python)
     if request.issues:
         raise InputError(request.issues)
-    composed, choices = _hydra(verb, request.words, own)
+    composed, choices = _hydra(verb, request.for_hydra, folder)
     for name, value in request.given.items():
         _set(composed, name, value)
-    return Draft(composed, choices, own)
+    return Draft(composed, choices, folder)
 
 
 @dataclass
 class _Request:
-    """Sorts overrides and values: `words` are for Hydra, `given` are set as they are, `issues` are wrong."""
+    """Sorted overrides and values: `for_hydra` are overrides for Hydra, `given` are values that are set unchanged."""
 
     verb: str
     available: dict[str, list[str]]
-    words: list[str] = field(default_factory=list)
+    for_hydra: list[str] = field(default_factory=list)
     given: dict[str, Any] = field(default_factory=dict)
     issues: list[Issue] = field(default_factory=list)
 
@@ -99,38 +99,38 @@ class _Request:
         self.groups = groups_of(self.verb)
 
     def add_overrides(self, overrides: Sequence[str]) -> None:
-        """The `key=value` of a command line; `key = value` and `--key value` are one issue each."""
-        words = [*overrides]
-        while words:
-            word = words.pop(0)
-            name = word.lstrip("-")
+        """Add the `key=value` of a command line; `key = value` and `--key value` are one issue each."""
+        rest = [*overrides]
+        while rest:
+            override = rest.pop(0)
+            name = override.lstrip("-")
             if name in self.known or name in self.groups:
-                message = f"{word!r} is not of the form key=value"
+                message = f"{override!r} is not of the form key=value"
                 self.issues.append(Issue("LS-CFG-001", message, f"write {name}=VALUE, without spaces around ="))
-                words = words[1:] if words[:1] == ["="] else words
-                words = words[1:] if words and "=" not in words[0] else words
+                rest = rest[1:] if rest[:1] == ["="] else rest
+                rest = rest[1:] if rest and "=" not in rest[0] else rest
             else:
-                self._add(word)
+                self._add(override)
 
     def _add(self, override: str) -> None:
         name, equals, value = override.partition("=")
         if not equals or (self.verb == "import" and not re.fullmatch(r"[\w.]+", name)):
-            self.issues.append(self._word_issue(override))
+            self.issues.append(self._form_issue(override))
         elif name in self.groups and not value.startswith(("{", "[")):
             self._choose(name, value)
         elif (key := self.known.get(name)) is None:
             known = name in self.groups or any(other.startswith(f"{name}.") for other in self.known)
-            self.words.append(override) if known else self.issues.append(key_issue(self.verb, name))
+            self.for_hydra.append(override) if known else self.issues.append(key_issue(self.verb, name))
         elif key.is_verbatim:
             self.given[name] = self._verbatim(key, value)
         elif not value and key.optional:
             self.given[name] = None
         else:
             self.given.pop(name, None)
-            self.words.append(f"++{override}")  # a map takes keys that it does not have
+            self.for_hydra.append(f"++{override}")  # a map accepts keys that it does not have
 
     def add_values(self, values: Mapping[str, object], prefix: str = "") -> None:
-        """Python values, nested or dotted."""
+        """Add Python values, nested or with dotted names."""
         for part, value in values.items():
             name = f"{prefix}{part}"
             if name in self.known:
@@ -144,7 +144,7 @@ class _Request:
 
     def _choose(self, group: str, choice: str) -> None:
         if choice in self.available[group] or choice == "null":
-            self.words.append(f"{group}={choice}")
+            self.for_hydra.append(f"{group}={choice}")
             return
         hint = f"use one of {', '.join(self.available[group])}"
         self.issues.append(Issue("LS-CFG-004", f"{group} has no choice {choice!r}", hint))
@@ -156,15 +156,15 @@ class _Request:
             return [*self.given.get(key.name, ()), *paths(value)]
         return elements(value)
 
-    def _word_issue(self, word: str) -> Issue:
-        if self.verb == "import":  # the word may be a piece of a path, and a path may name a patient
+    def _form_issue(self, override: str) -> Issue:
+        if self.verb == "import":  # the argument may be a part of a path, and a path may contain a patient's name
             message = "an argument is not of the form key=value"
-            return Issue("LS-CFG-001", message, "write key=value, and put what holds spaces in quotes")
-        return Issue("LS-CFG-001", f"{word!r} is not of the form key=value", "write key=value")
+            return Issue("LS-CFG-001", message, "write key=value, and quote arguments that contain spaces")
+        return Issue("LS-CFG-001", f"{override!r} is not of the form key=value", "write key=value")
 
 
-def _hydra(verb: str, words: Sequence[str], own: Path | None) -> tuple[dict[str, Any], dict[str, str | None]]:
-    """What Hydra composes, as plain values, and which choice of each group it took."""
+def _hydra(verb: str, overrides: Sequence[str], folder: Path | None) -> tuple[dict[str, Any], dict[str, str | None]]:
+    """Return what Hydra composes, as plain values, and the choice of each group."""
     from hydra import compose as hydra_compose
     from hydra.errors import HydraException
     from omegaconf import OmegaConf, open_dict
@@ -173,37 +173,37 @@ def _hydra(verb: str, words: Sequence[str], own: Path | None) -> tuple[dict[str,
 
     hint = f"see the keys and their types in: liverspleen {verb} --help"
     try:
-        with _composing(own) as first:
-            composed = hydra_compose(config_name=verb, overrides=[*first, *words], return_hydra_config=True)
+        with _composing(folder) as first:
+            composed = hydra_compose(config_name=verb, overrides=[*first, *overrides], return_hydra_config=True)
         choices = OmegaConf.to_container(composed.hydra.runtime.choices)
         with open_dict(composed):
             del composed["hydra"]
         values = OmegaConf.to_container(composed, resolve=True)
     except (HydraException, OmegaConfBaseException, ValueError) as error:
         raise InputError(Issue("LS-CFG-005", _first_line(error.__cause__ or error), hint)) from error
-    except YAMLError as error:  # its lines say what and where
+    except YAMLError as error:  # the error and its place are in several lines
         raise InputError(Issue("LS-CFG-005", " ".join(str(error).split()), hint)) from error
     except RecursionError as error:
-        raise InputError(Issue("LS-CFG-005", "the defaults of a choice lead back to itself", hint)) from error
+        raise InputError(Issue("LS-CFG-005", "the defaults of a choice include the choice itself", hint)) from error
     assert isinstance(values, dict)
     assert isinstance(choices, dict)
     return _present(values), {str(name): choice for name, choice in choices.items()}
 
 
 @contextmanager
-def _composing(own: Path | None) -> Iterator[list[str]]:
-    """Hydra, ready to compose; gives the overrides that come first, for a user's own folder of choices."""
+def _composing(folder: Path | None) -> Iterator[list[str]]:
+    """Initialize Hydra, and yield the overrides that a user's folder of choices needs."""
     from hydra import initialize_config_dir
     from hydra.core.override_parser.types import Quote, QuotedString
 
     with initialize_config_dir(version_base="1.3", config_dir=str(conf_folder())):
-        yield [f"hydra.searchpath=[{QuotedString(f'file://{own}', Quote.single).with_quotes()}]"] if own else []
+        yield [f"hydra.searchpath=[{QuotedString(f'file://{folder}', Quote.single).with_quotes()}]"] if folder else []
 
 
 def _present(values: Mapping[Any, Any]) -> dict[str, Any]:
-    """The values without those that are missing."""
-    kept = {name: value for name, value in values.items() if not (isinstance(value, str) and value == MISSING)}
-    return {name: _present(value) if isinstance(value, Mapping) else value for name, value in kept.items()}
+    """Return the values without missing ones."""
+    present = {name: value for name, value in values.items() if not (isinstance(value, str) and value == MISSING)}
+    return {name: _present(value) if isinstance(value, Mapping) else value for name, value in present.items()}
 
 
 def _set(values: dict[str, Any], name: str, value: Any) -> None:

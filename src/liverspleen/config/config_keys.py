@@ -1,4 +1,4 @@
-"""The keys of a schema, with everything that `--help`, checks and issues need to know about them."""
+"""The keys of a schema with the properties that `--help`, checks and issues use."""
 
 from __future__ import annotations
 
@@ -60,12 +60,12 @@ class ConfigKey:
 
     @property
     def is_verbatim(self) -> bool:
-        """Whether the command line takes the value as it stands: paths, texts, choices, and lists of them."""
+        """Whether the command line uses the value verbatim: paths, texts, choices, and lists of them."""
         return not self.is_map and self.element in (str, Path)
 
     @cached_property
     def limits(self) -> str:
-        """The allowed values in words.
+        """The allowed values as text.
 
         >>> from liverspleen.config import SplitConfig
         >>> {key.name: key.limits for key in keys(SplitConfig)}["folds"]
@@ -96,7 +96,7 @@ def keys(schema: type[Schema], prefix: str = "") -> Iterator[ConfigKey]:
 
 
 def field_types(schema: type[Schema]) -> dict[str, Any]:
-    """The annotation of each field, in order."""
+    """Return the annotation of each field, in order."""
     return _field_types(schema)  # type: ignore[arg-type]
 
 
@@ -107,7 +107,7 @@ def _field_types(schema: Any) -> dict[str, Any]:
 
 
 def group_of(hint: Any) -> type[Schema] | None:
-    """The schema of a config group, if a field is one."""
+    """Return the schema of a config group, or None if the field is not one."""
     for kind in (hint, *get_args(hint)):
         if isinstance(kind, type) and issubclass(kind, Schema):
             return kind
@@ -115,7 +115,7 @@ def group_of(hint: Any) -> type[Schema] | None:
 
 
 def either(choices: tuple[Any, ...]) -> str:
-    """Choices in words.
+    """Return choices as text.
 
     >>> either(("auto", "cpu", "gpu")), either(("loa",)), either(())
     ('auto, cpu or gpu', 'loa', '')
@@ -138,7 +138,7 @@ def _config_key(name: str, hint: Any) -> ConfigKey:
 
 
 def _range(key: Key) -> str:
-    """A range in words, with a space before it."""
+    """Return a range as text, with a leading space."""
     lower = "" if key.ge is None else f" from {number(key.ge)}"
     if key.gt is not None:
         lower = f" above {number(key.gt)}"
@@ -150,7 +150,7 @@ def _range(key: Key) -> str:
 
 
 def number(value: float) -> str:
-    """A limit as text.
+    """Return a limit as text.
 
     >>> number(4294967295), number(1e9), number(0.1)
     ('4294967295', '1000000000', '0.1')

@@ -16,7 +16,9 @@ _INDICES = (*ORGAN_KEYS, RATIO_KEY)
 _LARGEST_CM3 = 1_000_000
 _LARGEST_PCT = 200  # of the mean of two volumes: the difference of something and nothing
 _LARGEST_STUDY = 1_000_000
-_LABEL_VALUES = Key("Voxel values of `labels` mean what this name says, or a map such as {5: liver, 1: spleen}.")
+_LABEL_VALUES = Key(
+    "Voxel values of `labels` have the meaning of this preset, or of a map such as {5: liver, 1: spleen}."
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,8 +28,8 @@ class MeasureConfig(Schema):
     labels: Annotated[
         Path,
         Key(
-            "This folder has label maps, <case_id>.nii.gz or <case_id>_dseg.nii.gz, or a folder <case_id> of masks per "
-            "case."
+            "The label maps are in this folder: <case_id>.nii.gz, <case_id>_dseg.nii.gz, or one folder <case_id> of "
+            "masks per case."
         ),
     ]
     reference: Annotated[
@@ -40,20 +42,22 @@ class MeasureConfig(Schema):
     reference_reader: Annotated[str, Key("The person or system that drew the references has this name.")]
     datasets: Annotated[list[str], Key("These datasets of a cohort are measured; all are if empty.")]
     label_values: Annotated[Any, _LABEL_VALUES]
-    reference_values: Annotated[Any, Key("Voxel values of `reference` mean what this name or map says.")]
-    allow_missing: Annotated[bool, Key("A case without a label map scores 0, and is not an error.")]
+    reference_values: Annotated[Any, Key("Voxel values of `reference` have the meaning of this preset or map.")]
+    allow_missing: Annotated[bool, Key("A case without a label map has a DSS of 0, and is not an error.")]
     surface: Annotated[
-        Literal["voxel", "area", "none"], Key("Surface distances have this definition; `none` leaves them out.")
+        Literal["voxel", "area", "none"], Key("Surface distances have this definition; `none` omits them.")
     ]
     nsd_tolerance_mm: Annotated[float, Key("The NSD counts two surfaces as equal up to this distance.", ge=0, le=1000)]
     workers: Annotated[int, PROCESSES]
     vocabulary: VocabularyConfig
 
     def conflicts(self) -> Iterator[Issue]:
-        """Label maps of a cohort always have the values of this project."""
+        """Yield an issue if reference_values= is given without reference=."""
         if self.reference is None and self.reference_values != OWN_VALUES:
-            message = "reference_values= is given without reference=; the label maps of a cohort have our own values"
-            yield conflict(message, "add reference=, or leave it out")
+            message = (
+                "reference_values= has no effect without reference=, because a cohort has the values of liverspleen"
+            )
+            yield conflict(message, "give reference=, or remove reference_values=")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,20 +69,20 @@ class ReportConfig(Schema):
     reader: Annotated[str | None, Key("This reader is under test; it is the only one if empty.")]
     reference: Annotated[str | None, Key("This reader is the reference; it is the only one if empty.")]
     cohort: Annotated[
-        Path | None, Key("Table 1 and Figure 1 are made from this cohort.csv; they are left out if empty.")
+        Path | None, Key("Table 1 and Figure 1 are made from this cohort.csv; they are omitted if empty.")
     ]
     root: Annotated[Path | None, ROOT]
     split: Annotated[Path | None, Key("Figure 1 shows the sides of this split.csv of that cohort.")]
     exclusions: Annotated[
         Path | None,
         Key(
-            "Figure 1 shows the patients excluded by this CSV of reason,count; the reason `assessed` is the "
-            "number of all patients."
+            "Figure 1 shows the excluded patients of this CSV of reason,count; the reason `assessed` is the number of "
+            "all patients."
         ),
     ]
     labels: Annotated[
         Path | None,
-        Key("Figure 3 shows label maps of the reader, <case_id>.nii.gz, from this folder; it is left out if empty."),
+        Key("Figure 3 shows label maps of the reader, <case_id>.nii.gz, from this folder; it is omitted if empty."),
     ]
     label_values: Annotated[Any, _LABEL_VALUES]
     cases: Annotated[
@@ -103,7 +107,7 @@ class CompareConfig(Schema):
     vocabulary: VocabularyConfig
 
     def conflicts(self) -> Iterator[Issue]:
-        """No table at all."""
+        """Yield an issue if there is no table."""
         if not self.measurements:
             message = "compare needs measurements=... (measurements.csv of the readers)"
             yield Issue("LS-CFG-002", message, "add measurements=... (liverspleen compare --help)")
@@ -114,52 +118,54 @@ class ChangeConfig(Schema):
     """Keys of `liverspleen change`."""
 
     measurements: Annotated[
-        Path | None, Key("Both CT scans are in this measurements.csv; without it give before= and after=.")
+        Path | None, Key("Both CT scans are in this measurements.csv; before= and after= are required if empty.")
     ]
     first: Annotated[str | None, Key("The earlier CT has this case_id.")]
     second: Annotated[str | None, Key("The later CT has this case_id.")]
-    reader: Annotated[str | None, Key("This reader measured both; it is the only reader if empty.")]
-    before: Annotated[
-        float | None, Key("The earlier volume is this, in cm³, or the earlier ratio.", ge=0, le=_LARGEST_CM3)
-    ]
-    after: Annotated[float | None, Key("The later volume is this, in cm³, or the later ratio.", ge=0, le=_LARGEST_CM3)]
+    reader: Annotated[str | None, Key("This reader measured both CT scans; it is the only reader if empty.")]
+    before: Annotated[float | None, Key("The earlier CT has this volume in cm³, or this ratio.", ge=0, le=_LARGEST_CM3)]
+    after: Annotated[float | None, Key("The later CT has this volume in cm³, or this ratio.", ge=0, le=_LARGEST_CM3)]
     structure: Annotated[str | None, Key("This index is compared; all are if empty.", choices=_INDICES)]
     report: Annotated[Path | None, Key("The percentage RC are read from this report.json.")]
-    rc_pct: Annotated[float | None, Key("This percentage RC is used instead.", gt=0, le=_LARGEST_PCT)]
+    rc_pct: Annotated[float | None, Key("This percentage RC is used in place of a report.", gt=0, le=_LARGEST_PCT)]
     rc_ci_pct: Annotated[
         list[float],
-        Key("It has this 95 % interval, [lower,upper], which is unknown if empty.", ge=0, le=10 * _LARGEST_PCT),
+        Key(
+            "The RC of `rc_pct` has this 95 % interval, [lower,upper], which is unknown if empty.",
+            ge=0,
+            le=10 * _LARGEST_PCT,
+        ),
     ]
     output: Annotated[
         Path | None, Key("This folder gets change.json and run.json; the result is only printed if empty.")
     ]
 
     def conflicts(self) -> Iterator[Issue]:
-        """Either two rows of a table or two values, and exactly one source of the RC."""
+        """Yield the issues of missing or contradicting volumes and sources of the RC."""
         yield from (Issue("LS-CHG-001", message, hint) for message, hint in self._volumes())
         yield from (Issue("LS-CHG-001", message, hint) for message, hint in self._reproducibility())
 
     def _volumes(self) -> Iterator[tuple[str, str]]:
         of_file = {"first": self.first, "second": self.second}
         of_values = {"before": self.before, "after": self.after}
-        needed, other = (of_values, of_file) if self.measurements is None else (of_file, of_values)
-        if missing := [f"{name}=" for name, value in needed.items() if value is None]:
+        required, other = (of_values, of_file) if self.measurements is None else (of_file, of_values)
+        if missing := [f"{name}=" for name, value in required.items() if value is None]:
             hint = "give measurements=, first= and second=, or before= and after="
-            yield f"{', '.join(missing)} is missing", hint
+            yield f"missing options: {', '.join(missing)}", hint
         if given := [f"{name}=" for name, value in other.items() if value is not None]:
-            message = f"{', '.join(given)} does not go {'with' if self.measurements else 'without'} measurements="
-            yield message, "leave it out"
+            message = f"{', '.join(given)} cannot be used {'with' if self.measurements else 'without'} measurements="
+            yield message, f"remove {', '.join(given)}"
 
     def _reproducibility(self) -> Iterator[tuple[str, str]]:
         if self.report is not None and self.rc_pct is not None:
-            yield "report= and rc_pct= both give an RC", "leave one of them out"
+            yield "report= and rc_pct= are both given", "remove one of them"
         if self.report is None and self.rc_pct is None:
-            yield "no RC", "give report=, or rc_pct="
+            yield "no RC is given", "give report= or rc_pct="
         elif self.structure is None and (self.rc_pct is None) == (self.measurements is None):
             message = "rc_pct= is the RC of one index" if self.measurements else "report= has the RC of several indices"
-            yield message, f"name it: structure= one of {', '.join(_INDICES)}"
+            yield f"{message}, expected structure=", f"give structure= one of {', '.join(_INDICES)}"
         if self.rc_ci_pct and (self.rc_pct is None or len(self.rc_ci_pct) != 2):
-            yield "rc_ci_pct= is not the interval of rc_pct=", "give [lower,upper] beside it"
+            yield "rc_ci_pct= is not an interval of rc_pct=", "give rc_pct= and rc_ci_pct=[lower,upper]"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,7 +179,7 @@ class PlanConfig(Schema):
     n: Annotated[
         int | None,
         Key(
-            "It is computed what this number of cases gives, or the number that is needed if empty.",
+            "The precision or power of this number of cases is computed, or the required number if empty.",
             ge=1,
             le=_LARGEST_STUDY,
         ),
@@ -182,7 +188,7 @@ class PlanConfig(Schema):
     half_width: Annotated[
         float | None,
         Key(
-            "The 95 % interval may be twice this long, in the unit of sd for loa, in percent for rc.",
+            "The 95 % interval has this half-width, in the unit of sd for loa, in percent for rc.",
             gt=0,
             le=1e9,
         ),
@@ -191,9 +197,9 @@ class PlanConfig(Schema):
     repeats: Annotated[int | None, Key("For rc, each patient has this number of CT scans, 2 if empty.", ge=2, le=1000)]
     margin: Annotated[
         float | None,
-        Key("For tost, a mean difference up to this does not matter, in the unit of sd.", gt=0, le=1e9),
+        Key("For tost, this is the equivalence margin of the mean difference, in the unit of sd.", gt=0, le=1e9),
     ]
-    bias: Annotated[float | None, Key("For tost, the true mean difference is this, 0 if empty.", ge=-1e9, le=1e9)]
+    bias: Annotated[float | None, Key("For tost, this true mean difference is assumed, 0 if empty.", ge=-1e9, le=1e9)]
     power: Annotated[
         float | None, Key("For tost, equivalence is shown with this probability, 0.8 if empty.", gt=0, lt=1)
     ]
@@ -204,26 +210,25 @@ class PlanConfig(Schema):
     output: Annotated[Path | None, Key("This folder gets plan.json and run.json; the table is only printed if empty.")]
 
     def given(self) -> dict[str, float]:
-        """The numbers that are set, by key."""
+        """Return the numbers that are given, by key."""
         numbers = {name: value for name, value in vars(self).items() if name not in ("question", "output")}
         return {name: value for name, value in numbers.items() if value is not None}
 
     def conflicts(self) -> Iterator[Issue]:
-        """Numbers that the question needs and lacks, and those of another question."""
-        needed, optional = _NEEDED[self.question], _OPTIONAL[self.question]
+        """Yield the issues of missing numbers, and of numbers that the question does not use."""
+        required, optional = _REQUIRED[self.question], _OPTIONAL[self.question]
         if self.n is not None:
-            needed, optional = (tuple(k for k in keys if k not in _INSTEAD_OF_N) for keys in (needed, optional))
-        if missing := [f"{name}=" for name in needed if name not in self.given()]:
-            instead = "" if self.n is not None or self.question == "tost" else " (n= may stand for half_width=)"
-            message = f"question={self.question} needs {', '.join(missing)}"
-            yield Issue("LS-PLN-002", message, f"give it{instead}")
-        if foreign := [f"{name}=" for name in self.given() if name not in (*needed, *optional, "n")]:
+            required, optional = (tuple(k for k in keys if k not in _INSTEAD_OF_N) for keys in (required, optional))
+        if missing := ", ".join(f"{name}=" for name in required if name not in self.given()):
+            instead = "" if self.n is not None or self.question == "tost" else ", or n= in place of half_width="
+            yield Issue("LS-PLN-002", f"question={self.question} needs {missing}", f"give {missing}{instead}")
+        if unused := ", ".join(f"{name}=" for name in self.given() if name not in (*required, *optional, "n")):
             with_n = " with n=" if self.n is not None else ""
-            message = f"{', '.join(foreign)} is not of question={self.question}{with_n}"
-            yield Issue("LS-PLN-002", message, "leave it out")
+            message = f"question={self.question}{with_n} does not use {unused}"
+            yield Issue("LS-PLN-002", message, f"remove {unused}")
 
 
-_NEEDED: Final[Mapping[str, tuple[str, ...]]] = {
+_REQUIRED: Final[Mapping[str, tuple[str, ...]]] = {
     "loa": ("sd", "half_width"),
     "rc": ("rc_pct", "half_width"),
     "tost": ("sd", "margin"),
@@ -240,6 +245,6 @@ _INSTEAD_OF_N: Final = ("half_width", "power", "assurance")
 class AuditConfig(Schema):
     """Keys of `liverspleen audit`."""
 
-    published: Annotated[Path, Key("The numbers as printed are in this CSV.")]
+    published: Annotated[Path, Key("The printed numbers are in this CSV.")]
     claims: Annotated[Path, Key("The relations between these numbers are in this YAML.")]
     output: Annotated[Path, Key("This folder gets findings.csv, findings.json, audit.md and audit.html.")]

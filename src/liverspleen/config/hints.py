@@ -1,4 +1,4 @@
-"""What is said about a key that a verb does not have: the key that is meant, or why there is none."""
+"""Hints for a key that a verb does not have: the key that is probably meant, or why there is none."""
 
 from __future__ import annotations
 
@@ -33,33 +33,33 @@ _SYNONYMS: Final[Mapping[tuple[str, ...], str]] = {
     ("seed",): "random_state",
 }
 """Names that other tools use, with our keys for them; the first key that the verb has is suggested."""
-_MEANT: Final = {word: keys for keys, words in _SYNONYMS.items() for word in words.split()}
+_MEANT: Final = {name: keys for keys, names in _SYNONYMS.items() for name in names.split()}
 
-_BESIDES: Final[Mapping[str, str]] = {
+_REMARKS: Final[Mapping[str, str]] = {
     "trainer.steps": "the length of a training is its number of optimizer steps",
     "split": "a fold is a file of `liverspleen split folds=5`, such as split=split/fold0.csv",
     "network": "networks are choices, such as network=unet_2d",
-    "network.weights": "a file, or hub; it starts the encoder from weights of timm",
+    "network.weights": "a file, or hub; the encoder starts from weights of timm",
     "flips": "it averages over slices in order and reversed; images are not mirrored",
 }
-"""What is worth knowing about a key that is suggested for another word."""
+"""Remarks about keys that are suggested for another name."""
 
 _START = "a training does not start from a checkpoint; to resume one, give the same command again"
 _CLIPPING = "gradients are not clipped; use a smaller optimizer.lr="
 _PROBABILITIES = "predict writes label maps only"
 _UNSUPPORTED: Final[Mapping[str, Mapping[str, str]]] = {
     "train": {
-        "resume": "a stopped training resumes when the same command is given again; leave this out",
+        "resume": "a stopped training resumes when the same command is given again; remove this",
         **dict.fromkeys(["ckpt_path", "checkpoint", "ckpt", "init_from", "finetune", "pretrained_weights"], _START),
         **dict.fromkeys(["grad_clip", "clip_grad", "gradient_clip_val", "max_grad_norm"], _CLIPPING),
     },
     "predict": dict.fromkeys(["save_probabilities", "probabilities", "softmax", "save_softmax"], _PROBABILITIES),
 }
-"""Words of other tools that have no key here, by verb, and what to do instead; bench and sweep have those of train."""
+"""Names of other tools without a key here, by verb, with what to do instead; bench and sweep use those of train."""
 
 
 def key_issue(verb: str, name: str) -> Issue:
-    """LS-CFG-003: the verb has no such key, with the key that is meant if that can be told.
+    """Return LS-CFG-003, the verb has no such key, with the key that is probably meant.
 
     >>> print(key_issue("train", "lr"))
     LS-CFG-003: train has no key 'lr'; use optimizer.lr=...
@@ -72,7 +72,7 @@ def key_issue(verb: str, name: str) -> Issue:
 
 
 def groups_of(verb: str) -> list[str]:
-    """The config groups of a verb that can be chosen from: those of its schema, and recipes of trainings.
+    """Return the config groups of a verb: those of its schema, and `experiment` for trainings.
 
     >>> groups_of("check"), groups_of("info")
     (['vocabulary'], ['network'])
@@ -83,7 +83,7 @@ def groups_of(verb: str) -> list[str]:
 
 
 def nearest(name: str, known: Sequence[str]) -> list[str]:
-    """The known keys that a name may stand for, the last part of a key counting as the whole.
+    """Return the known keys that a name may mean; the last part of a key counts as the key.
 
     >>> nearest("steps", ["trainer.steps", "seed"]), nearest("trainer.stepz", ["trainer.steps", "seed"])
     (['trainer.steps'], ['trainer.steps'])
@@ -100,22 +100,20 @@ def nearest(name: str, known: Sequence[str]) -> list[str]:
 def _hint(verb: str, name: str) -> str:
     limits = {key.name: f"{key.limits}" if key.choices else "" for key in keys(SCHEMAS[verb])}
     known = [*limits, *groups_of(verb)]
-    word = _last(name).lower().lstrip("-+~")
+    last = _last(name).lower().lstrip("-+~")
     kind = "train" if issubclass(SCHEMAS[verb], TrainConfig) else verb
-    if (why := _UNSUPPORTED.get(kind, {}).get(word)) is not None:
+    if (why := _UNSUPPORTED.get(kind, {}).get(last)) is not None:
         return f"not supported: {why}"
     if (renamed := RENAMED.get(name)) in known:
         return f"use {renamed}=..."
-    meant = [key for key in _MEANT.get(word, ()) if key in known][:1] or nearest(name, known)
+    meant = [key for key in _MEANT.get(last, ()) if key in known][:1] or nearest(name, known)
     if len(meant) > 1:
         return f"use one of {', '.join(f'{key}=' for key in meant)}"
     if not meant:
         return f"see the keys in: liverspleen {verb} --help"
-    besides = _BESIDES.get(meant[0]) or limits.get(meant[0])
-    sure = word in _MEANT or _last(meant[0]) == word
-    return (
-        f"{'use' if sure else 'did you mean'} {meant[0]}=...{'' if sure else '?'}{f' ({besides})' if besides else ''}"
-    )
+    remark = _REMARKS.get(meant[0]) or limits.get(meant[0])
+    sure = last in _MEANT or _last(meant[0]) == last
+    return f"{'use' if sure else 'did you mean'} {meant[0]}=...{'' if sure else '?'}{f' ({remark})' if remark else ''}"
 
 
 def _last(name: str) -> str:

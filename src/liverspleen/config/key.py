@@ -1,4 +1,4 @@
-"""What a schema states about a key besides its type: description, limits, choices, neutral value."""
+"""Properties of a key in a schema besides its type: description, limits, choices, neutral value."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ class _NoNeutral(Enum):
 
 
 NO_NEUTRAL: Final = _NoNeutral.NO_NEUTRAL
-"""The key has no neutral value: it was there from the first version on."""
+"""The key has no neutral value, because it exists since the first version."""
 
 
 @dataclass(frozen=True)
 class Key:
-    """Stands in `Annotated[type, Key(...)]` of a schema. For a list, limits and choices hold for each element.
+    """Properties of a key, used in `Annotated[type, Key(...)]`; for a list, limits and choices hold for each element.
 
     Attributes:
         description: full sentences, shown by `--help`.
@@ -28,8 +28,8 @@ class Key:
         gt: limit that a value must exceed.
         le: largest value.
         lt: limit that a value must stay below.
-        choices: allowed texts, where another table has them; choices written in the schema are a `Literal`.
-        neutral: for a key that was added later, the value with which a run is the same as one from before.
+        choices: allowed texts, if another table has them; choices that the schema lists are a `Literal`.
+        neutral: for a key that was added later, the value that gives the same run as before.
 
     >>> Key("Number of optimizer steps.", ge=1, le=10**9).le
     1000000000
@@ -49,12 +49,12 @@ class Schema:
     """Base of the schemas: frozen dataclasses whose fields carry a `Key`, or are schemas (config groups)."""
 
     def conflicts(self) -> Iterator[Issue]:
-        """Values that are allowed one by one but not together."""
+        """Yield the issues of values that are allowed one by one but not together."""
         yield from ()
 
 
 def conflict(message: str, hint: str) -> Issue:
-    """Values that do not go together.
+    """Return LS-CFG-016, values that contradict each other.
 
     >>> print(conflict("all loss weights are 0", "set a weight above 0"))
     LS-CFG-016: all loss weights are 0; set a weight above 0
@@ -63,7 +63,7 @@ def conflict(message: str, hint: str) -> Issue:
 
 
 def not_allowed(message: str, hint: str) -> Issue:
-    """A value of one key that limits or choices cannot exclude.
+    """Return LS-CFG-006, a value that is not allowed although limits and choices do not exclude it.
 
     >>> print(not_allowed("slices.count=2 is even", "use an odd number"))
     LS-CFG-006: slices.count=2 is even; use an odd number
@@ -73,5 +73,5 @@ def not_allowed(message: str, hint: str) -> Issue:
 
 LARGEST_SEED: Final = 2**32 - 1
 LARGEST_COUNT: Final = 10**9
-"""Of steps and the like."""
+"""Limit of numbers of steps and similar counts."""
 MOST_PROCESSES: Final = 1024

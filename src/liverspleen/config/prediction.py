@@ -23,7 +23,9 @@ class PredictConfig(Schema):
     datasets: Annotated[list[str], Key("These datasets of a cohort are segmented; all are if empty.")]
     split: Annotated[
         Path | None,
-        Key("Only the validation patients of this split of the model are segmented; all are if empty."),
+        Key(
+            "Only the validation patients of this split are segmented, which is that of the training; all are if empty."
+        ),
     ]
     ids: Annotated[
         Literal["hashed", "names"],
@@ -35,13 +37,13 @@ class PredictConfig(Schema):
     ]
     postprocess: Annotated[
         Literal["model", "none"],
-        Key("`model` removes small parts where the validation of the model found that it helps."),
+        Key("`model` removes small parts of organs for which the validation of the model showed that it helps."),
     ]
     flips: Annotated[
         bool,
         Key(
             "Predictions are averaged over slices in order and reversed, in twice the time; the review score then "
-            "knows where they disagree."
+            "includes their disagreement."
         ),
     ]
     precision: Annotated[
@@ -53,7 +55,7 @@ class PredictConfig(Schema):
         int | None,
         Key("This number of slices is segmented at once; it is chosen automatically if empty.", ge=1, le=4096),
     ]
-    shard: Annotated[str | None, Key("This task segments this part of the cases, such as 2/8, or all if empty.")]
+    shard: Annotated[str | None, Key("This task segments this shard of the cases, such as 2/8, or all if empty.")]
     workers: Annotated[
         int, Key("The work is done by this number of processes; 0 means one, or one per GPU.", ge=0, le=MOST_PROCESSES)
     ]

@@ -21,13 +21,13 @@ class SlicesConfig(Schema):
         int,
         Key("This odd number of neighbouring slices enters the network, and the middle one is segmented.", ge=1, le=99),
     ]
-    window_lower_hu: Annotated[float, Key("This HU becomes 0.", ge=_LOWEST_HU, le=_HIGHEST_HU)]
-    window_upper_hu: Annotated[float, Key("This HU becomes 1.", ge=_LOWEST_HU, le=_HIGHEST_HU)]
+    window_lower_hu: Annotated[float, Key("This HU is mapped to 0.", ge=_LOWEST_HU, le=_HIGHEST_HU)]
+    window_upper_hu: Annotated[float, Key("This HU is mapped to 1.", ge=_LOWEST_HU, le=_HIGHEST_HU)]
     clip: Annotated[bool, Key("Intensities outside the window are clipped to 0 and 1.")]
     distance_mm: Annotated[
         float | None,
         Key(
-            "Input slices lie about this far apart, at a multiple of the spacing of each CT. "
+            "Input slices are about this distance apart, a multiple of the spacing of each CT. "
             "They are adjacent if empty.",
             gt=0,
             le=100,
@@ -46,7 +46,7 @@ class SlicesConfig(Schema):
     ]
 
     def conflicts(self) -> Iterator[Issue]:
-        """An even number of slices, an empty window."""
+        """Yield an issue if the number of slices is even, or if the window is empty."""
         if self.count % 2 == 0:
             yield not_allowed(f"slices.count={self.count} is even", "use an odd number from 1 to 99")
         if self.window_lower_hu >= self.window_upper_hu:
@@ -57,7 +57,7 @@ class SlicesConfig(Schema):
 
 @dataclass(frozen=True, kw_only=True)
 class AugmentationConfig(Schema):
-    """Random changes of training samples; each is drawn uniformly up to its limit, and 0 turns it off."""
+    """Random changes of training samples, sampled uniformly up to their limits; 0 disables a change."""
 
     rotation_deg: Annotated[
         float, Key("Images are rotated in the plane by up to this angle, to either side.", ge=0, le=180)
@@ -134,14 +134,14 @@ class NetworkConfig(Schema):
     ] = None
 
     def conflicts(self) -> Iterator[Issue]:
-        """Keys that the network does not use, or needs and lacks; a user-defined network may use any."""
+        """Yield an issue for a key that the network does not use or needs; a user-defined network may use any."""
         if (used := _USED_BY_NETWORK.get(self.name)) is None:
             return
         for field in fields(self):
             given = getattr(self, field.name) is not None
             if given and field.name not in used | {"name", "output_stride"}:
                 message = f"network.{field.name}= has no effect on network.name={self.name}"
-                yield conflict(message, f"leave network.{field.name}= out, or choose another network=")
+                yield conflict(message, f"remove network.{field.name}=, or choose another network=")
         if self.name.startswith("unet") and self.width is None:
             yield conflict(f"network.name={self.name} needs network.width=", "set network.width=32, for example")
 
@@ -173,12 +173,12 @@ class LossConfig(Schema):
     tversky_beta: Annotated[float, Key("A false negative has this weight in the Tversky loss.", ge=0, le=10)]
 
     def conflicts(self) -> Iterator[Issue]:
-        """No term at all; an exponent with an infinite gradient."""
+        """Yield an issue if all weights are 0, or if the exponent has an infinite gradient."""
         weights = [self.dice_weight, self.ce_weight, self.boundary_weight, self.focal_weight, self.tversky_weight]
         if not any(weights):
             yield conflict("all weights of the loss are 0", "set one of loss.*_weight= above 0")
         if 0 < self.focal_gamma < 1:
-            message = f"loss.focal_gamma={self.focal_gamma:g} lies between 0 and 1"
+            message = f"loss.focal_gamma={self.focal_gamma:g} is between 0 and 1"
             yield not_allowed(message, "use 0, or a number from 1 to 10")
 
 
@@ -198,9 +198,9 @@ class SchedulerConfig(Schema):
     name: Annotated[Literal["constant", "polynomial", "staircase"], Key("The learning rate follows this schedule.")]
     power: Annotated[float, Key("The polynomial decay to 0 at the last step has this exponent.", ge=0, le=100)]
     factor: Annotated[
-        float, Key("The staircase multiplies the learning rate by this factor at each stair.", gt=0, le=1)
+        float, Key("The staircase multiplies the learning rate by this factor after each interval.", gt=0, le=1)
     ]
-    every: Annotated[int, Key("A stair lasts this number of steps.", ge=1, le=LARGEST_COUNT)]
+    every: Annotated[int, Key("An interval of the staircase has this number of steps.", ge=1, le=LARGEST_COUNT)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -223,7 +223,7 @@ class TrainerConfig(Schema):
     validate_every: Annotated[
         int,
         Key(
-            "Per-case 3D DSS is computed after each such number of steps, and at the end of a shorter training.",
+            "Per-case 3D DSS is computed each time after this number of steps, and at the end of a shorter training.",
             ge=1,
             le=LARGEST_COUNT,
         ),
@@ -234,7 +234,7 @@ class TrainerConfig(Schema):
     accelerator: Annotated[Literal["auto", "cpu", "gpu"], Key("The network is trained on this kind of device.")]
     devices: Annotated[int, Key("Each node trains on this number of devices.", ge=1, le=128)]
     nodes: Annotated[int, Key("This number of machines trains together.", ge=1, le=10_000)]
-    sync_batchnorm: Annotated[bool, Key("Batch statistics are computed over all GPUs, not over each alone.")]
+    sync_batchnorm: Annotated[bool, Key("Batch statistics are computed over all GPUs instead of each GPU separately.")]
     ema_decay: Annotated[
         float | None,
         Key(

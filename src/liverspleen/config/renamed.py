@@ -1,4 +1,4 @@
-"""Keys of earlier versions under their present names."""
+"""Keys of earlier versions, with their present names."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ RENAMED: Final[Mapping[str, str]] = {
     "store": "cache",
     "share": "shard",
     "licence": "license",
-    "sections": "slices",
+    "sections": "input_slices",
     "minimum_sections": "minimum_slices",
     "slices.sections": "slices.count",
     "slices.section_distance_mm": "slices.distance_mm",
@@ -21,13 +21,13 @@ RENAMED: Final[Mapping[str, str]] = {
 
 
 def current_names(verb: str, overrides: Sequence[str]) -> tuple[list[str], list[Issue]]:
-    """The overrides with the present names of renamed keys, and a note for each of these keys.
+    """Return the overrides with the present names of renamed keys, and a note for each renamed key.
 
     >>> overrides, notes = current_names("predict", ["share=2/8", "input=ct.nii"])
     >>> overrides
     ['shard=2/8', 'input=ct.nii']
     >>> print(notes[0])
-    note: LS-CFG-017: share= is now called shard=; write shard=
+    LS-CFG-017: share= is now called shard=; write shard=
     """
     known = {key.name for key in keys(SCHEMAS[verb])}
     found, notes = [], []

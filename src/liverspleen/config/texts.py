@@ -1,4 +1,4 @@
-"""Values of the command line that are taken as they stand: paths, texts, and lists of them."""
+"""Values of the command line that are used verbatim: paths, texts, and lists of them."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ _ELEMENT = re.compile(r"""\s*(?:'(?P<single>[^']*)'|"(?P<double>[^"]*)"|(?P<bare
 
 
 def elements(value: str) -> list[str]:
-    """The elements of a list: split at commas, taken as they stand; an element in quotes may hold commas.
+    """Return the elements of a list, split at commas and otherwise unchanged; an element in quotes may contain commas.
 
-    Brackets around the whole are optional.
+    Brackets around the list are optional.
 
     >>> elements("[test1,test2]"), elements("5.10, 'a,b'"), elements("O'Brien,R(1)"), elements("[]")
     (['test1', 'test2'], ['5.10', 'a,b'], ["O'Brien", 'R(1)'], [])
@@ -21,7 +21,7 @@ def elements(value: str) -> list[str]:
     found, start = [], 0
     while start < len(bare):
         match = _ELEMENT.match(bare, start)
-        assert match is not None  # the last alternative takes anything
+        assert match is not None  # the last alternative matches anything
         quoted = match["single"] if match["single"] is not None else match["double"]
         found.append(quoted if quoted is not None else match["bare"].strip())
         start = match.end()
@@ -29,11 +29,11 @@ def elements(value: str) -> list[str]:
 
 
 def paths(value: str) -> list[str]:
-    """The paths of a key that takes several: one path if it exists as it stands, else those between commas."""
+    """Return the paths of a list of paths: the value as one path if it exists, else the parts between commas."""
     try:
         if value and Path(value).exists():
             return [value]
-    except OSError:  # too long for one name: several
+    except OSError:  # too long for one path
         pass
     bare = value[1:-1] if value.startswith("[") and value.endswith("]") else value
     return [part for part in bare.split(",") if part]

@@ -30,18 +30,22 @@ class TrainConfig(Schema):
     cohort: Annotated[Path, COHORT]
     root: Annotated[Path | None, ROOT]
     split: Annotated[
-        Path | None, Key("Patients are split by this split.csv; a split is drawn into the output folder if empty.")
+        Path | None, Key("Patients are split by this split.csv; a new split is written to the output folder if empty.")
     ]
     cache: Annotated[
         Path | None, Key("The slice cache is in this folder; it is `cache` in the output folder if empty.")
     ]
     output: Annotated[Path, Key("This folder gets checkpoints, metrics.csv and validation.csv.")]
     train_fraction: Annotated[
-        float, Key("A split that is drawn has this fraction of the patients on its training side.", gt=0, le=1)
+        float, Key("A new split has this fraction of the patients on its training side.", gt=0, le=1)
     ]
     seed: Annotated[
         int,
-        Key("The weights, the order of slices, and a split that is drawn depend on this seed.", ge=0, le=LARGEST_SEED),
+        Key(
+            "The initial weights, the order of slices, augmentation and a new split depend on this seed.",
+            ge=0,
+            le=LARGEST_SEED,
+        ),
     ]
     slices: SlicesConfig
     sampler: SamplerConfig
@@ -66,7 +70,7 @@ class BenchTrainerConfig(TrainerConfig):
 
 @dataclass(frozen=True, kw_only=True)
 class BenchConfig(TrainConfig):
-    """Keys of `liverspleen bench`: those of `train`, so that a training is timed as it would run."""
+    """Keys of `liverspleen bench`: those of `train`, and the length of the measurement."""
 
     cohort: Annotated[Path | None, Key("This key has no effect on bench.")]  # type: ignore[assignment]
     cache: Annotated[Path | None, Key("Slices are read from this slice cache; noise is used if empty.")]
@@ -79,7 +83,7 @@ class BenchConfig(TrainConfig):
     measured: Annotated[int, Key("Medians over this number of steps are reported.", ge=1, le=100_000)]
 
     def conflicts(self) -> Iterator[Issue]:
-        """A slice that is smaller than the stride of the network."""
+        """Yield an issue if a slice is smaller than the stride of the network."""
         if self.matrix < (stride := self.network.output_stride):
             message = f"matrix={self.matrix} is below network.output_stride={stride}"
             yield conflict(message, f"use a matrix from {stride} to 4096")
@@ -87,11 +91,11 @@ class BenchConfig(TrainConfig):
 
 @dataclass(frozen=True, kw_only=True)
 class SearchConfig(Schema):
-    """What a sweep searches, and how."""
+    """The search space of a sweep, and how it is searched."""
 
     sampler: Annotated[
         Literal["tpe", "random", "grid"],
-        Key("Configurations are proposed in this way; `grid` runs all points in order."),
+        Key("Configurations are proposed by this method; `grid` runs all points in order."),
     ]
     pruner: Annotated[
         Literal["none", "median", "halving"],
@@ -108,9 +112,11 @@ class SearchConfig(Schema):
 
 @dataclass(frozen=True, kw_only=True)
 class LauncherConfig(Schema):
-    """Where the workers of a sweep run; all keys but `name` are for SLURM jobs, each with one worker."""
+    """Where the workers of a sweep run; all keys except `name` are for SLURM jobs, each with one worker."""
 
-    name: Annotated[Literal["local", "slurm"], Key("`local` runs here; `slurm` submits jobs from here.")]
+    name: Annotated[
+        Literal["local", "slurm"], Key("`local` runs workers on this machine; `slurm` submits them as jobs.")
+    ]
     jobs: Annotated[int, Key("This number of jobs is submitted.", ge=0, le=10_000)]
     time_min: Annotated[
         int,
@@ -131,7 +137,7 @@ class LauncherConfig(Schema):
 
 @dataclass(frozen=True, kw_only=True)
 class SweepConfig(TrainConfig):
-    """Keys of `liverspleen sweep`: those of `train`, which all trials share, and what is searched."""
+    """Keys of `liverspleen sweep`: those of `train`, which all trials share, and those of the search."""
 
     output: Annotated[
         Path, Key("This folder gets trials/, the tables and the leaderboard, and study.db without storage=.")
@@ -144,13 +150,13 @@ class SweepConfig(TrainConfig):
             le=1_000_000,
         ),
     ]
-    leaders: Annotated[int, Key("This number of best configurations is trained again with fresh seeds.", ge=1, le=1000)]
+    leaders: Annotated[int, Key("This number of best configurations is trained again with new seeds.", ge=1, le=1000)]
     seeds: Annotated[
-        int, Key("Each of them is trained with this number of fresh seeds; with 0 no winner is chosen.", ge=0, le=1000)
+        int, Key("Each of them is trained with this number of new seeds; with 0 no winner is chosen.", ge=0, le=1000)
     ]
     objectives: Annotated[
         list[Literal["dss", "volume_bias", "seconds_per_slice"]],
-        Key("Configurations are compared by these objectives; the first one ranks."),
+        Key("Configurations are compared by these objectives, and ranked by the first one."),
     ]
     study: Annotated[str | None, Key("The study has this name in its database, or that of the output folder if empty.")]
     storage: Annotated[
@@ -164,24 +170,24 @@ class SweepConfig(TrainConfig):
     search: SearchConfig
 
     def conflicts(self) -> Iterator[Issue]:
-        """Objectives that cannot be used together, and a launcher whose jobs are not described."""
+        """Yield the issues of the objectives and of the launcher."""
         yield from self._objective_conflicts()
         if self.launcher.name != "slurm":
             return
         if self.launcher.jobs < 1:
-            yield conflict("launcher.jobs=0 with launcher=slurm", "use a whole number from 1 to 10000")
+            yield conflict("launcher.jobs=0 with launcher=slurm", "set launcher.jobs= from 1 to 10000")
         if self.workers != 1:
             message = f"workers={self.workers} with launcher=slurm"
-            yield conflict(message, "use launcher.jobs= for the number of workers; each job is one")
+            yield conflict(message, "remove workers=, and set launcher.jobs= to the number of workers")
 
     def _objective_conflicts(self) -> Iterator[Issue]:
         if not self.objectives:
-            yield not_allowed("objectives=[] names no objective", "use some of dss, volume_bias, seconds_per_slice")
+            yield not_allowed("objectives= is empty", "use one or more of dss, volume_bias, seconds_per_slice")
         if len(set(self.objectives)) < len(self.objectives):
-            yield not_allowed("objectives= names an objective twice", "name each once")
+            yield not_allowed("objectives= has an objective twice", "give each objective once")
         if self.search.pruner != "none" and self.objectives != ["dss"]:
             message = f"search.pruner={self.search.pruner} with objectives=[{','.join(self.objectives)}]"
-            hint = "use objectives=[dss], the only one known before a training ends, or search.pruner=none"
+            hint = "use objectives=[dss], the only objective known during a training, or search.pruner=none"
             yield conflict(message, hint)
         if self.search.sampler != "grid" and self.trials is None:
             yield Issue("LS-CFG-002", "sweep needs trials=... (finished trials of the search)", "add trials=20")

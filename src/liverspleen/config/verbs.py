@@ -33,11 +33,16 @@ from liverspleen.config.training import BenchConfig, SweepConfig, TrainConfig
 class InfoConfig(Schema):
     """Keys of `liverspleen info`."""
 
-    slices: Annotated[
-        int, Key("The cost of the network is that for this number of neighbouring input slices.", ge=1, le=99)
+    input_slices: Annotated[
+        int, Key("The operations of the network are counted for this number of neighbouring input slices.", ge=1, le=99)
     ]
     matrix: Annotated[
-        int, Key("The cost of the network is that for slices with this number of pixels along a side.", ge=1, le=4096)
+        int,
+        Key(
+            "The operations of the network are counted for slices with this number of pixels along a side.",
+            ge=1,
+            le=4096,
+        ),
     ]
     network: NetworkConfig | None = None
 
@@ -46,12 +51,12 @@ class InfoConfig(Schema):
 class DemoConfig(Schema):
     """Keys of `liverspleen demo`."""
 
-    output: Annotated[Path, Key("This folder gets everything that the demo makes.")]
+    output: Annotated[Path, Key("This folder gets all outputs of the demo.")]
     development: Annotated[int, Key("The network is trained on this number of phantoms.", ge=1, le=MOST_PHANTOMS)]
     test1: Annotated[int, Key("Test dataset-1 has this number of phantoms.", ge=0, le=MOST_PHANTOMS)]
     pairs: Annotated[int, Key("Test dataset-2 has this number of pairs of phantoms.", ge=0, le=MOST_PHANTOMS)]
     matrix: Annotated[int, Key("A slice has this number of pixels along a side.", ge=32, le=4096)]
-    experiment: Annotated[str, Key("The network is trained by this recipe from conf/experiment.")]
+    experiment: Annotated[str, Key("The network is trained with this recipe from conf/experiment.")]
     steps: Annotated[int, Key("Training runs this number of steps.", ge=1, le=LARGEST_COUNT)]
     seed: Annotated[int, Key("Phantoms, split and training depend on this seed.", ge=0, le=LARGEST_SEED)]
 

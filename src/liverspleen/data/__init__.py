@@ -1,6 +1,6 @@
 """From a cohort to batches: slice cache, 2.5D slices, intensity window, Lightning data module.
 
-Importing this package loads no torch; its names do, except for `build_sides` and `cache_case`.
+Importing this package does not import torch; using its names does, except for `build_sides` and `cache_case`.
 """
 
 from __future__ import annotations

@@ -1,29 +1,33 @@
-"""Folders of the slice cache: under their names only when complete; what killed processes left is cleared.
+"""Folders of the slice cache: under their names only when complete; incomplete ones of killed processes are removed.
 
-A process holds a lock (`flock`) on a file of each folder that it makes, and a shared one on the cache while it reads or
-fills it. Locks end with their process, however it ends. On a file system that cannot lock (NFS without its lock
-service), nothing that another process may hold is removed: what was left there is removed by hand.
+A process that uses the cache holds the lock of a file of its own there. Locks end with their process, however it ends.
+On a file system that cannot lock (NFS without its lock service), nothing that another process may use is removed:
+incomplete folders are removed by hand.
 """
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
+from liverspleen.locks import exclusive, try_lock
 from liverspleen.storage import sync
 
 ABOUT = "case.json"
-"""File of every folder; the one that is locked while the folder is made."""
+"""File of every folder that says what it holds."""
 
 PART = ".part-"
 """How names begin that are not final, those of `storage.complete_file` too."""
 
-_LOCK = ".lock"  # of the cache as a whole; empty, and kept
+_LOCK = ".lock"  # held while a process registers its use, and while the cache is pruned
+
+# filelock has no shared locks on files: its lock for readers and writers is an SQLite database, which does not work on
+# the drives without locks. So each use has a file, and the cache is in use while one of these is locked.
+_USE = ".use-"
 
 
 @contextmanager
@@ -31,55 +35,50 @@ def complete_folder(folder: Path) -> Iterator[Path]:
     """A folder beside `folder` to put files into; at the end of the block it is synced to disk and renamed to `folder`.
 
     If the block raises, it is removed. If `folder` exists by then, another process has finished the same one: that
-    stays. The block must write `ABOUT`, and not replace it.
+    stays. The block must write `ABOUT`.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
-    part, lock = _locked_part(folder)
-    try:
-        yield part
-        for file in part.iterdir():
-            sync(file)
-        sync(part)
+    with _registered(folder.parent) as use:
+        part = _part_of(folder, use)
+        part.mkdir()
         try:
-            part.rename(folder)
-        except OSError:
-            if not folder.exists():
-                raise
-        sync(folder.parent)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)  # after a rename there is none
-        os.close(lock)
+            yield part
+            for file in part.iterdir():
+                sync(file)
+            sync(part)
+            try:
+                part.rename(folder)
+            except OSError:
+                if not folder.exists():
+                    raise
+            sync(folder.parent)
+        finally:
+            shutil.rmtree(part, ignore_errors=True)  # after a rename there is none
 
 
 def remove_folder(folder: Path) -> int:
-    """Remove a folder of the cache, at no moment half of one under its name; gives the bytes freed."""
-    part = _part_of(folder)
+    """Remove a folder of the cache, after a renaming that hides it at once; return the number of bytes freed."""
+    part = _part_of(folder, _new_use())
     folder.rename(part)
     return _removed(part)
 
 
 def clear_parts(cache: Path) -> int:
-    """Remove folders that a killed process left half made; gives the bytes freed.
-
-    One whose process is still at work is let alone, also one that it has made and not yet locked: the process finds
-    that it is gone, and makes another.
-    """
+    """Remove incomplete folders of killed processes, not those of running ones; return the number of bytes freed."""
     return sum(_cleared(part) for part in cache.glob(f"{PART}*") if part.is_dir())
 
 
 @contextmanager
 def in_use(cache: Path) -> Iterator[None]:
-    """Keep `cache` from being pruned by another process; what killed ones left is cleared before and after.
+    """Keep `cache` from being pruned by another process; remains of killed ones are removed before and after.
 
-    Half-written files are removed only while no other process uses the cache. Where the cache may not be written
-    nothing is locked and nothing cleared.
+    Incomplete files are removed only while no other process uses the cache. Where the cache may not be written nothing
+    is locked and nothing removed.
     """
-    with _opened(cache) as lock:
-        alone = lock is not None and _locked(lock, fcntl.LOCK_EX)
-        _clear(cache, files=alone)
-        if lock is not None:
-            with suppress(OSError):  # a file system without locks
-                fcntl.flock(lock, fcntl.LOCK_SH)
+    with ExitStack() as use:
+        with suppress(OSError), exclusive(cache / _LOCK):  # OSError: read-only, another user's, or without locks
+            _clear(cache, files=not _used(cache))
+            use.enter_context(_registered(cache))
         try:
             yield
         finally:
@@ -88,23 +87,72 @@ def in_use(cache: Path) -> Iterator[None]:
 
 @contextmanager
 def to_oneself(cache: Path) -> Iterator[bool]:
-    """Whether no other process uses `cache`; if so none begins to before the block ends."""
-    with _opened(cache) as lock:
-        alone = lock is not None and _locked(lock, fcntl.LOCK_EX)
+    """Whether no other process uses `cache`; if so none starts to before the block ends."""
+    lock = None
+    with suppress(OSError):  # read-only, another user's, or without locks
+        lock = try_lock(cache / _LOCK)
+    try:
+        alone = lock is not None and not _used(cache)
         _clear(cache, files=alone)
         yield alone
-
-
-@contextmanager
-def _opened(cache: Path) -> Iterator[int | None]:
-    lock = None
-    with suppress(OSError):  # read-only, or another user's
-        lock = os.open(cache / _LOCK, os.O_RDWR | os.O_CREAT, 0o666)
-    try:
-        yield lock
     finally:
         if lock is not None:
             os.close(lock)
+
+
+@contextmanager
+def _registered(cache: Path) -> Iterator[str]:
+    """The name of a use, whose file is locked for the block; not where no file can be locked."""
+    use, lock = _register(cache)
+    try:
+        yield use
+    finally:
+        if lock is not None:
+            _release(cache / f"{_USE}{use}", lock)
+
+
+def _register(cache: Path) -> tuple[str, int | None]:
+    while True:
+        use = _new_use()
+        file = cache / f"{_USE}{use}"
+        try:
+            lock = try_lock(file)
+        except OSError:  # read-only, or without locks
+            _unlink(file)
+            return use, None
+        if lock is not None and file.exists():
+            return use, lock
+        if lock is not None:  # another process removed the file before it was locked
+            os.close(lock)
+
+
+def _used(cache: Path) -> bool:
+    """Whether a use is registered; files of killed processes are removed."""
+    running = [file for file in cache.glob(f"{_USE}*") if not _ended(file)]
+    return bool(running)
+
+
+def _ended(file: Path) -> bool:
+    """Whether a use has ended; then its file is removed. A use without a file has ended where files can be locked."""
+    existed = file.exists()
+    try:
+        lock = try_lock(file)
+    except OSError:  # another user's, or without locks
+        if not existed:
+            _unlink(file)
+        return False
+    if lock is None:
+        return False
+    _release(file, lock)
+    return True
+
+
+def _release(file: Path, lock: int) -> None:
+    """Remove the file of a use before its lock is free, so that no process locks a file that is then removed."""
+    _unlink(file)
+    os.close(lock)
+    if os.name == "nt":  # where an open file cannot be removed, neither by this process nor by another
+        _unlink(file)
 
 
 def _clear(cache: Path, *, files: bool) -> None:
@@ -115,41 +163,22 @@ def _clear(cache: Path, *, files: bool) -> None:
                 file.unlink(missing_ok=True)
 
 
-def _part_of(folder: Path) -> Path:
-    return folder.with_name(f"{PART}{uuid4().hex[:8]}-{folder.name}")
+def _new_use() -> str:
+    return uuid4().hex[:8]
 
 
-def _locked_part(folder: Path) -> tuple[Path, int]:
-    """A new folder with its file `ABOUT`, and the lock on that."""
-    while True:
-        part = _part_of(folder)
-        part.mkdir()
-        try:
-            lock = os.open(part / ABOUT, os.O_RDWR | os.O_CREAT, 0o666)
-        except FileNotFoundError:
-            continue  # cleared by another process in between
-        except OSError:
-            part.rmdir()
-            raise
-        with suppress(OSError):  # a file system without locks
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        with suppress(FileNotFoundError):
-            if os.path.samestat((part / ABOUT).stat(), os.fstat(lock)):
-                return part, lock
-        os.close(lock)
+def _part_of(folder: Path, use: str) -> Path:
+    return folder.with_name(f"{PART}{use}-{folder.name}")
 
 
 def _cleared(part: Path) -> int:
-    try:
-        lock = os.open(part / ABOUT, os.O_RDWR)
-    except FileNotFoundError:
-        with suppress(OSError):  # not empty: made by nothing here
-            part.rmdir()
-        return 0
-    try:
-        return _removed(part) if _locked(lock, fcntl.LOCK_EX) else 0
-    finally:
-        os.close(lock)
+    use = part.name.removeprefix(PART).partition("-")[0]
+    return _removed(part) if _ended(part.with_name(f"{_USE}{use}")) else 0
+
+
+def _unlink(file: Path) -> None:
+    with suppress(OSError):
+        file.unlink()
 
 
 def _removed(part: Path) -> int:
@@ -158,12 +187,3 @@ def _removed(part: Path) -> int:
         shutil.rmtree(part, ignore_errors=True)
         return size
     return 0
-
-
-def _locked(lock: int, kind: int) -> bool:
-    """Whether the lock was to be had at once; not where another process has it, or none can be had."""
-    try:
-        fcntl.flock(lock, kind | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True

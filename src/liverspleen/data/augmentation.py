@@ -1,4 +1,4 @@
-"""Random geometry, slice thickness, sharpness and intensity, drawn on the training device for a whole batch."""
+"""Random geometry, slice thickness, sharpness and intensity, applied to a batch on the training device."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from torch.nn import functional
 
 
 def draw_seed(seed: int, step: int, rank: int = 0) -> int:
-    """Seed of the augmentation of one step on one rank, the same in every process and after an interruption.
+    """Return the augmentation seed of one step on one rank: the same in every process and after an interruption.
 
     >>> len({draw_seed(0, step, rank) for step in range(100) for rank in range(8)})
     800
     """
-    # Python's hash of whole numbers does not depend on the process
+    # the hash of integers does not depend on the process
     return hash((seed, step) if rank == 0 else (seed, step, rank)) % 2**63
 
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Rotation, scale, shift; thickness; blur; gain and offset; noise: each uniform up to its limit, 0 for none.
+    """Rotation, scale, shift, thickness, blur, gain, offset and noise, each uniform up to its limit; 0 for none.
 
-    All slices of a sample and its labels get the same geometry. No flips: liver and spleen have sides.
-    Limits: `rotation_deg` to either side; `scale` and `gain` as a fraction of 1; `shift` as a fraction of the image's
-    side; `offset` in scaled intensity; `noise` as the standard deviation of Gaussian noise in scaled intensity;
-    `blur_px` as the standard deviation of a Gaussian in the plane, in pixels; `thickness` as a fraction of 1 by which
-    slices get thicker, at most 2 (see `thicker`).
+    All slices of a sample and its labels get the same geometry. There are no flips, because liver and spleen have
+    sides. Limits: `rotation_deg` in both directions; `scale` and `gain` relative to 1; `shift` relative to the edge of
+    the image; `offset` in scaled intensity; `noise` as the SD of Gaussian noise in scaled intensity; `blur_px` as the
+    SD of a Gaussian in the plane, in pixels; `thickness` as the relative increase of slice thickness, at most 2 (see
+    `thicker`).
 
     Raises:
-        ValueError: a limit is negative, or `thickness` above 2.
+        ValueError: a limit is negative, or `thickness` is above 2.
 
     >>> image, labels = torch.rand(2, 3, 8, 8), torch.ones(2, 8, 8, dtype=torch.uint8)
     >>> same_image, same_labels = Augmentation()(image, labels, seed=0)
@@ -53,24 +53,24 @@ class Augmentation:
             raise ValueError(f"limits of {self} must be 0 or more, thickness at most 2")
 
     def __call__(self, slices: Tensor, labels: Tensor, *, seed: int) -> tuple[Tensor, Tensor]:
-        """(B, slices, H, W) intensities and (B, H, W) label values, the same for the same seed and device.
+        """Augment (B, slices, H, W) intensities and (B, H, W) label values; reproducible by seed and device.
 
-        In float32 also under autocast.
+        Intensities are float32, also under autocast.
         """
         if not any(astuple(self)):
             return slices, labels
         with torch.autocast(slices.device.type, enabled=False):
-            return self._drawn(slices.float(), labels, seed)
+            return self._apply(slices.float(), labels, seed)
 
-    def _drawn(self, slices: Tensor, labels: Tensor, seed: int) -> tuple[Tensor, Tensor]:
+    def _apply(self, slices: Tensor, labels: Tensor, seed: int) -> tuple[Tensor, Tensor]:
         generator = torch.Generator().manual_seed(seed)
         draws = [torch.rand(len(labels), count, generator=generator) for count in (6, 3)]
-        # drawn alike for every device; non-blocking, as the host must not wait for the GPU
+        # sampled on the CPU, so equal for every device; non-blocking, so that the host does not wait for the GPU
         signed, fraction = (draw.to(slices.device, non_blocking=True) for draw in draws)
         signed = signed * 2 - 1
         noise_seed = int(torch.randint(2**62, (), generator=generator))
         if self.rotation_deg or self.scale or self.shift:
-            slices, labels = self._moved(slices, labels, signed)
+            slices, labels = self._transform(slices, labels, signed)
         if self.thickness:
             slices = thicker(slices, 1 + fraction[:, 0] * self.thickness)
         if self.blur_px:
@@ -80,18 +80,18 @@ class Augmentation:
             slices = (slices * _by_sample(gain)).add_(_by_sample(offset))
         if self.noise:
             noise = torch.Generator(slices.device).manual_seed(noise_seed)
-            grain = torch.randn(slices.shape, generator=noise, device=slices.device)
-            slices = grain.mul_(_by_sample(fraction[:, 2] * self.noise)).add_(slices)
+            values = torch.randn(slices.shape, generator=noise, device=slices.device)
+            slices = values.mul_(_by_sample(fraction[:, 2] * self.noise)).add_(slices)
         return slices, labels
 
-    def _moved(self, slices: Tensor, labels: Tensor, signed: Tensor) -> tuple[Tensor, Tensor]:
-        """Rotated, scaled and shifted; what enters from outside the image continues its edge."""
+    def _transform(self, slices: Tensor, labels: Tensor, signed: Tensor) -> tuple[Tensor, Tensor]:
+        """Rotate, scale and shift; pixels from outside the image continue its edge."""
         angle, scale = torch.deg2rad(signed[:, 0] * self.rotation_deg), 1 + signed[:, 1] * self.scale
         rows, columns = labels.shape[-2:]
         cosine, sine = (torch.cos(angle) * scale)[:, None], (torch.sin(angle) * scale)[:, None]
         shift = (signed[:, 2:4] * 2 * self.shift)[..., None]
         across, down = _centres(columns, slices.device), _centres(rows, slices.device)
-        # From the new grid to the old, (x, y) in -1..1, as a row plus a column: a tenth of affine_grid's time.
+        # From the new grid to the old, (x, y) in -1..1, as a row plus a column: ten times as fast as affine_grid.
         row = torch.stack([cosine * across, sine * columns / rows * across], 1) + shift
         column = torch.stack([-sine * rows / columns * down, cosine * down], 1)
         grid = (row[:, :, None, :] + column[:, :, :, None]).permute(0, 2, 3, 1)
@@ -101,18 +101,18 @@ class Augmentation:
 
 
 def thicker(slices: Tensor, factor: Tensor) -> Tensor:
-    """Slices `factor` (B,) times as thick as their distance, 1 to 3, as means over what they then cover.
+    """Return slices that are `factor` (B,) times as thick as their distance, 1 to 3, as means over the covered range.
 
-    Slice k becomes its own value at weight 1 / factor and, in equal parts, that of its two neighbours in the stack;
-    the outermost slices stand in for neighbours that are not there. A stack of one slice stays as it is.
+    Slice k has weight 1 / factor, and its two neighbours in the stack have equal weights; at the ends of the stack the
+    outermost slice is its own neighbour. A stack of one slice is unchanged.
 
     >>> stack = torch.tensor([0.0, 4.0, 0.0, 0.0]).reshape(1, 4, 1, 1)
     >>> thicker(stack, torch.tensor([2.0])).flatten().tolist()
     [1.0, 2.0, 1.0, 0.0]
     """
-    own = _by_sample(1 / factor)
-    side = (1 - own) / 2
-    mixed = slices * own
+    centre = _by_sample(1 / factor)
+    side = (1 - centre) / 2
+    mixed = slices * centre
     mixed[:, 1:].addcmul_(slices[:, :-1], side)
     mixed[:, :-1].addcmul_(slices[:, 1:], side)
     mixed[:, :1].addcmul_(slices[:, :1], side)
@@ -121,14 +121,14 @@ def thicker(slices: Tensor, factor: Tensor) -> Tensor:
 
 
 def blurred(slices: Tensor, sigma_px: Tensor, *, reach_px: int) -> Tensor:
-    """Slices smoothed by Gaussians of `sigma_px` (B,), cut off at `reach_px`; the image's edge is continued."""
+    """Return slices smoothed by Gaussians of `sigma_px` (B,), cut off at `reach_px`; edges are continued."""
     rows, columns = slices.shape[-2:]
     distance = torch.arange(-reach_px, reach_px + 1, device=slices.device)
     weights = torch.exp(-0.5 * (distance / sigma_px.clamp(min=1e-3)[:, None]) ** 2)  # a sigma of 0 changes nothing
     taps = (weights / weights.sum(1, keepdim=True)).T
     wide = functional.pad(slices, [reach_px] * 4, mode="replicate")
     down, both = torch.zeros_like(wide[:, :, :rows]), torch.zeros_like(slices)
-    # shifted sums: less than half the time of a convolution with kernels of their own for each sample
+    # shifted sums: less than half the time of a convolution with one kernel per sample
     for place, weight in enumerate(taps):
         down.addcmul_(wide[:, :, place : place + rows], _by_sample(weight))
     for place, weight in enumerate(taps):
@@ -137,7 +137,7 @@ def blurred(slices: Tensor, sigma_px: Tensor, *, reach_px: int) -> Tensor:
 
 
 def _centres(count: int, device: torch.device) -> Tensor:
-    """Centres of pixels along a side that reaches from -1 to 1."""
+    """Return centres of pixels along an edge from -1 to 1."""
     return (2 * torch.arange(count, device=device) + 1) / count - 1
 
 

@@ -1,9 +1,11 @@
-"""Build a slice cache: store every case that is missing, in as many processes as memory allows."""
+"""Build a slice cache: store every missing case, in as many processes as memory allows."""
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -17,22 +19,24 @@ from liverspleen.cohort.split import SIDES, Split
 from liverspleen.data.cache import NO_ROOM, CachedCase, cache_case, no_room, note_voxels, noted_voxels, open_case
 from liverspleen.data.leaks import reject_leaks
 from liverspleen.data.maintenance import reject_other_formats
-from liverspleen.data.room import Cost, available_bytes, case_cost, noting_cost, plan, resident_bytes
-from liverspleen.errors import InputError, Issue
+from liverspleen.data.memory import available_bytes, peak_bytes
+from liverspleen.errors import InputError, Issue, counted
 from liverspleen.processes import progress, spread
 from liverspleen.storage import StrPath
 
-_NO_MEMORY = "LS-STO-003"
-_MACHINE = frozenset({NO_ROOM, _NO_MEMORY})
-_ONE_PROCESS_BYTES = 256 << 20  # at the peaks of all cases together: less work than starting processes takes
+_NO_MEMORY, _KILLED = "LS-STO-003", "LS-STO-005"
+_MACHINE = frozenset({NO_ROOM, _NO_MEMORY, _KILLED})
+_SMALL_BYTES = 64 << 20  # of the arrays of all cases together: less work than starting processes
+_FOLDER_BYTES = 64 << 10  # case.json, present.npy, headers and partly filled blocks of the disk
+_NOTE_BYTES = 4096
 
 
 @dataclass(frozen=True)
 class BuiltCache:
-    """What the cache holds now.
+    """Content of a cache.
 
-    `stored` are the cases by case_id, `tested` the voxel hashes of test cases; `reused` counts the cases that were
-    stored before; `issues` name the cases that are not stored.
+    `cached` are the cases by case_id, `tested` the voxel hashes of test cases. `reused` is the number of cases that
+    were stored before. `issues` has an issue for each case that is not stored.
     """
 
     cached: Mapping[str, CachedCase]
@@ -43,7 +47,7 @@ class BuiltCache:
 
 @dataclass(frozen=True)
 class CachedSides:
-    """The stored cases of both sides of a split; `issues` name the cases that could not be stored."""
+    """The stored cases of both sides of a split; `issues` has an issue for each case that is not stored."""
 
     training: Sequence[CachedCase]
     validation: Sequence[CachedCase]
@@ -52,7 +56,7 @@ class CachedSides:
 
 @dataclass(frozen=True)
 class _Task:
-    """A case to be stored, or a test case whose voxels are to be noted."""
+    """A case to store, or a test case of which a hash of the voxels is kept."""
 
     case: Case
     cache: Path
@@ -60,7 +64,7 @@ class _Task:
     tested: bool = False
 
     def found(self) -> CachedCase | str | tuple[Issue, ...] | None:
-        """What the cache has of it, or why that cannot be known."""
+        """What the cache has of the case, or why that cannot be determined."""
         try:
             if self.tested:
                 return noted_voxels(self.case, self.cache)
@@ -68,15 +72,25 @@ class _Task:
         except InputError as error:
             return error.issues
 
-    def cost(self) -> Cost:
-        """What it takes; next to nothing where a header cannot be read: the rest is not looked at then."""
+    def bytes(self) -> tuple[int, int]:
+        """Bytes of the arrays, which are in memory all at once, and of the files; 0 if a header cannot be read."""
+        from liverspleen.data.resampling import resampled_matrix
+        from liverspleen.imaging.nifti import read_layout
+
         try:
-            return noting_cost(self.case) if self.tested else case_cost(self.case, pixel_mm=self.pixel_mm)
+            geometry = read_layout(self.case.image, case_id=self.case.case_id).geometry
         except InputError:
-            return Cost(0, 0)
+            return 0, 0
+        voxels = math.prod(geometry.canonical_shape)
+        if self.tested:
+            return 2 * voxels, _NOTE_BYTES
+        slices, *matrix = geometry.canonical_shape
+        cached = resampled_matrix((matrix[0], matrix[1]), geometry.spacing_mm[1:], self.pixel_mm)
+        arrays = 3 * slices * math.prod(cached) + (voxels if list(cached) != matrix else 0)
+        return max(arrays, 3 * voxels), arrays + _FOLDER_BYTES
 
     def done(self) -> CachedCase | str | tuple[Issue, ...]:
-        """Put it into the cache."""
+        """Store the case or the hash."""
         try:
             if self.tested:
                 return note_voxels(self.case, self.cache)
@@ -105,36 +119,36 @@ def build_cache(
         tests: test cases, of which only a hash of the voxels is kept.
         cache: folder of the cache; it must exist.
         pixel_mm: pixel size to resample to; None: the CT's own.
-        workers: maximum number of processes; 0: as many as memory and cores allow.
+        workers: maximum number of processes; 0: one per core. Fewer run if their memory does not suffice.
         name: of the progress bar.
         say: receives one line about processes and memory; None: nothing is said and no progress is shown.
 
     Raises:
         InputError: LS-FMT-001 the folder holds cases of another format; LS-STO-002 the disk is too small for the
-            missing cases, or became full; LS-STO-005 a process was killed.
+            missing cases, or became full.
     """
     reject_other_formats(cache)
     tasks = [*(_Task(case, cache, pixel_mm) for case in cases), *(_Task(case, cache, tested=True) for case in tests)]
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # hashing lets threads run side by side
         results: dict[_Task, Any] = dict(zip(tasks, pool.map(_Task.found, tasks), strict=True))
     reused = sum(isinstance(result, CachedCase) for result in results.values())
-    base, available = resident_bytes(), available_bytes()
-    missing = {task: task.cost() for task, result in results.items() if result is None}
-    fitting = {task: cost for task, cost in missing.items() if cost.memory_bytes + base <= available}
-    results |= {task: (_no_memory(task, missing[task], base, available),) for task in missing.keys() - fitting.keys()}
-    needed, free = sum(cost.disk_bytes for cost in fitting.values()), shutil.disk_usage(cache).free
+    available = available_bytes()
+    missing = {task: task.bytes() for task, result in results.items() if result is None}
+    too_large = {task for task, (held, _) in missing.items() if held > available}
+    results |= {task: (_no_memory(task, missing[task][0], available),) for task in too_large}
+    fitting = {task: missing[task] for task in missing if task not in too_large}
+    needed, free = sum(written for _, written in fitting.values()), shutil.disk_usage(cache).free
     if needed > free:
         raise InputError([*_issues(results), no_room(needed, free, cache=cache)])
-    if fitting:
-        peaks = [cost.memory_bytes for cost in fitting.values()]
-        cores = (os.cpu_count() or 1) if sum(peaks) > _ONE_PROCESS_BYTES else 1
-        chosen = plan(peaks, available=available, base=base, most=workers or cores)
-        if say is not None:
-            held = f"at most {chosen.each_bytes / 1e6:.0f} MB each, {chosen.all_bytes / 1e6:.0f} MB together"
-            number = "1 process" if chosen.processes == 1 else f"{chosen.processes} processes"
-            there = f"{available / 1e6:.0f} MB available"
-            say(f"{len(fitting)} cases to read: {number}, {held}; {there}")
-        _work(results, list(fitting), chosen.processes, name=None if say is None else name)
+    small = sum(held for held, _ in fitting.values()) <= _SMALL_BYTES
+    most = workers or (1 if small else os.cpu_count() or 1)
+    work = _here(list(fitting), say) if small and most == 1 else _in_processes(fitting, most, available, say)
+    with nullcontext(lambda _: None) if say is None or not fitting else progress(name, len(fitting)) as advance:
+        for task, result in work:
+            results[task] = result
+            if isinstance(result, tuple) and any(issue.code == NO_ROOM for issue in result):
+                raise InputError(_issues(results))  # the disk is full for every other case too
+            advance(task.case.case_id)
     return BuiltCache(
         {task.case.case_id: result for task, result in results.items() if isinstance(result, CachedCase)},
         {task.case.case_id: result for task, result in results.items() if isinstance(result, str)},
@@ -167,43 +181,66 @@ def build_sides(
     )
     try:
         reject_leaks(training, validation, built.tested)
-    except InputError as error:  # with what kept cases out of the cache: it may be the reason
+    except InputError as error:  # with the issues of excluded cases, which may be the reason
         raise InputError([*built.issues, *error.issues]) from error
     return CachedSides(training, validation, built.issues)
 
 
-def _work(results: dict[_Task, Any], tasks: Sequence[_Task], count: int, *, name: str | None) -> None:
-    """Do the tasks; the first that finds the disk full ends the work."""
-    with nullcontext(lambda _: None) if name is None else progress(name, len(tasks)) as advance:
-        for task, result in zip(tasks, _results(tasks, count), strict=True):
-            results[task] = result
-            if isinstance(result, tuple) and any(issue.code == NO_ROOM for issue in result):
-                raise InputError(_issues(results))
-            advance(task.case.case_id)
+def _here(tasks: Sequence[_Task], say: Callable[[str], None] | None) -> Iterator[tuple[_Task, Any]]:
+    """Each task with its result, done by this process."""
+    if tasks and say is not None:
+        say(f"{counted(len(tasks), 'case')} to read: 1 process")
+    yield from ((task, task.done()) for task in tasks)
 
 
-def _results(tasks: Sequence[_Task], count: int) -> Iterator[CachedCase | str | tuple[Issue, ...]]:
-    if count == 1:
-        yield from map(_Task.done, tasks)
-        return
-    try:
-        with spread(_Task.done, tasks, count) as futures:
-            for future in futures:
-                yield future.result()
-    except BrokenProcessPool as error:
-        message = "a process that stored a case was killed, as happens where memory runs out"
-        raise InputError(Issue("LS-STO-005", message, "run the same command to go on, with fewer workers=")) from error
+def _measured(task: _Task) -> tuple[CachedCase | str | tuple[Issue, ...], int]:
+    """The result of the task, and the peak memory of this process."""
+    return task.done(), peak_bytes()
+
+
+def _in_processes(
+    tasks: Mapping[_Task, tuple[int, int]], most: int, available: int, say: Callable[[str], None] | None
+) -> Iterator[tuple[_Task, Any]]:
+    """Each task with its result, done by other processes; `tasks` maps to what `_Task.bytes` gives.
+
+    The largest task runs alone: its peak memory decides how many of at most `most` processes fit into `available`
+    bytes. If a process is killed nevertheless, half as many go on; a task whose process is killed while no other runs
+    is an issue.
+    """
+    queue = deque(sorted(tasks, key=lambda task: tasks[task], reverse=True))
+    peak, count = 0, 1
+    while queue:
+        try:
+            with spread(_measured, [*queue] if peak else [queue[0]], count) as futures:
+                for future in futures:
+                    result, used = future.result()
+                    yield queue.popleft(), result
+        except BrokenProcessPool:
+            if count == 1:
+                yield (task := queue.popleft()), (_killed(task),)
+            count = max(1, count // 2)
+            continue
+        if queue and not peak and not isinstance(result, tuple):
+            peak, count = used, max(1, min(most, len(queue), available // used))
+            memory = f"{peak / 1e6:.0f} MB each, {available / 1e6:.0f} MB available"
+            if say is not None:
+                processes = counted(count, "process", "processes")
+                say(f"{counted(len(queue) + 1, 'case')} to read: {processes}, {memory}")
 
 
 def _issues(results: dict[_Task, Any]) -> list[Issue]:
-    """Those that are told: what the machine lacks always, what is wrong with a test case never."""
+    """Return the reported issues: all except those of test cases, unless memory or disk space is missing."""
     found = ((task, result) for task, result in results.items() if isinstance(result, tuple))
     return [issue for task, issues in found for issue in issues if not task.tested or issue.code in _MACHINE]
 
 
-def _no_memory(task: _Task, cost: Cost, base: int, available: int) -> Issue:
-    needed = f"{(cost.memory_bytes + base) / 1e6:.0f} MB"
-    message = f"reading it takes up to {needed} of memory, {available / 1e6:.0f} MB are available"
-    return Issue(
-        "LS-STO-003", message, "give the machine more memory, or crop the image", task.case.case_id, task.case.image
-    )
+def _no_memory(task: _Task, needed: int, available: int) -> Issue:
+    message = f"the case takes at least {needed / 1e6:.0f} MB of memory, {available / 1e6:.0f} MB are available"
+    hint = "use a machine with more memory, or crop the image"
+    return Issue(_NO_MEMORY, message, hint, task.case.case_id, task.case.image)
+
+
+def _killed(task: _Task) -> Issue:
+    message = "the process that stored the case was killed, as happens when memory runs out"
+    hint = "free memory or use a machine with more of it, then run the same command again"
+    return Issue(_KILLED, message, hint, task.case.case_id, task.case.image)

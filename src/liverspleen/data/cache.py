@@ -1,7 +1,7 @@
-"""The slice cache: each case's slices and labels as plain arrays, complete or absent.
+"""The slice cache: slices and labels of each case as plain arrays, complete or absent.
 
-A triplet of slices is then three adjacent reads of a memory map, and loader processes share its pages. Of test cases
-the cache knows which voxels they have, so that nobody trains on them; it has no slices of theirs.
+Three neighbouring slices are adjacent in a memory map, and loader processes share its pages. Of test cases the cache
+holds only a hash of the voxels, so that no training uses them.
 """
 
 from __future__ import annotations
@@ -33,21 +33,20 @@ if TYPE_CHECKING:
     from liverspleen.cohort.manifest import Case
 
 NO_ROOM = "LS-STO-002"
-"""Code of the issue that ends a filling: the disk is full for every further case too."""
+"""Code of the issue that stops a build: a full disk has no space for other cases either."""
 
 VOXELS = ".voxels"
-"""Suffix of the files that say which voxels a test case has."""
+"""Suffix of the files with the hash of the voxels of a test case."""
 
 
 @dataclass(frozen=True)
 class CachedCase:
     """A case in the cache; arrays are memory-mapped when first used.
 
-    `shape` is that of `slices`. `voxels_sha256` identifies the decoded CT whatever its file is called and whatever
-    pixel size it is stored with. `labelled` are the structures whose labels are known; of another one nothing is known,
-    though no voxel shows it. `slice_spacing_mm` is the distance between slices, nan where it is not known.
-    `resampled` tells that slices and labels are on another matrix than the CT. `content_sha256` is of all that is
-    stored.
+    `shape` is that of `slices`. `voxels_sha256` identifies the decoded CT, independent of the name of its file and of
+    the stored pixel size. `labelled` are the labelled structures; other structures are unknown, although no voxel has
+    their label. `slice_spacing_mm` is the distance between slices, NaN if unknown. `resampled` is True if slices and
+    labels have another matrix than the CT. `content_sha256` is the hash of the stored content.
     """
 
     case_id: str
@@ -62,21 +61,21 @@ class CachedCase:
 
     @cached_property
     def slices(self) -> NDArray[np.int16]:
-        """HU, (slice, row, column); writing into it changes no file."""
+        """HU, (slice, row, column); changes to the array are not written to the file."""
         return _mapped(self.folder / "slices.npy")
 
     @cached_property
     def labels(self) -> NDArray[np.uint8]:
-        """Label values on the same grid, likewise; all background where the case has no label map."""
+        """Label values on the same grid; background without a label map."""
         return _mapped(self.folder / "labels.npy")
 
     @cached_property
     def native_labels(self) -> NDArray[np.uint8]:
-        """Label values on the CT's own grid, which a DSS is computed on."""
+        """Label values on the CT's own grid, on which DSS is computed."""
         return _mapped(self.folder / "native_labels.npy") if self.resampled else self.labels
 
     def announce(self, first: int, last: int) -> None:
-        """Have the slices from `first` to `last` read at once if they are on disk only, not page by page."""
+        """Prefetch the slices from `first` to `last`, which is faster than reading page by page."""
         array = self.slices
         if (mapped := getattr(array, "_mmap", None)) is None:  # in memory
             return
@@ -86,18 +85,18 @@ class CachedCase:
 
     @cached_property
     def present(self) -> NDArray[np.bool_]:
-        """Which of `ORGANS` each slice shows, (slice, organ)."""
+        """Presence of each of `ORGANS` in each slice, (slice, organ)."""
         return _mapped(self.folder / "present.npy")
 
 
 def _mapped(file: Path) -> NDArray[Any]:
-    # copy-on-write: torch takes a read-only array only as a copy; pages are shared as long as nobody writes
+    # copy-on-write: torch copies read-only arrays; pages are shared as long as no process writes to them
     array: NDArray[Any] = np.load(file, mmap_mode="c", allow_pickle=False)
     return array
 
 
 def case_key(case: Case, *, pixel_mm: float | None = None) -> str:
-    """Name of the case's folder in any cache: hash of image's and label's bytes, pixel size, organs and format.
+    """Return the name of the case's folder in a cache: a hash of image, label map, pixel size, organs and format.
 
     Raises:
         InputError: a file is missing.
@@ -106,7 +105,7 @@ def case_key(case: Case, *, pixel_mm: float | None = None) -> str:
 
 
 def source_hashes(case: Case) -> tuple[str, str]:
-    """SHA-256 of the image's and of the label map's file, the latter empty where there is none.
+    """Return SHA-256 of the files of image and label map; the latter is empty without a label map.
 
     Raises:
         InputError: a file is missing.
@@ -115,23 +114,23 @@ def source_hashes(case: Case) -> tuple[str, str]:
 
 
 def open_case(case: Case, cache: StrPath, *, pixel_mm: float | None = None) -> CachedCase | None:
-    """The case in the cache, or None if it is not there.
+    """Open a case in the cache; return None if it is not stored.
 
     Raises:
-        InputError: a file of the case is missing, LS-STO-001 what the cache says of it is damaged, or LS-FMT-001 the
-            case is stored in another format.
+        InputError: a file of the case is missing, LS-STO-001 the description of the stored case is damaged, or
+            LS-FMT-001 it is stored in another format.
     """
     return _open(case, Path(cache) / case_key(case, pixel_mm=pixel_mm))
 
 
 def cache_case(case: Case, cache: StrPath, *, pixel_mm: float | None = None) -> CachedCase:
-    """Read a case, check it and put it into the cache; a case that is there already is opened.
+    """Read, check and store a case; a case that is stored already is opened.
 
-    The folder appears under its name only when all its files are on disk. What killed processes left is cleared before.
-    `pixel_mm` resamples in the plane (see `resampling`); None stores the CT as it is.
+    The folder gets its name when all its files are on disk. Incomplete folders of killed processes are removed first.
+    `pixel_mm` resamples in the plane (see `resampling`); None stores the CT unchanged.
 
     Raises:
-        InputError: the case cannot be read or is faulty, or LS-STO-002 the disk is full.
+        InputError: the case cannot be read or is not valid, or LS-STO-002 the disk is full.
     """
     cache = Path(cache)
     image, label = source_hashes(case)
@@ -146,16 +145,16 @@ def cache_case(case: Case, cache: StrPath, *, pixel_mm: float | None = None) -> 
         for name, array in arrays.items():
             file = part / f"{name}.npy"
             write_array(file, array)
-            same = name == "slices" and not about["resampled"]  # as the CT, which is hashed already
+            same = name == "slices" and not about["resampled"]  # equal to the CT, which is hashed already
             about["files"][file.name] = about["voxels_sha256"] if same else sha256_of_array(array)
         (part / ABOUT).write_text(json.dumps(about), encoding="utf-8")
-    if (opened := _open(case, folder)) is None:  # a folder of that name was there, without this file
+    if (opened := _open(case, folder)) is None:  # a folder with that name existed without this file
         raise InputError(damaged(folder / ABOUT, "is missing", case_id=case.case_id))
     return opened
 
 
 def note_voxels(case: Case, cache: Path) -> str:
-    """SHA-256 of the decoded voxels of a test case, as `CachedCase.voxels_sha256`; each image is decoded once.
+    """Return SHA-256 of the decoded voxels of a test case, as `CachedCase.voxels_sha256`; it is stored for later calls.
 
     Raises:
         InputError: the image cannot be read.
@@ -171,7 +170,7 @@ def note_voxels(case: Case, cache: Path) -> str:
 
 
 def noted_voxels(case: Case, cache: Path) -> str | None:
-    """As `note_voxels`, or None if the cache does not know it.
+    """Return the stored hash of `note_voxels`, None if there is none.
 
     Raises:
         InputError: the image is missing.
@@ -184,10 +183,10 @@ def noted_voxels(case: Case, cache: Path) -> str | None:
 
 
 def read_about(file: Path) -> dict[str, Any]:
-    """What the cache says of a case.
+    """Read the description of a stored case.
 
     Raises:
-        OSError, ValueError: there is no such file, or it holds something else.
+        OSError, ValueError: the file is missing or is not a description.
     """
     about = json.loads(file.read_text(encoding="utf-8"))
     if not isinstance(about, dict):
@@ -196,7 +195,7 @@ def read_about(file: Path) -> dict[str, Any]:
 
 
 def read_note(file: Path) -> dict[str, Any] | None:
-    """What a file says of the voxels of a test case; None if it is missing or damaged, {} if it is a mere hash."""
+    """Read the file of a test case; None if it is missing or damaged, {} if it is a hash without a format."""
     try:
         text = file.read_text(encoding="ascii")
         about = {} if len(text.strip()) == 64 else json.loads(text)
@@ -206,7 +205,7 @@ def read_note(file: Path) -> dict[str, Any] | None:
 
 
 def voxels_file(case: Case, cache: Path) -> Path:
-    """Where the cache keeps which voxels a test case has.
+    """Return the path of the file with the hash of the voxels of a test case.
 
     Raises:
         InputError: the image is missing.
@@ -215,16 +214,18 @@ def voxels_file(case: Case, cache: Path) -> Path:
 
 
 def write_array(file: Path, array: NDArray[Any]) -> None:
-    """What `np.save` writes of a contiguous array; but a full disk can be told from other failures here."""
+    """Write the same bytes as `np.save` for a contiguous array; a full disk raises a distinct error."""
     with file.open("wb") as handle:
         npy.write_array_header_1_0(handle, npy.header_data_from_array_1_0(array))
         handle.write(np.ascontiguousarray(array).data.cast("B"))
 
 
 def no_room(needed: int, free: int, *, case_id: str | None = None, cache: Path) -> Issue:
-    """The disk is too small: bytes needed and free."""
-    message = f"the cache needs {needed} bytes more ({needed / 1e6:.1f} MB), the disk has {free} ({free / 1e6:.1f} MB)"
-    return Issue(NO_ROOM, message, "make room, then run the same command to go on", case_id, cache)
+    """Return the issue of a full disk, with the bytes needed and free."""
+    message = (
+        f"slice cache needs {needed} bytes more ({needed / 1e6:.1f} MB), {free} bytes are free ({free / 1e6:.1f} MB)"
+    )
+    return Issue(NO_ROOM, message, "free space, and run the same command again to resume", case_id, cache)
 
 
 @contextmanager
@@ -245,7 +246,7 @@ def _file_hash(case: Case, file: Path) -> str:
         raise InputError(issue) from error
     except OSError as error:
         message = f"file cannot be read ({error.strerror or type(error).__name__})"
-        raise InputError(Issue("LS-IMG-002", message, "make it a readable file", case.case_id, file)) from error
+        raise InputError(Issue("LS-IMG-002", message, "give a file that you may read", case.case_id, file)) from error
 
 
 def _digest(*parts: object) -> str:
@@ -278,20 +279,20 @@ def _open(case: Case, folder: Path) -> CachedCase | None:
 
 
 def _content_hash(about: dict[str, Any]) -> str:
-    """Of the arrays and the spacing, which are all that a training reads of a case."""
+    """Return the hash of the arrays and the spacing, which are all that a training reads."""
     content = json.dumps([about["files"], about["slice_spacing_mm"]], sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()
 
 
 def damaged(file: Path, message: str, *, case_id: str | None = None) -> Issue:
-    """A stored case that must not be trained on."""
-    hint = "remove its folder and fill the cache again; see to the disk"
+    """Return the issue of a damaged file of a stored case."""
+    hint = "remove its folder, build the cache again, and check the disk"
     return Issue("LS-STO-001", f"a file of the slice cache {message}", hint, case_id, file)
 
 
 def _read(case: Case, pixel_mm: float | None) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-    """The arrays of a case by name, and what is said of them."""
-    from liverspleen.cohort.checks import load_case  # a filled cache is read without the readers of images and tables
+    """Read the arrays of a case by name, and their description."""
+    from liverspleen.cohort.checks import load_case  # a complete cache is read without the readers of images and tables
     from liverspleen.data.resampling import resampled_hu, resampled_labels, resampled_matrix
 
     ct, label_map = load_case(case)

@@ -1,4 +1,4 @@
-"""Looking after a slice cache: are its arrays what was written, and which cases does nobody name any more."""
+"""Verification of the arrays of a slice cache, and removal of cases that are no longer used."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from liverspleen.storage import sha256_of_array
 
 
 def cached_folders(cache: Path) -> list[Path]:
-    """The folders of cases, whole or damaged; none of what is being made, and none of anybody else's."""
+    """Return the folders of stored cases, complete or damaged; not those being written or of other programs."""
     found = (folder for folder in cache.iterdir() if folder.is_dir() and not folder.name.startswith(PART))
     return sorted(folder for folder in found if len(folder.name) == 20 and set(folder.name) <= set("0123456789abcdef"))
 
 
 def reject_other_formats(cache: Path) -> None:
-    """Reject a cache with a case or note that another version of this package made; what is damaged is not looked at.
+    """Reject a cache with a case or note of another format; damaged files are ignored.
 
     Raises:
-        InputError: LS-FMT-001 in one line, with the number of such cases and notes and the first of them.
+        InputError: LS-FMT-001 in one line, with the number of such cases and notes and the first one.
     """
     files = [*(folder / ABOUT for folder in cached_folders(cache)), *sorted(cache.glob(f"*{VOXELS}"))]
     found = [issue for file in files if (issue := _format_issue(file))]
@@ -46,7 +46,7 @@ def _format_issue(file: Path) -> Issue | None:
 
 
 def verify(folder: Path) -> tuple[Issue, ...]:
-    """Everything that is not as it was written: LS-STO-001 for each file, LS-FMT-001 for another format."""
+    """Return an issue for each file that differs from the written one: LS-STO-001, or LS-FMT-001 for another format."""
     about_file = folder / ABOUT
     try:
         about = read_about(about_file)
@@ -76,7 +76,7 @@ def _array_issues(folder: Path, files: dict[str, str], shape: tuple[int, ...]) -
 
 
 def verify_all(cache: Path) -> Iterator[tuple[Path, tuple[Issue, ...]]]:
-    """`verify` of every case, on all cores: hashing lets threads run side by side."""
+    """Verify every case; hashing releases the interpreter lock, so threads use all cores."""
     folders = cached_folders(cache)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         yield from zip(folders, pool.map(verify, folders), strict=True)
@@ -84,7 +84,7 @@ def verify_all(cache: Path) -> Iterator[tuple[Path, tuple[Issue, ...]]]:
 
 @dataclass(frozen=True)
 class Pruned:
-    """What was removed; `kept` cases that nobody names stay because another process uses the cache."""
+    """Result of `prune`: `kept` is the number of unused cases that stay because another process uses the cache."""
 
     cases: int
     freed_bytes: int
@@ -92,19 +92,19 @@ class Pruned:
 
 
 def prune(cache: Path, cases: Iterable[Case], tested: Iterable[Case]) -> Pruned:
-    """Remove what killed processes left, and the cases that are none of `cases`, with whatever pixel size.
+    """Remove incomplete folders of killed processes, and stored cases of any pixel size that are not in `cases`.
 
-    While another process uses the cache (a training maps its arrays whenever it needs them) no case is removed.
+    No case is removed while another process uses the cache, because a training maps its arrays at any time.
 
     Raises:
-        InputError: files of the named cases are missing: what they are is then not known, and nothing is removed.
+        InputError: files of the given cases are missing, so their stored cases are unknown; nothing is removed.
     """
-    named: set[tuple[str, str]] = set()
+    used: set[tuple[str, str]] = set()
     notes: set[Path] = set()
     issues: list[Issue] = []
     for case in cases:
         try:
-            named.add(source_hashes(case))
+            used.add(source_hashes(case))
         except InputError as error:
             issues.extend(error.issues)
     for case in tested:
@@ -116,19 +116,19 @@ def prune(cache: Path, cases: Iterable[Case], tested: Iterable[Case]) -> Pruned:
         raise InputError(issues)
     freed = clear_parts(cache)
     with to_oneself(cache) as alone:
-        unnamed = [folder for folder in cached_folders(cache) if _source(folder) not in named]
+        unused = [folder for folder in cached_folders(cache) if _source(folder) not in used]
         stale = [file for file in cache.glob(f"*{VOXELS}") if file not in notes]
         if not alone:
-            return Pruned(0, freed, len(unnamed))
-        freed += sum(remove_folder(folder) for folder in unnamed)
+            return Pruned(0, freed, len(unused))
+        freed += sum(remove_folder(folder) for folder in unused)
         for file in stale:
             freed += file.stat().st_size
             file.unlink()
-    return Pruned(len(unnamed), freed, 0)
+    return Pruned(len(unused), freed, 0)
 
 
 def _source(folder: Path) -> tuple[str, str] | None:
-    """Hashes of image and label map that a case was made of; None for what other versions made, or is damaged."""
+    """Return the hashes of image and label map of a stored case; None if it is damaged or has another format."""
     try:
         about = read_about(folder / ABOUT)
         return (about["image_sha256"], about["label_sha256"]) if about["format"] == SLICE_CACHE.number else None

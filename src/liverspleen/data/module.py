@@ -1,4 +1,4 @@
-"""The Lightning data module over the slice cache."""
+"""The Lightning data module of the slice cache."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ class SliceDataModule(pl.LightningDataModule):
     """Shuffled slices of the training side for a number of steps; the validation side case by case, in order.
 
     Args:
-        training: stored cases to learn from.
-        validation: stored cases to validate on; may be empty.
-        slices: neighbouring slices in a sample.
+        training: stored training cases.
+        validation: stored validation cases; may be empty.
+        slices: number of neighbouring slices in a sample.
         stride: output stride of the network, to which batches are padded.
-        batch_size: slices in a batch of one rank.
-        steps: of the whole training.
-        seed: of the order.
-        workers: loader processes.
-        start: steps already done, for a training that goes on.
-        slice_distance_mm: about how far apart the slices in a sample lie; None: adjacent.
-        accumulate: batches of each rank in a step.
-        ranks: processes that train together; which one this is, the trainer knows.
-        sampler: cases, steps, batch size, seed and start to the order of the training slices.
+        batch_size: number of slices in a batch of one rank.
+        steps: number of steps of the complete training.
+        seed: of the order of slices.
+        workers: number of loader processes.
+        start: number of finished steps, for a resumed training.
+        slice_distance_mm: approximate distance of the slices in a sample; None: adjacent slices.
+        accumulate: number of batches of each rank in a step.
+        ranks: number of processes that train together.
+        sampler: returns the order of the training slices for cases, steps, batch size, seed and start.
 
     Raises:
-        InputError: nothing to train on, or the same patient or the same voxels on both sides.
+        InputError: there is no training case, or the same patient or the same voxels on both sides.
     """
 
     def __init__(
@@ -59,23 +59,23 @@ class SliceDataModule(pl.LightningDataModule):
         reject_leaks(training, validation)
         self.training = SliceDataset(training, slices=slices, distance_mm=slice_distance_mm)
         self.validation = SliceDataset(validation, slices=slices, distance_mm=slice_distance_mm, native=True)
-        whole = batch_size * accumulate * ranks
-        self.sampler = sampler(training, steps=steps, batch_size=whole, seed=seed, start=start)
+        step_size = batch_size * accumulate * ranks
+        self.sampler = sampler(training, steps=steps, batch_size=step_size, seed=seed, start=start)
         self.batch_size, self.workers, self.ranks = batch_size, workers, ranks
         self.collate = Collate(stride)
 
     @property
     def rank(self) -> int:
-        """Of this process."""
+        """Rank of this process."""
         return self.trainer.global_rank if self.trainer is not None else 0
 
     @property
     def pinned(self) -> bool:
-        """Whether batches go on to a GPU, which takes them from pinned memory while it computes."""
+        """Whether batches are copied to a GPU, which is asynchronous from pinned memory."""
         return self.trainer is not None and self.trainer.strategy.root_device.type == "cuda"
 
     def train_dataloader(self) -> DataLoader[SliceStack]:
-        """This rank's batches of the steps to do."""
+        """Return the batches of this rank for the remaining steps."""
         return DataLoader(
             self.training,
             batch_sampler=RankBatches(self.sampler, batch_size=self.batch_size, rank=self.rank, ranks=self.ranks),
@@ -86,17 +86,17 @@ class SliceDataModule(pl.LightningDataModule):
         )
 
     def val_dataloader(self) -> DataLoader[SliceStack] | list[DataLoader[SliceStack]]:
-        """The slices of one case of this rank after another; a batch never spans two cases, nothing is repeated."""
+        """Return the slices of this rank's cases in order; a batch has slices of one case, and no slice is repeated."""
         if not self.validation.cases:
             return []
         edges = list(pairwise(self.validation.offsets.tolist()))
-        own = fractions([last - first for first, last in edges], self.ranks)[self.rank]
+        cases = cases_by_rank([last - first for first, last in edges], self.ranks)[self.rank]
         batches = [
             list(range(start, min(start + self.batch_size, edges[case][1])))
-            for case in own
+            for case in cases
             for start in range(*edges[case], self.batch_size)
         ]
-        if not batches:  # a rank without cases takes part in the sum over ranks nevertheless
+        if not batches:  # a rank without cases still takes part in the sum over ranks
             return DataLoader([self._no_samples()], batch_size=None)  # type: ignore[arg-type]
         return DataLoader(
             self.validation,
@@ -107,22 +107,22 @@ class SliceDataModule(pl.LightningDataModule):
         )
 
     def _no_samples(self) -> SliceStack:
-        """A batch of none."""
-        side, none = self.collate.stride, torch.zeros(0, dtype=torch.int64)
+        """Return an empty batch."""
+        side, empty = self.collate.stride, torch.zeros(0, dtype=torch.int64)
         return SliceStack(
             torch.zeros(0, self.validation.slices, side, side, dtype=torch.int16),
             torch.zeros(0, side, side, dtype=torch.uint8),
-            none,
-            none,
+            empty,
+            empty,
             torch.zeros(0, len(ORGANS), dtype=torch.bool),
             torch.zeros(0, 2, dtype=torch.int64),
         )
 
 
 class RankBatches(Sampler[list[int]]):
-    """Every `ranks`-th batch of a sampler's order, from number `rank` on.
+    """Every `ranks`-th batch of a sampler's order, starting at number `rank`.
 
-    So the ranks' batches of a step, one rank after the other, are the one large batch of a single process.
+    The batches of all ranks in a step, in the order of ranks, equal the large batch of a single process.
 
     >>> list(RankBatches([5, 3, 4, 0, 1, 2, 7, 6], batch_size=2, rank=1, ranks=2))
     [[4, 0], [7, 6]]
@@ -142,12 +142,12 @@ class RankBatches(Sampler[list[int]]):
             number += 1
 
 
-def fractions(lengths: Sequence[int], ranks: int) -> list[list[int]]:
-    """Numbers of the cases of each rank: the longest first, each to the rank with least to do; no case twice.
+def cases_by_rank(lengths: Sequence[int], ranks: int) -> list[list[int]]:
+    """Return the case indices of each rank: cases in order of length go to the rank with the fewest slices.
 
-    >>> fractions([5, 9, 4, 4], 2)
+    >>> cases_by_rank([5, 9, 4, 4], 2)
     [[1, 3], [0, 2]]
-    >>> fractions([5], 2)
+    >>> cases_by_rank([5], 2)
     [[0], []]
     """
     found: list[list[int]] = [[] for _ in range(ranks)]

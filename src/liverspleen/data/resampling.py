@@ -1,4 +1,4 @@
-"""Slices on another pixel size, over the same field of view: the one way there for training and prediction."""
+"""Resampling of slices to another pixel size over the same field of view, for training and prediction."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Matrix = tuple[int, int]
 
 
 def resampled_matrix(matrix: Matrix, spacing_mm: tuple[float, float], pixel_mm: float | None) -> Matrix:
-    """Rows and columns that a slice gets: its sides over `pixel_mm`, rounded; None: as it is.
+    """Return rows and columns of a resampled slice: its edges over `pixel_mm`, rounded; None: unchanged.
 
     >>> resampled_matrix((512, 512), (0.75, 0.75), 1.5), resampled_matrix((512, 400), (0.7, 0.7), None)
     ((256, 256), (512, 400))
@@ -26,11 +26,11 @@ def resampled_matrix(matrix: Matrix, spacing_mm: tuple[float, float], pixel_mm: 
 
 
 def resampled_hu(slices: NDArray[np.int16], matrix: Matrix) -> NDArray[np.int16]:
-    """(slice, row, column) HU on `matrix`, rounded; the same array if it is on it.
+    """Return (slice, row, column) HU on `matrix`, rounded; the same array if the matrix is unchanged.
 
-    Pixel edges at the image's border stay where they are (`align_corners=False` elsewhere). Each new pixel is a mean
-    under a triangle as wide as two pixels of the coarser of both grids: bilinear where the image grows, free of
-    aliasing where it shrinks. Float64 sums in a fixed order, so that machines agree.
+    The outer borders of the image are kept (as with `align_corners=False` in torch). Each new pixel is a mean with
+    triangular weights as wide as two pixels of the coarser grid: bilinear if the image is enlarged, without aliasing if
+    it is reduced. Sums are in float64 and in a fixed order, so that machines agree.
     """
     if slices.shape[1:] == matrix:
         return slices
@@ -42,7 +42,7 @@ def resampled_hu(slices: NDArray[np.int16], matrix: Matrix) -> NDArray[np.int16]
 
 
 def resampled_labels(labels: NDArray[np.uint8], matrix: Matrix) -> NDArray[np.uint8]:
-    """(slice, row, column) labels on `matrix`: of the voxel in which a new pixel's centre lies."""
+    """Return (slice, row, column) labels on `matrix`: those of the voxel at the centre of each new pixel."""
     if labels.shape[1:] == matrix:
         return labels
     rows, columns = (_nearest(old, new) for old, new in zip(labels.shape[1:], matrix, strict=True))
@@ -53,19 +53,19 @@ def resampled_labels(labels: NDArray[np.uint8], matrix: Matrix) -> NDArray[np.ui
 
 
 def _nearest(old: int, new: int) -> NDArray[np.intp]:
-    # in whole numbers: (2 k + 1) old / (2 new), rounded down
+    # in integers: (2 k + 1) old / (2 new), rounded down
     return np.asarray((2 * np.arange(new) + 1) * old // (2 * new), dtype=np.intp)
 
 
-@lru_cache(maxsize=8)  # slices of one CT come one by one
+@lru_cache(maxsize=8)  # slices of one CT are resampled one by one
 def _triangles(old: int, new: int) -> Any:
-    """(new, old) weights, each row of sum 1."""
+    """Return weights (new, old); each row has the sum 1."""
     scale = old / new
     reach = max(scale, 1.0)
     centres = (np.arange(new) + 0.5) * scale - 0.5
     places = np.floor(centres - reach).astype(int)[:, None] + np.arange(int(2 * reach) + 3)
     weights = np.clip(1 - np.abs(places - centres[:, None]) / reach, 0, None)
-    weights[(places < 0) | (places >= old)] = 0  # nothing lies outside the image
+    weights[(places < 0) | (places >= old)] = 0  # no pixels outside the image
     weights /= weights.sum(1, keepdims=True)
     rows = np.broadcast_to(np.arange(new)[:, None], places.shape)
     entries = (weights.ravel(), (rows.ravel(), places.clip(0, old - 1).ravel()))

@@ -1,7 +1,7 @@
-"""Which slice is sample k of a training: functions of the seed and k, and of nothing else.
+"""Samplers of training slices: sample k depends only on the seed and k.
 
-So the order is the same whatever the number of loader processes and wherever a training was interrupted: one that goes
-on after `start` steps sees exactly the rest.
+The order is the same for any number of loader processes and after any interruption: a training that is resumed after
+`start` steps gets exactly the remaining samples.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from liverspleen.data.cache import CachedCase
 
 
 class StepSampler(Sampler[int]):
-    """`steps * batch_size` indices: seeded shuffles of all slices, one after the other."""
+    """`steps * batch_size` indices: consecutive seeded shuffles of all slices."""
 
     def __init__(self, slices: int, *, steps: int, batch_size: int, seed: int, start: int = 0) -> None:
         self.slices, self.total, self.seed = slices, steps * batch_size, seed
@@ -34,20 +34,20 @@ class StepSampler(Sampler[int]):
 
 
 class BalancedSampler(Sampler[int]):
-    """`steps * batch_size` indices in rounds: each round holds one slice of every class, in seeded order.
+    """`steps * batch_size` indices in rounds: each round has one slice of every class, in seeded order.
 
-    A class gives its slices in seeded shuffles, one after the other, so that none comes again before all of its class
-    have come. With four classes and batches of four, every batch holds one slice of each.
+    The slices of a class are in consecutive seeded shuffles, so none is repeated before all of its class were used.
+    With four classes and batches of four, every batch has one slice of each class.
 
     Args:
-        classes: class of each slice, any whole numbers; the classes that occur are balanced.
-        steps: of the whole training.
-        batch_size: slices a step.
+        classes: class of each slice, any integers; the classes that occur are balanced.
+        steps: number of steps of the complete training.
+        batch_size: number of slices in a step.
         seed: of the order.
-        start: steps already done.
+        start: number of finished steps.
 
-    >>> drawn = list(BalancedSampler([0, 0, 0, 0, 0, 1], steps=2, batch_size=4, seed=0))
-    >>> sum(index == 5 for index in drawn)
+    >>> indices = list(BalancedSampler([0, 0, 0, 0, 0, 1], steps=2, batch_size=4, seed=0))
+    >>> sum(index == 5 for index in indices)
     4
     """
 
@@ -66,20 +66,21 @@ class BalancedSampler(Sampler[int]):
             turn, place = divmod(sample, count)
             if place == 0 or sample == self.start:
                 order = np.random.default_rng([self.seed, turn]).permutation(count)
-            chosen = int(order[place])
-            members = self.members[chosen]
+            selected = int(order[place])
+            members = self.members[selected]
             epoch, position = divmod(turn, len(members))
-            if chosen not in shuffles or shuffles[chosen][0] != epoch:
-                rng = np.random.default_rng([self.seed, epoch, chosen + 1])  # a last 0 would be no other stream
-                shuffles[chosen] = epoch, rng.permutation(members)
-            yield int(shuffles[chosen][1][position])
+            if selected not in shuffles or shuffles[selected][0] != epoch:
+                # + 1, because a trailing 0 in a seed has no effect
+                rng = np.random.default_rng([self.seed, epoch, selected + 1])
+                shuffles[selected] = epoch, rng.permutation(members)
+            yield int(shuffles[selected][1][position])
 
 
 def slice_classes(cases: Sequence[CachedCase]) -> list[int]:
-    """Of each slice, in the order of the cases: which organs it shows, bit k for organ k of `ORGANS`; 0 none of them.
+    """Return the class of each slice, in the order of the cases: bit k is 1 if organ k of `ORGANS` is present.
 
-    As drawn: an organ that is not labelled in a case counts as absent there. This decides how often a slice is drawn,
-    not what is learnt from it.
+    An organ that is not labelled in a case counts as absent there. The class determines how often a slice is sampled,
+    not its loss.
     """
     present = np.concatenate([case.present for case in cases])
     classes: list[int] = (present @ (1 << np.arange(present.shape[1]))).tolist()
@@ -87,14 +88,14 @@ def slice_classes(cases: Sequence[CachedCase]) -> list[int]:
 
 
 def natural(cases: Sequence[CachedCase], *, steps: int, batch_size: int, seed: int, start: int = 0) -> Sampler[int]:
-    """Every slice as often as every other."""
+    """Return a sampler with equal frequencies of all slices."""
     slices = sum(case.shape[0] for case in cases)
     return StepSampler(slices, steps=steps, batch_size=batch_size, seed=seed, start=start)
 
 
 def balanced(cases: Sequence[CachedCase], *, steps: int, batch_size: int, seed: int, start: int = 0) -> Sampler[int]:
-    """Slices of each combination of organs (none, liver only, spleen only, both) equally often, if it occurs.
+    """Return a sampler with equal frequencies of all occurring combinations of organs (none, liver, spleen, both).
 
-    Not in the paper; balanced classes are a fact of the authors' code, the rounds are our assumption.
+    Not in the paper: balanced classes are in the authors' code, the rounds are our assumption.
     """
     return BalancedSampler(slice_classes(cases), steps=steps, batch_size=batch_size, seed=seed, start=start)

@@ -1,4 +1,4 @@
-"""2.5D slices: a slice of interest with its neighbours, out of the slice cache."""
+"""2.5D slices: a slice of interest with its neighbours, from the slice cache."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ from liverspleen.data.cache import CachedCase
 from liverspleen.organs import ORGANS, Structure
 
 AIR_HU = -1024
-"""What lies outside a CT when it is padded."""
+"""Value of padding outside a CT."""
 
 
 class SliceStack(NamedTuple):
-    """One sample or a batch of them."""
+    """One sample, or a batch of samples."""
 
     slices: Tensor
-    """HU, int16, (..., slices, H, W); the middle one is the slice of interest"""
+    """HU, int16, (..., slices, H, W); the middle slice is the slice of interest"""
     labels: Tensor
     """of the slice of interest, uint8, (..., H, W)"""
     case: Tensor
-    """index of the case in its data set"""
+    """index of the case in its dataset"""
     slice_index: Tensor
     """index of the slice of interest in its case"""
     labelled: Tensor
-    """which of `ORGANS` are labelled in its case, bool, (..., 2)"""
+    """whether each of `ORGANS` is labelled in its case, bool, (..., 2)"""
     matrix: Tensor
-    """rows and columns of the slices before they were padded, (..., 2)"""
+    """rows and columns of the slices before padding, (..., 2)"""
 
 
 def neighbours(slice_index: int, count: int, slices: int, step: int = 1) -> list[int]:
-    """Indices of `slices` slices around `slice`, `step` apart; beyond an end the end slice stands in.
+    """Return the indices of `slices` slices around `slice_index`, `step` apart; at the ends the end slice is repeated.
 
     >>> neighbours(0, 10, 3), neighbours(9, 10, 5), neighbours(0, 1, 3)
     ([0, 0, 1], [7, 8, 9, 9, 9], [0, 0, 0])
@@ -45,16 +45,16 @@ def neighbours(slice_index: int, count: int, slices: int, step: int = 1) -> list
     [1, 4, 7]
     """
     half = slices // 2
-    return [min(max(slice_index + step * place, 0), count - 1) for place in range(-half, half + 1)]
+    return [min(max(slice_index + step * offset, 0), count - 1) for offset in range(-half, half + 1)]
 
 
 def slice_step(distance_mm: float | None, spacing_mm: float) -> int:
-    """How many slices apart neighbours are that lie about `distance_mm` apart, at least 1; None: adjacent slices.
+    """Return the step between neighbours that are about `distance_mm` apart, at least 1; None: adjacent slices.
 
-    A multiple of the slices' own spacing; halves go to the even one, and nothing is interpolated.
+    It is the closest multiple of the spacing, the even one if two are equally close; no slices are interpolated.
 
     Raises:
-        ValueError: a distance or, with it, a spacing that is not a positive number.
+        ValueError: the distance, or the spacing if a distance is given, is not a positive number.
 
     >>> slice_step(5.0, 1.25), slice_step(5.0, 5.0), slice_step(5.0, 8.0), slice_step(None, 1.25)
     (4, 1, 1, 1)
@@ -67,7 +67,7 @@ def slice_step(distance_mm: float | None, spacing_mm: float) -> int:
 
 
 def padded(stack: Tensor, size: tuple[int, int], *, value: int) -> Tensor:
-    """The last two axes grown to `size` at the bottom and the right."""
+    """Return a stack with the last two axes padded to `size` at the bottom and the right."""
     rows, columns = stack.shape[-2:]
     if (rows, columns) == size:
         return stack
@@ -75,7 +75,7 @@ def padded(stack: Tensor, size: tuple[int, int], *, value: int) -> Tensor:
 
 
 def stride_multiple(length: int, stride: int) -> int:
-    """The next multiple of `stride` from `length` up.
+    """Return the smallest multiple of `stride` that is at least `length`.
 
     >>> stride_multiple(512, 16), stride_multiple(101, 16)
     (512, 112)
@@ -84,10 +84,10 @@ def stride_multiple(length: int, stride: int) -> int:
 
 
 def native_classes(logits: Tensor, matrix: Sequence[int], native: Sequence[int]) -> Tensor:
-    """(B, classes, H, W) logits of padded slices to label values, uint8, on the CT's own (rows, columns) `native`.
+    """Return uint8 label values on the CT's own matrix `native` from (B, classes, H, W) logits of padded slices.
 
-    `matrix` are the rows and columns of the slices before padding. Where they are others than the CT's, logits are
-    interpolated (bilinear, the image's borders in place), not labels. Of equal logits the first class counts.
+    `matrix` has the rows and columns of the slices before padding. If they differ from those of the CT, logits and not
+    labels are interpolated (bilinear, with the same image borders). The first of equal logits counts.
 
     >>> native_classes(torch.tensor([[[[0.0, 1.0, 1.0]], [[2.0, 1.0, 0.0]], [[2.0, 0.0, 3.0]]]]), (1, 3), (1, 3))
     tensor([[[1, 0, 2]]], dtype=torch.uint8)
@@ -97,7 +97,7 @@ def native_classes(logits: Tensor, matrix: Sequence[int], native: Sequence[int])
         inner = functional.interpolate(
             inner.float(), tuple(native), mode="bilinear", align_corners=False, antialias=True
         )
-    # comparisons in place of argmax, which takes a CPU a hundred times as long for three classes
+    # comparisons in place of argmax, which is a hundred times as slow on a CPU for three classes
     highest = inner[:, 0]
     labels = torch.zeros(highest.shape, dtype=torch.uint8, device=highest.device)
     for value, logit in enumerate(inner[:, 1:].unbind(1), start=1):
@@ -108,13 +108,13 @@ def native_classes(logits: Tensor, matrix: Sequence[int], native: Sequence[int])
 
 
 class SliceDataset(Dataset[SliceStack]):
-    """Every slice of the cases, in order; neighbours never come from another case.
+    """Every slice of the cases, in order, with neighbours from the same case.
 
     Args:
         cases: cases of the slice cache.
-        slices: neighbouring slices in a sample, an odd number.
-        distance_mm: about how far apart they lie; None: adjacent.
-        native: whether labels are given on the CT's own grid, to validate; else on that of the slices, to train.
+        slices: number of neighbouring slices in a sample, odd.
+        distance_mm: approximate distance of neighbouring slices; None: adjacent slices.
+        native: True: labels on the CT's own grid, for validation; False: on the grid of the slices, for training.
     """
 
     def __init__(
@@ -140,11 +140,11 @@ class SliceDataset(Dataset[SliceStack]):
         slice_index = index - int(self.offsets[case])
         cached = self.cases[case]
         step = self.steps[case]
-        chosen = neighbours(slice_index, cached.shape[0], self.slices, step)
-        cached.announce(chosen[0], chosen[-1])
-        even = range(chosen[0], chosen[-1] + 1, step)
-        # away from the ends a view of the memory map: the batch is then the only copy
-        stack = cached.slices[even.start : even.stop : step] if chosen == [*even] else cached.slices[chosen]
+        indices = neighbours(slice_index, cached.shape[0], self.slices, step)
+        cached.announce(indices[0], indices[-1])
+        regular = range(indices[0], indices[-1] + 1, step)
+        # except at the ends this is a view of the memory map, so the batch is the only copy
+        stack = cached.slices[regular.start : regular.stop : step] if indices == [*regular] else cached.slices[indices]
         labels = cached.native_labels if self.native else cached.labels
         return SliceStack(
             torch.from_numpy(np.require(stack, requirements="W")),
@@ -157,17 +157,17 @@ class SliceDataset(Dataset[SliceStack]):
 
 
 class Collate:
-    """Samples to a batch; smaller slices are padded with air to the largest one, and that to the output stride.
+    """Collation of samples: slices are padded with air to the size of the largest, rounded up to the output stride.
 
-    Labels are padded likewise, unless they are on another grid to be judged on (`pad_labels=False`, for slices of one
-    case).
+    Labels are padded in the same way, except with `pad_labels=False`: then they are on the CT's own grid, and all
+    slices are from one case.
     """
 
     def __init__(self, stride: int, *, pad_labels: bool = True) -> None:
         self.stride, self.pad_labels = stride, pad_labels
 
     def __call__(self, samples: Sequence[SliceStack]) -> SliceStack:
-        """(B, slices, H, W) and (B, H, W) with H and W multiples of the stride."""
+        """Return a batch (B, slices, H, W) and (B, H, W) with H and W multiples of the stride."""
         size = (
             stride_multiple(max(sample.slices.shape[-2] for sample in samples), self.stride),
             stride_multiple(max(sample.slices.shape[-1] for sample in samples), self.stride),

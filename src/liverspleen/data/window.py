@@ -1,4 +1,4 @@
-"""The intensity window: the one place where HU become numbers for the network."""
+"""The intensity window: scaling of HU to the input of the network."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class IntensityWindow:
-    """Linear scale that takes `lower_hu` to 0 and `upper_hu` to 1, clipped to that range if asked for.
+    """Linear scale that maps `lower_hu` to 0 and `upper_hu` to 1, clipped to that range if `clip` is True.
 
     >>> IntensityWindow(-100.0, 100.0, clip=True)(torch.tensor([-500, 0, 50], dtype=torch.int16)).tolist()
     [0.0, 0.5, 0.75]
@@ -23,13 +23,15 @@ class IntensityWindow:
 
     def __post_init__(self) -> None:
         if not self.lower_hu < self.upper_hu:
-            raise ValueError(f"window from {self.lower_hu} to {self.upper_hu} HU is empty")
+            raise ValueError(
+                f"window from {self.lower_hu} to {self.upper_hu} HU is empty, expected lower_hu below upper_hu"
+            )
 
     def __call__(self, hu: Tensor) -> Tensor:
-        """float32 of the same shape."""
+        """Return scaled intensities, float32 of the same shape."""
         scaled = hu.to(torch.float32, copy=True).sub_(self.lower_hu).div_(self.upper_hu - self.lower_hu)
         return scaled.clamp_(0.0, 1.0) if self.clip else scaled
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, as a checkpoint keeps them."""
+        """Return plain values, as stored in a checkpoint."""
         return asdict(self)

@@ -1,7 +1,7 @@
 """From label maps of any reader to the agreement statistics of volumetry, without torch.
 
-Importing this package loads no torch, no pandas, no matplotlib and no scipy.stats: those are loaded by the functions
-that use them.
+Importing this package loads no torch, pandas, matplotlib, scipy.stats or statsmodels: the functions that use them
+import them.
 """
 
 from __future__ import annotations
@@ -29,7 +29,9 @@ from liverspleen.evaluation.statistics.bland_altman import BlandAltman, bland_al
 from liverspleen.evaluation.statistics.bootstrap import BootstrapInterval, bootstrap_ci
 from liverspleen.evaluation.statistics.dunn import Dunn, dunn
 from liverspleen.evaluation.statistics.equivalence import Equivalence, tost
+from liverspleen.evaluation.statistics.intervals import Interval
 from liverspleen.evaluation.statistics.model_choice import Choice, choose
+from liverspleen.evaluation.statistics.proportional_bias import ProportionalBias, proportional_bias
 from liverspleen.evaluation.statistics.rank_tests import (
     KruskalWallis,
     WilcoxonSignedRank,
@@ -50,6 +52,7 @@ __all__ = [
     "Concordance",
     "Dunn",
     "Equivalence",
+    "Interval",
     "KnownRC",
     "KruskalWallis",
     "Measured",
@@ -59,6 +62,7 @@ __all__ = [
     "PercentageRC",
     "PlannedPower",
     "PlannedWidth",
+    "ProportionalBias",
     "RCComparison",
     "ReaderComparison",
     "StatisticalReport",
@@ -86,6 +90,7 @@ __all__ = [
     "plan_rc",
     "plan_tost",
     "plot_bland_altman",
+    "proportional_bias",
     "read_measurements",
     "read_rc_table",
     "statistical_report",

@@ -1,4 +1,4 @@
-"""CT volumes and label maps: NIfTI and DICOM in and out, and the one place of orientation and geometry."""
+"""CT volumes and label maps: reading and writing of NIfTI and DICOM, orientation and geometry."""
 
 import liverspleen.imaging.without_gdcm  # noqa: F401 - before nibabel
 from liverspleen.imaging.from_memory import CTLike, as_ct_volume, ct_from_array, ct_from_nibabel

@@ -1,4 +1,4 @@
-"""The grid of a CT: where its voxels lie in the patient, and the one place where axes are put in order."""
+"""The voxel grid of a CT: shape, affine and axis order."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 GRID_TOLERANCE = 0.1
-"""Two grids are one when no corner is further apart than this fraction of the smallest voxel edge.
+"""Two grids are equal if no pair of corners is further apart than this fraction of the smallest voxel edge.
 
-float32 headers round corners by some 1e-3 mm, far less than a 10th of a CT's pixel; half a slice, or half a pixel,
-is five times the tolerance or more.
+float32 headers round corners by about 1e-3 mm, far less than a tenth of a CT's pixel. A shift by half a slice or half a
+pixel is at least five times the tolerance.
 """
 
 _CODES = (("R", "L"), ("A", "P"), ("S", "I"))  # names of the positive and negative world axes, RAS+
@@ -23,9 +23,9 @@ _CANONICAL = ((2, 1), (1, -1), (0, -1))  # slice to superior, row to posterior, 
 
 @dataclass(frozen=True)
 class NiftiSpace:
-    """The spatial fields of a NIfTI header as they were read, so that they can be written again unchanged.
+    """The spatial fields of a NIfTI header as they were read, to be written again unchanged.
 
-    `pixdim` is the header's first four (sign, then mm), `sform` its three rows of four, `units` its `xyzt_units`.
+    `pixdim` has the first four values (sign, then mm), `sform` three rows of four, `units` is `xyzt_units`.
     """
 
     sform_code: int
@@ -39,13 +39,13 @@ class NiftiSpace:
 
 @dataclass(frozen=True, eq=False)
 class Geometry:
-    """Shape and affine of a file's own (*native*) array axes, and the way to the canonical axis order.
+    """Shape and affine of an array in the axis order of its file (*native*), and its conversion to the canonical order.
 
-    `affine` takes native voxel indices to millimetres in NIfTI's world (x to the right, y to anterior, z to superior).
+    `affine` maps native voxel indices to mm in NIfTI's world (x to the right, y to anterior, z to superior).
     The canonical order is (slice, row, column): the slice index grows towards superior, the row index towards
-    posterior, the column index towards the patient's left, as CT is displayed. An oblique grid takes the closest
-    assignment of axes (the largest product of direction cosines); nothing is resampled. `space` holds the header
-    fields of the file it came from, if it came from one.
+    posterior, the column index towards the patient's left, as CT is displayed. For an oblique grid the closest
+    assignment of axes is used (the largest product of direction cosines); nothing is resampled. `space` has the header
+    fields of the source file, if there is one.
 
     Raises:
         ValueError: the shape is not three positive numbers, or the affine is not finite, affine and invertible.
@@ -66,7 +66,7 @@ class Geometry:
         if affine.shape != (4, 4) or not np.isfinite(affine).all() or affine[3].tolist() != [0, 0, 0, 1]:
             raise ValueError("affine is not a finite 4 x 4 matrix with last row 0, 0, 0, 1")
         edges = np.linalg.norm(affine[:3, :3], axis=0)
-        # 1e-6 of the box of the same edges: no scanner shears so far, and float32 headers cannot tell it from flat
+        # 1e-6 of a box with the same edges: no scanner shears that far, and float32 headers cannot resolve less
         if not _box_volume(affine) > 1e-6 * edges.prod():
             raise ValueError("affine is singular: voxels have no volume")
         affine.setflags(write=False)
@@ -75,12 +75,12 @@ class Geometry:
 
     @property
     def voxel_volume_mm3(self) -> float:
-        """|det| of the affine's 3 x 3 part, in mm³; right for oblique and sheared grids too."""
+        """|det| of the affine's 3 x 3 part, in mm³; correct for oblique and sheared grids too."""
         return _box_volume(self.affine)
 
     @cached_property
     def _order(self) -> tuple[tuple[int, int], ...]:
-        """For slice, row and column: the native axis, and 1 or -1 for its direction."""
+        """Native axis, and 1 or -1 for its direction, of slice, row and column."""
         cosines = self.affine[:3, :3] / np.linalg.norm(self.affine[:3, :3], axis=0)
         axes = max(permutations(range(3)), key=lambda p: abs(cosines[2, p[0]] * cosines[1, p[1]] * cosines[0, p[2]]))
         return tuple(
@@ -90,7 +90,7 @@ class Geometry:
 
     @property
     def axis_codes(self) -> tuple[str, str, str]:
-        """Towards what each native axis grows, e.g. `('L', 'P', 'S')`."""
+        """Anatomical direction in which each native axis grows, e.g. `('L', 'P', 'S')`."""
         codes = [""] * 3
         for (axis, direction), (world, sign) in zip(self._order, _CANONICAL, strict=True):
             codes[axis] = _CODES[world][0 if direction * sign > 0 else 1]
@@ -98,20 +98,20 @@ class Geometry:
 
     @property
     def canonical_shape(self) -> tuple[int, int, int]:
-        """Numbers of slices, rows and columns."""
+        """Number of slices, rows and columns."""
         slices, rows, columns = (self.shape[axis] for axis, _ in self._order)
         return slices, rows, columns
 
     @property
     def spacing_mm(self) -> tuple[float, float, float]:
-        """Distance of voxel centres along slice, row and column, in mm."""
+        """Distance between voxel centres along slice, row and column, in mm."""
         edges = np.linalg.norm(self.affine[:3, :3], axis=0)
         slices, rows, columns = (float(edges[axis]) for axis, _ in self._order)
         return slices, rows, columns
 
     @property
     def canonical_affine(self) -> NDArray[np.float64]:
-        """Takes (slice, row, column) indices to millimetres in NIfTI's world."""
+        """Affine from (slice, row, column) indices to mm in NIfTI's world."""
         to_native = np.zeros((4, 4))
         to_native[3, 3] = 1.0
         for position, (axis, direction) in enumerate(self._order):
@@ -120,7 +120,7 @@ class Geometry:
         return np.asarray(self.affine @ to_native, dtype=np.float64)
 
     def to_canonical(self, array: NDArray[Any]) -> NDArray[Any]:
-        """`array` of the native shape as a view in (slice, row, column) order.
+        """Return a view of an array of the native shape in (slice, row, column) order.
 
         Raises:
             ValueError: `array` does not have the native shape.
@@ -131,7 +131,7 @@ class Geometry:
         return view[tuple(slice(None, None, direction) for _, direction in self._order)]
 
     def to_native(self, array: NDArray[Any]) -> NDArray[Any]:
-        """`array` in (slice, row, column) order as a view in the file's own order; undoes `to_canonical`.
+        """Return a view of an array in (slice, row, column) order in the native order; the inverse of `to_canonical`.
 
         Raises:
             ValueError: `array` does not have the canonical shape.
@@ -143,13 +143,13 @@ class Geometry:
 
 
 def _box_volume(affine: NDArray[np.float64]) -> float:
-    """|det| of the 3 x 3 part as a triple product: numpy's `det` goes through a logarithm and rounds."""
+    """Return |det| of the 3 x 3 part as a triple product; numpy's `det` uses a logarithm and rounds."""
     first, second, third = affine[:3, :3].T
     return float(abs(first @ np.cross(second, third)))
 
 
 def affine_displacement_mm(shape: tuple[int, int, int], first: NDArray[Any], second: NDArray[Any]) -> float:
-    """Largest distance between where two affines put the same outer corner of an array of `shape`, in mm.
+    """Return the largest distance between the positions of one outer corner of an array under two affines, in mm.
 
     >>> affine_displacement_mm((10, 10, 10), np.eye(4), np.diag([1.0, 1.0, 1.1, 1.0]))  # 9.5 * 0.1
     0.95
@@ -159,9 +159,9 @@ def affine_displacement_mm(shape: tuple[int, int, int], first: NDArray[Any], sec
 
 
 def corner_displacement_mm(first: Geometry, second: Geometry) -> float:
-    """Largest distance between corresponding outer corners of two grids of the same canonical shape, in mm.
+    """Return the largest distance between corresponding outer corners of two grids of one canonical shape, in mm.
 
-    Corners correspond by canonical order, so that a label map stored with other axes than its CT is at distance 0.
+    Corners correspond by canonical order, so the distance is 0 for a label map that has another axis order than its CT.
 
     Raises:
         ValueError: the canonical shapes differ.
@@ -172,12 +172,12 @@ def corner_displacement_mm(first: Geometry, second: Geometry) -> float:
 
 
 def grid_tolerance_mm(geometry: Geometry) -> float:
-    """The corner displacement up to which a grid counts as `geometry`'s, in mm; see `GRID_TOLERANCE`."""
+    """Return the largest corner displacement at which a grid equals `geometry`, in mm; see `GRID_TOLERANCE`."""
     return GRID_TOLERANCE * min(geometry.spacing_mm)
 
 
 def same_grid(first: Geometry, second: Geometry) -> bool:
-    """Whether both have the same canonical shape and their corners lie within `first`'s tolerance.
+    """Return whether both have the same canonical shape, with corners within the tolerance of `first`.
 
     >>> ct = Geometry((4, 4, 4), np.diag([1.0, 1.0, 5.0, 1.0]))
     >>> shifted = ct.affine.copy(); shifted[2, 3] = 2.5

@@ -1,4 +1,4 @@
-"""What a NIfTI header says, checked: data type, shape, and the grid by one policy for sform and qform."""
+"""Checked content of a NIfTI header: data type, shape, and the grid from sform or qform."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from nibabel.spatialimages import HeaderDataError
 from numpy.typing import NDArray
 
 from liverspleen.imaging.geometry import Geometry, NiftiSpace, affine_displacement_mm, grid_tolerance_mm
-from liverspleen.imaging.hounsfield import Rejects
+from liverspleen.imaging.hounsfield import InputSource
 from liverspleen.imaging.stream import Source
 
 HEADER_BYTES = Nifti2Header.sizeof_hdr  # 540; the NIfTI-1 header is shorter
-_UNITS_MM = (0, 2)  # xyzt_units & 7: unknown, which every CT tool takes as mm, and mm
+_UNITS_MM = (0, 2)  # xyzt_units & 7: unknown, which CT tools read as mm, and mm
 _KINDS: tuple[Any, ...] = (Nifti1Header, Nifti2Header)  # Any: nibabel has no types
-_AS_MM = "write it again with its spacing in millimetres"
+_AS_MM = "write the image again with its spacing in mm"
 
 
 @dataclass(frozen=True, eq=False)
 class Layout:
-    """Where the voxels are in the file and what they mean.
+    """Position, type and scaling of the voxels in a file.
 
-    `dtype` has the file's byte order, `offset` is in bytes; `slope` and `intercept` are 1 and 0 if the file sets none.
+    `dtype` has the file's byte order, `offset` is in bytes. `slope` and `intercept` are 1 and 0 if the file has none.
     """
 
     geometry: Geometry
@@ -37,24 +37,24 @@ class Layout:
 
     @property
     def plane_bytes(self) -> int:
-        """Bytes of all voxels of one index along the last native axis."""
+        """Number of bytes of one plane across the last native axis."""
         return math.prod(self.geometry.shape[:2]) * self.dtype.itemsize
 
     @property
     def content_bytes(self) -> int:
-        """Bytes of header and voxels together."""
+        """Number of bytes of header and voxels together."""
         return self.offset + math.prod(self.geometry.shape) * self.dtype.itemsize
 
 
 def parse(source: Source, head: bytes) -> Layout:
-    """The layout that the first `HEADER_BYTES` of a single-file NIfTI-1 or NIfTI-2 state.
+    """Return the layout from the first `HEADER_BYTES` of a single-file NIfTI-1 or NIfTI-2.
 
-    nibabel parses with its repairs switched off: it would quietly turn a spacing of 0 into 1.
+    nibabel parses with its repairs switched off, because they turn a spacing of 0 into 1 without a message.
 
     Raises:
-        InputError: LS-IMG-003 not a NIfTI file, LS-IMG-006 not three axes, LS-IMG-007 not numbers or a scaling that
-            is not finite, LS-GEO-001 spacing, LS-GEO-002 affine, LS-GEO-005 sform against qform, LS-GEO-006 no
-            orientation, LS-GEO-007 unit.
+        InputError: LS-IMG-003 not a NIfTI file, LS-IMG-006 not three axes, LS-IMG-007 the data type is not numeric or
+            the scaling not finite, LS-GEO-001 spacing, LS-GEO-002 affine, LS-GEO-005 sform and qform differ,
+            LS-GEO-006 no orientation, LS-GEO-007 unit.
     """
     header = _header(source, head)
     shape = _shape(source, header)
@@ -62,13 +62,15 @@ def parse(source: Source, head: bytes) -> Layout:
         dtype = header.get_data_dtype()
         slope, intercept = _scaling(header)
     except (HeaderDataError, KeyError, ValueError) as error:
-        raise bad_type(source, str(error)) from error
+        raise data_type_error(source, str(error)) from error
     if dtype.kind not in "iuf":
-        raise bad_type(source, f"data type {dtype}")
+        raise data_type_error(source, f"data type {dtype}")
     offset = float(header["vox_offset"])
     if not (math.isfinite(offset) and offset >= header.sizeof_hdr):
-        raise source.rejected("LS-IMG-003", f"its header puts the voxels at byte {offset:g}", "convert it again")
-    with np.errstate(over="ignore", invalid="ignore"):  # an affine beyond numbers is rejected
+        raise source.error(
+            "LS-IMG-003", f"header gives byte {offset:g} as the start of the voxels", "convert the image again"
+        )
+    with np.errstate(over="ignore", invalid="ignore"):  # an affine that is not finite is rejected
         geometry = _geometry(source, header, shape)
     return Layout(
         geometry=geometry,
@@ -79,21 +81,21 @@ def parse(source: Source, head: bytes) -> Layout:
     )
 
 
-def grid_in(source: Rejects, header: Any) -> Geometry:
-    """The grid that a NIfTI header of nibabel states.
+def grid_in(source: InputSource, header: Any) -> Geometry:
+    """Return the grid of a NIfTI header of nibabel.
 
     Raises:
         InputError: LS-IMG-006 not three axes, LS-GEO-001 to 007 as `parse`.
     """
-    with np.errstate(over="ignore", invalid="ignore"):  # an affine beyond numbers is rejected
+    with np.errstate(over="ignore", invalid="ignore"):  # an affine that is not finite is rejected
         return _geometry(source, header, _shape(source, header))
 
 
 def build(geometry: Geometry, dtype: np.dtype[Any]) -> bytes:
-    """Header of a single-file NIfTI-1 for voxels of `dtype` on that grid, extension flag included.
+    """Return the header of a single-file NIfTI-1 for voxels of `dtype` on a grid, with the extension flag.
 
-    The spatial fields are those of the file the grid came from; a grid made in memory gets sform and, unless it is
-    sheared (a qform cannot say so), qform.
+    The spatial fields are those of the grid's source file. A grid from memory gets an sform and, unless it is sheared
+    (a qform cannot represent shear), a qform.
     """
     header = _KINDS[0]()
     header.set_data_shape(geometry.shape)
@@ -120,85 +122,87 @@ def _header(source: Source, head: bytes) -> Any:
                 kind.single_magic.rstrip(b"\0")
             ):
                 return header
-    raise source.rejected(
-        "LS-IMG-003", "file is not a NIfTI-1 or NIfTI-2 single file (.nii, .nii.gz)", "convert it to NIfTI"
+    raise source.error(
+        "LS-IMG-003", "file is not a single-file NIfTI-1 or NIfTI-2 (.nii, .nii.gz)", "convert it to NIfTI"
     )
 
 
-def _shape(source: Rejects, header: Any) -> tuple[int, int, int]:
+def _shape(source: InputSource, header: Any) -> tuple[int, int, int]:
     number = int(header["dim"][0])
     axes = [int(n) for n in header["dim"][1 : 1 + max(number, 0)]]
     if not 3 <= number <= 7 or min(axes) < 1 or any(n != 1 for n in axes[3:]):
-        raise source.rejected(
+        raise source.error(
             "LS-IMG-006", f"image has shape {tuple(axes)}, expected three axes", "save one 3D volume per file"
         )
     return axes[0], axes[1], axes[2]
 
 
 def _scaling(header: Any) -> tuple[float, float]:
-    """Slope and intercept; a slope of 0 or NaN says that there is no scaling."""
+    """Return slope and intercept; a slope of 0 or NaN means no scaling."""
     stored = float(header["scl_slope"]), float(header["scl_inter"])
-    if math.isinf(stored[0]):  # nibabel would take it for no scaling
+    if math.isinf(stored[0]):  # nibabel reads it as no scaling
         raise ValueError(f"slope is {stored[0]}")
     slope, intercept = header.get_slope_inter()
     return (1.0, 0.0) if slope is None else (float(slope), float(intercept))
 
 
-def bad_type(source: Rejects, message: str) -> Exception:
-    """The error LS-IMG-007: the stored type is not a number."""
-    return source.rejected(
+def data_type_error(source: InputSource, message: str) -> Exception:
+    """Return the error LS-IMG-007: the data type is not numeric."""
+    return source.error(
         "LS-IMG-007",
         f"voxels cannot be read as numbers ({message})",
-        "save it as 16-bit integers in HU, or labels as 8-bit",
+        "save the image as 16-bit integers in HU, and labels as 8-bit integers",
     )
 
 
-def _geometry(source: Rejects, header: Any, shape: tuple[int, int, int]) -> Geometry:
-    """The sform if it is coded, else the qform; if both are coded they must agree."""
+def _geometry(source: InputSource, header: Any, shape: tuple[int, int, int]) -> Geometry:
+    """Return the grid of the sform if its code is set, else of the qform; if both are set they must agree."""
     spacing = tuple(float(edge) for edge in header["pixdim"][1:4])
     if not all(math.isfinite(edge) and edge > 0 for edge in spacing):
-        raise source.rejected("LS-GEO-001", f"header spacing is {spacing} mm, expected three positive numbers", _AS_MM)
+        raise source.error("LS-GEO-001", f"header spacing is {spacing} mm, expected three positive numbers", _AS_MM)
     unit = int(header["xyzt_units"]) & 7
     if unit not in _UNITS_MM:
-        raise source.rejected("LS-GEO-007", f"unit of the spacing is code {unit}, expected 2 (mm)", _AS_MM)
+        raise source.error("LS-GEO-007", f"unit of the spacing has code {unit}, expected 2 (mm)", _AS_MM)
     sform = header.get_sform() if int(header["sform_code"]) > 0 else None
     qform = _qform(source, header) if int(header["qform_code"]) > 0 else None
     affine = sform if sform is not None else qform
     if affine is None:
-        raise source.rejected(
+        raise source.error(
             "LS-GEO-006",
-            "header has no orientation (sform and qform code are 0)",
-            "convert it from DICOM again, keeping the orientation",
+            "header has no orientation (the codes of sform and qform are 0)",
+            "convert the image from DICOM again, keeping the orientation",
         )
     try:
         geometry = Geometry(shape, affine, _space(header))
     except ValueError as error:
-        raise source.rejected(
-            "LS-GEO-002", str(error), "convert it from DICOM again, keeping the orientation"
+        raise source.error(
+            "LS-GEO-002", str(error), "convert the image from DICOM again, keeping the orientation"
         ) from error
     if sform is not None and qform is not None:
-        _agree(source, geometry, qform)
+        _check_agreement(source, geometry, qform)
     return geometry
 
 
-def _qform(source: Rejects, header: Any) -> NDArray[np.float64]:
+def _qform(source: InputSource, header: Any) -> NDArray[np.float64]:
     signed = header.copy()
     if signed["pixdim"][0] == 0:  # the standard reads a sign of 0 as 1
         signed["pixdim"][0] = 1
     try:
         return np.asarray(signed.get_qform(), dtype=np.float64)
     except (HeaderDataError, ValueError) as error:
-        raise source.rejected("LS-GEO-002", f"qform is invalid ({error})", "set sform, and qform code 0") from error
+        raise source.error(
+            "LS-GEO-002", f"qform is invalid ({error})", "set the sform, and set the code of the qform to 0"
+        ) from error
 
 
-def _agree(source: Rejects, geometry: Geometry, qform: NDArray[np.float64]) -> None:
+def _check_agreement(source: InputSource, geometry: Geometry, qform: NDArray[np.float64]) -> None:
     distance = affine_displacement_mm(geometry.shape, geometry.affine, qform)
     tolerance = grid_tolerance_mm(geometry)
     if not distance <= tolerance:
-        raise source.rejected(
+        raise source.error(
             "LS-GEO-005",
-            f"sform and qform differ: corners up to {distance:.3g} mm apart, at most {tolerance:.3g} mm expected",
-            "find out which one is right and set the other's code to 0",
+            f"sform and qform differ: corners are up to {distance:.3g} mm apart, expected at most {tolerance:.3g} mm",
+            "find out which one is right, and set the code of the other to 0",
         )
 
 

@@ -1,4 +1,4 @@
-"""Numbers of any type to Hounsfield units as int16: rounded, clipped and counted."""
+"""Conversion of numbers of any type to Hounsfield units within int16."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from liverspleen.errors import InputError
 _HU = np.iinfo(np.int16)
 
 
-class Rejects(Protocol):
-    """What is being read: it knows how an issue names it."""
+class InputSource(Protocol):
+    """An input that is read; it builds the errors of its issues."""
 
-    def rejected(self, code: str, message: str, hint: str) -> InputError:
-        """The error to be raised."""
+    def error(self, code: str, message: str, hint: str) -> InputError:
+        """Return the error for an issue of this input."""
         ...
 
 
 class Hounsfield(NamedTuple):
-    """Whole numbers within int16; voxels that are no numbers, and those set to an end of int16."""
+    """Whole numbers within int16, and the numbers of voxels that are NaN or infinite and that were clipped."""
 
     values: NDArray[Any]
     broken: int
@@ -29,7 +29,7 @@ class Hounsfield(NamedTuple):
 
 
 def hounsfield(values: NDArray[Any]) -> Hounsfield:
-    """The values rounded to whole numbers, with those beyond int16 at its ends.
+    """Return the values rounded to whole numbers and clipped to int16; zeros if any value is NaN or infinite.
 
     >>> hounsfield(np.array([-1000.4, 40000.0]))
     Hounsfield(values=array([-1000., 32767.]), broken=0, clipped=1)
@@ -45,8 +45,8 @@ def hounsfield(values: NDArray[Any]) -> Hounsfield:
     return Hounsfield(values, 0, clipped)
 
 
-def reject_broken(source: Rejects, broken: int, voxels: int) -> None:
+def reject_broken(source: InputSource, broken: int, voxels: int) -> None:
     """Raise LS-IMG-008 if any voxel is NaN or infinite."""
     if broken:
         message = f"{broken} of {voxels} voxels are NaN or infinite, expected finite HU"
-        raise source.rejected("LS-IMG-008", message, "convert it from its source again")
+        raise source.error("LS-IMG-008", message, "convert the image from its source again")

@@ -1,4 +1,4 @@
-"""PNG in and out: stacks of masks, one file per slice, and pictures with words on them."""
+"""Reading of masks from PNG files, one per slice, and writing of pictures with text."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from liverspleen.storage import complete_file
 
 _MODES = ("1", "L")
 _DASHES = str.maketrans("−–—×", "---x")
-_COMPRESSION = 3  # of 9; pictures of CT get a tenth larger than by 9, in a quarter of the time
+_COMPRESSION = 3  # of 9; pictures of CT are a tenth larger than with 9, in a quarter of the time
 
 
 @dataclass(frozen=True)
-class Words:
-    """One line of text on a picture: `place` is (x, y) in pixels from the top left; `anchor` as pillow names it.
+class TextLine:
+    """One line of text on a picture: `place` is (x, y) in pixels from the top left, `anchor` is an anchor of pillow.
 
-    `width` is the number of pixels that it may take; what does not fit ends in "…".
+    `width` is the available number of pixels; longer text is cut and ends in "…".
     """
 
     place: tuple[int, int]
@@ -35,22 +35,22 @@ class Words:
 
 
 def resized(gray: NDArray[np.uint8], shape: tuple[int, int]) -> NDArray[np.uint8]:
-    """A gray picture in another number of (rows, columns), bilinear, averaged where it shrinks."""
+    """Return a grey picture resized to (rows, columns): bilinear, and averaged where it shrinks."""
     image = Image.fromarray(np.ascontiguousarray(gray))
     return np.asarray(image.resize((shape[1], shape[0]), Image.Resampling.BILINEAR))
 
 
-def write_picture(path: Path, rgb: NDArray[np.uint8], words: Sequence[Words]) -> None:
-    """Write an RGB picture, (row, column, colour), with words on it; complete or not at all.
+def write_picture(path: Path, rgb: NDArray[np.uint8], lines: Sequence[TextLine]) -> None:
+    """Write an RGB picture, (row, column, colour), with lines of text; the file is complete or absent.
 
-    The font is pillow's own, so that the same pillow writes the same bytes on every machine. It has ASCII only: other
-    characters are brought down to it (é to e, ³ to 3), or are a question mark.
+    The font is that of pillow, so the same version of pillow writes the same bytes on every machine. It has only ASCII:
+    other characters are replaced by similar ones (é by e, ³ by 3) or by a question mark.
     """
     image = Image.fromarray(rgb)
     draw = ImageDraw.Draw(image)
-    for line in words:
+    for line in lines:
         font = ImageFont.load_default(line.size)
-        text = _drawable(line.text)
+        text = _ascii(line.text)
         while text and draw.textlength(text, font) > line.width:
             text = text[:-2].rstrip() + "…" if len(text) > 2 else ""
         draw.text(line.place, text, fill=line.colour, font=font, anchor=line.anchor)
@@ -59,10 +59,10 @@ def write_picture(path: Path, rgb: NDArray[np.uint8], words: Sequence[Words]) ->
 
 
 def read_masks(files: Sequence[Path], *, rows: int, columns: int, case_id: str) -> NDArray[np.uint8]:
-    """Gray values of the files, (file, row, column); those of a black and white file are 0 and 255.
+    """Read the grey values of the files, (file, row, column); those of a black and white file are 0 and 255.
 
     Raises:
-        InputError: LS-IMG-021 a file cannot be read as an 8-bit gray PNG of that size.
+        InputError: LS-IMG-021 a file is not a readable 8-bit grey PNG of that size.
     """
     masks = np.zeros((len(files), rows, columns), np.uint8)
     for index, file in enumerate(files):
@@ -70,17 +70,19 @@ def read_masks(files: Sequence[Path], *, rows: int, columns: int, case_id: str) 
             with Image.open(file, formats=("PNG",)) as image:
                 if image.size != (columns, rows) or image.mode not in _MODES:
                     found = f"is {image.size[1]} x {image.size[0]}, mode {image.mode}"
-                    raise _rejected(f"mask {found}; expected {rows} x {columns}, 8-bit gray", case_id, file)
+                    raise _mask_error(f"mask {found}, expected {rows} x {columns}, 8-bit grey", case_id, file)
                 masks[index] = np.asarray(image.convert("L"))
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-            raise _rejected(f"mask cannot be read ({type(error).__name__})", case_id, file) from None
+            raise _mask_error(f"mask cannot be read ({type(error).__name__})", case_id, file) from None
     return masks
 
 
-def _drawable(text: str) -> str:
-    plain = unicodedata.normalize("NFKD", one_line(text).translate(_DASHES))
-    return "".join(c if c.isascii() else "?" for c in plain if not unicodedata.combining(c))
+def _ascii(text: str) -> str:
+    characters = unicodedata.normalize("NFKD", one_line(text).translate(_DASHES))
+    return "".join(c if c.isascii() else "?" for c in characters if not unicodedata.combining(c))
 
 
-def _rejected(message: str, case_id: str, file: Path) -> InputError:
-    return InputError(Issue("LS-IMG-021", message, "save it as a gray PNG of its slice", case_id, file))
+def _mask_error(message: str, case_id: str, file: Path) -> InputError:
+    return InputError(
+        Issue("LS-IMG-021", message, "save the mask as an 8-bit grey PNG of the size of its slice", case_id, file)
+    )

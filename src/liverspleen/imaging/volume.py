@@ -1,4 +1,4 @@
-"""CT volumes and label maps in memory: arrays in (slice, row, column) order with the grid they came from."""
+"""CT volumes and label maps in memory: arrays in (slice, row, column) order with their grid."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ class CTVolume:
     """A CT examination.
 
     `hu` is int16 in Hounsfield units, (slice, row, column), slice 0 the most inferior. `clipped_voxels` is the number
-    of voxels whose stored value did not fit int16 and was set to its end.
+    of voxels whose stored value did not fit int16 and was set to its limit.
 
     Raises:
-        ValueError: dtype or shape do not fit.
+        ValueError: dtype or shape is wrong.
     """
 
     hu: NDArray[np.int16]
@@ -38,13 +38,13 @@ class CTVolume:
 
 @dataclass(frozen=True, eq=False)
 class LabelMap:
-    """The structures drawn on a CT.
+    """The structures annotated on a CT.
 
-    `labels` is uint8, (slice, row, column), with the values of `Structure`. `covered` names the structures that it can
-    show; another one is unknown in it, not absent.
+    `labels` is uint8, (slice, row, column), with the values of `Structure`. `covered` lists the annotated structures;
+    any other structure is unknown, not absent.
 
     Raises:
-        ValueError: dtype or shape do not fit.
+        ValueError: dtype or shape is wrong.
 
     >>> one = np.zeros((3, 2, 2), np.uint8); one[1] = Structure.SPLEEN
     >>> LabelMap(one, Geometry((2, 2, 3), np.eye(4))).count(Structure.SPLEEN)
@@ -63,7 +63,7 @@ class LabelMap:
             )
 
     def to_native(self) -> NDArray[np.uint8]:
-        """The labels in the axis order of the file or array that the grid came from, that of `geometry.affine`.
+        """Return the labels in the axis order of the source file or array, which is that of `geometry.affine`.
 
         >>> labels = np.zeros((6, 5, 4), np.uint8); labels[0, 0, 0] = Structure.LIVER  # inferior, anterior, right
         >>> native = LabelMap(labels, Geometry((4, 5, 6), np.eye(4))).to_native()
@@ -73,31 +73,31 @@ class LabelMap:
         return self.geometry.to_native(self.labels)
 
     def count(self, structure: Structure) -> int:
-        """Number of voxels of the structure."""
-        # slice by slice: a mask of the whole volume would leave the cache
+        """Return the number of voxels of the structure."""
+        # slice by slice: a mask of the complete volume does not fit the processor's cache
         return sum(int(np.count_nonzero(plane == int(structure))) for plane in self.labels)
 
     def box(self, structure: Structure) -> tuple[slice, slice, slice] | None:
-        """The smallest box that holds all voxels of the structure; None if there are none.
+        """Return the smallest box around all voxels of the structure; None if there are none.
 
         >>> labels = np.zeros((3, 4, 5), np.uint8); labels[1, 2:, 3] = Structure.LIVER
         >>> LabelMap(labels, Geometry((5, 4, 3), np.eye(4))).box(Structure.LIVER)
         (slice(1, 2, None), slice(2, 4, None), slice(3, 4, None))
         """
         shape = self.labels.shape
-        mask, shadow = np.empty(shape[1:], bool), np.zeros(shape[1:], bool)
+        mask, projection = np.empty(shape[1:], bool), np.zeros(shape[1:], bool)
         filled = np.zeros(shape[0], bool)
         for index, plane in enumerate(self.labels):
             filled[index] = np.equal(plane, int(structure), out=mask).any()
             if filled[index]:
-                shadow |= mask
+                projection |= mask
         if not filled.any():
             return None
-        rows, columns = (_extent(np.logical_or.reduce(shadow, axis=axis)) for axis in (1, 0))
+        rows, columns = (_extent(np.logical_or.reduce(projection, axis=axis)) for axis in (1, 0))
         return _extent(filled), rows, columns
 
     def faces(self, structure: Structure) -> tuple[str, ...]:
-        """The outer faces of the grid that a voxel of the structure lies at, as words of anatomy; inferior first.
+        """Return the anatomical names of the outer faces of the grid that the structure touches, inferior first.
 
         >>> labels = np.zeros((3, 4, 5), np.uint8); labels[1:, 2:, 3] = Structure.LIVER
         >>> LabelMap(labels, Geometry((5, 4, 3), np.eye(4))).faces(Structure.LIVER)
@@ -107,7 +107,7 @@ class LabelMap:
 
 
 def touched_faces(box: tuple[slice, slice, slice] | None, shape: tuple[int, ...]) -> tuple[str, ...]:
-    """Names of the outer faces of a (slice, row, column) grid of that shape that a box lies at; none for None."""
+    """Return the names of the outer faces of a (slice, row, column) grid that a box touches; none for None."""
     if box is None:
         return ()
     ends = zip(_FACES, box, shape, strict=True)

@@ -1,7 +1,7 @@
-"""Loads pydicom without gdcm; to be imported before nibabel, which loads pydicom too.
+"""Import of pydicom without gdcm; this module must be imported before nibabel, which imports pydicom too.
 
-pydicom imports gdcm where it is installed, and python-gdcm fails to import in any working directory that holds a folder
-named `dl`. None in its place makes that import fail as if it were not installed.
+pydicom imports gdcm if it is installed, and python-gdcm cannot be imported in a working directory that holds a folder
+named `dl`. With None in `sys.modules`, that import fails as if gdcm were not installed.
 """
 
 import sys

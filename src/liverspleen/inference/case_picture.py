@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from liverspleen.imaging.png import Words, resized, write_picture
+from liverspleen.imaging.png import TextLine, resized, write_picture
 from liverspleen.imaging.volume import CTVolume, LabelMap
 from liverspleen.organs import ORGANS, Structure
 
@@ -59,24 +59,25 @@ def write_case_picture(path: Path, ct: CTVolume, label_map: LabelMap, title: str
     header = _LINE * (2 + len(notes)) + _GAP
     corners, (height, width) = _arranged([picture.shape[:2] for picture in pictures], header)
     page = np.zeros((height, width, 3), np.uint8)
-    words = [Words((_GAP, _GAP), title, width - 2 * _GAP, size=15)]
+    words = [TextLine((_GAP, _GAP), title, width - 2 * _GAP, size=15)]
     words += [
-        Words((_GAP, _GAP + _LINE * (1 + index)), note, width - 2 * _GAP, _WARNING) for index, note in enumerate(notes)
+        TextLine((_GAP, _GAP + _LINE * (1 + index)), note, width - 2 * _GAP, _WARNING)
+        for index, note in enumerate(notes)
     ]
     legend = _GAP + _LINE * (1 + len(notes))
     words += [
-        Words((_GAP + _NAME * index, legend), organ.key, _NAME, organ.facts.colour)
+        TextLine((_GAP + _NAME * index, legend), organ.key, _NAME, organ.facts.colour)
         for index, organ in enumerate(ORGANS)
     ]
     window = f"window {_WINDOW_HU[0]} to {_WINDOW_HU[1]} HU, bar {_BAR_MM} mm"
     named = _NAME * len(ORGANS) + 10
-    words.append(Words((_GAP + named, legend), window, width - named - 10, _SOFT))
+    words.append(TextLine((_GAP + named, legend), window, width - named - 10, _SOFT))
     for view, picture, (top, left) in zip(views, pictures, corners, strict=True):
         rows, columns = picture.shape[:2]
         page[top : top + rows, left : left + columns] = picture
-        words.append(Words((left, top - _LINE), view.sides[0], 20))
-        words.append(Words((left + 20, top - _LINE), view.caption, columns - 40, _SOFT))
-        words.append(Words((left + columns, top - _LINE), view.sides[1], 20, anchor="ra"))
+        words.append(TextLine((left, top - _LINE), view.sides[0], 20))
+        words.append(TextLine((left + 20, top - _LINE), view.caption, columns - 40, _SOFT))
+        words.append(TextLine((left + columns, top - _LINE), view.sides[1], 20, anchor="ra"))
         bar = min(round(_BAR_MM / pixel_mm), columns - 8)
         page[top + rows - 8 : top + rows - 5, left + 4 : left + 4 + bar] = 255
     write_picture(path, page, words)

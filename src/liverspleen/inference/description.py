@@ -9,7 +9,7 @@ from typing import Any
 
 from liverspleen.errors import InputError, Issue
 from liverspleen.formats import CHECKPOINT
-from liverspleen.inference.plain import bounded
+from liverspleen.inference.untrusted.plain_json import bounded
 from liverspleen.networks.build import network_names
 from liverspleen.organs import Structure
 

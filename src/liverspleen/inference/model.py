@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from liverspleen.errors import InputError, Issue
-from liverspleen.inference.checked import CheckedModel, checked_model
 from liverspleen.inference.description import is_of_phantoms_only
+from liverspleen.inference.untrusted.model_file import CheckedModel, checked_model
 from liverspleen.organs import Structure, organ
 from liverspleen.storage import StrPath
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from liverspleen.data.window import IntensityWindow
-    from liverspleen.inference.tensor_places import TensorPlace
+    from liverspleen.inference.untrusted.tensors import TensorPlace
 
 # torch is imported inside the functions: a file that cannot be used is rejected before that
 

@@ -48,7 +48,7 @@ def model_card(package: Mapping[str, Any]) -> str:
             _onnx(package.get("onnx")),
             _LIMITS.format(chosen=_chosen(package), unknown=UNKNOWN),
             "## License\n\n",
-            f"{escaped(package['licence'])}; see LICENSE.\n\n" if package["license"] else f"License: {UNKNOWN}.\n\n",
+            f"{escaped(package['license'])}; see LICENSE.\n\n" if package["license"] else f"License: {UNKNOWN}.\n\n",
             "## Use\n\n    liverspleen predict model=PACKAGE input=CT.nii.gz output=labels\n",
         ]
     )

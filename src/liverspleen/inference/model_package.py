@@ -13,8 +13,8 @@ from typing import Any
 
 from liverspleen.errors import InputError, Issue
 from liverspleen.formats import MODEL_PACKAGE
-from liverspleen.inference.archive import MAX_FILE_BYTES, Entry, blocks
-from liverspleen.inference.plain import MAX_JSON_BYTES, parse_json
+from liverspleen.inference.untrusted.plain_json import MAX_JSON_BYTES, parse_json
+from liverspleen.zip_archive import Entry, blocks
 
 DESCRIPTION, WEIGHTS, CARD, LICENSE, ONNX = (
     "model.json",
@@ -23,6 +23,7 @@ DESCRIPTION, WEIGHTS, CARD, LICENSE, ONNX = (
     "LICENSE",
     "model.onnx",
 )
+MAX_FILE_BYTES = 8 << 30
 _MAX_TEXT_BYTES = 1 << 20
 _MARKUP = re.compile(rb"<[a-z!/?]|javascript:|data:text", re.IGNORECASE)
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -51,8 +52,7 @@ class PackageFiles:
 
     def blocks(self, name: str) -> Iterator[bytes]:
         """Its bytes, a megabyte at a time."""
-        file, offset, size = self.place(name)
-        return blocks(file, Entry(name, offset, size, 0))
+        return blocks(*self.place(name))
 
     def reject_changed(self, names: Sequence[str]) -> None:
         """Raise LS-MOD-006 for the first of `names` whose bytes do not have the hash that model.json states."""
@@ -101,7 +101,7 @@ def _description_bytes(path: Path, entries: Mapping[str, Entry] | None) -> bytes
         raise InputError(Issue("LS-MOD-007", message, _ANEW, file=path))
     if entries is None:
         return (path / DESCRIPTION).read_bytes()
-    return b"".join(blocks(path, entries[DESCRIPTION]))
+    return b"".join(blocks(path, entries[DESCRIPTION].offset, entries[DESCRIPTION].size))
 
 
 def _size(path: Path, entries: Mapping[str, Entry] | None, name: str) -> int:

@@ -13,7 +13,7 @@ from liverspleen.organs import NUM_CLASSES
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from liverspleen.inference.checked import CheckedModel
+    from liverspleen.inference.untrusted.model_file import CheckedModel
 
 MAX_CONSTANT_BYTES = 64 << 20
 """Of a constant that the runtime may compute while it loads."""

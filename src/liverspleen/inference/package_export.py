@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from liverspleen.cohort.manifest import Case, Cohort
 from liverspleen.cohort.split import read_split
 from liverspleen.errors import InputError, Issue
-from liverspleen.inference.checked import CheckedModel, checked_model
 from liverspleen.inference.package_files import described, reject_foreign, reject_words, write_package
+from liverspleen.inference.untrusted.model_file import CheckedModel, checked_model
 from liverspleen.processes import progress
 from liverspleen.storage import sha256_of
 

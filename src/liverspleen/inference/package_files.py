@@ -14,11 +14,11 @@ from typing import Any
 from liverspleen import __version__
 from liverspleen.errors import InputError, Issue
 from liverspleen.formats import MODEL_PACKAGE
-from liverspleen.inference.checked import CheckedModel
 from liverspleen.inference.description import is_of_phantoms_only
 from liverspleen.inference.model_card import UNKNOWN, model_card
 from liverspleen.inference.model_package import CARD, DESCRIPTION, LICENSE, ONNX, WEIGHTS
-from liverspleen.inference.plain import parse_json
+from liverspleen.inference.untrusted.model_file import CheckedModel
+from liverspleen.inference.untrusted.plain_json import parse_json
 from liverspleen.storage import complete_file
 
 _NAME = re.compile(r"[^\W_][\w .,+()-]{0,99}")

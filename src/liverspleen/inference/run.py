@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 from liverspleen.cohort.scans import ScanCase
 from liverspleen.errors import Issue
 from liverspleen.inference.case_files import Settings
-from liverspleen.inference.checked import CheckedModel, checked_model
 from liverspleen.inference.model import TrainedModel, trained_model
 from liverspleen.inference.prediction import Outcome, predict_case, settings_of
+from liverspleen.inference.untrusted.model_file import CheckedModel, checked_model
 from liverspleen.processes import keep_pages, place, progress, spread
 
 if TYPE_CHECKING:

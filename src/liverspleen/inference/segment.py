@@ -144,9 +144,9 @@ def _read(source: Path) -> CTVolume:
     from liverspleen.imaging.dicom import find_series, read_series
 
     found = find_series(source, minimum_slices=1)
-    taken = [series for series in found if not series.left]
+    taken = [series for series in found if not series.exclusions]
     if len(taken) != 1:
-        reasons = sorted({str(left) for series in found for left in series.left})
+        reasons = sorted({str(reason) for series in found for reason in series.exclusions})
         message = f"{len(taken)} CT series in this folder, expected one" + (
             f" ({'; '.join(reasons[:3])})" if reasons else ""
         )

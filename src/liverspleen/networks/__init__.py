@@ -1,6 +1,6 @@
 """Networks: an encoder from timm, DeepLabV3+ around it, U-Nets, and user-defined networks.
 
-Importing this package loads no torch; its names do.
+Importing this package does not import torch; using its names does.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What a checkpoint of this project is: weights beside one entry of plain values."""
+"""Keys of a checkpoint: the weights, and one entry of plain values."""
 
 PACKAGE_KEY = "liverspleen"
-"""The checkpoint's entry that holds network, window, slices, structures and hashes, as plain values."""
+"""Entry of a checkpoint with network, window, slices, structures and hashes, as plain values."""
 
 WEIGHTS_PREFIX = "network."
-"""Of the network's weights in the checkpoint's `state_dict`."""
+"""Prefix of the network's weights in the `state_dict` of a checkpoint."""

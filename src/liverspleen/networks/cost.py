@@ -1,4 +1,4 @@
-"""What a network costs: parameters, and operations for one slice."""
+"""Cost of a network: parameters, and operations for one slice."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from liverspleen.networks.build import build_network
 
 @dataclass(frozen=True)
 class NetworkCost:
-    """Size and work of a network.
+    """Numbers of parameters and operations of a network.
 
-    `parameters` are those that are trained. `flops` are of one forward pass for one slice of interest, 2 for a
-    multiply-add, convolutions only: norms, activations and interpolation are bound by memory and not counted.
+    `parameters` are the trained ones. `flops` are those of one forward pass for one slice of interest, 2 for a
+    multiply-add, of convolutions only: norms, activations and interpolation are memory-bound and not counted.
     """
 
     parameters: int
@@ -25,10 +25,10 @@ class NetworkCost:
 
 
 def network_cost(architecture: Mapping[str, Any], *, slices: int, matrix: int) -> NetworkCost:
-    """Cost for slices of `matrix` x `matrix` pixels, from shapes alone: no weights are drawn, nothing is computed.
+    """Return the cost for slices of `matrix` x `matrix` pixels, from shapes only: no weights are initialised.
 
     Raises:
-        ValueError: there is no such network, it cannot be built that way, or it cannot take that matrix.
+        ValueError: the network does not exist, cannot be built with these arguments, or does not accept that matrix.
 
     >>> network_cost({"name": "deeplab", "encoder": "resnet18"}, slices=3, matrix=64).parameters > 11_000_000
     True
@@ -37,7 +37,7 @@ def network_cost(architecture: Mapping[str, Any], *, slices: int, matrix: int) -
         network = build_network(architecture, slices=slices).eval()
         stack = torch.empty(1, slices, matrix, matrix)
     if matrix < 1 or matrix % network.output_stride:
-        raise ValueError(f"a matrix of {matrix} is no multiple of the output stride {network.output_stride}")
+        raise ValueError(f"a matrix of {matrix} is not a multiple of the output stride {network.output_stride}")
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         network(stack)
     return NetworkCost(sum(p.numel() for p in network.parameters()), counter.get_total_flops())

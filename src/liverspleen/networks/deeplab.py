@@ -1,4 +1,4 @@
-"""DeepLabV3+ (Chen et al., ECCV 2018) with a separable pyramid, as the paper's Figure 2 draws it."""
+"""DeepLabV3+ (Chen et al., ECCV 2018) with a separable pyramid, as in Figure 2 of the paper."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def _conv(inputs: int, outputs: int) -> nn.Sequential:
 
 
 def _separable(inputs: int, outputs: int, *, rate: int = 1) -> nn.Sequential:
-    """Depthwise 3x3 at an atrous rate, then pointwise; batch norm and ReLU after each."""
+    """Return a depthwise 3x3 convolution at an atrous rate and a pointwise one, each with batch norm and ReLU."""
     depthwise = nn.Conv2d(inputs, inputs, 3, padding=rate, dilation=rate, groups=inputs, bias=False)
     return nn.Sequential(depthwise, nn.BatchNorm2d(inputs), nn.ReLU(inplace=True), *_conv(inputs, outputs))
 
@@ -32,28 +32,28 @@ class AtrousSeparablePyramid(nn.Module):
         self.project = nn.Sequential(*_conv(width * (len(rates) + 2), width), nn.Dropout(dropout))
 
     def forward(self, features: Tensor) -> Tensor:
-        """(B, inputs, h, w) to (B, width, h, w)."""
+        """Map (B, inputs, h, w) to (B, width, h, w)."""
         pooled = self.pooling(features).expand(-1, -1, *features.shape[-2:])
         projected: Tensor = self.project(torch.cat([*(branch(features) for branch in self.branches), pooled], dim=1))
         return projected
 
 
 class DeepLabV3Plus(nn.Module):
-    """Three neighbouring slices in, class logits of the middle one out.
+    """DeepLabV3+: class logits of the middle one of several neighbouring slices.
 
     Args:
-        encoder: name of a timm encoder; `xception65` is the paper's (its Figure 2: modified Xception), with the 2048
-            channels of the authors' code; `xception65_without_exit_flow` ends at Figure 2's 728.
-        slices: neighbouring slices in, an odd number; 3 in the paper.
+        encoder: name of a timm encoder; `xception65` is that of the paper (Figure 2: modified Xception), with the 2048
+            channels of the authors' code; `xception65_without_exit_flow` ends at the 728 channels of Figure 2.
+        slices: number of input slices, odd; 3 in the paper.
         output_stride: of the encoder; 16 in the paper (512 to 32).
-        skip_stride: of the features that skip to the decoder; 4 in the paper (its Figure 2: bilinear x4, x4).
+        skip_stride: of the features that skip to the decoder; 4 in the paper (Figure 2: bilinear x4, x4).
         rates: atrous rates of the pyramid; 6, 12, 18 in Chen et al. 2018, section 4 (output stride 16).
         pyramid_channels: width of the pyramid's branches and of the decoder; 256 in Chen et al. 2018.
-        skip_channels: width of the projected skip; 48 in Chen et al. 2018, section 4.1.
-        dropout: after the pyramid's projection; 0.1 in the authors' code.
+        skip_channels: width of the projected skip features; 48 in Chen et al. 2018, section 4.1.
+        dropout: after the projection of the pyramid; 0.1 in the authors' code.
 
-    H and W of the input must be multiples of the output stride. In training mode a batch needs two samples or more,
-    because the image-pooling branch has one value a channel.
+    H and W of the input must be multiples of the output stride. In training mode a batch needs at least two samples,
+    because the image-pooling branch has one value per channel.
 
     >>> network = DeepLabV3Plus(encoder="resnet18").eval()
     >>> with torch.inference_mode():
@@ -91,7 +91,7 @@ class DeepLabV3Plus(nn.Module):
         return self.encoder.output_stride
 
     def forward(self, slices: Tensor) -> Tensor:
-        """Logits (B, 3, H, W) of `slices` (B, slices, H, W), scaled intensities."""
+        """Return logits (B, 3, H, W) of scaled intensities (B, slices, H, W)."""
         low, deep = self.encoder(slices)
         context = _upsample(self.pyramid(deep), low.shape[-2:])
         logits = self.head(self.decoder(torch.cat([context, self.skip(low)], dim=1)))

@@ -1,4 +1,4 @@
-"""The one door to timm: an encoder that gives the features DeepLabV3+ needs, and timm's weights for it."""
+"""Encoders of timm with the features that DeepLabV3+ needs, and the weights of timm."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from timm.layers.norm_act import convert_sync_batchnorm
 from torch import Tensor, nn
 
 WITHOUT_EXIT_FLOW = "xception65_without_exit_flow"
-"""Xception-65 up to its middle flow: 728 channels at stride 16, the encoder's output in the paper's Figure 2."""
+"""Xception-65 up to its middle flow: 728 channels at stride 16, the output of the encoder in the paper's Figure 2."""
 
 
 class Encoder(nn.Module):
-    """A timm encoder cut to two feature maps.
+    """A timm encoder reduced to two feature maps.
 
-    They are (B, `skip_channels`, H/`skip_stride`, W/`skip_stride`) and (B, `channels`, H/`output_stride`, ...).
+    The maps are (B, `skip_channels`, H/`skip_stride`, W/`skip_stride`) and (B, `channels`, H/`output_stride`, ...).
 
     Args:
-        name: a timm model that can be built with `features_only` and the wanted output stride, or `WITHOUT_EXIT_FLOW`.
+        name: a timm model that supports `features_only` and the given output stride, or `WITHOUT_EXIT_FLOW`.
         slices: number of input channels, one per slice.
         output_stride: total downsampling of the last feature map; 16 in the paper (512 to 32).
-        skip_stride: total downsampling of the first one; 4 in Chen et al. 2018, section 3.1.
+        skip_stride: total downsampling of the first feature map; 4 in Chen et al. 2018, section 3.1.
 
     Raises:
         ValueError: timm has no such model, or it cannot be built at this output stride.
@@ -39,7 +39,7 @@ class Encoder(nn.Module):
         strides: list[int] = body.feature_info.reduction()
         if strides[-1] != output_stride or skip_stride not in strides:
             raise ValueError(
-                f"encoder {name!r} has features at strides {strides}, not {skip_stride} and {output_stride}"
+                f"encoder {name!r} has features at strides {strides}, expected {skip_stride} and {output_stride}"
             )
         channels: list[int] = body.feature_info.channels()
         self.name = name
@@ -50,65 +50,65 @@ class Encoder(nn.Module):
         self.output_stride = output_stride
 
     def forward(self, slices: Tensor) -> tuple[Tensor, Tensor]:
-        """Skip features and deepest features of (B, slices, H, W)."""
+        """Return skip features and deepest features of (B, slices, H, W)."""
         features = self.body(slices)
         return features[self._skip], features[-1]
 
 
 def _body(name: str, *, slices: int, output_stride: int) -> Any:
-    whole, changes = _whole(name), _changes(name)
-    if not timm.is_model(whole):
-        near = ", ".join(timm.list_models(f"*{name.split('_')[0][:6]}*")[:4]) or "see timm.list_models()"
-        raise ValueError(f"timm has no model {name!r}; near to it: {near}")
+    model, changes = _timm_model(name), _changes(name)
+    if not timm.is_model(model):
+        similar = ", ".join(timm.list_models(f"*{name.split('_')[0][:6]}*")[:4]) or "see timm.list_models()"
+        raise ValueError(f"timm has no model {name!r}; similar names: {similar}")
     try:
         return timm.create_model(
-            whole, pretrained=False, features_only=True, in_chans=slices, output_stride=output_stride, **changes
+            model, pretrained=False, features_only=True, in_chans=slices, output_stride=output_stride, **changes
         )
     except (RuntimeError, TypeError, NotImplementedError, AssertionError) as error:
         raise ValueError(f"encoder {name!r} cannot be built at output stride {output_stride}: {error}") from error
 
 
-def _whole(name: str) -> str:
-    """The timm model that an encoder is cut from."""
+def _timm_model(name: str) -> str:
+    """Return the name of the timm model of an encoder."""
     return "xception65" if name == WITHOUT_EXIT_FLOW else name
 
 
 def _changes(name: str) -> dict[str, Any]:
-    """How the encoder differs from the timm model; timm writes into these lists, so each call makes them anew."""
+    """Return the arguments by which the encoder differs from the timm model; timm modifies them, so they are new."""
     if name != WITHOUT_EXIT_FLOW:
         return {}
-    # Chen et al. 2018, Figure 4: three blocks of the entry flow that halve the slice, 16 units of the middle flow
+    # Chen et al. 2018, Figure 4: three blocks of the entry flow with stride 2, 16 units of the middle flow
     entry = [{"in_chs": a, "out_chs": b, "stride": 2} for a, b in ((64, 128), (128, 256), (256, 728))]
     middle = [{"in_chs": 728, "out_chs": 728, "stride": 1} for _ in range(16)]
     return {"block_cfg": [*entry, *middle], "out_indices": (0, 1, 2, 3)}
 
 
 def with_shared_statistics(network: nn.Module) -> nn.Module:
-    """The network with batch statistics over all ranks; elsewhere it computes what it did.
+    """Return the network with batch statistics over all ranks; its other layers are unchanged.
 
-    By timm's function, as torch's drops the activation of the layers in which timm keeps it with the batch norm.
+    This uses a function of timm, because that of torch drops activations that timm keeps in its batch norm layers.
     """
     shared: nn.Module = convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
     return shared
 
 
 def timm_weights(name: str, *, fetch: bool) -> dict[str, Tensor]:
-    """State dict of the whole timm model that the encoder `name` is cut from, three input channels and classifier.
+    """Return the state dict of the complete timm model of an encoder, with three input channels and classifier.
 
-    Its values are timm's ImageNet weights, downloaded from its hub, if `fetch`; else they are random.
+    With `fetch` the values are ImageNet weights downloaded from the hub of timm, else they are random.
 
     Raises:
-        OSError, RuntimeError, ValueError: they cannot be fetched, or there are none.
+        OSError, RuntimeError, ValueError: the weights cannot be downloaded, or do not exist.
     """
-    with torch.random.fork_rng(devices=[]):  # what is drawn after this must not depend on it
-        weights: dict[str, Tensor] = timm.create_model(_whole(name), pretrained=fetch).state_dict()
+    with torch.random.fork_rng(devices=[]):  # later random numbers must not depend on this
+        weights: dict[str, Tensor] = timm.create_model(_timm_model(name), pretrained=fetch).state_dict()
     return weights
 
 
 def spread_over_slices(weight: Tensor, slices: int) -> Tensor:
-    """First-layer weights (out, 3, h, w) for another number of input channels, scaled by 3 / `slices`.
+    """Return first-layer weights (out, 3, h, w) for another number of input channels, scaled by 3 / `slices`.
 
-    One channel takes the sum over the three, more take them in turn.
+    One channel gets the sum over the three; several channels get them in turn.
 
     >>> import torch
     >>> spread_over_slices(torch.tensor([1.0, 2.0, 3.0]).reshape(1, 3, 1, 1), 5).flatten().tolist()

@@ -1,4 +1,4 @@
-"""Batch norms taken into the convolutions before them: the same network in evaluation mode, with fewer passes."""
+"""Folding of batch norms into the preceding convolutions: the same network in evaluation mode, but faster."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-_ROUNDING = 1e-4  # of the largest logit: a hundred times what sums in another order come to
-_PLACES = 4  # output strides along a side of the image by which the order of layers is found
+_ROUNDING = 1e-4  # of the largest logit: a hundred times the rounding error of another order of sums
+_PLACES = 4  # edge of the test image in output strides
 
 
 class _Pair(NamedTuple):
@@ -19,15 +19,15 @@ class _Pair(NamedTuple):
 
 
 def fold_batch_norms(network: nn.Module, *, slices: int, stride: int) -> int:
-    """Fold each batch norm into the convolution whose output it takes, in place; the number of those folded.
+    """Fold each batch norm into the convolution whose output is its input, in place; return the number of folded norms.
 
-    The network must be in evaluation mode. A norm that takes anything else is left; an activation that is part of the
-    norm (timm's) stays. Which convolution a norm follows is seen in one pass over an image of noise, so nothing is
-    assumed about names. A second pass must give the same but for rounding, else the network is left as it was: what is
-    done between layers cannot be seen.
+    The network must be in evaluation mode. Other norms are unchanged, and an activation that is part of a norm (in
+    timm) is kept. One pass over an image of noise shows which convolution a norm follows, so no names of layers are
+    assumed. A second pass must give the same logits except for rounding, else the network is restored, because
+    operations between layers are not visible.
 
     Args:
-        network: (B, slices, H, W) to logits.
+        network: maps (B, slices, H, W) to logits.
         slices: input channels.
         stride: height and width of an image must be multiples of it.
 
@@ -39,14 +39,14 @@ def fold_batch_norms(network: nn.Module, *, slices: int, stride: int) -> int:
     (1, 'Identity')
     """
     if network.training:
-        raise ValueError("batch norms are folded in evaluation mode only: in training they follow the batch")
+        raise ValueError("network is in training mode, expected evaluation mode")
     noise = torch.rand(1, slices, _PLACES * stride, _PLACES * stride, generator=torch.Generator().manual_seed(0))
     noise = noise.to(next(network.parameters()).device)
     with torch.inference_mode(), _full_precision():
         pairs, expected = _pairs(network, noise)
         before = [(pair.conv, pair.conv.weight, pair.conv.bias) for pair in pairs]
         places = [(parent, name, child) for parent in network.modules() for name, child in parent.named_children()]
-        after = {pair.norm: _what_is_left(pair.norm) for pair in pairs}
+        after = {pair.norm: _replacement(pair.norm) for pair in pairs}
     for pair in pairs:
         _fold(pair)
     for parent, name, child in places:
@@ -62,24 +62,24 @@ def fold_batch_norms(network: nn.Module, *, slices: int, stride: int) -> int:
 
 
 def _full_precision() -> AbstractContextManager[None]:
-    """Convolutions on a GPU without TF32, whose rounding would hide a fold that is wrong."""
-    found: AbstractContextManager[None] = torch.backends.cudnn.flags(enabled=True, allow_tf32=False)
-    return found
+    """Return a context without TF32, whose rounding would hide a wrong fold on a GPU."""
+    context: AbstractContextManager[None] = torch.backends.cudnn.flags(enabled=True, allow_tf32=False)
+    return context
 
 
 def _pairs(network: nn.Module, noise: Tensor) -> tuple[list[_Pair], Tensor]:
-    """Convolutions and norms called once each, the norm on the very output of the convolution; the network's output."""
-    made: dict[int, tuple[nn.Module, Tensor]] = {}  # outputs are kept, so that no two have one address
+    """Return pairs of convolution and norm, each called once, the norm on its output; and the network's output."""
+    outputs: dict[int, tuple[nn.Module, Tensor]] = {}  # holds the tensors, so that no two have one id
     calls: dict[nn.Module, int] = {}
     found: list[_Pair] = []
 
     def after_conv(module: Any, _: Any, output: Tensor) -> None:
         calls[module] = calls.get(module, 0) + 1
-        made[id(output)] = module, output
+        outputs[id(output)] = module, output
 
-    def before_norm(module: Any, given: tuple[Tensor]) -> None:
+    def before_norm(module: Any, inputs: tuple[Tensor]) -> None:
         calls[module] = calls.get(module, 0) + 1
-        conv, _ = made.get(id(given[0]), (None, None))
+        conv, _ = outputs.get(id(inputs[0]), (None, None))
         if conv is not None and module.running_var is not None:
             found.append(_Pair(conv, module))  # type: ignore[arg-type]
 
@@ -98,7 +98,7 @@ def _pairs(network: nn.Module, noise: Tensor) -> tuple[list[_Pair], Tensor]:
 
 
 def _fold(pair: _Pair) -> None:
-    """Scale and shift of the norm into weight and bias, in float64."""
+    """Multiply scale and shift of the norm into weight and bias, in float64."""
     conv, norm = pair
     assert norm.running_mean is not None
     assert norm.running_var is not None
@@ -115,7 +115,7 @@ def _fold(pair: _Pair) -> None:
     conv.bias = nn.Parameter(shift.detach().to(conv.weight.dtype))
 
 
-def _what_is_left(norm: _BatchNorm) -> nn.Module:
-    """Those of timm hold their activation."""
+def _replacement(norm: _BatchNorm) -> nn.Module:
+    """Return the module that replaces a folded norm: its activation (in timm), else an identity."""
     activation = getattr(norm, "act", None)
     return activation if isinstance(activation, nn.Module) else nn.Identity()

@@ -1,4 +1,4 @@
-"""U-Nets to compare with, 2D and 3D, behind the interface of DeepLabV3+."""
+"""U-Nets for comparison, 2D and 3D, with the interface of DeepLabV3+."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from liverspleen.organs import NUM_CLASSES
 
 
 class UNet(nn.Module):
-    """Neighbouring slices in, class logits of the middle one out, through MONAI's U-Net.
+    """U-Net of MONAI: class logits of the middle one of several neighbouring slices.
 
-    MONAI's is Kerfoot et al. 2019: strided convolutions down, transposed ones up, two residual units a level, instance
-    norm, PReLU.
+    The U-Net of MONAI is that of Kerfoot et al. 2019: strided convolutions down, transposed convolutions up, two
+    residual units per level, instance norm, PReLU.
 
     Args:
-        volumetric: 3D: the slices are the depth, which is never downsampled, and the kernels are 3 x 3 x 3; else 2D:
-            they are the input channels.
-        slices: neighbouring slices in, an odd number.
-        output_stride: of the deepest level, a power of two from 4 up; H and W must be multiples of it.
-        width: channels of the first level, doubled at each of the next.
+        volumetric: True: a 3D network; the slices are the depth, which is never downsampled, and the kernels are
+            3 x 3 x 3. False: a 2D network; the slices are the input channels.
+        slices: number of input slices, odd.
+        output_stride: of the deepest level, a power of two of at least 4; H and W must be multiples of it.
+        width: channels of the first level, doubled at each further level.
 
     Raises:
-        ValueError: the output stride is no power of two from 4 up.
+        ValueError: the output stride is not a power of two of at least 4.
 
     >>> import torch
     >>> network = UNet(volumetric=True, slices=5, output_stride=4, width=4).eval()
@@ -35,7 +35,7 @@ class UNet(nn.Module):
         super().__init__()
         halvings = output_stride.bit_length() - 1
         if output_stride != 2**halvings or halvings < 2:
-            raise ValueError(f"a U-Net cannot be built at output stride {output_stride}, which is not 4, 8, 16, ...")
+            raise ValueError(f"a U-Net cannot be built at output stride {output_stride}, expected 4, 8, 16, ...")
         self.volumetric, self.middle, self.output_stride = volumetric, slices // 2, output_stride
         stride = (1, 2, 2) if volumetric else (2, 2)  # slices are few and thick: 3 of 5 mm
         self.body = MonaiUNet(
@@ -48,7 +48,7 @@ class UNet(nn.Module):
         )
 
     def forward(self, slices: Tensor) -> Tensor:
-        """Logits (B, 3, H, W) of `slices` (B, slices, H, W), scaled intensities."""
+        """Return logits (B, 3, H, W) of scaled intensities (B, slices, H, W)."""
         if not self.volumetric:
             logits: Tensor = self.body(slices)
             return logits

@@ -1,4 +1,4 @@
-"""The network's weights as one safetensors file: the same for a training's output and for a model package."""
+"""The weights of a network as one safetensors file, for training runs and model packages."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from torch import Tensor
 from liverspleen.networks.checkpoint import PACKAGE_KEY
 
 
-def safetensors_bytes(weights: Mapping[str, Tensor], about: Mapping[str, Any]) -> bytes:
-    """The file: weights by name, the model's plain values as JSON in its metadata; the same weights, the same bytes."""
+def safetensors_bytes(weights: Mapping[str, Tensor], values: Mapping[str, Any]) -> bytes:
+    """Return the file: weights by name, and plain values as JSON in its metadata; equal inputs give equal bytes."""
     from safetensors.torch import save
 
     contiguous = {name: weight.detach().contiguous() for name, weight in weights.items()}
-    return save(contiguous, {PACKAGE_KEY: json.dumps(about, sort_keys=True)})
+    return save(contiguous, {PACKAGE_KEY: json.dumps(values, sort_keys=True)})

@@ -1,4 +1,4 @@
-"""One patient's abdomen as solids in world millimetres, and the true volumes of the labelled organs."""
+"""The abdomen of one patient as solids in world mm, and the true volumes of the labelled organs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = ["Anatomy", "Condition", "draw_anatomy", "true_volumes_cm3"]
 
 @dataclass(frozen=True)
 class Anatomy:
-    """A patient without any grid: solids in the order of painting; later ones lie over earlier ones."""
+    """A patient as solids in the order of painting; later solids cover earlier ones."""
 
     condition: Condition
     seed: tuple[int, ...]
@@ -31,7 +31,7 @@ class Anatomy:
     trunk_size_mm: tuple[float, float]  # width and depth, skin to skin
 
     def organ_box(self, organ: Structure) -> NDArray[np.float64]:
-        """Corners (2, 3) in mm of a box around that organ."""
+        """Return the corners (2, 3) in mm of a box around an organ."""
         boxes = [solid.box() for solid in self.solids if any(layer.label == organ for layer in solid.layers)]
         return np.stack([np.min([b[0] for b in boxes], axis=0), np.max([b[1] for b in boxes], axis=0)])
 
@@ -43,7 +43,7 @@ class Anatomy:
 
 
 def draw_anatomy(condition: Condition, seed: int | tuple[int, ...]) -> Anatomy:
-    """The abdomen of one patient; the same condition and seed give the same patient.
+    """Sample the abdomen of one patient; the same condition and seed give the same patient.
 
     >>> draw_anatomy(Condition.CIRRHOSIS, 7).condition
     <Condition.CIRRHOSIS: 'cirrhosis'>
@@ -69,10 +69,10 @@ def draw_anatomy(condition: Condition, seed: int | tuple[int, ...]) -> Anatomy:
 
 
 def true_volumes_cm3(anatomy: Anatomy) -> dict[str, float]:
-    """Volume in cm³ of each labelled organ, vessels and focal lesions cut out, by structure.
+    """Return the volume in cm³ of each labelled organ, without vessels and focal lesions, by structure.
 
-    Points of a fine lattice that lie in the organ, times the lattice's cell: no acquisition is involved. The lattice
-    lies askew to every acquisition (its origin is drawn from the anatomy's seed).
+    It is the number of points of a fine lattice in the organ times the volume of a lattice cell, and does not depend on
+    an acquisition. The origin of the lattice is random (from the anatomy's seed), so it matches no voxel grid.
     """
     volumes = {}
     origin = np.random.default_rng((*anatomy.seed, 1)).uniform(size=3)

@@ -31,12 +31,12 @@ _SLICE = re.compile(r"\d{4,}\.dcm|segmentation\.dcm|\.part-.+\.dcm")
 _TABLE = {"nifti": "cohort.csv", "dicom": "covariates.csv"}
 _PLAN = "phantom.json"
 ORIGIN = "phantom"
-"""In the column `origin` of every phantom, so that a model trained on nothing else can say so."""
+"""Value of the column `origin` of every phantom; it shows whether a model was trained only on phantoms."""
 
 
 @dataclass(frozen=True)
 class _Request:
-    """The parameters that decide about every byte."""
+    """The parameters that determine every byte of the cohort."""
 
     development: int
     test1: int
@@ -60,34 +60,35 @@ def write_phantom_cohort(
     workers: int = 0,
     on_case: Callable[[str], None] | None = None,
 ) -> Path:
-    """Write a phantom cohort into `output`; its `cohort.csv`, or its `covariates.csv` if it is in DICOM.
+    """Write a phantom cohort into `output`; return its `cohort.csv`, or its `covariates.csv` for DICOM.
 
     `file_format` is `nifti`, or `dicom` for a folder `dicom/<patient_id>/<case_id>` per examination, with the same
-    voxels; `covariates.csv` then says of each such folder (`source`) what a DICOM header does not.
+    voxels; `covariates.csv` then gives for each such folder (`source`) what a DICOM header does not hold.
 
-    `development` and `test1` patients go through the five conditions in turn; each of the `pairs` patients of test2 is
-    examined twice, on an external and an internal scanner. The same parameters give the same bytes, whatever the number
-    of `workers` (processes; 0: one per core). Examinations that are there already, made with the same parameters and
-    the same generator, are kept; others of an earlier call are removed. `on_case` is called with each case_id as it is
-    done.
+    `development` and `test1` patients have the five conditions in turn; each of the `pairs` patients of test2 is
+    examined twice, on an external and an internal scanner. The same parameters give the same bytes for any number of
+    `workers` (processes; 0: one per core). Existing examinations that were made with the same parameters and the same
+    generator are kept; other examinations of an earlier call are removed. `on_case` is called with each case_id when
+    the case is finished.
 
     Raises:
-        InputError: LS-PHA-001, a parameter is out of its range.
+        InputError: LS-PHA-001 a parameter is out of range.
     """
     request = _Request(development, test1, pairs, seed, matrix, thickness_mm, file_format)
     _validate(request)
     exams = list(_plan(request))
     output = Path(output)
     table = output / _TABLE[file_format]
-    done = on_case or (lambda case_id: None)
-    if _start(output, request, exams):
+    report = on_case or (lambda case_id: None)
+    if _exists(output, request, exams):
         for exam in exams:
-            done(exam.case_id)
+            report(exam.case_id)
         return table
+    _remove_earlier(output, request, exams)
     volumes: dict[str, dict[str, float]] = {}
-    for case_id, volume in _written(exams, output, workers or os.cpu_count() or 1, file_format == "dicom"):
+    for case_id, volume in _write_examinations(exams, output, workers or os.cpu_count() or 1, file_format == "dicom"):
         volumes[case_id] = volume
-        done(case_id)
+        report(case_id)
     rows = [f"{e.case_id},{key},{volume:.4f}" for e in exams for key, volume in volumes[e.case_id].items()]
     write_text(output / "truth.csv", "\n".join(["case_id,structure,volume_cm3", *rows]) + "\n")
     if file_format == "dicom":
@@ -110,18 +111,21 @@ def _validate(request: _Request) -> None:
     ]
     if not 1.0 <= low <= high <= 8.0:
         message = f"slice thickness from {low} to {high} mm, expected a range within 1 to 8 mm"
-        issues.append(Issue("LS-PHA-001", message, "correct the range"))
+        issues.append(Issue("LS-PHA-001", message, "give a range within 1 to 8 mm"))
     if request.development + request.test1 + request.pairs == 0:
-        issues.append(Issue("LS-PHA-001", "no case is asked for", "set development, test1 or pairs above 0"))
+        issues.append(
+            Issue("LS-PHA-001", "number of cases is 0, expected at least 1", "set development, test1 or pairs above 0")
+        )
     if request.file_format not in _TABLE:
-        words = " or ".join(_TABLE)
-        issues.append(Issue("LS-PHA-001", f"format is {request.file_format!r}, expected {words}", f"write {words}"))
+        formats = " or ".join(_TABLE)
+        message = f"format is {request.file_format!r}, expected {formats}"
+        issues.append(Issue("LS-PHA-001", message, f"set format to {formats}"))
     if issues:
         raise InputError(issues)
 
 
 def _plan(request: _Request) -> Iterator[Examination]:
-    """Every examination of the cohort, in the order of `cohort.csv`."""
+    """Yield every examination of the cohort, in the order of `cohort.csv`."""
     conditions = tuple(Condition)
     for index, dataset in enumerate(_DATASETS):
         patients = (request.development, request.test1, request.pairs)[index]
@@ -150,20 +154,26 @@ def _plan(request: _Request) -> Iterator[Examination]:
                 )
 
 
-def _start(output: Path, request: _Request, exams: Sequence[Examination]) -> bool:
-    """Whether the cohort is there already.
+def _record(request: _Request, exams: Sequence[Examination]) -> object:
+    """Return the content of `phantom.json`: everything that the cohort depends on."""
+    record = {"request": asdict(request), "generator": _generator(), "cases": [exam.case_id for exam in exams]}
+    return json.loads(json.dumps(record))  # as it is read again: tuples become lists
 
-    If not, room is made: what was made with other parameters, or by another generator, goes before the first case is
-    written.
-    """
-    made_from = {"request": asdict(request), "generator": _generator(), "cases": [exam.case_id for exam in exams]}
-    made_from = json.loads(json.dumps(made_from))  # as it will read back: tuples are lists
-    plan = output / _PLAN
-    earlier = _read(plan)
-    if earlier == made_from:
-        dicom = request.file_format == "dicom"
-        made = [name for exam in exams for name in ((exam.segmentation,) if dicom else (exam.image, exam.label))]
-        return all((output / name).exists() for name in (_TABLE[request.file_format], "truth.csv", *made))
+
+def _exists(output: Path, request: _Request, exams: Sequence[Examination]) -> bool:
+    """Return whether the complete cohort exists, made with these parameters and this generator."""
+    if _read(output / _PLAN) != _record(request, exams):
+        return False
+    dicom = request.file_format == "dicom"
+    files = [name for exam in exams for name in ((exam.segmentation,) if dicom else (exam.image, exam.label))]
+    return all((output / name).exists() for name in (_TABLE[request.file_format], "truth.csv", *files))
+
+
+def _remove_earlier(output: Path, request: _Request, exams: Sequence[Examination]) -> None:
+    """Remove files that were made with other parameters or by another generator, and write `phantom.json`."""
+    record, earlier = _record(request, exams), _read(output / _PLAN)
+    if earlier == record:
+        return
     for name in (*_TABLE.values(), "truth.csv"):
         (output / name).unlink(missing_ok=True)
     old = earlier.get("cases", []) if isinstance(earlier, dict) else []
@@ -171,8 +181,7 @@ def _start(output: Path, request: _Request, exams: Sequence[Examination]) -> boo
         for folder in ("images", "labels"):
             (output / folder / f"{case_id}.nii.gz").unlink(missing_ok=True)
         _remove_series(output / "dicom", case_id)
-    write_json(plan, made_from)
-    return False
+    write_json(output / _PLAN, record)
 
 
 def _remove_series(folder: Path, case_id: str) -> None:
@@ -184,9 +193,9 @@ def _remove_series(folder: Path, case_id: str) -> None:
     for file in series.iterdir():
         if _SLICE.fullmatch(file.name):
             file.unlink()
-    for place in (series, series.parent):
-        if not any(place.iterdir()):
-            place.rmdir()
+    for parent in (series, series.parent):
+        if not any(parent.iterdir()):
+            parent.rmdir()
 
 
 def _read(plan: Path) -> object:
@@ -197,27 +206,27 @@ def _read(plan: Path) -> object:
 
 
 def _generator() -> str:
-    """Hash of the generator's own source: another version makes other phantoms."""
+    """Return the hash of the generator's source: another version makes other phantoms."""
     digest = hashlib.sha256()
     for source in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(source.read_bytes())
     return digest.hexdigest()
 
 
-def _written(
+def _write_examinations(
     exams: Sequence[Examination], output: Path, workers: int, dicom: bool
 ) -> Iterator[tuple[str, dict[str, float]]]:
-    """Case and true volumes of each examination as soon as its files are there."""
+    """Write the examinations; yield case_id and true volumes of each when its files are complete."""
     if workers == 1 or len(exams) == 1:
         for exam in exams:
             yield exam.case_id, write_examination(exam, output, dicom=dicom)
         return
-    # spawn: a forked copy of a process with threads (torch) may hang
+    # spawn: a forked process with threads (torch) may hang
     with ProcessPoolExecutor(min(workers, len(exams)), mp_context=get_context("spawn")) as pool:
-        waiting = {pool.submit(write_examination, exam, output, dicom=dicom): exam.case_id for exam in exams}
+        futures = {pool.submit(write_examination, exam, output, dicom=dicom): exam.case_id for exam in exams}
         try:
-            for done in as_completed(waiting):
-                yield waiting[done], done.result()
+            for done in as_completed(futures):
+                yield futures[done], done.result()
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 
@@ -241,7 +250,7 @@ def _row(exam: Examination) -> dict[str, object]:
 
 
 def _covariates(exams: Sequence[Examination]) -> str:
-    """CSV of what the folders of a DICOM cohort are, as `cohort.csv` would say it, without ids."""
+    """Return the covariates of the folders of a DICOM cohort as CSV: the columns of `cohort.csv` without ids."""
     columns = ("dataset", "condition", "site", "sex", "age", "phase", "origin")
     table = io.StringIO()
     writer = csv.writer(table, lineterminator="\n")

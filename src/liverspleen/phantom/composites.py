@@ -1,4 +1,4 @@
-"""Shapes made of shapes: blended unions, cuts, wavy surfaces."""
+"""Shapes made of other shapes: blended unions, intersections, wavy surfaces."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from functools import reduce
 import numpy as np
 from numpy.typing import NDArray
 
-from liverspleen.phantom.shapes import Field, Grid, Shape
+from liverspleen.phantom.shapes import EVERYWHERE, Field, Grid, Shape
 
 
 def blended_minimum(a: Field, b: Field, blend_mm: float) -> Field:
-    """The smaller of two depths, rounded where they are within `blend_mm` of each other (Quilez's quadratic minimum).
+    """Return the smaller of two depths, smoothed if they differ by less than `blend_mm` (Quilez's quadratic minimum).
 
     >>> blended_minimum(np.float32([0, 0]), np.float32([0, 9]), 4.0).tolist()
     [-1.0, 0.0]
@@ -31,7 +31,7 @@ def blended_minimum(a: Field, b: Field, blend_mm: float) -> Field:
 
 @dataclass(frozen=True)
 class Union:
-    """The parts together; where two of them meet, the seam is filled over `blend_mm`."""
+    """The union of the parts; seams between parts are smoothed over `blend_mm`."""
 
     parts: tuple[Shape, ...]
     blend_mm: float = 0.0
@@ -48,7 +48,7 @@ class Union:
 
 @dataclass(frozen=True)
 class Intersection:
-    """What all the parts share; edges are rounded over `blend_mm`."""
+    """The intersection of the parts; edges are smoothed over `blend_mm`."""
 
     parts: tuple[Shape, ...]
     blend_mm: float = 0.0
@@ -64,12 +64,12 @@ class Intersection:
 
 @dataclass(frozen=True)
 class Outside:
-    """All that is not in the shape."""
+    """The complement of a shape."""
 
     shape: Shape
 
     def box(self) -> NDArray[np.float64]:
-        return np.array([[-np.inf] * 3, [np.inf] * 3])
+        return EVERYWHERE
 
     def depth(self, grid: Grid) -> Field:
         return -self.shape.depth(grid)
@@ -77,7 +77,7 @@ class Outside:
 
 @dataclass(frozen=True)
 class Waves:
-    """A sum of plane waves in mm: `amplitude_mm · cos(k·p + phase)`, each wave by its vector k in radians per mm."""
+    """A sum of plane waves in mm: `amplitude_mm · cos(k·p + phase)`, each with a vector k in radians per mm."""
 
     vectors: tuple[tuple[float, float, float], ...]
     phases: tuple[float, ...]
@@ -85,7 +85,7 @@ class Waves:
 
     @classmethod
     def draw(cls, rng: np.random.Generator, *, count: int, wavelength_mm: float, total_mm: float) -> Waves:
-        """`count` waves in random directions, wavelengths within ±30 %, standard deviation of the sum `total_mm`."""
+        """Sample `count` waves: random directions, wavelengths within ±30 %, SD of the sum `total_mm`."""
         directions = rng.normal(size=(count, 3))
         directions /= np.linalg.norm(directions, axis=1, keepdims=True)
         lengths = wavelength_mm * rng.uniform(0.7, 1.3, size=(count, 1))
@@ -96,14 +96,14 @@ class Waves:
 
     @property
     def reach_mm(self) -> float:
-        """The largest value the sum can take."""
+        """Upper limit of the sum."""
         return self.amplitude_mm * len(self.phases)
 
     def height(self, grid: Grid) -> Field:
-        """The sum of the waves in mm, of `grid.shape`."""
+        """Return the sum of the waves in mm, of `grid.shape`."""
         total = np.zeros(grid.shape, np.float32)
         for (kx, ky, kz), phase in zip(self.vectors, self.phases, strict=True):
-            # cos(plane + line) from one plane and one line: no cosine is taken on the volume
+            # cos(plane + line) from one plane and one line: no cosine is computed on the volume
             plane = np.float32(kx) * grid.x + np.float32(ky) * grid.y + np.float32(phase)
             line = np.float32(kz) * grid.z
             total += np.cos(plane) * np.cos(line)
@@ -114,7 +114,7 @@ class Waves:
 
 @dataclass(frozen=True)
 class Wavy:
-    """A shape whose surface is moved in and out by waves."""
+    """A shape with a surface displaced by waves."""
 
     shape: Shape
     waves: Waves
@@ -129,7 +129,7 @@ class Wavy:
 
 @dataclass(frozen=True)
 class Grown:
-    """A shape grown by `by_mm` in all directions (shrunk if negative)."""
+    """A shape enlarged by `by_mm` in all directions (reduced if negative)."""
 
     shape: Shape
     by_mm: float

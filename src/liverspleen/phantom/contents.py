@@ -1,4 +1,4 @@
-"""What lies in the abdominal cavity: the one place where an organ gets its shape."""
+"""The organs of the abdominal cavity, each with the function that makes its solids."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from liverspleen.phantom.viscera import bowel_solids, kidney_solids, pancreas_so
 
 @dataclass(frozen=True)
 class Content:
-    """A part of the abdomen: what draws its solids, and the organ that they are labelled as, if any.
+    """A part of the abdomen: the function that samples its solids, and the organ that labels them, if any.
 
-    The true volume is counted on a lattice of `truth_step_mm`. The count of lattice points in a smooth body errs by
-    about the square root of the number of boundary cells: below 0.05 % of a liver, below 0.1 % of a small spleen.
+    The true volume is counted on a lattice of `truth_step_mm`. The error of a count of lattice points in a smooth body
+    is about the square root of the number of boundary cells: below 0.05 % of a liver, below 0.1 % of a small spleen.
     """
 
     draw: Callable[[Patient], list[Solid]]
@@ -35,7 +35,7 @@ CONTENTS: Final = (
     Content(liver_solids, Structure.LIVER, truth_step_mm=1.5),
     Content(kidney_solids),
 )
-"""In the order of painting; later ones lie over earlier ones."""
+"""In the order of painting; later parts cover earlier ones."""
 
 LABELLED: Final = tuple(organ for organ in ORGANS if any(content.organ is organ for content in CONTENTS))
-"""The organs that phantoms have a label of."""
+"""The organs with a label in phantoms."""

@@ -1,4 +1,4 @@
-"""One examination of a phantom cohort: what it is made from, and its files."""
+"""One examination of a phantom cohort: its parameters and its files."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from liverspleen.imaging import CTVolume, Geometry, LabelMap, write_ct, write_label_map
 from liverspleen.phantom.anatomy import draw_anatomy, true_volumes_cm3
 from liverspleen.phantom.rendering import render
-from liverspleen.phantom.scanner import Scanner, lay_down
+from liverspleen.phantom.scanner import Scanner, plan_acquisition
 from liverspleen.phantom.traits import Condition
 
 PHASE = "portal venous"
@@ -18,7 +18,7 @@ PHASE = "portal venous"
 
 @dataclass(frozen=True)
 class Examination:
-    """The plan of one examination; everything about it follows from these fields."""
+    """The parameters of one examination, which determine it completely."""
 
     case_id: str
     patient_id: str
@@ -33,27 +33,27 @@ class Examination:
 
     @property
     def image(self) -> str:
-        """Path of the CT under the cohort's folder."""
+        """Path of the CT, relative to the cohort's folder."""
         return f"images/{self.case_id}.nii.gz"
 
     @property
     def label(self) -> str:
-        """Path of the label map under the cohort's folder."""
+        """Path of the label map, relative to the cohort's folder."""
         return f"labels/{self.case_id}.nii.gz"
 
     @property
     def series(self) -> str:
-        """Path of the DICOM series and its segmentation under the cohort's `dicom` folder."""
+        """Path of the DICOM series and its segmentation, relative to the cohort's `dicom` folder."""
         return f"{self.patient_id}/{self.case_id}"
 
     @property
     def segmentation(self) -> str:
-        """Path of the DICOM segmentation under the cohort's folder; it is written last."""
+        """Path of the DICOM segmentation, relative to the cohort's folder; it is written last."""
         return f"dicom/{self.series}/segmentation.dcm"
 
     @property
     def tags(self) -> Mapping[str, object]:
-        """DICOM fields beside those of the voxels; both examinations of a pair have one PatientID."""
+        """DICOM fields of patient and series; both examinations of a pair have the same PatientID."""
         return {
             "PatientID": self.patient_id,
             "PatientName": f"Phantom^{self.patient_id}",
@@ -65,11 +65,11 @@ class Examination:
 
 
 def write_examination(exam: Examination, folder: Path, *, dicom: bool = False) -> dict[str, float]:
-    """Write CT and label map unless both are there; the true volumes in cm³ by structure."""
+    """Write CT and label map unless both exist; return the true volumes in cm³ by structure."""
     anatomy = draw_anatomy(exam.condition, exam.anatomy_seed)
     files = (exam.segmentation,) if dicom else (exam.image, exam.label)
     if not all((folder / name).exists() for name in files):
-        scan = render(anatomy, lay_down(anatomy, exam.scanner, exam.scan_seed))
+        scan = render(anatomy, plan_acquisition(anatomy, exam.scanner, exam.scan_seed))
         slices, rows, columns = scan.hu.shape
         geometry = Geometry((columns, rows, slices), scan.affine)
         ct, label_map = CTVolume(scan.hu, geometry), LabelMap(scan.labels, geometry)

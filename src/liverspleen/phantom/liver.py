@@ -1,4 +1,4 @@
-"""The liver: two lobes under the right dome, its vessels and its focal lesions."""
+"""The liver: two lobes below the right dome, vessels and focal lesions."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from liverspleen.phantom.traits import Condition, Densities
 
 
 def _lobes(form: LiverForm, frame: Frame) -> Shape:
-    """The lobes blended into one, before they meet their neighbours."""
+    """Return the lobes blended into one shape, before neighbouring organs cut it."""
     shift, tilt = frame.scatter(), tuple(frame.rng.normal(0, 7, 3))
     under_dome: Triple = (95.0, 10.0, -15.0)
     bare_area: Triple = (10.0, 30.0, -30.0)
@@ -42,7 +42,7 @@ def _lobes(form: LiverForm, frame: Frame) -> Shape:
 
 
 def liver_shape(form: LiverForm, frame: Frame, cavity: Shape) -> Shape:
-    """The liver within the cavity, hollowed below, with the surface of its condition."""
+    """Return the liver within the cavity, concave below, with the surface of its condition."""
     rng = frame.rng
     hilum = frame.ellipsoid(
         (22, 12, -140), (52, 56, float(rng.uniform(42, 56))), (0, float(rng.normal(0, 8)), 0), shift=frame.scatter()
@@ -58,7 +58,7 @@ def liver_shape(form: LiverForm, frame: Frame, cavity: Shape) -> Shape:
 
 
 def _vessels(frame: Frame, hu: Densities) -> list[Solid]:
-    """The portal and hepatic veins inside the liver; they are cut out of it."""
+    """Return the portal and hepatic veins inside the liver, which are excluded from its label."""
     shift = frame.scatter()
     portal: list[tuple[list[Triple], list[float]]] = [
         ([(18, 2, -86), (34, 10, -76), (58, 4, -74)], [6.5, 6.0, 5.2]),
@@ -82,7 +82,7 @@ def _vessels(frame: Frame, hu: Densities) -> list[Solid]:
 
 
 def _lesions(condition: Condition, frame: Frame, hu: Densities) -> list[Solid]:
-    """Focal lesions, cut out of the liver: cysts, and tumours brighter or darker than the liver around them."""
+    """Return focal lesions, which are excluded from the liver's label: cysts, and tumours that differ in density."""
     rng = frame.rng
     chronic = condition in (Condition.CLD, Condition.CIRRHOSIS)
     solids = []
@@ -98,11 +98,11 @@ def _lesions(condition: Condition, frame: Frame, hu: Densities) -> list[Solid]:
 
 
 def liver_solids(patient: Patient) -> list[Solid]:
-    """The liver with the fat or fluid around it, its gallbladder, vessels and lesions, in the order of painting."""
+    """Return the liver with surrounding fat or fluid, gallbladder, vessels and lesions, in the order of painting."""
     form, frame, cavity, hu, rng = patient.form, patient.frame, patient.cavity, patient.hu, patient.frame.rng
     shape = liver_shape(form, frame, cavity)
     fluid = (Layer(form.ascites_mm, 8.0),) if form.ascites_mm else ()
-    # a plane of fat on part of the surface only: elsewhere the liver lies against its neighbours
+    # a plane of fat on a part of the surface only: elsewhere the liver touches other organs
     plane = Layer(float(rng.uniform(-2.0, 0.6)), hu.fat, waves=Waves.draw(rng, count=5, wavelength_mm=70, total_mm=1.6))
     layers = (*fluid, plane, Layer(0.0, hu.liver, Structure.LIVER))
     solids = [Solid("liver", shape, layers, within=cavity)]

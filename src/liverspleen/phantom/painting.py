@@ -1,4 +1,4 @@
-"""Solids in layers, painted one over the other: what lies at a point is what was painted there last."""
+"""Solids in layers, painted in order: at each point the last painted layer counts."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ AIR_HU = -1000.0
 
 @dataclass(frozen=True)
 class Layer:
-    """All of a solid that is deeper than `outset_mm` (positive: also a halo around it), in one density.
+    """The part of a solid that is deeper than `outset_mm` (positive: also a halo around it), with one density.
 
-    With `waves` the halo comes and goes along the surface, so that a thin plane of fat is there in places only.
+    With `waves` the thickness of the halo varies along the surface, so a thin plane of fat has gaps.
     """
 
     outset_mm: float
@@ -30,9 +30,9 @@ class Layer:
 
 @dataclass(frozen=True)
 class Solid:
-    """A shape with its layers from outside to inside, kept `within` another shape.
+    """A shape with its layers from outside to inside, limited to another shape by `within`.
 
-    A solid that `carves` a structure is painted on that structure only: vessels and focal lesions of the liver.
+    A solid with `carves` is painted on that structure only, such as vessels and focal lesions of the liver.
     """
 
     name: str
@@ -42,7 +42,7 @@ class Solid:
     carves: Structure | None = None
 
     def box(self) -> NDArray[np.float64]:
-        """Corners (2, 3) in mm of a box around everything this solid paints."""
+        """Return the corners (2, 3) in mm of a box around all layers of this solid."""
         lower, upper = self.shape.box()
         halo = max(0.0, *(x.outset_mm + (x.waves.reach_mm if x.waves else 0) for x in self.layers))
         lower, upper = lower - halo, upper + halo
@@ -53,7 +53,7 @@ class Solid:
 
 
 def paint(solids: Sequence[Solid], grid: Grid) -> tuple[Field, NDArray[np.uint8]]:
-    """Density in HU and label at every sample of the grid, both (z, y, x); air where nothing was painted.
+    """Return density in HU and label at every sample of the grid, both (z, y, x); unpainted samples are air.
 
     >>> from liverspleen.phantom.shapes import Ellipsoid
     >>> ball = Solid("ball", Ellipsoid((0, 0, 0), (5, 5, 5)), (Layer(0.0, 60.0, Structure.LIVER),))

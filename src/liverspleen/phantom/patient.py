@@ -1,4 +1,4 @@
-"""One patient before any organ has a shape: what the shapes are drawn from."""
+"""Properties of one patient from which the shapes of the organs are sampled."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from liverspleen.phantom.traits import Condition, Densities, bounded_normal
 
 @dataclass(frozen=True)
 class LiverForm:
-    """What a condition does to the shape; scales are linear, 1 for the healthy liver."""
+    """Effect of a condition on the shape; scales are linear, 1 for the healthy liver."""
 
     right: float
     left: float
@@ -25,7 +25,7 @@ class LiverForm:
 
 
 def draw_form(condition: Condition, rng: np.random.Generator) -> LiverForm:
-    """The liver's form in a condition."""
+    """Sample the form of the liver in a condition."""
     size = bounded_normal(rng, 1.03, 0.05, 0.93, 1.13)
     left = size * float(rng.uniform(0.8, 1.3))
     if condition is Condition.FATTY:
@@ -53,7 +53,7 @@ def draw_form(condition: Condition, rng: np.random.Generator) -> LiverForm:
 
 @dataclass(frozen=True)
 class Patient:
-    """What the organs of one patient have in common; they are placed with the random numbers of `frame`."""
+    """Properties that the organs of one patient share; `frame` has the random generator that places them."""
 
     condition: Condition
     form: LiverForm

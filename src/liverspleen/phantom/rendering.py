@@ -1,4 +1,4 @@
-"""From solids to a CT: integration over each voxel, the kernel's blur, noise with the kernel's texture."""
+"""Rendering of solids as a CT: mean over each voxel, blur of the kernel, noise with the kernel's spectrum."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from liverspleen.phantom.painting import AIR_HU, paint
 from liverspleen.phantom.scanner import Acquisition
 from liverspleen.phantom.shapes import Field, Grid
 
-_SAMPLE_MM = 1.25  # wanted distance of the samples within a voxel
+_SAMPLE_MM = 1.25  # approximate distance of the samples within a voxel
 _CHUNK_SAMPLES = 2_000_000
 
 
 class PhantomScan(NamedTuple):
     """A rendered scan: CT and label map as (slice, row, column).
 
-    Columns run to the patient's left, rows to the back, slices upwards. `affine` takes the NIfTI index (column, row,
-    slice) to RAS millimetres.
+    Columns grow to the patient's left, rows to posterior, slices to superior. `affine` maps the NIfTI index (column,
+    row, slice) to RAS mm.
     """
 
     hu: NDArray[np.int16]
@@ -31,11 +31,11 @@ class PhantomScan(NamedTuple):
 
 
 def render(anatomy: Anatomy, acquisition: Acquisition) -> PhantomScan:
-    """Scan the anatomy.
+    """Return a scan of the anatomy.
 
-    Every voxel is the mean over its samples, through the whole slice thickness and the pixel. It belongs to an organ
-    if more than half of it does; exactly half-filled voxels go to the organ or not in turn, like the fields of a
-    chessboard, so that their sum is right.
+    Every voxel is the mean over its samples, through the slice thickness and over the pixel. It belongs to an organ if
+    more than half of its samples do. Voxels that are exactly half filled alternate like the fields of a chessboard, so
+    that the volume is unbiased.
     """
     scanner, pixel = acquisition.scanner, acquisition.pixel_mm
     n, thickness = scanner.matrix, scanner.slice_thickness_mm
@@ -51,20 +51,22 @@ def render(anatomy: Anatomy, acquisition: Acquisition) -> PhantomScan:
         fine_hu, fine_label = paint(anatomy.solids, Grid.of(x, y, z))
         hu[first : first + count] = _block_sum(fine_hu, through, in_plane) / (through * in_plane**2)
         labels[first : first + count] = majority_labels(fine_label, through, in_plane, first_slice=first)
-    hu = _imaged(hu, acquisition)
-    whole = np.clip(np.rint(hu), -1024, 3071).astype(np.int16)
+    hu = _add_blur_and_noise(hu, acquisition)
+    rounded = np.clip(np.rint(hu), -1024, 3071).astype(np.int16)
     affine = np.diag([-pixel, -pixel, thickness, 1.0])
     affine[:3, 3] = (
         left + acquisition.field_of_view_mm - pixel / 2,
         back + acquisition.field_of_view_mm - pixel / 2,
         acquisition.bottom_mm + thickness / 2,
     )
-    # the grid ascends along x and y; columns and rows run the other way
-    return PhantomScan(np.ascontiguousarray(whole[:, ::-1, ::-1]), np.ascontiguousarray(labels[:, ::-1, ::-1]), affine)
+    # the grid ascends along x and y; columns and rows descend
+    return PhantomScan(
+        np.ascontiguousarray(rounded[:, ::-1, ::-1]), np.ascontiguousarray(labels[:, ::-1, ::-1]), affine
+    )
 
 
 def samples_per_voxel(size_mm: float) -> int:
-    """How many samples a voxel of that size gets along one axis: even, at least 2.
+    """Return the number of samples along one axis of a voxel: even, at least 2.
 
     >>> [samples_per_voxel(size) for size in (0.7, 1.0, 2.9, 5.0, 8.0)]
     [2, 2, 2, 4, 6]
@@ -73,12 +75,12 @@ def samples_per_voxel(size_mm: float) -> int:
 
 
 def _samples(start: float, size: float, count: int, per_voxel: int) -> NDArray[np.floating]:
-    """Centres of the `per_voxel` equal parts of each of `count` voxels."""
+    """Return the centres of `per_voxel` equal parts of each of `count` voxels."""
     return start + (np.arange(count * per_voxel) + 0.5) * (size / per_voxel)
 
 
 def _block_sum(fine: NDArray[np.float32], through: int, in_plane: int) -> Field:
-    """Sum over the samples of each voxel."""
+    """Return the sum over the samples of each voxel."""
     depth, rows, columns = fine.shape
     by_slice = fine.reshape(depth // through, through, rows, columns).sum(axis=1)
     by_column = by_slice.reshape(depth // through, rows, columns // in_plane, in_plane).sum(axis=3)
@@ -87,7 +89,7 @@ def _block_sum(fine: NDArray[np.float32], through: int, in_plane: int) -> Field:
 
 
 def majority_labels(fine: NDArray[np.uint8], through: int, in_plane: int, *, first_slice: int = 0) -> NDArray[np.uint8]:
-    """Label of each voxel: the organ that fills more than half of it, else background; half-filled ones alternate.
+    """Return the label of each voxel: the organ that fills more than half, else background; half-filled ones alternate.
 
     >>> half = np.zeros((2, 4, 8), np.uint8); half[0] = 1
     >>> majority_labels(half, 2, 2).tolist()
@@ -97,15 +99,15 @@ def majority_labels(fine: NDArray[np.uint8], through: int, in_plane: int, *, fir
     shape = (fine.shape[0] // through, fine.shape[1] // in_plane, fine.shape[2] // in_plane)
     labels = np.zeros(shape, np.uint8)
     slice_index, row, column = np.ogrid[: shape[0], : shape[1], : shape[2]]
-    field = (slice_index + first_slice + row + column) % 2
+    parity = (slice_index + first_slice + row + column) % 2
     for turn, organ in enumerate(ORGANS):
         filled = _block_sum((fine == organ).astype(np.float32), through, in_plane)
-        labels[(2 * filled > samples) | ((2 * filled == samples) & (field == turn % 2))] = organ
+        labels[(2 * filled > samples) | ((2 * filled == samples) & (parity == turn % 2))] = organ
     return labels
 
 
-def _imaged(hu: Field, acquisition: Acquisition) -> Field:
-    """The kernel's blur and its noise, and the scanner's offset (air stays air)."""
+def _add_blur_and_noise(hu: Field, acquisition: Acquisition) -> Field:
+    """Return the image with blur and noise of the kernel, and the scanner's offset (not in air)."""
     scanner, pixel = acquisition.scanner, acquisition.pixel_mm
     blur_mm = 0.25 / scanner.kernel_cutoff_per_mm
     image = ndimage.gaussian_filter(hu, sigma=(0, blur_mm / pixel, blur_mm / pixel), mode="nearest", truncate=3.0)
@@ -117,7 +119,7 @@ def _imaged(hu: Field, acquisition: Acquisition) -> Field:
 
 
 def kernel_noise(shape: tuple[int, int, int], pixel_mm: float, cutoff_per_mm: float, seed: tuple[int, ...]) -> Field:
-    """Noise of unit variance whose power rises like a ramp and falls beyond the kernel's cut-off, slice by slice.
+    """Sample noise of unit variance per slice; its power rises linearly and falls beyond the kernel's cut-off.
 
     Source: the noise power of filtered back projection (Riederer, Pelc, Chesler 1978): |f| times the squared
     apodisation.

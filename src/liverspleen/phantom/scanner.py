@@ -1,4 +1,4 @@
-"""Scanners and how a patient lies in them."""
+"""Scanners, and the position of a patient in a scanner."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _USUAL_MM = 5.0  # paper: mostly 5 mm slices
 
 @dataclass(frozen=True)
 class Scanner:
-    """What belongs to a device and its protocol."""
+    """Properties of a device and its protocol."""
 
     matrix: int
     slice_thickness_mm: float
@@ -26,7 +26,7 @@ class Scanner:
 
 @dataclass(frozen=True)
 class Acquisition:
-    """A scan of one patient: gapless axial slices from `bottom_mm` (lower face of the first) upwards."""
+    """A scan of one patient: contiguous axial slices upwards from `bottom_mm`, the lower face of the first slice."""
 
     scanner: Scanner
     field_of_view_mm: float
@@ -37,14 +37,14 @@ class Acquisition:
 
     @property
     def pixel_mm(self) -> float:
-        """Side of a pixel."""
+        """Edge of a pixel."""
         return self.field_of_view_mm / self.scanner.matrix
 
 
 def draw_scanner(
     seed: int | tuple[int, ...], *, matrix: int, thickness_mm: tuple[float, float], external: bool = False
 ) -> Scanner:
-    """A scanner with a slice thickness within the bounds, most often 5 mm; other sites' scanners vary more.
+    """Sample a scanner with a slice thickness within the bounds, mostly 5 mm; external scanners vary more.
 
     >>> draw_scanner(1, matrix=128, thickness_mm=(5.0, 5.0)).slice_thickness_mm
     5.0
@@ -54,7 +54,7 @@ def draw_scanner(
     choices = [t for t in _THICKNESS_MM if low <= t <= high] or [(low + high) / 2]
     weights = np.array([len(choices) if t == _USUAL_MM else 1.0 for t in choices])
     thickness = float(rng.choice(choices, p=weights / weights.sum()))
-    # quanta per voxel: half the thickness, √2 times the noise; protocols make up for part of it
+    # half the thickness gives √2 times the noise (quanta per voxel); protocols compensate for a part of it
     noise = bounded_normal(rng, 10.0, 2.0, 6.0, 15.0) * (_USUAL_MM / thickness) ** 0.25
     spread = 1.5 if external else 1.0
     return Scanner(
@@ -66,8 +66,8 @@ def draw_scanner(
     )
 
 
-def lay_down(anatomy: Anatomy, scanner: Scanner, seed: tuple[int, ...]) -> Acquisition:
-    """Place the patient: whole liver and spleen are scanned, off centre, with a field of view drawn for the case."""
+def plan_acquisition(anatomy: Anatomy, scanner: Scanner, seed: tuple[int, ...]) -> Acquisition:
+    """Sample an acquisition of the patient: complete liver and spleen, off centre, with a random field of view."""
     rng = np.random.default_rng(seed)
     bottom, top = anatomy.z_range_mm
     bottom -= float(rng.uniform(1.0, 75.0)) + scanner.slice_thickness_mm

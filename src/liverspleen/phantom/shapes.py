@@ -1,4 +1,4 @@
-"""Solid shapes in world millimetres, as fields that are negative inside and grow by about 1 per millimetre outwards."""
+"""Solid shapes in world mm, as fields that are negative inside and grow by about 1 per mm outwards."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 
 Field = NDArray[Any]  # float32, (z, y, x) or broadcastable to it
 Triple = tuple[float, float, float]
+
+EVERYWHERE = np.array([[-np.inf] * 3, [np.inf] * 3])
+"""The box of a shape without bounds."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,7 @@ class Grid:
         y: Sequence[float] | NDArray[np.floating],
         z: Sequence[float] | NDArray[np.floating],
     ) -> Grid:
-        """The grid over three one-dimensional axes.
+        """Return the grid over three one-dimensional axes.
 
         >>> Grid.of([0.0, 1.0], [0.0], [5.0, 6.0, 7.0]).shape
         (3, 1, 2)
@@ -38,11 +41,11 @@ class Grid:
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """Samples along (z, y, x)."""
+        """Number of samples along (z, y, x)."""
         return self.z.size, self.y.size, self.x.size
 
     def window(self, lower: NDArray[np.floating], upper: NDArray[np.floating]) -> tuple[slice, slice, slice]:
-        """The part of this grid inside a box, as slices along (z, y, x); the axes ascend."""
+        """Return the part of this grid inside a box as slices along (z, y, x); the axes ascend."""
         spans = [
             slice(int(np.searchsorted(axis.ravel(), low)), int(np.searchsorted(axis.ravel(), high, side="right")))
             for axis, low, high in zip((self.x, self.y, self.z), lower, upper, strict=True)
@@ -50,22 +53,22 @@ class Grid:
         return spans[2], spans[1], spans[0]
 
     def part(self, window: tuple[slice, slice, slice]) -> Grid:
-        """The grid of that window."""
+        """Return the grid of a window."""
         return Grid(self.x[:, :, window[2]], self.y[:, window[1]], self.z[window[0]])
 
 
 class Shape(Protocol):
-    """What can be painted: a box around it, and a depth that is negative inside."""
+    """A shape that can be painted: a box around it, and a depth that is negative inside."""
 
     def box(self) -> NDArray[np.float64]:
-        """Corners [[x, y, z] lowest, [x, y, z] highest] in mm of a box around the shape."""
+        """Return the corners [[x, y, z] lowest, [x, y, z] highest] in mm of a box around the shape."""
 
     def depth(self, grid: Grid) -> Field:
-        """About the signed distance to the surface in mm, broadcastable to `grid.shape`; negative inside."""
+        """Return the approximate signed distance to the surface in mm, broadcastable to `grid.shape` (inside < 0)."""
 
 
 def as_triple(values: Iterable[float]) -> Triple:
-    """Three numbers as floats of Python's own.
+    """Return three numbers as Python floats.
 
     >>> as_triple(np.array([1, 2, 3]))
     (1.0, 2.0, 3.0)
@@ -75,7 +78,7 @@ def as_triple(values: Iterable[float]) -> Triple:
 
 
 def rotation(tilt_deg: Triple) -> NDArray[np.float64]:
-    """Rotation matrix (3, 3) by the angles about x, then y, then z.
+    """Return the rotation matrix (3, 3) for angles about x, then y, then z.
 
     >>> rotation((0, 0, 90)).round().astype(int).tolist()
     [[0, -1, 0], [1, 0, 0], [0, 0, 1]]
@@ -84,13 +87,13 @@ def rotation(tilt_deg: Triple) -> NDArray[np.float64]:
     about_x = np.array([[1, 0, 0], [0, ca, -sa], [0, sa, ca]])
     about_y = np.array([[cb, 0, sb], [0, 1, 0], [-sb, 0, cb]])
     about_z = np.array([[cc, -sc, 0], [sc, cc, 0], [0, 0, 1]])
-    turned: NDArray[np.float64] = about_z @ about_y @ about_x
-    return turned
+    rotated: NDArray[np.float64] = about_z @ about_y @ about_x
+    return rotated
 
 
 @dataclass(frozen=True)
 class Ellipsoid:
-    """An ellipsoid by centre, semi-axes and tilt; its volume is 4/3 π abc.
+    """An ellipsoid with centre, semi-axes and tilt; its volume is 4/3 π abc.
 
     >>> ball = Ellipsoid((0.0, 0.0, 0.0), (10.0, 10.0, 10.0))
     >>> ball.depth(Grid.of([0.0, 10.0, 12.0], [0.0], [0.0])).ravel().round(3).tolist()
@@ -123,7 +126,7 @@ class Ellipsoid:
 
 @dataclass(frozen=True)
 class Capsule:
-    """A straight tube with round ends whose radius runs from `start_radius_mm` to `end_radius_mm`.
+    """A straight tube with round ends, whose radius changes from `start_radius_mm` to `end_radius_mm`.
 
     >>> Capsule((0, 0, 0), (0, 0, 10), 4.0, 4.0).depth(Grid.of([6.0], [0.0], [5.0])).item()
     2.0
@@ -153,7 +156,7 @@ class Capsule:
 
 @dataclass(frozen=True)
 class HalfSpace:
-    """Everything behind the plane through `point`; the unit `normal` points out.
+    """The space behind the plane through `point`; the unit `normal` points outwards.
 
     >>> HalfSpace((0, 0, 2.0), (0, 0, 1.0)).depth(Grid.of([0.0], [0.0], [5.0])).item()
     3.0
@@ -163,7 +166,7 @@ class HalfSpace:
     normal: Triple
 
     def box(self) -> NDArray[np.float64]:
-        return np.array([[-np.inf] * 3, [np.inf] * 3])
+        return EVERYWHERE
 
     def depth(self, grid: Grid) -> Field:
         x, y, z = (

@@ -1,4 +1,4 @@
-"""The spleen: a crescent against the left posterior wall, hollow towards stomach and kidney."""
+"""The spleen: a crescent at the left posterior wall, concave towards stomach and kidney."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from liverspleen.phantom.patient import Patient
 from liverspleen.phantom.shapes import Shape, Triple
 from liverspleen.phantom.traits import Condition, bounded_normal
 
-# linear scale: mean, SD and bounds; the volume grows a little slower than its cube, for the wall stays where it is
+# linear scale: mean, SD and bounds; the volume grows slightly slower than its cube, because the wall limits it
 _SCALE = {
     Condition.HEALTHY: (1.0, 0.08, 0.86, 1.18),
     Condition.FATTY: (1.03, 0.08, 0.88, 1.2),
@@ -22,7 +22,7 @@ _ANCHOR: Triple = (-112.0, -48.0, -38.0)
 
 
 def spleen_shape(scale: float, frame: Frame, cavity: Shape, gap_mm: float) -> Shape:
-    """The spleen of that linear scale within the cavity."""
+    """Return the spleen of a linear scale within the cavity."""
     shift, rng = frame.scatter(), frame.rng
     tilt = tuple(rng.normal(0, 7, 3))
     slim = float(rng.uniform(0.78, 1.0))
@@ -49,7 +49,7 @@ def spleen_shape(scale: float, frame: Frame, cavity: Shape, gap_mm: float) -> Sh
 
 
 def spleen_solids(patient: Patient) -> list[Solid]:
-    """The spleen with the fat or fluid around it."""
+    """Return the spleen with surrounding fat or fluid."""
     frame, cavity, hu, rng = patient.frame, patient.cavity, patient.hu, patient.frame.rng
     ascites_mm = patient.form.ascites_mm
     scale = bounded_normal(rng, *_SCALE[patient.condition])

@@ -13,13 +13,13 @@ from liverspleen.phantom.trunk import BelowDiaphragm, Ribs, Wall
 
 
 def inner_wall(habitus: Habitus, rng: np.random.Generator) -> Wall:
-    """The inner surface of the wall of chest and abdomen."""
+    """Sample the inner surface of the wall of chest and abdomen."""
     phase = float(rng.uniform(0, 2 * np.pi))
     return Wall(0.0, habitus.half_width_mm, habitus.half_depth_mm, float(rng.uniform(0.0, 0.04)), phase)
 
 
 def _thicker(wall: Wall, lateral_mm: float, front_mm: float, back_mm: float) -> Wall:
-    """The wall moved outwards, by different amounts at the sides, in front and at the back."""
+    """Return the wall moved outwards by different amounts at the sides, in front and at the back."""
     return Wall(
         wall.centre_y_mm + (front_mm - back_mm) / 2,
         wall.half_width_mm + lateral_mm,
@@ -30,7 +30,7 @@ def _thicker(wall: Wall, lateral_mm: float, front_mm: float, back_mm: float) -> 
 
 
 def wall_solids(habitus: Habitus, inner: Wall, hu: Densities, rng: np.random.Generator) -> list[Solid]:
-    """Couch, skin, subcutaneous fat, muscle, ribs, and the fat of the cavity."""
+    """Return couch, skin, subcutaneous fat, muscle, ribs, and the fat of the cavity."""
     muscle, fat = habitus.muscle_mm, habitus.fat_mm
     outer = _thicker(inner, muscle, muscle, muscle + 24)
     skin = _thicker(outer, fat + 2, fat * float(rng.uniform(0.7, 1.3)) + 2, fat * float(rng.uniform(0.5, 0.9)) + 2)
@@ -53,7 +53,7 @@ def wall_solids(habitus: Habitus, inner: Wall, hu: Densities, rng: np.random.Gen
 
 
 def diaphragm(frame: Frame, *, right_drop_mm: float) -> BelowDiaphragm:
-    """The cavity's roof."""
+    """Sample the diaphragm, the upper limit of the abdominal cavity."""
     rng = frame.rng
     left = float(rng.uniform(-24, -6))
     return BelowDiaphragm(
@@ -63,12 +63,12 @@ def diaphragm(frame: Frame, *, right_drop_mm: float) -> BelowDiaphragm:
 
 
 def chest_solids(frame: Frame, inner: Wall, roof: BelowDiaphragm, hu: Densities) -> list[Solid]:
-    """The diaphragm's muscle, the lungs, and the heart that lies on it against the left lobe of the liver."""
+    """Return the muscle of the diaphragm, the lungs, and the heart above the left lobe of the liver."""
     muscle = float(frame.rng.uniform(1.5, 3.5))
     above = BelowDiaphragm(roof.right_apex_mm, roof.left_apex_mm, muscle)
     chest = Intersection((inner, Outside(above)))
     shift = frame.scatter()
-    # fat in places only: elsewhere the heart lies on the diaphragm, and the liver under it
+    # fat in some places only: in others the heart touches the diaphragm, and the liver is below it
     fat_waves = Waves.draw(frame.rng, count=5, wavelength_mm=60, total_mm=2.0)
     epicardial = Layer(-1.6, hu.fat + 10, waves=fat_waves)
     heart = frame.ellipsoid((-10, 32, -8), (66, 52, 48), (0, 10, -20), shift=shift)
@@ -85,7 +85,7 @@ def chest_solids(frame: Frame, inner: Wall, roof: BelowDiaphragm, hu: Densities)
 
 
 def spine_solids(frame: Frame, inner: Wall, hu: Densities) -> list[Solid]:
-    """Vertebrae with discs, the spinal canal, and the muscles along the spine."""
+    """Return vertebrae with discs, the spinal canal, and the muscles along the spine."""
     rng, top, bottom = frame.rng, 150.0, -320.0
     y = -inner.half_depth_mm + 22.0
     pitch = 34.0 * frame.stretch[2]

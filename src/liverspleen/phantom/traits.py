@@ -1,4 +1,4 @@
-"""What is drawn for a patient before any shape: the condition, sizes and densities."""
+"""Condition, trunk sizes and densities of a patient."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 
 class Condition(StrEnum):
-    """The five groups of the paper, as they stand in `cohort.csv`."""
+    """The five groups of the paper, with their values in `cohort.csv`."""
 
     HEALTHY = "healthy"
     FATTY = "fatty"
@@ -40,7 +40,7 @@ class Densities:
 
 @dataclass(frozen=True)
 class Habitus:
-    """Outer and inner size of the trunk; `height` stretches everything along the body's axis."""
+    """Outer and inner size of the trunk; `height` scales everything along the body axis."""
 
     half_width_mm: float  # of the abdominal cavity
     half_depth_mm: float
@@ -49,7 +49,7 @@ class Habitus:
     fat_mm: float
 
 
-# Mean at the usual enhancement, and the bounds, in HU. The groups overlap with each other and, over patients, with
+# Mean at the usual enhancement, and bounds, in HU. The groups overlap with each other and, across patients, with
 # muscle, bowel, pancreas, heart and kidney.
 _LIVER_HU = {
     Condition.HEALTHY: (106, 80, 130),
@@ -62,14 +62,14 @@ _SPLEEN_HU = (114, 90, 140)
 
 
 def bounded_normal(rng: np.random.Generator, mean: float, sd: float, low: float, high: float) -> float:
-    """One normal draw, drawn again until it lies within the bounds."""
+    """Sample a normal distribution, repeated until the value is within the bounds."""
     while not low <= (value := float(rng.normal(mean, sd))) <= high:
         pass
     return value
 
 
 def draw_densities(condition: Condition, rng: np.random.Generator) -> Densities:
-    """Densities that differ from patient to patient; contrast dose and timing move all enhancing tissues together."""
+    """Sample the densities of a patient; contrast dose and timing change all enhancing tissues together."""
     enhancement = float(rng.uniform(0.8, 1.2))
 
     def enhanced(mean: float, sd: float, low: float, high: float) -> float:
@@ -99,7 +99,7 @@ def draw_densities(condition: Condition, rng: np.random.Generator) -> Densities:
 
 
 def draw_habitus(condition: Condition, rng: np.random.Generator) -> Habitus:
-    """Trunk sizes; patients with fatty liver carry more fat."""
+    """Sample the trunk sizes; patients with fatty liver have more subcutaneous fat."""
     fat = rng.uniform(16, 38) if condition is Condition.FATTY else rng.uniform(7, 26)
     width = bounded_normal(rng, 129, 7, 114, 145)
     return Habitus(

@@ -1,4 +1,4 @@
-"""The trunk's own shapes: the abdominal wall, the diaphragm's two domes, and the ribs."""
+"""Shapes of the trunk: the abdominal wall, the two domes of the diaphragm, and the ribs."""
 
 from __future__ import annotations
 
@@ -9,13 +9,12 @@ from numpy.typing import NDArray
 
 from liverspleen.phantom.shapes import Field, Grid
 
-EVERYWHERE = np.array([[-np.inf] * 3, [np.inf] * 3])
-_EXPONENT = np.float32(2.4)  # a trunk's cross-section is a little squarer than an ellipse
+_EXPONENT = np.float32(2.4)  # the cross-section of a trunk is slightly squarer than an ellipse
 
 
 @dataclass(frozen=True)
 class Wall:
-    """What an upright wall encloses: a superellipse in each slice that widens and narrows slowly along z."""
+    """The inside of an upright wall: a superellipse in each slice, whose width varies slowly along z."""
 
     centre_y_mm: float
     half_width_mm: float
@@ -28,7 +27,7 @@ class Wall:
         return np.array([[-w, self.centre_y_mm - d, -np.inf], [w, self.centre_y_mm + d, np.inf]])
 
     def radius(self, grid: Grid) -> Field:
-        """Distance from the axis as a fraction of the unswollen wall's, (1, y, x)."""
+        """Return the distance from the axis relative to that of the wall without swelling, (1, y, x)."""
         across = np.abs(grid.x / np.float32(self.half_width_mm)) ** _EXPONENT
         along = np.abs((grid.y - np.float32(self.centre_y_mm)) / np.float32(self.half_depth_mm)) ** _EXPONENT
         radius: Field = (across + along) ** (1 / _EXPONENT)
@@ -42,7 +41,7 @@ class Wall:
 
 @dataclass(frozen=True)
 class BelowDiaphragm:
-    """Everything under the two domes of the diaphragm; `lift_mm` raises the surface (the lung's side of it)."""
+    """The space below the two domes of the diaphragm; `lift_mm` raises the surface (to the side of the lungs)."""
 
     right_apex_mm: tuple[float, float, float]
     left_apex_mm: tuple[float, float, float]
@@ -64,7 +63,7 @@ class BelowDiaphragm:
 
     @staticmethod
     def _dome(grid: Grid, apex: tuple[float, float, float]) -> tuple[Field, Field]:
-        """Height in mm and steepness of one dome, (1, y, x): flat on top, falling to a deep sulcus at the back."""
+        """Return height in mm and slope of one dome, (1, y, x): flat at the top, with a deep sulcus at the back."""
         x, y = (grid.x - np.float32(apex[0])) / 80, (grid.y - np.float32(apex[1])) / 82
         q = x * x + y * y
         height = np.float32(apex[2]) - 35 * q - 26 * q * q
@@ -73,7 +72,7 @@ class BelowDiaphragm:
 
 @dataclass(frozen=True)
 class Ribs:
-    """Sloping rings inside the wall, one every `pitch_mm`, ending at the costal margin that rises to the front."""
+    """Sloping rings inside the wall, one per `pitch_mm`; they end at the costal margin, which rises to the front."""
 
     wall: Wall
     thickness_mm: float

@@ -1,4 +1,4 @@
-"""The neighbours: stomach, bowel, pancreas, kidneys and the great vessels, whose densities overlap with the organs'."""
+"""Stomach, bowel, pancreas, kidneys and great vessels, whose densities overlap with those of liver and spleen."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _GAS_HU = -900.0
 
 
 def _gut(name: str, parts: list[Capsule], cavity: Shape, wall: float, contents: list[float]) -> list[Solid]:
-    """A piece of gut: all walls first, then all contents, so that the lumen runs through."""
+    """Return a piece of gut: all walls first, then all contents, so that the lumen is continuous."""
     walls = [Solid(name, part, (Layer(0.0, wall),), within=cavity) for part in parts]
     lumen = [
         Solid(name, part, (Layer(-3.5, content),), within=cavity) for part, content in zip(parts, contents, strict=True)
@@ -24,12 +24,12 @@ def _gut(name: str, parts: list[Capsule], cavity: Shape, wall: float, contents: 
 
 
 def _content(hu: Densities, rng: np.random.Generator) -> float:
-    """What a piece of bowel holds: contrast agent where the patient drank it, else food and stool."""
+    """Sample the density of the content of a piece of bowel: oral contrast agent if given, else food and stool."""
     return float(rng.uniform(15, 100)) if hu.oral_contrast is None else hu.oral_contrast + float(rng.normal(0, 10))
 
 
 def _bubbles(part: Capsule, cavity: Shape, rng: np.random.Generator) -> list[Solid]:
-    """Gas in stool."""
+    """Return gas bubbles in stool."""
     start, end = np.array(part.start), np.array(part.end)
     solids = []
     for _ in range(int(np.linalg.norm(end - start) / 9)):
@@ -41,7 +41,7 @@ def _bubbles(part: Capsule, cavity: Shape, rng: np.random.Generator) -> list[Sol
 
 
 def bowel_solids(patient: Patient) -> list[Solid]:
-    """Colon, duodenum and loops of small bowel; the colon moves up where the right lobe of the liver is missing."""
+    """Return colon, duodenum and small bowel; the colon is higher if the right lobe of the liver is missing."""
     frame, cavity, hu, rng = patient.frame, patient.cavity, patient.hu, patient.frame.rng
     lift = 55.0 if patient.form.missing == "right" else 0.0
     colon: list[Triple] = [
@@ -65,7 +65,7 @@ def bowel_solids(patient: Patient) -> list[Solid]:
     duodenum = frame.tube([(30, 34, -102), (50, 8, -118), (46, -6, -155), (0, -6, -165)], [13, 13, 14, 12])
     solids += _gut("duodenum", duodenum, cavity, hu.bowel_wall, [_content(hu, rng) for _ in duodenum])
     for n in range(38):
-        # the first ones are jejunum: high on the left, between stomach, kidney and spleen
+        # the first loops are jejunum: in the left upper abdomen, between stomach, kidney and spleen
         span = ((-105, -50), (-25, 40), (-150, -95)) if n < 6 else ((-90, 85), (-12, 72), (-250, -118))
         start = np.array([rng.uniform(*along) for along in span])
         end = start + rng.normal(0, 26, 3)
@@ -77,7 +77,7 @@ def bowel_solids(patient: Patient) -> list[Solid]:
 
 
 def stomach_solids(patient: Patient) -> list[Solid]:
-    """The stomach, with gas above its fluid or food; the patient lies on the back."""
+    """Return the stomach, with gas above fluid or food in the supine patient."""
     frame, cavity, hu, rng = patient.frame, patient.cavity, patient.hu, patient.frame.rng
     shift = frame.scatter()
     full = float(rng.uniform(0.9, 1.25))
@@ -99,7 +99,7 @@ def stomach_solids(patient: Patient) -> list[Solid]:
 
 
 def pancreas_solids(patient: Patient) -> list[Solid]:
-    """The pancreas from the duodenum to the splenic hilum."""
+    """Return the pancreas, from the duodenum to the splenic hilum."""
     frame = patient.frame
     line: list[Triple] = [(34, 10, -122), (8, 20, -104), (-30, 6, -92), (-66, -18, -80)]
     parts = tuple(frame.tube(line, [15, 11, 10, 9], shift=frame.scatter()))
@@ -108,7 +108,7 @@ def pancreas_solids(patient: Patient) -> list[Solid]:
 
 
 def kidney_solids(patient: Patient) -> list[Solid]:
-    """Both kidneys: a capsule of fat in places, cortex, medulla, sinus; the right one lies lower."""
+    """Return both kidneys with a partial capsule of fat, cortex, medulla and sinus; the right kidney is lower."""
     frame, cavity, hu, rng = patient.frame, patient.cavity, patient.hu, patient.frame.rng
     solids = []
     for side, level in ((1, -128.0), (-1, -112.0)):
@@ -126,7 +126,7 @@ def kidney_solids(patient: Patient) -> list[Solid]:
 
 
 def great_vessel_solids(frame: Frame, hu: Densities) -> list[Solid]:
-    """Aorta, inferior vena cava, portal and splenic vein."""
+    """Return aorta, inferior vena cava, portal and splenic vein."""
     lines: list[tuple[str, list[Triple], list[float], float]] = [
         ("aorta", [(-14, -38, 80), (-12, -36, -80), (-8, -34, -260)], [12, 11, 9], hu.blood + 4),
         ("vena cava", [(20, 0, 18), (24, -24, -24), (26, -28, -90), (20, -30, -260)], [12, 12, 11, 11], hu.blood - 8),

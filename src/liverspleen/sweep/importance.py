@@ -1,4 +1,4 @@
-"""How much each parameter had to do with good search scores, and how much shuffled scores would give it."""
+"""Importance of each parameter for the search scores, beside that for shuffled scores."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
 
 FEWEST: Final = 20
-"""Trials below which no importance is told: a tenth of them, which the method compares with all, is a trial or two."""
+"""Fewest trials for importances: of fewer, the tenth that the method compares with all trials is one trial."""
 
 SHUFFLES: Final = 200
 _SEED: Final = 0
 
 METHOD: Final = (
     "PED-ANOVA (Watanabe et al., IJCAI 2023; Optuna): how much the distribution of a parameter in the best tenth of "
-    "the search trials differs from that in all of them, as a fraction of the sum. It says what the search found, not "
-    "what would help elsewhere, leaves interactions out, and is bent by a sampler that looks where scores were good."
+    "the search trials differs from that in all of them, as a fraction of the sum. It describes this search only, "
+    "ignores interactions, and depends on the sampler, which prefers regions with good scores."
 )
 
 
 @dataclass(frozen=True)
 class Importances:
-    """Shares by parameter, the largest first, with `noise`: what 95 of 100 shuffles of the scores stay below.
+    """Shares by parameter, the largest first; `noise` is the 95th percentile of the share over shuffled scores.
 
-    Empty, with a `reason`, where they are undefined. A share that is not above its noise is no importance.
+    Both are empty, with a `reason`, where they are undefined. A share that is not above its noise shows no importance.
     """
 
     n: int
@@ -43,7 +43,7 @@ class Importances:
 
 
 def importances(study: StudyFiles) -> Importances:
-    """Importances of the parameters by the first objective that the complete search trials have: their DSS."""
+    """Importances of the parameters for the DSS of the complete search trials."""
     trials = study.phase("search", "complete")
     trials = trials[trials["dss"].notna()]
     values = {axis.name: [axis.value(text) for text in trials[axis.name]] for axis in study.axes if axis.name in trials}
@@ -63,9 +63,9 @@ def importances(study: StudyFiles) -> Importances:
 
 def _reason(n: int, axes: Sequence[Axis], scores: Sequence[float]) -> str | None:
     if n < FEWEST:
-        return f"{n} complete search trials are too few: importances are told from {FEWEST} on"
+        return f"{n} complete search trials are too few: importances need at least {FEWEST}"
     if len(axes) < 2:
-        return "fewer than two parameters varied: there is nothing to share"
+        return "fewer than two parameters varied"
     return "all search scores are the same" if len(set(scores)) == 1 else None
 
 
@@ -102,7 +102,7 @@ def _plain(axis: Axis, value: Any) -> Any:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without Optuna's line for each study that is made."""
+    """Switch off Optuna's log line for each new study."""
     import optuna
 
     before = optuna.logging.get_verbosity()

@@ -2,47 +2,137 @@
 
 from __future__ import annotations
 
+import base64
+from importlib import resources
 from pathlib import Path
+from textwrap import wrap
+from typing import TYPE_CHECKING, Final
 
 from liverspleen import __version__
+from liverspleen.errors import one_line
+from liverspleen.evaluation.reporting.definitions import RESEARCH_USE
+from liverspleen.evaluation.reporting.figures.bland_altman import INK, figure_bytes, own_style, shortened
 from liverspleen.evaluation.statistics.model_choice import Choice
 from liverspleen.storage import StrPath, write_json, write_text
-from liverspleen.sweep.importance import importances
-from liverspleen.sweep.leaderboard_page import page
-from liverspleen.sweep.leaderboard_rows import choice_of, pareto, rows_of
 from liverspleen.sweep.leaderboard_study import read_study
-from liverspleen.sweep.leaderboard_tables import csv_text, markdown_text
-from liverspleen.sweep.leaderboard_words import decision, label, remarks
+from liverspleen.sweep.leaderboard_text import DEFINITIONS, Leaderboard, csv_text, label, markdown_text
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from liverspleen.sweep.leaderboard_study import Row
+
+# Okabe and Ito 2008: distinct with any colour vision
+_BLUE: Final = "#0072B2"
+_ORANGE: Final = "#D55E00"
+_GREY: Final = "#999999"
+_LABEL_CHARACTERS: Final = 46
 
 
 def write_leaderboard(output: StrPath) -> Choice | None:
-    """Write the leaderboard of the study in `output`; the choice is returned, None if no confirmation has ended.
+    """Write the leaderboard of the study in `output` and return the choice; None if no confirmation is complete.
 
-    It reads `study.json`, `trials.csv` and `trial_cases.csv` as they are now, so an unfinished study has a leaderboard
-    too, which says that it is unfinished. The same files give the same bytes.
+    It reads `study.json`, `trials.csv` and `trial_cases.csv` in their present state. The leaderboard of an unfinished
+    study states that the study is unfinished. The same files give the same bytes.
 
     Raises:
         InputError: LS-SWP-020, there is no study; LS-SWP-021, one of its tables cannot be read.
     """
     output = Path(output)
-    study = read_study(output)
-    choice = choice_of(study)
-    rows, front, found = rows_of(study, choice), pareto(study), importances(study)
-    write_text(output / "leaderboard.csv", csv_text(study, rows))
-    write_text(output / "leaderboard.md", markdown_text(study, choice, rows, front))
-    write_text(output / "leaderboard.html", page(study, choice, rows, found, front))
+    board = Leaderboard(read_study(output))
+    found = board.importance
+    write_text(output / "leaderboard.csv", csv_text(board))
+    write_text(output / "leaderboard.md", markdown_text(board))
+    write_text(output / "leaderboard.html", _page(board))
     write_json(
         output / "choice.json",
         {
             "generator": {"name": "liverspleen", "version": __version__},
-            "study": study.name,
-            "finished": study.finished,
-            "said": decision(study, choice, rows),
-            "remarks": remarks(study, choice),
-            "choice": None if choice is None else choice.to_dict(),
-            "labels": {row.configuration: label(study, row) for row in rows},
-            "pareto": front,
+            "study": board.study.name,
+            "finished": board.study.finished,
+            "decision": board.decision,
+            "remarks": board.remarks,
+            "choice": None if board.choice is None else board.choice.to_dict(),
+            "labels": {row.configuration: label(row) for row in board.rows},
+            "pareto": board.front,
             "importance": {"n": found.n, "fractions": found.fractions, "noise": found.noise, "reason": found.reason},
         },
     )
-    return choice
+    return board.choice
+
+
+def _page(board: Leaderboard) -> str:
+    """The leaderboard as one HTML page that needs no other file."""
+    from jinja2 import Environment, StrictUndefined
+
+    template = resources.files("liverspleen.sweep").joinpath("templates/leaderboard.html.j2").read_text("utf-8")
+    # Names of the data become one line each, without line breaks and without marks that change the text direction.
+    environment = Environment(
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=lambda value: value if hasattr(value, "__html__") else one_line(value),  # or a macro
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    choice, study = board.choice, board.study
+    picture = ""
+    if choice is not None and choice.best is not None:
+        picture = f"data:image/svg+xml;base64,{base64.b64encode(figure_bytes(_figure(board.rows), 'svg')).decode()}"
+    return environment.from_string(template).render(
+        board=board,
+        study=study,
+        choice=choice,
+        n_pruned=len(study.phase("search", "pruned")),
+        n_cases=choice.n_cases if choice else study.cases["case_id"].nunique(),
+        hours=study.trials["seconds"].sum() / 3600,
+        picture=picture,
+        definitions=DEFINITIONS,
+        notice=RESEARCH_USE,
+        version=__version__,
+    )
+
+
+def _figure(rows: list[Row]) -> Figure:
+    """Confirmed means with their intervals, the mean of each seed, and the search score."""
+    from matplotlib.figure import Figure
+
+    shown = [row for row in rows if row.confirmed is not None and row.confirmed.mean is not None]
+    with own_style():
+        figure = Figure(figsize=(8.2, 1.5 + 0.62 * len(shown)), layout="constrained")
+        axes = figure.add_subplot()
+        for position, row in enumerate(shown):
+            _plot_leader(axes, position, row)
+        axes.set_yticks(range(len(shown)), [_wrapped(label(row)) for row in shown], fontsize=8.5)
+        for text in axes.get_yticklabels():
+            text.set_parse_math(False)
+        axes.set_ylim(len(shown) - 0.5, -0.5)
+        axes.set_xlabel("DSS")
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(axis="x", color="#E6E6E6", linewidth=0.7)
+        axes.set_axisbelow(True)
+        handles = dict(zip(*axes.get_legend_handles_labels()[::-1], strict=True))
+        figure.legend(handles.values(), handles, loc="outside lower center", ncols=4, frameon=False, fontsize=8.5)
+    return figure
+
+
+def _plot_leader(axes: Axes, position: int, row: Row) -> None:
+    found = row.confirmed
+    assert found is not None  # only such rows are shown
+    assert found.mean is not None
+    means = list(found.seed_means.values())
+    axes.scatter(means, [position + 0.14] * len(means), s=14, color=_GREY, label="one seed", zorder=2)
+    if found.mean_ci is not None:
+        axes.plot(found.mean_ci, [position, position], color=INK, lw=1.5, label="95 % CI by case and seed")
+    axes.scatter([found.mean], [position], s=46, color=_BLUE, label="mean of the confirmation", zorder=3)
+    if row.search_dss is not None:
+        place, name = ([row.search_dss], [position - 0.14]), "search score, selected"
+        axes.scatter(*place, s=34, zorder=3, marker="v", facecolors="none", edgecolors=_ORANGE, label=name)
+
+
+def _wrapped(text: str) -> str:
+    """The digits of a configuration, and below them its parameters in at most two lines."""
+    first, _, rest = text.partition(" (")
+    parameters = wrap(rest.removesuffix(")"), _LABEL_CHARACTERS)
+    below = [*parameters[:1], *([" ".join(parameters[1:])] if parameters[1:] else [])]
+    return "\n".join(shortened(line, _LABEL_CHARACTERS) for line in (first, *below))

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from liverspleen.errors import one_line
+from liverspleen.locks import held
 from liverspleen.organs import ORGAN_KEYS
 from liverspleen.storage import write_text
-from liverspleen.sweep.locks import held
 from liverspleen.sweep.plan import Begin, Plan, State, TrialRecord, seed_of
 from liverspleen.sweep.space import Space
 

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from liverspleen.processes import signals
 from liverspleen.sweep.results import read_record
 
 LOG: Final = "log.txt"
 _EVERY_S: Final = 0.1
-_STOPS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)  # the last: SLURM's
+_STOPS: Final = signals("SIGTERM", "SIGINT", "SIGHUP", "SIGUSR1", "SIGUSR2")  # the last: SLURM's
 _FOREIGN: Final = ("SLURM_", "TORCHELASTIC_")
 _RANK: Final = (
     "RANK",
@@ -78,7 +79,7 @@ def train(
     Args:
         command: that starts it.
         run: folder of the training; what it prints goes to its log.txt.
-        lock: handle of the trial's lock, which the training holds too: while it lives, nobody else takes the trial.
+        lock: descriptor of the trial's lock, which the training inherits: while it runs, nobody else trains the trial.
         stop: of the worker; what arrives there is handed on.
         pruned: asked again and again; once it is true, the training is stopped.
         beat: called again and again.
@@ -96,7 +97,8 @@ def train(
             stdout=log,
             stderr=subprocess.STDOUT,
             env=_environment(),
-            pass_fds=(lock,),
+            # Windows inherits no locks: there a training only ends with its worker
+            pass_fds=(lock,) if os.name == "posix" else (),
             start_new_session=True,  # Ctrl-C reaches the worker, which hands it on
         )
         assert process.stdin is not None

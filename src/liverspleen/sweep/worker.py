@@ -13,9 +13,9 @@ from typing import Any, Final
 from uuid import uuid4
 
 from liverspleen.errors import Issue
+from liverspleen.locks import exclusive, try_lock
 from liverspleen.organs import ORGANS
 from liverspleen.storage import write_text
-from liverspleen.sweep.locks import exclusive, taken
 from liverspleen.sweep.plan import Begin, Pause, Phase, Plan, State, TrialRecord, next_step, seed_of, surplus
 from liverspleen.sweep.results import Result, read_record, read_result
 from liverspleen.sweep.space import Space, words
@@ -60,6 +60,11 @@ class Sweep:
     def run(self, number: int) -> Path:
         """Folder of a trial."""
         return self.folder / "trials" / f"{number:04d}"
+
+    def lock_trial(self, number: int) -> int | None:
+        """The descriptor of the lock of a trial; None while a worker or a training holds it."""
+        self.run(number).mkdir(parents=True, exist_ok=True)
+        return try_lock(self.run(number) / ".lock")
 
     def write_tables(self) -> None:
         """trials.csv and trial_cases.csv of the study as it is now."""
@@ -133,14 +138,14 @@ class Worker:
             self.sweep.study.end(record.number, State.FAILED, {"reason": reason})
         if where != place:
             return None
-        return taken(self.sweep.run(record.number) / ".lock")
+        return self.sweep.lock_trial(record.number)
 
     def _begun(self, step: Begin, place: str) -> tuple[TrialRecord, int] | Pause:
         sweep = self.sweep
         record = sweep.study.begin(step, sweep.space, {"place": place, "host": socket.gethostname()})
         if self._one_too_many(record, sweep.study.records()):
             return Pause.WAIT
-        lock = taken(sweep.run(record.number) / ".lock")
+        lock = sweep.lock_trial(record.number)
         assert lock is not None, "nobody else knows of the trial yet"
         return record, lock
 

@@ -5,18 +5,19 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
-from signal import SIGUSR1
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
 
+from liverspleen.processes import signals
 from liverspleen.training.interruption import Stopped, StopRequest
 from liverspleen.training.ranks import Highest
 from liverspleen.training.recipe import RECIPE_KEY, Recipe
 from liverspleen.training.resumption import BEST, LAST
 
 _SAVE_S = 600.0  # so much is lost at most when the machine fails
+_REQUEUE = signals("SIGUSR1")  # what SLURM sends before the time limit
 
 
 class Checkpoints(pl.Callback):
@@ -75,8 +76,8 @@ class Checkpoints(pl.Callback):
         if due and trainer.global_step > self._saved:
             self._save(trainer, LAST)
         if signal:
-            if signal == SIGUSR1 and (requeue := self.request.handler(signal)):
-                self._requeue(trainer, requeue)
+            if signal in _REQUEUE and (requeue := self.request.handler(signal)):
+                self._requeue(trainer, requeue, signal)
             raise Stopped
 
     def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
@@ -110,9 +111,9 @@ class Checkpoints(pl.Callback):
             self._saved, self._clock = trainer.global_step, time.monotonic()
             self._said = None  # who was late is no longer
 
-    def _requeue(self, trainer: pl.Trainer, requeue: Callable[[int, None], Any]) -> None:
+    def _requeue(self, trainer: pl.Trainer, requeue: Callable[[int, None], Any], signal: int) -> None:
         """Let Lightning put the SLURM job back into the queue; what it saves beside that is in `last.ckpt` already."""
-        requeue(SIGUSR1, None)
+        requeue(signal, None)
         if trainer.is_global_zero:
             for copy in self.folder.glob("hpc_ckpt_*.ckpt"):
                 copy.unlink()

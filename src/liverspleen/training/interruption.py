@@ -10,7 +10,9 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
-_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
+from liverspleen.processes import signals
+
+_SIGNALS = signals("SIGTERM", "SIGINT", "SIGUSR1")
 _ECHO_S = 2.0  # SLURM sends SIGTERM twice, 10 ms apart, to each process of a job that it preempts
 _log = logging.getLogger(__name__)
 

@@ -289,8 +289,8 @@ def test_p_is_printed_as_in_the_paper(p: float | None, text: str) -> None:
 
 
 def test_undefined_statistics_are_printed_as_a_dash() -> None:
-    assert dss_text(None, None, None, None) == loa_text(None, None) == rc_text(None, None, None) == "–"
-    assert (loa_text(1.0, None), rc_text(0.0, None, None)) == ("1.00 ± –", "0.0 (–)")
+    assert dss_text(None, None, None, None) == loa_text(None, None) == rc_text(None, None) == "–"
+    assert (loa_text(1.0, None), rc_text(0.0, None)) == ("1.00 ± –", "0.0 (–)")
 
 
 def test_csv_holds_text_and_n_and_markdown_the_labels(tmp_path: Path) -> None:

@@ -78,7 +78,7 @@ class Study:
 
 def ours(first: np.ndarray, second: np.ndarray) -> bool:
     """The rule of `choose`."""
-    ci = seed_case_difference(first, second).ci
+    ci = seed_case_difference(first, second).difference_ci
     return ci is not None and ci[0] > 0
 
 
@@ -157,7 +157,7 @@ def coverage(sweep: Sweep, studies: int = MANY) -> float:
     truth = 1 - LOSS if sweep.skewed else 0.0
     hits = 0
     for _ in range(studies):
-        ci = seed_case_mean(alone.study(rng).tables[0]).ci
+        ci = seed_case_mean(alone.study(rng).tables[0]).mean_ci
         hits += ci is not None and ci[0] <= truth <= ci[1]
     return hits / studies
 

@@ -27,10 +27,10 @@ RESAMPLES = 2_000  # for intervals that are simulated many times
 SEED = 1
 
 LIMIT_METHODS: dict[str, Callable[[float, float, int], intervals.LimitIntervals]] = {
-    "Bland-Altman 1986": intervals.ba1986_intervals,
-    "Bland-Altman 1999": intervals.ba1999_intervals,
-    "MOVER": intervals.mover_intervals,
-    "exact per limit": intervals.exact_intervals,
+    "Bland-Altman 1986": "ba1986",
+    "Bland-Altman 1999": "ba1999",
+    "MOVER": "mover",
+    "exact per limit": "exact",
 }
 
 
@@ -38,8 +38,13 @@ def limit_coverage(method: str, n: int) -> float:
     """How often the interval of the upper limit holds the true one, for normal differences."""
     mean, sd = _moments(n)
     # Every method is mean + c SD, with c that depends on n alone.
-    inner, outer = LIMIT_METHODS[method](0.0, 1.0, n).upper
-    return float(((mean + inner * sd <= intervals.MULTIPLIER) & (mean + outer * sd >= intervals.MULTIPLIER)).mean())
+    found = intervals.agreement_intervals(
+        0.0, 1.0, n, multiplier=intervals.LOA_MULTIPLIER, confidence=intervals.CONFIDENCE
+    )
+    inner, outer = getattr(found, LIMIT_METHODS[method]).loa_upper_ci
+    return float(
+        ((mean + inner * sd <= intervals.LOA_MULTIPLIER) & (mean + outer * sd >= intervals.LOA_MULTIPLIER)).mean()
+    )
 
 
 def pair_coverage(n: int) -> float:
@@ -93,7 +98,7 @@ def rc_bca_coverage(n: int, wcv: float) -> float:
         squares, ones = within_variances(values) / values.mean(axis=1) ** 2, np.ones(n)
         replicates = np.sqrt(ratio_replicates(squares, ones, resamples=RESAMPLES, seed=run))
         found = bca_interval(float(np.sqrt(squares.mean())), replicates, np.sqrt(ratio_jackknife(squares, ones)))
-        return found is not None and found.lower <= wcv <= found.upper
+        return found is not None and found.interval.lower <= wcv <= found.interval.upper
 
     return _fraction(once, SOME // 2)
 
@@ -110,7 +115,7 @@ def rc_ratio_bca_coverage(n: int) -> float:
         replicates = np.log(ratio_replicates(first, second, resamples=RESAMPLES, seed=run)) / 2
         jackknife = np.log(ratio_jackknife(first, second)) / 2
         found = bca_interval(float(np.log(first.sum() / second.sum())) / 2, replicates, jackknife)
-        return found is not None and found.lower <= truth <= found.upper
+        return found is not None and found.interval.lower <= truth <= found.interval.upper
 
     return _fraction(once, SOME // 2)
 
@@ -125,7 +130,7 @@ def dss_coverage(n: int, *, per_patient: int = 1) -> tuple[float, float]:
         shared, own = (rng.gamma(1.5, 0.04 / 1.5, size) for size in ((n, 1), (n, per_patient)))
         loss = np.where(rng.random((n, per_patient)) < np.sqrt(0.6), shared, own)
         found = bootstrap_ci((1 - loss).ravel(), clusters=clusters, resamples=RESAMPLES, seed=run)
-        for position, interval in enumerate((found.t_ci, found.bca_ci)):
+        for position, interval in enumerate((found.estimate_t_ci, found.estimate_bca_ci)):
             hits[position] += interval is not None and interval[0] <= 0.96 <= interval[1]
     return tuple((hits / (SOME // 2)).tolist())  # type: ignore[return-value]
 
@@ -199,7 +204,7 @@ def reliability_coverage(n: int, k: int) -> dict[str, float]:
         for name, interval in (("ICC(C,1)", found.icc_c1_ci), ("ICC(A,1)", found.icc_a1_ci)):
             hits[name] += interval is not None and interval[0] <= truth[name] <= interval[1]
         if k == 2:
-            fixed = concordance_correlation(table[:, 0] + 0.3, table[:, 1]).ci
+            fixed = concordance_correlation(table[:, 0] + 0.3, table[:, 1]).ccc_ci
             ccc = 2 * subjects / (2 * (subjects + error) + 0.3**2)
             hits["CCC"] += fixed is not None and fixed[0] <= ccc <= fixed[1]
     return {name: hit / SOME for name, hit in hits.items() if name != "CCC" or k == 2}
@@ -265,8 +270,8 @@ def main() -> None:
                 ["ratio of two readers' wCV", *(rc_ratio_bca_coverage(n) for n in counts)],
                 ["mean DSS, t", *(found[0] for found in plain)],
                 ["mean DSS, BCa", *(found[1] for found in plain)],
-                ["mean DSS, two CTs a patient, t", *(found[0] for found in twice)],
-                ["mean DSS, two CTs a patient, BCa", *(found[1] for found in twice)],
+                ["mean DSS, two CT scans per patient, t", *(found[0] for found in twice)],
+                ["mean DSS, two CT scans per patient, BCa", *(found[1] for found in twice)],
             ],
         )
     )

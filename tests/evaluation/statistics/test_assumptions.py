@@ -20,11 +20,12 @@ SCALES = ("absolute", "percent", "log")
 def test_checks_agree_with_r(dataset: str, scale: str) -> None:
     wanted = expected(f"{dataset}.{scale}")
     result = bland_altman(*paired(dataset), scale=scale)  # type: ignore[arg-type]
+    checks = result.checks
     shapiro, line, spread, rank = (
-        result.shapiro,
-        result.proportional_bias,
-        result.abs_residual_regression,
-        result.spearman_absd_avg,
+        checks.shapiro,
+        checks.proportional_bias,
+        checks.abs_residual_regression,
+        checks.spearman_absd_avg,
     )
     assert shapiro is not None
     assert line is not None
@@ -41,7 +42,7 @@ def test_regression_agrees_with_scipy_on_large_values() -> None:
     rng = np.random.default_rng(RNG_SEED)
     reference = rng.uniform(1e6, 1e6 + 50, 40)
     test = reference + rng.normal(0, 1, 40)
-    line = bland_altman(test, reference).proportional_bias
+    line = bland_altman(test, reference).checks.proportional_bias
     wanted = stats.linregress((test + reference) / 2, test - reference)
     assert line is not None
     assert (line.slope, line.slope_se, line.p) == pytest.approx((wanted.slope, wanted.stderr, wanted.pvalue), rel=1e-6)
@@ -57,17 +58,17 @@ def volumes(spread: str) -> BlandAltman:
 
 
 def test_a_relative_spread_asks_for_a_relative_scale_and_a_constant_one_for_the_absolute() -> None:
-    assert volumes("relative").advice[0] == "the spread grows with size: use the percent or log scale"
-    assert volumes("constant").advice[0] == "the relative spread falls with size: use the absolute scale"
+    assert volumes("relative").checks.advice[0] == "the spread grows with size: use the percent or log scale"
+    assert volumes("constant").checks.advice[0] == "the relative spread falls with size: use the absolute scale"
 
 
 def test_a_slope_of_the_bias_and_an_outlier_are_named() -> None:
     reference = np.linspace(100, 200, 40)
     noise = stats.norm.ppf((np.random.default_rng(RNG_SEED).permutation(40) + 0.5) / 40)
     sloped = bland_altman(1.1 * reference + noise, reference)
-    assert any("bias changes with size" in sentence for sentence in sloped.advice)
+    assert any("bias changes with size" in sentence for sentence in sloped.checks.advice)
     noise[20] = 30
-    assert any("not normal" in sentence for sentence in bland_altman(reference + noise, reference).advice)
+    assert any("not normal" in sentence for sentence in bland_altman(reference + noise, reference).checks.advice)
 
 
 def test_no_finding_and_too_few_pairs_are_told_apart() -> None:
@@ -78,33 +79,37 @@ def test_no_finding_and_too_few_pairs_are_told_apart() -> None:
     result = bland_altman(
         np.linspace(100, 200, 40) + noise[np.random.default_rng(5).permutation(40)], np.linspace(100, 200, 40)
     )
-    assert result.advice == ("no check speaks against this scale",)
-    assert "fewer than 10 pairs" in bland_altman([1.0, 2.0], [1.0, 3.0]).advice[0]
+    assert result.checks.advice == ("no check speaks against this scale",)
+    assert "fewer than 10 pairs" in bland_altman([1.0, 2.0], [1.0, 3.0]).checks.advice[0]
 
 
 def test_checks_are_undefined_where_there_is_nothing_to_check() -> None:
     two = bland_altman([1.0, 2.0], [2.0, 1.5])
     same = bland_altman([1.0, 2.0, 3.0], [0.0, 1.0, 2.0])
     for result in (two, same):
-        assert (result.shapiro, result.proportional_bias, result.spearman_absd_avg) == (None, None, None)
+        assert (result.checks.shapiro, result.checks.proportional_bias, result.checks.spearman_absd_avg) == (
+            None,
+            None,
+            None,
+        )
     exact_line = bland_altman([2.0, 4.0, 6.0, 8.0], [1.0, 2.0, 3.0, 4.0])
-    assert (exact_line.proportional_bias, exact_line.abs_residual_regression) == (None, None)
+    assert (exact_line.checks.proportional_bias, exact_line.checks.abs_residual_regression) == (None, None)
     one_size = bland_altman([11.0, 9.0, 13.0], [9.0, 11.0, 7.0])  # every average is 10
-    assert (one_size.proportional_bias, one_size.spearman_absd_avg) == (None, None)
-    assert one_size.shapiro is not None
+    assert (one_size.checks.proportional_bias, one_size.checks.spearman_absd_avg) == (None, None)
+    assert one_size.checks.shapiro is not None
 
 
 def test_more_pairs_than_shapiro_wilk_takes() -> None:
     rng = np.random.default_rng(RNG_SEED)
     result = bland_altman(*rng.normal(0, 1, (2, 5001)))
-    assert result.shapiro is None
-    assert result.proportional_bias is not None
+    assert result.checks.shapiro is None
+    assert result.checks.proportional_bias is not None
 
 
 def test_a_bias_that_grows_is_no_spread_that_grows() -> None:
     rng = np.random.default_rng(3)
     reference = rng.uniform(500, 2000, 200)
-    advice = bland_altman(1.1 * reference + rng.normal(0, 5, 200), reference).advice
+    advice = bland_altman(1.1 * reference + rng.normal(0, 5, 200), reference).checks.advice
     assert any("bias changes with size" in sentence for sentence in advice)
     assert not any("spread" in sentence for sentence in advice)
 
@@ -113,5 +118,5 @@ def test_a_bias_that_grows_is_no_spread_that_grows() -> None:
 def test_checks_that_are_undefined_are_not_passed(test: Callable[[np.ndarray], np.ndarray]) -> None:
     reference = np.linspace(500, 2000, 20)
     assert not any(
-        "no check speaks against" in sentence for sentence in bland_altman(test(reference), reference).advice
+        "no check speaks against" in sentence for sentence in bland_altman(test(reference), reference).checks.advice
     )

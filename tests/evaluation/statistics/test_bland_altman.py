@@ -7,6 +7,7 @@ import json
 import math
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from scipy import stats
 from liverspleen.evaluation.reporting.formatting import p_text
 from liverspleen.evaluation.statistics.bland_altman import bland_altman
 
+METHODS = ("ba1999", "ba1986", "exact", "exact_pair", "mover")
 VOLUMES = st.lists(
     st.tuples(st.floats(1.0, 3000.0), st.floats(1.0, 3000.0)),
     min_size=2,
@@ -32,29 +34,57 @@ def paired_fixture(shared: Path) -> tuple[list[float], list[float], dict[str, ob
     return test, reference, json.loads((shared / "stats/expected/example_paired.json").read_text())
 
 
-SAME_NAMES = (
-    *("n", "sd", "half_width", "loa_lower", "loa_upper", "multiplier", "t", "df", "p_bias", "bias_ci", "sd_ci_chisq"),
-    *("loa_ci_ba1999", "loa_ci_ba1986", "loa_ci_mover", "cohen_dz", "hedges_gz", "inside_loa", "shapiro"),
-    *("proportional_bias", "abs_residual_regression", "spearman_absd_avg"),
-)
+OURS = {
+    "n": ("n",),
+    "mean": ("bias",),
+    "sd": ("sd",),
+    "multiplier": ("multiplier",),
+    "half_width": ("limits", "half_width"),
+    "loa_lower": ("limits", "lower"),
+    "loa_upper": ("limits", "upper"),
+    "inside_loa": ("limits", "n_inside"),
+    "nonparam_limits_type7": ("limits", "nonparametric"),
+    "t": ("bias_test", "t"),
+    "df": ("bias_test", "df"),
+    "p_bias": ("bias_test", "p"),
+    "cohen_dz": ("bias_test", "cohen_dz"),
+    "hedges_gz": ("bias_test", "hedges_gz"),
+    "bias_ci": ("intervals", "bias_ci"),
+    "sd_ci_chisq": ("intervals", "sd_ci"),
+    "exact_factors": ("intervals", "exact_factors"),
+    "exact_pair_factors": ("intervals", "exact_pair_factors"),
+    **{
+        name: ("checks", name)
+        for name in ("shapiro", "proportional_bias", "abs_residual_regression", "spearman_absd_avg")
+    },
+}
+"""Where a value of the fixture is in our result."""
 
 
 def test_every_field_of_the_fixture_agrees_with_r(shared: Path) -> None:
     test, reference, fixture = paired_fixture(shared)
     for scale in ("absolute", "percent"):
         result = bland_altman(test, reference, scale=scale).to_dict()  # type: ignore[arg-type]
-        wanted: dict[str, object] = fixture[scale]  # type: ignore[assignment]
-        assert result["bias"] == pytest.approx(wanted["mean"], rel=1e-6)
+        wanted: dict[str, Any] = fixture[scale]  # type: ignore[assignment]
         assert result["n_dropped"] == fixture["n_missing_pairs"]
-        for name in SAME_NAMES:
-            assert_close(result[name], wanted[name], 1e-6, name)
-        for name in ("exact_factors", "exact_pair_factors", "loa_ci_exact", "loa_ci_exact_pair"):
-            assert_close(result[name], wanted[name], 1e-6, name)
-        tolerance: dict[str, float] = wanted["tolerance_interval_95_95"]  # type: ignore[assignment]
-        assert result["tolerance_interval"] == pytest.approx([tolerance["lower"], tolerance["upper"]], rel=1e-6)
-        assert result["nonparam_limits"] == pytest.approx(wanted["nonparam_limits_type7"], rel=1e-6)
-    ratio = bland_altman(test, reference, scale="log").to_dict()["ratio"]
-    assert_close(ratio, fixture["ratio"], 1e-6, "ratio")
+        for name, path in OURS.items():
+            found: Any = result
+            for part in path:
+                found = found[part]
+            assert_close(found, wanted[name], 1e-6, name)
+        for method in METHODS:
+            limits = result["intervals"][method]
+            both = {"lower": limits["loa_lower_ci"], "upper": limits["loa_upper_ci"]}
+            assert_close(both, wanted[f"loa_ci_{method}"], 1e-6, method)
+        tolerance = wanted["tolerance_interval_95_95"]
+        found = result["intervals"]["tolerance_interval"]
+        assert found == pytest.approx([tolerance["lower"], tolerance["upper"]], rel=1e-6)
+    ratio = bland_altman(test, reference, scale="log").ratio
+    assert ratio is not None
+    wanted = fixture["ratio"]  # type: ignore[assignment]
+    assert ratio.geometric_mean_ratio == pytest.approx(wanted["geometric_mean_ratio"], rel=1e-6)
+    assert ratio.geometric_mean_ratio_ci == pytest.approx(wanted["gmr_ci"], rel=1e-6)
+    assert ratio.loa == pytest.approx(wanted["ratio_loa"], rel=1e-6)
 
 
 def assert_close(found: object, wanted: object, rel: float, name: str) -> None:
@@ -71,22 +101,29 @@ def assert_close(found: object, wanted: object, rel: float, name: str) -> None:
 def test_intervals_agree_with_base_r(dataset: str, scale: str) -> None:
     wanted = expected(f"{dataset}.{scale}")
     result = bland_altman(*paired(dataset), scale=scale)  # type: ignore[arg-type]
-    assert (result.n, result.inside_loa) == (wanted["n"], wanted["inside"])
+    limits, intervals, test = result.limits, result.intervals, result.bias_test
+    assert limits is not None
+    assert intervals is not None
+    assert test is not None
+    assert (result.n, limits.n_inside) == (wanted["n"], wanted["inside"])
     assert result.bias == close(wanted["mean"])
-    for name in ("sd", "loa_lower", "loa_upper", "t", "p_bias", "bias_ci", "sd_ci_chisq"):
-        assert getattr(result, name) == close(wanted[name], rel=1e-7), name
-    assert result.cohen_dz == close(wanted["dz"])
-    assert result.nonparam_limits == close(wanted["nonparam"])
+    assert result.sd == close(wanted["sd"], rel=1e-7)
+    assert [limits.lower, limits.upper] == close([wanted["loa_lower"], wanted["loa_upper"]], rel=1e-7)
+    assert [test.t, test.p] == close([wanted["t"], wanted["p_bias"]], rel=1e-7)
+    assert intervals.bias_ci == close(wanted["bias_ci"], rel=1e-7)
+    assert intervals.sd_ci == close(wanted["sd_ci_chisq"], rel=1e-7)
+    assert test.cohen_dz == close(wanted["dz"])
+    assert limits.nonparametric == close(wanted["nonparam"])
     for method in ("ba1999", "ba1986", "mover"):
-        limits = getattr(result, f"loa_ci_{method}")
-        assert limits.lower == close(wanted[f"{method}_lower"], rel=1e-7), method
-        assert limits.upper == close(wanted[f"{method}_upper"], rel=1e-7), method
+        found = getattr(intervals, method)
+        assert found.loa_lower_ci == close(wanted[f"{method}_lower"], rel=1e-7), method
+        assert found.loa_upper_ci == close(wanted[f"{method}_upper"], rel=1e-7), method
     for method in ("exact", "exact_pair"):
-        inner, outer = getattr(result, f"{method}_factors")
-        limits = getattr(result, f"loa_ci_{method}")
+        inner, outer = getattr(intervals, f"{method}_factors")
+        found = getattr(intervals, method)
         mean, sd = wanted["mean"], wanted["sd"]
-        assert limits.lower == close((mean - outer * sd, mean - inner * sd))  # type: ignore[operator]
-        assert limits.upper == close((mean + inner * sd, mean + outer * sd))  # type: ignore[operator]
+        assert found.loa_lower_ci == close((mean - outer * sd, mean - inner * sd))  # type: ignore[operator]
+        assert found.loa_upper_ci == close((mean + inner * sd, mean + outer * sd))  # type: ignore[operator]
 
 
 def test_the_log_scale_gives_ratios() -> None:
@@ -96,7 +133,7 @@ def test_the_log_scale_gives_ratios() -> None:
     assert result.ratio is not None
     assert result.ratio.geometric_mean_ratio == pytest.approx(1.0)
     bound = 2 ** (1.96 * math.sqrt(2))
-    assert result.ratio.ratio_loa == pytest.approx((1 / bound, bound))
+    assert result.ratio.loa == pytest.approx((1 / bound, bound))
     assert bland_altman([2.0], [1.0]).ratio is None
 
 
@@ -104,31 +141,34 @@ def test_readings_that_are_not_positive_have_no_log_ratio() -> None:
     result = bland_altman([0.0, 10.0, -1.0, math.nan], [5.0, 10.0, 5.0, 1.0], scale="log")
     assert (result.n, result.n_undefined, result.n_missing, result.n_dropped) == (1, 2, 1, 3)
     assert result.ratio is not None
-    assert (result.ratio.geometric_mean_ratio, result.ratio.ratio_loa, result.ratio.gmr_ci) == (1.0, None, None)
+    assert (result.ratio.geometric_mean_ratio, result.ratio.loa, result.ratio.geometric_mean_ratio_ci) == (
+        1.0,
+        None,
+        None,
+    )
 
 
 def test_two_pairs_have_every_interval_and_no_correction_of_hedges() -> None:
     result = bland_altman([3.0, 5.0], [1.0, 2.0])
-    for name in ("ba1999", "ba1986", "exact", "exact_pair", "mover"):
-        assert getattr(result, f"loa_ci_{name}") is not None
-    assert result.hedges_gz is None  # Γ(0) has no value
+    assert result.intervals is not None
+    assert all(np.isfinite(getattr(result.intervals, method).loa_upper_ci).all() for method in METHODS)
+    assert result.bias_test is not None
+    assert result.bias_test.hedges_gz is None  # Γ(0) has no value
 
 
 @pytest.mark.parametrize("scale", ["absolute", "percent", "log"])
 def test_at_zero_variance_every_interval_and_p_is_undefined(scale: str) -> None:
-    result = bland_altman([2.0, 2.0, 2.0], [1.0, 1.0, 1.0], scale=scale).to_dict()  # type: ignore[arg-type]
-    assert (result["sd"], result["half_width"], result["inside_loa"]) == (0.0, 0.0, 3)
-    undefined = [name for name in result if "ci" in name or name in ("t", "p_bias", "cohen_dz", "tolerance_interval")]
-    assert len(undefined) == 11
-    assert all(result[name] is None for name in undefined)
+    result = bland_altman([2.0, 2.0, 2.0], [1.0, 1.0, 1.0], scale=scale)  # type: ignore[arg-type]
+    assert result.limits is not None
+    assert (result.sd, result.limits.half_width, result.limits.n_inside) == (0.0, 0.0, 3)
+    assert (result.bias_test, result.intervals) == (None, None)
 
 
 def test_exact_intervals_of_the_limits_hold_the_approximate_ones_of_a_large_sample() -> None:
     rng = np.random.default_rng(4)
     result = bland_altman(rng.normal(0, 1, 5000), np.zeros(5000))
-    assert result.loa_ci_exact is not None
-    assert result.loa_ci_ba1999 is not None
-    assert result.loa_ci_exact.upper == pytest.approx(result.loa_ci_ba1999.upper, rel=2e-3)
+    assert result.intervals is not None
+    assert result.intervals.exact.loa_upper_ci == pytest.approx(result.intervals.ba1999.loa_upper_ci, rel=2e-3)
 
 
 def test_sixty_results_take_less_than_two_seconds() -> None:
@@ -143,11 +183,63 @@ def test_sixty_results_take_less_than_two_seconds() -> None:
 def test_limits_by_hand() -> None:
     # Differences 1, 3, 5: mean 3, SD 2; t = 3 / (2 / √3), df 2: p = 1 - t/√(t² + 2) (closed form for df 2).
     result = bland_altman([11.0, 23.0, 35.0], [10.0, 20.0, 30.0])
-    assert (result.bias, result.sd, result.half_width) == (3.0, 2.0, 3.92)
-    assert (result.loa_lower, result.loa_upper) == pytest.approx((-0.92, 6.92))
+    assert result.limits is not None
+    assert result.bias_test is not None
+    assert (result.bias, result.sd, result.limits.half_width) == (3.0, 2.0, 3.92)
+    assert (result.limits.lower, result.limits.upper) == pytest.approx((-0.92, 6.92))
     t = 3 * math.sqrt(3) / 2
-    assert result.t == pytest.approx(t)
-    assert result.p_bias == pytest.approx(1 - t / math.sqrt(t * t + 2))
+    assert result.bias_test.t == pytest.approx(t)
+    assert result.bias_test.p == pytest.approx(1 - t / math.sqrt(t * t + 2))
+
+
+def test_multiplier_and_confidence_by_hand() -> None:
+    # Differences 1, 3, 5: mean 3, SD 2, n 3. With df 2 the t quantile at 0.95 is 0.9 √(2 / (1 - 0.81)) (closed form),
+    # and the χ² quantile at p is -2 ln(1 - p).
+    result = bland_altman([11.0, 23.0, 35.0], [10.0, 20.0, 30.0], multiplier=2.0, confidence=0.9)
+    limits, intervals = result.limits, result.intervals
+    assert limits is not None
+    assert intervals is not None
+    assert (result.multiplier, result.confidence) == (2.0, 0.9)
+    assert (limits.lower, limits.upper, limits.half_width) == (-1.0, 7.0, 4.0)
+    t = 0.9 * math.sqrt(2 / 0.19)
+    half = t * 2 / math.sqrt(3)
+    assert intervals.bias_ci == pytest.approx((3 - half, 3 + half))
+    low, high = 2 * math.sqrt(2 / (-2 * math.log(0.05))), 2 * math.sqrt(2 / (-2 * math.log(0.95)))
+    assert intervals.sd_ci == pytest.approx((low, high))
+    around = t * math.sqrt(1 / 3 + 4 / 4) * 2
+    assert intervals.ba1999.loa_upper_ci == pytest.approx((7 - around, 7 + around))
+    assert intervals.ba1986.loa_lower_ci == pytest.approx((-1 - t * 2, -1 + t * 2))
+    inward, outward = math.hypot(half, 2 * (2 - low)), math.hypot(half, 2 * (high - 2))
+    assert intervals.mover.loa_upper_ci == pytest.approx((7 - inward, 7 + outward))
+    content = math.erf(math.sqrt(2))  # of a normal distribution within two SDs
+    assert limits.nonparametric == pytest.approx((1 + 2 * (1 - content), 5 - 2 * (1 - content)))
+    assert "limits bias ± 2.0 SD" in result.method
+
+
+@pytest.mark.parametrize(("multiplier", "confidence"), [(2.0, 0.9), (2.576, 0.99)])
+def test_exact_intervals_of_another_multiplier_leave_the_stated_tails(multiplier: float, confidence: float) -> None:
+    n = 12
+    result = bland_altman(
+        np.random.default_rng(2).normal(0, 1, n), np.zeros(n), multiplier=multiplier, confidence=confidence
+    )
+    assert result.intervals is not None
+    inner, outer = result.intervals.exact_factors
+    tails = stats.nct.cdf([math.sqrt(n) * inner, math.sqrt(n) * outer], n - 1, multiplier * math.sqrt(n))
+    assert tails == pytest.approx([(1 - confidence) / 2, (1 + confidence) / 2])
+    content = 2 * stats.norm.cdf(multiplier) - 1
+    rng = np.random.default_rng(4)
+    means, sds = rng.normal(0, 1 / math.sqrt(n), 200_000), np.sqrt(rng.chisquare(n - 1, 200_000) / (n - 1))
+    for factor, tail in zip(result.intervals.exact_pair_factors, tails, strict=True):
+        within = stats.norm.cdf(means + factor * sds) - stats.norm.cdf(means - factor * sds)
+        assert (within >= content).mean() == pytest.approx(tail, abs=0.004)  # Monte Carlo: 0.0011
+
+
+@pytest.mark.parametrize(
+    "options", [{"multiplier": 0.0}, {"multiplier": math.inf}, {"confidence": 1.0}, {"confidence": 95}]
+)
+def test_a_multiplier_or_confidence_out_of_range_raises(options: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match="is not"):
+        bland_altman([1.0, 2.0], [1.0, 3.0], **options)  # type: ignore[arg-type]
 
 
 def test_percent_difference_is_relative_to_the_mean_of_both() -> None:
@@ -160,21 +252,25 @@ def test_p_of_the_bias_is_that_of_scipy(pairs: list[tuple[float, float]]) -> Non
     test, reference = np.array(pairs).T
     result = bland_altman(test, reference)
     if not result.sd:
-        assert result.p_bias is None
+        assert result.bias_test is None
         return
     expected = stats.ttest_1samp(test - reference, 0.0)
-    assert result.t == pytest.approx(float(expected.statistic), rel=1e-6)
-    assert result.p_bias == pytest.approx(float(expected.pvalue), rel=1e-6)
+    assert result.bias_test is not None
+    assert result.bias_test.t == pytest.approx(float(expected.statistic), rel=1e-6)
+    assert result.bias_test.p == pytest.approx(float(expected.pvalue), rel=1e-6)
 
 
 @given(VOLUMES)
 def test_swapping_the_readers_negates_the_bias_and_keeps_sd_and_p(pairs: list[tuple[float, float]]) -> None:
     test, reference = np.array(pairs).T
     one, other = bland_altman(test, reference, scale="percent"), bland_altman(reference, test, scale="percent")
-    assert (one.bias, one.loa_lower) == pytest.approx((-other.bias, -other.loa_upper), abs=1e-9)  # type: ignore[operator]
+    assert one.limits is not None
+    assert other.limits is not None
+    assert other.bias is not None
+    assert (one.bias, one.limits.lower) == pytest.approx((-other.bias, -other.limits.upper), abs=1e-9)
     assert one.sd == pytest.approx(other.sd, abs=1e-9)
-    if one.p_bias is not None:
-        assert one.p_bias == pytest.approx(other.p_bias, rel=1e-6)
+    if one.bias_test is not None and other.bias_test is not None:
+        assert one.bias_test.p == pytest.approx(other.bias_test.p, rel=1e-6)
 
 
 # Table 3 of Ahn et al. 2020: mean difference, 1.96 SD, n, printed p.
@@ -206,9 +302,10 @@ def p_of_sample_with(bias: float, half_width: float, n: int) -> float:
     differences = bias + (shape - shape.mean()) / shape.std(ddof=1) * half_width / 1.96
     reference = np.full(n, 1000.0)
     result = bland_altman(reference * (200 + differences) / (200 - differences), reference, scale="percent")
-    assert (result.bias, result.half_width) == pytest.approx((bias, half_width))
-    assert result.p_bias is not None
-    return result.p_bias
+    assert result.limits is not None
+    assert result.bias_test is not None
+    assert (result.bias, result.limits.half_width) == pytest.approx((bias, half_width))
+    return result.bias_test.p
 
 
 @pytest.mark.parametrize(("bias", "half_width", "n", "printed"), PRINTED)
@@ -222,7 +319,7 @@ def test_every_p_of_table_3_of_the_paper_is_met(bias: float, half_width: float, 
 def test_one_pair_has_a_bias_and_nothing_else() -> None:
     result = bland_altman([11.0], [10.0])
     assert (result.n, result.bias) == (1, 1.0)
-    assert (result.sd, result.loa_lower, result.loa_upper, result.t, result.df, result.p_bias) == (None,) * 6
+    assert (result.sd, result.limits, result.bias_test, result.intervals) == (None,) * 4
     assert result.reason == "one pair has no SD, limits or t"
 
 
@@ -237,15 +334,16 @@ def test_a_constant_shift_has_an_sd_of_exactly_zero(shift: float) -> None:
     result = bland_altman(reference + shift, reference)
     assert result.sd == 0.0
     assert result.bias == pytest.approx(shift)
-    assert result.loa_lower == result.loa_upper == result.bias
-    assert (result.t, result.p_bias) == (None, None)
+    assert result.limits is not None
+    assert result.limits.lower == result.limits.upper == result.bias
+    assert result.bias_test is None
     assert "zero variance" in str(result.reason)
 
 
 def test_a_constant_factor_has_a_percent_sd_of_exactly_zero() -> None:
     reference = np.random.default_rng(1).uniform(100, 2000, 40)
     result = bland_altman(reference * 1.1, reference, scale="percent")
-    assert (result.sd, result.p_bias) == (0.0, None)
+    assert (result.sd, result.bias_test) == (0.0, None)
     assert result.bias == pytest.approx(200 * 0.1 / 2.1)
 
 

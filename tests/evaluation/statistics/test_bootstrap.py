@@ -24,17 +24,17 @@ def test_mean_of_the_fixture_agrees_with_r(shared: Path) -> None:
     result = bootstrap_ci(bland_altman(test, reference, scale="percent").differences)
     assert result.estimate == pytest.approx(wanted["estimate"], rel=1e-6)
     assert result.acceleration == pytest.approx(wanted["acceleration_jackknife"], rel=1e-6)
-    assert result.bca_ci == pytest.approx(wanted["ci_bca"], abs=wanted["tolerance"])
-    assert result.t_ci == pytest.approx(fixture["percent"]["bias_ci"], rel=1e-6)  # type: ignore[index]
+    assert result.estimate_bca_ci == pytest.approx(wanted["ci_bca"], abs=wanted["tolerance"])
+    assert result.estimate_t_ci == pytest.approx(fixture["percent"]["bias_ci"], rel=1e-6)  # type: ignore[index]
 
 
 def test_interval_of_the_mean_agrees_with_scipy() -> None:
     wanted = stats.bootstrap((DSS,), np.mean, n_resamples=40_000, method="BCa", rng=np.random.default_rng(1))
     interval, noise = wanted.confidence_interval, 0.1 * float(wanted.standard_error)
     result = bootstrap_ci(DSS)
-    assert result.bca_ci == pytest.approx((interval.low, interval.high), abs=noise)
+    assert result.estimate_bca_ci == pytest.approx((interval.low, interval.high), abs=noise)
     assert result.se_boot == pytest.approx(float(wanted.standard_error), rel=0.02)
-    assert result.t_ci == pytest.approx(stats.ttest_1samp(DSS, 0).confidence_interval())
+    assert result.estimate_t_ci == pytest.approx(stats.ttest_1samp(DSS, 0).confidence_interval())
 
 
 def test_interval_from_given_replicates_is_that_of_scipy() -> None:
@@ -45,7 +45,7 @@ def test_interval_from_given_replicates_is_that_of_scipy() -> None:
     jackknife = np.array([np.median(np.delete(DSS, position)) for position in range(len(DSS))])
     found = bca_interval(float(np.median(DSS)), np.asarray(wanted.bootstrap_distribution), jackknife)
     assert found is not None
-    assert (found.lower, found.upper) == pytest.approx(tuple(wanted.confidence_interval), abs=1e-9)
+    assert found.interval == pytest.approx(tuple(wanted.confidence_interval), abs=1e-9)
 
 
 def test_a_statistic_of_rows_is_resampled_by_rows() -> None:
@@ -65,15 +65,17 @@ def test_a_statistic_of_rows_is_resampled_by_rows() -> None:
         rng=np.random.default_rng(2),
     )
     assert result.estimate == pytest.approx(correlation(rows))
-    assert result.bca_ci == pytest.approx(tuple(wanted.confidence_interval), abs=0.25 * float(wanted.standard_error))
-    assert result.t_ci is None
+    assert result.estimate_bca_ci == pytest.approx(
+        tuple(wanted.confidence_interval), abs=0.25 * float(wanted.standard_error)
+    )
+    assert result.estimate_t_ci is None
 
 
 def test_clusters_of_one_are_no_clusters_and_a_mean_is_a_statistic() -> None:
     plain = bootstrap_ci(DSS)
     assert bootstrap_ci(DSS, clusters=[f"p{i}" for i in range(len(DSS))]) == plain
     other = bootstrap_ci(DSS, lambda sample: float(sample.mean()))
-    assert other.bca_ci == pytest.approx(plain.bca_ci, abs=0.1 * plain.se_boot)  # type: ignore[operator]
+    assert other.estimate_bca_ci == pytest.approx(plain.estimate_bca_ci, abs=0.1 * plain.se_boot)  # type: ignore[operator]
 
 
 def test_standard_error_of_clusters_is_that_of_statsmodels() -> None:
@@ -83,7 +85,7 @@ def test_standard_error_of_clusters_is_that_of_statsmodels() -> None:
     result = bootstrap_ci(values, clusters=codes.tolist())
     # Its small-sample factor for one parameter is C/(C - 1) · (n - 1)/(n - 1).
     fit = sm.OLS(values, np.ones(60)).fit(cov_type="cluster", cov_kwds={"groups": codes}, use_t=True)
-    assert result.t_ci == pytest.approx(fit.conf_int()[0])
+    assert result.estimate_t_ci == pytest.approx(fit.conf_int()[0])
     assert result.n_clusters == len(set(codes))
     assert result.se_boot == pytest.approx(fit.bse[0], rel=0.1)
 
@@ -91,15 +93,15 @@ def test_standard_error_of_clusters_is_that_of_statsmodels() -> None:
 def test_doubled_observations_in_clusters_add_no_precision() -> None:
     plain = bootstrap_ci(DSS)
     doubled = bootstrap_ci(DSS * 2, clusters=[*range(10), *range(10)])
-    assert doubled.t_ci == pytest.approx(plain.t_ci)
-    assert doubled.bca_ci == pytest.approx(plain.bca_ci)
+    assert doubled.estimate_t_ci == pytest.approx(plain.estimate_t_ci)
+    assert doubled.estimate_bca_ci == pytest.approx(plain.estimate_bca_ci)
 
 
 def test_the_same_seed_gives_the_same_interval_and_another_one_nearly() -> None:
     assert bootstrap_ci(DSS) == bootstrap_ci(DSS)
     other = bootstrap_ci(DSS, seed=1)
-    assert other.bca_ci != bootstrap_ci(DSS).bca_ci
-    assert other.bca_ci == pytest.approx(bootstrap_ci(DSS).bca_ci, abs=0.1 * other.se_boot)  # type: ignore[operator]
+    assert other.estimate_bca_ci != bootstrap_ci(DSS).estimate_bca_ci
+    assert other.estimate_bca_ci == pytest.approx(bootstrap_ci(DSS).estimate_bca_ci, abs=0.1 * other.se_boot)  # type: ignore[operator]
 
 
 def test_missing_values_leave_with_their_clusters() -> None:
@@ -120,7 +122,7 @@ def test_missing_values_leave_with_their_clusters() -> None:
 )
 def test_undefined_intervals_have_a_reason(values: list[float], clusters: list[str] | None, reason: str) -> None:
     result = bootstrap_ci(values, clusters=clusters)
-    assert (result.t_ci, result.bca_ci, result.reason) == (None, None, reason)
+    assert (result.estimate_t_ci, result.estimate_bca_ci, result.reason) == (None, None, reason)
     assert json.loads(json.dumps(result.to_dict(), allow_nan=False)) == result.to_dict()
 
 

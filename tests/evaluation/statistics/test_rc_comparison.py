@@ -64,8 +64,8 @@ def test_ratio_and_both_rc_are_those_of_each_reader_alone() -> None:
     assert (result.rc_pct_test, result.rc_pct_reference) == (first.rc_pct, second.rc_pct)
     assert (result.wcv_pct_test, result.wcv_pct_reference) == (first.wcv_pct, second.wcv_pct)
     assert result.ratio == pytest.approx(first.rc_pct / second.rc_pct)  # type: ignore[operator]
-    assert result.ratio_ci_bca is not None
-    assert result.ratio_ci_bca[0] < result.ratio < result.ratio_ci_bca[1]  # type: ignore[operator]
+    assert result.ratio_bca_ci is not None
+    assert result.ratio_bca_ci[0] < result.ratio < result.ratio_bca_ci[1]  # type: ignore[operator]
 
 
 def test_swapping_the_readers_keeps_p_and_inverts_the_ratio() -> None:
@@ -85,13 +85,13 @@ def test_only_repeats_of_both_readers_enter() -> None:
 
 def test_one_subject_can_show_nothing() -> None:
     result = compare_rc([[90.0, 110.0]], [[99.0, 101.0]])
-    assert (result.ratio, result.p, result.ratio_ci_bca) == (pytest.approx(10.0), 1.0, None)
+    assert (result.ratio, result.p, result.ratio_bca_ci) == (pytest.approx(10.0), 1.0, None)
 
 
 def test_readers_with_the_same_cv_have_no_p() -> None:
     test = np.array(table("balanced"))
     result = compare_rc(test * 1.1, test)  # the CVs differ by rounding alone
-    assert (result.ratio, result.p, result.ratio_ci_bca) == (pytest.approx(1.0), None, None)
+    assert (result.ratio, result.p, result.ratio_bca_ci) == (pytest.approx(1.0), None, None)
     assert "same CV" in str(result.reason)
 
 

@@ -24,7 +24,7 @@ def test_icc_and_ccc_of_the_fixture_agree_with_r(shared: Path) -> None:
     lin = concordance_correlation(test, reference)
     theirs: dict[str, object] = wanted["epiR_ccc"]  # type: ignore[assignment]
     assert (lin.ccc, lin.pearson) == pytest.approx((theirs["est"], wanted["pearson"]), rel=1e-6)
-    assert lin.ci == pytest.approx(theirs["ci"], rel=1e-6)
+    assert lin.ccc_ci == pytest.approx(theirs["ci"], rel=1e-6)
     assert lin.bias_correction == pytest.approx(theirs["bias_correction"], rel=1e-6)
     # epiR takes the second reader minus (over) the first, we the first against the second.
     assert lin.location_shift == pytest.approx(-theirs["location_shift"], rel=1e-6)  # type: ignore[operator]
@@ -95,7 +95,7 @@ def test_concordance_of_a_shift_by_hand() -> None:
     # 1, 2, 3 against 2, 3, 4: covariance and variances 2/3, shift 1: (4/3) / (4/3 + 1).
     result = concordance_correlation([1.0, 2.0, 3.0], [2.0, 3.0, 4.0])
     assert (result.ccc, result.pearson) == (pytest.approx(4 / 7), pytest.approx(1.0))
-    assert result.ci is None
+    assert result.ccc_ci is None
     assert (result.scale_shift, result.location_shift) == (1.0, pytest.approx(-1 / math.sqrt(2 / 3)))
 
 
@@ -103,6 +103,6 @@ def test_undefined_concordance_has_a_reason() -> None:
     assert concordance_correlation([1.0], [2.0]).reason == "fewer than two complete pairs"
     assert concordance_correlation([1.0, 1.0, 1.0], [1.0, 2.0, 3.0]).reason == "a reader gives one value only"
     uncorrelated = concordance_correlation([1.0, 2.0, 3.0], [1.0, 2.0, 1.0])
-    assert (uncorrelated.ccc, uncorrelated.ci) == (pytest.approx(0.0, abs=1e-15), None)
+    assert (uncorrelated.ccc, uncorrelated.ccc_ci) == (pytest.approx(0.0, abs=1e-15), None)
     for result in (concordance_correlation([], []), uncorrelated):
         assert json.loads(json.dumps(result.to_dict(), allow_nan=False)) == result.to_dict()

@@ -28,7 +28,7 @@ def test_every_field_of_the_fixture_agrees_with_r(shared: Path) -> None:
     wanted, result = fixture["reproducibility"], percentage_rc(*paired_readings(shared))
     rms, log, wsd, removed = (wanted[name] for name in ("rms", "log", "wsd", "bias_removed"))
     assert (result.wcv_pct, result.rc_pct) == pytest.approx((rms["wcv_percent"], rms["rc_percent"]), rel=1e-6)
-    assert [result.ci_lower, result.ci_upper] == pytest.approx(rms["rc_ci"], rel=1e-6)
+    assert result.rc_ci == pytest.approx(rms["rc_ci"], rel=1e-6)
     assert result.wcv_ci == pytest.approx(rms["wcv_ci"], rel=1e-6)
     assert (result.df, result.n_missing) == (rms["df"], 1)
     assert result.log is not None
@@ -38,7 +38,7 @@ def test_every_field_of_the_fixture_agrees_with_r(shared: Path) -> None:
         ("wcv_pct_exp_minus_1", "wcv_percent_exp_minus_1"),
         ("rc_pct_lognormal", "rc_percent_lognormal"),
         ("rc_pct_exp_minus_1", "rc_percent_exp_minus_1"),
-        ("rc_ci_lognormal", "rc_ci_lognormal"),
+        ("rc_lognormal_ci", "rc_ci_lognormal"),
         ("asymmetric_limits_pct", "asymmetric_limits_percent"),
     ):
         assert getattr(result.log, ours) == pytest.approx(log[theirs], rel=1e-6), ours
@@ -51,7 +51,7 @@ def test_every_field_of_the_fixture_agrees_with_r(shared: Path) -> None:
     assert found == pytest.approx((removed["wcv_percent"], removed["rc_percent"], removed["df"]), rel=1e-6)
     assert result.bias_removed.rc_ci == pytest.approx(removed["rc_ci"], rel=1e-6)
     boot = fixture["bootstrap"]["rc_percent_rms"]
-    assert result.rc_ci_bca == pytest.approx(boot["ci_bca"], abs=boot["tolerance"])
+    assert result.rc_bca_ci == pytest.approx(boot["ci_bca"], abs=boot["tolerance"])
     assert result.bca_acceleration == pytest.approx(boot["acceleration_jackknife"], rel=1e-6)
 
 
@@ -60,12 +60,12 @@ def test_repeats_agree_with_base_r(name: str) -> None:
     wanted, result = expected(name), percentage_rc(table(name))
     assert (result.n, result.df) == (wanted["n"], wanted["df"])
     assert (result.wcv_pct, result.rc_pct) == close((wanted["wcv"], wanted["rc"]))
-    assert [result.ci_lower, result.ci_upper] == close(wanted["rc_ci"])
+    assert result.rc_ci == close(wanted["rc_ci"])
     assert result.wcv_ci == close(wanted["wcv_ci"])
     assert result.log is not None
     assert result.log.sw_log == close(wanted["sw_log"])
     assert result.log.wcv_pct_lognormal == close(wanted["wcv_lognormal"])
-    assert result.log.rc_ci_lognormal == close(wanted["rc_ci_lognormal"])
+    assert result.log.rc_lognormal_ci == close(wanted["rc_ci_lognormal"])
     assert result.log.asymmetric_limits_pct == close(wanted["asymmetric"])
     assert result.wsd is not None
     assert (result.wsd.wsd, result.wsd.wcv_pct) == close((wanted["wsd"], wanted["wsd_wcv"]))
@@ -83,7 +83,9 @@ def test_rc_without_the_shift_is_the_half_width_of_the_percent_limits() -> None:
     first, second = np.random.default_rng(6).normal([[1020.0], [1000.0]], 30, (2, 25))
     result = percentage_rc(first, second)
     assert result.bias_removed is not None
-    assert result.bias_removed.rc_pct == pytest.approx(bland_altman(first, second, scale="percent").half_width)
+    limits = bland_altman(first, second, scale="percent").limits
+    assert limits is not None
+    assert result.bias_removed.rc_pct == pytest.approx(limits.half_width)
     assert result.rc_pct is not None
     assert result.bias_removed.rc_pct < result.rc_pct
 
@@ -118,14 +120,14 @@ def test_readings_that_are_not_positive_have_no_logarithm() -> None:
 
 def test_one_pair_has_no_bootstrap_interval() -> None:
     result = percentage_rc([90.0], [110.0])
-    assert (result.rc_ci_bca, result.bias_removed) == (None, None)
+    assert (result.rc_bca_ci, result.bias_removed) == (None, None)
     assert result.log is not None
     assert result.log.sw_log == pytest.approx(math.log(110 / 90) / math.sqrt(2))
 
 
 def test_two_identical_subjects_out_of_three_still_give_an_interval() -> None:
     result = percentage_rc([100.0, 200.0, 300.0], [100.0, 200.0, 310.0])
-    assert result.ci_lower is not None
+    assert result.rc_ci is not None
 
 
 def test_the_bootstrap_interval_is_that_of_scipy() -> None:
@@ -141,7 +143,7 @@ def test_the_bootstrap_interval_is_that_of_scipy() -> None:
     )
     interval = wanted.confidence_interval
     # Monte Carlo on both sides: a tenth of the standard error.
-    assert percentage_rc(first, second).wcv_ci_bca == pytest.approx(
+    assert percentage_rc(first, second).wcv_bca_ci == pytest.approx(
         (interval.low, interval.high), abs=0.1 * float(wanted.standard_error)
     )
 
@@ -158,6 +160,7 @@ def test_rc_by_hand() -> None:
     wcv = math.sqrt(0.5 * 50 / 9025)
     assert result.wcv_pct == pytest.approx(100 * wcv)
     assert result.rc_pct == pytest.approx(196 * math.sqrt(2) * wcv)
+    assert result.multiplier == pytest.approx(1.96 * math.sqrt(2))
 
 
 def fifty_pairs_with(rc_pct: float) -> tuple[np.ndarray, np.ndarray]:
@@ -175,15 +178,15 @@ def test_printed_intervals_of_the_paper_are_met(rc_pct: float, interval: str) ->
     results = [percentage_rc(*fifty_pairs_with(rc_pct + change)) for change in (-0.05, 0.0, 0.05)]
     assert results[1].rc_pct == pytest.approx(rc_pct)
     lower, upper = map(float, interval.split("–"))
-    for name, printed in (("ci_lower", lower), ("ci_upper", upper)):
-        bounds = [round(getattr(result, name), 1) for result in results]
-        assert bounds[0] <= printed <= bounds[2], name
+    for bound, printed in (("lower", lower), ("upper", upper)):
+        found = [round(getattr(result.rc_ci, bound), 1) for result in results]
+        assert found[0] <= printed <= found[2], bound
 
 
 def test_the_sixth_printed_interval_contradicts_the_other_five() -> None:
     # 16.7 (13.1–19.8) is printed; no 50 pairs with this RC have that interval.
     result = percentage_rc(*fifty_pairs_with(16.7))
-    assert rc_text(result.rc_pct, result.ci_lower, result.ci_upper) == "16.7 (14.0–20.8)"
+    assert rc_text(result.rc_pct, result.rc_ci) == "16.7 (14.0–20.8)"
 
 
 def test_order_and_unit_of_the_measurements_do_not_matter() -> None:
@@ -199,13 +202,12 @@ def test_one_pair_has_an_rc_and_an_interval_with_one_degree_of_freedom() -> None
     assert result.df == 1
     assert result.rc_pct == pytest.approx(196 * 0.2)
     # χ² with one degree of freedom is z²: quantiles at 0.975 and 0.025 are z(0.9875)² and z(0.5125)².
-    assert result.ci_lower == pytest.approx(39.2 / 2.2414027276)
-    assert result.ci_upper == pytest.approx(39.2 / 0.0313379820)
+    assert result.rc_ci == pytest.approx((39.2 / 2.2414027276, 39.2 / 0.0313379820))
 
 
 def test_identical_pairs_have_an_rc_of_zero_and_no_interval() -> None:
     result = percentage_rc([5.0, 7.0], [5.0, 7.0])
-    assert (result.rc_pct, result.wcv_pct, result.ci_lower, result.ci_upper) == (0.0, 0.0, None, None)
+    assert (result.rc_pct, result.wcv_pct, result.rc_ci) == (0.0, 0.0, None)
     assert "zero variance" in str(result.reason)
 
 

@@ -74,11 +74,12 @@ def test_power_of_bioequivalence_crossovers_as_powertost_prints_it(cv: float, n:
 def test_what_is_planned_is_what_simulated_studies_get() -> None:
     rng = np.random.default_rng(3)
     _, expected, assured, both, _ = plan_loa(sd=2.0, half_width=1.2)
-    for row, field in ((expected, "loa_ci_exact"), (assured, "loa_ci_exact"), (both, "loa_ci_exact_pair")):
+    for row, method in ((expected, "exact"), (assured, "exact"), (both, "exact_pair")):
         halves = []
         for _ in range(400):
-            upper = getattr(bland_altman(rng.normal(0, 2, row.n), np.zeros(row.n)), field).upper
-            halves.append((upper[1] - upper[0]) / 2)
+            intervals = bland_altman(rng.normal(0, 2, row.n), np.zeros(row.n)).intervals
+            upper = getattr(intervals, method).loa_upper_ci
+            halves.append((upper.upper - upper.lower) / 2)
         assert np.mean(halves) == pytest.approx(row.half_width, rel=0.02)  # its Monte Carlo error: 0.5 %
         assert np.mean(np.array(halves) <= 1.2) == pytest.approx(row.probability, abs=0.1)  # 2.5 %
     (exact, _) = plan_tost(sd=2.0, margin=1.5, bias=0.3)

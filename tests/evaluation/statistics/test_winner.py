@@ -46,41 +46,41 @@ def frame(**tables: object) -> pandas.DataFrame:
 def test_interval_of_a_mean_as_in_r() -> None:
     found = seed_case_mean(A)
     assert found.mean == pytest.approx(0.9275, abs=1e-12)
-    assert found.ci == pytest.approx((0.875480900697, 0.979519099303), abs=1e-11)
+    assert found.mean_ci == pytest.approx((0.875480900697, 0.979519099303), abs=1e-11)
 
 
 def test_interval_of_a_mean_whose_cases_rule_as_in_r() -> None:
     found = seed_case_mean([[0.9, 0.8, 0.7, 0.6], [0.9, 0.8, 0.7, 0.61]])
-    assert found.ci == pytest.approx((0.548306366446, 0.954193633554), abs=1e-11)
+    assert found.mean_ci == pytest.approx((0.548306366446, 0.954193633554), abs=1e-11)
 
 
 def test_interval_of_a_difference_as_in_r() -> None:
     found = seed_case_difference(A, B)
     assert found.difference == pytest.approx(0.02875, abs=1e-12)
-    assert found.ci == pytest.approx((-0.054458427504, 0.111958427504), abs=1e-11)
+    assert found.difference_ci == pytest.approx((-0.054458427504, 0.111958427504), abs=1e-11)
     # cases that the configurations take differently rule
     other = np.array([[0.5, 0.9, 0.6, 0.99], [0.5, 0.9, 0.6, 0.98]])
-    assert seed_case_difference(A, other).ci == pytest.approx((-0.148452964036, 0.510952964036), abs=1e-11)
+    assert seed_case_difference(A, other).difference_ci == pytest.approx((-0.148452964036, 0.510952964036), abs=1e-11)
 
 
 def test_swap_negates_the_difference() -> None:
     forth, back = seed_case_difference(A, B), seed_case_difference(B, A)
-    assert forth.ci is not None
-    assert back.ci == pytest.approx((-forth.ci[1], -forth.ci[0]), abs=1e-12)
+    assert forth.difference_ci is not None
+    assert back.difference_ci == pytest.approx((-forth.difference_ci[1], -forth.difference_ci[0]), abs=1e-12)
 
 
 def test_without_differences_between_cases_it_is_the_t_interval_of_the_seeds() -> None:
     seeds = np.array([0.90, 0.93, 0.91, 0.95])
     found = seed_case_mean(np.repeat(seeds[:, None], 6, axis=1))
     expected = stats.t.interval(0.95, 3, seeds.mean(), stats.sem(seeds))
-    assert found.ci == pytest.approx(expected, abs=1e-12)
+    assert found.mean_ci == pytest.approx(expected, abs=1e-12)
     assert found.seed_sd == pytest.approx(seeds.std(ddof=1), abs=1e-12)
 
 
 def test_without_differences_between_seeds_it_is_the_t_interval_of_the_cases() -> None:
     cases = np.array([0.90, 0.93, 0.91, 0.95, 0.8])
     found = seed_case_mean(np.repeat(cases[None], 3, axis=0))
-    assert found.ci == pytest.approx(stats.t.interval(0.95, 4, cases.mean(), stats.sem(cases)), abs=1e-12)
+    assert found.mean_ci == pytest.approx(stats.t.interval(0.95, 4, cases.mean(), stats.sem(cases)), abs=1e-12)
     assert found.case_sd == pytest.approx(cases.std(ddof=1), abs=1e-12)
 
 
@@ -96,14 +96,14 @@ def test_without_differences_between_seeds_it_is_the_t_interval_of_the_cases() -
 )
 def test_an_undefined_interval_has_a_reason(table: object, reason: str) -> None:
     found = seed_case_mean(table)  # type: ignore[arg-type]
-    assert (found.ci, found.reason) == (None, reason)
+    assert (found.mean_ci, found.reason) == (None, reason)
 
 
 def test_undefined_scores_are_left_out_and_counted() -> None:
     gap = np.vstack([np.c_[A, [0.5, math.nan, 0.6]], [math.nan] * 5])
     found = seed_case_mean(gap)
     assert (found.n_seeds, found.n_cases, found.n_seeds_undefined, found.n_cases_left_out) == (3, 4, 1, 1)
-    assert found.ci == seed_case_mean(A).ci
+    assert found.mean_ci == seed_case_mean(A).mean_ci
 
 
 @pytest.mark.parametrize("table", [[0.9, 0.8], [[0.9, math.inf], [0.8, 0.9]]])

@@ -15,20 +15,20 @@ AFFINE = np.array([[-0.75, 0, 0, 15.0], [0, -0.5, 0, 9.0], [0, 0, 2.5, -300.0], 
 
 
 def made(affine=AFFINE, shape=SHAPE, seed=0) -> CTVolume:
-    """A CT of noise: every voxel tells where it is."""
+    """A CT of noise: voxels identify their position."""
     geometry = Geometry(shape, np.asarray(affine))
     rng = np.random.default_rng(seed)
     return CTVolume(rng.integers(-1024, 3000, geometry.canonical_shape).astype(np.int16), geometry)
 
 
 def write(folder: Path, ct: CTVolume | None = None, **tags) -> tuple[Path, ...]:
-    """A sound series; tags replace its fields."""
+    """A valid series; tags replace its fields."""
     return write_series(folder, ct or made(), tags={"PatientID": "P1", **tags})
 
 
 def change(files: Sequence[Path], how: Callable[[pydicom.Dataset, int], None]) -> None:
-    """Change the data set of each file in place, which `how` gets with its number."""
-    with quiet():  # pydicom warns of values that are odd on purpose
+    """Change the data set of each file in place: `how` is called with the data set and its number."""
+    with quiet():  # pydicom warns of values that are deliberately wrong
         for number, file in enumerate(files):
             dataset = pydicom.dcmread(file)
             how(dataset, number)
@@ -36,14 +36,14 @@ def change(files: Sequence[Path], how: Callable[[pydicom.Dataset, int], None]) -
 
 
 def only(root: Path, **options) -> Series:
-    """The only series there is."""
+    """The only series below `root`."""
     (series,) = find_series(root, **options)
     return series
 
 
 def codes(series: Series) -> list[str]:
-    return [left.code for left in series.left]
+    return [reason.code for reason in series.exclusions]
 
 
-def whys(series: Series) -> str:
-    return "\n".join(left.message for left in series.left)
+def messages(series: Series) -> str:
+    return "\n".join(reason.message for reason in series.exclusions)

@@ -1,4 +1,4 @@
-"""Folder trees as they come: other files, damage, traps, links, depth."""
+"""Folder trees with other files, damaged files, decompression bombs, links and deep folders."""
 
 import inspect
 import os
@@ -11,13 +11,13 @@ import zlib
 import numpy as np
 import pydicom
 import pytest
-from dicom_stacks import change, codes, made, only, whys, write
+from dicom_stacks import change, codes, made, messages, only, write
 
-from liverspleen.imaging.dicom import find_segmentations, find_series, links_passed_over, read_series, write_series
+from liverspleen.imaging.dicom import count_skipped_links, find_segmentations, find_series, read_series, write_series
 from liverspleen.imaging.dicom.write import IMPLICIT
 
 
-def test_files_that_are_no_dicom_are_passed_over(tmp_path):
+def test_files_that_are_not_dicom_are_skipped(tmp_path):
     write(tmp_path)
     for name, content in {
         "empty.dcm": b"",
@@ -31,10 +31,10 @@ def test_files_that_are_no_dicom_are_passed_over(tmp_path):
         (tmp_path / name).write_bytes(content)
     (tmp_path / ".git").mkdir()
     (tmp_path / ".git/a.dcm").write_bytes(bytes(128) + b"DICM broken")
-    assert only(tmp_path).left == ()
+    assert only(tmp_path).exclusions == ()
 
 
-def test_dicomdir_is_passed_over(tmp_path):
+def test_dicomdir_is_skipped(tmp_path):
     files = write(tmp_path)
     directory = pydicom.dcmread(files[0])
     directory.SOPClassUID = directory.file_meta.MediaStorageSOPClassUID = pydicom.uid.MediaStorageDirectoryStorage
@@ -42,7 +42,7 @@ def test_dicomdir_is_passed_over(tmp_path):
     assert only(tmp_path).slices == 8
 
 
-def test_root_that_is_no_folder_is_an_entry(tmp_path):
+def test_root_that_is_not_a_folder_is_an_entry(tmp_path):
     for root in (tmp_path / "nothing", write(tmp_path)[0]):
         assert codes(only(root)) == ["LS-DCM-001"]
 
@@ -57,7 +57,7 @@ def test_file_without_preamble_is_read(tmp_path):
     for file in write(tmp_path, ct):
         file.write_bytes(file.read_bytes()[132:])
     series = only(tmp_path)
-    assert series.left == ()
+    assert series.exclusions == ()
     np.testing.assert_array_equal(read_series(series, case_id="a").hu, ct.hu)
 
 
@@ -68,17 +68,17 @@ def test_implicit_file_without_preamble_and_meta_is_read(tmp_path):
         bare = pydicom.Dataset(dataset)
         pydicom.dcmwrite(file, bare, implicit_vr=True, little_endian=True, enforce_file_format=False)
     series = only(tmp_path)
-    assert series.left == ()
+    assert series.exclusions == ()
     np.testing.assert_array_equal(read_series(series, case_id="a").hu, ct.hu)
 
 
-def test_broken_file_is_an_entry_and_the_others_go_on(tmp_path):
+def test_damaged_file_is_an_entry_and_the_others_are_read(tmp_path):
     files = write(tmp_path)
     (tmp_path / "broken.dcm").write_bytes(files[0].read_bytes()[:150])
     broken, sound = sorted(find_series(tmp_path), key=lambda series: series.slices)
     assert codes(broken) == ["LS-DCM-001"]
     assert broken.files == (tmp_path / "broken.dcm",)
-    assert sound.left == ()
+    assert sound.exclusions == ()
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
@@ -88,7 +88,7 @@ def test_folder_that_cannot_be_listed_is_an_entry(tmp_path):
 
 
 def test_damaged_bytes_never_raise(tmp_path):
-    """Headers with bytes changed at random: each file is read, left, or passed over."""
+    """Headers with bytes changed at random: each file is read, excluded or skipped."""
     write(tmp_path / "sound", made(shape=(20, 18, 5)))
     whole = write(tmp_path / "other", made(shape=(20, 18, 1), seed=1))[0].read_bytes()
     rng = np.random.default_rng(5)
@@ -99,12 +99,12 @@ def test_damaged_bytes_never_raise(tmp_path):
             content[position] = rng.integers(256)
         (tmp_path / f"damaged/{number}.dcm").write_bytes(content[: rng.integers(140, len(content))])
     found = find_series(tmp_path)
-    assert any(series.slices == 5 and not series.left for series in found)
+    assert any(series.slices == 5 and not series.exclusions for series in found)
     assert sum(len(series.files) for series in found) > 200
     find_segmentations(tmp_path)
 
 
-def test_deeply_nested_sequences_are_left(tmp_path):
+def test_deeply_nested_sequences_are_excluded(tmp_path):
     files = write(tmp_path)
     content = files[0].read_bytes()
     depth = 5000
@@ -116,7 +116,7 @@ def test_deeply_nested_sequences_are_left(tmp_path):
     assert found[1].slices == 7
 
 
-def test_file_that_inflates_without_end_is_left(tmp_path):
+def test_file_that_inflates_beyond_the_limit_is_excluded(tmp_path):
     files = write(tmp_path)
     dataset = pydicom.dcmread(files[0])
     dataset.file_meta.TransferSyntaxUID = pydicom.uid.DeflatedExplicitVRLittleEndian
@@ -136,9 +136,9 @@ def test_large_values_are_not_loaded(tmp_path):
     files = write_series(tmp_path, made(), tags={"PatientID": "P1"}, transfer_syntax=IMPLICIT)
     change(files, lambda d, _: d.private_block(0x0011, "X", create=True).add_new(1, "OB", bytes(1 << 22)))
     change(files, lambda d, _: setattr(d, "ProtocolName", "x" * (1 << 22)))
-    find_series(tmp_path)  # what is loaded once
+    find_series(tmp_path)  # imports and caches
     tracemalloc.start()
-    assert only(tmp_path).left == ()
+    assert only(tmp_path).exclusions == ()
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 1 << 22
@@ -154,11 +154,11 @@ def test_links_out_of_the_tree_and_loops_are_not_followed(tmp_path):
     (tmp_path / "root/same.dcm").symlink_to(files[0])
     series = only(tmp_path / "root")
     assert series.slices == 8
-    assert series.left == ()
-    assert links_passed_over(tmp_path / "root") == 4  # all but `same.dcm`
+    assert series.exclusions == ()
+    assert count_skipped_links(tmp_path / "root") == 4  # all but `same.dcm`
 
 
-def test_linked_root_and_links_within_are_followed_and_named_as_given(tmp_path):
+def test_linked_root_and_links_within_are_followed_and_keep_their_paths(tmp_path):
     files = write(tmp_path / "real/.cache")
     (tmp_path / "real/case").mkdir()
     for file in files:
@@ -184,14 +184,14 @@ def test_deep_folders_need_no_recursion(tmp_path):
         (series,) = find_series(tmp_path)
     finally:
         sys.setrecursionlimit(limit)
-    assert series.left == ()
+    assert series.exclusions == ()
     assert series.folder == "/".join(["d"] * 400)
 
 
 def test_fifo_does_not_stop_the_search(tmp_path):
     write(tmp_path)
     os.mkfifo(tmp_path / "pipe")
-    assert only(tmp_path).left == ()
+    assert only(tmp_path).exclusions == ()
 
 
 def test_gdcm_is_never_imported(tmp_path):
@@ -207,7 +207,9 @@ def test_gdcm_is_never_imported(tmp_path):
     assert run.stdout == "fine\n", run.stderr
 
 
-def test_reasons_of_one_folder_say_the_same_each_time(tmp_path):
+def test_reasons_of_one_folder_are_the_same_each_time(tmp_path):
     files = write(tmp_path)
     files[3].unlink()
-    assert {whys(only(tmp_path)) for _ in range(3)} == {"1 slices are missing in 1 gaps; the others are 2.50 mm apart"}
+    assert {messages(only(tmp_path)) for _ in range(3)} == {
+        "positions show 1 missing slice in 1 gap; other slices are 2.50 mm apart"
+    }

@@ -79,8 +79,8 @@ def test_dcm2niix_reads_the_same(ct, tmp_path):
     binary = pytest.importorskip("dcm2niix").bin if shutil.which("dcm2niix") is None else "dcm2niix"
     write(tmp_path / "dicom", ct)
     (tmp_path / "nifti").mkdir()
-    words = [str(binary), "-z", "n", "-b", "n", "-f", "ct", "-o", str(tmp_path / "nifti"), str(tmp_path / "dicom")]
-    subprocess.run(words, check=True, capture_output=True)
+    command = [str(binary), "-z", "n", "-b", "n", "-f", "ct", "-o", str(tmp_path / "nifti"), str(tmp_path / "dicom")]
+    subprocess.run(command, check=True, capture_output=True)
     theirs = read_ct(next((tmp_path / "nifti").glob("*.nii")))
     ours = read_series(only(tmp_path / "dicom"), case_id="a")
     np.testing.assert_array_equal(ours.hu, theirs.hu)

@@ -1,4 +1,4 @@
-"""No header text, id, date, file or folder name comes out of a reason, an issue, a warning or a log."""
+"""No header text, id, date, file or folder name appears in a reason, an issue, a warning or a log."""
 
 import functools
 import itertools
@@ -50,7 +50,7 @@ NEEDED = {"SOPClassUID", "ImageType", "Modality", "SegmentationType", "PixelSpac
 
 @functools.cache
 def planted():
-    """The secret of its kind in every public text field of the groups 0008 to 0070, and in private ones."""
+    """A secret in every public text field of the groups 0008 to 0070, and in private ones."""
     dataset = pydicom.Dataset()
     for tag, (vr, multiplicity, _name, retired, keyword) in DicomDictionary.items():
         wanted = vr in SECRETS and keyword and not retired and keyword not in NEEDED and multiplicity.startswith("1")
@@ -69,7 +69,7 @@ def plant(dataset, _=0):
 
 
 def strings(action):
-    """What the call's result or exception says, its traceback included."""
+    """The text of the call's result, or of its exception with the traceback."""
     try:
         result = action()
     except InputError as error:
@@ -77,10 +77,10 @@ def strings(action):
     return [repr(result), str(result)], result
 
 
-def test_planted_text_is_absent_from_everything_that_is_said(tmp_path, capfd, caplog):
+def test_planted_text_is_absent_from_all_output(tmp_path, capfd, caplog):
     caplog.set_level(logging.DEBUG)
     root = tmp_path / "Qwertz Jane 19470613"
-    left = {
+    excluded = {
         "sound": {},
         "modality": {"Modality": "QWERTZ_JANE"},
         "type": {"ImageType": ["QWERTZ", "JANE", "31337"]},
@@ -90,7 +90,7 @@ def test_planted_text_is_absent_from_everything_that_is_said(tmp_path, capfd, ca
         "spacing": {"PixelSpacing": ["31337.5", "31337.5"]},
         "no ids": {"PatientID": "", "SeriesInstanceUID": "", "StudyInstanceUID": ""},
     }
-    for number, (name, fields) in enumerate(left.items()):
+    for number, (name, fields) in enumerate(excluded.items()):
         files = write(root / f"jane {name} 31337", made(shape=SHAPE, seed=number))
         change(files, plant)
         change(
@@ -121,37 +121,37 @@ def test_planted_text_is_absent_from_everything_that_is_said(tmp_path, capfd, ca
 
     caplog.clear()
     capfd.readouterr()
-    said, found = strings(lambda: find_series(root))
-    assert len(found) >= len(left) + 2
+    texts, found = strings(lambda: find_series(root))
+    assert len(found) >= len(excluded) + 2
     for series in found:
-        said += [*map(str, series.left), *map(str, series.warnings), series.phase, series.sex]
-        said += strings(lambda series=series: read_series(series, case_id="A1"))[0]
-    readable = [series for series in found if not series.left]
+        texts += [*map(str, series.exclusions), *map(str, series.warnings), series.phase, series.sex]
+        texts += strings(lambda series=series: read_series(series, case_id="A1"))[0]
+    readable = [series for series in found if not series.exclusions]
     assert readable
     for series in readable:
         series.files[1].write_bytes(series.files[1].read_bytes()[:-200])
-        said += strings(lambda series=series: read_series(series, case_id="A1"))[0]
+        texts += strings(lambda series=series: read_series(series, case_id="A1"))[0]
         series.files[0].unlink()
-        said += strings(lambda series=series: read_series(series, case_id="A1"))[0]
+        texts += strings(lambda series=series: read_series(series, case_id="A1"))[0]
 
-    told, segmentations = strings(lambda: find_segmentations(root))
-    said += told
+    output, segmentations = strings(lambda: find_segmentations(root))
+    texts += output
     moved = AFFINE.copy()
     moved[:3, 3] += 1
     for each, affine in itertools.product(segmentations, (AFFINE, moved)):
         geometry = Geometry(SHAPE, affine)
-        said += strings(lambda each=each, g=geometry: read_segmentation(each, g, case_id="A1"))[0]
+        texts += strings(lambda each=each, g=geometry: read_segmentation(each, g, case_id="A1"))[0]
     segmentation.write_bytes(segmentation.read_bytes()[:-300])
-    said += strings(lambda: read_segmentation(segmentations[0], Geometry(SHAPE, AFFINE), case_id="A1"))[0]
+    texts += strings(lambda: read_segmentation(segmentations[0], Geometry(SHAPE, AFFINE), case_id="A1"))[0]
     out, err = capfd.readouterr()
-    said += [out, err, caplog.text]
+    texts += [out, err, caplog.text]
 
-    assert sum("LS-DCM" in text for text in said) > 10
-    whole = "\n".join(said).lower()
+    assert sum("LS-DCM" in text for text in texts) > 10
+    whole = "\n".join(texts).lower()
     assert [word for word in WORDS if word in whole] == []
 
 
-def test_the_plant_reaches_the_file(tmp_path):
+def test_the_planted_text_is_in_the_file(tmp_path):
     (file, *_) = write(tmp_path)
     change([file], plant)
     with quiet():

@@ -1,4 +1,4 @@
-"""Voxels and grids of series: against values by hand."""
+"""Voxels and grids of series, compared with values computed by hand."""
 
 import numpy as np
 import pydicom
@@ -30,7 +30,7 @@ def test_affine_of_non_square_pixels_by_hand(tmp_path):
     np.testing.assert_array_equal(only(tmp_path).geometry.affine, expected)
 
 
-def test_slices_are_ordered_by_position_whatever_names_and_instance_numbers_say(tmp_path):
+def test_slices_are_ordered_by_position_and_not_by_name_or_instance_number(tmp_path):
     ct = made()
     files = write(tmp_path, ct)
     order = [5, 0, 7, 2, 1, 6, 3, 4]
@@ -90,7 +90,7 @@ def test_clipping_after_rescaling_counts_both_ends(tmp_path):
 
 
 @pytest.mark.parametrize(("sign", "expected"), [(0, 0x800), (1, -0x800)])
-def test_bits_above_bits_stored_are_no_part_of_the_value(tmp_path, sign, expected):
+def test_bits_above_bits_stored_are_not_part_of_the_value(tmp_path, sign, expected):
     files = write(tmp_path)
     # 12 bits with an overlay in the highest one: 0x800 is 2048 unsigned, -2048 signed
     stored(
@@ -103,7 +103,7 @@ def test_bits_above_bits_stored_are_no_part_of_the_value(tmp_path, sign, expecte
     assert read_series(only(tmp_path), case_id="a").hu[0, 0, 0] == expected
 
 
-def test_high_bit_tells_where_the_value_lies(tmp_path):
+def test_high_bit_gives_the_position_of_the_value(tmp_path):
     files = write(tmp_path)
     stored(files, lambda _: np.full((37, 41), 100 << 4, np.uint16), BitsStored=12, HighBit=15, PixelRepresentation=0)
     assert read_series(only(tmp_path), case_id="a").hu[0, 0, 0] == 100
@@ -122,13 +122,13 @@ def test_transfer_syntaxes_give_the_same_voxels(tmp_path, syntax):
     files = write_series(tmp_path, ct, tags={"PatientID": "P"}, transfer_syntax=syntax)
     assert pydicom.dcmread(files[0]).file_meta.TransferSyntaxUID == syntax
     series = only(tmp_path)
-    assert series.left == ()
+    assert series.exclusions == ()
     np.testing.assert_array_equal(read_series(series, case_id="a").hu, ct.hu)
 
 
 @pytest.mark.parametrize("sign", [0, 1])
-def test_jpeg_2000_whose_own_sign_contradicts_the_header(tmp_path, sign):
-    """The codestream is written with one sign and the header is turned to the other one."""
+def test_jpeg_2000_with_another_sign_than_the_header(tmp_path, sign):
+    """The codestream is written with one sign and the header has the other one."""
     values = np.arange(37 * 41).reshape(37, 41) % 2048 + (0 if sign else -1024)
     geometry = Geometry((41, 37, 5), AFFINE)
     files = write_series(tmp_path, CTVolume(np.zeros((5, 37, 41), np.int16), geometry), tags={"PatientID": "P"})
@@ -141,7 +141,7 @@ def test_jpeg_2000_whose_own_sign_contradicts_the_header(tmp_path, sign):
         dataset.PixelRepresentation = sign
 
     change(files, encode)
-    # the 12 bits are the same; the header says how they are meant
+    # the 12 bits are the same; the header gives their sign
     expected = (values + 2048) % 4096 - 2048 if sign else values % 4096
     np.testing.assert_array_equal(read_series(only(tmp_path), case_id="a").hu[0], expected)
 
@@ -183,7 +183,7 @@ def test_truncated_pixels_are_rejected_with_the_number_of_the_slice(tmp_path):
         read_series(only(tmp_path), case_id="A1")
 
 
-def test_file_that_went_or_changed_meanwhile_is_rejected(tmp_path):
+def test_file_removed_or_changed_before_reading_is_rejected(tmp_path):
     files = write(tmp_path)
     series = only(tmp_path)
     change(files[:1], lambda d, _: (setattr(d, "Rows", 20), setattr(d, "PixelData", d.PixelData[: 20 * 41 * 2])))

@@ -1,4 +1,4 @@
-"""Segmentations: written through highdicom, read onto the grid of a CT."""
+"""Segmentations: writing through highdicom, and reading onto the grid of a CT."""
 
 import shutil
 import subprocess
@@ -16,7 +16,7 @@ from liverspleen.organs import Structure
 
 
 def drawn(geometry=None, seed=0):
-    """Liver and spleen of random voxels in some slices: every voxel tells where it is."""
+    """Liver and spleen of random voxels in some slices: voxels identify their position."""
     geometry = geometry or Geometry(SHAPE, AFFINE)
     labels = np.random.default_rng(seed).integers(0, 3, geometry.canonical_shape).astype(np.uint8)
     labels[0] = labels[4] = 0
@@ -41,12 +41,12 @@ def edit(file, how):
     change([file], lambda dataset, _: how(dataset))
 
 
-def test_label_map_comes_back_and_names_its_series(case, tmp_path):
+def test_label_map_comes_back_with_its_series(case, tmp_path):
     label_map, sources, _ = case
     segmentation = found(tmp_path)
     assert segmentation.segments == {1: Structure.LIVER, 2: Structure.SPLEEN}
     assert segmentation.series_uid == pydicom.dcmread(sources[0]).SeriesInstanceUID
-    series = next(s for s in find_series(tmp_path) if not s.left)
+    series = next(s for s in find_series(tmp_path) if not s.exclusions)
     again = read_segmentation(segmentation, series.geometry, case_id="a")
     np.testing.assert_array_equal(again.labels, label_map.labels)
     assert again.covered == (Structure.LIVER, Structure.SPLEEN)
@@ -63,7 +63,7 @@ def test_highdicom_reads_the_same_voxels(case):
 
 
 @pytest.mark.parametrize("axes", ["LPS", "RAI", "PLS"])
-def test_labels_go_onto_the_grid_of_any_file_of_the_ct(case, tmp_path, axes):
+def test_labels_are_placed_on_the_grid_of_any_file_of_the_ct(case, tmp_path, axes):
     """The same world, other native axes: as a NIfTI of the CT may have them."""
     label_map, *_ = case
     order, flips = {"LPS": ((0, 1, 2), "..."), "RAI": ((0, 1, 2), "+-+"), "PLS": ((1, 0, 2), "...")}[axes]
@@ -110,7 +110,7 @@ def test_many_frames_are_read_deflated_too(tmp_path):
     dataset.file_meta.TransferSyntaxUID = pydicom.uid.DeflatedExplicitVRLittleEndian
     dataset.save_as(tmp_path / "seg.dcm")
     segmentation = found(tmp_path)
-    assert segmentation.left == ()
+    assert segmentation.exclusions == ()
     assert segmentation.geometry.shape == shape
     np.testing.assert_array_equal(read_segmentation(segmentation, geometry, case_id="a").labels, labels)
 
@@ -134,8 +134,8 @@ def code(value, scheme):
         ("78961009", "SCT", "liver", Structure.SPLEEN),
         ("T-62000", "SRT", "anything", Structure.LIVER),
         ("T-C3000", "SRT", "anything", Structure.SPLEEN),
-        ("4147007", "SCT", "Liver", None),  # a mass, whatever it is labelled
-        ("T-D0050", "SRT", "Liver", Structure.LIVER),  # tissue: the label tells
+        ("4147007", "SCT", "Liver", None),  # a mass, whatever its label is
+        ("T-D0050", "SRT", "Liver", Structure.LIVER),  # tissue: the label decides
         ("85756007", "SCT", "SPLEEN", Structure.SPLEEN),
         ("1", "99LOCAL", "Spleen", Structure.SPLEEN),
         ("1", "99LOCAL", "Spleen left", None),
@@ -151,7 +151,7 @@ def test_meaning_comes_from_the_code_then_from_the_label(case, tmp_path, value, 
     assert found(tmp_path).segments == {1: meaning, 2: Structure.SPLEEN}
 
 
-def test_values_say_what_segments_mean_instead_of_codes(case, tmp_path):
+def test_values_replace_the_codes_of_segments(case, tmp_path):
     label_map, *_ = case
     again = read_segmentation(found(tmp_path), label_map.geometry, case_id="a", values={2: Structure.LIVER})
     np.testing.assert_array_equal(again.labels, (label_map.labels == 2) * 1)
@@ -160,14 +160,16 @@ def test_values_say_what_segments_mean_instead_of_codes(case, tmp_path):
 
 def test_segments_without_an_organ_are_rejected(case, tmp_path):
     label_map, *_ = case
-    with pytest.raises(InputError, match="LS-DCM-042 case 'A1': none of 2 segments"):
+    with pytest.raises(
+        InputError, match="LS-DCM-042 case 'A1': segmentation has 2 segments, none known to be liver or spleen"
+    ):
         read_segmentation(found(tmp_path), label_map.geometry, case_id="A1", values={7: Structure.LIVER})
 
 
-def test_fractional_segmentation_is_left_and_rejected(case, tmp_path):
+def test_fractional_segmentation_is_excluded_and_rejected(case, tmp_path):
     edit(case[2], lambda dataset: setattr(dataset, "SegmentationType", "FRACTIONAL"))
     segmentation = found(tmp_path)
-    assert [left.code for left in segmentation.left] == ["LS-DCM-040"]
+    assert [reason.code for reason in segmentation.exclusions] == ["LS-DCM-040"]
     with pytest.raises(InputError, match="LS-DCM-040 case 'A1'"):
         read_segmentation(segmentation, case[0].geometry, case_id="A1")
 
@@ -180,7 +182,7 @@ def test_fractional_segmentation_is_left_and_rejected(case, tmp_path):
         np.array([0, 0, 40.0]),  # outside
     ],
 )
-def test_frames_that_meet_no_slice_are_rejected_with_their_number(case, tmp_path, move):
+def test_frames_that_match_no_slice_are_rejected_with_their_number(case, tmp_path, move):
     label_map, *_ = case
     affine = AFFINE.copy()
     affine[:3, 3] += move
@@ -205,7 +207,9 @@ def test_voxels_of_both_organs_are_rejected_with_their_number(case, tmp_path):
             position.ImagePositionPatient = [*position.ImagePositionPatient[:2], -300 + 2.5]  # slice 2 to slice 1
     dataset.save_as(file)
     both = int(((label_map.labels[1] == 1) & (label_map.labels[2] == 2)).sum())
-    with pytest.raises(InputError, match=f"LS-DCM-044 case 'A1': {both} voxels are both liver and spleen"):
+    with pytest.raises(
+        InputError, match=f"LS-DCM-044 case 'A1': segmentation assigns {both} voxels to both liver and spleen"
+    ):
         read_segmentation(found(tmp_path), label_map.geometry, case_id="A1")
 
 
@@ -233,7 +237,7 @@ def test_label_map_segmentation_is_read(case, tmp_path):
     np.testing.assert_array_equal(again.labels, label_map.labels)
 
 
-def test_damaged_segmentation_is_left_or_rejected(case, tmp_path):
+def test_damaged_segmentation_is_excluded_or_rejected(case, tmp_path):
     label_map, _, file = case
     whole = file.read_bytes()
     file.write_bytes(whole[:-300])
@@ -241,14 +245,14 @@ def test_damaged_segmentation_is_left_or_rejected(case, tmp_path):
         read_segmentation(found(tmp_path), label_map.geometry, case_id="A1")
     file.write_bytes(whole)
     edit(file, lambda dataset: delattr(dataset, "PerFrameFunctionalGroupsSequence"))
-    assert [left.code for left in found(tmp_path).left] == ["LS-DCM-041"]
+    assert [reason.code for reason in found(tmp_path).exclusions] == ["LS-DCM-041"]
 
 
 def test_ct_that_is_not_on_the_grid_is_not_written(tmp_path):
     sources = write(tmp_path, made(seed=1))
     affine = AFFINE.copy()
     affine[2, 3] += 1
-    with pytest.raises(ValueError, match="no slice of the label map's grid"):
+    with pytest.raises(ValueError, match="not a slice of the label map's grid"):
         write_segmentation(tmp_path / "seg.dcm", drawn(Geometry(SHAPE, affine)), sources)
     assert not (tmp_path / "seg.dcm").exists()
 
@@ -257,6 +261,6 @@ def test_ct_that_is_not_on_the_grid_is_not_written(tmp_path):
 def test_dciodvfy_finds_no_error(case):
     _, sources, file = case
     for path in (sources[0], file):
-        told = subprocess.run(["dciodvfy", "-new", path], capture_output=True, text=True, check=False).stderr
-        assert "Error" not in told
-        assert "CTImage" in told or "Segmentation" in told
+        errors = subprocess.run(["dciodvfy", "-new", path], capture_output=True, text=True, check=False).stderr
+        assert "Error" not in errors
+        assert "CTImage" in errors or "Segmentation" in errors

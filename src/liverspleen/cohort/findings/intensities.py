@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from liverspleen.cohort.findings.scan import ScanSummary
-from liverspleen.errors import Issue, Severity
+from liverspleen.cohort.findings.scan import ScanSummary, finding
+from liverspleen.errors import Issue
 
 SCALE_CODES = frozenset({"LS-IMG-012", "LS-IMG-013", "LS-IMG-014", "LS-IMG-018"})
 """Findings that give the cause of unlikely values and replace the general LS-IMG-011."""
@@ -44,7 +44,7 @@ def intensity_issues(scan: ScanSummary) -> Iterator[Issue]:
         yield scale
     elif lowest < _PADDING_HU and scan.fraction(lowest, lowest) > _PADDING_FRACTION:
         message = f"padding with the value {lowest} in {scan.fraction(lowest, lowest):.1%} of the voxels"
-        yield _issue("note", "LS-IMG-015", message, "no action is needed: the value is below every intensity window")
+        yield finding("note", "LS-IMG-015", message, "no action is needed: the value is below every intensity window")
     yield from _slice_issues(scan)
 
 
@@ -54,18 +54,18 @@ def _scale_issues(scan: ScanSummary) -> Iterator[Issue]:
     if highest - lowest <= _FEW_VALUES or (lowest >= 0 and highest <= _BYTE):
         kind = "normalised" if highest - lowest <= _FEW_VALUES else "8-bit grey"
         message = f"values from {lowest} to {highest} are {kind} values, expected HU"
-        yield _issue("error", "LS-IMG-014", message, "convert the image from its source again, without scaling")
+        yield finding("error", "LS-IMG-014", message, "convert the image from its source again, without scaling")
     air_is_above = scan.fraction(*_INVERTED_HU) > 2 * _MUCH and scan.fraction(*_AIR_HU) < _NO_TISSUE
     if air_is_above and scan.count(*_BEYOND_AIR_HU) < scan.count(*_INVERTED_BONE_HU):
         message = f"{scan.fraction(*_INVERTED_HU):.0%} of the voxels are near 1000, none near -1000: signs are inverted"
-        yield _issue("error", "LS-IMG-018", message, "convert the image from its source again")
+        yield finding("error", "LS-IMG-018", message, "convert the image from its source again")
     for shift, cause in ((_SHIFT_HU, "the intercept was not applied"), (-_SHIFT_HU, "the intercept was applied twice")):
         fraction = scan.fraction(_TISSUE_HU[0] + shift, _TISSUE_HU[1] + shift)
         # shifted up, air has the values of tissue; shifted down, tissue has the values of air
         hidden = scan.fraction(*_AIR_HU) < fraction if shift > 0 else scan.fraction(*_TISSUE_HU) < _NO_TISSUE
         if fraction > _MUCH and hidden:
             message = f"soft tissue is near {shift} HU ({fraction:.0%} of the voxels), expected near 0: {cause}"
-            yield _issue("error", "LS-IMG-013", message, f"subtract {shift} from the values")
+            yield finding("error", "LS-IMG-013", message, f"subtract {shift} from the values")
     yield from _window_issues(scan)
 
 
@@ -80,7 +80,7 @@ def _window_issues(scan: ScanSummary) -> Iterator[Issue]:
         )
         harmful = low_cut or highest < _CUT_BONE_HU
         hint = "use the image from before windowing" if harmful else "no action is needed for liver and spleen"
-        yield _issue("warning" if harmful else "note", "LS-IMG-012", message, hint)
+        yield finding("warning" if harmful else "note", "LS-IMG-012", message, hint)
 
 
 def _is_spike(scan: ScanSummary, value: int, inwards: int) -> bool:
@@ -98,14 +98,14 @@ def _slice_issues(scan: ScanSummary) -> Iterator[Issue]:
     inside = np.flatnonzero(flat[filled[0] : filled[-1]]) + filled[0]
     if inside.size:
         message = f"number of slices with a single value within the scan is {inside.size} ({_slices(inside)})"
-        yield _issue("warning", "LS-IMG-016", message, "convert the image from its source again")
+        yield finding("warning", "LS-IMG-016", message, "convert the image from its source again")
     elif flat.any():
         message = f"number of slices with a single value at the ends of the scan is {int(flat.sum())}"
-        yield _issue("note", "LS-IMG-016", message, "no action is needed: they are padding")
+        yield finding("note", "LS-IMG-016", message, "no action is needed: they are padding")
     copies = _copies(scan.checksums, flat)
     if copies.size:
         message = f"{copies.size} of {flat.size} slices are copies of another slice ({_slices(copies)})"
-        yield _issue("warning", "LS-IMG-017", message, "convert the image from its source again, with each slice once")
+        yield finding("warning", "LS-IMG-017", message, "convert the image from its source again, with each slice once")
     else:
         yield from _jump_issues(scan, flat)
 
@@ -136,7 +136,7 @@ def _jump_issues(scan: ScanSummary, flat: NDArray[np.bool_]) -> Iterator[Issue]:
     if jumps.size or alternating > _ALTERNATING:
         message = f"the image jumps between slices {_slices(jumps)} and the next" if jumps.size else ""
         message = message or f"difference to the next slice is {alternating:.2g} times that to the second next slice"
-        yield _issue("warning", "LS-IMG-019", message, "check whether slices are missing or in wrong order")
+        yield finding("warning", "LS-IMG-019", message, "check whether slices are missing or in wrong order")
 
 
 def slice_steps(scan: ScanSummary, *, lag: int = 1) -> NDArray[np.float64]:
@@ -148,7 +148,3 @@ def slice_steps(scan: ScanSummary, *, lag: int = 1) -> NDArray[np.float64]:
 def _slices(found: NDArray[np.intp]) -> str:
     """Return the numbers of the first five slices; 0 is the most inferior one."""
     return ", ".join(map(str, found[:5])) + (", …" if found.size > 5 else "")
-
-
-def _issue(severity: Severity, code: str, message: str, hint: str) -> Issue:
-    return Issue(code, message, hint, severity=severity)

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liverspleen.cohort.findings.organ import Organ
-from liverspleen.errors import Issue, Severity
+from liverspleen.cohort.findings.scan import finding
+from liverspleen.errors import Issue
 from liverspleen.organs import ADULT_YEARS
 
 _ISLAND_CM3 = 0.5  # volume of an accessory spleen with a diameter of 1 cm
@@ -30,18 +31,18 @@ def shape_issues(organ: Organ, *, age: float | None = None) -> Iterator[Issue]:
     smallest, largest = organ.structure.facts.plausible_cm3
     if volume < smallest and not organ.faces and (age is None or age >= ADULT_YEARS):
         message = f"volume of the {name} is {volume:.3g} cm3, expected at least {smallest:g} cm3 for a complete organ"
-        yield _issue("warning", "LS-LAB-011", message, "check that the label map is complete and the spacing is right")
+        yield finding("warning", "LS-LAB-011", message, "check that the label map is complete and the spacing is right")
     if volume > largest:
         message = f"volume of the {name} is {volume:.0f} cm3, expected at most {largest:g} cm3"
-        yield _issue("warning", "LS-LAB-012", message, "check the label map and the spacing")
+        yield finding("warning", "LS-LAB-012", message, "check the label map and the spacing")
     yield from _part_issues(organ)
     if organ.faces:
         message = f"{name} reaches the {', '.join(organ.faces)} border of the scan, so a part may be missing"
-        yield _issue("note", "LS-LAB-020", message, "treat its volume as truncated")
+        yield finding("note", "LS-LAB-020", message, "treat its volume as truncated")
     if (gaps := _gaps(organ.by_slice)).size:
         slices = ", ".join(str(organ.box[0].start + gap) for gap in gaps[:5])
         message = f"number of slices without {name} between slices with it is {gaps.size} ({slices})"
-        yield _issue("warning", "LS-LAB-021", message, "annotate the organ in these slices too")
+        yield finding("warning", "LS-LAB-021", message, "annotate the organ in these slices too")
 
 
 def density_issues(organ: Organ, hu: NDArray[np.int16]) -> Iterator[Issue]:
@@ -54,16 +55,16 @@ def density_issues(organ: Organ, hu: NDArray[np.int16]) -> Iterator[Issue]:
     hint = "check that label map and CT belong together, and that neither is flipped"
     if median < _GAS_HU:
         message = f"median within the {name} is {median:.0f} HU, the density of air or lung"
-        yield _issue("error", "LS-LAB-016", message, hint)
+        yield finding("error", "LS-LAB-016", message, hint)
     elif gas > _GAS_FRACTION:
         message = f"{gas:.0%} of the {name} has the density of air or lung"
-        yield _issue("warning", "LS-LAB-016", message, hint)
+        yield finding("warning", "LS-LAB-016", message, hint)
     elif not low <= median <= high:
         message = f"median within the {name} is {median:.0f} HU, expected {low:g} to {high:g} HU"
-        yield _issue("warning", "LS-LAB-015", message, "check the label map and the scale of the image")
+        yield finding("warning", "LS-LAB-015", message, "check the label map and the scale of the image")
     elif foreign > _FOREIGN_FRACTION and median > 0:
         message = f"{foreign:.0%} of the {name} has the density of fat or bone"
-        yield _issue("warning", "LS-LAB-017", message, hint)
+        yield finding("warning", "LS-LAB-017", message, hint)
 
 
 def _part_issues(organ: Organ) -> Iterator[Issue]:
@@ -72,17 +73,17 @@ def _part_issues(organ: Organ) -> Iterator[Issue]:
     islands = int(np.count_nonzero(parts[1:] < _ISLAND_CM3))
     if islands > _MANY:
         message = f"{name} has {islands} islands smaller than {_ISLAND_CM3:g} cm3 in addition to its main part"
-        yield _issue("warning", "LS-LAB-013", message, "remove the islands from the label map")
+        yield finding("warning", "LS-LAB-013", message, "remove the islands from the label map")
     elif parts.size > 1 and parts[1] > _PART_FRACTION * volume:
         message = f"{name} has {parts.size} parts, the largest of {parts[0]:.3g} and {parts[1]:.3g} cm3"
-        yield _issue("note", "LS-LAB-013", message, "no action is needed after resection or with accessory spleens")
+        yield finding("note", "LS-LAB-013", message, "no action is needed after resection or with accessory spleens")
     small_holes = int(np.count_nonzero(holes < _ISLAND_CM3))
     if small_holes > 10 * _MANY:
         message = f"{name} has {small_holes} holes smaller than {_ISLAND_CM3:g} cm3"
-        yield _issue("warning", "LS-LAB-014", message, "fill the holes, unless they are vessels or lesions")
+        yield finding("warning", "LS-LAB-014", message, "fill the holes, unless they are vessels or lesions")
     elif holes.sum() > _HOLE_FRACTION * volume:
         message = f"{name} has holes of {holes.sum():.3g} cm3 in total"
-        yield _issue(
+        yield finding(
             "note", "LS-LAB-014", message, "no action is needed if lesions or vessels are not labelled on purpose"
         )
 
@@ -96,7 +97,3 @@ def _gaps(by_slice: NDArray[np.intp]) -> NDArray[np.intp]:
         if above - below > 1 and wide[below] and wide[above]:
             found.extend(range(below + 1, above))
     return np.array(found, np.intp)
-
-
-def _issue(severity: Severity, code: str, message: str, hint: str) -> Issue:
-    return Issue(code, message, hint, severity=severity)

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from liverspleen.cohort.findings.organ import Organ
-from liverspleen.cohort.findings.scan import ScanSummary
-from liverspleen.errors import Issue, Severity
+from liverspleen.cohort.findings.scan import ScanSummary, finding
+from liverspleen.errors import Issue
 from liverspleen.organs import APART_MM, Structure
 
 _SWAPPED = 0.5  # the liver is about five times as large as the spleen; equal sizes need massive splenomegaly
@@ -45,7 +45,7 @@ def side_issues(organs: Mapping[Structure, Organ], *, column_mm: float, scan: Sc
         wrong_mm = _beyond_midline_mm(organ, other, column_mm, scan)
         if wrong_mm > facts.midline_mm:
             message = f"centre of the {name} is {wrong_mm:.0f} mm on the patient's {other} side of the midline"
-            yield _issue("warning", "LS-LAB-018", message, _HINT)
+            yield finding("warning", "LS-LAB-018", message, _HINT)
 
 
 def _pair_issues(liver: Organ, spleen: Organ, column_mm: float) -> Iterator[Issue]:
@@ -55,10 +55,10 @@ def _pair_issues(liver: Organ, spleen: Organ, column_mm: float) -> Iterator[Issu
             f"liver ({liver.volume_cm3:.0f} cm3) is smaller than the spleen ({spleen.volume_cm3:.0f} cm3) and on its "
             "left: the labels are exchanged"
         )
-        yield _issue("error", "LS-LAB-019", message, "exchange the two label values")
+        yield finding("error", "LS-LAB-019", message, "exchange the two label values")
     elif to_left < -APART_MM:
         message = f"centre of the spleen is {-to_left:.0f} mm to the patient's right of that of the liver"
-        yield _issue("warning", "LS-LAB-018", message, _HINT)
+        yield finding("warning", "LS-LAB-018", message, _HINT)
 
 
 def direction_issues(scan: ScanSummary) -> Iterator[Issue]:
@@ -69,12 +69,12 @@ def direction_issues(scan: ScanSummary) -> Iterator[Issue]:
             f"lung is {lower:.0%} of the trunk in the lowest third of the slices, {upper:.0%} in the highest third"
         )
         hint = "check whether head and feet are swapped in the image or its header"
-        yield _issue("warning", "LS-GEO-017", message, hint)
+        yield finding("warning", "LS-GEO-017", message, hint)
     before_mm = _spine_before_mm(scan)
     if before_mm > _BEFORE_MM:
         message = f"bone near the midline is {before_mm:.0f} mm in front of the middle of the body"
         hint = "check whether front and back are swapped in the image or its header"
-        yield _issue("warning", "LS-GEO-018", message, hint)
+        yield finding("warning", "LS-GEO-018", message, hint)
 
 
 def _beyond_midline_mm(organ: Organ, side: str, column_mm: float, scan: ScanSummary) -> float:
@@ -125,7 +125,3 @@ def _spine_before_mm(scan: ScanSummary) -> float:
     if rows.size < _BONE_SAMPLES:
         return 0.0
     return (float(np.average(np.arange(rows_of_body.size), weights=rows_of_body)) - float(np.median(rows))) * row_mm
-
-
-def _issue(severity: Severity, code: str, message: str, hint: str) -> Issue:
-    return Issue(code, message, hint, severity=severity)

@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from liverspleen.errors import Issue, Severity
 from liverspleen.imaging.volume import CTVolume
 from liverspleen.storage import sha256_of_array
 
@@ -84,3 +85,8 @@ def summarise(ct: CTVolume) -> ScanSummary:
         coarse_mm=(rows * row_mm, columns * column_mm),
         voxels_sha256=sha256_of_array(ct.hu),
     )
+
+
+def finding(severity: Severity, code: str, message: str, hint: str) -> Issue:
+    """An issue of this severity."""
+    return Issue(code, message, hint, severity=severity)

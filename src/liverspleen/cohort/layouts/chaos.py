@@ -15,13 +15,14 @@ from pathlib import Path
 
 import numpy as np
 
+from liverspleen.cohort.label_values import covered_structures
 from liverspleen.cohort.layouts.dicom import SeriesScan, facts_of, series_count_issue, series_row, warnings_of
 from liverspleen.cohort.layouts.source import Exclusion, Found, Request, SeriesRow, SourceCase, required_label_values
 from liverspleen.errors import InputError, Issue
 from liverspleen.imaging.dicom import Series, find_series
 from liverspleen.imaging.png import read_masks
 from liverspleen.imaging.volume import CTVolume, LabelMap
-from liverspleen.organs import ORGANS, Structure, organs
+from liverspleen.organs import ORGANS, Structure
 
 _SCANS, _MASKS = "DICOM_anon", "Ground"
 
@@ -42,7 +43,7 @@ class PngLabels:
     @property
     def covered(self) -> tuple[Structure, ...]:
         """Structures that the gray values stand for."""
-        return ORGANS if self.values is None else organs(structure.key for structure in self.values.values())
+        return covered_structures(self.values)
 
     def read(self, case_id: str, ct: CTVolume) -> LabelMap:
         """Read the masks on the grid of the CT.
@@ -88,7 +89,7 @@ def find(request: Request) -> Found:
     for folder in _folders(request.input):
         name = folder.relative_to(request.input).as_posix()
         found = find_series(folder / _SCANS, minimum_slices=request.minimum_slices, by_folder=True)
-        eligible = [series for series in found if not series.left]
+        eligible = [series for series in found if not series.exclusions]
         masks = tuple(sorted((folder / _MASKS).glob("[!.]*.png"), key=_natural))
         values = required_label_values(request, None) if masks else None
         rows += [

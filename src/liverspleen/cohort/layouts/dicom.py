@@ -23,9 +23,9 @@ from liverspleen.errors import InputError, Issue, Severity
 from liverspleen.imaging.dicom import (
     Segmentation,
     Series,
+    count_skipped_links,
     find_segmentations,
     find_series,
-    links_passed_over,
     read_segmentation,
     read_series,
 )
@@ -183,7 +183,7 @@ def series_decisions(found: Sequence[Series], request: Request) -> Iterator[Seri
     folders = {series: series.folder for series in found}
     for study in _studies(folders):
         selection = select_series(
-            {series: folders[series] for series in study if not series.left}, request.covariate_rows
+            {series: folders[series] for series in study if not series.exclusions}, request.covariate_rows
         )
         names = _names(selection.selected, folders)
         for series in study:
@@ -194,7 +194,7 @@ def series_decisions(found: Sequence[Series], request: Request) -> Iterator[Seri
 
 def link_warnings(root: Path) -> list[Issue]:
     """Return the warning LS-IMP-033 if links below `root` are not followed."""
-    number = links_passed_over(root)
+    number = count_skipped_links(root)
     links = "1 link is" if number == 1 else f"{number} links are"
     message = f"{links} not followed, expected links to files inside the input"
     hint = "copy the linked files into the input if they are needed"
@@ -204,8 +204,8 @@ def link_warnings(root: Path) -> list[Issue]:
 def series_row(series: Series, *, key: str, issue: Issue | None = None, reason: str = "") -> SeriesRow:
     """Return a row of `series.csv`; a series without an issue is included."""
     spacing = series.geometry.spacing_mm if series.geometry else ()
-    if issue is None and series.left:
-        code, reason = series.left[0].code, "; ".join(item.message for item in series.left)
+    if issue is None and series.exclusions:
+        code, reason = series.exclusions[0].code, "; ".join(item.message for item in series.exclusions)
     else:
         code, reason = (issue.code, issue.message) if issue else ("", reason or "the only eligible series")
     return SeriesRow(
@@ -246,7 +246,7 @@ def series_count_issue(found: Sequence[Series], eligible: Sequence[Series]) -> I
     if eligible:
         message = f"folder has {len(eligible)} eligible series, expected one"
         return Issue("LS-IMP-014", message, "keep one series in the folder")
-    reason = found[0].left[0]
+    reason = found[0].exclusions[0]
     return Issue(reason.code, reason.message, "see series.csv")
 
 
@@ -269,11 +269,11 @@ def _studies(folders: Mapping[Series, str]) -> Iterable[list[Series]]:
 
 def _exclusion(series: Series, selection: Selection, folder: Path) -> Issue | None:
     """Return the reason why a series of a study is excluded; None if it is selected."""
-    if series.left:
-        reason = "; ".join(item.message for item in series.left)
-        expected = selection.selected or series.left[0].code in _EXPECTED
+    if series.exclusions:
+        reason = "; ".join(item.message for item in series.exclusions)
+        expected = selection.selected or series.exclusions[0].code in _EXPECTED
         severity: Severity = "note" if expected else "error"
-        return Issue(series.left[0].code, reason, "see series.csv", file=folder, severity=severity)
+        return Issue(series.exclusions[0].code, reason, "see series.csv", file=folder, severity=severity)
     if series in selection.selected:
         return None
     if selection.selected:
@@ -288,7 +288,7 @@ def _key(series: Series) -> str:
 
     The excluded part of a series has the UID of the series, so the code of its reason is appended.
     """
-    return f"{series.series_key} {series.left[0].code}" if series.left else series.series_key
+    return f"{series.series_key} {series.exclusions[0].code}" if series.exclusions else series.series_key
 
 
 def _number(series: Series) -> str:
@@ -299,7 +299,9 @@ def _number(series: Series) -> str:
 def _labels(request: Request, found: Sequence[Series]) -> tuple[_Labels, list[Issue]]:
     """Return the content of `labels=`; without it, a note about the segmentations in the input."""
     if request.labels is None:
-        number = sum(len(series.files) for series in found if any(item.code == _SEGMENTATION for item in series.left))
+        number = sum(
+            len(series.files) for series in found if any(item.code == _SEGMENTATION for item in series.exclusions)
+        )
         segmentations = "1 DICOM segmentation is" if number == 1 else f"{number} DICOM segmentations are"
         message = f"{segmentations} not read, because labels= is not given"
         note = Issue("LS-IMP-019", message, "give their folder as labels= if they should be read", severity="note")
@@ -324,8 +326,8 @@ def _label_source(request: Request, labels: _Labels, series: Series, name: str) 
     if file is not None:
         return NiftiLabels(file, required_label_values(request, None))
     values = None if request.meaning is None or request.meaning.by_name else request.meaning.values
-    if invalid := next((item for item in own if item.left), None):
-        reason = invalid.left[0]
+    if invalid := next((item for item in own if item.exclusions), None):
+        reason = invalid.exclusions[0]
         raise InputError(Issue(reason.code, reason.message, "correct the segmentation", file=invalid.file))
     usable = tuple(item for item in own if _structures(item, values))
     if own and not usable:

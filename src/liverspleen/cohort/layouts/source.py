@@ -10,10 +10,11 @@ from typing import Protocol
 import numpy as np
 
 from liverspleen.cohort.label_names import label_files
+from liverspleen.cohort.label_values import covered_structures
 from liverspleen.errors import InputError, Issue
 from liverspleen.imaging.nifti import read_ct, read_label_map, strip_suffix
 from liverspleen.imaging.volume import CTVolume, LabelMap
-from liverspleen.organs import ORGANS, Structure, listed, organs
+from liverspleen.organs import Structure, listed, organs
 
 TEST = "test"
 """Value of `facts["dataset"]` for a case of a layout's test folder; the import replaces it by the cohort's test set."""
@@ -153,7 +154,7 @@ class NiftiLabels:
     @property
     def covered(self) -> tuple[Structure, ...]:
         """Structures that the voxel values stand for."""
-        return ORGANS if self.values is None else organs(structure.key for structure in self.values.values())
+        return covered_structures(self.values)
 
     def read(self, case_id: str, ct: CTVolume) -> LabelMap:
         """Read the label map."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-import cc3d
 import numpy as np
 from numpy.typing import NDArray
 
+from liverspleen.evaluation.metrics.runs import connected_runs
 from liverspleen.imaging.volume import LabelMap
 from liverspleen.organs import Structure
 
@@ -86,23 +86,13 @@ def components(label_map: LabelMap, structure: Structure) -> Components:
     if box is None:
         none = np.empty(0, np.intp)
         return Components(None, voxel_cm3, np.empty((0, 3), np.intp), none, none, none)
-    within = label_map.labels[box]
-    slices, rows, columns = within.shape
-    # a column of background on either side: no run goes on in the next row
-    mask = np.zeros((slices, rows, columns + 2), bool)
-    np.equal(within, int(structure), out=mask[:, :, 1:-1])
-    numbered = cc3d.connected_components(mask, connectivity=26)
-    flat = mask.ravel()
-    turns = np.flatnonzero(flat[1:] != flat[:-1]) + 1
-    starts, lengths = turns[::2], turns[1::2] - turns[::2]
-    found = numbered.ravel()[starts].astype(np.intp) - 1
+    places, lengths, found = connected_runs(label_map.labels[box] == int(structure), 26)
+    places += [side.start for side in box]
     # counts are whole numbers below 2^53, exact as floats
     voxels = np.bincount(found, weights=lengths).astype(np.intp)
     order = np.argsort(-voxels, kind="stable")
     rank = np.empty_like(order)
     rank[order] = np.arange(order.size)
-    places = np.stack(np.unravel_index(starts, mask.shape), axis=1)
-    places += [box[0].start, box[1].start, box[2].start - 1]
     return Components(box, voxel_cm3, places, lengths, rank[found], voxels[order])
 
 
@@ -157,6 +147,5 @@ def enclosed_voxels(mask: NDArray[np.bool_]) -> int:
     >>> enclosed_voxels(shell)
     3
     """
-    outside = ~np.pad(mask, 1)
-    numbered = cc3d.connected_components(outside, connectivity=6)
-    return int(np.count_nonzero(outside)) - int(np.count_nonzero(numbered == numbered[0, 0, 0]))
+    _, lengths, part = connected_runs(~np.pad(mask, 1), 6)
+    return int(lengths[part != 0].sum())  # the first run is at the border, which is outside

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from liverspleen.evaluation.reporting import formatting
 from liverspleen.evaluation.statistics.bland_altman import BlandAltman
+from liverspleen.evaluation.statistics.intervals import Interval
 from liverspleen.evaluation.statistics.rank_tests import KruskalWallis, WilcoxonSignedRank
 from liverspleen.evaluation.statistics.reproducibility import PercentageRC
 from liverspleen.evaluation.statistics.samples import describe
@@ -139,13 +140,20 @@ def dss_cell(address: Address, scores: Mapping[str, float]) -> Cell:
 
 
 def loa_cell(address: Address, result: BlandAltman, cases: Sequence[str]) -> Cell:
-    """Bias ± 1.96 SD of percent differences; `cases` are those that were compared, in order."""
-    names = ("bias", "sd", "half_width", "loa_lower", "loa_upper")
+    """Bias and limits of agreement of percent differences; `cases` are the compared ones, in order."""
+    limits = result.limits
+    half_width = None if limits is None else limits.half_width
     return Cell(
         address,
-        values={name: getattr(result, name) for name in names},
+        values={
+            "bias": result.bias,
+            "sd": result.sd,
+            "half_width": half_width,
+            "loa_lower": None if limits is None else limits.lower,
+            "loa_upper": None if limits is None else limits.upper,
+        },
         units=result.units,
-        text=formatting.loa_text(result.bias, result.half_width),
+        text=formatting.loa_text(result.bias, half_width),
         n=result.n,
         method=result.method,
         reason=result.reason,
@@ -155,16 +163,24 @@ def loa_cell(address: Address, result: BlandAltman, cases: Sequence[str]) -> Cel
 
 def bias_p_cell(address: Address, result: BlandAltman, cases: Sequence[str]) -> Cell:
     """The p of the bias against zero."""
+    values = bias_test_values(result)
     return Cell(
         address,
-        values={"p": result.p_bias, "t": result.t, "df": result.df},
+        values=values,
         units="1",
-        text=formatting.p_text(result.p_bias),
+        text=formatting.p_text(values["p"]),
         n=result.n,
         method="two-sided one-sample t-test of percent differences against zero",
         reason=result.reason,
         **entered(cases, result.positions),
     )
+
+
+def bias_test_values(result: BlandAltman) -> dict[str, float | None]:
+    """The p value of a bias with its t and degrees of freedom, as values of a cell."""
+    test = result.bias_test
+    df = result.n - 1 if result.n > 1 else None
+    return {"p": None if test is None else test.p, "t": None if test is None else test.t, "df": df}
 
 
 def subgroup_p_cell(address: Address, result: KruskalWallis, scores: Mapping[str, float]) -> Cell:
@@ -208,15 +224,21 @@ def rc_cell(address: Address, result: PercentageRC, pairs: Sequence[tuple[str, s
     inside = set(result.positions)
     return Cell(
         address,
-        values={name: getattr(result, name) for name in ("rc_pct", "ci_lower", "ci_upper", "wcv_pct")},
+        values={"rc_pct": result.rc_pct, **bounds("ci", result.rc_ci), "wcv_pct": result.wcv_pct},
         units=result.units,
-        text=formatting.rc_text(result.rc_pct, result.ci_lower, result.ci_upper),
+        text=formatting.rc_text(result.rc_pct, result.rc_ci),
         n=result.n,
         method=result.method,
         rows=tuple(case for position, pair in enumerate(pairs) if position in inside for case in pair),
         excluded=tuple(case for position, pair in enumerate(pairs) if position not in inside for case in pair),
         reason=result.reason,
     )
+
+
+def bounds(name: str, interval: Interval | None) -> dict[str, float | None]:
+    """The bounds of an interval as values of a cell."""
+    lower, upper = interval or (None, None)
+    return {f"{name}_lower": lower, f"{name}_upper": upper}
 
 
 def defined(scores: Mapping[str, float]) -> dict[str, tuple[str, ...]]:

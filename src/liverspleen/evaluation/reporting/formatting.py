@@ -79,7 +79,7 @@ def mean_sd_range_text(
 
 
 def loa_text(bias: float | None, half_width: float | None) -> str:
-    """Bias ± 1.96 SD in percent.
+    """Bias ± half-width of the limits of agreement in percent.
 
     >>> loa_text(-0.1731, 3.0664)
     '-0.17 ± 3.07'
@@ -87,16 +87,16 @@ def loa_text(bias: float | None, half_width: float | None) -> str:
     return UNDEFINED if bias is None else f"{fixed(bias, LOA_DIGITS)} ± {fixed(half_width, LOA_DIGITS)}"
 
 
-def rc_text(rc: float | None, lower: float | None, upper: float | None) -> str:
+def rc_text(rc: float | None, interval: tuple[float, float] | None) -> str:
     """Percentage RC (95 % CI).
 
-    >>> rc_text(16.71, 13.14, 19.77)
+    >>> rc_text(16.71, (13.14, 19.77))
     '16.7 (13.1–19.8)'
     """
     if rc is None:
         return UNDEFINED
-    interval = UNDEFINED if lower is None else f"{fixed(lower, RC_DIGITS)}–{fixed(upper, RC_DIGITS)}"
-    return f"{fixed(rc, RC_DIGITS)} ({interval})"
+    bounds = UNDEFINED if interval is None else "–".join(fixed(bound, RC_DIGITS) for bound in interval)
+    return f"{fixed(rc, RC_DIGITS)} ({bounds})"
 
 
 def count_text(count: int, of: int) -> str:

@@ -16,7 +16,7 @@ alone. What the cells hold is told in `cells`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import isnan
 from typing import Final
@@ -38,11 +38,10 @@ from liverspleen.evaluation.measurements.table import Measurements
 from liverspleen.evaluation.reporting import cells
 from liverspleen.evaluation.reporting.cells import PAIRED, Address, Cell, Table
 from liverspleen.evaluation.reporting.missing_cases import gaps_of
-from liverspleen.evaluation.reporting.reader_pair import Comparands, Groups, by_condition, total_and_conditions
+from liverspleen.evaluation.reporting.results import Groups, ReportResults, reproducibility_coefficients
 from liverspleen.evaluation.reporting.supplement import supplement
 from liverspleen.evaluation.statistics.bland_altman import BlandAltman
-from liverspleen.evaluation.statistics.rank_tests import kruskal_wallis, wilcoxon_signed_rank
-from liverspleen.evaluation.statistics.reproducibility import percentage_rc
+from liverspleen.evaluation.statistics.reproducibility import PercentageRC
 from liverspleen.organs import ORGAN_KEYS
 
 TABLES: Final = ("table2", "table3", "table4", "reproducibility")
@@ -100,24 +99,23 @@ def statistical_report(
     second, more = examinations_of(readings, 1)
     pairs, unpaired = pairs_of(second, vocabulary)
     notes += more + unpaired + _repeated_patients(first) + _in_no_table(readings, (*first, *second))
-    made: list[Cell] = []
+    columns = _readers_in_order(readings, second, readers)
+    coefficients = reproducibility_coefficients(readings, pairs, columns)
+    reproducibility = _reproducibility(coefficients, pairs)
     agreements: tuple[Agreement, ...] = ()
     if readers is None:
         message = "no reader is compared with a reference: Tables 2 to 4 need DSS, or volumes of two readers"
         notes.append(Note("LS-REP-021", message, "choose by reader= and reference=, or add rows with a reference"))
+        made = [*reproducibility]
     else:
-        comparands = Comparands(readings, *readers)
-        made += [*_table2(comparands, first), *_table3(comparands, first), *_table4(comparands, second, pairs)]
-        agreements = _agreements(comparands, first)
+        results = ReportResults(readings, *readers, Groups(first, second, pairs, vocabulary), coefficients)
+        made = [*_table2(results), *_table3(results), *_table4(results), *reproducibility, *supplement(results)]
+        agreements = _agreements(results)
         notes += gaps_of(readings, first, readers, scored=True) + gaps_of(readings, second, readers, scored=True)
-    columns = _readers_in_order(readings, second, readers)
-    made += _reproducibility(readings, pairs, columns)
-    if readers is not None:
-        made += supplement(Comparands(readings, *readers), Groups(first, second, pairs, vocabulary), columns)
     others = tuple(name for name in columns if readers is None or name not in readers)
     notes += gaps_of(readings, second, others, scored=False)
     if readers is not None:
-        notes += _surface_notes(Comparands(readings, *readers), first)
+        notes += _surface_notes(results)
     kept, left_out = _tables_with_numbers(made, vocabulary)
     return StatisticalReport(
         reader=readers[0] if readers else None,
@@ -131,68 +129,62 @@ def statistical_report(
     )
 
 
-def _table2(comparands: Comparands, examinations: Sequence[Examination]) -> Iterator[Cell]:
-    vocabulary = comparands.readings.vocabulary
-    for row, cases in total_and_conditions(examinations, vocabulary).items():
+def _table2(results: ReportResults) -> Iterator[Cell]:
+    for row, cases in results.groups.total_and_conditions.items():
         for structure in ORGAN_KEYS:
-            yield cells.dss_cell(Address("table2", row, structure), comparands.scores(cases, structure))
+            yield cells.dss_cell(Address("table2", row, structure), results.scores(cases, structure))
     for structure in ORGAN_KEYS:
-        conditions = by_condition(examinations, vocabulary)
-        groups = {name: comparands.scores(cases, structure) for name, cases in conditions.items()}
-        result = kruskal_wallis({name: list(scores.values()) for name, scores in groups.items()})
-        pooled = {case: dss for scores in groups.values() for case, dss in scores.items()}
-        yield cells.subgroup_p_cell(Address("table2", "p", structure), result, pooled)
+        by_condition = results.scores_by_condition(structure)
+        pooled = {case: dss for scores in by_condition.values() for case, dss in scores.items()}
+        yield cells.subgroup_p_cell(Address("table2", "p", structure), results.conditions_test(structure), pooled)
 
 
-def _table3(comparands: Comparands, examinations: Sequence[Examination]) -> Iterator[Cell]:
-    for row, cases in total_and_conditions(examinations, comparands.readings.vocabulary).items():
+def _table3(results: ReportResults) -> Iterator[Cell]:
+    for row, cases in results.groups.total_and_conditions.items():
         for index in INDICES:
-            result = comparands.agreement(cases, index)
+            result = results.agreement(cases, index)
             yield cells.loa_cell(Address("table3", row, index), result, cases)
             yield cells.bias_p_cell(Address("table3", row, f"{index}_p"), result, cases)
 
 
-def _table4(
-    comparands: Comparands, examinations: Sequence[Examination], pairs: Sequence[PatientPair]
-) -> Iterator[Cell]:
-    named = comparands.readings.vocabulary.sites
-    sites = {site: tuple(e.case_id for e in examinations if e.site == site) for site in named}
+def _table4(results: ReportResults) -> Iterator[Cell]:
+    groups = results.groups
+    sites = {
+        site: tuple(e.case_id for e in groups.second if e.site == site) for site in results.readings.vocabulary.sites
+    }
     for structure in ORGAN_KEYS:
         row = f"dss_{structure}"
         for site, cases in sites.items():
-            yield cells.dss_cell(Address("table4", row, site), comparands.scores(cases, structure))
-        first = list(comparands.scores((pair.first for pair in pairs), structure).values())
-        second = list(comparands.scores((pair.second for pair in pairs), structure).values())
-        whole = [not (isnan(x) or isnan(y)) for x, y in zip(first, second, strict=True)]
+            yield cells.dss_cell(Address("table4", row, site), results.scores(cases, structure))
+        scores = results.scores(_both(groups.pairs), structure)
+        defined = [not (isnan(scores[pair.first]) or isnan(scores[pair.second])) for pair in groups.pairs]
         yield cells.site_p_cell(
             Address("table4", row, "p"),
-            wilcoxon_signed_rank(first, second),
-            rows=_both(pair for pair, defined in zip(pairs, whole, strict=True) if defined),
-            excluded=_both(pair for pair, defined in zip(pairs, whole, strict=True) if not defined),
+            results.sites_test(structure),
+            rows=_both(pair for pair, both in zip(groups.pairs, defined, strict=True) if both),
+            excluded=_both(pair for pair, both in zip(groups.pairs, defined, strict=True) if not both),
         )
     for index in INDICES:
         for site, cases in sites.items():
-            yield cells.loa_cell(Address("table4", f"loa_{index}", site), comparands.agreement(cases, index), cases)
+            yield cells.loa_cell(Address("table4", f"loa_{index}", site), results.agreement(cases, index), cases)
         yield cells.not_applicable_cell(Address("table4", f"loa_{index}", "p"))
 
 
-def _reproducibility(readings: Readings, pairs: Sequence[PatientPair], readers: Sequence[str]) -> Iterator[Cell]:
-    for index in INDICES:
-        for reader in readers:
-            first = [readings.volume(pair.first, index, reader) for pair in pairs]
-            second = [readings.volume(pair.second, index, reader) for pair in pairs]
-            result = percentage_rc(first, second)
-            cases = [(pair.first, pair.second) for pair in pairs]
-            yield cells.rc_cell(Address("reproducibility", index, reader), result, cases)
+def _reproducibility(
+    coefficients: Mapping[tuple[str, str], PercentageRC], pairs: Sequence[PatientPair]
+) -> Iterator[Cell]:
+    cases = [(pair.first, pair.second) for pair in pairs]
+    for (index, reader), result in coefficients.items():
+        yield cells.rc_cell(Address("reproducibility", index, reader), result, cases)
 
 
 def _both(pairs: Iterable[PatientPair]) -> tuple[str, ...]:
     return tuple(case for pair in pairs for case in (pair.first, pair.second))
 
 
-def _agreements(comparands: Comparands, examinations: Sequence[Examination]) -> tuple[Agreement, ...]:
-    cases = [e.case_id for e in examinations]
-    results = {index: comparands.agreement(cases, index) for index in INDICES}
+def _agreements(results: ReportResults) -> tuple[Agreement, ...]:
+    examinations, cases = results.groups.first, results.groups.all_first
+    found = {index: results.agreement(cases, index) for index in INDICES}
     return tuple(
         Agreement(
             index,
@@ -200,7 +192,7 @@ def _agreements(comparands: Comparands, examinations: Sequence[Examination]) -> 
             tuple(cases[position] for position in result.positions),
             tuple(examinations[position].condition for position in result.positions),
         )
-        for index, result in results.items()
+        for index, result in found.items()
     )
 
 
@@ -252,10 +244,10 @@ def _repeated_patients(examinations: Sequence[Examination]) -> list[Note]:
     return [Note("LS-REP-022", message, "keep one CT of each patient in the dataset of these tables", repeated)]
 
 
-def _surface_notes(comparands: Comparands, examinations: Sequence[Examination]) -> list[Note]:
+def _surface_notes(results: ReportResults) -> list[Note]:
     """Surface metrics of several definitions are not pooled; undefined distances are counted."""
-    cases = [e.case_id for e in examinations]
-    definitions = comparands.surfaces(cases)
+    cases = results.groups.all_first
+    definitions = results.surfaces(cases)
     if len(definitions) > 1:
         message = (
             f"HD95, ASSD and NSD are left out: they follow {len(definitions)} definitions, {'; '.join(definitions)}"
@@ -263,7 +255,7 @@ def _surface_notes(comparands: Comparands, examinations: Sequence[Examination]) 
         return [Note("LS-REP-017", message, "measure all cases by one definition")]
     notes = []
     for structure in ORGAN_KEYS if definitions else ():
-        dss, hd95 = (comparands.scores(cases, structure, metric) for metric in ("dss", "hd95_mm"))
+        dss, hd95 = (results.scores(cases, structure, metric) for metric in ("dss", "hd95_mm"))
         undefined = tuple(case for case in cases if not isnan(dss[case]) and isnan(hd95[case]))
         if undefined:
             message = f"{structure} HD95 and ASSD are undefined in {len(undefined)} of {len(cases)} CT"

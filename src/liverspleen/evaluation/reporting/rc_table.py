@@ -21,7 +21,7 @@ class KnownRC:
     """A percentage RC with its interval, from `n` patients; the interval may be undefined."""
 
     rc_pct: float
-    rc_ci_pct: Interval | None
+    rc_ci: Interval | None
     n: int
 
 
@@ -59,7 +59,7 @@ def _known(cell: dict[str, Any]) -> KnownRC | None:
         return None
     if not (math.isfinite(rc) and rc > 0 and (lower is None or upper is None or 0 <= lower <= rc <= upper < math.inf)):
         raise ValueError("an RC below 0 or outside its interval")
-    return KnownRC(rc, None if lower is None or upper is None else (lower, upper), int(cell["n"]))
+    return KnownRC(rc, None if lower is None or upper is None else Interval(lower, upper), int(cell["n"]))
 
 
 def _number(value: object) -> float | None:

@@ -18,7 +18,7 @@ from liverspleen.evaluation.reporting.figures.bland_altman import FORMS as PICTU
 from liverspleen.evaluation.reporting.paper_tables import StatisticalReport, statistical_report
 from liverspleen.evaluation.reporting.study import Study, StudyResults, study_results
 from liverspleen.evaluation.reporting.table_forms import FORMS, PARTS
-from liverspleen.evaluation.reporting.table_layout import layouts
+from liverspleen.evaluation.reporting.table_layout import TableLayout, layouts
 from liverspleen.evaluation.reporting.writers.output_files import possible_table_files, table_files, write_files
 from liverspleen.formats import REPORT
 from liverspleen.organs import ORGAN_KEYS
@@ -52,11 +52,12 @@ def write_report(
     added = study_results(study, measurements, reader=report.reader, reference=report.reference)
     report = replace(report, cells=added.cells + report.cells, notes=report.notes + added.notes)
     figures = pictures(report, added)
-    files = table_files(layouts(report))
+    tables = layouts(report)
+    files = table_files(tables)
     files |= {f"figures/{made.name}.{form}": content for made in figures for form, content in made.files.items()}
     write_files(output, files, possible=_possible_files())
     write_json(output / "report.json", _json(report, added, measurements, sorted(files)))
-    write_text(output / "report.html", _page(report, measurements, figures))
+    write_text(output / "report.html", _page(report, measurements, tables, figures))
     return report
 
 
@@ -94,7 +95,9 @@ def _source(report: StatisticalReport, measurements: Measurements) -> dict[str, 
     }
 
 
-def _page(report: StatisticalReport, measurements: Measurements, figures: Sequence[Picture]) -> str:
+def _page(
+    report: StatisticalReport, measurements: Measurements, tables: Sequence[TableLayout], figures: Sequence[Picture]
+) -> str:
     from jinja2 import Environment, StrictUndefined
 
     template = (
@@ -105,7 +108,6 @@ def _page(report: StatisticalReport, measurements: Measurements, figures: Sequen
         autoescape=True, undefined=StrictUndefined, finalize=one_line, trim_blocks=True, lstrip_blocks=True
     )
     cells = {(cell.address.table, cell.address.row, cell.address.column): cell for cell in report.cells}
-    tables = layouts(report)
     return environment.from_string(template).render(
         report=report,
         source=_source(report, measurements),

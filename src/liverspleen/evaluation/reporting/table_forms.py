@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
+from liverspleen.evaluation.statistics.intervals import LOA_MULTIPLIER
 from liverspleen.organs import ORGANS, RATIO_KEY, RATIO_OF
 
 INDEX_LABELS: Final = {
@@ -243,7 +244,7 @@ FORMS: Final = {
         TableForm(
             "table3",
             "Table 3. Agreement of volumetric indices, {reader} against {reference}, by condition",
-            "Bias ± 1.96 SD of percent differences. p: t-test of the bias against zero.",
+            f"Bias ± {LOA_MULTIPLIER} SD of percent differences. p: t-test of the bias against zero.",
             rows=_ROW_LABELS,
             columns={
                 column: text
@@ -256,7 +257,7 @@ FORMS: Final = {
             "table4",
             "Table 4. {reader} against {reference} in {sites} CT",
             "DSS: mean ± SD (range); p: Wilcoxon signed-rank test over patients with one CT of {each_site}. "
-            "LOA: bias ± 1.96 SD of percent differences; NA, not applicable.",
+            f"LOA: bias ± {LOA_MULTIPLIER} SD of percent differences; NA, not applicable.",
             rows=_ROW_LABELS,
             columns={"p": "p"},
             columns_are="sites",

@@ -1,31 +1,23 @@
-"""Agreement of two readers on the same cases: bias and 95 % limits of agreement, with intervals and checks."""
+"""Agreement of two readers on the same cases: bias and limits of agreement, with intervals and checks."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from liverspleen.evaluation.statistics.assumptions import RankCorrelation, Regression, ShapiroWilk, check_scale
+from liverspleen.evaluation.statistics.assumptions import ScaleChecks, check_scale
 from liverspleen.evaluation.statistics.differences import DEFINITIONS, UNITS, Differences, Scale, paired_differences
 from liverspleen.evaluation.statistics.intervals import (
     CONFIDENCE,
-    MULTIPLIER,
+    LOA_MULTIPLIER,
+    AgreementIntervals,
     Interval,
-    LimitIntervals,
-    ba1986_intervals,
-    ba1999_intervals,
-    exact_factors,
-    exact_intervals,
-    exact_pair_factors,
-    exact_pair_intervals,
-    mean_interval,
-    mover_intervals,
-    sd_interval,
-    tolerance_factor,
+    agreement_intervals,
+    content_of,
     two_sided_t,
 )
 from liverspleen.evaluation.statistics.samples import Result, raw
@@ -34,22 +26,53 @@ LARGEST_LOG: Final = 700.0  # exp of more is no float64
 
 
 @dataclass(frozen=True)
+class Limits(Result):
+    """The limits of agreement, bias ± `half_width`, with half_width = multiplier × SD.
+
+    `n_inside` counts the differences within them. `nonparametric` are the quantiles of the differences with the same
+    content (2.5 % and 97.5 % at a multiplier of 1.96; R's type 7).
+    """
+
+    lower: float
+    upper: float
+    half_width: float
+    n_inside: int
+    nonparametric: Interval
+
+
+@dataclass(frozen=True)
+class BiasTest(Result):
+    """One-sample t-test of the differences against zero, with `df` degrees of freedom, and its effect sizes.
+
+    `cohen_dz` is bias / SD; `hedges_gz` is the same without its small-sample bias, None for two pairs.
+    """
+
+    t: float
+    df: int
+    p: float
+    cohen_dz: float
+    hedges_gz: float | None
+
+
+@dataclass(frozen=True)
 class RatioLimits(Result):
-    """Back from the log scale: test / reference, its geometric mean and its limits, which are asymmetric around it."""
+    """Results of the log scale as ratios test / reference: geometric mean and limits, which are asymmetric around it.
+
+    A bound that is no float64 makes its interval None.
+    """
 
     geometric_mean_ratio: float
-    gmr_ci: Interval | None
-    ratio_loa: Interval | None
+    geometric_mean_ratio_ci: Interval | None
+    loa: Interval | None
 
 
 @dataclass(frozen=True)
 class BlandAltman(Result):
-    """Bias and limits of agreement; in `units` of the differences, `None` where undefined.
+    """Bias and limits of agreement, in `units` of the differences; None where undefined.
 
-    `n_dropped` = `n_missing` (a reading is NaN) + `n_undefined` (no difference on this scale). The `loa_ci_*` are
-    intervals of the two limits by five methods; `exact_factors` and `exact_pair_factors` are the multiples of the SD
-    behind two of them; `tolerance_interval` holds 95 % of the population with 95 % confidence. `ratio` is given on the
-    log scale only. `positions`, `averages` and `differences` hold the pairs that entered, for figures.
+    `n_dropped` = `n_missing` (a reading is NaN) + `n_undefined` (no difference on this scale). `limits` need two pairs,
+    `bias_test` and `intervals` a positive SD. `ratio` is given on the log scale only. `positions`, `averages` and
+    `differences` are those of the `n` pairs, for figures.
     """
 
     scale: Scale
@@ -60,34 +83,13 @@ class BlandAltman(Result):
     n_undefined: int
     bias: float | None
     sd: float | None
-    half_width: float | None
-    loa_lower: float | None
-    loa_upper: float | None
+    limits: Limits | None
+    bias_test: BiasTest | None
+    intervals: AgreementIntervals | None
+    ratio: RatioLimits | None
+    checks: ScaleChecks
     multiplier: float
     confidence: float
-    t: float | None
-    df: int | None
-    p_bias: float | None
-    bias_ci: Interval | None
-    sd_ci_chisq: Interval | None
-    loa_ci_ba1999: LimitIntervals | None
-    loa_ci_ba1986: LimitIntervals | None
-    loa_ci_exact: LimitIntervals | None
-    loa_ci_exact_pair: LimitIntervals | None
-    loa_ci_mover: LimitIntervals | None
-    exact_factors: Interval | None
-    exact_pair_factors: Interval | None
-    tolerance_interval: Interval | None
-    nonparam_limits: Interval | None
-    inside_loa: int | None
-    ratio: RatioLimits | None
-    cohen_dz: float | None
-    hedges_gz: float | None
-    shapiro: ShapiroWilk | None
-    proportional_bias: Regression | None
-    abs_residual_regression: Regression | None
-    spearman_absd_avg: RankCorrelation | None
-    advice: tuple[str, ...]
     method: str
     reason: str | None
     positions: tuple[int, ...] = raw()
@@ -95,123 +97,120 @@ class BlandAltman(Result):
     differences: tuple[float, ...] = raw()
 
 
-def bland_altman(test: ArrayLike, reference: ArrayLike, *, scale: Scale = "absolute") -> BlandAltman:
-    """Bias, SD and 95 % limits of agreement of `test` against `reference` (n values each, paired by position).
+def bland_altman(
+    test: ArrayLike,
+    reference: ArrayLike,
+    *,
+    scale: Scale = "absolute",
+    multiplier: float = LOA_MULTIPLIER,
+    confidence: float = CONFIDENCE,
+) -> BlandAltman:
+    """Bias, SD and limits of agreement of `test` against `reference` (n values each, paired by position).
 
     A difference is test minus reference; on the percent scale it is divided by the mean of the two, which is undefined
-    for a pair of zeros; on the log scale it is ln(test / reference), undefined unless both are positive. SD with
-    n - 1, limits at bias ± 1.96 SD, p of the bias by the two-sided one-sample t-test. Pairs with NaN are dropped and
-    counted. With one pair the bias is its difference, SD, limits and t are undefined; at zero variance the SD is
-    exactly 0, the limits equal the bias, and p and all intervals are undefined. The checks need three pairs.
+    for a pair of zeros; on the log scale it is ln(test / reference), undefined unless both are positive. The SD has
+    n - 1 degrees of freedom, the limits are bias ± `multiplier` × SD, and the p value of the bias is that of the
+    two-sided one-sample t-test. `confidence` is that of all intervals. Pairs with NaN are dropped and counted. With one
+    pair the bias is its difference; SD, limits and t are undefined. At zero variance the SD is exactly 0, the limits
+    equal the bias, and p value and intervals are undefined. The checks need three pairs.
 
     Raises:
-        ValueError: the two differ in length, are not one-dimensional, hold an infinity, or the scale is unknown.
+        ValueError: the two differ in length, are not one-dimensional, contain an infinity, the scale is unknown, the
+            multiplier is not positive and finite, or the confidence is not between 0 and 1.
 
     Source: Bland and Altman, Lancet 1986;327:307-310 and Stat Methods Med Res 1999;8:135-160; percent scale as in
     Figure 4 of Ahn et al. 2020; intervals and their coverage: docs/statistics.md.
 
     >>> result = bland_altman([101.0, 99.0, 103.0], [100.0, 100.0, 100.0])
-    >>> result.bias, result.sd, round(result.loa_upper, 2)
+    >>> result.bias, result.sd, round(result.limits.upper, 2)
     (1.0, 2.0, 4.92)
-    >>> [round(bound, 2) for bound in result.loa_ci_exact_pair.upper]
+    >>> [round(bound, 2) for bound in result.intervals.exact_pair.loa_upper_ci]
     [3.21, 28.88]
     """
+    if not (math.isfinite(multiplier) and multiplier > 0):
+        raise ValueError(f"multiplier {multiplier} is not positive and finite")
+    if not 0 < confidence < 1:
+        raise ValueError(f"confidence {confidence} is not between 0 and 1")
     sample = paired_differences(test, reference, scale=scale)
-    bias, sd = sample.mean, sample.sd
-    checks = check_scale(sample, scale)
-    spread = _spread(sample)
+    bias, sd, n = sample.mean, sample.sd, sample.n
+    intervals = None
+    if bias is not None and sd:
+        intervals = agreement_intervals(bias, sd, n, multiplier=multiplier, confidence=confidence)
+    limits = _limits(sample, multiplier)
     return BlandAltman(
         scale=scale,
         units=UNITS[scale],
-        n=sample.n,
+        n=n,
         n_dropped=sample.pairs.n_missing + sample.n_undefined,
         n_missing=sample.pairs.n_missing,
         n_undefined=sample.n_undefined,
         bias=bias,
         sd=sd,
-        multiplier=MULTIPLIER,
-        confidence=CONFIDENCE,
-        df=sample.n - 1 if sample.n > 1 else None,
-        **_limits(sample),
-        **(spread or dict.fromkeys(_NEEDS_SPREAD)),
-        ratio=_ratio(bias, sd, spread["bias_ci"] if spread else None) if scale == "log" else None,
-        shapiro=checks.shapiro,
-        proportional_bias=checks.proportional_bias,
-        abs_residual_regression=checks.abs_residual_regression,
-        spearman_absd_avg=checks.spearman_absd_avg,
-        advice=checks.advice,
-        method=f"Bland-Altman on {DEFINITIONS[scale]}; SD with n - 1; limits bias ± {MULTIPLIER} SD; "
+        limits=limits,
+        bias_test=_bias_test(sample),
+        intervals=intervals,
+        ratio=_ratio(bias, limits, intervals) if scale == "log" else None,
+        checks=check_scale(sample, scale),
+        multiplier=multiplier,
+        confidence=confidence,
+        method=f"Bland-Altman on {DEFINITIONS[scale]}; SD with n - 1; limits bias ± {multiplier} SD; "
         "p: two-sided one-sample t-test",
-        reason=_reason(sample.n, sd),
+        reason=_reason(n, sd),
         positions=tuple(sample.pairs.positions.tolist()),
         averages=tuple(sample.averages.tolist()),
         differences=tuple(sample.values.tolist()),
     )
 
 
-def _limits(sample: Differences) -> dict[str, Any]:
-    """What is defined as soon as there is an SD, be it zero."""
+def _limits(sample: Differences, multiplier: float) -> Limits | None:
     if sample.mean is None or sample.sd is None:
-        return dict.fromkeys(("half_width", "loa_lower", "loa_upper", "inside_loa", "nonparam_limits"))
-    half = MULTIPLIER * sample.sd
+        return None
+    half = multiplier * sample.sd
     within = np.abs(sample.values - sample.mean) <= half
-    quantiles = np.quantile(sample.values, [0.025, 0.975], method="linear")  # R's type 7
-    return {
-        "half_width": half,
-        "loa_lower": sample.mean - half,
-        "loa_upper": sample.mean + half,
-        "inside_loa": int(within.sum()) if half else sample.n,
-        "nonparam_limits": (float(quantiles[0]), float(quantiles[1])),
-    }
+    percent = 50 * content_of(multiplier)
+    low, high = np.percentile(sample.values, [50 - percent, 50 + percent], method="linear")  # R's type 7
+    return Limits(
+        lower=sample.mean - half,
+        upper=sample.mean + half,
+        half_width=half,
+        n_inside=int(within.sum()) if half else sample.n,
+        nonparametric=Interval(float(low), float(high)),
+    )
 
 
-_NEEDS_SPREAD = (
-    *("t", "p_bias", "bias_ci", "sd_ci_chisq", "loa_ci_ba1999", "loa_ci_ba1986", "loa_ci_exact", "loa_ci_exact_pair"),
-    *("loa_ci_mover", "exact_factors", "exact_pair_factors", "tolerance_interval", "cohen_dz", "hedges_gz"),
-)
-
-
-def _spread(sample: Differences) -> dict[str, Any] | None:
-    """What needs a positive SD, by the names of `_NEEDS_SPREAD`; None without one."""
-    n, mean, sd = sample.n, sample.mean, sample.sd
+def _bias_test(sample: Differences) -> BiasTest | None:
+    mean, sd, df = sample.mean, sample.sd, sample.n - 1
     if mean is None or not sd:
         return None
-    t = mean / (sd / math.sqrt(n))
-    tolerance = tolerance_factor(n, CONFIDENCE) * sd
-    return {
-        "t": t,
-        "p_bias": two_sided_t(t, n - 1),
-        "bias_ci": mean_interval(mean, sd, n),
-        "sd_ci_chisq": sd_interval(sd, n - 1),
-        "loa_ci_ba1999": ba1999_intervals(mean, sd, n),
-        "loa_ci_ba1986": ba1986_intervals(mean, sd, n),
-        "loa_ci_exact": exact_intervals(mean, sd, n),
-        "loa_ci_exact_pair": exact_pair_intervals(mean, sd, n),
-        "loa_ci_mover": mover_intervals(mean, sd, n),
-        "exact_factors": exact_factors(n),
-        "exact_pair_factors": exact_pair_factors(n),
-        "tolerance_interval": (mean - tolerance, mean + tolerance),
-        "cohen_dz": mean / sd,
-        "hedges_gz": _hedges_correction(n - 1) * mean / sd if n > 2 else None,
-    }
+    t = mean / (sd / math.sqrt(sample.n))
+    return BiasTest(
+        t=t,
+        df=df,
+        p=two_sided_t(t, df),
+        cohen_dz=mean / sd,
+        hedges_gz=_hedges_correction(df) * mean / sd if df > 1 else None,
+    )
 
 
-def _ratio(bias: float | None, sd: float | None, bias_ci: Interval | None) -> RatioLimits | None:
+def _ratio(bias: float | None, limits: Limits | None, intervals: AgreementIntervals | None) -> RatioLimits | None:
     if bias is None:
         return None
-    loa = None if sd is None else (bias - MULTIPLIER * sd, bias + MULTIPLIER * sd)
-    return RatioLimits(math.exp(bias), gmr_ci=_exponential(bias_ci), ratio_loa=_exponential(loa))
+    return RatioLimits(
+        math.exp(bias),
+        geometric_mean_ratio_ci=None if intervals is None else _exponential(intervals.bias_ci),
+        loa=None if limits is None else _exponential(Interval(limits.lower, limits.upper)),
+    )
 
 
-def _exponential(interval: Interval | None) -> Interval | None:
-    """Back from logarithms; None where a bound is no float64."""
-    if interval is None or max(map(abs, interval)) > LARGEST_LOG:
+def _exponential(interval: Interval) -> Interval | None:
+    """The exponential of both bounds; None where one is no float64."""
+    if max(map(abs, interval)) > LARGEST_LOG:
         return None
-    return math.exp(interval[0]), math.exp(interval[1])
+    return Interval(math.exp(interval.lower), math.exp(interval.upper))
 
 
 def _hedges_correction(df: int) -> float:
-    """The factor that takes the small-sample bias from a standardised mean, by Γ (Hedges, J Educ Stat 1981;6:107)."""
+    """Factor that removes the small-sample bias of a standardised mean, by Γ (Hedges, J Educ Stat 1981;6:107)."""
     return math.exp(math.lgamma(df / 2) - math.lgamma((df - 1) / 2)) / math.sqrt(df / 2)
 
 

@@ -22,22 +22,24 @@ _AT_ONCE: Final = 2_000_000  # draws held in memory, 16 MB
 class BCa(Result):
     """A BCa interval with its bias correction z0 and its acceleration (jackknife)."""
 
-    lower: float
-    upper: float
+    interval: Interval
     z0: float
     acceleration: float
 
 
 @dataclass(frozen=True)
 class BootstrapInterval(Result):
-    """An estimate with its 95 % intervals; `n` values in `n_clusters` clusters. `t_ci` belongs to the mean only."""
+    """An estimate with its 95 % intervals, from `n` values in `n_clusters` clusters.
+
+    `estimate_t_ci` (Student's t) is that of a mean, None for another statistic; `estimate_bca_ci` is the BCa interval.
+    """
 
     n: int
     n_missing: int
     n_clusters: int
     estimate: float | None
-    t_ci: Interval | None
-    bca_ci: Interval | None
+    estimate_t_ci: Interval | None
+    estimate_bca_ci: Interval | None
     z0: float | None
     acceleration: float | None
     se_boot: float | None
@@ -73,7 +75,7 @@ def bootstrap_ci(
     error of a mean of clusters: Liang and Zeger, Biometrika 1986;73:13-22.
 
     >>> result = bootstrap_ci([0.95, 0.97, 0.96, 0.99, 0.90, 0.93], clusters=["p1", "p1", "p2", "p2", "p3", "p4"])
-    >>> round(result.estimate, 2), result.n_clusters, result.bca_ci[0] < 0.95 < result.bca_ci[1]
+    >>> round(result.estimate, 2), result.n_clusters, result.estimate_bca_ci.lower < 0.95 < result.estimate_bca_ci.upper
     (0.95, 4, True)
     """
     rows, codes, n_missing = _observations(values, clusters)
@@ -103,8 +105,8 @@ def bootstrap_ci(
         n_missing=n_missing,
         n_clusters=n_clusters,
         estimate=estimate,
-        t_ci=t_ci,
-        bca_ci=None if bca is None else (bca.lower, bca.upper),
+        estimate_t_ci=t_ci,
+        estimate_bca_ci=None if bca is None else bca.interval,
         z0=None if bca is None else bca.z0,
         acceleration=None if bca is None else bca.acceleration,
         se_boot=None if bca is None or replicates is None else float(replicates.std(ddof=1)),
@@ -137,18 +139,21 @@ def bca_interval(estimate: float, replicates: Floats, jackknife: Floats) -> BCa 
     if not (1 - acceleration * z > 0).all():
         return None
     lower, upper = np.quantile(replicates, ndtr(z0 + z / (1 - acceleration * z)), method="linear")
-    return BCa(float(lower), float(upper), z0, acceleration)
+    return BCa(Interval(float(lower), float(upper)), z0, acceleration)
 
 
 def ratio_replicates(numerators: Floats, denominators: Floats, *, resamples: int, seed: int) -> Floats:
-    """Σ numerators / Σ denominators over clusters drawn with replacement, once per resample."""
+    """Σ numerators / Σ denominators over clusters sampled with replacement, once per resample."""
     rng = np.random.default_rng(seed)
     size = numerators.size
     found = np.empty(resamples)
+    ones = bool((denominators == 1).all())
     step = max(1, _AT_ONCE // size)
     for start in range(0, resamples, step):
         drawn = rng.integers(0, size, (min(step, resamples - start), size))
-        found[start : start + step] = numerators[drawn].sum(axis=1) / denominators[drawn].sum(axis=1)
+        # A sum of ones needs no draw: this is the bootstrap of a mean, where each cluster has one value.
+        total = float(size) if ones else denominators.take(drawn).sum(axis=1)
+        found[start : start + step] = numerators.take(drawn).sum(axis=1) / total
     return found
 
 
@@ -191,7 +196,7 @@ def _t_interval(rows: Floats, codes: NDArray[np.intp], mean: float) -> Interval 
     if math.sqrt(variance) <= NOISE * float(np.abs(rows).max()):
         return None
     half = t_quantile((1 + CONFIDENCE) / 2, sums.size - 1) * math.sqrt(variance)
-    return mean - half, mean + half
+    return Interval(mean - half, mean + half)
 
 
 def _reason(n: int, n_clusters: int, bca: BCa | None) -> str | None:

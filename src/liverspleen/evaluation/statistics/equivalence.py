@@ -13,6 +13,8 @@ from liverspleen.evaluation.statistics.intervals import Interval, mean_interval
 from liverspleen.evaluation.statistics.samples import Result
 
 ALPHA: Final = 0.05
+CONFIDENCE: Final = 1 - 2 * ALPHA
+"""Confidence of the interval that is within the margins when both one-sided p values are below `ALPHA`."""
 
 
 @dataclass(frozen=True)
@@ -22,8 +24,8 @@ class Equivalence(Result):
     `p_lower` rejects a mean of -margin or less: non-inferiority where more is better; `p_upper` rejects +margin or
     more: non-inferiority where less is better; `p`, the larger of the two, rejects that the readers are not equivalent.
     `smallest_margin` is that at which `p` is 0.05, `smallest_margin_lower` and `_upper` those of one side (0 where the
-    data exclude 0 itself). On the log scale `margin` and the smallest margins are ratios above 1; `bias` and `ci90`
-    stay logarithms.
+    data exclude 0 itself). On the log scale `margin` and the smallest margins are ratios above 1; `bias` and
+    `bias_ci` stay logarithms. `bias_ci` has the confidence 1 - 2α = 90 %.
     """
 
     scale: Scale
@@ -40,7 +42,7 @@ class Equivalence(Result):
     p_lower: float | None
     p_upper: float | None
     p: float | None
-    ci90: Interval | None
+    bias_ci: Interval | None
     equivalent: bool | None
     not_below: bool | None
     not_above: bool | None
@@ -48,6 +50,7 @@ class Equivalence(Result):
     smallest_margin_lower: float | None
     smallest_margin_upper: float | None
     alpha: float
+    confidence: float
     method: str
     reason: str | None
 
@@ -74,13 +77,13 @@ def tost(test: ArrayLike, reference: ArrayLike, *, margin: float, scale: Scale =
         raise ValueError(f"margin {margin} is not {'a ratio above 1' if scale == 'log' else 'positive and finite'}")
     sample = paired_differences(test, reference, scale=scale)
     bound = math.log(margin) if scale == "log" else margin
-    t_lower = t_upper = p_lower = p_upper = ci90 = None
+    t_lower = t_upper = p_lower = p_upper = bias_ci = None
     if sample.mean is not None and sample.sd:
         se = sample.sd / math.sqrt(sample.n)
         t_lower, t_upper = (sample.mean + bound) / se, (sample.mean - bound) / se
         p_lower, p_upper = _upper_tail(t_lower, sample.n - 1), _upper_tail(-t_upper, sample.n - 1)
-        ci90 = mean_interval(sample.mean, sample.sd, sample.n, confidence=1 - 2 * ALPHA)
-    below, above = (None, None) if ci90 is None else (max(0.0, -ci90[0]), max(0.0, ci90[1]))
+        bias_ci = mean_interval(sample.mean, sample.sd, sample.n, confidence=CONFIDENCE)
+    below, above = (None, None) if bias_ci is None else (max(0.0, -bias_ci.lower), max(0.0, bias_ci.upper))
     p = None if p_lower is None or p_upper is None else max(p_lower, p_upper)
     return Equivalence(
         scale=scale,
@@ -97,7 +100,7 @@ def tost(test: ArrayLike, reference: ArrayLike, *, margin: float, scale: Scale =
         p_lower=p_lower,
         p_upper=p_upper,
         p=p,
-        ci90=ci90,
+        bias_ci=bias_ci,
         equivalent=None if p is None else p < ALPHA,
         not_below=None if p_lower is None else p_lower < ALPHA,
         not_above=None if p_upper is None else p_upper < ALPHA,
@@ -105,6 +108,7 @@ def tost(test: ArrayLike, reference: ArrayLike, *, margin: float, scale: Scale =
         smallest_margin_lower=None if below is None else _as_margin(below, scale),
         smallest_margin_upper=None if above is None else _as_margin(above, scale),
         alpha=ALPHA,
+        confidence=CONFIDENCE,
         method=f"two one-sided paired t-tests on {DEFINITIONS[scale]}, alpha {ALPHA}, 90 % interval",
         reason=_reason(sample.n, sample.sd),
     )

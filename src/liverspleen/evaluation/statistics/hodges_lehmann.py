@@ -36,7 +36,7 @@ def hodges_lehmann(differences: Floats) -> tuple[float | None, Interval | None]:
     rank = _interval_rank(n)
     if rank is None or averages[0] == averages[-1]:
         return estimate, None
-    return estimate, (float(averages[rank - 1]), float(averages[averages.size - rank]))
+    return estimate, Interval(float(averages[rank - 1]), float(averages[averages.size - rank]))
 
 
 @lru_cache(maxsize=4096)

@@ -1,7 +1,7 @@
 """Confidence intervals of a mean, of an SD, and of limits of agreement by five methods.
 
-All are 95 % and take differences for independent and normal. The limits of agreement are mean ± 1.96 SD; an interval of
-a limit says where the mean ± 1.96 SD of the population may lie.
+All assume that differences are independent and normal. The limits of agreement are mean ± multiplier × SD; a confidence
+interval of a limit contains the limit of the population with the stated confidence.
 """
 
 from __future__ import annotations
@@ -9,79 +9,111 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
 from liverspleen.evaluation.statistics.samples import Result
 
-MULTIPLIER: Final = 1.96  # as printed by the paper, not the quantile 1.959964
+LOA_MULTIPLIER: Final = 1.96
+"""SDs from the mean to a limit of agreement: as printed by the paper, not the quantile 1.959964."""
+
 CONFIDENCE: Final = 0.95
-CONTENT: Final = 0.95  # share of the population between the limits: Carkeet 2015
+CONTENT: Final = 0.95
+"""Fraction of the population between limits of agreement with `LOA_MULTIPLIER`: Carkeet 2015."""
 
-Interval = tuple[float, float]
 
-_TAIL: Final = (1 - CONFIDENCE) / 2
+class Interval(NamedTuple):
+    """The bounds of an interval.
+
+    >>> lower, upper = Interval(1.0, 2.0)
+    >>> Interval(1.0, 2.0).scaled(10.0)
+    Interval(lower=10.0, upper=20.0)
+    """
+
+    lower: float
+    upper: float
+
+    def scaled(self, factor: float) -> Interval:
+        """Both bounds times a positive factor."""
+        return Interval(self.lower * factor, self.upper * factor)
 
 
 @dataclass(frozen=True)
 class LimitIntervals(Result):
     """The confidence intervals of the lower and of the upper limit of agreement."""
 
-    lower: Interval
-    upper: Interval
+    loa_lower_ci: Interval
+    loa_upper_ci: Interval
+
+
+@dataclass(frozen=True)
+class AgreementIntervals(Result):
+    """Confidence intervals of a bias, of an SD, and of the limits of agreement by five methods.
+
+    `exact_factors` and `exact_pair_factors` are the multiples of the SD in `exact` and `exact_pair`. The tolerance
+    interval contains `content_of(multiplier)` of the population (95 % at 1.96) with the stated confidence.
+    """
+
+    bias_ci: Interval
+    sd_ci: Interval
+    ba1999: LimitIntervals
+    ba1986: LimitIntervals
+    exact: LimitIntervals
+    exact_pair: LimitIntervals
+    mover: LimitIntervals
+    exact_factors: Interval
+    exact_pair_factors: Interval
+    tolerance_interval: Interval
+
+
+def agreement_intervals(mean: float, sd: float, n: int, *, multiplier: float, confidence: float) -> AgreementIntervals:
+    """Every interval of `n` ≥ 2 differences with this mean and positive SD."""
+    one, both = exact_factors(n, multiplier, confidence), exact_pair_factors(n, multiplier, confidence)
+    tolerance = tolerance_factor(n, confidence, content_of(multiplier)) * sd
+    return AgreementIntervals(
+        bias_ci=mean_interval(mean, sd, n, confidence=confidence),
+        sd_ci=sd_interval(sd, n - 1, confidence=confidence),
+        ba1999=_around_limits(mean, sd, n, math.sqrt(1 / n + multiplier**2 / (2 * (n - 1))), multiplier, confidence),
+        ba1986=_around_limits(mean, sd, n, math.sqrt(3 / n), multiplier, confidence),
+        exact=_by_factors(mean, sd, one),
+        exact_pair=_by_factors(mean, sd, both),
+        mover=_mover_intervals(mean, sd, n, multiplier, confidence),
+        exact_factors=one,
+        exact_pair_factors=both,
+        tolerance_interval=Interval(mean - tolerance, mean + tolerance),
+    )
+
+
+def content_of(multiplier: float) -> float:
+    """Fraction of a normal population within mean ± multiplier × SD; exactly 0.95 for 1.96.
+
+    >>> content_of(1.96), round(content_of(2.0), 4)
+    (0.95, 0.9545)
+    """
+    return CONTENT if multiplier == LOA_MULTIPLIER else math.erf(multiplier / math.sqrt(2))
 
 
 def mean_interval(mean: float, sd: float, n: int, *, confidence: float = CONFIDENCE) -> Interval:
     """Student's t interval of a mean of `n` ≥ 2 values."""
     half = t_quantile((1 + confidence) / 2, n - 1) * sd / math.sqrt(n)
-    return mean - half, mean + half
+    return Interval(mean - half, mean + half)
 
 
-def sd_interval(sd: float, df: int) -> Interval:
-    """χ² interval of an SD with `df` degrees of freedom; it scales, so it serves a CV or an RC as well.
+def sd_interval(sd: float, df: int, *, confidence: float = CONFIDENCE) -> Interval:
+    """χ² interval of an SD with `df` degrees of freedom; it scales with the SD, so it is that of a CV or an RC as well.
 
     >>> [round(bound, 4) for bound in sd_interval(1.0, 14)]
     [0.7321, 1.5771]
     """
     from scipy.special import chdtri
 
-    # chdtri takes the upper tail.
-    return sd * math.sqrt(df / float(chdtri(df, _TAIL))), sd * math.sqrt(df / float(chdtri(df, 1 - _TAIL)))
-
-
-def ba1999_intervals(mean: float, sd: float, n: int) -> LimitIntervals:
-    """Limit ± t √(1/n + 1.96²/(2(n - 1))) SD: approximate (Bland and Altman, Stat Methods Med Res 1999;8:135-160)."""
-    return _around_limits(mean, sd, n, math.sqrt(1 / n + MULTIPLIER**2 / (2 * (n - 1))))
-
-
-def ba1986_intervals(mean: float, sd: float, n: int) -> LimitIntervals:
-    """Limit ± t √(3/n) SD: approximate (Bland and Altman, Lancet 1986;327:307-310)."""
-    return _around_limits(mean, sd, n, math.sqrt(3 / n))
-
-
-def exact_intervals(mean: float, sd: float, n: int) -> LimitIntervals:
-    """Mean ± factors of `exact_factors`, exact for either limit alone."""
-    return _by_factors(mean, sd, exact_factors(n))
-
-
-def exact_pair_intervals(mean: float, sd: float, n: int) -> LimitIntervals:
-    """Mean ± factors of `exact_pair_factors`, exact for both limits taken together."""
-    return _by_factors(mean, sd, exact_pair_factors(n))
-
-
-def mover_intervals(mean: float, sd: float, n: int) -> LimitIntervals:
-    """Intervals of the mean (t) and of 1.96 SD (χ²) joined by MOVER (Donner and Zou, SMMR 2012;21:347-359)."""
-    to_mean = mean_interval(mean, sd, n)[1] - mean
-    sd_lower, sd_upper = sd_interval(sd, n - 1)
-    inward = math.hypot(to_mean, MULTIPLIER * (sd - sd_lower))
-    outward = math.hypot(to_mean, MULTIPLIER * (sd_upper - sd))
-    low, high = mean - MULTIPLIER * sd, mean + MULTIPLIER * sd
-    return LimitIntervals(lower=(low - outward, low + inward), upper=(high - inward, high + outward))
+    tail = (1 - confidence) / 2  # chdtri takes the upper tail
+    return Interval(sd * math.sqrt(df / float(chdtri(df, tail))), sd * math.sqrt(df / float(chdtri(df, 1 - tail))))
 
 
 @lru_cache(maxsize=4096)
-def exact_factors(n: int) -> Interval:
+def exact_factors(n: int, multiplier: float = LOA_MULTIPLIER, confidence: float = CONFIDENCE) -> Interval:
     """Factors g of mean ± g SD that bound one limit of agreement: quantiles of noncentral t over √n, for `n` ≥ 2.
 
     Source: Carkeet, Optom Vis Sci 2015;92:e71-e80.
@@ -91,28 +123,32 @@ def exact_factors(n: int) -> Interval:
     """
     from scipy.stats import nct
 
-    root = math.sqrt(n)
-    inner, outer = (float(nct.ppf(tail, n - 1, MULTIPLIER * root)) / root for tail in (_TAIL, 1 - _TAIL))
-    return inner, outer
+    root, tail = math.sqrt(n), (1 - confidence) / 2
+    inner, outer = (float(nct.ppf(p, n - 1, multiplier * root)) / root for p in (tail, 1 - tail))
+    return Interval(inner, outer)
 
 
 @lru_cache(maxsize=4096)
-def exact_pair_factors(n: int) -> Interval:
-    """Two-sided tolerance factors of 95 % content at confidence 2.5 % and 97.5 %, for `n` ≥ 2.
+def exact_pair_factors(n: int, multiplier: float = LOA_MULTIPLIER, confidence: float = CONFIDENCE) -> Interval:
+    """Two-sided tolerance factors that bound both limits of agreement together, for `n` ≥ 2.
+
+    The content is that of the multiplier (95 % at 1.96); at a confidence of 95 % the factors have the confidences
+    2.5 % and 97.5 %.
 
     Source: Carkeet, Optom Vis Sci 2015;92:e71-e80.
 
     >>> [round(factor, 4) for factor in exact_pair_factors(15)]
     [1.468, 3.2069]
     """
-    return tolerance_factor(n, _TAIL), tolerance_factor(n, 1 - _TAIL)
+    content, tail = content_of(multiplier), (1 - confidence) / 2
+    return Interval(tolerance_factor(n, tail, content), tolerance_factor(n, 1 - tail, content))
 
 
 @lru_cache(maxsize=4096)
-def tolerance_factor(n: int, confidence: float) -> float:
-    """The k for which mean ± k SD of `n` ≥ 2 normal values hold ≥ 95 % of the population with this confidence.
+def tolerance_factor(n: int, confidence: float, content: float = CONTENT) -> float:
+    """The k for which mean ± k SD of `n` ≥ 2 normal values contain ≥ `content` of the population with this confidence.
 
-    Given the error e of the mean, the content is 95 % where k SD = r(e) with Φ(e + r) - Φ(e - r) = 0.95; the
+    Given the error e of the mean, the content is reached where k SD = r(e) with Φ(e + r) - Φ(e - r) = content; the
     confidence is the mean over e of P(χ² ≥ (n - 1) r² / k²), by Gauss-Legendre quadrature.
 
     Source: Wald and Wolfowitz, Ann Math Stat 1946;17:208-215, without their approximation.
@@ -124,13 +160,13 @@ def tolerance_factor(n: int, confidence: float) -> float:
     reach = 8.5  # beyond it the normal density is below 1e-16
     standardised = (nodes + 1) / 2 * reach
     weights = weights * reach * np.exp(-(standardised**2) / 2) / math.sqrt(2 * math.pi)
-    radii = _content_radii(standardised / math.sqrt(n))
+    radii = _content_radii(standardised / math.sqrt(n), content)
 
     def excess(log_factor: float) -> float:
         return float(weights @ chdtrc(n - 1, (n - 1) * radii**2 * math.exp(-2 * log_factor))) - confidence
 
     # Howe 1969: close everywhere; the root lies well within a factor of e^1.5 of it.
-    howe = float(ndtri((1 + CONTENT) / 2)) * math.sqrt((n - 1) * (1 + 1 / n) / float(chdtri(n - 1, confidence)))
+    howe = float(ndtri((1 + content) / 2)) * math.sqrt((n - 1) * (1 + 1 / n) / float(chdtri(n - 1, confidence)))
     return math.exp(brentq(excess, math.log(howe) - 1.5, math.log(howe) + 1.5, xtol=1e-13))
 
 
@@ -148,26 +184,43 @@ def two_sided_t(t: float, df: float) -> float:
     return float(2 * stdtr(df, -abs(t)))
 
 
-def _content_radii(errors: np.ndarray) -> np.ndarray:
-    """R with Φ(e + r) - Φ(e - r) = 0.95 for each e ≥ 0, by Newton's method from above."""
+def _content_radii(errors: np.ndarray, content: float) -> np.ndarray:
+    """R with Φ(e + r) - Φ(e - r) = content for each e ≥ 0, by Newton's method from above."""
     from scipy.special import ndtr, ndtri
 
-    radii = errors + ndtri((1 + CONTENT) / 2)
+    radii = errors + ndtri((1 + content) / 2)
     for _ in range(50):
         density = np.exp(-((errors + radii) ** 2) / 2) + np.exp(-((errors - radii) ** 2) / 2)
-        step = (ndtr(errors + radii) - ndtr(errors - radii) - CONTENT) * math.sqrt(2 * math.pi) / density
+        step = (ndtr(errors + radii) - ndtr(errors - radii) - content) * math.sqrt(2 * math.pi) / density
         radii = radii - step
         if np.abs(step).max() < 1e-14:
             break
     return radii
 
 
-def _around_limits(mean: float, sd: float, n: int, standard_errors: float) -> LimitIntervals:
-    half = t_quantile(1 - _TAIL, n - 1) * standard_errors * sd
-    low, high = mean - MULTIPLIER * sd, mean + MULTIPLIER * sd
-    return LimitIntervals(lower=(low - half, low + half), upper=(high - half, high + half))
+def _around_limits(
+    mean: float, sd: float, n: int, standard_errors: float, multiplier: float, confidence: float
+) -> LimitIntervals:
+    """Limit ± t × `standard_errors` × SD.
+
+    The standard errors are √(1/n + multiplier²/(2(n - 1))) (Bland and Altman, Stat Methods Med Res 1999;8:135-160) or
+    √(3/n) (Bland and Altman, Lancet 1986;327:307-310); both are approximate.
+    """
+    half = t_quantile((1 + confidence) / 2, n - 1) * standard_errors * sd
+    low, high = mean - multiplier * sd, mean + multiplier * sd
+    return LimitIntervals(Interval(low - half, low + half), Interval(high - half, high + half))
 
 
 def _by_factors(mean: float, sd: float, factors: Interval) -> LimitIntervals:
-    inner, outer = factors[0] * sd, factors[1] * sd
-    return LimitIntervals(lower=(mean - outer, mean - inner), upper=(mean + inner, mean + outer))
+    inner, outer = factors.scaled(sd)
+    return LimitIntervals(Interval(mean - outer, mean - inner), Interval(mean + inner, mean + outer))
+
+
+def _mover_intervals(mean: float, sd: float, n: int, multiplier: float, confidence: float) -> LimitIntervals:
+    """Intervals of the mean (t) and of the SD (χ²) joined by MOVER (Donner and Zou, SMMR 2012;21:347-359)."""
+    to_mean = mean_interval(mean, sd, n, confidence=confidence).upper - mean
+    sd_lower, sd_upper = sd_interval(sd, n - 1, confidence=confidence)
+    inward = math.hypot(to_mean, multiplier * (sd - sd_lower))
+    outward = math.hypot(to_mean, multiplier * (sd_upper - sd))
+    low, high = mean - multiplier * sd, mean + multiplier * sd
+    return LimitIntervals(Interval(low - outward, low + inward), Interval(high - inward, high + outward))

@@ -38,7 +38,7 @@ class Confirmed(Result):
     n_seeds_undefined: int
     n_cases: int
     mean: float | None
-    ci: Interval | None
+    mean_ci: Interval | None
     seed_sd: float | None
     seed_means: dict[str, float]
     worst_condition: str | None
@@ -53,7 +53,7 @@ class FromBest(Result):
 
     configuration: str
     difference: float
-    ci: Interval | None
+    difference_ci: Interval | None
     shown: bool
     reason: str | None
 
@@ -166,8 +166,8 @@ def _mean(found: SeedCaseMean) -> float:
 
 def _from_best(best: str, other: str, runs: Mapping[str, Floats], confidence: float) -> FromBest:
     found = seed_case_difference(runs[best], runs[other], confidence=confidence)
-    shown = found.ci is not None and found.ci[0] > 0
-    return FromBest(other, found.difference, found.ci, shown, found.reason)
+    shown = found.difference_ci is not None and found.difference_ci.lower > 0
+    return FromBest(other, found.difference, found.difference_ci, shown, found.reason)
 
 
 def _confirmed(
@@ -186,7 +186,7 @@ def _confirmed(
         n_seeds_undefined=found.n_seeds_undefined,
         n_cases=found.n_cases,
         mean=found.mean,
-        ci=found.ci,
+        mean_ci=found.mean_ci,
         seed_sd=found.seed_sd,
         seed_means={seed: mean for seed, mean in by_seed.items() if not math.isnan(mean)},
         worst_condition=worst[0] if worst else None,

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from liverspleen.evaluation.statistics.bootstrap import RESAMPLES, SEED, bca_interval, ratio_jackknife, ratio_replicates
 from liverspleen.evaluation.statistics.intervals import CONFIDENCE, Interval
-from liverspleen.evaluation.statistics.reproducibility import RC_PER_SD, relative_variances
+from liverspleen.evaluation.statistics.reproducibility import RC_MULTIPLIER, relative_variances
 from liverspleen.evaluation.statistics.samples import NOISE, Floats, Result
 from liverspleen.evaluation.statistics.within_subject import Repeats, repeats_of
 
@@ -37,7 +37,7 @@ class RCComparison(Result):
     rc_pct_test: float | None
     rc_pct_reference: float | None
     ratio: float | None
-    ratio_ci_bca: Interval | None
+    ratio_bca_ci: Interval | None
     p: float | None
     exchanges: int
     seed: int
@@ -86,10 +86,10 @@ def compare_rc(test: ArrayLike, reference: ArrayLike) -> RCComparison:
         df=df or None,
         wcv_pct_test=wcv[0],
         wcv_pct_reference=wcv[1],
-        rc_pct_test=None if wcv[0] is None else RC_PER_SD * wcv[0],
-        rc_pct_reference=None if wcv[1] is None else RC_PER_SD * wcv[1],
+        rc_pct_test=None if wcv[0] is None else RC_MULTIPLIER * wcv[0],
+        rc_pct_reference=None if wcv[1] is None else RC_MULTIPLIER * wcv[1],
         ratio=ratio,
-        ratio_ci_bca=interval,
+        ratio_bca_ci=interval,
         p=_exchange_p(differences) if changed else None,
         exchanges=2**first.n if first.n <= ENUMERATED else EXCHANGES,
         seed=SEED,
@@ -136,7 +136,9 @@ def _ratio_interval(first: Floats, second: Floats) -> Interval | None:
     if not (np.isfinite(replicates).all() and np.isfinite(jackknife).all()):
         return None
     found = bca_interval(math.log(float(first.sum() / second.sum())) / 2, replicates, jackknife)
-    return None if found is None else (math.exp(found.lower), math.exp(found.upper))
+    if found is None:
+        return None
+    return Interval(math.exp(found.interval.lower), math.exp(found.interval.upper))
 
 
 def _reason(df: int, ratio: float | None, changed: bool, interval: Interval | None) -> str | None:

@@ -45,7 +45,7 @@ class Concordance(Result):
     n: int
     n_dropped: int
     ccc: float | None
-    ci: Interval | None
+    ccc_ci: Interval | None
     pearson: float | None
     bias_correction: float | None
     location_shift: float | None
@@ -137,12 +137,12 @@ def concordance_correlation(test: ArrayLike, reference: ArrayLike) -> Concordanc
         se = _z_standard_error(ccc, pearson, location, n)
         if se is not None:
             half = float(ndtri((1 + CONFIDENCE) / 2)) * se
-            ci = math.tanh(math.atanh(ccc) - half), math.tanh(math.atanh(ccc) + half)
+            ci = Interval(math.tanh(math.atanh(ccc) - half), math.tanh(math.atanh(ccc) + half))
     return Concordance(
         n=n,
         n_dropped=pairs.n_missing,
         ccc=ccc,
-        ci=ci,
+        ccc_ci=ci,
         pearson=pearson,
         bias_correction=correction,
         location_shift=location,
@@ -172,7 +172,7 @@ def _mean_squares(table: Floats) -> tuple[float, float, float]:
 def _consistency_interval(msr: float, mse: float, n: int, k: int) -> Interval:
     ratio, df = msr / mse, (n - 1) * (k - 1)
     low, high = ratio / _f_quantile(n - 1, df), ratio * _f_quantile(df, n - 1)
-    return (low - 1) / (low + k - 1), (high - 1) / (high + k - 1)
+    return Interval((low - 1) / (low + k - 1), (high - 1) / (high + k - 1))
 
 
 def _agreement_interval(msr: float, msc: float, mse: float, rho: float, n: int, k: int) -> Interval | None:
@@ -183,8 +183,8 @@ def _agreement_interval(msr: float, msc: float, mse: float, rho: float, n: int, 
     df = (a * msc + b * mse) ** 2 / ((a * msc) ** 2 / (k - 1) + (b * mse) ** 2 / ((n - 1) * (k - 1)))
     low, high = _f_quantile(n - 1, df), _f_quantile(df, n - 1)
     rest = k * msc + (k * n - k - n) * mse
-    bounds = n * (msr - low * mse) / (low * rest + n * msr), n * (high * msr - mse) / (rest + n * high * msr)
-    return bounds if math.isfinite(bounds[0]) and math.isfinite(bounds[1]) else None
+    lower, upper = n * (msr - low * mse) / (low * rest + n * msr), n * (high * msr - mse) / (rest + n * high * msr)
+    return Interval(lower, upper) if math.isfinite(lower) and math.isfinite(upper) else None
 
 
 def _f_quantile(df_numerator: float, df_denominator: float) -> float:

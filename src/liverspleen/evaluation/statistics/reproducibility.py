@@ -9,12 +9,22 @@ from typing import Final
 import numpy as np
 from numpy.typing import ArrayLike
 
-from liverspleen.evaluation.statistics.bootstrap import RESAMPLES, SEED, bca_interval, ratio_jackknife, ratio_replicates
-from liverspleen.evaluation.statistics.intervals import CONFIDENCE, MULTIPLIER, Interval, sd_interval
+from liverspleen.evaluation.statistics.bootstrap import (
+    RESAMPLES,
+    SEED,
+    BCa,
+    bca_interval,
+    ratio_jackknife,
+    ratio_replicates,
+)
+from liverspleen.evaluation.statistics.intervals import CONFIDENCE, Interval, sd_interval
 from liverspleen.evaluation.statistics.samples import NOISE, Floats, Result, complete_pairs, reasons
 from liverspleen.evaluation.statistics.within_subject import Repeats, repeats_of, within_variances
 
-RC_PER_SD: Final = MULTIPLIER * math.sqrt(2)
+RC_QUANTILE: Final = 1.96
+"""SDs of a difference that 95 % of differences do not exceed, as printed by the paper; not `LOA_MULTIPLIER`."""
+
+RC_MULTIPLIER: Final = RC_QUANTILE * math.sqrt(2)
 """Two measurements differ by less than this many within-subject SDs in 95 % of cases."""
 
 LARGEST_LOG_SD: Final = 26.0  # above it exp(sw²) is no float64
@@ -33,7 +43,7 @@ class LogRC(Result):
     wcv_pct_lognormal: float
     wcv_pct_exp_minus_1: float
     rc_pct_lognormal: float
-    rc_ci_lognormal: Interval | None
+    rc_lognormal_ci: Interval | None
     rc_pct_exp_minus_1: float
     asymmetric_limits_pct: Interval
 
@@ -67,7 +77,7 @@ class BiasRemovedRC(Result):
 class PercentageRC(Result):
     """Percentage reproducibility coefficient, within-subject CV and their intervals, all in percent.
 
-    `ci_lower` and `ci_upper` are the χ² interval of the RC, `wcv_ci` that of the wCV; `*_bca` are bootstrap intervals
+    `rc_ci` is the χ² interval of the RC, `wcv_ci` that of the wCV; `rc_bca_ci` and `wcv_bca_ci` are bootstrap intervals
     over subjects. `n_dropped` = `n_missing` (fewer than two readings) + `n_undefined` (the mean of the subject is
     zero). `positions` tells which subjects entered. `log`, `wsd` and `bias_removed` are other definitions, for
     comparison; `log` needs positive readings (and their SD a finite CV), `bias_removed` two subjects with every repeat.
@@ -79,12 +89,11 @@ class PercentageRC(Result):
     n_undefined: int
     wcv_pct: float | None
     rc_pct: float | None
-    ci_lower: float | None
-    ci_upper: float | None
+    rc_ci: Interval | None
     df: int | None
     wcv_ci: Interval | None
-    rc_ci_bca: Interval | None
-    wcv_ci_bca: Interval | None
+    rc_bca_ci: Interval | None
+    wcv_bca_ci: Interval | None
     bca_acceleration: float | None
     log: LogRC | None
     wsd: WithinSD | None
@@ -119,15 +128,15 @@ def percentage_rc(first: ArrayLike, second: ArrayLike | None = None) -> Percenta
     3
     """
     repeats = repeats_of(first if second is None else _columns(first, second))
-    wcv = rc = lower = upper = wcv_ci = bca = None
+    wcv = rc = rc_ci = wcv_ci = bca = None
     df = int(repeats.df.sum())
     if df:
         squares = relative_variances(repeats)
         weights = repeats.df
         wcv = 100 * math.sqrt(float(weights @ squares) / df)
-        rc = RC_PER_SD * wcv
+        rc = RC_MULTIPLIER * wcv
         if wcv:
-            lower, upper = sd_interval(rc, df)
+            rc_ci = sd_interval(rc, df)
             wcv_ci = sd_interval(wcv, df)
             bca = _bca(weights * squares, weights)
     log, bare = _log(repeats), _bias_removed(repeats)
@@ -138,20 +147,19 @@ def percentage_rc(first: ArrayLike, second: ArrayLike | None = None) -> Percenta
         n_undefined=repeats.n_undefined,
         wcv_pct=wcv,
         rc_pct=rc,
-        ci_lower=lower,
-        ci_upper=upper,
+        rc_ci=rc_ci,
         df=df or None,
         wcv_ci=wcv_ci,
-        rc_ci_bca=bca and (bca[0] * RC_PER_SD, bca[1] * RC_PER_SD),
-        wcv_ci_bca=bca and (bca[0], bca[1]),
-        bca_acceleration=bca and bca[2],
+        rc_bca_ci=None if bca is None else bca.interval.scaled(RC_MULTIPLIER),
+        wcv_bca_ci=None if bca is None else bca.interval,
+        bca_acceleration=None if bca is None else bca.acceleration,
         log=log,
         wsd=_wsd(repeats),
         bias_removed=bare,
         confidence=CONFIDENCE,
-        multiplier=MULTIPLIER,
+        multiplier=RC_MULTIPLIER,
         units="%",
-        method=f"%RC = {MULTIPLIER} sqrt(2 wCV^2), wCV by root mean square of the CV of each subject; "
+        method=f"%RC = {RC_QUANTILE} sqrt(2 wCV^2), wCV by root mean square of the CV of each subject; "
         "95 % CI by chi-square with sum (K - 1) degrees of freedom",
         reason=_rc_reason(df, rc, bca=bca is not None, log=log is not None, bias_removed=bare is not None),
         positions=tuple(repeats.positions.tolist()),
@@ -184,14 +192,13 @@ def _columns(first: ArrayLike, second: ArrayLike) -> Floats:
     return table
 
 
-def _bca(numerators: Floats, weights: Floats) -> tuple[float, float, float] | None:
-    """BCa interval of the wCV in percent, and its acceleration; None with one subject."""
+def _bca(numerators: Floats, weights: Floats) -> BCa | None:
+    """BCa interval of the wCV in percent; None with one subject."""
     if weights.size < 2:
         return None
     replicates = 100 * np.sqrt(ratio_replicates(numerators, weights, resamples=RESAMPLES, seed=SEED))
     jackknife = 100 * np.sqrt(ratio_jackknife(numerators, weights))
-    found = bca_interval(100 * math.sqrt(numerators.sum() / weights.sum()), replicates, jackknife)
-    return None if found is None else (found.lower, found.upper, found.acceleration)
+    return bca_interval(100 * math.sqrt(numerators.sum() / weights.sum()), replicates, jackknife)
 
 
 def _log(repeats: Repeats) -> LogRC | None:
@@ -204,19 +211,21 @@ def _log(repeats: Repeats) -> LogRC | None:
     sw = math.sqrt(float(repeats.df @ variances) / df)
     if sw > LARGEST_LOG_SD:
         return None
-    half = RC_PER_SD * sw
+    half = RC_MULTIPLIER * sw
     interval = sd_interval(sw, df) if sw else None
-    if interval and interval[1] > LARGEST_LOG_SD:
+    if interval is not None and interval.upper > LARGEST_LOG_SD:
         interval = None
     return LogRC(
         sw_log=sw,
         df=df,
         wcv_pct_lognormal=_lognormal_pct(sw),
         wcv_pct_exp_minus_1=100 * math.expm1(sw),
-        rc_pct_lognormal=RC_PER_SD * _lognormal_pct(sw),
-        rc_ci_lognormal=interval and (RC_PER_SD * _lognormal_pct(interval[0]), RC_PER_SD * _lognormal_pct(interval[1])),
-        rc_pct_exp_minus_1=RC_PER_SD * 100 * math.expm1(sw),
-        asymmetric_limits_pct=(100 * math.expm1(-half), 100 * math.expm1(half)),
+        rc_pct_lognormal=RC_MULTIPLIER * _lognormal_pct(sw),
+        rc_lognormal_ci=None
+        if interval is None
+        else Interval(_lognormal_pct(interval.lower), _lognormal_pct(interval.upper)).scaled(RC_MULTIPLIER),
+        rc_pct_exp_minus_1=RC_MULTIPLIER * 100 * math.expm1(sw),
+        asymmetric_limits_pct=Interval(100 * math.expm1(-half), 100 * math.expm1(half)),
     )
 
 
@@ -233,10 +242,10 @@ def _wsd(repeats: Repeats) -> WithinSD | None:
     wcv = 100 * wsd / mean if mean > NOISE * float(np.nanmax(np.abs(repeats.values))) else None
     return WithinSD(
         wsd=wsd,
-        rc_absolute=RC_PER_SD * wsd,
-        rc_absolute_ci=sd_interval(RC_PER_SD * wsd, df) if wsd else None,
+        rc_absolute=RC_MULTIPLIER * wsd,
+        rc_absolute_ci=sd_interval(RC_MULTIPLIER * wsd, df) if wsd else None,
         wcv_pct=wcv,
-        rc_pct=None if wcv is None else RC_PER_SD * wcv,
+        rc_pct=None if wcv is None else RC_MULTIPLIER * wcv,
     )
 
 
@@ -249,4 +258,4 @@ def _bias_removed(repeats: Repeats) -> BiasRemovedRC | None:
     wcv = 100 * math.sqrt(float((residuals**2).sum()) / df)
     if np.abs(residuals).max() <= NOISE:
         wcv = 0.0
-    return BiasRemovedRC(wcv, RC_PER_SD * wcv, sd_interval(RC_PER_SD * wcv, df) if wcv else None, df)
+    return BiasRemovedRC(wcv, RC_MULTIPLIER * wcv, sd_interval(RC_MULTIPLIER * wcv, df) if wcv else None, df)

@@ -15,7 +15,7 @@ import numpy as np
 
 from liverspleen.evaluation.statistics.equivalence import ALPHA
 from liverspleen.evaluation.statistics.intervals import (
-    MULTIPLIER,
+    LOA_MULTIPLIER,
     exact_factors,
     exact_pair_factors,
     sd_interval,
@@ -78,8 +78,8 @@ class _Width:
 
 _APPROXIMATE: Final = _Width(
     "approximate",
-    f"{MULTIPLIER} sqrt(3/n) SD, with the SD taken as known (Bland and Altman 1986)",
-    lambda n: MULTIPLIER * math.sqrt(3 / n),
+    f"{LOA_MULTIPLIER} sqrt(3/n) SD, with the SD taken as known (Bland and Altman 1986)",
+    lambda n: LOA_MULTIPLIER * math.sqrt(3 / n),
     lambda n: n - 1,
 )
 _ONE_LIMIT: Final = _Width(

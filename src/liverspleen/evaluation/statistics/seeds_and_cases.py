@@ -41,7 +41,7 @@ class SeedCaseMean(Result):
     n_seeds_undefined: int
     n_cases_left_out: int
     mean: float | None
-    ci: Interval | None
+    mean_ci: Interval | None
     seed_sd: float | None
     case_sd: float | None
     confidence: float
@@ -54,7 +54,7 @@ class SeedCaseDifference(Result):
     """Difference of two such means on the same cases, first minus second, with its interval; None where undefined."""
 
     difference: float
-    ci: Interval | None
+    difference_ci: Interval | None
     reason: str | None
 
 
@@ -84,7 +84,7 @@ def seed_case_mean(table: ArrayLike, *, confidence: float = CONFIDENCE) -> SeedC
         n_seeds_undefined=n_seeds_undefined,
         n_cases_left_out=n_cases_left_out,
         mean=mean,
-        ci=None if half is None or mean is None else (mean - half, mean + half),
+        mean_ci=None if half is None or mean is None else Interval(mean - half, mean + half),
         seed_sd=math.sqrt(spread.seed * n_seeds) if scores.size and n_seeds > 1 else None,
         case_sd=math.sqrt(spread.case * n_cases) if scores.size and n_cases > 1 else None,
         confidence=confidence,
@@ -111,7 +111,7 @@ def seed_case_difference(first: Floats, second: Floats, *, confidence: float = C
     half = _half_width([_spread(first), _spread(second)], _variance(by_case) / by_case.size, by_case.size, confidence)
     if half <= NOISE * max(float(np.abs(first).max()), float(np.abs(second).max())):
         return SeedCaseDifference(difference, None, "no spread over seeds and cases")
-    return SeedCaseDifference(difference, (difference - half, difference + half), None)
+    return SeedCaseDifference(difference, Interval(difference - half, difference + half), None)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from liverspleen.evaluation.statistics.intervals import Interval
+from liverspleen.evaluation.statistics.reproducibility import RC_QUANTILE
 from liverspleen.evaluation.statistics.samples import Result
 
 Verdict = Literal["beyond", "between", "within"]
@@ -43,7 +44,7 @@ class VolumeChange(Result):
     change_pct: float | None
     change_of_first_pct: float | None
     rc_pct: float | None
-    rc_ci_pct: Interval | None
+    rc_ci: Interval | None
     band_pct: Interval | None
     band_of_first_pct: tuple[float, float | None] | None
     verdict: Verdict | None
@@ -56,7 +57,7 @@ def volume_change(
     after: float | None,
     *,
     rc_pct: float | None,
-    rc_ci_pct: Interval | None = None,
+    rc_ci: tuple[float, float] | None = None,
     before_status: str = "ok",
     after_status: str = "ok",
 ) -> VolumeChange:
@@ -75,20 +76,20 @@ def volume_change(
 
     Source: Raunig et al., Stat Methods Med Res 2015;24:27-67; RC as in Ahn et al. 2020.
 
-    >>> found = volume_change(1500.0, 1230.0, rc_pct=16.7, rc_ci_pct=(13.1, 19.8))
+    >>> found = volume_change(1500.0, 1230.0, rc_pct=16.7, rc_ci=(13.1, 19.8))
     >>> round(found.change_pct, 2), round(found.change_of_first_pct, 1), found.verdict
     (-19.78, -18.0, 'between')
     >>> volume_change(180.0, 240.0, rc_pct=10.0, after_status="truncated").reason
     'the second volume is truncated: only a part of the organ is in the image'
     """
-    _check(before, after, rc_pct, rc_ci_pct)
+    _check(before, after, rc_pct, rc_ci)
     reason = _reason((before, after), (before_status, after_status))
     difference = of_mean = of_first = None
     if reason is None and before is not None and after is not None:
         difference = after - before
         of_mean = 200 * difference / (after + before)
         of_first = 100 * difference / before if before else None
-    ends = None if rc_pct is None else rc_ci_pct or (rc_pct, rc_pct)
+    ends = None if rc_pct is None else Interval(*(rc_ci or (rc_pct, rc_pct)))
     return VolumeChange(
         before=before,
         after=after,
@@ -98,20 +99,20 @@ def volume_change(
         change_pct=of_mean,
         change_of_first_pct=of_first,
         rc_pct=rc_pct,
-        rc_ci_pct=rc_ci_pct,
-        band_pct=None if rc_pct is None else (-rc_pct, rc_pct),
+        rc_ci=None if rc_ci is None else Interval(*rc_ci),
+        band_pct=None if rc_pct is None else Interval(-rc_pct, rc_pct),
         band_of_first_pct=None if rc_pct is None else _of_first(rc_pct),
         verdict=None if of_mean is None or ends is None else _verdict(abs(of_mean), ends),
-        method="change = 200 (after - before) / (after + before), against %RC = 1.96 sqrt(2 wCV^2)"
-        + (" and its 95 % interval" if rc_ci_pct else ""),
+        method=f"change = 200 (after - before) / (after + before), against %RC = {RC_QUANTILE} sqrt(2 wCV^2)"
+        + (" and its 95 % interval" if rc_ci else ""),
         reason=reason or ("no RC to hold the change against" if rc_pct is None else None),
     )
 
 
 def _verdict(size: float, ends: Interval) -> Verdict:
-    if size > ends[1]:
+    if size > ends.upper:
         return "beyond"
-    return "within" if size <= ends[0] else "between"
+    return "within" if size <= ends.lower else "between"
 
 
 def _of_first(rc_pct: float) -> tuple[float, float | None]:
@@ -133,13 +134,13 @@ def _reason(volumes: tuple[float | None, float | None], statuses: tuple[str, str
     return "; ".join(reasons) or None
 
 
-def _check(before: float | None, after: float | None, rc_pct: float | None, rc_ci_pct: Interval | None) -> None:
+def _check(before: float | None, after: float | None, rc_pct: float | None, rc_ci: tuple[float, float] | None) -> None:
     for name, volume in (("before", before), ("after", after)):
         if volume is not None and not (math.isfinite(volume) and volume >= 0):
             raise ValueError(f"{name} {volume} is not a volume of 0 or more")
     if rc_pct is not None and not (math.isfinite(rc_pct) and rc_pct > 0):
         raise ValueError(f"RC {rc_pct} is not a number above 0")
-    if rc_ci_pct is not None and not (
-        rc_pct is not None and 0 <= rc_ci_pct[0] <= rc_pct <= rc_ci_pct[1] and math.isfinite(rc_ci_pct[1])
+    if rc_ci is not None and not (
+        rc_pct is not None and 0 <= rc_ci[0] <= rc_pct <= rc_ci[1] and math.isfinite(rc_ci[1])
     ):
-        raise ValueError(f"interval {rc_ci_pct} of the RC does not hold the RC {rc_pct}")
+        raise ValueError(f"interval {rc_ci} of the RC does not hold the RC {rc_pct}")

@@ -1,4 +1,4 @@
-"""The series in a folder tree, each with the reasons why it is left, if it is."""
+"""The DICOM series of a folder tree, each with the reasons why it is excluded."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 from liverspleen.imaging.dicom.folders import files_below
 from liverspleen.imaging.dicom.header import CT_IMAGE, DAMAGED, ENHANCED_CT, SEGMENTATION, Instance, read_instance
 from liverspleen.imaging.dicom.quiet import pydicom, quiet
-from liverspleen.imaging.dicom.series import Left, Series, age_years, phase_of
+from liverspleen.imaging.dicom.series import Reason, Series, age_years, phase_of
 from liverspleen.imaging.dicom.stack import SAME_MM, Stack, stack
 from liverspleen.imaging.geometry import Geometry
 from liverspleen.storage import StrPath
@@ -22,7 +22,7 @@ UNREADABLE, NOT_CT, LOCALIZER, DERIVED = "LS-DCM-001", "LS-DCM-002", "LS-DCM-003
 MULTIFRAME, NO_CODEC, MIXED, A_SEGMENTATION = "LS-DCM-005", "LS-DCM-006", "LS-DCM-015", "LS-DCM-016"
 NO_PATIENT_ID, NO_SERIES_UID, THICKNESS, NO_RESCALE = "LS-DCM-020", "LS-DCM-021", "LS-DCM-022", "LS-DCM-023"
 
-_STAND_IN = (NO_PATIENT_ID, NO_SERIES_UID)
+_REPLACED_IDS = (NO_PATIENT_ID, NO_SERIES_UID)
 _MODALITIES = (
     "MR",
     "PT",
@@ -42,24 +42,23 @@ _MODALITIES = (
     "RTDOSE",
     "RTPLAN",
 )
-"""Those named in a reason; the field may hold anything."""
+"""Modalities that a reason may print; the field may hold any text."""
 
 
 def find_series(root: StrPath, *, minimum_slices: int = 5, by_folder: bool = False) -> tuple[Series, ...]:
-    """Every DICOM series below `root`, from headers alone, in the order of folders and UIDs.
+    """Return every DICOM series below `root`, from the headers, in the order of folders and UIDs.
 
-    Files belong together by SeriesInstanceUID, or where it is empty by StudyInstanceUID and folder (LS-DCM-021).
-    Localizers, derived images and multi-frame images of a series come as a series of their own, and so does each
-    DICOM file that cannot be read. Files that are no DICOM, and DICOMDIR, are passed over; nothing outside `root` is
-    read. A series that can be taken has at least `minimum_slices` slices of one CT on one even, unsheared grid.
-    With `by_folder` each folder is one series whatever its UIDs say: some tools that remove names give every file a UID
-    of its own.
+    Files are grouped by SeriesInstanceUID, or if it is empty by StudyInstanceUID and folder (LS-DCM-021). Localizers,
+    derived images and multi-frame images of a series are separate series, and so is each DICOM file that cannot be
+    read. Other files and DICOMDIR are skipped, and no file outside `root` is read. A usable series has at least
+    `minimum_slices` slices of one CT on one regular, unsheared grid. With `by_folder` each folder is one series and
+    UIDs are ignored, because some anonymisation tools give every file its own UID.
 
-    Reasons to leave one: LS-DCM-001 file or folder cannot be read, 002 no CT image, 003 localizer, 004 derived or
+    Reasons for exclusion: LS-DCM-001 file or folder cannot be read, 002 not a CT image, 003 localizer, 004 derived or
     secondary, 005 multi-frame, 006 no codec, 007 no geometry, 008 mixed orientation, 009 mixed matrix or pixel
     spacing, 010 gantry tilt, 011 duplicate slice, 012 missing slice, 013 irregular gap, 014 too few slices,
     015 files of several series, 016 a segmentation. Warnings: LS-DCM-020 no PatientID, 021 no SeriesInstanceUID,
-    022 slice thickness is not the spacing, 023 values that may not be HU.
+    022 slice thickness differs from the spacing, 023 values that may not be HU.
     """
     with quiet():
         return _series_below(Path(root), minimum_slices, by_folder)
@@ -80,20 +79,21 @@ def _series_below(root: Path, minimum_slices: int, by_folder: bool) -> tuple[Ser
         if instance is not None:
             if by_folder:
                 instance = replace(instance, series_uid="", study_uid="", patient_id="", marks=())
-            own = (instance.series_uid,) if instance.series_uid else ("", instance.study_uid, folder)
-            groups[(*own, _kind(instance)[0])].append(instance)
+            key = (instance.series_uid,) if instance.series_uid else ("", instance.study_uid, folder)
+            groups[(*key, _kind(instance)[0])].append(instance)
     found = [_series(instances, minimum_slices) for _, instances in sorted(groups.items())]
-    if by_folder:  # the UIDs were not asked for
+    if by_folder:  # UIDs are ignored, so their absence is no warning
         found = [
-            replace(series, warnings=tuple(w for w in series.warnings if w.code not in _STAND_IN)) for series in found
+            replace(series, warnings=tuple(w for w in series.warnings if w.code not in _REPLACED_IDS))
+            for series in found
         ]
     return tuple(sorted([*found, *broken], key=lambda series: series.folder))
 
 
 def _kind(instance: Instance) -> tuple[str, str]:
-    """Why an instance is no slice of a CT: code and words; empty if it is one."""
+    """Return code and message of the reason why an instance is not a CT slice; both empty if it is one."""
     if instance.modality == "SEG" or instance.sop_class in SEGMENTATION:
-        return A_SEGMENTATION, "a segmentation: it is read as labels"
+        return A_SEGMENTATION, "segmentation, which is read as labels"
     if instance.modality != "CT":
         return NOT_CT, f"modality {instance.modality if instance.modality in _MODALITIES else 'other than CT'}"
     if instance.sop_class in ENHANCED_CT or instance.frames > 1:
@@ -101,9 +101,9 @@ def _kind(instance: Instance) -> tuple[str, str]:
     if "LOCALIZER" in instance.image_type:
         return LOCALIZER, "localizer"
     if {"DERIVED", "SECONDARY"} & set(instance.image_type[:2]) or instance.samples != 1:
-        return DERIVED, "derived or secondary images, not the scanner's own slices"
+        return DERIVED, "derived or secondary images, expected original slices of the scanner"
     if instance.sop_class not in ("", CT_IMAGE):
-        return DERIVED, "not stored as CT images (another SOP class)"
+        return DERIVED, "SOP class is not CT Image Storage"
     return "", ""
 
 
@@ -111,10 +111,10 @@ def _series(instances: Sequence[Instance], minimum_slices: int) -> Series:
     first = instances[0]
     code, message = _kind(first)
     if code:
-        stacked, left, warnings = Stack(tuple(instances), None, ()), [Left(code, message)], []
+        stacked, exclusions, warnings = Stack(tuple(instances), None, ()), [Reason(code, message)], []
     else:
         stacked = stack(instances, minimum_slices=minimum_slices)
-        left = [*_no_codec(instances), *_mixed(instances), *stacked.left]
+        exclusions = [*_no_codec(instances), *_mixed(instances), *stacked.exclusions]
         warnings = _warnings(instances, stacked.geometry)
     return Series(
         files=tuple(instance.path for instance in stacked.instances),
@@ -124,14 +124,14 @@ def _series(instances: Sequence[Instance], minimum_slices: int) -> Series:
         slices=sum(instance.frames for instance in instances),
         rows=first.rows,
         columns=first.columns,
-        geometry=None if left else stacked.geometry,
+        geometry=None if exclusions else stacked.geometry,
         slice_thickness_mm=first.thickness_mm,
         phase=phase_of(f"{first.description} {first.contrast}"),
         sex=first.sex if first.sex in ("F", "M", "O") else "",
         age=age_years(first.age),
-        left=tuple(left),
+        exclusions=tuple(exclusions),
         warnings=tuple(warnings),
-        description=f"{first.series_number} {first.description}".rstrip(),  # begins with a space without a number
+        description=f"{first.series_number} {first.description}".rstrip(),  # starts with a space without a number
         folder=_common_folder(instances),
     )
 
@@ -150,14 +150,14 @@ def _broken(path: Path, folder: str, message: str) -> Series:
         phase="",
         sex="",
         age=None,
-        left=(Left(UNREADABLE, message),),
+        exclusions=(Reason(UNREADABLE, message),),
         warnings=(),
         description="",
         folder=folder,
     )
 
 
-def _no_codec(instances: Sequence[Instance]) -> list[Left]:
+def _no_codec(instances: Sequence[Instance]) -> list[Reason]:
     for uid in sorted({instance.transfer_syntax for instance in instances}):
         try:
             if pydicom.pixels.get_decoder(uid).is_available:
@@ -167,39 +167,40 @@ def _no_codec(instances: Sequence[Instance]) -> list[Left]:
         known = pydicom.uid.UID(uid)
         name = known.name if not known.is_private and known.name != uid else "an unknown transfer syntax"
         hint = "decompress the files (DCMTK: dcmdjpeg; GDCM: gdcmconv --raw), or install pylibjpeg-libjpeg for JPEG"
-        return [Left(NO_CODEC, f"no codec is installed for {name}; {hint}")]
+        return [Reason(NO_CODEC, f"no codec is installed for {name}; {hint}")]
     return []
 
 
-def _mixed(instances: Sequence[Instance]) -> list[Left]:
-    """Files that share a UID, or a folder without UIDs, and still are of several series."""
+def _mixed(instances: Sequence[Instance]) -> list[Reason]:
+    """Return the reason if files with one UID, or in one folder without UIDs, belong to several series."""
     if instances[0].series_uid:
         if len({(i.study_uid, i.patient_id) for i in instances}) > 1:
-            return [Left(MIXED, "files of one SeriesInstanceUID name several studies or patients")]
+            return [Reason(MIXED, "files with one SeriesInstanceUID belong to several studies or patients")]
     elif len({(i.patient_id, *i.marks) for i in instances}) > 1:
-        return [Left(MIXED, "files of several series lie in one folder, and none has a SeriesInstanceUID")]
+        return [Reason(MIXED, "one folder holds files of several series, and none has a SeriesInstanceUID")]
     return []
 
 
-def _warnings(instances: Sequence[Instance], geometry: Geometry | None) -> list[Left]:
+def _warnings(instances: Sequence[Instance], geometry: Geometry | None) -> list[Reason]:
     first = instances[0]
     found = []
     if not first.patient_id:
-        stand_in = "StudyInstanceUID" if first.study_uid else "folder"
-        found.append(Left(NO_PATIENT_ID, f"PatientID is empty: the {stand_in} stands for the patient"))
+        replacement = "StudyInstanceUID" if first.study_uid else "folder"
+        found.append(Reason(NO_PATIENT_ID, f"PatientID is empty; the {replacement} identifies the patient"))
     if not first.series_uid:
         found.append(
-            Left(NO_SERIES_UID, "SeriesInstanceUID is empty: StudyInstanceUID and folder stand for the series")
+            Reason(NO_SERIES_UID, "SeriesInstanceUID is empty; StudyInstanceUID and folder identify the series")
         )
     if geometry and first.thickness_mm is not None:
         spacing = float(np.linalg.norm(geometry.affine[:3, 2]))
         if abs(spacing - first.thickness_mm) > SAME_MM:
             message = f"slice thickness {first.thickness_mm:g} mm differs from the spacing of positions, {spacing:g} mm"
-            found.append(Left(THICKNESS, message))
-    if bare := sum(not instance.rescaled for instance in instances):
-        found.append(Left(NO_RESCALE, f"{bare} of {len(instances)} slices state no rescaling: taken as HU as stored"))
+            found.append(Reason(THICKNESS, message))
+    if unscaled := sum(not instance.rescaled for instance in instances):
+        message = f"rescaling is missing in {unscaled} of {len(instances)} slices; stored values are used as HU"
+        found.append(Reason(NO_RESCALE, message))
     elif any(instance.rescale_type not in ("", "HU") for instance in instances):
-        found.append(Left(NO_RESCALE, "the rescale type is not HU"))
+        found.append(Reason(NO_RESCALE, "rescale type is not HU"))
     return found
 
 

@@ -1,4 +1,4 @@
-"""The files of a folder tree, however deep it is, and nothing outside it."""
+"""The regular files of a folder tree, and no file outside it."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from liverspleen.storage import StrPath
 
 
 def files_below(root: Path) -> Iterator[tuple[Path, str, bool]]:
-    """Every regular file below `root`: its path, its folder relative to `root`, and whether it could be listed.
+    """Yield every regular file below `root`: its path, its folder relative to `root`, and True.
 
-    Sorted by name within a folder. Hidden files and folders are passed over. Links to folders are not followed; a link
-    to a file is, if the file lies below `root`; a file that several names lead to comes once. A folder that cannot be
-    listed comes as itself, with False.
+    Files are sorted by name within a folder. Hidden files and folders are skipped. Links to folders are not followed; a
+    link to a file is followed if the file is below `root`. A file with several names appears once. A folder that cannot
+    be listed appears with its own path and False.
     """
     top = Path(os.path.realpath(root))
     seen: set[str] = set()
-    waiting = [Path()]
-    while waiting:
-        relative = waiting.pop()
+    pending = [Path()]
+    while pending:
+        relative = pending.pop()
         try:
             with os.scandir(root / relative) as listing:
                 entries = sorted(listing, key=lambda entry: entry.name)
@@ -31,14 +31,14 @@ def files_below(root: Path) -> Iterator[tuple[Path, str, bool]]:
             if entry.name.startswith("."):
                 continue
             if entry.is_dir(follow_symlinks=False):
-                waiting.append(relative / entry.name)
+                pending.append(relative / entry.name)
             elif (real := _inside(entry, top / relative, top)) and real not in seen:
                 seen.add(real)
                 yield root / relative / entry.name, relative.as_posix(), True
 
 
-def links_passed_over(root: StrPath) -> int:
-    """How many links below `root` `files_below` does not follow: to folders, out of `root`, or to nothing."""
+def count_skipped_links(root: StrPath) -> int:
+    """Return the number of links below `root` that `files_below` skips: to folders, out of `root`, or broken ones."""
     top = Path(os.path.realpath(root))
     return sum(
         link.is_dir() or not (link.is_file() and Path(os.path.realpath(link)).is_relative_to(top))
@@ -49,7 +49,7 @@ def links_passed_over(root: StrPath) -> int:
 
 
 def _inside(entry: os.DirEntry[str], folder: Path, top: Path) -> str | None:
-    """Where the entry's bytes lie, if that is a regular file below `top`; `folder` is its own, without links."""
+    """Return the real path of an entry if it is a regular file below `top`; `folder` is its real folder."""
     try:
         if not entry.is_file():
             return None

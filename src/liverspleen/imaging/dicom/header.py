@@ -1,4 +1,4 @@
-"""The header of one DICOM file: the fields that are used, and nothing else of it."""
+"""The used fields of the header of one DICOM file."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from liverspleen.imaging.dicom.quiet import pydicom
 
 CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
 ENHANCED_CT = ("1.2.840.10008.5.1.4.1.1.2.1", "1.2.840.10008.5.1.4.1.1.2.2")
-SEGMENTATION = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")  # by bits, and label map
+SEGMENTATION = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")  # binary or fractional, and label map
 _DIRECTORY = "1.2.840.10008.1.3.10"
 _DEFLATED = "1.2.840.10008.1.2.1.99"
 
@@ -36,11 +36,11 @@ DAMAGED = (
     struct.error,
     zlib.error,
 )
-"""What pydicom raises on bytes that are no sound DICOM."""
+"""Exceptions that pydicom raises for damaged DICOM files."""
 
 _PREAMBLE = 128
-_INFLATED_LIMIT = 1 << 28  # bytes of one deflated file: a slice of 4096 x 4096 needs an eighth of it
-_VALUE_LIMIT = 1 << 16  # bytes of one field; those read here need some hundred at most
+_INFLATED_LIMIT = 1 << 28  # bytes of one inflated file: eight times those of a slice of 4096 x 4096
+_VALUE_LIMIT = 1 << 16  # bytes of one field; the fields read here need some hundred at most
 _FIELDS = (
     "SpecificCharacterSet",
     "ImageType",
@@ -76,7 +76,7 @@ _FIELDS = (
 
 @dataclass(frozen=True)
 class Instance:
-    """What one file says. Text is "" and numbers are None or 0 where a field is absent, empty or not of its kind."""
+    """Fields of one file. Text is "" and numbers are None or 0 if a field is absent, empty or of a wrong type."""
 
     path: Path
     folder: str
@@ -93,7 +93,7 @@ class Instance:
     description: str
     contrast: str
     marks: tuple[str, ...]
-    """fields that are equal in all files of one series"""
+    """fields that have the same value in all files of a series"""
     acquisition: tuple[str, ...]
     """number and times of the acquisition"""
     frames: int
@@ -109,13 +109,13 @@ class Instance:
 
 
 def open_header(path: Path, fields: tuple[str, ...], *, limit_bytes: int | None = _VALUE_LIMIT) -> Any | None:
-    """The data set of a file with those fields alone and no pixels; None for a file that is no DICOM, or a DICOMDIR.
+    """Read the given fields of a file, without pixels; return None if it is not DICOM, or is a DICOMDIR.
 
-    A file without the DICOM preamble counts if it begins with an element of the groups 0002 or 0008. Elements that are
-    not asked for are passed over, and values of more than `limit_bytes` are not loaded.
+    A file without the DICOM preamble is DICOM if it begins with an element of group 0002 or 0008. Other fields are
+    skipped, and values of more than `limit_bytes` are not loaded.
 
     Raises:
-        One of `DAMAGED`: it is DICOM, and its header cannot be read.
+        One of `DAMAGED`: the file is DICOM, but its header cannot be read.
     """
     with path.open("rb") as handle:
         if not (marked := is_marked(handle)):
@@ -128,16 +128,16 @@ def open_header(path: Path, fields: tuple[str, ...], *, limit_bytes: int | None 
     if found == _DIRECTORY:
         return None
     if found and not len(dataset) and marked == "preamble":
-        raise ValueError("no data set follows the file's own header")
+        raise ValueError("no data set follows the file meta information")
     if not found and not text(dataset, "Modality"):
         if marked == "preamble":
-            raise ValueError("neither SOP class nor modality")
+            raise ValueError("SOP class and modality are missing")
         return None
     return dataset
 
 
 def is_marked(handle: BinaryIO) -> str:
-    """`preamble`, `bare` (no preamble, yet the first element is one of DICOM's) or empty."""
+    """Return `preamble`, `bare` (no preamble, but the first element is a DICOM element), or empty if not DICOM."""
     head = handle.read(_PREAMBLE + 4)
     if head[_PREAMBLE:] == b"DICM":
         return "preamble"
@@ -145,7 +145,7 @@ def is_marked(handle: BinaryIO) -> str:
 
 
 def check_inflated(handle: BinaryIO) -> None:
-    """Reject a deflated file that would fill the memory; others are not looked at.
+    """Reject a deflated file that would fill the memory; other files are not checked.
 
     Raises:
         ValueError: it inflates to more than 256 MiB.
@@ -162,14 +162,14 @@ def check_inflated(handle: BinaryIO) -> None:
             size += len(inflate.decompress(block, 1 << 20))
             block = inflate.unconsumed_tail
             if size > _INFLATED_LIMIT:
-                raise ValueError("inflates beyond the limit")
+                raise ValueError("file inflates to more than the limit")
 
 
 def read_instance(path: Path, folder: str) -> Instance | None:
-    """What a file says; None for one that is no DICOM, or a DICOMDIR. `folder` is the name of its folder.
+    """Read the fields of a file; return None if it is not DICOM, or is a DICOMDIR. `folder` is its folder.
 
     Raises:
-        One of `DAMAGED`: it is DICOM, and its header cannot be read.
+        One of `DAMAGED`: the file is DICOM, but its header cannot be read.
     """
     dataset = open_header(path, _FIELDS)
     if dataset is None:
@@ -194,10 +194,10 @@ def read_instance(path: Path, folder: str) -> Instance | None:
         contrast=f"{text(dataset, 'ProtocolName')} {text(dataset, 'ContrastBolusAgent')}",
         marks=(number, description, frame, text(dataset, "ConvolutionKernel")),
         acquisition=tuple(text(dataset, k) for k in ("AcquisitionNumber", "AcquisitionTime", "ContentTime")),
-        frames=whole(dataset, "NumberOfFrames") or 1,
-        samples=whole(dataset, "SamplesPerPixel") or 1,
-        rows=whole(dataset, "Rows"),
-        columns=whole(dataset, "Columns"),
+        frames=integer(dataset, "NumberOfFrames") or 1,
+        samples=integer(dataset, "SamplesPerPixel") or 1,
+        rows=integer(dataset, "Rows"),
+        columns=integer(dataset, "Columns"),
         position=numbers(dataset, "ImagePositionPatient", 3),
         orientation=numbers(dataset, "ImageOrientationPatient", 6),
         pixel_spacing=numbers(dataset, "PixelSpacing", 2),
@@ -208,7 +208,7 @@ def read_instance(path: Path, folder: str) -> Instance | None:
 
 
 def transfer_syntax(dataset: Any) -> str:
-    """UID of the transfer syntax; a file that states none is taken as pydicom read it."""
+    """Return the UID of the transfer syntax; if the file states none, the encoding that pydicom detected."""
     stated = text(dataset.file_meta, "TransferSyntaxUID")
     if stated:
         return stated
@@ -219,10 +219,10 @@ def transfer_syntax(dataset: Any) -> str:
 
 
 def text(dataset: Any, keyword: str) -> str:
-    r"""A field as text without spaces around it, several values joined by `\`; "" if it is absent or unreadable."""
+    r"""Return a field as stripped text, several values joined by `\`; "" if it is absent or unreadable."""
     try:
         if getattr(dataset.get_item(keyword, keep_deferred=True), "value", None) is None:
-            return ""  # absent, or too large to have been loaded
+            return ""  # absent, or too large to be loaded
         value = dataset.get(keyword)
         if value is None:
             return ""
@@ -234,7 +234,7 @@ def text(dataset: Any, keyword: str) -> str:
 
 
 def numbers(dataset: Any, keyword: str, count: int) -> tuple[float, ...] | None:
-    """That many finite numbers, or None."""
+    """Return a field as `count` finite numbers; None if it does not hold them."""
     try:
         values = tuple(float(part) for part in text(dataset, keyword).split("\\"))
     except ValueError:
@@ -242,7 +242,7 @@ def numbers(dataset: Any, keyword: str, count: int) -> tuple[float, ...] | None:
     return values if len(values) == count and np.isfinite(values).all() else None
 
 
-def whole(dataset: Any, keyword: str) -> int:
-    """A whole number above 0, or 0."""
+def integer(dataset: Any, keyword: str) -> int:
+    """Return a field as a whole number above 0; 0 if it does not hold one."""
     value = numbers(dataset, keyword, 1)
     return int(value[0]) if value and value[0] > 0 else 0

@@ -1,4 +1,4 @@
-"""Where a DICOM frame lies on a grid."""
+"""Position of a DICOM frame on a grid."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from liverspleen.imaging.geometry import Geometry, grid_tolerance_mm
 
 @dataclass(frozen=True)
 class Plane:
-    """Pixels in space: centre of the first one, directions and spacing as DICOM states them, and their number."""
+    """Pixels in space: centre of the first pixel, directions and spacing as in DICOM, and the matrix."""
 
     position: Sequence[float]
     orientation: Sequence[float]
@@ -26,7 +26,7 @@ class Plane:
 
 @dataclass(frozen=True)
 class Placement:
-    """The native axes along which a plane's column and row index run, with their direction, and its first voxel."""
+    """A plane as voxels of a grid: native axis and direction of its column and row index, and its first voxel."""
 
     column_axis: int
     row_axis: int
@@ -38,11 +38,11 @@ class Placement:
 
     @property
     def slice_index(self) -> int:
-        """Index along the third axis."""
+        """Index of the plane along the third axis."""
         return self.first[3 - self.column_axis - self.row_axis]
 
     def view(self, native: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """The part of an array of the native shape that the plane covers, in its own (row, column) order."""
+        """Return a view of the plane in an array of the native shape, in the plane's (row, column) order."""
         slice_axis = 3 - self.column_axis - self.row_axis
         slices = native.transpose(slice_axis, self.row_axis, self.column_axis)
         rows = _run(self.first[self.row_axis], self.row_direction, self.rows)
@@ -52,9 +52,9 @@ class Placement:
 
 
 def place(plane: Plane, geometry: Geometry) -> Placement | None:
-    """Where the plane's pixels are voxels of the grid; None if they are not, or lie outside it.
+    """Return the placement of a plane whose pixels are voxels of the grid; None if they are not, or are outside it.
 
-    A pixel is a voxel when no corner of the plane is off by more than the tolerance of grids (`GRID_TOLERANCE`), or by
+    Pixels are voxels if no corner of the plane deviates by more than the tolerance of grids (`GRID_TOLERANCE`), or by
     0.1 mm if that is more.
     """
     directions = plane_directions(plane.orientation)

@@ -1,4 +1,4 @@
-"""pydicom, kept quiet."""
+"""pydicom without warnings and log lines."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
-pydicom: Any = import_module("pydicom")  # Any: its own types leave out much of what is used here
+pydicom: Any = import_module("pydicom")  # Any: the types of pydicom lack much of what is used here
 import_module("pydicom.pixels")
 
-_LOGGERS = tuple(logging.getLogger(name) for name in ("pydicom", "highdicom"))  # theirs below inherit the level
+_LOGGERS = tuple(logging.getLogger(name) for name in ("pydicom", "highdicom"))  # loggers below these inherit the level
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Neither warnings nor log lines of pydicom and highdicom: they quote values and paths, which may be private."""
+    """Suppress warnings and log lines of pydicom and highdicom, which may quote private values and paths."""
     levels = [logger.level for logger in _LOGGERS]
     with warnings.catch_warnings(), pydicom.config.disable_value_validation():
         warnings.simplefilter("ignore")

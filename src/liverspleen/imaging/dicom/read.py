@@ -1,4 +1,4 @@
-"""The voxels of a series."""
+"""Reading of the voxels of a DICOM series."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from numpy.typing import NDArray
 
 from liverspleen.errors import InputError, Issue
 from liverspleen.imaging.dicom.codestream import check_runs, check_stated_size
-from liverspleen.imaging.dicom.header import DAMAGED, check_inflated, numbers, transfer_syntax, whole
+from liverspleen.imaging.dicom.header import DAMAGED, check_inflated, integer, numbers, transfer_syntax
 from liverspleen.imaging.dicom.quiet import pydicom, quiet
 from liverspleen.imaging.dicom.series import Series
 from liverspleen.imaging.volume import CTVolume
 
-LEFT, UNDECODED, OTHER_MATRIX, NOT_FINITE = "LS-DCM-030", "LS-DCM-031", "LS-DCM-032", "LS-DCM-033"
+EXCLUDED, UNDECODED, OTHER_MATRIX, NOT_FINITE = "LS-DCM-030", "LS-DCM-031", "LS-DCM-032", "LS-DCM-033"
 _HU = np.iinfo(np.int16)
-_PIXEL_BYTES = 16  # in a file; more than any number has, and than compression makes of it at its worst
-_OTHER_BYTES = 1 << 26  # of a file, besides its pixels
+_PIXEL_BYTES = 16  # of a file, per pixel: more than any number type has, also with the worst compression
+_OTHER_BYTES = 1 << 26  # of a file, without its pixels
 _FIELDS = (
     "SamplesPerPixel",
     "PhotometricInterpretation",
@@ -37,22 +37,20 @@ _FIELDS = (
 
 
 def read_series(series: Series, *, case_id: str) -> CTVolume:
-    """The CT of a series, in HU.
+    """Read the CT of a series, in HU.
 
-    Slope and intercept are those of each slice, applied once; a slice without them is taken as it is stored. Values
-    are rounded to whole HU, and those beyond int16 are set to its ends and counted. PixelPaddingValue is a value like
-    any other: what lies outside the field of view stays as the scanner wrote it. `case_id` is named in issues; files,
-    whose names may identify a person, are named by their number in the order of the slices.
+    Slope and intercept of each slice are applied once; without them the stored values are used. Values are rounded to
+    whole HU; values outside int16 are clipped and counted. PixelPaddingValue has no special meaning: voxels outside the
+    field of view keep the value of the scanner. `case_id` appears in issues. Names of files may identify a person, so
+    issues give the number of the slice in their place.
 
     Raises:
-        InputError: LS-DCM-030 the series was left (with its reasons), LS-DCM-031 a slice cannot be read or decoded,
+        InputError: LS-DCM-030 the series is excluded (with its reasons), LS-DCM-031 a slice cannot be read or decoded,
             LS-DCM-032 its matrix is not that of the series, LS-DCM-033 its values are not finite HU.
     """
-    if series.left or series.geometry is None:
-        issues = [
-            Issue(LEFT, f"series is not taken ({reason})", "take another series", case_id) for reason in series.left
-        ]
-        raise InputError(issues or [Issue(LEFT, "series has no geometry", "take another series", case_id)])
+    if series.exclusions or series.geometry is None:
+        messages = [f"series is excluded ({reason})" for reason in series.exclusions] or ["series has no geometry"]
+        raise InputError([Issue(EXCLUDED, message, "use another series", case_id) for message in messages])
     native = np.empty((0, series.rows, series.columns), np.int16)
     clipped = 0
     for number, path in enumerate(series.files):
@@ -60,13 +58,15 @@ def read_series(series: Series, *, case_id: str) -> CTVolume:
             with quiet():
                 hu = _slice(path, series.rows * series.columns)
         except DAMAGED as error:
-            # the error's own words may quote the header
+            # the text of the error may quote the header
             message = f"slice {number + 1} of {series.slices} cannot be read or decoded ({type(error).__name__})"
             raise InputError(Issue(UNDECODED, message, "export the series again from its source", case_id)) from None
         if hu.shape != native.shape[1:]:
             message = f"slice {number + 1} has {hu.shape} pixels, expected {native.shape[1:]}"
-            raise InputError(Issue(OTHER_MATRIX, message, "let the files be while they are read", case_id))
-        if not len(native):  # not before a slice has shown that the header's matrix is true
+            raise InputError(
+                Issue(OTHER_MATRIX, message, "run the command again when the files no longer change", case_id)
+            )
+        if not len(native):  # allocated only after a slice has confirmed the matrix of the header
             native = np.empty((series.slices, *hu.shape), np.int16)
         if hu.dtype.kind == "f":
             if not np.isfinite(hu).all():
@@ -82,10 +82,10 @@ def read_series(series: Series, *, case_id: str) -> CTVolume:
 
 
 def _slice(path: Path, pixels: int) -> NDArray[Any]:
-    """HU of one slice of that many pixels, (row, column), as whole numbers or as float64."""
+    """Read the HU of one slice of `pixels` pixels, (row, column), as whole numbers or as float64."""
     with path.open("rb") as handle:
         if handle.seek(0, os.SEEK_END) > _OTHER_BYTES + _PIXEL_BYTES * pixels:
-            raise ValueError("far larger than its pixels")
+            raise ValueError("file is far larger than its pixels")
         check_inflated(handle)
     dataset = pydicom.dcmread(path, specific_tags=list(_FIELDS), force=True)
     dataset.file_meta.TransferSyntaxUID = pydicom.uid.UID(transfer_syntax(dataset))
@@ -99,23 +99,23 @@ def _slice(path: Path, pixels: int) -> NDArray[Any]:
 
 
 def _stored(dataset: Any) -> NDArray[Any]:
-    """Stored values: the bits from HighBit down, as many as BitsStored, signed if PixelRepresentation says so.
+    """Return the stored values: BitsStored bits from HighBit down, signed according to PixelRepresentation.
 
-    The bits above them may hold anything (overlays, in old files). The codec decides for compressed data, whose own
-    header states precision and sign.
+    Higher bits may hold other data (overlays, in old files). For compressed data the codec uses precision and sign of
+    the codestream.
     """
     if dataset.file_meta.TransferSyntaxUID.is_encapsulated:
         frame = pydicom.encaps.get_frame(dataset.PixelData, 0, number_of_frames=1)
-        rows, columns, bits = (whole(dataset, keyword) for keyword in ("Rows", "Columns", "BitsAllocated"))
+        rows, columns, bits = (integer(dataset, keyword) for keyword in ("Rows", "Columns", "BitsAllocated"))
         if dataset.file_meta.TransferSyntaxUID == pydicom.uid.RLELossless:
             check_runs(frame, rows * columns * bits // 8)
         else:
             check_stated_size(frame, str(dataset.file_meta.TransferSyntaxUID), rows, columns)
     array: NDArray[Any] = pydicom.pixels.pixel_array(dataset, correct_unused_bits=False)
-    allocated, stored = whole(dataset, "BitsAllocated"), whole(dataset, "BitsStored")
-    high = whole(dataset, "HighBit") or stored - 1
+    allocated, stored = integer(dataset, "BitsAllocated"), integer(dataset, "BitsStored")
+    high = integer(dataset, "HighBit") or stored - 1
     if not 0 < stored <= allocated or not stored - 1 <= high < allocated or array.dtype.itemsize * 8 != allocated:
-        raise ValueError("bits stored, allocated and high bit contradict each other")
+        raise ValueError("BitsStored, BitsAllocated and HighBit contradict each other")
     if dataset.file_meta.TransferSyntaxUID.is_encapsulated:
         high = stored - 1
     if stored == allocated:

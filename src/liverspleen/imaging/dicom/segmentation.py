@@ -1,4 +1,4 @@
-"""DICOM segmentations, found, and read onto the grid of a CT."""
+"""Finding of DICOM segmentations, and reading onto the grid of a CT."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from liverspleen.errors import InputError, Issue
+from liverspleen.errors import InputError, Issue, counted
 from liverspleen.imaging.dicom.folders import files_below
-from liverspleen.imaging.dicom.header import DAMAGED, SEGMENTATION, numbers, open_header, text, whole
+from liverspleen.imaging.dicom.header import DAMAGED, SEGMENTATION, integer, numbers, open_header, text
 from liverspleen.imaging.dicom.placement import Plane, place
 from liverspleen.imaging.dicom.quiet import pydicom, quiet
-from liverspleen.imaging.dicom.series import Left
+from liverspleen.imaging.dicom.series import Reason
 from liverspleen.imaging.dicom.stack import plane_directions
 from liverspleen.imaging.geometry import Geometry
 from liverspleen.imaging.volume import LabelMap
@@ -28,10 +28,10 @@ OFF_GRID, OVERLAP = "LS-DCM-043", "LS-DCM-044"
 CODES: Mapping[tuple[str, str], Structure] = {
     code: organ for organ in ORGANS for code in (("SCT", organ.facts.sct), ("SRT", organ.facts.srt))
 }
-"""Segmented property types by coding scheme and value: SNOMED CT, and the SNOMED-RT codes of before 2018."""
+"""Organs by coding scheme and value of the segmented property type: SNOMED CT, and SNOMED-RT from before 2018."""
 
 _SNOMED = ("SCT", "SRT", "SNM3")
-_UNSPECIFIC = ("85756007", "T-D0050", "113343008")  # tissue, tissue, organ: what editors write by default
+_UNSPECIFIC = ("85756007", "T-D0050", "113343008")  # tissue, tissue, organ: defaults of editors
 
 _FIELDS = (
     "SpecificCharacterSet",
@@ -51,13 +51,13 @@ _FIELDS = (
 
 @dataclass(frozen=True)
 class Segmentation:
-    """One DICOM segmentation, from its header.
+    """One DICOM segmentation, as described by its header.
 
-    `series_uid` is the series it refers to, `study_uid` its study ("" if it says none) and `folder` where it lies
-    relative to the root of the search; all three are private, and left out of `repr`. `segments` has the meaning of
-    each segment number: by its SNOMED property type, or without one by the name of an organ as its label (in any case);
-    None where it is unknown. `geometry` is the grid that its frames span (column, row, slice), None where they span
-    none. `left` is empty for one that can be read.
+    `series_uid` is the series it refers to, `study_uid` its study ("" if not stated) and `folder` its folder relative
+    to the root of the search; all three are private, and `repr` omits them. `segments` maps each segment number to its
+    organ: by the SNOMED property type, or without one by a label that is the name of an organ (in any letter case);
+    None if it is unknown. `geometry` is the grid of its frames (column, row, slice), None if they form none.
+    `exclusions` is empty for a readable segmentation.
     """
 
     file: Path
@@ -65,21 +65,21 @@ class Segmentation:
     study_uid: str
     segments: Mapping[int, Structure | None]
     geometry: Geometry | None
-    left: tuple[Left, ...] = ()
+    exclusions: tuple[Reason, ...] = ()
     folder: str = "."
 
     def __repr__(self) -> str:
-        return f"Segmentation({dict(self.segments)}, left={self.left})"
+        return f"Segmentation({dict(self.segments)}, exclusions={self.exclusions})"
 
 
 def find_segmentations(root: StrPath) -> tuple[Segmentation, ...]:
-    """Every DICOM segmentation below `root`, by the rules of `find_series`, in the order of folders and names.
+    """Return every DICOM segmentation below `root`, by the rules of `find_series`, in the order of folders and names.
 
-    Reasons to leave one: LS-DCM-040 fractional, LS-DCM-041 its header cannot be read.
+    Reasons for exclusion: LS-DCM-040 fractional, LS-DCM-041 the header cannot be read.
     """
     found = []
-    for path, folder, below in files_below(Path(root)):
-        if below:
+    for path, folder, is_file in files_below(Path(root)):
+        if is_file:
             with quiet():
                 if (segmentation := _found(path, folder)) is not None:
                     found.append(segmentation)
@@ -93,53 +93,54 @@ def read_segmentation(
     case_id: str,
     values: Mapping[int, Structure] | None = None,
 ) -> LabelMap:
-    """The label map on the CT's grid.
+    """Read a segmentation as a label map on the CT's grid.
 
-    Each frame is put where its own position and orientation say, and must meet the CT's voxels; where there is no
-    frame there is background. Segments that mean no organ are skipped; `values` says what segment
-    numbers mean, instead of their codes and labels. The structures of the other numbers are not `covered`.
+    Each frame is placed by its own position and orientation, and its pixels must be voxels of the CT. Voxels without a
+    frame are background. Segments without an organ are skipped. `values` gives the meaning of segment numbers and
+    replaces their codes and labels; structures of other numbers are not `covered`.
 
     Raises:
         InputError: LS-DCM-040 fractional, LS-DCM-041 file cannot be read, LS-DCM-042 no segment is an organ,
-            LS-DCM-043 frames that meet no slice of the CT, LS-DCM-044 voxels of two organs.
+            LS-DCM-043 frames that match no slice of the CT, LS-DCM-044 voxels of two organs.
     """
 
-    def rejected(code: str, message: str, hint: str) -> InputError:
+    def error(code: str, message: str, hint: str) -> InputError:
         return InputError(Issue(code, message, hint, case_id))
 
-    if segmentation.left:
-        reasons = "; ".join(str(reason) for reason in segmentation.left)
-        hint = "export it again from its source, as a binary segmentation"
-        raise rejected(segmentation.left[0].code, f"segmentation is not read ({reasons})", hint)
+    if segmentation.exclusions:
+        reasons = "; ".join(str(reason) for reason in segmentation.exclusions)
+        hint = "export the segmentation again from its source, as a binary segmentation"
+        raise error(segmentation.exclusions[0].code, f"segmentation is not read ({reasons})", hint)
     stated = segmentation.segments if values is None else values
     meaning = {number: s for number, s in stated.items() if s and number in segmentation.segments}
     if not meaning:
-        message = f"none of {len(segmentation.segments)} segments is known to be {listed('or')}"
-        raise rejected(NO_ORGAN, message, "say what the segment numbers mean")
+        message = f"segmentation has {counted(len(segmentation.segments), 'segment')}, none known to be {listed('or')}"
+        raise error(NO_ORGAN, message, "give the meaning of the segment numbers by label_values=")
     masks = {s: np.zeros(ct_geometry.shape, np.uint8) for s in organs(s.key for s in meaning.values())}
-    off = frames = 0
+    unmatched = frames = 0
     try:
         with quiet():
             for plane, number, pixels in _frames(segmentation.file, set(meaning)):
                 frames += 1
                 if (placement := place(plane, ct_geometry)) is None:
-                    off += 1
+                    unmatched += 1
                     continue
                 for value, structure in meaning.items():
                     if number in (None, value):
                         placement.view(masks[structure])[pixels == (value if number is None else 1)] = 1
-    except DAMAGED as error:
-        message = f"segmentation cannot be read or decoded ({type(error).__name__})"
-        raise rejected(DAMAGED_SEGMENTATION, message, "export it again from its source") from None
-    if off:
-        message = f"{off} of {frames} frames of the segmentation meet no slice of the CT"
-        raise rejected(OFF_GRID, message, "take the segmentation of this series, or resample it onto the CT")
+    except DAMAGED as damage:
+        message = f"segmentation cannot be read or decoded ({type(damage).__name__})"
+        raise error(DAMAGED_SEGMENTATION, message, "export the segmentation again from its source") from None
+    if unmatched:
+        message = f"{unmatched} of {counted(frames, 'frame')} of the segmentation match no slice of the CT"
+        raise error(OFF_GRID, message, "use the segmentation of this series, or resample it to the CT")
     labels = np.zeros(ct_geometry.shape, np.uint8)
     for structure, mask in masks.items():
         if (shared := labels[mask > 0]).any():
             other = Structure(int(shared.max()))
-            message = f"{np.count_nonzero(shared)} voxels are both {other.key} and {structure.key}"
-            raise rejected(OVERLAP, message, "correct the segmentation")
+            voxels = counted(int(np.count_nonzero(shared)), "voxel")
+            message = f"segmentation assigns {voxels} to both {other.key} and {structure.key}"
+            raise error(OVERLAP, message, "correct the segmentation")
         labels[mask > 0] = structure
     covered = tuple(s for s in ORGANS if s in masks)
     return LabelMap(np.ascontiguousarray(ct_geometry.to_canonical(labels)), ct_geometry, covered)
@@ -149,75 +150,77 @@ def _found(path: Path, folder: str) -> Segmentation | None:
     try:
         short = open_header(path, ("SOPClassUID", "Modality"))
     except DAMAGED:
-        return None  # find_series tells of it
+        return None  # find_series reports it
     if short is None:
         return None
     if (text(short, "SOPClassUID") or text(short.file_meta, "MediaStorageSOPClassUID")) not in SEGMENTATION:
         return None
     try:
-        header: Any = open_header(path, _FIELDS, limit_bytes=None)  # the places of all frames are one large value
+        header: Any = open_header(path, _FIELDS, limit_bytes=None)  # the positions of all frames are one large value
         segments = {
-            whole(item, "SegmentNumber"): meaning_of(item)
+            integer(item, "SegmentNumber"): meaning_of(item)
             for item in header.SegmentSequence
-            if whole(item, "SegmentNumber")
+            if integer(item, "SegmentNumber")
         }
         referenced = header.get("ReferencedSeriesSequence") or []
         series_uid = text(referenced[0], "SeriesInstanceUID") if len(referenced) == 1 else ""
         study_uid = text(header, "StudyInstanceUID")
         planes = [plane for plane, _ in _planes(header)]
         fractional = text(header, "SegmentationType") == "FRACTIONAL"
-        left = (Left(FRACTIONAL, "fractional segmentation, expected binary or label map"),) if fractional else ()
-        return Segmentation(path, series_uid, study_uid, segments, _grid(planes), left, folder)
+        exclusions = (
+            (Reason(FRACTIONAL, "fractional segmentation, expected binary or label map"),) if fractional else ()
+        )
+        return Segmentation(path, series_uid, study_uid, segments, _grid(planes), exclusions, folder)
     except DAMAGED:
-        message = "the header of the segmentation cannot be read, or states no segments, frames or positions"
-        return Segmentation(path, "", "", {}, None, (Left(DAMAGED_SEGMENTATION, message),), folder)
+        message = "header of the segmentation cannot be read, or has no segments, frames or positions"
+        return Segmentation(path, "", "", {}, None, (Reason(DAMAGED_SEGMENTATION, message),), folder)
 
 
 def meaning_of(segment: Any) -> Structure | None:
-    """What an item of a SegmentSequence stands for."""
+    """Return the organ of an item of a SegmentSequence; None if it is unknown."""
     types = segment.get("SegmentedPropertyTypeCodeSequence") or []
     codes = [(text(item, "CodingSchemeDesignator"), text(item, "CodeValue")) for item in types]
     specific = [code for code in codes if code[0] in _SNOMED and code[1] not in _UNSPECIFIC]
-    if specific:  # a tumour labelled "liver" is no liver
+    if specific:  # a tumour with the label "liver" is not a liver
         return CODES.get(specific[0]) if len(specific) == 1 else None
     label = text(segment, "SegmentLabel").lower()
     return next((organ for organ in ORGANS if organ.key == label), None)
 
 
 def _planes(header: Any) -> Iterator[tuple[Plane, int | None]]:
-    """Of each frame the plane and the number of its segment; no number in a label map, whose pixels are numbers."""
+    """Yield plane and segment number of each frame; the number is None in a label map, whose pixels hold it."""
     shared = (header.get("SharedFunctionalGroupsSequence") or [pydicom.Dataset()])[0]
     label_map = text(header, "SegmentationType") == "LABELMAP"
-    for own in header.PerFrameFunctionalGroupsSequence:
+    for frame in header.PerFrameFunctionalGroupsSequence:
 
-        def group(name: str, own: Any = own) -> Any:
-            return (own.get(name) or shared.get(name) or [pydicom.Dataset()])[0]
+        def group(name: str, frame: Any = frame) -> Any:
+            return (frame.get(name) or shared.get(name) or [pydicom.Dataset()])[0]
 
         position = numbers(group("PlanePositionSequence"), "ImagePositionPatient", 3)
         orientation = numbers(group("PlaneOrientationSequence"), "ImageOrientationPatient", 6)
         spacing = numbers(group("PixelMeasuresSequence"), "PixelSpacing", 2)
-        number = whole(group("SegmentIdentificationSequence"), "ReferencedSegmentNumber")
+        number = integer(group("SegmentIdentificationSequence"), "ReferencedSegmentNumber")
         if not (position and orientation and spacing and min(spacing) > 0 and (label_map or number)):
             raise ValueError("a frame has no plane or no segment")
-        plane = Plane(position, orientation, spacing, whole(header, "Rows"), whole(header, "Columns"))
+        plane = Plane(position, orientation, spacing, integer(header, "Rows"), integer(header, "Columns"))
         yield plane, None if label_map else number
 
 
-def _frames(path: Path, wanted: Set[int]) -> Iterator[tuple[Plane, int | None, NDArray[Any]]]:
-    """Plane, segment number and pixels of each frame of the wanted segments; one frame is in memory at a time."""
+def _frames(path: Path, segments: Set[int]) -> Iterator[tuple[Plane, int | None, NDArray[Any]]]:
+    """Yield plane, segment number and pixels of each frame of the given segments, one frame at a time."""
     dataset = pydicom.dcmread(path, force=True)
     planes = list(_planes(dataset))
-    chosen = [index for index, (_, number) in enumerate(planes) if number is None or number in wanted]
-    if whole(dataset, "BitsAllocated") == 1 and not dataset.file_meta.TransferSyntaxUID.is_encapsulated:
-        pixels: Iterable[Any] = _unpacked(dataset.PixelData, planes[0][0], chosen)
+    selected = [index for index, (_, number) in enumerate(planes) if number is None or number in segments]
+    if integer(dataset, "BitsAllocated") == 1 and not dataset.file_meta.TransferSyntaxUID.is_encapsulated:
+        pixels: Iterable[Any] = _unpacked(dataset.PixelData, planes[0][0], selected)
     else:
-        pixels = pydicom.pixels.iter_pixels(dataset, indices=chosen) if chosen else ()
-    for index, frame in zip(chosen, pixels, strict=True):
+        pixels = pydicom.pixels.iter_pixels(dataset, indices=selected) if selected else ()
+    for index, frame in zip(selected, pixels, strict=True):
         yield *planes[index], frame
 
 
 def _unpacked(packed: bytes, plane: Plane, indices: list[int]) -> Iterator[NDArray[np.uint8]]:
-    """Frames of single bits, which follow each other without padding: one may begin within a byte."""
+    """Yield frames of single bits, which are stored without padding: a frame may start within a byte."""
     size = plane.rows * plane.columns
     for index in indices:
         first = index * size
@@ -229,7 +232,7 @@ def _unpacked(packed: bytes, plane: Plane, indices: list[int]) -> Iterator[NDArr
 
 
 def _grid(planes: list[Plane]) -> Geometry | None:
-    """The grid that parallel planes span: from the lowest to the highest, at their smallest distance."""
+    """Return the grid of parallel planes, from the lowest to the highest; None if they form none."""
     first = planes[0]
     directions = plane_directions(first.orientation)
     if directions is None or any(p.orientation != first.orientation for p in planes):

@@ -1,4 +1,4 @@
-"""What is known of a DICOM series from its headers, and why it is taken or left."""
+"""Description of a DICOM series from its headers, with the reasons why it is excluded."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ _PHASES = {
     "delayed": r"delay|equilib|excret|\bspät|\bspaet|\blate\b(?! *arter)",
     "non_contrast": r"(non|un|pre|without|w/o|no|ohne)[-_ ]*(contrast|enhanced|km\b)|unenh|nativ|\bplain\b|\bnc(ct)?\b",
 }
-"""Words of English and German protocols; whole words for the short ones."""
+"""Terms of English and German protocols; short terms match whole words only."""
 
 _DAYS = {"Y": 365.25, "M": 30.4375, "W": 7.0, "D": 1.0}
 
 
 @dataclass(frozen=True)
-class Left:
-    """Why a series, or a file, is not taken; or what a reader should know of it (a warning).
+class Reason:
+    """A reason why a series or file is excluded, or a warning about it.
 
-    `code` is stable (`LS-DCM-NNN`). `what` never holds a header's free text, an id, a date or a path.
+    `code` is stable (`LS-DCM-NNN`). `message` never holds free text of a header, an id, a date or a path.
     """
 
     code: str
@@ -35,13 +35,13 @@ class Left:
 
 @dataclass(frozen=True)
 class Series:
-    """One series, from its headers alone.
+    """One series, as described by its headers.
 
-    `files` lie in the order of `geometry`'s slices: by position along the normal of the slice plane (the cross
-    product of row and column direction), ascending; as found where there is no order. The native axes of `geometry` are
-    (column, row, slice). UIDs, `patient_id` and `description` are what the headers say ("" if empty), for keyed
-    hashing and for choosing: they may identify a person, so they are left out of `repr` and never printed.
-    `left` is empty for a series that can be taken; `warnings` do not hinder it.
+    `files` are in the order of the slices of `geometry`: ascending by position along the normal of the slice plane (the
+    cross product of row and column direction); in the order of discovery if the series has no geometry. The native axes
+    of `geometry` are (column, row, slice). UIDs, `patient_id` and `description` are copied from the headers ("" if
+    empty) for keyed hashes and for selection: they may identify a person, so `repr` omits them and no output has them.
+    `exclusions` is empty for a usable series; `warnings` do not exclude it.
     """
 
     files: tuple[Path, ...]
@@ -53,47 +53,47 @@ class Series:
     columns: int
     geometry: Geometry | None
     slice_thickness_mm: float | None
-    """as recorded; the spacing comes from positions"""
+    """as recorded; the slice spacing is computed from positions"""
     phase: str
-    """`portal_venous`, `arterial`, `delayed`, `non_contrast` or empty: by words in description and contrast fields"""
+    """`portal_venous`, `arterial`, `delayed`, `non_contrast` or empty; by terms in description and contrast fields"""
     sex: str
     """`F`, `M`, `O` or empty"""
     age: float | None
     """years"""
-    left: tuple[Left, ...]
-    warnings: tuple[Left, ...]
+    exclusions: tuple[Reason, ...]
+    warnings: tuple[Reason, ...]
     description: str
-    """number and SeriesDescription, for choosing by manifest"""
+    """number and SeriesDescription, for selection by a manifest"""
     folder: str = "."
-    """of the files (the common one of several), relative to the root of the search"""
+    """of the files, relative to the root of the search; the common parent of several folders"""
 
     @property
     def patient_key(self) -> str:
-        """What tells patients apart, private: PatientID, else StudyInstanceUID, else the folder."""
+        """Private identifier of the patient: PatientID, else StudyInstanceUID, else the folder."""
         return self.patient_id or self.study_uid or self.folder
 
     @property
     def series_key(self) -> str:
-        """What tells series apart, private: SeriesInstanceUID, else StudyInstanceUID and folder."""
+        """Private identifier of the series: SeriesInstanceUID, else StudyInstanceUID and folder."""
         return self.series_uid or f"{self.study_uid} {self.folder}"
 
     def __repr__(self) -> str:
-        return f"Series({self.slices} slices of {self.rows} x {self.columns}, left={self.left})"
+        return f"Series({self.slices} slices of {self.rows} x {self.columns}, exclusions={self.exclusions})"
 
 
-def phase_of(words: str) -> str:
-    """The contrast phase that free text names; empty if it names none, or more than one.
+def phase_of(text: str) -> str:
+    """Return the contrast phase that free text states; empty if it states none or several.
 
     >>> phase_of("Abdomen PORTAL-VENOUS 5.0"), phase_of("liver late arterial"), phase_of("art + portal"), phase_of("CT")
     ('portal_venous', 'arterial', '', '')
     """
-    plain = words.lower().replace("_", " ")
-    found = [phase for phase, pattern in _PHASES.items() if re.search(pattern, plain)]
+    text = text.lower().replace("_", " ")
+    found = [phase for phase, pattern in _PHASES.items() if re.search(pattern, text)]
     return found[0] if len(found) == 1 else ""
 
 
 def age_years(text: str) -> float | None:
-    """Years of a DICOM age string.
+    """Return the years of a DICOM age string; None if it is not valid.
 
     >>> age_years("061Y"), age_years("006M"), age_years("old")
     (61.0, 0.5, None)

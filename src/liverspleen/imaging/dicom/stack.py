@@ -1,4 +1,4 @@
-"""Slices as a stack: their order by position, the grid they make, or why they make none."""
+"""Order of slices by position, and the grid that they form or the reasons why they form none."""
 
 from __future__ import annotations
 
@@ -9,26 +9,27 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from liverspleen.errors import counted
 from liverspleen.imaging.dicom.header import Instance
-from liverspleen.imaging.dicom.series import Left
+from liverspleen.imaging.dicom.series import Reason
 from liverspleen.imaging.geometry import GRID_TOLERANCE, Geometry
 
 COSINE_TOLERANCE = 2e-4
-"""Direction cosines this close are equal. Two values rounded to four decimals differ by up to 1e-4; at 2e-4 the far
-corner of a 500 mm slice is off by 0.1 mm, less than a sixth of a CT's pixel."""
+"""Direction cosines within this difference are equal. Two values rounded to four decimals differ by up to 1e-4; at 2e-4
+the far corner of a 500 mm slice is off by 0.1 mm, less than a sixth of a CT's pixel."""
 
 SPACING_TOLERANCE = 1e-4
-"""Pixel spacings that differ by this share are equal: 0.05 pixels over 512."""
+"""Pixel spacings within this relative difference are equal: 0.05 pixels over 512."""
 
 ROUNDING_MM = 0.1
-"""Positions written with one decimal, as some scanners do, lie up to 0.05 mm off, and two of them 0.1 mm apart."""
+"""Some scanners write positions with one decimal: they are off by up to 0.05 mm, the distance of two by 0.1 mm."""
 
 SAME_MM = 0.01
-"""Slices nearer than this have the same position: ten times below any slice spacing, twice the rounding of two
+"""Slices closer than this have the same position: a tenth of the smallest slice spacing, twice the rounding of two
 decimals."""
 
 PIXEL_LIMIT = 1 << 24
-"""Pixels of a slice: 4096 x 4096, four times the largest matrix of a CT scanner."""
+"""Largest number of pixels of a slice: 4096 x 4096, four times the largest matrix of a CT scanner."""
 
 NO_GEOMETRY, MIXED_ORIENTATION, MIXED_MATRIX = "LS-DCM-007", "LS-DCM-008", "LS-DCM-009"
 TILT, DUPLICATE, MISSING, IRREGULAR, TOO_FEW = "LS-DCM-010", "LS-DCM-011", "LS-DCM-012", "LS-DCM-013", "LS-DCM-014"
@@ -36,21 +37,21 @@ TILT, DUPLICATE, MISSING, IRREGULAR, TOO_FEW = "LS-DCM-010", "LS-DCM-011", "LS-D
 
 @dataclass(frozen=True)
 class Stack:
-    """Slices in the order of their positions, with their grid, or with the reasons why they have none."""
+    """Slices in the order of their positions, with their grid or with the reasons why they have none."""
 
     instances: tuple[Instance, ...]
     geometry: Geometry | None
-    left: tuple[Left, ...]
+    exclusions: tuple[Reason, ...]
 
 
 def stack(instances: Sequence[Instance], *, minimum_slices: int) -> Stack:
-    """The stack that the instances make, ordered along the normal of their plane."""
+    """Return the instances as a stack, ordered along the normal of their plane."""
     few = _too_few(len(instances), minimum_slices)
     if issues := _uneven(instances):
         return Stack(tuple(instances), None, (*issues, *few))
     first = instances[0]
     rows_cols = plane_directions(first.orientation or ())
-    assert rows_cols is not None  # _uneven looked at both
+    assert rows_cols is not None  # checked by _uneven
     assert first.pixel_spacing is not None
     across, down = rows_cols
     normal = np.cross(across, down)
@@ -60,25 +61,25 @@ def stack(instances: Sequence[Instance], *, minimum_slices: int) -> Stack:
     ordered = tuple(instances[i] for i in order)
     positions, heights = positions[order], heights[order]
     distinct = np.concatenate([[True], np.diff(heights) > SAME_MM])
-    left = [
+    exclusions = [
         *_duplicates(ordered, distinct),
         *_tilt(positions[distinct], heights[distinct], normal, min(first.pixel_spacing)),
         *_gaps(heights[distinct]),
         *_too_few(int(distinct.sum()), minimum_slices),
     ]
-    if left or len(instances) < 2:
-        return Stack(ordered, None, tuple(left))
+    if exclusions or len(instances) < 2:
+        return Stack(ordered, None, tuple(exclusions))
     affine = np.eye(4)
-    affine[:3, 0] = across * first.pixel_spacing[1]  # PixelSpacing: first between rows, then between columns
+    affine[:3, 0] = across * first.pixel_spacing[1]  # PixelSpacing: distance of rows, then of columns
     affine[:3, 1] = down * first.pixel_spacing[0]
     affine[:3, 2] = (positions[-1] - positions[0]) / (len(instances) - 1)
     affine[:3, 3] = positions[0]
-    affine[:2] = 0.0 - affine[:2]  # from DICOM's world, left and posterior, to right and anterior; no -0
+    affine[:2] = 0.0 - affine[:2]  # from DICOM's world (left, posterior) to right, anterior; no -0
     return Stack(ordered, Geometry((first.columns, first.rows, len(instances)), affine), ())
 
 
 def plane_directions(orientation: Sequence[float]) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
-    """Unit vectors of growing column index and growing row index; None if they are no perpendicular unit vectors."""
+    """Return unit vectors of growing column and row index; None if the orientation is not valid."""
     if len(orientation) != 6:
         return None
     across, down = np.array(orientation[:3]), np.array(orientation[3:])
@@ -90,29 +91,29 @@ def plane_directions(orientation: Sequence[float]) -> tuple[NDArray[np.float64],
     return across, down / np.linalg.norm(down)
 
 
-def _uneven(instances: Sequence[Instance]) -> list[Left]:
-    """Why the slices have no common plane and matrix."""
+def _uneven(instances: Sequence[Instance]) -> list[Reason]:
+    """Return the reasons why the slices have no common plane and matrix."""
     without = sum(not _usable(instance) for instance in instances)
     if without:
-        message = "no usable position, orientation, pixel spacing or matrix size"
-        return [Left(NO_GEOMETRY, f"{without} of {len(instances)} slices have {message}")]
-    left = []
+        message = "position, orientation, pixel spacing or matrix size is missing or not valid"
+        return [Reason(NO_GEOMETRY, f"{message} in {without} of {len(instances)} slices")]
+    exclusions = []
     first = instances[0]
     orientations = np.array([i.orientation for i in instances])
     turned = int((abs(orientations - orientations[0]).max(axis=1) > COSINE_TOLERANCE).sum())
     if turned:
-        left.append(Left(MIXED_ORIENTATION, f"{turned} of {len(instances)} slices lie in another direction"))
+        exclusions.append(Reason(MIXED_ORIENTATION, f"orientation differs in {turned} of {len(instances)} slices"))
     spacings = np.array([i.pixel_spacing for i in instances])
     other = (abs(spacings / spacings[0] - 1) > SPACING_TOLERANCE).any(axis=1)
     other |= np.array([(i.rows, i.columns) != (first.rows, first.columns) for i in instances])
     if other.any():
-        message = f"{int(other.sum())} of {len(instances)} slices have another matrix or pixel spacing"
-        left.append(Left(MIXED_MATRIX, message))
-    return left
+        message = f"matrix or pixel spacing differs in {int(other.sum())} of {len(instances)} slices"
+        exclusions.append(Reason(MIXED_MATRIX, message))
+    return exclusions
 
 
 def _usable(instance: Instance) -> bool:
-    """Whether there is a place in space, and one that a patient can have: within a kilometre, pixels within a metre."""
+    """Return whether the position is plausible: within 1 km, with pixels between 1 µm and 1 m."""
     if not (instance.position and instance.pixel_spacing and instance.orientation):
         return False
     return (
@@ -125,26 +126,26 @@ def _usable(instance: Instance) -> bool:
     )
 
 
-def _too_few(slices: int, minimum: int) -> list[Left]:
+def _too_few(slices: int, minimum: int) -> list[Reason]:
     needed = max(minimum, 2)  # one slice has no spacing
-    return [Left(TOO_FEW, f"{slices} slices, expected at least {needed}")] if slices < needed else []
+    return [Reason(TOO_FEW, f"{counted(slices, 'slice')}, expected at least {needed}")] if slices < needed else []
 
 
-def _duplicates(ordered: Sequence[Instance], distinct: NDArray[np.bool_]) -> list[Left]:
+def _duplicates(ordered: Sequence[Instance], distinct: NDArray[np.bool_]) -> list[Reason]:
     number = int((~distinct).sum())
     if not number:
         return []
     pairs = [(ordered[i - 1], ordered[i]) for i in np.flatnonzero(~distinct).tolist()]
     hint = ""
     if any(any(x and y and x != y for x, y in zip(a.acquisition, b.acquisition, strict=True)) for a, b in pairs):
-        hint = "; their acquisition numbers or times differ: two phases, it seems, to be exported apart"
-    return [Left(DUPLICATE, f"{number} of {len(ordered)} slices have the position of another one{hint}")]
+        hint = "; acquisition numbers or times differ, which suggests two phases: export each as its own series"
+    return [Reason(DUPLICATE, f"another slice has the same position as {number} of {len(ordered)} slices{hint}")]
 
 
 def _tilt(
     positions: NDArray[np.float64], heights: NDArray[np.float64], normal: NDArray[np.float64], pixel_mm: float
-) -> list[Left]:
-    """Slices that do not lie above each other: shifted in their plane by more than a tenth of a pixel."""
+) -> list[Reason]:
+    """Return the reason if slices are shifted within their plane by more than a tenth of a pixel."""
     if len(heights) < 2:
         return []
     shifts = positions - positions[0] - np.outer(heights - heights[0], normal)
@@ -153,35 +154,36 @@ def _tilt(
         return []
     slope = shifts[-1] / (heights[-1] - heights[0])
     if np.linalg.norm(shifts - np.outer(heights - heights[0], slope), axis=1).max() > 2 * allowed:
-        return [Left(IRREGULAR, f"slices are shifted against each other in their plane, by up to {_largest(shifts)}")]
+        return [Reason(IRREGULAR, f"slices are shifted within their plane, by up to {_largest(shifts)}")]
     angle = math.degrees(math.atan(float(np.linalg.norm(slope))))
-    message = f"gantry tilt of {angle:.1f} degrees: slices are sheared against their normal"
-    return [Left(TILT, f"{message}, by up to {_largest(shifts)}")]
+    message = f"gantry tilt of {angle:.1f} degrees: slices are shifted against their normal"
+    return [Reason(TILT, f"{message}, by up to {_largest(shifts)}")]
 
 
 def _largest(shifts: NDArray[np.float64]) -> str:
     return f"{np.linalg.norm(shifts, axis=1).max():.1f} mm"
 
 
-def _gaps(heights: NDArray[np.float64]) -> list[Left]:
-    """Slices that are not evenly spaced: off their place by more than a tenth of the spacing.
+def _gaps(heights: NDArray[np.float64]) -> list[Reason]:
+    """Return the reason if slices deviate from an even spacing by more than a tenth of it.
 
-    Places, not steps, are compared: rounding errors of positions then do not add up.
+    Positions and not distances are compared, so that rounding errors do not add up.
     """
     if len(heights) < 3:
         return []
-    places = np.linspace(heights[0], heights[-1], len(heights))
+    expected = np.linspace(heights[0], heights[-1], len(heights))
     steps = np.diff(heights)
     usual = float(np.median(steps))
     allowed = max(GRID_TOLERANCE * usual, ROUNDING_MM)
-    if abs(heights - places).max() <= allowed:
+    if abs(heights - expected).max() <= allowed:
         return []
     times = np.maximum(np.rint(steps / usual), 1)
     wrong = abs(steps - times * usual) > allowed
     if wrong.any():
-        message = f"{int(wrong.sum())} of {len(steps)} gaps between slices are irregular"
-        return [Left(IRREGULAR, f"{message}: {steps.min():.2f} to {steps.max():.2f} mm, mostly {usual:.2f} mm")]
+        message = f"distances between slices are irregular in {int(wrong.sum())} of {len(steps)} places"
+        return [Reason(IRREGULAR, f"{message}: {steps.min():.2f} to {steps.max():.2f} mm, median {usual:.2f} mm")]
     if not (times > 1).any():
-        return [Left(IRREGULAR, f"gaps between slices drift from {steps.min():.2f} to {steps.max():.2f} mm")]
+        return [Reason(IRREGULAR, f"distances between slices vary from {steps.min():.2f} to {steps.max():.2f} mm")]
     holes, missing = int((times > 1).sum()), int((times - 1).sum())
-    return [Left(MISSING, f"{missing} slices are missing in {holes} gaps; the others are {usual:.2f} mm apart")]
+    message = f"positions show {counted(missing, 'missing slice')} in {counted(holes, 'gap')}"
+    return [Reason(MISSING, f"{message}; other slices are {usual:.2f} mm apart")]

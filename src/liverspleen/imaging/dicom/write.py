@@ -1,4 +1,4 @@
-"""CT series and segmentations written as DICOM."""
+"""Writing of CT series and segmentations as DICOM."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from liverspleen.storage import StrPath, complete_file
 
 EXPLICIT, IMPLICIT, DEFLATED = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2", "1.2.840.10008.1.2.1.99"
 RLE, JPEG_2000, JPEG_LS = "1.2.840.10008.1.2.5", "1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.4.80"
-"""Transfer syntaxes that `write_series` writes, all lossless."""
+"""Transfer syntaxes of `write_series`, all lossless."""
 
-_DATE, _TIME = "20000101", "000000"  # the same for all: what is written here was not examined at any time
-_REFERRED = ("StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID", "SOPClassUID", "SOPInstanceUID")
+_DATE, _TIME = "20000101", "000000"  # constant: these series have no date of examination
+_REFERENCED = ("StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID", "SOPClassUID", "SOPInstanceUID")
 _MAY_BE_EMPTY = (
     *("PatientID", "PatientName", "PatientBirthDate", "PatientSex"),
     *("StudyDate", "StudyTime", "StudyID", "AccessionNumber", "ReferringPhysicianName"),
 )
-_CODE_STRING = 16  # longest value of the representation CS
+_CODE_STRING = 16  # longest value of value representation CS
 
 
 def write_series(
@@ -40,21 +40,21 @@ def write_series(
     tags: Mapping[str, object] | None = None,
     transfer_syntax: str = EXPLICIT,
 ) -> tuple[Path, ...]:
-    """Write a CT as CT Image Storage, one file per native slice: `0001.dcm` and so on; the files.
+    """Write a CT as CT Image Storage, one file per native slice (`0001.dcm` and so on); return the files.
 
-    The native axes are column, row and slice, as in NIfTI; the orientation and positions say how they lie. Values are
-    stored as int16 HU. `tags` sets or replaces fields by their DICOM keyword, in every file. UIDs come from the
-    content, so that the same CT and tags give the same bytes. Each file is complete or absent.
+    The native axes are column, row and slice, as in NIfTI; orientation and positions give their directions. Values are
+    stored as int16 HU. `tags` sets or replaces fields by their DICOM keyword, in every file. UIDs are derived from the
+    content, so the same CT and tags give the same bytes. Each file is complete or absent.
 
     Raises:
-        ValueError: the slices are sheared, which the plane of a CT image cannot say.
+        ValueError: the slices are sheared, which CT Image Storage cannot represent.
     """
     folder, geometry = Path(folder), ct.geometry
-    steps = geometry.affine[:3, :3] * np.array([[-1.0], [-1.0], [1.0]])  # to DICOM's world, left and posterior
+    steps = geometry.affine[:3, :3] * np.array([[-1.0], [-1.0], [1.0]])  # to DICOM's world (left, posterior)
     columns_mm, rows_mm, slices_mm = np.linalg.norm(steps, axis=0)
     across, down, along = (steps / np.array([columns_mm, rows_mm, slices_mm])).T
     if max(abs(across @ down), abs(across @ along), abs(down @ along)) > 1e-6:
-        raise ValueError("the grid is sheared: slices do not lie above each other")
+        raise ValueError("the grid is sheared, which CT Image Storage cannot represent")
     native = geometry.to_native(ct.hu)
     seed = _digest(np.ascontiguousarray(ct.hu).tobytes(), geometry.affine.tobytes(), sorted((tags or {}).items()))
     common = {
@@ -93,26 +93,26 @@ def write_series(
     files = []
     for index in range(geometry.shape[2]):
         position = (geometry.affine @ [0, 0, index, 1])[:3] * [-1, -1, 1]
-        own = {
+        slice_tags = {
             "SOPInstanceUID": _uid(seed, f"slice {index}"),
             "InstanceNumber": index + 1,
             "ImagePositionPatient": [_decimal(v) for v in position],
         }
         files.append(folder / f"{index + 1:04d}.dcm")
-        _write(files[-1], {**common, **own, **(tags or {})}, native[:, :, index].T, transfer_syntax)
+        _write(files[-1], {**common, **slice_tags, **(tags or {})}, native[:, :, index].T, transfer_syntax)
     return tuple(files)
 
 
 @dataclass(frozen=True)
 class Algorithm:
-    """What drew a label map without a hand."""
+    """The algorithm that made a label map."""
 
     name: str
     version: str
 
 
 class UnreferableError(ValueError):
-    """Files of a CT cannot be referred to; its text says why, and holds nothing of their headers."""
+    """The files of a CT cannot be referenced; the text gives the reason and quotes no header."""
 
 
 def write_segmentation(
@@ -120,14 +120,14 @@ def write_segmentation(
 ) -> None:
     """Write a label map as a binary DICOM segmentation of the CT in the files `sources`, coded in SNOMED CT.
 
-    One segment for each structure that the label map covers, drawn by hand (algorithm type manual), or by `algorithm`
-    (automatic). It carries the patient and study of its CT. The same input gives the same bytes without an algorithm,
-    for test data; with one, each call makes a new instance of a new series, with its date and UIDs of its own, as the
-    standard wants. The file is complete or absent.
+    It has one segment for each structure that the label map covers, of algorithm type manual, or automatic if
+    `algorithm` is given, and the patient and study of its CT. Without an algorithm the same input gives the same bytes
+    (for test data); with one, each call writes a new instance of a new series with its own date and UIDs, as the
+    standard requires. The file is complete or absent.
 
     Raises:
-        UnreferableError: the files cannot be read, or have no valid UIDs of their own.
-        ValueError: a slice of the CT is missing, or is no slice of the label map's grid.
+        UnreferableError: the files cannot be read, or have no valid, distinct UIDs.
+        ValueError: a slice of the CT is missing, or is not a slice of the label map's grid.
     """
     with quiet():
         try:
@@ -137,17 +137,17 @@ def write_segmentation(
         if reason := _unreferable(headers):
             raise UnreferableError(reason)
         masks = _masks(label_map, headers)
-        moment = "" if algorithm is None else f"{algorithm} {datetime.now(UTC).isoformat()}"
-        seed = _digest(masks.tobytes(), *(header.SOPInstanceUID for header in headers), *([moment] if moment else []))
+        run = "" if algorithm is None else f"{algorithm} {datetime.now(UTC).isoformat()}"
+        seed = _digest(masks.tobytes(), *(header.SOPInstanceUID for header in headers), *([run] if run else []))
         try:
             dataset = _segmentation(label_map, masks, headers, algorithm, seed)
-        except (ValueError, TypeError, LookupError, AttributeError) as error:  # its own words may quote the headers
-            message = f"headers of the CT cannot be carried over ({type(error).__name__})"
+        except (ValueError, TypeError, LookupError, AttributeError) as error:  # its text may quote the headers
+            message = f"headers of the CT cannot be copied ({type(error).__name__})"
             raise UnreferableError(message) from None
         if algorithm is None:
             _fix_time(dataset)
         for item in (*dataset.DimensionOrganizationSequence, *dataset.DimensionIndexSequence):
-            item.DimensionOrganizationUID = _uid(seed, "dimensions")  # a random one otherwise
+            item.DimensionOrganizationUID = _uid(seed, "dimensions")  # random by default
         with complete_file(Path(file)) as temporary:
             dataset.save_as(temporary, enforce_file_format=True)
 
@@ -155,7 +155,7 @@ def write_segmentation(
 def _segmentation(
     label_map: LabelMap, masks: NDArray[np.uint8], headers: Sequence[Any], algorithm: Algorithm | None, seed: str
 ) -> Any:
-    import highdicom  # takes a second to load
+    import highdicom  # slow to import (1 s)
 
     segments = [
         _segment(highdicom, number, structure, algorithm) for number, structure in enumerate(label_map.covered, start=1)
@@ -175,12 +175,12 @@ def _segmentation(
         device_serial_number="0",
         content_label="_".join(ORGAN_KEYS).upper()[:_CODE_STRING],
         series_description=listed().capitalize(),
-        specific_character_set="ISO_IR 192",  # UTF-8, whatever the source has
+        specific_character_set="ISO_IR 192",  # UTF-8, whatever the CT has
     )
 
 
 def _source_header(path: Path) -> Any:
-    """A header as highdicom copies it; what it must have, and may be empty, is there."""
+    """Read a header for highdicom; required fields that may be empty are added."""
     header = pydicom.dcmread(path, stop_before_pixels=True, force=True)
     for keyword in _MAY_BE_EMPTY:
         if keyword not in header:
@@ -189,9 +189,9 @@ def _source_header(path: Path) -> Any:
 
 
 def _unreferable(headers: Sequence[Any]) -> str:
-    """Why files cannot be referred to; empty if they can."""
-    stated = [[text(header, keyword) for keyword in _REFERRED] for header in headers]
-    for number, keyword in enumerate(_REFERRED):
+    """Return the reason why files cannot be referenced; empty if they can."""
+    stated = [[text(header, keyword) for keyword in _REFERENCED] for header in headers]
+    for number, keyword in enumerate(_REFERENCED):
         if not all(len(uids[number]) <= 64 and pydicom.uid.UID(uids[number]).is_valid for uids in stated):
             return f"files of the CT have no valid {keyword}"
     if len({uids[-1] for uids in stated}) < len(stated):
@@ -200,12 +200,12 @@ def _unreferable(headers: Sequence[Any]) -> str:
 
 
 def _segment(highdicom: Any, number: int, structure: Structure, algorithm: Algorithm | None) -> Any:
-    """The description of a segment."""
-    drawn: dict[str, Any] = {"algorithm_type": "MANUAL"}
+    """Return the description of a segment."""
+    origin: dict[str, Any] = {"algorithm_type": "MANUAL"}
     if algorithm is not None:
         family = highdicom.sr.CodedConcept("123110", "DCM", "Artificial Intelligence")
         identity = highdicom.AlgorithmIdentificationSequence(algorithm.name[:64], family, algorithm.version[:64])
-        drawn = {"algorithm_type": "AUTOMATIC", "algorithm_identification": identity}
+        origin = {"algorithm_type": "AUTOMATIC", "algorithm_identification": identity}
     colour = structure.facts.colour.removeprefix("#")
     return highdicom.seg.SegmentDescription(
         segment_number=number,
@@ -213,12 +213,12 @@ def _segment(highdicom: Any, number: int, structure: Structure, algorithm: Algor
         segmented_property_category=highdicom.sr.CodedConcept("123037004", "SCT", "Anatomical structure"),
         segmented_property_type=highdicom.sr.CodedConcept(structure.facts.sct, "SCT", structure.title),
         display_color=highdicom.color.CIELabColor.from_rgb(*bytes.fromhex(colour)),
-        **drawn,
+        **origin,
     )
 
 
 def _masks(label_map: LabelMap, headers: Sequence[Any]) -> NDArray[np.uint8]:
-    """Segment numbers, (slice, row, column); 0 is none."""
+    """Return segment numbers, (slice, row, column); 0 is background."""
     numbers_of = np.zeros(256, np.uint8)
     numbers_of[list(label_map.covered)] = np.arange(1, len(label_map.covered) + 1)
     return np.stack([numbers_of[_slice_of(label_map, header)] for header in headers])
@@ -234,12 +234,12 @@ def _slice_of(label_map: LabelMap, header: Any) -> NDArray[np.uint8]:
     )
     placement = place(plane, label_map.geometry)
     if placement is None:
-        raise ValueError("a slice of the CT is no slice of the label map's grid")
+        raise ValueError("a slice of the CT is not a slice of the label map's grid")
     return placement.view(label_map.geometry.to_native(label_map.labels))
 
 
 def _fix_time(dataset: Any) -> None:
-    """Put constants where highdicom writes the time of the call."""
+    """Replace the time of the call, which highdicom writes, by constants."""
     for keyword in ("InstanceCreationDate", "ContentDate"):
         setattr(dataset, keyword, _DATE)
     for keyword in ("InstanceCreationTime", "ContentTime"):
@@ -267,16 +267,16 @@ def _write(path: Path, fields: Mapping[str, object], pixels: NDArray[np.int16], 
 
 
 def _decimal(value: float) -> Any:
-    """A decimal string of at most 16 characters, as near as that comes."""
+    """Return the closest decimal string of at most 16 characters."""
     return pydicom.valuerep.DSfloat(float(value) + 0.0, auto_format=True)
 
 
 def _digest(*parts: object) -> str:
-    whole = hashlib.sha256()
+    digest = hashlib.sha256()
     for part in parts:
-        whole.update(part if isinstance(part, bytes) else repr(part).encode())
-    return whole.hexdigest()
+        digest.update(part if isinstance(part, bytes) else repr(part).encode())
+    return digest.hexdigest()
 
 
-def _uid(seed: str, message: str) -> str:
-    return str(pydicom.uid.generate_uid(entropy_srcs=[seed, message]))
+def _uid(seed: str, name: str) -> str:
+    return str(pydicom.uid.generate_uid(entropy_srcs=[seed, name]))

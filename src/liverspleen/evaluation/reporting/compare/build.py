@@ -16,7 +16,7 @@ from liverspleen.evaluation.reporting.compare.quantities import Quantity, Reader
 from liverspleen.evaluation.reporting.compare.tables import error_cells, limit_cells, score_cells
 from liverspleen.evaluation.reporting.missing_cases import gaps_of
 from liverspleen.evaluation.reporting.paper_tables import check_words
-from liverspleen.evaluation.reporting.reader_pair import total_and_conditions
+from liverspleen.evaluation.reporting.results import total_and_conditions
 from liverspleen.organs import ORGAN_KEYS
 
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Any
 
 import numpy as np
 
 from liverspleen.evaluation.measurements.readings import Readings
+from liverspleen.evaluation.reporting.results import computed_once
 from liverspleen.evaluation.statistics.differences import Scale, paired_differences
+from liverspleen.evaluation.statistics.rank_tests import WilcoxonSignedRank, wilcoxon_signed_rank
 from liverspleen.evaluation.statistics.samples import Floats
 
 
@@ -35,6 +37,9 @@ class Quantity:
 
     cases: tuple[str, ...]
     values: Mapping[str, Mapping[str, float]]
+    _tests: dict[tuple[str, str, tuple[str, ...]], WilcoxonSignedRank] = field(
+        default_factory=dict, init=False, repr=False
+    )
 
     @property
     def common(self) -> tuple[str, ...]:
@@ -44,6 +49,12 @@ class Quantity:
     def of(self, reader: str, cases: Iterable[str]) -> list[float]:
         """What a reader has of these cases, in their order."""
         return [self.values[reader][case] for case in cases]
+
+    def signed_rank(self, a: str, b: str, cases: tuple[str, ...]) -> WilcoxonSignedRank:
+        """The paired test of readers `a` and `b` over these cases; it is computed once."""
+        return computed_once(
+            self._tests, (a, b, cases), lambda: wilcoxon_signed_rank(self.of(a, cases), self.of(b, cases))
+        )
 
     def about(self, compared: Sequence[str], among: Iterable[str] | None = None) -> dict[str, Any]:
         """`n`, `rows` and `excluded` of a cell that rests on these cases `among` others (all, if not said)."""

@@ -9,20 +9,19 @@ from typing import Any, Final
 import numpy as np
 
 from liverspleen.evaluation.reporting import formatting
-from liverspleen.evaluation.reporting.cells import PAIRED, Address, Cell, dss_cell
+from liverspleen.evaluation.reporting.cells import PAIRED, Address, Cell, bias_test_values, bounds, dss_cell
 from liverspleen.evaluation.reporting.compare.quantities import Quantity, Readers
-from liverspleen.evaluation.reporting.supplement.build import bounds, number_cell, p_cell
+from liverspleen.evaluation.reporting.supplement.agreement import bias_and_limits
+from liverspleen.evaluation.reporting.supplement.build import number_cell, p_cell
 from liverspleen.evaluation.statistics.bland_altman import bland_altman
 from liverspleen.evaluation.statistics.differences import Scale
 from liverspleen.evaluation.statistics.dunn import holm
-from liverspleen.evaluation.statistics.rank_tests import WilcoxonSignedRank, wilcoxon_signed_rank
+from liverspleen.evaluation.statistics.rank_tests import WilcoxonSignedRank
 from liverspleen.evaluation.statistics.samples import describe
 from liverspleen.organs import RATIO_KEY
 
 SHIFT_DIGITS: Final = 4
 """Of a shift of the DSS; good readers differ in the third decimal."""
-
-_EXACT: Final = "exact interval of one limit (noncentral t)"
 
 Groups = Mapping[str, tuple[str, ...]]
 
@@ -31,17 +30,17 @@ def score_cells(structure: str, found: Quantity, readers: Readers, groups: Group
     """DSS by reader and condition, the tests of every pair, and the shift of every pair by condition."""
     common = set(found.common)
     for group, cases in groups.items():
-        compared = [case for case in cases if case in common]
+        compared = tuple(case for case in cases if case in common)
         about = found.about(compared, cases)
         for name in readers.names:
             of_reader = dict(zip(compared, found.of(name, compared), strict=True))
             yield replace(dss_cell(Address("scores", f"{structure}:{group}", name), of_reader), **about)
     yield from difference_cells("score_differences", structure, found, readers, units="1", digits=SHIFT_DIGITS)
     for group, cases in groups.items():
-        compared = [case for case in cases if case in common]
+        compared = tuple(case for case in cases if case in common)
         about = found.about(compared, cases)
         for a, b in readers.pairs:
-            result = wilcoxon_signed_rank(found.of(a, compared), found.of(b, compared))
+            result = found.signed_rank(a, b, compared)
             address = Address("score_subgroups", f"{structure}:{group}", f"{a}{PAIRED}{b}")
             yield _shift_cell(address, result, about, units="1", digits=SHIFT_DIGITS)
 
@@ -74,7 +73,7 @@ def difference_cells(
     """Paired test of every pair of readers; p adjusted by Holm over the pairs of this index."""
     compared = found.common
     about = found.about(compared)
-    results = [wilcoxon_signed_rank(found.of(a, compared), found.of(b, compared)) for a, b in readers.pairs]
+    results = [found.signed_rank(a, b, compared) for a, b in readers.pairs]
     tested = [position for position, result in enumerate(results) if result.p is not None]
     unadjusted = np.array([results[position].p for position in tested], dtype=np.float64)
     adjusted: dict[int, float] = dict(zip(tested, holm(unadjusted).tolist(), strict=True))
@@ -94,12 +93,7 @@ def limit_cells(index: str, found: Quantity, readers: Readers) -> Iterator[Cell]
         result = bland_altman(found.of(a, compared), found.of(b, compared), scale="percent")
         about = found.about([compared[position] for position in result.positions])
         row = f"{index}:{a}{PAIRED}{b}"
-        exact = result.loa_ci_exact
-        for column, value, interval, how in (
-            ("bias", result.bias, result.bias_ci, "t interval"),
-            ("lower", result.loa_lower, None if exact is None else exact.lower, _EXACT),
-            ("upper", result.loa_upper, None if exact is None else exact.upper, _EXACT),
-        ):
+        for column, value, interval, how in bias_and_limits(result):
             yield Cell(
                 Address("limits", row, column),
                 values={"value": value, **bounds("ci", interval)},
@@ -109,7 +103,8 @@ def limit_cells(index: str, found: Quantity, readers: Readers) -> Iterator[Cell]
                 reason=result.reason,
                 **about,
             )
-        yield p_cell("limits", row, "p", result.p_bias, result, about, also={"t": result.t, "df": result.df})
+        values = bias_test_values(result)
+        yield p_cell("limits", row, "p", values["p"], result, about, also=values)
 
 
 def _shift_cell(

@@ -115,12 +115,16 @@ def bland_altman_figure(agreement: Agreement, reader: str, reference: str, vocab
 
 
 def figure_bytes(figure: Figure, form: Form) -> bytes:
-    """The figure as a file; the same figure gives the same bytes."""
+    """The figure as a file; the same figure and forms in the same order give the same bytes.
+
+    The layout is computed for the first form and kept for the others: the forms look alike, and each is drawn once.
+    """
     buffer = io.BytesIO()
     with own_style(), warnings.catch_warnings():
-        # A name in a script the font lacks is drawn as boxes; that is no reason to stop.
+        # Characters that the font lacks are drawn as boxes; that is no reason to stop.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         figure.savefig(buffer, format=form, dpi=200, metadata=_DATELESS[form])
+        figure.set_layout_engine(None)  # with an engine, matplotlib draws the figure twice
     return buffer.getvalue()
 
 
@@ -195,10 +199,11 @@ def _marks(present: set[str], vocabulary: Vocabulary) -> dict[str, tuple[str, st
 
 def _lines(axes: Axes, result: BlandAltman, *, digits: int) -> None:
     axes.axhline(0, color="#BBBBBB", linewidth=0.8, zorder=1)
+    limits = result.limits
     for name, value, style in (
         ("Mean", result.bias, "-"),
-        (f"+{result.multiplier} SD", result.loa_upper, "--"),
-        (f"−{result.multiplier} SD", result.loa_lower, "--"),
+        (f"+{result.multiplier} SD", None if limits is None else limits.upper, "--"),
+        (f"−{result.multiplier} SD", None if limits is None else limits.lower, "--"),
     ):
         if value is None or (name != "Mean" and not result.sd):
             continue
@@ -216,6 +221,6 @@ def _lines(axes: Axes, result: BlandAltman, *, digits: int) -> None:
 
 def _digits(result: BlandAltman) -> int:
     """Decimals of the numbers beside the lines: the paper's in percent, else three digits of the half width."""
-    if result.scale == "percent" or not result.half_width:
+    if result.scale == "percent" or result.limits is None or not result.limits.half_width:
         return LOA_DIGITS
-    return min(max(0, 2 - math.floor(math.log10(result.half_width))), 9)
+    return min(max(0, 2 - math.floor(math.log10(result.limits.half_width))), 9)

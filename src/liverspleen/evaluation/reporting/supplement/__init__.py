@@ -20,10 +20,10 @@ Every cell holds its numbers at full precision and its method; what a method is 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from liverspleen.evaluation.reporting.cells import Cell
-from liverspleen.evaluation.reporting.reader_pair import Comparands, Groups
+from liverspleen.evaluation.reporting.results import ReportResults
 from liverspleen.evaluation.reporting.supplement.agreement import (
     SCALES,
     advice,
@@ -36,17 +36,17 @@ from liverspleen.evaluation.reporting.supplement.repeats import rc_methods, rc_r
 from liverspleen.evaluation.reporting.supplement.scores import means, sites, subgroups, surfaces
 
 
-def supplement(comparands: Comparands, groups: Groups, readers: Sequence[str]) -> Iterator[Cell]:
-    """The cells of all tables beyond the paper; `readers` are those of the reproducibility table."""
-    yield from means(comparands, groups)
-    yield from surfaces(comparands, groups)
+def supplement(results: ReportResults) -> Iterator[Cell]:
+    """The cells of all tables beyond the paper."""
+    yield from means(results)
+    yield from surfaces(results)
     for scale in SCALES:
-        yield from limits(comparands, groups, scale)
-    yield from advice(comparands, groups)
-    yield from limit_intervals(comparands, groups)
-    yield from subgroups(comparands, groups)
-    yield from sites(comparands, groups.pairs)
-    yield from rc_methods(comparands, groups.pairs, readers)
-    yield from rc_readers(comparands, groups.pairs)
-    yield from equivalence(comparands, groups)
-    yield from reliability(comparands, groups)
+        yield from limits(results, scale)
+    yield from advice(results)
+    yield from limit_intervals(results)
+    yield from subgroups(results)
+    yield from sites(results)
+    yield from rc_methods(results)
+    yield from rc_readers(results)
+    yield from equivalence(results)
+    yield from reliability(results)

@@ -10,12 +10,14 @@ import numpy as np
 
 from liverspleen.evaluation.measurements.readings import INDICES
 from liverspleen.evaluation.reporting import formatting
-from liverspleen.evaluation.reporting.cells import Address, Cell, entered
-from liverspleen.evaluation.reporting.reader_pair import Comparands, Groups
-from liverspleen.evaluation.reporting.supplement.build import bounds, number_cell, p_cell, split
+from liverspleen.evaluation.reporting.cells import Address, Cell, bounds, entered
+from liverspleen.evaluation.reporting.results import Cases, ReportResults
+from liverspleen.evaluation.reporting.supplement.build import number_cell, p_cell, split
+from liverspleen.evaluation.statistics.assumptions import ScaleChecks
 from liverspleen.evaluation.statistics.bland_altman import BlandAltman
 from liverspleen.evaluation.statistics.differences import Scale
 from liverspleen.evaluation.statistics.equivalence import tost
+from liverspleen.evaluation.statistics.intervals import Interval, LimitIntervals
 from liverspleen.evaluation.statistics.reliability import concordance_correlation, icc
 from liverspleen.organs import RATIO_KEY
 
@@ -30,28 +32,23 @@ INTERVAL_METHODS: Final = {
     "exact_pair": "exact for both limits together (Carkeet 2015)",
     "mover": "MOVER, approximate",
 }
+"""The intervals of the limits, by their names in `AgreementIntervals`."""
 
 
-def limits(comparands: Comparands, groups: Groups, scale: Scale) -> Iterator[Cell]:
+def limits(results: ReportResults, scale: Scale) -> Iterator[Cell]:
     """Bias and limits with their intervals, d_z, and the checks of the scale, for every row of Table 3.
 
-    On the log scale they are told as ratios, reader over reference.
+    On the log scale they are ratios, reader over reference.
     """
-    told = math.exp if scale == "log" else float
+    shown_as = math.exp if scale == "log" else float
     for index in INDICES:
-        for row, cases in groups.total_and_conditions.items():
-            result = comparands.agreement(cases, index, scale)
-            exact = result.loa_ci_exact
-            lower, upper = (None, None) if exact is None else (exact.lower, exact.upper)
+        for row, cases in results.groups.total_and_conditions.items():
+            result = results.agreement(cases, index, scale)
             address = f"{index}:{row}"
             about: dict[str, Any] = {"n": result.n, **entered(cases, result.positions)}
-            for column, value, interval, how in (
-                ("bias", result.bias, result.bias_ci, "t interval"),
-                ("lower", result.loa_lower, lower, "exact interval of one limit (noncentral t)"),
-                ("upper", result.loa_upper, upper, "exact interval of one limit (noncentral t)"),
-            ):
-                shown = None if value is None else told(value)
-                around = None if interval is None else (told(interval[0]), told(interval[1]))
+            for column, value, interval, how in bias_and_limits(result):
+                shown = None if value is None else shown_as(value)
+                around = None if interval is None else Interval(shown_as(interval.lower), shown_as(interval.upper))
                 yield Cell(
                     Address(f"limits_{scale}", address, column),
                     values={"value": shown, **bounds("ci", around)},
@@ -61,15 +58,26 @@ def limits(comparands: Comparands, groups: Groups, scale: Scale) -> Iterator[Cel
                     reason=result.reason,
                     **about,
                 )
-            yield number_cell(f"limits_{scale}", address, "d_z", result.cohen_dz, result, about, digits=2)
-            yield from _checks(Address(f"limits_{scale}", address, ""), result, about)
+            cohen_dz = None if result.bias_test is None else result.bias_test.cohen_dz
+            yield number_cell(f"limits_{scale}", address, "d_z", cohen_dz, result, about, digits=2)
+            yield from _checks(Address(f"limits_{scale}", address, ""), result.checks, about)
 
 
-def _checks(address: Address, result: BlandAltman, about: Mapping[str, Any]) -> Iterator[Cell]:
+def bias_and_limits(result: BlandAltman) -> Iterator[tuple[str, float | None, Interval | None, str]]:
+    """Bias, lower and upper limit: name, value, confidence interval and the method of the interval."""
+    limits, intervals = result.limits, result.intervals
+    exact = None if intervals is None else intervals.exact
+    how = "exact interval of one limit (noncentral t)"
+    yield "bias", result.bias, None if intervals is None else intervals.bias_ci, "t interval"
+    yield "lower", None if limits is None else limits.lower, None if exact is None else exact.loa_lower_ci, how
+    yield "upper", None if limits is None else limits.upper, None if exact is None else exact.loa_upper_ci, how
+
+
+def _checks(address: Address, checks: ScaleChecks, about: Mapping[str, Any]) -> Iterator[Cell]:
     for column, check, method in (
-        ("normal", result.shapiro, "Shapiro-Wilk test of the differences"),
-        ("proportional", result.proportional_bias, "slope of the differences over the means of both readers"),
-        ("spread", result.abs_residual_regression, "slope of the absolute residuals over the means of both readers"),
+        ("normal", checks.shapiro, "Shapiro-Wilk test of the differences"),
+        ("proportional", checks.proportional_bias, "slope of the differences over the means of both readers"),
+        ("spread", checks.abs_residual_regression, "slope of the absolute residuals over the means of both readers"),
     ):
         p = None if check is None else check.p
         yield Cell(
@@ -85,17 +93,17 @@ def _checks(address: Address, result: BlandAltman, about: Mapping[str, Any]) -> 
         )
 
 
-def advice(comparands: Comparands, groups: Groups) -> Iterator[Cell]:
+def advice(results: ReportResults) -> Iterator[Cell]:
     """What the checks over all cases say about each scale."""
-    cases = [e.case_id for e in groups.first]
+    cases = results.groups.all_first
     for index in INDICES:
         for scale in SCALES:
-            result = comparands.agreement(cases, index, scale)
+            result = results.agreement(cases, index, scale)
             yield Cell(
                 Address("advice", f"{index}:{scale}", "advice"),
                 values={},
                 units="",
-                text="; ".join(result.advice),
+                text="; ".join(result.checks.advice),
                 n=result.n,
                 method="follows from p < 0.05 of the checks of this scale over all cases",
                 reason=None,
@@ -103,39 +111,42 @@ def advice(comparands: Comparands, groups: Groups) -> Iterator[Cell]:
             )
 
 
-def limit_intervals(comparands: Comparands, groups: Groups) -> Iterator[Cell]:
+def limit_intervals(results: ReportResults) -> Iterator[Cell]:
     """Every interval of the limits of agreement in percent, over all cases."""
-    cases = [e.case_id for e in groups.first]
+    cases = results.groups.all_first
     for index in INDICES:
-        result = comparands.agreement(cases, index)
-        for method in INTERVAL_METHODS:
-            intervals = getattr(result, f"loa_ci_{method}")
-            for column, limit in (("lower", result.loa_lower), ("upper", result.loa_upper)):
-                interval = None if intervals is None else getattr(intervals, column)
+        result = results.agreement(cases, index)
+        limits = result.limits
+        for method, description in INTERVAL_METHODS.items():
+            found: LimitIntervals | None = None if result.intervals is None else getattr(result.intervals, method)
+            for column, limit, interval in (
+                ("lower", None if limits is None else limits.lower, None if found is None else found.loa_lower_ci),
+                ("upper", None if limits is None else limits.upper, None if found is None else found.loa_upper_ci),
+            ):
                 yield Cell(
                     Address("limit_intervals", f"{index}:{method}", column),
                     values={"value": limit, **bounds("ci", interval)},
                     units=result.units,
                     text=formatting.interval_text(limit, interval, formatting.LOA_DIGITS),
                     n=result.n,
-                    method=f"{result.method}; interval: {INTERVAL_METHODS[method]}",
+                    method=f"{result.method}; interval: {description}",
                     reason=result.reason,
                     **entered(cases, result.positions),
                 )
 
 
-def equivalence(comparands: Comparands, groups: Groups) -> Iterator[Cell]:
+def equivalence(results: ReportResults) -> Iterator[Cell]:
     """Whether the volumes of reader and reference are equivalent, and the smallest margin the data support."""
-    cases = [e.case_id for e in groups.first]
+    cases = results.groups.all_first
     for index in INDICES:
-        result = tost(*comparands.volumes(cases, index), margin=MARGIN_PCT, scale="percent")
-        positions = comparands.agreement(cases, index).positions
+        result = tost(*results.volumes(cases, index), margin=MARGIN_PCT, scale="percent")
+        positions = results.agreement(cases, index).positions
         about: dict[str, Any] = {"n": result.n, **entered(cases, positions)}
         yield Cell(
             Address("equivalence", index, "bias"),
-            values={"bias": result.bias, **bounds("ci90", result.ci90)},
+            values={"bias": result.bias, **bounds("ci90", result.bias_ci)},
             units=result.units,
-            text=formatting.interval_text(result.bias, result.ci90, formatting.LOA_DIGITS),
+            text=formatting.interval_text(result.bias, result.bias_ci, formatting.LOA_DIGITS),
             method=result.method,
             reason=result.reason,
             **about,
@@ -160,32 +171,30 @@ def equivalence(comparands: Comparands, groups: Groups) -> Iterator[Cell]:
         )
 
 
-def reliability(comparands: Comparands, groups: Groups) -> Iterator[Cell]:
+def reliability(results: ReportResults) -> Iterator[Cell]:
     """ICC and CCC of reader and reference; the ICC once more of all readers where there are others."""
-    cases = [e.case_id for e in groups.first]
-    both = (comparands.reader, comparands.reference)
-    everyone = comparands.readings.readers_of(cases)
+    cases = results.groups.all_first
+    both = (results.reader, results.reference)
+    everyone = results.readings.readers_of(cases)
     for index in INDICES:
-        yield from _icc_cells(comparands, cases, index, index, both)
-        result = concordance_correlation(*comparands.volumes(cases, index))
+        yield from _icc_cells(results, cases, index, index, both)
+        result = concordance_correlation(*results.volumes(cases, index))
         yield Cell(
             Address("reliability", index, "ccc"),
-            values={"value": result.ccc, **bounds("ci", result.ci), "pearson": result.pearson},
+            values={"value": result.ccc, **bounds("ci", result.ccc_ci), "pearson": result.pearson},
             units="1",
-            text=formatting.interval_text(result.ccc, result.ci, formatting.RELIABILITY_DIGITS),
+            text=formatting.interval_text(result.ccc, result.ccc_ci, formatting.RELIABILITY_DIGITS),
             n=result.n,
             method=result.method,
             reason=result.reason,
-            **_complete(comparands, cases, index, both),
+            **_complete(results, cases, index, both),
         )
         if len(everyone) > 2:
-            yield from _icc_cells(comparands, cases, index, f"{index}:everyone", everyone)
+            yield from _icc_cells(results, cases, index, f"{index}:everyone", everyone)
 
 
-def _icc_cells(
-    comparands: Comparands, cases: Sequence[str], index: str, row: str, readers: Sequence[str]
-) -> Iterator[Cell]:
-    columns = [[comparands.readings.volume(case, index, reader) for case in cases] for reader in readers]
+def _icc_cells(results: ReportResults, cases: Cases, index: str, row: str, readers: Sequence[str]) -> Iterator[Cell]:
+    columns = [[results.readings.volume(case, index, reader) for case in cases] for reader in readers]
     result = icc(np.reshape(columns, (len(readers), len(cases))).T)
     for name in ("icc_a1", "icc_c1"):
         value, interval = getattr(result, name), getattr(result, f"{name}_ci")
@@ -197,15 +206,13 @@ def _icc_cells(
             n=result.n,
             method=f"{result.method}; readers: {', '.join(readers)}",
             reason=result.reason,
-            **_complete(comparands, cases, index, readers),
+            **_complete(results, cases, index, readers),
         )
 
 
-def _complete(
-    comparands: Comparands, cases: Sequence[str], index: str, readers: Sequence[str]
-) -> dict[str, tuple[str, ...]]:
+def _complete(results: ReportResults, cases: Cases, index: str, readers: Sequence[str]) -> dict[str, tuple[str, ...]]:
     """The cases that each of these readers measured as `rows`, the others as `excluded`."""
-    read = comparands.readings.volume
+    read = results.readings.volume
     return split(cases, [not any(math.isnan(read(case, index, reader)) for reader in readers) for case in cases])
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from liverspleen.evaluation.measurements.readings import PatientPair
@@ -55,19 +55,6 @@ def p_cell(
         reason=result.reason,
         **about,
     )
-
-
-def bounds(name: str, interval: tuple[float, float] | None) -> dict[str, float | None]:
-    """The ends of an interval as values of a cell."""
-    lower, upper = interval or (None, None)
-    return {f"{name}_lower": lower, f"{name}_upper": upper}
-
-
-def both_sites(
-    read: Callable[[str, str, str], float], pairs: Sequence[PatientPair], index: str, reader: str
-) -> tuple[list[float], list[float]]:
-    """An index of one reader in the first and in the second CT of each patient."""
-    return [read(pair.first, index, reader) for pair in pairs], [read(pair.second, index, reader) for pair in pairs]
 
 
 def complete_pairs_of(pairs: Sequence[PatientPair], scores: Mapping[str, float]) -> dict[str, tuple[str, ...]]:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any, Final
 
-from liverspleen.evaluation.measurements.readings import INDICES, PatientPair
+from liverspleen.evaluation.measurements.readings import INDICES
 from liverspleen.evaluation.reporting import formatting
-from liverspleen.evaluation.reporting.cells import Address, Cell
-from liverspleen.evaluation.reporting.reader_pair import Comparands
-from liverspleen.evaluation.reporting.supplement.build import both_sites, bounds, p_cell, split_pairs
+from liverspleen.evaluation.reporting.cells import Address, Cell, bounds
+from liverspleen.evaluation.reporting.results import ReportResults, both_sites
+from liverspleen.evaluation.reporting.supplement.build import p_cell, split_pairs
 from liverspleen.evaluation.statistics.intervals import Interval
 from liverspleen.evaluation.statistics.rc_comparison import compare_rc
-from liverspleen.evaluation.statistics.reproducibility import PercentageRC, percentage_rc
+from liverspleen.evaluation.statistics.reproducibility import RC_QUANTILE, PercentageRC
 
 WCV: Final = {
     "rms": "root mean square of the CV of each patient (beside it BCa over patients)",
@@ -23,66 +23,62 @@ WCV: Final = {
 """How each row of `rc_methods` defines the within-subject CV."""
 
 
-def rc_methods(comparands: Comparands, pairs: Sequence[PatientPair], readers: Sequence[str]) -> Iterator[Cell]:
+def rc_methods(results: ReportResults) -> Iterator[Cell]:
     """The percentage RC by other definitions of wCV, and the BCa interval of the paper's."""
-    for index in INDICES:
-        for reader in readers:
-            result = percentage_rc(*both_sites(comparands.readings.volume, pairs, index, reader))
-            for method, (value, interval) in _definitions(result).items():
-                bca = result.rc_ci_bca if method == "rms" else None
-                digits = formatting.RC_DIGITS
-                beside = bounds("bca", bca) if method == "rms" else {}
-                yield Cell(
-                    Address("rc_methods", f"{index}:{method}", reader),
-                    values={"rc_pct": value, **bounds("chi_square", interval), **beside},
-                    units="%",
-                    text=formatting.two_intervals_text(value, interval, bca, digits)
-                    if method == "rms"
-                    else formatting.interval_text(value, interval, digits),
-                    n=result.n,
-                    method=f"%RC = 1.96 sqrt(2) wCV; wCV: {WCV[method]}; chi-square interval",
-                    reason=result.reason,
-                    **split_pairs(pairs, result.positions),
-                )
+    for (index, reader), result in results.coefficients.items():
+        for method, (value, interval) in _definitions(result).items():
+            bca = result.rc_bca_ci if method == "rms" else None
+            digits = formatting.RC_DIGITS
+            beside = bounds("bca", bca) if method == "rms" else {}
+            yield Cell(
+                Address("rc_methods", f"{index}:{method}", reader),
+                values={"rc_pct": value, **bounds("chi_square", interval), **beside},
+                units="%",
+                text=formatting.two_intervals_text(value, interval, bca, digits)
+                if method == "rms"
+                else formatting.interval_text(value, interval, digits),
+                n=result.n,
+                method=f"%RC = {RC_QUANTILE} sqrt(2) wCV; wCV: {WCV[method]}; chi-square interval",
+                reason=result.reason,
+                **split_pairs(results.groups.pairs, result.positions),
+            )
 
 
 def _definitions(result: PercentageRC) -> dict[str, tuple[float | None, Interval | None]]:
     """%RC and its χ² interval by definition of wCV."""
     log, wsd, bare = result.log, result.wsd, result.bias_removed
-    paper = None if result.ci_lower is None or result.ci_upper is None else (result.ci_lower, result.ci_upper)
     scaled = None
     if wsd is not None and wsd.rc_pct is not None and wsd.rc_absolute and wsd.rc_absolute_ci is not None:
         lower, upper = wsd.rc_absolute_ci
-        scaled = (lower * wsd.rc_pct / wsd.rc_absolute, upper * wsd.rc_pct / wsd.rc_absolute)
+        scaled = Interval(lower * wsd.rc_pct / wsd.rc_absolute, upper * wsd.rc_pct / wsd.rc_absolute)
     return {
-        "rms": (result.rc_pct, paper),
-        "log": (None, None) if log is None else (log.rc_pct_lognormal, log.rc_ci_lognormal),
+        "rms": (result.rc_pct, result.rc_ci),
+        "log": (None, None) if log is None else (log.rc_pct_lognormal, log.rc_lognormal_ci),
         "wsd": (None, None) if wsd is None else (wsd.rc_pct, scaled),
         "bias_removed": (None, None) if bare is None else (bare.rc_pct, bare.rc_ci),
     }
 
 
-def rc_readers(comparands: Comparands, pairs: Sequence[PatientPair]) -> Iterator[Cell]:
+def rc_readers(results: ReportResults) -> Iterator[Cell]:
     """Whether the reader repeats itself as well as its reference does, on the same patients."""
-    for index in INDICES:
+    pairs = results.groups.pairs
+    for index in INDICES if pairs else ():
         tables = [
-            list(zip(*both_sites(comparands.readings.volume, pairs, index, name), strict=True))
-            for name in (comparands.reader, comparands.reference)
+            list(zip(*both_sites(results.readings, pairs, index, name), strict=True))
+            for name in (results.reader, results.reference)
         ]
-        if not pairs:
-            continue
         result = compare_rc(*tables)
         about: dict[str, Any] = {"n": result.n, **split_pairs(pairs, result.positions)}
         yield Cell(
             Address("rc_readers", index, "ratio"),
             values={
                 "ratio": result.ratio,
-                **bounds("bca", result.ratio_ci_bca),
+                **bounds("bca", result.ratio_bca_ci),
                 "wcv_pct_test": result.wcv_pct_test,
                 "wcv_pct_reference": result.wcv_pct_reference,
             },
             units="1",
-            text=formatting.interval_text(result.ratio, result.ratio_ci_bca, 2),
+            text=formatting.interval_text(result.ratio, result.ratio_bca_ci, 2),
             method=result.method,
             reason=result.reason,
             **about,

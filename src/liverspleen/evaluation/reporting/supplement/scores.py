@@ -3,41 +3,40 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
-from liverspleen.evaluation.measurements.readings import METRICS, PatientPair
+from liverspleen.evaluation.measurements.readings import METRICS
 from liverspleen.evaluation.reporting import formatting
-from liverspleen.evaluation.reporting.cells import PAIRED, Address, Cell, defined
-from liverspleen.evaluation.reporting.reader_pair import Comparands, Groups, by_condition
-from liverspleen.evaluation.reporting.supplement.build import bounds, complete_pairs_of, number_cell, p_cell
+from liverspleen.evaluation.reporting.cells import PAIRED, Address, Cell, bounds, defined
+from liverspleen.evaluation.reporting.results import ReportResults
+from liverspleen.evaluation.reporting.supplement.build import complete_pairs_of, number_cell, p_cell
 from liverspleen.evaluation.statistics.bootstrap import bootstrap_ci
 from liverspleen.evaluation.statistics.dunn import dunn
-from liverspleen.evaluation.statistics.rank_tests import kruskal_wallis, wilcoxon_signed_rank
 from liverspleen.evaluation.statistics.samples import describe
 from liverspleen.organs import ORGAN_KEYS
 
 
-def means(comparands: Comparands, groups: Groups) -> Iterator[Cell]:
+def means(results: ReportResults) -> Iterator[Cell]:
     """Mean DSS and NSD with Student's t and BCa intervals, clustered by patient."""
-    patients = {e.case_id: e.patient_id for e in groups.first}
-    one_definition = len(comparands.surfaces(patients)) == 1
+    patients = {e.case_id: e.patient_id for e in results.groups.first}
+    one_definition = len(results.surfaces(patients)) == 1
     for metric in ("dss", "nsd") if one_definition else ("dss",):
-        for row, cases in groups.total_and_conditions.items():
+        for row, cases in results.groups.total_and_conditions.items():
             for structure in ORGAN_KEYS:
-                scores = comparands.scores(cases, structure, metric)
+                scores = results.scores(cases, structure, metric)
                 result = bootstrap_ci(list(scores.values()), clusters=[patients[case] for case in cases])
                 yield Cell(
                     Address("means", f"{metric}:{row}", structure),
                     values={
                         "mean": result.estimate,
-                        **bounds("t", result.t_ci),
-                        **bounds("bca", result.bca_ci),
+                        **bounds("t", result.estimate_t_ci),
+                        **bounds("bca", result.estimate_bca_ci),
                         "n_patients": result.n_clusters,
                     },
                     units="1",
                     text=formatting.two_intervals_text(
-                        result.estimate, result.t_ci, result.bca_ci, formatting.DSS_DIGITS
+                        result.estimate, result.estimate_t_ci, result.estimate_bca_ci, formatting.DSS_DIGITS
                     ),
                     n=result.n,
                     method=result.method,
@@ -46,16 +45,16 @@ def means(comparands: Comparands, groups: Groups) -> Iterator[Cell]:
                 )
 
 
-def surfaces(comparands: Comparands, groups: Groups) -> Iterator[Cell]:
+def surfaces(results: ReportResults) -> Iterator[Cell]:
     """HD95, ASSD and NSD of the cases that have them."""
-    definitions = comparands.surfaces(e.case_id for e in groups.first)
+    definitions = results.surfaces(e.case_id for e in results.groups.first)
     if len(definitions) != 1:
         return
     units = {"hd95_mm": "mm", "assd_mm": "mm", "nsd": "1"}
     for metric in METRICS:
-        for row, cases in groups.total_and_conditions.items():
+        for row, cases in results.groups.total_and_conditions.items():
             for structure in ORGAN_KEYS:
-                scores = comparands.scores(cases, structure, metric)
+                scores = results.scores(cases, structure, metric)
                 result = describe(list(scores.values()))
                 digits = formatting.DSS_DIGITS if metric == "nsd" else formatting.DISTANCE_DIGITS
                 yield Cell(
@@ -72,15 +71,12 @@ def surfaces(comparands: Comparands, groups: Groups) -> Iterator[Cell]:
                 )
 
 
-def subgroups(comparands: Comparands, groups: Groups) -> Iterator[Cell]:
+def subgroups(results: ReportResults) -> Iterator[Cell]:
     """Effect sizes of the Kruskal-Wallis tests of Table 2, and Dunn's test of every pair of conditions."""
     for structure in ORGAN_KEYS:
-        scores = {
-            name: comparands.scores(cases, structure)
-            for name, cases in by_condition(groups.first, groups.vocabulary).items()
-        }
-        samples = {name: list(found.values()) for name, found in scores.items()}
-        omnibus, pairs = kruskal_wallis(samples), dunn(samples)
+        scores = results.scores_by_condition(structure)
+        omnibus = results.conditions_test(structure)
+        pairs = dunn({name: list(found.values()) for name, found in scores.items()})
         pooled = {case: dss for found in scores.values() for case, dss in found.items()}
         row = f"{structure}:all"
         about: dict[str, Any] = {"n": omnibus.n, **defined(pooled)}
@@ -100,13 +96,13 @@ def subgroups(comparands: Comparands, groups: Groups) -> Iterator[Cell]:
             yield number_cell("subgroups", row, "shift", pair.hl_shift, pairs, about, digits=formatting.DSS_DIGITS)
 
 
-def sites(comparands: Comparands, pairs: Sequence[PatientPair]) -> Iterator[Cell]:
+def sites(results: ReportResults) -> Iterator[Cell]:
     """Effect sizes of the Wilcoxon tests of Table 4."""
+    pairs = results.groups.pairs
     for structure in ORGAN_KEYS:
-        first = comparands.scores([pair.first for pair in pairs], structure)
-        second = comparands.scores([pair.second for pair in pairs], structure)
-        result = wilcoxon_signed_rank(list(first.values()), list(second.values()))
-        about: dict[str, Any] = {"n": result.n, **complete_pairs_of(pairs, {**first, **second})}
+        result = results.sites_test(structure)
+        scores = results.scores((case for pair in pairs for case in (pair.first, pair.second)), structure)
+        about: dict[str, Any] = {"n": result.n, **complete_pairs_of(pairs, scores)}
         yield p_cell("sites", structure, "p", result.p, result, about)
         yield number_cell("sites", structure, "rank_biserial", result.rank_biserial, result, about, digits=3)
         yield Cell(

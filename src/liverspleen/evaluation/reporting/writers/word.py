@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import zipfile
 from collections.abc import Sequence
+from copy import deepcopy
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,7 +16,7 @@ from liverspleen.evaluation.reporting.writers.csv_markdown import column_widths,
 
 if TYPE_CHECKING:
     from docx.document import Document
-    from docx.table import Table, _Cell
+    from docx.table import Table, _Cell, _Row
 
 _TEXT_PT: Final = 8  # six columns of ages, or five of DSS with range, go on one page
 _NOTE_PT: Final = 7.5
@@ -34,7 +35,7 @@ def docx_bytes(tables: Sequence[TableLayout]) -> bytes:
     for layout in tables:
         _caption(document, layout.title)
         lines = grid(layout)
-        _fill(document.add_table(rows=len(lines), cols=len(lines[0])), lines)
+        _fill(document.add_table(rows=min(2, len(lines)), cols=len(lines[0])), lines)
         _paragraph(document, layout.footnote, _NOTE_PT, before_pt=3, after_pt=18)
     _paragraph(document, RESEARCH_USE, _NOTE_PT)
     buffer = io.BytesIO()
@@ -76,7 +77,7 @@ def _paragraph(document: Document, text: str, size_pt: float, *, before_pt: int 
 
 
 def _fill(table: Table, lines: Sequence[Sequence[str]]) -> None:
-    from docx.oxml import OxmlElement
+    """Write the lines into a table of a header and one row; further rows are copies of it, which is fast."""
     from docx.shared import Mm
 
     room_mm = _A4_MM[0] - 2 * _MARGIN_MM - _PADDING_MM * len(lines[0])
@@ -84,33 +85,40 @@ def _fill(table: Table, lines: Sequence[Sequence[str]]) -> None:
     scale = min(_CHARACTER_MM, room_mm / sum(widths))
     for column, width in zip(table.columns, widths, strict=True):
         column.width = Mm(width * scale + _PADDING_MM)
-    # Rows are taken once: python-docx walks the whole table for each single cell asked for.
-    for number, (row, line) in enumerate(zip(table.rows, lines, strict=True)):
-        properties = row._tr.get_or_add_trPr()
-        properties.append(OxmlElement("w:cantSplit"))
-        if number == 0:
-            properties.append(OxmlElement("w:tblHeader"))
-        for column, (cell, text) in enumerate(zip(row.cells, line, strict=True)):
-            cell.width = Mm(widths[column] * scale + _PADDING_MM)
-            _write(cell, text, bold=number == 0, right=column > 0)
-            if number == 0:
-                _rules(cell, top=True, bottom=True)
-            elif number == len(lines) - 1:
-                _rules(cell, bottom=True)
+    for number, row in enumerate(table.rows):
+        _format(row, [width * scale + _PADDING_MM for width in widths], header=number == 0)
+    pattern = table._tbl.tr_lst[-1]
+    for _ in lines[2:]:
+        table._tbl.append(deepcopy(pattern))
+    for row, line in zip(table._tbl.tr_lst, lines, strict=True):
+        for element, text in zip(row.tc_lst, line, strict=True):
+            element.p_lst[0].r_lst[0].text = one_line(text)
+    for cell in table.rows[0].cells:
+        _rules(cell, "top", "bottom")
+    for cell in table.rows[-1].cells if len(lines) > 1 else ():
+        _rules(cell, "bottom")
 
 
-def _write(cell: _Cell, text: str, *, bold: bool, right: bool) -> None:
+def _format(row: _Row, widths_mm: Sequence[float], *, header: bool) -> None:
+    """Widths, alignment and an empty run of the right weight in each cell."""
     from docx.enum.text import WD_ALIGN_PARAGRAPH
-    from docx.shared import Pt
+    from docx.oxml import OxmlElement
+    from docx.shared import Mm, Pt
 
-    paragraph = cell.paragraphs[0]
-    paragraph.paragraph_format.space_before = paragraph.paragraph_format.space_after = Pt(1.5)
-    if right:
-        paragraph.alignment = WD_ALIGN_PARAGRAPH.RIGHT
-    paragraph.add_run(one_line(text)).bold = bold
+    properties = row._tr.get_or_add_trPr()
+    properties.append(OxmlElement("w:cantSplit"))
+    if header:
+        properties.append(OxmlElement("w:tblHeader"))
+    for column, (cell, width) in enumerate(zip(row.cells, widths_mm, strict=True)):
+        cell.width = Mm(width)
+        paragraph = cell.paragraphs[0]
+        paragraph.paragraph_format.space_before = paragraph.paragraph_format.space_after = Pt(1.5)
+        if column > 0:
+            paragraph.alignment = WD_ALIGN_PARAGRAPH.RIGHT
+        paragraph.add_run().bold = header
 
 
-def _rules(cell: _Cell, **edges: bool) -> None:
+def _rules(cell: _Cell, *edges: str) -> None:
     from docx.oxml import OxmlElement
     from docx.oxml.ns import qn
 

@@ -12,8 +12,8 @@ import torch
 from torch import nn
 
 from liverspleen.formats import CHECKPOINT
-from liverspleen.inference.checked import checked_model
 from liverspleen.inference.package_files import described, write_package
+from liverspleen.inference.untrusted.model_file import checked_model
 from liverspleen.networks.build import build_network
 from liverspleen.networks.checkpoint import PACKAGE_KEY, WEIGHTS_PREFIX
 from liverspleen.networks.weights_file import safetensors_bytes

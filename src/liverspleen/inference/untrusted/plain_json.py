@@ -1,4 +1,4 @@
-"""Plain values from outside: numbers, texts, lists and maps, bounded in number, depth and size before they are used."""
+"""JSON from outside as plain values: numbers, texts, lists and maps, limited in number, depth and size."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _MAX_NUMBER = 1e15
 
 
 def parse_json(data: bytes, file: Path | str) -> dict[str, Any]:
-    """The JSON object in `data`; strict: no key twice, no NaN, no number beyond 10^15, not deep, not many.
+    """The JSON object in `data`, without repeated keys, NaN, numbers beyond 10^15, deep nesting or too many values.
 
     Raises:
-        InputError: LS-MOD-007 it is not such an object; `file` is what the line names.
+        InputError: LS-MOD-007 it is not such an object; `file` is the file in the message.
     """
     if len(data) > MAX_JSON_BYTES:
         raise _rejected(f"JSON of {len(data)} bytes, at most {MAX_JSON_BYTES} are read", file)
@@ -40,7 +40,7 @@ def parse_json(data: bytes, file: Path | str) -> dict[str, Any]:
 
 
 def bounded(value: Any, file: Path | str) -> Any:
-    """`value` itself, if it holds plain values only, few enough, not deep, finite.
+    """`value` itself, if it holds plain finite values only, within the limits of number and depth.
 
     Raises:
         InputError: LS-MOD-007.
@@ -75,19 +75,19 @@ def _wrong(item: Any) -> str | None:
     if isinstance(item, str):
         return f"a text of {len(item)} characters, at most {_MAX_TEXT} are read" if len(item) > _MAX_TEXT else None
     if isinstance(item, int | float):
-        return None if math.isfinite(item) and abs(item) <= _MAX_NUMBER else "a number that is not finite, or too large"
+        return None if math.isfinite(item) and abs(item) <= _MAX_NUMBER else "a number that is NaN, inf or too large"
     return f"a value of type {type(item).__name__}, expected numbers, texts, lists and maps"
 
 
 def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        raise ValueError("a key is there twice")
+        raise ValueError("a key is repeated")
     return found
 
 
 def _no_number(word: str) -> Any:
-    raise ValueError(f"{word} is no number")
+    raise ValueError(f"{word} is not a finite number")
 
 
 def _whole_number(digits: str) -> int:

@@ -1,30 +1,45 @@
-"""A model file, checked before a network library is loaded: a checkpoint, or a model package as folder or zip.
+"""Check a model file without a network library: a checkpoint, or a model package as folder or zip.
 
-Nothing is imported, called, unpacked or written for the sake of what a file says. What remains is a description of
-plain values, and of each weight where in the file its numbers lie.
+The result is a description of plain values, and the place of each weight in the file.
 """
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from liverspleen.errors import InputError, Issue
-from liverspleen.inference.archive import Entry, blocks, is_whole, stored_entries
 from liverspleen.inference.description import checked_description
-from liverspleen.inference.model_package import CARD, DESCRIPTION, ONNX, WEIGHTS, PackageFiles, open_package
-from liverspleen.inference.pickled import MAX_PICKLE_BYTES, NotPlainError, PickledTensor, read_pickle
-from liverspleen.inference.safetensors_header import tensor_places
-from liverspleen.inference.tensor_places import BYTES, TensorPlace
+from liverspleen.inference.model_package import (
+    CARD,
+    DESCRIPTION,
+    MAX_FILE_BYTES,
+    ONNX,
+    WEIGHTS,
+    PackageFiles,
+    open_package,
+)
+from liverspleen.inference.untrusted.safetensors_header import tensor_places
+from liverspleen.inference.untrusted.tensors import NUMBER_TYPES, TensorPlace
+from liverspleen.inference.untrusted.torch_pickle import MAX_PICKLE_BYTES, NotPlainError, PickledTensor, read_pickle
 from liverspleen.networks.checkpoint import PACKAGE_KEY, WEIGHTS_PREFIX
 from liverspleen.storage import sha256_of
+from liverspleen.zip_archive import Entry, Limits, UnsafeArchiveError, blocks, is_whole, open_archive
+
+_LIMITS = Limits(
+    entries=40_000,  # a checkpoint of Xception-65 with its optimizer has 3 000
+    entry_bytes=MAX_FILE_BYTES,
+    total_bytes=MAX_FILE_BYTES,
+    methods=(zipfile.ZIP_STORED,),  # as torch writes checkpoints and liverspleen export writes model packages
+)
 
 
 @dataclass(frozen=True)
 class CheckedModel:
-    """A model that may be built: what it says of itself, and where in `file` its weights lie, by name.
+    """A model that may be built: its description, and the places of its weights in `file`, by name.
 
     `about` holds the checkpoint's plain values, `package` the whole model.json (empty for a checkpoint). `sha256`
     identifies the content: of a checkpoint its bytes, of a model package its model.json, which holds the hashes of
@@ -55,7 +70,7 @@ def checked_model(path: Path) -> CheckedModel:
     if not path.is_file():
         message = "there is no such checkpoint or model package"
         raise InputError(Issue("LS-MOD-001", message, "give a checkpoint or a model package", file=path))
-    entries = stored_entries(path) if _is_zip(path) else {}
+    entries = _entries(path) if _is_zip(path) else {}
     if DESCRIPTION in entries:
         return _of_package(path, open_package(path, entries))
     return _of_checkpoint(path, entries)
@@ -64,6 +79,17 @@ def checked_model(path: Path) -> CheckedModel:
 def _is_zip(path: Path) -> bool:
     with path.open("rb") as handle:
         return handle.read(4) == b"PK\3\4"
+
+
+def _entries(path: Path) -> Mapping[str, Entry]:
+    """The entries of an archive whose entries are all stored, so that they can be read in place."""
+    try:
+        with open_archive(path, _LIMITS) as (_, entries):
+            return entries
+    except UnsafeArchiveError as error:
+        message = f"{error.message} (entry {error.name[:80]!r})" if error.name else error.message
+        hint = "give a checkpoint of liverspleen train, or a model package of liverspleen export as it was written"
+        raise InputError(Issue("LS-MOD-005", message, hint, file=path)) from None
 
 
 def _of_package(path: Path, files: PackageFiles) -> CheckedModel:
@@ -91,7 +117,7 @@ def _of_checkpoint(path: Path, entries: Mapping[str, Entry]) -> CheckedModel:
 
 
 def _pickled(path: Path, entries: Mapping[str, Entry]) -> tuple[Any, str]:
-    """What the archive's pickle stands for, and the folder in the archive that it lies in."""
+    """The value of the pickle in the archive, and the folder of the pickle in the archive."""
     pickles = [name for name in entries if name.endswith("/data.pkl") and name.count("/") == 1]
     if len(pickles) != 1:
         raise _no_checkpoint("not an archive as torch writes it", path)
@@ -99,17 +125,17 @@ def _pickled(path: Path, entries: Mapping[str, Entry]) -> tuple[Any, str]:
     if entry.size > MAX_PICKLE_BYTES or not is_whole(path, entry):
         raise _no_checkpoint("its description is damaged, or too large", path)
     order = entries.get(f"{root}byteorder")
-    if order is not None and (order.size > 8 or b"".join(blocks(path, order)) != b"little"):
-        raise _no_checkpoint("numbers that are not little-endian", path)
+    if order is not None and (order.size > 8 or b"".join(blocks(path, order.offset, order.size)) != b"little"):
+        raise _no_checkpoint("its numbers are not little-endian", path)
     try:
-        return read_pickle(b"".join(blocks(path, entry))), root
+        return read_pickle(b"".join(blocks(path, entry.offset, entry.size))), root
     except NotPlainError as error:
         raise _no_checkpoint(str(error), path) from None
 
 
 def _place(name: str, stated: Any, entries: Mapping[str, Entry], root: str, path: Path) -> TensorPlace:
     entry = entries.get(f"{root}data/{stated.key}") if isinstance(stated, PickledTensor) else None
-    if entry is None or entry.size != stated.stored * BYTES[stated.dtype]:
+    if entry is None or entry.size != stated.stored * NUMBER_TYPES[stated.dtype].size:
         raise _no_checkpoint(f"weight {name[:80]!r} has no numbers of its size", path)
     place = TensorPlace(entry.offset, entry.size, stated.dtype, stated.shape, stated.strides, stated.first)
     if not place.is_inside:

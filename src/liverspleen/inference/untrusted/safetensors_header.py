@@ -1,7 +1,7 @@
-"""The header of a safetensors file, held against the file before any library reads it.
+"""The header of a safetensors file, compared with the file before any library reads it.
 
 Format: 8 bytes with the header's length, little-endian; a JSON object of name to `dtype`, `shape`, `data_offsets`; then
-the numbers, each tensor's behind the last one's (https://huggingface.co/docs/safetensors).
+the numbers of the tensors without gaps (https://huggingface.co/docs/safetensors).
 """
 
 from __future__ import annotations
@@ -11,20 +11,17 @@ from pathlib import Path
 from typing import IO, Any
 
 from liverspleen.errors import InputError, Issue
-from liverspleen.inference.plain import MAX_JSON_BYTES, parse_json
-from liverspleen.inference.tensor_places import BYTES, MAX_NUMBERS, TensorPlace, strides_of
+from liverspleen.inference.untrusted.plain_json import MAX_JSON_BYTES, parse_json
+from liverspleen.inference.untrusted.tensors import MAX_NUMBERS, NUMBER_TYPES, TensorPlace, strides_of
 
-_NAMES = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16", "BOOL": "bool"} | {
-    f"I{bits}": f"int{bits}" for bits in (64, 32, 16, 8)
-}
-_NAMES["U8"] = "uint8"
+_NAMES = {kind.safetensors: name for name, kind in NUMBER_TYPES.items()}
 
 
 def tensor_places(handle: IO[bytes], file: Path, *, start: int, size: int) -> dict[str, TensorPlace]:
     """Tensors by name, in the `size` bytes from `start` on; their offsets are those in the whole file.
 
     Raises:
-        InputError: LS-MOD-007 the header is no plain JSON; LS-MOD-009 it is longer than it may be or the file is, or
+        InputError: LS-MOD-007 the header is no plain JSON; LS-MOD-009 it exceeds the limit or the file, or
             its tensors overlap, leave gaps, are of unknown types or of other sizes than their shapes say.
     """
     handle.seek(start)
@@ -39,7 +36,7 @@ def tensor_places(handle: IO[bytes], file: Path, *, start: int, size: int) -> di
         dtype, shape, first, last = _stated(name, stated, file)
         if first != end:
             raise _rejected(f"tensor {name[:80]!r} begins at byte {first}, expected {end}", file)
-        if last - first != BYTES[dtype] * prod(shape):
+        if last - first != NUMBER_TYPES[dtype].size * prod(shape):
             raise _rejected(f"tensor {name[:80]!r} of shape {list(shape)} has {last - first} bytes", file)
         places[name] = TensorPlace(start + 8 + length + first, last - first, dtype, shape, strides_of(shape))
         end = last
@@ -49,7 +46,7 @@ def tensor_places(handle: IO[bytes], file: Path, *, start: int, size: int) -> di
 
 
 def _begin(stated: Any) -> tuple[int, int]:
-    """What tensors are ordered by; those that state nothing come first, and are rejected then."""
+    """First and last byte of a tensor; (-1, -1) if they are not stated."""
     offsets = stated.get("data_offsets") if isinstance(stated, dict) else None
     if isinstance(offsets, list) and len(offsets) == 2 and all(type(number) is int for number in offsets):
         return offsets[0], offsets[1]
@@ -62,7 +59,7 @@ def _stated(name: str, stated: Any, file: Path) -> tuple[str, tuple[int, ...], i
     if first < 0 or last < first or not isinstance(shape, list) or len(shape) > 8:
         raise _rejected(f"tensor {name[:80]!r} has no place or shape", file)
     if any(type(number) is not int or number < 0 for number in shape) or prod(shape) > MAX_NUMBERS:
-        raise _rejected(f"tensor {name[:80]!r} has a shape that no tensor has", file)
+        raise _rejected(f"tensor {name[:80]!r} has an impossible shape", file)
     dtype = _NAMES.get(stated["dtype"]) if isinstance(stated.get("dtype"), str) else None
     if dtype is None:
         raise _rejected(f"tensor {name[:80]!r} is of an unknown type", file)

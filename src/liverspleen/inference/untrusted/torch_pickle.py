@@ -1,7 +1,7 @@
-"""A checkpoint's pickle read as data: a machine that knows the few opcodes torch writes, and can call nothing.
+"""The pickle of a torch checkpoint as data: an interpreter of the few opcodes that torch writes, without any call.
 
-`pickle` and `torch.load` are not used: what a pickle says is followed symbol by symbol, and whatever is not a plain
-value, a map, a list or a tensor of a known type ends the reading.
+`pickle` and `torch.load` are not used. Reading ends at the first opcode or name that does not describe a plain value, a
+map, a list, or a tensor of a known type.
 """
 
 from __future__ import annotations
@@ -11,22 +11,11 @@ import pickletools
 from dataclasses import dataclass
 from typing import Any
 
-from liverspleen.inference.tensor_places import BYTES
+from liverspleen.inference.untrusted.tensors import NUMBER_TYPES
 
 MAX_PICKLE_BYTES = 8 << 20  # 0.3 MB with Xception-65 and its optimizer
 _MAX_OPCODES = 400_000
-_STORAGES = {
-    "torch DoubleStorage": "float64",
-    "torch FloatStorage": "float32",
-    "torch HalfStorage": "float16",
-    "torch BFloat16Storage": "bfloat16",
-    "torch LongStorage": "int64",
-    "torch IntStorage": "int32",
-    "torch ShortStorage": "int16",
-    "torch CharStorage": "int8",
-    "torch ByteStorage": "uint8",
-    "torch BoolStorage": "bool",
-}
+_STORAGES = {f"torch {kind.storage}": name for name, kind in NUMBER_TYPES.items()}
 _MAP, _TENSOR, _PARAMETER = (
     "collections OrderedDict",
     "torch._utils _rebuild_tensor_v2",
@@ -40,12 +29,12 @@ _SHORT_TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
 
 
 class NotPlainError(ValueError):
-    """The pickle asks for something else than values and tensors; the text says for what."""
+    """The pickle holds something else than values and tensors; the text gives what."""
 
 
 @dataclass(frozen=True)
 class PickledTensor:
-    """A tensor as the pickle states it: in the numbers of the storage `key`, from `first` on."""
+    """A tensor as the pickle states it: from number `first` of the storage `key`, which has `stored` numbers."""
 
     key: str
     dtype: str
@@ -68,14 +57,14 @@ class _Storage:
 
 
 class _Mark:
-    """Where a group of values begins on the stack."""
+    """The begin of a group of values on the stack."""
 
 
 def read_pickle(data: bytes) -> Any:
-    """The value that a pickle of torch (protocol 2) stands for, tensors as `PickledTensor`.
+    """The value of a torch pickle (protocol 2), with tensors as `PickledTensor`.
 
     Raises:
-        NotPlainError: it asks for anything else, whatever that is; nothing of it has been done then.
+        NotPlainError: the pickle holds anything else; nothing of it was executed.
     """
     if len(data) > MAX_PICKLE_BYTES:
         raise NotPlainError(f"a pickle of {len(data)} bytes")
@@ -90,19 +79,19 @@ def read_pickle(data: bytes) -> Any:
     except NotPlainError:
         raise
     except (ValueError, TypeError, KeyError, IndexError, OverflowError, AttributeError) as error:
-        raise NotPlainError(f"a pickle that is damaged or made up ({type(error).__name__})") from None
+        raise NotPlainError(f"a damaged or invalid pickle ({type(error).__name__})") from None
     raise NotPlainError("a pickle without an end")
 
 
 class _Machine:
-    """A stack and a memo, as the pickle machine has them, without a way to import or to call."""
+    """The stack and the memo of the pickle protocol, without imports and calls."""
 
     def __init__(self) -> None:
         self.stack: list[Any] = []
         self.memo: dict[int, Any] = {}
 
     def step(self, name: str, argument: Any) -> None:
-        """Follow one opcode."""
+        """Interpret one opcode."""
         if name in _LITERALS:
             self.stack.append(argument)
         elif name in _CONSTANTS:
@@ -132,12 +121,12 @@ class _Machine:
             pairs = self._popped() if name == "SETITEMS" else self._last(2)
             target = _expected(self.stack[-1], dict)
             for key, value in zip(pairs[::2], pairs[1::2], strict=True):
-                if type(key) not in (str, int):  # of nested tuples even the hash is dangerous
+                if type(key) not in (str, int):  # hashing deeply nested tuples overflows the C stack
                     raise NotPlainError(f"a key of type {type(key).__name__}")
                 target[key] = value
         elif name == "GLOBAL":
             if argument not in _KNOWN:
-                raise NotPlainError(f"it asks for {argument.replace(' ', '.')[:80]}")
+                raise NotPlainError(f"it imports {argument.replace(' ', '.')[:80]}")
             self.stack.append(_Global(argument))
         elif name == "BINPERSID":
             self.stack.append(_storage(self.stack.pop()))
@@ -145,13 +134,13 @@ class _Machine:
             arguments, asked = self.stack.pop(), self.stack.pop()
             self.stack.append(_made(_expected(asked, _Global).name, _expected(arguments, tuple)))
         elif name == "BUILD":
-            self.stack.pop()  # the state that torch hangs on a map of weights: versions of their modules
+            self.stack.pop()  # torch attaches the versions of modules to a map of weights
             _expected(self.stack[-1], dict)
         else:
             raise NotPlainError(f"the pickle opcode {name}")
 
     def _popped(self) -> list[Any]:
-        """What lies above the last mark; the mark goes too."""
+        """Remove and return the values above the last mark, and remove the mark."""
         items: list[Any] = []
         while not isinstance(item := self.stack.pop(), _Mark):
             items.append(item)
@@ -179,14 +168,14 @@ def _made(name: str, arguments: tuple[Any, ...]) -> Any:
     storage = _expected(storage, _Storage)
     numbers = (first, *_expected(shape, tuple), *_expected(strides, tuple))
     if len(shape) != len(strides) or len(shape) > 8 or any(type(n) is not int or not 0 <= n < 2**40 for n in numbers):
-        raise NotPlainError("a tensor of a shape that no tensor has")
+        raise NotPlainError("a tensor with an impossible shape")
     return PickledTensor(storage.key, storage.dtype, storage.numbers, first, shape, strides)
 
 
 def _storage(named: Any) -> _Storage:
     kind, storage, key, _, numbers = _expected(named, tuple)
     dtype = _STORAGES.get(_expected(storage, _Global).name)
-    if kind != "storage" or dtype not in BYTES or not _expected(key, str).isdigit() or type(numbers) is not int:
+    if kind != "storage" or dtype is None or not _expected(key, str).isdigit() or type(numbers) is not int:
         raise NotPlainError("a storage that torch does not write")
     return _Storage(key, dtype, numbers)
 

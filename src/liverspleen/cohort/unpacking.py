@@ -1,0 +1,166 @@
+"""Unpack the scans of a zip archive into a temporary folder, under names that do not come from the archive."""
+
+from __future__ import annotations
+
+import io
+import shutil
+import signal
+import tempfile
+import threading
+import zipfile
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+from liverspleen.errors import InputError, Issue
+from liverspleen.imaging.dicom.header import is_marked
+from liverspleen.imaging.nifti import strip_suffix
+from liverspleen.zip_archive import Entry, Limits, UnsafeArchiveError, open_archive
+
+SUFFIX = ".zip"
+
+DAMAGED, NO_SPACE, NESTED = "LS-SCN-001", "LS-SCN-007", "LS-SCN-008"
+_UNPACK_YOURSELF = "unpack it, and give the folder"
+_REJECTED = {
+    "damaged": (DAMAGED, "copy it again from its source"),
+    "outside": ("LS-SCN-002", "do not trust it"),
+    "special": ("LS-SCN-003", "create it again with regular files only"),
+    "encrypted": ("LS-SCN-004", _UNPACK_YOURSELF),
+    "size": ("LS-SCN-005", "unpack it yourself if you trust it, and give the folder"),
+    "method": ("LS-SCN-006", _UNPACK_YOURSELF),
+}
+"""Code and hint by the reason of the error; its message has no names of the archive, which may be those of patients."""
+
+_LIMITS = Limits(
+    entries=100_000,
+    entry_bytes=8 << 30,  # twice a CT of 2 000 slices in 64-bit numbers
+    total_bytes=64 << 30,
+    methods=(zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED),
+)
+_BLOCK = 1 << 20
+
+
+@dataclass(frozen=True)
+class Unpacked:
+    """What lies in an archive, under names of our own.
+
+    `nifti` has the name in the archive of each file called `.nii.gz` or `.nii`, wherever it lies there. The DICOM files
+    are below `dicom`, in one folder for each of the archive's; `folders` has its name there, `.` for the top.
+    """
+
+    nifti: dict[Path, PurePosixPath]
+    dicom: Path
+    folders: dict[str, str]
+    notes: tuple[Issue, ...]
+
+
+@contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """A folder for its owner alone that is gone afterwards, also after Ctrl-C and a polite kill (SIGTERM).
+
+    Raises:
+        InputError: LS-SCN-007 none can be made.
+    """
+    try:
+        made = tempfile.TemporaryDirectory(prefix="liverspleen-")
+    except OSError as error:
+        raise InputError(_no_space(error.strerror or type(error).__name__)) from error
+    with _end_at_sigterm(), made as name:
+        yield Path(name)
+
+
+def unpack(archive: Path, folder: Path) -> Unpacked:
+    """Unpack the NIfTI and DICOM files of a zip archive into a new `folder`.
+
+    Names in the archive never become paths. Hidden files, files of other kinds, and archives within the archive are
+    skipped (LS-SCN-008 counts the archives). An archive is rejected as a whole; where its list of entries is
+    sufficient to reject it, before anything is written.
+
+    Raises:
+        InputError: LS-SCN-001 damaged, 002 a name that leads out of it, 003 a link or device, 004 encrypted, 005 more
+            or larger entries than any scan has, or a zip bomb, 006 a compression method other than deflate, 007 not
+            enough space.
+    """
+    try:
+        with open_archive(archive, _LIMITS) as (opened, entries):
+            return _written(opened, _shown(entries.values()), archive, folder)
+    except UnsafeArchiveError as error:
+        code, hint = _REJECTED[error.reason]
+        raise InputError(Issue(code, error.message, hint, file=archive)) from None
+    except OSError as error:
+        why = error.strerror or type(error).__name__
+        if error.filename is None or Path(error.filename) != archive:  # the temporary folder
+            raise InputError(_no_space(why)) from error
+        message = f"archive cannot be read ({why})"
+        raise InputError(Issue(DAMAGED, message, "make it a readable file", file=archive)) from error
+
+
+def _shown(entries: Iterable[Entry]) -> list[Entry]:
+    """The entries that are not hidden, sorted by name."""
+    shown = [e for e in entries if not any(part.startswith(".") or part == "__MACOSX" for part in e.path.parts)]
+    return sorted(shown, key=lambda entry: (str(entry.path), entry.info.header_offset))
+
+
+def _written(opened: zipfile.ZipFile, entries: Sequence[Entry], archive: Path, folder: Path) -> Unpacked:
+    dicom = folder / "dicom"
+    dicom.mkdir(parents=True)
+    needed, free = sum(entry.size for entry in entries), shutil.disk_usage(folder).free
+    if needed > free:
+        raise InputError(_no_space(f"{needed} bytes are needed, {free} are free"))
+    nifti: dict[Path, PurePosixPath] = {}
+    folders: dict[str, str] = {".": "."}
+    numbers: dict[str, str] = {}
+    nested = 0
+    for number, entry in enumerate(entries):
+        if entry.path.suffix.lower() == SUFFIX:
+            nested += 1
+            continue
+        with opened.open(entry.info) as stream:
+            if (bare := strip_suffix(entry.path.name)) is not None:
+                target = folder / f"{number:06d}{entry.path.name[len(bare) :]}"
+                nifti[target] = entry.path
+                _copy(b"", stream, target)
+                continue
+            first = stream.read(_BLOCK)
+            if not is_marked(io.BytesIO(first)):
+                continue
+            place = str(entry.path.parent)
+            safe = numbers.setdefault(place, f"{len(numbers) + 1:06d}" if place != "." else ".")
+            folders[safe] = place
+            (dicom / safe).mkdir(exist_ok=True)
+            _copy(first, stream, dicom / safe / f"{number:06d}")
+    message = f"{nested} archives within it are not opened"
+    note = Issue(NESTED, message, "unpack it if they hold scans", file=archive, severity="note")
+    return Unpacked(nifti, dicom, folders, (note,) if nested else ())
+
+
+def _copy(first: bytes, stream: IO[bytes], target: Path) -> None:
+    """To the end of the entry, where zipfile compares checksums; it gives no more bytes than the entry states."""
+    with target.open("xb") as file:
+        file.write(first)
+        shutil.copyfileobj(stream, file, _BLOCK)
+
+
+def _no_space(why: str) -> Issue:
+    message = f"archive cannot be unpacked into the temporary folder ({why})"
+    return Issue(NO_SPACE, message, "free space, or set the environment variable TMPDIR to another folder")
+
+
+@contextmanager
+def _end_at_sigterm() -> Iterator[None]:
+    """Turn SIGTERM, as schedulers send it, into an exit that cleans up; only where nobody else handles it."""
+    here = threading.current_thread() is threading.main_thread()
+    if not here or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield
+        return
+
+    def end(number: int, _: object) -> None:
+        raise SystemExit(128 + number)
+
+    signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -1,0 +1,154 @@
+"""The statistics of a report on one reader and its reference; each is computed once and shared by all that print it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from liverspleen.cohort.vocabulary import Vocabulary, in_order
+from liverspleen.evaluation.measurements.readings import INDICES, Examination, PatientPair, Readings
+from liverspleen.evaluation.statistics.bland_altman import BlandAltman, bland_altman
+from liverspleen.evaluation.statistics.differences import Scale
+from liverspleen.evaluation.statistics.rank_tests import (
+    KruskalWallis,
+    WilcoxonSignedRank,
+    kruskal_wallis,
+    wilcoxon_signed_rank,
+)
+from liverspleen.evaluation.statistics.reproducibility import PercentageRC, percentage_rc
+
+Key = TypeVar("Key")
+Value = TypeVar("Value")
+Cases = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Groups:
+    """The examinations of the tables: test dataset-1, test dataset-2, and its patients with a CT scan of each site."""
+
+    first: tuple[Examination, ...]
+    second: tuple[Examination, ...]
+    pairs: tuple[PatientPair, ...]
+    vocabulary: Vocabulary
+
+    @property
+    def all_first(self) -> Cases:
+        """The cases of test dataset-1."""
+        return tuple(e.case_id for e in self.first)
+
+    @property
+    def conditions(self) -> dict[str, Cases]:
+        """The cases of test dataset-1 by condition."""
+        return by_condition(self.first, self.vocabulary)
+
+    @property
+    def total_and_conditions(self) -> dict[str, Cases]:
+        """The cases of test dataset-1 as `total`, then by condition."""
+        return total_and_conditions(self.first, self.vocabulary)
+
+
+@dataclass(frozen=True)
+class ReportResults:
+    """The statistics of `reader` against `reference`; a statistic that several tables or figures use is kept.
+
+    `coefficients` are those of `reproducibility_coefficients`. The methods with a table behind them compute a statistic
+    at its first use.
+    """
+
+    readings: Readings
+    reader: str
+    reference: str
+    groups: Groups
+    coefficients: Mapping[tuple[str, str], PercentageRC]
+    _agreements: dict[tuple[Cases, str, Scale], BlandAltman] = field(default_factory=dict, init=False, repr=False)
+    _conditions: dict[str, KruskalWallis] = field(default_factory=dict, init=False, repr=False)
+    _sites: dict[str, WilcoxonSignedRank] = field(default_factory=dict, init=False, repr=False)
+
+    def scores(self, cases: Iterable[str], structure: str, metric: str = "dss") -> dict[str, float]:
+        """A metric of the reader against its reference by case, NaN where undefined."""
+        return {
+            case: self.readings.score(case, structure, self.reader, self.reference, metric=metric) for case in cases
+        }
+
+    def surfaces(self, cases: Iterable[str]) -> tuple[str, ...]:
+        """How the surfaces of these cases were compared: one definition, or several that must not be pooled."""
+        wanted = set(cases)
+        return tuple(
+            sorted(
+                {
+                    how
+                    for (case, _, reader, reference), how in self.readings.surfaces.items()
+                    if case in wanted and (reader, reference) == (self.reader, self.reference)
+                }
+            )
+        )
+
+    def volumes(self, cases: Sequence[str], index: str) -> tuple[list[float], list[float]]:
+        """An index as the reader and as the reference have it, NaN where undefined."""
+        test, reference = (
+            [self.readings.volume(case, index, name) for case in cases] for name in (self.reader, self.reference)
+        )
+        return test, reference
+
+    def agreement(self, cases: Cases, index: str, scale: Scale = "percent") -> BlandAltman:
+        """Bias and limits of agreement of an index over a group of cases."""
+        return computed_once(
+            self._agreements, (cases, index, scale), lambda: bland_altman(*self.volumes(cases, index), scale=scale)
+        )
+
+    def scores_by_condition(self, structure: str) -> dict[str, dict[str, float]]:
+        """The DSS by condition and case."""
+        return {name: self.scores(cases, structure) for name, cases in self.groups.conditions.items()}
+
+    def conditions_test(self, structure: str) -> KruskalWallis:
+        """The comparison of the DSS between the conditions."""
+        scores = self.scores_by_condition(structure)
+        samples = {name: list(of_condition.values()) for name, of_condition in scores.items()}
+        return computed_once(self._conditions, structure, lambda: kruskal_wallis(samples))
+
+    def sites_test(self, structure: str) -> WilcoxonSignedRank:
+        """The comparison of the DSS between the two CT scans of the patients."""
+        pairs = self.groups.pairs
+        first = self.scores((pair.first for pair in pairs), structure)
+        second = self.scores((pair.second for pair in pairs), structure)
+        return computed_once(
+            self._sites, structure, lambda: wilcoxon_signed_rank(list(first.values()), list(second.values()))
+        )
+
+
+def reproducibility_coefficients(
+    readings: Readings, pairs: Sequence[PatientPair], readers: Iterable[str]
+) -> dict[tuple[str, str], PercentageRC]:
+    """The percentage RC by (index, reader) over the patients with two CT scans."""
+    return {
+        (index, reader): percentage_rc(*both_sites(readings, pairs, index, reader))
+        for index in INDICES
+        for reader in readers
+    }
+
+
+def both_sites(
+    readings: Readings, pairs: Sequence[PatientPair], index: str, reader: str
+) -> tuple[list[float], list[float]]:
+    """An index of one reader in the first and in the second CT scan of each patient."""
+    first = [readings.volume(pair.first, index, reader) for pair in pairs]
+    return first, [readings.volume(pair.second, index, reader) for pair in pairs]
+
+
+def computed_once(kept: dict[Key, Value], key: Key, compute: Callable[[], Value]) -> Value:
+    """The value kept under `key`; it is computed if there is none."""
+    if key not in kept:
+        kept[key] = compute()
+    return kept[key]
+
+
+def by_condition(examinations: Sequence[Examination], vocabulary: Vocabulary) -> dict[str, Cases]:
+    """Cases by condition, in the order of the vocabulary, others after them by name; those without one are excluded."""
+    present = in_order((e.condition for e in examinations if e.condition), vocabulary.conditions)
+    return {c: tuple(e.case_id for e in examinations if e.condition == c) for c in present}
+
+
+def total_and_conditions(examinations: Sequence[Examination], vocabulary: Vocabulary) -> dict[str, Cases]:
+    """All cases as `total`, then those of each condition."""
+    return {"total": tuple(e.case_id for e in examinations), **by_condition(examinations, vocabulary)}

@@ -1,0 +1,279 @@
+"""Texts and tables of the leaderboard: the decision, remarks, `leaderboard.csv` and `leaderboard.md`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from liverspleen.errors import one_line
+from liverspleen.evaluation.measurements.table import csv_line, inert
+from liverspleen.evaluation.reporting.formatting import DSS_DIGITS, UNDEFINED, fixed, interval_text
+from liverspleen.evaluation.reporting.writers.csv_markdown import escaped
+from liverspleen.evaluation.statistics.model_choice import Choice
+from liverspleen.organs import ORGAN_KEYS, ORGANS, listed
+from liverspleen.sweep.importance import importances
+from liverspleen.sweep.leaderboard_study import UNFINISHED, Row, StudyFiles, choice_of, pareto, rows_of
+
+SCORE_DIGITS: Final = DSS_DIGITS + 1  # leaders differ in the fourth decimal
+
+DEFINITIONS: Final[dict[str, str]] = {
+    "DSS": f"Mean over the validation cases of the mean DSS of {listed()}, each per case in 3D; of confirmation runs, "
+    "with seeds that the search did not use.",
+    "95 % CI": "For other seeds and other cases of the same kind: variances from the mean squares of the table of "
+    "seeds by cases, each with the t quantile of its own degrees of freedom. Undefined with one seed or one case.",
+    "Winner": "The configuration whose 95 % interval of the difference of means, paired by case, excludes 0 against "
+    "every other leader. At most 5 % of sweeps of equally good configurations have a winner.",
+    "Worst condition": "The condition with the lowest mean DSS over its cases and all seeds; n is its number of cases.",
+    "Volume bias": "Mean of 200 (predicted − reference) / (predicted + reference) over cases and seeds, with the same "
+    "interval.",
+    "Search score": "DSS of the search trial that selected the configuration. The best of many scores is too high; it "
+    "is not used for the choice.",
+}
+
+_HEADS: Final = (
+    *("Rank", "Configuration", "Seeds", "DSS (95 % CI)", "Worst condition"),
+    *(f"{organ.title} bias, % (95 % CI)" for organ in ORGANS),
+    *("s / slice", "Search score", "Failed"),
+)
+_SEARCHED_HEADS: Final = ("Configuration", "s / slice", "Search score", "Failed")
+_FAILURE_HEADS: Final = ("Trial", "Phase", "Configuration", "Seed", "Reason")
+_IMPORTANCE_HEADS: Final = ("Parameter", "Share", "95 % of shuffled scores are below", "Above them")
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of texts."""
+
+    heads: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
+class Leaderboard:
+    """A study with its choice, its rows, its Pareto front, its importances, and the texts that describe them."""
+
+    def __init__(self, study: StudyFiles) -> None:
+        self.study = study
+        self.choice = choice_of(study)
+        self.rows = rows_of(study, self.choice)
+        self.front = pareto(study)
+        self.importance = importances(study)
+        self.decision = _decision(study, self.choice, self.rows)
+        self.remarks = _remarks(study, self.choice)
+
+    @property
+    def leaders(self) -> Table:
+        """The confirmed configurations."""
+        return Table(_HEADS, [_leader_cells(row) for row in self.rows if row.rank])
+
+    @property
+    def searched(self) -> Table:
+        """The configurations that were searched and not confirmed."""
+        return Table(_SEARCHED_HEADS, [[label(row), *_search_cells(row)] for row in self.rows if not row.rank])
+
+    @property
+    def failures(self) -> Table:
+        """The failed trials with their reasons."""
+        trials = self.study.trials[self.study.trials["state"] == "failed"]
+        rows = trials[["number", "phase", "configuration", "seed", "reason"]].to_numpy()
+        return Table(_FAILURE_HEADS, [[one_line(cell) for cell in row] for row in rows])
+
+    @property
+    def importances(self) -> Table:
+        """The importance of each parameter beside that of shuffled scores; no rows where it is undefined."""
+        found = self.importance
+        return Table(
+            _IMPORTANCE_HEADS,
+            [
+                [name, fixed(value, 2), fixed(found.noise[name], 2), "yes" if value > found.noise[name] else "no"]
+                for name, value in found.fractions.items()
+            ],
+        )
+
+    @property
+    def front_text(self) -> str:
+        """The Pareto front of a search with several objectives; empty for one objective."""
+        if len(self.study.objectives) < 2:
+            return ""
+        aims = ", ".join(self.study.objectives)
+        numbers = ", ".join(map(str, self.front)) or "none that has them all"
+        return f"Trials {numbers}: no complete search trial is at least as good in {aims} and better in one of them."
+
+
+def label(row: Row) -> str:
+    """A configuration by its digits and parameters."""
+    parameters = ", ".join(f"{name}={_short(value)}" for name, value in row.parameters.items() if value)
+    return f"{row.configuration} ({parameters})" if parameters else row.configuration
+
+
+def csv_text(board: Leaderboard) -> str:
+    """One row per configuration at full precision; undefined is empty, and no text runs as a formula."""
+    ci = ("", "_ci_lower", "_ci_upper")
+    names = [inert(axis.name) for axis in board.study.axes]
+    header = ["rank", "configuration", *names, "n_seeds", "n_failed", *(f"dss{part}" for part in ci)]
+    header += ["dss_seed_sd", "worst_condition", "worst_condition_dss", "worst_condition_n_cases"]
+    header += [f"volume_bias_{organ}_pct{part}" for organ in ORGAN_KEYS for part in ci]
+    lines: list[list[object]] = [[*header, "seconds_per_slice", "search_dss"], *map(_csv_cells, board.rows)]
+    return "".join(csv_line(["" if value is None else str(value) for value in line]) for line in lines)
+
+
+def markdown_text(board: Leaderboard) -> str:
+    """The decision, the tables, the failed trials, the limits of the result, and the definitions."""
+    head, *more = board.decision
+    failures = board.failures
+    parts = [f"# Leaderboard of {escaped(board.study.name)}", f"**{escaped(head)}**", *map(escaped, more)]
+    parts += ["## Leaders", _markdown_table(board.leaders) if board.leaders.rows else "None confirmed yet."]
+    parts += ["## Searched only", _markdown_table(board.searched)] if board.searched.rows else []
+    parts += ["## Pareto front of the search", board.front_text] if board.front_text else []
+    if board.importances.rows:
+        parts += ["## Parameter importance", _markdown_table(board.importances), escaped(board.importance.method)]
+    parts += ["## Failed trials", _markdown_table(failures) if failures.rows else "None."]
+    parts += ["## Limits of this result", _markdown_list(board.remarks)]
+    parts += ["## Definitions", _markdown_list(f"{term}: {meaning}" for term, meaning in DEFINITIONS.items())]
+    return "\n\n".join(parts) + "\n"
+
+
+def _markdown_table(table: Table) -> str:
+    lines = [[*map(escaped, table.heads)], ["---"] * len(table.heads), *([*map(escaped, row)] for row in table.rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _markdown_list(texts: Iterable[str]) -> str:
+    return "\n".join(f"- {escaped(text)}" for text in texts)
+
+
+def _leader_cells(row: Row) -> list[str]:
+    found = row.confirmed
+    assert found is not None  # only confirmed configurations have a rank
+    worst = UNDEFINED
+    if found.worst_condition is not None:
+        worst = f"{found.worst_condition} {fixed(found.worst_mean, SCORE_DIGITS)} (n = {found.worst_n_cases})"
+    biases = [interval_text(bias.mean, bias.mean_ci, 2) for bias in row.volume_bias_pct.values()]
+    dss = interval_text(found.mean, found.mean_ci, SCORE_DIGITS)
+    return [str(row.rank), label(row), str(row.n_seeds or UNDEFINED), dss, worst, *biases, *_search_cells(row)]
+
+
+def _search_cells(row: Row) -> list[str]:
+    return [fixed(row.seconds_per_slice, 4), fixed(row.search_dss, SCORE_DIGITS), str(row.n_failed or UNDEFINED)]
+
+
+def _csv_cells(row: Row) -> list[object]:
+    found = row.confirmed
+    values: list[object] = [row.rank, row.configuration, *map(_inert_value, row.parameters.values())]
+    values += [row.n_seeds, row.n_failed]
+    if found is None:
+        values += [None] * 7
+    else:
+        worst = None if found.worst_condition is None else inert(found.worst_condition)
+        values += [
+            found.mean,
+            *(found.mean_ci or (None, None)),
+            found.seed_sd,
+            worst,
+            found.worst_mean,
+            found.worst_n_cases,
+        ]
+    for bias in row.volume_bias_pct.values():
+        values += [bias.mean, *(bias.mean_ci or (None, None))]
+    return [*values, row.seconds_per_slice, row.search_dss]
+
+
+def _inert_value(text: str) -> str:
+    """A number unchanged, other text without a formula."""
+    try:
+        float(text)
+    except ValueError:
+        return inert(text)
+    return text
+
+
+def _short(value: str) -> str:
+    """A number with four digits, other text unchanged."""
+    try:
+        number = float(value)
+    except ValueError:
+        return value
+    return value if len(value) <= 6 else f"{number:.4g}"
+
+
+def _decision(study: StudyFiles, choice: Choice | None, rows: Sequence[Row]) -> tuple[str, ...]:
+    """The decision as a headline, and the sentences that explain it."""
+    if choice is None:
+        return _no_choice(study)
+    against = "; ".join(
+        f"{other.configuration} {interval_text(other.difference, other.difference_ci, SCORE_DIGITS)}"
+        + ("" if other.reason is None else f", {other.reason}")
+        for other in choice.differences
+    )
+    why: list[str] = []
+    if choice.winner is not None:
+        winner = next(label(row) for row in rows if row.configuration == choice.winner)
+        head = f"{winner} is better than every other leader, beyond the noise of seeds and cases."
+    elif choice.reason == UNFINISHED:
+        head = "No choice yet: the sweep is not finished."
+        why = [f"Why there is no winner yet: {UNFINISHED}."]
+    elif len(choice.not_shown_worse) < 2:
+        head = f"No choice: {choice.reason}."
+    else:
+        head = f"No difference shown between {_listed(choice.not_shown_worse)}."
+        why = [f"Why: {choice.reason}."] if choice.reason else []
+        why += _cheapest(choice, rows)
+    seeds = sorted({one.n_seeds for one in choice.configurations})
+    many = f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
+    why.append(f"{len(choice.configurations)} leaders, {many} fresh seeds each, {choice.n_cases} validation cases.")
+    why += [f"Mean DSS of {choice.best} minus that of {against}."] if against else []
+    return (head, *why, *(f"Caution: {caution}." for caution in choice.cautions))
+
+
+def _no_choice(study: StudyFiles) -> tuple[str, ...]:
+    if not study.seeds:
+        head = "No choice: the study has no confirmation (seeds=0)."
+    elif study.trials.empty:
+        return ("No choice yet: no trial has started.",)
+    elif study.phase("search", "complete").empty:
+        return ("No choice yet: no trial of the search is complete.",)
+    else:
+        head = "No choice yet: no training of the confirmation is complete."
+    why = (
+        "The highest search score is the best of many random scores. With other seeds the order is different, also if "
+        "all configurations are equally good."
+    )
+    return (head, why)
+
+
+def _cheapest(choice: Choice, rows: Sequence[Row]) -> list[str]:
+    timed = {row.configuration: row.seconds_per_slice for row in rows if row.seconds_per_slice is not None}
+    among = [name for name in choice.not_shown_worse if name in timed]
+    if len(among) < 2:
+        return []
+    cheapest = min(among, key=lambda name: timed[name])
+    return [
+        f"Choose the cheaper or simpler one (fewest seconds per slice: {cheapest}, {fixed(timed[cheapest], 4)}), or "
+        "run another confirmation with more seeds. Not shown is not equal."
+    ]
+
+
+def _remarks(study: StudyFiles, choice: Choice | None) -> list[str]:
+    """Steps that are missing, and what the numbers do not show."""
+    remarks = [
+        "Test sets were not used: every number is of the validation side of the split. Evaluate the chosen "
+        "configuration on a test set once, after the choice.",
+        "The validation cases that score the leaders also selected them, and the highest of several means is slightly "
+        "too high; expect lower scores on other cases.",
+    ]
+    if not study.searched:
+        remarks.insert(0, f"The search is not finished: {study.n_searched} of {study.planned_trials} trials.")
+    elif not study.confirmed:
+        remarks.insert(0, f"The confirmation is not finished: {study.n_confirmed} of {study.n_to_confirm} trainings.")
+    if not study.seeds:
+        remarks.insert(0, "There is no confirmation (seeds=0): no configuration was trained more than once.")
+    if study.objectives != ("dss",):
+        objectives = _listed(study.objectives)
+        remarks.append(f"The objectives of the search were {objectives}; the choice is by DSS alone.")
+    if choice is not None and choice.winner is not None:
+        remarks.append("A better DSS does not imply a better volume bias or time: compare their columns.")
+    return remarks
+
+
+def _listed(names: Sequence[str]) -> str:
+    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
