@@ -7,7 +7,7 @@ from concurrent.futures import ProcessPoolExecutor
 import pytest
 
 from liverspleen.cohort.identity import Identity
-from liverspleen.cohort.privacy import HiddenError, private
+from liverspleen.cohort.privacy import RedactedError, redacted_errors
 from liverspleen.errors import InputError, Issue, Severity, collapsed, raised_at
 from liverspleen.organs import organ
 
@@ -80,7 +80,7 @@ def test_an_error_of_another_process_names_the_line_it_was_raised_at() -> None:
 
 
 def test_a_hidden_error_names_the_line_of_the_error_that_it_stands_for() -> None:
-    with pytest.raises(HiddenError) as caught, private(Identity(b"key"), "reading"):
+    with pytest.raises(RedactedError) as caught, redacted_errors(Identity(b"key"), "reading"):
         organ("Smith")
     assert raised_at(caught.value).startswith("liverspleen/organs.py:")
     assert "Smith" not in str(caught.value)

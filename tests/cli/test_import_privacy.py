@@ -199,7 +199,7 @@ def test_issues_of_covariates_quote_no_value(
     "error",
     [KeyError(SECRET), ValueError(f"cannot read {SECRET}"), OSError(28, "No space left on device", f"/data/{SECRET}")],
 )
-@pytest.mark.parametrize("where", ["find_cases", "carry_out"])
+@pytest.mark.parametrize("where", ["find_cases", "import_case"])
 def test_unexpected_errors_report_only_their_type(
     error: Exception, where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

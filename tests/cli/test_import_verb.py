@@ -102,7 +102,7 @@ def test_six_layouts_of_one_cohort_import_to_the_same_cohort(tmp_path: Path, bri
         assert len({case.patient_id for case in cohort.cases}) == 2
         printed = table(tmp_path / f"out-{layout}" / "import.csv")
         assert {row["image_sha256"] for row in printed} == set(expected)
-        assert {row["taken"] for row in printed} == {"true"}
+        assert {row["included"] for row in printed} == {"true"}
         headers.add((tmp_path / f"out-{layout}" / "cohort.csv").read_text().splitlines()[0])
     assert len(headers) == 1
 
@@ -187,8 +187,8 @@ def test_one_bad_case_is_one_line_and_the_others_are_imported(
     assert bring_in("nifti", *words) == 2
     rows = {row["code"]: row for row in table(tmp_path / "cohort" / "import.csv")}
     assert set(rows) == {"", "LS-IMG-004", "LS-GEO-003", "LS-GEO-004"}
-    assert rows[""]["taken"] == "true"
-    assert {row["taken"] for code, row in rows.items() if code} == {"false"}
+    assert rows[""]["included"] == "true"
+    assert {row["included"] for code, row in rows.items() if code} == {"false"}
     assert len(read_cohort(tmp_path / "cohort" / "cohort.csv").cases) == 1
     assert len(list((tmp_path / "cohort" / "images").iterdir())) == 1
     errors = capsys.readouterr().err
@@ -326,8 +326,8 @@ def test_covariates_are_checked_first_and_missing_rows_are_reported(
     file.write_text("source,age,condition,weight\na,61,fatty,80\nz,50,healthy,70\n")
     assert bring_in("nifti", f"covariates={file}") == 0
     errors = capsys.readouterr().err
-    assert "LS-COV-006: covariates row 3" in errors
-    assert "LS-COV-007: 1 of 2 cases" in errors
+    assert "LS-COV-006: covariates: row 3" in errors
+    assert "LS-COV-007: covariates: no row for 1 of 2 cases" in errors
     cases = read_cohort(tmp_path / "cohort" / "cohort.csv").cases
     assert {(case.age, case.condition, case.covariates["weight"]) for case in cases} == {
         (61.0, "fatty", "80"),
@@ -350,7 +350,7 @@ def test_test_cases_of_nnunet_become_a_test_set_with_a_note(
     cases = {case.case_id: case for case in read_cohort(tmp_path / "cohort" / "cohort.csv").cases}
     assert (cases["a"].dataset, cases["t"].dataset) == ("development", "test1")
     assert cases["t"].label is not None
-    assert "LS-IMP-011: 1 cases" in capsys.readouterr().err
+    assert "LS-IMP-011: 1 test case " in capsys.readouterr().err
     (tmp_path / "covariates.csv").write_text("source,dataset\nt,test2\n")
     assert bring_in("nnunet", *words, "ids=names", f"covariates={tmp_path / 'covariates.csv'}") == 0
     assert "LS-IMP-011" not in capsys.readouterr().err
@@ -393,8 +393,12 @@ def test_facts_of_dicom_headers_reach_the_cohort_and_series_are_listed(tmp_path:
     facts = (case.sex, case.age, case.slice_thickness_mm, case.phase)
     assert facts == ("F", 61.0, 5.0, "portal_venous")
     rows = {row["slices"]: row for row in table(tmp_path / "cohort" / "series.csv")}
-    assert (rows["6"]["taken"], rows["6"]["case_id"], rows["6"]["spacing_mm"]) == ("true", case.case_id, "2.5x0.8x0.8")
-    assert (rows["3"]["taken"], rows["3"]["code"]) == ("false", "LS-DCM-014")
+    assert (rows["6"]["included"], rows["6"]["case_id"], rows["6"]["spacing_mm"]) == (
+        "true",
+        case.case_id,
+        "2.5x0.8x0.8",
+    )
+    assert (rows["3"]["included"], rows["3"]["code"]) == ("false", "LS-DCM-014")
 
 
 def test_of_several_series_the_manifest_selects_else_the_header_else_none(tmp_path: Path, bring_in: Import) -> None:
@@ -405,7 +409,7 @@ def test_of_several_series_the_manifest_selects_else_the_header_else_none(tmp_pa
 
     def taken(*words: str) -> list[str]:
         bring_in("dicom", *words)
-        return [row["phase"] for row in table(tmp_path / "cohort" / "series.csv") if row["taken"] == "true"]
+        return [row["phase"] for row in table(tmp_path / "cohort" / "series.csv") if row["included"] == "true"]
 
     assert taken() == ["portal_venous"]
     manifest = tmp_path / "covariates.csv"
@@ -427,7 +431,7 @@ def test_segmentations_that_are_not_referenced_are_reported(
 ) -> None:
     source_files.dicom(tmp_path / "source", [box_exam("a")])
     assert bring_in("dicom") == 0
-    assert "LS-IMP-019: 1 DICOM segmentations" in capsys.readouterr().err
+    assert "LS-IMP-019: 1 DICOM segmentation " in capsys.readouterr().err
     assert read_cohort(tmp_path / "cohort" / "cohort.csv").cases[0].label is None
 
 

@@ -25,9 +25,9 @@ import pydicom
 from nibabel.nifti1 import Nifti1Header
 from nibabel.nifti2 import Nifti2Header
 
-HANG_S = 400  # by the clock on the wall, on a busy machine too; `seconds` are those of the processor
+HANG_S = 400  # wall time, also on a busy machine; `seconds` are processor time
 BUILDERS: dict[str, tuple[Callable[[Path], None], str]] = {}
-"""By name: what writes the bad scan into a folder, and the code of the one line that it is to give ("" for none)."""
+"""Function that writes the hostile scan into a folder, and the expected code ("" for none), by name."""
 
 
 def expected(code: str) -> Callable[[Callable[[Path], None]], Callable[[Path], None]]:
@@ -42,15 +42,15 @@ def expected(code: str) -> Callable[[Callable[[Path], None]], Callable[[Path], N
 
 
 def header(kind: type = Nifti1Header, **fields: object) -> bytes:
-    """A sound header of 4 x 4 x 4 voxels of int16, with those fields changed and nothing checked."""
-    made = kind()
-    made.set_data_shape((4, 4, 4))
-    made.set_data_dtype(np.int16)
-    made.set_sform(np.diag([2.0, 2, 2, 1]), 1)
-    made["magic"], made["vox_offset"] = made.single_magic, made.single_vox_offset
+    """A valid header of 4 x 4 x 4 voxels of int16 with changed fields, without checks."""
+    header = kind()
+    header.set_data_shape((4, 4, 4))
+    header.set_data_dtype(np.int16)
+    header.set_sform(np.diag([2.0, 2, 2, 1]), 1)
+    header["magic"], header["vox_offset"] = header.single_magic, header.single_vox_offset
     for name, value in fields.items():
-        made[name] = value
-    return bytes(made.binaryblock) + bytes(4)
+        header[name] = value
+    return bytes(header.binaryblock) + bytes(4)
 
 
 VOXELS = bytes(4 * 4 * 4 * 2)
@@ -138,7 +138,7 @@ def no_image_at_all(folder: Path) -> None:
     (folder / "bad.nii.gz").write_bytes(b"\x1f\x8b" + bytes(range(256)) * 9)
 
 
-# what a folder may hold beside files
+# other entries of a folder
 
 
 @expected("LS-IMG-002")
@@ -181,7 +181,7 @@ def a_name_that_is_no_text(folder: Path) -> None:
 
 
 def slice_index(folder: Path, change: Callable[[pydicom.Dataset], None] = lambda dataset: None, count: int = 2) -> None:
-    """A series of slices of 32 x 32, each changed."""
+    """A series of changed slices of 32 x 32 pixels."""
     from source_files import box_exam
 
     from liverspleen.imaging.dicom import write_series
@@ -193,7 +193,7 @@ def slice_index(folder: Path, change: Callable[[pydicom.Dataset], None] = lambda
 
 
 def planted(folder: Path, tag: bytes) -> None:
-    """A CT slice with those bytes in front of its group 0009."""
+    """A CT slice with the bytes before its group 0009."""
     slice_index(folder, count=1)
     (file,) = (folder / "bad").iterdir()
     whole = file.read_bytes()
@@ -259,7 +259,7 @@ def compressed(folder: Path, syntax: str, frame: bytes, **fields: int) -> None:
 
 
 def encoded(syntax: str) -> bytes:
-    """A sound frame of 32 x 32 pixels."""
+    """A valid frame of 32 x 32 pixels."""
     from source_files import box_exam
 
     from liverspleen.imaging.dicom import write_series
@@ -270,7 +270,7 @@ def encoded(syntax: str) -> bytes:
 
 
 def jpeg_2000(columns: int, rows: int, *, tile: int = 0, components: int = 1) -> bytes:
-    """A sound codestream, whose header then states that size (ISO 15444-1, A.5.1)."""
+    """A valid codestream with this size in its header (ISO 15444-1, A.5.1)."""
     sound = encoded(pydicom.uid.JPEG2000Lossless)
     assert sound[:4] == b"\xff\x4f\xff\x51"
     (length,) = struct.unpack(">H", sound[4:6])
@@ -280,7 +280,7 @@ def jpeg_2000(columns: int, rows: int, *, tile: int = 0, components: int = 1) ->
 
 
 def jpeg_ls(columns: int, rows: int) -> bytes:
-    """A sound codestream, whose frame header then states that size (ITU T.87, C.2.2)."""
+    """A valid codestream with this size in its frame header (ITU T.87, C.2.2)."""
     sound = encoded(pydicom.uid.JPEGLSLossless)
     at = sound.index(b"\xff\xf7") + 5
     return sound[:at] + struct.pack(">HH", rows, columns) + sound[at + 4 :]
@@ -419,7 +419,7 @@ def entry_of_gigabytes_of_zeros(folder: Path) -> None:
 
 @expected("LS-SCN-005")
 def entries_that_share_their_bytes(folder: Path) -> None:
-    """As Fifield's archives do (A better zip bomb, 2019): a list of many entries, all at one place."""
+    """Archive as by Fifield (A better zip bomb, 2019): a list of many entries at the same offset."""
     whole = archive(folder, ("bad0000.nii", bytes(1 << 22))).read_bytes()
     at, end = whole.index(b"PK\1\2"), whole.index(b"PK\5\6")
     listed = b"".join(whole[at:end].replace(b"bad0000", b"bad%04d" % n) for n in range(5000))
@@ -433,7 +433,7 @@ def list_of_a_million_entries(folder: Path) -> None:
     listed = entry * 1_000_000
     large = struct.pack("<4sQ2H2L4Q", b"PK\6\6", 44, 45, 45, 0, 0, 1_000_000, 1_000_000, len(listed), 0)
     locator = struct.pack("<4sLQL", b"PK\6\7", 0, len(listed), 1)
-    tail = struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, 1, 1, 46, 0, 0)  # says one entry, the record before it a million
+    tail = struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, 1, 1, 46, 0, 0)  # states one entry, the record before it a million
     (folder / "bad.zip").write_bytes(listed + large + locator + tail)
 
 
@@ -464,11 +464,11 @@ def entry_that_is_a_bomb_itself(folder: Path) -> None:
     archive(folder, ("bad.nii.gz", gzip.compress(SCAN) + ZEROS * 100), method=zipfile.ZIP_STORED)
 
 
-# the process that opens them
+# the process that opens the scans
 
 
 def opened(folder: Path) -> dict[str, object]:
-    """What a folder gives: whether its good scan is read, and the lines about the others."""
+    """Return whether the valid scan of a folder is read, and the lines about the others."""
     from liverspleen.cohort.scans import open_scans
     from liverspleen.errors import InputError
 

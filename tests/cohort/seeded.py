@@ -1,4 +1,4 @@
-"""Defects seeded into a sound phantom: each a function that spoils a draft, and the finding that must follow."""
+"""Defects of a phantom: functions that modify a draft, with the expected finding."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Draft:
     twins: list[dict[str, Any]] = field(default_factory=list)
 
     def write(self, folder: Path) -> list[dict[str, Any]]:
-        """Its files, and its rows of the cohort."""
+        """Write the files, and return the rows of the cohort."""
         image, label = (folder / self.row[name] for name in ("image", "label"))
         picture = nib.Nifti1Image(self.hu.transpose(2, 1, 0), self.affine)
         self.header(picture)
@@ -45,12 +45,12 @@ class Draft:
 
 @dataclass(frozen=True)
 class Seed:
-    """A defect, its finding, and the other findings above `note` that are true of it too."""
+    """A defect, its finding, and further errors and warnings that also apply."""
 
     spoil: Callable[[Draft], None]
     code: str
     severity: str
-    beside: frozenset[str] = frozenset()
+    related: frozenset[str] = frozenset()
 
     @property
     def name(self) -> str:
@@ -60,16 +60,16 @@ class Seed:
 SEEDS: list[Seed] = []
 
 
-def seed(code: str, severity: str, *beside: str) -> Callable[[Callable[[Draft], None]], Callable[[Draft], None]]:
+def seed(code: str, severity: str, *related: str) -> Callable[[Callable[[Draft], None]], Callable[[Draft], None]]:
     def add(spoil: Callable[[Draft], None]) -> Callable[[Draft], None]:
-        SEEDS.append(Seed(spoil, code, severity, frozenset(beside)))
+        SEEDS.append(Seed(spoil, code, severity, frozenset(related)))
         return spoil
 
     return add
 
 
 def drafts(hu: np.ndarray, labels: np.ndarray, affine: np.ndarray) -> Iterator[tuple[Seed | None, Draft]]:
-    """A sound draft, then one per seed: as many different scans, so that none is another's duplicate."""
+    """A valid draft, then one per seed, all with different scans, so that there are no duplicates."""
     edge = np.flatnonzero((labels[..., :-1] == LIVER).ravel() & (labels[..., 1:] == 0).ravel())
     for index, defect in enumerate([None, *SEEDS]):
         own = labels.copy()

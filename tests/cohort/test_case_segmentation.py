@@ -1,4 +1,4 @@
-"""Label maps of predicted cases as DICOM-SEG: from DICOM and back, voxel by voxel, by readers that are not ours."""
+"""Predicted label maps as DICOM segmentations: written and read back voxel by voxel by independent readers."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def oriented(name: str) -> Geometry:
 
 
 def random_labels(geometry: Geometry) -> LabelMap:
-    """Every voxel tells where it is; the outer slices are empty, as in most CT."""
+    """The value of each voxel gives its position; the outer slices are empty, as in most CT scans."""
     labels = np.random.default_rng(5).integers(0, 3, geometry.shape).astype(np.uint8)
     labels[:, :, [0, -1]] = 0
     return LabelMap(np.ascontiguousarray(geometry.to_canonical(labels)), geometry)
@@ -79,14 +79,14 @@ def dss(first: LabelMap, second: LabelMap, organ: Structure) -> float:
 
 
 def points(label_map: LabelMap, organ: Structure) -> NDArray[np.float64]:
-    """Where the voxels of an organ lie, in the world of DICOM, sorted."""
+    """Positions of the voxels of an organ in DICOM coordinates, sorted."""
     native = label_map.geometry.to_native(label_map.labels)
     at = label_map.geometry.affine @ np.vstack([*np.nonzero(native == organ), np.ones((native == organ).sum())])
     return in_order(at[:3].T * [-1, -1, 1])
 
 
 def points_in_file(file: Path, organ: Structure) -> NDArray[np.float64]:
-    """The same from a DICOM-SEG, by the formula of the standard (PS3.3, C.7.6.2.1.1) and pydicom alone."""
+    """Positions from a DICOM segmentation, by the formula of the standard (PS3.3, C.7.6.2.1.1) with pydicom only."""
     dataset = pydicom.dcmread(file)
     shared = dataset.SharedFunctionalGroupsSequence[0]
     orientation = shared.PlaneOrientationSequence[0].ImageOrientationPatient
@@ -103,7 +103,7 @@ def points_in_file(file: Path, organ: Structure) -> NDArray[np.float64]:
 
 
 def in_order(at: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Sorted as no rounding changes it: voxels lie half a millimetre apart or more, in no special direction."""
+    """Sort points in an order that rounding does not change: voxels are at least half a millimetre apart."""
     rounded = at.round(1) + 0.0
     return at[np.lexsort(rounded.T)]
 
@@ -117,23 +117,23 @@ def test_dicom_to_segmentation_to_voxels_has_a_dss_of_1(orientation: str, tmp_pa
     scan = scan_in(tmp_path / "ct")
     ct = scan.read()
     np.testing.assert_array_equal(ct.hu, hu)
-    drawn = random_labels(geometry)
+    predicted = random_labels(geometry)
     target = tmp_path / "out" / "x_dseg.dcm"
-    assert write_case_segmentation(target, scan, LabelMap(drawn.labels, ct.geometry)) is None
+    assert write_case_segmentation(target, scan, LabelMap(predicted.labels, ct.geometry)) is None
 
     (found,) = find_segmentations(target.parent)
     again = read_segmentation(found, ct.geometry, case_id="x")
     volume = highdicom.seg.segread(target).get_volume(combine_segments=True)
     for organ in ORGANS:
-        assert dss(again, drawn, organ) == 1.0
-        expected = points(drawn, organ)
+        assert dss(again, predicted, organ) == 1.0
+        expected = points(predicted, organ)
         assert abs(points_in_file(target, organ) - expected).max() < 0.01  # mm: decimal strings round
         index = np.argwhere(volume.array == organ)
         assert abs(in_order(volume.map_indices_to_reference(index)) - expected).max() < 0.01
 
 
 @pytest.mark.parametrize("characters", ["ISO_IR 192", "ISO_IR 100"])
-def test_the_file_says_what_it_shows_who_drew_it_and_what_it_refers_to(characters: str, tmp_path: Path) -> None:
+def test_the_file_states_segments_algorithm_and_references(characters: str, tmp_path: Path) -> None:
     tags = {"SpecificCharacterSet": characters, "PatientName": "Müller^Jörg", "StudyDate": "20200102"}
     scan, label_map = box_scan(tmp_path / "ct", **tags)
     target = tmp_path / "x_dseg.dcm"
@@ -160,7 +160,7 @@ def test_the_file_says_what_it_shows_who_drew_it_and_what_it_refers_to(character
     assert dataset.SeriesInstanceUID != sources[0].SeriesInstanceUID
 
 
-def test_each_writing_is_an_instance_of_its_own(tmp_path: Path) -> None:
+def test_each_written_file_is_a_new_instance(tmp_path: Path) -> None:
     scan, label_map = box_scan(tmp_path / "ct")
     for name in "ab":
         assert write_case_segmentation(tmp_path / f"{name}.dcm", scan, label_map) is None
@@ -171,7 +171,7 @@ def test_each_writing_is_an_instance_of_its_own(tmp_path: Path) -> None:
 
 
 def rejected(scan: ScanCase, label_map: LabelMap, target: Path) -> str:
-    """The note, and that nothing was written."""
+    """Return the note; no file is written."""
     note = write_case_segmentation(target, scan, label_map)
     assert note is not None
     assert note.severity == "note"
@@ -180,11 +180,11 @@ def rejected(scan: ScanCase, label_map: LabelMap, target: Path) -> str:
     return str(note)
 
 
-def test_ct_in_nifti_has_nothing_to_refer_to(tmp_path: Path) -> None:
+def test_no_segmentation_for_a_ct_in_nifti(tmp_path: Path) -> None:
     exam = box_exam("x")
     write_ct(tmp_path / "x.nii.gz", exam.ct)
-    told = rejected(scan_in(tmp_path / "x.nii.gz"), exam.label, tmp_path / "x.dcm")
-    assert told.startswith("LS-SCN-011 case 'x': no DICOM-SEG is written: the CT is no DICOM; ")
+    note = rejected(scan_in(tmp_path / "x.nii.gz"), exam.label, tmp_path / "x.dcm")
+    assert note.startswith("LS-SCN-011 case 'x': no DICOM segmentation is written: the CT is not DICOM; ")
 
 
 @pytest.mark.parametrize("keyword", ["SOPInstanceUID", "StudyInstanceUID", "FrameOfReferenceUID"])
@@ -197,10 +197,10 @@ def test_source_without_valid_uids_is_rejected_with_the_field(keyword: str, valu
             dataset.save_as(file)
     scan = scan_in(tmp_path / "ct")
     label_map = LabelMap(box_exam("x").label.labels, scan.read().geometry)
-    told = rejected(scan, label_map, tmp_path / "x.dcm")
-    assert told.startswith("LS-SCN-012")
-    assert f"no valid {keyword}" in told
-    assert "Kzybylski" not in told
+    note = rejected(scan, label_map, tmp_path / "x.dcm")
+    assert note.startswith("LS-SCN-012")
+    assert f"no valid {keyword}" in note
+    assert "Kzybylski" not in note
 
 
 def test_source_whose_files_share_an_instance_is_rejected(tmp_path: Path) -> None:
@@ -208,7 +208,7 @@ def test_source_whose_files_share_an_instance_is_rejected(tmp_path: Path) -> Non
     assert "LS-SCN-012" in rejected(scan, label_map, tmp_path / "x.dcm")
 
 
-def test_nothing_found_gives_no_file(tmp_path: Path) -> None:
+def test_no_file_without_an_organ(tmp_path: Path) -> None:
     scan, label_map = box_scan(tmp_path / "ct")
     empty = LabelMap(np.zeros_like(label_map.labels), label_map.geometry)
     assert "LS-SCN-013" in rejected(scan, empty, tmp_path / "x.dcm")
@@ -217,7 +217,7 @@ def test_nothing_found_gives_no_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("change", ["gone", "other", "moved"])
-def test_files_that_changed_since_are_not_referred_to(change: str, tmp_path: Path) -> None:
+def test_changed_files_are_not_referred_to(change: str, tmp_path: Path) -> None:
     scan, label_map = box_scan(tmp_path / "ct")
     if change == "gone":
         scan.files[1].unlink()
@@ -231,9 +231,9 @@ def test_files_that_changed_since_are_not_referred_to(change: str, tmp_path: Pat
 
 
 def errors_of(file: Path) -> list[str]:
-    told = subprocess.run(["dciodvfy", "-new", file], capture_output=True, text=True, check=False)
-    assert "Segmentation" in told.stderr + told.stdout
-    return [line for line in (told.stderr + told.stdout).splitlines() if line.startswith("Error")]
+    checked = subprocess.run(["dciodvfy", "-new", file], capture_output=True, text=True, check=False)
+    assert "Segmentation" in checked.stderr + checked.stdout
+    return [line for line in (checked.stderr + checked.stdout).splitlines() if line.startswith("Error")]
 
 
 @pytest.mark.skipif(shutil.which("dciodvfy") is None, reason="dicom3tools is not installed")
@@ -248,18 +248,18 @@ def test_dciodvfy_finds_no_error(orientation: str, tmp_path: Path) -> None:
 
 @pytest.mark.real
 @pytest.mark.parametrize(("name", "slices"), [("lits0/dicom_abdomen", 31), ("dcmqi_ct3/dicom", 3)])
-def test_real_series_come_back(name: str, slices: int, shared: Path, tmp_path: Path) -> None:
+def test_segmentations_of_real_series_are_read_back(name: str, slices: int, shared: Path, tmp_path: Path) -> None:
     scan = scan_in(shared / "data" / name)
     ct = scan.read()
     assert len(ct.hu) == slices
-    drawn = LabelMap(np.select([ct.hu > 150, ct.hu > 50], [2, 1], 0).astype(np.uint8), ct.geometry)  # a stand-in
+    predicted = LabelMap(np.select([ct.hu > 150, ct.hu > 50], [2, 1], 0).astype(np.uint8), ct.geometry)  # a stand-in
     target = tmp_path / "x_dseg.dcm"
-    assert write_case_segmentation(target, scan, drawn) is None
+    assert write_case_segmentation(target, scan, predicted) is None
     (found,) = find_segmentations(tmp_path)
     again = read_segmentation(found, ct.geometry, case_id="x")
-    assert [dss(again, drawn, organ) for organ in ORGANS] == [1.0, 1.0]
+    assert [dss(again, predicted, organ) for organ in ORGANS] == [1.0, 1.0]
     for organ in ORGANS:
-        assert len(points_in_file(target, organ)) == drawn.count(organ)
+        assert len(points_in_file(target, organ)) == predicted.count(organ)
     if shutil.which("dciodvfy"):
         assert errors_of(target) == []
 
@@ -268,8 +268,8 @@ def test_real_series_come_back(name: str, slices: int, shared: Path, tmp_path: P
 def test_real_series_without_instance_uids_is_rejected(shared: Path, tmp_path: Path) -> None:
     scan = scan_in(shared / "data" / "ts_dicom20" / "dicom")
     ct = scan.read()
-    drawn = LabelMap((ct.hu > 50).astype(np.uint8), ct.geometry)
-    assert "LS-SCN-012" in rejected(scan, drawn, tmp_path / "x.dcm")
+    predicted = LabelMap((ct.hu > 50).astype(np.uint8), ct.geometry)
+    assert "LS-SCN-012" in rejected(scan, predicted, tmp_path / "x.dcm")
 
 
 @pytest.mark.real

@@ -1,4 +1,4 @@
-"""The list of bad input of a cohort: each with code, case and file, and the other cases finished."""
+"""Invalid input of a cohort: each issue with code, case and file; the other cases finish."""
 
 import gzip
 import struct
@@ -35,14 +35,14 @@ def save(path, array, affine=AFFINE):
 
 @pytest.fixture
 def cases(tmp_path):
-    """Two good cases."""
-    made = []
+    """Two valid cases."""
+    cases = []
     for case_id in ("bad", "good"):
         save(tmp_path / f"{case_id}.nii.gz", ct_array())
         save(tmp_path / f"{case_id}_label.nii.gz", label_array())
         image, label = tmp_path / f"{case_id}.nii.gz", tmp_path / f"{case_id}_label.nii.gz"
-        made.append(Case(case_id, f"P-{case_id}", image, label))
-    return made
+        cases.append(Case(case_id, f"P-{case_id}", image, label))
+    return cases
 
 
 def missing(case):
@@ -133,7 +133,7 @@ BAD = [
 
 
 @pytest.mark.parametrize(("spoil", "code"), BAD, ids=[f"{spoil.__name__}-{code}" for spoil, code in BAD])
-def test_bad_input_gets_one_line_and_the_other_case_finishes(cases, spoil, code):
+def test_invalid_input_is_one_line_and_the_other_case_finishes(cases, spoil, code):
     file = spoil(cases[0])
     found = [read_files(case).issues for case in cases]
     ((issue,), others) = found
@@ -153,26 +153,26 @@ def test_issues_of_image_and_label_come_together(cases):
     assert [issue.code for issue in read_files(cases[0]).issues] == ["LS-IMG-001", "LS-LAB-001"]
 
 
-def test_a_case_without_label_is_an_image_alone(cases):
+def test_a_case_without_label_has_only_an_image(cases):
     ct, label = load_case(replace(cases[0], label=None))
     assert label is None
     assert ct.hu.max() == 60
 
 
-def test_a_label_map_stored_with_other_axes_is_brought_onto_the_grid_of_its_ct(cases):
+def test_a_label_map_stored_with_other_axes_is_read_on_the_grid_of_its_ct(cases):
     affine = np.diag([0.7, 0.7, 5.0, 1.0])
     affine[0, 3] = -3.5  # the last of the six columns of AFFINE
     save(cases[0].label, label_array()[::-1], affine)
     assert np.array_equal(load_case(cases[0])[1].labels, load_case(cases[1])[1].labels)
 
 
-def test_a_structure_that_is_not_called_labelled_must_not_be_there(cases):
+def test_a_structure_not_listed_as_labelled_is_an_error(cases):
     (issue,) = read_files(replace(cases[0], labelled_structures=(Structure.SPLEEN,))).issues
     assert (issue.code, issue.severity) == ("LS-LAB-002", "error")
     assert "8 voxels of liver" in issue.message
 
 
-def test_a_labelled_organ_without_voxels_is_doubtful_unless_the_spleen_is_known_to_be_absent(cases):
+def test_a_labelled_organ_without_voxels_is_a_warning_unless_the_spleen_is_absent(cases):
     labels = label_array()
     labels[labels == Structure.SPLEEN] = 0
     save(cases[0].label, labels)
@@ -182,7 +182,7 @@ def test_a_labelled_organ_without_voxels_is_doubtful_unless_the_spleen_is_known_
     assert read_files(replace(cases[0], spleen_absent=True)).issues == ()
 
 
-def test_a_spleen_label_of_a_case_without_spleen_is_doubtful(cases):
+def test_a_spleen_label_of_a_case_without_spleen_is_a_warning(cases):
     (issue,) = read_files(replace(cases[0], spleen_absent=True)).issues
     assert (issue.code, issue.severity) == ("LS-LAB-004", "warning")
 
@@ -197,7 +197,7 @@ def test_a_spleen_label_of_a_case_without_spleen_is_doubtful(cases):
         (np.where(ct_array() < 0, -1000.0, 40000.0).astype(np.float32), "LS-IMG-009"),
     ],
 )
-def test_implausible_intensities_are_warned_of(cases, values, code):
+def test_implausible_intensities_are_warnings(cases, values, code):
     save(cases[0].image, values)
     (issue,) = read_files(cases[0]).issues
     assert (issue.code, issue.severity, issue.case_id) == (code, "warning", "bad")

@@ -22,32 +22,34 @@ def case(name: str, patient: str = "", series: str = "") -> SourceCase:
     return SourceCase(name, patient or name, NiftiScan(Path("x.nii")), series=series)
 
 
-def test_a_row_of_the_case_goes_over_one_of_its_patient(tmp_path: Path) -> None:
+def test_a_row_of_the_case_has_priority_over_one_of_its_patient(tmp_path: Path) -> None:
     found = read(tmp_path, "source,patient,sex,age\n,P,F,50\na,,,51\n")
     assert found.cells(case("a", "P")) == {"sex": "F", "age": "51"}
     assert found.cells(case("b", "P")) == {"sex": "F", "age": "50"}
     assert found.cells(case("b")) == {}
 
 
-def test_with_both_keys_source_says_which_and_patient_whose(tmp_path: Path) -> None:
+def test_with_both_keys_source_identifies_the_case_and_patient_its_patient(tmp_path: Path) -> None:
     found = read(tmp_path, "source,patient,site\na,P,internal\nb,P,external\n")
     assert (found.patient(case("a")), found.patient(case("b")), found.patient(case("c"))) == ("P", "P", None)
     assert found.cells(case("a")) == {"site": "internal"}
 
 
-def test_a_series_is_meant_by_uid_or_number(tmp_path: Path) -> None:
+def test_a_series_is_given_by_uid_or_number(tmp_path: Path) -> None:
     found = read(tmp_path, "source,series,age\nfolder,3,50\nfolder,1.2.5,51\n")
     assert found.cells(case("folder", series="1.2.4\x003")) == {"age": "50"}
     assert found.cells(case("folder/5", series="1.2.5\x005")) == {"age": "51"}
     assert found.cells(case("folder", series="1.2.6\x006")) == {}
 
 
-def test_all_issues_come_at_once_by_row(tmp_path: Path) -> None:
+def test_all_issues_are_reported_at_once_by_row(tmp_path: Path) -> None:
     text = "source,age,dataset\na,-1,test1\n,50,test1\nb,50,train\nb,50,test1\nc,1,test1,x\n"
     with pytest.raises(InputError) as error:
         read(tmp_path, text)
-    told = [(issue.code, issue.message.split(",")[0].removeprefix("covariates: ")[:5]) for issue in error.value.issues]
-    assert told == [
+    reported = [
+        (issue.code, issue.message.split(",")[0].removeprefix("covariates: ")[:5]) for issue in error.value.issues
+    ]
+    assert reported == [
         ("LS-COV-005", "row 2"),
         ("LS-COV-003", "row 3"),
         ("LS-COV-005", "row 4"),

@@ -1,4 +1,4 @@
-"""What `check` says of sound scans, of real ones, and of doubtful ones at the edges of its limits."""
+"""Findings of `check` for valid scans, real scans, and scans at the limits."""
 
 from __future__ import annotations
 
@@ -51,12 +51,12 @@ def above_note(issues: list[Issue]) -> list[tuple[str | None, str, str]]:
     return [(f.case_id, f.code, f.message) for f in issues if f.severity != "note"]
 
 
-def test_sound_phantoms_of_all_conditions_raise_no_alarm(phantoms: Path) -> None:
+def test_valid_phantoms_of_all_conditions_have_no_errors_or_warnings(phantoms: Path) -> None:
     assert above_note(found(phantoms)) == []
 
 
 @pytest.mark.slow
-def test_two_hundred_sound_phantoms_raise_no_alarm(tmp_path: Path) -> None:
+def test_two_hundred_valid_phantoms_have_no_errors_or_warnings(tmp_path: Path) -> None:
     """All conditions, slices of 1 to 8 mm, both scanners, patients examined twice."""
     cohort = write_phantom_cohort(
         tmp_path, development=150, test1=20, pairs=15, seed=7, matrix=72, thickness_mm=(1.0, 8.0), workers=2
@@ -94,7 +94,7 @@ def test_the_real_cases_have_no_error_and_only_true_warnings(shared: Path) -> No
         (labels_swapped, "LS-LAB-019"),
     ],
 )
-def test_a_spoilt_real_case_has_that_finding_alone(
+def test_a_modified_real_case_has_only_that_finding(
     shared: Path, tmp_path: Path, spoil: Callable[[Draft], None], code: str
 ) -> None:
     (case,) = (case for case in read_cohort(shared / "data" / "cohort.csv").cases if case.case_id == "lits0")
@@ -110,7 +110,7 @@ def test_a_spoilt_real_case_has_that_finding_alone(
 
 
 def test_memory_does_not_grow_with_the_number_of_cases(phantoms: Path) -> None:
-    """The peak over many cases is that over one; had one volume been kept, the second peak would show it."""
+    """Peak memory with many cases is that with one; a kept volume would increase the second peak."""
     case = read_cohort(phantoms).cases[1]
     volume_bytes = np.prod(examine_case(case).facts["shape"]) * 2
 
@@ -125,7 +125,7 @@ def test_memory_does_not_grow_with_the_number_of_cases(phantoms: Path) -> None:
     assert peak(6) - peak(1) < 0.5 * volume_bytes
 
 
-def test_what_a_process_brings_back_is_small(phantoms: Path) -> None:
+def test_the_result_of_a_process_is_small(phantoms: Path) -> None:
     for case in read_cohort(phantoms).cases:
         assert len(pickle.dumps(examine_case(case))) < 10_000
 
@@ -137,7 +137,7 @@ def test_equal_voxels_have_the_hash_of_the_slice_cache(phantoms: Path, tmp_path:
     assert examine_case(case).voxels_sha256 == cache_case(case, tmp_path).voxels_sha256
 
 
-# ---- limits: on either side of each, by numbers set here ------------------------------------------------------------
+# ---- limits: values on both sides of each limit ---------------------------------------------------------------------
 
 
 def scan(values: np.ndarray, spacing_mm: tuple[float, float, float] = (5.0, 1.0, 1.0)) -> CTVolume:
@@ -147,7 +147,7 @@ def scan(values: np.ndarray, spacing_mm: tuple[float, float, float] = (5.0, 1.0,
 
 
 def noisy(shape: tuple[int, int, int] = (12, 80, 80)) -> np.ndarray:
-    """Tissue in air, each with noise: no value stands out."""
+    """Tissue in air, each with noise, without a prominent value."""
     rng = np.random.default_rng(0)
     values = np.full(shape, -1000.0)
     values[:, 15:65, 10:70] = 50
@@ -164,23 +164,23 @@ def codes(issues: object) -> dict[str, str]:
     [
         (-32768, 32767, {}),
         (-1024, 3071, {}),  # 12 bits
-        (-1024, 850, {"LS-IMG-012": "note"}),  # bone saturates; liver and spleen are whole
+        (-1024, 850, {"LS-IMG-012": "note"}),  # bone is clipped; liver and spleen are not
         (-1024, 200, {"LS-IMG-012": "warning"}),
         (-200, 3071, {"LS-IMG-012": "warning"}),
         (-150, 250, {"LS-IMG-012": "warning"}),
         (0, 255, {"LS-IMG-014": "error"}),
     ],
 )
-def test_clipping_is_judged_by_what_it_cuts_off(low: int, high: int, expected: dict[str, str]) -> None:
+def test_severity_of_clipping_depends_on_what_is_clipped(low: int, high: int, expected: dict[str, str]) -> None:
     assert codes(intensity_issues(summarise(scan(noisy().clip(low, high))))) == expected
 
 
 @pytest.mark.parametrize(("shift", "expected"), [(0, {}), (60, {}), (1000, {"LS-IMG-013": "error"})])
-def test_an_offset_is_told_from_a_calibration(shift: int, expected: dict[str, str]) -> None:
+def test_an_offset_is_distinguished_from_a_calibration(shift: int, expected: dict[str, str]) -> None:
     assert codes(intensity_issues(summarise(scan(noisy() + shift)))) == expected
 
 
-def test_a_scan_that_goes_on_evenly_has_no_jump_and_one_with_a_step_has() -> None:
+def test_a_scan_with_a_step_has_a_jump_and_an_even_one_has_not() -> None:
     even = noisy((24, 80, 80))
     assert codes(intensity_issues(summarise(scan(even)))) == {}
     even[12:] += np.where(np.arange(80) < 40, 300, 0)
@@ -201,7 +201,7 @@ def test_a_scan_that_goes_on_evenly_has_no_jump_and_one_with_a_step_has() -> Non
         ((5.0, 0.7, 0.7), (20, 512, 512), {}),
     ],
 )
-def test_grids_are_judged_by_what_ct_can_have(
+def test_limits_of_grids(
     spacing_mm: tuple[float, float, float], shape: tuple[int, int, int], expected: dict[str, str]
 ) -> None:
     affine = np.diag([-spacing_mm[2], -spacing_mm[1], spacing_mm[0], 1.0])
@@ -209,7 +209,7 @@ def test_grids_are_judged_by_what_ct_can_have(
 
 
 def ball(structure: Structure, radius_mm: float, edge_mm: float = 4.0) -> LabelMap:
-    """A ball in a grid that leaves 5 voxels around it."""
+    """A ball in a grid with a margin of 5 voxels."""
     n = 2 * int(radius_mm / edge_mm) + 11
     z, y, x = np.ogrid[:n, :n, :n]
     inside = ((z - n // 2) ** 2 + (y - n // 2) ** 2 + (x - n // 2) ** 2) * edge_mm**2 <= radius_mm**2
@@ -233,9 +233,7 @@ def ball(structure: Structure, radius_mm: float, edge_mm: float = 4.0) -> LabelM
         (Structure.SPLEEN, 110, None, {"LS-LAB-012": "warning"}),
     ],
 )
-def test_organs_are_judged_by_what_patients_have(
-    structure: Structure, radius_mm: float, age: float | None, expected: dict[str, str]
-) -> None:
+def test_limits_of_organs(structure: Structure, radius_mm: float, age: float | None, expected: dict[str, str]) -> None:
     organ = find_organ(ball(structure, radius_mm), structure)
     assert organ is not None
     assert organ.volume_cm3 == pytest.approx(4 / 3 * np.pi * radius_mm**3 / 1000, rel=0.15)
@@ -252,7 +250,7 @@ def test_a_small_part_at_the_border_of_the_scan_is_truncated_not_tiny() -> None:
     assert "inferior border" in issue.message
 
 
-def test_faces_are_named_as_the_patient_sees_them() -> None:
+def test_faces_have_the_names_of_the_patients_directions() -> None:
     labels = np.zeros((5, 5, 5), np.uint8)
     labels[4, 0, 0] = Structure.LIVER  # columns grow to the left, rows to the back, slices upwards
     organ = find_organ(LabelMap(labels, Geometry((5, 5, 5), np.diag([-1.0, -1.0, 1.0, 1.0]))), Structure.LIVER)
@@ -260,7 +258,7 @@ def test_faces_are_named_as_the_patient_sees_them() -> None:
     assert organ.faces == ("superior", "anterior", "right")
 
 
-def test_two_pieces_with_tapering_ends_are_no_gap_and_a_skipped_slice_is() -> None:
+def test_a_skipped_slice_is_a_gap_and_two_tapering_parts_are_not() -> None:
     one = ball(Structure.SPLEEN, 40)
     two = np.concatenate([one.labels, one.labels])
     organ = find_organ(LabelMap(two, Geometry(two.shape[::-1], one.geometry.affine)), Structure.SPLEEN)
@@ -297,9 +295,7 @@ def test_parts_and_holes_have_the_volumes_counted_by_hand() -> None:
         (1.0, 400, {"LS-LAB-015": "warning"}),
     ],
 )
-def test_what_lies_within_an_organ_is_judged_by_its_density(
-    fraction: float, value: int, expected: dict[str, str]
-) -> None:
+def test_limits_of_density_within_an_organ(fraction: float, value: int, expected: dict[str, str]) -> None:
     label = ball(Structure.LIVER, 60)
     organ = find_organ(label, Structure.LIVER)
     assert organ is not None
@@ -316,7 +312,7 @@ def test_a_case_that_cannot_be_read_still_has_its_label_map_examined(phantoms: P
     assert codes(examine_case(case).issues) == {"LS-IMG-001": "error", "LS-LAB-011": "warning"}
 
 
-def test_a_case_beyond_memory_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_case_larger_than_memory_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(ct: CTVolume) -> None:
         raise MemoryError
 
@@ -337,18 +333,18 @@ def documented() -> set[str]:
 
 
 def given() -> set[str]:
-    """Codes in the source of everything that `check` runs."""
+    """Codes in the source of all modules that `check` runs."""
     own = [SOURCE / "cohort" / f"{name}.py" for name in ("manifest", "row", "folder", "checks")]
     imaging = [file for file in (SOURCE / "imaging").glob("*.py") if file.stem != "png"]  # masks that an import reads
     files = [*own, *(SOURCE / "cohort" / "findings").glob("*.py"), *imaging]
     return set(re.findall(r'"(LS-[A-Z]+-\d{3})"', "\n".join(file.read_text(encoding="utf-8") for file in files)))
 
 
-def test_what_decides_a_finding_is_documented_of_codes_that_check_can_give() -> None:
+def test_limits_of_findings_are_documented() -> None:
     assert documented() <= given()
     assert len(documented()) > 40
     anatomical = {code for code in given() if code.startswith(("LS-GEO-01", "LS-LAB-01", "LS-DUP"))}
-    assert anatomical - documented() == {"LS-GEO-012"}  # decided by nothing but what its message says
+    assert anatomical - documented() == {"LS-GEO-012"}  # its message gives its only limit
 
 
 def test_every_seeded_defect_has_the_severity_of_the_registry() -> None:

@@ -1,4 +1,4 @@
-"""Folders of images as cohorts; the files hold nothing here, since pairing looks at names only."""
+"""Folders of images as cohorts; the files are empty, because pairing uses only names."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from liverspleen.organs import Structure
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Callable[..., Path]:
-    """A function that makes a folder with empty files of the given names."""
+    """A function that creates a folder with empty files of the given names."""
 
     def make(*names: str) -> Path:
         for name in names:
@@ -108,11 +108,11 @@ def test_folder_that_changed_since_its_table_was_written_is_rejected(
     (given / "b_label.nii.gz").unlink()
     code, line = rejection(given, table=table)
     assert code == "LS-COH-036"
-    assert "1 rows are new, 1 gone" in line
+    assert "rows added: 1, rows removed: 1" in line
     assert table.read_text() == before
 
 
-def test_cohort_csv_in_the_folder_comes_first(folder: Callable[..., Path], tmp_path: Path) -> None:
+def test_cohort_csv_in_the_folder_has_priority(folder: Callable[..., Path], tmp_path: Path) -> None:
     given = folder("a.nii.gz", "a_label.nii.gz")
     (given / "cohort.csv").write_text("case_id,patient_id,image\nA,P,a.nii.gz\n")
     cohort = open_cohort(given, table=tmp_path / "out.csv")
@@ -121,15 +121,15 @@ def test_cohort_csv_in_the_folder_comes_first(folder: Callable[..., Path], tmp_p
     assert not (tmp_path / "out.csv").exists()
 
 
-def test_ct_without_label_map_and_label_map_without_ct_are_named(folder: Callable[..., Path]) -> None:
+def test_ct_without_label_map_and_label_map_without_ct_are_reported(folder: Callable[..., Path]) -> None:
     cohort = open_cohort(folder("images/a.nii.gz", "images/b.nii.gz", "labels/a.nii.gz", "labels/B.nii.gz"))
     assert pairs(cohort) == {"a": ("images/a.nii.gz", "labels/a.nii.gz"), "b": ("images/b.nii.gz", None)}
     assert codes(cohort) == [("LS-COH-030", "warning"), ("LS-COH-033", "warning"), ("LS-COH-034", "error")]
-    assert "1 of 2 CTs have no label map of their name (b)" in cohort.issues[1].message
+    assert "label maps of the same name are missing for 1 of 2 CT scans (b)" in cohort.issues[1].message
     assert cohort.issues[2].case_id == "B"
 
 
-def test_images_alone_are_a_cohort_without_labels(folder: Callable[..., Path]) -> None:
+def test_a_folder_of_images_is_a_cohort_without_labels(folder: Callable[..., Path]) -> None:
     cohort = open_cohort(folder("a.nii.gz", "b.nii.gz"))
     assert pairs(cohort) == {"a": ("a.nii.gz", None), "b": ("b.nii.gz", None)}
     assert codes(cohort) == [("LS-COH-030", "warning")]
@@ -148,7 +148,7 @@ def test_two_layouts_in_a_folder_are_rejected(folder: Callable[..., Path]) -> No
 
 
 @pytest.mark.parametrize("name", ["p1/s1/0001.dcm", "p1/s1/IM1"])
-def test_folder_of_dicom_names_the_import(name: str, folder: Callable[..., Path]) -> None:
+def test_hint_for_a_folder_of_dicom_is_the_import(name: str, folder: Callable[..., Path]) -> None:
     given = folder(name)
     if not name.endswith(".dcm"):
         (given / name).write_bytes(bytes(128) + b"DICM" + bytes(10))
@@ -158,7 +158,7 @@ def test_folder_of_dicom_names_the_import(name: str, folder: Callable[..., Path]
 
 
 @pytest.mark.parametrize("names", [["notes.txt"], ["case1/ct.nii.gz"], ["labels/a.nii.gz"]])
-def test_folder_without_a_layout_names_what_was_looked_for(names: list[str], folder: Callable[..., Path]) -> None:
+def test_folder_without_a_layout_lists_the_expected_layouts(names: list[str], folder: Callable[..., Path]) -> None:
     code, line = rejection(folder(*names))
     assert code == "LS-COH-031"
     assert "images/ and labels/, imagesTr/ and labelsTr/" in line
@@ -173,7 +173,7 @@ def test_folder_without_a_layout_names_what_was_looked_for(names: list[str], fol
         ({"background": 0, "Spleen": 2}, (Structure.SPLEEN,)),
     ],
 )
-def test_dataset_json_says_which_organs_are_labelled(
+def test_dataset_json_gives_the_labelled_organs(
     labels: dict[str, object], covered: tuple[Structure, ...], folder: Callable[..., Path]
 ) -> None:
     given = folder("imagesTr/a_0000.nii.gz", "labelsTr/a.nii.gz")
@@ -185,7 +185,7 @@ def test_dataset_json_says_which_organs_are_labelled(
 @pytest.mark.parametrize(
     ("content", "found"),
     [
-        ('{"labels": {"0": "background", "1": "spleen"}}', "1 spleen"),  # of the Decathlon: would be learnt as liver
+        ('{"labels": {"0": "background", "1": "spleen"}}', "1 spleen"),  # of the Decathlon: would be trained as liver
         ('{"labels": {"0": "background", "1": "liver", "2": "cancer"}}', "1 liver, 2 cancer"),
         ('{"labels": {"background": 0, "spleen": 1, "liver": 6}}', "1 spleen, 6 liver"),
         ('{"labels": {"background": 0}}', "no organ"),
@@ -203,7 +203,7 @@ def test_other_label_values_in_dataset_json_are_rejected(content: str, found: st
     assert "liverspleen import" in line
 
 
-def test_links_out_of_the_folder_need_a_root_that_holds_both(folder: Callable[..., Path], tmp_path: Path) -> None:
+def test_links_out_of_the_folder_need_a_root_with_both(folder: Callable[..., Path], tmp_path: Path) -> None:
     given = folder("real/a.nii.gz", "real/a_label.nii.gz")
     links = tmp_path / "given" / "links"
     links.mkdir()
@@ -214,13 +214,13 @@ def test_links_out_of_the_folder_need_a_root_that_holds_both(folder: Callable[..
     assert pairs(cohort) == {"a": ("links/a.nii.gz", "links/a_label.nii.gz")}
 
 
-def test_link_to_nowhere_is_a_case_that_cannot_be_read(folder: Callable[..., Path]) -> None:
+def test_broken_link_is_a_case_that_cannot_be_read(folder: Callable[..., Path]) -> None:
     given = folder("a.nii.gz", "a_label.nii.gz", "b_label.nii.gz")
     (given / "b.nii.gz").symlink_to(given / "lost.nii.gz")
     assert [*pairs(open_cohort(given))] == ["a", "b"]
 
 
-def test_name_that_is_no_utf8_costs_its_own_case_alone(folder: Callable[..., Path]) -> None:
+def test_name_that_is_not_utf8_excludes_only_its_case(folder: Callable[..., Path]) -> None:
     images = folder("images/a.nii.gz", "images/b.nii.gz") / "images"
     (images / "b.nii.gz").rename(images / os.fsdecode(b"b\xff.nii.gz"))
     cohort = open_cohort(images.parent)

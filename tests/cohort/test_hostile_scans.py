@@ -1,4 +1,4 @@
-"""Scans built to do harm: one line, little memory, little time, nothing written, and the scan beside them is found."""
+"""Hostile scans: one line, little memory and time, no file written, and the valid scan next to them is found."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LIMIT_MB, LIMIT_S = 1000, 5
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a canary, and one folder for each bad scan beside a good one."""
+    """A folder with a canary, and one folder per hostile scan together with a valid one."""
     folder = tmp_path_factory.mktemp("hostile")
     (folder / "canary").mkdir()
     (folder / "canary" / "file").write_text("alive")
@@ -34,14 +34,14 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def tree(folder: Path) -> dict[str, tuple[int, int]]:
-    """Every name below a folder, with size and time."""
+    """All names below a folder, with size and time."""
     found = [Path(root, name) for root, folders, files in os.walk(folder) for name in (*folders, *files)]
     return {str(path): (path.lstat().st_size, path.lstat().st_mtime_ns) for path in found}
 
 
 @pytest.fixture(scope="module")
 def verdicts(place: Path) -> dict[str, Any]:
-    """By name: what came of opening it."""
+    """Result of opening each scan, by name."""
     before = tree(place)
     environment = {**os.environ, "XDG_CONFIG_HOME": str(place.parent / "hostile config")}
     environment["TMPDIR"] = str(place / "temporary")
@@ -50,13 +50,13 @@ def verdicts(place: Path) -> dict[str, Any]:
     assert run.stderr == ""
     after = tree(place)
     changed = {path for path in before.keys() | after.keys() if before.get(path) != after.get(path)}
-    assert changed <= {str(place / "temporary")}  # only the time of its folder tells that something was unpacked
+    assert changed <= {str(place / "temporary")}  # only the time of the temporary folder changes
     results = [json.loads(line) for line in run.stdout.splitlines()]
     return {Path(result["folder"]).name: result for result in results}
 
 
 @pytest.mark.parametrize("name", hostile_scans.BUILDERS)
-def test_a_hostile_scan_costs_one_line(name: str, verdicts: dict[str, Any]) -> None:
+def test_a_hostile_scan_is_one_line(name: str, verdicts: dict[str, Any]) -> None:
     _, code = hostile_scans.BUILDERS[name]
     assert name in verdicts, "its process was ended, or hung"
     result = verdicts[name]
@@ -67,7 +67,7 @@ def test_a_hostile_scan_costs_one_line(name: str, verdicts: dict[str, Any]) -> N
     assert result["seconds"] < LIMIT_S
 
 
-def test_canaries_live(place: Path, verdicts: dict[str, Any]) -> None:
+def test_canaries_are_unchanged(place: Path, verdicts: dict[str, Any]) -> None:
     assert verdicts.keys() == hostile_scans.BUILDERS.keys()
     assert [file.name for file in (place / "canary").iterdir()] == ["file"]
     assert (place / "canary" / "file").read_text() == "alive"

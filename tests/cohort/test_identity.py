@@ -1,4 +1,4 @@
-"""Keyed hashes: stable, of one key, and private."""
+"""Keyed hashes: stable for a key, and private."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_ids_are_hmac_sha256_of_kind_and_name() -> None:
     assert Identity(b"k" * 32).case_id("P1", "P1") != expected
 
 
-def test_kept_names_are_names_of_files_not_of_headers() -> None:
+def test_only_names_of_files_are_kept_not_those_of_headers() -> None:
     identity = Identity(b"k" * 32, names=True, roots=(Path("/in"),))
     assert identity.case_id("CT/1", "x") == "CT_1"
     assert identity.patient_id("1", from_header=False) == "1"
@@ -36,29 +36,29 @@ def test_kept_names_are_names_of_files_not_of_headers() -> None:
     assert "home" not in identity.path("/home/doe/a.dcm")
 
 
-def test_paths_are_told_relative_to_their_root_part_by_part() -> None:
+def test_redacted_paths_are_relative_to_their_root() -> None:
     identity = Identity(b"k" * 32, roots=(Path("/data/in"),))
-    told = identity.path(Path("/data/in/imagesTr/Doe_0000.nii.gz"))
-    folder, name = told.split("/")
+    redacted = identity.path(Path("/data/in/imagesTr/Doe_0000.nii.gz"))
+    folder, name = redacted.split("/")
     assert folder == "imagesTr"
     assert name.endswith(".nii.gz")
     assert identity.links["name", name.removesuffix(".nii.gz")] == "Doe_0000"
-    assert identity.path(told) == told
+    assert identity.path(redacted) == redacted
     assert "data" not in identity.path("/data/other/x").split("/")
     assert identity.issue(Issue("X", "what", "hint", file="/data/in/Doe.nii")).file != "/data/in/Doe.nii"
 
 
-def test_a_key_is_made_for_its_owner_alone_and_then_kept(tmp_path: Path) -> None:
+def test_a_key_is_created_for_its_owner_only_and_kept(tmp_path: Path) -> None:
     file = tmp_path / "deep" / "import.key"
-    first, made = read_key(file)
-    assert made
+    first, created = read_key(file)
+    assert created
     assert len(first) == 32
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert read_key(file) == (first, False)
     assert [path.name for path in file.parent.iterdir()] == ["import.key"]
 
 
-def test_many_that_make_the_key_at_once_have_one_key(tmp_path: Path) -> None:
+def test_processes_that_create_the_key_at_once_have_the_same_key(tmp_path: Path) -> None:
     context = multiprocessing.get_context("fork")
     answers = context.Queue()
     makers = [context.Process(target=make, args=(str(tmp_path / "k"), answers)) for _ in range(8)]
@@ -71,7 +71,7 @@ def test_many_that_make_the_key_at_once_have_one_key(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="file modes")
-def test_a_key_that_others_may_read_is_rejected(tmp_path: Path) -> None:
+def test_a_key_that_others_can_read_is_rejected(tmp_path: Path) -> None:
     file = tmp_path / "k"
     read_key(file)
     file.chmod(0o640)
@@ -80,7 +80,7 @@ def test_a_key_that_others_may_read_is_rejected(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", ["", "abc", "g" * 64, "ab" * 31])
-def test_what_is_no_key_is_rejected(content: str, tmp_path: Path) -> None:
+def test_an_invalid_key_is_rejected(content: str, tmp_path: Path) -> None:
     file = tmp_path / "k"
     file.write_text(content)
     file.chmod(0o600)
@@ -88,7 +88,7 @@ def test_what_is_no_key_is_rejected(content: str, tmp_path: Path) -> None:
         read_key(file)
 
 
-def test_the_key_lies_in_the_config_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_key_is_in_the_config_folder(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", "/cfg")
     assert default_key() == Path("/cfg/liverspleen/import.key")
     monkeypatch.delenv("XDG_CONFIG_HOME")
@@ -96,14 +96,14 @@ def test_the_key_lies_in_the_config_folder(monkeypatch: pytest.MonkeyPatch) -> N
     assert default_key() == Path("/home/me/.config/liverspleen/import.key")
 
 
-def test_a_link_does_not_hide_that_a_file_lies_inside(tmp_path: Path) -> None:
+def test_a_linked_file_inside_a_folder_is_found(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "out")
     assert inside(tmp_path / "link" / "k", [tmp_path / "out"])
     assert not inside(tmp_path / "k", [tmp_path / "out"])
 
 
-def test_links_are_written_for_their_owner_alone(tmp_path: Path) -> None:
+def test_links_are_written_for_their_owner_only(tmp_path: Path) -> None:
     identity = Identity(b"k" * 32)
     token = identity.hashed("patient", "Doe, Jane")
     write_links(tmp_path / "links.csv", identity)
@@ -111,7 +111,7 @@ def test_links_are_written_for_their_owner_alone(tmp_path: Path) -> None:
     assert stat.S_IMODE((tmp_path / "links.csv").stat().st_mode) == 0o600
 
 
-def test_links_of_earlier_imports_stay(tmp_path: Path) -> None:
+def test_links_of_earlier_imports_are_kept(tmp_path: Path) -> None:
     for name in ("Doe, Jane", "caf\u00e9\n\udcff", "Doe, Jane"):
         identity = Identity(b"k" * 32)
         identity.hashed("patient", name)

@@ -1,4 +1,4 @@
-"""Import of real CT: voxels, affines and volumes against the files and figures beside them."""
+"""Import of real CT: voxels, affines and volumes are compared with reference files and figures."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from liverspleen.imaging import read_ct, read_label_map
 from liverspleen.organs import Structure
 
 
-def imported(tmp_path: Path, source: Path, *words: str) -> Case:
+def imported(tmp_path: Path, source: Path, *options: str) -> Case:
     command = ["source=dicom", f"input={source}", f"output={tmp_path / 'out'}", f"key={tmp_path / 'k'}", "workers=1"]
-    assert main(["import", *command, *words]) == 0
+    assert main(["import", *command, *options]) == 0
     (case,) = read_cohort(tmp_path / "out" / "cohort.csv").cases
     return case
 
@@ -24,8 +24,8 @@ def test_jpeg_2000_with_empty_uids_equals_its_nifti(
     shared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = shared / "data" / "ts_dicom20"
-    words = [f"labels={folder / 'label.nii.gz'}", "label_values=liverspleen"]
-    case = imported(tmp_path, folder / "dicom", *words)
+    options = [f"labels={folder / 'label.nii.gz'}", "label_values=liverspleen"]
+    case = imported(tmp_path, folder / "dicom", *options)
     ct, expected = read_ct(case.image), read_ct(folder / "image.nii.gz")
     np.testing.assert_array_equal(ct.hu, expected.hu)
     np.testing.assert_allclose(ct.geometry.canonical_affine, expected.geometry.canonical_affine, atol=1e-6)
@@ -45,7 +45,7 @@ def test_uncompressed_slices_equal_those_of_the_nifti(shared: Path, tmp_path: Pa
     folder = shared / "data" / "lits0"
     ct = read_ct(imported(tmp_path, folder / "dicom_abdomen").image)
     whole = read_ct(folder / "image.nii.gz")
-    # the NIfTI counts slices head first, so its first 31 are the last 31 from below
+    # slices of the NIfTI are ordered from the head, so its first 31 are the last 31 from below
     np.testing.assert_array_equal(ct.hu, whole.hu[-31:])
     expected = whole.geometry.canonical_affine.copy()
     expected[:3, 3] += (whole.hu.shape[0] - 31) * expected[:3, 0]
@@ -64,7 +64,7 @@ def test_segmentation_object_gives_the_volume_that_is_printed(shared: Path, tmp_
     np.testing.assert_array_equal(label.labels, expected.labels)
 
 
-def test_three_slices_are_too_few_unless_asked_for(shared: Path, tmp_path: Path) -> None:
+def test_three_slices_are_too_few_unless_allowed(shared: Path, tmp_path: Path) -> None:
     folder = shared / "data" / "dcmqi_ct3" / "dicom"
     command = ["source=dicom", f"input={folder}", f"output={tmp_path / 'out'}", f"key={tmp_path / 'k'}"]
     assert main(["import", *command]) == 2
@@ -72,10 +72,10 @@ def test_three_slices_are_too_few_unless_asked_for(shared: Path, tmp_path: Path)
 
 
 def test_the_output_of_totalsegmentator_is_read_by_its_preset(shared: Path, tmp_path: Path) -> None:
-    """117 classes in one file, as `--ml` writes them; the image is absent, so the label map stands in for one."""
+    """117 classes in one file, as `--ml` writes them; the image is absent, so the label map is used as image."""
     file = shared / "data" / "labels_only" / "ts_s0327_total117.nii.gz"
-    words = [f"input={file}", f"labels={file}", "label_values=totalsegmentator", f"key={tmp_path / 'k'}"]
-    assert main(["import", "source=nifti", *words, f"output={tmp_path / 'out'}", "workers=1"]) == 0
+    options = [f"input={file}", f"labels={file}", "label_values=totalsegmentator", f"key={tmp_path / 'k'}"]
+    assert main(["import", "source=nifti", *options, f"output={tmp_path / 'out'}", "workers=1"]) == 0
     (case,) = read_cohort(tmp_path / "out" / "cohort.csv").cases
     assert case.label is not None
     label = read_label_map(case.label)

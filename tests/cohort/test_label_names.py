@@ -1,4 +1,4 @@
-"""Label maps that are looked up by their case, under the names of other tools and under those of predict."""
+"""Label maps are found by their case, with the names of other tools and those of predict."""
 
 from __future__ import annotations
 
@@ -29,33 +29,33 @@ def filled(folder: Path, *files: str) -> Path:
     return folder
 
 
-def test_either_name_is_of_its_case_and_two_are_both_told(tmp_path: Path) -> None:
+def test_both_names_belong_to_their_case_and_two_files_are_both_listed(tmp_path: Path) -> None:
     folder = filled(tmp_path, "a.nii.gz", "b_dseg.nii.gz", "c.nii", "c_dseg.nii.gz", ".part-1-d.nii.gz", "e_dseg.png")
     assert names(folder) == {"a": ["a.nii.gz"], "b": ["b_dseg.nii.gz"], "c": ["c.nii", "c_dseg.nii.gz"]}
 
 
-def test_a_case_called_like_a_prediction_keeps_its_own_label_map(tmp_path: Path) -> None:
+def test_a_case_with_the_name_of_a_prediction_keeps_its_label_map(tmp_path: Path) -> None:
     folder = filled(tmp_path, "x_dseg.nii.gz", "x_dseg_dseg.nii.gz", "_dseg.nii")
-    # predict's own folder of the cases x and x_dseg, once with and once without its sidecars
+    # folder of predict with the cases x and x_dseg, with and without sidecars
     expected = {"x": ["x_dseg.nii.gz"], "x_dseg": ["x_dseg_dseg.nii.gz"], "_dseg": ["_dseg.nii"]}
     assert names(folder) == expected
     (folder / "x_dseg.json").write_text(json.dumps({"case_id": "x"}))
     assert names(folder, "x", "x_dseg", "_dseg") == expected
-    # another tool's folder of the case x_dseg, which the cohort knows
+    # folder of another tool with the case x_dseg, which is in the cohort
     plain = filled(tmp_path / "plain", "x_dseg.nii.gz")
     assert names(plain, "x", "x_dseg") == {"x_dseg": ["x_dseg.nii.gz"]}
     assert names(plain, "x") == {"x": ["x_dseg.nii.gz"]}
 
 
 @pytest.mark.parametrize("content", ["[1", '"x"', '{"case_id": "y"}', '{"case_id": ["x"]}', "[" * 100_000])
-def test_a_sidecar_that_is_none_decides_nothing(tmp_path: Path, content: str) -> None:
+def test_an_invalid_sidecar_is_ignored(tmp_path: Path, content: str) -> None:
     folder = filled(tmp_path, "x_dseg.nii.gz")
     (folder / "x_dseg.json").write_text(content)
     assert names(folder) == {"x": ["x_dseg.nii.gz"]}
 
 
 def renamed(cohort: Path, folder: Path, suffix: str = "_dseg") -> Path:
-    """The label maps of a box cohort under the names of predict."""
+    """The label maps of a box cohort with the names of predict."""
     folder.mkdir()
     for case in read_cohort(cohort).cases:
         assert case.label is not None
@@ -63,7 +63,7 @@ def renamed(cohort: Path, folder: Path, suffix: str = "_dseg") -> Path:
     return folder
 
 
-def test_measure_and_figure_3_find_them(box_cohort: Callable[..., Path], tmp_path: Path) -> None:
+def test_measure_and_figure_3_find_the_label_maps(box_cohort: Callable[..., Path], tmp_path: Path) -> None:
     table = box_cohort((5, 6))
     cohort, folder = read_cohort(table), renamed(table, tmp_path / "labels")
     measured = measure_folder(folder, cohort=cohort, surface=None)
@@ -76,7 +76,9 @@ def test_measure_and_figure_3_find_them(box_cohort: Callable[..., Path], tmp_pat
     assert [note.cases for note in overlays(cohort, folder, ["c0", "c1"]).notes] == [("c0",)]
 
 
-def test_a_reference_folder_of_a_case_called_like_a_prediction(box_cohort: Callable[..., Path], tmp_path: Path) -> None:
+def test_a_reference_folder_of_a_case_with_the_name_of_a_prediction(
+    box_cohort: Callable[..., Path], tmp_path: Path
+) -> None:
     table = box_cohort((5,))
     labels, reference = renamed(table, tmp_path / "labels", "_dseg_dseg"), renamed(table, tmp_path / "manual")
     measured = measure_folder(labels, reference=reference, surface=None)
@@ -92,9 +94,9 @@ def test_corrected_predictions_are_trained_on_and_imported(box_cohort: Callable[
     renamed(table, tmp_path / "labels")
     cases = open_cohort(tmp_path).cases
     assert [(c.case_id, c.label and c.label.name) for c in cases] == [(n, f"{n}_dseg.nii.gz") for n in ("c0", "c1")]
-    meaning = Meaning()  # our own values
+    meaning = Meaning()  # the values of liverspleen
     found = find_cases("nifti", Request(tmp_path, tmp_path / "labels", meaning))
-    assert [case.name for case in found.cases if case.drawing is not None] == ["c0", "c1"]
+    assert [case.name for case in found.cases if case.labels is not None] == ["c0", "c1"]
     shutil.copy(tmp_path / "labels" / "c0_dseg.nii.gz", tmp_path / "labels" / "c0.nii.gz")
     with pytest.raises(InputError, match="LS-LAB-007 case 'c0'"):
         open_cohort(tmp_path)

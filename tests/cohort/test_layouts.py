@@ -1,4 +1,4 @@
-"""What each layout takes for a case, and what it leaves."""
+"""Cases and exclusions of each layout."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def described(folder: Path, **content: object) -> Path:
         {"background": 0, "liver": [1], "spleen": [3]},
     ],
 )
-def test_both_spellings_of_labels_are_understood(tmp_path: Path, labels: dict[str, object]) -> None:
+def test_both_forms_of_labels_are_read(tmp_path: Path, labels: dict[str, object]) -> None:
     names = read_description(described(tmp_path, labels=labels, modality={"0": "CT"})).names
     assert names == {1: Structure.LIVER, 3: Structure.SPLEEN}
 
@@ -59,13 +59,13 @@ def test_regions_of_nnunet_may_hold_several_values(tmp_path: Path) -> None:
         ({"labels": {"liver": [1, 2], "spleen": [2]}}, "LS-IMP-010"),
     ],
 )
-def test_descriptions_that_are_not_understood_are_rejected(tmp_path: Path, content: dict, code: str) -> None:
+def test_invalid_descriptions_are_rejected(tmp_path: Path, content: dict, code: str) -> None:
     with pytest.raises(InputError, match=code):
         read_description(described(tmp_path, **content))
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", "[" * 100_000])
-def test_a_description_that_is_no_table_is_rejected(tmp_path: Path, text: str) -> None:
+def test_a_description_that_is_not_an_object_is_rejected(tmp_path: Path, text: str) -> None:
     (tmp_path / "dataset.json").write_text(text)
     with pytest.raises(InputError, match="LS-IMP-010"):
         read_description(tmp_path)
@@ -76,23 +76,23 @@ def test_a_channel_of_another_name_is_a_warning(tmp_path: Path) -> None:
     assert (note.code, note.severity) == ("LS-IMP-009", "warning")
 
 
-def test_msd_takes_what_its_lists_name_inside_the_task(tmp_path: Path) -> None:
+def test_msd_cases_are_those_listed_inside_the_task(tmp_path: Path) -> None:
     inside = {"image": "./imagesTr/a.nii.gz", "label": "./labelsTr/a.nii.gz"}
     outside = {"image": "../a.nii.gz", "label": "./labelsTr/a.nii.gz"}
     folder = described(
         tmp_path / "task", labels={"1": "liver"}, training=[inside, outside, {"image": 3}], test=["./imagesTs/t.nii.gz"]
     )
     found = find("msd", folder, NAMES)
-    assert [(case.name, case.facts["dataset"], case.drawing is None) for case in found.cases] == [
+    assert [(case.name, case.facts["dataset"], case.labels is None) for case in found.cases] == [
         ("a", "development", False),
         ("t", "test", True),
     ]
-    assert [left.issue.code for left in found.left] == ["LS-IMP-012", "LS-IMP-012"]
-    assert found.cases[0].drawing is not None
-    assert found.cases[0].drawing.covered == (Structure.LIVER,)
+    assert [item.issue.code for item in found.excluded] == ["LS-IMP-012", "LS-IMP-012"]
+    assert found.cases[0].labels is not None
+    assert found.cases[0].labels.covered == (Structure.LIVER,)
 
 
-def test_names_that_a_source_does_not_have_are_rejected(tmp_path: Path) -> None:
+def test_label_names_of_a_source_without_names_are_rejected(tmp_path: Path) -> None:
     source_files.nifti(tmp_path, [box_exam("a")])
     with pytest.raises(InputError, match="LS-IMP-004"):
         find("nifti", tmp_path, NAMES, tmp_path / "masks")
@@ -101,39 +101,39 @@ def test_names_that_a_source_does_not_have_are_rejected(tmp_path: Path) -> None:
         find("msd", tmp_path, NAMES)
 
 
-def test_nnunet_rejects_cases_with_further_channels_and_files_without_one(tmp_path: Path) -> None:
+def test_nnunet_excludes_cases_with_several_channels_and_files_without_channel(tmp_path: Path) -> None:
     source_files.nnunet(tmp_path, [box_exam(name) for name in "ab"])
     for name in ("b_0001", "c"):
         write_ct(tmp_path / "imagesTr" / f"{name}.nii.gz", box_exam("x").ct)
     found = find("nnunet", tmp_path, NAMES)
     assert [case.name for case in found.cases] == ["a"]
-    assert {(left.name, left.issue.code) for left in found.left} == {("b", "LS-IMP-008"), ("c", "LS-IMP-034")}
+    assert {(item.name, item.issue.code) for item in found.excluded} == {("b", "LS-IMP-008"), ("c", "LS-IMP-034")}
 
 
 def test_nnunet_training_cases_need_labels(tmp_path: Path) -> None:
     source_files.nnunet(tmp_path, [box_exam(name) for name in "ab"])
     (tmp_path / "labelsTr" / "b.nii.gz").rename(tmp_path / "labelsTr" / "z.nii.gz")
     found = find("nnunet", tmp_path, NAMES)
-    assert [(left.name, left.issue.code) for left in found.left] == [("b", "LS-IMP-005")]
+    assert [(item.name, item.issue.code) for item in found.excluded] == [("b", "LS-IMP-005")]
     assert [note.code for note in found.notes] == ["LS-IMP-006"]
 
 
-def test_nifti_files_of_one_name_and_labels_without_ct_are_told(tmp_path: Path) -> None:
+def test_nifti_files_with_the_same_name_and_labels_without_ct_are_reported(tmp_path: Path) -> None:
     for name in ("a.nii", "a.nii.gz", "b.nii.gz", "._b.nii.gz"):
         write_ct(tmp_path / "ct" / name, box_exam("x").ct)
     write_label_map(tmp_path / "masks" / "z.nii.gz", box_exam("x").label)
     found = find("nifti", tmp_path / "ct", OWN, tmp_path / "masks")
     assert [case.name for case in found.cases] == ["b"]
-    assert [left.issue.code for left in found.left] == ["LS-IMP-007"]
+    assert [item.issue.code for item in found.excluded] == ["LS-IMP-007"]
     assert [note.code for note in found.notes] == ["LS-IMP-006", "LS-IMP-005"]
 
 
 def test_a_single_ct_may_have_a_single_label_file(tmp_path: Path) -> None:
     write_ct(tmp_path / "scan.nii.gz", box_exam("x").ct)
-    write_label_map(tmp_path / "drawn.nii.gz", box_exam("x").label)
-    (case,) = find("nifti", tmp_path / "scan.nii.gz", OWN, tmp_path / "drawn.nii.gz").cases
-    assert case.drawing is not None
-    assert case.drawing.files == (tmp_path / "drawn.nii.gz",)
+    write_label_map(tmp_path / "labels.nii.gz", box_exam("x").label)
+    (case,) = find("nifti", tmp_path / "scan.nii.gz", OWN, tmp_path / "labels.nii.gz").cases
+    assert case.labels is not None
+    assert case.labels.files == (tmp_path / "labels.nii.gz",)
 
 
 @pytest.mark.parametrize("layout", ["nifti", "totalsegmentator", "chaos", "dicom"])
@@ -152,17 +152,17 @@ def test_totalsegmentator_masks_are_binary_disjoint_and_named_by_their_files(tmp
     (tmp_path / "part" / "segmentations" / "spleen.nii.gz").unlink()
     (tmp_path / "none").mkdir()
     found = find("totalsegmentator", tmp_path, None)
-    assert [(left.name, left.issue.code) for left in found.left] == [("none", "LS-IMP-029")]
+    assert [(item.name, item.issue.code) for item in found.excluded] == [("none", "LS-IMP-029")]
     cases = {case.name: case for case in found.cases}
-    ends: dict[str, object] = {}
+    outcomes: dict[str, object] = {}
     for name, case in cases.items():
-        assert case.drawing is not None
+        assert case.labels is not None
         try:
-            ends[name] = case.drawing.read("id", exam.ct).covered
+            outcomes[name] = case.labels.read("id", exam.ct).covered
         except InputError as rejected:
-            ends[name] = rejected.issues[0].code
+            outcomes[name] = rejected.issues[0].code
     both = (Structure.LIVER, Structure.SPLEEN)
-    assert ends == {"good": both, "values": "LS-IMP-027", "overlap": "LS-IMP-023", "part": (Structure.LIVER,)}
+    assert outcomes == {"good": both, "values": "LS-IMP-027", "overlap": "LS-IMP-023", "part": (Structure.LIVER,)}
     with pytest.raises(InputError, match="LS-LAB-024"):
         find("totalsegmentator", tmp_path, OWN)
 

@@ -75,7 +75,7 @@ def test_hash_changes_with_any_value_but_not_with_the_files_named(tmp_path):
     assert read_cohort(table(tmp_path, GOOD.replace("61.5", "61.6"))).hash != before
 
 
-def test_paths_are_taken_verbatim(tmp_path):
+def test_paths_are_used_verbatim(tmp_path):
     name = " a=[1],{b} é 'x'.nii.gz"
     cohort = read_cohort(table(tmp_path, f'A1,P1,"{name}"', header="case_id,patient_id,image"))
     assert cohort.cases[0].image == tmp_path / name
@@ -88,7 +88,7 @@ def test_paths_are_relative_to_the_root_given(tmp_path):
 
 
 @pytest.mark.parametrize("image", ["../b.nii.gz", "x/../../b.nii.gz", "/etc/b.nii.gz", "linked/b.nii.gz"])
-def test_path_outside_the_root_is_rejected_and_the_others_stay(tmp_path, image):
+def test_path_outside_the_root_is_rejected_and_other_rows_are_kept(tmp_path, image):
     root = tmp_path / "root"
     root.mkdir()
     (tmp_path / "elsewhere").mkdir()
@@ -107,7 +107,7 @@ def test_links_within_the_root_and_a_root_that_is_a_link_are_fine(tmp_path):
     assert read_cohort(table(tmp_path / "root", PLAIN)).issues == ()
 
 
-def test_duplicate_case_id_leaves_out_all_its_rows_and_no_other(tmp_path):
+def test_duplicate_case_id_excludes_only_its_rows(tmp_path):
     cohort = read_cohort(table(tmp_path, GOOD, PLAIN, PLAIN.replace("P2", "P3")))
     assert [case.case_id for case in cohort.cases] == ["A1"]
     assert [issue.code for issue in cohort.issues] == ["LS-COH-011"] * 2
@@ -122,7 +122,7 @@ def test_case_ids_that_differ_only_in_letter_case_would_share_a_file(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["a/b", "a\\b", ".hidden", "..", "x" * 129, "é" * 65, " A", "A\x07"])
-def test_case_ids_unfit_for_a_file_name(tmp_path, name):
+def test_case_ids_that_are_not_valid_file_names(tmp_path, name):
     cohort = read_cohort(table(tmp_path, PLAIN.replace("B1", name)))
     assert cohort.cases == ()
     assert [issue.code for issue in cohort.issues] == ["LS-COH-013"]
@@ -144,7 +144,7 @@ def test_case_ids_unfit_for_a_file_name(tmp_path, name):
         ("a.nii.gz", "", "LS-COH-010", "image"),
     ],
 )
-def test_issue_names_row_and_column_and_leaves_the_others(tmp_path, old, new, code, column):
+def test_issue_gives_row_and_column_and_other_rows_are_kept(tmp_path, old, new, code, column):
     cohort = read_cohort(table(tmp_path, PLAIN, GOOD.replace(old, new)))
     assert [case.case_id for case in cohort.cases] == ["B1"]
     (issue,) = cohort.issues
@@ -152,7 +152,7 @@ def test_issue_names_row_and_column_and_leaves_the_others(tmp_path, old, new, co
     assert f"row 3, column '{column}'" in issue.message
 
 
-def test_all_issues_of_a_row_come_together(tmp_path):
+def test_all_issues_of_a_row_are_reported(tmp_path):
     row = GOOD.replace("fatty", "x").replace("61.5", "y").replace("a.nii.gz", "../a.nii.gz")
     cohort = read_cohort(table(tmp_path, row))
     assert {issue.code for issue in cohort.issues} == {"LS-COH-014", "LS-COH-015", "LS-COH-016"}
@@ -169,7 +169,7 @@ def test_other_vocabularies(tmp_path):
     assert read_cohort(path, vocabulary=replace(Vocabulary(), conditions=("nafld",))).cases[0].condition == "nafld"
 
 
-def test_all_issues_of_the_table_come_in_one_rejection(tmp_path):
+def test_all_issues_of_the_table_are_raised_at_once(tmp_path):
     path = table(tmp_path, header="case_id,image,site,site,,x")
     assert rejected_codes(path) == ["LS-COH-003", "LS-COH-004", "LS-COH-004", "LS-COH-005"]
 

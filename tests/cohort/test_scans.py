@@ -1,4 +1,4 @@
-"""From a path to CT: cohort, NIfTI, DICOM, zip archives, folders of these."""
+"""CT scans of a path: cohort, NIfTI, DICOM, zip archives, folders of these."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ SECRET = "Kzybylski"
 
 @pytest.fixture(autouse=True)
 def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder of the key, and a folder of its own for temporary files."""
+    """The folder of the key, and a separate folder for temporary files."""
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     (tmp_path / "temporary").mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
@@ -74,25 +74,25 @@ def test_a_cohort_gives_the_cases_of_its_datasets(box_cohort: Callable[..., Path
     np.testing.assert_array_equal(scans.cases[0].read().hu, read_ct(table.parent / "c1.nii.gz").hu)
 
 
-def test_a_split_leaves_the_patients_that_validate(box_cohort: Callable[..., Path], tmp_path: Path) -> None:
+def test_a_split_selects_the_validation_patients(box_cohort: Callable[..., Path], tmp_path: Path) -> None:
     table = box_cohort((5, 6, 4))
     write_split(tmp_path / "split.csv", Split(("p0", "p1"), ("p2",), 1, 0.8, read_cohort(table).hash))
     assert ids(table, split=tmp_path / "split.csv") == ["c2"]
 
 
-def test_what_is_of_a_cohort_is_rejected_without_one(tmp_path: Path) -> None:
+def test_options_of_a_cohort_are_rejected_without_a_cohort(tmp_path: Path) -> None:
     write_ct(tmp_path / "a.nii.gz", box_exam("x").ct)
-    for word, value in (("split", tmp_path / "split.csv"), ("root", tmp_path), ("datasets", ["test1"])):
-        with pytest.raises(InputError, match=rf"LS-CFG-016: {word}="):
-            found(tmp_path / "a.nii.gz", **{word: value})
+    for option, value in (("split", tmp_path / "split.csv"), ("root", tmp_path), ("datasets", ["test1"])):
+        with pytest.raises(InputError, match=rf"LS-CFG-016: {option}="):
+            found(tmp_path / "a.nii.gz", **{option: value})
 
 
-def test_a_cohort_of_which_nothing_is_wanted_is_rejected(box_cohort: Callable[..., Path]) -> None:
+def test_a_cohort_without_selected_cases_is_rejected(box_cohort: Callable[..., Path]) -> None:
     with pytest.raises(InputError, match="LS-PRD-001"):
         found(box_cohort((5, 6)), datasets=["test9"])
 
 
-def test_a_nifti_file_is_one_case_and_stands_for_its_bytes(tmp_path: Path) -> None:
+def test_a_nifti_file_is_one_case_with_the_hash_of_its_bytes(tmp_path: Path) -> None:
     file = tmp_path / "patient 7.nii.gz"
     write_ct(file, box_exam("x").ct)
     (scan,) = found(file).cases
@@ -101,7 +101,7 @@ def test_a_nifti_file_is_one_case_and_stands_for_its_bytes(tmp_path: Path) -> No
     np.testing.assert_array_equal(scan.read().hu, box_exam("x").ct.hu)
 
 
-def test_label_maps_beside_their_ct_are_left_and_said(tmp_path: Path) -> None:
+def test_label_maps_next_to_their_ct_are_skipped_with_a_note(tmp_path: Path) -> None:
     for name in ("a", "a_label", "a_dseg", "b_label"):
         write_ct(tmp_path / "in" / f"{name}.nii.gz", box_exam("x").ct)
     (tmp_path / "in" / "._a.nii.gz").write_bytes(b"Mac")
@@ -110,7 +110,7 @@ def test_label_maps_beside_their_ct_are_left_and_said(tmp_path: Path) -> None:
     assert codes(scans) == ["LS-PRD-005"]
 
 
-def test_names_that_differ_in_case_or_suffix_only_are_told_one_by_one(tmp_path: Path) -> None:
+def test_names_that_differ_only_in_case_or_suffix_are_reported_one_by_one(tmp_path: Path) -> None:
     for name in ("a.nii.gz", "a.nii", "B.nii", "b.nii.gz", "c.nii"):
         write_ct(tmp_path / "in" / name, box_exam("x").ct)
     scans = found(tmp_path / "in")
@@ -119,7 +119,7 @@ def test_names_that_differ_in_case_or_suffix_only_are_told_one_by_one(tmp_path: 
 
 
 @pytest.mark.parametrize("kind", ["missing", "empty", "text", "pipe", "dicom"])
-def test_what_holds_no_ct_is_rejected_in_one_line(kind: str, tmp_path: Path) -> None:
+def test_a_source_without_ct_is_rejected_in_one_line(kind: str, tmp_path: Path) -> None:
     source = tmp_path / "source"
     if kind == "empty":
         source.mkdir()
@@ -129,8 +129,8 @@ def test_what_holds_no_ct_is_rejected_in_one_line(kind: str, tmp_path: Path) -> 
         os.mkfifo(source)
     elif kind == "dicom":
         source = series(source, box_exam("x"))[0]
-    told = "input= is not there" if kind == "missing" else "nothing in the input is a CT"
-    with pytest.raises(InputError, match=f"^LS-PRD-001: {told}") as error:
+    message = "input= does not exist" if kind == "missing" else "input= has no CT"
+    with pytest.raises(InputError, match=f"^LS-PRD-001: {message}") as error:
         found(source)
     assert len(error.value.issues) == 1
     assert str(tmp_path) not in str(error.value)
@@ -160,7 +160,7 @@ def test_series_without_uids_have_the_ids_of_an_import_too_from_a_zip(tmp_path: 
     assert sorted(ids(tmp_path / "in")) == imported
     zipped(tmp_path / "zips" / "p0.zip", tmp_path / "in" / "p0" / "a")
     zipped(tmp_path / "zips" / "p1.zip", tmp_path / "in" / "p0" / "a")
-    assert len({*ids(tmp_path / "zips")}) == 2  # nothing tells that they are one
+    assert len({*ids(tmp_path / "zips")}) == 2  # it is unknown that they are the same patient
 
 
 def test_a_zip_gives_what_its_folder_gives(tmp_path: Path) -> None:
@@ -178,7 +178,7 @@ def test_a_zip_gives_what_its_folder_gives(tmp_path: Path) -> None:
         np.testing.assert_array_equal(scans.cases[0].read().hu, box_exam("a").ct.hu)
 
 
-def test_a_folder_of_all_kinds_gives_them_all(tmp_path: Path) -> None:
+def test_a_folder_of_all_kinds_gives_all_scans(tmp_path: Path) -> None:
     folder = tmp_path / "in"
     write_ct(folder / "nifti.nii.gz", box_exam("x").ct)
     write_ct(folder / "deep" / "passed over.nii.gz", box_exam("x").ct)
@@ -197,20 +197,20 @@ def test_a_folder_of_all_kinds_gives_them_all(tmp_path: Path) -> None:
         assert codes(scans).count("LS-PRD-002") == 2
 
 
-def test_of_a_study_the_portal_venous_series_is_taken_and_the_rest_told(tmp_path: Path) -> None:
+def test_the_portal_venous_series_of_a_study_is_selected_and_the_others_reported(tmp_path: Path) -> None:
     study = {"StudyInstanceUID": "1.2.3"}
     series(tmp_path / "in" / "a", box_exam("x", "P0"), **study, SeriesDescription="arterial")
     series(tmp_path / "in" / "b", box_exam("x", "P0", seed=1), **study, SeriesDescription="portal venous")
     series(tmp_path / "in" / "c", box_exam("x", "P0", seed=2), **study, ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"])
     scans = found(tmp_path / "in")
     assert [scan.case.phase for scan in scans.cases] == ["portal_venous"]
-    told = [str(issue) for issue in scans.issues if issue.code == "LS-SCN-009"]
-    assert len(told) == 2
-    assert "LS-DCM-003, localizer" in told[0]
-    assert "portal venous by its header" in told[1]
+    notes = [str(issue) for issue in scans.issues if issue.code == "LS-SCN-009"]
+    assert len(notes) == 2
+    assert "LS-DCM-003, localizer" in notes[0]
+    assert "portal venous by its header" in notes[1]
 
 
-def test_two_series_that_nothing_tells_apart_are_both_left(tmp_path: Path) -> None:
+def test_two_equivalent_series_are_both_skipped(tmp_path: Path) -> None:
     series(tmp_path / "in" / "a", box_exam("x", "P0"), StudyInstanceUID="1.2.3")
     series(tmp_path / "in" / "b", box_exam("x", "P0", seed=1), StudyInstanceUID="1.2.3")
     scans = found(tmp_path / "in")
@@ -249,17 +249,17 @@ def test_names_reach_neither_issues_nor_cases(bad: str, packed: bool, tmp_path: 
     if packed:
         source = zipped(tmp_path / f"{SECRET}.zip", source)
     with open_scans(source) as scans:
-        told = [*map(str, scans.issues), *(repr(scan) for scan in scans.cases if scan.series)]
+        texts = [*map(str, scans.issues), *(repr(scan) for scan in scans.cases if scan.series)]
         for scan in scans.cases:
             if scan.series:
                 assert scan.read().hu.shape == (6, 32, 32)
-            else:  # the name of a NIfTI file is its case's, its folder's is not told
+            else:  # the file name is the case_id; the folder is not printed
                 with pytest.raises(InputError, match="LS-IMG-003") as error:
                     scan.read()
-                told += [str(replace(issue, case_id=None)) for issue in error.value.issues]
+                texts += [str(replace(issue, case_id=None)) for issue in error.value.issues]
         assert any(scan.series for scan in scans.cases)
-    assert SECRET not in "\n".join(told)
-    assert str(tmp_path) not in "\n".join(told)
+    assert SECRET not in "\n".join(texts)
+    assert str(tmp_path) not in "\n".join(texts)
     links = "".join(file.read_text() for file in config.glob("links-*.csv"))
     assert SECRET in links
     assert scans.links in {file.name for file in config.iterdir()}
@@ -295,7 +295,7 @@ def test_archives_leave_nothing_behind_when_the_process_is_ended(number: signal.
     assert list((tmp_path / "temporary").iterdir()) == []
 
 
-def test_archives_within_an_archive_are_told(tmp_path: Path) -> None:
+def test_archives_within_an_archive_are_reported(tmp_path: Path) -> None:
     write_ct(tmp_path / "in" / "a.nii.gz", box_exam("x").ct)
     zipped(tmp_path / "in" / "inner.zip", tmp_path / "in")
     scans = found(zipped(tmp_path / "x.zip", tmp_path / "in"))
@@ -314,7 +314,7 @@ def test_fingerprint_of_a_series_is_that_of_its_bytes(tmp_path: Path) -> None:
     assert str(tmp_path) not in str(error.value)
 
 
-def test_cases_go_to_other_processes(tmp_path: Path) -> None:
+def test_cases_can_be_sent_to_other_processes(tmp_path: Path) -> None:
     series(tmp_path / "in" / "ct", box_exam("x", "P0"))
     write_ct(tmp_path / "in" / "a.nii.gz", box_exam("a").ct)
     for scan in found(tmp_path / "in").cases:

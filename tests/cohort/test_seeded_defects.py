@@ -1,4 +1,4 @@
-"""Every seeded defect is found by `check`, under its own code, with no other alarm beside it."""
+"""Every seeded defect is found by `check` with its code, and without other errors or warnings."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ OTHER_ROWS = {
     "one_scan_as_two_patients": "twin-of-another",
     "one_scan_twice": "twin-of-the-same",
     "image_outside_the_root": "outside",
-    "one_patient_of_two_sexes": "one_patient_of_two_ages",  # the last case of the patient is named
+    "one_patient_of_two_sexes": "one_patient_of_two_ages",  # the finding is about the last case of the patient
 }
-"""The case that the finding names, where it is not the spoilt one."""
+"""The case of the finding, if it is not the modified case."""
 
 
 @pytest.fixture(scope="module")
 def checked(phantoms: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder that `check` writes for a cohort of one sound case and one per seed."""
+    """The output of `check` for a cohort of one valid case and one case per seed."""
     folder = tmp_path_factory.mktemp("seeded")
     sound = read_cohort(phantoms).cases[0]
     ct, label = read_ct(sound.image), read_label_map(sound.label)
@@ -40,17 +40,17 @@ def findings(checked: Path) -> list[dict[str, str]]:
     return json.loads((checked / "findings.json").read_text())["findings"]
 
 
-def test_the_sound_case_has_no_finding(findings: list[dict[str, str]]) -> None:
+def test_the_valid_case_has_no_finding(findings: list[dict[str, str]]) -> None:
     assert [f for f in findings if f["case_id"] == "sound"] == []
 
 
 @pytest.mark.parametrize("defect", SEEDS, ids=lambda defect: f"{defect.name}-{defect.code}")
-def test_seeded_defect_is_found_and_nothing_wrong_beside_it(defect: Seed, findings: list[dict[str, str]]) -> None:
+def test_seeded_defect_is_found_without_false_alarms(defect: Seed, findings: list[dict[str, str]]) -> None:
     named = OTHER_ROWS.get(defect.name, defect.name)
     found = [f for f in findings if f["case_id"] == named]
     assert (defect.code, defect.severity) in {(f["code"], f["severity"]) for f in found}
     alarms = {f["code"] for f in found if f["severity"] != "note"}
-    assert alarms <= {defect.code, *defect.beside}
+    assert alarms <= {defect.code, *defect.related}
     assert all(f["hint"] and f["message"] for f in found)
 
 
@@ -63,7 +63,7 @@ def test_table_and_json_hold_the_same_and_the_counts_add_up(checked: Path, findi
 
 
 def test_facts_are_those_of_the_phantom(checked: Path, phantoms: Path) -> None:
-    """Against the geometry that was asked for and the volumes that the phantom is known to have."""
+    """Facts are compared with the requested geometry and the known volumes of the phantom."""
     facts = json.loads((checked / "findings.json").read_text())["cases"]["sound"]
     assert facts["shape"][1:] == [64, 64]
     assert facts["spacing_mm"][0] == 5.0

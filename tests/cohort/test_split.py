@@ -50,7 +50,7 @@ def test_all_examinations_of_a_patient_are_on_one_side():
     assert len(split.cases(cohort(*cases), "training")) == 9
 
 
-def test_development_cases_with_any_organ_labelled_take_part():
+def test_development_cases_with_a_labelled_organ_are_split():
     cases = [
         case("dev", dataset="development"),
         case("empty"),
@@ -63,7 +63,7 @@ def test_development_cases_with_any_organ_labelled_take_part():
     assert sorted(split.training + split.validation) == ["P-dev", "P-empty", "P-half"]
 
 
-def test_conditions_are_shared_out_alike():
+def test_conditions_have_the_same_fraction_on_both_sides():
     conditions = ["healthy"] * 30 + ["fatty"] * 20 + ["cirrhosis"] * 10
     cases = [case(f"{i:02}", condition=condition) for i, condition in enumerate(conditions)]
     validation = split_by_patient(cohort(*cases), seed=5).cases
@@ -76,7 +76,7 @@ CELLS = st.tuples(st.sampled_from("abcd"), st.sampled_from("uvw"))
 
 @st.composite
 def cohorts(draw: st.DrawFn, most: int = 40) -> Cohort:
-    """Patients of four conditions and three sites; every seventh or so has a second examination of another kind."""
+    """Patients of four conditions and three sites; about every seventh has a second examination."""
     kinds = draw(st.lists(CELLS, min_size=2, max_size=most))
     again = draw(st.dictionaries(st.integers(0, len(kinds) - 1), CELLS, max_size=len(kinds) // 7))
     cases = [case(f"{n:03}", condition=condition, site=site) for n, (condition, site) in enumerate(kinds)]
@@ -85,7 +85,7 @@ def cohorts(draw: st.DrawFn, most: int = 40) -> Cohort:
 
 
 def margins(people: Cohort, patients: Iterable[str] | None = None) -> Counter[object]:
-    """Patients of each condition, of each site, of each of both, and in all."""
+    """Numbers of patients by condition, by site, by both, and in total."""
     kinds = strata(people)
     found: Counter[object] = Counter()
     for conditions, sites in (kinds[patient] for patient in (kinds if patients is None else patients)):
@@ -94,17 +94,17 @@ def margins(people: Cohort, patients: Iterable[str] | None = None) -> Counter[ob
 
 
 @given(cohorts(), st.integers(0, 3), st.floats(0.05, 0.95))
-def test_every_condition_site_and_block_gets_its_share_to_the_patient(people, seed, fraction):
+def test_every_condition_site_and_block_has_its_fraction_within_one_patient(people, seed, fraction):
     split = split_by_patient(people, train_fraction=fraction, seed=seed)
     assert sorted(split.training + split.validation) == sorted(strata(people))
-    whole, taken = margins(people), margins(people, split.validation)
+    whole, validation = margins(people), margins(people, split.validation)
     for group, number in whole.items():
         fraction = Fraction(number * len(split.validation), whole["all"])
-        assert math.floor(fraction) <= taken[group] <= math.ceil(fraction), group
+        assert math.floor(fraction) <= validation[group] <= math.ceil(fraction), group
 
 
 @given(cohorts(), st.integers(0, 3), st.integers(2, 7))
-def test_each_patient_validates_in_one_fold_and_folds_are_alike_to_the_patient(people, seed, number):
+def test_each_patient_validates_in_one_fold_and_folds_differ_by_at_most_one_patient(people, seed, number):
     number = min(number, len(strata(people)))
     folds = folds_by_patient(people, folds=number, seed=seed)
     assert len(folds) == number
@@ -164,13 +164,13 @@ def test_order_of_rows_does_not_change_the_folds(people, seed, shuffler: random.
     assert first == second
 
 
-def test_folds_of_another_seed_are_others():
+def test_folds_of_another_seed_differ():
     people = cohort(*patients(20))
     draws = {tuple(fold.validation for fold in folds_by_patient(people, folds=5, seed=seed)) for seed in range(5)}
     assert len(draws) == 5
 
 
-def test_each_patient_alone_is_the_finest_draw():
+def test_as_many_folds_as_patients():
     folds = folds_by_patient(cohort(*patients(6)), folds=6)
     assert sorted(fold.validation for fold in folds) == [(f"P-00{n}",) for n in range(6)]
     assert {fold.train_fraction for fold in folds} == {5 / 6}
@@ -181,14 +181,14 @@ def test_impossible_folds(number):
     assert rejected_codes(folds_by_patient, cohort(*patients(6)), folds=number) == {"LS-SPL-011"}
 
 
-def test_folds_of_nobody_name_the_reason():
+def test_folds_without_patients_give_the_reason():
     assert rejected_codes(folds_by_patient, cohort(case("ct", label=None)), folds=5) == {"LS-SPL-001"}
 
 
-def test_patients_that_the_split_does_not_name_are_counted():
+def test_patients_not_in_the_split_are_counted():
     split = split_by_patient(cohort(*patients(6)))
-    assert split.unnamed(cohort(*patients(6), case("x", dataset="test1"), case("y", label=None))) == ()
-    (warning,) = split.unnamed(cohort(*patients(9)))
+    assert split.unassigned(cohort(*patients(6), case("x", dataset="test1"), case("y", label=None))) == ()
+    (warning,) = split.unassigned(cohort(*patients(9)))
     assert (warning.code, warning.severity) == ("LS-SPL-010", "warning")
     assert "3 of 9" in warning.message
 
@@ -201,7 +201,7 @@ def test_order_of_rows_does_not_matter(seed, shuffler: random.Random):
     assert split_by_patient(cohort(*shuffled), seed=seed) == split_by_patient(cohort(*cases), seed=seed)
 
 
-def test_seeds_draw_different_patients():
+def test_seeds_select_different_patients():
     assert len({split_by_patient(cohort(*patients(50)), seed=seed).validation for seed in range(5)}) == 5
 
 
@@ -280,7 +280,7 @@ def test_a_patient_of_the_split_must_not_have_test_cases(tmp_path):
 
 
 @pytest.mark.parametrize("change", [{"label": None}, {"labelled_structures": ()}])
-def test_a_patient_of_the_split_must_have_a_case_to_train_on(tmp_path, change):
+def test_a_patient_of_the_split_must_have_a_trainable_case(tmp_path, change):
     write_split(tmp_path / "split.csv", split_by_patient(cohort(*patients(6))))
     poorer = cohort(*patients(5), case("005", **change))
     assert rejected_codes(read_split, tmp_path / "split.csv", poorer) == {"LS-SPL-006"}

@@ -75,8 +75,8 @@ def test_cohort_changed_since_a_training_drew_its_split(box_cohort: Cohorts, tmp
     edited(cohort, condition="fatty")
     assert train(cohort, run, steps=2) == 2
     (line,) = told(capsys)
-    assert line.startswith(f"LS-SPL-007 file '{run / 'split.csv'}': split was drawn for a cohort with hash ")
-    assert line.endswith("; restore that cohort, or choose another output=")
+    assert line.startswith(f"LS-SPL-007 file '{run / 'split.csv'}': split is of a cohort with hash ")
+    assert line.endswith("; restore the cohort, or choose another output=")
     assert train(cohort, tmp_path / "other", steps=1) == 0
 
 
@@ -143,11 +143,11 @@ def test_going_on_with_a_changed_file_is_rejected(
     assert (run / "last.ckpt").read_bytes() == before
 
 
-def test_own_split_of_another_share_is_rejected(box_cohort: Cohorts, tmp_path: Path, capsys: Captured) -> None:
+def test_own_split_with_another_fraction_is_rejected(box_cohort: Cohorts, tmp_path: Path, capsys: Captured) -> None:
     cohort, run = box_cohort(), tmp_path / "run"
     assert train(cohort, run, steps=1) == 0
     assert train(cohort, run, "train_fraction=0.5", steps=1) == 2
-    assert any(line.startswith("LS-SPL-012") and "train_fraction=0.8, not 0.5" in line for line in told(capsys))
+    assert any(line.startswith("LS-SPL-012") and "train_fraction=0.8, expected 0.5" in line for line in told(capsys))
 
 
 @pytest.fixture

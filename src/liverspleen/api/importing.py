@@ -13,7 +13,7 @@ from liverspleen.cohort.identity import Identity, default_key, inside, read_key,
 from liverspleen.cohort.import_run import Imported, import_cases
 from liverspleen.cohort.label_values import label_values
 from liverspleen.cohort.layouts import WITH_OWN_LABELS, Meaning, Request
-from liverspleen.cohort.privacy import private
+from liverspleen.cohort.privacy import redacted_errors
 from liverspleen.config import ImportConfig
 from liverspleen.errors import InputError, Issue
 from liverspleen.processes import say
@@ -54,12 +54,12 @@ def run_import(config: ImportConfig) -> ImportRun:
     identity = Identity(key, config.ids == NAMES, roots)
     links = key_file.parent / f"links-{identity.hashed('name', str(roots[0]))}.csv"
     hidden, command = redacted("import", config, identity)
-    with private(identity, "importing"), recorded("import", hidden, config.output, command=command) as record:
+    with redacted_errors(identity, "importing"), recorded("import", hidden, config.output, command=command) as record:
         if is_new:
             message = "a new key was made; later imports give the same ids only with this key"
             record.issues.append(Issue("LS-IDN-004", message, "keep the key, and keep it private", severity="note"))
         try:
-            with private(identity, "importing"):
+            with redacted_errors(identity, "importing"):
                 imported = _import(config, identity, record)
         finally:  # the links of rejected cases are needed too
             write_links(links, identity)
@@ -105,7 +105,7 @@ def _import(config: ImportConfig, identity: Identity, record: Run) -> Imported:
         labels=None if config.labels is None else Path(os.path.realpath(config.labels)),
         meaning=_meaning(config.label_values),
         minimum_slices=config.minimum_slices,
-        named=(covariates := _covariates(config)).named,
+        covariate_rows=(covariates := _covariates(config)).for_selection,
     )
     imported = import_cases(
         config.source,

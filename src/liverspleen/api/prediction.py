@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from liverspleen import assemble
 from liverspleen.api.redaction import redacted
-from liverspleen.cohort.privacy import private
+from liverspleen.cohort.privacy import redacted_errors
 from liverspleen.cohort.scans import Scans, open_scans
 from liverspleen.config import PredictConfig
 from liverspleen.errors import InputError, Issue, counted
@@ -58,9 +58,9 @@ def run_prediction(config: PredictConfig) -> Predicted:
     with _opened(config) as scans:
         shown, command = redacted("predict", config, scans.identity) if scans.identity else (config, None)
         with (
-            private(scans.identity, "predicting"),
+            redacted_errors(scans.identity, "predicting"),
             recorded("predict", shown, config.output, command=command, name=shard.record) as record,
-            private(scans.identity, "predicting"),
+            redacted_errors(scans.identity, "predicting"),
         ):
             outcomes, tables = _predict(prediction, scans, shard, record)
     finished = [outcome for outcome in outcomes if not outcome.rejected]

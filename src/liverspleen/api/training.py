@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from liverspleen import __version__, assemble
 from liverspleen.cohort.composition import composition
-from liverspleen.cohort.draw import read_or_draw_split
 from liverspleen.cohort.manifest import Cohort
 from liverspleen.cohort.split import SIDES, Split, read_split
+from liverspleen.cohort.stratified import read_or_create_split
 from liverspleen.config import TrainConfig
 from liverspleen.errors import InputError, Issue
 from liverspleen.imaging.nifti import read_grid
@@ -60,7 +60,7 @@ def run_training(config: TrainConfig) -> Training:
         split, split_file = split_of(config, cohort)
         record.inputs |= {"cohort": cohort.hash, "split": sha256_of(split_file)}
         record.seeds["training"] = config.seed
-        record.issues.extend(split.unnamed(cohort))
+        record.issues.extend(split.unassigned(cohort))
         cache = config.cache or config.output / "cache"
         cache.mkdir(parents=True, exist_ok=True)
         with in_use(cache):
@@ -75,7 +75,7 @@ def split_of(config: TrainConfig, cohort: Cohort) -> tuple[Split, Path]:
     if config.split is not None:
         return read_split(config.split, cohort), config.split
     file = config.output / "split.csv"
-    return read_or_draw_split(file, cohort, train_fraction=config.train_fraction, seed=config.seed), file
+    return read_or_create_split(file, cohort, train_fraction=config.train_fraction, seed=config.seed), file
 
 
 def _record(config: TrainConfig) -> AbstractContextManager[Run]:

@@ -29,9 +29,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import product
 
 from liverspleen import assemble
-from liverspleen.cohort.draw import Stratum, folds_by_patient, split_by_patient, strata
 from liverspleen.cohort.manifest import Cohort
 from liverspleen.cohort.split import Split, write_split
+from liverspleen.cohort.stratified import Stratum, folds_by_patient, split_by_patient, strata
 from liverspleen.config import SplitConfig
 from liverspleen.errors import Issue, counted
 from liverspleen.provenance import recorded

@@ -1,11 +1,11 @@
-"""The cohort contract: manifest, checks of a case, patient-level split."""
+"""Cohorts: manifest, checks of a case, patient-level split."""
 
 from liverspleen.cohort.checks import load_case, load_reference, read_files
-from liverspleen.cohort.draw import Stratum, folds_by_patient, split_by_patient, strata
 from liverspleen.cohort.folder import open_cohort
 from liverspleen.cohort.manifest import Case, Cohort, read_cohort, write_cohort
 from liverspleen.cohort.row import column_table
 from liverspleen.cohort.split import Split, read_split, write_split
+from liverspleen.cohort.stratified import Stratum, folds_by_patient, split_by_patient, strata
 from liverspleen.cohort.vocabulary import DEVELOPMENT, Vocabulary
 
 __all__ = [

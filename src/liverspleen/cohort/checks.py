@@ -1,4 +1,4 @@
-"""What a case's files hold against what its manifest row says: one path for checking, preparing and measuring."""
+"""Checks of the files of a case against its row in the cohort, for all verbs that read cases."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from liverspleen.imaging.nifti import read_ct, read_grid, read_label_map
 from liverspleen.imaging.volume import CTVolume, LabelMap
 from liverspleen.organs import ORGANS, Structure
 
-# Not limits of anatomy: what an image in HU cannot look like. Padding down to -3024 is common, metal reaches 30000.
+# Limits of images in HU, not of anatomy. Padding down to -3024 is common, metal reaches 30000.
 _LOWEST_HU = -4096
-_AIR_HU = -500  # some voxel of any CT of the trunk is air, lung or padding
-_TISSUE_HU = 0  # and some is soft tissue
+_AIR_HU = -500  # each CT of the trunk has voxels of air, lung or padding
+_TISSUE_HU = 0  # and voxels of soft tissue
 
 
 @dataclass(frozen=True)
 class CaseFiles:
-    """What could be read of a case, and every issue of the files; None for a file that is absent or rejected."""
+    """CT and label map of a case with all their issues; None for a file that is absent or rejected."""
 
     ct: CTVolume | None
     label: LabelMap | None
@@ -30,12 +30,12 @@ class CaseFiles:
 
 
 def read_files(case: Case) -> CaseFiles:
-    """CT and reference label map of a case, each if it can be read, with what is wrong or doubtful in them.
+    """Read the CT and the reference label map of a case, and check them.
 
     Errors: a file that `read_ct` or `read_label_map` rejects; LS-GEO-003 label map of another shape than its CT,
-    LS-GEO-004 on another grid, LS-LAB-002 voxels of a structure that the manifest does not call labelled.
-    Warnings: LS-LAB-003 labelled organ without a voxel, LS-LAB-004 spleen labelled though the manifest calls it absent,
-    LS-IMG-009 values clipped to int16, LS-IMG-010 constant image, LS-IMG-011 values that no CT in HU has.
+    LS-GEO-004 on another grid, LS-LAB-002 voxels of a structure that is not in `labelled_structures`.
+    Warnings: LS-LAB-003 labelled organ without a voxel, LS-LAB-004 labelled spleen with `spleen_absent`, LS-IMG-009
+    values clipped to int16, LS-IMG-010 constant image, LS-IMG-011 values unlikely for HU.
     """
     issues: list[Issue] = []
     ct = None
@@ -49,10 +49,12 @@ def read_files(case: Case) -> CaseFiles:
 
 
 def load_case(case: Case) -> tuple[CTVolume, LabelMap | None]:
-    """The CT and the reference label map of a case (None if it has none), on one grid and with plausible labels.
+    """Read the CT and the reference label map of a case; the label map is None if the case has none.
+
+    Both have the same grid, and the labels agree with the cohort.
 
     Raises:
-        InputError: with all errors of both files; see `read_files`.
+        InputError: all errors of both files; see `read_files`.
     """
     files = read_files(case)
     if errors := [issue for issue in files.issues if issue.severity == "error"]:
@@ -62,10 +64,10 @@ def load_case(case: Case) -> tuple[CTVolume, LabelMap | None]:
 
 
 def load_reference(case: Case) -> tuple[Geometry, LabelMap | None]:
-    """The grid of a case's CT and its reference label map, checked as in `load_case`; the CT's voxels are not read.
+    """Read the grid of a CT and its reference label map, checked as in `load_case`, without the voxels of the CT.
 
     Raises:
-        InputError: with all errors of the label map and of the CT's header.
+        InputError: all errors of the label map and of the CT's header.
     """
     issues: list[Issue] = []
     grid = label = None
@@ -83,20 +85,29 @@ def load_reference(case: Case) -> tuple[Geometry, LabelMap | None]:
 def grid_issues(
     case_id: str, label_map: LabelMap, grid: Geometry, *, file: Path | None, against: str
 ) -> Iterator[Issue]:
-    """LS-GEO-003 or LS-GEO-004 if the label map in `file` is not on `grid`, which is that of `against`."""
+    """Yield LS-GEO-003 or LS-GEO-004 if the label map in `file` is not on `grid`, the grid of `against`."""
     found, expected = label_map.geometry, grid
     if found.canonical_shape != expected.canonical_shape:
         message = (
-            f"label map has shape {found.canonical_shape}, {against} {expected.canonical_shape} (slice, row, column)"
+            f"label map has shape {found.canonical_shape}, expected {expected.canonical_shape} "
+            f"(slice, row, column) as {against}"
         )
-        yield Issue("LS-GEO-003", message, "resample it or correct the path", case_id, file)
+        yield Issue("LS-GEO-003", message, "resample the label map, or correct the path", case_id, file)
     elif not same_grid(expected, found):
         distance = corner_displacement_mm(expected, found)
         message = (
-            f"corners of the label map lie up to {distance:.3g} mm from those of {against}, "
-            f"at most {grid_tolerance_mm(expected):.3g} mm expected (spacing {_mm(found)} against {_mm(expected)})"
+            f"corners of the label map are up to {distance:.3g} mm from those of {against}, "
+            f"expected at most {grid_tolerance_mm(expected):.3g} mm (spacing {_mm(found)} and {_mm(expected)})"
         )
-        yield Issue("LS-GEO-004", message, "resample it or correct its header", case_id, file)
+        yield Issue("LS-GEO-004", message, "resample the label map, or correct its header", case_id, file)
+
+
+def clipped_issues(case_id: str, voxels: int, file: Path | None = None) -> tuple[Issue, ...]:
+    """Return the warning LS-IMG-009 if a number of voxels was clipped to 16-bit integers."""
+    if not voxels:
+        return ()
+    message = f"number of voxels clipped to the range of 16-bit integers is {voxels}, expected 0"
+    return (Issue("LS-IMG-009", message, "check the image, its slope and its intercept", case_id, file, "warning"),)
 
 
 def _examine_label(case: Case, grid: Geometry | None) -> tuple[LabelMap | None, list[Issue]]:
@@ -120,14 +131,15 @@ def _structure_issues(case: Case, label: LabelMap) -> Iterator[Issue]:
         voxels = label.count(organ)
         missing_spleen = organ is Structure.SPLEEN and case.spleen_absent
         if voxels and organ not in case.labelled_structures:
-            message = f"label map has {voxels} voxels of {organ.key}, which labelled_structures does not name"
-            yield issue("error", "LS-LAB-002", message, "add it to labelled_structures or clear it from the label map")
+            message = f"label map has {voxels} voxels of {organ.key}, which labelled_structures does not list"
+            hint = "add it to labelled_structures, or remove it from the label map"
+            yield issue("error", "LS-LAB-002", message, hint)
         elif voxels and missing_spleen:
-            message = f"label map has {voxels} voxels of {organ.key}, though spleen_absent is true"
+            message = f"label map has {voxels} voxels of {organ.key}, but spleen_absent is true"
             yield issue("warning", "LS-LAB-004", message, "correct the label map or spleen_absent")
         elif not voxels and organ in case.labelled_structures and not missing_spleen:
             message = f"label map has no voxel of {organ.key}, which counts as labelled"
-            hint = "leave it out of labelled_structures if nobody drew it"
+            hint = "remove it from labelled_structures if it was not annotated"
             yield issue("warning", "LS-LAB-003", message, hint)
 
 
@@ -136,14 +148,12 @@ def _intensity_issues(case: Case, ct: CTVolume) -> Iterator[Issue]:
         return Issue(code, message, hint, case.case_id, case.image, "warning")
 
     lowest, highest = int(ct.hu.min()), int(ct.hu.max())
-    if ct.clipped_voxels:
-        message = f"{ct.clipped_voxels} voxels are beyond 16-bit integers and were set to their ends"
-        yield warning("LS-IMG-009", message, "look at the image and its slope and intercept")
+    yield from clipped_issues(case.case_id, ct.clipped_voxels, case.image)
     if lowest == highest:
-        yield warning("LS-IMG-010", f"all voxels have the value {lowest}", "look whether this is the right file")
+        yield warning("LS-IMG-010", f"all voxels have the value {lowest}", "check that the path gives the right file")
     elif lowest < _LOWEST_HU or lowest > _AIR_HU or highest < _TISSUE_HU:
-        message = f"values from {lowest} to {highest} are not those of a CT in HU"
-        yield warning("LS-IMG-011", message, "look whether slope and intercept were applied")
+        message = f"values are from {lowest} to {highest}, expected the values of a CT in HU"
+        yield warning("LS-IMG-011", message, "check whether slope and intercept were applied")
 
 
 def _mm(geometry: Geometry) -> str:

@@ -1,4 +1,4 @@
-"""What a group of cases consists of, in counts: what a trained model may tell of its cases without naming one."""
+"""Composition of a group of cases in counts, which a trained model may state without disclosing a case."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 from liverspleen.cohort.manifest import Case
 
 ORIGIN = "origin"
-"""Further column of a cohort that says where a case comes from; `phantom` is procedural CT."""
+"""Optional column of a cohort with the origin of a case; `phantom` means procedural CT."""
 
 
 def composition(cases: Iterable[Case]) -> dict[str, Any]:
-    """Numbers of cases and patients, and of cases by condition and by origin; "" stands for what is not recorded.
+    """Return the numbers of cases and patients, and of cases by condition and by origin; "" means not recorded.
 
     >>> from pathlib import Path
     >>> case = Case("a", "p", Path("a.nii"), condition="fatty", covariates={"origin": "phantom"})

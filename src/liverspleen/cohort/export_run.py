@@ -1,4 +1,4 @@
-"""Write a whole cohort in the layout of another system, each case in turn or in several processes."""
+"""Export of a cohort in the layout of another system, in one or several processes."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from functools import partial
 from pathlib import Path
 
 from liverspleen.cohort.exporting import (
-    Place,
-    clear_for,
+    CaseOutput,
+    case_outputs,
+    check_output,
     export_case,
-    places,
     write_covariates,
     write_description,
     write_splits,
@@ -28,7 +28,7 @@ from liverspleen.processes import progress, spread
 
 @dataclass(frozen=True)
 class Exported:
-    """A written dataset: number of cases, its tables, and what there is to report."""
+    """A written dataset: number of cases, tables, and issues."""
 
     cases: int
     files: tuple[Path, ...]
@@ -38,30 +38,30 @@ class Exported:
 def export_cohort(
     cohort: Cohort, layout: str, output: Path, *, splits: Sequence[Split] = (), workers: int = 0
 ) -> Exported:
-    """Write every case that the layout can hold, then the files that describe the dataset.
+    """Write all cases that the layout can hold, then the files that describe the dataset.
 
     Args:
-        cohort: what is exported.
+        cohort: cases to export.
         layout: `nnunet` or `msd`.
         output: folder of the dataset.
-        splits: become `splits_final.json` of nnU-Net.
-        workers: processes, each holds one case; 0: one per core.
+        splits: splits to write as `splits_final.json` of nnU-Net.
+        workers: number of processes, each with one case in memory; 0: one per core.
 
     Raises:
         InputError: LS-XPT-004 no case could be exported; LS-XPT-007 the folder holds files of other cases.
     """
-    found, issues = places(cohort, layout)
+    found, issues = case_outputs(cohort, layout)
     if layout == "nnunet" and not re.fullmatch(r"Dataset\d{3}_.+", output.absolute().name):
-        message = f"nnU-Net expects a folder named DatasetNNN_Name, not '{output.name}'"
-        issues.append(Issue("LS-XPT-003", message, "rename it before training", severity="warning"))
-    clear_for(output, found)
+        message = f"name of the folder is '{output.name}', expected DatasetNNN_Name for nnU-Net"
+        issues.append(Issue("LS-XPT-003", message, "rename the folder before training", severity="warning"))
+    check_output(output, found)
     done = []
-    for place, rejected in zip(found, _exported(output, found, workers), strict=True):
+    for case_output, rejected in zip(found, _exported(output, found, workers), strict=True):
         issues.extend(rejected)
         if not rejected:
-            done.append(place)
+            done.append(case_output)
     if not done:
-        raise InputError([*issues, Issue("LS-XPT-004", "no case is exported", "see the cases' issues")])
+        raise InputError([*issues, Issue("LS-XPT-004", "no case is exported", "correct the issues of the cases")])
     write_description(output, layout, done)
     write_covariates(output / "covariates.csv", done)
     files = [output / "dataset.json", output / "covariates.csv"]
@@ -72,10 +72,10 @@ def export_cohort(
 
 
 def read_splits(path: Path, cohort: Cohort) -> list[Split]:
-    """The split in a file, or the folds in a folder, in the order of their numbers.
+    """Read the split in a file, or the folds in a folder in the order of their numbers.
 
     Raises:
-        InputError: LS-XPT-005 the folder holds neither; as `read_split`.
+        InputError: LS-XPT-005 the folder has neither; as `read_split`.
     """
     if not path.is_dir():
         return [read_split(path, cohort)]
@@ -83,29 +83,30 @@ def read_splits(path: Path, cohort: Cohort) -> list[Split]:
     if not files and (path / "split.csv").is_file():
         files = {0: path / "split.csv"}
     if not files:
-        raise InputError(Issue("LS-XPT-005", "folder has neither fold0.csv nor split.csv", "draw the split", file=path))
+        hint = "create the split with liverspleen split, or correct the path"
+        raise InputError(Issue("LS-XPT-005", "folder has neither fold0.csv nor split.csv", hint, file=path))
     return [read_split(files[number], cohort) for number in sorted(files)]
 
 
-def _exported(output: Path, found: Sequence[Place], workers: int) -> Iterator[tuple[Issue, ...]]:
-    """The issues of each case, once its files are written."""
+def _exported(output: Path, found: Sequence[CaseOutput], workers: int) -> Iterator[tuple[Issue, ...]]:
+    """Write the files of each case, and yield its issues."""
     number = min(workers or os.cpu_count() or 1, len(found))
     work = partial(export_case, output)
     with progress("export", len(found)) as advance:
         if number < 2:
-            for place in found:
-                yield work(place)
-                advance(place.case.case_id)
+            for case_output in found:
+                yield work(case_output)
+                advance(case_output.case.case_id)
             return
         with spread(work, found, number) as futures:
-            for place, future in zip(found, futures, strict=True):
-                yield _result(place, future)
-                advance(place.case.case_id)
+            for case_output, future in zip(found, futures, strict=True):
+                yield _result(case_output, future)
+                advance(case_output.case.case_id)
 
 
-def _result(place: Place, future: Future[tuple[Issue, ...]]) -> tuple[Issue, ...]:
+def _result(case_output: CaseOutput, future: Future[tuple[Issue, ...]]) -> tuple[Issue, ...]:
     try:
         return future.result()
     except BrokenProcessPool:
-        message = "a process ended before its case was done, perhaps for want of memory"
-        return (Issue("LS-XPT-006", message, "run the same command with fewer workers=", place.case.case_id),)
+        message = "a worker process was killed before the case was exported, as happens when memory runs out"
+        return (Issue("LS-XPT-006", message, "run the same command with fewer workers=", case_output.case.case_id),)

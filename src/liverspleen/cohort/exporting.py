@@ -1,4 +1,4 @@
-"""A cohort in the layouts of nnU-Net (raw data, version 2) and of the Medical Segmentation Decathlon."""
+"""Export of a cohort in the layouts of nnU-Net (raw data, version 2) and of the Medical Segmentation Decathlon."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ _FACTS = ("dataset", "condition", "site", "sex", "age", "slice_thickness_mm", "p
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where the files of a case go, relative to the dataset's folder; `label` is None where none is written."""
+class CaseOutput:
+    """Files to be written for a case, relative to the folder of the dataset; `label` is None if none is written."""
 
     case: Case
     trains: bool
@@ -35,72 +35,71 @@ class Place:
     label: str | None
 
 
-def places(cohort: Cohort, layout: str) -> tuple[list[Place], list[Issue]]:
-    """The place of every case that the layout can hold, and what is left out (warnings).
+def case_outputs(cohort: Cohort, layout: str) -> tuple[list[CaseOutput], list[Issue]]:
+    """Return the files of each case that the layout can hold, and warnings about excluded files.
 
-    LS-XPT-001 a development case is left out: it has no label map, or one on which an organ is unknown; LS-XPT-002 the
-    label map of a test case is left out for the same reason.
+    LS-XPT-001 a development case is excluded: it has no label map, or an organ is unknown in it; LS-XPT-002 the label
+    map of a test case is excluded, because an organ is unknown in it.
     """
-    found: list[Place] = []
+    found: list[CaseOutput] = []
     notes: list[Issue] = []
     channel = "_0000" if layout == "nnunet" else ""
     for case in cohort.cases:
         whole = case.label is not None and case.labelled_structures == ORGANS
         side = "Tr" if case.is_development else "Ts"
         if case.is_development and not whole:
-            labelled = ", ".join(organ.key for organ in case.labelled_structures) if case.label else "nothing"
-            message = f"case is left out: {labelled} is labelled, a training case needs {listed()}"
+            labelled = ", ".join(organ.key for organ in case.labelled_structures) if case.label else ""
+            message = f"case is excluded: labels of {labelled or 'no organ'}, expected {listed()}"
             notes.append(Issue("LS-XPT-001", message, "complete its label map", case.case_id, severity="warning"))
             continue
         if case.label is not None and not whole:
-            message = "the label map of a test case is left out: an organ is unknown on it"
+            message = f"label map of a test case is excluded: labels of some organs are unknown, expected {listed()}"
             notes.append(Issue("LS-XPT-002", message, "complete its label map", case.case_id, severity="warning"))
-        # the Decathlon's test cases have no labels
+        # test cases of the Decathlon have no labels
         labelled_here = whole and (case.is_development or layout == "nnunet")
         label = f"labels{side}/{case.case_id}{_ENDING}" if labelled_here else None
-        found.append(Place(case, case.is_development, f"images{side}/{case.case_id}{channel}{_ENDING}", label))
+        found.append(CaseOutput(case, case.is_development, f"images{side}/{case.case_id}{channel}{_ENDING}", label))
     return found, notes
 
 
-def clear_for(output: Path, found: Sequence[Place]) -> None:
-    """See that a peer, which trains on every file that lies there, will find these cases and no others.
+def check_output(output: Path, found: Sequence[CaseOutput]) -> None:
+    """Check that the folder has no files of other cases, and remove unfinished files of a killed export.
 
-    What a killed export left unfinished is removed.
+    nnU-Net and other systems train on all files in the folders.
 
     Raises:
         InputError: LS-XPT-007 there are images or label maps of other cases.
     """
-    ours = {name for place in found for name in (place.image, place.label)}
+    expected = {name for case_output in found for name in (case_output.image, case_output.label)}
     others = []
     for folder in _FOLDERS:
         for part in (output / folder).glob(".part-*"):
             part.unlink()
         files = (f"{folder}/{file.name}" for file in (output / folder).glob(f"*{_ENDING}"))
-        others += [name for name in files if name not in ours]
+        others += [name for name in files if name not in expected]
     if others:
-        message = (
-            f"{len(others)} files are there of cases that this export leaves out or puts elsewhere ({min(others)})"
-        )
+        number = "1 file" if len(others) == 1 else f"{len(others)} files"
+        message = f"output has {number} of cases that this export excludes or stores elsewhere ({min(others)})"
         raise InputError(Issue("LS-XPT-007", message, "remove them, or choose another output=", file=output))
 
 
-def export_case(output: Path, place: Place) -> tuple[Issue, ...]:
-    """Write the files of a case; its issues if it is rejected, which then has none, of an earlier export neither."""
+def export_case(output: Path, case_output: CaseOutput) -> tuple[Issue, ...]:
+    """Write the files of a case, or return its issues and remove files of an earlier export if it is rejected."""
     try:
-        ct, label_map = load_case(place.case)
+        ct, label_map = load_case(case_output.case)
     except InputError as error:
-        for name in filter(None, (place.image, place.label)):
+        for name in filter(None, (case_output.image, case_output.label)):
             (output / name).unlink(missing_ok=True)
         return error.issues
-    write_ct(output / place.image, ct)
-    if place.label is not None and label_map is not None:
-        write_label_map(output / place.label, LabelMap(label_map.labels, ct.geometry))
+    write_ct(output / case_output.image, ct)
+    if case_output.label is not None and label_map is not None:
+        write_label_map(output / case_output.label, LabelMap(label_map.labels, ct.geometry))
     return ()
 
 
-def write_description(output: Path, layout: str, done: Sequence[Place]) -> None:
-    """Write `dataset.json`; it lists what has been exported."""
-    training = [place for place in done if place.trains]
+def write_description(output: Path, layout: str, done: Sequence[CaseOutput]) -> None:
+    """Write `dataset.json` with the exported cases."""
+    training = [written for written in done if written.trains]
     content: dict[str, Any]
     if layout == "nnunet":
         content = {
@@ -110,7 +109,7 @@ def write_description(output: Path, layout: str, done: Sequence[Place]) -> None:
             "file_ending": _ENDING,
         }
     else:
-        test = [place for place in done if not place.trains]
+        test = [written for written in done if not written.trains]
         content = {
             "name": output.absolute().name,
             "description": f"{listed()} on CT",
@@ -122,15 +121,15 @@ def write_description(output: Path, layout: str, done: Sequence[Place]) -> None:
             "labels": {str(int(structure)): structure.key for structure in Structure},
             "numTraining": len(training),
             "numTest": len(test),
-            "training": [{"image": f"./{place.image}", "label": f"./{place.label}"} for place in training],
-            "test": [f"./{place.image}" for place in test],
+            "training": [{"image": f"./{written.image}", "label": f"./{written.label}"} for written in training],
+            "test": [f"./{written.image}" for written in test],
         }
     write_json(output / "dataset.json", content)
 
 
-def write_splits(file: Path, splits: Sequence[Split], cohort: Cohort, done: Sequence[Place]) -> None:
-    """Write the folds in nnU-Net's format: for each the cases that train and those that validate."""
-    exported = {place.case.case_id for place in done if place.trains}
+def write_splits(file: Path, splits: Sequence[Split], cohort: Cohort, done: Sequence[CaseOutput]) -> None:
+    """Write the folds in the format of nnU-Net: the training and validation cases of each fold."""
+    exported = {written.case.case_id for written in done if written.trains}
     names = dict(zip(SIDES, ("train", "val"), strict=True))
     folds = [
         {
@@ -142,15 +141,15 @@ def write_splits(file: Path, splits: Sequence[Split], cohort: Cohort, done: Sequ
     write_json(file, folds)
 
 
-def write_covariates(file: Path, done: Sequence[Place]) -> None:
-    """Write what the layout cannot hold as a covariates file of an import."""
-    columns = dict.fromkeys(name for place in done for name in place.case.covariates)
+def write_covariates(file: Path, done: Sequence[CaseOutput]) -> None:
+    """Write the values that the layout cannot hold as a covariates file of an import."""
+    columns = dict.fromkeys(name for written in done for name in written.case.covariates)
     further = [name for name in columns if name not in KEYS]  # `source` is a key here
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["source", "patient", *_FACTS, "spleen_absent", *further])
-    for place in done:
-        case = place.case
+    for written in done:
+        case = written.case
         facts = ["" if (value := getattr(case, name)) is None else value for name in _FACTS]
         absent = "true" if case.spleen_absent else ""
         writer.writerow(

@@ -1,6 +1,6 @@
-"""Keyed hashes instead of names: ids, redacted paths, and the private table that leads back.
+"""Keyed hashes instead of names: ids, redacted paths, and the private table from hashes to names.
 
-The key never leaves the folder it lies in. Whoever has it can compute the hash of a name he knows; nobody else can.
+The key stays in its folder. Only with the key can the hash of a known name be computed.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import hmac
 import io
 import os
 import secrets
-import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
@@ -25,36 +24,27 @@ _KEY_BYTES = 32
 _ID_DIGITS = 16  # 64 bits: among a million names two share an id with a chance below 1e-7
 _LINK_COLUMNS = ("kind", "hash", "real")
 _SUFFIXES = (".nii.gz", ".nii", ".dcm", ".png", ".csv", ".json")
-_PLAIN = frozenset(
+_LAYOUT_NAMES = frozenset(
     {"images", "labels", "imagesTr", "labelsTr", "imagesTs", "labelsTs", "dataset.json"}
     | {"meta.csv", "segmentations", "ct.nii.gz", "DICOM_anon", "Ground"}
     | {f"{key}.nii.gz" for key in ORGAN_KEYS}
 )
-"""Names that belong to a layout and tell nothing about a patient."""
+"""Names of files and folders that belong to a layout, not to a patient."""
 
 
-def comparable(name: str) -> str:
-    """Equal for names that some file system does not distinguish.
-
-    >>> comparable("Müller") == comparable("MU\u0308LLER")
-    True
-    """
-    return unicodedata.normalize("NFC", name).casefold()
-
-
-class Hidden(str):
-    """A path that has been redacted."""
+class RedactedPath(str):
+    """A path that is redacted."""
 
     __slots__ = ()
 
 
 @dataclass(frozen=True)
 class Identity:
-    """Names as they may be seen outside.
+    """Redaction of names by keyed hashes.
 
-    With `names` the source's own names of cases, patients and files are kept (public datasets); fields of DICOM headers
-    are hashed all the same. `roots` are the folders that paths are told relative to. `links` collects what each hash
-    stands for.
+    With `names` the names of cases, patients and files in the source are kept (public datasets); fields of DICOM
+    headers are hashed nevertheless. Redacted paths are relative to one of the `roots`. `links` collects the text of
+    each hash.
     """
 
     key: bytes = field(repr=False)
@@ -63,26 +53,26 @@ class Identity:
     links: dict[tuple[str, str], str] = field(default_factory=dict, repr=False)
 
     def hashed(self, kind: str, text: str) -> str:
-        """The keyed hash of `text` among those of its kind, noted in `links`."""
+        """Return the keyed hash of a text of a kind, and add it to `links`."""
         digest = hmac.new(self.key, f"{kind}\0{text}".encode(errors="surrogateescape"), hashlib.sha256)
         token = digest.hexdigest()[:_ID_DIGITS]
         self.links[kind, token] = text
         return token
 
     def case_id(self, name: str, key: str) -> str:
-        """Id of a case called `name` in its source; `key` is what the hash is taken of."""
+        """Return the id of a case with this `name` in its source; the hash is that of `key`."""
         return name.replace("/", "_") if self.names else self.hashed("case", key)
 
     def patient_id(self, patient: str, *, from_header: bool) -> str:
-        """Id of a patient; text from a DICOM header is hashed even where names are kept."""
+        """Return the id of a patient; text from a DICOM header is hashed even if names are kept."""
         return patient if self.names and not from_header else self.hashed("patient", patient)
 
     def path(self, path: str | PurePath) -> str:
-        """A path relative to the root it lies in, each component hashed; suffixes stay, and names every layout has.
+        """Return a path relative to its root, with each component hashed except suffixes and names of layouts.
 
-        A path that comes from here comes back as it is.
+        A redacted path is returned unchanged.
         """
-        if isinstance(path, Hidden):
+        if isinstance(path, RedactedPath):
             return path
         relative = PurePath(path)
         for root in self.roots:
@@ -90,54 +80,58 @@ class Identity:
                 relative = relative.relative_to(root)
                 break
         if self.names and not relative.is_absolute():
-            return Hidden(os.fsencode(relative).decode(errors="backslashreplace"))  # bytes that are no UTF-8 escaped
-        return Hidden("/".join(self._component(part) for part in relative.parts if part != relative.anchor) or ".")
+            # bytes that are not UTF-8 are escaped
+            return RedactedPath(os.fsencode(relative).decode(errors="backslashreplace"))
+        parts = (self._component(part) for part in relative.parts if part != relative.anchor)
+        return RedactedPath("/".join(parts) or ".")
 
     def issue(self, issue: Issue) -> Issue:
-        """The issue with its file redacted."""
+        """Return the issue with a redacted file."""
         return issue if issue.file is None else replace(issue, file=self.path(issue.file))
 
     def _component(self, part: str) -> str:
-        if part in _PLAIN or part in {".", ".."}:
+        if part in _LAYOUT_NAMES or part in {".", ".."}:
             return part
-        suffix = next((s for s in _SUFFIXES if part.lower().endswith(s)), "")
+        suffix = next((ending for ending in _SUFFIXES if part.lower().endswith(ending)), "")
         return self.hashed("name", part[: len(part) - len(suffix)]) + suffix
 
 
 def default_key() -> Path:
-    """Where the key lies unless another file is named: in the user's config folder."""
+    """Return the default file of the key, in the user's config folder."""
     base = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
     return Path(base) / "liverspleen" / "import.key"
 
 
 def read_key(file: Path) -> tuple[bytes, bool]:
-    """The key in a file, and whether it has just been made, as it is when there is none (readable by its owner only).
+    """Read the key, and return whether it was created, as it is if the file does not exist.
 
-    Two processes that make it at once end with one key.
+    Only the owner can read a new key. If two processes create the key at the same time, both get the same one.
 
     Raises:
-        InputError: LS-IDN-001 it cannot be read or made, LS-IDN-002 others may read it, LS-IDN-003 it is no key.
+        InputError: LS-IDN-001 it cannot be read or created, LS-IDN-002 other users can read it, LS-IDN-003 it is not
+            valid.
     """
     try:
-        made = not file.exists() and _make(file)
+        created = not file.exists() and _create(file)
         if os.name == "posix" and (mode := file.stat().st_mode & 0o777) & 0o077:
-            raise InputError(Issue("LS-IDN-002", f"the key may be read by others (mode {mode:04o})", "chmod 600 it"))
+            message = f"key has the mode {mode:04o}, expected 0600"
+            raise InputError(Issue("LS-IDN-002", message, "run chmod 600 on the file of the key"))
         text = file.read_bytes().strip()
     except OSError as error:
-        message = f"the key cannot be read or made ({error.strerror or type(error).__name__})"
-        raise InputError(Issue("LS-IDN-001", message, "name another file by key=")) from error
+        message = f"key cannot be read or created ({error.strerror or type(error).__name__})"
+        raise InputError(Issue("LS-IDN-001", message, "give another file by key=")) from error
     try:
         key = bytes.fromhex(text.decode("ascii"))
     except ValueError:
         key = b""
     if len(key) < _KEY_BYTES:
-        message = f"the key file does not hold {2 * _KEY_BYTES} or more hexadecimal digits"
-        raise InputError(Issue("LS-IDN-003", message, "name another file by key=; one that is absent is made"))
-    return key, made
+        message = f"key is not valid, expected {2 * _KEY_BYTES} or more hexadecimal digits"
+        raise InputError(Issue("LS-IDN-003", message, "give another file by key=; a missing file is created"))
+    return key, created
 
 
 def write_links(file: Path, identity: Identity) -> None:
-    """Write what each hash stands for as CSV that its owner alone may read; what the file says already stays in it."""
+    """Write the text of each hash as CSV that only its owner can read; rows of an existing file are kept."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(_LINK_COLUMNS)
@@ -147,7 +141,7 @@ def write_links(file: Path, identity: Identity) -> None:
 
 
 def _links(file: Path) -> Iterator[tuple[str, ...]]:
-    """The rows of earlier imports: of other covariates, or of cases that have left the source since."""
+    """Yield the rows of earlier imports, which may be of other covariates or of cases no longer in the source."""
     if file.exists():
         with file.open(encoding="utf-8", errors="surrogateescape", newline="") as stream:
             rows = csv.reader(stream)
@@ -156,18 +150,18 @@ def _links(file: Path) -> Iterator[tuple[str, ...]]:
 
 
 def inside(file: Path, folders: Iterable[Path]) -> bool:
-    """Whether a file lies in one of the folders, links followed."""
+    """Whether a file is in one of the folders, with links resolved."""
     real = Path(os.path.realpath(file))
     return any(real.is_relative_to(os.path.realpath(folder)) for folder in folders)
 
 
-def _make(file: Path) -> bool:
-    """Make a key; False if another process was first."""
+def _create(file: Path) -> bool:
+    """Create a key; False if another process created it first."""
     file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     temporary = file.with_name(f".part-{uuid4().hex[:8]}-{file.name}")
     try:
         _write_private(temporary, secrets.token_hex(_KEY_BYTES).encode() + b"\n")
-        os.link(temporary, file)  # unlike a rename, it never replaces the key of another process
+        os.link(temporary, file)  # unlike a rename, a link never replaces the key of another process
     except FileExistsError:
         return False
     finally:

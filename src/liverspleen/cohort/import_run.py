@@ -1,4 +1,4 @@
-"""Import a whole source: find its cases, convert each in turn or in several processes, write the tables."""
+"""Import of a source: find its cases, convert them in one or several processes, write the tables."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 from liverspleen.cohort.covariates import Covariates
 from liverspleen.cohort.identity import Identity
 from liverspleen.cohort.import_tables import write_import, write_series_table
-from liverspleen.cohort.importing import Outcome, Plan, Task, carry_out, plan, remove_strangers
+from liverspleen.cohort.importing import Outcome, Plan, Task, import_case, plan_import, remove_stale_outputs
 from liverspleen.cohort.layouts import Found, Request, find_cases
 from liverspleen.cohort.manifest import read_cohort, write_cohort
 from liverspleen.cohort.vocabulary import Vocabulary
@@ -64,7 +64,7 @@ def import_cases(
     """
     with _alone(output):
         found = find_cases(layout, request)
-        planned = plan(
+        planned = plan_import(
             found,
             covariates,
             identity=identity,
@@ -72,14 +72,14 @@ def import_cases(
             output=output,
             request=f"{layout} {request.meaning}",
         )
-        remove_strangers(output, [task.case_id for task in planned.tasks])
-        outcomes = _carried_out(planned.tasks, workers)
+        remove_stale_outputs(output, [task.case_id for task in planned.tasks])
+        outcomes = _outcomes(planned.tasks, workers)
         outcomes = [replace(o, issues=tuple(identity.issue(issue) for issue in o.issues)) for o in outcomes]
         issues = [identity.issue(issue) for issue in (*found.notes, *planned.notes)]
         files, cohort_hash = _tables(output, identity, vocabulary, found, planned, outcomes, issues)
-    taken = sum(outcome.row is not None for outcome in outcomes)
+    included = sum(outcome.row is not None for outcome in outcomes)
     reused = sum(outcome.reused for outcome in outcomes)
-    return Imported(taken, len(found.cases) + len(found.left), reused, tuple(files), cohort_hash, tuple(issues))
+    return Imported(included, len(found.cases) + len(found.excluded), reused, tuple(files), cohort_hash, tuple(issues))
 
 
 def _tables(
@@ -108,16 +108,16 @@ def _tables(
     return [*files, table], cohort.hash
 
 
-def _carried_out(tasks: Sequence[Task], workers: int) -> list[Outcome]:
+def _outcomes(tasks: Sequence[Task], workers: int) -> list[Outcome]:
     number = min(workers or os.cpu_count() or 1, len(tasks))
     outcomes = []
     with progress("import", len(tasks)) as advance:
         if number < 2:
             for task in tasks:
-                outcomes.append(carry_out(task))
+                outcomes.append(import_case(task))
                 advance(task.case_id)
             return outcomes
-        with spread(carry_out, tasks, number) as futures:
+        with spread(import_case, tasks, number) as futures:
             for task, future in zip(tasks, futures, strict=True):
                 outcomes.append(_result(task, future))
                 advance(task.case_id)
@@ -128,7 +128,7 @@ def _result(task: Task, future: Future[Outcome]) -> Outcome:
     try:
         return future.result()
     except BrokenProcessPool:
-        message = "a process ended before its case was done, perhaps for want of memory"
+        message = "a worker process was killed before the case was imported, as happens when memory runs out"
         hint = "run the same command with fewer workers=; finished cases are kept"
         return Outcome(task.case_id, None, (Issue("LS-IMP-016", message, hint, task.case_id),))
 
@@ -139,7 +139,7 @@ def _alone(output: Path) -> Iterator[None]:
     lock = try_lock(output / ".import.lock")
     if lock is None:
         message = "another import is writing into the output"
-        raise InputError(Issue("LS-IMP-018", message, "wait for it, or name another folder"))
+        raise InputError(Issue("LS-IMP-018", message, "wait for it, or choose another output="))
     try:
         yield
     finally:

@@ -1,4 +1,4 @@
-"""Cases of a source into NIfTI and `cohort.csv`: planned, carried out one by one, and continued where it stopped."""
+"""Import of cases of a source as NIfTI and rows of `cohort.csv`: planning, import of one case, and resuming."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from liverspleen.cohort.checks import grid_issues
+from liverspleen.cohort.checks import clipped_issues, grid_issues
 from liverspleen.cohort.covariates import Covariates
-from liverspleen.cohort.identity import Identity, comparable
+from liverspleen.cohort.identity import Identity
 from liverspleen.cohort.layouts.source import TEST, Found, SourceCase
-from liverspleen.cohort.row import COLUMNS, ManifestRow, parse_row
+from liverspleen.cohort.row import COLUMNS, ManifestRow, file_name_key, parse_row
 from liverspleen.cohort.vocabulary import DEVELOPMENT, Vocabulary
 from liverspleen.errors import InputError, Issue, raised_at
 from liverspleen.imaging.nifti import write_ct, write_label_map
@@ -22,15 +22,15 @@ from liverspleen.imaging.volume import CTVolume, LabelMap
 from liverspleen.storage import sha256_of_array, size_and_time, write_json
 
 IMPORT_VERSION = 1
-"""Part of every record: cases that other code imported are imported anew."""
+"""Part of every record; cases imported by another version are imported again."""
 
 RECORDS = ".import"
-"""Folder of the records, one per finished case, in the output."""
+"""Folder in the output with one record per finished case."""
 
 
 @dataclass(frozen=True)
 class Task:
-    """A case to be imported: its row of `cohort.csv`, and `stamp`, which tells its files and all that matters apart."""
+    """A case to be imported, with its row of `cohort.csv`; `stamp` is a keyed hash of its files and parameters."""
 
     case_id: str
     row: Mapping[str, str]
@@ -41,7 +41,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a task: `row` is None if the case is rejected; hashes are of the decoded voxels."""
+    """Result of a task: `row` is None if the case is rejected; the hashes are those of the decoded voxels."""
 
     case_id: str
     row: Mapping[str, str] | None
@@ -53,23 +53,23 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Plan:
-    """Tasks in the order of case_id, cases that cannot become one, and what concerns the whole."""
+    """Tasks in the order of case_id, rejected cases with their issues, and issues of the source as a whole."""
 
     tasks: tuple[Task, ...]
     rejected: tuple[tuple[SourceCase, tuple[Issue, ...]], ...]
     notes: tuple[Issue, ...]
 
 
-def plan(
+def plan_import(
     found: Found, covariates: Covariates, *, identity: Identity, vocabulary: Vocabulary, output: Path, request: str
 ) -> Plan:
-    """What is to be done with the cases found. `request` is text of all that decides how they are read.
+    """Return the tasks for the cases of a source; `request` is a text of all parameters that affect their reading.
 
-    Rejected are cases whose ids collide (LS-IMP-013), and rows that `cohort.csv` does not allow.
+    Cases with the same id (LS-IMP-013) and cases whose row is not valid in `cohort.csv` are rejected.
     """
-    test = next((word for word in vocabulary.datasets if word != DEVELOPMENT), "")
+    test = next((dataset for dataset in vocabulary.datasets if dataset != DEVELOPMENT), "")
     ids = [identity.case_id(case.name, case.key or case.name) for case in found.cases]
-    number = Counter(map(comparable, ids))
+    number = Counter(map(file_name_key, ids))
     tasks: list[Task] = []
     rejected: list[tuple[SourceCase, tuple[Issue, ...]]] = []
     tests = 0
@@ -80,12 +80,12 @@ def plan(
         tests += facts.get("dataset") == TEST and not cells.get("dataset")
         if facts.get("dataset") == TEST:
             facts["dataset"] = test
-        own = case.patient if stated is None else stated
-        patient_id = identity.patient_id(own, from_header=case.patient_from_header and stated is None)
+        patient = case.patient if stated is None else stated
+        patient_id = identity.patient_id(patient, from_header=case.patient_from_header and stated is None)
         row = _row(case, case_id, patient_id, facts | cells)
-        covered = {organ.key for organ in case.drawing.covered} if case.drawing else ()
+        covered = {organ.key for organ in case.labels.covered} if case.labels else ()
         issues = [*_row_issues(row, covered, vocabulary)]
-        if number[comparable(case_id)] > 1:
+        if number[file_name_key(case_id)] > 1:
             issues.append(Issue("LS-IMP-013", "another case has the same id", "rename one of them", row["case_id"]))
         if issues:
             rejected.append((case, tuple(issues)))
@@ -94,41 +94,45 @@ def plan(
             tasks.append(Task(row["case_id"], row, case, output, stamp))
     notes = [*covariates.unused(found.cases)]
     if tests:
-        message = f"{tests} cases of the layout's test folder or list are given the dataset '{test}'"
-        notes.append(Issue("LS-IMP-011", message, "say otherwise in the covariates if it is wrong", severity="note"))
+        cases = "1 test case of the source gets" if tests == 1 else f"{tests} test cases of the source get"
+        message = f"{cases} the dataset '{test}'"
+        notes.append(Issue("LS-IMP-011", message, "state the dataset in the covariates if it differs", severity="note"))
     return Plan(tuple(sorted(tasks, key=lambda task: task.case_id)), tuple(rejected), tuple(notes))
 
 
-def carry_out(task: Task) -> Outcome:
-    """Import one case, unless its record says that it is done. Nothing is raised but for a full disk and the like.
+def import_case(task: Task) -> Outcome:
+    """Import one case, or return the recorded outcome if it is finished.
 
-    Issues name no text of the source: those of the readers hold none, and of anything unexpected only its kind is told.
+    Issues contain no text of the source; of an unexpected error they give only the type.
+
+    Raises:
+        OSError: the output cannot be written, for example because the disk is full.
     """
     try:
-        return _recorded(task) or _imported(task)
+        return _recorded(task) or _convert(task)
     except InputError as error:
         return Outcome(task.case_id, None, error.issues)
     except OSError as error:
         if os.environ.get("LIVERSPLEEN_TRACEBACK"):
             raise
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)  # writing fails without a file's name
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)  # errors of writing have no file name
         if not full and (error.filename is None or not _is_below(error.filename, task.output)):
             return Outcome(task.case_id, None, (_unexpected(task.case_id, error),))
         raise
-    except Exception as error:  # one bad case never stops a run; its text may hold a name
+    except Exception as error:  # one bad case never stops a run; the text of the error may contain a name
         if os.environ.get("LIVERSPLEEN_TRACEBACK"):
             raise
         return Outcome(task.case_id, None, (_unexpected(task.case_id, error),))
 
 
-def remove_strangers(output: Path, kept: Iterable[str]) -> None:
-    """Remove what earlier imports into this folder made of cases that are not `kept`, and what a kill left unfinished.
+def remove_stale_outputs(output: Path, kept: Iterable[str]) -> None:
+    """Remove the files of earlier imports for cases that are not `kept`, and unfinished files of a killed import.
 
-    Only files that a record or a temporary name shows to be an import's own are touched.
+    Only files with a record or a temporary name of an import are removed.
     """
-    wanted = set(kept)
+    case_ids = set(kept)
     for record in (output / RECORDS).glob("[!.]*.json"):
-        if record.stem not in wanted:
+        if record.stem not in case_ids:
             record.unlink()
             for file in (_image(output, record.stem), _label(output, record.stem)):
                 file.unlink(missing_ok=True)
@@ -137,74 +141,67 @@ def remove_strangers(output: Path, kept: Iterable[str]) -> None:
             part.unlink(missing_ok=True)
 
 
-def _imported(task: Task) -> Outcome:
+def _convert(task: Task) -> Outcome:
     record = _record(task)
     image_file, label_file = _image(task.output, task.case_id), _label(task.output, task.case_id)
     if not record.exists() and (image_file.exists() or label_file.exists()):
-        message = "a file of its name is in the output that no import has written"
-        raise InputError(Issue("LS-IMP-032", message, "move it away, or choose another output=", task.case_id))
-    write_json(record, {"stamp": ""})  # unfinished, yet known as this import's own, wherever it is killed
+        message = "output has a file with the name of the case that no import has written"
+        raise InputError(Issue("LS-IMP-032", message, "move the file, or choose another output=", task.case_id))
+    write_json(record, {"stamp": ""})  # marks unfinished files as those of an import, in case it is killed
     for file in (image_file, label_file):
         file.unlink(missing_ok=True)
     ct = task.source.scan.read(task.case_id)
-    label = _drawn(task, ct)
+    label = _label_map(task, ct)
     write_ct(image_file, ct)
     if label is not None:
         write_label_map(label_file, label)
     hashes = sha256_of_array(ct.hu), "" if label is None else sha256_of_array(label.labels)
-    about = {"stamp": task.stamp, "image_sha256": hashes[0], "label_sha256": hashes[1], "clipped": ct.clipped_voxels}
+    facts = {"stamp": task.stamp, "image_sha256": hashes[0], "label_sha256": hashes[1], "clipped": ct.clipped_voxels}
     sizes = {"image_bytes": image_file.stat().st_size, "label_bytes": label_file.stat().st_size if label else 0}
-    write_json(record, about | sizes)
-    return Outcome(task.case_id, task.row, _clipped(task, ct.clipped_voxels), *hashes)
+    write_json(record, facts | sizes)
+    return Outcome(task.case_id, task.row, clipped_issues(task.case_id, ct.clipped_voxels), *hashes)
 
 
-def _drawn(task: Task, ct: CTVolume) -> LabelMap | None:
-    """The label map, checked and on the CT's own grid."""
-    if task.source.drawing is None:
+def _label_map(task: Task, ct: CTVolume) -> LabelMap | None:
+    """Read and check the label map; the result has the grid of the CT."""
+    if task.source.labels is None:
         return None
-    drawn = task.source.drawing.read(task.case_id, ct)
-    file = task.source.drawing.files[0]
-    issues = [*grid_issues(task.case_id, drawn, ct.geometry, file=file, against="its CT")]
+    label_map = task.source.labels.read(task.case_id, ct)
+    file = task.source.labels.files[0]
+    issues = [*grid_issues(task.case_id, label_map, ct.geometry, file=file, against="its CT")]
     labelled = _labelled(task.row)
-    for organ in drawn.covered:
-        if organ.key not in labelled and (voxels := drawn.count(organ)):
-            message = f"label map has {voxels} voxels of {organ.key}, which labelled_structures does not name"
-            hint = "add it there or leave it out of label_values="
+    for organ in label_map.covered:
+        if organ.key not in labelled and (voxels := label_map.count(organ)):
+            message = f"label map has {voxels} voxels of {organ.key}, which labelled_structures does not list"
+            hint = "add it to labelled_structures, or remove it from label_values="
             issues.append(Issue("LS-LAB-002", message, hint, task.case_id, file))
     if issues:
         raise InputError(issues)
-    return LabelMap(drawn.labels, ct.geometry, drawn.covered)
+    return LabelMap(label_map.labels, ct.geometry, label_map.covered)
 
 
 def _recorded(task: Task) -> Outcome | None:
-    """The outcome of an earlier call with the same files and parameters, if its files are there."""
+    """Return the outcome of an earlier import with the same files and parameters; None if its files do not exist."""
     try:
-        about = json.loads(_record(task).read_text(encoding="utf-8"))
-        sizes = about["image_bytes"], about["label_bytes"]
+        record = json.loads(_record(task).read_text(encoding="utf-8"))
+        sizes = record["image_bytes"], record["label_bytes"]
         label = _label(task.output, task.case_id)
         found = _image(task.output, task.case_id).stat().st_size, label.stat().st_size if sizes[1] else 0
-        if about["stamp"] != task.stamp or found != sizes:
+        if record["stamp"] != task.stamp or found != sizes:
             return None
-        hashes = about["image_sha256"], about["label_sha256"]
-        return Outcome(task.case_id, task.row, _clipped(task, about["clipped"]), *hashes, reused=True)
+        hashes = record["image_sha256"], record["label_sha256"]
+        return Outcome(task.case_id, task.row, clipped_issues(task.case_id, record["clipped"]), *hashes, reused=True)
     except (OSError, ValueError, KeyError):
         return None
 
 
-def _clipped(task: Task, voxels: int) -> tuple[Issue, ...]:
-    if not voxels:
-        return ()
-    message = f"{voxels} voxels are beyond 16-bit integers and were set to their ends"
-    return (Issue("LS-IMG-009", message, "look at the image", task.case_id, severity="warning"),)
-
-
 def _row(case: SourceCase, case_id: str, patient_id: str, stated: Mapping[str, str]) -> dict[str, str]:
-    """The row of `cohort.csv`; an organ that the label map cannot show is never called labelled."""
+    """Return the row of `cohort.csv`; by default all organs that the label map can show are labelled."""
     row = dict.fromkeys(COLUMNS, "") | dict(stated)
     row |= {"case_id": case_id, "patient_id": patient_id, "image": f"images/{case_id}.nii.gz"}
-    row["label"] = f"labels/{case_id}.nii.gz" if case.drawing else ""
-    covered = case.drawing.covered if case.drawing else ()
-    if not case.drawing:
+    row["label"] = f"labels/{case_id}.nii.gz" if case.labels else ""
+    covered = case.labels.covered if case.labels else ()
+    if not case.labels:
         row["labelled_structures"] = ""
     elif not row["labelled_structures"]:
         row["labelled_structures"] = ";".join(organ.key for organ in covered)
@@ -214,11 +211,11 @@ def _row(case: SourceCase, case_id: str, patient_id: str, stated: Mapping[str, s
 def _row_issues(row: Mapping[str, str], covered: Collection[str], vocabulary: Vocabulary) -> Iterator[Issue]:
     parsed = parse_row(row, vocabulary=vocabulary)
     for found in () if isinstance(parsed, ManifestRow) else parsed:
-        message = f"the source gives column '{found.column}' a value that cohort.csv does not allow"
+        message = f"value of the source is not allowed in column '{found.column}' of cohort.csv"
         yield Issue(found.code, message, "rename it in the source, or state it in the covariates")
     for key in [key for key in _labelled(row) if key not in covered] if row["label"] else ():
-        message = f"labelled_structures names {key}, which the label map cannot show"
-        yield Issue("LS-IMP-030", message, "leave it out of the covariates, or say by label_values= which value it has")
+        message = f"labelled_structures lists {key}, which has no label value"
+        yield Issue("LS-IMP-030", message, "remove it from the covariates, or give its value by label_values=")
 
 
 def _labelled(row: Mapping[str, str]) -> list[str]:
@@ -226,8 +223,8 @@ def _labelled(row: Mapping[str, str]) -> list[str]:
 
 
 def _stamp(case: SourceCase, labelled: str, identity: Identity, request: str) -> str:
-    """Keyed, so that it tells nothing about names: files with size and time, parameters, version."""
-    files = [*case.scan.files, *(case.drawing.files if case.drawing else ())]
+    """Return a hash of files with size and time, parameters and version; it is keyed, so that it discloses no names."""
+    files = [*case.scan.files, *(case.labels.files if case.labels else ())]
     stated = [(str(file), *size_and_time(file)) for file in files]
     text = json.dumps([IMPORT_VERSION, request, labelled, stated], ensure_ascii=True)
     return Identity(identity.key).hashed("stamp", text)

@@ -1,4 +1,4 @@
-"""Which case a label map in a folder is of: `<case_id>.nii.gz`, `<case_id>.nii` or `<case_id>_dseg.nii.gz`."""
+"""Names of label maps in a folder: `<case_id>.nii.gz`, `<case_id>.nii` or `<case_id>_dseg.nii.gz`."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from liverspleen.errors import Issue
 from liverspleen.imaging.nifti import strip_suffix
 
 DSEG: Final = "_dseg"
-"""How the names of the label maps that `liverspleen predict` writes end, as in BIDS: a discrete segmentation."""
+"""Suffix of label maps written by `liverspleen predict`, as in BIDS: a discrete segmentation."""
 
 
 def label_files(folder: Path, known: Collection[str] = ()) -> dict[str, tuple[Path, ...]]:
-    """The label maps that lie in the folder itself by case, in the order of their names; usually one each.
+    """Return the label maps of a folder by case, in the order of their names; usually one per case.
 
-    `X_dseg.nii.gz` is of the case that its sidecar `X_dseg.json` states, where there is one; else of the case `X_dseg`
-    if that is among the `known` ones; else of `X`. So a case that is really called `X_dseg` has its label map in
-    `X_dseg_dseg.nii.gz`, or in `X_dseg.nii.gz` where the cohort knows it.
+    Subfolders are not read. The case of `X_dseg.nii.gz` is the one that its sidecar `X_dseg.json` states; without a
+    sidecar it is `X_dseg` if this is a `known` case, and otherwise `X`. The label map of a case with the id `X_dseg` is
+    therefore `X_dseg_dseg.nii.gz`, or `X_dseg.nii.gz` if the cohort has this case.
 
     >>> import tempfile
     >>> folder = Path(tempfile.mkdtemp())
@@ -39,8 +39,8 @@ def label_files(folder: Path, known: Collection[str] = ()) -> dict[str, tuple[Pa
 
 
 def several_files(case_id: str, files: Collection[Path]) -> Issue:
-    """That a case has more than one label map in a folder: LS-LAB-007."""
-    message = f"there are {' and '.join(file.name for file in files)}"
+    """Return the issue LS-LAB-007: a case has several label maps in a folder."""
+    message = f"case has the label maps {' and '.join(file.name for file in files)}, expected one"
     return Issue("LS-LAB-007", message, "keep one of them", case_id, next(iter(files)).parent)
 
 
@@ -49,13 +49,13 @@ def _case_of(name: str, folder: Path, known: Collection[str]) -> str:
     if not bare or bare == name:
         return name
     stated = _stated(folder / f"{name}.json")
-    if stated in (name, bare):  # no set: anything may stand in a sidecar
+    if stated in (name, bare):  # not a set: a value of a sidecar may be unhashable
         return str(stated)
     return name if name in known else bare
 
 
 def _stated(sidecar: Path) -> object:
-    """The `case_id` in a sidecar; None without one."""
+    """Return the `case_id` of a sidecar; None if there is none."""
     try:
         content = json.loads(sidecar.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""What the voxel values of label maps from other systems mean."""
+"""Meaning of the voxel values in label maps of other systems."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def covered_structures(values: Mapping[int, Structure] | None) -> tuple[Structur
 
 
 def label_values(key: str, asked: object) -> Mapping[int, Structure] | None:
-    """What the voxel values of another system mean; None for our own label maps.
+    """Return the structures by voxel value; None for the values of liverspleen.
 
     Raises:
         InputError: LS-CFG-009 `asked` is neither a name of `LABEL_VALUES` nor a map from whole numbers to structures.
@@ -29,6 +29,6 @@ def label_values(key: str, asked: object) -> Mapping[int, Structure] | None:
             return {operator.index(value): organ(name) for value, name in asked.items()}
     except (TypeError, ValueError):
         pass  # reported below, with what is expected
-    names = ", ".join(LABEL_VALUES)
-    message = f"{key}={asked!r} is neither one of {names} nor a map from voxel values to {listed('or')}"
-    raise InputError(Issue("LS-CFG-009", message, f"give a name, or such as {key}={{5: liver, 1: spleen}}"))
+    presets = ", ".join(LABEL_VALUES)
+    message = f"{key}={asked!r} is not valid, expected one of {presets}, or a map from voxel values to {listed('or')}"
+    raise InputError(Issue("LS-CFG-009", message, f"give a name, or a map such as {key}={{5: liver, 1: spleen}}"))

@@ -1,4 +1,4 @@
-"""`cohort.csv` in and out: which CT examinations there are, and every issue of the table in one report."""
+"""Reading and writing of `cohort.csv`; all issues of a table are reported at once."""
 
 from __future__ import annotations
 
@@ -7,13 +7,12 @@ import hashlib
 import io
 import json
 import os
-import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from liverspleen.cohort.row import COLUMNS, RENAMED_COLUMNS, REQUIRED_COLUMNS, ManifestRow, parse_row
+from liverspleen.cohort.row import COLUMNS, RENAMED_COLUMNS, REQUIRED_COLUMNS, ManifestRow, file_name_key, parse_row
 from liverspleen.cohort.vocabulary import DEVELOPMENT, PAPER, Vocabulary
 from liverspleen.errors import InputError, Issue
 from liverspleen.organs import ORGANS, Structure
@@ -22,9 +21,9 @@ from liverspleen.storage import StrPath, write_text
 
 @dataclass(frozen=True)
 class Case:
-    """One CT examination: a row of `cohort.csv`, validated.
+    """One CT examination: a validated row of `cohort.csv`.
 
-    `labelled_structures` is what a reference label map of this case covers. `covariates` holds the further columns.
+    `labelled_structures` are the structures in the reference label map. `covariates` holds the further columns.
     """
 
     case_id: str
@@ -44,17 +43,17 @@ class Case:
 
     @property
     def is_development(self) -> bool:
-        """Whether it may be trained on; an empty dataset counts as development."""
+        """Whether the case may be used for training; an empty dataset counts as development."""
         return self.dataset in ("", DEVELOPMENT)
 
 
 @dataclass(frozen=True)
 class Cohort:
-    """The usable rows of a `cohort.csv`.
+    """The valid rows of a `cohort.csv`.
 
-    `issues` are those of single rows; the rows that errors name are not among `cases`. `hash` is the SHA-256 of what
-    all rows state, independent of the order of rows and columns, line ends and byte order mark, and of the files they
-    name. `vocabulary` gives the order and the labels of its words in tables.
+    `issues` are those of single rows; rows with errors are not among `cases`. `hash` is the SHA-256 of the values of
+    all rows; it does not depend on the order of rows and columns, line ends, byte order mark, or content of image
+    files. `vocabulary` gives the order and the labels of its values in tables.
     """
 
     cases: tuple[Case, ...]
@@ -65,14 +64,14 @@ class Cohort:
     vocabulary: Vocabulary = PAPER
 
     def select(self, datasets: Sequence[str]) -> Cohort:
-        """The cohort with the cases of those datasets only; all of them if none is named."""
-        wanted = {*datasets, ""} if DEVELOPMENT in datasets else set(datasets)
-        return replace(self, cases=tuple(case for case in self.cases if not datasets or case.dataset in wanted))
+        """Return the cohort with only the cases of these datasets; with all cases if `datasets` is empty."""
+        selected = {*datasets, ""} if DEVELOPMENT in datasets else set(datasets)
+        return replace(self, cases=tuple(case for case in self.cases if not datasets or case.dataset in selected))
 
 
 @dataclass(frozen=True)
 class _Row:
-    """Cells of one row by column; `number` counts as a spreadsheet does, the header being row 1."""
+    """Cells of one row by column; `number` is that of a spreadsheet, with the header as row 1."""
 
     number: int
     cells: Mapping[str, str]
@@ -85,15 +84,15 @@ class _Row:
 
 
 def read_cohort(path: StrPath, *, root: StrPath | None = None, vocabulary: Vocabulary | None = None) -> Cohort:
-    """The cohort in a CSV file (UTF-8 with or without BOM, any line ends).
+    """Read a cohort from a CSV file (UTF-8 with or without BOM, any line ends).
 
-    Paths in it are relative to `root` (the file's own folder by default), taken verbatim, and rejected outside it, also
-    through `..` or a link. The files themselves are not looked at. Rows with issues are left out, and listed in
-    `issues`.
+    Paths in it are relative to `root` (by default the folder of the file) and used verbatim; a path outside `root`,
+    also through `..` or a link, is an error. The files themselves are not read. Rows with errors are excluded and
+    listed in `issues`.
 
     Raises:
-        InputError: the table cannot be used at all: LS-COH-001 unreadable, 002 not UTF-8, 003 column missing, 004
-            column twice or without a name, 005 no rows, 006 not CSV, 007 root is not a folder.
+        InputError: the table as a whole cannot be used: LS-COH-001 unreadable, 002 not UTF-8, 003 column missing, 004
+            column repeated or without a name, 005 no rows, 006 not CSV, 007 root is not a folder.
     """
     path = Path(path)
     root = path.parent if root is None else Path(root)
@@ -101,13 +100,13 @@ def read_cohort(path: StrPath, *, root: StrPath | None = None, vocabulary: Vocab
 
 
 def parse_cohort(text: str, *, path: Path, root: Path, vocabulary: Vocabulary | None = None) -> Cohort:
-    """The cohort in the text of a CSV file, as `read_cohort`; `path` is what its issues name."""
+    """Read a cohort from the text of a CSV file, as `read_cohort`; `path` is the file in its issues."""
     rows, renamed = _rows(text, path, root)
-    words = vocabulary or PAPER
+    vocabulary = vocabulary or PAPER
     repeated = _repeated(rows, path)
     cases, issues = [], list(renamed)
     for row in rows:
-        parsed = parse_row(row.cells, vocabulary=words)
+        parsed = parse_row(row.cells, vocabulary=vocabulary)
         found = [*repeated.get(row.number, []), *_surplus(row, path), *_outside(row, path, root)]
         if isinstance(parsed, ManifestRow):
             if not found:
@@ -115,11 +114,13 @@ def parse_cohort(text: str, *, path: Path, root: Path, vocabulary: Vocabulary | 
         else:
             found += [row.issue(f.code, f.column, f.message, f.hint, path) for f in parsed]
         issues += found
-    return Cohort(tuple(cases), tuple(issues), path, root, _hash(rows), words)
+    return Cohort(tuple(cases), tuple(issues), path, root, _hash(rows), vocabulary)
 
 
 def write_cohort(path: StrPath, rows: Iterable[Mapping[str, object]]) -> None:
-    """Write rows of column to value as `cohort.csv`: known columns first, None as an empty field, complete or absent.
+    """Write rows (column to value) as `cohort.csv`: known columns first, None as an empty field.
+
+    The file is complete or absent.
 
     >>> import tempfile
     >>> target = Path(tempfile.mkdtemp()) / "cohort.csv"
@@ -131,7 +132,7 @@ def write_cohort(path: StrPath, rows: Iterable[Mapping[str, object]]) -> None:
 
 
 def cohort_text(rows: Iterable[Mapping[str, object]]) -> str:
-    """What `write_cohort` writes."""
+    """Return the text that `write_cohort` writes."""
     listed = list(rows)
     present = dict.fromkeys(name for row in listed for name in row)
     names = [*(name for name in COLUMNS if name in present), *(name for name in present if name not in COLUMNS)]
@@ -143,12 +144,12 @@ def cohort_text(rows: Iterable[Mapping[str, object]]) -> str:
 
 
 def _rows(text: str, path: Path, root: Path) -> tuple[list[_Row], list[Issue]]:
-    """The rows that are not blank, and a note for each renamed column; raises for issues of the whole table."""
-    issues = [] if root.is_dir() else [Issue("LS-COH-007", "root is not a folder", "correct it", file=root)]
+    """Return the rows that are not blank, and a note for each renamed column; raises for issues of the whole table."""
+    issues = [] if root.is_dir() else [Issue("LS-COH-007", "root is not a folder", "correct root=", file=root)]
     try:
         records = list(csv.reader(io.StringIO(text, newline=""), strict=True))
     except csv.Error as error:
-        raise InputError(Issue("LS-COH-006", f"not a CSV file ({error})", "correct its quotes", file=path)) from error
+        raise InputError(Issue("LS-COH-006", f"table is not CSV ({error})", "correct its quotes", file=path)) from error
     names = _trimmed([name.strip() for name in records[0]], 0) if records else []
     names, renamed = _current_names(names, path)
     issues += _column_issues(names, path)
@@ -156,7 +157,7 @@ def _rows(text: str, path: Path, root: Path) -> tuple[list[_Row], list[Issue]]:
     for number, record in enumerate(records[1:], start=2):
         cells = _trimmed(record, len(names))
         if any(cell.strip() for cell in cells):
-            # not strict: a row may be shorter than the header; a longer one has a surplus
+            # not strict: a row may be shorter than the header; a longer one has surplus cells
             rows.append(_Row(number, dict(zip(names, cells, strict=False)), surplus=len(cells) > len(names)))
     if not rows:
         issues.append(Issue("LS-COH-005", "table has no rows", "write one row per CT examination", file=path))
@@ -166,10 +167,10 @@ def _rows(text: str, path: Path, root: Path) -> tuple[list[_Row], list[Issue]]:
 
 
 def _current_names(names: list[str], path: Path) -> tuple[list[str], list[Issue]]:
-    """The header with the present names of renamed columns, and a note for each."""
+    """Return the header with the present names of renamed columns, and a note for each."""
     renamed = {old: new for old, new in RENAMED_COLUMNS.items() if old in names and new not in names}
     notes = [
-        Issue("LS-COH-018", f"column '{old}' is now called '{new}'", "rename it", file=path, severity="note")
+        Issue("LS-COH-018", f"column '{old}' is now called '{new}'", "rename the column", file=path, severity="note")
         for old, new in renamed.items()
     ]
     return [renamed.get(name, name) for name in names], notes
@@ -182,53 +183,55 @@ def _text(path: Path) -> str:
         message = f"table cannot be read ({error.strerror or type(error).__name__})"
         raise InputError(Issue("LS-COH-001", message, "correct the path", file=path)) from error
     except UnicodeDecodeError as error:
-        message = f"byte {error.start} is not UTF-8"
+        message = f"table is not UTF-8 (byte {error.start})"
         raise InputError(Issue("LS-COH-002", message, "save the table as CSV UTF-8", file=path)) from error
 
 
 def _trimmed(cells: list[str], width: int) -> list[str]:
-    """Without the empty cells that spreadsheets append beyond `width`."""
+    """Remove the empty cells that spreadsheets append beyond `width`."""
     while len(cells) > width and not cells[-1].strip():
         cells = cells[:-1]
     return cells
 
 
 def _column_issues(names: list[str], path: Path) -> Iterator[Issue]:
-    hint = "separate the columns by commas" if len(names) == 1 and ";" in names[0] else "add it"
+    hint = "separate the columns by commas" if len(names) == 1 and ";" in names[0] else "add the column"
     for name in REQUIRED_COLUMNS:
         if name not in names:
-            yield Issue(
-                "LS-COH-003", f"column '{name}' is missing, found {', '.join(names) or 'none'}", hint, file=path
-            )
+            found = ", ".join(filter(None, names)) or "none"
+            yield Issue("LS-COH-003", f"column '{name}' is missing, found {found}", hint, file=path)
     for name, number in Counter(names).items():
         if not name:
-            yield Issue("LS-COH-004", f"{number} column(s) without a name", "name or remove them", file=path)
+            columns = "1 column has" if number == 1 else f"{number} columns have"
+            yield Issue("LS-COH-004", f"{columns} no name", "add a name or remove the column", file=path)
         elif number > 1:
-            yield Issue("LS-COH-004", f"column '{name}' stands {number} times", "keep one of them", file=path)
+            message = f"table has {number} columns '{name}', expected one"
+            yield Issue("LS-COH-004", message, "keep one of them", file=path)
 
 
 def _repeated(rows: list[_Row], path: Path) -> dict[int, list[Issue]]:
-    """By row number: its case_id is another row's, literally or but for what some file systems do not tell apart."""
+    """Return issues by row number: its case_id is that of another row, or one that some file systems treat as equal."""
     groups: dict[str, list[_Row]] = {}
     for row in rows:
         if case_id := row.cells.get("case_id"):
-            groups.setdefault(unicodedata.normalize("NFC", case_id).casefold(), []).append(row)
+            groups.setdefault(file_name_key(case_id), []).append(row)
     found = {}
     for group in groups.values():
         literally = Counter(row.cells["case_id"] for row in group)
         numbers = ", ".join(str(row.number) for row in group)
         for row in group if len(group) > 1 else []:
             if literally[row.cells["case_id"]] > 1:
-                code, message = "LS-COH-011", f"the rows {numbers} have the same case_id"
+                code, message = "LS-COH-011", f"rows {numbers} have the same case_id"
             else:
-                code, message = "LS-COH-012", f"the case_ids of the rows {numbers} differ only in letter case"
-            found[row.number] = [row.issue(code, "case_id", message, "give every examination its own case_id", path)]
+                code, message = "LS-COH-012", f"case_ids of rows {numbers} differ only in letter case"
+            found[row.number] = [row.issue(code, "case_id", message, "give each examination its own case_id", path)]
     return found
 
 
 def _surplus(row: _Row, path: Path) -> Iterator[Issue]:
     if row.surplus:
-        yield row.issue("LS-COH-017", [*row.cells][-1], "more cells follow than there are columns", "correct it", path)
+        hint = "correct the row, and quote cells that contain commas"
+        yield row.issue("LS-COH-017", [*row.cells][-1], "row has more cells than columns", hint, path)
 
 
 def _outside(row: _Row, path: Path, root: Path) -> Iterator[Issue]:
@@ -236,11 +239,12 @@ def _outside(row: _Row, path: Path, root: Path) -> Iterator[Issue]:
         value = row.cells.get(column, "")
         if value and not _is_inside(value, root):
             message = f"{value!r} is outside the root '{root}'"
-            yield row.issue("LS-COH-015", column, message, "move the file there, or give the root that holds it", path)
+            hint = "move the file into the root, or give root= as a folder that contains it"
+            yield row.issue("LS-COH-015", column, message, hint, path)
 
 
 def _is_inside(value: str, root: Path) -> bool:
-    if "\0" in value:  # no file system has such a name
+    if "\0" in value:  # not valid in a path
         return False
     return Path(os.path.realpath(root / value)).is_relative_to(os.path.realpath(root))
 

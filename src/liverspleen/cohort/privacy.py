@@ -1,4 +1,4 @@
-"""What is told where names must stay inside: files by their hashes, and of unexpected errors only the kind."""
+"""Redaction of errors that may contain patient names: files by their hashes, unexpected errors by their type."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from liverspleen.cohort.identity import Identity
 from liverspleen.errors import InputError
 
 
-class HiddenError(Exception):
-    """Stands for an error whose text must not be told."""
+class RedactedError(Exception):
+    """An unexpected error without its text, which may contain a name."""
 
 
 @contextmanager
-def private(identity: Identity | None, doing: str) -> Iterator[None]:
-    """Errors that leave the block tell files by their hashes, and of unexpected ones only the kind.
+def redacted_errors(identity: Identity | None, activity: str) -> Iterator[None]:
+    """Redact errors raised in the block: hashed file names, and only the type of unexpected errors.
 
-    `doing` is what fails then, such as `importing`. Without an identity names may be told, and errors pass. With
-    LIVERSPLEEN_TRACEBACK set, unexpected ones pass too.
+    `activity`, such as `importing`, is part of the message. Without an identity errors are not changed. If
+    LIVERSPLEEN_TRACEBACK is set, unexpected errors are not changed either.
 
-    >>> with private(Identity(b"key"), "reading"):
+    >>> with redacted_errors(Identity(b"key"), "reading"):
     ...     raise ValueError("Smith^John")
     Traceback (most recent call last):
     ...
-    liverspleen.cohort.privacy.HiddenError: ValueError while reading
+    liverspleen.cohort.privacy.RedactedError: ValueError while reading
     """
     try:
         yield
@@ -38,8 +38,8 @@ def private(identity: Identity | None, doing: str) -> Iterator[None]:
             raise
         name = identity.path(str(error.filename)) if error.filename is not None else None
         raise OSError(error.errno, error.strerror or type(error).__name__, name) from None
-    except Exception as error:  # its text may hold a name
-        if identity is None or os.environ.get("LIVERSPLEEN_TRACEBACK") or isinstance(error, HiddenError):
+    except Exception as error:  # its text may contain a name
+        if identity is None or os.environ.get("LIVERSPLEEN_TRACEBACK") or isinstance(error, RedactedError):
             raise
-        hidden = HiddenError(f"{type(error).__name__} while {doing}")
-        raise hidden.with_traceback(error.__traceback__) from None
+        redacted = RedactedError(f"{type(error).__name__} while {activity}")
+        raise redacted.with_traceback(error.__traceback__) from None

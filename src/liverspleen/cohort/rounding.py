@@ -1,4 +1,4 @@
-"""Controlled rounding: a table of shares made whole so that its margins stay true as well."""
+"""Controlled rounding of a table: each cell, row total and column total is rounded down or up."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from fractions import Fraction
 Cell = tuple[int, int]
 
 
-def controlled_rounding(fractions: Sequence[Sequence[Fraction]], lots: Iterator[Fraction]) -> list[list[int]]:
-    """Whole numbers for a table of shares, with every cell, row, column and the total rounded down or up.
+def controlled_rounding(fractions: Sequence[Sequence[Fraction]], random_numbers: Iterator[Fraction]) -> list[list[int]]:
+    """Return whole numbers for a two-way table, with each cell, row, column and the total rounded down or up.
 
-    Such numbers exist for every table of two ways. Each cell is rounded up as often as its fraction says, so that on
-    average over the lots (uniform in [0, 1)) the numbers are the shares.
+    Such numbers exist for each two-way table. The rounding is unbiased: the expected value of each cell over
+    `random_numbers` (uniform in [0, 1)) is the cell of the table.
 
     Source: Cox LH, J Am Stat Assoc 1987;82:520-524.
 
@@ -28,14 +28,14 @@ def controlled_rounding(fractions: Sequence[Sequence[Fraction]], lots: Iterator[
         below = [value - math.floor(value) for value in values]
         up = min(*above[::2], *below[1::2])
         down = min(*below[::2], *above[1::2])
-        step = up if next(lots) * (up + down) < down else -down  # 0 on average
+        step = up if next(random_numbers) * (up + down) < down else -down  # 0 on average
         for number, (row, column) in enumerate(cycle):
             table[row][column] += -step if number % 2 else step
     return [[int(cell) for cell in row[:-1]] for row in table[:-1]]
 
 
 def _closed(fractions: Sequence[Sequence[Fraction]]) -> list[list[Fraction]]:
-    """The table with a row and a column more, of values in [0, 1), that make all its margins whole."""
+    """Return the table with a further row and column of values in [0, 1), so that all its margins are whole."""
     total = sum((cell for row in fractions for cell in row), Fraction())
     table = [[*row, _missing(row)] for row in fractions]
     return [*table, [*(_missing(column) for column in zip(*fractions, strict=True)), total - math.floor(total)]]
@@ -47,9 +47,9 @@ def _missing(cells: Sequence[Fraction]) -> Fraction:
 
 
 def _cycle(table: list[list[Fraction]]) -> list[Cell]:
-    """Fractional cells, by turns in one row and in one column with the next, in a ring; none if all cells are whole.
+    """Return a cycle of fractional cells, alternately in the same row and column as the next; empty if all are whole.
 
-    A line whose sum is whole has no fractional cell or at least two: a walk over them goes on until it closes.
+    A row or column with a whole sum has no fractional cell or at least two, so a walk over them reaches a cycle.
     """
     fractional = [(i, j) for i, row in enumerate(table) for j, cell in enumerate(row) if cell.denominator > 1]
     if not fractional:

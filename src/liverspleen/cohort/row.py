@@ -1,7 +1,8 @@
-"""The schema of one row of `cohort.csv`; reading, checking and documentation all come from here."""
+"""Schema of a row of `cohort.csv`, for reading, checking and documentation."""
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, cast
@@ -13,16 +14,16 @@ from liverspleen.cohort.vocabulary import Vocabulary
 from liverspleen.organs import ORGAN_KEYS, ORGANS, Structure, organs
 
 NAME_BYTES = 128
-"""Longest case_id in UTF-8: file systems allow 255 bytes, and names built on it need room."""
+"""Longest case_id in bytes of UTF-8: file systems allow 255 bytes, and file names add to the case_id."""
 
-MISSING, UNUSABLE_ID, UNKNOWN_WORD, BAD_VALUE = "LS-COH-010", "LS-COH-013", "LS-COH-014", "LS-COH-016"
+MISSING, INVALID_ID, UNKNOWN_VALUE, INVALID_VALUE = "LS-COH-010", "LS-COH-013", "LS-COH-014", "LS-COH-016"
 
-_WORDS = ("datasets", "conditions", "sites")
+_VOCABULARY_FIELDS = ("datasets", "conditions", "sites")
 _HINTS = {
-    MISSING: "fill it in",
-    UNUSABLE_ID: "rename it",
-    UNKNOWN_WORD: "correct it, or give another vocabulary in the config",
-    BAD_VALUE: "correct it or leave the field empty",
+    MISSING: "fill in the cell",
+    INVALID_ID: "rename the id",
+    UNKNOWN_VALUE: "correct the cell, or change vocabulary= in the configuration",
+    INVALID_VALUE: "correct the cell, or leave it empty",
 }
 
 
@@ -32,63 +33,63 @@ def _structures(value: object) -> tuple[Structure, ...]:
     keys = [key.strip() for key in value.split(";") if key.strip()]
     if unknown := [key for key in keys if key not in ORGAN_KEYS]:
         raise PydanticCustomError(
-            UNKNOWN_WORD,
-            "{unknown} is not one of {words}",
-            {"unknown": repr(unknown[0]), "words": ", ".join(ORGAN_KEYS)},
+            UNKNOWN_VALUE,
+            "{unknown} is not one of {allowed}",
+            {"unknown": repr(unknown[0]), "allowed": ", ".join(ORGAN_KEYS)},
         )
     return organs(keys)
 
 
 class ManifestRow(BaseModel):
-    """One CT examination as `cohort.csv` states it; an empty field stands for the default."""
+    """One CT examination in `cohort.csv`; an empty field has the default value."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 
-    case_id: str = Field(description="the examination; names its label maps, so it must be fit for a file name")
-    patient_id: str = Field(description="the patient; examinations of one patient are never on two sides of a split")
+    case_id: str = Field(description="id of the examination; part of file names, so it must be valid in a file name")
+    patient_id: str = Field(description="id of the patient; a split never separates examinations of one patient")
     image: str = Field(description="path of the CT, .nii.gz or .nii, relative to the root")
-    label: str | None = Field(None, description="path of the reference label map; empty: a CT to be segmented")
+    label: str | None = Field(None, description="path of the reference label map; empty for a CT without one")
     labelled_structures: Annotated[tuple[Structure, ...], BeforeValidator(_structures)] = Field(
-        ORGANS, description="`;`-joined structures that the label map covers; another one is unknown, never absent"
+        ORGANS, description="structures in the label map, joined by `;`; a structure not listed is unknown, not absent"
     )
-    dataset: str = Field("", description="what the case is for; empty counts as development")
-    condition: str = Field("", description="subgroup of the tables")
-    site: str = Field("", description="where it was scanned; pairs a patient's two examinations")
+    dataset: str = Field("", description="development or test set; empty counts as development")
+    condition: str = Field("", description="subgroup in the tables")
+    site: str = Field("", description="site of the scan; pairs the two examinations of a patient")
     sex: str = Field("", description="as recorded")
-    age: float | None = Field(None, ge=0, le=120, description="years")
-    slice_thickness_mm: float | None = Field(None, gt=0, description="as recorded, in mm; volumes never use it")
+    age: float | None = Field(None, ge=0, le=120, description="in years")
+    slice_thickness_mm: float | None = Field(None, gt=0, description="as recorded, in mm; not used for volumes")
     phase: str = Field("", description="contrast phase, as recorded")
-    spleen_absent: bool = Field(False, description="true after splenectomy: an empty spleen label is right")
+    spleen_absent: bool = Field(False, description="true after splenectomy: the spleen is expected to have no voxels")
 
     @field_validator("case_id", "patient_id")
     @classmethod
-    def _plain(cls, value: str) -> str:
+    def _check_characters(cls, value: str) -> str:
         if value != value.strip() or not value.isprintable():
-            raise PydanticCustomError(UNUSABLE_ID, "has spaces around it or control characters")
+            raise PydanticCustomError(INVALID_ID, "has spaces around it or control characters")
         return value
 
     @field_validator("case_id")
     @classmethod
-    def _fit_for_a_file_name(cls, value: str) -> str:
+    def _check_file_name(cls, value: str) -> str:
         if "/" in value or "\\" in value or value.startswith("."):
-            raise PydanticCustomError(UNUSABLE_ID, "holds a path separator or starts with a dot")
+            raise PydanticCustomError(INVALID_ID, "contains a path separator or starts with a dot")
         if len(value.encode()) > NAME_BYTES:
-            raise PydanticCustomError(UNUSABLE_ID, "is longer than {limit} bytes", {"limit": NAME_BYTES})
+            raise PydanticCustomError(INVALID_ID, "is longer than {limit} bytes", {"limit": NAME_BYTES})
         return value
 
     @field_validator("dataset", "condition", "site")
     @classmethod
-    def _known(cls, value: str, info: ValidationInfo) -> str:
+    def _check_vocabulary(cls, value: str, info: ValidationInfo) -> str:
         vocabulary = info.context if isinstance(info.context, Vocabulary) else Vocabulary()
-        words: tuple[str, ...] = getattr(vocabulary, f"{info.field_name}s")
-        if value not in words:
-            raise PydanticCustomError(UNKNOWN_WORD, "is not one of {words}", {"words": ", ".join(words)})
+        allowed: tuple[str, ...] = getattr(vocabulary, f"{info.field_name}s")
+        if value not in allowed:
+            raise PydanticCustomError(UNKNOWN_VALUE, "is not one of {allowed}", {"allowed": ", ".join(allowed)})
         return value
 
 
 COLUMNS: tuple[str, ...] = tuple(ManifestRow.model_fields)
 RENAMED_COLUMNS = {"section_thickness_mm": "slice_thickness_mm"}
-"""Columns of earlier versions, with their present names."""
+"""Column names of earlier versions, with the present ones."""
 REQUIRED_COLUMNS: tuple[str, ...] = tuple(
     name for name, field in ManifestRow.model_fields.items() if field.is_required()
 )
@@ -96,7 +97,7 @@ REQUIRED_COLUMNS: tuple[str, ...] = tuple(
 
 @dataclass(frozen=True)
 class CellIssue:
-    """What is wrong in one column of a row."""
+    """An issue of one cell."""
 
     code: str
     column: str
@@ -104,8 +105,17 @@ class CellIssue:
     hint: str
 
 
+def file_name_key(name: str) -> str:
+    """Return a key that is equal for names that some file system does not distinguish.
+
+    >>> file_name_key("Case1") == file_name_key("case1")
+    True
+    """
+    return unicodedata.normalize("NFC", name).casefold()
+
+
 def parse_row(cells: Mapping[str, str], *, vocabulary: Vocabulary) -> ManifestRow | tuple[CellIssue, ...]:
-    """The row, or everything that is wrong in it. Empty cells are left to the defaults.
+    """Return the row, or all issues of its cells; empty cells have the default values.
 
     >>> parse_row({"case_id": "A1", "patient_id": "P1", "image": "a.nii"}, vocabulary=Vocabulary()).case_id
     'A1'
@@ -117,14 +127,17 @@ def parse_row(cells: Mapping[str, str], *, vocabulary: Vocabulary) -> ManifestRo
 
 
 def column_table(*, vocabulary: Vocabulary | None = None) -> str:
-    """The columns of `cohort.csv` as a Markdown table: name, whether required, values, meaning.
+    """Return the columns of `cohort.csv` as a Markdown table: name, whether required, values, meaning.
 
     >>> print(column_table().splitlines()[2])
-    | `case_id` | required | text | the examination; names its label maps, so it must be fit for a file name |
+    | `case_id` | required | text | id of the examination; part of file names, so it must be valid in a file name |
     """
-    words = vocabulary or Vocabulary()
+    vocabulary = vocabulary or Vocabulary()
     values = {
-        **{f"{name[:-1]}": ", ".join(f"`{word}`" for word in getattr(words, name)) for name in _WORDS},
+        **{
+            name.removesuffix("s"): ", ".join(f"`{value}`" for value in getattr(vocabulary, name))
+            for name in _VOCABULARY_FIELDS
+        },
         "image": "path",
         "label": "path",
         "labelled_structures": " or ".join([*(f"`{key}`" for key in ORGAN_KEYS), f"`{';'.join(ORGAN_KEYS)}`"]),
@@ -144,5 +157,5 @@ def _cell_issue(details: ErrorDetails) -> CellIssue:
     found: Any = details["input"]
     if details["type"] == "missing":
         return CellIssue(MISSING, column, "required value is missing", _HINTS[MISSING])
-    code = details["type"] if details["type"] in _HINTS else BAD_VALUE
+    code = details["type"] if details["type"] in _HINTS else INVALID_VALUE
     return CellIssue(code, column, f"{found!r}: {details['msg'][:1].lower()}{details['msg'][1:]}", _HINTS[code])

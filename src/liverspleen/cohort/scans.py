@@ -1,4 +1,4 @@
-"""From a path to CT: a cohort, NIfTI files, DICOM, a zip archive of either, or a folder of all these."""
+"""CT scans of a path: a cohort, NIfTI files, DICOM, zip archives of NIfTI or DICOM, or a folder of these."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 from liverspleen.cohort.folder import LABEL_SUFFIX
-from liverspleen.cohort.identity import Identity, comparable, default_key, read_key, write_links
-from liverspleen.cohort.layouts.dicom import Judged, judged, links_left, warnings_of
+from liverspleen.cohort.identity import Identity, default_key, read_key, write_links
+from liverspleen.cohort.layouts.dicom import SeriesDecision, link_warnings, series_decisions, warnings_of
 from liverspleen.cohort.layouts.source import Request
 from liverspleen.cohort.manifest import Case, read_cohort
-from liverspleen.cohort.privacy import private
-from liverspleen.cohort.row import ManifestRow, parse_row
+from liverspleen.cohort.privacy import redacted_errors
+from liverspleen.cohort.row import ManifestRow, file_name_key, parse_row
 from liverspleen.cohort.scan_case import ScanCase, states, write_case_segmentation
 from liverspleen.cohort.split import read_split
 from liverspleen.cohort.unpacking import SUFFIX, temporary_folder, unpack
@@ -28,20 +28,20 @@ from liverspleen.storage import StrPath
 
 __all__ = ["ScanCase", "Scans", "open_scans", "write_case_segmentation"]
 
-NOTHING, SAME_NAME, LABELS_LEFT = "LS-PRD-001", "LS-PRD-002", "LS-PRD-005"
-SERIES_LEFT, UNUSABLE_NAME = "LS-SCN-009", "LS-SCN-010"
+NO_SCAN, SAME_NAME, LABELS_SKIPPED = "LS-PRD-001", "LS-PRD-002", "LS-PRD-005"
+SERIES_SKIPPED, INVALID_NAME = "LS-SCN-009", "LS-SCN-010"
 
 _NAMES = "names"
-_LABEL_SUFFIXES = (LABEL_SUFFIX, "_dseg")  # ours, beside the CT or from an earlier prediction into its folder
+_LABEL_SUFFIXES = (LABEL_SUFFIX, "_dseg")  # reference label maps, and those of an earlier prediction into the folder
 _SEVERAL = "LS-IMP-014"
 
 
 @dataclass(frozen=True)
 class Scans:
-    """The CT that were found, and what was found besides.
+    """The CT scans that were found, and issues.
 
-    `identity` is set where names must stay inside: for DICOM, whose folders may name patients. `issues` are told by it
-    already. `links` is the name of the table, beside the key, of what its hashes stand for.
+    `identity` is set if names must be redacted: for DICOM, because names of folders may be those of patients. `issues`
+    are already redacted. `links` is the name of the table with the text of each hash, in the folder of the key.
     """
 
     cases: tuple[ScanCase, ...]
@@ -61,43 +61,44 @@ def open_scans(
     ids: str = "hashed",
     key: StrPath | None = None,
 ) -> Iterator[Scans]:
-    """The CT in a source, for as long as the block lasts: archives are unpacked into a temporary folder until then.
+    """Find the CT scans in a source; archives are unpacked into a temporary folder until the end of the block.
 
-    A source is, in this order: a `cohort.csv` or a folder that holds one (with `root`, `vocabulary`, `datasets`, and
-    `split` for its validation patients only), a NIfTI file, a zip archive, or a folder. Of a folder the NIfTI files and
-    zip archives at its top count, and all DICOM below it; of an archive all NIfTI and DICOM. `X_label` and `X_dseg`
-    beside `X` are label maps, and left. Of each DICOM study the series are taken that `liverspleen import` takes, with
-    two slices or more, under the same ids: keyed hashes by the key in the file `key`, or with `ids="names"` the names
-    of folders.
+    A source is, in this order: a `cohort.csv` or a folder with one (with `root`, `vocabulary`, `datasets`, and `split`
+    for its validation patients only), a NIfTI file, a zip archive, or a folder. In a folder, NIfTI files and zip
+    archives are read from the top level, and DICOM from all levels; in an archive, both from all levels. `X_label` and
+    `X_dseg` next to `X` are label maps and are skipped. The series of a DICOM study are selected as by `liverspleen
+    import`, with two slices or more, and get the same ids: hashes with the key in the file `key`, or names of folders
+    with `ids="names"`.
 
-    What cannot be used is among `issues`, the rest goes on.
+    Scans that cannot be used are listed in `issues`.
 
     Raises:
-        InputError: the source as a whole is none: LS-PRD-001 nothing in it is a CT, LS-CFG-016 `split`, `root` or
-            `datasets` without a cohort, what `read_cohort`, `read_split` and `read_key` reject.
+        InputError: the source as a whole cannot be used: LS-PRD-001 it has no CT, LS-CFG-016 `split`, `root` or
+            `datasets` without a cohort; as `read_cohort`, `read_split` and `read_key`.
     """
     source = Path(source)
     if source.suffix == ".csv" or (source / "cohort.csv").is_file():
         yield _cohort(source, root, vocabulary, datasets, split)
         return
-    for word, given in (("split=", split), ("root=", root), ("datasets=", datasets)):
+    for option, given in (("split=", split), ("root=", root), ("datasets=", datasets)):
         if given:
-            message = f"{word} is given, but input= is not a cohort.csv"
-            raise InputError(Issue("LS-CFG-016", message, f"give a cohort.csv as input=, or remove {word}"))
+            message = f"{option} is given, but input= is not a cohort.csv"
+            raise InputError(Issue("LS-CFG-016", message, f"give a cohort.csv as input=, or remove {option}"))
     if not source.exists() and not source.is_symlink():
-        raise InputError(Issue(NOTHING, "input= is not there", "correct the path"))  # which may name a patient
+        # without the path, which may contain a name
+        raise InputError(Issue(NO_SCAN, "input= does not exist", "correct the path"))
     with ExitStack() as stack:
         found = _found(source, stack)
         if not found.is_private:
             yield _checked(Scans(_nifti_cases(found), tuple(found.issues)))
             return
         key_file = default_key() if key is None else Path(key)
-        secret, made = read_key(key_file)
+        secret, created = read_key(key_file)
         identity = Identity(secret, ids == _NAMES, (Path(os.path.realpath(source)),))
         links = key_file.parent / f"links-{identity.hashed('name', str(identity.roots[0]))}.csv"
         try:
-            with private(identity, "looking for scans"):
-                scans = _checked(_told(found, identity, made=made, links=links.name))
+            with redacted_errors(identity, "looking for scans"):
+                scans = _checked(_redacted(found, identity, new_key=created, links=links.name))
             yield scans
         finally:
             write_links(links, identity)
@@ -105,16 +106,16 @@ def open_scans(
 
 @dataclass
 class _Found:
-    """What a source holds: NIfTI as name, file and how it may be shown; DICOM series with the folders they say."""
+    """Content of a source: NIfTI as name, file and file in issues; decisions about DICOM series."""
 
     nifti: list[tuple[str, Path, Path]] = field(default_factory=list)
-    series: list[Judged] = field(default_factory=list)
+    series: list[SeriesDecision] = field(default_factory=list)
     issues: list[Issue] = field(default_factory=list)
     archive_rejected: bool = False
 
     @property
     def is_private(self) -> bool:
-        """Whether names that may be a patient's are in it; those of NIfTI files are the users' own."""
+        """Whether names must be redacted; those of NIfTI files are given by the user and are not."""
         return bool(self.series) or self.archive_rejected
 
 
@@ -129,24 +130,26 @@ def _cohort(
     cohort = read_cohort(table, root=root or table.parent, vocabulary=vocabulary)
     cases = cohort.select(datasets).cases
     if split is not None:
-        unseen = set(read_split(split, cohort).validation)
-        cases = tuple(case for case in cases if case.patient_id in unseen)
+        validation = set(read_split(split, cohort).validation)
+        cases = tuple(case for case in cases if case.patient_id in validation)
     if not cases:
-        message = "no case of the cohort is in these datasets, and on the split's validation side if there is a split"
-        raise InputError([*cohort.issues, Issue(NOTHING, message, "correct datasets= or split=", file=table)])
+        side = "" if split is None else " and on the validation side of split="
+        message = f"cohort has no case in these datasets{side}"
+        raise InputError([*cohort.issues, Issue(NO_SCAN, message, "correct datasets= or split=", file=table)])
     return Scans(tuple(_nifti_case(case, case.image, case.image) for case in cases), cohort.issues)
 
 
 def _found(source: Path, stack: ExitStack) -> _Found:
     found = _Found()
-    with private(Identity(secrets.token_bytes()), "looking for scans"):  # a key for errors alone, and for nobody
+    # a random key, for errors only
+    with redacted_errors(Identity(secrets.token_bytes()), "looking for scans"):
         real = Path(os.path.realpath(source))
         if real.is_dir():
             files = sorted(real.iterdir())
             _add_nifti(found, {file: file for file in files})
             _add_series(found, find_series(real, minimum_slices=1), real)
             if found.series:
-                found.issues += links_left(real)
+                found.issues += link_warnings(real)
             archives = [file for file in files if _is_archive(file)]
             _add_archives(found, archives, stack, real)
         elif _is_archive(real) or _is_archive(source):
@@ -161,18 +164,19 @@ def _is_archive(file: Path) -> bool:
 
 
 def _add_nifti(found: _Found, files: dict[Path, Path]) -> None:
-    """Files called as NIfTI, each with how it may be shown; label maps beside their CT are left."""
+    """Add files with a NIfTI suffix, each with its file in issues; label maps next to their CT are skipped."""
     named = {
         file: name
         for file, shown in files.items()
-        # a link to nowhere stays: it is rejected when read, not left out without a word
+        # a broken link is kept, so that it is reported when it is read
         if (name := strip_suffix(shown.name)) and not name.startswith(".") and not file.is_dir()
     }
-    beside = {name + suffix for name in named.values() for suffix in _LABEL_SUFFIXES} & set(named.values())
-    found.nifti += [(name, file, files[file]) for file, name in named.items() if name not in beside]
-    if beside:
-        message = f"{len(beside)} label maps beside their CT are left"
-        found.issues.append(Issue(LABELS_LEFT, message, "rename them if they are CT", severity="note"))
+    label_maps = {name + suffix for name in named.values() for suffix in _LABEL_SUFFIXES} & set(named.values())
+    found.nifti += [(name, file, files[file]) for file, name in named.items() if name not in label_maps]
+    if label_maps:
+        number = "1 label map is" if len(label_maps) == 1 else f"{len(label_maps)} label maps are"
+        message = f"{number} skipped, because their CT is in the same folder"
+        found.issues.append(Issue(LABELS_SKIPPED, message, "rename the files if they are CT scans", severity="note"))
 
 
 def _add_archives(found: _Found, archives: Sequence[Path], stack: ExitStack, top: Path) -> None:
@@ -187,7 +191,7 @@ def _add_archives(found: _Found, archives: Sequence[Path], stack: ExitStack, top
             continue
         found.issues += unpacked.notes
         _add_nifti(found, {file: archive / name for file, name in unpacked.nifti.items()})
-        # several archives are told apart as the folders would be that they unpack to
+        # series of several archives have the names of folders that the archives would be unpacked to
         above = PurePosixPath("." if archive == top else archive.stem)
         series = [
             replace(item, folder=str(above / unpacked.folders.get(item.folder, ".")))
@@ -197,30 +201,31 @@ def _add_archives(found: _Found, archives: Sequence[Path], stack: ExitStack, top
 
 
 def _add_series(found: _Found, series: Sequence[Series], top: Path) -> None:
-    found.series += judged(series, Request(top))
+    found.series += series_decisions(series, Request(top))
 
 
-def _told(found: _Found, identity: Identity, *, made: bool, links: str) -> Scans:
-    """The scans of a source with names that must stay inside."""
+def _redacted(found: _Found, identity: Identity, *, new_key: bool, links: str) -> Scans:
+    """Return the scans of a source with redacted names."""
     issues = list(found.issues)
-    if made:
-        message = "a new key was made: only with it do later runs give the same ids"
-        issues.append(Issue("LS-IDN-004", message, "keep it, and keep it private", severity="note"))
+    if new_key:
+        message = "a new key was created; only this key gives the same ids in later runs"
+        issues.append(Issue("LS-IDN-004", message, "keep the key, and keep it private", severity="note"))
     cases = [replace(case, shown=identity.path(case.files[0])) for case in _nifti_cases(found)]
-    left: Counter[str] = Counter()
+    skipped: Counter[str] = Counter()
     for item in found.series:
         if item.issue is None:
             cases.append(_series_case(item, identity))
-            issues += warnings_of(item.series, item.place)
+            issues += warnings_of(item.series, item.folder)
         elif item.issue.severity == "error":
             several = item.issue.code == _SEVERAL
-            hint = "give the folder of one of them" if several else "export the series again if it is wanted"
+            hint = "give the folder of one of them" if several else "export the series again if it should be segmented"
             issues.append(replace(item.issue, hint=hint))
         else:
-            left[f"{item.issue.code}, {item.issue.message}"] += 1
-    for reason, number in sorted(left.items()):
-        message = f"{number} DICOM series {'is' if number == 1 else 'are'} left ({reason})"
-        issues.append(Issue(SERIES_LEFT, message, "give its folder alone if it is wanted", severity="note"))
+            skipped[f"{item.issue.code}, {item.issue.message}"] += 1
+    for reason, number in sorted(skipped.items()):
+        message = f"{number} DICOM series {'is' if number == 1 else 'are'} skipped ({reason})"
+        hint = "give the folder of a series alone if it should be segmented"
+        issues.append(Issue(SERIES_SKIPPED, message, hint, severity="note"))
     return Scans(tuple(cases), tuple(identity.issue(issue) for issue in issues), identity, links)
 
 
@@ -232,10 +237,10 @@ def _nifti_case(case: Case, file: Path, shown: Path) -> ScanCase:
     return ScanCase(case, (file,), shown=shown)
 
 
-def _series_case(item: Judged, identity: Identity) -> ScanCase:
-    """The case of a series that is taken; its ids are those that an import gives it."""
+def _series_case(item: SeriesDecision, identity: Identity) -> ScanCase:
+    """Return the case of a selected series, with the ids that an import gives it."""
     source, series = item.case(), item.series
-    shown = identity.path(item.place)
+    shown = identity.path(item.folder)
     name = source.name if source.name != "." else identity.roots[0].stem  # DICOM in the input itself
     case = Case(
         case_id=identity.case_id(name, source.key),
@@ -250,32 +255,31 @@ def _series_case(item: Judged, identity: Identity) -> ScanCase:
 
 
 def _checked(scans: Scans) -> Scans:
-    """Without the cases whose ids name no file, or one file; rejected if nothing is left and nothing says why."""
+    """Remove cases with invalid or repeated ids; raises if no case remains and no issue gives the reason."""
     cases, issues = [], list(scans.issues)
-    number = Counter(comparable(scan.case.case_id) for scan in scans.cases)
+    number = Counter(file_name_key(scan.case.case_id) for scan in scans.cases)
     for scan in scans.cases:
         name = scan.case.case_id
-        if reason := _unusable(name):
-            issues.append(Issue(UNUSABLE_NAME, f"name of a scan {reason}", "rename it", name, scan.shown))
-        elif number[comparable(name)] > 1:
-            message = (
-                f"{number[comparable(name)]} scans have this name, or one that differs in letter case or suffix only"
-            )
+        if reason := _invalid_name(name):
+            hint = "rename the file or folder"
+            issues.append(Issue(INVALID_NAME, f"name of a scan {reason}", hint, name, scan.shown))
+        elif (same := number[file_name_key(name)]) > 1:
+            message = f"{same} scans have this name, or one that differs only in letter case or suffix"
             issues.append(Issue(SAME_NAME, message, "keep one of them", name, scan.shown))
         else:
             cases.append(scan)
     if not cases and not any(issue.severity == "error" for issue in issues):
-        message = "nothing in the input is a CT: a cohort.csv, NIfTI, DICOM, or a zip archive of NIfTI or DICOM"
-        hint = "give such a file, or a folder of some; for DICOM the folder of the series"
-        raise InputError([*issues, Issue(NOTHING, message, hint)])
+        message = "input= has no CT, expected a cohort.csv, NIfTI, DICOM, or a zip archive of NIfTI or DICOM"
+        hint = "give such a file, or a folder of such files; for DICOM the folder of the series"
+        raise InputError([*issues, Issue(NO_SCAN, message, hint)])
     return replace(scans, cases=tuple(cases), issues=tuple(issues))
 
 
-def _unusable(name: str) -> str:
-    """Why label maps cannot be named by it, by the rules of `cohort.csv`; empty if they can."""
+def _invalid_name(name: str) -> str:
+    """Return the reason why a name is not a valid case_id of `cohort.csv`; empty if it is valid."""
     try:
         name.encode()
     except UnicodeEncodeError:
-        return "is no UTF-8"
+        return "is not UTF-8"
     parsed = parse_row({"case_id": name, "patient_id": name, "image": "-"}, vocabulary=Vocabulary())
     return "" if isinstance(parsed, ManifestRow) else parsed[0].message

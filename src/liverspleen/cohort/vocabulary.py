@@ -1,4 +1,4 @@
-"""The words that a cohort may use for datasets, conditions and sites, their order in tables, and their labels."""
+"""Allowed values of datasets, conditions and sites in a cohort, with their order and labels in tables."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 DEVELOPMENT = "development"
-"""The dataset that is trained on; an empty dataset counts as it, every other name is a test set."""
+"""The dataset for training; an empty dataset counts as development, each other name is a test set."""
 
 _PAPER: Final[Mapping[str, str]] = {
     "development": "Development dataset",
@@ -23,11 +23,11 @@ _PAPER: Final[Mapping[str, str]] = {
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """The words that `dataset`, `condition` and `site` may hold, in the order of the tables; each may be empty too.
+    """Allowed values of `dataset`, `condition` and `site`, in the order of the tables; each may also be empty.
 
-    The defaults are those of the paper. The first dataset that is not trained on is that of Tables 2 and 3, the second
-    that of Table 4 and reproducibility; where there is one alone, it is that of all. The first two sites are those of a
-    pair of CTs. `labels` says how a word is printed; one without a label is printed as it is.
+    The defaults are those of the paper. The first test set is used for Tables 2 and 3, the second for Table 4 and
+    reproducibility; a single test set is used for all. The first two sites are those of paired examinations. `labels`
+    gives the printed text of a value; a value without a label is printed unchanged.
 
     >>> mine = Vocabulary(conditions=("zeta", "alpha"), labels={"zeta": "Zeta disease"})
     >>> mine.label("zeta"), mine.label("alpha"), mine.tests, mine.pair
@@ -41,29 +41,29 @@ class Vocabulary:
 
     @property
     def tests(self) -> tuple[str, str]:
-        """The dataset of Tables 2 and 3, and that of Table 4 and reproducibility."""
+        """Test set of Tables 2 and 3, and test set of Table 4 and reproducibility."""
         first, *others = [name for name in self.datasets if name != DEVELOPMENT] or ["test"]
         return first, others[0] if others else first
 
     @property
     def pair(self) -> tuple[str, ...]:
-        """The two sites of a pair of CTs; fewer than two where the vocabulary has fewer."""
+        """The two sites of paired examinations; fewer if the vocabulary has fewer sites."""
         return self.sites[:2]
 
-    def label(self, word: str) -> str:
-        """How a word is printed."""
-        return self.labels.get(word, word)
+    def label(self, value: str) -> str:
+        """Return the printed text of a value."""
+        return self.labels.get(value, value)
 
 
 PAPER: Final = Vocabulary()
-"""The words of the paper."""
+"""The vocabulary of the paper."""
 
 
-def in_order(present: Iterable[str], words: Sequence[str]) -> list[str]:
-    """What is present, each once: the words in their order, then all others by name.
+def in_order(present: Iterable[str], order: Sequence[str]) -> list[str]:
+    """Return the present values without repetition: first those of `order`, then the others by name.
 
     >>> in_order(["other", "alpha", "zeta", "alpha"], ["zeta", "alpha", "absent"])
     ['zeta', 'alpha', 'other']
     """
     found = set(present)
-    return [*(word for word in words if word in found), *sorted(found.difference(words))]
+    return [*(value for value in order if value in found), *sorted(found.difference(order))]

@@ -1,4 +1,4 @@
-"""What is doubtful in a cohort beyond what the verbs reject: geometry, intensities, labels, anatomy, duplicates."""
+"""Findings of `check` in addition to errors of other verbs: geometry, intensities, labels, anatomy, duplicates."""
 
 from liverspleen.cohort.findings.duplicates import cohort_issues
 from liverspleen.cohort.findings.examination import Examination, examine_case

@@ -1,4 +1,4 @@
-"""Examine every case of a cohort, in several processes, and what is doubtful between cases."""
+"""Examination of all cases of a cohort in several processes, and comparison of the cases."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ COLUMNS = ("severity", "code", "case_id", "file", "message", "hint")
 
 @dataclass(frozen=True)
 class Checked:
-    """All findings of a cohort, and the measured facts by case."""
+    """Findings of a cohort, and measured facts by case."""
 
     findings: tuple[Issue, ...]
     facts: Mapping[str, Mapping[str, Any]]
 
     @property
     def shown(self) -> tuple[Issue, ...]:
-        """Errors and warnings; notes would alarm about cases that are sound."""
+        """Errors and warnings; notes are about valid cases and would cause false alarms."""
         return tuple(issue for issue in self.findings if issue.severity != "note")
 
     @property
@@ -42,7 +42,7 @@ class Checked:
         return {severity: sum(f.severity == severity for f in self.findings) for severity in get_args(Severity)}
 
     def as_json(self) -> dict[str, Any]:
-        """Plain values."""
+        """Return counts, findings and facts as JSON values."""
         return {
             "counts": self.counts,
             "codes": dict(sorted(Counter(issue.code for issue in self.findings).items())),
@@ -52,20 +52,19 @@ class Checked:
 
 
 def check_cohort(cohort: Cohort) -> Checked:
-    """Examine every case; a process reads one case at a time and returns findings, hashes and facts, never voxels."""
+    """Examine all cases; each process reads one case at a time and returns findings, hashes and facts, not voxels."""
     examinations = []
-    with spread(examine_case, cohort.cases, 0) as waiting, progress("check", len(cohort.cases)) as advance:
-        for case, future in zip(cohort.cases, waiting, strict=True):
+    with spread(examine_case, cohort.cases, 0) as futures, progress("check", len(cohort.cases)) as advance:
+        for case, future in zip(cohort.cases, futures, strict=True):
             examinations.append(_result(case, future))
             advance(case.case_id)
-    own = [issue for examination in examinations for issue in examination.issues]
-    between = cohort_issues(cohort.cases, examinations)
+    case_issues = [issue for examination in examinations for issue in examination.issues]
     facts = {case.case_id: found.facts for case, found in zip(cohort.cases, examinations, strict=True)}
-    return Checked((*cohort.issues, *own, *between), facts)
+    return Checked((*cohort.issues, *case_issues, *cohort_issues(cohort.cases, examinations)), facts)
 
 
 def write_findings(path: Path, findings: Sequence[Issue]) -> None:
-    """Write `findings.csv`, a row per finding."""
+    """Write `findings.csv` with one row per finding."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
@@ -74,10 +73,10 @@ def write_findings(path: Path, findings: Sequence[Issue]) -> None:
 
 
 def _result(case: Case, future: Future[Examination]) -> Examination:
-    """The examination; a case that ends its process, or causes an unexpected error, costs one line."""
+    """Return the examination, or one issue if the process was killed or an unexpected error occurred."""
     try:
         return future.result()
-    except BrokenProcessPool:  # a process was killed, as a rule for want of memory; the cases after it are not read
+    except BrokenProcessPool:  # usually memory ran out; later cases are not read either
         message = "a worker process was killed before the case was examined, as happens when memory runs out"
         hint = "free memory, or use a machine with more, and run check again"
         return Examination((Issue("LS-IMG-022", message, hint, case.case_id, case.image),))

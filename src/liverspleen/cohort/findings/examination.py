@@ -1,4 +1,4 @@
-"""Everything that can be said about one case: what the verbs reject, what is doubtful, and the measured facts."""
+"""Examination of one case: errors of its files, findings, and measured facts."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ _OFF_GRID = frozenset({"LS-GEO-003", "LS-GEO-004"})
 
 @dataclass(frozen=True)
 class Examination:
-    """What `examine_case` found: a few kilobytes, whatever the size of the case.
+    """Result of `examine_case`: a few kilobytes, independent of the size of the case.
 
-    `facts` are plain values measured on the files. The hashes are of the decoded voxels and labels, (slice, row,
-    column), None where there are none; an empty label map has none either.
+    `facts` are values measured on the files. The hashes are those of the decoded voxels and labels in the order (slice,
+    row, column); None if there is no image or label map, or if the label map is empty.
     """
 
     issues: tuple[Issue, ...]
@@ -39,12 +39,12 @@ class Examination:
 
 
 def examine_case(case: Case) -> Examination:
-    """Read a case once and look at everything; the voxels are let go."""
+    """Read a case and return all findings; no voxels are kept."""
     try:
         return _examine(case, read_files(case))
     except MemoryError:
-        hint = "examine it on a machine with more memory"
-        return Examination((Issue("LS-IMG-020", "the case does not fit into memory", hint, case.case_id, case.image),))
+        hint = "examine the case on a machine with more memory"
+        return Examination((Issue("LS-IMG-020", "case does not fit into memory", hint, case.case_id, case.image),))
 
 
 def _examine(case: Case, files: CaseFiles) -> Examination:
@@ -53,19 +53,16 @@ def _examine(case: Case, files: CaseFiles) -> Examination:
     scan = None
     if files.ct is not None:
         scan = summarise(files.ct)
-        issues += _of(case, case.image, _scan_issues(case, files, scan))
+        issues += _located(case, case.image, _scan_issues(case, files, scan))
         facts |= _scan_facts(files, scan)
     organs: dict[Structure, Organ] = {}
     if files.label is not None:
         on_grid = not any(issue.code in _OFF_GRID for issue in issues)
         organs = {o: found for o in case.labelled_structures if (found := find_organ(files.label, o)) is not None}
-        issues += _of(
-            case,
-            case.label,
-            _label_issues(case, files, scan if on_grid else None, organs, has_hu=not _lacks_hu(issues)),
-        )
+        label_issues = _label_issues(case, files, scan if on_grid else None, organs, has_hu=not _lacks_hu(issues))
+        issues += _located(case, case.label, label_issues)
         facts["volume_cm3"] = {organ.key: round(found.volume_cm3, 4) for organ, found in organs.items()}
-    if any(issue.code in SCALE_CODES for issue in issues):  # said more exactly
+    if any(issue.code in SCALE_CODES for issue in issues):  # more specific than LS-IMG-011
         issues = [issue for issue in issues if issue.code != "LS-IMG-011"]
     labels_sha256 = None
     if organs and files.label is not None:
@@ -85,7 +82,7 @@ def _scan_issues(case: Case, files: CaseFiles, scan: ScanSummary) -> Iterator[Is
 def _label_issues(
     case: Case, files: CaseFiles, scan: ScanSummary | None, organs: Mapping[Structure, Organ], *, has_hu: bool
 ) -> Iterator[Issue]:
-    """Findings of the label map, and of both files together where `scan`, on the same grid, is given."""
+    """Yield findings of the label map, and of both files if `scan` is given; it must be on the grid of the labels."""
     assert files.label is not None
     for organ in organs.values():
         yield from shape_issues(organ, age=case.age)
@@ -98,11 +95,11 @@ def _label_issues(
 
 
 def _lacks_hu(issues: Iterable[Issue]) -> bool:
-    """Whether nothing can be told from densities, because they are no HU."""
+    """Whether densities cannot be examined, because the values are not HU."""
     return any(f.code == "LS-IMG-010" or (f.code in SCALE_CODES and f.severity == "error") for f in issues)
 
 
-def _of(case: Case, file: Path | None, issues: Iterable[Issue]) -> list[Issue]:
+def _located(case: Case, file: Path | None, issues: Iterable[Issue]) -> list[Issue]:
     return [replace(issue, case_id=case.case_id, file=file) for issue in issues]
 
 

@@ -1,4 +1,4 @@
-"""Grids that can be read but are doubtful: spacing, shear, tilt, few slices, axis order."""
+"""Findings about grids: spacing, shear, tilt, few slices, axis order."""
 
 from __future__ import annotations
 
@@ -12,41 +12,43 @@ from liverspleen.imaging.geometry import Geometry
 
 _PIXDIM_FRACTION = 0.01  # float32 rounds at 1e-7; 1 % of an edge is 1 % of a volume computed from the wrong one
 _SHEAR_DEG = 0.1  # rounded cosines reach 0.01 degrees; 0.1 moves a corner by half a millimetre over 300 mm
-_TILT_DEG = 10.0  # a patient is rarely laid askew by more
-_FIELD_MM = (50.0, 1000.0)  # smaller than a newborn's trunk, wider than any scanner's bore (at most 900 mm)
+_TILT_DEG = 10.0  # patients are rarely rotated by more
+_FIELD_MM = (50.0, 1000.0)  # smaller than the trunk of a newborn, wider than the bore of a scanner (at most 900 mm)
 _SPACING_MM = (0.1, 20.0)  # of slices; clinical CT has 0.3 to 10 mm
 _SQUARE_FRACTION = 0.01  # CT is reconstructed on square pixels
-_FEW_SLICES = 5  # a network of three slices sees no inside below it; the default minimum of DICOM converters too
-_SLAB_MM = 100.0  # livers are 130 to 200 mm high: a shorter scan cannot hold one
+_FEW_SLICES = 5  # with fewer, a network of three slices has no inner slice; also the default of DICOM converters
+_SLAB_MM = 100.0  # livers are 130 to 200 mm high: a shorter scan cannot contain one
 _THICKNESS_FRACTION = 0.1
 
 
 def geometry_issues(grid: Geometry, *, slice_thickness_mm: float | None = None) -> Iterator[Issue]:
-    """LS-GEO-008 to 013, 015 and 016 of a CT's grid; `slice_thickness_mm` is what the manifest says."""
+    """Yield LS-GEO-008 to 013, 015 and 016 about the grid of a CT; `slice_thickness_mm` is that of the cohort."""
     yield from _header_issues(grid)
     yield from _axis_issues(grid)
     yield from _spacing_issues(grid)
     slices, row_mm, column_mm = grid.spacing_mm
     if max(row_mm, column_mm) > (1 + _SQUARE_FRACTION) * min(row_mm, column_mm):
-        message = f"pixels are {row_mm:.4g} x {column_mm:.4g} mm, expected square ones"
-        yield _warning("LS-GEO-011", message, "look whether it was resampled, or its slices are not axial")
+        message = f"pixels are {row_mm:.4g} x {column_mm:.4g} mm, expected square pixels"
+        yield _warning("LS-GEO-011", message, "check whether the image was resampled, or its slices are not axial")
     count = grid.canonical_shape[0]
     if count < _FEW_SLICES:
-        message = f"scan has {count} slices, expected at least {_FEW_SLICES}"
-        yield _warning("LS-GEO-012", message, "look whether slices are missing, or leave the case out")
+        message = f"number of slices is {count}, expected at least {_FEW_SLICES}"
+        yield _warning("LS-GEO-012", message, "check whether slices are missing, or exclude the case")
     elif count * slices < _SLAB_MM:
-        message = f"scan is {count * slices:.4g} mm high, less than a liver"
-        yield _note("LS-GEO-013", message, "take its volumes as those of a slab")
+        message = f"scan is {count * slices:.4g} mm high, expected at least {_SLAB_MM:g} mm for a liver"
+        yield _note("LS-GEO-013", message, "treat its volumes as those of a slab")
     if slice_thickness_mm and abs(slices / slice_thickness_mm - 1) > _THICKNESS_FRACTION:
-        message = f"slices lie {slices:.4g} mm apart, the manifest says {slice_thickness_mm:.4g} mm thickness"
-        yield _note("LS-GEO-015", message, "expect overlap or gaps if both are right; volumes use the distance")
+        message = (
+            f"distance between slices is {slices:.4g} mm, slice thickness in the cohort {slice_thickness_mm:.4g} mm"
+        )
+        yield _note("LS-GEO-015", message, "check both values; volumes use the distance")
 
 
 def label_grid_issues(label: Geometry, ct: Geometry) -> Iterator[Issue]:
-    """LS-GEO-014 if the label map is stored in another axis order than its CT, which readers of arrays would miss."""
+    """Yield LS-GEO-014 if label map and CT are stored in different axis orders, which some tools ignore."""
     if label.axis_codes != ct.axis_codes:
         message = f"label map is stored as {''.join(label.axis_codes)}, its CT as {''.join(ct.axis_codes)}"
-        yield _note("LS-GEO-014", message, "mind it in other tools; here both are brought to one order")
+        yield _note("LS-GEO-014", message, "take the axis order into account in other tools")
 
 
 def _header_issues(grid: Geometry) -> Iterator[Issue]:
@@ -54,8 +56,8 @@ def _header_issues(grid: Geometry) -> Iterator[Issue]:
         return
     edges, stated = np.linalg.norm(grid.affine[:3, :3], axis=0), np.array(grid.space.pixdim[1:4])
     if (np.abs(edges / stated - 1) > _PIXDIM_FRACTION).any():
-        message = f"header spacing (pixdim) is {_mm(stated)}, its sform has {_mm(edges)}"
-        hint = "find out which one is right and write the header anew; volumes here use the sform"
+        message = f"spacing is {_mm(stated)} in pixdim, {_mm(edges)} in the sform"
+        hint = "find out which one is right, and write the header again; volumes use the sform"
         yield _warning("LS-GEO-008", message, hint)
 
 
@@ -63,13 +65,13 @@ def _axis_issues(grid: Geometry) -> Iterator[Issue]:
     axes = grid.canonical_affine[:3, :3] / np.linalg.norm(grid.canonical_affine[:3, :3], axis=0)
     skew = max(abs(90 - _angle_deg(axes[:, i], axes[:, j])) for i, j in combinations(range(3), 2))
     if skew > _SHEAR_DEG:
-        message = f"axes of the grid are up to {skew:.3g} degrees off a right angle (gantry tilt)"
-        yield _warning("LS-GEO-009", message, "resample it onto a rectangular grid; distances on it are wrong")
+        message = f"axes of the grid deviate by up to {skew:.3g} degrees from right angles (gantry tilt)"
+        yield _warning("LS-GEO-009", message, "resample the image to a rectangular grid")
     world = np.array([[0, 0, -1], [0, -1, 0], [1, 0, 0]])  # slice to superior, row to posterior, column to the left
     tilt = max(_angle_deg(axes[:, i], world[:, i]) for i in range(3))
     if tilt > _TILT_DEG:
-        message = f"grid is tilted against the patient's axes by {tilt:.3g} degrees"
-        yield _note("LS-GEO-016", message, "make sure that its slices are meant as axial ones")
+        message = f"axes of the grid are rotated by {tilt:.3g} degrees against those of the patient"
+        yield _note("LS-GEO-016", message, "check that the slices are meant to be axial")
 
 
 def _spacing_issues(grid: Geometry) -> Iterator[Issue]:
@@ -79,10 +81,10 @@ def _spacing_issues(grid: Geometry) -> Iterator[Issue]:
     thin, thick = _SPACING_MM
     if not (low <= min(field) and max(field) <= high):
         message = f"field of view is {field[0]:.4g} x {field[1]:.4g} mm, expected {low:g} to {high:g} mm"
-        yield _warning("LS-GEO-010", message, "look whether the spacing is in mm")
+        yield _warning("LS-GEO-010", message, "check that the spacing is in mm")
     elif not thin <= spacing[0] <= thick:
-        message = f"slices lie {spacing[0]:.4g} mm apart, expected {thin:g} to {thick:g} mm"
-        yield _warning("LS-GEO-010", message, "look whether the spacing is in mm")
+        message = f"distance between slices is {spacing[0]:.4g} mm, expected {thin:g} to {thick:g} mm"
+        yield _warning("LS-GEO-010", message, "check that the spacing is in mm")
 
 
 def _angle_deg(first: np.ndarray, second: np.ndarray) -> float:

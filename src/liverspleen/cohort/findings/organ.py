@@ -1,4 +1,4 @@
-"""One organ of a label map: its mask within its own box, its size, place and parts."""
+"""One organ of a label map: mask within its bounding box, volume, centre and parts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from liverspleen.organs import Structure
 
 @dataclass(frozen=True, eq=False)
 class Organ:
-    """The voxels of a structure: `mask` is the part of the grid in `box`, the smallest that holds them all."""
+    """The voxels of a structure: `mask` is the part of the grid in `box`, the bounding box."""
 
     structure: Structure
     mask: NDArray[np.bool_]
@@ -25,12 +25,12 @@ class Organ:
 
     @cached_property
     def by_slice(self) -> NDArray[np.intp]:
-        """Number of its voxels in each slice of the box."""
+        """Number of voxels in each slice of the box."""
         return np.array([np.count_nonzero(plane) for plane in self.mask], np.intp)
 
     @property
     def volume_cm3(self) -> float:
-        """Voxels times |det| of the affine."""
+        """Number of voxels times |det| of the affine, in cm³."""
         return int(self.by_slice.sum()) * self.voxel_mm3 / 1000
 
     @cached_property
@@ -45,15 +45,15 @@ class Organ:
 
     @cached_property
     def parts_cm3(self) -> NDArray[np.float64]:
-        """Volumes of its connected parts (26 neighbours), the largest first."""
+        """Volumes of the connected components (26 neighbours) in cm³, the largest first."""
         return self._component_cm3(self.mask, np.ones((3, 3, 3), bool))
 
     @cached_property
     def holes_cm3(self) -> NDArray[np.float64]:
-        """Volumes of the cavities within it (6 neighbours), the largest first."""
+        """Volumes of the enclosed cavities (6 neighbours) in cm³, the largest first."""
         outside = np.pad(~self.mask, 1, constant_values=True)
         labels, _ = ndimage.label(outside)
-        volumes = np.bincount(labels.ravel())[2:] * self.voxel_mm3 / 1000  # 0 is the organ, 1 the first met: outside
+        volumes = np.bincount(labels.ravel())[2:] * self.voxel_mm3 / 1000  # 0 is the organ, 1 the outside
         return np.sort(volumes)[::-1]
 
     def _component_cm3(self, mask: NDArray[np.bool_], neighbours: NDArray[np.bool_]) -> NDArray[np.float64]:
@@ -62,7 +62,7 @@ class Organ:
 
 
 def find_organ(label_map: LabelMap, structure: Structure) -> Organ | None:
-    """The organ in a label map; None if there is no voxel of it.
+    """Return an organ of a label map; None if it has no voxel.
 
     >>> from liverspleen.imaging import Geometry
     >>> labels = np.zeros((4, 4, 4), np.uint8); labels[1:3, 0, 2] = Structure.SPLEEN

@@ -1,6 +1,6 @@
-"""Left and right, front and back, head and feet, by what the image and its labels show.
+"""Findings about orientation (left and right, front and back, head and feet) from the anatomy in image and labels.
 
-A header cannot be checked against itself: a mirrored image with a consistent header is well formed. Anatomy tells.
+A wrong orientation cannot be found in the header unpaired: a mirrored image with a consistent header is valid.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from liverspleen.cohort.findings.scan import ScanSummary, finding
 from liverspleen.errors import Issue
 from liverspleen.organs import APART_MM, Structure
 
-_SWAPPED = 0.5  # the liver is some five times the spleen; equal sizes need massive splenomegaly
+_SWAPPED = 0.5  # the liver is about five times as large as the spleen; equal sizes need massive splenomegaly
 _LUNG_HU = (-960, -600)
 _LUNG_FRACTION = 0.03  # of the trunk in a third of the slices; gas in bowel fills at most 0.012 in the same scans
 _LUNG_RATIO = 3.0
@@ -25,60 +25,60 @@ _SPINE_MM = 40.0  # half the width of the strip around the midline in which bone
 _BEFORE_MM = 20.0
 _BONE_SAMPLES = 50
 
-_LOOK = "look at its orientation; correct the header or say so if it is situs inversus"
+_HINT = "correct the header, unless it is situs inversus"
 
 
 def side_issues(organs: Mapping[Structure, Organ], *, column_mm: float, scan: ScanSummary | None) -> Iterator[Issue]:
-    """LS-LAB-018 or 019 if liver and spleen are on each other's side, or an organ on the wrong side of the midline.
+    """Yield LS-LAB-018 or 019 if liver and spleen are exchanged, or an organ is on the wrong side of the midline.
 
-    Liver and spleen are compared with each other where both are there, every other organ that has a side with the
-    midline. `column_mm` is the distance of columns; `scan` is None where the CT could not be read.
+    Liver and spleen are compared with each other if both are labelled; other organs with a side are compared with the
+    midline. `column_mm` is the distance of columns; `scan` is None if the CT could not be read.
     """
-    alone = dict(organs)
+    unpaired = dict(organs)
     if Structure.LIVER in organs and Structure.SPLEEN in organs:
-        yield from _pair_issues(alone.pop(Structure.LIVER), alone.pop(Structure.SPLEEN), column_mm)
-    for organ in alone.values():
+        yield from _pair_issues(unpaired.pop(Structure.LIVER), unpaired.pop(Structure.SPLEEN), column_mm)
+    for organ in unpaired.values():
         facts, name = organ.structure.facts, organ.structure.key
         if facts.side is None or scan is None:
             continue
         other = "left" if facts.side == "right" else "right"
         wrong_mm = _beyond_midline_mm(organ, other, column_mm, scan)
         if wrong_mm > facts.midline_mm:
-            message = f"the {name}'s centre lies {wrong_mm:.0f} mm to the patient's {other} of the body's middle"
-            yield finding("warning", "LS-LAB-018", message, _LOOK)
+            message = f"centre of the {name} is {wrong_mm:.0f} mm on the patient's {other} side of the midline"
+            yield finding("warning", "LS-LAB-018", message, _HINT)
 
 
 def _pair_issues(liver: Organ, spleen: Organ, column_mm: float) -> Iterator[Issue]:
     to_left = (spleen.centre[2] - liver.centre[2]) * column_mm
     if to_left < -APART_MM and liver.volume_cm3 < _SWAPPED * spleen.volume_cm3:
         message = (
-            f"liver ({liver.volume_cm3:.0f} cm3) is on the patient's left of the spleen ({spleen.volume_cm3:.0f} "
-            "cm3) and smaller: the labels are swapped"
+            f"liver ({liver.volume_cm3:.0f} cm3) is smaller than the spleen ({spleen.volume_cm3:.0f} cm3) and on its "
+            "left: the labels are exchanged"
         )
-        yield finding("error", "LS-LAB-019", message, "exchange the two values")
+        yield finding("error", "LS-LAB-019", message, "exchange the two label values")
     elif to_left < -APART_MM:
-        message = f"the spleen's centre lies {-to_left:.0f} mm to the patient's right of the liver's"
-        yield finding("warning", "LS-LAB-018", message, _LOOK)
+        message = f"centre of the spleen is {-to_left:.0f} mm to the patient's right of that of the liver"
+        yield finding("warning", "LS-LAB-018", message, _HINT)
 
 
 def direction_issues(scan: ScanSummary) -> Iterator[Issue]:
-    """LS-GEO-017 if the lungs are below the abdomen, LS-GEO-018 if the spine is in front."""
+    """Yield LS-GEO-017 if the lungs are below the abdomen, and LS-GEO-018 if the spine is in front."""
     lower, upper = lung_fractions(scan)
     if lower > _LUNG_FRACTION and lower > _LUNG_RATIO * upper:
-        message = f"lung fills {lower:.0%} of the trunk in the lowest third of the slices, {upper:.0%} in the highest"
-        yield finding(
-            "warning", "LS-GEO-017", message, "look whether head and feet are swapped in the image or its header"
+        message = (
+            f"lung is {lower:.0%} of the trunk in the lowest third of the slices, {upper:.0%} in the highest third"
         )
+        hint = "check whether head and feet are swapped in the image or its header"
+        yield finding("warning", "LS-GEO-017", message, hint)
     before_mm = _spine_before_mm(scan)
     if before_mm > _BEFORE_MM:
-        message = f"bone near the midline lies {before_mm:.0f} mm in front of the body's middle"
-        yield finding(
-            "warning", "LS-GEO-018", message, "look whether front and back are swapped in the image or its header"
-        )
+        message = f"bone near the midline is {before_mm:.0f} mm in front of the middle of the body"
+        hint = "check whether front and back are swapped in the image or its header"
+        yield finding("warning", "LS-GEO-018", message, hint)
 
 
 def _beyond_midline_mm(organ: Organ, side: str, column_mm: float, scan: ScanSummary) -> float:
-    """How far the organ's centre is on that side of the body's middle in the organ's slices."""
+    """Return how far the centre of an organ is on a side of the midline of the body, in the slices of the organ."""
     columns = scan.body[organ.box[0]].sum(axis=(0, 1))
     if not columns.any():
         return 0.0
@@ -88,7 +88,7 @@ def _beyond_midline_mm(organ: Organ, side: str, column_mm: float, scan: ScanSumm
 
 
 def lung_fractions(scan: ScanSummary) -> tuple[float, float]:
-    """Lung as a fraction of the trunk in the lowest and in the highest third of the slices."""
+    """Return lung as a fraction of the trunk in the lowest and in the highest third of the slices."""
     third = max(1, scan.coarse.shape[0] // 3)
     lower, upper = (
         np.array([_lung_and_trunk(hu, body) for hu, body in zip(scan.coarse[part], scan.body[part], strict=True)])
@@ -99,10 +99,10 @@ def lung_fractions(scan: ScanSummary) -> tuple[float, float]:
 
 
 def _lung_and_trunk(hu: NDArray[np.int16], body: NDArray[np.bool_]) -> tuple[int, int]:
-    """Samples of lung, and of the trunk with all that it encloses, in one slice.
+    """Return the number of samples of lung, and of the filled trunk, in one slice.
 
-    Foam of the couch is as light as lung, but not enclosed by the largest piece of the slice. The skin's edge and
-    most bowel gas are thinner than the three samples that count as lung.
+    Foam of the couch has the density of lung, but is not enclosed by the largest component. Skin edges and most bowel
+    gas are removed by the erosion, because they are thinner than three samples.
     """
     pieces, _ = ndimage.label(body)
     sizes = np.bincount(pieces.ravel())[1:]

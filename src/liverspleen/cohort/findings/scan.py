@@ -1,4 +1,4 @@
-"""What one pass over the slices of a CT gives to every finding about it."""
+"""Summary of a CT from one pass over its slices, for all findings."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from liverspleen.errors import Issue, Severity
 from liverspleen.imaging.volume import CTVolume
 from liverspleen.storage import sha256_of_array
 
-_COARSE_MM = 4.0  # the trunk and its lungs are told apart at this distance of samples
+_COARSE_MM = 4.0  # distance of samples; enough to distinguish the trunk and its lungs
 _BODY_HU = -300  # between fat, about -100, and lung or air, below -500
 _LOWEST = np.iinfo(np.int16).min
 
 
 @dataclass(frozen=True, eq=False)
 class ScanSummary:
-    """A CT in a few numbers.
+    """Summary of a CT.
 
     `histogram` counts the voxels of each value, -32768 first. `lowest`, `highest` and `checksums` are those of each
-    slice. `coarse` is every few rows and columns of the CT, slices all of them; `coarse_mm` the distance of its
-    rows and of its columns. `voxels_sha256` is that of the slice cache.
+    slice. `coarse` is the CT with all slices, sampled within a slice; `coarse_mm` is the distance of its rows and of
+    its columns. `voxels_sha256` is that of the slice cache.
     """
 
     histogram: NDArray[np.int64]
@@ -37,20 +37,20 @@ class ScanSummary:
 
     @property
     def voxels(self) -> int:
-        """How many there are."""
+        """Number of voxels."""
         return int(self.histogram.sum())
 
     @cached_property
     def ends(self) -> tuple[int, int]:
-        """Lowest and highest value."""
+        """Lowest and highest value in HU."""
         return int(self.lowest.min()), int(self.highest.max())
 
     def count(self, low: int, high: int) -> int:
-        """Number of voxels from `low` to `high` HU, both included."""
+        """Return the number of voxels from `low` to `high` HU, both included."""
         return int(self.histogram[max(low - _LOWEST, 0) : max(high - _LOWEST + 1, 0)].sum())
 
     def fraction(self, low: int, high: int) -> float:
-        """The same as a fraction of all voxels."""
+        """Return the fraction of voxels from `low` to `high` HU, both included."""
         return self.count(low, high) / self.voxels
 
     @cached_property
@@ -61,7 +61,7 @@ class ScanSummary:
 
 
 def summarise(ct: CTVolume) -> ScanSummary:
-    """The summary of a CT, slice by slice: no second volume is held.
+    """Return the summary of a CT, computed slice by slice without a second volume in memory.
 
     >>> from liverspleen.imaging import Geometry
     >>> values = np.array([-1000, -1000, 40, 60], np.int16).reshape(1, 2, 2)
@@ -77,7 +77,7 @@ def summarise(ct: CTVolume) -> ScanSummary:
         checksums.append(zlib.crc32(plane.tobytes()))
         histogram += np.bincount(plane.view(np.uint16).ravel(), minlength=histogram.size)
     return ScanSummary(
-        histogram=np.roll(histogram, -_LOWEST),  # as unsigned, the negative values stand behind the others
+        histogram=np.roll(histogram, -_LOWEST),  # as unsigned integers, negative values are after the others
         lowest=ct.hu.min(axis=(1, 2)),
         highest=ct.hu.max(axis=(1, 2)),
         checksums=tuple(checksums),

@@ -1,26 +1,36 @@
-"""The layouts that cohorts come in: each finds the cases of a source."""
+"""Layouts of datasets that can be imported: one module per layout finds its cases."""
 
 from __future__ import annotations
 
 import importlib
 
-from liverspleen.cohort.layouts.source import Found, Left, Meaning, Request, SeriesRow, SourceCase
+from liverspleen.cohort.layouts.source import Exclusion, Found, Meaning, Request, SeriesRow, SourceCase
 
 LAYOUTS = ("nifti", "msd", "nnunet", "totalsegmentator", "chaos", "dicom")
 
 WITH_OWN_LABELS = frozenset({"msd", "nnunet", "totalsegmentator", "chaos"})
-"""Layouts that hold their label maps themselves."""
+"""Layouts that contain label maps."""
 
 
 def find_cases(layout: str, request: Request) -> Found:
-    """The cases of a source in that layout.
+    """Find the cases of a source in a layout.
 
     Raises:
-        InputError: the source as a whole is none.
+        InputError: the source does not have this layout.
     """
-    # imported when used: pydicom is not needed for the others
+    # imported when used: other layouts do not need pydicom
     found: Found = importlib.import_module(f"liverspleen.cohort.layouts.{layout}").find(request)
     return found
 
 
-__all__ = ["LAYOUTS", "WITH_OWN_LABELS", "Found", "Left", "Meaning", "Request", "SeriesRow", "SourceCase", "find_cases"]
+__all__ = [
+    "LAYOUTS",
+    "WITH_OWN_LABELS",
+    "Exclusion",
+    "Found",
+    "Meaning",
+    "Request",
+    "SeriesRow",
+    "SourceCase",
+    "find_cases",
+]

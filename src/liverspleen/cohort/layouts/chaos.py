@@ -1,8 +1,8 @@
-"""CHAOS: `<patient>/DICOM_anon/*.dcm` and `<patient>/Ground/*.png`, a mask for each slice.
+"""CHAOS: `<patient>/DICOM_anon/*.dcm` and `<patient>/Ground/*.png`, one mask per slice.
 
-The organisers' evaluation code orders both by file name, "NOT by position tags in DICOM files": the mask that is k-th
-by name belongs to the DICOM file that is k-th by name. So a mask goes to where its file's slice lies. Where names do
-not run along positions, up or down, that rule would be a guess, and the case is rejected.
+The organisers' evaluation code orders both by file name, "NOT by position tags in DICOM files": the k-th mask by name
+belongs to the k-th DICOM file by name. A mask therefore gets the position of its DICOM file. If the order of names is
+not the order of positions, ascending or descending, the rule would be a guess, and the case is rejected.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 
 from liverspleen.cohort.label_values import covered_structures
-from liverspleen.cohort.layouts.dicom import SeriesScan, facts_of, series_row, wanting, warnings_of
-from liverspleen.cohort.layouts.source import Found, Left, Request, SeriesRow, SourceCase, needed_meaning
+from liverspleen.cohort.layouts.dicom import SeriesScan, facts_of, series_count_issue, series_row, warnings_of
+from liverspleen.cohort.layouts.source import Exclusion, Found, Request, SeriesRow, SourceCase, required_label_values
 from liverspleen.errors import InputError, Issue
 from liverspleen.imaging.dicom import Series, find_series
 from liverspleen.imaging.png import read_masks
@@ -28,8 +28,8 @@ _SCANS, _MASKS = "DICOM_anon", "Ground"
 
 
 @dataclass(frozen=True)
-class PngDrawing:
-    """Masks in PNG, one for each file of a series."""
+class PngLabels:
+    """PNG masks, one per file of a series."""
 
     masks: tuple[Path, ...]
     series: Series
@@ -37,28 +37,29 @@ class PngDrawing:
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """The masks."""
+        """Files of the masks."""
         return self.masks
 
     @property
     def covered(self) -> tuple[Structure, ...]:
-        """The structures that gray values mean."""
+        """Structures that the gray values stand for."""
         return covered_structures(self.values)
 
     def read(self, case_id: str, ct: CTVolume) -> LabelMap:
-        """The masks on the grid of the CT.
+        """Read the masks on the grid of the CT.
 
         Raises:
-            InputError: LS-IMP-020 there are not as many masks as slices, LS-IMP-021 file names do not run along
-                positions, LS-LAB-001 a gray value of our own label maps is meant and is none.
+            InputError: LS-IMP-020 the number of masks is not that of slices, LS-IMP-021 file names are not in the
+                order of positions, LS-LAB-001 a gray value is not one of the default label values and no other
+                values are given.
         """
         slices = self.series.files
         if len(self.masks) != len(slices):
-            message = f"there are {len(self.masks)} masks for {len(slices)} slices"
-            raise InputError(Issue("LS-IMP-020", message, "bring a mask for every slice", case_id))
+            message = f"number of masks is {len(self.masks)}, expected one for each of {len(slices)} slices"
+            raise InputError(Issue("LS-IMP-020", message, "add a mask for every slice", case_id))
         by_name = sorted(slices, key=_natural)
         if list(slices) not in (by_name, by_name[::-1]):
-            message = "names of the DICOM files do not run along their positions, so masks cannot be assigned"
+            message = "names of the DICOM files are not in the order of slices, so masks cannot be assigned"
             raise InputError(Issue("LS-IMP-021", message, "name files and masks in the order of slices", case_id))
         masks = read_masks(self.masks, rows=self.series.rows, columns=self.series.columns, case_id=case_id)
         if list(slices) != by_name:
@@ -68,20 +69,21 @@ class PngDrawing:
         for value, structure in values.items():
             labels[masks == value] = structure
         if self.values is None and (foreign := int(np.count_nonzero((labels == 0) & (masks > 0)))):
-            message = f"masks have {foreign} voxels with a value that is not one of our own"
-            raise InputError(Issue("LS-LAB-001", message, "say what they mean by label_values=", case_id))
+            expected = ", ".join(map(str, values))
+            message = f"masks have {foreign} voxels with an unknown value, expected 0, {expected}"
+            raise InputError(Issue("LS-LAB-001", message, "give the meaning of values by label_values=", case_id))
         canonical = ct.geometry.to_canonical(labels.transpose(2, 1, 0))
         return LabelMap(np.ascontiguousarray(canonical), ct.geometry, self.covered)
 
 
 def find(request: Request) -> Found:
-    """The CT below the input that lie in a folder `DICOM_anon`, with the masks of `Ground` beside it.
+    """Find the CT scans in folders `DICOM_anon` below the input, and their masks in `Ground` next to them.
 
     Raises:
-        InputError: LS-IMP-002 there is no such folder, and what `needed_meaning` rejects.
+        InputError: LS-IMP-002 there is no such folder; as `required_label_values`.
     """
     cases: list[SourceCase] = []
-    left: list[Left] = []
+    excluded: list[Exclusion] = []
     notes: list[Issue] = []
     rows: list[SeriesRow] = []
     for folder in _folders(request.input):
@@ -89,25 +91,25 @@ def find(request: Request) -> Found:
         found = find_series(folder / _SCANS, minimum_slices=request.minimum_slices, by_folder=True)
         eligible = [series for series in found if not series.exclusions]
         masks = tuple(sorted((folder / _MASKS).glob("[!.]*.png"), key=_natural))
-        values = needed_meaning(request, None) if masks else None
+        values = required_label_values(request, None) if masks else None
         rows += [
             series_row(series, key=name if series in eligible else f"{name}/{i}") for i, series in enumerate(found)
         ]
         if len(eligible) != 1:
-            left.append(Left(name, wanting(found, eligible)))
+            excluded.append(Exclusion(name, series_count_issue(found, eligible)))
             continue
         series = eligible[0]
         notes += warnings_of(series, folder)
-        drawing = PngDrawing(masks, series, values) if masks else None
-        cases.append(SourceCase(name, name, SeriesScan(series), drawing, facts_of(series)))
-    if not cases and not left:
-        message = f"no folder {_SCANS} lies in the input"
+        labels = PngLabels(masks, series, values) if masks else None
+        cases.append(SourceCase(name, name, SeriesScan(series), labels, facts_of(series)))
+    if not cases and not excluded:
+        message = f"input= has no folder {_SCANS}"
         raise InputError(Issue("LS-IMP-002", message, "give the folder of the patients"))
-    return Found(tuple(cases), tuple(left), tuple(notes), tuple(rows))
+    return Found(tuple(cases), tuple(excluded), tuple(notes), tuple(rows))
 
 
 def _folders(root: Path) -> Iterator[Path]:
-    """Folders that hold a folder `DICOM_anon`; links are not followed."""
+    """Yield the folders with a subfolder `DICOM_anon`; links are not followed."""
     for folder, names, _ in os.walk(root):
         names[:] = sorted(name for name in names if not name.startswith("."))
         if _SCANS in names:
@@ -116,6 +118,6 @@ def _folders(root: Path) -> Iterator[Path]:
 
 
 def _natural(file: Path) -> tuple[tuple[int, str], ...]:
-    """Sorts `9` before `10`, whether or not numbers have leading zeros."""
+    """Return a sort key by which `9` is before `10`, with or without leading zeros."""
     parts = re.split(r"(\d+)", file.name)
     return tuple((int(part), "") if part.isdecimal() else (-1, part) for part in parts)

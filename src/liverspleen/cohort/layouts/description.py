@@ -1,4 +1,4 @@
-"""`dataset.json` of the Medical Segmentation Decathlon and of nnU-Net: data from outside, read with care."""
+"""`dataset.json` of the Medical Segmentation Decathlon and of nnU-Net; the content is not trusted."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _FILE = "dataset.json"
 
 @dataclass(frozen=True)
 class Description:
-    """What a `dataset.json` says: its content, and which voxel values it calls an organ."""
+    """Content of a `dataset.json`, and the organs of its voxel values."""
 
     content: Mapping[str, Any]
     names: Mapping[int, Structure]
@@ -24,21 +24,20 @@ class Description:
 
 
 def read_description(folder: Path) -> Description:
-    """The `dataset.json` in a folder; none of its text reaches an issue.
+    """Read the `dataset.json` of a folder; issues contain no text of the file.
 
     Raises:
-        InputError: LS-IMP-010 it is missing, broken, or its labels are not understood; LS-IMP-008 it has several
-            channels.
+        InputError: LS-IMP-010 it is missing or not valid; LS-IMP-008 it states several channels.
     """
     content = _content(folder)
     channels = content.get("channel_names", content.get("modality", {}))
     if not isinstance(channels, dict):
-        raise _broken("its channels are no table")
+        raise _invalid("channels are not a JSON object")
     if len(channels) > 1:
         message = f"images have {len(channels)} channels, expected one (CT)"
-        raise InputError(Issue("LS-IMP-008", message, "keep the CT channel alone"))
+        raise InputError(Issue("LS-IMP-008", message, "keep only the CT channel"))
     notes = [
-        Issue("LS-IMP-009", "the image channel is not called CT", "see that voxels are HU", severity="warning")
+        Issue("LS-IMP-009", "the image channel is not called CT", "check that voxels are in HU", severity="warning")
         for name in channels.values()
         if str(name).strip().upper() != "CT"
     ]
@@ -49,18 +48,18 @@ def _content(folder: Path) -> Mapping[str, Any]:
     try:
         content = json.loads((folder / _FILE).read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
-        raise _broken("there is none in the input", "give the folder that holds it") from None
+        raise _invalid("file is missing from the input", "give the folder that contains it") from None
     except (OSError, ValueError, RecursionError):
-        raise _broken("it cannot be read as JSON") from None
+        raise _invalid("file cannot be read as JSON") from None
     if not isinstance(content, dict):
-        raise _broken("it is no table")
+        raise _invalid("content is not a JSON object")
     return content
 
 
 def _names(labels: Any) -> Mapping[int, Structure]:
-    """Both spellings: {"1": "liver"} (MSD, nnU-Net v1) and {"liver": 1} or {"liver": [1, 2]} (nnU-Net v2)."""
+    """Read both forms: {"1": "liver"} (MSD, nnU-Net v1), and {"liver": 1} or {"liver": [1, 2]} (nnU-Net v2)."""
     if not isinstance(labels, dict):
-        raise _broken("its labels are no table")
+        raise _invalid("labels are not a JSON object")
     found: dict[int, Structure] = {}
     for first, second in labels.items():
         for name, value in _pairs(first, second):
@@ -68,7 +67,7 @@ def _names(labels: Any) -> Mapping[int, Structure]:
             if key not in ORGAN_KEYS:
                 continue
             if found.setdefault(value, organ(key)) is not organ(key):
-                raise _broken(f"value {value} is two organs")
+                raise _invalid(f"label value {value} is given to two organs")
     return found
 
 
@@ -79,8 +78,8 @@ def _pairs(first: str, second: Any) -> Iterator[tuple[str, int]]:
         for value in second if isinstance(second, list) else [second]:
             yield first, int(value)
     except (TypeError, ValueError):
-        raise _broken("a label value is no whole number") from None
+        raise _invalid("a label value is not a whole number") from None
 
 
-def _broken(message: str, hint: str = "correct it") -> InputError:
+def _invalid(message: str, hint: str = "correct the file") -> InputError:
     return InputError(Issue("LS-IMP-010", f"{_FILE}: {message}", hint))

@@ -1,4 +1,4 @@
-"""DICOM: every series below a folder, judged; one of each study taken, with label maps or segmentations."""
+"""DICOM: all series below a folder; one series of each study is selected, with label maps or DICOM segmentations."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from liverspleen.cohort.layouts.choice import Choice, choose
+from liverspleen.cohort.layouts.series_selection import Selection, select_series
 from liverspleen.cohort.layouts.source import (
-    Drawing,
+    Exclusion,
     Found,
-    Left,
-    NiftiDrawing,
+    LabelSource,
+    NiftiLabels,
     Request,
     SeriesRow,
     SourceCase,
     merged,
-    needed_meaning,
+    required_label_values,
 )
 from liverspleen.errors import InputError, Issue, Severity
 from liverspleen.imaging.dicom import (
@@ -42,35 +42,35 @@ class SeriesScan:
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """The files of the series."""
+        """Files of the series."""
         return self.series.files
 
     def read(self, case_id: str) -> CTVolume:
-        """The CT of the series."""
+        """Read the CT."""
         return read_series(self.series, case_id=case_id)
 
 
 @dataclass(frozen=True)
-class SegmentDrawing:
-    """DICOM segmentations of one series; `values` says what segment numbers mean, instead of their codes."""
+class SegmentLabels:
+    """DICOM segmentations of one series; `values` maps segment numbers to structures and replaces their codes."""
 
     segmentations: tuple[Segmentation, ...]
     values: Mapping[int, Structure] | None
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """Their files."""
+        """Files of the segmentations."""
         return tuple(segmentation.file for segmentation in self.segmentations)
 
     @property
     def covered(self) -> tuple[Structure, ...]:
-        """The structures that their segments mean."""
-        return organs({s.key for item in self.segmentations for s in _meant(item, self.values)})
+        """Structures that the segments stand for."""
+        return organs({s.key for item in self.segmentations for s in _structures(item, self.values)})
 
     def read(self, case_id: str, ct: CTVolume) -> LabelMap:
-        """The segments on the grid of the CT; Rejected (LS-IMP-023) where two structures meet in a voxel."""
+        """Read the segments on the grid of the CT; raises LS-IMP-023 if a voxel belongs to two structures."""
         parts = [
-            replace(read, covered=_meant(item, self.values))
+            replace(read, covered=_structures(item, self.values))
             for item in self.segmentations
             for read in [read_segmentation(item, ct.geometry, case_id=case_id, values=self.values)]
         ]
@@ -79,93 +79,98 @@ class SegmentDrawing:
 
 _SEGMENTATION = "LS-DCM-016"
 _EXPECTED = frozenset({"LS-DCM-002", "LS-DCM-003", "LS-DCM-004", _SEGMENTATION})
-"""No CT, localizer, derived, segmentation: left as a matter of course, not because something is wrong."""
+"""Not a CT, localizer, derived, segmentation: series that are excluded although nothing is wrong."""
 
-FOR_ALL = frozenset({"LS-IMP-003", "LS-IMP-004"})
-"""What concerns the request, not one case."""
+_REQUEST_CODES = frozenset({"LS-IMP-003", "LS-IMP-004"})
+"""Issues of the request, not of one case."""
 
 
 @dataclass(frozen=True)
 class _Labels:
-    """What `labels=` holds: NIfTI files are looked up by name, segmentations by the series they refer to."""
+    """Content of `labels=`: NIfTI files are found by name, segmentations by the series that they refer to."""
 
     path: Path | None
     segmentations: tuple[Segmentation, ...]
 
 
 def find(request: Request) -> Found:
-    """The series below the input; of each study the one that `choose` takes.
+    """Find the series below the input, and select one of each study by `select_series`.
 
     Raises:
-        InputError: LS-IMP-001 labels= is not there, or is one NIfTI file for several CT, LS-IMP-002 there is no DICOM
-            series, and what `needed_meaning` rejects.
+        InputError: LS-IMP-001 `labels=` does not exist, or is one NIfTI file for several CT scans, LS-IMP-002 there is
+            no DICOM series; as `required_label_values`.
     """
     found = find_series(request.input, minimum_slices=request.minimum_slices)
     if not found:
-        raise InputError(
-            Issue(
-                "LS-IMP-002",
-                "no DICOM series lies in the input",
-                "see that source= is right; links that lead out of it are not followed",
-            )
-        )
-    labels, unused = _labels(request, found)
+        hint = "check source=, and copy linked files into the folder: links out of it are not followed"
+        raise InputError(Issue("LS-IMP-002", "input= has no DICOM series", hint))
+    labels, label_notes = _labels(request, found)
     cases: list[SourceCase] = []
-    left: list[Left] = []
+    excluded: list[Exclusion] = []
     notes: list[Issue] = []
     rows: dict[Series, SeriesRow] = {}
-    for item in judged(found, request):
+    for item in series_decisions(found, request):
         issue = item.issue
         if issue is None:
             try:
-                drawing = _drawing(request, labels, item.series, item.name)
-                cases.append(item.case(drawing))
-                notes += warnings_of(item.series, item.place)
-                if drawing is None and request.labels is not None:
-                    message = "CT has no label map, neither by its name nor by its series"
-                    notes.append(
-                        Issue("LS-IMP-005", message, "add the missing label map", file=item.place, severity="warning")
-                    )
+                label_source = _label_source(request, labels, item.series, item.name)
             except InputError as error:
-                if error.issues[0].code in FOR_ALL:
+                if error.issues[0].code in _REQUEST_CODES:
                     raise
                 issue = error.issues[0]
+            else:
+                cases.append(item.case(label_source))
+                notes += warnings_of(item.series, item.folder)
+                if label_source is None and request.labels is not None:
+                    notes.append(_unlabelled(item.folder))
         if issue is not None and issue.severity == "error":
-            left.append(Left(item.name, issue))
-        rows[item.series] = series_row(item.series, key=_key(item.series), issue=issue, reason=item.why)
+            excluded.append(Exclusion(item.name, issue))
+        rows[item.series] = series_row(item.series, key=_key(item.series), issue=issue, reason=item.reason)
     if len(cases) > 1 and request.labels is not None and _nifti(request.labels, "") == request.labels:
-        message = f"labels= is one file, and {len(cases)} CT are taken"
+        message = f"labels= is one file for {len(cases)} CT scans, expected a folder"
         raise InputError(Issue("LS-IMP-001", message, "give the folder of the label maps"))
-    known = {series.series_uid for series in found if series.series_uid}
-    for drawn in labels.segmentations:
-        if drawn.series_uid not in known:
-            message = "the segmentation refers to no series of the input"
-            unused.append(Issue("LS-IMP-006", message, "add its CT", file=drawn.file, severity="warning"))
     if number := sum(bool(row.code) and row.code != _SEGMENTATION for row in rows.values()):
-        message = f"{number} of {len(found)} series are left, each with its reason in series.csv"
-        notes.append(Issue("LS-IMP-031", message, "look there if one is missed", severity="note"))
-    notes += links_left(request.input)
-    return Found(tuple(cases), tuple(left), (*notes, *unused), tuple(rows[series] for series in found))
+        message = f"{number} of {len(found)} series are excluded"
+        notes.append(Issue("LS-IMP-031", message, "see series.csv for the reason of each", severity="note"))
+    notes += [*link_warnings(request.input), *label_notes, *_unmatched(labels.segmentations, found)]
+    return Found(tuple(cases), tuple(excluded), tuple(notes), tuple(rows[series] for series in found))
+
+
+def _unlabelled(folder: Path) -> Issue:
+    message = "CT has no label map, neither by its name nor by its series"
+    return Issue("LS-IMP-005", message, "add the missing label map", file=folder, severity="warning")
+
+
+def _unmatched(segmentations: Sequence[Segmentation], found: Sequence[Series]) -> Iterator[Issue]:
+    known = {series.series_uid for series in found if series.series_uid}
+    for segmentation in segmentations:
+        if segmentation.series_uid not in known:
+            message = "segmentation refers to a series that is not in the input"
+            yield Issue("LS-IMP-006", message, "add its CT", file=segmentation.file, severity="warning")
 
 
 @dataclass(frozen=True)
-class Judged:
-    """A series, the name of its case and its folder; `issue` says why it is not taken, `why` why its study's one is."""
+class SeriesDecision:
+    """A series with the name and folder of its case.
+
+    `issue` is the reason why the series is excluded, None for a selected one; `reason` is why the series of its study
+    was selected.
+    """
 
     series: Series
     name: str
-    place: Path
+    folder: Path
     issue: Issue | None
-    why: str
+    reason: str
 
-    def case(self, drawing: Drawing | None = None) -> SourceCase:
-        """The case that the series is."""
+    def case(self, labels: LabelSource | None = None) -> SourceCase:
+        """Return the series as a case of the source."""
         series = self.series
         return SourceCase(
             name=self.name,
             patient=series.patient_key,
             scan=SeriesScan(series),
-            drawing=drawing,
+            labels=labels,
             facts=facts_of(series),
             key=_key(series),
             patient_from_header=bool(series.patient_id or series.study_uid),
@@ -173,28 +178,31 @@ class Judged:
         )
 
 
-def judged(found: Sequence[Series], request: Request) -> Iterator[Judged]:
-    """Every series found in a request's input, study by study, with what `choose` says of it."""
+def series_decisions(found: Sequence[Series], request: Request) -> Iterator[SeriesDecision]:
+    """Yield the decision about each series, study by study, as `select_series` makes it."""
     folders = {series: series.folder for series in found}
     for study in _studies(folders):
-        choice = choose({series: folders[series] for series in study if not series.exclusions}, request.named)
-        names = _names(choice.taken, folders)
+        selection = select_series(
+            {series: folders[series] for series in study if not series.exclusions}, request.covariate_rows
+        )
+        names = _names(selection.selected, folders)
         for series in study:
-            place = request.input / folders[series]
-            issue = _rejection(series, choice, place)
-            yield Judged(series, names.get(series, folders[series]), place, issue, choice.why)
+            folder = request.input / folders[series]
+            issue = _exclusion(series, selection, folder)
+            yield SeriesDecision(series, names.get(series, folders[series]), folder, issue, selection.reason)
 
 
-def links_left(root: Path) -> list[Issue]:
-    """The warning LS-IMP-033 if links below `root` are not followed."""
+def link_warnings(root: Path) -> list[Issue]:
+    """Return the warning LS-IMP-033 if links below `root` are not followed."""
     number = count_skipped_links(root)
-    message = f"{number} links lead to folders, out of the input or nowhere, and are not followed"
-    hint = "bring what they lead to if it is wanted"
+    links = "1 link is" if number == 1 else f"{number} links are"
+    message = f"{links} not followed, expected links to files inside the input"
+    hint = "copy the linked files into the input if they are needed"
     return [Issue("LS-IMP-033", message, hint, severity="warning")] if number else []
 
 
 def series_row(series: Series, *, key: str, issue: Issue | None = None, reason: str = "") -> SeriesRow:
-    """A line of `series.csv`; without an issue the series is taken."""
+    """Return a row of `series.csv`; a series without an issue is included."""
     spacing = series.geometry.spacing_mm if series.geometry else ()
     if issue is None and series.exclusions:
         code, reason = series.exclusions[0].code, "; ".join(item.message for item in series.exclusions)
@@ -213,7 +221,7 @@ def series_row(series: Series, *, key: str, issue: Issue | None = None, reason: 
 
 
 def facts_of(series: Series) -> dict[str, str]:
-    """Cells of `cohort.csv` that headers state."""
+    """Return the cells of `cohort.csv` that DICOM headers state."""
     thickness = series.slice_thickness_mm
     return {
         "sex": series.sex if series.sex in {"F", "M", "O"} else "",
@@ -223,59 +231,63 @@ def facts_of(series: Series) -> dict[str, str]:
     }
 
 
-def warnings_of(series: Series, place: Path) -> list[Issue]:
-    """What a reader should know of a series that is taken."""
+def warnings_of(series: Series, folder: Path) -> list[Issue]:
+    """Return the warnings about a selected series."""
     return [
-        Issue(warning.code, warning.message, "see that this is right", file=place, severity="warning")
+        Issue(warning.code, warning.message, "check that this is right", file=folder, severity="warning")
         for warning in series.warnings
     ]
 
 
-def wanting(found: Sequence[Series], eligible: Sequence[Series]) -> Issue:
-    """Why a folder that should hold one series gives no case."""
+def series_count_issue(found: Sequence[Series], eligible: Sequence[Series]) -> Issue:
+    """Return the reason why a folder does not contain exactly one eligible series."""
     if not found:
-        return Issue("LS-IMP-029", "the folder of the case holds no DICOM series", "add the series")
+        return Issue("LS-IMP-029", "folder of the case has no DICOM series", "add the series")
     if eligible:
-        return Issue("LS-IMP-014", f"{len(eligible)} series could be taken, expected one", "leave one in its folder")
+        message = f"folder has {len(eligible)} eligible series, expected one"
+        return Issue("LS-IMP-014", message, "keep one series in the folder")
     reason = found[0].exclusions[0]
     return Issue(reason.code, reason.message, "see series.csv")
 
 
-def _names(taken: Sequence[Series], folders: Mapping[Series, str]) -> dict[Series, str]:
-    """Names of the series that are taken: their folders, with their numbers where several lie in one."""
-    shared = Counter(folders[series] for series in taken)
+def _names(selected: Sequence[Series], folders: Mapping[Series, str]) -> dict[Series, str]:
+    """Return the names of selected series: their folders, with their numbers if a folder has several."""
+    shared = Counter(folders[series] for series in selected)
     return {
         series: f"{folders[series]}/{_number(series) or index}" if shared[folders[series]] > 1 else folders[series]
-        for index, series in enumerate(taken)
+        for index, series in enumerate(selected)
     }
 
 
 def _studies(folders: Mapping[Series, str]) -> Iterable[list[Series]]:
-    """The series of each study; the series of a folder that state none are a study of their own."""
+    """Return the series of each study; series of a folder that state no study count as one study."""
     groups: dict[tuple[str, str], list[Series]] = {}
     for series, folder in folders.items():
         groups.setdefault((series.study_uid, "" if series.study_uid else folder), []).append(series)
     return groups.values()
 
 
-def _rejection(series: Series, choice: Choice, folder: Path) -> Issue | None:
-    """Why a series of a study is not taken."""
+def _exclusion(series: Series, selection: Selection, folder: Path) -> Issue | None:
+    """Return the reason why a series of a study is excluded; None if it is selected."""
     if series.exclusions:
         reason = "; ".join(item.message for item in series.exclusions)
-        expected = choice.taken or series.exclusions[0].code in _EXPECTED
+        expected = selection.selected or series.exclusions[0].code in _EXPECTED
         severity: Severity = "note" if expected else "error"
         return Issue(series.exclusions[0].code, reason, "see series.csv", file=folder, severity=severity)
-    if series in choice.taken:
+    if series in selection.selected:
         return None
-    if choice.taken:
-        message = f"another series of the study is taken: {choice.why}"
-        hint = "name it in the covariates if it is wanted (column 'series')"
+    if selection.selected:
+        message = f"another series of the study is selected: {selection.reason}"
+        hint = "give this series in the column 'series' of the covariates if it should be used"
         return Issue("LS-IMP-015", message, hint, file=folder, severity="note")
-    return Issue("LS-IMP-014", choice.why, "name one in the covariates (column 'series')", file=folder)
+    return Issue("LS-IMP-014", selection.reason, "give one in the column 'series' of the covariates", file=folder)
 
 
 def _key(series: Series) -> str:
-    """What the id is derived from: the UID stays when files move. Parts that were set apart are other series."""
+    """Return the text that the id is derived from: the UID, which does not change when files move.
+
+    The excluded part of a series has the UID of the series, so the code of its reason is appended.
+    """
     return f"{series.series_key} {series.exclusions[0].code}" if series.exclusions else series.series_key
 
 
@@ -285,57 +297,56 @@ def _number(series: Series) -> str:
 
 
 def _labels(request: Request, found: Sequence[Series]) -> tuple[_Labels, list[Issue]]:
-    """Label maps of the cases; without `labels=`, the segmentations in the input are told, not read."""
+    """Return the content of `labels=`; without it, a note about the segmentations in the input."""
     if request.labels is None:
         number = sum(
             len(series.files) for series in found if any(item.code == _SEGMENTATION for item in series.exclusions)
         )
-        message = f"{number} DICOM segmentations lie in the input and are left"
-        hint = Issue("LS-IMP-019", message, "name their folder by labels= if they are wanted", severity="note")
-        return _Labels(None, ()), [hint] if number else []
+        segmentations = "1 DICOM segmentation is" if number == 1 else f"{number} DICOM segmentations are"
+        message = f"{segmentations} not read, because labels= is not given"
+        note = Issue("LS-IMP-019", message, "give their folder as labels= if they should be read", severity="note")
+        return _Labels(None, ()), [note] if number else []
     if not request.labels.exists():
-        raise InputError(Issue("LS-IMP-001", "labels= is neither a folder nor a file", "correct the path"))
+        raise InputError(Issue("LS-IMP-001", "labels= does not exist, expected a folder or a file", "correct the path"))
     folder = request.labels if request.labels.is_dir() else request.labels.parent
-    drawn = find_segmentations(folder)
+    found_segmentations = find_segmentations(folder)
     if request.labels.is_file():
-        drawn = tuple(item for item in drawn if item.file == request.labels)
-    return _Labels(request.labels, drawn), []
+        found_segmentations = tuple(item for item in found_segmentations if item.file == request.labels)
+    return _Labels(request.labels, found_segmentations), []
 
 
-def _drawing(request: Request, labels: _Labels, series: Series, name: str) -> Drawing | None:
+def _label_source(request: Request, labels: _Labels, series: Series, name: str) -> LabelSource | None:
     if labels.path is None:
         return None
-    drawn = tuple(s for s in labels.segmentations if s.series_uid and s.series_uid == series.series_uid)
+    own = tuple(s for s in labels.segmentations if s.series_uid and s.series_uid == series.series_uid)
     file = _nifti(labels.path, name)
-    if file is not None and drawn:
-        message = "both a NIfTI file and a DICOM segmentation are its labels"
+    if file is not None and own:
+        message = "case has a NIfTI label map and a DICOM segmentation, expected one of them"
         raise InputError(Issue("LS-IMP-007", message, "keep one", file=file))
     if file is not None:
-        return NiftiDrawing(file, needed_meaning(request, None))
+        return NiftiLabels(file, required_label_values(request, None))
     values = None if request.meaning is None or request.meaning.by_name else request.meaning.values
-    if bad := next((item for item in drawn if item.exclusions), None):
-        raise InputError(
-            Issue(bad.exclusions[0].code, bad.exclusions[0].message, "correct the segmentation", file=bad.file)
-        )
-    named = tuple(item for item in drawn if _meant(item, values))
-    if drawn and not named:
-        message = f"no segment of its segmentation is coded as {listed('or')}"
-        raise InputError(
-            Issue("LS-IMP-025", message, "say by label_values= what segment numbers mean", file=drawn[0].file)
-        )
-    return SegmentDrawing(named, values) if named else None
+    if invalid := next((item for item in own if item.exclusions), None):
+        reason = invalid.exclusions[0]
+        raise InputError(Issue(reason.code, reason.message, "correct the segmentation", file=invalid.file))
+    usable = tuple(item for item in own if _structures(item, values))
+    if own and not usable:
+        message = f"no segment of the segmentation is coded as {listed('or')}"
+        hint = "give the meaning of segment numbers by label_values="
+        raise InputError(Issue("LS-IMP-025", message, hint, file=own[0].file))
+    return SegmentLabels(usable, values) if usable else None
 
 
 def _nifti(labels: Path, name: str) -> Path | None:
-    """The label map of a case: `<name>` below the folder of labels, or `<last part of the name>` in it."""
+    """Return the label map of a case: `<name>` below the folder of labels, or `<last part of the name>` in it."""
     if labels.is_file():
         return labels if labels.name.endswith(SUFFIXES) else None
-    places = [labels / f"{stem}{suffix}" for stem in dict.fromkeys((name, Path(name).name)) for suffix in SUFFIXES]
-    return next((place for place in places if place.is_file()), None)
+    files = [labels / f"{stem}{suffix}" for stem in dict.fromkeys((name, Path(name).name)) for suffix in SUFFIXES]
+    return next((file for file in files if file.is_file()), None)
 
 
-def _meant(segmentation: Segmentation, values: Mapping[int, Structure] | None) -> tuple[Structure, ...]:
-    """The structures that segments mean; by `values` those of the segment numbers it names."""
+def _structures(segmentation: Segmentation, values: Mapping[int, Structure] | None) -> tuple[Structure, ...]:
+    """Return the structures of the segments, by their codes or, if given, by `values`."""
     meanings = (
         segmentation.segments.values() if values is None else [values.get(number) for number in segmentation.segments]
     )

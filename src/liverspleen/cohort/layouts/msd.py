@@ -9,13 +9,13 @@ from typing import Any
 from liverspleen.cohort.layouts.description import read_description
 from liverspleen.cohort.layouts.source import (
     TEST,
+    Exclusion,
     Found,
-    Left,
-    NiftiDrawing,
+    NiftiLabels,
     NiftiScan,
     Request,
     SourceCase,
-    needed_meaning,
+    required_label_values,
 )
 from liverspleen.cohort.vocabulary import DEVELOPMENT
 from liverspleen.errors import InputError, Issue
@@ -23,38 +23,39 @@ from liverspleen.imaging.nifti import strip_suffix
 
 
 def find(request: Request) -> Found:
-    """The cases that `dataset.json` lists: `training` for development, `test` (images alone) as a test set.
+    """Find the cases that `dataset.json` lists: `training` (development) and `test` (test set, images only).
 
     Raises:
-        InputError: LS-IMP-002 it lists none, LS-IMP-010 its lists are broken, and what `read_description` and
-            `needed_meaning` reject.
+        InputError: LS-IMP-002 it lists no case, LS-IMP-010 its lists are not valid; as `read_description` and
+            `required_label_values`.
     """
     description = read_description(request.input)
     training, test = description.content.get("training") or [], description.content.get("test") or []
     if not isinstance(training, list) or not isinstance(test, list):
-        raise InputError(Issue("LS-IMP-010", "dataset.json: its cases are no lists", "correct it"))
+        message = "dataset.json: 'training' or 'test' is not a list"
+        raise InputError(Issue("LS-IMP-010", message, "correct the file"))
     if not training and not test:
-        raise InputError(Issue("LS-IMP-002", "dataset.json lists no case", "see that source= is the right layout"))
-    values = needed_meaning(request, description.names) if training else None
+        raise InputError(Issue("LS-IMP-002", "dataset.json lists no case", "check that source= is the right layout"))
+    values = required_label_values(request, description.names) if training else None
     cases: list[SourceCase] = []
-    left: list[Left] = []
+    excluded: list[Exclusion] = []
     for number, entry in enumerate([*training, *test]):
         trains = number < len(training)
         image = _entry(request.input, entry.get("image") if isinstance(entry, dict) else entry)
         label = _entry(request.input, entry.get("label")) if trains and isinstance(entry, dict) else None
         name = (strip_suffix(image.name) if image else None) or f"entry {number + 1}"
         if image is None or (trains and label is None):
-            message = "dataset.json: an entry is no file inside the input, or names no label"
-            left.append(Left(name, Issue("LS-IMP-012", message, "correct the entry")))
+            message = "dataset.json: an entry is not a file inside the input, or has no label"
+            excluded.append(Exclusion(name, Issue("LS-IMP-012", message, "correct the entry")))
             continue
-        drawing = NiftiDrawing(label, values) if label else None
+        labels = NiftiLabels(label, values) if label else None
         facts = {"dataset": DEVELOPMENT if trains else TEST}
-        cases.append(SourceCase(name, name, NiftiScan(image), drawing, facts))
-    return Found(tuple(cases), tuple(left), description.notes)
+        cases.append(SourceCase(name, name, NiftiScan(image), labels, facts))
+    return Found(tuple(cases), tuple(excluded), description.notes)
 
 
 def _entry(root: Path, entry: Any) -> Path | None:
-    """The file that an entry such as `./imagesTr/a.nii.gz` names; None if it is none inside the root."""
+    """Return the file of an entry such as `./imagesTr/a.nii.gz`; None if it is not a NIfTI path inside the root."""
     if not isinstance(entry, str) or "\0" in entry or strip_suffix(PurePosixPath(entry).name) is None:
         return None
     file = root / PurePosixPath(entry)

@@ -1,18 +1,18 @@
-"""A folder of CT in NIfTI, and a folder of label maps of the same names, or as `liverspleen predict` names them."""
+"""NIfTI: a folder of CT scans, and a folder of label maps with the same names or those of `liverspleen predict`."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from liverspleen.cohort.layouts.source import (
+    Exclusion,
     Found,
-    Left,
-    NiftiDrawing,
+    NiftiLabels,
     NiftiScan,
     Request,
     SourceCase,
     label_map_files,
-    needed_meaning,
+    required_label_values,
 )
 from liverspleen.cohort.layouts.source import nifti_files as files_in
 from liverspleen.errors import InputError, Issue
@@ -20,24 +20,24 @@ from liverspleen.imaging.nifti import strip_suffix
 
 
 def find(request: Request) -> Found:
-    """The CT in `images/` of the input, else in the input itself; the input may be a single file too.
+    """Find the CT scans in `images/` of the input, or else in the input itself, which may be a single file.
 
     Raises:
-        InputError: LS-IMP-002 there is no CT, LS-IMP-001 labels= is not there, and what `needed_meaning` rejects.
+        InputError: LS-IMP-002 there is no CT, LS-IMP-001 `labels=` does not exist; as `required_label_values`.
     """
-    scans, left = _scans(request.input)
-    drawings, twice = _drawings(request, scans)
-    values = needed_meaning(request, None) if drawings else None
+    scans, excluded = _scans(request.input)
+    labels, several = _label_maps(request, scans)
+    values = required_label_values(request, None) if labels else None
     cases = tuple(
-        SourceCase(name, name, NiftiScan(file), NiftiDrawing(drawings[name], values) if name in drawings else None)
+        SourceCase(name, name, NiftiScan(file), NiftiLabels(labels[name], values) if name in labels else None)
         for name, file in scans.items()
     )
-    if not cases and not left:
-        raise InputError(Issue("LS-IMP-002", "no .nii.gz or .nii lies in the input", "give the folder of the images"))
-    return Found(cases, (*left, *twice), tuple(_notes(request, scans, drawings)))
+    if not cases and not excluded:
+        raise InputError(Issue("LS-IMP-002", "input= has no .nii.gz or .nii file", "give the folder of the images"))
+    return Found(cases, (*excluded, *several), tuple(_notes(request, scans, labels)))
 
 
-def _scans(source: Path) -> tuple[dict[str, Path], tuple[Left, ...]]:
+def _scans(source: Path) -> tuple[dict[str, Path], tuple[Exclusion, ...]]:
     if source.is_file():
         name = strip_suffix(source.name)
         return ({name: source} if name else {}), ()
@@ -45,7 +45,7 @@ def _scans(source: Path) -> tuple[dict[str, Path], tuple[Left, ...]]:
     return files_in(folder if folder.is_dir() else source)
 
 
-def _drawings(request: Request, scans: dict[str, Path]) -> tuple[dict[str, Path], tuple[Left, ...]]:
+def _label_maps(request: Request, scans: dict[str, Path]) -> tuple[dict[str, Path], tuple[Exclusion, ...]]:
     labels = request.labels
     if labels is None:
         return {}, ()
@@ -53,27 +53,23 @@ def _drawings(request: Request, scans: dict[str, Path]) -> tuple[dict[str, Path]
         return label_map_files(labels, scans)
     if labels.is_file() and len(scans) == 1:
         return dict.fromkeys(scans, labels), ()
-    message = "labels= is neither a folder nor, for a single CT, a file"
+    message = "labels= is not a folder, expected a folder, or a file if there is a single CT"
     raise InputError(Issue("LS-IMP-001", message, "correct the path"))
 
 
-def _notes(request: Request, scans: dict[str, Path], drawings: dict[str, Path]) -> list[Issue]:
+def _notes(request: Request, scans: dict[str, Path], labels: dict[str, Path]) -> list[Issue]:
+    message = "label map has no CT of the same name"
     notes = [
-        Issue("LS-IMP-006", "label map has no CT of its name", "rename it", file=drawings[name], severity="warning")
-        for name in sorted(set(drawings) - set(scans))
+        Issue("LS-IMP-006", message, "rename the label map", file=labels[name], severity="warning")
+        for name in sorted(set(labels) - set(scans))
     ]
     if request.labels is not None:
+        message = "CT has no label map of the same name"
         notes += [
-            Issue(
-                "LS-IMP-005",
-                "CT has no label map of its name",
-                "add the missing label map",
-                file=scans[name],
-                severity="warning",
-            )
-            for name in sorted(set(scans) - set(drawings))
+            Issue("LS-IMP-005", message, "add the missing label map", file=scans[name], severity="warning")
+            for name in sorted(set(scans) - set(labels))
         ]
     elif (request.input / "labels").is_dir():
-        message = "the input has a folder 'labels', which is not read without labels="
-        notes.append(Issue("LS-IMP-026", message, "name it by labels= if it is wanted", severity="note"))
+        message = "folder 'labels' of the input is not read, because labels= is not given"
+        notes.append(Issue("LS-IMP-026", message, "give it as labels= if it should be read", severity="note"))
     return notes

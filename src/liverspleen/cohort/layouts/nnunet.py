@@ -8,14 +8,14 @@ from pathlib import Path
 from liverspleen.cohort.layouts.description import read_description
 from liverspleen.cohort.layouts.source import (
     TEST,
+    Exclusion,
     Found,
-    Left,
-    NiftiDrawing,
+    NiftiLabels,
     NiftiScan,
     Request,
     SourceCase,
-    needed_meaning,
     nifti_files,
+    required_label_values,
 )
 from liverspleen.cohort.vocabulary import DEVELOPMENT
 from liverspleen.errors import InputError, Issue
@@ -26,67 +26,62 @@ _FOLDERS = (("imagesTr", "labelsTr", DEVELOPMENT), ("imagesTs", "labelsTs", TEST
 
 
 def find(request: Request) -> Found:
-    """The cases of `imagesTr` for development, those of `imagesTs` as a test set.
+    """Find the cases of `imagesTr` (development) and of `imagesTs` (test set).
 
     Raises:
-        InputError: LS-IMP-002 there is no image, LS-IMP-035 images are not NIfTI, and what `read_description` and
-            `needed_meaning` reject.
+        InputError: LS-IMP-002 there is no image, LS-IMP-035 images are not NIfTI; as `read_description` and
+            `required_label_values`.
     """
     description = read_description(request.input)
     if description.content.get("file_ending", SUFFIXES[0]) not in SUFFIXES:
         raise InputError(
-            Issue("LS-IMP-035", "dataset.json states images in another format than NIfTI", "convert them to .nii.gz")
+            Issue("LS-IMP-035", "dataset.json states a format other than NIfTI", "convert the images to .nii.gz")
         )
     cases: list[SourceCase] = []
-    left: list[Left] = []
+    excluded: list[Exclusion] = []
     notes = list(description.notes)
     for images, labels, dataset in _FOLDERS:
-        scans, faulty = _scans(request.input / images)
-        drawings, twice = _files(request.input / labels)
-        values = needed_meaning(request, description.names) if drawings else None
-        left += [*faulty, *twice]
+        scans, unusable_scans = _scans(request.input / images)
+        label_maps, several = _files(request.input / labels)
+        values = required_label_values(request, description.names) if label_maps else None
+        excluded += [*unusable_scans, *several]
         for name, file in scans.items():
-            if dataset == DEVELOPMENT and drawings and name not in drawings:
-                left.append(
-                    Left(name, Issue("LS-IMP-005", "CT has no label map", "add the missing label map", file=file))
-                )
+            if dataset == DEVELOPMENT and label_maps and name not in label_maps:
+                issue = Issue("LS-IMP-005", "CT has no label map", "add the missing label map", file=file)
+                excluded.append(Exclusion(name, issue))
                 continue
-            drawing = NiftiDrawing(drawings[name], values) if name in drawings else None
-            cases.append(SourceCase(name, name, NiftiScan(file), drawing, {"dataset": dataset}))
+            source = NiftiLabels(label_maps[name], values) if name in label_maps else None
+            cases.append(SourceCase(name, name, NiftiScan(file), source, {"dataset": dataset}))
+        message = "label map has no CT of the same name"
         notes += [
-            Issue(
-                "LS-IMP-006",
-                "label map has no CT of its name",
-                "add the missing CT",
-                file=drawings[name],
-                severity="warning",
-            )
-            for name in sorted(set(drawings) - set(scans) - {item.name for item in left})
+            Issue("LS-IMP-006", message, "add the missing CT", file=label_maps[name], severity="warning")
+            for name in sorted(set(label_maps) - set(scans) - {item.name for item in excluded})
         ]
-    if not cases and not left:
-        raise InputError(Issue("LS-IMP-002", "no image lies in imagesTr or imagesTs", "give the dataset's folder"))
-    return Found(tuple(cases), tuple(left), tuple(notes))
+    if not cases and not excluded:
+        raise InputError(Issue("LS-IMP-002", "no image in imagesTr or imagesTs", "give the folder of the dataset"))
+    return Found(tuple(cases), tuple(excluded), tuple(notes))
 
 
-def _scans(folder: Path) -> tuple[dict[str, Path], list[Left]]:
-    """By case: the file of channel 0; cases with another channel, or files without one, are left."""
-    files, twice = _files(folder)
-    left = list(twice)
+def _scans(folder: Path) -> tuple[dict[str, Path], list[Exclusion]]:
+    """Return the file of channel 0 by case; cases with other channels and files without one are excluded."""
+    files, same_name = _files(folder)
+    excluded = list(same_name)
     found: dict[str, Path] = {}
     several: set[str] = set()
     for name, file in files.items():
         match = _CHANNEL.fullmatch(name)
         if match is None:
-            message = "the file name has no channel number, expected _0000 at its end"
-            left.append(Left(name, Issue("LS-IMP-034", message, "rename the file", file=file)))
+            message = "file name has no channel number, expected _0000 at the end"
+            excluded.append(Exclusion(name, Issue("LS-IMP-034", message, "rename the file", file=file)))
         elif match["channel"] == "0000":
             found[match["case"]] = file
         elif match["case"] not in several:
             several.add(match["case"])
-            message = "case has further channels, expected one (CT)"
-            left.append(Left(match["case"], Issue("LS-IMP-008", message, "keep the CT channel alone", file=file)))
-    return {name: file for name, file in found.items() if name not in several}, left
+            message = "case has several channels, expected one (CT)"
+            issue = Issue("LS-IMP-008", message, "keep only the CT channel", file=file)
+            excluded.append(Exclusion(match["case"], issue))
+    return {name: file for name, file in found.items() if name not in several}, excluded
 
 
-def _files(folder: Path) -> tuple[dict[str, Path], tuple[Left, ...]]:
+def _files(folder: Path) -> tuple[dict[str, Path], tuple[Exclusion, ...]]:
     return nifti_files(folder) if folder.is_dir() else ({}, ())

@@ -1,4 +1,4 @@
-"""A case as it lies in a source: how its CT and label map are read, and what the source says about it."""
+"""Cases of a source: how CT and label map are read, and what the source states about them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from liverspleen.imaging.volume import CTVolume, LabelMap
 from liverspleen.organs import Structure, listed, organs
 
 TEST = "test"
-"""Stands in `facts["dataset"]` for a case of a layout's test folder; the cohort's vocabulary says what word it gets."""
+"""Value of `facts["dataset"]` for a case of a layout's test folder; the import replaces it by the cohort's test set."""
 
 
 class Scan(Protocol):
@@ -25,32 +25,33 @@ class Scan(Protocol):
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """Every file it is read from."""
+        """All files that the CT is read from."""
 
     def read(self, case_id: str) -> CTVolume:
-        """The CT; Rejected if it cannot be read."""
+        """Read the CT; raises InputError if it cannot be read."""
 
 
-class Drawing(Protocol):
+class LabelSource(Protocol):
     """A label map in a source."""
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """Every file it is read from."""
+        """All files that the label map is read from."""
 
     @property
     def covered(self) -> tuple[Structure, ...]:
-        """The structures that it can show."""
+        """Structures that the label map can show."""
 
     def read(self, case_id: str, ct: CTVolume) -> LabelMap:
-        """The label map, on whatever grid it has; Rejected if it cannot be read."""
+        """Read the label map on its own grid; raises InputError if it cannot be read."""
 
 
 @dataclass(frozen=True)
 class Meaning:
-    """What the voxel values of a source's label maps mean.
+    """Meaning of the voxel values in the label maps of a source.
 
-    Our own values if `values` is None; with `by_name` what the source itself calls them.
+    `values` maps voxel values to structures; None means the values of liverspleen. With `by_name` the source gives the
+    structures.
     """
 
     values: Mapping[int, Structure] | None = None
@@ -59,30 +60,31 @@ class Meaning:
 
 @dataclass(frozen=True)
 class Request:
-    """What is to be looked for, and where; `meaning` is None if nothing was said about label values.
+    """Paths and settings of an import.
 
-    `named` are the rows of the covariates, for layouts in which they choose among several series.
+    `meaning` is None if no label values are given. `covariate_rows` are the rows of the covariates; the DICOM layout
+    uses them to select among several series.
     """
 
     input: Path
     labels: Path | None = None
     meaning: Meaning | None = None
     minimum_slices: int = 5
-    named: tuple[Mapping[str, str], ...] = ()
+    covariate_rows: tuple[Mapping[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
 class SourceCase:
     """One CT examination of a source.
 
-    `name` and `patient` are the source's own words. `key` is what the case's id is derived from: the name, or something
-    that stays when files move. `facts` are cells of `cohort.csv`.
+    `name` and `patient` are as in the source. The id of the case is derived from `key`, or from `name` if `key` is
+    empty; a key does not change when files move. `facts` are cells of `cohort.csv`.
     """
 
     name: str
     patient: str
     scan: Scan
-    drawing: Drawing | None = None
+    labels: LabelSource | None = None
     facts: Mapping[str, str] = field(default_factory=dict)
     key: str = ""
     patient_from_header: bool = False
@@ -90,8 +92,8 @@ class SourceCase:
 
 
 @dataclass(frozen=True)
-class Left:
-    """Something in a source that is not taken, and why; `name` as in `SourceCase`."""
+class Exclusion:
+    """A case of a source that is not imported, with the reason; `name` as in `SourceCase`."""
 
     name: str
     issue: Issue
@@ -99,7 +101,7 @@ class Left:
 
 @dataclass(frozen=True)
 class SeriesRow:
-    """A DICOM series as `series.csv` tells it; `key` links it to the case that was made of it."""
+    """A DICOM series as listed in `series.csv`; `key` is that of the case made from it."""
 
     key: str
     code: str
@@ -113,10 +115,10 @@ class SeriesRow:
 
 @dataclass(frozen=True)
 class Found:
-    """What a source holds. `notes` concern it as a whole."""
+    """Content of a source; `notes` are issues of the source as a whole."""
 
     cases: tuple[SourceCase, ...]
-    left: tuple[Left, ...] = ()
+    excluded: tuple[Exclusion, ...] = ()
     notes: tuple[Issue, ...] = ()
     series: tuple[SeriesRow, ...] = ()
 
@@ -129,16 +131,16 @@ class NiftiScan:
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """That file."""
+        """The NIfTI file."""
         return (self.file,)
 
     def read(self, case_id: str) -> CTVolume:
-        """The CT in it."""
+        """Read the CT."""
         return read_ct(self.file, case_id=case_id)
 
 
 @dataclass(frozen=True)
-class NiftiDrawing:
+class NiftiLabels:
     """A label map in one NIfTI file; `values` as for `read_label_map`."""
 
     file: Path
@@ -146,76 +148,81 @@ class NiftiDrawing:
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """That file."""
+        """The NIfTI file."""
         return (self.file,)
 
     @property
     def covered(self) -> tuple[Structure, ...]:
-        """The structures that its values mean."""
+        """Structures that the voxel values stand for."""
         return covered_structures(self.values)
 
     def read(self, case_id: str, ct: CTVolume) -> LabelMap:
-        """The label map in it."""
+        """Read the label map."""
         return read_label_map(self.file, case_id=case_id, values=self.values)
 
 
-def nifti_files(folder: Path) -> tuple[dict[str, Path], tuple[Left, ...]]:
-    """The NIfTI files that lie in a folder itself by name without suffix; those that share a name are left."""
+def nifti_files(folder: Path) -> tuple[dict[str, Path], tuple[Exclusion, ...]]:
+    """Return the NIfTI files of a folder by name without suffix; files with the same name are excluded.
+
+    Subfolders are not read.
+    """
     found: dict[str, list[Path]] = {}
     for file in sorted(folder.iterdir()):
         name = strip_suffix(file.name)
-        if name and not file.name.startswith(".") and file.is_file():  # archives made on a Mac hold ._ files
+        if name and not file.name.startswith(".") and file.is_file():  # archives of macOS contain ._ files
             found.setdefault(name, []).append(file)
     return _single(found)
 
 
-def label_map_files(folder: Path, known: Collection[str]) -> tuple[dict[str, Path], tuple[Left, ...]]:
-    """The label maps that lie in a folder itself by case, named as `label_files` tells; of two for one case none."""
+def label_map_files(folder: Path, known: Collection[str]) -> tuple[dict[str, Path], tuple[Exclusion, ...]]:
+    """Return the label maps of a folder by case, as `label_files` does; a case with several files is excluded."""
     found = label_files(folder, known)
     return _single({name: [file for file in files if file.is_file()] for name, files in found.items()})
 
 
-def _single(found: Mapping[str, Sequence[Path]]) -> tuple[dict[str, Path], tuple[Left, ...]]:
-    left = [
-        Left(name, Issue("LS-IMP-007", f"{len(files)} files are one case's", "keep one of them", file=files[0]))
+def _single(found: Mapping[str, Sequence[Path]]) -> tuple[dict[str, Path], tuple[Exclusion, ...]]:
+    excluded = [
+        Exclusion(name, Issue("LS-IMP-007", f"case has {len(files)} files, expected one", "keep one", file=files[0]))
         for name, files in found.items()
         if len(files) > 1
     ]
-    return {name: files[0] for name, files in found.items() if len(files) == 1}, tuple(left)
+    return {name: files[0] for name, files in found.items() if len(files) == 1}, tuple(excluded)
 
 
-def needed_meaning(request: Request, names: Mapping[int, Structure] | None) -> Mapping[int, Structure] | None:
-    """What label values mean, as for `read_label_map`; `names` is what the source calls them (None: it has no names).
+def required_label_values(request: Request, names: Mapping[int, Structure] | None) -> Mapping[int, Structure] | None:
+    """Return the meaning of label values, as for `read_label_map`.
+
+    `names` is the meaning that the source states; None if the source states none.
 
     Raises:
-        InputError: LS-IMP-003 nothing was said about them, LS-IMP-004 they are to be named by the source, which does
-            not name an organ.
+        InputError: LS-IMP-003 the request gives no label values, LS-IMP-004 it requires those of the source, and the
+            source has no label of an organ.
     """
     if request.meaning is None:
-        message = "there are label maps, and nothing says what their values mean"
+        message = "the source has label maps, but the meaning of their values is not given"
         given = "names, " if names else ""
         hint = f"give label_values= ({given}a preset such as totalsegmentator, or {{1: liver, 2: spleen}})"
         raise InputError(Issue("LS-IMP-003", message, hint))
     if not request.meaning.by_name:
         return request.meaning.values
     if not names:
-        message = f"label_values=names, but this source does not name {listed('or')}"
+        message = f"label_values=names, but the source has no label named {listed('or')}"
         raise InputError(Issue("LS-IMP-004", message, "give label_values= as a preset or a map"))
     return names
 
 
 def merged(parts: list[LabelMap], case_id: str) -> LabelMap:
-    """One label map of several on one grid.
+    """Merge label maps on the same grid into one.
 
     Raises:
         InputError: LS-IMP-023 a voxel belongs to two structures.
     """
     labels = np.zeros_like(parts[0].labels)
     for part in parts:
-        drawn = part.labels > 0
-        if both := int(np.count_nonzero(drawn & (labels > 0) & (labels != part.labels))):
-            message = f"{both} voxels are drawn as two structures"
+        labelled = part.labels > 0
+        if both := int(np.count_nonzero(labelled & (labels > 0) & (labels != part.labels))):
+            message = f"{both} voxels are labelled as two structures"
             raise InputError(Issue("LS-IMP-023", message, "correct the masks", case_id))
-        labels[drawn] = part.labels[drawn]
+        labels[labelled] = part.labels[labelled]
     covered = {structure.key for part in parts for structure in part.covered}
     return LabelMap(labels, parts[0].geometry, organs(covered))

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from liverspleen.cohort.layouts.source import Found, Left, NiftiScan, Request, SourceCase, merged
+from liverspleen.cohort.layouts.source import Exclusion, Found, NiftiScan, Request, SourceCase, merged
 from liverspleen.errors import InputError, Issue
 from liverspleen.imaging.geometry import same_grid
 from liverspleen.imaging.nifti import read_label_map
@@ -19,91 +19,82 @@ _SEX = {"m": "M", "f": "F"}
 
 
 @dataclass(frozen=True)
-class MaskDrawing:
-    """Binary masks, a file for each structure."""
+class MaskLabels:
+    """Binary masks, one file per structure."""
 
     masks: tuple[tuple[Structure, Path], ...]
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """The files of all masks."""
+        """Files of all masks."""
         return tuple(file for _, file in self.masks)
 
     @property
     def covered(self) -> tuple[Structure, ...]:
-        """The structures that have a mask."""
+        """Structures that have a mask."""
         return tuple(structure for structure, _ in self.masks)
 
     def read(self, case_id: str, ct: CTVolume) -> LabelMap:
-        """The masks as one label map.
-
-        Raises:
-            InputError: LS-IMP-023 masks overlap, LS-IMP-027 they are not binary, LS-IMP-028 they are on different
-                grids.
-        """
+        """Read the masks as one label map; raises as `read_masks`."""
         return read_masks(self.masks, case_id)
 
 
 def read_masks(masks: Sequence[tuple[Structure, Path]], case_id: str) -> LabelMap:
-    """Binary masks, a file for each structure, as one label map; it covers the structures that have a mask.
+    """Read binary masks, one file per structure, as one label map that covers the structures with a mask.
 
     Raises:
-        InputError: LS-IMP-023 masks overlap, LS-IMP-027 they are not binary, LS-IMP-028 they are on different grids.
+        InputError: LS-IMP-023 masks overlap, LS-IMP-027 a mask is not binary, LS-IMP-028 grids differ.
     """
     parts: list[LabelMap] = []
     for structure, file in masks:
-        # every value of a byte, so that one beside 0 and 1 is seen; those beyond are no masks' either
+        # read with all values of a byte, so that values other than 0 and 1 are found
         mask = read_label_map(file, case_id=case_id)
         if mask.labels.max(initial=0) > 1:
-            message = "mask has values beside 0 and 1"
-            raise InputError(Issue("LS-IMP-027", message, "see that it is a binary mask", case_id, file))
+            message = f"mask has the value {mask.labels.max()}, expected 0 and 1 only"
+            raise InputError(Issue("LS-IMP-027", message, "give a binary mask of one organ", case_id, file))
         part = LabelMap(mask.labels * structure.value, mask.geometry, (structure,))
         if parts and not same_grid(parts[0].geometry, part.geometry):
-            message = "masks of the case are on different grids"
-            raise InputError(Issue("LS-IMP-028", message, "resample them to their CT", case_id, file))
+            message = "masks of the case are on different grids, expected one grid"
+            raise InputError(Issue("LS-IMP-028", message, "resample the masks to their CT", case_id, file))
         parts.append(part)
     return merged(parts, case_id)
 
 
 def find(request: Request) -> Found:
-    """The folders of the input that hold `ct.nii.gz`, with the masks of the organs in `segmentations/`.
+    """Find the folders of the input with a `ct.nii.gz`, and the masks of organs in their `segmentations/`.
 
-    Sex and age come from `meta.csv` if it is there.
+    Sex and age are from `meta.csv` if it exists.
 
     Raises:
-        InputError: LS-IMP-002 no folder holds a CT, LS-LAB-024 label values are given, though masks have names.
+        InputError: LS-IMP-002 no folder has a CT, LS-LAB-024 label values are given, but masks are named by organ.
     """
     if request.meaning is not None and not request.meaning.by_name:
-        message = "label values are given, but the file names of the masks name the organs"
+        message = "label values are given, but the file names of the masks give the organs"
         raise InputError(Issue("LS-LAB-024", message, "remove label_values="))
     facts = _facts(request.input / "meta.csv")
     cases: list[SourceCase] = []
-    left: list[Left] = []
+    excluded: list[Exclusion] = []
     notes: list[Issue] = []
     for folder in sorted(path for path in request.input.iterdir() if path.is_dir() and not path.name.startswith(".")):
         scan = folder / "ct.nii.gz"
         if not scan.is_file():
-            left.append(
-                Left(
-                    folder.name,
-                    Issue("LS-IMP-029", "the folder of the case holds no ct.nii.gz", "add the file", file=folder),
-                )
-            )
+            issue = Issue("LS-IMP-029", "folder of the case has no ct.nii.gz", "add the file", file=folder)
+            excluded.append(Exclusion(folder.name, issue))
             continue
         masks = tuple((organ, folder / "segmentations" / f"{organ.key}.nii.gz") for organ in ORGANS)
         masks = tuple((organ, file) for organ, file in masks if file.is_file())
         if not masks and (folder / "segmentations").is_dir():
-            message = f"no mask of {listed('or')}"
+            message = f"case has no mask of {listed('or')}"
             notes.append(Issue("LS-IMP-005", message, "add the missing label map", file=folder, severity="warning"))
-        drawing = MaskDrawing(masks) if masks else None
-        cases.append(SourceCase(folder.name, folder.name, NiftiScan(scan), drawing, facts.get(folder.name, {})))
+        labels = MaskLabels(masks) if masks else None
+        cases.append(SourceCase(folder.name, folder.name, NiftiScan(scan), labels, facts.get(folder.name, {})))
     if not cases:
-        raise InputError(Issue("LS-IMP-002", "no folder of the input holds a ct.nii.gz", "give the dataset's folder"))
-    return Found(tuple(cases), tuple(left), tuple(notes))
+        raise InputError(Issue("LS-IMP-002", "no folder of input= has a ct.nii.gz", "give the folder of the dataset"))
+    return Found(tuple(cases), tuple(excluded), tuple(notes))
 
 
 def _facts(file: Path) -> dict[str, Mapping[str, str]]:
-    """Sex and age by image_id; what is neither is left out."""
+    """Return sex and age by image_id; an invalid value is empty."""
     try:
         rows = list(csv.DictReader(io.StringIO(file.read_text(encoding="utf-8-sig"), newline=""), delimiter=";"))
     except (OSError, UnicodeDecodeError, csv.Error):
