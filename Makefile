@@ -1,10 +1,10 @@
-# `make demo` and `make test` each bring a machine with Python and make to a finished result.
+# The environment is created by the first target that needs it: `make demo` and `make test` start from Python and make.
 PYTHON ?= python3
 DATA ?= ../shared/data
 BIN := .venv/bin
 READY := .venv/.ready
 WORKERS ?= auto  # processes that run tests; 0 for none but pytest itself
-# One thread per worker: threads that wait for each other cost more than they bring.
+# One thread per worker: more threads than cores are slower.
 PYTEST := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 .DEFAULT_GOAL := help
@@ -18,13 +18,13 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,onnx,slurm,wandb]'
 	@touch $@
 
-demo: $(READY)  ## the whole way on procedural CT: train, predict, measure, report (outputs/demo)
+demo: $(READY)  ## the full pipeline on procedural CT: train, predict, measure, report (outputs/demo)
 	$(BIN)/liverspleen demo output=outputs/demo
 
 paper: $(READY)  ## the paper's tables from cases made to its numbers, published against reproduced (outputs/paper)
 	$(BIN)/python experiments/kjr2020/run.py output=outputs/paper
 
-real: $(READY)  ## the same way on real CT; DATA=folder with a cohort.csv (outputs/real_ct)
+real: $(READY)  ## the full pipeline on real CT; DATA=folder with a cohort.csv (outputs/real_ct)
 	$(BIN)/python experiments/real_ct/run.py data=$(DATA) output=outputs/real_ct
 
 test: $(READY)  ## the tests that need neither a GPU nor real data nor much time

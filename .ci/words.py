@@ -1,4 +1,4 @@
-"""List the words of words.toml in the tracked files, one line per place; exit code 1 if there is one."""
+"""List the unused words in the tracked files, one line per place; exit code 1 if there is one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Locks on files between processes: a lock ends with the processes that hold it, however they end."""
+"""Locks on files between processes; a lock ends with the processes that hold it, also if they are killed."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-# `filelock.FileLock` locks a path and closes its descriptor in other processes. A trial of a sweep hands its lock to
-# the training that it starts, so descriptors are locked here.
+# `filelock.FileLock` locks a path and closes its descriptor in other processes. A training inherits
+# the lock of its trial from the worker of a sweep, so descriptors are locked here.
 from filelock import lock_descriptor
 
 
 def try_lock(file: Path) -> int | None:
-    """The descriptor of a locked file, or None if another process, or another descriptor here, holds the lock.
+    """Return the descriptor of the locked file, or None if another process, or another descriptor here, holds the lock.
 
     The file is created if necessary and remains. The lock is free when the descriptor is closed here and in every
     process that inherited it.
@@ -49,7 +49,7 @@ def exclusive(file: Path) -> Iterator[None]:
 
 
 def held(file: Path) -> bool:
-    """Whether a process holds the lock."""
+    """Return whether a process holds the lock."""
     if not file.exists():
         return False
     descriptor = try_lock(file)

@@ -42,11 +42,11 @@ _UNREADABLE = (
     struct.error,
     zlib.error,
 )
-"""What zipfile raises for bytes that are no valid archive."""
+"""Errors that zipfile raises for invalid archives."""
 
 
 class UnsafeArchiveError(Exception):
-    """An archive that is not read: the reason, a message without names, and the name of the entry if there is one."""
+    """An archive that is rejected: the reason, a message without names, and the name of the entry if there is one."""
 
     def __init__(self, reason: Reason, message: str, name: str = "") -> None:
         super().__init__(message)
@@ -103,7 +103,7 @@ def open_archive(file: Path, limits: Limits) -> Iterator[tuple[zipfile.ZipFile, 
             with zipfile.ZipFile(handle) as archive:
                 yield archive, _checked(archive, handle, limits)
     except _UNREADABLE as error:
-        raise UnsafeArchiveError("damaged", f"archive is damaged, or no zip ({type(error).__name__})") from None
+        raise UnsafeArchiveError("damaged", f"damaged, or not a zip archive ({type(error).__name__})") from None
 
 
 def blocks(file: Path, offset: int, size: int) -> Iterator[bytes]:

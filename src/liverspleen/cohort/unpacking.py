@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from liverspleen.errors import InputError, Issue
+from liverspleen.errors import InputError, Issue, counted
 from liverspleen.imaging.dicom.header import is_marked
 from liverspleen.imaging.nifti import strip_suffix
 from liverspleen.zip_archive import Entry, Limits, UnsafeArchiveError, open_archive
@@ -44,10 +44,10 @@ _BLOCK = 1 << 20
 
 @dataclass(frozen=True)
 class Unpacked:
-    """What lies in an archive, under names of our own.
+    """Unpacked content of an archive, under generated names.
 
-    `nifti` has the name in the archive of each file called `.nii.gz` or `.nii`, wherever it lies there. The DICOM files
-    are below `dicom`, in one folder for each of the archive's; `folders` has its name there, `.` for the top.
+    `nifti` gives the name in the archive of each `.nii.gz` or `.nii` file. The DICOM files are below `dicom`, in one
+    folder per folder of the archive; `folders` gives the name there, `.` for the top.
     """
 
     nifti: dict[Path, PurePosixPath]
@@ -58,7 +58,7 @@ class Unpacked:
 
 @contextmanager
 def temporary_folder() -> Iterator[Path]:
-    """A folder for its owner alone that is gone afterwards, also after Ctrl-C and a polite kill (SIGTERM).
+    """Create a folder that only its owner can read, and remove it afterwards, also after Ctrl-C and SIGTERM.
 
     Raises:
         InputError: LS-SCN-007 none can be made.
@@ -94,7 +94,9 @@ def unpack(archive: Path, folder: Path) -> Unpacked:
         if error.filename is None or Path(error.filename) != archive:  # the temporary folder
             raise InputError(_no_space(why)) from error
         message = f"archive cannot be read ({why})"
-        raise InputError(Issue(DAMAGED, message, "make it a readable file", file=archive)) from error
+        raise InputError(
+            Issue(DAMAGED, message, "copy the archive again, or correct its permissions", file=archive)
+        ) from error
 
 
 def _shown(entries: Iterable[Entry]) -> list[Entry]:
@@ -131,13 +133,13 @@ def _written(opened: zipfile.ZipFile, entries: Sequence[Entry], archive: Path, f
             folders[safe] = place
             (dicom / safe).mkdir(exist_ok=True)
             _copy(first, stream, dicom / safe / f"{number:06d}")
-    message = f"{nested} archives within it are not opened"
-    note = Issue(NESTED, message, "unpack it if they hold scans", file=archive, severity="note")
+    message = f"{counted(nested, 'archive')} inside the archive: not opened"
+    note = Issue(NESTED, message, "unpack them if they contain scans", file=archive, severity="note")
     return Unpacked(nifti, dicom, folders, (note,) if nested else ())
 
 
 def _copy(first: bytes, stream: IO[bytes], target: Path) -> None:
-    """To the end of the entry, where zipfile compares checksums; it gives no more bytes than the entry states."""
+    """Copy until the end of the entry, where zipfile compares checksums; it returns at most the stated bytes."""
     with target.open("xb") as file:
         file.write(first)
         shutil.copyfileobj(stream, file, _BLOCK)
@@ -150,7 +152,7 @@ def _no_space(why: str) -> Issue:
 
 @contextmanager
 def _end_at_sigterm() -> Iterator[None]:
-    """Turn SIGTERM, as schedulers send it, into an exit that cleans up; only where nobody else handles it."""
+    """Turn SIGTERM, as schedulers send it, into an exit that cleans up, unless another handler is installed."""
     here = threading.current_thread() is threading.main_thread()
     if not here or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
         yield

@@ -1,6 +1,6 @@
-"""Folders of the slice cache: under their names only when complete; incomplete ones of killed processes are removed.
+"""Folders of the slice cache: they get their names when complete; incomplete ones of killed processes are removed.
 
-A process that uses the cache holds the lock of a file of its own there. Locks end with their process, however it ends.
+Each process that uses the cache holds the lock of its own file there. A lock ends with its process, also after a kill.
 On a file system that cannot lock (NFS without its lock service), nothing that another process may use is removed:
 incomplete folders are removed by hand.
 """
@@ -18,7 +18,7 @@ from liverspleen.locks import exclusive, try_lock
 from liverspleen.storage import sync
 
 ABOUT = "case.json"
-"""File of every folder that says what it holds."""
+"""File that describes the content of each folder."""
 
 PART = ".part-"
 """How names begin that are not final, those of `storage.complete_file` too."""

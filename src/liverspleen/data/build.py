@@ -64,7 +64,7 @@ class _Task:
     tested: bool = False
 
     def found(self) -> CachedCase | str | tuple[Issue, ...] | None:
-        """What the cache has of the case, or why that cannot be determined."""
+        """Return the stored case or hash, None if there is none, or the issues if this cannot be determined."""
         try:
             if self.tested:
                 return noted_voxels(self.case, self.cache)
@@ -73,7 +73,7 @@ class _Task:
             return error.issues
 
     def bytes(self) -> tuple[int, int]:
-        """Bytes of the arrays, which are in memory all at once, and of the files; 0 if a header cannot be read."""
+        """Return the bytes of the arrays, which are in memory together, and of the files; 0 for an unreadable header."""
         from liverspleen.data.resampling import resampled_matrix
         from liverspleen.imaging.nifti import read_layout
 
@@ -121,7 +121,7 @@ def build_cache(
         pixel_mm: pixel size to resample to; None: the CT's own.
         workers: maximum number of processes; 0: one per core. Fewer run if their memory does not suffice.
         name: of the progress bar.
-        say: receives one line about processes and memory; None: nothing is said and no progress is shown.
+        say: receives one line about processes and memory; None: no output and no progress bar.
 
     Raises:
         InputError: LS-FMT-001 the folder holds cases of another format; LS-STO-002 the disk is too small for the
@@ -166,10 +166,10 @@ def build_sides(
     name: str = "cache",
     say: Callable[[str], None] | None = None,
 ) -> CachedSides:
-    """Training and validation cases of a split in the slice cache; cases that are missing there are stored first.
+    """Return the training and validation cases of a split from the slice cache; missing cases are stored first.
 
     Raises:
-        InputError: as `build_cache`; a patient or a CT is where it must not be (`reject_leaks`).
+        InputError: as `build_cache`; a patient or a CT is on two sides (`reject_leaks`).
     """
     cache = Path(cache)
     cache.mkdir(parents=True, exist_ok=True)
@@ -187,25 +187,25 @@ def build_sides(
 
 
 def _here(tasks: Sequence[_Task], say: Callable[[str], None] | None) -> Iterator[tuple[_Task, Any]]:
-    """Each task with its result, done by this process."""
+    """Yield each task with its result, done by this process."""
     if tasks and say is not None:
         say(f"{counted(len(tasks), 'case')} to read: 1 process")
     yield from ((task, task.done()) for task in tasks)
 
 
 def _measured(task: _Task) -> tuple[CachedCase | str | tuple[Issue, ...], int]:
-    """The result of the task, and the peak memory of this process."""
+    """Return the result of the task, and the peak memory of this process."""
     return task.done(), peak_bytes()
 
 
 def _in_processes(
     tasks: Mapping[_Task, tuple[int, int]], most: int, available: int, say: Callable[[str], None] | None
 ) -> Iterator[tuple[_Task, Any]]:
-    """Each task with its result, done by other processes; `tasks` maps to what `_Task.bytes` gives.
+    """Yield each task with its result, done by other processes; the values of `tasks` are those of `_Task.bytes`.
 
     The largest task runs alone: its peak memory decides how many of at most `most` processes fit into `available`
-    bytes. If a process is killed nevertheless, half as many go on; a task whose process is killed while no other runs
-    is an issue.
+    bytes. If a process is killed nevertheless, half as many continue. A task whose process is killed while no other
+    runs is an issue.
     """
     queue = deque(sorted(tasks, key=lambda task: tasks[task], reverse=True))
     peak, count = 0, 1
@@ -235,7 +235,7 @@ def _issues(results: dict[_Task, Any]) -> list[Issue]:
 
 
 def _no_memory(task: _Task, needed: int, available: int) -> Issue:
-    message = f"the case takes at least {needed / 1e6:.0f} MB of memory, {available / 1e6:.0f} MB are available"
+    message = f"the case needs at least {needed / 1e6:.0f} MB of memory, {available / 1e6:.0f} MB are available"
     hint = "use a machine with more memory, or crop the image"
     return Issue(_NO_MEMORY, message, hint, task.case.case_id, task.case.image)
 

@@ -11,7 +11,7 @@ _UNKNOWN_PEAK_BYTES = 2 << 30
 
 
 def available_bytes(system: Path = Path("/")) -> int:
-    """Memory that is available without swapping, within the limits of this process's control groups, less a reserve.
+    """Return the memory available without swapping, within the control groups of this process, minus a reserve.
 
     Without /proc (not Linux): half of the machine's memory.
     """
@@ -25,7 +25,7 @@ def available_bytes(system: Path = Path("/")) -> int:
 
 
 def _group_bytes(system: Path) -> list[int]:
-    """Free memory of each control group above this process; its inactive page cache counts as free."""
+    """Return the free memory of each control group of this process; inactive page cache counts as free."""
     try:
         groups = (system / "proc/self/cgroup").read_text().splitlines()
     except OSError:
@@ -49,7 +49,7 @@ def _group_bytes(system: Path) -> list[int]:
 
 
 def peak_bytes() -> int:
-    """Largest resident memory of this process so far; 2 GiB without /proc (not Linux).
+    """Return the largest resident memory of this process so far; 2 GiB without /proc (not Linux).
 
     The value of getrusage is not used: it begins with the memory of the process that started this one.
     """
