@@ -73,7 +73,7 @@ class _Task:
             return error.issues
 
     def bytes(self) -> tuple[int, int]:
-        """Return the bytes of the arrays, which are in memory together, and of the files; 0 for an unreadable header."""
+        """Return the bytes of the arrays, which are in memory together, and of the files; 0 if unreadable."""
         from liverspleen.data.resampling import resampled_matrix
         from liverspleen.imaging.nifti import read_layout
 
