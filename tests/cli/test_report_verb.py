@@ -41,7 +41,7 @@ def measured(box_cohort: Callable[..., Path], tmp_path: Path) -> dict[str, str]:
 
 def report(measured: dict[str, str], *names: str, **changed: str) -> int:
     overrides = {name: measured[name] for name in ("measurements", "output", *names)} | changed
-    return main(["report", *(f"{name}={value}" for name, value in words.items())])
+    return main(["report", *(f"{name}={value}" for name, value in overrides.items())])
 
 
 def test_measurements_suffice_and_missing_tables_are_listed(

@@ -286,10 +286,10 @@ def _omission(table: str, vocabulary: Vocabulary) -> str:
 def _tables_with_numbers(made: Sequence[Cell], vocabulary: Vocabulary) -> tuple[tuple[Cell, ...], list[Note]]:
     """Return the cells of the tables that contain a number, and notes on the other tables."""
     included = {cell.address.table for cell in made if cell.n}
-    hint = "add such rows to the measurements if you need the table"
+    hint = "add the missing rows to the measurements if you need the table"
     notes = [Note("LS-REP-030", _omission(table, vocabulary), hint) for table in TABLES if table not in included]
     others = dict.fromkeys(cell.address.table for cell in made if cell.address.table not in {*included, *TABLES})
     if others:
-        message = f"additional tables without a number are not included: {', '.join(others)}"
-        notes.append(Note("LS-REP-031", message, "add the rows to the measurements if you need these tables"))
+        message = f"additional tables without a defined value are not included: {', '.join(others)}"
+        notes.append(Note("LS-REP-031", message, "add the missing rows to the measurements if you need these tables"))
     return tuple(cell for cell in made if cell.address.table in included), notes

@@ -75,7 +75,7 @@ def _flow(flow: Flow, vocabulary: Vocabulary) -> Picture:
 
 def _flow_caption(flow: Flow) -> str:
     text = "The patients and CT scans are counted from the cohort."
-    return text if flow.exclusions is None else f"{text} The exclusions come from the file of exclusions."
+    return text if flow.exclusions is None else f"{text} The exclusions are those of the exclusions file."
 
 
 def _patients_and_scans(part: Flow | Branch) -> str:
