@@ -86,7 +86,7 @@ def page_of(folder: Path) -> tuple[str, Page]:
 
 
 # measurements without surface metrics have no table `surfaces`
-BEYOND = (
+ADDITIONAL = (
     *("means", "limits_percent", "limits_absolute", "limits_log", "advice", "limit_intervals", "subgroups", "sites"),
     *("rc_methods", "rc_readers", "equivalence", "reliability"),
 )
@@ -95,7 +95,7 @@ BEYOND = (
 def test_a_report_has_its_tables_figures_numbers_and_page(written: Path) -> None:
     tables = {
         f"tables/{name}.{form}"
-        for name in ("table2", "table3", "table4", "reproducibility", *BEYOND)
+        for name in ("table2", "table3", "table4", "reproducibility", *ADDITIONAL)
         for form in ("csv", "md", "tex")
     } | {"tables/tables.tex", "tables/tables.docx"}
     figures = {

@@ -71,7 +71,7 @@ def reported(folder: Path, rows: list[Measurement]) -> StatisticalReport:
 
 @pytest.fixture(scope="module")
 def report(study: list[Measurement], tmp_path_factory: pytest.TempPathFactory) -> StatisticalReport:
-    return reported(tmp_path_factory.mktemp("beyond"), study)
+    return reported(tmp_path_factory.mktemp("additional"), study)
 
 
 def cell(report: StatisticalReport, table: str, row: str, column: str) -> Cell:
@@ -83,9 +83,9 @@ def values(study: list[Measurement], name: str, **where: str) -> list[float]:
 
 
 def test_all_tables_follow_those_of_the_paper(report: StatisticalReport) -> None:
-    assert {layout.name for layout in layouts(report) if layout.part == "beyond"} == TABLES
+    assert {layout.name for layout in layouts(report) if layout.part == "additional"} == TABLES
     parts = [layout.part for layout in layouts(report)]
-    assert parts == sorted(parts, key=["paper", "beyond"].index)
+    assert parts == sorted(parts, key=["paper", "additional"].index)
 
 
 def test_means_have_t_and_bca_intervals_over_patients(report: StatisticalReport, study: list[Measurement]) -> None:

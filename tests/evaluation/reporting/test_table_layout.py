@@ -21,13 +21,18 @@ def report_of(*cells: Cell) -> StatisticalReport:
 
 def test_a_table_is_added_by_one_entry(monkeypatch: pytest.MonkeyPatch) -> None:
     form = TableForm(
-        "bias", "Bias of {reader} against {reference}", "Note.", {"liver": "Liver"}, {"ci": "95 % CI"}, part="beyond"
+        "bias",
+        "Bias of {reader} against {reference}",
+        "Note.",
+        {"liver": "Liver"},
+        {"ci": "95 % CI"},
+        part="additional",
     )
     monkeypatch.setitem(FORMS, "bias", form)
     first, second = layouts(
         report_of(cell("bias", "liver", "ci"), cell("bias", "gut", "n"), cell("table2", "p", "liver"))
     )
-    assert (first.name, second.name, second.part) == ("table2", "bias", "beyond")
+    assert (first.name, second.name, second.part) == ("table2", "bias", "additional")
     assert second.title == "Bias of dla against manual"
     assert second.columns == (("ci", "95 % CI"), ("n", "n"))
     assert [(row, label, [c is None for c in cells]) for row, label, cells in second.rows] == [

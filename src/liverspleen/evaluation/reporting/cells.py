@@ -158,7 +158,7 @@ def loa_cell(address: Address, result: BlandAltman, cases: Sequence[str]) -> Cel
         n=result.n,
         method=result.method,
         reason=result.reason,
-        **entered(cases, result.positions),
+        **included(cases, result.positions),
     )
 
 
@@ -173,7 +173,7 @@ def bias_p_cell(address: Address, result: BlandAltman, cases: Sequence[str]) -> 
         n=result.n,
         method="two-sided one-sample t-test of percent differences against zero",
         reason=result.reason,
-        **entered(cases, result.positions),
+        **included(cases, result.positions),
     )
 
 
@@ -250,7 +250,7 @@ def defined(scores: Mapping[str, float]) -> dict[str, tuple[str, ...]]:
     }
 
 
-def entered(cases: Sequence[str], positions: Sequence[int]) -> dict[str, tuple[str, ...]]:
+def included(cases: Sequence[str], positions: Sequence[int]) -> dict[str, tuple[str, ...]]:
     """Return the cases at these positions as `rows`, the others as `excluded`."""
     inside = set(positions)
     return {

@@ -278,7 +278,7 @@ def _omission(table: str, vocabulary: Vocabulary) -> str:
         "table2": "Table 2 is not included: no CT scan has a DSS of the reader against its reference",
         "table3": "Table 3 is not included: no CT scan has volumes by the reader and its reference",
         "table4": f"Table 4 is not included: no {sites} CT scan has a DSS or volumes by both readers",
-        "reproducibility": f"the table of reproducibility is not included: no patient has volumes of two CT scans, "
+        "reproducibility": "the table of reproducibility is not included: no patient has volumes of two CT scans "
         f"from the sites {pair}",
     }[table]
 

@@ -25,8 +25,8 @@ _ROW_LABELS: Final = {
     **{f"loa_{key}": f"{label}, 95 % LOA (%)" for key, label in INDEX_LABELS.items()},
 }
 
-Part = Literal["paper", "beyond"]
-PARTS: Final[dict[Part, str]] = {"paper": "Tables", "beyond": "Additional tables"}
+Part = Literal["paper", "additional"]
+PARTS: Final[dict[Part, str]] = {"paper": "Tables", "additional": "Additional tables"}
 """The parts of a report and their headings."""
 
 
@@ -67,7 +67,7 @@ _LIMITS_FOOTNOTE: Final = (
     "Heteroscedasticity: slope of the absolute residuals against the means of both readers. d_z: mean of the "
     "differences divided by their SD."
 )
-_BEYOND: Final = (
+_ADDITIONAL: Final = (
     TableForm(
         "means",
         "Mean DSS and NSD of {reader} against {reference} with 95 % confidence intervals",
@@ -75,7 +75,7 @@ _BEYOND: Final = (
         "over patients). DSS: Dice similarity score; NSD: normalised surface dice.",
         rows={**_SUBJECTS, "dss": "DSS", "nsd": "NSD"},
         columns=_ORGANS,
-        part="beyond",
+        part="additional",
         by_condition=True,
     ),
     TableForm(
@@ -85,7 +85,7 @@ _BEYOND: Final = (
         "normalised surface dice. HD95 and ASSD are undefined if one of the masks is empty.",
         rows={**_SUBJECTS, "hd95": "HD95 (mm)", "assd": "ASSD (mm)", "nsd": "NSD"},
         columns=_ORGANS,
-        part="beyond",
+        part="additional",
         by_condition=True,
     ),
     *(
@@ -95,7 +95,7 @@ _BEYOND: Final = (
             _LIMITS_FOOTNOTE,
             rows=_SUBJECTS,
             columns=_LIMITS,
-            part="beyond",
+            part="additional",
             by_condition=True,
         )
         for scale, title in (
@@ -110,7 +110,7 @@ _BEYOND: Final = (
         "The advice follows from the checks with a p value below 0.05, over all CT scans of Table 3.",
         rows={**INDEX_LABELS, "percent": "percent", "absolute": "absolute", "log": "log"},
         columns={"advice": "Advice"},
-        part="beyond",
+        part="additional",
     ),
     TableForm(
         "limit_intervals",
@@ -125,7 +125,7 @@ _BEYOND: Final = (
             "mover": "MOVER",
         },
         columns={"lower": "Lower limit (95 % CI)", "upper": "Upper limit (95 % CI)"},
-        part="beyond",
+        part="additional",
     ),
     TableForm(
         "subgroups",
@@ -143,7 +143,7 @@ _BEYOND: Final = (
             "eta_squared_h": "η²_H",
             "shift": "Shift",
         },
-        part="beyond",
+        part="additional",
     ),
     TableForm(
         "sites",
@@ -153,7 +153,7 @@ _BEYOND: Final = (
         "n is the number of patients.",
         rows=SCORE_LABELS,
         columns={"p": "p value", "rank_biserial": "r", "shift": "Shift (95 % CI)", "d_z": "d_z"},
-        part="beyond",
+        part="additional",
     ),
     TableForm(
         "rc_methods",
@@ -167,7 +167,7 @@ _BEYOND: Final = (
             "wsd": "within-subject SD / mean",
             "bias_removed": "shift between the two CT scans removed",
         },
-        part="beyond",
+        part="additional",
     ),
     TableForm(
         "rc_readers",
@@ -176,7 +176,7 @@ _BEYOND: Final = (
         "permutation test within patients. n is the number of patients.",
         rows=INDEX_LABELS,
         columns={"ratio": "wCV ratio (95 % CI)", "p": "p value"},
-        part="beyond",
+        part="additional",
     ),
     TableForm(
         "equivalence",
@@ -193,7 +193,7 @@ _BEYOND: Final = (
             "verdict": "Equivalence within ± 5 %",
             "smallest": "Smallest margin, %",
         },
-        part="beyond",
+        part="additional",
     ),
     TableForm(
         "reliability",
@@ -203,7 +203,7 @@ _BEYOND: Final = (
         "readers, a second row has the ICC of all readers.",
         rows={**INDEX_LABELS, "everyone": "all readers"},
         columns={"icc_a1": "ICC(A,1)", "icc_c1": "ICC(C,1)", "ccc": "CCC"},
-        part="beyond",
+        part="additional",
     ),
 )
 
@@ -278,7 +278,7 @@ FORMS: Final = {
             "the number of patients.",
             rows=_ROW_LABELS,
         ),
-        *_BEYOND,
+        *_ADDITIONAL,
     )
 }
 """All tables that a report can contain, by name, in the order of the report."""

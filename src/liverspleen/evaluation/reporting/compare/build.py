@@ -152,12 +152,12 @@ def _excluded_cases(quantities: Mapping[str, Quantity], readers: Readers) -> Ite
     """Yield a note for each set of excluded cases, with the quantities that lack these cases."""
     all_readers = f"{', '.join(readers.names)} and {readers.reference}"
     hint = "measure these cases with all readers to include them"
-    lacking: dict[tuple[str, ...], list[str]] = {}
+    quantities_by_excluded: dict[tuple[str, ...], list[str]] = {}
     for name, found in quantities.items():
         inside = set(found.common)
         if excluded := tuple(case for case in found.cases if case not in inside):
-            lacking.setdefault(excluded, []).append(name)
-    for excluded, names in lacking.items():
+            quantities_by_excluded.setdefault(excluded, []).append(name)
+    for excluded, names in quantities_by_excluded.items():
         found = quantities[names[0]]
         if not found.common:
             message = f"{', '.join(names)} not compared: no CT scan has values of {all_readers}"

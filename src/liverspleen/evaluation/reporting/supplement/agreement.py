@@ -10,7 +10,7 @@ import numpy as np
 
 from liverspleen.evaluation.measurements.readings import INDICES
 from liverspleen.evaluation.reporting import formatting
-from liverspleen.evaluation.reporting.cells import Address, Cell, bounds, entered
+from liverspleen.evaluation.reporting.cells import Address, Cell, bounds, included
 from liverspleen.evaluation.reporting.results import Cases, ReportResults
 from liverspleen.evaluation.reporting.supplement.build import number_cell, p_cell, split
 from liverspleen.evaluation.statistics.assumptions import ScaleChecks
@@ -45,7 +45,7 @@ def limits(results: ReportResults, scale: Scale) -> Iterator[Cell]:
         for row, cases in results.groups.total_and_conditions.items():
             result = results.agreement(cases, index, scale)
             address = f"{index}:{row}"
-            sample: dict[str, Any] = {"n": result.n, **entered(cases, result.positions)}
+            sample: dict[str, Any] = {"n": result.n, **included(cases, result.positions)}
             for column, value, interval, interval_method in bias_and_limits(result):
                 shown = None if value is None else transform(value)
                 ci = None if interval is None else Interval(transform(interval.lower), transform(interval.upper))
@@ -108,7 +108,7 @@ def advice(results: ReportResults) -> Iterator[Cell]:
                 n=result.n,
                 method="follows from p < 0.05 of the checks of this scale over all cases",
                 reason=None,
-                **entered(cases, result.positions),
+                **included(cases, result.positions),
             )
 
 
@@ -132,7 +132,7 @@ def limit_intervals(results: ReportResults) -> Iterator[Cell]:
                     n=result.n,
                     method=f"{result.method}; interval: {description}",
                     reason=result.reason,
-                    **entered(cases, result.positions),
+                    **included(cases, result.positions),
                 )
 
 
@@ -142,7 +142,7 @@ def equivalence(results: ReportResults) -> Iterator[Cell]:
     for index in INDICES:
         result = tost(*results.volumes(cases, index), margin=MARGIN_PCT, scale="percent")
         positions = results.agreement(cases, index).positions
-        sample: dict[str, Any] = {"n": result.n, **entered(cases, positions)}
+        sample: dict[str, Any] = {"n": result.n, **included(cases, positions)}
         yield Cell(
             Address("equivalence", index, "bias"),
             values={"bias": result.bias, **bounds("ci90", result.bias_ci)},
