@@ -13,14 +13,20 @@ from liverspleen.cli.main import main
 
 @pytest.fixture
 def measured(box_cohort: Callable[..., Path], tmp_path: Path) -> dict[str, str]:
-    """Words for `report`: a cohort of two development and two test cases, its references measured as predictions."""
+    """Inputs of `report`: a cohort of two development and two test cases, its references measured as predictions."""
     cohort = box_cohort(dataset=["development", "development", "test1", "test1"])
     labels = tmp_path / "labels"
     labels.mkdir()
     for number in (2, 3):
         (labels / f"c{number}.nii.gz").write_bytes((cohort.parent / f"c{number}_label.nii.gz").read_bytes())
-    words = [f"labels={labels}", f"cohort={cohort}", "datasets=[test1]", f"output={tmp_path / 'measure'}", "workers=1"]
-    assert main(["measure", *words]) == 0
+    overrides = [
+        f"labels={labels}",
+        f"cohort={cohort}",
+        "datasets=[test1]",
+        f"output={tmp_path / 'measure'}",
+        "workers=1",
+    ]
+    assert main(["measure", *overrides]) == 0
     assert main(["split", f"cohort={cohort}", f"output={tmp_path / 'split'}"]) == 0
     (tmp_path / "exclusions, patients.csv").write_text("reason,count\nassessed,9\nno portal venous phase,5\n")
     return {
@@ -34,15 +40,15 @@ def measured(box_cohort: Callable[..., Path], tmp_path: Path) -> dict[str, str]:
 
 
 def report(measured: dict[str, str], *names: str, **changed: str) -> int:
-    words = {name: measured[name] for name in ("measurements", "output", *names)} | changed
-    return main(["report", *(f"{name}={value}" for name, value in words.items())])
+    overrides = {name: measured[name] for name in ("measurements", "output", *names)} | changed
+    return main(["report", *(f"{name}={value}" for name, value in overrides.items())])
 
 
 def test_measurements_suffice_and_missing_tables_are_listed(
     measured: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert report(measured) == 0
-    assert "LS-REP-040: Table 1 and Figures 1 and 3 are left out" in capsys.readouterr().err
+    assert "LS-REP-040: Table 1 and Figures 1 and 3 are not included" in capsys.readouterr().err
 
 
 def test_the_cohort_its_split_and_exclusions_make_table_1_and_the_figures(

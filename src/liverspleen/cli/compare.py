@@ -48,7 +48,7 @@ def _lines(comparison: ReaderComparison) -> Iterator[str]:
     yield f"compare: {', '.join(comparison.readers)} against {comparison.reference}, {scans} of {patients}"
     for table, title in (
         ("score_differences", "DSS"),
-        ("error_differences_percent", "size of the volume error, %"),
+        ("error_differences_percent", "absolute volume error, %"),
     ):
         for row, cells in comparison.table(table).items():
             index, _, pair = row.partition(":")

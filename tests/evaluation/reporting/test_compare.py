@@ -1,4 +1,4 @@
-"""Readers on the same cases: paired tests as in R 4.2.2, one set of cases, every case that is left out named."""
+"""Readers on the same cases: paired tests as in R 4.2.2, one set of cases, all excluded cases listed."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ FIELDS = ("case_id", "patient_id", "dataset", "condition", "structure", "reader"
 
 @pytest.fixture
 def table(tmp_path: Path) -> Callable[..., Measurements]:
-    """A function that writes the example for some readers, without some (reader, case), and reads it."""
+    """A function that writes the example for some readers, except for some (reader, case), and reads it."""
     numbers = itertools.count()
 
     def made(
@@ -115,7 +115,7 @@ def test_swapping_readers_negates_every_difference(table: Callable[..., Measurem
     )
 
 
-def test_a_case_that_one_reader_lacks_is_left_out_for_all_and_named(table: Callable[..., Measurements]) -> None:
+def test_a_case_that_one_reader_lacks_is_excluded_for_all_and_listed(table: Callable[..., Measurements]) -> None:
     found = compare_readers(table("a", "b", "c", without={("b", 2), ("c", 5)}))
     for row in found.table("score_differences").values():
         assert (row["p"].n, row["p"].excluded) == (6, ("k2", "k5"))
@@ -123,17 +123,17 @@ def test_a_case_that_one_reader_lacks_is_left_out_for_all_and_named(table: Calla
     assert found.table("scores")["liver:cld"]["a"].excluded == ("k2", "k5")
     texts = [str(note.issue) for note in found.notes]
     (note,) = [note for note in found.notes if note.code == "LS-CMP-010" and note.cases]
-    assert note.message.startswith("compared in 6 of 8 CT")
-    assert "liver DSS, liver volume" in note.message
+    assert note.message.startswith("liver DSS, liver volume compared in 6 of 8 CT scans")
+    assert note.message.endswith("2 CT scans excluded")
     assert note.cases == ("k2", "k5")
-    assert any(text.startswith("LS-REP-011: reader 'b' has no liver row in 1 of 8 CT (k2)") for text in texts)
+    assert any(text.startswith("LS-REP-011: reader 'b' has no liver row in 1 of 8 CT scans (k2)") for text in texts)
 
 
-def test_an_organ_that_nobody_has_makes_no_row(table: Callable[..., Measurements]) -> None:
+def test_an_organ_without_measurements_has_no_row(table: Callable[..., Measurements]) -> None:
     found = compare_readers(table("a", "b"))
     assert {row.partition(":")[0] for row in found.table("score_differences")} == {"liver"}
     (note,) = [note for note in found.notes if note.code == "LS-CMP-010"]
-    assert note.message.startswith("not compared: spleen DSS, spleen volume, ratio")
+    assert note.message.startswith("spleen DSS, spleen volume, ratio not compared: ")
 
 
 def test_conditions_make_the_rows_of_the_forest(table: Callable[..., Measurements]) -> None:
@@ -153,10 +153,10 @@ def test_tables_of_one_reader_each_are_one_table(table: Callable[..., Measuremen
     assert compare_readers(apart).cells == compare_readers(table("a", "b", "c")).cells
 
 
-def test_what_one_table_does_not_say_of_a_case_another_does(table: Callable[..., Measurements]) -> None:
+def test_facts_of_a_case_are_merged_from_both_tables(table: Callable[..., Measurements]) -> None:
     bare = table("a", facts={"condition": ""})
-    told = table("b", facts={"patient_id": "p1", "dataset": "test1"})
-    merged = merge_measurements([bare, told]).table
+    complete = table("b", facts={"patient_id": "p1", "dataset": "test1"})
+    merged = merge_measurements([bare, complete]).table
     assert set(merged["patient_id"]) == {"p1"}
     assert set(merged["condition"]) == {"cld", "fatty"}
     assert set(merged["dataset"]) == {"test1"}
@@ -189,14 +189,14 @@ def test_one_name_for_two_readers_and_contradicting_facts_are_rejected(
         ("ab", {"datasets": ["", "test2"]}, "LS-CMP-006.*no dataset 'test2'; the datasets are ''"),
     ],
 )
-def test_what_cannot_be_compared_is_rejected(
+def test_comparisons_without_data_are_rejected(
     table: Callable[..., Measurements], readers: str, asked: dict[str, object], code: str
 ) -> None:
     with pytest.raises(InputError, match=code):
         compare_readers(table(*readers), **asked)  # type: ignore[arg-type]
 
 
-def test_the_folder_is_the_same_twice_and_holds_nothing_of_an_earlier_one(
+def test_the_folder_is_reproducible_and_contains_no_earlier_files(
     table: Callable[..., Measurements], tmp_path: Path
 ) -> None:
     three, two = table("a", "b", "c"), table("a", "b")

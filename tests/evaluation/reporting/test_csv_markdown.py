@@ -1,4 +1,4 @@
-"""Tables as CSV, Markdown, LaTeX and Word: the same text in each, and names of the data inert in all of them."""
+"""Tables as CSV, Markdown, LaTeX and Word: the text is the same, and names from the data are inert."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ def test_a_long_table_may_break_over_pages() -> None:
     assert r"\begin{longtable}" not in latex_text(layout_of(rows[:20]))
 
 
-def test_a_wide_table_is_set_in_smaller_letters() -> None:
+def test_a_wide_table_has_a_smaller_font() -> None:
     def text(columns: int) -> str:
         address = [Address("table3", "total", f"column{number}") for number in range(columns)]
         cells = tuple(Cell(where, {"x": 1.0}, "1", "(0.123–0.456)", 30, "some method") for where in address)
@@ -172,11 +172,11 @@ def test_word_repeats_the_header_row_and_gives_the_same_bytes() -> None:
         assert archive.read("word/document.xml").count(b"<w:tblHeader/>") == 1
 
 
-def test_columns_are_as_wide_as_their_cells_where_there_is_room() -> None:
+def test_columns_are_as_wide_as_their_cells_if_they_fit() -> None:
     assert column_widths([["", "ab"], ["abcd", "x y"]], 20) == [4, 3]
 
 
-def test_a_narrow_page_keeps_words_whole_and_gives_room_to_labels_first() -> None:
-    # Words: 5, 4 and 4; of the 7 left, the first column takes the 6 it wants, the others share the last.
+def test_a_narrow_page_does_not_break_words_and_widens_labels_first() -> None:
+    # Words: 5, 4 and 4; of the remaining 7 characters the first column gets 6, the other columns 0.5 each.
     widths = column_widths([["", "aaaa aaaa", "bbbb bbbb"], ["label again", "1", "2"]], 20)
     assert widths == [11, 4.5, 4.5]

@@ -1,4 +1,4 @@
-"""Figure 1: counts that add up, contradictions that are shown, exclusions that are rejected whole."""
+"""Figure 1: counts add up, contradictions are shown, and invalid exclusions are rejected."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_parts_are_the_sides_the_conditions_and_the_sites(cohort: Cohort) -> Non
     assert [(part.label, part.count) for part in first.parts] == [
         ("Healthy liver", 2),
         ("Non-cirrhotic chronic liver disease", 1),
-        ("No condition named", 1),
+        ("Condition not stated", 1),
     ]
     assert [(part.label, part.count) for part in second.parts] == [("External CT", 3), ("Internal CT", 2)]
     assert second.paired_patients == 2
@@ -89,13 +89,13 @@ def test_patients_of_two_datasets_are_counted_once_and_noted(tmp_path: Path) -> 
     assert [note.code for note in flow_notes(flow, shared)] == ["LS-REP-046"]
 
 
-def test_exclusions_without_a_stated_number_are_added_up(cohort: Cohort) -> None:
+def test_exclusions_without_a_stated_total_are_summed(cohort: Cohort) -> None:
     flow = flow_of(cohort, exclusions=Exclusions((("no portal venous phase", 5), ("surgery", 2))))
     assert (flow.assessed, flow.unexplained) == (24, 0)
     assert lines_of(flow)[:4] == [
         "Assessed (n = 24 patients)",
         "Included (n = 17 patients)",
-        "19 CT",
+        "19 CT scans",
         "Excluded (n = 7)",
     ]
 
@@ -110,7 +110,7 @@ def test_numbers_that_contradict_are_shown_and_noted(cohort: Cohort, assessed: i
     assert note.message.endswith(f"{shown.replace('−', '-')} unexplained")
 
 
-def test_the_paper_s_own_numbers_leave_sixty_four_patients_unexplained(cohort: Cohort) -> None:
+def test_the_numbers_of_the_paper_do_not_explain_sixty_four_patients(cohort: Cohort) -> None:
     # Ahn et al. 2020, Figure 1: 2315 assessed, 1183 eligible, exclusion reasons that add up to 1068.
     flow = Flow(Exclusions((("all reasons", 1068),), 2315), 1183, 1183, (), 0)
     assert flow.unexplained == 64
@@ -130,7 +130,7 @@ def test_exclusions_are_read_in_their_order(tmp_path: Path) -> None:
         ('reason,count\n"surgery,2\n', ["LS-REP-050"]),
     ],
 )
-def test_exclusions_that_are_none_are_rejected_with_every_issue(tmp_path: Path, text: str, codes: list[str]) -> None:
+def test_invalid_exclusions_are_rejected_with_all_issues(tmp_path: Path, text: str, codes: list[str]) -> None:
     with pytest.raises(InputError) as rejected:
         read_exclusions(written(tmp_path, text))
     assert [issue.code for issue in rejected.value.issues] == codes
@@ -141,7 +141,7 @@ def test_missing_exclusions_are_rejected(tmp_path: Path) -> None:
         read_exclusions(tmp_path / "none.csv")
 
 
-def test_every_box_lies_inside_the_figure(cohort: Cohort) -> None:
+def test_every_box_is_inside_the_figure(cohort: Cohort) -> None:
     names = tuple((f"reason {n} " + "and a long explanation of it " * 4, 1) for n in range(6))
     axes = flow_figure(flow_of(cohort, exclusions=Exclusions(names, 99))).axes[0]
     (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
@@ -154,6 +154,6 @@ def test_every_box_lies_inside_the_figure(cohort: Cohort) -> None:
 
 
 @pytest.mark.parametrize("name", ["$\\frac{", "<script>", "漢字", "\u202eabc", "x" * 300, "a\nb"])
-def test_any_reason_can_stand_in_the_figure(cohort: Cohort, name: str) -> None:
-    drawn = figure_bytes(flow_figure(flow_of(cohort, exclusions=Exclusions(((name, 1),)))), "svg")
-    assert b"<script" not in drawn
+def test_any_reason_can_be_in_the_figure(cohort: Cohort, name: str) -> None:
+    content = figure_bytes(flow_figure(flow_of(cohort, exclusions=Exclusions(((name, 1),)))), "svg")
+    assert b"<script" not in content

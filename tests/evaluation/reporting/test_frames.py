@@ -1,4 +1,4 @@
-"""Tables as pandas frames: the printed text, and the numbers behind it."""
+"""Tables as pandas frames: the printed text, and the numbers at full precision."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_a_frame_of_values_has_full_precision_and_nan_where_undefined(measuremen
     ]
 
 
-def test_a_frame_of_a_table_that_is_not_there_is_empty(measurements: Measurements) -> None:
+def test_a_frame_of_a_missing_table_is_empty(measurements: Measurements) -> None:
     table = statistical_report(measurements).table("no_such_table")
     assert table == {}
     assert table.to_frame().empty
@@ -58,9 +58,7 @@ def test_a_frame_of_measurements_is_a_copy(measurements: Measurements) -> None:
     assert measurements.table["volume_cm3"].min() > 0
 
 
-def test_measured_rows_are_the_frame_that_is_read_from_their_file(
-    box_cohort: Callable[..., Path], tmp_path: Path
-) -> None:
+def test_measured_rows_are_equal_to_the_frame_of_their_file(box_cohort: Callable[..., Path], tmp_path: Path) -> None:
     folder = box_cohort((4, 5)).parent
     labels = tmp_path / "labels"
     labels.mkdir()

@@ -1,4 +1,4 @@
-"""Figure 3: the right case, the right slice, the right way up, and errors in their colours."""
+"""Figure 3: cases, slices, orientation, and colours of the errors."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def rows_of(case: str, condition: str, liver: float | None, spleen: float | None
     return rows
 
 
-def chosen(folder: Path, rows: list[Measurement]) -> tuple[str, ...]:
+def selected(folder: Path, rows: list[Measurement]) -> tuple[str, ...]:
     write_measurements(folder / "m.csv", rows)
     return representative_cases(readings_of(read_measurements(folder / "m.csv")), "dla", "manual")
 
@@ -50,19 +50,19 @@ def predicted(box_cohort: Callable[..., Path], tmp_path: Path) -> tuple[Cohort, 
     return cohort, tmp_path / "labels"
 
 
-def test_the_case_with_the_median_dss_stands_for_its_condition(tmp_path: Path) -> None:
+def test_the_case_with_the_median_dss_represents_its_condition(tmp_path: Path) -> None:
     scores = {"a": (0.90, 0.90), "b": (0.99, 0.99), "c": (0.95, 0.93), "d": (0.80, 0.97)}  # means 90, 99, 94, 88.5
     rows = [row for case, pair in scores.items() for row in rows_of(case, "cld", *pair)]
     rows += (
         rows_of("e", "healthy", 0.9, None) + rows_of("f", "budd_chiari", 0.5, 0.5) + rows_of("g", "fatty", None, None)
     )
-    assert chosen(tmp_path, rows) == ("e", "a", "f")
+    assert selected(tmp_path, rows) == ("e", "a", "f")
 
 
 def test_the_slice_is_the_one_with_the_largest_reference(predicted: tuple[Cohort, Path]) -> None:
     cohort, labels = predicted
     overlay = overlay_of(cohort.cases[0], labels)
-    # The liver stands in slices 1 to 4, the spleen in 1 to 3 (from 0); the first of the equal ones is taken.
+    # The liver is in slices 1 to 4, the spleen in 1 to 3 (from 0); the first of equal slices is selected.
     assert (overlay.slice_index, overlay.slices) == (2, 5)
     assert overlay.spacing_mm == (2.0, 2.0)
 
@@ -79,14 +79,14 @@ def test_errors_and_dss_are_those_of_the_voxels(predicted: tuple[Cohort, Path]) 
     assert overlay.dss["spleen"] == pytest.approx(2 * 191 / (192 + 191))
 
 
-def test_slices_are_shown_as_radiologists_look_at_them(predicted: tuple[Cohort, Path]) -> None:
+def test_slices_have_radiological_orientation(predicted: tuple[Cohort, Path]) -> None:
     cohort, labels = predicted
     ct, *_ = overlay_figure([overlay_of(cohort.cases[0], labels)]).axes
     image = ct.images[0]
     assert image.origin == "upper"  # row 0, the most anterior one, on top
     assert ct.get_xlim()[0] < ct.get_xlim()[1]  # column 0, the patient's right, at the left
     assert [text.get_text() for text in ct.texts] == ["R", "L"]
-    # The liver of the box cohort lies at low columns, which is the patient's right.
+    # The liver of the box cohort is at low columns, on the patient's right.
     liver = np.argwhere(overlay_of(cohort.cases[0], labels).reference == Structure.LIVER)
     assert liver[:, 1].max() < 16
 
@@ -105,7 +105,7 @@ def test_pixels_keep_their_aspect(predicted: tuple[Cohort, Path]) -> None:
 def test_case_slice_and_dss_are_printed(predicted: tuple[Cohort, Path]) -> None:
     cohort, labels = predicted
     figure = overlay_figure([overlay_of(cohort.cases[0], labels)])
-    assert "No condition named · c0 · slice 2 of 5 · DSS liver 0.998, spleen 0.997" in [
+    assert "Condition not stated · c0 · slice 2 of 5 · DSS liver 0.998, spleen 0.997" in [
         text.get_text() for text in figure.texts
     ]
     legend = [text.get_text() for text in figure.legends[0].get_texts()]
@@ -139,31 +139,31 @@ def test_cases_that_cannot_be_shown_are_noted_and_the_others_shown(predicted: tu
     (labels / "c1.nii.gz").unlink()
     other = Geometry((32, 32, 4), np.diag([-2.0, -2.0, 4.0, 1.0]))
     write_label_map(labels / "c2.nii.gz", LabelMap(np.zeros((4, 32, 32), np.uint8), other))
-    found = overlays(cohort, labels, ["c0", "c1", "c2", "nobody"])
+    found = overlays(cohort, labels, ["c0", "c1", "c2", "unknown"])
     assert [overlay.case_id for overlay in found.shown] == ["c0"]
-    assert [note.cases for note in found.notes] == [("c1",), ("c2",), ("nobody",)]
+    assert [note.cases for note in found.notes] == [("c1",), ("c2",), ("unknown",)]
     assert {note.code for note in found.notes} == {"LS-REP-048"}
 
 
-def test_label_maps_that_were_not_measured_are_noted(predicted: tuple[Cohort, Path]) -> None:
+def test_label_maps_that_changed_since_the_measurement_are_noted(predicted: tuple[Cohort, Path]) -> None:
     cohort, labels = predicted
     measured = {("c0", "liver"): 0.5, ("c1", "liver"): 1.0}
     (note,) = overlays(cohort, labels, ["c0", "c1"], measured=measured).notes
     assert (note.code, note.cases) == ("LS-REP-049", ("c0",))
 
 
-def test_the_figure_is_the_same_bytes_and_inert(predicted: tuple[Cohort, Path]) -> None:
+def test_the_figure_is_reproducible_and_inert(predicted: tuple[Cohort, Path]) -> None:
     cohort, labels = predicted
     hostile = replace(overlay_of(cohort.cases[0], labels), case_id="<script>$x^2$\n", condition="\u202e漢{")
 
-    def drawn(overlay: Overlay) -> list[bytes]:
+    def plotted(overlay: Overlay) -> list[bytes]:
         return [figure_bytes(overlay_figure([overlay]), form) for form in ("svg", "pdf")]
 
-    assert drawn(hostile) == drawn(hostile)
-    assert b"<script" not in drawn(hostile)[0]
+    assert plotted(hostile) == plotted(hostile)
+    assert b"<script" not in plotted(hostile)[0]
 
 
-def test_a_slice_of_air_is_shown_whole(predicted: tuple[Cohort, Path]) -> None:
+def test_a_slice_of_air_is_shown_completely(predicted: tuple[Cohort, Path]) -> None:
     cohort, labels = predicted
     overlay = overlay_of(cohort.cases[0], labels)
     empty = np.zeros_like(overlay.reference)
@@ -171,15 +171,15 @@ def test_a_slice_of_air_is_shown_whole(predicted: tuple[Cohort, Path]) -> None:
     assert overlay_figure([air]).axes[0].images[0].get_array().shape == (32, 32)
 
 
-def test_the_frame_leaves_out_the_table_and_keeps_what_was_drawn_outside_the_body() -> None:
+def test_the_frame_excludes_the_table_and_includes_labels_outside_the_body() -> None:
     hu = np.full((100, 100), -1000, np.int16)
     hu[30:60, 20:80] = 40  # the body
     hu[90, :] = 500  # the table
-    drawn = np.zeros((100, 100), np.uint8)
-    overlay = Overlay("a", "", 1, 1, (2.0, 4.0), {}, hu, drawn, drawn)
+    empty = np.zeros((100, 100), np.uint8)
+    overlay = Overlay("a", "", 1, 1, (2.0, 4.0), {}, hu, empty, empty)
     # A margin of 8 mm is 4 rows and 2 columns.
     assert overlay_figure([overlay]).axes[0].images[0].get_array().shape == (30 + 8, 60 + 4)
-    outside = drawn.copy()
+    outside = empty.copy()
     outside[5, 95] = Structure.SPLEEN
     shown = overlay_figure([replace(overlay, prediction=outside)]).axes[3].images[1].get_array()
     assert shown.shape[:2] == (63, 80)  # rows 1 to 63, columns 18 to 97

@@ -192,16 +192,16 @@ def test_a_status_removes_no_volume(tmp_path: Path) -> None:
     rows = [row.replace("truncated", "truncated;implausible") if row.startswith("B") else row for row in rows]
     report = report_of(tmp_path, rows)
     assert cell(report, "table3", "total", "liver").n == 4
-    told = "spleen volume of reader 'dla' has a status other than ok in 4 of 4 CT (truncated 4, implausible 1)"
-    assert told in [note.message for note in report.notes]
+    message = "spleen volume of reader 'dla' has a status other than ok in 4 of 4 CT scans (truncated 4, implausible 1)"
+    assert message in [note.message for note in report.notes]
 
 
-def test_tables_that_cannot_be_made_are_left_out_and_told(tmp_path: Path) -> None:
+def test_tables_without_data_are_omitted_and_noted(tmp_path: Path) -> None:
     report = report_of(tmp_path, four_cases())
     assert report.table("table4") == report.table("reproducibility") == {}
-    assert [note.message.split(" is left out")[0] for note in report.notes if note.code == "LS-REP-030"] == [
+    assert [note.message.split(" is not included: ")[0] for note in report.notes if note.code == "LS-REP-030"] == [
         "Table 4",
-        "reproducibility",
+        "the table of reproducibility",
     ]
 
 

@@ -1,4 +1,4 @@
-"""The Bland-Altman plot draws the result that it is given."""
+"""The Bland-Altman plot shows a given result."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TEST = [1010.0, 1490.0, 1280.0, 1700.0]  # differences 10, -10, 30, 0: mean 7.5,
 
 
 @pytest.fixture(autouse=True)
-def no_figure_stays() -> Iterator[None]:
+def close_figures() -> Iterator[None]:
     yield
     pyplot.close("all")
 
@@ -24,7 +24,7 @@ def heights(axes: pyplot.Axes) -> list[float]:
     return sorted(line.get_ydata()[0] for line in axes.lines)
 
 
-def test_points_bias_and_limits_are_drawn() -> None:
+def test_points_bias_and_limits_are_plotted() -> None:
     axes = plot_bland_altman(bland_altman(TEST, REFERENCE))
     (points,) = axes.collections
     assert np.asarray(points.get_offsets()).tolist() == [[1005, 10], [1495, -10], [1265, 30], [1700, 0]]
@@ -34,7 +34,7 @@ def test_points_bias_and_limits_are_drawn() -> None:
     assert [text.get_text() for text in axes.texts] == ["Mean\n7.5", "+1.96 SD\n41.0", "−1.96 SD\n−26.0"]
 
 
-def test_given_axes_are_drawn_on_and_returned() -> None:
+def test_given_axes_are_used_and_returned() -> None:
     _, (left, right) = pyplot.subplots(1, 2)
     assert plot_bland_altman(bland_altman(TEST, REFERENCE, scale="percent"), ax=right) is right
     assert right.get_ylabel() == "Difference test − reference, % of their mean"
@@ -51,7 +51,7 @@ def test_numbers_of_a_log_scale_have_three_digits_of_the_half_width() -> None:
     assert axes.texts[1].get_text() == f"+1.96 SD\n{logs.mean() + half:.4f}"
 
 
-def test_what_is_undefined_is_not_drawn_and_dropped_pairs_are_named() -> None:
+def test_undefined_values_are_not_plotted_and_dropped_pairs_are_counted() -> None:
     one = plot_bland_altman(bland_altman([110.0, np.nan], [100.0, 100.0]))
     assert one.get_title() == "n = 1 (1 dropped)"
     assert heights(one) == [0, 10]  # no limits

@@ -1,4 +1,4 @@
-"""The report folder: complete, the same for the same input, self-contained, and inert to hostile names."""
+"""The report folder is complete, reproducible, self-contained, and inert to hostile names."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def cohort(condition: str = "fatty") -> list[Measurement]:
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A report that tests only look at; its measurements stand beside it."""
+    """A report that tests only read; its measurements are in the parent folder."""
     folder = tmp_path_factory.mktemp("report")
     write_measurements(folder / "m.csv", cohort())
     write_report(read_measurements(folder / "m.csv"), folder / "out")
@@ -86,7 +86,7 @@ def page_of(folder: Path) -> tuple[str, Page]:
 
 
 # measurements without surface metrics have no table `surfaces`
-BEYOND = (
+ADDITIONAL = (
     *("means", "limits_percent", "limits_absolute", "limits_log", "advice", "limit_intervals", "subgroups", "sites"),
     *("rc_methods", "rc_readers", "equivalence", "reliability"),
 )
@@ -95,7 +95,7 @@ BEYOND = (
 def test_a_report_has_its_tables_figures_numbers_and_page(written: Path) -> None:
     tables = {
         f"tables/{name}.{form}"
-        for name in ("table2", "table3", "table4", "reproducibility", *BEYOND)
+        for name in ("table2", "table3", "table4", "reproducibility", *ADDITIONAL)
         for form in ("csv", "md", "tex")
     } | {"tables/tables.tex", "tables/tables.docx"}
     figures = {
@@ -122,7 +122,7 @@ def test_the_same_measurements_give_the_same_bytes(written: Path, tmp_path: Path
     assert files_below(tmp_path / "again") == files_below(written)
 
 
-def test_the_page_asks_nothing_of_any_network(written: Path) -> None:
+def test_the_page_loads_nothing_from_a_network(written: Path) -> None:
     text, page = page_of(written)
     assert not re.search(r"https?://|@import|url\(", text)
     assert not {"script", "link", "iframe", "object"} & set(page.tags)
@@ -132,9 +132,10 @@ def test_the_page_asks_nothing_of_any_network(written: Path) -> None:
         assert b"<svg" in base64.b64decode(address.partition(",")[2])
 
 
-def test_the_page_says_research_use_only_and_every_text_of_the_tables(written: Path) -> None:
-    text, _ = page_of(written)
+def test_the_page_has_the_notice_and_all_texts_of_the_tables(written: Path) -> None:
+    text, page = page_of(written)
     assert "Research use only" in text
+    assert page.tags.count("section") == 6  # two parts of tables, figures, notes, methods, provenance
     for cell in json.loads((written / "report.json").read_text(encoding="utf-8"))["cells"]:
         assert cell["text"].replace("<", "&lt;") in text
 
@@ -150,21 +151,21 @@ def test_hostile_names_are_inert_on_the_page_and_in_the_figures(tmp_path: Path) 
         assert b"<script" not in svg.read_bytes()
 
 
-def test_what_an_earlier_report_left_is_removed(written: Path, tmp_path: Path) -> None:
+def test_files_of_an_earlier_report_are_removed(written: Path, tmp_path: Path) -> None:
     again = Path(shutil.copytree(written, tmp_path / "out"))
     write_measurements(tmp_path / "m.csv", [row for row in cohort() if row.dataset == "test1"])
     (again / "tables/mine.txt").write_text("kept")
     write_report(read_measurements(tmp_path / "m.csv"), again)
-    left = set(files_below(again))
-    assert not {"tables/table4.csv", "tables/table4.tex"} & set(left)
-    assert {"tables/table3.csv", "tables/mine.txt"} <= left
+    remaining = set(files_below(again))
+    assert not {"tables/table4.csv", "tables/table4.tex"} & remaining
+    assert {"tables/table3.csv", "tables/mine.txt"} <= remaining
 
 
 def test_a_report_without_any_table_is_still_a_page(tmp_path: Path) -> None:
     (tmp_path / "m.csv").write_text("case_id,structure,reader,volume_cm3\nA,liver,me,5\n")
     report = write_report(read_measurements(tmp_path / "m.csv"), tmp_path / "out")
     assert report.cells == ()
-    assert "No table could be made" in page_of(tmp_path / "out")[0]
+    assert "do not contain the data of any table" in page_of(tmp_path / "out")[0]
     assert set(files_below(tmp_path / "out")) == {"report.json", "report.html"}
 
 
@@ -181,7 +182,7 @@ def study(box_cohort: Callable[..., Path], tmp_path: Path) -> Study:
 
 
 def report_with(study: Study, output: Path) -> list[str]:
-    """Write measurements and report of a study; the codes of the notes."""
+    """Write measurements and report of a study; return the codes of the notes."""
     assert study.labels is not None
     measured = measure_folder(study.labels, cohort=study.cohort)
     write_measurements(output / "m.csv", measured.rows)
@@ -189,7 +190,7 @@ def report_with(study: Study, output: Path) -> list[str]:
     return [note.code for note in report.notes]
 
 
-def test_without_a_cohort_the_report_says_what_it_lacks_and_how_to_get_it(written: Path) -> None:
+def test_without_a_cohort_a_note_lists_what_is_missing(written: Path) -> None:
     notes = json.loads((written / "report.json").read_text(encoding="utf-8"))["notes"]
     (note,) = [note for note in notes if note["code"] == "LS-REP-040"]
     assert "Table 1 and Figures 1 and 3" in note["message"]
@@ -226,7 +227,7 @@ def test_without_label_maps_figure_3_is_noted_and_removed(study: Study, tmp_path
     assert "figures/flow.png" in files_below(tmp_path / "out")
 
 
-def test_named_cases_are_those_of_figure_3(study: Study, tmp_path: Path) -> None:
+def test_given_cases_are_those_of_figure_3(study: Study, tmp_path: Path) -> None:
     report_with(Study(study.cohort, labels=study.labels, cases=("c3", "c0")), tmp_path / "out")
     content = json.loads((tmp_path / "out/report.json").read_text(encoding="utf-8"))
     assert [shown["case_id"] for shown in content["slices"]] == ["c3", "c0"]
@@ -236,10 +237,10 @@ def test_a_cohort_of_other_examinations_is_noted(study: Study, tmp_path: Path) -
     write_measurements(tmp_path / "m.csv", [*measured("c0", volume=990.0), *measured("stranger", volume=990.0)])
     report = write_report(read_measurements(tmp_path / "m.csv"), tmp_path / "out", study=Study(study.cohort))
     notes = {note.message: note.cases for note in report.notes if note.code == "LS-REP-042"}
-    assert [(message.split(" CT ")[1][:24], cases) for message, cases in notes.items()] == [
-        ("are in the measurements ", ("stranger",)),
-        ("of test datasets are in ", ("c1", "c2", "c3")),
-        ("have another patient, da", ("c0",)),
+    assert [(message.partition(" CT scan")[0], message.split()[3:6], cases) for message, cases in notes.items()] == [
+        ("1", ["in", "the", "measurements"], ("stranger",)),
+        ("3", ["of", "test", "datasets"], ("c1", "c2", "c3")),
+        ("1", ["with", "different", "patient,"], ("c0",)),
     ]
 
 
@@ -249,7 +250,7 @@ def test_hostile_exclusions_are_inert(study: Study, tmp_path: Path) -> None:
     assert "script" not in page_of(tmp_path / "out")[1].tags
 
 
-def test_marks_that_turn_the_direction_of_text_do_not_reach_the_page(tmp_path: Path) -> None:
+def test_the_page_has_no_marks_of_text_direction(tmp_path: Path) -> None:
     write_measurements(tmp_path / "m.csv", cohort(condition="\u202eabc"))
     write_report(read_measurements(tmp_path / "m.csv"), tmp_path / "out")
     text, _ = page_of(tmp_path / "out")
@@ -257,7 +258,7 @@ def test_marks_that_turn_the_direction_of_text_do_not_reach_the_page(tmp_path: P
     assert "\\u202eabc" in text
 
 
-def test_undefined_numbers_tell_their_reason_on_the_page(tmp_path: Path) -> None:
+def test_the_page_gives_the_reason_of_undefined_numbers(tmp_path: Path) -> None:
     write_measurements(tmp_path / "m.csv", measured("A0", volume=1010.0))
     write_report(read_measurements(tmp_path / "m.csv"), tmp_path / "out")
     assert "one pair has no SD, limits or t" in page_of(tmp_path / "out")[0]
@@ -289,7 +290,7 @@ def test_a_figure_of_one_pair_draws_no_limits() -> None:
     assert [text.get_text() for text in axes.texts] == ["Mean\n2.00"]
 
 
-def test_names_of_any_length_leave_room_for_the_points() -> None:
+def test_long_names_do_not_shrink_the_plot() -> None:
     names = [f"{'long name ' * 20}{number}" for number in range(6)]
     figure = bland_altman_figure(agreement_of([float(number) for number in range(6)], names), "a" * 300, "b" * 300)
     figure.draw_without_rendering()
@@ -307,7 +308,7 @@ def test_a_figure_has_the_same_bytes_in_every_form() -> None:
 
 
 @pytest.mark.parametrize("name", ["_hidden", "$\\frac{", "肝硬変", "a\nb"])
-def test_any_condition_name_can_stand_in_a_figure(name: str) -> None:
+def test_any_condition_name_can_be_in_a_figure(name: str) -> None:
     figure = bland_altman_figure(agreement_of([1.0, 2.0, 4.0], [name, name, "fatty"]), name, name)
     assert figure_bytes(figure, "svg").startswith(b"<?xml")
     assert len(figure.legends[0].get_texts()) == 2

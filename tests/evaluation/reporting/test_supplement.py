@@ -1,4 +1,4 @@
-"""Tables beyond the paper: the right cases reach the right statistic, and what is undefined says so."""
+"""Additional tables: cases, statistics, and reasons of undefined values."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ def case_rows(case: str, patient: str, about: tuple[str, str, str], rng: np.rand
         manual = Measurement(case, patient, *about, structure, "manual", float(volume))
         dss = float(rng.uniform(0.9, 0.99))
         scored = {"dss": dss, "hd95_mm": float(rng.uniform(1, 5)), "assd_mm": float(rng.uniform(0.2, 1)), "nsd": dss}
-        drawn = float(volume * rng.uniform(0.97, 1.04))
+        predicted = float(volume * rng.uniform(0.97, 1.04))
         test = Measurement(
-            *(case, patient, *about, structure, "dla", drawn),
+            *(case, patient, *about, structure, "dla", predicted),
             reference="manual",
             nsd_tolerance_mm=3.0,
             surface="voxel",
@@ -57,7 +57,7 @@ def study() -> list[Measurement]:
     rows: list[Measurement] = []
     for number in range(36):
         about = ("test1", CONDITIONS[number % 3], "internal")
-        # two CTs of one patient among those of Tables 2 and 3: p00 again as p01
+        # two CT scans of one patient in Tables 2 and 3: p00 again as p01
         rows += case_rows(f"a{number:02d}", "p00" if number == 1 else f"p{number:02d}", about, rng)
     for number, site in itertools.product(range(8), ("external", "internal")):
         rows += case_rows(f"b{number}-{site}", f"q{number}", ("test2", "healthy", site), rng)
@@ -71,7 +71,7 @@ def reported(folder: Path, rows: list[Measurement]) -> StatisticalReport:
 
 @pytest.fixture(scope="module")
 def report(study: list[Measurement], tmp_path_factory: pytest.TempPathFactory) -> StatisticalReport:
-    return reported(tmp_path_factory.mktemp("beyond"), study)
+    return reported(tmp_path_factory.mktemp("additional"), study)
 
 
 def cell(report: StatisticalReport, table: str, row: str, column: str) -> Cell:
@@ -82,10 +82,10 @@ def values(study: list[Measurement], name: str, **where: str) -> list[float]:
     return [getattr(row, name) for row in study if all(getattr(row, key) == value for key, value in where.items())]
 
 
-def test_every_table_is_there_and_laid_out_after_the_paper_s(report: StatisticalReport) -> None:
-    assert {layout.name for layout in layouts(report) if layout.part == "beyond"} == TABLES
+def test_all_tables_follow_those_of_the_paper(report: StatisticalReport) -> None:
+    assert {layout.name for layout in layouts(report) if layout.part == "additional"} == TABLES
     parts = [layout.part for layout in layouts(report)]
-    assert parts == sorted(parts, key=["paper", "beyond"].index)
+    assert parts == sorted(parts, key=["paper", "additional"].index)
 
 
 def test_means_have_t_and_bca_intervals_over_patients(report: StatisticalReport, study: list[Measurement]) -> None:
@@ -115,7 +115,7 @@ def volumes(study: list[Measurement], structure: str, **where: str) -> tuple[np.
     return np.array(test), np.array(manual)
 
 
-def test_limits_stand_on_three_scales_with_exact_intervals(report: StatisticalReport, study: list[Measurement]) -> None:
+def test_limits_have_exact_intervals_on_three_scales(report: StatisticalReport, study: list[Measurement]) -> None:
     test, manual = volumes(study, "liver", dataset="test1", condition="healthy")
     for scale, differences in (
         ("absolute", test - manual),
@@ -123,12 +123,12 @@ def test_limits_stand_on_three_scales_with_exact_intervals(report: StatisticalRe
         ("log", np.log(test / manual)),
     ):
         mean, sd, n = differences.mean(), differences.std(ddof=1), 12
-        told = np.exp if scale == "log" else np.asarray
+        transform = np.exp if scale == "log" else np.asarray
         upper = cell(report, f"limits_{scale}", "liver:healthy", "upper")
-        assert upper.values["value"] == pytest.approx(told(mean + 1.96 * sd))
+        assert upper.values["value"] == pytest.approx(transform(mean + 1.96 * sd))
         # t quantiles of the noncentral t at the noncentrality of the limit, from scipy
         factors = stats.nct.ppf([0.025, 0.975], n - 1, 1.96 * math.sqrt(n)) / math.sqrt(n)
-        expected = told(mean + factors * sd)
+        expected = transform(mean + factors * sd)
         assert [upper.values["ci_lower"], upper.values["ci_upper"]] == pytest.approx(expected, rel=1e-4)
         normal = cell(report, f"limits_{scale}", "liver:healthy", "normal")
         assert normal.values["p"] == pytest.approx(stats.shapiro(differences).pvalue, rel=1e-6)
@@ -142,8 +142,8 @@ def test_limits_stand_on_three_scales_with_exact_intervals(report: StatisticalRe
 def test_pairs_of_conditions_have_adjusted_p_and_effects(report: StatisticalReport, study: list[Measurement]) -> None:
     dss = [values(study, "dss", dataset="test1", condition=c, structure="liver", reader="dla") for c in CONDITIONS]
     h = stats.kruskal(*dss).statistic
-    everything = cell(report, "subgroups", "liver:all", "effect")
-    assert everything.values["value"] == pytest.approx(h / 35)
+    all_conditions = cell(report, "subgroups", "liver:all", "effect")
+    assert all_conditions.values["value"] == pytest.approx(h / 35)
     pair = cell(report, "subgroups", "liver:healthy vs fatty", "effect")
     u = stats.mannwhitneyu(dss[0], dss[1]).statistic
     assert pair.values["value"] == pytest.approx(2 * u / 144 - 1)
@@ -185,7 +185,7 @@ def test_reproducibility_compares_readers_and_methods(report: StatisticalReport,
     assert wsd["chi_square_upper"] / wsd["rc_pct"] == pytest.approx(math.sqrt(8 / stats.chi2.ppf(0.025, 8)))
 
 
-def test_a_single_case_leaves_dashes_with_reasons(tmp_path: Path) -> None:
+def test_a_single_case_gives_dashes_with_reasons(tmp_path: Path) -> None:
     alone = case_rows("A", "P", ("test1", "healthy", ""), np.random.default_rng(1))
     report = reported(tmp_path, alone)
     upper = cell(report, "limits_percent", "liver:total", "upper")
@@ -198,7 +198,7 @@ def test_a_single_case_leaves_dashes_with_reasons(tmp_path: Path) -> None:
     assert not report.table("rc_readers")
 
 
-def test_a_case_without_prediction_stays_named(study: list[Measurement], tmp_path: Path) -> None:
+def test_a_case_without_prediction_is_listed(study: list[Measurement], tmp_path: Path) -> None:
     rows = [row for row in study if not (row.case_id == "a00" and row.reader == "dla" and row.structure == "liver")]
     report = reported(tmp_path, rows)
     for table, row, column in (

@@ -1,4 +1,4 @@
-"""Table 1: patients and CTs counted by hand, missing values counted and said."""
+"""Table 1: patients and CT scans counted by hand; missing values are counted and noted."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_columns_are_the_datasets_and_the_paired_one_by_site(cohort: Cohort) -> 
     ]
 
 
-def test_patients_are_counted_once_and_every_ct_once(cohort: Cohort) -> None:
+def test_patients_and_examinations_are_counted_once(cohort: Cohort) -> None:
     table = table_of(cohort)
     assert [table["patients", c].text for c in ("development", "test2", "test2_internal")] == ["4", "2", "1"]
     assert [table["examinations", c].text for c in ("development", "test2", "test2_internal")] == ["4", "3", "1"]
@@ -65,7 +65,7 @@ def test_age_is_described_over_patients_at_their_youngest(cohort: Cohort) -> Non
     assert table["age", "test2_internal"].values["mean"] == 71
 
 
-def test_shares_are_of_all_patients_and_those_without_a_value_are_a_row(cohort: Cohort) -> None:
+def test_percentages_are_of_all_patients_and_missing_values_are_a_row(cohort: Cohort) -> None:
     table = table_of(cohort)
     assert table["sex:M", "development"].text == "2 (50.0)"
     assert table["sex:F", "development"].text == "1 (25.0)"
@@ -75,7 +75,7 @@ def test_shares_are_of_all_patients_and_those_without_a_value_are_a_row(cohort: 
     assert table["sex:M", "test2"].values == {"count": 1, "percent": 50}
 
 
-def test_slice_thickness_and_phase_count_cts(cohort: Cohort) -> None:
+def test_slice_thickness_and_phase_count_examinations(cohort: Cohort) -> None:
     table = table_of(cohort)
     rows = [row for row, column in table if column == "test2"]
     assert rows.index("slice_thickness:2.5 mm") < rows.index("slice_thickness:5 mm")
@@ -91,19 +91,19 @@ def test_rows_of_one_characteristic_add_up(cohort: Cohort) -> None:
         assert sum(cell.values["count"] or 0 for cell in parts) == whole, name
 
 
-def test_conditions_stand_in_the_order_of_the_paper(cohort: Cohort) -> None:
+def test_conditions_are_in_the_order_of_the_paper(cohort: Cohort) -> None:
     rows = [row for row, column in table_of(cohort) if column == "development" and row.startswith("condition")]
     assert rows == ["condition:healthy", "condition:cld", "condition_missing"]
 
 
-def test_what_is_not_stated_is_noted_with_its_cases(cohort: Cohort) -> None:
+def test_missing_values_are_noted_with_their_cases(cohort: Cohort) -> None:
     notes = {note.message: note.cases for note in characteristics(cohort).notes}
-    assert notes["Table 1: age is not stated for 1 of 6"] == ("c3",)
-    assert notes["Table 1: condition is not stated for 2 of 6"] == ("c4", "c5", "c6")
-    assert notes["Table 1: phase is not stated for 4 of 7"] == ("c0", "c1", "c2", "c3")
+    assert notes["Table 1: age is missing for 1 of 6 patients"] == ("c3",)
+    assert notes["Table 1: condition is missing for 2 of 6 patients"] == ("c4", "c5", "c6")
+    assert notes["Table 1: phase is missing for 4 of 7 CT examinations"] == ("c0", "c1", "c2", "c3")
 
 
-def test_contradicting_cts_of_a_patient_are_a_row_and_a_note(tmp_path: Path) -> None:
+def test_different_values_of_a_patient_are_a_row_and_a_note(tmp_path: Path) -> None:
     rows = [{"patient_id": "x", "sex": sex, "dataset": "test1"} for sex in ("F", "M")]
     found = characteristics(cohort_of(tmp_path, rows))
     (cell,) = [cell for cell in found.cells if cell.address.row.startswith("sex")]
@@ -111,7 +111,7 @@ def test_contradicting_cts_of_a_patient_are_a_row_and_a_note(tmp_path: Path) -> 
     assert "LS-REP-044" in [note.code for note in found.notes]
 
 
-def test_nobody_with_an_age_is_undefined_with_a_reason(tmp_path: Path) -> None:
+def test_the_age_without_any_value_is_undefined_with_a_reason(tmp_path: Path) -> None:
     table = table_of(cohort_of(tmp_path, [{"dataset": "test1"}]))
     assert (table["age", "test1"].text, table["age", "test1"].n) == ("–", 0)
     assert table["age", "test1"].reason
@@ -131,8 +131,8 @@ def test_thicknesses_that_print_alike_are_one_row(tmp_path: Path) -> None:
     assert table_of(cohort_of(tmp_path, rows))["slice_thickness:5 mm", "test1"].text == "2 (100.0)"
 
 
-def test_datasets_stand_in_the_order_of_the_vocabulary(tmp_path: Path) -> None:
-    words = Vocabulary(datasets=("development", "amos", "test1"))
+def test_datasets_are_in_the_order_of_the_vocabulary(tmp_path: Path) -> None:
+    vocabulary = Vocabulary(datasets=("development", "amos", "test1"))
     rows = [{"dataset": name} for name in ("amos", "test1", "development")]
-    columns = [column for row, column in table_of(cohort_of(tmp_path, rows, words)) if row == "patients"]
+    columns = [column for row, column in table_of(cohort_of(tmp_path, rows, vocabulary)) if row == "patients"]
     assert columns == ["development", "amos", "test1"]

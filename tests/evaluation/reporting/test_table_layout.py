@@ -21,13 +21,18 @@ def report_of(*cells: Cell) -> StatisticalReport:
 
 def test_a_table_is_added_by_one_entry(monkeypatch: pytest.MonkeyPatch) -> None:
     form = TableForm(
-        "bias", "Bias of {reader} against {reference}", "Note.", {"liver": "Liver"}, {"ci": "95 % CI"}, part="beyond"
+        "bias",
+        "Bias of {reader} against {reference}",
+        "Note.",
+        {"liver": "Liver"},
+        {"ci": "95 % CI"},
+        part="additional",
     )
     monkeypatch.setitem(FORMS, "bias", form)
     first, second = layouts(
         report_of(cell("bias", "liver", "ci"), cell("bias", "gut", "n"), cell("table2", "p", "liver"))
     )
-    assert (first.name, second.name, second.part) == ("table2", "bias", "beyond")
+    assert (first.name, second.name, second.part) == ("table2", "bias", "additional")
     assert second.title == "Bias of dla against manual"
     assert second.columns == (("ci", "95 % CI"), ("n", "n"))
     assert [(row, label, [c is None for c in cells]) for row, label, cells in second.rows] == [
@@ -36,7 +41,7 @@ def test_a_table_is_added_by_one_entry(monkeypatch: pytest.MonkeyPatch) -> None:
     ]
 
 
-def test_a_table_without_a_form_is_our_mistake() -> None:
+def test_a_table_without_a_form_is_an_error() -> None:
     with pytest.raises(ValueError, match="table9"):
         layouts(report_of(cell("table9", "a", "b")))
 
@@ -55,7 +60,7 @@ def test_every_form_belongs_to_a_part() -> None:
         ("phase:a\nb\u202e", "Phase: a\\nb\\u202e"),
     ],
 )
-def test_rows_of_two_words_are_labelled_by_both(row: str, label: str) -> None:
+def test_rows_of_two_parts_are_labelled_by_both(row: str, label: str) -> None:
     (layout,) = layouts(report_of(cell("table1", row, "development")))
     assert layout.rows[0][:2] == (row, label)
 
@@ -70,7 +75,7 @@ def test_dashes_are_explained_below_the_table() -> None:
         cell("table3", "total", "liver", "–", "no pair is complete"),
         cell("table3", "cld", "liver", "1 ± –", "one pair"),
     )
-    assert layouts(report_of(*cells))[0].footnote.endswith("–, undefined: no pair is complete; one pair.")
+    assert layouts(report_of(*cells))[0].footnote.endswith("–: undefined (no pair is complete; one pair).")
     # A range is no dash, and a reason without one is not about a missing number.
     whole = cell("table3", "total", "liver", "0.9 (0.8–1.0)", "a remark")
     assert "undefined" not in layouts(report_of(whole))[0].footnote

@@ -27,7 +27,7 @@ CASES = (
     ("p2-north", "repeat", "zeta", "north"),
     ("p2-south", "repeat", "zeta", "south"),
 )
-WORDS = """
+VOCABULARY = """
 datasets: [development, hold_out, repeat]
 conditions: [zeta, alpha]
 sites: [south, north]
@@ -60,7 +60,9 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A report by the vocabulary of a config folder."""
     folder = tmp_path_factory.mktemp("vocabulary")
     (folder / "mine" / "vocabulary").mkdir(parents=True)
-    (folder / "mine" / "vocabulary" / "ours.yaml").write_text(f"# Words of ours.{WORDS}", encoding="utf-8")
+    (folder / "mine" / "vocabulary" / "ours.yaml").write_text(
+        f"# A vocabulary of a user.{VOCABULARY}", encoding="utf-8"
+    )
     known = [case for case in CASES if case[2] != "beta"]  # a cohort rejects what its vocabulary lacks
     about = [
         {"case_id": c, "patient_id": patient(c), "image": f"{c}.nii", "dataset": d, "condition": k, "site": s}
@@ -78,7 +80,7 @@ def table(report: Path, name: str) -> list[list[str]]:
 
 
 @pytest.mark.parametrize("name", ["table2", "table3"])
-def test_conditions_stand_in_the_order_of_the_vocabulary_and_others_after_them(report: Path, name: str) -> None:
+def test_conditions_are_in_the_order_of_the_vocabulary_and_others_follow(report: Path, name: str) -> None:
     assert [row[0] for row in table(report, name)[1:] if row[0] != "p"] == ["total", "zeta", "alpha", "beta"]
 
 
@@ -124,24 +126,27 @@ def test_the_legend_of_a_figure_follows_the_vocabulary(report: Path) -> None:
     assert places == sorted(places)
 
 
-def test_no_row_of_either_test_dataset_is_missed(report: Path) -> None:
+def test_no_row_of_either_test_dataset_is_missing(report: Path) -> None:
     notes = json.loads((report / "report.json").read_text(encoding="utf-8"))["notes"]
     assert not {"LS-REP-010", "LS-REP-016", "LS-REP-020"} & {note["code"] for note in notes}
 
 
 def test_conditions_given_on_the_command_line_are_the_order_of_the_tables(tmp_path: Path) -> None:
-    for words, expected in (("[zeta,alpha]", ["zeta", "alpha", "beta"]), ("[beta,zeta]", ["beta", "zeta", "alpha"])):
+    for conditions, expected in (
+        ("[zeta,alpha]", ["zeta", "alpha", "beta"]),
+        ("[beta,zeta]", ["beta", "zeta", "alpha"]),
+    ):
         out = tmp_path / expected[0]
         data = [f"measurements={measured(tmp_path / 'm.csv')}", f"output={out}"]
-        assert main(["report", *data, f"vocabulary.conditions={words}"]) == 0
+        assert main(["report", *data, f"vocabulary.conditions={conditions}"]) == 0
         assert [row[0] for row in table(out, "table2")[2:-1]] == expected
 
 
 def test_compare_follows_the_vocabulary(tmp_path: Path) -> None:
     first, second = measured(tmp_path / "a.csv"), tmp_path / "b.csv"
     second.write_text(first.read_text(encoding="utf-8").replace(",dla,", ",other,"), encoding="utf-8")
-    words = [f"measurements={first},{second}", f"output={tmp_path / 'out'}", "vocabulary.conditions=[zeta,alpha]"]
-    assert main(["compare", *words]) == 0
+    overrides = [f"measurements={first},{second}", f"output={tmp_path / 'out'}", "vocabulary.conditions=[zeta,alpha]"]
+    assert main(["compare", *overrides]) == 0
     rows = [row[0] for row in table(tmp_path / "out", "scores") if row[0].startswith("liver:")]
     assert rows == ["liver:total", "liver:zeta", "liver:alpha", "liver:beta"]
 
@@ -170,17 +175,17 @@ def test_the_first_datasets_that_are_not_trained_on_are_those_of_the_tables(
 
 @pytest.mark.parametrize("sites", [(), ("north",)])
 def test_without_two_sites_there_is_no_pair(tmp_path: Path, sites: tuple[str, ...]) -> None:
-    words = Vocabulary(datasets=("development", "hold_out", "repeat"), sites=sites)
-    measurements = read_measurements(measured(tmp_path / "m.csv"), vocabulary=words)
+    vocabulary = Vocabulary(datasets=("development", "hold_out", "repeat"), sites=sites)
+    measurements = read_measurements(measured(tmp_path / "m.csv"), vocabulary=vocabulary)
     examinations, _ = examinations_of(readings_of(measurements), 1)
-    assert pairs_of(examinations, words)[0] == ()
+    assert pairs_of(examinations, vocabulary)[0] == ()
     assert not statistical_report(measurements).table("reproducibility")
 
 
 def test_three_sites_have_a_column_each_and_the_first_two_are_paired(tmp_path: Path) -> None:
-    words = Vocabulary(datasets=("development", "hold_out", "repeat"), sites=("north", "south", "east"))
+    vocabulary = Vocabulary(datasets=("development", "hold_out", "repeat"), sites=("north", "south", "east"))
     cases = (*CASES, ("p1-east", "repeat", "alpha", "east"))
-    report = statistical_report(read_measurements(measured(tmp_path / "m.csv", cases), vocabulary=words))
+    report = statistical_report(read_measurements(measured(tmp_path / "m.csv", cases), vocabulary=vocabulary))
     row = report.table("table4")["dss_liver"]
     assert [*row] == ["north", "south", "east", "p"]
     assert row["east"].n == 1

@@ -1,16 +1,17 @@
-"""Cells of a report: the statistics of some cases, as full-precision numbers and as the text the paper would print.
+"""Cells of a report: statistics of some cases, as numbers at full precision and as text in the form of the paper.
 
 | cell | names in `values` | units |
 |---|---|---|
 | DSS of a group | `mean, sd, minimum, maximum` | 1 |
 | limits of agreement | `bias, sd, half_width, loa_lower, loa_upper` | % |
-| p of a bias | `p, t, df` | 1 |
-| p between subgroups | `p, statistic, df` | 1 |
-| p between sites | `p, statistic, z` | 1 |
+| p value of a bias | `p, t, df` | 1 |
+| p value between subgroups | `p, statistic, df` | 1 |
+| p value between sites | `p, statistic, z` | 1 |
 | percentage RC | `rc_pct, ci_lower, ci_upper, wcv_pct` | % |
 
-A value is None where it is undefined, and `reason` says why. `rows` names the cases that entered, `excluded` those
-that belong there and could not; `n` counts observations (CTs, or patients where two CTs make one).
+A value is None if it is undefined; `reason` states why. `rows` lists the included cases, `excluded` the cases that
+belong to the cell and could not be included. `n` is the number of observations: CT scans, or patients if each
+observation is a pair of CT scans.
 """
 
 from __future__ import annotations
@@ -31,12 +32,12 @@ if TYPE_CHECKING:
     import pandas
 
 PAIRED: Final = " vs "
-"""Joins the names of two groups in the address of a row that compares them."""
+"""Separates the names of the two groups in the address of a row that compares them."""
 
 
 @dataclass(frozen=True)
 class Address:
-    """Where a cell stands; `head:tail` names a row of a row."""
+    """Table, row and column of a cell; a row `head:tail` is a part of the row `head`."""
 
     table: str
     row: str
@@ -45,7 +46,7 @@ class Address:
 
 @dataclass(frozen=True)
 class Cell:
-    """One number of a report, with all it takes to check it; `reason` is dropped where no value is undefined."""
+    """One entry of a table: values, text, n, method and cases; `reason` is None unless a value is undefined."""
 
     address: Address
     values: Mapping[str, float | None]
@@ -62,7 +63,7 @@ class Cell:
             object.__setattr__(self, "reason", None)
 
     def to_dict(self) -> dict[str, Any]:
-        """The cell ready for JSON."""
+        """Return the cell as a dict for JSON."""
         return {
             "table": self.address.table,
             "row": self.address.row,
@@ -96,11 +97,11 @@ class Table(dict[str, dict[str, Cell]]):
     """
 
     def to_frame(self, *, values: bool = False) -> pandas.DataFrame:
-        """The table as a pandas DataFrame, with the names of its rows as index and those of its columns as columns.
+        """Return the table as a pandas DataFrame; index and columns are the names of its rows and columns.
 
-        It holds the text that a report prints, empty where the table has no cell. With `values` it holds the numbers
-        behind the text at full precision: float64, NaN where undefined; its columns are pairs of the column and the
-        name of the value (`("liver", "mean")`), with `n` last.
+        It contains the text that a report prints, empty if the table has no cell. With `values` it contains the
+        numbers at full precision: float64, NaN where undefined. Its columns are then pairs of the column and the name
+        of the value (`("liver", "mean")`), with `n` last.
         """
         import pandas
 
@@ -115,7 +116,7 @@ class Table(dict[str, dict[str, Cell]]):
 
 
 def by_row(cells: Iterable[Cell], table: str) -> Table:
-    """The cells of one table by row and column; empty without any."""
+    """Return the cells of one table by row and column; empty if there are none."""
     rows = Table()
     for cell in cells:
         if cell.address.table == table:
@@ -124,7 +125,7 @@ def by_row(cells: Iterable[Cell], table: str) -> Table:
 
 
 def dss_cell(address: Address, scores: Mapping[str, float]) -> Cell:
-    """Mean ± SD (range) of the DSS of some cases (case to DSS, NaN where undefined)."""
+    """Return the cell with mean ± SD (range) of the DSS; `scores` is the DSS by case, NaN where undefined."""
     result = describe(list(scores.values()))
     names = ("mean", "sd", "minimum", "maximum")
     return Cell(
@@ -140,7 +141,7 @@ def dss_cell(address: Address, scores: Mapping[str, float]) -> Cell:
 
 
 def loa_cell(address: Address, result: BlandAltman, cases: Sequence[str]) -> Cell:
-    """Bias and limits of agreement of percent differences; `cases` are the compared ones, in order."""
+    """Return the cell with bias and limits of agreement of percent differences; `cases` has the order of the pairs."""
     limits = result.limits
     half_width = None if limits is None else limits.half_width
     return Cell(
@@ -157,12 +158,12 @@ def loa_cell(address: Address, result: BlandAltman, cases: Sequence[str]) -> Cel
         n=result.n,
         method=result.method,
         reason=result.reason,
-        **entered(cases, result.positions),
+        **included(cases, result.positions),
     )
 
 
 def bias_p_cell(address: Address, result: BlandAltman, cases: Sequence[str]) -> Cell:
-    """The p of the bias against zero."""
+    """Return the cell with the p value of the bias against zero."""
     values = bias_test_values(result)
     return Cell(
         address,
@@ -172,20 +173,20 @@ def bias_p_cell(address: Address, result: BlandAltman, cases: Sequence[str]) -> 
         n=result.n,
         method="two-sided one-sample t-test of percent differences against zero",
         reason=result.reason,
-        **entered(cases, result.positions),
+        **included(cases, result.positions),
     )
 
 
 def bias_test_values(result: BlandAltman) -> dict[str, float | None]:
-    """The p value of a bias with its t and degrees of freedom, as values of a cell."""
+    """Return the p value of a bias with t and degrees of freedom, as values of a cell."""
     test = result.bias_test
     df = result.n - 1 if result.n > 1 else None
     return {"p": None if test is None else test.p, "t": None if test is None else test.t, "df": df}
 
 
 def subgroup_p_cell(address: Address, result: KruskalWallis, scores: Mapping[str, float]) -> Cell:
-    """The p of the Kruskal-Wallis test over the conditions; `scores` are the DSS of all cases with a condition."""
-    empty = f"; groups without a value are left out: {', '.join(result.empty_groups)}" if result.empty_groups else ""
+    """Return the cell with the Kruskal-Wallis test over the conditions; `scores` is the DSS of all cases with one."""
+    empty = f"; groups without a value are excluded: {', '.join(result.empty_groups)}" if result.empty_groups else ""
     return Cell(
         address,
         values={"p": result.p, "statistic": result.statistic, "df": result.df},
@@ -199,7 +200,7 @@ def subgroup_p_cell(address: Address, result: KruskalWallis, scores: Mapping[str
 
 
 def site_p_cell(address: Address, result: WilcoxonSignedRank, rows: Sequence[str], excluded: Sequence[str]) -> Cell:
-    """The p of the Wilcoxon signed-rank test between the sites; n counts patients."""
+    """Return the cell with the Wilcoxon signed-rank test between the sites; n is the number of patients."""
     return Cell(
         address,
         values={"p": result.p, "statistic": result.statistic, "z": result.z_spss},
@@ -214,13 +215,13 @@ def site_p_cell(address: Address, result: WilcoxonSignedRank, rows: Sequence[str
 
 
 def not_applicable_cell(address: Address) -> Cell:
-    """Where the paper prints NA: it compares limits of agreement by no test."""
-    reason = "the paper tests no difference between limits of agreement"
+    """Return the cell where the paper prints NA: it does not test differences between limits of agreement."""
+    reason = "the paper does not test differences between limits of agreement"
     return Cell(address, {"p": None}, "1", formatting.NOT_APPLICABLE, 0, "none", reason=reason)
 
 
 def rc_cell(address: Address, result: PercentageRC, pairs: Sequence[tuple[str, str]]) -> Cell:
-    """Percentage RC (95 % CI); n counts patients, `pairs` are their two cases in the order of the samples."""
+    """Return the cell with percentage RC (95 % CI); n is the number of patients, `pairs` has their cases."""
     inside = set(result.positions)
     return Cell(
         address,
@@ -236,21 +237,21 @@ def rc_cell(address: Address, result: PercentageRC, pairs: Sequence[tuple[str, s
 
 
 def bounds(name: str, interval: Interval | None) -> dict[str, float | None]:
-    """The bounds of an interval as values of a cell."""
+    """Return the bounds of an interval as values of a cell."""
     lower, upper = interval or (None, None)
     return {f"{name}_lower": lower, f"{name}_upper": upper}
 
 
 def defined(scores: Mapping[str, float]) -> dict[str, tuple[str, ...]]:
-    """The cases that have a score as `rows`, the others as `excluded`."""
+    """Return the cases with a score as `rows`, the others as `excluded`."""
     return {
         "rows": tuple(case for case, dss in scores.items() if not math.isnan(dss)),
         "excluded": tuple(case for case, dss in scores.items() if math.isnan(dss)),
     }
 
 
-def entered(cases: Sequence[str], positions: Sequence[int]) -> dict[str, tuple[str, ...]]:
-    """The cases at these positions as `rows`, the others as `excluded`."""
+def included(cases: Sequence[str], positions: Sequence[int]) -> dict[str, tuple[str, ...]]:
+    """Return the cases at these positions as `rows`, the others as `excluded`."""
     inside = set(positions)
     return {
         "rows": tuple(cases[position] for position in positions),
@@ -259,14 +260,14 @@ def entered(cases: Sequence[str], positions: Sequence[int]) -> dict[str, tuple[s
 
 
 def _values(cells: Mapping[str, Cell]) -> dict[tuple[str, str], float | None]:
-    """The numbers of a row by column and name."""
+    """Return the numbers of a row by column and name."""
     return {
         (column, name): value for column, cell in cells.items() for name, value in {**cell.values, "n": cell.n}.items()
     }
 
 
 def _value_columns(table: Table) -> list[tuple[str, str]]:
-    """The pairs of column and name that a table has, in its own order, `n` last in each column."""
+    """Return the pairs of column and name in the order of the table, with `n` last in each column."""
     found = dict.fromkeys(pair for cells in table.values() for pair in _values(cells))
     columns = {column: position for position, column in enumerate(dict.fromkeys(column for column, _ in found))}
     return sorted(found, key=lambda pair: (columns[pair[0]], pair[1] == "n"))

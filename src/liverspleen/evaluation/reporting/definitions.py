@@ -1,4 +1,4 @@
-"""What the numbers of a report mean; said once, for the page and for `report.json`."""
+"""Definitions of the quantities in a report, for the page and for `report.json`."""
 
 from __future__ import annotations
 
@@ -10,19 +10,30 @@ from liverspleen.evaluation.statistics.reproducibility import RC_QUANTILE
 RESEARCH_USE: Final = "Research use only. Not a medical device; not for diagnosis or treatment."
 
 DEFINITIONS: Final[dict[str, str]] = {
-    "DSS": "Dice similarity score, 2 TP / (2 TP + FN + FP), of one structure in one whole CT, on the grid of that CT.",
-    "Volume": "Volume in cm³ as measured by each reader. The liver/spleen ratio is derived from the two volumes of one "
-    "reader and undefined over a spleen of 0 cm³.",
-    "Percent difference": "200 (reader − reference) / (reader + reference); undefined where both are 0.",
-    "95 % LOA": f"Bland-Altman limits of agreement, bias ± {LOA_MULTIPLIER} SD of the percent differences "
-    "(SD with n − 1).",
-    "p of the bias": "Two-sided one-sample t-test of the percent differences against 0, n − 1 degrees of freedom.",
-    "p between conditions": "Kruskal-Wallis test, H corrected for ties, χ² with k − 1 degrees of freedom.",
-    "p between sites": "Wilcoxon signed-rank test on patients with one CT of each site: zeros dropped, average ranks, "
-    "normal approximation with tie-corrected variance and without continuity correction (as SPSS).",
-    "%RC": f"Percentage reproducibility coefficient, {RC_QUANTILE} √(2 wCV²), of two CTs of a patient; wCV is the root "
-    "mean square of the per-patient CV (within-pair variance d²/2). 95 % CI by χ² with n degrees of freedom.",
-    "n": "Number of CTs with a defined value; of patients for the p between sites and for %RC.",
-    "Rounding": "Numbers are rounded only in print, halves away from zero; report.json has them at full precision.",
+    "DSS": "Dice similarity score, 2 TP / (2 TP + FN + FP), of one structure, computed per CT scan in 3D on the grid "
+    "of the CT scan. It is equal to the Dice similarity coefficient (DSC).",
+    "Volume": "Volume in cm³ measured by each reader. The liver/spleen volume ratio is the ratio of the two volumes of "
+    "the same reader. It is undefined if the spleen volume is 0 cm³.",
+    "Percent difference": "200 (reader − reference) / (reader + reference). It is undefined if both volumes are 0.",
+    "95 % LOA": f"Bland-Altman limits of agreement: bias ± {LOA_MULTIPLIER} SD of the percent differences. The bias is "
+    "the mean of the percent differences; the SD has the denominator n − 1.",
+    "p of the bias": "Two-sided one-sample t-test of the percent differences against 0, with n − 1 degrees of freedom.",
+    "p between conditions": "Kruskal-Wallis test with H corrected for ties, compared with the χ² distribution with "
+    "k − 1 degrees of freedom for k conditions.",
+    "p between sites": "Wilcoxon signed-rank test of the patients with one CT scan from each site. Zero differences "
+    "are dropped, ties have average ranks, and the normal approximation has a tie-corrected variance and no continuity "
+    "correction, as in SPSS.",
+    "%RC": f"Percentage reproducibility coefficient of two CT scans of a patient: {RC_QUANTILE} √(2 wCV²). The "
+    "within-subject coefficient of variation (wCV) is the root mean square of the CV of each patient, with the "
+    "variance d²/2 for a difference d. The 95 % CI uses the χ² distribution with n degrees of freedom.",
+    "n": "Number of CT scans with a defined value. For the p value between sites and for %RC: number of patients.",
+    "Rounding": "Printed numbers are rounded half away from zero. report.json contains all numbers at full precision.",
 }
-"""Term to definition."""
+"""Definitions by term; the terms are keys of `report.json`."""
+
+LABELS: Final = {
+    "p of the bias": "p value of the bias",
+    "p between conditions": "p value between conditions",
+    "p between sites": "p value between sites",
+}
+"""Labels of the page for terms that differ from them."""

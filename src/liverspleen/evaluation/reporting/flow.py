@@ -1,7 +1,7 @@
-"""Figure 1: from the patients assessed to the datasets, counted from the cohort, the split and the exclusions stated.
+"""Counts of Figure 1: flow of patients from assessment to the datasets, from the cohort, the split and the exclusions.
 
-Exclusions are a CSV file of `reason,count`, counts being patients; a row with the reason `assessed` states how many
-patients there were before any was excluded:
+The exclusions are a CSV file with the columns `reason,count`; `count` is a number of patients. A row with the reason
+`assessed` gives the number of patients before exclusion:
 
     reason,count
     assessed,1183
@@ -22,7 +22,7 @@ from typing import Any, Final
 from liverspleen.cohort.manifest import Case, Cohort
 from liverspleen.cohort.split import Split
 from liverspleen.cohort.vocabulary import DEVELOPMENT, Vocabulary, in_order
-from liverspleen.errors import InputError, Issue
+from liverspleen.errors import InputError, Issue, counted
 from liverspleen.evaluation.measurements.notes import Note
 from liverspleen.evaluation.reporting.table1 import datasets_of, paired_patients
 from liverspleen.evaluation.reporting.table_layout import condition_label, site_label
@@ -34,20 +34,20 @@ _COLUMNS: Final = ["reason", "count"]
 
 @dataclass(frozen=True)
 class Exclusions:
-    """Patients left out before the cohort was written, by reason; `assessed` is None where nobody stated it."""
+    """Patients excluded before the cohort was written, by reason; `assessed` is None if it is not stated."""
 
     reasons: tuple[tuple[str, int], ...]
     assessed: int | None = None
 
     @property
     def total(self) -> int:
-        """All that were excluded."""
+        """Number of all excluded patients."""
         return sum(count for _, count in self.reasons)
 
 
 @dataclass(frozen=True)
 class Part:
-    """A share of a dataset; the parts of a dataset with one unit add up to it."""
+    """A part of a dataset; the counts of all parts add up to the dataset. `unit` is `patients` or `CT`."""
 
     label: str
     count: int
@@ -69,8 +69,7 @@ class Branch:
 class Flow:
     """Counts from the patients assessed to the datasets.
 
-    `unexplained` is what the stated numbers leave open: assessed − excluded − included; 0 where nothing contradicts.
-    `shared_patients` are in more than one dataset, so that the branches count them twice.
+    `shared_patients` is the number of patients in more than one dataset; each of these datasets counts them.
     """
 
     exclusions: Exclusions | None
@@ -81,7 +80,7 @@ class Flow:
 
     @property
     def assessed(self) -> int | None:
-        """Patients before exclusion, stated or added up; None without exclusions."""
+        """Number of patients before exclusion, stated or summed; None without exclusions."""
         if self.exclusions is None:
             return None
         stated = self.exclusions.assessed
@@ -89,26 +88,26 @@ class Flow:
 
     @property
     def unexplained(self) -> int:
-        """Assessed minus excluded minus included."""
+        """Assessed − excluded − included patients; 0 if the numbers agree."""
         return 0 if self.exclusions is None else (self.assessed or 0) - self.exclusions.total - self.patients
 
     def to_dict(self) -> dict[str, Any]:
-        """The counts ready for JSON."""
+        """Return the counts as a dict for JSON."""
         return {**asdict(self), "assessed": self.assessed, "unexplained": self.unexplained}
 
 
 def flow_of(cohort: Cohort, *, split: Split | None = None, exclusions: Exclusions | None = None) -> Flow:
-    """Count patients and CTs of the cohort's usable rows.
+    """Return the counts of patients and CT scans of the usable rows of the cohort.
 
-    The development dataset is parted by the split if there is one, a dataset with pairs by site, any other by
-    condition.
+    The parts of the development dataset are the sides of the split if there is one. The parts of a dataset with pairs
+    are its sites, those of any other dataset its conditions.
     """
     datasets = datasets_of(cohort)
     patients = {name: {case.patient_id for case in cases} for name, cases in datasets.items()}
-    times = Counter(patient for found in patients.values() for patient in found)
+    datasets_per_patient = Counter(patient for found in patients.values() for patient in found)
     return Flow(
         exclusions=exclusions,
-        patients=len(times),
+        patients=len(datasets_per_patient),
         examinations=len(cohort.cases),
         branches=tuple(
             Branch(
@@ -120,35 +119,35 @@ def flow_of(cohort: Cohort, *, split: Split | None = None, exclusions: Exclusion
             )
             for name, cases in datasets.items()
         ),
-        shared_patients=sum(number > 1 for number in times.values()),
+        shared_patients=sum(number > 1 for number in datasets_per_patient.values()),
     )
 
 
 def flow_notes(flow: Flow, cohort: Cohort) -> list[Note]:
-    """Where the numbers of a flow contradict each other, or leave rows out."""
+    """Return notes on contradictions between the numbers of a flow, and on rows that are not counted."""
     notes = []
     if flow.unexplained:
         message = (
-            f"Figure 1: {flow.assessed} assessed minus {flow.exclusions.total if flow.exclusions else 0} excluded is "
-            f"not the cohort's {flow.patients} patients: {flow.unexplained:+d} unexplained"
+            f"Figure 1: {flow.assessed} assessed minus {flow.exclusions.total if flow.exclusions else 0} excluded does "
+            f"not equal the {counted(flow.patients, 'patient')} of the cohort: {flow.unexplained:+d} unexplained"
         )
-        notes.append(
-            Note("LS-REP-045", message, "correct the exclusions or the cohort; the figure shows the difference")
-        )
+        notes.append(Note("LS-REP-045", message, "correct the exclusions or the cohort; Figure 1 shows the difference"))
     if flow.shared_patients:
-        message = f"Figure 1: {flow.shared_patients} patients are in more than one dataset, which counts them in each"
-        notes.append(Note("LS-REP-046", message, "no hint needed if it was meant so"))
+        found = counted(flow.shared_patients, "patient")
+        message = f"Figure 1 counts {found} in more than one dataset"
+        notes.append(Note("LS-REP-046", message, "check the datasets; nothing needs to be done if this is intended"))
     if any(issue.severity == "error" for issue in cohort.issues):
-        message = "Table 1 and Figure 1 count the cohort's usable rows only; others were rejected"
-        notes.append(Note("LS-REP-047", message, "correct the rows: liverspleen check lists them"))
+        message = "Table 1 and Figure 1 count only the usable rows of the cohort; the rows with errors are excluded"
+        notes.append(Note("LS-REP-047", message, "correct these rows; liverspleen check lists them"))
     return notes
 
 
 def read_exclusions(path: StrPath) -> Exclusions:
-    """The exclusions in a CSV file of `reason,count` (UTF-8 with or without BOM).
+    """Read the exclusions from a CSV file with the columns `reason,count` (UTF-8 with or without BOM).
 
     Raises:
-        InputError: LS-REP-050 unreadable or not such a table, LS-REP-051 a count or reason that is none; all at once.
+        InputError: LS-REP-050 the file is not readable or not such a table; LS-REP-051 a reason or count is not valid.
+            All issues are reported at once.
     """
     path = Path(path)
     rows = _records(path)
@@ -182,7 +181,7 @@ def _parts(cases: Sequence[Case], vocabulary: Vocabulary, split: Split | None) -
 
 
 def _records(path: Path) -> list[tuple[int, list[str]]]:
-    """Rows below the header with their numbers, each of two cells."""
+    """Return the rows below the header, each with its row number and its two cells."""
 
     def rejected(message: str, hint: str) -> InputError:
         return InputError(Issue("LS-REP-050", message, hint, file=path))
@@ -190,13 +189,18 @@ def _records(path: Path) -> list[tuple[int, list[str]]]:
     try:
         records = list(csv.reader(io.StringIO(path.read_bytes().decode("utf-8-sig"), newline=""), strict=True))
     except OSError as error:
-        raise rejected(f"exclusions cannot be read ({error.strerror or error})", "correct the path") from error
+        raise rejected(
+            f"exclusions cannot be read ({error.strerror or error})", "give the path of an existing file"
+        ) from error
     except (UnicodeDecodeError, csv.Error) as error:
-        raise rejected(f"exclusions are not a CSV file in UTF-8 ({error})", "save them as CSV UTF-8") from error
+        raise rejected(f"exclusions are not a CSV file in UTF-8 ({error})", "save the file as CSV in UTF-8") from error
     header = [name.strip() for name in records[0]] if records else []
     rows = [(number, cells) for number, cells in enumerate(records[1:], 2) if any(cell.strip() for cell in cells)]
     if header != _COLUMNS or any(len(cells) != len(_COLUMNS) for _, cells in rows):
-        raise rejected("exclusions are not a table of the columns reason,count", "write one row per reason")
+        raise rejected(
+            "exclusions do not have exactly the columns reason,count",
+            "write a header reason,count and one row per reason",
+        )
     return rows
 
 
@@ -204,8 +208,8 @@ def _row_issues(rows: Sequence[tuple[int, list[str]]], path: Path) -> Iterator[I
     reasons = Counter(cells[0].strip() for _, cells in rows)
     for number, (reason, count) in rows:
         if not reason.strip() or reasons[reason.strip()] > 1:
-            message = f"row {number}: reason {reason!r} is empty or stands more than once"
-            yield Issue("LS-REP-051", message, "give each reason one row", file=path)
+            message = f"row {number}: reason {reason!r} is empty or occurs more than once"
+            yield Issue("LS-REP-051", message, "write one row per reason", file=path)
         if not (count.strip().isascii() and count.strip().isdigit()):
             message = f"row {number}: count {count!r} is not a whole number of patients"
-            yield Issue("LS-REP-051", message, "correct it", file=path)
+            yield Issue("LS-REP-051", message, "correct the count", file=path)

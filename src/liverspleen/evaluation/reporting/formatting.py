@@ -1,4 +1,4 @@
-"""Numbers as the paper prints them; the only place where a statistic is rounded."""
+"""Numbers in the format of the paper; statistics are rounded only here."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ RELIABILITY_DIGITS: Final = 3
 PERCENT_DIGITS: Final = 1
 SPREAD_DIGITS: Final = 1
 
-# Holds every digit that is printed and loses what floating point added: 0.97249999999999992 is 0.9725.
+# Keeps all printed digits and removes floating-point noise: 0.97249999999999992 becomes 0.9725.
 _SIGNIFICANT: Final = 12
 
 
 def fixed(value: float | None, digits: int) -> str:
-    """`value` with that many decimals, halves rounded away from zero, never a negative zero; a dash if undefined.
+    """Return `value` with `digits` decimals, half rounded away from zero, without negative zero; a dash if undefined.
 
-    From 10^12 on, which only the bounds of a log scale with two or three cases reach, in powers of ten.
+    Values from 10^12 have scientific notation; only bounds on the log scale with two or three cases are so large.
 
     >>> fixed(0.97249999999999992, 3), fixed(-0.001, 2), fixed(None, 2)
     ('0.973', '0.00', '–')
@@ -43,7 +43,7 @@ def fixed(value: float | None, digits: int) -> str:
 
 
 def p_text(p: float | None) -> str:
-    """Two decimals from 0.01 on, three below, `< 0.001` only where three would print 0.000.
+    """Return a p value with two decimals from 0.01, three decimals below, and `< 0.001` instead of 0.000.
 
     >>> p_text(0.6), p_text(0.0071), p_text(0.0005), p_text(0.0004999)
     ('0.60', '0.007', '0.001', '< 0.001')
@@ -57,7 +57,7 @@ def p_text(p: float | None) -> str:
 
 
 def dss_text(mean: float | None, sd: float | None, minimum: float | None, maximum: float | None) -> str:
-    """Mean ± SD (range) of DSS.
+    """Return mean ± SD (range) of DSS.
 
     >>> dss_text(0.9731, 0.0188, 0.9072, 0.9991)
     '0.973 ± 0.019 (0.907–0.999)'
@@ -68,7 +68,7 @@ def dss_text(mean: float | None, sd: float | None, minimum: float | None, maximu
 def mean_sd_range_text(
     mean: float | None, sd: float | None, minimum: float | None, maximum: float | None, *, digits: int
 ) -> str:
-    """Mean ± SD (range) with that many decimals.
+    """Return mean ± SD (range) with `digits` decimals.
 
     >>> mean_sd_range_text(2.25, 0.5, 1.0, 3.5, digits=2)
     '2.25 ± 0.50 (1.00–3.50)'
@@ -79,7 +79,7 @@ def mean_sd_range_text(
 
 
 def loa_text(bias: float | None, half_width: float | None) -> str:
-    """Bias ± half-width of the limits of agreement in percent.
+    """Return bias ± half-width of the limits of agreement in percent.
 
     >>> loa_text(-0.1731, 3.0664)
     '-0.17 ± 3.07'
@@ -88,7 +88,7 @@ def loa_text(bias: float | None, half_width: float | None) -> str:
 
 
 def rc_text(rc: float | None, interval: tuple[float, float] | None) -> str:
-    """Percentage RC (95 % CI).
+    """Return percentage RC (95 % CI).
 
     >>> rc_text(16.71, (13.14, 19.77))
     '16.7 (13.1–19.8)'
@@ -99,17 +99,17 @@ def rc_text(rc: float | None, interval: tuple[float, float] | None) -> str:
     return f"{fixed(rc, RC_DIGITS)} ({bounds})"
 
 
-def count_text(count: int, of: int) -> str:
-    """A number and its share of `of` in percent.
+def count_text(count: int, total: int) -> str:
+    """Return a count and its percentage of `total`.
 
     >>> count_text(460, 813), count_text(0, 0)
     ('460 (56.6)', '0 (–)')
     """
-    return f"{count} ({fixed(100 * count / of if of else None, PERCENT_DIGITS)})"
+    return f"{count} ({fixed(100 * count / total if total else None, PERCENT_DIGITS)})"
 
 
 def spread_text(mean: float | None, sd: float | None, minimum: float | None, maximum: float | None) -> str:
-    """Mean ± SD (range) of ages or millimetres.
+    """Return mean ± SD (range) of ages or lengths in mm.
 
     >>> spread_text(48.64, 14.21, 21, 83)
     '48.6 ± 14.2 (21.0–83.0)'
@@ -118,7 +118,7 @@ def spread_text(mean: float | None, sd: float | None, minimum: float | None, max
 
 
 def millimetres(value: float) -> str:
-    """A length as it is named: two decimals at most, no zeros at their end.
+    """Return a length with at most two decimals, without trailing zeros.
 
     >>> millimetres(5.0), millimetres(0.625)
     ('5 mm', '0.63 mm')
@@ -127,7 +127,7 @@ def millimetres(value: float) -> str:
 
 
 def interval_text(value: float | None, interval: tuple[float, float] | None, digits: int) -> str:
-    """A value with its interval; `to` and not a dash between bounds that may be negative.
+    """Return a value with its interval; `to` separates the bounds, since they can be negative.
 
     >>> interval_text(-0.171, (-0.424, 0.081), 2), interval_text(0.5, None, 2), interval_text(None, None, 2)
     ('-0.17 (-0.42 to 0.08)', '0.50 (–)', '–')
@@ -140,7 +140,7 @@ def interval_text(value: float | None, interval: tuple[float, float] | None, dig
 def two_intervals_text(
     value: float | None, first: tuple[float, float] | None, second: tuple[float, float] | None, digits: int
 ) -> str:
-    """A value with two intervals of it.
+    """Return a value with two intervals.
 
     >>> two_intervals_text(0.973, (0.97, 0.976), (0.969, 0.976), 3)
     '0.973 (0.970 to 0.976; 0.969 to 0.976)'

@@ -1,4 +1,4 @@
-"""Figure 3: one slice of some cases with the reference, the prediction, and where the two differ."""
+"""Content of Figure 3: one slice per case with the reference, the prediction and the errors."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from numpy.typing import NDArray
 from liverspleen.cohort.checks import grid_issues, load_case
 from liverspleen.cohort.manifest import Case, Cohort
 from liverspleen.cohort.vocabulary import in_order
-from liverspleen.errors import InputError, Issue
+from liverspleen.errors import InputError, Issue, counted
 from liverspleen.evaluation.measurements.label_folder import LabelFolder
 from liverspleen.evaluation.measurements.notes import Note
 from liverspleen.evaluation.measurements.readings import Readings, examinations_of
 from liverspleen.evaluation.metrics.overlap import overlaps
 from liverspleen.organs import ORGAN_KEYS, Structure
 
-_SAME_DSS: Final = 1e-6  # a measurements.csv written by hand may round so far
+_SAME_DSS: Final = 1e-6  # a measurements.csv of another program can have rounded values
 
 
 @dataclass(frozen=True, eq=False)
 class Overlay:
-    """One slice of one case, as a radiologist looks at it: rows to posterior, columns to the patient's left.
+    """One slice of one case in radiological orientation: rows to posterior, columns to the patient's left.
 
-    `hu`, `reference` and `prediction` have the shape (row, column); a structure that the reference does not cover is in
-    neither map. `slice` counts from 1 at the most inferior one; `dss` is of the whole case, None where undefined.
+    `hu`, `reference` and `prediction` have the shape (row, column). A structure that the reference does not cover is in
+    neither map. `slice_index` starts at 1 for the most inferior slice. `dss` is the DSS of the case, None if undefined.
     """
 
     case_id: str
@@ -44,12 +44,12 @@ class Overlay:
 
     @property
     def errors(self) -> NDArray[np.uint8]:
-        """0 where both agree, 1 false positive, 2 false negative, 3 another organ."""
+        """Errors by pixel: 0 none, 1 false positive, 2 false negative, 3 other organ."""
         kinds = [self.reference == self.prediction, self.reference == 0, self.prediction == 0]
         return np.select(kinds, [0, 1, 2], default=3).astype(np.uint8)
 
     def to_dict(self) -> dict[str, Any]:
-        """What is shown, ready for JSON."""
+        """Return case, slice and DSS as a dict for JSON."""
         return {
             "case_id": self.case_id,
             "condition": self.condition,
@@ -61,17 +61,17 @@ class Overlay:
 
 @dataclass(frozen=True)
 class Overlays:
-    """The slices that could be cut, and what is to be said of the others."""
+    """The slices of Figure 3, and notes on cases that are skipped."""
 
     shown: tuple[Overlay, ...]
     notes: tuple[Note, ...]
 
 
 def representative_cases(readings: Readings, reader: str, reference: str) -> tuple[str, ...]:
-    """Of each condition of Table 2 the case with the median DSS (mean over its structures).
+    """Return for each condition of Table 2 the case with the median DSS (mean over its structures).
 
-    Of an even number the lower of the two in the middle; conditions in the order of the vocabulary. Cases without a DSS
-    are skipped.
+    For an even number of cases it is the lower of the two middle ones. Conditions have the order of the vocabulary.
+    Cases without a DSS are skipped.
     """
     scored: dict[str, list[tuple[float, str]]] = {}
     for examination in examinations_of(readings, 0)[0]:
@@ -91,11 +91,12 @@ def overlays(
     values: Mapping[int, Structure] | None = None,
     measured: Mapping[tuple[str, str], float] | None = None,
 ) -> Overlays:
-    """The slice with the largest reference area (all organs together) of each of these cases.
+    """Return the slice with the largest reference area (all organs together) of each case.
 
-    `labels` is the folder of predicted label maps (`label_files` says how they are named), and `values` what their
-    voxel values mean if they are another system's. `measured` holds the DSS of the measurements by case and structure:
-    a note tells where the label maps give another. A case whose files cannot be used gets a note.
+    `labels` is the folder of predicted label maps (`label_files` describes their names); `values` gives the meaning of
+    their voxel values if they come from another system. `measured` is the DSS of the measurements by case and
+    structure; a note lists the cases whose label maps have another DSS. A case whose files cannot be used is skipped
+    with a note.
     """
     by_id = {case.case_id: case for case in cohort.cases}
     shown: list[Overlay] = []
@@ -104,41 +105,41 @@ def overlays(
         try:
             if case_id not in by_id:
                 message = "case is not in the cohort"
-                raise InputError(Issue("LS-REP-048", message, "name cases of the cohort", case_id))
+                raise InputError(Issue("LS-REP-048", message, "give cases of the cohort", case_id))
             shown.append(overlay_of(by_id[case_id], labels, values=values, case_ids=by_id))
         except InputError as rejected:
-            notes += [_left_out(case_id, issue) for issue in rejected.issues]
-    notes += _stale(shown, measured or {})
+            notes += [_skipped(case_id, issue) for issue in rejected.issues]
+    notes += _changed(shown, measured or {})
     return Overlays(tuple(shown), tuple(notes))
 
 
 def overlay_of(
     case: Case, labels: Path, *, values: Mapping[int, Structure] | None = None, case_ids: Collection[str] = ()
 ) -> Overlay:
-    """The slice of one case; `case_ids` are those of the cohort's cases.
+    """Return the slice of one case; `case_ids` are all cases of the cohort.
 
     Raises:
-        InputError: its files cannot be used, it has no reference, not one predicted label map, or no voxel of the
-            reference.
+        InputError: the files of the case cannot be used, it has no reference or an empty one, or it does not have
+            exactly one predicted label map.
     """
-    ct, drawn = load_case(case)
-    if drawn is None:
+    ct, annotated = load_case(case)
+    if annotated is None:
         raise InputError(
-            Issue("LS-REP-048", "case has no reference label map", "name cases with a label", case.case_id)
+            Issue("LS-REP-048", "case has no reference label map", "give cases with a label", case.case_id)
         )
     predicted = LabelFolder.of(labels, values, known={*case_ids, case.case_id}).read(case.case_id)
     if issues := list(grid_issues(case.case_id, predicted, ct.geometry, file=labels, against="its CT")):
         raise InputError(issues)
-    # a structure that either cannot show is no error of the other
+    # a structure that one of the maps does not cover is not an error
     known = [organ for organ in case.labelled_structures if organ in predicted.covered]
     prediction, reference = (
         np.where(np.isin(labels, known), labels, np.uint8(Structure.BACKGROUND))
-        for labels in (predicted.labels, drawn.labels)
+        for labels in (predicted.labels, annotated.labels)
     )
     areas = np.count_nonzero(reference, axis=(1, 2))
     slice_index = int(areas.argmax())
     if not areas[slice_index]:
-        raise InputError(Issue("LS-REP-048", "reference label map is empty", "name another case", case.case_id))
+        raise InputError(Issue("LS-REP-048", "reference label map is empty", "give another case", case.case_id))
     found = overlaps(prediction, reference)
     return Overlay(
         case_id=case.case_id,
@@ -153,12 +154,12 @@ def overlay_of(
     )
 
 
-def _left_out(case_id: str, issue: Issue) -> Note:
-    return Note("LS-REP-048", f"Figure 3 lacks a case: {issue.message}", issue.hint, (case_id,))
+def _skipped(case_id: str, issue: Issue) -> Note:
+    return Note("LS-REP-048", f"Figure 3 does not show a case: {issue.message}", issue.hint, (case_id,))
 
 
-def _stale(shown: Sequence[Overlay], measured: Mapping[tuple[str, str], float]) -> list[Note]:
-    other = tuple(
+def _changed(shown: Sequence[Overlay], measured: Mapping[tuple[str, str], float]) -> list[Note]:
+    changed = tuple(
         overlay.case_id
         for overlay in shown
         if any(
@@ -166,7 +167,8 @@ def _stale(shown: Sequence[Overlay], measured: Mapping[tuple[str, str], float]) 
             for key, dss in overlay.dss.items()
         )
     )
-    if not other:
+    if not changed:
         return []
-    message = f"Figure 3: the label maps of {len(other)} CT give another DSS than the measurements"
-    return [Note("LS-REP-049", message, "measure these label maps again, or give the folder that was measured", other)]
+    message = f"Figure 3: the DSS of the label maps differs from the measurements in {counted(len(changed), 'CT scan')}"
+    hint = "measure these label maps again, or give the folder that was measured"
+    return [Note("LS-REP-049", message, hint, changed)]

@@ -1,4 +1,4 @@
-"""Tables 2-4 of the paper and the percentage RC, as addressed cells, with the tables of `beyond` after them.
+"""Tables 2-4 of the paper and the percentage RC as cells, followed by the additional tables of `supplement`.
 
 | table | rows | columns |
 |---|---|---|
@@ -8,10 +8,10 @@
 | `reproducibility` | `liver, spleen, ratio` | the readers |
 
 Tables 2 and 3 use the first test dataset of the vocabulary (`test1`), the others the second (`test2`). The columns
-`external` and `internal` of Table 4 describe every CT of that site; its `p` and the percentage RC use patients with one
-CT of each of the first two sites. The p of the rows `loa_*` is a cell with the text `NA`, as printed in the paper.
-Conditions come in the order of the vocabulary, others after them by name; a case without condition counts in `total`
-alone. What the cells hold is told in `cells`.
+`external` and `internal` of Table 4 include all CT scans of that site. The column `p` and the percentage RC use
+patients with one CT scan from each of the first two sites. The p value of the rows `loa_*` is the text `NA`, as in the
+paper. Conditions have the order of the vocabulary; others follow by name. A case without condition is only in `total`.
+The module `cells` describes the content of a cell.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from math import isnan
 from typing import Final
 
 from liverspleen.cohort.vocabulary import PAPER, Vocabulary
-from liverspleen.errors import InputError, Issue
+from liverspleen.errors import InputError, Issue, counted
 from liverspleen.evaluation.measurements.notes import Note
 from liverspleen.evaluation.measurements.readings import (
     INDICES,
@@ -49,7 +49,7 @@ TABLES: Final = ("table2", "table3", "table4", "reproducibility")
 
 @dataclass(frozen=True)
 class Agreement:
-    """Agreement on one index over the cases of Table 3, with the condition of each pair that entered."""
+    """Agreement on one index over the cases of Table 3, with the condition of each included case."""
 
     index: str
     result: BlandAltman
@@ -59,7 +59,7 @@ class Agreement:
 
 @dataclass(frozen=True)
 class StatisticalReport:
-    """Everything a report tells: cells, notes, the agreements its figures draw, and the words of its cohort."""
+    """Content of a report: cells, notes, the agreements for its figures, and the vocabulary of the cohort."""
 
     reader: str | None
     reference: str | None
@@ -71,9 +71,9 @@ class StatisticalReport:
     vocabulary: Vocabulary = PAPER
 
     def table(self, name: str) -> Table:
-        """The cells of one table by row and column; empty if the table could not be made.
+        """Return the cells of one table by row and column; empty if the report does not have the table.
 
-        `table(name).to_frame()` gives it as a pandas DataFrame.
+        `table(name).to_frame()` returns a pandas DataFrame.
         """
         return cells.by_row(self.cells, name)
 
@@ -81,19 +81,18 @@ class StatisticalReport:
 def statistical_report(
     measurements: Measurements, *, reader: str | None = None, reference: str | None = None
 ) -> StatisticalReport:
-    """The paper's tables from measurements, for `reader` against `reference`.
+    """Return the tables of the paper from measurements, for `reader` against `reference`.
 
-    By default these are the only pair of readers that the file compares, or `dla` against `manual`. A table without
-    any defined number is left out, and a note says so; so is each case that belongs to a table and lacks a row or a
-    value.
+    The default is the only pair of readers that the file compares, or `dla` against `manual`. A table without any
+    defined number is omitted, and a case without a row or a value is excluded from its tables; a note reports both.
 
     Raises:
-        InputError: a reader asked for is not there, several pairs of readers are compared and none is chosen, or a
-            condition is named like another row of the tables.
+        InputError: a given reader is not in the measurements, several pairs of readers are compared and none is
+            selected, or a condition or site has the name of another row or column.
     """
     readings = readings_of(measurements)
     vocabulary = readings.vocabulary
-    check_words(readings.examinations)
+    check_names(readings.examinations)
     readers = choose_readers(readings, reader, reference)
     first, notes = examinations_of(readings, 0)
     second, more = examinations_of(readings, 1)
@@ -104,8 +103,9 @@ def statistical_report(
     reproducibility = _reproducibility(coefficients, pairs)
     agreements: tuple[Agreement, ...] = ()
     if readers is None:
-        message = "no reader is compared with a reference: Tables 2 to 4 need DSS, or volumes of two readers"
-        notes.append(Note("LS-REP-021", message, "choose by reader= and reference=, or add rows with a reference"))
+        message = "no reader is compared with a reference, which Tables 2 to 4 need"
+        hint = "give reader= and reference=, or add rows with a reference to the measurements"
+        notes.append(Note("LS-REP-021", message, hint))
         made = [*reproducibility]
     else:
         results = ReportResults(readings, *readers, Groups(first, second, pairs, vocabulary), coefficients)
@@ -116,12 +116,12 @@ def statistical_report(
     notes += gaps_of(readings, second, others, scored=False)
     if readers is not None:
         notes += _surface_notes(results)
-    kept, left_out = _tables_with_numbers(made, vocabulary)
+    kept, omitted = _tables_with_numbers(made, vocabulary)
     return StatisticalReport(
         reader=readers[0] if readers else None,
         reference=readers[1] if readers else None,
         cells=kept,
-        notes=tuple(notes + left_out),
+        notes=tuple(notes + omitted),
         agreements=tuple(agreement for agreement in agreements if agreement.result.n),
         n_examinations=len(readings.examinations),
         n_patients=len({e.patient_id for e in readings.examinations}),
@@ -199,20 +199,20 @@ def _agreements(results: ReportResults) -> tuple[Agreement, ...]:
 def _readers_in_order(
     readings: Readings, examinations: Sequence[Examination], first: tuple[str, str] | None
 ) -> tuple[str, ...]:
-    """Readers of these examinations: the one under test, its reference, the others by name."""
+    """Return the readers of these examinations: the one under test, its reference, then the others by name."""
     cases = {e.case_id for e in examinations}
     present = {reader for case, _, reader in readings.volumes if case in cases}
     leading = [name for name in first or () if name in present]
     return (*leading, *sorted(present.difference(leading)))
 
 
-def check_words(examinations: Sequence[Examination]) -> None:
-    """Reject a condition or site that is named like another row or column, or a condition that holds what joins two."""
+def check_names(examinations: Sequence[Examination]) -> None:
+    """Reject a condition or site with the name of another row or column, or with the separator of two conditions."""
     if joined := sorted(e.condition for e in examinations if PAIRED in e.condition):
-        message = f"condition {joined[0]!r} holds {PAIRED!r}, which joins two conditions in a row"
+        message = f"condition {joined[0]!r} contains {PAIRED!r}, which separates two conditions in a row"
         raise InputError(Issue("LS-REP-003", message, "rename the condition"))
-    if taken := sorted({e.condition for e in examinations} & {"total", "p"}):
-        message = f"condition {', '.join(map(repr, taken))} is the name of another row of Tables 2 and 3"
+    if reserved := sorted({e.condition for e in examinations} & {"total", "p"}):
+        message = f"condition {', '.join(map(repr, reserved))} is the name of another row of Tables 2 and 3"
         raise InputError(Issue("LS-REP-003", message, "rename the condition"))
     if any(e.site == "p" for e in examinations):
         raise InputError(Issue("LS-REP-003", "site 'p' is the name of another column of Table 4", "rename the site"))
@@ -224,12 +224,15 @@ def _in_no_table(readings: Readings, used: Sequence[Examination]) -> list[Note]:
     if not outside:
         return []
     datasets = ", ".join(sorted({repr(e.dataset) if e.dataset else "none" for e in outside}))
-    message = f"{len(outside)} CT of dataset {datasets} enter no table"
+    message = (
+        f"{counted(len(outside), 'CT scan')} of dataset {datasets} {'is' if len(outside) == 1 else 'are'} in no table"
+    )
     return [
         Note(
             "LS-REP-016",
             message,
-            f"name dataset {' or '.join(map(repr, dict.fromkeys(readings.vocabulary.tests)))} if they belong to one",
+            f"set the dataset to {' or '.join(map(repr, dict.fromkeys(readings.vocabulary.tests)))} if they belong to "
+            "one",
             tuple(e.case_id for e in outside),
         )
     ]
@@ -240,46 +243,53 @@ def _repeated_patients(examinations: Sequence[Examination]) -> list[Note]:
     repeated = tuple(e.case_id for e in examinations if patients.count(e.patient_id) > 1)
     if not repeated:
         return []
-    message = f"Tables 2 and 3 hold {len(repeated)} CT of patients with more than one: their p takes CTs as independent"
-    return [Note("LS-REP-022", message, "keep one CT of each patient in the dataset of these tables", repeated)]
+    message = (
+        f"Tables 2 and 3 contain {len(repeated)} CT scans of patients with more than one CT scan; their p values "
+        "assume independent CT scans"
+    )
+    return [Note("LS-REP-022", message, "keep one CT scan per patient in the dataset of these tables", repeated)]
 
 
 def _surface_notes(results: ReportResults) -> list[Note]:
-    """Surface metrics of several definitions are not pooled; undefined distances are counted."""
+    """Return notes on surface metrics with several definitions, which are not pooled, and on undefined distances."""
     cases = results.groups.all_first
     definitions = results.surfaces(cases)
     if len(definitions) > 1:
         message = (
-            f"HD95, ASSD and NSD are left out: they follow {len(definitions)} definitions, {'; '.join(definitions)}"
+            f"HD95, ASSD and NSD are not included: they have {len(definitions)} definitions ({'; '.join(definitions)})"
         )
-        return [Note("LS-REP-017", message, "measure all cases by one definition")]
+        return [Note("LS-REP-017", message, "measure all cases with one definition")]
     notes = []
     for structure in ORGAN_KEYS if definitions else ():
         dss, hd95 = (results.scores(cases, structure, metric) for metric in ("dss", "hd95_mm"))
         undefined = tuple(case for case in cases if not isnan(dss[case]) and isnan(hd95[case]))
         if undefined:
-            message = f"{structure} HD95 and ASSD are undefined in {len(undefined)} of {len(cases)} CT"
-            notes.append(Note("LS-REP-018", message, "no hint needed where one of the label maps is empty", undefined))
+            found = f"{len(undefined)} of {counted(len(cases), 'CT scan')}"
+            message = f"{structure} HD95 and ASSD are undefined in {found}"
+            hint = "check these cases; nothing needs to be done if one of the label maps is empty"
+            notes.append(Note("LS-REP-018", message, hint, undefined))
     return notes
 
 
-def _wanting(table: str, vocabulary: Vocabulary) -> str:
-    """Why one of the paper's tables could not be made."""
-    of_site, of_pair = " or ".join(vocabulary.sites), " and one of site ".join(vocabulary.pair)
+def _omission(table: str, vocabulary: Vocabulary) -> str:
+    """Return the message on an omitted table of the paper."""
+    sites, pair = " or ".join(vocabulary.sites), " and ".join(vocabulary.pair)
     return {
-        "table2": "Table 2 is left out: no CT has a DSS of the reader against its reference",
-        "table3": "Table 3 is left out: no CT has volumes of the reader and its reference",
-        "table4": f"Table 4 is left out: no {of_site} CT has a DSS or volumes of both readers",
-        "reproducibility": f"reproducibility is left out: no patient has volumes of a CT of site {of_pair}",
+        "table2": "Table 2 is not included: no CT scan has a DSS of the reader against its reference",
+        "table3": "Table 3 is not included: no CT scan has volumes by the reader and its reference",
+        "table4": f"Table 4 is not included: no {sites} CT scan has a DSS or volumes by both readers",
+        "reproducibility": "the table of reproducibility is not included: no patient has volumes of two CT scans "
+        f"from the sites {pair}",
     }[table]
 
 
 def _tables_with_numbers(made: Sequence[Cell], vocabulary: Vocabulary) -> tuple[tuple[Cell, ...], list[Note]]:
-    """The cells of tables that hold a number at all, and notes on those that do not."""
-    alive = {cell.address.table for cell in made if cell.n}
-    hint = "add such rows to the measurements if the table is wanted"
-    notes = [Note("LS-REP-030", _wanting(table, vocabulary), hint) for table in TABLES if table not in alive]
-    others = dict.fromkeys(cell.address.table for cell in made if cell.address.table not in {*alive, *TABLES})
+    """Return the cells of the tables that contain a number, and notes on the other tables."""
+    included = {cell.address.table for cell in made if cell.n}
+    hint = "add the missing rows to the measurements if you need the table"
+    notes = [Note("LS-REP-030", _omission(table, vocabulary), hint) for table in TABLES if table not in included]
+    others = dict.fromkeys(cell.address.table for cell in made if cell.address.table not in {*included, *TABLES})
     if others:
-        notes.append(Note("LS-REP-031", f"beyond the paper, {', '.join(others)} hold no number: left out", hint))
-    return tuple(cell for cell in made if cell.address.table in alive), notes
+        message = f"additional tables without a defined value are not included: {', '.join(others)}"
+        notes.append(Note("LS-REP-031", message, "add the missing rows to the measurements if you need these tables"))
+    return tuple(cell for cell in made if cell.address.table in included), notes

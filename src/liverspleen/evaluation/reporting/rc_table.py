@@ -1,4 +1,4 @@
-"""The percentage RC that an earlier report found, by index and reader."""
+"""Percentage RC of an earlier report, by index and reader."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _TABLE: Final = "reproducibility"
 
 @dataclass(frozen=True)
 class KnownRC:
-    """A percentage RC with its interval, from `n` patients; the interval may be undefined."""
+    """Percentage RC with its interval from `n` patients; an undefined interval is None."""
 
     rc_pct: float
     rc_ci: Interval | None
@@ -26,11 +26,11 @@ class KnownRC:
 
 
 def read_rc_table(path: StrPath) -> dict[tuple[str, str], KnownRC]:
-    """The RC by (index, reader) in the table `reproducibility` of a `report.json`; undefined ones, and 0, are left out.
+    """Read the RC by (index, reader) from the table `reproducibility` of `report.json`; undefined and 0 are skipped.
 
     Raises:
-        InputError: LS-FMT-001 a report of another format; LS-CHG-005 the file is no report, LS-CHG-008 it holds no
-            repeatability coefficient.
+        InputError: LS-FMT-001 the report has another format; LS-CHG-005 the file is not a report; LS-CHG-008 it
+            contains no RC.
     """
     path = Path(path)
     try:
@@ -40,15 +40,15 @@ def read_rc_table(path: StrPath) -> dict[tuple[str, str], KnownRC]:
         cells = [cell for cell in content["cells"] if cell["table"] == _TABLE]
         found = {(str(cell["row"]), str(cell["column"])): _known(cell) for cell in cells}
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        message = f"is no report.json: {type(error).__name__}"
+        message = f"file is not a report.json ({type(error).__name__})"
         raise InputError(
-            Issue("LS-CHG-005", message, "give the report.json that liverspleen report wrote", file=path)
+            Issue("LS-CHG-005", message, "give the report.json of liverspleen report", file=path)
         ) from error
     known = {key: rc for key, rc in found.items() if rc is not None}
     if not known:
-        message = "holds no RC: the report had no patient with an external and an internal CT"
+        message = "report contains no RC: it has no patient with an external and an internal CT scan"
         raise InputError(
-            Issue("LS-CHG-008", message, "give a report with the table reproducibility, or rc_pct=", file=path)
+            Issue("LS-CHG-008", message, "give a report with the table reproducibility, or give rc_pct=", file=path)
         )
     return known
 
@@ -58,7 +58,7 @@ def _known(cell: dict[str, Any]) -> KnownRC | None:
     if not rc:
         return None
     if not (math.isfinite(rc) and rc > 0 and (lower is None or upper is None or 0 <= lower <= rc <= upper < math.inf)):
-        raise ValueError("an RC below 0 or outside its interval")
+        raise ValueError("RC is below 0 or outside its interval")
     return KnownRC(rc, None if lower is None or upper is None else Interval(lower, upper), int(cell["n"]))
 
 

@@ -1,4 +1,4 @@
-"""The report folder: tables, figures, `report.json` and one self-contained page."""
+"""The report folder: tables, figures, `report.json` and a self-contained HTML page."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from liverspleen import __version__
-from liverspleen.errors import one_line
+from liverspleen.errors import counted, one_line
 from liverspleen.evaluation.measurements.table import Measurements
-from liverspleen.evaluation.reporting.definitions import DEFINITIONS, RESEARCH_USE
+from liverspleen.evaluation.reporting.definitions import DEFINITIONS, LABELS, RESEARCH_USE
 from liverspleen.evaluation.reporting.figures import PICTURES, Picture, pictures
 from liverspleen.evaluation.reporting.figures.bland_altman import FORMS as PICTURE_FORMS
 from liverspleen.evaluation.reporting.paper_tables import StatisticalReport, statistical_report
@@ -24,7 +24,7 @@ from liverspleen.formats import REPORT
 from liverspleen.organs import ORGAN_KEYS
 from liverspleen.storage import StrPath, write_json, write_text
 
-# Shown at the top of the page: address, label, unit behind the text.
+# Numbers at the top of the page: address, label, unit after the text.
 _HEADLINES: Final = (
     *((("table2", "total", key), f"DSS, {key}", "") for key in ORGAN_KEYS),
     *((("table3", "total", key), f"95 % LOA, {key} volume", " %") for key in ORGAN_KEYS),
@@ -39,10 +39,10 @@ def write_report(
     reference: str | None = None,
     study: Study | None = None,
 ) -> StatisticalReport:
-    """Write `tables/`, `figures/`, `report.json` and `report.html` below `output`; what they hold is returned.
+    """Write `tables/`, `figures/`, `report.json` and `report.html` to `output` and return their content.
 
-    A `study` adds Table 1, Figure 1 and Figure 3. The same input gives the same bytes. Tables and figures that an
-    earlier report left there and this one does not make are removed.
+    A `study` adds Table 1, Figure 1 and Figure 3. The same input gives the same bytes. Tables and figures of an
+    earlier report in `output` that are not part of this report are removed.
 
     Raises:
         InputError: as `statistical_report`.
@@ -62,7 +62,7 @@ def write_report(
 
 
 def _possible_files() -> list[str]:
-    """Every table and figure that a report may hold."""
+    """Return the names of all table and figure files that a report can contain."""
     figures = [f"figures/{name}.{form}" for name in PICTURES for form in PICTURE_FORMS]
     return [*possible_table_files(FORMS), *figures]
 
@@ -103,7 +103,7 @@ def _page(
     template = (
         resources.files("liverspleen.evaluation.reporting").joinpath("templates/report.html.j2").read_text("utf-8")
     )
-    # Names of the data come as one line each: no line break, no mark that turns the direction of the text around it.
+    # Names from the data are printed on one line, without line breaks and marks that change the text direction.
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, finalize=one_line, trim_blocks=True, lstrip_blocks=True
     )
@@ -117,7 +117,15 @@ def _page(
         parts=[(part, heading, [t for t in tables if t.part == part]) for part, heading in PARTS.items()],
         figures=[(figure, _data_uri(figure)) for figure in figures],
         definitions=DEFINITIONS,
+        labels=LABELS,
+        counted=counted,
+        sentence=_sentence,
     )
+
+
+def _sentence(text: str) -> str:
+    """Return `text` with a capital first letter and a period, without the period after `key=`."""
+    return f"{text[:1].upper()}{text[1:]}{'' if text.endswith(('.', '=')) else '.'}"
 
 
 def _data_uri(figure: Picture) -> str:

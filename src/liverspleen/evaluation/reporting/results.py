@@ -1,4 +1,4 @@
-"""The statistics of a report on one reader and its reference; each is computed once and shared by all that print it."""
+"""The statistics of a report on one reader and its reference; each is computed once for all tables and figures."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Cases = tuple[str, ...]
 
 @dataclass(frozen=True)
 class Groups:
-    """The examinations of the tables: test dataset-1, test dataset-2, and its patients with a CT scan of each site."""
+    """The examinations of the tables: test dataset-1, test dataset-2, and the pairs of CT scans in the latter."""
 
     first: tuple[Examination, ...]
     second: tuple[Examination, ...]
@@ -50,10 +50,9 @@ class Groups:
 
 @dataclass(frozen=True)
 class ReportResults:
-    """The statistics of `reader` against `reference`; a statistic that several tables or figures use is kept.
+    """The statistics of `reader` against `reference`; each is computed at its first use and then reused.
 
-    `coefficients` are those of `reproducibility_coefficients`. The methods with a table behind them compute a statistic
-    at its first use.
+    `coefficients` is the result of `reproducibility_coefficients`.
     """
 
     readings: Readings
@@ -66,49 +65,49 @@ class ReportResults:
     _sites: dict[str, WilcoxonSignedRank] = field(default_factory=dict, init=False, repr=False)
 
     def scores(self, cases: Iterable[str], structure: str, metric: str = "dss") -> dict[str, float]:
-        """A metric of the reader against its reference by case, NaN where undefined."""
+        """Return a metric of the reader against its reference by case; NaN where undefined."""
         return {
             case: self.readings.score(case, structure, self.reader, self.reference, metric=metric) for case in cases
         }
 
     def surfaces(self, cases: Iterable[str]) -> tuple[str, ...]:
-        """How the surfaces of these cases were compared: one definition, or several that must not be pooled."""
-        wanted = set(cases)
+        """Return the definitions of the surface metrics of these cases; several must not be pooled."""
+        selected = set(cases)
         return tuple(
             sorted(
                 {
-                    how
-                    for (case, _, reader, reference), how in self.readings.surfaces.items()
-                    if case in wanted and (reader, reference) == (self.reader, self.reference)
+                    definition
+                    for (case, _, reader, reference), definition in self.readings.surfaces.items()
+                    if case in selected and (reader, reference) == (self.reader, self.reference)
                 }
             )
         )
 
     def volumes(self, cases: Sequence[str], index: str) -> tuple[list[float], list[float]]:
-        """An index as the reader and as the reference have it, NaN where undefined."""
+        """Return the values of an index by the reader and by the reference; NaN where undefined."""
         test, reference = (
             [self.readings.volume(case, index, name) for case in cases] for name in (self.reader, self.reference)
         )
         return test, reference
 
     def agreement(self, cases: Cases, index: str, scale: Scale = "percent") -> BlandAltman:
-        """Bias and limits of agreement of an index over a group of cases."""
+        """Return bias and limits of agreement of an index over a group of cases."""
         return computed_once(
             self._agreements, (cases, index, scale), lambda: bland_altman(*self.volumes(cases, index), scale=scale)
         )
 
     def scores_by_condition(self, structure: str) -> dict[str, dict[str, float]]:
-        """The DSS by condition and case."""
+        """Return the DSS by condition and case."""
         return {name: self.scores(cases, structure) for name, cases in self.groups.conditions.items()}
 
     def conditions_test(self, structure: str) -> KruskalWallis:
-        """The comparison of the DSS between the conditions."""
+        """Return the comparison of the DSS between the conditions."""
         scores = self.scores_by_condition(structure)
-        samples = {name: list(of_condition.values()) for name, of_condition in scores.items()}
+        samples = {name: list(by_case.values()) for name, by_case in scores.items()}
         return computed_once(self._conditions, structure, lambda: kruskal_wallis(samples))
 
     def sites_test(self, structure: str) -> WilcoxonSignedRank:
-        """The comparison of the DSS between the two CT scans of the patients."""
+        """Return the comparison of the DSS between the two CT scans of the patients."""
         pairs = self.groups.pairs
         first = self.scores((pair.first for pair in pairs), structure)
         second = self.scores((pair.second for pair in pairs), structure)
@@ -120,7 +119,7 @@ class ReportResults:
 def reproducibility_coefficients(
     readings: Readings, pairs: Sequence[PatientPair], readers: Iterable[str]
 ) -> dict[tuple[str, str], PercentageRC]:
-    """The percentage RC by (index, reader) over the patients with two CT scans."""
+    """Return the percentage RC by (index, reader) over the patients with two CT scans."""
     return {
         (index, reader): percentage_rc(*both_sites(readings, pairs, index, reader))
         for index in INDICES
@@ -131,24 +130,24 @@ def reproducibility_coefficients(
 def both_sites(
     readings: Readings, pairs: Sequence[PatientPair], index: str, reader: str
 ) -> tuple[list[float], list[float]]:
-    """An index of one reader in the first and in the second CT scan of each patient."""
+    """Return an index of one reader in the first and in the second CT scan of each patient."""
     first = [readings.volume(pair.first, index, reader) for pair in pairs]
     return first, [readings.volume(pair.second, index, reader) for pair in pairs]
 
 
 def computed_once(kept: dict[Key, Value], key: Key, compute: Callable[[], Value]) -> Value:
-    """The value kept under `key`; it is computed if there is none."""
+    """Return the value of `key` in `kept`; compute and add it if it is missing."""
     if key not in kept:
         kept[key] = compute()
     return kept[key]
 
 
 def by_condition(examinations: Sequence[Examination], vocabulary: Vocabulary) -> dict[str, Cases]:
-    """Cases by condition, in the order of the vocabulary, others after them by name; those without one are excluded."""
+    """Return the cases by condition, in the order of the vocabulary, then by name; cases without one are skipped."""
     present = in_order((e.condition for e in examinations if e.condition), vocabulary.conditions)
     return {c: tuple(e.case_id for e in examinations if e.condition == c) for c in present}
 
 
 def total_and_conditions(examinations: Sequence[Examination], vocabulary: Vocabulary) -> dict[str, Cases]:
-    """All cases as `total`, then those of each condition."""
+    """Return all cases as `total`, then the cases of each condition."""
     return {"total": tuple(e.case_id for e in examinations), **by_condition(examinations, vocabulary)}

@@ -1,4 +1,4 @@
-"""What the cohort behind the measurements adds to a report: Table 1, Figure 1, and with label maps Figure 3."""
+"""Parts of a report that need the cohort: Table 1, Figure 1 and, with label maps, Figure 3."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 
 from liverspleen.cohort.manifest import Cohort
 from liverspleen.cohort.split import Split
+from liverspleen.errors import counted
 from liverspleen.evaluation.measurements.notes import Note
 from liverspleen.evaluation.measurements.readings import Examination, Readings, readings_of
 from liverspleen.evaluation.measurements.table import Measurements
@@ -22,11 +23,11 @@ from liverspleen.storage import StrPath
 
 @dataclass(frozen=True)
 class Study:
-    """The cohort, and what else is known of the study.
+    """The cohort and the optional inputs of Table 1 and Figures 1 and 3.
 
-    `labels` is the folder of the label maps of the reader under test, `label_values` what the voxel values in them mean
-    if they are another system's; `cases` are those of Figure 3, the representative
-    ones where none is named.
+    `labels` is the folder of the label maps of the reader under test; `label_values` gives the meaning of their voxel
+    values if they come from another system. `cases` are the cases of Figure 3; by default one representative case per
+    condition.
     """
 
     cohort: Cohort
@@ -39,7 +40,7 @@ class Study:
 
 @dataclass(frozen=True)
 class StudyResults:
-    """Cells of Table 1, counts of Figure 1, slices of Figure 3, and what is to be said of them."""
+    """Cells of Table 1, counts of Figure 1, slices of Figure 3, and notes on them."""
 
     cells: tuple[Cell, ...] = ()
     flow: Flow | None = None
@@ -50,10 +51,10 @@ class StudyResults:
 def study_results(
     study: Study | None, measurements: Measurements, *, reader: str | None, reference: str | None
 ) -> StudyResults:
-    """What `study` adds to the report on `reader` against `reference`; without a study, a note on what it would add."""
+    """Return what `study` adds to the report on `reader` against `reference`; without a study, only a note."""
     if study is None or not study.cohort.cases:
-        message = "Table 1 and Figures 1 and 3 are left out: they are made from the cohort"
-        hint = "give cohort=, and for Figure 3 the folder of predicted label maps by labels="
+        message = "Table 1 and Figures 1 and 3 are not included: they need the cohort"
+        hint = "give cohort=; for Figure 3, also give labels=, the folder of the predicted label maps"
         return StudyResults(notes=(Note("LS-REP-040", message, hint),))
     readings = readings_of(measurements)
     table = characteristics(study.cohort)
@@ -71,36 +72,36 @@ def _slices(
     study: Study, readings: Readings, reader: str | None, reference: str | None
 ) -> tuple[tuple[Overlay, ...], tuple[Note, ...]]:
     if study.labels is None:
-        message = "Figure 3 is left out: it is made from the predicted label maps"
-        return (), (Note("LS-REP-041", message, "give their folder by labels="),)
+        message = "Figure 3 is not included: it needs the predicted label maps"
+        return (), (Note("LS-REP-041", message, "give their folder with labels="),)
     cases, measured = study.cases, {}
     if reader is not None and reference is not None:
         cases = cases or representative_cases(readings, reader, reference)
         scores = {(case, key): readings.score(case, key, reader, reference) for case in cases for key in ORGAN_KEYS}
         measured = {key: score for key, score in scores.items() if not math.isnan(score)}
     if not cases:
-        message = "Figure 3 is left out: no CT of Table 2 has a DSS to choose representative cases by"
-        return (), (Note("LS-REP-041", message, "name cases by cases="),)
+        message = "Figure 3 is not included: no CT scan of Table 2 has a DSS, which selects the representative cases"
+        return (), (Note("LS-REP-041", message, "give the cases with cases="),)
     found = overlays(study.cohort, Path(study.labels), cases, values=study.label_values, measured=measured)
     return found.shown, found.notes
 
 
 def _mismatches(cohort: Cohort, readings: Readings) -> Iterator[Note]:
-    """Where cohort and measurements are not of the same examinations."""
+    """Yield notes on differences between the examinations of the cohort and of the measurements."""
     known = {c.case_id: Examination(c.case_id, c.patient_id, c.dataset, c.condition, c.site) for c in cohort.cases}
     measured = {e.case_id: e for e in readings.examinations}
     found = (
-        ("are in the measurements and not in the cohort", measured.keys() - known.keys()),
+        ("in the measurements but not in the cohort", measured.keys() - known.keys()),
         (
-            "of test datasets are in the cohort and not in the measurements",
+            "of test datasets in the cohort but not in the measurements",
             {c.case_id for c in cohort.cases if not c.is_development} - measured.keys(),
         ),
         (
-            "have another patient, dataset, condition or site in the cohort than in the measurements",
+            "with different patient, dataset, condition or site in the cohort and in the measurements",
             {case for case in known.keys() & measured.keys() if known[case] != measured[case]},
         ),
     )
     for message, cases in found:
         if cases:
             hint = "give the cohort that was measured, or measure again"
-            yield Note("LS-REP-042", f"{len(cases)} CT {message}", hint, tuple(sorted(cases)))
+            yield Note("LS-REP-042", f"{counted(len(cases), 'CT scan')} {message}", hint, tuple(sorted(cases)))

@@ -2,15 +2,16 @@
 
 | rows | count |
 |---|---|
-| `patients`, `examinations` | patients, CTs |
+| `patients`, `examinations` | patients, CT examinations |
 | `age` | mean ± SD (range) over patients |
 | `sex:…`, `condition:…` | patients |
-| `slice_thickness:…`, `phase:…` | CTs |
-| `…_several`, `…_missing` | patients whose CTs state different things; patients or CTs of which nothing is stated |
+| `slice_thickness:…`, `phase:…` | CT examinations |
+| `…_several` | patients whose CT examinations have different values |
+| `…_missing` | patients or CT examinations without a value |
 
-Columns are the datasets, and each dataset that has patients with a CT of both sites of a pair again by site
-(`test2_external, test2_internal`). In `values` stand `count` and `percent` (of the patients or CTs of the column), for
-ages and for more than `MOST_THICKNESSES` slice thicknesses `mean, sd, minimum, maximum`.
+Columns are the datasets. A dataset that has patients with a CT examination at both sites of a pair also has a column
+per site (`test2_external, test2_internal`). `values` contains `count` and `percent` (of the patients or CT examinations
+of the column); for ages, and for more than `MOST_THICKNESSES` slice thicknesses, `mean, sd, minimum, maximum`.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from typing import Final
 
 from liverspleen.cohort.manifest import Case, Cohort
 from liverspleen.cohort.vocabulary import DEVELOPMENT, Vocabulary, in_order
+from liverspleen.errors import counted
 from liverspleen.evaluation.measurements.notes import Note
 from liverspleen.evaluation.reporting import formatting
 from liverspleen.evaluation.reporting.cells import Address, Cell, Table, by_row
@@ -29,14 +31,16 @@ from liverspleen.evaluation.statistics.samples import describe
 
 TABLE: Final = "table1"
 MOST_THICKNESSES: Final = 8
-"""Section thicknesses that are counted one by one; of more, mean and SD are told."""
+"""Up to this number of different slice thicknesses each has a row; more are reported as mean and SD."""
 
 _THICKNESS: Final = "slice_thickness"
+_BY_PATIENT: Final = ("age", "sex", "condition")
+_BY_EXAMINATION: Final = (_THICKNESS, "phase")
 
 
 @dataclass(frozen=True)
 class Characteristics:
-    """Cells of Table 1, and what is missing from them."""
+    """Cells of Table 1, and notes on missing and different values."""
 
     cells: tuple[Cell, ...]
     notes: tuple[Note, ...]
@@ -49,7 +53,7 @@ class Characteristics:
 
 @dataclass(frozen=True)
 class _Unit:
-    """A patient or a CT: the values stated of it (none, one, or contradicting ones), and its cases."""
+    """A patient or a CT examination: its different values (none, one or several), and its cases."""
 
     values: tuple[str | float, ...]
     cases: tuple[str, ...]
@@ -59,38 +63,39 @@ _Units = Mapping[str, Sequence[_Unit]]  # by column
 
 
 def characteristics(cohort: Cohort) -> Characteristics:
-    """Table 1 of the cohort's usable rows; a dataset without a name is development."""
+    """Return Table 1 of the usable rows of the cohort; a case without a dataset is in development."""
     columns = columns_of(cohort)
     patients = {name: _patients(cases) for name, cases in columns.items()}
     cells = [
         *_numbers("patients", {name: len(found) for name, found in patients.items()}, columns),
         *_numbers("examinations", {name: len(cases) for name, cases in columns.items()}, columns),
     ]
-    whole: dict[str, list[_Unit]] = {}
-    for name, by_patient in (("age", True), ("sex", True), ("condition", True), (_THICKNESS, False), ("phase", False)):
+    by_dataset: dict[str, list[_Unit]] = {}
+    for name in (*_BY_PATIENT, *_BY_EXAMINATION):
+        by_patient = name in _BY_PATIENT
         units = {
             column: [_unit(name, group) for group in (patients[column] if by_patient else [[c] for c in cases])]
             for column, cases in columns.items()
         }
-        whole[name] = [unit for column in datasets_of(cohort) for unit in units[column]]
-        cells += _rows(name, units, cohort.vocabulary, of="patients" if by_patient else "CTs")
-    return Characteristics(tuple(cells), tuple(_notes(whole)))
+        by_dataset[name] = [unit for column in datasets_of(cohort) for unit in units[column]]
+        cells += _rows(name, units, cohort.vocabulary, kind="patients" if by_patient else "CT examinations")
+    return Characteristics(tuple(cells), tuple(_notes(by_dataset)))
 
 
 def datasets_of(cohort: Cohort) -> dict[str, tuple[Case, ...]]:
-    """The cases by dataset, in the order of the vocabulary."""
+    """Return the cases by dataset, in the order of the vocabulary."""
     present = in_order((case.dataset or DEVELOPMENT for case in cohort.cases), cohort.vocabulary.datasets)
     return {name: tuple(c for c in cohort.cases if (c.dataset or DEVELOPMENT) == name) for name in present}
 
 
 def paired_patients(cases: Sequence[Case], vocabulary: Vocabulary) -> frozenset[str]:
-    """The patients with a CT at both sites of a pair."""
+    """Return the patients with a CT examination at both sites of a pair."""
     at_sites = [frozenset(case.patient_id for case in cases if case.site == site) for site in vocabulary.pair]
     return frozenset.intersection(*at_sites) if len(at_sites) == 2 else frozenset()
 
 
 def columns_of(cohort: Cohort) -> dict[str, tuple[Case, ...]]:
-    """The cases by column of Table 1."""
+    """Return the cases by column of Table 1."""
     columns: dict[str, tuple[Case, ...]] = {}
     for name, cases in datasets_of(cohort).items():
         columns[name] = cases
@@ -110,7 +115,7 @@ def _patients(cases: Sequence[Case]) -> list[list[Case]]:
 def _unit(name: str, cases: Sequence[Case]) -> _Unit:
     attribute = "slice_thickness_mm" if name == _THICKNESS else name
     stated = sorted({value for case in cases if (value := getattr(case, attribute)) not in (None, "")})
-    # Two CTs of a patient may lie a birthday apart: the younger age counts.
+    # A patient can have a birthday between two examinations: the lowest age counts.
     return _Unit(tuple(stated[:1] if name == "age" else stated), tuple(case.case_id for case in cases))
 
 
@@ -120,38 +125,38 @@ def _numbers(row: str, numbers: Mapping[str, int], columns: Mapping[str, Sequenc
         yield Cell(Address(TABLE, row, column), {"count": float(number)}, "1", str(number), number, "count", cases)
 
 
-def _rows(name: str, units: _Units, vocabulary: Vocabulary, *, of: str) -> Iterator[Cell]:
-    everything = [unit for found in units.values() for unit in found]
-    values = {unit.values[0] for unit in everything if len(unit.values) == 1}
+def _rows(name: str, units: _Units, vocabulary: Vocabulary, *, kind: str) -> Iterator[Cell]:
+    all_units = [unit for found in units.values() for unit in found]
+    values = {unit.values[0] for unit in all_units if len(unit.values) == 1}
     if name == "age":
-        yield from _spreads(name, units, of)
-    elif name == _THICKNESS and len({_word(value) for value in values}) > MOST_THICKNESSES:
-        yield from _spreads("slice_thickness_mm", units, of)
+        yield from _spreads(name, units, kind)
+    elif name == _THICKNESS and len({_value_text(value) for value in values}) > MOST_THICKNESSES:
+        yield from _spreads("slice_thickness_mm", units, kind)
     else:
-        for word in _in_order(name, values, vocabulary):
-            yield from _counts(f"{name}:{word}", units, of, partial(_states, word))
-    if any(len(unit.values) > 1 for unit in everything):
-        yield from _counts(f"{name}_several", units, of, lambda unit: len(unit.values) > 1)
-    if any(not unit.values for unit in everything):
-        yield from _counts(f"{name}_missing", units, of, lambda unit: not unit.values)
+        for text in _in_order(name, values, vocabulary):
+            yield from _counts(f"{name}:{text}", units, kind, partial(_has_value, text))
+    if any(len(unit.values) > 1 for unit in all_units):
+        yield from _counts(f"{name}_several", units, kind, lambda unit: len(unit.values) > 1)
+    if any(not unit.values for unit in all_units):
+        yield from _counts(f"{name}_missing", units, kind, lambda unit: not unit.values)
 
 
-def _counts(row: str, units: _Units, of: str, belongs: Callable[[_Unit], bool]) -> Iterator[Cell]:
+def _counts(row: str, units: _Units, kind: str, belongs: Callable[[_Unit], bool]) -> Iterator[Cell]:
     for column, found in units.items():
         inside = [unit for unit in found if belongs(unit)]
         yield Cell(
             Address(TABLE, row, column),
             values={"count": float(len(inside)), "percent": 100 * len(inside) / len(found) if found else None},
-            units=f"{of}; %",
+            units=f"{kind}; %",
             text=formatting.count_text(len(inside), len(found)),
             n=len(found),
-            method=f"count and percent of all {of} of the column",
+            method=f"count and percent of all {kind} of the column",
             rows=_cases(inside),
-            reason=None if found else f"the column has no {of}",
+            reason=None if found else f"the column has no {kind}",
         )
 
 
-def _spreads(row: str, units: _Units, of: str) -> Iterator[Cell]:
+def _spreads(row: str, units: _Units, kind: str) -> Iterator[Cell]:
     for column, found in units.items():
         stated = [unit for unit in found if unit.values]
         result = describe([float(unit.values[0]) for unit in stated])
@@ -162,25 +167,25 @@ def _spreads(row: str, units: _Units, of: str) -> Iterator[Cell]:
             units="years" if row == "age" else "mm",
             text=formatting.spread_text(*(getattr(result, name) for name in names)),
             n=result.n,
-            method=f"{result.method}, over {of}",
+            method=f"{result.method}, over {kind}",
             rows=_cases(stated),
             excluded=_cases(unit for unit in found if not unit.values),
             reason=result.reason,
         )
 
 
-def _word(value: str | float) -> str:
+def _value_text(value: str | float) -> str:
     return value if isinstance(value, str) else formatting.millimetres(value)
 
 
-def _states(word: str, unit: _Unit) -> bool:
-    return len(unit.values) == 1 and _word(unit.values[0]) == word
+def _has_value(text: str, unit: _Unit) -> bool:
+    return len(unit.values) == 1 and _value_text(unit.values[0]) == text
 
 
 def _in_order(name: str, values: Iterable[str | float], vocabulary: Vocabulary) -> list[str]:
-    """Thicknesses by size, conditions in the order of the vocabulary, other words by name; each once."""
+    """Return each value once: conditions in the order of the vocabulary, thicknesses by size, others by name."""
     if name != "condition":
-        return list(dict.fromkeys(map(_word, sorted(values))))
+        return list(dict.fromkeys(map(_value_text, sorted(values))))
     return in_order(map(str, values), vocabulary.conditions)
 
 
@@ -188,12 +193,14 @@ def _cases(units: Iterable[_Unit]) -> tuple[str, ...]:
     return tuple(case for unit in units for case in unit.cases)
 
 
-def _notes(whole: Mapping[str, Sequence[_Unit]]) -> Iterator[Note]:
-    for name, units in whole.items():
-        message = name.replace("_", " ")
+def _notes(by_name: Mapping[str, Sequence[_Unit]]) -> Iterator[Note]:
+    for name, units in by_name.items():
+        label = name.replace("_", " ")
         if missing := [unit for unit in units if not unit.values]:
-            text = f"Table 1: {message} is not stated for {len(missing)} of {len(units)}"
-            yield Note("LS-REP-043", text, "state it in the cohort if it is known", _cases(missing))
+            kind = "CT examination" if name in _BY_EXAMINATION else "patient"
+            message = f"Table 1: {label} is missing for {len(missing)} of {counted(len(units), kind)}"
+            yield Note("LS-REP-043", message, "add it to the cohort if it is known", _cases(missing))
         if several := [unit for unit in units if len(unit.values) > 1]:
-            text = f"Table 1: the CTs of {len(several)} patients state different things of {message}"
-            yield Note("LS-REP-044", text, "correct the cohort, unless it changed between the CTs", _cases(several))
+            message = f"Table 1: the CT examinations of {counted(len(several), 'patient')} differ in {label}"
+            hint = "correct the cohort, unless the value changed between the examinations"
+            yield Note("LS-REP-044", message, hint, _cases(several))

@@ -1,6 +1,6 @@
-"""Titles, labels and footnotes of every table of the report.
+"""Titles, labels and footnotes of all tables of the report.
 
-A table is added by an entry in `FORMS`; its cells carry the entry's name as `address.table`.
+To add a table, add an entry to `FORMS`; the `address.table` of its cells is the name of the entry.
 """
 
 from __future__ import annotations
@@ -20,23 +20,23 @@ SCORE_LABELS: Final = {organ.key: f"{organ.title} DSS" for organ in ORGANS}
 _ROW_LABELS: Final = {
     **INDEX_LABELS,
     "total": "Total",
-    "p": "p",
+    "p": "p value",
     **{f"dss_{key}": label for key, label in SCORE_LABELS.items()},
     **{f"loa_{key}": f"{label}, 95 % LOA (%)" for key, label in INDEX_LABELS.items()},
 }
 
-Part = Literal["paper", "beyond"]
-PARTS: Final[dict[Part, str]] = {"paper": "Tables", "beyond": "Beyond the paper"}
+Part = Literal["paper", "additional"]
+PARTS: Final[dict[Part, str]] = {"paper": "Tables", "additional": "Additional tables"}
 """The parts of a report and their headings."""
 
 
 @dataclass(frozen=True)
 class TableForm:
-    """How one table is laid out; `title` may name the `{reader}` and the `{reference}`, and the `{sites}`.
+    """Title, labels and footnote of one table; `title` and `footnote` can contain `{reader}`, `{reference}`, `{sites}`.
 
-    A row or column without a label is labelled by its address; `sex:M` by the labels of `sex` and `M`, as `Sex: M`, if
-    `sex` has one. `by_condition`: whether rows may be conditions, which the vocabulary labels; `columns_are` the words
-    of the vocabulary that columns may be. `shows_n`: whether n stands beside the numbers; else they are counts.
+    A row or column without a label shows its address. A row `sex:M` combines the labels of `sex` and `M` as `Sex: M`,
+    if `sex` has a label. `by_condition`: rows can be conditions, whose labels come from the vocabulary. `columns_are`:
+    the terms of the vocabulary that the columns can be. `shows_n`: n is printed with the numbers; False for counts.
     """
 
     name: str
@@ -56,34 +56,36 @@ _LIMITS: Final = {
     "bias": "Bias (95 % CI)",
     "lower": "Lower limit (95 % CI)",
     "upper": "Upper limit (95 % CI)",
-    "normal": "Normality, p",
-    "proportional": "Proportional bias, p",
-    "spread": "Spread, p",
+    "normal": "Normality, p value",
+    "proportional": "Proportional bias, p value",
+    "spread": "Heteroscedasticity, p value",
     "d_z": "d_z",
 }
 _LIMITS_FOOTNOTE: Final = (
-    "Interval of the bias by Student's t, of each limit exact (noncentral t). p: Shapiro-Wilk test of the differences; "
-    "slope of the differences (proportional bias), and of their absolute residuals (spread), over the means of both "
-    "readers. d_z: mean over SD of the differences."
+    "CI of the bias: Student's t. CI of each limit: exact, from the noncentral t distribution. Normality: Shapiro-Wilk "
+    "test of the differences. Proportional bias: slope of the differences against the means of both readers. "
+    "Heteroscedasticity: slope of the absolute residuals against the means of both readers. d_z: mean of the "
+    "differences divided by their SD."
 )
-_BEYOND: Final = (
+_ADDITIONAL: Final = (
     TableForm(
         "means",
-        "Mean DSS and NSD of {reader} against {reference} with 95 % intervals",
-        "Mean (Student's t with patient-robust standard error; BCa bootstrap over patients).",
+        "Mean DSS and NSD of {reader} against {reference} with 95 % confidence intervals",
+        "Mean (first interval: Student's t with a standard error clustered by patient; second interval: BCa bootstrap "
+        "over patients). DSS: Dice similarity score; NSD: normalised surface dice.",
         rows={**_SUBJECTS, "dss": "DSS", "nsd": "NSD"},
         columns=_ORGANS,
-        part="beyond",
+        part="additional",
         by_condition=True,
     ),
     TableForm(
         "surfaces",
         "Surface distances of {reader} against {reference} by condition",
         "Mean ± SD (range). HD95: 95th percentile Hausdorff distance; ASSD: average symmetric surface distance; NSD: "
-        "normalised surface dice. Distances are undefined where one of the masks is empty.",
+        "normalised surface dice. HD95 and ASSD are undefined if one of the masks is empty.",
         rows={**_SUBJECTS, "hd95": "HD95 (mm)", "assd": "ASSD (mm)", "nsd": "NSD"},
         columns=_ORGANS,
-        part="beyond",
+        part="additional",
         by_condition=True,
     ),
     *(
@@ -93,110 +95,115 @@ _BEYOND: Final = (
             _LIMITS_FOOTNOTE,
             rows=_SUBJECTS,
             columns=_LIMITS,
-            part="beyond",
+            part="additional",
             by_condition=True,
         )
         for scale, title in (
             ("percent", "percent differences"),
-            ("absolute", "absolute differences (cm³; ratio: 1)"),
-            ("log", "ratios reader / reference (by logarithms)"),
+            ("absolute", "absolute differences (cm³; volume ratio without unit)"),
+            ("log", "ratios reader / reference (from log differences)"),
         )
     ),
     TableForm(
         "advice",
-        "What the checks say about the scale of the differences",
-        "By p < 0.05 of the checks over all CTs of Table 3.",
-        rows={**INDEX_LABELS, "percent": "percent", "absolute": "absolute", "log": "logarithm"},
+        "Choice of the scale of the differences",
+        "The advice follows from the checks with a p value below 0.05, over all CT scans of Table 3.",
+        rows={**INDEX_LABELS, "percent": "percent", "absolute": "absolute", "log": "log"},
         columns={"advice": "Advice"},
-        part="beyond",
+        part="additional",
     ),
     TableForm(
         "limit_intervals",
-        "95 % intervals of the limits of agreement in percent, by method",
-        "All CTs of Table 3.",
+        "95 % confidence intervals of the limits of agreement in percent, by method",
+        "The intervals are computed over all CT scans of Table 3. MOVER: method of variance estimates recovery.",
         rows={
             **INDEX_LABELS,
             "ba1999": "Bland-Altman 1999",
             "ba1986": "Bland-Altman 1986",
-            "exact": "exact, each limit",
+            "exact": "exact, each limit separately",
             "exact_pair": "exact, both limits together",
             "mover": "MOVER",
         },
         columns={"lower": "Lower limit (95 % CI)", "upper": "Upper limit (95 % CI)"},
-        part="beyond",
+        part="additional",
     ),
     TableForm(
         "subgroups",
-        "DSS between conditions: effect sizes, and every pair by Dunn's test",
-        "All conditions: H, p, ε², η²_H. Pairs: z, p and p adjusted by Holm, rank-biserial correlation, Hodges-Lehmann "
-        "shift; positive where the first condition is higher.",
+        "DSS between conditions: effect sizes and pairwise comparisons",
+        "All conditions: Kruskal-Wallis test with H, p value and the effect sizes ε² and η²_H. Pairs: Dunn's test with "
+        "z, p value and p value adjusted by Holm; rank-biserial correlation r and Hodges-Lehmann shift, both positive "
+        "if the first condition has the higher DSS.",
         rows={**SCORE_LABELS, "all": "all conditions"},
         by_condition=True,
         columns={
             "statistic": "H or z",
-            "p": "p",
-            "p_holm": "p (Holm)",
+            "p": "p value",
+            "p_holm": "p value (Holm)",
             "effect": "ε² or r",
             "eta_squared_h": "η²_H",
             "shift": "Shift",
         },
-        part="beyond",
+        part="additional",
     ),
     TableForm(
         "sites",
-        "DSS in {first_site} against {second_site} CT: effect sizes",
-        "Matched-pairs rank-biserial correlation; Hodges-Lehmann shift with its 95 % CI; d_z, mean difference over SD "
-        "of differences. {First_site} minus {second_site}; n counts patients.",
+        "DSS in {first_site} and {second_site} CT scans: effect sizes",
+        "Differences are {first_site} minus {second_site}. p value: Wilcoxon signed-rank test; r: matched-pairs "
+        "rank-biserial correlation; shift: Hodges-Lehmann estimate; d_z: mean of the differences divided by their SD. "
+        "n is the number of patients.",
         rows=SCORE_LABELS,
-        columns={"p": "p", "rank_biserial": "r", "shift": "Shift (95 % CI)", "d_z": "d_z"},
-        part="beyond",
+        columns={"p": "p value", "rank_biserial": "r", "shift": "Shift (95 % CI)", "d_z": "d_z"},
+        part="additional",
     ),
     TableForm(
         "rc_methods",
-        "%RC by other definitions of the within-subject CV, by reader",
-        "Root mean square: %RC (χ² interval; BCa interval). Logarithms; mean-scaled within-subject SD; shift between "
-        "the two CTs removed. n counts patients.",
+        "%RC with different definitions of the within-subject CV, by reader",
+        "%RC (95 % CI from the χ² distribution). The root mean square has a second interval, BCa bootstrap over "
+        "patients. n is the number of patients.",
         rows={
             **INDEX_LABELS,
-            "rms": "root mean square (the paper's)",
-            "log": "logarithms",
+            "rms": "root mean square (as in the paper)",
+            "log": "log scale",
             "wsd": "within-subject SD / mean",
-            "bias_removed": "shift removed",
+            "bias_removed": "shift between the two CT scans removed",
         },
-        part="beyond",
+        part="additional",
     ),
     TableForm(
         "rc_readers",
-        "Reproducibility of {reader} against that of {reference}",
-        "Ratio of the within-subject CVs on the same patients (BCa interval); p: permutation test within patients.",
+        "Reproducibility of {reader} compared with {reference}",
+        "Ratio of the within-subject CVs, {reader} / {reference}, in the same patients, with a BCa interval. p value: "
+        "permutation test within patients. n is the number of patients.",
         rows=INDEX_LABELS,
-        columns={"ratio": "wCV ratio (95 % CI)", "p": "p"},
-        part="beyond",
+        columns={"ratio": "wCV ratio (95 % CI)", "p": "p value"},
+        part="additional",
     ),
     TableForm(
         "equivalence",
         "Equivalence of the volumes of {reader} and {reference}",
-        "Two one-sided t-tests of percent differences against ± 5 %, and the smallest margin that these data support "
-        "at α = 0.05. A difference that is not significant is no equivalence.",
+        "Two one-sided t-tests of the percent differences with the margin ± 5 %; the p value is the larger of the two. "
+        "Smallest margin: the smallest margin for which these data show equivalence at α = 0.05. A difference that is "
+        "not significant does not show equivalence.",
         rows=INDEX_LABELS,
         columns={
             "bias": "Bias (90 % CI), %",
-            "p": "p",
-            "p_lower": "p, not below",
-            "p_upper": "p, not above",
-            "verdict": "Within ± 5 %",
+            "p": "p value",
+            "p_lower": "p value, lower margin",
+            "p_upper": "p value, upper margin",
+            "verdict": "Equivalence within ± 5 %",
             "smallest": "Smallest margin, %",
         },
-        part="beyond",
+        part="additional",
     ),
     TableForm(
         "reliability",
         "Reliability of volumes between readers",
-        "ICC(A,1), absolute agreement; ICC(C,1), consistency; Lin's concordance correlation; of {reader} and "
-        "{reference}, and where there are other readers the ICC of all. 95 % CI.",
+        "Estimate (95 % CI) for {reader} and {reference}. ICC(A,1): intraclass correlation, absolute agreement; "
+        "ICC(C,1): intraclass correlation, consistency; CCC: Lin's concordance correlation coefficient. With further "
+        "readers, a second row has the ICC of all readers.",
         rows={**INDEX_LABELS, "everyone": "all readers"},
         columns={"icc_a1": "ICC(A,1)", "icc_c1": "ICC(C,1)", "ccc": "CCC"},
-        part="beyond",
+        part="additional",
     ),
 )
 
@@ -206,8 +213,9 @@ FORMS: Final = {
         TableForm(
             "table1",
             "Table 1. Characteristics of the datasets",
-            "Number (percent of the patients of the column; of its CTs for slice thickness and phase). Age: mean ± "
-            "SD (range) over patients, each at the youngest age stated.",
+            "Number of patients (percent of the patients of the column); for section thickness and phase, number of CT "
+            "examinations (percent). Age: mean ± SD (range) over patients; a patient with several ages counts with the "
+            "lowest.",
             rows={
                 "patients": "Patients",
                 "examinations": "CT examinations",
@@ -226,7 +234,7 @@ FORMS: Final = {
                         ("slice_thickness", "Section thickness"),
                         ("phase", "Phase"),
                     )
-                    for word, meaning in (("several", "more than one stated"), ("missing", "not stated"))
+                    for word, meaning in (("several", "different values"), ("missing", "not stated"))
                 },
             },
             shows_n=False,
@@ -236,7 +244,7 @@ FORMS: Final = {
         TableForm(
             "table2",
             "Table 2. DSS of {reader} against {reference} by condition",
-            "Mean ± SD (range). p: Kruskal-Wallis test between the conditions.",
+            "Mean ± SD (range). p value: Kruskal-Wallis test between the conditions.",
             rows=_ROW_LABELS,
             columns=SCORE_LABELS,
             by_condition=True,
@@ -244,31 +252,33 @@ FORMS: Final = {
         TableForm(
             "table3",
             "Table 3. Agreement of volumetric indices, {reader} against {reference}, by condition",
-            f"Bias ± {LOA_MULTIPLIER} SD of percent differences. p: t-test of the bias against zero.",
+            f"LOA: bias ± {LOA_MULTIPLIER} SD of the percent differences. p value: t-test of the bias against zero.",
             rows=_ROW_LABELS,
             columns={
                 column: text
                 for key, label in INDEX_LABELS.items()
-                for column, text in ((key, f"{label}, 95 % LOA (%)"), (f"{key}_p", "p"))
+                for column, text in ((key, f"{label}, 95 % LOA (%)"), (f"{key}_p", "p value"))
             },
             by_condition=True,
         ),
         TableForm(
             "table4",
-            "Table 4. {reader} against {reference} in {sites} CT",
-            "DSS: mean ± SD (range); p: Wilcoxon signed-rank test over patients with one CT of {each_site}. "
-            f"LOA: bias ± {LOA_MULTIPLIER} SD of percent differences; NA, not applicable.",
+            "Table 4. {reader} against {reference} in {sites} CT scans",
+            "DSS: mean ± SD (range); p value: Wilcoxon signed-rank test of the patients with one CT scan from "
+            "{each_site}. "
+            f"LOA: bias ± {LOA_MULTIPLIER} SD of the percent differences. NA: not applicable.",
             rows=_ROW_LABELS,
-            columns={"p": "p"},
+            columns={"p": "p value"},
             columns_are="sites",
         ),
         TableForm(
             "reproducibility",
-            "Reproducibility over two CTs of a patient, %RC (95 % CI), by reader",
-            "Percentage reproducibility coefficient with its χ² confidence interval; n counts patients.",
+            "Reproducibility between two CT scans of a patient: %RC (95 % CI), by reader",
+            "%RC: percentage reproducibility coefficient, with its confidence interval from the χ² distribution. n is "
+            "the number of patients.",
             rows=_ROW_LABELS,
         ),
-        *_BEYOND,
+        *_ADDITIONAL,
     )
 }
-"""Every table a report may hold, by name, in the order of the report."""
+"""All tables that a report can contain, by name, in the order of the report."""

@@ -1,4 +1,4 @@
-"""How the tables are laid out for people, the same in every format that is written: cells in labelled rows."""
+"""Layout of the tables for all output formats: titles, labelled rows and columns, footnotes."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from liverspleen.organs import listed
 
 @dataclass(frozen=True)
 class TableLayout:
-    """One table ready to be written: `columns` and the cells of each row stand in the same order.
+    """One table for the writers; the cells of each row have the order of `columns`.
 
-    Columns and rows are pairs of address and label; a label is one line of printable characters. Addresses stay as they
-    are in the data.
+    A column is a pair (address, label), a row a triple (address, label, cells). A label is one line of printable
+    characters; an address is equal to the name in the data.
     """
 
     name: str
@@ -32,7 +32,7 @@ class TableLayout:
 
 
 def layouts(report: StatisticalReport) -> tuple[TableLayout, ...]:
-    """The tables that the report holds, in the order of `FORMS`.
+    """Return the tables of the report in the order of `FORMS`.
 
     Raises:
         ValueError: a cell belongs to a table without an entry in `FORMS`.
@@ -44,7 +44,7 @@ def layouts(report: StatisticalReport) -> tuple[TableLayout, ...]:
 def laid_out(
     cells: Sequence[Cell], forms: Mapping[str, TableForm], names: Mapping[str, str | None], vocabulary: Vocabulary
 ) -> tuple[TableLayout, ...]:
-    """The tables that these cells make, in the order of `forms`; `names` are those that titles may hold.
+    """Return the tables of these cells in the order of `forms`; `names` replace the placeholders of titles.
 
     Raises:
         ValueError: a cell belongs to a table without a form.
@@ -56,16 +56,16 @@ def laid_out(
 
 
 def condition_label(condition: str, vocabulary: Vocabulary) -> str:
-    """The name of a subgroup for people.
+    """Return the label of a condition.
 
     >>> condition_label("cld", Vocabulary()), condition_label("budd_chiari", Vocabulary())
     ('Non-cirrhotic chronic liver disease', 'budd_chiari')
     """
-    return vocabulary.label(condition) if condition else "No condition named"
+    return vocabulary.label(condition) if condition else "Condition not stated"
 
 
 def site_label(site: str, vocabulary: Vocabulary) -> str:
-    """The name of the CTs of a site for people; a site that is not in the vocabulary is printed as it is.
+    """Return the label of the CT scans of a site; a site outside the vocabulary is its own label.
 
     >>> site_label("external", Vocabulary()), site_label("", Vocabulary()), site_label("abroad", Vocabulary())
     ('External CT', 'Site not stated', 'abroad')
@@ -75,31 +75,30 @@ def site_label(site: str, vocabulary: Vocabulary) -> str:
 
 
 def _site_names(vocabulary: Vocabulary) -> dict[str, str]:
-    """What titles say of the sites."""
+    """Return the placeholders for the sites in titles and footnotes."""
     labels = [vocabulary.label(site) for site in vocabulary.sites]
     first, second = (*labels, "", "")[:2]
     return {
         "sites": listed("and", labels) if labels else "all",
         "first_site": first,
-        "First_site": first[:1].upper() + first[1:],
         "second_site": second,
         "each_site": "each site" if len(labels) <= 2 else f"the sites {first} and {second}",
     }
 
 
 def _column_labels(form: TableForm, vocabulary: Vocabulary) -> dict[str, str]:
-    """The labels of the columns in their order: words of the vocabulary first."""
-    words: dict[str, str] = {}
+    """Return the labels of the columns in their order; those from the vocabulary come first."""
+    labels: dict[str, str] = {}
     if form.columns_are == "sites":
-        words = {site: site_label(site, vocabulary) for site in vocabulary.sites}
+        labels = {site: site_label(site, vocabulary) for site in vocabulary.sites}
     if form.columns_are == "datasets":
-        words = {dataset: vocabulary.label(dataset) for dataset in vocabulary.datasets}
-        words |= {
+        labels = {dataset: vocabulary.label(dataset) for dataset in vocabulary.datasets}
+        labels |= {
             f"{dataset}_{site}": f"{label}, {vocabulary.label(site)} CT"
-            for dataset, label in tuple(words.items())
+            for dataset, label in tuple(labels.items())
             for site in vocabulary.pair
         }
-    return {**words, **form.columns}
+    return {**labels, **form.columns}
 
 
 def _layout(
@@ -135,8 +134,8 @@ def _label(labels: Mapping[str, str], address: str) -> str:
 
 
 def _footnote(form: TableForm, names: Mapping[str, str | None], cells: Iterable[Cell]) -> str:
-    """The footnote of the form, and why there are dashes in the table."""
-    dashed = (cell for cell in cells if UNDEFINED in (word.strip("();") for word in cell.text.split()))
+    """Return the footnote of the form, followed by the reasons for the dashes in the table."""
+    dashed = (cell for cell in cells if UNDEFINED in (part.strip("();") for part in cell.text.split()))
     reasons = dict.fromkeys(cell.reason for cell in dashed if cell.reason)
-    undefined = f" {UNDEFINED}, undefined: {'; '.join(map(str, reasons))}." if reasons else ""
+    undefined = f" {UNDEFINED}: undefined ({'; '.join(map(str, reasons))})." if reasons else ""
     return one_line((form.footnote.format(**names) + undefined).strip())

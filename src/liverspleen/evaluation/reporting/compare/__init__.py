@@ -5,12 +5,12 @@
 | `scores` | structure:`total`, structure:condition | the readers: DSS |
 | `score_differences` | structure:`a vs b` | `shift, p, p_holm, effect` |
 | `score_subgroups` | structure:`total`, structure:condition | `a vs b`: shift of the DSS |
-| `errors` | index | the readers: size of the volume error in percent |
+| `errors` | index | the readers: absolute percent volume error |
 | `error_differences_percent`, `error_differences_absolute` | index:`a vs b` | `shift, p, p_holm, effect` |
 | `limits` | index:`a vs b`, index:`a vs reference` | `bias, lower, upper, p` |
 
-Every number of a structure rests on the cases that all readers and the reference have: its `rows` are the same in all
-columns, and `excluded` names the others. Nothing is compared over different cases.
+All numbers of a structure include only the cases with values of all readers and of the reference: `rows` is the same in
+all columns, and `excluded` lists the other cases.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Forest plot of two readers, the shift of the DSS in all cases and each condition; it draws cells, computes none."""
+"""Forest plot of two readers: shift of the DSS in all cases and in each condition, from given cells."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
     from liverspleen.evaluation.reporting.cells import Cell
 
-_WIDEST: Final = 36  # characters of a label
+_WIDEST: Final = 36  # maximum characters of a label
 _TOTAL: Final = "total"
 
 
 def forest_figure(comparison: ReaderComparison, pair: tuple[str, str]) -> Figure:
-    """Shift of the DSS, first minus second reader, with its 95 % interval, n and numbers; a panel per structure.
+    """Return the plot of the DSS shift, first minus second reader, with 95 % CI, n and values; a panel per structure.
 
-    A row without an interval (fewer than six cases) is a point alone; one without a case is left out.
+    A row with fewer than six cases has a point without an interval; a row without a case is omitted.
     """
     from matplotlib.figure import Figure
 
@@ -50,7 +50,7 @@ def forest_figure(comparison: ReaderComparison, pair: tuple[str, str]) -> Figure
             _panel(panel, rows, comparison.vocabulary)
             panel.set_title(f"DSS, {structure}", loc="left", fontweight="bold", fontsize=10)
         first, second = (shortened(name, _WIDEST // 2) for name in pair)
-        axes[-1].set_xlabel(f"Shift of the DSS, {first} − {second} (right of 0: {first} is better)", parse_math=False)
+        axes[-1].set_xlabel(f"Shift of the DSS, {first} − {second} (positive: {first} is better)", parse_math=False)
     return figure
 
 
@@ -62,7 +62,7 @@ def _panel(axes: Axes, rows: Sequence[tuple[str, Cell]], vocabulary: Vocabulary)
         total = group == _TOTAL
         if lower is not None and upper is not None:
             axes.plot([lower, upper], [position, position], color=INK, linewidth=1.4, solid_capstyle="butt", zorder=2)
-        assert value is not None  # defined wherever there is a case
+        assert value is not None  # defined if there is a case
         marker, colour = ("D", "#D55E00") if total else ("s", "#0072B2")
         axes.scatter(value, position, s=46, marker=marker, color=colour, zorder=3)
         label = "All cases" if total else shortened(condition_label(group, vocabulary), _WIDEST)

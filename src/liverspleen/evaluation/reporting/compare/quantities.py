@@ -1,4 +1,4 @@
-"""What readers are compared by, over the cases that all of them have: DSS, and the size of their volume errors."""
+"""Quantities in which readers are compared: DSS, volumes and absolute volume errors."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from liverspleen.evaluation.statistics.samples import Floats
 
 @dataclass(frozen=True)
 class Readers:
-    """The readers under test, in order, and the reference that they have in common."""
+    """The readers under test in their order, and their common reference."""
 
     readings: Readings
     names: tuple[str, ...]
@@ -27,13 +27,13 @@ class Readers:
 
     @property
     def pairs(self) -> tuple[tuple[str, str], ...]:
-        """Every pair of readers, the earlier named one first."""
+        """All pairs of readers; the first reader of a pair precedes the second in `names`."""
         return tuple(combinations(self.names, 2))
 
 
 @dataclass(frozen=True)
 class Quantity:
-    """One number per reader and case, NaN where undefined; `cases` are all that belong here."""
+    """One number per reader and case, NaN where undefined; `cases` are all cases of the comparison."""
 
     cases: tuple[str, ...]
     values: Mapping[str, Mapping[str, float]]
@@ -43,53 +43,56 @@ class Quantity:
 
     @property
     def common(self) -> tuple[str, ...]:
-        """The cases that every reader has."""
-        return tuple(case for case in self.cases if not any(math.isnan(of[case]) for of in self.values.values()))
+        """The cases with values of all readers."""
+        return tuple(
+            case for case in self.cases if not any(math.isnan(by_case[case]) for by_case in self.values.values())
+        )
 
     def of(self, reader: str, cases: Iterable[str]) -> list[float]:
-        """What a reader has of these cases, in their order."""
+        """Return the values of a reader in the order of `cases`."""
         return [self.values[reader][case] for case in cases]
 
     def signed_rank(self, a: str, b: str, cases: tuple[str, ...]) -> WilcoxonSignedRank:
-        """The paired test of readers `a` and `b` over these cases; it is computed once."""
+        """Return the paired test of readers `a` and `b` over these cases; it is computed once."""
         return computed_once(
             self._tests, (a, b, cases), lambda: wilcoxon_signed_rank(self.of(a, cases), self.of(b, cases))
         )
 
-    def about(self, compared: Sequence[str], among: Iterable[str] | None = None) -> dict[str, Any]:
-        """`n`, `rows` and `excluded` of a cell that rests on these cases `among` others (all, if not said)."""
+    def sample(self, compared: Sequence[str], among: Iterable[str] | None = None) -> dict[str, Any]:
+        """Return `n`, `rows` and `excluded` of a cell over the `compared` cases `among` others (default: all cases)."""
         inside = set(compared)
-        belong = self.cases if among is None else among
+        candidates = self.cases if among is None else among
         return {
             "n": len(compared),
             "rows": tuple(compared),
-            "excluded": tuple(case for case in belong if case not in inside),
+            "excluded": tuple(case for case in candidates if case not in inside),
         }
 
 
 def scores(readers: Readers, cases: tuple[str, ...], structure: str) -> Quantity:
-    """The DSS of each reader against the reference."""
+    """Return the DSS of each reader against the reference."""
     read, against = readers.readings.score, readers.reference
     return Quantity(cases, {r: {case: read(case, structure, r, against) for case in cases} for r in readers.names})
 
 
 def volumes(readers: Readers, cases: tuple[str, ...], index: str) -> Quantity:
-    """An index as each reader and the reference have it."""
+    """Return the values of an index by each reader and by the reference."""
     read = readers.readings.volume
-    everyone = (*readers.names, readers.reference)
-    return Quantity(cases, {name: {case: read(case, index, name) for case in cases} for name in everyone})
+    all_readers = (*readers.names, readers.reference)
+    return Quantity(cases, {name: {case: read(case, index, name) for case in cases} for name in all_readers})
 
 
-def errors(found: Quantity, readers: Readers, scale: Scale) -> Quantity:
-    """The size of each reader's difference from the reference on a scale."""
-    reference = found.of(readers.reference, found.cases)
+def errors(volume: Quantity, readers: Readers, scale: Scale) -> Quantity:
+    """Return the absolute difference of each reader from the reference on a scale."""
+    reference = volume.of(readers.reference, volume.cases)
     return Quantity(
-        found.cases, {name: _sizes(found, found.of(name, found.cases), reference, scale) for name in readers.names}
+        volume.cases,
+        {name: _absolute(volume, volume.of(name, volume.cases), reference, scale) for name in readers.names},
     )
 
 
-def _sizes(found: Quantity, test: list[float], reference: list[float], scale: Scale) -> dict[str, float]:
+def _absolute(volume: Quantity, test: list[float], reference: list[float], scale: Scale) -> dict[str, float]:
     differences = paired_differences(test, reference, scale=scale)
-    sizes: Floats = np.full(len(found.cases), np.nan)
+    sizes: Floats = np.full(len(volume.cases), np.nan)
     sizes[differences.pairs.positions] = np.abs(differences.values)
-    return dict(zip(found.cases, sizes.tolist(), strict=True))
+    return dict(zip(volume.cases, sizes.tolist(), strict=True))

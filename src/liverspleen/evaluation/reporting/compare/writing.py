@@ -1,4 +1,4 @@
-"""The folder of a comparison: tables, forest plots and `compare.json`."""
+"""The output folder of a comparison: tables, forest plots and `compare.json`."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ _FOREST: Final = "forest_"
 def write_comparison(
     comparison: ReaderComparison, output: StrPath, *, sources: Sequence[Measurements] = ()
 ) -> tuple[str, ...]:
-    """Write `tables/`, `figures/` and `compare.json` below `output`; the names of the files are returned.
+    """Write `tables/`, `figures/` and `compare.json` to `output` and return the names of the files.
 
-    A forest plot per pair of readers, `forest_1` and so on in the order of the pairs: readers' names do not become file
-    names. `sources` are the tables that were compared. The same input gives the same bytes; what an earlier comparison
-    left there and this one does not make is removed.
+    There is one forest plot per pair of readers, `forest_1` and so on in the order of the pairs; file names do not
+    contain names of readers. `sources` are the compared tables. The same input gives the same bytes. Files of an
+    earlier comparison in `output` that are not part of this comparison are removed.
     """
     output, names = Path(output), {"reference": comparison.reference}
     files = table_files(laid_out(comparison.cells, FORMS, names, comparison.vocabulary))

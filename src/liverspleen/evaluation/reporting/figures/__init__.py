@@ -1,4 +1,4 @@
-"""The figures of a report as files, with title, caption and the words for those who cannot see them."""
+"""The figures of a report as files, with title, caption and text alternative."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from string import ascii_uppercase
 from typing import TYPE_CHECKING, Final
 
 from liverspleen.cohort.vocabulary import Vocabulary
-from liverspleen.errors import one_line
+from liverspleen.errors import counted, one_line
 from liverspleen.evaluation.measurements.readings import INDICES
 from liverspleen.evaluation.reporting.figures.bland_altman import FORMS, Form, bland_altman_figure, figure_bytes
 from liverspleen.evaluation.reporting.figures.flow import flow_figure
 from liverspleen.evaluation.reporting.figures.overlay import overlay_figure
-from liverspleen.evaluation.reporting.flow import Flow
+from liverspleen.evaluation.reporting.flow import Branch, Flow
 from liverspleen.evaluation.reporting.overlay import Overlay
 from liverspleen.evaluation.reporting.paper_tables import Agreement, StatisticalReport
 from liverspleen.evaluation.reporting.study import StudyResults
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 
 FLOW, OVERLAY = "flow", "overlay"
 PICTURES: Final = (FLOW, OVERLAY, *(f"bland_altman_{index}" for index in INDICES))
-"""The names of every figure a report may hold."""
+"""Names of all figures that a report can contain."""
 
 
 @dataclass(frozen=True)
 class Picture:
-    """One figure in all forms; `shown` is the one that stands on the page."""
+    """One figure in all file formats; the page shows the format `shown`; `description` is the text alternative."""
 
     name: str
     title: str
@@ -41,7 +41,7 @@ class Picture:
 
 
 def pictures(report: StatisticalReport, results: StudyResults) -> tuple[Picture, ...]:
-    """The figures that can be drawn, in the order of the paper."""
+    """Return the figures of the report in the order of the paper."""
     made = [] if results.flow is None else [_flow(results.flow, report.vocabulary)]
     if results.overlays:
         made.append(_overlay(results.overlays, report.vocabulary))
@@ -50,7 +50,7 @@ def pictures(report: StatisticalReport, results: StudyResults) -> tuple[Picture,
 
 
 def panel_letter(place: int) -> str:
-    """The letter of a panel, counted from 0.
+    """Return the letter of a panel; `place` starts at 0.
 
     >>> panel_letter(0), panel_letter(25), panel_letter(26)
     ('A', 'Z', 'AA')
@@ -61,28 +61,37 @@ def panel_letter(place: int) -> str:
 
 def _flow(flow: Flow, vocabulary: Vocabulary) -> Picture:
     parts = "; ".join(
-        f"{one_line(vocabulary.label(branch.dataset))} {branch.patients} patients and {branch.examinations} CT"
-        for branch in flow.branches
+        f"{one_line(vocabulary.label(branch.dataset))}, {_patients_and_scans(branch)}" for branch in flow.branches
     )
     return Picture(
         FLOW,
-        "Figure 1. Flow of patients and CTs into the datasets",
-        "Counted from the cohort; exclusions as stated.",
-        f"Flow diagram. {flow.patients} patients with {flow.examinations} CT: {parts}.",
+        "Figure 1. Flow of patients and CT scans",
+        _flow_caption(flow),
+        f"Flow diagram of {_patients_and_scans(flow)}. {parts}.",
         _files(flow_figure(flow, vocabulary)),
         wide=True,
     )
+
+
+def _flow_caption(flow: Flow) -> str:
+    text = "The patients and CT scans are counted from the cohort."
+    return text if flow.exclusions is None else f"{text} The exclusions are those of the exclusions file."
+
+
+def _patients_and_scans(part: Flow | Branch) -> str:
+    return f"{counted(part.patients, 'patient')} with {counted(part.examinations, 'CT scan')}"
 
 
 def _overlay(overlays: Sequence[Overlay], vocabulary: Vocabulary) -> Picture:
     return Picture(
         OVERLAY,
         "Figure 3. Reference, prediction and errors",
-        "The slice with the largest reference area of each case; unless cases were named, the case with the median "
-        "DSS of each condition. DSS of the whole case. Patient's right on the left, window −110 to 190 HU.",
+        "The figure shows for each case the slice with the largest area of the reference. By default, there is one "
+        "case per condition: the case with the median DSS. The DSS is computed over the whole case. The patient's "
+        "right side is on the left; the window is −110 to 190 HU.",
         f"CT, reference, prediction and errors of {', '.join(one_line(overlay.case_id) for overlay in overlays)}.",
         _files(overlay_figure(overlays, vocabulary)),
-        shown="png",  # slices of CT are pixels anyway, and larger in SVG
+        shown="png",  # CT slices are pixel images, which are larger as SVG
         wide=True,
     )
 
@@ -91,9 +100,10 @@ def _agreement(agreement: Agreement, letter: str, report: StatisticalReport) -> 
     index = INDEX_LABELS[agreement.index]
     return Picture(
         f"bland_altman_{agreement.index}",
-        f"Figure 4{letter}. Bland-Altman plot, {index.lower()}",
-        "Solid line: mean difference; dashed lines: 95 % limits of agreement.",
-        f"Bland-Altman plot of {index.lower()}, n = {agreement.result.n}; its numbers stand in Table 3, row Total",
+        f"Figure 4{letter}. Bland-Altman plot of the {index.lower()}",
+        f"Percent differences, {report.reader} minus {report.reference}, against the means of both readers. The solid "
+        "line shows the mean difference, the dashed lines the 95 % limits of agreement.",
+        f"Bland-Altman plot of the {index.lower()}, n = {agreement.result.n}. The numbers are in Table 3, row Total.",
         _files(bland_altman_figure(agreement, str(report.reader), str(report.reference), report.vocabulary)),
     )
 

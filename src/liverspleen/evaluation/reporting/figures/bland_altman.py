@@ -1,4 +1,4 @@
-"""Figures of a report as files, and the Bland-Altman figures; they draw results that are given and compute none."""
+"""Bland-Altman figures from given results, figures as files, and the common style."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _DATELESS: Final[dict[Form, dict[str, None]]] = {
     "png": {"Software": None},
 }
 
-# Colours: Okabe and Ito 2008, told apart with any colour vision; the markers tell them apart in grey.
+# Colours of Okabe and Ito 2008, distinguishable with any colour vision; the markers are distinguishable in grey.
 _MARKS: Final = (
     ("#0072B2", "o"),
     ("#E69F00", "s"),
@@ -56,15 +56,15 @@ _DIFFERENCES: Final[dict[Scale, str]] = {
 
 
 def plot_bland_altman(result: BlandAltman, ax: Axes | None = None) -> Axes:
-    """Draw the differences of a Bland-Altman result against the means, with bias and limits of agreement.
+    """Plot the differences of a Bland-Altman result against the means, with bias and limits of agreement.
 
     Args:
-        result: what `bland_altman` returned, on any scale. Bias and limits are drawn where they are defined; without
-            any pair the reason is written instead.
-        ax: axes to draw on; None: those of a new figure of pyplot.
+        result: result of `bland_altman` on any scale. Undefined bias and limits are not plotted; without any pair the
+            plot shows the reason.
+        ax: axes to plot on; None creates a new pyplot figure.
 
     Returns:
-        The axes, with labels that can be replaced.
+        The axes; their labels can be replaced.
 
     >>> from liverspleen.evaluation import bland_altman
     >>> ax = plot_bland_altman(bland_altman([101.0, 99.0, 103.0], [100.0, 100.0, 100.0]))
@@ -90,9 +90,10 @@ def plot_bland_altman(result: BlandAltman, ax: Axes | None = None) -> Axes:
 
 
 def bland_altman_figure(agreement: Agreement, reader: str, reference: str, vocabulary: Vocabulary = PAPER) -> Figure:
-    """Percent differences against means of the two readers, marked by condition in the order of the vocabulary.
+    """Return the plot of percent differences against means of two readers, with a marker per condition.
 
-    Bias and limits are drawn and printed; the limits are left out where they are undefined.
+    Conditions have the order of the vocabulary. Bias and limits are plotted with their values; undefined limits are
+    omitted.
     """
     from matplotlib.figure import Figure
 
@@ -115,21 +116,21 @@ def bland_altman_figure(agreement: Agreement, reader: str, reference: str, vocab
 
 
 def figure_bytes(figure: Figure, form: Form) -> bytes:
-    """The figure as a file; the same figure and forms in the same order give the same bytes.
+    """Return the figure as the content of a file; the same figure and order of formats give the same bytes.
 
-    The layout is computed for the first form and kept for the others: the forms look alike, and each is drawn once.
+    The layout is computed for the first format and reused for the others, so all formats have the same layout.
     """
     buffer = io.BytesIO()
     with own_style(), warnings.catch_warnings():
-        # Characters that the font lacks are drawn as boxes; that is no reason to stop.
+        # Characters that are missing in the font appear as boxes, which is not an error.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         figure.savefig(buffer, format=form, dpi=200, metadata=_DATELESS[form])
-        figure.set_layout_engine(None)  # with an engine, matplotlib draws the figure twice
+        figure.set_layout_engine(None)  # with a layout engine, matplotlib renders the figure twice
     return buffer.getvalue()
 
 
 def shortened(text: str, width: int) -> str:
-    """`text`, or its beginning and an ellipsis, in at most `width` characters on one line.
+    """Return `text` on one line, shortened with an ellipsis to at most `width` characters.
 
     >>> shortened("cirrhosis", 6)
     'cirrh…'
@@ -140,7 +141,7 @@ def shortened(text: str, width: int) -> str:
 
 @contextmanager
 def own_style() -> Iterator[None]:
-    """Matplotlib's defaults, whatever the user's settings are, and names inside the SVG that do not change."""
+    """Use the defaults of Matplotlib instead of the user's settings, and reproducible names in SVG files."""
     import matplotlib
 
     with matplotlib.rc_context():
@@ -190,7 +191,7 @@ def _scatter(axes: Axes, averages: Sequence[float], differences: Sequence[float]
 
 
 def _marks(present: set[str], vocabulary: Vocabulary) -> dict[str, tuple[str, str]]:
-    """Colour and marker by condition; those of the vocabulary's conditions are the same in every figure."""
+    """Return colour and marker by condition; the conditions of the vocabulary have the same in all figures."""
     ordered = in_order({*present, *vocabulary.conditions} - {""}, vocabulary.conditions)
     marks = {name: _MARKS[position % len(_MARKS)] for position, name in enumerate(ordered)}
     marks[""] = _UNNAMED
@@ -220,7 +221,7 @@ def _lines(axes: Axes, result: BlandAltman, *, digits: int) -> None:
 
 
 def _digits(result: BlandAltman) -> int:
-    """Decimals of the numbers beside the lines: the paper's in percent, else three digits of the half width."""
+    """Return the decimals of the printed values: as in the paper for percent, else three digits of the half-width."""
     if result.scale == "percent" or result.limits is None or not result.limits.half_width:
         return LOA_DIGITS
     return min(max(0, 2 - math.floor(math.log10(result.limits.half_width))), 9)

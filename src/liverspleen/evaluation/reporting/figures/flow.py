@@ -1,4 +1,4 @@
-"""Figure 1 drawn: boxes of the flow with their counts."""
+"""Plot of Figure 1: a flow diagram with counts."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 from liverspleen.cohort.vocabulary import PAPER, Vocabulary
+from liverspleen.errors import counted
 from liverspleen.evaluation.reporting.figures.bland_altman import INK, own_style, shortened
 from liverspleen.evaluation.reporting.flow import Branch, Flow
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Inches throughout; text is 9 points, whose characters are some 0.075 inch wide.
+# Lengths are in inches. The text is 9 points; a character is about 0.075 inch wide.
 _LINE: Final = 0.18
 _PADDING: Final = 0.12
 _GAP: Final = 0.4
@@ -25,8 +26,9 @@ _MARGIN: Final = 0.1
 _WIDTH: Final = 7.2
 _BRANCH: Final = 2.3
 _CHARACTERS: Final = 13.5  # per inch
-_NAME: Final = 60  # characters of a name that are shown
+_NAME: Final = 60  # maximum characters of a name
 _REASON: Final = 140
+_UNITS: Final = {"patients": "patient", "CT": "CT scan"}
 _FILL: Final = "#F4F7FA"
 _ALARM: Final = "#D55E00"
 
@@ -54,9 +56,9 @@ class _Box:
 
 
 def flow_figure(flow: Flow, vocabulary: Vocabulary = PAPER) -> Figure:
-    """The flow from the patients assessed, past the exclusions, to the datasets and their parts.
+    """Return the flow diagram from the assessed patients and the exclusions to the datasets and their parts.
 
-    A difference that the stated numbers leave open is a box of its own.
+    An unexplained difference of the stated numbers has its own box.
     """
     from matplotlib.figure import Figure
 
@@ -75,10 +77,10 @@ def flow_figure(flow: Flow, vocabulary: Vocabulary = PAPER) -> Figure:
 
 
 def _boxes(flow: Flow, vocabulary: Vocabulary, width: float) -> tuple[list[_Box], list[_Box], list[_Box]]:
-    """Boxes down the trunk, beside it, and below it."""
+    """Return the boxes of the trunk, of the exclusions beside it, and of the datasets below it."""
     top, trunk, side = -_MARGIN, [], []
     if flow.exclusions is not None:
-        trunk.append(_box(0.5, top, 3.1, [f"Assessed (n = {flow.assessed} patients)"]))
+        trunk.append(_box(0.5, top, 3.1, [f"Assessed (n = {counted(flow.assessed or 0, 'patient')})"]))
         lines = [f"Excluded (n = {flow.exclusions.total})"]
         lines += [f"{shortened(reason, _REASON)} {_number(count)}" for reason, count in flow.exclusions.reasons]
         side.append(_box(width - 3.1 - _MARGIN, trunk[0].bottom - _GAP / 2, 3.1, lines))
@@ -87,7 +89,14 @@ def _boxes(flow: Flow, vocabulary: Vocabulary, width: float) -> tuple[list[_Box]
             side.append(_box(width - 3.1 - _MARGIN, side[0].bottom - _SIDE_GAP / 2, 3.1, text, alarm=True))
         top = side[-1].bottom - _GAP / 2
     left = 0.5 if flow.exclusions is not None else (width - 3.1) / 2
-    trunk.append(_box(left, top, 3.1, [f"Included (n = {flow.patients} patients)", f"{flow.examinations} CT"]))
+    trunk.append(
+        _box(
+            left,
+            top,
+            3.1,
+            [f"Included (n = {counted(flow.patients, 'patient')})", counted(flow.examinations, "CT scan")],
+        )
+    )
     return trunk, side, _branches(flow, vocabulary, width, trunk[-1].bottom - _GAP)
 
 
@@ -103,16 +112,14 @@ def _branches(flow: Flow, vocabulary: Vocabulary, width: float, top: float) -> l
 
 def _branch_lines(branch: Branch, vocabulary: Vocabulary) -> list[str]:
     lines = [shortened(vocabulary.label(branch.dataset), _NAME)]
-    lines.append(f"{_counted(branch.patients, 'patients')}, {branch.examinations} CT")
-    # The count behind a letter: behind a name from right to left it would change places with it.
-    lines += [f"{shortened(part.label, _NAME)} {_number(_counted(part.count, part.unit))}" for part in branch.parts]
+    lines.append(f"{counted(branch.patients, 'patient')}, {counted(branch.examinations, 'CT scan')}")
+    # "n =" precedes the count; directly after a right-to-left name the count would change places with the name.
+    lines += [
+        f"{shortened(part.label, _NAME)} {_number(counted(part.count, _UNITS[part.unit]))}" for part in branch.parts
+    ]
     if branch.paired_patients:
-        lines.append(f"Both sites {_number(_counted(branch.paired_patients, 'patients'))}")
+        lines.append(f"Both sites {_number(counted(branch.paired_patients, 'patient'))}")
     return lines
-
-
-def _counted(count: int, unit: str) -> str:
-    return f"{count} {'patient' if unit == 'patients' and count == 1 else unit}"
 
 
 def _number(count: int | str) -> str:
@@ -120,7 +127,7 @@ def _number(count: int | str) -> str:
 
 
 def _box(left: float, top: float, width: float, lines: Sequence[str], *, alarm: bool = False) -> _Box:
-    """A box whose lines are broken where it ends; the first stays bold."""
+    """Return a box with wrapped lines; the first line is bold."""
     room = max(int((width - 2 * _PADDING) * _CHARACTERS), 8)
     broken = [textwrap.wrap(line, room, subsequent_indent="  ") or [""] for line in lines]
     return _Box(left, top, width, tuple(part for parts in broken for part in parts), len(broken[0]), alarm)

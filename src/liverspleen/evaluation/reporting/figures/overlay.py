@@ -1,4 +1,4 @@
-"""Figure 3 drawn: CT, reference, prediction and errors of one slice per case, side by side."""
+"""Plot of Figure 3: CT, reference, prediction and errors of one slice per case, side by side."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _WINDOW_HU: Final = (-110, 190)  # soft tissue: centre 40, width 300
-_BODY_HU: Final = -400  # below it is air around the patient
+_BODY_HU: Final = -400  # lower values are air around the patient
 _MARGIN_MM: Final = 8.0
 _COLUMNS: Final = ("CT", "Reference", "Prediction", "Errors")
 _ALPHA: Final = 0.5
 
 _ORGANS: Final = {int(organ): organ.facts.colour for organ in ORGANS}
-# no colour of an organ; red and blue as in the paper
+# red and blue as in the paper; no colour of an organ
 _ERRORS: Final = {1: "#FF2020", 2: "#2060FF", 3: "#C020C0"}
 _NAMES: Final = {1: "False positive", 2: "False negative", 3: "Other organ"}
 
@@ -40,10 +40,12 @@ _NAME: Final = 40  # characters
 
 
 def overlay_figure(overlays: Sequence[Overlay], vocabulary: Vocabulary = PAPER) -> Figure:
-    """One row per case, with its name, slice and DSS above it; pixels in their true aspect, patient's right at left.
+    """Return the figure with one row per case; its id, slice and DSS are above the row.
+
+    Pixels have their physical aspect ratio. The patient's right side is on the left.
 
     Raises:
-        ValueError: there is no case to show.
+        ValueError: `overlays` is empty.
     """
     from matplotlib.figure import Figure
 
@@ -72,12 +74,12 @@ def overlay_figure(overlays: Sequence[Overlay], vocabulary: Vocabulary = PAPER) 
 
 
 def _frame(overlay: Overlay) -> tuple[slice, slice]:
-    """Rows and columns of the body and of everything drawn, with a margin; of the whole slice if there is neither."""
+    """Return rows and columns of the body and all labels, with a margin; the whole slice if there is neither."""
     from scipy import ndimage
 
     shown = (overlay.reference > 0) | (overlay.prediction > 0)
     parts, number = ndimage.label(overlay.hu > _BODY_HU)
-    if number:  # the largest is the body; arms and table are others
+    if number:  # the largest component is the body; others are arms and table
         shown |= parts == 1 + np.bincount(parts.ravel())[1:].argmax()
     rows, columns = (
         _span(np.flatnonzero(shown.any(axis=axis)), shown.shape[1 - axis], round(_MARGIN_MM / spacing))
@@ -93,7 +95,7 @@ def _span(inside: NDArray[np.intp], size: int, margin: int) -> slice:
 
 
 def _aspect(overlay: Overlay, frame: tuple[slice, slice]) -> float:
-    """Height over width of the frame in millimetres."""
+    """Return the height of the frame divided by its width, both in mm."""
     rows, columns = overlay.hu[frame].shape
     return float(rows * overlay.spacing_mm[0] / (columns * overlay.spacing_mm[1]))
 
@@ -124,7 +126,7 @@ def _panel(axes: Axes, overlay: Overlay, frame: tuple[slice, slice], title: str)
 
 
 def _coloured(labels: NDArray[np.uint8], colours: dict[int, str], *, alpha: float) -> NDArray[np.float64]:
-    """An RGBA picture of the labels, clear where there is none."""
+    """Return an RGBA image of the labels, transparent for background."""
     from matplotlib.colors import to_rgba
 
     picture = np.zeros((*labels.shape, 4))

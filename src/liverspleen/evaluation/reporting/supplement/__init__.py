@@ -1,21 +1,21 @@
-"""Beyond the paper: what stands beside each of its numbers.
+"""Additional tables: intervals, checks, effect sizes and further methods for the numbers of the paper.
 
 | table | rows | columns |
 |---|---|---|
 | `means` | `dss:…`, `nsd:…` with `total` and the conditions | structure: mean with t and BCa intervals |
 | `surfaces` | `hd95:…`, `assd:…`, `nsd:…` likewise | structure |
 | `limits_percent`, `limits_absolute`, `limits_log` | index:`total`, index:condition | `bias, lower, upper`, checks |
-| `advice` | index:scale | `advice`: what the checks over all CTs say |
-| `limit_intervals` | index:method | `lower, upper`: every interval of the limits over all CTs |
+| `advice` | index:scale | `advice`: result of the checks over all CT scans |
+| `limit_intervals` | index:method | `lower, upper`: intervals of the limits over all CT scans |
 | `subgroups` | structure:`all`, structure:`a vs b` | `statistic, p, p_holm, effect, shift` |
 | `sites` | structure | `p, rank_biserial, shift, d_z` |
 | `rc_methods` | index:method | the readers |
-| `rc_readers` | index | ratio of the wCV of both readers, with its p |
+| `rc_readers` | index | ratio of the wCV of both readers, with its p value |
 | `equivalence` | index | `bias, p, p_lower, p_upper, verdict, smallest` |
 | `reliability` | index, index:`everyone` | `icc_a1, icc_c1, ccc` |
 
-Every cell holds its numbers at full precision and its method; what a method is and where it comes from stands in
-`docs/statistics.md`.
+Each cell contains its numbers at full precision and its method. `docs/statistics.md` describes the methods with their
+sources.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from liverspleen.evaluation.reporting.supplement.scores import means, sites, sub
 
 
 def supplement(results: ReportResults) -> Iterator[Cell]:
-    """The cells of all tables beyond the paper."""
+    """Yield the cells of all additional tables."""
     yield from means(results)
     yield from surfaces(results)
     for scale in SCALES:

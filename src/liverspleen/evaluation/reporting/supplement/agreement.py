@@ -1,4 +1,4 @@
-"""Agreement beyond the paper: intervals and checks on three scales, equivalence, reliability."""
+"""Additional tables of agreement: intervals and checks on three scales, equivalence, reliability."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from liverspleen.evaluation.measurements.readings import INDICES
 from liverspleen.evaluation.reporting import formatting
-from liverspleen.evaluation.reporting.cells import Address, Cell, bounds, entered
+from liverspleen.evaluation.reporting.cells import Address, Cell, bounds, included
 from liverspleen.evaluation.reporting.results import Cases, ReportResults
 from liverspleen.evaluation.reporting.supplement.build import number_cell, p_cell, split
 from liverspleen.evaluation.statistics.assumptions import ScaleChecks
@@ -22,7 +22,7 @@ from liverspleen.evaluation.statistics.reliability import concordance_correlatio
 from liverspleen.organs import RATIO_KEY
 
 MARGIN_PCT: Final = 5.0
-"""Equivalence margin in percent. Not in the paper; a change of liver volume below it is held to be of no account."""
+"""Equivalence margin in percent. Not in the paper; a smaller change of the liver volume is regarded as irrelevant."""
 
 SCALES: Final[tuple[Scale, ...]] = ("percent", "absolute", "log")
 INTERVAL_METHODS: Final = {
@@ -32,52 +32,53 @@ INTERVAL_METHODS: Final = {
     "exact_pair": "exact for both limits together (Carkeet 2015)",
     "mover": "MOVER, approximate",
 }
-"""The intervals of the limits, by their names in `AgreementIntervals`."""
+"""Intervals of the limits, by their names in `AgreementIntervals`."""
 
 
 def limits(results: ReportResults, scale: Scale) -> Iterator[Cell]:
-    """Bias and limits with their intervals, d_z, and the checks of the scale, for every row of Table 3.
+    """Yield bias and limits with their intervals, d_z, and the checks of the scale, for each row of Table 3.
 
-    On the log scale they are ratios, reader over reference.
+    On the log scale the values are ratios, reader / reference.
     """
-    shown_as = math.exp if scale == "log" else float
+    transform = math.exp if scale == "log" else float
     for index in INDICES:
         for row, cases in results.groups.total_and_conditions.items():
             result = results.agreement(cases, index, scale)
             address = f"{index}:{row}"
-            about: dict[str, Any] = {"n": result.n, **entered(cases, result.positions)}
-            for column, value, interval, how in bias_and_limits(result):
-                shown = None if value is None else shown_as(value)
-                around = None if interval is None else Interval(shown_as(interval.lower), shown_as(interval.upper))
+            sample: dict[str, Any] = {"n": result.n, **included(cases, result.positions)}
+            for column, value, interval, interval_method in bias_and_limits(result):
+                shown = None if value is None else transform(value)
+                ci = None if interval is None else Interval(transform(interval.lower), transform(interval.upper))
                 yield Cell(
                     Address(f"limits_{scale}", address, column),
-                    values={"value": shown, **bounds("ci", around)},
+                    values={"value": shown, **bounds("ci", ci)},
                     units=_units(index, scale),
-                    text=formatting.interval_text(shown, around, _digits(scale)),
-                    method=f"{result.method}; {how}" + ("; told as ratio, exp of the logarithm" * (scale == "log")),
+                    text=formatting.interval_text(shown, ci, _digits(scale)),
+                    method=f"{result.method}; {interval_method}"
+                    + ("; reported as ratio, exp of the log value" * (scale == "log")),
                     reason=result.reason,
-                    **about,
+                    **sample,
                 )
             cohen_dz = None if result.bias_test is None else result.bias_test.cohen_dz
-            yield number_cell(f"limits_{scale}", address, "d_z", cohen_dz, result, about, digits=2)
-            yield from _checks(Address(f"limits_{scale}", address, ""), result.checks, about)
+            yield number_cell(f"limits_{scale}", address, "d_z", cohen_dz, result, sample, digits=2)
+            yield from _checks(Address(f"limits_{scale}", address, ""), result.checks, sample)
 
 
 def bias_and_limits(result: BlandAltman) -> Iterator[tuple[str, float | None, Interval | None, str]]:
-    """Bias, lower and upper limit: name, value, confidence interval and the method of the interval."""
+    """Yield name, value, confidence interval and method of the interval for the bias and both limits."""
     limits, intervals = result.limits, result.intervals
     exact = None if intervals is None else intervals.exact
-    how = "exact interval of one limit (noncentral t)"
+    method = "exact interval of one limit (noncentral t)"
     yield "bias", result.bias, None if intervals is None else intervals.bias_ci, "t interval"
-    yield "lower", None if limits is None else limits.lower, None if exact is None else exact.loa_lower_ci, how
-    yield "upper", None if limits is None else limits.upper, None if exact is None else exact.loa_upper_ci, how
+    yield "lower", None if limits is None else limits.lower, None if exact is None else exact.loa_lower_ci, method
+    yield "upper", None if limits is None else limits.upper, None if exact is None else exact.loa_upper_ci, method
 
 
-def _checks(address: Address, checks: ScaleChecks, about: Mapping[str, Any]) -> Iterator[Cell]:
+def _checks(address: Address, checks: ScaleChecks, sample: Mapping[str, Any]) -> Iterator[Cell]:
     for column, check, method in (
         ("normal", checks.shapiro, "Shapiro-Wilk test of the differences"),
-        ("proportional", checks.proportional_bias, "slope of the differences over the means of both readers"),
-        ("spread", checks.abs_residual_regression, "slope of the absolute residuals over the means of both readers"),
+        ("proportional", checks.proportional_bias, "slope of the differences against the means of both readers"),
+        ("spread", checks.abs_residual_regression, "slope of the absolute residuals against the means of both readers"),
     ):
         p = None if check is None else check.p
         yield Cell(
@@ -86,15 +87,15 @@ def _checks(address: Address, checks: ScaleChecks, about: Mapping[str, Any]) -> 
             units="1",
             text=formatting.p_text(p),
             method=method,
-            reason="the check is undefined: too few or too many pairs, no spread, or an exact line"
+            reason="the check is undefined: too few or too many pairs, equal values, or an exact linear relation"
             if p is None
             else None,
-            **about,
+            **sample,
         )
 
 
 def advice(results: ReportResults) -> Iterator[Cell]:
-    """What the checks over all cases say about each scale."""
+    """Yield the advice on each scale, which follows from the checks over all cases."""
     cases = results.groups.all_first
     for index in INDICES:
         for scale in SCALES:
@@ -107,12 +108,12 @@ def advice(results: ReportResults) -> Iterator[Cell]:
                 n=result.n,
                 method="follows from p < 0.05 of the checks of this scale over all cases",
                 reason=None,
-                **entered(cases, result.positions),
+                **included(cases, result.positions),
             )
 
 
 def limit_intervals(results: ReportResults) -> Iterator[Cell]:
-    """Every interval of the limits of agreement in percent, over all cases."""
+    """Yield the intervals of the limits of agreement in percent by all methods, over all cases."""
     cases = results.groups.all_first
     for index in INDICES:
         result = results.agreement(cases, index)
@@ -131,17 +132,17 @@ def limit_intervals(results: ReportResults) -> Iterator[Cell]:
                     n=result.n,
                     method=f"{result.method}; interval: {description}",
                     reason=result.reason,
-                    **entered(cases, result.positions),
+                    **included(cases, result.positions),
                 )
 
 
 def equivalence(results: ReportResults) -> Iterator[Cell]:
-    """Whether the volumes of reader and reference are equivalent, and the smallest margin the data support."""
+    """Yield the equivalence test of reader and reference, and the smallest margin with equivalence."""
     cases = results.groups.all_first
     for index in INDICES:
         result = tost(*results.volumes(cases, index), margin=MARGIN_PCT, scale="percent")
         positions = results.agreement(cases, index).positions
-        about: dict[str, Any] = {"n": result.n, **entered(cases, positions)}
+        sample: dict[str, Any] = {"n": result.n, **included(cases, positions)}
         yield Cell(
             Address("equivalence", index, "bias"),
             values={"bias": result.bias, **bounds("ci90", result.bias_ci)},
@@ -149,33 +150,33 @@ def equivalence(results: ReportResults) -> Iterator[Cell]:
             text=formatting.interval_text(result.bias, result.bias_ci, formatting.LOA_DIGITS),
             method=result.method,
             reason=result.reason,
-            **about,
+            **sample,
         )
         margin = {"margin_pct": result.margin}
         for column, p in (("p", result.p), ("p_lower", result.p_lower), ("p_upper", result.p_upper)):
-            yield p_cell("equivalence", index, column, p, result, about, also=margin)
-        words = {True: "equivalent", False: "not shown", None: formatting.UNDEFINED}
+            yield p_cell("equivalence", index, column, p, result, sample, also=margin)
+        verdicts = {True: "equivalent", False: "not shown", None: formatting.UNDEFINED}
         yield Cell(
             Address("equivalence", index, "verdict"),
             values={"margin_pct": result.margin, "p": result.p},
             units="1",
-            text=words[result.equivalent],
+            text=verdicts[result.equivalent],
             method=result.method,
             reason=result.reason,
-            **about,
+            **sample,
         )
         yield number_cell(
-            *("equivalence", index, "smallest", result.smallest_margin, result, about),
+            *("equivalence", index, "smallest", result.smallest_margin, result, sample),
             digits=formatting.LOA_DIGITS,
             units="%",
         )
 
 
 def reliability(results: ReportResults) -> Iterator[Cell]:
-    """ICC and CCC of reader and reference; the ICC once more of all readers where there are others."""
+    """Yield ICC and CCC of reader and reference, and the ICC of all readers if there are others."""
     cases = results.groups.all_first
     both = (results.reader, results.reference)
-    everyone = results.readings.readers_of(cases)
+    all_readers = results.readings.readers_of(cases)
     for index in INDICES:
         yield from _icc_cells(results, cases, index, index, both)
         result = concordance_correlation(*results.volumes(cases, index))
@@ -189,8 +190,8 @@ def reliability(results: ReportResults) -> Iterator[Cell]:
             reason=result.reason,
             **_complete(results, cases, index, both),
         )
-        if len(everyone) > 2:
-            yield from _icc_cells(results, cases, index, f"{index}:everyone", everyone)
+        if len(all_readers) > 2:
+            yield from _icc_cells(results, cases, index, f"{index}:everyone", all_readers)
 
 
 def _icc_cells(results: ReportResults, cases: Cases, index: str, row: str, readers: Sequence[str]) -> Iterator[Cell]:
@@ -211,7 +212,7 @@ def _icc_cells(results: ReportResults, cases: Cases, index: str, row: str, reade
 
 
 def _complete(results: ReportResults, cases: Cases, index: str, readers: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """The cases that each of these readers measured as `rows`, the others as `excluded`."""
+    """Return the cases that all these readers measured as `rows`, the others as `excluded`."""
     read = results.readings.volume
     return split(cases, [not any(math.isnan(read(case, index, reader)) for reader in readers) for case in cases])
 

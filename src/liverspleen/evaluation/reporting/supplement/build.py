@@ -1,4 +1,4 @@
-"""Building blocks of the cells beyond the paper."""
+"""Cells of the additional tables."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ def number_cell(
     column: str,
     value: float | None,
     result: Any,
-    about: Mapping[str, Any],
+    sample: Mapping[str, Any],
     *,
     digits: int,
     units: str = "1",
     also: Mapping[str, float | None] | None = None,
 ) -> Cell:
-    """A number with its digits."""
+    """Return a cell with one number, printed with `digits` decimals."""
     return Cell(
         Address(table, row, column),
         values={"value": value, **(also or {})},
@@ -31,7 +31,7 @@ def number_cell(
         text=formatting.fixed(value, digits),
         method=result.method,
         reason=result.reason,
-        **about,
+        **sample,
     )
 
 
@@ -41,11 +41,11 @@ def p_cell(
     column: str,
     p: float | None,
     result: Any,
-    about: Mapping[str, Any],
+    sample: Mapping[str, Any],
     *,
     also: Mapping[str, float | None] | None = None,
 ) -> Cell:
-    """A p."""
+    """Return a cell with a p value."""
     return Cell(
         Address(table, row, column),
         values={"p": p, **(also or {})},
@@ -53,18 +53,18 @@ def p_cell(
         text=formatting.p_text(p),
         method=result.method,
         reason=result.reason,
-        **about,
+        **sample,
     )
 
 
 def complete_pairs_of(pairs: Sequence[PatientPair], scores: Mapping[str, float]) -> dict[str, tuple[str, ...]]:
-    """The cases of the pairs with two scores as `rows`, the others as `excluded`."""
-    whole = [not (math.isnan(scores[pair.first]) or math.isnan(scores[pair.second])) for pair in pairs]
-    return split_pairs(pairs, [position for position, kept in enumerate(whole) if kept])
+    """Return the cases of the pairs with two scores as `rows`, the others as `excluded`."""
+    complete = [not (math.isnan(scores[pair.first]) or math.isnan(scores[pair.second])) for pair in pairs]
+    return split_pairs(pairs, [position for position, kept in enumerate(complete) if kept])
 
 
 def split_pairs(pairs: Sequence[PatientPair], positions: Iterable[int]) -> dict[str, tuple[str, ...]]:
-    """The cases of the pairs at these positions as `rows`, the others as `excluded`."""
+    """Return the cases of the pairs at these positions as `rows`, the others as `excluded`."""
     inside = set(positions)
     cases = [(pair.first, pair.second) for pair in pairs]
     return {
@@ -73,9 +73,9 @@ def split_pairs(pairs: Sequence[PatientPair], positions: Iterable[int]) -> dict[
     }
 
 
-def split(cases: Sequence[str], kept: Sequence[bool]) -> dict[str, tuple[str, ...]]:
-    """The kept cases as `rows`, the others as `excluded`."""
+def split(cases: Sequence[str], included: Sequence[bool]) -> dict[str, tuple[str, ...]]:
+    """Return the included cases as `rows`, the others as `excluded`."""
     return {
-        "rows": tuple(case for case, inside in zip(cases, kept, strict=True) if inside),
-        "excluded": tuple(case for case, inside in zip(cases, kept, strict=True) if not inside),
+        "rows": tuple(case for case, inside in zip(cases, included, strict=True) if inside),
+        "excluded": tuple(case for case, inside in zip(cases, included, strict=True) if not inside),
     }

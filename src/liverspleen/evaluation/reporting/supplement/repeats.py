@@ -1,4 +1,4 @@
-"""Reproducibility beyond the paper: other definitions of the wCV, and one reader against another."""
+"""Additional tables of reproducibility: other definitions of the wCV, and the comparison of two readers."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from liverspleen.evaluation.statistics.rc_comparison import compare_rc
 from liverspleen.evaluation.statistics.reproducibility import RC_QUANTILE, PercentageRC
 
 WCV: Final = {
-    "rms": "root mean square of the CV of each patient (beside it BCa over patients)",
+    "rms": "root mean square of the CV of each patient (second interval: BCa over patients)",
     "log": "sqrt(exp(s^2) - 1), s the within-subject SD of the logarithms",
     "wsd": "within-subject SD over the mean of all readings",
-    "bias_removed": "SD of the percent differences, the shift between the two CTs removed",
+    "bias_removed": "SD of the percent differences, with the shift between the two CT scans removed",
 }
-"""How each row of `rc_methods` defines the within-subject CV."""
+"""Definition of the within-subject CV by row of `rc_methods`."""
 
 
 def rc_methods(results: ReportResults) -> Iterator[Cell]:
-    """The percentage RC by other definitions of wCV, and the BCa interval of the paper's."""
+    """Yield the percentage RC with other definitions of wCV, and the BCa interval for the definition of the paper."""
     for (index, reader), result in results.coefficients.items():
         for method, (value, interval) in _definitions(result).items():
             bca = result.rc_bca_ci if method == "rms" else None
             digits = formatting.RC_DIGITS
-            beside = bounds("bca", bca) if method == "rms" else {}
+            bca_bounds = bounds("bca", bca) if method == "rms" else {}
             yield Cell(
                 Address("rc_methods", f"{index}:{method}", reader),
-                values={"rc_pct": value, **bounds("chi_square", interval), **beside},
+                values={"rc_pct": value, **bounds("chi_square", interval), **bca_bounds},
                 units="%",
                 text=formatting.two_intervals_text(value, interval, bca, digits)
                 if method == "rms"
@@ -45,8 +45,8 @@ def rc_methods(results: ReportResults) -> Iterator[Cell]:
 
 
 def _definitions(result: PercentageRC) -> dict[str, tuple[float | None, Interval | None]]:
-    """%RC and its χ² interval by definition of wCV."""
-    log, wsd, bare = result.log, result.wsd, result.bias_removed
+    """Return %RC and its χ² interval by definition of wCV."""
+    log, wsd, unbiased = result.log, result.wsd, result.bias_removed
     scaled = None
     if wsd is not None and wsd.rc_pct is not None and wsd.rc_absolute and wsd.rc_absolute_ci is not None:
         lower, upper = wsd.rc_absolute_ci
@@ -55,12 +55,12 @@ def _definitions(result: PercentageRC) -> dict[str, tuple[float | None, Interval
         "rms": (result.rc_pct, result.rc_ci),
         "log": (None, None) if log is None else (log.rc_pct_lognormal, log.rc_lognormal_ci),
         "wsd": (None, None) if wsd is None else (wsd.rc_pct, scaled),
-        "bias_removed": (None, None) if bare is None else (bare.rc_pct, bare.rc_ci),
+        "bias_removed": (None, None) if unbiased is None else (unbiased.rc_pct, unbiased.rc_ci),
     }
 
 
 def rc_readers(results: ReportResults) -> Iterator[Cell]:
-    """Whether the reader repeats itself as well as its reference does, on the same patients."""
+    """Yield the comparison of the reproducibility of the reader and of its reference on the same patients."""
     pairs = results.groups.pairs
     for index in INDICES if pairs else ():
         tables = [
@@ -68,7 +68,7 @@ def rc_readers(results: ReportResults) -> Iterator[Cell]:
             for name in (results.reader, results.reference)
         ]
         result = compare_rc(*tables)
-        about: dict[str, Any] = {"n": result.n, **split_pairs(pairs, result.positions)}
+        sample: dict[str, Any] = {"n": result.n, **split_pairs(pairs, result.positions)}
         yield Cell(
             Address("rc_readers", index, "ratio"),
             values={
@@ -81,6 +81,6 @@ def rc_readers(results: ReportResults) -> Iterator[Cell]:
             text=formatting.interval_text(result.ratio, result.ratio_bca_ci, 2),
             method=result.method,
             reason=result.reason,
-            **about,
+            **sample,
         )
-        yield p_cell("rc_readers", index, "p", result.p, result, about)
+        yield p_cell("rc_readers", index, "p", result.p, result, sample)

@@ -1,4 +1,4 @@
-"""Scores beyond the paper: intervals of their means, surface distances, effect sizes and pairs of conditions."""
+"""Additional tables of scores: intervals of means, surface distances, effect sizes and pairs of conditions."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from liverspleen.organs import ORGAN_KEYS
 
 
 def means(results: ReportResults) -> Iterator[Cell]:
-    """Mean DSS and NSD with Student's t and BCa intervals, clustered by patient."""
+    """Yield mean DSS and NSD with Student's t and BCa intervals, clustered by patient."""
     patients = {e.case_id: e.patient_id for e in results.groups.first}
     one_definition = len(results.surfaces(patients)) == 1
     for metric in ("dss", "nsd") if one_definition else ("dss",):
@@ -46,7 +46,7 @@ def means(results: ReportResults) -> Iterator[Cell]:
 
 
 def surfaces(results: ReportResults) -> Iterator[Cell]:
-    """HD95, ASSD and NSD of the cases that have them."""
+    """Yield HD95, ASSD and NSD of the cases with surface metrics."""
     definitions = results.surfaces(e.case_id for e in results.groups.first)
     if len(definitions) != 1:
         return
@@ -72,39 +72,39 @@ def surfaces(results: ReportResults) -> Iterator[Cell]:
 
 
 def subgroups(results: ReportResults) -> Iterator[Cell]:
-    """Effect sizes of the Kruskal-Wallis tests of Table 2, and Dunn's test of every pair of conditions."""
+    """Yield effect sizes of the Kruskal-Wallis tests of Table 2, and Dunn's test of all pairs of conditions."""
     for structure in ORGAN_KEYS:
         scores = results.scores_by_condition(structure)
         omnibus = results.conditions_test(structure)
         pairs = dunn({name: list(found.values()) for name, found in scores.items()})
         pooled = {case: dss for found in scores.values() for case, dss in found.items()}
         row = f"{structure}:all"
-        about: dict[str, Any] = {"n": omnibus.n, **defined(pooled)}
-        yield number_cell("subgroups", row, "statistic", omnibus.statistic, omnibus, about, digits=2)
-        yield p_cell("subgroups", row, "p", omnibus.p, omnibus, about)
-        yield number_cell("subgroups", row, "effect", omnibus.epsilon_squared, omnibus, about, digits=3)
-        yield number_cell("subgroups", row, "eta_squared_h", omnibus.eta_squared_h, omnibus, about, digits=3)
+        sample: dict[str, Any] = {"n": omnibus.n, **defined(pooled)}
+        yield number_cell("subgroups", row, "statistic", omnibus.statistic, omnibus, sample, digits=2)
+        yield p_cell("subgroups", row, "p", omnibus.p, omnibus, sample)
+        yield number_cell("subgroups", row, "effect", omnibus.epsilon_squared, omnibus, sample, digits=3)
+        yield number_cell("subgroups", row, "eta_squared_h", omnibus.eta_squared_h, omnibus, sample, digits=3)
         for pair in pairs.pairs:
             both = {**scores[pair.a], **scores[pair.b]}
             row = f"{structure}:{pair.a}{PAIRED}{pair.b}"
-            about = {"n": sum(not math.isnan(dss) for dss in both.values()), **defined(both)}
-            yield number_cell("subgroups", row, "statistic", pair.z, pairs, about, digits=2)
-            yield p_cell("subgroups", row, "p", pair.p, pairs, about)
+            sample = {"n": sum(not math.isnan(dss) for dss in both.values()), **defined(both)}
+            yield number_cell("subgroups", row, "statistic", pair.z, pairs, sample, digits=2)
+            yield p_cell("subgroups", row, "p", pair.p, pairs, sample)
             adjusted = {"p_holm": pair.p_holm, "p_bonferroni": pair.p_bonferroni, "p_bh": pair.p_bh}
-            yield p_cell("subgroups", row, "p_holm", pair.p_holm, pairs, about, also=adjusted)
-            yield number_cell("subgroups", row, "effect", pair.rank_biserial, pairs, about, digits=3)
-            yield number_cell("subgroups", row, "shift", pair.hl_shift, pairs, about, digits=formatting.DSS_DIGITS)
+            yield p_cell("subgroups", row, "p_holm", pair.p_holm, pairs, sample, also=adjusted)
+            yield number_cell("subgroups", row, "effect", pair.rank_biserial, pairs, sample, digits=3)
+            yield number_cell("subgroups", row, "shift", pair.hl_shift, pairs, sample, digits=formatting.DSS_DIGITS)
 
 
 def sites(results: ReportResults) -> Iterator[Cell]:
-    """Effect sizes of the Wilcoxon tests of Table 4."""
+    """Yield effect sizes of the Wilcoxon tests of Table 4."""
     pairs = results.groups.pairs
     for structure in ORGAN_KEYS:
         result = results.sites_test(structure)
         scores = results.scores((case for pair in pairs for case in (pair.first, pair.second)), structure)
-        about: dict[str, Any] = {"n": result.n, **complete_pairs_of(pairs, scores)}
-        yield p_cell("sites", structure, "p", result.p, result, about)
-        yield number_cell("sites", structure, "rank_biserial", result.rank_biserial, result, about, digits=3)
+        sample: dict[str, Any] = {"n": result.n, **complete_pairs_of(pairs, scores)}
+        yield p_cell("sites", structure, "p", result.p, result, sample)
+        yield number_cell("sites", structure, "rank_biserial", result.rank_biserial, result, sample, digits=3)
         yield Cell(
             Address("sites", structure, "shift"),
             values={"hodges_lehmann": result.hodges_lehmann, **bounds("ci", result.hodges_lehmann_ci)},
@@ -112,6 +112,6 @@ def sites(results: ReportResults) -> Iterator[Cell]:
             text=formatting.interval_text(result.hodges_lehmann, result.hodges_lehmann_ci, 4),
             method=result.method,
             reason=result.reason,
-            **about,
+            **sample,
         )
-        yield number_cell("sites", structure, "d_z", result.cohen_dz, result, about, digits=3)
+        yield number_cell("sites", structure, "d_z", result.cohen_dz, result, sample, digits=3)

@@ -15,15 +15,14 @@ from liverspleen.evaluation.reporting.table_layout import TableLayout
 
 _MARKUP: Final = re.compile(r"([\\`*_\[\]<>|&$~#])")
 
-_WIDEST_CELL: Final = 40  # characters beyond which a cell is broken into lines where room is short
-_BREAK: Final = re.compile(r"(?<![<±]) (?![±%]|[^(]*\))")  # where a cell may be broken: not within parentheses
+_WIDEST_CELL: Final = 40  # maximum characters of a line of a cell on a narrow page
+_BREAK: Final = re.compile(r"(?<![<±]) (?![±%]|[^(]*\))")  # possible line breaks in a cell: not within parentheses
 
 
 def csv_text(layout: TableLayout) -> str:
-    """The table as CSV: `row`, then per column its text and its n (`liver, liver_n, …`).
+    """Return the table as CSV: `row`, then text and n of each column (`liver, liver_n, …`).
 
-    Names that come from the data cannot run as formulas (`read_table_csv` gives them back as they were); our own
-    numbers stay as they are.
+    Names from the data cannot run as formulas; `read_table_csv` restores them. Numbers are unchanged.
     """
     names = [name for column, _ in layout.columns for name in (inert(column), inert(f"{column}_n"))]
     lines = [csv_line(["row", *names])]
@@ -33,17 +32,17 @@ def csv_text(layout: TableLayout) -> str:
 
 
 def read_table_csv(text: str) -> list[list[str]]:
-    r"""The header and rows of a table that `csv_text` wrote; names are what they were in the data.
+    r"""Return the header and rows of a table of `csv_text`, with the names as they are in the data.
 
     >>> read_table_csv("row,liver,liver_n\n'=1+1,-0.17 ± 3.07,30\n")
     [['row', 'liver', 'liver_n'], ['=1+1', '-0.17 ± 3.07', '30']]
     """
     header, *records = csv.reader(io.StringIO(text, newline=""), strict=True)
-    return [[*map(_disarmed, header)], *([_disarmed(cells[0]), *cells[1:]] for cells in records)]
+    return [[*map(_restored, header)], *([_restored(cells[0]), *cells[1:]] for cells in records)]
 
 
 def markdown_text(layout: TableLayout) -> str:
-    """The table as Markdown with its title, the n of each row, and the footnote."""
+    """Return the table as Markdown with its title, the n of each row, and the footnote."""
     header, *rows = grid(layout)
     lines = [[*map(escaped, header)], ["---", *("---:" for _ in header[1:])]]
     lines += [[escaped(label), *cells] for label, *cells in rows]
@@ -52,7 +51,7 @@ def markdown_text(layout: TableLayout) -> str:
 
 
 def grid(layout: TableLayout) -> list[list[str]]:
-    """The table as it is printed: the line of labels, then the rows; n of each row last, where the table shows it."""
+    """Return the printed table: a line of labels, then the rows; n is the last column if the table shows it."""
     lines = [["", *(label for _, label in layout.columns)]]
     lines += [[label, *(cell.text if cell else "" for cell in cells)] for _, label, cells in layout.rows]
     if layout.shows_n:
@@ -62,9 +61,10 @@ def grid(layout: TableLayout) -> list[list[str]]:
 
 
 def column_widths(lines: Sequence[Sequence[str]], page: int) -> list[float]:
-    """Characters that each column gets of a page of so many: what it needs, if all of it fits.
+    """Return the width of each column in characters on a page of `page` characters.
 
-    Else its longest word at least, then the labels of rows, then a fraction of what the other cells want.
+    If the table fits, each column has the width of its longest cell. Otherwise each has at least the width of its
+    longest word; the remaining width goes first to the row labels, then in proportion to the other columns.
 
     >>> column_widths([["", "DSS"], ["Total", "0.973 ± 0.019"]], 96)
     [5.0, 13.0]
@@ -74,11 +74,11 @@ def column_widths(lines: Sequence[Sequence[str]], page: int) -> list[float]:
     if sum(longest) < page:
         return [*map(float, longest)]
     words = [min(max(len(word) for text in column for word in _BREAK.split(text)), _WIDEST_CELL) for column in columns]
-    wanted = [max(min(whole, _WIDEST_CELL) - word, 0) for word, whole in zip(words, longest, strict=True)]
-    room = max(page - sum(words), 0)
-    labels = min(wanted[0], room)
-    scale = (room - labels) / (sum(wanted[1:]) or 1)
-    return [words[0] + labels, *(word + scale * want for word, want in zip(words[1:], wanted[1:], strict=True))]
+    extras = [max(min(width, _WIDEST_CELL) - word, 0) for word, width in zip(words, longest, strict=True)]
+    remaining = max(page - sum(words), 0)
+    labels = min(extras[0], remaining)
+    scale = (remaining - labels) / (sum(extras[1:]) or 1)
+    return [words[0] + labels, *(word + scale * extra for word, extra in zip(words[1:], extras[1:], strict=True))]
 
 
 def _text_and_n(cell: Cell | None) -> tuple[str, str]:
@@ -86,15 +86,15 @@ def _text_and_n(cell: Cell | None) -> tuple[str, str]:
 
 
 def _row_n(cells: tuple[Cell | None, ...]) -> str:
-    """The n of the cells of a row, each number once, in column order."""
+    """Return the n of the cells of a row, each number once, in column order."""
     return " / ".join(dict.fromkeys(n for cell in cells if (n := _text_and_n(cell)[1])))
 
 
-def _disarmed(name: str) -> str:
-    """What `inert` was given."""
+def _restored(name: str) -> str:
+    """Return the argument of `inert` from its result."""
     return name[1:] if name.startswith("'") and inert(name[1:]) == name else name
 
 
 def escaped(text: str) -> str:
-    """Foreign text as one line of Markdown without markup."""
+    """Return text as one line of Markdown without markup."""
     return _MARKUP.sub(r"\\\1", one_line(text))

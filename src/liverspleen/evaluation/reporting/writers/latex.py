@@ -1,7 +1,7 @@
-r"""Tables as LaTeX with booktabs: one file per table to be `\input`, and one document of all of them.
+r"""Tables as LaTeX with booktabs: one file per table for `\input`, and one document of all tables.
 
-The files are ASCII, so that pdfLaTeX, XeLaTeX and LuaLaTeX set them alike. A letter with accents becomes its accent
-commands, a sign of statistics its mathematics; any other character beyond ASCII is printed as its code, `[U+6F22]`.
+The files are ASCII, so pdfLaTeX, XeLaTeX and LuaLaTeX give the same result. Letters with accents become accent
+commands, symbols of statistics become math. Any other non-ASCII character is printed as its code, `[U+6F22]`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from liverspleen.evaluation.reporting.table_layout import TableLayout
 from liverspleen.evaluation.reporting.writers.csv_markdown import column_widths, grid
 
 _SPECIAL: Final = {
-    "\n": r"\allowbreak{}",  # in a line only where `_LONG_WORD` put it
+    "\n": r"\allowbreak{}",  # occurs only where `_LONG_WORD` inserts it
     "\\": r"\textbackslash{}",
     "{": r"\{",
     "}": r"\}",
@@ -31,10 +31,10 @@ _SPECIAL: Final = {
     "<": r"\textless{}",
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
-    '"': r"{\ttfamily\char34}",  # straight in any font encoding
+    '"': r"{\ttfamily\char34}",  # a straight quotation mark in each font encoding
     "'": r"\textquotesingle{}",
     "`": r"\textasciigrave{}",
-    "[": "{[}",  # no optional argument of a \\ before it
+    "[": "{[}",  # not an optional argument of a preceding \\
     "]": "{]}",
     "*": "{*}",
     "–": "--",
@@ -96,13 +96,13 @@ _ACCENTS: Final = {
     "\u0327": "c",
 }
 
-_NUMBER: Final = re.compile(r"^Table \d+\. ")  # LaTeX numbers tables itself
-_LONG_WORD: Final = re.compile(r"\S{20}(?=\S)")  # LaTeX would let it run into the next column
+_NUMBER: Final = re.compile(r"^Table \d+\. ")  # LaTeX numbers the tables
+_LONG_WORD: Final = re.compile(r"\S{20}(?=\S)")  # LaTeX does not break it at the end of a column
 _RANGE: Final = re.compile(r"\([-\d.$ to]+\)")  # a range or an interval, escaped
 _MINUS: Final = re.compile(r"(?<![^\s(–])-(?=\d)")  # of a negative number; names keep their hyphens
 
-_SIZES: Final = ((r"\small", 96), (r"\footnotesize", 108), (r"\scriptsize", 124))  # and characters across A4
-_FLOAT_ROWS: Final = 30  # a table of more rows may not fit one page
+_SIZES: Final = ((r"\small", 96), (r"\footnotesize", 108), (r"\scriptsize", 124))  # with the characters per line on A4
+_FLOAT_ROWS: Final = 30  # a longer table may not fit on one page
 
 _HEAD: Final = r"""% Compile with pdflatex, xelatex or lualatex; twice, for the column widths of long tables.
 \documentclass[10pt]{article}
@@ -115,7 +115,7 @@ _NEEDS: Final = r"% needs \usepackage{textcomp,array,booktabs,longtable}"
 
 
 def latex_text(layout: TableLayout) -> str:
-    """The table as a float with caption, label `tab:NAME`, n and footnote; a long one as a `longtable`."""
+    """Return the table as a float with caption, label `tab:NAME`, n and footnote; a long table as `longtable`."""
     header, *rows = grid(layout)
     size, columns = _columns([header, *rows])
     head = [r"\toprule", _line(header), r"\midrule"]
@@ -133,23 +133,23 @@ def latex_text(layout: TableLayout) -> str:
 
 
 def latex_document(tables: Sequence[TableLayout]) -> str:
-    """A document of all tables, which it reads from the files beside it, in their order."""
+    """Return a document that inputs the files of all tables in their order."""
     inputs = "".join(f"\\input{{{layout.name}.tex}}\n" for layout in tables)
     return f"{_HEAD}{inputs}\\end{{document}}\n"
 
 
 def latex_escaped(text: str) -> str:
-    r"""One line of `text` that LaTeX prints and never runs.
+    r"""Return `text` as one line that LaTeX prints and does not interpret.
 
     >>> print(latex_escaped("a_b&5% \\input{x} é 漢 -0.17 ± 3.07"))
     a\_b\&5\% \textbackslash{}input\{x\} {\'e} {[}U+6F22{]}\allowbreak{} -0.17 $\pm$ 3.07
     """
     line = _LONG_WORD.sub(r"\g<0>\n", one_line(text))
-    return "".join(_unjoined(before, c) + _character(c) for before, c in pairwise(f" {line}"))
+    return "".join(_separator(before, c) + _character(c) for before, c in pairwise(f" {line}"))
 
 
-def _unjoined(before: str, character: str) -> str:
-    """What keeps two hyphens or commas from becoming a dash or a quotation mark."""
+def _separator(before: str, character: str) -> str:
+    """Return an empty group between two hyphens or commas, which prevents a dash or a quotation mark."""
     return "{}" if before == character and character in "-," else ""
 
 
@@ -170,7 +170,7 @@ def _character(character: str) -> str:
 
 
 def _braced(accent: str, base: str) -> str:
-    """A base that a named accent takes for its argument, and no part of its name."""
+    """Return the base letter in braces if the accent command has a name, so it is not part of the name."""
     return f"{{{base}}}" if accent.isalpha() or len(base) > 1 else base
 
 
@@ -187,11 +187,11 @@ def _cell(text: str) -> str:
 
 
 def _columns(lines: Sequence[Sequence[str]]) -> tuple[str, str]:
-    """Size of letters and column specification: natural widths if they fit a page, else shares with broken lines."""
+    """Return font size and column specification: natural widths if they fit on the page, else fractions of it."""
     widths = column_widths(lines, _SIZES[0][1])
     if sum(max(map(len, column)) for column in zip(*lines, strict=True)) < _SIZES[0][1]:
         return _SIZES[0][0], "@{}l" + "r" * (len(widths) - 1) + "@{}"
-    # The largest letters in which every word stays whole; the words of the widest tables may not in any.
+    # The largest font size without breaks within words; the widest tables may need such breaks.
     size = next((name for name, page in _SIZES if sum(widths) <= page + 0.5), _SIZES[-1][0])
     widths = column_widths(lines, dict(_SIZES)[size])
     gap = 2 * (len(widths) - 1)  # \tabcolsep on both sides of each boundary between columns

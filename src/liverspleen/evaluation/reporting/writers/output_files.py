@@ -1,4 +1,4 @@
-"""The files of an output folder: tables in every form, and none that an earlier run left and this one does not make."""
+"""Files of an output folder: tables in all formats; files of an earlier run are removed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SHARED: Final = ("tables/tables.tex", "tables/tables.docx")
 
 
 def table_files(tables: Sequence[TableLayout]) -> dict[str, bytes]:
-    """Each table as CSV, Markdown and LaTeX, and all of them in one LaTeX and one Word file; path to content."""
+    """Return each table as CSV, Markdown and LaTeX, and all tables as one LaTeX and one Word file; content by path."""
     if not tables:
         return {}
     files = {
@@ -28,12 +28,12 @@ def table_files(tables: Sequence[TableLayout]) -> dict[str, bytes]:
 
 
 def possible_table_files(names: Iterable[str]) -> list[str]:
-    """Every file that `table_files` may give for tables of these names."""
+    """Return the paths of all files that `table_files` can return for tables of these names."""
     return [*(f"tables/{name}.{form}" for name in names for form in _WRITERS), *_SHARED]
 
 
 def write_files(output: Path, files: Mapping[str, bytes], *, possible: Iterable[str]) -> None:
-    """Write the files below `output`, each complete or not at all, and remove the `possible` ones not among them."""
+    """Write the files to `output`, each complete or not at all; remove all other files of `possible`."""
     for name in possible:
         if name not in files:
             (output / name).unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""All tables as one Word document: real tables with captions, header rows that repeat, and three rules."""
+"""All tables as one Word document: tables with captions, repeated header rows and three rules."""
 
 from __future__ import annotations
 
@@ -18,19 +18,17 @@ if TYPE_CHECKING:
     from docx.document import Document
     from docx.table import Table, _Cell, _Row
 
-_TEXT_PT: Final = 8  # six columns of ages, or five of DSS with range, go on one page
+_TEXT_PT: Final = 8  # six columns of ages, or five of DSS with range, fit on one page
 _NOTE_PT: Final = 7.5
 _A4_MM: Final = (297, 210)  # landscape
 _MARGIN_MM: Final = 15
-_PADDING_MM: Final = 4.0  # of a cell, both sides
+_PADDING_MM: Final = 4.0  # both sides of a cell together
 _CHARACTER_MM: Final = 1.55
-_EPOCH: Final = datetime(
-    1980, 1, 1, tzinfo=UTC
-)  # the first date a zip archive can hold: the same tables, the same bytes
+_EPOCH: Final = datetime(1980, 1, 1, tzinfo=UTC)  # first date of a zip archive; fixed for reproducible bytes
 
 
 def docx_bytes(tables: Sequence[TableLayout]) -> bytes:
-    """The tables as the content of a `.docx` file; the same tables give the same bytes."""
+    """Return the tables as the content of a `.docx` file; the same tables give the same bytes."""
     document = _document()
     for layout in tables:
         _caption(document, layout.title)
@@ -55,9 +53,9 @@ def _document() -> Document:
     section.left_margin = section.right_margin = section.top_margin = section.bottom_margin = Mm(_MARGIN_MM)
     normal = document.styles["Normal"]
     normal.font.name, normal.font.size = "Arial", Pt(_TEXT_PT)
-    about = document.core_properties
-    about.author, about.title, about.comments = "liverspleen", "Tables", ""
-    about.created = about.modified = _EPOCH
+    properties = document.core_properties
+    properties.author, properties.title, properties.comments = "liverspleen", "Tables", ""
+    properties.created = properties.modified = _EPOCH
     return document
 
 
@@ -77,12 +75,12 @@ def _paragraph(document: Document, text: str, size_pt: float, *, before_pt: int 
 
 
 def _fill(table: Table, lines: Sequence[Sequence[str]]) -> None:
-    """Write the lines into a table of a header and one row; further rows are copies of it, which is fast."""
+    """Write the lines into a table with a header and one row; further rows are copies of this row, for speed."""
     from docx.shared import Mm
 
-    room_mm = _A4_MM[0] - 2 * _MARGIN_MM - _PADDING_MM * len(lines[0])
-    widths = column_widths(lines, int(room_mm / _CHARACTER_MM))
-    scale = min(_CHARACTER_MM, room_mm / sum(widths))
+    width_mm = _A4_MM[0] - 2 * _MARGIN_MM - _PADDING_MM * len(lines[0])
+    widths = column_widths(lines, int(width_mm / _CHARACTER_MM))
+    scale = min(_CHARACTER_MM, width_mm / sum(widths))
     for column, width in zip(table.columns, widths, strict=True):
         column.width = Mm(width * scale + _PADDING_MM)
     for number, row in enumerate(table.rows):
@@ -100,7 +98,7 @@ def _fill(table: Table, lines: Sequence[Sequence[str]]) -> None:
 
 
 def _format(row: _Row, widths_mm: Sequence[float], *, header: bool) -> None:
-    """Widths, alignment and an empty run of the right weight in each cell."""
+    """Set widths and alignment, and add an empty run with the font weight to each cell."""
     from docx.enum.text import WD_ALIGN_PARAGRAPH
     from docx.oxml import OxmlElement
     from docx.shared import Mm, Pt
@@ -132,7 +130,7 @@ def _rules(cell: _Cell, *edges: str) -> None:
 
 
 def _dateless(content: bytes) -> bytes:
-    """The archive with its members as they are, but without the time at which it was made."""
+    """Return the archive with unchanged members and a fixed date."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(content)) as old, zipfile.ZipFile(buffer, "w") as new:
         for name in old.namelist():
