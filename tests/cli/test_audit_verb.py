@@ -38,7 +38,7 @@ def example(folder: Path) -> list[str]:
 def test_the_example_of_the_page_has_the_documented_findings(tmp_path: Path, capsys: Captured) -> None:
     assert main(example(tmp_path)) == 0
     out = capsys.readouterr().out
-    assert out.splitlines()[0] == "audit: 12 numbers and 5 claims: 1 impossible, 2 contradiction, 0 note"
+    assert out.splitlines()[0] == "audit: 12 numbers and 5 claims: 1 impossible, 2 contradictions, 0 notes"
     with (tmp_path / "out" / "findings.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [(row["severity"], row["id"], row["rule"]) for row in rows] == [
@@ -74,7 +74,7 @@ def test_rows_and_claims_that_cannot_be_read_are_listed_and_the_others_audited(
         file.write("  - id: wrong\n    rule: same\n    cells: {cells: [men, womem]}\n")
     assert main(words) == 2
     said = capsys.readouterr()
-    assert "12 numbers and 5 claims: 1 impossible, 2 contradiction, 0 note" in said.out
+    assert "12 numbers and 5 claims: 1 impossible, 2 contradictions, 0 notes" in said.out
     assert [line[:10] for line in said.err.splitlines()] == ["LS-AUD-002", "LS-AUD-004"]
     assert "did you mean women?" in said.err
 
