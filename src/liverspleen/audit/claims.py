@@ -181,9 +181,7 @@ def _without_marks(names: Iterable[str]) -> Sequence[str]:
 
 def _text(value: Any, noun: str) -> str:
     if not isinstance(value, str) or not value:
-        raise ValueError(
-            f"{noun} has type {type(value).__name__}, expected text; quote text that looks like a number"
-        )
+        raise ValueError(f"{noun} has type {type(value).__name__}, expected text; quote text that looks like a number")
     return value
 
 

@@ -43,15 +43,11 @@ def _span(relation: Relation) -> Iterator[Violation]:
     if "lowest" in relation.one:
         least = Interval(min(c.values.lower for c in cells), min(c.values.upper for c in cells))
         smallest = min(cells, key=lambda cell: cell.values.middle)
-        yield from outside(
-            relation.one["lowest"], least, f"the smallest of {counted(len(cells), 'number')} is {names([smallest])}"
-        )
+        yield from outside(relation.one["lowest"], least, f"the smallest of {count} is {names([smallest])}")
     if "highest" in relation.one:
         most = Interval(max(c.values.lower for c in cells), max(c.values.upper for c in cells))
         largest = max(cells, key=lambda cell: cell.values.middle)
-        yield from outside(
-            relation.one["highest"], most, f"the largest of {counted(len(cells), 'number')} is {names([largest])}"
-        )
+        yield from outside(relation.one["highest"], most, f"the largest of {count} is {names([largest])}")
 
 
 def _bound(relation: Relation) -> Iterator[Violation]:
