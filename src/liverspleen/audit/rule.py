@@ -18,7 +18,7 @@ depends on an interpretation of the text, or the number is possible if digits we
 MULTIPLIER: Final = Interval.of(Fraction("1.95996"), Fraction("1.96"))
 
 Shape = Literal["one", "some", "sample", "samples"]
-"""The content of a role: one number; one or several numbers; a mapping with keys of `SAMPLE`; a list of such mappings."""
+"""The content of a role: one number; one or more numbers; a mapping with keys of `SAMPLE`; several mappings."""
 
 SAMPLE: Final = ("mean", "bias", "sd", "half_width", "minimum", "maximum")
 """The roles of a sample. A `bias` is the mean of differences, a `half_width` is 1.96 SD of them."""

@@ -260,7 +260,7 @@ def test_marks_that_turn_the_direction_of_text_do_not_reach_the_page(tmp_path: P
 def test_undefined_numbers_tell_their_reason_on_the_page(tmp_path: Path) -> None:
     write_measurements(tmp_path / "m.csv", measured("A0", volume=1010.0))
     write_report(read_measurements(tmp_path / "m.csv"), tmp_path / "out")
-    assert "one pair has no SD, limits or t" in page_of(tmp_path / "out")[0]
+    assert "only 1 pair: SD, limits and t are undefined" in page_of(tmp_path / "out")[0]
 
 
 def agreement_of(differences: list[float], conditions: list[str]) -> Agreement:

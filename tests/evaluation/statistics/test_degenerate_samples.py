@@ -1,4 +1,4 @@
-"""Whatever the sample, a statistic is finite or None with a reason, and JSON can hold it."""
+"""For any sample, a statistic is finite or None with a reason, and can be written as JSON."""
 
 from __future__ import annotations
 

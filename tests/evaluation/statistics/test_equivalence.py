@@ -79,9 +79,9 @@ def test_the_sides_swap_with_the_readers_on_the_log_scale() -> None:
 @pytest.mark.parametrize(
     ("test", "reference", "reason"),
     [
-        ([], [], "no complete pair"),
-        ([1.0], [2.0], "one pair has no SD"),
-        ([2.0, 3.0], [1.0, 2.0], "zero variance: t, p and interval are undefined"),
+        ([], [], "no complete pairs"),
+        ([1.0], [2.0], "only 1 pair: the SD is undefined"),
+        ([2.0, 3.0], [1.0, 2.0], "all differences are equal: t, p value and interval are undefined"),
     ],
 )
 def test_undefined_has_a_reason(test: list[float], reference: list[float], reason: str) -> None:

@@ -92,7 +92,7 @@ def test_wilcoxon_agrees_with_r(shared: Path) -> None:
 def test_kruskal_wallis_agrees_with_scipy(groups: list[list[float]]) -> None:
     result = kruskal_wallis({str(position): values for position, values in enumerate(groups)})
     if len({value for values in groups for value in values}) == 1:
-        assert (result.statistic, result.p, result.reason) == (None, None, "all values are the same")
+        assert (result.statistic, result.p, result.reason) == (None, None, "all values are equal")
         return
     expected = stats.kruskal(*groups)
     assert result.statistic == pytest.approx(float(expected.statistic), abs=1e-9)
@@ -184,7 +184,7 @@ def test_swapping_the_sides_swaps_rank_sums_and_keeps_p() -> None:
 
 def test_wilcoxon_without_pairs_is_undefined() -> None:
     result = wilcoxon_signed_rank([math.nan], [1.0])
-    assert (result.n, result.n_dropped, result.p, result.reason) == (0, 1, None, "no complete pair")
+    assert (result.n, result.n_dropped, result.p, result.reason) == (0, 1, None, "no complete pairs")
 
 
 def test_groups_of_one_and_empty_groups() -> None:
@@ -196,7 +196,7 @@ def test_groups_of_one_and_empty_groups() -> None:
 @pytest.mark.parametrize("groups", [{}, {"a": []}, {"a": [1.0, 2.0]}, {"a": [1.0, 2.0], "b": []}])
 def test_fewer_than_two_groups_are_undefined(groups: dict[str, list[float]]) -> None:
     result = kruskal_wallis(groups)
-    assert (result.p, result.df, result.reason) == (None, None, "fewer than two groups hold values")
+    assert (result.p, result.df, result.reason) == (None, None, "fewer than 2 groups have values")
 
 
 def test_results_are_plain_json() -> None:
@@ -208,5 +208,5 @@ def test_results_are_plain_json() -> None:
 def test_wrong_input_raises() -> None:
     with pytest.raises(ValueError, match="infinity"):
         kruskal_wallis({"a": [math.inf], "b": [1.0]})
-    with pytest.raises(ValueError, match="one length"):
+    with pytest.raises(ValueError, match="expected the same length"):
         wilcoxon_signed_rank([1.0], [1.0, 2.0])
