@@ -66,7 +66,7 @@ def test_two_groups_give_the_kruskal_wallis_test() -> None:
     assert pair.p_holm == pair.p == pytest.approx(stats.kruskal(a, b).pvalue)
 
 
-def test_empty_groups_are_left_out_and_named() -> None:
+def test_empty_groups_are_excluded_and_listed() -> None:
     result = dunn({"a": [1.0, 2.0], "none": [], "nan": [math.nan], "b": [3.0]})
     assert result.empty_groups == ("none", "nan")
     assert [(pair.a, pair.b) for pair in result.pairs] == [("a", "b")]

@@ -72,7 +72,7 @@ def test_a_confidence_out_of_range_raises() -> None:
 
 
 @given(st.lists(st.tuples(VALUES, VALUES), max_size=10), st.sampled_from(["absolute", "percent", "log"]))
-def test_whatever_the_sample_the_result_is_finite_or_has_a_reason(pairs: list[tuple[float, float]], scale: str) -> None:
+def test_for_any_sample_the_result_is_finite_or_has_a_reason(pairs: list[tuple[float, float]], scale: str) -> None:
     found = proportional_bias([x for x, _ in pairs], [y for _, y in pairs], scale=scale)  # type: ignore[arg-type]
     if found.reason is None:
         numbers = (found.intercept, found.slope, found.slope_se, found.t, found.p, *(found.slope_ci or (None,)))

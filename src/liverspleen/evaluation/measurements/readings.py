@@ -121,7 +121,7 @@ def choose_readers(readings: Readings, reader: str | None, reference: str | None
     if preferred := [pair for pair in matching if pair == PREFERRED or (pair[0] == reader and pair[1] == PREFERRED[1])]:
         return preferred[0]
     if len(matching) > 1:
-        pairs = ", ".join(f"{test!r} and {against!r}" for test, against in matching)
+        pairs = ", ".join(f"{test!r} against {against!r}" for test, against in matching)
         raise InputError(Issue("LS-REP-002", f"several pairs of readers match: {pairs}", "set reader= and reference="))
     return matching[0] if matching else None
 
