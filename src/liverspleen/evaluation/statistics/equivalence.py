@@ -21,8 +21,8 @@ CONFIDENCE: Final = 1 - 2 * ALPHA
 class Equivalence(Result):
     """Two one-sided t-tests of the mean difference against ± `margin`.
 
-    `p_lower` tests a mean of -margin or less: non-inferiority if more is better. `p_upper` tests a mean of +margin or
-    more: non-inferiority if less is better. `p` is the larger of the two and tests that the readers are not equivalent.
+    `p_lower` has the null hypothesis of a mean of -margin or less (non-inferiority if more is better), `p_upper` of
+    +margin or more (non-inferiority if less is better). `p` is the larger of the two, for equivalence.
     `smallest_margin` is the margin at which `p` is 0.05, `smallest_margin_lower` and `_upper` those of one side (0 if
     the data exclude 0 itself). On the log scale `margin` and the smallest margins are ratios above 1; `bias` and
     `bias_ci` stay logarithms. `bias_ci` has the confidence 1 - 2α = 90 %.

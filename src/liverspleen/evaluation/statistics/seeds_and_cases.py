@@ -142,7 +142,7 @@ def _variance(values: Floats) -> float:
 def _half_width(spreads: Sequence[_Spread], case: float, n_cases: int, confidence: float) -> float:
     """Return half the length of the interval.
 
-    Σ t²(dfᵢ) Vᵢ for independent Vᵢ with E ΣVᵢ = Var never covers less than stated, whatever the fractions of the parts:
+    Σ t²(dfᵢ) Vᵢ for independent Vᵢ with E ΣVᵢ = Var never covers less than stated, for any fractions of the parts:
     P(Z² ≤ x) is concave in x, so by Jensen's inequality P(Z² ≤ Σ wᵢ tᵢ² Vᵢ / EVᵢ) ≥ Σ wᵢ P(Z² ≤ tᵢ² Vᵢ / EVᵢ), and each
     of these is the confidence. Satterthwaite's df covers less if the part with few df is the larger one.
     Source: Banerjee, Sankhyā 1960;22:357-358. The proof does not cover the subtraction of the residual.
