@@ -59,11 +59,9 @@ def examination_pair(
     if reader is None and len(readers) == 1:
         reader = readers[0]
     if reader is None or reader not in readers:
-        available = (
-            f"readers of both cases are {', '.join(map(repr, readers))}" if readers else "no reader measured both"
-        )
-        message = f"{available}, {'reader= is not given' if reader is None else f'not {reader!r}'}"
-        hint = "give reader=" if readers else "measure both cases with the same reader"
+        problem = "reader= is not given" if reader is None else f"reader {reader!r} did not measure both cases"
+        message = f"{problem}; readers of both are {', '.join(map(repr, readers)) or 'none'}"
+        hint = "set reader= to one of them" if readers else "measure both cases with the same reader"
         raise InputError(Issue("LS-CHG-004", message, hint, file=measurements.source))
     selected = reader
 
