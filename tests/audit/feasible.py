@@ -1,10 +1,10 @@
-"""Whether some data could have been printed so: decided by making data and printing them, without the audit's rules.
+"""Decide if data with the printed numbers exist, by constructing and printing data, without the rules of the audit.
 
-For each kind of relation the extreme data sets are built with numpy, over a grid of the unrounded values that are
-printed so, ends included. What lies between two of them can be reached by moving cases, so a relation is feasible where
-the extremes of its result, printed with the number's own digits, enclose the printed one. The grid is finite: it can
-call something infeasible that is barely feasible, never the other way round. So a fraction of issues found is, if
-anything, told too low; and a finding where data can be made is a false alarm.
+For each kind of relation the extreme data sets are constructed with numpy, over a grid of the unrounded values that
+give the printed numbers, ends included. Moving cases gives all results between two of them. So a relation is feasible
+if the extremes of its result, printed with the digits of the number, enclose the printed one. The grid is finite: it
+can miss data that barely exist, but never accepts data that do not exist. So the fraction of issues found is at most
+too low, and a finding for feasible data is a false alarm.
 """
 
 from __future__ import annotations
@@ -20,28 +20,28 @@ from papers import Paper, printed
 from scipy import optimize, stats
 
 Box = tuple[float, float]
-CLOSE = 1e-9  # of floating point
+CLOSE = 1e-9  # relative error of floating point
 RANGES = {"percent": (0, 100), "p": (0, 1), "sd": (0, math.inf), "half_width": (0, math.inf), "rc": (0, math.inf)}
 
 
 def is_findable(paper: Paper, changed: str) -> bool:
-    """Whether no data of the stated form can have been printed with this number as it is now."""
+    """Whether no data of the stated form give this number."""
     row = paper.rows[changed]
     low, high = RANGES.get(row["quantity"], (-math.inf, math.inf))
     if not overlap(box(paper, changed), (low, high)):
         return True
-    return any(not feasible(paper, claim) for claim in paper.claims if changed in named(claim["cells"]))
+    return any(not feasible(paper, claim) for claim in paper.claims if changed in ids_in(claim["cells"]))
 
 
-def named(cells: Any) -> set[str]:
+def ids_in(cells: Any) -> set[str]:
     """Every id in the cells of a claim."""
     if isinstance(cells, str):
         return {cells}
-    return set().union(*(named(part) for part in (cells.values() if isinstance(cells, dict) else cells)))
+    return set().union(*(ids_in(part) for part in (cells.values() if isinstance(cells, dict) else cells)))
 
 
 def box(paper: Paper, name: str) -> Box:
-    """The unrounded values that are printed so."""
+    """The unrounded values that give the printed number."""
     row = paper.rows[name]
     text = row["printed"]
     if text[0] in "<>":
@@ -64,7 +64,7 @@ def grid(interval: Box, points: int = 5) -> np.ndarray:
 
 
 def feasible(paper: Paper, claim: Mapping[str, Any]) -> bool:
-    """Whether data can be made for one relation."""
+    """Whether data exist for one relation."""
     return bool(globals()[f"_{claim['rule']}"](paper, claim["cells"], claim))
 
 
@@ -73,7 +73,7 @@ def _n(paper: Paper, name: str) -> int:
 
 
 def _prints(paper: Paper, name: str, value: float) -> bool:
-    """Whether a value is printed as this number, in either way of rounding halves."""
+    """Whether a value is printed as this number, with one of two rules for halves."""
     text = paper.rows[name]["printed"]
     digits = len(text.partition(".")[2])
     return text in {printed(value, digits, rounding) for rounding in (ROUND_HALF_UP, ROUND_HALF_EVEN)}
@@ -140,7 +140,7 @@ def _extreme_samples(n: int, mean: float, low: float, high: float) -> Iterator[l
 
 
 def _whole(paper: Paper, cells: Mapping[str, str], n: int, claim: Mapping[str, Any]) -> bool:
-    """Whether whole numbers can have this mean and SD: every sum, and every sum of squares as odd as it."""
+    """Whether whole numbers can have this mean and SD: every sum, with every sum of squares of the same parity."""
     if "step" not in claim:
         return True
     mean, sd = box(paper, cells["mean"]), box(paper, cells["sd"])
@@ -165,7 +165,7 @@ def _t_test(paper: Paper, cells: Mapping[str, str], _: Any) -> bool:
     n = _n(paper, cells["bias"])
     biases = (
         {*grid(box(paper, cells["bias"]), 9), 0.0}
-        if _holds_zero(paper, cells["bias"])
+        if _contains_zero(paper, cells["bias"])
         else grid(box(paper, cells["bias"]), 9)
     )
     found = []
@@ -177,7 +177,7 @@ def _t_test(paper: Paper, cells: Mapping[str, str], _: Any) -> bool:
     return overlap(box(paper, cells["p"]), (min(found), max(found)))
 
 
-def _holds_zero(paper: Paper, name: str) -> bool:
+def _contains_zero(paper: Paper, name: str) -> bool:
     low, high = box(paper, name)
     return low <= 0 <= high
 
@@ -196,7 +196,7 @@ def _wilcoxon(paper: Paper, cells: Mapping[str, str], _: Any) -> bool:
     if "statistic" not in cells:
         return box(paper, cells["p"])[1] >= min(2 * stats.norm.sf(math.sqrt(n)), 2 / 2**n)
     sizes = sorted(abs(bound) for bound in box(paper, cells["statistic"]))
-    low = 0.0 if _holds_zero(paper, cells["statistic"]) else sizes[0]
+    low = 0.0 if _contains_zero(paper, cells["statistic"]) else sizes[0]
     if low > math.sqrt(n):
         return False
     ends = 2 * stats.norm.sf(min(sizes[1], math.sqrt(n))), 2 * stats.norm.sf(low)
@@ -235,7 +235,7 @@ def _union(paper: Paper, cells: Mapping[str, Any], _: Any) -> bool:
                 return False
 
     def pooled(m: np.ndarray, s: np.ndarray) -> float:
-        """SD of the union of data that are made to have these means and SDs."""
+        """SD of the union of data with these means and SDs."""
         return float(
             np.std(np.concatenate([_standard(k) * b + a for k, a, b in zip(sizes, m, s, strict=True)]), ddof=1)
         )
@@ -252,7 +252,7 @@ def _union(paper: Paper, cells: Mapping[str, Any], _: Any) -> bool:
 
 
 def _ratio(paper: Paper, cells: Mapping[str, Any], _: Any) -> bool:
-    """Data with the printed means and SDs, one case as far out as can be in both, or in none."""
+    """Data with the printed means and SDs; one case is as extreme as possible in both, or in none."""
     n = _n(paper, cells["ratio"]["bias"])
     boxes = [box(paper, cells[part][name]) for part in ("numerator", "denominator") for name in ("bias", "half_width")]
     outlier = np.full(n, -1.0)

@@ -1,4 +1,4 @@
-"""Honest papers: data drawn case by case, tables computed from them by numpy and scipy, and rounded as people do."""
+"""Simulated papers: data sampled case by case, tables computed with numpy and scipy, and rounded numbers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ COLUMNS = ("id", "place", "row", "column", "quantity", "printed", "unit", "n", "
 
 
 def printed(value: float, digits: int, rounding: str) -> str:
-    """The double as it is, rounded to so many decimals."""
+    """The exact double, rounded to `digits` decimals."""
     return f"{Decimal(float(value)).quantize(Decimal(1).scaleb(-digits), rounding):f}"
 
 
@@ -32,7 +32,7 @@ class Paper:
     claims: list[dict[str, Any]] = field(default_factory=list)
 
     def put(self, name: str, quantity: str, value: float | str, digits: int = 0, n: int | None = None) -> str:
-        """A number as the paper prints it; its id is returned."""
+        """Add a number as the paper prints it; return its id."""
         text = value if isinstance(value, str) else printed(value, digits, self.rounding)
         row = dict.fromkeys(COLUMNS, "")
         self.rows[name] = row | {"id": name, "place": "Table", "quantity": quantity, "printed": text}
@@ -41,16 +41,16 @@ class Paper:
         return name
 
     def p(self, name: str, value: float, n: int) -> str:
-        """A p, with < 0.001 where it is that small."""
+        """Add a p value, printed as < 0.001 if it is smaller."""
         return self.put(name, "p", "< 0.001" if value < 0.001 else value, 3 if value < 0.1 else 2, n)
 
     def claim(self, rule: str, cells: Mapping[str, Any], **settings: Any) -> None:
-        """A relation."""
+        """Add a claim."""
         self.claims.append({"id": f"claim{len(self.claims)}", "rule": rule, "cells": dict(cells), **settings})
 
 
 def audited(paper: Paper, folder: Path) -> Audit:
-    """The paper, by way of its two files."""
+    """Write the two files of the paper, and audit them."""
     lines = [",".join(COLUMNS), *(",".join(row[name] for name in COLUMNS) for row in paper.rows.values())]
     (folder / "published.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
     (folder / "claims.yaml").write_text(json.dumps({"claims": paper.claims}), encoding="utf-8")
@@ -62,7 +62,7 @@ def audited(paper: Paper, folder: Path) -> Audit:
 
 
 def honest_paper(seed: int) -> Paper:
-    """Patients, ages, DSS in groups, percent differences of two volumes and their ratio, two CTs of a patient."""
+    """Patients, ages, DSS in groups, percent differences of two volumes and their ratio, two CT scans of a patient."""
     rng = np.random.default_rng(seed)
     paper = Paper(ROUND_HALF_UP if rng.random() < 0.5 else ROUND_HALF_EVEN)
     _patients(paper, rng)
@@ -98,7 +98,7 @@ def _described(paper: Paper, name: str, values: np.ndarray, digits: int) -> dict
 
 
 def _agreement(paper: Paper, rng: np.random.Generator) -> None:
-    """DSS and percent differences that could be those of two masks: |a - b|/(a + b) ≤ 1 - DSS in each case."""
+    """DSS and percent differences that two masks can have: |a - b|/(a + b) ≤ 1 - DSS in each case."""
     sizes = [int(size) for size in rng.integers(5, 41, int(rng.integers(2, 6)))]
     group = np.repeat(np.arange(len(sizes)), sizes)
     n, digits, points = len(group), int(rng.integers(2, 5)), int(rng.integers(1, 4))
@@ -167,19 +167,19 @@ def _sentences(
     group: np.ndarray,
     points: int,
 ) -> None:
-    """The abstract: from the data, or from the table once more rounded."""
+    """Numbers of the abstract, rounded from the data or again from the table."""
     for index, values in differences.items():
         own = cells[index][-1]["bias"]
         again = Decimal(paper.rows[own]["printed"]) if rng.random() < 0.5 else Decimal(float(values.mean()))
         text = f"{again.quantize(Decimal(1).scaleb(1 - points), paper.rounding):f}"
         paper.claim("same", {"cells": [paper.put(f"abstract.{index}.bias", "bias", text), own]})
         means = [values[group == key].mean() for key in range(group.max() + 1)]
-        told = {
+        span = {
             "lowest": paper.put(f"abstract.{index}.lowest", "lowest", min(means), 1),
             "highest": paper.put(f"abstract.{index}.highest", "highest", max(means), 1),
         }
         listed = [cells[index][key]["bias"] for key in range(group.max() + 1)]
-        paper.claim("span", {**told, "cells": listed})
+        paper.claim("span", {**span, "cells": listed})
         above = math.floor(max(means) * 10 + 1) / 10
         bound = paper.put(f"abstract.{index}.bound", "bound", f"< {above:.1f}")
         paper.claim("bound", {"bound": bound, "cells": listed})

@@ -1,4 +1,4 @@
-"""The transcription of Ahn et al. 2020 and what the audit finds in it, each finding computed anew by other means."""
+"""The transcription of Ahn et al. 2020 and its findings, each confirmed by an independent computation."""
 
 from __future__ import annotations
 
@@ -41,10 +41,10 @@ def value(numbers: dict[str, PublishedNumber], name: str) -> float:
     return float(numbers[name].printed.text)
 
 
-def test_these_numbers_are_found_and_no_other(audited: Audit) -> None:
-    told = {(finding.severity, finding.number.id, finding.rule) for finding in audited.findings}
+def test_only_these_numbers_are_found(audited: Audit) -> None:
+    reported = {(finding.severity, finding.number.id, finding.rule) for finding in audited.findings}
     assert audited.issues == ()
-    assert told == {
+    assert reported == {
         ("impossible", "table2.healthy.liver.sd", "sample"),
         ("impossible", "table2.total.liver.sd", "union"),
         ("impossible", "figure4.liver.lower", "limits"),
@@ -71,8 +71,8 @@ def _all() -> dict[str, PublishedNumber]:
     return dict(read_published(FOLDER / "published.csv").numbers)
 
 
-def test_the_sd_of_the_healthy_livers_is_beyond_the_widest_data_of_that_range(found: dict[str, Finding]) -> None:
-    # 0.974 to 0.999 with mean 0.975, each at the end of its rounding that leaves most room: of 30 cases one or two are
+def test_the_sd_of_the_healthy_livers_is_above_the_largest_of_that_range(found: dict[str, Finding]) -> None:
+    # 0.974 to 0.999 with mean 0.975, each at the most favourable end of its rounding: of 30 cases one or two are
     # at the maximum, or one is there and one between. No such data have an SD of 0.0165.
     widest = 0.0
     for low, high, mean in product((0.9735, 0.9740, 0.9745), (0.9985, 0.9990, 0.9995), np.linspace(0.9745, 0.9755, 21)):
@@ -95,8 +95,8 @@ def test_the_total_sd_of_the_liver_dss_is_below_that_within_its_groups(
     assert within <= float(found["table2.total.liver.sd"].admissible.lower)
 
 
-def test_the_lower_limit_of_the_liver_lies_below_the_mean(found: dict[str, Finding]) -> None:
-    # -0.17 - 3.07 = -3.24; a limit of +3.2 would lie above the mean and above the upper limit, 2.9.
+def test_the_lower_limit_of_the_liver_is_below_the_mean(found: dict[str, Finding]) -> None:
+    # -0.17 - 3.07 = -3.24; a limit of +3.2 would be above the mean and above the upper limit, 2.9.
     admissible = found["figure4.liver.lower"].admissible
     assert (float(admissible.lower), float(admissible.upper)) == pytest.approx((-3.25, -3.23), abs=1e-3)
     assert "without a minus sign" in found["figure4.liver.lower"].note

@@ -1,4 +1,4 @@
-"""Honest papers raise nothing; of planted issues that no data could print, at least nine in ten are found."""
+"""Correct papers give no findings; of changed digits that no data can have, at least nine of ten are found."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def issues_found(seeds: range, folder: Path) -> Counter[tuple[bool, bool]]:
 
 
 def hold(counts: Counter[tuple[bool, bool]], papers: int) -> None:
-    assert counts[False, True] == 0  # where data can be made, nothing is found
+    assert counts[False, True] == 0  # no finding if data exist
     findable = counts[True, True] + counts[True, False]
     assert findable >= papers / 2  # or the share below says little
     assert counts[True, True] >= 0.9 * findable

@@ -21,7 +21,7 @@ Captured = pytest.CaptureFixture[str]
 
 
 def example(folder: Path) -> list[str]:
-    """The two files of the page, and the words that audit them."""
+    """Write the two files of the page; return the arguments that audit them."""
     for name, language in (("published.csv", "csv"), ("claims.yaml", "yaml")):
         found = re.search(rf"```{language}\n(.*?)```", PAGE, re.DOTALL)
         assert found, f"docs/audit.md has no {language} block"
@@ -38,7 +38,7 @@ def example(folder: Path) -> list[str]:
 def test_the_example_of_the_page_has_the_documented_findings(tmp_path: Path, capsys: Captured) -> None:
     assert main(example(tmp_path)) == 0
     out = capsys.readouterr().out
-    assert out.splitlines()[0] == "audit: 12 numbers and 5 claims: 1 impossible, 2 contradiction, 0 note"
+    assert out.splitlines()[0] == "audit: 12 numbers and 5 claims: 1 impossible, 2 contradictions, 0 notes"
     with (tmp_path / "out" / "findings.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [(row["severity"], row["id"], row["rule"]) for row in rows] == [
@@ -56,27 +56,27 @@ def test_the_example_of_the_page_has_the_documented_findings(tmp_path: Path, cap
 
 
 def test_the_same_input_gives_the_same_bytes(tmp_path: Path) -> None:
-    words = example(tmp_path)
-    assert main(words) == 0
+    overrides = example(tmp_path)
+    assert main(overrides) == 0
     names = ("findings.csv", "findings.json", "audit.md", "audit.html")
     first = [(tmp_path / "out" / name).read_bytes() for name in names]
-    assert main(words) == 0
+    assert main(overrides) == 0
     assert first == [(tmp_path / "out" / name).read_bytes() for name in names]
 
 
 def test_rows_and_claims_that_cannot_be_read_are_listed_and_the_others_audited(
     tmp_path: Path, capsys: Captured
 ) -> None:
-    words = example(tmp_path)
+    overrides = example(tmp_path)
     with (tmp_path / "published.csv").open("a", encoding="utf-8") as file:
         file.write("other,,,,value,NA,,,\n")
     with (tmp_path / "claims.yaml").open("a", encoding="utf-8") as file:
         file.write("  - id: wrong\n    rule: same\n    cells: {cells: [men, womem]}\n")
-    assert main(words) == 2
-    said = capsys.readouterr()
-    assert "12 numbers and 5 claims: 1 impossible, 2 contradiction, 0 note" in said.out
-    assert [line[:10] for line in said.err.splitlines()] == ["LS-AUD-002", "LS-AUD-004"]
-    assert "did you mean women?" in said.err
+    assert main(overrides) == 2
+    captured = capsys.readouterr()
+    assert "12 numbers and 5 claims: 1 impossible, 2 contradictions, 0 notes" in captured.out
+    assert [line[:10] for line in captured.err.splitlines()] == ["LS-AUD-002", "LS-AUD-004"]
+    assert "did you mean women?" in captured.err
 
 
 class Tags(HTMLParser):

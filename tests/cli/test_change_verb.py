@@ -58,7 +58,7 @@ def test_two_volumes_and_a_published_rc(capsys: pytest.CaptureFixture[str], tmp_
     assert change(*words, f"output={tmp_path / 'out'}") == 0
     assert capsys.readouterr().out.splitlines() == [
         "volume: 1500.0 cm³ to 1230.0 cm³, change -19.8 % of the mean, -18.0 % of the first",
-        "  %RC 16.7 (13.1–19.8): between: the RC is not known well enough to tell",
+        "  %RC 16.7 (13.1–19.8): between: the change is within the interval of the RC",
     ]
     content = json.loads((tmp_path / "out/change.json").read_text(encoding="utf-8"))
     assert content["changes"]["volume"]["change_pct"] == pytest.approx(-540 / 27.3)

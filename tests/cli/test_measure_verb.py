@@ -16,14 +16,14 @@ def test_label_values_by_name_and_by_map() -> None:
     assert label_values("label_values", {7: "spleen"}) == {7: Structure.SPLEEN}
 
 
-@pytest.mark.parametrize("asked", ["nnunet", {}, {1.5: "liver"}, {1: "kidney"}, {"one": "liver"}, 3, None])
-def test_unknown_label_values_are_rejected_with_the_known_ones(asked: object) -> None:
+@pytest.mark.parametrize("values", ["nnunet", {}, {1.5: "liver"}, {1: "kidney"}, {"one": "liver"}, 3, None])
+def test_unknown_label_values_are_rejected_with_the_known_ones(values: object) -> None:
     with pytest.raises(InputError, match=r"LS-CFG-009: label_values=.*totalsegmentator"):
-        label_values("label_values", asked)
+        label_values("label_values", values)
 
 
 @pytest.mark.parametrize(
-    ("words", "expected"),
+    ("overrides", "expected"),
     [
         (["label_values=totalseg"], "LS-CFG-009"),
         (["reference=labels", "reference_values={1: kidney}"], "LS-CFG-009"),
@@ -34,9 +34,9 @@ def test_unknown_label_values_are_rejected_with_the_known_ones(asked: object) ->
         (["reference_values=amos"], "LS-CFG-016"),
     ],
 )
-def test_invalid_options_are_one_line_and_exit_code_2(tmp_path, capsys, words, expected) -> None:
+def test_invalid_options_are_one_line_and_exit_code_2(tmp_path, capsys, overrides, expected) -> None:
     (tmp_path / "labels").mkdir()
-    code = main(["measure", f"labels={tmp_path / 'labels'}", f"output={tmp_path / 'out'}", *words])
+    code = main(["measure", f"labels={tmp_path / 'labels'}", f"output={tmp_path / 'out'}", *overrides])
     lines = [line for line in capsys.readouterr().err.splitlines() if line.strip()]
     assert code == 2
     assert len(lines) == 1

@@ -160,7 +160,7 @@ def test_failed_trials_are_listed_with_their_reasons(tmp_path: Path) -> None:
         ({"ended": 2, "failed": {0: "x", 1: "y"}}, "No choice yet: no trial of the search is complete."),
         ({"seeds": 0}, "No choice: the study has no confirmation (seeds=0)."),
         ({"confirmed": 7, "gain": 0.5, "parameters": NETWORKS}, "No choice yet: the sweep is not finished."),
-        ({"leaders": 1}, "No choice: one configuration has nothing to be better than."),
+        ({"leaders": 1}, "No choice: only 1 configuration, so there is no comparison."),
         ({"seeds": 1}, "No difference shown between "),
         ({"cases": 1}, "No difference shown between "),
     ],

@@ -1,6 +1,6 @@
-"""What cannot be among the numbers that a paper prints.
+"""Find numbers in a publication that cannot be right.
 
-`published.csv` holds the numbers, `claims.yaml` what they have to do with each other; formats and rules: docs/audit.md.
+`published.csv` contains the numbers, `claims.yaml` the relations between them. Formats and rules: docs/audit.md.
 """
 
 from __future__ import annotations

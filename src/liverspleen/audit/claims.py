@@ -1,12 +1,12 @@
-"""`claims.yaml`: what the numbers have to do with each other, one relation an entry.
+"""Reader of `claims.yaml`: the relations between the numbers, one per entry.
 
     claims:
       - id: table1.male
         rule: percent
         cells: {percent: table1.male.percent, count: table1.male.count, of: table1.patients}
 
-Beside `id`, `rule` and `cells`, an entry has the settings of its rule, and may have `note` (what a reader must know)
-and `severity: note`, where it rests on a reading of the text rather than on arithmetic.
+An entry also has the settings of its rule. Optional are `note` (a remark for the reader) and `severity: note`, if the
+relation depends on an interpretation of the text instead of arithmetic.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from liverspleen.audit.printed import Reading
 from liverspleen.audit.published import PublishedNumber
 from liverspleen.audit.rule import SAMPLE, Relation, Rule, Sample, Shape, Stated
 from liverspleen.audit.rules import RULES
-from liverspleen.errors import InputError, Issue
+from liverspleen.errors import InputError, Issue, counted
 from liverspleen.storage import StrPath
 
-_OWN: Final = ("id", "rule", "cells", "severity", "note")
+_COMMON_KEYS: Final = ("id", "rule", "cells", "severity", "note")
 
 Role = tuple[tuple[tuple[str, PublishedNumber], ...], ...]
-"""What stands in a role: samples, each of them names and numbers; numbers that are no sample have the name ''."""
+"""The samples of a role, each with names and numbers. Numbers outside a sample have the name ''."""
 
 
 @dataclass(frozen=True)
 class Claim:
-    """One relation between numbers, ready to be looked at."""
+    """One relation between numbers, ready to be checked."""
 
     id: str
     rule: Rule
@@ -44,11 +44,11 @@ class Claim:
 
     @property
     def numbers(self) -> Iterator[PublishedNumber]:
-        """The numbers it names."""
+        """All numbers of the claim."""
         return (number for role in self.roles.values() for sample in role for _, number in sample)
 
     def relation(self, reading: Reading) -> Relation:
-        """The claim with its numbers as intervals."""
+        """Return the claim with its numbers as intervals."""
         shapes = {name.rstrip("?"): shape for name, shape in self.rule.roles.items()}
         stated = {
             name: [[(key, Stated(number, number.values(reading))) for key, number in sample] for sample in role]
@@ -69,40 +69,40 @@ class Claim:
 
 @dataclass(frozen=True)
 class Claims:
-    """The claims of a file, and an issue LS-AUD-004 for each entry that could not be read."""
+    """The claims of a file, and an issue LS-AUD-004 for each entry that is not valid."""
 
     claims: tuple[Claim, ...]
     issues: tuple[Issue, ...] = ()
 
 
 def read_claims(path: StrPath, numbers: Mapping[str, PublishedNumber]) -> Claims:
-    """The claims of a file about `numbers`.
+    """Read the claims about `numbers` from a file.
 
     Raises:
-        InputError: LS-AUD-003, it is no such file.
+        InputError: LS-AUD-003, the file cannot be read or has no list `claims`.
     """
     import yaml
 
     path = Path(path)
-    hint = "give a YAML file that holds `claims:`, a list of entries with id, rule and cells"
+    hint = "give a YAML file with `claims:`, a list of entries with id, rule and cells"
     try:
-        # Both load plain values only. The parser in C, where PyYAML was built with it: ten times as fast.
+        # Both loaders accept plain values only. The C parser is ten times as fast; not every build of PyYAML has it.
         loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
         content = yaml.load(path.read_text(encoding="utf-8"), Loader=loader)
     except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError, ValueError) as error:
         raise InputError(Issue("LS-AUD-003", f"cannot be read: {error}", hint, file=path)) from error
     entries = content.get("claims") if isinstance(content, Mapping) else None
     if not isinstance(entries, list):
-        raise InputError(Issue("LS-AUD-003", "holds no list `claims`", hint, file=path))
+        raise InputError(Issue("LS-AUD-003", "has no list `claims`", hint, file=path))
     claims: dict[str, Claim] = {}
     issues = []
     for position, entry in enumerate(entries, start=1):
-        told = entry.get("id") if isinstance(entry, Mapping) else None
-        name = told if isinstance(told, str) else f"number {position}"
+        stated_id = entry.get("id") if isinstance(entry, Mapping) else None
+        name = stated_id if isinstance(stated_id, str) else f"number {position}"
         try:
             claim = _claim(entry, numbers)
             if claim.id in claims:
-                raise ValueError("its id is there twice")
+                raise ValueError("its id is used twice")
         except ValueError as error:
             issues.append(Issue("LS-AUD-004", f"claim {name}: {error}", "correct the claim", file=path))
         else:
@@ -112,13 +112,13 @@ def read_claims(path: StrPath, numbers: Mapping[str, PublishedNumber]) -> Claims
 
 def _claim(entry: Any, numbers: Mapping[str, PublishedNumber]) -> Claim:
     if not isinstance(entry, Mapping) or not all(isinstance(key, str) for key in entry):
-        raise ValueError("it is no map of names")
+        raise ValueError("the entry is not a mapping with text keys")
     name = _text(entry.get("id"), "id")
-    rule = RULES[_known(_text(entry.get("rule"), "rule"), RULES, "rule")]
+    rule = RULES[_known_name(_text(entry.get("rule"), "rule"), RULES, "rule")]
     for key in entry:
-        _known(key, [*_OWN, *_names(rule.settings)], "key")
+        _known_name(key, [*_COMMON_KEYS, *_without_marks(rule.settings)], "key")
     if entry.get("severity", "note") != "note":
-        raise ValueError("severity may only be `note`; the others are those of the rule")
+        raise ValueError("severity can only be `note`; other severities come from the rule")
     return Claim(
         id=name,
         rule=rule,
@@ -131,12 +131,12 @@ def _claim(entry: Any, numbers: Mapping[str, PublishedNumber]) -> Claim:
 
 def _roles(cells: Any, shapes: Mapping[str, Shape], numbers: Mapping[str, PublishedNumber]) -> dict[str, Role]:
     if not isinstance(cells, Mapping):
-        raise ValueError("cells is no map of roles")
-    shape_of = dict(zip(_names(shapes), shapes.values(), strict=True))
+        raise ValueError("cells is not a mapping of roles")
+    shape_of = dict(zip(_without_marks(shapes), shapes.values(), strict=True))
     for role in cells:
-        _known(role, shape_of, "role")
+        _known_name(role, shape_of, "role")
     if missing := [name for name in shapes if not name.endswith("?") and name not in cells]:
-        raise ValueError(f"no role {', '.join(missing)}")
+        raise ValueError(f"role {', '.join(missing)} is missing")
     return {role: _role(role, shape_of[role], value, numbers) for role, value in cells.items()}
 
 
@@ -144,48 +144,51 @@ def _role(role: str, shape: Shape, value: Any, numbers: Mapping[str, PublishedNu
     if shape in {"one", "some"}:
         ids = value if isinstance(value, list) and shape == "some" else [value]
         if not ids:
-            raise ValueError(f"{role} names no number")
+            raise ValueError(f"{role} lists no number")
         return (tuple(("", _number(each, role, numbers)) for each in ids),)
     samples = value if shape == "samples" else [value]
     if not isinstance(samples, list) or not samples or not all(isinstance(sample, Mapping) for sample in samples):
-        raise ValueError(f"{role} is no {'list of maps' if shape == 'samples' else 'map'} of {', '.join(SAMPLE)}")
+        raise ValueError(
+            f"{role} is not a {'list of mappings' if shape == 'samples' else 'mapping'} of {', '.join(SAMPLE)}"
+        )
     return tuple(
-        tuple((_known(key, SAMPLE, "role"), _number(each, role, numbers)) for key, each in sample.items())
+        tuple((_known_name(key, SAMPLE, "role"), _number(each, role, numbers)) for key, each in sample.items())
         for sample in samples
     )
 
 
 def _number(name: Any, role: str, numbers: Mapping[str, PublishedNumber]) -> PublishedNumber:
-    return numbers[_known(_text(name, role), numbers, "number")]
+    return numbers[_known_name(_text(name, role), numbers, "number")]
 
 
 def _settings(entry: Mapping[str, Any], allowed: Mapping[str, int]) -> dict[str, tuple[Fraction, ...]]:
     found = {}
-    for name, (wanted, length) in zip(_names(allowed), allowed.items(), strict=True):
+    for name, (marked_name, length) in zip(_without_marks(allowed), allowed.items(), strict=True):
         if name in entry:
             values = entry[name] if isinstance(entry[name], list) else [entry[name]]
             if len(values) != length or any(isinstance(v, bool) or not isinstance(v, int | float) for v in values):
-                raise ValueError(f"{name} is not {length} number{'s' if length > 1 else ''}")
+                raise ValueError(f"{name} is not {counted(length, 'number')}")
             found[name] = tuple(Fraction(str(value)) for value in values)
-        elif not wanted.endswith("?"):
-            raise ValueError(f"no {name}")
+        elif not marked_name.endswith("?"):
+            raise ValueError(f"{name} is missing")
     return found
 
 
-def _names(words: Iterable[str]) -> Sequence[str]:
-    return [word.rstrip("?") for word in words]
+def _without_marks(names: Iterable[str]) -> Sequence[str]:
+    """Return the names without the `?` of optional ones."""
+    return [name.rstrip("?") for name in names]
 
 
-def _text(value: Any, message: str) -> str:
+def _text(value: Any, noun: str) -> str:
     if not isinstance(value, str) or not value:
-        raise ValueError(f"{message} is of type {type(value).__name__}, not a text; quote it if it looks like a number")
+        raise ValueError(f"{noun} has type {type(value).__name__}, expected text; quote text that looks like a number")
     return value
 
 
-def _known(word: Any, known: Iterable[str], message: str) -> str:
+def _known_name(name: Any, known: Iterable[str], noun: str) -> str:
     known = list(known)
-    if not isinstance(word, str) or word not in known:
-        near = difflib.get_close_matches(word, known, 1) if isinstance(word, str) else []
-        word = word if isinstance(word, str) else type(word).__name__
-        raise ValueError(f"there is no {message} {word!r}{f'; did you mean {near[0]}?' if near else ''}")
-    return word
+    if not isinstance(name, str) or name not in known:
+        near = difflib.get_close_matches(name, known, 1) if isinstance(name, str) else []
+        name = name if isinstance(name, str) else type(name).__name__
+        raise ValueError(f"there is no {noun} {name!r}{f'; did you mean {near[0]}?' if near else ''}")
+    return name

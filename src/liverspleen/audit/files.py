@@ -1,4 +1,4 @@
-"""The audit as files: `findings.csv`, `findings.json`, `audit.md` and one page that opens from disk."""
+"""Writer of the audit: `findings.csv`, `findings.json`, `audit.md`, and one HTML page."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, Final
 from liverspleen import __version__
 from liverspleen.audit.findings import FIELDS, SEVERITIES, Audit, Finding, bounds
 from liverspleen.audit.rules import RULES
-from liverspleen.errors import one_line
+from liverspleen.errors import counted, one_line
 from liverspleen.evaluation.measurements.table import csv_line, inert
 from liverspleen.evaluation.reporting.writers.csv_markdown import escaped
 from liverspleen.storage import StrPath, write_json, write_text
@@ -20,19 +20,20 @@ FILES: Final = ("findings.csv", "findings.json", "audit.md", "audit.html")
 _MEANINGS: Final = {
     "impossible": "no data have these numbers",
     "contradiction": "two statements about the same thing differ",
-    "note": "rests on a reading of the text, or holds if digits were cut and not rounded",
+    "note": "depends on an interpretation of the text, or the number is possible if digits were cut instead of rounded",
 }
+_PLURALS: Final = {"impossible": "impossible", "contradiction": "contradictions", "note": "notes"}
 _REMARK: Final = (
-    "Which of the numbers is wrong, the numbers cannot say; a number without a finding is not proven right."
+    "The audit cannot show which of the numbers of a finding is wrong. A number without a finding is not proven right."
 )
 _COLUMNS: Final = ("Severity", "Number", "Place", "Printed", "Admissible", "Rule", "Why")
 
 
 def write_audit(audit: Audit, output: StrPath) -> None:
-    """Write the four files below `output`; the same audit gives the same bytes."""
+    """Write the four files to the folder `output`; the same audit gives the same bytes."""
     output = Path(output)
     rows = [finding.to_dict() for finding in audit.findings]
-    # Printed text is a number and may begin with a minus; every other text is foreign.
+    # Printed text is a number and may begin with a minus. All other text comes from the input and is escaped.
     lines = [csv_line(_csv_field(name, row[name]) for name in FIELDS) for row in rows]
     write_text(output / "findings.csv", csv_line(FIELDS) + "".join(lines))
     write_json(output / "findings.json", {**_summary(audit), "findings": rows})
@@ -41,7 +42,7 @@ def write_audit(audit: Audit, output: StrPath) -> None:
 
 
 def admissible_text(finding: Finding) -> str:
-    """The admissible interval as it is told: `0.00434 to 0.00705`, `at most 29`, `nothing`."""
+    """Return the admissible interval as text: `0.00434 to 0.00705`, `at most 29`, `nothing`."""
     lower, upper = bounds(finding)
     if lower is None and upper is None:
         return "nothing"
@@ -51,9 +52,9 @@ def admissible_text(finding: Finding) -> str:
 
 
 def summary_text(audit: Audit) -> str:
-    """How much was looked at, and how many findings of each severity there are."""
-    counts = ", ".join(f"{audit.count(severity)} {severity}" for severity in SEVERITIES)
-    return f"{audit.numbers} numbers and {audit.claims} claims: {counts}"
+    """Return the number of checked numbers and claims, and the number of findings of each severity."""
+    counts = ", ".join(counted(audit.count(severity), severity, _PLURALS[severity]) for severity in SEVERITIES)
+    return f"{counted(audit.numbers, 'number')} and {counted(audit.claims, 'claim')}: {counts}"
 
 
 def _csv_field(name: str, value: Any) -> str:
@@ -87,7 +88,7 @@ def _markdown(audit: Audit) -> str:
         parts.append("\n".join(f"| {' | '.join(row)} |" for row in rows))
     parts.append("\n".join(f"- {severity}: {meaning}" for severity, meaning in _MEANINGS.items()))
     if audit.unclaimed:
-        parts.append(f"In no claim, so looked at alone: {', '.join(map(escaped, audit.unclaimed))}.")
+        parts.append(f"Checked alone, because no claim contains them: {', '.join(map(escaped, audit.unclaimed))}.")
     return "\n\n".join(parts) + "\n"
 
 

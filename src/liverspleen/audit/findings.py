@@ -1,4 +1,4 @@
-"""The audit: every claim under its rule, every finding with what would be admissible."""
+"""The audit: check each number and each claim, and report findings with their admissible values."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ FIELDS: Final = (
     *("severity", "id", "place", "row", "column", "quantity", "printed", "unit", "n"),
     *("admissible_lower", "admissible_upper", "rule", "claim", "why", "note"),
 )
-"""What is told of a finding."""
+"""The columns of a finding."""
 
-_CUT: Final = "holds if digits were cut and not rounded"
+_CUT: Final = "possible if digits were cut instead of rounded"
 
 
 @dataclass(frozen=True)
 class Finding:
-    """A number that cannot be beside the others that `why` names; which of them is wrong, the numbers cannot say."""
+    """A number that contradicts the other numbers in `why`; the audit cannot show which of them is wrong."""
 
     number: PublishedNumber
     severity: Severity
@@ -40,7 +40,7 @@ class Finding:
     note: str
 
     def to_dict(self) -> dict[str, Any]:
-        """The finding by `FIELDS`, ready for JSON; a bound is None where there is none, or nothing is admissible."""
+        """Return the finding by `FIELDS`, ready for JSON; a bound is None if infinite or if nothing is admissible."""
         number = self.number
         lower, upper = bounds(self)
         values = (
@@ -52,7 +52,10 @@ class Finding:
 
 @dataclass(frozen=True)
 class Audit:
-    """All findings, the worst first; what could not be checked; how much was looked at."""
+    """All findings, the most severe first; issues of claims that cannot be checked; how much was checked.
+
+    `unclaimed` lists the ids of numbers that no claim contains.
+    """
 
     findings: tuple[Finding, ...]
     issues: tuple[Issue, ...]
@@ -61,42 +64,42 @@ class Audit:
     unclaimed: tuple[str, ...]
 
     def to_frame(self) -> pandas.DataFrame:
-        """The findings as a pandas DataFrame, one row each, with the columns `FIELDS`."""
+        """Return the findings as a pandas DataFrame with the columns `FIELDS`, one row per finding."""
         import pandas
 
         return pandas.DataFrame([finding.to_dict() for finding in self.findings], columns=list(FIELDS))
 
     def count(self, severity: Severity) -> int:
-        """Number of findings of a severity."""
+        """Return the number of findings of a severity."""
         return sum(finding.severity == severity for finding in self.findings)
 
 
 def audit(numbers: Iterable[PublishedNumber], claims: Sequence[Claim]) -> Audit:
-    """Look at every number alone and at every claim.
+    """Check each number alone, and each claim.
 
-    A claim whose rule lacks something, such as an n, is an issue LS-AUD-005; the others are checked.
+    A claim that lacks something its rule needs, such as an n, gives an issue LS-AUD-005. The other claims are checked.
     """
     numbers = list(numbers)
-    findings = [finding for number in numbers for finding in _alone(number)]
+    findings = [finding for number in numbers for finding in _quantity_findings(number)]
     issues = []
     for claim in claims:
         try:
-            findings += _examined(claim)
+            findings += _claim_findings(claim)
         except ValueError as error:
-            hint = "give what its rule needs, or leave it out"
+            hint = "add what the rule needs, or remove the claim"
             issues.append(Issue("LS-AUD-005", f"claim {claim.id} cannot be checked: {error}", hint))
-    named = {number.id for claim in claims for number in claim.numbers}
+    claimed = {number.id for claim in claims for number in claim.numbers}
     return Audit(
         findings=tuple(sorted(findings, key=lambda finding: SEVERITIES.index(finding.severity))),
         issues=tuple(issues),
         claims=len(claims),
         numbers=len(numbers),
-        unclaimed=tuple(number.id for number in numbers if number.id not in named),
+        unclaimed=tuple(number.id for number in numbers if number.id not in claimed),
     )
 
 
 def bounds(finding: Finding) -> tuple[str | None, str | None]:
-    """The admissible interval as text, two digits more than printed, rounded outward; None where it has no end."""
+    """Return the admissible interval as text, rounded outward to two digits more than printed; None if infinite."""
     admissible = finding.admissible
     if admissible is None or admissible.is_empty:
         return None, None
@@ -112,24 +115,24 @@ def _outward(bound: Bound, unit: Any, to_whole: Any) -> str | None:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
-def _alone(number: PublishedNumber) -> Iterator[Finding]:
-    """A number outside what its quantity can be: a p above 1, a negative SD, a count that is not whole."""
+def _quantity_findings(number: PublishedNumber) -> Iterator[Finding]:
+    """Find a number that its quantity cannot have: a p value above 1, a negative SD, a count that is not whole."""
     possible = QUANTITIES[number.quantity]
     fits = number.printed.values("rounded").meets(possible)
     if number.quantity == "count" and not number.printed.relation and number.printed.value.denominator != 1:
         yield Finding(number, "impossible", None, "quantity", "", "a count is a whole number", number.note)
     elif not fits:
-        why = f"a {number.quantity.replace('_', ' ')} outside the values it can have"
+        why = f"outside the possible values of the quantity {number.quantity}"
         yield Finding(number, "impossible", possible, "quantity", "", why, number.note)
 
 
-def _examined(claim: Claim) -> Iterator[Finding]:
+def _claim_findings(claim: Claim) -> Iterator[Finding]:
     found = list(claim.rule.check(claim.relation("rounded")))
     if not found:
         return
-    remain = {violation.number.id for violation in claim.rule.check(claim.relation("rounded or cut"))}
+    proven = {violation.number.id for violation in claim.rule.check(claim.relation("rounded or cut"))}
     for violation in found:
-        yield _finding(claim, violation, is_proven=violation.number.id in remain)
+        yield _finding(claim, violation, is_proven=violation.number.id in proven)
 
 
 def _finding(claim: Claim, violation: Violation, *, is_proven: bool) -> Finding:

@@ -1,4 +1,4 @@
-"""Means and SDs that values of a known step (whole numbers: 1) cannot make.
+"""Means and SDs that values with a known step (1 for whole numbers) cannot have.
 
 GRIM: Brown and Heathers, Soc Psychol Personal Sci 2017;8:363-369. GRIMMER: Anaya, PeerJ Preprints 2016;4:e2400v1,
 with the parity of Allard 2018.
@@ -14,11 +14,11 @@ from typing import Final
 from liverspleen.audit.intervals import Interval
 from liverspleen.audit.rule import Sample, Violation
 
-_MANY: Final = 1000  # sums: the mean says too little, and some sum of squares will do
+_MANY: Final = 1000  # possible sums; with more, some sum of squares always fits
 
 
 def granularity_violations(sample: Sample, n: int, step: Fraction) -> Iterator[Violation]:
-    """The mean that no `n` multiples of `step` have; else the SD that none with that mean have.
+    """Find a mean that no `n` multiples of `step` have, or an SD that none with this mean have.
 
     Raises:
         ValueError: the step is not above 0.
@@ -42,9 +42,9 @@ def granularity_violations(sample: Sample, n: int, step: Fraction) -> Iterator[V
 
 
 def _has_squares(total: int, variances: Interval, n: int) -> bool:
-    """Whether a sum of squares of whole numbers that sum to `total` gives one of the variances (n - 1).
+    """Whether `n` whole numbers with the sum `total` can have one of the variances (n - 1).
 
-    It is a whole number as odd as the sum, and at least the square of the sum over n.
+    Their sum of squares is a whole number, odd exactly if `total` is odd, and at least total² / n.
     """
     if math.isinf(variances.upper):
         return True

@@ -1,7 +1,7 @@
-"""Closed intervals with exact rational ends, so that what is said about rounded numbers is proven and not estimated.
+"""Closed intervals with exact rational ends, so that statements about rounded numbers are proven and not estimated.
 
-Sums, products and squares are exact. Where a root or a distribution makes floating point necessary, `outward` and
-`root` widen the result by more than its error, so an interval is never too small.
+Sums, products and squares are exact. Roots and distributions need floating point; `outward` and `root` widen their
+result by more than its error, so an interval is never too small.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from fractions import Fraction
 from typing import Final
 
 Bound = Fraction | float
-"""A rational number; a float only where it is infinite."""
+"""A rational number; a float only if it is infinite."""
 
-# Roots are right to 1e-16, the distributions of scipy to about 1e-12, relative.
+# Relative errors: roots 1e-16, the distributions of scipy about 1e-12.
 _SLACK: Final = 1e-9
 
 
 @dataclass(frozen=True)
 class Interval:
-    """All numbers from `lower` to `upper`, both included; empty where `lower` is above `upper`.
+    """All numbers from `lower` to `upper`, both included; empty if `lower` is above `upper`.
 
     >>> Interval.of(1, 2) + Interval.of(-1, 3)
     Interval(lower=Fraction(0, 1), upper=Fraction(5, 1))
@@ -32,7 +32,7 @@ class Interval:
 
     @classmethod
     def of(cls, lower: int | Fraction, upper: int | Fraction | None = None) -> Interval:
-        """The interval between two rational numbers, or of one alone."""
+        """Return the interval between two rational numbers, or that of a single number."""
         return cls(Fraction(lower), Fraction(lower if upper is None else upper))
 
     @property
@@ -42,7 +42,7 @@ class Interval:
 
     @property
     def middle(self) -> Fraction:
-        """The number in the middle; the finite end of a half-line."""
+        """The number in the middle; the finite end if only one end is finite, 0 if none is."""
         if math.isinf(self.lower) or math.isinf(self.upper):
             return Fraction(0 if math.isinf(self.lower) and math.isinf(self.upper) else self._finite_end())
         return (Fraction(self.lower) + Fraction(self.upper)) / 2
@@ -55,11 +55,11 @@ class Interval:
         return not self.common(other).is_empty
 
     def common(self, other: Interval) -> Interval:
-        """What is inside both."""
+        """Return the intersection."""
         return Interval(max(self.lower, other.lower), min(self.upper, other.upper))
 
     def nearest(self, value: Bound) -> Bound:
-        """The number inside that is nearest to `value`."""
+        """Return the number of the interval that is nearest to `value`."""
         return min(max(value, self.lower), self.upper)
 
     def __neg__(self) -> Interval:
@@ -76,12 +76,12 @@ class Interval:
         return Interval(min(ends), max(ends))
 
     def times(self, factor: int | Fraction) -> Interval:
-        """Each number multiplied by `factor`."""
+        """Return the interval multiplied by `factor`."""
         return self * Interval.of(factor)
 
     @property
     def reciprocal(self) -> Interval:
-        """1 over each number of an interval above 0; from 0 on it is unbounded."""
+        """1 divided by each number of an interval above 0; unbounded if the interval starts at 0."""
         low = 1 / self.upper if self.upper else math.inf
         return Interval(Fraction(low) if low < math.inf else low, 1 / self.lower if self.lower > 0 else math.inf)
 
@@ -100,7 +100,7 @@ class Interval:
 
     @property
     def root(self) -> Interval:
-        """The square roots of what is not negative, widened by more than their error.
+        """The square roots of the numbers that are not negative, widened by more than the error.
 
         >>> Interval.of(4, 9).root.meets(Interval.of(2))
         True
@@ -109,7 +109,7 @@ class Interval:
 
 
 def outward(lower: float, upper: float) -> Interval:
-    """The interval between two computed numbers, each moved outward by more than the error of floating point."""
+    """Return the interval between two computed numbers, each moved outward by more than its floating-point error."""
     low, high = (
         bound + sign * _SLACK * abs(bound) if math.isfinite(bound) else bound
         for bound, sign in ((lower, -1), (upper, 1))
@@ -118,10 +118,10 @@ def outward(lower: float, upper: float) -> Interval:
 
 
 def total(intervals: Iterable[Interval]) -> Interval:
-    """The sum."""
+    """Return the sum of the intervals."""
     return sum(intervals, Interval.of(0))
 
 
 def _product(a: Bound, b: Bound) -> Bound:
-    """A product in which 0 times infinity is 0: an end that is not reached."""
+    """Return the product; 0 times infinity is 0, because an infinite end is not part of the interval."""
     return Fraction(0) if a == 0 or b == 0 else a * b

@@ -1,4 +1,4 @@
-"""Limits of agreement from their mean and half-width, and the interval of a reproducibility coefficient."""
+"""Rules for limits of agreement, and for the interval of a reproducibility coefficient."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ def _limits(relation: Relation) -> Iterator[Violation]:
     half = one["half_width"].values if "half_width" in one else sd * MULTIPLIER if sd is not None else None
     has_both_spreads = "half_width" in one and "sd" in one
     ends = [name for name in ("lower", "upper") if name in one]
-    # One of mean, half-width, lower and upper follows from two others; alone, SD and half-width from each other.
+    # Each of mean, half-width, lower and upper follows from two others; SD and half-width follow from each other.
     if not has_both_spreads and (not ends or len(ends) + (mean is not None) + (half is not None) < 3):
-        raise ValueError("three of mean, half-width (or SD) and both limits are needed, or half-width and SD")
+        raise ValueError("the rule needs three of mean, half-width (or SD), lower and upper, or half-width and SD")
     if has_both_spreads:
         yield from outside(one["half_width"], one["sd"].values * MULTIPLIER, f"1.96 SD: {names([one['sd']])}")
     if mean is not None and half is not None:
@@ -45,13 +45,13 @@ def _limits(relation: Relation) -> Iterator[Violation]:
 
 
 def _rc_interval(relation: Relation) -> Iterator[Violation]:
-    """RC √(df/χ²) at both tails: a coefficient is a multiple of an SD."""
+    """Compare the bounds with RC √(df/χ²) at both tails; an RC is a multiple of an SD."""
     from scipy.special import chdtri
 
     rc, df = relation.one["rc"], float(relation.settings["df"][0])
     tail = (1 - float(relation.settings.get("confidence", (Fraction(CONFIDENCE),))[0])) / 2
     if df <= 0 or not 0 < tail < 0.5:
-        raise ValueError("df is not above 0, or confidence not between 0 and 1")
+        raise ValueError("df is not above 0, or the confidence is not between 0 and 1")
     for name, upper_tail in (("rc_lower", tail), ("rc_upper", 1 - tail)):
         factor = (df / float(chdtri(df, upper_tail))) ** 0.5
         bound: Interval = rc.values * outward(factor, factor)

@@ -1,4 +1,4 @@
-"""p values: from mean, SD and n; from a printed statistic; and the smallest that n allows."""
+"""Rules for p values: from mean, SD and n, from a printed statistic, and the smallest p value that n allows."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ from typing import Final
 
 from liverspleen.audit.intervals import Interval, outward
 from liverspleen.audit.rule import Relation, Rule, Violation, names, outside
+from liverspleen.errors import counted
 from liverspleen.evaluation.statistics.intervals import two_sided_t
 
-_LARGE: Final = 1000  # pairs or cases: an exact p may be as small as can be printed
+_LARGE: Final = 1000  # pairs or cases; from here on an exact p value can be smaller than any printed one
 
 
 def _t_test(relation: Relation) -> Iterator[Violation]:
-    """Two-sided one-sample t-test of the mean against 0, n - 1 degrees of freedom; so of paired differences."""
+    """Compare p with the two-sided one-sample t-test of the mean against 0 (n - 1 df), as for paired differences."""
     sample, n = relation.sample, relation.sample.n
     if sample.mean is None or sample.sd is None or n < 2:
-        raise ValueError("a mean, an SD and n ≥ 2 are needed")
+        raise ValueError("the rule needs a mean, an SD and n ≥ 2")
     t = (sample.mean.magnitude * sample.sd.reciprocal) * outward(math.sqrt(n), math.sqrt(n))
     p = outward(two_sided_t(float(t.upper), n - 1), two_sided_t(float(t.lower), n - 1))
     given = names(stated for stated in (sample.centre, sample.spread) if stated is not None)
@@ -27,19 +28,19 @@ def _t_test(relation: Relation) -> Iterator[Violation]:
 
 
 def _kruskal_wallis(relation: Relation) -> Iterator[Violation]:
-    """χ² of the tie-corrected H, which is at most N - 1; an exact p is at least 1 / ways to form the groups."""
+    """Compare p with χ² of H (at most n - 1, also with ties); an exact p is at least 1 / ways to form the groups."""
     from scipy.special import chdtrc
 
     n = _n(relation)
     groups = int(relation.settings["groups"][0])
     df = groups - 1
     if not 2 <= groups <= n or groups != relation.settings["groups"][0]:
-        raise ValueError("from two to n groups, a whole number, are needed")
+        raise ValueError("the number of groups is not a whole number from 2 to n")
     possible = Interval.of(0, n - 1)
     if "statistic" not in relation.one:
         exact = Fraction(1, _ways(n, groups)) if n < _LARGE else Fraction(0)
         least = min(outward(float(chdtrc(df, n - 1)), 1.0).lower, exact)
-        yield from outside(relation.one["p"], Interval(least, Fraction(1)), f"smallest p of {n} cases")
+        yield from outside(relation.one["p"], Interval(least, Fraction(1)), f"smallest p value of {n} cases")
         return
     yield from outside(relation.one["statistic"], possible, f"H of {n} cases")
     h = relation.one["statistic"].values.common(possible)
@@ -50,14 +51,14 @@ def _kruskal_wallis(relation: Relation) -> Iterator[Violation]:
 
 
 def _ways(n: int, groups: int) -> int:
-    """The most ways in which `n` cases fall into groups of given sizes: where these are as equal as can be."""
+    """Return the largest number of ways to divide `n` cases into groups: with sizes as equal as possible."""
     size, larger = divmod(n, groups)
     same = math.prod([math.factorial(size)] * (groups - larger) + [math.factorial(size + 1)] * larger)
     return math.factorial(n) // same
 
 
 def _wilcoxon(relation: Relation) -> Iterator[Violation]:
-    """Normal approximation: |z| = |Σ ± r|/√Σ r² is at most √n; an exact p is at least 2/2ⁿ."""
+    """Compare p with the normal approximation: |z| = |Σ ± r|/√Σ r² is at most √n; an exact p is at least 2/2ⁿ."""
     from scipy.special import ndtr
 
     n = _n(relation)
@@ -65,22 +66,22 @@ def _wilcoxon(relation: Relation) -> Iterator[Violation]:
     if "statistic" not in relation.one:
         exact = Fraction(2, 2**n) if n < _LARGE else Fraction(0)
         least = min(outward(float(2 * ndtr(-math.sqrt(n))), 1.0).lower, exact)
-        yield from outside(relation.one["p"], Interval(least, Fraction(1)), f"smallest p of {n} pairs")
+        yield from outside(relation.one["p"], Interval(least, Fraction(1)), f"smallest p value of {counted(n, 'pair')}")
         return
     size = relation.one["statistic"].values.magnitude
     if not size.meets(widest):
         reach = Interval(-widest.upper, widest.upper)
-        yield Violation(relation.one["statistic"].number, reach, f"z of {n} pairs")
+        yield Violation(relation.one["statistic"].number, reach, f"z of {counted(n, 'pair')}")
         return
     size = size.common(widest)
     p = outward(float(2 * ndtr(-float(size.upper))), float(2 * ndtr(-float(size.lower))))
-    yield from outside(relation.one["p"], p, f"two-sided p of z: {names([relation.one['statistic']])}")
+    yield from outside(relation.one["p"], p, f"two-sided p value of z: {names([relation.one['statistic']])}")
 
 
 def _n(relation: Relation) -> int:
     n = relation.one["p"].number.n
     if n is None:
-        raise ValueError(f"{relation.one['p'].number.id} states no n")
+        raise ValueError(f"{relation.one['p'].number.id} has no n")
     return n
 
 

@@ -1,7 +1,7 @@
-"""What a printed number says: the values that are printed so.
+"""Printed numbers, and the interval of values that each of them represents.
 
-`0.974` is printed for every value in [0.9735, 0.9745], whichever way halves are rounded; if digits were cut instead of
-rounded, for every value from 0.974 up to 0.975.
+`0.974` represents every value in [0.9735, 0.9745], so that the rounding of halves has no effect. If digits were cut
+instead of rounded, it represents every value from 0.974 to 0.975.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Final, Literal
 from liverspleen.audit.intervals import Interval
 
 Reading = Literal["rounded", "rounded or cut"]
-"""How digits were dropped: to the nearest (halves either way), or perhaps by leaving them off."""
+"""How the number may have lost its digits: by rounding to the nearest, or also by cutting."""
 
 _NUMBER: Final = re.compile(
     r"(?P<relation>[<>≤≥]?)\s*(?P<sign>[+-]?)(?P<digits>\d{1,20}(?:\.\d{0,20})?|\.\d{1,20})(?:[eE](?P<power>[+-]?\d{1,2}))?\s*%?",
@@ -26,7 +26,7 @@ _THOUSANDS: Final = re.compile(r"(?<![\d.])\d{1,3}(?:,\d{3})+(?![\d,])", re.ASCI
 
 @dataclass(frozen=True)
 class Printed:
-    """One printed number: its text, the relation before it (mostly none), its value, and one unit of its last digit.
+    """One printed number: its text, the relation before it (often empty), its value, and one unit of its last digit.
 
     >>> read_printed("< 0.001")
     Printed(text='< 0.001', relation='<', value=Fraction(1, 1000), unit=Fraction(1, 1000))
@@ -38,34 +38,34 @@ class Printed:
     unit: Fraction
 
     def values(self, reading: Reading) -> Interval:
-        """The values that are printed so.
+        """Return the interval of values that this text represents.
 
-        >>> said = read_printed("-0.5").values("rounded or cut")
-        >>> float(said.lower), float(said.upper)
+        >>> found = read_printed("-0.5").values("rounded or cut")
+        >>> float(found.lower), float(found.upper)
         (-0.6, -0.45)
         """
         if self.relation:
             below = self.relation in "<≤"
             return Interval(-math.inf, self.value) if below else Interval(self.value, math.inf)
         half = self.unit / 2
-        more = self.unit if reading == "rounded or cut" else half  # away from zero, where cutting comes from
+        more = self.unit if reading == "rounded or cut" else half  # away from zero: cutting moves a value towards zero
         lower = half if self.value > 0 else more
         upper = half if self.value < 0 else more
         return Interval(self.value - lower, self.value + upper)
 
     @property
     def is_whole(self) -> bool:
-        """Whether it is written as a whole number, as counts are."""
+        """Whether the text is a whole number, as for counts."""
         return self.unit == 1 and "." not in self.text and "e" not in self.text.lower()
 
 
 def read_printed(text: str) -> Printed:
-    """What the text of one number says.
+    """Parse the text of one number.
 
-    A minus may be a hyphen, a minus or a dash; `1,234` is 1234; `1.5e3` has two digits that count.
+    A minus may be a hyphen, a minus or a dash; `1,234` is 1234; `1.5e3` has two significant digits.
 
     Raises:
-        ValueError: it is not one number.
+        ValueError: the text is not one number.
 
     >>> read_printed("1,183").value, read_printed("−.50").unit
     (Fraction(1183, 1), Fraction(1, 100))

@@ -1,4 +1,4 @@
-"""Sentences against the numbers that they sum up."""
+"""Rules that compare sentences with the numbers that they summarise."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from typing import Any, Final
 
 from liverspleen.audit.intervals import Interval
 from liverspleen.audit.rule import Relation, Rule, Stated, Violation, names, outside
+from liverspleen.errors import counted
 
 
 def _same(relation: Relation) -> Iterator[Violation]:
-    """One number printed in several places, with any digits: some value is printed so in all of them."""
+    """Check that one value can have all the printed forms of a number in several places, with any number of digits."""
     first, *others = relation.some["cells"]
     if not others:
-        raise ValueError("it takes two numbers to be the same")
+        raise ValueError("the rule needs at least two numbers")
     shared = first.values
     for other in others:
         if not shared.meets(other.values):
@@ -34,39 +35,40 @@ def _common(stated: list[Stated]) -> Interval:
 
 
 def _span(relation: Relation) -> Iterator[Violation]:
-    """`from lowest to highest`: they are the least and the largest of the numbers."""
+    """Check that the two numbers of a phrase `from 1 to 3` are the smallest and the largest of the numbers."""
     cells = relation.some["cells"]
     if not {"lowest", "highest"} & set(relation.one):
         raise ValueError("neither lowest nor highest is given")
+    count = counted(len(cells), "number")
     if "lowest" in relation.one:
         least = Interval(min(c.values.lower for c in cells), min(c.values.upper for c in cells))
         smallest = min(cells, key=lambda cell: cell.values.middle)
-        yield from outside(relation.one["lowest"], least, f"the least of {len(cells)} is {names([smallest])}")
+        yield from outside(relation.one["lowest"], least, f"the smallest of {count} is {names([smallest])}")
     if "highest" in relation.one:
         most = Interval(max(c.values.lower for c in cells), max(c.values.upper for c in cells))
         largest = max(cells, key=lambda cell: cell.values.middle)
-        yield from outside(relation.one["highest"], most, f"the largest of {len(cells)} is {names([largest])}")
+        yield from outside(relation.one["highest"], most, f"the largest of {count} is {names([largest])}")
 
 
 def _bound(relation: Relation) -> Iterator[Violation]:
-    """`less than 3 %` is said of every number, and means 3 and not what rounds to it."""
+    """Check a bound such as `less than 3 %` for each number; it means exactly 3 and not values that round to 3."""
     bound, cells = relation.one["bound"], relation.some["cells"]
     printed = bound.number.printed
-    if printed.relation not in _HOLDS:
-        raise ValueError(f"{bound.number.id} prints {printed.text!r} without one of {', '.join(_HOLDS)}")
+    if printed.relation not in _COMPARISONS:
+        raise ValueError(f"{bound.number.id} is printed as {printed.text!r}, without one of {', '.join(_COMPARISONS)}")
     upwards = printed.relation in "<≤"
-    holds = _HOLDS[printed.relation]
-    broken = [c for c in cells if not holds(c.values.lower if upwards else c.values.upper, printed.value)]
+    satisfies = _COMPARISONS[printed.relation]
+    broken = [c for c in cells if not satisfies(c.values.lower if upwards else c.values.upper, printed.value)]
     if broken:
         admissible = (
             Interval(max(cell.values.lower for cell in cells), math.inf)
             if upwards
             else Interval(-math.inf, min(cell.values.upper for cell in cells))
         )
-        yield Violation(bound.number, admissible, f"does not hold of {names(broken)}")
+        yield Violation(bound.number, admissible, f"not true for {names(broken)}")
 
 
-_HOLDS: Final[dict[str, Callable[[Any, Any], bool]]] = {
+_COMPARISONS: Final[dict[str, Callable[[Any, Any], bool]]] = {
     "<": operator.lt,
     "≤": operator.le,
     ">": operator.gt,
@@ -74,7 +76,7 @@ _HOLDS: Final[dict[str, Callable[[Any, Any], bool]]] = {
 }
 
 RULES: Final = (
-    Rule("same", "contradiction", "one value is printed so in every place", {"cells": "some"}, _same),
+    Rule("same", "contradiction", "one value has all the printed forms", {"cells": "some"}, _same),
     Rule(
         "span",
         "contradiction",
@@ -82,5 +84,5 @@ RULES: Final = (
         {"lowest?": "one", "highest?": "one", "cells": "some"},
         _span,
     ),
-    Rule("bound", "contradiction", "every cell holds the bound", {"bound": "one", "cells": "some"}, _bound),
+    Rule("bound", "contradiction", "every cell satisfies the bound", {"bound": "one", "cells": "some"}, _bound),
 )

@@ -1,15 +1,15 @@
-"""`published.csv`: the numbers that a paper prints, one a row.
+"""Reader of `published.csv`: the printed numbers of a publication, one per row.
 
 | column | meaning |
 |---|---|
 | `id` | stable and readable, such as `table3.cirrhosis.liver.bias` |
 | `place` | where it is printed: `Table 3`, `Abstract` |
-| `row`, `column` | which cell of that table, or what of the sentence |
-| `quantity` | a word of `QUANTITIES` |
+| `row`, `column` | the cell of that table, or the subject of the sentence |
+| `quantity` | a key of `QUANTITIES` |
 | `printed` | the text of this one number, as printed: `0.974`, `< 0.001` |
 | `unit` | `%`, `cm3`, `1`, … |
-| `n` | the sample size it rests on; empty where it is not stated |
-| `note` | what a reader must know |
+| `n` | the sample size; empty if it is not stated |
+| `note` | a remark, repeated with each finding |
 """
 
 from __future__ import annotations
@@ -54,13 +54,13 @@ QUANTITIES: Final[dict[str, Interval]] = {
     "bound": _ANY,
     "value": _ANY,
 }
-"""What a number can be, with the values it can take. `percent` is a share; `half_width` is 1.96 SD; `lowest`, `highest`
-and `bound` are what a sentence says of other numbers; `value` is anything else."""
+"""The quantities, with their possible values. `percent` is a part of a whole; `half_width` is 1.96 SD; `lowest`,
+`highest` and `bound` are statements in a sentence about other numbers; `value` is anything else."""
 
 
 @dataclass(frozen=True)
 class PublishedNumber:
-    """One printed number and where it stands."""
+    """One printed number and its place."""
 
     id: str
     place: str
@@ -73,27 +73,27 @@ class PublishedNumber:
     note: str
 
     def values(self, reading: Reading) -> Interval:
-        """The values it may have before rounding; a count is what it is."""
+        """Return the values that the number may have before rounding; a count is exact."""
         if self.quantity == "count" and not self.printed.relation and self.printed.is_whole:
             return Interval.of(self.printed.value)
-        said = self.printed.values(reading)
-        possible = said.common(QUANTITIES[self.quantity])
-        return said if possible.is_empty else possible
+        represented = self.printed.values(reading)
+        possible = represented.common(QUANTITIES[self.quantity])
+        return represented if possible.is_empty else possible
 
 
 @dataclass(frozen=True)
 class Published:
-    """The numbers of a file by id, in its order, and an issue LS-AUD-002 for each row that could not be read."""
+    """The numbers of a file by id, in its order, and an issue LS-AUD-002 for each row that is not valid."""
 
     numbers: Mapping[str, PublishedNumber]
     issues: tuple[Issue, ...] = ()
 
 
 def read_published(path: StrPath) -> Published:
-    """The numbers of a file.
+    """Read the numbers from a file.
 
     Raises:
-        InputError: LS-AUD-001, it is no such table.
+        InputError: LS-AUD-001, the file cannot be read, or has no rows or not all columns.
     """
     path = Path(path)
     try:
@@ -104,15 +104,15 @@ def read_published(path: StrPath) -> Published:
         raise InputError(Issue("LS-AUD-001", f"cannot be read: {error}", hint, file=path)) from error
     header = set(records[0]) if records else set()
     if missing := [name for name in COLUMNS if name not in header]:
-        message = f"no rows or no column {', '.join(missing)}"
-        raise InputError(Issue("LS-AUD-001", message, f"its columns are {','.join(COLUMNS)}", file=path))
+        message = f"has no rows, or no column {', '.join(missing)}"
+        raise InputError(Issue("LS-AUD-001", message, f"give the columns {','.join(COLUMNS)}", file=path))
     numbers: dict[str, PublishedNumber] = {}
     issues = []
     for line, record in enumerate(records, start=2):
         try:
             number = _number(record)
             if number.id in numbers:
-                raise ValueError(f"id {number.id!r} is there twice")
+                raise ValueError(f"id {number.id!r} is used twice")
         except ValueError as error:
             issues.append(Issue("LS-AUD-002", f"row {line}: {error}", "correct the row", file=path))
         else:
@@ -123,13 +123,13 @@ def read_published(path: StrPath) -> Published:
 def _number(record: Mapping[str, str | None]) -> PublishedNumber:
     fields = {name: (record[name] or "").strip() for name in COLUMNS}
     if "…" in record or None in record.values():
-        raise ValueError("more or fewer fields than columns")
+        raise ValueError("the number of fields differs from the number of columns")
     if not fields["id"]:
-        raise ValueError("no id")
+        raise ValueError("id is empty")
     if fields["quantity"] not in QUANTITIES:
-        raise ValueError(f"quantity {fields['quantity']!r} is none of {', '.join(QUANTITIES)}")
+        raise ValueError(f"quantity {fields['quantity']!r} is not one of {', '.join(QUANTITIES)}")
     n = fields.pop("n")
     printed = read_printed(fields.pop("printed"))
     if n and not (n.isascii() and n.isdigit() and 0 < len(n) < 10 and int(n) > 0):
-        raise ValueError(f"n is {n!r}, not a positive whole number")
+        raise ValueError(f"n is {n!r}, expected a positive whole number")
     return PublishedNumber(**fields, printed=printed, n=int(n) if n else None)

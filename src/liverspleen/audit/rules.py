@@ -1,4 +1,4 @@
-"""All rules by name. A rule is added by an entry in the `RULES` of its module."""
+"""All rules by name. To add a rule, add an entry to the `RULES` of its module."""
 
 from __future__ import annotations
 

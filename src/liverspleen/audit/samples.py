@@ -1,4 +1,4 @@
-"""One sample: its SD against its range, its mean against its range, and what whole numbers can make."""
+"""Rule for one sample: mean and SD must fit the range, and the step of the values."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from liverspleen.audit.rule import Relation, Rule, Sample, Violation, names, out
 def _sample(relation: Relation) -> Iterator[Violation]:
     sample, n = relation.sample, relation.sample.n
     if n < 2:
-        raise ValueError("a sample of one has no SD")
+        raise ValueError("the n is 1, and 1 value has no SD")
     within = Interval(*relation.settings["within"]) if "within" in relation.settings else None
     if within and within.is_empty:
-        raise ValueError("`within` has its ends the wrong way round")
+        raise ValueError("`within` has a lower end above its upper end")
     if within:
         for name in ("minimum", "maximum", "mean"):
             if name in sample.numbers:
-                yield from outside(sample.numbers[name], within, "the values that a case can have")
+                yield from outside(sample.numbers[name], within, "the possible values of a case")
     if "step" in relation.settings:
         yield from granularity_violations(sample, n, relation.settings["step"][0])
     yield from _order(sample)
@@ -32,7 +32,7 @@ def _sample(relation: Relation) -> Iterator[Violation]:
         return
     feasible = _means(sample, n, low, high)
     ends = [sample.numbers[name] for name in ("minimum", "maximum") if name in sample.numbers]
-    between = f"one of {n} cases has the minimum, one the maximum, the others lie between: {names(ends)}"
+    between = f"of {n} cases, one has the minimum, one the maximum, and the others are between: {names(ends)}"
     yield from outside(sample.centre, feasible, between)
     if sample.spread is not None and sample.sd is not None and mean.meets(feasible):
         variance = _variances(sample, n, mean.common(feasible), low, high)
@@ -47,14 +47,14 @@ def _order(sample: Sample) -> Iterator[Violation]:
 
 
 def _ends(sample: Sample, within: Interval | None) -> tuple[Bound, Bound]:
-    """The lowest and the highest value that a case may have."""
+    """Return the lowest and the highest possible value of a case."""
     low, high = sample.values("minimum"), sample.values("maximum")
     possible = within or Interval(-math.inf, math.inf)
     return (low.lower if low else possible.lower), (high.upper if high else possible.upper)
 
 
 def _means(sample: Sample, n: int, low: Bound, high: Bound) -> Interval:
-    """Means of `n` cases of which one has the minimum and one the maximum, where these are printed."""
+    """Return the possible means of `n` cases of which one has the printed minimum and one the printed maximum."""
     minimum, maximum = sample.values("minimum"), sample.values("maximum")
     least, most = low, high
     if maximum is not None and not math.isinf(low):
@@ -65,7 +65,7 @@ def _means(sample: Sample, n: int, low: Bound, high: Bound) -> Interval:
 
 
 def _variances(sample: Sample, n: int, mean: Interval, low: Bound, high: Bound) -> Interval:
-    """Variances (n - 1) of `n` cases with such a mean and range.
+    """Return the possible variances (n - 1) of `n` cases with such a mean and range.
 
     The largest is n/(n - 1) (mean - low)(high - mean): Bhatia and Davis, Am Math Mon 2000;107:353-357.
     """
@@ -80,7 +80,7 @@ def _variances(sample: Sample, n: int, mean: Interval, low: Bound, high: Bound) 
 
 
 def _least_distance(mean: Interval, end: Interval | None, *, downwards: bool) -> Bound | None:
-    """How far the mean is from the minimum, or the maximum, at least; None where that is not printed."""
+    """Return the least distance of the mean from the minimum or the maximum; None if that is not printed."""
     if end is None:
         return None
     distance = (mean - end) if downwards else (end - mean)
@@ -88,17 +88,18 @@ def _least_distance(mean: Interval, end: Interval | None, *, downwards: bool) ->
 
 
 def _least_squares(n: int, below: Bound | None, above: Bound | None) -> Bound:
-    """The least sum of squares around the mean if one case is `below` under it, or more, and one `above` over it.
+    """Return the least sum of squares if one case is at least `below` under the mean and one at least `above` over it.
 
-    With both it is the least of u² + v² + (u - v)²/(n - 2) over u ≥ below, v ≥ above, the others being alike; with one
-    u² n/(n - 1): Samuelson, J Am Stat Assoc 1968;63:1522-1525.
+    With both it is the minimum of u² + v² + (u - v)²/(n - 2) over u ≥ below, v ≥ above, with all other values equal;
+    with one of them it is u² n/(n - 1): Samuelson, J Am Stat Assoc 1968;63:1522-1525.
     """
     if below is None or above is None:
         one = next((distance for distance in (below, above) if distance is not None), Fraction(0))
         return one * one * n / (n - 1)
     if n == 2:
         return 2 * max(below, above) ** 2
-    # A convex function falls towards u = v/(n - 1) and v = u/(n - 1); at the least one of them is at its bound.
+    # The function is convex and decreases towards u = v/(n - 1) and v = u/(n - 1).
+    # At its minimum u or v is at its bound.
     first = (below, max(above, below / (n - 1)))
     second = (max(below, above / (n - 1)), above)
     return min(u * u + v * v + (u - v) ** 2 / (n - 2) for u, v in (first, second))

@@ -1,4 +1,4 @@
-"""Groups against their total: mean, SD, minimum and maximum of a union, which are exact identities."""
+"""Rule for groups and their total: mean, SD, minimum and maximum of a union are exact identities."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Final
 
 from liverspleen.audit.intervals import Interval, total
 from liverspleen.audit.rule import Relation, Rule, Sample, Violation, outside
+from liverspleen.errors import counted
 
 
 def _union(relation: Relation) -> Iterator[Violation]:
@@ -20,26 +21,26 @@ def _union(relation: Relation) -> Iterator[Violation]:
     if whole.centre is None:
         return
     if whole.n != n:
-        yield Violation(whole.centre.number, None, f"n is {whole.n}, but the groups have {n} together")
+        yield Violation(whole.centre.number, None, f"n is {whole.n}, but the n of the groups add up to {n}")
         return
     means = [group.mean for group in groups if group.mean is not None]
     if len(means) < len(groups):
-        raise ValueError("a group has no mean")
+        raise ValueError("the mean of a group is missing")
     pooled = total(mean.times(size) for mean, size in zip(means, sizes, strict=True)).times(Fraction(1, n))
-    yield from outside(whole.centre, pooled, f"mean of {len(groups)} groups, weighted by n")
+    yield from outside(whole.centre, pooled, f"mean of {counted(len(groups), 'group')}, weighted by n")
     sds = [group.sd for group in groups if group.sd is not None]
     if whole.spread is not None and len(sds) == len(groups) and n > 1:
         inner = total(sd.square.times(size - 1) for sd, size in zip(sds, sizes, strict=True))
         variance = (inner + _between(means, sizes)).times(Fraction(1, n - 1))
-        why = f"√(Σ (n - 1) SD² + Σ n (mean - total)²) / √(N - 1) of {len(groups)} groups"
+        why = f"√(Σ (n - 1) SD² + Σ n (mean - total)²) / √(N - 1) of {counted(len(groups), 'group')}"
         yield from outside(whole.spread, whole.printed_sd(variance.root), why)
 
 
 def _between(means: Sequence[Interval], sizes: Sequence[int]) -> Interval:
-    """Σ n (mean - m)² around the common mean m, over all means inside their intervals.
+    """Return bounds of Σ n (mean - m)² around the common mean m, over all means inside their intervals.
 
-    It is the least over c of Σ n (mean - c)². So the least of all is that of the squared distances of c from the
-    intervals, and any c, here the mean of the middles, gives an upper bound.
+    The sum is the minimum over c of Σ n (mean - c)². So its lower bound is the minimum over c of the squared distances
+    of c from the intervals. Any c gives an upper bound; here it is the mean of the middles.
     """
     n = sum(sizes)
     centre = sum((mean.middle * size for mean, size in zip(means, sizes, strict=True)), Fraction(0)) / n
@@ -50,16 +51,18 @@ def _between(means: Sequence[Interval], sizes: Sequence[int]) -> Interval:
 
 
 def _least_distances(ends: Sequence[Fraction], means: Sequence[Interval], sizes: Sequence[int]) -> Fraction:
-    """The least over c of Σ n (distance of c from the interval)², which is convex and quadratic between the ends."""
+    """Return the minimum over c of Σ n (distance of c from the interval)²: convex, and quadratic between the ends."""
     points = sorted(set(ends))
     found = [_distances(point, means, sizes) for point in points]
-    for left, right in pairwise(points):
-        middle = (left + right) / 2
-        away = [(mean, size) for mean, size in zip(means, sizes, strict=True) if not mean.lower <= middle <= mean.upper]
-        if away:
-            nearest = sum((Fraction(mean.nearest(middle)) * size for mean, size in away), Fraction(0))
-            best = nearest / sum(size for _, size in away)
-            found.append(_distances(min(max(best, left), right), means, sizes))
+    for low, high in pairwise(points):
+        middle = (low + high) / 2
+        apart = [
+            (mean, size) for mean, size in zip(means, sizes, strict=True) if not mean.lower <= middle <= mean.upper
+        ]
+        if apart:
+            nearest = sum((Fraction(mean.nearest(middle)) * size for mean, size in apart), Fraction(0))
+            best = nearest / sum(size for _, size in apart)
+            found.append(_distances(min(max(best, low), high), means, sizes))
     return min(found, default=Fraction(0))
 
 
@@ -71,12 +74,12 @@ def _distances(point: Fraction, means: Sequence[Interval], sizes: Sequence[int])
 
 
 def _extremes(whole: Sample, groups: Sequence[Sample]) -> Iterator[Violation]:
-    """The minimum of the total is the least of the minima, the maximum the largest of the maxima."""
+    """Check that the minimum of the total is the smallest minimum, and the maximum the largest maximum."""
     for name, pick in (("minimum", min), ("maximum", max)):
         inside = [found for group in groups if (found := group.values(name)) is not None]
         if name in whole.numbers and len(inside) == len(groups):
             end = Interval(pick(found.lower for found in inside), pick(found.upper for found in inside))
-            yield from outside(whole.numbers[name], end, f"{name} of {len(groups)} groups")
+            yield from outside(whole.numbers[name], end, f"{name} of {counted(len(groups), 'group')}")
 
 
 RULES: Final = (

@@ -1,7 +1,7 @@
-"""From label maps of any reader to the agreement statistics of volumetry, without torch.
+"""Measurements of label maps from any system, and agreement statistics of volumetry, without torch.
 
-Importing this package loads no torch, pandas, matplotlib, scipy.stats or statsmodels: the functions that use them
-import them.
+Importing this package does not load torch, pandas, matplotlib, scipy.stats or statsmodels: the functions that use
+them import them.
 """
 
 from __future__ import annotations

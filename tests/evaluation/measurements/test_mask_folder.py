@@ -44,21 +44,21 @@ def test_an_organ_without_a_mask_is_unknown_and_not_absent(tmp_path: Path) -> No
 
 
 def test_reference_masks_are_read_as_well(tmp_path: Path) -> None:
-    mask(tmp_path / "drawn" / "s1" / "liver.nii.gz", slice(1, 5))
+    mask(tmp_path / "labels" / "s1" / "liver.nii.gz", slice(1, 5))
     mask(tmp_path / "truth" / "s1.nii.gz", slice(1, 6))
-    measured = measure_folder(tmp_path / "drawn", reference=tmp_path / "truth", reader="ts", surface=None)
+    measured = measure_folder(tmp_path / "labels", reference=tmp_path / "truth", reader="ts", surface=None)
     (row,) = [row for row in measured.rows if row.reader == "ts"]
     assert row.dss == pytest.approx(2 * 4 / (4 + 5))
 
 
-def test_folders_without_a_mask_are_no_cases(tmp_path: Path) -> None:
+def test_folders_without_a_mask_are_not_cases(tmp_path: Path) -> None:
     mask(tmp_path / "s1.nii.gz", slice(1, 5))
     (tmp_path / "plans").mkdir()
     (tmp_path / "plans" / "plans.json").write_text("{}")
     assert {case for case, _ in volumes(tmp_path)} == {"s1"}
 
 
-def test_what_is_not_clear_is_rejected(tmp_path: Path) -> None:
+def test_ambiguous_masks_are_rejected(tmp_path: Path) -> None:
     folder = tmp_path / "s1"
     mask(folder / "liver.nii.gz", slice(1, 5))
 
@@ -70,7 +70,7 @@ def test_what_is_not_clear_is_rejected(tmp_path: Path) -> None:
     assert codes() == ["LS-LAB-007"]
     (tmp_path / "s1.nii.gz").unlink()
     mask(folder / "spleen.nii.gz", slice(4, 8))
-    assert codes() == ["LS-IMP-023"]  # a row is drawn as both
+    assert codes() == ["LS-IMP-023"]  # a row is in both masks
     mask(folder / "spleen.nii.gz", slice(6, 8), value=2)
     assert codes() == ["LS-IMP-027"]
     mask(folder / "segmentations" / "liver.nii.gz", slice(1, 5))

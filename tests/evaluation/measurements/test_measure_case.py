@@ -17,7 +17,7 @@ SHAPE = (10, 8, 6)  # native
 AFFINE = np.diag([-1.0, 1.0, 5.0, 1.0])
 
 
-def drawn(liver=4, spleen=2):
+def labels_of(liver=4, spleen=2):
     """A liver of `liver` x 10 voxels of 5 mm³ and a spleen of `spleen` x 2, inside the grid."""
     labels = np.zeros(SHAPE, np.uint8)
     labels[1 : 1 + liver, 1:6, 1:3] = Structure.LIVER
@@ -41,9 +41,9 @@ def study(tmp_path):
     rows = []
     for number in (1, 2, 3):
         case_id = f"C{number}"
-        save(tmp_path / f"{case_id}.nii.gz", np.where(drawn() > 0, 60, -1000).astype(np.int16))
-        save(tmp_path / "manual" / f"{case_id}.nii.gz", drawn())
-        save(tmp_path / "dla" / f"{case_id}.nii.gz", drawn(liver=3, spleen=2))
+        save(tmp_path / f"{case_id}.nii.gz", np.where(labels_of() > 0, 60, -1000).astype(np.int16))
+        save(tmp_path / "manual" / f"{case_id}.nii.gz", labels_of())
+        save(tmp_path / "dla" / f"{case_id}.nii.gz", labels_of(liver=3, spleen=2))
         rows.append(
             {
                 "case_id": case_id,
@@ -74,17 +74,17 @@ def rows_of(case_id):
 
 
 def test_cohort_cases_are_measured_against_their_labels(study):
-    told = []
-    measured = measure_folder(study / "dla", cohort=read_cohort(study / "cohort.csv"), on_case=told.append)
+    reported = []
+    measured = measure_folder(study / "dla", cohort=read_cohort(study / "cohort.csv"), on_case=reported.append)
     assert measured.issues == ()
     assert cells(measured.rows) == [*rows_of("C1"), *rows_of("C2"), *rows_of("C3")]
     first = measured.rows[0]
     assert (first.patient_id, first.dataset, first.condition, first.site) == ("P1", "test1", "fatty", "internal")
     assert first.volume_status == "implausible"  # 0.15 cm³
-    assert told == ["C1", "C2", "C3"]
+    assert reported == ["C1", "C2", "C3"]
 
 
-def test_datasets_choose_the_cases_expected_without_warning_of_the_others(study):
+def test_datasets_select_the_expected_cases_without_a_warning_about_others(study):
     measured = measure_folder(study / "dla", cohort=read_cohort(study / "cohort.csv"), datasets=["test2"])
     assert cells(measured.rows) == rows_of("C3")
     assert measured.issues == ()
@@ -104,7 +104,7 @@ def test_a_folder_alone_gives_volumes(study):
     assert {(row.reader, row.reference, row.dss) for row in measured.rows} == {("manual", "", None)}
 
 
-def test_references_in_a_folder_take_the_place_of_those_in_the_cohort(study):
+def test_references_in_a_folder_replace_those_of_the_cohort(study):
     shutil.copytree(study / "dla", study / "other")
     (study / "manual" / "C1.nii.gz").write_bytes(b"")  # not needed
     cohort = read_cohort(study / "cohort.csv")
@@ -129,7 +129,7 @@ def test_missing_ct_is_an_error_of_its_case(study):
     assert issues_of(study) == [("LS-IMG-001", "C1", "error")]
 
 
-def test_all_issues_of_a_case_come_together(study):
+def test_all_issues_of_a_case_are_reported_together(study):
     (study / "manual" / "C1.nii.gz").unlink()
     (study / "dla" / "C1.nii.gz").write_bytes(b"nothing")
     assert issues_of(study) == [("LS-IMG-001", "C1", "error"), ("LS-IMG-003", "C1", "error")]
@@ -137,7 +137,11 @@ def test_all_issues_of_a_case_come_together(study):
 
 @pytest.mark.parametrize(
     ("array", "shift", "code"),
-    [(drawn(), 2.5, "LS-GEO-004"), (drawn()[:, :, :5], 0, "LS-GEO-003"), (drawn() * np.uint8(3), 0, "LS-LAB-001")],
+    [
+        (labels_of(), 2.5, "LS-GEO-004"),
+        (labels_of()[:, :, :5], 0, "LS-GEO-003"),
+        (labels_of() * np.uint8(3), 0, "LS-LAB-001"),
+    ],
 )
 def test_prediction_off_the_grid_or_with_other_labels_is_an_error_of_its_case(study, array, shift, code):
     affine = AFFINE.copy()
@@ -150,7 +154,7 @@ def test_prediction_off_the_grid_or_with_other_labels_is_an_error_of_its_case(st
 
 
 def test_a_label_map_without_case_is_a_warning(study):
-    save(study / "dla" / "stray.nii", drawn())
+    save(study / "dla" / "stray.nii", labels_of())
     measured = measure_folder(study / "dla", cohort=read_cohort(study / "cohort.csv"))
     (issue,) = measured.issues
     assert (issue.code, issue.severity, issue.file) == ("LS-LAB-006", "warning", study / "dla" / "stray.nii")
@@ -158,7 +162,7 @@ def test_a_label_map_without_case_is_a_warning(study):
 
 
 def test_two_files_for_one_case_are_an_error(study):
-    save(study / "dla" / "C1.nii", drawn())
+    save(study / "dla" / "C1.nii", labels_of())
     assert issues_of(study) == [("LS-LAB-007", "C1", "error")]
 
 
@@ -168,7 +172,7 @@ def test_unfinished_and_other_files_are_not_label_maps(study):
     assert measure_folder(study / "dla", cohort=read_cohort(study / "cohort.csv")).issues == ()
 
 
-def test_a_folder_that_is_none_and_equal_readers_are_rejected(study):
+def test_a_missing_folder_and_equal_readers_are_rejected(study):
     with pytest.raises(InputError, match="LS-LAB-023"):
         measure_folder(study / "none")
     with pytest.raises(InputError, match="LS-LAB-008"):
@@ -176,13 +180,15 @@ def test_a_folder_that_is_none_and_equal_readers_are_rejected(study):
 
 
 def unlabelled_liver(study):
-    """The first case, its liver not labelled."""
+    """The first case, with an unlabelled liver."""
     cohort = read_cohort(study / "cohort.csv")
     return replace(cohort.cases[0], labelled_structures=(Structure.SPLEEN,))
 
 
 def test_the_reference_has_no_row_for_a_structure_it_does_not_cover(study):
-    rows = measure_case(unlabelled_liver(study), {"dla": label_map(drawn())}, reference=label_map(drawn(liver=0)))
+    rows = measure_case(
+        unlabelled_liver(study), {"dla": label_map(labels_of())}, reference=label_map(labels_of(liver=0))
+    )
     assert cells(rows) == [
         ("C1", "liver", "dla", 0.2, "", None),
         ("C1", "spleen", "dla", 0.02, "manual", 1.0),
@@ -190,32 +196,32 @@ def test_the_reference_has_no_row_for_a_structure_it_does_not_cover(study):
     ]
 
 
-def test_nobody_has_a_row_for_a_structure_that_is_unknown_and_not_drawn(study):
-    spleen_only = label_map(drawn(liver=0))
+def test_no_reader_has_a_row_for_an_unknown_structure_without_voxels(study):
+    spleen_only = label_map(labels_of(liver=0))
     rows = measure_case(unlabelled_liver(study), {"expert": spleen_only}, reference=spleen_only)
     assert {row.structure for row in rows} == {"spleen"}
 
 
 def test_undefined_scores_stay_empty_and_one_sided_ones_are_zero():
-    empty, full = label_map(drawn(spleen=0)), label_map(drawn())
+    empty, full = label_map(labels_of(spleen=0)), label_map(labels_of())
     both, one = (measure_case("A", {"dla": empty}, reference=r)[1] for r in (empty, full))
     assert (both.structure, both.dss, both.volume_cm3, both.volume_status) == ("spleen", None, 0.0, "absent")
     assert one.dss == 0.0
 
 
-def test_several_readers_have_rows_of_their_own():
-    maps = {"a": label_map(drawn()), "b": label_map(drawn(liver=2))}
-    rows = measure_case("A", maps, reference=label_map(drawn(liver=1)), reference_reader="c")
+def test_each_reader_has_its_own_rows():
+    maps = {"a": label_map(labels_of()), "b": label_map(labels_of(liver=2))}
+    rows = measure_case("A", maps, reference=label_map(labels_of(liver=1)), reference_reader="c")
     assert [(r.reader, r.dss) for r in rows if r.structure == "liver"] == [("a", 0.4), ("b", 2 / 3), ("c", None)]
 
 
 def test_readers_on_another_grid_are_rejected():
-    moved = LabelMap(label_map(drawn()).labels, Geometry(SHAPE, np.diag([-1.0, 1.0, 5.1, 1.0])))
+    moved = LabelMap(label_map(labels_of()).labels, Geometry(SHAPE, np.diag([-1.0, 1.0, 5.1, 1.0])))
     with pytest.raises(InputError, match="LS-GEO-004 case 'A'"):
-        measure_case("A", {"dla": moved}, reference=label_map(drawn()))
+        measure_case("A", {"dla": moved}, reference=label_map(labels_of()))
 
 
-def test_volumes_of_all_real_cases_are_those_on_record(shared, tmp_path):
+def test_volumes_of_all_real_cases_are_the_recorded_ones(shared, tmp_path):
     cohort = read_cohort(shared / "data" / "cohort.csv")
     for case in cohort.cases:
         shutil.copy(case.label, tmp_path / f"{case.case_id}.nii.gz")
@@ -233,7 +239,7 @@ def test_volumes_of_all_real_cases_are_those_on_record(shared, tmp_path):
     assert not [row for row in measured.rows if (row.case_id, row.structure) == ("msd_spleen_8", "liver")]
 
 
-def test_volumes_of_the_real_label_maps_without_ct_are_those_on_record(shared):
+def test_volumes_of_the_real_label_maps_without_ct_are_the_recorded_ones(shared):
     slab = read_label_map(shared / "data" / "dcmqi_ct3" / "label_liver_only.nii.gz")
     whole = read_label_map(shared / "data" / "labels_only" / "ts_s0327_label.nii.gz")
     (liver, _) = measure_case("slab", {"a": slab})
@@ -242,7 +248,7 @@ def test_volumes_of_the_real_label_maps_without_ct_are_those_on_record(shared):
     assert volumes == pytest.approx([1291.09, 194.98], abs=0.0051)
 
 
-def test_the_real_readers_agree_as_on_record(shared):
+def test_the_real_readers_have_the_recorded_agreement(shared):
     folder = shared / "data" / "ts_example"
     maps = {
         "v2": read_label_map(folder / "label.nii.gz"),
@@ -261,19 +267,20 @@ def test_the_real_readers_agree_as_on_record(shared):
 
 def test_overlap_and_surfaces_of_a_case_by_hand():
     # reference: 4 x 5 x 2 voxels of 1 x 1 x 5 mm, the reader's one column shorter along x
-    (liver, _, manual, _) = measure_case("A", {"dla": label_map(drawn(liver=3))}, reference=label_map(drawn()))
+    (liver, _, manual, _) = measure_case("A", {"dla": label_map(labels_of(liver=3))}, reference=label_map(labels_of()))
     assert (liver.voxels, liver.shared_voxels, manual.voxels) == (30, 30, 40)
     assert liver.iou == 30 / 40
     assert liver.volume_error_cm3 == pytest.approx(-10 * 0.005)
     assert liver.volume_error_pct == -25
-    # two slices thick: all voxels are border voxels. The reader's 30 lie on the reference, 10 of its 40 are 1 mm off.
+    # two slices thick: all voxels are border voxels. The 30 voxels of the reader have distance 0; of the 40 voxels of
+    # the reference, 10 are 1 mm away.
     assert liver.assd_mm == pytest.approx(10 / 70)
     assert liver.hd95_mm == 1.0
     assert (liver.nsd, liver.nsd_tolerance_mm, liver.surface) == (1.0, 3.0, "voxel")
 
 
-def test_surface_metrics_follow_their_setting_and_can_be_left_out():
-    maps, reference = {"dla": label_map(drawn(liver=3))}, label_map(drawn())
+def test_surface_metrics_follow_their_settings_and_can_be_omitted():
+    maps, reference = {"dla": label_map(labels_of(liver=3))}, label_map(labels_of())
     strict = measure_case("A", maps, reference=reference, surface=SurfaceMetrics("voxel", 0.5))[0]
     assert strict.nsd == pytest.approx(60 / 70)
     without = measure_case("A", maps, reference=reference, surface=None)[0]
@@ -282,7 +289,7 @@ def test_surface_metrics_follow_their_setting_and_can_be_left_out():
 
 
 def totalsegmentator_like(labels):
-    """Liver 5, spleen 1, and other organs that the paper knows nothing of."""
+    """Liver 5, spleen 1, and other organs, which are not measured."""
     other = np.zeros_like(labels)
     other[labels == Structure.LIVER], other[labels == Structure.SPLEEN] = 5, 1
     other[9, 7, 5], other[0, 0, 0] = 2, 117
@@ -296,8 +303,8 @@ def totalsegmentator_like(labels):
 def test_label_maps_of_other_systems_are_read_by_their_values(study, name, liver, spleen):
     for file in (study / "dla").iterdir():
         array = np.full(SHAPE, 9, np.uint8)
-        array[drawn(liver=3) == Structure.LIVER] = liver
-        array[drawn(liver=3) == Structure.SPLEEN] = spleen
+        array[labels_of(liver=3) == Structure.LIVER] = liver
+        array[labels_of(liver=3) == Structure.SPLEEN] = spleen
         save(file, array)
     cohort = read_cohort(study / "cohort.csv")
     measured = measure_folder(study / "dla", cohort=cohort, label_values=LABEL_VALUES[name])
@@ -305,18 +312,18 @@ def test_label_maps_of_other_systems_are_read_by_their_values(study, name, liver
     assert cells(measured.rows) == [*rows_of("C1"), *rows_of("C2"), *rows_of("C3")]
 
 
-def test_values_of_both_folders_are_translated_apart(study):
+def test_values_of_both_folders_are_translated_independently(study):
     for file in (study / "manual").iterdir():
-        save(file, totalsegmentator_like(drawn()))
+        save(file, totalsegmentator_like(labels_of()))
     measured = measure_folder(
         study / "dla", reference=study / "manual", reference_values={5: Structure.LIVER, 1: Structure.SPLEEN}
     )
     assert cells(measured.rows) == [*rows_of("C1"), *rows_of("C2"), *rows_of("C3")]
 
 
-def test_a_structure_that_a_label_map_cannot_show_is_unknown_in_it(study):
+def test_a_structure_that_a_label_map_does_not_cover_is_unknown_in_it(study):
     for file in (study / "dla").iterdir():
-        save(file, (drawn() == Structure.SPLEEN).astype(np.uint8))
+        save(file, (labels_of() == Structure.SPLEEN).astype(np.uint8))
     spleens = LABEL_VALUES["msd_spleen"]
     by_reader = measure_folder(study / "dla", cohort=read_cohort(study / "cohort.csv"), label_values=spleens)
     assert {row.structure for row in by_reader.rows if row.reader == "dla"} == {"spleen"}
@@ -326,13 +333,13 @@ def test_a_structure_that_a_label_map_cannot_show_is_unknown_in_it(study):
     assert {(row.reader, row.volume_cm3, row.reference, row.dss) for row in livers} == {("dla", 0.2, "", None)}
 
 
-def test_fractions_are_no_label_values_of_any_system(study):
-    save(study / "dla" / "C1.nii.gz", drawn() * np.float32(0.5))
+def test_fractions_are_rejected_as_label_values(study):
+    save(study / "dla" / "C1.nii.gz", labels_of() * np.float32(0.5))
     measured = measure_folder(study / "dla", reference=study / "manual", label_values=LABEL_VALUES["amos"])
     assert [(issue.code, issue.case_id) for issue in measured.issues] == [("LS-LAB-001", "C1")]
 
 
-def test_a_missing_prediction_scores_zero_and_is_listed_where_that_is_allowed(study):
+def test_a_missing_prediction_scores_zero_and_is_a_warning_if_allowed(study):
     (study / "dla" / "C1.nii.gz").unlink()
     measured = measure_folder(study / "dla", cohort=read_cohort(study / "cohort.csv"), allow_missing=True)
     assert [(f.code, f.case_id, f.severity) for f in measured.issues] == [("LS-LAB-005", "C1", "warning")]
@@ -344,7 +351,7 @@ def test_a_missing_prediction_scores_zero_and_is_listed_where_that_is_allowed(st
 
 
 def test_a_missing_prediction_of_an_empty_reference_is_undefined(study):
-    save(study / "manual" / "C1.nii.gz", drawn(spleen=0))
+    save(study / "manual" / "C1.nii.gz", labels_of(spleen=0))
     (study / "dla" / "C1.nii.gz").unlink()
     measured = measure_folder(study / "dla", reference=study / "manual", allow_missing=True)
     assert [(row.structure, row.dss) for row in measured.rows[:2]] == [("liver", 0.0), ("spleen", None)]
@@ -353,16 +360,16 @@ def test_a_missing_prediction_of_an_empty_reference_is_undefined(study):
 def test_several_processes_give_the_same_rows_in_the_same_order(study):
     (study / "dla" / "C2.nii.gz").write_bytes(b"nothing")
     cohort = read_cohort(study / "cohort.csv")
-    told = []
-    assert measure_folder(study / "dla", cohort=cohort, workers=2, on_case=told.append) == measure_folder(
+    reported = []
+    assert measure_folder(study / "dla", cohort=cohort, workers=2, on_case=reported.append) == measure_folder(
         study / "dla", cohort=cohort
     )
-    assert told == ["C1", "C2", "C3"]
+    assert reported == ["C1", "C2", "C3"]
 
 
 def test_the_wide_table_has_one_row_per_case(study):
     (study / "dla" / "C3.nii.gz").unlink()
-    save(study / "dla" / "C2.nii.gz", drawn(spleen=0))
+    save(study / "dla" / "C2.nii.gz", labels_of(spleen=0))
     cohort = read_cohort(study / "cohort.csv")
     rows = measure_folder(study / "dla", cohort=cohort, allow_missing=True, surface=None).rows
     write_volumes(study / "volumes.csv", rows)
@@ -375,9 +382,9 @@ def test_the_wide_table_has_one_row_per_case(study):
     assert found[1:] == [[0.2, 0.0, None, *manual], [None, None, None, *manual]]
 
 
-def test_a_missing_map_scores_only_what_its_system_can_show(study):
+def test_a_missing_map_has_scores_only_for_structures_of_its_system(study):
     for file in (study / "dla").iterdir():
-        save(file, (drawn() == Structure.LIVER).astype(np.uint8))
+        save(file, (labels_of() == Structure.LIVER).astype(np.uint8))
     (study / "dla" / "C2.nii.gz").unlink()
     cohort = read_cohort(study / "cohort.csv")
     measured = measure_folder(study / "dla", cohort=cohort, label_values=LABEL_VALUES["msd_liver"], allow_missing=True)
@@ -386,12 +393,12 @@ def test_a_missing_map_scores_only_what_its_system_can_show(study):
     ]
 
 
-def test_two_maps_on_either_side_of_their_ct_s_grid_cost_only_their_case(study):
-    # each within a tenth of a voxel of the CT, together further apart than that
+def test_two_maps_shifted_in_opposite_directions_are_an_error_of_their_case(study):
+    # each within a tenth of a voxel of the CT, but further from each other
     for folder, shift in (("dla", 0.08), ("manual", -0.08)):
         affine = AFFINE.copy()
         affine[0, 3] = shift
-        save(study / folder / "C1.nii.gz", drawn(), affine)
+        save(study / folder / "C1.nii.gz", labels_of(), affine)
     assert issues_of(study) == [("LS-GEO-004", "C1", "error")]
 
 
@@ -401,7 +408,7 @@ def test_an_empty_folder_is_rejected(tmp_path):
 
 
 def test_infinite_label_values_are_rejected(study):
-    broken = drawn().astype(np.float32)
+    broken = labels_of().astype(np.float32)
     broken[0, 0, 0] = np.inf
     save(study / "dla" / "C1.nii.gz", broken)
     measured = measure_folder(study / "dla", reference=study / "manual", label_values=LABEL_VALUES["amos"])

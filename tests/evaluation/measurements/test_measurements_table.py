@@ -1,4 +1,4 @@
-"""`measurements.csv` is read back as it was written, and every issue of a file is told at once."""
+"""`measurements.csv` is read back unchanged, and all issues of a file are reported together."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def test_text_that_looks_like_a_number_or_a_missing_value_stays_text(tmp_path: P
     assert table[["case_id", "reader"]].to_numpy().tolist() == [["007", "NA"], ["nan", "null"]]
 
 
-def test_all_issues_are_told_at_once_with_row_and_column(tmp_path: Path) -> None:
+def test_all_issues_are_reported_together_with_row_and_column(tmp_path: Path) -> None:
     path = tmp_path / "m.csv"
     text = (
         "case_id,structure,reader,volume_cm3,dss,reference,volume_status\nA1,liver,dla,-3,,,\nA2,kidney,dla,x,2,,odd\n"
@@ -101,7 +101,7 @@ def test_all_issues_are_told_at_once_with_row_and_column(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("volume", ["nan", "inf", "-1", "1_000", "1,5", "twelve"])
-def test_volumes_that_are_no_finite_number_from_zero_are_rejected(tmp_path: Path, volume: str) -> None:
+def test_negative_and_non_finite_volumes_are_rejected(tmp_path: Path, volume: str) -> None:
     assert codes(tmp_path / "m.csv", f'{MINIMAL}A1,liver,dla,"{volume}"\n') == ["LS-MEA-006"]
 
 
@@ -125,7 +125,7 @@ def test_volumes_that_are_no_finite_number_from_zero_are_rejected(tmp_path: Path
         ("case_id,structure,reader,volume_cm3,reference\nA1,liver,dla,1,m\nA1,liver,dla,2,k\n", "LS-MEA-012"),
     ],
 )
-def test_a_table_that_cannot_be_trusted_is_rejected(tmp_path: Path, text: str, code: str) -> None:
+def test_a_table_that_is_not_valid_is_rejected(tmp_path: Path, text: str, code: str) -> None:
     assert codes(tmp_path / "m.csv", text) == [code]
 
 

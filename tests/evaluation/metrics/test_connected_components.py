@@ -16,7 +16,7 @@ def label_map(labels, spacing=(1.0, 1.0, 1.0)):
 
 
 def noise(shape, fraction, seed=0):
-    """Labels at random: structures of every shape, at all faces of the grid."""
+    """Random labels: structures of any shape, at all faces of the grid."""
     return np.random.default_rng(seed).choice(3, shape, p=[1 - 2 * fraction, fraction, fraction]).astype(np.uint8)
 
 
@@ -41,7 +41,7 @@ def test_parts_of_noise_are_those_of_scipy(shape, fraction):
         np.testing.assert_allclose([part.centre for part in found], centres, rtol=0, atol=1e-9)
 
 
-def test_parts_do_not_depend_on_how_the_labels_lie_in_memory():
+def test_parts_do_not_depend_on_the_memory_order():
     labels = noise((8, 20, 25), 0.1)
     expected = parts(label_map(labels), Structure.LIVER)
     for other in (np.asfortranarray(labels), labels[::-1, ::-1].copy()[::-1, ::-1], np.repeat(labels, 2, 0)[::2]):
@@ -49,7 +49,7 @@ def test_parts_do_not_depend_on_how_the_labels_lie_in_memory():
 
 
 def test_runs_that_meet_at_the_border_of_the_box_are_not_one():
-    """The last column of a row and the first of the next one but one are neighbours in memory only."""
+    """The last column of a row and the first column of a later row are neighbours in memory only."""
     labels = np.zeros((1, 5, 6), np.uint8)
     labels[0, 0, 3:] = labels[0, 2, :2] = labels[0, 4, 5] = Structure.LIVER
     assert [part.voxels for part in parts(label_map(labels), Structure.LIVER)] == [3, 2, 1]
@@ -65,7 +65,7 @@ def test_volume_of_a_part_is_that_of_the_determinant():
     assert part.centre == (1.5, 1.5, 1.5)
 
 
-def test_nothing_has_no_parts_and_stays_what_it_is():
+def test_an_empty_label_map_has_no_parts_and_does_not_change():
     empty = label_map(np.zeros((3, 4, 5), np.uint8))
     assert parts(empty, Structure.LIVER) == ()
     assert main_parts(empty, Structure.LIVER) == (empty, Dropped())
@@ -91,20 +91,20 @@ def plates(*widths, columns=220):
         ((60, 50, 2), 1.0, 2),
     ],
 )
-def test_a_part_stays_by_its_share_or_by_its_volume(widths, voxel_mm, kept):
-    drawn = label_map(plates(*widths), (voxel_mm,) * 3)
-    cleared, dropped = main_parts(drawn, Structure.LIVER)
+def test_a_part_is_kept_by_its_fraction_or_by_its_volume(widths, voxel_mm, kept):
+    given = label_map(plates(*widths), (voxel_mm,) * 3)
+    cleared, dropped = main_parts(given, Structure.LIVER)
     assert len(parts(cleared, Structure.LIVER)) == kept
     lost = 10 * sum(widths[kept:])
     assert dropped.parts == len(widths) - kept
     assert dropped.volume_cm3 == pytest.approx(lost * voxel_mm**3 / 1000)
     assert cleared.count(Structure.LIVER) == 10 * sum(widths) - lost
     if not lost:
-        assert cleared is drawn
+        assert cleared is given
 
 
 @pytest.mark.parametrize("fraction", [0.05, 0.1])
-def test_cleared_labels_are_those_that_scipy_leaves(fraction):
+def test_remaining_labels_are_those_of_scipy(fraction):
     labels = noise((12, 30, 40), fraction)
     labels[3:9, 5:20, 5:20] = Structure.LIVER
     before = labels.copy()
@@ -114,5 +114,5 @@ def test_cleared_labels_are_those_that_scipy_leaves(fraction):
     expected = np.where((labels == Structure.LIVER) & ~np.isin(numbered, keep), 0, labels)
     cleared, _ = main_parts(label_map(labels), Structure.LIVER)
     np.testing.assert_array_equal(cleared.labels, expected)
-    np.testing.assert_array_equal(labels, before)  # what was given is not changed
+    np.testing.assert_array_equal(labels, before)  # the input is not changed
     assert (expected != labels).any()

@@ -75,7 +75,7 @@ def test_iou_and_voxels_of_each_side_by_hand():
 
 
 @given(label_pairs(), st.sampled_from([np.uint8, np.int16, np.int64, np.float32]))
-def test_the_type_and_memory_order_of_the_labels_do_not_matter(pair, dtype):
+def test_the_type_and_memory_order_of_the_labels_have_no_effect(pair, dtype):
     first, second = pair
     plain = overlaps(first, second)
     assert overlaps(first.astype(dtype), np.asfortranarray(second)) == plain
@@ -87,19 +87,19 @@ def test_one_flipped_view_is_compared_voxel_by_voxel():
     labels = np.zeros((2, 3, 4), np.uint8)
     labels[0, 0, :2] = Structure.SPLEEN
     assert overlaps(labels[:, :, ::-1], labels)[Structure.SPLEEN] == Overlap(tp=0, fp=2, fn=2)
-    stored = np.ascontiguousarray(labels[:, :, ::-1])[:, :, ::-1]  # the same voxels, the other way in memory
+    stored = np.ascontiguousarray(labels[:, :, ::-1])[:, :, ::-1]  # the same voxels in another memory order
     assert overlaps(stored, labels)[Structure.SPLEEN] == Overlap(tp=2, fp=0, fn=0)
 
 
 @given(label_pairs())
-def test_blocks_do_not_show(pair):
+def test_the_block_size_does_not_change_the_result(pair):
     whole = overlaps(*pair)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "BLOCK", 7)
         assert overlaps(*pair) == whole
 
 
-def test_arrays_without_a_voxel_overlap_nowhere():
+def test_the_score_of_arrays_without_a_voxel_is_undefined():
     assert overlaps(np.zeros((0, 4), np.uint8), np.zeros((0, 4), np.uint8))[Structure.LIVER].dss is None
 
 
@@ -137,6 +137,6 @@ def test_score_of_one_empty_mask_is_zero_and_of_two_undefined():
         (np.arange(9), np.zeros(9), "the values 2, 3, 4, …"),
     ],
 )
-def test_what_is_no_mask_has_no_score(test, reference, message):
+def test_a_score_of_arrays_that_are_not_masks_is_rejected(test, reference, message):
     with pytest.raises(ValueError, match=message):
         dss(test, reference)

@@ -18,7 +18,7 @@ SHEARED_MM = np.array([[4.0, 0.9, -0.4], [0.1, 0.8, 0.3], [-0.2, 0.1, 0.7]])
 
 
 def affine_of(axes_mm):
-    """Row n of the axes, the step along array axis n, is column n of the affine; its origin is anywhere."""
+    """Row n of the axes, the step along array axis n, is column n of the affine; with an arbitrary origin."""
     affine = np.eye(4)
     affine[:3, :3], affine[:3, 3] = np.transpose(axes_mm), (-120.0, 35.0, 8.0)
     return affine
@@ -65,7 +65,7 @@ def by_all_pairs(test, reference, axes_mm, tolerance_mm):
 
 @pytest.mark.parametrize("axis", [0, 1, 2])
 def test_distances_of_a_plate_moved_across_itself(axis):
-    # a plate of one layer: every voxel is border, and the nearest of the other plate lies k steps along the normal
+    # a plate of one layer: every voxel is border, and the nearest of the other plate is k steps along the normal
     test, reference = np.zeros((2, 12, 12, 12), bool)
     test[(slice(None),) * axis + (2,)] = True
     reference[(slice(None),) * axis + (5,)] = True
@@ -80,8 +80,8 @@ def test_borders_of_a_box_moved_by_two_columns():
     test = box_mask((10, 10, 14), (2, 6), (2, 6), (2, 10))
     reference = box_mask((10, 10, 14), (2, 6), (2, 6), (4, 12))
     found = surface_distances(test, reference, np.diag([3.0, 1.0, 0.5, 1.0]), tolerance_mm=0.5)
-    # not shared of the test: its first layer, 16 at two columns (1 mm); of the second the 12 around, at one column;
-    # of the last the 4 in the middle, which lie inside the reference, a row (1 mm) from its border
+    # border voxels of the test that the reference does not have: 16 of the first layer at two columns (1 mm), 12 around
+    # the second at one column, and the 4 in the middle of the last, inside the reference, a row (1 mm) from its border
     assert found.n_test == found.n_reference == 104
     assert found.hd95_mm == 1.0
     assert found.assd_mm == pytest.approx((16 * 1.0 + 12 * 0.5 + 4 * 1.0) / 104)
@@ -144,7 +144,7 @@ def test_distances_on_a_sheared_grid_are_those_of_all_pairs(seed):
 
 
 def test_exactly_the_tolerance_counts_as_within():
-    # 3 columns of 0.7 mm: 2.0999999999999996 in floating point where coordinates are subtracted
+    # 3 columns of 0.7 mm: 2.0999999999999996 in floating point if coordinates are subtracted
     test, reference = box_mask((1, 1, 9), (0, 1), (0, 1), (4, 5)), box_mask((1, 1, 9), (0, 1), (0, 1), (7, 8))
     assert surface_distances(test, reference, np.diag([5.0, 0.7, 0.7, 1.0]), tolerance_mm=2.1).nsd == 1.0
 
@@ -154,10 +154,10 @@ def test_a_label_map_is_measured_as_its_array_in_the_order_of_the_file():
     affine = np.array([[0.8, 0, 0, 5], [0, 0.8, 1.0, 6], [0, 0, 5.0, 7], [0, 0, 0, 1]])
     test, reference = box_mask((6, 7, 8), (1, 4), (2, 6), (1, 5)), box_mask((6, 7, 8), (2, 5), (2, 5), (3, 7))
     grid = Geometry((6, 7, 8), affine)
-    drawn = [LabelMap(np.ascontiguousarray(grid.to_canonical(m.astype(np.uint8))), grid) for m in (test, reference)]
+    maps = [LabelMap(np.ascontiguousarray(grid.to_canonical(m.astype(np.uint8))), grid) for m in (test, reference)]
     found = surface_distances(test, reference, affine, tolerance_mm=1.0)
     assert numbers(found) == pytest.approx(by_all_pairs(test, reference, affine[:3, :3].T, 1.0), rel=1e-9)
-    organ = organ_surface_distances(*drawn, tolerance_mm=1.0)[Structure.LIVER]
+    organ = organ_surface_distances(*maps, tolerance_mm=1.0)[Structure.LIVER]
     assert numbers(organ) == pytest.approx(numbers(found), rel=1e-12)
 
 
@@ -175,7 +175,7 @@ SLICE = box_mask(SHAPE, (2, 3), (0, 6), (0, 7))
 def test_two_empty_masks_have_no_distances(definition):
     found = surface_distances(EMPTY, EMPTY, SPACING, tolerance_mm=1.0, definition=definition)
     assert numbers(found) == (None, None, None)
-    assert found.reason == "both are empty"
+    assert found.reason == "both masks are empty"
 
 
 @pytest.mark.parametrize("definition", DEFINITIONS)
@@ -184,8 +184,8 @@ def test_one_empty_mask_scores_zero_without_distances(mask, definition):
     alone = surface_distances(mask, EMPTY, SPACING, tolerance_mm=1.0, definition=definition)
     missed = surface_distances(EMPTY, mask, SPACING, tolerance_mm=1.0, definition=definition)
     assert numbers(alone) == numbers(missed) == (None, None, 0.0)
-    assert "reference is empty" in alone.reason
-    assert "test is empty" in missed.reason
+    assert "reference mask is empty" in alone.reason
+    assert "test mask is empty" in missed.reason
     assert (alone.n_test, alone.n_reference) == (missed.n_reference, missed.n_test)
 
 
@@ -214,7 +214,7 @@ def test_two_single_voxels_far_apart_are_at_their_distance():
 
 @pytest.mark.parametrize("definition", DEFINITIONS)
 @given(pair=mask_pairs())
-def test_swapping_the_masks_changes_nothing_but_the_sides(pair, definition):
+def test_swapping_the_masks_only_swaps_the_sides(pair, definition):
     test, reference = pair
     there = surface_distances(test, reference, SHEARED, tolerance_mm=1.0, definition=definition)
     back = surface_distances(reference, test, SHEARED, tolerance_mm=1.0, definition=definition)
@@ -230,7 +230,7 @@ def test_the_image_around_the_masks_does_not_matter(pair):
 
 
 @pytest.mark.parametrize("definition", DEFINITIONS)
-def test_blocks_and_chunks_do_not_show(monkeypatch, definition):
+def test_blocks_and_chunks_do_not_change_the_result(monkeypatch, definition):
     rng = np.random.default_rng(3)
     test, reference = rng.random((2, 9, 15, 15)) < 0.01  # sparse: many are beyond the neighbourhood
     whole = surface_distances(test, reference, SPACING, tolerance_mm=1.0, definition=definition)
@@ -241,7 +241,7 @@ def test_blocks_and_chunks_do_not_show(monkeypatch, definition):
 
 
 @pytest.mark.parametrize("axes_mm", [np.eye(3), SPACING_MM, SHEARED_MM, np.diag([100.0, 0.1, 0.1])])
-def test_the_neighbourhood_leaves_no_shorter_offset_out(axes_mm):
+def test_the_neighbourhood_contains_every_shorter_offset(axes_mm):
     near = neighbourhood(axes_mm)
     assert (np.diff(near.lengths_mm) >= 0).all()
     around = np.stack(np.meshgrid(*[np.arange(-25, 26)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
@@ -269,11 +269,11 @@ def test_common_box_of_nothing_is_empty():
 
 def test_organs_of_label_maps_are_measured_on_the_grid_of_the_reference():
     geometry = Geometry((9, 8, 6), np.diag([-0.7, -0.8, 5.0, 1.0]))
-    drawn, reference = np.zeros((2, 6, 8, 9), np.uint8)
-    drawn[1:4, 2:6, 1:4], reference[1:4, 2:6, 2:5] = Structure.LIVER, Structure.LIVER
+    test, reference = np.zeros((2, 6, 8, 9), np.uint8)
+    test[1:4, 2:6, 1:4], reference[1:4, 2:6, 2:5] = Structure.LIVER, Structure.LIVER
     reference[2, 2, 7] = Structure.SPLEEN
-    found = organ_surface_distances(LabelMap(drawn, geometry), LabelMap(reference, geometry), tolerance_mm=0.7)
-    alone = surface_distances(drawn == 1, reference == 1, SPACING, tolerance_mm=0.7)
+    found = organ_surface_distances(LabelMap(test, geometry), LabelMap(reference, geometry), tolerance_mm=0.7)
+    alone = surface_distances(test == 1, reference == 1, SPACING, tolerance_mm=0.7)
     assert found[Structure.LIVER] == alone
     assert found[Structure.SPLEEN].nsd == 0.0
 

@@ -1,4 +1,4 @@
-"""Surface distances held against two other implementations and the definitions written out, on random masks."""
+"""Surface distances compared with two other implementations and with the plain definitions, on random masks."""
 
 import warnings
 
@@ -8,7 +8,7 @@ from scipy import ndimage
 
 from liverspleen.evaluation.metrics.surface import surface_distances
 
-# Far from every distance that these grids have: a peer that rounds otherwise must not fall on the other side.
+# Far from every distance in these grids, so that different rounding of a peer changes no decision.
 TOLERANCE_MM = 1.2345
 SEEDS = range(210)
 
@@ -77,7 +77,7 @@ def test_voxel_definition_agrees_with_monai(monai_metrics, test, reference, spac
     pair = [torch.from_numpy(mask)[None, None] for mask in (test, reference)]
     given = {"include_background": True, "spacing": spacing_mm}
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the peer's own
+        warnings.simplefilter("ignore")  # warnings of the peer
         hd95 = monai_metrics.compute_hausdorff_distance(*pair, percentile=95, **given).item()
         assd = monai_metrics.compute_average_surface_distance(*pair, symmetric=True, **given).item()
         nsd = monai_metrics.compute_surface_dice(*pair, class_thresholds=[TOLERANCE_MM], **given).item()
@@ -104,7 +104,7 @@ def test_voxel_definition_agrees_with_all_pairs(test, reference, spacing_mm):
 @pytest.mark.parametrize(("test", "reference", "spacing_mm"), CASES)
 def test_area_definition_agrees_with_surface_distance(deepmind, test, reference, spacing_mm):
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the peer's own
+        warnings.simplefilter("ignore")  # warnings of the peer
         theirs = deepmind.compute_surface_distances(reference, test, spacing_mm)
         hd95 = deepmind.compute_robust_hausdorff(theirs, 95)
         means = deepmind.compute_average_surface_distance(theirs)
@@ -119,14 +119,14 @@ def test_area_definition_agrees_with_surface_distance(deepmind, test, reference,
     assert found.nsd == pytest.approx(nsd, rel=1e-9)
 
 
-def test_scores_of_empty_masks_where_the_peers_differ(monai_metrics):
+def test_scores_of_empty_masks_differ_from_the_peers(monai_metrics):
     """MONAI gives NaN or infinity with one empty mask; here distances are undefined. The NSD of 0 is the same."""
     import torch
 
     mask, empty = np.ones((1, 1, 2, 3, 4), bool), np.zeros((1, 1, 2, 3, 4), bool)
     pair = [torch.from_numpy(mask), torch.from_numpy(empty)]
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the peer's own
+        warnings.simplefilter("ignore")  # warnings of the peer
         hd95 = monai_metrics.compute_hausdorff_distance(*pair, percentile=95, include_background=True).item()
         nsd = monai_metrics.compute_surface_dice(*pair, class_thresholds=[1.0], include_background=True).item()
     found = surface_distances(mask[0, 0], empty[0, 0], np.eye(4), tolerance_mm=1.0)

@@ -118,7 +118,7 @@ def test_an_organ_at_any_outer_face_is_truncated_there_and_its_neighbour_is_not(
 def test_a_liver_at_the_patients_right_end_is_truncated_at_the_right():
     drawn = coarse((Structure.LIVER, np.s_[2:8, 2:8, :5]), SPLEEN)
     assert truncated_faces(drawn, Structure.LIVER) == ("right",)
-    # the same patient, columns stored from left to right: the geometry knows
+    # the same patient with columns stored from left to right
     labels = np.ascontiguousarray(drawn.labels[:, :, ::-1].transpose(2, 1, 0))
     geometry = Geometry(labels.shape, np.diag([20.0, -20.0, 20.0, 1.0]))
     turned = LabelMap(np.ascontiguousarray(geometry.to_canonical(labels)), geometry)
@@ -140,7 +140,11 @@ def test_an_organ_in_an_image_of_one_slice_is_truncated_and_never_too_small():
         (LIVER[1], np.s_[3:4, 6:7, 13:15], ("ok", "ok")),  # 2: 16 cm³
         (LIVER[1], np.s_[3:4, 6:7, 13:14], ("ok", "implausible")),  # 1: 8 cm³
         (np.s_[1:9, 1:11, 1:14], np.s_[3:6, 6:9, 15:18], ("implausible", "ok")),  # 1040: 8320 cm³
-        (np.s_[0:10, 1:11, 1:14], np.s_[3:6, 6:9, 15:18], ("truncated;implausible", "ok")),  # too large all the same
+        (
+            np.s_[0:10, 1:11, 1:14],
+            np.s_[3:6, 6:9, 15:18],
+            ("truncated;implausible", "ok"),
+        ),  # too large although truncated
         (np.s_[2:8, 2:8, 1:3], np.s_[1:9, 1:11, 10:18], ("ok", "implausible")),  # 72: 576; 640: 5120 cm³
     ],
 )
@@ -148,32 +152,32 @@ def test_volumes_beyond_the_range_of_adults_are_implausible(liver, spleen, expec
     assert statuses((Structure.LIVER, liver), (Structure.SPLEEN, spleen)) == expected
 
 
-def test_two_parts_have_a_status_and_a_crumb_has_none():
-    # 18 of 180 voxels are 10 %; the crumb is 1 of 180 voxels, 8 cm³
+def test_two_parts_have_a_status_and_a_small_part_has_none():
+    # 18 of 180 voxels are 10 %; the small part is 1 of 180 voxels, 8 cm³
     assert statuses(LIVER, SPLEEN, (Structure.LIVER, np.s_[4:6, 2:5, 9:12])) == ("multi_part", "ok")
     assert statuses(LIVER, SPLEEN, (Structure.LIVER, np.s_[1, 10, 2])) == ("ok", "ok")
     # corners touch: one part
     assert statuses(LIVER, SPLEEN, (Structure.LIVER, np.s_[8, 8, 7:9])) == ("ok", "ok")
 
 
-def test_crumbs_that_matter_only_together_are_parts():
-    crumbs = [(Structure.LIVER, np.s_[1, 10, column]) for column in (2, 4)]  # 8 cm³ each
-    assert statuses(LIVER, SPLEEN, *crumbs) == ("multi_part", "ok")
+def test_small_parts_that_are_large_together_are_parts():
+    small = [(Structure.LIVER, np.s_[1, 10, column]) for column in (2, 4)]  # 8 cm³ each
+    assert statuses(LIVER, SPLEEN, *small) == ("multi_part", "ok")
 
 
 def test_a_liver_on_the_left_of_the_spleen_is_implausible_for_both():
     assert statuses((Structure.LIVER, SPLEEN[1]), (Structure.SPLEEN, LIVER[1])) == ("implausible", "implausible")
-    # the picture of a mirrored patient
+    # the image of a mirrored patient
     drawn = coarse(LIVER, SPLEEN)
     flipped = LabelMap(np.ascontiguousarray(drawn.labels[:, :, ::-1]), drawn.geometry)
     assert set(volume_statuses(flipped).values()) == {"implausible"}
 
 
-def test_a_crumb_called_spleen_says_nothing_about_sides():
+def test_a_small_part_labelled_spleen_gives_no_sides():
     assert statuses(LIVER, (Structure.SPLEEN, np.s_[1, 10, 1])) == ("ok", "implausible")  # 8 cm³
 
 
-def test_sides_are_judged_in_the_patient_and_not_along_the_columns():
+def test_sides_are_those_of_the_patient_and_not_of_the_columns():
     """Turned by 40 degrees about the body's axis, the spleen is behind and left of the liver."""
     affine = np.diag([-20.0, -20.0, 20.0, 1.0])
     affine[:3, :3] = Rotation.from_euler("z", 40, degrees=True).as_matrix() @ affine[:3, :3]
@@ -188,7 +192,7 @@ def test_a_structure_that_the_label_map_does_not_cover_has_no_status():
 
 
 def test_statuses_of_the_real_label_maps_are_those_of_their_notes(shared):
-    """As numpy finds them on the files' own axes: cut above; a slab; whole organs; no liver labelled."""
+    """Statuses found with numpy on the axes of the files: cut above; a slab; whole organs; no liver labelled."""
     expected = {
         "ts_example/label.nii.gz": ("truncated", "truncated", ("superior",)),
         "ts_dicom20/label.nii.gz": ("truncated", "truncated", ("inferior", "superior")),

@@ -73,7 +73,7 @@ def test_table_2_describes_dss_by_condition(tmp_path: Path) -> None:
     assert (healthy.text, healthy.n, healthy.rows) == ("0.970 ± 0.014 (0.960–0.980)", 2, ("A", "C"))
     alone = cell(report, "table2", "budd_chiari", "liver")
     assert (alone.text, alone.n, alone.values["sd"]) == ("0.900 ± – (0.900–0.900)", 1, None)
-    assert alone.reason == "one value has no SD"
+    assert alone.reason == "only 1 value: the SD is undefined"
     assert cell(report, "table2", "total", "liver").rows == ("A", "B", "C", "D")
 
 

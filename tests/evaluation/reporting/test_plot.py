@@ -58,6 +58,6 @@ def test_undefined_values_are_not_plotted_and_dropped_pairs_are_counted() -> Non
     same = plot_bland_altman(bland_altman([105.0, 205.0, 305.0], [100.0, 200.0, 300.0]))
     assert heights(same) == [0, 5]
     none = plot_bland_altman(bland_altman([np.nan], [100.0]))
-    assert (none.get_title(), [text.get_text() for text in none.texts]) == ("n = 0 (1 dropped)", ["no complete pair"])
+    assert (none.get_title(), [text.get_text() for text in none.texts]) == ("n = 0 (1 dropped)", ["no complete pairs"])
     assert not none.collections
     assert not none.lines

@@ -261,7 +261,7 @@ def test_the_page_has_no_marks_of_text_direction(tmp_path: Path) -> None:
 def test_the_page_gives_the_reason_of_undefined_numbers(tmp_path: Path) -> None:
     write_measurements(tmp_path / "m.csv", measured("A0", volume=1010.0))
     write_report(read_measurements(tmp_path / "m.csv"), tmp_path / "out")
-    assert "one pair has no SD, limits or t" in page_of(tmp_path / "out")[0]
+    assert "only 1 pair: SD, limits and t are undefined" in page_of(tmp_path / "out")[0]
 
 
 def agreement_of(differences: list[float], conditions: list[str]) -> Agreement:

@@ -1,4 +1,4 @@
-"""How often a sweep names a winner where there is none, and finds one where there is; the figures of docs/sweeps.md.
+"""Rates of false and true winners of a sweep by simulation: the numbers of docs/sweeps.md.
 
 Run from the root of the repository: python tests/evaluation/statistics/choice_simulation.py
 """
@@ -30,7 +30,7 @@ class Sweep:
     SDs are in units of `case_sd` = 1: `seed_sd` of a training, `residual_sd` of case by seed, `own_sd` of case by
     configuration (each configuration is better in some cases, with the same mean over all). Every second configuration
     has `unequal` times the `seed_sd`. `skewed`: the scores are DSS, 1 - a lognormal loss of mean `LOSS` whose logarithm
-    has 0.6 times these SDs, so that all configurations have the same mean. `gaps` are true means, worse ones negative.
+    has 0.6 times these SDs, so that all configurations have the same mean. `gaps` are true means, negative if worse.
     """
 
     leaders: int = 2
@@ -45,7 +45,7 @@ class Sweep:
     gaps: tuple[float, ...] = ()
 
     def study(self, rng: np.random.Generator) -> Study:
-        """One sweep, searched and confirmed; with gaps all configurations are leaders and there is no search."""
+        """Simulate search and confirmation of a sweep; with gaps all configurations are leaders, without a search."""
         count = len(self.gaps) or self.trials
         case = rng.standard_normal(self.cases)
         own = self.own_sd * rng.standard_normal((count, self.cases))
@@ -61,9 +61,9 @@ class Sweep:
             variances = 1 + self.own_sd**2 + seed_sds[chosen] ** 2 + self.residual_sd**2
             return 1 - LOSS * np.exp(-0.6 * latent - 0.18 * variances[:, None, None])
 
-        everyone = np.arange(count)
-        search = scores(everyone, 1).mean(axis=(1, 2))
-        chosen = everyone if self.gaps else np.argsort(-search)[: self.leaders]
+        configurations = np.arange(count)
+        search = scores(configurations, 1).mean(axis=(1, 2))
+        chosen = configurations if self.gaps else np.argsort(-search)[: self.leaders]
         return Study(search[chosen], scores(chosen, self.seeds), true[chosen])
 
 
@@ -83,7 +83,7 @@ def ours(first: np.ndarray, second: np.ndarray) -> bool:
 
 
 def satterthwaite(first: np.ndarray, second: np.ndarray) -> bool:
-    """The same variances added up (the residual counted twice), with Satterthwaite's degrees of freedom."""
+    """The sum of the same variances (with the residual twice), with Satterthwaite's degrees of freedom."""
     by_case = first.mean(axis=0) - second.mean(axis=0)
     parts = [(by_case.var(ddof=1) / by_case.size, by_case.size - 1)]
     parts += [(t.mean(axis=1).var(ddof=1) / len(t), len(t) - 1) for t in (first, second)]
@@ -99,13 +99,13 @@ def winner(tables: np.ndarray, rule: Rule = ours) -> int | None:
 
 
 def winner_rate(sweep: Sweep, studies: int = MANY, *, rule: Rule = ours, seed: int = SEED) -> float:
-    """Share of sweeps with a winner."""
+    """Fraction of sweeps with a winner."""
     rng = np.random.default_rng(seed)
     return sum(winner(sweep.study(rng).tables, rule) is not None for _ in range(studies)) / studies
 
 
 def false_winner_rate(sweep: Sweep, studies: int = MANY, *, rule: Rule = ours) -> float:
-    """Share of sweeps with a winner that is not better than all others in truth."""
+    """Fraction of sweeps with a winner that is not truly better than all others."""
     rng = np.random.default_rng(SEED)
     wrong = 0
     for _ in range(studies):
@@ -116,7 +116,7 @@ def false_winner_rate(sweep: Sweep, studies: int = MANY, *, rule: Rule = ours) -
 
 
 def second_look_rate(sweep: Sweep, studies: int = MANY) -> float:
-    """Share of sweeps with a winner at once, or after the seeds were doubled because there was none."""
+    """Fraction of sweeps with a winner, at first or after the seeds were doubled because there was none."""
     rng = np.random.default_rng(SEED)
     found = 0
     for _ in range(studies):
@@ -125,25 +125,25 @@ def second_look_rate(sweep: Sweep, studies: int = MANY) -> float:
     return found / studies
 
 
-def best_left_out_rate(sweep: Sweep, studies: int = MANY) -> float:
-    """Share of null sweeps in which a given leader (as good as any) is shown worse than the apparent best."""
+def false_exclusion_rate(sweep: Sweep, studies: int = MANY) -> float:
+    """Fraction of null sweeps in which a given leader (as good as all others) is shown worse than the apparent best."""
     rng = np.random.default_rng(SEED)
-    left_out = 0
+    excluded = 0
     for _ in range(studies):
         tables = sweep.study(rng).tables
         best = int(np.argmax(tables.mean(axis=(1, 2))))
         other = int(rng.integers(len(tables)))
-        left_out += best != other and ours(tables[best], tables[other])
-    return left_out / studies
+        excluded += best != other and ours(tables[best], tables[other])
+    return excluded / studies
 
 
 def curse(sweep: Sweep, studies: int = MANY) -> tuple[float, float]:
-    """By how much the best search score is above the true mean, and the confirmed mean of the same one, in seed SDs."""
+    """Excess of the best search score over the true mean, and the confirmed mean of the same leader, in seed SDs."""
     rng = np.random.default_rng(SEED)
     found = []
     for _ in range(studies):
         study = replace(sweep, leaders=1).study(rng)
-        # The cases are the same in both, so the confirmed mean of many seeds stands for what the search estimates.
+        # The cases are the same in both, so the confirmed mean estimates the same quantity as the search.
         found.append((study.search[0], study.tables[0].mean()))
     search, confirmed = np.array(found).T
     sd = np.hypot(sweep.seed_sd, sweep.residual_sd / np.sqrt(sweep.cases))
@@ -151,7 +151,7 @@ def curse(sweep: Sweep, studies: int = MANY) -> tuple[float, float]:
 
 
 def coverage(sweep: Sweep, studies: int = MANY) -> float:
-    """How often the interval of a configuration's mean holds the true one."""
+    """How often the interval of the mean of a configuration contains the true mean."""
     rng = np.random.default_rng(SEED)
     alone = replace(sweep, gaps=(0.0,))
     truth = 1 - LOSS if sweep.skewed else 0.0
@@ -165,7 +165,7 @@ def coverage(sweep: Sweep, studies: int = MANY) -> float:
 def power(
     difference: float, *, seeds: int, cases: int = 20, leaders: int = 2, rule: Rule = ours, studies: int
 ) -> float:
-    """How often the one leader that is better by so many SDs of the seeds' means is named."""
+    """How often the one better leader is the winner; `difference` is in SDs of the means of seeds."""
     base = Sweep(seeds=seeds, cases=cases)
     sd = float(np.hypot(base.seed_sd, base.residual_sd / np.sqrt(cases)))
     sweep = replace(base, gaps=(0.0, *[-difference * sd] * (leaders - 1)))
@@ -174,7 +174,7 @@ def power(
 
 
 def seeds_needed(difference: float, *, studies: int = MANY // 5) -> int:
-    """The fewest seeds per leader that name the better of two with a power of 80 %."""
+    """The smallest number of seeds per leader that finds the better of two with a power of 80 %."""
     return next(seeds for seeds in range(2, 100) if power(difference, seeds=seeds, studies=studies) >= 0.8)
 
 
@@ -189,14 +189,14 @@ NULLS: Final[dict[str, Sweep]] = {
     "skewed DSS": Sweep(skewed=True),
     "skewed DSS, unequal seeds": Sweep(skewed=True, seed_sd=0.1, unequal=5.0),
 }
-"""Sweeps of configurations that are equally good in truth."""
+"""Sweeps of configurations that are truly equally good."""
 
 SIZES: Final = ((2, 3, 5), (2, 3, 20), (2, 5, 5), (2, 5, 20), (2, 10, 50), (3, 5, 20), (5, 5, 20), (8, 5, 20))
 """Leaders, seeds, cases."""
 
 
 def sized(sweep: Sweep, size: Sequence[int]) -> Sweep:
-    """The sweep with so many leaders, seeds and cases."""
+    """The sweep with these numbers of leaders, seeds and cases."""
     leaders, seeds, cases = size
     return replace(sweep, leaders=leaders, seeds=seeds, cases=cases)
 
@@ -252,7 +252,8 @@ def main() -> None:
     )
     write(
         _rows(
-            ["left out though as good", "fraction"], ((k, best_left_out_rate(Sweep(leaders=k))) for k in (2, 3, 5, 8))
+            ["excluded although as good", "fraction"],
+            ((k, false_exclusion_rate(Sweep(leaders=k))) for k in (2, 3, 5, 8)),
         )
     )
     looks = [(s, second_look_rate(Sweep(seeds=s, seed_sd=1.0))) for s in (3, 5, 10)]

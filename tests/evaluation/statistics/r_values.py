@@ -1,4 +1,4 @@
-"""Reference values that `r_reference/reference.R` wrote with R 4.2.2 (base R alone), and the data it read."""
+"""Reference values written by `r_reference/reference.R` with R 4.2.2 (base R only), and its input data."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def expected(dataset: str) -> dict[str, float | list[float]]:
 
 
 def paired(dataset: str) -> tuple[list[float], list[float]]:
-    """Readings of test and reference, NaN where missing."""
+    """Readings of test and reference, NaN if missing."""
     with (FOLDER / "paired.csv").open(newline="") as handle:
         rows = [row for row in csv.DictReader(handle) if row["dataset"] == dataset]
     test, reference = ([float(row[name] or "nan") for row in rows] for name in ("test", "reference"))
@@ -44,11 +44,11 @@ def grouped() -> dict[str, list[float]]:
 
 
 def table(name: str) -> list[list[float]]:
-    """Subjects × repeats, NaN where missing."""
+    """Subjects × repeats, NaN if missing."""
     with (FOLDER / f"{name}.csv").open(newline="") as handle:
         return [[float(value or "nan") for value in row] for row in list(csv.reader(handle))[1:]]
 
 
 def close(value: object, rel: float = 1e-9) -> object:
-    """Equal to the digits R and we can both hold; `abs` is for values near zero."""
+    """Equality up to the digits of both implementations; `abs` is for values near zero."""
     return pytest.approx(value, rel=rel, abs=1e-12)

@@ -1,4 +1,4 @@
-"""Coverage of the intervals and level of the tests, by simulation; the figures of docs/statistics.md.
+"""Coverage of the intervals and level of the tests by simulation: the numbers of docs/statistics.md.
 
 Run from the root of the repository: python tests/evaluation/statistics/simulation.py
 """
@@ -35,9 +35,9 @@ LIMIT_METHODS: dict[str, Callable[[float, float, int], intervals.LimitIntervals]
 
 
 def limit_coverage(method: str, n: int) -> float:
-    """How often the interval of the upper limit holds the true one, for normal differences."""
+    """How often the interval of the upper limit contains the true one, for normal differences."""
     mean, sd = _moments(n)
-    # Every method is mean + c SD, with c that depends on n alone.
+    # Every method is mean + c SD; c depends only on n.
     found = intervals.agreement_intervals(
         0.0, 1.0, n, multiplier=intervals.LOA_MULTIPLIER, confidence=intervals.CONFIDENCE
     )
@@ -48,7 +48,7 @@ def limit_coverage(method: str, n: int) -> float:
 
 
 def pair_coverage(n: int) -> float:
-    """How often the inner pair of limits holds less, and the outer pair more than 95 % of the population."""
+    """How often the inner limits contain less than 95 % of the population, and the outer limits more."""
     mean, sd = _moments(n)
     inner, outer = (
         stats.norm.cdf(mean + factor * sd) - stats.norm.cdf(mean - factor * sd)
@@ -58,7 +58,7 @@ def pair_coverage(n: int) -> float:
 
 
 def moment_coverage(n: int) -> tuple[float, float]:
-    """How often the t interval holds the true mean, and the χ² interval the true SD."""
+    """How often the t interval contains the true mean, and the χ² interval the true SD."""
     mean, sd = _moments(n)
     half = intervals.mean_interval(0.0, 1.0, n)[1]
     lower, upper = intervals.sd_interval(1.0, n - 1)
@@ -66,7 +66,7 @@ def moment_coverage(n: int) -> tuple[float, float]:
 
 
 def rc_coverage(n: int, wcv: float, repeats: int = 2) -> float:
-    """How often the χ² interval of the %RC holds the true one, for normal repeats."""
+    """How often the χ² interval of the %RC contains the true one, for normal repeats."""
     rng = np.random.default_rng(SEED)
     runs = min(MANY, 3_000_000 // n)
     values = 1 + wcv * rng.standard_normal((runs * n, repeats))
@@ -90,7 +90,7 @@ def _chi_square_coverage(squares: np.ndarray, truth: float, df: int) -> float:
 
 
 def rc_bca_coverage(n: int, wcv: float) -> float:
-    """How often the BCa interval of the %RC of pairs holds the true one."""
+    """How often the BCa interval of the %RC of pairs contains the true one."""
     rng = np.random.default_rng(SEED)
 
     def once(run: int) -> bool:
@@ -104,7 +104,7 @@ def rc_bca_coverage(n: int, wcv: float) -> float:
 
 
 def rc_ratio_bca_coverage(n: int) -> float:
-    """How often the BCa interval of the ratio of two readers' wCV holds the true one (both share the scan's error)."""
+    """How often the BCa interval of the ratio of two wCV contains the true one; readers share the error of the scan."""
     rng = np.random.default_rng(SEED)
     truth = float(np.log(np.hypot(0.05, 0.04) / np.hypot(0.05, 0.02)))
 
@@ -121,12 +121,12 @@ def rc_ratio_bca_coverage(n: int) -> float:
 
 
 def dss_coverage(n: int, *, per_patient: int = 1) -> tuple[float, float]:
-    """How often the t and the BCa interval hold the true mean of skewed DSS; CTs of a patient correlate at 0.6."""
+    """How often the t and the BCa interval contain the mean of skewed DSS; CT scans of a patient correlate at 0.6."""
     rng = np.random.default_rng(SEED)
     hits = np.zeros(2)
     clusters = np.repeat(np.arange(n), per_patient).tolist()
     for run in range(SOME // 2):
-        # 1 - DSS is a gamma variable of shape 1.5 (skewness 1.6), in the mean 0.04.
+        # 1 - DSS is a gamma variable of shape 1.5 (skewness 1.6) and mean 0.04.
         shared, own = (rng.gamma(1.5, 0.04 / 1.5, size) for size in ((n, 1), (n, per_patient)))
         loss = np.where(rng.random((n, per_patient)) < np.sqrt(0.6), shared, own)
         found = bootstrap_ci((1 - loss).ravel(), clusters=clusters, resamples=RESAMPLES, seed=run)
@@ -142,12 +142,12 @@ def exchange_level(n: int, shape: str) -> float:
     def once(_: int) -> bool:
         scan = 0.05 * rng.standard_normal((n, 2))
         error = rng.standard_t(3, (2, n, 2)) if shape == "heavy tails" else rng.standard_normal((2, n, 2))
-        if shape == "one reader with outliers":  # the same variance: not exchangeable, and yet the null hypothesis
+        if shape == "one reader with outliers":  # the same variance: the null hypothesis without exchangeability
             error[0] = rng.standard_t(3, (n, 2)) / np.sqrt(3)
         error *= 0.03
         if shape == "spread by subject":
             error *= rng.lognormal(0, 0.7, (n, 1))
-        shift = np.array([0.0, 0.05])  # between the two sites, alike for both readers
+        shift = np.array([0.0, 0.05])  # between the two sites, the same for both readers
         squares = [within_variances(1 + scan + shift + part) for part in error]
         return _exchange_p(squares[0] - squares[1]) <= 0.05
 
@@ -175,13 +175,13 @@ def rank_test_levels(n: int) -> dict[str, float]:
 
 
 def tost_level(n: int) -> float:
-    """How often readers are called equivalent whose true difference is the margin (3 SD)."""
+    """How often readers with a true difference of the margin (3 SD) are reported as equivalent."""
     rng = np.random.default_rng(SEED)
     return _fraction(lambda _: bool(tost(3 + rng.standard_normal(n), np.zeros(n), margin=3.0).equivalent), SOME)
 
 
 def shift_coverage(n: int) -> float:
-    """How often the Hodges-Lehmann interval holds the true shift of a symmetric, heavy-tailed distribution."""
+    """How often the Hodges-Lehmann interval contains the true shift of a symmetric, heavy-tailed distribution."""
     rng = np.random.default_rng(SEED)
 
     def once(_: int) -> bool:
@@ -192,7 +192,7 @@ def shift_coverage(n: int) -> float:
 
 
 def reliability_coverage(n: int, k: int) -> dict[str, float]:
-    """How often the intervals of ICC(C,1), ICC(A,1) and (two readers) CCC hold the truth; subjects 1, readers 0.1."""
+    """How often the intervals of ICC(C,1), ICC(A,1) and, for two readers, CCC contain the true value."""
     rng = np.random.default_rng(SEED)
     subjects, readers, error = 1.0, 0.1, 0.25
     truth = {"ICC(C,1)": subjects / (subjects + error), "ICC(A,1)": subjects / (subjects + readers + error)}

@@ -57,12 +57,12 @@ def volumes(spread: str) -> BlandAltman:
     return bland_altman(test, reference, scale="absolute" if spread == "relative" else "percent")
 
 
-def test_a_relative_spread_asks_for_a_relative_scale_and_a_constant_one_for_the_absolute() -> None:
+def test_a_relative_spread_leads_to_a_relative_scale_and_a_constant_one_to_the_absolute() -> None:
     assert volumes("relative").checks.advice[0] == "the spread grows with size: use the percent or log scale"
     assert volumes("constant").checks.advice[0] == "the relative spread falls with size: use the absolute scale"
 
 
-def test_a_slope_of_the_bias_and_an_outlier_are_named() -> None:
+def test_a_slope_of_the_bias_and_an_outlier_are_reported() -> None:
     reference = np.linspace(100, 200, 40)
     noise = stats.norm.ppf((np.random.default_rng(RNG_SEED).permutation(40) + 0.5) / 40)
     sloped = bland_altman(1.1 * reference + noise, reference)
@@ -71,19 +71,19 @@ def test_a_slope_of_the_bias_and_an_outlier_are_named() -> None:
     assert any("not normal" in sentence for sentence in bland_altman(reference + noise, reference).checks.advice)
 
 
-def test_no_finding_and_too_few_pairs_are_told_apart() -> None:
-    # Errors placed so that nothing trends: normal scores, alternating along the size.
+def test_no_finding_and_too_few_pairs_give_different_advice() -> None:
+    # Errors without a trend: normal scores that alternate along the size.
     scores = stats.norm.ppf((np.arange(20) + 0.5) / 20)
     noise = np.empty(40)
     noise[0::2], noise[1::2] = np.roll(scores, 7), -np.roll(scores, 7)
     result = bland_altman(
         np.linspace(100, 200, 40) + noise[np.random.default_rng(5).permutation(40)], np.linspace(100, 200, 40)
     )
-    assert result.checks.advice == ("no check speaks against this scale",)
+    assert result.checks.advice == ("no check contradicts this scale",)
     assert "fewer than 10 pairs" in bland_altman([1.0, 2.0], [1.0, 3.0]).checks.advice[0]
 
 
-def test_checks_are_undefined_where_there_is_nothing_to_check() -> None:
+def test_checks_are_undefined_without_data_or_variance() -> None:
     two = bland_altman([1.0, 2.0], [2.0, 1.5])
     same = bland_altman([1.0, 2.0, 3.0], [0.0, 1.0, 2.0])
     for result in (two, same):
@@ -99,14 +99,14 @@ def test_checks_are_undefined_where_there_is_nothing_to_check() -> None:
     assert one_size.checks.shapiro is not None
 
 
-def test_more_pairs_than_shapiro_wilk_takes() -> None:
+def test_more_pairs_than_shapiro_wilk_accepts() -> None:
     rng = np.random.default_rng(RNG_SEED)
     result = bland_altman(*rng.normal(0, 1, (2, 5001)))
     assert result.checks.shapiro is None
     assert result.checks.proportional_bias is not None
 
 
-def test_a_bias_that_grows_is_no_spread_that_grows() -> None:
+def test_a_growing_bias_is_not_reported_as_a_growing_spread() -> None:
     rng = np.random.default_rng(3)
     reference = rng.uniform(500, 2000, 200)
     advice = bland_altman(1.1 * reference + rng.normal(0, 5, 200), reference).checks.advice
@@ -118,5 +118,5 @@ def test_a_bias_that_grows_is_no_spread_that_grows() -> None:
 def test_checks_that_are_undefined_are_not_passed(test: Callable[[np.ndarray], np.ndarray]) -> None:
     reference = np.linspace(500, 2000, 20)
     assert not any(
-        "no check speaks against" in sentence for sentence in bland_altman(test(reference), reference).checks.advice
+        "no check contradicts" in sentence for sentence in bland_altman(test(reference), reference).checks.advice
     )

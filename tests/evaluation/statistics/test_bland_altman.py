@@ -1,4 +1,4 @@
-"""Bias and limits of agreement against R, scipy, the paper's printed p-values, and hand computation."""
+"""Bias and limits of agreement against R, scipy, the printed p values of the paper, and hand computation."""
 
 from __future__ import annotations
 
@@ -58,70 +58,70 @@ OURS = {
         for name in ("shapiro", "proportional_bias", "abs_residual_regression", "spearman_absd_avg")
     },
 }
-"""Where a value of the fixture is in our result."""
+"""The field of our result for each value of the fixture."""
 
 
 def test_every_field_of_the_fixture_agrees_with_r(shared: Path) -> None:
     test, reference, fixture = paired_fixture(shared)
     for scale in ("absolute", "percent"):
         result = bland_altman(test, reference, scale=scale).to_dict()  # type: ignore[arg-type]
-        wanted: dict[str, Any] = fixture[scale]  # type: ignore[assignment]
+        r_values: dict[str, Any] = fixture[scale]  # type: ignore[assignment]
         assert result["n_dropped"] == fixture["n_missing_pairs"]
         for name, path in OURS.items():
             found: Any = result
             for part in path:
                 found = found[part]
-            assert_close(found, wanted[name], 1e-6, name)
+            assert_close(found, r_values[name], 1e-6, name)
         for method in METHODS:
             limits = result["intervals"][method]
             both = {"lower": limits["loa_lower_ci"], "upper": limits["loa_upper_ci"]}
-            assert_close(both, wanted[f"loa_ci_{method}"], 1e-6, method)
-        tolerance = wanted["tolerance_interval_95_95"]
+            assert_close(both, r_values[f"loa_ci_{method}"], 1e-6, method)
+        tolerance = r_values["tolerance_interval_95_95"]
         found = result["intervals"]["tolerance_interval"]
         assert found == pytest.approx([tolerance["lower"], tolerance["upper"]], rel=1e-6)
     ratio = bland_altman(test, reference, scale="log").ratio
     assert ratio is not None
-    wanted = fixture["ratio"]  # type: ignore[assignment]
-    assert ratio.geometric_mean_ratio == pytest.approx(wanted["geometric_mean_ratio"], rel=1e-6)
-    assert ratio.geometric_mean_ratio_ci == pytest.approx(wanted["gmr_ci"], rel=1e-6)
-    assert ratio.loa == pytest.approx(wanted["ratio_loa"], rel=1e-6)
+    r_values = fixture["ratio"]  # type: ignore[assignment]
+    assert ratio.geometric_mean_ratio == pytest.approx(r_values["geometric_mean_ratio"], rel=1e-6)
+    assert ratio.geometric_mean_ratio_ci == pytest.approx(r_values["gmr_ci"], rel=1e-6)
+    assert ratio.loa == pytest.approx(r_values["ratio_loa"], rel=1e-6)
 
 
-def assert_close(found: object, wanted: object, rel: float, name: str) -> None:
-    if isinstance(wanted, dict):
+def assert_close(found: object, r_values: object, rel: float, name: str) -> None:
+    if isinstance(r_values, dict):
         assert isinstance(found, dict)
-        for key, value in wanted.items():
+        for key, value in r_values.items():
             assert_close(found[key], value, rel, f"{name}.{key}")
     else:
-        assert found == pytest.approx(wanted, rel=rel), name
+        assert found == pytest.approx(r_values, rel=rel), name
 
 
 @pytest.mark.parametrize("scale", ["absolute", "percent", "log"])
 @pytest.mark.parametrize("dataset", ["liver30", "spleen12", "ties14", "two", "three", "seven", "large300"])
 def test_intervals_agree_with_base_r(dataset: str, scale: str) -> None:
-    wanted = expected(f"{dataset}.{scale}")
+    r_values = expected(f"{dataset}.{scale}")
     result = bland_altman(*paired(dataset), scale=scale)  # type: ignore[arg-type]
     limits, intervals, test = result.limits, result.intervals, result.bias_test
     assert limits is not None
     assert intervals is not None
     assert test is not None
-    assert (result.n, limits.n_inside) == (wanted["n"], wanted["inside"])
-    assert result.bias == close(wanted["mean"])
-    assert result.sd == close(wanted["sd"], rel=1e-7)
-    assert [limits.lower, limits.upper] == close([wanted["loa_lower"], wanted["loa_upper"]], rel=1e-7)
-    assert [test.t, test.p] == close([wanted["t"], wanted["p_bias"]], rel=1e-7)
-    assert intervals.bias_ci == close(wanted["bias_ci"], rel=1e-7)
-    assert intervals.sd_ci == close(wanted["sd_ci_chisq"], rel=1e-7)
-    assert test.cohen_dz == close(wanted["dz"])
-    assert limits.nonparametric == close(wanted["nonparam"])
+    assert (result.n, limits.n_inside) == (r_values["n"], r_values["inside"])
+    assert result.bias == close(r_values["mean"])
+    assert result.sd == close(r_values["sd"], rel=1e-7)
+    assert [limits.lower, limits.upper] == close([r_values["loa_lower"], r_values["loa_upper"]], rel=1e-7)
+    assert [test.t, test.p] == close([r_values["t"], r_values["p_bias"]], rel=1e-7)
+    assert intervals.bias_ci == close(r_values["bias_ci"], rel=1e-7)
+    assert intervals.sd_ci == close(r_values["sd_ci_chisq"], rel=1e-7)
+    assert test.cohen_dz == close(r_values["dz"])
+    assert limits.nonparametric == close(r_values["nonparam"])
     for method in ("ba1999", "ba1986", "mover"):
         found = getattr(intervals, method)
-        assert found.loa_lower_ci == close(wanted[f"{method}_lower"], rel=1e-7), method
-        assert found.loa_upper_ci == close(wanted[f"{method}_upper"], rel=1e-7), method
+        assert found.loa_lower_ci == close(r_values[f"{method}_lower"], rel=1e-7), method
+        assert found.loa_upper_ci == close(r_values[f"{method}_upper"], rel=1e-7), method
     for method in ("exact", "exact_pair"):
         inner, outer = getattr(intervals, f"{method}_factors")
         found = getattr(intervals, method)
-        mean, sd = wanted["mean"], wanted["sd"]
+        mean, sd = r_values["mean"], r_values["sd"]
         assert found.loa_lower_ci == close((mean - outer * sd, mean - inner * sd))  # type: ignore[operator]
         assert found.loa_upper_ci == close((mean + inner * sd, mean + outer * sd))  # type: ignore[operator]
 
@@ -164,7 +164,7 @@ def test_at_zero_variance_every_interval_and_p_is_undefined(scale: str) -> None:
     assert (result.bias_test, result.intervals) == (None, None)
 
 
-def test_exact_intervals_of_the_limits_hold_the_approximate_ones_of_a_large_sample() -> None:
+def test_exact_and_approximate_intervals_of_the_limits_agree_for_a_large_sample() -> None:
     rng = np.random.default_rng(4)
     result = bland_altman(rng.normal(0, 1, 5000), np.zeros(5000))
     assert result.intervals is not None
@@ -273,7 +273,7 @@ def test_swapping_the_readers_negates_the_bias_and_keeps_sd_and_p(pairs: list[tu
         assert one.bias_test.p == pytest.approx(other.bias_test.p, rel=1e-6)
 
 
-# Table 3 of Ahn et al. 2020: mean difference, 1.96 SD, n, printed p.
+# Table 3 of Ahn et al. 2020: mean difference, 1.96 SD, n, printed p value.
 PRINTED = [
     (-0.17, 3.07, 150, "0.19"),
     (-0.42, 2.49, 30, "0.08"),
@@ -297,7 +297,7 @@ PRINTED = [
 
 
 def p_of_sample_with(bias: float, half_width: float, n: int) -> float:
-    """p of volumes whose percent differences have exactly this mean and this 1.96 SD."""
+    """p value of volumes whose percent differences have exactly this mean and this 1.96 SD."""
     shape = np.random.default_rng(0).normal(size=n)
     differences = bias + (shape - shape.mean()) / shape.std(ddof=1) * half_width / 1.96
     reference = np.full(n, 1000.0)
@@ -309,8 +309,8 @@ def p_of_sample_with(bias: float, half_width: float, n: int) -> float:
 
 
 @pytest.mark.parametrize(("bias", "half_width", "n", "printed"), PRINTED)
-def test_every_p_of_table_3_of_the_paper_is_met(bias: float, half_width: float, n: int, printed: str) -> None:
-    # The printed mean and half-width are themselves rounded, by up to 0.005.
+def test_every_p_of_table_3_of_the_paper_is_reproduced(bias: float, half_width: float, n: int, printed: str) -> None:
+    # The printed mean and half-width are rounded, by up to 0.005.
     corners = [p_of_sample_with(bias + db, half_width + dh, n) for db in (-0.005, 0.005) for dh in (-0.005, 0.005)]
     texts = [float(p_text(p).replace("< 0.001", "0.000")) for p in corners]
     assert min(texts) <= float(printed) <= max(texts)
@@ -320,12 +320,12 @@ def test_one_pair_has_a_bias_and_nothing_else() -> None:
     result = bland_altman([11.0], [10.0])
     assert (result.n, result.bias) == (1, 1.0)
     assert (result.sd, result.limits, result.bias_test, result.intervals) == (None,) * 4
-    assert result.reason == "one pair has no SD, limits or t"
+    assert result.reason == "only 1 pair: SD, limits and t are undefined"
 
 
 def test_no_pair_gives_none_and_a_reason() -> None:
     result = bland_altman([math.nan, 1.0], [1.0, math.nan])
-    assert (result.n, result.n_missing, result.bias, result.reason) == (0, 2, None, "no complete pair")
+    assert (result.n, result.n_missing, result.bias, result.reason) == (0, 2, None, "no complete pairs")
 
 
 @pytest.mark.parametrize("shift", [0.0, 0.1, 5.3])
@@ -337,7 +337,7 @@ def test_a_constant_shift_has_an_sd_of_exactly_zero(shift: float) -> None:
     assert result.limits is not None
     assert result.limits.lower == result.limits.upper == result.bias
     assert result.bias_test is None
-    assert "zero variance" in str(result.reason)
+    assert "all differences are equal" in str(result.reason)
 
 
 def test_a_constant_factor_has_a_percent_sd_of_exactly_zero() -> None:

@@ -38,7 +38,7 @@ def test_interval_of_the_mean_agrees_with_scipy() -> None:
 
 
 def test_interval_from_given_replicates_is_that_of_scipy() -> None:
-    # The same replicates on both sides: no Monte Carlo noise is left.
+    # The same replicates on both sides: there is no Monte Carlo noise.
     wanted = stats.bootstrap(
         (DSS,), np.median, n_resamples=2000, method="BCa", rng=np.random.default_rng(1), vectorized=False
     )
@@ -104,7 +104,7 @@ def test_the_same_seed_gives_the_same_interval_and_another_one_nearly() -> None:
     assert other.estimate_bca_ci == pytest.approx(bootstrap_ci(DSS).estimate_bca_ci, abs=0.1 * other.se_boot)  # type: ignore[operator]
 
 
-def test_missing_values_leave_with_their_clusters() -> None:
+def test_missing_values_are_removed_from_their_clusters() -> None:
     result = bootstrap_ci([0.9, math.nan, 0.8, math.nan], clusters=["a", "a", "b", "c"])
     assert (result.n, result.n_missing, result.n_clusters) == (2, 2, 2)
 
@@ -112,12 +112,12 @@ def test_missing_values_leave_with_their_clusters() -> None:
 @pytest.mark.parametrize(
     ("values", "clusters", "reason"),
     [
-        ([], None, "no complete observation"),
-        ([math.nan], None, "no complete observation"),
-        ([0.9], None, "one cluster has no interval"),
-        ([0.9, 0.8], ["a", "a"], "one cluster has no interval"),
-        ([0.9, 0.9, 0.9], None, "the resamples do not vary around the estimate: no interval"),
-        ([0.1 + 0.2, 0.3, 0.3], None, "the resamples do not vary around the estimate: no interval"),
+        ([], None, "no complete observations"),
+        ([math.nan], None, "no complete observations"),
+        ([0.9], None, "only 1 cluster: the interval is undefined"),
+        ([0.9, 0.8], ["a", "a"], "only 1 cluster: the interval is undefined"),
+        ([0.9, 0.9, 0.9], None, "the resamples do not vary around the estimate: the interval is undefined"),
+        ([0.1 + 0.2, 0.3, 0.3], None, "the resamples do not vary around the estimate: the interval is undefined"),
     ],
 )
 def test_undefined_intervals_have_a_reason(values: list[float], clusters: list[str] | None, reason: str) -> None:
@@ -127,7 +127,7 @@ def test_undefined_intervals_have_a_reason(values: list[float], clusters: list[s
 
 
 def test_wrong_input_raises() -> None:
-    with pytest.raises(ValueError, match="cluster"):
+    with pytest.raises(ValueError, match="clusters"):
         bootstrap_ci([1.0, 2.0], clusters=["a"])
     with pytest.raises(ValueError, match="infinity"):
         bootstrap_ci([1.0, math.inf])

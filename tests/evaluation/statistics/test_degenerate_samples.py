@@ -1,4 +1,4 @@
-"""Whatever the sample, a statistic is finite or None with a reason, and JSON can hold it."""
+"""For any sample, a statistic is finite or None with a reason, and can be written as JSON."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from liverspleen import evaluation
 from liverspleen.evaluation.statistics import bootstrap
 from liverspleen.evaluation.statistics.samples import Result
 
-# Values that meet often: ties, zeros, missing ones, rounding noise, volumes of zero, both signs and both ends of scale.
+# Difficult values: ties, zeros, missing values, rounding noise, volumes of zero, both signs, very small and large.
 AWKWARD = st.sampled_from([0.0, 1.0, 1.0 + 2**-52, 0.1, 0.3, 0.1 + 0.2, 100.0, -1.0, 1e-9, 1e9, math.nan])
 PAIRS = st.lists(st.tuples(AWKWARD, AWKWARD), max_size=12)
 TABLES = st.lists(st.lists(AWKWARD, min_size=3, max_size=3), min_size=1, max_size=6)
@@ -81,7 +81,7 @@ def test_ratios_beyond_a_float_are_undefined() -> None:
 
 
 @pytest.mark.parametrize("scale", ["absolute", "percent", "log"])
-def test_missing_on_one_side_is_counted_alike_everywhere(scale: str) -> None:
+def test_a_value_missing_on_one_side_is_counted_in_the_same_way_by_all(scale: str) -> None:
     test, reference = [1.0, None, 3.0, 4.5], [1.5, 2.0, math.nan, 4.0]
     assert evaluation.bland_altman(test, reference, scale=scale).n_missing == 2  # type: ignore[arg-type, call-overload]
     assert evaluation.tost(test, reference, margin=2.0, scale=scale).n_missing == 2  # type: ignore[arg-type]

@@ -42,7 +42,7 @@ def test_adjustments_agree_with_statsmodels_and_mann_whitney_with_scipy(values: 
     groups = {str(position): [float(value) for value in group] for position, group in enumerate(values)}
     result = dunn(groups)
     if len({value for group in values for value in group}) == 1:
-        assert (result.pairs, result.reason) == ((), "all values are the same")
+        assert (result.pairs, result.reason) == ((), "all values are equal")
         return
     p = [pair.p for pair in result.pairs]
     for ours, method in (("p_holm", "holm"), ("p_bonferroni", "bonferroni"), ("p_bh", "fdr_bh")):
@@ -66,7 +66,7 @@ def test_two_groups_give_the_kruskal_wallis_test() -> None:
     assert pair.p_holm == pair.p == pytest.approx(stats.kruskal(a, b).pvalue)
 
 
-def test_empty_groups_are_left_out_and_named() -> None:
+def test_empty_groups_are_excluded_and_listed() -> None:
     result = dunn({"a": [1.0, 2.0], "none": [], "nan": [math.nan], "b": [3.0]})
     assert result.empty_groups == ("none", "nan")
     assert [(pair.a, pair.b) for pair in result.pairs] == [("a", "b")]
@@ -81,7 +81,7 @@ def test_groups_of_one_are_compared() -> None:
 @pytest.mark.parametrize("groups", [{}, {"a": []}, {"a": [1.0, 2.0]}, {"a": [1.0], "b": []}])
 def test_fewer_than_two_groups_give_no_pair_and_a_reason(groups: dict[str, list[float]]) -> None:
     result = dunn(groups)
-    assert (result.pairs, result.reason) == ((), "fewer than two groups hold values")
+    assert (result.pairs, result.reason) == ((), "fewer than 2 groups have values")
     assert json.loads(json.dumps(result.to_dict(), allow_nan=False)) == result.to_dict()
 
 

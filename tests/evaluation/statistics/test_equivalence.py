@@ -58,12 +58,12 @@ def test_at_the_smallest_margin_p_is_alpha(scale: str) -> None:
     assert (below.p_lower, above.p_upper) == pytest.approx((0.05, 0.05), rel=1e-9)
 
 
-def test_a_difference_that_is_not_significant_is_no_equivalence() -> None:
+def test_a_difference_that_is_not_significant_does_not_show_equivalence() -> None:
     result = tost([100.0, 120.0, 90.0], [101.0, 95.0, 104.0], margin=5.0)
     assert (result.equivalent, result.not_below, result.not_above) == (False, False, False)
 
 
-def test_one_side_may_hold_without_the_other() -> None:
+def test_one_side_can_be_significant_without_the_other() -> None:
     result = tost([109.0, 111.0, 110.0, 112.0], [100.0] * 4, margin=5.0)
     assert (result.equivalent, result.not_below, result.not_above) == (False, True, False)
     assert result.smallest_margin_lower == 0.0
@@ -79,9 +79,9 @@ def test_the_sides_swap_with_the_readers_on_the_log_scale() -> None:
 @pytest.mark.parametrize(
     ("test", "reference", "reason"),
     [
-        ([], [], "no complete pair"),
-        ([1.0], [2.0], "one pair has no SD"),
-        ([2.0, 3.0], [1.0, 2.0], "zero variance: t, p and interval are undefined"),
+        ([], [], "no complete pairs"),
+        ([1.0], [2.0], "only 1 pair: the SD is undefined"),
+        ([2.0, 3.0], [1.0, 2.0], "all differences are equal: t, p value and interval are undefined"),
     ],
 )
 def test_undefined_has_a_reason(test: list[float], reference: list[float], reason: str) -> None:
@@ -91,6 +91,6 @@ def test_undefined_has_a_reason(test: list[float], reference: list[float], reaso
 
 
 @pytest.mark.parametrize(("margin", "scale"), [(0.0, "absolute"), (-1.0, "percent"), (1.0, "log"), (math.nan, "log")])
-def test_a_margin_that_is_none_raises(margin: float, scale: str) -> None:
+def test_a_margin_that_is_not_valid_raises(margin: float, scale: str) -> None:
     with pytest.raises(ValueError, match="margin"):
         tost([1.0, 2.0], [1.0, 3.0], margin=margin, scale=scale)  # type: ignore[arg-type]

@@ -35,7 +35,7 @@ def test_exact_factor_leaves_the_stated_tail(n: int) -> None:
 
 @pytest.mark.parametrize("n", [2, 3, 10, 100, 1000, 5000])
 def test_tolerance_factor_leaves_the_stated_confidence(n: int) -> None:
-    # The content of mean ± k SD by noncentral chi-square with one degree of freedom: another route than ours.
+    # The content of mean ± k SD by noncentral chi-square with one degree of freedom: independent of our method.
     for factor, confidence in zip(intervals.exact_pair_factors(n), (0.025, 0.975), strict=True):
 
         def reached(standardised: float, factor: float = factor) -> float:
@@ -45,7 +45,7 @@ def test_tolerance_factor_leaves_the_stated_confidence(n: int) -> None:
         assert 2 * integrate.quad(reached, 0, 8.5, limit=200)[0] == pytest.approx(confidence, rel=1e-5)
 
 
-def test_factors_close_in_on_the_multiplier_from_both_sides() -> None:
+def test_factors_converge_to_the_multiplier_from_both_sides() -> None:
     sizes = (2, 3, 5, 10, 50, 200, 1000, 5000)
     for factors in (intervals.exact_factors, intervals.exact_pair_factors):
         inner, outer = zip(*(factors(n) for n in sizes), strict=True)

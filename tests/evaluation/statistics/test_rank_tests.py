@@ -18,7 +18,7 @@ from liverspleen.evaluation.statistics.hodges_lehmann import _interval_rank
 from liverspleen.evaluation.statistics.rank_tests import kruskal_wallis, wilcoxon_signed_rank
 from liverspleen.evaluation.statistics.samples import describe
 
-FEW_LEVELS = st.integers(0, 12).map(lambda level: level / 4)  # exact in binary, so that ties are ties for scipy too
+FEW_LEVELS = st.integers(0, 12).map(lambda level: level / 4)  # exact in binary, so that scipy finds the same ties
 
 
 def grouped_fixture(shared: Path) -> tuple[dict[str, list[float]], dict[str, object]]:
@@ -92,7 +92,7 @@ def test_wilcoxon_agrees_with_r(shared: Path) -> None:
 def test_kruskal_wallis_agrees_with_scipy(groups: list[list[float]]) -> None:
     result = kruskal_wallis({str(position): values for position, values in enumerate(groups)})
     if len({value for values in groups for value in values}) == 1:
-        assert (result.statistic, result.p, result.reason) == (None, None, "all values are the same")
+        assert (result.statistic, result.p, result.reason) == (None, None, "all values are equal")
         return
     expected = stats.kruskal(*groups)
     assert result.statistic == pytest.approx(float(expected.statistic), abs=1e-9)
@@ -140,17 +140,17 @@ def test_one_pair_has_an_asymptotic_p() -> None:
 
 
 def test_exact_ranks_of_the_shift_are_those_of_the_printed_table() -> None:
-    # Hollander and Wolfe, table of the signed-rank statistic: the two-sided 95 % interval leaves out k - 1 averages.
+    # Hollander and Wolfe, table of the signed-rank statistic: the two-sided 95 % interval excludes k - 1 averages.
     printed = {5: None, 6: 1, 7: 3, 8: 4, 9: 6, 10: 9, 15: 26, 20: 53, 25: 90}
     assert {n: _interval_rank(n) for n in printed} == printed
 
 
 def test_the_rank_of_the_shift_is_exact_to_fifty_and_approximate_above() -> None:
-    # R: qsignrank(0.025, n); the approximation meets it here.
+    # R: qsignrank(0.025, n); the approximation gives the same values here.
     assert {n: _interval_rank(n) for n in (49, 50, 51, 60)} == {49: 416, 50: 435, 51: 454, 60: 649}
 
 
-def test_zeros_stay_in_the_shift() -> None:
+def test_the_shift_includes_zeros() -> None:
     # Walsh averages of 0, 0, 3: 0, 0, 0, 1.5, 1.5, 3.
     assert wilcoxon_signed_rank([1.0, 2.0, 6.0], [1.0, 2.0, 3.0]).hodges_lehmann == 0.75
 
@@ -184,7 +184,7 @@ def test_swapping_the_sides_swaps_rank_sums_and_keeps_p() -> None:
 
 def test_wilcoxon_without_pairs_is_undefined() -> None:
     result = wilcoxon_signed_rank([math.nan], [1.0])
-    assert (result.n, result.n_dropped, result.p, result.reason) == (0, 1, None, "no complete pair")
+    assert (result.n, result.n_dropped, result.p, result.reason) == (0, 1, None, "no complete pairs")
 
 
 def test_groups_of_one_and_empty_groups() -> None:
@@ -196,7 +196,7 @@ def test_groups_of_one_and_empty_groups() -> None:
 @pytest.mark.parametrize("groups", [{}, {"a": []}, {"a": [1.0, 2.0]}, {"a": [1.0, 2.0], "b": []}])
 def test_fewer_than_two_groups_are_undefined(groups: dict[str, list[float]]) -> None:
     result = kruskal_wallis(groups)
-    assert (result.p, result.df, result.reason) == (None, None, "fewer than two groups hold values")
+    assert (result.p, result.df, result.reason) == (None, None, "fewer than 2 groups have values")
 
 
 def test_results_are_plain_json() -> None:
@@ -208,5 +208,5 @@ def test_results_are_plain_json() -> None:
 def test_wrong_input_raises() -> None:
     with pytest.raises(ValueError, match="infinity"):
         kruskal_wallis({"a": [math.inf], "b": [1.0]})
-    with pytest.raises(ValueError, match="one length"):
+    with pytest.raises(ValueError, match="expected the same length"):
         wilcoxon_signed_rank([1.0], [1.0, 2.0])

@@ -75,7 +75,7 @@ def test_swapping_the_readers_keeps_p_and_inverts_the_ratio() -> None:
     assert one.ratio == pytest.approx(1 / other.ratio)  # type: ignore[operator]
 
 
-def test_only_repeats_of_both_readers_enter() -> None:
+def test_only_repeats_of_both_readers_are_used() -> None:
     test = [[90.0, 110.0, 100.0], [90.0, 110.0, math.nan], [1.0, 2.0, 3.0], [5.0, -5.0, 0.0]]
     reference = [[99.0, 101.0, math.nan], [99.0, math.nan, 101.0], [1.0, 2.0, 2.0], [5.0, 5.0, 6.0]]
     result = compare_rc(test, reference)
@@ -95,19 +95,19 @@ def test_readers_with_the_same_cv_have_no_p() -> None:
     assert "same CV" in str(result.reason)
 
 
-def test_a_reader_without_variance_has_no_ratio_and_yet_a_p() -> None:
+def test_a_reader_without_variance_has_a_p_value_but_no_ratio() -> None:
     result = compare_rc([[90.0, 110.0], [95.0, 105.0]], [[100.0, 100.0], [100.0, 100.0]])
-    assert (result.ratio, result.p, result.reason) == (None, 0.5, "a wCV is zero: the ratio is undefined")
+    assert (result.ratio, result.p, result.reason) == (None, 0.5, "a wCV is 0: the ratio is undefined")
 
 
 def test_nothing_to_compare_has_a_reason() -> None:
     result = compare_rc([[1.0, math.nan]], [[1.0, 2.0]])
-    assert (result.n, result.p, result.reason) == (0, None, "no subject with two repeats and nonzero means")
+    assert (result.n, result.p, result.reason) == (0, None, "no subject has 2 repeats and nonzero means")
     assert json.loads(json.dumps(result.to_dict(), allow_nan=False)) == result.to_dict()
 
 
 def test_tables_of_different_shape_raise() -> None:
-    with pytest.raises(ValueError, match="one shape"):
+    with pytest.raises(ValueError, match="expected the same shape"):
         compare_rc([[1.0, 2.0]], [[1.0, 2.0, 3.0]])
     with pytest.raises(ValueError, match="repeats"):
         compare_rc([1.0, 2.0], [1.0, 2.0])

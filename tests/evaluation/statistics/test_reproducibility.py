@@ -168,13 +168,13 @@ def fifty_pairs_with(rc_pct: float) -> tuple[np.ndarray, np.ndarray]:
     return np.full(50, 1 + difference / 2), np.full(50, 1 - difference / 2)
 
 
-# Results slice of Ahn et al. 2020: percentage RC of the DLA and of the reference, with the printed 95 % CI.
+# Results section of Ahn et al. 2020: percentage RC of the DLA and of the reference, with the printed 95 % CI.
 MET = [(19.9, "16.7–24.7"), (22.5, "18.8–27.9"), (18.1, "15.1–22.4"), (18.8, "15.7–23.4"), (21.5, "18.0–26.7")]
 
 
 @pytest.mark.parametrize(("rc_pct", "interval"), MET)
-def test_printed_intervals_of_the_paper_are_met(rc_pct: float, interval: str) -> None:
-    # The printed RC is itself rounded, by up to 0.05.
+def test_printed_intervals_of_the_paper_are_reproduced(rc_pct: float, interval: str) -> None:
+    # The printed RC is rounded, by up to 0.05.
     results = [percentage_rc(*fifty_pairs_with(rc_pct + change)) for change in (-0.05, 0.0, 0.05)]
     assert results[1].rc_pct == pytest.approx(rc_pct)
     lower, upper = map(float, interval.split("–"))
@@ -208,7 +208,7 @@ def test_one_pair_has_an_rc_and_an_interval_with_one_degree_of_freedom() -> None
 def test_identical_pairs_have_an_rc_of_zero_and_no_interval() -> None:
     result = percentage_rc([5.0, 7.0], [5.0, 7.0])
     assert (result.rc_pct, result.wcv_pct, result.rc_ci) == (0.0, 0.0, None)
-    assert "zero variance" in str(result.reason)
+    assert "all repeats are equal" in str(result.reason)
 
 
 def test_missing_and_zero_pairs_are_dropped_and_counted() -> None:
@@ -220,5 +220,5 @@ def test_missing_and_zero_pairs_are_dropped_and_counted() -> None:
 def test_no_pair_gives_none_and_a_reason() -> None:
     result = percentage_rc([], [])
     assert (result.n, result.rc_pct, result.df) == (0, None, None)
-    assert result.reason == "no complete pair with a nonzero mean"
+    assert result.reason == "no complete pairs with a nonzero mean"
     assert json.loads(json.dumps(result.to_dict(), allow_nan=False)) == result.to_dict()

@@ -1,4 +1,4 @@
-"""A change between two CT against the RC: definition, three verdicts, undefined cases; R 4.2.2 and simulation."""
+"""Volume change between two CT scans: definition, three verdicts, undefined cases; R 4.2.2 and simulation."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_the_band_in_percent_of_the_first_is_the_same_band() -> None:
     assert volume_change(1.0, 1.0, rc_pct=200.0).band_of_first_pct == (-100.0, None)
 
 
-def test_unchanged_organs_lie_beyond_the_rc_in_five_percent() -> None:
+def test_unchanged_organs_are_beyond_the_rc_in_five_percent() -> None:
     rng = np.random.default_rng(5)
     wcv = 0.05
     pairs = 1000 * (1 + wcv * rng.standard_normal((20000, 2)))
@@ -64,15 +64,15 @@ def test_unchanged_organs_lie_beyond_the_rc_in_five_percent() -> None:
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        ({"before": 100.0, "after": None}, "there is no second volume"),
+        ({"before": 100.0, "after": None}, "the second volume is missing"),
         ({"before": 0.0, "after": 0.0}, "both volumes are 0"),
         (
             {"before": 100.0, "after": 90.0, "after_status": "truncated;multi_part"},
             "the second volume is truncated: only a part of the organ is in the image",
         ),
-        ({"before": 100.0, "after": 0.0, "after_status": "absent"}, "the second volume is absent: there is no voxel"),
+        ({"before": 100.0, "after": 0.0, "after_status": "absent"}, "the second volume is absent: it has no voxel"),
         ({"before": 9e4, "after": 90.0, "before_status": "implausible"}, "the first volume is implausible"),
-        ({"before": 100.0, "after": 90.0, "rc_pct": None}, "no RC to hold the change against"),
+        ({"before": 100.0, "after": 90.0, "rc_pct": None}, "no RC is given"),
     ],
 )
 def test_undefined_changes_say_why(arguments: dict[str, object], reason: str) -> None:
@@ -82,7 +82,7 @@ def test_undefined_changes_say_why(arguments: dict[str, object], reason: str) ->
     assert (found.change_pct is None) == (arguments.get("rc_pct", 10.0) is not None)
 
 
-def test_several_parts_do_not_forbid_a_verdict() -> None:
+def test_an_organ_of_several_parts_has_a_verdict() -> None:
     found = volume_change(100.0, 90.0, rc_pct=20.0, before_status="multi_part")
     assert (found.verdict, found.reason, found.before_status) == ("within", None, "multi_part")
 

@@ -1,1 +1,1 @@
-"""From label maps to `measurements.csv`, and from that file to readings: measure, read, validate, merge."""
+"""Measure label maps, and write, read, validate and merge `measurements.csv`."""

@@ -1,4 +1,4 @@
-"""The two CT of one patient as one reader measured them."""
+"""Measurements of the two CT scans of a patient by one reader."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from liverspleen.organs import ORGAN_KEYS, RATIO_OF
 
 @dataclass(frozen=True)
 class Reading:
-    """An index of one CT; None where undefined, and a status of the organs behind it."""
+    """A volume or ratio of one CT scan (None if undefined), and the status of its organs."""
 
     value: float | None
     status: str = "ok"
@@ -22,7 +22,7 @@ class Reading:
 
 @dataclass(frozen=True)
 class ExaminationPair:
-    """What `reader` has of both CT, by index; `same_patient` is False where the file names no patients."""
+    """Readings of both CT scans by `reader`, by index; `same_patient` is False if the file has no patient ids."""
 
     reader: str
     same_patient: bool
@@ -32,24 +32,26 @@ class ExaminationPair:
 def examination_pair(
     measurements: Measurements, first: str, second: str, *, reader: str | None = None
 ) -> ExaminationPair:
-    """Volume of each organ and the ratio in the CT `first` and `second`; the only reader of both, if not named.
+    """Return the volume of each organ and the ratio for the cases `first` and `second`.
+
+    The default `reader` is the only one that measured both.
 
     Raises:
-        InputError: LS-CHG-002 a CT is not in the measurements or both are one, LS-CHG-003 they are of two patients,
-            LS-CHG-004 the reader is unknown, or there are several and none is named.
+        InputError: LS-CHG-002 a case is not in the measurements or both are the same, LS-CHG-003 the patients
+            differ, LS-CHG-004 the reader is unknown, or not given and there are several.
     """
     readings = readings_of(measurements)
     examinations = {e.case_id: e for e in readings.examinations}
     if unknown := [case for case in (first, second) if case not in examinations]:
-        message = f"no case {', '.join(map(repr, unknown))} in the measurements"
+        message = f"the measurements have no case {', '.join(map(repr, unknown))}"
         raise InputError(Issue("LS-CHG-002", message, "correct first= and second=", file=measurements.source))
     if first == second:
-        raise InputError(Issue("LS-CHG-002", f"first= and second= are both {first!r}", "name two CT"))
+        raise InputError(Issue("LS-CHG-002", f"first= and second= are both {first!r}", "give two different cases"))
     patients = [examinations[case].patient_id for case in (first, second)]
-    # A file without patients names each case as its own.
-    names_patients = any(e.patient_id != e.case_id for e in readings.examinations)
-    if patients[0] != patients[1] and names_patients:
-        message = f"patient {patients[0]!r} and patient {patients[1]!r}: these are not two CT of one patient"
+    # In a file without patients, the patient of a case is the case.
+    has_patients = any(e.patient_id != e.case_id for e in readings.examinations)
+    if patients[0] != patients[1] and has_patients:
+        message = f"the cases are of patients {patients[0]!r} and {patients[1]!r}, expected one patient"
         raise InputError(
             Issue("LS-CHG-003", message, "correct first= and second=, or patient_id", file=measurements.source)
         )
@@ -57,19 +59,20 @@ def examination_pair(
     if reader is None and len(readers) == 1:
         reader = readers[0]
     if reader is None or reader not in readers:
-        message = f"{'no reader is named' if reader is None else f'no reader {reader!r}'} among those of both CT"
-        hint = f"name one by reader=: {', '.join(readers) or 'there is none that measured both'}"
+        problem = "reader= is not given" if reader is None else f"reader {reader!r} did not measure both cases"
+        message = f"{problem}; readers of both are {', '.join(map(repr, readers)) or 'none'}"
+        hint = "set reader= to one of them" if readers else "measure both cases with the same reader"
         raise InputError(Issue("LS-CHG-004", message, hint, file=measurements.source))
-    who = reader
+    selected = reader
 
     def reading(case: str, index: str) -> Reading:
-        value = readings.volume(case, index, who)
+        value = readings.volume(case, index, selected)
         organs = (index,) if index in ORGAN_KEYS else tuple(organ.key for organ in RATIO_OF)
         statuses = dict.fromkeys(
-            word for organ in organs for word in readings.statuses.get((case, organ, who), "ok").split(";")
+            term for organ in organs for term in readings.statuses.get((case, organ, selected), "ok").split(";")
         )
-        status = ";".join(word for word in statuses if word != "ok") or "ok"
+        status = ";".join(term for term in statuses if term != "ok") or "ok"
         return Reading(None if math.isnan(value) else value, status)
 
     both = {index: (reading(first, index), reading(second, index)) for index in INDICES}
-    return ExaminationPair(who, patients[0] == patients[1], both)
+    return ExaminationPair(selected, patients[0] == patients[1], both)

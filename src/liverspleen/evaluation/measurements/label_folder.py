@@ -1,4 +1,4 @@
-"""Folders of label maps, and the measurement of every case in them over several processes."""
+"""Folders of label maps, and measurement of all their cases in several processes."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ LabelValues = Mapping[int, Structure]
 
 @dataclass(frozen=True)
 class Measured:
-    """Rows of all cases that could be measured, and every issue met; a case with an error has no rows."""
+    """Rows of all measured cases, and all issues; a case with an error has no rows."""
 
     rows: tuple[Measurement, ...]
     issues: tuple[Issue, ...]
 
     def to_frame(self) -> pandas.DataFrame:
-        """The rows as a pandas DataFrame, with the columns of `measurements.csv`; NaN where a number is undefined."""
+        """Return the rows as a pandas DataFrame with the columns of `measurements.csv`; NaN is undefined."""
         return frame_of(self.rows)
 
 
@@ -63,48 +63,50 @@ def measure_folder(
     workers: int = 1,
     on_case: Callable[[str], None] | None = None,
 ) -> Measured:
-    """Measure every label map in `labels` against its reference.
+    """Measure every label map in `labels`, and compare it with its reference.
 
-    It is called `<case_id>.nii.gz`, `<case_id>.nii` or `<case_id>_dseg.nii.gz`, or is a folder `<case_id>` of masks.
-
-    References are the files of the same case in the folder `reference`, else the label maps named in `cohort`, else
-    there are none. With a cohort every case of its `datasets` (all if empty) is expected, and each map must lie on its
-    CT's grid; without one the cases are those of the folder (and of `reference`, if given). `label_values` and
-    `reference_values` translate the voxel values of another system; the label maps of a cohort are always our own. One
-    bad case does not stop the others. A missing label map is an error of its case, or with `allow_missing` a warning
-    and a score of 0. `workers` processes hold one case each; the rows come in the order of the cases. `on_case` is told
-    each case_id when it is done. Issues of the cohort's own rows are not repeated.
+    The label map of a case is `<case_id>.nii.gz`, `<case_id>.nii`, `<case_id>_dseg.nii.gz`, or a folder `<case_id>` of
+    masks. References are the files of the same case in the folder `reference`, or else the label maps of `cohort`; both
+    are optional. With a cohort, every case of its `datasets` (all if empty) is expected, and each map must be on the
+    grid of its CT. Without a cohort, the cases are those of the folder (and of `reference`, if given). `label_values`
+    and `reference_values` translate the voxel values of another system; the label maps of a cohort always have the
+    values of liverspleen. A bad case does not stop the others. A missing label map is an error of its case, or with
+    `allow_missing` a warning and a score of 0. `workers` is the number of processes; each measures one case at a time.
+    Rows are in the order of the cases. `on_case` is called with each case_id after its measurement. Issues of the rows
+    of the cohort are not repeated.
 
     Issues: those of reading; LS-LAB-005 label map of a case is missing; LS-LAB-006 (warning) label map without a case;
     LS-LAB-007 two files for one case; LS-LAB-010 a worker process died.
 
     Raises:
-        InputError: LS-LAB-023 `labels` or `reference` is not a folder, LS-LAB-008 both readers have one name,
-            LS-LAB-009 there is no label map and no case.
+        InputError: LS-LAB-023 `labels` or `reference` is not a folder, LS-LAB-008 both readers have the same name,
+            LS-LAB-009 there are no label maps and no cases.
     """
     labels = Path(labels)
     known = () if cohort is None else tuple(case.case_id for case in cohort.cases)
-    drawn = LabelFolder.of(labels, label_values, known=known)
+    folder = LabelFolder.of(labels, label_values, known=known)
     references = None
     if reference is not None:
-        references = LabelFolder.of(Path(reference), reference_values, known=known or drawn.files.keys())
+        references = LabelFolder.of(Path(reference), reference_values, known=known or folder.files.keys())
     cases: Sequence[Case | str]
     if cohort is None:
-        cases = sorted({*drawn.files, *(references.files if references else ())})
+        cases = sorted({*folder.files, *(references.files if references else ())})
     else:
         cases = cohort.select(datasets).cases
     if reader == reference_reader and (
         references is not None or any(isinstance(case, Case) and case.label for case in cases)
     ):
-        message = f"reader and reference reader are both called {reader!r}"
-        raise InputError(Issue("LS-LAB-008", message, "name them differently", file=labels))
-    measuring = _Measuring(drawn, references, reader, reference_reader, surface, allow_missing)
-    if not drawn.files and not cases:
-        message = f"no label map ({' or '.join(SUFFIXES)}) lies in the folder"
-        raise InputError(Issue("LS-LAB-009", message, "give the folder that holds the label maps itself", file=labels))
+        message = f"reader and reference reader are both {reader!r}"
+        raise InputError(Issue("LS-LAB-008", message, "give them different names", file=labels))
+    task = _MeasurementTask(folder, references, reader, reference_reader, surface, allow_missing)
+    if not folder.files and not cases:
+        message = f"the folder has no label map ({' or '.join(SUFFIXES)})"
+        raise InputError(
+            Issue("LS-LAB-009", message, "give the folder that contains the label maps directly", file=labels)
+        )
     rows: list[Measurement] = []
-    issues = [*_extras(drawn, cases if cohort is None else cohort.cases)]
-    for case, measured in zip(cases, _each(measuring, cases, workers), strict=True):
+    issues = [*_unused_label_maps(folder, cases if cohort is None else cohort.cases)]
+    for case, measured in zip(cases, _measured_cases(task, cases, workers), strict=True):
         rows += measured.rows
         issues += measured.issues
         if on_case is not None:
@@ -122,17 +124,17 @@ class LabelFolder:
 
     @property
     def covered(self) -> tuple[Structure, ...]:
-        """The structures that these label maps can show."""
+        """The structures that these label maps cover."""
         return ORGANS if self.values is None else organs(structure.key for structure in self.values.values())
 
     @classmethod
     def of(cls, path: Path, values: LabelValues | None = None, *, known: Collection[str] = ()) -> LabelFolder:
-        """The label maps that lie in the folder itself, as files or as folders of masks.
+        """List the label maps directly in the folder: files, or folders of masks.
 
-        `known` cases are told from names on `_dseg` by them.
+        `known` are the case ids of a cohort; a file name that ends with `_dseg` can be one of them.
 
         Raises:
-            InputError: LS-LAB-023 there is no such folder.
+            InputError: LS-LAB-023 the folder does not exist.
         """
         if not path.is_dir():
             raise InputError(
@@ -144,7 +146,7 @@ class LabelFolder:
         return cls(path, files, values)
 
     def read(self, case_id: str) -> LabelMap:
-        """The label map of a case.
+        """Read the label map of a case.
 
         Raises:
             InputError: LS-LAB-005 it is missing, LS-LAB-007 there are two, or `read_label_map` or `read_mask_folder`
@@ -160,22 +162,22 @@ class LabelFolder:
         return read_label_map(files[0], case_id=case_id, values=self.values)
 
     def missing(self, case_id: str) -> Issue:
-        """That the case has no label map here."""
+        """Return the issue that the case has no label map in this folder."""
         message = f"label map of the case is missing, expected {case_id}{SUFFIXES[0]} or {case_id}{DSEG}{SUFFIXES[0]}"
         return Issue("LS-LAB-005", message, "add the missing label map, or exclude the case", case_id, self.path)
 
 
-class _Against(TypedDict):
+class _ReferenceOptions(TypedDict):
     reference: LabelMap | None
     reference_reader: str
     surface: SurfaceMetrics | None
 
 
 @dataclass(frozen=True)
-class _Measuring:
-    """How one case is measured; goes to the worker processes."""
+class _MeasurementTask:
+    """Measurement of one case; it is sent to the worker processes."""
 
-    drawn: LabelFolder
+    folder: LabelFolder
     references: LabelFolder | None
     reader: str
     reference_reader: str
@@ -183,7 +185,7 @@ class _Measuring:
     allow_missing: bool
 
     def measured(self, case: Case | str) -> Measured:
-        """The rows of one case and its issues; never raises for bad input."""
+        """Return the rows and the issues of one case; bad input gives issues, not exceptions."""
         case_id = _case_id(case)
         issues: list[Issue] = []
         grid: Geometry | None = None
@@ -191,48 +193,48 @@ class _Measuring:
         label_map: LabelMap | None = None
         try:
             if isinstance(case, Case):
-                # references in a folder take the place of those in the cohort
+                # references in a folder replace those of the cohort
                 grid, reference = load_reference(case if self.references is None else replace(case, label=None))
             if self.references is not None:
                 reference = self.references.read(case_id)
                 issues += _off_grid(case_id, reference, grid, self.references)
         except InputError as rejected:
             issues += rejected.issues
-        if self.allow_missing and case_id not in self.drawn.files:
-            missing = self.drawn.missing(case_id)
-            hint = "add the missing label map; until then it has no volume and scores 0"
+        if self.allow_missing and case_id not in self.folder.files:
+            missing = self.folder.missing(case_id)
+            hint = "add the missing label map; without it the case has no volume and a score of 0"
             issues.append(replace(missing, hint=hint, severity="warning"))
         else:
             try:
-                label_map = self.drawn.read(case_id)
+                label_map = self.folder.read(case_id)
                 if grid is None and reference is not None:
                     grid = reference.geometry
-                issues += _off_grid(case_id, label_map, grid, self.drawn)
+                issues += _off_grid(case_id, label_map, grid, self.folder)
             except InputError as rejected:
                 issues += rejected.issues
         if any(issue.severity == "error" for issue in issues):
             return Measured((), tuple(issues))
-        against: _Against = {
+        options: _ReferenceOptions = {
             "reference": reference,
             "reference_reader": self.reference_reader,
             "surface": self.surface,
         }
         try:
             if label_map is None:
-                rows = missing_case(case, self.reader, covered=self.drawn.covered, **against)
+                rows = missing_case(case, self.reader, covered=self.folder.covered, **options)
             else:
-                rows = measure_case(case, {self.reader: label_map}, **against)
+                rows = measure_case(case, {self.reader: label_map}, **options)
         except InputError as rejected:
             return Measured((), (*issues, *rejected.issues))
         return Measured(tuple(rows), tuple(issues))
 
 
-def _each(measuring: _Measuring, cases: Sequence[Case | str], workers: int) -> Iterator[Measured]:
-    """What was measured of each case, in order; a worker holds the label maps of one case at a time."""
+def _measured_cases(task: _MeasurementTask, cases: Sequence[Case | str], workers: int) -> Iterator[Measured]:
+    """Measure all cases in order; a worker has the label maps of one case in memory."""
     if workers == 1 or len(cases) < 2:
-        yield from map(measuring.measured, cases)
+        yield from map(task.measured, cases)
         return
-    with spread(measuring.measured, cases, min(workers, len(cases))) as futures:
+    with spread(task.measured, cases, min(workers, len(cases))) as futures:
         for case, future in zip(cases, futures, strict=True):
             yield _result(case, future)
 
@@ -240,9 +242,11 @@ def _each(measuring: _Measuring, cases: Sequence[Case | str], workers: int) -> I
 def _result(case: Case | str, future: Future[Measured]) -> Measured:
     try:
         return future.result()
-    except BrokenProcessPool:  # a worker was killed, as a rule for want of memory
+    except BrokenProcessPool:  # a worker was killed, usually because memory ran out
         message = "a worker process died before the case was measured"
-        return Measured((), (Issue("LS-LAB-010", message, "give it more memory, or use workers=1", _case_id(case)),))
+        return Measured(
+            (), (Issue("LS-LAB-010", message, "use workers=1, or a machine with more memory", _case_id(case)),)
+        )
 
 
 def _off_grid(case_id: str, label_map: LabelMap, grid: Geometry | None, folder: LabelFolder) -> Iterable[Issue]:
@@ -251,11 +255,11 @@ def _off_grid(case_id: str, label_map: LabelMap, grid: Geometry | None, folder: 
     return grid_issues(case_id, label_map, grid, file=folder.files[case_id][0], against="its case")
 
 
-def _extras(drawn: LabelFolder, cases: Iterable[Case | str]) -> Iterator[Issue]:
+def _unused_label_maps(folder: LabelFolder, cases: Iterable[Case | str]) -> Iterator[Issue]:
     known = {_case_id(case) for case in cases}
-    for case_id, files in drawn.files.items():
+    for case_id, files in folder.files.items():
         if case_id not in known:
-            message, hint = "label map belongs to no usable case of the cohort", "correct its name or add the case"
+            message, hint = "label map has no valid case in the cohort", "correct its name or add the case"
             yield Issue("LS-LAB-006", message, hint, file=files[0], severity="warning")
 
 

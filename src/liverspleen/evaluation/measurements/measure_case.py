@@ -1,4 +1,4 @@
-"""From label maps of one case to rows of measurements."""
+"""Measurement of one case: label maps to rows of measurements."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from liverspleen.imaging.volume import LabelMap
 from liverspleen.organs import ORGANS, Structure
 
 MANUAL, DLA = "manual", "dla"
-"""The readers of the paper: masks drawn by hand, and the deep learning algorithm."""
+"""The readers of the paper: manual segmentation, and the deep learning algorithm."""
 
 
 @dataclass(frozen=True)
 class SurfaceMetrics:
-    """How surfaces are compared: their definition, and the distance up to which NSD takes two for one."""
+    """Settings of the surface metrics: definition of the surface, and tolerance of the NSD in mm."""
 
     definition: Definition = "voxel"
     # Not in the paper. The default of Wasserthal et al., Radiol Artif Intell 2023;5:e230024.
@@ -40,22 +40,22 @@ def measure_case(
     reference_reader: str = MANUAL,
     surface: SurfaceMetrics | None = WITH_SURFACES,
 ) -> list[Measurement]:
-    """The rows of one case: volume of each organ by each reader, with its overlap and surface metrics.
+    """Return the rows of one case: volume of each organ by each reader, with overlap and surface metrics.
 
-    The reference reader has rows of its own with empty `reference` and `dss`. The DSS is undefined (None) where both
-    maps are empty; distances between surfaces also where one is. Without `surface` those are not computed. A structure
-    outside the case's `labelled_structures`, or that a label map does not cover, is unknown, never absent: the
-    reference reader has no row for it, and another reader only if it has voxels there, compared with nobody. A `case`
-    that is only an id stands for a patient of its own in whom every organ is labelled.
+    The reference reader has its own rows with empty `reference` and `dss`. The DSS is undefined (None) if both maps are
+    empty; surface distances also if one is empty. Without `surface` they are not computed. A structure that is not in
+    the `labelled_structures` of the case, or that a label map does not cover, is unknown, not absent: the reference
+    reader has no row for it, and another reader only if it has voxels; this row has no reference. If `case` is only an
+    id, it is its own patient, and every organ is labelled.
 
     Raises:
-        InputError: LS-GEO-003, LS-GEO-004 a reader's label map is not on the grid of the reference.
+        InputError: LS-GEO-003, LS-GEO-004 a label map is not on the grid of the reference.
 
     >>> import numpy as np
     >>> from liverspleen.imaging import Geometry
     >>> grid = Geometry((10, 10, 3), np.diag([1.0, 1.0, 5.0, 1.0]))
-    >>> drawn = np.zeros((3, 10, 10), np.uint8); drawn[1, 2:6, 2:7] = Structure.LIVER
-    >>> rows = measure_case("A1", {"dla": LabelMap(drawn, grid)}, reference=LabelMap(drawn, grid))
+    >>> labels = np.zeros((3, 10, 10), np.uint8); labels[1, 2:6, 2:7] = Structure.LIVER
+    >>> rows = measure_case("A1", {"dla": LabelMap(labels, grid)}, reference=LabelMap(labels, grid))
     >>> [(r.structure, r.reader, r.volume_cm3, r.volume_status, r.reference, r.dss) for r in rows][:2]
     [('liver', 'dla', 0.1, 'implausible', 'manual', 1.0), ('spleen', 'dla', 0.0, 'absent', 'manual', None)]
     """
@@ -63,8 +63,8 @@ def measure_case(
     labelled = _labelled(case, reference)
     for reader, label_map in reader_maps.items():
         if reference is None:
-            drawn = (organ for organ in label_map.covered if organ in labelled or label_map.count(organ))
-            rows += _rows(case, reader, label_map, drawn)
+            known = (organ for organ in label_map.covered if organ in labelled or label_map.count(organ))
+            rows += _rows(case, reader, label_map, known)
         else:
             rows += _compared(case, reader, label_map, reference, reference_reader, labelled, surface)
     if reference is not None:
@@ -127,17 +127,17 @@ def missing_case(
     reference_reader: str = MANUAL,
     surface: SurfaceMetrics | None = WITH_SURFACES,
 ) -> list[Measurement]:
-    """The rows of a case whose label map is missing: no volume, and scores of 0 where the reference has something.
+    """Return the rows of a case whose label map is missing: no volume, and scores of 0 if the reference has voxels.
 
-    Only structures that the reader's maps cover count; the reference has its rows. `volume_status` is `absent` beside
-    an empty volume: nothing was measured, which is not a volume of 0.
+    The reader has rows for structures that its label maps cover; the reference has its own rows. `volume_status` is
+    `absent` and the volume is empty: it was not measured, which differs from a volume of 0.
     """
     rows = []
     labelled = _labelled(case, reference)
     for organ in labelled:
         if organ not in covered:
             continue
-        row = replace(_about(case, reader, organ), volume_status=ABSENT)
+        row = replace(_empty_row(case, reader, organ), volume_status=ABSENT)
         if reference is not None:
             zero = 0.0 if reference.count(organ) else None
             row = replace(row, reference=reference_reader, dss=zero, iou=zero)
@@ -150,17 +150,17 @@ def missing_case(
 
 
 def _labelled(case: Case | str, reference: LabelMap | None) -> tuple[Structure, ...]:
-    """What is known of the case: labelled in the cohort, and covered by the reference if there is one."""
+    """Return the known structures of the case: labelled in the cohort, and covered by the reference if there is one."""
     labelled = ORGANS if isinstance(case, str) else case.labelled_structures
     return labelled if reference is None else tuple(organ for organ in labelled if organ in reference.covered)
 
 
 def _rows(case: Case | str, reader: str, label_map: LabelMap, organs: Iterable[Structure]) -> list[Measurement]:
-    """What one reader measured of these organs, compared with nobody."""
+    """Return the rows of one reader for these organs, without a reference."""
     statuses = volume_statuses(label_map)
     return [
         replace(
-            _about(case, reader, organ),
+            _empty_row(case, reader, organ),
             volume_cm3=organ_volume_cm3(label_map, organ),
             volume_status=statuses[organ],
             voxels=label_map.count(organ),
@@ -169,7 +169,7 @@ def _rows(case: Case | str, reader: str, label_map: LabelMap, organs: Iterable[S
     ]
 
 
-def _about(case: Case | str, reader: str, organ: Structure) -> Measurement:
+def _empty_row(case: Case | str, reader: str, organ: Structure) -> Measurement:
     known = {} if isinstance(case, str) else {name: getattr(case, name) for name in ("dataset", "condition", "site")}
     return Measurement(
         case_id=case if isinstance(case, str) else case.case_id,

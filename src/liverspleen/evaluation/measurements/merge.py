@@ -1,4 +1,4 @@
-"""Several tables of measurements as one: what one reader and one case are must be the same in all of them."""
+"""Merge tables of measurements; a reader and a case must have the same values in all of them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from liverspleen.errors import InputError, Issue
 from liverspleen.evaluation.measurements.table import Measurements
 from liverspleen.evaluation.measurements.validation import NUMBERS
 
-_OF_THE_CASE: Final = ("patient_id", "dataset", "condition", "site")
+_CASE_COLUMNS: Final = ("patient_id", "dataset", "condition", "site")
 _KEY: Final = ("case_id", "structure", "reader", "reference")
 _SAME: Final = 1e-6  # relative; another program may have printed fewer digits
 
@@ -19,14 +19,14 @@ Row = dict[str, Any]
 
 
 def merge_measurements(tables: Sequence[Measurements]) -> Measurements:
-    """One table of all rows; rows that stand in several tables are kept once.
+    """Merge all rows in one table; a row that is in several tables is kept once.
 
-    What a table does not say of a case (no condition, the case as its own patient) is taken from one that does. The
-    vocabulary is that of the first table.
+    If a table has no patient, dataset, condition or site for a case, the value comes from another table. The vocabulary
+    is that of the first table.
 
     Raises:
-        InputError: LS-CMP-001 two tables give one reader different numbers for the same structure of a case, LS-CMP-002
-            they say different things of a case.
+        InputError: LS-CMP-001 two tables have different numbers of one reader for the same structure of a case,
+            LS-CMP-002 they have different patients, datasets, conditions or sites for a case.
     """
     import pandas
 
@@ -60,19 +60,19 @@ def _columns(tables: Sequence[Measurements]) -> list[str]:
 
 
 def _facts(origins: Sequence[tuple[Path | None, Row]]) -> tuple[dict[str, Row], list[Issue]]:
-    """Patient, dataset, condition and site by case, and where two tables contradict each other."""
+    """Return patient, dataset, condition and site by case, and an issue for each contradiction between tables."""
     facts: dict[str, Row] = {}
     issues: list[Issue] = []
     for source, row in origins:
         case_id = row["case_id"]
-        known = facts.setdefault(case_id, {name: row[name] for name in _OF_THE_CASE})
-        for name in _OF_THE_CASE:
-            unsaid = case_id if name == "patient_id" else ""
-            if known[name] == unsaid:
+        known = facts.setdefault(case_id, {name: row[name] for name in _CASE_COLUMNS})
+        for name in _CASE_COLUMNS:
+            default = case_id if name == "patient_id" else ""
+            if known[name] == default:
                 known[name] = row[name]
-            elif row[name] not in (unsaid, known[name]):
+            elif row[name] not in (default, known[name]):
                 message = f"column {name!r}: {row[name]!r} differs from {known[name]!r} in another table"
-                issues.append(Issue("LS-CMP-002", message, "measure all readers with one cohort", case_id, source))
+                issues.append(Issue("LS-CMP-002", message, "measure all readers with the same cohort", case_id, source))
     return facts, issues
 
 
@@ -88,6 +88,6 @@ def _differences(
                 f"{row['structure']} of reader {row['reader']!r}, column {name!r}: {second:g} differs from {first:g} "
                 f"in '{known_source}'"
             )
-            hint = "name each reader differently (measure reader=NAME), and measure all against the same references"
+            hint = "give each reader its own name (measure reader=NAME), and use the same references for all"
             yield Issue("LS-CMP-001", message, hint, row["case_id"], source)
-            return  # the other columns follow from the same cause
+            return  # the other columns have the same cause

@@ -1,4 +1,4 @@
-"""What a reader of a report must know beside its numbers; a note never stops a report."""
+"""Notes: remarks about the input of a report. A note never stops a report."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from typing import Any
 
 from liverspleen.errors import Issue, one_line
 
-_TOLD = 10  # cases named in a line; `cases` has them all
+_LISTED = 10  # cases in a line; `cases` has all
 
 
 @dataclass(frozen=True)
 class Note:
     """A remark about the input of a report, and the cases it concerns.
 
-    >>> print(Note("LS-REP-011", "reader 'dla' has no liver row in 1 of 3 CT", "measure it", ("A017",)).issue)
-    LS-REP-011: reader 'dla' has no liver row in 1 of 3 CT (A017); measure it
+    >>> print(Note("LS-REP-011", "reader 'dla' has no liver row in 1 of 3 cases", "measure it", ("A017",)).issue)
+    LS-REP-011: reader 'dla' has no liver row in 1 of 3 cases (A017); measure it
     """
 
     code: str
@@ -25,13 +25,13 @@ class Note:
 
     @property
     def issue(self) -> Issue:
-        """The note as the line of a log: its first cases, and how many more there are."""
-        more = [f"and {len(self.cases) - _TOLD} more"] if len(self.cases) > _TOLD else []
-        cases = f" ({', '.join([*self.cases[:_TOLD], *more])})" if self.cases else ""
+        """The note as a line of the log, with its first cases and the number of further cases."""
+        more = [f"and {len(self.cases) - _LISTED} more"] if len(self.cases) > _LISTED else []
+        cases = f" ({', '.join([*self.cases[:_LISTED], *more])})" if self.cases else ""
         return Issue(self.code, self.message + cases, self.hint, severity="note")
 
     def to_dict(self) -> dict[str, Any]:
-        """The note ready for JSON; `text` is its line."""
+        """Return the note ready for JSON; `text` is its line."""
         return {
             "code": self.code,
             "message": one_line(self.message),

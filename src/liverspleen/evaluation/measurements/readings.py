@@ -1,4 +1,4 @@
-"""What each reader read of each examination, looked up by name; and which examinations belong to which table."""
+"""Measurements by examination and reader, and the selection of readers and examinations for the tables."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from liverspleen.cohort.vocabulary import DEVELOPMENT, Vocabulary
-from liverspleen.errors import InputError, Issue
+from liverspleen.errors import InputError, Issue, counted
 from liverspleen.evaluation.measurements.notes import Note
 from liverspleen.evaluation.measurements.table import Measurements
 from liverspleen.organs import ORGAN_KEYS, RATIO_KEY, RATIO_OF
@@ -17,16 +17,16 @@ INDICES: Final = (*ORGAN_KEYS, RATIO_KEY)
 """The volumetric indices, in the order of the paper's tables."""
 
 METRICS: Final = ("hd95_mm", "assd_mm", "nsd")
-"""The surface metrics, beside the DSS."""
+"""The surface metrics."""
 
-_OF_THE_CASE: Final = ("patient_id", "dataset", "condition", "site")
+_CASE_COLUMNS: Final = ("patient_id", "dataset", "condition", "site")
 PREFERRED: Final = ("dla", "manual")
 _TABLES: Final = ("Tables 2 and 3", "Table 4 and reproducibility")  # in the order of `Vocabulary.tests`
 
 
 @dataclass(frozen=True)
 class Examination:
-    """One CT of one patient."""
+    """One CT examination of a patient."""
 
     case_id: str
     patient_id: str
@@ -39,7 +39,7 @@ class Examination:
 class Readings:
     """Measurements by key: volumes by (case, structure, reader), scores by (case, structure, reader, reference).
 
-    `scores` holds the DSS, `distances` the surface metrics by name, `surfaces` how the surfaces were compared.
+    `scores` contains the DSS, `distances` the surface metrics by name, `surfaces` their settings.
     `vocabulary` gives the order of datasets, conditions and sites.
     """
 
@@ -53,34 +53,34 @@ class Readings:
 
     @property
     def readers(self) -> tuple[str, ...]:
-        """All readers, by name."""
+        """All readers, sorted."""
         return tuple(sorted({reader for _, _, reader in self.volumes}))
 
     def volume(self, case_id: str, index: str, reader: str) -> float:
-        """Volume of an organ in cm³, or the ratio; NaN without a row, where undefined, and over a spleen of 0."""
+        """Return the volume of an organ in cm³, or the ratio; NaN if undefined, without a row, or for a spleen of 0."""
         if index != RATIO_KEY:
             return self.volumes.get((case_id, index, reader), math.nan)
-        above, below = (self.volumes.get((case_id, organ.key, reader), math.nan) for organ in RATIO_OF)
-        return above / below if below else math.nan
+        numerator, denominator = (self.volumes.get((case_id, organ.key, reader), math.nan) for organ in RATIO_OF)
+        return numerator / denominator if denominator else math.nan
 
     def score(self, case_id: str, structure: str, reader: str, reference: str, *, metric: str = "dss") -> float:
-        """DSS, or a metric of `METRICS`, of `reader` against `reference`; NaN without a row and where undefined."""
+        """Return the DSS, or a metric of `METRICS`, of `reader` and `reference`; NaN if undefined or without a row."""
         found = self.scores if metric == "dss" else self.distances[metric]
         return found.get((case_id, structure, reader, reference), math.nan)
 
     def readers_of(self, cases: Iterable[str]) -> tuple[str, ...]:
-        """The readers that have a volume of any of these cases, by name."""
-        wanted = set(cases)
-        return tuple(sorted({reader for case, _, reader in self.volumes if case in wanted}))
+        """Return the readers that have a volume of any of these cases, sorted."""
+        selected = set(cases)
+        return tuple(sorted({reader for case, _, reader in self.volumes if case in selected}))
 
 
 def readings_of(measurements: Measurements) -> Readings:
-    """The measurements by key, examinations sorted by case, so that the order of the file changes no number."""
+    """Return the measurements by key, with examinations sorted by case, so that the row order changes no number."""
     examinations: dict[str, Examination] = {}
     readings = Readings((), {}, {}, {}, {metric: {} for metric in METRICS}, {}, measurements.vocabulary)
     for row in measurements.table.to_dict("records"):
         case_id = row["case_id"]
-        examinations[case_id] = Examination(case_id, *(row[name] for name in _OF_THE_CASE))
+        examinations[case_id] = Examination(case_id, *(row[name] for name in _CASE_COLUMNS))
         key = (case_id, row["structure"], row["reader"])
         readings.volumes[key] = row["volume_cm3"]
         readings.statuses[key] = row["volume_status"]
@@ -98,38 +98,36 @@ def readings_of(measurements: Measurements) -> Readings:
 
 
 def choose_readers(readings: Readings, reader: str | None, reference: str | None) -> tuple[str, str] | None:
-    """The reader under test and its reference: the pair asked for, the only one there is, or `dla` against `manual`.
+    """Select the reader under test and its reference: the requested pair, the only one, or `dla` and `manual`.
 
-    A file without DSS compares nobody; then a sole other reader is set against `manual`. None if that leaves no pair
-    or, with nothing asked for, several.
+    In a file without DSS, the only other reader is compared with `manual`. None if there is no pair or, if none is
+    requested, several.
 
     Raises:
-        InputError: a name asked for is not in the file, or several pairs of the file fit.
+        InputError: LS-REP-001 a requested name is not in the file, LS-REP-002 several pairs match.
     """
     if unknown := [name for name in (reader, reference) if name is not None and name not in readings.readers]:
         message = f"no reader {', '.join(map(repr, unknown))}; the readers are {', '.join(map(repr, readings.readers))}"
-        raise InputError(Issue("LS-REP-001", message, "name readers of the file"))
+        raise InputError(Issue("LS-REP-001", message, "give readers of the file"))
     if reader is not None and reader == reference:
-        raise InputError(Issue("LS-REP-001", f"reader and reference are both {reader!r}", "name two readers"))
+        raise InputError(Issue("LS-REP-001", f"reader and reference are both {reader!r}", "give two different readers"))
     compared = sorted({(test, against) for _, _, test, against in readings.scores})
-    fitting = [pair for pair in compared if reader in (None, pair[0]) and reference in (None, pair[1])]
-    if not fitting:
-        asked = reader is not None or reference is not None
-        fitting = _by_volume_alone(readings.readers, reader, reference)
-        if not asked and len(fitting) > 1 and PREFERRED not in fitting:
+    matching = [pair for pair in compared if reader in (None, pair[0]) and reference in (None, pair[1])]
+    if not matching:
+        is_requested = reader is not None or reference is not None
+        matching = _pairs_without_scores(readings.readers, reader, reference)
+        if not is_requested and len(matching) > 1 and PREFERRED not in matching:
             return None
-    if preferred := [pair for pair in fitting if pair == PREFERRED or (pair[0] == reader and pair[1] == PREFERRED[1])]:
+    if preferred := [pair for pair in matching if pair == PREFERRED or (pair[0] == reader and pair[1] == PREFERRED[1])]:
         return preferred[0]
-    if len(fitting) > 1:
-        pairs = ", ".join(f"{test!r} against {against!r}" for test, against in fitting)
-        raise InputError(
-            Issue("LS-REP-002", f"several pairs of readers fit: {pairs}", "choose by reader= and reference=")
-        )
-    return fitting[0] if fitting else None
+    if len(matching) > 1:
+        pairs = ", ".join(f"{test!r} against {against!r}" for test, against in matching)
+        raise InputError(Issue("LS-REP-002", f"several pairs of readers match: {pairs}", "set reader= and reference="))
+    return matching[0] if matching else None
 
 
-def _by_volume_alone(readers: tuple[str, ...], reader: str | None, reference: str | None) -> list[tuple[str, str]]:
-    """Pairs of readers that fit and have volumes but no DSS; against `manual` where it can be."""
+def _pairs_without_scores(readers: tuple[str, ...], reader: str | None, reference: str | None) -> list[tuple[str, str]]:
+    """Return the matching pairs of readers with volumes but no DSS; those with `manual` if there are any."""
     pairs = [
         (test, against)
         for test in readers
@@ -142,28 +140,29 @@ def _by_volume_alone(readers: tuple[str, ...], reader: str | None, reference: st
 
 
 def examinations_of(readings: Readings, test: Literal[0, 1]) -> tuple[tuple[Examination, ...], list[Note]]:
-    """The examinations of Tables 2 and 3 (0), or of Table 4 and reproducibility (1): those of that test dataset.
+    """Select the examinations of Tables 2 and 3 (0), or of Table 4 and reproducibility (1), by their test dataset.
 
-    Where no row names it, those of neither development nor the other test dataset stand in (for Table 4 only those of a
-    known site), and a note says so.
+    If no row has this dataset, all examinations outside development and the other test dataset are used (for Table 4
+    only those of a known site), with a note.
     """
     vocabulary = readings.vocabulary
     dataset, elsewhere = vocabulary.tests[test], {DEVELOPMENT, vocabulary.tests[1 - test]}
-    named = tuple(e for e in readings.examinations if e.dataset == dataset)
-    if named:
-        return named, []
+    of_dataset = tuple(e for e in readings.examinations if e.dataset == dataset)
+    if of_dataset:
+        return of_dataset, []
     others = tuple(
         e for e in readings.examinations if e.dataset not in elsewhere and (test == 0 or e.site in vocabulary.sites)
     )
     if not others:
         return (), []
-    message = f"no row has dataset {dataset!r}: {_TABLES[test]} use {len(others)} CT of other or no dataset"
-    return others, [Note("LS-REP-010", message, f"name the dataset {dataset!r} in the measurements")]
+    examinations = counted(len(others), "examination")
+    message = f"no row has dataset {dataset!r}: {_TABLES[test]} use {examinations} of other or no dataset"
+    return others, [Note("LS-REP-010", message, f"set the dataset {dataset!r} in the measurements")]
 
 
 @dataclass(frozen=True)
 class PatientPair:
-    """The two CTs of one patient, at the first and at the second site of the vocabulary."""
+    """The two CT scans of a patient, at the first and at the second site of the vocabulary."""
 
     patient_id: str
     first: str
@@ -171,7 +170,7 @@ class PatientPair:
 
 
 def pairs_of(examinations: Iterable[Examination], vocabulary: Vocabulary) -> tuple[tuple[PatientPair, ...], list[Note]]:
-    """Patients with exactly one CT at each of the two sites of a pair; the others are named in a note."""
+    """Return patients with exactly one CT scan at each of the two sites of a pair; a note lists the others."""
     by_patient: dict[str, dict[str, list[str]]] = {}
     for e in examinations:
         if e.site in vocabulary.pair:
@@ -186,6 +185,6 @@ def pairs_of(examinations: Iterable[Examination], vocabulary: Vocabulary) -> tup
     if not unpaired:
         return tuple(pairs), []
     sites = " and ".join(f"one {site}" for site in vocabulary.pair)
-    message = f"{len(unpaired)} CT without a partner: a pair is {sites} CT of a patient"
-    hint = "add the other CT, or correct patient_id and site; until then reproducibility and the p of Table 4 lack them"
+    message = f"{counted(len(unpaired), 'unpaired examination')}, expected {sites} examination per patient"
+    hint = "add the missing examinations, or correct patient_id and site; reproducibility and Table 4 use pairs only"
     return tuple(pairs), [Note("LS-REP-020", message, hint, tuple(unpaired))]

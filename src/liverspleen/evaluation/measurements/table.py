@@ -1,31 +1,30 @@
-"""`measurements.csv`: the contract between whatever segments and whatever computes statistics.
+"""`measurements.csv`: the contract between segmentation and statistics.
 
-One row per case, structure, reader and reference. A reader is whoever or whatever drew a label map: a person, our
-network, another system. Anything that can write this file gets every table of the report.
+One row per case, structure, reader and reference. A reader is the person or system that produced a label map. Any
+program that writes this file gets every table of the report.
 
-| column | holds |
+| column | content |
 |---|---|
 | `case_id` | the CT examination |
-| `patient_id` | the patient; the case itself where the file does not say |
+| `patient_id` | the patient; the default is the case |
 | `dataset` | `development`, `test1`, `test2`, another name, or empty |
 | `condition` | subgroup of the tables, or empty |
 | `site` | `external`, `internal`, another name, or empty |
 | `structure` | name of an organ: `liver` or `spleen` |
-| `reader` | who or what drew the label map |
-| `volume_cm3` | volume in cm³; empty where undefined |
-| `volume_status` | `;`-joined out of `STATUSES`; empty reads as `ok` |
-| `reference` | the reader that `dss` compares with; empty on rows that compare with nobody |
-| `dss` | Dice similarity score in [0, 1]; empty where undefined |
+| `reader` | the person or system that produced the label map |
+| `volume_cm3` | volume in cm³; empty if undefined |
+| `volume_status` | one or more of `STATUSES`, joined by `;`; the default is `ok` |
+| `reference` | the reader that this row is compared with; empty without a comparison |
+| `dss` | Dice similarity score in [0, 1]; empty if undefined |
 | `iou` | intersection over union in [0, 1] |
-| `voxels`, `shared_voxels` | voxels of the reader's structure, and those of them that the reference has too |
-| `volume_error_cm3`, `volume_error_pct` | reader minus reference, and that as a percentage of the reference |
+| `voxels`, `shared_voxels` | voxels of the structure, and the voxels that the reference has too |
+| `volume_error_cm3`, `volume_error_pct` | reader minus reference, and the same in percent of the reference |
 | `hd95_mm`, `assd_mm`, `nsd` | 95th percentile and mean of the surface distances, normalised surface dice |
 | `nsd_tolerance_mm`, `surface` | tolerance of the `nsd`; `voxel` or `area`, see the module `surface` |
 
-`case_id`, `structure`, `reader` and `volume_cm3` must be there; from `dss` on each column may be
-empty or missing; other columns are kept as they are. A status never
-removes a row from a table: only an undefined value is left out, and n says so. The liver/spleen ratio is derived where
-it is needed and never stored.
+`case_id`, `structure`, `reader` and `volume_cm3` are required; all other columns may be empty or missing, and unknown
+columns are kept unchanged. A status never removes a row from a table: only undefined values are excluded, and n shows
+it. The liver/spleen ratio is derived when it is needed, and never stored.
 """
 
 from __future__ import annotations
@@ -90,14 +89,14 @@ COLUMNS: Final = (
     "surface",
 )
 
-# A spreadsheet takes such text for a formula; one more apostrophe makes it text, and reading takes that one off again.
+# A spreadsheet reads such text as a formula. Writing adds an apostrophe, which makes it text; reading removes it.
 _FORMULA: Final = re.compile(r"'*[=+\-@\t\r]")
-_DISARMED: Final = re.compile(r"'+[=+\-@\t\r]")
+_ESCAPED: Final = re.compile(r"'+[=+\-@\t\r]")
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """What one reader measured of one structure in one case; None is undefined."""
+    """Measurement of one structure in one case by one reader; None is undefined."""
 
     case_id: str
     patient_id: str
@@ -126,8 +125,8 @@ class Measurement:
 class Measurements:
     """A validated table of measurements.
 
-    `table` has `COLUMNS` first and any further columns after them; text columns hold `str` (empty where the file says
-    nothing), number columns hold float64 with NaN for undefined. `source` and `sha256` name the file read.
+    `table` has `COLUMNS` first and any further columns after them; text columns contain `str` (empty if the file has no
+    value), number columns float64 with NaN for undefined. `source` and `sha256` are path and hash of the file.
     `vocabulary` gives the order and the labels of datasets, conditions and sites in tables.
     """
 
@@ -137,12 +136,12 @@ class Measurements:
     vocabulary: Vocabulary = PAPER
 
     def to_frame(self) -> pandas.DataFrame:
-        """A copy of `table`, to be changed at will."""
+        """Return a copy of `table`."""
         return self.table.copy()
 
 
 def frame_of(rows: Iterable[Measurement]) -> pandas.DataFrame:
-    """The rows as a pandas DataFrame of `COLUMNS`, as `Measurements.table`: NaN where a number is undefined.
+    """Return the rows as a pandas DataFrame with `COLUMNS`, as `Measurements.table`; NaN is undefined.
 
     >>> frame_of([Measurement("A1", "P1", "", "", "", "liver", "manual", 1243.285)])[["structure", "volume_cm3", "dss"]]
       structure  volume_cm3  dss
@@ -155,7 +154,7 @@ def frame_of(rows: Iterable[Measurement]) -> pandas.DataFrame:
 
 
 def inert(text: str) -> str:
-    """`text` as a CSV cell that no spreadsheet runs as a formula; `read_measurements` takes the apostrophe off again.
+    """Escape `text` so that no spreadsheet runs it as a formula; `read_measurements` removes the apostrophe.
 
     >>> inert("=1+1"), inert("A017")
     ("'=1+1", 'A017')
@@ -164,7 +163,7 @@ def inert(text: str) -> str:
 
 
 def csv_line(fields: Iterable[str]) -> str:
-    r"""One row of a CSV file, ended by a line feed; every text in it reads back equal.
+    r"""Return one row of a CSV file with a line feed at its end; every text reads back equal.
 
     >>> csv_line(["a,b", "c\rd", "e"])
     '"a,b","c\rd",e\n'
@@ -176,7 +175,7 @@ def csv_line(fields: Iterable[str]) -> str:
 
 
 def write_measurements(path: StrPath, rows: Iterable[Measurement]) -> None:
-    """Write the rows, complete or not at all: numbers at full precision, undefined ones as empty fields.
+    """Write the rows to a file that appears only when complete; undefined numbers are empty fields.
 
     >>> import tempfile
     >>> target = Path(tempfile.mkdtemp()) / "measurements.csv"
@@ -190,22 +189,23 @@ def write_measurements(path: StrPath, rows: Iterable[Measurement]) -> None:
 
 
 def read_measurements(path: StrPath, *, vocabulary: Vocabulary = PAPER) -> Measurements:
-    """The measurements in a CSV file (UTF-8 with or without BOM, any line ends, comma-separated).
+    """Read measurements from a CSV file (UTF-8 with or without BOM, any line ends, comma-separated).
 
-    `vocabulary` (the paper's by default) orders the tables made from it; other words are allowed, and follow by name.
+    `vocabulary` (by default that of the paper) gives the order of its values in tables; other values are allowed and
+    follow in alphabetical order.
 
     Raises:
-        InputError: with every issue of the file, each with its row (the header is row 1) and column.
+        InputError: all issues of the file, each with its row (the header is row 1) and column.
     """
     path = Path(path)
     content, text = _decoded(path)
     try:
         records = list(csv.reader(io.StringIO(text, newline=""), strict=True))
     except csv.Error as error:
-        raise InputError(Issue("LS-MEA-001", f"not a CSV file: {error}", "correct its quotes", file=path)) from error
+        raise InputError(Issue("LS-MEA-001", f"not a CSV file: {error}", "correct the quotes", file=path)) from error
     header = [name.strip() for name in records[0]] if records else []
     check_header(header, path)
-    rows = [Record(number, _padded(cells, len(header))) for number, cells in enumerate(records[1:], 2) if any(cells)]
+    rows = [Record(number, _row_cells(cells, len(header))) for number, cells in enumerate(records[1:], 2) if any(cells)]
     check_records(header, rows, path)
     return Measurements(_table(header, rows), path, hashlib.sha256(content).hexdigest(), vocabulary)
 
@@ -213,8 +213,8 @@ def read_measurements(path: StrPath, *, vocabulary: Vocabulary = PAPER) -> Measu
 def write_volumes(path: StrPath, rows: Iterable[Measurement]) -> None:
     """Write the volumes in cm³ with one row per case, and columns `<structure>_<reader>` and `ratio_<reader>`.
 
-    Made for spreadsheets and other programs; the reports read the long table. A field is empty where a reader has no
-    volume, and the ratio over a spleen of 0 cm³.
+    This table is for spreadsheets and other programs; the reports read the long table. A field is empty if a reader has
+    no volume; the ratio is also empty for a spleen of 0 cm³.
     """
     cases: dict[str, tuple[str, ...]] = {}
     volumes: dict[tuple[str, str, str], float | None] = {}
@@ -225,9 +225,9 @@ def write_volumes(path: StrPath, rows: Iterable[Measurement]) -> None:
     columns = [(key, reader) for reader in readers for key in (*ORGAN_KEYS, RATIO_KEY)]
     with complete_file(Path(path)) as temporary, temporary.open("w", encoding="utf-8", newline="") as handle:
         handle.write(csv_line([*COLUMNS[:5], *(inert(f"{key}_{reader}") for key, reader in columns)]))
-        for case_id, about in cases.items():
+        for case_id, identifiers in cases.items():
             found = [_volume_or_ratio(volumes, case_id, key, reader) for key, reader in columns]
-            handle.write(csv_line(_cell(value) for value in (*about, *found)))
+            handle.write(csv_line(_cell(value) for value in (*identifiers, *found)))
 
 
 def _volume_or_ratio(
@@ -235,8 +235,8 @@ def _volume_or_ratio(
 ) -> float | None:
     if key != RATIO_KEY:
         return volumes.get((case_id, key, reader))
-    above, below = (volumes.get((case_id, organ.key, reader)) for organ in RATIO_OF)
-    return None if above is None or not below else above / below
+    numerator, denominator = (volumes.get((case_id, organ.key, reader)) for organ in RATIO_OF)
+    return None if numerator is None or not denominator else numerator / denominator
 
 
 def _cell(value: str | float | None) -> str:
@@ -251,17 +251,17 @@ def _decoded(path: Path) -> tuple[bytes, str]:
         return content, content.decode("utf-8-sig")
     except OSError as error:
         message = f"cannot be read: {error.strerror or error}"
-        raise InputError(Issue("LS-MEA-001", message, "give a measurements.csv that exists", file=path)) from error
+        raise InputError(Issue("LS-MEA-001", message, "give an existing measurements.csv", file=path)) from error
     except UnicodeDecodeError as error:
         message = f"byte {error.start} is not UTF-8"
         raise InputError(Issue("LS-MEA-001", message, "save the file as CSV UTF-8", file=path)) from error
 
 
-def _padded(cells: list[str], width: int) -> tuple[str, ...]:
-    """Cells without the empty ones that spreadsheets append beyond the header."""
+def _row_cells(cells: list[str], width: int) -> tuple[str, ...]:
+    """Return the cells without the empty ones that spreadsheets append, and without escape characters."""
     while len(cells) > width and not cells[-1]:
         cells = cells[:-1]
-    return tuple(cell[1:] if _DISARMED.match(cell) else cell for cell in cells)
+    return tuple(cell[1:] if _ESCAPED.match(cell) else cell for cell in cells)
 
 
 def _table(header: list[str], rows: list[Record]) -> pandas.DataFrame:

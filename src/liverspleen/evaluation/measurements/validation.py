@@ -1,4 +1,4 @@
-"""What must hold of every row of `measurements.csv`; all issues of a file are found before any is raised."""
+"""Checks of `measurements.csv`; all issues of a file are raised together."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from liverspleen.errors import InputError, Issue
+from liverspleen.errors import InputError, Issue, counted
 from liverspleen.evaluation.metrics.volume import STATUSES
 from liverspleen.organs import ORGAN_KEYS
 
 REQUIRED: Final = ("case_id", "structure", "reader", "volume_cm3")
-_OF_THE_CASE: Final = ("patient_id", "dataset", "condition", "site")
+_CASE_COLUMNS: Final = ("patient_id", "dataset", "condition", "site")
 _IDENTIFIERS: Final = ("case_id", "patient_id", "dataset", "condition", "site", "reader", "reference")
 
 _NOT_NEGATIVE: Final = (lambda value: value >= 0, "a number of 0 or more")
@@ -33,24 +33,24 @@ _RANGES: Final[dict[str, tuple[Callable[[float], bool], str]]] = {
     "nsd_tolerance_mm": _NOT_NEGATIVE,
 }
 NUMBERS: Final = tuple(_RANGES)
-"""The columns that hold numbers; `volume_cm3` alone must be there."""
+"""The columns with numbers; only `volume_cm3` is required."""
 _CODES: Final = {"volume_cm3": "LS-MEA-006", "dss": "LS-MEA-007"}
-_OF_A_COMPARISON: Final = tuple(name for name in NUMBERS if name not in ("volume_cm3", "voxels"))
-_OPTIONAL: Final = dict.fromkeys((*_OF_THE_CASE, "volume_status", "reference", *NUMBERS), "")
+_COMPARISON_COLUMNS: Final = tuple(name for name in NUMBERS if name not in ("volume_cm3", "voxels"))
+_OPTIONAL: Final = dict.fromkeys((*_CASE_COLUMNS, "volume_status", "reference", *NUMBERS), "")
 
 Row = dict[str, str]
 
 
 @dataclass(frozen=True)
 class Record:
-    """The cells of one row; `number` counts as a spreadsheet does, with the header as row 1."""
+    """The cells of one row; `number` is the row number as in a spreadsheet, with the header as row 1."""
 
     number: int
     cells: tuple[str, ...]
 
 
 def number_or_none(text: str) -> float | None:
-    """The number a field holds, None for an empty one.
+    """Parse the number of a field; None if it is empty.
 
     Raises:
         ValueError: `text` is not a finite number in plain decimal notation.
@@ -64,37 +64,38 @@ def number_or_none(text: str) -> float | None:
 
 
 def check_header(header: list[str], path: Path) -> None:
-    """Reject a header that lacks a required column or names one twice."""
+    """Reject a header that lacks a required column or repeats a column."""
     issues = []
     if missing := [name for name in REQUIRED if name not in header]:
-        hint = "separate the columns by commas" if any(";" in name for name in header) else "add the column"
-        issues.append(Issue("LS-MEA-002", f"no column {', '.join(map(repr, missing))} in the header", hint, file=path))
+        hint = "separate columns by commas" if any(";" in name for name in header) else "add the missing columns"
+        issues.append(Issue("LS-MEA-002", f"the header has no column {', '.join(map(repr, missing))}", hint, file=path))
     for name in sorted({name for name in header if name and header.count(name) > 1}):
-        issues.append(Issue("LS-MEA-002", f"column {name!r} stands twice in the header", "remove one", file=path))
+        issues.append(Issue("LS-MEA-002", f"the header repeats column {name!r}", "remove one", file=path))
     if issues:
         raise InputError(issues)
 
 
 def check_records(header: list[str], records: list[Record], path: Path) -> None:
-    """Reject rows that are incomplete, out of range, repeated, or contradict each other; all in one error."""
+    """Reject rows that are incomplete, out of range, repeated, or contradictory; all in one error."""
     if not records:
         raise InputError(
-            Issue("LS-MEA-013", "the table has a header and no row", "measure at least one case", file=path)
+            Issue("LS-MEA-013", "the table has a header and no rows", "measure at least one case", file=path)
         )
     issues: list[Issue] = []
-    sound: list[tuple[int, Row]] = []
+    complete: list[tuple[int, Row]] = []
     for record in records:
         if len(record.cells) != len(header):
-            message = f"row {record.number} has {len(record.cells)} fields, the header {len(header)}"
+            fields = counted(len(record.cells), "field")
+            message = f"row {record.number} has {fields}, expected {len(header)} as in the header"
             issues.append(Issue("LS-MEA-003", message, "correct the commas or quotes of the row", file=path))
             continue
         row = {**_OPTIONAL, **dict(zip(header, record.cells, strict=True))}
         row["patient_id"] = row["patient_id"] or row["case_id"]
-        sound.append((record.number, row))
-    for number, row in sound:
+        complete.append((record.number, row))
+    for number, row in complete:
         issues.extend(_row_issues(number, row, path))
     for check in (_repeated_keys, _contradicting_cases, _contradicting_volumes):
-        issues.extend(check(sound, path))
+        issues.extend(check(complete, path))
     if issues:
         raise InputError(issues)
 
@@ -105,7 +106,7 @@ def _row_issues(number: int, row: Row, path: Path) -> Iterator[Issue]:
 
     for name in ("case_id", "reader"):
         if not row[name].strip():
-            yield issue("LS-MEA-004", name, "is empty", "name it")
+            yield issue("LS-MEA-004", name, "is empty", "fill in the name")
     for name in _IDENTIFIERS:
         if row[name] != row[name].strip() and not (name == "patient_id" and row[name] == row["case_id"]):
             yield issue("LS-MEA-004", name, f"{row[name]!r} begins or ends with a space", "remove the space")
@@ -121,12 +122,17 @@ def _row_issues(number: int, row: Row, path: Path) -> Iterator[Issue]:
         if wrong:
             code = _CODES.get(name, "LS-MEA-014")
             yield issue(code, name, f"{row[name]!r} is not {expected}", "correct it, or leave it empty if undefined")
-    for name in _OF_A_COMPARISON:
+    for name in _COMPARISON_COLUMNS:
         if row[name].strip() and not row["reference"]:
-            yield issue("LS-MEA-008", name, "has no reference", "name the reference reader in column 'reference'")
+            yield issue(
+                "LS-MEA-008",
+                name,
+                "has a value, but the row has no reference",
+                "write the reference reader in column 'reference'",
+            )
     if unknown := sorted(set(filter(None, row["volume_status"].split(";"))).difference(STATUSES)):
-        message = f"{', '.join(map(repr, unknown))} is not out of {', '.join(STATUSES)}"
-        yield issue("LS-MEA-009", "volume_status", message, "use these words, joined by ';'")
+        message = f"unknown status {', '.join(map(repr, unknown))}, expected one or more of {', '.join(STATUSES)}"
+        yield issue("LS-MEA-009", "volume_status", message, "use these statuses, joined by ';'")
 
 
 def _repeated_keys(rows: list[tuple[int, Row]], path: Path) -> Iterator[Issue]:
@@ -142,26 +148,32 @@ def _contradicting_cases(rows: list[tuple[int, Row]], path: Path) -> Iterator[Is
     first: dict[str, tuple[int, Row]] = {}
     for number, row in rows:
         origin, known = first.setdefault(row["case_id"], (number, row))
-        for name in _OF_THE_CASE:
+        for name in _CASE_COLUMNS:
             if row[name] != known[name]:
                 message = f"row {number}, column {name!r}: {row[name]!r} differs from {known[name]!r} in row {origin}"
                 yield Issue(
-                    "LS-MEA-011", message, "give all rows of a case the same", case_id=row["case_id"], file=path
+                    "LS-MEA-011", message, "give all rows of a case the same value", case_id=row["case_id"], file=path
                 )
 
 
 def _contradicting_volumes(rows: list[tuple[int, Row]], path: Path) -> Iterator[Issue]:
-    """A reader compared with two references has two rows; both must tell the same volume."""
+    """Check that a reader compared with two references has the same volume in both rows."""
     first: dict[tuple[str, ...], tuple[int, Row]] = {}
     for number, row in rows:
         origin, known = first.setdefault((row["case_id"], row["structure"], row["reader"]), (number, row))
         try:
             same = number_or_none(row["volume_cm3"]) == number_or_none(known["volume_cm3"])
         except ValueError:
-            continue  # told already by the range check
+            continue  # the range check has reported it
         if not same and row["reference"] != known["reference"]:
             message = (
                 f"row {number}, column 'volume_cm3': {row['volume_cm3']!r} differs from {known['volume_cm3']!r} of the "
                 f"same reader in row {origin}"
             )
-            yield Issue("LS-MEA-012", message, "one reader has one volume", case_id=row["case_id"], file=path)
+            yield Issue(
+                "LS-MEA-012",
+                message,
+                "correct the volume; a reader has one volume per organ and case",
+                case_id=row["case_id"],
+                file=path,
+            )

@@ -1,1 +1,1 @@
-"""What is measured on label maps: volume, overlap, surface distances, connected components."""
+"""Metrics of label maps: volume, overlap, surface distances, connected components."""

@@ -1,4 +1,4 @@
-"""The connected parts of a structure: 26 neighbours, counted in the box that holds the structure."""
+"""Connected parts of a structure, with 26 neighbours."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from liverspleen.imaging.volume import LabelMap
 from liverspleen.organs import Structure
 
 MAIN_FRACTION: Final = 0.05
-"""From this fraction of the largest part's voxels on, a part is a main part."""
+"""A part with at least this fraction of the voxels of the largest part is a main part."""
 
 MAIN_CM3: Final = 10.0
-"""From this volume on a part is a main part, however large the largest is: 1 % of a liver of a litre."""
+"""A part with at least this volume is a main part, for any size of the largest part: 1 % of a liver of 1000 cm³."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Dropped:
-    """What was cleared from a label map: how many parts, and their volume together."""
+    """Number and total volume of the parts that were removed from a label map."""
 
     parts: int = 0
     volume_cm3: float = 0.0
@@ -38,10 +38,10 @@ class Dropped:
 
 @dataclass(frozen=True, eq=False)
 class Components:
-    """All parts of a structure, the largest first; of two alike the one met first, slice by slice.
+    """All parts of a structure, the largest first; parts of equal size are in the order of their first voxels.
 
-    A structure is held as its runs along the columns: first slice, row and column, and length. All voxels of a run
-    belong to one part, so that whatever is counted costs by the run and not by the voxel.
+    A structure is stored as its runs along the columns: first slice, row and column, and length. All voxels of a run
+    belong to one part, so that the time depends on the number of runs and not of voxels.
     """
 
     box: tuple[slice, slice, slice] | None
@@ -58,16 +58,16 @@ class Components:
 
     @property
     def main(self) -> int:
-        """Number of main parts: the largest, and every other of `MAIN_SHARE` of its voxels or `MAIN_CM3`."""
-        return int(np.count_nonzero(self._matters(self.voxels)))
+        """Number of main parts: the largest, and each with `MAIN_FRACTION` of its voxels or `MAIN_CM3`."""
+        return int(np.count_nonzero(self._is_main(self.voxels)))
 
     @property
     def in_parts(self) -> bool:
-        """Whether all that is outside the largest part would together be a main part."""
-        return self.voxels.size > 1 and bool(self._matters(self.voxels[1:].sum()))
+        """Whether all voxels outside the largest part together have the size of a main part."""
+        return self.voxels.size > 1 and bool(self._is_main(self.voxels[1:].sum()))
 
     def part(self, index: int) -> Part:
-        """The part of that rank."""
+        """Return the part with this rank; 0 is the largest."""
         own = self.part_of == index
         starts, lengths, voxels = self.starts[own], self.lengths[own], int(self.voxels[index])
         slices, rows, columns = (int((starts[:, axis] * lengths).sum()) for axis in range(3))
@@ -75,12 +75,12 @@ class Components:
         centre = (slices / voxels, rows / voxels, (columns + columns_within) / voxels)
         return Part(voxels, voxels * self.voxel_cm3, centre)
 
-    def _matters(self, voxels: NDArray[np.intp] | np.intp) -> Any:
+    def _is_main(self, voxels: NDArray[np.intp] | np.intp) -> Any:
         return (voxels >= MAIN_FRACTION * self.voxels[:1].sum()) | (voxels * self.voxel_cm3 >= MAIN_CM3)
 
 
 def components(label_map: LabelMap, structure: Structure) -> Components:
-    """The parts of the structure; none where it has no voxel."""
+    """Return the parts of the structure; none if it has no voxel."""
     box = label_map.box(structure)
     voxel_cm3 = label_map.geometry.voxel_volume_mm3 / 1000
     if box is None:
@@ -97,16 +97,16 @@ def components(label_map: LabelMap, structure: Structure) -> Components:
 
 
 def parts(label_map: LabelMap, structure: Structure) -> tuple[Part, ...]:
-    """The connected parts (26 neighbours) of a structure, the largest first; volumes by |det| of the affine.
+    """Return the connected parts (26 neighbours) of a structure, the largest first; volumes by |det| of the affine.
 
     >>> from liverspleen.imaging import Geometry
     >>> labels = np.zeros((3, 8, 8), np.uint8)
     >>> labels[:2, :4, :4] = Structure.LIVER; labels[2, 4, 4] = Structure.LIVER  # they touch at a corner
     >>> labels[0, 7, 6:] = Structure.LIVER
-    >>> drawn = LabelMap(labels, Geometry((8, 8, 3), np.diag([1.0, 1.0, 5.0, 1.0])))
-    >>> [(part.voxels, part.volume_cm3) for part in parts(drawn, Structure.LIVER)]
+    >>> label_map = LabelMap(labels, Geometry((8, 8, 3), np.diag([1.0, 1.0, 5.0, 1.0])))
+    >>> [(part.voxels, part.volume_cm3) for part in parts(label_map, Structure.LIVER)]
     [(33, 0.165), (2, 0.01)]
-    >>> parts(drawn, Structure.LIVER)[1].centre
+    >>> parts(label_map, Structure.LIVER)[1].centre
     (0.0, 7.0, 6.5)
     """
     found = components(label_map, structure)
@@ -114,11 +114,12 @@ def parts(label_map: LabelMap, structure: Structure) -> tuple[Part, ...]:
 
 
 def main_parts(label_map: LabelMap, structure: Structure) -> tuple[LabelMap, Dropped]:
-    """The label map without the crumbs of the structure, and what was dropped; they become background.
+    """Remove the small parts of a structure; return the label map, and number and volume of the removed parts.
 
-    A part is kept if it is the largest, or has `MAIN_SHARE` (5 %) of the largest's voxels or more, or `MAIN_CM3`
-    (10 cm³) or more. So the second part of a liver after resection, or of an organ cut by the border of the scan, stays
-    unless it is a crumb by both measures. Nothing else changes; with nothing to drop it is the same label map.
+    A part is kept if it is the largest, or has at least `MAIN_FRACTION` (5 %) of the voxels of the largest, or at least
+    `MAIN_CM3` (10 cm³). So the second part of a liver after resection, or of an organ cut by the border of the scan, is
+    kept unless it is small by both measures. Removed voxels become background. Without a small part the result is the
+    same label map.
 
     >>> from liverspleen.imaging import Geometry
     >>> labels = np.zeros((1, 8, 8), np.uint8); labels[0, :4] = Structure.SPLEEN; labels[0, 7, 7] = Structure.SPLEEN
@@ -131,8 +132,8 @@ def main_parts(label_map: LabelMap, structure: Structure) -> tuple[LabelMap, Dro
     if main == found.voxels.size:
         return label_map, Dropped()
     labels = label_map.labels.copy()
-    crumbs = found.part_of >= main
-    starts, lengths = found.starts[crumbs], found.lengths[crumbs]
+    small = found.part_of >= main
+    starts, lengths = found.starts[small], found.lengths[small]
     within = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
     slices, rows, columns = np.repeat(starts, lengths, axis=0).T
     labels[slices, rows, columns + within] = Structure.BACKGROUND
@@ -141,7 +142,7 @@ def main_parts(label_map: LabelMap, structure: Structure) -> tuple[LabelMap, Dro
 
 
 def enclosed_voxels(mask: NDArray[np.bool_]) -> int:
-    """Voxels of the cavities within a mask: what the outside does not reach through 6 neighbours.
+    """Count the voxels of cavities: background that is not connected to the outside (6 neighbours).
 
     >>> shell = np.ones((5, 5, 5), bool); shell[2, 2, 1:4] = False
     >>> enclosed_voxels(shell)

@@ -1,4 +1,4 @@
-"""Masks as callers have them: boolean arrays, or numbers that are 0 and 1."""
+"""Checks of masks given by callers: boolean arrays, or numbers that are 0 and 1."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from liverspleen.imaging.geometry import Geometry
 
-_LISTED: Final = 3  # unexpected values named in an error
+_LISTED: Final = 3  # unexpected values listed in an error
 
 
 def boolean_mask(mask: ArrayLike, name: str) -> NDArray[np.bool_]:
-    """`mask` as a boolean array of the same shape; one that is boolean already is returned as it is.
+    """Return `mask` as a boolean array of the same shape; a boolean array is returned unchanged.
 
     Raises:
-        ValueError: a value is neither 0 nor 1; `name` says of which mask.
+        ValueError: a value is neither 0 nor 1; the message contains `name`.
 
     >>> boolean_mask([[0, 1]], "mask").tolist()
     [[False, True]]
@@ -38,17 +38,17 @@ def boolean_mask(mask: ArrayLike, name: str) -> NDArray[np.bool_]:
 
 
 def same_shape(test: NDArray[np.bool_], reference: NDArray[np.bool_]) -> None:
-    """Compare the shapes of two masks.
+    """Check that two masks have the same shape.
 
     Raises:
         ValueError: the shapes differ.
     """
     if test.shape != reference.shape:
-        raise ValueError(f"masks have shapes {test.shape} and {reference.shape}")
+        raise ValueError(f"masks have shapes {test.shape} and {reference.shape}, expected the same shape")
 
 
 def grid_of(mask: NDArray[np.bool_], affine: ArrayLike) -> Geometry:
-    """The grid of a mask whose axis n is column n of the affine.
+    """Return the grid of a mask whose axis n is column n of the affine.
 
     Raises:
         ValueError: the mask does not have three axes, or the affine is not finite, affine and invertible.

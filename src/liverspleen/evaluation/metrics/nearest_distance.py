@@ -1,7 +1,7 @@
-"""Distances from points of a grid to the nearest of other points of the same grid, exact on any parallelepiped.
+"""Exact distances from points of a grid to the nearest of other points of this grid; the grid may be sheared.
 
-Most points of two similar surfaces have a partner a few voxels away: those are found by looking at the places around
-them, the nearest first. The few that are left (islands of false voxels) ask a KD-tree.
+Most points of two similar surfaces have a partner a few voxels away. It is found by a search of the positions around
+the point, the nearest first. A KD-tree finds the partners of the few remaining points (islands of false voxels).
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ from liverspleen.evaluation.statistics.samples import Floats
 Indices = NDArray[np.intp]
 
 NEAR: Final = 300
-"""Places around a point that are looked at before a tree is asked."""
+"""Positions around a point that are searched before the tree."""
 
 CHUNK: Final = 1 << 15
-"""Points that search together."""
+"""Points searched at a time."""
 
 CANDIDATES: Final = 1 << 18
-"""Offsets among which the nearest are chosen; grids sheared almost flat would ask for billions."""
+"""Limit of the offsets from which the nearest are selected; almost flat grids would need billions."""
 
 TREE: Final = 1 << 20
-"""Points in one tree; more are searched in several, so that memory stays bounded."""
+"""Points in one tree; more points are divided over several trees to limit memory."""
 
 
 @dataclass(frozen=True, eq=False)
 class Neighbourhood:
-    """Index offsets (n, 3) around a grid point with their lengths, in ascending order; the zero offset is left out.
+    """Index offsets (n, 3) around a grid point with their lengths, in ascending order, without the zero offset.
 
-    No offset that is shorter than the last is missing.
+    It contains every offset that is shorter than the last one.
     """
 
     offsets: Indices
@@ -48,13 +48,15 @@ class Neighbourhood:
 
 
 def neighbourhood(axes_mm: Floats) -> Neighbourhood:
-    """The offsets next to a point of the grid with these axes (row i: the step along array axis i in mm).
+    """Return the nearest offsets in the grid with these axes (row i: the step along array axis i in mm).
 
     >>> neighbourhood(np.diag([5.0, 1.0, 1.0])).lengths_mm[:5].tolist()
     [1.0, 1.0, 1.0, 1.0, 1.4142135623730951]
     """
-    radius = (NEAR * abs(float(np.linalg.det(axes_mm))) * 3 / (4 * np.pi)) ** (1 / 3)  # a ball of that many voxels
-    # a point within the radius has its index along axis i within radius times the length of column i of the inverse
+    radius = (NEAR * abs(float(np.linalg.det(axes_mm))) * 3 / (4 * np.pi)) ** (
+        1 / 3
+    )  # a ball with the volume of `NEAR` voxels
+    # within the radius, the index along axis i is at most the radius times the length of column i of the inverse
     reach = radius * np.linalg.norm(np.linalg.inv(axes_mm), axis=0) * (1 + 1e-9)
     while np.prod(2 * np.floor(reach) + 1) > CANDIDATES:
         radius, reach = radius / 2, reach / 2
@@ -67,25 +69,26 @@ def neighbourhood(axes_mm: Floats) -> Neighbourhood:
 
 
 def distances_mm(source: Surface, target: Surface, shape: tuple[int, ...], near: Neighbourhood) -> Floats:
-    """Distance of each point of `source` to the nearest point of `target`, in mm; both lie on a flat grid of `shape`.
+    """Return the distance of each point of `source` to the nearest point of `target`, in mm.
 
-    No point lies nearer to an end of the grid than `near.reach`. A point that both share is at distance 0.
+    Both are on a flat grid of `shape`, and no point is closer to an end of the grid than `near.reach`. A point of both
+    surfaces has distance 0.
     """
     found = np.zeros(source.points.size)
     apart = np.flatnonzero(~target.is_point[source.points])
     steps = near.offsets @ np.array([shape[1] * shape[2], shape[2], 1])
     far = []
     for start in range(0, apart.size, CHUNK):
-        left = apart[start : start + CHUNK]
-        at = source.points[left]
+        pending = apart[start : start + CHUNK]
+        at = source.points[pending]
         for step, length in zip(steps.tolist(), near.lengths_mm.tolist(), strict=True):
-            if not left.size:
+            if not pending.size:
                 break
             hit = target.is_point[at + step]
             if hit.any():
-                found[left[hit]] = length
-                left, at = left[~hit], at[~hit]
-        far.append(left)
+                found[pending[hit]] = length
+                pending, at = pending[~hit], at[~hit]
+        far.append(pending)
     if far and (rest := np.concatenate(far)).size:
         found[rest] = _by_tree(source.points[rest], target.points, shape, near.axes_mm)
     return found
@@ -96,7 +99,7 @@ def _by_tree(points: Indices, targets: Indices, shape: tuple[int, ...], axes_mm:
 
     nearest = np.full(points.size, np.inf)
     for start in range(0, targets.size, TREE):
-        # the tree is asked once, and little: quickly built is better than well built
+        # the tree has few queries: a fast construction saves more time than a balanced tree
         positions = _positions(targets[start : start + TREE], shape, axes_mm)
         tree = cKDTree(positions, leafsize=32, balanced_tree=False, compact_nodes=False)
         for first in range(0, points.size, CHUNK):

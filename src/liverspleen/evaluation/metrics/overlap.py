@@ -1,4 +1,4 @@
-"""The Dice similarity score (DSS) from summed voxel counts: one definition for training and for reports."""
+"""Dice similarity score (DSS) from summed voxel counts: one definition for training and reports."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from liverspleen.evaluation.metrics.masks import boolean_mask, same_shape
 from liverspleen.organs import ORGANS, Structure
 
 BLOCK: Final = 1 << 16
-"""Voxels compared at a time: two label blocks and their masks stay in a core's own cache, with few calls."""
+"""Voxels compared at a time: two label blocks and their masks fit into the cache of a core."""
 
 
 @dataclass(frozen=True)
 class Overlap:
     """Voxel counts of one structure in two label maps: in both (tp), in the first only (fp), in the second only (fn).
 
-    Counts of slices, or of ranks, add up to those of the case; scores do not.
+    Counts of slices, or of ranks, add up to those of the case; scores do not add up.
 
     >>> upper, lower = Overlap(tp=3, fp=1, fn=0), Overlap(tp=1, fp=0, fn=3)
     >>> case = upper + lower
@@ -65,7 +65,7 @@ class Overlap:
 
 
 def dss(test: ArrayLike, reference: ArrayLike) -> float | None:
-    """The Dice similarity score of two masks of any one shape; equal to the DSC of other papers.
+    """Return the Dice similarity score of two masks of the same shape, equal to the DSC of other papers.
 
     2 TP / (2 TP + FP + FN): 0 if one of the two is empty, None (undefined) if both are. A mask is a boolean array, or
     numbers that are 0 and 1. The order of the axes does not matter.
@@ -80,11 +80,11 @@ def dss(test: ArrayLike, reference: ArrayLike) -> float | None:
     """
     one, other = boolean_mask(test, "test"), boolean_mask(reference, "reference")
     same_shape(one, other)
-    return _counted(one, other, [True])[0].dss
+    return _count_overlaps(one, other, [True])[0].dss
 
 
 def overlaps(first: NDArray[Any], second: NDArray[Any]) -> dict[Structure, Overlap]:
-    """The overlap of each organ between two label arrays of any one shape.
+    """Return the overlap of each organ in two label arrays of the same shape.
 
     `first` is the reader under test, `second` the reference.
 
@@ -95,20 +95,20 @@ def overlaps(first: NDArray[Any], second: NDArray[Any]) -> dict[Structure, Overl
     Overlap(tp=2, fp=0, fn=1)
     """
     if first.shape != second.shape:
-        raise ValueError(f"label arrays have shapes {first.shape} and {second.shape}")
-    # a plain int keeps the comparison in the labels' own dtype
-    return dict(zip(ORGANS, _counted(first, second, [int(organ) for organ in ORGANS]), strict=True))
+        raise ValueError(f"label arrays have shapes {first.shape} and {second.shape}, expected the same shape")
+    # a plain int keeps the comparison in the dtype of the labels
+    return dict(zip(ORGANS, _count_overlaps(first, second, [int(organ) for organ in ORGANS]), strict=True))
 
 
-def _counted(first: NDArray[Any], second: NDArray[Any], values: Sequence[int]) -> list[Overlap]:
-    """The overlap of each value between two arrays of one shape without negative numbers."""
-    # counts need no order, only the same one for both: that of the memory, without a copy, where they share it
+def _count_overlaps(first: NDArray[Any], second: NDArray[Any], values: Sequence[int]) -> list[Overlap]:
+    """Return the overlap of each value in two arrays of the same shape without negative numbers."""
+    # counts need the same order for both arrays; if their memory order is the same, no copy is made
     order: Literal["K", "C"] = "K" if first.strides == second.strides else "C"
     one, other = first.ravel(order=order), second.ravel(order=order)
     counts = [[0, 0, 0] for _ in values]
     for start in range(0, one.size, BLOCK):
         ours, theirs = one[start : start + BLOCK], other[start : start + BLOCK]
-        if not (ours.max() or theirs.max()):  # most of a CT is background: two looks instead of four comparisons
+        if not (ours.max() or theirs.max()):  # most of a CT is background: two maxima instead of four comparisons
             continue
         for value, sums in zip(values, counts, strict=True):
             mine, its = ours == value, theirs == value

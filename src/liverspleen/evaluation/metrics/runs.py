@@ -1,4 +1,4 @@
-"""The runs of a mask along its columns, and which of them are connected."""
+"""Runs of a mask along its columns, and their connected parts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Neighbours = Literal[6, 26]
-"""The neighbours of a voxel: those that share a face with it, or also those that share an edge or a corner."""
+"""Neighbours of a voxel: 6 share a face with it; 26 share a face, an edge or a corner."""
 
 _ROWS: Final[dict[Neighbours, tuple[tuple[int, int], ...]]] = {
     6: ((0, 1), (1, 0)),
@@ -20,7 +20,7 @@ _ROWS: Final[dict[Neighbours, tuple[tuple[int, int], ...]]] = {
 def connected_runs(
     mask: NDArray[np.bool_], neighbours: Neighbours
 ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
-    """The runs of a (slice, row, column) mask and the connected part of each.
+    """Return the runs of a (slice, row, column) mask and the connected part of each run.
 
     All voxels of a run are in the same part, so the time depends on the number of runs and not of voxels.
 
@@ -56,7 +56,7 @@ def connected_runs(
 def _overlaps(
     starts: NDArray[np.intp], stops: NDArray[np.intp], step: int, reach: int
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """The pairs of runs that overlap when the first is moved by `step` and widened by `reach` at both ends."""
+    """Return the pairs of runs that overlap if the first is moved by `step` and extended by `reach` at both ends."""
     begin = np.searchsorted(stops, starts + (step - reach), side="right")
     end = np.searchsorted(starts, stops + (step + reach), side="left")
     counts = end - begin
@@ -66,7 +66,7 @@ def _overlaps(
 
 
 def _joined(part: NDArray[np.intp], first: NDArray[np.intp], second: NDArray[np.intp]) -> NDArray[np.intp]:
-    """The numbers of the parts after the pairs of parts are joined."""
+    """Return the part numbers after the pairs of parts are joined."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 

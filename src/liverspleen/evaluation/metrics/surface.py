@@ -1,4 +1,4 @@
-"""Distances between the surfaces of two masks in mm: HD95, ASSD and NSD, by voxel borders or by surface area."""
+"""Surface distances of two masks in mm: HD95, ASSD and NSD, by voxel borders or by surface area."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ Definition = Literal["voxel", "area"]
 PERCENTILE: Final = 95
 
 SLACK: Final = 1e-9
-"""Relative: a distance of exactly the tolerance counts as within it, whatever rounding its coordinates met."""
+"""Relative: a distance equal to the tolerance counts as within it, also after rounding of coordinates."""
 
 _METHODS: Final[dict[str, str]] = {
     "voxel": "borders: voxels of the mask with a 6-neighbour outside, distances between centres; HD95: larger of the "
-    "two directed 95th percentiles, linear; ASSD: mean of the distances of both directions; NSD: share of both borders "
-    "within the tolerance",
+    "two directed 95th percentiles, linear; ASSD: mean of the distances of both directions; NSD: fraction of both "
+    "borders within the tolerance",
     "area": "surface: marching-cubes area in the cells between 2 x 2 x 2 voxels, distances between cells; HD95: larger "
-    "of the two directed 95th percentiles by area; ASSD: mean by area of the distances of both directions; NSD: share "
-    "of both areas within the tolerance",
+    "of the two directed 95th percentiles by area; ASSD: mean by area of the distances of both directions; NSD: "
+    "fraction of both areas within the tolerance",
 }
 
 
 @dataclass(frozen=True)
 class SurfaceDistances(Result):
-    """Distances between two surfaces; `None` where undefined, and `reason` says why.
+    """Distances between two surfaces; `None` is undefined, and `reason` says why.
 
     `n_test` and `n_reference` count the surface elements: border voxels, or the cells that the surface crosses. The
-    areas are given by the definition `area` alone.
+    areas are given only by the definition `area`.
     """
 
     definition: Definition
@@ -63,25 +63,25 @@ def surface_distances(
     tolerance_mm: float,
     definition: Definition = "voxel",
 ) -> SurfaceDistances:
-    """HD95, ASSD and NSD between the surfaces of two 3D masks of one shape.
+    """Compute HD95, ASSD and NSD between the surfaces of two 3D masks of the same shape.
 
     Axis n of the masks is column n of `affine` (4, 4), in mm: the order (i, j, k) of nibabel. Oblique and sheared grids
-    are measured as they lie. For a plain grid it is `np.diag([*spacing_mm, 1])`. A mask is a boolean array, or numbers
-    that are 0 and 1.
+    are measured without resampling. For an axis-aligned grid it is `np.diag([*spacing_mm, 1])`. A mask is a boolean
+    array, or numbers that are 0 and 1.
 
-    - `voxel`: the border is every voxel of the mask with a 6-neighbour outside (beyond the image is outside), a
-      distance that of two centres. HD95 is the larger of the two directed 95th percentiles (linear interpolation),
+    - `voxel`: the border is every voxel of the mask with a 6-neighbour outside (beyond the image is outside);
+      distances are between centres. HD95 is the larger of the two directed 95th percentiles (linear interpolation),
       ASSD the mean of the distances of both directions together, NSD the fraction of the voxels of both borders within
       `tolerance_mm` of the other. These are MONAI's definitions.
-    - `area`: elements are the cells between 2 x 2 x 2 voxels that the surface crosses, with the marching-cubes area in
-      them as weight. HD95 is the larger of the two smallest distances within which 95 % of the area lie, ASSD and NSD
-      as above by area. These are the definitions of Nikolov et al.; they give the mean distance of each direction, and
-      ASSD is the mean of both by area.
+    - `area`: elements are the cells between 2 x 2 x 2 voxels that the surface crosses, weighted by their
+      marching-cubes area. HD95 is the larger of the two smallest distances that contain 95 % of the area; ASSD and NSD
+      are as above, by area. These are the definitions of Nikolov et al., except that they give the mean distance of
+      each direction; ASSD is the mean of both by area.
 
-    Undefined: all three where both masks are empty; HD95 and ASSD where one is, the NSD is then 0.
+    Undefined: all three if both masks are empty; HD95 and ASSD if one is empty, with an NSD of 0.
 
     Raises:
-        ValueError: the masks are not 3D, of two shapes, or hold a value that is neither 0 nor 1; the affine is not
+        ValueError: the masks are not 3D, differ in shape, or contain a value that is neither 0 nor 1; the affine is not
             finite, affine and invertible; the tolerance is negative or not finite; the definition is unknown.
 
     Source: HD95 Huttenlocher 1993 with a percentile; NSD and surface elements Nikolov et al., J Med Internet Res
@@ -101,11 +101,11 @@ def surface_distances(
     shape, first, second = _surfaces(one, other, axes, near, definition)
     hd95_mm, assd_mm, nsd = None, None, None if not (first.points.size or second.points.size) else 0.0
     if first.points.size and second.points.size:
-        there = _Directed(distances_mm(first, second, shape, near), first.weights)
-        back = _Directed(distances_mm(second, first, shape, near), second.weights)
-        hd95_mm = max(there.percentile(), back.percentile())
-        assd_mm = (there.sum + back.sum) / (there.total + back.total)
-        nsd = (there.within(tolerance_mm) + back.within(tolerance_mm)) / (there.total + back.total)
+        forward = _Directed(distances_mm(first, second, shape, near), first.weights)
+        backward = _Directed(distances_mm(second, first, shape, near), second.weights)
+        hd95_mm = max(forward.percentile(), backward.percentile())
+        assd_mm = (forward.sum + backward.sum) / (forward.total + backward.total)
+        nsd = (forward.within(tolerance_mm) + backward.within(tolerance_mm)) / (forward.total + backward.total)
     return SurfaceDistances(
         definition=definition,
         tolerance_mm=float(tolerance_mm),
@@ -124,19 +124,21 @@ def surface_distances(
 def organ_surface_distances(
     test: LabelMap, reference: LabelMap, *, tolerance_mm: float, definition: Definition = "voxel"
 ) -> dict[Structure, SurfaceDistances]:
-    """The `surface_distances` of each organ between two label maps of one grid: that of `reference`.
+    """Compute the `surface_distances` of each organ in two label maps, on the grid of `reference`.
 
     Raises:
         ValueError: the shapes differ; as `surface_distances`.
 
     >>> labels = np.zeros((4, 6, 6), np.uint8); labels[1:3, 2:4, 2:4] = Structure.LIVER
-    >>> drawn = LabelMap(labels, Geometry((6, 6, 4), np.eye(4)))
-    >>> found = organ_surface_distances(drawn, drawn, tolerance_mm=2.0)
+    >>> label_map = LabelMap(labels, Geometry((6, 6, 4), np.eye(4)))
+    >>> found = organ_surface_distances(label_map, label_map, tolerance_mm=2.0)
     >>> found[Structure.LIVER].nsd, found[Structure.SPLEEN].reason
-    (1.0, 'both are empty')
+    (1.0, 'both masks are empty')
     """
     if test.labels.shape != reference.labels.shape:
-        raise ValueError(f"label maps have shapes {test.labels.shape} and {reference.labels.shape}")
+        raise ValueError(
+            f"label maps have shapes {test.labels.shape} and {reference.labels.shape}, expected the same shape"
+        )
     affine = reference.geometry.canonical_affine
     return {
         organ: surface_distances(
@@ -154,9 +156,9 @@ def organ_surface_distances(
 def _surfaces(
     test: NDArray[np.bool_], reference: NDArray[np.bool_], axes: Floats, near: Neighbourhood, definition: Definition
 ) -> tuple[tuple[int, ...], Surface, Surface]:
-    """Shape of the padded grid around both masks, and the surface of each on it."""
+    """Return the shape of the padded grid around both masks, and the surface of each mask on it."""
     box = common_box(test, reference)
-    margin = tuple(reach + 1 for reach in near.reach)  # the first cells lie one before the first voxels
+    margin = tuple(reach + 1 for reach in near.reach)  # the first cells are one before the first voxels
     one, other = padded(test[box], margin), padded(reference[box], margin)
     if definition == "voxel":
         return one.shape, voxel_surface(one), voxel_surface(other)
@@ -168,8 +170,8 @@ def _reason(n_test: int, n_reference: int) -> str | None:
     if n_test and n_reference:
         return None
     if n_test or n_reference:
-        return f"{'reference' if n_test else 'test'} is empty: distances are undefined"
-    return "both are empty"
+        return f"the {'reference' if n_test else 'test'} mask is empty: distances are undefined"
+    return "both masks are empty"
 
 
 def _check(tolerance_mm: float, definition: str) -> None:
@@ -180,7 +182,7 @@ def _check(tolerance_mm: float, definition: str) -> None:
 
 
 def _axes_mm(grid: Geometry) -> Floats:
-    """The step along each array axis in mm of the world, as the rows of a (3, 3) array."""
+    """Return the steps along the array axes in mm, as the rows of a (3, 3) array."""
     return grid.affine[:3, :3].T + 0.0  # adding 0 turns -0 into 0
 
 

@@ -1,17 +1,17 @@
-"""Areas of the surface elements between 2 x 2 x 2 voxels: the polygons of a marching-cubes cell, built from its faces.
+"""Areas of the surface in a cell of 2 x 2 x 2 voxels: marching-cubes polygons, built from the faces of the cell.
 
-A cell has the centres of eight voxels as its corners; its code has one bit per corner that lies inside the mask. The
-surface crosses each edge between an inside and an outside corner at its middle; the middles on a face are joined to
-segments, the segments to closed polygons, the polygons are cut into triangles. Two choices are left open by this:
+A cell has the centres of eight voxels as its corners; its code has one bit per corner, set if it is inside the mask.
+The surface crosses each edge between an inside and an outside corner at its middle. The middles on a face are joined to
+segments, the segments to closed polygons, and the polygons are divided into triangles. This leaves two choices:
 
 - On a face with two inside corners opposite to each other, the segments cut off the corners of the side (inside or
-  outside) that has fewer corners in the cell, the inside at four to four. At any spacing a mask and its complement
-  then have the same area; on a sheared grid only cells of four to four differ.
-- A polygon of five or six corners is not always plane, so that its area depends on the triangles; those of the largest
-  area in the unit cell are taken. Where several ways are equal there, they are equal at any spacing; on a sheared grid
-  the largest of them counts, so that the order in which the axes are stored does not.
+  outside) that has fewer corners in the cell; with four of each, those of the inside. At any spacing a mask and its
+  complement then have the same area; on a sheared grid only cells with four of each differ.
+- A polygon of five or six corners is not always planar, so that its area depends on the triangles. The triangulation
+  with the largest area in the unit cell is used. If several are equal there, they are equal at any spacing; on a
+  sheared grid the largest of them is used, so that the storage order of the axes has no effect.
 
-With both, all 256 areas are those that Nikolov et al. tabulate, at any spacing (the tests compare them).
+With these choices all 256 areas are those in the table of Nikolov et al., at any spacing (the tests compare them).
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ CORNERS: Final = tuple(product((0, 1), repeat=3))
 
 
 def cell_areas_mm2(axes_mm: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Area of the surface in a cell, in mm², for each of the 256 codes.
+    """Return the area of the surface in a cell, in mm², for each of the 256 codes.
 
-    Row i of `axes_mm` (3, 3) is the step along array axis i in mm; a sheared grid is measured as it lies.
+    Row i of `axes_mm` (3, 3) is the step along array axis i in mm; the grid may be sheared.
 
     Source: Lorensen and Cline, Computer Graphics 1987;21(4):163-169; as weights of surface distances, Nikolov et al.,
     J Med Internet Res 2021;23(7):e26151.
@@ -52,7 +52,7 @@ def cell_areas_mm2(axes_mm: NDArray[np.float64]) -> NDArray[np.float64]:
 
 @dataclass(frozen=True, eq=False)
 class _Cell:
-    """All polygons of all codes, each in every way to cut it into triangles (n, 3, 3) that is equal to the largest."""
+    """All polygons of all codes, each with all triangulations (n, 3, 3) whose area equals the largest one."""
 
     triangles: NDArray[np.float64]
     way_of_triangle: NDArray[np.intp]
@@ -77,30 +77,30 @@ def _cell() -> _Cell:
 
 
 def _polygons(code: int) -> Iterator[tuple[Point, ...]]:
-    """The closed polygons of a cell, each as its corners in order."""
+    """Yield the closed polygons of a cell, each as its corners in order."""
     inside = {corner for bit, corner in enumerate(CORNERS) if code >> bit & 1}
     smaller = inside if len(inside) <= 4 else set(CORNERS) - inside
-    beside: dict[Point, list[Point]] = {}
+    neighbours: dict[Point, list[Point]] = {}
     for face in _faces():
         for one, other in _segments(face, smaller):
-            beside.setdefault(one, []).append(other)
-            beside.setdefault(other, []).append(one)
-    while beside:
-        polygon = [min(beside)]
-        while following := [point for point in beside.pop(polygon[-1]) if point in beside]:
+            neighbours.setdefault(one, []).append(other)
+            neighbours.setdefault(other, []).append(one)
+    while neighbours:
+        polygon = [min(neighbours)]
+        while following := [point for point in neighbours.pop(polygon[-1]) if point in neighbours]:
             polygon.append(following[0])
         yield tuple(polygon)
 
 
 def _faces() -> Iterator[list[tuple[int, ...]]]:
-    """The six faces, each as its four corners in order around it."""
+    """Yield the six faces, each as its four corners in order."""
     for axis, end in product(range(3), (0, 1)):
         ring = ((0, 0), (0, 1), (1, 1), (1, 0))
         yield [(*pair[:axis], end, *pair[axis:]) for pair in ring]
 
 
 def _segments(face: list[tuple[int, ...]], smaller: set[tuple[int, ...]]) -> Iterator[tuple[Point, Point]]:
-    """The segments on a face: around each run of neighbouring corners that belong to `smaller`."""
+    """Yield the segments on a face: one around each run of neighbouring corners that are in `smaller`."""
     belongs = [corner in smaller for corner in face]
     starts = [i for i in range(4) if belongs[i] and not belongs[i - 1]]
     for start in starts:
@@ -114,7 +114,7 @@ def _middle(one: tuple[int, ...], other: tuple[int, ...]) -> Point:
 
 
 def _triangulations(polygon: tuple[Point, ...]) -> Iterator[list[Triangle]]:
-    """Every way to cut a polygon into triangles: that on the side from last to first corner, and the rest."""
+    """Yield all triangulations of a polygon: the triangle on the side from last to first corner, and the others."""
     if len(polygon) < 3:
         yield []
         return

@@ -1,7 +1,7 @@
-"""The surface of a mask as points of a padded grid, in blocks that fit a core's cache.
+"""Surface points of a mask on a padded grid, computed in blocks that fit into the cache of a core.
 
-The two masks of a comparison lie in one box with a margin of background, so that neighbours are flat offsets: no index
-runs out of the box or into the next row.
+The two masks of a comparison are in one box with a margin of background, so that neighbours are flat offsets: no index
+leaves the box or reaches the next row.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 BLOCK: Final = 1 << 16
-"""Voxels looked at at a time."""
+"""Voxels processed at a time."""
 
 
 @dataclass(frozen=True, eq=False)
 class Surface:
-    """Surface points of one mask: `is_point` over the flat padded grid, their flat indices, and the weight of each."""
+    """Surface points of a mask: `is_point` on the flat padded grid, flat indices, and weights (None: all equal)."""
 
     is_point: NDArray[np.bool_]
     points: NDArray[np.intp]
@@ -32,14 +32,14 @@ class Surface:
 
 
 def padded(mask: NDArray[np.bool_], margin: tuple[int, ...]) -> NDArray[np.bool_]:
-    """The mask with `margin` layers of background on both sides of each axis."""
+    """Return the mask with `margin` layers of background on both sides of each axis."""
     whole = np.zeros([n + 2 * m for n, m in zip(mask.shape, margin, strict=True)], dtype=bool)
     whole[tuple(slice(m, m + n) for n, m in zip(mask.shape, margin, strict=True))] = mask
     return whole
 
 
 def common_box(*masks: NDArray[np.bool_]) -> tuple[slice, slice, slice]:
-    """The smallest box that holds all voxels of the masks; an empty one if there are none.
+    """Return the smallest box that contains all voxels of the masks; an empty box if there are none.
 
     >>> mask = np.zeros((5, 5, 5), bool); mask[1:3, 2, 4] = True
     >>> common_box(mask)
@@ -51,7 +51,7 @@ def common_box(*masks: NDArray[np.bool_]) -> tuple[slice, slice, slice]:
 
 
 def voxel_surface(mask: NDArray[np.bool_]) -> Surface:
-    """The voxels of a padded mask with a 6-neighbour outside, one weight for all."""
+    """Return the voxels of a padded mask that have a 6-neighbour outside, without weights."""
     flat, steps = mask.ravel(), _steps(mask.shape)
     is_point = np.zeros(flat.size, dtype=bool)
     found = [np.empty(0, dtype=np.intp)]
@@ -68,7 +68,7 @@ def voxel_surface(mask: NDArray[np.bool_]) -> Surface:
 
 
 def area_surface(mask: NDArray[np.bool_], areas_mm2: NDArray[np.float64]) -> Surface:
-    """The cells between 2 x 2 x 2 voxels of a padded mask that the surface crosses, weighted by its area in them.
+    """Return the cells of 2 x 2 x 2 voxels of a padded mask that the surface crosses, weighted by area.
 
     `areas_mm2` are those of the 256 codes. A cell has the index of its voxel with the smallest indices.
     """
@@ -77,13 +77,13 @@ def area_surface(mask: NDArray[np.bool_], areas_mm2: NDArray[np.float64]) -> Sur
     is_point = np.zeros(flat.size, dtype=bool)
     found, weights = [np.empty(0, dtype=np.intp)], [np.empty(0)]
     for start, stop in _blocks(0, flat.size - slice_step - row - 1):
-        # the corners of these cells lie in one slice and in the next
+        # the corners of these cells are in one slice and in the next one
         corners = [flat[start + up : stop + row + 1 + up] for up in (0, slice_step)]
         if not any(part.any() for part in corners):
             continue
         here, above = (_four(part, row) for part in corners)
         codes = here | above << np.uint8(4)
-        # 0 and 255, all outside and all inside, are those that one more takes to 1 and 0
+        # codes 0 and 255 (all outside, all inside) become 1 and 0 by adding 1
         border = np.greater(codes + np.uint8(1), 1, out=is_point[start:stop])
         points = np.flatnonzero(border)
         found.append(points + start)
@@ -92,7 +92,7 @@ def area_surface(mask: NDArray[np.bool_], areas_mm2: NDArray[np.float64]) -> Sur
 
 
 def _four(voxels: NDArray[np.uint8], row: int) -> NDArray[np.uint8]:
-    """Each voxel with the next in its row, the one below and the next of that, as bits 0 to 3."""
+    """Return each voxel, the next in its row, and the two voxels below them, as bits 0 to 3."""
     pairs = voxels[:-1] | voxels[1:] << np.uint8(1)
     return np.asarray(pairs[:-row] | pairs[row:] << np.uint8(2))
 

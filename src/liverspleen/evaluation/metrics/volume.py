@@ -1,4 +1,4 @@
-"""Volumes of structures in a label map, each with its status."""
+"""Volumes of structures in a label map, and their status."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from liverspleen.imaging.volume import LabelMap, touched_faces
 from liverspleen.organs import APART_MM, Structure
 
 STATUSES: Final = ("ok", "truncated", "absent", "multi_part", "implausible")
-"""What `volume_status` may hold, `;`-joined in this order; `volume_statuses` says when."""
+"""The values of `volume_status`, joined by `;` in this order; `volume_statuses` defines them."""
 
 OK, TRUNCATED, ABSENT, MULTI_PART, IMPLAUSIBLE = STATUSES
 
 
 def volume_cm3(mask: ArrayLike, affine: ArrayLike) -> float:
-    """Voxels of a 3D mask × |det| of the affine's 3 × 3 part, in cm³ and float64; 0 where there is no voxel.
+    """Return the number of voxels of a 3D mask × |det| of the 3 × 3 part of the affine, in cm³; 0 without a voxel.
 
     Axis n of the mask is column n of `affine` (4, 4), in mm: the order (i, j, k) of nibabel, as in
     `volume_cm3(np.asarray(image.dataobj) == 1, image.affine)`. A mask is a boolean array, or numbers that are 0 and 1.
     Header spacings are not used: on a sheared grid their product is not the volume of a voxel.
 
     Raises:
-        ValueError: the mask does not have three axes or holds a value that is neither 0 nor 1; the affine is not
+        ValueError: the mask does not have three axes, or contains a value that is neither 0 nor 1; the affine is not
             finite, affine and invertible.
 
     >>> volume_cm3(np.ones((10, 10, 2), bool), np.diag([1.0, 1.0, 5.0, 1.0]))  # 200 voxels of 5 mm³
@@ -39,7 +39,7 @@ def volume_cm3(mask: ArrayLike, affine: ArrayLike) -> float:
 
 
 def organ_volume_cm3(label_map: LabelMap, structure: Structure) -> float:
-    """As `volume_cm3`, of one structure of a label map.
+    """Return the volume of one structure of a label map, as `volume_cm3`.
 
     >>> block = LabelMap(np.full((2, 10, 10), 1, np.uint8), Geometry((10, 10, 2), np.diag([1.0, 1.0, 5.0, 1.0])))
     >>> organ_volume_cm3(block, Structure.LIVER)
@@ -49,19 +49,19 @@ def organ_volume_cm3(label_map: LabelMap, structure: Structure) -> float:
 
 
 def volume_statuses(label_map: LabelMap) -> dict[Structure, str]:
-    """The status of the volume of each structure that the label map covers: what is doubtful about it, or `ok`.
+    """Return the volume status of each structure that the label map covers: its problems, or `ok`.
 
-    - `absent`: no voxel; stands alone.
-    - `truncated`: a voxel lies at an outer face of the grid, so that the volume is that of the part inside the image, a
-      lower bound. A structure that ends exactly at a face counts too, since the image cannot tell.
-    - `multi_part`: what lies outside the largest part (26 neighbours) has together 5 % of its voxels or 10 cm³: right
-      after resection, else a mistake.
-    - `implausible`: the volume is outside `plausible_cm3`, which is for adults; a truncated one is never too small. Or
-      liver and spleen are on each other's side, and then both: the centre of the spleen's largest part lies `APART_MM`
-      or more to the patient's right of that of the liver's.
+    - `absent`: no voxel; never with another status.
+    - `truncated`: a voxel is at an outer face of the grid, so that the volume is that of the part inside the image, a
+      lower bound. This includes a structure that ends exactly at a face, since the image cannot show the difference.
+    - `multi_part`: the voxels outside the largest part (26 neighbours) have together at least 5 % of its voxels or
+      10 cm³. This is correct after resection, otherwise an error.
+    - `implausible`: the volume is outside `plausible_cm3`, the range of adults; a truncated one is never too small. Or
+      liver and spleen have exchanged sides, and both get the status: the centre of the largest part of the spleen is
+      more than `APART_MM` to the patient's right of that of the liver.
 
-    Sides are compared where both volumes reach the least of a spleen: a crumb says nothing about sides. Volumes of a
-    mirrored image are right, but nothing here tells it from exchanged labels, or what a network made of it.
+    Sides are compared if both volumes are at least the smallest plausible volume of a spleen. The volumes of a mirrored
+    image are correct, but the status cannot distinguish it from exchanged labels.
 
     >>> import numpy as np
     >>> from liverspleen.imaging import Geometry
@@ -75,13 +75,15 @@ def volume_statuses(label_map: LabelMap) -> dict[Structure, str]:
 
 
 def statuses_of(label_map: LabelMap, found: Mapping[Structure, Components]) -> dict[Structure, str]:
-    """The statuses of `volume_statuses` where the parts of the label map's structures are known already."""
+    """Return the statuses of `volume_statuses` from known parts of the structures."""
     swapped = _wrong_sides(label_map, found)
-    return {organ: ";".join(_words(own, organ, label_map, organ in swapped)) or OK for organ, own in found.items()}
+    return {
+        organ: ";".join(_status_terms(own, organ, label_map, organ in swapped)) or OK for organ, own in found.items()
+    }
 
 
 def volume_status(label_map: LabelMap, structure: Structure) -> str:
-    """The status of one structure's volume; see `volume_statuses`, which gives all at the cost of one.
+    """Return the volume status of one structure; `volume_statuses` gives all in the same time.
 
     Raises:
         KeyError: the label map does not cover the structure.
@@ -90,9 +92,9 @@ def volume_status(label_map: LabelMap, structure: Structure) -> str:
 
 
 def truncated_faces(label_map: LabelMap, structure: Structure) -> tuple[str, ...]:
-    """The faces of the image that cut the structure off, out of inferior, superior, anterior, posterior, right, left.
+    """Return the faces of the image that cut the structure: inferior, superior, anterior, posterior, right, left.
 
-    `right` and `left` are the patient's. None unless the structure's status says `truncated`.
+    `right` and `left` are those of the patient. Empty unless the status of the structure is `truncated`.
     """
     return label_map.faces(structure)
 
@@ -101,7 +103,7 @@ def _cm3(voxels: int, geometry: Geometry) -> float:
     return voxels * geometry.voxel_volume_mm3 / 1000.0
 
 
-def _words(own: Components, organ: Structure, label_map: LabelMap, swapped: bool) -> Iterator[str]:
+def _status_terms(own: Components, organ: Structure, label_map: LabelMap, swapped: bool) -> Iterator[str]:
     if not own.voxels.size:
         yield ABSENT
         return
@@ -116,12 +118,12 @@ def _words(own: Components, organ: Structure, label_map: LabelMap, swapped: bool
 
 
 def _wrong_sides(label_map: LabelMap, found: Mapping[Structure, Components]) -> tuple[Structure, ...]:
-    """Liver and spleen, if the liver lies on the patient's left of the spleen."""
+    """Return liver and spleen if the liver is to the patient's left of the spleen; else nothing."""
     pair = (Structure.LIVER, Structure.SPLEEN)
     least = Structure.SPLEEN.facts.plausible_cm3[0]
     if any(organ not in found or found[organ].total_cm3 < least for organ in pair):
         return ()
     affine = label_map.geometry.canonical_affine
-    # world x grows to the patient's right
+    # world x increases to the patient's right
     right = {organ: float(affine[0] @ [*found[organ].part(0).centre, 1.0]) for organ in pair}
     return pair if right[Structure.SPLEEN] - right[Structure.LIVER] > APART_MM else ()

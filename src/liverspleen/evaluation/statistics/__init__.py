@@ -1,4 +1,4 @@
 """Arrays in, frozen results out: agreement, rank tests, reproducibility, reliability, intervals, sample sizes.
 
-This package imports nothing else of the project.
+This package imports no other package of the project.
 """

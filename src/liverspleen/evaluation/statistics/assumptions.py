@@ -1,4 +1,4 @@
-"""Do the assumptions behind limits of agreement hold on the chosen scale? Tests, and advice by a stated rule."""
+"""Tests of the assumptions of limits of agreement on a scale, and advice by a stated rule."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from liverspleen.evaluation.statistics.samples import NOISE, Floats, Result
 
 LEVEL: Final = 0.05
 FEWEST_FOR_ADVICE: Final = 10
-"""With fewer pairs these tests find only the grossest departures, and their silence says nothing."""
+"""With fewer pairs these tests find only gross departures; without a finding they show nothing."""
 
-MOST_FOR_SHAPIRO: Final = 5000  # Royston 1995: the approximation of p ends here
+MOST_FOR_SHAPIRO: Final = 5000  # Royston 1995: the approximation of the p value is valid up to here
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Regression(Result):
 
 @dataclass(frozen=True)
 class RankCorrelation(Result):
-    """Spearman's rank correlation, p by Student's t with n - 2 degrees of freedom."""
+    """Spearman's rank correlation, with the p value of Student's t with n - 2 degrees of freedom."""
 
     rho: float
     p: float
@@ -48,9 +48,9 @@ class RankCorrelation(Result):
 
 @dataclass(frozen=True)
 class ScaleChecks(Result):
-    """The checks of one scale; a check is `None` below three pairs, at zero variance, or on an exact line.
+    """The checks of one scale; a check is `None` below three pairs, at zero variance, or for pairs on an exact line.
 
-    Shapiro-Wilk is `None` above 5000 pairs as well.
+    Shapiro-Wilk is also `None` above 5000 pairs.
     """
 
     shapiro: ShapiroWilk | None
@@ -61,7 +61,7 @@ class ScaleChecks(Result):
 
 
 def check_scale(sample: Differences, scale: Scale) -> ScaleChecks:
-    """Normality, proportional bias and heteroscedasticity of paired differences, and what follows for the scale.
+    """Check paired differences for normality, proportional bias and heteroscedasticity, with advice on the scale.
 
     Normality: Shapiro-Wilk of the differences. Proportional bias: differences regressed on the averages of the two
     readings. Heteroscedasticity: absolute residuals of that line regressed on the averages (Bland and Altman 1999), and
@@ -84,14 +84,14 @@ def check_scale(sample: Differences, scale: Scale) -> ScaleChecks:
 def _advice(
     scale: Scale, n: int, shapiro: ShapiroWilk | None, bias_line: Regression | None, spread_line: Regression | None
 ) -> tuple[str, ...]:
-    """The rule: below ten pairs none; else one sentence for each check with p < 0.05, or one that none was found.
+    """Return one sentence for each check with p < 0.05, or one that there is none; no advice below ten pairs.
 
-    The spread is that of the residuals: Spearman's correlation of the absolute differences stands beside it and does
-    not count, since a bias that grows with size raises it too. A spread that grows asks for the percent or log scale,
-    on these one that falls for the absolute. A check that is undefined is no check passed.
+    The spread is that of the residuals. Spearman's correlation of the absolute differences is reported, but gives no
+    advice, since a bias that grows with size raises it too. If the spread grows, the advice is the percent or log
+    scale; if it falls on one of these, the absolute scale. An undefined check does not count as passed.
     """
     if n < FEWEST_FOR_ADVICE:
-        return (f"fewer than {FEWEST_FOR_ADVICE} pairs: the checks cannot tell whether this scale fits",)
+        return (f"fewer than {FEWEST_FOR_ADVICE} pairs: the checks cannot show whether this scale is suitable",)
     found = []
     if spread_line is not None and spread_line.p < LEVEL:
         found.append(_SPREAD[scale == "absolute", spread_line.slope > 0])
@@ -100,8 +100,8 @@ def _advice(
     if shapiro is not None and shapiro.p < LEVEL:
         found.append("the differences are not normal: look for outliers and compare the nonparametric limits")
     if None in (shapiro, bias_line, spread_line):
-        found.append("not every check is defined: no spread, an exact line, or too many pairs")
-    return tuple(found) or ("no check speaks against this scale",)
+        found.append("some checks are undefined: no variance, an exact line, too few or too many pairs")
+    return tuple(found) or ("no check contradicts this scale",)
 
 
 _SPREAD: Final[dict[tuple[bool, bool], str]] = {
@@ -115,13 +115,13 @@ _SPREAD: Final[dict[tuple[bool, bool], str]] = {
 def _shapiro(values: Floats) -> ShapiroWilk:
     from scipy.stats import shapiro
 
-    # Centred: W does not change, and a large mean cannot cost digits.
+    # Centred: W does not change, and a large mean loses no digits.
     found = shapiro(values - values.mean())
     return ShapiroWilk(float(found.statistic), float(found.pvalue))
 
 
 def _regression(x: Floats, y: Floats) -> Regression | None:
-    """The line through `y` over `x`; None where `x` does not vary or the line is exact."""
+    """Return the regression line of `y` on `x`; None if `x` does not vary or the line is exact."""
     n = x.size
     if float(np.ptp(x)) <= NOISE * float(np.abs(x).max()):
         return None

@@ -1,4 +1,4 @@
-"""Agreement of two readers on the same cases: bias and limits of agreement, with intervals and checks."""
+"""Bland-Altman analysis of two readers on the same cases: bias and limits of agreement, with intervals and checks."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from liverspleen.evaluation.statistics.intervals import (
 )
 from liverspleen.evaluation.statistics.samples import Result, raw
 
-LARGEST_LOG: Final = 700.0  # exp of more is no float64
+LARGEST_LOG: Final = 700.0  # exp of a larger number overflows float64
 
 
 @dataclass(frozen=True)
 class Limits(Result):
     """The limits of agreement, bias ± `half_width`, with half_width = multiplier × SD.
 
-    `n_inside` counts the differences within them. `nonparametric` are the quantiles of the differences with the same
-    content (2.5 % and 97.5 % at a multiplier of 1.96; R's type 7).
+    `n_inside` is the number of differences within the limits. `nonparametric` are the quantiles of the differences with
+    the same content (2.5 % and 97.5 % at a multiplier of 1.96; R's type 7).
     """
 
     lower: float
@@ -44,7 +44,7 @@ class Limits(Result):
 class BiasTest(Result):
     """One-sample t-test of the differences against zero, with `df` degrees of freedom, and its effect sizes.
 
-    `cohen_dz` is bias / SD; `hedges_gz` is the same without its small-sample bias, None for two pairs.
+    `cohen_dz` is bias / SD; `hedges_gz` is corrected for the small-sample bias, and None for two pairs.
     """
 
     t: float
@@ -58,7 +58,7 @@ class BiasTest(Result):
 class RatioLimits(Result):
     """Results of the log scale as ratios test / reference: geometric mean and limits, which are asymmetric around it.
 
-    A bound that is no float64 makes its interval None.
+    An interval is None if a bound overflows float64.
     """
 
     geometric_mean_ratio: float
@@ -68,7 +68,7 @@ class RatioLimits(Result):
 
 @dataclass(frozen=True)
 class BlandAltman(Result):
-    """Bias and limits of agreement, in `units` of the differences; None where undefined.
+    """Bias and limits of agreement, in `units` of the differences; None if undefined.
 
     `n_dropped` = `n_missing` (a reading is NaN) + `n_undefined` (no difference on this scale). `limits` need two pairs,
     `bias_test` and `intervals` a positive SD. `ratio` is given on the log scale only. `positions`, `averages` and
@@ -105,12 +105,12 @@ def bland_altman(
     multiplier: float = LOA_MULTIPLIER,
     confidence: float = CONFIDENCE,
 ) -> BlandAltman:
-    """Bias, SD and limits of agreement of `test` against `reference` (n values each, paired by position).
+    """Compute bias, SD and limits of agreement of `test` and `reference` (n values each, paired by position).
 
     A difference is test minus reference; on the percent scale it is divided by the mean of the two, which is undefined
     for a pair of zeros; on the log scale it is ln(test / reference), undefined unless both are positive. The SD has
     n - 1 degrees of freedom, the limits are bias ± `multiplier` × SD, and the p value of the bias is that of the
-    two-sided one-sample t-test. `confidence` is that of all intervals. Pairs with NaN are dropped and counted. With one
+    two-sided one-sample t-test. All intervals have this `confidence`. Pairs with NaN are dropped and counted. With one
     pair the bias is its difference; SD, limits and t are undefined. At zero variance the SD is exactly 0, the limits
     equal the bias, and p value and intervals are undefined. The checks need three pairs.
 
@@ -154,7 +154,7 @@ def bland_altman(
         multiplier=multiplier,
         confidence=confidence,
         method=f"Bland-Altman on {DEFINITIONS[scale]}; SD with n - 1; limits bias ± {multiplier} SD; "
-        "p: two-sided one-sample t-test",
+        "p value: two-sided one-sample t-test",
         reason=_reason(n, sd),
         positions=tuple(sample.pairs.positions.tolist()),
         averages=tuple(sample.averages.tolist()),
@@ -203,22 +203,22 @@ def _ratio(bias: float | None, limits: Limits | None, intervals: AgreementInterv
 
 
 def _exponential(interval: Interval) -> Interval | None:
-    """The exponential of both bounds; None where one is no float64."""
+    """Return the exponential of both bounds; None if one overflows float64."""
     if max(map(abs, interval)) > LARGEST_LOG:
         return None
     return Interval(math.exp(interval.lower), math.exp(interval.upper))
 
 
 def _hedges_correction(df: int) -> float:
-    """Factor that removes the small-sample bias of a standardised mean, by Γ (Hedges, J Educ Stat 1981;6:107)."""
+    """Return the factor that removes the small-sample bias of a standardised mean (Hedges, J Educ Stat 1981;6:107)."""
     return math.exp(math.lgamma(df / 2) - math.lgamma((df - 1) / 2)) / math.sqrt(df / 2)
 
 
 def _reason(n: int, sd: float | None) -> str | None:
     if n == 0:
-        return "no complete pair"
+        return "no complete pairs"
     if sd is None:
-        return "one pair has no SD, limits or t"
+        return "only 1 pair: SD, limits and t are undefined"
     if sd == 0:
-        return "zero variance: t, p and intervals are undefined"
-    return "two pairs: no checks and no Hedges' g" if n == 2 else None
+        return "all differences are equal: t, p value and intervals are undefined"
+    return "only 2 pairs: checks and Hedges' g are undefined" if n == 2 else None

@@ -1,4 +1,4 @@
-"""Bootstrap confidence intervals: bias-corrected and accelerated (BCa), seeded, by clusters."""
+"""Bootstrap confidence intervals over clusters: bias-corrected and accelerated (BCa), with a fixed seed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from liverspleen.evaluation.statistics.samples import NOISE, Floats, Result
 
 RESAMPLES: Final = 40_000  # keeps the Monte Carlo error near 1 % of the width
 SEED: Final = 2020
-_AT_ONCE: Final = 2_000_000  # draws held in memory, 16 MB
+_CHUNK: Final = 2_000_000  # sampled numbers in memory at a time, 16 MB
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class BCa(Result):
 class BootstrapInterval(Result):
     """An estimate with its 95 % intervals, from `n` values in `n_clusters` clusters.
 
-    `estimate_t_ci` (Student's t) is that of a mean, None for another statistic; `estimate_bca_ci` is the BCa interval.
+    `estimate_t_ci` is Student's t interval of a mean (None for other statistics), `estimate_bca_ci` the BCa interval.
     """
 
     n: int
@@ -58,18 +58,18 @@ def bootstrap_ci(
     resamples: int = RESAMPLES,
     seed: int = SEED,
 ) -> BootstrapInterval:
-    """BCa interval of the mean of `values`, or of `statistic(values)`, from whole clusters drawn with replacement.
+    """Compute the BCa interval of the mean of `values`, or of `statistic(values)`, by resampling whole clusters.
 
-    `values` has n observations along its first axis (n, or n × k); observations with NaN are left out and counted.
-    `clusters` names the cluster of each observation (the patient of a CT); without it each is one of its own. Beside
-    the BCa interval of the mean stands Student's t interval: standard error √(C/(C - 1) Σ e²) / n with e the sum of the
-    deviations in each of C clusters, C - 1 degrees of freedom, which is the usual one where each cluster has one value.
-    The acceleration comes from leaving out one cluster at a time. Undefined are the intervals with fewer than two
-    clusters or when no resample differs.
+    `values` has n observations along its first axis (n, or n × k); observations with NaN are excluded and counted.
+    `clusters` gives the cluster of each observation (the patient of a CT); without it each is its own cluster. The mean
+    also has Student's t interval: standard error √(C/(C - 1) Σ e²) / n with e the sum of the deviations in each of C
+    clusters, C - 1 degrees of freedom. With one value per cluster this is the usual t interval. The acceleration comes
+    from excluding one cluster at a time. The intervals are undefined with fewer than two clusters, or if all resamples
+    are equal.
 
     Raises:
-        ValueError: `values` has no or more than two axes, is not numeric, or holds an infinity; `clusters` has another
-            length; `resamples` is below 1000.
+        ValueError: `values` does not have one or two axes, is not numeric, or contains an infinity; `clusters` has
+            another length; `resamples` is below 1000.
 
     Source: Efron, J Am Stat Assoc 1987;82:171-185; clusters: Field and Welsh, J R Stat Soc B 2007;69:369-390; standard
     error of a mean of clusters: Liang and Zeger, Biometrika 1986;73:13-22.
@@ -80,10 +80,10 @@ def bootstrap_ci(
     """
     rows, codes, n_missing = _observations(values, clusters)
     if resamples < 1000:
-        raise ValueError(f"{resamples} resamples make no 95 % interval; at least 1000 are needed")
+        raise ValueError(f"{resamples} resamples are too few for a 95 % interval, expected at least 1000")
     n, n_clusters = len(rows), int(codes.max(initial=-1)) + 1
     if statistic is None and rows.ndim != 1:
-        raise ValueError("the mean needs values of one dimension; give a statistic for rows of several")
+        raise ValueError("values have two dimensions, expected one for the mean; give a statistic for rows")
     estimate = replicates = bca = t_ci = None
     if n:
         estimate = float(rows.mean() if statistic is None else statistic(rows))
@@ -120,13 +120,13 @@ def bootstrap_ci(
 
 
 def bca_interval(estimate: float, replicates: Floats, jackknife: Floats) -> BCa | None:
-    """The BCa interval; None where the replicates do not vary or lie on one side of the estimate."""
+    """Return the BCa interval; None if the replicates do not vary or are all on one side of the estimate."""
     from scipy.special import ndtr, ndtri
 
     scale = float(np.abs(replicates).max())
     if not np.isfinite(scale) or float(np.ptp(replicates)) <= NOISE * scale:
         return None
-    # Replicates equal to the estimate up to rounding count half on either side.
+    # Replicates equal to the estimate up to rounding count half on each side.
     apart = np.where(np.abs(replicates - estimate) <= NOISE * scale, 0.0, replicates - estimate)
     below = float(((apart < 0) + 0.5 * (apart == 0)).mean())
     if not 0 < below < 1:
@@ -143,38 +143,42 @@ def bca_interval(estimate: float, replicates: Floats, jackknife: Floats) -> BCa 
 
 
 def ratio_replicates(numerators: Floats, denominators: Floats, *, resamples: int, seed: int) -> Floats:
-    """Σ numerators / Σ denominators over clusters sampled with replacement, once per resample."""
+    """Return Σ numerators / Σ denominators over clusters sampled with replacement, once per resample."""
     rng = np.random.default_rng(seed)
     size = numerators.size
     found = np.empty(resamples)
     ones = bool((denominators == 1).all())
-    step = max(1, _AT_ONCE // size)
+    step = max(1, _CHUNK // size)
     for start in range(0, resamples, step):
-        drawn = rng.integers(0, size, (min(step, resamples - start), size))
-        # A sum of ones needs no draw: this is the bootstrap of a mean, where each cluster has one value.
-        total = float(size) if ones else denominators.take(drawn).sum(axis=1)
-        found[start : start + step] = numerators.take(drawn).sum(axis=1) / total
+        sampled = rng.integers(0, size, (min(step, resamples - start), size))
+        # A sum of ones needs no sampling: bootstrap of a mean with one value per cluster.
+        total = float(size) if ones else denominators.take(sampled).sum(axis=1)
+        found[start : start + step] = numerators.take(sampled).sum(axis=1) / total
     return found
 
 
 def ratio_jackknife(numerators: Floats, denominators: Floats) -> Floats:
-    """Σ numerators / Σ denominators with each cluster left out in turn."""
+    """Return Σ numerators / Σ denominators with each cluster excluded in turn."""
     return np.asarray((numerators.sum() - numerators) / (denominators.sum() - denominators), dtype=np.float64)
 
 
 def _observations(values: ArrayLike, clusters: Sequence[Hashable] | None) -> tuple[Floats, NDArray[np.intp], int]:
-    """Complete observations, the number of the cluster of each, and how many were left out."""
+    """Return the complete observations, the cluster number of each, and the number of excluded observations."""
     rows = np.asarray(values, dtype=np.float64)
     if rows.ndim not in (1, 2):
-        raise ValueError(f"values have one or two dimensions, not {rows.ndim}")
+        raise ValueError(f"values have {rows.ndim} dimensions, expected 1 or 2")
     if np.isinf(rows).any():
-        raise ValueError("values are finite or NaN, no infinity")
+        raise ValueError("values contain an infinity, expected finite numbers or NaN")
     if clusters is not None and len(clusters) != len(rows):
-        raise ValueError(f"each value needs its cluster: {len(rows)} values, {len(clusters)} clusters")
+        raise ValueError(f"values have length {len(rows)}, clusters {len(clusters)}, expected the same length")
     missing = np.asarray(np.isnan(rows) if rows.ndim == 1 else np.isnan(rows).any(axis=1))
-    named = range(len(rows)) if clusters is None else clusters
+    names = range(len(rows)) if clusters is None else clusters
     numbers: dict[Hashable, int] = {}
-    codes = [numbers.setdefault(name, len(numbers)) for name, out in zip(named, missing, strict=True) if not out]
+    codes = [
+        numbers.setdefault(name, len(numbers))
+        for name, is_missing in zip(names, missing, strict=True)
+        if not is_missing
+    ]
     return rows[~missing], np.array(codes, dtype=np.intp), int(missing.sum())
 
 
@@ -186,8 +190,8 @@ def _replicates(
     seed: int,
 ) -> Floats:
     rng = np.random.default_rng(seed)
-    drawn = (rng.integers(0, len(members), len(members)) for _ in range(resamples))
-    return np.array([statistic(rows[np.concatenate([members[code] for code in codes])]) for codes in drawn])
+    sampled = (rng.integers(0, len(members), len(members)) for _ in range(resamples))
+    return np.array([statistic(rows[np.concatenate([members[code] for code in codes])]) for codes in sampled])
 
 
 def _t_interval(rows: Floats, codes: NDArray[np.intp], mean: float) -> Interval | None:
@@ -201,7 +205,7 @@ def _t_interval(rows: Floats, codes: NDArray[np.intp], mean: float) -> Interval 
 
 def _reason(n: int, n_clusters: int, bca: BCa | None) -> str | None:
     if n == 0:
-        return "no complete observation"
+        return "no complete observations"
     if n_clusters < 2:
-        return "one cluster has no interval"
-    return None if bca else "the resamples do not vary around the estimate: no interval"
+        return "only 1 cluster: the interval is undefined"
+    return None if bca else "the resamples do not vary around the estimate: the interval is undefined"

@@ -1,4 +1,4 @@
-"""Paired differences on the absolute, percent and log scale, with the pairs each scale leaves out."""
+"""Paired differences on the absolute, percent and log scale; each scale excludes pairs without a difference."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ DEFINITIONS: Final[dict[str, str]] = {
 
 @dataclass(frozen=True)
 class Differences:
-    """The differences of complete pairs, their mean and SD (n - 1, exactly 0 where only rounding tells them apart)."""
+    """The differences of complete pairs, their mean and SD (n - 1, exactly 0 if they differ by rounding only)."""
 
     pairs: Pairs
     values: Floats
@@ -32,7 +32,7 @@ class Differences:
 
     @property
     def n(self) -> int:
-        """Number of pairs that entered."""
+        """Number of pairs used."""
         return self.values.size
 
     @property
@@ -42,13 +42,13 @@ class Differences:
 
 
 def paired_differences(test: ArrayLike, reference: ArrayLike, *, scale: Scale) -> Differences:
-    """Differences of `test` against `reference` (n values each) on `scale`.
+    """Compute the differences of `test` and `reference` (n values each) on `scale`.
 
-    Pairs with NaN are left out and counted, as are those without a difference on the scale: the percent difference is
-    undefined where the sum of the two is zero, the log ratio where a reading is not positive.
+    Pairs with NaN are excluded and counted, as are pairs without a difference on the scale: the percent difference is
+    undefined if the sum of the two is zero, the log ratio if a reading is not positive.
 
     Raises:
-        ValueError: the two differ in length, are not one-dimensional, hold an infinity, or the scale is unknown.
+        ValueError: the two differ in length, are not one-dimensional, contain an infinity, or the scale is unknown.
 
     >>> sample = paired_differences([110.0, 0.0], [90.0, 0.0], scale="percent")
     >>> sample.values.tolist(), sample.n_undefined
@@ -58,7 +58,7 @@ def paired_differences(test: ArrayLike, reference: ArrayLike, *, scale: Scale) -
         raise ValueError(f"scale {scale!r} is not one of {', '.join(UNITS)}")
     complete = complete_pairs(test, reference)
     pairs = complete.where(_has_difference(complete, scale))
-    # The second value is the magnitude at which the differences carry rounding noise.
+    # The magnitude determines the rounding noise of the differences.
     if scale == "absolute":
         values, magnitude = pairs.test - pairs.reference, pairs.magnitude
     elif scale == "percent":

@@ -1,4 +1,4 @@
-"""Which subgroups differ: Dunn's test of every pair after Kruskal-Wallis, with effect sizes."""
+"""Dunn's test of every pair of subgroups, after Kruskal-Wallis, with effect sizes."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from liverspleen.evaluation.statistics.samples import Floats, Result
 
 @dataclass(frozen=True)
 class DunnPair(Result):
-    """Groups `a` and `b`: a positive `z`, `rank_biserial` or `hl_shift` means that `a` is the larger.
+    """Groups `a` and `b`: `z`, `rank_biserial` and `hl_shift` are positive if `a` is larger.
 
     `p` is unadjusted; `p_holm`, `p_bonferroni` and `p_bh` are adjusted over all pairs. `mann_whitney_u` is that of `a`;
-    `p_mw_asymptotic` ranks the two groups alone (ties corrected, no continuity correction, unadjusted).
+    `p_mw_asymptotic` uses ranks within the two groups only (ties corrected, no continuity correction, unadjusted).
     `rank_biserial` = 2 U / (n_a n_b) - 1; `hl_shift` is the median of all differences a - b.
     """
 
@@ -38,7 +38,7 @@ class DunnPair(Result):
 
 @dataclass(frozen=True)
 class Dunn(Result):
-    """Dunn's test of all pairs of groups that hold values; no pair, and a `reason`, where it is undefined."""
+    """Dunn's test of all pairs of groups that have values; if undefined, no pairs and a `reason`."""
 
     n: int
     n_missing: int
@@ -50,13 +50,13 @@ class Dunn(Result):
 
 
 def dunn(groups: Mapping[str, ArrayLike]) -> Dunn:
-    """Every pair of groups by Dunn's test on the ranks of all, two-sided, adjusted by Holm (Bonferroni and BH beside).
+    """Compare each pair of groups by Dunn's two-sided test, with p values adjusted by Holm, Bonferroni and BH.
 
-    The variance is corrected for ties. NaN is dropped and counted; groups without a value are left out and named.
-    Undefined with fewer than two groups that hold values, and when all values are the same.
+    Ranks are over all groups, and the variance is corrected for ties. NaN is dropped and counted; groups without
+    a value are excluded and listed. Undefined with fewer than two groups that have values, and if all values are equal.
 
     Raises:
-        ValueError: a group is not one-dimensional or holds an infinity.
+        ValueError: a group is not one-dimensional or contains an infinity.
 
     Source: Dunn, Technometrics 1964;6:241-252; Holm, Scand J Stat 1979;6:65-70; Benjamini and Hochberg, J R Stat Soc B
     1995;57:289-300.
@@ -92,7 +92,7 @@ def _z(ranked: RankedGroups, a: str, b: str) -> float:
 
 
 def _two_groups(a: Floats, b: Floats) -> tuple[float, float | None, float, float]:
-    """Mann-Whitney U of `a`, its asymptotic p, rank-biserial correlation and Hodges-Lehmann shift."""
+    """Return Mann-Whitney U of `a`, its asymptotic p value, rank-biserial correlation and Hodges-Lehmann shift."""
     differences = a[:, None] - b
     product, n = a.size * b.size, a.size + b.size
     u = float((differences > 0).sum() + 0.5 * (differences == 0).sum())
@@ -108,7 +108,7 @@ def _two_sided_normal(z: Floats) -> Floats:
 
 
 def holm(p: Floats) -> Floats:
-    """The p adjusted by Holm, as many tests as there are p."""
+    """Return the p values adjusted by Holm for `p.size` tests."""
     order = np.argsort(p, kind="stable")
     adjusted = np.empty_like(p)
     adjusted[order] = np.minimum(np.maximum.accumulate(p[order] * np.arange(p.size, 0, -1)), 1)

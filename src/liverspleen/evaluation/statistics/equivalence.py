@@ -1,4 +1,4 @@
-"""Is a reader equivalent to a reference? Two one-sided tests, non-inferiority, and the margins the data support."""
+"""Equivalence and non-inferiority of a reader and a reference: two one-sided t-tests (TOST), and smallest margins."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ CONFIDENCE: Final = 1 - 2 * ALPHA
 class Equivalence(Result):
     """Two one-sided t-tests of the mean difference against ± `margin`.
 
-    `p_lower` rejects a mean of -margin or less: non-inferiority where more is better; `p_upper` rejects +margin or
-    more: non-inferiority where less is better; `p`, the larger of the two, rejects that the readers are not equivalent.
-    `smallest_margin` is that at which `p` is 0.05, `smallest_margin_lower` and `_upper` those of one side (0 where the
-    data exclude 0 itself). On the log scale `margin` and the smallest margins are ratios above 1; `bias` and
+    `p_lower` has the null hypothesis of a mean of -margin or less (non-inferiority if more is better), `p_upper` of
+    +margin or more (non-inferiority if less is better). `p` is the larger of the two, for equivalence.
+    `smallest_margin` is the margin at which `p` is 0.05, `smallest_margin_lower` and `_upper` those of one side (0 if
+    the data exclude 0 itself). On the log scale `margin` and the smallest margins are ratios above 1; `bias` and
     `bias_ci` stay logarithms. `bias_ci` has the confidence 1 - 2α = 90 %.
     """
 
@@ -56,16 +56,17 @@ class Equivalence(Result):
 
 
 def tost(test: ArrayLike, reference: ArrayLike, *, margin: float, scale: Scale = "absolute") -> Equivalence:
-    """Equivalence of `test` and `reference` (n values each, paired by position) within ± `margin`, at α = 0.05.
+    """Test equivalence of `test` and `reference` (n values each, paired by position) within ± `margin`, at α = 0.05.
 
     Differences are those of `bland_altman` on the same scale. `margin` is in the units of the readings (absolute), in
-    percent points (percent), or a ratio above 1 (log: 1.05 for ratios from 1/1.05 to 1.05). Equivalent when the 90 %
-    interval of the mean lies within the margins, which is when both one-sided p are below 0.05. A difference that is
-    not significant is no equivalence. Undefined with fewer than two pairs and at zero variance.
+    percent points (percent), or a ratio above 1 (log: 1.05 for ratios from 1/1.05 to 1.05). The readers are
+    equivalent if both one-sided p values are below 0.05; the 90 % interval of the mean is then within the margins. A
+    difference that is not significant does not show equivalence. Undefined with fewer than two pairs and at zero
+    variance.
 
     Raises:
         ValueError: the margin is not positive and finite (log: not above 1); the two differ in length, are not
-            one-dimensional, hold an infinity, or the scale is unknown.
+            one-dimensional, contain an infinity, or the scale is unknown.
 
     Source: Schuirmann, J Pharmacokinet Biopharm 1987;15:657-680.
 
@@ -117,7 +118,7 @@ def tost(test: ArrayLike, reference: ArrayLike, *, margin: float, scale: Scale =
 def _as_margin(distance: float, scale: Scale) -> float | None:
     if scale != "log":
         return distance
-    return math.exp(distance) if distance < 700 else None  # exp of more is no float64
+    return math.exp(distance) if distance < 700 else None  # exp of a larger number overflows float64
 
 
 def _upper_tail(t: float, df: int) -> float:
@@ -128,7 +129,7 @@ def _upper_tail(t: float, df: int) -> float:
 
 def _reason(n: int, sd: float | None) -> str | None:
     if n == 0:
-        return "no complete pair"
+        return "no complete pairs"
     if sd is None:
-        return "one pair has no SD"
-    return "zero variance: t, p and interval are undefined" if sd == 0 else None
+        return "only 1 pair: the SD is undefined"
+    return "all differences are equal: t, p value and interval are undefined" if sd == 0 else None

@@ -16,11 +16,11 @@ EXACT_UP_TO: Final = 50
 
 
 def hodges_lehmann(differences: Floats) -> tuple[float | None, Interval | None]:
-    """Median of the Walsh averages (d_i + d_j)/2, i ≤ j, zeros included, and its 95 % interval.
+    """Return the median of the Walsh averages (d_i + d_j)/2, i ≤ j, zeros included, and its 95 % interval.
 
     The interval runs from the k-th smallest to the k-th largest Walsh average; k is exact for a symmetric distribution
-    without ties up to 50 differences (at least 95 %), from the normal approximation above. Undefined below six
-    differences, of which no Walsh average reaches 95 %, and where all are the same.
+    without ties up to 50 differences (at least 95 %), and from the normal approximation for more. The interval is
+    undefined with fewer than six differences, for which no Walsh average reaches 95 %, and if all are equal.
 
     Source: Hollander, Wolfe and Chicken, Nonparametric Statistical Methods, 3rd ed., sections 3.2 and 3.3.
 
@@ -41,13 +41,13 @@ def hodges_lehmann(differences: Floats) -> tuple[float | None, Interval | None]:
 
 @lru_cache(maxsize=4096)
 def _interval_rank(n: int) -> int | None:
-    """The largest k with P(W < k) ≤ 2.5 % for the signed-rank statistic W of `n` differences; None where it is 0."""
+    """Return the largest k with P(W < k) ≤ 2.5 % for the signed-rank statistic W of `n` differences; None if 0."""
     tail = (1 - CONFIDENCE) / 2
     if n > EXACT_UP_TO:
         from scipy.special import ndtri
 
         return round(n * (n + 1) / 4 + float(ndtri(tail)) * math.sqrt(n * (n + 1) * (2 * n + 1) / 24))
-    # Coefficients of the product of (1 + x^i): in how many of 2^n signs W takes each value.
+    # Coefficients of the product of (1 + x^i): the number of the 2^n sign patterns for each value of W.
     ways = np.ones(1)
     for rank in range(1, n + 1):
         ways = np.concatenate([ways, np.zeros(rank)]) + np.concatenate([np.zeros(rank), ways])

@@ -1,7 +1,7 @@
 """Confidence intervals of a mean, of an SD, and of limits of agreement by five methods.
 
-All assume that differences are independent and normal. The limits of agreement are mean ± multiplier × SD; a confidence
-interval of a limit contains the limit of the population with the stated confidence.
+All methods assume that differences are independent and normal. The limits of agreement are mean ± multiplier × SD. A
+confidence interval of a limit contains the limit of the population with the stated confidence.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 from liverspleen.evaluation.statistics.samples import Result
 
 LOA_MULTIPLIER: Final = 1.96
-"""SDs from the mean to a limit of agreement: as printed by the paper, not the quantile 1.959964."""
+"""Number of SDs from the mean to a limit of agreement: as printed by the paper, not the quantile 1.959964."""
 
 CONFIDENCE: Final = 0.95
 CONTENT: Final = 0.95
@@ -35,7 +35,7 @@ class Interval(NamedTuple):
     upper: float
 
     def scaled(self, factor: float) -> Interval:
-        """Both bounds times a positive factor."""
+        """Return both bounds times a positive factor."""
         return Interval(self.lower * factor, self.upper * factor)
 
 
@@ -68,7 +68,7 @@ class AgreementIntervals(Result):
 
 
 def agreement_intervals(mean: float, sd: float, n: int, *, multiplier: float, confidence: float) -> AgreementIntervals:
-    """Every interval of `n` ≥ 2 differences with this mean and positive SD."""
+    """Compute all intervals of `n` ≥ 2 differences with this mean and positive SD."""
     one, both = exact_factors(n, multiplier, confidence), exact_pair_factors(n, multiplier, confidence)
     tolerance = tolerance_factor(n, confidence, content_of(multiplier)) * sd
     return AgreementIntervals(
@@ -86,7 +86,7 @@ def agreement_intervals(mean: float, sd: float, n: int, *, multiplier: float, co
 
 
 def content_of(multiplier: float) -> float:
-    """Fraction of a normal population within mean ± multiplier × SD; exactly 0.95 for 1.96.
+    """Return the fraction of a normal population within mean ± multiplier × SD; exactly 0.95 for 1.96.
 
     >>> content_of(1.96), round(content_of(2.0), 4)
     (0.95, 0.9545)
@@ -95,13 +95,13 @@ def content_of(multiplier: float) -> float:
 
 
 def mean_interval(mean: float, sd: float, n: int, *, confidence: float = CONFIDENCE) -> Interval:
-    """Student's t interval of a mean of `n` ≥ 2 values."""
+    """Return Student's t interval of a mean of `n` ≥ 2 values."""
     half = t_quantile((1 + confidence) / 2, n - 1) * sd / math.sqrt(n)
     return Interval(mean - half, mean + half)
 
 
 def sd_interval(sd: float, df: int, *, confidence: float = CONFIDENCE) -> Interval:
-    """χ² interval of an SD with `df` degrees of freedom; it scales with the SD, so it is that of a CV or an RC as well.
+    """Return the χ² interval of an SD with `df` degrees of freedom, or of a CV or an RC, which are multiples of an SD.
 
     >>> [round(bound, 4) for bound in sd_interval(1.0, 14)]
     [0.7321, 1.5771]
@@ -114,7 +114,7 @@ def sd_interval(sd: float, df: int, *, confidence: float = CONFIDENCE) -> Interv
 
 @lru_cache(maxsize=4096)
 def exact_factors(n: int, multiplier: float = LOA_MULTIPLIER, confidence: float = CONFIDENCE) -> Interval:
-    """Factors g of mean ± g SD that bound one limit of agreement: quantiles of noncentral t over √n, for `n` ≥ 2.
+    """Return the g of mean ± g SD that bound one limit of agreement: quantiles of noncentral t over √n, for `n` ≥ 2.
 
     Source: Carkeet, Optom Vis Sci 2015;92:e71-e80.
 
@@ -130,7 +130,7 @@ def exact_factors(n: int, multiplier: float = LOA_MULTIPLIER, confidence: float 
 
 @lru_cache(maxsize=4096)
 def exact_pair_factors(n: int, multiplier: float = LOA_MULTIPLIER, confidence: float = CONFIDENCE) -> Interval:
-    """Two-sided tolerance factors that bound both limits of agreement together, for `n` ≥ 2.
+    """Return the two-sided tolerance factors that bound both limits of agreement together, for `n` ≥ 2.
 
     The content is that of the multiplier (95 % at 1.96); at a confidence of 95 % the factors have the confidences
     2.5 % and 97.5 %.
@@ -146,9 +146,9 @@ def exact_pair_factors(n: int, multiplier: float = LOA_MULTIPLIER, confidence: f
 
 @lru_cache(maxsize=4096)
 def tolerance_factor(n: int, confidence: float, content: float = CONTENT) -> float:
-    """The k for which mean ± k SD of `n` ≥ 2 normal values contain ≥ `content` of the population with this confidence.
+    """Return k so that mean ± k SD of `n` ≥ 2 normal values contains ≥ `content` of the population with `confidence`.
 
-    Given the error e of the mean, the content is reached where k SD = r(e) with Φ(e + r) - Φ(e - r) = content; the
+    Given the error e of the mean, the content is reached if k SD = r(e) with Φ(e + r) - Φ(e - r) = content; the
     confidence is the mean over e of P(χ² ≥ (n - 1) r² / k²), by Gauss-Legendre quadrature.
 
     Source: Wald and Wolfowitz, Ann Math Stat 1946;17:208-215, without their approximation.
@@ -165,27 +165,27 @@ def tolerance_factor(n: int, confidence: float, content: float = CONTENT) -> flo
     def excess(log_factor: float) -> float:
         return float(weights @ chdtrc(n - 1, (n - 1) * radii**2 * math.exp(-2 * log_factor))) - confidence
 
-    # Howe 1969: close everywhere; the root lies well within a factor of e^1.5 of it.
+    # Howe 1969: a close approximation; the root is well within a factor of e^1.5 of it.
     howe = float(ndtri((1 + content) / 2)) * math.sqrt((n - 1) * (1 + 1 / n) / float(chdtri(n - 1, confidence)))
     return math.exp(brentq(excess, math.log(howe) - 1.5, math.log(howe) + 1.5, xtol=1e-13))
 
 
 def t_quantile(probability: float, df: float) -> float:
-    """Quantile of Student's t."""
+    """Return the quantile of Student's t."""
     from scipy.special import stdtrit
 
     return float(stdtrit(df, probability))
 
 
 def two_sided_t(t: float, df: float) -> float:
-    """Two-sided p of `t`."""
+    """Return the two-sided p value of `t`."""
     from scipy.special import stdtr
 
     return float(2 * stdtr(df, -abs(t)))
 
 
 def _content_radii(errors: np.ndarray, content: float) -> np.ndarray:
-    """R with Φ(e + r) - Φ(e - r) = content for each e ≥ 0, by Newton's method from above."""
+    """Return r with Φ(e + r) - Φ(e - r) = content for each e ≥ 0, by Newton's method from above."""
     from scipy.special import ndtr, ndtri
 
     radii = errors + ndtri((1 + content) / 2)
@@ -201,7 +201,7 @@ def _content_radii(errors: np.ndarray, content: float) -> np.ndarray:
 def _around_limits(
     mean: float, sd: float, n: int, standard_errors: float, multiplier: float, confidence: float
 ) -> LimitIntervals:
-    """Limit ± t × `standard_errors` × SD.
+    """Return limit ± t × `standard_errors` × SD for both limits.
 
     The standard errors are √(1/n + multiplier²/(2(n - 1))) (Bland and Altman, Stat Methods Med Res 1999;8:135-160) or
     √(3/n) (Bland and Altman, Lancet 1986;327:307-310); both are approximate.
@@ -217,7 +217,7 @@ def _by_factors(mean: float, sd: float, factors: Interval) -> LimitIntervals:
 
 
 def _mover_intervals(mean: float, sd: float, n: int, multiplier: float, confidence: float) -> LimitIntervals:
-    """Intervals of the mean (t) and of the SD (χ²) joined by MOVER (Donner and Zou, SMMR 2012;21:347-359)."""
+    """Combine the intervals of the mean (t) and of the SD (χ²) by MOVER (Donner and Zou, SMMR 2012;21:347-359)."""
     to_mean = mean_interval(mean, sd, n, confidence=confidence).upper - mean
     sd_lower, sd_upper = sd_interval(sd, n - 1, confidence=confidence)
     inward = math.hypot(to_mean, multiplier * (sd - sd_lower))

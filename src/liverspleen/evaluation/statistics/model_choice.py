@@ -1,7 +1,7 @@
-"""Which of the leading configurations of a sweep is better, if any: beyond the noise of seeds and of cases.
+"""Comparison of the leading configurations of a sweep: the best one, if it exceeds the noise of seeds and cases.
 
-The scores must come from trainings that took no part in the choice of the leaders: the score by which a configuration
-was picked out of many is too high (docs/sweeps.md has by how much).
+The scores must come from trainings that were not used to select the leaders: the score by which a configuration was
+selected out of many is too high (docs/sweeps.md shows by how much).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Confirmed(Result):
     """One configuration over its confirmation runs: its mean, the mean of each seed, and its worst condition.
 
     `n_seeds_undefined` counts runs without any score (failed). The worst condition is the one with the lowest mean
-    over its cases; None where no case has a condition.
+    over its cases; None if no case has a condition.
     """
 
     configuration: str
@@ -49,7 +49,7 @@ class Confirmed(Result):
 
 @dataclass(frozen=True)
 class FromBest(Result):
-    """The best configuration's mean minus that of another one; shown if the interval excludes 0."""
+    """The mean of the best configuration minus that of another one; `shown` if the interval excludes 0."""
 
     configuration: str
     difference: float
@@ -60,11 +60,11 @@ class FromBest(Result):
 
 @dataclass(frozen=True)
 class Choice(Result):
-    """What may be said about the best configuration.
+    """The comparison of all configurations with the best one.
 
-    `winner` is None unless `decision` is "winner". `best` has the highest mean, whatever the noise; `not_shown_worse`
-    holds it and all that are not shown worse than it, by mean. `cases_left_out` lack a score in one of the runs.
-    `cautions` say what the numbers do not tell. `reason` says why there is no winner.
+    `winner` is None unless `decision` is "winner". `best` has the highest mean, regardless of noise; `not_shown_worse`
+    lists it and all that are not shown to be worse, by mean. `cases_left_out` are the excluded cases, which have no
+    score in one of the runs. `cautions` are limitations of the comparison. `reason` says why there is no winner.
     """
 
     decision: Decision
@@ -87,12 +87,12 @@ def choose(
     confidence: float = CONFIDENCE,
     conditions: Mapping[str, str] | None = None,
 ) -> Choice:
-    """The best of several configurations, or that no difference is shown.
+    """Choose the best of several configurations, or decide that no difference is shown.
 
     `scores` has one row per confirmation run and case: `configuration, seed, case_id, score` (more is better; NaN is
-    undefined). `conditions` names the condition of cases. A winner's interval of the difference excludes 0 against
-    *every* other configuration (`seed_case_difference`); testing each at the full level is enough, since all must
-    hold (intersection-union). All configurations are compared on the cases that every run has a score for.
+    undefined). `conditions` gives the condition of cases. For a winner, the interval of the difference from *every*
+    other configuration excludes 0 (`seed_case_difference`). Each test has the full level, since all of them must reject
+    (intersection-union). All configurations are compared on the cases that have a score in every run.
 
     Raises:
         ValueError: a column is missing, a run has a case twice, or a score is infinite.
@@ -104,7 +104,7 @@ def choose(
     >>> found.decision, found.winner
     ('winner', 'a')
     """
-    tables, seeds, cases, left_out = _tables(scores)
+    tables, seeds, cases, excluded = _tables(scores)
     runs = {name: _defined(table) for name, table in tables.items()}
     means = {name: seed_case_mean(table, confidence=confidence) for name, table in tables.items()}
     ordered = sorted((name for name in tables if means[name].mean is not None), key=lambda n: (-_mean(means[n]), n))
@@ -122,8 +122,8 @@ def choose(
         ),
         differences=differences,
         n_cases=len(cases),
-        cases_left_out=left_out,
-        cautions=_cautions(tables, left_out),
+        cases_left_out=excluded,
+        cautions=_cautions(tables, excluded),
         confidence=confidence,
         method=METHOD,
         reason=None if won else _reason(ordered, differences),
@@ -133,18 +133,18 @@ def choose(
 def _tables(
     scores: pandas.DataFrame,
 ) -> tuple[dict[str, Floats], dict[str, list[str]], tuple[str, ...], tuple[str, ...]]:
-    """Seeds × cases of each configuration on the cases common to all runs; its seeds; those cases; those left out."""
+    """Return the seeds × cases table and the seeds of each configuration, the common cases, and the excluded cases."""
     if missing := [name for name in COLUMNS if name not in scores.columns]:
         raise ValueError(f"scores have no column {', '.join(missing)}")
     keys = ["configuration", "seed", "case_id"]
     if scores.duplicated(keys).any():
-        raise ValueError("scores hold a case of one run twice")
+        raise ValueError("scores have two rows for one case of a run")
     if np.isinf(scores["score"].to_numpy(dtype=np.float64)).any():
-        raise ValueError("scores are finite or NaN, no infinity")
+        raise ValueError("scores contain an infinity, expected finite numbers or NaN")
     wide = scores.set_index(keys)["score"].astype(np.float64).unstack("case_id").sort_index()
     values = wide.to_numpy()
-    ended = ~np.isnan(values).all(axis=1)
-    common = ~np.isnan(values[ended]).any(axis=0) if ended.any() else np.zeros(values.shape[1], dtype=bool)
+    finished = ~np.isnan(values).all(axis=1)
+    common = ~np.isnan(values[finished]).any(axis=0) if finished.any() else np.zeros(values.shape[1], dtype=bool)
     names = wide.index.get_level_values("configuration").astype(str)
     numbers = wide.index.get_level_values("seed").astype(str)
     tables = {name: values[names == name][:, common] for name in dict.fromkeys(names)}
@@ -155,12 +155,12 @@ def _tables(
 
 
 def _defined(table: Floats) -> Floats:
-    """The runs that have scores; a run either has them for all of these cases or for none."""
+    """Return the runs that have scores; a run has scores for all of these cases or for none."""
     return table[~np.isnan(table).any(axis=1)]
 
 
 def _mean(found: SeedCaseMean) -> float:
-    assert found.mean is not None  # those without one are not ordered
+    assert found.mean is not None  # configurations without a mean are not in the order
     return found.mean
 
 
@@ -197,31 +197,31 @@ def _confirmed(
 
 
 def _worst(table: Floats, cases: Sequence[str], conditions: Mapping[str, str]) -> tuple[str, float, int] | None:
-    """The condition with the lowest mean, that mean and its number of cases."""
+    """Return the condition with the lowest mean, this mean, and its number of cases."""
     names = np.array([conditions.get(case, "") for case in cases])
     means = {str(name): table[:, names == name] for name in np.unique(names) if name}
     found = [(name, float(part.mean()), part.shape[1]) for name, part in means.items() if part.size]
     return min(found, key=lambda item: item[1], default=None)
 
 
-def _cautions(tables: Mapping[str, Floats], left_out: Sequence[str]) -> tuple[str, ...]:
+def _cautions(tables: Mapping[str, Floats], excluded: Sequence[str]) -> tuple[str, ...]:
     failed = {name: (len(table) - len(_defined(table)), len(table)) for name, table in tables.items()}
-    said = [
-        f"{name}: {count} of {total} runs have no score; its mean is that of the runs that ended, which is too high if "
-        "poor runs fail more often"
+    cautions = [
+        f"{name}: {count} of {total} runs have no score; the mean of the finished runs is too high if poor runs fail "
+        "more often"
         for name, (count, total) in failed.items()
         if count
     ]
-    if left_out:
-        said.append(f"cases without a score in some run, left out everywhere: {', '.join(left_out)}")
-    return tuple(said)
+    if excluded:
+        cautions.append(f"excluded, because a run has no score for them: {', '.join(excluded)}")
+    return tuple(cautions)
 
 
 def _reason(ordered: Sequence[str], differences: Sequence[FromBest]) -> str:
     if not ordered:
         return "no case has a score in every run"
     if not differences:
-        return "one configuration has nothing to be better than"
+        return "only 1 configuration, so there is no comparison"
     undefined = dict.fromkeys(found.reason for found in differences if found.reason)
     if undefined:
         return "; ".join(map(str, undefined))

@@ -1,4 +1,4 @@
-"""Does the difference of two readers change with size? A regression that is valid where the spread changes as well."""
+"""Regression of the differences of two readers on size, valid also if the spread changes with size."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from liverspleen.evaluation.statistics.samples import NOISE, Result
 
 @dataclass(frozen=True)
 class ProportionalBias(Result):
-    """Slope of the differences on the averages of both readings, with HC3 standard error; None where undefined.
+    """Slope of the differences on the averages of both readings, with HC3 standard error; None if undefined.
 
     `slope` is in `units` of the differences per unit of the readings; `t` and `p` have n - 2 degrees of freedom.
     """
@@ -38,13 +38,13 @@ class ProportionalBias(Result):
 def proportional_bias(
     test: ArrayLike, reference: ArrayLike, *, scale: Scale = "absolute", confidence: float = CONFIDENCE
 ) -> ProportionalBias:
-    """Least-squares slope of the differences of `bland_altman` on the averages, with heteroscedasticity-consistent SE.
+    """Compute the slope of the differences of `bland_altman` on the averages, with heteroscedasticity-consistent SE.
 
     `bland_altman(...).checks.proportional_bias` has the same slope with the classical standard error, which assumes
-    that the spread is the same at all sizes. HC3 does not: it weights each squared residual by 1 / (1 - leverage)². Use
-    it where the checks report a spread that changes with size. Pairs with NaN, or without a difference on the scale,
-    are dropped and counted. Undefined with fewer than three pairs, where the averages do not vary, where one pair alone
-    determines the slope, and where the pairs lie on a line.
+    the same spread at all sizes. HC3 does not: it weights each squared residual by 1 / (1 - leverage)². Use it if the
+    checks report a spread that changes with size. Pairs with NaN, or without a difference on the scale,
+    are dropped and counted. Undefined with fewer than three pairs, if the averages do not vary, if a single pair
+    determines the slope, and if the pairs are on a line.
 
     Raises:
         ValueError: the two differ in length, are not one-dimensional, contain an infinity, the scale is unknown, or the
@@ -68,7 +68,7 @@ def proportional_bias(
         middle = float(sample.averages.mean())
         design = np.column_stack([np.ones(sample.n), sample.averages - middle])
         fit = OLS(sample.values, design).fit(cov_type="HC3", use_t=True)
-        slope, se, t, p = (float(of[1]) for of in (fit.params, fit.bse, fit.tvalues, fit.pvalues))
+        slope, se, t, p = (float(values[1]) for values in (fit.params, fit.bse, fit.tvalues, fit.pvalues))
         intercept = float(fit.params[0]) - slope * middle
         lower, upper = fit.conf_int(1 - confidence)[1]
         interval = Interval(float(lower), float(upper))
@@ -91,17 +91,17 @@ def proportional_bias(
 
 
 def _reason(sample: Differences) -> str | None:
-    """Why the slope or its standard error is undefined; None if both are defined."""
+    """Return why the slope or its standard error is undefined; None if both are defined."""
     if sample.n < 3:
-        return "fewer than three pairs"
+        return "fewer than 3 pairs"
     averages = sample.averages
     if float(np.ptp(averages)) <= NOISE * float(np.abs(averages).max()):
-        return "the averages do not vary"
+        return "all averages are equal"
     centred = averages - averages.mean()
     squares = float(centred @ centred)
     if float((1 / sample.n + centred**2 / squares).max()) >= 1 - NOISE:
-        return "one pair alone determines the slope"
+        return "a single pair determines the slope"
     residuals = sample.values - sample.values.mean() - float(centred @ sample.values) / squares * centred
     if float(np.abs(residuals).max()) <= NOISE * max(sample.pairs.magnitude, float(np.abs(sample.values).max())):
-        return "the pairs lie on a line"
+        return "all pairs are on a line"
     return None

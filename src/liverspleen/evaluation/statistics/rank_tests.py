@@ -1,4 +1,4 @@
-"""Comparison of DSS between subgroups (Kruskal-Wallis) and between two CTs of a patient (Wilcoxon signed-rank)."""
+"""Rank tests: DSS of subgroups (Kruskal-Wallis), and DSS of two CT scans per patient (Wilcoxon signed-rank)."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ class KruskalWallis(Result):
 
 @dataclass(frozen=True)
 class WilcoxonSignedRank(Result):
-    """Wilcoxon signed-rank test; `statistic` is the smaller rank sum, `z` belongs to `w_plus` (test above reference).
+    """Wilcoxon signed-rank test; `statistic` is the smaller rank sum, `z` is that of `w_plus` (test above reference).
 
-    `z_spss` is the Z that SPSS prints: that of the smaller rank sum, never positive. Effect sizes: `rank_biserial` =
+    `z_spss` is the Z that SPSS prints: the Z of the smaller rank sum, never positive. Effect sizes: `rank_biserial` =
     (w_plus - w_minus) / (w_plus + w_minus); `hodges_lehmann`, the shift in the units of the readings, zeros included;
-    `cohen_dz`, mean over SD of the differences.
+    `cohen_dz`, mean / SD of the differences.
     """
 
     n: int
@@ -67,13 +67,13 @@ class WilcoxonSignedRank(Result):
 
 
 def kruskal_wallis(groups: Mapping[str, ArrayLike]) -> KruskalWallis:
-    """Do the groups share one distribution? H corrected for ties, p from χ² with k - 1 degrees of freedom.
+    """Test if the groups have one distribution: H corrected for ties, p value from χ² with k - 1 degrees of freedom.
 
-    NaN is dropped and counted; groups without a value are left out and named. Undefined with fewer than two groups
-    that hold values, and when all values are the same.
+    NaN is dropped and counted; groups without a value are excluded and listed. Undefined with fewer than two groups
+    that have values, and if all values are equal.
 
     Raises:
-        ValueError: a group is not one-dimensional or holds an infinity.
+        ValueError: a group is not one-dimensional or contains an infinity.
 
     Source: Kruskal and Wallis, J Am Stat Assoc 1952;47:583-621; effect sizes: Tomczak and Tomczak, Trends Sport Sci
     2014;1:19-25.
@@ -115,16 +115,17 @@ def kruskal_wallis(groups: Mapping[str, ArrayLike]) -> KruskalWallis:
 
 
 def wilcoxon_signed_rank(test: ArrayLike, reference: ArrayLike) -> WilcoxonSignedRank:
-    """Are the paired differences test - reference symmetric about zero? As SPSS computes it.
+    """Test if the paired differences test - reference are symmetric about zero, with the method of SPSS.
 
-    Zero differences are dropped, tied ones share their average rank, p is two-sided from the normal approximation with
-    the variance corrected for ties and without continuity correction, at every n. Differences are rounded before they
-    are ranked, so that float noise breaks no ties. Pairs with NaN are dropped and counted. Undefined without a
-    nonzero difference. The Hodges-Lehmann shift keeps the zeros, and its 95 % interval is the distribution-free one of
-    the Walsh averages (six differences or more); it is not the inverse of the test, which drops zeros.
+    Zero differences are dropped, and tied ones get their average rank. The p value is two-sided and comes from the
+    normal approximation with the variance corrected for ties and without continuity correction, at every n. Differences
+    are rounded before they are ranked, so that float noise breaks no ties. Pairs with NaN are dropped and counted.
+    Undefined without a nonzero difference. The Hodges-Lehmann shift includes the zeros, and its 95 % interval is the
+    distribution-free one of the Walsh averages (six differences or more). It is not the inverse of the test, which
+    drops zeros.
 
     Raises:
-        ValueError: the two differ in length, are not one-dimensional, or hold an infinity.
+        ValueError: the two differ in length, are not one-dimensional, or contain an infinity.
 
     Source: Wilcoxon, Biometrics Bull 1945;1:80-83; IBM SPSS Statistics Algorithms, NPAR TESTS; rank-biserial: Kerby,
     Compr Psychol 2014;3:11.IT.3.1.
@@ -172,10 +173,10 @@ def wilcoxon_signed_rank(test: ArrayLike, reference: ArrayLike) -> WilcoxonSigne
 
 def _wilcoxon_reason(n: int, used: int, shift_interval: Interval | None, sd: float | None) -> str | None:
     if not used:
-        return "no complete pair" if n == 0 else "all differences are zero"
+        return "no complete pairs" if n == 0 else "all differences are zero"
     return reasons(
         {
-            "too few differences for an interval of the Hodges-Lehmann shift": shift_interval is None,
-            "the differences have no spread: d_z is undefined": not sd,
+            "fewer than 6 differences, or all equal: the Hodges-Lehmann interval is undefined": shift_interval is None,
+            "fewer than 2 differences, or all equal: d_z is undefined": not sd,
         }
     )

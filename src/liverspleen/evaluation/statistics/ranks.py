@@ -1,4 +1,4 @@
-"""What rank tests share: groups without their missing values, ties, and differences freed of float noise."""
+"""Common parts of rank tests: groups without missing values, ties, and differences without float noise."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from numpy.typing import ArrayLike
 from liverspleen.evaluation.statistics.samples import Floats, one_sample
 
 RANKED_DIGITS: Final = 11
-"""Differences are rounded to this many digits below the leading one of the readings before they are ranked."""
+"""Differences are rounded to this number of significant digits of the readings before they are ranked."""
 
 
 @dataclass(frozen=True)
 class RankedGroups:
-    """Groups that hold a value, with the ranks of their values among all; `sizes` names the empty ones as well."""
+    """Groups that have values, with the ranks of these among all values; `sizes` includes empty groups."""
 
     values: dict[str, Floats]
     ranks: dict[str, Floats]
@@ -38,17 +38,17 @@ class RankedGroups:
 
     @property
     def reason(self) -> str | None:
-        """Why no comparison of the groups is defined, if none is."""
+        """Why a comparison of the groups is undefined; None if it is defined."""
         if len(self.values) < 2:
-            return "fewer than two groups hold values"
-        return "all values are the same" if self.tie_sum == self.n**3 - self.n else None
+            return "fewer than 2 groups have values"
+        return "all values are equal" if self.tie_sum == self.n**3 - self.n else None
 
 
 def ranked_groups(groups: Mapping[str, ArrayLike]) -> RankedGroups:
-    """Groups with average ranks over all of them; NaN is dropped and counted.
+    """Rank the values of all groups together, with average ranks for ties; NaN is dropped and counted.
 
     Raises:
-        ValueError: a group is not one-dimensional or holds an infinity.
+        ValueError: a group is not one-dimensional or contains an infinity.
 
     >>> ranked_groups({"a": [1.0, 2.0], "b": [2.0], "c": [None]}).ranks["b"].tolist()
     [2.5]
@@ -56,28 +56,30 @@ def ranked_groups(groups: Mapping[str, ArrayLike]) -> RankedGroups:
     from scipy.stats import rankdata
 
     samples = {name: one_sample(values) for name, values in groups.items()}
-    held = {name: sample[~np.isnan(sample)] for name, sample in samples.items()}
-    filled = {name: sample for name, sample in held.items() if sample.size}
-    pooled = np.concatenate([*filled.values(), np.empty(0)])
-    parts = np.split(rankdata(pooled), np.cumsum([sample.size for sample in filled.values()])[:-1]) if filled else []
+    present = {name: sample[~np.isnan(sample)] for name, sample in samples.items()}
+    nonempty = {name: sample for name, sample in present.items() if sample.size}
+    pooled = np.concatenate([*nonempty.values(), np.empty(0)])
+    parts = (
+        np.split(rankdata(pooled), np.cumsum([sample.size for sample in nonempty.values()])[:-1]) if nonempty else []
+    )
     return RankedGroups(
-        values=filled,
-        ranks=dict(zip(filled, parts, strict=True)),
-        sizes={name: int(sample.size) for name, sample in held.items()},
+        values=nonempty,
+        ranks=dict(zip(nonempty, parts, strict=True)),
+        sizes={name: int(sample.size) for name, sample in present.items()},
         tie_sum=tie_sum(pooled),
         n_missing=sum(sample.size for sample in samples.values()) - pooled.size,
     )
 
 
 def tie_sum(values: Floats) -> float:
-    """Sum of t³ - t over groups of t equal values."""
+    """Return the sum of t³ - t over groups of t equal values."""
     counts = np.unique(values, return_counts=True)[1].astype(np.float64)
     return float((counts**3 - counts).sum())
 
 
 def rounded(differences: Floats, magnitude: float) -> Floats:
-    """The differences without the digits that floating point alone can make in readings of this magnitude."""
+    """Round differences so that they have no floating-point noise of readings of this magnitude."""
     if magnitude == 0:
         return differences
-    # Capped: 10 to a larger power is no float64.
+    # Capped: 10 to a larger power overflows float64.
     return np.round(differences, min(RANKED_DIGITS - 1 - math.floor(math.log10(magnitude)), 300))

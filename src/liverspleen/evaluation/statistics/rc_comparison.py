@@ -1,4 +1,4 @@
-"""Is one reader's measurement as reproducible as another's? Their wCV compared on the same repeated subjects."""
+"""Comparison of the reproducibility (wCV) of two readers on the same repeated subjects."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from liverspleen.evaluation.statistics.within_subject import Repeats, repeats_of
 
 EXCHANGES: Final = 10_000
 ENUMERATED: Final = 13
-"""Up to this many subjects all 2^n exchanges are counted, above it a random sample of them."""
+"""Up to this number of subjects all 2^n exchanges are counted; above it, a random sample of them."""
 
 
 @dataclass(frozen=True)
 class RCComparison(Result):
-    """wCV and %RC of two readers on the same subjects, their ratio (test / reference), and the p of no difference.
+    """wCV and %RC of two readers on the same subjects, their ratio (test / reference), and p value of no difference.
 
     `n_dropped` = `n_missing` (fewer than two repeats that both readers measured) + `n_undefined` (a mean is zero).
     """
@@ -48,17 +48,18 @@ class RCComparison(Result):
 
 
 def compare_rc(test: ArrayLike, reference: ArrayLike) -> RCComparison:
-    """Do two readers of the same scans have the same percentage RC? `test` and `reference` are subjects × repeats.
+    """Test if two readers of the same scans have the same percentage RC; both tables are subjects × repeats.
 
-    Under the null hypothesis the two readers of a subject are exchangeable, so that the sign of the difference of their
-    squared CV is a coin toss: a two-sided permutation test of the ratio of wCV, exact at every n under any common
-    distribution and correlation of the readers, approximate where their errors differ in shape; all exchanges up to 13
-    subjects, above it 10 000 random ones (p then has the observed one added). The ratio has a BCa interval over
-    subjects. Only repeats that both readers measured enter; a subject with fewer than two of them, or a mean of zero,
-    is dropped and counted. Where the CVs of all subjects agree, p is undefined; with a wCV of zero the ratio is, too.
+    Under the null hypothesis the two readers of a subject are exchangeable, so that each sign of the difference of
+    their squared CV has probability 1/2. The two-sided permutation test of the ratio of wCV is exact at every n under
+    any common distribution and correlation of the readers, and approximate if their errors differ in shape. It uses all
+    exchanges up to 13 subjects, above it 10 000 random ones (the observed one is then added to the p value). The ratio
+    has a BCa interval over subjects. Only repeats that both readers measured are used; a subject with fewer than two of
+    them, or a mean of zero, is dropped and counted. If the CVs of all subjects are equal, the p value is undefined;
+    with a wCV of zero the ratio is undefined.
 
     Raises:
-        ValueError: the two are not tables of one shape with at least two columns, or hold an infinity.
+        ValueError: the two are not tables of one shape with at least two columns, or contain an infinity.
 
     Source: Pitman, J R Stat Soc Suppl 1937;4:119-130; Phipson and Smyth, Stat Appl Genet Mol Biol 2010;9:39.
 
@@ -68,9 +69,9 @@ def compare_rc(test: ArrayLike, reference: ArrayLike) -> RCComparison:
     """
     tables = [np.asarray(table, dtype=np.float64) for table in (test, reference)]
     if tables[0].shape != tables[1].shape:
-        raise ValueError(f"two readers need tables of one shape, not {tables[0].shape} and {tables[1].shape}")
-    together = np.isnan(tables[0]) | np.isnan(tables[1])
-    first, second = _same_subjects(*(repeats_of(np.where(together, np.nan, table)) for table in tables))
+        raise ValueError(f"tables have shapes {tables[0].shape} and {tables[1].shape}, expected the same shape")
+    incomplete = np.isnan(tables[0]) | np.isnan(tables[1])
+    first, second = _same_subjects(*(repeats_of(np.where(incomplete, np.nan, table)) for table in tables))
     weights, df = first.df, int(first.df.sum())
     squares = [relative_variances(side) for side in (first, second)]
     wcv = [100 * math.sqrt(float(weights @ square) / df) if df else None for square in squares]
@@ -95,14 +96,14 @@ def compare_rc(test: ArrayLike, reference: ArrayLike) -> RCComparison:
         seed=SEED,
         confidence=CONFIDENCE,
         method="ratio of wCV (root mean square of the CV of each subject), BCa over subjects; "
-        "p: permutation of the two readers within subjects, two-sided",
+        "p value: permutation of the two readers within subjects, two-sided",
         reason=_reason(df, ratio, changed, interval),
         positions=tuple(first.positions.tolist()),
     )
 
 
 def _same_subjects(first: Repeats, second: Repeats) -> tuple[Repeats, Repeats]:
-    """Both without the subjects whose mean is zero for either; their missing values are the same already."""
+    """Exclude subjects whose mean is zero for one of the two; missing values are the same in both."""
     common = np.intersect1d(first.positions, second.positions)
     return tuple(side.where(np.isin(side.positions, common)) for side in (first, second))  # type: ignore[return-value]
 
@@ -112,7 +113,7 @@ def _equal(first: Floats, second: Floats) -> NDArray[np.bool_]:
 
 
 def _exchange_p(differences: Floats) -> float:
-    """Two-sided p of Σ differences when each sign is a coin toss."""
+    """Return the two-sided p value of Σ differences if each sign has probability 1/2."""
     observed = abs(float(differences.sum())) - NOISE * float(np.abs(differences).sum())
     n = differences.size
     if n <= ENUMERATED:
@@ -120,14 +121,14 @@ def _exchange_p(differences: Floats) -> float:
         return float((np.abs(signs @ differences) >= observed).mean())
     rng = np.random.default_rng(SEED)
     reached = 0
-    for start in range(0, EXCHANGES, 500):  # in parts, for memory
+    for start in range(0, EXCHANGES, 500):  # in chunks, to limit memory
         signs = 1 - 2 * rng.integers(0, 2, (min(500, EXCHANGES - start), n))
         reached += int((np.abs(signs @ differences) >= observed).sum())
     return (reached + 1) / (EXCHANGES + 1)
 
 
 def _ratio_interval(first: Floats, second: Floats) -> Interval | None:
-    """BCa interval of √(Σ first / Σ second) on the log scale; None where a resample holds no variance at all."""
+    """Return the BCa interval of √(Σ first / Σ second) on the log scale; None if a resample has no variance."""
     if first.size < 2:
         return None
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -143,9 +144,9 @@ def _ratio_interval(first: Floats, second: Floats) -> Interval | None:
 
 def _reason(df: int, ratio: float | None, changed: bool, interval: Interval | None) -> str | None:
     if not df:
-        return "no subject with two repeats and nonzero means"
+        return "no subject has 2 repeats and nonzero means"
     if not changed:
-        return "the readers have the same CV in every subject: p and interval are undefined"
+        return "the readers have the same CV in every subject: p value and interval are undefined"
     if not ratio:
-        return "a wCV is zero: the ratio is undefined"
-    return None if interval else "too few subjects that differ: no BCa interval"
+        return "a wCV is 0: the ratio is undefined"
+    return None if interval else "too few subjects have different CVs: the BCa interval is undefined"

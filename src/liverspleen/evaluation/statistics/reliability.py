@@ -16,8 +16,8 @@ from liverspleen.evaluation.statistics.samples import NOISE, Floats, Result, com
 class ICC(Result):
     """Intraclass correlations of single readings of `n` subjects by `k` readers, two-way.
 
-    `icc_a1` is absolute agreement (a shift between readers counts), `icc_c1` consistency (it does not). `msr`,
-    `msc` and `mse` are the mean squares of subjects, readers and error.
+    `icc_a1` is absolute agreement (a shift between readers lowers it), `icc_c1` consistency (a shift has no effect).
+    `msr`, `msc` and `mse` are the mean squares of subjects, readers and error.
     """
 
     n: int
@@ -56,14 +56,14 @@ class Concordance(Result):
 
 
 def icc(readings: ArrayLike) -> ICC:
-    """ICC(A,1) and ICC(C,1) with 95 % intervals of `readings`, subjects × readers (n × k, k ≥ 2).
+    """Compute ICC(A,1) and ICC(C,1) with 95 % intervals of `readings`, subjects × readers (n × k, k ≥ 2).
 
     Subjects with a missing reading are dropped and counted. The intervals are those of McGraw and Wong; they are
-    undefined where the readers differ by constants alone. All is undefined with fewer than two subjects and where
-    subjects do not differ.
+    undefined if the readers differ by constants only. All results are undefined with fewer than two subjects, and if
+    all subjects are equal.
 
     Raises:
-        ValueError: `readings` is not two-dimensional with at least two columns, not numeric, or holds an infinity.
+        ValueError: `readings` is not two-dimensional with at least two columns, not numeric, or contains an infinity.
 
     Source: McGraw and Wong, Psychol Methods 1996;1:30-46, with their correction 1996;1:390.
 
@@ -73,9 +73,9 @@ def icc(readings: ArrayLike) -> ICC:
     """
     table = np.asarray(readings, dtype=np.float64)
     if table.ndim != 2 or table.shape[1] < 2:
-        raise ValueError(f"readings are a table of subjects by two or more readers, not of shape {table.shape}")
+        raise ValueError(f"readings have shape {table.shape}, expected a table of subjects × at least 2 readers")
     if np.isinf(table).any():
-        raise ValueError("readings are finite or NaN, no infinity")
+        raise ValueError("readings contain an infinity, expected finite numbers or NaN")
     complete = table[~np.isnan(table).any(axis=1)]
     n, k = complete.shape
     msr = msc = mse = a1 = c1 = a1_ci = c1_ci = None
@@ -86,7 +86,7 @@ def icc(readings: ArrayLike) -> ICC:
         a1 = (msr - mse) / (msr + (k - 1) * mse + k / n * (msc - mse))
         if mse:
             c1_ci = _consistency_interval(msr, mse, n, k)
-            # an ICC of 1 to the last digit has no width that floating point could tell
+            # the width of the interval of an ICC of 1 is below floating-point resolution
             a1_ci = _agreement_interval(msr, msc, mse, a1, n, k) if a1 < 1 else None
     return ICC(
         n=n,
@@ -106,14 +106,14 @@ def icc(readings: ArrayLike) -> ICC:
 
 
 def concordance_correlation(test: ArrayLike, reference: ArrayLike) -> Concordance:
-    """Lin's concordance correlation of `test` and `reference` (n values each, paired by position), moments with 1/n.
+    """Compute Lin's concordance correlation of `test` and `reference` (n values each, paired by position).
 
-    95 % interval by Fisher's z with Lin's standard error (n - 2), for three pairs or more; undefined where the pairs
-    lie on a line or do not correlate at all. Pairs with NaN are dropped and counted. All is undefined with fewer than
-    two pairs and where a reader gives one value only.
+    Moments are with 1/n. The 95 % interval is by Fisher's z with Lin's standard error (n - 2), for three pairs or more;
+    it is undefined if the pairs are on a line or have no correlation. Pairs with NaN are dropped and counted. All
+    results are undefined with fewer than two pairs, and if all values of a reader are equal.
 
     Raises:
-        ValueError: the two differ in length, are not one-dimensional, or hold an infinity.
+        ValueError: the two differ in length, are not one-dimensional, or contain an infinity.
 
     Source: Lin, Biometrics 1989;45:255-268, with the correction 2000;56:324-325.
 
@@ -154,7 +154,7 @@ def concordance_correlation(test: ArrayLike, reference: ArrayLike) -> Concordanc
 
 
 def _mean_squares(table: Floats) -> tuple[float, float, float]:
-    """Of subjects, readers and error; exactly 0 where only rounding tells values apart."""
+    """Return the mean squares of subjects, readers and error; exactly 0 if values differ by rounding only."""
     n, k = table.shape
     noise = (NOISE * float(np.abs(table).max())) ** 2
     centred = table - table.mean()
@@ -176,7 +176,7 @@ def _consistency_interval(msr: float, mse: float, n: int, k: int) -> Interval:
 
 
 def _agreement_interval(msr: float, msc: float, mse: float, rho: float, n: int, k: int) -> Interval | None:
-    """None where a clearly negative ICC leaves Satterthwaite's approximation no degrees of freedom."""
+    """Return the interval; None if a clearly negative ICC gives Satterthwaite's approximation no degrees of freedom."""
     a = k * rho / (n * (1 - rho))
     b = 1 + k * rho * (n - 1) / (n * (1 - rho))
     # Satterthwaite's degrees of freedom of the denominator.
@@ -194,7 +194,7 @@ def _f_quantile(df_numerator: float, df_denominator: float) -> float:
 
 
 def _z_standard_error(ccc: float, pearson: float, location: float, n: int) -> float | None:
-    """Standard error of Fisher's z of the concordance correlation; None where it is undefined."""
+    """Return the standard error of Fisher's z of the concordance correlation; None if it is undefined."""
     if n < 3 or abs(pearson) < NOISE or 1 - abs(pearson) < NOISE:
         return None
     variance = (
@@ -207,17 +207,17 @@ def _z_standard_error(ccc: float, pearson: float, location: float, n: int) -> fl
 
 def _icc_reason(n: int, msr: float | None, mse: float | None, a1_ci: Interval | None) -> str | None:
     if n < 2:
-        return "fewer than two complete subjects"
+        return "fewer than 2 complete subjects"
     if not msr:
-        return "the subjects do not differ"
+        return "all subjects are equal"
     if not mse:
-        return "the readers differ by constants alone: no interval"
-    return None if a1_ci else "ICC(A,1) is 1, or too far below zero for its interval"
+        return "the readers differ by constants only: the intervals are undefined"
+    return None if a1_ci else "ICC(A,1) is 1 or too far below 0: its interval is undefined"
 
 
 def _ccc_reason(n: int, ccc: float | None, ci: Interval | None) -> str | None:
     if n < 2:
-        return "fewer than two complete pairs"
+        return "fewer than 2 complete pairs"
     if ccc is None:
-        return "a reader gives one value only"
-    return None if ci else "no interval: two pairs only, or pairs on a line or without correlation"
+        return "all values of a reader are equal"
+    return None if ci else "only 2 pairs, pairs on a line, or pairs without correlation: the interval is undefined"

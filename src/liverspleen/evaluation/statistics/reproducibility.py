@@ -1,4 +1,4 @@
-"""How far two measurements of the same patient may differ by measurement alone: the percentage RC."""
+"""Percentage RC: how far two measurements of the same patient differ by measurement error only."""
 
 from __future__ import annotations
 
@@ -22,20 +22,21 @@ from liverspleen.evaluation.statistics.samples import NOISE, Floats, Result, com
 from liverspleen.evaluation.statistics.within_subject import Repeats, repeats_of, within_variances
 
 RC_QUANTILE: Final = 1.96
-"""SDs of a difference that 95 % of differences do not exceed, as printed by the paper; not `LOA_MULTIPLIER`."""
+"""Number of SDs that 95 % of differences do not exceed, as printed by the paper; independent of `LOA_MULTIPLIER`."""
 
 RC_MULTIPLIER: Final = RC_QUANTILE * math.sqrt(2)
-"""Two measurements differ by less than this many within-subject SDs in 95 % of cases."""
+"""Two measurements differ by less than this number of within-subject SDs in 95 % of cases."""
 
-LARGEST_LOG_SD: Final = 26.0  # above it exp(sw²) is no float64
+LARGEST_LOG_SD: Final = 26.0  # above it exp(sw²) overflows float64
 
 
 @dataclass(frozen=True)
 class LogRC(Result):
     """%RC from the within-subject SD of logarithms, `sw_log`, in percent.
 
-    Two ways back to a CV: √(exp(sw²) - 1), that of a lognormal variable, and exp(sw) - 1. The asymmetric limits are
-    100 (exp(± 1.96 √2 sw) - 1): a second measurement lies between them, relative to the first, in 95 % of cases.
+    Two formulas convert `sw_log` to a CV: √(exp(sw²) - 1), the CV of a lognormal variable, and exp(sw) - 1. The
+    asymmetric limits are 100 (exp(± 1.96 √2 sw) - 1): a second measurement is between them, relative to the first, in
+    95 % of cases.
     """
 
     sw_log: float
@@ -50,7 +51,7 @@ class LogRC(Result):
 
 @dataclass(frozen=True)
 class WithinSD(Result):
-    """Within-subject SD and RC in the units of the readings, and as percent of the mean over subjects."""
+    """Within-subject SD and RC in the units of the readings, and in percent of the mean over subjects."""
 
     wsd: float
     rc_absolute: float
@@ -63,8 +64,8 @@ class WithinSD(Result):
 class BiasRemovedRC(Result):
     """%RC without the shift between the repeats (from the residuals of subject and repeat), in percent.
 
-    With two repeats it is the half-width of their percent limits of agreement. It is smaller than the RC by what the
-    repeats differ on average, so it is no RC of a measurement that may come from either.
+    With two repeats it is the half-width of their percent limits of agreement. It does not contain
+    the mean difference of the repeats, so it is not the RC of a measurement that may come from any of them.
     """
 
     wcv_pct: float
@@ -79,8 +80,8 @@ class PercentageRC(Result):
 
     `rc_ci` is the χ² interval of the RC, `wcv_ci` that of the wCV; `rc_bca_ci` and `wcv_bca_ci` are bootstrap intervals
     over subjects. `n_dropped` = `n_missing` (fewer than two readings) + `n_undefined` (the mean of the subject is
-    zero). `positions` tells which subjects entered. `log`, `wsd` and `bias_removed` are other definitions, for
-    comparison; `log` needs positive readings (and their SD a finite CV), `bias_removed` two subjects with every repeat.
+    zero). `positions` are the indices of the used subjects. `log`, `wsd` and `bias_removed` are other definitions, for
+    comparison; `log` needs positive readings (with a finite CV), `bias_removed` two subjects with every repeat.
     """
 
     n: int
@@ -107,13 +108,13 @@ class PercentageRC(Result):
 
 
 def percentage_rc(first: ArrayLike, second: ArrayLike | None = None) -> PercentageRC:
-    """Percentage RC of repeated measurements: two samples paired by position, or one table of subjects × repeats.
+    """Compute the percentage RC of two samples paired by position, or of one table of subjects × repeats.
 
     %RC = 1.96 √(2 wCV²) with wCV the root mean square over subjects of (within-subject SD / subject mean), subjects
-    weighted by their repeats less one; the SD is taken around the mean of the subject, so that a shift between the
-    repeats stays in. 95 % CI from χ² with Σ (K - 1) degrees of freedom, and by BCa bootstrap over subjects. Subjects
-    with fewer than two readings or a mean of zero are dropped and counted. One pair suffices (df 1, no BCa); with
-    identical repeats the RC is 0 and its intervals undefined.
+    weighted by their repeats minus one. The SD is around the mean of the subject, so that it contains a shift between
+    the repeats. 95 % CI from χ² with Σ (K - 1) degrees of freedom, and by BCa bootstrap over subjects. Subjects
+    with fewer than two readings or a mean of zero are dropped and counted. One pair is enough (df 1, no BCa); with
+    identical repeats the RC is 0 and its intervals are undefined.
 
     Raises:
         ValueError: two samples that differ in length or are not one-dimensional; a table with fewer than two
@@ -139,7 +140,7 @@ def percentage_rc(first: ArrayLike, second: ArrayLike | None = None) -> Percenta
             rc_ci = sd_interval(rc, df)
             wcv_ci = sd_interval(wcv, df)
             bca = _bca(weights * squares, weights)
-    log, bare = _log(repeats), _bias_removed(repeats)
+    log, bias_removed = _log(repeats), _bias_removed(repeats)
     return PercentageRC(
         n=repeats.n,
         n_dropped=repeats.n_missing + repeats.n_undefined,
@@ -155,37 +156,37 @@ def percentage_rc(first: ArrayLike, second: ArrayLike | None = None) -> Percenta
         bca_acceleration=None if bca is None else bca.acceleration,
         log=log,
         wsd=_wsd(repeats),
-        bias_removed=bare,
+        bias_removed=bias_removed,
         confidence=CONFIDENCE,
         multiplier=RC_MULTIPLIER,
         units="%",
         method=f"%RC = {RC_QUANTILE} sqrt(2 wCV^2), wCV by root mean square of the CV of each subject; "
         "95 % CI by chi-square with sum (K - 1) degrees of freedom",
-        reason=_rc_reason(df, rc, bca=bca is not None, log=log is not None, bias_removed=bare is not None),
+        reason=_rc_reason(df, rc, bca=bca is not None, log=log is not None, bias_removed=bias_removed is not None),
         positions=tuple(repeats.positions.tolist()),
     )
 
 
 def _rc_reason(df: int, rc: float | None, *, bca: bool, log: bool, bias_removed: bool) -> str | None:
     if not df:
-        return "no complete pair with a nonzero mean"
+        return "no complete pairs with a nonzero mean"
     return reasons(
         {
-            "zero variance: no CI": not rc,
-            "too few subjects that differ: no BCa interval": bool(rc) and not bca,
-            "a reading is not positive: no logarithm": not log,
-            "fewer than two subjects with every repeat: the shift cannot be removed": not bias_removed,
+            "all repeats are equal: the intervals are undefined": not rc,
+            "too few subjects have different CVs: the BCa interval is undefined": bool(rc) and not bca,
+            "a reading is not positive: the RC of logarithms is undefined": not log,
+            "fewer than 2 subjects with every repeat: the RC without shift is undefined": not bias_removed,
         }
     )
 
 
 def relative_variances(repeats: Repeats) -> Floats:
-    """Squared CV of the repeats of each subject."""
+    """Return the squared CV of the repeats of each subject."""
     return np.asarray(within_variances(repeats.values) / repeats.means**2, dtype=np.float64)
 
 
 def _columns(first: ArrayLike, second: ArrayLike) -> Floats:
-    """Two paired samples as a table, a pair with a missing reading wholly missing."""
+    """Return two paired samples as a table; both readings of an incomplete pair are missing."""
     pairs = complete_pairs(first, second)
     table = np.full((pairs.test.size + pairs.n_missing, 2), np.nan)
     table[pairs.positions] = np.column_stack([pairs.test, pairs.reference])
@@ -193,7 +194,7 @@ def _columns(first: ArrayLike, second: ArrayLike) -> Floats:
 
 
 def _bca(numerators: Floats, weights: Floats) -> BCa | None:
-    """BCa interval of the wCV in percent; None with one subject."""
+    """Return the BCa interval of the wCV in percent; None with one subject."""
     if weights.size < 2:
         return None
     replicates = 100 * np.sqrt(ratio_replicates(numerators, weights, resamples=RESAMPLES, seed=SEED))
@@ -205,7 +206,7 @@ def _log(repeats: Repeats) -> LogRC | None:
     df = int(repeats.df.sum())
     if not df or np.nanmin(repeats.values) <= 0:
         return None
-    # Relative to the mean of the subject: the variance of logarithms does not change, and units lose no digits.
+    # Divided by the mean of the subject: the variance of logarithms does not change, and no digits are lost.
     variances = within_variances(np.log(repeats.values / repeats.means[:, None]))
     variances[within_variances(repeats.values) == 0] = 0
     sw = math.sqrt(float(repeats.df @ variances) / df)

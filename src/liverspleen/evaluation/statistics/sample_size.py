@@ -1,7 +1,8 @@
-"""How many cases a study needs: for limits of agreement, for a percentage RC, and for equivalence of two readers.
+"""Sample sizes for limits of agreement, for a percentage RC, and for equivalence of two readers.
 
-The width of an interval is a factor of n times an SD that the study will itself estimate. So it is planned twice: for
-the width expected, and for a width that is reached with a stated probability, the assurance; the latter needs more.
+The width of an interval is a factor that depends on n, times an SD that the study estimates. So there are two plans:
+for the expected width, and for a width that is reached with a stated probability, the assurance. The second needs more
+cases.
 """
 
 from __future__ import annotations
@@ -26,14 +27,14 @@ from liverspleen.evaluation.statistics.samples import Result
 ASSURANCE: Final = 0.8
 POWER: Final = 0.8
 LARGEST_N: Final = 100_000
-"""Beyond it no study of this kind is planned, and the search ends."""
+"""Upper limit of the search."""
 
 
 @dataclass(frozen=True)
 class PlannedWidth(Result):
-    """`n` by one method; the half-width that is then expected, and the probability that it is at most the wanted one.
+    """`n` by one method, the expected half-width, and the probability that it is at most the target.
 
-    The probability is None where no half-width is wanted (n was given).
+    The probability is None if there is no target half-width (n was given).
     """
 
     name: str
@@ -45,7 +46,7 @@ class PlannedWidth(Result):
 
 @dataclass(frozen=True)
 class PlannedPower(Result):
-    """`n` by one method, and the exact power that the study then has."""
+    """`n` by one method, and the exact power of the study."""
 
     name: str
     n: int
@@ -62,23 +63,23 @@ class _Width:
     factor: Callable[[int], float]
     df: Callable[[int], int]
 
-    def planned(self, n: int, sd: float, wanted: float | None, name: str = "") -> PlannedWidth:
-        """What `n` gives."""
+    def planned(self, n: int, sd: float, target: float | None, name: str = "") -> PlannedWidth:
+        """Return the plan for `n`."""
         expected = self.factor(n) * _expected_sd(self.df(n)) * sd
-        probability = None if wanted is None else self.probability(n, sd, wanted)
+        probability = None if target is None else self.probability(n, sd, target)
         return PlannedWidth(name or self.name, n, expected, probability, self.method)
 
-    def probability(self, n: int, sd: float, wanted: float) -> float:
-        """P(half-width ≤ wanted), from the χ² distribution of the estimated variance."""
+    def probability(self, n: int, sd: float, target: float) -> float:
+        """Return P(half-width ≤ target), from the χ² distribution of the estimated variance."""
         from scipy.special import chdtr
 
-        ratio = wanted / (self.factor(n) * sd)
+        ratio = target / (self.factor(n) * sd)
         return float(chdtr(self.df(n), self.df(n) * ratio * ratio))
 
 
 _APPROXIMATE: Final = _Width(
     "approximate",
-    f"{LOA_MULTIPLIER} sqrt(3/n) SD, with the SD taken as known (Bland and Altman 1986)",
+    f"{LOA_MULTIPLIER} sqrt(3/n) SD, with the SD assumed known (Bland and Altman 1986)",
     lambda n: LOA_MULTIPLIER * math.sqrt(3 / n),
     lambda n: n - 1,
 )
@@ -90,7 +91,7 @@ _ONE_LIMIT: Final = _Width(
 )
 _BOTH_LIMITS: Final = _Width(
     "exact, both limits",
-    "half the length of the exact interval of both limits taken together (tolerance factors; Carkeet 2015)",
+    "half the length of the exact interval of both limits together (tolerance factors; Carkeet 2015)",
     lambda n: (exact_pair_factors(n)[1] - exact_pair_factors(n)[0]) / 2,
     lambda n: n - 1,
 )
@@ -99,11 +100,11 @@ _BOTH_LIMITS: Final = _Width(
 def plan_loa(
     *, sd: float, half_width: float | None = None, n: int | None = None, assurance: float = ASSURANCE
 ) -> tuple[PlannedWidth, ...]:
-    """Pairs for limits of agreement bias ± 1.96 SD whose 95 % intervals are limit ± `half_width`.
+    """Compute the number of pairs for limits of agreement whose 95 % intervals are limit ± `half_width`.
 
-    `sd` is that of the differences, `half_width` in its units. The approximate row takes the SD as known; of each exact
-    interval there are two, for the half-width expected and for one reached with probability `assurance`. With `n` in
-    place of `half_width`, what n pairs give.
+    The limits are bias ± 1.96 SD. `sd` is that of the differences, `half_width` has its units. The approximate row
+    assumes that the SD is known. Each exact interval has two rows: for the expected half-width, and for one reached
+    with probability `assurance`. With `n` instead of `half_width`, the rows give the half-width of n pairs.
 
     Raises:
         ValueError: a number is out of range, not exactly one of `half_width` and `n` is given, or more than
@@ -121,10 +122,10 @@ def plan_loa(
     exact = (_ONE_LIMIT, _BOTH_LIMITS)
     if half_width is None:
         return tuple(width.planned(int(n or 0), sd, None) for width in (_APPROXIMATE, *exact))
-    wanted = half_width
-    known = _smallest(2, lambda size: _APPROXIMATE.factor(size) * sd <= wanted)
-    rows = (row for width in exact for row in _twice(width, sd, wanted, assurance, fewest=2))
-    return (_APPROXIMATE.planned(known, sd, wanted), *rows)
+    target = half_width
+    known = _smallest(2, lambda size: _APPROXIMATE.factor(size) * sd <= target)
+    rows = (row for width in exact for row in _twice(width, sd, target, assurance, fewest=2))
+    return (_APPROXIMATE.planned(known, sd, target), *rows)
 
 
 def plan_rc(
@@ -135,9 +136,10 @@ def plan_rc(
     repeats: int = 2,
     assurance: float = ASSURANCE,
 ) -> tuple[PlannedWidth, ...]:
-    """Subjects with `repeats` CT each for a percentage RC whose χ² interval is 2 `half_width_pct` long.
+    """Compute the number of subjects with `repeats` CT scans each for a χ² interval of the RC of 2 `half_width_pct`.
 
-    `rc_pct` is the RC that is supposed. Rows and `n` as in `plan_loa`. The interval is longer upwards than downwards.
+    `rc_pct` is the assumed percentage RC. Rows and `n` are as in `plan_loa`. The interval is longer above the RC than
+    below it.
 
     Raises:
         ValueError: as `plan_loa`.
@@ -148,7 +150,7 @@ def plan_rc(
     [52, 59]
     """
     if repeats < 2:
-        raise ValueError(f"repeats {repeats}: reproducibility needs two or more")
+        raise ValueError(f"repeats is {repeats}, expected 2 or more")
 
     def df(n: int) -> int:
         return n * (repeats - 1)
@@ -157,8 +159,8 @@ def plan_rc(
         lower, upper = sd_interval(1.0, df(n))
         return (upper - lower) / 2
 
-    how = "half the length of the chi-square interval, n (repeats - 1) degrees of freedom"
-    width = _Width("chi-square", how, factor, df)
+    method = "half the length of the chi-square interval, n (repeats - 1) degrees of freedom"
+    width = _Width("chi-square", method, factor, df)
     _check(half_width_pct, n, fewest=1, assurance=assurance, rc_pct=rc_pct)
     if half_width_pct is None:
         return (width.planned(int(n or 0), rc_pct, None),)
@@ -168,10 +170,10 @@ def plan_rc(
 def plan_tost(
     *, sd: float, margin: float, bias: float = 0.0, power: float = POWER, n: int | None = None
 ) -> tuple[PlannedPower, ...]:
-    """Pairs for two one-sided t-tests (α = 0.05) of the mean difference against ± `margin` to have this power.
+    """Compute the number of pairs for a power of two one-sided t-tests (α = 0.05) of the mean difference, ± `margin`.
 
-    `sd` is that of the differences, `bias` the true mean difference, all in one unit. Exact, and by the noncentral t
-    approximation, which is too low where n is small. With `n`, the power of n pairs.
+    `sd` is that of the differences, `bias` the true mean difference, all in one unit. The rows are exact, and by the
+    noncentral t approximation, which is too low if n is small. With `n`, the result is the power of n pairs.
 
     Raises:
         ValueError: a number is out of range, the bias is not within the margin, or more than `LARGEST_N` pairs are
@@ -184,30 +186,31 @@ def plan_tost(
     """
     _check_positive(sd=sd, margin=margin)
     if not math.isfinite(bias):
-        raise ValueError(f"bias {bias} is not a finite number")
+        raise ValueError(f"bias {bias} is NaN or inf")
     if not 0 < power < 1:
         raise ValueError(f"power {power} is not between 0 and 1")
     if n is None and abs(bias) >= margin:
         raise ValueError(f"bias {bias} is not within the margin {margin}: no number of cases shows equivalence")
     methods: dict[str, tuple[Callable[..., float], str]] = {
         "exact": (tost_power, "power by quadrature over the estimated SD (Owen's Q)"),
-        "noncentral t": (_noncentral_power, "power by two noncentral t distributions, taken as independent of the SD"),
+        "noncentral t": (_noncentral_power, "power by two noncentral t distributions, assumed independent of the SD"),
     }
 
-    def needed(of: Callable[..., float]) -> int:
-        return _smallest(2, lambda size: of(size, sd=sd, margin=margin, bias=bias) >= power)
+    def needed(power_of: Callable[..., float]) -> int:
+        return _smallest(2, lambda size: power_of(size, sd=sd, margin=margin, bias=bias) >= power)
 
     if n is not None:
         _check_n(n, 2)
         return (PlannedPower("exact", n, tost_power(n, sd=sd, margin=margin, bias=bias), methods["exact"][1]),)
-    rows = [(name, needed(of), how) for name, (of, how) in methods.items()]
+    rows = [(name, needed(power_of), method) for name, (power_of, method) in methods.items()]
     return tuple(
-        PlannedPower(name, size, tost_power(size, sd=sd, margin=margin, bias=bias), how) for name, size, how in rows
+        PlannedPower(name, size, tost_power(size, sd=sd, margin=margin, bias=bias), method)
+        for name, size, method in rows
     )
 
 
 def tost_power(n: int, *, sd: float, margin: float, bias: float = 0.0) -> float:
-    """Exact power of the paired TOST of `n` pairs at α = 0.05.
+    """Return the exact power of the paired TOST of `n` pairs at α = 0.05.
 
     >>> round(tost_power(36, sd=1.0, margin=0.5), 4)
     0.8051
@@ -216,14 +219,15 @@ def tost_power(n: int, *, sd: float, margin: float, bias: float = 0.0) -> float:
 
 
 def exact_power(*, standard_error: float, df: int, margin: float, bias: float) -> float:
-    """P(both one-sided t-tests reject): given s, estimated over true SE, the mean must fall within ± (margin - t s SE).
+    """Return P(both one-sided t-tests reject).
 
-    The mean over s, which is √(χ²/df), by Gauss-Legendre quadrature; a difference of two of Owen's Q functions.
+    Given s, the ratio of the estimated to the true SE, the mean must be within ± (margin - t s SE). The result is the
+    mean over s, which is √(χ²/df), by Gauss-Legendre quadrature; a difference of two of Owen's Q functions.
     """
     from scipy.special import chdtri, gammaln, ndtr
 
     t = t_quantile(1 - ALPHA, df)
-    # s where the acceptance region vanishes, or beyond which its density is nothing
+    # integration bounds of s: the acceptance region vanishes, or the density is negligible
     least = math.sqrt(float(chdtri(df, 1 - 1e-15)) / df)
     most = min(margin / (t * standard_error), math.sqrt(float(chdtri(df, 1e-16)) / df))
     if most <= least:
@@ -247,18 +251,18 @@ def _noncentral_power(n: int, *, sd: float, margin: float, bias: float) -> float
     return max(0.0, below - above)
 
 
-def _twice(width: _Width, sd: float, wanted: float, assurance: float, *, fewest: int) -> tuple[PlannedWidth, ...]:
-    """The n for the half-width expected, and the n that reaches it with the probability `assurance`."""
-    expected = _smallest(fewest, lambda n: width.planned(n, sd, None).half_width <= wanted)
-    assured = _smallest(fewest, lambda n: width.probability(n, sd, wanted) >= assurance)
+def _twice(width: _Width, sd: float, target: float, assurance: float, *, fewest: int) -> tuple[PlannedWidth, ...]:
+    """Return the plan for the expected half-width, and the plan that reaches it with probability `assurance`."""
+    expected = _smallest(fewest, lambda n: width.planned(n, sd, None).half_width <= target)
+    assured = _smallest(fewest, lambda n: width.probability(n, sd, target) >= assurance)
     return (
-        width.planned(expected, sd, wanted, f"{width.name}, expected"),
-        width.planned(assured, sd, wanted, f"{width.name}, assurance {100 * assurance:g} %"),
+        width.planned(expected, sd, target, f"{width.name}, expected"),
+        width.planned(assured, sd, target, f"{width.name}, assurance {100 * assurance:g} %"),
     )
 
 
 def _smallest(fewest: int, enough: Callable[[int], bool]) -> int:
-    """The smallest n from `fewest` on that is enough; more cases are never worse."""
+    """Return the smallest n, at least `fewest`, that is enough; more cases are never worse."""
     most = fewest
     while not enough(most):
         if most >= LARGEST_N:
@@ -271,13 +275,13 @@ def _smallest(fewest: int, enough: Callable[[int], bool]) -> int:
 
 
 def _expected_sd(df: int) -> float:
-    """Mean of an estimated SD over the true one, below 1."""
+    """Return the expected ratio of an estimated SD to the true one, below 1."""
     return math.sqrt(2 / df) * math.exp(math.lgamma((df + 1) / 2) - math.lgamma(df / 2))
 
 
 def _check(half_width: float | None, n: int | None, *, fewest: int, assurance: float, **positive: float) -> None:
     if (half_width is None) == (n is None):
-        raise ValueError("give either the half-width that is wanted, or n")
+        raise ValueError("give either the half-width or n")
     if not 0 < assurance < 1:
         raise ValueError(f"assurance {assurance} is not between 0 and 1")
     if n is not None:
@@ -288,9 +292,9 @@ def _check(half_width: float | None, n: int | None, *, fewest: int, assurance: f
 def _check_positive(**numbers: float) -> None:
     for name, value in numbers.items():
         if not (math.isfinite(value) and value > 0):
-            raise ValueError(f"{name} {value} is not a number above 0")
+            raise ValueError(f"{name} is {value}, expected a number above 0")
 
 
 def _check_n(n: int, fewest: int) -> None:
     if not fewest <= n <= LARGEST_N:
-        raise ValueError(f"n {n} is not from {fewest} to {LARGEST_N}")
+        raise ValueError(f"n is {n}, expected {fewest} to {LARGEST_N}")

@@ -1,4 +1,4 @@
-"""Samples as the statistics take them: checked arrays, complete pairs, mean and SD; and what a result object can do."""
+"""Input of the statistics (checked arrays, complete pairs, mean and SD), and the base class of their results."""
 
 from __future__ import annotations
 
@@ -12,35 +12,37 @@ from numpy.typing import ArrayLike, NDArray
 Floats = NDArray[np.float64]
 
 NOISE: Final = 1e-12
-"""Relative size of a difference that floating point alone can make; a smaller spread is no spread."""
+"""Largest relative difference that floating point can cause; a smaller spread counts as zero."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """A statistic, or a named part of one; `None` stands for undefined, and the whole's `reason` says why."""
+    """A statistic, or a part of one; `None` is undefined, and `reason` of the statistic says why."""
 
     def to_dict(self) -> dict[str, Any]:
-        """Every number at full precision, parts nested, ready for JSON; the single observations are left out."""
-        return {item.name: _plain(getattr(self, item.name)) for item in fields(self) if not item.metadata.get("raw")}
+        """Return all numbers at full precision, parts nested, ready for JSON; single observations are excluded."""
+        return {
+            item.name: _json_value(getattr(self, item.name)) for item in fields(self) if not item.metadata.get("raw")
+        }
 
 
 def reasons(undefined: Mapping[str, bool]) -> str | None:
-    """The reasons that hold, as one sentence; None if none does.
+    """Return the reasons whose condition is true, joined by `;`; None if there is none.
 
-    >>> reasons({"no pair": False, "no spread: d_z is undefined": True})
-    'no spread: d_z is undefined'
+    >>> reasons({"no pairs": False, "all differences are equal": True})
+    'all differences are equal'
     """
-    return "; ".join(reason for reason, holds in undefined.items() if holds) or None
+    return "; ".join(reason for reason, is_true in undefined.items() if is_true) or None
 
 
 def raw() -> Any:
-    """A field of a `Result` that holds single observations, for figures and tracing."""
+    """Return a field of a `Result` for single observations, which figures use."""
     return field(repr=False, metadata={"raw": True})
 
 
 @dataclass(frozen=True)
 class Pairs:
-    """The complete pairs of two readings; `positions` tells where in the input each stood."""
+    """The complete pairs of two readings; `positions` are their indices in the input."""
 
     test: Floats
     reference: Floats
@@ -49,11 +51,11 @@ class Pairs:
 
     @property
     def magnitude(self) -> float:
-        """Largest absolute value among all readings, 0 without any."""
+        """Largest absolute value of all readings, 0 if there are none."""
         return float(max(np.abs(self.test).max(initial=0.0), np.abs(self.reference).max(initial=0.0)))
 
     def where(self, keep: NDArray[np.bool_]) -> Pairs:
-        """The pairs that are kept."""
+        """Return the pairs for which `keep` is true."""
         return Pairs(self.test[keep], self.reference[keep], self.positions[keep], self.n_missing)
 
 
@@ -72,10 +74,10 @@ class Description(Result):
 
 
 def describe(values: ArrayLike) -> Description:
-    """Mean, SD and range of `values`; NaN is left out and counted. The SD needs two values.
+    """Compute mean, SD and range of `values`; NaN is excluded and counted. The SD needs two values.
 
     Raises:
-        ValueError: `values` is not one-dimensional or holds an infinity.
+        ValueError: `values` is not one-dimensional or contains an infinity.
 
     >>> describe([0.96, 0.98]).mean, describe([0.5]).sd
     (0.97, None)
@@ -92,26 +94,26 @@ def describe(values: ArrayLike) -> Description:
         minimum=float(defined.min()) if n else None,
         maximum=float(defined.max()) if n else None,
         method="mean, sample SD (n - 1) and range of the defined values",
-        reason=None if n > 1 else "no defined value" if n == 0 else "one value has no SD",
+        reason=None if n > 1 else "no defined values" if n == 0 else "only 1 value: the SD is undefined",
     )
 
 
 def one_sample(values: ArrayLike) -> Floats:
-    """`values` as a float64 array; NaN and None are missing.
+    """Return `values` as a float64 array; NaN and None are missing.
 
     Raises:
-        ValueError: it is not one-dimensional, not numeric, or holds an infinity.
+        ValueError: `values` is not one-dimensional, not numeric, or contains an infinity.
     """
     sample = np.asarray(values, dtype=np.float64)
     if sample.ndim != 1:
-        raise ValueError(f"a sample has one dimension, not {sample.ndim}")
+        raise ValueError(f"a sample has {sample.ndim} dimensions, expected 1")
     if np.isinf(sample).any():
-        raise ValueError("a sample holds finite values and NaN, no infinity")
+        raise ValueError("a sample contains an infinity, expected finite numbers or NaN")
     return sample
 
 
 def complete_pairs(test: ArrayLike, reference: ArrayLike) -> Pairs:
-    """The pairs with both readings present.
+    """Return the pairs with both readings present.
 
     Raises:
         ValueError: the two differ in length, or `one_sample` rejects one of them.
@@ -122,13 +124,13 @@ def complete_pairs(test: ArrayLike, reference: ArrayLike) -> Pairs:
     """
     first, second = one_sample(test), one_sample(reference)
     if first.size != second.size:
-        raise ValueError(f"pairs need two samples of one length, not {first.size} and {second.size}")
+        raise ValueError(f"two samples have lengths {first.size} and {second.size}, expected the same length")
     present = ~(np.isnan(first) | np.isnan(second))
     return Pairs(first[present], second[present], np.flatnonzero(present), int((~present).sum()))
 
 
 def mean_and_sd(sample: Floats, magnitude: float) -> tuple[float | None, float | None]:
-    """Mean and sample SD (n - 1); the SD is exactly 0 where only rounding at this `magnitude` tells values apart."""
+    """Return mean and sample SD (n - 1); the SD is exactly 0 if values of this `magnitude` differ by rounding only."""
     if not sample.size:
         return None, None
     mean = float(sample.mean())
@@ -137,9 +139,9 @@ def mean_and_sd(sample: Floats, magnitude: float) -> tuple[float | None, float |
     return mean, 0.0 if float(np.ptp(sample)) <= NOISE * magnitude else float(sample.std(ddof=1))
 
 
-def _plain(value: Any) -> Any:
+def _json_value(value: Any) -> Any:
     if isinstance(value, Result):
         return value.to_dict()
     if isinstance(value, tuple):
-        return [_plain(item) for item in value]
-    return {key: _plain(item) for key, item in value.items()} if isinstance(value, dict) else value
+        return [_json_value(item) for item in value]
+    return {key: _json_value(item) for key, item in value.items()} if isinstance(value, dict) else value

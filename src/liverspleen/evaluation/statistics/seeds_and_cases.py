@@ -1,12 +1,12 @@
-"""Means over training runs and cases, and differences of such means, for other seeds and other cases of the same kind.
+"""Means over training runs and cases, and differences of means, with intervals that include other seeds and cases.
 
-Each run is a training of one configuration with a seed of its own; all runs are scored on the same cases. So seeds are
+Each run is a training of one configuration with its own seed; all runs are scored on the same cases. So seeds are
 nested in configurations and crossed with cases, and a score is
 
     configuration + seed + case + case by configuration + residual (case by seed).
 
-The variance of a mean is estimated from two mean squares: that of the means of the seeds, which holds the residual as
-well, and that of the means of the cases, from which the residual is taken off, since it is in the first already.
+The variance of a mean is estimated from two mean squares: that of the means of the seeds, which contains the residual,
+and that of the means of the cases, from which the residual is subtracted, since the first contains it.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class SeedCaseMean(Result):
     """Mean of a table of seeds × cases with its interval for other seeds and other cases.
 
     `seed_sd` is the SD of the means of the seeds, `case_sd` that of the means of the cases. `n_seeds_undefined` counts
-    seeds without any score, `n_cases_left_out` cases that lack a score in one of the others; both are left out.
+    seeds without any score, `n_cases_left_out` cases without a score in one of the other seeds; both are excluded.
     """
 
     n_seeds: int
@@ -51,7 +51,7 @@ class SeedCaseMean(Result):
 
 @dataclass(frozen=True)
 class SeedCaseDifference(Result):
-    """Difference of two such means on the same cases, first minus second, with its interval; None where undefined."""
+    """Difference of two such means on the same cases, first minus second, with its interval; None if undefined."""
 
     difference: float
     difference_ci: Interval | None
@@ -59,14 +59,14 @@ class SeedCaseDifference(Result):
 
 
 def seed_case_mean(table: ArrayLike, *, confidence: float = CONFIDENCE) -> SeedCaseMean:
-    """Mean of a table of seeds × cases and its interval; NaN is undefined.
+    """Compute the mean of a table of seeds × cases and its interval; NaN is undefined.
 
     With A the variance of the s means of seeds over s, B that of the n means of cases over n, and R the mean square
-    of the residuals over s n, the half-width squared is t²(s - 1) A + t²(n - 1) max(B - R, 0), and no less than
-    t²(n - 1) B. The interval is undefined with one seed or one case, and where all scores are the same.
+    of the residuals over s n, the half-width squared is t²(s - 1) A + t²(n - 1) max(B - R, 0), at least
+    t²(n - 1) B. The interval is undefined with one seed or one case, and if all scores are equal.
 
     Raises:
-        ValueError: `table` is not two-dimensional, not numeric, or holds an infinity.
+        ValueError: `table` is not two-dimensional, not numeric, or contains an infinity.
 
     >>> found = seed_case_mean([[0.90, 0.94, 0.98], [0.92, 0.96, 0.97]])
     >>> found.n_seeds, found.n_cases, round(found.mean, 3), round(found.seed_sd, 4)
@@ -94,10 +94,10 @@ def seed_case_mean(table: ArrayLike, *, confidence: float = CONFIDENCE) -> SeedC
 
 
 def seed_case_difference(first: Floats, second: Floats, *, confidence: float = CONFIDENCE) -> SeedCaseDifference:
-    """Difference of the means of two tables of seeds × cases without NaN, whose columns are the same cases.
+    """Compute the difference of the means of two tables of seeds × cases without NaN, with the same cases as columns.
 
     As `seed_case_mean`, with the variance of the means of seeds from both tables (each with its own degrees of
-    freedom; nothing is assumed about their being equal), and that of the cases from the differences case by case.
+    freedom; they are not assumed to be equal), and the variance of the cases from the differences case by case.
 
     >>> found = seed_case_difference(np.array([[0.9, 0.8], [0.8, 0.9]]), np.array([[0.5, 0.5], [0.6, 0.5]]))
     >>> round(found.difference, 3)
@@ -110,13 +110,13 @@ def seed_case_difference(first: Floats, second: Floats, *, confidence: float = C
     by_case = first.mean(axis=0) - second.mean(axis=0)
     half = _half_width([_spread(first), _spread(second)], _variance(by_case) / by_case.size, by_case.size, confidence)
     if half <= NOISE * max(float(np.abs(first).max()), float(np.abs(second).max())):
-        return SeedCaseDifference(difference, None, "no spread over seeds and cases")
+        return SeedCaseDifference(difference, None, "all scores are equal over seeds and cases")
     return SeedCaseDifference(difference, Interval(difference - half, difference + half), None)
 
 
 @dataclass(frozen=True)
 class _Spread:
-    """Variance of a mean by the means of its seeds, by those of its cases, and of the residual alone."""
+    """Variance of a mean by the means of its seeds, by the means of its cases, and by the residual."""
 
     n_seeds: int
     seed: float
@@ -140,12 +140,12 @@ def _variance(values: Floats) -> float:
 
 
 def _half_width(spreads: Sequence[_Spread], case: float, n_cases: int, confidence: float) -> float:
-    """Half the length of the interval.
+    """Return half the length of the interval.
 
-    Σ t²(dfᵢ) Vᵢ for independent Vᵢ with E ΣVᵢ = Var never covers less than stated, whatever the fractions of the parts:
+    Σ t²(dfᵢ) Vᵢ for independent Vᵢ with E ΣVᵢ = Var never covers less than stated, for any fractions of the parts:
     P(Z² ≤ x) is concave in x, so by Jensen's inequality P(Z² ≤ Σ wᵢ tᵢ² Vᵢ / EVᵢ) ≥ Σ wᵢ P(Z² ≤ tᵢ² Vᵢ / EVᵢ), and each
-    of these is the confidence. Satterthwaite's df covers less where the part with few df is the larger one.
-    Source: Banerjee, Sankhyā 1960;22:357-358. Only the residual that is taken off is beyond the proof.
+    of these is the confidence. Satterthwaite's df covers less if the part with few df is the larger one.
+    Source: Banerjee, Sankhyā 1960;22:357-358. The proof does not cover the subtraction of the residual.
     """
     tail = (1 + confidence) / 2
     cases = t_quantile(tail, n_cases - 1) ** 2
@@ -155,12 +155,12 @@ def _half_width(spreads: Sequence[_Spread], case: float, n_cases: int, confidenc
 
 
 def _complete(table: ArrayLike) -> tuple[Floats, int, int]:
-    """The seeds with any score on the cases that all of those have; and how many were left out."""
+    """Return the seeds with any score, on their common cases, and the numbers of excluded seeds and cases."""
     scores = np.asarray(table, dtype=np.float64)
     if scores.ndim != 2:
-        raise ValueError(f"scores are a table of seeds by cases, not of shape {scores.shape}")
+        raise ValueError(f"scores have shape {scores.shape}, expected a table of seeds × cases")
     if np.isinf(scores).any():
-        raise ValueError("scores are finite or NaN, no infinity")
+        raise ValueError("scores contain an infinity, expected finite numbers or NaN")
     defined = ~np.isnan(scores)
     seeds = defined.any(axis=1)
     cases = defined[seeds].all(axis=0) if seeds.any() else np.zeros(scores.shape[1], dtype=bool)
@@ -171,9 +171,9 @@ def _reason(tables: Sequence[Floats]) -> str | None:
     if any(table.size == 0 for table in tables):
         return "no case has a score in every run"
     if any(table.shape[0] == 1 for table in tables):
-        return "one seed tells nothing about the noise of seeds"
+        return "only 1 seed: the noise of seeds is unknown"
     if tables[0].shape[1] == 1:
-        return "one case tells nothing about other cases"
+        return "only 1 case: the noise of cases is unknown"
     if all(float(np.ptp(table)) <= NOISE * float(np.abs(table).max()) for table in tables):
-        return "no spread over seeds and cases"
+        return "all scores are equal over seeds and cases"
     return None

@@ -1,4 +1,4 @@
-"""Did the volume of one patient's organ change between two CT, or do the two differ by measurement alone?"""
+"""Volume change of an organ between two CT scans of a patient, compared with measurement error."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ Verdict = Literal["beyond", "between", "within"]
 
 MEANINGS: Final[Mapping[Verdict, str]] = {
     "beyond": "beyond measurement error",
-    "between": "between: the RC is not known well enough to tell",
+    "between": "between: the change is within the interval of the RC",
     "within": "within measurement error",
 }
 
 _NOT_COMPARABLE: Final[Mapping[str, str]] = {
     "truncated": "only a part of the organ is in the image",
-    "absent": "there is no voxel of it",
-    "implausible": "the volume is not one of that organ",
+    "absent": "it has no voxel",
+    "implausible": "its size is not plausible for the organ",
 }
-"""Statuses with which a volume takes no part in a change; `multi_part` does, as after hepatectomy."""
+"""Statuses of volumes that give no change; `multi_part` is accepted, as after hepatectomy."""
 
 
 @dataclass(frozen=True)
 class VolumeChange(Result):
-    """A change between two measurements, `before` and `after`, against a percentage RC.
+    """A change between two measurements, `before` and `after`, compared with a percentage RC.
 
-    `change_pct` is in percent of the mean of the two, as the RC is; `change_of_first_pct` tells the same change in
+    `change_pct` is in percent of the mean of the two, as is the RC; `change_of_first_pct` is the same change in
     percent of the first. `band_pct` = ± RC, and `band_of_first_pct` is the same band in percent of the first, which is
-    asymmetric; its upper end is None from an RC of 200 % on. None is undefined, and `reason` says why.
+    asymmetric; its upper end is None for an RC of 200 % or more. None is undefined, and `reason` says why.
     """
 
     before: float | None
@@ -61,15 +61,15 @@ def volume_change(
     before_status: str = "ok",
     after_status: str = "ok",
 ) -> VolumeChange:
-    """The change from `before` to `after`, and whether it is more than two CT of an unchanged organ would show.
+    """Compute the change from `before` to `after`, and decide whether it exceeds measurement error.
 
-    Change = 200 (after - before) / (after + before), in percent of the mean of both, because a percentage RC = 1.96 √(2
-    wCV²) is that: two measurements of an unchanged organ differ by less than the RC, in percent of their mean, in 95 %
+    Change = 200 (after - before) / (after + before), in percent of the mean of both, as is the percentage RC =
+    1.96 √(2 wCV²): two measurements of an unchanged organ differ by less than the RC, in percent of their mean, in 95 %
     of cases. With the 95 % interval of the RC there are three verdicts: `beyond` if the change is larger than the upper
-    end, `within` if it is not larger than the lower end, `between` otherwise. Without one, the RC is both ends.
+    end, `within` if it is not larger than the lower end, `between` otherwise. Without an interval, the RC is both ends.
 
-    Undefined (and why): without a volume; where a status says that it is not one of a whole organ (truncated, absent,
-    implausible); for two zeros; without an RC.
+    Undefined, with a reason: if a volume is missing or its status is truncated, absent or implausible; for two zeros;
+    without an RC.
 
     Raises:
         ValueError: a volume is negative or not finite, the RC is not finite and above 0, or not within its interval.
@@ -103,9 +103,9 @@ def volume_change(
         band_pct=None if rc_pct is None else Interval(-rc_pct, rc_pct),
         band_of_first_pct=None if rc_pct is None else _of_first(rc_pct),
         verdict=None if of_mean is None or ends is None else _verdict(abs(of_mean), ends),
-        method=f"change = 200 (after - before) / (after + before), against %RC = {RC_QUANTILE} sqrt(2 wCV^2)"
+        method=f"change = 200 (after - before) / (after + before), compared with %RC = {RC_QUANTILE} sqrt(2 wCV^2)"
         + (" and its 95 % interval" if rc_ci else ""),
-        reason=reason or ("no RC to hold the change against" if rc_pct is None else None),
+        reason=reason or ("no RC is given" if rc_pct is None else None),
     )
 
 
@@ -116,7 +116,7 @@ def _verdict(size: float, ends: Interval) -> Verdict:
 
 
 def _of_first(rc_pct: float) -> tuple[float, float | None]:
-    """The band ± RC of the mean as changes in percent of the first: after / before = (200 ± RC) / (200 ∓ RC)."""
+    """Return the band ± RC in percent of the first volume: after / before = (200 ± RC) / (200 ∓ RC)."""
     upper = 100 * ((200 + rc_pct) / (200 - rc_pct) - 1) if rc_pct < 200 else None
     return max(-100.0, 100 * ((200 - rc_pct) / (200 + rc_pct) - 1)), upper
 
@@ -124,11 +124,11 @@ def _of_first(rc_pct: float) -> tuple[float, float | None]:
 def _reason(volumes: tuple[float | None, float | None], statuses: tuple[str, str]) -> str | None:
     reasons = []
     for which, volume, status in zip(("first", "second"), volumes, statuses, strict=True):
-        words = [f"{word}: {_NOT_COMPARABLE[word]}" for word in status.split(";") if word in _NOT_COMPARABLE]
-        if words:
-            reasons.append(f"the {which} volume is {', and '.join(words)}")
+        problems = [f"{term}: {_NOT_COMPARABLE[term]}" for term in status.split(";") if term in _NOT_COMPARABLE]
+        if problems:
+            reasons.append(f"the {which} volume is {', and '.join(problems)}")
         elif volume is None:
-            reasons.append(f"there is no {which} volume")
+            reasons.append(f"the {which} volume is missing")
     if not reasons and volumes == (0, 0):
         reasons.append("both volumes are 0")
     return "; ".join(reasons) or None
@@ -137,10 +137,10 @@ def _reason(volumes: tuple[float | None, float | None], statuses: tuple[str, str
 def _check(before: float | None, after: float | None, rc_pct: float | None, rc_ci: tuple[float, float] | None) -> None:
     for name, volume in (("before", before), ("after", after)):
         if volume is not None and not (math.isfinite(volume) and volume >= 0):
-            raise ValueError(f"{name} {volume} is not a volume of 0 or more")
+            raise ValueError(f"{name} is {volume}, expected a volume of 0 or more")
     if rc_pct is not None and not (math.isfinite(rc_pct) and rc_pct > 0):
-        raise ValueError(f"RC {rc_pct} is not a number above 0")
+        raise ValueError(f"RC is {rc_pct}, expected a number above 0")
     if rc_ci is not None and not (
         rc_pct is not None and 0 <= rc_ci[0] <= rc_pct <= rc_ci[1] and math.isfinite(rc_ci[1])
     ):
-        raise ValueError(f"interval {rc_ci} of the RC does not hold the RC {rc_pct}")
+        raise ValueError(f"interval {rc_ci} of the RC does not contain the RC {rc_pct}")

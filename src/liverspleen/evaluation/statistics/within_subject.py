@@ -1,4 +1,4 @@
-"""Repeated measurements of the same subjects: checked, and their within-subject variances."""
+"""Checks of repeated measurements of the same subjects, and within-subject variances."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from liverspleen.evaluation.statistics.samples import NOISE, Floats
 
 @dataclass(frozen=True)
 class Repeats:
-    """The subjects that have at least two repeats and a mean other than zero; `values` (n × K) is NaN where none is.
+    """The subjects with at least two repeats and a nonzero mean; a missing repeat in `values` (n × K) is NaN.
 
-    `positions` tells where in the input each stood; `n_missing` counts subjects with fewer than two repeats,
+    `positions` are the indices of the subjects in the input; `n_missing` counts subjects with fewer than two repeats,
     `n_undefined` those whose mean is zero.
     """
 
@@ -30,7 +30,7 @@ class Repeats:
 
     @property
     def df(self) -> Floats:
-        """Degrees of freedom of each subject: its repeats less one."""
+        """Degrees of freedom of each subject: number of repeats minus one."""
         return np.asarray((~np.isnan(self.values)).sum(axis=1) - 1, dtype=np.float64)
 
     @property
@@ -40,20 +40,20 @@ class Repeats:
 
     @property
     def balanced(self) -> bool:
-        """Every subject has every repeat."""
+        """Whether every subject has every repeat."""
         return not np.isnan(self.values).any()
 
     def where(self, keep: NDArray[np.bool_]) -> Repeats:
-        """The subjects that are kept; the others count as undefined."""
+        """Return the subjects for which `keep` is true; the others count as undefined."""
         undefined = self.n_undefined + int((~keep).sum())
         return Repeats(self.values[keep], self.positions[keep], self.n_missing, undefined)
 
 
 def repeats_of(values: ArrayLike) -> Repeats:
-    """Repeats of subjects from an n × K table; NaN and None are missing.
+    """Return the repeats of subjects from an n × K table; NaN and None are missing.
 
     Raises:
-        ValueError: `values` is not two-dimensional with at least two columns, not numeric, or holds an infinity.
+        ValueError: `values` is not two-dimensional with at least two columns, not numeric, or contains an infinity.
 
     >>> repeats = repeats_of([[90.0, 110.0, None], [5.0, None, None]])
     >>> repeats.n, repeats.n_missing, repeats.df.tolist(), repeats.means.tolist()
@@ -61,20 +61,20 @@ def repeats_of(values: ArrayLike) -> Repeats:
     """
     table = np.asarray(values, dtype=np.float64)
     if table.ndim != 2 or table.shape[1] < 2:
-        raise ValueError(f"repeats are a table of subjects by two or more repeats, not of shape {table.shape}")
+        raise ValueError(f"repeats have shape {table.shape}, expected a table of subjects × at least 2 repeats")
     if np.isinf(table).any():
-        raise ValueError("a sample holds finite values and NaN, no infinity")
+        raise ValueError("repeats contain an infinity, expected finite numbers or NaN")
     enough = (~np.isnan(table)).sum(axis=1) >= 2
     repeats = Repeats(table[enough], np.flatnonzero(enough), int((~enough).sum()), 0)
     return repeats.where(repeats.means != 0)
 
 
 def within_variances(values: Floats) -> Floats:
-    """Variance of the repeats of each subject (row, n - 1), exactly 0 where only rounding tells them apart."""
+    """Return the variance of the repeats of each subject (row, n - 1), exactly 0 if they differ by rounding only."""
     if not values.size:
         return np.empty(0)
     count = (~np.isnan(values)).sum(axis=1)
-    # From the first repeat: two equal ones give an exact zero, and two give d²/2 without rounding of their mean.
+    # Relative to the first repeat: equal repeats give exactly 0, two repeats d²/2 without rounding of their mean.
     shifted = values - values[np.arange(len(values)), np.argmin(np.isnan(values), axis=1)][:, None]
     deviations = shifted - (np.nansum(shifted, axis=1) / count)[:, None]
     spread = np.nanmax(values, axis=1) - np.nanmin(values, axis=1)
