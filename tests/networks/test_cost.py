@@ -67,7 +67,7 @@ def test_info_prints_parameters_and_operations(capsys: pytest.CaptureFixture[str
     rows = dict(line.split("  ", 1) for line in capsys.readouterr().out.splitlines())
     assert rows["network"].strip() == "unet_3d"
     assert int(rows["parameters"].replace(",", "")) > 0
-    assert rows["FLOPs"].strip().endswith("3 x 64 x 64 in (convolutions; 2 for a multiply-add)")
+    assert rows["FLOPs"].strip().endswith("for input 3 x 64 x 64 (convolutions; a multiply-add counts 2)")
 
 
 @pytest.mark.parametrize(
