@@ -80,7 +80,7 @@ def test_equal_leaders_have_no_winner(tmp_path: Path) -> None:
     assert choice is not None
     assert choice.winner is None
     assert first_line(tmp_path).startswith("**No difference shown between ")
-    assert "Not shown is not equal" in (tmp_path / "leaderboard.md").read_text("utf-8")
+    assert "does not mean" in (tmp_path / "leaderboard.md").read_text("utf-8")
 
 
 def test_numbers_of_the_best_are_those_of_its_confirmation_runs_alone(tmp_path: Path) -> None:
@@ -247,8 +247,8 @@ def test_pareto_front_by_hand(tmp_path: Path) -> None:
     assert pareto(read_study(tmp_path)) == [0, 1]
     write_leaderboard(tmp_path)
     text = (tmp_path / "leaderboard.md").read_text("utf-8")
-    assert "Trials 0, 1: no complete" in text
-    assert "the choice is by DSS alone" in text
+    assert "Trials 0, 1. No other complete" in text
+    assert "the choice uses DSS only" in text
 
 
 def test_importance_needs_enough_trials_and_is_compared_with_shuffled_scores(tmp_path: Path) -> None:
