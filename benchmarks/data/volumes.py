@@ -20,12 +20,12 @@ ELLIPSOIDS = {  # HU, centre and half axes as fractions of (slices, rows, column
 def volume(seed: int, *, slices: int, matrix: int) -> tuple[CTVolume, LabelMap]:
     """Return a CT and its label map: an elliptic body in air with a liver and a spleen, and noise."""
     rng = np.random.default_rng(seed)
-    slices, rows, columns = np.ogrid[0 : 1 : slices * 1j, 0 : 1 : matrix * 1j, 0 : 1 : matrix * 1j]
     shape = (slices, matrix, matrix)
+    z_axis, rows, columns = np.ogrid[0 : 1 : slices * 1j, 0 : 1 : matrix * 1j, 0 : 1 : matrix * 1j]
     labels, tissue = np.zeros(shape, np.uint8), np.full(shape, 20, np.float32)
     for organ, (hu, centre, (a, b, c)) in ELLIPSOIDS.items():
         z, y, x = centre + rng.normal(0, 0.02, 3)
-        inside = ((slices - z) / a) ** 2 + ((rows - y) / b) ** 2 + ((columns - x) / c) ** 2 <= 1
+        inside = ((z_axis - z) / a) ** 2 + ((rows - y) / b) ** 2 + ((columns - x) / c) ** 2 <= 1
         labels[inside], tissue[inside] = organ, hu
     tissue[np.broadcast_to(((rows - 0.5) / 0.35) ** 2 + ((columns - 0.5) / 0.45) ** 2 > 1, shape)] = -1000
     hu = (tissue + rng.standard_normal(shape, np.float32) * NOISE_HU).astype(np.int16)
