@@ -1,6 +1,6 @@
 """Rules between printed numbers, by interval arithmetic over their rounding.
 
-A rule gives the values that one number can have if the other numbers are as printed. It contains no numbers of a paper.
+A rule gives the values that one number can have if the other numbers are as printed. No rule is specific to a paper.
 """
 
 from __future__ import annotations

@@ -93,17 +93,16 @@ def print_results(outcomes: list[Outcome]) -> None:
     fifth = len(outcomes) // 5
     worst = set(np.argsort(-errors, kind="stable")[:fifth])
     order = np.argsort(-scores, kind="stable")
-    print(
-        f"{len(outcomes)} inputs; Spearman's rho of score and 1 - DSS of the worse organ: {spearmanr(scores, errors)[0]:.3f}"
-    )
+    rho = spearmanr(scores, errors)[0]
+    print(f"{len(outcomes)} inputs; Spearman's rho of score and 1 - DSS of the worse organ: {rho:.3f}")
     for fraction in (1, 2):
         print(f"of the {fifth} worst, {len(worst & set(order[: fraction * fifth]))} in the first {fraction * fifth}")
     print("\n| sign | rho of the sign alone | inputs above 0 |\n|---|---:|---:|")
     for sign in SIGNS:
         parts = [o.review.parts for o in outcomes]
         sums = np.array([math.fsum(v or 0 for name, v in p.items() if name.endswith(f"_{sign}")) for p in parts])
-        rho = f"{spearmanr(sums, errors)[0]:.2f}" if np.ptp(sums) else "never"
-        print(f"| {sign} | {rho} | {np.mean(sums > 0):.0%} |")
+        alone = f"{spearmanr(sums, errors)[0]:.2f}" if np.ptp(sums) else "undefined"
+        print(f"| {sign} | {alone} | {np.mean(sums > 0):.0%} |")
     print("\n| input | n | 1 - DSS of the worse organ, median | score, median |\n|---|---:|---:|---:|")
     for degradation in DEGRADATIONS:
         rows = np.array([outcome.degradation == degradation for outcome in outcomes])
