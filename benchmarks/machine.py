@@ -1,4 +1,4 @@
-"""What the figures of a benchmark depend on: processor, device, measured limits, versions."""
+"""The conditions of a benchmark: processor, device, measured limits and versions."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from liverspleen.training.limits import copy_bytes_per_s, matmul_flops_per_s
 
 
 def cores() -> int:
-    """Processor cores this process may use."""
+    """Return the number of processor cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def machine(device: torch.device) -> dict[str, Any]:
-    """What the times depend on."""
+    """Return the properties of the machine, with its measured rates."""
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.exists() else []
     models = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
@@ -41,7 +41,7 @@ def machine(device: torch.device) -> dict[str, Any]:
 
 
 def versions(names: Sequence[str]) -> dict[str, str]:
-    """Versions of everything that was timed."""
+    """Return the version of liverspleen and of these distributions."""
     found = {"liverspleen": liverspleen.__version__}
     for name in names:
         try:

@@ -1,10 +1,12 @@
-"""Speed of reading, writing and storing CT, and of random triplets: python benchmarks/data/run.py.
+"""Speed of reading, importing and caching CT scans, and of reading random triplets of slices.
 
-One thread; contenders take turns, so that whatever else the machine does meets all of them; medians. Writes
-benchmarks/results/data.json and prints it. Peers that are not installed are named as missing.
+    python benchmarks/data/run.py
+
+It uses one thread and gives medians. Contenders run in turns, so other load on the machine affects all of them. It
+writes benchmarks/results/data.json and prints it. Peers that are not installed are listed as missing.
 """
 
-# ruff: noqa: E402 - the number of threads is set before the libraries are loaded that read it
+# ruff: noqa: E402 - libraries read the number of threads when they are imported
 from __future__ import annotations
 
 import os
@@ -38,11 +40,11 @@ from liverspleen.data.cache import cache_case
 from liverspleen.imaging.nifti import read_ct, write_ct
 
 RESULTS = Path(__file__).parents[1] / "results" / "data.json"
-GZIP = 31  # wbits of zlib's interface
+GZIP = 31  # wbits of zlib for gzip
 
 
 def reading(case: Case, size: int) -> dict[str, Callable[[], object]]:
-    """From the file to int16 voxels; limits decompress the same bytes, which lie in memory."""
+    """Return contenders that read a file into int16 voxels; limits decompress the same bytes from memory."""
     import nibabel
 
     cached = case.image.read_bytes()
@@ -59,7 +61,7 @@ def reading(case: Case, size: int) -> dict[str, Callable[[], object]]:
 
 
 def importing(case: Case, folder: Path, size: int) -> dict[str, Callable[[], object]]:
-    """From a file to another one, as an import does."""
+    """Return contenders that read a file and write another one, as an import does."""
     import nibabel
 
     cached = case.image.read_bytes()
@@ -81,7 +83,7 @@ def importing(case: Case, folder: Path, size: int) -> dict[str, Callable[[], obj
 
 
 def preparing(case: Case, folder: Path, size: int) -> dict[str, Callable[[], object]]:
-    """Image and label map to plain arrays on the disk: ours checked, hashed and synced; the peer's are, or are not."""
+    """Return contenders that write image and label map as arrays; ours checks, hashes and syncs them."""
     import nibabel
 
     cached = [file.read_bytes() for file in (case.image, case.label) if file is not None]
@@ -95,7 +97,7 @@ def preparing(case: Case, folder: Path, size: int) -> dict[str, Callable[[], obj
             array = np.asarray(nibabel.nifti1.load(file).dataobj)
             np.save(folder / "peer.npy", np.ascontiguousarray(array.T, dtype=kind))
 
-    def with_care() -> None:
+    def by_nibabel_with_checks() -> None:
         for file, kind in ((case.image, np.int16), (case.label, np.uint8)):
             hashlib.sha256(file.read_bytes())
             array = np.asarray(nibabel.nifti1.load(file).dataobj)
@@ -113,16 +115,16 @@ def preparing(case: Case, folder: Path, size: int) -> dict[str, Callable[[], obj
     return {
         "liverspleen": ours,
         "nibabel, np.save": by_nibabel,
-        "nibabel, np.save, hashed and synced": with_care,
+        "nibabel, np.save, hashed and synced": by_nibabel_with_checks,
         "limit: ISA-L, both files, one shot": limit,
     }
 
 
-def megabytes_per_s(contest: dict[str, Callable[[], object]], size: int, rounds: int) -> dict[str, Any]:
-    """Of int16 voxels, median over rounds after one that does not count."""
-    rates: dict[str, list[float]] = {name: [] for name in contest}
+def megabytes_per_s(contenders: dict[str, Callable[[], object]], size: int, rounds: int) -> dict[str, Any]:
+    """Return MB/s of int16 voxels: median, least and most over the rounds after a warm-up."""
+    rates: dict[str, list[float]] = {name: [] for name in contenders}
     for turn in range(rounds + 1):
-        for name, contender in contest.items():
+        for name, contender in contenders.items():
             start = time.perf_counter()
             contender()
             if turn:
@@ -134,7 +136,7 @@ def megabytes_per_s(contest: dict[str, Callable[[], object]], size: int, rounds:
 
 
 def machine() -> dict[str, Any]:
-    """What the times depend on."""
+    """Return the properties of the machine."""
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.exists() else []
     models = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
@@ -149,7 +151,7 @@ def machine() -> dict[str, Any]:
 
 
 def versions() -> dict[str, str]:
-    """Versions of everything that was timed."""
+    """Return the versions of liverspleen and its peers."""
     found = {"liverspleen": liverspleen.__version__}
     for name in ("numpy", "isal", "nibabel", "deflate", "blosc2", "nnunetv2", "zarr", "monai", "torch"):
         try:
@@ -160,26 +162,26 @@ def versions() -> dict[str, str]:
 
 
 def ratios(rates: dict[str, Any]) -> dict[str, float]:
-    """How many times as fast ours is."""
+    """Return our rate divided by that of each contender."""
     ours = rates["liverspleen"]["median"]
     return {f"ours / {name}": round(ours / r["median"], 2) for name, r in rates.items() if name != "liverspleen"}
 
 
-def measure(asked: argparse.Namespace, folder: Path) -> dict[str, Any]:
-    """The whole benchmark."""
+def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    """Return all results."""
     before = machine()
-    shape = {"slices": asked.slices, "matrix": asked.matrix}
-    cases = [write_case(folder, seed, **shape) for seed in range(asked.cases)]
-    size = 2 * asked.slices * asked.matrix**2
+    shape = {"slices": options.slices, "matrix": options.matrix}
+    cases = [write_case(folder, seed, **shape) for seed in range(options.cases)]
+    size = 2 * options.slices * options.matrix**2
     content = size + 352  # header and extension flag
-    contests = {
+    tasks = {
         "read": reading(cases[0], content),
         "import": importing(cases[0], folder, content),
         "prepare": preparing(cases[0], folder, content),
     }
-    speeds = {name: megabytes_per_s(contest, size, asked.rounds) for name, contest in contests.items()}
+    speeds = {name: megabytes_per_s(task, size, options.rounds) for name, task in tasks.items()}
     cached = [cache_case(case, folder / "triplets") for case in cases]
-    triplets = measure_triplets(folder, cached, rounds=asked.rounds, turn_s=asked.seconds)
+    triplets = measure_triplets(folder, cached, rounds=options.rounds, turn_s=options.seconds)
     missing = triplets.pop("missing")
     if not importlib.util.find_spec("deflate"):
         missing.append("libdeflate (pip install deflate)")
@@ -187,7 +189,7 @@ def measure(asked: argparse.Namespace, folder: Path) -> dict[str, Any]:
         "machine": before,
         "versions": versions(),
         "volume": {**shape, "megabytes": round(size / 1e6, 1), "gzip_ratio": round(size / _size(cases[0]), 2)},
-        "cases_for_triplets": asked.cases,
+        "cases_for_triplets": options.cases,
         "megabytes_per_s": speeds,
         "ratios": {name: ratios(rates) for name, rates in speeds.items()},
         "triplets": {
@@ -205,27 +207,27 @@ def _size(case: Case) -> int:
 
 
 def main() -> None:
-    """Measure, write, print."""
+    """Measure, write JSON, and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--slices", type=int, default=80)
     parser.add_argument("--matrix", type=int, default=512)
-    parser.add_argument("--cases", type=int, default=6, help="that triplets are drawn from")
+    parser.add_argument("--cases", type=int, default=6, help="cases for triplets")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=2.0, help="of a contender's turn with warm triplets")
-    parser.add_argument("--folder", type=Path, help="where files are written; a temporary one when left out")
+    parser.add_argument("--seconds", type=float, default=2.0, help="seconds of a turn with warm triplets")
+    parser.add_argument("--folder", type=Path, help="folder for the files; default: a temporary one")
     parser.add_argument("--results", type=Path, default=RESULTS)
-    asked = parser.parse_args()
-    with tempfile.TemporaryDirectory(dir=asked.folder) as folder, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the peers' own deprecations
-        result = measure(asked, Path(folder))
-    asked.results.parent.mkdir(parents=True, exist_ok=True)
-    asked.results.write_text(json.dumps(result, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(dir=options.folder) as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # deprecations of the peers
+        result = measure(options, Path(folder))
+    options.results.parent.mkdir(parents=True, exist_ok=True)
+    options.results.write_text(json.dumps(result, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     tables = {**result["megabytes_per_s"], **{k: v for k, v in result["triplets"].items() if k.endswith("per_s")}}
-    for contest, rates in tables.items():
-        print(f"\n{contest}" + ("" if contest.endswith("per_s") else " (MB/s of int16 voxels)"))
+    for task, rates in tables.items():
+        print(f"\n{task}" + ("" if task.endswith("per_s") else " (MB/s of int16 voxels)"))
         for name, rate in rates.items():
             print(f"  {name:36} {rate['median']:9.1f}  ({rate['least']:.1f} to {rate['most']:.1f})")
-    print("\npages left when cold:", result["triplets"]["pages_left_when_cold"])
+    print("\nfraction of pages in memory when cold:", result["triplets"]["cached_fraction_when_cold"])
     if result["missing"]:
         print("missing:", ", ".join(result["missing"]))
 

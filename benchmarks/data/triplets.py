@@ -1,4 +1,4 @@
-"""Random triplets of slices out of a cache: ours, nnU-Net's blosc2 files, zarr, MONAI's PersistentDataset."""
+"""Rate of random triplets of slices: our slice cache, nnU-Net's blosc2 files, zarr, MONAI's PersistentDataset."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 from liverspleen.data.cache import CachedCase
 
 Read = Callable[[int, int], NDArray[np.int16]]
-"""Case and first slice to a triplet in memory of its own."""
+"""Returns a copy of the triplet of a case (index) that starts at a slice (index)."""
 
 
 def ours(cases: list[CachedCase]) -> Read:
-    """The memory maps that training reads, kept open; a triplet is one copy."""
+    """Return a reader of the memory maps that a training reads, kept open; a triplet is one copy."""
     fresh = [CachedCase(c.case_id, c.patient_id, c.folder, c.shape, c.voxels_sha256) for c in cases]
 
     def read(case: int, first: int) -> NDArray[np.int16]:
@@ -33,13 +33,13 @@ def ours(cases: list[CachedCase]) -> Read:
 
 
 def _voxels(case: CachedCase) -> NDArray[np.int16]:
-    """Read, not mapped: pages that are mapped cannot be dropped."""
+    """Return the voxels of a case without a memory map, because mapped pages cannot be dropped."""
     found: NDArray[np.int16] = np.load(case.folder / "slices.npy")
     return found
 
 
 def write_blosc2(folder: Path, cases: list[CachedCase]) -> None:
-    """As nnU-Net's preprocessing writes cases of a 2D plan; int16 here, half of what its float32 takes."""
+    """Write cases as nnU-Net's preprocessing of a 2D plan does; int16 here, half the size of its float32."""
     from nnunetv2.training.dataloading.nnunet_dataset import comp_blosc2_params, nnUNetDatasetBlosc2
 
     folder.mkdir()
@@ -52,7 +52,7 @@ def write_blosc2(folder: Path, cases: list[CachedCase]) -> None:
 
 
 def blosc2(folder: Path, cases: list[CachedCase]) -> Read:
-    """As nnU-Net's loader does: the file is opened for each sample, then sliced."""
+    """Return a reader that opens the file for each sample, as nnU-Net's loader does."""
     import blosc2 as library
 
     library.set_nthreads(1)
@@ -66,7 +66,7 @@ def blosc2(folder: Path, cases: list[CachedCase]) -> Read:
 
 
 def blosc2_kept_open(folder: Path, cases: list[CachedCase]) -> Read:
-    """The same files, each opened once."""
+    """Return a reader of the same files, each opened once."""
     import blosc2 as library
 
     library.set_nthreads(1)
@@ -78,7 +78,7 @@ def blosc2_kept_open(folder: Path, cases: list[CachedCase]) -> Read:
 
 
 def write_zarr(folder: Path, cases: list[CachedCase], *, raw: bool) -> None:
-    """Version 3, a slice a chunk: not compressed, or by zstd, zarr's default, in a shard for each case."""
+    """Write zarr version 3 with one chunk per slice: uncompressed, or with zstd (the default) and a shard per case."""
     import zarr
 
     for case in cases:
@@ -95,7 +95,7 @@ def write_zarr(folder: Path, cases: list[CachedCase], *, raw: bool) -> None:
 
 
 def zarr_arrays(folder: Path, cases: list[CachedCase]) -> Read:
-    """Arrays opened once."""
+    """Return a reader of the zarr arrays, each opened once."""
     import zarr
 
     opened = [zarr.open_array(str(folder / case.case_id), mode="r") for case in cases]
@@ -103,7 +103,7 @@ def zarr_arrays(folder: Path, cases: list[CachedCase]) -> Read:
 
 
 def monai(folder: Path, cases: list[CachedCase]) -> Read:
-    """Whole cases in `.pt` files, as PersistentDataset keeps them; a triplet is cut out of one that is loaded."""
+    """Return a reader that loads the `.pt` file of a whole case with PersistentDataset, and copies a triplet of it."""
     from monai.data import PersistentDataset
     from monai.transforms import Compose, LoadImaged
 
@@ -117,7 +117,7 @@ def monai(folder: Path, cases: list[CachedCase]) -> Read:
 
 
 def contenders(folder: Path, cases: list[CachedCase]) -> tuple[dict[str, tuple[Path, Callable[[], Read]]], list[str]]:
-    """By name the files of each and what opens them; and the peers that are not installed."""
+    """Return the files of each contender and a function that opens them, by name; and the missing peers."""
     found: dict[str, tuple[Path, Callable[[], Read]]] = {
         "liverspleen": (cases[0].folder.parent, lambda: ours(cases)),
     }
@@ -144,7 +144,7 @@ def contenders(folder: Path, cases: list[CachedCase]) -> tuple[dict[str, tuple[P
 
 
 def rate(read: Read, shapes: list[tuple[int, ...]], *, seed: int, turn_s: float) -> float:
-    """Random triplets a second; the same order for everybody."""
+    """Return random triplets per second; all contenders read the same order."""
     rng = np.random.default_rng(seed)
     cases = rng.integers(0, len(shapes), 1 << 16).tolist()
     firsts = rng.random(1 << 16).tolist()
@@ -157,7 +157,7 @@ def rate(read: Read, shapes: list[tuple[int, ...]], *, seed: int, turn_s: float)
 
 
 def copies_per_s(shape: tuple[int, ...], *, turn_s: float) -> float:
-    """The limit: a triplet copied in memory, from a place that is in no cache of the processor."""
+    """Return the limit: triplets per second copied in memory, from an array larger than the caches of the processor."""
     source = np.ones((256, *shape[1:]), np.int16)
     order = np.random.default_rng(0).integers(0, 253, 1 << 12).tolist()
     made, start = 0, time.perf_counter()
@@ -169,7 +169,7 @@ def copies_per_s(shape: tuple[int, ...], *, turn_s: float) -> float:
 
 
 def drop_pages(folder: Path) -> None:
-    """Ask the kernel to forget the pages of all files; it keeps those that are mapped or not yet on disk."""
+    """Drop the pages of all files from memory; the kernel keeps those that are mapped or not yet on disk."""
     for file in (file for file in folder.rglob("*") if file.is_file()):
         handle = os.open(file, os.O_RDONLY)
         try:
@@ -180,27 +180,27 @@ def drop_pages(folder: Path) -> None:
 
 
 def resident_fraction(folder: Path) -> float:
-    """Share of the files' pages that lie in memory, by `mincore`."""
-    libc, page, pages, held = ctypes.CDLL(None), mmap.PAGESIZE, 0, 0
+    """Return the fraction of the files' pages that are in memory, by `mincore`."""
+    libc, page, pages, in_memory = ctypes.CDLL(None), mmap.PAGESIZE, 0, 0
     for file in (file for file in folder.rglob("*") if file.is_file() and file.stat().st_size):
         with file.open("rb") as handle, mmap.mmap(handle.fileno(), 0, mmap.MAP_PRIVATE) as view:
             count = -(-len(view) // page)
             states = (ctypes.c_ubyte * count)()
             start = ctypes.addressof(ctypes.c_char.from_buffer(view))
             libc.mincore(ctypes.c_void_p(start), ctypes.c_size_t(len(view)), states)
-            pages, held = pages + count, held + sum(state & 1 for state in states)
-    return held / max(pages, 1)
+            pages, in_memory = pages + count, in_memory + sum(state & 1 for state in states)
+    return in_memory / max(pages, 1)
 
 
 def measure(folder: Path, cases: list[CachedCase], *, rounds: int, turn_s: float) -> dict[str, Any]:
-    """Medians over rounds in which contenders take turns: warm, and after their pages were dropped."""
+    """Return medians over rounds in which contenders run in turns: warm, and after their pages were dropped."""
     found, missing = contenders(folder, cases)
     shapes = [case.shape for case in cases]
     warm: dict[str, list[float]] = {}
     cold: dict[str, list[float]] = {}
-    left: dict[str, float] = {}
+    remaining: dict[str, float] = {}
     readers = {name: maker() for name, (_, maker) in found.items()}
-    for read in readers.values():  # touch the pages
+    for read in readers.values():  # read the pages
         rate(read, shapes, seed=rounds, turn_s=turn_s)
     for turn in range(rounds):
         for name, read in readers.items():
@@ -211,13 +211,13 @@ def measure(folder: Path, cases: list[CachedCase], *, rounds: int, turn_s: float
     for turn in range(rounds):
         for name, (files, maker) in found.items():
             drop_pages(files)
-            left[name] = max(left.get(name, 0.0), resident_fraction(files))
-            # triplets of a tenth of the data: few pages are met twice
+            remaining[name] = max(remaining.get(name, 0.0), resident_fraction(files))
+            # triplets of a tenth of the data, so few pages are read twice
             cold.setdefault(name, []).append(_cold_rate(maker(), shapes, seed=turn))
     return {
         "warm_per_s": {name: _summary(rates) for name, rates in warm.items()},
         "cold_per_s": {name: _summary(rates) for name, rates in cold.items()},
-        "pages_left_when_cold": {name: round(fraction, 4) for name, fraction in left.items()},
+        "cached_fraction_when_cold": {name: round(fraction, 4) for name, fraction in remaining.items()},
         "missing": missing,
     }
 

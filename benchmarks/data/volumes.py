@@ -1,4 +1,4 @@
-"""CT and labels made from formulas, so that the benchmark needs neither images nor a download."""
+"""CT scans and label maps from formulas, so that the benchmark needs no images."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from liverspleen.imaging import CTVolume, Geometry, LabelMap, write_label_map
 from liverspleen.organs import Structure
 
 NOISE_HU = 15.0
-PLACES = {  # HU, centre and half axes as fractions of (slices, rows, columns)
+ELLIPSOIDS = {  # HU, centre and half axes as fractions of (slices, rows, columns)
     Structure.LIVER: (110, (0.5, 0.45, 0.35), (0.4, 0.22, 0.2)),
     Structure.SPLEEN: (130, (0.55, 0.6, 0.75), (0.25, 0.12, 0.08)),
 }
 
 
 def volume(seed: int, *, slices: int, matrix: int) -> tuple[CTVolume, LabelMap]:
-    """An elliptic body in air, a liver and a spleen in it, noise of a CT."""
+    """Return a CT and its label map: an elliptic body in air with a liver and a spleen, and noise."""
     rng = np.random.default_rng(seed)
-    slices, rows, columns = np.ogrid[0 : 1 : slices * 1j, 0 : 1 : matrix * 1j, 0 : 1 : matrix * 1j]
     shape = (slices, matrix, matrix)
+    z_axis, rows, columns = np.ogrid[0 : 1 : slices * 1j, 0 : 1 : matrix * 1j, 0 : 1 : matrix * 1j]
     labels, tissue = np.zeros(shape, np.uint8), np.full(shape, 20, np.float32)
-    for organ, (hu, centre, (a, b, c)) in PLACES.items():
+    for organ, (hu, centre, (a, b, c)) in ELLIPSOIDS.items():
         z, y, x = centre + rng.normal(0, 0.02, 3)
-        inside = ((slices - z) / a) ** 2 + ((rows - y) / b) ** 2 + ((columns - x) / c) ** 2 <= 1
+        inside = ((z_axis - z) / a) ** 2 + ((rows - y) / b) ** 2 + ((columns - x) / c) ** 2 <= 1
         labels[inside], tissue[inside] = organ, hu
     tissue[np.broadcast_to(((rows - 0.5) / 0.35) ** 2 + ((columns - 0.5) / 0.45) ** 2 > 1, shape)] = -1000
     hu = (tissue + rng.standard_normal(shape, np.float32) * NOISE_HU).astype(np.int16)
@@ -34,7 +34,7 @@ def volume(seed: int, *, slices: int, matrix: int) -> tuple[CTVolume, LabelMap]:
 
 
 def write_case(folder: Path, seed: int, *, slices: int, matrix: int) -> Case:
-    """CT and label map as `.nii.gz`, the CT as nibabel and most converters write it, by zlib."""
+    """Write CT and label map as `.nii.gz`; the CT is compressed by zlib, as nibabel and most converters do."""
     import gzip
 
     from liverspleen.imaging.nifti import write_ct

@@ -1,9 +1,9 @@
-"""How long does a folder of cases take over several processes, and how much memory does each of them hold?
+"""How long does a folder of cases take with several processes, and how much memory does each process need?
 
     python benchmarks/evaluation/folder.py
 
-Measures a hundred pairs of label maps (512 x 512 x 80, .nii.gz; one pair under many names), volumes, overlap and
-surfaces, with one process and with one per core. Prints JSON: seconds, the ratio, and the largest resident memory of a
+Measures volumes, overlap and surfaces of a hundred pairs of label maps (512 x 512 x 80, .nii.gz; one pair under many
+names), with one process and with one per core. Prints JSON: seconds, the ratio, and the largest resident memory of a
 process.
 """
 
@@ -25,7 +25,7 @@ CASES = 100
 
 
 def write_pairs(folder: Path) -> None:
-    """One pair under many names, written once."""
+    """Write one pair, and link it under many names."""
     from liverspleen.imaging import Geometry, LabelMap, write_label_map
 
     for name, labels in zip(("test", "reference"), label_pair(), strict=True):
@@ -39,7 +39,7 @@ def write_pairs(folder: Path) -> None:
 
 
 def measured(folder: Path, workers: int) -> dict[str, float]:
-    """Seconds, and the largest resident memory of one process, of a measurement in a process of its own."""
+    """Return seconds and the largest resident memory of a process, of a measurement in a separate process."""
     start = time.perf_counter()
     subprocess.run([sys.executable, __file__, str(folder), str(workers)], check=True)
     seconds = time.perf_counter() - start
@@ -48,7 +48,7 @@ def measured(folder: Path, workers: int) -> dict[str, float]:
 
 
 def main() -> None:
-    """Measure and print; with a folder and a number of workers, be the process that is measured."""
+    """Measure and print; with a folder and a number of workers, run the measurement that is timed."""
     from liverspleen.evaluation import measure_folder
 
     if len(sys.argv) == 3:

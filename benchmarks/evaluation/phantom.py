@@ -1,4 +1,4 @@
-"""A label map and a reader's imperfect copy of it, made from formulas: the input of the benchmark."""
+"""The input of the benchmark: a label map from formulas and an imperfect copy of it."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from liverspleen.organs import Structure
 
 SHAPE = (80, 512, 512)
 SPACING_MM = (3.0, 0.75, 0.75)
-DISAGREEMENT = 0.013  # of an organ's extent: about 1 mm at the liver
+DISAGREEMENT = 0.013  # fraction of the extent of an organ: about 1 mm for the liver
 ISLANDS = 12
 ISLAND_RADIUS_MM = (2.0, 5.0)
 
 
 @dataclass(frozen=True)
 class Organ:
-    """A wavy ellipsoid: half axes about `extent_mm`, cut at the level that gives `litres`."""
+    """An ellipsoid with a wavy surface: half axes of about `extent_mm`, volume `litres`."""
 
     structure: Structure
     litres: float
@@ -34,18 +34,21 @@ ORGANS = (
 
 
 def label_pair(seed: int = 0) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Prediction and reference, (slice, row, column): a liver of 1.5 L, a spleen of 0.25 L; islands in the first."""
+    """Return prediction and reference, (slice, row, column): a liver of 1.5 L and a spleen of 0.25 L.
+
+    The prediction also has islands.
+    """
     rng = np.random.default_rng(seed)
     axes = [np.arange(n, dtype=np.float32) * step for n, step in zip(SHAPE, SPACING_MM, strict=True)]
     prediction, reference = np.zeros(SHAPE, np.uint8), np.zeros(SHAPE, np.uint8)
     for organ in ORGANS:
-        places = [(x - c) / e for x, c, e in zip(axes, organ.centre_mm, organ.extent_mm, strict=True)]
-        box = tuple(slice(*np.searchsorted(place, (-1.5, 1.5))) for place in places)
-        scaled = np.ix_(*(place[part] for place, part in zip(places, box, strict=True)))
-        drawn = np.sqrt(sum(x**2 for x in scaled)) + _waves(scaled, rng, sd=0.12, rate=2.5)
-        copied = drawn + _waves(scaled, rng, sd=DISAGREEMENT, rate=8.0)
+        coordinates = [(x - c) / e for x, c, e in zip(axes, organ.centre_mm, organ.extent_mm, strict=True)]
+        box = tuple(slice(*np.searchsorted(axis, (-1.5, 1.5))) for axis in coordinates)
+        scaled = np.ix_(*(axis[part] for axis, part in zip(coordinates, box, strict=True)))
+        level = np.sqrt(sum(x**2 for x in scaled)) + _waves(scaled, rng, sd=0.12, rate=2.5)
+        copy = level + _waves(scaled, rng, sd=DISAGREEMENT, rate=8.0)
         voxels = round(organ.litres * 1e6 / float(np.prod(SPACING_MM)))
-        for labels, field in ((reference[box], drawn), (prediction[box], copied)):
+        for labels, field in ((reference[box], level), (prediction[box], copy)):
             labels[(field <= np.partition(field, voxels, axis=None)[voxels]) & (labels == 0)] = organ.structure
     for island in range(ISLANDS):
         centre = [rng.uniform(0.15, 0.85) * x[-1] for x in axes]
@@ -56,11 +59,11 @@ def label_pair(seed: int = 0) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
 
 
 def _waves(scaled: tuple[NDArray[Any], ...], rng: np.random.Generator, *, sd: float, rate: float) -> NDArray[Any]:
-    """A smooth field: eight plane waves in random directions with a standard deviation of `sd` in sum."""
+    """Return a smooth field: the sum of eight plane waves in random directions, with a standard deviation of `sd`."""
     total = np.zeros(np.broadcast_shapes(*(x.shape for x in scaled)), np.float32)
     for _ in range(8):
         direction = rng.normal(size=3)
         direction = (direction * rate / np.linalg.norm(direction)).astype(np.float32)
         phase = np.float32(rng.uniform(0, 2 * np.pi))
         total += np.sin(sum(x * k for x, k in zip(scaled, direction, strict=True)) + phase)
-    return total * np.float32(sd / 2)  # each wave has √(1/2)
+    return total * np.float32(sd / 2)  # the SD of each wave is √(1/2)

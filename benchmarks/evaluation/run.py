@@ -1,10 +1,12 @@
-"""Speed of overlap, surface metrics and connected parts beside their peers: python benchmarks/evaluation/run.py.
+"""Speed of overlap, surface metrics and connected components, compared with peers.
 
-One thread; contenders take turns, so that whatever else the machine does meets all of them; medians. Writes
-benchmarks/results/evaluation.json and prints it as tables. Peers that are not installed are named as missing.
+    python benchmarks/evaluation/run.py
+
+It uses one thread and gives medians. Contenders run in turns, so other load on the machine affects all of them. It
+writes benchmarks/results/evaluation.json and prints tables. Peers that are not installed are listed as missing.
 """
 
-# ruff: noqa: E402 - the number of threads is set before the libraries are loaded that read it
+# ruff: noqa: E402 - libraries read the number of threads when they are imported
 from __future__ import annotations
 
 import os
@@ -46,7 +48,7 @@ Answer = dict[str, float]
 
 
 def ours_overlap(test: LabelMap, reference: LabelMap) -> Answer:
-    """DSS and the volumes by both readers."""
+    """Return DSS, and the volumes by both readers."""
     answer: Answer = {}
     for organ, overlap in overlaps(test.labels, reference.labels).items():
         voxel_cm3 = reference.geometry.voxel_volume_mm3 / 1000
@@ -57,7 +59,7 @@ def ours_overlap(test: LabelMap, reference: LabelMap) -> Answer:
 
 
 def ours_surface(test: LabelMap, reference: LabelMap, definition: Any) -> Answer:
-    """HD95, ASSD and NSD."""
+    """Return HD95, ASSD and NSD."""
     found = organ_surface_distances(test, reference, tolerance_mm=TOLERANCE_MM, definition=definition)
     return {
         f"{organ.key} {name}": getattr(result, name)
@@ -67,7 +69,7 @@ def ours_surface(test: LabelMap, reference: LabelMap, definition: Any) -> Answer
 
 
 def monai_overlap(test: Labels, reference: Labels) -> Answer:
-    """DSS by DiceMetric from label maps."""
+    """Return DSS by DiceMetric from label maps."""
     import torch
     from monai.metrics import DiceMetric
 
@@ -77,7 +79,7 @@ def monai_overlap(test: Labels, reference: Labels) -> Answer:
 
 
 def monai_surface(test: Labels, reference: Labels) -> Answer:
-    """HD95, ASSD and NSD by the three metrics, one-hot made the cheapest way."""
+    """Return HD95, ASSD and NSD by the three metrics, with the fastest one-hot encoding."""
     import torch
     from monai.metrics import HausdorffDistanceMetric, SurfaceDiceMetric, SurfaceDistanceMetric
 
@@ -94,7 +96,7 @@ def monai_surface(test: Labels, reference: Labels) -> Answer:
 
 
 def surface_distance(test: Labels, reference: Labels) -> Answer:
-    """HD95, ASSD and NSD from one set of distances per organ; ASSD weighted over both directions."""
+    """Return HD95, ASSD and NSD from one set of distances per organ; ASSD is weighted over both directions."""
     import surface_distance as peer
 
     answer: Answer = {}
@@ -109,12 +111,12 @@ def surface_distance(test: Labels, reference: Labels) -> Answer:
 
 
 def ours_parts(label_map: LabelMap) -> Answer:
-    """All parts of both organs; voxels of the largest."""
+    """Return the voxels of the largest component, from all components of both organs."""
     return {f"{organ.key} largest": float(components(label_map, organ).voxels[0]) for organ in ORGANS}
 
 
 def scipy_parts(labels: Labels) -> Answer:
-    """The same by scipy on the whole volume."""
+    """Return the same by scipy on the whole volume."""
     from scipy import ndimage
 
     answer: Answer = {}
@@ -125,7 +127,7 @@ def scipy_parts(labels: Labels) -> Answer:
 
 
 def monai_parts(labels: Labels) -> Answer:
-    """The label map of both largest parts by MONAI's transform."""
+    """Return the same from the label map of the largest components, by MONAI's transform."""
     import torch
     from monai.transforms import KeepLargestConnectedComponent
 
@@ -135,17 +137,17 @@ def monai_parts(labels: Labels) -> Answer:
 
 
 def ours_files(folder: Path) -> Answer:
-    """Everything by the voxel definition, from two compressed files."""
+    """Return all metrics by the voxel definition, from two compressed files."""
     test, reference = (read_label_map(folder / name) for name in ("test.nii.gz", "reference.nii.gz"))
     return ours_overlap(test, reference) | ours_surface(test, reference, "voxel")
 
 
 def peer_files(folder: Path) -> Answer:
-    """The same with nibabel and MONAI."""
+    """Return the same with nibabel and MONAI."""
     import nibabel
 
     test, reference = (
-        # nibabel's axes are (column, row, slice); as they lie in memory they are slices
+        # nibabel's axes are (column, row, slice)
         np.asarray(nibabel.load(folder / name).dataobj).T
         for name in ("test.nii.gz", "reference.nii.gz")
     )
@@ -153,14 +155,14 @@ def peer_files(folder: Path) -> Answer:
 
 
 def read_once(test: Labels, reference: Labels) -> Answer:
-    """The physical limit: every byte of both arrays once through the core; it answers nothing."""
+    """Read every byte of both arrays once: the physical limit; it returns no metrics."""
     for labels in (test, reference):
         np.bitwise_or.reduce(labels.view(np.uint64), axis=None)
     return {}
 
 
-def take_turns(contenders: dict[str, Callable[[], Answer]]) -> tuple[dict[str, Any], dict[str, Answer]]:
-    """Seconds of each contender over the rounds (the first is a warm-up), and its answers."""
+def timed(contenders: dict[str, Callable[[], Answer]]) -> tuple[dict[str, Any], dict[str, Answer]]:
+    """Return the seconds of each contender over the rounds, after a warm-up, and its answers."""
     seconds: dict[str, list[float]] = {name: [] for name in contenders}
     answers: dict[str, Answer] = {}
     for _ in range(ROUNDS + 1):
@@ -173,12 +175,12 @@ def take_turns(contenders: dict[str, Callable[[], Answer]]) -> tuple[dict[str, A
 
 
 def largest_difference(one: Answer, other: Answer) -> float:
-    """Largest relative difference of the answers that both give."""
+    """Return the largest relative difference of the common answers."""
     return max(abs(one[name] / other[name] - 1) for name in one.keys() & other.keys())
 
 
 def machine() -> dict[str, Any]:
-    """What the times depend on."""
+    """Return the properties of the machine."""
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.exists() else []
     models = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
@@ -193,7 +195,7 @@ def machine() -> dict[str, Any]:
 
 
 def versions() -> dict[str, str]:
-    """Versions of everything that was timed."""
+    """Return the versions of liverspleen and its peers."""
     names = [
         "numpy",
         "scipy",
@@ -211,10 +213,10 @@ def versions() -> dict[str, str]:
 
 
 def measure() -> dict[str, Any]:
-    """The whole benchmark."""
+    """Return all results."""
     before = machine()
-    has = {name: importlib.util.find_spec(module) is not None for name, (module, _) in PEERS.items()}
-    if has["MONAI"]:
+    installed = {name: importlib.util.find_spec(module) is not None for name, (module, _) in PEERS.items()}
+    if installed["MONAI"]:
         import torch
 
         torch.set_num_threads(1)
@@ -222,7 +224,7 @@ def measure() -> dict[str, Any]:
     geometry = Geometry(SHAPE[::-1], np.diag([-SPACING_MM[2], -SPACING_MM[1], SPACING_MM[0], 1.0]))
     maps = LabelMap(test, geometry), LabelMap(reference, geometry)
 
-    contests: dict[str, dict[str, Callable[[], Answer]]] = {
+    tasks: dict[str, dict[str, Callable[[], Answer]]] = {
         "dss_and_volumes": {
             "liverspleen": lambda: ours_overlap(*maps),
             "limit: both arrays read once": lambda: read_once(test, reference),
@@ -237,25 +239,25 @@ def measure() -> dict[str, Any]:
             "limit: one array read once": lambda: read_once(test, test[:0]),
         },
     }
-    if has["MONAI"]:
-        if importlib.util.find_spec("skimage") is not None:  # which MONAI's transform asks for
-            contests["connected_parts"]["MONAI"] = lambda: monai_parts(test)
-        contests["dss_and_volumes"]["MONAI"] = lambda: monai_overlap(test, reference)
-        contests["surface_distances"]["MONAI"] = lambda: monai_surface(test, reference)
-    if has["surface-distance"]:
-        contests["surface_distances"]["surface-distance"] = lambda: surface_distance(test, reference)
+    if installed["MONAI"]:
+        if importlib.util.find_spec("skimage") is not None:  # MONAI's transform needs it
+            tasks["connected_parts"]["MONAI"] = lambda: monai_parts(test)
+        tasks["dss_and_volumes"]["MONAI"] = lambda: monai_overlap(test, reference)
+        tasks["surface_distances"]["MONAI"] = lambda: monai_surface(test, reference)
+    if installed["surface-distance"]:
+        tasks["surface_distances"]["surface-distance"] = lambda: surface_distance(test, reference)
 
     times: dict[str, Any] = {}
     answers: dict[str, dict[str, Answer]] = {}
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the peers' own deprecations
+        warnings.simplefilter("ignore")  # deprecations of the peers
         for name, label_map in zip(("test", "reference"), maps, strict=True):
             write_label_map(Path(folder) / f"{name}.nii.gz", label_map)
-        contests["from_two_nii_gz"] = {"liverspleen": lambda: ours_files(Path(folder))}
-        if has["MONAI"] and importlib.util.find_spec("nibabel") is not None:
-            contests["from_two_nii_gz"]["nibabel + MONAI"] = lambda: peer_files(Path(folder))
-        for contest, contenders in contests.items():
-            times[contest], answers[contest] = take_turns(contenders)
+        tasks["from_two_nii_gz"] = {"liverspleen": lambda: ours_files(Path(folder))}
+        if installed["MONAI"] and importlib.util.find_spec("nibabel") is not None:
+            tasks["from_two_nii_gz"]["nibabel + MONAI"] = lambda: peer_files(Path(folder))
+        for task, contenders in tasks.items():
+            times[task], answers[task] = timed(contenders)
     return {
         "benchmark": "evaluation",
         "input": {
@@ -270,7 +272,7 @@ def measure() -> dict[str, Any]:
         "rounds": ROUNDS,
         "machine": before,
         "versions": versions(),
-        "missing": [name for name, there in has.items() if not there],
+        "missing": [name for name, found in installed.items() if not found],
         "times": times,
         "ratios": ratios(times),
         "largest_relative_difference": differences(answers),
@@ -279,15 +281,15 @@ def measure() -> dict[str, Any]:
 
 
 OURS = {"MONAI": "liverspleen, voxel", "surface-distance": "liverspleen, area"}
-"""Which definition of ours is that of the peer."""
+"""Our contender that uses the definition of the peer."""
 
 
 def ratios(times: dict[str, Any]) -> dict[str, dict[str, float]]:
-    """Median of a peer over ours: how many times as fast we are; at the limit, below 1."""
+    """Return the median time of each peer divided by ours; for a limit it is below 1."""
     found: dict[str, dict[str, float]] = {}
-    for contest, contenders in times.items():
+    for task, contenders in times.items():
         ours = [name for name in contenders if name.startswith("liverspleen")]
-        found[contest] = {
+        found[task] = {
             f"{peer} / {own}": round(contenders[peer]["median_s"] / contenders[own]["median_s"], 3)
             for own in ours
             for peer in contenders
@@ -297,26 +299,26 @@ def ratios(times: dict[str, Any]) -> dict[str, dict[str, float]]:
 
 
 def differences(answers: dict[str, dict[str, Answer]]) -> dict[str, float]:
-    """Answers of the peers beside ours of the same definition."""
+    """Return the largest relative difference of the answers of each peer from ours by the same definition."""
     found = {}
-    for contest, contenders in answers.items():
+    for task, contenders in answers.items():
         for peer, answer in contenders.items():
             own = contenders.get(OURS.get(peer, ""), contenders.get("liverspleen"))
             if own is not None and own is not answer and not peer.startswith("limit"):
-                found[f"{contest}: {peer}"] = largest_difference(own, answer)
+                found[f"{task}: {peer}"] = largest_difference(own, answer)
     return found
 
 
 def main() -> None:
-    """Measure, write, print."""
+    """Measure, write JSON, and print."""
     result = measure()
     RESULTS.parent.mkdir(parents=True, exist_ok=True)
     RESULTS.write_text(json.dumps(result, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-    for contest, contenders in result["times"].items():
-        print(f"\n{contest}")
+    for task, contenders in result["times"].items():
+        print(f"\n{task}")
         for name, seconds in contenders.items():
             print(f"  {name:30} {1000 * seconds['median_s']:9.1f} ms  (least {1000 * seconds['min_s']:.1f})")
-        for pair, ratio in result["ratios"][contest].items():
+        for pair, ratio in result["ratios"][task].items():
             print(f"  {pair:50} {ratio:8.2f}")
     print("\nlargest relative difference of the answers:", result["largest_relative_difference"])
     if result["missing"]:

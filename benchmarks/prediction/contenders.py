@@ -1,4 +1,4 @@
-"""Whole predictions that are timed: each contender lives in a process of its own and predicts when it is asked to."""
+"""Contenders of the prediction benchmark. Each runs in a separate process and predicts on request."""
 
 from __future__ import annotations
 
@@ -38,32 +38,32 @@ Labels = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Contender:
-    """What predicts, and with which network; a peer's driver takes smp's network, as its users do."""
+    """A driver of the prediction and its network; drivers of peers use the network of smp."""
 
     name: str
     driver: str = "liverspleen"
     """`liverspleen`, `loop` (normalise, stack, network, argmax, batch by batch) or `monai` (SliceInferer)"""
     network: str = "liverspleen"
-    """`liverspleen`, `smp`, `onnxruntime` (ours, exported) or `point` (a 1 x 1 convolution: the driver's cost alone)"""
+    """`liverspleen`, `smp`, `onnxruntime` (ours, exported) or `point` (a 1 x 1 convolution: the cost of the driver)"""
     bf16: bool = False
     folds: bool = True
-    """batch norms folded and channels_last, as `segment` does; False: as the network is loaded"""
+    """fold batch norms and use channels_last, as `segment` does"""
     channels_last: bool = False
     keeps_pages: bool = False
     batch: int = 0
-    """slices at a time; 0: ours by default, 4 of a peer on a CPU, 8 on a GPU"""
+    """slices per batch; 0: our default, and for a peer 4 on a CPU, 8 on a GPU"""
 
     def missing(self, device: str) -> str | None:
-        """What it needs and is not there."""
+        """Return what is missing: instructions for bfloat16, or a package."""
         if self.bf16 and device == "cpu" and not has_bf16_instructions():
             return "bfloat16 instructions"
-        wanted = [PACKAGES[word] for word in (self.driver, self.network) if word in PACKAGES]
-        return next((name for name in wanted if importlib.util.find_spec(name) is None), None)
+        packages = [PACKAGES[name] for name in (self.driver, self.network) if name in PACKAGES]
+        return next((name for name in packages if importlib.util.find_spec(name) is None), None)
 
 
 @dataclass(frozen=True)
 class Task:
-    """What all contenders of a run have in common. With `image` a turn goes from file to file."""
+    """Settings of all contenders of a run. With `image` a turn reads this file and writes a label map."""
 
     device: str
     encoder: str
@@ -74,7 +74,7 @@ class Task:
 
 
 def network_of(contender: Contender, task: Task) -> Any:
-    """With random weights: they cost what trained ones do."""
+    """Return a network with random weights, which are as fast as trained ones."""
     torch.manual_seed(0)
     if contender.network == "point":
         return nn.Conv2d(SLICES, NUM_CLASSES, 1).to(task.device).eval()
@@ -90,7 +90,7 @@ def network_of(contender: Contender, task: Task) -> Any:
         )
         order = torch.channels_last if contender.channels_last else torch.contiguous_format
         return network.to(task.device, memory_format=order).eval()
-    skip = 2 if task.encoder.startswith("test_") else 4  # of the paper
+    skip = 2 if task.encoder.startswith("test_") else 4  # the value of the paper
     network = build_network({"name": "deeplab", "encoder": task.encoder, "skip_stride": skip}, slices=SLICES).eval()
     if contender.network == "onnxruntime":
         from liverspleen.inference.onnx_engine import OnnxNetwork
@@ -102,7 +102,7 @@ def network_of(contender: Contender, task: Task) -> Any:
 
 
 def predictor_of(contender: Contender, task: Task) -> Callable[[Volume], Labels]:
-    """HU, (slice, row, column), to labels of the same shape."""
+    """Return a function from HU, (slice, row, column), to labels of the same shape."""
     network, device = network_of(contender, task), torch.device(task.device)
     if contender.driver == "liverspleen":
         onnx = contender.network == "onnxruntime"
@@ -122,13 +122,13 @@ def predictor_of(contender: Contender, task: Task) -> Callable[[Volume], Labels]
 
 
 def volume_of(hu: Volume) -> CTVolume:
-    """On a grid of 0.7 x 0.7 x 5 mm."""
+    """Return a CT with a grid of 0.7 x 0.7 x 5 mm."""
     grid = np.diag([-0.7, -0.7, 5.0, 1.0])
     return CTVolume(hu, Geometry((hu.shape[2], hu.shape[1], hu.shape[0]), grid))
 
 
 def _looped(hu: Volume, network: Any, device: torch.device, batch: int, channels_last: bool) -> Labels:
-    """The loop that a user of segmentation_models.pytorch writes."""
+    """Segment as in a usual loop with segmentation_models.pytorch."""
     found = np.empty(hu.shape, np.uint8)
     last = len(hu) - 1
     for start in range(0, len(hu), batch):
@@ -143,7 +143,7 @@ def _looped(hu: Volume, network: Any, device: torch.device, batch: int, channels
 
 
 def _sliced(hu: Volume, network: Any, device: torch.device, batch: int, _: bool) -> Labels:
-    """MONAI's SliceInferer over the volume with its neighbours as channels."""
+    """Segment with MONAI's SliceInferer; the neighbours of a slice are its channels."""
     from monai.inferers import SliceInferer
     from monai.transforms import ScaleIntensityRange
 
@@ -158,7 +158,7 @@ def _sliced(hu: Volume, network: Any, device: torch.device, batch: int, _: bool)
 
 
 def from_file_to_file(contender: Contender, predict: Callable[[Volume], Labels], image: Path) -> dict[str, float]:
-    """Seconds of each part: ours as `liverspleen predict` goes, a peer's with nibabel."""
+    """Return the seconds of each part: ours as in `liverspleen predict`, those of a peer with nibabel."""
     target, marks = image.with_name(f"label-{os.getpid()}.nii.gz"), [time.perf_counter()]
     if contender.driver == "liverspleen":
         ct = read_ct(image)
@@ -189,60 +189,60 @@ def from_file_to_file(contender: Contender, predict: Callable[[Volume], Labels],
 
 
 def serve(contender: Contender, task: Task, pipe: Connection) -> None:
-    """In the contender's process: warm up, predict whenever a message comes, report memory at an empty one."""
-    warnings.simplefilter("ignore")  # the libraries' own
+    """Run a contender: warm up, predict at each True that is received, send the memory after a False."""
+    warnings.simplefilter("ignore")  # warnings of the libraries
     if contender.keeps_pages:
         keep_pages()
     torch.set_num_threads(task.threads)
     predict = predictor_of(contender, task)
     hu = np.random.default_rng(0).integers(-1000, 400, (task.slices, task.matrix, task.matrix)).astype(np.int16)
-    predict(hu if task.device == "cuda" else hu[:2])  # warm: libraries, choice of algorithms
-    before = _peak_anew(task.device)
+    predict(hu if task.device == "cuda" else hu[:2])  # warm-up: loads libraries and selects algorithms
+    before = _reset_peak(task.device)
     pipe.send(None)
     while pipe.recv():
-        began = time.perf_counter()
+        start = time.perf_counter()
         if task.image is None:
             predict(hu)
-            pipe.send({"total": time.perf_counter() - began})
+            pipe.send({"total": time.perf_counter() - start})
         else:
             pipe.send(from_file_to_file(contender, predict, task.image))
     peak = peak_memory_bytes(torch.device(task.device))
     pipe.send(None if peak is None or before is None else peak - before)
 
 
-def _peak_anew(device: str) -> int | None:
-    """Memory now, from which on the peak is told; None where nothing tells."""
+def _reset_peak(device: str) -> int | None:
+    """Reset the peak of memory and return the present memory in bytes; None if the system does not report it."""
     if device == "cuda":
         torch.cuda.synchronize()
         torch.cuda.reset_peak_memory_stats()
         return torch.cuda.memory_allocated()
-    anew, status = Path("/proc/self/clear_refs"), Path("/proc/self/status")
-    if not anew.exists():
+    reset, status = Path("/proc/self/clear_refs"), Path("/proc/self/status")
+    if not reset.exists():
         return None
-    anew.write_text("5", encoding="ascii")
+    reset.write_text("5", encoding="ascii")
     lines = status.read_text(encoding="utf-8").splitlines()
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmRSS:"))
 
 
 class Runner:
-    """A contender's process as the benchmark holds it."""
+    """The process of a contender."""
 
     def __init__(self, contender: Contender, task: Task) -> None:
         context = get_context("spawn")
         self._pipe, other = context.Pipe()
         self._process = context.Process(target=serve, args=(contender, task, other))
         self._process.start()
-        other.close()  # so that the end of the process is an end of file here
+        other.close()  # if the process ends, recv raises EOFError
         self._pipe.recv()
 
     def turn(self) -> dict[str, float]:
-        """Seconds of one prediction, by part."""
+        """Predict once and return the seconds of each part."""
         self._pipe.send(True)
         found: dict[str, float] = self._pipe.recv()
         return found
 
     def finish(self) -> int | None:
-        """Bytes by which memory grew at most while it predicted, and the end of it."""
+        """End the process and return the peak growth of its memory during predictions, in bytes."""
         self._pipe.send(False)
         found: int | None = self._pipe.recv()
         self._process.join()

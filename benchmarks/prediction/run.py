@@ -1,6 +1,8 @@
-"""Seconds of a prediction beside segmentation_models.pytorch and MONAI: see the README beside it.
+"""Seconds of a prediction, compared with segmentation_models.pytorch and MONAI.
 
-python benchmarks/prediction/run.py; on a machine with CUDA it runs there and writes another file of results.
+    python benchmarks/prediction/run.py
+
+With CUDA it measures the GPU and writes another results file. The README in this folder describes the benchmark.
 """
 
 from __future__ import annotations
@@ -57,14 +59,14 @@ DRIVER = (
 )
 END_CPU = (NETWORK_CPU[0], NETWORK_CPU[1], NETWORK_CPU[4])
 END_GPU = (NETWORK_GPU[0], NETWORK_GPU[1])
-"""The first of each takes turns with each of the others."""
+"""In each list the first contender is compared with each of the others in turns."""
 
 
-def duels(entrants: Sequence[Contender], task: Task, rounds: int) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The first entrant against each of the others, by turns; only two processes hold memory at a time."""
-    if not entrants:
+def comparisons(contenders: Sequence[Contender], task: Task, rounds: int) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Compare the first contender with each of the others, in turns; two processes run at a time."""
+    if not contenders:
         return
-    first, *others = entrants
+    first, *others = contenders
     mine, own = Runner(first, task), []
     for other in others:
         turns: tuple[list[dict[str, float]], list[dict[str, float]]] = ([], [])
@@ -74,7 +76,7 @@ def duels(entrants: Sequence[Contender], task: Task, rounds: int) -> Iterator[tu
                 for runner, found in zip((mine, theirs), turns, strict=True):
                     found.append(runner.turn())
             row = row_of(turns[1], theirs.finish(), task)
-        except (EOFError, ConnectionError):  # the other's process ended, having told why: no memory, no export
+        except (EOFError, ConnectionError):  # its process ended and printed why: no memory, no export
             print(f"  {other.name} failed", flush=True)
             continue
         reference = median(turn["total"] for turn in turns[0])
@@ -85,7 +87,7 @@ def duels(entrants: Sequence[Contender], task: Task, rounds: int) -> Iterator[tu
 
 
 def row_of(turns: list[dict[str, float]], memory: int | None, task: Task) -> dict[str, Any]:
-    """Medians of the parts, seconds a slice, and the growth of memory."""
+    """Return medians of the parts, seconds per slice, and the growth of memory."""
     parts = {name: median(turn[name] for turn in turns) for name in turns[0]}
     total = parts.pop("total")
     found: dict[str, Any] = {"total_s": total, "s_per_slice": total / task.slices, "memory_bytes": memory}
@@ -93,9 +95,9 @@ def row_of(turns: list[dict[str, float]], memory: int | None, task: Task) -> dic
 
 
 def measure(options: argparse.Namespace, folder: Path) -> Iterator[dict[str, Any]]:
-    """The whole benchmark, given after each contender: what was measured stays when a later one is stopped."""
+    """Yield the results after each contender, so that they are kept if a later one is stopped."""
     cuda = options.device == "cuda"
-    about = machine(torch.device(options.device))
+    conditions = machine(torch.device(options.device))
     few = options.network_slices or (80 if cuda else 4)
     task = Task(options.device, options.encoder, options.matrix, few, options.threads)
     image = folder / "ct.nii.gz"
@@ -116,28 +118,28 @@ def measure(options: argparse.Namespace, folder: Path) -> Iterator[dict[str, Any
     }
     result: dict[str, Any] = {
         "benchmark": "prediction",
-        "machine": about,
+        "machine": conditions,
         "versions": versions(DISTRIBUTIONS),
         "missing": [],
         "input": {"encoder": task.encoder, "matrix": task.matrix, "flops_per_slice": flops},
         "threads": task.threads,
         "rounds": options.rounds,
     }
-    for stage, (entrants, work, rounds) in stages.items():
+    for stage, (contenders, work, rounds) in stages.items():
         if options.only and stage not in options.only:
             continue
         print(f"{stage}, {work.slices} slices", flush=True)
         result["input"][f"{stage}_slices"] = work.slices
-        result[stage] = {"reference": entrants[0].name, "contenders": {}}
-        result["missing"] = sorted({*result["missing"], *filter(None, (c.missing(options.device) for c in entrants))})
-        for name, row in duels([c for c in entrants if not c.missing(options.device)], work, rounds):
+        result[stage] = {"reference": contenders[0].name, "contenders": {}}
+        result["missing"] = sorted({*result["missing"], *filter(None, (c.missing(options.device) for c in contenders))})
+        for name, row in comparisons([c for c in contenders if not c.missing(options.device)], work, rounds):
             if stage != "driver":
-                rate = about[f"matmul_flops_per_s {'bf16' if 'bf16' in name else 'fp32'}"]
-                row["share_of_matmul_rate"] = flops / rate / row["s_per_slice"]
+                rate = conditions[f"matmul_flops_per_s {'bf16' if 'bf16' in name else 'fp32'}"]
+                row["fraction_of_matmul_rate"] = flops / rate / row["s_per_slice"]
             ratio = f"{row['time_over_reference']:6.2f} x" if "time_over_reference" in row else "reference"
             memory = "" if row["memory_bytes"] is None else f"{row['memory_bytes'] / 1e6:7.0f} MB"
             print(
-                f"  {name:48} {row['total_s']:9.3f} s {row['s_per_slice']:8.4f} a slice {ratio} {memory}",
+                f"  {name:48} {row['total_s']:9.3f} s {row['s_per_slice']:8.4f} s per slice {ratio} {memory}",
                 flush=True,
             )
             result[stage]["contenders"][name] = row
@@ -145,23 +147,27 @@ def measure(options: argparse.Namespace, folder: Path) -> Iterator[dict[str, Any
 
 
 def arguments() -> argparse.Namespace:
-    """Words of the command line; the defaults are the benchmark."""
+    """Parse the command line; the defaults are those of the committed results."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--encoder", default="xception65", help="timm encoder; the paper's by default")
-    parser.add_argument("--matrix", type=int, default=512, help="pixels along a side of a slice")
-    parser.add_argument("--slices", type=int, default=70, help="of the CT from file to file")
-    parser.add_argument("--network-slices", type=int, default=0, help="of a turn; 4 on a CPU, 80 on a GPU")
-    parser.add_argument("--driver-slices", type=int, default=80, help="of the CT without a network")
-    parser.add_argument("--threads", type=int, default=cores(), help="of each contender on a CPU")
+    parser.add_argument("--encoder", default="xception65", help="timm encoder; default: that of the paper")
+    parser.add_argument("--matrix", type=int, default=512, help="rows and columns of a slice")
+    parser.add_argument("--slices", type=int, default=70, help="slices of the CT of end_to_end")
+    parser.add_argument(
+        "--network-slices", type=int, default=0, help="slices per turn; default: 4 on a CPU, 80 on a GPU"
+    )
+    parser.add_argument("--driver-slices", type=int, default=80, help="slices of the CT of driver")
+    parser.add_argument("--threads", type=int, default=cores(), help="threads of each contender on a CPU")
     parser.add_argument("--rounds", type=int, default=5, help="turns of each contender")
-    parser.add_argument("--only", action="append", choices=("network", "driver", "end_to_end"), help="a part")
-    parser.add_argument("--output", type=Path, help="JSON; benchmarks/results/prediction-DEVICE.json by default")
+    parser.add_argument(
+        "--only", action="append", choices=("network", "driver", "end_to_end"), help="a part; may be repeated"
+    )
+    parser.add_argument("--output", type=Path, help="JSON file; default: benchmarks/results/prediction-DEVICE.json")
     return parser.parse_args()
 
 
 def main() -> None:
-    """Measure, write, print."""
+    """Measure, write JSON, and print."""
     options = arguments()
     torch.set_num_threads(options.threads)
     file = options.output or RESULTS / f"prediction-{options.device}.json"

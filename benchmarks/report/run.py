@@ -1,10 +1,10 @@
-"""How long does a report of 250 CTs take, with every table, figure and page?
+"""How long does a report of 250 CT scans take, with every table, figure and page?
 
     python benchmarks/report/run.py
 
-Writes a seeded measurements.csv of the paper's size (150 CTs of 150 patients in five conditions, 50 patients with two
-CTs) and runs `liverspleen report` on it as a whole process, imports included. Prints JSON: the median of the runs, and
-beside it what no report can go below, a process that only imports what it draws and computes with.
+Writes a seeded measurements.csv of the paper's size (150 CT scans of 150 patients in five conditions, 50 patients with
+two CT scans) and runs `liverspleen report` on it in a process, imports included. Prints JSON: the median of the runs,
+and the lower limit, which is the median of a process that only imports the libraries.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ IMPORTS = "import docx, jinja2, matplotlib.figure, matplotlib.backends.backend_a
 
 
 def rows() -> list[Measurement]:
-    """250 CTs by two readers: volumes, DSS and surface metrics near those of the paper."""
+    """Return rows of 250 CT scans by two readers, with volumes, DSS and surface metrics near those of the paper."""
     rng = np.random.default_rng(2020)
-    made: list[Measurement] = []
+    found: list[Measurement] = []
     for number in range(250):
         first = number < 150
         patient = f"P{number}" if first else f"Q{(number - 150) // 2}"
         condition = CONDITIONS[number % 5] if first else "healthy"
-        about = (
+        case = (
             f"C{number:03d}",
             patient,
             "test1" if first else "test2",
@@ -45,10 +45,10 @@ def rows() -> list[Measurement]:
         for structure, mean, sd in (("liver", 1300.0, 300.0), ("spleen", 250.0, 120.0)):
             manual = float(max(40.0, rng.normal(mean, sd)))
             dss = float(np.clip(rng.normal(0.973, 0.015), 0, 1))
-            made.append(Measurement(*about, structure, "manual", manual))
-            made.append(
+            found.append(Measurement(*case, structure, "manual", manual))
+            found.append(
                 Measurement(
-                    *about,
+                    *case,
                     structure,
                     "dla",
                     manual * float(rng.normal(1, 0.015)),
@@ -61,18 +61,18 @@ def rows() -> list[Measurement]:
                     surface="voxel",
                 )
             )
-    return made
+    return found
 
 
 def seconds(command: list[str]) -> float:
-    """Wall time of a process that must succeed."""
+    """Run a command that must succeed, and return its wall time in seconds."""
     start = time.perf_counter()
     subprocess.run(command, check=True, capture_output=True)
     return time.perf_counter() - start
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure and print JSON."""
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "measurements.csv"
         write_measurements(source, rows())
@@ -82,7 +82,7 @@ def main() -> None:
             report.append(seconds([*liverspleen, f"output={Path(folder) / str(run)}"]))
             imports.append(seconds([sys.executable, "-c", IMPORTS]))
     result = {
-        "benchmark": "report of 250 CTs",
+        "benchmark": "report of 250 CT scans",
         "report_s": round(statistics.median(report), 2),
         "imports_alone_s": round(statistics.median(imports), 2),
         "ratio_to_imports_alone": round(statistics.median(report) / statistics.median(imports), 1),

@@ -1,4 +1,4 @@
-"""Training steps that are timed: each contender lives in a process of its own and makes steps when it is asked to."""
+"""Contenders of the training benchmark. Each runs in a separate process and makes training steps on request."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ PROFILED_STEPS = 10
 
 @dataclass(frozen=True)
 class Contender:
-    """A network, how it is run, and where its batches come from."""
+    """A network, its execution options, and the source of its batches."""
 
     name: str
     library: str = "liverspleen"
@@ -48,10 +48,10 @@ class Contender:
     channels_last: bool = False
     keeps_pages: bool = False
     pipeline: bool = False
-    """batches out of the slice cache, augmented; otherwise the same batch again and again"""
+    """augmented batches from the slice cache; otherwise one batch is repeated"""
 
     def missing(self, device: str) -> str | None:
-        """What it needs and is not there: a library, or instructions without which a type is a hundred times slower."""
+        """Return what is missing: a library, or instructions without which bfloat16 is a hundred times slower."""
         if self.bf16 and device == "cpu" and not has_bf16_instructions():
             return "bfloat16 instructions"
         module = {"smp": "segmentation_models_pytorch"}.get(self.library, self.library)
@@ -60,7 +60,7 @@ class Contender:
 
 @dataclass(frozen=True)
 class Task:
-    """What all contenders of a run have in common."""
+    """Settings of all contenders of a run."""
 
     device: str
     encoder: str
@@ -72,7 +72,7 @@ class Task:
 
 
 class Batch(NamedTuple):
-    """Of the fields of a batch those that a step needs."""
+    """The fields of a batch that a step needs."""
 
     slices: Tensor
     labels: Tensor
@@ -80,7 +80,7 @@ class Batch(NamedTuple):
 
 
 def step_of(contender: Contender, task: Task) -> TrainingStep:
-    """Network, loss, optimizer: ours as `liverspleen train` runs it, smp's as its users write a loop."""
+    """Return network, loss and optimizer: ours as in `liverspleen train`, those of smp as in a usual loop."""
     device = torch.device(task.device)
     autocast = torch.bfloat16 if contender.bf16 else None
     order = torch.channels_last if contender.channels_last else torch.contiguous_format
@@ -118,7 +118,7 @@ def step_of(contender: Contender, task: Task) -> TrainingStep:
 
 
 def batches_of(contender: Contender, task: Task) -> Iterator[Any]:
-    """Without end: out of the slice cache, or one synthetic batch; for smp it is float and on the device already."""
+    """Yield batches from the slice cache, or one synthetic batch; that of smp is float and already on the device."""
     shape = (task.batch, SLICES, task.matrix, task.matrix)
     generator = torch.Generator().manual_seed(0)
     labels = torch.randint(NUM_CLASSES, (task.batch, *shape[2:]), generator=generator)
@@ -137,7 +137,7 @@ def batches_of(contender: Contender, task: Task) -> Iterator[Any]:
 
 
 def _loader(task: Task) -> Iterator[Any]:
-    """As a training reads: shuffled slices of the slice cache, loader processes on a GPU's machine."""
+    """Return batches of shuffled slices of the slice cache, as a training reads them."""
     from slices import cached_cases
     from torch.utils.data import DataLoader
 
@@ -158,24 +158,24 @@ def _loader(task: Task) -> Iterator[Any]:
 
 
 def serve(contender: Contender, task: Task, pipe: Connection) -> None:
-    """In the contender's process: warm up, make as many steps as each number received says, report at 0."""
-    warnings.simplefilter("ignore")  # the libraries' own deprecations
+    """Run a contender: warm up, make as many steps as each received number, send the results after a 0."""
+    warnings.simplefilter("ignore")  # deprecations of the libraries
     if contender.keeps_pages:
         keep_pages()
     torch.set_num_threads(task.threads)
     step, batches = step_of(contender, task), batches_of(contender, task)
     cuda = task.device == "cuda"
     torch.backends.cudnn.benchmark = cuda  # every batch has the same shape
-    work = None if contender.compiled else work_of(lambda: step(next(batches), 0))  # the first step to warm up
+    work = None if contender.compiled else work_of(lambda: step(next(batches), 0))  # the first warm-up step
     rows_of(step, batches, steps=10 if cuda else int(contender.compiled))
     pipe.send(None)
     if cuda:
-        torch.cuda.reset_peak_memory_stats()  # of the search for algorithms
+        torch.cuda.reset_peak_memory_stats()  # the search for algorithms needed more
     rows: list[Row] = []
     while steps := pipe.recv():
-        made = rows_of(step, batches, steps=steps)
-        rows += made
-        pipe.send([row.step_s for row in made])
+        new = rows_of(step, batches, steps=steps)
+        rows += new
+        pipe.send([row.step_s for row in new])
     times = medians(rows, overlaps=cuda)
     peak, busy = peak_memory_bytes(step.device), busy_seconds(step, batches, steps=PROFILED_STEPS)
     pipe.send(
@@ -193,24 +193,24 @@ def serve(contender: Contender, task: Task, pipe: Connection) -> None:
 
 
 class Runner:
-    """A contender's process as the benchmark holds it."""
+    """The process of a contender."""
 
     def __init__(self, contender: Contender, task: Task) -> None:
         context = get_context("spawn")
         self._pipe, other = context.Pipe()
         self._process = context.Process(target=serve, args=(contender, task, other))
         self._process.start()
-        other.close()  # so that the end of the process is an end of file here
+        other.close()  # if the process ends, recv raises EOFError
         self._pipe.recv()
 
     def steps(self, count: int) -> list[float]:
-        """Seconds of each of `count` steps."""
+        """Make `count` steps and return the seconds of each."""
         self._pipe.send(count)
         seconds: list[float] = self._pipe.recv()
         return seconds
 
     def finish(self) -> dict[str, Any]:
-        """What it found, and the end of it."""
+        """Return the results and end the process."""
         self._pipe.send(0)
         report: dict[str, Any] = self._pipe.recv()
         self._process.join()

@@ -1,4 +1,4 @@
-"""Training samples on one core: our loader, MONAI's CacheDataset, nnU-Net's 2D loader, over the same phantoms."""
+"""Rate of training samples on one core: our loader, MONAI's CacheDataset and nnU-Net's 2D loader."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from liverspleen.data.slices import Collate, SliceDataset
 from liverspleen.organs import ORGANS
 
 Samples = Iterator[int]
-"""Makes samples one batch or one at a time and gives how many it made."""
+"""Yields the number of samples of each batch, after making it."""
 
 
 def ours(cache: Path, *, batch: int, augmented: bool) -> Samples:
-    """Batches of three slices out of the slice cache; HU as int16, or windowed and augmented on this core too."""
+    """Make batches of three slices from the slice cache; HU as int16, or windowed and augmented on the same core."""
     cases, collate = cached_cases(cache), Collate(16)
     dataset = SliceDataset(cases, slices=SLICES)
     order = iter(natural(cases, steps=1_000_000, batch_size=batch, seed=0))
@@ -38,7 +38,7 @@ def ours(cache: Path, *, batch: int, augmented: bool) -> Samples:
 
 
 def monai(cache: Path, *, augmented: bool) -> Samples:
-    """CacheDataset of whole cases, a random crop of three slices, the same augmentation by dictionary transforms."""
+    """Make samples with CacheDataset: whole cases, a random crop of three slices, the same augmentation."""
     import monai.transforms as mt
     from monai.data import CacheDataset
 
@@ -47,7 +47,7 @@ def monai(cache: Path, *, augmented: bool) -> Samples:
         mt.LoadImaged(both, reader="NumpyReader", image_only=True),
         mt.EnsureChannelFirstd(both, channel_dim="no_channel"),
         mt.ScaleIntensityRanged("image", WINDOW.lower_hu, WINDOW.upper_hu, 0.0, 1.0, clip=WINDOW.clip),
-        mt.RandSpatialCropd(both, (SLICES, -1, -1), random_size=False),  # the first that is not cached
+        mt.RandSpatialCropd(both, (SLICES, -1, -1), random_size=False),  # the first transform that is not cached
         mt.SqueezeDimd(both, dim=0),
         mt.Lambdad("label", lambda label: label[SLICES // 2 :][:1]),
     ]
@@ -75,9 +75,9 @@ def monai(cache: Path, *, augmented: bool) -> Samples:
 
 
 def nnunet(cache: Path, *, batch: int, augmented: bool, folder: Path) -> Samples:
-    """nnU-Net's own 2D loader and transforms on one slice of one channel; its own file format, its default crops."""
+    """Make batches with nnU-Net's 2D loader, transforms, file format and default crops; one slice, one channel."""
     for name in ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results"):
-        os.environ.setdefault(name, str(folder))  # it asks for them when it is imported
+        os.environ.setdefault(name, str(folder))  # its import reads them
     from nnunetv2.training.data_augmentation.compute_initial_patch_size import get_patch_size
     from nnunetv2.training.dataloading.data_loader import nnUNetDataLoader
     from nnunetv2.training.dataloading.nnunet_dataset import comp_blosc2_params, nnUNetDatasetBlosc2
@@ -94,21 +94,21 @@ def nnunet(cache: Path, *, batch: int, augmented: bool, folder: Path) -> Samples
         places = {int(organ): np.argwhere(labels == int(organ))[::50] for organ in ORGANS}
         name = str(folder / case.case_id)
         nnUNetDatasetBlosc2.save_case(image, labels, {"class_locations": places}, name, chunks=chunks, blocks=blocks)
-    rotation = (-np.pi, np.pi)  # its choice for square 2D patches
+    rotation = (-np.pi, np.pi)  # its value for square 2D patches
     transforms, outer = None, patch
     if augmented:
         outer = get_patch_size(patch, rotation, rotation, rotation, (0.85, 1.25))
         transforms = nnUNetTrainer.get_training_transforms(patch, rotation, None, (0, 1), False, [False])
-    known = LabelManager({"background": 0, **{organ.key: int(organ) for organ in ORGANS}}, None)
+    labels_of = LabelManager({"background": 0, **{organ.key: int(organ) for organ in ORGANS}}, None)
     data = nnUNetDatasetBlosc2(str(folder), [case.case_id for case in cases])
-    loader = nnUNetDataLoader(data, batch, outer, patch, known, 0.33, transforms=transforms)
+    loader = nnUNetDataLoader(data, batch, outer, patch, labels_of, 0.33, transforms=transforms)
     while True:
         next(loader)
         yield batch
 
 
-def contestants(cache: Path, *, batch: int, folder: Path) -> dict[str, Callable[[], Samples]]:
-    """Those whose libraries are installed."""
+def loaders(cache: Path, *, batch: int, folder: Path) -> dict[str, Callable[[], Samples]]:
+    """Return the loaders whose libraries are installed, by name."""
     found: dict[str, Callable[[], Samples]] = {
         "liverspleen, un-augmented": lambda: ours(cache, batch=batch, augmented=False),
         "liverspleen, augmented": lambda: ours(cache, batch=batch, augmented=True),
@@ -128,14 +128,14 @@ def contestants(cache: Path, *, batch: int, folder: Path) -> dict[str, Callable[
 
 
 def slices_per_s(cache: Path, *, batch: int, rounds: int, turn_s: float) -> dict[str, Any]:
-    """Median over the rounds of samples a second on one core; contestants take turns of `turn_s` each."""
+    """Return the median over the rounds of samples per second on one core; loaders run in turns of `turn_s`."""
     torch.set_num_threads(1)
     rates: dict[str, list[float]] = {}
     with warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
-        warnings.simplefilter("ignore")  # the peers' own deprecations
-        makers = {name: make() for name, make in contestants(cache, batch=batch, folder=Path(folder)).items()}
+        warnings.simplefilter("ignore")  # deprecations of the peers
+        makers = {name: make() for name, make in loaders(cache, batch=batch, folder=Path(folder)).items()}
         for maker in makers.values():
-            next(maker)  # fills caches, touches pages
+            next(maker)  # fills caches and reads pages
         for _ in range(rounds):
             for name, maker in makers.items():
                 made, start = 0, time.perf_counter()

@@ -1,6 +1,8 @@
-"""Slices per second of a training beside segmentation_models.pytorch, MONAI and nnU-Net: see the README beside it.
+"""Slices per second of a training, compared with segmentation_models.pytorch, MONAI and nnU-Net.
 
-python benchmarks/training/run.py; on a machine with CUDA it runs there and writes another file of results.
+    python benchmarks/training/run.py
+
+With CUDA it measures the GPU and writes another results file. The README in this folder describes the benchmark.
 """
 
 from __future__ import annotations
@@ -49,26 +51,28 @@ ON_GPU = (
     Contender("liverspleen bf16", channels_last=True, bf16=True),
     Contender("liverspleen bf16, compiled, real pipeline", channels_last=True, bf16=True, compiled=True, pipeline=True),
 )
-"""The first one takes turns with each of the others."""
+"""The first contender is compared with each of the others in turns."""
 
 
-def duels(entrants: list[Contender], task: Task, *, rounds: int, turn: int) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The first entrant against each of the others, `turn` steps by turns; only two processes hold memory at a time."""
-    if not entrants:
+def comparisons(
+    contenders: list[Contender], task: Task, *, rounds: int, turn: int
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Compare the first contender with each of the others, in turns of `turn` steps; two processes run at a time."""
+    if not contenders:
         return
-    first, *others = entrants
+    first, *others = contenders
     mine = Runner(first, task)
     for other in others:
         try:
-            yield other.name, duel(mine, Runner(other, task), rounds=rounds, turn=turn)
-        except (EOFError, ConnectionError):  # the other's process ended, having told why: no memory, no compiler
+            yield other.name, compare(mine, Runner(other, task), rounds=rounds, turn=turn)
+        except (EOFError, ConnectionError):  # its process ended and printed why: no memory, no compiler
             print(f"  {other.name} failed", flush=True)
     mine.steps(turn)
     yield first.name, mine.finish()
 
 
-def duel(mine: Runner, theirs: Runner, *, rounds: int, turn: int) -> dict[str, Any]:
-    """What `theirs` found, with the medians of both over the rounds."""
+def compare(mine: Runner, theirs: Runner, *, rounds: int, turn: int) -> dict[str, Any]:
+    """Return the results of `theirs`, with the medians of both over the rounds."""
     seconds: tuple[list[float], list[float]] = ([], [])
     for _ in range(rounds):
         for runner, times in zip((mine, theirs), seconds, strict=True):
@@ -77,76 +81,78 @@ def duel(mine: Runner, theirs: Runner, *, rounds: int, turn: int) -> dict[str, A
     return theirs.finish() | {"reference_step_s": ours_s, "time_over_reference": theirs_s / ours_s}
 
 
-def with_limits(name: str, row: dict[str, Any], steps: dict[str, Any], about: dict[str, Any]) -> dict[str, Any]:
-    """Beside a step the least time by arithmetic and by unfused memory traffic, as fractions of its time.
+def with_limits(name: str, row: dict[str, Any], steps: dict[str, Any], conditions: dict[str, Any]) -> dict[str, Any]:
+    """Add the least time of a step by arithmetic and by unfused memory traffic, as fractions of its time.
 
-    The work of a compiled step is that of the same step in eager mode: what it has to reach.
+    The work of a compiled step is that of the same step in eager mode.
     """
     work = row["work"] or steps.get(name.split(", ")[0], {}).get("work")
     if work is None:
         return row
-    rate = about[f"matmul_flops_per_s {'bf16' if 'bf16' in name else 'fp32'}"]
+    rate = conditions[f"matmul_flops_per_s {'bf16' if 'bf16' in name else 'fp32'}"]
     return row | {
         "work": work,
-        "share_of_matmul_rate": work["flops"] / rate / row["median_step_s"],
-        "share_of_copy_rate": work["bytes"] / about["copy_bytes_per_s"] / row["median_step_s"],
+        "fraction_of_matmul_rate": work["flops"] / rate / row["median_step_s"],
+        "fraction_of_copy_rate": work["bytes"] / conditions["copy_bytes_per_s"] / row["median_step_s"],
     }
 
 
 def measure(options: argparse.Namespace, cache: Path) -> Iterator[dict[str, Any]]:
-    """The whole benchmark, given after each part: what was measured stays when a later part is stopped."""
+    """Yield the results after each part, so that they are kept if a later part is stopped."""
     cuda = options.device == "cuda"
-    about = machine(torch.device(options.device))
+    conditions = machine(torch.device(options.device))
     batch = options.batch or (32 if cuda else 4)
     task = Task(
         options.device, options.encoder, options.matrix, batch, options.threads, min(8, cores()) if cuda else 0, cache
     )
-    entrants = [c for c in (ON_GPU if cuda else ON_CPU) if not options.only or c.name in options.only]
-    missing = sorted({lack for c in entrants if (lack := c.missing(options.device))})
+    contenders = [c for c in (ON_GPU if cuda else ON_CPU) if not options.only or c.name in options.only]
+    missing = sorted({name for c in contenders if (name := c.missing(options.device))})
     result: dict[str, Any] = {
         "benchmark": "training",
-        "machine": about,
+        "machine": conditions,
         "versions": versions(DISTRIBUTIONS),
         "missing": missing,
         "input": {"encoder": task.encoder, "matrix": task.matrix, "batch": batch, "slices": 3},
         "threads": task.threads,
         "rounds": options.rounds,
-        "reference": entrants[0].name if entrants else None,
+        "reference": contenders[0].name if contenders else None,
         "steps": {},
     }
     if not options.no_loaders:
-        from loaders import slices_per_s  # in a process of its own: it allocates as its peers do, on one thread
+        from loaders import slices_per_s  # in a separate process: it allocates as its peers do, on one thread
 
         with multiprocessing.get_context("spawn").Pool(1) as pool:
             call = {"batch": 4, "rounds": options.rounds, "turn_s": options.turn_s}
             result["loader_slices_per_s_and_core"] = pool.apply(slices_per_s, (cache,), call)
         yield result
-    present = [c for c in entrants if not c.missing(options.device)]
-    for name, row in duels(present, task, rounds=options.rounds, turn=20 if cuda else 1):
+    present = [c for c in contenders if not c.missing(options.device)]
+    for name, row in comparisons(present, task, rounds=options.rounds, turn=20 if cuda else 1):
         row["slices_per_s"] = batch / row["median_step_s"]
         print(f"  {name:45} {row['slices_per_s']:9.3f} slices/s, {row['bound']}", flush=True)
         result["steps"][name] = row
-        yield result | {"steps": {n: with_limits(n, r, result["steps"], about) for n, r in result["steps"].items()}}
+        yield result | {
+            "steps": {n: with_limits(n, r, result["steps"], conditions) for n, r in result["steps"].items()}
+        }
 
 
 def arguments() -> argparse.Namespace:
-    """Words of the command line; the defaults are the benchmark."""
+    """Parse the command line; the defaults are those of the committed results."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--encoder", default="xception65", help="timm encoder; the paper's by default")
-    parser.add_argument("--matrix", type=int, default=512, help="pixels along a side of a slice")
-    parser.add_argument("--batch", type=int, default=0, help="slices a step; 4 on a CPU, 32 on a GPU")
-    parser.add_argument("--threads", type=int, default=cores(), help="of each step on a CPU")
+    parser.add_argument("--encoder", default="xception65", help="timm encoder; default: that of the paper")
+    parser.add_argument("--matrix", type=int, default=512, help="rows and columns of a slice")
+    parser.add_argument("--batch", type=int, default=0, help="slices per step; default: 4 on a CPU, 32 on a GPU")
+    parser.add_argument("--threads", type=int, default=cores(), help="threads of each step on a CPU")
     parser.add_argument("--rounds", type=int, default=5, help="turns of each contender")
-    parser.add_argument("--turn-s", type=float, default=2.0, help="seconds of a loader's turn")
-    parser.add_argument("--only", action="append", help="a contender's name; may be given again")
-    parser.add_argument("--no-loaders", action="store_true", help="steps only")
-    parser.add_argument("--output", type=Path, help="JSON; benchmarks/results/training-DEVICE.json by default")
+    parser.add_argument("--turn-s", type=float, default=2.0, help="seconds of the turn of a loader")
+    parser.add_argument("--only", action="append", help="name of a contender; may be repeated")
+    parser.add_argument("--no-loaders", action="store_true", help="measure steps only")
+    parser.add_argument("--output", type=Path, help="JSON file; default: benchmarks/results/training-DEVICE.json")
     return parser.parse_args()
 
 
 def main() -> None:
-    """Measure, write, print."""
+    """Measure, write JSON, and print."""
     options = arguments()
     torch.set_num_threads(options.threads)
     file = options.output or RESULTS / f"training-{options.device}.json"

@@ -1,4 +1,4 @@
-"""What each factor of a grid is worth: means over the others, and paired differences from the level that is stated."""
+"""Effects of the factors of a grid: mean of each level, and paired differences from the stated level."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import pandas as pd
 from scipy.stats import t
 
 LAST_FIXED_COLUMN = "seconds_per_slice"
-"""Of trials.csv; those of the searched parameters follow."""
+"""Last column of trials.csv before those of the searched parameters."""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean of `n` values with its 95 % t interval; the interval is NaN below two values, all of it without one."""
+    """A mean of `n` values with its 95 % t interval; undefined values are NaN (interval: n < 2, mean: n = 0)."""
 
     n: int
     mean: float
@@ -27,9 +27,9 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Effect:
-    """A level of a factor: mean score over the trials that have it, and paired difference from the stated level.
+    """A level of a factor: mean score over its trials, and paired difference from the stated level.
 
-    A pair are two trials that differ in this factor only. The stated level's own difference is None.
+    A pair is two trials that differ in this factor only. The difference of the stated level is None.
     """
 
     factor: str
@@ -40,7 +40,7 @@ class Effect:
 
 @dataclass(frozen=True)
 class Repeats:
-    """A configuration trained with several fresh seeds; `sd` is that between seeds, NaN below two."""
+    """A configuration trained with several fresh seeds; `sd` is between seeds, NaN for one seed."""
 
     configuration: str
     levels: tuple[str, ...]
@@ -49,7 +49,7 @@ class Repeats:
 
 
 def read_trials(file: Path) -> tuple[pd.DataFrame, list[str]]:
-    """The rows of trials.csv, and its factors; levels are text."""
+    """Read trials.csv; return its rows and its factors. Levels are text."""
     table = pd.read_csv(file, dtype=str, keep_default_na=False)
     factors = list(table.columns[table.columns.get_loc(LAST_FIXED_COLUMN) + 1 :])
     for name in ("seconds", "dss", "dss_liver", "dss_spleen", "volume_bias_pct", LAST_FIXED_COLUMN):
@@ -58,12 +58,12 @@ def read_trials(file: Path) -> tuple[pd.DataFrame, list[str]]:
 
 
 def complete(trials: pd.DataFrame, phase: str) -> pd.DataFrame:
-    """Finished trials of a phase with a score."""
+    """Return the complete trials of a phase that have a score."""
     return trials[(trials["phase"] == phase) & (trials["state"] == "complete") & trials["dss"].notna()]
 
 
 def estimate(values: Sequence[float]) -> Estimate:
-    """Mean and t interval.
+    """Return mean and t interval.
 
     >>> found = estimate([1.0, 2.0, 3.0])
     >>> found.mean, round(found.high - 2, 3)  # 4.303 / sqrt(3)
@@ -78,7 +78,7 @@ def estimate(values: Sequence[float]) -> Estimate:
 
 
 def effects(grid: pd.DataFrame, factors: Sequence[str], stated: Mapping[str, str]) -> list[Effect]:
-    """Every level of every factor, levels in the order of the grid; `grid` has a row per configuration."""
+    """Return the effect of each level, in the order of the grid; `grid` has a row per configuration."""
     found = []
     for factor in factors:
         others = [name for name in factors if name != factor]
@@ -93,22 +93,23 @@ def effects(grid: pd.DataFrame, factors: Sequence[str], stated: Mapping[str, str
 
 
 def fractions(grid: pd.DataFrame, factors: Sequence[str]) -> tuple[dict[str, float], float]:
-    """Share of the scores' sum of squares that each factor explains alone, beside the others; SD of what is left.
+    """Return the fraction of the sum of squares that each factor explains, and the residual SD.
 
-    By least squares on the levels: what a factor explains is what is lost without it. What is left are interactions
-    and seeds. NaN where the scores do not differ, or nothing is left to estimate the SD from.
+    An additive model is fitted by least squares. The fraction of a factor is the increase of the residual sum of
+    squares without it. The residuals are interactions and seeds. The results are NaN if all scores are
+    equal, or if no degree of freedom remains.
     """
     scores = grid["dss"].to_numpy()
     total = float(np.sum((scores - scores.mean()) ** 2))
-    left, rank = _unexplained(grid, factors)
-    without = {factor: _unexplained(grid, [name for name in factors if name != factor])[0] for factor in factors}
-    explained = {factor: (value - left) / total if total else math.nan for factor, value in without.items()}
+    residual, rank = _residual_squares(grid, factors)
+    without = {factor: _residual_squares(grid, [name for name in factors if name != factor])[0] for factor in factors}
+    explained = {factor: (value - residual) / total if total else math.nan for factor, value in without.items()}
     freedom = len(scores) - rank
-    return explained, math.sqrt(max(left, 0.0) / freedom) if freedom else math.nan
+    return explained, math.sqrt(max(residual, 0.0) / freedom) if freedom else math.nan
 
 
-def _unexplained(grid: pd.DataFrame, factors: Sequence[str]) -> tuple[float, int]:
-    """Residual sum of squares of an additive model, and its rank."""
+def _residual_squares(grid: pd.DataFrame, factors: Sequence[str]) -> tuple[float, int]:
+    """Return the residual sum of squares of an additive model, and its rank."""
     columns = [np.ones(len(grid))]
     columns += [(grid[name] == level).to_numpy(float) for name in factors for level in dict.fromkeys(grid[name])]
     design, scores = np.column_stack(columns), grid["dss"].to_numpy()
@@ -117,7 +118,7 @@ def _unexplained(grid: pd.DataFrame, factors: Sequence[str]) -> tuple[float, int
 
 
 def repeats(trials: pd.DataFrame, factors: Sequence[str]) -> list[Repeats]:
-    """The configurations that were trained again, best first."""
+    """Return the configurations that were trained with fresh seeds, best first."""
     found = []
     for configuration, rows in complete(trials, "confirm").groupby("configuration", sort=False):
         scores = rows["dss"].tolist()
@@ -128,7 +129,7 @@ def repeats(trials: pd.DataFrame, factors: Sequence[str]) -> list[Repeats]:
 
 
 def seed_sd(found: Sequence[Repeats]) -> float:
-    """SD between seeds of one configuration, pooled; NaN if none has two."""
+    """Return the pooled SD between seeds of a configuration; NaN if none has two seeds."""
     freedom = sum(one.score.n - 1 for one in found)
     squares = math.fsum(one.sd**2 * (one.score.n - 1) for one in found if one.score.n > 1)
     return math.sqrt(squares / freedom) if freedom else math.nan

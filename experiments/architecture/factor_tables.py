@@ -1,4 +1,4 @@
-"""The study's tables: what each factor is worth, which explains how much, and what was trained again."""
+"""Tables of the study: effects of the levels, explained fractions, and configurations with fresh seeds."""
 
 from __future__ import annotations
 
@@ -14,23 +14,27 @@ from factor_effects import Effect, Estimate, Repeats, complete, effects, fractio
 from liverspleen.storage import write_text
 
 STATED = {"network": "small", "slices.count": "3", "loss": "boundary", "sampler": "balanced"}
-"""DeepLabV3+ and three slices: paper; loss and order of slices: authors' code."""
+"""DeepLabV3+ and three slices: paper; loss and sampler: authors' code."""
 
 
 def write_tables(out: Path, search: Path, stated: Path) -> str:
-    """Write effects.csv and architecture.md into `out`, from the tables of two sweeps, and give the latter's text."""
+    """Write effects.csv and architecture.md into `out` from the tables of two sweeps; return the text of the latter."""
     trials, factors = read_trials(search / "trials.csv")
     grid = complete(trials, "search")
     found = effects(grid, factors, STATED) if len(grid) else []
-    again = repeats(trials, factors)
-    also = [one for one in repeats(*read_trials(stated / "trials.csv")) if one.levels not in {a.levels for a in again}]
-    explained, rest_sd = fractions(grid, factors) if len(grid) else ({}, math.nan)
+    leaders = repeats(trials, factors)
+    others = [
+        one
+        for one in repeats(*read_trials(stated / "trials.csv"))
+        if one.levels not in {leader.levels for leader in leaders}
+    ]
+    explained, residual_sd = fractions(grid, factors) if len(grid) else ({}, math.nan)
     parts = [
         f"{len(grid)} of {(trials['phase'] == 'search').sum()} trials of the search have a score.",
-        "## What each level is worth\n\n" + effect_table(found, grid),
-        "## What explains the differences\n\n" + fraction_table(explained, rest_sd, seed_sd([*again, *also])),
+        "## Effect of each level\n\n" + effect_table(found, grid),
+        "## Explained fractions\n\n" + fraction_table(explained, residual_sd, seed_sd([*leaders, *others])),
         "## Networks by slices\n\n" + crossed(grid, "network", "slices.count"),
-        "## Trained again with fresh seeds\n\n" + repeat_table(again, also, factors, grid),
+        "## Configurations with fresh seeds\n\n" + repeat_table(leaders, others, factors, grid),
     ]
     text = "\n\n".join(parts) + "\n"
     write_text(out / "effects.csv", effects_csv(found))
@@ -39,7 +43,7 @@ def write_tables(out: Path, search: Path, stated: Path) -> str:
 
 
 def effect_table(found: Sequence[Effect], grid: pd.DataFrame) -> str:
-    """A row per level; times and volume biases are means over its trials."""
+    """Return a table with a row per level; times and volume biases are means over its trials."""
     rows = []
     for one in found:
         own = grid[grid[one.factor] == one.level]
@@ -59,19 +63,19 @@ def effect_table(found: Sequence[Effect], grid: pd.DataFrame) -> str:
             ]
         )
     header = ("factor", "level", "n", "mean DSS", "liver", "spleen", "difference from stated (95 % CI)", "pairs")
-    return markdown((*header, "abs. volume bias, %", "ms a slice"), [row[:-1] for row in rows])
+    return markdown((*header, "abs. volume bias, %", "ms per slice"), [row[:-1] for row in rows])
 
 
-def fraction_table(explained: Mapping[str, float], rest_sd: float, seeds: float) -> str:
-    """Shares of the sum of squares, and the SD that is left beside that between seeds."""
+def fraction_table(explained: Mapping[str, float], residual_sd: float, seeds: float) -> str:
+    """Return the fractions of the sum of squares, the residual SD, and the SD between seeds."""
     rows = [[factor, percent(fraction)] for factor, fraction in explained.items()]
     rows.append(["interactions and seeds", percent(1 - math.fsum(explained.values())) if explained else ""])
-    text = markdown(("factor", "share of the sum of squares"), rows)
-    return f"{text}\n\nSD of what is left {number(rest_sd)}; SD between seeds of one configuration {number(seeds)}."
+    text = markdown(("factor", "fraction of the sum of squares"), rows)
+    return f"{text}\n\nResidual SD {number(residual_sd)}; SD between seeds of one configuration {number(seeds)}."
 
 
 def crossed(grid: pd.DataFrame, rows: str, columns: str) -> str:
-    """Mean DSS by two factors."""
+    """Return the mean DSS by two factors."""
     levels = list(dict.fromkeys(grid[columns]))
     body = []
     for name in dict.fromkeys(grid[rows]):
@@ -80,28 +84,30 @@ def crossed(grid: pd.DataFrame, rows: str, columns: str) -> str:
     return markdown((rows, *(f"{columns}={level}" for level in levels)), body)
 
 
-def repeat_table(again: Sequence[Repeats], also: Sequence[Repeats], factors: Sequence[str], grid: pd.DataFrame) -> str:
-    """Leaders, and what is stated; the rank is that of the search trial in the grid."""
-    places = dict(zip(grid[list(factors)].itertuples(index=False, name=None), grid["dss"], strict=True))
+def repeat_table(
+    leaders: Sequence[Repeats], others: Sequence[Repeats], factors: Sequence[str], grid: pd.DataFrame
+) -> str:
+    """Return the leaders and the stated configuration; the rank is that of the search trial in the grid."""
+    scores = dict(zip(grid[list(factors)].itertuples(index=False, name=None), grid["dss"], strict=True))
     stated = tuple(STATED[name] for name in factors)
     rows = [
         [
             *one.levels,
             "stated" if one.levels == stated else "leader",
-            str(1 + (grid["dss"] > places[one.levels]).sum()) if one.levels in places else "",
-            number(places.get(one.levels, math.nan)),
+            str(1 + (grid["dss"] > scores[one.levels]).sum()) if one.levels in scores else "",
+            number(scores.get(one.levels, math.nan)),
             str(one.score.n),
             interval(one.score),
             number(one.sd),
         ]
-        for one in [*again, *also]
+        for one in [*leaders, *others]
     ]
     header = ("", "rank in the search", "DSS in the search", "seeds", "mean DSS (95 % CI over seeds)", "SD of seeds")
     return markdown((*factors, *header), rows)
 
 
 def effects_csv(found: Sequence[Effect]) -> str:
-    """Full precision, a row per level; empty where undefined."""
+    """Return effects.csv: full precision, a row per level; undefined values are empty."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     fields = ("mean", "low", "high")
@@ -117,23 +123,23 @@ def effects_csv(found: Sequence[Effect]) -> str:
 
 
 def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table; numbers stand right."""
+    """Return a Markdown table."""
     body = [f"| {' | '.join(row)} |" for row in rows]
     return "\n".join([f"| {' | '.join(header)} |", "|" + "---|" * len(header), *body])
 
 
 def number(value: float, places: int = 3) -> str:
-    """Empty where undefined."""
+    """Return the number as text; empty if it is undefined."""
     return "" if math.isnan(value) else f"{value:.{places}f}"
 
 
 def percent(fraction: float) -> str:
-    """Empty where undefined."""
+    """Return the number as text; empty if it is undefined."""
     return "" if math.isnan(fraction) else f"{100 * fraction:.0f} %"
 
 
 def interval(found: Estimate, *, sign: bool = False) -> str:
-    """`0.800 (0.790 to 0.810)`."""
+    """Return mean and interval as `0.800 (0.790 to 0.810)`."""
     if not found.n:
         return ""
     style = "+.3f" if sign else ".3f"

@@ -1,9 +1,10 @@
-"""The paper's choice again, on phantoms: network, slices in, loss and order of slices, all combinations.
+"""The comparison of the paper on phantoms: all combinations of network, input slices, loss and sampler.
 
-    python experiments/architecture/run.py [output=outputs/architecture] [development=30] [matrix=64] [words of sweep]
+    python experiments/architecture/run.py [output=outputs/architecture] [development=30] [matrix=64] [key=value ...]
 
-Makes the phantoms, trains every combination once (liverspleen sweep), the leaders and what paper and authors' code
-state again with fresh seeds, and writes effects.csv and architecture.md. The same command goes on where it was stopped.
+Creates the phantoms and trains every combination once (liverspleen sweep). The leaders, and the configuration that
+paper and authors' code state, are trained again with fresh seeds. Writes effects.csv and architecture.md. The same
+command resumes an interrupted run.
 """
 
 from __future__ import annotations
@@ -19,29 +20,30 @@ from liverspleen.config import compose
 from liverspleen.errors import InputError, Issue, collapsed
 
 CONF = Path(__file__).parent / "conf"
-USUAL = {"output": "outputs/architecture", "development": "30", "matrix": "64"}
+DEFAULTS = {"output": "outputs/architecture", "development": "30", "matrix": "64"}
 RECIPE = ("experiment=phantom", "trainer.steps=200", "trainer.validate_every=200")
 SWEEP = ("leaders=3", "seeds=5", "workers=2")
 
 
-def main(words: list[str]) -> int:
-    """Make the phantoms, run both sweeps, write the tables; 0 if all went well, 2 if something was rejected."""
-    given = [word for word in words if "=" in word]
-    if given != words:
-        print(Issue("LS-EXP-020", "a word is not of the form key=value", "write key=value"), file=sys.stderr)
+def main(overrides: list[str]) -> int:
+    """Run the study; return 0 if it succeeds, 2 if an input was rejected."""
+    if not all("=" in override for override in overrides):
+        print(Issue("LS-EXP-020", "an argument does not have the form key=value", "write key=value"), file=sys.stderr)
         return 2
-    own = USUAL | {name: value for name, _, value in (word.partition("=") for word in words) if name in USUAL}
-    rest = [word for word in words if word.partition("=")[0] not in USUAL]
+    own = DEFAULTS | {
+        name: value for name, _, value in (override.partition("=") for override in overrides) if name in DEFAULTS
+    }
+    rest = [override for override in overrides if override.partition("=")[0] not in DEFAULTS]
     out = Path(own["output"])
     search, stated = out / "sweep", out / "stated"
-    again = [word for word in rest if word.partition("=")[0] not in {"trials", "leaders"}]
+    repeated = [override for override in rest if override.partition("=")[0] not in {"trials", "leaders"}]
     try:
         counts = [f"{name}={own[name]}" for name in ("development", "matrix")]
         table = run_phantoms(compose("phantom", [f"output={out / 'phantoms'}", "test1=0", "pairs=0", *counts]))
-        data = [f"cohort={table}", f"cache={out / 'store'}", f"conf={CONF}", *RECIPE, *SWEEP]
+        data = [f"cohort={table}", f"cache={out / 'cache'}", f"conf={CONF}", *RECIPE, *SWEEP]
         issues = sweep([*data, f"output={search}", "search=architecture_small", *rest])
         split = f"split={search / 'split.csv'}"
-        issues += sweep([*data, split, f"output={stated}", "search=stated", *again, "leaders=1"])
+        issues += sweep([*data, split, f"output={stated}", "search=stated", *repeated, "leaders=1"])
     except InputError as error:
         print(error, file=sys.stderr)
         return 2
@@ -52,7 +54,7 @@ def main(words: list[str]) -> int:
 
 
 def sweep(overrides: list[str]) -> list[Issue]:
-    """One sweep; its trials are given the same overrides."""
+    """Run a sweep and return its issues."""
     print(f"\nliverspleen sweep {' '.join(overrides)}", flush=True)
     return [*run_sweep(compose("sweep", overrides), overrides)]
 

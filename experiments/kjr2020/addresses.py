@@ -1,4 +1,4 @@
-"""Where each published number stands in the reports of the cases."""
+"""The position of each published number in the reports of the cases."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from transcription import PrintedNumber
 from liverspleen.cohort.vocabulary import PAPER
 
 Key = tuple[str, str, str, str]
-"""Table, row and column of a cell of the report, and the name of one of its values; of Figure 1 `figure1`, dataset or
-`flow`, part, `count`."""
+"""Table, row and column of a cell of the report, and the name of a value; for Figure 1 `figure1`, dataset or `flow`,
+part and `count`."""
 
 _VALUES: Final = {
     "rc": "rc_pct",
@@ -37,17 +37,17 @@ _FIGURE_1: Final = {
         for name, condition in zip(("normal", "fatty", "cld", "cirrhosis", "post_op"), PAPER.conditions, strict=True)
     },
 }
-MADE_FOR: Final = ("table1", "table2", "table3", "table4", "reproducibility")
-"""The tables whose numbers cases are made to."""
+TARGET_TABLES: Final = ("table1", "table2", "table3", "table4", "reproducibility")
+"""Tables whose numbers the cases must match."""
 
 
 def address_of(number: PrintedNumber) -> Key | None:
-    """The value of the reports that this number is to be held against; None if they have none."""
-    place, *words = number.id.split(".")
+    """Return the key of the value to compare with a number; None if the reports do not have it."""
+    place, *parts = number.id.split(".")
     value = _VALUES.get(number.quantity, number.quantity)
-    match (place, words):
-        case ("table1", [dataset, message, *_]) if message in _ROWS_OF_TABLE_1:
-            return "table1", _ROWS_OF_TABLE_1[message], dataset, value
+    match (place, parts):
+        case ("table1", [dataset, row, *_]) if row in _ROWS_OF_TABLE_1:
+            return "table1", _ROWS_OF_TABLE_1[row], dataset, value
         case ("methods", ["development", "mm5", _]):
             return "table1", "slice_thickness:5 mm", "development", value
         case ("figure1", _) if number.id in _FIGURE_1:
@@ -69,14 +69,14 @@ def address_of(number: PrintedNumber) -> Key | None:
     return None
 
 
-def is_made_for(number: PrintedNumber) -> bool:
-    """Whether cases are made to this number: one of the tables, not what a figure or a sentence says of it again."""
+def is_target(number: PrintedNumber) -> bool:
+    """Return whether the cases must match a number of a table; repetitions in figures and sentences are no targets."""
     key = address_of(number)
-    return key is not None and key[0] in MADE_FOR and not number.id.startswith("figure")
+    return key is not None and key[0] in TARGET_TABLES and not number.id.startswith("figure")
 
 
 def values_of(report: Mapping[str, Any]) -> dict[Key, float]:
-    """Every defined value of a `report.json` at full precision."""
+    """Return every defined value of a `report.json` at full precision."""
     found: dict[Key, float] = {
         (cell["table"], cell["row"], cell["column"], name): value
         for cell in report["cells"]
@@ -95,6 +95,6 @@ def values_of(report: Mapping[str, Any]) -> dict[Key, float]:
 
 
 def reproduced(numbers: Iterable[PrintedNumber], values: Mapping[Key, float]) -> dict[str, float]:
-    """The values by id of the published number."""
+    """Return the values by id of the published number."""
     addresses = {number.id: address_of(number) for number in numbers}
     return {name: values[key] for name, key in addresses.items() if key is not None and key in values}

@@ -1,4 +1,4 @@
-"""Published against reproduced as CSV, Markdown and one HTML page."""
+"""The comparison of published and reproduced numbers as CSV, Markdown and HTML."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
-from verdicts import EQUAL, NOT_MADE, VERDICTS, Verdict
+from verdicts import EQUAL, NOT_IN_REPORT, VERDICTS, Verdict
 
 from liverspleen.evaluation.measurements.table import csv_line
 from liverspleen.evaluation.reporting.definitions import RESEARCH_USE
 from liverspleen.storage import write_text
 
-TITLE: Final = "Published against reproduced: Ahn et al., Korean J Radiol 2020;21(8):987-997"
+TITLE: Final = "Published and reproduced numbers: Ahn et al., Korean J Radiol 2020;21(8):987-997"
 _ABOUT: Final = (
-    "The reproduced numbers are those that the report prints of cases made to the published ones; the cases are no "
-    "patients. `Impossible` is a number that no cases can have together with the other published ones named beside it; "
-    "`not made` is one that the report does not tell, such as a stage of fibrosis, so that nothing is said of it."
+    "The reproduced numbers are from a report on synthetic cases that match the published numbers; the cases are not "
+    "patients. `Impossible`: no cases can have this number together with the other published numbers listed with it. "
+    "`Not part of the report`: the report has no such number, for example a stage of fibrosis."
 )
 _NOT_EQUAL: Final = "Not equal as printed"
 _COLUMNS: Final = ("id", "place", "row", "column", "quantity", "published", "reproduced", "verdict", "because")
@@ -33,7 +33,7 @@ _PAGE: Final = """{% macro as_table(header, rows, marked) %}
 body { font: 15px/1.45 system-ui, sans-serif; color: #222; max-width: 70rem; margin: 2rem auto; padding: 0 1rem; }
 table { border-collapse: collapse; margin: 0.5rem 0 1.5rem; width: 100%; font-variant-numeric: tabular-nums; }
 th, td { border-bottom: 1px solid #ddd; padding: 0.2rem 0.6rem; text-align: left; vertical-align: top; }
-.impossible { background: #fdf0d5; } .not-met { background: #f8d7da; } .not-made { color: #777; }
+.impossible { background: #fdf0d5; } .not-met { background: #f8d7da; } .not-part-of-the-report { color: #777; }
 </style></head><body>
 <h1>{{ title }}</h1>
 <p>{{ about }}</p>
@@ -49,14 +49,14 @@ th, td { border-bottom: 1px solid #ddd; padding: 0.2rem 0.6rem; text-align: left
 
 
 def write_comparison(folder: Path, found: Sequence[Verdict]) -> None:
-    """Write `comparison.csv`, `.md` and `.html` below `folder`."""
+    """Write `comparison.csv`, `.md` and `.html` into `folder`."""
     write_text(folder / "comparison.csv", "".join(map(csv_line, [_COLUMNS, *map(_fields, found)])))
     write_text(folder / "comparison.md", _markdown(found))
     write_text(folder / "comparison.html", _html(found))
 
 
 def summary(found: Iterable[Verdict]) -> list[list[str]]:
-    """Numbers by place and verdict, with a header and a line of sums."""
+    """Return a table of counts by place and verdict, with a header and a row of sums."""
     places: dict[str, Counter[str]] = {}
     for verdict in found:
         places.setdefault(verdict.number.place, Counter())[verdict.verdict] += 1
@@ -66,7 +66,7 @@ def summary(found: Iterable[Verdict]) -> list[list[str]]:
 
 
 def markdown_table(rows: Sequence[Sequence[str]]) -> str:
-    r"""Rows, the first one as header.
+    r"""Return a Markdown table; the first row is the header.
 
     >>> markdown_table([["a", "b"], ["1", "2 | 3"]])
     '| a | b |\n| --- | --- |\n| 1 | 2 \\| 3 |\n'
@@ -84,8 +84,8 @@ def _fields(verdict: Verdict) -> list[str]:
 
 
 def _not_equal(found: Iterable[Verdict]) -> list[list[str]]:
-    """What a reader looks for first: numbers that were made and differ, with their place."""
-    return [_fields(verdict)[1:] for verdict in found if verdict.verdict not in (EQUAL, NOT_MADE)]
+    """Return the rows of numbers that are in the report and differ."""
+    return [_fields(verdict)[1:] for verdict in found if verdict.verdict not in (EQUAL, NOT_IN_REPORT)]
 
 
 def _by_place(found: Iterable[Verdict]) -> dict[str, list[list[str]]]:
@@ -97,8 +97,8 @@ def _by_place(found: Iterable[Verdict]) -> dict[str, list[list[str]]]:
 
 def _markdown(found: Sequence[Verdict]) -> str:
     parts = [f"# {TITLE}\n\n{_ABOUT}\n\n{markdown_table(summary(found))}"]
-    if differ := _not_equal(found):
-        parts.append(f"## {_NOT_EQUAL}\n\n{markdown_table([_COLUMNS[1:], *differ])}")
+    if rows := _not_equal(found):
+        parts.append(f"## {_NOT_EQUAL}\n\n{markdown_table([_COLUMNS[1:], *rows])}")
     parts += [f"## {place}\n\n{markdown_table([_SHOWN, *rows])}" for place, rows in _by_place(found).items()]
     return "\n".join([*parts, f"{RESEARCH_USE}\n"])
 

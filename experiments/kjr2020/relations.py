@@ -1,4 +1,4 @@
-"""The claims of `claims.yaml` as rules: each gives one number from others."""
+"""The claims of `claims.yaml` as rules; a rule derives one number from others."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ CLAIMS: Final = Path(__file__).with_name("claims.yaml")
 
 
 def read_rules(numbers: Iterable[PrintedNumber], path: Path = CLAIMS) -> tuple[Rule, ...]:
-    """The rules in a file of claims; a kind of claim that is not needed here is left to `liverspleen audit`."""
+    """Return the rules of a file of claims; kinds of claims that only `liverspleen audit` checks are skipped."""
     known = {number.id: number for number in numbers}
     claims = yaml.safe_load(path.read_text(encoding="utf-8"))["claims"]
     return tuple(rule for claim in claims if claim["rule"] in _KINDS for rule in _KINDS[claim["rule"]](claim, known))
@@ -80,20 +80,20 @@ def _limits(claim: Mapping[str, Any], _: _Known) -> Iterator[Rule]:
 def _same(claim: Mapping[str, Any], _: _Known) -> Iterator[Rule]:
     *others, last = claim["cells"]["cells"]
     for name in others:
-        yield Rule("the same number said twice", name, (last,), same, is_exact=True)
+        yield Rule("the same number twice", name, (last,), same, is_exact=True)
 
 
 def _span(claim: Mapping[str, Any], _: _Known) -> Iterator[Rule]:
     cells = claim["cells"]
     for name, extreme in (("lowest", lowest), ("highest", highest)):
-        yield Rule(f"{name} of the numbers summed up", cells[name], tuple(cells["cells"]), extreme, is_exact=True)
+        yield Rule(f"{name} of the summarized numbers", cells[name], tuple(cells["cells"]), extreme, is_exact=True)
 
 
 def _bound(claim: Mapping[str, Any], known: _Known) -> Iterator[Rule]:
     cells = claim["cells"]
     above = known[cells["bound"]].printed.startswith((">", "≥"))
-    extreme, word = (lowest, "lowest") if above else (highest, "highest")
-    name = f"{word} of the numbers bounded"
+    extreme, label = (lowest, "lowest") if above else (highest, "highest")
+    name = f"{label} of the bounded numbers"
     yield Rule(name, cells["bound"], tuple(cells["cells"]), extreme, is_exact=True)
 
 
@@ -116,21 +116,21 @@ _KINDS: Final[dict[str, Callable[[Mapping[str, Any], _Known], Iterator[Rule]]]] 
 
 
 def audit_findings(published: Path = PUBLISHED, claims: Path = CLAIMS) -> dict[str, str]:
-    """What `liverspleen audit` finds impossible or contradicted: number to claim."""
+    """Return the claim of each number that `liverspleen audit` finds impossible or contradicted."""
     numbers = audit.read_published(published).numbers
     findings = audit.audit(numbers.values(), audit.read_claims(claims, numbers).claims).findings
     return {finding.number.id: finding.claim for finding in findings if finding.severity != "note"}
 
 
 def with_derived(values: Mapping[str, float], rules: Sequence[Rule]) -> dict[str, float]:
-    """`values` by id, and those that exact rules give from them: what a sentence says of the numbers of tables."""
+    """Return `values` by id, with those that exact rules derive from them, such as numbers in sentences."""
     found = dict(values)
-    missing = True
-    while missing:
-        missing = False
+    added = True
+    while added:
+        added = False
         for rule in rules:
             if rule.is_exact and rule.derived not in found and found.keys() >= set(rule.given):
                 points: list[Interval] = [(found[name], found[name]) for name in rule.given]
                 found[rule.derived] = rule.admissible(points)[0]
-                missing = True
+                added = True
     return found

@@ -1,6 +1,6 @@
-"""What the printed numbers leave each other, by interval arithmetic over their rounding.
+"""Rules between printed numbers, by interval arithmetic over their rounding.
 
-Each rule says which values one number may have if the others of the rule are what they print. It knows no paper.
+A rule gives the values that one number can have if the other numbers are as printed. No rule is specific to a paper.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ Interval = tuple[float, float]
 UNBOUNDED: Interval = (-inf, inf)
 Admissible = Callable[[Sequence[Interval]], Interval]
 Printed = Mapping[str, Interval]
-"""Number to the values that are printed so."""
+"""Interval of the values that round to a printed number, by id."""
 
-_SLACK = 1e-9  # of floating point, so that an interval is never too small
+_SLACK = 1e-9  # for floating-point errors, so that an interval is never too small
 
 
 @dataclass(frozen=True)
 class Rule:
-    """`name` for the reader; `admissible` gives `derived` from `given`, if `is_exact` one value from values."""
+    """A named rule; `admissible` gives the interval of `derived` from those of `given` (a value if `is_exact`)."""
 
     name: str
     derived: str
@@ -38,18 +38,21 @@ class Rule:
         return frozenset({self.derived, *self.given})
 
     def interval(self, printed: Printed) -> Interval:
-        """What the printed values of `given` leave for `derived`."""
+        """Return the admissible interval of `derived` for the printed values of `given`."""
         low, high = self.admissible([printed[name] for name in self.given])
         return low if isinf(low) else low - _SLACK * abs(low), high if isinf(high) else high + _SLACK * abs(high)
 
     def is_broken(self, printed: Printed) -> bool:
-        """No value that is printed so is admissible."""
+        """Return whether no value that rounds to the printed `derived` is admissible."""
         low, high = self.interval(printed)
         return printed[self.derived][1] < low or printed[self.derived][0] > high
 
 
-def fewest_left_out(rules: Sequence[Rule], printed: Printed) -> frozenset[str]:
-    """The fewest numbers without which no rule is broken; of several such sets the one with the most derived ones."""
+def fewest_excluded(rules: Sequence[Rule], printed: Printed) -> frozenset[str]:
+    """Return the smallest set of numbers without which no rule is broken.
+
+    Of several such sets it is the one with the most derived numbers of broken rules.
+    """
     broken = [rule for rule in rules if rule.is_broken(printed)]
     derived = Counter(rule.derived for rule in broken)
     names = sorted({name for rule in broken for name in rule.cells})
@@ -61,10 +64,10 @@ def fewest_left_out(rules: Sequence[Rule], printed: Printed) -> frozenset[str]:
 
 
 def sd_within_range(n: int) -> Admissible:
-    """SD (n - 1) of n values with this mean, minimum and maximum.
+    """Return the rule for the SD (n - 1) of n values from mean, minimum and maximum.
 
-    At most as if all lay at the ends: variance (mean - min)(max - mean) n / (n - 1) (Bhatia and Davis, Am Math Mon
-    2000;107:353).
+    It is largest if all values are at the ends: variance (mean - min)(max - mean) n / (n - 1) (Bhatia and Davis, Am
+    Math Mon 2000;107:353).
 
     >>> round(sd_within_range(4)([(0.5, 0.5), (0.0, 0.0), (1.0, 1.0)])[1], 4)
     0.5774
@@ -81,9 +84,9 @@ def sd_within_range(n: int) -> Admissible:
 
 
 def pooled_sd(sizes: Sequence[int], multiplier: float = 1.0) -> Admissible:
-    """SD of all values from means and SDs of groups of these sizes, given as mean, SD, mean, SD, and so on.
+    """Return the rule for the SD of all values from the groups, given as mean, SD, mean, SD, and so on.
 
-    Given and found spreads are `multiplier` SDs.
+    Given and derived spreads are `multiplier` SDs.
 
     >>> [round(end, 4) for end in pooled_sd([2, 2])([(1.0, 1.0), (0.0, 0.0), (3.0, 3.0), (0.0, 0.0)])]
     [1.1547, 1.1547]
@@ -100,10 +103,10 @@ def pooled_sd(sizes: Sequence[int], multiplier: float = 1.0) -> Admissible:
 
 
 def bias_of_ratio(n: int) -> Admissible:
-    """Mean percent difference of a ratio from bias, 1.96 SD, bias, 1.96 SD of those of numerator and denominator.
+    """Return the rule for the mean percent difference of a ratio, from bias and 1.96 SD of numerator and denominator.
 
-    Of one case it is (a - b) / (1 - a b / 200²). What that adds to a - b is on average at most max|a - b| times
-    √(mean a² mean b²) / 200², with no a further from its mean than SD (n - 1) / √n (Samuelson, J Am Stat Assoc
+    For one case it is (a - b) / (1 - a b / 200²). On average this differs from a - b by at most max|a - b| times
+    √(mean a² mean b²) / 200², where no a is further from its mean than SD (n - 1) / √n (Samuelson, J Am Stat Assoc
     1968;63:1522).
 
     >>> [round(end, 3) for end in bias_of_ratio(50)([(1.0, 1.0), (2.0, 2.0), (0.5, 0.5), (2.0, 2.0)])]
@@ -123,19 +126,19 @@ def bias_of_ratio(n: int) -> Admissible:
 
 
 def rc_bound(df: int, end: int) -> Admissible:
-    """Lower (`end` 0) or upper (1) bound of the 95 % CI of a percentage RC, by χ² with `df`."""
+    """Return the rule for the lower (`end` 0) or upper (1) limit of the 95 % CI of %RC, by χ² with `df`."""
     factor = sd_interval(1.0, df)[end]
     return lambda given: (factor * given[0][0], factor * given[0][1])
 
 
 def rc_bound_from_other(df: int) -> Admissible:
-    """Upper bound of that interval from the lower one: both rest on one RC."""
+    """Return the rule for the upper limit of that interval from the lower one; both are from one RC."""
     lower, upper = sd_interval(1.0, df)
     return lambda given: (upper / lower * given[0][0], upper / lower * given[0][1])
 
 
 def limit(sign: int) -> Admissible:
-    """Bias plus (`sign` 1) or minus (-1) the half-width.
+    """Return the rule for bias plus (`sign` 1) or minus (-1) half-width.
 
     >>> limit(-1)([(1.0, 2.0), (5.0, 6.0)])
     (-5.0, -3.0)
@@ -150,34 +153,34 @@ def limit(sign: int) -> Admissible:
 
 
 def same(given: Sequence[Interval]) -> Interval:
-    """The number itself."""
+    """Return the number."""
     return given[0]
 
 
 def lowest(given: Sequence[Interval]) -> Interval:
-    """The lowest of the numbers."""
+    """Return the lowest number."""
     return min(low for low, _ in given), min(high for _, high in given)
 
 
 def highest(given: Sequence[Interval]) -> Interval:
-    """The highest of the numbers."""
+    """Return the highest number."""
     return max(low for low, _ in given), max(high for _, high in given)
 
 
 def total(given: Sequence[Interval]) -> Interval:
-    """The sum of the numbers."""
+    """Return the sum of the numbers."""
     return sum(low for low, _ in given), sum(high for _, high in given)
 
 
 def _between(sizes: Sequence[int], means: Sequence[Interval]) -> Interval:
-    """Least and largest sum of squares, about their common centre, of means that lie in intervals."""
+    """Return the least and largest sum of squares of means in intervals, about their common centre."""
 
     def squares(values: Sequence[float]) -> float:
         centre = sum(n * value for n, value in zip(sizes, values, strict=True)) / sum(sizes)
         return sum(n * (value - centre) ** 2 for n, value in zip(sizes, values, strict=True))
 
-    # Least: every mean as near as its interval lets it be to their common centre, found by iteration. Largest:
-    # at ends of the intervals, the sum being convex in each mean.
+    # Least: each mean is the point of its interval nearest to the common centre, by iteration. Largest: at ends of
+    # the intervals, because the sum is convex in each mean.
     nearest = [sum(mean) / 2 for mean in means]
     for _ in range(200):
         centre = sum(n * value for n, value in zip(sizes, nearest, strict=True)) / sum(sizes)

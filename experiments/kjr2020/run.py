@@ -1,13 +1,13 @@
-"""The paper's tables and figures from cases made to its numbers, and published against reproduced.
+"""Reproduce the tables and figures of the paper from synthetic cases, and compare published with reproduced numbers.
 
     python experiments/kjr2020/run.py output=outputs/paper
 
-Three steps. Cases are made to the published numbers, as far as these allow each other (`cases.py`). `liverspleen
-report` makes tables and figures from the cases, as from anybody's. Each published number is held against what the
-report says (`verdicts.py`): comparison.csv, comparison.md and comparison.html.
+Three steps. Cases are generated that match the published numbers, except those that contradict others (`cases.py`).
+`liverspleen report` writes tables and figures of the cases. Each published number is compared with the report
+(`verdicts.py`): comparison.csv, comparison.md and comparison.html.
 
-Exit code 0 if every number is equal as printed or shown impossible; 1 if one is not met, or the folder cannot be
-written; 2 if something is rejected.
+The exit code is 0 if every number is equal as printed or impossible, 1 if one is not met or the folder cannot be
+written, 2 if an input is rejected.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from addresses import Key, address_of, is_made_for, reproduced, values_of
+from addresses import Key, address_of, is_target, reproduced, values_of
 from cases import cohort_rows, examinations
 from comparison import write_comparison
 from relations import audit_findings, read_rules, with_derived
-from rules import Rule, fewest_left_out
+from rules import Rule, fewest_excluded
 from samples import Interval
 from transcription import PrintedNumber, read_published
 from verdicts import VERDICTS, Verdict, verdicts
@@ -37,16 +37,16 @@ from liverspleen.evaluation.measurements.table import csv_line
 from liverspleen.storage import write_text
 
 
-def main(words: Sequence[str]) -> int:
-    """Make the cases, report on them, compare; the exit code."""
-    if {"--help", "-h"} & set(words):
+def main(arguments: Sequence[str]) -> int:
+    """Write the cases, report on them, compare; return the exit code."""
+    if {"--help", "-h"} & set(arguments):
         print(__doc__)
         return 0
     try:
-        out = folder(words)
+        out = folder(arguments)
         numbers = read_published()
         rules = read_rules(numbers)
-        make_cases(out, numbers, rules)
+        write_cases(out, numbers, rules)
         if any(issue.severity == "error" for issue in report_on(out)):
             return 2
         found = compare(out, numbers, rules)
@@ -54,42 +54,44 @@ def main(words: Sequence[str]) -> int:
         print(error, file=sys.stderr)
         return 2
     except OSError as error:
-        print(Issue("LS-EXP-013", str(error), "give an output= that may be written"), file=sys.stderr)
+        print(Issue("LS-EXP-013", str(error), "give an output= that you may write to"), file=sys.stderr)
         return 1
-    tell(found)
+    print_verdicts(found)
     print(f"open {out / 'comparison.html'}")
     return int(any(verdict.is_failure for verdict in found))
 
 
-def folder(words: Sequence[str]) -> Path:
-    """The folder that `output=` names.
+def folder(arguments: Sequence[str]) -> Path:
+    """Return the folder of `output=`.
 
     Raises:
-        InputError: LS-EXP-012 another word, or no folder behind it.
+        InputError: LS-EXP-012, another argument, or `output=` without a folder.
     """
     out = "outputs/paper"
-    for word in words:
-        key, _, out = word.partition("=")
+    for argument in arguments:
+        key, _, out = argument.partition("=")
         if key != "output" or not out:
-            raise InputError(Issue("LS-EXP-012", f"{word!r} is no key of this study", "give output=FOLDER"))
+            raise InputError(
+                Issue("LS-EXP-012", f"{argument!r} is not an argument of this study", "give output=FOLDER")
+            )
     return Path(out)
 
 
-def asked_for(numbers: Sequence[PrintedNumber], rules: Sequence[Rule]) -> dict[Key, Interval]:
-    """What cases are made to: the printed numbers, without the fewest that the others contradict."""
-    asked = {number.id: number for number in numbers if is_made_for(number)}
-    inside = [rule for rule in rules if rule.cells <= asked.keys()]
-    left_out = fewest_left_out(inside, {name: number.interval for name, number in asked.items()})
-    kept = [number for name, number in asked.items() if name not in left_out]
+def targets_of(numbers: Sequence[PrintedNumber], rules: Sequence[Rule]) -> dict[Key, Interval]:
+    """Return the intervals that the cases must match: printed numbers without the fewest that contradict others."""
+    numbers_of_tables = {number.id: number for number in numbers if is_target(number)}
+    relevant = [rule for rule in rules if rule.cells <= numbers_of_tables.keys()]
+    excluded = fewest_excluded(relevant, {name: number.interval for name, number in numbers_of_tables.items()})
+    kept = [number for name, number in numbers_of_tables.items() if name not in excluded]
     return {key: number.interval for number in kept if (key := address_of(number)) is not None}
 
 
-def make_cases(out: Path, numbers: Sequence[PrintedNumber], rules: Sequence[Rule]) -> None:
-    """Write measurements.csv, cohort.csv and exclusions.csv; of the cohort also the part that Figure 1 shows."""
-    asked = asked_for(numbers, rules)
-    cases = examinations(asked)
+def write_cases(out: Path, numbers: Sequence[PrintedNumber], rules: Sequence[Rule]) -> None:
+    """Write measurements.csv, cohort.csv, test_cohort.csv (the test datasets, for Figure 1) and exclusions.csv."""
+    targets = targets_of(numbers, rules)
+    cases = examinations(targets)
     write_measurements(out / "measurements.csv", [row for case in cases for row in case.rows()])
-    rows = cohort_rows(asked, cases)
+    rows = cohort_rows(targets, cases)
     write_cohort(out / "cohort.csv", rows)
     tests = [row for row in rows if row["dataset"] != DEVELOPMENT]
     write_cohort(out / "test_cohort.csv", tests)
@@ -97,19 +99,19 @@ def make_cases(out: Path, numbers: Sequence[PrintedNumber], rules: Sequence[Rule
 
 
 def exclusions(numbers: Sequence[PrintedNumber], *, patients: int) -> str:
-    """Figure 1's reasons as `reason,count`; those who were eligible and not drawn at random are one more."""
+    """Return the reasons of Figure 1 as `reason,count`, and the eligible patients who were not selected at random."""
     counts = {number.id: round(sum(number.interval) / 2) for number in numbers if number.id.startswith("figure1.")}
     flow = {
         key[2]: counts[number.id]
         for number in numbers
         if (key := address_of(number)) is not None and key[:2] == ("figure1", "flow")
     }
-    flow["eligible, not drawn at random"] = counts["figure1.eligible"] - patients
+    flow["eligible, not selected at random"] = counts["figure1.eligible"] - patients
     return "".join(csv_line([reason, str(count)]) for reason, count in {"reason": "count", **flow}.items())
 
 
 def report_on(out: Path) -> list[Issue]:
-    """`report/` on the test datasets, `table1/` on the whole cohort; what there is to report."""
+    """Write `report/` on the test datasets and `table1/` on the full cohort; return the issues."""
     measured = out / "measurements.csv"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", InputWarning)  # printed below
@@ -126,7 +128,7 @@ def report_on(out: Path) -> list[Issue]:
 
 
 def compare(out: Path, numbers: Sequence[PrintedNumber], rules: Sequence[Rule]) -> tuple[Verdict, ...]:
-    """A verdict on each number, written as comparison.*; Table 1 comes from the report on the whole cohort."""
+    """Return a verdict on each number and write comparison.*; Table 1 is from the report on the full cohort."""
     whole, tests = (
         values_of(json.loads((out / name / "report.json").read_text(encoding="utf-8"))) for name in ("table1", "report")
     )
@@ -136,12 +138,12 @@ def compare(out: Path, numbers: Sequence[PrintedNumber], rules: Sequence[Rule]) 
     return found
 
 
-def tell(found: Sequence[Verdict]) -> None:
-    """What is impossible or not met, and how many numbers have which verdict."""
+def print_verdicts(found: Sequence[Verdict]) -> None:
+    """Print the numbers that are impossible or not met, and the count of each verdict."""
     for verdict in found:
         if verdict.because or verdict.is_failure:
             number = verdict.number
-            print(f"{number.id}: printed {number.printed}, reproduced {verdict.reproduced}: {verdict.says}")
+            print(f"{number.id}: printed {number.printed}, reproduced {verdict.reproduced}: {verdict.text}")
     counts = Counter(verdict.verdict for verdict in found)
     print(", ".join(f"{counts[name]} {name}" for name in VERDICTS))
 

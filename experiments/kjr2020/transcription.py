@@ -1,4 +1,4 @@
-"""The published numbers as `published.csv` holds them: one printed number a row."""
+"""The published numbers in `published.csv`: one printed number per row."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from typing import Final
 from liverspleen.errors import InputError, Issue
 from liverspleen.evaluation.reporting.formatting import fixed
 
-_HOLDS: Final = {"<": operator.lt, "≤": operator.le, ">": operator.gt, "≥": operator.ge}
+_RELATIONS: Final = {"<": operator.lt, "≤": operator.le, ">": operator.gt, "≥": operator.ge}
 PUBLISHED: Final = Path(__file__).with_name("published.csv")
 _COLUMNS: Final = ("id", "place", "row", "column", "quantity", "printed", "unit", "n", "note")
 
 
 @dataclass(frozen=True)
 class PrintedNumber:
-    """A number as it is printed, and where."""
+    """A number as printed, with its place."""
 
     id: str
     place: str
@@ -34,7 +34,7 @@ class PrintedNumber:
 
     @property
     def interval(self) -> tuple[float, float]:
-        """The values that are printed so; of a count the count itself.
+        """The values that round to the printed number; for a count the count.
 
         >>> PrintedNumber("a", "Table 2", "total", "liver", "mean", "0.973").interval
         (0.9725, 0.9735)
@@ -46,7 +46,7 @@ class PrintedNumber:
         return float(value - half), float(value + half)
 
     def prints(self, value: float) -> str:
-        """`value` as this number is printed: its digits, or its relation where that holds (else one digit more).
+        """Return `value` with the printed digits, or the printed relation if it holds (else with one more digit).
 
         >>> PrintedNumber("a", "Table 2", "total", "liver", "mean", "0.973").prints(0.97251)
         '0.973'
@@ -54,47 +54,47 @@ class PrintedNumber:
         bound, digits = self._value
         if not self._relation:
             return fixed(value, digits)
-        return self.printed if _HOLDS[self._relation](value, bound) else fixed(value, digits + 1)
+        return self.printed if _RELATIONS[self._relation](value, bound) else fixed(value, digits + 1)
 
     @property
-    def _plain(self) -> str:
+    def _ascii(self) -> str:
         return self.printed.replace("−", "-").replace(",", "")
 
     @property
     def _relation(self) -> str:
-        return self._plain[:1] if self._plain[:1] in _HOLDS else ""
+        return self._ascii[:1] if self._ascii[:1] in _RELATIONS else ""
 
     @property
     def _value(self) -> tuple[Decimal, int]:
-        """The number, and how many decimals are printed."""
-        value = Decimal(self._plain.removeprefix(self._relation).strip())
+        """The number, and the count of printed decimals."""
+        value = Decimal(self._ascii.removeprefix(self._relation).strip())
         return value, -int(value.as_tuple().exponent)
 
     def is_printed_by(self, text: str) -> bool:
-        """Whether `text` is what is printed, whatever minus sign was set."""
-        return text in (self.printed, self._plain)
+        """Return whether `text` is the printed number, with any minus sign."""
+        return text in (self.printed, self._ascii)
 
 
 def read_published(path: Path = PUBLISHED) -> tuple[PrintedNumber, ...]:
-    """The numbers in the order of the file.
+    """Read the numbers in the order of the file.
 
     Raises:
-        InputError: LS-EXP-011 not such a table, an id twice, or a number that is none.
+        InputError: LS-EXP-011, a missing column, a repeated id, or a text that is not a number.
     """
     with path.open(encoding="utf-8-sig", newline="") as handle:
         reader = csv.DictReader(handle)
         if missing := [name for name in _COLUMNS if name not in (reader.fieldnames or ())]:
-            raise InputError(Issue("LS-EXP-011", f"no column {', '.join(missing)}", "add it", file=path))
+            raise InputError(Issue("LS-EXP-011", f"no column {', '.join(missing)}", "add the column", file=path))
         numbers = tuple(PrintedNumber(**{name: row[name].strip() for name in _COLUMNS}) for row in reader)
     issues, seen = [], set()
     for number in numbers:
         if number.id in seen:
-            issues.append(Issue("LS-EXP-011", f"id {number.id!r} stands more than once", "rename one", file=path))
+            issues.append(Issue("LS-EXP-011", f"id {number.id!r} is repeated", "rename one", file=path))
         seen.add(number.id)
         try:
             _ = number.interval
         except ArithmeticError:
-            message = f"{number.id}: {number.printed!r} is no number"
+            message = f"{number.id}: {number.printed!r} is not a number"
             issues.append(Issue("LS-EXP-011", message, "write one number as printed", file=path))
     if issues:
         raise InputError(issues)

@@ -1,10 +1,10 @@
-"""Published against reproduced: for each printed number, what the report of the cases prints, and a verdict.
+"""Compare each printed number with the report on the cases, and give a verdict.
 
-- `equal as printed`: the report's value rounds to the digits that are printed.
-- `impossible`: it does not, and cannot: `liverspleen audit` finds the number at odds with others, and a rule whose
-  other numbers are all equal as printed leaves it no such value.
-- `not met`: neither, or the report holds no such number though it should; a failure.
-- `not made`: what the report does not tell.
+- `equal as printed`: the reproduced value rounds to the printed digits.
+- `impossible`: it does not and cannot: `liverspleen audit` finds that the number contradicts others, and a rule whose
+  other numbers are all equal as printed excludes the printed value.
+- `not met`: neither of these, or the report lacks the number; a failure.
+- `not part of the report`: the report has no such number.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from transcription import PrintedNumber
 EQUAL: Final = "equal as printed"
 IMPOSSIBLE: Final = "impossible"
 NOT_MET: Final = "not met"
-NOT_MADE: Final = "not made"
-_NAMED: Final = 6  # numbers that a reason lists
-VERDICTS: Final = (EQUAL, IMPOSSIBLE, NOT_MET, NOT_MADE)
+NOT_IN_REPORT: Final = "not part of the report"
+_LISTED: Final = 6  # maximum of numbers that a reason lists
+VERDICTS: Final = (EQUAL, IMPOSSIBLE, NOT_MET, NOT_IN_REPORT)
 
 
 Findings = Mapping[str, str]
-"""Number to the claim under which the audit finds it impossible or contradicted."""
+"""The claim of each number that the audit finds impossible or contradicted."""
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """A printed number, what was reproduced (empty where the report has no such number), and how they compare."""
+    """A printed number, the reproduced one (empty if it is not in the report), and the verdict."""
 
     number: PrintedNumber
     reproduced: str
@@ -39,23 +39,23 @@ class Verdict:
     because: str = ""
 
     @property
-    def says(self) -> str:
+    def text(self) -> str:
         """The verdict with its reason."""
         return f"{self.verdict} because of {self.because}" if self.because else self.verdict
 
     @property
     def is_failure(self) -> bool:
-        """A number that could have been met and was not."""
+        """Whether the number could be met and is not."""
         return self.verdict == NOT_MET
 
 
 def verdicts(
     numbers: Sequence[PrintedNumber], reproduced: Mapping[str, float], rules: Iterable[Rule], findings: Findings
 ) -> tuple[Verdict, ...]:
-    """One verdict a number; `reproduced` holds values by id at full precision, those that the report makes.
+    """Return one verdict per number; `reproduced` contains the values of the report by id, at full precision.
 
-    The audit alone says that numbers are at odds, not which of them no cases can meet; so each verdict `impossible`
-    needs one of `findings` on that number, and a rule whose other numbers the cases meet.
+    The audit finds contradictions, but not which of the numbers is impossible. So the verdict `impossible` needs one of
+    `findings` on the number, and a rule whose other numbers the cases meet.
     """
     texts = {number.id: number.prints(reproduced[number.id]) for number in numbers if number.id in reproduced}
     equal = frozenset(number.id for number in numbers if number.is_printed_by(texts.get(number.id, "")))
@@ -68,7 +68,7 @@ def verdicts(
     found = []
     for number in numbers:
         if number.id not in texts:
-            verdict, because = NOT_MADE if address_of(number) is None else NOT_MET, ""
+            verdict, because = NOT_IN_REPORT if address_of(number) is None else NOT_MET, ""
         elif number.id in equal:
             verdict, because = EQUAL, ""
         else:
@@ -80,20 +80,20 @@ def verdicts(
 
 @dataclass(frozen=True)
 class _Proof:
-    """What a rule leaves to a number that is not among it, and the text that says so."""
+    """The interval that a rule admits for a number, and the text of the reason."""
 
     admissible: Interval
     text: str
 
     def holds(self, value: float | None) -> bool:
-        """The cases' own value must lie where the rule says, or one of the two is wrong."""
+        """Return whether the value of the cases is admissible; if not, the rule or the value is wrong."""
         return value is not None and self.admissible[0] <= value <= self.admissible[1]
 
 
 def _proof(rule: Rule, printed: Printed, equal: frozenset[str]) -> _Proof | None:
-    """A rule that the printed numbers break, if those it gives from are met by the cases.
+    """Return the proof by a rule that the printed numbers break, if the cases meet its given numbers; else None.
 
-    A sentence that sums up numbers is refuted by those that are met, whatever the others are.
+    For an exact rule, such as a sentence that summarizes numbers, those that are met are enough.
     """
     met = tuple(name for name in rule.given if name in equal)
     if met != rule.given and not rule.is_exact:
@@ -102,5 +102,5 @@ def _proof(rule: Rule, printed: Printed, equal: frozenset[str]) -> _Proof | None
     if not rule.is_broken(known):
         return None
     low, high = rule.interval(known)
-    given = ", ".join(met) if len(met) <= _NAMED else f"{len(met)} numbers"
+    given = ", ".join(met) if len(met) <= _LISTED else f"{len(met)} numbers"
     return _Proof((low, high), f"{rule.name}: {low:.5g} to {high:.5g} are admissible, given {given}")

@@ -1,4 +1,4 @@
-"""Volumes of two readers with the agreement, and of two CT with the reproducibility, that are asked for."""
+"""Volumes by two readers with target agreement, and of two CT scans with target reproducibility."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ INDICES = ("liver", "spleen", "ratio")
 
 @dataclass(frozen=True)
 class Agreement:
-    """What is asked of the percent differences of one index over some cases; `FREE` asks for nothing."""
+    """Target statistics of the percent differences of one index; `FREE` is no condition."""
 
     bias: Interval = FREE
     half_width: Interval = FREE
     p: Interval = FREE
 
     def intervals(self, n: int) -> list[Interval]:
-        """Those of mean, SD and squared t of n differences."""
+        """Return the intervals of mean, SD and squared t of n differences."""
         from scipy.stats import t
 
         low, high = self.half_width
@@ -37,7 +37,7 @@ class Agreement:
 
 @dataclass(frozen=True)
 class Reproducibility:
-    """What is asked of the percentage RC of one index and one reader."""
+    """Target statistics of the %RC of one index and one reader."""
 
     rc_pct: Interval = FREE
     ci_lower: Interval = FREE
@@ -45,39 +45,39 @@ class Reproducibility:
 
 
 def ceiling_pct(dss: Floats) -> Floats:
-    """The largest percent difference of two volumes whose masks have this DSS.
+    """Return the largest percent difference of two volumes whose masks have this DSS.
 
     DSS = 2 TP / (V1 + V2) with TP at most the smaller of the two, so |V1 - V2| / (V1 + V2) is at most 1 - DSS.
     """
     return np.asarray(200 * (1 - dss))
 
 
-def draw_differences(
+def sample_differences(
     rng: np.random.Generator, dss: Floats, groups: Sequence[tuple[NDArray[np.intp], Mapping[str, Agreement]]]
 ) -> Floats:
-    """Percent differences of liver and spleen, (2, n), none beyond what its DSS, (2, n), allows.
+    """Return percent differences of liver and spleen, (2, n), within the limits of the DSS, (2, n).
 
-    Each group is the positions of its cases and what is asked of `INDICES` there; groups may overlap.
+    A group is the positions of its cases and the target agreement of `INDICES`; groups may overlap.
 
     Raises:
-        InputError: LS-EXP-010 they were not found.
+        InputError: LS-EXP-010, no such differences were found.
     """
-    ceilings = _inside(dss)
+    ceilings = _largest_pct(dss)
 
     def statistics(free: Samples) -> Samples:
         pct = _with_ratio(ceilings * np.tanh(free.reshape(-1, *ceilings.shape)))
         return np.stack([s for cases, _ in groups for index in range(3) for s in _agreement(pct[index][:, cases])], 1)
 
-    asked = [bounds for cases, wanted in groups for index in INDICES for bounds in wanted[index].intervals(len(cases))]
-    found = project(0.4 * rng.standard_normal(ceilings.size), statistics, np.array(asked))
+    targets = [target for cases, agreement in groups for i in INDICES for target in agreement[i].intervals(len(cases))]
+    found = project(0.4 * rng.standard_normal(ceilings.size), statistics, np.array(targets))
     return np.asarray(ceilings * np.tanh(found.reshape(ceilings.shape)))
 
 
 @dataclass(frozen=True)
 class Repeats:
-    """Readings of n patients with two CT.
+    """Measurements of n patients with two CT scans.
 
-    `differences_pct` are those of the readers, (site, organ, n); `log_change` is ln(external / internal) of the
+    `differences_pct` is between the readers, (site, organ, n); `log_change` is ln(external / internal) of the
     volumes of the reference, (organ, n).
     """
 
@@ -85,20 +85,20 @@ class Repeats:
     log_change: Floats
 
 
-def draw_repeats(
+def sample_repeats(
     rng: np.random.Generator,
     dss: Floats,
     agreement: Sequence[Mapping[str, Agreement]],
     reproducibility: Sequence[Mapping[str, Reproducibility]],
 ) -> Repeats:
-    """Two readings of two CT of each patient, from DSS (site, organ, n) of the external and the internal CT.
+    """Return measurements of two CT scans by two readers, from the DSS, (site, organ, n), of both scans.
 
-    `agreement` is asked for by site, `reproducibility` of the reader under test and of its reference.
+    `agreement` has the targets of each site, `reproducibility` those of the reader under test and of the reference.
 
     Raises:
-        InputError: LS-EXP-010 they were not found.
+        InputError: LS-EXP-010, no such measurements were found.
     """
-    ceilings = _inside(dss)
+    ceilings = _largest_pct(dss)
     n = ceilings.shape[-1]
     lower, upper = sd_interval(1.0, n)
 
@@ -116,16 +116,16 @@ def draw_repeats(
                 found += [rc, lower * rc, upper * rc]
         return np.stack(found, axis=1)
 
-    asked = [bounds for site in agreement for index in INDICES for bounds in site[index].intervals(n)]
+    targets = [target for site in agreement for index in INDICES for target in site[index].intervals(n)]
     for reader in reproducibility:
-        asked += [b for i in INDICES for b in (reader[i].rc_pct, reader[i].ci_lower, reader[i].ci_upper)]
+        targets += [b for i in INDICES for b in (reader[i].rc_pct, reader[i].ci_lower, reader[i].ci_upper)]
     start = np.concatenate([0.4 * rng.standard_normal(ceilings.size), 0.09 * rng.standard_normal(2 * n)])
-    differences, change = parts(project(start, statistics, np.array(asked))[None, :].astype(np.complex128))
+    differences, change = parts(project(start, statistics, np.array(targets))[None, :].astype(np.complex128))
     return Repeats(differences[0].real, change[0].real)
 
 
 def other_volume(volume: Floats, difference_pct: Floats) -> Floats:
-    """The volume that differs from `volume` by so many percent of the mean of the two.
+    """Return the volume that differs from `volume` by this percentage of the mean of both.
 
     >>> float(other_volume(np.array([90.0]), np.array([20.0]))[0])
     110.0
@@ -133,20 +133,20 @@ def other_volume(volume: Floats, difference_pct: Floats) -> Floats:
     return np.asarray(volume * (200 + difference_pct) / (200 - difference_pct))
 
 
-def _inside(dss: Floats) -> Floats:
+def _largest_pct(dss: Floats) -> Floats:
     return 0.98 * ceiling_pct(dss)
 
 
 def _with_ratio(pct: Samples) -> list[Samples]:
-    """Percent differences of liver, spleen and their ratio, (m, n) each, from (m, 2, n).
+    """Return percent differences of liver, spleen and their ratio, (m, n) each, from (m, 2, n).
 
-    With x = difference / 200 = tanh(log ratio / 2), that of the ratio is tanh of a difference of logarithms.
+    With x = difference / 200 = tanh(log ratio / 2), x of the liver/spleen ratio is tanh of a difference of logarithms.
     """
     liver, spleen = pct[:, 0], pct[:, 1]
     return [liver, spleen, (liver - spleen) / (1 - liver * spleen / 200**2)]
 
 
 def _agreement(samples: Samples) -> list[Samples]:
-    """Mean, SD and squared t of each row."""
+    """Return mean, SD and squared t of each row."""
     mean, sd = mean_and_sd(samples)
     return [mean, sd, samples.shape[1] * (mean / sd) ** 2]

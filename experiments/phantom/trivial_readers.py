@@ -1,15 +1,15 @@
-"""Two readers without any learning of images, fitted to the development phantoms and tested on the others.
+"""Two simple readers without a network, tuned on the development phantoms and tested on the others.
 
     python experiments/phantom/trivial_readers.py cohort=FOLDER/cohort.csv
 
-They show that the phantoms are not a toy: where a density window or an average position is enough, a network's DSS says
-nothing. Prints a Markdown table of the mean test DSS; nothing is written.
+They show how difficult the phantoms are: if a density window or a mean position segmented them, the DSS of a network
+would mean little. Prints a Markdown table of the mean test DSS and writes no file.
 
 - **threshold**: Gaussian smoothing, a density window, the organ's side of the body, opening by a ball, the largest
-  component. Window, smoothing, opening and how far the side reaches over the midline are tuned on development cases.
-- **atlas**: the mean of the development masks in the frame of the body: its bounding box in the slice, and along z
-  either the whole scan or distances from the lowest slice with lung. Cut-off and kind of frame are tuned, each
-  development case being read by the mean of the others.
+  component. Window, smoothing, opening and the reach over the midline are tuned on development cases.
+- **atlas**: the mean of the development masks in coordinates of the body: its bounding box in the slice, and along z
+  either the whole scan or distances from the lowest slice with lung. Cut-off and coordinates are tuned; each
+  development case is segmented by the mean of the others.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def load(case: Case) -> Scan:
     """Read and crop one case."""
     ct, labels = read_ct(case.image), read_label_map(case.label).labels
     spacing = ct.geometry.spacing_mm
-    body = ndimage.binary_opening(ct.hu > -300, structure=np.ones((1, 5, 5)))  # takes off the couch and the skin's rim
+    body = ndimage.binary_opening(ct.hu > -300, structure=np.ones((1, 5, 5)))  # removes the couch and the skin
     parts, _ = ndimage.label(body)
     body = parts == np.argmax(np.bincount(parts.ravel())[1:]) + 1
     rows, columns = (np.nonzero(body.any(axis=axes))[0] for axes in ((0, 2), (0, 1)))
@@ -60,13 +60,13 @@ def load(case: Case) -> Scan:
 
 
 def dss(read: Mask, truth: Mask) -> float:
-    """2 |A and B| / (|A| + |B|)."""
+    """Return 2 |A and B| / (|A| + |B|)."""
     return float(2 * np.count_nonzero(read & truth) / max(1, np.count_nonzero(read) + np.count_nonzero(truth)))
 
 
 @dataclass(frozen=True)
 class Threshold:
-    """The threshold reader's parameters."""
+    """Parameters of the threshold reader."""
 
     low_hu: float
     high_hu: float
@@ -75,7 +75,7 @@ class Threshold:
     reach_mm: float  # over the midline
 
     def read(self, scan: Scan, organ: Structure) -> Mask:
-        """The organ's mask."""
+        """Return the mask of the organ."""
         # columns run from the patient's right to the left
         columns = scan.hu.shape[2]
         reach = int(np.clip(round(columns / 2 + self.reach_mm / scan.spacing_mm[2]), 2, columns))
@@ -89,7 +89,7 @@ class Threshold:
 
 
 def opened_largest(mask: Mask, radius_mm: float, spacing_mm: tuple[float, float, float]) -> Mask:
-    """The largest component of what a ball of that radius, rolled inside the mask, leaves whole; grown back."""
+    """Return the largest component of the mask after opening by a ball of that radius."""
     edt = ndimage.distance_transform_edt
     core = edt(np.pad(mask, 1), sampling=spacing_mm)[1:-1, 1:-1, 1:-1] > radius_mm if radius_mm else mask
     parts, count = ndimage.label(core)
@@ -106,19 +106,19 @@ def opened_largest(mask: Mask, radius_mm: float, spacing_mm: tuple[float, float,
     return opened
 
 
-_held: list[Scan] = []  # the scans, in every worker
+_scans: list[Scan] = []  # of each worker process
 
 
-def _hold(cases: list[Case]) -> None:
-    _held.extend(load(case) for case in cases)
+def _load_all(cases: list[Case]) -> None:
+    _scans.extend(load(case) for case in cases)
 
 
 def _threshold_dss(reader: Threshold, organ: Structure, index: int) -> float:
-    return dss(reader.read(_held[index], organ), _held[index].labels == organ)
+    return dss(reader.read(_scans[index], organ), _scans[index].labels == organ)
 
 
-def fit_threshold(organ: Structure, cases: int, pool: ProcessPoolExecutor) -> Threshold:
-    """The best mean DSS a coordinate search finds: from four starts on every other case, then on from there on all."""
+def tune_threshold(organ: Structure, cases: int, pool: ProcessPoolExecutor) -> Threshold:
+    """Return the parameters with the best mean DSS, by coordinate search on half the cases, then on all."""
     half = range(0, cases, 2)
     starts = (
         Threshold(80, 130, 3.0, 6.0, 15.0),
@@ -132,7 +132,7 @@ def fit_threshold(organ: Structure, cases: int, pool: ProcessPoolExecutor) -> Th
 
 
 def _climb(reader: Threshold, organ: Structure, indices: range, pool: ProcessPoolExecutor) -> tuple[Threshold, float]:
-    """Change one parameter at a time, for as long as a step helps; the reader and its mean DSS."""
+    """Change one parameter at a time while the mean DSS increases; return the reader and its mean DSS."""
     steps: dict[str, tuple[float, ...]] = {
         "low_hu": (-20, -10, -5, 5, 10, 20),
         "high_hu": (-20, -10, -5, 5, 10, 20),
@@ -140,15 +140,15 @@ def _climb(reader: Threshold, organ: Structure, indices: range, pool: ProcessPoo
         "opening_mm": (-6, -3, -1.5, 1.5, 3, 6),
         "reach_mm": (-30, -15, 15, 30),
     }
-    value, moved = _mean(pool, reader, organ, indices), True
-    while moved:
-        moved = False
+    value, improved = _mean(pool, reader, organ, indices), True
+    while improved:
+        improved = False
         for name, step in ((n, d) for n, ds in steps.items() for d in ds):
             trial = replace(reader, **{name: getattr(reader, name) + step})
             if min(trial.smoothing_mm, trial.opening_mm) < 0:
                 continue
             if (trial_dss := _mean(pool, trial, organ, indices)) > value + 5e-4:
-                reader, value, moved = trial, trial_dss, True
+                reader, value, improved = trial, trial_dss, True
     return reader, value
 
 
@@ -157,7 +157,7 @@ def _mean(pool: ProcessPoolExecutor, reader: Threshold, organ: Structure, indice
 
 
 def _to_frame(scan: Scan, values: NDArray[np.float32], *, by_lung: bool) -> NDArray[np.float32]:
-    """Values of a scan in the atlas's frame."""
+    """Resample values of a scan to the coordinates of the atlas."""
     return ndimage.map_coordinates(values, _frame_index(scan, by_lung=by_lung), order=1, mode="constant")
 
 
@@ -171,7 +171,7 @@ def _frame_index(scan: Scan, *, by_lung: bool) -> NDArray[np.float32]:
 
 
 def _from_frame(scan: Scan, atlas: NDArray[np.float32], *, by_lung: bool) -> NDArray[np.float32]:
-    """The atlas on the scan's own grid."""
+    """Resample the atlas to the grid of the scan."""
     z = np.arange(scan.hu.shape[0]) * (_ATLAS_SHAPE[0] - 1) / (scan.hu.shape[0] - 1)
     if by_lung:
         z = ((np.arange(scan.hu.shape[0]) - scan.lung_base) * scan.spacing_mm[0] + 160) / 290 * (_ATLAS_SHAPE[0] - 1)
@@ -181,24 +181,24 @@ def _from_frame(scan: Scan, atlas: NDArray[np.float32], *, by_lung: bool) -> NDA
 
 
 def atlas_dss(development: list[Scan], test: list[Scan], organ: Structure) -> tuple[str, list[float]]:
-    """What was tuned, and the DSS of each test case."""
+    """Return the tuned parameters as text, and the DSS of each test case."""
     cuts = np.arange(0.1, 0.9, 0.05)
     found = []
     for by_lung in (False, True):
         masks = [_to_frame(s, (s.labels == organ).astype(np.float32), by_lung=by_lung) for s in development]
         total = np.sum(masks, axis=0)
-        left_out = [(total - mask) / (len(masks) - 1) for mask in masks]
-        fields = [_from_frame(s, mean, by_lung=by_lung) for s, mean in zip(development, left_out, strict=True)]
+        others = [(total - mask) / (len(masks) - 1) for mask in masks]
+        fields = [_from_frame(s, mean, by_lung=by_lung) for s, mean in zip(development, others, strict=True)]
         for cut in cuts:
             value = np.mean([dss(f >= cut, s.labels == organ) for f, s in zip(fields, development, strict=True)])
             found.append((float(value), by_lung, float(cut), total / len(masks)))
     _, by_lung, cut, atlas = max(found, key=lambda entry: entry[0])
     values = [dss(_from_frame(s, atlas, by_lung=by_lung) >= cut, s.labels == organ) for s in test]
-    return f"frame along z by {'lung base' if by_lung else 'scan'}, cut-off {cut:.2f}", values
+    return f"z by {'lung base' if by_lung else 'scan'}, cut-off {cut:.2f}", values
 
 
 def main(arguments: list[str]) -> int:
-    """Fit both readers on development, read the test cases, print the table."""
+    """Tune both readers on the development cases, segment the test cases, and print the table."""
     if len(arguments) != 1 or not arguments[0].startswith("cohort="):
         print(__doc__)
         return 2
@@ -207,12 +207,12 @@ def main(arguments: list[str]) -> int:
     scans = [load(case) for case in ordered]
     count = sum(case.is_development for case in ordered)
     development, test = scans[:count], scans[count:]
-    print(f"Fitted on {len(development)}, tested on {len(test)} phantoms.\n")
+    print(f"Tuned on {len(development)}, tested on {len(test)} phantoms.\n")
     print("| reader | organ | mean test DSS | lowest to highest | tuned on the development phantoms |")
     print("|---|---|---|---|---|")
-    with ProcessPoolExecutor(mp_context=get_context("spawn"), initializer=_hold, initargs=(ordered,)) as pool:
+    with ProcessPoolExecutor(mp_context=get_context("spawn"), initializer=_load_all, initargs=(ordered,)) as pool:
         for organ in ORGANS:
-            reader = fit_threshold(organ, count, pool)
+            reader = tune_threshold(organ, count, pool)
             values = list(pool.map(partial(_threshold_dss, reader, organ), range(count, len(ordered))))
             tuned = (
                 f"{reader.low_hu:g} to {reader.high_hu:g} HU, smoothing {reader.smoothing_mm:g} mm, opening "

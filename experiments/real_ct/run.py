@@ -1,9 +1,9 @@
-"""The way from scans to tables on real CT: learn one case by heart, segment and measure every case.
+"""Run the full pipeline on real CT scans: overfit one case, then segment and measure every case.
 
     python experiments/real_ct/run.py data=FOLDER output=outputs/real_ct [train_on=CASE_ID]
 
-FOLDER holds a cohort.csv. The training case (by default the first with labels of both organs) is trained on and
-measured: its DSS shows that the path works, and says nothing about accuracy.
+FOLDER has a cohort.csv. The network is trained on one case (by default the first with labels of both organs), which is
+measured too. Its DSS shows that the pipeline works; it is not an estimate of accuracy.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from liverspleen.errors import InputError, InputWarning, Issue, collapsed
 from liverspleen.evaluation.measurements.table import read_measurements
 
 EPILOGUE = (
-    "These figures show the path, not accuracy: the network has learnt one case by heart, and the other cases "
-    "differ from it in pixel size, contrast phase and slice thickness."
+    "These figures test the pipeline, not accuracy: the network is overfitted to one case, and the other cases differ "
+    "from it in pixel size, contrast phase and slice thickness."
 )
 
 
-def main(words: list[str]) -> int:
-    """Go from scans to tables; 0 if all went well, 2 if something was rejected."""
-    given = dict(word.split("=", 1) for word in words)
+def main(arguments: list[str]) -> int:
+    """Run the study; return 0 if it succeeds, 2 if an input was rejected."""
+    given = dict(argument.split("=", 1) for argument in arguments)
     if "data" not in given or not (Path(given["data"]) / "cohort.csv").is_file():
         issue = Issue(
-            "LS-EXP-001", "data= names no folder with a cohort.csv", "give DATA=FOLDER", file=given.get("data")
+            "LS-EXP-001", "data= is not a folder with a cohort.csv", "give DATA=FOLDER", file=given.get("data")
         )
         print(issue, file=sys.stderr)
         return 2
@@ -52,7 +52,7 @@ def main(words: list[str]) -> int:
 
 
 def run(manifest: Path, split: Path, out: Path, case_id: str) -> list[Issue]:
-    """Check, train, predict, measure and report; the same call resumes. What there is to report comes back."""
+    """Check, train, predict, measure and report; return the issues. The same call resumes an interrupted run."""
     print("check", flush=True)
     issues = [*api.check(cohort=manifest, output=out / "check").shown]
     print("train", flush=True)
@@ -69,21 +69,21 @@ def run(manifest: Path, split: Path, out: Path, case_id: str) -> list[Issue]:
 
 
 def first_trainable(cohort: Cohort) -> str:
-    """The first case that can be trained on."""
+    """Return the id of the first case that can be trained on."""
     for case in cohort.cases:
         if is_trainable(case):
             return case.case_id
-    raise InputError(Issue("LS-EXP-002", "no case has labels of both organs", "add one", file=cohort.path))
+    raise InputError(Issue("LS-EXP-002", "no case has labels of both organs", "add such a case", file=cohort.path))
 
 
 def summary(out: Path, trained_on: str) -> None:
-    """One line per measured organ, and what the figures mean."""
+    """Print one line per measured organ, and what the figures mean."""
     table = read_measurements(out / "measure" / "measurements.csv").table
     print()
     for case_id, structure, dss in table.loc[table["dss"].notna(), ["case_id", "structure", "dss"]].itertuples(
         index=False
     ):
-        mark = "learnt by heart" if case_id == trained_on else "never seen"
+        mark = "overfitted" if case_id == trained_on else "never seen"
         print(f"{case_id:<14} {structure:<7} DSS {dss:.3f}  ({mark})")
     print(f"{EPILOGUE}\nopen {out / 'report' / 'report.html'}")
 

@@ -1,4 +1,4 @@
-"""Step 5, the figure: bias and limits of agreement by slice thickness, masks on the left, networks on the right."""
+"""Step 5: figure of bias and limits of agreement by slice thickness, for masks (left) and networks (right)."""
 
 from __future__ import annotations
 
@@ -21,36 +21,36 @@ _TITLES = {"liver": "Liver", "spleen": "Spleen", "ratio": "Liver/spleen ratio"}
 
 
 def thickness_figure(masks: pd.DataFrame, models: pd.DataFrame | None) -> Figure:
-    """From the tables of masks and of networks; without the latter there is one column."""
+    """Return the figure of the tables of masks and networks; it has one column if `models` is None."""
     from matplotlib.figure import Figure
 
-    columns = [("Masks alone, by reader of a slice", masks, "reader", READERS)]
+    columns = [("Masks alone, by reader", masks, "reader", READERS)]
     if models is not None:
-        columns.append(("Networks, by their neighbours", models, "recipe", RECIPES))
+        columns.append(("Networks, by neighbours", models, "recipe", RECIPES))
     with own_style():
         figure = Figure(figsize=(4.5 * len(columns), 8.4), layout="constrained")
         axes = figure.subplots(len(STRUCTURES), len(columns), sharex=True, sharey="row", squeeze=False)
-        for place, (title, table, column, names) in enumerate(columns):
+        for position, (title, table, column, names) in enumerate(columns):
             for row, structure in zip(axes, STRUCTURES, strict=True):
-                _draw(row[place], table[table["structure"] == structure], column, names)
+                _plot(row[position], table[table["structure"] == structure], column, names)
                 row[0].set_ylabel(f"{_TITLES[structure]}\nerror, % of the truth")
-            axes[0][place].set_title(title, loc="left", fontweight="bold")
-            axes[0][place].legend(frameon=False, fontsize=8.5, ncols=2, loc="upper left")
-            axes[-1][place].set_xlabel("Slice thickness (mm)")
+            axes[0][position].set_title(title, loc="left", fontweight="bold")
+            axes[0][position].legend(frameon=False, fontsize=8.5, ncols=2, loc="upper left")
+            axes[-1][position].set_xlabel("Slice thickness (mm)")
     return figure
 
 
-def _draw(axes: Axes, table: pd.DataFrame, column: str, names: tuple[str, ...]) -> None:
-    """Markers at the bias, bars from limit to limit; those of one thickness side by side."""
+def _plot(axes: Axes, table: pd.DataFrame, column: str, names: tuple[str, ...]) -> None:
+    """Plot a marker at each bias and a bar between its limits of agreement."""
     thicknesses = sorted(table["thickness_mm"].unique())
     axes.axhline(0, color="#BBBBBB", linewidth=0.8, zorder=1)
     for index, name in enumerate(names):
         part = table[table[column] == name].sort_values("thickness_mm")
-        at = [thicknesses.index(value) + 0.16 * (index - (len(names) - 1) / 2) for value in part["thickness_mm"]]
+        x = [thicknesses.index(value) + 0.16 * (index - (len(names) - 1) / 2) for value in part["thickness_mm"]]
         bias = part["bias_pct"].to_numpy()
         bars = [bias - part["loa_lower_pct"].to_numpy(), part["loa_upper_pct"].to_numpy() - bias]
         axes.errorbar(
-            at, bias, yerr=bars, fmt=_MARKERS[index], color=_COLOURS[index], markersize=4.5, capsize=2.5, label=name
+            x, bias, yerr=bars, fmt=_MARKERS[index], color=_COLOURS[index], markersize=4.5, capsize=2.5, label=name
         )
     axes.set_xticks(range(len(thicknesses)), [f"{value:g}" for value in thicknesses])
     axes.tick_params(colors=INK, labelbottom=True)

@@ -1,4 +1,4 @@
-"""Step 1, masks alone: the volumes that four readers of slices come to, patient by patient."""
+"""Step 1, masks alone: volumes by four readers of slices."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from liverspleen.storage import write_text
 
 
 def protocols(settings: Settings) -> Iterator[Protocol]:
-    """Contiguous slices of each thickness, and some of one thickness with gaps and overlaps, at every start."""
+    """Yield contiguous slices of each thickness, and slices of one thickness with gaps or overlaps, at each start."""
     pairs = {(thickness, thickness) for thickness in settings.thickness_mm}
     for thickness, spacing in sorted(pairs | {(SPACED_MM, spacing) for spacing in SPACINGS_MM}):
         for start in settings.starts_mm(spacing, settings.starts):
@@ -27,16 +27,16 @@ def protocols(settings: Settings) -> Iterator[Protocol]:
 
 
 def read_masks(settings: Settings) -> pd.DataFrame:
-    """All volumes: read from `masks/` where they are there, else worked out and put there.
+    """Return all volumes; those of a patient are computed and written to `masks/` if they are not there.
 
-    One row per patient, structure, reader, thickness, spacing and start: `volume_cm3` by the voxels' volume, the
-    phantom's `truth_cm3`, `lattice_cm3` (the limit of ever thinner slices on the same pixels), `extent_mm` along z.
+    One row per patient, structure, reader, thickness, spacing and start: `volume_cm3` by the volume of voxels,
+    `truth_cm3` of the phantom, `lattice_cm3` (the limit for thinner slices on the same pixels), `extent_mm` along z.
     """
     files = [settings.output / "masks" / f"{number:03d}.csv" for number in range(settings.patients)]
     missing = [number for number, file in enumerate(files) if not file.exists()]
-    with spread(partial(_write, settings, files), missing, settings.workers) as works:
-        for work in works:
-            print(f"masks: patient {work.result()} of {settings.patients}", flush=True)
+    with spread(partial(_write, settings, files), missing, settings.workers) as futures:
+        for future in futures:
+            print(f"masks: patient {future.result()} of {settings.patients}", flush=True)
     return pd.concat([pd.read_csv(file) for file in files], ignore_index=True)
 
 
@@ -46,7 +46,7 @@ def _write(settings: Settings, files: list[Path], number: int) -> int:
 
 
 def volumes(number: int, settings: Settings) -> pd.DataFrame:
-    """The rows of one patient."""
+    """Return the rows of one patient."""
     body = anatomy(number, settings)
     truth = true_volumes_cm3(body)
     plan = list(protocols(settings))
@@ -56,7 +56,7 @@ def volumes(number: int, settings: Settings) -> pd.DataFrame:
         length_mm, occupied = 0.0, np.zeros(0, bool)
         for inside in organ_lines(body, organ, settings.pixel_mm, LATTICE_MM):
             lines = Lines(inside)
-            pixels += [list(lines.drawn(protocol).values()) for protocol in plan]
+            pixels += [list(lines.pixels(protocol).values()) for protocol in plan]
             length_mm += lines.length_mm
             occupied = inside.any(axis=(1, 2)) | (occupied if occupied.size else False)
         area_cm2 = settings.pixel_mm**2 / 100

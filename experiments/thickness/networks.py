@@ -11,7 +11,7 @@ from settings import Settings
 from liverspleen import api
 
 RECIPES = ("adjacent", "distance")
-"""Which neighbours a slice is given: the adjacent ones (the paper), or those at about `distance_mm`."""
+"""Input slices beside the central one: the adjacent ones (paper), or those at a distance of about `distance_mm`."""
 
 
 @dataclass(frozen=True)
@@ -24,19 +24,19 @@ class Network:
 
     @property
     def checkpoint(self) -> Path:
-        """The best of its checkpoints, by DSS of the validation phantoms."""
+        """The checkpoint with the best DSS of the validation phantoms."""
         return self.folder / "best.ckpt"
 
 
 def networks(settings: Settings) -> Iterator[Network]:
-    """All trainings of the study."""
+    """Yield all trainings of the study."""
     for seed in range(settings.seed, settings.seed + settings.seeds):
         for recipe in RECIPES:
             yield Network(recipe, seed, settings.output / "models" / f"{recipe}-seed{seed}")
 
 
 def train(settings: Settings) -> tuple[Network, ...]:
-    """Make the cohort and train what is not trained; a training that was cut off goes on.
+    """Create the cohort and run all trainings; finished ones are skipped and interrupted ones are resumed.
 
     Raises:
         InputError: the phantoms or a training cannot be used.
@@ -53,7 +53,7 @@ def train(settings: Settings) -> tuple[Network, ...]:
         thickness_max_mm=8.0,
         workers=settings.workers,
     )
-    for network in (chosen := tuple(networks(settings))):
+    for network in (trained := tuple(networks(settings))):
         print(f"\ntrain {network.folder}", flush=True)
         api.train(
             cohort=table,
@@ -64,4 +64,4 @@ def train(settings: Settings) -> tuple[Network, ...]:
             slices={"slice_distance_mm": None if network.recipe == "adjacent" else settings.distance_mm},
             trainer={"steps": settings.steps, "validate_every": max(settings.steps // 2, 1)},
         )
-    return chosen
+    return trained

@@ -1,4 +1,4 @@
-"""The anatomies of the study, which no cohort of phantoms holds, and how one of them is scanned again and again."""
+"""Anatomies of the study, which are in no cohort of phantoms, and their scans."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from liverspleen.phantom.painting import paint
 from liverspleen.phantom.scanner import Acquisition, draw_scanner, plan_acquisition
 from liverspleen.phantom.shapes import Grid
 
-_UNUSED = 3  # cohorts of phantoms draw from 0 to 2 after the seed
-_ROWS = 8  # of the lattice at a time: 1000 samples along z by 250 by 8 are 2 million
+_UNUSED = 3  # cohorts of phantoms use 0 to 2 after the seed
+_ROWS = 8  # per step: 1000 samples along z by 250 by 8 are 2 million
 
 
 def anatomy(number: int, settings: Settings) -> Anatomy:
-    """The patient of that number, whatever the slices; the five conditions take turns."""
+    """Return the anatomy of a patient; it does not depend on the slices. The five conditions are used in turn."""
     conditions = tuple(Condition)
     return draw_anatomy(conditions[number % len(conditions)], (settings.seed, _UNUSED, number, 1))
 
 
 def acquisition(body: Anatomy, number: int, thickness_mm: float, start_mm: float, settings: Settings) -> Acquisition:
-    """A scan: contiguous slices, the first of them `start_mm` below that of start 0.
+    """Return a scan of contiguous slices, the first of them `start_mm` below that of start 0.
 
-    Scanner, field of view and position are the patient's own at every thickness and start. Thin slices are noisier,
-    as the phantoms' scanners make them, and the noise of each scan is its own.
+    Scanner, field of view and position of a patient are the same at every thickness and start. Thin slices are noisier,
+    as in all phantoms, and each scan has its own noise.
     """
     entropy = (settings.seed, _UNUSED, number)
     scanner = draw_scanner((*entropy, 10), matrix=settings.matrix, thickness_mm=(thickness_mm, thickness_mm))
@@ -39,7 +39,7 @@ def acquisition(body: Anatomy, number: int, thickness_mm: float, start_mm: float
 
 
 def organ_lines(body: Anatomy, organ: Structure, pixel_mm: float, step_mm: float) -> Iterator[NDArray[np.bool_]]:
-    """The organ on lines along z through the centres of pixels, some rows of them at a time, (z, rows, columns)."""
+    """Yield whether the organ is at samples along z through the centres of pixels, (z, rows, columns), by rows."""
     lower, upper = body.organ_box(organ)
     x, y = (np.arange(lower[axis], upper[axis], pixel_mm) + pixel_mm / 2 for axis in (0, 1))
     z = np.arange(lower[2], upper[2], step_mm) + step_mm / 2

@@ -1,16 +1,15 @@
-"""What slice thickness and the start of the first slice do to liver and spleen volumes, on phantoms.
+"""Effect of slice thickness and of the start of the first slice on liver and spleen volumes of phantoms.
 
     python experiments/thickness/run.py output=outputs/thickness [patients=20] [scanned=10] [steps=800] [seeds=2] ...
 
-Five steps: masks are cut (`masks/`), networks trained (`phantoms/`, `models/`), patients scanned and segmented at every
-thickness and start (`scans/`), volumes held against the true ones, tables and figure written. Stopped or killed, the
-same command goes on; what is there is used again. `scanned=0` leaves out the networks. All settings: `settings.py`.
+Five steps: sample masks (`masks/`), train networks (`phantoms/`, `models/`), scan and segment patients at every
+thickness and start (`scans/`), compare the volumes with the true ones, write tables and figure. The same command
+resumes an interrupted run. `scanned=0` omits the networks. `settings.py` describes all settings.
 
-Written into output=: masks.csv, scans.csv (every volume); mask_table.csv, limit_table.csv, spacing_table.csv,
-slope_table.csv, network_table.csv,
-shift_table.csv; tables.md; thickness.svg and thickness.png.
+Files in output=: masks.csv, scans.csv (every volume); mask_table.csv, limit_table.csv, spacing_table.csv,
+slope_table.csv, network_table.csv, shift_table.csv; tables.md; thickness.svg and thickness.png.
 
-Exit code 0 done, 2 rejected.
+The exit code is 0 if the study is finished, 2 if an input was rejected.
 """
 
 from __future__ import annotations
@@ -33,14 +32,14 @@ from liverspleen.evaluation.reporting.figures.bland_altman import figure_bytes
 from liverspleen.storage import complete_file, write_json, write_text
 
 
-def main(words: Sequence[str]) -> int:
-    """Do all that is not done; the exit code."""
-    if {"--help", "-h"} & set(words):
+def main(arguments: Sequence[str]) -> int:
+    """Run the steps that are not finished, and return the exit code."""
+    if {"--help", "-h"} & set(arguments):
         print(__doc__)
         return 0
     try:
-        settings = read_settings(words)
-        same_study(settings)
+        settings = read_settings(arguments)
+        check_study(settings)
         masks = read_masks(settings)
         tables = {"mask": mask_table(masks), "limit": limit_table(masks), "spacing": spacing_table(masks)}
         tables["slope"] = slopes(tables["mask"])
@@ -52,37 +51,37 @@ def main(words: Sequence[str]) -> int:
     except InputError as error:
         print(error, file=sys.stderr)
         return 2
-    tell(settings.output, tables)
+    write_tables(settings.output, tables)
     return 0
 
 
-def same_study(settings: Settings) -> None:
-    """Begin the folder, or see that what is there was made with the same settings.
+def check_study(settings: Settings) -> None:
+    """Start the study in the folder, or check that it was started with the same settings.
 
     Raises:
-        InputError: LS-EXP-015 the folder holds a study of other settings.
+        InputError: LS-EXP-015, the folder contains a study with other settings.
     """
-    file, asked = settings.output / "study.json", json.loads(json.dumps(settings.decisive))
+    file, requested = settings.output / "study.json", json.loads(json.dumps(settings.decisive))
     if not file.exists():
-        write_json(file, asked)
+        write_json(file, requested)
         return
     earlier = json.loads(file.read_text(encoding="utf-8"))
-    differs = [f"{key}={earlier.get(key)}" for key in asked if earlier.get(key) != asked[key]]
+    differs = [f"{key}={earlier.get(key)}" for key in requested if earlier.get(key) != requested[key]]
     if differs:
-        message = f"the study in this folder was begun with {', '.join(differs)}"
-        raise InputError(Issue("LS-EXP-015", message, "give these, or another output=", file=file))
+        message = f"the study in this folder was started with {', '.join(differs)}"
+        raise InputError(Issue("LS-EXP-015", message, "use these settings, or another output=", file=file))
 
 
 def scanned(settings: Settings) -> pd.DataFrame:
-    """Train, then every volume of the networks."""
+    """Train the networks, and return all volumes by them."""
     trained = train(settings)
     from scans import read_scans  # torch takes seconds to load
 
     return read_scans(settings, trained)
 
 
-def tell(out: Path, tables: dict[str, pd.DataFrame]) -> None:
-    """Write tables and figure, print the tables."""
+def write_tables(out: Path, tables: dict[str, pd.DataFrame]) -> None:
+    """Write tables and figure, and print the tables."""
     for name, table in tables.items():
         write_csv(out / f"{name}_table.csv", table)
     text = markdown(tables)
@@ -95,7 +94,7 @@ def tell(out: Path, tables: dict[str, pd.DataFrame]) -> None:
 
 
 def write_csv(file: Path, table: pd.DataFrame) -> None:
-    """UTF-8, empty where undefined, complete or not at all."""
+    """Write a table; undefined values are empty."""
     write_text(file, table.to_csv(index=False, lineterminator="\n", float_format="%.6g"))
 
 

@@ -1,4 +1,4 @@
-"""Step 3, networks on CT: each patient scanned at every thickness and start, segmented by every network."""
+"""Step 3: scan each patient at every thickness and start, and segment each scan with every network."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ from liverspleen.storage import write_text
 
 
 def read_scans(settings: Settings, trained: Sequence[Network]) -> pd.DataFrame:
-    """All volumes: read from `scans/` where they are there, else scanned and segmented and put there.
+    """Return all volumes; those of a scan are computed and written to `scans/` if they are not there.
 
     One row per patient, thickness, start, network (`recipe`, `seed`) and structure: `volume_cm3` of the network,
-    `mask_cm3` of the phantom's own label map of that scan, `truth_cm3`, and the `dss` of the two label maps.
+    `mask_cm3` of the label map of the phantom, `truth_cm3`, and the `dss` of the two label maps.
     """
     plan = [
         (number, thickness, start)
@@ -41,9 +41,9 @@ def read_scans(settings: Settings, trained: Sequence[Network]) -> pd.DataFrame:
         settings.output / "scans" / f"{number:03d}-{thickness:g}mm-{start:g}.csv" for number, thickness, start in plan
     ]
     missing = [(scan, file) for scan, file in zip(plan, files, strict=True) if not file.exists()]
-    with spread(partial(_write, settings, trained), missing, settings.workers) as works:
-        for work in works:
-            number, thickness, start = work.result()
+    with spread(partial(_write, settings, trained), missing, settings.workers) as futures:
+        for future in futures:
+            number, thickness, start = future.result()
             print(f"scans: patient {number}, {thickness:g} mm from {start:g} mm", flush=True)
     return pd.concat([pd.read_csv(file) for file in files], ignore_index=True)
 
@@ -56,7 +56,7 @@ def _write(
 ) -> tuple[int, float, float]:
     scan, file = item
     if not _loaded:
-        torch.set_num_threads(1)  # a process per core
+        torch.set_num_threads(1)  # one process per core
         _loaded.extend((network, folded(load_model(network.checkpoint))) for network in trained)
     write_text(file, volumes(*scan, settings, _loaded).to_csv(index=False, lineterminator="\n"))
     return scan
@@ -69,7 +69,7 @@ def volumes(
     settings: Settings,
     models: Sequence[tuple[Network, TrainedModel]],
 ) -> pd.DataFrame:
-    """The rows of one scan."""
+    """Return the rows of one scan."""
     body = anatomy(number, settings)
     scan = render(body, acquisition(body, number, thickness_mm, start_mm, settings))
     slices, rows, columns = scan.hu.shape

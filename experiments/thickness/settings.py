@@ -1,4 +1,4 @@
-"""The size of the study: words of the command line to numbers."""
+"""Settings of the study, read from the command line."""
 
 from __future__ import annotations
 
@@ -13,45 +13,45 @@ from slabs import LATTICE_MM
 from liverspleen.errors import InputError, Issue
 
 SPACED_MM = 5.0
-"""Thickness of the slices that are laid with gaps and overlaps."""
+"""Thickness of slices with gaps and overlaps."""
 
 SPACINGS_MM = (3.0, 4.0, 5.0, 6.0, 10.0)
-"""Distances of their centres."""
+"""Distances between their centres."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What decides about the figures; the defaults are the size whose figures stand in the README."""
+    """Settings of the study; the defaults give the figures of the README."""
 
     output: Path = Path("outputs/thickness")
     thickness_mm: tuple[float, ...] = (1.0, 2.0, 3.0, 5.0, 8.0)
     patients: int = 20
-    """anatomies whose masks are cut"""
+    """anatomies of the masks"""
     starts: int = 8
-    """starts of the first slice, evenly over one thickness"""
+    """starts of the first slice, evenly spaced over one thickness"""
     pixel_mm: float = 0.75
     """of the masks"""
     scanned: int = 10
-    """anatomies that are scanned and segmented, the first of `patients`"""
+    """anatomies that are scanned and segmented: the first ones of `patients`"""
     scan_starts: int = 2
     matrix: int = 96
     development: int = 20
-    """phantoms to learn from, of 1 to 8 mm, half of them of 5 mm"""
+    """training phantoms of 1 to 8 mm, half of them of 5 mm"""
     steps: int = 800
     seeds: int = 2
     distance_mm: float = 5.0
-    """of the neighbours of the second network"""
+    """distance of the input slices of the second network"""
     seed: int = 0
     workers: int = 0
     """processes; 0: one per core"""
 
     @property
     def decisive(self) -> dict[str, Any]:
-        """What the files in the folder depend on."""
+        """The settings that the results depend on."""
         return {name: value for name, value in asdict(self).items() if name not in ("output", "workers")}
 
     def starts_mm(self, thickness_mm: float, count: int) -> tuple[float, ...]:
-        """That many starts, evenly over one thickness.
+        """Return `count` starts, evenly spaced over one thickness.
 
         >>> Settings().starts_mm(2.0, 4)
         (0.0, 0.5, 1.0, 1.5)
@@ -63,11 +63,11 @@ def _numbers(text: str) -> tuple[float, ...]:
     return tuple(float(number) for number in text.strip("[]()").split(","))
 
 
-def read_settings(words: Sequence[str]) -> Settings:
-    """The settings that the words ask for; all issues at once.
+def read_settings(arguments: Sequence[str]) -> Settings:
+    """Return the settings of the command line.
 
     Raises:
-        InputError: LS-EXP-014 a word that is no setting, or a value that cannot be.
+        InputError: LS-EXP-014, with all issues: unknown settings and values outside their limits.
 
     >>> read_settings(["output=o", "thickness_mm=1,5", "seeds=1"]).thickness_mm
     (1.0, 5.0)
@@ -77,39 +77,45 @@ def read_settings(words: Sequence[str]) -> Settings:
     }
     readers["output"] = Path
     given, issues = {}, []
-    for word in words:
-        key, _, value = word.partition("=")
+    for argument in arguments:
+        key, _, value = argument.partition("=")
         try:
             given[key] = readers[key](value)
         except KeyError:
-            issues.append(_issue(f"{word!r} is no setting of this study", f"give one of {', '.join(readers)}"))
+            issues.append(_issue(f"{argument!r} is not a setting of this study", f"use one of {', '.join(readers)}"))
         except ValueError:
-            issues.append(_issue(f"{word!r} is no number", f"give {key}=NUMBER"))
+            issues.append(_issue(f"{argument!r} is not a number", f"give {key}=NUMBER"))
     settings = Settings(**given) if not issues else Settings()
-    if issues := [*issues, *_contradictions(settings)]:
+    if issues := [*issues, *_limit_issues(settings)]:
         raise InputError(issues)
     return settings
 
 
-def _contradictions(settings: Settings) -> list[Issue]:
+def _limit_issues(settings: Settings) -> list[Issue]:
     issues = []
     least = {"patients": 2, "starts": 2, "scanned": 0, "scan_starts": 1, "development": 2, "steps": 1, "seeds": 1}
     for name, low in (*least.items(), ("matrix", 32), ("seed", 0), ("workers", 0)):
         if (value := getattr(settings, name)) < low:
-            issues.append(_issue(f"{name} is {value}", f"set it to {low} or more"))
+            issues.append(_issue(f"{name} is {value}, expected at least {low}", f"set {name} to {low} or more"))
     if settings.scanned > settings.patients:
-        issues.append(_issue(f"scanned is {settings.scanned} of {settings.patients} patients", "scan fewer"))
+        issues.append(
+            _issue(f"scanned is {settings.scanned}, expected at most {settings.patients} (patients)", "reduce scanned")
+        )
     for name in ("pixel_mm", "distance_mm"):
         if not 0 < getattr(settings, name) < math.inf:
-            issues.append(_issue(f"{name} is {getattr(settings, name)}", "give millimetres above 0"))
+            issues.append(
+                _issue(
+                    f"{name} is {getattr(settings, name)}, expected a positive number", f"give {name} in millimetres"
+                )
+            )
     for thickness in settings.thickness_mm:
         if not 1.0 <= thickness <= 8.0:
-            issues.append(_issue(f"slices of {thickness} mm", "give 1 to 8 mm"))
+            issues.append(_issue(f"a slice thickness is {thickness} mm, expected 1 to 8 mm", "correct thickness_mm"))
     for distance in {*settings.thickness_mm, *SPACINGS_MM}:
         step = distance / LATTICE_MM / max(settings.starts, 1)
         if not math.isfinite(step) or step != round(step):
-            message = f"{settings.starts} starts over {distance} mm"
-            issues.append(_issue(message, f"give thicknesses and starts that fit steps of {LATTICE_MM} mm, such as 8"))
+            message = f"{settings.starts} starts over {distance} mm are not multiples of {LATTICE_MM} mm"
+            issues.append(_issue(message, "use other starts or thicknesses, such as starts=8"))
     return issues
 
 

@@ -1,7 +1,7 @@
-"""What a reader of slices makes of an organ that is known everywhere: four readers, any thickness, spacing, start.
+"""Masks of four readers of an organ for slices of any thickness, spacing and start.
 
-An organ is given by samples on lines along z, `LATTICE_MM` apart: inside or not. A slice is a slab of so many
-samples; a reader draws, or does not draw, each line's pixel on it.
+An organ is given by samples on lines along z, `LATTICE_MM` apart: inside or not. A slice is a slab of samples. A reader
+labels, or does not label, the pixel of each line in the slice.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ LATTICE_MM = 0.125
 """Distance of the samples along z; thickness, spacing and start are multiples of it."""
 
 READERS = ("centre", "majority", "touched", "filled")
-"""Who draws a pixel of a slice: centre, where the slice's central plane is inside the organ; majority, where more
-than half of the thickness is (of exact halves every second one); touched, where any of it is; filled, where all is."""
+"""Rule by which a reader labels a pixel: centre, the central plane of the slice is inside the organ; majority, more
+than half of the thickness is (exact halves count half); touched, any part is; filled, the full thickness is."""
 
 
 @dataclass(frozen=True)
 class Protocol:
-    """Slices of one thickness at one spacing; the lower face of one of them lies `start_mm` above the lattice's."""
+    """Slices of one thickness and spacing; the lower face of one of them is `start_mm` above that of the lattice."""
 
     thickness_mm: float
     spacing_mm: float
@@ -32,7 +32,7 @@ class Protocol:
         """Thickness, spacing and start as numbers of samples.
 
         Raises:
-            ValueError: one of them is no multiple of `LATTICE_MM`.
+            ValueError: one of them is not a multiple of `LATTICE_MM`.
 
         >>> Protocol(5.0, 4.0, 0.5).samples
         (40, 32, 4)
@@ -45,10 +45,10 @@ class Protocol:
 
 
 class Lines:
-    """An organ on lines along z, to be read by any protocol.
+    """An organ on lines along z.
 
     Args:
-        inside: whether the organ is at each sample, (z, ...); it is nowhere beyond the ends.
+        inside: whether the organ is at each sample, (z, ...); it does not extend beyond the ends.
     """
 
     def __init__(self, inside: NDArray[np.bool_]) -> None:
@@ -58,14 +58,14 @@ class Lines:
 
     @property
     def length_mm(self) -> float:
-        """Summed length of what is inside: the limit of ever thinner slices."""
+        """Sum of the lengths inside the organ: the limit for thinner slices."""
         return float(self.below[-1].sum(dtype=np.int64)) * LATTICE_MM
 
-    def drawn(self, protocol: Protocol) -> dict[str, float]:
-        """Pixels that each reader draws, summed over all slices that meet the lattice; halves count half.
+    def pixels(self, protocol: Protocol) -> dict[str, float]:
+        """Return the number of pixels that each reader labels, over all slices; exact halves count half.
 
         >>> ball = np.abs(np.arange(-80, 80) + 0.5) < 40  # a line of 10 mm in the middle of 20 mm
-        >>> Lines(ball).drawn(Protocol(8.0, 8.0, 2.0))  # faces at 2, 10, 18 mm: 5 mm of each of two slices are inside
+        >>> Lines(ball).pixels(Protocol(8.0, 8.0, 2.0))  # faces at 2, 10, 18 mm: 5 mm of each of two slices are inside
         {'centre': 2.0, 'majority': 2.0, 'touched': 2.0, 'filled': 0.0}
         """
         thickness, spacing, start = protocol.samples
@@ -73,7 +73,7 @@ class Lines:
         first = start % spacing - spacing * -(-thickness // spacing)
         lower = np.arange(first, count, spacing)
         filled = self.below[np.clip(lower + thickness, 0, count)] - self.below[np.clip(lower, 0, count)]
-        centre = lower + thickness // 2  # of an even number of samples the one above the central plane
+        centre = lower + thickness // 2  # for an even number of samples the one above the central plane
         centre = centre[(centre >= 0) & (centre < count)]
         counts = (
             np.count_nonzero(self.inside[centre]),

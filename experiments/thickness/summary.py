@@ -1,7 +1,7 @@
-"""Step 4, statistics: volumes in percent of the truth, by structure, reader or network, and thickness.
+"""Step 4: statistics of volumes in percent of the truth, by structure, reader or network, and thickness.
 
-A percentage here is of the true volume, not of the mean of two readers: the truth is known, and errors then add up
-(network - truth = network - mask + mask - truth).
+Percentages are of the true volume, not of the mean of two readers, so errors add up: network - truth = (network - mask)
++ (mask - truth).
 """
 
 from __future__ import annotations
@@ -21,35 +21,35 @@ from liverspleen.organs import ORGANS
 STRUCTURES = (*(organ.key for organ in ORGANS), "ratio")
 
 SMOOTH_CV = 0.75 / math.sqrt(90)
-"""SD over starts of a ball's volume by its central slices, in the ball's volumes and (spacing / radius)²: 0.079.
+"""SD over starts of the volume of a ball by its central slices, as a fraction of its volume over (spacing / radius)².
 
-Areas π (R² - z²) begin and end with slopes of 2πR and -2πR. A sum over points h apart from a random start errs by the
-terms of the areas' Fourier series at multiples of 1/h; corners of slope J contribute J² h⁴ / 720 each to the variance
-(phases of several corners averaged out, higher orders left out). Of the ball: SD = πR h² / √90, over 4/3 πR³. An
-ellipsoid's is the same with its half extent along z for R.
+The value is 0.079. The areas π (R² - z²) start and end with slopes of 2πR and -2πR. The error of a sum over points at a
+distance h with a random start is given by the terms of the Fourier series of the areas at multiples of 1/h. Each corner
+of slope J adds J² h⁴ / 720 to the variance (averaged over phases of several corners, without higher orders). For the
+ball the SD is πR h² / √90, over 4/3 πR³. For an ellipsoid R is its half extent along z.
 """
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """Percent errors of some volumes against the truth."""
+    """Errors of volumes in percent of the truth."""
 
     n: int
     n_undefined: int
-    """left out: the ratio of a scan in which a network found no spleen"""
+    """excluded: ratios of scans in which a network found no spleen"""
     bias_pct: float
     bias_lower_pct: float
-    """of the 95 % interval by patients' means, since scans of one patient are not independent"""
+    """of the 95 % interval by means of patients, because scans of one patient are not independent"""
     bias_upper_pct: float
     loa_lower_pct: float
     loa_upper_pct: float
     start_sd_pct: float
-    """within patients over the starts (and within seeds): root of the mean variance, with n as the denominator for the
-    evenly spaced starts"""
+    """within patients (and seeds), over the starts: root of the mean variance; its denominator is n, because the starts
+    are evenly spaced"""
 
 
 def agreement(errors: pd.DataFrame) -> Agreement:
-    """Of rows with `error_pct`, `patient`, and `seed` if there are networks; NaN where undefined."""
+    """Return the statistics of rows with `error_pct`, `patient`, and for networks `seed`; undefined values are NaN."""
 
     def against_truth(values: pd.Series):
         return bland_altman(100 + values.to_numpy(), np.full(len(values), 100.0))
@@ -75,9 +75,9 @@ def agreement(errors: pd.DataFrame) -> Agreement:
 
 
 def with_ratio(table: pd.DataFrame, keys: Sequence[str], volumes: Sequence[str]) -> pd.DataFrame:
-    """The table with rows `ratio` (liver / spleen of each of the `volumes`) for each combination of the keys.
+    """Return the table with rows `ratio` (liver / spleen of each of the `volumes`) for each combination of the keys.
 
-    NaN, undefined, where there is no spleen.
+    The ratio is NaN if the spleen volume is 0.
 
     >>> table = pd.DataFrame({"case": [1, 1], "structure": ["liver", "spleen"], "volume_cm3": [1500.0, 300.0]})
     >>> with_ratio(table, ["case"], ["volume_cm3"])["volume_cm3"].tolist()
@@ -91,7 +91,10 @@ def with_ratio(table: pd.DataFrame, keys: Sequence[str], volumes: Sequence[str])
 
 
 def mask_table(masks: pd.DataFrame) -> pd.DataFrame:
-    """Contiguous slices: structure x reader x thickness; `smooth_sd_pct` is what an ellipsoid would scatter."""
+    """Return agreement with the truth for contiguous slices, by structure, reader and thickness.
+
+    `smooth_sd_pct` is the SD over starts of ellipsoids with the same extent along z.
+    """
     contiguous = masks[masks["thickness_mm"] == masks["spacing_mm"]]
     keys = ["patient", "reader", "thickness_mm", "start_mm"]
     errors = _errors(with_ratio(contiguous, keys, ["volume_cm3", "truth_cm3"]), "volume_cm3")
@@ -105,7 +108,7 @@ def mask_table(masks: pd.DataFrame) -> pd.DataFrame:
 
 
 def limit_table(masks: pd.DataFrame) -> pd.DataFrame:
-    """The lattice's own volumes against the truth: how far pixels and truth can be told apart from thickness."""
+    """Return agreement of the lattice volumes with the truth: the error without slices."""
     once = masks.drop_duplicates(["patient", "structure"])
     errors = _errors(once, "lattice_cm3")
     return pd.DataFrame(
@@ -114,7 +117,7 @@ def limit_table(masks: pd.DataFrame) -> pd.DataFrame:
 
 
 def spacing_table(masks: pd.DataFrame) -> pd.DataFrame:
-    """Slices of one thickness with gaps and overlaps, read by majority: two rules for the volume."""
+    """Return agreement of two rules for the volume, for slices with gaps and overlaps, by majority."""
     spaced = masks[(masks["thickness_mm"] == SPACED_MM) & (masks["reader"] == "majority")]
     rows = []
     for (structure, spacing), part in _groups(spaced, ["structure", "spacing_mm"]):
@@ -130,10 +133,10 @@ def spacing_table(masks: pd.DataFrame) -> pd.DataFrame:
 
 
 def network_table(scans: pd.DataFrame) -> pd.DataFrame:
-    """Structure x recipe x thickness: error against the truth, and its two parts, over seeds, patients and starts.
+    """Return the error of the networks and its two parts, by structure, recipe and thickness.
 
-    `*_seed_low` and `*_seed_high` are the lowest and the highest mean of one seed; `model_mask_*` the network against
-    the phantom's label map, `mask_*` that against the truth, both in percent of the truth.
+    `*_seed_low` and `*_seed_high` are the lowest and highest mean of a seed. `model_mask_*` compares the network with
+    the label map of the phantom, `mask_*` the label map with the truth, both in percent of the truth.
     """
     keys = ["patient", "recipe", "seed", "thickness_mm", "start_mm"]
     table = with_ratio(scans, keys, ["volume_cm3", "mask_cm3", "truth_cm3"])
@@ -156,10 +159,10 @@ def network_table(scans: pd.DataFrame) -> pd.DataFrame:
 
 
 def shift_table(scans: pd.DataFrame) -> pd.DataFrame:
-    """What thickness alone changes: each patient's volume against that of the same patient's thinnest slices.
+    """Return the change of the volume from the thinnest slices of the same patient.
 
-    In percent of the truth, means over seeds and starts, then mean and its 95 % interval over patients; of the networks
-    (`recipe`) and of the phantom's label maps (recipe `mask`).
+    In percent of the truth: means over seeds and starts, then the mean over patients with its 95 % interval. `recipe`
+    is that of the network, or `mask` for the label maps of the phantoms.
     """
     keys = ["patient", "recipe", "seed", "thickness_mm", "start_mm"]
     table = with_ratio(scans, keys, ["volume_cm3", "mask_cm3", "truth_cm3"])
@@ -178,12 +181,12 @@ def shift_table(scans: pd.DataFrame) -> pd.DataFrame:
 
 
 def slopes(table: pd.DataFrame) -> pd.DataFrame:
-    """How the SD over starts grows with the thickness: the exponent of a power, by least squares of the logarithms."""
+    """Return the exponent of the thickness in the SD over starts, by least squares of the logarithms."""
     rows = []
     for (structure, reader), part in _groups(table, ["structure", "reader"]):
-        some = part[part["start_sd_pct"] > 0]
-        if len(some) > 1:
-            exponent = np.polyfit(np.log(some["thickness_mm"]), np.log(some["start_sd_pct"]), 1)[0]
+        positive = part[part["start_sd_pct"] > 0]
+        if len(positive) > 1:
+            exponent = np.polyfit(np.log(positive["thickness_mm"]), np.log(positive["start_sd_pct"]), 1)[0]
             rows.append({"structure": structure, "reader": reader, "exponent": exponent})
     return pd.DataFrame(rows, columns=["structure", "reader", "exponent"])
 
@@ -193,15 +196,15 @@ def _errors(table: pd.DataFrame, volume: str) -> pd.DataFrame:
 
 
 def _groups(table: pd.DataFrame, keys: Sequence[str]) -> Iterator[tuple[tuple, pd.DataFrame]]:
-    """Parts of the table by its keys; liver, spleen, ratio in this order."""
-    order = {name: place for place, name in enumerate(STRUCTURES)}
-    ordered = table.assign(_place=table["structure"].map(order)).sort_values("_place", kind="stable")
-    grouped = ordered.drop(columns="_place").groupby(list(keys), sort=True, dropna=False)
+    """Yield the groups of the table by its keys, in the order liver, spleen, ratio."""
+    order = {name: position for position, name in enumerate(STRUCTURES)}
+    ordered = table.assign(_position=table["structure"].map(order)).sort_values("_position", kind="stable")
+    grouped = ordered.drop(columns="_position").groupby(list(keys), sort=True, dropna=False)
     yield from sorted(grouped, key=lambda entry: (order[entry[0][0]], entry[0][1:]))
 
 
 def _in_order(table: pd.DataFrame, column: str, names: Sequence[str]) -> pd.DataFrame:
-    places = {name: place for place, name in enumerate(names)}
-    structures = {name: place for place, name in enumerate(STRUCTURES)}
+    places = {name: position for position, name in enumerate(names)}
+    structures = {name: position for position, name in enumerate(STRUCTURES)}
     key = table["structure"].map(structures) * len(names) + table[column].map(places)
     return table.assign(_key=key).sort_values(["_key", "thickness_mm"]).drop(columns="_key").reset_index(drop=True)

@@ -1,4 +1,4 @@
-"""The tables in Markdown: percent of the true volume, rounded for reading."""
+"""Tables in Markdown, rounded, in percent of the true volume."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import pandas as pd
 
 
 def markdown(tables: Mapping[str, pd.DataFrame]) -> str:
-    """All tables of the study; those of the networks only where there are any."""
+    """Return all tables of the study; those of the networks are included if there are networks."""
     parts = [
         "Masks alone, in percent of the truth: bias (95 % limits of agreement)\n",
         _masks(tables["mask"]),
-        "\nThe same pixels without slices (the limit of ever thinner ones), in percent of the truth\n",
+        "\nThe same pixels without slices (the limit for thinner slices), in percent of the truth\n",
         _limit(tables["limit"]),
         "\nExponent of the thickness in the SD over starts\n",
         _slopes(tables["slope"]),
@@ -20,9 +20,9 @@ def markdown(tables: Mapping[str, pd.DataFrame]) -> str:
         _spacing(tables["spacing"]),
     ]
     if "network" in tables:
-        parts += ["\nNetworks, in percent of the truth: model - truth is model - mask and mask - truth together\n"]
+        parts += ["\nNetworks, in percent of the truth: model - truth = (model - mask) + (mask - truth)\n"]
         parts += [_networks(tables["network"])]
-        parts += ["\nThe same patients' volumes against those in the thinnest slices: mean (95 % CI)\n"]
+        parts += ["\nChange of the volume from the thinnest slices of the same patients: mean (95 % CI)\n"]
         parts += [_shifts(tables["shift"])]
     return "\n".join(parts) + "\n"
 
@@ -30,10 +30,10 @@ def markdown(tables: Mapping[str, pd.DataFrame]) -> str:
 def _masks(table: pd.DataFrame) -> str:
     rows = []
     for row in table.itertuples():
-        smooth = "" if row.structure == "ratio" else f"{row.smooth_sd_pct:.3f}"  # a ratio has no extent
+        smooth = "" if row.structure == "ratio" else f"{row.smooth_sd_pct:.3f}"  # undefined for a ratio
         cells = [row.structure, row.reader, f"{row.thickness_mm:g}", str(row.n), _limits(row, "")]
         rows.append([*cells, f"{row.start_sd_pct:.3f}", smooth])
-    head = ["structure", "reader", "thickness (mm)", "n", "bias (LOA)", "SD over starts", "of an ellipsoid"]
+    head = ["structure", "reader", "thickness (mm)", "n", "bias (LOA)", "SD over starts", "SD of an ellipsoid"]
     return _table(head, rows)
 
 
@@ -75,14 +75,14 @@ def _shifts(table: pd.DataFrame) -> str:
 
 
 def _limits(row, prefix: str) -> str:
-    """`bias (lower to upper)` of the columns with that prefix; nothing reads as -0.00."""
+    """Return `bias (lower to upper)` of the columns with that prefix; -0.00 is written as 0.00."""
     values = (getattr(row, f"{prefix}{name}_pct") for name in ("bias", "loa_lower", "loa_upper"))
     bias, lower, upper = (f"{round(value, 2) + 0.0:.2f}" for value in values)
     return f"{bias} ({lower} to {upper})"
 
 
 def _n(row) -> str:
-    """Number of volumes, and of those that are undefined."""
+    """Return the number of volumes, and of undefined ones."""
     return f"{row.n} ({row.n_undefined} undefined)" if row.n_undefined else str(row.n)
 
 

@@ -1,4 +1,4 @@
-"""`liverspleen sweep`: what is rejected, and real trainings of seconds, undisturbed and killed."""
+"""`liverspleen sweep`: rejected inputs, and short trainings that are finished or killed."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ TINY = (
 )
 
 
-def words(cohort: Path, output: Path, *more: str) -> list[str]:
+def arguments(cohort: Path, output: Path, *more: str) -> list[str]:
     return ["sweep", f"cohort={cohort}", f"output={output}", *TINY, *more]
 
 
@@ -45,7 +45,7 @@ def rows(folder: Path, name: str = "trials.csv") -> list[dict[str, str]]:
             ["search.parameters={trainer.devices: [1, 2]}"],
             "LS-SWP-001: trainer.devices=2 needs several devices, but a trial",
         ),
-        (["search=own", "search.parameters={}"], "LS-SWP-002: search: there is no parameter to choose"),
+        (["search=own", "search.parameters={}"], "LS-SWP-002: search: there is no parameter to search"),
         (
             ["search=own", "search.parameters={optimizer.lr: 1}"],
             "LS-SWP-002: search: optimizer.lr is neither a list of choices",
@@ -78,7 +78,7 @@ def rows(folder: Path, name: str = "trials.csv") -> list[dict[str, str]]:
 def test_an_invalid_search_is_rejected_before_the_first_trial(
     box_cohort: Callable[..., Path], tmp_path: Path, capsys: Captured, more: list[str], printed: str
 ) -> None:
-    assert main(words(box_cohort(), tmp_path / "s", "trials=2", *more)) == 2
+    assert main(arguments(box_cohort(), tmp_path / "s", "trials=2", *more)) == 2
     (line, *_) = (line for line in capsys.readouterr().err.splitlines() if printed in line)
     assert line.count("LS-") == 1
     assert not (tmp_path / "s/trials").exists()
@@ -102,7 +102,7 @@ def test_the_password_of_a_database_is_not_printed_or_recorded(
     url: str,
     shown: str,
 ) -> None:
-    command = words(box_cohort(), tmp_path / "s", "trials=2", f"storage={url}")
+    command = arguments(box_cohort(), tmp_path / "s", "trials=2", f"storage={url}")
     monkeypatch.setattr(sys, "argv", ["liverspleen", *command])
     assert main(command) == 2
     printed = capsys.readouterr().err + "".join(
@@ -119,7 +119,7 @@ def test_a_password_is_rejected_because_files_of_jobs_would_store_it(
     box_cohort: Callable[..., Path], tmp_path: Path, capsys: Captured
 ) -> None:
     more = ["trials=2", "launcher=slurm", "workers=1", "storage=postgresql://me:secret@host/db"]
-    assert main(words(box_cohort(), tmp_path / "s", *more)) == 2
+    assert main(arguments(box_cohort(), tmp_path / "s", *more)) == 2
     printed = capsys.readouterr().err
     assert "LS-CFG-016: storage= contains a password, which the files of the jobs would store" in printed
     assert "secret" not in printed
@@ -141,26 +141,26 @@ def test_the_folder_of_a_study_may_have_any_name_and_be_renamed(
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     out, cohort = tmp_path / "a?b, (c)=%41 ${x} '", box_cohort()
     more = ["seeds=0", "search=own", "search.parameters={optimizer.lr: [0.003]}", "search.sampler=grid"]
-    assert main(words(cohort, out, *more)) == 0
+    assert main(arguments(cohort, out, *more)) == 0
     assert (out / "study.db").stat().st_size > 0
     record = json.loads((out / "trials/0000/run.json").read_text())
     assert record["config"]["logger"]["wandb_group"] == out.name
     before = rows(out)
-    assert main(words(cohort, out.rename(tmp_path / "renamed"), *more)) == 0
+    assert main(arguments(cohort, out.rename(tmp_path / "renamed"), *more)) == 0
     assert rows(tmp_path / "renamed") == before
 
 
 def test_a_sampler_without_a_number_of_trials_is_rejected(
     box_cohort: Callable[..., Path], tmp_path: Path, capsys: Captured
 ) -> None:
-    assert main(words(box_cohort(), tmp_path / "s")) == 2
+    assert main(arguments(box_cohort(), tmp_path / "s")) == 2
     assert "LS-CFG-002: sweep needs trials=..." in capsys.readouterr().err
 
 
 def test_a_split_without_validation_side_is_rejected(
     box_cohort: Callable[..., Path], tmp_path: Path, capsys: Captured
 ) -> None:
-    assert main(words(box_cohort(), tmp_path / "s", "trials=2", "train_fraction=1.0")) == 2
+    assert main(arguments(box_cohort(), tmp_path / "s", "trials=2", "train_fraction=1.0")) == 2
     assert "LS-SWP-004" in capsys.readouterr().err
 
 
@@ -169,7 +169,7 @@ def test_a_sweep_searches_confirms_and_resumes_only_as_the_same_study(
 ) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     out = tmp_path / "s"
-    command = words(
+    command = arguments(
         box_cohort(),
         out,
         "search=own",
@@ -205,7 +205,7 @@ def test_a_sweep_searches_confirms_and_resumes_only_as_the_same_study(
     )
 
 
-def begin(command: list[str]) -> subprocess.Popen[bytes]:
+def start(command: list[str]) -> subprocess.Popen[bytes]:
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     return subprocess.Popen([sys.executable, "-m", "liverspleen", *command], env=environment)
 
@@ -213,28 +213,28 @@ def begin(command: list[str]) -> subprocess.Popen[bytes]:
 def wait_for(condition: Callable[[], bool], seconds: float = 200.0) -> None:
     end = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < end, "waited in vain"
+        assert time.monotonic() < end, "timed out"
         time.sleep(0.05)
 
 
-def ended(folder: Path) -> int:
+def n_complete(folder: Path) -> int:
     return sum(row["state"] == "complete" for row in rows(folder)) if (folder / "trials.csv").exists() else 0
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
-def test_a_sweep_killed_after_its_third_trial_twice_ends_at_exactly_the_requested_number_of_trials(
+def test_a_sweep_that_was_killed_twice_finishes_exactly_the_requested_number_of_trials(
     box_cohort: Callable[..., Path], tmp_path: Path, number: int
 ) -> None:
     out = tmp_path / "s"
-    command = words(box_cohort(), out, "trials=8", "seeds=0", "search.sampler=random")
-    for enough in (3, 6):
-        process = begin(command)
-        wait_for(lambda enough=enough: ended(out) >= enough)  # type: ignore[misc]
+    command = arguments(box_cohort(), out, "trials=8", "seeds=0", "search.sampler=random")
+    for stop_after in (3, 6):
+        process = start(command)
+        wait_for(lambda stop_after=stop_after: n_complete(out) >= stop_after)  # type: ignore[misc]
         process.send_signal(number)
         process.wait(240)
-        assert ended(out) < 8
-    assert begin(command).wait(300) == 0
+        assert n_complete(out) < 8
+    assert start(command).wait(300) == 0
     found = rows(out)
     assert [row["state"] for row in found] == ["complete"] * 8
     assert [int(row["number"]) for row in found] == list(range(8))
@@ -245,29 +245,29 @@ def test_a_sweep_killed_after_its_third_trial_twice_ends_at_exactly_the_requeste
 def test_a_trial_whose_worker_was_killed_has_the_same_result(box_cohort: Callable[..., Path], tmp_path: Path) -> None:
     cohort = box_cohort()
     length = ["trainer.steps=60", "trainer.validate_every=10", "seeds=0"]
-    once = ["search=own", "search.parameters={optimizer.lr: [0.003]}"]
-    for name in ("whole", "killed"):
+    search = ["search=own", "search.parameters={optimizer.lr: [0.003]}"]
+    for name in ("undisturbed", "killed"):
         out = tmp_path / name
-        command = words(cohort, out, *length, *once, "search.sampler=grid", "study=one")
-        process = begin(command)
+        command = arguments(cohort, out, *length, *search, "search.sampler=grid", "study=one")
+        process = start(command)
         if name == "killed":
             wait_for((out / "trials/0000/last.ckpt").exists)
             process.kill()
             process.wait()
-            assert begin(command).wait(300) == 0
+            assert start(command).wait(300) == 0
         assert process.wait(300) in {0, -signal.SIGKILL}
-    whole, killed = (tmp_path / name / "trials/0000" for name in ("whole", "killed"))
+    undisturbed, killed = (tmp_path / name / "trials/0000" for name in ("undisturbed", "killed"))
     for name in ("metrics.csv", "validation.csv"):
-        assert (whole / name).read_bytes() == (killed / name).read_bytes()
+        assert (undisturbed / name).read_bytes() == (killed / name).read_bytes()
     assert len(json.loads((killed / "run.json").read_text())["earlier"]) == 1
 
 
 @pytest.mark.slow
-def test_two_workers_of_one_command_share_the_trials_and_survive_the_death_of_one(
+def test_two_workers_of_one_command_share_the_trials_and_one_continues_if_the_other_is_killed(
     box_cohort: Callable[..., Path], tmp_path: Path
 ) -> None:
     out = tmp_path / "s"
-    process = begin(words(box_cohort(), out, "trials=6", "seeds=0", "workers=2", "search.sampler=random"))
+    process = start(arguments(box_cohort(), out, "trials=6", "seeds=0", "workers=2", "search.sampler=random"))
     wait_for(lambda: len(list(out.glob("trials/*/metrics.csv"))) >= 2)
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
     assert len(children) == 2

@@ -1,4 +1,4 @@
-"""The study of architectures: its tables from trials whose effects are known, and the full study at tiny size."""
+"""The study of architectures: tables of trials with known effects, and the full study at a small size."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ HEADER = (
     *FACTORS,
 )
 LEVELS = (("small", "other"), ("1", "3", "5"), ("dice_ce", "boundary"), ("natural", "balanced"))
-WORTH = {"other": -0.05, "1": -0.02, "5": 0.01, "dice_ce": 0.1}
-"""Of a level beside the stated one, in DSS; those that are not named are worth the same."""
+EFFECTS = {"other": -0.05, "1": -0.02, "5": 0.01, "dice_ce": 0.1}
+"""Difference from the stated level in DSS; 0 for the other levels."""
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +56,7 @@ def write(file: Path, rows: Sequence[Sequence[object]]) -> Path:
 
 
 def additive(levels: Sequence[str]) -> float:
-    return 0.7 + sum(WORTH.get(level, 0) for level in levels)
+    return 0.7 + sum(EFFECTS.get(level, 0) for level in levels)
 
 
 def whole_grid() -> list[list]:
@@ -69,12 +69,12 @@ def by_level(study: SimpleNamespace, file: Path) -> dict[str, object]:
     return {one.level: one for one in study.factor_effects.effects(grid, factors, study.factor_tables.STATED)}
 
 
-def test_levels_of_an_additive_grid_are_worth_what_they_were_given(study: SimpleNamespace, tmp_path: Path) -> None:
+def test_levels_of_an_additive_grid_have_their_given_effects(study: SimpleNamespace, tmp_path: Path) -> None:
     found = by_level(study, write(tmp_path / "trials.csv", whole_grid()))
     assert list(found) == ["small", "other", "1", "3", "5", "dice_ce", "boundary", "natural", "balanced"]
-    for level, worth in {**WORTH, "natural": 0}.items():
+    for level, effect in {**EFFECTS, "natural": 0}.items():
         difference = found[level].difference
-        assert (difference.mean, difference.low, difference.high) == pytest.approx((worth, worth, worth), abs=1e-12)
+        assert (difference.mean, difference.low, difference.high) == pytest.approx((effect, effect, effect), abs=1e-12)
     assert [found[name].difference.n for name in ("other", "1", "dice_ce")] == [12, 8, 12]
     assert found["3"].difference is None
     # mean over the others: networks -0.05 / 2, losses 0.1 / 2
@@ -96,7 +96,7 @@ def test_interval_of_a_difference_is_that_of_paired_values(study: SimpleNamespac
     assert (found.low, found.high) == pytest.approx((0.03 - half, 0.03 + half), abs=1e-9)
 
 
-def test_trials_without_a_score_cost_their_pairs_only(study: SimpleNamespace, tmp_path: Path) -> None:
+def test_trials_without_a_score_remove_only_their_pairs(study: SimpleNamespace, tmp_path: Path) -> None:
     rows = whole_grid()
     stated = next(one for one in rows if tuple(one[-4:]) == ("small", "3", "boundary", "balanced"))
     stated[HEADER.index("state")], stated[HEADER.index("dss")] = "failed", ""
@@ -105,25 +105,27 @@ def test_trials_without_a_score_cost_their_pairs_only(study: SimpleNamespace, tm
     assert found["other"].difference.mean == pytest.approx(-0.05)
 
 
-def test_shares_are_those_of_the_sums_of_squares(study: SimpleNamespace, tmp_path: Path) -> None:
+def test_fractions_are_those_of_the_sums_of_squares(study: SimpleNamespace, tmp_path: Path) -> None:
     trials, factors = study.factor_effects.read_trials(write(tmp_path / "trials.csv", whole_grid()))
-    explained, left = study.factor_effects.fractions(trials, factors)
+    explained, residual_sd = study.factor_effects.fractions(trials, factors)
     # per trial: networks 0.025², slices variance of (-0.02, 0, 0.01), losses 0.05²
     slices = ((-0.02) ** 2 + 0.01**2) / 3 - ((-0.02 + 0.01) / 3) ** 2
     squares = {"network": 0.025**2, "slices.count": slices, "loss": 0.05**2, "sampler": 0.0}
     total = sum(squares.values())
     assert explained == pytest.approx({name: value / total for name, value in squares.items()}, abs=1e-9)
-    assert left == pytest.approx(0, abs=1e-9)
+    assert residual_sd == pytest.approx(0, abs=1e-9)
 
 
-def test_what_was_trained_again_stands_beside_its_selected_score(study: SimpleNamespace, tmp_path: Path) -> None:
+def test_configurations_with_fresh_seeds_are_compared_with_their_search_score(
+    study: SimpleNamespace, tmp_path: Path
+) -> None:
     best, stated = ("small", "5", "dice_ce", "natural"), ("small", "3", "boundary", "balanced")
     search = [*whole_grid(), *(row(100 + n, best, s, phase="confirm") for n, s in enumerate((0.70, 0.72, 0.74)))]
     write(tmp_path / "sweep" / "trials.csv", search)
-    again = [row(0, stated, 0.66), *(row(1 + n, stated, s, phase="confirm") for n, s in enumerate((0.60, 0.64)))]
-    write(tmp_path / "stated" / "trials.csv", again)
+    repeated = [row(0, stated, 0.66), *(row(1 + n, stated, s, phase="confirm") for n, s in enumerate((0.60, 0.64)))]
+    write(tmp_path / "stated" / "trials.csv", repeated)
     text = study.factor_tables.write_tables(tmp_path, tmp_path / "sweep", tmp_path / "stated")
-    # above the stated one all 12 with dice_ce and the two with boundary and 5 slices
+    # ranked above the stated one: all 12 with dice_ce and the two with boundary and 5 slices
     # SD 0.02 and 0.0283; half-widths 4.303 * 0.02 / sqrt(3) and 12.706 * 0.0283 / sqrt(2)
     assert "| small | 5 | dice_ce | natural | leader | 1 | 0.810 | 3 | 0.720 (0.670 to 0.770) | 0.020 |" in text
     assert "| small | 3 | boundary | balanced | stated | 15 | 0.700 | 2 | 0.620 (0.366 to 0.874) | 0.028 |" in text
@@ -135,14 +137,14 @@ def test_what_was_trained_again_stands_beside_its_selected_score(study: SimpleNa
     assert table[0]["difference_mean"] == ""
 
 
-def test_tables_of_a_search_without_any_score_say_so(study: SimpleNamespace, tmp_path: Path) -> None:
+def test_tables_of_a_search_without_any_score_have_none(study: SimpleNamespace, tmp_path: Path) -> None:
     for name in ("sweep", "stated"):
         write(tmp_path / name / "trials.csv", [row(0, ("small", "3", "boundary", "balanced"), None, state="failed")])
     text = study.factor_tables.write_tables(tmp_path, tmp_path / "sweep", tmp_path / "stated")
     assert text.startswith("0 of 1 trials of the search have a score.")
 
 
-def test_a_word_that_is_none_is_rejected(study: SimpleNamespace, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_argument_without_a_value_is_rejected(study: SimpleNamespace, capsys: pytest.CaptureFixture[str]) -> None:
     assert study.run.main(["outputs"]) == 2
     assert "LS-EXP-020" in capsys.readouterr().err
 
@@ -154,7 +156,7 @@ def test_networks_of_the_study_are_choices_of_its_folder(network: str) -> None:
     assert config.network.output_stride == 16
 
 
-def test_search_of_the_package_asks_the_same_at_full_size() -> None:
+def test_search_of_the_package_has_the_same_parameters() -> None:
     import yaml
 
     full, small, stated = (
@@ -175,18 +177,18 @@ def test_search_of_the_package_asks_the_same_at_full_size() -> None:
 
 
 @pytest.mark.slow
-def test_one_command_makes_everything(
+def test_one_command_writes_all_files(
     study: SimpleNamespace, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     size = ["development=5", "matrix=32", "trainer.steps=2", "trainer.batch_size=2", "trainer.validate_every=2"]
-    words = [f"output={tmp_path}", *size, "trials=2", "leaders=1", "seeds=1", "workers=1"]
-    assert study.run.main(words) == 0
+    arguments = [f"output={tmp_path}", *size, "trials=2", "leaders=1", "seeds=1", "workers=1"]
+    assert study.run.main(arguments) == 0
     text = (tmp_path / "architecture.md").read_text(encoding="utf-8")
     assert text.startswith("2 of 2 trials of the search have a score.")
     assert "| small | 3 | boundary | balanced | stated |" in text
     for name in ("sweep/trials.csv", "stated/trials.csv", "effects.csv"):
         assert (tmp_path / name).stat().st_size > 100
-    made = sorted((tmp_path / "sweep" / "trials").iterdir())
-    assert len(made) == 3
-    assert study.run.main(words) == 0  # done already
-    assert sorted((tmp_path / "sweep" / "trials").iterdir()) == made
+    folders = sorted((tmp_path / "sweep" / "trials").iterdir())
+    assert len(folders) == 3
+    assert study.run.main(arguments) == 0  # nothing to do
+    assert sorted((tmp_path / "sweep" / "trials").iterdir()) == folders

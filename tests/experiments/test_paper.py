@@ -1,4 +1,4 @@
-"""Cases made to match the paper's numbers; the report of these cases is compared with the printed tables."""
+"""Cases that match the numbers of the paper; the report on them is compared with the printed tables."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ MODULES = (
     *("run", "samples", "transcription", "verdicts", "volumes"),
 )
 
-# Read off the paper; worked out by hand to be at odds with the cells around them.
+# numbers of the paper that contradict the cells around them, by hand
 IMPOSSIBLE = {
     "table2.healthy.liver.sd",  # 0.017 with mean 0.975 and range 0.974 to 0.999
     "table4.internal.ratio.bias",  # 0.50 with -0.03 of the liver and -0.33 of the spleen
@@ -68,7 +68,7 @@ def rules(study: SimpleNamespace, numbers: Sequence[Any]) -> Sequence[Any]:
 
 @pytest.fixture(scope="module")
 def rows(study: SimpleNamespace, numbers: Sequence[Any], rules: Sequence[Any]) -> list[Measurement]:
-    return [row for case in study.cases.examinations(study.run.asked_for(numbers, rules)) for row in case.rows()]
+    return [row for case in study.cases.examinations(study.run.targets_of(numbers, rules)) for row in case.rows()]
 
 
 @pytest.fixture(scope="module")
@@ -77,17 +77,17 @@ def report(rows: list[Measurement], tmp_path_factory: pytest.TempPathFactory) ->
 
 
 @pytest.fixture(scope="module")
-def judge(study: SimpleNamespace, numbers: Sequence[Any], rules: Sequence[Any]) -> Callable[..., dict[str, Any]]:
+def verdicts_of(study: SimpleNamespace, numbers: Sequence[Any], rules: Sequence[Any]) -> Callable[..., dict[str, Any]]:
     findings = study.relations.audit_findings()
 
-    def judged(report: StatisticalReport, printed: Mapping[str, str] = {}) -> dict[str, Any]:
+    def verdicts_of(report: StatisticalReport, printed: Mapping[str, str] = {}) -> dict[str, Any]:
         reported = {"cells": [cell.to_dict() for cell in report.cells], "flow": {"assessed": None, "branches": []}}
         changed = [replace(number, printed=printed.get(number.id, number.printed)) for number in numbers]
         values = study.addresses.reproduced(changed, study.addresses.values_of(reported))
         found = study.verdicts.verdicts(changed, study.relations.with_derived(values, rules), rules, findings)
         return {verdict.number.id: verdict for verdict in found}
 
-    return judged
+    return verdicts_of
 
 
 def report_of(rows: Sequence[Measurement], folder: Path) -> StatisticalReport:
@@ -95,16 +95,18 @@ def report_of(rows: Sequence[Measurement], folder: Path) -> StatisticalReport:
     return statistical_report(read_measurements(folder / "measurements.csv"))
 
 
-def test_tables_2_to_4_and_rc_are_equal_as_printed_or_shown_impossible(
-    report: StatisticalReport, judge: Callable[..., dict[str, Any]]
+def test_tables_2_to_4_and_rc_are_equal_as_printed_or_impossible(
+    report: StatisticalReport, verdicts_of: Callable[..., dict[str, Any]]
 ) -> None:
-    found = {name: v for name, v in judge(report).items() if name.startswith(("table2", "table3", "table4", "rc."))}
+    found = {
+        name: v for name, v in verdicts_of(report).items() if name.startswith(("table2", "table3", "table4", "rc."))
+    }
     assert len(found) == 50 + 54 + 30 + 18
     assert {name for name, verdict in found.items() if verdict.verdict == "impossible"} == IMPOSSIBLE
     assert {verdict.verdict for verdict in found.values()} == {"impossible", "equal as printed"}
 
 
-def test_report_itself_prints_the_papers_p(report: StatisticalReport) -> None:
+def test_report_prints_the_p_values_of_the_paper(report: StatisticalReport) -> None:
     table3 = report.table("table3")
     columns = ("liver_p", "spleen_p", "ratio_p")
     assert {row: tuple(cells[c].text for c in columns) for row, cells in table3.items()} == P_OF_TABLE_3
@@ -112,7 +114,7 @@ def test_report_itself_prints_the_papers_p(report: StatisticalReport) -> None:
     assert [report.table("table4")[f"dss_{organ}"]["p"].text for organ in ("liver", "spleen")] == ["0.28", "0.41"]
 
 
-def test_report_itself_prints_whole_cells(report: StatisticalReport) -> None:
+def test_report_prints_the_cells_of_the_paper(report: StatisticalReport) -> None:
     assert report.table("table2")["total"]["liver"].text == "0.973 ± 0.019 (0.907–0.999)"
     assert report.table("table2")["cirrhosis"]["spleen"].text == "0.978 ± 0.018 (0.940–0.999)"
     assert report.table("table3")["total"]["ratio"].text == "0.39 ± 4.89"
@@ -132,13 +134,13 @@ def test_no_volume_differs_by_more_than_its_dss_allows(rows: list[Measurement]) 
 def test_same_seed_gives_the_same_cases_and_another_gives_others(
     study: SimpleNamespace, numbers: Sequence[Any], rules: Sequence[Any], rows: list[Measurement]
 ) -> None:
-    asked = study.run.asked_for(numbers, rules)
-    assert [row for case in study.cases.examinations(asked) for row in case.rows()] == rows
-    other = [row for case in study.cases.examinations(asked, seed=7) for row in case.rows()]
+    targets = study.run.targets_of(numbers, rules)
+    assert [row for case in study.cases.examinations(targets) for row in case.rows()] == rows
+    other = [row for case in study.cases.examinations(targets, seed=7) for row in case.rows()]
     assert [row.volume_cm3 for row in other] != [row.volume_cm3 for row in rows]
 
 
-def test_committed_cases_are_those_that_are_made(rows: list[Measurement]) -> None:
+def test_committed_cases_are_those_of_the_code(rows: list[Measurement]) -> None:
     table = read_measurements(STUDY / "measurements.csv").table
     assert table["case_id"].tolist() == [row.case_id for row in rows]
     np.testing.assert_allclose(table["volume_cm3"], [row.volume_cm3 for row in rows], rtol=1e-5)
@@ -147,8 +149,10 @@ def test_committed_cases_are_those_that_are_made(rows: list[Measurement]) -> Non
     )
 
 
-def test_a_changed_printed_number_is_not_met(report: StatisticalReport, judge: Callable[..., dict[str, Any]]) -> None:
-    found = judge(report, {"table3.cirrhosis.liver.bias": "-0.76", "table2.cld.spleen.sd": "0.019"})
+def test_a_changed_printed_number_is_not_met(
+    report: StatisticalReport, verdicts_of: Callable[..., dict[str, Any]]
+) -> None:
+    found = verdicts_of(report, {"table3.cirrhosis.liver.bias": "-0.76", "table2.cld.spleen.sd": "0.019"})
     for name in ("table3.cirrhosis.liver.bias", "table2.cld.spleen.sd"):
         assert found[name].verdict == "not met"
         assert found[name].is_failure
@@ -156,7 +160,7 @@ def test_a_changed_printed_number_is_not_met(report: StatisticalReport, judge: C
 
 
 def test_changed_cases_are_not_met(
-    rows: list[Measurement], judge: Callable[..., dict[str, Any]], tmp_path: Path
+    rows: list[Measurement], verdicts_of: Callable[..., dict[str, Any]], tmp_path: Path
 ) -> None:
     changed = [
         replace(row, volume_cm3=row.volume_cm3 * 1.01)
@@ -164,17 +168,17 @@ def test_changed_cases_are_not_met(
         else row
         for row in rows
     ]
-    found = judge(report_of(changed, tmp_path))
+    found = verdicts_of(report_of(changed, tmp_path))
     assert found["table3.cirrhosis.liver.bias"].reproduced in ("0.24", "0.25")  # -0.75 and 2 / 2.01
     failures = {name for name, verdict in found.items() if verdict.is_failure}
     assert failures >= {"table3.cirrhosis.liver.bias", "table3.cirrhosis.ratio.bias", "table3.total.liver.bias"}
     assert not any(name.startswith(("table2", "table4", "rc.")) for name in failures)
 
 
-def test_a_number_is_not_excused_by_a_rule_whose_other_numbers_are_not_met(
-    report: StatisticalReport, judge: Callable[..., dict[str, Any]]
+def test_a_number_is_not_impossible_by_a_rule_whose_other_numbers_are_not_met(
+    report: StatisticalReport, verdicts_of: Callable[..., dict[str, Any]]
 ) -> None:
-    found = judge(report, {"table2.healthy.liver.mean": "0.971"})
+    found = verdicts_of(report, {"table2.healthy.liver.mean": "0.971"})
     assert found["table2.healthy.liver.mean"].verdict == "not met"
     assert found["table2.healthy.liver.sd"].verdict == "not met"
 
@@ -214,23 +218,23 @@ def test_report_follows_the_readers(rows: list[Measurement], report: Statistical
     )
 
 
-def test_nothing_between_cases_and_cells_holds_a_published_number(numbers: Sequence[Any]) -> None:
-    """No constant of the code has three digits or more and is printed in Tables 2 to 4 or for %RC."""
+def test_the_code_between_cases_and_cells_contains_no_published_number(numbers: Sequence[Any]) -> None:
+    """No constant with three digits or more is printed in Tables 2 to 4 or for %RC."""
     tables = ("table2", "table3", "table4", "rc")
     printed = {n.printed.lstrip("-") for n in numbers if n.id.split(".")[0] in tables}
-    telling = {text for text in printed if len(text.replace(".", "").lstrip("0")) >= 3} - {"0.975"}  # a quantile too
-    assert len(telling) > 60
+    specific = {text for text in printed if len(text.replace(".", "").lstrip("0")) >= 3} - {"0.975"}  # a quantile too
+    assert len(specific) > 60
     files = [*(SOURCE / "evaluation").rglob("*.py"), SOURCE / "cli" / "report.py", SOURCE / "cohort" / "manifest.py"]
     for file in files:
         text = file.read_text(encoding="utf-8")
         assert "kjr2020" not in text
         assert "liverspleen.audit" not in text
         for constant in constants(ast.parse(text)):
-            assert str(constant).lstrip("-") not in telling, f"{file.name}: {constant}"
+            assert str(constant).lstrip("-") not in specific, f"{file.name}: {constant}"
 
 
 def constants(tree: ast.Module) -> Iterator[object]:
-    """Numbers and strings of the code, without its docstrings."""
+    """Yield numbers and strings of the code, without docstrings."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, int | float | str):
             if isinstance(node.value, str) and "\n" in node.value:
@@ -239,17 +243,17 @@ def constants(tree: ast.Module) -> Iterator[object]:
 
 
 def test_audit_of_the_transcription_finds_the_same_numbers(
-    report: StatisticalReport, judge: Callable[..., dict[str, Any]]
+    report: StatisticalReport, verdicts_of: Callable[..., dict[str, Any]]
 ) -> None:
-    """Another implementation of the rules, which looks at the printed numbers alone."""
+    """The audit is another implementation of the rules, which uses only the printed numbers."""
     known = audit.read_published(STUDY / "published.csv").numbers
     claims = audit.read_claims(STUDY / "claims.yaml", known)
     found = {f.number.id: f for f in audit.audit(known.values(), claims.claims).findings if f.severity != "note"}
-    shown = {name for name, verdict in judge(report).items() if verdict.verdict == "impossible"}
+    shown = {name for name, verdict in verdicts_of(report).items() if verdict.verdict == "impossible"}
     assert shown >= IMPOSSIBLE
     assert shown - {"discussion.dss", "figure4.liver.lower"} <= found.keys(), sorted(shown - found.keys())
     tables = {name for name in found if name.startswith(("table2", "table3", "table4", "rc."))}
-    assert tables - IMPOSSIBLE <= {"table2.total.liver.sd"}  # free once the healthy livers' SD is
+    assert tables - IMPOSSIBLE <= {"table2.total.liver.sd"}  # possible without the SD of healthy livers
 
 
 def test_pooled_sd_is_that_of_the_pooled_values(study: SimpleNamespace) -> None:
@@ -259,7 +263,7 @@ def test_pooled_sd_is_that_of_the_pooled_values(study: SimpleNamespace) -> None:
     assert found == pytest.approx((np.concatenate(groups).std(ddof=1),) * 2)
 
 
-def test_intervals_hold_whatever_samples_round_so(study: SimpleNamespace) -> None:
+def test_intervals_contain_all_samples_that_round_to_the_given_numbers(study: SimpleNamespace) -> None:
     rng = np.random.default_rng(5)
 
     def rounded(value: float, half: float) -> tuple[float, float]:
@@ -279,16 +283,16 @@ def test_intervals_hold_whatever_samples_round_so(study: SimpleNamespace) -> Non
 def test_fewest_numbers_are_excluded(study: SimpleNamespace) -> None:
     rule, point = study.rules.Rule, {"a": (1.0, 1.0), "b": (2.0, 2.0), "c": (3.0, 3.0)}
     both = [rule("same", "a", ("b",), study.rules.same), rule("same", "c", ("b",), study.rules.same)]
-    assert study.rules.fewest_left_out(both, point) == {"b"}
+    assert study.rules.fewest_excluded(both, point) == {"b"}
     every = [*both, rule("same", "c", ("a",), study.rules.same)]
-    assert study.rules.fewest_left_out(every, point) == {"a", "c"}  # both derived, b never
-    assert study.rules.fewest_left_out(both, dict.fromkeys("abc", (1.0, 2.0))) == frozenset()
+    assert study.rules.fewest_excluded(every, point) == {"a", "c"}  # both are derived, b is not
+    assert study.rules.fewest_excluded(both, dict.fromkeys("abc", (1.0, 2.0))) == frozenset()
 
 
-def test_what_cannot_be_made_is_rejected(study: SimpleNamespace) -> None:
-    wanted = {"only": study.samples.Spread(30, (0.9745, 0.9755), (0.0165, 0.0175), (0.974, 0.974), (0.999, 0.999))}
+def test_impossible_targets_are_rejected(study: SimpleNamespace) -> None:
+    targets = {"only": study.samples.Spread(30, (0.9745, 0.9755), (0.0165, 0.0175), (0.974, 0.974), (0.999, 0.999))}
     with pytest.raises(InputError, match="LS-EXP-010"):
-        study.samples.draw_groups(np.random.default_rng(1), wanted)
+        study.samples.sample_groups(np.random.default_rng(1), targets)
 
 
 def test_unreadable_transcription_is_rejected_with_all_its_issues(study: SimpleNamespace, tmp_path: Path) -> None:
@@ -309,9 +313,9 @@ def test_an_unknown_argument_is_rejected(study: SimpleNamespace, capsys: pytest.
     assert "LS-EXP-012" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("word", ["output=", "output"])
-def test_no_folder_is_rejected(study: SimpleNamespace, capsys: pytest.CaptureFixture[str], word: str) -> None:
-    assert study.run.main([word]) == 2
+@pytest.mark.parametrize("argument", ["output=", "output"])
+def test_no_folder_is_rejected(study: SimpleNamespace, capsys: pytest.CaptureFixture[str], argument: str) -> None:
+    assert study.run.main([argument]) == 2
     assert "LS-EXP-012" in capsys.readouterr().err
 
 
@@ -329,15 +333,15 @@ def test_help_is_no_issue(study: SimpleNamespace, capsys: pytest.CaptureFixture[
     assert "output=" in capsys.readouterr().out
 
 
-def test_a_cell_that_the_report_lost_is_not_met(
-    report: StatisticalReport, judge: Callable[..., dict[str, Any]]
+def test_a_cell_that_is_not_in_the_report_is_not_met(
+    report: StatisticalReport, verdicts_of: Callable[..., dict[str, Any]]
 ) -> None:
     kept = tuple(cell for cell in report.cells if cell.to_dict()["table"] != "table3")
-    found = judge(replace(report, cells=kept))
-    lost = [verdict for name, verdict in found.items() if name.startswith("table3.")]
-    assert len(lost) == 54
-    assert all(verdict.is_failure for verdict in lost)
-    assert found["table1.development.disease.nafld.count"].verdict == "not made"
+    found = verdicts_of(replace(report, cells=kept))
+    missing = [verdict for name, verdict in found.items() if name.startswith("table3.")]
+    assert len(missing) == 54
+    assert all(verdict.is_failure for verdict in missing)
+    assert found["table1.development.disease.nafld.count"].verdict == "not part of the report"
 
 
 @pytest.mark.parametrize(
@@ -349,11 +353,11 @@ def test_a_bound_holds_by_its_own_sign(study: SimpleNamespace, printed: str, val
     assert number.prints(value) == text
 
 
-def test_what_is_not_equal_stands_first_in_the_comparison(study: SimpleNamespace, tmp_path: Path) -> None:
+def test_numbers_that_are_not_equal_are_first_in_the_comparison(study: SimpleNamespace, tmp_path: Path) -> None:
     number = study.transcription.PrintedNumber("a", "Table 2", "<b>|", "liver", "sd", "0.017")
     found = [
         study.verdicts.Verdict(number, "0.005", "impossible", "a rule"),
-        study.verdicts.Verdict(number, "", "not made"),
+        study.verdicts.Verdict(number, "", "not part of the report"),
     ]
     study.comparison.write_comparison(tmp_path, found)
     page = (tmp_path / "comparison.html").read_text(encoding="utf-8")
@@ -366,7 +370,7 @@ def test_what_is_not_equal_stands_first_in_the_comparison(study: SimpleNamespace
 
 
 @pytest.mark.slow
-def test_one_command_makes_everything(study: SimpleNamespace, tmp_path: Path) -> None:
+def test_one_command_writes_all_files(study: SimpleNamespace, tmp_path: Path) -> None:
     assert study.run.main([f"output={tmp_path}"]) == 0
     for name in ("comparison.csv", "comparison.md", "comparison.html", "report/report.html", "report/figures/flow.svg"):
         assert (tmp_path / name).stat().st_size > 1000

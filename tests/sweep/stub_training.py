@@ -1,6 +1,6 @@
-"""Stands for `liverspleen train` in tests of the workers: `behave=` says how it ends, `steps=` how long it takes.
+"""Replaces `liverspleen train` in tests of workers: `behave=` sets how it ends, `steps=` how long it takes.
 
-It goes on where it was stopped or killed, and notes every start, as a training does.
+Like a training, it resumes where it was stopped or killed. It records every start.
 """
 
 import json
@@ -19,15 +19,15 @@ def stop_with_worker() -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-def main(said: Mapping[str, str]) -> int:
-    run, behave, steps = Path(said["output"]), said["behave"], int(said.get("steps", 3))
+def main(overrides: Mapping[str, str]) -> int:
+    run, behave, steps = Path(overrides["output"]), overrides["behave"], int(overrides.get("steps", 3))
     stop: list[int] = []
     signal.signal(signal.SIGTERM, lambda *_: stop.append(1))
     Thread(target=stop_with_worker, daemon=True).start()
 
     def record(status: str) -> None:
-        about = {"status": status, "device": "cpu", "measured": {"validation_seconds_per_slice": 0.25}}
-        (run / "run.json").write_text(json.dumps(about))
+        content = {"status": status, "device": "cpu", "measured": {"validation_seconds_per_slice": 0.25}}
+        (run / "run.json").write_text(json.dumps(content))
 
     with (run / "starts").open("a") as starts:
         starts.write(f"{os.getpid()}\n")
@@ -38,17 +38,17 @@ def main(said: Mapping[str, str]) -> int:
     if behave == "kill":
         os.kill(os.getpid(), signal.SIGKILL)
     if behave == "crash":
-        print("something\nlast words")
+        print("something\nlast line")
         return 1
-    score = float(said.get("dss", 0.5))
+    score = float(overrides.get("dss", 0.5))
     metrics = run / "metrics.csv"
-    begun = len(metrics.read_text().splitlines()) if metrics.exists() else 0
-    for step in range(begun, steps):
+    first = len(metrics.read_text().splitlines()) if metrics.exists() else 0
+    for step in range(first, steps):
         time.sleep(0.1)
         with metrics.open("a") as rows:
             rows.write(f"{step},val/dss,{score}\n")
         if stop:
-            print("LS-RUN-002: interrupted; run the same command to go on")
+            print("LS-RUN-002: interrupted; run the same command to resume")
             record("failed")
             return 1
     dss = {"empty": "", "infinite": "inf"}.get(behave, str(score))
@@ -59,4 +59,4 @@ def main(said: Mapping[str, str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(dict(word.split("=", 1) for word in sys.argv[1:])))
+    sys.exit(main(dict(argument.split("=", 1) for argument in sys.argv[1:])))

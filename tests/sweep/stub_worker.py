@@ -1,4 +1,4 @@
-"""A worker whose trainings are stubs: `stub_worker.py FOLDER JSON` with what the test wants of plan and space."""
+"""A worker whose trainings are stubs: `stub_worker.py FOLDER JSON`, where JSON has the arguments of `worker`."""
 
 import json
 import sys
@@ -23,7 +23,7 @@ def worker(
     sampler: str = "random",
     pruner: str = "none",
     objectives: tuple[str, ...] = ("dss",),
-    words: tuple[str, ...] = (),
+    overrides: tuple[str, ...] = (),
     url: str | None = None,
 ) -> Worker:
     folder.mkdir(parents=True, exist_ok=True)
@@ -33,15 +33,15 @@ def worker(
     space = Space.of(parameters)
     grid = tuple(space.grid()) if sampler == "grid" else ()
     plan = Plan(trials, leaders, seeds, highest_is_best=True, grid=grid)
-    command = (sys.executable, str(STUB), *words)
+    command = (sys.executable, str(STUB), *overrides)
     lines: list[str] = []
     sweep = Sweep(folder, study, space, plan, objectives, command, {"c0": "healthy"}, pruner != "none", lines.append)
     return Worker(sweep, StopSignals())
 
 
 if __name__ == "__main__":
-    asked = json.loads(sys.argv[2])
-    own = worker(Path(sys.argv[1]), **asked)
+    arguments = json.loads(sys.argv[2])
+    own = worker(Path(sys.argv[1]), **arguments)
     with own.stop:
         try:
             own.work()

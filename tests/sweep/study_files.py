@@ -1,4 +1,4 @@
-"""The three files of a study as a sweep leaves them, with scores that are drawn and not trained."""
+"""The three files of a study as a sweep writes them, with random scores."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ def write_study(
 ) -> None:
     """Write `study.json`, `trials.csv` and `trial_cases.csv`.
 
-    `ended` search trials (then no confirmation) and `confirmed` trainings of it are there (None: all). `gain` is what
-    the first choice of the first parameter adds to the DSS. `failed` search trials have these reasons; so many
-    confirmation runs of the best leader failed before the others.
+    `ended` is the number of search trials (then there is no confirmation) and `confirmed` that of confirmation trials
+    (None: all). The first choice of the first parameter adds `gain` to the DSS. `failed` maps numbers of failed search
+    trials to their reasons. `failed_confirmations` trials of the best leader failed before the other ones.
     """
     rng = np.random.default_rng(7)
     case_effects = 0.02 * rng.standard_normal(cases)
@@ -60,13 +60,13 @@ def write_study(
             scores = np.minimum(base + better + seed_effect + case_effects + noise, 0.999)
             for index, score in enumerate(scores):
                 predicted = volume * (1 + 0.02 * rng.standard_normal())
-                about = [row["number"], f"c{index}", conditions[index % len(conditions)], structure]
-                case_rows.append([*about, float(score), predicted, volume])
+                cells = [row["number"], f"c{index}", conditions[index % len(conditions)], structure]
+                case_rows.append([*cells, float(score), predicted, volume])
             sums.append(float(scores.mean()))
         row |= {"state": "complete", "dss_liver": sums[0], "dss_spleen": sums[1], "dss": sum(sums) / 2}
         row |= {"volume_bias_pct": float(rng.normal(0, 1)), "seconds_per_slice": 0.01 + 0.01 * rng.random()}
 
-    def begin(phase: str, configuration: str, seed: int, values: Mapping[str, Any]) -> dict[str, Any]:
+    def add_trial(phase: str, configuration: str, seed: int, values: Mapping[str, Any]) -> dict[str, Any]:
         row = {"number": len(rows), "phase": phase, "configuration": configuration, "state": "failed", "seed": seed}
         row |= {
             "device": "cpu",
@@ -78,9 +78,9 @@ def write_study(
         return row
 
     for number in range(trials + len(failed or {}) if ended is None else ended):
-        values = {key: _drawn(written, rng) for key, written in parameters.items()}
+        values = {key: _sample(written, rng) for key, written in parameters.items()}
         digits = hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:8]
-        row = begin("search", digits, number, values)
+        row = add_trial("search", digits, number, values)
         if reason := (failed or {}).get(number):
             row["reason"] = reason
         else:
@@ -88,24 +88,24 @@ def write_study(
     ordered = sorted((row for row in rows if row["state"] == "complete"), key=lambda row: -row["dss"])
     best = list({row["configuration"]: row for row in reversed(ordered)}.values())[::-1][:leaders]
     for repeat in range(failed_confirmations):
-        row = begin("confirm", best[0]["configuration"], 90_000 + repeat, {key: best[0][key] for key in parameters})
+        row = add_trial("confirm", best[0]["configuration"], 90_000 + repeat, {key: best[0][key] for key in parameters})
         row["reason"] = "loss is not finite in step 12"
-    wanted = [(repeat, leader) for repeat in range(seeds) for leader in best]
-    for repeat, leader in wanted[: 0 if ended is not None else confirmed]:
+    planned = [(repeat, leader) for repeat in range(seeds) for leader in best]
+    for repeat, leader in planned[: 0 if ended is not None else confirmed]:
         values = {key: leader[key] for key in parameters}
-        complete(begin("confirm", leader["configuration"], 100_000 + repeat, values), values)
+        complete(add_trial("confirm", leader["configuration"], 100_000 + repeat, values), values)
 
     folder.mkdir(parents=True, exist_ok=True)
-    about = {"study": name, "objectives": list(objectives), "trials": trials, "leaders": leaders, "seeds": seeds}
-    about |= {"search": {"sampler": "random", "pruner": "none", "parameters": dict(parameters)}, "base": []}
-    (folder / "study.json").write_text(json.dumps(about), encoding="utf-8")
+    content = {"study": name, "objectives": list(objectives), "trials": trials, "leaders": leaders, "seeds": seeds}
+    content |= {"search": {"sampler": "random", "pruner": "none", "parameters": dict(parameters)}, "base": []}
+    (folder / "study.json").write_text(json.dumps(content), encoding="utf-8")
     header = [*FIXED, *parameters]
     _write(folder / "trials.csv", header, [[row.get(key, "") for key in header] for row in rows])
     head = ("number", "case_id", "condition", "structure", "dss", "volume_cm3", "reference_cm3")
     _write(folder / "trial_cases.csv", head, case_rows)
 
 
-def _drawn(written: Any, rng: np.random.Generator) -> Any:
+def _sample(written: Any, rng: np.random.Generator) -> Any:
     if isinstance(written, list):
         return written[int(rng.integers(len(written)))]
     low, high, step = written["low"], written["high"], written.get("step", 1)

@@ -1,4 +1,4 @@
-"""The leaderboard of a study: what it says, whatever state the study is in, and that names in it are inert."""
+"""The leaderboard of a study in each state; names in it are inert."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from study_files import PARAMETERS, write_study
 
 from liverspleen.errors import InputError
 from liverspleen.evaluation.statistics.model_choice import Choice
-from liverspleen.sweep.importance import FEWEST, importances
+from liverspleen.sweep.importance import MIN_TRIALS, importances
 from liverspleen.sweep.leaderboard import write_leaderboard
 from liverspleen.sweep.leaderboard_study import pareto, read_study
 
@@ -26,7 +26,7 @@ NETWORKS = {"network": ["small", "unet_2d", "large"]}
 
 
 def made(folder: Path, **study: Any) -> Choice | None:
-    """The leaderboard of a study that is made in the folder."""
+    """Write a study into the folder, and its leaderboard."""
     write_study(folder, **study)
     return write_leaderboard(str(folder))
 
@@ -45,7 +45,7 @@ def rewrite(file: Path, change: Any) -> None:
 
 
 def first_line(folder: Path) -> str:
-    """The decision as leaderboard.md has it."""
+    """Return the decision in leaderboard.md."""
     return next(line for line in (folder / "leaderboard.md").read_text("utf-8").splitlines() if line.startswith("**"))
 
 
@@ -80,7 +80,7 @@ def test_equal_leaders_have_no_winner(tmp_path: Path) -> None:
     assert choice is not None
     assert choice.winner is None
     assert first_line(tmp_path).startswith("**No difference shown between ")
-    assert "Not shown is not equal" in (tmp_path / "leaderboard.md").read_text("utf-8")
+    assert "does not mean" in (tmp_path / "leaderboard.md").read_text("utf-8")
 
 
 def test_numbers_of_the_best_are_those_of_its_confirmation_runs_alone(tmp_path: Path) -> None:
@@ -120,7 +120,7 @@ def test_every_configuration_has_one_row_confirmed_ones_first(tmp_path: Path) ->
     assert (rows[-1]["n_failed"], rows[-1]["search_dss"]) == ("1", "")
 
 
-def test_an_organ_without_dss_in_one_run_counts_for_no_run(tmp_path: Path) -> None:
+def test_an_organ_without_dss_in_one_run_is_excluded_from_all_runs(tmp_path: Path) -> None:
     write_study(tmp_path, cases=4)
     confirmed = [t for t in table(tmp_path, "trials.csv") if t["phase"] == "confirm"]
 
@@ -133,7 +133,7 @@ def test_an_organ_without_dss_in_one_run_counts_for_no_run(tmp_path: Path) -> No
     rewrite(tmp_path / "trial_cases.csv", blank)
     choice = write_leaderboard(tmp_path)
     assert choice is not None
-    assert choice.n_cases == 4  # the liver of c2 is still there
+    assert choice.n_cases == 4  # c2 has its liver
     assert "c2 (spleen)" in choice.cautions[0]
     numbers = {t["number"] for t in confirmed if t["configuration"] == choice.best}
     rows = [row for row in table(tmp_path, "trial_cases.csv") if row["number"] in numbers]
@@ -165,9 +165,7 @@ def test_failed_trials_are_listed_with_their_reasons(tmp_path: Path) -> None:
         ({"cases": 1}, "No difference shown between "),
     ],
 )
-def test_a_study_in_any_state_has_a_leaderboard_that_says_so(
-    tmp_path: Path, study: dict[str, Any], headline: str
-) -> None:
+def test_the_leaderboard_states_the_state_of_the_study(tmp_path: Path, study: dict[str, Any], headline: str) -> None:
     choice = made(tmp_path, **study)
     assert choice is None or choice.winner is None
     assert headline in first_line(tmp_path).replace("\\", "")
@@ -187,8 +185,8 @@ def test_a_new_leader_of_a_longer_search_is_confirmed_before_there_is_a_winner(t
     header, first = table[0].split(","), table[1].split(",")
     found = dict(zip(header, first, strict=True)) | {"number": "99", "configuration": "feedbeef", "dss": "0.9999"}
     (tmp_path / "trials.csv").write_text("\n".join([*table, ",".join(found.values())]) + "\n")
-    about = json.loads((tmp_path / "study.json").read_text())
-    (tmp_path / "study.json").write_text(json.dumps(about | {"trials": 9}))
+    content = json.loads((tmp_path / "study.json").read_text())
+    (tmp_path / "study.json").write_text(json.dumps(content | {"trials": 9}))
     choice = write_leaderboard(tmp_path)
     assert choice is not None
     assert choice.winner is None
@@ -197,12 +195,12 @@ def test_a_new_leader_of_a_longer_search_is_confirmed_before_there_is_a_winner(t
 
 def test_a_grid_with_a_failed_point_is_finished(tmp_path: Path) -> None:
     write_study(tmp_path, trials=4, failed={4: "out of memory"}, parameters=NETWORKS)
-    about = json.loads((tmp_path / "study.json").read_text())
-    about["trials"], about["search"]["sampler"] = 5, "grid"
-    (tmp_path / "study.json").write_text(json.dumps(about))
+    content = json.loads((tmp_path / "study.json").read_text())
+    content["trials"], content["search"]["sampler"] = 5, "grid"
+    (tmp_path / "study.json").write_text(json.dumps(content))
     assert read_study(tmp_path).finished
-    about["search"]["sampler"] = "random"
-    (tmp_path / "study.json").write_text(json.dumps(about))
+    content["search"]["sampler"] = "random"
+    (tmp_path / "study.json").write_text(json.dumps(content))
     assert not read_study(tmp_path).finished
 
 
@@ -228,7 +226,7 @@ def test_the_page_is_self_contained_and_hostile_names_are_inert(tmp_path: Path) 
     assert "\u202e" not in source
     assert "<script" not in (tmp_path / "leaderboard.md").read_text("utf-8").replace("\\<", "")
     rows = table(tmp_path)
-    assert {row[HOSTILE] for row in rows} <= {"'=1+1", "-2", HOSTILE}  # a number stays one
+    assert {row[HOSTILE] for row in rows} <= {"'=1+1", "-2", HOSTILE}  # numbers are not changed
     assert "'=1+1" in {row[HOSTILE] for row in rows}
     assert {row["worst_condition"] for row in rows} <= {"", HOSTILE, "'=x"}
 
@@ -237,27 +235,27 @@ def test_pareto_front_by_hand(tmp_path: Path) -> None:
     write_study(tmp_path, trials=4, seeds=0, objectives=("dss", "volume_bias", "seconds_per_slice"))
     measured = [("0.9", "-1.0", "0.02"), ("0.8", "0.5", "0.02"), ("0.8", "-0.7", "0.03"), ("0.9", "1.0", "")]
 
-    def put(rows: list[list[str]]) -> list[list[str]]:
-        at = [rows[0].index(name) for name in ("dss", "volume_bias_pct", "seconds_per_slice")]
+    def replaced(rows: list[list[str]]) -> list[list[str]]:
+        columns = [rows[0].index(name) for name in ("dss", "volume_bias_pct", "seconds_per_slice")]
         for row, values in zip(rows[1:], measured, strict=True):
-            for position, value in zip(at, values, strict=True):
-                row[position] = value
+            for column, value in zip(columns, values, strict=True):
+                row[column] = value
         return rows
 
-    rewrite(tmp_path / "trials.csv", put)
-    # 2 is worse than 1 in size of bias and in time, and equal in DSS; 3 has no time
+    rewrite(tmp_path / "trials.csv", replaced)
+    # 2 is worse than 1 in absolute bias and in time, and equal in DSS; 3 has no time
     assert pareto(read_study(tmp_path)) == [0, 1]
     write_leaderboard(tmp_path)
     text = (tmp_path / "leaderboard.md").read_text("utf-8")
-    assert "Trials 0, 1: no complete" in text
-    assert "the choice is by DSS alone" in text
+    assert "Trials 0, 1. No other complete" in text
+    assert "the choice uses DSS only" in text
 
 
 def test_importance_needs_enough_trials_and_is_compared_with_shuffled_scores(tmp_path: Path) -> None:
-    write_study(tmp_path / "few", trials=FEWEST - 1)
+    write_study(tmp_path / "few", trials=MIN_TRIALS - 1)
     few = importances(read_study(tmp_path / "few"))
     assert not few.fractions
-    assert few.reason == f"{FEWEST - 1} complete search trials are too few: importances need at least {FEWEST}"
+    assert few.reason == f"{MIN_TRIALS - 1} complete search trials, expected at least {MIN_TRIALS}"
     write_study(tmp_path / "many", trials=80, gain=0.3)
     many = importances(read_study(tmp_path / "many"))
     assert next(iter(many.fractions)) == "network"
@@ -282,7 +280,9 @@ def test_importance_needs_enough_trials_and_is_compared_with_shuffled_scores(tmp
         ("trial_cases.csv", "number,case_id,condition,structure,dss,volume_cm3,reference_cm3\nx,,,,,,\n", "LS-SWP-021"),
     ],
 )
-def test_no_study_is_rejected_with_what_to_do(tmp_path: Path, name: str, content: str | None, code: str) -> None:
+def test_a_folder_without_a_readable_study_is_rejected(
+    tmp_path: Path, name: str, content: str | None, code: str
+) -> None:
     write_study(tmp_path)
     (tmp_path / name).unlink() if content is None else (tmp_path / name).write_text(content)
     with pytest.raises(InputError) as rejected:
@@ -291,11 +291,11 @@ def test_no_study_is_rejected_with_what_to_do(tmp_path: Path, name: str, content
     assert not list(tmp_path.glob("leaderboard.*"))
 
 
-def test_parameters_that_the_study_does_not_describe_are_shown_as_the_trials_have_them(tmp_path: Path) -> None:
+def test_parameters_that_the_study_does_not_describe_have_the_values_of_the_trials(tmp_path: Path) -> None:
     write_study(tmp_path, parameters=PARAMETERS)
-    about = json.loads((tmp_path / "study.json").read_text())
-    about["search"] = {}
-    (tmp_path / "study.json").write_text(json.dumps(about))
+    content = json.loads((tmp_path / "study.json").read_text())
+    content["search"] = {}
+    (tmp_path / "study.json").write_text(json.dumps(content))
     write_leaderboard(tmp_path)
     assert {row["network"] for row in table(tmp_path)} == {"small", "unet_2d"}
 

@@ -1,4 +1,4 @@
-"""What comes next depends on the trials alone; any workers, in any order, killed at any time, end at one count."""
+"""The next trial depends only on the trials; workers in any order, killed at any time, reach the planned numbers."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ import pytest
 
 from liverspleen.sweep.plan import (
     FRESH_SEED,
-    Begin,
+    NextTrial,
     Pause,
     Phase,
     Plan,
     State,
     TrialRecord,
+    is_surplus,
     leaders,
-    next_step,
-    seed_of,
-    surplus,
+    next_trial,
+    training_seed,
 )
 
 PLAN = Plan(trials=3, leaders=2, seeds=2, highest_is_best=True)
@@ -38,15 +38,15 @@ FINISHED = [
 
 
 def test_a_failed_trial_is_replaced_and_a_running_one_is_not() -> None:
-    assert next_step(PLAN, FINISHED[:3]) == Begin(Phase.SEARCH)
-    assert next_step(PLAN, [*FINISHED[:3], searched(3, State.RUNNING, 0.4)]) == Pause.WAIT
+    assert next_trial(PLAN, FINISHED[:3]) == NextTrial(Phase.SEARCH)
+    assert next_trial(PLAN, [*FINISHED[:3], searched(3, State.RUNNING, 0.4)]) == Pause.WAIT
 
 
-def test_a_pruned_trial_counts_as_finished_and_never_leads() -> None:
+def test_a_pruned_trial_counts_as_finished_and_is_never_a_leader() -> None:
     records = [*FINISHED[:3], searched(3, State.PRUNED, 0.4)]
     assert [record.number for record in leaders(PLAN, records)] == [2, 0]
-    assert isinstance(step := next_step(PLAN, records), Begin)
-    assert step.phase == Phase.CONFIRM
+    assert isinstance(new := next_trial(PLAN, records), NextTrial)
+    assert new.phase == Phase.CONFIRM
 
 
 def test_leaders_are_the_best_configurations_each_once() -> None:
@@ -56,65 +56,63 @@ def test_leaders_are_the_best_configurations_each_once() -> None:
     assert [record.number for record in leaders(lowest, FINISHED)] == [0, 3]
 
 
-def test_confirmations_take_turns_and_a_failed_seed_is_replaced_by_a_fresh_one() -> None:
+def test_leaders_are_confirmed_in_turn_and_a_failed_seed_is_replaced_by_a_fresh_one() -> None:
     best, second = {"optimizer.lr": 0.3}, {"optimizer.lr": 0.4}
     records = [*FINISHED]
     expected = [(best, 0), (second, 0), (best, 1), (second, 1)]
     for number, (values, repeat) in enumerate(expected, start=4):
-        assert next_step(PLAN, records) == Begin(Phase.CONFIRM, values, repeat)
+        assert next_trial(PLAN, records) == NextTrial(Phase.CONFIRM, values, repeat)
         records.append(TrialRecord(number, State.COMPLETE, Phase.CONFIRM, values, (0.5,), repeat))
-    assert next_step(PLAN, records) == Pause.DONE
+    assert next_trial(PLAN, records) == Pause.DONE
     records[-1] = replace(records[-1], state=State.FAILED)
-    assert next_step(PLAN, records) == Begin(Phase.CONFIRM, second, 2)
+    assert next_trial(PLAN, records) == NextTrial(Phase.CONFIRM, second, 2)
 
 
-def test_without_seeds_the_search_is_all() -> None:
-    assert next_step(replace(PLAN, seeds=0), FINISHED) == Pause.DONE
+def test_without_seeds_there_is_no_confirmation() -> None:
+    assert next_trial(replace(PLAN, seeds=0), FINISHED) == Pause.DONE
 
 
-def test_a_grid_gives_each_point_once_in_order_also_one_that_failed() -> None:
+def test_a_grid_gives_each_point_once_in_order_and_does_not_repeat_a_failed_one() -> None:
     points = tuple({"optimizer.lr": lr} for lr in (0.1, 0.2, 0.3))
     plan = replace(PLAN, grid=points, trials=3, seeds=0)
-    assert next_step(plan, []) == Begin(Phase.SEARCH, points[0])
-    assert next_step(plan, FINISHED[:2]) == Begin(Phase.SEARCH, points[2])
-    assert next_step(plan, FINISHED[:3]) == Pause.DONE
+    assert next_trial(plan, []) == NextTrial(Phase.SEARCH, points[0])
+    assert next_trial(plan, FINISHED[:2]) == NextTrial(Phase.SEARCH, points[2])
+    assert next_trial(plan, FINISHED[:3]) == Pause.DONE
 
 
-def test_no_seed_of_a_search_confirms() -> None:
+def test_seeds_of_the_search_are_not_used_for_confirmation() -> None:
     plan = replace(PLAN, seed=7)
-    assert [seed_of(plan, Begin(Phase.SEARCH), number) for number in (0, 12)] == [7, 19]
-    assert [seed_of(plan, Begin(Phase.CONFIRM, {}, repeat), 30) for repeat in (0, 1)] == [
-        7 + FRESH_SEED,
-        8 + FRESH_SEED,
-    ]
+    assert [training_seed(plan, searched(number, State.RUNNING, 0.1)) for number in (0, 12)] == [7, 19]
+    confirm = [TrialRecord(30, State.RUNNING, Phase.CONFIRM, {}, repeat=repeat) for repeat in (0, 1)]
+    assert [training_seed(plan, record) for record in confirm] == [7 + FRESH_SEED, 8 + FRESH_SEED]
 
 
 @pytest.mark.parametrize("grid", [False, True])
 @pytest.mark.parametrize("chance", range(40))
-def test_workers_without_a_common_lock_end_at_exactly_as_many_trials_as_were_asked_for(chance: int, grid: bool) -> None:
-    """Each acts on a view that may be older than others' beginnings, fails now and then, or dies and is continued."""
+def test_workers_without_a_common_lock_finish_exactly_the_planned_number_of_trials(chance: int, grid: bool) -> None:
+    """Workers may not see each other's new trials; trials may fail."""
     rng = random.Random(chance)
     points = tuple({"optimizer.lr": 0.1 * index} for index in range(5)) if grid else ()
     plan = Plan(trials=5, leaders=2, seeds=3, highest_is_best=True, grid=points)
     records: list[TrialRecord] = []
-    gone: set[int] = set()
+    surplus: set[int] = set()
     for _ in range(2000):
-        known = [record for record in records if record.number not in gone]
-        views = [known] * rng.randint(1, 3)  # so many workers look before any of them begins
-        steps = [step for view in views if isinstance(step := next_step(plan, view), Begin)]
-        for step in steps:
-            values = step.values or {"optimizer.lr": rng.random()}
-            record = TrialRecord(len(records), State.RUNNING, step.phase, values, (), step.repeat)
+        known = [record for record in records if record.number not in surplus]
+        views = [known] * rng.randint(1, 3)  # this many workers read the trials before any of them registers one
+        new_trials = [new for view in views if isinstance(new := next_trial(plan, view), NextTrial)]
+        for new in new_trials:
+            values = new.values or {"optimizer.lr": rng.random()}
+            record = TrialRecord(len(records), State.RUNNING, new.phase, values, (), new.repeat)
             records.append(record)
-            if surplus(plan, record, [one for one in records if one.number not in gone]):
-                gone.add(record.number)
+            if is_surplus(plan, record, [one for one in records if one.number not in surplus]):
+                surplus.add(record.number)
         for record in records:
-            if record.state == State.RUNNING and record.number not in gone and rng.random() < 0.5:
+            if record.state == State.RUNNING and record.number not in surplus and rng.random() < 0.5:
                 state = State.FAILED if rng.random() < 0.15 else State.COMPLETE
                 records[record.number] = replace(record, state=state, objectives=(rng.random(),))
-        if not steps and next_step(plan, [r for r in records if r.number not in gone]) == Pause.DONE:
+        if not new_trials and next_trial(plan, [r for r in records if r.number not in surplus]) == Pause.DONE:
             break
-    kept = [record for record in records if record.number not in gone]
+    kept = [record for record in records if record.number not in surplus]
     complete = [record for record in kept if record.phase == Phase.SEARCH and record.state == State.COMPLETE]
     failed = sum(record.phase == Phase.SEARCH and record.state == State.FAILED for record in kept)
     assert len(complete) == (5 - failed if grid else 5)

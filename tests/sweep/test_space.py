@@ -1,13 +1,13 @@
-"""What may be written in a file of conf/search, and what becomes of it."""
+"""Search spaces as files of conf/search describe them."""
 
 from typing import Any
 
 import pytest
 
-from liverspleen.sweep.space import Space, words
+from liverspleen.sweep.space import Space, to_overrides
 
 
-def test_grid_holds_every_combination_once_the_last_parameter_fastest() -> None:
+def test_a_grid_has_every_combination_once_and_the_last_parameter_changes_fastest() -> None:
     space = Space.of({"network": ["small", "unet_2d"], "slices.count": {"low": 1, "high": 5, "step": 2}})
     points = [(point["network"], point["slices.count"]) for point in space.grid()]
     assert points == [("small", 1), ("small", 3), ("small", 5), ("unet_2d", 1), ("unet_2d", 3), ("unet_2d", 5)]
@@ -31,13 +31,13 @@ def test_a_range_of_reals_without_step_has_no_grid() -> None:
 
 def test_lists_and_none_become_overrides() -> None:
     space = Space.of({"network.rates": [[2, 4, 6], None], "trainer.compile": [True, False]})
-    first, *_, last = (words(point) for point in space.grid())
+    first, *_, last = (to_overrides(point) for point in space.grid())
     assert first == ["network.rates=[2, 4, 6]", "trainer.compile=true"]
     assert last == ["network.rates=null", "trainer.compile=false"]
 
 
 @pytest.mark.parametrize(
-    ("written", "told"),
+    ("written", "message"),
     [
         ({}, "no parameter"),
         ({"a": []}, "neither a list"),
@@ -49,10 +49,10 @@ def test_lists_and_none_become_overrides() -> None:
         ({"a": {"low": 0, "high": 1, "log": True}}, "above 0"),
         ({"a": {"low": 1, "high": 9, "step": 0}}, "above 0"),
         ({"a": {"low": 1.0, "high": 9.0, "log": True, "step": 2.0}}, "no step"),
-        ({"a": {"low": "1e-4", "high": 1}}, "no number"),
-        ({"a": {"low": True, "high": 3}}, "no number"),
+        ({"a": {"low": "1e-4", "high": 1}}, "not a number"),
+        ({"a": {"low": True, "high": 3}}, "not a number"),
     ],
 )
-def test_what_cannot_be_searched_is_told(written: dict[str, Any], told: str) -> None:
-    with pytest.raises(ValueError, match=told):
+def test_an_invalid_parameter_is_rejected(written: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         Space.of(written)

@@ -25,7 +25,7 @@ from liverspleen.sweep.launch import PROGRAM, launch_workers
 from liverspleen.sweep.leaderboard import write_leaderboard
 from liverspleen.sweep.plan import Plan
 from liverspleen.sweep.results import OBJECTIVES
-from liverspleen.sweep.space import Space, words
+from liverspleen.sweep.space import Space, to_overrides
 from liverspleen.sweep.study import Study
 from liverspleen.sweep.submission import submit
 from liverspleen.sweep.training import Interrupted, StopSignals
@@ -124,7 +124,7 @@ def _sweep(config: SweepConfig, base: list[str], record: Run) -> Sweep:
             warmup_steps=search.warmup_steps,
             seed=config.seed,
         )
-        study.agree(_identity(config, record), assemble.neutral_values())
+        study.check_identity(_identity(config, record), assemble.neutral_values())
         space, plan = Space.of(search.parameters), _plan(config)
         about: dict[str, Any] = {"study": name, "objectives": config.objectives, "trials": plan.trials}
         about |= {"leaders": plan.leaders, "seeds": plan.seeds, "search": asdict(search), "base": base}
@@ -222,7 +222,7 @@ def _unusable(config: SweepConfig, space: Space, base: Sequence[str]) -> Iterato
             )
         else:
             for value in parameter.extremes():
-                yield from _untrainable(base, words({name: value}))
+                yield from _untrainable(base, to_overrides({name: value}))
 
 
 def _untrainable(base: Sequence[str], overrides: Sequence[str]) -> Iterator[Issue]:

@@ -1,1 +1,1 @@
-"""Sweeps: configurations chosen by Optuna, each trained by a process of its own; the door of Optuna."""
+"""Sweeps: Optuna chooses configurations, and each is trained in a process. Only this package imports Optuna."""

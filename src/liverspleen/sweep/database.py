@@ -1,4 +1,4 @@
-"""The address of a study's database."""
+"""The URL of a study's database."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import re
 
 
 def without_password(url: str | None) -> str | None:
-    """A database URL, its password hidden wherever it stands: before the host, or among the options."""
+    """Return a database URL with each password replaced by `***`, before the host and in the query."""
     if url is None:
         return None
-    kind, slashes, rest = url.partition("://")
-    login, at, place = rest.rpartition("@")
+    scheme, slashes, rest = url.partition("://")
+    login, at, host = rest.rpartition("@")
     user, colon, _ = login.partition(":")
-    place = place if at else re.sub(r"^([^:/]*):(?!\d*(/|$))[^/]*", r"\1:***", place)  # the host was forgotten
-    shown = f"{kind}{slashes}{user}{':***' if colon else ''}{at}{place}"
+    host = host if at else re.sub(r"^([^:/]*):(?!\d*(/|$))[^/]*", r"\1:***", host)  # user:password without a host
+    shown = f"{scheme}{slashes}{user}{':***' if colon else ''}{at}{host}"
     return re.sub(r"(?i)(pass\w*|pwd)=[^&]*", r"\1=***", shown)

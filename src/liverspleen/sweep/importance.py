@@ -1,4 +1,4 @@
-"""Importance of each parameter for the search scores, beside that for shuffled scores."""
+"""Importance of each parameter for the search scores, compared with its importance for shuffled scores."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from liverspleen.errors import counted
 from liverspleen.sweep.leaderboard_study import Axis, StudyFiles
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
 
-FEWEST: Final = 20
-"""Fewest trials for importances: of fewer, the tenth that the method compares with all trials is one trial."""
+MIN_TRIALS: Final = 20
+"""Minimum number of trials. With fewer, the best tenth that the method compares with all trials is one trial."""
 
 SHUFFLES: Final = 200
 _SEED: Final = 0
@@ -30,9 +31,9 @@ METHOD: Final = (
 
 @dataclass(frozen=True)
 class Importances:
-    """Shares by parameter, the largest first; `noise` is the 95th percentile of the share over shuffled scores.
+    """Fractions of importance by parameter, largest first; `noise` is their 95th percentile over shuffled scores.
 
-    Both are empty, with a `reason`, where they are undefined. A share that is not above its noise shows no importance.
+    Both are empty, with a `reason`, if they are undefined. A fraction that is not above its noise shows no importance.
     """
 
     n: int
@@ -43,7 +44,7 @@ class Importances:
 
 
 def importances(study: StudyFiles) -> Importances:
-    """Importances of the parameters for the DSS of the complete search trials."""
+    """Return the importances of the parameters for the DSS of the complete search trials."""
     trials = study.phase("search", "complete")
     trials = trials[trials["dss"].notna()]
     values = {axis.name: [axis.value(text) for text in trials[axis.name]] for axis in study.axes if axis.name in trials}
@@ -52,9 +53,9 @@ def importances(study: StudyFiles) -> Importances:
     scores = trials["dss"].tolist()
     if reason := _reason(len(scores), axes, scores):
         return Importances(len(scores), {}, {}, METHOD, reason)
-    points = [{axis.name: _plain(axis, values[axis.name][row]) for axis in axes} for row in range(len(scores))]
+    points = [{axis.name: _optuna_value(axis, values[axis.name][row]) for axis in axes} for row in range(len(scores))]
     rng = np.random.default_rng(_SEED)
-    with _quiet():
+    with _optuna_warnings_only():
         found = _fractions(axes, points, scores)
         shuffled = [_fractions(axes, points, rng.permutation(scores).tolist()) for _ in range(SHUFFLES)]
     noise = {axis.name: float(np.quantile([one[axis.name] for one in shuffled], 0.95)) for axis in axes}
@@ -62,10 +63,10 @@ def importances(study: StudyFiles) -> Importances:
 
 
 def _reason(n: int, axes: Sequence[Axis], scores: Sequence[float]) -> str | None:
-    if n < FEWEST:
-        return f"{n} complete search trials are too few: importances need at least {FEWEST}"
+    if n < MIN_TRIALS:
+        return f"{counted(n, 'complete search trial')}, expected at least {MIN_TRIALS}"
     if len(axes) < 2:
-        return "fewer than two parameters varied"
+        return "fewer than two parameters have different values"
     return "all search scores are the same" if len(set(scores)) == 1 else None
 
 
@@ -85,24 +86,24 @@ def _fractions(axes: Sequence[Axis], points: Sequence[dict[str, Any]], scores: S
     return {name: fraction if math.isfinite(fraction) else 0.0 for name, fraction in fractions.items()}
 
 
-def _distribution(axis: Axis, met: Sequence[Any]) -> BaseDistribution:
+def _distribution(axis: Axis, values: Sequence[Any]) -> BaseDistribution:
     from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
     if axis.choices:
         return CategoricalDistribution(axis.choices)
-    low, high = min(*met, *(axis.limits or ())), max(*met, *(axis.limits or ()))
+    low, high = min(*values, *(axis.limits or ())), max(*values, *(axis.limits or ()))
     if axis.whole:
         return IntDistribution(int(low), int(high), log=axis.log)
     return FloatDistribution(low, high, log=axis.log)
 
 
-def _plain(axis: Axis, value: Any) -> Any:
+def _optuna_value(axis: Axis, value: Any) -> Any:
     return int(value) if axis.whole else value
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Switch off Optuna's log line for each new study."""
+def _optuna_warnings_only() -> Iterator[None]:
+    """Suppress the log line that Optuna prints for each new study."""
     import optuna
 
     before = optuna.logging.get_verbosity()

@@ -1,4 +1,4 @@
-"""The leaderboard of a sweep: `leaderboard.csv`, `.md`, `.html` and `choice.json`, from the files of its study."""
+"""Write the leaderboard of a sweep: `leaderboard.csv`, `.md`, `.html` and `choice.json`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from liverspleen.sweep.leaderboard_study import Row
 
-# Okabe and Ito 2008: distinct with any colour vision
+# Okabe and Ito 2008, for any colour vision
 _BLUE: Final = "#0072B2"
 _ORANGE: Final = "#D55E00"
 _GREY: Final = "#999999"
@@ -33,8 +33,8 @@ _LABEL_CHARACTERS: Final = 46
 def write_leaderboard(output: StrPath) -> Choice | None:
     """Write the leaderboard of the study in `output` and return the choice; None if no confirmation is complete.
 
-    It reads `study.json`, `trials.csv` and `trial_cases.csv` in their present state. The leaderboard of an unfinished
-    study states that the study is unfinished. The same files give the same bytes.
+    It reads `study.json`, `trials.csv` and `trial_cases.csv`. The study may be unfinished; the leaderboard then states
+    this. The same files give the same bytes.
 
     Raises:
         InputError: LS-SWP-020, there is no study; LS-SWP-021, one of its tables cannot be read.
@@ -63,15 +63,15 @@ def write_leaderboard(output: StrPath) -> Choice | None:
 
 
 def _page(board: Leaderboard) -> str:
-    """The leaderboard as one HTML page that needs no other file."""
+    """Return the leaderboard as one self-contained HTML page."""
     from jinja2 import Environment, StrictUndefined
 
     template = resources.files("liverspleen.sweep").joinpath("templates/leaderboard.html.j2").read_text("utf-8")
-    # Names of the data become one line each, without line breaks and without marks that change the text direction.
+    # names from the input are one line each, without characters that change the direction of the text
     environment = Environment(
         autoescape=True,
         undefined=StrictUndefined,
-        finalize=lambda value: value if hasattr(value, "__html__") else one_line(value),  # or a macro
+        finalize=lambda value: value if hasattr(value, "__html__") else one_line(value),  # a macro is markup
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -94,7 +94,7 @@ def _page(board: Leaderboard) -> str:
 
 
 def _figure(rows: list[Row]) -> Figure:
-    """Confirmed means with their intervals, the mean of each seed, and the search score."""
+    """Return a figure of the confirmed means with their intervals, the mean of each seed, and the search score."""
     from matplotlib.figure import Figure
 
     shown = [row for row in rows if row.confirmed is not None and row.confirmed.mean is not None]
@@ -118,7 +118,7 @@ def _figure(rows: list[Row]) -> Figure:
 
 def _plot_leader(axes: Axes, position: int, row: Row) -> None:
     found = row.confirmed
-    assert found is not None  # only such rows are shown
+    assert found is not None  # other rows are not plotted
     assert found.mean is not None
     means = list(found.seed_means.values())
     axes.scatter(means, [position + 0.14] * len(means), s=14, color=_GREY, label="one seed", zorder=2)
@@ -126,12 +126,12 @@ def _plot_leader(axes: Axes, position: int, row: Row) -> None:
         axes.plot(found.mean_ci, [position, position], color=INK, lw=1.5, label="95 % CI by case and seed")
     axes.scatter([found.mean], [position], s=46, color=_BLUE, label="mean of the confirmation", zorder=3)
     if row.search_dss is not None:
-        place, name = ([row.search_dss], [position - 0.14]), "search score, selected"
-        axes.scatter(*place, s=34, zorder=3, marker="v", facecolors="none", edgecolors=_ORANGE, label=name)
+        point, name = ([row.search_dss], [position - 0.14]), "search score (selected)"
+        axes.scatter(*point, s=34, zorder=3, marker="v", facecolors="none", edgecolors=_ORANGE, label=name)
 
 
 def _wrapped(text: str) -> str:
-    """The digits of a configuration, and below them its parameters in at most two lines."""
+    """Return the id of a configuration, and below it its parameters in at most two lines."""
     first, _, rest = text.partition(" (")
     parameters = wrap(rest.removesuffix(")"), _LABEL_CHARACTERS)
     below = [*parameters[:1], *([" ".join(parameters[1:])] if parameters[1:] else [])]

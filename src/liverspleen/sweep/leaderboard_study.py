@@ -1,4 +1,4 @@
-"""The files of a study, read for the leaderboard, and its choice and rows; the study may be unfinished."""
+"""Read the files of a study, which may be unfinished, and compute the choice and the rows of the leaderboard."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from liverspleen.sweep.tables import CASE_COLUMNS, FIXED
 
 _NUMBERS: Final = ("seconds", *FIXED[FIXED.index("dss") :])
 UNFINISHED: Final = (
-    "the sweep is not finished: a test that is repeated until it shows a difference shows too many differences"
+    "the sweep is not finished, and a test that is repeated until it shows a difference shows too many differences"
 )
 
 
@@ -36,7 +36,7 @@ class Axis:
     limits: tuple[float, float] | None = None
 
     def value(self, text: str) -> str | float | None:
-        """A value of `trials.csv`: a choice as text, a number of a range as float; None for an empty field."""
+        """Return a value of `trials.csv`: a choice as text, a number of a range as float, None for an empty field."""
         if not text:
             return None
         return text if self.choices else _number(text)
@@ -44,7 +44,7 @@ class Axis:
 
 @dataclass(frozen=True)
 class StudyFiles:
-    """A study as it is now: `trials` and `cases` as in the files, numbers as float64 with NaN for undefined."""
+    """The files of a study; numbers of `trials` and `cases` are float64, with NaN for undefined."""
 
     name: str
     objectives: tuple[str, ...]
@@ -57,7 +57,7 @@ class StudyFiles:
     cases: pandas.DataFrame
 
     def phase(self, phase: str, *states: str) -> pandas.DataFrame:
-        """Trials of a phase, in the order of their numbers, of these states or of all."""
+        """Return the trials of a phase by number, with one of these states or with any."""
         rows = self.trials[self.trials["phase"] == phase]
         return rows[rows["state"].isin(states)] if states else rows
 
@@ -79,7 +79,7 @@ class StudyFiles:
 
     @property
     def searched(self) -> bool:
-        """Whether the search is finished; a failed point of a grid is not tried again."""
+        """Whether the search is finished; a failed point of a grid is not repeated."""
         if self.sampler != "grid":
             return self.n_searched >= self.planned_trials
         tried = len(self.phase("search", "complete", "pruned", "failed"))
@@ -87,7 +87,7 @@ class StudyFiles:
 
     @property
     def confirmed(self) -> bool:
-        """Whether all leaders have all their seeds, and none is being trained.
+        """Whether all leaders have all their seeds, and no confirmation trial is open.
 
         Former leaders, which a longer search has replaced, are ignored.
         """
@@ -102,7 +102,7 @@ class StudyFiles:
 
     @property
     def _leaders(self) -> list[str]:
-        """The configurations to confirm: the best scores in the first objective, ranked as the workers rank them."""
+        """Configurations with the best scores in the first objective, in the order of `plan.leaders`."""
         name = self.objectives[0] if self.objectives else "dss"
         trials = self.phase("search", "complete")
         scores = trials[{"volume_bias": "volume_bias_pct"}.get(name, name)]
@@ -112,7 +112,7 @@ class StudyFiles:
 
 
 def read_study(folder: Path) -> StudyFiles:
-    """The study in a folder; without `trials.csv` or `trial_cases.csv` it has no trials yet.
+    """Read the study in a folder; without `trials.csv` or `trial_cases.csv` it has no trials yet.
 
     Raises:
         InputError: LS-SWP-020, there is no study; LS-SWP-021, a table cannot be read.
@@ -120,15 +120,15 @@ def read_study(folder: Path) -> StudyFiles:
     file = folder / "study.json"
     hint = "give the output= folder of a sweep"
     try:
-        about = json.loads(file.read_text(encoding="utf-8"))
-        search = about.get("search") or {}
+        content = json.loads(file.read_text(encoding="utf-8"))
+        search = content.get("search") or {}
         trials = _table(folder / "trials.csv", FIXED)
         return StudyFiles(
-            name=str(about["study"]),
-            objectives=tuple(map(str, about["objectives"])),
-            planned_trials=int(about["trials"]),
-            leaders=int(about["leaders"]),
-            seeds=int(about["seeds"]),
+            name=str(content["study"]),
+            objectives=tuple(map(str, content["objectives"])),
+            planned_trials=int(content["trials"]),
+            leaders=int(content["leaders"]),
+            seeds=int(content["seeds"]),
             sampler=str(search.get("sampler", "")),
             axes=_axes(search.get("parameters") or {}, trials),
             trials=_numbered(trials, _NUMBERS),
@@ -141,7 +141,7 @@ def read_study(folder: Path) -> StudyFiles:
 
 
 def _table(file: Path, columns: Sequence[str]) -> pandas.DataFrame:
-    """A table as text, sorted by the number of the trial; empty if there is no such file."""
+    """Read a table as text, sorted by the number of the trial; empty if there is no such file."""
     if not file.exists():
         return pandas.DataFrame(columns=list(columns), dtype="str")
     try:
@@ -161,7 +161,7 @@ def _numbered(table: pandas.DataFrame, columns: Sequence[str]) -> pandas.DataFra
 
 
 def _number(text: str) -> float:
-    """A finite number, NaN for anything else."""
+    """Return a finite number, and NaN for any other text."""
     try:
         value = float(text)
     except ValueError:
@@ -170,7 +170,7 @@ def _number(text: str) -> float:
 
 
 def _axes(parameters: Mapping[str, Any], trials: pandas.DataFrame) -> tuple[Axis, ...]:
-    """The parameters as the study describes them; other parameters are choices among the values of the trials."""
+    """Return the parameters of the study; one that it does not describe has the values of the trials as choices."""
     names = [*(name for name in trials.columns if name not in FIXED)] or list(parameters)
     return tuple(_axis(name, parameters.get(name), trials) for name in names)
 
@@ -205,36 +205,36 @@ class Row:
 
 
 def choice_of(study: StudyFiles) -> Choice | None:
-    """The choice among the confirmed configurations; None if no confirmation has ended.
+    """Return the choice among the confirmed configurations; None if no confirmation trial is complete.
 
     The score of a case is the mean DSS of its organs that have a DSS in every run. A failed confirmation run counts as
     a run without a score. An unfinished sweep has no winner.
     """
-    ended = study.phase("confirm", "complete")
-    if ended.empty:
+    completed = study.phase("confirm", "complete")
+    if completed.empty:
         return None
     failed = study.phase("confirm", "failed")
-    scores, gaps = _scores(study, ended)
-    lost = pandas.DataFrame(
+    scores, gaps = _scores(study, completed)
+    missing = pandas.DataFrame(
         [
             (configuration, seed, case, np.nan)
-            for configuration, seed in sorted(set(_runs(failed)) - set(_runs(ended)))
-            if configuration in set(ended["configuration"])
+            for configuration, seed in sorted(set(_runs(failed)) - set(_runs(completed)))
+            if configuration in set(completed["configuration"])
             for case in scores["case_id"].unique()
         ],
         columns=scores.columns,
     )
     conditions = dict(zip(study.cases["case_id"], study.cases["condition"], strict=True))
-    found = choose(pandas.concat([scores, lost]) if len(lost) else scores, conditions=conditions)
+    found = choose(pandas.concat([scores, missing]) if len(missing) else scores, conditions=conditions)
     found = replace(found, cautions=(*found.cautions, *gaps))
     if study.finished:
         return found
-    everyone = tuple(one.configuration for one in found.configurations)
-    return replace(found, decision="no difference shown", winner=None, not_shown_worse=everyone, reason=UNFINISHED)
+    leaders = tuple(one.configuration for one in found.configurations)
+    return replace(found, decision="no difference shown", winner=None, not_shown_worse=leaders, reason=UNFINISHED)
 
 
 def rows_of(study: StudyFiles, choice: Choice | None) -> list[Row]:
-    """One row per configuration: the confirmed ones by their mean, then the others by their search score."""
+    """Return one row per configuration: confirmed ones by their mean, then the others by their search score."""
     confirmed = {one.configuration: rank for rank, one in enumerate(choice.configurations, 1)} if choice else {}
     names = list(dict.fromkeys(study.trials["configuration"]))
     rows = [_row(study, choice, name, confirmed.get(name)) for name in names]
@@ -243,7 +243,7 @@ def rows_of(study: StudyFiles, choice: Choice | None) -> list[Row]:
 
 
 def pareto(study: StudyFiles) -> list[int]:
-    """Numbers of the complete search trials that no other trial dominates.
+    """Return the numbers of the complete search trials that no other trial dominates.
 
     A trial dominates another if it is at least as good in every objective and better in one. Trials in which an
     objective is undefined are excluded.
@@ -253,12 +253,12 @@ def pareto(study: StudyFiles) -> list[int]:
     values = np.column_stack(columns) if columns else np.empty((len(trials), 0))
     defined = ~np.isnan(values).any(axis=1)
     values, numbers = values[defined], trials["number"].to_numpy()[defined]
-    beaten = [bool(((values >= one).all(axis=1) & (values > one).any(axis=1)).any()) for one in values]
-    return [int(number) for number, is_beaten in zip(numbers, beaten, strict=True) if not is_beaten]
+    dominated = [bool(((values >= one).all(axis=1) & (values > one).any(axis=1)).any()) for one in values]
+    return [int(number) for number, worse in zip(numbers, dominated, strict=True) if not worse]
 
 
 def _objective(trials: pandas.DataFrame, name: str) -> np.ndarray:
-    """An objective, negated where smaller is better."""
+    """Return an objective, negated if smaller is better."""
     if name == "dss":
         return trials["dss"].to_numpy()
     column = {"volume_bias": "volume_bias_pct"}.get(name, name)
@@ -269,9 +269,9 @@ def _runs(trials: pandas.DataFrame) -> list[tuple[str, str]]:
     return list(zip(trials["configuration"], trials["seed"], strict=True))
 
 
-def _scores(study: StudyFiles, ended: pandas.DataFrame) -> tuple[pandas.DataFrame, tuple[str, ...]]:
-    """Configuration, seed, case and score of the runs; and a note on the organs that are excluded from the scores."""
-    rows = study.cases.merge(ended[["number", "configuration", "seed"]], on="number")
+def _scores(study: StudyFiles, completed: pandas.DataFrame) -> tuple[pandas.DataFrame, tuple[str, ...]]:
+    """Return configuration, seed, case and score of the runs, and a note on organs excluded from the scores."""
+    rows = study.cases.merge(completed[["number", "configuration", "seed"]], on="number")
     wide = rows.pivot_table(
         index=["configuration", "seed"], columns=["case_id", "structure"], values="dss", dropna=False
     )
@@ -285,11 +285,11 @@ def _scores(study: StudyFiles, ended: pandas.DataFrame) -> tuple[pandas.DataFram
 
 def _row(study: StudyFiles, choice: Choice | None, name: str, rank: int | None) -> Row:
     own = study.trials[study.trials["configuration"] == name]
-    ended = own[own["state"] == "complete"]
-    confirm = ended[ended["phase"] == "confirm"]
+    completed = own[own["state"] == "complete"]
+    confirm = completed[completed["phase"] == "confirm"]
     found = next((one for one in choice.configurations if one.configuration == name), None) if choice else None
-    timed = (confirm if len(confirm) else ended)["seconds_per_slice"].dropna()
-    search = ended[ended["phase"] == "search"]["dss"]
+    timed = (confirm if len(confirm) else completed)["seconds_per_slice"].dropna()
+    search = completed[completed["phase"] == "search"]["dss"]
     return Row(
         rank=rank,
         configuration=name,
@@ -304,7 +304,7 @@ def _row(study: StudyFiles, choice: Choice | None, name: str, rank: int | None) 
 
 
 def _bias(study: StudyFiles, numbers: Sequence[int], organ: str) -> SeedCaseMean:
-    """Mean of 200 (predicted - reference) / (predicted + reference) over runs and cases, undefined for two zeros."""
+    """Return the mean of 200 (predicted - reference) / (predicted + reference); undefined if both are 0."""
     rows = study.cases[study.cases["number"].isin(numbers) & (study.cases["structure"] == organ)]
     predicted, reference = rows["volume_cm3"], rows["reference_cm3"]
     total = predicted + reference

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from liverspleen.errors import one_line
+from liverspleen.errors import counted, one_line
 from liverspleen.evaluation.measurements.table import csv_line, inert
 from liverspleen.evaluation.reporting.formatting import DSS_DIGITS, UNDEFINED, fixed, interval_text
 from liverspleen.evaluation.reporting.writers.csv_markdown import escaped
@@ -18,17 +18,18 @@ from liverspleen.sweep.leaderboard_study import UNFINISHED, Row, StudyFiles, cho
 SCORE_DIGITS: Final = DSS_DIGITS + 1  # leaders differ in the fourth decimal
 
 DEFINITIONS: Final[dict[str, str]] = {
-    "DSS": f"Mean over the validation cases of the mean DSS of {listed()}, each per case in 3D; of confirmation runs, "
-    "with seeds that the search did not use.",
-    "95 % CI": "For other seeds and other cases of the same kind: variances from the mean squares of the table of "
-    "seeds by cases, each with the t quantile of its own degrees of freedom. Undefined with one seed or one case.",
-    "Winner": "The configuration whose 95 % interval of the difference of means, paired by case, excludes 0 against "
-    "every other leader. At most 5 % of sweeps of equally good configurations have a winner.",
-    "Worst condition": "The condition with the lowest mean DSS over its cases and all seeds; n is its number of cases.",
+    "DSS": f"Mean over the validation cases of the mean DSS of {listed()}, each per case in 3D. It is the mean of the "
+    "confirmation runs, whose seeds the search did not use.",
+    "95 % CI": "The interval is valid for other seeds and other cases of the same kind. Its variances are mean squares "
+    "of the table of seeds by cases, each with the t quantile of its own degrees of freedom. It is undefined with one "
+    "seed or one case.",
+    "Winner": "The configuration that is better than every other leader: each 95 % interval of the difference of "
+    "means, paired by case, excludes 0. At most 5 % of sweeps of equally good configurations have a winner.",
+    "Worst condition": "The condition with the lowest mean DSS over its cases and all seeds; n is the number of cases.",
     "Volume bias": "Mean of 200 (predicted − reference) / (predicted + reference) over cases and seeds, with the same "
     "interval.",
-    "Search score": "DSS of the search trial that selected the configuration. The best of many scores is too high; it "
-    "is not used for the choice.",
+    "Search score": "DSS of the search trial that selected the configuration. The best of many scores is too high, "
+    "so the decision does not use it.",
 }
 
 _HEADS: Final = (
@@ -38,7 +39,7 @@ _HEADS: Final = (
 )
 _SEARCHED_HEADS: Final = ("Configuration", "s / slice", "Search score", "Failed")
 _FAILURE_HEADS: Final = ("Trial", "Phase", "Configuration", "Seed", "Reason")
-_IMPORTANCE_HEADS: Final = ("Parameter", "Share", "95 % of shuffled scores are below", "Above them")
+_IMPORTANCE_HEADS: Final = ("Parameter", "Importance", "95th percentile for shuffled scores", "Above it")
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class Table:
 
 
 class Leaderboard:
-    """A study with its choice, its rows, its Pareto front, its importances, and the texts that describe them."""
+    """A study with its choice, rows, Pareto front and importances, and the texts that describe them."""
 
     def __init__(self, study: StudyFiles) -> None:
         self.study = study
@@ -80,7 +81,7 @@ class Leaderboard:
 
     @property
     def importances(self) -> Table:
-        """The importance of each parameter beside that of shuffled scores; no rows where it is undefined."""
+        """The importance of each parameter and that for shuffled scores; no rows if it is undefined."""
         found = self.importance
         return Table(
             _IMPORTANCE_HEADS,
@@ -91,23 +92,35 @@ class Leaderboard:
         )
 
     @property
+    def n_searched(self) -> str:
+        """Number of configurations without confirmation, with its noun."""
+        return counted(len(self.searched.rows), "configuration")
+
+    @property
     def front_text(self) -> str:
         """The Pareto front of a search with several objectives; empty for one objective."""
         if len(self.study.objectives) < 2:
             return ""
-        aims = ", ".join(self.study.objectives)
-        numbers = ", ".join(map(str, self.front)) or "none that has them all"
-        return f"Trials {numbers}: no complete search trial is at least as good in {aims} and better in one of them."
+        if not self.front:
+            return "No complete search trial has all objectives."
+        numbers = ", ".join(map(str, self.front))
+        objectives = ", ".join(self.study.objectives)
+        return (
+            f"Trials {numbers}. No other complete search trial is at least as good in {objectives} and better in one."
+        )
 
 
 def label(row: Row) -> str:
-    """A configuration by its digits and parameters."""
+    """Return the id of a configuration with its parameters."""
     parameters = ", ".join(f"{name}={_short(value)}" for name, value in row.parameters.items() if value)
     return f"{row.configuration} ({parameters})" if parameters else row.configuration
 
 
 def csv_text(board: Leaderboard) -> str:
-    """One row per configuration at full precision; undefined is empty, and no text runs as a formula."""
+    """Return leaderboard.csv: one row per configuration at full precision; undefined values are empty fields.
+
+    A spreadsheet reads no text as a formula.
+    """
     ci = ("", "_ci_lower", "_ci_upper")
     names = [inert(axis.name) for axis in board.study.axes]
     header = ["rank", "configuration", *names, "n_seeds", "n_failed", *(f"dss{part}" for part in ci)]
@@ -118,12 +131,15 @@ def csv_text(board: Leaderboard) -> str:
 
 
 def markdown_text(board: Leaderboard) -> str:
-    """The decision, the tables, the failed trials, the limits of the result, and the definitions."""
+    """Return leaderboard.md: decision, tables, failed trials, limits of the result, and definitions."""
     head, *more = board.decision
     failures = board.failures
     parts = [f"# Leaderboard of {escaped(board.study.name)}", f"**{escaped(head)}**", *map(escaped, more)]
-    parts += ["## Leaders", _markdown_table(board.leaders) if board.leaders.rows else "None confirmed yet."]
-    parts += ["## Searched only", _markdown_table(board.searched)] if board.searched.rows else []
+    parts += [
+        "## Leaders",
+        _markdown_table(board.leaders) if board.leaders.rows else "No configuration is confirmed yet.",
+    ]
+    parts += ["## Configurations without confirmation", _markdown_table(board.searched)] if board.searched.rows else []
     parts += ["## Pareto front of the search", board.front_text] if board.front_text else []
     if board.importances.rows:
         parts += ["## Parameter importance", _markdown_table(board.importances), escaped(board.importance.method)]
@@ -179,7 +195,7 @@ def _csv_cells(row: Row) -> list[object]:
 
 
 def _inert_value(text: str) -> str:
-    """A number unchanged, other text without a formula."""
+    """Return a number unchanged, and other text such that a spreadsheet does not read it as a formula."""
     try:
         float(text)
     except ValueError:
@@ -188,7 +204,7 @@ def _inert_value(text: str) -> str:
 
 
 def _short(value: str) -> str:
-    """A number with four digits, other text unchanged."""
+    """Return a number with four digits, and other text unchanged."""
     try:
         number = float(value)
     except ValueError:
@@ -197,10 +213,10 @@ def _short(value: str) -> str:
 
 
 def _decision(study: StudyFiles, choice: Choice | None, rows: Sequence[Row]) -> tuple[str, ...]:
-    """The decision as a headline, and the sentences that explain it."""
+    """Return the decision as a headline, and the sentences that explain it."""
     if choice is None:
         return _no_choice(study)
-    against = "; ".join(
+    differences = "; ".join(
         f"{other.configuration} {interval_text(other.difference, other.difference_ci, SCORE_DIGITS)}"
         + ("" if other.reason is None else f", {other.reason}")
         for other in choice.differences
@@ -208,20 +224,21 @@ def _decision(study: StudyFiles, choice: Choice | None, rows: Sequence[Row]) -> 
     why: list[str] = []
     if choice.winner is not None:
         winner = next(label(row) for row in rows if row.configuration == choice.winner)
-        head = f"{winner} is better than every other leader, beyond the noise of seeds and cases."
+        head = f"{winner} is better than every other leader by more than the variation of seeds and cases."
     elif choice.reason == UNFINISHED:
         head = "No choice yet: the sweep is not finished."
-        why = [f"Why there is no winner yet: {UNFINISHED}."]
+        why = [f"There is no winner yet: {UNFINISHED}."]
     elif len(choice.not_shown_worse) < 2:
         head = f"No choice: {choice.reason}."
     else:
         head = f"No difference shown between {_listed(choice.not_shown_worse)}."
-        why = [f"Why: {choice.reason}."] if choice.reason else []
+        why = [f"Reason: {choice.reason}."] if choice.reason else []
         why += _cheapest(choice, rows)
     seeds = sorted({one.n_seeds for one in choice.configurations})
-    many = f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
-    why.append(f"{len(choice.configurations)} leaders, {many} fresh seeds each, {choice.n_cases} validation cases.")
-    why += [f"Mean DSS of {choice.best} minus that of {against}."] if against else []
+    each = counted(seeds[0], "fresh seed") if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]} fresh seeds"
+    n_leaders, n_cases = counted(len(choice.configurations), "leader"), counted(choice.n_cases, "validation case")
+    why.append(f"{n_leaders}, {each} each, {n_cases}.")
+    why += [f"Mean DSS of {choice.best} minus that of {differences}."] if differences else []
     return (head, *why, *(f"Caution: {caution}." for caution in choice.cautions))
 
 
@@ -235,43 +252,47 @@ def _no_choice(study: StudyFiles) -> tuple[str, ...]:
     else:
         head = "No choice yet: no training of the confirmation is complete."
     why = (
-        "The highest search score is the best of many random scores. With other seeds the order is different, also if "
-        "all configurations are equally good."
+        "The highest search score is partly chance. Other seeds give another order, also if all configurations are "
+        "equally good."
     )
     return (head, why)
 
 
 def _cheapest(choice: Choice, rows: Sequence[Row]) -> list[str]:
     timed = {row.configuration: row.seconds_per_slice for row in rows if row.seconds_per_slice is not None}
-    among = [name for name in choice.not_shown_worse if name in timed]
-    if len(among) < 2:
+    candidates = [name for name in choice.not_shown_worse if name in timed]
+    if len(candidates) < 2:
         return []
-    cheapest = min(among, key=lambda name: timed[name])
+    cheapest = min(candidates, key=lambda name: timed[name])
     return [
         f"Choose the cheaper or simpler one (fewest seconds per slice: {cheapest}, {fixed(timed[cheapest], 4)}), or "
-        "run another confirmation with more seeds. Not shown is not equal."
+        "run another confirmation with more seeds. 'Not shown' does not mean 'equal'."
     ]
 
 
 def _remarks(study: StudyFiles, choice: Choice | None) -> list[str]:
-    """Steps that are missing, and what the numbers do not show."""
+    """Return the missing steps of the study and the limits of its numbers."""
     remarks = [
-        "Test sets were not used: every number is of the validation side of the split. Evaluate the chosen "
-        "configuration on a test set once, after the choice.",
-        "The validation cases that score the leaders also selected them, and the highest of several means is slightly "
-        "too high; expect lower scores on other cases.",
+        "Test sets were not used: all numbers are from the validation side of the split. After the choice, evaluate "
+        "the chosen configuration on a test set once.",
+        "The same validation cases selected the leaders, and the highest of several means is slightly too high. Expect "
+        "lower scores on other cases.",
     ]
     if not study.searched:
-        remarks.insert(0, f"The search is not finished: {study.n_searched} of {study.planned_trials} trials.")
+        remarks.insert(
+            0, f"The search is not finished: {study.n_searched} of {counted(study.planned_trials, 'trial')}."
+        )
     elif not study.confirmed:
-        remarks.insert(0, f"The confirmation is not finished: {study.n_confirmed} of {study.n_to_confirm} trainings.")
+        remarks.insert(
+            0, f"The confirmation is not finished: {study.n_confirmed} of {counted(study.n_to_confirm, 'training')}."
+        )
     if not study.seeds:
-        remarks.insert(0, "There is no confirmation (seeds=0): no configuration was trained more than once.")
+        remarks.insert(0, "There is no confirmation (seeds=0), so no configuration was trained again with fresh seeds.")
     if study.objectives != ("dss",):
         objectives = _listed(study.objectives)
-        remarks.append(f"The objectives of the search were {objectives}; the choice is by DSS alone.")
+        remarks.append(f"The objectives of the search were {objectives}; the choice uses DSS only.")
     if choice is not None and choice.winner is not None:
-        remarks.append("A better DSS does not imply a better volume bias or time: compare their columns.")
+        remarks.append("A better DSS does not imply a better volume bias or time. Compare their columns.")
     return remarks
 
 

@@ -1,4 +1,4 @@
-"""What a sweep does next: a function of its trials alone, so that any worker, at any time, comes to the same answer."""
+"""The next trial of a study. It depends only on the trials in the study, so all workers compute the same answer."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Any, Final
 from liverspleen.sweep.space import Value, configuration_id
 
 FRESH_SEED: Final = 100_000
-"""Added to the seed of confirmation: no seed of a search, which are as many as its trials, is met again."""
+"""Offset of the seeds of confirmation trials. It is larger than the number of search trials, so no seed is reused."""
 
 
 class State(StrEnum):
-    """Of a trial. An interrupted one is `running` for the study, but no process is at work on it."""
+    """State of a trial. An interrupted trial is `running` in the study, but no process trains it."""
 
     RUNNING = "running"
     INTERRUPTED = "interrupted"
@@ -24,15 +24,44 @@ class State(StrEnum):
 
 
 class Phase(StrEnum):
-    """`search`: which configuration; `confirm`: how good the best ones are, with seeds that nobody has selected."""
+    """`search` compares many configurations; `confirm` trains the best ones again with fresh seeds."""
 
     SEARCH = "search"
     CONFIRM = "confirm"
 
 
 @dataclass(frozen=True)
+class Outcome:
+    """What the study stores of a finished trial: all that its rows in the tables need.
+
+    Attributes:
+        reason: why it was pruned or failed, in one line; empty if it is complete.
+        seconds: training time; None if its worker did not report it.
+        device: as in `run.json`.
+        scores: objectives and other scores, by their column in `trials.csv`.
+        cases: case_id, structure, dss, volume_cm3 and reference_cm3 of each row of `trial_cases.csv`.
+    """
+
+    reason: str = ""
+    seconds: float | None = None
+    device: str | None = None
+    scores: Mapping[str, float | None] = field(default_factory=dict)
+    cases: Sequence[Sequence[Any]] = ()
+
+
+@dataclass(frozen=True)
 class TrialRecord:
-    """A trial as the study has it. `objectives` are those of a complete one, `about` what else its worker wrote."""
+    """A trial in the study; `created` and `heartbeat` are in seconds since 1970 (UTC).
+
+    Attributes:
+        objectives: values of a complete trial, else empty.
+        repeat: number of a confirmation trial among those of its configuration.
+        folder_id: identifies the output folder of its worker.
+        host: name of the machine of its worker.
+        heartbeat: time of the last heartbeat.
+        seconds: training time at the last heartbeat, or of the finished trial; None before the first heartbeat.
+        outcome: of a finished trial.
+    """
 
     number: int
     state: State
@@ -40,34 +69,39 @@ class TrialRecord:
     values: Mapping[str, Value]
     objectives: tuple[float, ...] = ()
     repeat: int = 0
-    about: Mapping[str, Any] = field(default_factory=dict)
+    folder_id: str = ""
+    host: str = ""
+    created: float = 0.0
+    heartbeat: float = 0.0
+    seconds: float | None = None
+    outcome: Outcome = field(default_factory=Outcome)
 
     @property
     def configuration(self) -> str:
-        """Eight hex digits, equal for repeats of one configuration."""
+        """Eight hex digits, equal for all trials of one configuration."""
         return configuration_id(self.values)
 
     @property
-    def ended(self) -> bool:
-        """Whether it counts as a finished trial: one that was pruned has said what it was begun for."""
+    def finished(self) -> bool:
+        """Whether it counts as a finished trial; a pruned trial does, because its result is known."""
         return self.state in {State.COMPLETE, State.PRUNED}
 
     @property
     def open(self) -> bool:
-        """Whether it was begun and has not ended."""
+        """Whether it is running or interrupted."""
         return self.state in {State.RUNNING, State.INTERRUPTED}
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How much is to be done.
+    """Numbers of trials of a study.
 
     Args:
-        trials: of the search.
+        trials: finished trials of the search.
         leaders: configurations that are confirmed.
-        seeds: trainings of each of them; 0 for no confirmation.
-        highest_is_best: whether more is better in the first objective, which chooses the leaders.
-        grid: the points of a grid, in order; empty for a sampler.
+        seeds: confirmation trials of each leader; 0 for no confirmation.
+        highest_is_best: whether the first objective, which selects the leaders, is maximized.
+        grid: points of a grid, in order; empty for a sampler.
         seed: of the first trial.
     """
 
@@ -80,8 +114,8 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Begin:
-    """A trial to begin; without `values` the sampler chooses them."""
+class NextTrial:
+    """A trial to create; the sampler chooses `values` if they are None."""
 
     phase: Phase
     values: Mapping[str, Value] | None = None
@@ -89,41 +123,40 @@ class Begin:
 
 
 class Pause(StrEnum):
-    """Nothing to begin: others are at work whose end decides what comes next, or all is done."""
+    """There is no trial to create: `wait` until running trials finish, or all trials are `done`."""
 
     WAIT = "wait"
     DONE = "done"
 
 
-def next_step(plan: Plan, records: Sequence[TrialRecord]) -> Begin | Pause:
-    """What is to be begun now; `records` are all trials, in any order."""
+def next_trial(plan: Plan, records: Sequence[TrialRecord]) -> NextTrial | Pause:
+    """Return the trial to create next; `records` are all trials, in any order."""
     search = [record for record in records if record.phase == Phase.SEARCH]
-    if (begin := _search(plan, search)) is not None:
-        return begin
+    if (trial := _next_search(plan, search)) is not None:
+        return trial
     if any(record.open for record in search):
         return Pause.WAIT
     confirm = [record for record in records if record.phase == Phase.CONFIRM]
-    if (begin := _confirm(plan, leaders(plan, search), confirm)) is not None:
-        return begin
+    if (trial := _next_confirmation(plan, leaders(plan, search), confirm)) is not None:
+        return trial
     return Pause.WAIT if any(record.open for record in confirm) else Pause.DONE
 
 
-def surplus(plan: Plan, record: TrialRecord, records: Sequence[TrialRecord]) -> bool:
-    """Whether a trial just begun is one too many, because another worker began the same at the same time.
+def is_surplus(plan: Plan, record: TrialRecord, records: Sequence[TrialRecord]) -> bool:
+    """Return whether a new trial is not needed, because another worker created the same one at the same time.
 
-    Of two such trials the later one gives way: all workers see the same numbers.
+    The trial with the higher number is surplus, so all workers decide alike.
     """
     earlier = [one for one in records if one.number < record.number and one.phase == record.phase]
     if record.phase == Phase.CONFIRM:
-        same = [one for one in earlier if (one.configuration, one.repeat) == (record.configuration, record.repeat)]
-        return bool(same)
+        return any((one.configuration, one.repeat) == (record.configuration, record.repeat) for one in earlier)
     if plan.grid:
         return any(one.configuration == record.configuration for one in earlier)
     return sum(one.state != State.FAILED for one in earlier) >= plan.trials
 
 
 def leaders(plan: Plan, search: Sequence[TrialRecord]) -> list[TrialRecord]:
-    """Of the complete trials of a search the best of each configuration, best first, as many as are confirmed."""
+    """Return the best complete search trial of each of the `plan.leaders` best configurations, best first."""
     sign = -1.0 if plan.highest_is_best else 1.0
     complete = [record for record in search if record.state == State.COMPLETE and record.phase == Phase.SEARCH]
     best: dict[str, TrialRecord] = {}
@@ -132,29 +165,32 @@ def leaders(plan: Plan, search: Sequence[TrialRecord]) -> list[TrialRecord]:
     return list(best.values())[: plan.leaders]
 
 
-def seed_of(plan: Plan, begin: Begin, number: int) -> int:
-    """Seed of a training: each trial of a search has another, and each repeat of a confirmation a fresh one."""
-    return plan.seed + (number if begin.phase == Phase.SEARCH else FRESH_SEED + begin.repeat)
+def training_seed(plan: Plan, record: TrialRecord) -> int:
+    """Return the seed of a training; it differs between search trials, and between repeats of a configuration."""
+    return plan.seed + (record.number if record.phase == Phase.SEARCH else FRESH_SEED + record.repeat)
 
 
-def _search(plan: Plan, search: Sequence[TrialRecord]) -> Begin | None:
+def _next_search(plan: Plan, search: Sequence[TrialRecord]) -> NextTrial | None:
     if plan.grid:
         tried = {record.configuration for record in search}
         points = (point for point in plan.grid[: plan.trials] if configuration_id(point) not in tried)
-        return next((Begin(Phase.SEARCH, point) for point in points), None)
-    begun = sum(record.ended or record.open for record in search)
-    return Begin(Phase.SEARCH) if begun < plan.trials else None
+        return next((NextTrial(Phase.SEARCH, point) for point in points), None)
+    count = sum(record.finished or record.open for record in search)
+    return NextTrial(Phase.SEARCH) if count < plan.trials else None
 
 
-def _confirm(plan: Plan, best: Sequence[TrialRecord], confirm: Sequence[TrialRecord]) -> Begin | None:
-    """The leader with the fewest trainings is next, so that all have about as many seeds at any time."""
-    return min(_short(plan, best, confirm), key=lambda found: found[0], default=(0, None))[1]
+def _next_confirmation(plan: Plan, best: Sequence[TrialRecord], confirm: Sequence[TrialRecord]) -> NextTrial | None:
+    """Return a trial of the leader with the fewest trials, so that all leaders have similar numbers of seeds."""
+    return min(_missing(plan, best, confirm), key=lambda found: found[0], default=(0, None))[1]
 
 
-def _short(plan: Plan, best: Sequence[TrialRecord], confirm: Sequence[TrialRecord]) -> Iterator[tuple[int, Begin]]:
+def _missing(
+    plan: Plan, best: Sequence[TrialRecord], confirm: Sequence[TrialRecord]
+) -> Iterator[tuple[int, NextTrial]]:
+    """Yield the number of trials and the next trial of each leader that needs more seeds."""
     for leader in best:
         own = [record for record in confirm if record.configuration == leader.configuration]
-        begun = sum(record.ended or record.open for record in own)
-        if begun < plan.seeds:
-            repeat = max((record.repeat for record in own), default=-1) + 1  # a seed that failed is not tried again
-            yield begun, Begin(Phase.CONFIRM, leader.values, repeat)
+        count = sum(record.finished or record.open for record in own)
+        if count < plan.seeds:
+            repeat = max((record.repeat for record in own), default=-1) + 1  # a failed seed is not repeated
+            yield count, NextTrial(Phase.CONFIRM, leader.values, repeat)

@@ -1,4 +1,4 @@
-"""What a training says of itself: DSS and volumes of its last validation, and its time."""
+"""Results of a training: DSS and volumes of its last validation, and its time per slice."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ OBJECTIVES: Final[Mapping[str, Literal["minimize", "maximize"]]] = {
     "volume_bias": "minimize",
     "seconds_per_slice": "minimize",
 }
-"""What a search may aim at, and in which direction Optuna goes."""
+"""Objectives of a search, with their direction."""
 
 
 @dataclass(frozen=True)
 class CaseResult:
-    """A structure of a validation case; `dss` is None where it is neither predicted nor there."""
+    """Result of a structure in a validation case; `dss` is None if it is neither predicted nor present."""
 
     case_id: str
     structure: Structure
@@ -32,14 +32,14 @@ class CaseResult:
 
     @property
     def volume_difference_pct(self) -> float | None:
-        """200 (predicted - reference) / (predicted + reference); None where both are 0."""
+        """200 (predicted - reference) / (predicted + reference); None if both are 0."""
         total = self.volume_cm3 + self.reference_cm3
         return 200.0 * (self.volume_cm3 - self.reference_cm3) / total if total else None
 
 
 @dataclass(frozen=True)
 class Result:
-    """Of a training that ended: its last validation, not its best, which would be selected by chance too.
+    """Result of the last validation of a training. The best validation is not used, because chance also selects it.
 
     >>> rows = [CaseResult("a", Structure.LIVER, 0.9, 110.0, 90.0), CaseResult("b", Structure.LIVER, 0.7, 100.0, 100.0)]
     >>> result = Result((*rows, CaseResult("a", Structure.SPLEEN, 0.6, 9.0, 11.0)), 0.01)
@@ -51,24 +51,24 @@ class Result:
     seconds_per_slice: float | None
 
     def dss_of(self, structure: Structure) -> float | None:
-        """Mean over the cases on which it is defined; None where there is none."""
+        """Return the mean DSS over the cases that have one; None if no case has one."""
         scores = [case.dss for case in self.cases if case.structure == structure and case.dss is not None]
         return fmean(scores) if scores else None
 
     @property
     def dss(self) -> float | None:
-        """Mean of the means of the organs."""
+        """Mean over the organs of their mean DSS; None if it is undefined for every organ."""
         means = [mean for one in ORGANS if (mean := self.dss_of(one)) is not None]
         return fmean(means) if means else None
 
     @property
     def volume_bias_pct(self) -> float | None:
-        """Mean over cases of the percentage difference from the reference, of the organ where it is larger; signed."""
+        """Signed mean percentage volume difference from the reference, of the organ where its size is larger."""
         biases = [bias for one in ORGANS if (bias := self._bias(one)) is not None]
         return max(biases, key=abs, default=None)
 
     def objective(self, name: str) -> float | None:
-        """One of `OBJECTIVES`, as a number to be made larger or smaller; None where it is undefined."""
+        """Return the value of one of `OBJECTIVES`; None if it is undefined."""
         if name == "volume_bias":
             return None if self.volume_bias_pct is None else abs(self.volume_bias_pct)
         value: float | None = getattr(self, name)
@@ -81,14 +81,14 @@ class Result:
 
 
 def read_result(run: Path) -> Result:
-    """The result that a finished training left in its folder.
+    """Read the result in the folder of a finished training.
 
     Raises:
-        ValueError: there is none.
+        ValueError: there is no result.
     """
     file = run / "validation.csv"
     if not file.is_file():
-        raise ValueError("the training validated nothing")
+        raise ValueError("there is no validation.csv")
     with file.open(encoding="utf-8", newline="") as handle:
         rows = list(csv.DictReader(handle))
     cases = tuple(
@@ -107,7 +107,7 @@ def read_result(run: Path) -> Result:
 
 
 def read_record(run: Path) -> Sequence[Mapping[str, Any]]:
-    """What `run.json` tells of the runs into this folder, newest first; nothing if it is absent."""
+    """Return the records of the runs in this folder from `run.json`, newest first; empty if there is no such file."""
     try:
         last = json.loads((run / "run.json").read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):

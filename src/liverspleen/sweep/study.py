@@ -1,4 +1,4 @@
-"""A study in a database: the only place that speaks to Optuna while a sweep runs."""
+"""A study in a database of Optuna. `worker` describes the protocol that its workers follow."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import time
 import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from liverspleen.changed_keys import changed_keys
 from liverspleen.errors import InputError, Issue
 from liverspleen.formats import STUDY
-from liverspleen.sweep.plan import Begin, Phase, State, TrialRecord
+from liverspleen.sweep.plan import NextTrial, Outcome, Phase, State, TrialRecord
 from liverspleen.sweep.results import OBJECTIVES
 from liverspleen.sweep.space import Space
 
@@ -31,24 +31,24 @@ if TYPE_CHECKING:
 SAMPLERS: Final = ("tpe", "random", "grid")
 PRUNERS: Final = ("none", "median", "halving")
 _TRIES: Final = 5
-_TRY_AGAIN_S: Final = 0.3
-_BUSY_S: Final = 120  # a SQLite file is locked while another worker writes
-_ABOUT, _OUTCOME, _SEEN, _IDENTITY, _FORMAT = "about", "outcome", "seen", "identity", "format"
+_RETRY_S: Final = 0.3
+_SQLITE_TIMEOUT_S: Final = 120  # another worker locks the file while it writes
+_STATES: Final = {"RUNNING": State.RUNNING, "COMPLETE": State.COMPLETE, "PRUNED": State.PRUNED, "FAIL": State.FAILED}
 
 
 class Study:
-    """One worker's view of a study; several, on any machines, may have one each.
+    """Connection of one worker to a study; workers on any machines may be connected at the same time.
 
     Args:
-        url: SQLAlchemy URL of the database; tables are made where they are missing.
-        name: of the study; begun if there is none of that name.
-        objectives: out of `OBJECTIVES`.
-        sampler, pruner: out of `SAMPLERS` and `PRUNERS`.
-        warmup_steps: training steps before which no trial is pruned.
+        url: SQLAlchemy URL of the database; missing tables are created.
+        name: of the study; it is created if there is none of that name.
+        objectives: names of `OBJECTIVES`.
+        sampler, pruner: names of `SAMPLERS` and `PRUNERS`.
+        warmup_steps: training steps before which the median pruner ends no trial.
         seed: of the sampler.
 
     Raises:
-        InputError: LS-SWP-006 the database cannot be used.
+        InputError: LS-SWP-006, the database cannot be used.
     """
 
     def __init__(
@@ -62,13 +62,13 @@ class Study:
         warmup_steps: int = 0,
         seed: int = 0,
     ) -> None:
-        with _rejecting_a_bad_database(url):
+        with _database_issues(url):
             import optuna
 
             optuna.logging.set_verbosity(optuna.logging.ERROR)
-            # a connection that a server has closed since it was last used is made anew
+            # replace a connection that the server has closed since its last use
             server: dict[str, Any] = {"pool_pre_ping": True}
-            arguments = {"connect_args": {"timeout": _BUSY_S}} if url.startswith("sqlite") else server
+            arguments = {"connect_args": {"timeout": _SQLITE_TIMEOUT_S}} if url.startswith("sqlite") else server
             self._storage = _storage(url, arguments)
             self._study: optuna.Study = optuna.create_study(
                 storage=self._storage,
@@ -81,11 +81,11 @@ class Study:
         self._sampler, self._seed, self._url = sampler, seed, url
 
     @contextmanager
-    def reached(self) -> Iterator[None]:
-        """A block in which the study is used.
+    def connected(self) -> Iterator[None]:
+        """Raise errors of the database in this block as ConnectionError.
 
         Raises:
-            ConnectionError: its database failed in the block, in one line.
+            ConnectionError: the database failed; the message is one line.
         """
         from optuna.exceptions import StorageInternalError
         from sqlalchemy.exc import SQLAlchemyError
@@ -93,130 +93,127 @@ class Study:
         try:
             yield
         except (StorageInternalError, SQLAlchemyError) as error:
-            message = (
-                f"the database of the study failed: {_reason(self._url, error)}; then run the same command to go on"
-            )
+            reason = _reason(self._url, error)
+            message = f"the database of the study failed: {reason}; then run the same command to resume"
             raise ConnectionError(message) from error
 
-    def agree(self, identity: Mapping[str, Any], neutral: Mapping[str, Any]) -> None:
-        """Check that the study was started with these values; the first worker records them.
+    def check_identity(self, identity: Mapping[str, Any], neutral: Mapping[str, Any]) -> None:
+        """Check that the study was started with these values; the first worker stores them.
 
-        `neutral` holds the values that stand for keys that the study does not know (see `changed_keys`).
+        `neutral` contains the values to use for keys that the study does not have (see `changed_keys`).
 
         Raises:
-            InputError: LS-SWP-007 with every difference; LS-FMT-001 a study of another format.
+            InputError: LS-SWP-007, with every difference; LS-FMT-001, a study of another format.
         """
-        known = self._study.user_attrs.get(_IDENTITY)
-        asked = {_FORMAT: STUDY.number, **json.loads(json.dumps(identity))}
-        if known is None:
-            self._study.set_user_attr(_IDENTITY, asked)
+        stored = self._study.user_attrs.get("identity")
+        requested = {"format": STUDY.number, **json.loads(json.dumps(identity))}
+        if stored is None:
+            self._study.set_user_attr("identity", requested)
             return
-        STUDY.check(known.get(_FORMAT))
-        if differences := changed_keys(known, asked, neutral):
+        STUDY.check(stored.get("format"))
+        if differences := changed_keys(stored, requested, neutral):
             message = f"the study {self._study.study_name!r} was started with other values: {'; '.join(differences)}"
-            raise InputError(Issue("LS-SWP-007", message, "ask for the same again, or give another output= or study="))
+            raise InputError(Issue("LS-SWP-007", message, "use the same values, or another output= or study="))
 
     def records(self) -> list[TrialRecord]:
-        """All trials by number, without those that were one too many; what is not finished is `running`."""
-        found = [_record(trial) for trial in self._study.get_trials(deepcopy=False)]
-        return [record for record in found if not record.about.get("surplus")]
+        """Return all trials by number, without surplus trials; unfinished trials are `running`."""
+        trials = self._study.get_trials(deepcopy=False)
+        return [_record(trial) for trial in trials if not trial.user_attrs.get("surplus")]
 
-    def begin(self, begin: Begin, space: Space, about: Mapping[str, Any]) -> TrialRecord:
-        """A new trial, its values chosen by the sampler if it has none.
+    def ask(self, new: NextTrial, space: Space, *, folder_id: str, host: str) -> TrialRecord:
+        """Register a trial and return it; the sampler chooses its values if it has none.
 
-        It is in the database with all that is said of it or not at all, whenever the worker is killed: without its
-        phase a training of the confirmation would be one of the search.
+        The trial and its user attributes are written in one transaction. If the worker is killed here, no trial without
+        a phase remains, which would count as a search trial.
         """
         import optuna
 
         now = time.time()
-        told = {**about, "phase": begin.phase, "repeat": begin.repeat, "begun": now}
         trial = self._storage.create_new_trial(
             self._id,
             optuna.trial.create_trial(
                 state=optuna.trial.TrialState.RUNNING,
-                params=dict(begin.values or {}),
-                distributions=space.distributions() if begin.values else {},
-                user_attrs={_ABOUT: told, _SEEN: now},
+                params=dict(new.values or {}),
+                distributions=space.distributions() if new.values else {},
+                user_attrs={
+                    "phase": new.phase,
+                    "repeat": new.repeat,
+                    "folder_id": folder_id,
+                    "host": host,
+                    "created": now,
+                    "heartbeat": now,
+                },
             ),
         )
-        return self.completed(self._storage.get_trial(trial).number, space)
+        return self.sampled(self._storage.get_trial(trial).number, space)
 
-    def completed(self, number: int, space: Space) -> TrialRecord:
-        """A trial with a value for each parameter: a worker that was killed may have left some of them open."""
+    def sampled(self, number: int, space: Space) -> TrialRecord:
+        """Return a trial with a value for each parameter; values that a killed worker did not sample are sampled."""
         record = self._one(number)
         if len(record.values) < len(space.parameters):
             import optuna
 
             self._study.sampler = _sampler(self._sampler, f"{self._seed} {number}")
-            self._study.get_trials(deepcopy=False)  # so that its cache knows of the trial
-            space.suggest(optuna.trial.Trial(self._study, self._trial(number)))
+            self._study.get_trials(deepcopy=False)  # adds the trial to the cache of the study
+            space.suggest(optuna.trial.Trial(self._study, self._trial_id(number)))
             record = self._one(number)
-        # in the order of the space, which is that of the overrides
+        # in the order of the space, which is the order of the overrides
         return replace(record, values={one.name: record.values[one.name] for one in space.parameters})
 
-    def note(self, number: int, about: Mapping[str, Any]) -> bool:
-        """Add to what is said of a trial, as somebody who is at work on it; False if another worker has ended it."""
+    def heartbeat(self, number: int, seconds: float) -> bool:
+        """Store the time of now and the training time so far; return False if another worker has ended the trial."""
         from optuna.exceptions import UpdateFinishedTrialError
 
-        trial = self._trial(number)
-        known = self._storage.get_trial(trial).user_attrs.get(_ABOUT, {})
-        with suppress(UpdateFinishedTrialError):
-            self._storage.set_trial_user_attr(trial, _ABOUT, {**known, **about})
-        return self.seen(number)
-
-    def seen(self, number: int) -> bool:
-        """Tell the others that somebody is at work on a trial; False if one of them has ended it."""
-        from optuna.exceptions import UpdateFinishedTrialError
-
+        trial = self._trial_id(number)
         try:
-            self._storage.set_trial_user_attr(self._trial(number), _SEEN, time.time())
+            self._storage.set_trial_user_attr(trial, "seconds", seconds)
+            self._storage.set_trial_user_attr(trial, "heartbeat", time.time())
         except UpdateFinishedTrialError:
             return False
         return True
 
     def report(self, number: int, step: int, dss: float) -> bool:
-        """Take note of a validation; whether the trial is to be pruned, or has been ended by another worker."""
+        """Store a validation; return whether the trial should be pruned, or has been ended by another worker."""
         from optuna.exceptions import UpdateFinishedTrialError
 
-        trial = self._trial(number)
+        trial = self._trial_id(number)
         try:
             self._storage.set_trial_intermediate_value(trial, step, dss)
         except UpdateFinishedTrialError:
             return True
         return self._study.pruner.prune(self._study, self._storage.get_trial(trial))
 
-    def reported(self, number: int) -> set[int]:
-        """Steps whose validations were reported."""
-        return set(self._storage.get_trial(self._trial(number)).intermediate_values)
+    def reported_steps(self, number: int) -> set[int]:
+        """Return the steps whose validations were reported."""
+        return set(self._storage.get_trial(self._trial_id(number)).intermediate_values)
 
-    def end(
-        self, number: int, state: State, outcome: Mapping[str, Any], objectives: Sequence[float] | None = None
-    ) -> None:
-        """A trial is over. Of one that has been ended by another worker meanwhile nothing is changed."""
+    def tell(self, number: int, state: State, outcome: Outcome, objectives: Sequence[float] | None = None) -> None:
+        """Finish a trial; a trial that another worker has ended is not changed."""
         import optuna
         from optuna.exceptions import UpdateFinishedTrialError
 
-        states = {State.COMPLETE: "COMPLETE", State.PRUNED: "PRUNED", State.FAILED: "FAIL"}
+        final = next(name for name, value in _STATES.items() if value == state)
         with suppress(UpdateFinishedTrialError):
-            self._storage.set_trial_user_attr(self._trial(number), _OUTCOME, dict(outcome))
-            final = optuna.trial.TrialState[states[state]]
-            self._study.tell(number, objectives, state=final, skip_if_finished=True)
+            self._storage.set_trial_user_attr(self._trial_id(number), "outcome", asdict(outcome))
+            self._study.tell(number, objectives, state=optuna.trial.TrialState[final], skip_if_finished=True)
 
-    def give_back(self, number: int) -> None:
-        """A trial that was one too many; it appears nowhere."""
-        self.note(number, {"surplus": True})
-        self.end(number, State.FAILED, {})
+    def discard(self, number: int) -> None:
+        """Mark a trial as surplus, so that `records` does not return it."""
+        from optuna.exceptions import UpdateFinishedTrialError
+
+        with suppress(UpdateFinishedTrialError):
+            self._storage.set_trial_user_attr(self._trial_id(number), "surplus", True)
+        self.tell(number, State.FAILED, Outcome())
 
     def _one(self, number: int) -> TrialRecord:
-        return _record(self._storage.get_trial(self._trial(number)))
+        return _record(self._storage.get_trial(self._trial_id(number)))
 
-    def _trial(self, number: int) -> int:
+    def _trial_id(self, number: int) -> int:
         return self._storage.get_trial_id_from_study_id_trial_number(self._id, number)
 
 
 def _storage(url: str, arguments: Mapping[str, Any]) -> RDBStorage:
-    """The database, its tables made where they are missing; of two workers that make them at once one fails."""
+    """Return the storage; its creation fails, and is tried again, if another worker creates its tables now."""
     import optuna
     from sqlalchemy.exc import DBAPIError
 
@@ -224,32 +221,36 @@ def _storage(url: str, arguments: Mapping[str, Any]) -> RDBStorage:
         try:
             return optuna.storages.RDBStorage(url, engine_kwargs=dict(arguments))
         except (DBAPIError, optuna.exceptions.StorageInternalError) as error:
-            if not any(word in str(error).lower() for word in ("exist", "unique", "duplicate")):
+            if not any(term in str(error).lower() for term in ("exist", "unique", "duplicate")):
                 raise
-            time.sleep(_TRY_AGAIN_S)
+            time.sleep(_RETRY_S)
     return optuna.storages.RDBStorage(url, engine_kwargs=dict(arguments))
 
 
 def _record(trial: optuna.trial.FrozenTrial) -> TrialRecord:
-    states = {"RUNNING": State.RUNNING, "COMPLETE": State.COMPLETE, "PRUNED": State.PRUNED, "FAIL": State.FAILED}
-    about = {**trial.user_attrs.get(_ABOUT, {}), **trial.user_attrs.get(_OUTCOME, {})}
-    started = trial.datetime_start or datetime.now()
-    about.setdefault("begun", started.astimezone(UTC).timestamp())  # Optuna's is of whose clock's zone it does not say
-    about["seen"] = trial.user_attrs.get(_SEEN, about["begun"])
-    complete = trial.state.name == "COMPLETE"
+    attributes = trial.user_attrs
+    # Optuna's time has no time zone; it is used only for trials that a worker did not register
+    started = (trial.datetime_start or datetime.now()).astimezone(UTC).timestamp()
+    created = attributes.get("created", started)
+    outcome = Outcome(**attributes.get("outcome", {}))
     return TrialRecord(
-        trial.number,
-        states[trial.state.name],
-        Phase(about.get("phase", Phase.SEARCH)),
-        dict(trial.params),
-        tuple(trial.values or ()) if complete else (),
-        int(about.get("repeat", 0)),
-        about,
+        number=trial.number,
+        state=_STATES[trial.state.name],
+        phase=Phase(attributes.get("phase", Phase.SEARCH)),
+        values=dict(trial.params),
+        objectives=tuple(trial.values or ()) if trial.state.name == "COMPLETE" else (),
+        repeat=int(attributes.get("repeat", 0)),
+        folder_id=attributes.get("folder_id", ""),
+        host=attributes.get("host", "an unknown machine"),
+        created=created,
+        heartbeat=attributes.get("heartbeat", created),
+        seconds=attributes.get("seconds") if outcome.seconds is None else outcome.seconds,
+        outcome=outcome,
     )
 
 
 def _sampler(name: str, seed: str) -> BaseSampler:
-    """A sampler for one trial: its draws depend on the trials so far and on `seed`, not on who asks how often."""
+    """Return a sampler for one trial; its choice depends only on the trials before it and on `seed`."""
     import optuna
 
     number = int.from_bytes(hashlib.sha256(seed.encode()).digest()[:4], "big")
@@ -267,28 +268,28 @@ def _pruner(name: str, warmup_steps: int) -> BasePruner:
 
 
 @contextmanager
-def _rejecting_a_bad_database(url: str) -> Iterator[None]:
-    """The line names the kind of database only: a URL may hold a password."""
+def _database_issues(url: str) -> Iterator[None]:
+    """Raise errors of the database in this block as LS-SWP-006, which contains no part of the URL but its scheme."""
     from optuna.exceptions import OptunaError
     from sqlalchemy.exc import SQLAlchemyError
 
-    kind = url.partition(":")[0]
+    scheme = url.partition(":")[0]
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Optuna's and SQLAlchemy's notes to programmers
+            warnings.simplefilter("ignore")  # warnings of Optuna and SQLAlchemy for programmers
             yield
     except (SQLAlchemyError, OptunaError, ImportError, ValueError) as error:
-        reason = "it is no SQLAlchemy URL" if isinstance(error, ValueError) else _reason(url, error)
-        message = f"the database of the study ({kind}) cannot be used: {reason}"
+        reason = "it is not a SQLAlchemy URL" if isinstance(error, ValueError) else _reason(url, error)
+        message = f"the database of the study ({scheme}) cannot be used: {reason}"
         hint = "correct storage=, start the database, or install its driver (postgresql+psycopg: psycopg)"
         raise InputError(Issue("LS-SWP-006", message, hint)) from error
 
 
 def _reason(url: str, error: Exception) -> str:
-    """An error's first line without the URL and the words of its password, of which one may be taken for the host."""
-    told = str(error.__cause__ or error).splitlines() or [type(error).__name__]
-    text = told[0].replace(url, f"{url.partition(':')[0]}:...")
+    """Return the first line of an error without the URL and each part of its password."""
+    lines = str(error.__cause__ or error).splitlines() or [type(error).__name__]
+    text = lines[0].replace(url, f"{url.partition(':')[0]}:...")
     login = url.partition("://")[2].rpartition("@")[0]
-    for part in filter(None, re.split("[:@]", login)[1:]):
+    for part in filter(None, re.split("[:@]", login)[1:]):  # a driver may read a part of it as the host
         text = text.replace(part, "***")
     return text

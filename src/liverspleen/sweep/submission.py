@@ -1,7 +1,7 @@
-"""A command as SLURM jobs, which go back into the queue when their time is up and go on there.
+"""SLURM jobs that run a command; a job that reaches its time limit is requeued and resumes.
 
-The door of submitit. It keeps in its folder what each job runs as a pickle, and jobs load it again: whoever may write
-into that folder may run code as the user whose jobs they are.
+Only this module imports submitit. submitit stores the command of each job as a pickle, which the job loads: a user who
+can write into that folder can run code as the user of the jobs.
 """
 
 from __future__ import annotations
@@ -17,28 +17,28 @@ from typing import Any, Final
 
 from liverspleen.errors import InputError, Issue
 
-# SLURM sends it to every process of a job: a training saves its step and stops. By submitit's own USR2 it would die.
+# SLURM sends it to every process of a job. A training saves its state and stops; USR2, submitit's default, kills it.
 _SIGNAL: Final = "USR1"
-_BEFORE_S: Final = 120  # the end of the job
-_STOPPING_S: Final = 90  # for a step or a validation and the saving; after that the job is requeued as it is
+_SIGNAL_BEFORE_END_S: Final = 120
+_STOPPING_S: Final = 90  # time to end a step or a validation and save; then the job is requeued in any case
 _REQUEUES: Final = 1000
-_EVERY_S: Final = 0.2
+_POLL_S: Final = 0.2
 
 
 class Command:
-    """`liverspleen WORDS` as a process; submitit calls `checkpoint` before the job goes into the queue again."""
+    """`liverspleen` with these arguments, as a process; submitit calls `checkpoint` before it requeues the job."""
 
-    def __init__(self, words: Sequence[str]) -> None:
-        self.words = tuple(words)
+    def __init__(self, arguments: Sequence[str]) -> None:
+        self.arguments = tuple(arguments)
         self._process = 0
 
     def __call__(self) -> int:
-        """Exit code of the command.
+        """Run the command and return its exit code.
 
         Raises:
-            SystemExit: it is not 0, so that SLURM takes the job for failed.
+            SystemExit: the exit code is not 0; SLURM then marks the job as failed.
         """
-        command = [sys.executable, "-m", "liverspleen", *self.words]
+        command = [sys.executable, "-m", "liverspleen", *self.arguments]
         self._process = os.posix_spawn(sys.executable, command, os.environ)
         code = os.waitstatus_to_exitcode(os.waitpid(self._process, 0)[1])
         if code:
@@ -46,21 +46,21 @@ class Command:
         return code
 
     def checkpoint(self) -> Any:
-        """The same command, once this one has stopped."""
+        """Stop the command, and return the same command for submitit."""
         from submitit.helpers import DelayedSubmission
 
         end = time.monotonic() + _STOPPING_S
         try:
             os.kill(self._process, signal.SIGTERM)
             while not os.waitpid(self._process, os.WNOHANG)[0] and time.monotonic() < end:
-                time.sleep(_EVERY_S)
+                time.sleep(_POLL_S)
         except (ProcessLookupError, ChildProcessError):
-            pass  # it has ended by itself
-        return DelayedSubmission(Command(self.words))
+            pass  # it has ended
+        return DelayedSubmission(Command(self.arguments))
 
 
 def submit(
-    words: Sequence[str],
+    arguments: Sequence[str],
     folder: Path,
     *,
     jobs: int,
@@ -71,51 +71,56 @@ def submit(
     mem_gb: float | None,
     options: Mapping[str, Any],
 ) -> list[str]:
-    """Submit jobs that each run `liverspleen` with these words in the folder that this process is in.
+    """Submit jobs that each run `liverspleen` with these arguments in the current working directory.
 
     Args:
-        words: of the command line, after the program's name.
-        folder: for batch scripts, logs and submitit's own files; all nodes must see it.
-        jobs: how many.
-        time_min: of each; a command that is not done by then is stopped, requeued and run again.
-        partition: of the cluster; None for its default.
-        gpus: of each job; None to ask for none.
+        arguments: of the command line.
+        folder: for batch scripts, logs and files of submitit; all nodes must be able to read it.
+        jobs: number of jobs.
+        time_min: time limit of each; a command that is not finished by then is stopped, requeued and resumed.
+        partition: of the cluster; None for the default.
+        gpus: of each job; None requests none.
         cpus: of each job.
-        mem_gb: of each job; None for the cluster's default.
-        options: more options of `sbatch`, by their long names.
+        mem_gb: of each job; None for the default of the cluster.
+        options: further options of `sbatch`, by their long names.
 
     Returns:
-        The jobs' ids.
+        Ids of the jobs.
 
     Raises:
-        InputError: LS-SWP-030 submitit is not installed, LS-SWP-031 there is no SLURM, LS-SWP-032 it rejects the jobs.
+        InputError: LS-SWP-030, submitit is not installed; LS-SWP-031, SLURM is not found; LS-SWP-032, sbatch rejects
+            the jobs.
     """
-    if lacking := [name for name in ("sbatch", "srun", "scontrol") if shutil.which(name) is None]:
-        message = f"launcher=slurm, but {', '.join(lacking)} is not on the PATH"
+    if missing := [name for name in ("sbatch", "srun", "scontrol") if shutil.which(name) is None]:
+        message = f"launcher=slurm, but {', '.join(missing)} not found on the PATH"
         raise InputError(
-            Issue("LS-SWP-031", message, "run this on a login node of the cluster, or leave launcher= out")
+            Issue("LS-SWP-031", message, "run this command on a login node of the cluster, or remove launcher=")
         )
     try:
         from submitit import SlurmExecutor
         from submitit.core.utils import FailedJobError, FailedSubmissionError
     except ImportError as error:
         message = "launcher=slurm needs submitit, which is not installed"
-        raise InputError(Issue("LS-SWP-030", message, "pip install 'liverspleen[slurm]'")) from error
-    asked = {"partition": partition, "gpus_per_node": gpus, "mem": None if mem_gb is None else f"{mem_gb * 1024:.0f}M"}
+        raise InputError(Issue("LS-SWP-030", message, "run pip install 'liverspleen[slurm]'")) from error
+    requested = {
+        "partition": partition,
+        "gpus_per_node": gpus,
+        "mem": None if mem_gb is None else f"{mem_gb * 1024:.0f}M",
+    }
     executor = SlurmExecutor(folder, max_num_timeout=_REQUEUES)
     try:
         executor.update_parameters(
-            job_name=f"liverspleen-{words[0]}",
+            job_name=f"liverspleen-{arguments[0]}",
             time=time_min,
             cpus_per_task=cpus,
-            srun_args=[f"--cpus-per-task={cpus}"],  # srun of 22.05 and later does not take that of sbatch
+            srun_args=[f"--cpus-per-task={cpus}"],  # srun does not inherit it from sbatch since 22.05
             setup=[f"export SUBMITIT_PREEMPT_SIGNAL={_SIGNAL}"],
             stderr_to_stdout=True,
-            additional_parameters={"requeue": True, "signal": f"{_SIGNAL}@{_BEFORE_S}", **options},
-            **{name: value for name, value in asked.items() if value is not None},
+            additional_parameters={"requeue": True, "signal": f"{_SIGNAL}@{_SIGNAL_BEFORE_END_S}", **options},
+            **{name: value for name, value in requested.items() if value is not None},
         )
-        return [job.job_id for job in executor.submit_array([Command(words)] * jobs)]
+        return [job.job_id for job in executor.submit_array([Command(arguments)] * jobs)]
     except (FailedJobError, FailedSubmissionError) as error:
         last = str(error).strip().splitlines()[-1]
-        hint = "correct launcher.*, or ask the cluster what it has with sinfo"
+        hint = "correct launcher.*; sinfo lists the resources of the cluster"
         raise InputError(Issue("LS-SWP-032", f"sbatch rejects the jobs: {last}", hint)) from error

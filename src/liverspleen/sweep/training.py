@@ -1,4 +1,4 @@
-"""The training of a trial: a process of its own, watched until it ends."""
+"""The training of a trial in a separate process."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from liverspleen.processes import signals
 from liverspleen.sweep.results import read_record
 
 LOG: Final = "log.txt"
-_EVERY_S: Final = 0.1
-_STOPS: Final = signals("SIGTERM", "SIGINT", "SIGHUP", "SIGUSR1", "SIGUSR2")  # the last: SLURM's
+_POLL_S: Final = 0.1
+_STOPS: Final = signals("SIGTERM", "SIGINT", "SIGHUP", "SIGUSR1", "SIGUSR2")  # SLURM sends SIGUSR1 or 2
 _FOREIGN: Final = ("SLURM_", "TORCHELASTIC_")
 _RANK: Final = (
     "RANK",
@@ -31,12 +31,12 @@ _RANK: Final = (
 )
 
 
-class Interrupted(Exception):  # noqa: N818 - nothing went wrong
-    """The worker was asked to stop; its trial is saved and stays open."""
+class Interrupted(Exception):  # noqa: N818 - it is not an error
+    """The worker was asked to stop; its trial is saved and remains open."""
 
 
 class StopSignals:
-    """Counts, as a context manager, how often the process was asked to stop; what it was to ignore it ignores."""
+    """Context manager that counts the requests to stop this process; signals that it ignores stay ignored."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -45,20 +45,20 @@ class StopSignals:
     def __enter__(self) -> StopSignals:
         for number in _STOPS:
             if signal.getsignal(number) is not signal.SIG_IGN:  # nohup
-                self._before[number] = signal.signal(number, self._take)
+                self._before[number] = signal.signal(number, self._count)
         return self
 
     def __exit__(self, *_: object) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
-    def _take(self, *_: object) -> None:
+    def _count(self, *_: object) -> None:
         self.count += 1
 
 
 @dataclass(frozen=True)
-class Ended:
-    """How a training ended: `reason` is one line, empty if all its steps are done."""
+class TrainingEnd:
+    """How a training ended; `reason` is one line, empty if all steps are done."""
 
     seconds: float
     reason: str
@@ -71,24 +71,24 @@ def train(
     *,
     lock: int,
     stop: StopSignals,
-    pruned: Callable[[], bool],
-    beat: Callable[[], None],
-) -> Ended:
-    """Run a training into a folder.
+    should_end: Callable[[], bool],
+    heartbeat: Callable[[], None],
+) -> TrainingEnd:
+    """Run a training and wait until it ends.
 
     Args:
-        command: that starts it.
-        run: folder of the training; what it prints goes to its log.txt.
-        lock: descriptor of the trial's lock, which the training inherits: while it runs, nobody else trains the trial.
-        stop: of the worker; what arrives there is handed on.
-        pruned: asked again and again; once it is true, the training is stopped.
-        beat: called again and again.
+        command: starts the training.
+        run: folder of the training; its output is appended to log.txt there.
+        lock: descriptor of the trial's lock. The training inherits it, so it keeps the lock if its worker is killed.
+        stop: signals of the worker; the training receives SIGTERM for each.
+        should_end: called at every poll; the training is stopped as pruned once it returns True.
+        heartbeat: called at every poll.
 
     Raises:
-        Interrupted: after `stop`, when the training has saved and ended.
+        Interrupted: after `stop`, when the training has saved its state and ended.
     """
     run.mkdir(parents=True, exist_ok=True)
-    clock, told, cut = time.monotonic(), 0, False
+    clock, forwarded, pruned = time.monotonic(), 0, False
     with (run / LOG).open("ab") as log:
         start = log.tell()
         process = subprocess.Popen(
@@ -97,20 +97,20 @@ def train(
             stdout=log,
             stderr=subprocess.STDOUT,
             env=_environment(),
-            # Windows inherits no locks: there a training only ends with its worker
+            # on Windows processes do not inherit locks: the training only ends with its worker
             pass_fds=(lock,) if os.name == "posix" else (),
-            start_new_session=True,  # Ctrl-C reaches the worker, which hands it on
+            start_new_session=True,  # Ctrl-C reaches only the worker, which forwards it
         )
         assert process.stdin is not None
         try:
-            while _runs(process):
-                if told < stop.count:
-                    told = stop.count
+            while is_running(process):
+                if forwarded < stop.count:
+                    forwarded = stop.count
                     process.send_signal(signal.SIGTERM)
-                elif not told and not cut and pruned():
-                    cut = True
+                elif not forwarded and not pruned and should_end():
+                    pruned = True
                     process.send_signal(signal.SIGTERM)
-                beat()
+                heartbeat()
         except BaseException:
             process.send_signal(signal.SIGTERM)
             process.wait()
@@ -119,46 +119,47 @@ def train(
             process.stdin.close()
     seconds = time.monotonic() - clock
     done = process.returncode in {0, 2} and bool(records := read_record(run)) and records[0].get("status") == "done"
-    if not done and told:
+    if not done and forwarded:
         raise Interrupted
-    return Ended(seconds, "" if done else _reason(process.returncode, run / LOG, start), pruned=cut and not done)
+    return TrainingEnd(seconds, "" if done else _reason(process.returncode, run / LOG, start), pruned and not done)
 
 
 def validations(run: Path, known: set[int]) -> Iterator[tuple[int, float]]:
-    """Step and mean DSS of the validations that metrics.csv tells of, but for the steps in `known`."""
+    """Yield step and mean DSS of the validations in metrics.csv, except those of the steps in `known`."""
     try:
         text = (run / "metrics.csv").read_text(encoding="utf-8")
     except FileNotFoundError:
         return
-    whole = text[: text.rfind("\n") + 1]  # the last row may be half a row
-    for row in csv.reader(whole.splitlines()):
+    rows = text[: text.rfind("\n") + 1]  # the last row may be incomplete
+    for row in csv.reader(rows.splitlines()):
         if row[1:2] == ["val/dss"] and int(row[0]) not in known:
             yield int(row[0]), float(row[2])
 
 
-def _runs(process: subprocess.Popen[bytes]) -> bool:
+def is_running(process: subprocess.Popen[bytes]) -> bool:
+    """Return whether a process still runs, after at most 0.1 s."""
     try:
-        process.wait(_EVERY_S)
+        process.wait(_POLL_S)
     except subprocess.TimeoutExpired:
         return True
     return False
 
 
 def _environment() -> dict[str, str]:
-    """Of a training on one device, whatever the worker is part of: it must not take itself for a rank."""
+    """Return the environment of a training, without variables that would make it a rank of a job of the worker."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN) and name not in _RANK}
     return {**kept, "PYTHONUNBUFFERED": "1"}
 
 
 def _reason(code: int, log: Path, start: int) -> str:
-    """Why a training did not end well, in one line, from what it printed."""
+    """Return why a training failed, in one line, from its exit code and its output."""
     if code < 0:
         name = signal.Signals(-code).name
-        hint = ", which is what the kernel sends when memory runs out" if name == "SIGKILL" else ""
+        hint = ", which the kernel sends when memory runs out" if name == "SIGKILL" else ""
         return f"killed by {name}{hint}"
     lines = log.read_bytes()[start:].decode("utf-8", "replace").splitlines()
-    told = [line.strip() for line in lines if line.startswith("LS-")]
-    if told:
-        return told[-1]
+    issues = [line.strip() for line in lines if line.startswith("LS-")]
+    if issues:
+        return issues[-1]
     last = next((line.strip() for line in reversed(lines) if line.strip()), "")
-    return f"ended with code {code}: {last}"
+    return f"ended with exit code {code}: {last}"

@@ -1,4 +1,21 @@
-"""A worker: takes one trial after the other, trains it, tells the study, until nothing is left."""
+"""A worker of a study: it trains one trial after another until the study is finished.
+
+Workers communicate only through the database of the study and the locks of their output folder:
+
+1. Register. Under the lock of the output folder (`.lock`) a worker reads all trials. If no trial can be adopted,
+   `next_trial` gives the next one and `Study.ask` registers it.
+2. Lock. The worker locks `trials/NNNN/.lock`, and the training inherits the lock. It is free only after worker and
+   training have ended, also when they are killed, so a trial has at most one training.
+3. Heartbeat. During a training the worker writes the time and the training time to the trial every 60 s.
+4. Adoption. An open trial of the same output folder whose lock is free was interrupted. The next worker adopts it and
+   resumes its training from the last checkpoint.
+5. Stale trials. Locks of another output folder are not visible. An open trial of such a folder without a heartbeat for
+   600 s is stale: any worker ends it as failed. If its worker still runs, the next heartbeat finds that the trial has
+   ended, and the worker stops the training and continues with another trial.
+6. Surplus trials. Workers with separate output folders can register the same trial at the same time. Each worker reads
+   all trials again before a training starts; of two equal trials the one with the higher number is discarded.
+7. Tell. After a training the worker stores the outcome with the final state and writes the tables.
+"""
 
 from __future__ import annotations
 
@@ -7,39 +24,50 @@ import os
 import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 from uuid import uuid4
 
-from liverspleen.errors import Issue
+from liverspleen.errors import Issue, counted
 from liverspleen.locks import exclusive, try_lock
 from liverspleen.organs import ORGANS
 from liverspleen.storage import write_text
-from liverspleen.sweep.plan import Begin, Pause, Phase, Plan, State, TrialRecord, next_step, seed_of, surplus
+from liverspleen.sweep.plan import (
+    NextTrial,
+    Outcome,
+    Pause,
+    Phase,
+    Plan,
+    State,
+    TrialRecord,
+    is_surplus,
+    next_trial,
+    training_seed,
+)
 from liverspleen.sweep.results import Result, read_record, read_result
-from liverspleen.sweep.space import Space, words
+from liverspleen.sweep.space import Space, to_overrides
 from liverspleen.sweep.study import Study
 from liverspleen.sweep.tables import write_tables
-from liverspleen.sweep.training import LOG, Ended, Interrupted, StopSignals, train, validations
+from liverspleen.sweep.training import LOG, Interrupted, StopSignals, TrainingEnd, train, validations
 
 _WAIT_S: Final = 0.5
-_BEAT_S: Final = 60.0
-_SILENT_S: Final = 600.0  # a worker elsewhere that has not been heard of for so long is taken for dead
+_HEARTBEAT_S: Final = 60.0
+_STALE_S: Final = 600.0
 
 
 @dataclass(frozen=True)
 class Sweep:
-    """What all workers of a study know.
+    """Settings of a worker.
 
     Args:
-        folder: of the sweep, with the trials that were begun here; workers on one file system share it.
-        study, space, plan: what is searched, where that is written down, how much is to be done.
-        objectives: by name, the first one first.
-        command: starts a training; what is searched, its seed and its folder are added.
-        conditions: of the validation cases by case_id.
-        prunes: whether trials of the search may end early.
-        say: takes a line for the user.
+        folder: output folder with the trials; workers on one file system share it.
+        study, space, plan: database, parameters and numbers of trials.
+        objectives: by name; the first one selects the leaders.
+        command: starts a training; the worker adds the overrides of the trial, its seed and its folder.
+        conditions: of the validation cases, by case_id.
+        prunes: whether search trials may be pruned.
+        say: prints a line.
     """
 
     folder: Path
@@ -54,41 +82,41 @@ class Sweep:
 
     @property
     def lock(self) -> Path:
-        """Held while a trial is taken, and while the locks of trials are looked at."""
+        """Lock of the folder."""
         return self.folder / ".lock"
 
     def run(self, number: int) -> Path:
-        """Folder of a trial."""
+        """Return the folder of a trial."""
         return self.folder / "trials" / f"{number:04d}"
 
     def lock_trial(self, number: int) -> int | None:
-        """The descriptor of the lock of a trial; None while a worker or a training holds it."""
+        """Lock a trial and return the descriptor of its lock; None if a worker or a training holds it."""
         self.run(number).mkdir(parents=True, exist_ok=True)
         return try_lock(self.run(number) / ".lock")
 
     def write_tables(self) -> None:
-        """trials.csv and trial_cases.csv of the study as it is now."""
+        """Write trials.csv and trial_cases.csv of the study in its present state."""
         with exclusive(self.lock):
             write_tables(self.folder, self.study.records(), self.space, self.plan, self.conditions)
 
 
 @dataclass
 class Worker:
-    """One process at work on a sweep; it takes trials that other workers left unfinished before it begins new ones."""
+    """One process of a sweep; it adopts interrupted trials before it registers new ones."""
 
     sweep: Sweep
     stop: StopSignals
-    failed: int = 0
+    failed_in_succession: int = 0
     issues: list[Issue] = field(default_factory=list)
 
     def work(self) -> list[Issue]:
-        """Until all is done; what failed comes back as warnings.
+        """Train trials until the study is finished; return the issues, with a warning for each failed trial.
 
         Raises:
-            Interrupted: the worker was asked to stop; its trial is saved and stays open.
-            ConnectionError: the database failed; likewise.
+            Interrupted: the worker was asked to stop; its trial is saved and remains open.
+            ConnectionError: the database failed; the trial is saved and remains open.
         """
-        with self.sweep.study.reached():
+        with self.sweep.study.connected():
             self._work()
         return self.issues
 
@@ -101,189 +129,192 @@ class Worker:
                 continue
             record, lock = found
             try:
-                self._carry_out(record, lock)
+                self._train(record, lock)
             finally:
                 os.close(lock)
                 self.sweep.write_tables()
-            if self.failed >= max(3, self.sweep.plan.trials):
-                message = f"{self.failed} trials failed one after the other here, and none can be expected to do better"
-                self.issues.append(
-                    Issue("LS-SWP-009", message, "see their reasons in trials.csv, then run the same command")
-                )
+            if self.failed_in_succession >= max(3, self.sweep.plan.trials):
+                message = f"{counted(self.failed_in_succession, 'trial')} failed in succession, so this worker stops"
+                hint = "correct the reasons in trials.csv, then run the same command"
+                self.issues.append(Issue("LS-SWP-009", message, hint))
                 break
         self.sweep.write_tables()
 
     def _next(self) -> tuple[TrialRecord, int] | Pause:
-        """A trial to be trained and the handle of its lock, if there is one."""
+        """Return an adopted or new trial and the descriptor of its lock."""
         sweep = self.sweep
         with exclusive(sweep.lock):
-            place = _place(sweep.folder)
+            folder_id = _folder_id(sweep.folder)
             records = sweep.study.records()
             for record in (record for record in records if record.open):
-                if (lock := self._left(record, place)) is None:
+                if (lock := self._adopt(record, folder_id)) is None:
                     continue
-                if self._one_too_many(record, records):
+                if self._discard_surplus(record, records):
                     os.close(lock)
                     continue
-                return sweep.study.completed(record.number, sweep.space), lock
-            step = next_step(sweep.plan, records)
-            return step if isinstance(step, Pause) else self._begun(step, place)
+                return sweep.study.sampled(record.number, sweep.space), lock
+            new = next_trial(sweep.plan, records)
+            return new if isinstance(new, Pause) else self._register(new, folder_id)
 
-    def _left(self, record: TrialRecord, place: str) -> int | None:
-        """The lock of a trial that nobody is at work on; one of a place that fell silent is ended."""
-        silent = time.time() - float(record.about["seen"])
-        where = record.about["place"]
-        if where != place and silent > _SILENT_S:
-            reason = f"LS-SWP-012: its worker on {record.about.get('host')} has not been heard of for {silent:.0f} s"
-            self.sweep.study.end(record.number, State.FAILED, {"reason": reason})
-        if where != place:
-            return None
-        return self.sweep.lock_trial(record.number)
+    def _adopt(self, record: TrialRecord, folder_id: str) -> int | None:
+        """Lock an interrupted trial of this folder; end a stale trial of another folder."""
+        if record.folder_id == folder_id:
+            return self.sweep.lock_trial(record.number)
+        age = time.time() - record.heartbeat
+        if age > _STALE_S:
+            reason = f"LS-SWP-012: stale trial, its worker on {record.host} sent no heartbeat for {age:.0f} s"
+            self.sweep.study.tell(record.number, State.FAILED, Outcome(reason))
+        return None
 
-    def _begun(self, step: Begin, place: str) -> tuple[TrialRecord, int] | Pause:
+    def _register(self, new: NextTrial, folder_id: str) -> tuple[TrialRecord, int] | Pause:
         sweep = self.sweep
-        record = sweep.study.begin(step, sweep.space, {"place": place, "host": socket.gethostname()})
-        if self._one_too_many(record, sweep.study.records()):
+        record = sweep.study.ask(new, sweep.space, folder_id=folder_id, host=socket.gethostname())
+        if self._discard_surplus(record, sweep.study.records()):
             return Pause.WAIT
         lock = sweep.lock_trial(record.number)
-        assert lock is not None, "nobody else knows of the trial yet"
+        assert lock is not None, "no other worker can lock a new trial"
         return record, lock
 
-    def _one_too_many(self, record: TrialRecord, records: Sequence[TrialRecord]) -> bool:
-        """Whether a trial that has not been trained yet is given back, also for a worker killed before it could."""
-        if (self.sweep.run(record.number) / LOG).exists() or not surplus(self.sweep.plan, record, records):
+    def _discard_surplus(self, record: TrialRecord, records: Sequence[TrialRecord]) -> bool:
+        """Discard a surplus trial whose training has not started, also one that a killed worker registered."""
+        if (self.sweep.run(record.number) / LOG).exists() or not is_surplus(self.sweep.plan, record, records):
             return False
-        self.sweep.study.give_back(record.number)
+        self.sweep.study.discard(record.number)
         return True
 
-    def _carry_out(self, record: TrialRecord, lock: int) -> None:
-        """Train a trial and tell the study."""
-        sweep, before = self.sweep, float(record.about.get("seconds", 0.0))
-        clock, beat = time.monotonic(), _Beat(sweep.study, record.number, before)
-        pruning = _Pruning(sweep, record)
+    def _train(self, record: TrialRecord, lock: int) -> None:
+        """Train a trial and store its outcome in the study."""
+        sweep = self.sweep
+        heartbeat, pruning = _Heartbeat(sweep.study, record.number, record.seconds or 0.0), _Pruning(sweep, record)
         try:
-            ended = train(
+            end = train(
                 self._command(record),
                 sweep.run(record.number),
                 lock=lock,
                 stop=self.stop,
-                pruned=lambda: beat.ended_elsewhere or pruning(),
-                beat=beat,
+                should_end=lambda: heartbeat.trial_ended or pruning(),
+                heartbeat=heartbeat,
             )
         except Interrupted:
-            sweep.study.note(record.number, {"seconds": before + time.monotonic() - clock})
+            sweep.study.heartbeat(record.number, heartbeat.seconds)
             raise
-        if beat.ended_elsewhere:
-            sweep.say(f"sweep: trial {record.number} was ended by another worker, which took this one for dead")
+        if heartbeat.trial_ended:
+            sweep.say(f"sweep: trial {record.number} was stale, and another worker ended it")
             return
-        state, outcome, objectives = self._judged(record, ended)
-        outcome |= {"seconds": before + ended.seconds, **_device(sweep.run(record.number))}
-        sweep.study.end(record.number, state, outcome, objectives)
-        self._tell(record, state, outcome)
+        state, outcome, objectives = self._outcome(record, end, heartbeat.before + end.seconds)
+        sweep.study.tell(record.number, state, outcome, objectives)
+        self._log(record, state, outcome)
 
     def _command(self, record: TrialRecord) -> list[str]:
-        """That starts a trial's training."""
+        """Return the command of a training."""
         sweep = self.sweep
-        seed = seed_of(sweep.plan, Begin(record.phase, repeat=record.repeat), record.number)
-        output = sweep.run(record.number)
-        return [*sweep.command, *words(record.values), f"seed={seed}", f"output={output}"]
+        own = [f"seed={training_seed(sweep.plan, record)}", f"output={sweep.run(record.number)}"]
+        return [*sweep.command, *to_overrides(record.values), *own]
 
-    def _judged(self, record: TrialRecord, ended: Ended) -> tuple[State, dict[str, Any], list[float] | None]:
-        if ended.pruned:
-            return State.PRUNED, {"reason": "worse than the trials before it at the same step"}, None
-        if ended.reason:
-            return State.FAILED, {"reason": ended.reason}, None
+    def _outcome(
+        self, record: TrialRecord, end: TrainingEnd, seconds: float
+    ) -> tuple[State, Outcome, list[float] | None]:
+        """Return the final state of a trial, its outcome, and the objectives of a complete one."""
+        run = self.sweep.run(record.number)
+        runs = read_record(run)
+        outcome = Outcome(seconds=seconds, device=runs[0].get("device") if runs else None)
+        if end.pruned:
+            return State.PRUNED, replace(outcome, reason="worse than earlier trials at the same step"), None
+        if end.reason:
+            return State.FAILED, replace(outcome, reason=end.reason), None
         try:
-            result = read_result(self.sweep.run(record.number))
+            result = read_result(run)
         except (ValueError, OSError) as error:
-            return State.FAILED, {"reason": f"LS-SWP-008: its result cannot be read: {error}"}, None
+            return State.FAILED, replace(outcome, reason=f"LS-SWP-008: the result cannot be read: {error}"), None
         values = [result.objective(name) for name in self.sweep.objectives]
         for name, value in zip(self.sweep.objectives, values, strict=True):
             if value is None or not math.isfinite(value):
-                return State.FAILED, {"reason": f"LS-SWP-008: {name} is undefined on the validation cases"}, None
-        return State.COMPLETE, _plain(result), [value for value in values if value is not None]
+                reason = f"LS-SWP-008: {name} is undefined on the validation cases"
+                return State.FAILED, replace(outcome, reason=reason), None
+        complete = replace(outcome, scores=_scores(result), cases=_cases(result))
+        return State.COMPLETE, complete, [value for value in values if value is not None]
 
-    def _tell(self, record: TrialRecord, state: State, outcome: Mapping[str, Any]) -> None:
-        told = f"trial {record.number} ({record.phase}) {state}, {outcome['seconds']:.1f} s"
-        chosen = " ".join(words(record.values))
-        self.failed = self.failed + 1 if state == State.FAILED else 0
+    def _log(self, record: TrialRecord, state: State, outcome: Outcome) -> None:
+        line = f"trial {record.number} ({record.phase}) {state}, {outcome.seconds:.1f} s"
+        overrides = " ".join(to_overrides(record.values))
+        self.failed_in_succession = self.failed_in_succession + 1 if state == State.FAILED else 0
         if state == State.FAILED:
-            message = f"trial {record.number} ({chosen}) failed: {outcome['reason']}"
-            hint = f"see {self.sweep.run(record.number) / 'log.txt'}; the sweep goes on"
+            message = f"trial {record.number} ({overrides}) failed: {outcome.reason}"
+            hint = f"read {self.sweep.run(record.number) / LOG}; the sweep continues"
             self.issues.append(Issue("LS-SWP-010", message, hint, severity="warning"))
-        elif state == State.COMPLETE:
-            told += f", DSS {outcome['dss']:.4f}" if outcome["dss"] is not None else ""
-        self.sweep.say(f"sweep: {told}; {chosen}")
+        elif (dss := outcome.scores.get("dss")) is not None:
+            line += f", DSS {dss:.4f}"
+        self.sweep.say(f"sweep: {line}; {overrides}")
 
 
 @dataclass
-class _Beat:
-    """Tells the study from time to time that a trial is being trained, and for how long; notices that it was ended."""
+class _Heartbeat:
+    """Sends heartbeats of a trial, and notices that another worker has ended it."""
 
     study: Study
     number: int
     before: float
-    """seconds of workers before this one"""
-    begun: float = field(default_factory=time.monotonic)
+    """training time of earlier workers, in seconds"""
+    start: float = field(default_factory=time.monotonic)
     last: float = -math.inf
-    ended_elsewhere: bool = False
+    trial_ended: bool = False
+
+    @property
+    def seconds(self) -> float:
+        """Training time of all workers of the trial so far."""
+        return self.before + time.monotonic() - self.start
 
     def __call__(self) -> None:
-        now = time.monotonic()
-        if now - self.last > _BEAT_S:
-            self.ended_elsewhere = not self.study.note(self.number, {"seconds": self.before + now - self.begun})
-            self.last = now
+        if time.monotonic() - self.last > _HEARTBEAT_S:
+            self.last = time.monotonic()
+            self.trial_ended = not self.study.heartbeat(self.number, self.seconds)
 
 
 @dataclass
 class _Pruning:
-    """Tells the study of new validations; true once a trial is to end."""
+    """Reports new validations to the study; returns True once the trial should be pruned."""
 
     sweep: Sweep
     record: TrialRecord
-    known: set[int] | None = None
-    changed: int = 0
+    reported: set[int] | None = None
+    modified_ns: int = 0
 
     def __call__(self) -> bool:
         if not self.sweep.prunes or self.record.phase != Phase.SEARCH:
             return False
         run = self.sweep.run(self.record.number)
         try:
-            changed = (run / "metrics.csv").stat().st_mtime_ns
+            modified_ns = (run / "metrics.csv").stat().st_mtime_ns
         except FileNotFoundError:
             return False
-        if changed == self.changed:
+        if modified_ns == self.modified_ns:
             return False
-        self.changed = changed
-        if self.known is None:
-            self.known = self.sweep.study.reported(self.record.number)
-        for step, dss in validations(run, self.known):
-            self.known.add(step)
+        self.modified_ns = modified_ns
+        if self.reported is None:
+            self.reported = self.sweep.study.reported_steps(self.record.number)
+        for step, dss in validations(run, self.reported):
+            self.reported.add(step)
             if self.sweep.study.report(self.record.number, step, dss):
                 return True
         return False
 
 
-def _place(folder: Path) -> str:
-    """What names this folder to workers elsewhere, who have folders of their own."""
-    file = folder / ".place"
+def _folder_id(folder: Path) -> str:
+    """Return the id of an output folder, by which workers with other folders distinguish it."""
+    file = folder / ".folder_id"
     if not file.exists():
         write_text(file, uuid4().hex + "\n")
     return file.read_text(encoding="utf-8").strip()
 
 
-def _device(run: Path) -> dict[str, Any]:
-    records: Sequence[Mapping[str, Any]] = read_record(run)
-    return {"device": records[0].get("device")} if records else {}
-
-
-def _plain(result: Result) -> dict[str, Any]:
-    """What the study keeps of a result: enough for the tables, wherever the trial's folder is."""
-    cases = [[c.case_id, c.structure.key, c.dss, c.volume_cm3, c.reference_cm3] for c in result.cases]
+def _scores(result: Result) -> dict[str, float | None]:
     return {
         "dss": result.dss,
         **{f"dss_{one.key}": result.dss_of(one) for one in ORGANS},
         "volume_bias_pct": result.volume_bias_pct,
         "seconds_per_slice": result.seconds_per_slice,
-        "cases": cases,
     }
+
+
+def _cases(result: Result) -> list[list[str | float | None]]:
+    return [[c.case_id, c.structure.key, c.dss, c.volume_cm3, c.reference_cm3] for c in result.cases]
