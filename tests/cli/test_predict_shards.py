@@ -47,8 +47,8 @@ def test_each_case_is_in_one_shard_and_tasks_may_count_from_0_or_from_1() -> Non
     for count in (1, 2, 3, 8, 100):
         for numbers in (range(1, count + 1), range(count)):
             shards = [Shard.of(f"{number}/{count}") for number in numbers]
-            assert all(sum(shard.takes(name) for shard in shards) == 1 for name in names)
-    assert [name for name in names if Shard().takes(name)] == names
+            assert all(sum(shard.includes(name) for shard in shards) == 1 for name in names)
+    assert [name for name in names if Shard().includes(name)] == names
 
 
 @pytest.mark.parametrize("words", ["9/8", "/", "2/", "1/0", "-1/8", "2", "0.5/2", "two/8"])
@@ -79,7 +79,7 @@ def test_a_shard_that_is_not_last_reports_the_missing_cases(
     model: Path, scans: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     predict(model, scans, tmp_path, "shard=1/3")
-    missing = sum(not Shard(1, 3).takes(name) for name in [*CASES, "bad"])
+    missing = sum(not Shard(1, 3).includes(name) for name in [*CASES, "bad"])
     assert f"note: LS-PRD-032: {missing} of 8 cases not finished" in capsys.readouterr().err
 
 

@@ -21,7 +21,7 @@ from liverspleen.networks.weights_file import safetensors_bytes
 UNET = {"name": "unet_2d", "output_stride": 8, "width": 4}
 
 
-def about(**changes: Any) -> dict[str, Any]:
+def description(**changes: Any) -> dict[str, Any]:
     """The plain values of a checkpoint."""
     return {
         "format": CHECKPOINT.number,
@@ -44,15 +44,15 @@ def network() -> nn.Module:
 def save(file: Path, trained: nn.Module | None = None, *, extra: dict[str, Any] | None = None, **changes: Any) -> Path:
     """A checkpoint; `extra` are further entries of it, `changes` those of its plain values."""
     weights = {f"{WEIGHTS_PREFIX}{name}": value for name, value in (trained or network()).state_dict().items()}
-    torch.save({"state_dict": weights, PACKAGE_KEY: about(**changes), **(extra or {})}, file)
+    torch.save({"state_dict": weights, PACKAGE_KEY: description(**changes), **(extra or {})}, file)
     return file
 
 
 def package(output: Path, checkpoint: Path, *, onnx: bytes | None = None, license: str | None = None) -> str:
     """Write the model package of a checkpoint of `network()`; its SHA-256."""
     found = checked_model(checkpoint)
-    description = described(found, name="test", license=license)
-    return write_package(output, description, safetensors_bytes(network().state_dict(), found.about), onnx)
+    content = described(found, name="test", license=license)
+    return write_package(output, content, safetensors_bytes(network().state_dict(), found.description), onnx)
 
 
 def forge(folder: Path, name: str, data: bytes) -> None:

@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 import torch
-from packages import about, forge, package, rewrite, save
+from packages import description, forge, package, rewrite, save
 
 from liverspleen.inference.model import load_model
 
@@ -547,4 +547,4 @@ def test_good_model_is_loaded_where_no_file_may_be_written(tmp_path: Path, check
 
 
 def test_plain_values_of_the_tests_are_good_ones(tmp_path: Path) -> None:
-    assert load_model(save(tmp_path / "a.ckpt")).about == about()
+    assert load_model(save(tmp_path / "a.ckpt")).description == description()

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from packages import UNET, about, network, package, rewrite, save
+from packages import UNET, description, network, package, rewrite, save
 from safetensors.torch import load_file
 
 from liverspleen.cli.help import verb_help
@@ -51,7 +51,7 @@ def test_package_gives_back_the_model_of_its_checkpoint(tmp_path: Path, checkpoi
         found = load_model(path)
         with torch.inference_mode():
             assert torch.equal(found.network(stack), expected(stack))
-        assert found.about == about()
+        assert found.description == description()
         assert (found.slices, found.stride, found.device.type, found.engine) == (3, 8, "cpu", "torch")
         assert found.sha256 == (sha256 if path != checkpoint else checked_model(checkpoint).sha256)
 

@@ -29,14 +29,16 @@ def exported() -> OnnxExport:
 
 
 def test_what_was_measured_is_told(exported: OnnxExport) -> None:
-    about = exported.about
-    assert about["any_size"]
-    assert about["multiple_of"] == 8
-    assert 0 <= about["max_logit_difference"] <= about["bounds"]["logit_difference_per_sd"] * about["logit_sd"]
-    assert about["label_voxels"] == sum(batch * rows * columns for batch, _, rows, columns in about["sizes_compared"])
-    assert about["label_voxels_that_differ"] <= 1e-4 * about["label_voxels"]
-    assert len({tuple(size) for size in about["sizes_compared"]}) == 3
-    json.dumps(about, allow_nan=False)
+    measured = exported.description
+    assert measured["any_size"]
+    assert measured["multiple_of"] == 8
+    assert 0 <= measured["max_logit_difference"] <= measured["bounds"]["logit_difference_per_sd"] * measured["logit_sd"]
+    assert measured["label_voxels"] == sum(
+        batch * rows * columns for batch, _, rows, columns in measured["sizes_compared"]
+    )
+    assert measured["label_voxels_that_differ"] <= 1e-4 * measured["label_voxels"]
+    assert len({tuple(size) for size in measured["sizes_compared"]}) == 3
+    json.dumps(measured, allow_nan=False)
 
 
 def test_file_holds_no_trace_of_the_machine(exported: OnnxExport) -> None:

@@ -128,7 +128,7 @@ def steps(output: Path) -> int:
 def test_array_of_predictions_is_the_prediction_of_one_process(cluster: Cluster, folder: Path) -> None:
     train(folder, "outputs/model", *TINY, *SHORT, "trainer.validate_every=2")
     words = ("accelerator=cpu", "batch_size=4", "workers=1")
-    killed = next(number for number in (1, 2, 3) if Shard.of(f"{number}/3").takes("c0"))
+    killed = next(number for number in (1, 2, 3) if Shard.of(f"{number}/3").includes("c0"))
     job = cluster.submit(SCRIPTS["predict"], folder, words=words)
     cluster.wait(f"{job}_{killed}", "RUNNING")
     cluster.said("scancel", "--signal=KILL", f"{job}_{killed}")

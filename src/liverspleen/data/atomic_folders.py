@@ -1,4 +1,4 @@
-"""Folders of the slice cache: a folder gets its name when it is complete; killed processes' incomplete ones are removed.
+"""Folders of the slice cache: complete ones have their names; incomplete ones of killed processes are removed.
 
 A process that uses the cache holds the lock of a file of its own there. Locks end with their process, however it ends.
 On a file system that cannot lock (NFS without its lock service), nothing that another process may use is removed:
@@ -87,7 +87,7 @@ def in_use(cache: Path) -> Iterator[None]:
 
 @contextmanager
 def exclusive_use(cache: Path) -> Iterator[bool]:
-    """Yield whether no other process uses `cache`; if so, no other process can start to use it before the block ends."""
+    """Yield whether no other process uses `cache`; if so, none can start to use it before the block ends."""
     lock = None
     with suppress(OSError):  # read-only, another user's, or without locks
         lock = try_lock(cache / _LOCK)

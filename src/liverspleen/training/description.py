@@ -27,8 +27,8 @@ def model_description(
         slice_distance_mm: distance between input slices; None: adjacent slices.
         pixel_mm: pixel size that slices are resampled to; None: the CT's own.
 
-    >>> about = model_description({"name": "unet_2d", "width": 4}, slices=3, window=IntensityWindow(-150, 250, True))
-    >>> about["window"], about["structures"]["background"]
+    >>> trained = model_description({"name": "unet_2d", "width": 4}, slices=3, window=IntensityWindow(-150, 250, True))
+    >>> trained["window"], trained["structures"]["background"]
     ({'lower_hu': -150, 'upper_hu': 250, 'clip': True}, 0)
     """
     return {

@@ -80,9 +80,9 @@ def replanned(done: Resumption, steps: int) -> list[Issue]:
 def _resumable(file: Path, recipe: Recipe, neutral: Mapping[str, Any]) -> dict[str, Any] | None:
     """The checkpoint, once it is found to be of this training; None if it is damaged."""
     checkpoint = read_checkpoint(file)
-    if checkpoint is None or not isinstance(about := checkpoint[PACKAGE_KEY], dict):
+    if checkpoint is None or not isinstance(description := checkpoint[PACKAGE_KEY], dict):
         return None
-    CHECKPOINT.check(about.get("format"), file)
+    CHECKPOINT.check(description.get("format"), file)
     if (recorded := recorded_recipe(checkpoint)) is None:
         return None
     if differences := recipe.differences(recorded, neutral):

@@ -41,13 +41,13 @@ _LIMITS = Limits(
 class CheckedModel:
     """A model that may be built: its description, and the places of its weights in `file`, by name.
 
-    `about` holds the checkpoint's plain values, `package` the whole model.json (empty for a checkpoint). `sha256`
+    `description` holds the checkpoint's plain values, `package` the whole model.json (empty for a checkpoint). `sha256`
     identifies the content: of a checkpoint its bytes, of a model package its model.json, which holds the hashes of
     the rest. `files` are those of the model package; None for a checkpoint.
     """
 
     path: Path
-    about: Mapping[str, Any]
+    description: Mapping[str, Any]
     weights: Mapping[str, TensorPlace]
     file: Path
     sha256: str
@@ -93,19 +93,19 @@ def _entries(path: Path) -> Mapping[str, Entry]:
 
 
 def _of_package(path: Path, files: PackageFiles) -> CheckedModel:
-    about = checked_description(files.description.get("model"), path)
+    description = checked_description(files.description.get("model"), path)
     file, start, size = files.place(WEIGHTS)
     with file.open("rb") as handle:
         places = tensor_places(handle, file, start=start, size=size)
     files.reject_changed((WEIGHTS, CARD, *([ONNX] if ONNX in files.names else [])))
     files.reject_markup()
-    return CheckedModel(path, about, places, file, files.sha256, files.description, files)
+    return CheckedModel(path, description, places, file, files.sha256, files.description, files)
 
 
 def _of_checkpoint(path: Path, entries: Mapping[str, Entry]) -> CheckedModel:
     content, root = _pickled(path, entries)
     state = content.get("state_dict") if isinstance(content, dict) else None
-    about = checked_description(content.get(PACKAGE_KEY) if isinstance(content, dict) else None, path)
+    description = checked_description(content.get(PACKAGE_KEY) if isinstance(content, dict) else None, path)
     if not isinstance(state, dict):
         raise _no_checkpoint("no weights", path)
     weights = {
@@ -113,7 +113,7 @@ def _of_checkpoint(path: Path, entries: Mapping[str, Entry]) -> CheckedModel:
         for name, stated in state.items()
         if isinstance(name, str) and name.startswith(WEIGHTS_PREFIX)
     }
-    return CheckedModel(path, about, weights, path, sha256_of(path), {})
+    return CheckedModel(path, description, weights, path, sha256_of(path), {})
 
 
 def _pickled(path: Path, entries: Mapping[str, Entry]) -> tuple[Any, str]:
