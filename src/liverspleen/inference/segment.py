@@ -57,8 +57,8 @@ def segment(
     input file, image or array.
 
     Args:
-        ct: a NIfTI file, a folder with one DICOM CT series in it or below it, a `CTVolume`, a nibabel NIfTI image, or an
-            array of HU.
+        ct: a NIfTI file, a folder with one DICOM CT series in it or below it, a `CTVolume`, a nibabel NIfTI image, or
+            an array of HU.
         model: a loaded model; or a checkpoint or model package, which is loaded to a GPU if there is one.
         affine: 4 x 4 matrix from indices to mm, as nibabel's `image.affine`; required for an array, else not accepted.
         batch_size: slices per batch; None: 1 on a CPU, 8 on a GPU.
