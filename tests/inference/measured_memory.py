@@ -18,7 +18,7 @@ MATRIX = 512
 
 
 def status(name: str) -> int:
-    """Return a line of /proc/self/status in bytes: VmRSS, or the peak VmHWM (getrusage starts with the parent's peak)."""
+    """Return a line of /proc/self/status in bytes: VmRSS, or the peak VmHWM (getrusage includes the parent's peak)."""
     lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{name}:"))
 

@@ -97,7 +97,7 @@ def test_phantoms_after_hepatectomy_lose_nothing_and_in_two_parts_keep_both(tmp_
 
 
 def test_an_unknown_rule_is_rejected():
-    with pytest.raises(InputError, match="LS-PRD-020: postprocessing 'largest' of the liver is unknown"):
+    with pytest.raises(InputError, match="LS-PRD-020: postprocessing rule 'largest' of the liver is unknown"):
         postprocess(TRUTH, {Structure.LIVER: "largest"})
 
 
@@ -130,7 +130,7 @@ def test_one_large_loss_prevents_a_rule_that_improves_the_mean():
     assert (found.better, found.worse) == (9, 1)
     assert found.largest_loss == pytest.approx(40 / 4840)
     assert found.largest_loss > LARGEST_LOSS
-    assert found.reason == "a case loses 0.0083, more than 0.005"
+    assert found.reason == "the DSS of a case falls by 0.0083, more than 0.005"
 
 
 def test_a_small_loss_does_not_prevent_a_rule():
