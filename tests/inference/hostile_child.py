@@ -33,13 +33,13 @@ def main() -> None:
     from liverspleen.inference.model import load_model
 
     for path, engine in asked["models"]:
-        told: list[str] = []
+        lines: list[str] = []
         try:
             load_model(path, engine=engine)
         except InputError as error:
-            told = [str(issue) for issue in error.issues]
+            lines = [str(issue) for issue in error.issues]
         found = {
-            "told": told,
+            "lines": lines,
             "seconds": time.process_time() - begin,
             "peak_mb": peak_mb(),
             "torch": "torch" in sys.modules,

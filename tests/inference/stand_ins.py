@@ -1,4 +1,4 @@
-"""Networks whose labels can be told by hand, and CT to show them."""
+"""Networks with labels that are known by hand computation, and CT for them."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ class Loaded:
     """Result of loading a model: the expected issue code, and the report of the process that loaded it."""
 
     code: str
-    told: list[str]
+    lines: list[str]
     seconds: float
     peak_mb: float
     torch: bool
@@ -62,13 +62,13 @@ def loaded(models: Sequence[tuple[str, Path]], *, engine: str = "torch", warm: b
     """Each model (code, path) loaded by one process, which may write nothing."""
     asked = {"warm": warm, "models": [[str(path), engine] for _, path in models]}
     environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "OMP_NUM_THREADS": "1"}
-    places = {path.parent for _, path in models}
-    before = {place: sorted(place.rglob("*")) for place in places}
+    folders = {path.parent for _, path in models}
+    before = {folder: sorted(folder.rglob("*")) for folder in folders}
     words = [sys.executable, str(CHILD)]
     run = subprocess.run(words, input=json.dumps(asked), capture_output=True, text=True, env=environment)
     assert run.returncode == 0, run.stderr
     assert run.stderr == ""
-    assert {place: sorted(place.rglob("*")) for place in places} == before
+    assert {folder: sorted(folder.rglob("*")) for folder in folders} == before
     rows = [json.loads(line) for line in run.stdout.splitlines()]
     return [
         Loaded(code, **row, canary=(path.parent / "canary").exists())
@@ -77,7 +77,7 @@ def loaded(models: Sequence[tuple[str, Path]], *, engine: str = "torch", warm: b
 
 
 def assert_rejected(found: Loaded) -> None:
-    (line,) = found.told
+    (line,) = found.lines
     assert line.startswith(f"{found.code} ")
     assert line.isprintable()
     assert len(line) < 700
@@ -543,7 +543,7 @@ def test_good_model_is_loaded_where_no_file_may_be_written(tmp_path: Path, check
     """Control: the process of the rejections above can load a valid model."""
     package(tmp_path / "package", checkpoint)
     models = [("", path) for path in (checkpoint, tmp_path / "package", zipped(tmp_path / "package"))]
-    assert [found.told for found in loaded(models)] == [[], [], []]
+    assert [found.lines for found in loaded(models)] == [[], [], []]
 
 
 def test_description_of_these_tests_is_valid(tmp_path: Path) -> None:

@@ -78,7 +78,7 @@ def until(condition: Callable[[], bool], message: str, *, timeout_s: float = 240
         time.sleep(0.2)
 
 
-def _said(*command: str, environment: Mapping[str, str], **more: object) -> str:
+def _output_of(*command: str, environment: Mapping[str, str], **more: object) -> str:
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, **more)  # type: ignore[call-overload]
     if done.returncode:
         raise RuntimeError(f"{' '.join(command)}: {done.stderr.strip()}")
@@ -92,20 +92,20 @@ class Cluster:
     folder: Path
     environment: Mapping[str, str]
 
-    def said(self, *command: str) -> str:
+    def output_of(self, *command: str) -> str:
         """Standard output of a command that ends well."""
-        return _said(*command, environment=self.environment)
+        return _output_of(*command, environment=self.environment)
 
     def submit(self, script: str, folder: Path, *options: str, words: Sequence[str] = ()) -> str:
         """Job id of a batch script that starts in `folder` and writes its output there."""
         file = folder / "job.sh"
         file.write_text(script)
         command = ("sbatch", "--parsable", f"--chdir={folder}", "--output=%x-%A.out", "--open-mode=append", *options)
-        return self.said(*command, str(file), *words)
+        return self.output_of(*command, str(file), *words)
 
     def field(self, job: str, name: str) -> str:
         """What `scontrol show job` tells of a job, such as its JobState or its Restarts."""
-        words = self.said("scontrol", "--oneliner", "show", "job", job).split()
+        words = self.output_of("scontrol", "--oneliner", "show", "job", job).split()
         return next(word.partition("=")[2] for word in words if word.startswith(f"{name}="))
 
     def wait(self, job: str, *states: str, timeout_s: float = 480) -> str:
@@ -162,7 +162,7 @@ def slurm() -> Iterator[Cluster]:
     (folder / "slurm.conf").write_text(CONFIGURATION.format(folder=folder, host=host, **ports))
     cluster = Cluster(folder, environment)
     munge = folder / "munge"
-    cluster.said("mungekey", "--create", f"--keyfile={munge / 'key'}")
+    cluster.output_of("mungekey", "--create", f"--keyfile={munge / 'key'}")
     files = [f"--{name}-file={munge / name}" for name in ("key", "log", "pid", "seed")]
     with ExitStack() as stack:
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
@@ -187,15 +187,17 @@ def slurm() -> Iterator[Cluster]:
 
 def _idle(cluster: Cluster) -> bool:
     try:
-        return cluster.said("sinfo", "--noheader", "--partition=batch", "--format=%T") == "idle"
+        return cluster.output_of("sinfo", "--noheader", "--partition=batch", "--format=%T") == "idle"
     except RuntimeError:  # the controller does not answer yet
         return False
 
 
 def _cancel(cluster: Cluster) -> None:
     """No job outlives the cluster."""
-    names = cluster.said("squeue", "--noheader", "--format=%A").split()
+    names = cluster.output_of("squeue", "--noheader", "--format=%A").split()
     if names:
-        cluster.said("scancel", "--signal=KILL", *names)
-        cluster.said("scancel", *names)
-        until(lambda: not cluster.said("squeue", "--noheader", "--states=RUNNING,COMPLETING"), "the end of all jobs")
+        cluster.output_of("scancel", "--signal=KILL", *names)
+        cluster.output_of("scancel", *names)
+        until(
+            lambda: not cluster.output_of("squeue", "--noheader", "--states=RUNNING,COMPLETING"), "the end of all jobs"
+        )

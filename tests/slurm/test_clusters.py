@@ -87,7 +87,7 @@ def test_tasks_that_do_not_fit_are_one_line(cluster: Cluster, folder: Path) -> N
     job = cluster.submit(SCRIPTS["train"], folder, "--ntasks-per-node=1", words=(*TINY, *SHORT, "trainer.devices=2"))
     assert cluster.wait(job) == "FAILED"
     (line,) = [line for line in told(folder, job).splitlines() if line.startswith("LS-")]
-    assert line.startswith("LS-TRN-014: SLURM has 1 tasks on each of 1 nodes")
+    assert line.startswith("LS-TRN-014: SLURM has 1 task per node on 1 node")
 
 
 def test_training_put_back_by_usr1_and_by_preemption_ends_as_the_undisturbed_one(
@@ -98,7 +98,7 @@ def test_training_put_back_by_usr1_and_by_preemption_ends_as_the_undisturbed_one
     output = folder / "outputs/model"
     job = cluster.submit(SCRIPTS["train"], folder, "--ntasks-per-node=1", "--exclusive", words=words)
     until(lambda: logged(output) > 0, "a row of metrics.csv")
-    cluster.said("scancel", "--signal=USR1", job)
+    cluster.output_of("scancel", "--signal=USR1", job)
     until(lambda: cluster.field(job, "Restarts") == "1", "the job in the queue")
     first = steps(output)
     until(lambda: logged(output) > first, "the job at work again")
@@ -131,14 +131,14 @@ def test_array_of_predictions_is_the_prediction_of_one_process(cluster: Cluster,
     killed = next(number for number in (1, 2, 3) if Shard.of(f"{number}/3").includes("c0"))
     job = cluster.submit(SCRIPTS["predict"], folder, words=words)
     cluster.wait(f"{job}_{killed}", "RUNNING")
-    cluster.said("scancel", "--signal=KILL", f"{job}_{killed}")
+    cluster.output_of("scancel", "--signal=KILL", f"{job}_{killed}")
     given = ("model=outputs/model/best.ckpt", "input=cohort.csv", "output=one")
     assert main(["predict", *given, *words]) == 0
-    until(lambda: not cluster.said("squeue", "--noheader", f"--jobs={job}"), "the end of the array")
+    until(lambda: not cluster.output_of("squeue", "--noheader", f"--jobs={job}"), "the end of the array")
     shards = folder / "outputs/predictions"
     assert not (shards / "measurements.csv").exists()
     again = cluster.submit(SCRIPTS["predict"], folder, f"--array={killed}", words=words)
-    until(lambda: not cluster.said("squeue", "--noheader", f"--jobs={again}"), "the end of the share")
+    until(lambda: not cluster.output_of("squeue", "--noheader", f"--jobs={again}"), "the end of the share")
     assert contents(shards) == contents(folder / "one"), told(folder, again)
 
 
@@ -152,13 +152,13 @@ def contents(folder: Path) -> dict[str, bytes]:
 def test_sweep_of_three_trials_goes_on_with_the_trial_whose_job_was_put_back(cluster: Cluster, folder: Path) -> None:
     submitted, _ = [command for command in COMMANDS if command.startswith("liverspleen sweep")]
     more = (*TINY, "trainer.accelerator=cpu", "trainer.steps=300", "trainer.validate_every=50")
-    said = cluster.said(*shlex.split(submitted), *more)
+    said = cluster.output_of(*shlex.split(submitted), *more)
     jobs = re.search(r"sweep: 2 jobs: (\S+) (\S+);", said)
     assert jobs, said
     output = folder / "outputs/sweep"
     until((output / "trials/0000/last.ckpt").exists, "a trial under way")
     at_work = [job for job in jobs.groups() if cluster.field(job, "JobState") == "RUNNING"]
-    cluster.said("scancel", "--signal=USR1", at_work[0])
+    cluster.output_of("scancel", "--signal=USR1", at_work[0])
     until(lambda: cluster.field(at_work[0], "Restarts") == "1", "the job in the queue")
     for job in jobs.groups():
         log = "\n".join(file.read_text() for file in (output / "submitit").glob(f"{job}*.out"))

@@ -44,7 +44,7 @@ if __name__ == "__main__":
             Path(os.environ["GRADIENTS"]).touch()  # when it died
             os.kill(os.getpid(), 9)
 
-    SegmentationModule.judged = property(lambda _: Threshold())  # type: ignore[assignment]
+    SegmentationModule.prediction_network = property(lambda _: Threshold())  # type: ignore[assignment]
     SegmentationModule.on_train_start = die  # type: ignore[method-assign]
     SegmentationModule.on_before_optimizer_step = keep  # type: ignore[method-assign]
     sys.exit(main(sys.argv[1:]))

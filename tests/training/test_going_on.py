@@ -161,7 +161,7 @@ def test_loss_that_is_no_number_stops_with_cases_and_slices_and_keeps_the_last_g
     monkeypatch.setattr(SegmentationModule, "training_step", broken)
     assert train(cohort, run, "scheduler=constant", steps=6) == 2
     (line,) = [line for line in capsys.readouterr().err.splitlines() if "LS-TRN" in line]
-    assert line.startswith("LS-TRN-006: loss or gradient of step 4 is not finite, at 'c")
+    assert line.startswith("LS-TRN-006: loss or gradient of step 4 is NaN or inf, at 'c")
     assert line.count("slice") == 4 + 1  # a batch of four, and the hint
     assert torch.load(run / "last.ckpt", weights_only=True)["global_step"] == 2
     assert all(torch.isfinite(value).all() for value in weights(run).values())
@@ -183,7 +183,7 @@ def test_memory_that_runs_out_is_one_line_with_what_to_change(
     at_step(monkeypatch, 1, hungry)
     assert train(box_cohort(), tmp_path / "run") == 2
     (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("LS-")]
-    assert line.startswith("LS-TRN-009: memory ran out at step 2 with trainer.batch_size=4")
+    assert line.startswith("LS-TRN-009: out of memory at step 2 with trainer.batch_size=4")
 
 
 def test_disk_without_room_keeps_the_previous_checkpoint(

@@ -52,7 +52,7 @@ def test_service_that_hangs_holds_nothing_up(monkeypatch: pytest.MonkeyPatch) ->
         return Kept()
 
     monkeypatch.setattr(side_logger, "_WAIT_S", 0.2)
-    monkeypatch.setattr(side_logger, "_WAITING", 5)
+    monkeypatch.setattr(side_logger, "_MAX_PENDING", 5)
     logger = SideLogger("service", hung, issues)
     began = time.monotonic()
     for step in range(50):
