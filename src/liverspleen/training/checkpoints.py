@@ -55,7 +55,7 @@ class Checkpoints(pl.Callback):
         self._pending: Highest | None = None
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        """Set Lightning's counters to `start`, so that validations and metrics are at the same steps as without a stop."""
+        """Set Lightning's counters to `start`, so that validations and metrics have the steps of a single run."""
         loop, batches = trainer.fit_loop.epoch_loop, self.start * trainer.accumulate_grad_batches
         steps = loop.automatic_optimization.optim_progress.optimizer.step.total
         loop.batch_progress.total.reset()

@@ -55,7 +55,7 @@ class FiniteGuard(pl.Callback):
             self.check_pending(trainer)
 
     def check_pending(self, trainer: pl.Trainer) -> None:
-        """Take the check on the last step prediction_network.
+        """Read the result of the last check.
 
         Raises:
             NotFiniteError: LS-TRN-006 with cases and slices.

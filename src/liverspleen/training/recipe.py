@@ -51,8 +51,8 @@ class Recipe:
     """Everything that determines the weights; trainings with equal recipes are the same training.
 
     `keys` are those of the configuration, by dotted name; `network.weights` is the hash of the file. `cohort` and
-    `split` are hashes. `cases` has a hash of the stored content of each case, by side of the split and case_id, in their
-    order; a training with a corrected label map is another training.
+    `split` are hashes. `cases` has a hash of the stored content of each case, by side of the split and case_id, in
+    their order; a training with a corrected label map is another training.
     """
 
     keys: Mapping[str, Any]

@@ -19,9 +19,9 @@ def is_first_process() -> bool:
 
 
 def task_issues(environment: Mapping[str, str], *, devices: int, nodes: int) -> list[Issue]:
-    """Return an issue if the tasks of a SLURM job contradict `trainer.devices` and `trainer.nodes`; empty outside SLURM.
+    """Return an issue if the tasks of a SLURM job contradict `trainer.devices` and `trainer.nodes`.
 
-    One task is one process on one device, as in other trainings with Lightning.
+    One task is one process on one device, as in other trainings with Lightning. Outside SLURM there is no issue.
     """
     tasks = int(environment.get("SLURM_NTASKS") or 0)
     if not tasks or "TORCHELASTIC_RUN_ID" in environment or environment.get("SLURM_JOB_NAME") in _INTERACTIVE:
