@@ -1,4 +1,4 @@
-"""`liverspleen` with batch statistics that stay as they are, and a copy of the first step's gradients.
+"""`liverspleen` with frozen batch statistics, and a copy of the first step's gradients.
 
 What is validated is no network but a threshold, which finds about half of each organ of a box cohort.
 
@@ -17,7 +17,7 @@ from liverspleen.training.module import SegmentationModule
 
 
 class Threshold(nn.Module):
-    """Organs by the brightness of the middle slice; the boxes' means are the limits."""
+    """Organs by thresholds of the middle slice at the means of the boxes."""
 
     def forward(self, slices: Tensor) -> Tensor:
         middle = slices[:, 1]
