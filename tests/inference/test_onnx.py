@@ -83,7 +83,7 @@ def test_configured_networks_are_exported_for_any_size(choice: str) -> None:
     built = build_network(assemble.architecture(compose("info", [f"network={choice}"]).network), slices=3)
     with torch.no_grad():
         built.train()(torch.rand(2, 3, 64, 64))
-    assert export_onnx(built.eval(), slices=3, stride=16, window=WINDOW).is_open
+    assert export_onnx(built.eval(), slices=3, stride=16, window=WINDOW).any_size
 
 
 def test_an_export_that_fails_while_it_runs_is_rejected_in_one_line() -> None:

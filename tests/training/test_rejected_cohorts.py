@@ -88,7 +88,7 @@ def test_patient_of_the_split_without_a_label_map(box_cohort: Cohorts, tmp_path:
     assert "'p1'" in assert_rejected("LS-SPL-006", tmp_path / "run", capsys)
 
 
-def test_row_that_became_unusable_is_told_with_the_split_it_breaks(
+def test_row_that_became_unusable_is_reported_with_its_split(
     box_cohort: Cohorts, tmp_path: Path, capsys: Captured
 ) -> None:
     """The table is the same, but the vocabulary has changed: the issue of the row is the reason, and is reported."""
@@ -163,7 +163,7 @@ def images(box_cohort: Cohorts, tmp_path: Path) -> Path:
     return folder
 
 
-def test_folder_of_images_needs_no_other_step_and_must_not_change(
+def test_folder_of_images_needs_no_other_step_and_is_not_changed(
     images: Path, tmp_path: Path, capsys: Captured
 ) -> None:
     before = sorted(images.rglob("*"))

@@ -71,26 +71,26 @@ def checked_description(description: Any, file: Path | str) -> dict[str, Any]:
         message = f"not a liverspleen model with structures {expected}"
         raise InputError(Issue("LS-MOD-003", message, "give a model written by this version", file=file))
     bounded(description, file)
-    if wrong := [*_wrong(description)]:
-        message = f"unknown network or preprocessing: {', '.join(wrong)[:300]}"
+    if problems := [*_problems(description)]:
+        message = f"unknown network or preprocessing: {', '.join(problems)[:300]}"
         raise InputError(Issue("LS-MOD-008", message, "give a model as liverspleen wrote it", file=file))
     return description
 
 
-def _wrong(description: Mapping[str, Any]) -> Iterator[str]:
+def _problems(description: Mapping[str, Any]) -> Iterator[str]:
     network, window = description.get("network"), description.get("window")
     if not isinstance(network, dict) or not network:
-        yield "no network"
+        yield "network is missing"
     else:
         # None: the network does not use this key
         yield from (f"network.{key}={value!r}"[:100] for key, value in network.items() if not _is_known(key, value))
     keys = {"lower_hu", "upper_hu", "clip"}
     if not isinstance(window, dict) or set(window) != keys or not isinstance(window["clip"], bool):
-        yield "no window"
+        yield "window is missing"
     elif not all(_number(-1e5, 1e5)(window[key]) for key in ("lower_hu", "upper_hu")):
-        yield "a window outside 100 000 HU"
+        yield "window limits beyond 100 000 HU"
     elif not window["lower_hu"] < window["upper_hu"]:
-        yield "an empty window"
+        yield "window is empty"
     for key, is_valid in _OUTER.items():
         if not is_valid(value := description.get(key)):
             yield f"{key}={value!r}"[:100]
