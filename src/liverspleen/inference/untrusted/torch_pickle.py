@@ -1,7 +1,7 @@
 """Reader of the pickle of a torch checkpoint: an interpreter of the opcodes that torch writes, without any call.
 
-`pickle` and `torch.load` are not used. Reading stops at the first opcode or name that does not describe a plain value, a
-map, a list, or a tensor of a known type.
+`pickle` and `torch.load` are not used. Reading stops at the first opcode or name that does not describe a plain value,
+a map, a list, or a tensor of a known type.
 """
 
 from __future__ import annotations
