@@ -12,7 +12,7 @@ import sys
 import time
 from pathlib import Path
 
-_TOLD = ("os.system", "os.exec", "os.posix_spawn", "subprocess.Popen", "socket.connect", "pickle.find_class")
+_REPORTED = ("os.system", "os.exec", "os.posix_spawn", "subprocess.Popen", "socket.connect", "pickle.find_class")
 
 
 def peak_mb() -> float:
@@ -28,7 +28,7 @@ def main() -> None:
         import timm  # noqa: F401
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))  # a process that writes to a file is killed
     events: list[str] = []
-    sys.addaudithook(lambda event, _: events.append(event) if event in _TOLD else None)
+    sys.addaudithook(lambda event, _: events.append(event) if event in _REPORTED else None)
     from liverspleen.errors import InputError
     from liverspleen.inference.model import load_model
 

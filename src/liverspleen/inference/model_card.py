@@ -191,6 +191,6 @@ def _onnx(description: Mapping[str, Any] | None) -> str:
     sizes = any_size if description["any_size"] else f"of shape {description['size']}"
     return (
         f"## ONNX\n\nmodel.onnx takes input {escaped(sizes)}. On CT-like slices its logits differ from torch by at "
-        f"most {description['max_logit_difference']:.2g} (SD of the logits {description['logit_sd']:.2g}) and "
-        f"{description['label_voxels_that_differ']} of {description['label_voxels']} label voxels.\n\n"
+        f"most {description['max_logit_difference']:.2g} (SD of the logits {description['logit_sd']:.2g}), and "
+        f"{description['label_voxels_that_differ']} of {description['label_voxels']} voxels have another label.\n\n"
     )

@@ -1,4 +1,4 @@
-"""Review score of a predicted case, computed without a reference: it ranks the cases that need a review first."""
+"""Review score of a predicted case, computed without a reference; it ranks the cases for review."""
 
 from __future__ import annotations
 
