@@ -281,7 +281,7 @@ def callbacks(
         every=choice.validate_every,
         start=start,
         patience=choice.patience,
-        settle=guard.settle,
+        check_finite=guard.check_pending,
         recipe=recipe,
     )
     table = ValidationFile(config.output / "validation.csv", validation, voxels_mm3)

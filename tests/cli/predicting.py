@@ -1,4 +1,4 @@
-"""A trained model and what predict leaves in a folder, for the tests of prediction."""
+"""A trained model and the files that predict writes, for the tests of prediction."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ TINY += ["trainer.validate_every=40"]
 
 
 def exam(slices: int = 5, seed: int = 0) -> tuple[CTVolume, LabelMap]:
-    """Noise in which the liver is a brighter box and the spleen a small bright one; no two seeds alike."""
+    """Return noise with a brighter box as liver and a small bright box as spleen, different for each seed."""
     labels = np.zeros((slices, 32, 32), np.uint8)
     labels[1:, 8:24, 4:16] = Structure.LIVER
     labels[:-1, 16 : 24 + seed % 4, 20:28] = Structure.SPLEEN
@@ -41,7 +41,7 @@ def exam(slices: int = 5, seed: int = 0) -> tuple[CTVolume, LabelMap]:
 
 
 def trained(folder: Path) -> Path:
-    """The checkpoint of a training of seconds that finds such boxes; its cases say that they are phantoms."""
+    """Train a model that finds such boxes in seconds, with phantom as origin of its cases; return the checkpoint."""
     rows = []
     for seed in range(4):
         case = f"t{seed}"
@@ -56,7 +56,7 @@ def trained(folder: Path) -> Path:
 
 
 def scan(file: Path, *, slices: int = 5, seed: int = 0) -> Path:
-    """Such a CT as NIfTI."""
+    """Write such a CT as NIfTI."""
     write_ct(file, exam(slices, seed)[0])
     return file
 
@@ -71,7 +71,7 @@ def rows(file: Path) -> list[dict[str, str]]:
 
 
 def results(folder: Path) -> dict[str, bytes]:
-    """Every file but run records, which hold times, and what a kill left unfinished."""
+    """Return all files except run records, which have times, and unfinished files of killed runs."""
     return {
         str(file.relative_to(folder)): file.read_bytes()
         for file in sorted(folder.rglob("*"))
@@ -80,5 +80,5 @@ def results(folder: Path) -> dict[str, bytes]:
 
 
 def volumes(folder: Path) -> list[tuple[str, Any]]:
-    """Structure and volume, in order, without names."""
+    """Return structure and volume of each row."""
     return sorted((row["structure"], row["volume_cm3"]) for row in rows(folder / "measurements.csv"))

@@ -1,4 +1,4 @@
-"""`liverspleen predict` by many tasks and processes, killed and started again: the bytes of one undisturbed run."""
+"""`liverspleen predict` by many tasks and processes, killed and started again: the bytes of one uninterrupted run."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def scans(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(model: Path, scans: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    out = tmp_path_factory.mktemp("undisturbed")
+def uninterrupted(model: Path, scans: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    out = tmp_path_factory.mktemp("uninterrupted")
     assert predict(model, scans, out) == 2
     return results(out)
 
@@ -47,8 +47,8 @@ def test_each_case_is_in_one_shard_and_tasks_may_count_from_0_or_from_1() -> Non
     for count in (1, 2, 3, 8, 100):
         for numbers in (range(1, count + 1), range(count)):
             shards = [Shard.of(f"{number}/{count}") for number in numbers]
-            assert all(sum(shard.takes(name) for shard in shards) == 1 for name in names)
-    assert [name for name in names if Shard().takes(name)] == names
+            assert all(sum(shard.includes(name) for shard in shards) == 1 for name in names)
+    assert [name for name in names if Shard().includes(name)] == names
 
 
 @pytest.mark.parametrize("words", ["9/8", "/", "2/", "1/0", "-1/8", "2", "0.5/2", "two/8"])
@@ -61,7 +61,7 @@ def test_invalid_shards_are_rejected(words: str, tmp_path: Path, capsys: pytest.
 def test_shards_in_any_order_write_the_bytes_of_one_process(
     model: Path,
     scans: Path,
-    undisturbed: dict[str, bytes],
+    uninterrupted: dict[str, bytes],
     tmp_path: Path,
     order: str,
     capsys: pytest.CaptureFixture[str],
@@ -71,7 +71,7 @@ def test_shards_in_any_order_write_the_bytes_of_one_process(
         predict(model, scans, tmp_path, f"shard={number}/3")
         printed = capsys.readouterr().err
         assert (tmp_path / "measurements.csv").exists() == ("LS-PRD-032" not in printed) == (turn == 2)
-    assert results(tmp_path) == undisturbed
+    assert results(tmp_path) == uninterrupted
     assert {file.name for file in tmp_path.glob("run*")} == {f"run_{number}of3.json" for number in (1, 2, 3)}
 
 
@@ -79,26 +79,26 @@ def test_a_shard_that_is_not_last_reports_the_missing_cases(
     model: Path, scans: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     predict(model, scans, tmp_path, "shard=1/3")
-    missing = sum(not Shard(1, 3).takes(name) for name in [*CASES, "bad"])
+    missing = sum(not Shard(1, 3).includes(name) for name in [*CASES, "bad"])
     assert f"note: LS-PRD-032: {missing} of 8 cases not finished" in capsys.readouterr().err
 
 
 @pytest.mark.slow
 def test_simultaneous_shards_write_the_bytes_of_one_process(
-    model: Path, scans: Path, undisturbed: dict[str, bytes], tmp_path: Path
+    model: Path, scans: Path, uninterrupted: dict[str, bytes], tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
     tasks = [start(model, scans, out, f"shard={number}/3") for number in (1, 2, 3, 3)]  # one of them twice
     assert {task.wait() for task in tasks} <= {0, 2}
-    assert results(out) == undisturbed
+    assert results(out) == uninterrupted
 
 
 @pytest.mark.slow
 def test_two_processes_write_the_bytes_of_one(
-    model: Path, scans: Path, undisturbed: dict[str, bytes], tmp_path: Path
+    model: Path, scans: Path, uninterrupted: dict[str, bytes], tmp_path: Path
 ) -> None:
     assert predict(model, scans, tmp_path, "workers=2") == 2
-    assert results(tmp_path) == undisturbed
+    assert results(tmp_path) == uninterrupted
     assert json.loads((tmp_path / "run.json").read_text())["status"] == "done"
 
 
@@ -114,10 +114,10 @@ def test_a_folder_of_another_model_gets_its_tables_after_all_cases_are_repeated(
 
 @pytest.mark.slow
 def test_after_a_kill_the_same_command_resumes_to_the_same_bytes(
-    model: Path, scans: Path, undisturbed: dict[str, bytes], tmp_path: Path
+    model: Path, scans: Path, uninterrupted: dict[str, bytes], tmp_path: Path
 ) -> None:
     out, draw, kills, starts = tmp_path / "out", random.Random(0), 0, 0
-    while kills < 5:  # whether a process is still at work then depends on the machine
+    while kills < 5:  # whether a process is still running then depends on the machine
         starts += 1
         assert starts < 40
         task = start(model, scans, out, *(["shard=1/1"] if draw.random() < 0.5 else []))
@@ -128,13 +128,13 @@ def test_after_a_kill_the_same_command_resumes_to_the_same_bytes(
         kills += task.poll() is None
         task.kill()
         task.wait()
-        for name, content in results(out).items():  # half-written is nothing, ever
-            assert content == undisturbed[name], name
+        for name, content in results(out).items():  # no file is incomplete
+            assert content == uninterrupted[name], name
         images = [*sorted(out.glob("*_dseg.nii.gz")), *sorted(out.glob("*_dseg.png"))]
-        for file in draw.sample(images, min(4, len(images))):  # so that the next one has something to do
+        for file in draw.sample(images, min(4, len(images))):  # so that the next process has cases to segment
             file.unlink()
     assert start(model, scans, out).wait() == 2
-    assert results(out) == undisturbed
+    assert results(out) == uninterrupted
 
 
 @pytest.mark.slow

@@ -47,7 +47,7 @@ def test_a_scan_gets_the_documented_files(model: Path, tmp_path: Path, capsys: p
     assert {row["structure"]: float(row["volume_cm3"]) for row in rows(out / "measurements.csv")} == expected
     (shown,) = rows(out / "review.csv")
     assert (shown["case_id"], shown["picture"]) == ("a", "a_dseg.png")
-    assert "phantoms" in capsys.readouterr().err.lower()  # the model has seen nothing else
+    assert "phantoms" in capsys.readouterr().err.lower()  # the model was trained on phantoms only
 
 
 def test_a_bad_scan_is_one_line_and_first_in_the_review(
@@ -67,7 +67,7 @@ def test_a_bad_scan_is_one_line_and_first_in_the_review(
 
 
 def kept(model: Path, scans: Path, out: Path, *more: str) -> set[str]:
-    """Which label maps a call leaves alone."""
+    """Return the label maps that a call does not write again."""
     before = {file.name: file.stat().st_mtime_ns for file in out.glob("*.nii.gz")}
     predict(model, scans, out, *more)
     return {name[0] for name, time in before.items() if (out / name).stat().st_mtime_ns == time}

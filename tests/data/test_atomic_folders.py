@@ -14,7 +14,7 @@ import pytest
 
 from liverspleen import locks
 from liverspleen.data import atomic_folders
-from liverspleen.data.atomic_folders import clear_parts, complete_folder, in_use, to_oneself
+from liverspleen.data.atomic_folders import clear_parts, complete_folder, exclusive_use, in_use
 
 
 def die_half_way(folder: Path) -> None:
@@ -123,7 +123,7 @@ def test_file_of_an_ended_use_is_removed_before_its_lock_is_free(
         close(descriptor)
 
     monkeypatch.setattr(atomic_folders.os, "close", closed)
-    with to_oneself(tmp_path) as alone:
+    with exclusive_use(tmp_path) as alone:
         assert alone
     assert there[0] == 0
 
@@ -170,9 +170,9 @@ def test_use_of_a_cache_clears_half_written_files_unless_another_process_uses_it
 
 
 def test_a_cache_is_exclusive_only_while_no_other_process_uses_it(tmp_path: Path) -> None:
-    with in_use(tmp_path), to_oneself(tmp_path) as alone:
+    with in_use(tmp_path), exclusive_use(tmp_path) as alone:
         assert not alone
-    with to_oneself(tmp_path) as alone:
+    with exclusive_use(tmp_path) as alone:
         assert alone
 
 
@@ -182,12 +182,12 @@ def test_a_use_ends_when_its_process_is_killed(tmp_path: Path) -> None:
     process = context.Process(target=use_until_killed, args=(tmp_path, ready))
     process.start()
     assert ready.wait(60)
-    with to_oneself(tmp_path) as alone:
+    with exclusive_use(tmp_path) as alone:
         assert not alone
     process.kill()
     process.join()
     assert uses(tmp_path) == 1
-    with to_oneself(tmp_path) as alone:
+    with exclusive_use(tmp_path) as alone:
         assert alone
     assert uses(tmp_path) == 0
 
@@ -198,10 +198,10 @@ def test_uses_are_counted_by_process_and_end_in_any_order(tmp_path: Path) -> Non
         second.enter_context(in_use(tmp_path))
         assert uses(tmp_path) == 2
         first.close()
-        with to_oneself(tmp_path) as alone:
+        with exclusive_use(tmp_path) as alone:
             assert not alone
         second.close()
-        with to_oneself(tmp_path) as alone:
+        with exclusive_use(tmp_path) as alone:
             assert alone
 
 
@@ -212,12 +212,12 @@ def test_a_use_waits_until_pruning_has_ended(tmp_path: Path) -> None:
         with in_use(tmp_path):
             entered.set()
 
-    with to_oneself(tmp_path) as alone:
+    with exclusive_use(tmp_path) as alone:
         assert alone
         thread = threading.Thread(target=use)
         thread.start()
         assert not entered.wait(0.3)
-        with to_oneself(tmp_path) as another:
+        with exclusive_use(tmp_path) as another:
             assert not another
     assert entered.wait(60)
     thread.join()
@@ -234,7 +234,7 @@ def test_where_nothing_can_be_locked_folders_are_made_and_nothing_is_removed(
     monkeypatch.setattr(locks, "lock_descriptor", without_locks)
     with in_use(tmp_path), complete_folder(tmp_path / "b") as part:
         (part / "case.json").write_text("{}")
-    with to_oneself(tmp_path) as alone:
+    with exclusive_use(tmp_path) as alone:
         assert not alone
     assert [name[:6] for name in names(tmp_path)] == [".part-", "b"]
     assert uses(tmp_path) == 1  # of the killed process

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from liverspleen.cohort.manifest import read_cohort
-from liverspleen.data.cache import cache_case, case_key, note_voxels, noted_voxels, open_case
+from liverspleen.data.cache import cache_case, case_key, open_case, store_voxel_hash, stored_voxel_hash
 from liverspleen.data.module import reject_leaks
 from liverspleen.errors import InputError
 from liverspleen.formats import SLICE_CACHE
@@ -103,14 +103,14 @@ def test_voxels_of_a_test_case_are_decoded_once_for_the_bytes_of_its_file(
     box_cohort: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     case, cache = read_cohort(box_cohort(slices=(4,))).cases[0], tmp_path / "cache"
-    assert noted_voxels(case, cache) is None
-    found = note_voxels(case, cache)
+    assert stored_voxel_hash(case, cache) is None
+    found = store_voxel_hash(case, cache)
     hu = np.asarray(nib.nifti1.load(case.image).dataobj).transpose(2, 1, 0)
     assert found == hashlib.sha256(hu.astype("<i2").tobytes()).hexdigest() == cache_case(case, cache).voxels_sha256
     monkeypatch.setattr("liverspleen.imaging.nifti.read_ct", lambda *_, **__: pytest.fail("decoded again"))
-    assert note_voxels(case, cache) == found
+    assert store_voxel_hash(case, cache) == found
     case.image.write_bytes(case.image.read_bytes()[:-1])
-    assert noted_voxels(case, cache) is None
+    assert stored_voxel_hash(case, cache) is None
 
 
 def test_complete_cache_is_read_without_the_readers_of_images() -> None:

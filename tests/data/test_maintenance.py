@@ -9,7 +9,7 @@ import pytest
 
 from liverspleen.cohort.manifest import read_cohort
 from liverspleen.data.atomic_folders import in_use
-from liverspleen.data.cache import cache_case, note_voxels, open_case
+from liverspleen.data.cache import cache_case, open_case, store_voxel_hash
 from liverspleen.data.maintenance import prune, reject_other_formats, verify, verify_all
 from liverspleen.errors import InputError
 from liverspleen.formats import SLICE_CACHE
@@ -62,10 +62,10 @@ def test_array_of_the_same_bytes_and_another_shape_is_found(folder: Path) -> Non
 def test_damaged_description_is_found_and_never_used_for_training(
     folder: Path, content: str | None, box_cohort: Callable[..., Path], tmp_path: Path
 ) -> None:
-    about = folder / "case.json"
-    about.unlink() if content is None else about.write_text(content)
+    description = folder / "case.json"
+    description.unlink() if content is None else description.write_text(content)
     (issue,) = verify(folder)
-    assert (issue.code, issue.file) == ("LS-STO-001", about)
+    assert (issue.code, issue.file) == ("LS-STO-001", description)
     case = read_cohort(tmp_path / "cohort" / "cohort.csv").cases[0]
     with pytest.raises(InputError, match="LS-STO-001 case 'c0'"):
         cache_case(case, folder.parent, pixel_mm=4.0)
@@ -77,9 +77,9 @@ def test_prune_removes_cases_that_are_not_in_the_cohort_and_returns_their_bytes(
     cohort, cache = read_cohort(box_cohort(slices=(4, 5, 6))), tmp_path / "cache"
     gone = cache_case(cohort.cases[1], cache)
     cached = [cache_case(cohort.cases[0], cache), cache_case(cohort.cases[0], cache, pixel_mm=4.0)]
-    note_voxels(cohort.cases[1], cache)
+    store_voxel_hash(cohort.cases[1], cache)
     size = sum(file.stat().st_size for file in [*gone.folder.iterdir(), *cache.glob("*.voxels")])
-    note_voxels(cohort.cases[2], cache)
+    store_voxel_hash(cohort.cases[2], cache)
     pruned = prune(cache, cohort.cases[:1], cohort.cases[2:])
     assert (pruned.cases, pruned.kept) == (1, 0)
     assert pruned.freed_bytes == size
@@ -93,8 +93,8 @@ def test_prune_removes_cases_of_other_versions_and_no_other_files(
 ) -> None:
     cohort, cache = read_cohort(box_cohort(slices=(4,))), tmp_path / "cache"
     old = cache_case(cohort.cases[0], cache).folder
-    about = json.loads((old / "case.json").read_text())
-    (old / "case.json").write_text(json.dumps(about | {"format": SLICE_CACHE.number - 1}))
+    description = json.loads((old / "case.json").read_text())
+    (old / "case.json").write_text(json.dumps(description | {"format": SLICE_CACHE.number - 1}))
     (cache / "notes").mkdir()
     (cache / "README").write_text("mine")
     assert prune(cache, cohort.cases, ()).cases == 1
@@ -107,12 +107,12 @@ def test_a_cache_with_cases_or_notes_of_another_format_is_rejected_in_one_line(
 ) -> None:
     cohort, cache = read_cohort(box_cohort(slices=(4, 5, 6))), tmp_path / "cache"
     folders = [cache_case(case, cache).folder for case in cohort.cases[:2]]
-    note_voxels(cohort.cases[2], cache)
+    store_voxel_hash(cohort.cases[2], cache)
     reject_other_formats(cache)
     (note,) = cache.glob("*.voxels")
     for file in (folders[1] / "case.json", note):
-        about = json.loads(file.read_text()) | {"format": number}
-        file.write_text(json.dumps({key: value for key, value in about.items() if value is not None}))
+        description = json.loads(file.read_text()) | {"format": number}
+        file.write_text(json.dumps({key: value for key, value in description.items() if value is not None}))
     with pytest.raises(InputError) as caught:
         reject_other_formats(cache)
     (issue,) = caught.value.issues
@@ -132,11 +132,11 @@ def test_a_note_without_a_format_is_rejected_and_a_damaged_note_is_written_again
     box_cohort: Callable[..., Path], tmp_path: Path
 ) -> None:
     case, cache = read_cohort(box_cohort(slices=(4,))).cases[0], tmp_path / "cache"
-    known = note_voxels(case, cache)
+    known = store_voxel_hash(case, cache)
     (note,) = cache.glob("*.voxels")
     note.write_text("{")
     reject_other_formats(cache)
-    assert note_voxels(case, cache) == known
+    assert store_voxel_hash(case, cache) == known
     note.write_text(known + "\n")
     with pytest.raises(InputError, match=r"^LS-FMT-001 file '.*\.voxels': slice cache without a format number"):
         reject_other_formats(cache)

@@ -12,11 +12,11 @@ import sys
 import time
 from pathlib import Path
 
-_TOLD = ("os.system", "os.exec", "os.posix_spawn", "subprocess.Popen", "socket.connect", "pickle.find_class")
+_REPORTED = ("os.system", "os.exec", "os.posix_spawn", "subprocess.Popen", "socket.connect", "pickle.find_class")
 
 
 def peak_mb() -> float:
-    """Of this process alone; that of getrusage would begin with the memory of the process that started it."""
+    """Return the peak memory of this process; that of getrusage would include the parent process."""
     status = Path("/proc/self/status").read_text()
     return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) / 1024  # type: ignore[index]
 
@@ -26,20 +26,20 @@ def main() -> None:
     asked = json.load(sys.stdin)
     if asked["warm"]:  # torch and timm start processes and make folders while they are imported
         import timm  # noqa: F401
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))  # whoever writes a byte into a file is killed
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))  # a process that writes to a file is killed
     events: list[str] = []
-    sys.addaudithook(lambda event, _: events.append(event) if event in _TOLD else None)
+    sys.addaudithook(lambda event, _: events.append(event) if event in _REPORTED else None)
     from liverspleen.errors import InputError
     from liverspleen.inference.model import load_model
 
     for path, engine in asked["models"]:
-        told: list[str] = []
+        lines: list[str] = []
         try:
             load_model(path, engine=engine)
         except InputError as error:
-            told = [str(issue) for issue in error.issues]
+            lines = [str(issue) for issue in error.issues]
         found = {
-            "told": told,
+            "lines": lines,
             "seconds": time.process_time() - begin,
             "peak_mb": peak_mb(),
             "torch": "torch" in sys.modules,

@@ -18,26 +18,26 @@ MATRIX = 512
 
 
 def status(name: str) -> int:
-    """A line of /proc/self/status in bytes: VmRSS now, VmHWM at most (getrusage starts with the parent's peak)."""
+    """Return a line of /proc/self/status in bytes: VmRSS, or the peak VmHWM (getrusage includes the parent's peak)."""
     lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{name}:"))
 
 
 def driver(slices: int, batch_size: int, distance_mm: float) -> int:
-    """Growth above CT, label map and loaded network."""
+    """Return the memory used in addition to CT, label map and loaded network."""
     grid = Geometry((MATRIX, MATRIX, slices), np.diag([-0.7, -0.7, 1.0, 1.0]))
     ct = CTVolume(np.full((slices, MATRIX, MATRIX), 50, np.int16), grid)
     model = stand_in(Pointwise(), slice_distance_mm=distance_mm)
     small = CTVolume(ct.hu[:1], Geometry((MATRIX, MATRIX, 1), grid.affine))
-    segment(small, model)  # what is loaded with the first call stays
-    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # VmHWM begins anew
+    segment(small, model)  # modules are imported with the first call
+    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # reset VmHWM
     before = status("VmRSS")
     labels = segment(ct, model, batch_size=batch_size)
     return status("VmHWM") - before - labels.labels.nbytes
 
 
 def whole(image: Path, target: Path) -> int:
-    """The process's peak: file to volume to labels to file."""
+    """Return the peak of the process from reading the file to writing the labels."""
     write_label_map(target, segment(image, stand_in(Pointwise())))
     return status("VmHWM")
 

@@ -21,8 +21,8 @@ from liverspleen.networks.weights_file import safetensors_bytes
 UNET = {"name": "unet_2d", "output_stride": 8, "width": 4}
 
 
-def about(**changes: Any) -> dict[str, Any]:
-    """The plain values of a checkpoint."""
+def description(**changes: Any) -> dict[str, Any]:
+    """Return the description in a checkpoint."""
     return {
         "format": CHECKPOINT.number,
         "structures": {"background": 0, "liver": 1, "spleen": 2},
@@ -42,28 +42,28 @@ def network() -> nn.Module:
 
 
 def save(file: Path, trained: nn.Module | None = None, *, extra: dict[str, Any] | None = None, **changes: Any) -> Path:
-    """A checkpoint; `extra` are further entries of it, `changes` those of its plain values."""
+    """Save a checkpoint with further entries `extra` and a changed description."""
     weights = {f"{WEIGHTS_PREFIX}{name}": value for name, value in (trained or network()).state_dict().items()}
-    torch.save({"state_dict": weights, PACKAGE_KEY: about(**changes), **(extra or {})}, file)
+    torch.save({"state_dict": weights, PACKAGE_KEY: description(**changes), **(extra or {})}, file)
     return file
 
 
 def package(output: Path, checkpoint: Path, *, onnx: bytes | None = None, license: str | None = None) -> str:
-    """Write the model package of a checkpoint of `network()`; its SHA-256."""
+    """Write the model package of a checkpoint of `network()`; return its SHA-256."""
     found = checked_model(checkpoint)
-    description = described(found, name="test", license=license)
-    return write_package(output, description, safetensors_bytes(network().state_dict(), found.about), onnx)
+    content = described(found, name="test", license=license)
+    return write_package(output, content, safetensors_bytes(network().state_dict(), found.description), onnx)
 
 
 def forge(folder: Path, name: str, data: bytes) -> None:
-    """Put other bytes into a model package, with the hash and size that belong to them."""
+    """Replace a file of a model package, with matching hash and size."""
     (folder / name).write_bytes(data)
     stated = {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
     rewrite(folder, lambda content: content["files"].__setitem__(name, stated))
 
 
 def rewrite(folder: Path, change: Callable[[dict[str, Any]], None]) -> None:
-    """Change what model.json says."""
+    """Change the content of model.json."""
     content = json.loads((folder / "model.json").read_text())
     change(content)
     (folder / "model.json").write_text(json.dumps(content))

@@ -1,4 +1,4 @@
-"""Networks whose labels can be told by hand, and CT to show them."""
+"""Networks with labels that are known by hand computation, and CT for them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class SliceBelow(nn.Module):
 
 
 class Pointwise(nn.Module):
-    """A 1 x 1 convolution: a network that costs nothing."""
+    """A 1 x 1 convolution, as a fast network."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -37,12 +37,12 @@ class Pointwise(nn.Module):
 
 
 def stand_in(network: Any, *, slices: int = 3, **more: Any) -> TrainedModel:
-    """A model of that network, which is not loaded from anywhere."""
+    """Return a model of that network without a file."""
     return TrainedModel(network.eval(), more.pop("window", WINDOW), slices, 16, {}, "", **more)
 
 
 def volume(hu: np.ndarray, spacing_mm: float = 5.0) -> CTVolume:
-    """(slice, row, column) HU on a plain grid."""
+    """Return a CT with these HU (slice, row, column) on an axis-aligned grid."""
     slices, rows, columns = hu.shape
     grid = Geometry((columns, rows, slices), np.diag([-1.0, -1.0, spacing_mm, 1.0]))
     return CTVolume(np.ascontiguousarray(hu, np.int16), grid)

@@ -30,7 +30,7 @@ def picture(path, *boxes, title="A017", notes=(), **options):
 
 
 def coloured(page, organ):
-    """Where the picture has exactly the organ's colour: words are blended with what is below them."""
+    """Pixels with exactly the colour of the organ; text is blended with the background."""
     return (page == [int(organ.facts.colour[at : at + 2], 16) for at in (1, 3, 5)]).all(axis=2)
 
 
@@ -43,7 +43,7 @@ def groups(line):
 
 def test_every_view_has_the_true_aspect_and_the_patients_right_at_the_left(tmp_path):
     page = picture(tmp_path / "a.png", (Structure.LIVER, LIVER), (Structure.SPLEEN, SPLEEN))
-    liver = coloured(page[60:], Structure.LIVER)  # below the words
+    liver = coloured(page[60:], Structure.LIVER)  # below the text
     top, bottom = groups(liver.any(axis=1))
     assert bottom[1] - bottom[0] + 1 == pytest.approx(4 * 5.0 / 0.8, abs=1)
     assert top[1] - top[0] + 1 == pytest.approx(50 * 1.6 / 0.8, abs=1)
@@ -57,7 +57,7 @@ def test_every_view_has_the_true_aspect_and_the_patients_right_at_the_left(tmp_p
     assert np.flatnonzero(spleen.any(axis=0))[0] > left[1]  # the patient's left is at the right
 
 
-def test_contours_lie_on_the_border_and_leave_the_inside_to_the_ct(tmp_path):
+def test_contours_are_on_the_border_and_the_inside_shows_the_ct(tmp_path):
     page = picture(tmp_path / "a.png", (Structure.LIVER, LIVER))
     liver = coloured(page[60:, : page.shape[1] // 2], Structure.LIVER)  # axial, below it sagittal
     axial = liver[slice(*np.add(groups(liver.any(axis=1))[0], (0, 1)))]
@@ -75,11 +75,11 @@ def test_the_same_case_gives_the_same_bytes(tmp_path):
     assert sorted(file.name for file in tmp_path.iterdir()) == ["a.png", "b.png"]
 
 
-def test_notes_stand_in_a_line_of_their_own(tmp_path):
+def test_notes_have_their_own_lines(tmp_path):
     without = picture(tmp_path / "a.png", (Structure.LIVER, LIVER))
     with_note = picture(tmp_path / "b.png", (Structure.LIVER, LIVER), notes=["trained on phantoms only"])
     assert with_note.shape[0] == without.shape[0] + 18
-    # red and green without blue, as no CT and no other words
+    # red and green without blue, as no CT and no other text
     amber = (with_note[:, :, 0] > 150) & (with_note[:, :, 1] > 120) & (with_note[:, :, 2] < 40)
     assert amber[24:42].any()
 
@@ -97,12 +97,12 @@ def test_any_scan_has_a_picture(tmp_path, shape, organs):
         assert min(image.size) > 20
 
 
-def test_foreign_words_and_line_breaks_do_no_harm(tmp_path):
+def test_untrusted_text_and_line_breaks_are_safe(tmp_path):
     page = picture(tmp_path / "a.png", title="é 肝\n\x00 1234 cm³ − ×", notes=["", "肝" * 3])
     assert page.any()
 
 
-def test_a_ct_of_another_shape_is_our_own_mistake(tmp_path):
+def test_a_ct_of_another_shape_is_a_value_error(tmp_path):
     ct, label_map = case()
     other = LabelMap(label_map.labels[1:], Geometry((240, 100, 19), np.eye(4)))
     with pytest.raises(ValueError, match="its label map"):
@@ -111,14 +111,14 @@ def test_a_ct_of_another_shape_is_our_own_mistake(tmp_path):
 
 
 @pytest.mark.parametrize("spacing", [(1e4, 1e4, 1e4), (5e4, 1.0, 1.0), (1e-5, 1e-5, 1e-5)])
-def test_a_picture_stays_small_whatever_spacing_a_header_states(tmp_path, spacing):
+def test_a_picture_is_small_for_any_spacing(tmp_path, spacing):
     box = (Structure.LIVER, np.s_[5:15, 20:60, 40:120])
     page = picture(tmp_path / "a.png", box, spacing=spacing)
     assert page.shape[0] < 6000
     assert page.shape[1] < 6000
 
 
-def test_a_picture_keeps_the_true_aspect_where_its_pixels_are_larger(tmp_path):
+def test_a_picture_with_larger_pixels_keeps_the_true_aspect(tmp_path):
     page = picture(tmp_path / "a.png", (Structure.LIVER, LIVER), spacing=(100.0, 32.0, 16.0))
     pixel_mm = 220 * 16.0 / 2560  # the body's columns are the longest side
     top, bottom = groups(coloured(page[60:], Structure.LIVER).any(axis=1))

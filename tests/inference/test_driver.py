@@ -40,7 +40,7 @@ def noise(count: int, rows: int = 20, columns: int = 33) -> np.ndarray:
 
 @pytest.mark.parametrize(("slices", "distance_mm"), [(1, None), (3, None), (5, 7.5), (7, 5.0)])
 @pytest.mark.parametrize("batch_size", [1, 2, 5, 64])
-def test_labels_are_those_of_each_stack_by_itself(slices: int, distance_mm: float | None, batch_size: int) -> None:
+def test_labels_do_not_depend_on_the_batch(slices: int, distance_mm: float | None, batch_size: int) -> None:
     hu, network = noise(17), WeightedSum(slices)
     model = stand_in(network, slices=slices, slice_distance_mm=distance_mm)
     found = segment_volume(volume(hu, spacing_mm=2.5), model, batch_size=batch_size).label_map.labels
@@ -95,7 +95,7 @@ class TwoOrders(nn.Module):
         return torch.where(rises > 0, up, torch.where(rises < 0, down, same))
 
 
-def test_flips_give_the_mean_of_both_orders_and_how_far_they_agree() -> None:
+def test_flips_give_the_mean_and_the_dss_of_both_orders() -> None:
     hu = np.zeros((4, 16, 16), np.int16)
     hu[:, :, :8] = np.array([0, 10, 20, 30])[:, None, None]  # rises everywhere, at the ends too
     found = segment_volume(volume(hu), stand_in(TwoOrders()), flips=True)
@@ -119,7 +119,7 @@ def test_orders_that_agree_have_a_dss_of_one_and_an_organ_in_neither_has_none() 
     assert np.array_equal(found.label_map.labels, segment(volume(hu), stand_in(Middle())).labels)
 
 
-def test_single_slices_have_no_order() -> None:
+def test_flips_of_a_model_with_one_input_slice_have_no_dss() -> None:
     assert segment_volume(volume(noise(3)), stand_in(WeightedSum(1), slices=1), flips=True).flip_dss is None
 
 
@@ -131,11 +131,11 @@ def rejection(**more: object) -> str:
 
 
 @pytest.mark.parametrize("more", [{"precision": "fp16"}, {"batch_size": 0}])
-def test_words_that_mean_nothing_are_rejected(more: dict[str, object]) -> None:
+def test_invalid_options_are_rejected(more: dict[str, object]) -> None:
     assert rejection(**more) == "LS-PRD-010"
 
 
-def test_bf16_is_rejected_where_it_would_crawl_or_not_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bf16_without_hardware_or_engine_support_is_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("liverspleen.inference.streaming.has_bf16_instructions", lambda: False)
     assert rejection(precision="bf16") == "LS-PRD-011"
     monkeypatch.setattr("liverspleen.inference.streaming.has_bf16_instructions", lambda: True)
@@ -162,7 +162,7 @@ def test_on_a_cpu_bf16_is_used_only_if_asked_for(monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize("value", [torch.nan, torch.inf])
-def test_logits_that_are_no_numbers_are_rejected_not_called_background(value: float) -> None:
+def test_logits_that_are_nan_or_inf_are_rejected(value: float) -> None:
     class Broken(Pointwise):
         def forward(self, slices: Tensor) -> Tensor:
             logits = torch.zeros_like(slices)
@@ -188,10 +188,10 @@ def test_a_folder_with_one_dicom_series_is_segmented_and_with_two_rejected(tmp_p
     write_series(tmp_path / "first", ct, tags={"PatientID": "P"})
     assert np.array_equal(segment(tmp_path, model).labels, segment(ct, model).labels)
     write_series(tmp_path / "second", ct, tags={"PatientID": "P", "SeriesInstanceUID": "1.2.3.4"})
-    with pytest.raises(InputError, match=r"LS-PRD-013.*2 CT series"):
+    with pytest.raises(InputError, match=r"LS-PRD-013.*2 usable CT series"):
         segment(tmp_path, model)
     (tmp_path / "empty").mkdir()
-    with pytest.raises(InputError, match=r"LS-PRD-013.*0 CT series"):
+    with pytest.raises(InputError, match=r"LS-PRD-013.*0 usable CT series"):
         segment(tmp_path / "empty", model)
 
 
@@ -214,7 +214,7 @@ def test_more_or_larger_slices_than_any_ct_has_are_rejected(shape: tuple[int, ..
         segment_volume(volume(np.zeros(shape, np.int16)), stand_in(Never(), pixel_mm=pixel_mm))
 
 
-def test_a_device_without_the_memory_costs_the_case_and_not_the_run() -> None:
+def test_out_of_memory_fails_the_case_and_not_the_run() -> None:
     class Greedy(nn.Module):
         def forward(self, slices: Tensor) -> Tensor:
             raise torch.OutOfMemoryError

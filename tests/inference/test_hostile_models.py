@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 import torch
-from packages import about, forge, package, rewrite, save
+from packages import description, forge, package, rewrite, save
 
 from liverspleen.inference.model import load_model
 
@@ -39,7 +39,7 @@ class Canary:
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A good one; whatever is rejected below is rejected for what was done to it."""
+    """A valid checkpoint; the tests below change it."""
     file = save(tmp_path_factory.mktemp("good") / "best.ckpt")
     assert load_model(file).stride == 8
     return file
@@ -47,10 +47,10 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @dataclass(frozen=True)
 class Loaded:
-    """What came of a model: the code it should be rejected with, and what the process that met it tells."""
+    """Result of loading a model: the expected issue code, and the report of the process that loaded it."""
 
     code: str
-    told: list[str]
+    lines: list[str]
     seconds: float
     peak_mb: float
     torch: bool
@@ -62,13 +62,13 @@ def loaded(models: Sequence[tuple[str, Path]], *, engine: str = "torch", warm: b
     """Each model (code, path) loaded by one process, which may write nothing."""
     asked = {"warm": warm, "models": [[str(path), engine] for _, path in models]}
     environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "OMP_NUM_THREADS": "1"}
-    places = {path.parent for _, path in models}
-    before = {place: sorted(place.rglob("*")) for place in places}
+    folders = {path.parent for _, path in models}
+    before = {folder: sorted(folder.rglob("*")) for folder in folders}
     words = [sys.executable, str(CHILD)]
     run = subprocess.run(words, input=json.dumps(asked), capture_output=True, text=True, env=environment)
     assert run.returncode == 0, run.stderr
     assert run.stderr == ""
-    assert {place: sorted(place.rglob("*")) for place in places} == before
+    assert {folder: sorted(folder.rglob("*")) for folder in folders} == before
     rows = [json.loads(line) for line in run.stdout.splitlines()]
     return [
         Loaded(code, **row, canary=(path.parent / "canary").exists())
@@ -77,7 +77,7 @@ def loaded(models: Sequence[tuple[str, Path]], *, engine: str = "torch", warm: b
 
 
 def assert_rejected(found: Loaded) -> None:
-    (line,) = found.told
+    (line,) = found.lines
     assert line.startswith(f"{found.code} ")
     assert line.isprintable()
     assert len(line) < 700
@@ -140,7 +140,7 @@ def width_without_bound(file: Path, canary: Path) -> str:
     return "LS-MOD-008"
 
 
-def numbers_that_are_none(file: Path, canary: Path) -> str:
+def numbers_that_are_nan(file: Path, canary: Path) -> str:
     save(file, window={"lower_hu": float("nan"), "upper_hu": 1.0, "clip": True})
     return "LS-MOD-007"
 
@@ -177,7 +177,7 @@ def two_million_opcodes(file: Path, canary: Path) -> str:
 
 
 def million_laughs(file: Path, canary: Path) -> str:
-    """Few objects, and 10^30 of them to whoever walks through."""
+    """Few objects with 10^30 references when traversed."""
     laugh: Any = ["ha"]
     for _ in range(30):
         laugh = [laugh] * 10
@@ -195,7 +195,7 @@ def tensor_beyond_its_storage(file: Path, canary: Path) -> str:
     return "LS-MOD-002"
 
 
-def entries_that_lie_on_each_other(file: Path, canary: Path) -> str:
+def overlapping_entries(file: Path, canary: Path) -> str:
     data = io.BytesIO()
     with zipfile.ZipFile(data, "w") as archive:
         archive.writestr("archive/data.pkl", bytes(100_000))
@@ -225,14 +225,14 @@ EARLY = [
     encoder_of_a_hub,
     encoder_of_a_folder,
     width_without_bound,
-    numbers_that_are_none,
+    numbers_that_are_nan,
     zip_bomb,
     nested_tuple_as_key,
     memo_of_four_billion,
     two_million_opcodes,
     million_laughs,
     tensor_beyond_its_storage,
-    entries_that_lie_on_each_other,
+    overlapping_entries,
     directory_of_many_entries,
 ]
 
@@ -319,7 +319,7 @@ def json_of_an_infinite_number(folder: Path) -> str:
     return "LS-MOD-007"
 
 
-def json_of_two_minds(folder: Path) -> str:
+def json_with_a_repeated_key(folder: Path) -> str:
     text = (folder / "model.json").read_text().replace('"slices": 3', '"slices": 3, "slices": 5')
     (folder / "model.json").write_text(text)
     return "LS-MOD-007"
@@ -327,7 +327,7 @@ def json_of_two_minds(folder: Path) -> str:
 
 def json_without_end(folder: Path) -> str:
     with (folder / "model.json").open("wb") as file:
-        file.truncate(1 << 33)  # takes no room on the disk
+        file.truncate(1 << 33)  # a sparse file
     return "LS-MOD-007"
 
 
@@ -365,7 +365,7 @@ FOLDERS = [
     json_of_nan,
     json_of_an_endless_number,
     json_of_an_infinite_number,
-    json_of_two_minds,
+    json_with_a_repeated_key,
     json_without_end,
     other_weights,
     card_with_a_script,
@@ -480,10 +480,10 @@ def test_package_archive_is_rejected_before_torch(spoil: Any, archives: dict[Any
     assert not archives[spoil].torch
 
 
-# what only the network itself can tell
+# checks that need the network
 
 
-def test_network_larger_than_its_weights_is_never_made(tmp_path: Path) -> None:
+def test_network_larger_than_its_weights_is_never_built(tmp_path: Path) -> None:
     """timm's largest dilated ResNet would take 3.7 GB; the file states the weights of a small U-Net."""
     file = save(tmp_path / "evil.ckpt", network={"name": "deeplab", "encoder": "resnetv2_152x4_bit"})
     (found,) = loaded([("LS-MOD-010", file)], warm=True)
@@ -540,11 +540,11 @@ def test_onnx_is_rejected_before_torch(tmp_path: Path, checkpoint: Path) -> None
 
 
 def test_good_model_is_loaded_where_no_file_may_be_written(tmp_path: Path, checkpoint: Path) -> None:
-    """The rejections above are not those of a process that can do nothing."""
+    """Control: the process of the rejections above can load a valid model."""
     package(tmp_path / "package", checkpoint)
     models = [("", path) for path in (checkpoint, tmp_path / "package", zipped(tmp_path / "package"))]
-    assert [found.told for found in loaded(models)] == [[], [], []]
+    assert [found.lines for found in loaded(models)] == [[], [], []]
 
 
-def test_plain_values_of_the_tests_are_good_ones(tmp_path: Path) -> None:
-    assert load_model(save(tmp_path / "a.ckpt")).about == about()
+def test_description_of_these_tests_is_valid(tmp_path: Path) -> None:
+    assert load_model(save(tmp_path / "a.ckpt")).description == description()

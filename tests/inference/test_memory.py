@@ -32,7 +32,7 @@ def measured(*words: object) -> int:
     return int(run.stdout.split()[-1])
 
 
-def test_driver_takes_100_mb_at_most_and_no_more_for_more_slices() -> None:
+def test_prediction_needs_at_most_100_mb_for_any_number_of_slices() -> None:
     few, many = measured("driver", 12, 1, 1.0), measured("driver", 100, 1, 1.0)
     assert many < 100 * MB
     assert many - few < 10 * MB  # 88 slices of float32 would be 92 MB, of int16 46 MB, of uint8 23 MB
@@ -40,7 +40,7 @@ def test_driver_takes_100_mb_at_most_and_no_more_for_more_slices() -> None:
     assert measured("driver", 40, 40, 1.0) > 250 * MB
 
 
-def test_neighbours_far_apart_cost_their_distance_and_nothing_else() -> None:
+def test_distant_neighbours_need_memory_only_for_the_slices_between() -> None:
     # by hand: 2 * 10 + 1 slices of 1.05 MB in the ring in place of 3
     near, far = measured("driver", 60, 1, 1.0), measured("driver", 60, 1, 10.0)
     assert 10 * MB < far - near < 30 * MB

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from packages import UNET, about, network, package, rewrite, save
+from packages import UNET, description, network, package, rewrite, save
 from safetensors.torch import load_file
 
 from liverspleen.cli.help import verb_help
@@ -51,7 +51,7 @@ def test_package_gives_back_the_model_of_its_checkpoint(tmp_path: Path, checkpoi
         found = load_model(path)
         with torch.inference_mode():
             assert torch.equal(found.network(stack), expected(stack))
-        assert found.about == about()
+        assert found.description == description()
         assert (found.slices, found.stride, found.device.type, found.engine) == (3, 8, "cpu", "torch")
         assert found.sha256 == (sha256 if path != checkpoint else checked_model(checkpoint).sha256)
 
@@ -78,7 +78,7 @@ def test_weights_in_another_memory_order_are_read_as_they_are(tmp_path: Path) ->
 
 
 def test_checkpoint_of_a_training_state_gives_its_network_only(tmp_path: Path) -> None:
-    """Optimizer and loss may lie beside it, in the state dict too."""
+    """A checkpoint may also have optimizer and loss, also in the state dict."""
     trained = network()
     optimizer = torch.optim.AdamW(trained.parameters(), fused=True)
     trained(torch.rand(2, 3, 16, 16)).sum().backward()
@@ -123,13 +123,13 @@ def test_weights_that_are_not_finite_are_rejected(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("engine", "code"), [("tensorrt", "LS-CFG-006"), ("onnxruntime", "LS-MOD-012")])
-def test_engine_that_is_not_there_is_rejected(tmp_path: Path, engine: str, code: str) -> None:
+def test_unavailable_engine_is_rejected(tmp_path: Path, engine: str, code: str) -> None:
     with pytest.raises(InputError, match=code):
         load_model(save(tmp_path / "a.ckpt"), engine=engine)
 
 
-def test_packages_that_are_not_installed_are_named() -> None:
-    with pytest.raises(InputError, match="LS-MOD-017: ONNX needs no_such_package, which is not installed"):
+def test_missing_onnx_packages_are_listed() -> None:
+    with pytest.raises(InputError, match="LS-MOD-017: packages that ONNX needs are not installed: no_such_package"):
         reject_without("math", "no_such_package")
 
 
@@ -137,7 +137,7 @@ def test_packages_that_are_not_installed_are_named() -> None:
     ("origins", "expected"),
     [({"phantom": 3}, True), ({"phantom": 3, "": 1}, False), ({"LiTS": 3}, False), ({}, False), (None, False)],
 )
-def test_model_of_phantoms_says_so(tmp_path: Path, origins: dict[str, int] | None, expected: bool) -> None:
+def test_model_of_phantoms_has_a_warning(tmp_path: Path, origins: dict[str, int] | None, expected: bool) -> None:
     more = {} if origins is None else {"origins": origins}
     save(tmp_path / "a.ckpt", **more)
     package(tmp_path / "package", tmp_path / "a.ckpt")
@@ -154,7 +154,7 @@ def card(checkpoint: Path, **more: Any) -> str:
     return model_card(described(checked_model(checkpoint), name="A model", license="CC-BY-4.0") | more)
 
 
-def test_card_says_what_was_recorded(tmp_path: Path) -> None:
+def test_card_has_the_recorded_values(tmp_path: Path) -> None:
     run = {
         "verb": "train",
         "config": {"cohort": "/home/someone/cohort.csv", "seed": 7, "optimizer": {"name": "adamw", "lr": 0.01}},
@@ -178,26 +178,26 @@ def test_card_says_what_was_recorded(tmp_path: Path) -> None:
         "| device | cuda&#58;0 |",
         "| versions | torch 9.9 |",
         "| commit | abc123 |",
-        "While it was trained, best mean DSS at step 8: dss 0.700, liver 0.800.",
+        "Best mean DSS during training, at step 8: dss 0.700, liver 0.800.",
     ):
         assert line in text
     assert "/home/someone" not in text
 
 
-def test_card_says_what_is_not_recorded(checkpoint: Path) -> None:
+def test_card_lists_unknown_values_as_not_recorded(checkpoint: Path) -> None:
     text = card(checkpoint)
     for line in (
         "| cases | not recorded | not recorded |",
         "| origins | not recorded | not recorded |",
         "| device | not recorded |",
-        "Figures: not recorded.",
-        "whether some would help is not recorded.",
-        "- Figures of an independent test set: not recorded.",
+        "Results: not recorded.",
+        "Its effect on validation cases is not recorded.",
+        "- Results on an independent test set: not recorded.",
     ):
         assert line in text
 
 
-def test_card_shows_foreign_words_and_runs_none(tmp_path: Path) -> None:
+def test_card_escapes_untrusted_text(tmp_path: Path) -> None:
     word = "<script>alert(1)</script>[x](javascript:alert(1))|`a`\n# b"
     side = {"cases": 1, "patients": 1, "conditions": {word: 1}, "origins": {word: 1}}
     save(tmp_path / "a.ckpt", training=side, validation=side)
@@ -205,7 +205,7 @@ def test_card_shows_foreign_words_and_runs_none(tmp_path: Path) -> None:
     assert "&lt;script&gt;" in text
     assert [part for part in ("<script", "javascript:", "\n# b", "`a`") if part in text] == []
     package(tmp_path / "package", tmp_path / "a.ckpt")
-    load_model(tmp_path / "package")  # no markup was found in it
+    load_model(tmp_path / "package")  # it has no markup
 
 
 def labels(*rows: list[int]) -> LabelMap:
@@ -213,7 +213,7 @@ def labels(*rows: list[int]) -> LabelMap:
     return LabelMap(array, Geometry((array.shape[2], array.shape[1], 1), np.diag([10.0, 10.0, 10.0, 1.0])))
 
 
-def test_figures_of_validation_are_those_computed_by_hand() -> None:
+def test_validation_results_equal_those_computed_by_hand() -> None:
     """Voxels of 1 cm³. Liver: DSS 2*2/(3+2) = 0.8 and 1; bias 200*(3-2)/5 = 40 and 0. Spleen: absent in one, so n 1."""
     found = Validation()
     found.add(labels([1, 1, 1, 0], [2, 0, 0, 0]), labels([1, 1, 0, 0], [2, 2, 2, 0]), ORGANS)
@@ -238,14 +238,12 @@ def test_figures_of_validation_are_those_computed_by_hand() -> None:
     }
 
 
-def test_structure_without_a_case_has_no_figures() -> None:
+def test_structure_without_a_case_has_no_results() -> None:
     figures = Validation().plain()["structures"]["liver"]
     assert figures == {"n": 0, "dss_mean": None, "dss_lowest": None, "volume_n": 0, "volume_bias_pct": None}
 
 
-def test_case_that_cannot_be_read_costs_one_line(
-    box_cohort: Any, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_unreadable_case_is_one_issue(box_cohort: Any, checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[tuple[LabelMap, LabelMap]] = []
 
     def choose(pairs: Any) -> Any:
@@ -273,7 +271,7 @@ def test_verb_writes_a_folder_and_a_file_of_the_same_content(
 ) -> None:
     words = ["export", f"model={checkpoint}", "license=CC-BY-4.0", "name=My model"]
     assert main([*words, f"output={tmp_path / 'out'}"]) == 0
-    assert main([*words, f"output={tmp_path / 'out'}"]) == 0  # again: written over
+    assert main([*words, f"output={tmp_path / 'out'}"]) == 0  # again: overwritten
     assert main([*words, f"output={tmp_path / 'out.zip'}"]) == 0
     folder, file = load_model(tmp_path / "out"), load_model(tmp_path / "out.zip")
     assert folder.sha256 == file.sha256
@@ -284,7 +282,7 @@ def test_verb_writes_a_folder_and_a_file_of_the_same_content(
     assert str(tmp_path) not in (tmp_path / "out" / "model.json").read_text()
 
 
-def test_model_of_phantoms_is_told_at_export(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_model_of_phantoms_is_reported_at_export(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     save(tmp_path / "a.ckpt", **SIDES)
     assert main(["export", f"model={tmp_path / 'a.ckpt'}", f"output={tmp_path / 'out'}"]) == 0
     (line,) = capsys.readouterr().err.splitlines()
@@ -309,7 +307,7 @@ def test_model_of_phantoms_is_told_at_export(tmp_path: Path, capsys: pytest.Capt
         (["model=b.zip", "output=o"], "LS-XPT-014"),
     ],
 )
-def test_what_cannot_be_meant_is_rejected_in_one_line(
+def test_invalid_options_are_rejected_in_one_line(
     words: list[str],
     code: str,
     tmp_path: Path,
@@ -331,7 +329,7 @@ def test_what_cannot_be_meant_is_rejected_in_one_line(
     assert Path("taken.zip").read_text() == "more of it"
 
 
-def test_split_that_the_model_was_not_trained_with_is_rejected(
+def test_split_of_another_training_is_rejected(
     box_cohort: Any, tmp_path: Path, checkpoint: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     cohort = box_cohort()
@@ -343,7 +341,7 @@ def test_split_that_the_model_was_not_trained_with_is_rejected(
     assert not (tmp_path / "o").exists()
 
 
-def test_validation_cases_are_segmented_and_their_figures_enter(
+def test_validation_cases_are_segmented_and_their_results_are_written(
     box_cohort: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A network that calls everything liver: by hand, DSS 2 L / (L + all voxels) and bias 200 (all - L) / (all + L)."""
@@ -379,7 +377,7 @@ def test_validation_cases_are_segmented_and_their_figures_enter(
     assert f"| liver | 1 | {2 * liver / (liver + everything):.3f} |" in (tmp_path / "out" / "MODEL_CARD.md").read_text()
 
 
-def test_postprocessing_of_a_package_reaches_the_model(tmp_path: Path, checkpoint: Path) -> None:
+def test_postprocessing_of_a_package_is_loaded_with_the_model(tmp_path: Path, checkpoint: Path) -> None:
     package(tmp_path / "package", checkpoint)
     choice = {"rules": {"liver": "main_parts"}, "evidence": {}}
     rewrite(tmp_path / "package", lambda content: content.update(postprocessing=choice))
@@ -389,7 +387,7 @@ def test_postprocessing_of_a_package_reaches_the_model(tmp_path: Path, checkpoin
         load_model(tmp_path / "package")
 
 
-def test_help_tells_both_uses() -> None:
+def test_help_describes_both_uses() -> None:
     text = verb_help("export")
     assert "export model=run/best.ckpt" in text
     assert "layout=nnunet" in text

@@ -66,7 +66,7 @@ def stored(path: Path, way: NDArray[np.int_], affine: NDArray[np.float64]) -> ni
 
 
 @pytest.mark.parametrize("name", AFFINES)
-def test_48_ways_of_storing_one_anatomy_give_the_same_labels_in_the_patient(tmp_path: Path, name: str) -> None:
+def test_48_storage_orientations_give_the_same_labels_in_the_patient(tmp_path: Path, name: str) -> None:
     model, volumes = stand_in(SliceBelow()), set()
     for number, way in enumerate(WAYS):
         image = stored(tmp_path / f"{number}.nii.gz", way, AFFINES[name])
@@ -81,7 +81,7 @@ def test_48_ways_of_storing_one_anatomy_give_the_same_labels_in_the_patient(tmp_
     voxel_cm3 = abs(np.linalg.det(AFFINES[name][:3, :3])) / 1000
     assert liver == pytest.approx(np.count_nonzero(LABELS == 1) * voxel_cm3, rel=1e-6)
     assert spleen == pytest.approx(np.count_nonzero(LABELS == 2) * voxel_cm3, rel=1e-6)
-    # float32 headers round the affine in each of its orders anew
+    # float32 headers round the affine differently in each orientation
     assert all(pair == pytest.approx((liver, spleen), rel=1e-6) for pair in others)
 
 
@@ -90,6 +90,6 @@ def volumes_of(path: Path) -> tuple[float, float]:
     return organ_volume_cm3(found, Structure.LIVER), organ_volume_cm3(found, Structure.SPLEEN)
 
 
-def test_the_ways_are_48_and_differ() -> None:
+def test_there_are_48_different_orientations() -> None:
     codes = {nib.aff2axcodes(inv_ornt_aff(way, SHAPE)) for way in WAYS}
     assert len(codes) == 48

@@ -35,20 +35,20 @@ def changed(*boxes, of=TRUTH):
     return LabelMap(labels, of.geometry)
 
 
-def test_nothing_is_done_without_a_rule():
+def test_label_map_is_unchanged_without_a_rule():
     drawn = changed((Structure.LIVER, np.s_[0, 0, 0]))
     assert postprocess(drawn, {}).label_map is drawn
     assert postprocess(drawn, {}).dropped == {}
 
 
-def test_islands_become_background_and_the_other_organ_stays_as_it_is():
+def test_islands_become_background_and_the_other_organ_is_unchanged():
     drawn = changed((Structure.LIVER, np.s_[0, 0, :3]), (Structure.LIVER, np.s_[5, 25, 46]))
     done = postprocess(drawn, {Structure.LIVER: "main_parts"})
     assert done.dropped == {Structure.LIVER: Dropped(2, pytest.approx(0.4))}  # 3 voxels, and one within the spleen
     expected = TRUTH.labels.copy()
     expected[5, 25, 46] = 0
     np.testing.assert_array_equal(done.label_map.labels, expected)
-    assert drawn.labels[0, 0, 0] == Structure.LIVER  # what was given is not changed
+    assert drawn.labels[0, 0, 0] == Structure.LIVER  # the input is not changed
 
 
 def test_empty_label_maps_stay_empty():
@@ -58,8 +58,8 @@ def test_empty_label_maps_stay_empty():
     assert done.dropped == dict.fromkeys(ORGANS, Dropped())
 
 
-def test_organs_that_touch_do_not_hold_each_other_s_crumbs():
-    """A crumb of spleen at the liver's border is a part of its own: neighbours of another value do not join."""
+def test_small_parts_that_touch_the_other_organ_are_removed():
+    """A small part of spleen at the border of the liver is separate: voxels with different labels are not connected."""
     drawn = label_map(
         (Structure.LIVER, np.s_[2:8, 10:30, 10:30]),
         (Structure.SPLEEN, np.s_[2:8, 10:30, 30:50]),  # face to face with the liver
@@ -83,7 +83,7 @@ def test_phantoms_after_hepatectomy_lose_nothing_and_in_two_parts_keep_both(tmp_
     resected = read_label_map(tmp_path / "labels" / "dev005.nii.gz")  # the fifth condition is post_hepatectomy
     done = postprocess(resected, BOTH)
     assert done.label_map.count(Structure.LIVER) >= 0.995 * resected.count(Structure.LIVER)
-    # what a middle resection leaves: a strip of the liver is gone, both sides stay
+    # a central resection: a strip of the liver is missing, both sides remain
     columns = np.flatnonzero((resected.labels == Structure.LIVER).any(axis=(0, 1)))
     cut = resected.labels.copy()
     strip = cut[:, :, columns[len(columns) // 2] :][:, :, :3]
@@ -97,30 +97,30 @@ def test_phantoms_after_hepatectomy_lose_nothing_and_in_two_parts_keep_both(tmp_
 
 
 def test_an_unknown_rule_is_rejected():
-    with pytest.raises(InputError, match="LS-PRD-020: postprocessing 'largest' of the liver is unknown"):
+    with pytest.raises(InputError, match="LS-PRD-020: postprocessing rule 'largest' of the liver is unknown"):
         postprocess(TRUTH, {Structure.LIVER: "largest"})
 
 
 CRUMB = (Structure.LIVER, np.s_[0, 0, :40])  # 40 of 2400: 4 cm³, 1.7 %
 
 
-def test_a_rule_is_adopted_where_the_mean_rises_and_recorded_with_its_evidence():
+def test_a_rule_is_adopted_if_the_mean_rises_and_recorded_with_its_evidence():
     choice = choose_postprocessing([(changed(CRUMB), TRUTH), *[(TRUTH, TRUTH)] * 4])
     assert choice.rules == {Structure.LIVER: "main_parts"}
     liver, spleen = (choice.evidence[organ] for organ in ORGANS)
     assert (liver.cases, liver.better, liver.worse, liver.largest_loss, liver.adopted) == (5, 1, 0, 0.0, True)
     assert liver.mean_dss_before == pytest.approx((4800 / 4840 + 4) / 5)
     assert liver.mean_dss_after == 1.0
-    assert (spleen.adopted, spleen.reason) == (False, "it changes no DSS")
+    assert (spleen.adopted, spleen.reason) == (False, "the rule changes no DSS")
     assert json.loads(json.dumps(choice.plain()))["rules"] == {"liver": "main_parts"}
 
 
-def test_a_rule_is_not_adopted_where_the_mean_falls():
-    """The crumb is liver: a reference with a small part of its own."""
+def test_a_rule_is_not_adopted_if_the_mean_falls():
+    """The reference has the small part too."""
     assert choose_postprocessing([(changed(CRUMB), changed(CRUMB))]).rules == {}
 
 
-def test_one_case_that_loses_too_much_forbids_a_rule_that_helps_on_average():
+def test_one_large_loss_prevents_a_rule_that_improves_the_mean():
     helped = [(changed(CRUMB), TRUTH)] * 9
     # 40 of 2440 voxels are lost: 1 - 4800 / 4840 = 0.0083 against 9 gains of as much
     choice = choose_postprocessing([*helped, (changed(CRUMB), changed(CRUMB))])
@@ -130,20 +130,20 @@ def test_one_case_that_loses_too_much_forbids_a_rule_that_helps_on_average():
     assert (found.better, found.worse) == (9, 1)
     assert found.largest_loss == pytest.approx(40 / 4840)
     assert found.largest_loss > LARGEST_LOSS
-    assert found.reason == "a case loses 0.0083, more than 0.005"
+    assert found.reason == "the DSS of a case falls by 0.0083, more than 0.005"
 
 
-def test_a_small_loss_does_not_forbid_a_rule():
+def test_a_small_loss_does_not_prevent_a_rule():
     small = (Structure.LIVER, np.s_[0, 0, :20])  # 20 / 4820 = 0.0041
     choice = choose_postprocessing([(changed(CRUMB), TRUTH), (changed(small), changed(small)), *[(TRUTH, TRUTH)] * 3])
     assert choice.rules == {Structure.LIVER: "main_parts"}
     assert choice.evidence[Structure.LIVER].worse == 1
 
 
-def test_four_cases_are_too_few_whatever_they_gain():
+def test_four_cases_are_too_few_for_any_gain():
     choice = choose_postprocessing([(changed(CRUMB), TRUTH)] * 4)
     assert choice.rules == {}
-    assert choice.evidence[Structure.LIVER].reason == "4 cases, fewer than 5"
+    assert choice.evidence[Structure.LIVER].reason == "4 cases, expected at least 5"
 
 
 def test_cases_without_a_score_are_counted_and_unlabelled_ones_are_not():
@@ -155,13 +155,13 @@ def test_cases_without_a_score_are_counted_and_unlabelled_ones_are_not():
     assert choice.evidence[Structure.LIVER].cases == 2
 
 
-def test_no_pairs_speak_for_nothing():
+def test_no_rule_is_adopted_without_pairs():
     choice = choose_postprocessing([])
     assert choice.rules == {}
-    assert choice.evidence[Structure.LIVER].reason == "it changes no DSS"
+    assert choice.evidence[Structure.LIVER].reason == "the rule changes no DSS"
 
 
-def test_a_rule_that_a_model_names_and_nobody_knows_is_rejected_before_any_case() -> None:
+def test_an_unknown_rule_of_a_model_is_rejected_before_any_case() -> None:
     model = TrainedModel(lambda slices: slices, None, 3, 8, {}, "", postprocessing={Structure.LIVER: "largest"})
     with pytest.raises(InputError, match="LS-PRD-020"):
         settings_of(model, precision="auto", flips=False, postprocessing=True)

@@ -17,7 +17,7 @@ def ellipsoid(centre, half):
 
 
 def labels():
-    """A liver of some 1500 cm³ and a spleen of some 300, smooth and apart."""
+    """A smooth liver of about 1500 cm³ and a smooth spleen of about 300 cm³, not connected."""
     drawn = np.zeros(SHAPE, np.uint8)
     drawn[ellipsoid((12, 24, 18), (9, 14, 14))] = Structure.LIVER
     drawn[ellipsoid((13, 30, 50), (6, 8, 8))] = Structure.SPLEEN
@@ -40,14 +40,14 @@ def above_zero(found):
     return {name for name, value in found.parts.items() if value}
 
 
-def test_smooth_organs_of_plausible_size_give_nothing_to_see():
+def test_smooth_organs_of_plausible_size_have_no_sign():
     found = reviewed(flip_dss=dict.fromkeys(ORGANS, 0.95))
     assert (found.score, found.reasons) == (0.0, ())
     assert set(found.parts) == {f"{organ.key}_{sign}" for organ in ORGANS for sign in SIGNS}
     assert set(found.parts.values()) == {0.0}
 
 
-def test_flips_count_by_their_dss_and_not_at_all_without_them():
+def test_flips_count_by_their_dss_and_are_undefined_without_them():
     found = reviewed(flip_dss={Structure.LIVER: 0.7, Structure.SPLEEN: None})
     assert found.parts["liver_flips"] == pytest.approx(0.5)  # 0.30, halfway from 0.10 to 0.50
     assert found.parts["spleen_flips"] is None
@@ -56,7 +56,7 @@ def test_flips_count_by_their_dss_and_not_at_all_without_them():
     assert reviewed().parts["liver_flips"] is None
 
 
-def test_a_slice_left_out_contradicts_both_beside_it():
+def test_a_missing_slice_differs_from_both_beside_it():
     def without_slice(drawn):
         drawn[12][drawn[12] == Structure.LIVER] = 0
 
@@ -67,12 +67,12 @@ def test_a_slice_left_out_contradicts_both_beside_it():
     found = reviewed(without_slice)
     assert found.parts["liver_steps"] == pytest.approx((fraction - 0.03) / 0.17)
     assert any("most in slice 13" in reason for reason in found.reasons)
-    # two parts of more than 10 cm³ are left
+    # two parts of more than 10 cm³ remain
     assert above_zero(found) == {"liver_steps", "liver_jumps", "liver_status"}
     assert found.parts["liver_status"] == 0.3
 
 
-def test_an_organ_that_ends_at_once_within_the_scan_jumps_and_one_cut_by_the_scan_does_not():
+def test_an_organ_that_ends_within_the_scan_jumps_and_a_truncated_one_does_not():
     def upper_half_lost(drawn):
         drawn[13:][drawn[13:] == Structure.LIVER] = 0
 
@@ -95,10 +95,10 @@ def test_an_organ_that_ends_at_once_within_the_scan_jumps_and_one_cut_by_the_sca
     found = review(LabelMap(top[0], geometry), CTVolume(top[1], geometry))
     assert above_zero(found) == {"liver_status", "spleen_status"}
     assert found.parts["liver_status"] == 0.2
-    assert found.reasons[0] == "liver: its volume is truncated"
+    assert found.reasons[0] == "liver: its volume status is truncated"
 
 
-def test_islands_holes_and_speckle_are_seen():
+def test_islands_holes_and_speckle_are_detected():
     def islands(drawn):
         drawn[2:22:4, 2, 2:40:2] = Structure.LIVER  # 5 x 19 of one voxel
 
@@ -117,7 +117,7 @@ def test_islands_holes_and_speckle_are_seen():
     assert reviewed(speckle).parts["liver_steps"] == 1.0
 
 
-def test_absent_and_implausible_organs_stand_out():
+def test_absent_and_implausible_organs_have_a_high_score():
     def no_liver(drawn):
         drawn[drawn == Structure.LIVER] = 0
 
@@ -136,7 +136,7 @@ def test_absent_and_implausible_organs_stand_out():
     assert (mirrored.parts["liver_status"], mirrored.parts["spleen_status"]) == (1.0, 1.0)
 
 
-def test_an_organ_drawn_in_air_is_the_gravest_reason():
+def test_an_organ_labelled_in_air_is_the_first_reason():
     label_map, ct = case(labels())
     hu = ct.hu.copy()
     hu[label_map.labels == Structure.SPLEEN] = -800
@@ -145,7 +145,7 @@ def test_an_organ_drawn_in_air_is_the_gravest_reason():
     assert found.reasons[0] == "spleen lies in air or lung: the median within it is -800 HU"
 
 
-def test_a_structure_that_the_label_map_does_not_cover_is_not_judged():
+def test_a_structure_that_the_label_map_does_not_cover_is_not_reviewed():
     label_map, ct = case(labels())
     liver_only = LabelMap(np.where(label_map.labels == 1, 1, 0).astype(np.uint8), ct.geometry, (Structure.LIVER,))
     found = review(liver_only, ct)
@@ -161,7 +161,7 @@ def test_scans_of_few_slices_have_a_score(slices):
     assert found.score == pytest.approx(1 - math.exp(-0.8))  # both truncated
 
 
-def test_a_ct_of_another_shape_is_our_own_mistake():
+def test_a_ct_of_another_shape_is_a_value_error():
     label_map, _ = case(labels())
     geometry = Geometry((64, 48, 1), np.eye(4))
     with pytest.raises(ValueError, match="its label map"):

@@ -50,7 +50,7 @@ def ct(values: Sequence[int], rows: int = 5, columns: int = 7, spacing_mm: float
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 3, 8])
-def test_each_slice_sees_its_own_neighbours_whatever_the_batch(batch_size: int) -> None:
+def test_each_slice_has_its_own_neighbours_for_any_batch_size(batch_size: int) -> None:
     # by hand, neighbours' sums in HU: (0+50, 0+0, 50+10, 0+60, 10+60), liver from 50 on; the ends repeat
     labels = segment(ct([0, 50, 0, 10, 60]), model(), batch_size=batch_size).labels
     assert labels[:, 0, 0].tolist() == [1, 0, 1, 1, 1]
@@ -84,8 +84,8 @@ class Brightness(nn.Module):
 
 
 @pytest.mark.parametrize("pixel_mm", [0.5, 1.0, 2.0, 1.7])
-def test_slice_is_segmented_on_the_pixel_size_of_the_model_and_brought_back(pixel_mm: float) -> None:
-    """A disc of 24 mm in pixels of 1 mm comes back as that disc, but for pixels on its edge."""
+def test_slice_is_segmented_at_the_pixel_size_of_the_model_and_resampled_back(pixel_mm: float) -> None:
+    """A disc of 24 mm in pixels of 1 mm is found, except for pixels on its edge."""
     row, column = np.mgrid[:50, :40]
     disc = (row - 24.0) ** 2 + (column - 19.0) ** 2 <= 12**2
     volume = ct([0, 0, 0], rows=50, columns=40)
@@ -102,7 +102,7 @@ def test_slice_is_segmented_on_the_pixel_size_of_the_model_and_brought_back(pixe
 
 
 def test_the_network_sees_the_slices_that_the_cache_holds(box_cohort: Callable[..., Path], tmp_path: Path) -> None:
-    """One path of preprocessing: what is stored for training is what prediction makes of the same CT."""
+    """Training and prediction preprocess a CT equally."""
     case = read_cohort(box_cohort(slices=(4,))).cases[0]
     stored = cache_case(case, tmp_path, pixel_mm=3.0)
     seen: list[Tensor] = []
@@ -130,7 +130,7 @@ def write_checkpoint(file: Path, trained: nn.Module, **about: Any) -> None:
 
 
 @pytest.mark.parametrize("choice", ["small", "unet_2d", "unet_3d"])
-def test_checkpoint_gives_back_each_kind_of_network(tmp_path: Path, choice: str) -> None:
+def test_each_kind_of_network_is_loaded_from_its_checkpoint(tmp_path: Path, choice: str) -> None:
     config = compose("info", [f"network={choice}", "network.output_stride=8"])
     plain = assemble.architecture(config.network)
     network = build_network(plain, slices=3).eval()
@@ -142,7 +142,7 @@ def test_checkpoint_gives_back_each_kind_of_network(tmp_path: Path, choice: str)
         assert torch.equal(loaded.network(stack), network(stack))
 
 
-def test_checkpoint_older_than_the_distance_of_slices_has_neighbours_side_by_side(tmp_path: Path) -> None:
+def test_checkpoint_without_a_slice_distance_has_adjacent_slices(tmp_path: Path) -> None:
     plain = {"encoder": "test_resnet", "skip_stride": 2}
     write_checkpoint(tmp_path / "a.ckpt", build_network(plain, slices=3), network=plain)
     assert load_model(tmp_path / "a.ckpt").slice_distance_mm is None
@@ -177,7 +177,7 @@ def test_path_volume_image_and_array_give_the_same_label_map(tmp_path: Path) -> 
     assert found[-1].to_native()[0, 0].tolist() == [1, 0, 1, 1, 1]
 
 
-def test_an_affine_is_for_an_array_alone(tmp_path: Path) -> None:
+def test_an_affine_is_accepted_only_for_an_array(tmp_path: Path) -> None:
     volume = ct([0, 50, 0])
     with pytest.raises(ValueError, match="needs affine="):
         segment(volume.hu, model())
@@ -209,7 +209,7 @@ def test_checkpoint_that_would_run_code_is_rejected_and_nothing_runs(tmp_path: P
     assert not canary.exists()
 
 
-def test_file_that_is_no_checkpoint_is_rejected(tmp_path: Path) -> None:
+def test_file_that_is_not_a_checkpoint_is_rejected(tmp_path: Path) -> None:
     (tmp_path / "text.ckpt").write_text("weights")
     with pytest.raises(InputError, match="LS-MOD-002"):
         load_model(tmp_path / "text.ckpt")

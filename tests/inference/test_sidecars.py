@@ -22,7 +22,7 @@ SETTINGS = Settings("abc", "torch", "auto", False, {"liver": "main_parts"})
 
 
 def written(folder: Path, case_id: str, *, score: float = 0.0, reasons: tuple[str, ...] = ()) -> CaseFiles:
-    """A case that looks done."""
+    """Write the files of a finished case."""
     files = CaseFiles(folder, case_id)
     rows = tuple(
         Measurement(case_id, case_id, "", "", "", organ, "dla", volume, status, voxels=1)
@@ -43,7 +43,7 @@ def reject(folder: Path, case_id: str, settings: Settings = SETTINGS) -> None:
 
 
 def restate(file: Path, number: object) -> None:
-    """Have a file state another format number, or none."""
+    """Change or remove the format number of a file."""
     content = {**json.loads(file.read_text()), "format": number}
     file.write_text(json.dumps({key: value for key, value in content.items() if value is not None}))
 
@@ -53,7 +53,7 @@ def table(file: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(handle))
 
 
-def test_the_review_has_the_rejected_first_and_then_the_worst(tmp_path: Path) -> None:
+def test_the_review_lists_rejected_cases_first_and_then_the_worst(tmp_path: Path) -> None:
     for case_id, score in (("b", 0.25), ("a", 0.25), ("=c", 0.75)):
         written(tmp_path, case_id, score=score, reasons=("liver: holes", "spleen: speckle"))
     reject(tmp_path, "d")
@@ -80,7 +80,7 @@ def test_the_review_has_the_rejected_first_and_then_the_worst(tmp_path: Path) ->
     assert (volumes["case_id"], volumes["liver_dla"], volumes["spleen_dla"]) == ("'=c", "1500.5", "200.25")
 
 
-def test_a_rejected_case_has_no_volume_though_an_old_label_map_is_there(tmp_path: Path) -> None:
+def test_a_rejected_case_with_an_old_label_map_has_no_volume(tmp_path: Path) -> None:
     written(tmp_path, "a")
     written(tmp_path, "b")
     reject(tmp_path, "a")
@@ -117,7 +117,7 @@ def test_a_case_is_finished_with_its_label_map_or_its_rejection_under_the_same_s
 
 
 @pytest.mark.parametrize("change", [{"case_id": "../../a"}, {"case_id": "b"}, {"measurements": [{}]}, {"files": None}])
-def test_what_is_no_sidecar_of_ours_is_no_case(tmp_path: Path, change: dict[str, object]) -> None:
+def test_files_that_are_not_sidecars_are_ignored(tmp_path: Path, change: dict[str, object]) -> None:
     files = written(tmp_path, "a")
     (known,), _ = sidecars(tmp_path)
     assert known == read_sidecar(files.sidecar)
@@ -146,14 +146,14 @@ def test_a_case_of_another_format_has_no_volume_and_the_review_says_why(tmp_path
     assert reasons["c"].startswith("rejected: LS-FMT-001 file 'rejected/c.json'")
 
 
-def test_unfinished_files_are_no_cases(tmp_path: Path) -> None:
+def test_unfinished_files_are_ignored(tmp_path: Path) -> None:
     files = written(tmp_path, "a")
     for file in (files.sidecar, files.label_map):
         file.rename(file.with_name(f".part-12345678-{file.name}"))
     assert sidecars(tmp_path) == ([], [])
 
 
-def test_colour_tables_say_one_colour_in_three_formats(tmp_path: Path) -> None:
+def test_colour_tables_have_the_same_colours_in_three_formats(tmp_path: Path) -> None:
     write_colour_tables(tmp_path)
     with (tmp_path / "dseg.tsv").open(newline="") as handle:
         bids = list(csv.DictReader(handle, delimiter="\t"))
@@ -167,6 +167,6 @@ def test_colour_tables_say_one_colour_in_three_formats(tmp_path: Path) -> None:
     assert [cells[4:] for cells in snap[1:]] == [["1", "1", "1", '"Liver"'], ["1", "1", "1", '"Spleen"']]
     described = json.loads((tmp_path / "dataset_description.json").read_text())
     assert {"Name", "BIDSVersion", "DatasetType", "GeneratedBy"} <= described.keys()
-    (tmp_path / "dataset_description.json").write_text("{}")  # a person's own
+    (tmp_path / "dataset_description.json").write_text("{}")  # written by the user
     write_colour_tables(tmp_path)
     assert (tmp_path / "dataset_description.json").read_text() == "{}"

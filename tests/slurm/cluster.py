@@ -1,4 +1,4 @@
-"""A SLURM of its own on this machine: munge, controller and node, started for the tests and stopped after them."""
+"""A SLURM cluster on this machine: munge, controller and node, started for the tests and stopped after them."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ PartitionName=first Nodes=one,two MaxTime=INFINITE State=UP PriorityTier=9 Preem
 
 
 def absent() -> str | None:
-    """Why there can be no SLURM here; None where there can be one."""
+    """Return why SLURM cannot run here; None if it can."""
     lacking = [name for name in PROGRAMS if shutil.which(name) is None]
     if lacking:
         return f"no {', '.join(lacking)} (Debian: slurm-wlm, munge, util-linux)"
@@ -70,7 +70,7 @@ def absent() -> str | None:
 
 
 def until(condition: Callable[[], bool], message: str, *, timeout_s: float = 240) -> None:
-    """Wait for something that should come."""
+    """Wait until a condition is true."""
     end = time.monotonic() + timeout_s
     while not condition():
         if time.monotonic() > end:
@@ -78,7 +78,7 @@ def until(condition: Callable[[], bool], message: str, *, timeout_s: float = 240
         time.sleep(0.2)
 
 
-def _said(*command: str, environment: Mapping[str, str], **more: object) -> str:
+def _output_of(*command: str, environment: Mapping[str, str], **more: object) -> str:
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, **more)  # type: ignore[call-overload]
     if done.returncode:
         raise RuntimeError(f"{' '.join(command)}: {done.stderr.strip()}")
@@ -92,24 +92,24 @@ class Cluster:
     folder: Path
     environment: Mapping[str, str]
 
-    def said(self, *command: str) -> str:
-        """Standard output of a command that ends well."""
-        return _said(*command, environment=self.environment)
+    def output_of(self, *command: str) -> str:
+        """Return the standard output of a successful command."""
+        return _output_of(*command, environment=self.environment)
 
     def submit(self, script: str, folder: Path, *options: str, words: Sequence[str] = ()) -> str:
-        """Job id of a batch script that starts in `folder` and writes its output there."""
+        """Submit a batch script that starts in `folder` and writes its output there; return the job id."""
         file = folder / "job.sh"
         file.write_text(script)
         command = ("sbatch", "--parsable", f"--chdir={folder}", "--output=%x-%A.out", "--open-mode=append", *options)
-        return self.said(*command, str(file), *words)
+        return self.output_of(*command, str(file), *words)
 
     def field(self, job: str, name: str) -> str:
-        """What `scontrol show job` tells of a job, such as its JobState or its Restarts."""
-        words = self.said("scontrol", "--oneliner", "show", "job", job).split()
+        """Return a field of `scontrol show job`, such as JobState or Restarts."""
+        words = self.output_of("scontrol", "--oneliner", "show", "job", job).split()
         return next(word.partition("=")[2] for word in words if word.startswith(f"{name}="))
 
     def wait(self, job: str, *states: str, timeout_s: float = 480) -> str:
-        """The state of a job once it has one of `states`; any end, when none is named."""
+        """Wait until a job has one of `states`, or has ended without `states`; return the state."""
         wanted = states or ENDED
         until(lambda: self.field(job, "JobState") in wanted, f"job {job} {wanted}", timeout_s=timeout_s)
         return self.field(job, "JobState")
@@ -123,7 +123,7 @@ def _free_port() -> int:
 
 @contextmanager
 def _daemon(*command: str, folder: Path, environment: Mapping[str, str]) -> Iterator[None]:
-    """A daemon in the foreground; the kernel ends it with its parent, whatever that one dies of."""
+    """Run a daemon in the foreground; the kernel ends it when its parent ends."""
     log = folder / f"{Path(command[0]).name}-{len(list(folder.glob('*.out')))}.out"
     with log.open("w") as out:
         whole = ("setpriv", "--pdeathsig", "TERM", *command)
@@ -141,7 +141,7 @@ def _daemon(*command: str, folder: Path, environment: Mapping[str, str]) -> Iter
 
 @contextmanager
 def slurm() -> Iterator[Cluster]:
-    """A SLURM that is up; its jobs are cancelled and its daemons gone at the end."""
+    """Run SLURM; at the end its jobs are cancelled and its daemons stopped."""
     folder = Path(tempfile.mkdtemp(prefix="slurm-"))  # short: the path of a socket may have 107 characters
     for name in ("munge", "state", "spool-one", "spool-two"):
         (folder / name).mkdir()
@@ -152,17 +152,17 @@ def slurm() -> Iterator[Cluster]:
         "PATH": f"{Path(sys.executable).parent}:{known['PATH']}",
         "CUDA_VISIBLE_DEVICES": "",
         "OMP_NUM_THREADS": "1",
-        "MASTER_ADDR": "127.0.0.1",  # the nodes' names are no names of machines
+        "MASTER_ADDR": "127.0.0.1",  # node names are not host names
     }
     host = socket.gethostname().partition(".")[0]
     ports = {name: _free_port() for name in ("controller_port", "port_one", "port_two")}
     for number in range(4):
-        (folder / f"gpu{number}").touch()  # what SLURM gives out as GPUs
+        (folder / f"gpu{number}").touch()  # GPUs of SLURM
     (folder / "gres.conf").write_text(f"Name=gpu File={folder}/gpu[0-3]\n")
     (folder / "slurm.conf").write_text(CONFIGURATION.format(folder=folder, host=host, **ports))
     cluster = Cluster(folder, environment)
     munge = folder / "munge"
-    cluster.said("mungekey", "--create", f"--keyfile={munge / 'key'}")
+    cluster.output_of("mungekey", "--create", f"--keyfile={munge / 'key'}")
     files = [f"--{name}-file={munge / name}" for name in ("key", "log", "pid", "seed")]
     with ExitStack() as stack:
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
@@ -187,15 +187,17 @@ def slurm() -> Iterator[Cluster]:
 
 def _idle(cluster: Cluster) -> bool:
     try:
-        return cluster.said("sinfo", "--noheader", "--partition=batch", "--format=%T") == "idle"
+        return cluster.output_of("sinfo", "--noheader", "--partition=batch", "--format=%T") == "idle"
     except RuntimeError:  # the controller does not answer yet
         return False
 
 
 def _cancel(cluster: Cluster) -> None:
-    """No job outlives the cluster."""
-    names = cluster.said("squeue", "--noheader", "--format=%A").split()
+    """Cancel all jobs."""
+    names = cluster.output_of("squeue", "--noheader", "--format=%A").split()
     if names:
-        cluster.said("scancel", "--signal=KILL", *names)
-        cluster.said("scancel", *names)
-        until(lambda: not cluster.said("squeue", "--noheader", "--states=RUNNING,COMPLETING"), "the end of all jobs")
+        cluster.output_of("scancel", "--signal=KILL", *names)
+        cluster.output_of("scancel", *names)
+        until(
+            lambda: not cluster.output_of("squeue", "--noheader", "--states=RUNNING,COMPLETING"), "the end of all jobs"
+        )

@@ -36,7 +36,7 @@ def cluster() -> Iterator[Cluster]:
 
 @pytest.fixture
 def folder(box_cohort: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """What the page supposes, after its first two commands."""
+    """The folder that the page assumes after its first two commands."""
     monkeypatch.chdir(box_cohort((7, 6, 3, 9, 4)).parent)
     assert [shlex.split(command)[:2] for command in COMMANDS[:2]] == [
         ["liverspleen", "split"],
@@ -48,17 +48,17 @@ def folder(box_cohort: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.
 
 
 def train(folder: Path, output: str, *more: str) -> None:
-    """One process, here."""
+    """Train in one process on this machine."""
     given = ("cohort=cohort.csv", "split=split/split.csv", "cache=cache", f"output={output}", "trainer=ddp")
     assert main(["train", *given, "trainer.devices=1", "trainer.nodes=1", *TINY, *more]) == 0
 
 
-def told(folder: Path, job: str) -> str:
+def printed(folder: Path, job: str) -> str:
     return "\n".join(file.read_text(errors="replace") for file in folder.glob(f"*-{job}*.out"))
 
 
 def assert_same_training(one: Path, other: Path) -> None:
-    """Weights, metrics and tables, bit for bit."""
+    """Compare weights, metrics and tables, bit for bit."""
     for name in ("last.ckpt", "best.ckpt"):
         first, second = (torch.load(run / name, weights_only=True)["state_dict"] for run in (one, other))
         assert first.keys() == second.keys()
@@ -68,14 +68,14 @@ def assert_same_training(one: Path, other: Path) -> None:
 
 
 @pytest.mark.parametrize("layout", [(1, 2), (2, 1)], ids=["1 node, 2 tasks", "2 nodes, 1 task each"])
-def test_two_tasks_train_together_as_one_process_would(layout: tuple[int, int], cluster: Cluster, folder: Path) -> None:
+def test_two_tasks_give_the_result_of_one_process(layout: tuple[int, int], cluster: Cluster, folder: Path) -> None:
     nodes, tasks = layout
     options = (f"--nodes={nodes}", f"--ntasks-per-node={tasks}", f"--gpus-per-node={tasks}")
     words = (*TINY, *STILL, *SHORT)
     job = cluster.submit(SCRIPTS["train"], folder, *options, words=(*words, "trainer.batch_size=4"))
     train(folder, "one", *words, "trainer.batch_size=8")
-    assert cluster.wait(job) == "COMPLETED", told(folder, job)
-    assert told(folder, job).count("train: ") == 1  # the first rank speaks
+    assert cluster.wait(job) == "COMPLETED", printed(folder, job)
+    assert printed(folder, job).count("train: ") == 1  # only the first rank prints
     run = json.loads((folder / "outputs/model/run.json").read_text())
     assert (run["status"], run["earlier"]) == ("done", [])
     tables = [(folder / name / "validation.csv").read_text() for name in ("one", "outputs/model")]
@@ -83,22 +83,22 @@ def test_two_tasks_train_together_as_one_process_would(layout: tuple[int, int], 
     assert tables[0] == tables[1]
 
 
-def test_tasks_that_do_not_fit_are_one_line(cluster: Cluster, folder: Path) -> None:
+def test_tasks_that_do_not_match_are_one_issue(cluster: Cluster, folder: Path) -> None:
     job = cluster.submit(SCRIPTS["train"], folder, "--ntasks-per-node=1", words=(*TINY, *SHORT, "trainer.devices=2"))
     assert cluster.wait(job) == "FAILED"
-    (line,) = [line for line in told(folder, job).splitlines() if line.startswith("LS-")]
-    assert line.startswith("LS-TRN-014: SLURM has 1 tasks on each of 1 nodes")
+    (line,) = [line for line in printed(folder, job).splitlines() if line.startswith("LS-")]
+    assert line.startswith("LS-TRN-014: SLURM has 1 task per node on 1 node")
 
 
-def test_training_put_back_by_usr1_and_by_preemption_ends_as_the_undisturbed_one(
+def test_training_requeued_by_usr1_and_by_preemption_gives_the_uninterrupted_result(
     cluster: Cluster, folder: Path
 ) -> None:
-    """It saves only where it is asked to stop: what is saved then is what it had reached."""
+    """Checkpoints are saved only after signals, so each one has the step of the signal."""
     words = (*TINY, "trainer.accelerator=cpu", "trainer.steps=600", "trainer.validate_every=600")
     output = folder / "outputs/model"
     job = cluster.submit(SCRIPTS["train"], folder, "--ntasks-per-node=1", "--exclusive", words=words)
     until(lambda: logged(output) > 0, "a row of metrics.csv")
-    cluster.said("scancel", "--signal=USR1", job)
+    cluster.output_of("scancel", "--signal=USR1", job)
     until(lambda: cluster.field(job, "Restarts") == "1", "the job in the queue")
     first = steps(output)
     until(lambda: logged(output) > first, "the job at work again")
@@ -106,7 +106,7 @@ def test_training_put_back_by_usr1_and_by_preemption_ends_as_the_undisturbed_one
     until(lambda: cluster.field(job, "Restarts") == "2", "the job pushed out")
     assert cluster.wait(urgent) == "COMPLETED"
     second = steps(output)
-    assert cluster.wait(job) == "COMPLETED", told(folder, job)
+    assert cluster.wait(job) == "COMPLETED", printed(folder, job)
     assert 0 < first < second < 600
     assert len(json.loads((output / "run.json").read_text())["earlier"]) == 2
     assert not list(output.glob("hpc_ckpt_*"))
@@ -115,7 +115,7 @@ def test_training_put_back_by_usr1_and_by_preemption_ends_as_the_undisturbed_one
 
 
 def logged(output: Path) -> int:
-    """The last step that metrics.csv tells of, every fifty steps."""
+    """Return the last step in metrics.csv, which has every fiftieth step."""
     file = output / "metrics.csv"
     rows = file.read_text().splitlines()[1:] if file.exists() else []
     return int(rows[-1].partition(",")[0]) if rows else 0
@@ -128,37 +128,37 @@ def steps(output: Path) -> int:
 def test_array_of_predictions_is_the_prediction_of_one_process(cluster: Cluster, folder: Path) -> None:
     train(folder, "outputs/model", *TINY, *SHORT, "trainer.validate_every=2")
     words = ("accelerator=cpu", "batch_size=4", "workers=1")
-    killed = next(number for number in (1, 2, 3) if Shard.of(f"{number}/3").takes("c0"))
+    killed = next(number for number in (1, 2, 3) if Shard.of(f"{number}/3").includes("c0"))
     job = cluster.submit(SCRIPTS["predict"], folder, words=words)
     cluster.wait(f"{job}_{killed}", "RUNNING")
-    cluster.said("scancel", "--signal=KILL", f"{job}_{killed}")
+    cluster.output_of("scancel", "--signal=KILL", f"{job}_{killed}")
     given = ("model=outputs/model/best.ckpt", "input=cohort.csv", "output=one")
     assert main(["predict", *given, *words]) == 0
-    until(lambda: not cluster.said("squeue", "--noheader", f"--jobs={job}"), "the end of the array")
+    until(lambda: not cluster.output_of("squeue", "--noheader", f"--jobs={job}"), "the end of the array")
     shards = folder / "outputs/predictions"
     assert not (shards / "measurements.csv").exists()
     again = cluster.submit(SCRIPTS["predict"], folder, f"--array={killed}", words=words)
-    until(lambda: not cluster.said("squeue", "--noheader", f"--jobs={again}"), "the end of the share")
-    assert contents(shards) == contents(folder / "one"), told(folder, again)
+    until(lambda: not cluster.output_of("squeue", "--noheader", f"--jobs={again}"), "the end of the share")
+    assert contents(shards) == contents(folder / "one"), printed(folder, again)
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """All but the records of runs, which hold times."""
+    """Return all files except run records, which have times."""
     files = [file for file in folder.rglob("*") if file.is_file() and not file.name.startswith("run")]
     assert len(files) > 10
     return {str(file.relative_to(folder)): file.read_bytes() for file in files}
 
 
-def test_sweep_of_three_trials_goes_on_with_the_trial_whose_job_was_put_back(cluster: Cluster, folder: Path) -> None:
+def test_sweep_of_three_trials_resumes_the_trial_of_a_requeued_job(cluster: Cluster, folder: Path) -> None:
     submitted, _ = [command for command in COMMANDS if command.startswith("liverspleen sweep")]
     more = (*TINY, "trainer.accelerator=cpu", "trainer.steps=300", "trainer.validate_every=50")
-    said = cluster.said(*shlex.split(submitted), *more)
+    said = cluster.output_of(*shlex.split(submitted), *more)
     jobs = re.search(r"sweep: 2 jobs: (\S+) (\S+);", said)
     assert jobs, said
     output = folder / "outputs/sweep"
     until((output / "trials/0000/last.ckpt").exists, "a trial under way")
     at_work = [job for job in jobs.groups() if cluster.field(job, "JobState") == "RUNNING"]
-    cluster.said("scancel", "--signal=USR1", at_work[0])
+    cluster.output_of("scancel", "--signal=USR1", at_work[0])
     until(lambda: cluster.field(at_work[0], "Restarts") == "1", "the job in the queue")
     for job in jobs.groups():
         log = "\n".join(file.read_text() for file in (output / "submitit").glob(f"{job}*.out"))
@@ -177,7 +177,7 @@ def test_sweep_of_three_trials_goes_on_with_the_trial_whose_job_was_put_back(clu
 
 
 def test_torchrun_on_one_machine_and_on_two(cluster: Cluster, folder: Path) -> None:
-    """Two machines are two launchers here."""
+    """Two launchers on this machine represent two machines."""
     launched = [command for command in COMMANDS if command.startswith("torchrun")]
     assert len(launched) == 3
     words = (*TINY, *STILL, *SHORT, "trainer.batch_size=4")

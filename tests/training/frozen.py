@@ -1,4 +1,4 @@
-"""`liverspleen` with batch statistics that stay as they are, and a copy of the first step's gradients.
+"""`liverspleen` with frozen batch statistics, and a copy of the first step's gradients.
 
 What is validated is no network but a threshold, which finds about half of each organ of a box cohort.
 
@@ -17,7 +17,7 @@ from liverspleen.training.module import SegmentationModule
 
 
 class Threshold(nn.Module):
-    """Organs by the brightness of the middle slice; the boxes' means are the limits."""
+    """Organs by thresholds of the middle slice at the means of the boxes."""
 
     def forward(self, slices: Tensor) -> Tensor:
         middle = slices[:, 1]
@@ -44,7 +44,7 @@ if __name__ == "__main__":
             Path(os.environ["GRADIENTS"]).touch()  # when it died
             os.kill(os.getpid(), 9)
 
-    SegmentationModule.judged = property(lambda _: Threshold())  # type: ignore[assignment]
+    SegmentationModule.prediction_network = property(lambda _: Threshold())  # type: ignore[assignment]
     SegmentationModule.on_train_start = die  # type: ignore[method-assign]
     SegmentationModule.on_before_optimizer_step = keep  # type: ignore[method-assign]
     sys.exit(main(sys.argv[1:]))

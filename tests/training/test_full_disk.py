@@ -13,12 +13,12 @@ pytestmark = pytest.mark.slow
 
 
 def lines(err: str) -> list[str]:
-    """Those of errors; warnings found before are told too."""
+    """Lines of errors, without those of warnings."""
     return [line for line in err.splitlines() if "LS-" in line and not line.startswith("warning: ")]
 
 
 @pytest.mark.parametrize("seen", [True, False])
-def test_disk_that_fills_ends_the_training_and_leaves_the_checkpoint(
+def test_full_disk_ends_the_training_and_keeps_the_checkpoint(
     seen: bool,
     box_cohort: Callable[..., Path],
     tmp_path: Path,
@@ -26,7 +26,7 @@ def test_disk_that_fills_ends_the_training_and_leaves_the_checkpoint(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Also when the lack of room shows only while the file is written (a quota, another writer)."""
+    """Also if the disk is found to be full only during writing (a quota, another process)."""
     from liverspleen.training import checkpoint_files
 
     cohort, run, cache = box_cohort(), small_disk / "run", f"cache={tmp_path / 'cache'}"
@@ -38,7 +38,7 @@ def test_disk_that_fills_ends_the_training_and_leaves_the_checkpoint(
         monkeypatch.setattr(checkpoint_files, "tensors", lambda _: iter(()))
         monkeypatch.setattr(checkpoint_files, "_OVERHEAD_BYTES", 0)
     capsys.readouterr()
-    assert train(cohort, run, cache, steps=4) == (2 if seen else 1)  # unseen: no room for run.json either
+    assert train(cohort, run, cache, steps=4) == (2 if seen else 1)  # unseen: no space for run.json either
     (line,) = lines(capsys.readouterr().err)
     assert line.startswith("LS-TRN-007" if seen else "LS-RUN-003")
     assert (run / "last.ckpt").read_bytes() == before
@@ -61,10 +61,10 @@ def test_disk_that_cannot_be_written_is_one_line(
     assert (run / "last.ckpt").read_bytes() == before
 
 
-def test_weights_and_biases_on_a_full_disk_costs_the_training_nothing(
+def test_full_disk_of_weights_and_biases_does_not_affect_the_training(
     box_cohort: Callable[..., Path], tmp_path: Path, small_disk: Path
 ) -> None:
-    """Its files lie on a disk of their own, so that the training's have room."""
+    """Its files are on another disk than those of the training."""
     pytest.importorskip("wandb")
     room = os.statvfs(small_disk).f_bavail * os.statvfs(small_disk).f_frsize
     (small_disk / "other").write_bytes(bytes(room))
@@ -77,9 +77,9 @@ def test_weights_and_biases_on_a_full_disk_costs_the_training_nothing(
     done = subprocess.run(command, env=known, capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stderr[-3000:]
     written = [file for file in small_disk.rglob("*") if file.is_file() and file.name != "other"]
-    assert written  # W&B began there
+    assert written  # W&B has started to write there
     sizes = {str(file.relative_to(small_disk)): file.lstat().st_size for file in written if not file.is_symlink()}
-    assert sum(sizes.values()) == 0, sizes  # and had no room for a byte
+    assert sum(sizes.values()) == 0, sizes  # and had no space
     assert len((run / "metrics.csv").read_text().splitlines()) > 1
     assert (run / "last.ckpt").exists()
     assert [line for line in lines(done.stderr) if "LS-TRN-010" not in line] == []

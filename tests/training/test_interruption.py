@@ -1,4 +1,4 @@
-"""When a training that is asked to stop stops at once."""
+"""When a training stops at once after a signal."""
 
 import signal
 
@@ -12,18 +12,18 @@ def test_signal_that_slurm_sends_twice_is_one_request(monkeypatch: pytest.Monkey
     now = 100.0
     monkeypatch.setattr(interruption.time, "monotonic", lambda: now)
     stop = StopRequest()
-    stop._take(signal.SIGTERM, None)
+    stop._receive(signal.SIGTERM, None)
     now += 0.01
-    stop._take(signal.SIGTERM, None)
+    stop._receive(signal.SIGTERM, None)
     assert stop.signal == signal.SIGTERM
     now += 3
     with pytest.raises(KeyboardInterrupt):
-        stop._take(signal.SIGTERM, None)
+        stop._receive(signal.SIGTERM, None)
 
 
-def test_other_signal_in_the_meantime_asks_once_more() -> None:
-    """SIGUSR1 before its time limit, then SIGTERM of the preemption: SLURM requeues, and the training need not."""
+def test_another_signal_in_between_is_a_new_request() -> None:
+    """SIGUSR1 before the time limit, then SIGTERM of the preemption: SLURM requeues, so the training does not."""
     stop = StopRequest()
-    stop._take(signal.SIGUSR1, None)
-    stop._take(signal.SIGTERM, None)
+    stop._receive(signal.SIGUSR1, None)
+    stop._receive(signal.SIGTERM, None)
     assert stop.signal == signal.SIGTERM

@@ -1,4 +1,4 @@
-"""A training that is killed again and again ends as the undisturbed one, bit for bit."""
+"""A training that is killed repeatedly gives the result of an uninterrupted one, bit for bit."""
 
 import multiprocessing
 import os
@@ -59,7 +59,7 @@ def run_until(place: str, count: int, delay_s: float, command: list[str]) -> Non
     raise SystemExit(main(command))
 
 
-def test_training_killed_at_20_moments_ends_as_the_undisturbed_one(
+def test_training_killed_at_20_moments_gives_the_uninterrupted_result(
     box_cohort: Callable[..., Path], tmp_path: Path
 ) -> None:
     recipe = ("network.dropout=0.3", "trainer.ema_decay=0.9", f"cache={tmp_path / 'cache'}")
@@ -83,11 +83,11 @@ def test_training_killed_at_20_moments_ends_as_the_undisturbed_one(
                 held.add(torch.load(cut / "last.ckpt", weights_only=True)["global_step"])
             continue
         assert process.exitcode == 0
-        assert_same_result(whole, cut)  # it got to its end: begin anew
+        assert_same_result(whole, cut)  # it has finished: start a new one
         for file in cut.iterdir():
             if file.is_file():
                 file.unlink()
     assert main(command) == 0
     assert_same_result(whole, cut)
     assert not list(cut.glob(".part-*"))
-    assert len(held) >= 5, held  # killed on the way, not at the start
+    assert len(held) >= 5, held  # killed during the training, not at the start

@@ -1,4 +1,4 @@
-"""Losses against hand computation on one 2 x 2 slice, and their silence about what is not labelled."""
+"""Losses compared with hand computation on one 2 x 2 slice, and without influence of unlabelled structures."""
 
 from functools import cache
 from math import log
@@ -21,7 +21,7 @@ from liverspleen.training.losses import (
     near_boundary,
 )
 
-# Rows of (background, liver, spleen): probabilities of the four pixels, and what they are.
+# Probabilities (background, liver, spleen) of the four pixels, and their labels.
 PROBABILITIES = [[0.2, 0.6, 0.2], [0.7, 0.2, 0.1], [0.8, 0.1, 0.1], [0.2, 0.1, 0.7]]
 LOGITS = torch.tensor(PROBABILITIES).log().T.reshape(1, 3, 2, 2)
 LABELS = torch.tensor([[[1, 0], [0, 2]]], dtype=torch.uint8)
@@ -73,7 +73,7 @@ def test_papers_loss_is_cross_entropy_minus_three_times_the_dice_near_the_bounda
     assert chosen("boundary")(LOGITS, LABELS, ALL).item() == pytest.approx(CROSS_ENTROPY - 3 * 0.7, abs=1e-6)
 
 
-def test_default_loss_is_monais_dice_ce_where_all_is_labelled() -> None:
+def test_default_loss_is_monais_dice_ce_if_all_structures_are_labelled() -> None:
     logits, labels = random_batch()
     monai = DiceCELoss(include_background=False, to_onehot_y=True, softmax=True, batch=True)
     expected = logits.clone().requires_grad_()
@@ -148,14 +148,14 @@ def test_logits_of_an_unlabelled_structure_get_a_gradient_of_exactly_0(choice: s
     found = gradient(chosen(choice), logits, labels, labelled)
     assert not found[1, 2].any()
     assert not found[2, 1].any()
-    assert found[0, 1].all()  # where it is labelled it is learnt
+    assert found[0, 1].all()  # trained if labelled
     assert found[0, 2].all()
-    assert found[1, 1].any()  # and so is the other organ
+    assert found[1, 1].any()  # the other organ too
     assert found[2, 2].any()
 
 
 @pytest.mark.parametrize("choice", CHOICES)
-def test_sample_without_any_labelled_structure_teaches_nothing(choice: str) -> None:
+def test_sample_without_any_labelled_structure_has_no_gradient(choice: str) -> None:
     logits, labels = random_batch(1)
     nothing = torch.tensor([[False, False]])
     assert chosen(choice)(logits, labels, nothing).item() == 0.0
@@ -163,7 +163,7 @@ def test_sample_without_any_labelled_structure_teaches_nothing(choice: str) -> N
 
 
 @pytest.mark.parametrize("choice", CHOICES)
-def test_whether_an_unlabelled_structure_is_called_background_makes_no_difference(choice: str) -> None:
+def test_predicting_an_unlabelled_structure_or_background_has_the_same_loss(choice: str) -> None:
     """The same liver probabilities, the rest given to the background or to the unlabelled spleen."""
     only_liver = torch.tensor([[True, False]])
     labels = torch.tensor([[[1, 0], [0, 0]]], dtype=torch.uint8)
@@ -191,7 +191,7 @@ def test_dice_of_an_organ_counts_only_the_samples_that_label_it() -> None:
     assert value == pytest.approx(1 - (0.6 + 1.4 / 2.1) / 2, abs=1e-5)
 
 
-def test_merging_changes_nothing_where_all_is_labelled() -> None:
+def test_merging_changes_nothing_if_all_structures_are_labelled() -> None:
     logits, labels = random_batch()
     known, same = merged(logits, labels.long(), torch.ones(3, 2, dtype=torch.bool))
     assert torch.equal(known, logits)

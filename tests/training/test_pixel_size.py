@@ -1,4 +1,4 @@
-"""Training on another pixel size: validated and predicted on the CT's own grid."""
+"""Training with another pixel size; validation and prediction are on the CT's own grid."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -29,7 +29,7 @@ def rows(file: Path) -> list[list[str]]:
 
 
 class NearestHU(nn.Module):
-    """Calls a voxel what its HU are nearest to: -50 background, 110 liver, 180 spleen (tests/conftest.py)."""
+    """Label with the nearest HU: -50 background, 110 liver, 180 spleen (tests/conftest.py)."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -91,7 +91,7 @@ def test_validation_dss_on_another_pixel_size_is_that_of_predict_and_measure_on_
 
 
 @pytest.mark.slow
-def test_training_on_the_pixel_size_of_the_cts_equals_training_without_one(
+def test_training_with_the_pixel_size_of_the_ct_scans_equals_training_without_one(
     box_cohort: Callable[..., Path], tmp_path: Path
 ) -> None:
     manifest = box_cohort()  # pixels of 2 mm

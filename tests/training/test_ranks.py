@@ -1,4 +1,4 @@
-"""Several processes that train together on the CPU against one."""
+"""Training in several processes on the CPU, compared with one process."""
 
 import csv
 import json
@@ -32,8 +32,8 @@ _STARTED: list["subprocess.Popen[str]"] = []
 
 
 @pytest.fixture(autouse=True)
-def nothing_goes_on() -> Iterator[None]:
-    """What a failed test started would disturb the tests after it."""
+def no_running_processes() -> Iterator[None]:
+    """End the processes of a failed test, which would disturb later tests."""
     yield
     for process in _STARTED:
         if process.poll() is None:
@@ -82,7 +82,7 @@ def test_validation_rows_are_the_same_on_1_2_and_3_ranks(outcomes: dict[int, Pat
     assert tables[1] == tables[2] == tables[3]
     scores = [row["dss"] for row in csv.DictReader(tables[1].splitlines())]
     assert scores.count("") == 1  # two slices have no spleen
-    assert len(set(scores)) > len(SEVEN)  # the cases can be told apart
+    assert len(set(scores)) > len(SEVEN)  # the scores distinguish the cases
     assert all(0.3 < float(score) < 0.9 for score in scores if score)
     rows = {
         ranks: [row for row in (folder / "metrics.csv").read_text().splitlines() if "val/" in row]
@@ -101,7 +101,7 @@ def test_gradients_of_2_and_3_ranks_are_those_of_one(outcomes: dict[int, Path]) 
             assert torch.allclose(value, gradients[ranks][name], rtol=0, atol=1e-5), (ranks, name)
 
 
-def test_there_is_one_writer(outcomes: dict[int, Path]) -> None:
+def test_only_one_rank_writes(outcomes: dict[int, Path]) -> None:
     names = [{file.name for file in folder.iterdir()} for folder in outcomes.values()]
     assert names[0] == names[1] == names[2]
     assert [json.loads((folder / "run.json").read_text())["earlier"] for folder in outcomes.values()] == [[], [], []]
@@ -118,7 +118,7 @@ def test_ranks_that_torchrun_starts_train_together(box_cohort: Callable[..., Pat
     assert torch.load(run / "last.ckpt", weights_only=True)["global_step"] == 2
 
 
-def test_module_started_with_python_m_starts_its_ranks_and_goes_on(
+def test_module_started_with_python_m_starts_its_ranks_and_resumes(
     box_cohort: Callable[..., Path], tmp_path: Path
 ) -> None:
     cohort, run = box_cohort(), tmp_path / "run"
@@ -177,9 +177,7 @@ def test_loader_processes_do_not_change_the_weights(
     assert all(torch.equal(one[name], other[name]) for name in one)
 
 
-def test_slurm_signal_saves_the_step_and_puts_the_job_back_into_the_queue(
-    box_cohort: Callable[..., Path], tmp_path: Path
-) -> None:
+def test_slurm_signal_saves_the_step_and_requeues_the_job(box_cohort: Callable[..., Path], tmp_path: Path) -> None:
     run, called = tmp_path / "run", tmp_path / "called"
     tool = tmp_path / "bin" / "scontrol"
     tool.parent.mkdir()

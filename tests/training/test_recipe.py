@@ -1,4 +1,4 @@
-"""What a resumed training is compared with: a key that was added since does not orphan it, a difference is named."""
+"""Comparison of a resumed training with its recipe: new keys are accepted, differences are reported."""
 
 from __future__ import annotations
 
@@ -36,20 +36,20 @@ RECORDED_FROM_THE_FIRST = {
     "scheduler": "name power factor every",
     "trainer": "batch_size accumulate devices nodes sync_batchnorm ema_decay precision channels_last compile fused",
 }
-"""Keys that every checkpoint with a recipe holds, beside `seed`.
+"""Keys in every checkpoint with a recipe, besides `seed`.
 
 Nothing is ever added here: a checkpoint may lack a key that is newer.
 """
 
 
-def test_a_key_that_is_added_or_removed_says_what_trainings_without_it_did() -> None:
-    """A new key of `train` without a neutral value, and not in NOT_COMPARED, would orphan every run."""
+def test_added_and_removed_keys_have_a_neutral_value() -> None:
+    """With a new key of `train` that has no neutral value and is not in NOT_COMPARED, no run could be resumed."""
     compared = {key.name for key in keys(TrainConfig) if is_compared(key.name)}
     first = {f"{group}.{name}" for group, names in RECORDED_FROM_THE_FIRST.items() for name in names.split()}
     assert (compared ^ (first | {"seed"})) <= neutral_values().keys()
 
 
-def test_every_key_that_may_change_is_one_of_train() -> None:
+def test_every_key_that_may_change_is_a_key_of_train() -> None:
     known = {key.name for key in keys(TrainConfig)}
     groups = {name.partition(".")[0] for name in known if "." in name}
     assert NOT_COMPARED.keys() <= known | groups
@@ -76,14 +76,14 @@ def recipe(keys: dict[str, Any] | None = None, cases: dict[str, dict[str, str]] 
         ({"b": "2", "a": "1"}, {"c": "3"}, ["the order of the cases differs"]),
     ],
 )
-def test_changed_cases_are_counted_and_the_first_is_named(
+def test_changed_cases_are_counted_and_the_first_is_reported(
     training: dict[str, str], validation: dict[str, str], expected: list[str]
 ) -> None:
     now = recipe(cases={"training": training, "validation": validation})
     assert now.differences(recipe(), {}) == expected
 
 
-def test_a_recipe_reads_back_as_it_was_recorded_and_anything_else_is_damage() -> None:
+def test_a_recipe_is_read_as_recorded_and_anything_else_is_damaged() -> None:
     plain = recipe().plain()
     assert recorded_recipe({RECIPE_KEY: plain}) == recipe()
     for broken in (None, [], {}, plain | {"more": 1}, plain | {"cohort": 1}, plain | {"cases": {"training": ["a"]}}):
@@ -99,7 +99,7 @@ def rewrite(file: Path, change: Callable[[dict[str, Any]], object]) -> None:
 
 
 def forget(folder: Path, *names: str) -> None:
-    """Make checkpoints into those of a version that did not have these keys yet."""
+    """Change checkpoints to those of a version without these keys."""
     for file in folder.glob("*.ckpt"):
         rewrite(file, lambda content: [content[RECIPE_KEY]["keys"].pop(name) for name in names])
 
@@ -121,7 +121,7 @@ def rejection(capsys: Captured) -> str:
     return line
 
 
-def test_a_training_from_before_a_key_existed_ends_as_an_undisturbed_one(
+def test_a_training_of_a_version_without_a_key_resumes_to_the_uninterrupted_result(
     box_cohort: Cohorts, tmp_path: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cohort, whole, cut = box_cohort(), tmp_path / "whole", tmp_path / "cut"
@@ -143,7 +143,7 @@ def test_a_training_from_before_a_key_existed_ends_as_an_undisturbed_one(
     assert torch.load(cut / "last.ckpt", weights_only=True)[RECIPE_KEY]["keys"]["trainer.ema_decay"] is None
 
 
-def test_every_difference_is_named_in_one_line(box_cohort: Cohorts, tmp_path: Path, capsys: Captured) -> None:
+def test_all_differences_are_reported_in_one_line(box_cohort: Cohorts, tmp_path: Path, capsys: Captured) -> None:
     cohort, run = box_cohort(), tmp_path / "run"
     weights = tmp_path / "encoder.pth"
     assert train(cohort, run, steps=1) == 0
@@ -171,10 +171,10 @@ def test_every_difference_is_named_in_one_line(box_cohort: Cohorts, tmp_path: Pa
         assert text in line, line
 
 
-def test_what_measures_or_lengthens_a_training_may_change(box_cohort: Cohorts, tmp_path: Path) -> None:
+def test_options_of_validation_and_length_may_change(box_cohort: Cohorts, tmp_path: Path) -> None:
     cohort, run = box_cohort(), tmp_path / "run"
     assert train(cohort, run, steps=1) == 0
-    shutil.move(cohort.parent, tmp_path / "elsewhere")  # the files' names decide nothing
+    shutil.move(cohort.parent, tmp_path / "elsewhere")  # paths have no influence
     other = ("trainer.workers=1", "trainer.patience=9", f"cache={tmp_path / 'cache'}", f"split={run / 'split.csv'}")
     assert train(tmp_path / "elsewhere/cohort.csv", run, *other, steps=2, every=1) == 0
     assert torch.load(run / "last.ckpt", weights_only=True)["global_step"] == 2
@@ -194,7 +194,7 @@ def test_a_checkpoint_of_another_format_is_rejected_before_anything_else_of_it_i
     assert "train again" in line
 
 
-def test_a_checkpoint_whose_recipe_is_damaged_is_none_to_go_on_from(
+def test_a_checkpoint_with_a_damaged_recipe_cannot_be_resumed(
     box_cohort: Cohorts, tmp_path: Path, capsys: Captured
 ) -> None:
     cohort, run = box_cohort(), tmp_path / "run"

@@ -1,4 +1,4 @@
-"""Recipes and partly labelled cases through the front door, on box cohorts of a few slices."""
+"""Recipes and partly labelled cases with the `train` command, on box cohorts of a few slices."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -26,14 +26,14 @@ def weights(output: Path) -> dict[str, torch.Tensor]:
 
 
 def unlabelled_liver(manifest: Path, number: int) -> None:
-    """Clear the liver from a label map of the box cohort, as if nobody had drawn it."""
+    """Remove the liver from a label map of the box cohort, as if it had not been annotated."""
     file = manifest.parent / f"c{number}_label.nii.gz"
     label_map = read_label_map(file)
     labels = np.where(label_map.labels == Structure.LIVER, np.uint8(0), label_map.labels)
     write_label_map(file, LabelMap(labels, label_map.geometry))
 
 
-def test_partly_labelled_cases_are_learnt_from_and_validated_by_what_is_labelled(
+def test_partly_labelled_cases_train_and_validate_their_labelled_structures(
     box_cohort: Callable[..., Path], tmp_path: Path
 ) -> None:
     manifest = box_cohort(slices=(5, 5, 5), labelled_structures=("liver;spleen", "spleen", "spleen"))
@@ -48,9 +48,7 @@ def test_partly_labelled_cases_are_learnt_from_and_validated_by_what_is_labelled
     assert "val/dss_liver" not in (tmp_path / "run" / "metrics.csv").read_text()
 
 
-def test_case_whose_liver_is_unlabelled_leaves_the_livers_output_as_it_is(
-    box_cohort: Callable[..., Path], tmp_path: Path
-) -> None:
+def test_case_with_unlabelled_liver_does_not_train_the_liver(box_cohort: Callable[..., Path], tmp_path: Path) -> None:
     manifest = box_cohort(slices=(5,), labelled_structures=("spleen",))
     unlabelled_liver(manifest, 0)
     one = ["train_fraction=1.0", "optimizer.weight_decay=0.0"]
@@ -70,7 +68,7 @@ def test_case_whose_liver_is_unlabelled_leaves_the_livers_output_as_it_is(
     ],
     ids=["kjr2020", "focal", "tversky"],
 )
-def test_recipes_are_trained_and_go_on_where_they_stopped(
+def test_recipes_are_trained_and_resumed(
     experiment: str, words: list[str], box_cohort: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from liverspleen.training.module import SegmentationModule
@@ -107,7 +105,7 @@ def test_recipes_are_trained_and_go_on_where_they_stopped(
         "scheduler.every=0",
     ],
 )
-def test_recipe_that_cannot_be_meant_is_rejected(word: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_invalid_recipe_is_rejected(word: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train", "cohort=none.csv", f"output={tmp_path}", word]) == 2
     issues = [line for line in capsys.readouterr().err.splitlines() if line.startswith("LS-")]
     assert len(issues) == 1

@@ -22,7 +22,7 @@ class Kept(DummyLogger):
         self.rows.append((metrics, step))
 
 
-def test_rows_reach_the_other_logger_in_their_order() -> None:
+def test_rows_are_logged_in_order() -> None:
     kept, issues = Kept(), list[Issue]()
     logger = SideLogger("service", lambda: kept, issues)
     for step in range(20):
@@ -32,7 +32,7 @@ def test_rows_reach_the_other_logger_in_their_order() -> None:
     assert issues == []
 
 
-def test_service_that_is_not_installed_costs_one_warning() -> None:
+def test_service_that_is_not_installed_gives_one_warning() -> None:
     def absent() -> Logger:
         raise ModuleNotFoundError("no module named 'service'")
 
@@ -44,7 +44,7 @@ def test_service_that_is_not_installed_costs_one_warning() -> None:
     assert [(issue.code, issue.severity) for issue in issues] == [("LS-TRN-010", "warning")]
 
 
-def test_service_that_hangs_holds_nothing_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_service_that_hangs_does_not_delay_the_caller(monkeypatch: pytest.MonkeyPatch) -> None:
     release, issues = threading.Event(), list[Issue]()
 
     def hung() -> Logger:
@@ -52,7 +52,7 @@ def test_service_that_hangs_holds_nothing_up(monkeypatch: pytest.MonkeyPatch) ->
         return Kept()
 
     monkeypatch.setattr(side_logger, "_WAIT_S", 0.2)
-    monkeypatch.setattr(side_logger, "_WAITING", 5)
+    monkeypatch.setattr(side_logger, "_MAX_PENDING", 5)
     logger = SideLogger("service", hung, issues)
     began = time.monotonic()
     for step in range(50):
@@ -60,11 +60,11 @@ def test_service_that_hangs_holds_nothing_up(monkeypatch: pytest.MonkeyPatch) ->
     logger.finalize("success")
     assert time.monotonic() - began < 50 * 0.2  # it waits at the end, not at each step
     release.set()
-    assert ["keep up" in issue.message for issue in issues] == [True, False]
+    assert ["too slow" in issue.message for issue in issues] == [True, False]
     assert "did not finish" in issues[1].message
 
 
-def test_hung_weights_and_biases_does_not_hold_a_training_up(
+def test_hung_weights_and_biases_does_not_delay_a_training(
     box_cohort: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     release = threading.Event()

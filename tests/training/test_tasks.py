@@ -9,8 +9,8 @@ NODES = (*TWO, "trainer.nodes=2")
 
 
 def job(tasks: int, per_node: int | None = None, nodes: int = 1, **more: str) -> dict[str, str]:
-    told = {} if per_node is None else {"SLURM_NTASKS_PER_NODE": str(per_node)}
-    return {**STEP, "SLURM_NTASKS": str(tasks), "SLURM_NNODES": str(nodes), **told, **more}
+    per_node_variable = {} if per_node is None else {"SLURM_NTASKS_PER_NODE": str(per_node)}
+    return {**STEP, "SLURM_NTASKS": str(tasks), "SLURM_NNODES": str(nodes), **per_node_variable, **more}
 
 
 @pytest.mark.parametrize(
@@ -26,7 +26,7 @@ def job(tasks: int, per_node: int | None = None, nodes: int = 1, **more: str) ->
         (TWO, job(1, SLURM_JOB_NAME="interactive")),
     ],
 )
-def test_tasks_that_fit_are_no_issue(words: tuple[str, ...], environment: dict[str, str]) -> None:
+def test_matching_tasks_give_no_issue(words: tuple[str, ...], environment: dict[str, str]) -> None:
     config = compose("train", ["cohort=c", "output=o", *words])
     assert task_issues(environment, devices=config.trainer.devices, nodes=config.trainer.nodes) == []
 
@@ -41,7 +41,7 @@ def test_tasks_that_fit_are_no_issue(words: tuple[str, ...], environment: dict[s
         (TWO, {k: v for k, v in job(2, 2).items() if k != "SLURM_STEP_ID"}, "write srun before liverspleen train"),
     ],
 )
-def test_tasks_that_do_not_fit_are_one_line_with_the_hint(
+def test_tasks_that_do_not_match_give_one_issue_with_the_hint(
     words: tuple[str, ...], environment: dict[str, str], hint: str
 ) -> None:
     config = compose("train", ["cohort=c", "output=o", *words])

@@ -17,7 +17,7 @@ NAP_S = 0.02
 
 @pytest.fixture(autouse=True)
 def clock(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Time passes while something sleeps and at no other moment."""
+    """A clock that advances only during `sleep`."""
     now = [0.0]
     monkeypatch.setattr(throughput, "perf_counter", lambda: now[0])
     monkeypatch.setattr(time, "sleep", lambda seconds: now.append(now.pop() + seconds))
@@ -66,7 +66,7 @@ def test_each_part_gets_its_own_time() -> None:
     assert times.bound == "compute"
 
 
-def test_a_slow_loader_is_what_bounds() -> None:
+def test_a_slow_loader_is_the_bottleneck() -> None:
     def slow() -> object:
         while True:
             time.sleep(NAP_S)
@@ -94,7 +94,7 @@ def test_every_step_gets_a_row() -> None:
     assert all(row.step_s >= sum(row.parts_s) for row in rows)
 
 
-def test_idle_is_what_the_parts_leave() -> None:
+def test_idle_is_the_step_minus_the_parts() -> None:
     rows = [Row(0.25, 2.0, [0.0, 0.25, 0.5, 0.5, 0.25])] * 3
     assert medians(rows, overlaps=False).idle_s == pytest.approx(0.25)
     assert medians(rows, overlaps=True).idle_s == pytest.approx(0.5)

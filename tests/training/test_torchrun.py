@@ -1,4 +1,4 @@
-"""Ranks that `torchrun` starts, instead of the first rank."""
+"""Ranks started by `torchrun` instead of the first rank."""
 
 import json
 import os
@@ -15,7 +15,7 @@ STILL = ("augmentation=none", "optimizer.lr=1e-30", "optimizer.weight_decay=0", 
 
 
 def finished(command: list[str]) -> str:
-    """Standard output of a command that ends well."""
+    """Standard output of a successful command."""
     known = os.environ | {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
     done = subprocess.run([sys.executable, *command], env=known, capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stderr[-3000:]
@@ -25,15 +25,15 @@ def finished(command: list[str]) -> str:
 def test_torchrun_with_2_processes_writes_what_one_process_writes(
     box_cohort: Callable[..., Path], tmp_path: Path
 ) -> None:
-    """Weights stay as they are at the start, so that the rows of validation are those of one process, bit by bit."""
+    """Weights do not change, so that the rows of validation equal those of one process, bit for bit."""
     cohort = box_cohort((7, 6, 3, 9, 4))
     split = split_file(cohort, tmp_path / "split.csv", ("p0", "p1"), ("p2", "p3", "p4"))
     more = (f"split={split}", f"cache={tmp_path / 'cache'}", "trainer=ddp", "trainer.accelerator=cpu", *STILL)
     size = {ranks: (f"trainer.devices={ranks}", f"trainer.batch_size={8 // ranks}") for ranks in (1, 2)}
     finished(["-m", "liverspleen", *words(cohort, tmp_path / "1", *more, *size[1], steps=2)])
     launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", "-m", "liverspleen"]
-    told = finished([*launcher, *words(cohort, tmp_path / "2", *more, *size[2], steps=2)])
-    assert told.count("train: 2 cases") == 1  # the first rank speaks
+    output = finished([*launcher, *words(cohort, tmp_path / "2", *more, *size[2], steps=2)])
+    assert output.count("train: 2 cases") == 1  # the first rank speaks
     one, two = ({file.name for file in (tmp_path / ranks).iterdir()} for ranks in ("1", "2"))
     assert one == two
     run = json.loads((tmp_path / "2" / "run.json").read_text())

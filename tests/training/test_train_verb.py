@@ -1,4 +1,4 @@
-"""Training through the front door on box cohorts of a few slices."""
+"""The `train` command on box cohorts of a few slices."""
 
 import json
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from tiny import assert_equal_weights, assert_same_result, train, weights
 from liverspleen.cli.main import main
 
 
-def test_training_leaves_checkpoints_metrics_validation_and_run_record(
+def test_training_writes_checkpoints_metrics_validation_and_run_record(
     box_cohort: Callable[..., Path], tmp_path: Path
 ) -> None:
     assert train(box_cohort(), tmp_path / "run") == 0
@@ -46,7 +46,7 @@ def test_another_seed_gives_other_weights(box_cohort: Callable[..., Path], tmp_p
     assert not torch.equal(first["network.head.weight"], second["network.head.weight"])
 
 
-def test_interrupted_training_goes_on_and_ends_as_the_undisturbed_one(
+def test_interrupted_training_resumes_to_the_uninterrupted_result(
     box_cohort: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cohort = box_cohort()
@@ -94,7 +94,7 @@ def test_empty_validation_side_keeps_the_last_checkpoint(box_cohort: Callable[..
     assert not (tmp_path / "run" / "best.ckpt").exists()
 
 
-def test_damaged_case_costs_one_line_and_the_others_are_learnt(
+def test_damaged_case_is_one_issue_and_the_others_are_trained(
     box_cohort: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     cohort = box_cohort()

@@ -1,4 +1,4 @@
-"""Validation counts on a network whose answer is known."""
+"""Validation counts of a network with known output."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -23,7 +23,7 @@ class LiverEverywhere(nn.Module):
 
 
 def validating() -> Any:
-    """A module that validates outside any training."""
+    """A module for validation without a training."""
     module = SegmentationModule(
         LiverEverywhere(),
         loss=SegmentationLoss([]),
@@ -38,7 +38,7 @@ def validating() -> Any:
     return module
 
 
-def test_padding_to_the_output_stride_is_no_part_of_a_case(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_padding_to_the_output_stride_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
     module = validating()
     logged: dict[str, float] = {}
     monkeypatch.setattr(module, "log", lambda name, value, **_: logged.update({name: value}))

@@ -1,4 +1,4 @@
-"""Trainings of seconds: 32 x 32 pixels, timm's smallest encoder."""
+"""Trainings that take seconds: 32 x 32 pixels, timm's smallest encoder."""
 
 from pathlib import Path
 
@@ -42,7 +42,7 @@ def assert_equal_weights(first: dict[str, torch.Tensor], second: dict[str, torch
 
 
 def assert_same_result(one: Path, other: Path) -> None:
-    """Weights, metrics and tables, bit for bit."""
+    """Compare weights, metrics and tables, bit for bit."""
     for name in ("last.ckpt", "best.ckpt"):
         assert (one / name).exists() == (other / name).exists()
         if (one / name).exists():

@@ -50,14 +50,14 @@ def _result(config: BenchConfig, scratch: Path) -> dict[str, Any]:
 
 def _cached(cache: Path) -> list[CachedCase]:
     """Return all cases of a slice cache."""
-    from liverspleen.data.cache import CachedCase, read_about
+    from liverspleen.data.cache import CachedCase, read_description
 
     cases = []
     for file in sorted(cache.glob("*/case.json")):
-        about = read_about(file)
-        SLICE_CACHE.check(about.get("format"), file)
-        name, spacing_mm = file.parent.name, about["slice_spacing_mm"]
-        case = CachedCase(name, name, file.parent, tuple(about["shape"]), "", slice_spacing_mm=spacing_mm)
+        description = read_description(file)
+        SLICE_CACHE.check(description.get("format"), file)
+        name, spacing_mm = file.parent.name, description["slice_spacing_mm"]
+        case = CachedCase(name, name, file.parent, tuple(description["shape"]), "", slice_spacing_mm=spacing_mm)
         cases.append(case)
     if not cases:
         message, hint = "the slice cache has no stored case", "build it with liverspleen prepare, or remove cache="

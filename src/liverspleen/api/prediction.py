@@ -14,7 +14,7 @@ from liverspleen.cohort.privacy import redacted_errors
 from liverspleen.cohort.scans import Scans, open_scans
 from liverspleen.config import PredictConfig
 from liverspleen.errors import InputError, Issue, counted
-from liverspleen.inference.case_files import CaseFiles, remove_left_behind
+from liverspleen.inference.case_files import CaseFiles, remove_unfinished
 from liverspleen.inference.colour_tables import write_colour_tables
 from liverspleen.inference.run import Prediction, predict_scans
 from liverspleen.inference.sharding import Shard
@@ -87,7 +87,7 @@ def _prediction(config: PredictConfig) -> Prediction:
         batch_size=config.batch_size,
         workers=config.workers,
     )
-    if config.split is not None and sha256_of(config.split) != prediction.model.about.get("split"):
+    if config.split is not None and sha256_of(config.split) != prediction.model.description.get("split"):
         message = "the model was trained with another split, and maybe on validation cases of this one"
         raise InputError(Issue("LS-PRD-004", message, "give the split of the training", file=config.split))
     return prediction
@@ -111,11 +111,11 @@ def _predict(prediction: Prediction, scans: Scans, shard: Shard, record: Run) ->
     """Return the outcomes of the cases of this shard, and the tables that were written."""
     model, folder = prediction.model, prediction.folder
     record.issues += [*model.issues, *scans.issues]
-    record.inputs |= {"model": model.sha256, "split": str(model.about.get("split"))}
-    record.device = ", ".join(dict.fromkeys(prediction.places))
+    record.inputs |= {"model": model.sha256, "split": str(model.description.get("split"))}
+    record.device = ", ".join(dict.fromkeys(prediction.devices))
     record.outputs += write_colour_tables(folder)
-    remove_left_behind(folder)
-    own = [scan for scan in scans.cases if shard.takes(scan.case.case_id)]
+    remove_unfinished(folder)
+    own = [scan for scan in scans.cases if shard.includes(scan.case.case_id)]
     outcomes = predict_scans(prediction, own, record.issues)
     record.outputs += [CaseFiles(folder, outcome.case_id).label_map for outcome in outcomes if not outcome.rejected]
     return outcomes, _tables(prediction, scans, shard, record)

@@ -17,11 +17,11 @@ from uuid import uuid4
 from liverspleen.locks import exclusive, try_lock
 from liverspleen.storage import sync
 
-ABOUT = "case.json"
-"""File that describes the content of each folder."""
+DESCRIPTION = "case.json"
+"""Name of the file in each folder that describes the content."""
 
 PART = ".part-"
-"""How names begin that are not final, those of `storage.complete_file` too."""
+"""Prefix of temporary names, also of those of `storage.complete_file`."""
 
 _LOCK = ".lock"  # held while a process registers its use, and while the cache is pruned
 
@@ -32,10 +32,10 @@ _USE = ".use-"
 
 @contextmanager
 def complete_folder(folder: Path) -> Iterator[Path]:
-    """A folder beside `folder` to put files into; at the end of the block it is synced to disk and renamed to `folder`.
+    """Yield a new folder for files; at the end of the block it is synced to disk and renamed to `folder`.
 
-    If the block raises, it is removed. If `folder` exists by then, another process has finished the same one: that
-    stays. The block must write `ABOUT`.
+    If the block raises, the new folder is removed. If `folder` exists by then, another process has finished it, and it
+    is kept. The block must write `DESCRIPTION`.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     with _registered(folder.parent) as use:
@@ -57,23 +57,23 @@ def complete_folder(folder: Path) -> Iterator[Path]:
 
 
 def remove_folder(folder: Path) -> int:
-    """Remove a folder of the cache, after a renaming that hides it at once; return the number of bytes freed."""
+    """Rename a folder of the cache, which hides it at once, then remove it; return the number of bytes freed."""
     part = _part_of(folder, _new_use())
     folder.rename(part)
     return _removed(part)
 
 
 def clear_parts(cache: Path) -> int:
-    """Remove incomplete folders of killed processes, not those of running ones; return the number of bytes freed."""
+    """Remove incomplete folders of killed processes; return the number of bytes freed."""
     return sum(_cleared(part) for part in cache.glob(f"{PART}*") if part.is_dir())
 
 
 @contextmanager
 def in_use(cache: Path) -> Iterator[None]:
-    """Keep `cache` from being pruned by another process; remains of killed ones are removed before and after.
+    """Prevent other processes from pruning `cache`; remains of killed processes are removed before and after the block.
 
-    Incomplete files are removed only while no other process uses the cache. Where the cache may not be written nothing
-    is locked and nothing removed.
+    Incomplete files are removed only while no other process uses the cache. In a cache without write permission,
+    nothing is locked and nothing is removed.
     """
     with ExitStack() as use:
         with suppress(OSError), exclusive(cache / _LOCK):  # OSError: read-only, another user's, or without locks
@@ -86,8 +86,8 @@ def in_use(cache: Path) -> Iterator[None]:
 
 
 @contextmanager
-def to_oneself(cache: Path) -> Iterator[bool]:
-    """Whether no other process uses `cache`; if so none starts to before the block ends."""
+def exclusive_use(cache: Path) -> Iterator[bool]:
+    """Yield whether no other process uses `cache`; if so, none can start to use it before the block ends."""
     lock = None
     with suppress(OSError):  # read-only, another user's, or without locks
         lock = try_lock(cache / _LOCK)
@@ -102,7 +102,7 @@ def to_oneself(cache: Path) -> Iterator[bool]:
 
 @contextmanager
 def _registered(cache: Path) -> Iterator[str]:
-    """The name of a use, whose file is locked for the block; not where no file can be locked."""
+    """Yield the name of a use; its file is locked during the block if the file system has locks."""
     use, lock = _register(cache)
     try:
         yield use
@@ -127,13 +127,13 @@ def _register(cache: Path) -> tuple[str, int | None]:
 
 
 def _used(cache: Path) -> bool:
-    """Whether a use is registered; files of killed processes are removed."""
+    """Return whether a use is registered; files of killed processes are removed."""
     running = [file for file in cache.glob(f"{_USE}*") if not _ended(file)]
     return bool(running)
 
 
 def _ended(file: Path) -> bool:
-    """Whether a use has ended; then its file is removed. A use without a file has ended where files can be locked."""
+    """Return whether a use has ended, and remove its file then. With locks, a use without a file has ended."""
     existed = file.exists()
     try:
         lock = try_lock(file)

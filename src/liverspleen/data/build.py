@@ -16,7 +16,15 @@ from typing import Any
 
 from liverspleen.cohort.manifest import Case, Cohort
 from liverspleen.cohort.split import SIDES, Split
-from liverspleen.data.cache import NO_ROOM, CachedCase, cache_case, no_room, note_voxels, noted_voxels, open_case
+from liverspleen.data.cache import (
+    DISK_FULL,
+    CachedCase,
+    cache_case,
+    disk_full,
+    open_case,
+    store_voxel_hash,
+    stored_voxel_hash,
+)
 from liverspleen.data.leaks import reject_leaks
 from liverspleen.data.maintenance import reject_other_formats
 from liverspleen.data.memory import available_bytes, peak_bytes
@@ -25,7 +33,7 @@ from liverspleen.processes import progress, spread
 from liverspleen.storage import StrPath
 
 _NO_MEMORY, _KILLED = "LS-STO-003", "LS-STO-005"
-_MACHINE = frozenset({NO_ROOM, _NO_MEMORY, _KILLED})
+_MACHINE = frozenset({DISK_FULL, _NO_MEMORY, _KILLED})
 _SMALL_BYTES = 64 << 20  # of the arrays of all cases together: less work than starting processes
 _FOLDER_BYTES = 64 << 10  # case.json, present.npy, headers and partly filled blocks of the disk
 _NOTE_BYTES = 4096
@@ -67,7 +75,7 @@ class _Task:
         """Return the stored case or hash, None if there is none, or the issues if this cannot be determined."""
         try:
             if self.tested:
-                return noted_voxels(self.case, self.cache)
+                return stored_voxel_hash(self.case, self.cache)
             return open_case(self.case, self.cache, pixel_mm=self.pixel_mm)
         except InputError as error:
             return error.issues
@@ -93,7 +101,7 @@ class _Task:
         """Store the case or the hash."""
         try:
             if self.tested:
-                return note_voxels(self.case, self.cache)
+                return store_voxel_hash(self.case, self.cache)
             return cache_case(self.case, self.cache, pixel_mm=self.pixel_mm)
         except InputError as error:
             return error.issues
@@ -109,7 +117,7 @@ def build_cache(
     name: str = "cache",
     say: Callable[[str], None] | None = None,
 ) -> BuiltCache:
-    """Store `cases` in the folder `cache` and note the voxel hashes of the test cases; stored cases are kept.
+    """Store `cases` in the folder `cache` and the voxel hashes of the test cases; stored cases are kept.
 
     A case that cannot be used is skipped and reported. A test case that cannot be read is ignored, because no training
     reads it; `liverspleen check` reports it.
@@ -139,14 +147,14 @@ def build_cache(
     fitting = {task: missing[task] for task in missing if task not in too_large}
     needed, free = sum(written for _, written in fitting.values()), shutil.disk_usage(cache).free
     if needed > free:
-        raise InputError([*_issues(results), no_room(needed, free, cache=cache)])
+        raise InputError([*_issues(results), disk_full(needed, free, cache=cache)])
     small = sum(held for held, _ in fitting.values()) <= _SMALL_BYTES
     most = workers or (1 if small else os.cpu_count() or 1)
     work = _here(list(fitting), say) if small and most == 1 else _in_processes(fitting, most, available, say)
     with nullcontext(lambda _: None) if say is None or not fitting else progress(name, len(fitting)) as advance:
         for task, result in work:
             results[task] = result
-            if isinstance(result, tuple) and any(issue.code == NO_ROOM for issue in result):
+            if isinstance(result, tuple) and any(issue.code == DISK_FULL for issue in result):
                 raise InputError(_issues(results))  # the disk is full for every other case too
             advance(task.case.case_id)
     return BuiltCache(

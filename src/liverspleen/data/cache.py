@@ -23,7 +23,7 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from liverspleen.data.atomic_folders import ABOUT, clear_parts, complete_folder
+from liverspleen.data.atomic_folders import DESCRIPTION, clear_parts, complete_folder
 from liverspleen.errors import InputError, Issue
 from liverspleen.formats import SLICE_CACHE
 from liverspleen.organs import ORGAN_KEYS, ORGANS, Structure
@@ -32,7 +32,7 @@ from liverspleen.storage import StrPath, sha256_of, sha256_of_array, write_json
 if TYPE_CHECKING:
     from liverspleen.cohort.manifest import Case
 
-NO_ROOM = "LS-STO-002"
+DISK_FULL = "LS-STO-002"
 """Code of the issue that stops a build: a full disk has no space for other cases either."""
 
 VOXELS = ".voxels"
@@ -138,28 +138,28 @@ def cache_case(case: Case, cache: StrPath, *, pixel_mm: float | None = None) -> 
     if (found := _open(case, folder)) is not None:
         return found
     clear_parts(cache)
-    arrays, about = _read(case, pixel_mm)
-    about |= {"format": SLICE_CACHE.number, "image_sha256": image, "label_sha256": label, "files": {}}
+    arrays, description = _read(case, pixel_mm)
+    description |= {"format": SLICE_CACHE.number, "image_sha256": image, "label_sha256": label, "files": {}}
     needed = sum(array.nbytes for array in arrays.values())
     with _rejecting_a_full_disk(case, cache, needed), complete_folder(folder) as part:
         for name, array in arrays.items():
             file = part / f"{name}.npy"
             write_array(file, array)
-            same = name == "slices" and not about["resampled"]  # equal to the CT, which is hashed already
-            about["files"][file.name] = about["voxels_sha256"] if same else sha256_of_array(array)
-        (part / ABOUT).write_text(json.dumps(about), encoding="utf-8")
+            same = name == "slices" and not description["resampled"]  # equal to the CT, which is hashed already
+            description["files"][file.name] = description["voxels_sha256"] if same else sha256_of_array(array)
+        (part / DESCRIPTION).write_text(json.dumps(description), encoding="utf-8")
     if (opened := _open(case, folder)) is None:  # a folder with that name existed without this file
-        raise InputError(damaged(folder / ABOUT, "is missing", case_id=case.case_id))
+        raise InputError(damaged(folder / DESCRIPTION, "is missing", case_id=case.case_id))
     return opened
 
 
-def note_voxels(case: Case, cache: Path) -> str:
+def store_voxel_hash(case: Case, cache: Path) -> str:
     """Return SHA-256 of the decoded voxels of a test case, as `CachedCase.voxels_sha256`; it is stored for later calls.
 
     Raises:
         InputError: the image cannot be read.
     """
-    if (known := noted_voxels(case, cache)) is not None:
+    if (known := stored_voxel_hash(case, cache)) is not None:
         return known
     from liverspleen.imaging.nifti import read_ct
 
@@ -169,39 +169,39 @@ def note_voxels(case: Case, cache: Path) -> str:
     return found
 
 
-def noted_voxels(case: Case, cache: Path) -> str | None:
-    """Return the stored hash of `note_voxels`, None if there is none.
+def stored_voxel_hash(case: Case, cache: Path) -> str | None:
+    """Return the stored hash of `store_voxel_hash`, None if there is none.
 
     Raises:
         InputError: the image is missing.
     """
-    about = read_note(voxels_file(case, cache))
-    if about is None or SLICE_CACHE.issue(about.get("format")):
+    description = read_voxel_hash_file(voxels_file(case, cache))
+    if description is None or SLICE_CACHE.issue(description.get("format")):
         return None
-    known = about.get("voxels_sha256")
+    known = description.get("voxels_sha256")
     return known if isinstance(known, str) and len(known) == 64 else None
 
 
-def read_about(file: Path) -> dict[str, Any]:
+def read_description(file: Path) -> dict[str, Any]:
     """Read the description of a stored case.
 
     Raises:
         OSError, ValueError: the file is missing or is not a description.
     """
-    about = json.loads(file.read_text(encoding="utf-8"))
-    if not isinstance(about, dict):
+    description = json.loads(file.read_text(encoding="utf-8"))
+    if not isinstance(description, dict):
         raise ValueError("no JSON object")
-    return about
+    return description
 
 
-def read_note(file: Path) -> dict[str, Any] | None:
+def read_voxel_hash_file(file: Path) -> dict[str, Any] | None:
     """Read the file of a test case; None if it is missing or damaged, {} if it is a hash without a format."""
     try:
         text = file.read_text(encoding="ascii")
-        about = {} if len(text.strip()) == 64 else json.loads(text)
+        description = {} if len(text.strip()) == 64 else json.loads(text)
     except (FileNotFoundError, ValueError, RecursionError):
         return None
-    return about if isinstance(about, dict) else None
+    return description if isinstance(description, dict) else None
 
 
 def voxels_file(case: Case, cache: Path) -> Path:
@@ -220,12 +220,12 @@ def write_array(file: Path, array: NDArray[Any]) -> None:
         handle.write(np.ascontiguousarray(array).data.cast("B"))
 
 
-def no_room(needed: int, free: int, *, case_id: str | None = None, cache: Path) -> Issue:
+def disk_full(needed: int, free: int, *, case_id: str | None = None, cache: Path) -> Issue:
     """Return the issue of a full disk, with the bytes needed and free."""
     message = (
         f"slice cache needs {needed} bytes more ({needed / 1e6:.1f} MB), {free} bytes are free ({free / 1e6:.1f} MB)"
     )
-    return Issue(NO_ROOM, message, "free space, and run the same command again to resume", case_id, cache)
+    return Issue(DISK_FULL, message, "free space, and run the same command again to resume", case_id, cache)
 
 
 @contextmanager
@@ -235,7 +235,7 @@ def _rejecting_a_full_disk(case: Case, cache: Path, needed: int) -> Iterator[Non
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
-        raise InputError(no_room(needed, shutil.disk_usage(cache).free, case_id=case.case_id, cache=cache)) from error
+        raise InputError(disk_full(needed, shutil.disk_usage(cache).free, case_id=case.case_id, cache=cache)) from error
 
 
 def _file_hash(case: Case, file: Path) -> str:
@@ -259,28 +259,28 @@ def _key(image: str, label: str, pixel_mm: float | None) -> str:
 
 def _open(case: Case, folder: Path) -> CachedCase | None:
     try:
-        about = read_about(folder / ABOUT)
-        SLICE_CACHE.check(about.get("format"), folder / ABOUT, case_id=case.case_id)
+        description = read_description(folder / DESCRIPTION)
+        SLICE_CACHE.check(description.get("format"), folder / DESCRIPTION, case_id=case.case_id)
         return CachedCase(
             case.case_id,
             case.patient_id,
             folder,
-            tuple(about["shape"]),
-            about["voxels_sha256"],
+            tuple(description["shape"]),
+            description["voxels_sha256"],
             labelled=case.labelled_structures if case.label else (),
-            slice_spacing_mm=about["slice_spacing_mm"],
-            resampled=about["resampled"],
-            content_sha256=_content_hash(about),
+            slice_spacing_mm=description["slice_spacing_mm"],
+            resampled=description["resampled"],
+            content_sha256=_content_hash(description),
         )
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError) as error:
-        raise InputError(damaged(folder / ABOUT, "is not what was written", case_id=case.case_id)) from error
+        raise InputError(damaged(folder / DESCRIPTION, "is not what was written", case_id=case.case_id)) from error
 
 
-def _content_hash(about: dict[str, Any]) -> str:
+def _content_hash(description: dict[str, Any]) -> str:
     """Return the hash of the arrays and the spacing, which are all that a training reads."""
-    content = json.dumps([about["files"], about["slice_spacing_mm"]], sort_keys=True)
+    content = json.dumps([description["files"], description["slice_spacing_mm"]], sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from liverspleen.cohort.manifest import Case
-from liverspleen.data.atomic_folders import ABOUT, PART, clear_parts, remove_folder, to_oneself
-from liverspleen.data.cache import VOXELS, damaged, read_about, read_note, source_hashes, voxels_file
+from liverspleen.data.atomic_folders import DESCRIPTION, PART, clear_parts, exclusive_use, remove_folder
+from liverspleen.data.cache import VOXELS, damaged, read_description, read_voxel_hash_file, source_hashes, voxels_file
 from liverspleen.errors import InputError, Issue
 from liverspleen.formats import SLICE_CACHE
 from liverspleen.storage import sha256_of_array
@@ -25,12 +25,12 @@ def cached_folders(cache: Path) -> list[Path]:
 
 
 def reject_other_formats(cache: Path) -> None:
-    """Reject a cache with a case or note of another format; damaged files are ignored.
+    """Reject a cache with a case or voxel hash of another format; damaged files are ignored.
 
     Raises:
         InputError: LS-FMT-001 in one line, with the number of such cases and notes and the first one.
     """
-    files = [*(folder / ABOUT for folder in cached_folders(cache)), *sorted(cache.glob(f"*{VOXELS}"))]
+    files = [*(folder / DESCRIPTION for folder in cached_folders(cache)), *sorted(cache.glob(f"*{VOXELS}"))]
     found = [issue for file in files if (issue := _format_issue(file))]
     if found:
         message = f"{found[0].message} ({len(found)} of {len(files)} stored cases and notes)"
@@ -39,24 +39,24 @@ def reject_other_formats(cache: Path) -> None:
 
 def _format_issue(file: Path) -> Issue | None:
     try:
-        about = read_note(file) if file.suffix == VOXELS else read_about(file)
+        description = read_voxel_hash_file(file) if file.suffix == VOXELS else read_description(file)
     except (OSError, ValueError, RecursionError):
         return None
-    return None if about is None else SLICE_CACHE.issue(about.get("format"), file)
+    return None if description is None else SLICE_CACHE.issue(description.get("format"), file)
 
 
 def verify(folder: Path) -> tuple[Issue, ...]:
     """Return an issue for each file that differs from the written one: LS-STO-001, or LS-FMT-001 for another format."""
-    about_file = folder / ABOUT
+    description_file = folder / DESCRIPTION
     try:
-        about = read_about(about_file)
-        if issue := SLICE_CACHE.issue(about.get("format"), about_file):
+        description = read_description(description_file)
+        if issue := SLICE_CACHE.issue(description.get("format"), description_file):
             return (issue,)
-        files, shape = dict(about["files"]), tuple(about["shape"])
+        files, shape = dict(description["files"]), tuple(description["shape"])
     except FileNotFoundError:
-        return (damaged(about_file, "is missing"),)
+        return (damaged(description_file, "is missing"),)
     except (OSError, ValueError, KeyError, TypeError):
-        return (damaged(about_file, "is not what was written"),)
+        return (damaged(description_file, "is not what was written"),)
     return tuple(_array_issues(folder, files, shape))
 
 
@@ -115,7 +115,7 @@ def prune(cache: Path, cases: Iterable[Case], tested: Iterable[Case]) -> Pruned:
     if issues:
         raise InputError(issues)
     freed = clear_parts(cache)
-    with to_oneself(cache) as alone:
+    with exclusive_use(cache) as alone:
         unused = [folder for folder in cached_folders(cache) if _source(folder) not in used]
         stale = [file for file in cache.glob(f"*{VOXELS}") if file not in notes]
         if not alone:
@@ -130,7 +130,8 @@ def prune(cache: Path, cases: Iterable[Case], tested: Iterable[Case]) -> Pruned:
 def _source(folder: Path) -> tuple[str, str] | None:
     """Return the hashes of image and label map of a stored case; None if it is damaged or has another format."""
     try:
-        about = read_about(folder / ABOUT)
-        return (about["image_sha256"], about["label_sha256"]) if about["format"] == SLICE_CACHE.number else None
+        description = read_description(folder / DESCRIPTION)
+        known = description["format"] == SLICE_CACHE.number
+        return (description["image_sha256"], description["label_sha256"]) if known else None
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -1,4 +1,4 @@
-"""Prediction: a trained model, and a CT volume to a label map with the model's own preprocessing."""
+"""Prediction: loading of trained models, and segmentation of CT volumes with the preprocessing of the model."""
 
 from liverspleen.inference.model import TrainedModel, load_model
 from liverspleen.inference.segment import Segmented, segment, segment_volume

@@ -1,4 +1,4 @@
-"""The files of a predicted case, and what its sidecar says of them."""
+"""The files of a predicted case, and the content of its sidecar."""
 
 from __future__ import annotations
 
@@ -18,53 +18,53 @@ from liverspleen.imaging.nifti import SUFFIXES
 from liverspleen.storage import sha256_of, write_json
 
 REJECTED: Final = "rejected"
-"""Folder of what is rejected, one file per case: other tasks that share the cases must know that it is not missing."""
+"""Folder with one file per rejected case, so that tasks of other shards know that the case is not missing."""
 
-_LEFT_BEHIND_S: Final = 3600.0  # nothing takes so long to be written
-_OF_THE_CASE: Final = ("patient_id", "dataset", "condition", "site")
+_UNFINISHED_S: Final = 3600.0  # no file takes this long to be written
+_CASE_COLUMNS: Final = ("patient_id", "dataset", "condition", "site")
 
 
 @dataclass(frozen=True)
 class CaseFiles:
-    """Where the results of a case lie; the label map is there only if all the others are, and are its own."""
+    """Paths of the results of a case; a label map exists only if all its other files exist and belong to it."""
 
     folder: Path
     case_id: str
 
     @property
     def label_map(self) -> Path:
-        """On the grid of the CT."""
+        """The label map, on the grid of the CT."""
         return self.folder / f"{self.case_id}{DSEG}{SUFFIXES[0]}"
 
     @property
     def sidecar(self) -> Path:
-        """What made the label map, and what it shows."""
+        """Settings, hashes, volumes and review of the label map."""
         return self.folder / f"{self.case_id}{DSEG}.json"
 
     @property
     def picture(self) -> Path:
-        """For a glance."""
+        """Preview image."""
         return self.folder / f"{self.case_id}{DSEG}.png"
 
     @property
     def segmentation(self) -> Path:
-        """As DICOM-SEG, of DICOM."""
+        """DICOM-SEG, only for a CT that was read from DICOM."""
         return self.folder / f"{self.case_id}{DSEG}.dcm"
 
     @property
     def rejection(self) -> Path:
-        """Why there is no label map."""
+        """Reason for the rejection of the case."""
         return self.folder / REJECTED / f"{self.case_id}.json"
 
     @property
     def other_names(self) -> tuple[Path, ...]:
-        """Files that label maps of the case would have elsewhere; beside ours they would be a second one."""
+        """Other common names of a label map of the case; with such a file the case would have two label maps."""
         return (*(self.folder / f"{self.case_id}{s}" for s in SUFFIXES), self.label_map.with_suffix(""))
 
 
 @dataclass(frozen=True)
 class Settings:
-    """All that decides about voxels besides the bytes of the CT."""
+    """Everything that determines the voxels of a label map, except the CT itself."""
 
     model_sha256: str
     engine: str
@@ -73,7 +73,7 @@ class Settings:
     postprocessing: Mapping[str, str] = field(default_factory=dict)
 
     def agree(self, stated: object) -> bool:
-        """Whether a sidecar or a rejection states these; `auto` stands for whichever precision the device had."""
+        """Return whether the settings of a sidecar or rejection equal these; `auto` agrees with any precision."""
         if not isinstance(stated, Mapping):
             return False
         asked = asdict(self)
@@ -83,39 +83,39 @@ class Settings:
 
 @dataclass(frozen=True)
 class Sidecar:
-    """What the sidecar of a label map states."""
+    """Content of the sidecar of a label map."""
 
     content: Mapping[str, Any]
     measurements: tuple[Measurement, ...]
 
     @property
     def case_id(self) -> str:
-        """Of the case."""
+        """Identifier of the case."""
         return str(self.content["case_id"])
 
-    def of(self, case: Case) -> Sidecar:
-        """The same with patient, dataset, condition and site as the case has them now."""
-        about = {name: getattr(case, name) for name in _OF_THE_CASE}
-        rows = [{**asdict(row), **about} for row in self.measurements]
+    def updated(self, case: Case) -> Sidecar:
+        """Return this sidecar with the patient, dataset, condition and site of `case`."""
+        columns = {name: getattr(case, name) for name in _CASE_COLUMNS}
+        rows = [{**asdict(row), **columns} for row in self.measurements]
         return Sidecar({**self.content, "measurements": rows}, tuple(Measurement(**row) for row in rows))
 
     def is_of(self, label_map: Path) -> bool:
-        """Whether the label map is the one that it was written with, and not one that was edited since."""
+        """Return whether the label map is unchanged since the sidecar was written."""
         stated: Mapping[str, str] = self.content["files"]
         return sha256_of(label_map) == stated.get(label_map.name)
 
     def write(self, file: Path) -> None:
-        """Write it, complete or not at all."""
+        """Write the sidecar to a file that is complete or absent."""
         write_json(file, {**self.content, "measurements": [asdict(row) for row in self.measurements]})
 
 
 def read_sidecar(file: Path) -> Sidecar | None:
-    """The sidecar in a file; None if there is none that `liverspleen predict` wrote.
+    """Read a sidecar; return None if the file is missing or was not written by `liverspleen predict`.
 
     Raises:
         InputError: LS-FMT-001 a sidecar of another format.
     """
-    content = read_plain(file)
+    content = read_object(file)
     case_id = content.get("case_id") if content else None
     if content is None or not isinstance(case_id, str) or f"{case_id}{DSEG}.json" != file.name:
         return None
@@ -129,8 +129,8 @@ def read_sidecar(file: Path) -> Sidecar | None:
     return Sidecar(content, tuple(Measurement(**row) for row in rows))
 
 
-def read_plain(file: Path) -> dict[str, Any] | None:
-    """The JSON object in a file; None if there is none."""
+def read_object(file: Path) -> dict[str, Any] | None:
+    """Read the JSON object in a file; return None if there is none."""
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
@@ -139,7 +139,7 @@ def read_plain(file: Path) -> dict[str, Any] | None:
 
 
 def sidecars(folder: Path) -> tuple[list[Sidecar], list[Issue]]:
-    """Those in a folder whose label map is there, in the order of the case_ids; and LS-FMT-001 of other formats."""
+    """Return the sidecars of the label maps in a folder, sorted by case_id, and an LS-FMT-001 per other format."""
     found: list[Sidecar] = []
     issues: list[Issue] = []
     for file in sorted(folder.glob(f"*{DSEG}.json")):
@@ -156,10 +156,10 @@ def sidecars(folder: Path) -> tuple[list[Sidecar], list[Issue]]:
 
 
 def rejections(folder: Path) -> dict[str, list[str]]:
-    """Why cases of a folder are rejected, by case, in the order of the case_ids; of other formats, that they are."""
+    """Return the reasons of the rejected cases in a folder, sorted by case_id; for another format its LS-FMT-001."""
     found: dict[str, list[str]] = {}
     for file in (folder / REJECTED).glob("*.json"):
-        content = read_plain(file)
+        content = read_object(file)
         if not content or not isinstance(case_id := content.get("case_id"), str):
             continue
         other = SIDECAR.issue(content.get("format"), f"{REJECTED}/{file.name}")
@@ -167,11 +167,11 @@ def rejections(folder: Path) -> dict[str, list[str]]:
     return dict(sorted(found.items()))
 
 
-def remove_left_behind(folder: Path) -> None:
-    """Remove unfinished files of runs that were killed; young ones may be those of another task."""
+def remove_unfinished(folder: Path) -> None:
+    """Remove unfinished files of killed runs; a file younger than an hour may belong to a running task and is kept."""
     for file in folder.glob(".part-*"):
         try:
-            if time.time() - file.stat().st_mtime > _LEFT_BEHIND_S:
+            if time.time() - file.stat().st_mtime > _UNFINISHED_S:
                 file.unlink()
-        except FileNotFoundError:  # another task was first
+        except FileNotFoundError:  # another task has removed it
             continue

@@ -1,4 +1,4 @@
-"""One picture of a case for a glance: slices of the CT in three directions with the organs' contours."""
+"""Preview image of a case: slices of the CT in three directions with the contours of the organs."""
 
 from __future__ import annotations
 
@@ -14,38 +14,38 @@ from liverspleen.imaging.png import TextLine, resized, write_picture
 from liverspleen.imaging.volume import CTVolume, LabelMap
 from liverspleen.organs import ORGANS, Structure
 
-_PIXEL_MM: Final = 0.8  # in every direction; most CT of the trunk has 0.7 to 0.9
-_LARGEST: Final = 2560  # pixels of a side: two metres; a header may state kilometres
+_PIXEL_MM: Final = 0.8  # in every direction; most CT scans of the trunk have 0.7 to 0.9
+_LARGEST: Final = 2560  # pixels per side, about two metres; a header may state kilometres
 _WINDOW_HU: Final = (-110, 190)  # soft tissue: centre 40, width 300, as in the report's Figure 3
 _BODY_HU: Final = -400  # below it is air around the patient
-_MARGIN_MM: Final = 40.0  # of slices shown above and below the organs
+_MARGIN_MM: Final = 40.0  # above and below the organs
 _BAR_MM: Final = 50
-_LINE: Final = 18  # pixels of a line of text
+_LINE: Final = 18  # height of a line of text in pixels
 _GAP: Final = 6
-_NAME: Final = 60  # pixels of an organ in the legend
+_NAME: Final = 60  # width of the name of an organ in the legend in pixels
 _SOFT, _WARNING = "#B0B0B0", "#FFD000"
 
 
 @dataclass(frozen=True)
 class _View:
-    """A plane through the CT as it is shown: gray values and labels, (row, column), and the edges of a pixel."""
+    """A plane through the CT: gray values and labels, (row, column), and the size of a pixel."""
 
     gray: NDArray[np.uint8]
     labels: NDArray[np.uint8]
     spacing_mm: tuple[float, float]
     caption: str
-    sides: str  # what is at the left and at the right
+    sides: str  # letters at the left and right edge
 
 
 def write_case_picture(path: Path, ct: CTVolume, label_map: LabelMap, title: str, notes: Sequence[str] = ()) -> None:
     """Write one PNG: axial slices through the largest area of each organ, a coronal and a sagittal plane.
 
-    A pixel is 0.8 mm in every direction, or what it takes for no side to have over 2560; patient's right at the left, a
-    sagittal plane looked at from the right with the front at the left. The coronal plane is where the fractions of all
-    organs add up to most, the sagittal one through the largest sagittal area of the first organ that is there.
-    Slices are counted from 1, the most inferior.
-    Without any organ the planes are the middle ones. `notes` stand in a warning colour below the title. The same input
-    gives the same bytes (with the same pillow).
+    A pixel is 0.8 mm in every direction, or larger if a side would exceed 2560 pixels. The patient's right is at the
+    left; the sagittal plane is seen from the patient's right, with anterior at the left. The coronal plane is the one
+    with the largest sum of the fractions of all organs, the sagittal plane the one with the largest area of the first
+    organ that is present. Without any organ the planes are the middle ones. Slices are counted from 1, the most
+    inferior. `notes` are printed in a warning colour below the title. The same input gives the same bytes with the
+    same version of pillow.
 
     Raises:
         ValueError: CT and label map differ in shape.
@@ -59,41 +59,41 @@ def write_case_picture(path: Path, ct: CTVolume, label_map: LabelMap, title: str
     header = _LINE * (2 + len(notes)) + _GAP
     corners, (height, width) = _arranged([picture.shape[:2] for picture in pictures], header)
     page = np.zeros((height, width, 3), np.uint8)
-    words = [TextLine((_GAP, _GAP), title, width - 2 * _GAP, size=15)]
-    words += [
+    text_lines = [TextLine((_GAP, _GAP), title, width - 2 * _GAP, size=15)]
+    text_lines += [
         TextLine((_GAP, _GAP + _LINE * (1 + index)), note, width - 2 * _GAP, _WARNING)
         for index, note in enumerate(notes)
     ]
     legend = _GAP + _LINE * (1 + len(notes))
-    words += [
+    text_lines += [
         TextLine((_GAP + _NAME * index, legend), organ.key, _NAME, organ.facts.colour)
         for index, organ in enumerate(ORGANS)
     ]
     window = f"window {_WINDOW_HU[0]} to {_WINDOW_HU[1]} HU, bar {_BAR_MM} mm"
     named = _NAME * len(ORGANS) + 10
-    words.append(TextLine((_GAP + named, legend), window, width - named - 10, _SOFT))
+    text_lines.append(TextLine((_GAP + named, legend), window, width - named - 10, _SOFT))
     for view, picture, (top, left) in zip(views, pictures, corners, strict=True):
         rows, columns = picture.shape[:2]
         page[top : top + rows, left : left + columns] = picture
-        words.append(TextLine((left, top - _LINE), view.sides[0], 20))
-        words.append(TextLine((left + 20, top - _LINE), view.caption, columns - 40, _SOFT))
-        words.append(TextLine((left + columns, top - _LINE), view.sides[1], 20, anchor="ra"))
+        text_lines.append(TextLine((left, top - _LINE), view.sides[0], 20))
+        text_lines.append(TextLine((left + 20, top - _LINE), view.caption, columns - 40, _SOFT))
+        text_lines.append(TextLine((left + columns, top - _LINE), view.sides[1], 20, anchor="ra"))
         bar = min(round(_BAR_MM / pixel_mm), columns - 8)
         page[top + rows - 8 : top + rows - 5, left + 4 : left + 4 + bar] = 255
-    write_picture(path, page, words)
+    write_picture(path, page, text_lines)
 
 
 def _views(ct: CTVolume, label_map: LabelMap) -> list[_View]:
     labels, (slice_mm, row_mm, column_mm) = label_map.labels, ct.geometry.spacing_mm
     areas = {organ: _voxels_along(label_map, organ) for organ in ORGANS}
-    drawn = [organ for organ in ORGANS if areas[organ][0].any()]
+    present = [organ for organ in ORGANS if areas[organ][0].any()]
     middle = [size // 2 for size in labels.shape]
     slices: dict[int, list[str]] = {}
-    for organ in drawn:
+    for organ in present:
         slices.setdefault(int(areas[organ][0].argmax()), []).append(organ.key)
-    fractions = sum((areas[organ][1] / areas[organ][1].sum() for organ in drawn), np.zeros(labels.shape[1]))
-    row = int(fractions.argmax()) if drawn else middle[1]
-    column = int(areas[drawn[0]][2].argmax()) if drawn else middle[2]
+    fractions = sum((areas[organ][1] / areas[organ][1].sum() for organ in present), np.zeros(labels.shape[1]))
+    row = int(fractions.argmax()) if present else middle[1]
+    column = int(areas[present[0]][2].argmax()) if present else middle[2]
     axial = slices or {middle[0]: []}
     rows, columns = _body(ct.hu[list(axial)])
     up = _slices_shown(label_map, slice_mm)
@@ -102,10 +102,10 @@ def _views(ct: CTVolume, label_map: LabelMap) -> list[_View]:
             ct.hu[slice_index, rows, columns],
             labels[slice_index, rows, columns],
             (row_mm, column_mm),
-            f"axial, slice {slice_index + 1} of {labels.shape[0]}" + (f" (most {' and '.join(of)})" if of else ""),
+            f"axial, slice {slice_index + 1} of {labels.shape[0]}" + (f" (most {' and '.join(keys)})" if keys else ""),
             "RL",
         )
-        for slice_index, of in axial.items()
+        for slice_index, keys in axial.items()
     ]
     coronal, sagittal = np.s_[up, row, columns], np.s_[up, rows, column]
     views.append(_view(ct.hu[coronal], labels[coronal], (slice_mm, column_mm), "coronal", "RL"))
@@ -123,7 +123,7 @@ def _view(
 
 
 def _voxels_along(label_map: LabelMap, organ: Structure) -> list[NDArray[np.intp]]:
-    """Number of the organ's voxels by slice, by row and by column."""
+    """Return the numbers of the organ's voxels by slice, by row and by column."""
     counts = [np.zeros(size, np.intp) for size in label_map.labels.shape]
     box = label_map.box(organ)
     if box is not None:
@@ -134,7 +134,7 @@ def _voxels_along(label_map: LabelMap, organ: Structure) -> list[NDArray[np.intp
 
 
 def _body(slices: NDArray[np.int16]) -> tuple[slice, slice]:
-    """Rows and columns that hold something else than air in these slices; all of them if none does."""
+    """Return the range of rows and of columns with anything but air in these slices; all of them if there is none."""
     inside = (slices > _BODY_HU).any(axis=0)
     extents = []
     for axis in (1, 0):
@@ -144,7 +144,7 @@ def _body(slices: NDArray[np.int16]) -> tuple[slice, slice]:
 
 
 def _slices_shown(label_map: LabelMap, slice_mm: float) -> slice:
-    """The organs' slices with a margin, the most superior first; all of them if there is no organ."""
+    """Return the slices of the organs with a margin, the most superior first; all slices if there is no organ."""
     boxes = [box for organ in ORGANS if (box := label_map.box(organ)) is not None]
     count, margin = label_map.labels.shape[0], round(_MARGIN_MM / slice_mm)
     first = max(min(box[0].start for box in boxes) - margin, 0) if boxes else 0
@@ -153,7 +153,7 @@ def _slices_shown(label_map: LabelMap, slice_mm: float) -> slice:
 
 
 def _picture(view: _View, pixel_mm: float) -> NDArray[np.uint8]:
-    """The view at that pixel size in RGB, with a contour of two pixels just inside of each organ."""
+    """Return the view in RGB at that pixel size, with a contour of two pixels inside the border of each organ."""
     shape = [max(round(size * edge / pixel_mm), 1) for size, edge in zip(view.gray.shape, view.spacing_mm, strict=True)]
     picture = np.repeat(resized(view.gray, (shape[0], shape[1]))[:, :, None], 3, axis=2)
     nearest = [(np.arange(new) * old) // new for new, old in zip(shape, view.labels.shape, strict=True)]
@@ -166,18 +166,18 @@ def _picture(view: _View, pixel_mm: float) -> NDArray[np.uint8]:
 
 
 def _eroded(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The pixels whose four neighbours are all inside; beyond the border of the picture nothing is."""
+    """Return the pixels whose four neighbours are in the mask; pixels beyond the border of the image are not."""
     wide = np.pad(mask, 1)
     return wide[1:-1, 1:-1] & wide[:-2, 1:-1] & wide[2:, 1:-1] & wide[1:-1, :-2] & wide[1:-1, 2:]
 
 
 def _arranged(shapes: Sequence[tuple[int, ...]], header: int) -> tuple[list[tuple[int, int]], tuple[int, int]]:
-    """Top left corners of panels in rows of two below the header, and height and width of the page."""
+    """Return the top left corners of panels in rows of two below the header, and height and width of the page."""
     half = max(columns for _, columns in shapes) + _GAP
     corners, top = [], header
     for first in range(0, len(shapes), 2):
         pair = shapes[first : first + 2]
-        top += _LINE  # of the captions
-        corners += [(top, _GAP + half * place) for place in range(len(pair))]
+        top += _LINE  # captions
+        corners += [(top, _GAP + half * column) for column in range(len(pair))]
         top += max(rows for rows, _ in pair) + _GAP
     return corners, (top, _GAP + 2 * half)

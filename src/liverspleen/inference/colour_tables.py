@@ -1,4 +1,4 @@
-"""What tells other programs names and colours of the label values, and that the folder is a BIDS derivative."""
+"""Files with the names and colours of the label values for other programs, and the description of a BIDS derivative."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ BIDS_VERSION: Final = "1.10.0"
 def write_colour_tables(folder: Path) -> list[Path]:
     """Write `dseg.tsv` (BIDS), `slicer.ctbl` (3D Slicer), `itksnap.txt` (ITK-SNAP) and `dataset_description.json`.
 
-    Always the same bytes for one version; files that hold them already stay untouched.
+    The content depends only on the version; files that have it already are not written again.
     """
     texts = {"dseg.tsv": _bids(), "slicer.ctbl": _slicer(), "itksnap.txt": _itksnap()}
     for name, lines in texts.items():
         text = "".join(f"{line}\n" for line in lines)
         if not (folder / name).is_file() or (folder / name).read_text(encoding="utf-8") != text:
             write_text(folder / name, text)
-    described = folder / "dataset_description.json"
-    if not described.is_file():  # a person may have written a better one
-        write_json(described, _description())
-    return [*(folder / name for name in texts), described]
+    description = folder / "dataset_description.json"
+    if not description.is_file():  # the user may have written a better one
+        write_json(description, _description())
+    return [*(folder / name for name in texts), description]
 
 
 def _bids() -> Iterator[str]:
@@ -46,7 +46,7 @@ def _slicer() -> Iterator[str]:
 
 
 def _itksnap() -> Iterator[str]:
-    # the header that ITK-SNAP itself writes; opacity in 0 to 1, visible, mesh shown
+    # the header that ITK-SNAP writes; opacity in 0 to 1, visible, mesh shown
     yield "################################################"
     yield "# ITK-SnAP Label Description File"
     yield "# File format:"

@@ -1,4 +1,4 @@
-"""What a model says of itself: network, window, slices, structures; held against what can be meant before torch."""
+"""Validation of a model's description (network, window, slices, structures) before torch is imported."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from liverspleen.networks.build import network_names
 from liverspleen.organs import Structure
 
 PHANTOM = "phantom"
-"""Origin of procedural CT, as `liverspleen phantom` writes it."""
+"""Origin of phantoms, as `liverspleen phantom` writes it."""
 
 _ENCODER = re.compile(r"[a-z][a-z0-9_]{0,63}(\.[a-z0-9_]{1,63})?")  # a timm name: no hf-hub:, no local-dir:, no path
 
@@ -57,52 +57,54 @@ _OUTER: Mapping[str, Callable[[Any], bool]] = {
 }
 
 
-def checked_description(about: Any, file: Path | str) -> dict[str, Any]:
-    """The plain values `about` of a checkpoint or model package, if a network can be built and fed by them.
+def checked_description(description: Any, file: Path | str) -> dict[str, Any]:
+    """Return the description of a checkpoint or model package if a network and its input can be built from it.
 
     Raises:
-        InputError: LS-FMT-001 of another format; LS-MOD-003 not of this project, or of other structures; LS-MOD-007
-            not plain values; LS-MOD-008 a key or value that no network of this project has, each in the one line.
+        InputError: LS-FMT-001 another format; LS-MOD-003 not a model of this project, or of other structures;
+            LS-MOD-007 not plain values; LS-MOD-008 unknown keys or values, all in one line.
     """
-    if isinstance(about, dict):
-        CHECKPOINT.check(about.get("format"), file)
-    wanted = {organ.key: int(organ) for organ in Structure}
-    if not isinstance(about, dict) or about.get("structures") != wanted:
-        message = f"no liverspleen model with structures {wanted}"
+    if isinstance(description, dict):
+        CHECKPOINT.check(description.get("format"), file)
+    expected = {organ.key: int(organ) for organ in Structure}
+    if not isinstance(description, dict) or description.get("structures") != expected:
+        message = f"not a liverspleen model with structures {expected}"
         raise InputError(Issue("LS-MOD-003", message, "give a model written by this version", file=file))
-    bounded(about, file)
-    if wrong := [*_wrong(about)]:
-        message = f"a network or preprocessing that this project has not: {', '.join(wrong)[:300]}"
+    bounded(description, file)
+    if problems := [*_problems(description)]:
+        message = f"unknown network or preprocessing: {', '.join(problems)[:300]}"
         raise InputError(Issue("LS-MOD-008", message, "give a model as liverspleen wrote it", file=file))
-    return about
+    return description
 
 
-def _wrong(about: Mapping[str, Any]) -> Iterator[str]:
-    network, window = about.get("network"), about.get("window")
+def _problems(description: Mapping[str, Any]) -> Iterator[str]:
+    network, window = description.get("network"), description.get("window")
     if not isinstance(network, dict) or not network:
-        yield "no network"
+        yield "network is missing"
     else:
-        # an empty value is one that the network has no use for
+        # None: the network does not use this key
         yield from (f"network.{key}={value!r}"[:100] for key, value in network.items() if not _is_known(key, value))
     keys = {"lower_hu", "upper_hu", "clip"}
     if not isinstance(window, dict) or set(window) != keys or not isinstance(window["clip"], bool):
-        yield "no window"
+        yield "window is missing"
     elif not all(_number(-1e5, 1e5)(window[key]) for key in ("lower_hu", "upper_hu")):
-        yield "a window outside 100 000 HU"
+        yield "window limits beyond 100 000 HU"
     elif not window["lower_hu"] < window["upper_hu"]:
-        yield "an empty window"
-    yield from (f"{key}={about.get(key)!r}"[:100] for key, holds in _OUTER.items() if not holds(about.get(key)))
+        yield "window is empty"
+    for key, is_valid in _OUTER.items():
+        if not is_valid(value := description.get(key)):
+            yield f"{key}={value!r}"[:100]
 
 
 def _is_known(key: Any, value: Any) -> bool:
     return key in _NETWORK and (value is None or _NETWORK[key](value))
 
 
-def is_of_phantoms_only(about: Mapping[str, Any]) -> bool:
-    """Whether every case it was trained on was a phantom; False where origins are not recorded.
+def is_of_phantoms_only(description: Mapping[str, Any]) -> bool:
+    """Return whether all training cases were phantoms; False if the origins are not recorded.
 
     >>> is_of_phantoms_only({"origins": {"phantom": 16}}), is_of_phantoms_only({"origins": {"phantom": 2, "": 1}})
     (True, False)
     """
-    origins = about.get("origins")
+    origins = description.get("origins")
     return isinstance(origins, Mapping) and {origin for origin, cases in origins.items() if cases} == {PHANTOM}

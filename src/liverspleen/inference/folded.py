@@ -1,4 +1,4 @@
-"""A loaded model made ready for speed."""
+"""Optimisation of a loaded model for prediction."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from liverspleen.networks.folding import fold_batch_norms
 
 
 def folded(model: TrainedModel) -> TrainedModel:
-    """The model with the batch norms of its network in its convolutions, and weights in the order that they read fast.
+    """Return the model with the batch norms folded into the convolutions and weights in channels-last memory format.
 
-    The network is changed in place: it is then good for prediction only, and gives the same logits but for rounding. A
-    network that is no module of torch is left.
+    The network is changed in place. It can then be used only for prediction, and gives the same logits except for
+    rounding. A network that is not a torch module is not changed.
     """
     if not isinstance(model.network, nn.Module):
         return model

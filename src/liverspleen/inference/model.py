@@ -1,4 +1,4 @@
-"""A trained model: network and preprocessing together, out of a training's checkpoint or a model package."""
+"""A trained model: network and preprocessing, loaded from a checkpoint or a model package."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from liverspleen.errors import InputError, Issue
+from liverspleen.errors import InputError, Issue, counted
 from liverspleen.inference.description import is_of_phantoms_only
 from liverspleen.inference.untrusted.model_file import CheckedModel, checked_model
 from liverspleen.organs import Structure, organ
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from liverspleen.data.window import IntensityWindow
     from liverspleen.inference.untrusted.tensors import TensorPlace
 
-# torch is imported inside the functions: a file that cannot be used is rejected before that
+# torch is imported inside the functions, so that a file that cannot be used is rejected before the import
 
 ENGINES = ("torch", "onnxruntime")
 
@@ -36,19 +36,19 @@ def _cpu() -> torch.device:
 class TrainedModel:
     """A network in evaluation mode with the preprocessing it was trained with.
 
-    `network` takes (B, slices, H, W) scaled intensities on `device` to logits (B, 3, H, W), and needs H and W to be
-    multiples of `stride`. `about` holds the checkpoint's plain values: structures, cohort and split hashes, version;
-    `sha256` identifies the model: of a checkpoint the file, of a model package its content, whatever folder or zip it
-    is in. Neighbours are `slice_distance_mm` apart, as nearly as a CT's own spacing allows; None: next to each other.
-    Slices are resampled to pixels of `pixel_mm`; None: as they are. `postprocessing` is what validation found to
-    help, by structure.
+    `network` maps scaled intensities (B, slices, H, W) on `device` to logits (B, 3, H, W); H and W are multiples of
+    `stride`. `description` holds the checkpoint's plain values: structures, hashes of cohort and split, version.
+    `sha256` identifies the model: it is the hash of a checkpoint file, or of the content of a model package, equal for
+    folder and zip. Input slices are `slice_distance_mm` apart, as closely as the spacing of the CT allows; None:
+    adjacent slices. Slices are resampled to pixels of `pixel_mm`; None: not resampled. `postprocessing` holds the
+    rules that validation supports, by structure.
     """
 
     network: Callable[[Tensor], Tensor]
     window: IntensityWindow
     slices: int
     stride: int
-    about: Mapping[str, Any]
+    description: Mapping[str, Any]
     sha256: str
     slice_distance_mm: float | None = None
     pixel_mm: float | None = None
@@ -59,31 +59,33 @@ class TrainedModel:
 
     @property
     def issues(self) -> tuple[Issue, ...]:
-        """What whoever uses it must be told: the warning LS-MOD-011 of a model that has seen nothing but phantoms."""
+        """The warning LS-MOD-011 if the model was trained on phantoms only; it is reported at every use."""
         if not self.phantoms_only:
             return ()
-        message = "this model was trained on PHANTOMS ONLY; on CT of patients its label maps and volumes mean nothing"
-        return (Issue("LS-MOD-011", message, "train on real CT before measuring any", severity="warning"),)
+        message = "model was trained on PHANTOMS ONLY; its label maps and volumes of CT scans of patients mean nothing"
+        hint = "train on CT scans of patients before measuring any"
+        return (Issue("LS-MOD-011", message, hint, severity="warning"),)
 
 
 def load_model(path: StrPath, device: torch.device | str = "cpu", *, engine: str = "torch") -> TrainedModel:
-    """Load the model of a checkpoint, or of a model package (folder or .zip); no code in it is run.
+    """Load the model of a checkpoint or of a model package (folder or .zip); no code in it is run.
 
-    `engine` is `torch`, or `onnxruntime` for the network in a model package's model.onnx; that one takes and gives
-    tensors of the CPU, and computes on a CUDA device where ONNX Runtime has one and `device` names it.
+    `engine` is `torch`, or `onnxruntime` for the model.onnx of a model package. The latter has CPU tensors as input and
+    output, and computes on a CUDA device if `device` is one and ONNX Runtime supports it.
 
     Raises:
-        InputError: what `checked_model` rejects, before torch is imported; then LS-MOD-010 the weights are not those of
-            the network, LS-CFG-006 an unknown engine, LS-MOD-013 a model.onnx that cannot be used safely,
-            LS-MOD-016 weights that are not finite.
+        InputError: the issues of `checked_model`, before torch is imported; then LS-MOD-010 the weights do not match
+            the network, LS-CFG-006 unknown engine, LS-MOD-013 a model.onnx that cannot be used safely, LS-MOD-016
+            weights that are not finite.
     """
     return trained_model(checked_model(Path(path)), device, engine=engine)
 
 
 def trained_model(found: CheckedModel, device: torch.device | str = "cpu", *, engine: str = "torch") -> TrainedModel:
-    """The model that was checked; as `load_model`."""
+    """Load a model that was checked, as `load_model` does."""
     if engine not in ENGINES:
-        raise InputError(Issue("LS-CFG-006", f"engine={engine}", f"use one of {', '.join(ENGINES)}"))
+        message = f"engine={engine} is unknown, expected one of {', '.join(ENGINES)}"
+        raise InputError(Issue("LS-CFG-006", message, f"use engine={ENGINES[0]}"))
     if engine == "onnxruntime":  # checked before torch is imported
         from liverspleen.inference.onnx_engine import OnnxNetwork, checked_onnx
 
@@ -102,28 +104,28 @@ def trained_model(found: CheckedModel, device: torch.device | str = "cpu", *, en
         network.load_state_dict(_weights(found), assign=True)
         _reject_not_finite(network, found.path)
         call = network.to(on).eval()
-    about = found.about
+    description = found.description
     return TrainedModel(
         call,
-        IntensityWindow(**about["window"]),
-        about["slices"],
+        IntensityWindow(**description["window"]),
+        description["slices"],
         stride,
-        about,
+        description,
         found.sha256,
-        slice_distance_mm=about.get("slice_distance_mm"),
-        pixel_mm=about.get("pixel_mm"),
+        slice_distance_mm=description.get("slice_distance_mm"),
+        pixel_mm=description.get("pixel_mm"),
         device=on,
         postprocessing=_postprocessing(found),
-        phantoms_only=is_of_phantoms_only(about),
+        phantoms_only=is_of_phantoms_only(description),
         engine=engine,
     )
 
 
 def _network(found: CheckedModel) -> Any:
-    """The network without numbers, on torch's meta device, once its weights are those that the file states.
+    """Build the network without weights on torch's meta device, and compare its weights with those of the file.
 
     Raises:
-        InputError: LS-MOD-008 it cannot be built; LS-MOD-010 names or shapes differ.
+        InputError: LS-MOD-008 the network cannot be built; LS-MOD-010 names, shapes or types of weights differ.
     """
     import torch
 
@@ -131,32 +133,32 @@ def _network(found: CheckedModel) -> Any:
 
     try:
         with torch.device("meta"), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # that nothing is drawn at random here
-            network = build_network(found.about["network"], slices=found.about["slices"])
+            warnings.simplefilter("ignore")  # torch warns that random initialisation does nothing on this device
+            network = build_network(found.description["network"], slices=found.description["slices"])
     except (ValueError, TypeError, RuntimeError, NotImplementedError, AttributeError) as error:
         message = f"the network cannot be built ({error!s:.150})"
         raise InputError(
             Issue("LS-MOD-008", message, "give a model as liverspleen wrote it", file=found.path)
         ) from None
-    wanted, given = network.state_dict(), found.weights
-    other = [name for name in wanted if name in given and not _fits(wanted[name], given[name])]
+    expected, given = network.state_dict(), found.weights
+    misfits = [name for name in expected if name in given and not _fits(expected[name], given[name])]
     differing = {
-        "missing": sorted(set(wanted) - set(given)),
-        "of no layer": sorted(set(given) - set(wanted)),
-        "of another shape or type": other,
+        "missing": sorted(set(expected) - set(given)),
+        "without a layer": sorted(set(given) - set(expected)),
+        "of another shape or type": misfits,
     }
     if wrong := [f"{len(names)} {message} (first {names[0][:80]!r})" for message, names in differing.items() if names]:
-        message = f"not the weights of this network: of {len(wanted)} tensors {', '.join(wrong)}"
+        message = f"the weights do not match the network of {counted(len(expected), 'tensor')}: {', '.join(wrong)}"
         raise InputError(Issue("LS-MOD-010", message, "give a model as liverspleen wrote it", file=found.path))
     return network
 
 
-def _fits(wanted: Tensor, given: TensorPlace) -> bool:
-    return tuple(wanted.shape) == given.shape and str(wanted.dtype) == f"torch.{given.dtype}"
+def _fits(expected: Tensor, given: TensorPlace) -> bool:
+    return tuple(expected.shape) == given.shape and str(expected.dtype) == f"torch.{given.dtype}"
 
 
 def _weights(found: CheckedModel) -> dict[str, Tensor]:
-    """The tensors, read from where they lie."""
+    """Read the tensors from their positions in the file."""
     import torch
 
     read = {}
@@ -165,7 +167,7 @@ def _weights(found: CheckedModel) -> dict[str, Tensor]:
             handle.seek(place.offset)
             data = bytearray(place.size)
             if handle.readinto(data) != place.size:
-                raise InputError(Issue("LS-MOD-006", "the file has changed", "bring it back", file=found.file))
+                raise InputError(Issue("LS-MOD-006", "the file has changed", "restore the file", file=found.file))
             numbers = torch.frombuffer(data, dtype=getattr(torch, place.dtype)) if data else torch.empty(0)
             read[name] = numbers.as_strided(place.shape, place.strides, place.first)
     return read
@@ -176,16 +178,16 @@ def _reject_not_finite(network: nn.Module, path: Path) -> None:
 
     wrong = [name for name, weight in network.state_dict().items() if not bool(torch.isfinite(weight).all())]
     if wrong:
-        message = f"{len(wrong)} weights are not finite, first {wrong[0]!r}"
-        raise InputError(Issue("LS-MOD-016", message, "take an earlier checkpoint, or train anew", file=path))
+        message = f"{counted(len(wrong), 'tensor')} with weights that are NaN or inf, first {wrong[0]!r}"
+        raise InputError(Issue("LS-MOD-016", message, "use an earlier checkpoint, or train again", file=path))
 
 
 def _postprocessing(found: CheckedModel) -> dict[Structure, str]:
-    """The rules that model.json holds; the words themselves are judged where they are used."""
+    """Return the rules in model.json by structure; the names of rules are checked where they are used."""
     rules = found.package.get("postprocessing", {})
     rules = rules.get("rules", {}) if isinstance(rules, Mapping) else {}
     try:
         return {organ(key): str(rule) for key, rule in dict(rules).items()}
     except (ValueError, TypeError):
-        message = "model.json names postprocessing of structures that there are not"
-        raise InputError(Issue("LS-MOD-008", message, "write the model package anew", file=found.path)) from None
+        message = "model.json has postprocessing rules for unknown structures"
+        raise InputError(Issue("LS-MOD-008", message, "export the model again", file=found.path)) from None

@@ -1,4 +1,4 @@
-"""A model package on disk: a folder, or a .zip of the same files; opened and compared with its hashes."""
+"""Opening of a model package (a folder, or a .zip of the same files) and comparison with its hashes."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ MAX_FILE_BYTES = 8 << 30
 _MAX_TEXT_BYTES = 1 << 20
 _MARKUP = re.compile(rb"<[a-z!/?]|javascript:|data:text", re.IGNORECASE)
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_ANEW = "write the model package anew with liverspleen export"
+_EXPORT_AGAIN = "export the model again with liverspleen export"
 
 
 @dataclass(frozen=True)
 class PackageFiles:
-    """The files of a model package: in `entries` of the archive `path`, or in the folder `path`; and model.json."""
+    """The files of a model package, in the archive `path` (`entries`) or in the folder `path`, and its model.json."""
 
     path: Path
     entries: Mapping[str, Entry] | None
@@ -41,42 +41,42 @@ class PackageFiles:
 
     @property
     def names(self) -> Sequence[str]:
-        """The files beside model.json."""
+        """Names of all files except model.json."""
         return tuple(self.description["files"])
 
     def place(self, name: str) -> tuple[Path, int, int]:
-        """File, offset and size of what is called `name`."""
+        """Return path, offset and size of the file `name`."""
         if self.entries is not None:
             return self.path, self.entries[name].offset, self.entries[name].size
         return self.path / name, 0, (self.path / name).stat().st_size
 
     def blocks(self, name: str) -> Iterator[bytes]:
-        """Its bytes, a megabyte at a time."""
+        """Yield the bytes of the file `name` in blocks of a megabyte."""
         return blocks(*self.place(name))
 
     def reject_changed(self, names: Sequence[str]) -> None:
-        """Raise LS-MOD-006 for the first of `names` whose bytes do not have the hash that model.json states."""
+        """Raise LS-MOD-006 for the first file of `names` that does not have the hash in model.json."""
         for name in names:
             digest = hashlib.sha256()
             for block in self.blocks(name):
                 digest.update(block)
             if digest.hexdigest() != self.description["files"][name]["sha256"]:
-                message = f"{name} is not the file that model.json was written with"
-                raise InputError(Issue("LS-MOD-006", message, _ANEW, file=self.path))
+                message = f"{name} does not have the hash in model.json"
+                raise InputError(Issue("LS-MOD-006", message, _EXPORT_AGAIN, file=self.path))
 
     def reject_markup(self) -> None:
-        """Raise LS-MOD-015 if the model card holds HTML or a script: we write none, and somebody may render it."""
+        """Raise LS-MOD-015 if the model card has HTML or a script: export writes none, and a program may render it."""
         if found := _MARKUP.search(b"".join(self.blocks(CARD))):
-            message = f"{CARD} holds markup ({found[0].decode()!r}) that liverspleen does not write"
-            raise InputError(Issue("LS-MOD-015", message, _ANEW, file=self.path))
+            message = f"{CARD} has markup ({found[0].decode()!r}) that liverspleen does not write"
+            raise InputError(Issue("LS-MOD-015", message, _EXPORT_AGAIN, file=self.path))
 
 
 def open_package(path: Path, entries: Mapping[str, Entry] | None = None) -> PackageFiles:
-    """Open the model package in a folder, or of `entries` in an archive; links and other files are ignored.
+    """Open the model package in a folder, or in an archive with `entries`; other files in a folder are ignored.
 
     Raises:
-        InputError: LS-FMT-001 of another format; LS-MOD-004 files missing, unknown, linked or of another size;
-            LS-MOD-007 model.json is no plain JSON.
+        InputError: LS-FMT-001 another format; LS-MOD-004 files missing, unknown, linked or of another size; LS-MOD-007
+            model.json is not plain JSON.
     """
     data = _description_bytes(path, entries)
     description = parse_json(data, path / DESCRIPTION if entries is None else path)
@@ -84,11 +84,11 @@ def open_package(path: Path, entries: Mapping[str, Entry] | None = None) -> Pack
     stated = description.get("files")
     known = {WEIGHTS, CARD, LICENSE, ONNX}
     if not isinstance(stated, dict) or not {WEIGHTS, CARD, LICENSE} <= set(stated) <= known:
-        message = f"model.json names other files than {WEIGHTS}, {CARD}, {LICENSE} and perhaps {ONNX}"
-        raise InputError(Issue("LS-MOD-004", message, _ANEW, file=path))
+        message = f"model.json lists other files than expected: {WEIGHTS}, {CARD}, {LICENSE} and optionally {ONNX}"
+        raise InputError(Issue("LS-MOD-004", message, _EXPORT_AGAIN, file=path))
     if entries is not None and (foreign := set(entries) - set(stated) - {DESCRIPTION}):
-        message = f"the archive holds more than its model.json names, first {min(foreign)[:80]!r}"
-        raise InputError(Issue("LS-MOD-004", message, _ANEW, file=path))
+        message = f"the archive has files that model.json does not list, first {min(foreign)[:80]!r}"
+        raise InputError(Issue("LS-MOD-004", message, _EXPORT_AGAIN, file=path))
     for name, claim in stated.items():
         _reject_misfit(name, claim, _size(path, entries, name), path)
     return PackageFiles(path, entries, description, hashlib.sha256(data).hexdigest())
@@ -97,8 +97,8 @@ def open_package(path: Path, entries: Mapping[str, Entry] | None = None) -> Pack
 def _description_bytes(path: Path, entries: Mapping[str, Entry] | None) -> bytes:
     size = _size(path, entries, DESCRIPTION)
     if size > MAX_JSON_BYTES:
-        message = f"{DESCRIPTION} has {size} bytes, at most {MAX_JSON_BYTES} are read"
-        raise InputError(Issue("LS-MOD-007", message, _ANEW, file=path))
+        message = f"{DESCRIPTION} has {size} bytes, expected at most {MAX_JSON_BYTES}"
+        raise InputError(Issue("LS-MOD-007", message, _EXPORT_AGAIN, file=path))
     if entries is None:
         return (path / DESCRIPTION).read_bytes()
     return b"".join(blocks(path, entries[DESCRIPTION].offset, entries[DESCRIPTION].size))
@@ -107,25 +107,24 @@ def _description_bytes(path: Path, entries: Mapping[str, Entry] | None) -> bytes
 def _size(path: Path, entries: Mapping[str, Entry] | None, name: str) -> int:
     if entries is not None:
         if name not in entries:
-            raise InputError(Issue("LS-MOD-004", f"the archive has no {name}", _ANEW, file=path))
+            raise InputError(Issue("LS-MOD-004", f"the archive has no {name}", _EXPORT_AGAIN, file=path))
         return entries[name].size
     try:
-        about = os.lstat(path / name)
+        status = os.lstat(path / name)
     except OSError:
-        raise InputError(Issue("LS-MOD-004", f"the folder has no {name}", _ANEW, file=path)) from None
-    if not stat.S_ISREG(about.st_mode):
+        raise InputError(Issue("LS-MOD-004", f"the folder has no {name}", _EXPORT_AGAIN, file=path)) from None
+    if not stat.S_ISREG(status.st_mode):
         message = f"{name} is a link or a device, expected a file"
-        raise InputError(
-            Issue("LS-MOD-004", message, "copy the model package with files in place of links (cp -L)", file=path)
-        )
-    return about.st_size
+        hint = "copy the model package with files in place of links (cp -L)"
+        raise InputError(Issue("LS-MOD-004", message, hint, file=path))
+    return status.st_size
 
 
 def _reject_misfit(name: str, claim: Any, size: int, path: Path) -> None:
     limit = _MAX_TEXT_BYTES if name in {CARD, LICENSE} else MAX_FILE_BYTES
     if not isinstance(claim, dict) or not isinstance(sha256 := claim.get("sha256"), str) or size > limit:
-        message = f"{name} has no hash in model.json, or more than {limit} bytes"
-        raise InputError(Issue("LS-MOD-004", message, _ANEW, file=path))
+        message = f"{name} has no hash in model.json, or has more than {limit} bytes"
+        raise InputError(Issue("LS-MOD-004", message, _EXPORT_AGAIN, file=path))
     if claim.get("bytes") != size or not _SHA256.fullmatch(sha256):
-        message = f"{name} has {size} bytes, model.json states another size or no hash"
-        raise InputError(Issue("LS-MOD-004", message, _ANEW, file=path))
+        message = f"{name} has {size} bytes, but model.json states another size or no SHA-256"
+        raise InputError(Issue("LS-MOD-004", message, _EXPORT_AGAIN, file=path))

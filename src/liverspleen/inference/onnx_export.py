@@ -1,4 +1,4 @@
-"""A network as ONNX, and how nearly ONNX Runtime computes what torch does, measured before it is handed on."""
+"""Export of a network as ONNX, and comparison of ONNX Runtime with torch before the export is used."""
 
 from __future__ import annotations
 
@@ -20,38 +20,38 @@ from liverspleen.errors import InputError, Issue
 from liverspleen.inference.onnx_engine import OnnxNetwork, reject_without
 
 LOGIT_BOUND = 1e-3
-"""Largest difference of a logit that is taken, as a fraction of the logits' standard deviation."""
+"""Largest accepted difference of a logit, as a fraction of the standard deviation of the logits."""
 
 LABEL_BOUND = 1e-4
-"""Largest share of voxels that may get another label."""
+"""Largest accepted fraction of voxels with another label."""
 
-_FIXED_MATRIX = 512  # of a network whose size cannot be left open: that of nearly every CT
+_FIXED_MATRIX = 512  # for a network that cannot be exported for any size; the matrix of nearly every CT
 
 
 @dataclass(frozen=True)
 class OnnxExport:
-    """The file's bytes and what was measured: `about` is plain values for model.json."""
+    """Bytes of the ONNX file, and the measured differences as plain values for model.json (`description`)."""
 
     data: bytes
-    about: dict[str, Any]
+    description: dict[str, Any]
 
     @property
-    def is_open(self) -> bool:
-        """Whether batch, height and width are left open."""
-        return bool(self.about["any_size"])
+    def any_size(self) -> bool:
+        """Whether batch, height and width are variable."""
+        return bool(self.description["any_size"])
 
 
 def export_onnx(network: nn.Module, *, slices: int, stride: int, window: IntensityWindow) -> OnnxExport:
-    """The network as ONNX, one file, batch, height and width open (multiples of the stride) where torch can say so.
+    """Export the network as one ONNX file, if possible for any batch size, height and width (multiples of the stride).
 
     Raises:
-        InputError: LS-MOD-017 packages are missing; LS-XPT-010 torch cannot export it; LS-XPT-011 ONNX Runtime's logits
-            or labels differ from torch's by more than `LOGIT_BOUND` or `LABEL_BOUND`.
+        InputError: LS-MOD-017 packages are missing; LS-XPT-010 torch cannot export the network; LS-XPT-011 logits or
+            labels of ONNX Runtime differ from those of torch by more than `LOGIT_BOUND` or `LABEL_BOUND`.
     """
     reject_without("onnx", "onnxscript", "onnxruntime")
     side = 4 * stride
     try:
-        data, any_size = _exported(network, (2, slices, side, side + 2 * stride), _open_sizes(stride)), True
+        data, any_size = _exported(network, (2, slices, side, side + 2 * stride), _variable_sizes(stride)), True
         sizes = [(1, side, side), (3, side + stride, side + 3 * stride), (2, 2 * side, side)]
     except _ExportError:
         matrix = -(-_FIXED_MATRIX // stride) * stride
@@ -59,20 +59,20 @@ def export_onnx(network: nn.Module, *, slices: int, stride: int, window: Intensi
             data, any_size = _exported(network, (1, slices, matrix, matrix), None), False
         except _ExportError as error:
             message = f"torch cannot export this network as ONNX ({error})"
-            raise InputError(Issue("LS-XPT-010", message, "leave onnx= out")) from error
+            raise InputError(Issue("LS-XPT-010", message, "remove onnx=true")) from error
         sizes = [(1, matrix, matrix)]
     compared = compare(network, data, _stacks(slices, sizes, window), stride=stride)
-    about = {"any_size": any_size, "multiple_of": stride, **compared, "torch": torch.__version__}
+    description = {"any_size": any_size, "multiple_of": stride, **compared, "torch": torch.__version__}
     if not any_size:
-        about["size"] = list(sizes[0])
-    return OnnxExport(data, about)
+        description["size"] = list(sizes[0])
+    return OnnxExport(data, description)
 
 
 def compare(network: nn.Module, data: bytes, stacks: Sequence[Tensor], *, stride: int) -> dict[str, Any]:
-    """Largest difference of logits and share of other labels between torch and ONNX Runtime, over all `stacks`.
+    """Measure the largest difference of logits and the number of different labels between torch and ONNX Runtime.
 
     Raises:
-        InputError: LS-XPT-011 beyond the bounds.
+        InputError: LS-XPT-011 the differences over all `stacks` exceed the bounds.
     """
     import onnxruntime
 
@@ -86,7 +86,7 @@ def compare(network: nn.Module, data: bytes, stacks: Sequence[Tensor], *, stride
         scale = max(scale, float(expected.std()))
         voxels += expected[:, 0].numel()
         other += int((found.argmax(1) != expected.argmax(1)).sum())
-    about = {
+    measured = {
         "max_logit_difference": largest,
         "logit_sd": scale,
         "label_voxels": voxels,
@@ -97,17 +97,18 @@ def compare(network: nn.Module, data: bytes, stacks: Sequence[Tensor], *, stride
     }
     if not (largest <= LOGIT_BOUND * scale and other <= LABEL_BOUND * voxels):
         message = (
-            f"ONNX Runtime differs from torch by {largest:.3g} in a logit (SD {scale:.3g}), in {other} of {voxels} "
+            f"ONNX Runtime differs from torch by {largest:.3g} in a logit (SD {scale:.3g}) and in {other} of {voxels} "
+            f"labels, expected at most {LOGIT_BOUND * scale:.3g} and {LABEL_BOUND * voxels:.0f}"
         )
-        raise InputError(Issue("LS-XPT-011", f"{message}labels; more than is allowed", "leave onnx= out"))
-    return about
+        raise InputError(Issue("LS-XPT-011", message, "remove onnx=true"))
+    return measured
 
 
 class _ExportError(Exception):
-    """Torch's own, of many types, in one."""
+    """Torch cannot export the network; torch itself raises many types of errors."""
 
 
-def _open_sizes(stride: int) -> dict[int, Any]:
+def _variable_sizes(stride: int) -> dict[int, Any]:
     dim: Callable[[str], Any] = torch.export.Dim
     return {0: dim("batch"), 2: stride * dim("rows"), 3: stride * dim("columns")}
 
@@ -128,7 +129,7 @@ def _exported(network: nn.Module, shape: tuple[int, ...], sizes: dict[int, Any] 
         except Exception as error:
             raise _ExportError(type(error).__name__) from error
     assert program is not None
-    # a copy without traces of this machine: file names and lines of the code that was traced
+    # remove traces of this machine: file names and lines of the traced code
     model = program.model_proto
     for node in model.graph.node:
         del node.metadata_props[:]
@@ -139,7 +140,7 @@ def _exported(network: nn.Module, shape: tuple[int, ...], sizes: dict[int, Any] 
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Torch and onnxscript tell of themselves in many ways."""
+    """Suppress the logs, warnings and prints of torch and onnxscript."""
     level = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
@@ -151,7 +152,7 @@ def _quiet() -> Iterator[None]:
 
 
 def _stacks(slices: int, sizes: Sequence[tuple[int, int, int]], window: IntensityWindow) -> list[Tensor]:
-    """Neighbouring slices as a CT has them: air, a body, a bright organ on each side, noise; scaled by the window."""
+    """Return CT-like input slices, scaled by the window: air, a body, a bright organ on each side, noise."""
     rng = np.random.default_rng(0)
     stacks = []
     for batch, rows, columns in sizes:

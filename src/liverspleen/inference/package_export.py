@@ -1,4 +1,4 @@
-"""A trained model as a model package: check the checkpoint, look at its validation cases, write the files."""
+"""Export of a trained model as a model package: check the checkpoint, segment its validation cases, write the files."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from liverspleen.cohort.manifest import Case, Cohort
 from liverspleen.cohort.split import read_split
 from liverspleen.errors import InputError, Issue
-from liverspleen.inference.package_files import described, reject_foreign, reject_words, write_package
+from liverspleen.inference.package_files import described, reject_foreign, reject_names, write_package
 from liverspleen.inference.untrusted.model_file import CheckedModel, checked_model
 from liverspleen.processes import progress
 from liverspleen.storage import sha256_of
@@ -51,24 +51,24 @@ def export_model(
     """Check the checkpoint, segment the validation cases if there are any, and write the package.
 
     Args:
-        checkpoint: file of a training.
+        checkpoint: checkpoint of a training.
         output: folder, or a file that ends in .zip.
-        name: of the model.
+        name: name of the model.
         license: SPDX identifier; None: not stated.
         onnx: whether the network is also written as ONNX.
-        side: gives the validation cases for the checked checkpoint; None: nothing is validated.
-        device: gives the device for the validation; called only if there are cases.
+        side: returns the validation cases for the checked checkpoint; None: no validation.
+        device: returns the device for the validation; called only if there are cases.
 
     Raises:
-        InputError: LS-XPT-014 `checkpoint` is a package already; LS-MOD-006 the checkpoint changed while it was read;
-            name, license, checkpoint or output cannot be used.
+        InputError: LS-XPT-014 `checkpoint` is a package; LS-MOD-006 the checkpoint changed while it was read; or the
+            name, license, checkpoint or output is not valid.
     """
-    reject_words(name, license)
+    reject_names(name, license)
     reject_foreign(output)
     found = checked_model(checkpoint)
     if found.files is not None:
-        message = "model= is a model package already"
-        raise InputError(Issue("LS-XPT-014", message, "give the checkpoint it was made from", file=checkpoint))
+        message = "model= is a model package, expected a checkpoint"
+        raise InputError(Issue("LS-XPT-014", message, "give the checkpoint of the package", file=checkpoint))
     description = described(found, name=name, license=license)
     issues: list[Issue] = []
     model = _model(found, side(found), device, description, issues)
@@ -77,24 +77,24 @@ def export_model(
     exported = _onnx(model, network, description, issues) if onnx else None
     from liverspleen.networks.weights_file import safetensors_bytes
 
-    sha256 = write_package(output, description, safetensors_bytes(network.state_dict(), found.about), exported)
+    sha256 = write_package(output, description, safetensors_bytes(network.state_dict(), found.description), exported)
     return Package(output, sha256, tuple(issues))
 
 
 def validation_side(found: CheckedModel, cohort: Cohort, split_file: Path) -> ValidationSide:
-    """The validation cases of the model's own split.
+    """Return the validation cases of the split that the model was trained with.
 
     Raises:
-        InputError: LS-XPT-015 the model was trained with another split; LS-XPT-016 no case of it validates.
+        InputError: LS-XPT-015 the model was trained with another split; LS-XPT-016 the split has no validation case.
     """
     split, sha256 = read_split(split_file, cohort), sha256_of(split_file)
-    if sha256 != found.about.get("split"):
-        message = "the model was not trained with this split, and may have learnt from cases that validate here"
-        raise InputError(Issue("LS-XPT-015", message, "give the split of its training", file=split_file))
+    if sha256 != found.description.get("split"):
+        message = "the model was trained with another split, so validation cases may have been training cases"
+        raise InputError(Issue("LS-XPT-015", message, "give the split of the training", file=split_file))
     cases = split.cases(cohort, "validation")
     if not cases:
-        message = "no case of this split validates"
-        raise InputError(Issue("LS-XPT-016", message, "leave cohort= and split= out", file=split_file))
+        message = "this split has no validation case"
+        raise InputError(Issue("LS-XPT-016", message, "remove cohort= and split=", file=split_file))
     return ValidationSide(cases, cohort.issues, cohort.hash, sha256)
 
 
@@ -105,7 +105,7 @@ def _model(
     description: dict[str, Any],
     issues: list[Issue],
 ) -> Any:
-    """The loaded model; figures of the validation cases are added to the description, issues to `issues`."""
+    """Return the loaded model; add the validation results to `description` and the issues to `issues`."""
     from liverspleen.inference.model import load_model
 
     model = load_model(found.path, device() if side else "cpu")
@@ -118,19 +118,19 @@ def _model(
 
         issues.extend(side.issues)
         with progress("export", len(side.cases)) as advance:
-            figures, description["postprocessing"] = validate(model, side.cases, on_case=advance)
-        issues.extend(figures.issues)
-        description["validation"] = {**figures.plain(), "cohort": side.cohort, "split": side.split}
+            validation, description["postprocessing"] = validate(model, side.cases, on_case=advance)
+        issues.extend(validation.issues)
+        description["validation"] = {**validation.plain(), "cohort": side.cohort, "split": side.split}
     return model
 
 
 def _onnx(model: Any, network: Any, description: dict[str, Any], issues: list[Issue]) -> bytes:
-    """The network as ONNX, and what the description says of it."""
+    """Return the network as ONNX; add the comparison with torch to `description`."""
     from liverspleen.inference.onnx_export import export_onnx
 
-    made = export_onnx(network, slices=model.slices, stride=model.stride, window=model.window)
-    description["onnx"] = made.about
-    if not made.is_open:
-        message = f"the ONNX export takes slices of {made.about['size']} only"
-        issues.append(Issue("LS-XPT-017", message, "use engine=torch for others", severity="warning"))
-    return made.data
+    exported = export_onnx(network, slices=model.slices, stride=model.stride, window=model.window)
+    description["onnx"] = exported.description
+    if not exported.any_size:
+        message = f"the ONNX export accepts only input of shape {exported.description['size']}"
+        issues.append(Issue("LS-XPT-017", message, "use engine=torch for other sizes", severity="warning"))
+    return exported.data

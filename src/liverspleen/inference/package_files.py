@@ -1,4 +1,4 @@
-"""Writing a model package: a folder, or the same files in one .zip; the same content gives the same bytes."""
+"""Writing of a model package: a folder, or the same files in one .zip; the same content gives the same bytes."""
 
 from __future__ import annotations
 
@@ -23,31 +23,32 @@ from liverspleen.storage import complete_file
 
 _NAME = re.compile(r"[^\W_][\w .,+()-]{0,99}")
 _LICENSE = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+-]{0,63}")  # an SPDX identifier
-_NAMES_FILES = ("cohort", "root", "split", "cache", "output", "logger", "vocabulary")
-"""Of a training's configuration: paths of the machine, and what decides nothing."""
+_EXCLUDED_KEYS = ("cohort", "root", "split", "cache", "output", "logger", "vocabulary")
+"""Keys of a training's configuration that are not exported: local paths, and keys without influence on the model."""
 
 
-def reject_words(name: str, license: str | None) -> None:
-    """Raise LS-XPT-012 for a name or license that cannot stand in a card."""
+def reject_names(name: str, license: str | None) -> None:
+    """Raise LS-XPT-012 for a name or license that a model card cannot show."""
     if not _NAME.fullmatch(name):
-        message = f"name={name!r} is not of letters, digits, spaces and .,+()- only, at most 100"
+        message = f"name={name!r} is not valid, expected at most 100 letters, digits, spaces and .,+()-"
         raise InputError(Issue("LS-XPT-012", message, "give another name="))
     if license is not None and not _LICENSE.fullmatch(license):
-        message = f"license={license!r} is no SPDX identifier"
-        raise InputError(Issue("LS-XPT-012", message, "give one such as CC-BY-4.0 (https://spdx.org/licenses)"))
+        message = f"license={license!r} is not an SPDX identifier"
+        hint = "give an identifier such as CC-BY-4.0 (https://spdx.org/licenses)"
+        raise InputError(Issue("LS-XPT-012", message, hint))
 
 
 def described(found: CheckedModel, *, name: str, license: str | None) -> dict[str, Any]:
-    """What model.json says before figures and hashes are added: the model, and what lies beside its checkpoint."""
-    about = dict(found.about)
+    """Return the content of model.json without validation results and hashes, from the checkpoint and its folder."""
+    description = dict(found.description)
     return {
         "format": MODEL_PACKAGE.number,
         "name": name,
         "version": __version__,
         "license": license,
         "use": "research use only; not a medical device",
-        "phantoms_only": is_of_phantoms_only(about),
-        "model": about,
+        "phantoms_only": is_of_phantoms_only(description),
+        "model": description,
         "training": {
             "checkpoint": found.path.name,
             "checkpoint_sha256": found.sha256,
@@ -58,7 +59,7 @@ def described(found: CheckedModel, *, name: str, license: str | None) -> dict[st
 
 
 def _recorded(file: Path) -> dict[str, Any]:
-    """How it was trained, out of the run.json beside the checkpoint; None where that is not there. No path enters."""
+    """Return configuration and machine of the training from its run.json, without paths; None for unknown values."""
     unknown = dict.fromkeys(("config", "device", "seconds", "versions", "commit"))
     try:
         record = parse_json(file.read_bytes(), file)
@@ -67,11 +68,11 @@ def _recorded(file: Path) -> dict[str, Any]:
     config, git = record.get("config"), record.get("git")
     if record.get("verb") != "train" or not isinstance(config, dict):
         return unknown
-    chosen = {key: value for key, value in config.items() if key not in _NAMES_FILES}
-    if isinstance(network := chosen.get("network"), dict) and network.get("weights"):
-        chosen["network"] = network | {"weights": Path(str(network["weights"])).name}
+    exported = {key: value for key, value in config.items() if key not in _EXCLUDED_KEYS}
+    if isinstance(network := exported.get("network"), dict) and network.get("weights"):
+        exported["network"] = network | {"weights": Path(str(network["weights"])).name}
     return {
-        "config": chosen,
+        "config": exported,
         "device": record.get("device"),
         "seconds": record.get("seconds"),
         "versions": record.get("versions"),
@@ -80,7 +81,7 @@ def _recorded(file: Path) -> dict[str, Any]:
 
 
 def _best(file: Path) -> dict[str, Any] | None:
-    """Step and scores of the best validation in a metrics.csv; None where there is none."""
+    """Return step and scores of the best validation in a metrics.csv; None without a validation."""
     try:
         rows = list(csv.DictReader(file.read_text(encoding="utf-8").splitlines()))
         scores: dict[int, dict[str, float]] = {}
@@ -95,20 +96,20 @@ def _best(file: Path) -> dict[str, Any] | None:
 
 
 def reject_foreign(output: Path) -> None:
-    """Raise LS-XPT-013 if `output` is something else than a model package, which would be written over."""
+    """Raise LS-XPT-013 if `output` exists and is not a model package, so that it would be overwritten."""
     if output.suffix == ".zip":
         if output.is_dir() or (output.exists() and not zipfile.is_zipfile(output)):
-            raise _foreign("there is something else of that name", output)
+            raise _foreign("output= exists and is not a zip file", output)
         if output.exists():
             with zipfile.ZipFile(output) as archive:
                 if DESCRIPTION not in archive.namelist():
-                    raise _foreign("there is an archive of that name that is no model package", output)
+                    raise _foreign("output= is an archive that is not a model package", output)
     elif output.is_file():
-        raise _foreign("there is a file of that name", output)
+        raise _foreign("output= is a file, expected a folder or .zip", output)
     elif output.is_dir():
         ours = {DESCRIPTION, WEIGHTS, CARD, LICENSE, ONNX}
         if others := sorted(f.name for f in output.iterdir() if f.name not in ours and not f.name.startswith(".part-")):
-            raise _foreign(f"the folder holds other things ({others[0]})", output)
+            raise _foreign(f"the folder has files of another kind, first {others[0]!r}", output)
 
 
 def _foreign(message: str, output: Path) -> InputError:
@@ -116,7 +117,7 @@ def _foreign(message: str, output: Path) -> InputError:
 
 
 def write_package(output: Path, description: Mapping[str, Any], weights: bytes, onnx: bytes | None = None) -> str:
-    """Write the model package and give its SHA-256; `output` ending in .zip makes one file, else a folder is made."""
+    """Write the model package as .zip if `output` ends in .zip, else as a folder; return its SHA-256."""
     files = {WEIGHTS: weights, CARD: model_card(description).encode(), LICENSE: _license(description).encode()}
     if onnx is not None:
         files[ONNX] = onnx
@@ -126,9 +127,12 @@ def write_package(output: Path, description: Mapping[str, Any], weights: bytes, 
     if output.suffix == ".zip":
         with complete_file(output) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
             for name, data in sorted(files.items()):
-                archive.writestr(zipfile.ZipInfo(name), data)  # dated 1980: no two machines differ
+                archive.writestr(zipfile.ZipInfo(name), data)  # dated 1980: the same bytes on all machines
     else:
-        for name in (DESCRIPTION, ONNX):  # first: what a killed export leaves must not look like a model package
+        for name in (
+            DESCRIPTION,
+            ONNX,
+        ):  # first: remains of a killed export must not look like a package
             (output / name).unlink(missing_ok=True)
         for name, data in files.items():
             with complete_file(output / name) as temporary:
@@ -139,7 +143,7 @@ def write_package(output: Path, description: Mapping[str, Any], weights: bytes, 
 def _license(description: Mapping[str, Any]) -> str:
     license = description["license"]
     if license is None:
-        return f"License: {UNKNOWN}.\n\nAsk whoever gave you this model what you may do with it.\n"
+        return f"License: {UNKNOWN}.\n\nAsk the provider of this model for the terms of use.\n"
     return (
         f"SPDX-License-Identifier: {license}\n\n"
         f"The files of this model package are licensed under {license}: https://spdx.org/licenses/{license}.html\n"

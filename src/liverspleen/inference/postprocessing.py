@@ -1,4 +1,4 @@
-"""Clearing crumbs from predicted label maps, and whether validation cases say that it helps."""
+"""Removal of small parts from predicted label maps, if validation cases support it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from types import MappingProxyType
 from typing import Any, Final
 
-from liverspleen.errors import InputError, Issue
+from liverspleen.errors import InputError, Issue, counted
 from liverspleen.evaluation.metrics.connected_components import Dropped, main_parts
 from liverspleen.evaluation.metrics.overlap import overlaps
 from liverspleen.imaging.volume import LabelMap
@@ -18,34 +18,33 @@ MAIN_PARTS: Final = "main_parts"
 RULES: Final[Mapping[str, Callable[[LabelMap, Structure], tuple[LabelMap, Dropped]]]] = MappingProxyType(
     {MAIN_PARTS: main_parts}
 )
-"""What may be done to a structure, by the name it has in a model's package."""
+"""Rules that can be applied to a structure, by their name in a model package."""
 
 LARGEST_LOSS: Final = 0.005
-"""By how much the DSS of a single validation case may fall at most for a rule to be adopted.
+"""Largest decrease of the DSS of a single validation case with which a rule is adopted.
 
-A mean can rise while one patient loses a part of the liver; differences below 0.005 are those of a contour's edge.
+A mean can rise although one patient loses a part of the liver. Differences below 0.005 are those of a contour's edge.
 """
 
-
 LEAST_CASES: Final = 5
-"""Validation cases below which nothing is adopted: one or two say nothing about the next."""
+"""Number of validation cases that a rule needs to be adopted; one or two cases say nothing about other cases."""
 
 
 @dataclass(frozen=True)
 class Postprocessed:
-    """The label map that is left, and what was dropped of each structure that has a rule."""
+    """The resulting label map, and the dropped parts of each structure with a rule."""
 
     label_map: LabelMap
     dropped: Mapping[Structure, Dropped]
 
 
 def postprocess(label_map: LabelMap, rules: Mapping[Structure, str]) -> Postprocessed:
-    """Apply each structure's rule; what is dropped becomes background, and no other voxel changes.
+    """Apply the rule of each structure; dropped voxels become background, and no other voxel changes.
 
-    Without rules it is the same label map. A structure that has voxels keeps its largest part, so none disappears.
+    Without rules the label map is returned unchanged. A structure always keeps its largest part.
 
     Raises:
-        InputError: LS-PRD-020 a rule that this version does not know.
+        InputError: LS-PRD-020 unknown rule.
 
     >>> import numpy as np
     >>> from liverspleen.imaging import Geometry
@@ -62,19 +61,22 @@ def postprocess(label_map: LabelMap, rules: Mapping[Structure, str]) -> Postproc
 
 
 def reject_unknown(rules: Mapping[Structure, str]) -> None:
-    """Raise LS-PRD-020 for a rule that this version does not know."""
+    """Raise LS-PRD-020 for an unknown rule."""
     for structure, rule in rules.items():
         if rule not in RULES:
-            message = f"postprocessing {rule[:60]!r} of the {structure.key} is unknown, expected {' or '.join(RULES)}"
+            message = (
+                f"postprocessing rule {rule[:60]!r} of the {structure.key} is unknown, expected {' or '.join(RULES)}"
+            )
             raise InputError(Issue("LS-PRD-020", message, "use the version of liverspleen that made the model"))
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What validation cases say about a rule for one structure.
+    """Effect of a rule on one structure in the validation cases.
 
-    `cases` have a defined DSS, `undefined` do not (no voxel in either label map). Means are over `cases`, None without
-    any. `better` and `worse` count cases whose DSS rises and falls, `largest_loss` is the largest fall.
+    `cases` counts cases with a defined DSS, `undefined` those without (no voxel in either label map). Means are over
+    `cases`, None without any. `better` and `worse` count cases whose DSS increases and decreases; `largest_loss` is the
+    largest decrease.
     """
 
     rule: str
@@ -91,13 +93,13 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Choice:
-    """The rules that validation speaks for, and the evidence for each structure, adopted or not."""
+    """The adopted rules, and the evidence for every structure."""
 
     rules: Mapping[Structure, str] = field(default_factory=dict)
     evidence: Mapping[Structure, Evidence] = field(default_factory=dict)
 
     def plain(self) -> dict[str, Any]:
-        """`rules` and `evidence` as plain values by the structures' keys, for JSON."""
+        """Return `rules` and `evidence` as plain values for JSON, by the keys of the structures."""
         return {
             "rules": {structure.key: rule for structure, rule in self.rules.items()},
             "evidence": {structure.key: asdict(found) for structure, found in self.evidence.items()},
@@ -105,11 +107,12 @@ class Choice:
 
 
 def choose_postprocessing(pairs: Iterable[tuple[LabelMap, LabelMap]]) -> Choice:
-    """Whether to clear crumbs, per structure, from pairs of predicted and reference label map of validation cases.
+    """Decide for each structure whether to remove small parts, from pairs of predicted and reference label map.
 
-    The rule of nnU-Net (Isensee et al., Nat Methods 2021;18:203), made safer: adopted if there are `LEAST_CASES`, the
-    mean DSS rises and no single case loses more than `LARGEST_LOSS`; and what is tried keeps every main part, not only
-    the largest. Only cases count whose reference covers the structure. Pairs are looked at one by one and not kept.
+    This is the method of nnU-Net (Isensee et al., Nat Methods 2021;18:203) with stricter conditions. A rule is adopted
+    if there are at least `LEAST_CASES` cases, the mean DSS rises and no single case loses more than `LARGEST_LOSS`. The
+    rule keeps every main part, not only the largest. Only cases whose reference covers the structure count. Pairs are
+    read one by one and not kept in memory.
 
     Raises:
         ValueError: a pair differs in shape.
@@ -144,13 +147,13 @@ def _evidence(scores: list[tuple[float, float]], undefined: int) -> Evidence:
     # fsum: the sign of a mean must not depend on the order of the cases
     adopted = len(scores) >= LEAST_CASES and math.fsum(gains) > 0 and largest_loss <= LARGEST_LOSS
     if adopted:
-        reason = "the mean DSS rises and no case loses more than the bound"
+        reason = "the mean DSS rises and no case loses more than the limit"
     elif not any(gains):
-        reason = "it changes no DSS"
+        reason = "the rule changes no DSS"
     elif len(scores) < LEAST_CASES:
-        reason = f"{len(scores)} cases, fewer than {LEAST_CASES}"
+        reason = f"{counted(len(scores), 'case')}, expected at least {LEAST_CASES}"
     elif math.fsum(gains) > 0:
-        reason = f"a case loses {largest_loss:.4f}, more than {LARGEST_LOSS}"
+        reason = f"the DSS of a case falls by {largest_loss:.4f}, more than {LARGEST_LOSS}"
     else:
         reason = "the mean DSS does not rise"
     return Evidence(

@@ -1,4 +1,4 @@
-"""One CT to all of its results: label map, sidecar, picture, DICOM-SEG; kept where they are there and still true."""
+"""Prediction of one case: label map, sidecar, preview image, DICOM-SEG; results that are up to date are kept."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a case: done now, `kept` from before, or `rejected`; and what is to be told of it."""
+    """Result of a case: segmented, `kept` from an earlier run, or `rejected`; with its issues."""
 
     case_id: str
     kept: bool = False
@@ -41,13 +41,12 @@ class Outcome:
 def predict_case(
     scan: ScanCase, model: TrainedModel, settings: Settings, folder: Path, *, batch_size: int | None = None
 ) -> Outcome:
-    """Segment a CT and write its results into the folder, unless those there have the same CT, model and settings.
+    """Segment a CT and write its results into `folder`; results of the same CT, model and settings are kept.
 
-    What is rejected is written down in the folder too, so that other tasks know that the case is not to be waited for.
-
-    Rejected, as issues of the outcome: the CT cannot be read or segmented; LS-PRD-003 a label map of the case is there
-    that was not written here, or that was changed since; LS-FMT-001 its sidecar has another format; LS-PRD-015 the
-    memory is short.
+    A rejection is written to a file in the folder too, so that other tasks do not wait for the case. A case is rejected
+    with an issue if the CT cannot be read or segmented; LS-PRD-003 if the folder has a label map of the case that
+    predict did not write or that was edited since; LS-FMT-001 if its sidecar has another format; LS-PRD-015 if there
+    is not enough memory.
     """
     files = CaseFiles(folder, scan.case.case_id)
     try:
@@ -66,34 +65,31 @@ def predict_case(
 
 
 def _rejected(files: CaseFiles, settings: Settings, issues: Sequence[Issue]) -> Outcome:
-    """The outcome of a case that cannot be segmented, once it is written down."""
+    """Write the rejection of a case and return its outcome."""
     named = tuple(issue if issue.case_id else replace(issue, case_id=files.case_id) for issue in issues)
-    told = {"format": SIDECAR.number, "case_id": files.case_id, "settings": asdict(settings)}
-    write_json(files.rejection, {**told, "issues": [[issue.code, str(issue)] for issue in named]})
+    content = {"format": SIDECAR.number, "case_id": files.case_id, "settings": asdict(settings)}
+    write_json(files.rejection, {**content, "issues": [[issue.code, str(issue)] for issue in named]})
     return Outcome(files.case_id, rejected=True, issues=named)
 
 
 def _is_kept(scan: ScanCase, files: CaseFiles, settings: Settings, fingerprint: str) -> bool:
-    """Whether the results are there; what the cohort says of the patient is brought up to date then.
+    """Return whether the results exist and are up to date; then update the cohort's columns in the sidecar.
 
     Raises:
-        InputError: LS-PRD-003; LS-FMT-001 a sidecar of another format.
+        InputError: LS-PRD-003 a label map of another origin; LS-FMT-001 a sidecar of another format.
     """
-    if stranger := next((f for f in files.other_names if f.exists() and not _is_input(f, scan)), None):
-        message = "a label map of the case is there under another name; measure would find two"
-        raise InputError(
-            Issue("LS-PRD-003", message, "move it away, or choose another output=", files.case_id, stranger.name)
-        )
+    hint = "move the file to another folder, or choose another output="
+    if other := next((f for f in files.other_names if f.exists() and not _is_input(f, scan)), None):
+        message = "the output has a label map of the case under another name, so measure would find two"
+        raise InputError(Issue("LS-PRD-003", message, hint, files.case_id, other.name))
     if not files.label_map.exists():
         return False
     sidecar = read_sidecar(files.sidecar)
     stated = {} if sidecar is None else sidecar.content["files"]
     for file in (files.label_map, files.segmentation):
         if file.exists() and sha256_of(file) != stated.get(file.name):
-            message = "a file of this name is there that liverspleen predict did not write, or that was edited since"
-            raise InputError(
-                Issue("LS-PRD-003", message, "move it away, or choose another output=", files.case_id, file.name)
-            )
+            message = "the output has a file of this name that predict did not write, or that was edited since"
+            raise InputError(Issue("LS-PRD-003", message, hint, files.case_id, file.name))
     if (
         sidecar is None
         or sidecar.content.get("image_sha256") != fingerprint
@@ -101,8 +97,8 @@ def _is_kept(scan: ScanCase, files: CaseFiles, settings: Settings, fingerprint: 
         or not all((files.folder / name).is_file() for name in stated)
     ):
         return False
-    if (now := sidecar.of(scan.case)) != sidecar:
-        now.write(files.sidecar)
+    if (updated := sidecar.updated(scan.case)) != sidecar:
+        updated.write(files.sidecar)
     return True
 
 
@@ -123,7 +119,7 @@ def _predict(
     done = postprocess(segmented.label_map, _rules(settings))
     label_map = done.label_map
     rows = tuple(measure_case(scan.case, {DLA: label_map}))
-    judged = review(label_map, ct, segmented.flip_dss)
+    signs = review(label_map, ct, segmented.flip_dss)
     faces = {o.key: list(truncated_faces(label_map, o)) for o in ORGANS}
     content = {
         "Description": f"{listed().capitalize()}, segmented by a network",
@@ -138,15 +134,15 @@ def _predict(
         "faces": faces,
         "dropped": {o.key: asdict(found) for o, found in done.dropped.items()},
         "flip_dss": None if segmented.flip_dss is None else {o.key: d for o, d in segmented.flip_dss.items()},
-        "review": asdict(judged),
+        "review": asdict(signs),
     }
-    remove_tables(files.folder)  # they are not of what is there from now on
+    remove_tables(files.folder)  # they no longer describe the label maps
     with complete_file(files.label_map) as temporary:
         write_label_map(temporary, label_map)
-        # A label map under its name means that all else is there and true. So the old one goes first, and the new one
-        # comes last.
+        # A label map under its name means that all other files are complete and belong to it. So the old one is removed
+        # first, and the new one gets its name last.
         files.label_map.unlink(missing_ok=True)
-        write_case_picture(files.picture, ct, label_map, *_words(files.case_id, rows, faces, judged, model))
+        write_case_picture(files.picture, ct, label_map, *_picture_texts(files.case_id, rows, faces, signs, model))
         note = None
         files.segmentation.unlink(missing_ok=True)
         if scan.series is not None:
@@ -161,22 +157,25 @@ def _rules(settings: Settings) -> dict[Structure, str]:
     return {organ(key): rule for key, rule in settings.postprocessing.items()}
 
 
-def _words(
-    case_id: str, rows: Sequence[Measurement], faces: Mapping[str, Sequence[str]], judged: Review, model: TrainedModel
+def _picture_texts(
+    case_id: str,
+    rows: Sequence[Measurement],
+    faces: Mapping[str, Sequence[str]],
+    signs: Review,
+    model: TrainedModel,
 ) -> tuple[str, list[str]]:
-    """Title and notes of the picture."""
+    """Return title and notes of the preview image."""
     volumes = ", ".join(f"{row.structure} {row.volume_cm3:.0f} cm3" for row in rows if row.volume_cm3 is not None)
-    phantoms = ["the model has seen phantoms only"] if model.phantoms_only else []
-    cut = [f"{key}: cut off at its {', '.join(names)} face" for key, names in faces.items() if names]
-    return f"{case_id}   {volumes}", [*phantoms, *cut, *judged.reasons]
+    phantoms = ["model was trained on phantoms only"] if model.phantoms_only else []
+    truncated = [f"{key}: truncated at the {', '.join(names)} face" for key, names in faces.items() if names]
+    return f"{case_id}   {volumes}", [*phantoms, *truncated, *signs.reasons]
 
 
 def settings_of(model: TrainedModel, *, precision: str, flips: bool, postprocessing: bool) -> Settings:
-    """What decides about voxels when this model is run so; `postprocessing` is that of its validation, or none.
+    """Return the settings of a prediction with this model; `postprocessing` applies the rules in the model.
 
     Raises:
-        InputError: LS-PRD-020 the model names a rule that this version does not know: told before any case is
-            segmented.
+        InputError: LS-PRD-020 the model has an unknown rule; this is raised before any case is segmented.
     """
     if postprocessing:
         reject_unknown(model.postprocessing)

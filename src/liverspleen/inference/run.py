@@ -1,4 +1,4 @@
-"""Prediction of many cases, in this process or in several that have a device each."""
+"""Prediction of many cases, in this process or in several processes with one device each."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from liverspleen.cohort.scans import ScanCase
-from liverspleen.errors import Issue
+from liverspleen.errors import Issue, counted
 from liverspleen.inference.case_files import Settings
 from liverspleen.inference.model import TrainedModel, trained_model
 from liverspleen.inference.prediction import Outcome, predict_case, settings_of
@@ -20,19 +20,19 @@ from liverspleen.processes import keep_pages, place, progress, spread
 if TYPE_CHECKING:
     import torch
 
-# torch is imported inside the functions: a model that cannot be used is rejected before that
+# torch is imported inside the functions, so that a model that cannot be used is rejected before the import
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """A model, settings, an output folder, and the devices of the processes; one of them: this process alone."""
+    """A model, settings, an output folder, and one device per process; with one device only this process is used."""
 
     path: Path
     engine: str
     settings: Settings
     folder: Path
     batch_size: int | None
-    places: tuple[str, ...]
+    devices: tuple[str, ...]
 
     @classmethod
     def of(
@@ -48,60 +48,60 @@ class Prediction:
         batch_size: int | None = None,
         workers: int = 0,
     ) -> Prediction:
-        """A prediction with the model at `path` into `folder`.
+        """Return a prediction with the model at `path` into `folder`.
 
         Args:
             path: model package or checkpoint.
             folder: output folder.
-            device: gives the kind of device; it is called when the model's files are checked, because it imports torch.
+            device: returns the kind of device; it imports torch, so it is called after the check of the model's files.
             engine: `torch` or `onnxruntime`.
             precision: `auto`, `fp32` or `bf16`.
-            flips: whether slices are also read in reversed order.
-            postprocessing: whether the rules that the model's validation chose are applied.
-            batch_size: slices at a time; None: chosen.
-            workers: processes; 0: one, or one per GPU.
+            flips: whether slices are also predicted in reverse order.
+            postprocessing: whether the rules in the model are applied.
+            batch_size: slices per batch; None: 1 on a CPU, 8 on a GPU.
+            workers: number of processes; 0: one, or one per GPU.
 
         Raises:
-            InputError: the model cannot be used, or there is no such device.
+            InputError: the model cannot be used, or the device does not exist.
         """
         _checked.cache_clear()  # the file may have changed since an earlier prediction of this process
         _loaded.cache_clear()
         _checked(path)
-        places = _places(workers, device())
-        model = _loaded(path, engine, places[0] if len(places) == 1 else "cpu")
+        devices = _devices(workers, device())
+        model = _loaded(path, engine, devices[0] if len(devices) == 1 else "cpu")
         settings = settings_of(model, precision=precision, flips=flips, postprocessing=postprocessing)
-        return cls(path, engine, settings, folder, batch_size, places)
+        return cls(path, engine, settings, folder, batch_size, devices)
 
     @property
     def model(self) -> TrainedModel:
-        """The model, on the device of this process; read once."""
-        alone = self.places[0] if len(self.places) == 1 else "cpu"
+        """The model on the device of this process; it is read once."""
+        alone = self.devices[0] if len(self.devices) == 1 else "cpu"
         return _loaded(self.path, self.engine, place() or alone)
 
     def outcomes(self, scans: Sequence[ScanCase]) -> Iterator[Outcome]:
-        """What becomes of each case, in order.
+        """Yield the outcome of each case, in order.
 
         Raises:
             BrokenProcessPool: one of several processes was killed.
         """
-        if len(self.places) == 1:
+        if len(self.devices) == 1:
             yield from map(self.outcome, scans)
             return
-        with spread(self.outcome, scans, len(self.places), places=self.places) as futures:
+        with spread(self.outcome, scans, len(self.devices), places=self.devices) as futures:
             for future in futures:
                 yield future.result()
 
     def outcome(self, scan: ScanCase) -> Outcome:
-        """What becomes of a case."""
+        """Return the outcome of a case."""
         if place() is not None:
-            _share_cores(len(self.places))
+            _share_cores(len(self.devices))
         return predict_case(scan, self.model, self.settings, self.folder, batch_size=self.batch_size)
 
 
 def predict_scans(prediction: Prediction, scans: Sequence[ScanCase], issues: list[Issue]) -> list[Outcome]:
-    """What became of each case; what there is to report is added to `issues` as it comes.
+    """Return the outcome of each case; issues are added to `issues` during the run.
 
-    If a process dies, the run ends with LS-PRD-031; the cases that are finished by then stay.
+    If a process dies, the run ends with LS-PRD-031, and the finished cases are kept.
     """
     outcomes = []
     with progress("predict", len(scans)) as advance:
@@ -111,8 +111,8 @@ def predict_scans(prediction: Prediction, scans: Sequence[ScanCase], issues: lis
                 issues += outcome.issues
                 advance(outcome.case_id)
         except BrokenProcessPool:
-            message = f"a worker process died, {len(scans) - len(outcomes)} cases are not done"
-            hint = "run the same command to go on, with fewer workers= if memory was short"
+            message = f"a worker process died with {counted(len(scans) - len(outcomes), 'case')} not finished"
+            hint = "run the same command again to resume, with fewer workers= if memory ran out"
             issues.append(Issue("LS-PRD-031", message, hint))
     return outcomes
 
@@ -132,18 +132,18 @@ def _loaded(path: Path, engine: str, device: str) -> TrainedModel:
 
 @cache
 def _share_cores(processes: int) -> None:
-    """Threads of one process among several on this machine, once."""
+    """Set the number of threads of one of several processes on this machine, once."""
     import torch
 
     keep_pages()
     torch.set_num_threads(max(1, torch.get_num_threads() // processes))
 
 
-def _places(workers: int, device: torch.device) -> tuple[str, ...]:
-    """A device for each process; several take turns on one GPU."""
+def _devices(workers: int, device: torch.device) -> tuple[str, ...]:
+    """Return the device of each process; several processes may use one GPU."""
     if device.type != "cuda":
         return ("cpu",) * (workers or 1)
     import torch
 
-    devices = torch.cuda.device_count()
-    return tuple(f"cuda:{index % devices}" for index in range(workers or devices))
+    gpus = torch.cuda.device_count()
+    return tuple(f"cuda:{index % gpus}" for index in range(workers or gpus))

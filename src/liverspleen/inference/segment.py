@@ -1,4 +1,4 @@
-"""A CT to a label map on its own grid: the one call."""
+"""Segmentation of one CT: a label map on the grid of the CT."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from time import perf_counter
 
 from numpy.typing import ArrayLike
 
-from liverspleen.errors import InputError, Issue
+from liverspleen.errors import InputError, Issue, counted
 from liverspleen.imaging.from_memory import CTLike, as_ct_volume
 from liverspleen.imaging.nifti import read_ct
 from liverspleen.imaging.volume import CTVolume, LabelMap
@@ -19,21 +19,21 @@ from liverspleen.organs import Structure
 from liverspleen.storage import StrPath
 
 MAX_PIXELS = 1 << 22
-"""In a slice, on the CT's own pixels or the model's: 2048 x 2048 is the largest matrix of any CT scanner."""
+"""Largest slice in pixels, at the CT's or the model's pixel size: 2048 x 2048, the most of any CT scanner."""
 
 MAX_SLICES = 1 << 14
-"""Of a CT: eight metres of slices of 0.5 mm."""
+"""Largest number of slices of a CT: eight metres of slices of 0.5 mm."""
 
-# torch is imported inside the functions: this is the package's front door, and what lies beside it need not pay for it
+# torch is imported inside the functions: importing this module, which is part of the public API, must be fast
 
 
 @dataclass(frozen=True)
 class Segmented:
-    """A label map, and how it was made.
+    """A label map and information on its computation.
 
-    `flip_dss` is the DSS of each organ between the label map of slices in reversed order and that of slices in
-    order: None for an organ that is in neither, and as a whole without flips or for a model of single slices.
-    `precision` is `fp32` or `bf16`; `seconds` are those of network and driver.
+    `flip_dss` is the DSS of each organ between the label maps of the slices in reverse order and in order; None for an
+    organ that is in neither. It is None as a whole without flips, or for a model with one input slice. `precision` is
+    `fp32` or `bf16`; `seconds` is the time of network and resampling.
     """
 
     label_map: LabelMap
@@ -51,28 +51,28 @@ def segment(
     precision: str = "auto",
     flips: bool = False,
 ) -> LabelMap:
-    """Segment liver and spleen on a CT: its label map, on its own grid.
+    """Segment liver and spleen on a CT; return the label map on the grid of the CT.
 
-    The labels are in (slice, row, column) order; `to_native()` of the result gives them in the axis order of the file,
-    image or array that came in.
+    The labels are in (slice, row, column) order; `to_native()` of the result returns them in the axis order of the
+    input file, image or array.
 
     Args:
-        ct: a NIfTI file, a folder with one CT series of DICOM below it, a `CTVolume`, a NIfTI image of nibabel, or an
-            array of HU.
+        ct: a NIfTI file, a folder with one DICOM CT series in it or below it, a `CTVolume`, a nibabel NIfTI image, or
+            an array of HU.
         model: a loaded model; or a checkpoint or model package, which is loaded to a GPU if there is one.
-        affine: of an array, and only of an array: 4 x 4, from its indices to mm, as nibabel's `image.affine`.
-        batch_size: slices at a time; None: 1 on a CPU, 8 on a GPU.
-        precision: `fp32`, `bf16`, or `auto`: bf16 on a GPU that has it, fp32 elsewhere.
-        flips: whether the mean is taken of slices in order and in reversed order, in twice the time.
+        affine: 4 x 4 matrix from indices to mm, as nibabel's `image.affine`; required for an array, else not accepted.
+        batch_size: slices per batch; None: 1 on a CPU, 8 on a GPU.
+        precision: `fp32`, `bf16`, or `auto`: bf16 on a GPU that supports it, else fp32.
+        flips: whether to average the predictions of the slices in order and in reverse order, which doubles the time.
 
     Raises:
-        ValueError: an array without an affine, or an affine with something else.
+        ValueError: an array without an affine, or an affine with another kind of input.
         InputError: CT or model cannot be read; LS-PRD-010 to 012, 014 and 015 (`segment_volume`), LS-PRD-013 not one CT
             series.
     """
     if isinstance(ct, str | os.PathLike):
         if affine is not None:
-            raise ValueError("affine= is for an array; a file has its own")
+            raise ValueError("affine= is accepted only for an array, a file has its own affine")
         volume = _read(Path(ct))
     else:
         volume = as_ct_volume(ct, affine)
@@ -93,64 +93,63 @@ def segment_volume(
     precision: str = "auto",
     flips: bool = False,
 ) -> Segmented:
-    """Segment every slice with its neighbours; edge slices stand in for missing neighbours, as in training.
+    """Segment every slice with its neighbours; missing neighbours are replaced by the edge slice, as in training.
 
-    Slices are brought to the model's pixel size and scaled as in training, each once; logits are brought back to the
-    CT's. Memory beyond CT and label map is that of one batch, whatever the number of slices. With `flips` classes are
-    those of the mean softmax of both orders of the slices.
+    Slices are resampled to the model's pixel size and scaled as in training, each once; logits are resampled to the
+    pixels of the CT. Apart from CT and label map, memory is needed for one batch, for any number of slices. With
+    `flips`, classes are those of the mean softmax of both orders of the slices.
 
     Raises:
-        InputError: LS-PRD-010 a batch size or precision that there is not, LS-PRD-011 bf16 without instructions for
-            it or with another engine than torch, LS-PRD-012 the network gives what is no number, LS-PRD-014 more or
-            larger slices than any CT has, LS-PRD-015 the device has not the memory.
+        InputError: LS-PRD-010 batch size or precision not valid, LS-PRD-011 bf16 without hardware support or with
+            another engine than torch, LS-PRD-012 the network output is NaN or inf, LS-PRD-014 more or larger slices
+            than any CT has, LS-PRD-015 out of memory.
     """
     import torch
 
     from liverspleen.inference.streaming import chosen_precision, stream
 
     _reject_beyond_ct(ct, model)
-    began, chosen = perf_counter(), chosen_precision(precision, model)
+    start, used_precision = perf_counter(), chosen_precision(precision, model)
     try:
-        found = stream(ct, model, batch_size=batch_size, precision=chosen, flips=flips)
+        found = stream(ct, model, batch_size=batch_size, precision=used_precision, flips=flips)
     except torch.OutOfMemoryError:
         raise InputError(out_of_memory(model.device.type)) from None
     dss = None if found.flips is None else {organ: overlap.dss for organ, overlap in found.flips.items()}
-    return Segmented(LabelMap(found.labels, ct.geometry), dss, perf_counter() - began, chosen)
+    return Segmented(LabelMap(found.labels, ct.geometry), dss, perf_counter() - start, used_precision)
 
 
 def out_of_memory(where: str) -> Issue:
-    """The issue LS-PRD-015 of a CT for which there is not the memory."""
-    message = f"there is not the memory ({where}) for this CT"
-    return Issue("LS-PRD-015", message, "use batch_size=1, or a machine with more; see whether it is a CT")
+    """Return the issue LS-PRD-015 of a CT that does not fit into memory."""
+    message = f"out of memory ({where}) for this CT"
+    return Issue("LS-PRD-015", message, "check that it is a CT, use batch_size=1, or use a machine with more memory")
 
 
 def _reject_beyond_ct(ct: CTVolume, model: TrainedModel) -> None:
-    """Raise LS-PRD-014: such slices would take a network memory, or time, without bound."""
+    """Raise LS-PRD-014 for more or larger slices than any CT has, which would need unlimited memory or time."""
     from liverspleen.data.resampling import resampled_matrix
 
     count, *matrix = ct.hu.shape
     _, *pixel = ct.geometry.spacing_mm
-    wanted = resampled_matrix((matrix[0], matrix[1]), (pixel[0], pixel[1]), model.pixel_mm)
-    if count > MAX_SLICES or max(matrix[0] * matrix[1], wanted[0] * wanted[1]) > MAX_PIXELS:
-        resampled = "" if model.pixel_mm is None else f" ({wanted[0]} x {wanted[1]} on the model's pixel size)"
-        message = f"{count} slices of {matrix[0]} x {matrix[1]} pixels{resampled}: no CT is so large"
-        raise InputError(Issue("LS-PRD-014", message, "see whether it is a CT, and its spacing in millimetres"))
+    resampled = resampled_matrix((matrix[0], matrix[1]), (pixel[0], pixel[1]), model.pixel_mm)
+    if count > MAX_SLICES or max(matrix[0] * matrix[1], resampled[0] * resampled[1]) > MAX_PIXELS:
+        size = f"{counted(count, 'slice')} of {matrix[0]} x {matrix[1]} pixels"
+        size += "" if model.pixel_mm is None else f" ({resampled[0]} x {resampled[1]} at the model's pixel size)"
+        message = f"{size} are more than any CT has, expected at most {MAX_SLICES} slices of {MAX_PIXELS} pixels"
+        raise InputError(Issue("LS-PRD-014", message, "check that it is a CT and that its spacing is in mm"))
 
 
 def _read(source: Path) -> CTVolume:
-    """The CT in a NIfTI file or a folder of DICOM."""
+    """Read the CT in a NIfTI file or a folder of DICOM."""
     if not source.is_dir():
         return read_ct(source)
     from liverspleen.imaging.dicom import find_series, read_series
 
     found = find_series(source, minimum_slices=1)
-    taken = [series for series in found if not series.exclusions]
-    if len(taken) != 1:
+    usable = [series for series in found if not series.exclusions]
+    if len(usable) != 1:
         reasons = sorted({str(reason) for series in found for reason in series.exclusions})
-        message = f"{len(taken)} CT series in this folder, expected one" + (
-            f" ({'; '.join(reasons[:3])})" if reasons else ""
-        )
-        raise InputError(
-            Issue("LS-PRD-013", message, "give the folder of one series, or use liverspleen predict", file=source)
-        )
-    return read_series(taken[0], case_id="")
+        message = f"{len(usable)} usable CT series in this folder, expected 1"
+        message += f" ({'; '.join(reasons[:3])})" if reasons else ""
+        hint = "give the folder of one series, or use liverspleen predict"
+        raise InputError(Issue("LS-PRD-013", message, hint, file=source))
+    return read_series(usable[0], case_id="")

@@ -1,4 +1,4 @@
-"""Shards: which cases each of several tasks processes, decided by the case ids only."""
+"""Shards: the cases that each of several tasks processes, selected only by their case ids."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Shard:
 
     @classmethod
     def of(cls, text: str | None) -> Shard:
-        """Return the shard of a text such as `2/8`; None is all cases.
+        """Return the shard of a text such as `2/8`; None: all cases.
 
         Tasks are numbered from 1 or from 0: `0/8` equals `8/8`, so `1/8` to `8/8` and `0/8` to `7/8` both cover all.
 
@@ -44,10 +44,10 @@ class Shard:
             raise InputError(Issue("LS-PRD-030", message, hint))
         return cls(number or count, count)
 
-    def takes(self, case_id: str) -> bool:
-        """Whether the case belongs to this shard.
+    def includes(self, case_id: str) -> bool:
+        """Return whether the case belongs to this shard.
 
-        >>> [sum(Shard(number, 3).takes(case) for number in (1, 2, 3)) for case in ("a", "b", "é")]
+        >>> [sum(Shard(number, 3).includes(case) for number in (1, 2, 3)) for case in ("a", "b", "é")]
         [1, 1, 1]
         """
         digest = hashlib.sha256(case_id.encode("utf-8")).digest()
@@ -55,7 +55,7 @@ class Shard:
 
     @property
     def record(self) -> str:
-        """Name of its run record; each shard has its own.
+        """Name of the run record; each shard has its own.
 
         >>> Shard(2, 8).record, Shard().record
         ('run_2of8.json', 'run.json')

@@ -1,4 +1,4 @@
-"""Slices of a CT through a network: classes are decided where the network is, and only labels come back."""
+"""Prediction of the slices of a CT in batches: classes are computed on the device, only labels are downloaded."""
 
 from __future__ import annotations
 
@@ -26,20 +26,21 @@ _BATCH = {"cpu": 1, "cuda": 8}  # a CPU is as fast with one slice as with more, 
 
 @dataclass(frozen=True, eq=False)
 class Streamed:
-    """Labels of all slices, uint8 (slice, row, column); with flips the overlap of both orders of the slices."""
+    """Labels of all slices, uint8 (slice, row, column), and with flips the overlap of both orders of the slices."""
 
     labels: NDArray[np.uint8]
     flips: dict[Structure, Overlap] | None
 
 
 def stream(ct: CTVolume, model: TrainedModel, *, batch_size: int | None, precision: str, flips: bool) -> Streamed:
-    """The labels of a CT on its own grid; `precision` is one of `chosen_precision`.
+    """Return the labels of a CT on its own grid; `precision` is a result of `chosen_precision`.
 
     Raises:
-        InputError: LS-PRD-010 no batch size, LS-PRD-012 the network gives what is no number.
+        InputError: LS-PRD-010 batch size not valid, LS-PRD-012 the network output is NaN or inf.
     """
     if batch_size is not None and batch_size < 1:
-        raise InputError(Issue("LS-PRD-010", f"batch_size={batch_size}", "use 1 or more"))
+        message = f"batch_size={batch_size} is not valid, expected 1 or more"
+        raise InputError(Issue("LS-PRD-010", message, "use batch_size=1 or more"))
     count, *native = ct.hu.shape
     size = min(batch_size or _BATCH.get(model.device.type, 8), count)
     found = _Labels(ct, count_flips=flips and model.slices > 1)
@@ -49,21 +50,21 @@ def stream(ct: CTVolume, model: TrainedModel, *, batch_size: int | None, precisi
         highest = torch.zeros((), device=model.device)
         for start in range(0, count, size):
             logits = _logits(model, ring.stacks(start, min(start + size, count)), flips=found.count_flips)
-            highest = torch.maximum(highest, logits[0].amax().float())  # hands NaN on, also those of the mean's parts
+            highest = torch.maximum(highest, logits[0].amax().float())  # keeps NaN, also of the parts of the mean
             downloads.send(start, torch.stack([native_classes(part, ring.matrix, native) for part in logits]))
-            found.take(*downloads.arrived())
-        found.take(*downloads.arrived(all_of_them=True))
+            found.store(*downloads.arrived())
+        found.store(*downloads.arrived(wait_for_all=True))
         if not highest.isfinite():
-            message = f"the network's logits are no finite numbers ({precision}, {model.engine})"
+            message = f"the network output is NaN or inf ({precision}, {model.engine})"
             raise InputError(Issue("LS-PRD-012", message, "check the model's weights, or use precision=fp32"))
     return Streamed(found.labels, found.overlaps if found.count_flips else None)
 
 
 def _logits(model: TrainedModel, stacks: Tensor, *, flips: bool) -> list[Tensor]:
-    """Logits (B, 3, H, W) whose classes count; with flips then those of both orders, of which they are the mean.
+    """Return logits (B, 3, H, W); with flips the mean of both orders of the slices first, then those of each order.
 
-    The mean of softmax is given as its logarithm: where both orders agree, it is interpolated as logits are.
-    Left and right are not swapped: a network that knows the liver's side finds no liver on the other.
+    The mean of the softmax is returned as its logarithm: where both orders agree, it is interpolated as logits are.
+    Left and right are not flipped: the network has learnt on which side the liver is.
     """
     plain = model.network(stacks)
     if not flips:
@@ -74,15 +75,15 @@ def _logits(model: TrainedModel, stacks: Tensor, *, flips: bool) -> list[Tensor]
 
 
 class _Labels:
-    """Labels of a CT as they arrive, and the overlap of both orders of the slices."""
+    """The labels of a CT, filled batch by batch, and the overlap of both orders of the slices."""
 
     def __init__(self, ct: CTVolume, *, count_flips: bool) -> None:
         self.labels = np.empty(ct.hu.shape, np.uint8)
         self.count_flips = count_flips
         self.overlaps = dict.fromkeys(ORGANS, Overlap(0, 0, 0))
 
-    def take(self, *arrived: Downloaded) -> None:
-        """Put slices in their place."""
+    def store(self, *arrived: Downloaded) -> None:
+        """Store the labels of downloaded slices."""
         for start, kinds in arrived:
             self.labels[start : start + kinds.shape[1]] = kinds[0]
             if self.count_flips:
@@ -91,21 +92,23 @@ class _Labels:
 
 
 def chosen_precision(asked: str, model: TrainedModel) -> str:
-    """`fp32` or `bf16`, for one of `PRECISIONS`.
+    """Return `fp32` or `bf16` for one of `PRECISIONS`.
 
     Raises:
-        InputError: LS-PRD-010 there is no such precision, LS-PRD-011 bf16 without instructions for it or with another
-            engine than torch.
+        InputError: LS-PRD-010 unknown precision, LS-PRD-011 bf16 without hardware support or with another engine than
+            torch.
     """
     if asked not in PRECISIONS:
-        raise InputError(Issue("LS-PRD-010", f"precision={asked}", f"use one of {', '.join(PRECISIONS)}"))
+        message = f"precision={asked} is unknown, expected one of {', '.join(PRECISIONS)}"
+        raise InputError(Issue("LS-PRD-010", message, "use precision=auto"))
     if asked == "fp32" or model.engine != "torch":
         if asked == "bf16":
-            message = f"precision=bf16, but the engine {model.engine} computes in fp32"
+            message = f"precision=bf16 is not supported by engine={model.engine}, which computes in fp32"
             raise InputError(Issue("LS-PRD-011", message, "use precision=auto, or engine=torch"))
         return "fp32"
     cuda = model.device.type == "cuda"
-    able = torch.cuda.is_bf16_supported(including_emulation=False) if cuda else has_bf16_instructions()
-    if asked == "bf16" and not able:
-        raise InputError(Issue("LS-PRD-011", f"precision=bf16, but {model.device.type} has no bfloat16", "use fp32"))
-    return "bf16" if able and (cuda or asked == "bf16") else "fp32"
+    supported = torch.cuda.is_bf16_supported(including_emulation=False) if cuda else has_bf16_instructions()
+    if asked == "bf16" and not supported:
+        message = f"precision=bf16 is not supported by this {model.device.type} device"
+        raise InputError(Issue("LS-PRD-011", message, "use precision=auto or precision=fp32"))
+    return "bf16" if supported and (cuda or asked == "bf16") else "fp32"

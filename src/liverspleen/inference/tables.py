@@ -1,4 +1,4 @@
-"""The tables of a folder of predictions: volumes, and the cases in the order in which a person should look at them."""
+"""Tables of a folder of predictions: the volumes, and the cases in the order of review."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from liverspleen.evaluation.measurements.table import csv_line, inert, write_measurements, write_volumes
 from liverspleen.formats import SIDECAR
-from liverspleen.inference.case_files import CaseFiles, Settings, Sidecar, read_plain, rejections, sidecars
+from liverspleen.inference.case_files import CaseFiles, Settings, Sidecar, read_object, rejections, sidecars
 from liverspleen.organs import ORGAN_KEYS
 from liverspleen.storage import write_text
 
@@ -24,11 +24,11 @@ _COLUMNS: Final = (
     "picture",
 )
 
-_EDITED: Final = "the label map was edited since: move it to a folder of its own, and measure it there"
+_EDITED: Final = "the label map was edited after the prediction; move it to another folder, and measure it there"
 
 
 def unfinished(folder: Path, case_ids: Iterable[str], settings: Settings) -> list[str]:
-    """The cases that have neither a label map nor a rejection under these settings yet."""
+    """Return the cases that have neither a label map nor a rejection with these settings yet."""
     return [case_id for case_id in case_ids if not _is_finished(CaseFiles(folder, case_id), settings)]
 
 
@@ -36,22 +36,22 @@ def _is_finished(files: CaseFiles, settings: Settings) -> bool:
     found = [files.rejection]
     if files.label_map.is_file():
         found.append(files.sidecar)
-    stated = (read_plain(file) or {} for file in found)
+    stated = (read_object(file) or {} for file in found)
     return any(not SIDECAR.issue(one.get("format")) and settings.agree(one.get("settings")) for one in stated)
 
 
 def remove_tables(folder: Path) -> None:
-    """Tables do not outlive the label maps that they tell of."""
+    """Remove the tables of a folder, before its label maps change."""
     for name in (MEASUREMENTS, VOLUMES, REVIEW):
         (folder / name).unlink(missing_ok=True)
 
 
 def write_tables(folder: Path) -> list[Path]:
-    """Write `measurements.csv`, `volumes.csv` and `review.csv` of all that lies in the folder, in order of case_id.
+    """Write `measurements.csv`, `volumes.csv` and `review.csv` of the label maps and rejections in the folder.
 
-    They say nothing but what the sidecars and rejections say, so whoever writes them writes the same bytes. A case that
-    is rejected has no rows, also where a label map of an earlier run is left; nor has one whose label map was edited
-    since, of which the sidecar's volumes are not, or whose sidecar has another format.
+    The content depends only on the sidecars and rejections, so every task writes the same bytes. The volumes are sorted
+    by case_id. They have no rows of a case that was rejected (even if it has a label map of an earlier run), whose
+    label map was edited after the prediction, or whose sidecar has another format.
     """
     rejected = {case_id: _reasons(lines) for case_id, lines in rejections(folder).items()}
     known, others = sidecars(folder)
@@ -75,7 +75,7 @@ def write_tables(folder: Path) -> list[Path]:
 
 
 def _renew(file: Path, write: Callable[[Path], None]) -> None:
-    """Write a file, unless it holds that already."""
+    """Write a file, unless it has the same content already."""
     draft = file.with_name(f".part-{uuid4().hex[:8]}-{file.name}")
     write(draft)
     if file.is_file() and file.read_bytes() == draft.read_bytes():

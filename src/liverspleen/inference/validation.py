@@ -1,4 +1,4 @@
-"""How a model does on the cases it was validated with, by case in 3D, and what they say about postprocessing."""
+"""Results of a model on its validation cases, per case in 3D, and the choice of postprocessing from them."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from liverspleen.organs import ORGANS, Structure
 
 @dataclass
 class Validation:
-    """Scores and volumes of validation cases, filled while they are segmented; an undefined DSS is left out of n."""
+    """Scores and volumes of validation cases, added case by case; an undefined DSS does not count in n."""
 
     dss: dict[Structure, list[float]] = field(default_factory=lambda: {organ: [] for organ in ORGANS})
     volumes_cm3: dict[Structure, list[tuple[float, float]]] = field(
         default_factory=lambda: {organ: [] for organ in ORGANS}
     )
-    """predicted and reference, of the cases on which the organ is labelled"""
+    """predicted and reference volume of the cases in which the organ is labelled"""
     cases: int = 0
     issues: list[Issue] = field(default_factory=list)
 
     def add(self, predicted: LabelMap, reference: LabelMap, labelled: Sequence[Structure]) -> None:
-        """Count a case."""
+        """Add a case."""
         self.cases += 1
         found = overlaps(predicted.labels, reference.labels)
         for organ in labelled:
@@ -40,18 +40,18 @@ class Validation:
             self.volumes_cm3[organ].append((organ_volume_cm3(predicted, organ), organ_volume_cm3(reference, organ)))
 
     def plain(self) -> dict[str, Any]:
-        """The figures by structure, None where there is no case: DSS per case in 3D, bias of volumes in percent.
+        """Return the results by structure, None without a case: DSS per case in 3D, bias of volumes in percent.
 
-        The bias is the mean of 200 (predicted - reference) / (predicted + reference), as in Bland-Altman plots; a case
-        without a voxel in either has none, and is not in `volume_n`.
+        The bias is the mean of 200 (predicted - reference) / (predicted + reference), as in Bland-Altman plots. It is
+        undefined for a case without a voxel in either label map, which is not in `volume_n`.
         """
         return {
             "cases": self.cases,
             "failed": len({issue.case_id for issue in self.issues}),
-            "structures": {organ.key: self._figures(organ) for organ in ORGANS},
+            "structures": {organ.key: self._results(organ) for organ in ORGANS},
         }
 
-    def _figures(self, organ: Structure) -> dict[str, Any]:
+    def _results(self, organ: Structure) -> dict[str, Any]:
         scores, volumes = self.dss[organ], self.volumes_cm3[organ]
         agreement = bland_altman([a for a, _ in volumes], [b for _, b in volumes], scale="percent") if volumes else None
         return {
@@ -66,9 +66,9 @@ class Validation:
 def validate(
     model: TrainedModel, cases: Sequence[Case], *, on_case: Callable[[str], None]
 ) -> tuple[Validation, dict[str, Any]]:
-    """Figures of the cases, and the choice of postprocessing as plain values; a rejected case is an issue.
+    """Return the results of the cases and the choice of postprocessing as plain values; a rejected case is an issue.
 
-    Cases are looked at one after the other and not kept.
+    Cases are segmented one by one and not kept in memory.
     """
     from liverspleen.inference.postprocessing import choose_postprocessing
 

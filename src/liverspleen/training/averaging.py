@@ -10,10 +10,10 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 
 class AveragedWeights:
-    """A copy of a network whose weights and statistics follow those of the trained one slowly.
+    """A copy of a network with the exponential moving average of its weights and statistics.
 
-    After step t the copy keeps min(`decay`, (1 + t) / (10 + t)) of itself: the first steps do not cling to the random
-    start. Source: TensorFlow's `ExponentialMovingAverage` with `num_updates`, as used to train DeepLab.
+    The decay after step t is min(`decay`, (1 + t) / (10 + t)), so that the random initial weights lose influence early.
+    Source: TensorFlow's `ExponentialMovingAverage` with `num_updates`, as used to train DeepLab.
 
     >>> trained = nn.Linear(1, 1, bias=False)
     >>> averaged = AveragedWeights(trained, decay=0.5)
@@ -29,14 +29,14 @@ class AveragedWeights:
 
     @torch.no_grad()
     def update(self, network: nn.Module, *, step: int) -> None:
-        """Follow the network after `step` steps."""
-        follow = get_ema_multi_avg_fn(min(self.decay, (1 + step) / (10 + step)))  # type: ignore[no-untyped-call]
+        """Update the average with the network after `step` steps."""
+        update_means = get_ema_multi_avg_fn(min(self.decay, (1 + step) / (10 + step)))  # type: ignore[no-untyped-call]
         pairs = list(zip(self.network.state_dict().values(), network.state_dict().values(), strict=True))
-        means, now = zip(*(pair for pair in pairs if pair[0].is_floating_point()), strict=True)
-        follow(means, now, None)  # all in one call: a network has hundreds, and a GPU's host launches each
-        for count, counted in (pair for pair in pairs if not pair[0].is_floating_point()):
-            count.copy_(counted)
+        means, values = zip(*(pair for pair in pairs if pair[0].is_floating_point()), strict=True)
+        update_means(means, values, None)  # in one call: a network has hundreds, and each call launches a kernel
+        for mean, value in (pair for pair in pairs if not pair[0].is_floating_point()):
+            mean.copy_(value)
 
     def state_dict(self, prefix: str) -> dict[str, Tensor]:
-        """Weights and statistics by name, each behind `prefix`."""
+        """Return weights and statistics by name, with `prefix` before each name."""
         return {f"{prefix}{name}": value for name, value in self.network.state_dict().items()}

@@ -1,4 +1,4 @@
-"""Checkpoint files: written whole or not at all, read back before they count, never executed."""
+"""Checkpoint files: complete or absent, read back after writing, never executed."""
 
 from __future__ import annotations
 
@@ -22,40 +22,39 @@ _OVERHEAD_BYTES = 1 << 20  # names, plain values and alignment beside the tensor
 
 
 class CheckpointFiles(TorchCheckpointIO):
-    """How Lightning writes a checkpoint here: room is looked for, then temporary name, re-read, sync, final name.
+    """Writer of checkpoints for Lightning: check the free space, write a temporary file, read it back, sync, rename.
 
-    Whatever goes wrong, a file that stood under the name before still stands there.
+    After an error the previous file of that name is unchanged.
     """
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
         """Write `checkpoint` to `path`.
 
         Raises:
-            InputError: LS-TRN-007 no room for it; LS-TRN-008 it cannot be written, or reads back otherwise.
+            InputError: LS-TRN-007 not enough disk space; LS-TRN-008 it cannot be written or read back.
         """
         file = Path(path)
         needed = sum(tensor.nbytes for tensor in tensors(checkpoint)) + _OVERHEAD_BYTES
         try:
             if (free := shutil.disk_usage(file.parent).free) < needed:
-                message = f"a checkpoint takes {needed / 1e6:.1f} MB and the disk has {free / 1e6:.1f} MB left"
-                raise InputError(
-                    Issue("LS-TRN-007", message, "make room, then run the same command to go on", file=file)
-                )
+                message = f"a checkpoint needs {needed / 1e6:.1f} MB, but the disk has {free / 1e6:.1f} MB free"
+                hint = "free space, then run the same command again to resume"
+                raise InputError(Issue("LS-TRN-007", message, hint, file=file))
             with complete_file(file) as temporary:
                 torch.save(checkpoint, temporary)
                 if read_checkpoint(temporary) is None:
-                    raise OSError("it does not read back as it was written")
-            sync(file.parent)  # the new name itself
-        except (OSError, RuntimeError) as error:  # torch tells a full disk as a RuntimeError
+                    raise OSError("the written file cannot be read back")
+            sync(file.parent)  # the new name
+        except (OSError, RuntimeError) as error:  # torch raises a RuntimeError for a full disk
             message = f"the checkpoint cannot be written ({getattr(error, 'strerror', None) or error})"
-            hint = "see that the folder may be written and the disk has room, then run the same command to go on"
+            hint = "check the permissions of the folder and the disk, then run the same command again to resume"
             raise InputError(Issue("LS-TRN-008", message, hint, file=file)) from error
 
 
 def read_checkpoint(file: Path) -> dict[str, Any] | None:
-    """The checkpoint, its tensors mapped from the file, or None if it is missing or damaged.
+    """Read a checkpoint with memory-mapped tensors; return None if it is missing or damaged.
 
-    Every byte is held against its checksum; only tensors and plain values are taken, nothing in the file is run.
+    All checksums are verified. Only tensors and plain values are read; nothing in the file is run.
     """
     try:
         with zipfile.ZipFile(file) as archive:
@@ -68,10 +67,10 @@ def read_checkpoint(file: Path) -> dict[str, Any] | None:
 
 
 def export_weights(checkpoint: Path, file: Path) -> None:
-    """Write the network's weights of a checkpoint as safetensors, its plain values as JSON in their metadata."""
+    """Write the network weights of a checkpoint as safetensors, with its description as JSON in the metadata."""
     content = read_checkpoint(checkpoint)
     if content is None:
-        raise InputError(Issue("LS-TRN-005", "the checkpoint cannot be read", "train it anew", file=checkpoint))
+        raise InputError(Issue("LS-TRN-005", "the checkpoint cannot be read", "train again", file=checkpoint))
     weights = {
         name.removeprefix(WEIGHTS_PREFIX): weight
         for name, weight in content["state_dict"].items()
@@ -82,7 +81,7 @@ def export_weights(checkpoint: Path, file: Path) -> None:
 
 
 def tensors(value: Any) -> Iterator[Tensor]:
-    """Every tensor in nested maps and sequences.
+    """Yield every tensor in nested maps and sequences.
 
     >>> [tensor.numel() for tensor in tensors({"a": [torch.zeros(2), 1], "b": {"c": torch.zeros(3)}})]
     [2, 3]

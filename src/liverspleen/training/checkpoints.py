@@ -1,4 +1,4 @@
-"""When a training is saved: `last.ckpt` between two steps, `best.ckpt` after its validation."""
+"""Saving of checkpoints: `last.ckpt` between two steps, `best.ckpt` after a validation."""
 
 from __future__ import annotations
 
@@ -16,24 +16,25 @@ from liverspleen.training.ranks import Highest
 from liverspleen.training.recipe import RECIPE_KEY, Recipe
 from liverspleen.training.resumption import BEST, LAST
 
-_SAVE_S = 600.0  # so much is lost at most when the machine fails
-_REQUEUE = signals("SIGUSR1")  # what SLURM sends before the time limit
+_SAVE_S = 600.0  # most training time that is lost if the machine fails
+_REQUEUE = signals("SIGUSR1")  # sent by SLURM before the time limit
 
 
 class Checkpoints(pl.Callback):
-    """Saves `last.ckpt` and `best.ckpt`, stops when asked to, ends a training that gets no better.
+    """Saves `last.ckpt` and `best.ckpt`, and stops the training on a signal or if validation does not improve.
 
-    `last.ckpt`: every so many steps, every ten minutes, when asked to stop, and at the end. `best.ckpt`: when mean
-    per-case DSS has risen; equal DSS keeps the earlier one, and without a validation side there is none.
-    A training that goes on begins at the step of its checkpoint; nothing but the step decides what comes next.
+    `last.ckpt` is saved every `every` steps, every ten minutes, after a stop signal, and at the end. `best.ckpt` is
+    saved when the mean DSS per case has risen; an equal DSS keeps the earlier one. Without a validation side there is
+    no `best.ckpt`. A resumed training starts at the step of its checkpoint, and all later steps depend only on the step
+    number.
 
     Args:
-        folder: for both.
-        every: steps.
-        start: steps already done.
-        patience: validations without a better DSS after which the training ends; None: never.
-        settle: called before anything is saved; raises when there is nothing good to save.
-        recipe: what a resumed training is compared with.
+        folder: folder of both files.
+        every: number of steps between two saves.
+        start: number of steps that are already done.
+        patience: validations without a better DSS after which the training ends; None: no limit.
+        check_finite: called before each save; raises if loss or gradients of a step are not finite.
+        recipe: recipe that a resumed training is compared with.
     """
 
     def __init__(
@@ -43,18 +44,18 @@ class Checkpoints(pl.Callback):
         every: int,
         start: int,
         patience: int | None,
-        settle: Callable[[pl.Trainer], None],
+        check_finite: Callable[[pl.Trainer], None],
         recipe: Recipe,
     ) -> None:
         self.folder, self.every, self.start = folder, every, start
-        self.patience, self.settle, self.recipe = patience, settle, recipe
+        self.patience, self.check_finite, self.recipe = patience, check_finite, recipe
         self.best_dss, self.stale = -1.0, 0
         self.request = StopRequest()
         self._saved, self._clock = start, time.monotonic()
-        self._said: Highest | None = None
+        self._pending: Highest | None = None
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        """Lightning counts from `start` on; validations and rows of metrics fall on the steps they would fall on."""
+        """Set Lightning's counters to `start`, so that validations and metrics have the steps of a single run."""
         loop, batches = trainer.fit_loop.epoch_loop, self.start * trainer.accumulate_grad_batches
         steps = loop.automatic_optimization.optim_progress.optimizer.step.total
         loop.batch_progress.total.reset()
@@ -63,10 +64,10 @@ class Checkpoints(pl.Callback):
         self.request.listen()
 
     def on_train_batch_start(self, trainer: pl.Trainer, module: pl.LightningModule, batch: Any, index: int) -> None:
-        """Between two steps, when rows and validation of the last one are written.
+        """Save between two steps, when metrics and validation of the last step are written.
 
         Raises:
-            Stopped: after saving, when a signal asked for it; of several ranks on all at the same step, the next one.
+            Stopped: a signal was received, and the checkpoint is saved; all ranks stop after the same step.
         """
         if index % trainer.accumulate_grad_batches:
             return
@@ -81,7 +82,7 @@ class Checkpoints(pl.Callback):
             raise Stopped
 
     def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        """Keep the best; end when it has been the best for long."""
+        """Save `best.ckpt` if DSS has risen; end the training if it has not risen for `patience` validations."""
         dss = float(trainer.callback_metrics["val/dss"])
         self.stale = 0 if dss > self.best_dss else self.stale + 1
         if not self.stale:
@@ -91,38 +92,38 @@ class Checkpoints(pl.Callback):
             trainer.should_stop = True
 
     def on_train_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        """The last step, also that of an early end."""
+        """Save the last step, also after an early end."""
         if trainer.global_step > self._saved:
             self._save(trainer, LAST)
 
     def _agreed(self, trainer: pl.Trainer, signal: int, late: bool) -> tuple[int, bool]:
-        """What any rank says, on every rank; of several what they said a step ago, so that none waits for its GPU."""
+        """Return signal and lateness of any rank; those of several ranks are from the last step, so none waits."""
         if trainer.world_size == 1:
             return signal, late
-        before, now = self._said, torch.tensor([signal, late])
-        self._said = Highest(now.to(trainer.strategy.root_device, non_blocking=True))
+        before, now = self._pending, torch.tensor([signal, late])
+        self._pending = Highest(now.to(trainer.strategy.root_device, non_blocking=True))
         number, any_late = before.values() if before else (0, 0)
         return number, bool(any_late)
 
     def _save(self, trainer: pl.Trainer, name: str) -> None:
-        self.settle(trainer)
+        self.check_finite(trainer)
         trainer.save_checkpoint(self.folder / name)  # by all ranks; the first one writes
         if name == LAST:
             self._saved, self._clock = trainer.global_step, time.monotonic()
-            self._said = None  # who was late is no longer
+            self._pending = None  # the pending request to save is done
 
     def _requeue(self, trainer: pl.Trainer, requeue: Callable[[int, None], Any], signal: int) -> None:
-        """Let Lightning put the SLURM job back into the queue; what it saves beside that is in `last.ckpt` already."""
+        """Let Lightning requeue the SLURM job; remove the checkpoint that it saves, which equals `last.ckpt`."""
         requeue(signal, None)
         if trainer.is_global_zero:
             for copy in self.folder.glob("hpc_ckpt_*.ckpt"):
                 copy.unlink()
 
     def on_save_checkpoint(self, trainer: pl.Trainer, module: pl.LightningModule, checkpoint: dict[str, Any]) -> None:
-        """The recipe, the best DSS so far and how long ago that was."""
+        """Add the recipe, the best DSS and the number of validations since then."""
         checkpoint[RECIPE_KEY] = self.recipe.plain()
         checkpoint["best_dss"], checkpoint["stale"] = self.best_dss, self.stale
 
     def on_load_checkpoint(self, trainer: pl.Trainer, module: pl.LightningModule, checkpoint: dict[str, Any]) -> None:
-        """A continued training keeps its best checkpoint."""
+        """Restore the best DSS, so that a resumed training keeps its best checkpoint."""
         self.best_dss, self.stale = checkpoint["best_dss"], checkpoint["stale"]

@@ -1,4 +1,4 @@
-"""What a checkpoint says of its model, as plain values: enough to build the network and feed it again."""
+"""Description of a model in its checkpoint: plain values from which network and preprocessing are built."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ def model_description(
     slice_distance_mm: float | None = None,
     pixel_mm: float | None = None,
 ) -> dict[str, Any]:
-    """The description that `SegmentationModule` puts into each checkpoint and that `predict` reads.
+    """Return the description that `SegmentationModule` adds to each checkpoint and that `predict` reads.
 
     Args:
-        network: what `build_network` was called with.
+        network: arguments of `build_network`.
         slices: number of input slices.
-        window: HU to intensities.
+        window: mapping of HU to intensities.
         slice_distance_mm: distance between input slices; None: adjacent slices.
         pixel_mm: pixel size that slices are resampled to; None: the CT's own.
 
-    >>> about = model_description({"name": "unet_2d", "width": 4}, slices=3, window=IntensityWindow(-150, 250, True))
-    >>> about["window"], about["structures"]["background"]
+    >>> trained = model_description({"name": "unet_2d", "width": 4}, slices=3, window=IntensityWindow(-150, 250, True))
+    >>> trained["window"], trained["structures"]["background"]
     ({'lower_hu': -150, 'upper_hu': 250, 'clip': True}, 0)
     """
     return {

@@ -1,4 +1,4 @@
-"""A training whose numbers are no numbers any more stops, and says at which slices."""
+"""Stop of a training with NaN or inf in loss or gradient, with the slices of that step."""
 
 from __future__ import annotations
 
@@ -14,66 +14,66 @@ from liverspleen.errors import InputError, Issue
 from liverspleen.training.module import SegmentationModule, StepPart
 from liverspleen.training.ranks import Highest, gathered
 
-_NAMED = 8  # slices named in the line
+_LISTED = 8  # largest number of slices in the message
 
 
 class NotFiniteError(InputError):
-    """Loss or gradient is not finite; every rank finds it at the same step."""
+    """Loss or gradient is NaN or inf; all ranks raise it at the same step."""
 
 
-class _Verdict(NamedTuple):
+class _Check(NamedTuple):
     bad: Highest
     step: int
     parts: list[StepPart]
 
 
 class FiniteGuard(pl.Callback):
-    """Looks at loss and gradient of every step before the step is done.
+    """Checks loss and gradient of every step before the optimizer step.
 
-    On a GPU the look is one step late, so that the GPU need not wait for it; `settle` catches up, and is called before
-    anything is saved.
+    On a GPU the result is read one step later, so that the host does not wait for the GPU. `check_pending` reads it
+    earlier, before each save.
     """
 
     def __init__(self) -> None:
-        self._verdict: _Verdict | None = None
+        self._pending: _Check | None = None
 
     def on_before_optimizer_step(self, trainer: pl.Trainer, module: pl.LightningModule, optimizer: Optimizer) -> None:
-        """Judge this step.
+        """Check this step.
 
         Raises:
             NotFiniteError: LS-TRN-006 with cases and slices.
         """
         assert isinstance(module, SegmentationModule)
-        self.settle(trainer)
+        self.check_pending(trainer)
         parts, module.parts = module.parts, []
         total = torch.stack([part.loss for part in parts]).sum()
-        if getattr(trainer.precision_plugin, "scaler", None) is None:  # a loss scaler meets infinities on its way
+        if getattr(trainer.precision_plugin, "scaler", None) is None:  # a loss scaler handles inf itself
             total = total + get_total_norm([p.grad for p in module.network.parameters() if p.grad is not None])
         bad = Highest((~torch.isfinite(total)).long().view(1))
-        self._verdict = _Verdict(bad, trainer.global_step, parts)
+        self._pending = _Check(bad, trainer.global_step, parts)
         if not total.is_cuda:
-            self.settle(trainer)
+            self.check_pending(trainer)
 
-    def settle(self, trainer: pl.Trainer) -> None:
-        """Take the verdict on the last step judged.
+    def check_pending(self, trainer: pl.Trainer) -> None:
+        """Read the result of the last check.
 
         Raises:
             NotFiniteError: LS-TRN-006 with cases and slices.
         """
-        if (verdict := self._verdict) is None:
+        if (check := self._pending) is None:
             return
-        self._verdict = None
-        if any(verdict.bad.values()):
+        self._pending = None
+        if any(check.bad.values()):
             ids = [case.case_id for case in trainer.datamodule.training.cases]  # type: ignore[attr-defined]
             here = [
                 f"{ids[case]!r} slice {slice_index}"
-                for part in verdict.parts
+                for part in check.parts
                 for case, slice_index in zip(part.case.tolist(), part.slice_index.tolist(), strict=True)
             ]
-            raise NotFiniteError(_issue(verdict.step + 1, sorted({one for rank in gathered(here) for one in rank})))
+            raise NotFiniteError(_issue(check.step + 1, sorted({one for rank in gathered(here) for one in rank})))
 
 
 def _issue(step: int, slices: Sequence[str]) -> Issue:
-    named = ", ".join(slices[:_NAMED]) + (f" and {len(slices) - _NAMED} more" if len(slices) > _NAMED else "")
-    message = f"loss or gradient of step {step} is not finite, at {named}"
-    return Issue("LS-TRN-006", message, "look at these slices, or lower optimizer.lr; the last checkpoint is good")
+    listed = ", ".join(slices[:_LISTED]) + (f" and {len(slices) - _LISTED} more" if len(slices) > _LISTED else "")
+    message = f"loss or gradient of step {step} is NaN or inf, at {listed}"
+    return Issue("LS-TRN-006", message, "check these slices, or lower optimizer.lr; the last checkpoint is usable")

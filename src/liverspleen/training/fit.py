@@ -1,4 +1,4 @@
-"""Train a network from where its folder left off to the last step, and leave complete files behind."""
+"""Train a network from the checkpoint of its folder to the last step, and write complete files."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytorch_lightning as pl
 import torch
 
-from liverspleen.errors import InputError, Issue
+from liverspleen.errors import InputError, Issue, counted
 from liverspleen.training.checkpoint_files import export_weights
 from liverspleen.training.finite import NotFiniteError
 from liverspleen.training.interruption import Stopped
@@ -27,15 +27,15 @@ if TYPE_CHECKING:
 
 WEIGHTS = "model.safetensors"
 FILES = (LAST, BEST, WEIGHTS, "metrics.csv", "validation.csv")
-"""What a training writes into its folder."""
+"""Files that a training writes into its folder."""
 
 _NO_MEMORY = ("can't allocate memory", "out of memory", "ALLOC_FAILED")
-"""Texts of the CPU's allocator, of the CUDA runtime, and of cuBLAS and cuDNN, in errors without a type of their own."""
+"""Texts of out-of-memory errors of the CPU allocator, the CUDA runtime, cuBLAS and cuDNN without a specific type."""
 
 
 @dataclass(frozen=True)
 class TrainingParts:
-    """What a training consists of."""
+    """Trainer, module and data of a training."""
 
     trainer: pl.Trainer
     module: SegmentationModule
@@ -57,14 +57,14 @@ def fit(
     seed: int,
     say: Callable[[str], None],
 ) -> float | None:
-    """Train to `steps`, unless the checkpoint `done` is already there; export the weights.
+    """Train to `steps`, unless the checkpoint `done` has that many, and export the weights.
 
-    All ranks call it; only the first one writes, and speaks through `say`. `build` is called after the seed is set, and
-    only if there is something to train. Returns the median of the seconds that a slice took in validation; None if
-    nothing was validated.
+    All ranks call it; only the first one writes files and calls `say`. `build` is called after the seed is set, and
+    only if there are steps to train. Returns the median time per slice in validation in seconds; None without a
+    validation.
 
     Raises:
-        KeyboardInterrupt: the training was asked to stop; its last step is saved.
+        KeyboardInterrupt: the training was stopped by a signal; its last step is saved.
         InputError: LS-TRN-009 memory ran out; LS-TRN-006 the loss or the weights became NaN or infinite.
     """
     ended_early = patience is not None and done.stale >= patience
@@ -73,24 +73,25 @@ def fit(
         pl.seed_everything(seed, verbose=False)
         parts = build()
         if is_first_process():
-            for unfinished in folder.glob(".part-*"):  # of a save that was killed
+            for unfinished in folder.glob(".part-*"):  # remains of killed processes
                 unfinished.unlink()
             data = parts.data
-            count = f"{len(data.training.cases)} cases, {len(data.training)} slices"
-            say(f"{count}; validation: {len(data.validation.cases)} cases; steps {done.steps} to {steps}")
+            training = f"{counted(len(data.training.cases), 'case')}, {counted(len(data.training), 'slice')}"
+            validation = counted(len(data.validation.cases), "case")
+            say(f"{training}; validation: {validation}; steps {done.steps} to {steps}")
         _fit(parts, done)
         seconds = parts.module.seconds_per_slice
     elif is_first_process():
-        why = f"no better DSS for {done.stale} validations" if ended_early else f"all {steps} steps"
-        say(f"{done.checkpoint} ends with {why} already; nothing to do")
+        reason = f"no better DSS for {counted(done.stale, 'validation')}" if ended_early else f"all {steps} steps"
+        say(f"{done.checkpoint} has ended with {reason}; nothing to do")
     if is_first_process():
         export_weights(folder / (BEST if (folder / BEST).exists() else LAST), folder / WEIGHTS)
     return median(seconds) if seconds else None
 
 
 def _fit(parts: TrainingParts, done: Resumption) -> None:
-    """Fit; the first rank reports what all ranks find alike, the others end in silence."""
-    _on_sigterm(lambda *_: None)  # SLURM and the workers of a sweep send it again before run.json is written
+    """Fit; the first rank reports errors that all ranks have, the others exit without a message."""
+    _on_sigterm(lambda *_: None)  # SLURM and sweep workers send SIGTERM again before run.json is written
     try:
         parts.trainer.fit(parts.module, parts.data, ckpt_path=done.checkpoint, weights_only=True)
     except Stopped as stop:
@@ -101,21 +102,21 @@ def _fit(parts: TrainingParts, done: Resumption) -> None:
         if not is_first_process():
             raise SystemExit(0) from error
         raise
-    except SystemExit as stop:  # Lightning makes an exit of a second Ctrl-C, and is deaf to the next one
+    except SystemExit as stop:  # Lightning exits on a second Ctrl-C, and ignores a third one
         signal.signal(signal.SIGINT, signal.default_int_handler)
         raise KeyboardInterrupt from stop
     except (MemoryError, RuntimeError) as error:
         known = isinstance(error, MemoryError | torch.OutOfMemoryError)
         if not (known or any(text in str(error) for text in _NO_MEMORY)):
             raise
-        message = f"memory ran out at step {parts.trainer.global_step + 1} with {parts.batch}"
+        message = f"out of memory at step {parts.trainer.global_step + 1} with {parts.batch}"
         hint = "halve trainer.batch_size and double trainer.accumulate, or choose a smaller network"
         raise InputError(Issue("LS-TRN-009", message, hint)) from error
 
 
 @contextmanager
 def sigterm_restored() -> Iterator[None]:
-    """Restore the handler of SIGTERM at the end: `fit` ignores the signal for longer than Lightning would."""
+    """Restore the handler of SIGTERM at the end of the block; `fit` ignores the signal until then."""
     before = signal.getsignal(signal.SIGTERM)
     try:
         yield

@@ -1,4 +1,4 @@
-"""SIGTERM, SIGUSR1 and Ctrl-C: the training stops between two steps, with everything saved."""
+"""SIGTERM, SIGUSR1 and Ctrl-C: the training stops between two steps, and a checkpoint is saved."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _ECHO_S = 2.0  # SLURM sends SIGTERM twice, 10 ms apart, to each process of a jo
 _log = logging.getLogger(__name__)
 
 
-class Stopped(Exception):  # noqa: N818 - nothing went wrong
-    """The training was asked to stop, and its last step is saved."""
+class Stopped(Exception):  # noqa: N818 - not an error
+    """The training was stopped by a signal, and its last step is saved."""
 
 
 class StopRequest:
-    """Remembers a signal until the step is done; the same signal again, two seconds later or more, stops at once.
+    """Stores a signal until the step ends; the same signal two seconds later or more stops at once.
 
-    A state between two steps is the only one from which a training can go on exactly.
+    A training can be resumed exactly only from a state between two steps.
     """
 
     def __init__(self) -> None:
@@ -34,19 +34,19 @@ class StopRequest:
         self._before: dict[int, Any] = {}
 
     def listen(self) -> None:
-        """Take the signals over. Lightning gives them back at the end of the training."""
+        """Install the signal handlers; Lightning restores the previous ones at the end of the training."""
         if threading.current_thread() is threading.main_thread():
-            self._before = {number: signal.signal(number, self._take) for number in _SIGNALS}
+            self._before = {number: signal.signal(number, self._receive) for number in _SIGNALS}
 
     def handler(self, number: int) -> Callable[[int, FrameType | None], Any] | None:
-        """What stood there before; for SIGUSR1 on SLURM it is Lightning's, which puts the job back into the queue."""
+        """Return the previous handler; for SIGUSR1 on SLURM it is Lightning's, which requeues the job."""
         before = self._before.get(number)
         return before if callable(before) else None
 
-    def _take(self, number: int, _: FrameType | None) -> None:
+    def _receive(self, number: int, _: FrameType | None) -> None:
         if number == self.signal:
             if time.monotonic() - self._asked < _ECHO_S:
                 return
             raise KeyboardInterrupt
         self.signal, self._asked = number, time.monotonic()
-        _log.warning("%s: stopping after this step; once more: at once", signal.Signals(number).name)
+        _log.warning("%s: stopping after this step; send it again to stop at once", signal.Signals(number).name)

@@ -1,4 +1,4 @@
-"""What the machine could do at best, and how much of it a training step asks for."""
+"""Measured limits of the machine, and the work of a training step."""
 
 from __future__ import annotations
 
@@ -18,15 +18,14 @@ from liverspleen.training.throughput import Clock
 
 _REPEATS = 7
 _MATMUL_SIDE = {"cpu": 2048, "cuda": 8192}  # large enough that the rate no longer rises
-_COPY_BYTES = {"cpu": 1 << 28, "cuda": 1 << 31}  # beyond any cache
+_COPY_BYTES = {"cpu": 1 << 28, "cuda": 1 << 31}  # larger than any cache
 
 
 @dataclass(frozen=True)
 class Work:
-    """What a step asks for: operations (2 per multiply-add) of convolutions and matrix products; bytes of memory.
+    """Work of a step: operations (2 per multiply-add) of convolutions and matrix products, and bytes of memory.
 
-    `bytes` counts every input and output of every operation once: what is moved when nothing is fused or found in a
-    cache.
+    `bytes` counts every input and output of every operation once: the traffic without fusion and without caches.
     """
 
     flops: int
@@ -34,7 +33,7 @@ class Work:
 
 
 class _Traffic(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Adds up what operations read and write; views move nothing."""
+    """Adds up the bytes that operations read and write; views have none."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -59,19 +58,19 @@ def _gradient_flops(
     transposed: bool,
     _output_padding: Any,
     _groups: int,
-    wanted: Sequence[bool],
+    output_mask: Sequence[bool],
     **_: Any,
 ) -> int:
-    """Of a convolution's backward pass: each of the two gradients takes as many multiply-adds as the forward pass.
+    """Return the operations of a convolution's backward pass: each of the two gradients has those of the forward pass.
 
-    In place of torch's own count, which takes the gradient of a grouped weight for that of a full one.
+    It replaces torch's own count, which counts the gradient of a grouped weight as that of a full one.
     """
-    places = (image if transposed else output)[2:]
-    return 2 * output[0] * math.prod(places) * math.prod(weight) * sum(wanted[:2])
+    positions = (image if transposed else output)[2:]
+    return 2 * output[0] * math.prod(positions) * math.prod(weight) * sum(output_mask[:2])
 
 
 def work_of(run: Callable[[], object]) -> Work:
-    """Count the work of one call, which is made; the network must not be compiled.
+    """Run a function once and return its work; the network must not be compiled.
 
     >>> one = torch.ones(4, 4)
     >>> work_of(lambda: one @ one)  # 4 x 4 x 4 multiply-adds; three matrices of 64 bytes
@@ -84,15 +83,15 @@ def work_of(run: Callable[[], object]) -> Work:
 
 
 def matmul_flops_per_s(device: torch.device, dtype: torch.dtype = torch.float32) -> float:
-    """Measured rate of a large square matrix product, 2 operations per multiply-add."""
+    """Measure the rate of a large square matrix product, with 2 operations per multiply-add."""
     side = _MATMUL_SIDE[device.type]
-    # random: on zeros some devices draw less power and run faster
+    # random: with zeros some devices need less power and run faster
     one, other = (torch.randn(side, side, device=device).to(dtype) for _ in range(2))
     return 2 * side**3 / _median_s(device, lambda: torch.mm(one, other))
 
 
 def copy_bytes_per_s(device: torch.device) -> float:
-    """Measured rate of a large copy, bytes read and bytes written together."""
+    """Measure the rate of a large copy, bytes read plus bytes written."""
     source = torch.zeros(_COPY_BYTES[device.type], dtype=torch.uint8, device=device)
     target = torch.empty_like(source)
     return 2 * source.nbytes / _median_s(device, lambda: target.copy_(source))

@@ -1,7 +1,7 @@
-"""Losses on logits, blind to what is not labelled; Dice, focal and Tversky terms are MONAI's.
+"""Losses on logits that ignore unlabelled structures; Dice, focal and Tversky terms are MONAI's.
 
 A loss is a weighted sum of terms. A term is called as `term(logits, labels)` with float32 logits (B, classes, H, W) and
-label values (B, H, W), and gives a scalar. Channels are in the order of `Structure`: the background, then `ORGANS`.
+label values (B, H, W), and returns a scalar. Channels are in the order of `Structure`: background, then `ORGANS`.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from liverspleen.organs import ORGANS
 Term = Callable[[Tensor, Tensor], Tensor]
 
 _NEVER = -1e4
-"""Logit of a class that cannot be: its probability is 0 in float32, and unlike that of -inf its logarithm is finite."""
+"""Logit of an excluded class: its probability is 0 in float32, and unlike -inf it has a finite logarithm."""
 
 
 class SegmentationLoss(nn.Module):
-    """Weighted sum of terms, in float32 also under autocast, finite on a batch without any organ.
+    """Weighted sum of terms, in float32 also under autocast, and finite for a batch without any organ.
 
-    A structure that is not labelled in a sample is merged with the background there (see `merged`), so that it gives
-    no loss and its logits get a gradient of exactly 0, while what is known of the other structure is learnt.
+    A structure that is not labelled in a sample is merged with the background (see `merged`). Its logits get a gradient
+    of exactly 0, and the other structure is trained.
 
     Args:
-        terms: weight and term.
+        terms: pairs of weight and term.
 
     >>> loss = SegmentationLoss([(1.0, Dice()), (1.0, CrossEntropy())])
     >>> empty, both = torch.zeros(2, 8, 8, dtype=torch.uint8), torch.ones(2, 2, dtype=torch.bool)
@@ -44,19 +44,19 @@ class SegmentationLoss(nn.Module):
         self.terms = tuple(terms)
 
     def forward(self, logits: Tensor, labels: Tensor, labelled: Tensor) -> Tensor:
-        """Scalar loss of logits (B, 3, H, W) against label values (B, H, W); `labelled` (B, 2) is by `ORGANS`."""
+        """Return the loss of logits (B, 3, H, W) and label values (B, H, W); `labelled` is (B, 2), by `ORGANS`."""
         with torch.autocast(logits.device.type, enabled=False):  # sums over 512 x 512 pixels overflow float16
             known_logits, known_labels = merged(logits.float(), labels.long(), labelled)
             return torch.stack([weight * term(known_logits, known_labels) for weight, term in self.terms]).sum()
 
 
 def merged(logits: Tensor, labels: Tensor, labelled: Tensor) -> tuple[Tensor, Tensor]:
-    """Logits and labels in which the structures that a sample does not label are part of its background.
+    """Return logits and labels with the unlabelled structures of each sample merged into its background.
 
-    The background's probability becomes the sum of its own and theirs (the marginal loss of Shi et al., Medical Image
-    Analysis 2021), theirs becomes 0: a voxel drawn as background may be any of them. Beyond that source, their logits
-    are constants of that sum: an organ is learnt from samples that label it, and from no others. Where all is labelled,
-    both come back unchanged.
+    A voxel labelled as background may be any unlabelled structure. So the probability of the background becomes the sum
+    of its own and theirs, and theirs becomes 0 (the marginal loss of Shi et al., Medical Image Analysis 2021). In
+    addition to that source, their logits are constants in the sum, so an organ is trained only on samples that label
+    it. If all structures are labelled, both are returned unchanged.
 
     >>> logits = torch.tensor([0.5, 0.2, 0.3]).log().reshape(1, 3, 1, 1)
     >>> known, labels = merged(logits, torch.tensor([[[2]]]), torch.tensor([[True, False]]))
@@ -66,9 +66,9 @@ def merged(logits: Tensor, labels: Tensor, labelled: Tensor) -> tuple[Tensor, Te
     labelled = labelled.to(logits.device)
     hidden = ~labelled[:, :, None, None]
     background, organs = logits[:, :1], logits[:, 1:]
-    theirs = organs.detach().masked_fill(~hidden, -torch.inf)
-    background = torch.cat([background, theirs], 1).logsumexp(1, keepdim=True)
-    # 0, the background, where not labelled; no tensor of constants, for which the host would wait for the GPU
+    constants = organs.detach().masked_fill(~hidden, -torch.inf)
+    background = torch.cat([background, constants], 1).logsumexp(1, keepdim=True)
+    # 0 (background) if not labelled; computed without a tensor of constants, for which the host would wait for the GPU
     values = torch.stack([known * organ for known, organ in zip(labelled.long().T, ORGANS, strict=True)], 1)
     values = functional.pad(values, (1, 0))
     known = values.gather(1, labels.flatten(1)).view_as(labels)
@@ -80,20 +80,20 @@ class CrossEntropy:
     """Cross-entropy over all classes, mean over the voxels."""
 
     def __call__(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Scalar."""
+        """Return the scalar loss."""
         return functional.cross_entropy(logits, labels)
 
 
 @dataclass(frozen=True)
 class Dice:
-    """1 minus soft Dice, mean over the organs, each taken over the whole batch.
+    """1 minus soft Dice, mean over the organs, each computed over the whole batch.
 
-    Over the batch and not per slice: most slices lack an organ, and a slice's Dice of an absent organ would
-    punish every faint trace of it.
+    It is not computed per slice, because most slices lack an organ, and the Dice of an absent organ would penalise
+    every small probability of it.
     """
 
     def __call__(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Scalar."""
+        """Return the scalar loss."""
         term = DiceLoss(include_background=False, to_onehot_y=True, softmax=True, batch=True)
         value: Tensor = term(logits, labels[:, None])
         return value
@@ -101,7 +101,7 @@ class Dice:
 
 @dataclass(frozen=True)
 class Tversky:
-    """1 minus the Tversky index, mean over the organs, each taken over the whole batch.
+    """1 minus the Tversky index, mean over the organs, each computed over the whole batch.
 
     TP / (TP + `alpha` FP + `beta` FN) of soft counts; with 0.5 and 0.5 it is Dice. Source: Salehi et al., MLMI 2017.
     """
@@ -110,7 +110,7 @@ class Tversky:
     beta: float
 
     def __call__(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Scalar."""
+        """Return the scalar loss."""
         term = TverskyLoss(
             include_background=False, to_onehot_y=True, softmax=True, batch=True, alpha=self.alpha, beta=self.beta
         )
@@ -136,7 +136,7 @@ class Focal:
             raise ValueError(f"gamma is {self.gamma}, expected 0 or at least 1")
 
     def __call__(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Scalar."""
+        """Return the scalar loss."""
         term = FocalLoss(to_onehot_y=True, use_softmax=True, gamma=self.gamma, reduction="none")
         voxels: Tensor = term(logits, labels[:, None]).sum(1)  # only the voxel's own class is not 0
         return voxels.mean()
@@ -144,13 +144,13 @@ class Focal:
 
 @dataclass(frozen=True)
 class BoundaryDice:
-    """Minus the mean soft Dice of the voxels near an organ's boundary; 0 on a batch without any, else -1 to 0.
+    """Minus the mean soft Dice of the voxels near an organ's boundary: -1 to 0, and 0 for a batch without such voxels.
 
-    The Dice of one voxel, over all classes: 2 sum(p t) / (sum(p) + sum(t)) = the probability p of its class, as p and
-    the one-hot t both sum to 1. Near: less than `boundary_px` + 1 pixels, along rows and along columns, from a voxel of
-    another class of the same slice. The mean runs over all such voxels of the batch. The paper has no such term; that
-    there is one, and its weight of 3 beside cross-entropy, are facts of the authors' code. This definition of the
-    voxel's Dice and of nearness are our assumptions.
+    The Dice of one voxel over all classes is 2 sum(p t) / (sum(p) + sum(t)). It equals the probability p of the voxel's
+    class, because p and the one-hot t both sum to 1. A voxel is near the boundary if a voxel of another class of the
+    same slice is less than `boundary_px` + 1 pixels away, along rows and along columns. The mean is over all such
+    voxels of the batch. The paper does not describe this term; the authors' code has one, with a weight of 3 beside
+    cross-entropy. The definitions of the voxel's Dice and of nearness are our assumptions.
 
     >>> labels = torch.tensor([[[0, 0, 0, 1]]])
     >>> near_boundary(labels, 1).tolist()
@@ -160,20 +160,20 @@ class BoundaryDice:
     boundary_px: int
 
     def __call__(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Scalar."""
+        """Return the scalar loss."""
         own = logits.softmax(1).gather(1, labels[:, None])[:, 0]
         near = near_boundary(labels, self.boundary_px)
         return -(own * near).sum() / near.sum().clamp(min=1)
 
 
 def near_boundary(labels: Tensor, distance_px: int) -> Tensor:
-    """Which voxels of (B, H, W) see another class within a square of `distance_px` to each side; (B, H, W), bool."""
+    """Return which voxels (B, H, W) have another class within `distance_px` in rows and columns; bool (B, H, W)."""
     values = labels.float()
     return _highest(values, distance_px) != -_highest(-values, distance_px)
 
 
 def _highest(values: Tensor, distance_px: int) -> Tensor:
-    """Highest value in the square around each; what lies outside the image does not count."""
+    """Return the highest value in the square around each pixel, without pixels outside the image."""
     side = 2 * distance_px + 1
     rows = functional.max_pool2d(values[:, None], (side, 1), stride=1, padding=(distance_px, 0))
     return functional.max_pool2d(rows, (1, side), stride=1, padding=(0, distance_px))[:, 0]

@@ -1,4 +1,4 @@
-"""`metrics.csv`, the course of a training, and `validation.csv`, its last validation; kept across interruptions."""
+"""`metrics.csv`, the metrics during a training, and `validation.csv`, its last validation; both support resuming."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ VALIDATION_COLUMNS = ("case_id", "structure", "dss", "volume_cm3", "reference_cm
 class MetricsFile(Logger):
     """Appends `step,metric,value` to a CSV file.
 
-    A training that goes on after `start` steps keeps the rows up to there and drops what an interrupted run had written
-    beyond them, so that the file reads as if there had been no interruption.
+    A training that resumes after `start` steps keeps the rows before that step and removes later rows of the
+    interrupted run, so that the file equals that of an uninterrupted training.
 
     >>> import tempfile
     >>> file = Path(tempfile.mkdtemp()) / "metrics.csv"
@@ -37,36 +37,36 @@ class MetricsFile(Logger):
     def __init__(self, file: Path, *, start: int) -> None:
         super().__init__()
         self.file, self.start = file, start
-        self._begun = False
+        self._started = False
 
-    def _begin(self, start: int) -> None:
+    def _start(self, start: int) -> None:
         rows = []
         if start and self.file.exists():
             with self.file.open(encoding="utf-8", newline="") as handle:
-                # the last row may be half a row
+                # the last row may be incomplete
                 rows = [row for row in list(csv.reader(handle))[1:] if len(row) == 3 and int(row[0]) < start]
         write_text(self.file, "".join(",".join(row) + "\n" for row in [_HEADER, *rows]))
 
     @property
     def name(self) -> str:
-        """Of this logger."""
+        """Name of this logger."""
         return "metrics"
 
     @property
     def version(self) -> str:
-        """There is one."""
+        """Version for Lightning, always 0."""
         return "0"
 
     @rank_zero_only
     def log_hyperparams(self, *_: Any, **__: Any) -> None:
-        """The configuration stands in `run.json`."""
+        """Do nothing; the configuration is in `run.json`."""
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """Append one row per metric; `epoch` is no metric here, trainings count in steps."""
-        if not self._begun:  # not earlier: only now every process knows its rank
-            self._begin(self.start)
-            self._begun = True
+        """Append one row per metric except `epoch`, because trainings count in steps."""
+        if not self._started:  # before this call, processes do not know their rank
+            self._start(self.start)
+            self._started = True
         with self.file.open("a", encoding="utf-8", newline="") as handle:
             rows = [(step, name, value) for name, value in sorted(metrics.items()) if name != "epoch"]
             csv.writer(handle, lineterminator="\n").writerows(rows)
@@ -79,8 +79,8 @@ class ValidationFile(pl.Callback):
 
     Args:
         file: `case_id,structure,dss,volume_cm3,reference_cm3`.
-        cases: of the validation side, in its order.
-        voxels_mm3: volume of a voxel of each of them, on the CT's own grid.
+        cases: cases of the validation side, in its order.
+        voxels_mm3: voxel volume of each case on the CT's own grid.
     """
 
     def __init__(self, file: Path, cases: Sequence[CachedCase], voxels_mm3: Sequence[float]) -> None:
@@ -88,14 +88,14 @@ class ValidationFile(pl.Callback):
 
     @rank_zero_only
     def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        """Before the checkpoint that stands for this step."""
+        """Write the file, before the checkpoint of this step is saved."""
         assert isinstance(module, SegmentationModule)
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(VALIDATION_COLUMNS)
         for (index, organ), count in module.case_overlaps.items():
             voxel, dss = self.voxels_mm3[index], "" if count.dss is None else repr(count.dss)
-            # in the order of `volume_cm3`, so that both round alike
+            # in the order of `volume_cm3`, so that both are rounded equally
             volumes = [repr(voxels * voxel / 1000.0) for voxels in (count.first_voxels, count.second_voxels)]
             writer.writerow([self.cases[index].case_id, organ.key, dss, *volumes])
         write_text(self.file, text.getvalue())

@@ -23,11 +23,11 @@ from liverspleen.training.averaging import AveragedWeights
 from liverspleen.training.ranks import gathered, mean
 from liverspleen.training.resumption import replan
 
-_TRAINED = "trained_state_dict"  # beside the averaged weights, which stand where prediction looks
+_TRAINED = "trained_state_dict"  # the averaged weights are in "state_dict", which prediction reads
 
 
 class StepPart(NamedTuple):
-    """What a batch brought to the step under way: its loss, its cases and slices."""
+    """Contribution of a batch to the current step: its loss, cases and slices."""
 
     loss: Tensor
     case: Tensor
@@ -38,16 +38,16 @@ class SegmentationModule(pl.LightningModule):
     """Trains a network on 2.5D slices.
 
     Args:
-        network: (B, slices, H, W) scaled intensities to (B, 3, H, W) logits.
-        loss: (logits, labels, labelled) to a scalar.
-        window: HU to intensities, on the training device.
-        seed: of augmentation and dropout; with it and the step all draws are fixed, also after an interruption.
-        optimizer: parameters to optimizer.
-        description: plain values kept in every checkpoint under `liverspleen` (see `model_description`).
-        augmentation: of intensities and labels, on the training device; None for none.
-        scheduler: optimizer to scheduler, stepped every step; None for a constant rate.
-        ema_decay: of the moving average of the weights, which is then what is validated and predicted with; None for
-            none.
+        network: maps scaled intensities (B, slices, H, W) to logits (B, 3, H, W).
+        loss: maps logits, labels and labelled structures to a scalar.
+        window: maps HU to intensities, on the training device.
+        seed: seed of augmentation and dropout; seed and step determine all random numbers, also in a resumed training.
+        optimizer: returns the optimizer of the parameters.
+        description: plain values, saved in every checkpoint under `liverspleen` (see `model_description`).
+        augmentation: augmentation of intensities and labels, on the training device; None: no augmentation.
+        scheduler: returns the scheduler of the optimizer, updated every step; None: constant rate.
+        ema_decay: decay of the moving average of the weights, which is then used for validation and prediction; None:
+            no average.
     """
 
     def __init__(
@@ -70,28 +70,28 @@ class SegmentationModule(pl.LightningModule):
         self.description = dict(description)
         self.average = None if ema_decay is None else AveragedWeights(network, decay=ema_decay)
         self.parts: list[StepPart] = []
-        """of the step under way, one for each batch that is accumulated"""
+        """Parts of the current step, one for each accumulated batch."""
         self._counts: dict[tuple[int, Structure], Overlap] = {}
         self.case_overlaps: dict[tuple[int, Structure], Overlap] = {}
-        """Counts of the last validation, prediction first, by index of the case and organ that is labelled in it."""
+        """Counts of the last validation, prediction first, by index of the case and labelled organ."""
         self.seconds_per_slice: list[float] = []
-        """Of the network in each batch of the last validation on this rank, up to the classes on the CT's own grid."""
+        """Time per slice of each batch of the last validation on this rank, from intensities to native classes."""
 
     @property
-    def judged(self) -> nn.Module:
-        """The network that is validated and predicted with."""
+    def prediction_network(self) -> nn.Module:
+        """The network for validation and prediction."""
         return self.network if self.average is None else self.average.network
 
     def on_fit_start(self) -> None:
-        """The average is no part of the module that Lightning moves."""
+        """Move the average to the device; Lightning moves only the trained network."""
         if self.average is not None:
             self.average.network.to(self.device)
 
     def training_step(self, batch: SliceStack, index: int) -> Tensor:
-        """Loss of one batch."""
+        """Return the loss of one batch."""
         part = index % self.trainer.accumulate_grad_batches * self.trainer.world_size + self.global_rank
         draw = draw_seed(self.seed, self.global_step, part)
-        torch.manual_seed(draw ^ 1)  # dropout: no state to keep, and validation cannot shift it
+        torch.manual_seed(draw ^ 1)  # dropout does not depend on earlier steps or validations
         slices, labels = self.augmentation(self.window(batch.slices), batch.labels, seed=draw)
         loss: Tensor = self.loss(self.network(slices), labels, batch.labelled)
         self.parts.append(StepPart(loss.detach(), batch.case, batch.slice_index))
@@ -99,24 +99,24 @@ class SegmentationModule(pl.LightningModule):
         return loss
 
     def on_train_batch_end(self, outputs: Any, batch: SliceStack, index: int) -> None:
-        """After the last batch of a step the average follows."""
+        """Update the average after the last batch of a step."""
         if self.average is not None and (index + 1) % self.trainer.accumulate_grad_batches == 0:
             self.average.update(self.network, step=self.global_step)
 
     def on_validation_epoch_start(self) -> None:
-        """Forget the counts of the last validation; all ranks judge with the statistics of the first one."""
+        """Clear the counts of the last validation; all ranks use the batch statistics of the first rank."""
         self._counts, self.seconds_per_slice = {}, []
         if self.trainer.world_size > 1:
-            for statistic in self.judged.buffers():
+            for statistic in self.prediction_network.buffers():
                 distributed.broadcast(statistic, 0)
 
     def validation_step(self, batch: SliceStack, _: int) -> None:
-        """Add the batch's voxels to the counts of its case; a rank without cases has one batch without samples."""
+        """Add the voxels of a batch to the counts of its case; a rank without cases has one empty batch."""
         if not len(batch.case):
             return
-        # a validation batch never spans two cases, and its labels are on the CT's own grid
+        # a validation batch has slices of one case, and its labels are on the CT's own grid
         clock = perf_counter()
-        logits, matrix = self.judged(self.window(batch.slices)), batch.matrix[0].tolist()
+        logits, matrix = self.prediction_network(self.window(batch.slices)), batch.matrix[0].tolist()
         predicted = native_classes(logits, matrix, batch.labels.shape[-2:]).cpu().numpy()
         self.seconds_per_slice.append((perf_counter() - clock) / len(batch.case))
         labels = batch.labels.cpu().numpy()
@@ -126,9 +126,9 @@ class SegmentationModule(pl.LightningModule):
             self._counts[case, organ] = self._counts.get((case, organ), Overlap(0, 0, 0)) + found[organ]
 
     def on_validation_epoch_end(self) -> None:
-        """Log the mean over cases for each organ, and their mean as `val/dss`; an undefined DSS is left out."""
+        """Log the mean DSS over cases for each organ, and their mean as `val/dss`; an undefined DSS is excluded."""
         total: dict[tuple[int, Structure], Overlap] = {}
-        for counts in gathered(self._counts):  # of each rank; whole numbers, so their order does not matter
+        for counts in gathered(self._counts):  # of each rank; the sums of integers do not depend on the order
             for key, count in counts.items():
                 total[key] = total.get(key, Overlap(0, 0, 0)) + count
         self.case_overlaps = dict(sorted(total.items()))
@@ -141,16 +141,16 @@ class SegmentationModule(pl.LightningModule):
         self.log("val/dss", fmean(means) if means else 0.0)
 
     def configure_optimizers(self) -> Any:
-        """Optimizer and, if there is one, a scheduler that steps with it."""
+        """Return the optimizer and, if configured, a scheduler that is updated every step."""
         optimizer = self._optimizer(self.network.parameters())
         if self._scheduler is None:
             return optimizer
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": self._scheduler(optimizer), "interval": "step"}}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Put beside the weights what prediction needs, and the averaged weights in their place.
+        """Add the description for prediction, and replace the weights by the averaged ones.
 
-        Lightning's own place in its loops is left out: a training goes on as one that begins at that step.
+        The state of Lightning's loops is not saved: a training resumes like one that starts at that step.
         """
         checkpoint[PACKAGE_KEY] = self.description
         checkpoint.pop("loops", None)
@@ -159,7 +159,7 @@ class SegmentationModule(pl.LightningModule):
             checkpoint["state_dict"] = {**checkpoint["state_dict"], **self.average.state_dict(WEIGHTS_PREFIX)}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Take the average out of the place of the trained weights; a schedule takes the length asked for now."""
+        """Restore the average and the trained weights; adapt the schedule to the requested number of steps."""
         if self.average is not None:
             own = {name: value for name, value in checkpoint["state_dict"].items() if name.startswith(WEIGHTS_PREFIX)}
             self.average.network.load_state_dict({n.removeprefix(WEIGHTS_PREFIX): v for n, v in own.items()})

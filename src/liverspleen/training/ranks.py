@@ -1,4 +1,4 @@
-"""What the processes of one training tell each other."""
+"""Communication between the processes (ranks) of a training."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from torch.distributed import TCPStore  # type: ignore[attr-defined]
 from liverspleen.errors import Issue
 
 _BEAT_S = 3.0
-_SILENT_S = 30.0  # a rank that has not been heard of for so long is dead; half of what a job may take to end
+_SILENT_S = 30.0  # a rank without a heartbeat for this time is dead; half of the time in which a job must end
 _log = logging.getLogger(__name__)
 Value = TypeVar("Value")
 
 
 def gathered(value: Value) -> list[Value]:
-    """`value` of every rank, in their order; called by all of them.
+    """Return `value` of every rank, in their order; all ranks must call it.
 
     >>> gathered(3)
     [3]
@@ -36,7 +36,7 @@ def gathered(value: Value) -> list[Value]:
 
 
 def mean(value: Tensor) -> Tensor:
-    """Mean of a tensor over the ranks; called by all of them, and none waits for its GPU."""
+    """Return the mean of a tensor over the ranks; all ranks must call it, and the host does not wait for the GPU."""
     if not (distributed.is_available() and distributed.is_initialized()):
         return value
     total = value.clone()
@@ -45,10 +45,10 @@ def mean(value: Tensor) -> Tensor:
 
 
 class Highest:
-    """The highest of each number over the ranks, on its way to the host; made by all of them.
+    """Asynchronous maximum of each number over the ranks; all ranks must create it.
 
-    On a GPU nothing waits until `values` is asked for, and then only for what was launched before. Lightning's own
-    `reduce` makes the host wait for its GPU each time.
+    On a GPU only `values` waits, and only for operations that were launched before. Lightning's `reduce` makes the host
+    wait for the GPU at each call.
 
     >>> Highest(torch.tensor([3, 0])).values()
     [3, 0]
@@ -64,7 +64,7 @@ class Highest:
             self._ready.record()
 
     def values(self) -> list[int]:
-        """Wait for them."""
+        """Wait for the numbers and return them."""
         if self._ready is not None:
             self._ready.synchronize()
         values: list[int] = self._numbers.tolist()
@@ -72,34 +72,34 @@ class Highest:
 
 
 class Heartbeat(pl.Callback):
-    """Ends this process when another rank has died, on whatever node.
+    """Ends this process when another rank has died, on any node.
 
-    A dead rank leaves the others waiting in a collective operation, on GPUs for many minutes. A thread of each rank
-    counts in a cache that the first rank keeps, and looks whether the others count too.
+    Without it the other ranks wait in a collective operation, on GPUs for many minutes. A thread of each rank
+    increments a counter in a key-value store of the first rank, and checks that the counters of the others increase.
     """
 
     def __init__(self) -> None:
         self._over = threading.Event()
 
     def on_fit_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        """Open the cache, start the thread."""
+        """Open the store and start the thread."""
         if trainer.world_size == 1:
             return
         host, first = os.environ["MASTER_ADDR"], trainer.is_global_zero
         limit = timedelta(seconds=_SILENT_S)
-        cache = TCPStore(host, 0, None, True, limit, wait_for_workers=False) if first else None
-        port = trainer.strategy.broadcast(cache.port if cache else 0)
-        cache = cache or TCPStore(host, port, None, False, limit)
+        store = TCPStore(host, 0, None, True, limit, wait_for_workers=False) if first else None
+        port = trainer.strategy.broadcast(store.port if store else 0)
+        store = store or TCPStore(host, port, None, False, limit)
         ranks = (trainer.global_rank, trainer.world_size)
-        threading.Thread(target=self._watch, args=(cache, *ranks), daemon=True, name="heartbeat").start()
+        threading.Thread(target=self._watch, args=(store, *ranks), daemon=True, name="heartbeat").start()
 
-    def _watch(self, cache: Any, rank: int, ranks: int) -> None:
+    def _watch(self, store: Any, rank: int, ranks: int) -> None:
         counts, heard = [0] * ranks, [time.monotonic()] * ranks
         while not self._over.wait(_BEAT_S):
             try:
-                cache.add(str(rank), 1)
-                now = [cache.add(str(other), 0) for other in range(ranks)]
-            except RuntimeError:  # the cache is gone, and the first rank with it
+                store.add(str(rank), 1)
+                now = [store.add(str(other), 0) for other in range(ranks)]
+            except RuntimeError:  # the store has closed, so the first rank has ended
                 now = [-1, *counts[1:]]
             moment = time.monotonic()
             heard = [moment if n != c and n >= 0 else h for n, c, h in zip(now, counts, heard, strict=True)]
@@ -107,14 +107,15 @@ class Heartbeat(pl.Callback):
             silent = [other for other in range(ranks) if moment - heard[other] > _SILENT_S or now[other] < 0]
             if silent and not self._over.is_set():
                 message = f"rank {silent[0]} of {ranks} has died"
-                _log.error("%s", Issue("LS-TRN-012", message, "see its own line, then run the same command to go on"))
-                os._exit(1)  # the main thread may wait in a collective operation for ever
+                hint = "read the messages of that rank, then run the same command again to resume"
+                _log.error("%s", Issue("LS-TRN-012", message, hint))
+                os._exit(1)  # the main thread may wait in a collective operation forever
 
     def on_fit_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        """All are there: nobody needs to listen any more, and the first rank may close the cache."""
+        """Stop the heartbeat when all ranks have finished, so that the first rank can close the store."""
         self._over.set()
         trainer.strategy.barrier()
 
     def on_exception(self, trainer: pl.Trainer, module: pl.LightningModule, exception: BaseException) -> None:
-        """This rank ends by itself."""
+        """Stop the heartbeat; this rank ends with an exception."""
         self._over.set()

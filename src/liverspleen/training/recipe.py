@@ -1,4 +1,4 @@
-"""What decides the weights of a training, as its checkpoints record it and a resumed training is compared with it."""
+"""Everything that determines the weights of a training; checkpoints record it, and resuming compares it."""
 
 from __future__ import annotations
 
@@ -9,36 +9,36 @@ from typing import Any, Final
 from liverspleen.changed_keys import changed_keys
 
 RECIPE_KEY: Final = "liverspleen_recipe"
-"""The checkpoint's entry that holds it; no part of a model package, because it names cases."""
+"""Key of the recipe in a checkpoint; it is not part of a model package, because it has case ids."""
 
 NOT_COMPARED: Final[Mapping[str, str]] = {
-    "cohort": "names a file; hash and cases are compared",
-    "root": "names a folder; the cases are compared",
-    "split": "names a file; its hash is compared",
-    "cache": "names a folder; the cases are compared",
-    "output": "names the folder that holds the checkpoint",
-    "train_fraction": "draws the split, whose hash is compared",
-    "logger": "logs",
-    "vocabulary": "says which words a cohort may hold",
-    "trainer.steps": "more may be asked for later",
-    "trainer.validate_every": "measures",
-    "trainer.workers": "loads the same batches",
-    "trainer.accelerator": "the hardware; a training may move to another machine",
-    "trainer.deterministic": "chooses algorithms of the same operations",
+    "cohort": "is the path of a file; its hash and the cases are compared",
+    "root": "is the path of a folder; the cases are compared",
+    "split": "is the path of a file; its hash is compared",
+    "cache": "is the path of a folder; the cases are compared",
+    "output": "is the path of the folder of the checkpoint",
+    "train_fraction": "is used to draw the split, whose hash is compared",
+    "logger": "only logs",
+    "vocabulary": "only lists the allowed values of a cohort",
+    "trainer.steps": "can be increased later",
+    "trainer.validate_every": "does not change the weights",
+    "trainer.workers": "does not change the batches",
+    "trainer.accelerator": "is the hardware; a training can continue on another machine",
+    "trainer.deterministic": "selects algorithms of the same operations",
     "trainer.patience": "ends a training, as trainer.steps does",
 }
-"""Keys of `train`, and whole groups, that a resumed training may change, each with the reason."""
+"""Keys and groups of `train` that a resumed training may change, each with the reason."""
 
 REMOVED: Final[Mapping[str, Any]] = {}
-"""Keys of `train` that were removed, with the value that stands for their absence.
+"""Removed keys of `train`, with the value that has the same effect as the absence of the key.
 
-Without an entry, no training that recorded the key can be resumed. Keys that exist state such a value in their schema
-(`neutral=`); a key that is added later must have one, or stand in `NOT_COMPARED`.
+Without an entry, no training that recorded the key can be resumed. Existing keys have this value in their schema
+(`neutral=`); a new key must have one, or be in `NOT_COMPARED`.
 """
 
 
 def is_compared(key: str) -> bool:
-    """Whether a resumed training must have this key of `train` as its checkpoint recorded it.
+    """Return whether this key of `train` must equal the recorded value when a training is resumed.
 
     >>> is_compared("optimizer.lr"), is_compared("trainer.steps"), is_compared("logger.wandb")
     (True, False, False)
@@ -48,11 +48,11 @@ def is_compared(key: str) -> bool:
 
 @dataclass(frozen=True)
 class Recipe:
-    """All that decides the weights; two trainings with the same one are the same training.
+    """Everything that determines the weights; trainings with equal recipes are the same training.
 
     `keys` are those of the configuration, by dotted name; `network.weights` is the hash of the file. `cohort` and
-    `split` are hashes. `cases` holds, by side of the split and case_id in their order, a hash of what is stored of the
-    case: a label map corrected in between makes another training.
+    `split` are hashes. `cases` has a hash of the stored content of each case, by side of the split and case_id, in
+    their order; a training with a corrected label map is another training.
     """
 
     keys: Mapping[str, Any]
@@ -61,13 +61,13 @@ class Recipe:
     cases: Mapping[str, Mapping[str, str]]
 
     def plain(self) -> dict[str, Any]:
-        """For a checkpoint."""
+        """Return the recipe as plain values for a checkpoint."""
         return asdict(self)
 
     def differences(self, recorded: Recipe, neutral: Mapping[str, Any]) -> list[str]:
-        """Every difference from the recorded one, each as text; empty if the training may go on.
+        """Return all differences from the recorded recipe as texts; empty if the training can be resumed.
 
-        `neutral` holds the values that stand for keys which the recorded one does not know.
+        `neutral` holds the values for keys that the recorded recipe does not have.
         """
         files = {
             name: (getattr(recorded, name)[:12], getattr(self, name)[:12])
@@ -82,19 +82,19 @@ class Recipe:
 
 
 def recorded_recipe(checkpoint: Mapping[str, Any]) -> Recipe | None:
-    """The recipe that a checkpoint holds; None if that is damaged."""
+    """Return the recipe in a checkpoint; None if it is damaged."""
     content = checkpoint.get(RECIPE_KEY)
     if not isinstance(content, dict) or content.keys() != {item.name for item in fields(Recipe)}:
         return None
     found = Recipe(**content)
     sides = found.cases.values() if isinstance(found.cases, dict) else [None]
-    whole = all(isinstance(side, dict) and all(isinstance(one, str) for one in side.values()) for side in sides)
+    complete = all(isinstance(side, dict) and all(isinstance(one, str) for one in side.values()) for side in sides)
     texts = isinstance(found.cohort, str) and isinstance(found.split, str)
-    return found if whole and texts and isinstance(found.keys, dict) else None
+    return found if complete and texts and isinstance(found.keys, dict) else None
 
 
 def _changed_cases(recorded: Mapping[str, Mapping[str, str]], now: Mapping[str, Mapping[str, str]]) -> list[str]:
-    """How many cases differ and which comes first; at most one text."""
+    """Return one text with the number of different cases and the first one; empty without differences."""
     before = {case: (side, content) for side, cases in recorded.items() for case, content in cases.items()}
     after = {case: (side, content) for side, cases in now.items() for case, content in cases.items()}
     changed = [case for case in {**before, **after} if before.get(case) != after.get(case)]

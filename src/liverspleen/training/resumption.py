@@ -1,4 +1,4 @@
-"""Where a training goes on: the furthest checkpoint of its folder that can be read."""
+"""Checkpoint from which a training is resumed: the readable one with the most steps in its folder."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ LAST, BEST = "last.ckpt", "best.ckpt"
 
 @dataclass(frozen=True)
 class Resumption:
-    """The checkpoint to go on from.
+    """The checkpoint from which a training is resumed.
 
-    `checkpoint` None: begin; `steps` it holds; `planned` is the length it was trained for; `stale` counts validations
-    since the best one; `issues` are warnings.
+    `checkpoint` is None for a new training; `steps` are the finished steps; `planned` is the number of steps that the
+    training was planned for; `stale` counts validations since the best one; `issues` are warnings.
     """
 
     checkpoint: Path | None = None
@@ -32,13 +32,13 @@ class Resumption:
 
 
 def resumption(folder: Path, recipe: Recipe, *, neutral: Mapping[str, Any]) -> Resumption:
-    """The checkpoint that holds most steps; a damaged one is passed over with a warning.
+    """Return the checkpoint with the most steps; a damaged one is skipped with a warning.
 
-    `neutral` holds the values that stand for keys which a checkpoint does not know (see `changed_keys`).
+    `neutral` holds the values for keys that a checkpoint does not have (see `changed_keys`).
 
     Raises:
-        InputError: LS-TRN-004 a checkpoint is of another training, with every difference; LS-TRN-005 there are
-            checkpoints, none can be read; LS-FMT-001 a checkpoint of another format.
+        InputError: LS-TRN-004 a checkpoint of another training, with all differences; LS-TRN-005 all checkpoints are
+            damaged; LS-FMT-001 a checkpoint of another format.
     """
     found, damaged = [], []
     for file in (folder / LAST, folder / BEST):
@@ -49,16 +49,16 @@ def resumption(folder: Path, recipe: Recipe, *, neutral: Mapping[str, Any]) -> R
         else:
             found.append((int(checkpoint["global_step"]), file, checkpoint))
     if damaged and not found:
-        hint = "bring the file back, or remove it to begin anew"
-        raise InputError(Issue("LS-TRN-005", "the checkpoint is damaged and no other is there", hint, file=damaged[0]))
+        hint = "restore the file, or remove it to train again from the start"
+        raise InputError(Issue("LS-TRN-005", "the checkpoint is damaged and there is no other", hint, file=damaged[0]))
     if not found:
         return Resumption()
     steps, file, checkpoint = max(found, key=lambda one: one[0])  # the first of equals is `last`
     warnings = tuple(
         Issue(
             "LS-TRN-005",
-            f"the checkpoint is damaged; the training goes on from step {steps} of {file.name}",
-            "see to the disk",
+            f"the checkpoint is damaged, so the training resumes from step {steps} of {file.name}",
+            "check the disk",
             file=one,
             severity="warning",
         )
@@ -69,20 +69,20 @@ def resumption(folder: Path, recipe: Recipe, *, neutral: Mapping[str, Any]) -> R
 
 
 def replanned(done: Resumption, steps: int) -> list[Issue]:
-    """The warning LS-TRN-011 if a polynomial rate was planned for another number of steps than `steps`."""
+    """Return the warning LS-TRN-011 if a polynomial rate was planned for another number of steps than `steps`."""
     if done.checkpoint is None or done.planned == steps:
         return []
-    message = f"the first {done.steps} steps were trained with a rate planned for {done.planned} steps, not {steps}"
-    hint = f"train anew if the result must equal that of a training of {steps} steps from the start"
+    message = f"the learning rate up to step {done.steps} was planned for {done.planned} steps, not for {steps}"
+    hint = f"train again from the start if the result must equal that of a training planned for {steps} steps"
     return [Issue("LS-TRN-011", message, hint, file=done.checkpoint, severity="warning")]
 
 
 def _resumable(file: Path, recipe: Recipe, neutral: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The checkpoint, once it is found to be of this training; None if it is damaged."""
+    """Read a checkpoint and check that it is of this training; return None if it is damaged."""
     checkpoint = read_checkpoint(file)
-    if checkpoint is None or not isinstance(about := checkpoint[PACKAGE_KEY], dict):
+    if checkpoint is None or not isinstance(description := checkpoint[PACKAGE_KEY], dict):
         return None
-    CHECKPOINT.check(about.get("format"), file)
+    CHECKPOINT.check(description.get("format"), file)
     if (recorded := recorded_recipe(checkpoint)) is None:
         return None
     if differences := recipe.differences(recorded, neutral):
@@ -93,10 +93,9 @@ def _resumable(file: Path, recipe: Recipe, neutral: Mapping[str, Any]) -> dict[s
 
 
 def replan(checkpoint: dict[str, Any], steps: int) -> None:
-    """Give a checkpoint's polynomial decay another last step, in place; other schedules do not know their end.
+    """Change the last step of a checkpoint's polynomial decay, in place; other schedules have no last step.
 
-    The rate becomes that which a training planned for `steps` would have at this point; what the weights went through
-    before stays.
+    The rate becomes that of a training planned for `steps` at this step; the weights are not changed.
     """
     schedules, optimizers = checkpoint.get("lr_schedulers", []), checkpoint.get("optimizer_states", [])
     # not strict: an optimizer without a schedule keeps its rate
@@ -104,7 +103,7 @@ def replan(checkpoint: dict[str, Any], steps: int) -> None:
         if "total_iters" not in schedule or schedule["total_iters"] == steps:
             continue
         schedule["total_iters"] = steps
-        left = 1 - min(schedule["last_epoch"], steps) / steps
-        schedule["_last_lr"] = [rate * left ** schedule["power"] for rate in schedule["base_lrs"]]
+        remaining = 1 - min(schedule["last_epoch"], steps) / steps
+        schedule["_last_lr"] = [rate * remaining ** schedule["power"] for rate in schedule["base_lrs"]]
         for group, rate in zip(optimizer["param_groups"], schedule["_last_lr"], strict=True):
             group["lr"] = rate

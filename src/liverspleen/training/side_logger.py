@@ -1,4 +1,4 @@
-"""A second logger that cannot hurt the training, whatever happens to it."""
+"""A second logger whose errors and delays do not affect the training."""
 
 from __future__ import annotations
 
@@ -12,53 +12,53 @@ from pytorch_lightning.utilities import rank_zero_only
 
 from liverspleen.errors import Issue
 
-_WAIT_S = 20.0  # at the end, for what is still on its way
-_WAITING = 10_000  # calls kept for a logger that does not answer
+_WAIT_S = 20.0  # at the end, for pending calls
+_MAX_PENDING = 10_000  # calls kept for a logger that does not respond
 
 
 class SideLogger(Logger):
-    """Runs another logger in a thread of its own; what fails or hangs there costs a warning and no more.
+    """Runs another logger in a separate thread; an error or a delay there gives only a warning.
 
     Args:
-        name: of the service, for the warnings.
-        make: makes the logger; called in the thread, so it may fail or hang too.
-        issues: takes the warnings, at most one of each kind.
+        name: name of the service, for the warnings.
+        make: creates the logger; it is called in the thread, so it may fail or hang too.
+        issues: list to which warnings are added, at most one of each kind.
     """
 
     def __init__(self, name: str, make: Callable[[], Logger], issues: list[Issue]) -> None:
         super().__init__()
         self._name, self._make, self._issues = name, make, issues
-        self._calls: queue.Queue[tuple[dict[str, float], int | None] | str] = queue.Queue(_WAITING)
+        self._calls: queue.Queue[tuple[dict[str, float], int | None] | str] = queue.Queue(_MAX_PENDING)
         self._thread: threading.Thread | None = None
 
     @property
     def name(self) -> str:
-        """Of the service."""
+        """Name of the service."""
         return self._name
 
     @property
     def version(self) -> str:
-        """There is one."""
+        """Version for Lightning, always 0."""
         return "0"
 
     @rank_zero_only
     def log_hyperparams(self, *_: Any, **__: Any) -> None:
-        """The configuration stands in `run.json`."""
+        """Do nothing; the configuration is in `run.json`."""
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """Hand over; never waits."""
+        """Add the metrics to the queue without waiting."""
         if self._thread is None:
             self._thread = threading.Thread(target=self._work, daemon=True, name=self._name)
             self._thread.start()
         try:
             self._calls.put_nowait((dict(metrics), step))
         except queue.Full:
-            self._warn("does not keep up; later rows are missing there")
+            self._warn("is too slow, so later rows are missing there")
 
     @rank_zero_only
     def finalize(self, status: str) -> None:
-        """Wait for the rest, but not for long."""
+        """Wait at most 20 seconds for pending calls."""
         if self._thread is None or not self._thread.is_alive():
             return
         if not self._calls.full():
@@ -75,10 +75,12 @@ class SideLogger(Logger):
             logger.finalize(call)
             if callable(finish := getattr(getattr(logger, "experiment", None), "finish", None)):
                 finish()
-        except Exception as error:  # noqa: BLE001 - whatever it is, the training does not need it
+        except Exception as error:  # noqa: BLE001 - the training continues after any error
             self._warn(f"failed ({type(error).__name__}: {error})")
 
     def _warn(self, message: str) -> None:
-        issue = Issue("LS-TRN-010", f"{self._name} {message}", "see metrics.csv, which is whole", severity="warning")
+        issue = Issue(
+            "LS-TRN-010", f"{self._name} {message}", "read metrics.csv, which is complete", severity="warning"
+        )
         if issue not in self._issues:
             self._issues.append(issue)

@@ -1,4 +1,4 @@
-"""Where the time of a training step goes: its parts on the device's own clock, and what bounds it."""
+"""Time of the parts of a training step, measured on the device, and the bottleneck."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ if TYPE_CHECKING:
     from liverspleen.data.slices import SliceStack
 
 PARTS = ("transfer", "augment", "forward", "backward", "optimizer")
-"""What the device does in a step, in order; before it comes `load`, what is left is `idle`."""
+"""Parts of a step on the device, in order; `load` comes before them, and `idle` is the remaining time."""
 
-WAITING = 0.1  # share of a step from which on waiting is what bounds it
+WAITING = 0.1  # fraction of a step from which waiting counts as the bottleneck
 
 
 @dataclass(frozen=True)
 class TrainingStep:
-    """One step of a training without what surrounds it (logging, checkpoints).
+    """One step of a training, without logging and checkpoints.
 
     Args:
-        network: (B, slices, H, W) intensities to logits.
-        prepare: batch on the device and number of the step to intensities and labels.
-        loss: logits, labels and the batch to a scalar.
-        optimizer: of the network's parameters.
-        device: where it runs.
-        autocast: type of `torch.autocast`; None for full precision.
+        network: maps intensities (B, slices, H, W) to logits.
+        prepare: maps a batch on the device and the number of the step to intensities and labels.
+        loss: maps logits, labels and the batch to a scalar.
+        optimizer: optimizer of the network's parameters.
+        device: device of the training.
+        autocast: type of `torch.autocast`; None: full precision.
     """
 
     network: nn.Module
@@ -44,7 +44,7 @@ class TrainingStep:
     autocast: torch.dtype | None = None
 
     def __call__(self, batch: SliceStack, index: int, mark: Callable[[], None] = lambda: None) -> Tensor:
-        """Loss of the batch before the step; `mark` is called before the first part and after each."""
+        """Run a step and return the loss before it; `mark` is called before the first part and after each part."""
         mark()
         batch = type(batch)(*(tensor.to(self.device, non_blocking=True) for tensor in batch))
         mark()
@@ -62,7 +62,7 @@ class TrainingStep:
 
 
 class Clock:
-    """Marks in time: events in the stream of a CUDA device, which does not wait for them, or the processor's clock."""
+    """Time marks: CUDA events, which do not block the device, or the clock of the host."""
 
     def __init__(self, device: torch.device) -> None:
         self._cuda = device.type == "cuda"
@@ -78,7 +78,7 @@ class Clock:
             self._marks.append(perf_counter())
 
     def seconds(self) -> list[float]:
-        """Between each mark and the next; waits for the device."""
+        """Wait for the device and return the times between consecutive marks."""
         pairs = pairwise(self._marks)
         if not self._cuda:
             return [last - first for first, last in pairs]
@@ -90,8 +90,8 @@ class Clock:
 class StepTimes:
     """Medians over the measured steps, in seconds.
 
-    `load` is what the host waits for a batch; on a GPU it overlaps with the device's work and counts only as far as
-    the device is `idle` meanwhile. `idle` is the median step less the parts.
+    `load` is the time that the host waits for a batch. On a GPU it overlaps with the work of the device and counts only
+    while the device is `idle`. `idle` is the median step minus the parts.
 
     >>> parts = {"transfer": 0.0, "augment": 0.1, "forward": 0.3, "backward": 0.5, "optimizer": 0.1}
     >>> waiting = StepTimes(step_s=2.0, load_s=1.0, parts_s=parts, idle_s=0.0, steps=9, overlaps=False)
@@ -109,7 +109,7 @@ class StepTimes:
 
     @property
     def bound(self) -> str:
-        """`loader`, `host` (the device waits for what the host has to launch), or `compute`."""
+        """Bottleneck: `loader`, `host` (the device waits for launches by the host), or `compute`."""
         waiting = min(self.load_s, self.idle_s) if self.overlaps else self.load_s
         if waiting >= WAITING * self.step_s:
             return "loader"
@@ -117,7 +117,7 @@ class StepTimes:
 
 
 class Row(NamedTuple):
-    """One step: wait for the batch, the whole step from the end of the last one, the parts; seconds."""
+    """Seconds of one step: wait for the batch, step from the end of the last one, parts."""
 
     load_s: float
     step_s: float
@@ -125,13 +125,13 @@ class Row(NamedTuple):
 
 
 def time_steps(step: TrainingStep, batches: Iterator[SliceStack], *, warmup: int, steps: int) -> StepTimes:
-    """Medians over `steps` steps after `warmup` of them (compilation, memory, choice of algorithms)."""
+    """Return medians over `steps` steps after `warmup` steps (compilation, memory, choice of algorithms)."""
     rows_of(step, batches, steps=warmup)
     return medians(rows_of(step, batches, steps=steps), overlaps=step.device.type == "cuda")
 
 
 def medians(rows: Sequence[Row], *, overlaps: bool) -> StepTimes:
-    """Of each part by itself; `idle` is what they leave of the median step."""
+    """Return the median of each part; `idle` is the median step minus these."""
     parts = {name: median(row.parts_s[i] for row in rows) for i, name in enumerate(PARTS)}
     load_s, step_s = median(row.load_s for row in rows), median(row.step_s for row in rows)
     idle_s = max(step_s - sum(parts.values()) - (0.0 if overlaps else load_s), 0.0)
@@ -139,15 +139,15 @@ def medians(rows: Sequence[Row], *, overlaps: bool) -> StepTimes:
 
 
 def rows_of(step: TrainingStep, batches: Iterator[SliceStack], *, steps: int) -> list[Row]:
-    """Make `steps` steps; on a GPU the host runs ahead as it does in a training, and waits at the end."""
+    """Run `steps` steps and return their times; on a GPU the host runs ahead as in a training, and waits at the end."""
     if step.device.type == "cuda":
         torch.cuda.synchronize()
     clock, loads = Clock(step.device), []
     clock.mark()
     for index in range(steps):
-        asked = perf_counter()
+        start = perf_counter()
         batch = next(batches)
-        loads.append(perf_counter() - asked)
+        loads.append(perf_counter() - start)
         step(batch, index, clock.mark)
     spans, width = clock.seconds(), len(PARTS) + 1  # from the end of a step to the start of the next, then the parts
     each = [spans[at : at + width] for at in range(0, len(spans), width)]
@@ -155,9 +155,9 @@ def rows_of(step: TrainingStep, batches: Iterator[SliceStack], *, steps: int) ->
 
 
 def busy_seconds(step: TrainingStep, batches: Iterator[SliceStack], *, steps: int) -> float | None:
-    """Time per step during which the GPU runs a kernel or a copy, by its profiler; None on a CPU.
+    """Return the time per step in which the GPU runs a kernel or a copy, by its profiler; None on a CPU.
 
-    Divided by the time of a step without the profiler, it is the busy share.
+    The busy fraction is this time divided by the time of a step without the profiler.
     """
     if step.device.type != "cuda":
         return None
@@ -171,14 +171,14 @@ def busy_seconds(step: TrainingStep, batches: Iterator[SliceStack], *, steps: in
     spans = [
         (event.time_range.start, event.time_range.end)
         for event in profiler.events()
-        # annotations of the host (as of an optimizer's step) are drawn on the device's timeline too
+        # annotations of the host (such as an optimizer's step) are on the device's timeline too
         if event.device_type.name == "CUDA" and not getattr(event, "is_user_annotation", False)
     ]
     return covered(spans) / 1e6 / steps
 
 
 def covered(spans: list[tuple[float, float]]) -> float:
-    """Length of the union of intervals.
+    """Return the length of the union of intervals.
 
     >>> covered([(0, 2), (5, 6), (1, 3)])
     4.0
@@ -191,9 +191,9 @@ def covered(spans: list[tuple[float, float]]) -> float:
 
 
 def peak_memory_bytes(device: torch.device) -> int | None:
-    """Largest memory so far: allocated by torch on a GPU, resident in the process on a CPU; None where none tells."""
+    """Return the peak memory: allocated by torch on a GPU, resident in the process on a CPU; None if unknown."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
-    status = Path("/proc/self/status")  # not getrusage: a process starts there with the peak of the one that made it
+    status = Path("/proc/self/status")  # getrusage would include the peak of the parent process
     lines = status.read_text(encoding="utf-8").splitlines() if status.exists() else []
     return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:")), None)

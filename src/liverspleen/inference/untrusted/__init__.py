@@ -1,1 +1,1 @@
-"""Readers of model files from outside. Nothing in such a file is imported, called, unpacked or written."""
+"""Readers of untrusted model files. Nothing in such a file is imported, called, unpacked or written."""

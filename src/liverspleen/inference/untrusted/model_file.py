@@ -41,13 +41,13 @@ _LIMITS = Limits(
 class CheckedModel:
     """A model that may be built: its description, and the places of its weights in `file`, by name.
 
-    `about` holds the checkpoint's plain values, `package` the whole model.json (empty for a checkpoint). `sha256`
+    `description` holds the checkpoint's plain values, `package` the whole model.json (empty for a checkpoint). `sha256`
     identifies the content: of a checkpoint its bytes, of a model package its model.json, which holds the hashes of
     the rest. `files` are those of the model package; None for a checkpoint.
     """
 
     path: Path
-    about: Mapping[str, Any]
+    description: Mapping[str, Any]
     weights: Mapping[str, TensorPlace]
     file: Path
     sha256: str
@@ -56,19 +56,19 @@ class CheckedModel:
 
 
 def checked_model(path: Path) -> CheckedModel:
-    """The model in a checkpoint of a training, a model package folder, or a model package as .zip.
+    """Check the model in a checkpoint of a training, a model package folder, or a model package as .zip.
 
     Raises:
-        InputError: LS-FMT-001 of another format; LS-MOD-001 there is none; LS-MOD-002 a checkpoint that is more than
-            weights and plain values, or damaged; LS-MOD-003 not of this project, or of other structures; LS-MOD-004
-            files of a model package missing or foreign; LS-MOD-005 an archive that cannot be read safely;
-            LS-MOD-006 a checksum that does not hold; LS-MOD-007 JSON that is not plain; LS-MOD-008 a network that
-            there is not; LS-MOD-009 weights that are no safetensors; LS-MOD-015 a card that is more than text.
+        InputError: LS-FMT-001 another format; LS-MOD-001 no file or folder; LS-MOD-002 a checkpoint that is damaged or
+            has more than weights and plain values; LS-MOD-003 not of this project, or of other structures; LS-MOD-004
+            files of a model package missing or additional; LS-MOD-005 an archive that cannot be read safely;
+            LS-MOD-006 a wrong checksum; LS-MOD-007 JSON that is not plain; LS-MOD-008 an unknown network; LS-MOD-009
+            weights that are not safetensors; LS-MOD-015 markup in the model card.
     """
     if path.is_dir():
         return _of_package(path, open_package(path))
     if not path.is_file():
-        message = "there is no such checkpoint or model package"
+        message = "the checkpoint or model package does not exist"
         raise InputError(Issue("LS-MOD-001", message, "give a checkpoint or a model package", file=path))
     entries = _entries(path) if _is_zip(path) else {}
     if DESCRIPTION in entries:
@@ -82,7 +82,7 @@ def _is_zip(path: Path) -> bool:
 
 
 def _entries(path: Path) -> Mapping[str, Entry]:
-    """The entries of an archive whose entries are all stored, so that they can be read in place."""
+    """Return the entries of an archive without compression, so that they can be read in place."""
     try:
         with open_archive(path, _LIMITS) as (_, entries):
             return entries
@@ -93,37 +93,37 @@ def _entries(path: Path) -> Mapping[str, Entry]:
 
 
 def _of_package(path: Path, files: PackageFiles) -> CheckedModel:
-    about = checked_description(files.description.get("model"), path)
+    description = checked_description(files.description.get("model"), path)
     file, start, size = files.place(WEIGHTS)
     with file.open("rb") as handle:
         places = tensor_places(handle, file, start=start, size=size)
     files.reject_changed((WEIGHTS, CARD, *([ONNX] if ONNX in files.names else [])))
     files.reject_markup()
-    return CheckedModel(path, about, places, file, files.sha256, files.description, files)
+    return CheckedModel(path, description, places, file, files.sha256, files.description, files)
 
 
 def _of_checkpoint(path: Path, entries: Mapping[str, Entry]) -> CheckedModel:
     content, root = _pickled(path, entries)
     state = content.get("state_dict") if isinstance(content, dict) else None
-    about = checked_description(content.get(PACKAGE_KEY) if isinstance(content, dict) else None, path)
+    description = checked_description(content.get(PACKAGE_KEY) if isinstance(content, dict) else None, path)
     if not isinstance(state, dict):
-        raise _no_checkpoint("no weights", path)
+        raise _no_checkpoint("it has no weights", path)
     weights = {
         name.removeprefix(WEIGHTS_PREFIX): _place(name, stated, entries, root, path)
         for name, stated in state.items()
         if isinstance(name, str) and name.startswith(WEIGHTS_PREFIX)
     }
-    return CheckedModel(path, about, weights, path, sha256_of(path), {})
+    return CheckedModel(path, description, weights, path, sha256_of(path), {})
 
 
 def _pickled(path: Path, entries: Mapping[str, Entry]) -> tuple[Any, str]:
-    """The value of the pickle in the archive, and the folder of the pickle in the archive."""
+    """Return the value of the pickle in the archive, and its folder in the archive."""
     pickles = [name for name in entries if name.endswith("/data.pkl") and name.count("/") == 1]
     if len(pickles) != 1:
-        raise _no_checkpoint("not an archive as torch writes it", path)
+        raise _no_checkpoint("it is not an archive as torch writes it", path)
     entry, root = entries[pickles[0]], pickles[0].removesuffix("data.pkl")
     if entry.size > MAX_PICKLE_BYTES or not is_whole(path, entry):
-        raise _no_checkpoint("its description is damaged, or too large", path)
+        raise _no_checkpoint("its pickle is damaged or too large", path)
     order = entries.get(f"{root}byteorder")
     if order is not None and (order.size > 8 or b"".join(blocks(path, order.offset, order.size)) != b"little"):
         raise _no_checkpoint("its numbers are not little-endian", path)
@@ -136,15 +136,15 @@ def _pickled(path: Path, entries: Mapping[str, Entry]) -> tuple[Any, str]:
 def _place(name: str, stated: Any, entries: Mapping[str, Entry], root: str, path: Path) -> TensorPlace:
     entry = entries.get(f"{root}data/{stated.key}") if isinstance(stated, PickledTensor) else None
     if entry is None or entry.size != stated.stored * NUMBER_TYPES[stated.dtype].size:
-        raise _no_checkpoint(f"weight {name[:80]!r} has no numbers of its size", path)
+        raise _no_checkpoint(f"weight {name[:80]!r} has no storage of its size", path)
     place = TensorPlace(entry.offset, entry.size, stated.dtype, stated.shape, stated.strides, stated.first)
     if not place.is_inside:
-        raise _no_checkpoint(f"weight {name[:80]!r} reaches beyond its numbers", path)
+        raise _no_checkpoint(f"weight {name[:80]!r} exceeds its storage", path)
     if not is_whole(path, entry):
-        raise InputError(Issue("LS-MOD-006", f"weight {name[:80]!r} has changed", "bring the file back", file=path))
+        raise InputError(Issue("LS-MOD-006", f"weight {name[:80]!r} has changed", "restore the file", file=path))
     return place
 
 
-def _no_checkpoint(why: str, path: Path) -> InputError:
-    message = f"not a checkpoint that holds only weights and plain values ({why})"
+def _no_checkpoint(reason: str, path: Path) -> InputError:
+    message = f"not a checkpoint with only weights and plain values ({reason})"
     return InputError(Issue("LS-MOD-002", message, "give a checkpoint written by liverspleen train", file=path))

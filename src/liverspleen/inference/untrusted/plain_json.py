@@ -1,4 +1,4 @@
-"""JSON from outside as plain values: numbers, texts, lists and maps, limited in number, depth and size."""
+"""Untrusted JSON as plain values: numbers, texts, lists and maps, limited in number, depth and size."""
 
 from __future__ import annotations
 
@@ -17,33 +17,33 @@ _MAX_NUMBER = 1e15
 
 
 def parse_json(data: bytes, file: Path | str) -> dict[str, Any]:
-    """The JSON object in `data`, without repeated keys, NaN, numbers beyond 10^15, deep nesting or too many values.
+    """Return the JSON object in `data`; repeated keys, NaN, numbers beyond 10^15 and deep nesting are not accepted.
 
     Raises:
-        InputError: LS-MOD-007 it is not such an object; `file` is the file in the message.
+        InputError: LS-MOD-007 not such an object, or too many values; `file` is the file in the message.
     """
     if len(data) > MAX_JSON_BYTES:
-        raise _rejected(f"JSON of {len(data)} bytes, at most {MAX_JSON_BYTES} are read", file)
+        raise _rejected(f"JSON has {len(data)} bytes, expected at most {MAX_JSON_BYTES}", file)
     try:
         value = json.loads(
             data.decode("utf-8"),
             object_pairs_hook=_without_repeats,
-            parse_constant=_no_number,
+            parse_constant=_reject_constant,
             parse_int=_whole_number,
         )
     except (ValueError, RecursionError) as error:
         short = "nested too deeply" if isinstance(error, RecursionError) else str(error)[:120]
         raise _rejected(f"not plain JSON ({short})", file) from None
     if not isinstance(value, dict):
-        raise _rejected("JSON without an object at its top", file)
+        raise _rejected("the top level of the JSON is not an object", file)
     return dict(bounded(value, file))
 
 
 def bounded(value: Any, file: Path | str) -> Any:
-    """`value` itself, if it holds plain finite values only, within the limits of number and depth.
+    """Return `value` unchanged if it has only plain finite values, within the limits of number and depth.
 
     Raises:
-        InputError: LS-MOD-007.
+        InputError: LS-MOD-007 other values, or too many.
 
     >>> bounded({"a": [1, 2.5, None, "text"]}, "x.json")
     {'a': [1, 2.5, None, 'text']}
@@ -59,8 +59,8 @@ def bounded(value: Any, file: Path | str) -> Any:
                 below += [*item.keys(), *item.values()]
             elif isinstance(item, list | tuple):
                 below += item
-            elif wrong := _wrong(item):
-                raise _rejected(wrong, file)
+            elif problem := _problem(item):
+                raise _rejected(problem, file)
             if len(below) > _MAX_VALUES:
                 raise _rejected(f"more than {_MAX_VALUES} values", file)
         if not below:
@@ -69,14 +69,14 @@ def bounded(value: Any, file: Path | str) -> Any:
     raise _rejected(f"values nested more than {_MAX_DEPTH} deep", file)
 
 
-def _wrong(item: Any) -> str | None:
+def _problem(item: Any) -> str | None:
     if item is None or isinstance(item, bool):
         return None
     if isinstance(item, str):
-        return f"a text of {len(item)} characters, at most {_MAX_TEXT} are read" if len(item) > _MAX_TEXT else None
+        return f"a text has {len(item)} characters, expected at most {_MAX_TEXT}" if len(item) > _MAX_TEXT else None
     if isinstance(item, int | float):
-        return None if math.isfinite(item) and abs(item) <= _MAX_NUMBER else "a number that is NaN, inf or too large"
-    return f"a value of type {type(item).__name__}, expected numbers, texts, lists and maps"
+        return None if math.isfinite(item) and abs(item) <= _MAX_NUMBER else "a number is NaN, inf or too large"
+    return f"a value is of type {type(item).__name__}, expected numbers, texts, lists and maps"
 
 
 def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -86,13 +86,13 @@ def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _no_number(word: str) -> Any:
-    raise ValueError(f"{word} is not a finite number")
+def _reject_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not a finite number")
 
 
 def _whole_number(digits: str) -> int:
     if len(digits) > 20:
-        raise ValueError(f"a number of {len(digits)} digits")
+        raise ValueError(f"a number has {len(digits)} digits")
     return int(digits)
 
 

@@ -1,4 +1,4 @@
-"""The header of a safetensors file, compared with the file before any library reads it.
+"""Check of the header of a safetensors file before a library reads it.
 
 Format: 8 bytes with the header's length, little-endian; a JSON object of name to `dtype`, `shape`, `data_offsets`; then
 the numbers of the tensors without gaps (https://huggingface.co/docs/safetensors).
@@ -18,11 +18,11 @@ _NAMES = {kind.safetensors: name for name, kind in NUMBER_TYPES.items()}
 
 
 def tensor_places(handle: IO[bytes], file: Path, *, start: int, size: int) -> dict[str, TensorPlace]:
-    """Tensors by name, in the `size` bytes from `start` on; their offsets are those in the whole file.
+    """Return the tensors by name, in the `size` bytes from `start`; offsets are relative to the whole file.
 
     Raises:
-        InputError: LS-MOD-007 the header is no plain JSON; LS-MOD-009 it exceeds the limit or the file, or
-            its tensors overlap, leave gaps, are of unknown types or of other sizes than their shapes say.
+        InputError: LS-MOD-007 the header is not plain JSON; LS-MOD-009 it exceeds the limit or the file, or its tensors
+            overlap, have gaps, have unknown types, or have other sizes than their shapes.
     """
     handle.seek(start)
     length = int.from_bytes(handle.read(8), "little")
@@ -41,12 +41,12 @@ def tensor_places(handle: IO[bytes], file: Path, *, start: int, size: int) -> di
         places[name] = TensorPlace(start + 8 + length + first, last - first, dtype, shape, strides_of(shape))
         end = last
     if end != size - 8 - length:
-        raise _rejected(f"the tensors take {end} bytes, the file holds {size - 8 - length}", file)
+        raise _rejected(f"the tensors have {end} bytes, but the file has {size - 8 - length}", file)
     return places
 
 
 def _begin(stated: Any) -> tuple[int, int]:
-    """First and last byte of a tensor; (-1, -1) if they are not stated."""
+    """Return the first and last byte of a tensor; (-1, -1) if they are not stated."""
     offsets = stated.get("data_offsets") if isinstance(stated, dict) else None
     if isinstance(offsets, list) and len(offsets) == 2 and all(type(number) is int for number in offsets):
         return offsets[0], offsets[1]
@@ -57,7 +57,7 @@ def _stated(name: str, stated: Any, file: Path) -> tuple[str, tuple[int, ...], i
     first, last = _begin(stated)
     shape = stated.get("shape") if isinstance(stated, dict) else None
     if first < 0 or last < first or not isinstance(shape, list) or len(shape) > 8:
-        raise _rejected(f"tensor {name[:80]!r} has no place or shape", file)
+        raise _rejected(f"tensor {name[:80]!r} has no offsets or shape", file)
     if any(type(number) is not int or number < 0 for number in shape) or prod(shape) > MAX_NUMBERS:
         raise _rejected(f"tensor {name[:80]!r} has an impossible shape", file)
     dtype = _NAMES.get(stated["dtype"]) if isinstance(stated.get("dtype"), str) else None

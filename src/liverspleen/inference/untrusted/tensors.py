@@ -28,15 +28,15 @@ NUMBER_TYPES = {
     "uint8": NumberType(1, "U8", "ByteStorage"),
     "bool": NumberType(1, "BOOL", "BoolStorage"),
 }
-"""By torch's name of the type; other types are not read."""
+"""Number types by their name in torch; other types are not read."""
 
 MAX_NUMBERS = 1 << 31
-"""In one tensor."""
+"""Largest number of elements of a tensor."""
 
 
 @dataclass(frozen=True)
 class TensorPlace:
-    """A tensor in a file: its first number is `first` numbers after `offset`, from which `size` bytes belong to it."""
+    """Position of a tensor in a file: `size` bytes from `offset`; its first number is number `first` of them."""
 
     offset: int
     size: int
@@ -57,7 +57,7 @@ class TensorPlace:
 
 
 def strides_of(shape: Sequence[int]) -> tuple[int, ...]:
-    """Steps in numbers of a tensor whose last axis is contiguous.
+    """Return the strides, in numbers, of a tensor whose last axis is contiguous.
 
     >>> strides_of((2, 3, 4))
     (12, 4, 1)

@@ -1,7 +1,7 @@
-"""The pickle of a torch checkpoint as data: an interpreter of the few opcodes that torch writes, without any call.
+"""Reader of the pickle of a torch checkpoint: an interpreter of the opcodes that torch writes, without any call.
 
-`pickle` and `torch.load` are not used. Reading ends at the first opcode or name that does not describe a plain value, a
-map, a list, or a tensor of a known type.
+`pickle` and `torch.load` are not used. Reading stops at the first opcode or name that does not describe a plain value,
+a map, a list, or a tensor of a known type.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ _SHORT_TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
 
 
 class NotPlainError(ValueError):
-    """The pickle holds something else than values and tensors; the text gives what."""
+    """The pickle has something other than values and tensors; the text describes it."""
 
 
 @dataclass(frozen=True)
 class PickledTensor:
-    """A tensor as the pickle states it: from number `first` of the storage `key`, which has `stored` numbers."""
+    """A tensor in the pickle: it starts at number `first` of the storage `key`, which has `stored` numbers."""
 
     key: str
     dtype: str
@@ -57,30 +57,30 @@ class _Storage:
 
 
 class _Mark:
-    """The begin of a group of values on the stack."""
+    """The start of a group of values on the stack."""
 
 
 def read_pickle(data: bytes) -> Any:
-    """The value of a torch pickle (protocol 2), with tensors as `PickledTensor`.
+    """Return the value of a torch pickle (protocol 2), with tensors as `PickledTensor`.
 
     Raises:
-        NotPlainError: the pickle holds anything else; nothing of it was executed.
+        NotPlainError: the pickle has anything else; nothing of it is executed.
     """
     if len(data) > MAX_PICKLE_BYTES:
-        raise NotPlainError(f"a pickle of {len(data)} bytes")
+        raise NotPlainError(f"its pickle has {len(data)} bytes")
     machine = _Machine()
     try:
         for count, (opcode, argument, _) in enumerate(pickletools.genops(io.BytesIO(data))):
             if count > _MAX_OPCODES:
-                raise NotPlainError(f"a pickle of more than {_MAX_OPCODES} opcodes")
+                raise NotPlainError(f"its pickle has more than {_MAX_OPCODES} opcodes")
             if opcode.name == "STOP":
                 return machine.stack.pop()
             machine.step(opcode.name, argument)
     except NotPlainError:
         raise
     except (ValueError, TypeError, KeyError, IndexError, OverflowError, AttributeError) as error:
-        raise NotPlainError(f"a damaged or invalid pickle ({type(error).__name__})") from None
-    raise NotPlainError("a pickle without an end")
+        raise NotPlainError(f"its pickle is damaged or not valid ({type(error).__name__})") from None
+    raise NotPlainError("its pickle has no end")
 
 
 class _Machine:
@@ -122,7 +122,7 @@ class _Machine:
             target = _expected(self.stack[-1], dict)
             for key, value in zip(pairs[::2], pairs[1::2], strict=True):
                 if type(key) not in (str, int):  # hashing deeply nested tuples overflows the C stack
-                    raise NotPlainError(f"a key of type {type(key).__name__}")
+                    raise NotPlainError(f"a key is of type {type(key).__name__}")
                 target[key] = value
         elif name == "GLOBAL":
             if argument not in _KNOWN:
@@ -137,7 +137,7 @@ class _Machine:
             self.stack.pop()  # torch attaches the versions of modules to a map of weights
             _expected(self.stack[-1], dict)
         else:
-            raise NotPlainError(f"the pickle opcode {name}")
+            raise NotPlainError(f"it has the pickle opcode {name}")
 
     def _popped(self) -> list[Any]:
         """Remove and return the values above the last mark, and remove the mark."""
@@ -168,7 +168,7 @@ def _made(name: str, arguments: tuple[Any, ...]) -> Any:
     storage = _expected(storage, _Storage)
     numbers = (first, *_expected(shape, tuple), *_expected(strides, tuple))
     if len(shape) != len(strides) or len(shape) > 8 or any(type(n) is not int or not 0 <= n < 2**40 for n in numbers):
-        raise NotPlainError("a tensor with an impossible shape")
+        raise NotPlainError("the shape of a tensor is not valid")
     return PickledTensor(storage.key, storage.dtype, storage.numbers, first, shape, strides)
 
 
@@ -176,11 +176,11 @@ def _storage(named: Any) -> _Storage:
     kind, storage, key, _, numbers = _expected(named, tuple)
     dtype = _STORAGES.get(_expected(storage, _Global).name)
     if kind != "storage" or dtype is None or not _expected(key, str).isdigit() or type(numbers) is not int:
-        raise NotPlainError("a storage that torch does not write")
+        raise NotPlainError("it has a storage that torch does not write")
     return _Storage(key, dtype, numbers)
 
 
 def _expected(value: Any, kind: type) -> Any:
     if type(value) is not kind:
-        raise NotPlainError(f"a {type(value).__name__.strip('_')} where a {kind.__name__.strip('_')} is expected")
+        raise NotPlainError(f"it has a {type(value).__name__.strip('_')}, expected a {kind.__name__.strip('_')}")
     return value

@@ -1,4 +1,4 @@
-"""A training that was stopped, damaged or lengthened goes on, or says why it cannot."""
+"""A training that was stopped, damaged or extended resumes, or reports why it cannot."""
 
 import json
 import os
@@ -19,7 +19,7 @@ from liverspleen.training.resumption import replan
 
 
 def at_step(monkeypatch: pytest.MonkeyPatch, step: int, act: Callable[[], object]) -> None:
-    """Let `act` happen in the middle of that step."""
+    """Call `act` in the middle of that step."""
     whole = SegmentationModule.training_step
 
     def disturbed(self: SegmentationModule, batch: object, index: int) -> torch.Tensor:
@@ -39,7 +39,7 @@ def at_step(monkeypatch: pytest.MonkeyPatch, step: int, act: Callable[[], object
         pytest.param(signal.SIGUSR1, marks=pytest.mark.slow),
     ],
 )
-def test_signal_stops_after_its_step_and_the_same_command_ends_as_if_nothing_had_happened(
+def test_after_a_signal_the_same_command_resumes_to_the_uninterrupted_result(
     number: int, box_cohort: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cohort, whole, cut = box_cohort(), tmp_path / "whole", tmp_path / "cut"
@@ -53,17 +53,17 @@ def test_signal_stops_after_its_step_and_the_same_command_ends_as_if_nothing_had
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
 
 
-def test_sigterm_that_comes_again_does_not_keep_a_stopped_training_from_its_record(
+def test_a_second_sigterm_does_not_prevent_the_run_record(
     box_cohort: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ended, over = [], _SignalConnector.teardown
 
     def again(self: _SignalConnector) -> None:
-        over(self)  # Lightning gives the signals back
+        over(self)  # Lightning restores the signal handlers
         os.kill(os.getpid(), signal.SIGTERM)
 
     monkeypatch.setattr(_SignalConnector, "teardown", again)
-    before = signal.signal(signal.SIGTERM, lambda *_: ended.append(1))  # in the place of the end of the process
+    before = signal.signal(signal.SIGTERM, lambda *_: ended.append(1))  # instead of the end of the process
     try:
         at_step(monkeypatch, 2, lambda: os.kill(os.getpid(), signal.SIGTERM))
         assert train(box_cohort(), tmp_path / "run", steps=4) == 1
@@ -75,7 +75,7 @@ def test_sigterm_that_comes_again_does_not_keep_a_stopped_training_from_its_reco
 
 
 @pytest.mark.slow
-def test_dropout_and_average_go_on_too(
+def test_dropout_and_average_resume_exactly(
     box_cohort: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cohort, whole, cut = box_cohort(), tmp_path / "whole", tmp_path / "cut"
@@ -106,7 +106,7 @@ def test_damaged_last_checkpoint_falls_back_to_the_best_one_with_a_warning(
     assert_same_result(tmp_path / "whole", run)
 
 
-def test_folder_without_a_readable_checkpoint_is_rejected_and_left_alone(
+def test_folder_without_a_readable_checkpoint_is_rejected(
     box_cohort: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     cohort, run = box_cohort(), tmp_path / "run"
@@ -140,14 +140,14 @@ def test_more_steps_at_a_decaying_rate_are_trained_with_a_warning(
     assert rate == 0.0  # after the last step of the new plan
 
 
-def test_replanned_rate_is_that_of_the_new_length() -> None:
+def test_replanned_rate_is_that_of_the_new_number_of_steps() -> None:
     schedule = {"total_iters": 10, "power": 2, "last_epoch": 10, "base_lrs": [0.4], "_last_lr": [0.0]}
     checkpoint = {"lr_schedulers": [schedule], "optimizer_states": [{"param_groups": [{"lr": 0.0}]}]}
     replan(checkpoint, 20)
     assert checkpoint["optimizer_states"][0]["param_groups"][0]["lr"] == pytest.approx(0.1)  # 0.4 (1 - 10/20)^2
 
 
-def test_loss_that_is_no_number_stops_with_cases_and_slices_and_keeps_the_last_good_checkpoint(
+def test_nan_loss_stops_with_cases_and_slices_and_keeps_the_last_checkpoint(
     box_cohort: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     whole = SegmentationModule.training_step
@@ -161,14 +161,14 @@ def test_loss_that_is_no_number_stops_with_cases_and_slices_and_keeps_the_last_g
     monkeypatch.setattr(SegmentationModule, "training_step", broken)
     assert train(cohort, run, "scheduler=constant", steps=6) == 2
     (line,) = [line for line in capsys.readouterr().err.splitlines() if "LS-TRN" in line]
-    assert line.startswith("LS-TRN-006: loss or gradient of step 4 is not finite, at 'c")
+    assert line.startswith("LS-TRN-006: loss or gradient of step 4 is NaN or inf, at 'c")
     assert line.count("slice") == 4 + 1  # a batch of four, and the hint
     assert torch.load(run / "last.ckpt", weights_only=True)["global_step"] == 2
     assert all(torch.isfinite(value).all() for value in weights(run).values())
 
 
 @pytest.mark.parametrize("message", [None, "CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED when calling it"])
-def test_memory_that_runs_out_is_one_line_with_what_to_change(
+def test_out_of_memory_is_one_line_with_a_hint(
     message: str | None,
     box_cohort: Callable[..., Path],
     tmp_path: Path,
@@ -183,10 +183,10 @@ def test_memory_that_runs_out_is_one_line_with_what_to_change(
     at_step(monkeypatch, 1, hungry)
     assert train(box_cohort(), tmp_path / "run") == 2
     (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("LS-")]
-    assert line.startswith("LS-TRN-009: memory ran out at step 2 with trainer.batch_size=4")
+    assert line.startswith("LS-TRN-009: out of memory at step 2 with trainer.batch_size=4")
 
 
-def test_disk_without_room_keeps_the_previous_checkpoint(
+def test_full_disk_keeps_the_previous_checkpoint(
     box_cohort: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     cohort, run = box_cohort(), tmp_path / "run"
@@ -221,9 +221,7 @@ def test_validation_does_not_change_the_training(box_cohort: Callable[..., Path]
     assert_equal_weights(weights(tmp_path / "with"), weights(tmp_path / "without"))
 
 
-def test_safetensors_hold_the_best_weights_and_what_they_learnt_from(
-    box_cohort: Callable[..., Path], tmp_path: Path
-) -> None:
+def test_safetensors_have_the_best_weights_and_the_description(box_cohort: Callable[..., Path], tmp_path: Path) -> None:
     cohort = box_cohort(condition=["fatty", "", "fatty", "cld"], origin=["phantom", "phantom", "", "phantom"])
     split = split_file(cohort, tmp_path / "split.csv", ("p0", "p1", "p2"), ("p3",))
     assert train(cohort, tmp_path / "run", f"split={split}") == 0
@@ -244,7 +242,7 @@ def test_safetensors_hold_the_best_weights_and_what_they_learnt_from(
 
 
 @pytest.mark.slow
-def test_average_is_what_is_predicted_with(box_cohort: Callable[..., Path], tmp_path: Path) -> None:
+def test_average_is_used_for_prediction(box_cohort: Callable[..., Path], tmp_path: Path) -> None:
     cohort = box_cohort()
     assert train(cohort, tmp_path / "plain", steps=1) == 0
     assert train(cohort, tmp_path / "mean", "trainer.ema_decay=0.999", steps=1) == 0
