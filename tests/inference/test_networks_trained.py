@@ -1,4 +1,4 @@
-"""Every kind of network goes the whole way: trained, kept in a checkpoint, applied."""
+"""Every kind of network goes the full pipeline: trained, kept in a checkpoint, applied."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The network as ONNX and in ONNX Runtime, held against torch."""
+"""The network as ONNX and in ONNX Runtime, compared with torch."""
 
 from __future__ import annotations
 
