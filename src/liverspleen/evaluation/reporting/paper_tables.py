@@ -263,7 +263,8 @@ def _surface_notes(results: ReportResults) -> list[Note]:
     cases = results.groups.all_first
     definitions = results.surfaces(cases)
     if len(definitions) > 1:
-        message = f"HD95, ASSD and NSD are not included: they have {len(definitions)} definitions ({'; '.join(map(str, definitions))})"
+        listed = "; ".join(map(str, definitions))
+        message = f"HD95, ASSD and NSD are not included: they have {len(definitions)} definitions ({listed})"
         return [Note("LS-REP-017", message, "measure all cases with one definition")]
     notes = []
     for structure in ORGAN_KEYS if definitions else ():

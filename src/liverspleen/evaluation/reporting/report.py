@@ -137,8 +137,8 @@ def _headline(cell: Cell) -> tuple[str, str]:
 
 
 def _sentence(text: str) -> str:
-    """Return `text` with a capital first letter and a period, without the period after `key=`."""
-    return f"{text[:1].upper()}{text[1:]}{'' if text.endswith(('.', '=')) else '.'}"
+    """Return `text` with a capital first letter and a period."""
+    return f"{text[:1].upper()}{text[1:]}{'' if text.endswith('.') else '.'}"
 
 
 def _data_uri(figure: Picture) -> str:
