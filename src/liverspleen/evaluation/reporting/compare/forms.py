@@ -14,8 +14,8 @@ _TESTS: Final = {
     "effect": "Effect size (r)",
 }
 _TESTED: Final = (
-    "Differences are first minus second reader, paired by case. p value: Wilcoxon signed-rank test; Holm: adjusted over all pairs of readers of the same structure or index; r: matched-pairs "
-    "rank-biserial correlation."
+    "Differences are first minus second reader, paired by case. p value: Wilcoxon signed-rank test; Holm: adjusted "
+    "over all pairs of readers of the same structure or index; r: matched-pairs rank-biserial correlation."
 )
 _ERRORS: Final = (
     "The error is the absolute difference from {reference}. A positive shift means that the first reader has the "
