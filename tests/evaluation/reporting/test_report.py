@@ -140,6 +140,23 @@ def test_the_page_has_the_notice_and_all_texts_of_the_tables(written: Path) -> N
         assert cell["text"].replace("<", "&lt;") in text
 
 
+def test_the_page_starts_with_mean_and_limits(written: Path) -> None:
+    # Percent differences 2000 k / (2000 + 10 k), k = 0 to 3: mean 1.4827, SD 1.2719, limits mean ± 1.96 SD.
+    text, _ = page_of(written)
+    tiles = re.findall(r"<dt>(.*?)</dt><dd>(.*?)<span class=\"n\">(.*?)</span>", text)
+    assert tiles[0] == ("DSS, liver", "0.970 ± 0.000", "range 0.970–0.970, n = 4")
+    assert tiles[2] == ("95 % LOA, liver volume", "1.48 % (-1.01 to 3.98 %)", "n = 4")
+    assert "bias (lower to upper limit)" in text
+
+
+def test_the_page_explains_the_reader_dla_by_its_exact_name(written: Path, tmp_path: Path) -> None:
+    assert page_of(written)[0].count("dla: deep learning algorithm") == 1
+    rows = [replace(row, reader="dla2") if row.reader == "dla" else row for row in cohort()]
+    write_measurements(tmp_path / "m.csv", rows)
+    write_report(read_measurements(tmp_path / "m.csv"), tmp_path / "out")
+    assert "deep learning algorithm" not in page_of(tmp_path / "out")[0]
+
+
 def test_hostile_names_are_inert_on_the_page_and_in_the_figures(tmp_path: Path) -> None:
     rows = [*cohort(condition=HOSTILE), *measured(HOSTILE, volume=0.0)]
     write_measurements(tmp_path / "m.csv", rows)

@@ -221,6 +221,9 @@ def test_other_readers_change_nothing_between_the_two_compared(study: list[Measu
         assert cell(together, "reliability", "liver", column) == cell(alone, "reliability", "liver", column)
     assert cell(together, "reliability", "liver:everyone", "icc_a1").n == 3
     assert "liver:everyone" not in alone.table("reliability")
+    for report, has_others in ((alone, False), (together, True)):
+        (footnote,) = [table.footnote for table in layouts(report) if table.name == "reliability"]
+        assert ("all readers" in footnote) is has_others
 
 
 def test_surfaces_of_two_definitions_are_not_pooled(study: list[Measurement], tmp_path: Path) -> None:
@@ -229,6 +232,19 @@ def test_surfaces_of_two_definitions_are_not_pooled(study: list[Measurement], tm
     assert not report.table("surfaces")
     assert not [row for row in report.table("means") if row.startswith("nsd")]
     assert [note.code for note in report.notes if "definitions" in note.message] == ["LS-REP-017"]
+
+
+def test_the_nsd_is_printed_with_its_tolerance_if_it_is_known(study: list[Measurement], tmp_path: Path) -> None:
+    def footnotes(rows: list[Measurement]) -> dict[str, str]:
+        return {table.name: table.footnote for table in layouts(reported(tmp_path, rows))}
+
+    known = footnotes([replace(r, nsd_tolerance_mm=2.5) if r.surface else r for r in study])
+    unknown = footnotes([replace(r, nsd_tolerance_mm=None) for r in study])
+    for table in ("means", "surfaces"):
+        assert "NSD: normalised surface Dice at a tolerance of 2.5 mm." in known[table]
+        assert "NSD: normalised surface Dice." in unknown[table]
+    bare = {"dss": 0.9, "hd95_mm": None, "assd_mm": None, "nsd": None, "nsd_tolerance_mm": None, "surface": ""}
+    assert "NSD" not in footnotes([replace(r, **bare) if r.reference else r for r in study])["means"]
 
 
 def test_undefined_distances_are_counted_in_a_note(study: list[Measurement], tmp_path: Path) -> None:

@@ -79,7 +79,7 @@ def test_no_finding_and_too_few_pairs_give_different_advice() -> None:
     result = bland_altman(
         np.linspace(100, 200, 40) + noise[np.random.default_rng(5).permutation(40)], np.linspace(100, 200, 40)
     )
-    assert result.checks.advice == ("no check contradicts this scale",)
+    assert result.checks.advice == ("no test argues against this scale",)
     assert "fewer than 10 pairs" in bland_altman([1.0, 2.0], [1.0, 3.0]).checks.advice[0]
 
 
@@ -118,5 +118,5 @@ def test_a_growing_bias_is_not_reported_as_a_growing_spread() -> None:
 def test_checks_that_are_undefined_are_not_passed(test: Callable[[np.ndarray], np.ndarray]) -> None:
     reference = np.linspace(500, 2000, 20)
     assert not any(
-        "no check contradicts" in sentence for sentence in bland_altman(test(reference), reference).checks.advice
+        "no test argues against" in sentence for sentence in bland_altman(test(reference), reference).checks.advice
     )

@@ -36,10 +36,26 @@ class Examination:
 
 
 @dataclass(frozen=True)
+class SurfaceDefinition:
+    """Definition of the surface, and tolerance of the NSD; `""` and None if not stated.
+
+    >>> str(SurfaceDefinition("voxel", 3.0)), str(SurfaceDefinition("", None))
+    ('surface voxel, NSD tolerance 3 mm', 'surface not stated, NSD tolerance not stated')
+    """
+
+    surface: str
+    tolerance_mm: float | None
+
+    def __str__(self) -> str:
+        tolerance = "not stated" if self.tolerance_mm is None else f"{self.tolerance_mm:g} mm"
+        return f"surface {self.surface or 'not stated'}, NSD tolerance {tolerance}"
+
+
+@dataclass(frozen=True)
 class Readings:
     """Measurements by key: volumes by (case, structure, reader), scores by (case, structure, reader, reference).
 
-    `scores` contains the DSS, `distances` the surface metrics by name, `surfaces` their settings.
+    `scores` contains the DSS, `distances` the surface metrics by name, `surfaces` their definitions.
     `vocabulary` gives the order of datasets, conditions and sites.
     """
 
@@ -48,7 +64,7 @@ class Readings:
     statuses: dict[tuple[str, str, str], str]
     scores: dict[tuple[str, str, str, str], float]
     distances: dict[str, dict[tuple[str, str, str, str], float]]
-    surfaces: dict[tuple[str, str, str, str], str]
+    surfaces: dict[tuple[str, str, str, str], SurfaceDefinition]
     vocabulary: Vocabulary
 
     @property
@@ -91,8 +107,9 @@ def readings_of(measurements: Measurements) -> Readings:
                 readings.distances[metric][compared] = row[metric]
             if any(not math.isnan(row[metric]) for metric in METRICS):
                 tolerance = row["nsd_tolerance_mm"]
-                within = "not stated" if math.isnan(tolerance) else f"{tolerance:g} mm"
-                readings.surfaces[compared] = f"surface {row['surface'] or 'not stated'}, NSD tolerance {within}"
+                readings.surfaces[compared] = SurfaceDefinition(
+                    row["surface"], None if math.isnan(tolerance) else tolerance
+                )
     ordered = tuple(examinations[case_id] for case_id in sorted(examinations))
     return replace(readings, examinations=ordered)
 

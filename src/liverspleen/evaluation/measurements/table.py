@@ -19,7 +19,7 @@ program that writes this file gets every table of the report.
 | `iou` | intersection over union in [0, 1] |
 | `voxels`, `shared_voxels` | voxels of the structure, and the voxels that the reference has too |
 | `volume_error_cm3`, `volume_error_pct` | reader minus reference, and the same in percent of the reference |
-| `hd95_mm`, `assd_mm`, `nsd` | 95th percentile and mean of the surface distances, normalised surface dice |
+| `hd95_mm`, `assd_mm`, `nsd` | 95th percentile and mean of the surface distances, normalised surface Dice |
 | `nsd_tolerance_mm`, `surface` | tolerance of the `nsd`; `voxel` or `area`, see the module `surface` |
 
 `case_id`, `structure`, `reader` and `volume_cm3` are required; all other columns may be empty or missing, and unknown

@@ -23,9 +23,11 @@ DEFINITIONS: Final[dict[str, str]] = {
     "p between sites": "Wilcoxon signed-rank test of the patients with one CT scan from each site. Zero differences "
     "are dropped, ties have average ranks, and the normal approximation has a tie-corrected variance and no continuity "
     "correction, as in SPSS.",
-    "%RC": f"Percentage reproducibility coefficient of two CT scans of a patient: {RC_QUANTILE} √(2 wCV²). The "
-    "within-subject coefficient of variation (wCV) is the root mean square of the CV of each patient, with the "
-    "variance d²/2 for a difference d. The 95 % CI uses the χ² distribution with n degrees of freedom.",
+    "%RC": "Percentage reproducibility coefficient of two CT scans of a patient. 95 % of the differences between two "
+    "measurements of an unchanged organ are expected to be within ± %RC, in percent of their mean. "
+    f"%RC = {RC_QUANTILE} √(2 wCV²), with the within-subject coefficient of variation (wCV) in percent. The wCV is the "
+    "root mean square of the CV of each patient, with the variance d²/2 for a difference d. The 95 % CI uses the χ² "
+    "distribution with n degrees of freedom.",
     "n": "Number of CT scans with a defined value. For the p value between sites and for %RC: number of patients.",
     "Rounding": "Printed numbers are rounded half away from zero. report.json contains all numbers at full precision.",
 }
@@ -37,3 +39,6 @@ LABELS: Final = {
     "p between sites": "p value between sites",
 }
 """Labels of the page for terms that differ from them."""
+
+READER_MEANINGS: Final = {"dla": "deep learning algorithm"}
+"""Meanings of reader names that the page explains."""

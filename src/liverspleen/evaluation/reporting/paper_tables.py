@@ -29,6 +29,7 @@ from liverspleen.evaluation.measurements.readings import (
     Examination,
     PatientPair,
     Readings,
+    SurfaceDefinition,
     choose_readers,
     examinations_of,
     pairs_of,
@@ -59,7 +60,10 @@ class Agreement:
 
 @dataclass(frozen=True)
 class StatisticalReport:
-    """Content of a report: cells, notes, the agreements for its figures, and the vocabulary of the cohort."""
+    """Content of a report: cells, notes, the agreements for its figures, and the vocabulary of the cohort.
+
+    `surface` is the definition of the surface metrics; None if there are none or several definitions.
+    """
 
     reader: str | None
     reference: str | None
@@ -69,6 +73,7 @@ class StatisticalReport:
     n_examinations: int
     n_patients: int
     vocabulary: Vocabulary = PAPER
+    surface: SurfaceDefinition | None = None
 
     def table(self, name: str) -> Table:
         """Return the cells of one table by row and column; empty if the report does not have the table.
@@ -102,6 +107,7 @@ def statistical_report(
     coefficients = reproducibility_coefficients(readings, pairs, columns)
     reproducibility = _reproducibility(coefficients, pairs)
     agreements: tuple[Agreement, ...] = ()
+    surfaces: tuple[SurfaceDefinition, ...] = ()
     if readers is None:
         message = "no reader is compared with a reference, which Tables 2 to 4 need"
         hint = "give reader= and reference=, or add rows with a reference to the measurements"
@@ -111,6 +117,7 @@ def statistical_report(
         results = ReportResults(readings, *readers, Groups(first, second, pairs, vocabulary), coefficients)
         made = [*_table2(results), *_table3(results), *_table4(results), *reproducibility, *supplement(results)]
         agreements = _agreements(results)
+        surfaces = results.surfaces(results.groups.all_first)
         notes += gaps_of(readings, first, readers, scored=True) + gaps_of(readings, second, readers, scored=True)
     others = tuple(name for name in columns if readers is None or name not in readers)
     notes += gaps_of(readings, second, others, scored=False)
@@ -126,6 +133,7 @@ def statistical_report(
         n_examinations=len(readings.examinations),
         n_patients=len({e.patient_id for e in readings.examinations}),
         vocabulary=vocabulary,
+        surface=surfaces[0] if len(surfaces) == 1 else None,
     )
 
 
@@ -255,9 +263,8 @@ def _surface_notes(results: ReportResults) -> list[Note]:
     cases = results.groups.all_first
     definitions = results.surfaces(cases)
     if len(definitions) > 1:
-        message = (
-            f"HD95, ASSD and NSD are not included: they have {len(definitions)} definitions ({'; '.join(definitions)})"
-        )
+        listed = "; ".join(map(str, definitions))
+        message = f"HD95, ASSD and NSD are not included: they have {len(definitions)} definitions ({listed})"
         return [Note("LS-REP-017", message, "measure all cases with one definition")]
     notes = []
     for structure in ORGAN_KEYS if definitions else ():

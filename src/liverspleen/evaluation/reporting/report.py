@@ -12,9 +12,11 @@ from typing import Any, Final
 from liverspleen import __version__
 from liverspleen.errors import counted, one_line
 from liverspleen.evaluation.measurements.table import Measurements
-from liverspleen.evaluation.reporting.definitions import DEFINITIONS, LABELS, RESEARCH_USE
+from liverspleen.evaluation.reporting.cells import Cell
+from liverspleen.evaluation.reporting.definitions import DEFINITIONS, LABELS, READER_MEANINGS, RESEARCH_USE
 from liverspleen.evaluation.reporting.figures import PICTURES, Picture, pictures
 from liverspleen.evaluation.reporting.figures.bland_altman import FORMS as PICTURE_FORMS
+from liverspleen.evaluation.reporting.formatting import LOA_DIGITS, fixed
 from liverspleen.evaluation.reporting.paper_tables import StatisticalReport, statistical_report
 from liverspleen.evaluation.reporting.study import Study, StudyResults, study_results
 from liverspleen.evaluation.reporting.table_forms import FORMS, PARTS
@@ -24,10 +26,10 @@ from liverspleen.formats import REPORT
 from liverspleen.organs import ORGAN_KEYS
 from liverspleen.storage import StrPath, write_json, write_text
 
-# Numbers at the top of the page: address, label, unit after the text.
+# Numbers at the top of the page: address and label.
 _HEADLINES: Final = (
-    *((("table2", "total", key), f"DSS, {key}", "") for key in ORGAN_KEYS),
-    *((("table3", "total", key), f"95 % LOA, {key} volume", " %") for key in ORGAN_KEYS),
+    *((("table2", "total", key), f"DSS, {key}") for key in ORGAN_KEYS),
+    *((("table3", "total", key), f"95 % LOA, {key} volume") for key in ORGAN_KEYS),
 )
 
 
@@ -108,12 +110,14 @@ def _page(
         autoescape=True, undefined=StrictUndefined, finalize=one_line, trim_blocks=True, lstrip_blocks=True
     )
     cells = {(cell.address.table, cell.address.row, cell.address.column): cell for cell in report.cells}
+    readers = set(measurements.table["reader"])
     return environment.from_string(template).render(
         report=report,
         source=_source(report, measurements),
         version=__version__,
         notice=RESEARCH_USE,
-        headlines=[(label, cells[a], unit) for a, label, unit in _HEADLINES if a in cells and cells[a].n],
+        reader_meanings={name: meaning for name, meaning in READER_MEANINGS.items() if name in readers},
+        headlines=[(label, *_headline(cells[a])) for a, label in _HEADLINES if a in cells and cells[a].n],
         parts=[(part, heading, [t for t in tables if t.part == part]) for part, heading in PARTS.items()],
         figures=[(figure, _data_uri(figure)) for figure in figures],
         definitions=DEFINITIONS,
@@ -123,9 +127,18 @@ def _page(
     )
 
 
+def _headline(cell: Cell) -> tuple[str, str]:
+    """Return the number at the top of the page and the line below it: mean ± SD of the DSS, or bias and limits."""
+    if cell.address.table == "table2":
+        number, _, limits = cell.text.partition(" (")
+        return number, f"range {limits.rstrip(')')}, n = {cell.n}"
+    bias, lower, upper = (fixed(cell.values[name], LOA_DIGITS) for name in ("bias", "loa_lower", "loa_upper"))
+    return f"{bias} % ({lower} to {upper} %)", f"n = {cell.n}"
+
+
 def _sentence(text: str) -> str:
-    """Return `text` with a capital first letter and a period, without the period after `key=`."""
-    return f"{text[:1].upper()}{text[1:]}{'' if text.endswith(('.', '=')) else '.'}"
+    """Return `text` with a capital first letter and a period."""
+    return f"{text[:1].upper()}{text[1:]}{'' if text.endswith('.') else '.'}"
 
 
 def _data_uri(figure: Picture) -> str:

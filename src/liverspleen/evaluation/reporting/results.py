@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from liverspleen.cohort.vocabulary import Vocabulary, in_order
-from liverspleen.evaluation.measurements.readings import INDICES, Examination, PatientPair, Readings
+from liverspleen.evaluation.measurements.readings import INDICES, Examination, PatientPair, Readings, SurfaceDefinition
 from liverspleen.evaluation.statistics.bland_altman import BlandAltman, bland_altman
 from liverspleen.evaluation.statistics.differences import Scale
 from liverspleen.evaluation.statistics.rank_tests import (
@@ -70,7 +70,7 @@ class ReportResults:
             case: self.readings.score(case, structure, self.reader, self.reference, metric=metric) for case in cases
         }
 
-    def surfaces(self, cases: Iterable[str]) -> tuple[str, ...]:
+    def surfaces(self, cases: Iterable[str]) -> tuple[SurfaceDefinition, ...]:
         """Return the definitions of the surface metrics of these cases; several must not be pooled."""
         selected = set(cases)
         return tuple(
@@ -79,7 +79,8 @@ class ReportResults:
                     definition
                     for (case, _, reader, reference), definition in self.readings.surfaces.items()
                     if case in selected and (reader, reference) == (self.reader, self.reference)
-                }
+                },
+                key=str,
             )
         )
 

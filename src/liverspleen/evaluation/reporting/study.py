@@ -54,7 +54,10 @@ def study_results(
     """Return what `study` adds to the report on `reader` against `reference`; without a study, only a note."""
     if study is None or not study.cohort.cases:
         message = "Table 1 and Figures 1 and 3 are not included: they need the cohort"
-        hint = "give cohort=; for Figure 3, also give labels=, the folder of the predicted label maps"
+        hint = (
+            "run liverspleen report again with cohort=cohort.csv, and with labels=FOLDER (the predicted label maps) "
+            "for Figure 3"
+        )
         return StudyResults(notes=(Note("LS-REP-040", message, hint),))
     readings = readings_of(measurements)
     table = characteristics(study.cohort)
@@ -73,7 +76,8 @@ def _slices(
 ) -> tuple[tuple[Overlay, ...], tuple[Note, ...]]:
     if study.labels is None:
         message = "Figure 3 is not included: it needs the predicted label maps"
-        return (), (Note("LS-REP-041", message, "give their folder with labels="),)
+        hint = "run liverspleen report again with labels=FOLDER, the folder of these label maps"
+        return (), (Note("LS-REP-041", message, hint),)
     cases, measured = study.cases, {}
     if reader is not None and reference is not None:
         cases = cases or representative_cases(readings, reader, reference)
@@ -81,7 +85,8 @@ def _slices(
         measured = {key: score for key, score in scores.items() if not math.isnan(score)}
     if not cases:
         message = "Figure 3 is not included: no CT scan of Table 2 has a DSS, which selects the representative cases"
-        return (), (Note("LS-REP-041", message, "give the cases with cases="),)
+        hint = "run liverspleen report again with cases=[A,B], the ids of the cases to show"
+        return (), (Note("LS-REP-041", message, hint),)
     found = overlays(study.cohort, Path(study.labels), cases, values=study.label_values, measured=measured)
     return found.shown, found.notes
 

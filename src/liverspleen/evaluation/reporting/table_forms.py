@@ -34,6 +34,7 @@ PARTS: Final[dict[Part, str]] = {"paper": "Tables", "additional": "Additional ta
 class TableForm:
     """Title, labels and footnote of one table; `title` and `footnote` can contain `{reader}`, `{reference}`, `{sites}`.
 
+    `row_notes` are sentences that follow the footnote if a part of a row address (`nsd` in `nsd:total`) is their key.
     A row or column without a label shows its address. A row `sex:M` combines the labels of `sex` and `M` as `Sex: M`,
     if `sex` has a label. `by_condition`: rows can be conditions, whose labels come from the vocabulary. `columns_are`:
     the terms of the vocabulary that the columns can be. `shows_n`: n is printed with the numbers; False for counts.
@@ -42,6 +43,7 @@ class TableForm:
     name: str
     title: str
     footnote: str = ""
+    row_notes: Mapping[str, str] = field(default_factory=dict, kw_only=True)
     rows: Mapping[str, str] = field(default_factory=dict)
     columns: Mapping[str, str] = field(default_factory=dict)
     part: Part = "paper"
@@ -59,30 +61,35 @@ _LIMITS: Final = {
     "normal": "Normality, p value",
     "proportional": "Proportional bias, p value",
     "spread": "Heteroscedasticity, p value",
-    "d_z": "d_z",
+    "d_z": "Effect size (d_z)",
 }
 _LIMITS_FOOTNOTE: Final = (
     "CI of the bias: Student's t. CI of each limit: exact, from the noncentral t distribution. Normality: Shapiro-Wilk "
     "test of the differences. Proportional bias: slope of the differences against the means of both readers. "
-    "Heteroscedasticity: slope of the absolute residuals against the means of both readers. d_z: mean of the "
+    "Heteroscedasticity: slope of the magnitude of the residuals against the means of both readers. d_z: mean of the "
     "differences divided by their SD."
 )
+_NSD: Final = {"nsd": "NSD: normalised surface Dice{tolerance}."}
+_BCA: Final = "bias-corrected and accelerated (BCa) bootstrap over patients"
+_TWO_INTERVALS: Final = "mean (95 % CI, t; 95 % CI, bootstrap)"
 _ADDITIONAL: Final = (
     TableForm(
         "means",
         "Mean DSS and NSD of {reader} against {reference} with 95 % confidence intervals",
-        "Mean (first interval: Student's t with a standard error clustered by patient; second interval: BCa bootstrap "
-        "over patients). DSS: Dice similarity score; NSD: normalised surface dice.",
+        "t: Student's t with a standard error clustered by patient; bootstrap: " + _BCA + ". DSS: Dice similarity "
+        "score.",
+        row_notes=_NSD,
         rows={**_SUBJECTS, "dss": "DSS", "nsd": "NSD"},
-        columns=_ORGANS,
+        columns={key: f"{title}: {_TWO_INTERVALS}" for key, title in _ORGANS.items()},
         part="additional",
         by_condition=True,
     ),
     TableForm(
         "surfaces",
         "Surface distances of {reader} against {reference} by condition",
-        "Mean ± SD (range). HD95: 95th percentile Hausdorff distance; ASSD: average symmetric surface distance; NSD: "
-        "normalised surface dice. HD95 and ASSD are undefined if one of the masks is empty.",
+        "Mean ± SD (range). HD95: 95th percentile Hausdorff distance; ASSD: average symmetric surface distance. HD95 "
+        "and ASSD are undefined if one of the masks is empty.",
+        row_notes=_NSD,
         rows={**_SUBJECTS, "hd95": "HD95 (mm)", "assd": "ASSD (mm)", "nsd": "NSD"},
         columns=_ORGANS,
         part="additional",
@@ -100,15 +107,17 @@ _ADDITIONAL: Final = (
         )
         for scale, title in (
             ("percent", "percent differences"),
-            ("absolute", "absolute differences (cm³; volume ratio without unit)"),
+            ("absolute", "differences in cm³ (volume ratio: no unit)"),
             ("log", "ratios reader / reference (from log differences)"),
         )
     ),
     TableForm(
         "advice",
         "Choice of the scale of the differences",
-        "The advice follows from the checks with a p value below 0.05, over all CT scans of Table 3.",
-        rows={**INDEX_LABELS, "percent": "percent", "absolute": "absolute", "log": "log"},
+        "The advice follows from the tests (normality, proportional bias, heteroscedasticity) with a p value below "
+        "0.05, over all CT scans of Table 3. Percent scale: percent differences; absolute scale: differences in cm³ "
+        "(volume ratio: no unit); log scale: differences of the logarithms.",
+        rows={**INDEX_LABELS, "percent": "percent scale", "absolute": "absolute scale", "log": "log scale"},
         columns={"advice": "Advice"},
         part="additional",
     ),
@@ -130,18 +139,19 @@ _ADDITIONAL: Final = (
     TableForm(
         "subgroups",
         "DSS between conditions: effect sizes and pairwise comparisons",
-        "All conditions: Kruskal-Wallis test with H, p value and the effect sizes ε² and η²_H. Pairs: Dunn's test with "
-        "z, p value and p value adjusted by Holm; rank-biserial correlation r and Hodges-Lehmann shift, both positive "
-        "if the first condition has the higher DSS.",
+        "All conditions: Kruskal-Wallis test with H, p value and the effect sizes ε² (epsilon squared) and η²_H (eta "
+        "squared from H). Pairs: Dunn's test with z, p value and p value adjusted by Holm; rank-biserial correlation r "
+        "and Hodges-Lehmann shift (median of all differences of DSS), both positive if the first condition has the "
+        "higher DSS.",
         rows={**SCORE_LABELS, "all": "all conditions"},
         by_condition=True,
         columns={
-            "statistic": "H or z",
+            "statistic": "Test statistic (H or z)",
             "p": "p value",
             "p_holm": "p value (Holm)",
-            "effect": "ε² or r",
-            "eta_squared_h": "η²_H",
-            "shift": "Shift",
+            "effect": "Effect size (ε² or r)",
+            "eta_squared_h": "Effect size (η²_H)",
+            "shift": "Hodges-Lehmann shift",
         },
         part="additional",
     ),
@@ -149,31 +159,35 @@ _ADDITIONAL: Final = (
         "sites",
         "DSS in {first_site} and {second_site} CT scans: effect sizes",
         "Differences are {first_site} minus {second_site}. p value: Wilcoxon signed-rank test; r: matched-pairs "
-        "rank-biserial correlation; shift: Hodges-Lehmann estimate; d_z: mean of the differences divided by their SD. "
-        "n is the number of patients.",
+        "rank-biserial correlation; d_z: mean of the differences divided by their SD. n is the number of patients.",
         rows=SCORE_LABELS,
-        columns={"p": "p value", "rank_biserial": "r", "shift": "Shift (95 % CI)", "d_z": "d_z"},
+        columns={
+            "p": "p value",
+            "rank_biserial": "Effect size (r)",
+            "shift": "Hodges-Lehmann shift (95 % CI)",
+            "d_z": "Effect size (d_z)",
+        },
         part="additional",
     ),
     TableForm(
         "rc_methods",
         "%RC with different definitions of the within-subject CV, by reader",
-        "%RC (95 % CI from the χ² distribution). The root mean square has a second interval, BCa bootstrap over "
-        "patients. n is the number of patients.",
+        "%RC (95 % CI from the χ² distribution). The root mean square has a second 95 % CI: " + _BCA + ". n is the "
+        "number of patients.",
         rows={
             **INDEX_LABELS,
             "rms": "root mean square (as in the paper)",
             "log": "log scale",
-            "wsd": "within-subject SD / mean",
-            "bias_removed": "shift between the two CT scans removed",
+            "wsd": "within-subject SD of the group / mean of the group",
+            "bias_removed": "mean difference between the two CT scans removed",
         },
         part="additional",
     ),
     TableForm(
         "rc_readers",
         "Reproducibility of {reader} compared with {reference}",
-        "Ratio of the within-subject CVs, {reader} / {reference}, in the same patients, with a BCa interval. p value: "
-        "permutation test within patients. n is the number of patients.",
+        "Ratio of the within-subject coefficients of variation (wCV), {reader} / {reference}, in the same patients. "
+        "95 % CI: " + _BCA + ". p value: permutation test within patients. n is the number of patients.",
         rows=INDEX_LABELS,
         columns={"ratio": "wCV ratio (95 % CI)", "p": "p value"},
         part="additional",
@@ -199,8 +213,8 @@ _ADDITIONAL: Final = (
         "reliability",
         "Reliability of volumes between readers",
         "Estimate (95 % CI) for {reader} and {reference}. ICC(A,1): intraclass correlation, absolute agreement; "
-        "ICC(C,1): intraclass correlation, consistency; CCC: Lin's concordance correlation coefficient. With further "
-        "readers, a second row has the ICC of all readers.",
+        "ICC(C,1): intraclass correlation, consistency; CCC: Lin's concordance correlation coefficient.",
+        row_notes={"everyone": "The rows of all readers have the ICC of all readers of these CT scans."},
         rows={**INDEX_LABELS, "everyone": "all readers"},
         columns={"icc_a1": "ICC(A,1)", "icc_c1": "ICC(C,1)", "ccc": "CCC"},
         part="additional",
@@ -257,7 +271,7 @@ FORMS: Final = {
             columns={
                 column: text
                 for key, label in INDEX_LABELS.items()
-                for column, text in ((key, f"{label}, 95 % LOA (%)"), (f"{key}_p", "p value"))
+                for column, text in ((key, f"{label}, 95 % LOA (%)"), (f"{key}_p", "p value (bias)"))
             },
             by_condition=True,
         ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from liverspleen.cohort.vocabulary import Vocabulary
@@ -37,7 +37,13 @@ def layouts(report: StatisticalReport) -> tuple[TableLayout, ...]:
     Raises:
         ValueError: a cell belongs to a table without an entry in `FORMS`.
     """
-    names = {"reader": report.reader, "reference": report.reference, **_site_names(report.vocabulary)}
+    tolerance = None if report.surface is None else report.surface.tolerance_mm
+    names = {
+        "reader": report.reader,
+        "reference": report.reference,
+        "tolerance": "" if tolerance is None else f" at a tolerance of {tolerance:g} mm",
+        **_site_names(report.vocabulary),
+    }
     return laid_out(report.cells, FORMS, names, report.vocabulary)
 
 
@@ -117,7 +123,7 @@ def _layout(
     return TableLayout(
         name=form.name,
         title=one_line(form.title.format(**names)),
-        footnote=_footnote(form, names, (cell for _, _, cells in rows for cell in cells if cell is not None)),
+        footnote=_footnote(form, names, table),
         columns=tuple((column, _label(labels, column)) for column in columns),
         rows=rows,
         part=form.part,
@@ -133,9 +139,12 @@ def _label(labels: Mapping[str, str], address: str) -> str:
     return one_line(labels.get(address, address))
 
 
-def _footnote(form: TableForm, names: Mapping[str, str | None], cells: Iterable[Cell]) -> str:
-    """Return the footnote of the form, followed by the reasons for the dashes in the table."""
+def _footnote(form: TableForm, names: Mapping[str, str | None], table: Mapping[str, Mapping[str, Cell]]) -> str:
+    """Return the footnote of the form, followed by notes on its rows and the reasons for the dashes in the table."""
+    parts = {part for row in table for part in row.split(":")}
+    text = " ".join([form.footnote, *(note for part, note in form.row_notes.items() if part in parts)]).format(**names)
+    cells = (cell for row in table.values() for cell in row.values())
     dashed = (cell for cell in cells if UNDEFINED in (part.strip("();") for part in cell.text.split()))
     reasons = dict.fromkeys(cell.reason for cell in dashed if cell.reason)
     undefined = f" {UNDEFINED}: undefined ({'; '.join(map(str, reasons))})." if reasons else ""
-    return one_line((form.footnote.format(**names) + undefined).strip())
+    return one_line((text + undefined).strip())

@@ -84,24 +84,24 @@ def check_scale(sample: Differences, scale: Scale) -> ScaleChecks:
 def _advice(
     scale: Scale, n: int, shapiro: ShapiroWilk | None, bias_line: Regression | None, spread_line: Regression | None
 ) -> tuple[str, ...]:
-    """Return one sentence for each check with p < 0.05, or one that there is none; no advice below ten pairs.
+    """Return one sentence for each test with p < 0.05, or one that there is none; no advice below ten pairs.
 
     The spread is that of the residuals. Spearman's correlation of the absolute differences is reported, but gives no
     advice, since a bias that grows with size raises it too. If the spread grows, the advice is the percent or log
-    scale; if it falls on one of these, the absolute scale. An undefined check does not count as passed.
+    scale; if it falls on one of these, the absolute scale. An undefined test does not count as passed.
     """
     if n < FEWEST_FOR_ADVICE:
-        return (f"fewer than {FEWEST_FOR_ADVICE} pairs: the checks cannot show whether this scale is suitable",)
+        return (f"fewer than {FEWEST_FOR_ADVICE} pairs: the tests cannot show whether this scale is suitable",)
     found = []
     if spread_line is not None and spread_line.p < LEVEL:
         found.append(_SPREAD[scale == "absolute", spread_line.slope > 0])
     if bias_line is not None and bias_line.p < LEVEL:
         found.append("the bias changes with size: one mean difference does not describe all sizes")
     if shapiro is not None and shapiro.p < LEVEL:
-        found.append("the differences are not normal: look for outliers and compare the nonparametric limits")
+        found.append("the differences are not normal: look for outliers")
     if None in (shapiro, bias_line, spread_line):
-        found.append("some checks are undefined: no variance, an exact line, too few or too many pairs")
-    return tuple(found) or ("no check contradicts this scale",)
+        found.append("some tests are undefined: no variance, an exact line, too few or too many pairs")
+    return tuple(found) or ("no test argues against this scale",)
 
 
 _SPREAD: Final[dict[tuple[bool, bool], str]] = {

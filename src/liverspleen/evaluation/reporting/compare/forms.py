@@ -7,11 +7,15 @@ from typing import Final
 from liverspleen.evaluation.reporting.table_forms import INDEX_LABELS, SCORE_LABELS, TableForm
 
 _BY_CONDITION: Final = {**SCORE_LABELS, "total": "Total"}
-_TESTS: Final = {"shift": "Shift (95 % CI)", "p": "p value", "p_holm": "p value (Holm)", "effect": "r"}
+_TESTS: Final = {
+    "shift": "Hodges-Lehmann shift (95 % CI)",
+    "p": "p value",
+    "p_holm": "p value (Holm)",
+    "effect": "Effect size (r)",
+}
 _TESTED: Final = (
-    "Differences are first minus second reader, paired by case. Shift: Hodges-Lehmann estimate; p value: Wilcoxon "
-    "signed-rank test; Holm: adjusted over all pairs of readers of the same structure or index; r: matched-pairs "
-    "rank-biserial correlation."
+    "Differences are first minus second reader, paired by case. p value: Wilcoxon signed-rank test; Holm: adjusted "
+    "over all pairs of readers of the same structure or index; r: matched-pairs rank-biserial correlation."
 )
 _ERRORS: Final = (
     "The error is the absolute difference from {reference}. A positive shift means that the first reader has the "
@@ -65,7 +69,7 @@ FORMS: Final = {
                 "bias": "Bias (95 % CI)",
                 "lower": "Lower limit (95 % CI)",
                 "upper": "Upper limit (95 % CI)",
-                "p": "p value",
+                "p": "p value (bias)",
             },
         ),
     )

@@ -78,7 +78,11 @@ def _checks(address: Address, checks: ScaleChecks, sample: Mapping[str, Any]) ->
     for column, check, method in (
         ("normal", checks.shapiro, "Shapiro-Wilk test of the differences"),
         ("proportional", checks.proportional_bias, "slope of the differences against the means of both readers"),
-        ("spread", checks.abs_residual_regression, "slope of the absolute residuals against the means of both readers"),
+        (
+            "spread",
+            checks.abs_residual_regression,
+            "slope of the magnitude of the residuals against the means of both readers",
+        ),
     ):
         p = None if check is None else check.p
         yield Cell(
@@ -87,7 +91,7 @@ def _checks(address: Address, checks: ScaleChecks, sample: Mapping[str, Any]) ->
             units="1",
             text=formatting.p_text(p),
             method=method,
-            reason="the check is undefined: too few or too many pairs, equal values, or an exact linear relation"
+            reason="the test is undefined: too few or too many pairs, equal values, or an exact linear relation"
             if p is None
             else None,
             **sample,
@@ -106,7 +110,7 @@ def advice(results: ReportResults) -> Iterator[Cell]:
                 units="",
                 text="; ".join(result.checks.advice),
                 n=result.n,
-                method="follows from p < 0.05 of the checks of this scale over all cases",
+                method="follows from p < 0.05 of the tests of this scale over all cases",
                 reason=None,
                 **included(cases, result.positions),
             )

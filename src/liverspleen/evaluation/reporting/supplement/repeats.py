@@ -15,10 +15,10 @@ from liverspleen.evaluation.statistics.rc_comparison import compare_rc
 from liverspleen.evaluation.statistics.reproducibility import RC_QUANTILE, PercentageRC
 
 WCV: Final = {
-    "rms": "root mean square of the CV of each patient (second interval: BCa over patients)",
+    "rms": "root mean square of the CV of each patient (second interval: BCa bootstrap over patients)",
     "log": "sqrt(exp(s^2) - 1), s the within-subject SD of the logarithms",
-    "wsd": "within-subject SD over the mean of all readings",
-    "bias_removed": "SD of the percent differences, with the shift between the two CT scans removed",
+    "wsd": "within-subject SD of the group / mean of the group",
+    "bias_removed": "SD of the percent differences / sqrt(2), without the mean difference between the two CT scans",
 }
 """Definition of the within-subject CV by row of `rc_methods`."""
 
