@@ -24,7 +24,8 @@ outputs, in output=
   run.json        command, configuration, versions and hashes
 
 exit codes
-  0: finished, findings included; 2: rows or claims cannot be read, each listed (the others are checked); 1: failure
+  0: finished, with or without findings; 2: rows or claims cannot be read, each listed (the others are checked);
+  1: failure
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""compare the volumes of two CT scans of one patient with the measurement error.
+"""test whether the volume change between two CT scans of a patient exceeds the measurement error.
 
 Change = 200 (second - first) / (second + first), in percent of the mean of both, because a percentage RC has the same
 definition. For 95 % of patients, two CT scans of an unchanged organ differ by less than the RC. The verdict uses the
@@ -22,7 +22,7 @@ outputs, in output= if given
   run.json              command, configuration, versions and hashes
 
 exit codes
-  0: finished, also if the change is undefined; 2: the input was rejected, each issue listed; 1: failure
+  0: finished, even if the change is undefined; 2: the input was rejected, each issue listed; 1: failure
 """
 
 from __future__ import annotations
@@ -101,7 +101,9 @@ def _known(
         missing = "no reader is given" if chosen is None else f"no RC of reader {chosen!r}"
         message = f"{missing}, expected one of {', '.join(map(repr, readers))}"
         raise InputError(
-            Issue("LS-CHG-006", message, "measure with one of these readers, or give it by reader=", file=config.report)
+            Issue(
+                "LS-CHG-006", message, "use measurements of one of these readers, or give reader=", file=config.report
+            )
         )
     return {index: rc for (index, name), rc in table.items() if name == chosen and index in indices}
 

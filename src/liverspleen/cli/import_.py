@@ -17,9 +17,9 @@ inputs
     nnunet           raw data of nnU-Net, version 1 or 2; imagesTs become dataset test1 unless covariates= differs
     totalsegmentator the TotalSegmentator dataset: <case>/ct.nii.gz, <case>/segmentations/liver.nii.gz, meta.csv
     chaos            CHAOS: <patient>/DICOM_anon/*.dcm and Ground/*.png (label_values=chaos_ct)
-    dicom            any folder of DICOM; one series per study is selected: the only eligible one, else the one given by
-                     covariates=, else the portal venous one by its header, else none, with the reason. labels= is a
-                     folder of DICOM-SEG, or of <source>.nii.gz
+    dicom            any folder of DICOM. One series per study is selected: the only suitable one; if there are several,
+                     the one given by covariates=, or the one that is portal venous by its header. If none is
+                     selected, the reason is listed. labels= is a folder of DICOM-SEG, or of <source>.nii.gz
   label_values=      meaning of numeric label values: names (from dataset.json), a preset (liverspleen,
                      totalsegmentator, amos, btcv, flare, msd_liver, msd_spleen, chaos_ct, chaos_mr), or a map such as
                      {1: liver}; an organ that is not in the map is unlabelled. DICOM-SEG have codes; a map of segment
@@ -38,7 +38,7 @@ outputs, in output=
   run.json           command, configuration, versions and hashes
 
 exit codes
-  0: finished, warnings included; 2: the input or a case was rejected, each listed (other cases are imported);
+0: finished, possibly with warnings; 2: input rejected, or cases rejected and the others imported, each issue listed;
   1: failure
 """
 

@@ -239,7 +239,7 @@ class PrepareConfig(Schema):
     pixel_mm: Annotated[
         float | None,
         Key(
-            "Pixel size to which slices are resampled; use the value of `slices.pixel_mm` in train. Empty: "
+            "Pixel size in mm to which slices are resampled; use the value of `slices.pixel_mm` in train. Empty: "
             "each CT scan keeps its own pixel size.",
             ge=0.1,
             le=20,

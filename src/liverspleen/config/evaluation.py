@@ -62,8 +62,8 @@ class ReportConfig(Schema):
 
     measurements: Annotated[Path, Key("Path of the measurements.csv for the tables.")]
     output: Annotated[Path, Key("Output folder for tables/, figures/, report.json and report.html.")]
-    reader: Annotated[str | None, Key("Name of the reader under test; default: the only one.")]
-    reference: Annotated[str | None, Key("Name of the reference reader; default: the only one.")]
+    reader: Annotated[str | None, Key("Name of the reader under test; default: the only one, or `dla`.")]
+    reference: Annotated[str | None, Key("Name of the reference reader; default: the only one, or `manual`.")]
     cohort: Annotated[Path | None, Key("Path of the cohort.csv for Table 1 and Figure 1; empty: both are omitted.")]
     root: Annotated[Path | None, ROOT]
     split: Annotated[

@@ -43,7 +43,7 @@ class SlicesConfig(Schema):
     pixel_mm: Annotated[
         float | None,
         Key(
-            "Pixel size in the plane to which slices are resampled; label maps are resampled back. Empty: "
+            "Pixel size in mm, in the plane, to which slices are resampled; label maps are resampled back. Empty: "
             "each CT scan keeps its own pixel size.",
             ge=0.1,
             le=20,
@@ -106,7 +106,7 @@ class SamplerConfig(Schema):
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkConfig(Schema):
-    """The network; a key that the network does not use is empty."""
+    """Architecture of the network; keys that do not apply to the selected network must be empty."""
 
     name: Annotated[
         str, Key("Architecture: `deeplab` (DeepLabV3+), `unet_2d`, `unet_3d`, or a module in `networks/own/`.")
