@@ -1,9 +1,10 @@
 """test whether the volume change between two CT scans of a patient exceeds the measurement error.
 
-Change = 200 (second - first) / (second + first), in percent of the mean of both, because a percentage RC has the same
-definition. For 95 % of patients, two CT scans of an unchanged organ differ by less than the RC. The verdict uses the
-95 % interval of the RC: beyond measurement error (above the upper limit), within measurement error (at most the lower
-limit), or between (not decided). The change is undefined if a volume is truncated, absent or implausible.
+Change = 200 (second - first) / (second + first), in percent of the mean of both, because the percentage reproducibility
+coefficient (%RC) has the same definition. For 95 % of patients, two CT scans of an unchanged organ differ by less than
+the %RC. The verdict uses the 95 % interval of the %RC: beyond measurement error (above the upper limit), within
+measurement error (at most the lower limit), or between (not decided). The change is undefined if a volume is truncated,
+absent or implausible.
 
 examples
   liverspleen change measurements=measurements.csv first=A017 second=A052 report=outputs/report/report.json
@@ -12,10 +13,10 @@ examples
 inputs
   measurements=         measurements.csv with both CT scans, first= and second= with their case_id
   before=, after=       or the two volumes in cm³, or two ratios
-  structure=            liver, spleen or ratio; required with rc_pct= and measurements=, because each has its own RC
-  report=               report.json of a study with two CT scans per patient; its table reproducibility has the RC of
-                        each reader
-  rc_pct=, rc_ci_pct=   or a published RC and its 95 % interval
+  structure=            liver, spleen or ratio; required with rc_pct= and measurements=, because each has its own %RC
+  report=               report.json of a study with two CT scans per patient; its table `reproducibility` has the %RC
+                        of each reader
+  rc_pct=, rc_ci_pct=   or a published %RC and its 95 % interval
 
 outputs, in output= if given
   change.json           volumes, statuses, change, limits and verdict at full precision

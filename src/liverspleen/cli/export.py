@@ -33,8 +33,8 @@ outputs with layout=, in output=
   run.json           command, configuration, versions and hashes
 
 exit codes
-0: finished, possibly with warnings; 2: input rejected, or cases rejected and the others exported, each issue listed;
-  1: failure
+  0: finished, possibly with warnings; 2: input rejected, or cases rejected and the others exported (each issue is
+  listed); 1: failure
 """
 
 from __future__ import annotations

@@ -34,8 +34,8 @@ outputs, in output=
   run.json                command, configuration, versions and hashes; run_2of8.json for shard=2/8
 
 exit codes
-0: finished, possibly with warnings; 2: input rejected, or cases rejected and the others segmented, each issue listed;
-  1: failure
+  0: finished, possibly with warnings; 2: input rejected, or cases rejected and the others segmented (each issue is
+  listed); 1: failure
 """
 
 from __future__ import annotations

@@ -39,8 +39,8 @@ outputs, in output=
   run.json               command, configuration, versions and hashes
 
 exit codes
-0: finished, possibly with warnings; 2: input rejected, or cases rejected and the others used, each issue listed;
-  1: interrupted, or failure
+  0: finished, possibly with warnings; 2: input rejected, or cases rejected and the others used (each issue is
+  listed); 1: interrupted, or failure
 """
 
 from __future__ import annotations

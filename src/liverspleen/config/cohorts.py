@@ -11,7 +11,7 @@ from liverspleen.config.key import LARGEST_SEED, MOST_PROCESSES, Key, Schema, co
 from liverspleen.errors import Issue
 
 MOST_PHANTOMS: Final = 100_000
-COHORT: Final = Key("Path of cohort.csv, or of a folder of images.")
+COHORT: Final = Key("Table of the cases (cohort.csv), or a folder of images.")
 ROOT: Final = Key("Folder to which paths in the cohort are relative; default: the folder of the cohort.")
 PROCESSES: Final = Key("Number of processes; 0: one per core.", ge=0, le=MOST_PROCESSES)
 
@@ -133,8 +133,7 @@ class ExportConfig(Schema):
     cohort: Annotated[
         Path | None,
         Key(
-            "Path of the cohort.csv to export. With a model: the cohort on whose validation cases the model "
-            "is evaluated."
+            "Cohort to export (cohort.csv). With a model: the cohort on whose validation cases the model is evaluated."
         ),
     ]
     root: Annotated[Path | None, ROOT]
@@ -233,7 +232,9 @@ class PrepareConfig(Schema):
     """Keys of `liverspleen prepare`."""
 
     action: Annotated[Literal["build", "verify", "prune"], Key("Action on the slice cache.")]
-    cohort: Annotated[Path | None, Key("Path of cohort.csv, or of a folder of images; not needed for `verify`.")]
+    cohort: Annotated[
+        Path | None, Key("Table of the cases (cohort.csv), or a folder of images; not needed for `verify`.")
+    ]
     root: Annotated[Path | None, ROOT]
     cache: Annotated[Path, Key("Folder of the slice cache; several trainings can use the same one.")]
     pixel_mm: Annotated[

@@ -31,7 +31,7 @@ class MeasureConfig(Schema):
         ),
     ]
     reference: Annotated[Path | None, Key("Folder of the reference label maps; default: those of the cohort.")]
-    cohort: Annotated[Path | None, Key("Path of the cohort.csv with patients, conditions and sites.")]
+    cohort: Annotated[Path | None, Key("Table of patients, conditions and sites (cohort.csv).")]
     root: Annotated[Path | None, ROOT]
     output: Annotated[Path, Key("Output folder for measurements.csv.")]
     reader: Annotated[str, Key("Name of the person or system that produced the label maps.")]
@@ -60,14 +60,14 @@ class MeasureConfig(Schema):
 class ReportConfig(Schema):
     """Keys of `liverspleen report`."""
 
-    measurements: Annotated[Path, Key("Path of the measurements.csv for the tables.")]
+    measurements: Annotated[Path, Key("Measurements for the tables (measurements.csv).")]
     output: Annotated[Path, Key("Output folder for tables/, figures/, report.json and report.html.")]
     reader: Annotated[str | None, Key("Name of the reader under test; default: the only one, or `dla`.")]
     reference: Annotated[str | None, Key("Name of the reference reader; default: the only one, or `manual`.")]
-    cohort: Annotated[Path | None, Key("Path of the cohort.csv for Table 1 and Figure 1; empty: both are omitted.")]
+    cohort: Annotated[Path | None, Key("Cohort for Table 1 and Figure 1 (cohort.csv); empty: both are omitted.")]
     root: Annotated[Path | None, ROOT]
     split: Annotated[
-        Path | None, Key("Path of the split.csv of that cohort, for the training and validation patients in Figure 1.")
+        Path | None, Key("Split of that cohort (split.csv), for the training and validation patients in Figure 1.")
     ]
     exclusions: Annotated[
         Path | None,
@@ -114,17 +114,19 @@ class ChangeConfig(Schema):
     """Keys of `liverspleen change`."""
 
     measurements: Annotated[
-        Path | None, Key("Path of the measurements.csv with both CT scans; empty: before= and after= are required.")
+        Path | None, Key("Measurements of both CT scans (measurements.csv); empty: before= and after= are required.")
     ]
     first: Annotated[str | None, Key("The case_id of the earlier CT scan.")]
     second: Annotated[str | None, Key("The case_id of the later CT scan.")]
     reader: Annotated[str | None, Key("Name of the reader that measured both CT scans; default: the only reader.")]
-    before: Annotated[float | None, Key("Volume of the earlier CT scan in cm³, or its ratio.", ge=0, le=_LARGEST_CM3)]
-    after: Annotated[float | None, Key("Volume of the later CT scan in cm³, or its ratio.", ge=0, le=_LARGEST_CM3)]
-    structure: Annotated[str | None, Key("Volume or ratio to compare; default: all.", choices=_INDICES)]
-    report: Annotated[
-        Path | None, Key("Path of the report.json with the percentage reproducibility coefficients (%RC).")
+    before: Annotated[
+        float | None, Key("Volume in the earlier CT scan in cm³, or its liver/spleen ratio.", ge=0, le=_LARGEST_CM3)
     ]
+    after: Annotated[
+        float | None, Key("Volume in the later CT scan in cm³, or its liver/spleen ratio.", ge=0, le=_LARGEST_CM3)
+    ]
+    structure: Annotated[str | None, Key("Volume or ratio to compare; default: all.", choices=_INDICES)]
+    report: Annotated[Path | None, Key("Report with the percentage reproducibility coefficients, %RC (report.json).")]
     rc_pct: Annotated[
         float | None, Key("Percentage reproducibility coefficient (%RC), in place of a report.", gt=0, le=_LARGEST_PCT)
     ]

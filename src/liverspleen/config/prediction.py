@@ -37,8 +37,8 @@ class PredictConfig(Schema):
     postprocess: Annotated[
         Literal["model", "none"],
         Key(
-            "Postprocessing: `model` removes small separate parts of an organ if this improved the "
-            "validation of the model."
+            "Postprocessing: `model` removes small separate parts of the organs for which this improved the "
+            "validation results."
         ),
     ]
     flips: Annotated[

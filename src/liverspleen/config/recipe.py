@@ -33,8 +33,8 @@ class SlicesConfig(Schema):
     distance_mm: Annotated[
         float | None,
         Key(
-            "Approximate distance between input slices in mm, rounded to a multiple of the slice spacing of "
-            "each CT scan. Empty: adjacent slices.",
+            "Distance between input slices in mm, rounded to a multiple of the slice spacing of each CT "
+            "scan. Empty: adjacent slices.",
             gt=0,
             le=100,
             neutral=None,

@@ -29,7 +29,9 @@ class TrainConfig(Schema):
 
     cohort: Annotated[Path, COHORT]
     root: Annotated[Path | None, ROOT]
-    split: Annotated[Path | None, Key("Path of split.csv; empty: a new split is written to the output folder.")]
+    split: Annotated[
+        Path | None, Key("Split of the patients (split.csv); empty: a new split is written to the output folder.")
+    ]
     cache: Annotated[Path | None, Key("Folder of the slice cache; default: `cache` in the output folder.")]
     output: Annotated[Path, Key("Output folder for checkpoints, metrics.csv and validation.csv.")]
     train_fraction: Annotated[float, Key("Fraction of training patients in a new split.", gt=0, le=1)]
@@ -120,10 +122,12 @@ class LauncherConfig(Schema):
         int,
         Key("Time limit of each job in minutes; a job that is not finished by then is requeued.", ge=5, le=525_600),
     ]
-    partition: Annotated[str | None, Key("Partition of the cluster; default: that of the cluster.")]
+    partition: Annotated[str | None, Key("Partition of the jobs; default: the default partition of the cluster.")]
     gpus: Annotated[int | None, Key("Number of GPUs of each job; empty: none.", ge=0, le=128)]
     cpus: Annotated[int, Key("Number of CPUs of each job, loader processes included.", ge=1, le=MOST_PROCESSES)]
-    mem_gb: Annotated[float | None, Key("Memory of each job in GB; default: that of the cluster.", gt=0, le=100_000)]
+    mem_gb: Annotated[
+        float | None, Key("Memory of each job in GB; default: the default of the cluster.", gt=0, le=100_000)
+    ]
     options: Annotated[
         dict[str, Any], Key("Further options of sbatch by their long names, such as {account: x, qos: long}.")
     ]
@@ -139,7 +143,7 @@ class SweepConfig(TrainConfig):
     trials: Annotated[
         int | None,
         Key(
-            "Number of finished trials after which the search ends; empty: all combinations of a grid.",
+            "Number of finished trials after which the search ends; empty (only for a grid): all combinations.",
             ge=1,
             le=1_000_000,
         ),
@@ -150,7 +154,7 @@ class SweepConfig(TrainConfig):
     ]
     objectives: Annotated[
         list[Literal["dss", "volume_bias", "seconds_per_slice"]],
-        Key("Objectives by which configurations are compared; the first one ranks them."),
+        Key("Objectives of the search; configurations are ranked by the first one."),
     ]
     study: Annotated[str | None, Key("Name of the study in its database; default: the name of the output folder.")]
     storage: Annotated[str | None, Key("SQLAlchemy URL of the database; default: a SQLite file in the output folder.")]
