@@ -1,10 +1,9 @@
 """test whether the volume change between two CT scans of a patient exceeds the measurement error.
 
-Change = 200 (second - first) / (second + first), in percent of the mean of both, because the percentage reproducibility
-coefficient (%RC) has the same definition. For 95 % of patients, two CT scans of an unchanged organ differ by less than
-the %RC. The verdict uses the 95 % interval of the %RC: beyond measurement error (above the upper limit), within
-measurement error (at most the lower limit), or between (not decided). The change is undefined if a volume is truncated,
-absent or implausible.
+Change = 200 (second - first) / (second + first), in percent of the mean of both, as in the percentage reproducibility
+coefficient (%RC). For 95 % of patients, two CT scans of an unchanged organ differ by less than the %RC. The verdict
+uses the 95 % interval of the %RC: beyond measurement error (above the upper limit), within measurement error (at most
+the lower limit), or between (not decided). The change is undefined if a volume is truncated, absent or implausible.
 
 examples
   liverspleen change measurements=measurements.csv first=A017 second=A052 report=outputs/report/report.json
