@@ -18,7 +18,7 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,onnx,slurm,wandb]'
 	@touch $@
 
-demo: $(READY)  ## the full pipeline on procedural CT: train, predict, measure, report (outputs/demo)
+demo: $(READY)  ## the full pipeline on synthetic CT: train, predict, measure, report (outputs/demo)
 	$(BIN)/liverspleen demo output=outputs/demo
 
 paper: $(READY)  ## the paper's tables from cases made to its numbers, published against reproduced (outputs/paper)

@@ -26,7 +26,7 @@ def test_every_verb_has_a_schema_a_primary_config_and_a_help(capsys: pytest.Capt
 
 
 @pytest.mark.parametrize("verb", list(SCHEMAS))
-def test_every_key_is_described_in_a_sentence(verb: str) -> None:
+def test_every_key_has_a_description_of_four_words_or_more(verb: str) -> None:
     texts = [key.description for key in keys(SCHEMAS[verb])]
     assert [text for text in texts if not re.fullmatch(r"[A-Z`a-z]\S*( \S+){3,}\.", text)] == []
 
@@ -212,7 +212,7 @@ def test_help_shows_the_values_that_the_overrides_produce_by_group(capsys: pytes
     trainer = text.split("\ntrainer: ")[1].split("\n\n")[0]
     assert trainer.startswith("Length of the training, batches and hardware.\n")
     assert "\n  trainer=cpu|ddp|default  (selected: default)\n" in trainer
-    assert re.search(r"\n  trainer\.steps=7 +a whole number from 1 to 1000000000\. Training runs this number", trainer)
+    assert re.search(r"\n  trainer\.steps=7 +a whole number from 1 to 1000000000\. Number of optimizer steps", trainer)
     assert "network=figure2|paper|small|unet_2d|unet_3d  (selected: small)" in text
     assert "network.encoder=test_resnet " in text
     assert "\n  cohort=my cohort.csv " in text

@@ -45,7 +45,11 @@ ANSWERS = [
     ("train", ["--cohort", "x"], "write cohort=VALUE, without spaces around ="),
     ("predict", ["checkpoint=run/best.ckpt"], "use model=..."),
     ("predict", ["image=ct.nii.gz"], "use input=..."),
-    ("predict", ["tta=true"], "use flips=... (it averages over slices in order and reversed; images are not mirrored)"),
+    (
+        "predict",
+        ["tta=true"],
+        "use flips=... (it also segments each stack in reversed slice order; images are not mirrored)",
+    ),
     ("predict", ["save_probabilities=true"], "not supported: predict writes label maps only"),
     ("measure", ["ref=x"], "use reference=..."),
 ]

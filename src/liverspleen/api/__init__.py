@@ -55,7 +55,7 @@ def train(*, cohort: StrPath, output: StrPath, **keys: Any) -> Training:
 
 
 def phantom(*, output: StrPath, **keys: Any) -> Path:
-    """Generate a cohort of procedural CT scans with known volumes, and return the path of its `cohort.csv`.
+    """Generate a cohort of synthetic CT scans (phantoms) with known volumes, and return the path of its `cohort.csv`.
 
     Args:
         output: folder for images and label maps.

@@ -1,7 +1,7 @@
 """find numbers in a paper that are impossible or contradict each other.
 
 The audit checks percentages, sums, p values, SD and range, totals and groups, limits of agreement, and statements in
-the text. Each number stands for the interval of values that round to it; a finding is reported only if no values in
+the text. Each number represents the interval of values that round to it; a finding is reported only if no values in
 these intervals satisfy a relation. A number without a finding is not proven correct. Formats, rules, sources:
 docs/audit.md.
 
@@ -14,7 +14,7 @@ examples
 
 inputs
   published=      CSV with one printed number per row: id, place, row, column, quantity, printed, unit, n, note
-  claims=         YAML with the relations between these numbers, one per entry
+  claims=         YAML with the claims: relations between these numbers, one per entry
 
 outputs, in output=
   findings.csv    severity, id, place, printed, admissible interval, rule, claim, why
@@ -24,7 +24,8 @@ outputs, in output=
   run.json        command, configuration, versions and hashes
 
 exit codes
-  0: finished, findings included; 2: rows or claims cannot be read, each listed (the others are checked); 1: failure
+  0: finished, with or without findings; 2: rows or claims cannot be read, each listed (the others are checked);
+  1: failure
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""compare the volumes of two CT scans of one patient with the measurement error.
+"""test whether the volume change between two CT scans of a patient exceeds the measurement error.
 
-Change = 200 (second - first) / (second + first), in percent of the mean of both, because a percentage RC has the same
-definition. For 95 % of patients, two CT scans of an unchanged organ differ by less than the RC. The verdict uses the
-95 % interval of the RC: beyond measurement error (above the upper limit), within measurement error (at most the lower
-limit), or between (not decided). The change is undefined if a volume is truncated, absent or implausible.
+Change = 200 (second - first) / (second + first), in percent of the mean of both, as in the percentage reproducibility
+coefficient (%RC). For 95 % of patients, two CT scans of an unchanged organ differ by less than the %RC. The verdict
+uses the 95 % interval of the %RC: beyond measurement error (above the upper limit), within measurement error (at most
+the lower limit), or between (not decided). The change is undefined if a volume is truncated, absent or implausible.
 
 examples
   liverspleen change measurements=measurements.csv first=A017 second=A052 report=outputs/report/report.json
@@ -12,17 +12,17 @@ examples
 inputs
   measurements=         measurements.csv with both CT scans, first= and second= with their case_id
   before=, after=       or the two volumes in cm³, or two ratios
-  structure=            liver, spleen or ratio; required with rc_pct= and measurements=, because each has its own RC
-  report=               report.json of a study with two CT scans per patient; its table reproducibility has the RC of
-                        each reader
-  rc_pct=, rc_ci_pct=   or a published RC and its 95 % interval
+  structure=            liver, spleen or ratio; required with rc_pct= and measurements=, because each has its own %RC
+  report=               report.json of a study with two CT scans per patient; its table `reproducibility` has the %RC
+                        of each reader
+  rc_pct=, rc_ci_pct=   or a published %RC and its 95 % interval
 
 outputs, in output= if given
   change.json           volumes, statuses, change, limits and verdict at full precision
   run.json              command, configuration, versions and hashes
 
 exit codes
-  0: finished, also if the change is undefined; 2: the input was rejected, each issue listed; 1: failure
+  0: finished, even if the change is undefined; 2: the input was rejected, each issue listed; 1: failure
 """
 
 from __future__ import annotations
@@ -101,7 +101,9 @@ def _known(
         missing = "no reader is given" if chosen is None else f"no RC of reader {chosen!r}"
         message = f"{missing}, expected one of {', '.join(map(repr, readers))}"
         raise InputError(
-            Issue("LS-CHG-006", message, "measure with one of these readers, or give it by reader=", file=config.report)
+            Issue(
+                "LS-CHG-006", message, "use measurements of one of these readers, or give reader=", file=config.report
+            )
         )
     return {index: rc for (index, name), rc in table.items() if name == chosen and index in indices}
 

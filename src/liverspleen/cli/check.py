@@ -22,7 +22,7 @@ outputs, in output= if given
   run.json        command, configuration, versions and hashes
 
 exit codes
-  0: no error, warnings included; 2: the input or a case was rejected, each listed; 1: failure
+  0: no error, possibly warnings; 2: the input was rejected, or cases have errors, each listed; 1: failure
 """
 
 from __future__ import annotations

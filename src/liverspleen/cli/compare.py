@@ -1,4 +1,4 @@
-"""compare two or more readers on the same cases and against the same reference.
+"""compare two or more readers (people or segmentation systems) on the same cases with the same reference.
 
 A case is included for a structure only if all readers and the reference measured it, so all columns of a table have
 the same cases. The number of included cases is stated, and excluded cases are listed. A difference is first reader
@@ -23,7 +23,7 @@ outputs, in output=
   run.json        command, configuration, versions and hashes
 
 exit codes
-  0: finished, notes included; 2: a table, a reader or the reference was rejected, each issue listed; 1: failure
+  0: finished, possibly with notes; 2: a table, a reader or the reference was rejected, each issue listed; 1: failure
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
 model=: the model package is a folder or .zip with weights, description, license and a model card about training data,
 recipe and results. The card states which information is missing. With cohort= and split= the validation cases are
-segmented: the card then has their DSS and volume bias, and predictions drop small parts if this helps on these cases.
+segmented: the card then has their DSS and volume bias, and predictions remove small parts if this improves
+the results of these cases.
 Loading a model package executes no code from it.
 
 layout=: the exported dataset trains another framework on the same cases and the same split. Development cases with all
@@ -32,8 +33,8 @@ outputs with layout=, in output=
   run.json           command, configuration, versions and hashes
 
 exit codes
-  0: finished, warnings included; 2: the input or a case was rejected, each listed (other cases are exported);
-  1: failure
+  0: finished, possibly with warnings; 2: input rejected, or cases rejected and the others exported (each issue is
+  listed); 1: failure
 """
 
 from __future__ import annotations

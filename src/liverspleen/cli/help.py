@@ -15,9 +15,12 @@ from liverspleen.sweep.database import without_password
 _NAME_WIDTH = 36
 _URL = "storage"
 """Key whose value may hold a password, which is hidden."""
-_GRAMMAR = """\
-keys, written key=value. Text, paths and lists of them are used verbatim; an empty value means no value; other values
-follow the grammar of Hydra. conf=FOLDER adds the choices in FOLDER/GROUP/NAME.yaml."""
+_SYNTAX = """\
+keys, written key=value. Text and paths are used as written; `key=` means no value; other values use the syntax of
+Hydra, for example [1,2]."""
+_GROUPS = """\
+GROUP=CHOICE sets all keys of a config group; the choice in use is shown as selected.
+conf=FOLDER adds your own choices, in FOLDER/GROUP/NAME.yaml."""
 
 
 def verb_help(verb: str, overrides: Sequence[str] = ()) -> str:
@@ -48,7 +51,9 @@ def composed_yaml(verb: str, overrides: Sequence[str]) -> str:
 def _blocks(verb: str, composed: Draft) -> Iterator[str]:
     """Yield the lines of the keys of the verb itself, then a block for each group."""
     known = list(keys(SCHEMAS[verb]))
-    yield _GRAMMAR
+    yield _SYNTAX
+    if groups_of(verb):
+        yield _GROUPS
     yield from (_line(key, composed) for key in known if "." not in key.name)
     available = groups(composed.folder)
     for name in groups_of(verb):

@@ -1,7 +1,7 @@
 """import a dataset as NIfTI files and cohort.csv, with the reason for each included or skipped case.
 
 Patient names are not imported: case ids are keyed hashes, outputs name source files by hashes of their paths, and
-headers lose all text. The key, and the table that maps hashes to names, are in your configuration folder
+all text in headers is removed. The key, and the table that maps hashes to names, are in your configuration folder
 ($XDG_CONFIG_HOME/liverspleen). The same command resumes an interrupted import; changed files are imported again. Cases
 of an earlier import into output= that the source no longer has are removed; other files in output= are not changed.
 
@@ -12,18 +12,18 @@ examples
 
 inputs
   source=            layout of input=:
-    nifti            a folder of CT scans, or with images/; labels= is a folder with files of the same names
+    nifti            a folder of CT scans, or one that contains images/; labels= is a folder with the same file names
     msd              a task of the Medical Segmentation Decathlon, with dataset.json
     nnunet           raw data of nnU-Net, version 1 or 2; imagesTs become dataset test1 unless covariates= differs
     totalsegmentator the TotalSegmentator dataset: <case>/ct.nii.gz, <case>/segmentations/liver.nii.gz, meta.csv
     chaos            CHAOS: <patient>/DICOM_anon/*.dcm and Ground/*.png (label_values=chaos_ct)
-    dicom            any folder of DICOM; one series per study is selected: the only eligible one, else the one given by
-                     covariates=, else the portal venous one by its header, else none, with the reason. labels= is a
-                     folder of DICOM-SEG, or of <source>.nii.gz
+    dicom            any folder of DICOM. One series per study is selected: the only suitable one; if there are several,
+                     the one given by covariates=, or the one that is portal venous by its header. If none is
+                     selected, the reason is listed. labels= is a folder of DICOM-SEG, or of <source>.nii.gz
   label_values=      meaning of numeric label values: names (from dataset.json), a preset (liverspleen,
                      totalsegmentator, amos, btcv, flare, msd_liver, msd_spleen, chaos_ct, chaos_mr), or a map such as
-                     {1: liver}; an organ that is not in the map is unlabelled. DICOM-SEG have codes; a map of segment
-                     numbers overrides them
+                     {1: liver}; an organ that is not in the map is unlabelled. DICOM-SEG files contain codes of the
+                     organs; a map of segment numbers overrides them
   covariates=        CSV with columns of cohort.csv, and the key `source` (name of the case in its layout: file or
                      folder without suffix; for dicom the folder of the series relative to input=) or `patient`,
                      optionally `series` (UID or number of the series to select); with both keys, `patient` gives the
@@ -38,8 +38,8 @@ outputs, in output=
   run.json           command, configuration, versions and hashes
 
 exit codes
-  0: finished, warnings included; 2: the input or a case was rejected, each listed (other cases are imported);
-  1: failure
+  0: finished, possibly with warnings; 2: input rejected, or cases rejected and the others imported (each issue is
+  listed); 1: failure
 """
 
 from __future__ import annotations

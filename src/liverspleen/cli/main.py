@@ -36,7 +36,7 @@ Data flow: dataset -import-> cohort.csv -check, split, prepare-> slice cache -tr
 conf=FOLDER adds your own choices to any verb: FOLDER/network/mine.yaml adds network=mine.
 
 exit codes
-  0: finished, warnings included; 2: the input or a case was rejected, each listed; 1: failure
+  0: finished, possibly with warnings; 2: input or cases rejected, each issue listed; 1: failure
 """
 
 _HELP_FLAGS = frozenset({"-h", "--help"})

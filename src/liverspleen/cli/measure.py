@@ -22,7 +22,8 @@ outputs, in output=
   run.json           command, configuration, versions and hashes
 
 exit codes
-  0: finished; 2: the input or a case was rejected, each listed (other cases are measured); 1: failure
+  0: finished, possibly with warnings; 2: input rejected, or cases rejected and the others measured (each issue is
+  listed); 1: failure
 """
 
 from __future__ import annotations

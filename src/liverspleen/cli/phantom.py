@@ -1,4 +1,4 @@
-"""generate a cohort of procedural CT scans with known organ volumes.
+"""generate a cohort of synthetic CT scans (phantoms) with known organ volumes.
 
 The phantoms have five conditions (healthy, fatty, cld, cirrhosis, post_hepatectomy) with different shapes and HU. A
 pair shows the same anatomy on two scanners. The same seed gives the same phantoms for any number of processes. A

@@ -1,9 +1,9 @@
 """compute the number of cases that a study needs.
 
-The study estimates limits of agreement or a percentage RC, or shows the equivalence of two readers. The width of an
-interval is itself estimated, so two numbers are printed: the cases for which the expected half-width is half_width=,
-and the cases for which it is reached with a probability of assurance=. With n= the precision or power of n cases is
-printed.
+The study estimates limits of agreement or a percentage reproducibility coefficient (%RC), or shows the equivalence of
+two readers. The width of an interval is itself estimated, so two numbers are printed: the cases for which the expected
+half-width is half_width=, and the cases for which it is reached with a probability of assurance=. With n= the precision
+or power of n cases is printed.
 
 examples
   liverspleen plan question=loa sd=1.6 half_width=0.5
@@ -12,7 +12,7 @@ examples
 
 inputs
   question=   loa: pairs of readings for limits bias ± 1.96 SD; sd= and half_width= in one unit, such as percent
-              rc: patients with repeats= CT scans each for a percentage RC; rc_pct= and half_width= in percent
+              rc: patients with repeats= CT scans each for a %RC; rc_pct= and half_width= in percent
               tost: pairs of readings for two one-sided t-tests, alpha 0.05; sd=, margin= and bias= in one unit
 
 outputs, in output= if given

@@ -11,20 +11,22 @@ examples
 
 inputs
   model=    model package of liverspleen export (folder or .zip), or checkpoint of liverspleen train
-  input=    NIfTI file, DICOM folder, .zip of either, folder of these, or cohort.csv; in a folder with X.nii.gz,
-            X_label.nii.gz and X_dseg.nii.gz are label maps and are skipped. DICOM cases have the ids of liverspleen
-            import
-  split=    split of the training of the model, for a cohort: only its validation patients are segmented. With the
-            models of all folds and one output folder, each case is segmented by the model that was not trained on it
-  shard=    part of the cases for this task: 1/8 to 8/8, or 0/8 to 7/8, in any order or at the same time; the last task
-            to finish writes the tables
+  input=    NIfTI file, DICOM folder, .zip of either, folder of these, or cohort.csv; in a folder,
+            X_label.nii.gz and X_dseg.nii.gz next to X.nii.gz are label maps and are skipped. DICOM cases have the
+            same ids as in liverspleen import
+  split=    split with which the model was trained (for a cohort): only its validation patients are segmented. To
+            segment each case with the fold model that was not trained on it, run predict for each fold, with its
+            model, its split and the same output=
+  shard=    part k of 8 for this job; number the parts 1 to 8 or 0 to 7, but not both in one run. Jobs can run in any
+            order or at the same time; the last job to finish writes the tables
 
 outputs, in output=
   <case_id>_dseg.nii.gz   0 background, 1 liver, 2 spleen; grid, sform, qform, codes and units of the CT
   <case_id>_dseg.json     model, settings, hashes, volumes, statuses, review score
   <case_id>_dseg.png      preview image
   <case_id>_dseg.dcm      for DICOM, the label map as DICOM-SEG
-  measurements.csv        volumes with their status, reader dla; as liverspleen measure writes it
+  measurements.csv        volumes with their status, in the format of liverspleen measure; the reader name is `dla`
+                          (deep learning algorithm)
   volumes.csv             the volumes in wide format, one row per case
   review.csv              all cases; those that need a review are first, with the reason
   dseg.tsv, slicer.ctbl, itksnap.txt, dataset_description.json   names and colours for BIDS, 3D Slicer, ITK-SNAP
@@ -32,7 +34,8 @@ outputs, in output=
   run.json                command, configuration, versions and hashes; run_2of8.json for shard=2/8
 
 exit codes
-  0: finished; 2: the input or a case was rejected, each listed (other cases are segmented); 1: failure
+  0: finished, possibly with warnings; 2: input rejected, or cases rejected and the others segmented (each issue is
+  listed); 1: failure
 """
 
 from __future__ import annotations

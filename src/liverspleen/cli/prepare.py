@@ -1,11 +1,11 @@
-"""build, verify or prune the slice cache that trainings read.
+"""build, verify or prune the slice cache (CT slices and labels that training reads).
 
 action=build stores the missing cases as int16 slices and labels, in uncompressed arrays; stored cases are kept.
 Trainings can share a cache, also with different pixel sizes (pixel_mm=). The same command resumes an interrupted run;
 a case is stored completely or not at all. The free disk space is checked before a voxel is read. The largest case is
 stored first; its memory determines how many processes run at once. If a process is killed for lack of memory, only its
-case is missing. For test cases, only a hash of the voxels is stored, which train
-compares with the training cases; unreadable test cases are ignored here (see liverspleen check).
+case is missing. For test cases, only a hash of the voxels is stored, which train compares with the training cases;
+unreadable test cases are ignored (liverspleen check reports them).
 
 action=verify computes the hashes of all stored cases again and lists damaged ones; it needs no cohort. action=prune
 removes partial files of interrupted runs, and all cases that are not in the cohort (at any pixel_mm=), but no case
@@ -25,8 +25,8 @@ outputs, in cache=
   run.json        command, configuration, versions and hashes
 
 exit codes
-  0: finished; 2: a case was rejected or is damaged, each listed (other cases are stored), or the disk is full;
-  1: failure
+  0: finished; 2: input rejected, or cases rejected or damaged and the others stored, each issue listed, or the disk is
+  full; 1: failure
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """write the paper's tables and figures from measurements.csv.
 
-The measurements alone give Tables 2 to 4, percentage RC and Figure 4 (Bland-Altman), also from a table written by hand.
-With the cohort, Table 1 and Figure 1 (flow chart) are added; with the predicted label maps, Figure 3. The report lists
-the tables and figures that cannot be made, and the missing input.
+The measurements alone give Tables 2 to 4, the reproducibility coefficients (%RC) and Figure 4 (Bland-Altman), also from
+a table written by hand. With the cohort, Table 1 and Figure 1 (flow chart) are added; with the predicted label maps,
+Figure 3. The report lists the tables and figures that are not included, and the input that each of them needs.
 
 examples
   liverspleen report measurements=outputs/measure/measurements.csv output=outputs/report
@@ -27,7 +27,7 @@ outputs, in output=
   run.json        command, configuration, versions and hashes
 
 exit codes
-  0: finished, notes included; 2: a table or rows of the cohort were rejected, each issue listed; 1: failure
+  0: finished, possibly with notes; 2: a table or rows of the cohort were rejected, each issue listed; 1: failure
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ outputs, in output=
   run.json    command, configuration, versions and hashes
 
 exit codes
-  0: finished; 2: the cohort or rows of it were rejected, each listed (other rows are split); 1: failure
+  0: finished; 2: cohort rejected, or rows rejected and the others split, each issue listed; 1: failure
 """
 
 from __future__ import annotations

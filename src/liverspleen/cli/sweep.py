@@ -30,7 +30,7 @@ outputs, in output=
   run.json                        command, configuration, versions and hashes
 
 exit codes
-  0: finished, failed trials included; 2: the input was rejected, each issue listed; 1: interrupted, or failure
+  0: finished, even if trials failed; 2: the input was rejected, each issue listed; 1: interrupted, or failure
 """
 
 from __future__ import annotations

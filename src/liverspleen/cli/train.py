@@ -1,21 +1,24 @@
 """train a network on the development cases of a cohort.
 
-Missing steps run first: the split (split=) and the slice cache (cache=). Unreadable test images are ignored here. A
-case with one labelled organ trains only that organ. The same command resumes an interrupted training with the same
-result as an uninterrupted one. If the training is finished, the command reports this. With larger trainer.steps= a
-finished training continues; a polynomial learning rate is then planned again, so the result differs from a training
-of that length. Ctrl-C, SIGTERM or SIGUSR1 stops after the current step; a second signal stops immediately.
-trainer=ddp trains on several GPUs (trainer.devices=, trainer.nodes=), also with torchrun and SLURM; build the cache
-first (liverspleen prepare).
+Missing steps run first: the split (split=) and the slice cache (cache=). Test images are read only to find duplicates;
+unreadable ones are ignored. A case with one labelled organ trains only that organ. The same command resumes an
+interrupted training with the same result as an uninterrupted one. If the training is finished, the command reports
+this. With a larger trainer.steps= a finished training continues. A polynomial learning rate is then recomputed for the
+new length, so the result differs from one uninterrupted training of that length. Ctrl-C, SIGTERM or SIGUSR1 stops
+after the current step; a second signal stops immediately. trainer=ddp trains on several GPUs (trainer.devices=,
+trainer.nodes=), also with torchrun and SLURM; build the cache first (liverspleen prepare).
 
 A folder of images is also a cohort: images/ and labels/, or imagesTr/ and labelsTr/, with files of the same names
 (except _0000 of nnU-Net), or X.nii.gz with X_label.nii.gz. Label maps contain 0 background, 1 liver, 2 spleen; each
-CT is a separate patient. A table of the files is written to output=; a changed folder is rejected when the training
-resumes. For DICOM and other label values use liverspleen import.
+CT is a separate patient. A table of the files is written to output=. If the folder has changed, the training does not
+resume. For DICOM and other label values use liverspleen import.
 
-Training rejects a split of another cohort; a split with a patient on both sides, or with a patient who has test cases;
-a CT on both sides, or in a test case, under any name, recognized by its voxels; and resuming with changed images, label
-maps or options, with a list of the differences (docs/reference/formats.md).
+Training is rejected in these cases:
+  - the split belongs to another cohort
+  - a patient is in both training and validation, or has test cases
+  - the same CT scan (by its voxels, whatever its name) is in both training and validation, or is a test case
+  - the training would resume with changed images, label maps or options; the differences are listed
+    (docs/reference/formats.md)
 
 examples
   liverspleen train cohort=cohort.csv split=split/split.csv output=outputs/model experiment=phantom trainer.steps=2000
@@ -26,7 +29,8 @@ inputs
   split=                 split.csv, or a fold of liverspleen split
 
 outputs, in output=
-  last.ckpt, best.ckpt   weights with preprocessing, structures and split hash (best: by DSS per case, in 3D)
+  last.ckpt, best.ckpt   weights, preprocessing settings, organ names, and a hash of the split; best.ckpt has the
+                         highest validation DSS (per case, in 3D)
   model.safetensors      weights of best.ckpt (last.ckpt if there is no validation) for other programs
   metrics.csv            loss and validation DSS by step
   validation.csv         DSS and volumes of each case at the last validation
@@ -35,7 +39,8 @@ outputs, in output=
   run.json               command, configuration, versions and hashes
 
 exit codes
-  0: finished, warnings included; 2: the input or a case was rejected, each listed (other cases are used); 1: failure
+  0: finished, possibly with warnings; 2: input rejected, or cases rejected and the others used (each issue is
+  listed); 1: interrupted, or failure
 """
 
 from __future__ import annotations

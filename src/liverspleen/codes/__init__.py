@@ -77,7 +77,7 @@ Each line that `liverspleen` prints about its input begins with a code. A code h
 scripts may rely on it.
 
 - An **error** means that something cannot be used as it is. The case is excluded, or the run stops. The exit code is 2;
-  for the codes LS-RUN it is 1.
+  for codes that begin with LS-RUN it is 1.
 - A **warning** reports a probable defect or a restriction. The run continues, and the exit code is 0.
 - A **note** reports a fact that explains the result.
 

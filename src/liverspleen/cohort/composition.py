@@ -9,7 +9,7 @@ from typing import Any
 from liverspleen.cohort.manifest import Case
 
 ORIGIN = "origin"
-"""Optional column of a cohort with the origin of a case; `phantom` means procedural CT."""
+"""Optional column of a cohort with the origin of a case; `phantom` means synthetic CT."""
 
 
 def composition(cases: Iterable[Case]) -> dict[str, Any]:

@@ -11,9 +11,9 @@ from liverspleen.config.key import LARGEST_SEED, MOST_PROCESSES, Key, Schema, co
 from liverspleen.errors import Issue
 
 MOST_PHANTOMS: Final = 100_000
-COHORT: Final = Key("The cases are in this cohort.csv, or in this folder of images.")
-ROOT: Final = Key("Paths in the cohort are relative to this folder, or to its own folder if empty.")
-PROCESSES: Final = Key("The work is done by this number of processes; 0 means one per core.", ge=0, le=MOST_PROCESSES)
+COHORT: Final = Key("Table of the cases (cohort.csv), or a folder of images.")
+ROOT: Final = Key("Folder to which paths in the cohort are relative; default: the folder of the cohort.")
+PROCESSES: Final = Key("Number of processes; 0: one per core.", ge=0, le=MOST_PROCESSES)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,17 +23,18 @@ class VocabularyConfig(Schema):
     datasets: Annotated[
         list[str],
         Key(
-            "`dataset` has one of these values; only `development` is used for training. The first other value is "
-            "the dataset of Tables 2 and 3, the second that of Table 4."
+            "Allowed values of `dataset`. Only `development` is used for training; the first other value is "
+            "used for Tables 2 and 3 of the report, the second for Table 4."
         ),
     ]
-    conditions: Annotated[list[str], Key("`condition` has one of these values, in the order of the tables.")]
+    conditions: Annotated[list[str], Key("Allowed values of `condition`, in the order of the tables.")]
     sites: Annotated[
-        list[str], Key("`site` has one of these values; the first two are the sites of paired examinations.")
+        list[str],
+        Key("Allowed values of `site`. The first two are compared in patients with one CT scan from each (Table 4)."),
     ]
     labels: Annotated[
         dict[str, str],
-        Key("Tables and figures print these labels instead of the values; a value without a label is printed as is."),
+        Key("Labels of the values in tables and figures; a value without a label is printed unchanged."),
     ] = field(default_factory=dict)
 
 
@@ -43,25 +44,30 @@ class PhantomConfig(Schema):
 
     output: Annotated[
         Path,
-        Key("This folder gets images/, labels/, cohort.csv and truth.csv; or dicom/, covariates.csv and truth.csv."),
+        Key(
+            "Output folder for images/, labels/, cohort.csv and truth.csv; or for dicom/, covariates.csv and truth.csv."
+        ),
     ]
     format: Annotated[
         Literal["nifti", "dicom"],
-        Key("`dicom` writes a folder of CT slices and a segmentation per examination, with the same voxels."),
+        Key(
+            "Format of the images. `dicom` writes a folder of CT slices and a segmentation per examination, "
+            "with the same voxels."
+        ),
     ]
     development: Annotated[
-        int, Key("This number of development cases is spread over the five conditions.", ge=0, le=MOST_PHANTOMS)
+        int, Key("Number of development cases, distributed over the five conditions.", ge=0, le=MOST_PHANTOMS)
     ]
     test1: Annotated[
-        int, Key("This number of cases of test dataset-1 is spread over the five conditions.", ge=0, le=MOST_PHANTOMS)
+        int, Key("Number of cases of test dataset-1, distributed over the five conditions.", ge=0, le=MOST_PHANTOMS)
     ]
     pairs: Annotated[
-        int, Key("Test dataset-2 has this number of patients, with two examinations each.", ge=0, le=MOST_PHANTOMS)
+        int, Key("Number of patients of test dataset-2, each with two examinations.", ge=0, le=MOST_PHANTOMS)
     ]
-    matrix: Annotated[int, Key("A slice has this number of pixels along a side.", ge=32, le=4096)]
-    thickness_min_mm: Annotated[float, Key("Slices are at least this thick.", ge=1, le=8)]
-    thickness_max_mm: Annotated[float, Key("Slices are at most this thick.", ge=1, le=8)]
-    seed: Annotated[int, Key("The same seed gives the same phantoms.", ge=0, le=LARGEST_SEED)]
+    matrix: Annotated[int, Key("Number of pixels along a side of a slice.", ge=32, le=4096)]
+    thickness_min_mm: Annotated[float, Key("Smallest slice thickness in mm.", ge=1, le=8)]
+    thickness_max_mm: Annotated[float, Key("Largest slice thickness in mm.", ge=1, le=8)]
+    seed: Annotated[int, Key("Seed of the phantoms; the same seed gives the same phantoms.", ge=0, le=LARGEST_SEED)]
     workers: Annotated[int, PROCESSES]
 
     def conflicts(self) -> Iterator[Issue]:
@@ -78,32 +84,39 @@ class ImportConfig(Schema):
     """Keys of `liverspleen import`."""
 
     source: Annotated[
-        Literal["nifti", "msd", "nnunet", "totalsegmentator", "chaos", "dicom"], Key("The input has this layout.")
+        Literal["nifti", "msd", "nnunet", "totalsegmentator", "chaos", "dicom"], Key("Layout of the input dataset.")
     ]
-    input: Annotated[Path, Key("The dataset is in this folder.")]
-    output: Annotated[Path, Key("This folder gets images/, labels/, cohort.csv and import.csv.")]
+    input: Annotated[Path, Key("Folder of the input dataset.")]
+    output: Annotated[Path, Key("Output folder for images/, labels/, cohort.csv and import.csv.")]
     labels: Annotated[
-        Path | None, Key("Label maps of nifti and dicom are in this folder; the other layouts contain their own.")
+        Path | None,
+        Key("Folder of the label maps, for the layouts nifti and dicom; the other layouts contain their own."),
     ]
     label_values: Annotated[
         Any,
         Key(
-            "Label values have the meaning that the source (`names`), a preset or a map such as {1: liver, 2: spleen} "
-            "gives them."
+            "Meaning of the label values: `names` (as given by the dataset), a preset, or a map such as {1: "
+            "liver, 2: spleen}."
         ),
     ]
-    covariates: Annotated[Path | None, Key("This CSV has the key `source` or `patient`, and columns of cohort.csv.")]
+    covariates: Annotated[
+        Path | None,
+        Key(
+            "CSV file with columns of cohort.csv; its column `source` or `patient` gives the case or patient "
+            "of each row."
+        ),
+    ]
     key: Annotated[
         Path | None,
-        Key("Hashes use this key file, created if absent; it is in the user's configuration folder if empty."),
+        Key("File with the secret key of the hashed ids; created if missing. Default: in your configuration folder."),
     ]
-    ids: Annotated[
-        Literal["hashed", "names"], Key("Case ids are hashed, or `names` keeps the names of a public dataset.")
+    ids: Annotated[Literal["hashed", "names"], Key("Form of the case ids: hashed, or the `names` of a public dataset.")]
+    minimum_slices: Annotated[
+        int, Key("Minimum number of slices of a DICOM series; series with fewer are skipped.", ge=1, le=100_000)
     ]
-    minimum_slices: Annotated[int, Key("A DICOM series with fewer slices is not included.", ge=1, le=100_000)]
     workers: Annotated[
         int,
-        Key("This number of processes imports one case each; 0 means one per core.", ge=0, le=MOST_PROCESSES),
+        Key("Number of processes, each importing one case at a time; 0: one per core.", ge=0, le=MOST_PROCESSES),
     ]
     vocabulary: VocabularyConfig
 
@@ -112,26 +125,32 @@ class ImportConfig(Schema):
 class ExportConfig(Schema):
     """Keys of `liverspleen export`."""
 
-    model: Annotated[Path | None, Key("The model of this checkpoint is exported.")]
-    name: Annotated[str | None, Key("The model gets this name, or that of the output if empty.")]
-    license: Annotated[str | None, Key("The model has this license, an SPDX identifier such as CC-BY-4.0.")]
-    onnx: Annotated[bool, Key("The exported model also contains ONNX.")]
-    layout: Annotated[Literal["nnunet", "msd"] | None, Key("The cohort is exported in this layout.")]
+    model: Annotated[Path | None, Key("Checkpoint whose model is exported.")]
+    name: Annotated[str | None, Key("Name of the model; default: the name of the output.")]
+    license: Annotated[str | None, Key("License of the model, an SPDX identifier such as CC-BY-4.0.")]
+    onnx: Annotated[bool, Key("If true, the model package also contains an ONNX model.")]
+    layout: Annotated[Literal["nnunet", "msd"] | None, Key("Layout of the exported cohort.")]
     cohort: Annotated[
-        Path | None, Key("This cohort.csv is exported; with a model, the model is evaluated on its validation cases.")
+        Path | None,
+        Key(
+            "Cohort to export (cohort.csv). With a model: the cohort on whose validation cases the model is evaluated."
+        ),
     ]
     root: Annotated[Path | None, ROOT]
     output: Annotated[
         Path,
-        Key("A model is written to this folder or .zip, a cohort to this folder, such as nnUNet_raw/Dataset501_Liver."),
+        Key("Output: a folder or .zip for a model; a folder for a cohort, such as nnUNet_raw/Dataset501_Liver."),
     ]
     split: Annotated[
         Path | None,
-        Key("The model was trained with this split.csv; or this file, or a folder of folds, is exported for nnunet."),
+        Key(
+            "With a model: the split.csv of its training. With layout=nnunet: the split.csv or folder of "
+            "folds to export."
+        ),
     ]
     workers: Annotated[
         int,
-        Key("This number of processes exports a case of a cohort each; 0 means one per core.", ge=0, le=MOST_PROCESSES),
+        Key("Number of processes, each exporting one case at a time; 0: one per core.", ge=0, le=MOST_PROCESSES),
     ]
     vocabulary: VocabularyConfig
 
@@ -170,7 +189,7 @@ class CheckConfig(Schema):
     root: Annotated[Path | None, ROOT]
     output: Annotated[
         Path | None,
-        Key("This folder gets findings.csv, findings.json and run.json; findings are only printed if empty."),
+        Key("Output folder for findings.csv, findings.json and run.json; empty: findings are only printed."),
     ]
     vocabulary: VocabularyConfig
 
@@ -181,11 +200,11 @@ class SplitConfig(Schema):
 
     cohort: Annotated[Path, COHORT]
     root: Annotated[Path | None, ROOT]
-    output: Annotated[Path, Key("This folder gets split.csv, or with `folds` fold0.csv, fold1.csv and so on.")]
+    output: Annotated[Path, Key("Output folder for split.csv, or with `folds` for fold0.csv, fold1.csv and so on.")]
     folds: Annotated[
         int | None,
         Key(
-            "Each patient validates in exactly one of this number of splits; there is a single split if empty.",
+            "Number of folds; each patient is a validation patient in exactly one fold. Empty: a single split.",
             ge=2,
             le=1000,
         ),
@@ -193,12 +212,12 @@ class SplitConfig(Schema):
     train_fraction: Annotated[
         float | None,
         Key(
-            "This fraction of the patients trains in a single split, 0.8 if empty; 1 means no validation patients.",
+            "Fraction of training patients in a single split; default: 0.8. With 1 there are no validation patients.",
             gt=0,
             le=1,
         ),
     ]
-    seed: Annotated[int, Key("The split is drawn with this seed.", ge=0, le=LARGEST_SEED)]
+    seed: Annotated[int, Key("Seed of the random split.", ge=0, le=LARGEST_SEED)]
     vocabulary: VocabularyConfig
 
     def conflicts(self) -> Iterator[Issue]:
@@ -212,15 +231,17 @@ class SplitConfig(Schema):
 class PrepareConfig(Schema):
     """Keys of `liverspleen prepare`."""
 
-    action: Annotated[Literal["build", "verify", "prune"], Key("This action is performed on the slice cache.")]
-    cohort: Annotated[Path | None, Key("The cases are in this cohort.csv or folder of images; `verify` needs none.")]
+    action: Annotated[Literal["build", "verify", "prune"], Key("Action on the slice cache.")]
+    cohort: Annotated[
+        Path | None, Key("Table of the cases (cohort.csv), or a folder of images; not needed for `verify`.")
+    ]
     root: Annotated[Path | None, ROOT]
-    cache: Annotated[Path, Key("The slice cache is in this folder; several trainings may share it.")]
+    cache: Annotated[Path, Key("Folder of the slice cache; several trainings can use the same one.")]
     pixel_mm: Annotated[
         float | None,
         Key(
-            "Slices are resampled to this pixel size, which is `slices.pixel_mm` of the trainings; each CT keeps its "
-            "own if empty.",
+            "Pixel size in mm to which slices are resampled; use the value of `slices.pixel_mm` in train. Empty: "
+            "each CT scan keeps its own pixel size.",
             ge=0.1,
             le=20,
         ),
@@ -228,7 +249,7 @@ class PrepareConfig(Schema):
     workers: Annotated[
         int,
         Key(
-            "At most this number of processes is used; 0 means one per core. Fewer are used if memory is short.",
+            "Maximum number of processes; 0: one per core. Fewer are used if there is not enough memory.",
             ge=0,
             le=MOST_PROCESSES,
         ),

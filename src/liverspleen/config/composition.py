@@ -28,7 +28,7 @@ def compose(verb: str, overrides: Sequence[str] = (), *, values: Mapping[str, ob
         verb: such as `train`.
         overrides: `key=value` as on the command line. Texts, paths, choices and lists of them are used verbatim, and
             an empty one means no value; lists are split at commas. `conf=FOLDER` adds the choices of that folder. All
-            other values follow the grammar of Hydra.
+            other values use the syntax of Hydra.
         values: Python values, used unchanged, which take precedence over the overrides: `{"trainer.steps": 20}`,
             `{"trainer": {"steps": 20}}`, and `{"network": "small"}` for a choice.
 

@@ -16,9 +16,7 @@ _INDICES = (*ORGAN_KEYS, RATIO_KEY)
 _LARGEST_CM3 = 1_000_000
 _LARGEST_PCT = 200  # of the mean of two volumes: the difference of something and nothing
 _LARGEST_STUDY = 1_000_000
-_LABEL_VALUES = Key(
-    "Voxel values of `labels` have the meaning of this preset, or of a map such as {5: liver, 1: spleen}."
-)
+_LABEL_VALUES = Key("Meaning of the voxel values of `labels`: a preset, or a map such as {5: liver, 1: spleen}.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,26 +26,24 @@ class MeasureConfig(Schema):
     labels: Annotated[
         Path,
         Key(
-            "The label maps are in this folder: <case_id>.nii.gz, <case_id>_dseg.nii.gz, or one folder <case_id> of "
+            "Folder of the label maps: <case_id>.nii.gz, <case_id>_dseg.nii.gz, or one folder <case_id> of "
             "masks per case."
         ),
     ]
-    reference: Annotated[
-        Path | None, Key("Reference label maps are in this folder; they are those of the cohort if empty.")
-    ]
-    cohort: Annotated[Path | None, Key("Patients, conditions and sites are in this cohort.csv.")]
+    reference: Annotated[Path | None, Key("Folder of the reference label maps; default: those of the cohort.")]
+    cohort: Annotated[Path | None, Key("Table of patients, conditions and sites (cohort.csv).")]
     root: Annotated[Path | None, ROOT]
-    output: Annotated[Path, Key("This folder gets measurements.csv.")]
-    reader: Annotated[str, Key("The person or system that drew the label maps has this name.")]
-    reference_reader: Annotated[str, Key("The person or system that drew the references has this name.")]
-    datasets: Annotated[list[str], Key("These datasets of a cohort are measured; all are if empty.")]
+    output: Annotated[Path, Key("Output folder for measurements.csv.")]
+    reader: Annotated[str, Key("Name of the person or system that produced the label maps.")]
+    reference_reader: Annotated[str, Key("Name of the person or system that produced the references.")]
+    datasets: Annotated[list[str], Key("Datasets of the cohort to measure; default: all.")]
     label_values: Annotated[Any, _LABEL_VALUES]
-    reference_values: Annotated[Any, Key("Voxel values of `reference` have the meaning of this preset or map.")]
-    allow_missing: Annotated[bool, Key("A case without a label map has a DSS of 0, and is not an error.")]
-    surface: Annotated[
-        Literal["voxel", "area", "none"], Key("Surface distances have this definition; `none` omits them.")
+    reference_values: Annotated[Any, Key("Meaning of the voxel values of `reference`: a preset or a map.")]
+    allow_missing: Annotated[bool, Key("If true, a case without a label map has a DSS of 0; if false, it is an error.")]
+    surface: Annotated[Literal["voxel", "area", "none"], Key("Definition of the surface distances; `none` omits them.")]
+    nsd_tolerance_mm: Annotated[
+        float, Key("Tolerance of the NSD in mm: distance up to which two surfaces count as equal.", ge=0, le=1000)
     ]
-    nsd_tolerance_mm: Annotated[float, Key("The NSD counts two surfaces as equal up to this distance.", ge=0, le=1000)]
     workers: Annotated[int, PROCESSES]
     vocabulary: VocabularyConfig
 
@@ -64,30 +60,30 @@ class MeasureConfig(Schema):
 class ReportConfig(Schema):
     """Keys of `liverspleen report`."""
 
-    measurements: Annotated[Path, Key("The tables are made from this measurements.csv.")]
-    output: Annotated[Path, Key("This folder gets tables/, figures/, report.json and report.html.")]
-    reader: Annotated[str | None, Key("This reader is under test; it is the only one if empty.")]
-    reference: Annotated[str | None, Key("This reader is the reference; it is the only one if empty.")]
-    cohort: Annotated[
-        Path | None, Key("Table 1 and Figure 1 are made from this cohort.csv; they are omitted if empty.")
-    ]
+    measurements: Annotated[Path, Key("Measurements for the tables (measurements.csv).")]
+    output: Annotated[Path, Key("Output folder for tables/, figures/, report.json and report.html.")]
+    reader: Annotated[str | None, Key("Name of the reader under test; default: the only one, or `dla`.")]
+    reference: Annotated[str | None, Key("Name of the reference reader; default: the only one, or `manual`.")]
+    cohort: Annotated[Path | None, Key("Cohort for Table 1 and Figure 1 (cohort.csv); empty: both are omitted.")]
     root: Annotated[Path | None, ROOT]
-    split: Annotated[Path | None, Key("Figure 1 shows the sides of this split.csv of that cohort.")]
+    split: Annotated[
+        Path | None, Key("Split of that cohort (split.csv), for the training and validation patients in Figure 1.")
+    ]
     exclusions: Annotated[
         Path | None,
         Key(
-            "Figure 1 shows the excluded patients of this CSV of reason,count; the reason `assessed` is the number of "
-            "all patients."
+            "CSV file with the columns reason,count: the excluded patients in Figure 1. The reason "
+            "`assessed` gives the number of all patients."
         ),
     ]
     labels: Annotated[
         Path | None,
-        Key("Figure 3 shows label maps of the reader, <case_id>.nii.gz, from this folder; it is omitted if empty."),
+        Key("Folder of the reader's label maps, <case_id>.nii.gz, for Figure 3; empty: the figure is omitted."),
     ]
     label_values: Annotated[Any, _LABEL_VALUES]
     cases: Annotated[
         list[str],
-        Key("Figure 3 shows these case_ids; it shows the case with the median DSS of each condition if empty."),
+        Key("The case_ids in Figure 3; default: the case with the median DSS of each condition."),
     ]
     vocabulary: VocabularyConfig
 
@@ -96,14 +92,14 @@ class ReportConfig(Schema):
 class CompareConfig(Schema):
     """Keys of `liverspleen compare`."""
 
-    measurements: Annotated[list[Path], Key("The readers are in this measurements.csv, or in several: a.csv,b.csv.")]
-    output: Annotated[Path, Key("This folder gets tables/, figures/ and compare.json.")]
+    measurements: Annotated[list[Path], Key("One measurements.csv with all readers, or several: a.csv,b.csv.")]
+    output: Annotated[Path, Key("Output folder for tables/, figures/ and compare.json.")]
     readers: Annotated[
         list[str],
-        Key("These readers are compared in this order; all that are measured against the reference are if empty."),
+        Key("Readers to compare, in the order of the tables; default: all that are measured against the reference."),
     ]
-    reference: Annotated[str | None, Key("This reader is their reference; it is the only one, or `manual`, if empty.")]
-    datasets: Annotated[list[str], Key("Readers are compared on these datasets, or on all if empty.")]
+    reference: Annotated[str | None, Key("Name of the reference reader; default: the only one, or `manual`.")]
+    datasets: Annotated[list[str], Key("Datasets on which readers are compared; default: all.")]
     vocabulary: VocabularyConfig
 
     def conflicts(self) -> Iterator[Issue]:
@@ -118,26 +114,32 @@ class ChangeConfig(Schema):
     """Keys of `liverspleen change`."""
 
     measurements: Annotated[
-        Path | None, Key("Both CT scans are in this measurements.csv; before= and after= are required if empty.")
+        Path | None, Key("Measurements of both CT scans (measurements.csv); empty: before= and after= are required.")
     ]
-    first: Annotated[str | None, Key("The earlier CT has this case_id.")]
-    second: Annotated[str | None, Key("The later CT has this case_id.")]
-    reader: Annotated[str | None, Key("This reader measured both CT scans; it is the only reader if empty.")]
-    before: Annotated[float | None, Key("The earlier CT has this volume in cm³, or this ratio.", ge=0, le=_LARGEST_CM3)]
-    after: Annotated[float | None, Key("The later CT has this volume in cm³, or this ratio.", ge=0, le=_LARGEST_CM3)]
-    structure: Annotated[str | None, Key("This index is compared; all are if empty.", choices=_INDICES)]
-    report: Annotated[Path | None, Key("The percentage RC are read from this report.json.")]
-    rc_pct: Annotated[float | None, Key("This percentage RC is used in place of a report.", gt=0, le=_LARGEST_PCT)]
+    first: Annotated[str | None, Key("The case_id of the earlier CT scan.")]
+    second: Annotated[str | None, Key("The case_id of the later CT scan.")]
+    reader: Annotated[str | None, Key("Name of the reader that measured both CT scans; default: the only reader.")]
+    before: Annotated[
+        float | None, Key("Volume in the earlier CT scan in cm³, or its liver/spleen ratio.", ge=0, le=_LARGEST_CM3)
+    ]
+    after: Annotated[
+        float | None, Key("Volume in the later CT scan in cm³, or its liver/spleen ratio.", ge=0, le=_LARGEST_CM3)
+    ]
+    structure: Annotated[str | None, Key("Volume or ratio to compare; default: all.", choices=_INDICES)]
+    report: Annotated[Path | None, Key("Report with the percentage reproducibility coefficients, %RC (report.json).")]
+    rc_pct: Annotated[
+        float | None, Key("Percentage reproducibility coefficient (%RC), in place of a report.", gt=0, le=_LARGEST_PCT)
+    ]
     rc_ci_pct: Annotated[
         list[float],
         Key(
-            "The RC of `rc_pct` has this 95 % interval, [lower,upper], which is unknown if empty.",
+            "The 95 % interval of `rc_pct`, [lower,upper]; empty: unknown.",
             ge=0,
             le=10 * _LARGEST_PCT,
         ),
     ]
     output: Annotated[
-        Path | None, Key("This folder gets change.json and run.json; the result is only printed if empty.")
+        Path | None, Key("Output folder for change.json and run.json; empty: the result is only printed.")
     ]
 
     def conflicts(self) -> Iterator[Issue]:
@@ -174,40 +176,42 @@ class PlanConfig(Schema):
 
     question: Annotated[
         Literal["loa", "rc", "tost"],
-        Key("The study estimates limits of agreement or a percentage RC, or tests the equivalence of two readers."),
+        Key(
+            "Question of the study: limits of agreement (loa), a percentage reproducibility coefficient "
+            "(rc), or the equivalence of two readers (tost)."
+        ),
     ]
     n: Annotated[
         int | None,
         Key(
-            "The precision or power of this number of cases is computed, or the required number if empty.",
+            "Number of cases for which precision or power is computed; empty: the required number of cases "
+            "is computed.",
             ge=1,
             le=_LARGEST_STUDY,
         ),
     ]
-    sd: Annotated[float | None, Key("For loa and tost, the differences are assumed to have this SD.", gt=0, le=1e9)]
+    sd: Annotated[float | None, Key("Assumed SD of the differences (loa, tost).", gt=0, le=1e9)]
     half_width: Annotated[
         float | None,
         Key(
-            "The 95 % interval has this half-width, in the unit of sd for loa, in percent for rc.",
+            "Required half-width of the 95 % interval (loa: in the unit of sd; rc: in percent).",
             gt=0,
             le=1e9,
         ),
     ]
-    rc_pct: Annotated[float | None, Key("For rc, this percentage RC is assumed.", gt=0, le=_LARGEST_PCT)]
-    repeats: Annotated[int | None, Key("For rc, each patient has this number of CT scans, 2 if empty.", ge=2, le=1000)]
+    rc_pct: Annotated[float | None, Key("Assumed percentage reproducibility coefficient (rc).", gt=0, le=_LARGEST_PCT)]
+    repeats: Annotated[int | None, Key("Number of CT scans per patient (rc); default: 2.", ge=2, le=1000)]
     margin: Annotated[
         float | None,
-        Key("For tost, this is the equivalence margin of the mean difference, in the unit of sd.", gt=0, le=1e9),
+        Key("Equivalence margin of the mean difference (tost), in the unit of sd.", gt=0, le=1e9),
     ]
-    bias: Annotated[float | None, Key("For tost, this true mean difference is assumed, 0 if empty.", ge=-1e9, le=1e9)]
-    power: Annotated[
-        float | None, Key("For tost, equivalence is shown with this probability, 0.8 if empty.", gt=0, lt=1)
-    ]
+    bias: Annotated[float | None, Key("Assumed true mean difference (tost); default: 0.", ge=-1e9, le=1e9)]
+    power: Annotated[float | None, Key("Probability of showing equivalence (tost); default: 0.8.", gt=0, lt=1)]
     assurance: Annotated[
         float | None,
-        Key("For loa and rc, the half-width is reached with this probability, 0.8 if empty.", gt=0, lt=1),
+        Key("Probability of reaching the half-width (loa, rc); default: 0.8.", gt=0, lt=1),
     ]
-    output: Annotated[Path | None, Key("This folder gets plan.json and run.json; the table is only printed if empty.")]
+    output: Annotated[Path | None, Key("Output folder for plan.json and run.json; empty: the table is only printed.")]
 
     def given(self) -> dict[str, float]:
         """Return the numbers that are given, by key."""
@@ -245,6 +249,6 @@ _INSTEAD_OF_N: Final = ("half_width", "power", "assurance")
 class AuditConfig(Schema):
     """Keys of `liverspleen audit`."""
 
-    published: Annotated[Path, Key("The printed numbers are in this CSV.")]
-    claims: Annotated[Path, Key("The relations between these numbers are in this YAML.")]
-    output: Annotated[Path, Key("This folder gets findings.csv, findings.json, audit.md and audit.html.")]
+    published: Annotated[Path, Key("CSV file with the printed numbers.")]
+    claims: Annotated[Path, Key("YAML file with the relations between these numbers.")]
+    output: Annotated[Path, Key("Output folder for findings.csv, findings.json, audit.md and audit.html.")]

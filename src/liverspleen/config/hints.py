@@ -40,7 +40,7 @@ _REMARKS: Final[Mapping[str, str]] = {
     "split": "a fold is a file of `liverspleen split folds=5`, such as split=split/fold0.csv",
     "network": "networks are choices, such as network=unet_2d",
     "network.weights": "a file, or hub; the encoder starts from weights of timm",
-    "flips": "it averages over slices in order and reversed; images are not mirrored",
+    "flips": "it also segments each stack in reversed slice order; images are not mirrored",
 }
 """Remarks about keys that are suggested for another name."""
 

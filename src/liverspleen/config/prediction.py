@@ -14,49 +14,53 @@ from liverspleen.config.key import MOST_PROCESSES, Key, Schema
 class PredictConfig(Schema):
     """Keys of `liverspleen predict`."""
 
-    model: Annotated[Path, Key("The model is in this model package (folder or .zip) or checkpoint of a training.")]
-    input: Annotated[
-        Path, Key("The CT scans are in this NIfTI file, DICOM folder, .zip, folder of these, or cohort.csv.")
-    ]
+    model: Annotated[Path, Key("Model package (folder or .zip), or checkpoint of a training.")]
+    input: Annotated[Path, Key("CT scans: a NIfTI file, DICOM folder, .zip, folder of these, or cohort.csv.")]
     root: Annotated[Path | None, ROOT]
-    output: Annotated[Path, Key("This folder gets <case_id>_dseg.nii.gz and the tables.")]
-    datasets: Annotated[list[str], Key("These datasets of a cohort are segmented; all are if empty.")]
+    output: Annotated[Path, Key("Output folder for <case_id>_dseg.nii.gz and the tables.")]
+    datasets: Annotated[list[str], Key("Datasets of the cohort to segment; default: all.")]
     split: Annotated[
         Path | None,
         Key(
-            "Only the validation patients of this split are segmented, which is that of the training; all are if empty."
+            "Split with which the model was trained; only its validation patients are segmented. Empty: all "
+            "cases are segmented."
         ),
     ]
     ids: Annotated[
         Literal["hashed", "names"],
-        Key("Case ids of DICOM are hashed, or `names` keeps the folder names of a public dataset."),
+        Key("Form of the case ids of DICOM: hashed, or the folder `names` of a public dataset."),
     ]
     key: Annotated[
         Path | None,
-        Key("Hashes use this key file, created if absent; it is in the user's configuration folder if empty."),
+        Key("File with the secret key of the hashed ids; created if missing. Default: in your configuration folder."),
     ]
     postprocess: Annotated[
         Literal["model", "none"],
-        Key("`model` removes small parts of organs for which the validation of the model showed that it helps."),
+        Key(
+            "Postprocessing: `model` removes small separate parts of the organs for which this improved the "
+            "validation results."
+        ),
     ]
     flips: Annotated[
         bool,
         Key(
-            "Predictions are averaged over slices in order and reversed, in twice the time; the review score then "
-            "includes their disagreement."
+            "If true, each stack of slices is also segmented in reversed order, and both results are "
+            "averaged. This takes twice the time; the difference of both results enters the review score."
         ),
     ]
     precision: Annotated[
-        Literal["auto", "fp32", "bf16"], Key("`auto` is bf16 on a GPU that has it, and fp32 elsewhere.")
+        Literal["auto", "fp32", "bf16"],
+        Key("Numeric precision; `auto` is bf16 on a GPU that supports it, and fp32 elsewhere."),
     ]
-    engine: Annotated[Literal["torch", "onnxruntime"], Key("`onnxruntime` runs the model.onnx of a model package.")]
-    accelerator: Annotated[Literal["auto", "cpu", "gpu"], Key("The network runs on this kind of device.")]
+    engine: Annotated[
+        Literal["torch", "onnxruntime"],
+        Key("Program that runs the network; `onnxruntime` runs the model.onnx of a model package."),
+    ]
+    accelerator: Annotated[Literal["auto", "cpu", "gpu"], Key("Kind of device that runs the network.")]
     batch_size: Annotated[
         int | None,
-        Key("This number of slices is segmented at once; it is chosen automatically if empty.", ge=1, le=4096),
+        Key("Number of slices that are segmented at once; default: chosen automatically.", ge=1, le=4096),
     ]
-    shard: Annotated[str | None, Key("This task segments this shard of the cases, such as 2/8, or all if empty.")]
-    workers: Annotated[
-        int, Key("The work is done by this number of processes; 0 means one, or one per GPU.", ge=0, le=MOST_PROCESSES)
-    ]
+    shard: Annotated[str | None, Key("Part of the cases for this job, such as 2/8 for part 2 of 8; default: all.")]
+    workers: Annotated[int, Key("Number of processes; 0: one, or one per GPU.", ge=0, le=MOST_PROCESSES)]
     vocabulary: VocabularyConfig

@@ -19,16 +19,22 @@ class SlicesConfig(Schema):
 
     count: Annotated[
         int,
-        Key("This odd number of neighbouring slices enters the network, and the middle one is segmented.", ge=1, le=99),
+        Key("Number of neighbouring input slices of the network, odd; the middle one is segmented.", ge=1, le=99),
     ]
-    window_lower_hu: Annotated[float, Key("This HU is mapped to 0.", ge=_LOWEST_HU, le=_HIGHEST_HU)]
-    window_upper_hu: Annotated[float, Key("This HU is mapped to 1.", ge=_LOWEST_HU, le=_HIGHEST_HU)]
-    clip: Annotated[bool, Key("Intensities outside the window are clipped to 0 and 1.")]
+    window_lower_hu: Annotated[
+        float, Key("Lower limit of the window in HU, mapped to 0.", ge=_LOWEST_HU, le=_HIGHEST_HU)
+    ]
+    window_upper_hu: Annotated[
+        float, Key("Upper limit of the window in HU, mapped to 1.", ge=_LOWEST_HU, le=_HIGHEST_HU)
+    ]
+    clip: Annotated[
+        bool, Key("If true, intensities outside the window are clipped to 0 and 1; if false, they are kept.")
+    ]
     distance_mm: Annotated[
         float | None,
         Key(
-            "Input slices are about this distance apart, a multiple of the spacing of each CT. "
-            "They are adjacent if empty.",
+            "Distance between input slices in mm, rounded to a multiple of the slice spacing of each CT "
+            "scan. Empty: adjacent slices.",
             gt=0,
             le=100,
             neutral=None,
@@ -37,8 +43,8 @@ class SlicesConfig(Schema):
     pixel_mm: Annotated[
         float | None,
         Key(
-            "Slices are resampled to this pixel size in the plane, and label maps are resampled back. "
-            "Each CT keeps its own if empty.",
+            "Pixel size in mm, in the plane, to which slices are resampled; label maps are resampled back. Empty: "
+            "each CT scan keeps its own pixel size.",
             ge=0.1,
             le=20,
             neutral=None,
@@ -59,25 +65,26 @@ class SlicesConfig(Schema):
 class AugmentationConfig(Schema):
     """Random changes of training samples, sampled uniformly up to their limits; 0 disables a change."""
 
-    rotation_deg: Annotated[
-        float, Key("Images are rotated in the plane by up to this angle, to either side.", ge=0, le=180)
+    rotation_deg: Annotated[float, Key("Largest rotation in the plane in degrees, to either side.", ge=0, le=180)]
+    scale: Annotated[float, Key("Largest change of scale, as a fraction, up or down.", ge=0, lt=1)]
+    shift: Annotated[float, Key("Largest shift, as a fraction of the side of the image.", ge=0, le=1)]
+    gain: Annotated[float, Key("Largest change of contrast, as a fraction.", ge=0, le=1)]
+    offset: Annotated[
+        float, Key("Largest change of brightness, as a fraction of the width of the window.", ge=0, le=10)
     ]
-    scale: Annotated[float, Key("Images are scaled by up to this fraction, up or down.", ge=0, lt=1)]
-    shift: Annotated[float, Key("Images are shifted by up to this fraction of their side.", ge=0, le=1)]
-    gain: Annotated[float, Key("Contrast changes by up to this fraction.", ge=0, le=1)]
-    offset: Annotated[float, Key("Brightness changes by up to this fraction of the width of the window.", ge=0, le=10)]
     noise: Annotated[
         float,
-        Key("Gaussian noise has a standard deviation of up to this fraction of the width of the window.", ge=0, le=10),
+        Key("Largest standard deviation of Gaussian noise, as a fraction of the width of the window.", ge=0, le=10),
     ]
     blur_px: Annotated[
         float,
-        Key("A Gaussian blur in the plane has a standard deviation of up to this number of pixels.", ge=0, le=100),
+        Key("Largest standard deviation of a Gaussian blur in the plane, in pixels.", ge=0, le=100),
     ]
     thickness: Annotated[
         float,
         Key(
-            "Slices get thicker by up to this fraction; each becomes a mean of itself and its neighbours.",
+            "Largest increase of slice thickness, as a fraction; each slice becomes a mean of itself and its "
+            "neighbours.",
             ge=0,
             le=2,
         ),
@@ -91,46 +98,40 @@ class SamplerConfig(Schema):
     name: Annotated[
         Literal["natural", "balanced"],
         Key(
-            "`natural` uses all slices equally often; `balanced` uses slices with neither organ, with the liver only, "
-            "with the spleen only, and with both equally often."
+            "Sampling of slices: `natural` uses all slices equally often; `balanced` uses slices with "
+            "neither organ, only the liver, only the spleen, and both organs equally often."
         ),
     ]
 
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkConfig(Schema):
-    """The network; a key that the network does not use is empty."""
+    """Architecture of the network; keys that do not apply to the selected network must be empty."""
 
     name: Annotated[
-        str, Key("The network is `deeplab` (DeepLabV3+), `unet_2d`, `unet_3d`, or a module in `networks/own/`.")
+        str, Key("Architecture: `deeplab` (DeepLabV3+), `unet_2d`, `unet_3d`, or a module in `networks/own/`.")
     ]
     output_stride: Annotated[
         Literal[8, 16, 32],
-        Key("The deepest features are smaller by this factor; images are padded to a multiple of it."),
+        Key("Downsampling factor of the deepest features; images are padded to a multiple of it."),
     ]
-    encoder: Annotated[str | None, Key("The encoder is one of timm, or `xception65_without_exit_flow`.")] = None
+    encoder: Annotated[str | None, Key("Encoder: a model name of timm, or `xception65_without_exit_flow`.")] = None
     weights: Annotated[
         Path | None,
-        Key("The encoder starts from weights of timm in this file, or from the `hub`; they are random if empty."),
+        Key("File with timm weights for the encoder, or `hub` to download them; empty: random weights."),
     ] = None
     skip_stride: Annotated[
-        Literal[2, 4, 8, 16] | None, Key("Features that skip to the decoder are smaller than the image by this factor.")
+        Literal[2, 4, 8, 16] | None, Key("Downsampling factor of the features in the skip connection to the decoder.")
     ] = None
-    rates: Annotated[list[int] | None, Key("The branches of the pyramid have these atrous rates.", ge=1, le=256)] = None
-    pyramid_channels: Annotated[int | None, Key("Pyramid and decoder have this number of channels.", ge=1, le=8192)] = (
+    rates: Annotated[list[int] | None, Key("Atrous rates of the pyramid branches.", ge=1, le=256)] = None
+    pyramid_channels: Annotated[int | None, Key("Number of channels of pyramid and decoder.", ge=1, le=8192)] = None
+    skip_channels: Annotated[int | None, Key("Number of channels of the projected skip connection.", ge=1, le=8192)] = (
         None
     )
-    skip_channels: Annotated[
-        int | None, Key("The projected skip connection has this number of channels.", ge=1, le=8192)
-    ] = None
-    dropout: Annotated[
-        float | None, Key("This fraction of features is dropped after the projection of the pyramid.", ge=0, lt=1)
-    ] = None
+    dropout: Annotated[float | None, Key("Dropout rate after the projection of the pyramid.", ge=0, lt=1)] = None
     width: Annotated[
         int | None,
-        Key(
-            "The first level of a U-Net has this number of channels, and each next level twice as many.", ge=1, le=1024
-        ),
+        Key("Number of channels of the first level of a U-Net; each next level has twice as many.", ge=1, le=1024),
     ] = None
 
     def conflicts(self) -> Iterator[Issue]:
@@ -157,20 +158,20 @@ _USED_BY_NETWORK: Final = {
 class LossConfig(Schema):
     """The loss, a weighted sum of terms; a weight of 0 removes a term."""
 
-    dice_weight: Annotated[float, Key("The soft Dice loss has this weight.", ge=0, le=1000)]
-    ce_weight: Annotated[float, Key("The cross-entropy has this weight.", ge=0, le=1000)]
+    dice_weight: Annotated[float, Key("Weight of the soft Dice loss.", ge=0, le=1000)]
+    ce_weight: Annotated[float, Key("Weight of the cross-entropy.", ge=0, le=1000)]
     boundary_weight: Annotated[
         float,
-        Key("Minus the mean voxel-wise soft Dice near the boundaries of the organs has this weight.", ge=0, le=1000),
+        Key("Weight of the boundary loss: minus the mean voxel-wise soft Dice near organ boundaries.", ge=0, le=1000),
     ]
     boundary_px: Annotated[
-        int, Key("Pixels up to this distance along rows and columns are near a boundary.", ge=1, le=100)
+        int, Key("Distance in pixels, along rows and columns, up to which a pixel is near a boundary.", ge=1, le=100)
     ]
-    focal_weight: Annotated[float, Key("The focal loss has this weight.", ge=0, le=1000)]
-    focal_gamma: Annotated[float, Key("The focal loss has this exponent, which is 0, or 1 or more.", ge=0, le=10)]
-    tversky_weight: Annotated[float, Key("The Tversky loss has this weight.", ge=0, le=1000)]
-    tversky_alpha: Annotated[float, Key("A false positive has this weight in the Tversky loss.", ge=0, le=10)]
-    tversky_beta: Annotated[float, Key("A false negative has this weight in the Tversky loss.", ge=0, le=10)]
+    focal_weight: Annotated[float, Key("Weight of the focal loss.", ge=0, le=1000)]
+    focal_gamma: Annotated[float, Key("Exponent of the focal loss: 0, or 1 or more.", ge=0, le=10)]
+    tversky_weight: Annotated[float, Key("Weight of the Tversky loss.", ge=0, le=1000)]
+    tversky_alpha: Annotated[float, Key("Weight of false positives in the Tversky loss.", ge=0, le=10)]
+    tversky_beta: Annotated[float, Key("Weight of false negatives in the Tversky loss.", ge=0, le=10)]
 
     def conflicts(self) -> Iterator[Issue]:
         """Yield an issue if all weights are 0, or if the exponent has an infinite gradient."""
@@ -186,21 +187,21 @@ class LossConfig(Schema):
 class OptimizerConfig(Schema):
     """The optimizer."""
 
-    name: Annotated[Literal["adam", "adamw"], Key("The weights are updated by this optimizer.")]
-    lr: Annotated[float, Key("Training starts with this learning rate.", gt=0, le=10)]
-    weight_decay: Annotated[float, Key("The optimizer has this weight decay, decoupled with `adamw`.", ge=0, le=10)]
+    name: Annotated[Literal["adam", "adamw"], Key("Name of the optimizer algorithm.")]
+    lr: Annotated[float, Key("Learning rate at the start.", gt=0, le=10)]
+    weight_decay: Annotated[float, Key("Weight decay of the optimizer; decoupled with `adamw`.", ge=0, le=10)]
 
 
 @dataclass(frozen=True, kw_only=True)
 class SchedulerConfig(Schema):
     """How the learning rate changes over the training steps."""
 
-    name: Annotated[Literal["constant", "polynomial", "staircase"], Key("The learning rate follows this schedule.")]
-    power: Annotated[float, Key("The polynomial decay to 0 at the last step has this exponent.", ge=0, le=100)]
+    name: Annotated[Literal["constant", "polynomial", "staircase"], Key("Schedule of the learning rate.")]
+    power: Annotated[float, Key("Exponent of the polynomial decay, which reaches 0 at the last step.", ge=0, le=100)]
     factor: Annotated[
-        float, Key("The staircase multiplies the learning rate by this factor after each interval.", gt=0, le=1)
+        float, Key("Factor of the staircase; it multiplies the learning rate after each interval.", gt=0, le=1)
     ]
-    every: Annotated[int, Key("An interval of the staircase has this number of steps.", ge=1, le=LARGEST_COUNT)]
+    every: Annotated[int, Key("Number of steps of an interval of the staircase.", ge=1, le=LARGEST_COUNT)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -210,36 +211,38 @@ class TrainerConfig(Schema):
     steps: Annotated[
         int,
         Key(
-            "Training runs this number of optimizer steps; a finished training can be continued with more.",
+            "Number of optimizer steps; a finished training can be continued with more.",
             ge=1,
             le=LARGEST_COUNT,
         ),
     ]
     batch_size: Annotated[
         int,  # at least 2: batch statistics of the image-pooling branch
-        Key("A batch on each device has this number of slices.", ge=2, le=4096),
+        Key("Number of slices in a batch on each device.", ge=2, le=4096),
     ]
-    accumulate: Annotated[int, Key("This number of batches on each device makes one step.", ge=1, le=10_000)]
+    accumulate: Annotated[int, Key("Number of batches on each device in one optimizer step.", ge=1, le=10_000)]
     validate_every: Annotated[
         int,
         Key(
-            "Per-case 3D DSS is computed each time after this number of steps, and at the end of a shorter training.",
+            "Number of steps between validations (3D DSS of each case); a shorter training is validated at its end.",
             ge=1,
             le=LARGEST_COUNT,
         ),
     ]
     workers: Annotated[
-        int, Key("This number of processes loads data; the weights do not depend on it.", ge=0, le=MOST_PROCESSES)
+        int, Key("Number of processes that load data; the weights do not depend on it.", ge=0, le=MOST_PROCESSES)
     ]
-    accelerator: Annotated[Literal["auto", "cpu", "gpu"], Key("The network is trained on this kind of device.")]
-    devices: Annotated[int, Key("Each node trains on this number of devices.", ge=1, le=128)]
-    nodes: Annotated[int, Key("This number of machines trains together.", ge=1, le=10_000)]
-    sync_batchnorm: Annotated[bool, Key("Batch statistics are computed over all GPUs instead of each GPU separately.")]
+    accelerator: Annotated[Literal["auto", "cpu", "gpu"], Key("Kind of device that trains the network.")]
+    devices: Annotated[int, Key("Number of devices per machine.", ge=1, le=128)]
+    nodes: Annotated[int, Key("Number of machines that train together.", ge=1, le=10_000)]
+    sync_batchnorm: Annotated[
+        bool, Key("If true, batch statistics are computed over all GPUs; if false, on each GPU separately.")
+    ]
     ema_decay: Annotated[
         float | None,
         Key(
-            "A moving average of the weights with this decay is validated and used for prediction. "
-            "There is no average if empty.",
+            "Decay of the moving average of the weights, which is used for validation and prediction; empty: "
+            "no average.",
             gt=0,
             lt=1,
             neutral=None,
@@ -248,32 +251,36 @@ class TrainerConfig(Schema):
     patience: Annotated[
         int | None,
         Key(
-            "Training ends after this number of validations without a better DSS. It never ends early if empty.",
+            "Number of validations without a better DSS after which training ends; empty: training does not end early.",
             ge=1,
             le=LARGEST_COUNT,
         ),
     ]
     precision: Annotated[
-        Literal["32-true", "bf16-mixed", "16-mixed"], Key("Training computes in this precision, as Lightning names it.")
+        Literal["32-true", "bf16-mixed", "16-mixed"],
+        Key("Numeric precision of the training, with the names of Lightning."),
     ]
-    deterministic: Annotated[bool, Key("Only deterministic algorithms are used.")]
+    deterministic: Annotated[bool, Key("If true, only deterministic algorithms are used.")]
     channels_last: Annotated[
-        bool, Key("Channels are the last axis in memory, which is faster for some networks and devices.")
+        bool, Key("If true, channels are the last axis in memory, which is faster for some networks and devices.")
     ]
     compile: Annotated[
         bool,
-        Key("The network is compiled at the first step (`torch.compile`), which pays off over thousands of steps."),
+        Key(
+            "If true, the network is compiled at the first step (`torch.compile`), which saves time in "
+            "trainings of thousands of steps."
+        ),
     ]
-    fused: Annotated[bool, Key("The optimizer updates all parameters in one pass.")]
+    fused: Annotated[bool, Key("If true, the optimizer updates all parameters in one pass.")]
 
 
 @dataclass(frozen=True, kw_only=True)
 class LoggerConfig(Schema):
     """Where the progress of the training is logged, besides `metrics.csv`."""
 
-    wandb: Annotated[bool, Key("The training is also logged to Weights & Biases.")]
-    wandb_offline: Annotated[bool, Key("The W&B run stays on this disk.")]
-    wandb_project: Annotated[str, Key("The W&B run belongs to this project.")]
+    wandb: Annotated[bool, Key("If true, the training is also logged to Weights & Biases (W&B).")]
+    wandb_offline: Annotated[bool, Key("If true, the W&B run is stored on this disk only.")]
+    wandb_project: Annotated[str, Key("Project of the W&B run.")]
     wandb_group: Annotated[
-        str | None, Key("The W&B run belongs to this group; for the trials of a sweep it is the name of its study.")
+        str | None, Key("Group of the W&B run; for the trials of a sweep, the name of the study.")
     ] = None

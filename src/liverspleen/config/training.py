@@ -30,19 +30,15 @@ class TrainConfig(Schema):
     cohort: Annotated[Path, COHORT]
     root: Annotated[Path | None, ROOT]
     split: Annotated[
-        Path | None, Key("Patients are split by this split.csv; a new split is written to the output folder if empty.")
+        Path | None, Key("Split of the patients (split.csv); empty: a new split is written to the output folder.")
     ]
-    cache: Annotated[
-        Path | None, Key("The slice cache is in this folder; it is `cache` in the output folder if empty.")
-    ]
-    output: Annotated[Path, Key("This folder gets checkpoints, metrics.csv and validation.csv.")]
-    train_fraction: Annotated[
-        float, Key("A new split has this fraction of the patients on its training side.", gt=0, le=1)
-    ]
+    cache: Annotated[Path | None, Key("Folder of the slice cache; default: `cache` in the output folder.")]
+    output: Annotated[Path, Key("Output folder for checkpoints, metrics.csv and validation.csv.")]
+    train_fraction: Annotated[float, Key("Fraction of training patients in a new split.", gt=0, le=1)]
     seed: Annotated[
         int,
         Key(
-            "The initial weights, the order of slices, augmentation and a new split depend on this seed.",
+            "Seed of the initial weights, the order of slices, the augmentation and a new split.",
             ge=0,
             le=LARGEST_SEED,
         ),
@@ -64,7 +60,7 @@ class BenchTrainerConfig(TrainerConfig):
     """Length of the training, batches and hardware."""
 
     precision: Annotated[
-        Literal["32-true", "bf16-mixed"], Key("Training computes in this precision, as Lightning names it.")
+        Literal["32-true", "bf16-mixed"], Key("Numeric precision of the training, with the names of Lightning.")
     ]
 
 
@@ -72,15 +68,15 @@ class BenchTrainerConfig(TrainerConfig):
 class BenchConfig(TrainConfig):
     """Keys of `liverspleen bench`: those of `train`, and the length of the measurement."""
 
-    cohort: Annotated[Path | None, Key("This key has no effect on bench.")]  # type: ignore[assignment]
-    cache: Annotated[Path | None, Key("Slices are read from this slice cache; noise is used if empty.")]
+    cohort: Annotated[Path | None, Key("Not used by bench.")]  # type: ignore[assignment]
+    cache: Annotated[Path | None, Key("Folder of the slice cache to read; empty: slices of noise are used.")]
     output: Annotated[  # type: ignore[assignment]
-        Path | None, Key("This folder gets bench.json and run.json; the result is only printed if empty.")
+        Path | None, Key("Output folder for bench.json and run.json; empty: the result is only printed.")
     ]
     trainer: BenchTrainerConfig
-    matrix: Annotated[int, Key("A slice of noise has this number of pixels along a side.", ge=1, le=4096)]
-    warmup: Annotated[int, Key("This number of steps runs before the measured ones.", ge=1, le=100_000)]
-    measured: Annotated[int, Key("Medians over this number of steps are reported.", ge=1, le=100_000)]
+    matrix: Annotated[int, Key("Number of pixels along a side of a slice of noise.", ge=1, le=4096)]
+    warmup: Annotated[int, Key("Number of steps before the measured steps.", ge=1, le=100_000)]
+    measured: Annotated[int, Key("Number of measured steps; their medians are reported.", ge=1, le=100_000)]
 
     def conflicts(self) -> Iterator[Issue]:
         """Yield an issue if a slice is smaller than the stride of the network."""
@@ -95,18 +91,21 @@ class SearchConfig(Schema):
 
     sampler: Annotated[
         Literal["tpe", "random", "grid"],
-        Key("Configurations are proposed by this method; `grid` runs all points in order."),
+        Key("Method that proposes configurations; `grid` runs all combinations in order."),
     ]
     pruner: Annotated[
         Literal["none", "median", "halving"],
-        Key("`median` and `halving` end trials early that are worse than others at a validation."),
+        Key("Pruning method; `median` and `halving` end a trial early if it is worse than others at a validation."),
     ]
     parameters: Annotated[
         dict[str, Any],
-        Key("This maps a key or config group of train to its choices, or to low, high and optionally log, step."),
+        Key(
+            "Map from each searched key or config group of train to its choices, or to low, high and "
+            "optionally log and step."
+        ),
     ]
     warmup_steps: Annotated[
-        int, Key("`median` ends no trial before this number of training steps.", ge=0, le=LARGEST_COUNT)
+        int, Key("Number of training steps before which `median` ends no trial.", ge=0, le=LARGEST_COUNT)
     ] = 0
 
 
@@ -115,23 +114,22 @@ class LauncherConfig(Schema):
     """Where the workers of a sweep run; all keys except `name` are for SLURM jobs, each with one worker."""
 
     name: Annotated[
-        Literal["local", "slurm"], Key("`local` runs workers on this machine; `slurm` submits them as jobs.")
+        Literal["local", "slurm"],
+        Key("Place of the workers: `local` runs them on this machine; `slurm` submits them as jobs."),
     ]
-    jobs: Annotated[int, Key("This number of jobs is submitted.", ge=0, le=10_000)]
+    jobs: Annotated[int, Key("Number of submitted SLURM jobs.", ge=0, le=10_000)]
     time_min: Annotated[
         int,
-        Key("Each job has this time limit; a job that is not finished by then is requeued.", ge=5, le=525_600),
+        Key("Time limit of each job in minutes; a job that is not finished by then is requeued.", ge=5, le=525_600),
     ]
-    partition: Annotated[str | None, Key("Jobs run in this partition of the cluster, or in its default one if empty.")]
-    gpus: Annotated[int | None, Key("Each job requests this number of GPUs, and none if empty.", ge=0, le=128)]
-    cpus: Annotated[
-        int, Key("Each job requests this number of CPUs, loader processes included.", ge=1, le=MOST_PROCESSES)
-    ]
+    partition: Annotated[str | None, Key("Partition of the jobs; default: the default partition of the cluster.")]
+    gpus: Annotated[int | None, Key("Number of GPUs of each job; empty: none.", ge=0, le=128)]
+    cpus: Annotated[int, Key("Number of CPUs of each job, loader processes included.", ge=1, le=MOST_PROCESSES)]
     mem_gb: Annotated[
-        float | None, Key("Each job requests this memory, or the default of the cluster if empty.", gt=0, le=100_000)
+        float | None, Key("Memory of each job in GB; default: the default of the cluster.", gt=0, le=100_000)
     ]
     options: Annotated[
-        dict[str, Any], Key("sbatch gets these further options by their long names, such as {account: x, qos: long}.")
+        dict[str, Any], Key("Further options of sbatch by their long names, such as {account: x, qos: long}.")
     ]
 
 
@@ -140,31 +138,29 @@ class SweepConfig(TrainConfig):
     """Keys of `liverspleen sweep`: those of `train`, which all trials share, and those of the search."""
 
     output: Annotated[
-        Path, Key("This folder gets trials/, the tables and the leaderboard, and study.db without storage=.")
+        Path, Key("Output folder for trials/, the tables and the leaderboard, and without storage= also for study.db.")
     ]
     trials: Annotated[
         int | None,
         Key(
-            "The search ends after this number of finished trials, or after all points of a grid if empty.",
+            "Number of finished trials after which the search ends; empty (only for a grid): all combinations.",
             ge=1,
             le=1_000_000,
         ),
     ]
-    leaders: Annotated[int, Key("This number of best configurations is trained again with new seeds.", ge=1, le=1000)]
+    leaders: Annotated[int, Key("Number of best configurations that are trained again with new seeds.", ge=1, le=1000)]
     seeds: Annotated[
-        int, Key("Each of them is trained with this number of new seeds; with 0 no winner is chosen.", ge=0, le=1000)
+        int, Key("Number of new seeds for each of these configurations; 0: no winner is selected.", ge=0, le=1000)
     ]
     objectives: Annotated[
         list[Literal["dss", "volume_bias", "seconds_per_slice"]],
-        Key("Configurations are compared by these objectives, and ranked by the first one."),
+        Key("Objectives of the search; configurations are ranked by the first one."),
     ]
-    study: Annotated[str | None, Key("The study has this name in its database, or that of the output folder if empty.")]
-    storage: Annotated[
-        str | None, Key("The database has this SQLAlchemy URL; it is a SQLite file in the output folder if empty.")
-    ]
+    study: Annotated[str | None, Key("Name of the study in its database; default: the name of the output folder.")]
+    storage: Annotated[str | None, Key("SQLAlchemy URL of the database; default: a SQLite file in the output folder.")]
     workers: Annotated[
         int,
-        Key("This number of processes trains a trial each; 0 means one, or one per GPU.", ge=0, le=MOST_PROCESSES),
+        Key("Number of processes, each training one trial at a time; 0: one, or one per GPU.", ge=0, le=MOST_PROCESSES),
     ]
     launcher: LauncherConfig
     search: SearchConfig

@@ -34,12 +34,13 @@ class InfoConfig(Schema):
     """Keys of `liverspleen info`."""
 
     input_slices: Annotated[
-        int, Key("The operations of the network are counted for this number of neighbouring input slices.", ge=1, le=99)
+        int,
+        Key("Number of neighbouring input slices for which the operations of the network are counted.", ge=1, le=99),
     ]
     matrix: Annotated[
         int,
         Key(
-            "The operations of the network are counted for slices with this number of pixels along a side.",
+            "Number of pixels along a side of the slices for which the operations are counted.",
             ge=1,
             le=4096,
         ),
@@ -51,14 +52,14 @@ class InfoConfig(Schema):
 class DemoConfig(Schema):
     """Keys of `liverspleen demo`."""
 
-    output: Annotated[Path, Key("This folder gets all outputs of the demo.")]
-    development: Annotated[int, Key("The network is trained on this number of phantoms.", ge=1, le=MOST_PHANTOMS)]
-    test1: Annotated[int, Key("Test dataset-1 has this number of phantoms.", ge=0, le=MOST_PHANTOMS)]
-    pairs: Annotated[int, Key("Test dataset-2 has this number of pairs of phantoms.", ge=0, le=MOST_PHANTOMS)]
-    matrix: Annotated[int, Key("A slice has this number of pixels along a side.", ge=32, le=4096)]
-    experiment: Annotated[str, Key("The network is trained with this recipe from conf/experiment.")]
-    steps: Annotated[int, Key("Training runs this number of steps.", ge=1, le=LARGEST_COUNT)]
-    seed: Annotated[int, Key("Phantoms, split and training depend on this seed.", ge=0, le=LARGEST_SEED)]
+    output: Annotated[Path, Key("Output folder of the demo.")]
+    development: Annotated[int, Key("Number of phantoms for training and validation.", ge=1, le=MOST_PHANTOMS)]
+    test1: Annotated[int, Key("Number of phantoms in test dataset-1.", ge=0, le=MOST_PHANTOMS)]
+    pairs: Annotated[int, Key("Number of pairs of phantoms in test dataset-2.", ge=0, le=MOST_PHANTOMS)]
+    matrix: Annotated[int, Key("Number of pixels along a side of a slice.", ge=32, le=4096)]
+    experiment: Annotated[str, Key("Recipe of the training, from conf/experiment.")]
+    steps: Annotated[int, Key("Number of training steps.", ge=1, le=LARGEST_COUNT)]
+    seed: Annotated[int, Key("Seed of phantoms, split and training.", ge=0, le=LARGEST_SEED)]
 
 
 SCHEMAS: Final[dict[str, type[Schema]]] = {
