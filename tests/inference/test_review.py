@@ -142,7 +142,7 @@ def test_an_organ_labelled_in_air_is_the_first_reason():
     hu[label_map.labels == Structure.SPLEEN] = -800
     found = review(label_map, CTVolume(hu, ct.geometry))
     assert found.parts["spleen_density"] == 1.0
-    assert found.reasons[0] == "spleen is in air or lung: the median within it is -800 HU"
+    assert found.reasons[0] == "median within the spleen is -800 HU, the density of air or lung"
 
 
 def test_a_structure_that_the_label_map_does_not_cover_is_not_reviewed():
