@@ -59,7 +59,7 @@ def anchors(page: Path) -> set[str]:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_lead_to_files_and_headings_that_exist(page: Path) -> None:
-    targets = re.findall(r"(?<!!)\[[^\]]*(?:\[[^\]]*\][^\]]*)*\]\(([^)\s]+)", page.read_text(encoding="utf-8"))
+    targets = re.findall(r"\[[^\]]*(?:\[[^\]]*\][^\]]*)*\]\(([^)\s]+)", page.read_text(encoding="utf-8"))
     for target in targets:
         name, _, anchor = target.partition("#")
         if "://" in name:
