@@ -12,7 +12,7 @@ from pathlib import Path
 from liverspleen.cohort.layouts.source import SourceCase
 from liverspleen.cohort.row import RENAMED_COLUMNS, ManifestRow, parse_row
 from liverspleen.cohort.vocabulary import Vocabulary
-from liverspleen.errors import InputError, Issue
+from liverspleen.errors import InputError, Issue, counted
 from liverspleen.storage import StrPath
 
 KEYS = ("source", "patient", "series")
@@ -87,7 +87,7 @@ class Covariates:
                 message = f"covariates: row {row.number} matches no case that is imported"
                 yield Issue("LS-COV-006", message, "correct the key of the row", severity="warning")
         if self.rows and (number := sum(not found for found in rows)):
-            message = f"covariates: no row for {number} of {len(cases)} cases"
+            message = f"covariates: no row for {number} of {counted(len(cases), 'case')}"
             yield Issue("LS-COV-007", message, "add rows if the values are known", severity="warning")
 
 

@@ -130,7 +130,7 @@ def find(request: Request) -> Found:
         message = f"labels= is one file for {len(cases)} CT scans, expected a folder"
         raise InputError(Issue("LS-IMP-001", message, "give the folder of the label maps"))
     if number := sum(bool(row.code) and row.code != _SEGMENTATION for row in rows.values()):
-        message = f"{number} of {len(found)} series are excluded"
+        message = f"excluded series: {number} of {len(found)}"
         notes.append(Issue("LS-IMP-031", message, "see series.csv for the reason of each", severity="note"))
     notes += [*link_warnings(request.input), *label_notes, *_unmatched(labels.segmentations, found)]
     return Found(tuple(cases), tuple(excluded), tuple(notes), tuple(rows[series] for series in found))
