@@ -201,7 +201,7 @@ def test_every_index_has_its_figure_with_a_letter_of_its_own(followed: Path) -> 
     for letter, name in zip("ABCD", ("liver", "spleen", "pancreas", "ratio"), strict=True):
         assert (followed / "report" / "figures" / f"bland_altman_{name}.svg").is_file()
         assert f"Figure 4{letter}. " in page
-    assert "Figure 4D. Bland-Altman plot, liver/spleen volume ratio" in page
+    assert "Figure 4D. Bland-Altman plot of the liver/spleen volume ratio" in page
     assert "DSS, pancreas" in page
 
 

@@ -61,7 +61,7 @@ def train(settings: Settings) -> tuple[Network, ...]:
             output=network.folder,
             experiment="phantom",
             seed=network.seed,
-            slices={"slice_distance_mm": None if network.recipe == "adjacent" else settings.distance_mm},
+            slices={"distance_mm": None if network.recipe == "adjacent" else settings.distance_mm},
             trainer={"steps": settings.steps, "validate_every": max(settings.steps // 2, 1)},
         )
     return trained

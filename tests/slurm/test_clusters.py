@@ -138,7 +138,7 @@ def test_array_of_predictions_is_the_prediction_of_one_process(cluster: Cluster,
     shards = folder / "outputs/predictions"
     assert not (shards / "measurements.csv").exists()
     again = cluster.submit(SCRIPTS["predict"], folder, f"--array={killed}", words=words)
-    until(lambda: not cluster.output_of("squeue", "--noheader", f"--jobs={again}"), "the end of the share")
+    until(lambda: not cluster.output_of("squeue", "--noheader", f"--jobs={again}"), "the end of the shard")
     assert contents(shards) == contents(folder / "one"), printed(folder, again)
 
 
@@ -153,7 +153,7 @@ def test_sweep_of_three_trials_resumes_the_trial_of_a_requeued_job(cluster: Clus
     submitted, _ = [command for command in COMMANDS if command.startswith("liverspleen sweep")]
     more = (*TINY, "trainer.accelerator=cpu", "trainer.steps=300", "trainer.validate_every=50")
     said = cluster.output_of(*shlex.split(submitted), *more)
-    jobs = re.search(r"sweep: 2 jobs: (\S+) (\S+);", said)
+    jobs = re.search(r"sweep: 2 jobs submitted: (\S+) (\S+);", said)
     assert jobs, said
     output = folder / "outputs/sweep"
     until((output / "trials/0000/last.ckpt").exists, "a trial under way")
