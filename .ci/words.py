@@ -11,13 +11,13 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 SUFFIXES = {".py", ".md", ".toml", ".yaml", ".j2", ".ipynb", ".cff", ".sh", ""}
-MARKED = re.compile(r"^.*<!-- check: off -->.*$", re.MULTILINE)  # lines of Markdown that quote such a word
+OFF = "check: off"  # in a comment of a line that quotes such a word
 NOT_READ = {"LICENSE", ".ci/words.toml", "constraints.txt"}
 NOT_READ |= {"src/liverspleen/config/renamed.py", "tests/config/test_compose.py"}  # names of earlier versions
 
 
 def patterns(text: str) -> dict[re.Pattern[str], str]:
-    """Compiled patterns of a words.toml with what is written instead; `_` and digits separate words of a name."""
+    """Return the compiled patterns of a words.toml and their replacements; `_` and digits end a part of a name."""
     rules = [rule for section in tomllib.loads(text).values() for rule in section.items()]
     return {
         re.compile(
@@ -28,9 +28,9 @@ def patterns(text: str) -> dict[re.Pattern[str], str]:
 
 
 def found(text: str, rules: Mapping[re.Pattern[str], str]) -> Iterator[tuple[int, str, str]]:
-    """Line, word found and what is written instead; lines that end with `# check: off` are not checked."""
+    """Yield line number, word and replacement; lines with `check: off` in a comment are not checked."""
     for number, line in enumerate(text.splitlines(), 1):
-        if line.endswith("# check: off"):  # it quotes such a word
+        if OFF in line:
             continue
         for pattern, instead in rules.items():
             for match in pattern.finditer(line):
@@ -47,8 +47,7 @@ def main(paths: list[str]) -> int:
         file = ROOT / name
         if file.suffix not in SUFFIXES or name in NOT_READ or not file.is_file():
             continue
-        text = MARKED.sub("", file.read_text(encoding="utf-8"))
-        for line, word, instead in found(text, rules):
+        for line, word, instead in found(file.read_text(encoding="utf-8"), rules):
             print(f"{name}:{line}: {word!r}: write {instead}")
             count += 1
     print(f"{count} words that are not used" if count != 1 else "1 word that is not used")

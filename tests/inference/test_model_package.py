@@ -1,4 +1,4 @@
-"""Model model packages: what is written comes back, from a folder and from a zip; the card says what was recorded."""
+"""Model packages: what is written comes back, from a folder and from a zip; the card says what was recorded."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ class Shard:
         found = _SHARD.fullmatch(text.strip())
         number, count = (int(found[1]), int(found[2])) if found else (0, 0)
         if count < 1 or number > count:
-            message = f"shard={text} is not a shard, expected NUMBER/COUNT"
+            message = f"shard={text} is not a shard, expected NUMBER/COUNT with NUMBER at most COUNT"
             hint = "give 1/8 to 8/8 for 8 tasks, or 0/8 to 7/8 if they count from 0"
             raise InputError(Issue("LS-PRD-030", message, hint))
         return cls(number or count, count)
