@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,6 +12,7 @@ from liverspleen.cohort.layouts.source import SourceCase
 from liverspleen.cohort.row import RENAMED_COLUMNS, ManifestRow, parse_row
 from liverspleen.cohort.vocabulary import Vocabulary
 from liverspleen.errors import InputError, Issue, counted
+from liverspleen.reading import read_csv
 from liverspleen.storage import StrPath
 
 KEYS = ("source", "patient", "series")
@@ -128,7 +128,9 @@ def read_covariates(file: StrPath, *, vocabulary: Vocabulary) -> Covariates:
 
 def _records(file: Path) -> tuple[list[str], list[list[str]]]:
     try:
-        records = list(csv.reader(io.StringIO(file.read_bytes().decode("utf-8-sig"), newline=""), strict=True))
+        records = read_csv(file)
+    except InputError as error:  # without the path, as all issues here
+        raise InputError(_issue(issue.code, issue.message, issue.hint) for issue in error.issues) from None
     except OSError as error:
         message = f"file cannot be read ({error.strerror or type(error).__name__})"
         raise InputError(_issue("LS-COV-001", message, "correct the path")) from None

@@ -19,6 +19,7 @@ from liverspleen.cohort.vocabulary import DEVELOPMENT, Vocabulary
 from liverspleen.errors import InputError, Issue, raised_at
 from liverspleen.imaging.nifti import write_ct, write_label_map
 from liverspleen.imaging.volume import CTVolume, LabelMap
+from liverspleen.reading import read_json
 from liverspleen.storage import sha256_of_array, size_and_time, write_json
 
 IMPORT_VERSION = 1
@@ -183,15 +184,16 @@ def _label_map(task: Task, ct: CTVolume) -> LabelMap | None:
 def _recorded(task: Task) -> Outcome | None:
     """Return the outcome of an earlier import with the same files and parameters; None if its files do not exist."""
     try:
-        record = json.loads(_record(task).read_text(encoding="utf-8"))
+        record = read_json(_record(task))
         sizes = record["image_bytes"], record["label_bytes"]
         label = _label(task.output, task.case_id)
         found = _image(task.output, task.case_id).stat().st_size, label.stat().st_size if sizes[1] else 0
         if record["stamp"] != task.stamp or found != sizes:
             return None
-        hashes = record["image_sha256"], record["label_sha256"]
-        return Outcome(task.case_id, task.row, clipped_issues(task.case_id, record["clipped"]), *hashes, reused=True)
-    except (OSError, ValueError, KeyError):
+        hashes = str(record["image_sha256"]), str(record["label_sha256"])
+        clipped = clipped_issues(task.case_id, int(record["clipped"]))
+        return Outcome(task.case_id, task.row, clipped, *hashes, reused=True)
+    except (OSError, ValueError, KeyError, TypeError):
         return None
 
 

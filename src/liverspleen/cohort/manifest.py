@@ -16,6 +16,7 @@ from liverspleen.cohort.row import COLUMNS, RENAMED_COLUMNS, REQUIRED_COLUMNS, M
 from liverspleen.cohort.vocabulary import DEVELOPMENT, PAPER, Vocabulary
 from liverspleen.errors import InputError, Issue
 from liverspleen.organs import ORGANS, Structure
+from liverspleen.reading import read_text
 from liverspleen.storage import StrPath, write_text
 
 
@@ -178,7 +179,7 @@ def _current_names(names: list[str], path: Path) -> tuple[list[str], list[Issue]
 
 def _text(path: Path) -> str:
     try:
-        return path.read_bytes().decode("utf-8-sig")
+        return read_text(path)
     except OSError as error:
         message = f"table cannot be read ({error.strerror or type(error).__name__})"
         raise InputError(Issue("LS-COH-001", message, "correct the path", file=path)) from error

@@ -49,6 +49,7 @@ from liverspleen.evaluation.measurements.validation import (
 )
 from liverspleen.evaluation.metrics.volume import STATUSES
 from liverspleen.organs import ORGAN_KEYS, RATIO_KEY, RATIO_OF
+from liverspleen.reading import read_bytes
 from liverspleen.storage import StrPath, complete_file
 
 if TYPE_CHECKING:
@@ -247,7 +248,7 @@ def _cell(value: str | float | None) -> str:
 
 def _decoded(path: Path) -> tuple[bytes, str]:
     try:
-        content = path.read_bytes()
+        content = read_bytes(path)
         return content, content.decode("utf-8-sig")
     except OSError as error:
         message = f"cannot be read: {error.strerror or error}"
