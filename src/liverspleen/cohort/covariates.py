@@ -10,6 +10,7 @@ from pathlib import Path
 
 from liverspleen.cohort.layouts.source import SourceCase
 from liverspleen.cohort.row import RENAMED_COLUMNS, ManifestRow, parse_row
+from liverspleen.cohort.spellings import similar_key
 from liverspleen.cohort.vocabulary import Vocabulary
 from liverspleen.errors import InputError, Issue, counted
 from liverspleen.reading import read_csv
@@ -82,10 +83,14 @@ class Covariates:
         """Yield LS-COV-006 for each row without a case, and LS-COV-007 if cases have no row."""
         rows = [self.rows_of(case) for case in cases]
         used = {row.number for found in rows for row in found}
+        names = {similar_key(name) for case in cases for name in (case.name, case.patient)}
         for row in self.rows:
             if row.number not in used:
-                message = f"covariates: row {row.number} matches no case that is imported"
-                yield Issue("LS-COV-006", message, "correct the key of the row", severity="warning")
+                is_similar = similar_key(row.source or row.patient) in names
+                almost = ", but its key is almost a name of the source" if is_similar else ""
+                message = f"covariates: row {row.number} matches no case that is imported{almost}"
+                hint = "correct the key of the row: letter case, zeros and blanks count"
+                yield Issue("LS-COV-006", message, hint, severity="warning")
         if self.rows and (number := sum(not found for found in rows)):
             message = f"covariates: no row for {number} of {counted(len(cases), 'case')}"
             yield Issue("LS-COV-007", message, "add rows if the values are known", severity="warning")

@@ -128,13 +128,15 @@ class Measurements:
 
     `table` has `COLUMNS` first and any further columns after them; text columns contain `str` (empty if the file has no
     value), number columns float64 with NaN for undefined. `source` and `sha256` are path and hash of the file.
-    `vocabulary` gives the order and the labels of datasets, conditions and sites in tables.
+    `vocabulary` gives the order and the labels of datasets, conditions and sites in tables. `issues` are warnings about
+    ids with several spellings.
     """
 
     table: pandas.DataFrame
     source: Path | None = None
     sha256: str | None = None
     vocabulary: Vocabulary = PAPER
+    issues: tuple[Issue, ...] = ()
 
     def to_frame(self) -> pandas.DataFrame:
         """Return a copy of `table`."""
@@ -207,8 +209,8 @@ def read_measurements(path: StrPath, *, vocabulary: Vocabulary = PAPER) -> Measu
     header = [name.strip() for name in records[0]] if records else []
     check_header(header, path)
     rows = [Record(number, _row_cells(cells, len(header))) for number, cells in enumerate(records[1:], 2) if any(cells)]
-    check_records(header, rows, path)
-    return Measurements(_table(header, rows), path, hashlib.sha256(content).hexdigest(), vocabulary)
+    issues = check_records(header, rows, path)
+    return Measurements(_table(header, rows), path, hashlib.sha256(content).hexdigest(), vocabulary, tuple(issues))
 
 
 def write_volumes(path: StrPath, rows: Iterable[Measurement]) -> None:
