@@ -1,4 +1,4 @@
-"""Tables, records and models: pipes, devices, sockets, folders and huge files are refused at once."""
+"""Tables, records and models: pipes, devices, sockets, folders and huge files are rejected at once."""
 
 from __future__ import annotations
 
@@ -54,13 +54,13 @@ def codes(call: Callable[[Path], Any], file: Path) -> set[str]:
 
 @pytest.fixture
 def pipe(tmp_path: Path) -> Path:
-    """Return a named pipe that nobody writes to: opening it would block."""
+    """Return a named pipe without a writer: opening it would block."""
     os.mkfifo(tmp_path / "pipe", 0o600)
     return tmp_path / "pipe"
 
 
 @pytest.mark.parametrize("reader", READERS)
-def test_a_pipe_is_refused_at_once_also_behind_a_link(reader: str, pipe: Path) -> None:
+def test_a_pipe_is_rejected_at_once_also_behind_a_link(reader: str, pipe: Path) -> None:
     link = pipe.with_name("link.csv")
     link.symlink_to(pipe)
     assert codes(READERS[reader], pipe) == codes(READERS[reader], link) == {"LS-CFG-020"}
@@ -69,15 +69,15 @@ def test_a_pipe_is_refused_at_once_also_behind_a_link(reader: str, pipe: Path) -
 @pytest.mark.parametrize(
     "reader", sorted(set(READERS) - {"key", "cohort"})
 )  # the mode of a device is not that of a key
-def test_a_device_without_end_and_a_folder_are_refused(reader: str, tmp_path: Path) -> None:
+def test_a_device_without_end_and_a_folder_are_rejected(reader: str, tmp_path: Path) -> None:
     assert codes(READERS[reader], Path("/dev/zero")) == codes(READERS[reader], tmp_path) == {"LS-CFG-020"}
 
 
-def test_a_model_that_is_a_pipe_or_a_device_is_refused(pipe: Path) -> None:
+def test_a_model_that_is_a_pipe_or_a_device_is_rejected(pipe: Path) -> None:
     assert codes(checked_model, pipe) == codes(checked_model, Path("/dev/zero")) == {"LS-CFG-020"}
 
 
-def test_a_shell_pipe_and_a_socket_are_refused(tmp_path: Path) -> None:
+def test_a_shell_pipe_and_a_socket_are_rejected(tmp_path: Path) -> None:
     end, other = os.pipe()
     assert codes(read_measurements, Path(f"/dev/fd/{end}")) == {"LS-CFG-020"}
     os.close(end), os.close(other)
@@ -93,7 +93,7 @@ def test_a_table_in_standard_input_from_a_file_is_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("reader", sorted(set(READERS) - {"checkpoint", "weights", "key"}))
-def test_a_huge_file_is_refused_before_it_is_read(reader: str, tmp_path: Path) -> None:
+def test_a_huge_file_is_rejected_before_it_is_read(reader: str, tmp_path: Path) -> None:
     file = tmp_path / "huge.csv"
     file.touch()
     os.truncate(file, 1 << 40)  # sparse: no space on the disk
@@ -108,14 +108,14 @@ def test_the_limit_is_the_largest_size_that_is_read(tmp_path: Path) -> None:
     assert LIMIT_BYTES == 128 * 2**20
 
 
-def test_a_choice_that_is_a_pipe_is_refused(tmp_path: Path) -> None:
+def test_a_choice_that_is_a_pipe_is_rejected(tmp_path: Path) -> None:
     (tmp_path / "network").mkdir()
     os.mkfifo(tmp_path / "network" / "mine.yaml", 0o600)
     with pytest.raises(InputError, match=r"LS-CFG-020.*mine\.yaml"):
         without_conf([f"conf={tmp_path}"])
 
 
-def test_a_dataset_json_that_is_a_pipe_is_refused(tmp_path: Path) -> None:
+def test_a_dataset_json_that_is_a_pipe_is_rejected(tmp_path: Path) -> None:
     for name in ("images", "labels"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "a.nii.gz").touch()

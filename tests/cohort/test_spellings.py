@@ -1,4 +1,4 @@
-"""Ids with two spellings: equal as Unicode text is refused, similar is a warning; in every table and folder."""
+"""Ids with two spellings: equal as Unicode text is rejected, similar is a warning; in every table and folder."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def kinds(issues: tuple[Issue, ...]) -> list[tuple[str, str | None]]:
     return [(issue.code, issue.case_id) for issue in issues]
 
 
-def test_rows_of_patients_that_are_equal_are_refused_and_the_others_kept(tmp_path: Path) -> None:
+def test_rows_of_patients_that_are_equal_are_rejected_and_the_others_kept(tmp_path: Path) -> None:
     found = read_cohort(cohort(tmp_path, ["Mu\u0308ller", "K", "M\u00fcller", "K2"]))
     assert [case.patient_id for case in found.cases] == ["K", "K2"]
     assert kinds(found.issues) == [("LS-IDN-010", "c0x"), ("LS-IDN-010", "c2x")]
@@ -173,7 +173,7 @@ def measurements(file: Path, rows: list[tuple[str, str, str, str]]) -> Path:
         [("A", "P1", "dla", "manual"), ("A", "P1", "manual\u00ad", "")],
     ],
 )
-def test_a_table_of_measurements_with_equal_ids_is_refused(
+def test_a_table_of_measurements_with_equal_ids_is_rejected(
     rows: list[tuple[str, str, str, str]], tmp_path: Path
 ) -> None:
     with pytest.raises(InputError) as caught:

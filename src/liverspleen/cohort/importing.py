@@ -80,7 +80,7 @@ def plan_import(
     tests = 0
     patients = [_patient(case, covariates, identity) for case in found.cases]
     respelled = [*_respelled_patients(patients)]
-    refused = {patient_id: [issue] for ids, issue in respelled if issue.severity == "error" for patient_id in ids}
+    not_unique = {patient_id: [issue] for ids, issue in respelled if issue.severity == "error" for patient_id in ids}
     for case, case_id, (_, patient_id) in zip(found.cases, ids, patients, strict=True):
         cells = covariates.cells(case)
         facts = {name: cell for name, cell in case.facts.items() if cell}
@@ -92,7 +92,7 @@ def plan_import(
         issues = [*_row_issues(row, covered, vocabulary)]
         if number[file_name_key(case_id)] > 1:
             issues.append(Issue("LS-IMP-013", "another case has the same id", "rename one of them", row["case_id"]))
-        issues += [replace(issue, case_id=case_id) for issue in refused.get(patient_id, ())]
+        issues += [replace(issue, case_id=case_id) for issue in not_unique.get(patient_id, ())]
         if issues:
             rejected.append((case, tuple(issues)))
         else:

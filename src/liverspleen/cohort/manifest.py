@@ -106,13 +106,13 @@ def parse_cohort(text: str, *, path: Path, root: Path, vocabulary: Vocabulary | 
     rows, renamed = _rows(text, path, root)
     vocabulary = vocabulary or PAPER
     repeated = _repeated(rows, path)
-    refused, similar = _several_spellings(rows, path)
+    rejected, similar = _several_spellings(rows, path)
     cases, issues = [], [*renamed, *similar]
     for row in rows:
         parsed = parse_row(row.cells, vocabulary=vocabulary)
         found = [
             *repeated.get(row.number, []),
-            *refused.get(row.number, []),
+            *rejected.get(row.number, []),
             *_surplus(row, path),
             *_outside(row, path, root),
         ]
@@ -240,7 +240,7 @@ def _repeated(rows: list[_Row], path: Path) -> dict[int, list[Issue]]:
 
 def _several_spellings(rows: list[_Row], path: Path) -> tuple[dict[int, list[Issue]], list[Issue]]:
     """Return errors by row number for ids that are equal as Unicode text, and warnings for similar ids."""
-    refused, similar = defaultdict[int, list[Issue]](list), list[Issue]()
+    rejected, similar = defaultdict[int, list[Issue]](list), list[Issue]()
     texts = {
         column: [(row.cells[column], f"row {row.number}") for row in rows if row.cells.get(column)]
         for column in ("case_id", "patient_id")
@@ -251,8 +251,8 @@ def _several_spellings(rows: list[_Row], path: Path) -> tuple[dict[int, list[Iss
             (issue,) = spelling_issues(column, [one], file=path)
             for row in rows:
                 if row.cells.get(column) in one.places:
-                    refused[row.number].append(replace(issue, case_id=row.cells.get("case_id") or None))
-    return refused, similar
+                    rejected[row.number].append(replace(issue, case_id=row.cells.get("case_id") or None))
+    return rejected, similar
 
 
 def _is_rejected(one: Spellings, column: str) -> bool:

@@ -108,11 +108,11 @@ def measure_folder(
         )
     rows: list[Measurement] = []
     respelled = _several_spellings(folder, references, known)
-    refused = {text for one in respelled if one.equal for text in one.places}
+    rejected = {text for one in respelled if one.equal for text in one.places}
     readers = spellings([(reader, "reader="), (reference_reader, "reference_reader=")])
     issues = [*spelling_issues("case_id", respelled, file=labels), *spelling_issues("reader", readers)]
     issues += _unused_label_maps(folder, cases if cohort is None else cohort.cases)
-    cases = [case for case in cases if _case_id(case) not in refused]
+    cases = [case for case in cases if _case_id(case) not in rejected]
     for case, measured in zip(cases, _measured_cases(task, cases, workers), strict=True):
         rows += measured.rows
         issues += measured.issues
