@@ -21,6 +21,7 @@ GROUND = {
     "lazy",
     "locks",
     "zip_archive",
+    "reading",
     "__init__",
 }
 BELOW: dict[str, set[str]] = {
@@ -33,9 +34,10 @@ BELOW: dict[str, set[str]] = {
     "locks": set(),
     "processes": set(),
     "zip_archive": set(),
-    "config": {"errors", "organs"},
+    "reading": {"errors"},
+    "config": {"errors", "organs", "reading"},
     "codes": {"errors"},
-    "provenance": {"errors", "storage"},
+    "provenance": {"errors", "reading", "storage"},
     "imaging": GROUND,
     "cohort": GROUND | {"imaging"},
     "phantom": GROUND | {"imaging", "cohort"},

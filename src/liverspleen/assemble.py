@@ -14,6 +14,7 @@ from liverspleen.cohort import Cohort, Vocabulary, open_cohort
 from liverspleen.config import NO_NEUTRAL, NetworkConfig, TrainConfig, TrainerConfig, VocabularyConfig, keys
 from liverspleen.errors import InputError, Issue
 from liverspleen.processes import has_bf16_instructions
+from liverspleen.reading import read_text
 from liverspleen.storage import sha256_of, write_text
 from liverspleen.training.recipe import REMOVED, Recipe, is_compared
 
@@ -319,7 +320,7 @@ def _wandb_id(file: Path) -> str:
     """Return the id of the W&B run of an output folder, which stays the same when the training resumes."""
     if not file.exists():
         write_text(file, uuid4().hex[:8] + "\n")
-    return file.read_text(encoding="utf-8").strip()
+    return read_text(file).strip()
 
 
 def trainer(config: TrainConfig, watch: Sequence[Callback], loggers: Sequence[Logger], *, validate: bool) -> Trainer:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import json
 import math
 import platform
 import subprocess
@@ -18,6 +17,7 @@ from typing import Any
 
 from liverspleen import __version__
 from liverspleen.errors import InputError
+from liverspleen.reading import read_runs
 from liverspleen.storage import sha256_of, write_json
 
 _PACKAGES = (
@@ -87,8 +87,12 @@ def recorded(
 
     Simultaneous runs with the same folder need different names of their records. `command` replaces the command line
     if that must not be recorded. Records of earlier runs with the same folder are kept under `earlier`, oldest first.
+
+    Raises:
+        InputError: as `read_runs`, before the block.
     """
     output.mkdir(parents=True, exist_ok=True)  # before the work, so that a folder that cannot be made fails early
+    read_runs(output / name)
     run = Run(output)
     started, clock = datetime.now(UTC), perf_counter()
     status = "failed"
@@ -117,7 +121,7 @@ def recorded(
                 "started": started.isoformat(timespec="seconds"),
                 "seconds": round(perf_counter() - clock, 3),
                 "issues": [str(issue) for issue in run.issues],
-                "earlier": _earlier(output / name),
+                "earlier": read_runs(output / name),
                 "outputs": {
                     str(path.relative_to(output)): sha256_of(path)
                     for path in sorted(set(run.outputs))
@@ -125,14 +129,6 @@ def recorded(
                 },
             },
         )
-
-
-def _earlier(file: Path) -> list[Any]:
-    try:
-        last = json.loads(file.read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
-        return []
-    return [*last.pop("earlier", []), last]
 
 
 def _as_json(value: Any) -> Any:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from liverspleen import assemble
 from liverspleen.cohort.label_values import label_values
+from liverspleen.cohort.spellings import spelling_issues, spellings_between
 from liverspleen.cohort.split import read_split
 from liverspleen.config import CompareConfig, MeasureConfig, ReportConfig
 from liverspleen.errors import InputError, Issue
@@ -107,7 +108,12 @@ def run_report(config: ReportConfig) -> Reported:
         vocabulary = assemble.vocabulary(config.vocabulary)
         measurements = read_measurements(config.measurements, vocabulary=vocabulary)
         record.inputs["measurements"] = sha256_of(config.measurements)
+        record.issues.extend(measurements.issues)
         study = _study(config, record)
+        if study is not None:
+            cases = {case.case_id for case in study.cohort.cases}
+            found = spellings_between({"measurements": set(measurements.table["case_id"]), "cohort": cases})
+            record.issues.extend(spelling_issues("case_id", found, file=config.measurements))
         report = write_report(
             measurements, config.output, reader=config.reader, reference=config.reference, study=study
         )
@@ -157,8 +163,10 @@ def run_comparison(config: CompareConfig) -> Compared:
         for number, table in enumerate(tables, 1):
             name = "measurements" if len(tables) == 1 else f"measurements{number}"
             record.inputs[name] = str(table.sha256)
+        merged = merge_measurements(tables)
+        record.issues.extend(merged.issues)
         comparison = compare_readers(
-            merge_measurements(tables), readers=config.readers, reference=config.reference, datasets=config.datasets
+            merged, readers=config.readers, reference=config.reference, datasets=config.datasets
         )
         files = write_comparison(comparison, config.output, sources=tables)
         record.outputs += [config.output / name for name in files]

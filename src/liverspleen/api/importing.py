@@ -93,6 +93,10 @@ def _path_issues(config: ImportConfig) -> list[Issue]:
         ),
     ]
     issues = [Issue("LS-CFG-016", message, hint) for occurs, message, hint in checks if occurs]
+    for name, path in (("input", config.input), ("labels", config.labels)):
+        if path is not None and path.exists() and not path.is_dir() and not path.is_file():
+            message = f"{name}= is a pipe, a socket or a device, expected a folder or a file"
+            issues.append(Issue("LS-CFG-020", message, "write its content to a file, and give that file"))
     if not config.input.exists():
         issues.append(Issue("LS-IMP-036", "input= does not exist", "correct the path"))
     return issues

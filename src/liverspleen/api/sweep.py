@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -19,6 +18,7 @@ from liverspleen.errors import InputError, Issue, counted
 from liverspleen.locks import exclusive
 from liverspleen.processes import say
 from liverspleen.provenance import Run, recorded
+from liverspleen.reading import read_object
 from liverspleen.storage import sha256_of, write_json
 from liverspleen.sweep.database import without_password
 from liverspleen.sweep.launch import PROGRAM, launch_workers
@@ -147,7 +147,7 @@ def _sweep(config: SweepConfig, base: list[str], record: Run) -> Sweep:
 def _name(folder: Path) -> str:
     """Return the name of the study in a folder, also if the folder was renamed; else the name of the folder."""
     try:
-        return str(json.loads((folder / "study.json").read_text(encoding="utf-8"))["study"])
+        return str(read_object(folder / "study.json")["study"])
     except (OSError, ValueError, KeyError, TypeError):
         return folder.resolve().name
 

@@ -23,6 +23,7 @@ from liverspleen.audit.published import PublishedNumber
 from liverspleen.audit.rule import SAMPLE, Relation, Rule, Sample, Shape, Stated
 from liverspleen.audit.rules import RULES
 from liverspleen.errors import InputError, Issue, counted
+from liverspleen.reading import TEXT_LIMIT_BYTES, read_text
 from liverspleen.storage import StrPath
 
 _COMMON_KEYS: Final = ("id", "rule", "cells", "severity", "note")
@@ -88,7 +89,7 @@ def read_claims(path: StrPath, numbers: Mapping[str, PublishedNumber]) -> Claims
     try:
         # Both loaders accept plain values only. The C parser is ten times as fast; not every build of PyYAML has it.
         loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=loader)
+        content = yaml.load(read_text(path, limit=TEXT_LIMIT_BYTES), Loader=loader)
     except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError, ValueError) as error:
         raise InputError(Issue("LS-AUD-003", f"cannot be read: {error}", hint, file=path)) from error
     entries = content.get("claims") if isinstance(content, Mapping) else None

@@ -26,6 +26,7 @@ from typing import Final
 from liverspleen.audit.intervals import Interval
 from liverspleen.audit.printed import Printed, Reading, read_printed
 from liverspleen.errors import InputError, Issue
+from liverspleen.reading import read_text
 from liverspleen.storage import StrPath
 
 COLUMNS: Final = ("id", "place", "row", "column", "quantity", "printed", "unit", "n", "note")
@@ -97,7 +98,7 @@ def read_published(path: StrPath) -> Published:
     """
     path = Path(path)
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_text(path)
         records = list(csv.DictReader(io.StringIO(text, newline=""), strict=True, restkey="…"))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         hint = "give a CSV file in UTF-8 with a header"

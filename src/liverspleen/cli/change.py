@@ -78,7 +78,7 @@ def _readings(
         record.inputs["measurements"] = str(measurements.sha256)
     pair = examination_pair(measurements, str(config.first), str(config.second), reader=config.reader)
     indices = [config.structure] if config.structure else INDICES
-    notes = []
+    notes = [*measurements.issues]
     if not pair.same_patient:
         message = "the measurements do not state that both CT scans are of one patient"
         notes.append(Issue("LS-CHG-012", message, "give the patient in patient_id", severity="note"))

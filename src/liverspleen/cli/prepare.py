@@ -113,8 +113,10 @@ def _verify(config: PrepareConfig, record: Run) -> None:
 
 def _prune(config: PrepareConfig, record: Run) -> None:
     cohort = _cohort(config, record)
-    if cohort.issues:  # the cases of rejected rows are unknown, and must not be removed
+    # the cases of rejected rows are unknown, and must not be removed
+    if any(issue.severity == "error" for issue in cohort.issues):
         raise InputError(cohort.issues)
+    record.issues.extend(cohort.issues)
     cases = [case for case in cohort.cases if is_trainable(case)]
     pruned = prune(config.cache, cases, [case for case in cohort.cases if not case.is_development])
     if pruned.kept:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,8 +10,10 @@ from pathlib import Path
 
 from liverspleen.cohort.layouts.source import SourceCase
 from liverspleen.cohort.row import RENAMED_COLUMNS, ManifestRow, parse_row
+from liverspleen.cohort.spellings import similar_key
 from liverspleen.cohort.vocabulary import Vocabulary
 from liverspleen.errors import InputError, Issue, counted
+from liverspleen.reading import read_csv
 from liverspleen.storage import StrPath
 
 KEYS = ("source", "patient", "series")
@@ -82,10 +83,14 @@ class Covariates:
         """Yield LS-COV-006 for each row without a case, and LS-COV-007 if cases have no row."""
         rows = [self.rows_of(case) for case in cases]
         used = {row.number for found in rows for row in found}
+        names = {similar_key(name) for case in cases for name in (case.name, case.patient)}
         for row in self.rows:
             if row.number not in used:
-                message = f"covariates: row {row.number} matches no case that is imported"
-                yield Issue("LS-COV-006", message, "correct the key of the row", severity="warning")
+                is_similar = similar_key(row.source or row.patient) in names
+                almost = ", but its key is almost a name of the source" if is_similar else ""
+                message = f"covariates: row {row.number} matches no case that is imported{almost}"
+                hint = "correct the key of the row: letter case, zeros and blanks count"
+                yield Issue("LS-COV-006", message, hint, severity="warning")
         if self.rows and (number := sum(not found for found in rows)):
             message = f"covariates: no row for {number} of {counted(len(cases), 'case')}"
             yield Issue("LS-COV-007", message, "add rows if the values are known", severity="warning")
@@ -128,7 +133,9 @@ def read_covariates(file: StrPath, *, vocabulary: Vocabulary) -> Covariates:
 
 def _records(file: Path) -> tuple[list[str], list[list[str]]]:
     try:
-        records = list(csv.reader(io.StringIO(file.read_bytes().decode("utf-8-sig"), newline=""), strict=True))
+        records = read_csv(file)
+    except InputError as error:  # without the path, as all issues here
+        raise InputError(_issue(issue.code, issue.message, issue.hint) for issue in error.issues) from None
     except OSError as error:
         message = f"file cannot be read ({error.strerror or type(error).__name__})"
         raise InputError(_issue("LS-COV-001", message, "correct the path")) from None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -15,6 +14,7 @@ from liverspleen.cohort.vocabulary import Vocabulary
 from liverspleen.errors import InputError, Issue
 from liverspleen.imaging.nifti import strip_suffix
 from liverspleen.organs import ORGAN_KEYS, organ
+from liverspleen.reading import read_json, read_text
 from liverspleen.storage import StrPath, write_text
 
 LABEL_SUFFIX = "_label"
@@ -136,10 +136,10 @@ def _is_text(image: _Image) -> bool:
 
 def _covered(file: Path) -> tuple[str, ...] | None:
     """Return the labelled organs of the `dataset.json` of nnU-Net or MSD; None if there is no such file."""
-    if not file.is_file():
+    if not file.exists():
         return None
     try:
-        stated = json.loads(file.read_text(encoding="utf-8"))["labels"]
+        stated = read_json(file)["labels"]
         # nnU-Net 2 has {"liver": 1}, nnU-Net 1 and MSD {"1": "liver"}
         values = dict((key, value) if str(key).isdigit() else (value, key) for key, value in stated.items())
         values = {int(value): str(name).lower() for value, name in values.items() if int(value)}
@@ -205,7 +205,7 @@ def _write_or_compare(table: Path, text: str, folder: Path) -> None:
     if not table.exists():
         write_text(table, text)
         return
-    before, after = set(table.read_text(encoding="utf-8").splitlines()), set(text.splitlines())
+    before, after = set(read_text(table).splitlines()), set(text.splitlines())
     if before != after:
         changes = f"rows added: {len(after - before)}, rows removed: {len(before - after)}"
         message = f"files of '{folder}' differ from this table ({changes})"

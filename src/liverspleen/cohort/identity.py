@@ -18,6 +18,7 @@ from uuid import uuid4
 
 from liverspleen.errors import InputError, Issue
 from liverspleen.organs import ORGAN_KEYS
+from liverspleen.reading import check_regular, read_bytes
 from liverspleen.storage import complete_file
 
 _KEY_BYTES = 32
@@ -116,7 +117,7 @@ def read_key(file: Path) -> tuple[bytes, bool]:
         if os.name == "posix" and (mode := file.stat().st_mode & 0o777) & 0o077:
             message = f"key has the mode {mode:04o}, expected 0600"
             raise InputError(Issue("LS-IDN-002", message, "run chmod 600 on the file of the key"))
-        text = file.read_bytes().strip()
+        text = read_bytes(file).strip()
     except OSError as error:
         message = f"key cannot be read or created ({error.strerror or type(error).__name__})"
         raise InputError(Issue("LS-IDN-001", message, "give another file by key=")) from error
@@ -142,7 +143,7 @@ def write_links(file: Path, identity: Identity) -> None:
 
 def _links(file: Path) -> Iterator[tuple[str, ...]]:
     """Yield the rows of earlier imports, which may be of other covariates or of cases no longer in the source."""
-    if file.exists():
+    if file.exists() and check_regular(file):
         with file.open(encoding="utf-8", errors="surrogateescape", newline="") as stream:
             rows = csv.reader(stream)
             next(rows, None)

@@ -7,7 +7,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from liverspleen.cohort.checks import clipped_issues, grid_issues
@@ -15,10 +15,12 @@ from liverspleen.cohort.covariates import Covariates
 from liverspleen.cohort.identity import Identity
 from liverspleen.cohort.layouts.source import TEST, Found, SourceCase
 from liverspleen.cohort.row import COLUMNS, ManifestRow, file_name_key, parse_row
+from liverspleen.cohort.spellings import spellings
 from liverspleen.cohort.vocabulary import DEVELOPMENT, Vocabulary
-from liverspleen.errors import InputError, Issue, raised_at
+from liverspleen.errors import InputError, Issue, Severity, raised_at
 from liverspleen.imaging.nifti import write_ct, write_label_map
 from liverspleen.imaging.volume import CTVolume, LabelMap
+from liverspleen.reading import read_json
 from liverspleen.storage import sha256_of_array, size_and_time, write_json
 
 IMPORT_VERSION = 1
@@ -26,6 +28,9 @@ IMPORT_VERSION = 1
 
 RECORDS = ".import"
 """Folder in the output with one record per finished case."""
+
+
+_SPELLED: Mapping[bool, tuple[str, Severity]] = {True: ("LS-IDN-010", "error"), False: ("LS-IDN-011", "warning")}
 
 
 @dataclass(frozen=True)
@@ -73,31 +78,53 @@ def plan_import(
     tasks: list[Task] = []
     rejected: list[tuple[SourceCase, tuple[Issue, ...]]] = []
     tests = 0
-    for case, case_id in zip(found.cases, ids, strict=True):
+    patients = [_patient(case, covariates, identity) for case in found.cases]
+    respelled = [*_respelled_patients(patients)]
+    not_unique = {patient_id: [issue] for ids, issue in respelled if issue.severity == "error" for patient_id in ids}
+    for case, case_id, (_, patient_id) in zip(found.cases, ids, patients, strict=True):
         cells = covariates.cells(case)
-        stated = covariates.patient(case)
         facts = {name: cell for name, cell in case.facts.items() if cell}
         tests += facts.get("dataset") == TEST and not cells.get("dataset")
         if facts.get("dataset") == TEST:
             facts["dataset"] = test
-        patient = case.patient if stated is None else stated
-        patient_id = identity.patient_id(patient, from_header=case.patient_from_header and stated is None)
         row = _row(case, case_id, patient_id, facts | cells)
         covered = {organ.key for organ in case.labels.covered} if case.labels else ()
         issues = [*_row_issues(row, covered, vocabulary)]
         if number[file_name_key(case_id)] > 1:
             issues.append(Issue("LS-IMP-013", "another case has the same id", "rename one of them", row["case_id"]))
+        issues += [replace(issue, case_id=case_id) for issue in not_unique.get(patient_id, ())]
         if issues:
             rejected.append((case, tuple(issues)))
         else:
             stamp = _stamp(case, row["labelled_structures"], identity, request)
             tasks.append(Task(row["case_id"], row, case, output, stamp))
-    notes = [*covariates.unused(found.cases)]
+    notes = [*covariates.unused(found.cases), *(issue for _, issue in respelled if issue.severity != "error")]
     if tests:
         cases = "1 test case of the source gets" if tests == 1 else f"{tests} test cases of the source get"
         message = f"{cases} the dataset '{test}'"
         notes.append(Issue("LS-IMP-011", message, "state the dataset in the covariates if it differs", severity="note"))
     return Plan(tuple(sorted(tasks, key=lambda task: task.case_id)), tuple(rejected), tuple(notes))
+
+
+def _patient(case: SourceCase, covariates: Covariates, identity: Identity) -> tuple[str, str]:
+    """Return the patient of a case in the source or the covariates, and the id."""
+    stated = covariates.patient(case)
+    patient = case.patient if stated is None else stated
+    return patient, identity.patient_id(patient, from_header=case.patient_from_header and stated is None)
+
+
+def _respelled_patients(patients: Iterable[tuple[str, str]]) -> Iterator[tuple[Collection[str], Issue]]:
+    """Yield the ids of a hashed patient with several spellings, and the issue, which contains no name.
+
+    The table shows ids that are names, and so do the issues of reading it.
+    """
+    for one in spellings((name, patient_id) for name, patient_id in patients if name != patient_id):
+        ids = [*one.places.values()]
+        kind = "the same text in different Unicode characters" if one.equal else "almost the same"
+        message = f"patients {' and '.join(ids)} are hashes of names that are {kind}"
+        hint = "if they are one patient, give each of its cases the same patient in covariates=, with the column source"
+        code, severity = _SPELLED[one.equal]
+        yield ids, Issue(code, message, hint, severity=severity)
 
 
 def import_case(task: Task) -> Outcome:
@@ -183,15 +210,16 @@ def _label_map(task: Task, ct: CTVolume) -> LabelMap | None:
 def _recorded(task: Task) -> Outcome | None:
     """Return the outcome of an earlier import with the same files and parameters; None if its files do not exist."""
     try:
-        record = json.loads(_record(task).read_text(encoding="utf-8"))
+        record = read_json(_record(task))
         sizes = record["image_bytes"], record["label_bytes"]
         label = _label(task.output, task.case_id)
         found = _image(task.output, task.case_id).stat().st_size, label.stat().st_size if sizes[1] else 0
         if record["stamp"] != task.stamp or found != sizes:
             return None
-        hashes = record["image_sha256"], record["label_sha256"]
-        return Outcome(task.case_id, task.row, clipped_issues(task.case_id, record["clipped"]), *hashes, reused=True)
-    except (OSError, ValueError, KeyError):
+        hashes = str(record["image_sha256"]), str(record["label_sha256"])
+        clipped = clipped_issues(task.case_id, int(record["clipped"]))
+        return Outcome(task.case_id, task.row, clipped, *hashes, reused=True)
+    except (OSError, ValueError, KeyError, TypeError):
         return None
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection
 from pathlib import Path
 from typing import Final
 
 from liverspleen.errors import Issue
 from liverspleen.imaging.nifti import strip_suffix
+from liverspleen.reading import read_json
 
 DSEG: Final = "_dseg"
 """Suffix of label maps written by `liverspleen predict`, as in BIDS: a discrete segmentation."""
@@ -57,7 +57,7 @@ def _case_of(name: str, folder: Path, known: Collection[str]) -> str:
 def _stated(sidecar: Path) -> object:
     """Return the `case_id` of a sidecar; None if there is none."""
     try:
-        content = json.loads(sidecar.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        content = read_json(sidecar)
+    except (OSError, ValueError):
         return None
     return content.get("case_id") if isinstance(content, dict) else None

@@ -7,15 +7,17 @@ import hashlib
 import io
 import json
 import os
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from liverspleen.cohort.row import COLUMNS, RENAMED_COLUMNS, REQUIRED_COLUMNS, ManifestRow, file_name_key, parse_row
+from liverspleen.cohort.spellings import Spellings, spelling_issues, spellings_by_kind, unicode_key
 from liverspleen.cohort.vocabulary import DEVELOPMENT, PAPER, Vocabulary
 from liverspleen.errors import InputError, Issue
 from liverspleen.organs import ORGANS, Structure
+from liverspleen.reading import read_text
 from liverspleen.storage import StrPath, write_text
 
 
@@ -104,10 +106,16 @@ def parse_cohort(text: str, *, path: Path, root: Path, vocabulary: Vocabulary | 
     rows, renamed = _rows(text, path, root)
     vocabulary = vocabulary or PAPER
     repeated = _repeated(rows, path)
-    cases, issues = [], list(renamed)
+    rejected, similar = _several_spellings(rows, path)
+    cases, issues = [], [*renamed, *similar]
     for row in rows:
         parsed = parse_row(row.cells, vocabulary=vocabulary)
-        found = [*repeated.get(row.number, []), *_surplus(row, path), *_outside(row, path, root)]
+        found = [
+            *repeated.get(row.number, []),
+            *rejected.get(row.number, []),
+            *_surplus(row, path),
+            *_outside(row, path, root),
+        ]
         if isinstance(parsed, ManifestRow):
             if not found:
                 cases.append(_case(row, parsed, root))
@@ -178,7 +186,7 @@ def _current_names(names: list[str], path: Path) -> tuple[list[str], list[Issue]
 
 def _text(path: Path) -> str:
     try:
-        return path.read_bytes().decode("utf-8-sig")
+        return read_text(path)
     except OSError as error:
         message = f"table cannot be read ({error.strerror or type(error).__name__})"
         raise InputError(Issue("LS-COH-001", message, "correct the path", file=path)) from error
@@ -222,10 +230,34 @@ def _repeated(rows: list[_Row], path: Path) -> dict[int, list[Issue]]:
         for row in group if len(group) > 1 else []:
             if literally[row.cells["case_id"]] > 1:
                 code, message = "LS-COH-011", f"rows {numbers} have the same case_id"
+            elif len({unicode_key(case_id) for case_id in literally}) == 1:
+                continue  # see `_several_spellings`
             else:
                 code, message = "LS-COH-012", f"case_ids of rows {numbers} differ only in letter case"
             found[row.number] = [row.issue(code, "case_id", message, "give each examination its own case_id", path)]
     return found
+
+
+def _several_spellings(rows: list[_Row], path: Path) -> tuple[dict[int, list[Issue]], list[Issue]]:
+    """Return errors by row number for ids that are equal as Unicode text, and warnings for similar ids."""
+    rejected, similar = defaultdict[int, list[Issue]](list), list[Issue]()
+    texts = {
+        column: [(row.cells[column], f"row {row.number}") for row in rows if row.cells.get(column)]
+        for column in ("case_id", "patient_id")
+    }
+    for column, found in spellings_by_kind(texts).items():
+        similar += spelling_issues(column, [one for one in found if not _is_rejected(one, column)], file=path)
+        for one in (one for one in found if one.equal):
+            (issue,) = spelling_issues(column, [one], file=path)
+            for row in rows:
+                if row.cells.get(column) in one.places:
+                    rejected[row.number].append(replace(issue, case_id=row.cells.get("case_id") or None))
+    return rejected, similar
+
+
+def _is_rejected(one: Spellings, column: str) -> bool:
+    """Whether the rows with these texts are rejected in any case, also by `_repeated`."""
+    return one.equal or (column == "case_id" and len({file_name_key(text) for text in one.places}) == 1)
 
 
 def _surplus(row: _Row, path: Path) -> Iterator[Issue]:

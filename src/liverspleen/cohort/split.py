@@ -12,6 +12,7 @@ from typing import Literal
 
 from liverspleen.cohort.manifest import Case, Cohort
 from liverspleen.errors import InputError, Issue
+from liverspleen.reading import read_text
 from liverspleen.storage import StrPath, write_text
 
 Side = Literal["training", "validation"]
@@ -100,7 +101,7 @@ def _read_rows(path: Path) -> list[dict[str, str]]:
         return InputError(Issue("LS-SPL-003", message, _CREATE, file=path))
 
     try:
-        rows = list(csv.DictReader(io.StringIO(path.read_bytes().decode("utf-8-sig"), newline=""), strict=True))
+        rows = list(csv.DictReader(io.StringIO(read_text(path), newline=""), strict=True))
     except OSError as error:
         raise rejected(f"split cannot be read ({error.strerror or type(error).__name__})") from error
     except (UnicodeDecodeError, csv.Error) as error:

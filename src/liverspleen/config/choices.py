@@ -10,6 +10,7 @@ from pathlib import Path
 import yaml
 
 from liverspleen.errors import InputError, Issue
+from liverspleen.reading import TEXT_LIMIT_BYTES, read_text
 
 CONF = "conf"
 """Key of any verb that gives a user's folder of choices."""
@@ -85,15 +86,18 @@ def _folders(folder: Path) -> list[Path]:
 
 
 def _yaml(folder: Path) -> list[Path]:
-    return sorted(file for file in folder.iterdir() if file.suffix in {".yaml", ".yml"} and file.is_file())
+    return sorted(file for file in folder.iterdir() if file.suffix in {".yaml", ".yml"} and not file.is_dir())
 
 
 def _content_issues(file: Path) -> Iterator[Issue]:
     """Yield the issues of a file, except those of its keys and values, which the schema checks when it is selected."""
     try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        line = str(error).splitlines()[0]
+        content = yaml.safe_load(read_text(file, limit=TEXT_LIMIT_BYTES))
+    except InputError as error:
+        yield from error.issues
+        return
+    except (OSError, yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        line = (str(error).splitlines() or [type(error).__name__])[0]
         yield Issue("LS-CFG-015", f"the file is not YAML with plain values ({line})", "correct the file", file=file)
         return
     if not isinstance(content, dict):

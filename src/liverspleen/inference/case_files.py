@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
@@ -15,6 +14,7 @@ from liverspleen.errors import InputError, Issue
 from liverspleen.evaluation.measurements.table import Measurement
 from liverspleen.formats import SIDECAR
 from liverspleen.imaging.nifti import SUFFIXES
+from liverspleen.reading import read_json
 from liverspleen.storage import sha256_of, write_json
 
 REJECTED: Final = "rejected"
@@ -132,8 +132,8 @@ def read_sidecar(file: Path) -> Sidecar | None:
 def read_object(file: Path) -> dict[str, Any] | None:
     """Read the JSON object in a file; return None if there is none."""
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        content = read_json(file)
+    except (OSError, ValueError):
         return None
     return content if isinstance(content, dict) else None
 

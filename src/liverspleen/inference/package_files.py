@@ -19,6 +19,7 @@ from liverspleen.inference.model_card import UNKNOWN, model_card
 from liverspleen.inference.model_package import CARD, DESCRIPTION, LICENSE, ONNX, WEIGHTS
 from liverspleen.inference.untrusted.model_file import CheckedModel
 from liverspleen.inference.untrusted.plain_json import parse_json
+from liverspleen.reading import read_bytes, read_text
 from liverspleen.storage import complete_file
 
 _NAME = re.compile(r"[^\W_][\w .,+()-]{0,99}")
@@ -62,7 +63,7 @@ def _recorded(file: Path) -> dict[str, Any]:
     """Return configuration and machine of the training from its run.json, without paths; None for unknown values."""
     unknown = dict.fromkeys(("config", "device", "seconds", "versions", "commit"))
     try:
-        record = parse_json(file.read_bytes(), file)
+        record = parse_json(read_bytes(file), file)
     except (OSError, InputError):
         return unknown
     config, git = record.get("config"), record.get("git")
@@ -83,7 +84,7 @@ def _recorded(file: Path) -> dict[str, Any]:
 def _best(file: Path) -> dict[str, Any] | None:
     """Return step and scores of the best validation in a metrics.csv; None without a validation."""
     try:
-        rows = list(csv.DictReader(file.read_text(encoding="utf-8").splitlines()))
+        rows = list(csv.DictReader(read_text(file).splitlines()))
         scores: dict[int, dict[str, float]] = {}
         for row in rows:
             if row["metric"].startswith("val/"):

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from liverspleen.errors import InputError, Issue
 from liverspleen.networks.encoder import Encoder, spread_over_slices, timm_weights
+from liverspleen.reading import check_regular
 
 HUB = Path("hub")
 """Value of `network.weights=` that selects the hub of timm."""
@@ -61,9 +62,10 @@ def read_weights(file: Path) -> dict[str, Tensor]:
     Raises:
         InputError: LS-NET-001 the file is missing, LS-NET-002 it cannot be read safely or holds more than weights.
     """
-    if not file.is_file():
+    if not file.exists():
         hint = f"give a .safetensors or .pth file, or {HUB} to download the weights of timm"
         raise InputError(Issue("LS-NET-001", "file of weights is missing", hint, file=file))
+    check_regular(file)
     try:
         if file.suffix == ".safetensors":
             return load_file(file)

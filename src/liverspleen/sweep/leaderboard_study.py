@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,6 +16,7 @@ from liverspleen.errors import InputError, Issue
 from liverspleen.evaluation.statistics.model_choice import Choice, Confirmed, choose
 from liverspleen.evaluation.statistics.seeds_and_cases import SeedCaseMean, seed_case_mean
 from liverspleen.organs import ORGAN_KEYS
+from liverspleen.reading import read_csv, read_object
 from liverspleen.sweep.tables import CASE_COLUMNS, FIXED
 
 _NUMBERS: Final = ("seconds", *FIXED[FIXED.index("dss") :])
@@ -120,7 +120,7 @@ def read_study(folder: Path) -> StudyFiles:
     file = folder / "study.json"
     hint = "give the output= folder of a sweep"
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = _typed(read_object(file))
         search = content.get("search") or {}
         trials = _table(folder / "trials.csv", FIXED)
         return StudyFiles(
@@ -140,13 +140,20 @@ def read_study(folder: Path) -> StudyFiles:
         raise InputError(Issue("LS-SWP-020", f"does not describe a study: {error}", hint, file=file)) from error
 
 
+def _typed(content: dict[str, Any]) -> dict[str, Any]:
+    """Return the content unchanged; raises ValueError for a value of another type than `study.json` has."""
+    for name, kind in (("study", str), ("objectives", list), ("trials", int), ("leaders", int), ("seeds", int)):
+        if not isinstance(content[name], kind):
+            raise ValueError(f"{name} is {content[name]!r:.40}")
+    return content
+
+
 def _table(file: Path, columns: Sequence[str]) -> pandas.DataFrame:
     """Read a table as text, sorted by the number of the trial; empty if there is no such file."""
     if not file.exists():
         return pandas.DataFrame(columns=list(columns), dtype="str")
     try:
-        with file.open(encoding="utf-8", newline="") as handle:
-            header, *rows = csv.reader(handle, strict=True)
+        header, *rows = read_csv(file)
         table = pandas.DataFrame(rows, columns=header, dtype="str")
         if missing := [name for name in columns if name not in header]:
             raise ValueError(f"no column {', '.join(missing)}")

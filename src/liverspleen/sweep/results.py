@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-import json
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +11,7 @@ from statistics import fmean
 from typing import Any, Final, Literal
 
 from liverspleen.organs import ORGANS, Structure, organ
+from liverspleen.reading import read_runs, read_text
 
 OBJECTIVES: Final[Mapping[str, Literal["minimize", "maximize"]]] = {
     "dss": "maximize",
@@ -89,27 +90,23 @@ def read_result(run: Path) -> Result:
     file = run / "validation.csv"
     if not file.is_file():
         raise ValueError("there is no validation.csv")
-    with file.open(encoding="utf-8", newline="") as handle:
-        rows = list(csv.DictReader(handle))
-    cases = tuple(
-        CaseResult(
-            row["case_id"],
-            organ(row["structure"]),
-            float(row["dss"]) if row["dss"] else None,
-            float(row["volume_cm3"]),
-            float(row["reference_cm3"]),
-        )
-        for row in rows
-    )
+    rows = csv.DictReader(io.StringIO(read_text(file), newline=""))
+    try:
+        cases = tuple(map(_case, rows))
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"validation.csv has a row without {error}") from error
     records = read_record(run)
     times = (record.get("measured", {}).get("validation_seconds_per_slice") for record in records)
     return Result(cases, next((seconds for seconds in times if seconds is not None), None))
 
 
+def _case(row: Mapping[str, str]) -> CaseResult:
+    dss = float(row["dss"]) if row["dss"] else None
+    return CaseResult(
+        row["case_id"], organ(row["structure"]), dss, float(row["volume_cm3"]), float(row["reference_cm3"])
+    )
+
+
 def read_record(run: Path) -> Sequence[Mapping[str, Any]]:
     """Return the records of the runs in this folder from `run.json`, newest first; empty if there is no such file."""
-    try:
-        last = json.loads((run / "run.json").read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
-        return []
-    return [last, *reversed(last.get("earlier", []))]
+    return read_runs(run / "run.json")[::-1]

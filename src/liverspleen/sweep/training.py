@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from liverspleen.processes import signals
+from liverspleen.reading import invalid_record, read_text
 from liverspleen.sweep.results import read_record
 
 LOG: Final = "log.txt"
@@ -126,14 +127,21 @@ def train(
 
 def validations(run: Path, known: set[int]) -> Iterator[tuple[int, float]]:
     """Yield step and mean DSS of the validations in metrics.csv, except those of the steps in `known`."""
+    file = run / "metrics.csv"
     try:
-        text = (run / "metrics.csv").read_text(encoding="utf-8")
+        text = read_text(file)
     except FileNotFoundError:
         return
     rows = text[: text.rfind("\n") + 1]  # the last row may be incomplete
     for row in csv.reader(rows.splitlines()):
-        if row[1:2] == ["val/dss"] and int(row[0]) not in known:
-            yield int(row[0]), float(row[2])
+        if row[1:2] != ["val/dss"]:
+            continue
+        try:
+            step, dss = int(row[0]), float(row[2])
+        except (ValueError, IndexError) as error:
+            raise invalid_record(file, error, hint="remove the folder of the trial") from error
+        if step not in known:
+            yield step, dss
 
 
 def is_running(process: subprocess.Popen[bytes]) -> bool:

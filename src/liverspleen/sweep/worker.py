@@ -32,6 +32,7 @@ from uuid import uuid4
 from liverspleen.errors import Issue, counted
 from liverspleen.locks import exclusive, try_lock
 from liverspleen.organs import ORGANS
+from liverspleen.reading import read_text
 from liverspleen.storage import write_text
 from liverspleen.sweep.plan import (
     NextTrial,
@@ -304,7 +305,7 @@ def _folder_id(folder: Path) -> str:
     file = folder / ".folder_id"
     if not file.exists():
         write_text(file, uuid4().hex + "\n")
-    return file.read_text(encoding="utf-8").strip()
+    return read_text(file).strip()
 
 
 def _scores(result: Result) -> dict[str, float | None]:

@@ -16,6 +16,7 @@ from torch import Tensor
 from liverspleen.errors import InputError, Issue
 from liverspleen.networks.checkpoint import PACKAGE_KEY, WEIGHTS_PREFIX
 from liverspleen.networks.weights_file import safetensors_bytes
+from liverspleen.reading import check_regular
 from liverspleen.storage import complete_file, sync
 
 _OVERHEAD_BYTES = 1 << 20  # names, plain values and alignment beside the tensors
@@ -56,6 +57,8 @@ def read_checkpoint(file: Path) -> dict[str, Any] | None:
 
     All checksums are verified. Only tensors and plain values are read; nothing in the file is run.
     """
+    if file.exists():
+        check_regular(file)
     try:
         with zipfile.ZipFile(file) as archive:
             if archive.testzip() is not None:

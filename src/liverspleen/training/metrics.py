@@ -14,6 +14,7 @@ from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities import rank_zero_only
 
 from liverspleen.data.cache import CachedCase
+from liverspleen.reading import invalid_record, read_csv
 from liverspleen.storage import write_text
 from liverspleen.training.module import SegmentationModule
 
@@ -42,9 +43,10 @@ class MetricsFile(Logger):
     def _start(self, start: int) -> None:
         rows = []
         if start and self.file.exists():
-            with self.file.open(encoding="utf-8", newline="") as handle:
-                # the last row may be incomplete
-                rows = [row for row in list(csv.reader(handle))[1:] if len(row) == 3 and int(row[0]) < start]
+            try:  # the last row may be incomplete
+                rows = [row for row in read_csv(self.file)[1:] if len(row) == 3 and int(row[0]) < start]
+            except (ValueError, csv.Error) as error:
+                raise invalid_record(self.file, error, hint="remove the file, or restore it") from error
         write_text(self.file, "".join(",".join(row) + "\n" for row in [_HEADER, *rows]))
 
     @property

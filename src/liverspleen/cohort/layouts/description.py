@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 from liverspleen.errors import InputError, Issue
 from liverspleen.organs import ORGAN_KEYS, Structure, organ
+from liverspleen.reading import read_object
 
 _FILE = "dataset.json"
 
@@ -46,13 +46,11 @@ def read_description(folder: Path) -> Description:
 
 def _content(folder: Path) -> Mapping[str, Any]:
     try:
-        content = json.loads((folder / _FILE).read_text(encoding="utf-8-sig"))
+        content = read_object(folder / _FILE)
     except FileNotFoundError:
         raise _invalid("file is missing from the input", "give the folder that contains it") from None
-    except (OSError, ValueError, RecursionError):
-        raise _invalid("file cannot be read as JSON") from None
-    if not isinstance(content, dict):
-        raise _invalid("content is not a JSON object")
+    except (OSError, ValueError):
+        raise _invalid("file cannot be read as a JSON object") from None
     return content
 
 

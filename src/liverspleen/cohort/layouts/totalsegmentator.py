@@ -14,6 +14,7 @@ from liverspleen.imaging.geometry import same_grid
 from liverspleen.imaging.nifti import read_label_map
 from liverspleen.imaging.volume import CTVolume, LabelMap
 from liverspleen.organs import ORGANS, Structure, listed
+from liverspleen.reading import read_text
 
 _SEX = {"m": "M", "f": "F"}
 
@@ -96,7 +97,7 @@ def find(request: Request) -> Found:
 def _facts(file: Path) -> dict[str, Mapping[str, str]]:
     """Return sex and age by image_id; an invalid value is empty."""
     try:
-        rows = list(csv.DictReader(io.StringIO(file.read_text(encoding="utf-8-sig"), newline=""), delimiter=";"))
+        rows = list(csv.DictReader(io.StringIO(read_text(file), newline=""), delimiter=";"))
     except (OSError, UnicodeDecodeError, csv.Error):
         return {}
     return {

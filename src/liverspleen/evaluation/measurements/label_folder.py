@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypedDict
 from liverspleen.cohort.checks import grid_issues, load_reference
 from liverspleen.cohort.label_names import DSEG, label_files, several_files
 from liverspleen.cohort.manifest import Case, Cohort
+from liverspleen.cohort.spellings import Spellings, spelling_issues, spellings
 from liverspleen.errors import InputError, Issue
 from liverspleen.evaluation.measurements.mask_folder import is_mask_folder, read_mask_folder
 from liverspleen.evaluation.measurements.measure_case import (
@@ -76,7 +77,8 @@ def measure_folder(
     of the cohort are not repeated.
 
     Issues: those of reading; LS-LAB-005 label map of a case is missing; LS-LAB-006 (warning) label map without a case;
-    LS-LAB-007 two files for one case; LS-LAB-010 a worker process died.
+    LS-LAB-007 two files for one case; LS-LAB-010 a worker process died; LS-IDN-010 a case has names of different
+    Unicode characters and is not measured; LS-IDN-011 (warning) names of cases or readers are similar.
 
     Raises:
         InputError: LS-LAB-023 `labels` or `reference` is not a folder, LS-LAB-008 both readers have the same name,
@@ -105,7 +107,12 @@ def measure_folder(
             Issue("LS-LAB-009", message, "give the folder that contains the label maps directly", file=labels)
         )
     rows: list[Measurement] = []
-    issues = [*_unused_label_maps(folder, cases if cohort is None else cohort.cases)]
+    respelled = _several_spellings(folder, references, known)
+    rejected = {text for one in respelled if one.equal for text in one.places}
+    readers = spellings([(reader, "reader="), (reference_reader, "reference_reader=")])
+    issues = [*spelling_issues("case_id", respelled, file=labels), *spelling_issues("reader", readers)]
+    issues += _unused_label_maps(folder, cases if cohort is None else cohort.cases)
+    cases = [case for case in cases if _case_id(case) not in rejected]
     for case, measured in zip(cases, _measured_cases(task, cases, workers), strict=True):
         rows += measured.rows
         issues += measured.issues
@@ -253,6 +260,15 @@ def _off_grid(case_id: str, label_map: LabelMap, grid: Geometry | None, folder: 
     if grid is None:
         return ()
     return grid_issues(case_id, label_map, grid, file=folder.files[case_id][0], against="its case")
+
+
+def _several_spellings(folder: LabelFolder, references: LabelFolder | None, known: Collection[str]) -> list[Spellings]:
+    """Return the cases whose spellings differ between the folders and the cohort, or in a folder."""
+    places = [(case_id, "cohort") for case_id in known]
+    for option, own in (("labels=", folder), ("reference=", references)):
+        files = own.files if own is not None else {}
+        places += [(case_id, f"{option} '{first.name}'") for case_id, (first, *_) in files.items()]
+    return [one for one in spellings(places) if not one.places.keys() <= set(known)]
 
 
 def _unused_label_maps(folder: LabelFolder, cases: Iterable[Case | str]) -> Iterator[Issue]:

@@ -7,9 +7,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from liverspleen.cohort.spellings import spelling_issues, spellings_between
 from liverspleen.errors import InputError, Issue
 from liverspleen.evaluation.measurements.table import Measurements
-from liverspleen.evaluation.measurements.validation import NUMBERS
+from liverspleen.evaluation.measurements.validation import IDS, NUMBERS
 
 _CASE_COLUMNS: Final = ("patient_id", "dataset", "condition", "site")
 _KEY: Final = ("case_id", "structure", "reader", "reference")
@@ -26,7 +27,8 @@ def merge_measurements(tables: Sequence[Measurements]) -> Measurements:
 
     Raises:
         InputError: LS-CMP-001 two tables have different numbers of one reader for the same structure of a case,
-            LS-CMP-002 they have different patients, datasets, conditions or sites for a case.
+            LS-CMP-002 they have different patients, datasets, conditions or sites for a case, LS-IDN-010 they write an
+            id with different Unicode characters.
     """
     import pandas
 
@@ -38,6 +40,9 @@ def merge_measurements(tables: Sequence[Measurements]) -> Measurements:
         for row in table.table.to_dict("records")
     ]
     facts, issues = _facts(origins)
+    similar: list[Issue] = []
+    for issue in _several_spellings(tables):
+        (issues if issue.severity == "error" else similar).append(issue)
     kept: dict[tuple[str, ...], tuple[Path | None, Row]] = {}
     volumes: dict[tuple[str, ...], tuple[Path | None, Row]] = {}
     for source, row in origins:
@@ -52,7 +57,22 @@ def merge_measurements(tables: Sequence[Measurements]) -> Measurements:
     if issues:
         raise InputError(dict.fromkeys(issues))
     merged = pandas.DataFrame([row for _, row in kept.values()], columns=_columns(tables))
-    return Measurements(merged, vocabulary=tables[0].vocabulary)
+    warnings = [issue for table in tables for issue in table.issues] + similar
+    return Measurements(merged, vocabulary=tables[0].vocabulary, issues=tuple(warnings))
+
+
+def _several_spellings(tables: Sequence[Measurements]) -> Iterator[Issue]:
+    """Yield the issues of cases, patients and readers whose spellings are not all in one table."""
+    names = [f"'{table.source}'" if table.source else f"table {number}" for number, table in enumerate(tables, 1)]
+    cases: set[str] = set()
+    for kind, columns in IDS.items():
+        texts = {
+            name: {text for column in columns for text in table.table[column] if text} - cases
+            for name, table in zip(names, tables, strict=True)
+        }
+        if kind == "case_id":  # the default patient of a case
+            cases = set().union(*texts.values())
+        yield from spelling_issues(kind, spellings_between(texts))
 
 
 def _columns(tables: Sequence[Measurements]) -> list[str]:

@@ -49,6 +49,7 @@ from liverspleen.evaluation.measurements.validation import (
 )
 from liverspleen.evaluation.metrics.volume import STATUSES
 from liverspleen.organs import ORGAN_KEYS, RATIO_KEY, RATIO_OF
+from liverspleen.reading import read_bytes
 from liverspleen.storage import StrPath, complete_file
 
 if TYPE_CHECKING:
@@ -127,13 +128,15 @@ class Measurements:
 
     `table` has `COLUMNS` first and any further columns after them; text columns contain `str` (empty if the file has no
     value), number columns float64 with NaN for undefined. `source` and `sha256` are path and hash of the file.
-    `vocabulary` gives the order and the labels of datasets, conditions and sites in tables.
+    `vocabulary` gives the order and the labels of datasets, conditions and sites in tables. `issues` are warnings about
+    ids with several spellings.
     """
 
     table: pandas.DataFrame
     source: Path | None = None
     sha256: str | None = None
     vocabulary: Vocabulary = PAPER
+    issues: tuple[Issue, ...] = ()
 
     def to_frame(self) -> pandas.DataFrame:
         """Return a copy of `table`."""
@@ -206,8 +209,8 @@ def read_measurements(path: StrPath, *, vocabulary: Vocabulary = PAPER) -> Measu
     header = [name.strip() for name in records[0]] if records else []
     check_header(header, path)
     rows = [Record(number, _row_cells(cells, len(header))) for number, cells in enumerate(records[1:], 2) if any(cells)]
-    check_records(header, rows, path)
-    return Measurements(_table(header, rows), path, hashlib.sha256(content).hexdigest(), vocabulary)
+    issues = check_records(header, rows, path)
+    return Measurements(_table(header, rows), path, hashlib.sha256(content).hexdigest(), vocabulary, tuple(issues))
 
 
 def write_volumes(path: StrPath, rows: Iterable[Measurement]) -> None:
@@ -247,7 +250,7 @@ def _cell(value: str | float | None) -> str:
 
 def _decoded(path: Path) -> tuple[bytes, str]:
     try:
-        content = path.read_bytes()
+        content = read_bytes(path)
         return content, content.decode("utf-8-sig")
     except OSError as error:
         message = f"cannot be read: {error.strerror or error}"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from liverspleen.cohort.spellings import spelling_issues, spellings_by_kind
 from liverspleen.errors import InputError, Issue, counted
 from liverspleen.evaluation.metrics.volume import STATUSES
 from liverspleen.organs import ORGAN_KEYS
@@ -15,6 +16,9 @@ from liverspleen.organs import ORGAN_KEYS
 REQUIRED: Final = ("case_id", "structure", "reader", "volume_cm3")
 _CASE_COLUMNS: Final = ("patient_id", "dataset", "condition", "site")
 _IDENTIFIERS: Final = ("case_id", "patient_id", "dataset", "condition", "site", "reader", "reference")
+
+IDS: Final = {"case_id": ("case_id",), "patient_id": ("patient_id",), "reader": ("reader", "reference")}
+"""The ids that may have several spellings, with their columns."""
 
 _NOT_NEGATIVE: Final = (lambda value: value >= 0, "a number of 0 or more")
 _FRACTION: Final = (lambda value: 0 <= value <= 1, "a number from 0 to 1")
@@ -75,8 +79,12 @@ def check_header(header: list[str], path: Path) -> None:
         raise InputError(issues)
 
 
-def check_records(header: list[str], records: list[Record], path: Path) -> None:
-    """Reject rows that are incomplete, out of range, repeated, or contradictory; all in one error."""
+def check_records(header: list[str], records: list[Record], path: Path) -> list[Issue]:
+    """Return the warnings of the rows.
+
+    Raises:
+        InputError: rows are incomplete, out of range, repeated, or contradictory; all in one error.
+    """
     if not records:
         raise InputError(
             Issue("LS-MEA-013", "the table has a header and no rows", "measure at least one case", file=path)
@@ -94,10 +102,24 @@ def check_records(header: list[str], records: list[Record], path: Path) -> None:
         complete.append((record.number, row))
     for number, row in complete:
         issues.extend(_row_issues(number, row, path))
+    similar: list[Issue] = []
+    for issue in _several_spellings(complete, path):
+        (issues if issue.severity == "error" else similar).append(issue)
     for check in (_repeated_keys, _contradicting_cases, _contradicting_volumes):
         issues.extend(check(complete, path))
     if issues:
         raise InputError(issues)
+    return similar
+
+
+def _several_spellings(rows: list[tuple[int, Row]], path: Path) -> Iterator[Issue]:
+    """Yield the issues of cases, patients and readers with several spellings."""
+    places = {
+        kind: [(row[name], f"row {number}") for number, row in rows for name in columns if row[name]]
+        for kind, columns in IDS.items()
+    }
+    for kind, found in spellings_by_kind(places).items():
+        yield from spelling_issues(kind, found, file=path)
 
 
 def _row_issues(number: int, row: Row, path: Path) -> Iterator[Issue]:

@@ -12,7 +12,6 @@ The exclusions are a CSV file with the columns `reason,count`; `count` is a numb
 from __future__ import annotations
 
 import csv
-import io
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -26,6 +25,7 @@ from liverspleen.errors import InputError, Issue, counted
 from liverspleen.evaluation.measurements.notes import Note
 from liverspleen.evaluation.reporting.table1 import datasets_of, paired_patients
 from liverspleen.evaluation.reporting.table_layout import condition_label, site_label
+from liverspleen.reading import read_csv
 from liverspleen.storage import StrPath
 
 ASSESSED: Final = "assessed"
@@ -187,7 +187,7 @@ def _records(path: Path) -> list[tuple[int, list[str]]]:
         return InputError(Issue("LS-REP-050", message, hint, file=path))
 
     try:
-        records = list(csv.reader(io.StringIO(path.read_bytes().decode("utf-8-sig"), newline=""), strict=True))
+        records = read_csv(path)
     except OSError as error:
         raise rejected(
             f"exclusions cannot be read ({error.strerror or error})", "give the path of an existing file"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any, Final
 from liverspleen.errors import InputError, Issue
 from liverspleen.evaluation.statistics.intervals import Interval
 from liverspleen.formats import REPORT
+from liverspleen.reading import read_object
 from liverspleen.storage import StrPath
 
 _TABLE: Final = "reproducibility"
@@ -34,12 +34,12 @@ def read_rc_table(path: StrPath) -> dict[tuple[str, str], KnownRC]:
     """
     path = Path(path)
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_object(path)
         if {"format", "cells"} & content.keys():
             REPORT.check(content.get("format"), path)
         cells = [cell for cell in content["cells"] if cell["table"] == _TABLE]
         found = {(str(cell["row"]), str(cell["column"])): _known(cell) for cell in cells}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         message = f"file is not a report.json ({type(error).__name__})"
         raise InputError(
             Issue("LS-CHG-005", message, "give the report.json of liverspleen report", file=path)

@@ -26,6 +26,7 @@ from liverspleen.inference.untrusted.safetensors_header import tensor_places
 from liverspleen.inference.untrusted.tensors import NUMBER_TYPES, TensorPlace
 from liverspleen.inference.untrusted.torch_pickle import MAX_PICKLE_BYTES, NotPlainError, PickledTensor, read_pickle
 from liverspleen.networks.checkpoint import PACKAGE_KEY, WEIGHTS_PREFIX
+from liverspleen.reading import check_regular
 from liverspleen.storage import sha256_of
 from liverspleen.zip_archive import Entry, Limits, UnsafeArchiveError, blocks, is_whole, open_archive
 
@@ -67,9 +68,10 @@ def checked_model(path: Path) -> CheckedModel:
     """
     if path.is_dir():
         return _of_package(path, open_package(path))
-    if not path.is_file():
+    if not path.exists():
         message = "the checkpoint or model package does not exist"
         raise InputError(Issue("LS-MOD-001", message, "give a checkpoint or a model package", file=path))
+    check_regular(path)
     entries = _entries(path) if _is_zip(path) else {}
     if DESCRIPTION in entries:
         return _of_package(path, open_package(path, entries))
