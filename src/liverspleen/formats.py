@@ -54,9 +54,9 @@ CHECKPOINT = Format("checkpoint", 3, "train again, or use that version")
 MODEL_PACKAGE = Format("model package", 2, "export the model again")
 
 # 1 to 3: the number was "version" in case.json alone; 3 added the pixel size. 4: notes of test cases also have the
-# number. 5: the array of a case is slices.npy.
+# number. 5: the array of a case is slices.npy. 6: case.json and notes have a checksum of their own.
 SLICE_CACHE = Format(
-    "slice cache", 5, "choose another cache=, or remove such cases by liverspleen prepare action=prune"
+    "slice cache", 6, "choose another cache=, or remove such cases by liverspleen prepare action=prune"
 )
 
 # 1: sidecars and rejections of `predict`.
