@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import json
 import math
 import platform
 import subprocess
@@ -12,13 +11,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, is_dataclass
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
 from liverspleen import __version__
-from liverspleen.errors import InputError
-from liverspleen.storage import sha256_of, write_json
+from liverspleen.errors import InputError, Issue
+from liverspleen.records import DamagedRecordError, damaged, read_record, write_record
+from liverspleen.storage import sha256_of
 
 _PACKAGES = (
     "torch",
@@ -34,6 +35,9 @@ _PACKAGES = (
     "pandas",
     "statsmodels",
 )
+
+_TABLES = (".csv", ".tsv")
+"""Suffixes of tables, which users may edit."""
 
 
 def versions() -> dict[str, str]:
@@ -85,11 +89,12 @@ def recorded(
 ) -> Iterator[Run]:
     """Write `output/run.json` at the end of the block, also after an error (`status`: done, rejected, failed).
 
+    Tables of `config` that were changed after they were written are noted in its issues (see `changed_inputs`).
     Simultaneous runs with the same folder need different names of their records. `command` replaces the command line
     if that must not be recorded. Records of earlier runs with the same folder are kept under `earlier`, oldest first.
     """
     output.mkdir(parents=True, exist_ok=True)  # before the work, so that a folder that cannot be made fails early
-    run = Run(output)
+    run = Run(output, issues=[*_earlier(output / name)[1], *changed_inputs(config)])
     started, clock = datetime.now(UTC), perf_counter()
     status = "failed"
     try:
@@ -100,7 +105,7 @@ def recorded(
         run.issues.extend(issue for issue in error.issues if issue not in run.issues)
         raise InputError(run.issues) from error  # with earlier issues, which may be the reason
     finally:
-        write_json(
+        write_record(
             output / name,
             {
                 "verb": verb,
@@ -117,7 +122,7 @@ def recorded(
                 "started": started.isoformat(timespec="seconds"),
                 "seconds": round(perf_counter() - clock, 3),
                 "issues": [str(issue) for issue in run.issues],
-                "earlier": _earlier(output / name),
+                "earlier": _earlier(output / name)[0],  # read now, because other processes may have added theirs
                 "outputs": {
                     str(path.relative_to(output)): sha256_of(path)
                     for path in sorted(set(run.outputs))
@@ -127,12 +132,44 @@ def recorded(
         )
 
 
-def _earlier(file: Path) -> list[Any]:
+def changed_inputs(config: Any) -> Iterator[Issue]:
+    """Yield the note LS-FMT-006 for each table of `config` that differs from what a run.json beside it records.
+
+    Tables are the files of the configuration, and `cohort.csv` in its folders. A table may be edited, so this is no
+    error. A damaged run.json is LS-FMT-005, as a warning.
+    """
+    values = asdict(config).values() if is_dataclass(config) and not isinstance(config, type) else ()
+    nested = chain.from_iterable(value if isinstance(value, list | tuple) else [value] for value in values)
+    paths = {path / "cohort.csv" if path.is_dir() else path for path in nested if isinstance(path, Path)}
+    for path in sorted(path for path in paths if path.suffix in _TABLES and path.is_file()):
+        yield from _changed(path)
+
+
+def _changed(table: Path) -> Iterator[Issue]:
+    """Yield LS-FMT-006 if the records of runs beside a table have hashes of it, and none of them is its hash."""
+    known: set[str] = set()
+    for file in sorted(table.parent.glob("run*.json")):
+        earlier, damage = _earlier(file)
+        yield from damage
+        outputs = [one.get("outputs") for one in earlier if isinstance(one, dict)]
+        known |= {str(found[table.name]) for found in outputs if isinstance(found, dict) and table.name in found}
+    if known and sha256_of(table) not in known:
+        message = "the table was changed after liverspleen wrote it"
+        hint = "check that the change is intended"
+        yield Issue("LS-FMT-006", message, hint, file=table.name, severity="note")
+
+
+def _earlier(file: Path) -> tuple[list[Any], list[Issue]]:
+    """Return the records of the runs in a run.json, oldest first, and the warning LS-FMT-005 if it is damaged."""
     try:
-        last = json.loads(file.read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
-        return []
-    return [*last.pop("earlier", []), last]
+        last = read_record(file, required=False)
+    except FileNotFoundError:
+        return [], []
+    except (OSError, DamagedRecordError) as error:
+        hint = "keep a copy if you need it; the next run in this folder writes a new file"
+        return [], [damaged(file, str(error), hint, severity="warning")]
+    before = last.pop("earlier", [])
+    return [*(before if isinstance(before, list) else []), last], []
 
 
 def _as_json(value: Any) -> Any:

@@ -73,10 +73,27 @@ def read_record(file: Path, kind: Format | None = None, *, required: bool = True
         DamagedRecordError: it is not what was written, or is not a regular file.
         InputError: LS-FMT-001 a record of another format than `kind`.
     """
-    return opened(_parsed(file), file, kind, required=required)
+    return opened(parsed(file), file, kind, required=required)
 
 
-def opened(content: object, file: str | Path, kind: Format | None = None, *, required: bool = True) -> dict[str, Any]:
+def parsed(file: Path) -> object:
+    """Return the JSON value in a file.
+
+    Raises:
+        OSError: there is no such file, or it cannot be read.
+        DamagedRecordError: it is not JSON, or not a regular file.
+    """
+    if file.exists() and not file.is_file():  # reading a pipe would block
+        raise DamagedRecordError("it is not a regular file")
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError):
+        raise DamagedRecordError("it is not JSON") from None
+
+
+def opened(
+    content: object, file: str | Path | None, kind: Format | None = None, *, required: bool = True
+) -> dict[str, Any]:
     """Return the content of a record that was read as JSON; arguments and errors as of `read_record`."""
     if kind is not None and isinstance(content, dict):
         kind.check(content.get("format"), file)
@@ -88,15 +105,6 @@ def damaged(
 ) -> Issue:
     """Return the issue LS-FMT-005 of a record that is not what was written."""
     return Issue("LS-FMT-005", f"the file is damaged or was edited: {reason}", hint, case_id, file, severity)
-
-
-def _parsed(file: Path) -> object:
-    if file.exists() and not file.is_file():  # reading a pipe would block
-        raise DamagedRecordError("it is not a regular file")
-    try:
-        return json.loads(file.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError):
-        raise DamagedRecordError("it is not JSON") from None
 
 
 def _sha256(content: Mapping[str, Any]) -> str:

@@ -287,7 +287,8 @@ def _open(case: Case, folder: Path, *, hashed: bool = True) -> CachedCase | None
 
 def _content_hash(description: dict[str, Any]) -> str:
     """Return the hash of the arrays and the spacing, which are all that a training reads."""
-    content = json.dumps([description["files"], description["slice_spacing_mm"]], sort_keys=True)
+    hashes = {name: about["sha256"] for name, about in description["files"].items()}
+    content = json.dumps([hashes, description["slice_spacing_mm"]], sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,6 +16,7 @@ from liverspleen.errors import InputError, Issue
 from liverspleen.evaluation.statistics.model_choice import Choice, Confirmed, choose
 from liverspleen.evaluation.statistics.seeds_and_cases import SeedCaseMean, seed_case_mean
 from liverspleen.organs import ORGAN_KEYS
+from liverspleen.records import read_record
 from liverspleen.sweep.tables import CASE_COLUMNS, FIXED
 
 _NUMBERS: Final = ("seconds", *FIXED[FIXED.index("dss") :])
@@ -118,9 +118,9 @@ def read_study(folder: Path) -> StudyFiles:
         InputError: LS-SWP-020, there is no study; LS-SWP-021, a table cannot be read.
     """
     file = folder / "study.json"
-    hint = "give the output= folder of a sweep"
+    hint = "give the output= folder of a sweep; if its study.json is damaged, run the same sweep again"
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = read_record(file, required=False)
         search = content.get("search") or {}
         trials = _table(folder / "trials.csv", FIXED)
         return StudyFiles(

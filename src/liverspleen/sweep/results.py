@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,8 @@ from statistics import fmean
 from typing import Any, Final, Literal
 
 from liverspleen.organs import ORGANS, Structure, organ
+from liverspleen.records import read_record
+from liverspleen.storage import sha256_of
 
 OBJECTIVES: Final[Mapping[str, Literal["minimize", "maximize"]]] = {
     "dss": "maximize",
@@ -91,6 +92,10 @@ def read_result(run: Path) -> Result:
         raise ValueError("there is no validation.csv")
     with file.open(encoding="utf-8", newline="") as handle:
         rows = list(csv.DictReader(handle))
+    records = run_records(run)
+    stated = next((hashes[file.name] for one in records if file.name in (hashes := one.get("outputs", {}))), None)
+    if stated is not None and stated != sha256_of(file):
+        raise ValueError("validation.csv is not what the training wrote")
     cases = tuple(
         CaseResult(
             row["case_id"],
@@ -101,15 +106,18 @@ def read_result(run: Path) -> Result:
         )
         for row in rows
     )
-    records = read_record(run)
     times = (record.get("measured", {}).get("validation_seconds_per_slice") for record in records)
     return Result(cases, next((seconds for seconds in times if seconds is not None), None))
 
 
-def read_record(run: Path) -> Sequence[Mapping[str, Any]]:
-    """Return the records of the runs in this folder from `run.json`, newest first; empty if there is no such file."""
+def run_records(run: Path) -> Sequence[Mapping[str, Any]]:
+    """Return the records of the runs in this folder from `run.json`, newest first; empty if there is no such file.
+
+    Raises:
+        ValueError: the file is damaged.
+    """
     try:
-        last = json.loads((run / "run.json").read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
+        last = read_record(run / "run.json", required=False)
+    except FileNotFoundError:
         return []
     return [last, *reversed(last.get("earlier", []))]

@@ -24,6 +24,7 @@ import os
 import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
@@ -45,7 +46,7 @@ from liverspleen.sweep.plan import (
     next_trial,
     training_seed,
 )
-from liverspleen.sweep.results import Result, read_record, read_result
+from liverspleen.sweep.results import Result, read_result, run_records
 from liverspleen.sweep.space import Space, to_overrides
 from liverspleen.sweep.study import Study
 from liverspleen.sweep.tables import write_tables
@@ -202,7 +203,7 @@ class Worker:
             sweep.say(f"sweep: trial {record.number} was stale, and another worker ended it")
             return
         state, outcome, objectives = self._outcome(record, end, heartbeat.before + end.seconds)
-        sweep.study.tell(record.number, state, outcome, objectives)
+        sweep.study.tell(record.number, state, outcome, objectives, values=record.values)
         self._log(record, state, outcome)
 
     def _command(self, record: TrialRecord) -> list[str]:
@@ -216,8 +217,7 @@ class Worker:
     ) -> tuple[State, Outcome, list[float] | None]:
         """Return the final state of a trial, its outcome, and the objectives of a complete one."""
         run = self.sweep.run(record.number)
-        runs = read_record(run)
-        outcome = Outcome(seconds=seconds, device=runs[0].get("device") if runs else None)
+        outcome = Outcome(seconds=seconds, device=_device(run))
         if end.pruned:
             return State.PRUNED, replace(outcome, reason="worse than earlier trials at the same step"), None
         if end.reason:
@@ -305,6 +305,14 @@ def _folder_id(folder: Path) -> str:
     if not file.exists():
         write_text(file, uuid4().hex + "\n")
     return file.read_text(encoding="utf-8").strip()
+
+
+def _device(run: Path) -> str | None:
+    """Return the device of the last training in this folder; None if it is not known."""
+    with suppress(ValueError):
+        for record in run_records(run):
+            return record.get("device")
+    return None
 
 
 def _scores(result: Result) -> dict[str, float | None]:

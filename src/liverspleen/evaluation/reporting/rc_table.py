@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any, Final
 from liverspleen.errors import InputError, Issue
 from liverspleen.evaluation.statistics.intervals import Interval
 from liverspleen.formats import REPORT
+from liverspleen.records import CHECKSUM, DamagedRecordError, damaged, opened, parsed
 from liverspleen.storage import StrPath
 
 _TABLE: Final = "reproducibility"
@@ -29,16 +29,18 @@ def read_rc_table(path: StrPath) -> dict[tuple[str, str], KnownRC]:
     """Read the RC by (index, reader) from the table `reproducibility` of `report.json`; undefined and 0 are skipped.
 
     Raises:
-        InputError: LS-FMT-001 the report has another format; LS-CHG-005 the file is not a report; LS-CHG-008 it
-            contains no RC.
+        InputError: LS-FMT-001 the report has another format; LS-FMT-005 it is damaged; LS-CHG-005 the file is not a
+            report; LS-CHG-008 it contains no RC.
     """
     path = Path(path)
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        if {"format", "cells"} & content.keys():
-            REPORT.check(content.get("format"), path)
+        content = parsed(path)
+        if isinstance(content, dict) and {"format", "cells", CHECKSUM} & content.keys():
+            content = opened(content, path, REPORT, required=False)
         cells = [cell for cell in content["cells"] if cell["table"] == _TABLE]
         found = {(str(cell["row"]), str(cell["column"])): _known(cell) for cell in cells}
+    except DamagedRecordError as error:
+        raise InputError(damaged(path, str(error), REPORT.hint)) from None
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         message = f"file is not a report.json ({type(error).__name__})"
         raise InputError(
