@@ -139,7 +139,7 @@ def test_a_dataset_json_that_is_a_pipe_is_rejected(tmp_path: Path) -> None:
 )
 def test_an_odd_run_json_stops_the_run_before_its_work_and_stays(text: str, tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text(text, encoding="utf-8")
-    with pytest.raises(InputError, match=r"LS-CFG-022 file .*run\.json"), recorded("split", {}, tmp_path):
+    with pytest.raises(InputError, match=r"LS-FMT-005 file .*run\.json"), recorded("split", {}, tmp_path):
         pytest.fail("the work was started")
     assert (tmp_path / "run.json").read_text(encoding="utf-8") == text
 

@@ -50,20 +50,20 @@ class Format:
 # were called sections.
 CHECKPOINT = Format("checkpoint", 3, "train again, or use that version")
 
-# 1: its description had another file name, and input slices were called sections.
-MODEL_PACKAGE = Format("model package", 2, "export the model again")
+# 1: its description had another file name, and input slices were called sections. 2: model.json had no checksum.
+MODEL_PACKAGE = Format("model package", 3, "export the model again")
 
 # 1 to 3: the number was "version" in case.json alone; 3 added the pixel size. 4: notes of test cases also have the
-# number. 5: the array of a case is slices.npy.
+# number. 5: the array of a case is slices.npy. 6: case.json and notes have a checksum of their own.
 SLICE_CACHE = Format(
-    "slice cache", 5, "choose another cache=, or remove such cases by liverspleen prepare action=prune"
+    "slice cache", 6, "choose another cache=, or remove such cases by liverspleen prepare action=prune"
 )
 
-# 1: sidecars and rejections of `predict`.
-SIDECAR = Format("sidecar", 1, "predict again, into another output=")
+# 1: sidecars and rejections of `predict`, without a checksum.
+SIDECAR = Format("sidecar", 2, "predict again, into another output=")
 
 # 1: the slices of Figure 3 were called sections.
 REPORT = Format("report.json", 2, "write the report again")
 
-# 1: recorded the keys slices.sections and slices.section_distance_mm.
-STUDY = Format("study", 2, "sweep again, with another output= or study=")
+# 1: recorded the keys slices.sections and slices.section_distance_mm. 2: identity and trials had no checksum.
+STUDY = Format("study", 3, "sweep again, with another output= or study=")

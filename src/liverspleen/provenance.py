@@ -9,16 +9,17 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, is_dataclass
+from dataclasses import asdict, dataclass, field, is_dataclass, replace
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
 from liverspleen import __version__
-from liverspleen.errors import InputError
-from liverspleen.reading import read_runs
-from liverspleen.storage import sha256_of, write_json
+from liverspleen.errors import InputError, Issue
+from liverspleen.records import read_runs, write_record
+from liverspleen.storage import sha256_of
 
 _PACKAGES = (
     "torch",
@@ -34,6 +35,9 @@ _PACKAGES = (
     "pandas",
     "statsmodels",
 )
+
+_TABLES = (".csv", ".tsv")
+"""Suffixes of tables, which users may edit."""
 
 
 def versions() -> dict[str, str]:
@@ -85,6 +89,7 @@ def recorded(
 ) -> Iterator[Run]:
     """Write `output/run.json` at the end of the block, also after an error (`status`: done, rejected, failed).
 
+    Tables of `config` that were changed after they were written are noted in its issues (see `changed_inputs`).
     Simultaneous runs with the same folder need different names of their records. `command` replaces the command line
     if that must not be recorded. Records of earlier runs with the same folder are kept under `earlier`, oldest first.
 
@@ -93,7 +98,7 @@ def recorded(
     """
     output.mkdir(parents=True, exist_ok=True)  # before the work, so that a folder that cannot be made fails early
     read_runs(output / name)
-    run = Run(output)
+    run = Run(output, issues=[*changed_inputs(config)])
     started, clock = datetime.now(UTC), perf_counter()
     status = "failed"
     try:
@@ -104,7 +109,7 @@ def recorded(
         run.issues.extend(issue for issue in error.issues if issue not in run.issues)
         raise InputError(run.issues) from error  # with earlier issues, which may be the reason
     finally:
-        write_json(
+        write_record(
             output / name,
             {
                 "verb": verb,
@@ -121,7 +126,7 @@ def recorded(
                 "started": started.isoformat(timespec="seconds"),
                 "seconds": round(perf_counter() - clock, 3),
                 "issues": [str(issue) for issue in run.issues],
-                "earlier": read_runs(output / name),
+                "earlier": read_runs(output / name),  # read now, because other processes may have added theirs
                 "outputs": {
                     str(path.relative_to(output)): sha256_of(path)
                     for path in sorted(set(run.outputs))
@@ -129,6 +134,35 @@ def recorded(
                 },
             },
         )
+
+
+def changed_inputs(config: Any) -> Iterator[Issue]:
+    """Yield the note LS-FMT-006 for each table of `config` that differs from what a run.json beside it records.
+
+    Tables are the files of the configuration, and `cohort.csv` in its folders. A table may be edited, so this is no
+    error. A damaged run.json is LS-FMT-005, as a warning.
+    """
+    values = asdict(config).values() if is_dataclass(config) and not isinstance(config, type) else ()
+    nested = chain.from_iterable(value if isinstance(value, list | tuple) else [value] for value in values)
+    paths = {path / "cohort.csv" if path.is_dir() else path for path in nested if isinstance(path, Path)}
+    for path in sorted(path for path in paths if path.suffix in _TABLES and path.is_file()):
+        yield from _changed(path)
+
+
+def _changed(table: Path) -> Iterator[Issue]:
+    """Yield LS-FMT-006 if the records of runs beside a table have hashes of it, and none of them is its hash."""
+    known: set[str] = set()
+    for file in sorted(table.parent.glob("run*.json")):
+        try:
+            outputs = [one.get("outputs") for one in read_runs(file)]
+        except InputError as error:
+            yield from (replace(issue, severity="warning") for issue in error.issues)
+            continue
+        known |= {str(found[table.name]) for found in outputs if isinstance(found, dict) and table.name in found}
+    if known and sha256_of(table) not in known:
+        message = "the table was changed after liverspleen wrote it"
+        hint = "check that the change is intended"
+        yield Issue("LS-FMT-006", message, hint, file=table.name, severity="note")
 
 
 def _as_json(value: Any) -> Any:

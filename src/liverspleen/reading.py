@@ -106,21 +106,3 @@ def invalid_record(file: Path, error: object, *, hint: str) -> InputError:
     """Return LS-CFG-022: a file that liverspleen wrote has been changed so that it cannot be read."""
     message = f"it is not a {file.name} as liverspleen wrote it ({error})"
     return InputError(Issue("LS-CFG-022", message, hint, file=file))
-
-
-def read_runs(file: Path) -> list[dict[str, Any]]:
-    """Return the records in a `run.json`, oldest first; empty if there is no such file.
-
-    Raises:
-        InputError: LS-CFG-022 it is not a record of a run.
-    """
-    try:
-        last = read_object(file)
-        earlier = last.pop("earlier", [])
-        if not isinstance(earlier, list) or not all(isinstance(run, dict) for run in earlier):
-            raise ValueError("its earlier runs are not a list of JSON objects")
-    except FileNotFoundError:
-        return []
-    except ValueError as error:
-        raise invalid_record(file, error, hint="remove the file, or choose another folder") from error
-    return [*earlier, last]

@@ -29,7 +29,7 @@ _END = struct.Struct("<4s4H2LH")
 _LOCATOR = struct.Struct("<4sLQL")
 _END_64 = struct.Struct("<4sQ2H2L4Q")
 _LOCAL = struct.Struct("<4s5H3L2H")
-_UNREADABLE = (
+UNREADABLE = (
     zipfile.BadZipFile,
     zipfile.LargeZipFile,
     NotImplementedError,
@@ -102,7 +102,7 @@ def open_archive(file: Path, limits: Limits) -> Iterator[tuple[zipfile.ZipFile, 
             _check_size(handle, limits)
             with zipfile.ZipFile(handle) as archive:
                 yield archive, _checked(archive, handle, limits)
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise UnsafeArchiveError("damaged", f"damaged, or not a zip archive ({type(error).__name__})") from None
 
 

@@ -95,8 +95,9 @@ def test_pixel_size_of_the_ct_itself_stores_the_same_bytes(box_cohort: Callable[
     native, same = cache_case(case, tmp_path), cache_case(case, tmp_path, pixel_mm=2.0)
     assert not same.resampled
     assert {file.name for file in same.folder.iterdir()} == {file.name for file in native.folder.iterdir()}
-    for file in native.folder.iterdir():
+    for file in native.folder.glob("*.npy"):
         assert file.read_bytes() == (same.folder / file.name).read_bytes()
+    assert native.content_sha256 == same.content_sha256
 
 
 def test_voxels_of_a_test_case_are_decoded_once_for_the_bytes_of_its_file(

@@ -13,6 +13,14 @@ from liverspleen.data.cache import cache_case, open_case, store_voxel_hash
 from liverspleen.data.maintenance import prune, reject_other_formats, verify, verify_all
 from liverspleen.errors import InputError
 from liverspleen.formats import SLICE_CACHE
+from liverspleen.records import sealed
+
+
+def restate(file: Path, number: object) -> None:
+    """Give a record another format number, None for none."""
+    content = json.loads(file.read_text()) | {"format": number}
+    file.write_text(json.dumps({key: value for key, value in content.items() if value is not None}))
+
 
 ARRAYS = ("slices", "labels", "present", "native_labels")
 
@@ -29,14 +37,24 @@ def test_case_as_it_was_written_has_no_issues(folder: Path) -> None:
     assert list(verify_all(folder.parent)) == [(folder, ())]
 
 
+@pytest.mark.parametrize("place", [-5, 30, 80])
 @pytest.mark.parametrize("name", ARRAYS)
-def test_flipped_bit_of_any_array_is_found(folder: Path, name: str) -> None:
+def test_flipped_bit_of_any_array_is_found_and_never_opened(
+    folder: Path, name: str, place: int, tmp_path: Path
+) -> None:
+    """Byte 30 is in the header's type, byte 80 in its shape or padding."""
     file = folder / f"{name}.npy"
     content = bytearray(file.read_bytes())
-    content[-5] ^= 1
+    content[place] ^= 1
     file.write_bytes(content)
     (issue,) = verify(folder)
     assert (issue.code, issue.file) == ("LS-STO-001", file)
+    case = read_cohort(tmp_path / "cohort" / "cohort.csv").cases[0]
+    with pytest.raises(InputError, match="LS-STO-001 case 'c0'"):
+        open_case(case, folder.parent, pixel_mm=4.0)
+    content[place] ^= 1
+    cache_case(case, folder.parent, pixel_mm=4.0)
+    assert file.read_bytes() == content
 
 
 @pytest.mark.parametrize("name", ARRAYS)
@@ -58,17 +76,32 @@ def test_array_of_the_same_bytes_and_another_shape_is_found(folder: Path) -> Non
     assert [issue.file for issue in verify(folder)] == [file]
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", json.dumps({"format": SLICE_CACHE.number}), None])
-def test_damaged_description_is_found_and_never_used_for_training(
-    folder: Path, content: str | None, box_cohort: Callable[..., Path], tmp_path: Path
+@pytest.mark.parametrize(
+    ("content", "code"),
+    [
+        ("", "LS-STO-001"),
+        ("[]", "LS-STO-001"),
+        ("[" * 100_000, "LS-STO-001"),
+        (json.dumps({"format": SLICE_CACHE.number}), "LS-STO-001"),
+        (json.dumps(sealed({"format": SLICE_CACHE.number, "key": "0" * 20})), "LS-STO-001"),  # of another folder
+        ("{}", "LS-FMT-001"),
+        (None, "LS-STO-001"),
+    ],
+)
+def test_damaged_description_is_found_and_the_case_is_stored_again(
+    folder: Path, content: str | None, code: str, box_cohort: Callable[..., Path], tmp_path: Path
 ) -> None:
     description = folder / "case.json"
     description.unlink() if content is None else description.write_text(content)
     (issue,) = verify(folder)
-    assert (issue.code, issue.file) == ("LS-STO-001", description)
+    assert (issue.code, issue.file) == (code, description)
     case = read_cohort(tmp_path / "cohort" / "cohort.csv").cases[0]
-    with pytest.raises(InputError, match="LS-STO-001 case 'c0'"):
+    if code == "LS-STO-001":
         cache_case(case, folder.parent, pixel_mm=4.0)
+        assert verify(folder) == ()
+    else:
+        with pytest.raises(InputError, match=f"{code} case 'c0'"):
+            cache_case(case, folder.parent, pixel_mm=4.0)
 
 
 def test_prune_removes_cases_that_are_not_in_the_cohort_and_returns_their_bytes(
@@ -93,15 +126,14 @@ def test_prune_removes_cases_of_other_versions_and_no_other_files(
 ) -> None:
     cohort, cache = read_cohort(box_cohort(slices=(4,))), tmp_path / "cache"
     old = cache_case(cohort.cases[0], cache).folder
-    description = json.loads((old / "case.json").read_text())
-    (old / "case.json").write_text(json.dumps(description | {"format": SLICE_CACHE.number - 1}))
+    restate(old / "case.json", SLICE_CACHE.number - 1)
     (cache / "notes").mkdir()
     (cache / "README").write_text("mine")
     assert prune(cache, cohort.cases, ()).cases == 1
     assert sorted(file.name for file in cache.iterdir()) == [".lock", "README", "notes"]
 
 
-@pytest.mark.parametrize("number", [None, 4, 6, "5", True])
+@pytest.mark.parametrize("number", [None, 5, 7, "6", True])
 def test_a_cache_with_cases_or_notes_of_another_format_is_rejected_in_one_line(
     number: object, box_cohort: Callable[..., Path], tmp_path: Path
 ) -> None:
@@ -111,13 +143,12 @@ def test_a_cache_with_cases_or_notes_of_another_format_is_rejected_in_one_line(
     reject_other_formats(cache)
     (note,) = cache.glob("*.voxels")
     for file in (folders[1] / "case.json", note):
-        description = json.loads(file.read_text()) | {"format": number}
-        file.write_text(json.dumps({key: value for key, value in description.items() if value is not None}))
+        restate(file, number)
     with pytest.raises(InputError) as caught:
         reject_other_formats(cache)
     (issue,) = caught.value.issues
     assert (issue.code, issue.file) == ("LS-FMT-001", folders[1] / "case.json")
-    assert "expected 5 (2 of 3 stored cases and notes)" in issue.message
+    assert "expected 6 (2 of 3 stored cases and notes)" in issue.message
     assert "action=prune" in issue.hint
     assert [found.code for found in verify(folders[1])] == ["LS-FMT-001"]
     with pytest.raises(InputError, match="LS-FMT-001 case 'c1'"):
@@ -137,7 +168,7 @@ def test_a_note_without_a_format_is_rejected_and_a_damaged_note_is_written_again
     note.write_text("{")
     reject_other_formats(cache)
     assert store_voxel_hash(case, cache) == known
-    note.write_text(known + "\n")
+    restate(note, None)
     with pytest.raises(InputError, match=r"^LS-FMT-001 file '.*\.voxels': slice cache without a format number"):
         reject_other_formats(cache)
 

@@ -17,6 +17,7 @@ from liverspleen.inference.untrusted.model_file import checked_model
 from liverspleen.networks.build import build_network
 from liverspleen.networks.checkpoint import PACKAGE_KEY, WEIGHTS_PREFIX
 from liverspleen.networks.weights_file import safetensors_bytes
+from liverspleen.records import sealed, unsealed
 
 UNET = {"name": "unet_2d", "output_stride": 8, "width": 4}
 
@@ -63,7 +64,7 @@ def forge(folder: Path, name: str, data: bytes) -> None:
 
 
 def rewrite(folder: Path, change: Callable[[dict[str, Any]], None]) -> None:
-    """Change the content of model.json."""
-    content = json.loads((folder / "model.json").read_text())
+    """Change the content of model.json, and its checksum with it."""
+    content = unsealed(json.loads((folder / "model.json").read_text()))
     change(content)
-    (folder / "model.json").write_text(json.dumps(content))
+    (folder / "model.json").write_text(json.dumps(sealed(content)))

@@ -95,7 +95,7 @@ def test_checkpoint_of_another_format_is_rejected_before_anything_else(tmp_path:
         load_model(tmp_path / "a.ckpt")
 
 
-@pytest.mark.parametrize("number", [None, 0, 1, "liverspleen-model-1", "2", True, {}])
+@pytest.mark.parametrize("number", [None, 0, 2, "liverspleen-model-1", "3", True, {}])
 def test_model_package_of_another_format_is_rejected_as_folder_and_as_zip(
     tmp_path: Path, checkpoint: Path, number: object
 ) -> None:
@@ -105,7 +105,7 @@ def test_model_package_of_another_format_is_rejected_as_folder_and_as_zip(
         for file in (tmp_path / "package").iterdir():
             archive.write(file, file.name)
     for name in ("package", "package.zip"):
-        with pytest.raises(InputError, match=r"^LS-FMT-001 .*: model package .*, expected 2; .*export the model again"):
+        with pytest.raises(InputError, match=r"^LS-FMT-001 .*: model package .*, expected 3; .*export the model again"):
             load_model(tmp_path / name)
 
 

@@ -15,9 +15,9 @@ from liverspleen.evaluation.measurements.table import Measurement
 from liverspleen.inference.case_files import CaseFiles, Settings, Sidecar, read_sidecar, sidecars
 from liverspleen.inference.colour_tables import write_colour_tables
 from liverspleen.inference.tables import unfinished, write_tables
-from liverspleen.storage import write_json
+from liverspleen.records import write_record
 
-OTHER_FORMATS = [None, 2, True, "1", 1.0, {}]
+OTHER_FORMATS = [None, 1, True, "2", 2.0, {}]
 SETTINGS = Settings("abc", "torch", "auto", False, {"liver": "main_parts"})
 
 
@@ -29,7 +29,7 @@ def written(folder: Path, case_id: str, *, score: float = 0.0, reasons: tuple[st
         for organ, volume, status in (("liver", 1500.5, "ok"), ("spleen", 200.25, "truncated;multi_part"))
     )
     files.label_map.touch()
-    content = {"format": 1, "case_id": case_id, "settings": {**asdict(SETTINGS), "precision": "fp32"}}
+    content = {"format": 2, "case_id": case_id, "settings": {**asdict(SETTINGS), "precision": "fp32"}}
     content["files"] = {files.label_map.name: sha256(b"").hexdigest()}
     content |= {"review": {"score": score, "reasons": list(reasons)}, "faces": {"spleen": ["superior", "left"]}}
     Sidecar(content, rows).write(files.sidecar)
@@ -38,8 +38,8 @@ def written(folder: Path, case_id: str, *, score: float = 0.0, reasons: tuple[st
 
 def reject(folder: Path, case_id: str, settings: Settings = SETTINGS) -> None:
     issues = [["LS-IMG-003", "LS-IMG-003: not a NIfTI; convert it"]]
-    content = {"format": 1, "case_id": case_id, "settings": asdict(settings), "issues": issues}
-    write_json(CaseFiles(folder, case_id).rejection, content)
+    content = {"format": 2, "case_id": case_id, "settings": asdict(settings), "issues": issues}
+    write_record(CaseFiles(folder, case_id).rejection, content)
 
 
 def restate(file: Path, number: object) -> None:
@@ -116,15 +116,45 @@ def test_a_case_is_finished_with_its_label_map_or_its_rejection_under_the_same_s
     assert unfinished(tmp_path, "a", replace(SETTINGS, precision="fp32")) == []
 
 
-@pytest.mark.parametrize("change", [{"case_id": "../../a"}, {"case_id": "b"}, {"measurements": [{}]}, {"files": None}])
-def test_files_that_are_not_sidecars_are_ignored(tmp_path: Path, change: dict[str, object]) -> None:
+@pytest.mark.parametrize("content", ["{}", '{"case_id": "../../a"}', '{"case_id": "b", "files": {}}'])
+def test_files_of_other_programs_are_ignored(tmp_path: Path, content: str) -> None:
     files = written(tmp_path, "a")
     (known,), _ = sidecars(tmp_path)
     assert known == read_sidecar(files.sidecar)
-    files.sidecar.write_text(json.dumps({**json.loads(files.sidecar.read_text()), **change}))
+    files.sidecar.write_text(content)
     assert sidecars(tmp_path) == ([], [])
-    files.sidecar.write_text("[" * 100_000)
     assert read_sidecar(files.sidecar) is None
+
+
+def flipped(file: Path, text: str, bit: int = 1) -> None:
+    """Flip a bit of the byte after `text`."""
+    content = bytearray(file.read_bytes())
+    content[content.index(text.encode()) + len(text)] ^= bit
+    file.write_bytes(content)
+
+
+@pytest.mark.parametrize("place", ['"volume_cm3": ', '"case_id": "', '"files": ', '"record_sha256": "', '"record_sha2'])
+def test_a_case_with_a_damaged_sidecar_has_no_volume_and_the_review_says_why(tmp_path: Path, place: str) -> None:
+    written(tmp_path, "b")
+    files = written(tmp_path, "a")
+    flipped(files.sidecar, place)
+    with pytest.raises(
+        InputError, match=r"^LS-FMT-005 case 'a' file 'a_dseg\.json': the file is damaged or was edited"
+    ):
+        read_sidecar(files.sidecar)
+    assert unfinished(tmp_path, "ab", SETTINGS) == ["a"]
+    write_tables(tmp_path)
+    assert {row["case_id"] for row in table(tmp_path / "measurements.csv")} == {"b"}
+    assert "LS-FMT-005" in {row["case_id"]: row["reasons"] for row in table(tmp_path / "review.csv")}["a"]
+
+
+def test_a_damaged_rejection_does_not_finish_its_case(tmp_path: Path) -> None:
+    reject(tmp_path, "c")
+    flipped(CaseFiles(tmp_path, "c").rejection, "LS-IMG-00")
+    assert unfinished(tmp_path, "c", SETTINGS) == ["c"]
+    write_tables(tmp_path)
+    (row,) = table(tmp_path / "review.csv")
+    assert "LS-FMT-005" in row["reasons"]
 
 
 @pytest.mark.parametrize("number", OTHER_FORMATS)
@@ -135,7 +165,7 @@ def test_a_case_of_another_format_has_no_volume_and_the_review_says_why(tmp_path
     reject(tmp_path, "c")
     restate(CaseFiles(tmp_path, "c").rejection, number)
     with pytest.raises(
-        InputError, match=r"^LS-FMT-001 case 'a' file 'a_dseg\.json': sidecar .*, expected 1; .*predict again"
+        InputError, match=r"^LS-FMT-001 case 'a' file 'a_dseg\.json': sidecar .*, expected 2; .*predict again"
     ):
         read_sidecar(files.sidecar)
     assert unfinished(tmp_path, "abc", SETTINGS) == ["a", "c"]
@@ -143,7 +173,7 @@ def test_a_case_of_another_format_has_no_volume_and_the_review_says_why(tmp_path
     assert {row["case_id"] for row in table(tmp_path / "measurements.csv")} == {"b"}
     reasons = {row["case_id"]: row["reasons"] for row in table(tmp_path / "review.csv")}
     assert reasons["a"].startswith("LS-FMT-001 case 'a'")
-    assert reasons["c"].startswith("rejected: LS-FMT-001 file 'rejected/c.json'")
+    assert reasons["c"].startswith("rejected: LS-FMT-001 case 'c' file 'rejected/c.json'")
 
 
 def test_unfinished_files_are_ignored(tmp_path: Path) -> None:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from liverspleen import assemble
 from liverspleen.config import BenchConfig
 from liverspleen.errors import InputError, Issue
-from liverspleen.formats import SLICE_CACHE
 from liverspleen.provenance import recorded
 from liverspleen.storage import write_json
 
@@ -31,7 +30,8 @@ def run_bench(config: BenchConfig) -> dict[str, Any]:
     """Return medians of the parts of a step, rates and memory as plain values, and write them if a folder is given.
 
     Raises:
-        InputError: LS-STO-007 the slice cache has no case; the network cannot be built.
+        InputError: LS-STO-007 the slice cache has no case; LS-STO-001 a stored case is damaged; the network cannot be
+            built.
     """
     with tempfile.TemporaryDirectory() as scratch:
         if config.output is None:
@@ -50,15 +50,18 @@ def _result(config: BenchConfig, scratch: Path) -> dict[str, Any]:
 
 def _cached(cache: Path) -> list[CachedCase]:
     """Return all cases of a slice cache."""
-    from liverspleen.data.cache import CachedCase, read_description
+    from liverspleen.data.cache import CachedCase
+    from liverspleen.data.integrity import read_description, verify
+    from liverspleen.data.maintenance import cached_folders
 
+    folders = cached_folders(cache)
+    if issues := [issue for folder in folders for issue in verify(folder)]:
+        raise InputError(issues)
     cases = []
-    for file in sorted(cache.glob("*/case.json")):
-        description = read_description(file)
-        SLICE_CACHE.check(description.get("format"), file)
-        name, spacing_mm = file.parent.name, description["slice_spacing_mm"]
-        case = CachedCase(name, name, file.parent, tuple(description["shape"]), "", slice_spacing_mm=spacing_mm)
-        cases.append(case)
+    for folder in folders:
+        description = read_description(folder)
+        shape, spacing_mm = tuple(description["shape"]), description["slice_spacing_mm"]
+        cases.append(CachedCase(folder.name, folder.name, folder, shape, "", slice_spacing_mm=spacing_mm))
     if not cases:
         message, hint = "the slice cache has no stored case", "build it with liverspleen prepare, or remove cache="
         raise InputError(Issue("LS-STO-007", message, hint, file=cache))

@@ -18,8 +18,8 @@ from liverspleen.errors import InputError, Issue, counted
 from liverspleen.locks import exclusive
 from liverspleen.processes import say
 from liverspleen.provenance import Run, recorded
-from liverspleen.reading import read_object
-from liverspleen.storage import sha256_of, write_json
+from liverspleen.records import DamagedRecordError, damaged, read_record, write_record
+from liverspleen.storage import sha256_of
 from liverspleen.sweep.database import without_password
 from liverspleen.sweep.launch import PROGRAM, launch_workers
 from liverspleen.sweep.leaderboard import write_leaderboard
@@ -128,7 +128,7 @@ def _sweep(config: SweepConfig, base: list[str], record: Run) -> Sweep:
         space, plan = Space.of(search.parameters), _plan(config)
         about: dict[str, Any] = {"study": name, "objectives": config.objectives, "trials": plan.trials}
         about |= {"leaders": plan.leaders, "seeds": plan.seeds, "search": asdict(search), "base": base}
-        write_json(out / "study.json", about)
+        write_record(out / "study.json", about)
     cache = config.cache or out / "cache"
     fixed = [f"split={split_file.resolve()}", f"cache={cache.resolve()}", f"logger.wandb_group={name}"]
     return Sweep(
@@ -145,11 +145,19 @@ def _sweep(config: SweepConfig, base: list[str], record: Run) -> Sweep:
 
 
 def _name(folder: Path) -> str:
-    """Return the name of the study in a folder, also if the folder was renamed; else the name of the folder."""
+    """Return the name of the study in a folder, also if the folder was renamed; else the name of the folder.
+
+    Raises:
+        InputError: LS-FMT-005, study.json is damaged, so the name is not known.
+    """
+    file = folder / "study.json"
     try:
-        return str(read_object(folder / "study.json")["study"])
-    except (OSError, ValueError, KeyError, TypeError):
+        return str(read_record(file, required=False)["study"])
+    except FileNotFoundError:
         return folder.resolve().name
+    except (DamagedRecordError, KeyError) as error:
+        hint = f"give study= the name of the study, which is {folder.resolve().name} unless the folder was renamed"
+        raise InputError(damaged(file, str(error), hint)) from None
 
 
 def _plan(config: SweepConfig) -> Plan:

@@ -90,13 +90,14 @@ def main(arguments: Sequence[str]) -> int:
 def run_verb(verb: str, overrides: Sequence[str]) -> int:
     """Compose the configuration of a verb, run the verb, print its issues, and return the exit code."""
     from liverspleen.processes import keep_pages
+    from liverspleen.provenance import changed_inputs
 
     config = compose(verb, overrides)
     if verb in NETWORK_VERBS:
         keep_pages()  # before torch allocates
     run = module_of(verb).run
     issues = run(config, overrides) if verb == "sweep" else run(config)  # trials get the same overrides
-    return _print_issues(issues)
+    return _print_issues([*(issue for issue in changed_inputs(config) if issue not in issues), *issues])
 
 
 def _print_help(verb: str, overrides: Sequence[str]) -> int:

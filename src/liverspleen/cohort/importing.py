@@ -20,8 +20,8 @@ from liverspleen.cohort.vocabulary import DEVELOPMENT, Vocabulary
 from liverspleen.errors import InputError, Issue, Severity, raised_at
 from liverspleen.imaging.nifti import write_ct, write_label_map
 from liverspleen.imaging.volume import CTVolume, LabelMap
-from liverspleen.reading import read_json
-from liverspleen.storage import sha256_of_array, size_and_time, write_json
+from liverspleen.records import read_record, write_record
+from liverspleen.storage import sha256_of_array, size_and_time
 
 IMPORT_VERSION = 1
 """Part of every record; cases imported by another version are imported again."""
@@ -174,7 +174,7 @@ def _convert(task: Task) -> Outcome:
     if not record.exists() and (image_file.exists() or label_file.exists()):
         message = "output has a file with the name of the case that no import has written"
         raise InputError(Issue("LS-IMP-032", message, "move the file, or choose another output=", task.case_id))
-    write_json(record, {"stamp": ""})  # marks unfinished files as those of an import, in case it is killed
+    write_record(record, {"stamp": ""})  # marks unfinished files as those of an import, in case it is killed
     for file in (image_file, label_file):
         file.unlink(missing_ok=True)
     ct = task.source.scan.read(task.case_id)
@@ -185,7 +185,7 @@ def _convert(task: Task) -> Outcome:
     hashes = sha256_of_array(ct.hu), "" if label is None else sha256_of_array(label.labels)
     facts = {"stamp": task.stamp, "image_sha256": hashes[0], "label_sha256": hashes[1], "clipped": ct.clipped_voxels}
     sizes = {"image_bytes": image_file.stat().st_size, "label_bytes": label_file.stat().st_size if label else 0}
-    write_json(record, facts | sizes)
+    write_record(record, facts | sizes)
     return Outcome(task.case_id, task.row, clipped_issues(task.case_id, ct.clipped_voxels), *hashes)
 
 
@@ -210,7 +210,7 @@ def _label_map(task: Task, ct: CTVolume) -> LabelMap | None:
 def _recorded(task: Task) -> Outcome | None:
     """Return the outcome of an earlier import with the same files and parameters; None if its files do not exist."""
     try:
-        record = read_json(_record(task))
+        record = read_record(_record(task), required=False)
         sizes = record["image_bytes"], record["label_bytes"]
         label = _label(task.output, task.case_id)
         found = _image(task.output, task.case_id).stat().st_size, label.stat().st_size if sizes[1] else 0

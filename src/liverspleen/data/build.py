@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from liverspleen.data.cache import (
     store_voxel_hash,
     stored_voxel_hash,
 )
+from liverspleen.data.integrity import DAMAGED
 from liverspleen.data.leaks import reject_leaks
 from liverspleen.data.maintenance import reject_other_formats
 from liverspleen.data.memory import available_bytes, peak_bytes
@@ -119,7 +120,8 @@ def build_cache(
 ) -> BuiltCache:
     """Store `cases` in the folder `cache` and the voxel hashes of the test cases; stored cases are kept.
 
-    A case that cannot be used is skipped and reported. A test case that cannot be read is ignored, because no training
+    A stored case that is damaged is stored again, with the warning LS-STO-010. A case that cannot be used is skipped
+    and reported. A test case that cannot be read is ignored, because no training
     reads it; `liverspleen check` reports it.
 
     Args:
@@ -140,6 +142,8 @@ def build_cache(
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # hashing lets threads run side by side
         results: dict[_Task, Any] = dict(zip(tasks, pool.map(_Task.found, tasks), strict=True))
     reused = sum(isinstance(result, CachedCase) for result in results.values())
+    repaired = {task: found for task in tasks if (found := _damage(results[task]))}
+    results |= dict.fromkeys(repaired)
     available = available_bytes()
     missing = {task: task.bytes() for task, result in results.items() if result is None}
     too_large = {task for task, (held, _) in missing.items() if held > available}
@@ -161,7 +165,7 @@ def build_cache(
         {task.case.case_id: result for task, result in results.items() if isinstance(result, CachedCase)},
         {task.case.case_id: result for task, result in results.items() if isinstance(result, str)},
         reused,
-        tuple(_issues(results)),
+        (*_repairs(repaired, results), *_issues(results)),
     )
 
 
@@ -240,6 +244,20 @@ def _issues(results: dict[_Task, Any]) -> list[Issue]:
     """Return the reported issues: all except those of test cases, unless memory or disk space is missing."""
     found = ((task, result) for task, result in results.items() if isinstance(result, tuple))
     return [issue for task, issues in found for issue in issues if not task.tested or issue.code in _MACHINE]
+
+
+def _damage(result: object) -> tuple[Issue, ...]:
+    """Return the issues of a stored case that is damaged; it is stored again."""
+    issues = result if isinstance(result, tuple) else ()
+    return issues if all(issue.code == DAMAGED for issue in issues) else ()
+
+
+def _repairs(repaired: Mapping[_Task, Sequence[Issue]], results: Mapping[_Task, Any]) -> Iterator[Issue]:
+    """Yield LS-STO-010 for each damaged case that was stored again."""
+    for task, (issue, *_) in repaired.items():
+        if isinstance(results[task], CachedCase):
+            message = f"{issue.message}, so the case was stored again"
+            yield replace(issue, code="LS-STO-010", message=message, hint="check the disk", severity="warning")
 
 
 def _no_memory(task: _Task, needed: int, available: int) -> Issue:

@@ -13,21 +13,22 @@ import math
 import mmap
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from liverspleen.data.atomic_folders import DESCRIPTION, clear_parts, complete_folder
+from liverspleen.data.atomic_folders import DESCRIPTION, clear_parts, complete_folder, remove_folder
+from liverspleen.data.integrity import DAMAGED, array_issues, damaged, read_description, stated, write_array
 from liverspleen.errors import InputError, Issue
 from liverspleen.formats import SLICE_CACHE
 from liverspleen.organs import ORGAN_KEYS, ORGANS, Structure
-from liverspleen.storage import StrPath, sha256_of, sha256_of_array, write_json
+from liverspleen.records import read_record, sealed, write_record
+from liverspleen.storage import StrPath, sha256_of, sha256_of_array
 
 if TYPE_CHECKING:
     from liverspleen.cohort.manifest import Case
@@ -114,41 +115,45 @@ def source_hashes(case: Case) -> tuple[str, str]:
 
 
 def open_case(case: Case, cache: StrPath, *, pixel_mm: float | None = None) -> CachedCase | None:
-    """Open a case in the cache; return None if it is not stored.
+    """Open a case in the cache after a comparison of every byte with its hash; return None if it is not stored.
 
     Raises:
-        InputError: a file of the case is missing, LS-STO-001 the description of the stored case is damaged, or
-            LS-FMT-001 it is stored in another format.
+        InputError: a file of the case is missing, LS-STO-001 the stored case is damaged, or LS-FMT-001 it is stored in
+            another format.
     """
     return _open(case, Path(cache) / case_key(case, pixel_mm=pixel_mm))
 
 
 def cache_case(case: Case, cache: StrPath, *, pixel_mm: float | None = None) -> CachedCase:
-    """Read, check and store a case; a case that is stored already is opened.
+    """Read, check and store a case; a case that is stored already is opened, or stored again if it is damaged.
 
     The folder gets its name when all its files are on disk. Incomplete folders of killed processes are removed first.
     `pixel_mm` resamples in the plane (see `resampling`); None stores the CT unchanged.
 
     Raises:
-        InputError: the case cannot be read or is not valid, or LS-STO-002 the disk is full.
+        InputError: the case cannot be read or is not valid; LS-STO-002 the disk is full; LS-STO-001 the stored case is
+            damaged and cannot be removed.
     """
     cache = Path(cache)
     image, label = source_hashes(case)
     folder = cache / _key(image, label, pixel_mm)
-    if (found := _open(case, folder)) is not None:
+    if (found := _open_whole(case, folder)) is not None:
         return found
     clear_parts(cache)
     arrays, description = _read(case, pixel_mm)
-    description |= {"format": SLICE_CACHE.number, "image_sha256": image, "label_sha256": label, "files": {}}
+    description |= {"format": SLICE_CACHE.number, "key": folder.name, "image_sha256": image, "label_sha256": label}
+    description["files"] = {}
     needed = sum(array.nbytes for array in arrays.values())
     with _rejecting_a_full_disk(case, cache, needed), complete_folder(folder) as part:
         for name, array in arrays.items():
             file = part / f"{name}.npy"
             write_array(file, array)
             same = name == "slices" and not description["resampled"]  # equal to the CT, which is hashed already
-            description["files"][file.name] = description["voxels_sha256"] if same else sha256_of_array(array)
-        (part / DESCRIPTION).write_text(json.dumps(description), encoding="utf-8")
-    if (opened := _open(case, folder)) is None:  # a folder with that name existed without this file
+            description["files"][file.name] = stated(
+                array, description["voxels_sha256"] if same else sha256_of_array(array)
+            )
+        (part / DESCRIPTION).write_text(json.dumps(sealed(description)), encoding="utf-8")
+    if (opened := _open(case, folder, hashed=False)) is None:  # another process has removed it
         raise InputError(damaged(folder / DESCRIPTION, "is missing", case_id=case.case_id))
     return opened
 
@@ -163,45 +168,25 @@ def store_voxel_hash(case: Case, cache: Path) -> str:
         return known
     from liverspleen.imaging.nifti import read_ct
 
-    found = sha256_of_array(read_ct(case.image, case_id=case.case_id).hu)
+    found, file = sha256_of_array(read_ct(case.image, case_id=case.case_id).hu), voxels_file(case, cache)
     with _rejecting_a_full_disk(case, cache, len(found)):
-        write_json(voxels_file(case, cache), {"format": SLICE_CACHE.number, "voxels_sha256": found})
+        write_record(file, {"format": SLICE_CACHE.number, "key": file.stem, "voxels_sha256": found})
     return found
 
 
 def stored_voxel_hash(case: Case, cache: Path) -> str | None:
-    """Return the stored hash of `store_voxel_hash`, None if there is none.
+    """Return the stored hash of `store_voxel_hash`; None if there is none, or if its file is damaged.
 
     Raises:
-        InputError: the image is missing.
+        InputError: the image is missing, or LS-FMT-001 the file has another format.
     """
-    description = read_voxel_hash_file(voxels_file(case, cache))
-    if description is None or SLICE_CACHE.issue(description.get("format")):
-        return None
-    known = description.get("voxels_sha256")
-    return known if isinstance(known, str) and len(known) == 64 else None
-
-
-def read_description(file: Path) -> dict[str, Any]:
-    """Read the description of a stored case.
-
-    Raises:
-        OSError, ValueError: the file is missing or is not a description.
-    """
-    description = json.loads(file.read_text(encoding="utf-8"))
-    if not isinstance(description, dict):
-        raise ValueError("no JSON object")
-    return description
-
-
-def read_voxel_hash_file(file: Path) -> dict[str, Any] | None:
-    """Read the file of a test case; None if it is missing or damaged, {} if it is a hash without a format."""
+    file = voxels_file(case, cache)
     try:
-        text = file.read_text(encoding="ascii")
-        description = {} if len(text.strip()) == 64 else json.loads(text)
-    except (FileNotFoundError, ValueError, RecursionError):
+        note = read_record(file, SLICE_CACHE)
+    except (OSError, ValueError):
         return None
-    return description if isinstance(description, dict) else None
+    known = note.get("voxels_sha256") if note.get("key") == file.stem else None
+    return known if isinstance(known, str) else None
 
 
 def voxels_file(case: Case, cache: Path) -> Path:
@@ -211,13 +196,6 @@ def voxels_file(case: Case, cache: Path) -> Path:
         InputError: the image is missing.
     """
     return cache / f"{_digest('voxels', _file_hash(case, case.image))}{VOXELS}"
-
-
-def write_array(file: Path, array: NDArray[Any]) -> None:
-    """Write the same bytes as `np.save` for a contiguous array; a full disk raises a distinct error."""
-    with file.open("wb") as handle:
-        npy.write_array_header_1_0(handle, npy.header_data_from_array_1_0(array))
-        handle.write(np.ascontiguousarray(array).data.cast("B"))
 
 
 def disk_full(needed: int, free: int, *, case_id: str | None = None, cache: Path) -> Issue:
@@ -257,10 +235,37 @@ def _key(image: str, label: str, pixel_mm: float | None) -> str:
     return _digest(image, label, None if pixel_mm is None else float(pixel_mm), ORGAN_KEYS)
 
 
-def _open(case: Case, folder: Path) -> CachedCase | None:
+def _open_whole(case: Case, folder: Path) -> CachedCase | None:
+    """Open a stored case; a damaged one is removed, as if it was not stored.
+
+    Its name is free after that. A training that has mapped its arrays keeps them.
+    """
     try:
-        description = read_description(folder / DESCRIPTION)
-        SLICE_CACHE.check(description.get("format"), folder / DESCRIPTION, case_id=case.case_id)
+        found = _open(case, folder)
+    except InputError as error:
+        if any(issue.code != DAMAGED for issue in error.issues):
+            raise
+        with suppress(FileNotFoundError):  # another process has removed it
+            _remove(folder, error)
+        return None
+    if found is None and folder.exists():
+        _remove(folder, InputError(damaged(folder / DESCRIPTION, "is missing", case_id=case.case_id)))
+    return found
+
+
+def _remove(folder: Path, reason: InputError) -> None:
+    try:
+        remove_folder(folder)
+    except PermissionError:
+        raise reason from None
+
+
+def _open(case: Case, folder: Path, *, hashed: bool = True) -> CachedCase | None:
+    """Open a stored case; with `hashed` all its bytes are compared with their hashes."""
+    try:
+        description = read_description(folder)
+        if hashed and (issues := [*array_issues(folder, description, case_id=case.case_id)]):
+            raise InputError(issues)
         return CachedCase(
             case.case_id,
             case.patient_id,
@@ -274,20 +279,17 @@ def _open(case: Case, folder: Path) -> CachedCase | None:
         )
     except FileNotFoundError:
         return None
-    except (ValueError, KeyError, TypeError) as error:
+    except InputError as error:
+        raise InputError(replace(issue, case_id=case.case_id) for issue in error.issues) from error
+    except (OSError, ValueError) as error:
         raise InputError(damaged(folder / DESCRIPTION, "is not what was written", case_id=case.case_id)) from error
 
 
 def _content_hash(description: dict[str, Any]) -> str:
     """Return the hash of the arrays and the spacing, which are all that a training reads."""
-    content = json.dumps([description["files"], description["slice_spacing_mm"]], sort_keys=True)
+    hashes = {name: about["sha256"] for name, about in description["files"].items()}
+    content = json.dumps([hashes, description["slice_spacing_mm"]], sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()
-
-
-def damaged(file: Path, message: str, *, case_id: str | None = None) -> Issue:
-    """Return the issue of a damaged file of a stored case."""
-    hint = "remove its folder, build the cache again, and check the disk"
-    return Issue("LS-STO-001", f"a file of the slice cache {message}", hint, case_id, file)
 
 
 def _read(case: Case, pixel_mm: float | None) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""Verification of the arrays of a slice cache, and removal of cases that are no longer used."""
+"""Verification of all stored cases of a slice cache, and removal of cases that are no longer used."""
 
 from __future__ import annotations
 
@@ -8,14 +8,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-
 from liverspleen.cohort.manifest import Case
 from liverspleen.data.atomic_folders import DESCRIPTION, PART, clear_parts, exclusive_use, remove_folder
-from liverspleen.data.cache import VOXELS, damaged, read_description, read_voxel_hash_file, source_hashes, voxels_file
+from liverspleen.data.cache import VOXELS, source_hashes, voxels_file
+from liverspleen.data.integrity import read_description, verify
 from liverspleen.errors import InputError, Issue
 from liverspleen.formats import SLICE_CACHE
-from liverspleen.storage import sha256_of_array
+from liverspleen.records import read_record
 
 
 def cached_folders(cache: Path) -> list[Path]:
@@ -39,40 +38,12 @@ def reject_other_formats(cache: Path) -> None:
 
 def _format_issue(file: Path) -> Issue | None:
     try:
-        description = read_voxel_hash_file(file) if file.suffix == VOXELS else read_description(file)
-    except (OSError, ValueError, RecursionError):
+        read_record(file, SLICE_CACHE)
+    except InputError as error:
+        return error.issues[0]
+    except (OSError, ValueError):
         return None
-    return None if description is None else SLICE_CACHE.issue(description.get("format"), file)
-
-
-def verify(folder: Path) -> tuple[Issue, ...]:
-    """Return an issue for each file that differs from the written one: LS-STO-001, or LS-FMT-001 for another format."""
-    description_file = folder / DESCRIPTION
-    try:
-        description = read_description(description_file)
-        if issue := SLICE_CACHE.issue(description.get("format"), description_file):
-            return (issue,)
-        files, shape = dict(description["files"]), tuple(description["shape"])
-    except FileNotFoundError:
-        return (damaged(description_file, "is missing"),)
-    except (OSError, ValueError, KeyError, TypeError):
-        return (damaged(description_file, "is not what was written"),)
-    return tuple(_array_issues(folder, files, shape))
-
-
-def _array_issues(folder: Path, files: dict[str, str], shape: tuple[int, ...]) -> Iterator[Issue]:
-    for name, expected in files.items():
-        file = folder / name
-        try:
-            array = np.load(file, mmap_mode="r", allow_pickle=False)
-            right = sha256_of_array(array) == expected and file.stat().st_size == array.offset + array.nbytes
-        except FileNotFoundError:
-            yield damaged(file, "is missing")
-            continue
-        except (OSError, ValueError, EOFError):
-            right = False
-        if not right or (name in ("slices.npy", "labels.npy") and array.shape != shape):
-            yield damaged(file, "does not hold what was written")
+    return None
 
 
 def verify_all(cache: Path) -> Iterator[tuple[Path, tuple[Issue, ...]]]:
@@ -130,8 +101,7 @@ def prune(cache: Path, cases: Iterable[Case], tested: Iterable[Case]) -> Pruned:
 def _source(folder: Path) -> tuple[str, str] | None:
     """Return the hashes of image and label map of a stored case; None if it is damaged or has another format."""
     try:
-        description = read_description(folder / DESCRIPTION)
-        known = description["format"] == SLICE_CACHE.number
-        return (description["image_sha256"], description["label_sha256"]) if known else None
-    except (OSError, ValueError, KeyError, TypeError):
+        description = read_description(folder)
+    except (OSError, ValueError, InputError):
         return None
+    return description["image_sha256"], description["label_sha256"]

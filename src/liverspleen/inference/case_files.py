@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,8 +14,8 @@ from liverspleen.errors import InputError, Issue
 from liverspleen.evaluation.measurements.table import Measurement
 from liverspleen.formats import SIDECAR
 from liverspleen.imaging.nifti import SUFFIXES
-from liverspleen.reading import read_json
-from liverspleen.storage import sha256_of, write_json
+from liverspleen.records import CHECKSUM, DamagedRecordError, damaged, opened, parsed, write_record
+from liverspleen.storage import sha256_of
 
 REJECTED: Final = "rejected"
 """Folder with one file per rejected case, so that tasks of other shards know that the case is not missing."""
@@ -106,43 +106,58 @@ class Sidecar:
 
     def write(self, file: Path) -> None:
         """Write the sidecar to a file that is complete or absent."""
-        write_json(file, {**self.content, "measurements": [asdict(row) for row in self.measurements]})
+        write_record(file, {**self.content, "measurements": [asdict(row) for row in self.measurements]})
 
 
 def read_sidecar(file: Path) -> Sidecar | None:
     """Read a sidecar; return None if the file is missing or was not written by `liverspleen predict`.
 
     Raises:
-        InputError: LS-FMT-001 a sidecar of another format.
+        InputError: LS-FMT-001 a sidecar of another format; LS-FMT-005 a damaged one.
     """
-    content = read_object(file)
-    case_id = content.get("case_id") if content else None
-    if content is None or not isinstance(case_id, str) or f"{case_id}{DSEG}.json" != file.name:
-        return None
-    SIDECAR.check(content.get("format"), file.name, case_id=case_id)
-    known = {item.name for item in fields(Measurement)}
-    if not isinstance(content.get("files"), dict):
-        return None
-    rows = content.get("measurements")
-    if not isinstance(rows, list) or not all(isinstance(row, dict) and row.keys() == known for row in rows):
-        return None
-    return Sidecar(content, tuple(Measurement(**row) for row in rows))
+    case_id = file.name.removesuffix(f"{DSEG}.json")
+    content = _read_own(file, case_id)
+    return None if content is None else Sidecar(content, tuple(Measurement(**row) for row in content["measurements"]))
 
 
-def read_object(file: Path) -> dict[str, Any] | None:
-    """Read the JSON object in a file; return None if there is none."""
+def _read_own(file: Path, case_id: str) -> dict[str, Any] | None:
+    """Read the sidecar or rejection of a case; return None if the file is missing or of another program.
+
+    Raises:
+        InputError: LS-FMT-001 another format; LS-FMT-005 it is damaged.
+    """
+    shown = file.name if file.parent.name != REJECTED else f"{REJECTED}/{file.name}"
     try:
-        content = read_json(file)
-    except (OSError, ValueError):
+        content = parsed(file)
+        if isinstance(content, dict) and CHECKSUM not in content and content.get("case_id") != case_id:
+            return None
+        found = opened(content, shown, SIDECAR)
+        if found["case_id"] != case_id:
+            raise DamagedRecordError("it is the record of another case")
+        return found
+    except OSError:
         return None
-    return content if isinstance(content, dict) else None
+    except DamagedRecordError as error:
+        hint = "move it and the label map of the case to another folder, and predict again"
+        raise InputError(damaged(shown, str(error), hint, case_id=case_id)) from None
+    except InputError as error:
+        raise InputError(replace(issue, case_id=case_id) for issue in error.issues) from None
+
+
+def stated_settings(file: Path, case_id: str) -> object:
+    """Return the settings in the sidecar or rejection of a case; None if there are none that can be used."""
+    try:
+        content = _read_own(file, case_id)
+    except InputError:
+        return None
+    return None if content is None else content["settings"]
 
 
 def sidecars(folder: Path) -> tuple[list[Sidecar], list[Issue]]:
-    """Return the sidecars of the label maps in a folder, sorted by case_id, and an LS-FMT-001 per other format."""
+    """Return the sidecars of the label maps in a folder, sorted by case_id, and the issues of those not readable."""
     found: list[Sidecar] = []
     issues: list[Issue] = []
-    for file in sorted(folder.glob(f"*{DSEG}.json")):
+    for file in sorted(folder.glob(f"[!.]*{DSEG}.json")):
         if not file.with_name(f"{file.stem}{SUFFIXES[0]}").is_file():
             continue
         try:
@@ -156,14 +171,19 @@ def sidecars(folder: Path) -> tuple[list[Sidecar], list[Issue]]:
 
 
 def rejections(folder: Path) -> dict[str, list[str]]:
-    """Return the reasons of the rejected cases in a folder, sorted by case_id; for another format its LS-FMT-001."""
+    """Return the reasons of the rejected cases in a folder, sorted by case_id.
+
+    For a file of another format and a damaged file the reason is its LS-FMT-001 or LS-FMT-005.
+    """
     found: dict[str, list[str]] = {}
-    for file in (folder / REJECTED).glob("*.json"):
-        content = read_object(file)
-        if not content or not isinstance(case_id := content.get("case_id"), str):
+    for file in (folder / REJECTED).glob("[!.]*.json"):
+        try:
+            content = _read_own(file, file.stem)
+        except InputError as error:
+            found[file.stem] = [str(issue) for issue in error.issues]
             continue
-        other = SIDECAR.issue(content.get("format"), f"{REJECTED}/{file.name}")
-        found[case_id] = [str(other)] if other else [line for _, line in content.get("issues", ())]
+        if content is not None:
+            found[file.stem] = [line for _, line in content["issues"]]
     return dict(sorted(found.items()))
 
 

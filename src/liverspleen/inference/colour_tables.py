@@ -21,7 +21,7 @@ def write_colour_tables(folder: Path) -> list[Path]:
     texts = {"dseg.tsv": _bids(), "slicer.ctbl": _slicer(), "itksnap.txt": _itksnap()}
     for name, lines in texts.items():
         text = "".join(f"{line}\n" for line in lines)
-        if not (folder / name).is_file() or (folder / name).read_text(encoding="utf-8") != text:
+        if not (folder / name).is_file() or (folder / name).read_bytes() != text.encode():
             write_text(folder / name, text)
     description = folder / "dataset_description.json"
     if not description.is_file():  # the user may have written a better one

@@ -14,6 +14,7 @@ from typing import Any
 from liverspleen.errors import InputError, Issue
 from liverspleen.formats import MODEL_PACKAGE
 from liverspleen.inference.untrusted.plain_json import MAX_JSON_BYTES, parse_json
+from liverspleen.records import DamagedRecordError, opened
 from liverspleen.zip_archive import Entry, blocks
 
 DESCRIPTION, WEIGHTS, CARD, LICENSE, ONNX = (
@@ -76,11 +77,10 @@ def open_package(path: Path, entries: Mapping[str, Entry] | None = None) -> Pack
 
     Raises:
         InputError: LS-FMT-001 another format; LS-MOD-004 files missing, unknown, linked or of another size; LS-MOD-007
-            model.json is not plain JSON.
+            model.json is not plain JSON; LS-MOD-030 it does not have its checksum.
     """
     data = _description_bytes(path, entries)
-    description = parse_json(data, path / DESCRIPTION if entries is None else path)
-    MODEL_PACKAGE.check(description.get("format"), path)
+    description = _unsealed(parse_json(data, path / DESCRIPTION if entries is None else path), path)
     stated = description.get("files")
     known = {WEIGHTS, CARD, LICENSE, ONNX}
     if not isinstance(stated, dict) or not {WEIGHTS, CARD, LICENSE} <= set(stated) <= known:
@@ -92,6 +92,14 @@ def open_package(path: Path, entries: Mapping[str, Entry] | None = None) -> Pack
     for name, claim in stated.items():
         _reject_misfit(name, claim, _size(path, entries, name), path)
     return PackageFiles(path, entries, description, hashlib.sha256(data).hexdigest())
+
+
+def _unsealed(content: Mapping[str, Any], path: Path) -> dict[str, Any]:
+    try:
+        return opened(content, path, MODEL_PACKAGE)
+    except DamagedRecordError as error:
+        message = f"{DESCRIPTION} is damaged or was edited: {error}"
+        raise InputError(Issue("LS-MOD-030", message, _EXPORT_AGAIN, file=path)) from None
 
 
 def _description_bytes(path: Path, entries: Mapping[str, Entry] | None) -> bytes:

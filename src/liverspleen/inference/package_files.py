@@ -18,9 +18,11 @@ from liverspleen.inference.description import is_of_phantoms_only
 from liverspleen.inference.model_card import UNKNOWN, model_card
 from liverspleen.inference.model_package import CARD, DESCRIPTION, LICENSE, ONNX, WEIGHTS
 from liverspleen.inference.untrusted.model_file import CheckedModel
-from liverspleen.inference.untrusted.plain_json import parse_json
-from liverspleen.reading import read_bytes, read_text
+from liverspleen.inference.untrusted.plain_json import bounded
+from liverspleen.reading import read_text
+from liverspleen.records import DamagedRecordError, damaged, read_record, sealed
 from liverspleen.storage import complete_file
+from liverspleen.zip_archive import UNREADABLE
 
 _NAME = re.compile(r"[^\W_][\w .,+()-]{0,99}")
 _LICENSE = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+-]{0,63}")  # an SPDX identifier
@@ -60,10 +62,17 @@ def described(found: CheckedModel, *, name: str, license: str | None) -> dict[st
 
 
 def _recorded(file: Path) -> dict[str, Any]:
-    """Return configuration and machine of the training from its run.json, without paths; None for unknown values."""
+    """Return configuration and machine of the training from its run.json, without paths; None for unknown values.
+
+    Raises:
+        InputError: LS-FMT-005 run.json is damaged.
+    """
     unknown = dict.fromkeys(("config", "device", "seconds", "versions", "commit"))
     try:
-        record = parse_json(read_bytes(file), file)
+        record = bounded(read_record(file, required=False), file)
+    except DamagedRecordError as error:
+        hint = "remove the file, then the model package does not state the configuration of the training"
+        raise InputError(damaged(file, str(error), hint)) from None
     except (OSError, InputError):
         return unknown
     config, git = record.get("config"), record.get("git")
@@ -99,18 +108,23 @@ def _best(file: Path) -> dict[str, Any] | None:
 def reject_foreign(output: Path) -> None:
     """Raise LS-XPT-013 if `output` exists and is not a model package, so that it would be overwritten."""
     if output.suffix == ".zip":
-        if output.is_dir() or (output.exists() and not zipfile.is_zipfile(output)):
-            raise _foreign("output= exists and is not a zip file", output)
-        if output.exists():
-            with zipfile.ZipFile(output) as archive:
-                if DESCRIPTION not in archive.namelist():
-                    raise _foreign("output= is an archive that is not a model package", output)
+        if output.exists() and DESCRIPTION not in _names(output):
+            raise _foreign("output= exists and is not a model package, or a damaged one", output)
     elif output.is_file():
         raise _foreign("output= is a file, expected a folder or .zip", output)
     elif output.is_dir():
         ours = {DESCRIPTION, WEIGHTS, CARD, LICENSE, ONNX}
         if others := sorted(f.name for f in output.iterdir() if f.name not in ours and not f.name.startswith(".part-")):
             raise _foreign(f"the folder has files of another kind, first {others[0]!r}", output)
+
+
+def _names(archive: Path) -> list[str]:
+    """Return the names in a zip archive; none if it is damaged or something else."""
+    try:
+        with zipfile.ZipFile(archive) as opened:
+            return opened.namelist()
+    except (OSError, *UNREADABLE):
+        return []
 
 
 def _foreign(message: str, output: Path) -> InputError:
@@ -123,7 +137,8 @@ def write_package(output: Path, description: Mapping[str, Any], weights: bytes, 
     if onnx is not None:
         files[ONNX] = onnx
     hashes = {name: {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)} for name, data in files.items()}
-    text = json.dumps({**description, "files": hashes}, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    content = sealed({**description, "files": hashes})
+    text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     files[DESCRIPTION] = text.encode()
     if output.suffix == ".zip":
         with complete_file(output) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:

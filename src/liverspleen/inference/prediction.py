@@ -22,7 +22,8 @@ from liverspleen.inference.review import Review, review
 from liverspleen.inference.segment import out_of_memory, segment_volume
 from liverspleen.inference.tables import remove_tables
 from liverspleen.organs import ORGANS, Structure, listed, organ
-from liverspleen.storage import complete_file, sha256_of, write_json
+from liverspleen.records import write_record
+from liverspleen.storage import complete_file, sha256_of
 
 if TYPE_CHECKING:
     from liverspleen.inference.model import TrainedModel
@@ -45,8 +46,8 @@ def predict_case(
 
     A rejection is written to a file in the folder too, so that other tasks do not wait for the case. A case is rejected
     with an issue if the CT cannot be read or segmented; LS-PRD-003 if the folder has a label map of the case that
-    predict did not write or that was edited since; LS-FMT-001 if its sidecar has another format; LS-PRD-015 if there
-    is not enough memory.
+    predict did not write or that was edited since; LS-FMT-001 if its sidecar has another format; LS-FMT-005 if it is
+    damaged; LS-PRD-015 if there is not enough memory.
     """
     files = CaseFiles(folder, scan.case.case_id)
     try:
@@ -68,7 +69,7 @@ def _rejected(files: CaseFiles, settings: Settings, issues: Sequence[Issue]) -> 
     """Write the rejection of a case and return its outcome."""
     named = tuple(issue if issue.case_id else replace(issue, case_id=files.case_id) for issue in issues)
     content = {"format": SIDECAR.number, "case_id": files.case_id, "settings": asdict(settings)}
-    write_json(files.rejection, {**content, "issues": [[issue.code, str(issue)] for issue in named]})
+    write_record(files.rejection, {**content, "issues": [[issue.code, str(issue)] for issue in named]})
     return Outcome(files.case_id, rejected=True, issues=named)
 
 
@@ -76,7 +77,8 @@ def _is_kept(scan: ScanCase, files: CaseFiles, settings: Settings, fingerprint: 
     """Return whether the results exist and are up to date; then update the cohort's columns in the sidecar.
 
     Raises:
-        InputError: LS-PRD-003 a label map of another origin; LS-FMT-001 a sidecar of another format.
+        InputError: LS-PRD-003 a label map of another origin; LS-FMT-001, LS-FMT-005 a sidecar of another format, or
+            a damaged one.
     """
     hint = "move the file to another folder, or choose another output="
     if other := next((f for f in files.other_names if f.exists() and not _is_input(f, scan)), None):

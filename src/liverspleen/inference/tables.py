@@ -9,8 +9,7 @@ from typing import Any, Final
 from uuid import uuid4
 
 from liverspleen.evaluation.measurements.table import csv_line, inert, write_measurements, write_volumes
-from liverspleen.formats import SIDECAR
-from liverspleen.inference.case_files import CaseFiles, Settings, Sidecar, read_object, rejections, sidecars
+from liverspleen.inference.case_files import CaseFiles, Settings, Sidecar, rejections, sidecars, stated_settings
 from liverspleen.organs import ORGAN_KEYS
 from liverspleen.storage import write_text
 
@@ -36,8 +35,7 @@ def _is_finished(files: CaseFiles, settings: Settings) -> bool:
     found = [files.rejection]
     if files.label_map.is_file():
         found.append(files.sidecar)
-    stated = (read_object(file) or {} for file in found)
-    return any(not SIDECAR.issue(one.get("format")) and settings.agree(one.get("settings")) for one in stated)
+    return any(settings.agree(stated_settings(file, files.case_id)) for file in found)
 
 
 def remove_tables(folder: Path) -> None:
@@ -51,7 +49,7 @@ def write_tables(folder: Path) -> list[Path]:
 
     The content depends only on the sidecars and rejections, so every task writes the same bytes. The volumes are sorted
     by case_id. They have no rows of a case that was rejected (even if it has a label map of an earlier run), whose
-    label map was edited after the prediction, or whose sidecar has another format.
+    label map was edited after the prediction, or whose sidecar is damaged or has another format.
     """
     rejected = {case_id: _reasons(lines) for case_id, lines in rejections(folder).items()}
     known, others = sidecars(folder)

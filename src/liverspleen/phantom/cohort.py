@@ -13,6 +13,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -22,7 +23,8 @@ from liverspleen.phantom.contents import LABELLED
 from liverspleen.phantom.examination import PHASE, Examination, write_examination
 from liverspleen.phantom.scanner import draw_scanner
 from liverspleen.phantom.traits import Condition
-from liverspleen.storage import StrPath, write_json, write_text
+from liverspleen.records import read_record, write_record
+from liverspleen.storage import StrPath, write_text
 
 _DATASETS = ("development", "test1", "test2")
 _PREFIX = {"development": "dev", "test1": "test1-", "test2": "test2-"}
@@ -154,10 +156,10 @@ def _plan(request: _Request) -> Iterator[Examination]:
                 )
 
 
-def _record(request: _Request, exams: Sequence[Examination]) -> object:
+def _record(request: _Request, exams: Sequence[Examination]) -> dict[str, Any]:
     """Return the content of `phantom.json`: everything that the cohort depends on."""
     record = {"request": asdict(request), "generator": _generator(), "cases": [exam.case_id for exam in exams]}
-    return json.loads(json.dumps(record))  # as it is read again: tuples become lists
+    return dict(json.loads(json.dumps(record)))  # as it is read again: tuples become lists
 
 
 def _exists(output: Path, request: _Request, exams: Sequence[Examination]) -> bool:
@@ -176,12 +178,12 @@ def _remove_earlier(output: Path, request: _Request, exams: Sequence[Examination
         return
     for name in (*_TABLE.values(), "truth.csv"):
         (output / name).unlink(missing_ok=True)
-    old = earlier.get("cases", []) if isinstance(earlier, dict) else []
-    for case_id in {*(str(c) for c in old if _CASE_ID.fullmatch(str(c))), *(exam.case_id for exam in exams)}:
+    old = map(str, earlier.get("cases", []))
+    for case_id in {*(case for case in old if _CASE_ID.fullmatch(case)), *(exam.case_id for exam in exams)}:
         for folder in ("images", "labels"):
             (output / folder / f"{case_id}.nii.gz").unlink(missing_ok=True)
         _remove_series(output / "dicom", case_id)
-    write_json(output / _PLAN, record)
+    write_record(output / _PLAN, record)
 
 
 def _remove_series(folder: Path, case_id: str) -> None:
@@ -198,11 +200,12 @@ def _remove_series(folder: Path, case_id: str) -> None:
             parent.rmdir()
 
 
-def _read(plan: Path) -> object:
+def _read(plan: Path) -> dict[str, Any]:
+    """Return the record of an earlier call; empty if there is none, or a damaged one."""
     try:
-        return json.loads(plan.read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
-        return None
+        return read_record(plan, required=False)
+    except (OSError, ValueError):
+        return {}
 
 
 def _generator() -> str:

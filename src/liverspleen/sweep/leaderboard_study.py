@@ -16,7 +16,8 @@ from liverspleen.errors import InputError, Issue
 from liverspleen.evaluation.statistics.model_choice import Choice, Confirmed, choose
 from liverspleen.evaluation.statistics.seeds_and_cases import SeedCaseMean, seed_case_mean
 from liverspleen.organs import ORGAN_KEYS
-from liverspleen.reading import read_csv, read_object
+from liverspleen.reading import read_csv
+from liverspleen.records import read_record
 from liverspleen.sweep.tables import CASE_COLUMNS, FIXED
 
 _NUMBERS: Final = ("seconds", *FIXED[FIXED.index("dss") :])
@@ -118,9 +119,9 @@ def read_study(folder: Path) -> StudyFiles:
         InputError: LS-SWP-020, there is no study; LS-SWP-021, a table cannot be read.
     """
     file = folder / "study.json"
-    hint = "give the output= folder of a sweep"
+    hint = "give the output= folder of a sweep; if its study.json is damaged, run the same sweep again"
     try:
-        content = _typed(read_object(file))
+        content = _typed(read_record(file, required=False))
         search = content.get("search") or {}
         trials = _table(folder / "trials.csv", FIXED)
         return StudyFiles(

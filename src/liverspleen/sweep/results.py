@@ -11,7 +11,9 @@ from statistics import fmean
 from typing import Any, Final, Literal
 
 from liverspleen.organs import ORGANS, Structure, organ
-from liverspleen.reading import read_runs, read_text
+from liverspleen.reading import read_text
+from liverspleen.records import read_runs
+from liverspleen.storage import sha256_of
 
 OBJECTIVES: Final[Mapping[str, Literal["minimize", "maximize"]]] = {
     "dss": "maximize",
@@ -95,7 +97,10 @@ def read_result(run: Path) -> Result:
         cases = tuple(map(_case, rows))
     except (KeyError, TypeError) as error:
         raise ValueError(f"validation.csv has a row without {error}") from error
-    records = read_record(run)
+    records = run_records(run)
+    stated = next((hashes[file.name] for one in records if file.name in (hashes := one.get("outputs", {}))), None)
+    if stated is not None and stated != sha256_of(file):
+        raise ValueError("validation.csv is not what the training wrote")
     times = (record.get("measured", {}).get("validation_seconds_per_slice") for record in records)
     return Result(cases, next((seconds for seconds in times if seconds is not None), None))
 
@@ -107,6 +112,10 @@ def _case(row: Mapping[str, str]) -> CaseResult:
     )
 
 
-def read_record(run: Path) -> Sequence[Mapping[str, Any]]:
-    """Return the records of the runs in this folder from `run.json`, newest first; empty if there is no such file."""
+def run_records(run: Path) -> Sequence[Mapping[str, Any]]:
+    """Return the records of the runs in this folder from `run.json`, newest first; empty if there is no such file.
+
+    Raises:
+        InputError: as `read_runs`.
+    """
     return read_runs(run / "run.json")[::-1]

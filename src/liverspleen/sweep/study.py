@@ -9,16 +9,19 @@ import time
 import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from liverspleen.changed_keys import changed_keys
 from liverspleen.errors import InputError, Issue
 from liverspleen.formats import STUDY
+from liverspleen.records import DamagedRecordError, opened, sealed
 from liverspleen.sweep.plan import NextTrial, Outcome, Phase, State, TrialRecord
 from liverspleen.sweep.results import OBJECTIVES
 from liverspleen.sweep.space import Space
+from liverspleen.sweep.trial_record import OUTCOME, has_damaged_pages, outcome_of, sealed_outcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,7 +51,7 @@ class Study:
         seed: of the sampler.
 
     Raises:
-        InputError: LS-SWP-006, the database cannot be used.
+        InputError: LS-SWP-006, the database cannot be used; LS-SWP-040, it is damaged.
     """
 
     def __init__(
@@ -65,6 +68,7 @@ class Study:
         with _database_issues(url):
             import optuna
 
+            _reject_damaged_file(url)
             optuna.logging.set_verbosity(optuna.logging.ERROR)
             # replace a connection that the server has closed since its last use
             server: dict[str, Any] = {"pool_pre_ping": True}
@@ -77,8 +81,13 @@ class Study:
                 pruner=_pruner(pruner, warmup_steps),
                 load_if_exists=True,
             )
-        self._id = self._storage.get_study_id_from_name(name)
-        self._sampler, self._seed, self._url = sampler, seed, url
+            self._id = self._storage.get_study_id_from_name(name)
+            self._sampler, self._seed, self._url = sampler, seed, url
+            with _damage_rejected():
+                _ = self._study.directions
+        numbers = [record.number for record in self._records(all_trials=True)]
+        if numbers != [*range(len(numbers))]:
+            raise InputError(_damaged("its trials are not numbered without gaps"))
 
     @contextmanager
     def connected(self) -> Iterator[None]:
@@ -103,22 +112,33 @@ class Study:
         `neutral` contains the values to use for keys that the study does not have (see `changed_keys`).
 
         Raises:
-            InputError: LS-SWP-007, with every difference; LS-FMT-001, a study of another format.
+            InputError: LS-SWP-007, with every difference; LS-FMT-001, a study of another format; LS-SWP-040, the
+                stored values are damaged.
         """
-        stored = self._study.user_attrs.get("identity")
+        with _damage_rejected():
+            stored = self._study.user_attrs.get("identity")
         requested = {"format": STUDY.number, **json.loads(json.dumps(identity))}
         if stored is None:
-            self._study.set_user_attr("identity", requested)
+            self._study.set_user_attr("identity", sealed(requested))
             return
-        STUDY.check(stored.get("format"))
+        with _damage_rejected():
+            stored = opened(stored, None, STUDY)
         if differences := changed_keys(stored, requested, neutral):
             message = f"the study {self._study.study_name!r} was started with other values: {'; '.join(differences)}"
             raise InputError(Issue("LS-SWP-007", message, "use the same values, or another output= or study="))
 
     def records(self) -> list[TrialRecord]:
-        """Return all trials by number, without surplus trials; unfinished trials are `running`."""
-        trials = self._study.get_trials(deepcopy=False)
-        return [_record(trial) for trial in trials if not trial.user_attrs.get("surplus")]
+        """Return all trials by number, without surplus trials; unfinished trials are `running`.
+
+        Raises:
+            InputError: LS-SWP-040, a trial is damaged.
+        """
+        return self._records(all_trials=False)
+
+    def _records(self, *, all_trials: bool) -> list[TrialRecord]:
+        with _damage_rejected():
+            trials = self._study.get_trials(deepcopy=False)
+            return [_record(trial) for trial in trials if all_trials or not trial.user_attrs.get("surplus")]
 
     def ask(self, new: NextTrial, space: Space, *, folder_id: str, host: str) -> TrialRecord:
         """Register a trial and return it; the sampler chooses its values if it has none.
@@ -187,14 +207,24 @@ class Study:
         """Return the steps whose validations were reported."""
         return set(self._storage.get_trial(self._trial_id(number)).intermediate_values)
 
-    def tell(self, number: int, state: State, outcome: Outcome, objectives: Sequence[float] | None = None) -> None:
-        """Finish a trial; a trial that another worker has ended is not changed."""
+    def tell(
+        self,
+        number: int,
+        state: State,
+        outcome: Outcome,
+        objectives: Sequence[float] | None = None,
+        *,
+        values: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Finish a trial that was trained with `values`; a trial that another worker has ended is not changed."""
         import optuna
         from optuna.exceptions import UpdateFinishedTrialError
 
         final = next(name for name, value in _STATES.items() if value == state)
         with suppress(UpdateFinishedTrialError):
-            self._storage.set_trial_user_attr(self._trial_id(number), "outcome", asdict(outcome))
+            trial = self._storage.get_trial(self._trial_id(number))
+            stated = sealed_outcome(trial, outcome, trial.params if values is None else values, objectives)
+            self._storage.set_trial_user_attr(self._trial_id(number), OUTCOME, stated)
             self._study.tell(number, objectives, state=optuna.trial.TrialState[final], skip_if_finished=True)
 
     def discard(self, number: int) -> None:
@@ -206,10 +236,43 @@ class Study:
         self.tell(number, State.FAILED, Outcome())
 
     def _one(self, number: int) -> TrialRecord:
-        return _record(self._storage.get_trial(self._trial_id(number)))
+        with _damage_rejected():
+            return _record(self._storage.get_trial(self._trial_id(number)))
 
     def _trial_id(self, number: int) -> int:
         return self._storage.get_trial_id_from_study_id_trial_number(self._id, number)
+
+
+def _reject_damaged_file(url: str) -> None:
+    """Raise LS-SWP-040 if an SQLite database has damaged pages."""
+    from sqlalchemy.engine import make_url
+
+    place = make_url(url)
+    if place.get_backend_name() == "sqlite" and place.database and has_damaged_pages(Path(place.database)):
+        raise InputError(_damaged("its pages or indices contradict each other"))
+
+
+def _damaged(reason: str) -> Issue:
+    message = f"the database of the study is damaged: {reason}"
+    return Issue("LS-SWP-040", message, "restore a copy of it, or sweep again with another output= or study=")
+
+
+@contextmanager
+def _damage_rejected() -> Iterator[None]:
+    """Raise LS-SWP-040 for values in the database that this package does not write."""
+    from sqlalchemy.exc import DatabaseError
+
+    try:
+        yield
+    except DatabaseError as error:
+        if "malformed" not in str(error) and "decode" not in str(error):
+            raise  # the connection failed
+        raise InputError(_damaged("its pages contradict each other")) from error
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        reason = (
+            str(error) if isinstance(error, DamagedRecordError) else f"a value is not valid ({type(error).__name__})"
+        )
+        raise InputError(_damaged(reason)) from error
 
 
 def _storage(url: str, arguments: Mapping[str, Any]) -> RDBStorage:
@@ -232,7 +295,7 @@ def _record(trial: optuna.trial.FrozenTrial) -> TrialRecord:
     # Optuna's time has no time zone; it is used only for trials that a worker did not register
     started = (trial.datetime_start or datetime.now()).astimezone(UTC).timestamp()
     created = attributes.get("created", started)
-    outcome = Outcome(**attributes.get("outcome", {}))
+    outcome = outcome_of(trial)
     return TrialRecord(
         number=trial.number,
         state=_STATES[trial.state.name],
@@ -278,7 +341,7 @@ def _database_issues(url: str) -> Iterator[None]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # warnings of Optuna and SQLAlchemy for programmers
             yield
-    except (SQLAlchemyError, OptunaError, ImportError, ValueError) as error:
+    except (SQLAlchemyError, OptunaError, ImportError, RuntimeError, ValueError) as error:  # Runtime: of a newer Optuna
         reason = "it is not a SQLAlchemy URL" if isinstance(error, ValueError) else _reason(url, error)
         message = f"the database of the study ({scheme}) cannot be used: {reason}"
         hint = "correct storage=, start the database, or install its driver (postgresql+psycopg: psycopg)"

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from liverspleen.errors import InputError
 from liverspleen.processes import signals
 from liverspleen.reading import invalid_record, read_text
-from liverspleen.sweep.results import read_record
+from liverspleen.sweep.results import run_records
 
 LOG: Final = "log.txt"
 _POLL_S: Final = 0.1
@@ -119,10 +120,19 @@ def train(
         finally:
             process.stdin.close()
     seconds = time.monotonic() - clock
-    done = process.returncode in {0, 2} and bool(records := read_record(run)) and records[0].get("status") == "done"
+    done = process.returncode in {0, 2} and _has_finished(run)
     if not done and forwarded:
         raise Interrupted
     return TrainingEnd(seconds, "" if done else _reason(process.returncode, run / LOG, start), pruned and not done)
+
+
+def _has_finished(run: Path) -> bool:
+    """Return whether the last training in this folder reached its end; False if its run.json is damaged."""
+    try:
+        records = run_records(run)
+    except InputError:
+        return False
+    return bool(records) and records[0].get("status") == "done"
 
 
 def validations(run: Path, known: set[int]) -> Iterator[tuple[int, float]]:

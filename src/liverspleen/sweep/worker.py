@@ -24,12 +24,13 @@ import os
 import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 from uuid import uuid4
 
-from liverspleen.errors import Issue, counted
+from liverspleen.errors import InputError, Issue, counted
 from liverspleen.locks import exclusive, try_lock
 from liverspleen.organs import ORGANS
 from liverspleen.reading import read_text
@@ -46,7 +47,7 @@ from liverspleen.sweep.plan import (
     next_trial,
     training_seed,
 )
-from liverspleen.sweep.results import Result, read_record, read_result
+from liverspleen.sweep.results import Result, read_result, run_records
 from liverspleen.sweep.space import Space, to_overrides
 from liverspleen.sweep.study import Study
 from liverspleen.sweep.tables import write_tables
@@ -203,7 +204,7 @@ class Worker:
             sweep.say(f"sweep: trial {record.number} was stale, and another worker ended it")
             return
         state, outcome, objectives = self._outcome(record, end, heartbeat.before + end.seconds)
-        sweep.study.tell(record.number, state, outcome, objectives)
+        sweep.study.tell(record.number, state, outcome, objectives, values=record.values)
         self._log(record, state, outcome)
 
     def _command(self, record: TrialRecord) -> list[str]:
@@ -217,15 +218,14 @@ class Worker:
     ) -> tuple[State, Outcome, list[float] | None]:
         """Return the final state of a trial, its outcome, and the objectives of a complete one."""
         run = self.sweep.run(record.number)
-        runs = read_record(run)
-        outcome = Outcome(seconds=seconds, device=runs[0].get("device") if runs else None)
+        outcome = Outcome(seconds=seconds, device=_device(run))
         if end.pruned:
             return State.PRUNED, replace(outcome, reason="worse than earlier trials at the same step"), None
         if end.reason:
             return State.FAILED, replace(outcome, reason=end.reason), None
         try:
             result = read_result(run)
-        except (ValueError, OSError) as error:
+        except (InputError, ValueError, OSError) as error:
             return State.FAILED, replace(outcome, reason=f"LS-SWP-008: the result cannot be read: {error}"), None
         values = [result.objective(name) for name in self.sweep.objectives]
         for name, value in zip(self.sweep.objectives, values, strict=True):
@@ -306,6 +306,14 @@ def _folder_id(folder: Path) -> str:
     if not file.exists():
         write_text(file, uuid4().hex + "\n")
     return read_text(file).strip()
+
+
+def _device(run: Path) -> str | None:
+    """Return the device of the last training in this folder; None if it is not known."""
+    with suppress(InputError):
+        for record in run_records(run):
+            return record.get("device")
+    return None
 
 
 def _scores(result: Result) -> dict[str, float | None]:

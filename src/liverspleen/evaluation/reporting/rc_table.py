@@ -10,7 +10,7 @@ from typing import Any, Final
 from liverspleen.errors import InputError, Issue
 from liverspleen.evaluation.statistics.intervals import Interval
 from liverspleen.formats import REPORT
-from liverspleen.reading import read_object
+from liverspleen.records import CHECKSUM, DamagedRecordError, damaged, opened, parsed
 from liverspleen.storage import StrPath
 
 _TABLE: Final = "reproducibility"
@@ -29,17 +29,19 @@ def read_rc_table(path: StrPath) -> dict[tuple[str, str], KnownRC]:
     """Read the RC by (index, reader) from the table `reproducibility` of `report.json`; undefined and 0 are skipped.
 
     Raises:
-        InputError: LS-FMT-001 the report has another format; LS-CHG-005 the file is not a report; LS-CHG-008 it
-            contains no RC.
+        InputError: LS-FMT-001 the report has another format; LS-FMT-005 it is damaged; LS-CHG-005 the file is not a
+            report; LS-CHG-008 it contains no RC.
     """
     path = Path(path)
     try:
-        content = read_object(path)
-        if {"format", "cells"} & content.keys():
-            REPORT.check(content.get("format"), path)
+        content = parsed(path)
+        if isinstance(content, dict) and {"format", "cells", CHECKSUM} & content.keys():
+            content = opened(content, path, REPORT, required=False)
         cells = [cell for cell in content["cells"] if cell["table"] == _TABLE]
         found = {(str(cell["row"]), str(cell["column"])): _known(cell) for cell in cells}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except DamagedRecordError as error:
+        raise InputError(damaged(path, str(error), REPORT.hint)) from None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         message = f"file is not a report.json ({type(error).__name__})"
         raise InputError(
             Issue("LS-CHG-005", message, "give the report.json of liverspleen report", file=path)

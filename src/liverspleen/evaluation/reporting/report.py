@@ -24,7 +24,8 @@ from liverspleen.evaluation.reporting.table_layout import TableLayout, layouts
 from liverspleen.evaluation.reporting.writers.output_files import possible_table_files, table_files, write_files
 from liverspleen.formats import REPORT
 from liverspleen.organs import ORGAN_KEYS
-from liverspleen.storage import StrPath, write_json, write_text
+from liverspleen.records import write_record
+from liverspleen.storage import StrPath, write_text
 
 # Numbers at the top of the page: address and label.
 _HEADLINES: Final = (
@@ -58,7 +59,7 @@ def write_report(
     files = table_files(tables)
     files |= {f"figures/{made.name}.{form}": content for made in figures for form, content in made.files.items()}
     write_files(output, files, possible=_possible_files())
-    write_json(output / "report.json", _json(report, added, measurements, sorted(files)))
+    write_record(output / "report.json", _json(report, added, measurements, sorted(files)))
     write_text(output / "report.html", _page(report, measurements, tables, figures))
     return report
 
