@@ -438,7 +438,7 @@ def test_segmentations_that_are_not_referenced_are_reported(
 def test_series_without_labels_and_segmentations_without_series_are_reported(
     tmp_path: Path, bring_in: Import, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    source_files.dicom(tmp_path / "source", [box_exam("a"), box_exam("b", seed=1)])
+    source_files.dicom(tmp_path / "source", [box_exam("a"), box_exam("b", seed=1), box_exam("c", seed=2)])
     for file in (tmp_path / "source" / "a").rglob("0*.dcm"):
         file.unlink()
     (tmp_path / "source" / "b" / "b" / "segmentation.dcm").unlink()

@@ -59,11 +59,14 @@ class SegmentLabels:
 
     def read(self, case_id: str, ct: CTVolume) -> LabelMap:
         """Read the segments on the grid of the CT; raises LS-IMP-023 if a voxel belongs to two structures."""
-        parts = [
-            read_segmentation(item, ct.geometry, case_id=case_id, values=self.values, instance_uids=self.instance_uids)
-            for item in self.segmentations
-        ]
-        return merged(parts, case_id)
+        return merged([self._read(item, case_id, ct) for item in self.segmentations], case_id)
+
+    def _read(self, item: Segmentation, case_id: str, ct: CTVolume) -> LabelMap:
+        uids = self.instance_uids
+        try:
+            return read_segmentation(item, ct.geometry, case_id=case_id, values=self.values, instance_uids=uids)
+        except InputError as error:
+            raise InputError(replace(issue, file=item.file) for issue in error.issues) from None
 
 
 @dataclass(frozen=True)

@@ -26,9 +26,9 @@ _UNSPECIFIC = ("85756007", "T-D0050", "113343008")  # tissue, tissue, organ: def
 def meaning_of(segment: Any) -> Structure | None:
     """Return the organ of an item of a SegmentSequence; None if it is unknown."""
     types = items(segment, "SegmentedPropertyTypeCodeSequence")
-    specific = [_code(item) for item in types if _is_specific(item)]
+    specific = {_code(item) for item in types if _is_specific(item)}
     if specific:  # a tumour with the label "liver" is not a liver
-        return CODES.get(specific[0]) if len(specific) == 1 else None
+        return CODES.get(specific.pop()) if len(specific) == 1 else None
     return _named(text(segment, "SegmentLabel"))
 
 
@@ -38,6 +38,8 @@ def contradictory_names(header: Any) -> Iterator[str]:
         number, meaning = integer(item, "SegmentNumber"), meaning_of(item)
         names = [(text(item, "SegmentLabel"), "SegmentLabel")] if meaning else []
         types = items(item, "SegmentedPropertyTypeCodeSequence")
+        if len({_code(code) for code in types if _is_specific(code)}) > 1:
+            yield f"SegmentedPropertyTypeCodeSequence of segment {number} has several codes"
         names += [(text(c, "CodeMeaning"), "CodeMeaning") for c in types if _is_specific(c)]
         for name, keyword in names:
             if (named := _named(name)) and named != meaning:

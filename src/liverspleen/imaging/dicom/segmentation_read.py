@@ -61,10 +61,10 @@ def read_segmentation(
         masks = _masks(segmentation.file, meaning, ct_geometry, instance_uids)
         labels = _combined(masks, ct_geometry)
     except _RejectedError as rejected:
-        raise InputError(Issue(rejected.code, rejected.message, rejected.hint, case_id, segmentation.file)) from None
+        raise InputError(Issue(rejected.code, rejected.message, rejected.hint, case_id)) from None
     except DAMAGED as damage:
         message = f"segmentation cannot be read or decoded ({type(damage).__name__})"
-        raise InputError(Issue(DAMAGED_SEGMENTATION, message, _HINT, case_id, segmentation.file)) from None
+        raise InputError(Issue(DAMAGED_SEGMENTATION, message, _HINT, case_id)) from None
     covered = tuple(s for s in ORGANS if s in masks)
     return LabelMap(np.ascontiguousarray(ct_geometry.to_canonical(labels)), ct_geometry, covered)
 
