@@ -7,66 +7,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from liverspleen.cohort.layouts.source import LabelSource, NiftiLabels, Request, merged, required_label_values
-from liverspleen.errors import InputError, Issue, counted
-from liverspleen.imaging.dicom import (
-    Match,
-    Segmentation,
-    Series,
-    find_segmentations,
-    match_series,
-    read_segmentation,
-    source_images,
+from liverspleen.cohort.layouts.segment_labels import (
+    SegmentLabels,
+    Values,
+    descriptions,
+    repeated_organs,
+    structures_of,
 )
+from liverspleen.cohort.layouts.source import LabelSource, NiftiLabels, Request, required_label_values
+from liverspleen.errors import InputError, Issue, counted
+from liverspleen.imaging.dicom import Match, Segmentation, Series, find_segmentations, match_series, source_images
 from liverspleen.imaging.nifti import SUFFIXES
-from liverspleen.imaging.volume import CTVolume, LabelMap
-from liverspleen.organs import ORGANS, Structure, listed, organs
+from liverspleen.organs import listed
 
 SEGMENTATION = "LS-DCM-016"
-
-Values = Mapping[int, Structure] | None
-
-
-@dataclass(frozen=True)
-class SegmentLabels:
-    """DICOM segmentations of one series; `values` maps segment numbers to structures and replaces their codes.
-
-    `instance_uids` are those of the files of the series, in the order of its slices.
-    """
-
-    segmentations: tuple[Segmentation, ...]
-    values: Values
-    instance_uids: tuple[str, ...] = ()
-
-    @property
-    def files(self) -> tuple[Path, ...]:
-        """Files of the segmentations."""
-        return tuple(segmentation.file for segmentation in self.segmentations)
-
-    @property
-    def covered(self) -> tuple[Structure, ...]:
-        """Structures that the segments stand for."""
-        return organs({s.key for item in self.segmentations for s in _structures(item, self.values)})
-
-    def organs_without_frames(self) -> Iterator[Issue]:
-        """Yield the note LS-DCM-074 for each organ that is covered, but has no frame."""
-        framed = {s for item in self.segmentations for s in _structures(item, self.values, framed=True)}
-        for organ in self.covered:
-            if organ not in framed:
-                message = f"segmentation has a segment for the {organ.key}, but no frame of it: it counts as absent"
-                hint = "check that this is right"
-                yield Issue("LS-DCM-074", message, hint, file=self.files[0], severity="note")
-
-    def read(self, case_id: str, ct: CTVolume) -> LabelMap:
-        """Read the segments on the grid of the CT; raises LS-IMP-023 if a voxel belongs to two structures."""
-        return merged([self._read(item, case_id, ct) for item in self.segmentations], case_id)
-
-    def _read(self, item: Segmentation, case_id: str, ct: CTVolume) -> LabelMap:
-        uids = self.instance_uids
-        try:
-            return read_segmentation(item, ct.geometry, case_id=case_id, values=self.values, instance_uids=uids)
-        except InputError as error:
-            raise InputError(replace(issue, file=item.file) for issue in error.issues) from None
 
 
 @dataclass(frozen=True)
@@ -90,21 +44,21 @@ class DicomLabels:
         """
         if self.path is None:
             return None
-        own = self._named(series, name) or self._matching(series, name)
+        own = self._named(series, name) or self._matching(series)
         file = _nifti(self.path, name)
         if file is not None and own:
             message = "case has a NIfTI label map and a DICOM segmentation, expected one of them"
             raise InputError(Issue("LS-IMP-007", message, "keep one", file=file))
         if file is not None:
             return NiftiLabels(file, required_label_values(request, None))
-        relevant = [item for item in own if _structures(item, self.values) or (item.exclusions and not item.segments)]
+        relevant = [item for item in own if structures_of(item, self.values) or (item.exclusions and not item.segments)]
         if invalid := next((item for item in relevant if item.exclusions), None):
             reason = invalid.exclusions[0]
             hint = "export the segmentation again from its source"
             raise InputError(Issue(reason.code, reason.message, hint, file=invalid.file))
         if own and not relevant:
             raise InputError(_without_organ(own[0]))
-        if issues := [*_repeated(relevant, self.values, series)]:
+        if issues := [*repeated_organs(relevant, self.values, series)]:
             raise InputError(issues)
         instances = (self.instance_uids or {}).get(series, ())
         return SegmentLabels(tuple(relevant), self.values, instances) if relevant else None
@@ -120,7 +74,7 @@ class DicomLabels:
                 continue
             if not match.series:
                 yield _unmatched(segmentation)
-            elif not _structures(segmentation, self.values) and files & self._files_of(match.series):
+            elif not structures_of(segmentation, self.values) and files & self._files_of(match.series):
                 yield replace(_without_organ(segmentation), severity="warning")
         for source in sources:
             if isinstance(source, SegmentLabels):
@@ -132,36 +86,45 @@ class DicomLabels:
     def _files_of(self, series: Sequence[Series]) -> set[Path]:
         return {item.file for item, match in self.matches if set(match.series) & set(series)}
 
-    def _matching(self, series: Series, name: str) -> list[Segmentation]:
-        """Return the segmentations whose references give this series."""
+    def _matching(self, series: Series) -> list[Segmentation]:
+        """Return the segmentations whose references give this series.
+
+        One with contradictory references that the covariates name for another case is not among them.
+        """
         own = [(item, match) for item, match in self.matches if series in match.series]
+        named = {part for row in self.rows for part in _parts(row)}
         for item, match in own:
-            if match.issue is not None and _structures(item, self.values):
+            if match.issue is not None and structures_of(item, self.values) and not named & self._names(item):
                 hint = "name the segmentation in the column 'segmentation' of the covariates, or remove it from labels="
                 issue = Issue(match.issue.code, match.issue.message, hint, file=series.folder)
-                raise InputError([issue, *_listed([item], self.values)])
+                raise InputError([issue, *descriptions([item], self.values)])
         return [item for item, match in own if match.issue is None]
 
     def _named(self, series: Series, name: str) -> list[Segmentation]:
-        """Return the segmentations that the covariates name for this case, unless they belong to another series."""
-        named = [
-            part.strip() for row in self.rows if _applies(row, series, name) for part in row["segmentation"].split(";")
-        ]
-        found = {part: self._called(part, series) for part in named if part}
-        if missing := sum(item is None for item in found.values()):
-            message = f"{counted(missing, 'segmentation')} that the covariates name for this case is not one of its CT"
+        """Return the segmentations that the covariates name for this case.
+
+        One that belongs to another series is skipped if the row is about all examinations of the patient.
+        """
+        found: dict[Path, Segmentation] = {}
+        missing = 0
+        rows = [row for row in self.rows if _applies(row, series, name)]
+        for source, part in ((row["source"], part) for row in rows for part in _parts(row)):
+            item, match = next(((s, m) for s, m in self.matches if part in self._names(s)), (None, Match(())))
+            if item is not None and (match.issue or not match.series or series in match.series):
+                found[item.file] = item
+            else:
+                missing += item is None or bool(source)
+        if missing:
+            message = f"covariates name {counted(missing, 'segmentation')} that labels= does not have for this CT"
             hint = "give the path relative to labels=, or a UID of the segmentation, in the column 'segmentation'"
             raise InputError(Issue("LS-LAB-044", message, hint, file=series.folder))
-        return [item for item in dict.fromkeys(found.values(), None) if item is not None]
+        return list(found.values())
 
-    def _called(self, text: str, series: Series) -> Segmentation | None:
+    def _names(self, item: Segmentation) -> set[str]:
+        """Return what the covariates may call a segmentation: its path relative to `labels=`, and its UIDs."""
         assert self.path is not None
         root = self.path if self.path.is_dir() else self.path.parent
-        for item, match in self.matches:
-            clear = match.series and match.issue is None
-            if text in (item.file.relative_to(root).as_posix(), *item.uids) and (not clear or series in match.series):
-                return item
-        return None
+        return {item.file.relative_to(root).as_posix(), *item.uids} - {""}
 
 
 def find_labels(request: Request, found: Sequence[Series]) -> tuple[DicomLabels, list[Issue]]:
@@ -216,35 +179,6 @@ def _distinct(segmentations: Sequence[Segmentation]) -> tuple[list[Segmentation]
     return distinct, notes
 
 
-def _repeated(segmentations: Sequence[Segmentation], values: Values, series: Series) -> Iterator[Issue]:
-    """Yield LS-LAB-040 and a description of each segmentation if several give one organ.
-
-    A segment without frames is empty, and gives nothing.
-    """
-    giving = {
-        organ: [item for item in segmentations if organ in _structures(item, values, framed=True)] for organ in ORGANS
-    }
-    repeated = [organ for organ, items in giving.items() if len(items) > 1]
-    if repeated:
-        found = [item for item in segmentations if any(item in giving[organ] for organ in repeated)]
-        names = listed(keys=[organ.key for organ in repeated])
-        message = f"{len(found)} segmentations give the {names} of one CT, expected one"
-        hint = "name one in the column 'segmentation' of the covariates, or keep one in labels="
-        yield Issue("LS-LAB-040", message, hint, file=series.folder)
-        yield from _listed(found, values)
-
-
-def _listed(segmentations: Sequence[Segmentation], values: Values) -> Iterator[Issue]:
-    """Yield a note that describes each segmentation, from the oldest to the newest; it quotes no text of the header."""
-    for number, item in enumerate(sorted(segmentations, key=lambda item: item.created)):
-        parts = [listed(keys=[organ.key for organ in _structures(item, values)]), item.algorithm.lower()]
-        parts.append(counted(len(item.planes), "slice"))
-        order = "from the oldest to the newest" if item.created else "of unknown date"
-        message = f"segmentation {chr(ord('a') + number % 26)} of {len(segmentations)}, {order}: "
-        message += ", ".join(part for part in parts if part)
-        yield Issue("LS-LAB-041", message, "open it to compare", file=item.file, severity="note")
-
-
 def _without_organ(segmentation: Segmentation) -> Issue:
     message = f"no segment of the segmentation is coded as {listed('or')}"
     hint = "give the meaning of segment numbers by label_values="
@@ -264,6 +198,11 @@ def _unmatched(segmentation: Segmentation) -> Issue:
     )
     hint = "add its CT, or name the segmentation in the column 'segmentation' of the covariates"
     return Issue("LS-IMP-006", message, hint, file=segmentation.file, severity="warning")
+
+
+def _parts(row: Mapping[str, str]) -> list[str]:
+    """Return the segmentations that a row of the covariates names."""
+    return [part.strip() for part in row["segmentation"].split(";") if part.strip()]
 
 
 def _applies(row: Mapping[str, str], series: Series, name: str) -> bool:
@@ -287,10 +226,3 @@ def _nifti(labels: Path, name: str) -> Path | None:
         if files:
             return files[0]
     return None
-
-
-def _structures(segmentation: Segmentation, values: Values, *, framed: bool = False) -> tuple[Structure, ...]:
-    """Return the structures of the segments; with `framed`, of those that have frames."""
-    meaning = segmentation.meaning(values)
-    numbers = segmentation.framed if framed and segmentation.framed is not None else meaning
-    return organs(structure.key for number, structure in meaning.items() if number in numbers)
