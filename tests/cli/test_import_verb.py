@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 import source_files
 import yaml
+from plain_segmentation import save, segmentation
 from source_files import WRITERS, box_exam
 
 from liverspleen.cli import import_
@@ -438,7 +439,7 @@ def test_segmentations_that_are_not_referenced_are_reported(
 def test_series_without_labels_and_segmentations_without_series_are_reported(
     tmp_path: Path, bring_in: Import, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    source_files.dicom(tmp_path / "source", [box_exam("a"), box_exam("b", seed=1)])
+    source_files.dicom(tmp_path / "source", [box_exam("a"), box_exam("b", seed=1), box_exam("c", seed=2)])
     for file in (tmp_path / "source" / "a").rglob("0*.dcm"):
         file.unlink()
     (tmp_path / "source" / "b" / "b" / "segmentation.dcm").unlink()
@@ -446,6 +447,28 @@ def test_series_without_labels_and_segmentations_without_series_are_reported(
     errors = capsys.readouterr().err
     assert errors.count("warning: LS-IMP-005") == 1
     assert errors.count("warning: LS-IMP-006") == 1
+
+
+def test_one_of_two_segmentations_is_selected_by_following_the_hint(
+    tmp_path: Path, bring_in: Import, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = write_series(tmp_path / "source" / "a", box_exam("a").ct)
+    for number, liver in enumerate((slice(1, 5), slice(1, 3)), start=1):
+        boxes = {"liver": (liver, slice(4, 14), slice(3, 10))}
+        save(segmentation(files, boxes, uid=f"2.25.{number}"), tmp_path / "seg" / f"v{number}.dcm")
+    words = [f"labels={tmp_path / 'seg'}", "ids=names"]
+    assert bring_in("dicom", *words) == 2
+    errors = capsys.readouterr().err
+    assert "LS-LAB-040 file 'a': 2 segmentations give the liver of one CT, expected one; name one in the col" in errors
+    assert "LS-LAB-041 file 'v1.dcm'" in errors
+    assert "LS-LAB-041 file 'v2.dcm'" in errors
+    (tmp_path / "covariates.csv").write_text("source,segmentation,note\na,v2.dcm,x\n")
+    assert bring_in("dicom", *words, f"covariates={tmp_path / 'covariates.csv'}") == 0
+    (case,) = read_cohort(tmp_path / "cohort" / "cohort.csv").cases
+    assert case.label is not None
+    assert read_label_map(case.label).count(Structure.LIVER) == 2 * 10 * 7
+    assert table(tmp_path / "cohort" / "cohort.csv")[0].keys() >= {"note"}
+    assert "segmentation" not in table(tmp_path / "cohort" / "cohort.csv")[0]
 
 
 def test_nifti_labels_of_a_dicom_series_are_found_by_its_folder(tmp_path: Path, bring_in: Import) -> None:

@@ -156,7 +156,8 @@ def dicom_folder(tmp_path_factory):
 
 
 def test_dicom_cohort_holds_the_same_voxels_and_volumes(folder, dicom_folder):
-    segmentations = {each.series_uid: each for each in find_segmentations(dicom_folder / "dicom")}
+    found = find_segmentations(dicom_folder / "dicom")
+    segmentations = {uid: each for each in found for uid in each.referenced_series}
     series = [each for each in find_series(dicom_folder / "dicom") if not each.exclusions]
     assert len(series) == 4
     for each in series:

@@ -26,8 +26,8 @@ inputs
                      organs; a map of segment numbers overrides them
   covariates=        CSV with columns of cohort.csv, and the key `source` (name of the case in its layout: file or
                      folder without suffix; for dicom the folder of the series relative to input=) or `patient`,
-                     optionally `series` (UID or number of the series to select); with both keys, `patient` gives the
-                     patient
+                     optionally `series` (UID or number of the series to select) and `segmentation` (path or UID of
+                     the DICOM-SEG to use); with both keys, `patient` gives the patient
   key=               key file of the hashes (mode 0600); the same key gives the same ids
 
 outputs, in output=

@@ -16,25 +16,28 @@ from liverspleen.errors import InputError, Issue, counted
 from liverspleen.reading import read_csv
 from liverspleen.storage import StrPath
 
-KEYS = ("source", "patient", "series")
+KEYS = ("source", "patient", "series", "segmentation")
 _RESERVED = ("case_id", "patient_id", "image", "label")
 _PLACEHOLDERS = {"case_id": "x", "patient_id": "x", "image": "x"}
 
 
 @dataclass(frozen=True)
 class CovariateRow:
-    """One row: its keys (`source`, `patient`, `series`; empty if not given) and its cells of `cohort.csv`."""
+    """One row: its keys (see `KEYS`; empty if not given) and its cells of `cohort.csv`."""
 
     number: int
     source: str
     patient: str
     series: str
+    segmentation: str
     cells: Mapping[str, str]
 
     def matches(self, case: SourceCase) -> bool:
         """Whether the row applies to a case: by `source` if the row gives it, otherwise by `patient`."""
         if self.series and self.series not in case.series.split("\0"):
             return False
+        if self.segmentation and not case.series:
+            return False  # the source is not DICOM
         if not self.source:
             return self.patient == case.patient
         # if several series of a folder are selected, the name has the series as a further part
@@ -52,8 +55,7 @@ class Covariates:
     def for_selection(self) -> tuple[Mapping[str, str], ...]:
         """The rows as layouts use them to select among series."""
         return tuple(
-            {"source": row.source, "patient": row.patient, "series": row.series, "phase": row.cells.get("phase", "")}
-            for row in self.rows
+            {key: getattr(row, key) for key in KEYS} | {"phase": row.cells.get("phase", "")} for row in self.rows
         )
 
     def patient(self, case: SourceCase) -> str | None:
@@ -99,8 +101,9 @@ class Covariates:
 def read_covariates(file: StrPath, *, vocabulary: Vocabulary) -> Covariates:
     """Read the covariates from a CSV file (UTF-8, with a header).
 
-    Columns: `source` (a case's name in its layout) or `patient` or both, optionally `series`, and columns of
-    `cohort.csv` or further ones. If a row has both keys, `source` identifies the case, and `patient` gives its patient.
+    Columns: `source` (a case's name in its layout) or `patient` or both, optionally `series` and
+    `segmentation` (both of DICOM), and columns of `cohort.csv` or further ones. If a row has both keys, `source`
+    identifies the case, and `patient` gives its patient.
 
     Raises:
         InputError: all issues by row, without values of the file: LS-COV-001 it cannot be read, 002 a column is
@@ -119,8 +122,8 @@ def read_covariates(file: StrPath, *, vocabulary: Vocabulary) -> Covariates:
         cells = dict(zip(names, (cell.strip() for cell in record), strict=False))
         if not any(cells.values()):
             continue
-        source, patient, series = (cells.pop(key, "") for key in KEYS)
-        row = CovariateRow(number, source, patient, series, cells)
+        source, patient, series, segmentation = (cells.pop(key, "") for key in KEYS)
+        row = CovariateRow(number, source, patient, series, segmentation, cells)
         rows.append(row)
         issues += _row_issues(row, len(record) > len(names), vocabulary)
         key = (f"source {source}" if source else f"patient {patient}", series)

@@ -5,7 +5,14 @@ import pytest
 from dicom_stacks import only
 
 from liverspleen.imaging import read_ct, read_label_map
-from liverspleen.imaging.dicom import find_segmentations, find_series, read_segmentation, read_series
+from liverspleen.imaging.dicom import (
+    find_segmentations,
+    find_series,
+    match_series,
+    read_segmentation,
+    read_series,
+    source_images,
+)
 from liverspleen.organs import Structure
 
 pytestmark = pytest.mark.real
@@ -36,9 +43,10 @@ def test_three_slices_and_their_segmentation(shared):
     assert found[3].exclusions == ()
     assert [reason.code for s in find_series(folder) if len(s.files) == 3 for reason in s.exclusions] == ["LS-DCM-014"]
     (segmentation,) = find_segmentations(folder)
-    assert segmentation.series_uid == found[3].series_uid
+    images = source_images(found[3])
+    assert match_series(segmentation, [images]).series == (found[3],)
     assert segmentation.segments == {1: Structure.LIVER}
-    label_map = read_segmentation(segmentation, found[3].geometry, case_id="a")
+    label_map = read_segmentation(segmentation, found[3].geometry, case_id="a", instance_uids=images.instance_uids)
     assert label_map.covered == (Structure.LIVER,)
     volume = label_map.count(Structure.LIVER) * label_map.geometry.voxel_volume_mm3 / 1000
     assert volume == pytest.approx(70.36, abs=0.005)  # from the README of the data

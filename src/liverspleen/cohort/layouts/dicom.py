@@ -4,34 +4,22 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
+from liverspleen.cohort.layouts.dicom_labels import SEGMENTATION, find_labels, nifti_file
 from liverspleen.cohort.layouts.series_selection import Selection, select_series
 from liverspleen.cohort.layouts.source import (
     Exclusion,
     Found,
     LabelSource,
-    NiftiLabels,
     Request,
     SeriesRow,
     SourceCase,
-    merged,
-    required_label_values,
 )
 from liverspleen.errors import InputError, Issue, Severity
-from liverspleen.imaging.dicom import (
-    Segmentation,
-    Series,
-    count_skipped_links,
-    find_segmentations,
-    find_series,
-    read_segmentation,
-    read_series,
-)
-from liverspleen.imaging.nifti import SUFFIXES
-from liverspleen.imaging.volume import CTVolume, LabelMap
-from liverspleen.organs import Structure, listed, organs
+from liverspleen.imaging.dicom import Series, count_skipped_links, find_series, read_series
+from liverspleen.imaging.volume import CTVolume
 
 
 @dataclass(frozen=True)
@@ -50,47 +38,11 @@ class SeriesScan:
         return read_series(self.series, case_id=case_id)
 
 
-@dataclass(frozen=True)
-class SegmentLabels:
-    """DICOM segmentations of one series; `values` maps segment numbers to structures and replaces their codes."""
-
-    segmentations: tuple[Segmentation, ...]
-    values: Mapping[int, Structure] | None
-
-    @property
-    def files(self) -> tuple[Path, ...]:
-        """Files of the segmentations."""
-        return tuple(segmentation.file for segmentation in self.segmentations)
-
-    @property
-    def covered(self) -> tuple[Structure, ...]:
-        """Structures that the segments stand for."""
-        return organs({s.key for item in self.segmentations for s in _structures(item, self.values)})
-
-    def read(self, case_id: str, ct: CTVolume) -> LabelMap:
-        """Read the segments on the grid of the CT; raises LS-IMP-023 if a voxel belongs to two structures."""
-        parts = [
-            replace(read, covered=_structures(item, self.values))
-            for item in self.segmentations
-            for read in [read_segmentation(item, ct.geometry, case_id=case_id, values=self.values)]
-        ]
-        return merged(parts, case_id)
-
-
-_SEGMENTATION = "LS-DCM-016"
-_EXPECTED = frozenset({"LS-DCM-002", "LS-DCM-003", "LS-DCM-004", _SEGMENTATION})
+_EXPECTED = frozenset({"LS-DCM-002", "LS-DCM-003", "LS-DCM-004", SEGMENTATION})
 """Not a CT, localizer, derived, segmentation: series that are excluded although nothing is wrong."""
 
 _REQUEST_CODES = frozenset({"LS-IMP-003", "LS-IMP-004"})
 """Issues of the request, not of one case."""
-
-
-@dataclass(frozen=True)
-class _Labels:
-    """Content of `labels=`: NIfTI files are found by name, segmentations by the series that they refer to."""
-
-    path: Path | None
-    segmentations: tuple[Segmentation, ...]
 
 
 def find(request: Request) -> Found:
@@ -104,20 +56,22 @@ def find(request: Request) -> Found:
     if not found:
         hint = "check source=, and copy linked files into the folder: links out of it are not followed"
         raise InputError(Issue("LS-IMP-002", "input= has no DICOM series", hint))
-    labels, label_notes = _labels(request, found)
+    labels, label_notes = find_labels(request, found)
     cases: list[SourceCase] = []
     excluded: list[Exclusion] = []
     notes: list[Issue] = []
     rows: dict[Series, SeriesRow] = {}
+    failed = False  # whether a label map cannot be used
     for item in series_decisions(found, request):
         issue = item.issue
         if issue is None:
             try:
-                label_source = _label_source(request, labels, item.series, item.name)
+                label_source = labels.of(request, item.series, item.name)
             except InputError as error:
                 if error.issues[0].code in _REQUEST_CODES:
                     raise
-                issue = error.issues[0]
+                issue, failed = error.issues[0], True
+                notes += error.issues[1:]
             else:
                 cases.append(item.case(label_source))
                 notes += warnings_of(item.series, item.folder)
@@ -126,27 +80,23 @@ def find(request: Request) -> Found:
         if issue is not None and issue.severity == "error":
             excluded.append(Exclusion(item.name, issue))
         rows[item.series] = series_row(item.series, key=_key(item.series), issue=issue, reason=item.reason)
-    if len(cases) > 1 and request.labels is not None and _nifti(request.labels, "") == request.labels:
+    if len(cases) > 1 and request.labels is not None and nifti_file(request.labels):
         message = f"labels= is one file for {len(cases)} CT scans, expected a folder"
         raise InputError(Issue("LS-IMP-001", message, "give the folder of the label maps"))
-    if number := sum(bool(row.code) and row.code != _SEGMENTATION for row in rows.values()):
+    if number := sum(bool(row.code) and row.code != SEGMENTATION for row in rows.values()):
         message = f"excluded series: {number} of {len(found)}"
         notes.append(Issue("LS-IMP-031", message, "see series.csv for the reason of each", severity="note"))
-    notes += [*link_warnings(request.input), *label_notes, *_unmatched(labels.segmentations, found)]
+    notes += [
+        *link_warnings(request.input),
+        *label_notes,
+        *labels.issues([case.labels for case in cases], failed=failed),
+    ]
     return Found(tuple(cases), tuple(excluded), tuple(notes), tuple(rows[series] for series in found))
 
 
 def _unlabelled(folder: Path) -> Issue:
     message = "CT has no label map, neither by its name nor by its series"
     return Issue("LS-IMP-005", message, "add the missing label map", file=folder, severity="warning")
-
-
-def _unmatched(segmentations: Sequence[Segmentation], found: Sequence[Series]) -> Iterator[Issue]:
-    known = {series.series_uid for series in found if series.series_uid}
-    for segmentation in segmentations:
-        if segmentation.series_uid not in known:
-            message = "segmentation refers to a series that is not in the input"
-            yield Issue("LS-IMP-006", message, "add its CT", file=segmentation.file, severity="warning")
 
 
 @dataclass(frozen=True)
@@ -294,60 +244,3 @@ def _key(series: Series) -> str:
 def _number(series: Series) -> str:
     first = series.description.partition(" ")[0]
     return first if first.isdecimal() else ""
-
-
-def _labels(request: Request, found: Sequence[Series]) -> tuple[_Labels, list[Issue]]:
-    """Return the content of `labels=`; without it, a note about the segmentations in the input."""
-    if request.labels is None:
-        number = sum(
-            len(series.files) for series in found if any(item.code == _SEGMENTATION for item in series.exclusions)
-        )
-        segmentations = "1 DICOM segmentation is" if number == 1 else f"{number} DICOM segmentations are"
-        message = f"{segmentations} not read, because labels= is not given"
-        note = Issue("LS-IMP-019", message, "give their folder as labels= if they should be read", severity="note")
-        return _Labels(None, ()), [note] if number else []
-    if not request.labels.exists():
-        raise InputError(Issue("LS-IMP-001", "labels= does not exist, expected a folder or a file", "correct the path"))
-    folder = request.labels if request.labels.is_dir() else request.labels.parent
-    found_segmentations = find_segmentations(folder)
-    if request.labels.is_file():
-        found_segmentations = tuple(item for item in found_segmentations if item.file == request.labels)
-    return _Labels(request.labels, found_segmentations), []
-
-
-def _label_source(request: Request, labels: _Labels, series: Series, name: str) -> LabelSource | None:
-    if labels.path is None:
-        return None
-    own = tuple(s for s in labels.segmentations if s.series_uid and s.series_uid == series.series_uid)
-    file = _nifti(labels.path, name)
-    if file is not None and own:
-        message = "case has a NIfTI label map and a DICOM segmentation, expected one of them"
-        raise InputError(Issue("LS-IMP-007", message, "keep one", file=file))
-    if file is not None:
-        return NiftiLabels(file, required_label_values(request, None))
-    values = None if request.meaning is None or request.meaning.by_name else request.meaning.values
-    if invalid := next((item for item in own if item.exclusions), None):
-        reason = invalid.exclusions[0]
-        raise InputError(Issue(reason.code, reason.message, "correct the segmentation", file=invalid.file))
-    usable = tuple(item for item in own if _structures(item, values))
-    if own and not usable:
-        message = f"no segment of the segmentation is coded as {listed('or')}"
-        hint = "give the meaning of segment numbers by label_values="
-        raise InputError(Issue("LS-IMP-025", message, hint, file=own[0].file))
-    return SegmentLabels(usable, values) if usable else None
-
-
-def _nifti(labels: Path, name: str) -> Path | None:
-    """Return the label map of a case: `<name>` below the folder of labels, or `<last part of the name>` in it."""
-    if labels.is_file():
-        return labels if labels.name.endswith(SUFFIXES) else None
-    files = [labels / f"{stem}{suffix}" for stem in dict.fromkeys((name, Path(name).name)) for suffix in SUFFIXES]
-    return next((file for file in files if file.is_file()), None)
-
-
-def _structures(segmentation: Segmentation, values: Mapping[int, Structure] | None) -> tuple[Structure, ...]:
-    """Return the structures of the segments, by their codes or, if given, by `values`."""
-    meanings = (
-        segmentation.segments.values() if values is None else [values.get(number) for number in segmentation.segments]
-    )
-    return organs(structure.key for structure in meanings if structure)
