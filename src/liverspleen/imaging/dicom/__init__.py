@@ -4,7 +4,7 @@ from liverspleen.imaging.dicom.find import find_series
 from liverspleen.imaging.dicom.folders import count_skipped_links
 from liverspleen.imaging.dicom.read import read_series
 from liverspleen.imaging.dicom.segmentation import Segmentation, find_segmentations, read_segmentation
-from liverspleen.imaging.dicom.series import Reason, Series
+from liverspleen.imaging.dicom.series import Reason, Series, eligible
 from liverspleen.imaging.dicom.write import Algorithm, UnreferableError, write_segmentation, write_series
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "Series",
     "UnreferableError",
     "count_skipped_links",
+    "eligible",
     "find_segmentations",
     "find_series",
     "read_segmentation",
