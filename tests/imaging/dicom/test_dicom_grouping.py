@@ -40,6 +40,7 @@ def scout(folder, file, **fields):
     """Write a further image of the series with other fields."""
     shutil.copy(file, folder / "scout.dcm")
     fields = {"SOPInstanceUID": "1.2.900", "ImageOrientationPatient": [1, 0, 0, 0, 0, -1], **fields}
+    fields = {"ImagePositionPatient": [0, 0, -290], **fields}
     change([folder / "scout.dcm"], lambda d, _: [setattr(d, keyword, value) for keyword, value in fields.items()])
 
 
@@ -61,10 +62,14 @@ def test_a_stray_image_is_skipped_and_the_slices_are_used(tmp_path, fields):
     np.testing.assert_array_equal(read_series(series, case_id="a").hu, ct.hu)
 
 
-def test_a_parallel_image_beyond_the_stack_may_be_a_slice_with_a_wrong_header(tmp_path):
+@pytest.mark.parametrize(
+    ("keyword", "value", "code"),
+    [("PixelSpacing", [1, 1], "LS-DCM-009"), ("ImageOrientationPatient", [1, 0, 0, 0, 0, -1], "LS-DCM-008")],
+)
+def test_an_image_at_the_end_of_the_stack_may_be_a_slice_with_a_wrong_header(tmp_path, keyword, value, code):
     files = write(tmp_path)
-    change(files[-1:], lambda d, _: setattr(d, "PixelSpacing", [1, 1]))
-    assert codes(only(tmp_path)) == ["LS-DCM-009"]
+    change(files[-1:], lambda d, _: setattr(d, keyword, value))
+    assert codes(only(tmp_path)) == [code]
 
 
 def test_two_stacks_in_one_series_are_excluded(tmp_path):

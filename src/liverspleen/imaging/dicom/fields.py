@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import struct
 import zlib
 from typing import Any
-
-import numpy as np
 
 from liverspleen.imaging.dicom.quiet import pydicom
 
@@ -30,16 +29,18 @@ DAMAGED = (
 )
 """Exceptions that pydicom raises for damaged DICOM files."""
 
+_SEVERAL = (pydicom.multival.MultiValue, list, tuple)
+
 
 def text(dataset: Any, keyword: str) -> str:
     r"""Return a field as stripped text, several values joined by `\`; "" if it is absent or unreadable."""
     try:
         if getattr(dataset.get_item(keyword, keep_deferred=True), "value", None) is None:
             return ""  # absent, or too large to be loaded
-        value = dataset.get(keyword)
+        value = dataset[keyword].value
         if value is None:
             return ""
-        if isinstance(value, pydicom.multival.MultiValue | list | tuple):
+        if isinstance(value, _SEVERAL):
             return "\\".join(str(part) for part in value).strip()
         return str(value).strip().strip("\0").strip()
     except DAMAGED:
@@ -67,7 +68,7 @@ def numbers(dataset: Any, keyword: str, count: int) -> tuple[float, ...] | None:
         values = tuple(float(part) for part in written.split("\\"))
     except ValueError:
         return None
-    is_valid = len(values) == count and np.isfinite(values).all() and "_" not in written  # Python accepts 1_0
+    is_valid = len(values) == count and all(map(math.isfinite, values)) and "_" not in written  # Python accepts 1_0
     return values if is_valid else None
 
 

@@ -75,12 +75,14 @@ def padding(dataset: Any) -> Padding | None:
 
     They are read as pixels are, whatever their VR (US or SS): the BitsStored lowest bits, signed if pixels are.
     """
+    if not is_stated(dataset, "PixelPaddingValue"):
+        return None
     ends = [
         _as_pixel(int(value[0]), integer(dataset, "BitsStored"), is_signed(dataset))
         for keyword in ("PixelPaddingValue", "PixelPaddingRangeLimit")
         if (value := numbers(dataset, keyword, 1))
     ]
-    return Padding(min(ends), max(ends)) if ends and is_stated(dataset, "PixelPaddingValue") else None
+    return Padding(min(ends), max(ends)) if ends else None
 
 
 def outside(stored: NDArray[Any], padding: Padding) -> NDArray[np.bool_]:

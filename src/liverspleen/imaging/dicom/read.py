@@ -104,7 +104,7 @@ def _slice(path: Path, pixels: int) -> NDArray[Any]:
     scaling, marks = rescaling(dataset), padding(dataset)
     slope, intercept = scaling.factors
     if slope == 1 and intercept.is_integer() and abs(intercept) < 1 << 30:
-        hu = np.asarray(stored.astype(np.int64) + int(intercept))
+        hu = np.asarray(stored.astype(np.int32 if stored.itemsize < 4 else np.int64) + int(intercept))
     else:
         hu = np.asarray(stored * np.float64(slope) + np.float64(intercept))
     if marks is not None and marks.highest_hu(scaling) > AIR_HU:

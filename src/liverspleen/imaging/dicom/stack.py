@@ -67,7 +67,7 @@ def stack(instances: Sequence[Instance], *, minimum_slices: int) -> Stack:
     strays = [instance for group in groups if group is not main for instance in group]
     if without.geometry is None or not all(_is_stray(instance, without) for instance in strays):
         return found
-    message = f"{len(strays)} of {counted(len(instances), 'image')} lie in another plane than the slices, or have"
+    message = f"{len(strays)} of {counted(len(instances), 'image')} have another plane than the slices, or"
     warning = Reason(STRAY, f"{message} another matrix, and are skipped; the slices are complete without them")
     return replace(without, warnings=(*without.warnings, warning))
 
@@ -184,17 +184,19 @@ def _same_plane(first: Instance, second: Instance) -> bool:
 def _is_stray(instance: Instance, slices: Stack) -> bool:
     """Return whether an image is no slice of a complete stack: it is not parallel to it, or within its extent.
 
-    A parallel image beyond its ends may be a slice with a wrong header, so that the stack is not complete.
+    An image at the next position of the stack, and any parallel one beyond its ends, may be a slice with a wrong header.
     """
-    first, last = slices.instances[0], slices.instances[-1]
     if _unusable(instance):
         return False
-    if not _parallel(first, instance):
-        return True
+    first, last = slices.instances[0], slices.instances[-1]
     directions = plane_directions(first.orientation or ())
     assert directions is not None  # of usable instances
-    start, height, end = (np.cross(*directions) @ np.array(i.position) for i in (first, instance, last))
-    return bool(start <= height <= end)
+    start, position, end = (np.array(i.position) for i in (first, instance, last))
+    step = (end - start) / (len(slices.instances) - 1)
+    if not _parallel(first, instance):
+        return all(np.linalg.norm(position - place) > np.linalg.norm(step) / 2 for place in (start - step, end + step))
+    normal = np.cross(*directions)
+    return bool(start @ normal <= position @ normal <= end @ normal)
 
 
 def _too_few(slices: int, minimum: int) -> list[Reason]:
