@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pydicom
 import pytest
 import source_files
 import yaml
@@ -425,6 +426,21 @@ def test_of_several_series_the_manifest_selects_else_the_header_else_none(tmp_pa
     rows = table(tmp_path / "cohort" / "series.csv")
     assert {row["code"] for row in rows} == {"LS-IMP-014"}
     assert all("phase arterial" in row["reason"] and "phase delayed" in row["reason"] for row in rows)
+
+
+def test_slices_with_own_uids_are_imported_by_folder(
+    tmp_path: Path, bring_in: Import, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number, file in enumerate(write_series(tmp_path / "source" / "a", box_exam("a").ct, tags={"PatientID": "P"})):
+        dataset = pydicom.dcmread(file)
+        dataset.SeriesInstanceUID = f"1.2.{number}"
+        dataset.save_as(file)
+    assert bring_in("dicom") == 2
+    assert "6 slices of one folder have a SeriesInstanceUID each, expected one for all; give series_by=folder" in (
+        capsys.readouterr().err
+    )
+    assert bring_in("dicom", "series_by=folder") == 0
+    assert [row["included"] for row in table(tmp_path / "cohort" / "series.csv")] == ["true"]
 
 
 def test_segmentations_that_are_not_referenced_are_reported(

@@ -271,7 +271,7 @@ def spacing_in_metres_by_its_unit(draft):
     draft.file = in_header(123, "<b", 1)  # xyzt_units: metre
 
 
-@seed("LS-GEO-008", "warning")
+@seed("LS-GEO-008", "error")
 def pixdim_against_sform(draft):
     draft.file = in_header(88, "<f", 3.0)  # pixdim[3]; the sform says 5 mm
 

@@ -16,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pydicom
 import pytest
 from source_files import Exam, box_exam
 
@@ -208,6 +209,31 @@ def test_the_portal_venous_series_of_a_study_is_selected_and_the_others_reported
     assert len(notes) == 2
     assert "LS-DCM-003, localizer" in notes[0]
     assert "portal venous by its header" in notes[1]
+
+
+def test_derived_slices_are_used_alone_with_a_warning_and_else_reported(tmp_path: Path) -> None:
+    study = {"StudyInstanceUID": "1.2.3"}
+    series(tmp_path / "in" / "a", box_exam("x", "P0"), **study, ImageType=["DERIVED", "SECONDARY", "REFORMATTED"])
+    series(tmp_path / "in" / "b", box_exam("x", "P0", seed=1), **study)
+    notes = [str(issue) for issue in found(tmp_path / "in").issues]
+    assert any("LS-SCN-009" in note and "LS-DCM-004, images are derived" in note for note in notes)
+    alone = found(tmp_path / "in" / "a")
+    assert [issue.code for issue in alone.issues if issue.severity == "warning"] == ["LS-DCM-060"]
+    assert alone.cases[0].read().hu.shape == (6, 32, 32)
+
+
+def test_slices_with_own_uids_are_one_issue_whose_hint_helps(tmp_path: Path) -> None:
+    exam = box_exam("x", "P0")
+    for number, file in enumerate(series(tmp_path / "in" / "ct", exam)):
+        dataset = pydicom.dcmread(file)
+        dataset.SeriesInstanceUID, dataset.StudyInstanceUID = f"1.2.{number}.1", f"1.2.{number}"
+        dataset.save_as(file)
+    (issue,) = [issue for issue in found(tmp_path / "in").issues if issue.severity == "error"]
+    assert (issue.code, issue.hint) == ("LS-DCM-061", "give series_by=folder")
+    for source in (tmp_path / "in", zipped(tmp_path / "x.zip", tmp_path / "in")):
+        with open_scans(source, series_by="folder") as scans:
+            assert [issue.code for issue in scans.issues if issue.severity != "note"] == []
+            np.testing.assert_array_equal(scans.cases[0].read().hu, exam.ct.hu)
 
 
 def test_two_equivalent_series_are_both_skipped(tmp_path: Path) -> None:

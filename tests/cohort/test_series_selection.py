@@ -13,7 +13,7 @@ from liverspleen.imaging.dicom import Series, find_series, write_series
 Row = dict[str, str]
 
 
-def series(number: int, phase: str = "", slices: int = 40) -> Series:
+def series(number: int, phase: str = "", slices: int = 40, derived: bool = False) -> Series:
     return Series(
         files=(Path(f"{number}.dcm"),),
         series_uid=f"1.2.{number}",
@@ -31,6 +31,7 @@ def series(number: int, phase: str = "", slices: int = 40) -> Series:
         warnings=(),
         description=f"{number} something",
         folder=f"study/{number}",
+        derived=derived,
     )
 
 
@@ -87,6 +88,15 @@ def test_no_series_is_selected_among_unknown_or_different_phases() -> None:
     selection = select_series({series(1, "arterial"): "a", series(2, "", 200): "b"}, ())
     assert "200 slices, phase unknown" in selection.reason
     assert "40 slices, phase arterial" in selection.reason
+
+
+def test_a_derived_series_is_selected_alone_or_if_it_is_given() -> None:
+    derived, original = series(1, "portal_venous", derived=True), series(2)
+    assert selected(derived) == [1]
+    assert selected(derived, original) == [2]
+    assert selected(derived, original, rows=(row(source="study/1"),)) == [2]
+    assert selected(derived, original, rows=(row(patient="P", series="1"),)) == [1]
+    assert selected(derived, series(3, "arterial", derived=True)) == [1]
 
 
 def test_a_description_is_not_read_as_a_number(tmp_path: Path) -> None:

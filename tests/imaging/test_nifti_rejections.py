@@ -57,6 +57,25 @@ def test_other_content_is_not_nifti(tmp_path, content):
     assert rejection(read_ct, tmp_path / "ct.nii.gz").code == "LS-IMG-003"
 
 
+def test_bytes_after_the_magic_are_not_ignored(tmp_path):
+    assert rejection(read_ct, patched(tmp_path / "ct.nii", 344, b"n+1\xcb")).code == "LS-IMG-003"
+
+
+@pytest.mark.parametrize("scaling", [(0, -1024), (np.nan, 7), (0, np.inf), (1e-40, 0)])
+def test_scaling_that_programs_read_differently_is_rejected(tmp_path, scaling):
+    path = patched(tmp_path / "ct.nii", 112, struct.pack("<2f", *scaling))  # scl_slope, scl_inter
+    assert rejection(read_ct, path).code == "LS-IMG-050"
+
+
+@pytest.mark.parametrize(("edge_mm", "code"), [(5.004, ""), (5.05, "LS-GEO-008"), (50.0, "LS-GEO-008")])
+def test_spacing_that_is_not_that_of_the_sform_is_rejected(tmp_path, edge_mm, code):
+    path = patched(tmp_path / "ct.nii", 88, struct.pack("<f", edge_mm))  # pixdim[3]; nibabel states no qform
+    if code:
+        assert rejection(read_ct, path).code == code
+    else:
+        assert read_ct(path).geometry.spacing_mm[0] == 5.0
+
+
 def test_header_of_a_two_file_image_is_not_a_single_file(tmp_path):
     assert rejection(read_ct, patched(tmp_path / "ct.nii", 344, b"ni1\0")).code == "LS-IMG-003"
 

@@ -109,6 +109,7 @@ def _import(config: ImportConfig, identity: Identity, record: Run) -> Imported:
         labels=None if config.labels is None else Path(os.path.realpath(config.labels)),
         meaning=_meaning(config.label_values),
         minimum_slices=config.minimum_slices,
+        series_by=config.series_by,
         covariate_rows=(covariates := _covariates(config)).for_selection,
     )
     imported = import_cases(

@@ -101,6 +101,7 @@ def _opened(config: PredictConfig) -> Iterator[Scans]:
         vocabulary=assemble.vocabulary(config.vocabulary),
         datasets=config.datasets,
         split=config.split,
+        series_by=config.series_by,
         ids=config.ids,
         key=config.key,
     ) as scans:

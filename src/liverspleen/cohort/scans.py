@@ -58,6 +58,7 @@ def open_scans(
     vocabulary: Vocabulary | None = None,
     datasets: Sequence[str] = (),
     split: StrPath | None = None,
+    series_by: str = "uid",
     ids: str = "hashed",
     key: StrPath | None = None,
 ) -> Iterator[Scans]:
@@ -67,8 +68,8 @@ def open_scans(
     for its validation patients only), a NIfTI file, a zip archive, or a folder. In a folder, NIfTI files and zip
     archives are read from the top level, and DICOM from all levels; in an archive, both from all levels. `X_label` and
     `X_dseg` next to `X` are label maps and are skipped. The series of a DICOM study are selected as by `liverspleen
-    import`, with two slices or more, and get the same ids: hashes with the key in the file `key`, or names of folders
-    with `ids="names"`.
+    import` with the same `series_by`, with two slices or more, and get the same ids: hashes with the key in the file
+    `key`, or names of folders with `ids="names"`.
 
     Scans that cannot be used are listed in `issues`.
 
@@ -88,7 +89,7 @@ def open_scans(
         # without the path, which may contain a name
         raise InputError(Issue(NO_SCAN, "input= does not exist", "correct the path"))
     with ExitStack() as stack:
-        found = _found(source, stack)
+        found = _found(source, stack, by_folder=series_by == "folder")
         if not found.is_private:
             yield _checked(Scans(_nifti_cases(found), tuple(found.issues)))
             return
@@ -139,7 +140,7 @@ def _cohort(
     return Scans(tuple(_nifti_case(case, case.image, case.image) for case in cases), cohort.issues)
 
 
-def _found(source: Path, stack: ExitStack) -> _Found:
+def _found(source: Path, stack: ExitStack, *, by_folder: bool) -> _Found:
     found = _Found()
     # a random key, for errors only
     with redacted_errors(Identity(secrets.token_bytes()), "looking for scans"):
@@ -147,13 +148,13 @@ def _found(source: Path, stack: ExitStack) -> _Found:
         if real.is_dir():
             files = sorted(real.iterdir())
             _add_nifti(found, {file: file for file in files})
-            _add_series(found, find_series(real, minimum_slices=1), real)
+            _add_series(found, find_series(real, minimum_slices=1, by_folder=by_folder), real)
             if found.series:
                 found.issues += link_warnings(real)
             archives = [file for file in files if _is_archive(file)]
-            _add_archives(found, archives, stack, real)
+            _add_archives(found, archives, stack, real, by_folder)
         elif _is_archive(real) or _is_archive(source):
-            _add_archives(found, [real], stack, real)
+            _add_archives(found, [real], stack, real, by_folder)
         elif strip_suffix(source.name) and os.path.lexists(source):
             found.nifti.append((strip_suffix(source.name) or "", source, source))
     return found
@@ -179,7 +180,7 @@ def _add_nifti(found: _Found, files: dict[Path, Path]) -> None:
         found.issues.append(Issue(LABELS_SKIPPED, message, "rename the files if they are CT scans", severity="note"))
 
 
-def _add_archives(found: _Found, archives: Sequence[Path], stack: ExitStack, top: Path) -> None:
+def _add_archives(found: _Found, archives: Sequence[Path], stack: ExitStack, top: Path, by_folder: bool) -> None:
     folder = stack.enter_context(temporary_folder()) if archives else None
     for number, archive in enumerate(archives):
         assert folder is not None
@@ -195,7 +196,7 @@ def _add_archives(found: _Found, archives: Sequence[Path], stack: ExitStack, top
         above = PurePosixPath("." if archive == top else archive.stem)
         series = [
             replace(item, folder=str(above / unpacked.folders.get(item.folder, ".")))
-            for item in find_series(unpacked.dicom, minimum_slices=1)
+            for item in find_series(unpacked.dicom, minimum_slices=1, by_folder=by_folder)
         ]
         _add_series(found, series, top)
 
@@ -219,7 +220,8 @@ def _redacted(found: _Found, identity: Identity, *, new_key: bool, links: str) -
         elif item.issue.severity == "error":
             several = item.issue.code == _SEVERAL
             hint = "give the folder of one of them" if several else "export the series again if it should be segmented"
-            issues.append(replace(item.issue, hint=hint))
+            own = item.series.exclusions[0].hint if item.series.exclusions else ""
+            issues.append(replace(item.issue, hint=own or hint))
         else:
             skipped[f"{item.issue.code}, {item.issue.message}"] += 1
     for reason, number in sorted(skipped.items()):

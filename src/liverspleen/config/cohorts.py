@@ -111,6 +111,13 @@ class ImportConfig(Schema):
         Key("File with the secret key of the hashed ids; created if missing. Default: in your configuration folder."),
     ]
     ids: Annotated[Literal["hashed", "names"], Key("Form of the case ids: hashed, or the `names` of a public dataset.")]
+    series_by: Annotated[
+        Literal["uid", "folder"],
+        Key(
+            "What the files of a DICOM series have in common: `uid`, or `folder` (with plane and matrix) if each file "
+            "has a UID of its own."
+        ),
+    ]
     minimum_slices: Annotated[
         int, Key("Minimum number of slices of a DICOM series; series with fewer are skipped.", ge=1, le=100_000)
     ]

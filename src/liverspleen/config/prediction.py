@@ -26,6 +26,13 @@ class PredictConfig(Schema):
             "cases are segmented."
         ),
     ]
+    series_by: Annotated[
+        Literal["uid", "folder"],
+        Key(
+            "What the files of a DICOM series have in common: `uid`, or `folder` (with plane and matrix) if each file "
+            "has a UID of its own."
+        ),
+    ]
     ids: Annotated[
         Literal["hashed", "names"],
         Key("Form of the case ids of DICOM: hashed, or the folder `names` of a public dataset."),

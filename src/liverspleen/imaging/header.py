@@ -16,6 +16,9 @@ from liverspleen.imaging.stream import Source
 
 HEADER_BYTES = 540  # of NIfTI-2; the NIfTI-1 header is shorter
 _UNITS_MM = (0, 2)  # xyzt_units & 7: unknown, which CT tools read as mm, and mm
+_LEAST_SLOPE = float(np.finfo(np.float64).eps)  # ITK reads a smaller one as 1
+_SPACING_MM = (1e-3, 1e3)  # as for DICOM
+_SPACING_FRACTION = 1e-3  # float32 rounds at 1e-7, some programs write three decimals
 _AS_MM = "write the image again with its spacing in mm"
 
 
@@ -57,13 +60,14 @@ def parse(source: Source, head: bytes) -> Layout:
     Raises:
         InputError: LS-IMG-003 not a NIfTI file, LS-IMG-006 not three axes, LS-IMG-007 the data type is not numeric or
             the scaling not finite, LS-GEO-001 spacing, LS-GEO-002 affine, LS-GEO-005 sform and qform differ,
-            LS-GEO-006 no orientation, LS-GEO-007 unit.
+            LS-GEO-006 no orientation, LS-GEO-007 unit, LS-GEO-008 pixdim and sform differ, LS-IMG-050 the scaling is
+            contradictory.
     """
     header = _header(source, head)
     shape = _shape(source, header)
     try:
         dtype = header.get_data_dtype()
-        slope, intercept = _scaling(header)
+        slope, intercept = _scaling(source, header)
     except (nibabel().spatialimages.HeaderDataError, KeyError, ValueError) as error:
         raise data_type_error(source, str(error)) from error
     if dtype.kind not in "iuf":
@@ -88,7 +92,7 @@ def grid_in(source: InputSource, header: Any) -> Geometry:
     """Return the grid of a NIfTI header of nibabel.
 
     Raises:
-        InputError: LS-IMG-006 not three axes, LS-GEO-001 to 007 as `parse`.
+        InputError: LS-IMG-006 not three axes, LS-GEO-001 to 008 as `parse`.
     """
     with np.errstate(over="ignore", invalid="ignore"):  # an affine that is not finite is rejected
         return _geometry(source, header, _shape(source, header))
@@ -121,9 +125,8 @@ def _header(source: Source, head: bytes) -> Any:
     for kind in (nibabel().Nifti1Header, nibabel().Nifti2Header):
         if len(head) >= kind.sizeof_hdr:
             header = kind(head[: kind.sizeof_hdr], check=False)
-            if int(header["sizeof_hdr"]) == kind.sizeof_hdr and bytes(header["magic"]).startswith(
-                kind.single_magic.rstrip(b"\0")
-            ):
+            magic = bytes(header["magic"]).rstrip(b"\0")
+            if int(header["sizeof_hdr"]) == kind.sizeof_hdr and magic == kind.single_magic.rstrip(b"\0"):
                 return header
     raise source.error(
         "LS-IMG-003", "file is not a single-file NIfTI-1 or NIfTI-2 (.nii, .nii.gz)", "convert it to NIfTI"
@@ -140,11 +143,16 @@ def _shape(source: InputSource, header: Any) -> tuple[int, int, int]:
     return axes[0], axes[1], axes[2]
 
 
-def _scaling(header: Any) -> tuple[float, float]:
-    """Return slope and intercept; a slope of 0 or NaN means no scaling."""
-    stored = float(header["scl_slope"]), float(header["scl_inter"])
-    if math.isinf(stored[0]):  # nibabel reads it as no scaling
-        raise ValueError(f"slope is {stored[0]}")
+def _scaling(source: InputSource, header: Any) -> tuple[float, float]:
+    """Return slope and intercept; a slope of 0 or NaN without an intercept means no scaling."""
+    stored, added = float(header["scl_slope"]), float(header["scl_inter"])
+    if math.isinf(stored):  # nibabel reads it as no scaling
+        raise ValueError(f"slope is {stored}")
+    no_slope = stored == 0 or math.isnan(stored)
+    if (no_slope and added != 0 and not math.isnan(added)) or 0 < abs(stored) < _LEAST_SLOPE:
+        message = f"scl_slope is {stored:g} and scl_inter {added:g}: programs differ in their scaling"
+        hint = "set scl_slope to 1 if scl_inter is right, or scl_inter to 0"
+        raise source.error("LS-IMG-050", message, hint)
     slope, intercept = header.get_slope_inter()
     return (1.0, 0.0) if slope is None else (float(slope), float(intercept))
 
@@ -161,8 +169,11 @@ def data_type_error(source: InputSource, message: str) -> Exception:
 def _geometry(source: InputSource, header: Any, shape: tuple[int, int, int]) -> Geometry:
     """Return the grid of the sform if its code is set, else of the qform; if both are set they must agree."""
     spacing = tuple(float(edge) for edge in header["pixdim"][1:4])
-    if not all(math.isfinite(edge) and edge > 0 for edge in spacing):
-        raise source.error("LS-GEO-001", f"header spacing is {spacing} mm, expected three positive numbers", _AS_MM)
+    if not all(_SPACING_MM[0] < edge < _SPACING_MM[1] for edge in spacing):
+        stated = ", ".join(f"{edge:.4g}" for edge in spacing)
+        least, most = _SPACING_MM
+        message = f"header spacing is ({stated}) mm, expected three numbers from {least:g} to {most:g}"
+        raise source.error("LS-GEO-001", message, _AS_MM)
     unit = int(header["xyzt_units"]) & 7
     if unit not in _UNITS_MM:
         raise source.error("LS-GEO-007", f"unit of the spacing has code {unit}, expected 2 (mm)", _AS_MM)
@@ -183,6 +194,8 @@ def _geometry(source: InputSource, header: Any, shape: tuple[int, int, int]) -> 
         ) from error
     if sform is not None and qform is not None:
         _check_agreement(source, geometry, qform)
+    elif sform is not None:
+        _check_spacing(source, geometry, spacing)
     return geometry
 
 
@@ -207,6 +220,15 @@ def _check_agreement(source: InputSource, geometry: Geometry, qform: NDArray[np.
             f"sform and qform differ: corners are up to {distance:.3g} mm apart, expected at most {tolerance:.3g} mm",
             "find out which one is right, and set the code of the other to 0",
         )
+
+
+def _check_spacing(source: InputSource, geometry: Geometry, spacing: tuple[float, ...]) -> None:
+    """Reject a spacing that is not that of the sform: programs that use it get other volumes."""
+    edges = np.linalg.norm(geometry.affine[:3, :3], axis=0)
+    if (abs(edges / spacing - 1) > _SPACING_FRACTION).any():
+        stated, found = (" x ".join(f"{edge:.4g}" for edge in values) for values in (spacing, edges))
+        message = f"spacing is {stated} mm in pixdim, {found} mm in the sform"
+        raise source.error("LS-GEO-008", message, "find out which one is right, and write the header again")
 
 
 def _space(header: Any) -> NiftiSpace:

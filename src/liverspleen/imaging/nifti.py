@@ -39,7 +39,7 @@ def read_ct(path: StrPath, *, case_id: str | None = None) -> CTVolume:
 
     Raises:
         InputError: the file is missing, damaged, not a NIfTI, not one 3D volume of finite numbers (LS-IMG-001 to
-            008), or its grid is invalid or contradictory (LS-GEO-001 to 007).
+            008, 050), or its grid is invalid or contradictory (LS-GEO-001 to 008).
     """
     source = Source(Path(path), case_id)
     layout = _layout(source)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from time import perf_counter
 
 from numpy.typing import ArrayLike
 
-from liverspleen.errors import InputError, Issue, counted
+from liverspleen.errors import InputError, InputWarning, Issue, counted
 from liverspleen.imaging.from_memory import CTLike, as_ct_volume
 from liverspleen.imaging.nifti import read_ct
 from liverspleen.imaging.volume import CTVolume, LabelMap
@@ -139,17 +140,20 @@ def _reject_beyond_ct(ct: CTVolume, model: TrainedModel) -> None:
 
 
 def _read(source: Path) -> CTVolume:
-    """Read the CT in a NIfTI file or a folder of DICOM."""
+    """Read the CT in a NIfTI file or a folder of DICOM; warnings about a series are Python warnings."""
     if not source.is_dir():
         return read_ct(source)
-    from liverspleen.imaging.dicom import find_series, read_series
+    from liverspleen.imaging.dicom import eligible, find_series, read_series
 
     found = find_series(source, minimum_slices=1)
-    usable = [series for series in found if not series.exclusions]
+    usable = eligible(found)
     if len(usable) != 1:
         reasons = sorted({str(reason) for series in found for reason in series.exclusions})
         message = f"{len(usable)} usable CT series in this folder, expected 1"
         message += f" ({'; '.join(reasons[:3])})" if reasons else ""
         hint = "give the folder of one series, or use liverspleen predict"
         raise InputError(Issue("LS-PRD-013", message, hint, file=source))
+    for warning in usable[0].warnings:
+        if warning.severity == "warning":
+            warnings.warn(str(warning), InputWarning, stacklevel=4)
     return read_series(usable[0], case_id="")

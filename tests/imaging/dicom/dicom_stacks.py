@@ -35,6 +35,14 @@ def change(files: Sequence[Path], how: Callable[[pydicom.Dataset, int], None]) -
             dataset.save_as(file)
 
 
+def state(dataset: pydicom.Dataset, keyword: str, text: str) -> None:
+    """Replace a value by any text, also by one that pydicom does not write."""
+    tag = pydicom.tag.Tag(pydicom.datadict.tag_for_keyword(keyword))
+    value = text.encode() + b" " * (len(text) % 2)
+    vr = pydicom.datadict.dictionary_VR(tag)
+    dataset[tag] = pydicom.dataelem.RawDataElement(tag, vr, len(value), value, 0, False, True)
+
+
 def only(root: Path, **options) -> Series:
     """The only series below `root`."""
     (series,) = find_series(root, **options)

@@ -103,19 +103,6 @@ def test_bits_above_bits_stored_are_not_part_of_the_value(tmp_path, sign, expect
     assert read_series(only(tmp_path), case_id="a").hu[0, 0, 0] == expected
 
 
-def test_high_bit_gives_the_position_of_the_value(tmp_path):
-    files = write(tmp_path)
-    stored(files, lambda _: np.full((37, 41), 100 << 4, np.uint16), BitsStored=12, HighBit=15, PixelRepresentation=0)
-    assert read_series(only(tmp_path), case_id="a").hu[0, 0, 0] == 100
-
-
-def test_padding_stays_as_the_scanner_wrote_it(tmp_path):
-    files = write(tmp_path)
-    stored(files, lambda _: np.full((37, 41), -2000, np.int16), RescaleIntercept="-1024")
-    change(files, lambda dataset, _: dataset.add_new("PixelPaddingValue", "SS", -2000))
-    assert read_series(only(tmp_path), case_id="a").hu[0, 0, 0] == -3024
-
-
 @pytest.mark.parametrize("syntax", [EXPLICIT, IMPLICIT, DEFLATED, RLE, JPEG_2000, JPEG_LS])
 def test_transfer_syntaxes_give_the_same_voxels(tmp_path, syntax):
     ct = made()

@@ -10,7 +10,6 @@ import numpy as np
 from liverspleen.errors import Issue
 from liverspleen.imaging.geometry import Geometry
 
-_PIXDIM_FRACTION = 0.01  # float32 rounds at 1e-7; 1 % of an edge is 1 % of a volume computed from the wrong one
 _SHEAR_DEG = 0.1  # rounded cosines reach 0.01 degrees; 0.1 moves a corner by half a millimetre over 300 mm
 _TILT_DEG = 10.0  # patients are rarely rotated by more
 _FIELD_MM = (50.0, 1000.0)  # smaller than the trunk of a newborn, wider than the bore of a scanner (at most 900 mm)
@@ -22,8 +21,7 @@ _THICKNESS_FRACTION = 0.1
 
 
 def geometry_issues(grid: Geometry, *, slice_thickness_mm: float | None = None) -> Iterator[Issue]:
-    """Yield LS-GEO-008 to 013, 015 and 016 about the grid of a CT; `slice_thickness_mm` is that of the cohort."""
-    yield from _header_issues(grid)
+    """Yield LS-GEO-009 to 013, 015 and 016 about the grid of a CT; `slice_thickness_mm` is that of the cohort."""
     yield from _axis_issues(grid)
     yield from _spacing_issues(grid)
     slices, row_mm, column_mm = grid.spacing_mm
@@ -49,16 +47,6 @@ def label_grid_issues(label: Geometry, ct: Geometry) -> Iterator[Issue]:
     if label.axis_codes != ct.axis_codes:
         message = f"label map is stored as {''.join(label.axis_codes)}, its CT as {''.join(ct.axis_codes)}"
         yield _note("LS-GEO-014", message, "take the axis order into account in other tools")
-
-
-def _header_issues(grid: Geometry) -> Iterator[Issue]:
-    if grid.space is None:
-        return
-    edges, stated = np.linalg.norm(grid.affine[:3, :3], axis=0), np.array(grid.space.pixdim[1:4])
-    if (np.abs(edges / stated - 1) > _PIXDIM_FRACTION).any():
-        message = f"spacing is {_mm(stated)} in pixdim, {_mm(edges)} in the sform"
-        hint = "find out which one is right, and write the header again; volumes use the sform"
-        yield _warning("LS-GEO-008", message, hint)
 
 
 def _axis_issues(grid: Geometry) -> Iterator[Issue]:
@@ -89,10 +77,6 @@ def _spacing_issues(grid: Geometry) -> Iterator[Issue]:
 
 def _angle_deg(first: np.ndarray, second: np.ndarray) -> float:
     return float(np.degrees(np.arccos(np.clip(first @ second, -1, 1))))
-
-
-def _mm(edges: np.ndarray) -> str:
-    return "(" + ", ".join(f"{edge:.4g}" for edge in edges) + ") mm"
 
 
 def _warning(code: str, message: str, hint: str) -> Issue:

@@ -19,7 +19,7 @@ from liverspleen.cohort.label_values import covered_structures
 from liverspleen.cohort.layouts.dicom import SeriesScan, facts_of, series_count_issue, series_row, warnings_of
 from liverspleen.cohort.layouts.source import Exclusion, Found, Request, SeriesRow, SourceCase, required_label_values
 from liverspleen.errors import InputError, Issue
-from liverspleen.imaging.dicom import Series, find_series
+from liverspleen.imaging.dicom import Series, eligible, find_series
 from liverspleen.imaging.png import read_masks
 from liverspleen.imaging.volume import CTVolume, LabelMap
 from liverspleen.organs import ORGANS, Structure
@@ -89,16 +89,14 @@ def find(request: Request) -> Found:
     for folder in _folders(request.input):
         name = folder.relative_to(request.input).as_posix()
         found = find_series(folder / _SCANS, minimum_slices=request.minimum_slices, by_folder=True)
-        eligible = [series for series in found if not series.exclusions]
+        usable = eligible(found)
         masks = tuple(sorted((folder / _MASKS).glob("[!.]*.png"), key=_natural))
         values = required_label_values(request, None) if masks else None
-        rows += [
-            series_row(series, key=name if series in eligible else f"{name}/{i}") for i, series in enumerate(found)
-        ]
-        if len(eligible) != 1:
-            excluded.append(Exclusion(name, series_count_issue(found, eligible)))
+        rows += [series_row(series, key=name if series in usable else f"{name}/{i}") for i, series in enumerate(found)]
+        if len(usable) != 1:
+            excluded.append(Exclusion(name, series_count_issue(found, usable)))
             continue
-        series = eligible[0]
+        series = usable[0]
         notes += warnings_of(series, folder)
         labels = PngLabels(masks, series, values) if masks else None
         cases.append(SourceCase(name, name, SeriesScan(series), labels, facts_of(series)))

@@ -18,7 +18,7 @@ from liverspleen.cohort.layouts.source import (
     SourceCase,
 )
 from liverspleen.errors import InputError, Issue, Severity
-from liverspleen.imaging.dicom import Series, count_skipped_links, find_series, read_series
+from liverspleen.imaging.dicom import Series, count_skipped_links, eligible, find_series, read_series
 from liverspleen.imaging.volume import CTVolume
 
 
@@ -38,8 +38,12 @@ class SeriesScan:
         return read_series(self.series, case_id=case_id)
 
 
-_EXPECTED = frozenset({"LS-DCM-002", "LS-DCM-003", "LS-DCM-004", SEGMENTATION})
+_DERIVED = "LS-DCM-004"
+_EXPECTED = frozenset({"LS-DCM-002", "LS-DCM-003", _DERIVED, SEGMENTATION})
 """Not a CT, localizer, derived, segmentation: series that are excluded although nothing is wrong."""
+
+_CHECK = "check that this is right"
+_GIVE_SERIES = "give this series in the column 'series' of the covariates if it should be used"
 
 _REQUEST_CODES = frozenset({"LS-IMP-003", "LS-IMP-004"})
 """Issues of the request, not of one case."""
@@ -52,7 +56,8 @@ def find(request: Request) -> Found:
         InputError: LS-IMP-001 `labels=` does not exist, or is one NIfTI file for several CT scans, LS-IMP-002 there is
             no DICOM series; as `required_label_values`.
     """
-    found = find_series(request.input, minimum_slices=request.minimum_slices)
+    by_folder = request.series_by == "folder"
+    found = find_series(request.input, minimum_slices=request.minimum_slices, by_folder=by_folder)
     if not found:
         hint = "check source=, and copy linked files into the folder: links out of it are not followed"
         raise InputError(Issue("LS-IMP-002", "input= has no DICOM series", hint))
@@ -132,13 +137,11 @@ def series_decisions(found: Sequence[Series], request: Request) -> Iterator[Seri
     """Yield the decision about each series, study by study, as `select_series` makes it."""
     folders = {series: series.folder for series in found}
     for study in _studies(folders):
-        selection = select_series(
-            {series: folders[series] for series in study if not series.exclusions}, request.covariate_rows
-        )
+        selection = select_series({series: folders[series] for series in study}, request.covariate_rows)
         names = _names(selection.selected, folders)
         for series in study:
             folder = request.input / folders[series]
-            issue = _exclusion(series, selection, folder)
+            issue = _exclusion(series, study, selection, folder)
             yield SeriesDecision(series, names.get(series, folders[series]), folder, issue, selection.reason)
 
 
@@ -184,7 +187,7 @@ def facts_of(series: Series) -> dict[str, str]:
 def warnings_of(series: Series, folder: Path) -> list[Issue]:
     """Return the warnings about a selected series."""
     return [
-        Issue(warning.code, warning.message, "check that this is right", file=folder, severity="warning")
+        Issue(warning.code, warning.message, warning.hint or _CHECK, file=folder, severity=warning.severity)
         for warning in series.warnings
     ]
 
@@ -197,7 +200,7 @@ def series_count_issue(found: Sequence[Series], eligible: Sequence[Series]) -> I
         message = f"folder has {len(eligible)} eligible series, expected one"
         return Issue("LS-IMP-014", message, "keep one series in the folder")
     reason = found[0].exclusions[0]
-    return Issue(reason.code, reason.message, "see series.csv")
+    return Issue(reason.code, reason.message, reason.hint or "see series.csv")
 
 
 def _names(selected: Sequence[Series], folders: Mapping[Series, str]) -> dict[Series, str]:
@@ -217,28 +220,32 @@ def _studies(folders: Mapping[Series, str]) -> Iterable[list[Series]]:
     return groups.values()
 
 
-def _exclusion(series: Series, selection: Selection, folder: Path) -> Issue | None:
+def _exclusion(series: Series, study: Sequence[Series], selection: Selection, folder: Path) -> Issue | None:
     """Return the reason why a series of a study is excluded; None if it is selected."""
     if series.exclusions:
         reason = "; ".join(item.message for item in series.exclusions)
         expected = selection.selected or series.exclusions[0].code in _EXPECTED
         severity: Severity = "note" if expected else "error"
-        return Issue(series.exclusions[0].code, reason, "see series.csv", file=folder, severity=severity)
+        hint = series.exclusions[0].hint or "see series.csv"
+        return Issue(series.exclusions[0].code, reason, hint, file=folder, severity=severity)
     if series in selection.selected:
         return None
+    if series.derived and series not in eligible(study):
+        message = "images are derived or secondary, and the study has others"
+        return Issue(_DERIVED, message, _GIVE_SERIES, file=folder, severity="note")
     if selection.selected:
         message = f"another series of the study is selected: {selection.reason}"
-        hint = "give this series in the column 'series' of the covariates if it should be used"
-        return Issue("LS-IMP-015", message, hint, file=folder, severity="note")
+        return Issue("LS-IMP-015", message, _GIVE_SERIES, file=folder, severity="note")
     return Issue("LS-IMP-014", selection.reason, "give one in the column 'series' of the covariates", file=folder)
 
 
 def _key(series: Series) -> str:
     """Return the text that the id is derived from: the UID, which does not change when files move.
 
-    The excluded part of a series has the UID of the series, so the code of its reason is appended.
+    Excluded and derived parts of a series have the UID of the series, so the code of their reason is appended.
     """
-    return f"{series.series_key} {series.exclusions[0].code}" if series.exclusions else series.series_key
+    part = series.exclusions[0].code if series.exclusions else _DERIVED if series.derived else ""
+    return f"{series.series_key} {part}".rstrip()
 
 
 def _number(series: Series) -> str:

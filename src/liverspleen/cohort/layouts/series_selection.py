@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from liverspleen.imaging.dicom import Series
+from liverspleen.imaging.dicom import Series, eligible
 from liverspleen.imaging.dicom.series import phase_of
 
 PORTAL_VENOUS = "portal_venous"
@@ -21,8 +21,9 @@ class Selection:
 
 
 def select_series(folders: Mapping[Series, str], rows: Sequence[Mapping[str, str]]) -> Selection:
-    """Select among the eligible series of a study, given with their folders; `rows` are the covariates.
+    """Select among the series of a study, given with their folders; `rows` are the covariates.
 
+    A series is eligible if it is usable; a derived one only if the study has no other CT scan, or by rule 2.
     The first rule that applies decides:
 
     1. A single eligible series is selected, of any phase.
@@ -33,36 +34,39 @@ def select_series(folders: Mapping[Series, str], rows: Sequence[Mapping[str, str
 
     No series is selected if no rule applies, or if several series have the most slices.
     """
-    eligible = tuple(folders)
-    if len(eligible) < 2:
-        return Selection(eligible, "the only eligible series")
-    if named := tuple(series for series in eligible if any(_states(row, series, folders[series]) for row in rows)):
+    usable = tuple(series for series in folders if not series.exclusions)
+    candidates = eligible(folders)
+    if len(usable) > 1 and (
+        named := tuple(series for series in usable if any(_states(row, series, folders[series]) for row in rows))
+    ):
         return Selection(named, "given by the covariates")
-    series_in_folder = Counter(folders.values())
+    if len(candidates) < 2:
+        return Selection(candidates, "the only eligible series")
+    series_in_folder = Counter(folders[series] for series in candidates)
     listed = {
         series: row
-        for series, folder in folders.items()
+        for series in candidates
         for row in rows
-        if row["source"] == folder and series_in_folder[folder] == 1 and not row["series"]
+        if row["source"] == folders[series] and series_in_folder[folders[series]] == 1 and not row["series"]
     }
     if portal := tuple(series for series, row in listed.items() if phase_of(row["phase"]) == PORTAL_VENOUS):
         return Selection(portal, "portal venous by the covariates")
     if listed:
         return Selection(tuple(listed), "given by the covariates")
-    portal = tuple(series for series in eligible if series.phase == PORTAL_VENOUS)
+    portal = tuple(series for series in candidates if series.phase == PORTAL_VENOUS)
     reason = "portal venous by its header" if portal else "of one phase by its header"
     if len(portal) == 1:
         return Selection(portal, reason)
-    same_phase = portal or (eligible if eligible[0].phase and len({series.phase for series in eligible}) == 1 else ())
+    same_phase = portal or (candidates if len({s.phase for s in candidates}) == 1 and candidates[0].phase else ())
     most = max((series.slices for series in same_phase), default=0)
     finest = tuple(series for series in same_phase if series.slices == most)
     if len(finest) == 1:
         return Selection(finest, f"{reason}, with the most slices of {len(same_phase)}")
-    candidates = ", ".join(
+    shown = ", ".join(
         f"{series.slices} slices, phase {series.phase or 'unknown'}"
-        for series in sorted(eligible, key=lambda series: (series.phase, series.slices))
+        for series in sorted(candidates, key=lambda series: (series.phase, series.slices))
     )
-    return Selection((), f"study has {len(eligible)} eligible series ({candidates}), expected one")
+    return Selection((), f"study has {len(candidates)} eligible series ({shown}), expected one")
 
 
 def _states(row: Mapping[str, str], series: Series, folder: str) -> bool:

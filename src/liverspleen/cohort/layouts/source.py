@@ -62,14 +62,16 @@ class Meaning:
 class Request:
     """Paths and settings of an import.
 
-    `meaning` is None if no label values are given. `covariate_rows` are the rows of the covariates; the DICOM layout
-    uses them to select among several series.
+    `meaning` is None if no label values are given. `series_by` is what the files of a DICOM series share, `uid`
+    or `folder`. `covariate_rows` are the rows of the covariates; the DICOM layout uses them to select among several
+    series.
     """
 
     input: Path
     labels: Path | None = None
     meaning: Meaning | None = None
     minimum_slices: int = 5
+    series_by: str = "uid"
     covariate_rows: tuple[Mapping[str, str], ...] = ()
 
 

@@ -6,7 +6,7 @@ from liverspleen.imaging.dicom.read import read_series
 from liverspleen.imaging.dicom.segmentation import Segmentation, find_segmentations
 from liverspleen.imaging.dicom.segmentation_read import read_segmentation
 from liverspleen.imaging.dicom.segmented_series import Match, SourceImages, match_series, source_images
-from liverspleen.imaging.dicom.series import Reason, Series
+from liverspleen.imaging.dicom.series import Reason, Series, eligible
 from liverspleen.imaging.dicom.write import Algorithm, UnreferableError, write_segmentation, write_series
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "SourceImages",
     "UnreferableError",
     "count_skipped_links",
+    "eligible",
     "find_segmentations",
     "find_series",
     "match_series",

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from liverspleen.imaging.dicom.fields import DAMAGED
 from liverspleen.imaging.dicom.folders import files_below
-from liverspleen.imaging.dicom.header import CT_IMAGE, DAMAGED, ENHANCED_CT, SEGMENTATION, Instance, read_instance
+from liverspleen.imaging.dicom.grouping import alone, by_uid, without_copies
+from liverspleen.imaging.dicom.grouping import by_folder as grouped_by_folder
+from liverspleen.imaging.dicom.header import CT_IMAGE, ENHANCED_CT, SEGMENTATION, Instance, read_instance
 from liverspleen.imaging.dicom.quiet import pydicom, quiet
+from liverspleen.imaging.dicom.rescaling import value_exclusions, value_warnings
 from liverspleen.imaging.dicom.series import Reason, Series, age_years, phase_of
 from liverspleen.imaging.dicom.stack import SAME_MM, Stack, stack
 from liverspleen.imaging.geometry import Geometry
@@ -20,9 +23,13 @@ from liverspleen.storage import StrPath
 
 UNREADABLE, NOT_CT, LOCALIZER, DERIVED = "LS-DCM-001", "LS-DCM-002", "LS-DCM-003", "LS-DCM-004"
 MULTIFRAME, NO_CODEC, MIXED, A_SEGMENTATION = "LS-DCM-005", "LS-DCM-006", "LS-DCM-015", "LS-DCM-016"
-NO_PATIENT_ID, NO_SERIES_UID, THICKNESS, NO_RESCALE = "LS-DCM-020", "LS-DCM-021", "LS-DCM-022", "LS-DCM-023"
+NO_PATIENT_ID, NO_SERIES_UID, THICKNESS = "LS-DCM-020", "LS-DCM-021", "LS-DCM-022"
+USED_DERIVED, OWN_UID = "LS-DCM-060", "LS-DCM-061"
 
-_REPLACED_IDS = (NO_PATIENT_ID, NO_SERIES_UID)
+_USE_ORIGINAL = "use the original slices if there are any, or check that these are HU"
+_PROJECTIONS = frozenset({"MIP", "MINIP", "MAX_IP", "MIN_IP", "MAXIMUM", "MINIMUM", "PROJECTION IMAGE"})
+"""Values of ImageType of images whose pixels do not show one plane."""
+
 _MODALITIES = (
     "MR",
     "PT",
@@ -51,21 +58,25 @@ def find_series(root: StrPath, *, minimum_slices: int = 5, by_folder: bool = Fal
     Files are grouped by SeriesInstanceUID, or if it is empty by StudyInstanceUID and folder (LS-DCM-021). Localizers,
     derived images and multi-frame images of a series are separate series, and so is each DICOM file that cannot be
     read. Other files and DICOMDIR are skipped, and no file outside `root` is read. A usable series has at least
-    `minimum_slices` slices of one CT on one regular, unsheared grid. With `by_folder` each folder is one series and
-    UIDs are ignored, because some anonymisation tools give every file its own UID.
+    `minimum_slices` slices of one CT on one regular, unsheared grid, whose headers state how pixels become HU. With
+    `by_folder` files are grouped by folder, plane and matrix in place of the UID, because some anonymisation tools give
+    every file its own UID.
 
-    Reasons for exclusion: LS-DCM-001 file or folder cannot be read, 002 not a CT image, 003 localizer, 004 derived or
-    secondary, 005 multi-frame, 006 no codec, 007 no geometry, 008 mixed orientation, 009 mixed matrix or pixel
-    spacing, 010 gantry tilt, 011 duplicate slice, 012 missing slice, 013 irregular gap, 014 too few slices,
-    015 files of several series, 016 a segmentation. Warnings: LS-DCM-020 no PatientID, 021 no SeriesInstanceUID,
-    022 slice thickness differs from the spacing, 023 values that may not be HU.
+    Reasons for exclusion: LS-DCM-001 file or folder cannot be read, 002 not a CT image, 003 localizer, 004 derived
+    images that are no slices, 005 multi-frame, 006 no codec, 007 no geometry, 008 mixed orientation, 009 mixed matrix
+    or pixel spacing, 010 gantry tilt, 011 duplicate slice, 012 missing slice, 013 irregular gap, 014 too few slices,
+    015 files of several series, 016 a segmentation, 050 unreadable rescaling, 051 Modality LUT, 053 and 054 missing
+    rescaling, 055 another unit than HU, 056 not MONOCHROME2, 057 contradictory bits, 061 a series UID for each slice.
+    Warnings: LS-DCM-020 no PatientID, 021 no SeriesInstanceUID, 022 slice thickness differs from the spacing, 023
+    values that may not be HU, 052 incomplete rescaling, 059 padding that looks like tissue, 060 derived images, 062
+    stray images, 063 copies of files, 064 slightly uneven positions.
     """
     with quiet():
         return _series_below(Path(root), minimum_slices, by_folder)
 
 
 def _series_below(root: Path, minimum_slices: int, by_folder: bool) -> tuple[Series, ...]:
-    groups: dict[tuple[str, ...], list[Instance]] = defaultdict(list)
+    instances: list[Instance] = []
     broken = []
     for path, folder, listed in files_below(root):
         if not listed:
@@ -77,17 +88,26 @@ def _series_below(root: Path, minimum_slices: int, by_folder: bool) -> tuple[Ser
             broken.append(_broken(path, folder, f"DICOM file cannot be read ({type(error).__name__})"))
             continue
         if instance is not None:
-            if by_folder:
-                instance = replace(instance, series_uid="", study_uid="", patient_id="", marks=())
-            key = (instance.series_uid,) if instance.series_uid else ("", instance.study_uid, folder)
-            groups[(*key, _kind(instance)[0])].append(instance)
-    found = [_series(instances, minimum_slices) for _, instances in sorted(groups.items())]
-    if by_folder:  # UIDs are ignored, so their absence is no warning
-        found = [
-            replace(series, warnings=tuple(w for w in series.warnings if w.code not in _REPLACED_IDS))
-            for series in found
-        ]
+            instances.append(instance)
+    if by_folder:
+        found = [_series(group, minimum_slices, by_folder=True) for group in grouped_by_folder(instances, _group)]
+    else:
+        groups = by_uid(instances, _group)
+        slices = [group if not _kind(group[0])[0] else [] for group in groups]
+        split = list(alone(slices))
+        merged = {number for numbers in split for number in numbers}
+        found = [_series(group, minimum_slices) for number, group in enumerate(groups) if number not in merged]
+        found += [_own_uids([groups[number][0] for number in numbers]) for numbers in split]
     return tuple(sorted([*found, *broken], key=lambda series: series.folder))
+
+
+def _group(instance: Instance) -> str:
+    """Return what separates images of one series: the reason why they are no slices, and whether they are derived."""
+    return _kind(instance)[0] or (DERIVED if _is_derived(instance) else "")
+
+
+def _is_derived(instance: Instance) -> bool:
+    return bool({"DERIVED", "SECONDARY"} & set(instance.image_type[:2]))
 
 
 def _kind(instance: Instance) -> tuple[str, str]:
@@ -100,22 +120,40 @@ def _kind(instance: Instance) -> tuple[str, str]:
         return MULTIFRAME, "multi-frame CT; convert it to one file per slice (dcm4che: emf2sf) or to NIfTI (dcm2niix)"
     if "LOCALIZER" in instance.image_type:
         return LOCALIZER, "localizer"
-    if {"DERIVED", "SECONDARY"} & set(instance.image_type[:2]) or instance.samples != 1:
-        return DERIVED, "derived or secondary images, expected original slices of the scanner"
+    if _is_derived(instance) and (instance.samples != 1 or _PROJECTIONS & set(instance.image_type)):
+        return DERIVED, "derived images that are no slices, expected slices of the scanner"
+    if instance.samples != 1:
+        return DERIVED, "images in colour, expected slices of the scanner"
     if instance.sop_class not in ("", CT_IMAGE):
         return DERIVED, "SOP class is not CT Image Storage"
     return "", ""
 
 
-def _series(instances: Sequence[Instance], minimum_slices: int) -> Series:
-    first = instances[0]
-    code, message = _kind(first)
+def _series(instances: Sequence[Instance], minimum_slices: int, *, by_folder: bool = False) -> Series:
+    code, message = _kind(instances[0])
     if code:
-        stacked, exclusions, warnings = Stack(tuple(instances), None, ()), [Reason(code, message)], []
-    else:
-        stacked = stack(instances, minimum_slices=minimum_slices)
-        exclusions = [*_no_codec(instances), *_mixed(instances), *stacked.exclusions]
-        warnings = _warnings(instances, stacked.geometry)
+        return _described(instances, Stack(tuple(instances), None, ()), [Reason(code, message)], [])
+    instances, copies = without_copies(instances)
+    stacked = stack(instances, minimum_slices=minimum_slices)
+    used = stacked.instances
+    exclusions = [*_no_codec(used), *_mixed(used), *stacked.exclusions, *value_exclusions(used)]
+    warnings = [*_warnings(used, stacked.geometry, by_folder), *value_warnings(used), *stacked.warnings, *copies]
+    return _described(used, stacked, exclusions, warnings)
+
+
+def _own_uids(instances: Sequence[Instance]) -> Series:
+    """Return the files of a folder that have a SeriesInstanceUID each as one excluded series."""
+    message = f"{len(instances)} slices of one folder have a SeriesInstanceUID each, expected one for all"
+    reason = Reason(OWN_UID, message, "give series_by=folder")
+    study = instances[0].study_uid if len({i.study_uid for i in instances}) == 1 else ""
+    described = _described(instances, Stack(tuple(instances), None, ()), [reason], [])
+    return replace(described, series_uid="", study_uid=study)
+
+
+def _described(
+    instances: Sequence[Instance], stacked: Stack, exclusions: Sequence[Reason], warnings: Sequence[Reason]
+) -> Series:
+    first = instances[0]
     return Series(
         files=tuple(instance.path for instance in stacked.instances),
         series_uid=first.series_uid,
@@ -133,6 +171,7 @@ def _series(instances: Sequence[Instance], minimum_slices: int) -> Series:
         warnings=tuple(warnings),
         description=f"{first.series_number} {first.description}".rstrip(),  # starts with a space without a number
         folder=_common_folder(instances),
+        derived=_is_derived(first),
     )
 
 
@@ -181,13 +220,13 @@ def _mixed(instances: Sequence[Instance]) -> list[Reason]:
     return []
 
 
-def _warnings(instances: Sequence[Instance], geometry: Geometry | None) -> list[Reason]:
+def _warnings(instances: Sequence[Instance], geometry: Geometry | None, by_folder: bool) -> list[Reason]:
     first = instances[0]
     found = []
-    if not first.patient_id:
+    if not first.patient_id and not by_folder:  # grouped by folder, ids are expected to be missing
         replacement = "StudyInstanceUID" if first.study_uid else "folder"
         found.append(Reason(NO_PATIENT_ID, f"PatientID is empty; the {replacement} identifies the patient"))
-    if not first.series_uid:
+    if not first.series_uid and not by_folder:
         found.append(
             Reason(NO_SERIES_UID, "SeriesInstanceUID is empty; StudyInstanceUID and folder identify the series")
         )
@@ -196,11 +235,11 @@ def _warnings(instances: Sequence[Instance], geometry: Geometry | None) -> list[
         if abs(spacing - first.thickness_mm) > SAME_MM:
             message = f"slice thickness {first.thickness_mm:g} mm differs from the spacing of positions, {spacing:g} mm"
             found.append(Reason(THICKNESS, message))
-    if unscaled := sum(not instance.rescaled for instance in instances):
-        message = f"rescaling is missing in {unscaled} of {len(instances)} slices; stored values are used as HU"
-        found.append(Reason(NO_RESCALE, message))
-    elif any(instance.rescale_type not in ("", "HU") for instance in instances):
-        found.append(Reason(NO_RESCALE, "rescale type is not HU"))
+    if _is_derived(first):
+        message = "images are derived or secondary (ImageType), expected original slices"
+        found.append(
+            Reason(USED_DERIVED, message, "use the original slices if there are any, or check that these are HU")
+        )
     return found
 
 

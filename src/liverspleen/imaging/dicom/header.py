@@ -2,41 +2,44 @@
 
 from __future__ import annotations
 
-import struct
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import numpy as np
-
+from liverspleen.imaging.dicom.fields import DAMAGED, integer, numbers, text
+from liverspleen.imaging.dicom.pixel_values import (
+    PADDING,
+    RESCALING,
+    Padding,
+    Rescaling,
+    bits,
+    is_signed,
+    padding,
+    rescaling,
+)
 from liverspleen.imaging.dicom.quiet import pydicom
+
+__all__ = [
+    "CT_IMAGE",
+    "DAMAGED",
+    "ENHANCED_CT",
+    "SEGMENTATION",
+    "Instance",
+    "check_inflated",
+    "integer",
+    "numbers",
+    "open_header",
+    "read_instance",
+    "text",
+    "transfer_syntax",
+]
 
 CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
 ENHANCED_CT = ("1.2.840.10008.5.1.4.1.1.2.1", "1.2.840.10008.5.1.4.1.1.2.2")
 SEGMENTATION = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")  # binary or fractional, and label map
 _DIRECTORY = "1.2.840.10008.1.3.10"
 _DEFLATED = "1.2.840.10008.1.2.1.99"
-
-DAMAGED = (
-    pydicom.errors.InvalidDicomError,
-    pydicom.errors.BytesLengthException,
-    ValueError,
-    TypeError,
-    LookupError,
-    AttributeError,
-    ArithmeticError,
-    NotImplementedError,
-    OSError,
-    EOFError,
-    RecursionError,
-    MemoryError,
-    AssertionError,
-    RuntimeError,
-    struct.error,
-    zlib.error,
-)
-"""Exceptions that pydicom raises for damaged DICOM files."""
 
 _PREAMBLE = 128
 _INFLATED_LIMIT = 1 << 28  # bytes of one inflated file: eight times those of a slice of 4096 x 4096
@@ -45,6 +48,7 @@ _FIELDS = (
     "SpecificCharacterSet",
     "ImageType",
     "SOPClassUID",
+    "SOPInstanceUID",
     "ContentTime",
     "AcquisitionTime",
     "Modality",
@@ -64,13 +68,16 @@ _FIELDS = (
     "ImageOrientationPatient",
     "FrameOfReferenceUID",
     "SamplesPerPixel",
+    "PhotometricInterpretation",
     "NumberOfFrames",
     "Rows",
     "Columns",
     "PixelSpacing",
-    "RescaleIntercept",
-    "RescaleSlope",
-    "RescaleType",
+    "BitsAllocated",
+    "BitsStored",
+    "HighBit",
+    *PADDING,
+    *RESCALING,
 )
 
 
@@ -84,6 +91,7 @@ class Instance:
     sop_class: str
     modality: str
     image_type: tuple[str, ...]
+    instance_uid: str
     series_uid: str
     study_uid: str
     patient_id: str
@@ -104,8 +112,12 @@ class Instance:
     orientation: tuple[float, ...] | None
     pixel_spacing: tuple[float, ...] | None
     thickness_mm: float | None
-    rescaled: bool
-    rescale_type: str
+    photometric: str
+    bits: tuple[int, int, int]
+    """BitsAllocated, BitsStored and HighBit"""
+    signed: bool
+    rescaling: Rescaling
+    padding: Padding | None
 
 
 def open_header(path: Path, fields: tuple[str, ...], *, limit_bytes: int | None = _VALUE_LIMIT) -> Any | None:
@@ -184,6 +196,7 @@ def read_instance(path: Path, folder: str) -> Instance | None:
         sop_class=text(dataset, "SOPClassUID") or text(dataset.file_meta, "MediaStorageSOPClassUID"),
         modality=text(dataset, "Modality").upper(),
         image_type=tuple(part.strip().upper() for part in text(dataset, "ImageType").split("\\")),
+        instance_uid=text(dataset, "SOPInstanceUID"),
         series_uid=text(dataset, "SeriesInstanceUID"),
         study_uid=text(dataset, "StudyInstanceUID"),
         patient_id=text(dataset, "PatientID"),
@@ -202,8 +215,11 @@ def read_instance(path: Path, folder: str) -> Instance | None:
         orientation=numbers(dataset, "ImageOrientationPatient", 6),
         pixel_spacing=numbers(dataset, "PixelSpacing", 2),
         thickness_mm=(numbers(dataset, "SliceThickness", 1) or (None,))[0],
-        rescaled=bool(numbers(dataset, "RescaleSlope", 1) and numbers(dataset, "RescaleIntercept", 1)),
-        rescale_type=text(dataset, "RescaleType").upper(),
+        photometric=text(dataset, "PhotometricInterpretation").upper(),
+        bits=bits(dataset),
+        signed=is_signed(dataset),
+        rescaling=rescaling(dataset),
+        padding=padding(dataset),
     )
 
 
@@ -216,33 +232,3 @@ def transfer_syntax(dataset: Any) -> str:
     if implicit:
         return str(pydicom.uid.ImplicitVRLittleEndian)
     return str(pydicom.uid.ExplicitVRLittleEndian if little else pydicom.uid.ExplicitVRBigEndian)
-
-
-def text(dataset: Any, keyword: str) -> str:
-    r"""Return a field as stripped text, several values joined by `\`; "" if it is absent or unreadable."""
-    try:
-        if getattr(dataset.get_item(keyword, keep_deferred=True), "value", None) is None:
-            return ""  # absent, or too large to be loaded
-        value = dataset.get(keyword)
-        if value is None:
-            return ""
-        if isinstance(value, pydicom.multival.MultiValue | list | tuple):
-            return "\\".join(str(part) for part in value).strip()
-        return str(value).strip().strip("\0").strip()
-    except DAMAGED:
-        return ""
-
-
-def numbers(dataset: Any, keyword: str, count: int) -> tuple[float, ...] | None:
-    """Return a field as `count` finite numbers; None if it does not hold them."""
-    try:
-        values = tuple(float(part) for part in text(dataset, keyword).split("\\"))
-    except ValueError:
-        return None
-    return values if len(values) == count and np.isfinite(values).all() else None
-
-
-def integer(dataset: Any, keyword: str) -> int:
-    """Return a field as a whole number above 0; 0 if it does not hold one."""
-    value = numbers(dataset, keyword, 1)
-    return int(value[0]) if value and value[0] > 0 else 0

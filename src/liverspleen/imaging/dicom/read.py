@@ -11,12 +11,15 @@ from numpy.typing import NDArray
 
 from liverspleen.errors import InputError, Issue
 from liverspleen.imaging.dicom.codestream import check_runs, check_stated_size
-from liverspleen.imaging.dicom.header import DAMAGED, check_inflated, integer, numbers, transfer_syntax
+from liverspleen.imaging.dicom.fields import DAMAGED, integer
+from liverspleen.imaging.dicom.header import check_inflated, transfer_syntax
+from liverspleen.imaging.dicom.pixel_values import AIR_HU, PADDING, RESCALING, bits, outside, padding, rescaling
 from liverspleen.imaging.dicom.quiet import pydicom, quiet
 from liverspleen.imaging.dicom.series import Series
 from liverspleen.imaging.volume import CTVolume
 
 EXCLUDED, UNDECODED, OTHER_MATRIX, NOT_FINITE = "LS-DCM-030", "LS-DCM-031", "LS-DCM-032", "LS-DCM-033"
+SURPLUS = "LS-DCM-058"
 _HU = np.iinfo(np.int16)
 _PIXEL_BYTES = 16  # of a file, per pixel: more than any number type has, also with the worst compression
 _OTHER_BYTES = 1 << 26  # of a file, without its pixels
@@ -29,24 +32,29 @@ _FIELDS = (
     "BitsAllocated",
     "BitsStored",
     "HighBit",
-    "PixelRepresentation",
-    "RescaleIntercept",
-    "RescaleSlope",
+    *PADDING,
+    *RESCALING,
     "PixelData",
 )
+
+
+class _SurplusError(Exception):
+    """Uncompressed pixels have more bytes than the header states."""
 
 
 def read_series(series: Series, *, case_id: str) -> CTVolume:
     """Read the CT of a series, in HU.
 
-    Slope and intercept of each slice are applied once; without them the stored values are used. Values are rounded to
-    whole HU; values outside int16 are clipped and counted. PixelPaddingValue has no special meaning: voxels outside the
-    field of view keep the value of the scanner. `case_id` appears in issues. Names of files may identify a person, so
-    issues give the number of the slice in their place.
+    Slope and intercept of each slice are applied once; a missing slope and one of 0 are 1, a missing intercept is 0.
+    Values are rounded to whole HU; values outside int16 are clipped and counted. Pixels at the border of a slice with a
+    value of PixelPaddingValue (to PixelPaddingRangeLimit) are -1024 HU at most; lower ones keep the value of the
+    scanner. `case_id` appears in issues. Names of files may identify a person, so issues give the number of the slice
+    in their place.
 
     Raises:
         InputError: LS-DCM-030 the series is excluded (with its reasons), LS-DCM-031 a slice cannot be read or decoded,
-            LS-DCM-032 its matrix is not that of the series, LS-DCM-033 its values are not finite HU.
+            LS-DCM-032 its matrix is not that of the series, LS-DCM-033 its values are not finite HU, LS-DCM-058 it
+            has more pixels than its header states.
     """
     if series.exclusions or series.geometry is None:
         messages = [f"series is excluded ({reason})" for reason in series.exclusions] or ["series has no geometry"]
@@ -57,6 +65,9 @@ def read_series(series: Series, *, case_id: str) -> CTVolume:
         try:
             with quiet():
                 hu = _slice(path, series.rows * series.columns)
+        except _SurplusError as error:
+            message = f"slice {number + 1} of {series.slices} {error}"
+            raise InputError(Issue(SURPLUS, message, "export the series again from its source", case_id)) from None
         except DAMAGED as error:
             # the text of the error may quote the header
             message = f"slice {number + 1} of {series.slices} cannot be read or decoded ({type(error).__name__})"
@@ -90,37 +101,48 @@ def _slice(path: Path, pixels: int) -> NDArray[Any]:
     dataset = pydicom.dcmread(path, specific_tags=list(_FIELDS), force=True)
     dataset.file_meta.TransferSyntaxUID = pydicom.uid.UID(transfer_syntax(dataset))
     stored = _stored(dataset)
-    slope, intercept = numbers(dataset, "RescaleSlope", 1), numbers(dataset, "RescaleIntercept", 1)
-    if slope is None or intercept is None:
-        return stored
-    if slope[0] == 1 and intercept[0].is_integer() and abs(intercept[0]) < 1 << 30:
-        return np.asarray(stored.astype(np.int64) + int(intercept[0]))
-    return np.asarray(stored * np.float64(slope[0]) + np.float64(intercept[0]))
+    scaling, marks = rescaling(dataset), padding(dataset)
+    slope, intercept = scaling.factors
+    if slope == 1 and intercept.is_integer() and abs(intercept) < 1 << 30:
+        hu = np.asarray(stored.astype(np.int32 if stored.itemsize < 4 else np.int64) + int(intercept))
+    else:
+        hu = np.asarray(stored * np.float64(slope) + np.float64(intercept))
+    if marks is not None and marks.highest_hu(scaling) > AIR_HU:
+        mask = outside(stored, marks)
+        hu[mask] = np.minimum(hu[mask], AIR_HU)
+    return hu
 
 
 def _stored(dataset: Any) -> NDArray[Any]:
-    """Return the stored values: BitsStored bits from HighBit down, signed according to PixelRepresentation.
+    """Return the stored values: the BitsStored lowest bits, signed according to PixelRepresentation.
 
     Higher bits may hold other data (overlays, in old files). For compressed data the codec uses precision and sign of
     the codestream.
     """
     if dataset.file_meta.TransferSyntaxUID.is_encapsulated:
         frame = pydicom.encaps.get_frame(dataset.PixelData, 0, number_of_frames=1)
-        rows, columns, bits = (integer(dataset, keyword) for keyword in ("Rows", "Columns", "BitsAllocated"))
+        rows, columns, width = (integer(dataset, keyword) for keyword in ("Rows", "Columns", "BitsAllocated"))
         if dataset.file_meta.TransferSyntaxUID == pydicom.uid.RLELossless:
-            check_runs(frame, rows * columns * bits // 8)
+            check_runs(frame, rows * columns * width // 8)
         else:
             check_stated_size(frame, str(dataset.file_meta.TransferSyntaxUID), rows, columns)
+    else:
+        _check_length(dataset)
     array: NDArray[Any] = pydicom.pixels.pixel_array(dataset, correct_unused_bits=False)
-    allocated, stored = integer(dataset, "BitsAllocated"), integer(dataset, "BitsStored")
-    high = integer(dataset, "HighBit") or stored - 1
-    if not 0 < stored <= allocated or not stored - 1 <= high < allocated or array.dtype.itemsize * 8 != allocated:
+    allocated, stored, high = bits(dataset)
+    if not 0 < stored <= allocated or high != stored - 1 or array.dtype.itemsize * 8 != allocated:
         raise ValueError("BitsStored, BitsAllocated and HighBit contradict each other")
-    if dataset.file_meta.TransferSyntaxUID.is_encapsulated:
-        high = stored - 1
     if stored == allocated:
         return array
     array = array.copy()
-    np.left_shift(array, allocated - 1 - high, out=array)
+    np.left_shift(array, allocated - stored, out=array)
     np.right_shift(array, allocated - stored, out=array)
     return array
+
+
+def _check_length(dataset: Any) -> None:
+    """Reject more pixels than the matrix has: pydicom would read the first ones, with another row length."""
+    rows, columns, allocated = (integer(dataset, keyword) for keyword in ("Rows", "Columns", "BitsAllocated"))
+    expected, found = rows * columns * allocated // 8, len(dataset.PixelData)
+    if found > expected + expected % 2:  # an odd number is padded to an even one
+        raise _SurplusError(f"has {found} bytes of pixels, expected {expected} by Rows, Columns and BitsAllocated")

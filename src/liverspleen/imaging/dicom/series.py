@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from liverspleen.errors import Severity
 from liverspleen.imaging.geometry import Geometry
 
 _PHASES = {
@@ -16,6 +18,9 @@ _PHASES = {
 }
 """Terms of English and German protocols; short terms match whole words only."""
 
+_NO_SLICES = frozenset({"LS-DCM-002", "LS-DCM-003", "LS-DCM-004", "LS-DCM-014", "LS-DCM-016"})
+"""Reasons of series that an examination may contain besides its CT scans."""
+
 _DAYS = {"Y": 365.25, "M": 30.4375, "W": 7.0, "D": 1.0}
 
 
@@ -23,11 +28,14 @@ _DAYS = {"Y": 365.25, "M": 30.4375, "W": 7.0, "D": 1.0}
 class Reason:
     """A reason why a series or file is excluded, or a warning about it.
 
-    `code` is stable (`LS-DCM-NNN`). `message` never holds free text of a header, an id, a date or a path.
+    `code` is stable (`LS-DCM-NNN`). `message` never holds free text of a header, an id, a date or a path. `hint` is
+    empty if the general one applies, and `severity` is that of a warning (it may also be a note).
     """
 
     code: str
     message: str
+    hint: str = ""
+    severity: Severity = "warning"
 
     def __str__(self) -> str:
         return f"{self.code}: {self.message}"
@@ -66,6 +74,8 @@ class Series:
     """number and SeriesDescription, for selection by a manifest"""
     folder: str = "."
     """of the files, relative to the root of the search; the common parent of several folders"""
+    derived: bool = False
+    """whether the images are derived or secondary, by ImageType; such a series is used if there is no other one"""
 
     @property
     def patient_key(self) -> str:
@@ -79,6 +89,13 @@ class Series:
 
     def __repr__(self) -> str:
         return f"Series({self.slices} slices of {self.rows} x {self.columns}, exclusions={self.exclusions})"
+
+
+def eligible(found: Iterable[Series]) -> tuple[Series, ...]:
+    """Return the usable series; derived ones only if there is no other CT scan, usable or not."""
+    series = tuple(found)
+    has_original = any(not s.derived and not {r.code for r in s.exclusions} & _NO_SLICES for s in series)
+    return tuple(s for s in series if not s.exclusions and not (s.derived and has_original))
 
 
 def phase_of(text: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,8 +31,14 @@ decimals."""
 PIXEL_LIMIT = 1 << 24
 """Largest number of pixels of a slice: 4096 x 4096, four times the largest matrix of a CT scanner."""
 
+_STRAYS = 2  # images of another plane that are skipped in a short series; in longer ones a tenth of the images
+
+CORRECT = "correct these fields in the headers, with a point in decimal numbers, or export the series again"
+"""Hint about fields that are missing or not valid."""
+
 NO_GEOMETRY, MIXED_ORIENTATION, MIXED_MATRIX = "LS-DCM-007", "LS-DCM-008", "LS-DCM-009"
 TILT, DUPLICATE, MISSING, IRREGULAR, TOO_FEW = "LS-DCM-010", "LS-DCM-011", "LS-DCM-012", "LS-DCM-013", "LS-DCM-014"
+STRAY, JITTER = "LS-DCM-062", "LS-DCM-064"
 
 
 @dataclass(frozen=True)
@@ -42,10 +48,43 @@ class Stack:
     instances: tuple[Instance, ...]
     geometry: Geometry | None
     exclusions: tuple[Reason, ...]
+    warnings: tuple[Reason, ...] = ()
 
 
 def stack(instances: Sequence[Instance], *, minimum_slices: int) -> Stack:
-    """Return the instances as a stack, ordered along the normal of their plane."""
+    """Return the instances as a stack, ordered along the normal of their plane.
+
+    A few images of another plane are skipped with a warning, if the other images are a complete stack without them.
+    """
+    found = _stack(instances, minimum_slices)
+    if found.geometry is not None or len(instances) < 2:
+        return found
+    groups = by_plane(instances)
+    main = max(groups, key=len)
+    if not 0 < len(instances) - len(main) <= max(_STRAYS, len(instances) // 10):
+        return found
+    without = _stack(main, minimum_slices)
+    strays = [instance for group in groups if group is not main for instance in group]
+    if without.geometry is None or not all(_is_stray(instance, without) for instance in strays):
+        return found
+    message = f"{len(strays)} of {counted(len(instances), 'image')} have another plane than the slices, or"
+    warning = Reason(STRAY, f"{message} another matrix, and are skipped; the slices are complete without them")
+    return replace(without, warnings=(*without.warnings, warning))
+
+
+def by_plane(instances: Sequence[Instance]) -> list[list[Instance]]:
+    """Return the instances in groups with parallel planes and one pixel spacing and matrix, in order of appearance."""
+    groups: list[list[Instance]] = []
+    for instance in instances:
+        group = next((group for group in groups if _same_plane(group[0], instance)), None)
+        if group is None:
+            groups.append([instance])
+        else:
+            group.append(instance)
+    return groups
+
+
+def _stack(instances: Sequence[Instance], minimum_slices: int) -> Stack:
     few = _too_few(len(instances), minimum_slices)
     if issues := _uneven(instances):
         return Stack(tuple(instances), None, (*issues, *few))
@@ -75,7 +114,7 @@ def stack(instances: Sequence[Instance], *, minimum_slices: int) -> Stack:
     affine[:3, 2] = (positions[-1] - positions[0]) / (len(instances) - 1)
     affine[:3, 3] = positions[0]
     affine[:2] = 0.0 - affine[:2]  # from DICOM's world (left, posterior) to right, anterior; no -0
-    return Stack(ordered, Geometry((first.columns, first.rows, len(instances)), affine), ())
+    return Stack(ordered, Geometry((first.columns, first.rows, len(instances)), affine), (), _jitter(heights))
 
 
 def plane_directions(orientation: Sequence[float]) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
@@ -93,37 +132,71 @@ def plane_directions(orientation: Sequence[float]) -> tuple[NDArray[np.float64],
 
 def _uneven(instances: Sequence[Instance]) -> list[Reason]:
     """Return the reasons why the slices have no common plane and matrix."""
-    without = sum(not _usable(instance) for instance in instances)
-    if without:
-        message = "position, orientation, pixel spacing or matrix size is missing or not valid"
-        return [Reason(NO_GEOMETRY, f"{message} in {without} of {len(instances)} slices")]
+    wrong = [fields for instance in instances if (fields := _unusable(instance))]
+    if wrong:
+        named = ", ".join(dict.fromkeys(keyword for fields in wrong for keyword in fields))
+        message = f"{named} missing or not valid in {len(wrong)} of {len(instances)} slices"
+        return [Reason(NO_GEOMETRY, message, CORRECT)]
     exclusions = []
     first = instances[0]
-    orientations = np.array([i.orientation for i in instances])
-    turned = int((abs(orientations - orientations[0]).max(axis=1) > COSINE_TOLERANCE).sum())
-    if turned:
-        exclusions.append(Reason(MIXED_ORIENTATION, f"orientation differs in {turned} of {len(instances)} slices"))
-    spacings = np.array([i.pixel_spacing for i in instances])
-    other = (abs(spacings / spacings[0] - 1) > SPACING_TOLERANCE).any(axis=1)
-    other |= np.array([(i.rows, i.columns) != (first.rows, first.columns) for i in instances])
-    if other.any():
-        message = f"matrix or pixel spacing differs in {int(other.sum())} of {len(instances)} slices"
+    if turned := sum(not _parallel(first, instance) for instance in instances):
+        message = f"ImageOrientationPatient differs in {turned} of {len(instances)} slices"
+        exclusions.append(Reason(MIXED_ORIENTATION, message))
+    if other := sum(not _same_matrix(first, instance) for instance in instances):
+        message = f"matrix or PixelSpacing differs in {other} of {len(instances)} slices"
         exclusions.append(Reason(MIXED_MATRIX, message))
     return exclusions
 
 
-def _usable(instance: Instance) -> bool:
-    """Return whether the position is plausible: within 1 km, with pixels between 1 µm and 1 m."""
-    if not (instance.position and instance.pixel_spacing and instance.orientation):
+def _unusable(instance: Instance) -> list[str]:
+    """Return the fields that are not plausible: a position within 1 km, pixels between 1 µm and 1 m."""
+    position, spacing = instance.position, instance.pixel_spacing
+    checks = {
+        "ImagePositionPatient": position and max(map(abs, position)) < 1e6,
+        "ImageOrientationPatient": plane_directions(instance.orientation or ()) is not None,
+        "PixelSpacing": spacing and 1e-3 < min(spacing) <= max(spacing) < 1e3,
+        "Rows": 0 < instance.rows < 1 << 16,
+        "Columns": 0 < instance.columns < 1 << 16 and instance.rows * instance.columns <= PIXEL_LIMIT,
+    }
+    return [keyword for keyword, is_plausible in checks.items() if not is_plausible]
+
+
+def _parallel(first: Instance, second: Instance) -> bool:
+    assert first.orientation is not None  # of usable instances
+    assert second.orientation is not None
+    return all(abs(a - b) <= COSINE_TOLERANCE for a, b in zip(first.orientation, second.orientation, strict=True))
+
+
+def _same_matrix(first: Instance, second: Instance) -> bool:
+    assert first.pixel_spacing is not None  # of usable instances
+    assert second.pixel_spacing is not None
+    pairs = zip(first.pixel_spacing, second.pixel_spacing, strict=True)
+    same_pixels = all(abs(b / a - 1) <= SPACING_TOLERANCE for a, b in pairs)
+    return same_pixels and (first.rows, first.columns) == (second.rows, second.columns)
+
+
+def _same_plane(first: Instance, second: Instance) -> bool:
+    if _unusable(first) or _unusable(second):
+        return bool(_unusable(first)) and bool(_unusable(second))
+    return _parallel(first, second) and _same_matrix(first, second)
+
+
+def _is_stray(instance: Instance, slices: Stack) -> bool:
+    """Return whether an image is no slice of a complete stack: it is not parallel to it, or within its extent.
+
+    An image at the next position of the stack, or any parallel one beyond its ends, may be a slice with a bad header.
+    """
+    if _unusable(instance):
         return False
-    return (
-        max(map(abs, instance.position)) < 1e6
-        and 1e-3 < min(instance.pixel_spacing) <= max(instance.pixel_spacing) < 1e3
-        and plane_directions(instance.orientation) is not None
-        and 0 < instance.rows < 1 << 16
-        and 0 < instance.columns < 1 << 16
-        and instance.rows * instance.columns <= PIXEL_LIMIT
-    )
+    first, last = slices.instances[0], slices.instances[-1]
+    directions = plane_directions(first.orientation or ())
+    assert directions is not None  # of usable instances
+    start, position, end = (np.array(i.position) for i in (first, instance, last))
+    step = (end - start) / (len(slices.instances) - 1)
+    if not _parallel(first, instance):
+        return all(np.linalg.norm(position - place) > np.linalg.norm(step) / 2 for place in (start - step, end + step))
+    normal = np.cross(*directions)
+    return bool(start @ normal <= position @ normal <= end @ normal)
 
 
 def _too_few(slices: int, minimum: int) -> list[Reason]:
@@ -139,7 +212,8 @@ def _duplicates(ordered: Sequence[Instance], distinct: NDArray[np.bool_]) -> lis
     hint = ""
     if any(any(x and y and x != y for x, y in zip(a.acquisition, b.acquisition, strict=True)) for a, b in pairs):
         hint = "; acquisition numbers or times differ, which suggests two phases: export each as its own series"
-    return [Reason(DUPLICATE, f"another slice has the same position as {number} of {len(ordered)} slices{hint}")]
+    message = f"another slice has the same ImagePositionPatient as {number} of {len(ordered)} slices{hint}"
+    return [Reason(DUPLICATE, message)]
 
 
 def _tilt(
@@ -164,6 +238,15 @@ def _largest(shifts: NDArray[np.float64]) -> str:
     return f"{np.linalg.norm(shifts, axis=1).max():.1f} mm"
 
 
+def _jitter(heights: NDArray[np.float64]) -> tuple[Reason, ...]:
+    """Return the warning if slices are accepted that are off their even position by more than rounding."""
+    off = float(abs(heights - np.linspace(heights[0], heights[-1], len(heights))).max())
+    if off <= ROUNDING_MM:
+        return ()
+    message = f"ImagePositionPatient of slices is up to {off:.2g} mm off an even spacing; the grid is even"
+    return (Reason(JITTER, message),)
+
+
 def _gaps(heights: NDArray[np.float64]) -> list[Reason]:
     """Return the reason if slices deviate from an even spacing by more than a tenth of it.
 
@@ -181,6 +264,7 @@ def _gaps(heights: NDArray[np.float64]) -> list[Reason]:
     wrong = abs(steps - times * usual) > allowed
     if wrong.any():
         message = f"distances between slices are irregular in {int(wrong.sum())} of {len(steps)} places"
+        message = f"{message} (ImagePositionPatient)"
         return [Reason(IRREGULAR, f"{message}: {steps.min():.2f} to {steps.max():.2f} mm, median {usual:.2f} mm")]
     if not (times > 1).any():
         return [Reason(IRREGULAR, f"distances between slices vary from {steps.min():.2f} to {steps.max():.2f} mm")]

@@ -1,0 +1,80 @@
+"""SimpleITK as a second reader, and the comparison of both readings of one mutated file."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liverspleen.errors import InputError
+from liverspleen.imaging import CTVolume
+from liverspleen.imaging.geometry import affine_displacement_mm, grid_tolerance_mm
+
+_HU = np.iinfo(np.int16)
+ROUNDING_HU = 0.501  # CT volumes hold whole HU; SimpleITK scales to float32
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Values in the index order of the file, and the RAS+ affine."""
+
+    values: NDArray[Any]
+    affine: NDArray[np.float64]
+
+
+def itk_reading(path: Path) -> Reading:
+    """Read a file with SimpleITK. Raises RuntimeError if it refuses it, or reads no 3D image of one component."""
+    import SimpleITK as sitk  # noqa: N813
+
+    sitk.ProcessObject.SetGlobalWarningDisplay(False)
+    image = sitk.ReadImage(str(path))
+    values, axes = sitk.GetArrayFromImage(image).T, image.GetDimension()
+    while values.ndim > 3 and values.shape[-1] == 1:
+        values = values[..., 0]
+    if values.ndim != 3 or image.GetNumberOfComponentsPerPixel() != 1:
+        raise RuntimeError("not a 3D image of one component")
+    affine = np.eye(4)
+    affine[:3, :3] = (np.array(image.GetDirection()).reshape(axes, axes) * image.GetSpacing())[:3, :3]
+    affine[:3, 3] = image.GetOrigin()[:3]
+    return Reading(values, np.diag([-1, -1, 1, 1]) @ affine)
+
+
+def difference(ct: CTVolume, theirs: Reading) -> str:
+    """Return how two readings differ; empty if values agree within rounding and corners within the grid tolerance."""
+    ours = ct.geometry.to_native(ct.hu)
+    if ours.shape != theirs.values.shape:
+        return f"shape {ours.shape}, theirs {theirs.values.shape}"
+    off = np.abs(theirs.values.astype(np.float64).clip(_HU.min, _HU.max) - ours).max()
+    if not off <= ROUNDING_HU:
+        return f"values are up to {off} HU apart"
+    apart = affine_displacement_mm(ct.geometry.shape, ct.geometry.affine, theirs.affine)
+    return "" if apart <= grid_tolerance_mm(ct.geometry) else f"corners are up to {apart} mm apart"
+
+
+def outcome(ours: Callable[[], CTVolume], theirs: Callable[[CTVolume], Reading]) -> str:
+    """Return `refused`, `only ours` if the second reader refuses the file, `equal`, or the difference.
+
+    Any other exception of our reader, which would be an unexpected error of a verb, is a failure of the test.
+    """
+    try:
+        ct = ours()
+    except InputError:
+        return "refused"
+    try:
+        reading = theirs(ct)
+    except RuntimeError:
+        return "only ours"
+    return difference(ct, reading) or "equal"
+
+
+def differing(outcomes: dict[str, str]) -> tuple[Counter[str], list[str]]:
+    """Return the number of each outcome, and the mutations with different readings."""
+    known = ("refused", "only ours", "equal")
+    return Counter(o for o in outcomes.values() if o in known), [
+        f"{mutation}: {o}" for mutation, o in outcomes.items() if o not in known
+    ]
