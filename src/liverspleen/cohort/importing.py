@@ -17,6 +17,7 @@ from liverspleen.cohort.layouts.source import TEST, Found, SourceCase
 from liverspleen.cohort.row import COLUMNS, ManifestRow, file_name_key, parse_row
 from liverspleen.cohort.vocabulary import DEVELOPMENT, Vocabulary
 from liverspleen.errors import InputError, Issue, raised_at
+from liverspleen.imaging.label_map_values import looks_like_label_map
 from liverspleen.imaging.nifti import write_ct, write_label_map
 from liverspleen.imaging.volume import CTVolume, LabelMap
 from liverspleen.storage import sha256_of_array, size_and_time, write_json
@@ -151,6 +152,8 @@ def _convert(task: Task) -> Outcome:
     for file in (image_file, label_file):
         file.unlink(missing_ok=True)
     ct = task.source.scan.read(task.case_id)
+    if looks_like_label_map(ct.hu):
+        raise InputError(_not_a_ct(task))
     label = _label_map(task, ct)
     write_ct(image_file, ct)
     if label is not None:
@@ -160,6 +163,16 @@ def _convert(task: Task) -> Outcome:
     sizes = {"image_bytes": image_file.stat().st_size, "label_bytes": label_file.stat().st_size if label else 0}
     write_json(record, facts | sizes)
     return Outcome(task.case_id, task.row, clipped_issues(task.case_id, ct.clipped_voxels), *hashes)
+
+
+def _not_a_ct(task: Task) -> Issue:
+    """Return the issue LS-IMP-044: a note if only a label map is skipped, an error if it should have one itself."""
+    message = "image has the values of a label map, and is not imported as a CT"
+    if task.source.labels is None:
+        hint = "give it as the label map of its CT by pairs= if it should be read"
+        return Issue("LS-IMP-044", message, hint, task.case_id, task.source.scan.files[0], "note")
+    hint = "exchange the two files, or input= and labels="
+    return Issue("LS-IMP-044", message, hint, task.case_id, task.source.scan.files[0])
 
 
 def _label_map(task: Task, ct: CTVolume) -> LabelMap | None:

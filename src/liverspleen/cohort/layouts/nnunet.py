@@ -16,6 +16,7 @@ from liverspleen.cohort.layouts.source import (
     SourceCase,
     nifti_files,
     required_label_values,
+    skipped_files_of,
 )
 from liverspleen.cohort.vocabulary import DEVELOPMENT
 from liverspleen.errors import InputError, Issue
@@ -59,6 +60,7 @@ def find(request: Request) -> Found:
         ]
     if not cases and not excluded:
         raise InputError(Issue("LS-IMP-002", "no image in imagesTr or imagesTs", "give the folder of the dataset"))
+    notes += skipped_files_of(request, cases, excluded, notes)
     return Found(tuple(cases), tuple(excluded), tuple(notes))
 
 
