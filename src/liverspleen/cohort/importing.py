@@ -16,7 +16,7 @@ from liverspleen.cohort.identity import Identity
 from liverspleen.cohort.layouts.source import TEST, Found, SourceCase
 from liverspleen.cohort.row import COLUMNS, ManifestRow, file_name_key, parse_row
 from liverspleen.cohort.vocabulary import DEVELOPMENT, Vocabulary
-from liverspleen.errors import InputError, Issue, raised_at
+from liverspleen.errors import InputError, Issue, counted, raised_at
 from liverspleen.imaging.label_map_values import looks_like_label_map
 from liverspleen.imaging.nifti import write_ct, write_label_map
 from liverspleen.imaging.volume import CTVolume, LabelMap
@@ -71,6 +71,7 @@ def plan_import(
     test = next((dataset for dataset in vocabulary.datasets if dataset != DEVELOPMENT), "")
     ids = [identity.case_id(case.name, case.key or case.name) for case in found.cases]
     number = Counter(map(file_name_key, ids))
+    users = Counter(file for case in found.cases if case.labels for file in case.labels.files)
     tasks: list[Task] = []
     rejected: list[tuple[SourceCase, tuple[Issue, ...]]] = []
     tests = 0
@@ -88,6 +89,11 @@ def plan_import(
         issues = [*_row_issues(row, covered, vocabulary)]
         if number[file_name_key(case_id)] > 1:
             issues.append(Issue("LS-IMP-013", "another case has the same id", "rename one of them", row["case_id"]))
+        shared = [file for file in (case.labels.files if case.labels else ()) if users[file] > 1]
+        if shared:
+            message = f"its label map is also that of {counted(users[shared[0]] - 1, 'other CT', 'other CT scans')}"
+            hint = "give each CT a label map of its own"
+            issues.append(Issue("LS-IMP-007", message, hint, row["case_id"], shared[0]))
         if issues:
             rejected.append((case, tuple(issues)))
         else:

@@ -248,7 +248,7 @@ def _redacted(found: _Found, identity: Identity, *, new_key: bool, links: str) -
         message = "a new key was created; only this key gives the same ids in later runs"
         issues.append(Issue("LS-IDN-004", message, "keep the key, and keep it private", severity="note"))
     cases = [replace(case, shown=identity.path(case.files[0])) for case in found.nifti]
-    skipped: Counter[str] = Counter()
+    skipped: dict[str, list[Path]] = {}
     for item in found.series:
         if item.issue is None:
             cases.append(_series_case(item, identity))
@@ -258,11 +258,11 @@ def _redacted(found: _Found, identity: Identity, *, new_key: bool, links: str) -
             hint = "give the folder of one of them" if several else "export the series again if it should be segmented"
             issues.append(replace(item.issue, hint=hint))
         else:
-            skipped[f"{item.issue.code}, {item.issue.message}"] += 1
-    for reason, number in sorted(skipped.items()):
-        message = f"{number} DICOM series {'is' if number == 1 else 'are'} skipped ({reason})"
-        hint = "give the folder of a series alone if it should be segmented"
-        issues.append(Issue(SERIES_SKIPPED, message, hint, severity="note"))
+            skipped.setdefault(f"{item.issue.code}, {item.issue.message}", []).append(item.folder)
+    for reason, folders in sorted(skipped.items()):
+        message = f"{len(folders)} DICOM series {'is' if len(folders) == 1 else 'are'} skipped ({reason})"
+        hint, others = "give the folder of a series alone if it should be segmented", tuple(folders[1:3])
+        issues.append(Issue(SERIES_SKIPPED, message, hint, file=folders[0], severity="note", further_files=others))
     return Scans(tuple(cases), tuple(identity.issue(issue) for issue in issues), identity, links)
 
 
