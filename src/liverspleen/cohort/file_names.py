@@ -1,8 +1,8 @@
 """Names of images and label maps: which part names the case, and which words say what a file is.
 
-A word such as `ct`, `img`, `volume`, `seg` or `labels` at the start or end of a name says what the file is; the rest is
-the key of the case. So `volume-0` and `segmentation-0` have the key `0`, `X` and `X_mask` have the key `X`. Numbers are
-compared as text: `1`, `01` and `10` are three keys.
+A word such as `ct`, `img`, `volume`, `seg` or `labels` says what the file is; the rest of the name is the key of the
+case. So `volume-0` and `segmentation-0` have the key `0`, `X` and `X_mask` have the key `X`. Numbers are compared as
+text: `1`, `01` and `10` are three keys.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ import re
 
 _IMAGE = "imaging|images?|imgs?|volumes?|vols?|scans?|cts?"
 _LABEL = (
-    "labels?|lbls?|segmentations?|segs?|masks?|annotations?|annots?|contours?|rois?|predictions?|preds?|"
+    "label[-_ ]?maps?|labels?|lbls?|segmentations?|segs?|masks?|annotations?|annots?|contours?|rois?|"
+    "predictions?|preds?|"
     "ground[-_ ]?truths?|gts?|dseg"
 )
 _SEPARATOR = "[-_. ]+"
@@ -24,21 +25,21 @@ _SUBSETS = {
 }
 
 
-def _ends(words: str) -> re.Pattern[str]:
-    """Match words at the start, before a separator or digit, or at the end, after a separator."""
+def _words(words: str) -> re.Pattern[str]:
+    """Match words at the start, before a separator or digit, or after a separator, before another one or the end."""
     start = rf"(?:{words})(?:{_SEPARATOR}|(?=\d)|$)"
-    return re.compile(rf"^{start}|{_SEPARATOR}(?:{words})$", re.IGNORECASE)
+    return re.compile(rf"^{start}|{_SEPARATOR}(?:{words})(?=[-_. ]|$)", re.IGNORECASE)
 
 
-_WORDS, _LABEL_WORDS = _ends(f"{_IMAGE}|{_LABEL}"), _ends(_LABEL)
-_FOLDER = re.compile(rf"(?:(?P<image>{_IMAGE})|{_LABEL})", re.IGNORECASE)
+_WORDS, _LABEL_WORDS = _words(f"{_IMAGE}|{_LABEL}"), _words(_LABEL)
+_FOLDER = re.compile(rf"(?:(?P<image>{_IMAGE}|data|niftis?)|{_LABEL})", re.IGNORECASE)
 
 
 def key_of(name: str) -> str:
-    """Return a name without the words at its ends; empty if it consists of such words.
+    """Return a name without the words that say what the file is; empty if it consists of such words.
 
-    >>> key_of("volume-0"), key_of("Label0001"), key_of("X_ct_seg"), key_of("imaging")
-    ('0', '0001', 'X', '')
+    >>> key_of("volume-0"), key_of("Label0001"), key_of("X_ct_seg"), key_of("X_mask_7"), key_of("imaging")
+    ('0', '0001', 'X', 'X_7', '')
     """
     while (shorter := _WORDS.sub("", name, count=1)) != name:
         name = shorter
@@ -46,7 +47,7 @@ def key_of(name: str) -> str:
 
 
 def names_a_label_map(name: str) -> bool:
-    """Return whether a word for label maps is at the start or end of a name.
+    """Return whether a word for label maps is in a name.
 
     >>> names_a_label_map("X_mask"), names_a_label_map("segmentation-0"), names_a_label_map("Xmask")
     (True, True, False)
@@ -77,11 +78,16 @@ def without_channel(name: str) -> str:
 
 
 def folder_role(name: str) -> tuple[str, str] | None:
-    """Return what a folder holds, `image` or `label`, and its subset (`Tr`, `Ts`, `Val` or empty); None for others.
+    """Return what a folder holds, `image`, `label` or both (empty), and its subset (`Tr`, `Ts`, `Val` or empty).
 
-    >>> folder_role("imagesTr"), folder_role("label"), folder_role("train_masks"), folder_role("p1")
-    (('image', 'Tr'), ('label', ''), ('label', 'Tr'), None)
+    None stands for the folder of a case.
+
+    >>> folder_role("imagesTr"), folder_role("label"), folder_role("train_masks"), folder_role("test")
+    (('image', 'Tr'), ('label', ''), ('label', 'Tr'), ('', 'Ts'))
+    >>> folder_role("p1")
     """
+    if name.lower() in _SUBSETS:
+        return "", _SUBSETS[name.lower()]
     for match in _FOLDER.finditer(name):
         rest = (name[: match.start()] + name[match.end() :]).strip("-_. ").lower()
         if rest in _SUBSETS:

@@ -75,7 +75,7 @@ def _found(folder: Path) -> tuple[list[_Image], tuple[NiftiFile, ...], set[Path]
     training = [file for file in nifti_files(folder) if file.subset in ("", "Tr")]
     images, labels = divided(in_case_folders_or_not(training))
     if not images:
-        raise InputError(_no_images(folder))
+        raise InputError(_no_images(folder, {file.path for file in labels}))
     places = dict.fromkeys(_place(image, folder) for image in images)
     if len(places) > 1:
         message = f"folder has several layouts, expected one: CT scans {' and '.join(places)}"
@@ -100,11 +100,12 @@ def _place(image: NiftiFile, folder: Path) -> str:
 
 def _unclear(pairing: Pairing) -> Iterator[Issue]:
     for images, labels in pairing.unclear:
-        if len(images) == 1:
+        if len(images) == 1 and len(labels) <= _MOST_LISTED:
             yield several_files(images[0].name, [label.path for label in labels])
             continue
-        message = f"{len(images)} CT scans and {counted(len(labels), 'label map')} fit each other by their names"
-        first, *others = (file.path for file in (*images, *labels))
+        scans, maps = counted(len(images), "CT scan"), counted(len(labels), "label map")
+        message = f"{scans} and {maps} fit each other by their names, expected one of each"
+        first, *others = (file.path for file in (*images, *labels)[: 2 * _MOST_LISTED])
         hint = "rename the files, or write a cohort.csv"
         yield Issue("LS-COH-041", message, hint, file=first, further_files=tuple(others))
     for channels in pairing.channels:
@@ -183,13 +184,14 @@ def _some(names: list[str]) -> str:
     return ", ".join(names[:_MOST_LISTED]) + (", …" if len(names) > _MOST_LISTED else "")
 
 
-def _no_images(folder: Path) -> Issue:
+def _no_images(folder: Path, labels: set[Path]) -> list[Issue]:
     files = islice((file for file in folder.rglob("*") if file.is_file()), _MOST_TESTED_FILES)
     if any(map(is_dicom, files)):
         hint = f"import it first: liverspleen import source=dicom input={folder} output=..."
-        return Issue("LS-COH-031", "folder has DICOM files, expected a cohort.csv or NIfTI", hint, file=folder)
+        return [Issue("LS-COH-031", "folder has DICOM files, expected a cohort.csv or NIfTI", hint, file=folder)]
     message = "folder has no cohort.csv and no CT (.nii.gz or .nii), directly, in images/ or in a folder of each case"
-    return Issue("LS-COH-031", message, f"correct the path, {_IMPORT}", file=folder)
+    missing = Issue("LS-COH-031", message, f"correct the path, {_IMPORT}", file=folder)
+    return [missing, *skipped_files(folder, labels)]
 
 
 def _write_or_compare(table: Path, text: str, folder: Path) -> None:

@@ -47,12 +47,12 @@ def nifti_file(path: Path, relative: PurePath) -> NiftiFile | None:
     folders = relative.parts[:-1]
     roles = [(part, folder_role(part)) for part in folders]
     cases = [part for part, role in roles if role is None]
-    said = [role for _, role in roles if role is not None]
-    if len(cases) > 1 or len(said) > 1:
+    said = [{said[part] for _, said in roles if said and said[part]} for part in (0, 1)]
+    if len(cases) > 1 or any(len(different) > 1 for different in said):
         return None
     place: Place = "top" if not folders else "folder" if roles[0][1] else "case"
-    role, subset = said[0] if said else ("", "")
-    return NiftiFile(path, name, cases[0] if cases else "", subset, role, place)
+    role, subset = ("".join(one) for one in said)
+    return NiftiFile(path, name, "".join(cases), subset, role, place)
 
 
 def nifti_files(folder: Path) -> list[NiftiFile]:
@@ -60,7 +60,7 @@ def nifti_files(folder: Path) -> list[NiftiFile]:
 
     Links to folders are not followed. A broken link to a file is included, so that it is reported when it is read.
     """
-    return [file for path in _paths(folder, 2) if (file := nifti_file(path, path.relative_to(folder)))]
+    return [file for path in _paths(folder, 3) if (file := nifti_file(path, path.relative_to(folder)))]
 
 
 def _paths(folder: Path, depth: int) -> Iterator[Path]:
@@ -79,10 +79,11 @@ def is_output(folder: Path) -> bool:
 
 
 def in_case_folders_or_not(files: Iterable[NiftiFile]) -> list[NiftiFile]:
-    """Return the files in folders of cases if all CT scans are there, otherwise the others."""
+    """Return all files without those in folders of cases if there are other CT scans."""
     files = list(files)
-    inner = all(file.place == "case" for file in files if not file.is_label_map)
-    return [file for file in files if (file.place == "case") == inner]
+    if all(file.place == "case" for file in files if not file.is_label_map):
+        return files
+    return [file for file in files if file.place != "case"]
 
 
 def divided(files: Sequence[NiftiFile]) -> tuple[list[NiftiFile], list[NiftiFile]]:

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from liverspleen.cohort.file_names import channel_of, key_of, without_channel
+from liverspleen.errors import InputError
+from liverspleen.imaging.geometry import same_grid
+from liverspleen.imaging.nifti import read_grid
 
 if TYPE_CHECKING:
     from liverspleen.cohort.image_files import NiftiFile
@@ -34,7 +37,7 @@ def pair(images: Sequence[NiftiFile], labels: Sequence[NiftiFile]) -> Pairing:
     The first of these rules that uses every label map is applied to all files, otherwise the last one:
 
     1. names are equal;
-    2. their keys are equal (`key_of`: without words such as `ct` and `seg` at the ends);
+    2. their keys are equal (`key_of`: without words such as `ct` and `seg`);
     3. their keys without `_0000` are equal; and the only CT in the folder of a case fits the folder, that is a label
        map that has its name or none, or the name of the folder.
 
@@ -123,7 +126,10 @@ def _twins_have_labels(images: Sequence[NiftiFile], loose: Identities, found: Pa
 
 
 def _channels(images: Sequence[NiftiFile], found: Pairing) -> tuple[tuple[NiftiFile, ...], ...]:
-    """Return CT scans that differ in the channel number only, one of them 0000, unless each has its own label map."""
+    """Return CT scans on one grid whose names differ in the channel number only, one of them 0000.
+
+    If each has its own label map, the numbers are those of cases.
+    """
     groups: dict[tuple[str, str, str], list[NiftiFile]] = {}
     for image in images:
         if channel := channel_of(image.name):
@@ -134,4 +140,14 @@ def _channels(images: Sequence[NiftiFile], found: Pairing) -> tuple[tuple[NiftiF
         if len({channel_of(image.name) for image in group}) > 1
         and any(image.name.endswith("_0000") for image in group)
         and not all(image in found.label_of for image in group)
+        and _on_one_grid(group)
     )
+
+
+def _on_one_grid(files: Iterable[NiftiFile]) -> bool:
+    """Return whether all headers state the same grid, or cannot be read."""
+    try:
+        first, *others = (read_grid(file.path) for file in files)
+    except InputError:
+        return True
+    return all(same_grid(first, other) for other in others)

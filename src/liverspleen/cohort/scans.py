@@ -164,7 +164,7 @@ def _found(source: Path, stack: ExitStack) -> _Found:
             archives = [file for file in sorted(real.iterdir()) if _is_archive(file)]
             _add_archives(found, archives, stack, real)
             read = {file.path for file in files} | {file for item in series for file in item.files} | {*archives}
-            found.issues += skipped_files(real, read, dicom=True)
+            found.issues += skipped_files(real, read, dicom=bool(series))
         elif _is_archive(real) or _is_archive(source):
             _add_archives(found, [real], stack, real)
         elif (file := nifti_file(source, PurePath(source.name))) and os.path.lexists(source):

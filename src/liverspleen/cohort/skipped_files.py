@@ -19,7 +19,7 @@ _HARMLESS = frozenset(
     | {".py", ".sh", ".ipynb", ".m", ".ctbl", ".png", ".jpg", ".jpeg", ".gif", ".svg", ".db", ".lock"}
 )
 _HARMLESS_NAMES = frozenset(
-    {"readme", "license", "licence", "copying", "changelog", "dicomdir", "makefile", "citation"}
+    {"readme", "license", "copying", "changelog", "dicomdir", "makefile", "citation"}
 )
 _NIFTI, _DICOM, _LINKS, _ARCHIVED, _OTHER_IMAGES, _OTHER = range(6)
 _KINDS: Mapping[int, tuple[str, str, str]] = {

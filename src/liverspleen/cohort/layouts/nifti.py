@@ -51,9 +51,9 @@ def find(request: Request) -> Found:
         return Found(pairs_of(request))
     images, labels = _files(request)
     if not images:
-        raise InputError(
-            Issue("LS-IMP-002", "input= has no CT in a .nii.gz or .nii file", "give the folder of the images")
-        )
+        missing = Issue("LS-IMP-002", "input= has no CT in a .nii.gz or .nii file", "give the folder of the images")
+        read = {file.path for file in labels}
+        raise InputError([missing, *(i for folder in _folders(request) for i in skipped_files(folder, read))])
     pairing = _paired(request, images, labels)
     content = _Content(request, images, pairing, case_names(images))
     read = {file.path for file in (*images, *labels)}

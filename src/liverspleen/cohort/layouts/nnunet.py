@@ -55,7 +55,7 @@ def find(request: Request) -> Found:
             cases.append(SourceCase(name, name, NiftiScan(file), source, {"dataset": dataset}))
         message = "label map has no CT of the same name"
         notes += [
-            Issue("LS-IMP-006", message, "add the missing CT", file=label_maps[name], severity="warning")
+            Issue("LS-IMP-006", message, "add the missing CT, or correct the name", file=label_maps[name])
             for name in sorted(set(label_maps) - set(scans) - {item.name for item in excluded})
         ]
     if not cases and not excluded:
