@@ -18,9 +18,7 @@ _HARMLESS = frozenset(
     | {".csv", ".tsv", ".xls", ".xlsx", ".ods", ".json", ".yaml", ".yml", ".xml", ".toml", ".ini"}
     | {".py", ".sh", ".ipynb", ".m", ".ctbl", ".png", ".jpg", ".jpeg", ".gif", ".svg", ".db", ".lock"}
 )
-_HARMLESS_NAMES = frozenset(
-    {"readme", "license", "copying", "changelog", "dicomdir", "makefile", "citation"}
-)
+_HARMLESS_NAMES = frozenset({"readme", "license", "copying", "changelog", "dicomdir", "makefile", "citation"})
 _NIFTI, _DICOM, _LINKS, _ARCHIVED, _OTHER_IMAGES, _OTHER = range(6)
 _KINDS: Mapping[int, tuple[str, str, str]] = {
     _NIFTI: ("NIfTI file", "NIfTI files", "give their folder as the input or as labels= to read them"),
