@@ -43,7 +43,7 @@ class Issue:
     """One finding about the input; `str()` gives its line.
 
     `code` is stable (`LS-AREA-NNN`), so scripts may rely on it. `message` states what was found and expected; `hint` is
-    an imperative sentence.
+    an imperative sentence. `further_files` are files that the issue concerns too, or further examples.
 
     >>> print(Issue("LS-GEO-003", "label map has shape (4, 4, 3), its CT (4, 4, 4)", "resample the label map", "A017"))
     LS-GEO-003 case 'A017': label map has shape (4, 4, 3), its CT (4, 4, 4); resample the label map
@@ -55,12 +55,14 @@ class Issue:
     case_id: str | None = None
     file: str | Path | None = None
     severity: Severity = "error"
+    further_files: tuple[str | Path, ...] = ()
 
     def __str__(self) -> str:
         return self._line(f" case {self.case_id!r}" if self.case_id else "")
 
     def _line(self, cases: str) -> str:
-        file = f" file '{self.file}'" if self.file else ""
+        files = ", ".join(f"'{file}'" for file in (self.file, *self.further_files) if file)
+        file = f" file{'s' if self.further_files else ''} {files}" if files else ""
         return one_line(f"{self.code}{cases}{file}: {self.message}; {self.hint}")
 
 

@@ -549,7 +549,7 @@ def test_values_beyond_16_bit_are_reported(
     tmp_path: Path, bring_in: Import, capsys: pytest.CaptureFixture[str]
 ) -> None:
     nib = pytest.importorskip("nibabel")
-    array = np.zeros((8, 8, 5), np.int32)
+    array = np.full((8, 8, 5), -1000, np.int32)
     array[0, 0, 0] = 40000
     (tmp_path / "source").mkdir()
     nib.save(nib.Nifti1Image(array, np.diag([1.0, 1.0, 5.0, 1.0])), tmp_path / "source" / "a.nii.gz")

@@ -42,7 +42,8 @@ def codes(cohort: Cohort) -> list[tuple[str, str]]:
 def rejection(path: Path, **options: Path) -> tuple[str, str]:
     with pytest.raises(InputError) as caught:
         open_cohort(path, **options)
-    (issue,) = caught.value.issues
+    issue, *others = caught.value.issues
+    assert {other.code for other in others} <= {"LS-COH-040"}
     return issue.code, str(issue)
 
 
@@ -57,7 +58,6 @@ def rejection(path: Path, **options: Path) -> tuple[str, str]:
             [
                 "imagesTr/liver_1.nii.gz",
                 "labelsTr/liver_1.nii.gz",
-                "imagesTs/liver_2.nii.gz",
                 "imagesTr/._liver_1.nii.gz",
             ],
             {"liver_1": ("imagesTr/liver_1.nii.gz", "labelsTr/liver_1.nii.gz")},
@@ -73,6 +73,21 @@ def rejection(path: Path, **options: Path) -> tuple[str, str]:
         (
             ["x.nii.gz", "x_label.nii.gz", "y.nii", "y_label.nii", "notes.txt"],
             {"x": ("x.nii.gz", "x_label.nii.gz"), "y": ("y.nii", "y_label.nii")},
+        ),
+        (
+            ["img/img0001.nii.gz", "img/img0010.nii.gz", "label/label0010.nii.gz", "label/label0001.nii.gz"],
+            {
+                "img0001": ("img/img0001.nii.gz", "label/label0001.nii.gz"),
+                "img0010": ("img/img0010.nii.gz", "label/label0010.nii.gz"),
+            },
+        ),
+        (
+            ["volume-1.nii", "segmentation-1.nii", "volume-11.NII", "segmentation-11.nii"],
+            {"volume-1": ("volume-1.nii", "segmentation-1.nii"), "volume-11": ("volume-11.NII", "segmentation-11.nii")},
+        ),
+        (
+            ["p1/imaging.nii.gz", "p1/segmentation.nii.gz", "p2/ct.nii.gz", "p2/ct_mask.nii.gz"],
+            {"p1": ("p1/imaging.nii.gz", "p1/segmentation.nii.gz"), "p2": ("p2/ct.nii.gz", "p2/ct_mask.nii.gz")},
         ),
     ],
 )
@@ -136,15 +151,52 @@ def test_a_folder_of_images_is_a_cohort_without_labels(folder: Callable[..., Pat
 
 
 def test_two_channels_of_one_case_are_not_two_patients(folder: Callable[..., Path]) -> None:
-    cohort = open_cohort(folder("imagesTr/s_0000.nii.gz", "imagesTr/s.nii.gz", "labelsTr/s.nii.gz"))
-    assert cohort.cases == ()
-    assert codes(cohort)[:2] == [("LS-COH-011", "error")] * 2
+    code, line = rejection(folder("imagesTr/s_0000.nii.gz", "imagesTr/s.nii.gz", "labelsTr/s.nii.gz"))
+    assert code == "LS-COH-041"
+    assert all(f"{name}.nii.gz'" in line for name in ("imagesTr/s_0000", "imagesTr/s", "labelsTr/s"))
+
+
+def test_channels_of_one_case_are_not_cases_unless_each_has_a_label_map(folder: Callable[..., Path]) -> None:
+    given = folder("imagesTr/s_0000.nii.gz", "imagesTr/s_0001.nii.gz", "labelsTr/s.nii.gz")
+    assert rejection(given)[0] == "LS-IMP-008"
+    (given / "labelsTr/s.nii.gz").rename(given / "labelsTr/s_0000.nii.gz")
+    (given / "labelsTr/s_0001.nii.gz").touch()
+    assert [*pairs(open_cohort(given))] == ["s_0000", "s_0001"]
+
+
+def test_two_label_maps_of_a_ct_are_rejected(folder: Callable[..., Path]) -> None:
+    code, line = rejection(folder("x.nii.gz", "x_seg.nii.gz", "x_mask.nii.gz", "y.nii.gz", "y_seg.nii.gz"))
+    assert code == "LS-LAB-007"
+    assert "x_mask.nii.gz and x_seg.nii.gz" in line
+
+
+def test_several_ct_in_the_folder_of_a_case_are_of_one_patient(folder: Callable[..., Path]) -> None:
+    cohort = open_cohort(folder("p1/portal.nii.gz", "p1/late.nii.gz", "p2/portal.nii.gz"))
+    assert [(case.case_id, case.patient_id) for case in cohort.cases] == [
+        ("p1_late", "p1"),
+        ("p1_portal", "p1"),
+        ("p2", "p2"),
+    ]
+
+
+def test_files_that_are_not_read_are_one_warning_for_each_kind(folder: Callable[..., Path]) -> None:
+    given = folder("a.nii.gz", "a_seg.nii.gz", *(f"s{n}/x.nii.gz" for n in range(5)), "b.nrrd", "c.MHA", "d.tar.gz")
+    for name in ("README", "notes.txt", ".DS_Store", "dataset.txt", "IM1"):
+        (given / name).write_bytes(bytes(128) + b"DICM" if name == "IM1" else b"text")
+    skipped = [issue for issue in open_cohort(given).issues if issue.code == "LS-COH-040"]
+    assert [issue.message for issue in skipped] == [
+        "5 NIfTI files are not read",
+        "1 DICOM file is not read",
+        "1 archive (.tar.gz) is not read",
+        "2 files of other image formats (.mha, .nrrd) are not read",
+    ]
+    assert [len((issue.file, *issue.further_files)) for issue in skipped] == [3, 1, 1, 2]
 
 
 def test_two_layouts_in_a_folder_are_rejected(folder: Callable[..., Path]) -> None:
     code, line = rejection(folder("images/a.nii.gz", "labels/a.nii.gz", "x.nii.gz", "x_label.nii.gz"))
     assert code == "LS-COH-032"
-    assert "images, labels and X.nii.gz, X_label.nii.gz" in line
+    assert "in images/ and in the folder itself" in line
 
 
 @pytest.mark.parametrize("name", ["p1/s1/0001.dcm", "p1/s1/IM1"])
@@ -157,11 +209,11 @@ def test_hint_for_a_folder_of_dicom_is_the_import(name: str, folder: Callable[..
     assert f"liverspleen import source=dicom input={given}" in line
 
 
-@pytest.mark.parametrize("names", [["notes.txt"], ["case1/ct.nii.gz"], ["labels/a.nii.gz"]])
+@pytest.mark.parametrize("names", [["notes.txt"], ["a/b/ct.nii.gz"], ["labels/a.nii.gz"]])
 def test_folder_without_a_layout_lists_the_expected_layouts(names: list[str], folder: Callable[..., Path]) -> None:
     code, line = rejection(folder(*names))
     assert code == "LS-COH-031"
-    assert "images/ and labels/, imagesTr/ and labelsTr/" in line
+    assert "directly, in images/ or in a folder of each case" in line
     assert "DICOM" not in line
 
 

@@ -119,13 +119,14 @@ def test_nnunet_training_cases_need_labels(tmp_path: Path) -> None:
 
 
 def test_nifti_files_with_the_same_name_and_labels_without_ct_are_reported(tmp_path: Path) -> None:
-    for name in ("a.nii", "a.nii.gz", "b.nii.gz", "._b.nii.gz"):
+    for name in ("a.nii", "a.nii.gz", "b.nii.gz", "c.nii.gz", "._b.nii.gz"):
         write_ct(tmp_path / "ct" / name, box_exam("x").ct)
-    write_label_map(tmp_path / "masks" / "z.nii.gz", box_exam("x").label)
+    for name in "cz":
+        write_label_map(tmp_path / "masks" / f"{name}.nii.gz", box_exam("x").label)
     found = find("nifti", tmp_path / "ct", OWN, tmp_path / "masks")
-    assert [case.name for case in found.cases] == ["b"]
+    assert [case.name for case in found.cases] == ["b", "c"]
     assert [item.issue.code for item in found.excluded] == ["LS-IMP-007"]
-    assert [note.code for note in found.notes] == ["LS-IMP-006", "LS-IMP-005"]
+    assert [(note.code, note.severity) for note in found.notes] == [("LS-IMP-006", "error"), ("LS-IMP-005", "warning")]
 
 
 def test_a_single_ct_may_have_a_single_label_file(tmp_path: Path) -> None:

@@ -173,8 +173,9 @@ def test_a_zip_gives_what_its_folder_gives(tmp_path: Path) -> None:
         assert one.fingerprint() == other.fingerprint()
         np.testing.assert_array_equal(one.read().hu, other.read().hu)
     write_ct(tmp_path / "nifti" / "deep" / "a.nii.gz", box_exam("a").ct)
+    assert ids(tmp_path / "nifti") == ["deep"]
     with open_scans(zipped(tmp_path / "nifti.ZIP", tmp_path / "nifti")) as scans:
-        assert [scan.case.case_id for scan in scans.cases] == ["a"]
+        assert [scan.case.case_id for scan in scans.cases] == ["deep"]
         assert scans.identity is None
         np.testing.assert_array_equal(scans.cases[0].read().hu, box_exam("a").ct.hu)
 

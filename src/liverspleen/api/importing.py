@@ -77,6 +77,16 @@ def _path_issues(config: ImportConfig) -> list[Issue]:
             "remove labels=",
         ),
         (
+            config.pairs is not None and config.source != "nifti",
+            f"pairs= is given, but source={config.source} pairs its own files",
+            "remove pairs=",
+        ),
+        (
+            config.pairs is not None and config.labels is not None,
+            "pairs= and labels= are both given, expected one of them",
+            "remove labels=",
+        ),
+        (
             os.path.realpath(config.input) == os.path.realpath(config.output),
             "output= and input= are the same folder",
             "give another output=",
@@ -111,6 +121,7 @@ def _import(config: ImportConfig, identity: Identity, record: Run) -> Imported:
         minimum_slices=config.minimum_slices,
         series_by=config.series_by,
         covariate_rows=(covariates := _covariates(config)).for_selection,
+        pairs=config.pairs,
     )
     imported = import_cases(
         config.source,

@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
-from liverspleen.cohort.label_names import label_files, several_files
+from liverspleen.cohort.image_files import NiftiFile, case_names, divided, in_case_folders_or_not, nifti_files
+from liverspleen.cohort.label_names import several_files
 from liverspleen.cohort.manifest import Cohort, cohort_text, parse_cohort, read_cohort
+from liverspleen.cohort.pairing import Pairing, pair
+from liverspleen.cohort.skipped_files import is_dicom, skipped_files
 from liverspleen.cohort.vocabulary import Vocabulary
-from liverspleen.errors import InputError, Issue
-from liverspleen.imaging.nifti import strip_suffix
+from liverspleen.errors import InputError, Issue, counted
 from liverspleen.organs import ORGAN_KEYS, organ
 from liverspleen.reading import read_json, read_text
 from liverspleen.storage import StrPath, write_text
 
-LABEL_SUFFIX = "_label"
-"""Suffix of a label map in the same folder as its CT."""
-
-_LAYOUTS = (("images", "labels"), ("imagesTr", "labelsTr"))
-_CHANNEL = "_0000"  # the CT channel of nnU-Net
 _MOST_LISTED = 5
 _MOST_TESTED_FILES = 100  # for DICOM, in a folder without NIfTI
 _IMPORT = "import it with liverspleen import, or write a cohort.csv"
@@ -32,15 +30,18 @@ def open_cohort(
 ) -> Cohort:
     """Open a cohort: a `cohort.csv`, a folder with a `cohort.csv`, or a folder of images.
 
-    A folder of images has `images/` and `labels/`, or `imagesTr/` and `labelsTr/`, with files of the same names (apart
-    from `_0000` of nnU-Net and `_dseg` of `liverspleen predict`), or `X.nii.gz` and `X_label.nii.gz` in one folder.
-    Label maps have the values of liverspleen. Each CT counts as its own patient (warning LS-COH-030). The resulting
-    table is written to `table` if it is given. A file name that is not UTF-8 is an issue of the cohort (LS-COH-037).
+    A folder of images has folders such as `images/` and `labels/`, or `imagesTr/` and `labelsTr/`, or
+    `X.nii.gz` and `X_label.nii.gz` in one folder, or a folder for each case (`image_files`); CT scans and label maps
+    are paired by their names (`pairing`). Label maps have the values of liverspleen. Each CT counts as its own patient
+    (warning LS-COH-030), and several in the folder of a case as one patient. The resulting table is written to `table`
+    if it is given. A file name that is not UTF-8 is an issue of the cohort (LS-COH-037), and so are files that are not
+    read (LS-COH-040).
 
     Raises:
         InputError: as `read_cohort`; LS-COH-031 the folder has no images, or DICOM, LS-COH-032 two layouts, LS-COH-035
             its dataset.json gives other label values, LS-COH-036 `table` exists and differs; LS-LAB-007 a CT has two
-            label maps.
+            label maps, LS-COH-041 it is unclear which of several CT scans and label maps belong together, LS-IMP-008
+            a case has several channels.
     """
     path = Path(path)
     if not path.is_dir():
@@ -48,77 +49,79 @@ def open_cohort(
     if (path / "cohort.csv").is_file():
         return read_cohort(path / "cohort.csv", root=path if root is None else root, vocabulary=vocabulary)
     root = path if root is None else Path(root)
-    images, labels = _found(path)
+    images, unused, read = _found(path)
     covered = _covered(path / "dataset.json")
-    text = cohort_text(_rows(images, labels, root, covered))
+    text = cohort_text(_rows(images, root, covered))
     table = None if table is None else Path(table)
     if table is not None:
         _write_or_compare(table, text, path)
     cohort = parse_cohort(text, path=table or path, root=root, vocabulary=vocabulary)
-    return replace(cohort, issues=(*cohort.issues, *_findings(images, labels, path, covered)))
+    findings = (*_findings(images, unused, path, covered), *skipped_files(path, read))
+    return replace(cohort, issues=(*cohort.issues, *findings))
 
 
 @dataclass(frozen=True)
 class _Image:
-    """A CT of the folder; its `case_id` is the name of the label map if there is one."""
+    """A CT of the folder, and its label map."""
 
     case_id: str
+    patient_id: str
     file: Path
     label: Path | None
 
 
-def _found(folder: Path) -> tuple[list[_Image], dict[str, Path]]:
-    """Return the CT scans of the folder, and its label maps by case."""
-    layouts = {names: files for names in _LAYOUTS if (files := _two_folders(folder, *names))}
-    if any(files := _one_folder(folder)):
-        layouts["X.nii.gz", f"X{LABEL_SUFFIX}.nii.gz"] = files
-    if len(layouts) > 1:
-        found = " and ".join(", ".join(names) for names in layouts)
-        raise InputError(Issue("LS-COH-032", f"folder has two layouts, expected one: {found}", _IMPORT, file=folder))
-    if not layouts:
-        raise InputError(_no_images(folder))
-    ((scans, labels),) = layouts.values()
-    images = []
-    for file in scans:
-        name = strip_suffix(file.name) or ""
-        bare = name.removesuffix(_CHANNEL)
-        case_id = bare if name not in labels and bare in labels else name
-        images.append(_Image(case_id, file, labels.get(case_id)))
-    return images, labels
+def _found(folder: Path) -> tuple[list[_Image], tuple[NiftiFile, ...], set[Path]]:
+    """Return the CT scans of the folder, its label maps without a CT, and all files that were read."""
+    training = [file for file in nifti_files(folder) if file.subset in ("", "Tr")]
+    images, labels = divided(in_case_folders_or_not(training))
+    if not images:
+        raise InputError(_no_images(folder, {file.path for file in labels}))
+    places = dict.fromkeys(_place(image, folder) for image in images)
+    if len(places) > 1:
+        message = f"folder has several layouts, expected one: CT scans {' and '.join(places)}"
+        raise InputError(Issue("LS-COH-032", message, _IMPORT, file=folder))
+    pairing = pair(images, labels)
+    if issues := [*_unclear(pairing)]:
+        raise InputError(issues)
+    names, several = case_names(images), Counter(image.case for image in images if image.case)
+    found = []
+    for image in images:
+        case_id, label = names[image].replace("/", "_"), pairing.label_of.get(image)
+        patient = image.case if several[image.case] > 1 else case_id
+        found.append(_Image(case_id, patient, image.path, label.path if label else None))
+    return found, pairing.unused, {file.path for file in (*images, *labels)}
 
 
-def _two_folders(folder: Path, images: str, labels: str) -> tuple[list[Path], dict[str, Path]] | None:
-    files = _nifti(folder / images)
-    if not files:
-        return None
-    names = [strip_suffix(file.name) or "" for file in files]
-    known = {*names, *(name.removesuffix(_CHANNEL) for name in names)}
-    found = label_files(folder / labels, known) if (folder / labels).is_dir() else {}
-    if several := [several_files(name, own) for name, own in found.items() if len(own) > 1]:
-        raise InputError(several)
-    return files, {name: file for name, (file,) in found.items() if not file.is_dir()}
+def _place(image: NiftiFile, folder: Path) -> str:
+    if image.place == "case":
+        return "in a folder of each case"
+    return "in the folder itself" if image.place == "top" else f"in {image.path.relative_to(folder).parts[0]}/"
 
 
-def _one_folder(folder: Path) -> tuple[list[Path], dict[str, Path]]:
-    named = {file: strip_suffix(file.name) or "" for file in _nifti(folder)}
-    labels = {name.removesuffix(LABEL_SUFFIX): file for file, name in named.items() if name.endswith(LABEL_SUFFIX)}
-    return [file for file, name in named.items() if not name.endswith(LABEL_SUFFIX)], labels
+def _unclear(pairing: Pairing) -> Iterator[Issue]:
+    for images, labels in pairing.unclear:
+        if len(images) == 1 and len(labels) <= _MOST_LISTED:
+            yield several_files(images[0].name, [label.path for label in labels])
+            continue
+        scans, maps = counted(len(images), "CT scan"), counted(len(labels), "label map")
+        message = f"{scans} and {maps} fit each other by their names, expected one of each"
+        first, *others = (file.path for file in (*images, *labels)[: 2 * _MOST_LISTED])
+        hint = "rename the files, or write a cohort.csv"
+        yield Issue("LS-COH-041", message, hint, file=first, further_files=tuple(others))
+    for channels in pairing.channels:
+        message = f"files look like {len(channels)} channels of one case, expected one (CT)"
+        hint = "keep only the CT channel, or write a cohort.csv if they are different cases"
+        first, *others = (file.path for file in channels)
+        yield Issue("LS-IMP-008", message, hint, file=first, further_files=tuple(others))
 
 
-def _nifti(folder: Path) -> list[Path]:
-    files = sorted(folder.iterdir()) if folder.is_dir() else []
-    # a broken link is kept, so that it is reported when it is read
-    return [file for file in files if strip_suffix(file.name) and not file.name.startswith(".") and not file.is_dir()]
-
-
-def _rows(
-    images: list[_Image], labels: Mapping[str, Path], root: Path, covered: tuple[str, ...] | None
-) -> Iterator[dict[str, str]]:
+def _rows(images: list[_Image], root: Path, covered: tuple[str, ...] | None) -> Iterator[dict[str, str]]:
+    labelled = any(image.label for image in images)
     for image in images:
         if not _is_text(image):
             continue
-        row = {"case_id": image.case_id, "patient_id": image.case_id, "image": os.path.relpath(image.file, root)}
-        if labels:
+        row = {"case_id": image.case_id, "patient_id": image.patient_id, "image": os.path.relpath(image.file, root)}
+        if labelled:
             row["label"] = os.path.relpath(image.label, root) if image.label else ""
         if covered is not None:
             row["labelled_structures"] = ";".join(covered)
@@ -157,7 +160,7 @@ def _covered(file: Path) -> tuple[str, ...] | None:
 
 
 def _findings(
-    images: list[_Image], labels: Mapping[str, Path], folder: Path, covered: tuple[str, ...] | None
+    images: list[_Image], unused: Iterable[NiftiFile], folder: Path, covered: tuple[str, ...] | None
 ) -> Iterator[Issue]:
     organs = " and ".join(covered or ORGAN_KEYS)
     message = f"folder has no cohort.csv: each CT counts as its own patient, and {organs} as labelled in each label map"
@@ -167,37 +170,28 @@ def _findings(
         if not _is_text(image):
             message = "name of a CT or label map is not UTF-8"
             yield Issue("LS-COH-037", message, "rename the file", file=image.file)
-    if labels and (unlabelled := [image.case_id for image in images if image.label is None]):
+    unlabelled = [image.case_id for image in images if image.label is None]
+    if unlabelled and len(unlabelled) < len(images):
         number = f"{len(unlabelled)} of {len(images)} CT scans"
         message = f"label maps of the same name are missing for {number} ({_some(unlabelled)})"
         yield Issue("LS-COH-033", message, "correct the names if label maps exist", file=folder, severity="warning")
-    for name in sorted(labels.keys() - {image.case_id for image in images}):
+    for label in unused:
         message = "label map has no CT of the same name"
-        yield Issue("LS-COH-034", message, "correct the name, or remove the file", name, labels[name])
+        yield Issue("LS-COH-034", message, "correct the name, or remove the file", label.name, label.path)
 
 
 def _some(names: list[str]) -> str:
     return ", ".join(names[:_MOST_LISTED]) + (", …" if len(names) > _MOST_LISTED else "")
 
 
-def _no_images(folder: Path) -> Issue:
+def _no_images(folder: Path, labels: set[Path]) -> list[Issue]:
     files = islice((file for file in folder.rglob("*") if file.is_file()), _MOST_TESTED_FILES)
-    if any(_is_dicom(file) for file in files):
+    if any(map(is_dicom, files)):
         hint = f"import it first: liverspleen import source=dicom input={folder} output=..."
-        return Issue("LS-COH-031", "folder has DICOM files, expected a cohort.csv or NIfTI", hint, file=folder)
-    layouts = ", ".join("/ and ".join(names) + "/" for names in _LAYOUTS)
-    message = f"folder has neither a cohort.csv nor .nii.gz or .nii files, directly or in {layouts}"
-    return Issue("LS-COH-031", message, f"correct the path, {_IMPORT}", file=folder)
-
-
-def _is_dicom(file: Path) -> bool:
-    if file.suffix.lower() == ".dcm":
-        return True
-    try:
-        with file.open("rb") as handle:
-            return handle.read(132)[128:] == b"DICM"
-    except OSError:
-        return False
+        return [Issue("LS-COH-031", "folder has DICOM files, expected a cohort.csv or NIfTI", hint, file=folder)]
+    message = "folder has no cohort.csv and no CT (.nii.gz or .nii), directly, in images/ or in a folder of each case"
+    missing = Issue("LS-COH-031", message, f"correct the path, {_IMPORT}", file=folder)
+    return [missing, *skipped_files(folder, labels)]
 
 
 def _write_or_compare(table: Path, text: str, folder: Path) -> None:

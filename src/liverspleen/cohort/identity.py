@@ -87,8 +87,11 @@ class Identity:
         return RedactedPath("/".join(parts) or ".")
 
     def issue(self, issue: Issue) -> Issue:
-        """Return the issue with a redacted file."""
-        return issue if issue.file is None else replace(issue, file=self.path(issue.file))
+        """Return the issue with redacted files."""
+        if issue.file is None:
+            return issue
+        further = tuple(self.path(file) for file in issue.further_files)
+        return replace(issue, file=self.path(issue.file), further_files=further)
 
     def _component(self, part: str) -> str:
         if part in _LAYOUT_NAMES or part in {".", ".."}:

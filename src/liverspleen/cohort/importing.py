@@ -17,7 +17,8 @@ from liverspleen.cohort.layouts.source import TEST, Found, SourceCase
 from liverspleen.cohort.row import COLUMNS, ManifestRow, file_name_key, parse_row
 from liverspleen.cohort.spellings import spellings
 from liverspleen.cohort.vocabulary import DEVELOPMENT, Vocabulary
-from liverspleen.errors import InputError, Issue, Severity, raised_at
+from liverspleen.errors import InputError, Issue, Severity, counted, raised_at
+from liverspleen.imaging.label_map_values import looks_like_label_map
 from liverspleen.imaging.nifti import write_ct, write_label_map
 from liverspleen.imaging.volume import CTVolume, LabelMap
 from liverspleen.records import read_record, write_record
@@ -75,6 +76,7 @@ def plan_import(
     test = next((dataset for dataset in vocabulary.datasets if dataset != DEVELOPMENT), "")
     ids = [identity.case_id(case.name, case.key or case.name) for case in found.cases]
     number = Counter(map(file_name_key, ids))
+    users = Counter(file for case in found.cases if case.labels for file in case.labels.files)
     tasks: list[Task] = []
     rejected: list[tuple[SourceCase, tuple[Issue, ...]]] = []
     tests = 0
@@ -93,6 +95,11 @@ def plan_import(
         if number[file_name_key(case_id)] > 1:
             issues.append(Issue("LS-IMP-013", "another case has the same id", "rename one of them", row["case_id"]))
         issues += [replace(issue, case_id=case_id) for issue in not_unique.get(patient_id, ())]
+        shared = [file for file in (case.labels.files if case.labels else ()) if users[file] > 1]
+        if shared:
+            message = f"its label map is also that of {counted(users[shared[0]] - 1, 'other CT', 'other CT scans')}"
+            hint = "give each CT a label map of its own"
+            issues.append(Issue("LS-IMP-007", message, hint, row["case_id"], shared[0]))
         if issues:
             rejected.append((case, tuple(issues)))
         else:
@@ -178,6 +185,8 @@ def _convert(task: Task) -> Outcome:
     for file in (image_file, label_file):
         file.unlink(missing_ok=True)
     ct = task.source.scan.read(task.case_id)
+    if looks_like_label_map(ct.hu):
+        raise InputError(_not_a_ct(task))
     label = _label_map(task, ct)
     write_ct(image_file, ct)
     if label is not None:
@@ -187,6 +196,16 @@ def _convert(task: Task) -> Outcome:
     sizes = {"image_bytes": image_file.stat().st_size, "label_bytes": label_file.stat().st_size if label else 0}
     write_record(record, facts | sizes)
     return Outcome(task.case_id, task.row, clipped_issues(task.case_id, ct.clipped_voxels), *hashes)
+
+
+def _not_a_ct(task: Task) -> Issue:
+    """Return the issue LS-IMP-044: a note if only a label map is skipped, an error if it should have one itself."""
+    message = "image has the values of a label map, and is not imported as a CT"
+    if task.source.labels is None:
+        hint = "give it as the label map of its CT by pairs= if it should be read"
+        return Issue("LS-IMP-044", message, hint, task.case_id, task.source.scan.files[0], "note")
+    hint = "exchange the two files, or input= and labels="
+    return Issue("LS-IMP-044", message, hint, task.case_id, task.source.scan.files[0])
 
 
 def _label_map(task: Task, ct: CTVolume) -> LabelMap | None:

@@ -6,6 +6,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Final
 
+from liverspleen.cohort.file_names import key_of, without_channel
 from liverspleen.errors import Issue
 from liverspleen.imaging.nifti import strip_suffix
 from liverspleen.reading import read_json
@@ -19,21 +20,27 @@ def label_files(folder: Path, known: Collection[str] = ()) -> dict[str, tuple[Pa
 
     Subfolders are not read. The case of `X_dseg.nii.gz` is the one that its sidecar `X_dseg.json` states; without a
     sidecar it is `X_dseg` if this is a `known` case, and otherwise `X`. The label map of a case with the id `X_dseg` is
-    therefore `X_dseg_dseg.nii.gz`, or `X_dseg.nii.gz` if the cohort has this case.
+    therefore `X_dseg_dseg.nii.gz`, or `X_dseg.nii.gz` if the cohort has this case. A file with another name, such as
+    `segmentation-0`, is the label map of the only `known` case with the same key (`key_of`), such as `volume-0`.
 
     >>> import tempfile
     >>> folder = Path(tempfile.mkdtemp())
     >>> (folder / "a_dseg.nii.gz").touch(); (folder / "b.nii").touch(); (folder / "notes.txt").touch()
     >>> {case: file.name for case, (file,) in label_files(folder).items()}
     {'a': 'a_dseg.nii.gz', 'b': 'b.nii'}
-    >>> sorted(label_files(folder, known=["a_dseg"]))
-    ['a_dseg', 'b']
+    >>> sorted(label_files(folder, known=["a_dseg", "img_b"]))
+    ['a_dseg', 'img_b']
     """
     found: dict[str, tuple[Path, ...]] = {}
+    cases, of_key = set(known), dict[str, list[str]]()
+    for case_id in known:
+        of_key.setdefault(_key(case_id), []).append(case_id)
     for file in sorted(folder.iterdir()):
         name = strip_suffix(file.name)
         if name and not file.name.startswith("."):  # unfinished files start with a dot
-            case_id = _case_of(name, folder, known)
+            case_id = _case_of(name, folder, cases)
+            if case_id not in cases and len(same := of_key.get(_key(case_id), [])) == 1:
+                (case_id,) = same
             found[case_id] = (*found.get(case_id, ()), file)
     return found
 
@@ -42,6 +49,10 @@ def several_files(case_id: str, files: Collection[Path]) -> Issue:
     """Return the issue LS-LAB-007: a case has several label maps in a folder."""
     message = f"case has the label maps {' and '.join(file.name for file in files)}, expected one"
     return Issue("LS-LAB-007", message, "keep one of them", case_id, next(iter(files)).parent)
+
+
+def _key(name: str) -> str:
+    return without_channel(key_of(name))
 
 
 def _case_of(name: str, folder: Path, known: Collection[str]) -> str:

@@ -5,25 +5,34 @@ from __future__ import annotations
 import os
 import secrets
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 
-from liverspleen.cohort.folder import LABEL_SUFFIX
+from liverspleen.cohort.file_names import key_of
 from liverspleen.cohort.identity import Identity, default_key, read_key, write_links
+from liverspleen.cohort.image_files import (
+    NiftiFile,
+    case_names,
+    divided,
+    in_case_folders_or_not,
+    nifti_file,
+    nifti_files,
+)
 from liverspleen.cohort.layouts.dicom import SeriesDecision, link_warnings, series_decisions, warnings_of
 from liverspleen.cohort.layouts.source import Request
 from liverspleen.cohort.manifest import Case, read_cohort
+from liverspleen.cohort.pairing import pair
 from liverspleen.cohort.privacy import redacted_errors
 from liverspleen.cohort.row import ManifestRow, file_name_key, parse_row
 from liverspleen.cohort.scan_case import ScanCase, states, write_case_segmentation
+from liverspleen.cohort.skipped_files import skipped_files
 from liverspleen.cohort.split import read_split
 from liverspleen.cohort.unpacking import SUFFIX, temporary_folder, unpack
 from liverspleen.cohort.vocabulary import Vocabulary
-from liverspleen.errors import InputError, Issue
+from liverspleen.errors import InputError, Issue, Severity, counted
 from liverspleen.imaging.dicom import Series, find_series
-from liverspleen.imaging.nifti import strip_suffix
 from liverspleen.storage import StrPath
 
 __all__ = ["ScanCase", "Scans", "open_scans", "write_case_segmentation"]
@@ -32,7 +41,6 @@ NO_SCAN, SAME_NAME, LABELS_SKIPPED = "LS-PRD-001", "LS-PRD-002", "LS-PRD-005"
 SERIES_SKIPPED, INVALID_NAME = "LS-SCN-009", "LS-SCN-010"
 
 _NAMES = "names"
-_LABEL_SUFFIXES = (LABEL_SUFFIX, "_dseg")  # reference label maps, and those of an earlier prediction into the folder
 _SEVERAL = "LS-IMP-014"
 
 
@@ -65,11 +73,13 @@ def open_scans(
     """Find the CT scans in a source; archives are unpacked into a temporary folder until the end of the block.
 
     A source is, in this order: a `cohort.csv` or a folder with one (with `root`, `vocabulary`, `datasets`, and `split`
-    for its validation patients only), a NIfTI file, a zip archive, or a folder. In a folder, NIfTI files and zip
-    archives are read from the top level, and DICOM from all levels; in an archive, both from all levels. `X_label` and
-    `X_dseg` next to `X` are label maps and are skipped. The series of a DICOM study are selected as by `liverspleen
-    import` with the same `series_by`, with two slices or more, and get the same ids: hashes with the key in the file
-    `key`, or names of folders with `ids="names"`.
+    for its validation patients only), a NIfTI file, a zip archive, or a folder. In a folder, NIfTI files are read from
+    the top level and from folders such as `images`, or if there are none from the folders of the cases; zip archives
+    from the top level, and DICOM from all levels; in an archive, all from all levels. Label maps, such as `X_seg` next
+    to `X`, are skipped; files that are not read are listed. Cases of NIfTI files have the names of an import
+    (`case_names`). The series of a DICOM study are selected as by `liverspleen import` with the same `series_by`, with
+    two slices or more, and get the same ids: hashes with the key in the file `key`, or names of folders with
+    `ids="names"`.
 
     Scans that cannot be used are listed in `issues`.
 
@@ -91,7 +101,7 @@ def open_scans(
     with ExitStack() as stack:
         found = _found(source, stack, by_folder=series_by == "folder")
         if not found.is_private:
-            yield _checked(Scans(_nifti_cases(found), tuple(found.issues)))
+            yield _checked(Scans(tuple(found.nifti), tuple(found.issues)))
             return
         key_file = default_key() if key is None else Path(key)
         secret, created = read_key(key_file)
@@ -107,9 +117,9 @@ def open_scans(
 
 @dataclass
 class _Found:
-    """Content of a source: NIfTI as name, file and file in issues; decisions about DICOM series."""
+    """Content of a source: cases of NIfTI files; decisions about DICOM series."""
 
-    nifti: list[tuple[str, Path, Path]] = field(default_factory=list)
+    nifti: list[ScanCase] = field(default_factory=list)
     series: list[SeriesDecision] = field(default_factory=list)
     issues: list[Issue] = field(default_factory=list)
     archive_rejected: bool = False
@@ -146,17 +156,20 @@ def _found(source: Path, stack: ExitStack, *, by_folder: bool) -> _Found:
     with redacted_errors(Identity(secrets.token_bytes()), "looking for scans"):
         real = Path(os.path.realpath(source))
         if real.is_dir():
-            files = sorted(real.iterdir())
-            _add_nifti(found, {file: file for file in files})
-            _add_series(found, find_series(real, minimum_slices=1, by_folder=by_folder), real)
+            files = in_case_folders_or_not(nifti_files(real))
+            _add_nifti(found, files, {})
+            series = find_series(real, minimum_slices=1, by_folder=by_folder)
+            _add_series(found, series, real)
             if found.series:
                 found.issues += link_warnings(real)
-            archives = [file for file in files if _is_archive(file)]
+            archives = [file for file in sorted(real.iterdir()) if _is_archive(file)]
             _add_archives(found, archives, stack, real, by_folder)
+            read = {file.path for file in files} | {file for item in series for file in item.files} | {*archives}
+            found.issues += skipped_files(real, read, dicom=bool(series))
         elif _is_archive(real) or _is_archive(source):
             _add_archives(found, [real], stack, real, by_folder)
-        elif strip_suffix(source.name) and os.path.lexists(source):
-            found.nifti.append((strip_suffix(source.name) or "", source, source))
+        elif (file := nifti_file(source, PurePath(source.name))) and os.path.lexists(source):
+            found.nifti += _nifti_cases([file], {})
     return found
 
 
@@ -164,20 +177,43 @@ def _is_archive(file: Path) -> bool:
     return file.suffix.lower() == SUFFIX and not file.name.startswith(".") and file.is_file()
 
 
-def _add_nifti(found: _Found, files: dict[Path, Path]) -> None:
-    """Add files with a NIfTI suffix, each with its file in issues; label maps next to their CT are skipped."""
-    named = {
-        file: name
-        for file, shown in files.items()
-        # a broken link is kept, so that it is reported when it is read
-        if (name := strip_suffix(shown.name)) and not name.startswith(".") and not file.is_dir()
-    }
-    label_maps = {name + suffix for name in named.values() for suffix in _LABEL_SUFFIXES} & set(named.values())
-    found.nifti += [(name, file, files[file]) for file, name in named.items() if name not in label_maps]
-    if label_maps:
-        number = "1 label map is" if len(label_maps) == 1 else f"{len(label_maps)} label maps are"
-        message = f"{number} skipped, because their CT is in the same folder"
-        found.issues.append(Issue(LABELS_SKIPPED, message, "rename the files if they are CT scans", severity="note"))
+def _add_nifti(found: _Found, files: Sequence[NiftiFile], shown: Mapping[Path, Path]) -> None:
+    """Add CT scans, each with its file in issues; label maps are skipped, and channels of one case rejected."""
+    images, labels = divided(files)
+    channels = pair(images, labels).channels
+    rejected = {image for group in channels for image in group}
+    found.nifti += [
+        case for image, case in zip(images, _nifti_cases(images, shown), strict=True) if image not in rejected
+    ]
+    for group in channels:
+        message = f"files look like {len(group)} channels of one case, expected one (CT)"
+        hint = "keep only the CT channel, or rename the files if they are different cases"
+        found.issues.append(_listed("LS-IMP-008", message, hint, group, shown, "error"))
+    if labels:
+        message = f"{counted(len(labels), 'label map')} skipped, by name or by voxel values"
+        hint = "rename the files if they are CT scans"
+        found.issues.append(_listed(LABELS_SKIPPED, message, hint, labels, shown, "note"))
+
+
+def _listed(
+    code: str, message: str, hint: str, files: Sequence[NiftiFile], shown: Mapping[Path, Path], severity: Severity
+) -> Issue:
+    first, *others = (shown.get(file.path, file.path) for file in files[:3])
+    return Issue(code, message, hint, file=first, severity=severity, further_files=tuple(others))
+
+
+def _archived(names: Mapping[Path, PurePosixPath]) -> list[NiftiFile]:
+    """Return the NIfTI files of an archive, of all levels; only the innermost folder is that of a case.
+
+    A folder that holds the whole archive is none of a case, unless it is needed for a name.
+    """
+    tops = {name.parts[0] for name in names.values() if len(name.parts) > 1}
+    inner = {file: PurePosixPath(*name.parts[1:]) for file, name in names.items() if len(name.parts) > 1}
+    bare = (file for path, name in inner.items() if len(name.parts) == 1 and (file := nifti_file(path, name)))
+    if len(tops) == 1 and len(inner) == len(names) and all(key_of(file.name) for file in bare):
+        names = inner
+    found = (nifti_file(p, n) or nifti_file(p, PurePosixPath(*n.parts[-2:])) for p, n in names.items())
+    return [file for file in found if file]
 
 
 def _add_archives(found: _Found, archives: Sequence[Path], stack: ExitStack, top: Path, by_folder: bool) -> None:
@@ -191,7 +227,8 @@ def _add_archives(found: _Found, archives: Sequence[Path], stack: ExitStack, top
             found.archive_rejected = True
             continue
         found.issues += unpacked.notes
-        _add_nifti(found, {file: archive / name for file, name in unpacked.nifti.items()})
+        shown = {file: archive / name for file, name in unpacked.nifti.items()}
+        _add_nifti(found, _archived(unpacked.nifti), shown)
         # series of several archives have the names of folders that the archives would be unpacked to
         above = PurePosixPath("." if archive == top else archive.stem)
         series = [
@@ -211,8 +248,8 @@ def _redacted(found: _Found, identity: Identity, *, new_key: bool, links: str) -
     if new_key:
         message = "a new key was created; only this key gives the same ids in later runs"
         issues.append(Issue("LS-IDN-004", message, "keep the key, and keep it private", severity="note"))
-    cases = [replace(case, shown=identity.path(case.files[0])) for case in _nifti_cases(found)]
-    skipped: Counter[str] = Counter()
+    cases = [replace(case, shown=identity.path(case.files[0])) for case in found.nifti]
+    skipped: dict[str, list[Path]] = {}
     for item in found.series:
         if item.issue is None:
             cases.append(_series_case(item, identity))
@@ -223,16 +260,23 @@ def _redacted(found: _Found, identity: Identity, *, new_key: bool, links: str) -
             own = item.series.exclusions[0].hint if item.series.exclusions else ""
             issues.append(replace(item.issue, hint=own or hint))
         else:
-            skipped[f"{item.issue.code}, {item.issue.message}"] += 1
-    for reason, number in sorted(skipped.items()):
-        message = f"{number} DICOM series {'is' if number == 1 else 'are'} skipped ({reason})"
-        hint = "give the folder of a series alone if it should be segmented"
-        issues.append(Issue(SERIES_SKIPPED, message, hint, severity="note"))
+            skipped.setdefault(f"{item.issue.code}, {item.issue.message}", []).append(item.folder)
+    for reason, folders in sorted(skipped.items()):
+        message = f"{len(folders)} DICOM series {'is' if len(folders) == 1 else 'are'} skipped ({reason})"
+        hint, others = "give the folder of a series alone if it should be segmented", tuple(folders[1:3])
+        issues.append(Issue(SERIES_SKIPPED, message, hint, file=folders[0], severity="note", further_files=others))
     return Scans(tuple(cases), tuple(identity.issue(issue) for issue in issues), identity, links)
 
 
-def _nifti_cases(found: _Found) -> tuple[ScanCase, ...]:
-    return tuple(_nifti_case(Case(name, name, file), file, shown) for name, file, shown in found.nifti)
+def _nifti_cases(images: Sequence[NiftiFile], shown: Mapping[Path, Path]) -> list[ScanCase]:
+    """Return CT scans as cases; several in the folder of a case are of one patient."""
+    names, several = case_names(images), Counter(image.case for image in images if image.case)
+    cases = []
+    for image in images:
+        name = names[image].replace("/", "_")
+        patient = image.case if several[image.case] > 1 else name
+        cases.append(_nifti_case(Case(name, patient, image.path), image.path, shown.get(image.path, image.path)))
+    return cases
 
 
 def _nifti_case(case: Case, file: Path, shown: Path) -> ScanCase:

@@ -90,7 +90,17 @@ class ImportConfig(Schema):
     output: Annotated[Path, Key("Output folder for images/, labels/, cohort.csv and import.csv.")]
     labels: Annotated[
         Path | None,
-        Key("Folder of the label maps, for the layouts nifti and dicom; the other layouts contain their own."),
+        Key(
+            "Folder of the label maps, for the layouts nifti and dicom; the other layouts contain their own. For nifti "
+            "it may be input= itself."
+        ),
+    ]
+    pairs: Annotated[
+        Path | None,
+        Key(
+            "CSV file with the columns image and label, and optionally case_id and patient_id, for the layout nifti: "
+            "CT scans and their label maps, if names do not pair them. Paths are relative to its folder or to input=."
+        ),
     ]
     label_values: Annotated[
         Any,

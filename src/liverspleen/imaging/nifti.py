@@ -129,12 +129,12 @@ def write_ct(path: StrPath, ct: CTVolume) -> None:
 
 
 def strip_suffix(name: str) -> str | None:
-    """Return a file name without `.nii.gz` or `.nii`; None if it has neither.
+    """Return a file name without `.nii.gz` or `.nii`, in any letter case; None if it has neither.
 
-    >>> strip_suffix("A017.nii.gz"), strip_suffix("notes.txt")
-    ('A017', None)
+    >>> strip_suffix("A017.nii.gz"), strip_suffix("B.NII.GZ"), strip_suffix("notes.txt")
+    ('A017', 'B', None)
     """
-    return next((name.removesuffix(suffix) for suffix in SUFFIXES if name.endswith(suffix)), None)
+    return next((name[: -len(suffix)] for suffix in SUFFIXES if name.lower().endswith(suffix)), None)
 
 
 def _voxels(source: Source) -> tuple[Layout, NDArray[Any]]:
@@ -193,7 +193,7 @@ def _write(path: Path, array: NDArray[Any], geometry: Geometry) -> None:
     blocks = (native[..., first : first + planes] for first in range(0, native.shape[2], planes))
     content = itertools.chain([build(geometry, dtype)], (block.astype(dtype).tobytes(order="F") for block in blocks))
     with complete_file(path) as temporary, temporary.open("wb") as handle:
-        for part in _gzip(content) if path.name.endswith(".gz") else content:
+        for part in _gzip(content) if path.name.lower().endswith(".gz") else content:
             handle.write(part)
 
 

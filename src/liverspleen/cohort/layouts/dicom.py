@@ -17,6 +17,7 @@ from liverspleen.cohort.layouts.source import (
     SeriesRow,
     SourceCase,
 )
+from liverspleen.cohort.skipped_files import skipped_files
 from liverspleen.errors import InputError, Issue, Severity
 from liverspleen.imaging.dicom import Series, count_skipped_links, eligible, find_series, read_series
 from liverspleen.imaging.volume import CTVolume
@@ -96,7 +97,28 @@ def find(request: Request) -> Found:
         *label_notes,
         *labels.issues([case.labels for case in cases], failed=failed),
     ]
+    notes += _not_read(request, found, cases, notes)
     return Found(tuple(cases), tuple(excluded), tuple(notes), tuple(rows[series] for series in found))
+
+
+def _not_read(
+    request: Request, found: Sequence[Series], cases: Sequence[SourceCase], notes: Sequence[Issue]
+) -> Iterator[Issue]:
+    """Yield an issue for each kind of series that is excluded because it is no CT, and of file that is not read."""
+    kinds: dict[str, list[Path]] = {}
+    for series in found:
+        if series.exclusions and series.exclusions[0].code == "LS-DCM-002":
+            kinds.setdefault(series.exclusions[0].message, []).append(series.files[0])
+    for kind, files in sorted(kinds.items()):
+        message = f"{len(files)} DICOM series without a CT {'is' if len(files) == 1 else 'are'} not read ({kind})"
+        hint = "convert label maps and contours to DICOM-SEG or .nii.gz if they should be read"
+        others = tuple(files[1:3])
+        yield Issue("LS-IMP-046", message, hint, file=files[0], severity="note", further_files=others)
+    read = {file for series in found for file in series.files} | {Path(note.file) for note in notes if note.file}
+    read |= {file for case in cases if case.labels for file in case.labels.files}
+    folders = {folder for folder in (request.input, request.labels) if folder is not None and folder.is_dir()}
+    for folder in sorted(f for f in folders if not any(f != other and f.is_relative_to(other) for other in folders)):
+        yield from skipped_files(folder, read, dicom=True)
 
 
 def _unlabelled(folder: Path) -> Issue:

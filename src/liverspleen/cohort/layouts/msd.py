@@ -16,6 +16,7 @@ from liverspleen.cohort.layouts.source import (
     Request,
     SourceCase,
     required_label_values,
+    skipped_files_of,
 )
 from liverspleen.cohort.vocabulary import DEVELOPMENT
 from liverspleen.errors import InputError, Issue
@@ -51,7 +52,8 @@ def find(request: Request) -> Found:
         labels = NiftiLabels(label, values) if label else None
         facts = {"dataset": DEVELOPMENT if trains else TEST}
         cases.append(SourceCase(name, name, NiftiScan(image), labels, facts))
-    return Found(tuple(cases), tuple(excluded), description.notes)
+    skipped = skipped_files_of(request, cases, excluded, description.notes)
+    return Found(tuple(cases), tuple(excluded), (*description.notes, *skipped))
 
 
 def _entry(root: Path, entry: Any) -> Path | None:

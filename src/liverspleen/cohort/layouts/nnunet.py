@@ -16,6 +16,7 @@ from liverspleen.cohort.layouts.source import (
     SourceCase,
     nifti_files,
     required_label_values,
+    skipped_files_of,
 )
 from liverspleen.cohort.vocabulary import DEVELOPMENT
 from liverspleen.errors import InputError, Issue
@@ -54,11 +55,12 @@ def find(request: Request) -> Found:
             cases.append(SourceCase(name, name, NiftiScan(file), source, {"dataset": dataset}))
         message = "label map has no CT of the same name"
         notes += [
-            Issue("LS-IMP-006", message, "add the missing CT", file=label_maps[name], severity="warning")
+            Issue("LS-IMP-006", message, "add the missing CT, or correct the name", file=label_maps[name])
             for name in sorted(set(label_maps) - set(scans) - {item.name for item in excluded})
         ]
     if not cases and not excluded:
         raise InputError(Issue("LS-IMP-002", "no image in imagesTr or imagesTs", "give the folder of the dataset"))
+    notes += skipped_files_of(request, cases, excluded, notes)
     return Found(tuple(cases), tuple(excluded), tuple(notes))
 
 

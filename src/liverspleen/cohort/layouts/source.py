@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
-from liverspleen.cohort.label_names import label_files
 from liverspleen.cohort.label_values import covered_structures
-from liverspleen.errors import InputError, Issue
+from liverspleen.cohort.skipped_files import skipped_files
+from liverspleen.errors import InputError, Issue, counted
 from liverspleen.imaging.nifti import read_ct, read_label_map, strip_suffix
 from liverspleen.imaging.volume import CTVolume, LabelMap
 from liverspleen.organs import Structure, listed, organs
@@ -62,9 +62,9 @@ class Meaning:
 class Request:
     """Paths and settings of an import.
 
-    `meaning` is None if no label values are given. `series_by` is what the files of a DICOM series share, `uid`
-    or `folder`. `covariate_rows` are the rows of the covariates; the DICOM layout uses them to select among several
-    series.
+    `meaning` is None if no label values are given. `series_by` is what the files of a DICOM series share, `uid` or
+    `folder`. `covariate_rows` are the rows of the covariates; the DICOM layout uses them to select among several
+    series. `pairs` is a table of images and their label maps.
     """
 
     input: Path
@@ -73,6 +73,7 @@ class Request:
     minimum_slices: int = 5
     series_by: str = "uid"
     covariate_rows: tuple[Mapping[str, str], ...] = ()
+    pairs: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -173,22 +174,34 @@ def nifti_files(folder: Path) -> tuple[dict[str, Path], tuple[Exclusion, ...]]:
         name = strip_suffix(file.name)
         if name and not file.name.startswith(".") and file.is_file():  # archives of macOS contain ._ files
             found.setdefault(name, []).append(file)
-    return _single(found)
-
-
-def label_map_files(folder: Path, known: Collection[str]) -> tuple[dict[str, Path], tuple[Exclusion, ...]]:
-    """Return the label maps of a folder by case, as `label_files` does; a case with several files is excluded."""
-    found = label_files(folder, known)
-    return _single({name: [file for file in files if file.is_file()] for name, files in found.items()})
-
-
-def _single(found: Mapping[str, Sequence[Path]]) -> tuple[dict[str, Path], tuple[Exclusion, ...]]:
     excluded = [
         Exclusion(name, Issue("LS-IMP-007", f"case has {len(files)} files, expected one", "keep one", file=files[0]))
         for name, files in found.items()
         if len(files) > 1
     ]
     return {name: files[0] for name, files in found.items() if len(files) == 1}, tuple(excluded)
+
+
+def skipped_files_of(
+    request: Request, cases: Iterable[SourceCase], excluded: Iterable[Exclusion], notes: Iterable[Issue]
+) -> Iterator[Issue]:
+    """Yield the issues of files in the input that neither a case nor an issue has."""
+    read = {file for case in cases for file in (*case.scan.files, *(case.labels.files if case.labels else ()))}
+    issues = [*(item.issue for item in excluded), *notes]
+    read |= {Path(file) for issue in issues if issue.file for file in (issue.file, *issue.further_files)}
+    yield from skipped_files(request.input, read)
+
+
+def no_label_used(request: Request, labels: Sequence[Path], by: str, hint: str) -> InputError:
+    """Return the error LS-IMP-040: label maps were asked for, and no CT has one; `by` says how they are found."""
+    if not labels:
+        given = "labels= has" if request.labels is not None else "label_values= is given, but the input has"
+        message, hint = f"{given} no label map", "correct the path, or remove the option"
+    else:
+        message = f"{counted(len(labels), 'label map')} given, but no CT has one {by}"
+    return InputError(
+        Issue("LS-IMP-040", message, hint, file=next(iter(labels), None), further_files=tuple(labels[1:3]))
+    )
 
 
 def required_label_values(request: Request, names: Mapping[int, Structure] | None) -> Mapping[int, Structure] | None:

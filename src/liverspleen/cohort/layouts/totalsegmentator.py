@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,11 +12,12 @@ from pathlib import Path
 from liverspleen.cohort.layouts.source import Exclusion, Found, NiftiScan, Request, SourceCase, merged
 from liverspleen.errors import InputError, Issue
 from liverspleen.imaging.geometry import same_grid
-from liverspleen.imaging.nifti import read_label_map
+from liverspleen.imaging.nifti import SUFFIXES, read_label_map
 from liverspleen.imaging.volume import CTVolume, LabelMap
 from liverspleen.organs import ORGANS, Structure, listed
 from liverspleen.reading import read_text
 
+_SUBFOLDERS = ("", "segmentations")  # in the output of the program, and in its published dataset
 _SEX = {"m": "M", "f": "F"}
 
 
@@ -38,6 +40,24 @@ class MaskLabels:
     def read(self, case_id: str, ct: CTVolume) -> LabelMap:
         """Read the masks as one label map; raises as `read_masks`."""
         return read_masks(self.masks, case_id)
+
+
+def mask_files(folder: Path) -> tuple[tuple[Structure, Path], ...]:
+    """Return the masks of organs in the folder of a case, directly or in `segmentations/`."""
+    candidates = (
+        (o, folder / below / f"{o.key}{suffix}") for o in ORGANS for below in _SUBFOLDERS for suffix in SUFFIXES
+    )
+    return tuple((organ, file) for organ, file in candidates if file.is_file())
+
+
+def repeated_masks(masks: Sequence[tuple[Structure, Path]], case_id: str | None = None) -> Issue | None:
+    """Return the issue LS-LAB-022 if an organ has two masks in the folder of its case."""
+    number = Counter(organ for organ, _ in masks)
+    repeated = [file for organ, file in masks if number[organ] > 1]
+    if not repeated:
+        return None
+    hint, others = "keep one mask of each organ", tuple(repeated[1:])
+    return Issue("LS-LAB-022", "an organ has two masks", hint, case_id, repeated[0], further_files=others)
 
 
 def read_masks(masks: Sequence[tuple[Structure, Path]], case_id: str) -> LabelMap:
@@ -82,8 +102,10 @@ def find(request: Request) -> Found:
             issue = Issue("LS-IMP-029", "folder of the case has no ct.nii.gz", "add the file", file=folder)
             excluded.append(Exclusion(folder.name, issue))
             continue
-        masks = tuple((organ, folder / "segmentations" / f"{organ.key}.nii.gz") for organ in ORGANS)
-        masks = tuple((organ, file) for organ, file in masks if file.is_file())
+        masks = mask_files(folder)
+        if repeated := repeated_masks(masks):
+            excluded.append(Exclusion(folder.name, repeated))
+            continue
         if not masks and (folder / "segmentations").is_dir():
             message = f"case has no mask of {listed('or')}"
             notes.append(Issue("LS-IMP-005", message, "add the missing label map", file=folder, severity="warning"))

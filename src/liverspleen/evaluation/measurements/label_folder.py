@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
 from liverspleen.cohort.checks import grid_issues, load_reference
+from liverspleen.cohort.image_files import nifti_files
 from liverspleen.cohort.label_names import DSEG, label_files, several_files
 from liverspleen.cohort.manifest import Case, Cohort
+from liverspleen.cohort.skipped_files import skipped_files
 from liverspleen.cohort.spellings import Spellings, spelling_issues, spellings
 from liverspleen.errors import InputError, Issue
 from liverspleen.evaluation.measurements.mask_folder import is_mask_folder, read_mask_folder
@@ -66,19 +68,21 @@ def measure_folder(
 ) -> Measured:
     """Measure every label map in `labels`, and compare it with its reference.
 
-    The label map of a case is `<case_id>.nii.gz`, `<case_id>.nii`, `<case_id>_dseg.nii.gz`, or a folder `<case_id>` of
-    masks. References are the files of the same case in the folder `reference`, or else the label maps of `cohort`; both
-    are optional. With a cohort, every case of its `datasets` (all if empty) is expected, and each map must be on the
-    grid of its CT. Without a cohort, the cases are those of the folder (and of `reference`, if given). `label_values`
-    and `reference_values` translate the voxel values of another system; the label maps of a cohort always have the
-    values of liverspleen. A bad case does not stop the others. A missing label map is an error of its case, or with
-    `allow_missing` a warning and a score of 0. `workers` is the number of processes; each measures one case at a time.
-    Rows are in the order of the cases. `on_case` is called with each case_id after its measurement. Issues of the rows
-    of the cohort are not repeated.
+    The label map of a case is `<case_id>.nii.gz`, `<case_id>.nii`, `<case_id>_dseg.nii.gz`, the only file whose name
+    differs in words such as `seg` (`label_files`), or in a folder `<case_id>`, masks or one file such as
+    `segmentation.nii.gz`. References are the files of the same case in the folder `reference`, or else the label maps
+    of `cohort`; both are optional. With a cohort, every case of its `datasets` (all if empty) is expected, and each map
+    must be on the grid of its CT. Without a cohort, the cases are those of the folder (and of `reference`, if given).
+    `label_values` and `reference_values` translate the voxel values of another system; those of a cohort always
+    have the values of liverspleen. A bad case does not stop the others. A missing label map is an error of its case, or
+    with `allow_missing` a warning and a score of 0. `workers` is the number of processes; each measures one case at a
+    time. Rows are in the order of the cases. `on_case` is called with each case_id after its measurement. Issues of the
+    rows of the cohort are not repeated.
 
     Issues: those of reading; LS-LAB-005 label map of a case is missing; LS-LAB-006 (warning) label map without a case;
     LS-LAB-007 two files for one case; LS-LAB-010 a worker process died; LS-IDN-010 a case has names of different
-    Unicode characters and is not measured; LS-IDN-011 (warning) names of cases or readers are similar.
+    Unicode characters and is not measured; LS-IDN-011 (warning) names of cases or readers are similar; LS-COH-040
+    (warning) files that are not read.
 
     Raises:
         InputError: LS-LAB-023 `labels` or `reference` is not a folder, LS-LAB-008 both readers have the same name,
@@ -112,6 +116,8 @@ def measure_folder(
     readers = spellings([(reader, "reader="), (reference_reader, "reference_reader=")])
     issues = [*spelling_issues("case_id", respelled, file=labels), *spelling_issues("reader", readers)]
     issues += _unused_label_maps(folder, cases if cohort is None else cohort.cases)
+    for given in (folder, *([references] if references else [])):
+        issues += given.not_read()
     cases = [case for case in cases if _case_id(case) not in rejected]
     for case, measured in zip(cases, _measured_cases(task, cases, workers), strict=True):
         rows += measured.rows
@@ -136,7 +142,7 @@ class LabelFolder:
 
     @classmethod
     def of(cls, path: Path, values: LabelValues | None = None, *, known: Collection[str] = ()) -> LabelFolder:
-        """List the label maps directly in the folder: files, or folders of masks.
+        """List the label maps directly in the folder: files, or folders of masks, or else those in folders of cases.
 
         `known` are the case ids of a cohort; a file name that ends with `_dseg` can be one of them.
 
@@ -150,6 +156,9 @@ class LabelFolder:
         files = label_files(path, known)
         for folder in sorted(filter(is_mask_folder, path.iterdir())):
             files[folder.name] = (*files.get(folder.name, ()), folder)
+        for file in nifti_files(path) if not files else ():
+            if file.place == "case" and file.is_label_map:
+                files[file.case] = (*files.get(file.case, ()), file.path)
         return cls(path, files, values)
 
     def read(self, case_id: str) -> LabelMap:
@@ -167,6 +176,12 @@ class LabelFolder:
         if files[0].is_dir():
             return read_mask_folder(files[0], case_id, translated=self.values is not None)
         return read_label_map(files[0], case_id=case_id, values=self.values)
+
+    def not_read(self) -> Iterator[Issue]:
+        """Yield an issue for each kind of file in the folder that is no label map."""
+        found = [file for own in self.files.values() for file in own]
+        read = {below for file in found for below in (file.rglob("*") if file.is_dir() else [file])}
+        yield from skipped_files(self.path, read)
 
     def missing(self, case_id: str) -> Issue:
         """Return the issue that the case has no label map in this folder."""
