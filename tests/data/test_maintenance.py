@@ -101,7 +101,7 @@ def test_prune_removes_cases_of_other_versions_and_no_other_files(
     assert sorted(file.name for file in cache.iterdir()) == [".lock", "README", "notes"]
 
 
-@pytest.mark.parametrize("number", [None, 4, 6, "5", True])
+@pytest.mark.parametrize("number", [None, 5, 7, "6", True])
 def test_a_cache_with_cases_or_notes_of_another_format_is_rejected_in_one_line(
     number: object, box_cohort: Callable[..., Path], tmp_path: Path
 ) -> None:
@@ -117,7 +117,7 @@ def test_a_cache_with_cases_or_notes_of_another_format_is_rejected_in_one_line(
         reject_other_formats(cache)
     (issue,) = caught.value.issues
     assert (issue.code, issue.file) == ("LS-FMT-001", folders[1] / "case.json")
-    assert "expected 5 (2 of 3 stored cases and notes)" in issue.message
+    assert "expected 6 (2 of 3 stored cases and notes)" in issue.message
     assert "action=prune" in issue.hint
     assert [found.code for found in verify(folders[1])] == ["LS-FMT-001"]
     with pytest.raises(InputError, match="LS-FMT-001 case 'c1'"):

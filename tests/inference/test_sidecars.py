@@ -17,7 +17,7 @@ from liverspleen.inference.colour_tables import write_colour_tables
 from liverspleen.inference.tables import unfinished, write_tables
 from liverspleen.storage import write_json
 
-OTHER_FORMATS = [None, 2, True, "1", 1.0, {}]
+OTHER_FORMATS = [None, 1, True, "2", 2.0, {}]
 SETTINGS = Settings("abc", "torch", "auto", False, {"liver": "main_parts"})
 
 
@@ -29,7 +29,7 @@ def written(folder: Path, case_id: str, *, score: float = 0.0, reasons: tuple[st
         for organ, volume, status in (("liver", 1500.5, "ok"), ("spleen", 200.25, "truncated;multi_part"))
     )
     files.label_map.touch()
-    content = {"format": 1, "case_id": case_id, "settings": {**asdict(SETTINGS), "precision": "fp32"}}
+    content = {"format": 2, "warnings": [], "case_id": case_id, "settings": {**asdict(SETTINGS), "precision": "fp32"}}
     content["files"] = {files.label_map.name: sha256(b"").hexdigest()}
     content |= {"review": {"score": score, "reasons": list(reasons)}, "faces": {"spleen": ["superior", "left"]}}
     Sidecar(content, rows).write(files.sidecar)
@@ -38,7 +38,7 @@ def written(folder: Path, case_id: str, *, score: float = 0.0, reasons: tuple[st
 
 def reject(folder: Path, case_id: str, settings: Settings = SETTINGS) -> None:
     issues = [["LS-IMG-003", "LS-IMG-003: not a NIfTI; convert it"]]
-    content = {"format": 1, "case_id": case_id, "settings": asdict(settings), "issues": issues}
+    content = {"format": 2, "warnings": [], "case_id": case_id, "settings": asdict(settings), "issues": issues}
     write_json(CaseFiles(folder, case_id).rejection, content)
 
 
@@ -135,7 +135,7 @@ def test_a_case_of_another_format_has_no_volume_and_the_review_says_why(tmp_path
     reject(tmp_path, "c")
     restate(CaseFiles(tmp_path, "c").rejection, number)
     with pytest.raises(
-        InputError, match=r"^LS-FMT-001 case 'a' file 'a_dseg\.json': sidecar .*, expected 1; .*predict again"
+        InputError, match=r"^LS-FMT-001 case 'a' file 'a_dseg\.json': sidecar .*, expected 2; .*predict again"
     ):
         read_sidecar(files.sidecar)
     assert unfinished(tmp_path, "abc", SETTINGS) == ["a", "c"]

@@ -44,7 +44,7 @@ class BuiltCache:
     """Content of a cache.
 
     `cached` are the cases by case_id, `tested` the voxel hashes of test cases. `reused` is the number of cases that
-    were stored before. `issues` has an issue for each case that is not stored.
+    were stored before. `issues` has an error for each case that is not stored, and the warnings of the others.
     """
 
     cached: Mapping[str, CachedCase]
@@ -55,7 +55,7 @@ class BuiltCache:
 
 @dataclass(frozen=True)
 class CachedSides:
-    """The stored cases of both sides of a split; `issues` has an issue for each case that is not stored."""
+    """The stored cases of both sides of a split; `issues` are those of `BuiltCache`."""
 
     training: Sequence[CachedCase]
     validation: Sequence[CachedCase]
@@ -237,9 +237,18 @@ def _in_processes(
 
 
 def _issues(results: dict[_Task, Any]) -> list[Issue]:
-    """Return the reported issues: all except those of test cases, unless memory or disk space is missing."""
-    found = ((task, result) for task, result in results.items() if isinstance(result, tuple))
+    """Return the reported issues: all except those of test cases, unless memory or disk space is missing.
+
+    A stored case has only warnings.
+    """
+    found = ((task, _issues_of(result)) for task, result in results.items())
     return [issue for task, issues in found for issue in issues if not task.tested or issue.code in _MACHINE]
+
+
+def _issues_of(result: CachedCase | str | tuple[Issue, ...] | None) -> tuple[Issue, ...]:
+    if isinstance(result, CachedCase):
+        return result.warnings
+    return result if isinstance(result, tuple) else ()
 
 
 def _no_memory(task: _Task, needed: int, available: int) -> Issue:

@@ -99,6 +99,11 @@ class Sidecar:
         rows = [{**asdict(row), **columns} for row in self.measurements]
         return Sidecar({**self.content, "measurements": rows}, tuple(Measurement(**row) for row in rows))
 
+    def warnings(self, file: str | Path | None = None) -> tuple[Issue, ...]:
+        """Return the warnings about the CT, and about a label map without an organ; `file` is the CT in them."""
+        stated: Any = self.content["warnings"]
+        return tuple(Issue(code, message, hint, self.case_id, file, "warning") for code, message, hint in stated)
+
     def is_of(self, label_map: Path) -> bool:
         """Return whether the label map is unchanged since the sidecar was written."""
         stated: Mapping[str, str] = self.content["files"]
@@ -123,10 +128,19 @@ def read_sidecar(file: Path) -> Sidecar | None:
     known = {item.name for item in fields(Measurement)}
     if not isinstance(content.get("files"), dict):
         return None
+    if not _are_warnings(content.get("warnings")):
+        return None
     rows = content.get("measurements")
     if not isinstance(rows, list) or not all(isinstance(row, dict) and row.keys() == known for row in rows):
         return None
     return Sidecar(content, tuple(Measurement(**row) for row in rows))
+
+
+def _are_warnings(value: Any) -> bool:
+    """Whether these are code, message and hint of each warning."""
+    return isinstance(value, list) and all(
+        isinstance(item, list) and len(item) == 3 and all(isinstance(text, str) for text in item) for item in value
+    )
 
 
 def read_object(file: Path) -> dict[str, Any] | None:
