@@ -59,5 +59,4 @@ def _issues(ct: CTVolume, scan: ScanSummary) -> Iterator[Issue]:
     yield from values
     if not any(issue.severity == "error" for issue in values):
         yield from clipped_issues(None, ct.clipped_voxels)
-        yield from direction_issues(scan)
-        yield from coverage_issues(scan)
+        yield from [*coverage_issues(scan)] or direction_issues(scan)  # the direction is that of a trunk
