@@ -54,12 +54,13 @@ CHECKPOINT = Format("checkpoint", 3, "train again, or use that version")
 MODEL_PACKAGE = Format("model package", 3, "export the model again")
 
 # 1 to 3: the number was "version" in case.json alone; 3 added the pixel size. 4: notes of test cases also have the
-# number. 5: the array of a case is slices.npy. 6: case.json and notes have a checksum of their own.
+# number. 5: the array of a case is slices.npy. 6: case.json and notes have a checksum of their own, and case.json has
+# warnings about the CT, whose values were not checked before.
 SLICE_CACHE = Format(
     "slice cache", 6, "choose another cache=, or remove such cases by liverspleen prepare action=prune"
 )
 
-# 1: sidecars and rejections of `predict`, without a checksum.
+# Sidecars and rejections of `predict`. 1: without a checksum and without warnings about the CT.
 SIDECAR = Format("sidecar", 2, "predict again, into another output=")
 
 # 1: the slices of Figure 3 were called sections.

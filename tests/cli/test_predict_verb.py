@@ -101,7 +101,7 @@ def test_a_label_map_of_another_version_is_never_written_over(
     capsys.readouterr()
     assert predict(model, scans, out) == 2
     (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("LS-")]
-    assert line.startswith("LS-FMT-001 case 'a' file 'a_dseg.json': sidecar of format 99, expected 1")
+    assert line.startswith("LS-FMT-001 case 'a' file 'a_dseg.json': sidecar of format 99, expected 2")
     assert (out / "a_dseg.nii.gz").read_bytes() == before
     assert {row["case_id"] for row in rows(out / "measurements.csv")} == {"b", "c"}
     assert next(row for row in rows(out / "review.csv") if row["case_id"] == "a")["reasons"].startswith(

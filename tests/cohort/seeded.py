@@ -146,7 +146,7 @@ def beyond_16_bits(draft):
     draft.hu[20, 30, 30:32] = 40_000
 
 
-@seed("LS-IMG-010", "warning")
+@seed("LS-IMG-010", "error")
 def constant(draft):
     draft.hu[:] = 7
 

@@ -191,16 +191,23 @@ def test_a_spleen_label_of_a_case_without_spleen_is_a_warning(cases):
     ("values", "code"),
     [
         (np.full(SHAPE, 7, np.int16), "LS-IMG-010"),
-        (ct_array() + np.int16(1024), "LS-IMG-011"),  # no intercept
-        (np.where(ct_array() < 0, -20000, 60).astype(np.int16), "LS-IMG-011"),
-        (np.where(ct_array() < 0, -1000, -700).astype(np.int16), "LS-IMG-011"),
-        (np.where(ct_array() < 0, -1000.0, 40000.0).astype(np.float32), "LS-IMG-009"),
+        (ct_array() + np.int16(1024), "LS-IMG-013"),  # no intercept
+        (np.where(ct_array() < 0, -1000, -700).astype(np.int16), "LS-IMG-040"),
+        (np.where(ct_array() < 0, -1000.0, 40000.0).astype(np.float32), "LS-IMG-042"),
+        (np.where(ct_array() < 0, 0, 1).astype(np.uint8), "LS-IMG-041"),
     ],
 )
-def test_implausible_intensities_are_warnings(cases, values, code):
+def test_a_ct_that_is_not_in_hu_is_rejected(cases, values, code):
     save(cases[0].image, values)
-    (issue,) = read_files(cases[0]).issues
-    assert (issue.code, issue.severity, issue.case_id) == (code, "warning", "bad")
+    with pytest.raises(InputError) as caught:
+        load_case(cases[0])
+    (issue,) = caught.value.issues
+    assert (issue.code, issue.severity, issue.case_id, issue.file) == (code, "error", "bad", cases[0].image)
+
+
+def test_implausible_values_below_air_are_a_warning(cases):
+    save(cases[0].image, np.where(ct_array() < 0, -20000, 60).astype(np.int16))
+    assert [(issue.code, issue.severity) for issue in read_files(cases[0]).issues] == [("LS-IMG-011", "warning")]
     load_case(cases[0])
 
 
@@ -222,8 +229,11 @@ def test_the_reference_is_checked_against_the_header_of_its_ct(cases):
         load_reference(cases[0])
 
 
-def test_the_real_cases_are_without_issue(shared):
+def test_the_real_cases_have_no_issue_except_copied_slices(shared):
+    """`msd_spleen_8` repeats each of its slices four times."""
     from liverspleen.cohort import read_cohort
 
-    for case in read_cohort(shared / "data" / "cohort.csv").cases:
-        assert read_files(case).issues == ()
+    found = [issue for case in read_cohort(shared / "data" / "cohort.csv").cases for issue in read_files(case).issues]
+    assert [(issue.case_id, issue.code, issue.severity) for issue in found] == [
+        ("msd_spleen_8", "LS-IMG-017", "warning")
+    ]

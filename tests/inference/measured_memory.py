@@ -12,7 +12,7 @@ from stand_ins import Pointwise, stand_in
 from liverspleen.imaging.geometry import Geometry
 from liverspleen.imaging.nifti import write_label_map
 from liverspleen.imaging.volume import CTVolume
-from liverspleen.inference import segment
+from liverspleen.inference import segment, segment_volume
 
 MATRIX = 512
 
@@ -29,10 +29,10 @@ def driver(slices: int, batch_size: int, distance_mm: float) -> int:
     ct = CTVolume(np.full((slices, MATRIX, MATRIX), 50, np.int16), grid)
     model = stand_in(Pointwise(), slice_distance_mm=distance_mm)
     small = CTVolume(ct.hu[:1], Geometry((MATRIX, MATRIX, 1), grid.affine))
-    segment(small, model)  # modules are imported with the first call
+    segment_volume(small, model)  # modules are imported with the first call
     Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # reset VmHWM
     before = status("VmRSS")
-    labels = segment(ct, model, batch_size=batch_size)
+    labels = segment_volume(ct, model, batch_size=batch_size).label_map
     return status("VmHWM") - before - labels.labels.nbytes
 
 

@@ -35,7 +35,9 @@ class WeightedSum(nn.Module):
 
 
 def noise(count: int, rows: int = 20, columns: int = 33) -> np.ndarray:
-    return np.random.default_rng(count).integers(-20, 120, (count, rows, columns)).astype(np.int16)
+    hu = np.random.default_rng(count).integers(-20, 120, (count, rows, columns)).astype(np.int16)
+    hu[:, 0] = -1000  # air in front
+    return hu
 
 
 @pytest.mark.parametrize(("slices", "distance_mm"), [(1, None), (3, None), (5, 7.5), (7, 5.0)])
@@ -116,7 +118,7 @@ def test_orders_that_agree_have_a_dss_of_one_and_an_organ_in_neither_has_none() 
     hu = np.where(np.arange(16) < 5, 100, 0) * np.ones((3, 16, 1))
     found = segment_volume(volume(hu), stand_in(Middle()), flips=True)
     assert found.flip_dss == {Structure.LIVER: 1.0, Structure.SPLEEN: None}
-    assert np.array_equal(found.label_map.labels, segment(volume(hu), stand_in(Middle())).labels)
+    assert np.array_equal(found.label_map.labels, segment_volume(volume(hu), stand_in(Middle())).label_map.labels)
 
 
 def test_flips_of_a_model_with_one_input_slice_have_no_dss() -> None:
@@ -170,10 +172,10 @@ def test_logits_that_are_nan_or_inf_are_rejected(value: float) -> None:
             return logits
 
     hu = np.zeros((3, 16, 16), np.int16)
-    segment(volume(hu), stand_in(Broken()))
+    segment_volume(volume(hu), stand_in(Broken()))
     hu[2] = 100
     with pytest.raises(InputError, match="LS-PRD-012"):
-        segment(volume(hu), stand_in(Broken()))
+        segment_volume(volume(hu), stand_in(Broken()))
 
 
 def test_a_nifti_file_is_segmented(tmp_path: Path) -> None:

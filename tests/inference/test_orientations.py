@@ -19,6 +19,7 @@ from liverspleen.organs import Structure
 
 SHAPE = (9, 8, 7)
 RAS = np.random.default_rng(5).integers(0, 100, SHAPE).astype(np.int16)  # axes to right, anterior, superior
+RAS[:, -1] = -1000  # air in front
 BELOW = RAS[..., [0, *range(SHAPE[2] - 1)]]
 LABELS = np.select([BELOW > 75, BELOW > 25], [Structure.SPLEEN, Structure.LIVER])
 """By hand, of what `SliceBelow` finds: the voxel below decides, at the lowest slice the voxel itself"""

@@ -22,7 +22,7 @@ from liverspleen.imaging.geometry import Geometry
 from liverspleen.imaging.nifti import read_ct, write_ct
 from liverspleen.imaging.volume import CTVolume
 from liverspleen.inference.model import TrainedModel, load_model
-from liverspleen.inference.segment import segment
+from liverspleen.inference.segment import segment, segment_volume
 from liverspleen.networks.build import build_network
 from liverspleen.networks.checkpoint import PACKAGE_KEY
 
@@ -52,7 +52,7 @@ def ct(values: Sequence[int], rows: int = 5, columns: int = 7, spacing_mm: float
 @pytest.mark.parametrize("batch_size", [1, 2, 3, 8])
 def test_each_slice_has_its_own_neighbours_for_any_batch_size(batch_size: int) -> None:
     # by hand, neighbours' sums in HU: (0+50, 0+0, 50+10, 0+60, 10+60), liver from 50 on; the ends repeat
-    labels = segment(ct([0, 50, 0, 10, 60]), model(), batch_size=batch_size).labels
+    labels = segment_volume(ct([0, 50, 0, 10, 60]), model(), batch_size=batch_size).label_map.labels
     assert labels[:, 0, 0].tolist() == [1, 0, 1, 1, 1]
     assert (labels == labels[:, :1, :1]).all()
 
@@ -68,7 +68,7 @@ def test_neighbours_are_as_far_apart_as_in_training(
 ) -> None:
     volume = ct([0, 50, 0, 10, 60], spacing_mm=2.5)
     distant = replace(model(), slice_distance_mm=distance_mm)
-    assert segment(volume, distant, batch_size=batch_size).labels[:, 0, 0].tolist() == expected
+    assert segment_volume(volume, distant, batch_size=batch_size).label_map.labels[:, 0, 0].tolist() == expected
 
 
 class Brightness(nn.Module):
@@ -91,7 +91,7 @@ def test_slice_is_segmented_at_the_pixel_size_of_the_model_and_resampled_back(pi
     volume = ct([0, 0, 0], rows=50, columns=40)
     volume.hu[:] = np.where(disc, 100, 0)
     bright = replace(model(), network=Brightness().eval(), pixel_mm=pixel_mm)
-    labels = segment(volume, bright, batch_size=2).labels
+    labels = segment_volume(volume, bright, batch_size=2).label_map.labels
     assert labels.shape == volume.hu.shape
     assert (labels == labels[0]).all()
     wrong = np.abs(labels[0].astype(int) - disc)
@@ -114,7 +114,7 @@ def test_the_network_sees_the_slices_that_the_cache_holds(box_cohort: Callable[.
 
     window = IntensityWindow(-1000.0, 1000.0, clip=False)
     watching = replace(model(), network=Watcher().eval(), window=window, pixel_mm=3.0)
-    segment(read_ct(case.image), watching, batch_size=3)
+    segment_volume(read_ct(case.image), watching, batch_size=3)
     assert torch.equal(torch.cat(seen), window(torch.from_numpy(np.array(stored.slices))))
 
 
@@ -149,24 +149,25 @@ def test_checkpoint_without_a_slice_distance_has_adjacent_slices(tmp_path: Path)
 
 
 def test_a_volume_of_one_slice_is_segmented() -> None:
-    assert segment(ct([30]), model()).labels[0, 0, 0] == 1  # 30 + 30 HU
+    assert segment_volume(ct([30]), model()).label_map.labels[0, 0, 0] == 1  # 30 + 30 HU
 
 
 def test_label_map_is_on_the_grid_of_the_ct() -> None:
     volume = ct([0, 0])
-    found = segment(volume, model())
+    found = segment_volume(volume, model()).label_map
     assert found.geometry is volume.geometry
     assert found.labels.shape == volume.hu.shape
 
 
 def test_path_volume_image_and_array_give_the_same_label_map(tmp_path: Path) -> None:
     volume = ct([0, 50, 0, 10, 60])
+    volume.hu[:, 0] = -1000  # air in front
     file = tmp_path / "ct.nii.gz"
     write_ct(file, volume)
     image = nib.load(file)
     array = np.asarray(image.dataobj)
     expected = segment(volume, model())
-    assert expected.labels[:, 0, 0].tolist() == [1, 0, 1, 1, 1]  # as above
+    assert expected.labels[:, 1, 0].tolist() == [1, 0, 1, 1, 1]  # as above
     found = [segment(given, model()) for given in (file, str(file), image)]
     found.append(segment(array, model(), affine=image.affine))
     for label_map in found:
@@ -174,7 +175,7 @@ def test_path_volume_image_and_array_give_the_same_label_map(tmp_path: Path) -> 
         assert np.array_equal(label_map.geometry.affine, volume.geometry.affine)
     # columns of the array are those of the file, and slices its last axis
     assert found[-1].to_native().shape == array.shape
-    assert found[-1].to_native()[0, 0].tolist() == [1, 0, 1, 1, 1]
+    assert found[-1].to_native()[0, 1].tolist() == [1, 0, 1, 1, 1]
 
 
 def test_an_affine_is_accepted_only_for_an_array(tmp_path: Path) -> None:

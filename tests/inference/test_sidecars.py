@@ -29,7 +29,7 @@ def written(folder: Path, case_id: str, *, score: float = 0.0, reasons: tuple[st
         for organ, volume, status in (("liver", 1500.5, "ok"), ("spleen", 200.25, "truncated;multi_part"))
     )
     files.label_map.touch()
-    content = {"format": 2, "case_id": case_id, "settings": {**asdict(SETTINGS), "precision": "fp32"}}
+    content = {"format": 2, "case_id": case_id, "warnings": [], "settings": {**asdict(SETTINGS), "precision": "fp32"}}
     content["files"] = {files.label_map.name: sha256(b"").hexdigest()}
     content |= {"review": {"score": score, "reasons": list(reasons)}, "faces": {"spleen": ["superior", "left"]}}
     Sidecar(content, rows).write(files.sidecar)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from liverspleen.cohort.findings.ct import JudgedCT, judge_ct
 from liverspleen.cohort.manifest import Case
 from liverspleen.errors import InputError, Issue
 from liverspleen.imaging.geometry import Geometry, corner_displacement_mm, grid_tolerance_mm, same_grid
@@ -14,38 +15,55 @@ from liverspleen.imaging.nifti import read_ct, read_grid, read_label_map
 from liverspleen.imaging.volume import CTVolume, LabelMap
 from liverspleen.organs import ORGANS, Structure
 
-# Limits of images in HU, not of anatomy. Padding down to -3024 is common, metal reaches 30000.
-_LOWEST_HU = -4096
-_AIR_HU = -500  # each CT of the trunk has voxels of air, lung or padding
-_TISSUE_HU = 0  # and voxels of soft tissue
-
 
 @dataclass(frozen=True)
 class CaseFiles:
-    """CT and label map of a case with all their issues; None for a file that is absent or rejected."""
+    """CT, label map and findings of a case; None for a file that is absent or cannot be read.
+
+    `judged` has the findings about the CT; `issues` are all errors and warnings.
+    """
 
     ct: CTVolume | None
     label: LabelMap | None
     issues: tuple[Issue, ...]
+    judged: JudgedCT | None = None
+
+    @property
+    def warnings(self) -> tuple[Issue, ...]:
+        """The warnings among the issues."""
+        return tuple(issue for issue in self.issues if issue.severity == "warning")
 
 
 def read_files(case: Case) -> CaseFiles:
     """Read the CT and the reference label map of a case, and check them.
 
-    Errors: a file that `read_ct` or `read_label_map` rejects; LS-GEO-003 label map of another shape than its CT,
-    LS-GEO-004 on another grid, LS-LAB-002 voxels of a structure that is not in `labelled_structures`.
-    Warnings: LS-LAB-003 labelled organ without a voxel, LS-LAB-004 labelled spleen with `spleen_absent`, LS-IMG-009
-    values clipped to int16, LS-IMG-010 constant image, LS-IMG-011 values unlikely for HU.
+    Errors: a file that `read_ct` or `read_label_map` rejects; a CT that `judge_ct` rejects; LS-GEO-003 label map of
+    another shape than its CT, LS-GEO-004 on another grid, LS-LAB-002 voxels of a structure that is not in
+    `labelled_structures`. Warnings: those of `judge_ct`; LS-LAB-003 labelled organ without a voxel, LS-LAB-004 labelled
+    spleen with `spleen_absent`. Notes about a CT are in `judged` only: they are for `check`.
     """
     issues: list[Issue] = []
-    ct = None
+    ct = judged = None
     try:
         ct = read_ct(case.image, case_id=case.case_id)
-        issues += _intensity_issues(case, ct)
+        judged = judge_ct(ct, case_id=case.case_id, file=case.image)
+        issues += (issue for issue in judged.issues if issue.severity != "note")
     except InputError as rejected:
         issues += rejected.issues
     label, found = _examine_label(case, None if ct is None else ct.geometry)
-    return CaseFiles(ct, label, (*issues, *found))
+    return CaseFiles(ct, label, (*issues, *found), judged)
+
+
+def accepted_files(case: Case) -> CaseFiles:
+    """Read the files of a case as `read_files`, with their CT.
+
+    Raises:
+        InputError: all errors of both files.
+    """
+    files = read_files(case)
+    if errors := [issue for issue in files.issues if issue.severity == "error"]:
+        raise InputError(errors)
+    return files
 
 
 def load_case(case: Case) -> tuple[CTVolume, LabelMap | None]:
@@ -56,9 +74,7 @@ def load_case(case: Case) -> tuple[CTVolume, LabelMap | None]:
     Raises:
         InputError: all errors of both files; see `read_files`.
     """
-    files = read_files(case)
-    if errors := [issue for issue in files.issues if issue.severity == "error"]:
-        raise InputError(errors)
+    files = accepted_files(case)
     assert files.ct is not None
     return files.ct, files.label
 
@@ -102,14 +118,6 @@ def grid_issues(
         yield Issue("LS-GEO-004", message, "resample the label map, or correct its header", case_id, file)
 
 
-def clipped_issues(case_id: str, voxels: int, file: Path | None = None) -> tuple[Issue, ...]:
-    """Return the warning LS-IMG-009 if a number of voxels was clipped to 16-bit integers."""
-    if not voxels:
-        return ()
-    message = f"number of voxels clipped to the range of 16-bit integers is {voxels}, expected 0"
-    return (Issue("LS-IMG-009", message, "check the image, its slope and its intercept", case_id, file, "warning"),)
-
-
 def _examine_label(case: Case, grid: Geometry | None) -> tuple[LabelMap | None, list[Issue]]:
     if case.label is None:
         return None, []
@@ -141,19 +149,6 @@ def _structure_issues(case: Case, label: LabelMap) -> Iterator[Issue]:
             message = f"label map has no voxel of {organ.key}, which counts as labelled"
             hint = "remove it from labelled_structures if it was not annotated"
             yield issue("warning", "LS-LAB-003", message, hint)
-
-
-def _intensity_issues(case: Case, ct: CTVolume) -> Iterator[Issue]:
-    def warning(code: str, message: str, hint: str) -> Issue:
-        return Issue(code, message, hint, case.case_id, case.image, "warning")
-
-    lowest, highest = int(ct.hu.min()), int(ct.hu.max())
-    yield from clipped_issues(case.case_id, ct.clipped_voxels, case.image)
-    if lowest == highest:
-        yield warning("LS-IMG-010", f"all voxels have the value {lowest}", "check that the path gives the right file")
-    elif lowest < _LOWEST_HU or lowest > _AIR_HU or highest < _TISSUE_HU:
-        message = f"values are from {lowest} to {highest}, expected the values of a CT in HU"
-        yield warning("LS-IMG-011", message, "check whether slope and intercept were applied")
 
 
 def _mm(geometry: Geometry) -> str:

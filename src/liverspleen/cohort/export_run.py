@@ -56,9 +56,9 @@ def export_cohort(
         issues.append(Issue("LS-XPT-003", message, "rename the folder before training", severity="warning"))
     check_output(output, found)
     done = []
-    for case_output, rejected in zip(found, _exported(output, found, workers), strict=True):
-        issues.extend(rejected)
-        if not rejected:
+    for case_output, about in zip(found, _exported(output, found, workers), strict=True):
+        issues.extend(about)
+        if not any(issue.severity == "error" for issue in about):
             done.append(case_output)
     if not done:
         raise InputError([*issues, Issue("LS-XPT-004", "no case is exported", "correct the issues of the cases")])

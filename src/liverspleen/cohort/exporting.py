@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from liverspleen.cohort.checks import load_case
+from liverspleen.cohort.checks import accepted_files
 from liverspleen.cohort.covariates import KEYS
 from liverspleen.cohort.manifest import Case, Cohort
 from liverspleen.cohort.split import SIDES, Split
@@ -84,17 +84,18 @@ def check_output(output: Path, found: Sequence[CaseOutput]) -> None:
 
 
 def export_case(output: Path, case_output: CaseOutput) -> tuple[Issue, ...]:
-    """Write the files of a case, or return its issues and remove files of an earlier export if it is rejected."""
+    """Write the files of a case and return its warnings, or return its errors and remove files of an earlier export."""
     try:
-        ct, label_map = load_case(case_output.case)
+        files = accepted_files(case_output.case)
     except InputError as error:
         for name in filter(None, (case_output.image, case_output.label)):
             (output / name).unlink(missing_ok=True)
         return error.issues
-    write_ct(output / case_output.image, ct)
-    if case_output.label is not None and label_map is not None:
-        write_label_map(output / case_output.label, LabelMap(label_map.labels, ct.geometry))
-    return ()
+    assert files.ct is not None
+    write_ct(output / case_output.image, files.ct)
+    if case_output.label is not None and files.label is not None:
+        write_label_map(output / case_output.label, LabelMap(files.label.labels, files.ct.geometry))
+    return files.warnings
 
 
 def write_description(output: Path, layout: str, done: Sequence[CaseOutput]) -> None:

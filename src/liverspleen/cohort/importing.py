@@ -10,8 +10,9 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from liverspleen.cohort.checks import clipped_issues, grid_issues
+from liverspleen.cohort.checks import grid_issues
 from liverspleen.cohort.covariates import Covariates
+from liverspleen.cohort.findings.intensities import clipped_issues
 from liverspleen.cohort.identity import Identity
 from liverspleen.cohort.layouts.source import TEST, Found, SourceCase
 from liverspleen.cohort.row import COLUMNS, ManifestRow, file_name_key, parse_row

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from liverspleen import __version__
+from liverspleen.cohort.findings.ct import accept_ct
 from liverspleen.cohort.manifest import Case
 from liverspleen.errors import InputError, Issue
 from liverspleen.imaging.dicom import Algorithm, Series, UnreferableError, read_series, write_segmentation
@@ -44,6 +45,15 @@ class ScanCase:
             return read_ct(self.files[0], case_id=self.case.case_id)
         except InputError as error:
             raise InputError(self._with_shown_file(issue) for issue in error.issues) from None
+
+    def accepted(self) -> tuple[CTVolume, tuple[Issue, ...]]:
+        """Read the CT, and return it with the warnings about its values.
+
+        Raises:
+            InputError: as `read`; its values are not HU (`judge_ct`).
+        """
+        ct = self.read()
+        return ct, accept_ct(ct, case_id=self.case.case_id, file=self.shown)
 
     def fingerprint(self) -> str:
         """Return the SHA-256 of its file, or of the sorted hashes of several files, independent of names and order.

@@ -45,7 +45,7 @@ class BuiltCache:
     """Content of a cache.
 
     `cached` are the cases by case_id, `tested` the voxel hashes of test cases. `reused` is the number of cases that
-    were stored before. `issues` has an issue for each case that is not stored.
+    were stored before. `issues` has an error for each case that is not stored, and the warnings of the others.
     """
 
     cached: Mapping[str, CachedCase]
@@ -56,7 +56,7 @@ class BuiltCache:
 
 @dataclass(frozen=True)
 class CachedSides:
-    """The stored cases of both sides of a split; `issues` has an issue for each case that is not stored."""
+    """The stored cases of both sides of a split; `issues` are those of `BuiltCache`."""
 
     training: Sequence[CachedCase]
     validation: Sequence[CachedCase]
@@ -241,8 +241,11 @@ def _in_processes(
 
 
 def _issues(results: dict[_Task, Any]) -> list[Issue]:
-    """Return the reported issues: all except those of test cases, unless memory or disk space is missing."""
-    found = ((task, result) for task, result in results.items() if isinstance(result, tuple))
+    """Return the reported issues: all except those of test cases, unless memory or disk space is missing.
+
+    A stored case has only warnings.
+    """
+    found = ((task, _issues_of(result)) for task, result in results.items())
     return [issue for task, issues in found for issue in issues if not task.tested or issue.code in _MACHINE]
 
 
@@ -258,6 +261,12 @@ def _repairs(repaired: Mapping[_Task, Sequence[Issue]], results: Mapping[_Task, 
         if isinstance(results[task], CachedCase):
             message = f"{issue.message}, so the case was stored again"
             yield replace(issue, code="LS-STO-010", message=message, hint="check the disk", severity="warning")
+
+
+def _issues_of(result: CachedCase | str | tuple[Issue, ...] | None) -> tuple[Issue, ...]:
+    if isinstance(result, CachedCase):
+        return result.warnings
+    return result if isinstance(result, tuple) else ()
 
 
 def _no_memory(task: _Task, needed: int, available: int) -> Issue:

@@ -47,7 +47,8 @@ class CachedCase:
     `shape` is that of `slices`. `voxels_sha256` identifies the decoded CT, independent of the name of its file and of
     the stored pixel size. `labelled` are the labelled structures; other structures are unknown, although no voxel has
     their label. `slice_spacing_mm` is the distance between slices, NaN if unknown. `resampled` is True if slices and
-    labels have another matrix than the CT. `content_sha256` is the hash of the stored content.
+    labels have another matrix than the CT. `content_sha256` is the hash of the stored content. `warnings`
+    are those about the values of the CT (`judge_ct`).
     """
 
     case_id: str
@@ -59,6 +60,7 @@ class CachedCase:
     slice_spacing_mm: float = math.nan
     resampled: bool = False
     content_sha256: str = ""
+    warnings: tuple[Issue, ...] = ()
 
     @cached_property
     def slices(self) -> NDArray[np.int16]:
@@ -276,6 +278,10 @@ def _open(case: Case, folder: Path, *, hashed: bool = True) -> CachedCase | None
             slice_spacing_mm=description["slice_spacing_mm"],
             resampled=description["resampled"],
             content_sha256=_content_hash(description),
+            warnings=tuple(
+                Issue(code, message, hint, case.case_id, case.image, "warning")
+                for code, message, hint in description["warnings"]
+            ),
         )
     except FileNotFoundError:
         return None
@@ -294,10 +300,15 @@ def _content_hash(description: dict[str, Any]) -> str:
 
 def _read(case: Case, pixel_mm: float | None) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
     """Read the arrays of a case by name, and their description."""
-    from liverspleen.cohort.checks import load_case  # a complete cache is read without the readers of images and tables
+    from liverspleen.cohort.checks import (
+        accepted_files,  # a complete cache is read without the readers of images and tables
+    )
     from liverspleen.data.resampling import resampled_hu, resampled_labels, resampled_matrix
 
-    ct, label_map = load_case(case)
+    files = accepted_files(case)
+    ct, label_map, judged = files.ct, files.label, files.judged
+    assert ct is not None
+    assert judged is not None
     native = label_map.labels if label_map is not None else np.zeros(ct.hu.shape, np.uint8)
     rows, columns = ct.hu.shape[1:]
     matrix = resampled_matrix((rows, columns), ct.geometry.spacing_mm[1:], pixel_mm)
@@ -313,4 +324,5 @@ def _read(case: Case, pixel_mm: float | None) -> tuple[dict[str, NDArray[Any]], 
         "voxels_sha256": sha256_of_array(ct.hu),
         "slice_spacing_mm": ct.geometry.spacing_mm[0],
         "resampled": resampled,
+        "warnings": [[issue.code, issue.message, issue.hint] for issue in judged.warnings],
     }

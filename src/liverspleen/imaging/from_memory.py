@@ -96,7 +96,7 @@ class _InMemory:
 def _ct(source: _InMemory, values: NDArray[Any], geometry: Geometry) -> CTVolume:
     if values.dtype.kind not in "iuf":
         raise data_type_error(source, f"data type {values.dtype}")
-    hu, broken, clipped = np.empty(geometry.canonical_shape, np.int16), 0, 0
+    hu, broken, clipped, fractional = np.empty(geometry.canonical_shape, np.int16), 0, 0, False
     axis = int(np.argmax(np.abs(values.strides[:3])))  # blocks along the slowest axis are contiguous in memory
     stored = np.moveaxis(values.reshape(geometry.shape), axis, 0)
     target = np.moveaxis(geometry.to_native(hu), axis, 0)
@@ -105,5 +105,6 @@ def _ct(source: _InMemory, values: NDArray[Any], geometry: Geometry) -> CTVolume
         found = hounsfield(stored[start : start + planes])
         target[start : start + planes] = found.values
         broken, clipped = broken + found.broken, clipped + found.clipped
+        fractional |= found.fractional
     reject_broken(source, broken, hu.size)
-    return CTVolume(hu, geometry, clipped)
+    return CTVolume(hu, geometry, clipped, fractional)

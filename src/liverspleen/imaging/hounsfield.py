@@ -21,28 +21,34 @@ class InputSource(Protocol):
 
 
 class Hounsfield(NamedTuple):
-    """Whole numbers within int16, and the numbers of voxels that are NaN or infinite and that were clipped."""
+    """Whole numbers within int16, and the numbers of voxels that are NaN or infinite and that were clipped.
+
+    `fractional` is True if the values were not whole numbers.
+    """
 
     values: NDArray[Any]
-    broken: int
-    clipped: int
+    broken: int = 0
+    clipped: int = 0
+    fractional: bool = False
 
 
 def hounsfield(values: NDArray[Any]) -> Hounsfield:
     """Return the values rounded to whole numbers and clipped to int16; zeros if any value is NaN or infinite.
 
     >>> hounsfield(np.array([-1000.4, 40000.0]))
-    Hounsfield(values=array([-1000., 32767.]), broken=0, clipped=1)
+    Hounsfield(values=array([-1000., 32767.]), broken=0, clipped=1, fractional=True)
     """
+    fractional = False
     if values.dtype.kind == "f":
         if not (finite := np.isfinite(values)).all():
-            return Hounsfield(np.zeros_like(values, np.int16), values.size - int(np.count_nonzero(finite)), 0)
-        values = np.rint(values)
+            return Hounsfield(np.zeros_like(values, np.int16), values.size - int(np.count_nonzero(finite)))
+        rounded = np.rint(values)
+        values, fractional = rounded, not np.array_equal(rounded, values)
     clipped = 0
     if not np.can_cast(values.dtype, np.int16):
         clipped = int(np.count_nonzero((values < _HU.min) | (values > _HU.max)))
         values = values.clip(_HU.min, _HU.max) if clipped else values
-    return Hounsfield(values, 0, clipped)
+    return Hounsfield(values, 0, clipped, fractional)
 
 
 def reject_broken(source: InputSource, broken: int, voxels: int) -> None:

@@ -52,14 +52,15 @@ def read_ct(path: StrPath, *, case_id: str | None = None) -> CTVolume:
         raise source.error("LS-IMG-032", message, "check that the file is a CT")
     reject_beyond_memory(source, math.prod(geometry.shape) * np.dtype(np.int16).itemsize)
     hu = np.empty(geometry.canonical_shape, np.int16)
-    native, first, broken, clipped = geometry.to_native(hu), 0, 0, 0
+    native, first, broken, clipped, fractional = geometry.to_native(hu), 0, 0, 0, False
     for voxels in stream:
         stored = np.frombuffer(voxels, layout.dtype).reshape((*geometry.shape[:2], -1), order="F")
         found = hounsfield(_scaled(layout, stored))
         native[..., first : first + stored.shape[2]] = found.values
         first, broken, clipped = first + stored.shape[2], broken + found.broken, clipped + found.clipped
+        fractional |= found.fractional
     reject_broken(source, broken, hu.size)
-    return CTVolume(hu, geometry, clipped)
+    return CTVolume(hu, geometry, clipped, fractional)
 
 
 def read_label_map(

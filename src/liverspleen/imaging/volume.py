@@ -18,7 +18,8 @@ class CTVolume:
     """A CT examination.
 
     `hu` is int16 in Hounsfield units, (slice, row, column), slice 0 the most inferior. `clipped_voxels` is the number
-    of voxels whose stored value did not fit int16 and was set to its limit.
+    of voxels whose stored value did not fit int16 and was set to its limit. `fractional` is True if stored values were
+    rounded to whole numbers.
 
     Raises:
         ValueError: dtype or shape is wrong.
@@ -27,6 +28,7 @@ class CTVolume:
     hu: NDArray[np.int16]
     geometry: Geometry
     clipped_voxels: int = 0
+    fractional: bool = False
 
     def __post_init__(self) -> None:
         if self.hu.dtype != np.int16 or self.hu.shape != self.geometry.canonical_shape:

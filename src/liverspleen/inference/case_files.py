@@ -99,6 +99,11 @@ class Sidecar:
         rows = [{**asdict(row), **columns} for row in self.measurements]
         return Sidecar({**self.content, "measurements": rows}, tuple(Measurement(**row) for row in rows))
 
+    def warnings(self, file: str | Path | None = None) -> tuple[Issue, ...]:
+        """Return the warnings about the CT, and about a label map without an organ; `file` is the CT in them."""
+        stated: Any = self.content["warnings"]
+        return tuple(Issue(code, message, hint, self.case_id, file, "warning") for code, message, hint in stated)
+
     def is_of(self, label_map: Path) -> bool:
         """Return whether the label map is unchanged since the sidecar was written."""
         stated: Mapping[str, str] = self.content["files"]

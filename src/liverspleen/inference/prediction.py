@@ -15,6 +15,7 @@ from liverspleen.evaluation.measurements.table import Measurement
 from liverspleen.evaluation.metrics.volume import truncated_faces
 from liverspleen.formats import SIDECAR
 from liverspleen.imaging.nifti import write_label_map
+from liverspleen.imaging.volume import LabelMap
 from liverspleen.inference.case_files import CaseFiles, Settings, Sidecar, read_sidecar
 from liverspleen.inference.case_picture import write_case_picture
 from liverspleen.inference.postprocessing import postprocess, reject_unknown
@@ -45,18 +46,19 @@ def predict_case(
     """Segment a CT and write its results into `folder`; results of the same CT, model and settings are kept.
 
     A rejection is written to a file in the folder too, so that other tasks do not wait for the case. A case is rejected
-    with an issue if the CT cannot be read or segmented; LS-PRD-003 if the folder has a label map of the case that
-    predict did not write or that was edited since; LS-FMT-001 if its sidecar has another format; LS-FMT-005 if it is
-    damaged; LS-PRD-015 if there is not enough memory.
+    with an issue if the CT cannot be read or segmented, or its values are not HU (`judge_ct`); LS-PRD-003 if the folder
+    has a label map of the case that predict did not write or that was edited since; LS-FMT-001 if its sidecar has
+    another format; LS-FMT-005 if it is damaged; LS-PRD-015 if there is not enough memory. Warnings about the CT, and
+    LS-PRD-040 if no organ was found, are in the sidecar too, so that kept results have them again.
     """
     files = CaseFiles(folder, scan.case.case_id)
     try:
         fingerprint = scan.fingerprint()
-        if _is_kept(scan, files, settings, fingerprint):
-            outcome = Outcome(files.case_id, kept=True)
+        kept = _kept(scan, files, settings, fingerprint)
+        if kept is not None:
+            outcome = Outcome(files.case_id, kept=True, issues=kept.warnings(scan.shown))
         else:
-            note = _predict(scan, model, settings, files, fingerprint, batch_size)
-            outcome = Outcome(files.case_id, issues=() if note is None else (note,))
+            outcome = Outcome(files.case_id, issues=_predict(scan, model, settings, files, fingerprint, batch_size))
     except InputError as error:
         return _rejected(files, settings, error.issues)
     except MemoryError:
@@ -73,8 +75,8 @@ def _rejected(files: CaseFiles, settings: Settings, issues: Sequence[Issue]) -> 
     return Outcome(files.case_id, rejected=True, issues=named)
 
 
-def _is_kept(scan: ScanCase, files: CaseFiles, settings: Settings, fingerprint: str) -> bool:
-    """Return whether the results exist and are up to date; then update the cohort's columns in the sidecar.
+def _kept(scan: ScanCase, files: CaseFiles, settings: Settings, fingerprint: str) -> Sidecar | None:
+    """Return the sidecar, with the cohort's columns updated, if the results exist and are up to date; else None.
 
     Raises:
         InputError: LS-PRD-003 a label map of another origin; LS-FMT-001, LS-FMT-005 a sidecar of another format, or
@@ -85,7 +87,7 @@ def _is_kept(scan: ScanCase, files: CaseFiles, settings: Settings, fingerprint: 
         message = "the output has a label map of the case under another name, so measure would find two"
         raise InputError(Issue("LS-PRD-003", message, hint, files.case_id, other.name))
     if not files.label_map.exists():
-        return False
+        return None
     sidecar = read_sidecar(files.sidecar)
     stated = {} if sidecar is None else sidecar.content["files"]
     for file in (files.label_map, files.segmentation):
@@ -98,10 +100,10 @@ def _is_kept(scan: ScanCase, files: CaseFiles, settings: Settings, fingerprint: 
         or not settings.agree(sidecar.content.get("settings"))
         or not all((files.folder / name).is_file() for name in stated)
     ):
-        return False
+        return None
     if (updated := sidecar.updated(scan.case)) != sidecar:
         updated.write(files.sidecar)
-    return True
+    return updated
 
 
 def _is_input(file: Path, scan: ScanCase) -> bool:
@@ -115,11 +117,14 @@ def _predict(
     files: CaseFiles,
     fingerprint: str,
     batch_size: int | None,
-) -> Issue | None:
-    ct = scan.read()
+) -> tuple[Issue, ...]:
+    """Segment a CT and write its results; return warnings and notes."""
+    ct, warnings = scan.accepted()
     segmented = segment_volume(ct, model, batch_size=batch_size, precision=settings.precision, flips=settings.flips)
     done = postprocess(segmented.label_map, _rules(settings))
     label_map = done.label_map
+    if not any(label_map.count(organ) for organ in label_map.covered):
+        warnings = (*warnings, _nothing_found(scan, label_map))
     rows = tuple(measure_case(scan.case, {DLA: label_map}))
     signs = review(label_map, ct, segmented.flip_dss)
     faces = {o.key: list(truncated_faces(label_map, o)) for o in ORGANS}
@@ -137,6 +142,7 @@ def _predict(
         "dropped": {o.key: asdict(found) for o, found in done.dropped.items()},
         "flip_dss": None if segmented.flip_dss is None else {o.key: d for o, d in segmented.flip_dss.items()},
         "review": asdict(signs),
+        "warnings": [[issue.code, issue.message, issue.hint] for issue in warnings],
     }
     remove_tables(files.folder)  # they no longer describe the label maps
     with complete_file(files.label_map) as temporary:
@@ -152,7 +158,13 @@ def _predict(
         written = {file.name: sha256_of(file) for file in (files.picture, files.segmentation) if file.exists()}
         written[files.label_map.name] = sha256_of(temporary)
         Sidecar({**content, "files": written}, rows).write(files.sidecar)
-    return note
+    return warnings if note is None else (*warnings, note)
+
+
+def _nothing_found(scan: ScanCase, label_map: LabelMap) -> Issue:
+    organs = " or ".join(organ.key for organ in label_map.covered)
+    message, hint = f"no voxel of {organs} was found", "check that the CT shows the abdomen"
+    return Issue("LS-PRD-040", message, hint, scan.case.case_id, scan.shown, "warning")
 
 
 def _rules(settings: Settings) -> dict[Structure, str]:

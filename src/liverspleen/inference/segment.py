@@ -8,9 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
+from typing import cast
 
 from numpy.typing import ArrayLike
 
+from liverspleen.cohort.findings.ct import accept_ct
 from liverspleen.errors import InputError, InputWarning, Issue, counted
 from liverspleen.imaging.from_memory import CTLike, as_ct_volume
 from liverspleen.imaging.nifti import read_ct
@@ -55,7 +57,7 @@ def segment(
     """Segment liver and spleen on a CT; return the label map on the grid of the CT.
 
     The labels are in (slice, row, column) order; `to_native()` of the result returns them in the axis order of the
-    input file, image or array.
+    input file, image or array. Warnings about the values of the CT are given as `InputWarning`.
 
     Args:
         ct: a NIfTI file, a folder with one DICOM CT series in it or below it, a `CTVolume`, a nibabel NIfTI image, or
@@ -68,15 +70,18 @@ def segment(
 
     Raises:
         ValueError: an array without an affine, or an affine with another kind of input.
-        InputError: CT or model cannot be read; LS-PRD-010 to 012, 014 and 015 (`segment_volume`), LS-PRD-013 not one CT
-            series.
+        InputError: CT or model cannot be read; the values of the CT are not HU (`judge_ct`); LS-PRD-010 to 012, 014 and
+            015 (`segment_volume`), LS-PRD-013 not one CT series.
     """
-    if isinstance(ct, str | os.PathLike):
+    file = Path(ct) if isinstance(ct, str | os.PathLike) else None
+    if file is not None:
         if affine is not None:
             raise ValueError("affine= is accepted only for an array, a file has its own affine")
-        volume = _read(Path(ct))
+        volume = _read(file)
     else:
-        volume = as_ct_volume(ct, affine)
+        volume = as_ct_volume(cast(CTLike, ct), affine)
+    for warning in accept_ct(volume, file=file):
+        warnings.warn(str(warning), InputWarning, stacklevel=2)
     if not isinstance(model, TrainedModel):
         import torch
 

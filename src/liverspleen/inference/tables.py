@@ -91,7 +91,8 @@ def _line(sidecar: Sidecar) -> list[str]:
     faces: dict[str, Any] = sidecar.content["faces"]
     organs = [cell for key in ORGAN_KEYS for cell in (statuses.get(key, ""), ";".join(faces.get(key, ())))]
     picture = CaseFiles(Path(), sidecar.case_id).picture.name
-    reasons = "; ".join(sidecar.content["review"]["reasons"])
+    found = (f"{warning.code} {warning.message}" for warning in sidecar.warnings())
+    reasons = "; ".join([*sidecar.content["review"]["reasons"], *found])
     return [sidecar.case_id, f"{_score(sidecar):.3f}", *organs, reasons, picture]
 
 

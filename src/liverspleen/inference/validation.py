@@ -80,13 +80,13 @@ def validate(
 def _pairs(
     model: TrainedModel, cases: Sequence[Case], found: Validation, on_case: Callable[[str], None]
 ) -> Iterator[tuple[LabelMap, LabelMap]]:
-    from liverspleen.inference.segment import segment
+    from liverspleen.inference.segment import segment_volume
 
     for case in cases:
         try:
             ct, reference = load_case(case)
             assert reference is not None, "a case on a side of a split has a label map"
-            predicted = segment(ct, model)
+            predicted = segment_volume(ct, model).label_map
         except InputError as error:
             found.issues.extend(error.issues)
         else:

@@ -11,13 +11,13 @@ import numpy as np
 
 from liverspleen.cohort.checks import CaseFiles, read_files
 from liverspleen.cohort.findings.geometry import geometry_issues, label_grid_issues
-from liverspleen.cohort.findings.intensities import SCALE_CODES, intensity_issues
 from liverspleen.cohort.findings.labels import density_issues, shape_issues
 from liverspleen.cohort.findings.organ import Organ, find_organ
-from liverspleen.cohort.findings.orientation import direction_issues, side_issues
-from liverspleen.cohort.findings.scan import ScanSummary, summarise
+from liverspleen.cohort.findings.orientation import side_issues
+from liverspleen.cohort.findings.scan import ScanSummary
 from liverspleen.cohort.manifest import Case
 from liverspleen.errors import Issue
+from liverspleen.imaging.volume import CTVolume
 from liverspleen.organs import Structure
 from liverspleen.storage import sha256_of_array
 
@@ -48,35 +48,26 @@ def examine_case(case: Case) -> Examination:
 
 
 def _examine(case: Case, files: CaseFiles) -> Examination:
-    issues = list(files.issues)
+    issues, judged = list(files.issues), files.judged
     facts: dict[str, Any] = {}
-    scan = None
-    if files.ct is not None:
-        scan = summarise(files.ct)
-        issues += _located(case, case.image, _scan_issues(case, files, scan))
-        facts |= _scan_facts(files, scan)
+    voxels_sha256 = labels_sha256 = None
+    if files.ct is not None and judged is not None:
+        grid_issues = geometry_issues(files.ct.geometry, slice_thickness_mm=case.slice_thickness_mm)
+        issues += _located(case, case.image, grid_issues)
+        issues += (issue for issue in judged.issues if issue.severity == "note")
+        voxels_sha256 = sha256_of_array(files.ct.hu)
+        facts |= _scan_facts(files.ct, judged.scan, voxels_sha256)
     organs: dict[Structure, Organ] = {}
     if files.label is not None:
         on_grid = not any(issue.code in _OFF_GRID for issue in issues)
         organs = {o: found for o in case.labelled_structures if (found := find_organ(files.label, o)) is not None}
-        label_issues = _label_issues(case, files, scan if on_grid else None, organs, has_hu=not _lacks_hu(issues))
-        issues += _located(case, case.label, label_issues)
+        scan = judged.scan if judged is not None and on_grid else None
+        has_hu = judged is not None and judged.has_hu
+        issues += _located(case, case.label, _label_issues(case, files, scan, organs, has_hu=has_hu))
         facts["volume_cm3"] = {organ.key: round(found.volume_cm3, 4) for organ, found in organs.items()}
-    if any(issue.code in SCALE_CODES for issue in issues):  # more specific than LS-IMG-011
-        issues = [issue for issue in issues if issue.code != "LS-IMG-011"]
-    labels_sha256 = None
     if organs and files.label is not None:
         facts["labels_sha256"] = labels_sha256 = sha256_of_array(files.label.labels)
-    return Examination(tuple(issues), facts, scan.voxels_sha256 if scan else None, labels_sha256)
-
-
-def _scan_issues(case: Case, files: CaseFiles, scan: ScanSummary) -> Iterator[Issue]:
-    assert files.ct is not None
-    yield from geometry_issues(files.ct.geometry, slice_thickness_mm=case.slice_thickness_mm)
-    found = list(intensity_issues(scan))
-    yield from found
-    if not _lacks_hu(found):
-        yield from direction_issues(scan)
+    return Examination(tuple(issues), facts, voxels_sha256, labels_sha256)
 
 
 def _label_issues(
@@ -94,26 +85,19 @@ def _label_issues(
             yield from density_issues(organ, files.ct.hu)
 
 
-def _lacks_hu(issues: Iterable[Issue]) -> bool:
-    """Whether densities cannot be examined, because the values are not HU."""
-    return any(f.code == "LS-IMG-010" or (f.code in SCALE_CODES and f.severity == "error") for f in issues)
-
-
 def _located(case: Case, file: Path | None, issues: Iterable[Issue]) -> list[Issue]:
     return [replace(issue, case_id=case.case_id, file=file) for issue in issues]
 
 
-def _scan_facts(files: CaseFiles, scan: ScanSummary) -> dict[str, Any]:
-    assert files.ct is not None
-    grid = files.ct.geometry
+def _scan_facts(ct: CTVolume, scan: ScanSummary, voxels_sha256: str) -> dict[str, Any]:
     cumulative = np.cumsum(scan.histogram)
     percentiles = np.searchsorted(cumulative, np.array([0.01, 0.5, 0.99]) * cumulative[-1]) - scan.histogram.size // 2
     return {
-        "shape": list(grid.canonical_shape),
-        "spacing_mm": [round(edge, 6) for edge in grid.spacing_mm],
-        "axis_codes": "".join(grid.axis_codes),
-        "lowest_hu": scan.ends[0],
-        "highest_hu": scan.ends[1],
+        "shape": list(ct.geometry.canonical_shape),
+        "spacing_mm": [round(edge, 6) for edge in ct.geometry.spacing_mm],
+        "axis_codes": "".join(ct.geometry.axis_codes),
+        "lowest_hu": int(ct.hu.min()),
+        "highest_hu": int(ct.hu.max()),
         "hu_percentiles_1_50_99": percentiles.tolist(),
-        "voxels_sha256": scan.voxels_sha256,
+        "voxels_sha256": voxels_sha256,
     }

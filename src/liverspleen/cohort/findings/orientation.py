@@ -8,19 +8,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy import ndimage
 
+from liverspleen.cohort.findings.areas import BONE_HU, body, examined_slices, lung_fraction
 from liverspleen.cohort.findings.organ import Organ
 from liverspleen.cohort.findings.scan import ScanSummary, finding
 from liverspleen.errors import Issue
 from liverspleen.organs import APART_MM, Structure
 
 _SWAPPED = 0.5  # the liver is about five times as large as the spleen; equal sizes need massive splenomegaly
-_LUNG_HU = (-960, -600)
 _LUNG_FRACTION = 0.03  # of the trunk in a third of the slices; gas in bowel fills at most 0.012 in the same scans
 _LUNG_RATIO = 3.0
-_BONE_HU = 250
 _SPINE_MM = 40.0  # half the width of the strip around the midline in which bone is mostly spine
 _BEFORE_MM = 20.0
 _BONE_SAMPLES = 50
@@ -79,7 +76,7 @@ def direction_issues(scan: ScanSummary) -> Iterator[Issue]:
 
 def _beyond_midline_mm(organ: Organ, side: str, column_mm: float, scan: ScanSummary) -> float:
     """Return how far the centre of an organ is on a side of the midline of the body, in the slices of the organ."""
-    columns = scan.body[organ.box[0]].sum(axis=(0, 1))
+    columns = body(scan.coarse[organ.box[0]]).sum(axis=(0, 1))
     if not columns.any():
         return 0.0
     middle_mm = float(np.average(np.arange(columns.size), weights=columns)) * scan.coarse_mm[1]
@@ -91,37 +88,23 @@ def lung_fractions(scan: ScanSummary) -> tuple[float, float]:
     """Return lung as a fraction of the trunk in the lowest and in the highest third of the slices."""
     third = max(1, scan.coarse.shape[0] // 3)
     lower, upper = (
-        np.array([_lung_and_trunk(hu, body) for hu, body in zip(scan.coarse[part], scan.body[part], strict=True)])
-        for part in (slice(None, third), slice(-third, None))
+        [area for area in scan.areas if low <= area.index < high]
+        for low, high in ((0, third), (scan.coarse.shape[0] - third, scan.coarse.shape[0]))
     )
-    (lower_lung, lower_trunk), (upper_lung, upper_trunk) = lower.sum(axis=0), upper.sum(axis=0)
-    return float(lower_lung / max(1, lower_trunk)), float(upper_lung / max(1, upper_trunk))
-
-
-def _lung_and_trunk(hu: NDArray[np.int16], body: NDArray[np.bool_]) -> tuple[int, int]:
-    """Return the number of samples of lung, and of the filled trunk, in one slice.
-
-    Foam of the couch has the density of lung, but is not enclosed by the largest component. Skin edges and most bowel
-    gas are removed by the erosion, because they are thinner than three samples.
-    """
-    pieces, _ = ndimage.label(body)
-    sizes = np.bincount(pieces.ravel())[1:]
-    if not sizes.size:
-        return 0, 0
-    trunk = ndimage.binary_fill_holes(pieces == 1 + int(sizes.argmax()))
-    airy = trunk & (hu > _LUNG_HU[0]) & (hu < _LUNG_HU[1])
-    return int(np.count_nonzero(ndimage.binary_erosion(airy))), int(np.count_nonzero(trunk))
+    return lung_fraction(lower), lung_fraction(upper)
 
 
 def _spine_before_mm(scan: ScanSummary) -> float:
-    rows_of_body, columns_of_body = scan.body.sum(axis=(0, 2)), scan.body.sum(axis=(0, 1))
+    samples = scan.coarse[examined_slices(len(scan.coarse))]
+    inside = body(samples)
+    rows_of_body, columns_of_body = inside.sum(axis=(0, 2)), inside.sum(axis=(0, 1))
     if not rows_of_body.any():
         return 0.0
     row_mm, column_mm = scan.coarse_mm
     middle = float(np.average(np.arange(columns_of_body.size), weights=columns_of_body))
     reach = _SPINE_MM / column_mm
-    strip = scan.coarse[:, :, max(0, round(middle - reach)) : round(middle + reach) + 1]
-    rows = np.nonzero(strip > _BONE_HU)[1]
+    strip = samples[:, :, max(0, round(middle - reach)) : round(middle + reach) + 1]
+    rows = np.nonzero(strip > BONE_HU)[1]
     if rows.size < _BONE_SAMPLES:
         return 0.0
     return (float(np.average(np.arange(rows_of_body.size), weights=rows_of_body)) - float(np.median(rows))) * row_mm
