@@ -189,7 +189,7 @@ def test_dataset_json_gives_the_labelled_organs(
         ('{"labels": {"0": "background", "1": "liver", "2": "cancer"}}', "1 liver, 2 cancer"),
         ('{"labels": {"background": 0, "spleen": 1, "liver": 6}}', "1 spleen, 6 liver"),
         ('{"labels": {"background": 0}}', "no organ"),
-        ('{"labels": {"background": 0, "organs": [1, 2]}}', "TypeError"),
+        ('{"labels": {"background": 0, "organs": [1, 2]}}', "1 organs, 2 organs"),
         ("{", "JSONDecodeError"),
         ("[]", "TypeError"),
     ],

@@ -40,12 +40,12 @@ def described(folder: Path, **content: object) -> Path:
     ],
 )
 def test_both_forms_of_labels_are_read(tmp_path: Path, labels: dict[str, object]) -> None:
-    names = read_description(described(tmp_path, labels=labels, modality={"0": "CT"})).names
+    names = read_description(described(tmp_path, labels=labels, modality={"0": "CT"})).names.organs
     assert names == {1: Structure.LIVER, 3: Structure.SPLEEN}
 
 
 def test_regions_of_nnunet_may_hold_several_values(tmp_path: Path) -> None:
-    names = read_description(described(tmp_path, labels={"liver": [1, 2], "tumour": 2})).names
+    names = read_description(described(tmp_path, labels={"liver": [1, 2], "tumour": 2})).names.organs
     assert names == {1: Structure.LIVER, 2: Structure.LIVER}
 
 

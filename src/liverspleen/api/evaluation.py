@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from liverspleen import assemble
-from liverspleen.cohort.label_values import label_values
+from liverspleen.cohort.label_values import requested_values
 from liverspleen.cohort.split import read_split
 from liverspleen.config import CompareConfig, MeasureConfig, ReportConfig
 from liverspleen.errors import InputError, Issue
@@ -58,8 +58,8 @@ def run_measurement(config: MeasureConfig) -> Measured:
         InputError: a folder, the cohort or an option cannot be used. Cases that cannot be used are in `issues`.
     """
     with recorded("measure", config, config.output) as record:
-        values = label_values("label_values", config.label_values)
-        reference_values = label_values("reference_values", config.reference_values)
+        values = requested_values("label_values", config.label_values)
+        reference_values = requested_values("reference_values", config.reference_values)
         surface = _surface_metrics(config)
         cohort = None
         if config.cohort is not None:
@@ -141,7 +141,7 @@ def _study(config: ReportConfig, record: Run) -> Study | None:
     if config.exclusions is not None:
         exclusions = read_exclusions(config.exclusions)
         record.inputs["exclusions"] = sha256_of(config.exclusions)
-    values = label_values("label_values", config.label_values)
+    values = requested_values("label_values", config.label_values)
     return Study(cohort, split, exclusions, config.labels, values, tuple(config.cases))
 
 

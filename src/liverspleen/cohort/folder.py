@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
+from liverspleen.cohort.label_meaning import UnusableNamesError, read_names, stated_files
 from liverspleen.cohort.label_names import label_files, several_files
 from liverspleen.cohort.manifest import Cohort, cohort_text, parse_cohort, read_cohort
 from liverspleen.cohort.vocabulary import Vocabulary
@@ -39,8 +39,8 @@ def open_cohort(
 
     Raises:
         InputError: as `read_cohort`; LS-COH-031 the folder has no images, or DICOM, LS-COH-032 two layouts, LS-COH-035
-            its dataset.json gives other label values, LS-COH-036 `table` exists and differs; LS-LAB-007 a CT has two
-            label maps.
+            a file beside its label maps gives other label values, LS-COH-036 `table` exists and differs; LS-LAB-007 a
+            CT has two label maps.
     """
     path = Path(path)
     if not path.is_dir():
@@ -49,7 +49,7 @@ def open_cohort(
         return read_cohort(path / "cohort.csv", root=path if root is None else root, vocabulary=vocabulary)
     root = path if root is None else Path(root)
     images, labels = _found(path)
-    covered = _covered(path / "dataset.json")
+    covered = _covered(labels)
     text = cohort_text(_rows(images, labels, root, covered))
     table = None if table is None else Path(table)
     if table is not None:
@@ -134,26 +134,27 @@ def _is_text(image: _Image) -> bool:
     return True
 
 
-def _covered(file: Path) -> tuple[str, ...] | None:
-    """Return the labelled organs of the `dataset.json` of nnU-Net or MSD; None if there is no such file."""
-    if not file.is_file():
+def _covered(labels: Mapping[str, Path]) -> tuple[str, ...] | None:
+    """Return the organs that a file beside the label maps names; None without such a file.
+
+    Raises:
+        InputError: LS-COH-035 it gives other label values than those of liverspleen, or cannot be used.
+    """
+    files = stated_files(next(iter(labels.values())).parent) if labels else []
+    if not files:
         return None
     try:
-        stated = json.loads(file.read_text(encoding="utf-8"))["labels"]
-        # nnU-Net 2 has {"liver": 1}, nnU-Net 1 and MSD {"1": "liver"}
-        values = dict((key, value) if str(key).isdigit() else (value, key) for key, value in stated.items())
-        values = {int(value): str(name).lower() for value, name in values.items() if int(value)}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        message = f"label values cannot be read ({type(error).__name__})"
-        hint = "correct the file, or import the dataset with liverspleen import"
-        raise InputError(Issue("LS-COH-035", message, hint, file=file)) from error
-    own = {int(organ(key)): key for key in ORGAN_KEYS}
-    if not values or not values.items() <= own.items():
-        found, expected = (", ".join(f"{value} {name}" for value, name in sorted(v.items())) for v in (values, own))
+        stated = read_names(files[0])
+    except UnusableNamesError as error:
+        hint = "correct the file, or use liverspleen import source=nifti with label_values="
+        raise InputError(Issue("LS-COH-035", f"the file of label values {error}", hint, file=files[0])) from None
+    names, own = stated.names, {int(organ(key)): key for key in ORGAN_KEYS}
+    if not names or not names.items() <= own.items():
+        found, expected = (", ".join(f"{value} {name}" for value, name in sorted(v.items())) for v in (names, own))
         message = f"label values are {found or 'of no organ'}, expected {expected}"
         hint = "import the dataset with liverspleen import, which translates the values"
-        raise InputError(Issue("LS-COH-035", message, hint, file=file))
-    return tuple(values[value] for value in sorted(values))
+        raise InputError(Issue("LS-COH-035", message, hint, file=files[0]))
+    return tuple(names[value] for value in sorted(names))
 
 
 def _findings(

@@ -121,7 +121,7 @@ def read_sidecar(file: Path) -> Sidecar | None:
         return None
     SIDECAR.check(content.get("format"), file.name, case_id=case_id)
     known = {item.name for item in fields(Measurement)}
-    if not isinstance(content.get("files"), dict):
+    if not isinstance(content.get("files"), dict) or not isinstance(content.get("covered"), list):
         return None
     rows = content.get("measurements")
     if not isinstance(rows, list) or not all(isinstance(row, dict) and row.keys() == known for row in rows):

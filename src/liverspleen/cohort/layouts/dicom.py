@@ -17,7 +17,7 @@ from liverspleen.cohort.layouts.source import (
     SeriesRow,
     SourceCase,
     merged,
-    required_label_values,
+    nifti_label_values,
 )
 from liverspleen.errors import InputError, Issue, Severity
 from liverspleen.imaging.dicom import (
@@ -81,7 +81,7 @@ _SEGMENTATION = "LS-DCM-016"
 _EXPECTED = frozenset({"LS-DCM-002", "LS-DCM-003", "LS-DCM-004", _SEGMENTATION})
 """Not a CT, localizer, derived, segmentation: series that are excluded although nothing is wrong."""
 
-_REQUEST_CODES = frozenset({"LS-IMP-003", "LS-IMP-004"})
+_REQUEST_CODES = frozenset({"LS-IMP-003", "LS-IMP-004", "LS-LAB-051"})
 """Issues of the request, not of one case."""
 
 
@@ -98,7 +98,7 @@ def find(request: Request) -> Found:
 
     Raises:
         InputError: LS-IMP-001 `labels=` does not exist, or is one NIfTI file for several CT scans, LS-IMP-002 there is
-            no DICOM series; as `required_label_values`.
+            no DICOM series; as `nifti_label_values`.
     """
     found = find_series(request.input, minimum_slices=request.minimum_slices)
     if not found:
@@ -121,6 +121,8 @@ def find(request: Request) -> Found:
             else:
                 cases.append(item.case(label_source))
                 notes += warnings_of(item.series, item.folder)
+                if isinstance(label_source, NiftiLabels):
+                    notes += nifti_label_values(request, label_source.file)[1]
                 if label_source is None and request.labels is not None:
                     notes.append(_unlabelled(item.folder))
         if issue is not None and issue.severity == "error":
@@ -324,7 +326,7 @@ def _label_source(request: Request, labels: _Labels, series: Series, name: str) 
         message = "case has a NIfTI label map and a DICOM segmentation, expected one of them"
         raise InputError(Issue("LS-IMP-007", message, "keep one", file=file))
     if file is not None:
-        return NiftiLabels(file, required_label_values(request, None))
+        return NiftiLabels(file, nifti_label_values(request, file)[0])
     values = None if request.meaning is None or request.meaning.by_name else request.meaning.values
     if invalid := next((item for item in own if item.exclusions), None):
         reason = invalid.exclusions[0]

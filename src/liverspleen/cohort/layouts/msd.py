@@ -15,6 +15,7 @@ from liverspleen.cohort.layouts.source import (
     NiftiScan,
     Request,
     SourceCase,
+    meaning_notes,
     required_label_values,
 )
 from liverspleen.cohort.vocabulary import DEVELOPMENT
@@ -51,7 +52,8 @@ def find(request: Request) -> Found:
         labels = NiftiLabels(label, values) if label else None
         facts = {"dataset": DEVELOPMENT if trains else TEST}
         cases.append(SourceCase(name, name, NiftiScan(image), labels, facts))
-    return Found(tuple(cases), tuple(excluded), description.notes)
+    notes = (*description.notes, *meaning_notes(request, description.names))
+    return Found(tuple(cases), tuple(excluded), notes)
 
 
 def _entry(root: Path, entry: Any) -> Path | None:

@@ -12,7 +12,7 @@ from liverspleen.cohort.layouts.source import (
     Request,
     SourceCase,
     label_map_files,
-    required_label_values,
+    nifti_label_values,
 )
 from liverspleen.cohort.layouts.source import nifti_files as files_in
 from liverspleen.errors import InputError, Issue
@@ -23,18 +23,18 @@ def find(request: Request) -> Found:
     """Find the CT scans in `images/` of the input, or else in the input itself, which may be a single file.
 
     Raises:
-        InputError: LS-IMP-002 there is no CT, LS-IMP-001 `labels=` does not exist; as `required_label_values`.
+        InputError: LS-IMP-002 there is no CT, LS-IMP-001 `labels=` does not exist; as `nifti_label_values`.
     """
     scans, excluded = _scans(request.input)
     labels, several = _label_maps(request, scans)
-    values = required_label_values(request, None) if labels else None
+    values, warnings = nifti_label_values(request, request.labels) if labels and request.labels else (None, ())
     cases = tuple(
         SourceCase(name, name, NiftiScan(file), NiftiLabels(labels[name], values) if name in labels else None)
         for name, file in scans.items()
     )
     if not cases and not excluded:
         raise InputError(Issue("LS-IMP-002", "input= has no .nii.gz or .nii file", "give the folder of the images"))
-    return Found(cases, (*excluded, *several), tuple(_notes(request, scans, labels)))
+    return Found(cases, (*excluded, *several), (*warnings, *_notes(request, scans, labels)))
 
 
 def _scans(source: Path) -> tuple[dict[str, Path], tuple[Exclusion, ...]]:

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
 from liverspleen.cohort.checks import grid_issues, load_reference
-from liverspleen.cohort.label_names import DSEG, label_files, several_files
+from liverspleen.cohort.label_meaning import FolderMeaning, meaning_in
+from liverspleen.cohort.label_names import DSEG, label_files, several_files, stated_coverage
+from liverspleen.cohort.label_values import covered_structures
 from liverspleen.cohort.manifest import Case, Cohort
 from liverspleen.errors import InputError, Issue
 from liverspleen.evaluation.measurements.mask_folder import is_mask_folder, read_mask_folder
@@ -26,7 +28,7 @@ from liverspleen.evaluation.measurements.table import Measurement, frame_of
 from liverspleen.imaging.geometry import Geometry
 from liverspleen.imaging.nifti import SUFFIXES, read_label_map
 from liverspleen.imaging.volume import LabelMap
-from liverspleen.organs import ORGANS, Structure, organs
+from liverspleen.organs import Structure, listed
 from liverspleen.processes import spread
 from liverspleen.storage import StrPath
 
@@ -69,11 +71,11 @@ def measure_folder(
     masks. References are the files of the same case in the folder `reference`, or else the label maps of `cohort`; both
     are optional. With a cohort, every case of its `datasets` (all if empty) is expected, and each map must be on the
     grid of its CT. Without a cohort, the cases are those of the folder (and of `reference`, if given). `label_values`
-    and `reference_values` translate the voxel values of another system; the label maps of a cohort always have the
-    values of liverspleen. A bad case does not stop the others. A missing label map is an error of its case, or with
-    `allow_missing` a warning and a score of 0. `workers` is the number of processes; each measures one case at a time.
-    Rows are in the order of the cases. `on_case` is called with each case_id after its measurement. Issues of the rows
-    of the cohort are not repeated.
+    and `reference_values` give the meaning of voxel values; None: that of a file beside the label maps, or else the
+    values of liverspleen (`meaning_in`). The label maps of a cohort always have the values of liverspleen. A bad case
+    does not stop the others. A missing label map is an error of its case, or with `allow_missing` a warning and a score
+    of 0. `workers` is the number of processes; each measures one case at a time. Rows are in the order of the cases.
+    `on_case` is called with each case_id after its measurement. Issues of the rows of the cohort are not repeated.
 
     Issues: those of reading; LS-LAB-005 label map of a case is missing; LS-LAB-006 (warning) label map without a case;
     LS-LAB-007 two files for one case; LS-LAB-010 a worker process died.
@@ -87,7 +89,9 @@ def measure_folder(
     folder = LabelFolder.of(labels, label_values, known=known)
     references = None
     if reference is not None:
-        references = LabelFolder.of(Path(reference), reference_values, known=known or folder.files.keys())
+        references = LabelFolder.of(
+            Path(reference), reference_values, known=known or folder.files.keys(), key="reference_values"
+        )
     cases: Sequence[Case | str]
     if cohort is None:
         cases = sorted({*folder.files, *(references.files if references else ())})
@@ -105,7 +109,10 @@ def measure_folder(
             Issue("LS-LAB-009", message, "give the folder that contains the label maps directly", file=labels)
         )
     rows: list[Measurement] = []
-    issues = [*_unused_label_maps(folder, cases if cohort is None else cohort.cases)]
+    issues = [
+        *(issue for found in (folder, references) if found for issue in found.meaning.issues),
+        *_unused_label_maps(folder, cases if cohort is None else cohort.cases),
+    ]
     for case, measured in zip(cases, _measured_cases(task, cases, workers), strict=True):
         rows += measured.rows
         issues += measured.issues
@@ -116,41 +123,50 @@ def measure_folder(
 
 @dataclass(frozen=True)
 class LabelFolder:
-    """Label maps in a folder by case_id; usually one file each. `values` translates the values of another system."""
+    """Label maps in a folder by case_id; usually one file each. `meaning` is that of their voxel values."""
 
     path: Path
     files: Mapping[str, tuple[Path, ...]]
-    values: LabelValues | None = None
+    meaning: FolderMeaning
 
     @property
     def covered(self) -> tuple[Structure, ...]:
         """The structures that these label maps cover."""
-        return ORGANS if self.values is None else organs(structure.key for structure in self.values.values())
+        return covered_structures(self.meaning.values)
 
     @classmethod
-    def of(cls, path: Path, values: LabelValues | None = None, *, known: Collection[str] = ()) -> LabelFolder:
+    def of(
+        cls,
+        path: Path,
+        values: LabelValues | None = None,
+        *,
+        known: Collection[str] = (),
+        key: str = "label_values",
+    ) -> LabelFolder:
         """List the label maps directly in the folder: files, or folders of masks.
 
-        `known` are the case ids of a cohort; a file name that ends with `_dseg` can be one of them.
+        `values` is the meaning of the voxel values that the option `key` asks for; None: that of `meaning_in`. `known`
+        are the case ids of a cohort; a file name that ends with `_dseg` can be one of them.
 
         Raises:
-            InputError: LS-LAB-023 the folder does not exist.
+            InputError: LS-LAB-023 the folder does not exist; LS-LAB-051 the file that gives the meaning cannot be used.
         """
         if not path.is_dir():
             raise InputError(
                 Issue("LS-LAB-023", "the folder of label maps does not exist", "correct the path", file=path)
             )
         files = label_files(path, known)
+        meaning = meaning_in(path, values, key=key) if files or values is not None else FolderMeaning()
         for folder in sorted(filter(is_mask_folder, path.iterdir())):
             files[folder.name] = (*files.get(folder.name, ()), folder)
-        return cls(path, files, values)
+        return cls(path, files, meaning)
 
     def read(self, case_id: str) -> LabelMap:
         """Read the label map of a case.
 
         Raises:
-            InputError: LS-LAB-005 it is missing, LS-LAB-007 there are two, or `read_label_map` or `read_mask_folder`
-                rejects it.
+            InputError: LS-LAB-005 it is missing, LS-LAB-007 there are two, LS-LAB-052 it has an organ that its sidecar
+                does not list as covered, or `read_label_map` or `read_mask_folder` rejects it.
         """
         files = self.files.get(case_id, ())
         if not files:
@@ -158,13 +174,28 @@ class LabelFolder:
         if len(files) > 1:
             raise InputError(several_files(case_id, files))
         if files[0].is_dir():
-            return read_mask_folder(files[0], case_id, translated=self.values is not None)
-        return read_label_map(files[0], case_id=case_id, values=self.values)
+            return read_mask_folder(files[0], case_id, translated=self.meaning.asked and bool(self.meaning.values))
+        values, named = self.meaning.values, self.meaning.named
+        return _restricted(read_label_map(files[0], case_id=case_id, values=values, named=named), files[0], case_id)
 
     def missing(self, case_id: str) -> Issue:
         """Return the issue that the case has no label map in this folder."""
         message = f"label map of the case is missing, expected {case_id}{SUFFIXES[0]} or {case_id}{DSEG}{SUFFIXES[0]}"
         return Issue("LS-LAB-005", message, "add the missing label map, or exclude the case", case_id, self.path)
+
+
+def _restricted(label_map: LabelMap, file: Path, case_id: str) -> LabelMap:
+    """Return a label map that covers only the organs that its sidecar lists, if it has one."""
+    stated = stated_coverage(file)
+    if stated is None:
+        return label_map
+    for organ in label_map.covered:
+        if organ not in stated and (voxels := label_map.count(organ)):
+            covered = listed(keys=[one.key for one in stated])
+            message = f"label map has {voxels} voxels of {organ.key}, but its sidecar states that it covers {covered}"
+            hint = "if the label map was edited, move it to another folder, and measure it there"
+            raise InputError(Issue("LS-LAB-052", message, hint, case_id, file))
+    return replace(label_map, covered=tuple(organ for organ in label_map.covered if organ in stated))
 
 
 class _ReferenceOptions(TypedDict):
