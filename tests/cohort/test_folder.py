@@ -228,3 +228,10 @@ def test_name_that_is_not_utf8_excludes_only_its_case(folder: Callable[..., Path
     (issue,) = (issue for issue in cohort.issues if issue.severity == "error")
     assert issue.code == "LS-COH-037"
     assert "b\\udcff.nii.gz" in str(issue)
+
+
+def test_predictions_of_a_model_that_knows_one_organ_label_this_organ_only(folder: Callable[..., Path]) -> None:
+    given = folder("images/a.nii.gz", "images/b.nii.gz", "labels/a_dseg.nii.gz", "labels/b.nii.gz")
+    (given / "labels" / "a_dseg.json").write_text('{"case_id": "a", "covered": ["liver"]}')
+    found = {case.case_id: [organ.key for organ in case.labelled_structures] for case in open_cohort(given).cases}
+    assert found == {"a": ["liver"], "b": ["liver", "spleen"]}

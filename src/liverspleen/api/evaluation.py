@@ -12,6 +12,7 @@ from liverspleen.cohort.split import read_split
 from liverspleen.config import CompareConfig, MeasureConfig, ReportConfig
 from liverspleen.errors import InputError, Issue
 from liverspleen.evaluation.measurements.label_folder import measure_folder
+from liverspleen.evaluation.measurements.map_findings import mean_dss
 from liverspleen.evaluation.measurements.measure_case import SurfaceMetrics
 from liverspleen.evaluation.measurements.merge import merge_measurements
 from liverspleen.evaluation.measurements.table import Measurement, read_measurements, write_measurements, write_volumes
@@ -32,6 +33,11 @@ class Measured:
     rows: tuple[Measurement, ...]
     file: Path
     issues: tuple[Issue, ...]
+
+    @property
+    def mean_dss(self) -> dict[str, tuple[float, int]]:
+        """Mean DSS over the cases, and their number, by structure; empty without a reference."""
+        return mean_dss(self.rows)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 
 from liverspleen.cohort.label_meaning import UnusableNamesError, read_names, stated_files
-from liverspleen.cohort.label_names import label_files, several_files
+from liverspleen.cohort.label_names import label_files, several_files, stated_coverage
 from liverspleen.cohort.manifest import Cohort, cohort_text, parse_cohort, read_cohort
 from liverspleen.cohort.vocabulary import Vocabulary
 from liverspleen.errors import InputError, Issue
@@ -120,8 +120,10 @@ def _rows(
         row = {"case_id": image.case_id, "patient_id": image.case_id, "image": os.path.relpath(image.file, root)}
         if labels:
             row["label"] = os.path.relpath(image.label, root) if image.label else ""
-        if covered is not None:
-            row["labelled_structures"] = ";".join(covered)
+        own = None if image.label is None else stated_coverage(image.label)
+        if covered is not None or own is not None:
+            known = [key for key in covered or ORGAN_KEYS if own is None or organ(key) in own]
+            row["labelled_structures"] = ";".join(known)
         yield row
 
 

@@ -10,11 +10,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
 from liverspleen.cohort.checks import grid_issues, load_reference
+from liverspleen.cohort.findings.anatomy import EXCHANGED
 from liverspleen.cohort.label_meaning import FolderMeaning, meaning_in
 from liverspleen.cohort.label_names import DSEG, label_files, several_files, stated_coverage
 from liverspleen.cohort.label_values import covered_structures
 from liverspleen.cohort.manifest import Case, Cohort
 from liverspleen.errors import InputError, Issue
+from liverspleen.evaluation.measurements.map_findings import (
+    anatomy_issues,
+    cropped_issue,
+    exchanged_issue,
+    exchanged_values,
+    organs_of,
+)
 from liverspleen.evaluation.measurements.mask_folder import is_mask_folder, read_mask_folder
 from liverspleen.evaluation.measurements.measure_case import (
     DLA,
@@ -254,10 +262,38 @@ class _MeasurementTask:
             if label_map is None:
                 rows = missing_case(case, self.reader, covered=self.folder.covered, **options)
             else:
-                rows = measure_case(case, {self.reader: label_map}, **options)
+                rows = self._rows(case, label_map, options, issues)
         except InputError as rejected:
             return Measured((), (*issues, *rejected.issues))
         return Measured(tuple(rows), tuple(issues))
+
+    def _rows(
+        self, case: Case | str, label_map: LabelMap, options: _ReferenceOptions, issues: list[Issue]
+    ) -> list[Measurement]:
+        """Return the rows of a label map; what it and its reference look like is added to `issues`."""
+        case_id, organs, reference = _case_id(case), organs_of(label_map), options["reference"]
+        file = self.folder.files[case_id][0]
+        found = [*anatomy_issues(case, label_map, organs, file)]
+        cropped = None if isinstance(case, Case) else cropped_issue(case_id, organs, file)
+        rows = measure_case(case, {self.reader: label_map}, cropped=cropped is not None, **options)
+        if reference is not None:
+            on_file = case.label if self.references is None and isinstance(case, Case) else None
+            if self.references is not None:
+                on_file = self.references.files[case_id][0]
+            others = [*anatomy_issues(case, reference, organs_of(reference), on_file)]
+            exchanged = exchanged_issue(case_id, label_map, reference, rows, self._exchange(found, others))
+            found += [*others, *([exchanged] if exchanged else [])]
+        issues += [*found, *([cropped] if cropped else [])]
+        return rows
+
+    def _exchange(self, found: Sequence[Issue], reference: Sequence[Issue]) -> str:
+        """Return the hint for exchanged label values: in the label maps, unless the references look exchanged."""
+        codes = [{issue.code for issue in one} for one in (found, reference)]
+        wrong = self.references if EXCHANGED in codes[1] - codes[0] else self.folder
+        if wrong is None:
+            return "exchange the values in the label map of the cohort"
+        key = "label_values" if wrong is self.folder else "reference_values"
+        return f"give {key}={exchanged_values(wrong.meaning.values)} if these values are exchanged"
 
 
 def _measured_cases(task: _MeasurementTask, cases: Sequence[Case | str], workers: int) -> Iterator[Measured]:
