@@ -369,7 +369,7 @@ def tiny_spleen(draft):
     draft.labels[tuple(rest.T)] = 0
 
 
-@seed("LS-LAB-012", "warning", "LS-LAB-016", "LS-LAB-017", "LS-LAB-013", "LS-LAB-014", "LS-LAB-018")
+@seed("LS-LAB-012", "warning", "LS-LAB-016", "LS-LAB-017", "LS-LAB-013", "LS-LAB-014", "LS-LAB-018", "LS-LAB-054")
 def the_whole_trunk_as_liver(draft):
     draft.labels[(draft.labels == 0) & (draft.hu > -200)] = LIVER
 

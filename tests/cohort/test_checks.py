@@ -237,3 +237,16 @@ def test_the_real_cases_have_no_issue_except_copied_slices(shared):
     assert [(issue.case_id, issue.code, issue.severity) for issue in found] == [
         ("msd_spleen_8", "LS-IMG-017", "warning")
     ]
+
+
+def test_exchanged_labels_are_not_trained_on(tmp_path):
+    labels = np.zeros((48, 40, 8), np.uint8)  # columns to the patient's right: the large organ is that of the right
+    labels[26:44, 10:30, 1:7], labels[4:10, 10:20, 2:5] = Structure.SPLEEN, Structure.LIVER
+    affine = np.diag([8.0, 8.0, 20.0, 1.0])
+    save(tmp_path / "a.nii.gz", np.where(labels, 60, -1000).astype(np.int16), affine)
+    for name, values in (("exchanged", labels), ("right", np.choose(labels, (0, 2, 1)).astype(np.uint8))):
+        save(tmp_path / f"{name}.nii.gz", values, affine)
+    case = Case("a", "p", tmp_path / "a.nii.gz", tmp_path / "exchanged.nii.gz")
+    with pytest.raises(InputError, match=r"LS-LAB-019 case 'a' .*exchanged\.nii\.gz"):
+        load_case(case)
+    assert load_case(replace(case, label=tmp_path / "right.nii.gz"))[1] is not None

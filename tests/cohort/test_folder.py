@@ -241,7 +241,7 @@ def test_dataset_json_gives_the_labelled_organs(
         ('{"labels": {"0": "background", "1": "liver", "2": "cancer"}}', "1 liver, 2 cancer"),
         ('{"labels": {"background": 0, "spleen": 1, "liver": 6}}', "1 spleen, 6 liver"),
         ('{"labels": {"background": 0}}', "no organ"),
-        ('{"labels": {"background": 0, "organs": [1, 2]}}', "TypeError"),
+        ('{"labels": {"background": 0, "organs": [1, 2]}}', "1 organs, 2 organs"),
         ("{", "JSONDecodeError"),
         ("[]", "TypeError"),
     ],
@@ -280,3 +280,10 @@ def test_name_that_is_not_utf8_excludes_only_its_case(folder: Callable[..., Path
     (issue,) = (issue for issue in cohort.issues if issue.severity == "error")
     assert issue.code == "LS-COH-037"
     assert "b\\udcff.nii.gz" in str(issue)
+
+
+def test_predictions_of_a_model_that_knows_one_organ_label_this_organ_only(folder: Callable[..., Path]) -> None:
+    given = folder("images/a.nii.gz", "images/b.nii.gz", "labels/a_dseg.nii.gz", "labels/b.nii.gz")
+    (given / "labels" / "a_dseg.json").write_text('{"case_id": "a", "covered": ["liver"]}')
+    found = {case.case_id: [organ.key for organ in case.labelled_structures] for case in open_cohort(given).cases}
+    assert found == {"a": ["liver"], "b": ["liver", "spleen"]}

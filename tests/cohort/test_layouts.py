@@ -40,12 +40,12 @@ def described(folder: Path, **content: object) -> Path:
     ],
 )
 def test_both_forms_of_labels_are_read(tmp_path: Path, labels: dict[str, object]) -> None:
-    names = read_description(described(tmp_path, labels=labels, modality={"0": "CT"})).names
+    names = read_description(described(tmp_path, labels=labels, modality={"0": "CT"})).names.organs
     assert names == {1: Structure.LIVER, 3: Structure.SPLEEN}
 
 
 def test_regions_of_nnunet_may_hold_several_values(tmp_path: Path) -> None:
-    names = read_description(described(tmp_path, labels={"liver": [1, 2], "tumour": 2})).names
+    names = read_description(described(tmp_path, labels={"liver": [1, 2], "tumour": 2})).names.organs
     assert names == {1: Structure.LIVER, 2: Structure.LIVER}
 
 
@@ -99,6 +99,24 @@ def test_label_names_of_a_source_without_names_are_rejected(tmp_path: Path) -> N
     described(tmp_path, labels={"1": "kidney"}, training=[{"image": "./a.nii", "label": "./b.nii"}])
     with pytest.raises(InputError, match="LS-IMP-004"):
         find("msd", tmp_path, NAMES)
+
+
+@pytest.mark.parametrize("meaning", [None, NAMES])
+def test_dataset_json_beside_the_labels_of_nifti_gives_their_meaning(tmp_path: Path, meaning: Meaning | None) -> None:
+    source_files.nifti(tmp_path, [box_exam("a")])
+    described(tmp_path / "masks", labels={"background": 0, "spleen": 1})
+    found = find("nifti", tmp_path, meaning, tmp_path / "masks")
+    assert found.cases[0].labels is not None
+    assert (found.cases[0].labels.covered, found.notes) == ((Structure.SPLEEN,), ())
+
+
+def test_label_values_that_contradict_dataset_json_are_used_with_a_warning(tmp_path: Path) -> None:
+    source_files.nifti(tmp_path, [box_exam("a")])
+    described(tmp_path / "masks", labels={"background": 0, "spleen": 1})
+    found = find("nifti", tmp_path, Meaning({1: Structure.LIVER}), tmp_path / "masks")
+    assert found.cases[0].labels is not None
+    assert found.cases[0].labels.covered == (Structure.LIVER,)
+    assert [note.code for note in found.notes] == ["LS-LAB-050"]
 
 
 def test_nnunet_excludes_cases_with_several_channels_and_files_without_channel(tmp_path: Path) -> None:

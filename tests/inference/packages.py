@@ -27,6 +27,7 @@ def description(**changes: Any) -> dict[str, Any]:
     return {
         "format": CHECKPOINT.number,
         "structures": {"background": 0, "liver": 1, "spleen": 2},
+        "taught_organs": ["liver", "spleen"],
         "network": UNET,
         "slices": 3,
         "slice_distance_mm": None,

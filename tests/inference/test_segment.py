@@ -122,6 +122,7 @@ def write_checkpoint(file: Path, trained: nn.Module, **about: Any) -> None:
     plain = {
         "format": CHECKPOINT.number,
         "structures": {"background": 0, "liver": 1, "spleen": 2},
+        "taught_organs": ["liver", "spleen"],
         "slices": 3,
         "window": {"lower_hu": 0.0, "upper_hu": 100.0, "clip": True},
     }

@@ -31,6 +31,7 @@ def written(folder: Path, case_id: str, *, score: float = 0.0, reasons: tuple[st
     files.label_map.touch()
     content = {"format": 2, "case_id": case_id, "warnings": [], "settings": {**asdict(SETTINGS), "precision": "fp32"}}
     content["files"] = {files.label_map.name: sha256(b"").hexdigest()}
+    content["covered"] = ["liver", "spleen"]
     content |= {"review": {"score": score, "reasons": list(reasons)}, "faces": {"spleen": ["superior", "left"]}}
     Sidecar(content, rows).write(files.sidecar)
     return files

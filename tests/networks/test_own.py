@@ -44,6 +44,7 @@ def about(name: str) -> dict[str, object]:
     return {
         "format": CHECKPOINT.number,
         "structures": {organ.key: int(organ) for organ in Structure},
+        "taught_organs": ["liver", "spleen"],
         "network": {"name": name, "output_stride": 8, "width": 2},
         "window": {"lower_hu": -150.0, "upper_hu": 250.0, "clip": True},
         "slices": 3,

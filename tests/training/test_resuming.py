@@ -235,10 +235,18 @@ def test_safetensors_have_the_best_weights_and_the_description(box_cohort: Calla
     assert about["training"] == {
         "cases": 3,
         "patients": 3,
+        "organs": {"liver": 3, "spleen": 3},
         "conditions": {"": 1, "fatty": 2},
         "origins": {"": 1, "phantom": 2},
     }
-    assert about["validation"] == {"cases": 1, "patients": 1, "conditions": {"cld": 1}, "origins": {"phantom": 1}}
+    assert about["validation"] == {
+        "cases": 1,
+        "patients": 1,
+        "organs": {"liver": 1, "spleen": 1},
+        "conditions": {"cld": 1},
+        "origins": {"phantom": 1},
+    }
+    assert about["taught_organs"] == ["liver", "spleen"]
 
 
 @pytest.mark.slow

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from liverspleen import assemble
-from liverspleen.cohort.label_values import label_values
+from liverspleen.cohort.label_values import requested_values
 from liverspleen.cohort.spellings import spelling_issues, spellings_between
 from liverspleen.cohort.split import read_split
 from liverspleen.config import CompareConfig, MeasureConfig, ReportConfig
 from liverspleen.errors import InputError, Issue
 from liverspleen.evaluation.measurements.label_folder import measure_folder
+from liverspleen.evaluation.measurements.map_findings import mean_dss
 from liverspleen.evaluation.measurements.measure_case import SurfaceMetrics
 from liverspleen.evaluation.measurements.merge import merge_measurements
 from liverspleen.evaluation.measurements.table import Measurement, read_measurements, write_measurements, write_volumes
@@ -33,6 +34,11 @@ class Measured:
     rows: tuple[Measurement, ...]
     file: Path
     issues: tuple[Issue, ...]
+
+    @property
+    def mean_dss(self) -> dict[str, tuple[float, int]]:
+        """Mean DSS over the cases, and their number, by structure; empty without a reference."""
+        return mean_dss(self.rows)
 
 
 @dataclass(frozen=True)
@@ -59,8 +65,8 @@ def run_measurement(config: MeasureConfig) -> Measured:
         InputError: a folder, the cohort or an option cannot be used. Cases that cannot be used are in `issues`.
     """
     with recorded("measure", config, config.output) as record:
-        values = label_values("label_values", config.label_values)
-        reference_values = label_values("reference_values", config.reference_values)
+        values = requested_values("label_values", config.label_values)
+        reference_values = requested_values("reference_values", config.reference_values)
         surface = _surface_metrics(config)
         cohort = None
         if config.cohort is not None:
@@ -147,7 +153,7 @@ def _study(config: ReportConfig, record: Run) -> Study | None:
     if config.exclusions is not None:
         exclusions = read_exclusions(config.exclusions)
         record.inputs["exclusions"] = sha256_of(config.exclusions)
-    values = label_values("label_values", config.label_values)
+    values = requested_values("label_values", config.label_values)
     return Study(cohort, split, exclusions, config.labels, values, tuple(config.cases))
 
 

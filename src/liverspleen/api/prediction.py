@@ -114,7 +114,7 @@ def _predict(prediction: Prediction, scans: Scans, shard: Shard, record: Run) ->
     record.issues += [*model.issues, *scans.issues]
     record.inputs |= {"model": model.sha256, "split": str(model.description.get("split"))}
     record.device = ", ".join(dict.fromkeys(prediction.devices))
-    record.outputs += write_colour_tables(folder)
+    record.outputs += write_colour_tables(folder, model.taught)
     remove_unfinished(folder)
     own = [scan for scan in scans.cases if shard.includes(scan.case.case_id)]
     outcomes = predict_scans(prediction, own, record.issues)

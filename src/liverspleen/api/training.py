@@ -91,6 +91,7 @@ def _fit(config: TrainConfig, record: Run, cohort: Cohort, split: Split, cache: 
     from liverspleen.data.build import build_sides
     from liverspleen.training.fit import FILES, TrainingParts, fit
     from liverspleen.training.resumption import replanned, resumption
+    from liverspleen.training.taught import coverage, coverage_issues, taught_organs
 
     cached = build_sides(
         cohort,
@@ -106,7 +107,14 @@ def _fit(config: TrainConfig, record: Run, cohort: Cohort, split: Split, cache: 
     done = resumption(config.output, recipe, neutral=assemble.neutral_values())
     record.issues.extend(done.issues)
     record.outputs += [config.output / name for name in FILES]
-    about = _about(record, cohort, split, (training, validation))
+    taught = taught_organs(training)
+    record.issues.extend(coverage_issues(taught, training, validation))
+    if is_first_process() and (line := coverage(training)):
+        _say(line)
+    about = {
+        **_about(record, cohort, split, (training, validation)),
+        "taught_organs": [organ.key for organ in taught],
+    }
     voxels_mm3 = _voxels_mm3(cohort, validation)
 
     def build() -> TrainingParts:

@@ -20,10 +20,10 @@ inputs
     dicom            any folder of DICOM. One series per study is selected: the only suitable one; if there are several,
                      the one given by covariates=, or the one that is portal venous by its header. If none is
                      selected, the reason is listed. labels= is a folder of DICOM-SEG, or of <source>.nii.gz
-  label_values=      meaning of numeric label values: names (from dataset.json), a preset (liverspleen,
-                     totalsegmentator, amos, btcv, flare, msd_liver, msd_spleen, chaos_ct, chaos_mr), or a map such as
-                     {1: liver}; an organ that is not in the map is unlabelled. DICOM-SEG files contain codes of the
-                     organs; a map of segment numbers overrides them
+  label_values=      meaning of numeric label values: names (from dataset.json or dseg.tsv; the default if there is
+                     one), a preset (liverspleen, totalsegmentator, amos, btcv, flare, msd_liver, msd_spleen,
+                     chaos_ct, chaos_mr), or a map such as {1: liver}; an organ that is not in the map is
+                     unlabelled. DICOM-SEG files contain codes of the organs; a map of segment numbers overrides them
   covariates=        CSV with columns of cohort.csv, and the key `source` (name of the case in its layout: file or
                      folder without suffix; for dicom the folder of the series relative to input=) or `patient`,
                      optionally `series` (UID or number of the series to select) and `segmentation` (path or UID of

@@ -8,12 +8,13 @@ examples
   liverspleen measure labels=ts_out label_values=totalsegmentator reader=totalsegmentator output=outputs/ts
 
 inputs
-  labels=       folder of <case_id>.nii.gz or <case_id>_dseg.nii.gz (0 background, 1 liver, 2 spleen), or of folders
+  labels=       folder of <case_id>.nii.gz or <case_id>_dseg.nii.gz, or of folders
                 <case_id>/ with a binary mask per organ, liver.nii.gz and spleen.nii.gz, as written by TotalSegmentator
   reference=    folder of reference label maps with the same names; default: the label maps of cohort=
   cohort=       patients, conditions, sites, and the structures that each reference covers
   label_values= meaning of the voxel values of labels=: liverspleen, amos, btcv, chaos_ct, chaos_mr, flare, msd_liver,
-                msd_spleen, totalsegmentator, or a map such as {5: liver, 1: spleen}; reference_values= likewise
+                msd_spleen, totalsegmentator, or a map such as {5: liver, 1: spleen}; reference_values= likewise.
+                Default: dataset.json or dseg.tsv in the folder, or dataset.json one folder above, else liverspleen
 
 outputs, in output=
   measurements.csv   one row per case, structure and reader: volume_cm3, volume_status, reference, dss, iou, hd95_mm,
@@ -39,4 +40,6 @@ def run(config: MeasureConfig) -> Sequence[Issue]:
     """Measure every case and write the table."""
     measured = run_measurement(config)
     print(f"measure: {counted(len(measured.rows), 'row')} in {measured.file}")
+    if means := measured.mean_dss:
+        print(f"measure: mean DSS {', '.join(f'{key} {mean:.3f} (n = {n})' for key, (mean, n) in means.items())}")
     return measured.issues

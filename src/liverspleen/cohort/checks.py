@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -72,10 +72,12 @@ def load_case(case: Case) -> tuple[CTVolume, LabelMap | None]:
     Both have the same grid, and the labels agree with the cohort.
 
     Raises:
-        InputError: all errors of both files; see `read_files`.
+        InputError: all errors of both files; see `read_files`; LS-LAB-019 the labels of liver and spleen are exchanged.
     """
     files = accepted_files(case)
     assert files.ct is not None
+    if files.label is not None and (exchanged := _exchanged_issues(case, files.label)):
+        raise InputError(exchanged)
     return files.ct, files.label
 
 
@@ -129,6 +131,13 @@ def _examine_label(case: Case, grid: Geometry | None) -> tuple[LabelMap | None, 
     if grid is not None:
         issues += grid_issues(case.case_id, label, grid, file=case.label, against="its CT")
     return label, issues
+
+
+def _exchanged_issues(case: Case, label: LabelMap) -> list[Issue]:
+    from liverspleen.cohort.findings.anatomy import EXCHANGED, find_organs, position_issues  # which import this module
+
+    found = position_issues(label, find_organs(label, case.labelled_structures), scan=None)
+    return [replace(issue, case_id=case.case_id, file=case.label) for issue in found if issue.code == EXCHANGED]
 
 
 def _structure_issues(case: Case, label: LabelMap) -> Iterator[Issue]:

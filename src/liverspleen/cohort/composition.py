@@ -7,25 +7,31 @@ from collections.abc import Iterable
 from typing import Any
 
 from liverspleen.cohort.manifest import Case
+from liverspleen.organs import ORGANS
 
 ORIGIN = "origin"
 """Optional column of a cohort with the origin of a case; `phantom` means synthetic CT."""
 
 
 def composition(cases: Iterable[Case]) -> dict[str, Any]:
-    """Return the numbers of cases and patients, and of cases by condition and by origin; "" means not recorded.
+    """Return the numbers of cases and patients, and of cases by labelled organ, condition and origin.
+
+    "" means that condition or origin is not recorded.
 
     >>> from pathlib import Path
     >>> case = Case("a", "p", Path("a.nii"), condition="fatty", covariates={"origin": "phantom"})
-    >>> composition([case, Case("b", "p", Path("b.nii"))])
-    {'cases': 2, 'patients': 1, 'conditions': {'': 1, 'fatty': 1}, 'origins': {'': 1, 'phantom': 1}}
+    >>> found = composition([case, Case("b", "p", Path("b.nii"), Path("label.nii"))])
+    >>> found["cases"], found["patients"], found["organs"], found["conditions"]
+    (2, 1, {'liver': 1, 'spleen': 1}, {'': 1, 'fatty': 1})
     """
     listed = list(cases)
     conditions = Counter(case.condition for case in listed)
     origins = Counter(case.covariates.get(ORIGIN, "").strip() for case in listed)
+    labelled = Counter(organ.key for case in listed if case.label for organ in case.labelled_structures)
     return {
         "cases": len(listed),
         "patients": len({case.patient_id for case in listed}),
+        "organs": {organ.key: labelled[organ.key] for organ in ORGANS},
         "conditions": dict(sorted(conditions.items())),
         "origins": dict(sorted(origins.items())),
     }

@@ -10,14 +10,15 @@ from itertools import islice
 from pathlib import Path
 
 from liverspleen.cohort.image_files import NiftiFile, case_names, divided, in_case_folders_or_not, nifti_files
-from liverspleen.cohort.label_names import several_files
+from liverspleen.cohort.label_meaning import UnusableNamesError, read_names, stated_files
+from liverspleen.cohort.label_names import several_files, stated_coverage
 from liverspleen.cohort.manifest import Cohort, cohort_text, parse_cohort, read_cohort
 from liverspleen.cohort.pairing import Pairing, pair
 from liverspleen.cohort.skipped_files import is_dicom, skipped_files
 from liverspleen.cohort.vocabulary import Vocabulary
 from liverspleen.errors import InputError, Issue, counted
 from liverspleen.organs import ORGAN_KEYS, organ
-from liverspleen.reading import read_json, read_text
+from liverspleen.reading import read_text
 from liverspleen.storage import StrPath, write_text
 
 _MOST_LISTED = 5
@@ -39,9 +40,9 @@ def open_cohort(
 
     Raises:
         InputError: as `read_cohort`; LS-COH-031 the folder has no images, or DICOM, LS-COH-032 two layouts, LS-COH-035
-            its dataset.json gives other label values, LS-COH-036 `table` exists and differs; LS-LAB-007 a CT has two
-            label maps, LS-COH-041 it is unclear which of several CT scans and label maps belong together, LS-IMP-008
-            a case has several channels.
+            a file beside its label maps gives other label values, LS-COH-036 `table` exists and differs; LS-LAB-007 a
+            CT has two label maps, LS-COH-041 it is unclear which of several CT scans and label maps belong together,
+            LS-IMP-008 a case has several channels.
     """
     path = Path(path)
     if not path.is_dir():
@@ -50,7 +51,7 @@ def open_cohort(
         return read_cohort(path / "cohort.csv", root=path if root is None else root, vocabulary=vocabulary)
     root = path if root is None else Path(root)
     images, unused, read = _found(path)
-    covered = _covered(path / "dataset.json")
+    covered = _covered(images)
     text = cohort_text(_rows(images, root, covered))
     table = None if table is None else Path(table)
     if table is not None:
@@ -123,8 +124,10 @@ def _rows(images: list[_Image], root: Path, covered: tuple[str, ...] | None) -> 
         row = {"case_id": image.case_id, "patient_id": image.patient_id, "image": os.path.relpath(image.file, root)}
         if labelled:
             row["label"] = os.path.relpath(image.label, root) if image.label else ""
-        if covered is not None:
-            row["labelled_structures"] = ";".join(covered)
+        own = None if image.label is None else stated_coverage(image.label)
+        if covered is not None or own is not None:
+            known = [key for key in covered or ORGAN_KEYS if own is None or organ(key) in own]
+            row["labelled_structures"] = ";".join(known)
         yield row
 
 
@@ -137,26 +140,40 @@ def _is_text(image: _Image) -> bool:
     return True
 
 
-def _covered(file: Path) -> tuple[str, ...] | None:
-    """Return the labelled organs of the `dataset.json` of nnU-Net or MSD; None if there is no such file."""
-    if not file.exists():
-        return None
+def _covered(images: Iterable[_Image]) -> tuple[str, ...] | None:
+    """Return the organs that files beside the label maps name; None without such files.
+
+    Raises:
+        InputError: LS-COH-035 one gives other label values than those of liverspleen or of another file, or cannot be
+            used.
+    """
+    folders = dict.fromkeys(image.label.parent for image in images if image.label)
+    covered = {file: _named_organs(file) for folder in folders for file in stated_files(folder)[:1]}
+    if len({*covered.values()}) > 1:
+        first, *others = covered
+        message, hint = "files of label values name different organs", "write a cohort.csv with labelled_structures"
+        raise InputError(Issue("LS-COH-035", message, hint, file=first, further_files=tuple(others[:2])))
+    return next(iter(covered.values()), None)
+
+
+def _named_organs(file: Path) -> tuple[str, ...]:
+    """Return the organs that a file of label values names.
+
+    Raises:
+        InputError: as `_covered`.
+    """
     try:
-        stated = read_json(file)["labels"]
-        # nnU-Net 2 has {"liver": 1}, nnU-Net 1 and MSD {"1": "liver"}
-        values = dict((key, value) if str(key).isdigit() else (value, key) for key, value in stated.items())
-        values = {int(value): str(name).lower() for value, name in values.items() if int(value)}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        message = f"label values cannot be read ({type(error).__name__})"
-        hint = "correct the file, or import the dataset with liverspleen import"
-        raise InputError(Issue("LS-COH-035", message, hint, file=file)) from error
+        names = read_names(file).names
+    except UnusableNamesError as error:
+        hint = "correct the file, or use liverspleen import source=nifti with label_values="
+        raise InputError(Issue("LS-COH-035", f"the file of label values {error}", hint, file=file)) from None
     own = {int(organ(key)): key for key in ORGAN_KEYS}
-    if not values or not values.items() <= own.items():
-        found, expected = (", ".join(f"{value} {name}" for value, name in sorted(v.items())) for v in (values, own))
+    if not names or not names.items() <= own.items():
+        found, expected = (", ".join(f"{value} {name}" for value, name in sorted(v.items())) for v in (names, own))
         message = f"label values are {found or 'of no organ'}, expected {expected}"
         hint = "import the dataset with liverspleen import, which translates the values"
         raise InputError(Issue("LS-COH-035", message, hint, file=file))
-    return tuple(values[value] for value in sorted(values))
+    return tuple(names[value] for value in sorted(names))
 
 
 def _findings(

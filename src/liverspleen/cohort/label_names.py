@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from liverspleen.cohort.file_names import key_of, without_channel
-from liverspleen.errors import Issue
+from liverspleen.errors import InputError, Issue
 from liverspleen.imaging.nifti import strip_suffix
+from liverspleen.organs import ORGAN_KEYS, Structure, organs
 from liverspleen.reading import read_json
 
 DSEG: Final = "_dseg"
@@ -45,6 +46,22 @@ def label_files(folder: Path, known: Collection[str] = ()) -> dict[str, tuple[Pa
     return found
 
 
+def stated_coverage(file: Path) -> tuple[Structure, ...] | None:
+    """Return the organs that the sidecar of a label map lists as covered; None without a sidecar that lists them.
+
+    Raises:
+        InputError: LS-LAB-053 the list is not one of organs.
+    """
+    sidecar = file.with_name(f"{strip_suffix(file.name)}.json")
+    stated = _sidecar(sidecar).get("covered")
+    if stated is None:
+        return None
+    if not isinstance(stated, list) or not all(key in ORGAN_KEYS for key in stated):
+        message = "the sidecar of the label map lists as covered what is not an organ"
+        raise InputError(Issue("LS-LAB-053", message, "predict the case again", file=sidecar))
+    return organs(stated)
+
+
 def several_files(case_id: str, files: Collection[Path]) -> Issue:
     """Return the issue LS-LAB-007: a case has several label maps in a folder."""
     message = f"case has the label maps {' and '.join(file.name for file in files)}, expected one"
@@ -59,16 +76,16 @@ def _case_of(name: str, folder: Path, known: Collection[str]) -> str:
     bare = name.removesuffix(DSEG)
     if not bare or bare == name:
         return name
-    stated = _stated(folder / f"{name}.json")
+    stated = _sidecar(folder / f"{name}.json").get("case_id")
     if stated in (name, bare):  # not a set: a value of a sidecar may be unhashable
         return str(stated)
     return name if name in known else bare
 
 
-def _stated(sidecar: Path) -> object:
-    """Return the `case_id` of a sidecar; None if there is none."""
+def _sidecar(file: Path) -> dict[str, Any]:
+    """Return the content of a sidecar; empty if there is none."""
     try:
-        content = read_json(sidecar)
+        content = read_json(file)
     except (OSError, ValueError):
-        return None
-    return content.get("case_id") if isinstance(content, dict) else None
+        return {}
+    return content if isinstance(content, dict) else {}

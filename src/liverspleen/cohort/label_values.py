@@ -14,6 +14,15 @@ def covered_structures(values: Mapping[int, Structure] | None) -> tuple[Structur
     return ORGANS if values is None else organs(structure.key for structure in values.values())
 
 
+def requested_values(key: str, asked: object) -> Mapping[int, Structure] | None:
+    """Return the structures by voxel value, also for the values of liverspleen; None if none are asked for.
+
+    Raises:
+        InputError: as `label_values`.
+    """
+    return None if asked is None else label_values(key, asked) or LABEL_VALUES[OWN_VALUES]
+
+
 def label_values(key: str, asked: object) -> Mapping[int, Structure] | None:
     """Return the structures by voxel value; None for the values of liverspleen.
 

@@ -10,13 +10,16 @@ from typing import Annotated, Any, Final, Literal
 from liverspleen.config.cohorts import PROCESSES, ROOT, VocabularyConfig
 from liverspleen.config.key import Key, Schema, conflict
 from liverspleen.errors import Issue
-from liverspleen.organs import ORGAN_KEYS, OWN_VALUES, RATIO_KEY
+from liverspleen.organs import ORGAN_KEYS, RATIO_KEY
 
 _INDICES = (*ORGAN_KEYS, RATIO_KEY)
 _LARGEST_CM3 = 1_000_000
 _LARGEST_PCT = 200  # of the mean of two volumes: the difference of something and nothing
 _LARGEST_STUDY = 1_000_000
-_LABEL_VALUES = Key("Meaning of the voxel values of `labels`: a preset, or a map such as {5: liver, 1: spleen}.")
+_LABEL_VALUES = Key(
+    "Meaning of the voxel values of `labels`: a preset, or a map such as {5: liver, 1: spleen}; default: that of "
+    "dataset.json or dseg.tsv beside the label maps, or of dataset.json one folder above, else `liverspleen`."
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +41,7 @@ class MeasureConfig(Schema):
     reference_reader: Annotated[str, Key("Name of the person or system that produced the references.")]
     datasets: Annotated[list[str], Key("Datasets of the cohort to measure; default: all.")]
     label_values: Annotated[Any, _LABEL_VALUES]
-    reference_values: Annotated[Any, Key("Meaning of the voxel values of `reference`: a preset or a map.")]
+    reference_values: Annotated[Any, Key("Meaning of the voxel values of `reference`; as `label_values`.")]
     allow_missing: Annotated[bool, Key("If true, a case without a label map has a DSS of 0; if false, it is an error.")]
     surface: Annotated[Literal["voxel", "area", "none"], Key("Definition of the surface distances; `none` omits them.")]
     nsd_tolerance_mm: Annotated[
@@ -49,7 +52,7 @@ class MeasureConfig(Schema):
 
     def conflicts(self) -> Iterator[Issue]:
         """Yield an issue if reference_values= is given without reference=."""
-        if self.reference is None and self.reference_values != OWN_VALUES:
+        if self.reference is None and self.reference_values is not None:
             message = (
                 "reference_values= has no effect without reference=, because a cohort has the values of liverspleen"
             )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -64,16 +64,21 @@ def read_ct(path: StrPath, *, case_id: str | None = None) -> CTVolume:
 
 
 def read_label_map(
-    path: StrPath, *, case_id: str | None = None, values: Mapping[int, Structure] | None = None
+    path: StrPath,
+    *,
+    case_id: str | None = None,
+    values: Mapping[int, Structure] | None = None,
+    named: Collection[int] = (),
 ) -> LabelMap:
     """Read a label map from a `.nii` or `.nii.gz` file.
 
     `values` maps the voxel values of another system to structures (see `structures.LABEL_VALUES`). Other whole numbers
-    are background, and structures without a value are not `covered`.
+    are background, and structures without a value are not `covered`. If `named` is given, it lists all values that the
+    system names, and no other value is accepted.
 
     Raises:
         InputError: as `read_ct`, and LS-LAB-001 for voxels with a value that is not in `Structure`, or, with
-            `values`, is not a whole number.
+            `values`, is not a whole number, or not `named`.
     """
     source = Source(Path(path), case_id)
     layout, stored = _voxels(source)
@@ -81,7 +86,7 @@ def read_label_map(
     if values is None:
         structures, covered = _checked_values(source, scaled), ORGANS
     else:
-        structures, covered = _translated(source, scaled, values), organs(s.key for s in values.values())
+        structures, covered = _translated(source, scaled, values, named), organs(s.key for s in values.values())
     canonical = layout.geometry.to_canonical(structures)
     return LabelMap(np.ascontiguousarray(canonical, dtype=np.uint8), layout.geometry, covered)
 
@@ -165,10 +170,15 @@ def _checked_values(source: Source, values: NDArray[Any]) -> NDArray[Any]:
     return values
 
 
-def _translated(source: Source, values: NDArray[Any], meaning: Mapping[int, Structure]) -> NDArray[Any]:
+def _translated(
+    source: Source, values: NDArray[Any], meaning: Mapping[int, Structure], named: Collection[int]
+) -> NDArray[Any]:
     # infinity equals its rounded value, hence isfinite
     if values.dtype.kind == "f" and (broken := ~np.isfinite(values) | (values != np.rint(values))).any():
         raise _value_error(source, values[broken], "whole numbers")
+    whole = values.astype(np.int64) if values.dtype.kind == "f" else values  # integers are compared by a table
+    if named and not (known := np.isin(whole, [*named])).all():
+        raise _value_error(source, values[~known], "named values only")
     structures = np.zeros_like(values, dtype=np.uint8)
     for value, structure in meaning.items():
         structures[values == value] = structure

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -13,39 +13,40 @@ from liverspleen.storage import write_json, write_text
 BIDS_VERSION: Final = "1.10.0"
 
 
-def write_colour_tables(folder: Path) -> list[Path]:
+def write_colour_tables(folder: Path, organs: Sequence[Structure] = ORGANS) -> list[Path]:
     """Write `dseg.tsv` (BIDS), `slicer.ctbl` (3D Slicer), `itksnap.txt` (ITK-SNAP) and `dataset_description.json`.
 
-    The content depends only on the version; files that have it already are not written again.
+    They list the organs that the label maps cover. The content depends only on these and on the version; files that
+    have it already are not written again.
     """
-    texts = {"dseg.tsv": _bids(), "slicer.ctbl": _slicer(), "itksnap.txt": _itksnap()}
+    texts = {"dseg.tsv": _bids(organs), "slicer.ctbl": _slicer(organs), "itksnap.txt": _itksnap(organs)}
     for name, lines in texts.items():
         text = "".join(f"{line}\n" for line in lines)
         if not (folder / name).is_file() or (folder / name).read_bytes() != text.encode():
             write_text(folder / name, text)
     description = folder / "dataset_description.json"
     if not description.is_file():  # the user may have written a better one
-        write_json(description, _description())
+        write_json(description, _description(organs))
     return [*(folder / name for name in texts), description]
 
 
-def _bids() -> Iterator[str]:
+def _bids(organs: Sequence[Structure]) -> Iterator[str]:
     # BIDS derivatives, "Common image-derived labels": index, name, abbreviation, color
     yield "index\tname\tabbreviation\tcolor"
     yield "0\tBackground\tBG\t#000000"
-    for organ in ORGANS:
+    for organ in organs:
         yield f"{int(organ)}\t{organ.title}\t{organ.facts.abbreviation}\t{organ.facts.colour}"
 
 
-def _slicer() -> Iterator[str]:
+def _slicer(organs: Sequence[Structure]) -> Iterator[str]:
     # vtkMRMLColorTableStorageNode: value, name, red, green, blue, opacity in 0 to 255
     yield "# Color table file for 3D Slicer, of liverspleen"
     yield "0 Background 0 0 0 0"
-    for organ in ORGANS:
+    for organ in organs:
         yield f"{int(organ)} {organ.title} {' '.join(map(str, _rgb(organ)))} 255"
 
 
-def _itksnap() -> Iterator[str]:
+def _itksnap(organs: Sequence[Structure]) -> Iterator[str]:
     # the header that ITK-SNAP writes; opacity in 0 to 1, visible, mesh shown
     yield "################################################"
     yield "# ITK-SnAP Label Description File"
@@ -54,7 +55,7 @@ def _itksnap() -> Iterator[str]:
     yield "################################################"
     for index, rgb, shown, name in [
         (0, (0, 0, 0), 0, "Clear Label"),
-        *((int(organ), _rgb(organ), 1, organ.title) for organ in ORGANS),
+        *((int(organ), _rgb(organ), 1, organ.title) for organ in organs),
     ]:
         red, green, blue = rgb
         yield f'{index:5d} {red:5d} {green:4d} {blue:4d} {shown:8d} {shown:2d} {shown:2d}    "{name}"'
@@ -65,9 +66,9 @@ def _rgb(organ: Structure) -> tuple[int, int, int]:
     return red, green, blue
 
 
-def _description() -> dict[str, object]:
+def _description(organs: Sequence[Structure]) -> dict[str, object]:
     return {
-        "Name": f"Label maps of {listed()}",
+        "Name": f"Label maps of {listed(keys=[organ.key for organ in organs])}",
         "BIDSVersion": BIDS_VERSION,
         "DatasetType": "derivative",
         "GeneratedBy": [{"Name": "liverspleen", "Version": __version__, "Description": "liverspleen predict"}],

@@ -11,7 +11,7 @@ from liverspleen.errors import InputError, Issue
 from liverspleen.formats import CHECKPOINT
 from liverspleen.inference.untrusted.plain_json import bounded
 from liverspleen.networks.build import network_names
-from liverspleen.organs import Structure
+from liverspleen.organs import ORGAN_KEYS, Structure
 
 PHANTOM = "phantom"
 """Origin of phantoms, as `liverspleen phantom` writes it."""
@@ -39,6 +39,10 @@ def _is_network(value: Any) -> bool:
     return isinstance(value, str) and value in network_names()
 
 
+def _are_organs(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and value == [key for key in ORGAN_KEYS if key in value]
+
+
 _NETWORK: Mapping[str, Callable[[Any], bool]] = {
     "name": _is_network,
     "encoder": _is_encoder,
@@ -51,6 +55,7 @@ _NETWORK: Mapping[str, Callable[[Any], bool]] = {
     "width": _whole(1, 256),
 }
 _OUTER: Mapping[str, Callable[[Any], bool]] = {
+    "taught_organs": _are_organs,
     "slices": lambda value: type(value) is int and value in range(1, 64, 2),
     "slice_distance_mm": lambda value: value is None or _number(1e-3, 1e3)(value),
     "pixel_mm": lambda value: value is None or _number(0.05, 50)(value),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from liverspleen.errors import InputError, Issue, counted
 from liverspleen.inference.description import is_of_phantoms_only
 from liverspleen.inference.untrusted.model_file import CheckedModel, checked_model
-from liverspleen.organs import Structure, organ
+from liverspleen.organs import ORGANS, Structure, listed, organ, organs
 from liverspleen.storage import StrPath
 
 if TYPE_CHECKING:
@@ -41,7 +41,8 @@ class TrainedModel:
     `sha256` identifies the model: it is the hash of a checkpoint file, or of the content of a model package, equal for
     folder and zip. Input slices are `slice_distance_mm` apart, as closely as the spacing of the CT allows; None:
     adjacent slices. Slices are resampled to pixels of `pixel_mm`; None: not resampled. `postprocessing` holds the
-    rules that validation supports, by structure.
+    rules that validation supports, by structure. `taught` are the organs that its training labels showed; every other
+    organ is unknown to it.
     """
 
     network: Callable[[Tensor], Tensor]
@@ -56,15 +57,27 @@ class TrainedModel:
     postprocessing: Mapping[Structure, str] = field(default_factory=dict)
     phantoms_only: bool = False
     engine: str = "torch"
+    taught: tuple[Structure, ...] = ORGANS
 
     @property
     def issues(self) -> tuple[Issue, ...]:
-        """The warning LS-MOD-011 if the model was trained on phantoms only; it is reported at every use."""
-        if not self.phantoms_only:
-            return ()
-        message = "model was trained on PHANTOMS ONLY; its label maps and volumes of CT scans of patients mean nothing"
-        hint = "train on CT scans of patients before measuring any"
-        return (Issue("LS-MOD-011", message, hint, severity="warning"),)
+        """Warnings that are reported at every use.
+
+        LS-MOD-011 the model was trained on phantoms only, LS-MOD-020 it was not taught all organs.
+        """
+        found = []
+        if self.phantoms_only:
+            message = (
+                "model was trained on PHANTOMS ONLY; its label maps and volumes of CT scans of patients mean nothing"
+            )
+            hint = "train on CT scans of patients before measuring any"
+            found.append(Issue("LS-MOD-011", message, hint, severity="warning"))
+        if unknown := [organ.key for organ in ORGANS if organ not in self.taught]:
+            known = listed(keys=[organ.key for organ in self.taught])
+            message = f"model was taught {known} only; {listed(keys=unknown)} is unknown in its results, not absent"
+            hint = f"use a model that was trained with labels of the {listed(keys=unknown)} if it is needed"
+            found.append(Issue("LS-MOD-020", message, hint, severity="warning"))
+        return tuple(found)
 
 
 def load_model(path: StrPath, device: torch.device | str = "cpu", *, engine: str = "torch") -> TrainedModel:
@@ -118,6 +131,7 @@ def trained_model(found: CheckedModel, device: torch.device | str = "cpu", *, en
         postprocessing=_postprocessing(found),
         phantoms_only=is_of_phantoms_only(description),
         engine=engine,
+        taught=organs(description["taught_organs"]),
     )
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from liverspleen.errors import counted, one_line
-from liverspleen.organs import ORGAN_KEYS
+from liverspleen.organs import ORGAN_KEYS, listed
 
 UNKNOWN = "not recorded"
 
@@ -32,25 +32,36 @@ _LIMITS = """\
 
 def model_card(package: Mapping[str, Any]) -> str:
     """Return the model card for the content of a model.json; unknown values are given as "not recorded"."""
+    taught = package["model"]["taught_organs"]
     return "".join(
         [
             _front_matter(package),
             f"# {escaped(package['name'])}\n\n",
-            "Segmentation of liver and spleen on CT with liverspleen, after\n"
+            f"Segmentation of {listed(keys=taught)} on CT with liverspleen, after\n"
             "[Ahn et al., Korean J Radiol 2020](https://doi.org/10.3348/kjr.2020.0237).\n\n",
             _PHANTOMS if package["phantoms_only"] else "",
+            _not_taught(taught),
             "**Research use only. Not a medical device.**\n\n",
             _table("## Model", _model(package)),
             _data(package["model"]),
             _table("## Training", _training(package)),
             _validation(package),
-            _postprocessing(package.get("postprocessing")),
+            _postprocessing(package.get("postprocessing"), taught),
             _onnx(package.get("onnx")),
             _LIMITS.format(selection=_selection(package), unknown=UNKNOWN),
             "## License\n\n",
             f"{escaped(package['license'])}; see LICENSE.\n\n" if package["license"] else f"License: {UNKNOWN}.\n\n",
             "## Use\n\n    liverspleen predict model=PACKAGE input=CT.nii.gz output=labels\n",
         ]
+    )
+
+
+def _not_taught(taught: Sequence[str]) -> str:
+    if not (unknown := [key for key in ORGAN_KEYS if key not in taught]):
+        return ""
+    return (
+        f"> **Taught {listed(keys=taught)} only.** No training label shows {listed('or', unknown)}, so it is unknown,\n"
+        "> not absent, in all results of this model.\n\n"
     )
 
 
@@ -71,7 +82,8 @@ def _entity(found: re.Match[str]) -> str:
 
 def _front_matter(package: Mapping[str, Any]) -> str:
     license = str(package["license"] or "unknown").lower()
-    tags = ["medical", "ct", *ORGAN_KEYS, "volumetry", *(["phantoms-only"] if package["phantoms_only"] else [])]
+    phantoms = ["phantoms-only"] if package["phantoms_only"] else []
+    tags = ["medical", "ct", *package["model"]["taught_organs"], "volumetry", *phantoms]
     lines = [f"license: {license}", "library_name: liverspleen", "pipeline_tag: image-segmentation", "tags:"]
     return "\n".join(["---", *lines, *(f"- {tag}" for tag in tags), "---", "", ""])
 
@@ -92,6 +104,7 @@ def _model(package: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     yield "pixel size", _with_unit(description.get("pixel_mm"), "mm", "the CT's own")
     yield "window", f"{window['lower_hu']:g} to {window['upper_hu']:g} HU{', clipped' if window['clip'] else ''}"
     yield "labels", ", ".join(f"{value} {name}" for name, value in description["structures"].items())
+    yield "organs taught", listed(keys=description["taught_organs"])
     yield "liverspleen version", description.get("version")
     yield "SHA-256 of the checkpoint", package["training"]["checkpoint_sha256"]
 
@@ -109,7 +122,7 @@ def _data(description: Mapping[str, Any]) -> str:
         return UNKNOWN if found is None else str(found)
 
     rows = ["## Data", "", "| | training | validation |", "|---|---|---|"]
-    for key in ("cases", "patients", "conditions", "origins"):
+    for key in ("cases", "patients", "organs", "conditions", "origins"):
         rows.append(f"| {key} | {escaped(counts('training', key))} | {escaped(counts('validation', key))} |")
     hashes = [f"- SHA-256 of the {key}: {escaped(description.get(key))}" for key in ("cohort", "split")]
     return "\n".join([*rows, "", *hashes, "", ""])
@@ -141,7 +154,7 @@ def _validation(package: Mapping[str, Any]) -> str:
             "| | n | mean DSS | lowest DSS | n of volumes | volume bias, % |",
             "|---|---|---|---|---|---|",
         ]
-        for key in ORGAN_KEYS:
+        for key in package["model"]["taught_organs"]:
             row = figures["structures"][key]
             scores = [row["dss_mean"], row["dss_lowest"]]
             shown = [UNKNOWN if score is None else f"{score:.3f}" for score in scores]
@@ -163,7 +176,7 @@ def _selection(package: Mapping[str, Any]) -> str:
     return f"The checkpoint file is\n  {escaped(checkpoint)}; only best.ckpt is selected on them."
 
 
-def _postprocessing(choice: Mapping[str, Any] | None) -> str:
+def _postprocessing(choice: Mapping[str, Any] | None, taught: Sequence[str]) -> str:
     if not choice:
         return f"## Postprocessing\n\nNone. Its effect on validation cases is {UNKNOWN}.\n\n"
     lines = [
@@ -172,7 +185,7 @@ def _postprocessing(choice: Mapping[str, Any] | None) -> str:
         "Rule that the validation cases support, by structure; `none` does not change label maps.",
         "",
     ]
-    for key in ORGAN_KEYS:
+    for key in taught:
         evidence = choice["evidence"].get(key, {})
         values = ", ".join(f"{escaped(name)} {escaped(_short(value))}" for name, value in evidence.items())
         lines.append(f"- {key}: {escaped(choice['rules'].get(key, 'none'))} ({values or UNKNOWN})")

@@ -126,11 +126,13 @@ def _predict(
     if not any(label_map.count(organ) for organ in label_map.covered):
         warnings = (*warnings, _nothing_found(scan, label_map))
     rows = tuple(measure_case(scan.case, {DLA: label_map}))
+    covered = [o.key for o in label_map.covered]
     signs = review(label_map, ct, segmented.flip_dss)
-    faces = {o.key: list(truncated_faces(label_map, o)) for o in ORGANS}
+    faces = {o.key: list(truncated_faces(label_map, o)) for o in label_map.covered}
     content = {
-        "Description": f"{listed().capitalize()}, segmented by a network",
+        "Description": f"{listed(keys=covered).capitalize()}, segmented by a network",
         "Manual": False,
+        "covered": covered,
         "format": SIDECAR.number,
         "case_id": files.case_id,
         "image_sha256": fingerprint,
@@ -181,8 +183,9 @@ def _picture_texts(
     """Return title and notes of the preview image."""
     volumes = ", ".join(f"{row.structure} {row.volume_cm3:.0f} cm3" for row in rows if row.volume_cm3 is not None)
     phantoms = ["model was trained on phantoms only"] if model.phantoms_only else []
+    unknown = [f"{o.key}: not taught to the model" for o in ORGANS if o not in model.taught]
     truncated = [f"{key}: truncated at the {', '.join(names)} face" for key, names in faces.items() if names]
-    return f"{case_id}   {volumes}", [*phantoms, *truncated, *signs.reasons]
+    return f"{case_id}   {volumes}", [*phantoms, *unknown, *truncated, *signs.reasons]
 
 
 def settings_of(model: TrainedModel, *, precision: str, flips: bool, postprocessing: bool) -> Settings:

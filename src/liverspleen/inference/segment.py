@@ -18,7 +18,7 @@ from liverspleen.imaging.from_memory import CTLike, as_ct_volume
 from liverspleen.imaging.nifti import read_ct
 from liverspleen.imaging.volume import CTVolume, LabelMap
 from liverspleen.inference.model import TrainedModel, load_model
-from liverspleen.organs import Structure
+from liverspleen.organs import ORGANS, Structure
 from liverspleen.storage import StrPath
 
 MAX_PIXELS = 1 << 22
@@ -34,6 +34,7 @@ MAX_SLICES = 1 << 14
 class Segmented:
     """A label map and information on its computation.
 
+    The label map covers the organs that the model was taught, and has no voxel of another organ.
     `flip_dss` is the DSS of each organ between the label maps of the slices in reverse order and in order; None for an
     organ that is in neither. It is None as a whole without flips, or for a model with one input slice. `precision` is
     `fp32` or `bf16`; `seconds` is the time of network and resampling.
@@ -56,6 +57,7 @@ def segment(
 ) -> LabelMap:
     """Segment liver and spleen on a CT; return the label map on the grid of the CT.
 
+    `covered` of the result lists the organs that the model was taught; any other organ is unknown, not absent.
     The labels are in (slice, row, column) order; `to_native()` of the result returns them in the axis order of the
     input file, image or array. Warnings about the values of the CT are given as `InputWarning`.
 
@@ -120,8 +122,12 @@ def segment_volume(
         found = stream(ct, model, batch_size=batch_size, precision=used_precision, flips=flips)
     except torch.OutOfMemoryError:
         raise InputError(out_of_memory(model.device.type)) from None
-    dss = None if found.flips is None else {organ: overlap.dss for organ, overlap in found.flips.items()}
-    return Segmented(LabelMap(found.labels, ct.geometry), dss, perf_counter() - start, used_precision)
+    for organ in ORGANS:
+        if organ not in model.taught:
+            found.labels[found.labels == organ] = Structure.BACKGROUND
+    dss = None if found.flips is None else {organ: found.flips[organ].dss for organ in model.taught}
+    label_map = LabelMap(found.labels, ct.geometry, model.taught)
+    return Segmented(label_map, dss, perf_counter() - start, used_precision)
 
 
 def out_of_memory(where: str) -> Issue:

@@ -23,6 +23,9 @@ _COLUMNS: Final = (
     "picture",
 )
 
+_NOT_TAUGHT: Final = "not taught"
+"""Status of an organ in `review.csv` that the model was not taught: it is unknown, not absent."""
+
 _EDITED: Final = "the label map was edited after the prediction; move it to another folder, and measure it there"
 
 
@@ -89,7 +92,11 @@ def _score(sidecar: Sidecar) -> float:
 def _line(sidecar: Sidecar) -> list[str]:
     statuses = {row.structure: row.volume_status for row in sidecar.measurements}
     faces: dict[str, Any] = sidecar.content["faces"]
-    organs = [cell for key in ORGAN_KEYS for cell in (statuses.get(key, ""), ";".join(faces.get(key, ())))]
+    covered = sidecar.content["covered"]
+    unknown = {key: _NOT_TAUGHT for key in ORGAN_KEYS if key not in covered}
+    organs = [
+        cell for key in ORGAN_KEYS for cell in (unknown.get(key) or statuses.get(key, ""), ";".join(faces.get(key, ())))
+    ]
     picture = CaseFiles(Path(), sidecar.case_id).picture.name
     found = (f"{warning.code} {warning.message}" for warning in sidecar.warnings())
     reasons = "; ".join([*sidecar.content["review"]["reasons"], *found])

@@ -90,7 +90,8 @@ def _pairs(
         except InputError as error:
             found.issues.extend(error.issues)
         else:
-            covered = LabelMap(reference.labels, reference.geometry, case.labelled_structures)
-            found.add(predicted, covered, case.labelled_structures)
+            known = tuple(organ for organ in case.labelled_structures if organ in predicted.covered)
+            covered = LabelMap(reference.labels, reference.geometry, known)
+            found.add(predicted, covered, known)
             yield predicted, covered
         on_case(case.case_id)

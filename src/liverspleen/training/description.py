@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from liverspleen.data.window import IntensityWindow
 from liverspleen.formats import CHECKPOINT
-from liverspleen.organs import Structure
+from liverspleen.organs import ORGANS, Structure
 
 
 def model_description(
@@ -17,6 +17,7 @@ def model_description(
     window: IntensityWindow,
     slice_distance_mm: float | None = None,
     pixel_mm: float | None = None,
+    taught: Iterable[Structure] = ORGANS,
 ) -> dict[str, Any]:
     """Return the description that `SegmentationModule` adds to each checkpoint and that `predict` reads.
 
@@ -26,6 +27,7 @@ def model_description(
         window: mapping of HU to intensities.
         slice_distance_mm: distance between input slices; None: adjacent slices.
         pixel_mm: pixel size that slices are resampled to; None: the CT's own.
+        taught: organs that the training labels show; a prediction reports no other organ.
 
     >>> trained = model_description({"name": "unet_2d", "width": 4}, slices=3, window=IntensityWindow(-150, 250, True))
     >>> trained["window"], trained["structures"]["background"]
@@ -34,6 +36,7 @@ def model_description(
     return {
         "format": CHECKPOINT.number,
         "structures": {organ.key: int(organ) for organ in Structure},
+        "taught_organs": [organ.key for organ in taught],
         "network": {name: value for name, value in network.items() if value is not None},
         "slices": slices,
         "slice_distance_mm": slice_distance_mm,

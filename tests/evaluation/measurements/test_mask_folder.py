@@ -25,7 +25,7 @@ def mask(file: Path, rows: slice, value: int = 1) -> None:
 
 def volumes(folder: Path, **settings: object) -> dict[tuple[str, str], float | None]:
     measured = measure_folder(folder, reader="ts", surface=None, **settings)  # type: ignore[arg-type]
-    assert not measured.issues
+    assert {issue.code for issue in measured.issues} <= {"LS-LAB-011"}  # the organs have few voxels
     return {(row.case_id, row.structure): row.volume_cm3 for row in measured.rows}
 
 

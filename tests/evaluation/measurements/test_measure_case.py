@@ -59,6 +59,11 @@ def study(tmp_path):
     return tmp_path
 
 
+def problems(measured):
+    """Return the issues except those of small volumes: the organs of this file have few voxels."""
+    return [issue for issue in measured.issues if issue.code != "LS-LAB-011"]
+
+
 def cells(rows):
     return [(r.case_id, r.structure, r.reader, r.volume_cm3, r.reference, r.dss) for r in rows]
 
@@ -76,7 +81,7 @@ def rows_of(case_id):
 def test_cohort_cases_are_measured_against_their_labels(study):
     reported = []
     measured = measure_folder(study / "dla", cohort=read_cohort(study / "cohort.csv"), on_case=reported.append)
-    assert measured.issues == ()
+    assert problems(measured) == []
     assert cells(measured.rows) == [*rows_of("C1"), *rows_of("C2"), *rows_of("C3")]
     first = measured.rows[0]
     assert (first.patient_id, first.dataset, first.condition, first.site) == ("P1", "test1", "fatty", "internal")
@@ -87,12 +92,12 @@ def test_cohort_cases_are_measured_against_their_labels(study):
 def test_datasets_select_the_expected_cases_without_a_warning_about_others(study):
     measured = measure_folder(study / "dla", cohort=read_cohort(study / "cohort.csv"), datasets=["test2"])
     assert cells(measured.rows) == rows_of("C3")
-    assert measured.issues == ()
+    assert problems(measured) == []
 
 
 def test_two_folders_are_measured_without_cohort(study):
     measured = measure_folder(study / "dla", reference=study / "manual", reference_reader="nnunet")
-    assert measured.issues == ()
+    assert problems(measured) == []
     assert len(measured.rows) == 12
     assert {row.reference for row in measured.rows if row.reader == "dla"} == {"nnunet"}
     assert all(row.patient_id == row.case_id for row in measured.rows)
@@ -109,14 +114,14 @@ def test_references_in_a_folder_replace_those_of_the_cohort(study):
     (study / "manual" / "C1.nii.gz").write_bytes(b"")  # not needed
     cohort = read_cohort(study / "cohort.csv")
     measured = measure_folder(study / "dla", reference=study / "other", cohort=cohort)
-    assert measured.issues == ()
+    assert problems(measured) == []
     assert {row.dss for row in measured.rows if row.reader == "dla"} == {1.0}
 
 
 def issues_of(study, **options):
     measured = measure_folder(study / "dla", cohort=read_cohort(study / "cohort.csv"), **options)
     assert cells(measured.rows) == [*rows_of("C2"), *rows_of("C3")]
-    return [(issue.code, issue.case_id, issue.severity) for issue in measured.issues]
+    return [(issue.code, issue.case_id, issue.severity) for issue in problems(measured)]
 
 
 def test_missing_prediction_is_an_error_of_its_case(study):
@@ -149,14 +154,14 @@ def test_prediction_off_the_grid_or_with_other_labels_is_an_error_of_its_case(st
     save(study / "dla" / "C1.nii.gz", array, affine)
     assert issues_of(study) == [(code, "C1", "error")]
     without_cohort = measure_folder(study / "dla", reference=study / "manual")
-    assert [issue.code for issue in without_cohort.issues] == [code]
+    assert [issue.code for issue in problems(without_cohort)] == [code]
     assert len(without_cohort.rows) == 8
 
 
 def test_a_label_map_without_case_is_a_warning(study):
     save(study / "dla" / "stray.nii", labels_of())
     measured = measure_folder(study / "dla", cohort=read_cohort(study / "cohort.csv"))
-    (issue,) = measured.issues
+    (issue,) = problems(measured)
     assert (issue.code, issue.severity, issue.file) == ("LS-LAB-006", "warning", study / "dla" / "stray.nii")
     assert len(measured.rows) == 12
 
@@ -169,7 +174,7 @@ def test_two_files_for_one_case_are_an_error(study):
 def test_unfinished_and_other_files_are_not_label_maps(study):
     (study / "dla" / ".part-12345678-C9.nii.gz").write_bytes(b"half")
     (study / "dla" / "run.json").write_text("{}")
-    assert measure_folder(study / "dla", cohort=read_cohort(study / "cohort.csv")).issues == ()
+    assert problems(measure_folder(study / "dla", cohort=read_cohort(study / "cohort.csv"))) == []
 
 
 def test_a_missing_folder_and_equal_readers_are_rejected(study):
@@ -226,7 +231,8 @@ def test_volumes_of_all_real_cases_are_the_recorded_ones(shared, tmp_path):
     for case in cohort.cases:
         shutil.copy(case.label, tmp_path / f"{case.case_id}.nii.gz")
     measured = measure_folder(tmp_path, cohort=cohort, reader="copy")
-    assert measured.issues == ()
+    # its header has the spleen on the right
+    assert {(issue.code, issue.case_id) for issue in measured.issues} == {("LS-LAB-018", "msd_spleen_8")}
     found = {(row.case_id, row.structure): row.volume_cm3 for row in measured.rows if row.reader == "manual"}
     expected = {
         (case.case_id, organ): float(case.covariates[f"{organ}_cm3"])
@@ -308,7 +314,7 @@ def test_label_maps_of_other_systems_are_read_by_their_values(study, name, liver
         save(file, array)
     cohort = read_cohort(study / "cohort.csv")
     measured = measure_folder(study / "dla", cohort=cohort, label_values=LABEL_VALUES[name])
-    assert measured.issues == ()
+    assert problems(measured) == []
     assert cells(measured.rows) == [*rows_of("C1"), *rows_of("C2"), *rows_of("C3")]
 
 
@@ -336,13 +342,13 @@ def test_a_structure_that_a_label_map_does_not_cover_is_unknown_in_it(study):
 def test_fractions_are_rejected_as_label_values(study):
     save(study / "dla" / "C1.nii.gz", labels_of() * np.float32(0.5))
     measured = measure_folder(study / "dla", reference=study / "manual", label_values=LABEL_VALUES["amos"])
-    assert [(issue.code, issue.case_id) for issue in measured.issues] == [("LS-LAB-001", "C1")]
+    assert [(f.code, f.case_id) for f in problems(measured) if f.severity == "error"] == [("LS-LAB-001", "C1")]
 
 
 def test_a_missing_prediction_scores_zero_and_is_a_warning_if_allowed(study):
     (study / "dla" / "C1.nii.gz").unlink()
     measured = measure_folder(study / "dla", cohort=read_cohort(study / "cohort.csv"), allow_missing=True)
-    assert [(f.code, f.case_id, f.severity) for f in measured.issues] == [("LS-LAB-005", "C1", "warning")]
+    assert [(f.code, f.case_id, f.severity) for f in problems(measured)] == [("LS-LAB-005", "C1", "warning")]
     liver = measured.rows[0]
     assert (liver.reader, liver.volume_cm3) == ("dla", None)
     assert (liver.dss, liver.iou, liver.nsd, liver.hd95_mm) == (0.0, 0.0, 0.0, None)
@@ -412,4 +418,4 @@ def test_infinite_label_values_are_rejected(study):
     broken[0, 0, 0] = np.inf
     save(study / "dla" / "C1.nii.gz", broken)
     measured = measure_folder(study / "dla", reference=study / "manual", label_values=LABEL_VALUES["amos"])
-    assert [(issue.code, issue.case_id) for issue in measured.issues] == [("LS-LAB-001", "C1")]
+    assert [(f.code, f.case_id) for f in problems(measured) if f.severity == "error"] == [("LS-LAB-001", "C1")]

@@ -53,6 +53,15 @@ def test_label_map_comes_back_with_its_series(case, tmp_path):
     assert again.covered == (Structure.LIVER, Structure.SPLEEN)
 
 
+def test_only_covered_organs_are_segments(tmp_path):
+    label_map = drawn()
+    livers = LabelMap(np.where(label_map.labels == 1, 1, 0).astype(np.uint8), label_map.geometry, (Structure.LIVER,))
+    write_segmentation(tmp_path / "seg.dcm", livers, write(tmp_path))
+    dataset = pydicom.dcmread(tmp_path / "seg.dcm")
+    assert [item.SegmentLabel for item in dataset.SegmentSequence] == ["Liver"]
+    assert (dataset.ContentLabel, dataset.SeriesDescription) == ("LIVER", "Liver")
+
+
 def test_highdicom_reads_the_same_voxels(case):
     highdicom = pytest.importorskip("highdicom")
     label_map, _, file = case

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from liverspleen.cohort.checks import CaseFiles, read_files
+from liverspleen.cohort.findings.anatomy import find_organs, position_issues
 from liverspleen.cohort.findings.geometry import geometry_issues, label_grid_issues
 from liverspleen.cohort.findings.labels import density_issues, shape_issues
-from liverspleen.cohort.findings.organ import Organ, find_organ
-from liverspleen.cohort.findings.orientation import side_issues
+from liverspleen.cohort.findings.organ import Organ
 from liverspleen.cohort.findings.scan import ScanSummary
 from liverspleen.cohort.manifest import Case
 from liverspleen.errors import Issue
@@ -60,7 +60,7 @@ def _examine(case: Case, files: CaseFiles) -> Examination:
     organs: dict[Structure, Organ] = {}
     if files.label is not None:
         on_grid = not any(issue.code in _OFF_GRID for issue in issues)
-        organs = {o: found for o in case.labelled_structures if (found := find_organ(files.label, o)) is not None}
+        organs = find_organs(files.label, case.labelled_structures)
         scan = judged.scan if judged is not None and on_grid else None
         has_hu = judged is not None and judged.has_hu
         issues += _located(case, case.label, _label_issues(case, files, scan, organs, has_hu=has_hu))
@@ -77,8 +77,7 @@ def _label_issues(
     assert files.label is not None
     for organ in organs.values():
         yield from shape_issues(organ, age=case.age)
-    column_mm = files.label.geometry.spacing_mm[2]
-    yield from side_issues(organs, column_mm=column_mm, scan=scan if has_hu else None)
+    yield from position_issues(files.label, organs, scan=scan if has_hu else None)
     if scan is not None and files.ct is not None:
         yield from label_grid_issues(files.label.geometry, files.ct.geometry)
         for organ in organs.values() if has_hu else ():

@@ -27,14 +27,8 @@ _FOREIGN_FRACTION = 0.10  # at most 2 % on real CT and phantoms; noise of a fatt
 
 def shape_issues(organ: Organ, *, age: float | None = None) -> Iterator[Issue]:
     """Yield LS-LAB-011 to 014, 020 and 021 about the mask of an organ."""
-    name, volume = organ.structure.key, organ.volume_cm3
-    smallest, largest = organ.structure.facts.plausible_cm3
-    if volume < smallest and not organ.faces and (age is None or age >= ADULT_YEARS):
-        message = f"volume of the {name} is {volume:.3g} cm3, expected at least {smallest:g} cm3 for a complete organ"
-        yield finding("warning", "LS-LAB-011", message, "check that the label map is complete and the spacing is right")
-    if volume > largest:
-        message = f"volume of the {name} is {volume:.0f} cm3, expected at most {largest:g} cm3"
-        yield finding("warning", "LS-LAB-012", message, "check the label map and the spacing")
+    name = organ.structure.key
+    yield from volume_issues(organ, age=age)
     yield from _part_issues(organ)
     if organ.faces:
         message = f"{name} reaches the {', '.join(organ.faces)} border of the scan, so a part may be missing"
@@ -43,6 +37,18 @@ def shape_issues(organ: Organ, *, age: float | None = None) -> Iterator[Issue]:
         slices = ", ".join(str(organ.box[0].start + gap) for gap in gaps[:5])
         message = f"number of slices without {name} between slices with it is {gaps.size} ({slices})"
         yield finding("warning", "LS-LAB-021", message, "annotate the organ in these slices too")
+
+
+def volume_issues(organ: Organ, *, age: float | None = None) -> Iterator[Issue]:
+    """Yield LS-LAB-011 or 012 if the volume of an organ is not possible; a cut organ is never too small."""
+    name, volume = organ.structure.key, organ.volume_cm3
+    smallest, largest = organ.structure.facts.plausible_cm3
+    if volume < smallest and not organ.faces and (age is None or age >= ADULT_YEARS):
+        message = f"volume of the {name} is {volume:.3g} cm3, expected at least {smallest:g} cm3 for a complete organ"
+        yield finding("warning", "LS-LAB-011", message, "check that the label map is complete and the spacing is right")
+    if volume > largest:
+        message = f"volume of the {name} is {volume:.0f} cm3, expected at most {largest:g} cm3"
+        yield finding("warning", "LS-LAB-012", message, "check the label map and the spacing")
 
 
 def density_issues(organ: Organ, hu: NDArray[np.int16]) -> Iterator[Issue]:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from liverspleen.imaging.volume import LabelMap
+from liverspleen.imaging.volume import LabelMap, touched_faces
 from liverspleen.organs import Structure
 
 
@@ -78,5 +78,5 @@ def find_organ(label_map: LabelMap, structure: Structure) -> Organ | None:
         mask=np.ascontiguousarray(label_map.labels[box] == int(structure)),
         box=box,
         voxel_mm3=label_map.geometry.voxel_volume_mm3,
-        faces=label_map.faces(structure),
+        faces=touched_faces(box, label_map.labels.shape),
     )

@@ -21,41 +21,69 @@ _LUNG_RATIO = 3.0
 _SPINE_MM = 40.0  # half the width of the strip around the midline in which bone is mostly spine
 _BEFORE_MM = 20.0
 _BONE_SAMPLES = 50
+_TRUNK_MM = 250.0  # a narrower grid may be a part of a CT
+_OFF_CENTRE_MM = 50.0  # of the body in the image; organs of mirrored scans are up to 115 mm on the wrong side
 
-_HINT = "correct the header, unless it is situs inversus"
+_HINT = "correct the header or the label values, unless it is situs inversus"
 
 
-def side_issues(organs: Mapping[Structure, Organ], *, column_mm: float, scan: ScanSummary | None) -> Iterator[Issue]:
-    """Yield LS-LAB-018 or 019 if liver and spleen are exchanged, or an organ is on the wrong side of the midline.
+def side_issues(
+    organs: Mapping[Structure, Organ], *, column_mm: float, scan: ScanSummary | None, width_mm: float | None = None
+) -> Iterator[Issue]:
+    """Yield LS-LAB-018, 019 or 055 if liver and spleen contradict each other, or an organ is on the wrong side.
 
-    Liver and spleen are compared with each other if both are labelled; other organs with a side are compared with the
-    midline. `column_mm` is the distance of columns; `scan` is None if the CT could not be read.
+    Liver and spleen are compared with each other; then each organ with a side is compared with the midline of the body,
+    or, if `scan` is None, with the middle of the grid, whose width is `width_mm` (None: it is not that of a CT).
+    `column_mm` is the distance of columns.
     """
-    unpaired = dict(organs)
     if Structure.LIVER in organs and Structure.SPLEEN in organs:
-        yield from _pair_issues(unpaired.pop(Structure.LIVER), unpaired.pop(Structure.SPLEEN), column_mm)
-    for organ in unpaired.values():
-        facts, name = organ.structure.facts, organ.structure.key
-        if facts.side is None or scan is None:
-            continue
-        other = "left" if facts.side == "right" else "right"
-        wrong_mm = _beyond_midline_mm(organ, other, column_mm, scan)
-        if wrong_mm > facts.midline_mm:
-            message = f"centre of the {name} is {wrong_mm:.0f} mm on the patient's {other} side of the midline"
-            yield finding("warning", "LS-LAB-018", message, _HINT)
+        compared = [*_pair_issues(organs[Structure.LIVER], organs[Structure.SPLEEN], column_mm)]
+        yield from compared
+        if compared:
+            return
+    for organ in organs.values():
+        yield from _midline_issues(organ, column_mm, scan, width_mm)
+
+
+def _midline_issues(
+    organ: Organ, column_mm: float, scan: ScanSummary | None, width_mm: float | None
+) -> Iterator[Issue]:
+    facts, name = organ.structure.facts, organ.structure.key
+    if scan is None and (width_mm is None or width_mm < _TRUNK_MM):
+        return
+    middle_mm = _middle_mm(organ, scan) if scan is not None else (width_mm or 0.0) / 2
+    if facts.side is None or middle_mm is None:
+        return
+    other = "left" if facts.side == "right" else "right"
+    to_left_mm = organ.centre[2] * column_mm - middle_mm
+    wrong_mm = to_left_mm if other == "left" else -to_left_mm
+    if wrong_mm > facts.midline_mm + (0.0 if scan is not None else _OFF_CENTRE_MM):
+        of = "midline" if scan is not None else "middle of the image"
+        message = f"centre of the {name} is {wrong_mm:.0f} mm on the patient's {other} side of the {of}"
+        yield finding("warning", "LS-LAB-018", message, _HINT)
 
 
 def _pair_issues(liver: Organ, spleen: Organ, column_mm: float) -> Iterator[Issue]:
     to_left = (spleen.centre[2] - liver.centre[2]) * column_mm
+    volumes = f"liver ({liver.volume_cm3:.0f} cm3) is smaller than the spleen ({spleen.volume_cm3:.0f} cm3)"
     if to_left < -APART_MM and liver.volume_cm3 < _SWAPPED * spleen.volume_cm3:
-        message = (
-            f"liver ({liver.volume_cm3:.0f} cm3) is smaller than the spleen ({spleen.volume_cm3:.0f} cm3) and on its "
-            "left: the labels are exchanged"
-        )
+        message = f"{volumes} and on its left: the labels are exchanged"
         yield finding("error", "LS-LAB-019", message, "exchange the two label values")
-    elif to_left < -APART_MM:
-        message = f"centre of the spleen is {-to_left:.0f} mm to the patient's right of that of the liver"
+    elif to_left < -APART_MM or (to_left < APART_MM and _is_plausible(liver) and _is_plausible(spleen)):
+        side = "right" if to_left < 0 else "left"
+        message = (
+            f"centre of the spleen is {abs(to_left):.0f} mm to the patient's {side} of that of the liver, "
+            f"expected at least {APART_MM:g} mm to the left"
+        )
         yield finding("warning", "LS-LAB-018", message, _HINT)
+    elif liver.volume_cm3 < spleen.volume_cm3 and not liver.faces:
+        hint = "check the two label values; no action is needed if the spleen is very large"
+        yield finding("warning", "LS-LAB-055", volumes, hint)
+
+
+def _is_plausible(organ: Organ) -> bool:
+    smallest, largest = organ.structure.facts.plausible_cm3
+    return smallest <= organ.volume_cm3 <= largest
 
 
 def direction_issues(scan: ScanSummary) -> Iterator[Issue]:
@@ -74,14 +102,12 @@ def direction_issues(scan: ScanSummary) -> Iterator[Issue]:
         yield finding("warning", "LS-GEO-018", message, hint)
 
 
-def _beyond_midline_mm(organ: Organ, side: str, column_mm: float, scan: ScanSummary) -> float:
-    """Return how far the centre of an organ is on a side of the midline of the body, in the slices of the organ."""
+def _middle_mm(organ: Organ, scan: ScanSummary) -> float | None:
+    """Return the position of the midline of the body in the slices of an organ, from the right; None without a body."""
     columns = body(scan.coarse[organ.box[0]]).sum(axis=(0, 1))
     if not columns.any():
-        return 0.0
-    middle_mm = float(np.average(np.arange(columns.size), weights=columns)) * scan.coarse_mm[1]
-    to_left_mm = organ.centre[2] * column_mm - middle_mm
-    return to_left_mm if side == "left" else -to_left_mm
+        return None
+    return float(np.average(np.arange(columns.size), weights=columns)) * scan.coarse_mm[1]
 
 
 def lung_fractions(scan: ScanSummary) -> tuple[float, float]:

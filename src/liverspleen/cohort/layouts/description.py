@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from liverspleen.cohort.label_meaning import DATASET, NamedValues, UnusableNamesError, label_names
 from liverspleen.errors import InputError, Issue
-from liverspleen.organs import ORGAN_KEYS, Structure, organ
 from liverspleen.reading import read_object
-
-_FILE = "dataset.json"
 
 
 @dataclass(frozen=True)
 class Description:
-    """Content of a `dataset.json`, and the organs of its voxel values."""
+    """Content of a `dataset.json`, and the names of its voxel values."""
 
     content: Mapping[str, Any]
-    names: Mapping[int, Structure]
+    names: NamedValues
     notes: tuple[Issue, ...]
 
 
@@ -41,12 +39,16 @@ def read_description(folder: Path) -> Description:
         for name in channels.values()
         if str(name).strip().upper() != "CT"
     ]
-    return Description(content, _names(content.get("labels", {})), tuple(notes))
+    try:
+        names = label_names(content.get("labels", {}))
+    except UnusableNamesError as error:
+        raise _invalid(str(error)) from None
+    return Description(content, NamedValues(folder / DATASET, names), tuple(notes))
 
 
 def _content(folder: Path) -> Mapping[str, Any]:
     try:
-        content = read_object(folder / _FILE)
+        content = read_object(folder / DATASET)
     except FileNotFoundError:
         raise _invalid("file is missing from the input", "give the folder that contains it") from None
     except (OSError, ValueError):
@@ -54,30 +56,5 @@ def _content(folder: Path) -> Mapping[str, Any]:
     return content
 
 
-def _names(labels: Any) -> Mapping[int, Structure]:
-    """Read both forms: {"1": "liver"} (MSD, nnU-Net v1), and {"liver": 1} or {"liver": [1, 2]} (nnU-Net v2)."""
-    if not isinstance(labels, dict):
-        raise _invalid("labels are not a JSON object")
-    found: dict[int, Structure] = {}
-    for first, second in labels.items():
-        for name, value in _pairs(first, second):
-            key = name.strip().lower()
-            if key not in ORGAN_KEYS:
-                continue
-            if found.setdefault(value, organ(key)) is not organ(key):
-                raise _invalid(f"label value {value} is given to two organs")
-    return found
-
-
-def _pairs(first: str, second: Any) -> Iterator[tuple[str, int]]:
-    if isinstance(second, str):
-        first, second = second, first
-    try:
-        for value in second if isinstance(second, list) else [second]:
-            yield first, int(value)
-    except (TypeError, ValueError):
-        raise _invalid("a label value is not a whole number") from None
-
-
 def _invalid(message: str, hint: str = "correct the file") -> InputError:
-    return InputError(Issue("LS-IMP-010", f"{_FILE}: {message}", hint))
+    return InputError(Issue("LS-IMP-010", f"{DATASET}: {message}", hint))

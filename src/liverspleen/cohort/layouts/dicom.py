@@ -13,9 +13,11 @@ from liverspleen.cohort.layouts.source import (
     Exclusion,
     Found,
     LabelSource,
+    NiftiLabels,
     Request,
     SeriesRow,
     SourceCase,
+    nifti_label_values,
 )
 from liverspleen.cohort.skipped_files import skipped_files
 from liverspleen.errors import InputError, Issue, Severity
@@ -46,7 +48,7 @@ _EXPECTED = frozenset({"LS-DCM-002", "LS-DCM-003", _DERIVED, SEGMENTATION})
 _CHECK = "check that this is right"
 _GIVE_SERIES = "give this series in the column 'series' of the covariates if it should be used"
 
-_REQUEST_CODES = frozenset({"LS-IMP-003", "LS-IMP-004"})
+_REQUEST_CODES = frozenset({"LS-IMP-003", "LS-IMP-004", "LS-LAB-051"})
 """Issues of the request, not of one case."""
 
 
@@ -55,7 +57,7 @@ def find(request: Request) -> Found:
 
     Raises:
         InputError: LS-IMP-001 `labels=` does not exist, or is one NIfTI file for several CT scans, LS-IMP-002 there is
-            no DICOM series; as `required_label_values`.
+            no DICOM series; as `nifti_label_values`.
     """
     by_folder = request.series_by == "folder"
     found = find_series(request.input, minimum_slices=request.minimum_slices, by_folder=by_folder)
@@ -81,6 +83,8 @@ def find(request: Request) -> Found:
             else:
                 cases.append(item.case(label_source))
                 notes += warnings_of(item.series, item.folder)
+                if isinstance(label_source, NiftiLabels):
+                    notes += nifti_label_values(request, label_source.file)[1]
                 if label_source is None and request.labels is not None:
                     notes.append(_unlabelled(item.folder))
         if issue is not None and issue.severity == "error":

@@ -14,7 +14,7 @@ from liverspleen.cohort.layouts.segment_labels import (
     repeated_organs,
     structures_of,
 )
-from liverspleen.cohort.layouts.source import LabelSource, NiftiLabels, Request, required_label_values
+from liverspleen.cohort.layouts.source import LabelSource, NiftiLabels, Request, nifti_label_values
 from liverspleen.errors import InputError, Issue, counted
 from liverspleen.imaging.dicom import Match, Segmentation, Series, find_segmentations, match_series, source_images
 from liverspleen.imaging.nifti import SUFFIXES
@@ -50,7 +50,7 @@ class DicomLabels:
             message = "case has a NIfTI label map and a DICOM segmentation, expected one of them"
             raise InputError(Issue("LS-IMP-007", message, "keep one", file=file))
         if file is not None:
-            return NiftiLabels(file, required_label_values(request, None))
+            return NiftiLabels(file, nifti_label_values(request, file)[0])
         relevant = [item for item in own if structures_of(item, self.values) or (item.exclusions and not item.segments)]
         if invalid := next((item for item in relevant if item.exclusions), None):
             reason = invalid.exclusions[0]

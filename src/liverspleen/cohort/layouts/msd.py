@@ -15,6 +15,7 @@ from liverspleen.cohort.layouts.source import (
     NiftiScan,
     Request,
     SourceCase,
+    meaning_notes,
     required_label_values,
     skipped_files_of,
 )
@@ -52,8 +53,9 @@ def find(request: Request) -> Found:
         labels = NiftiLabels(label, values) if label else None
         facts = {"dataset": DEVELOPMENT if trains else TEST}
         cases.append(SourceCase(name, name, NiftiScan(image), labels, facts))
-    skipped = skipped_files_of(request, cases, excluded, description.notes)
-    return Found(tuple(cases), tuple(excluded), (*description.notes, *skipped))
+    notes = (*description.notes, *meaning_notes(request, description.names))
+    skipped = skipped_files_of(request, cases, excluded, notes)
+    return Found(tuple(cases), tuple(excluded), (*notes, *skipped))
 
 
 def _entry(root: Path, entry: Any) -> Path | None:

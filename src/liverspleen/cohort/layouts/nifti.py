@@ -6,6 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path, PurePath
 
 from liverspleen.cohort.image_files import (
@@ -26,8 +27,8 @@ from liverspleen.cohort.layouts.source import (
     NiftiScan,
     Request,
     SourceCase,
+    nifti_label_values,
     no_label_used,
-    required_label_values,
 )
 from liverspleen.cohort.pairing import Pairing, pair
 from liverspleen.cohort.skipped_files import skipped_files
@@ -45,10 +46,11 @@ def find(request: Request) -> Found:
 
     Raises:
         InputError: LS-IMP-002 there is no CT, LS-IMP-001 `labels=` does not exist, LS-IMP-040 there are label maps or
-            label values, and no CT has a label map; as `pairs_of` and `required_label_values`.
+            label values, and no CT has a label map; as `pairs_of` and `nifti_label_values`.
     """
     if request.pairs is not None:
-        return Found(pairs_of(request))
+        cases, notes = pairs_of(request)
+        return Found(cases, notes=notes)
     images, labels = _files(request)
     if not images:
         missing = Issue("LS-IMP-002", "input= has no CT in a .nii.gz or .nii file", "give the folder of the images")
@@ -119,16 +121,21 @@ class _Content:
     pairing: Pairing
     names: Mapping[NiftiFile, str]
 
+    @cached_property
+    def meanings(self) -> Mapping[Path, tuple[Mapping[int, Structure] | None, tuple[Issue, ...]]]:
+        """The meaning of label values in each folder of label maps, with warnings."""
+        folders = {label.path.parent for label in self.pairing.label_of.values()}
+        return {folder: nifti_label_values(self.request, folder) for folder in sorted(folders)}
+
     def cases(self) -> Iterator[SourceCase]:
         """Yield the CT scans that are neither unclear nor channels, with their label maps."""
         label_of = self.pairing.label_of
-        values: Mapping[int, Structure] | None = required_label_values(self.request, None) if label_of else None
         several, excluded = self._several(), self._excluded_files()
         for image in self.images:
             if image in excluded:
                 continue
             name, label = self.names[image], label_of.get(image)
-            labels = NiftiLabels(label.path, values) if label else None
+            labels = NiftiLabels(label.path, self.meanings[label.path.parent][0]) if label else None
             facts = {"dataset": TEST} if image.subset == "Ts" else {}
             patient = image.case if image.case in several else name
             yield SourceCase(name, patient, NiftiScan(image.path), labels, facts)
@@ -149,6 +156,7 @@ class _Content:
                 hint = "give the meaning of their values by label_values= to read them"
                 yield _listed("LS-IMP-026", message, hint, unused, "warning")
             return
+        yield from dict.fromkeys(issue for _, issues in self.meanings.values() for issue in issues)
         given = self.request.labels is not None
         for file in unused:
             severity: Severity = "error" if given else "warning"

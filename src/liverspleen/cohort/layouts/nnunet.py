@@ -14,6 +14,7 @@ from liverspleen.cohort.layouts.source import (
     NiftiScan,
     Request,
     SourceCase,
+    meaning_notes,
     nifti_files,
     required_label_values,
     skipped_files_of,
@@ -40,7 +41,7 @@ def find(request: Request) -> Found:
         )
     cases: list[SourceCase] = []
     excluded: list[Exclusion] = []
-    notes = list(description.notes)
+    notes = [*description.notes, *meaning_notes(request, description.names)]
     for images, labels, dataset in _FOLDERS:
         scans, unusable_scans = _scans(request.input / images)
         label_maps, several = _files(request.input / labels)

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from liverspleen.cohort.layouts.source import NiftiLabels, NiftiScan, Request, SourceCase, required_label_values
+from liverspleen.cohort.layouts.source import NiftiLabels, NiftiScan, Request, SourceCase, nifti_label_values
 from liverspleen.errors import InputError, Issue
 from liverspleen.imaging.nifti import SUFFIXES, strip_suffix
 
@@ -34,33 +34,36 @@ class _Row:
         return self.cells["case_id"] or (image and strip_suffix(image.name)) or ""
 
 
-def pairs_of(request: Request) -> tuple[SourceCase, ...]:
-    """Return the cases of `pairs=`, a CSV file with the columns image, label and optionally case_id and patient_id.
+def pairs_of(request: Request) -> tuple[tuple[SourceCase, ...], tuple[Issue, ...]]:
+    """Return the cases of `pairs=`, and warnings about the meaning of label values.
+
+    The file is CSV with the columns image, label and optionally case_id and patient_id.
 
     Paths are relative to the folder of the table or to `input=`, and inside of one of them. A row without a label is a
     CT without one. By default the name of the image is that of the case, and each CT is of its own patient.
 
     Raises:
         InputError: all issues, without values of the file: LS-IMP-042 it cannot be read, or its columns are not valid,
-            LS-IMP-043 a row is not valid; as `required_label_values`.
+            LS-IMP-043 a row is not valid; as `nifti_label_values`.
     """
     assert request.pairs is not None
     rows = list(_rows(request.pairs, request.input))
     if issues := [*_row_issues(rows)]:
         raise InputError(issues)
-    values = required_label_values(request, None) if any(row.files["label"] for row in rows) else None
+    folders = {label.parent for row in rows if (label := row.files["label"])}
+    meanings = {folder: nifti_label_values(request, folder) for folder in sorted(folders)}
     cases = []
     for row in rows:
         image, label = row.files["image"], row.files["label"]
         assert image is not None
-        labels = NiftiLabels(label, values) if label else None
+        labels = NiftiLabels(label, meanings[label.parent][0]) if label else None
         cases.append(SourceCase(row.name, row.cells["patient_id"] or row.name, NiftiScan(image), labels))
-    return tuple(cases)
+    return tuple(cases), tuple(dict.fromkeys(issue for _, issues in meanings.values() for issue in issues))
 
 
 def _rows(table: Path, folder: Path) -> Iterator[_Row]:
     try:
-        records = list(csv.reader(io.StringIO(_text(table), newline=""), strict=True))
+        records = list(csv.reader(io.StringIO(read_text(table), newline=""), strict=True))
     except OSError as error:
         raise _invalid(f"file cannot be read ({error.strerror or type(error).__name__})", "correct the path") from None
     except (UnicodeDecodeError, csv.Error):
@@ -79,12 +82,6 @@ def _rows(table: Path, folder: Path) -> Iterator[_Row]:
         cells = {name: given.get(name, "") for name in _COLUMNS}
         files = {name: _file(cells[name], folders) for name in _REQUIRED}
         yield _Row(number, cells, files, len(record) > len(names))
-
-
-def _text(table: Path) -> str:
-    if table.exists() and not table.is_file():
-        raise OSError(None, "not a regular file")
-    return table.read_bytes().decode("utf-8-sig")
 
 
 def _file(cell: str, folders: list[str]) -> Path | None:

@@ -9,12 +9,13 @@ from typing import Protocol
 
 import numpy as np
 
+from liverspleen.cohort.label_meaning import NamedValues, contradiction, meaning_in
 from liverspleen.cohort.label_values import covered_structures
 from liverspleen.cohort.skipped_files import skipped_files
 from liverspleen.errors import InputError, Issue, counted
 from liverspleen.imaging.nifti import read_ct, read_label_map, strip_suffix
 from liverspleen.imaging.volume import CTVolume, LabelMap
-from liverspleen.organs import Structure, listed, organs
+from liverspleen.organs import LABEL_VALUES, OWN_VALUES, Structure, listed, organs
 
 TEST = "test"
 """Value of `facts["dataset"]` for a case of a layout's test folder; the import replaces it by the cohort's test set."""
@@ -204,26 +205,48 @@ def no_label_used(request: Request, labels: Sequence[Path], by: str, hint: str) 
     )
 
 
-def required_label_values(request: Request, names: Mapping[int, Structure] | None) -> Mapping[int, Structure] | None:
-    """Return the meaning of label values, as for `read_label_map`.
+def required_label_values(request: Request, stated: NamedValues | None) -> Mapping[int, Structure] | None:
+    """Return the meaning of label values, as for `read_label_map`: that of the request, or else of the source.
 
-    `names` is the meaning that the source states; None if the source states none.
+    `stated` are the names of values in a file of the source; None if it has none.
 
     Raises:
-        InputError: LS-IMP-003 the request gives no label values, LS-IMP-004 it requires those of the source, and the
-            source has no label of an organ.
+        InputError: LS-IMP-003 neither the request nor the source gives the meaning, LS-IMP-004 the request requires
+            that of the source, and the source has no label of an organ.
     """
-    if request.meaning is None:
+    named = stated is not None and bool(stated.organs)
+    if request.meaning is None and not named:
         message = "the source has label maps, but the meaning of their values is not given"
-        given = "names, " if names else ""
-        hint = f"give label_values= ({given}a preset such as totalsegmentator, or {{1: liver, 2: spleen}})"
+        hint = "give label_values= (a preset such as totalsegmentator, or {1: liver, 2: spleen})"
         raise InputError(Issue("LS-IMP-003", message, hint))
-    if not request.meaning.by_name:
+    if request.meaning is not None and not request.meaning.by_name:
         return request.meaning.values
-    if not names:
+    if stated is None or not named:
         message = f"label_values=names, but the source has no label named {listed('or')}"
         raise InputError(Issue("LS-IMP-004", message, "give label_values= as a preset or a map"))
-    return names
+    return stated.organs
+
+
+def meaning_notes(request: Request, stated: NamedValues | None) -> tuple[Issue, ...]:
+    """Return the warning LS-LAB-050 if the request gives other label values than the source."""
+    if stated is None or request.meaning is None or request.meaning.by_name:
+        return ()
+    return tuple(contradiction(request.meaning.values or LABEL_VALUES[OWN_VALUES], stated))
+
+
+def nifti_label_values(request: Request, labels: Path) -> tuple[Mapping[int, Structure] | None, tuple[Issue, ...]]:
+    """Return the meaning of label values in a folder or file of the request, as for `read_label_map`, and warnings.
+
+    Raises:
+        InputError: LS-LAB-051 a file beside the label maps that should give it cannot be used; as
+            `required_label_values`.
+    """
+    meaning = request.meaning
+    asked = None if meaning is None or meaning.by_name else meaning.values or LABEL_VALUES[OWN_VALUES]
+    found = meaning_in(labels if labels.is_dir() else labels.parent, asked)
+    if asked is None and not found.named:
+        return required_label_values(request, None), ()
+    return found.values, found.issues
 
 
 def merged(parts: list[LabelMap], case_id: str) -> LabelMap:

@@ -10,12 +10,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
 from liverspleen.cohort.checks import grid_issues, load_reference
+from liverspleen.cohort.findings.anatomy import EXCHANGED
 from liverspleen.cohort.image_files import nifti_files
-from liverspleen.cohort.label_names import DSEG, label_files, several_files
+from liverspleen.cohort.label_meaning import FolderMeaning, meaning_in
+from liverspleen.cohort.label_names import DSEG, label_files, several_files, stated_coverage
+from liverspleen.cohort.label_values import covered_structures
 from liverspleen.cohort.manifest import Case, Cohort
 from liverspleen.cohort.skipped_files import skipped_files
 from liverspleen.cohort.spellings import Spellings, spelling_issues, spellings
 from liverspleen.errors import InputError, Issue
+from liverspleen.evaluation.measurements.map_findings import (
+    anatomy_issues,
+    cropped_issue,
+    exchanged_issue,
+    exchanged_values,
+    organs_of,
+)
 from liverspleen.evaluation.measurements.mask_folder import is_mask_folder, read_mask_folder
 from liverspleen.evaluation.measurements.measure_case import (
     DLA,
@@ -29,7 +39,7 @@ from liverspleen.evaluation.measurements.table import Measurement, frame_of
 from liverspleen.imaging.geometry import Geometry
 from liverspleen.imaging.nifti import SUFFIXES, read_label_map
 from liverspleen.imaging.volume import LabelMap
-from liverspleen.organs import ORGANS, Structure, organs
+from liverspleen.organs import Structure, listed
 from liverspleen.processes import spread
 from liverspleen.storage import StrPath
 
@@ -73,11 +83,12 @@ def measure_folder(
     `segmentation.nii.gz`. References are the files of the same case in the folder `reference`, or else the label maps
     of `cohort`; both are optional. With a cohort, every case of its `datasets` (all if empty) is expected, and each map
     must be on the grid of its CT. Without a cohort, the cases are those of the folder (and of `reference`, if given).
-    `label_values` and `reference_values` translate the voxel values of another system; those of a cohort always
-    have the values of liverspleen. A bad case does not stop the others. A missing label map is an error of its case, or
-    with `allow_missing` a warning and a score of 0. `workers` is the number of processes; each measures one case at a
-    time. Rows are in the order of the cases. `on_case` is called with each case_id after its measurement. Issues of the
-    rows of the cohort are not repeated.
+    `label_values` and `reference_values` give the meaning of voxel values; None: that of a file beside the label maps,
+    or else the values of liverspleen (`meaning_in`). The label maps of a cohort always have the values of liverspleen.
+    A bad case does not stop the others. A missing label map is an error of its case, or with `allow_missing` a warning
+    and a score of 0. `workers` is the number of processes; each measures one case at a time. Rows are in the order of
+    the cases. `on_case` is called with each case_id after its measurement. Issues of the rows of the cohort are not
+    repeated.
 
     Issues: those of reading; LS-LAB-005 label map of a case is missing; LS-LAB-006 (warning) label map without a case;
     LS-LAB-007 two files for one case; LS-LAB-010 a worker process died; LS-IDN-010 a case has names of different
@@ -93,7 +104,9 @@ def measure_folder(
     folder = LabelFolder.of(labels, label_values, known=known)
     references = None
     if reference is not None:
-        references = LabelFolder.of(Path(reference), reference_values, known=known or folder.files.keys())
+        references = LabelFolder.of(
+            Path(reference), reference_values, known=known or folder.files.keys(), key="reference_values"
+        )
     cases: Sequence[Case | str]
     if cohort is None:
         cases = sorted({*folder.files, *(references.files if references else ())})
@@ -115,9 +128,9 @@ def measure_folder(
     rejected = {text for one in respelled if one.equal for text in one.places}
     readers = spellings([(reader, "reader="), (reference_reader, "reference_reader=")])
     issues = [*spelling_issues("case_id", respelled, file=labels), *spelling_issues("reader", readers)]
-    issues += _unused_label_maps(folder, cases if cohort is None else cohort.cases)
     for given in (folder, *([references] if references else [])):
-        issues += given.not_read()
+        issues += (*given.meaning.issues, *given.not_read())
+    issues += _unused_label_maps(folder, cases if cohort is None else cohort.cases)
     cases = [case for case in cases if _case_id(case) not in rejected]
     for case, measured in zip(cases, _measured_cases(task, cases, workers), strict=True):
         rows += measured.rows
@@ -129,44 +142,53 @@ def measure_folder(
 
 @dataclass(frozen=True)
 class LabelFolder:
-    """Label maps in a folder by case_id; usually one file each. `values` translates the values of another system."""
+    """Label maps in a folder by case_id; usually one file each. `meaning` is that of their voxel values."""
 
     path: Path
     files: Mapping[str, tuple[Path, ...]]
-    values: LabelValues | None = None
+    meaning: FolderMeaning
 
     @property
     def covered(self) -> tuple[Structure, ...]:
         """The structures that these label maps cover."""
-        return ORGANS if self.values is None else organs(structure.key for structure in self.values.values())
+        return covered_structures(self.meaning.values)
 
     @classmethod
-    def of(cls, path: Path, values: LabelValues | None = None, *, known: Collection[str] = ()) -> LabelFolder:
+    def of(
+        cls,
+        path: Path,
+        values: LabelValues | None = None,
+        *,
+        known: Collection[str] = (),
+        key: str = "label_values",
+    ) -> LabelFolder:
         """List the label maps directly in the folder: files, or folders of masks, or else those in folders of cases.
 
-        `known` are the case ids of a cohort; a file name that ends with `_dseg` can be one of them.
+        `values` is the meaning of the voxel values that the option `key` asks for; None: that of `meaning_in`. `known`
+        are the case ids of a cohort; a file name that ends with `_dseg` can be one of them.
 
         Raises:
-            InputError: LS-LAB-023 the folder does not exist.
+            InputError: LS-LAB-023 the folder does not exist; LS-LAB-051 the file that gives the meaning cannot be used.
         """
         if not path.is_dir():
             raise InputError(
                 Issue("LS-LAB-023", "the folder of label maps does not exist", "correct the path", file=path)
             )
         files = label_files(path, known)
+        meaning = meaning_in(path, values, key=key) if files or values is not None else FolderMeaning()
         for folder in sorted(filter(is_mask_folder, path.iterdir())):
             files[folder.name] = (*files.get(folder.name, ()), folder)
         for file in nifti_files(path) if not files else ():
             if file.place == "case" and file.is_label_map:
                 files[file.case] = (*files.get(file.case, ()), file.path)
-        return cls(path, files, values)
+        return cls(path, files, meaning)
 
     def read(self, case_id: str) -> LabelMap:
         """Read the label map of a case.
 
         Raises:
-            InputError: LS-LAB-005 it is missing, LS-LAB-007 there are two, or `read_label_map` or `read_mask_folder`
-                rejects it.
+            InputError: LS-LAB-005 it is missing, LS-LAB-007 there are two, LS-LAB-052 it has an organ that its sidecar
+                does not list as covered, or `read_label_map` or `read_mask_folder` rejects it.
         """
         files = self.files.get(case_id, ())
         if not files:
@@ -174,8 +196,9 @@ class LabelFolder:
         if len(files) > 1:
             raise InputError(several_files(case_id, files))
         if files[0].is_dir():
-            return read_mask_folder(files[0], case_id, translated=self.values is not None)
-        return read_label_map(files[0], case_id=case_id, values=self.values)
+            return read_mask_folder(files[0], case_id, translated=self.meaning.asked and bool(self.meaning.values))
+        values, named = self.meaning.values, self.meaning.named
+        return _restricted(read_label_map(files[0], case_id=case_id, values=values, named=named), files[0], case_id)
 
     def not_read(self) -> Iterator[Issue]:
         """Yield an issue for each kind of file in the folder that is no label map."""
@@ -187,6 +210,20 @@ class LabelFolder:
         """Return the issue that the case has no label map in this folder."""
         message = f"label map of the case is missing, expected {case_id}{SUFFIXES[0]} or {case_id}{DSEG}{SUFFIXES[0]}"
         return Issue("LS-LAB-005", message, "add the missing label map, or exclude the case", case_id, self.path)
+
+
+def _restricted(label_map: LabelMap, file: Path, case_id: str) -> LabelMap:
+    """Return a label map that covers only the organs that its sidecar lists, if it has one."""
+    stated = stated_coverage(file)
+    if stated is None:
+        return label_map
+    for organ in label_map.covered:
+        if organ not in stated and (voxels := label_map.count(organ)):
+            covered = listed(keys=[one.key for one in stated])
+            message = f"label map has {voxels} voxels of {organ.key}, but its sidecar states that it covers {covered}"
+            hint = "if the label map was edited, move it to another folder, and measure it there"
+            raise InputError(Issue("LS-LAB-052", message, hint, case_id, file))
+    return replace(label_map, covered=tuple(organ for organ in label_map.covered if organ in stated))
 
 
 class _ReferenceOptions(TypedDict):
@@ -245,10 +282,38 @@ class _MeasurementTask:
             if label_map is None:
                 rows = missing_case(case, self.reader, covered=self.folder.covered, **options)
             else:
-                rows = measure_case(case, {self.reader: label_map}, **options)
+                rows = self._rows(case, label_map, options, issues)
         except InputError as rejected:
             return Measured((), (*issues, *rejected.issues))
         return Measured(tuple(rows), tuple(issues))
+
+    def _rows(
+        self, case: Case | str, label_map: LabelMap, options: _ReferenceOptions, issues: list[Issue]
+    ) -> list[Measurement]:
+        """Return the rows of a label map; what it and its reference look like is added to `issues`."""
+        case_id, organs, reference = _case_id(case), organs_of(label_map), options["reference"]
+        file = self.folder.files[case_id][0]
+        found = [*anatomy_issues(case, label_map, organs, file)]
+        cropped = None if isinstance(case, Case) else cropped_issue(case_id, organs, file)
+        rows = measure_case(case, {self.reader: label_map}, cropped=cropped is not None, **options)
+        if reference is not None:
+            on_file = case.label if self.references is None and isinstance(case, Case) else None
+            if self.references is not None:
+                on_file = self.references.files[case_id][0]
+            others = [*anatomy_issues(case, reference, organs_of(reference), on_file)]
+            exchanged = exchanged_issue(case_id, label_map, reference, rows, self._exchange(found, others))
+            found += [*others, *([exchanged] if exchanged else [])]
+        issues += [*found, *([cropped] if cropped else [])]
+        return rows
+
+    def _exchange(self, found: Sequence[Issue], reference: Sequence[Issue]) -> str:
+        """Return the hint for exchanged label values: in the label maps, unless the references look exchanged."""
+        codes = [{issue.code for issue in one} for one in (found, reference)]
+        wrong = self.references if EXCHANGED in codes[1] - codes[0] else self.folder
+        if wrong is None:
+            return "exchange the values in the label map of the cohort"
+        key = "label_values" if wrong is self.folder else "reference_values"
+        return f"give {key}={exchanged_values(wrong.meaning.values)} if these values are exchanged"
 
 
 def _measured_cases(task: _MeasurementTask, cases: Sequence[Case | str], workers: int) -> Iterator[Measured]:

@@ -39,6 +39,7 @@ def measure_case(
     reference: LabelMap | None = None,
     reference_reader: str = MANUAL,
     surface: SurfaceMetrics | None = WITH_SURFACES,
+    cropped: bool = False,
 ) -> list[Measurement]:
     """Return the rows of one case: volume of each organ by each reader, with overlap and surface metrics.
 
@@ -46,7 +47,8 @@ def measure_case(
     empty; surface distances also if one is empty. Without `surface` they are not computed. A structure that is not in
     the `labelled_structures` of the case, or that a label map does not cover, is unknown, not absent: the reference
     reader has no row for it, and another reader only if it has voxels; this row has no reference. If `case` is only an
-    id, it is its own patient, and every organ is labelled.
+    id, it is its own patient, and every organ is labelled. `cropped`: the grid is a box around the labels, so that its
+    faces do not truncate organs.
 
     Raises:
         InputError: LS-GEO-003, LS-GEO-004 a label map is not on the grid of the reference.
@@ -64,17 +66,18 @@ def measure_case(
     for reader, label_map in reader_maps.items():
         if reference is None:
             known = (organ for organ in label_map.covered if organ in labelled or label_map.count(organ))
-            rows += _rows(case, reader, label_map, known)
+            rows += _rows(case, reader, label_map, known, cropped=cropped)
         else:
-            rows += _compared(case, reader, label_map, reference, reference_reader, labelled, surface)
+            own = _rows(case, reader, label_map, label_map.covered, cropped=cropped)
+            rows += _compared(case, own, label_map, reference, reference_reader, labelled, surface)
     if reference is not None:
-        rows += _rows(case, reference_reader, reference, labelled)
+        rows += _rows(case, reference_reader, reference, labelled, cropped=cropped)
     return rows
 
 
 def _compared(
     case: Case | str,
-    reader: str,
+    rows: Sequence[Measurement],
     label_map: LabelMap,
     reference: LabelMap,
     reference_reader: str,
@@ -86,7 +89,7 @@ def _compared(
         raise InputError(issues)
     found = overlaps(label_map.labels, reference.labels)
     distances = {} if surface is None else organ_surface_distances(label_map, reference, **asdict(surface))
-    for organ, row in zip(label_map.covered, _rows(case, reader, label_map, label_map.covered), strict=True):
+    for organ, row in zip(label_map.covered, rows, strict=True):
         if organ in labelled:
             row = _with_overlap(row, reference_reader, found[organ], reference)
             yield _with_surfaces(row, distances[organ]) if distances else row
@@ -155,9 +158,11 @@ def _labelled(case: Case | str, reference: LabelMap | None) -> tuple[Structure, 
     return labelled if reference is None else tuple(organ for organ in labelled if organ in reference.covered)
 
 
-def _rows(case: Case | str, reader: str, label_map: LabelMap, organs: Iterable[Structure]) -> list[Measurement]:
+def _rows(
+    case: Case | str, reader: str, label_map: LabelMap, organs: Iterable[Structure], *, cropped: bool = False
+) -> list[Measurement]:
     """Return the rows of one reader for these organs, without a reference."""
-    statuses = volume_statuses(label_map)
+    statuses = volume_statuses(label_map, cropped=cropped)
     return [
         replace(
             _empty_row(case, reader, organ),

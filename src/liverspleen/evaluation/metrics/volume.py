@@ -48,12 +48,13 @@ def organ_volume_cm3(label_map: LabelMap, structure: Structure) -> float:
     return _cm3(label_map.count(structure), label_map.geometry)
 
 
-def volume_statuses(label_map: LabelMap) -> dict[Structure, str]:
+def volume_statuses(label_map: LabelMap, *, cropped: bool = False) -> dict[Structure, str]:
     """Return the volume status of each structure that the label map covers: its problems, or `ok`.
 
     - `absent`: no voxel; never with another status.
     - `truncated`: a voxel is at an outer face of the grid, so that the volume is that of the part inside the image, a
       lower bound. This includes a structure that ends exactly at a face, since the image cannot show the difference.
+      Never if the grid was `cropped` to the labels: its faces are not those of a CT.
     - `multi_part`: the voxels outside the largest part (26 neighbours) have together at least 5 % of its voxels or
       10 cm³. This is correct after resection, otherwise an error.
     - `implausible`: the volume is outside `plausible_cm3`, the range of adults; a truncated one is never too small. Or
@@ -71,14 +72,18 @@ def volume_statuses(label_map: LabelMap) -> dict[Structure, str]:
     >>> statuses[Structure.LIVER], statuses[Structure.SPLEEN]  # 1500 cm3, 50 cm3
     ('ok', 'truncated')
     """
-    return statuses_of(label_map, {organ: components(label_map, organ) for organ in label_map.covered})
+    found = {organ: components(label_map, organ) for organ in label_map.covered}
+    return statuses_of(label_map, found, cropped=cropped)
 
 
-def statuses_of(label_map: LabelMap, found: Mapping[Structure, Components]) -> dict[Structure, str]:
+def statuses_of(
+    label_map: LabelMap, found: Mapping[Structure, Components], *, cropped: bool = False
+) -> dict[Structure, str]:
     """Return the statuses of `volume_statuses` from known parts of the structures."""
     swapped = _wrong_sides(label_map, found)
     return {
-        organ: ";".join(_status_terms(own, organ, label_map, organ in swapped)) or OK for organ, own in found.items()
+        organ: ";".join(_status_terms(own, organ, () if cropped else label_map.labels.shape, organ in swapped)) or OK
+        for organ, own in found.items()
     }
 
 
@@ -103,12 +108,13 @@ def _cm3(voxels: int, geometry: Geometry) -> float:
     return voxels * geometry.voxel_volume_mm3 / 1000.0
 
 
-def _status_terms(own: Components, organ: Structure, label_map: LabelMap, swapped: bool) -> Iterator[str]:
+def _status_terms(own: Components, organ: Structure, shape: tuple[int, ...], swapped: bool) -> Iterator[str]:
+    """Yield the problems of an organ; without the shape of a CT it is never truncated."""
     if not own.voxels.size:
         yield ABSENT
         return
     smallest, largest = organ.facts.plausible_cm3
-    truncated = bool(touched_faces(own.box, label_map.labels.shape))
+    truncated = bool(shape and touched_faces(own.box, shape))
     if truncated:
         yield TRUNCATED
     if own.in_parts:

@@ -17,7 +17,7 @@ from liverspleen.imaging.dicom.header import CT_IMAGE, DAMAGED, numbers, text
 from liverspleen.imaging.dicom.placement import Plane, place
 from liverspleen.imaging.dicom.quiet import pydicom, quiet
 from liverspleen.imaging.volume import CTVolume, LabelMap
-from liverspleen.organs import ORGAN_KEYS, Structure, listed
+from liverspleen.organs import Structure, listed
 from liverspleen.storage import StrPath, complete_file
 
 EXPLICIT, IMPLICIT, DEFLATED = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2", "1.2.840.10008.1.2.1.99"
@@ -157,6 +157,7 @@ def _segmentation(
 ) -> Any:
     import highdicom  # slow to import (1 s)
 
+    covered = [structure.key for structure in label_map.covered]
     segments = [
         _segment(highdicom, number, structure, algorithm) for number, structure in enumerate(label_map.covered, start=1)
     ]
@@ -173,8 +174,8 @@ def _segmentation(
         manufacturer_model_name="liverspleen",
         software_versions=__version__,
         device_serial_number="0",
-        content_label="_".join(ORGAN_KEYS).upper()[:_CODE_STRING],
-        series_description=listed().capitalize(),
+        content_label="_".join(covered).upper()[:_CODE_STRING],
+        series_description=listed(keys=covered).capitalize(),
         specific_character_set="ISO_IR 192",  # UTF-8, whatever the CT has
     )
 
