@@ -13,6 +13,7 @@ from pathlib import Path
 from liverspleen.cohort.layouts.source import NiftiLabels, NiftiScan, Request, SourceCase, nifti_label_values
 from liverspleen.errors import InputError, Issue
 from liverspleen.imaging.nifti import SUFFIXES, strip_suffix
+from liverspleen.reading import read_text
 
 _REQUIRED = ("image", "label")
 _COLUMNS = (*_REQUIRED, "case_id", "patient_id")
