@@ -97,6 +97,15 @@ def test_the_covariates_select_a_version(name: str, keys: Row, ct: tuple[Path, .
     assert codes(found) == []
 
 
+def test_a_series_of_two_versions_does_not_select_one(ct: tuple[Path, ...], tmp_path: Path) -> None:
+    for number in (1, 2):
+        dataset = segmentation(ct, uid=f"2.25.{number}")
+        dataset.SeriesInstanceUID = "2.25.9"
+        save(dataset, tmp_path / f"seg/v{number}.dcm")
+    assert codes(find(tmp_path, {"source": "ct", "segmentation": "2.25.9"}))[0] == "LS-LAB-040"
+    assert voxels(find(tmp_path, {"source": "ct", "segmentation": "2.25.2"})) == (LIVER_VOXELS, SPLEEN_VOXELS)
+
+
 def test_a_named_segmentation_that_is_not_there_is_an_error(ct: tuple[Path, ...], tmp_path: Path) -> None:
     two_versions(ct, tmp_path)
     assert codes(find(tmp_path, {"source": "ct", "segmentation": "v2.dcm"}))[0] == "LS-LAB-044"

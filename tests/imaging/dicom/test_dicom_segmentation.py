@@ -191,14 +191,23 @@ def test_frames_that_match_no_slice_are_rejected_with_their_number(case, tmp_pat
     affine = AFFINE.copy()
     affine[:3, 3] += move
     frames = int(label_map.labels.reshape(8, -1).max(axis=1).astype(bool).sum()) * 2
-    with pytest.raises(InputError, match=f"LS-DCM-043 case 'A1': {frames} of {frames} frames"):
+    with pytest.raises(InputError, match=f"LS-DCM-043 case 'A1': {frames} of {frames} frames .*: other Image"):
         read_segmentation(found(tmp_path), Geometry(SHAPE, affine), case_id="A1")
 
 
-def test_ct_of_another_matrix_or_direction_is_rejected(case, tmp_path):
-    for shape, affine in (((30, 37, 8), AFFINE), (SHAPE, AFFINE @ np.diag([1.1, 1, 1, 1]))):
-        with pytest.raises(InputError, match="LS-DCM-043"):
-            read_segmentation(found(tmp_path), Geometry(shape, affine), case_id="A1")
+@pytest.mark.parametrize(
+    ("shape", "change", "field"),
+    [
+        ((30, 37, 8), np.eye(3), "ImagePositionPatient, Rows or Columns"),
+        (SHAPE, np.diag([1.1, 1, 1]), "PixelSpacing"),
+        (SHAPE, [[0.999, 0.0447, 0], [-0.0447, 0.999, 0], [0, 0, 1]], "ImageOrientationPatient"),
+    ],
+)
+def test_ct_of_another_matrix_spacing_or_direction_is_rejected_by_name(case, tmp_path, shape, change, field):
+    affine = AFFINE.copy()
+    affine[:3, :3] = change @ AFFINE[:3, :3]
+    with pytest.raises(InputError, match=f"LS-DCM-043 .* match no slice of the CT: other {field}"):
+        read_segmentation(found(tmp_path), Geometry(shape, affine), case_id="A1")
 
 
 def test_voxels_of_both_organs_are_rejected_with_their_number(tmp_path):

@@ -143,7 +143,6 @@ def two_positions(d: FileDataset) -> None:
         (two_positions, ["PlanePositionSequence has 2 items"]),
         (both_groups, ["PixelMeasuresSequence differs", "SharedFunctionalGroupsSequence"]),
         (measures(SpacingBetweenSlices=4), ["SpacingBetweenSlices is 4 mm", "ImagePositionPatient", "2.5 mm"]),
-        (measures(SpacingBetweenSlices=0), ["SpacingBetweenSlices is 0 mm"]),
         (field("SegmentationType", "LABELMAP"), ["SegmentationType is LABELMAP", "SOPClassUID", "BitsAllocated is 1"]),
         (field("SegmentationType", "FRACTIONAL"), ["SegmentationType", "BitsAllocated", "MaximumFractionalValue"]),
         (field("BitsAllocated", 8), ["BitsAllocated is 8", "BitsStored is 1"]),
@@ -167,6 +166,14 @@ def test_contradictory_fields_are_rejected_by_name(
     assert message.startswith(("LS-DCM-070 case 'A1'", "LS-DCM-041 case 'A1'"))
     for name in fields:
         assert name in message
+
+
+@pytest.mark.parametrize("spacing", ["0", "-2.5", "1.25", ""])
+def test_spacing_that_positions_do_not_contradict_is_read(spacing: str, ct: tuple[Path, ...], folder: Path) -> None:
+    """Positions may be multiples of the spacing, if slices without the organ have no frame."""
+    dataset = segmentation(ct)
+    measures(SpacingBetweenSlices=spacing)(dataset)
+    assert counts(read(folder, dataset)) == (LIVER_VOXELS, SPLEEN_VOXELS)
 
 
 @pytest.mark.parametrize(

@@ -109,11 +109,10 @@ class DicomLabels:
         missing = 0
         rows = [row for row in self.rows if _applies(row, series, name)]
         for source, part in ((row["source"], part) for row in rows for part in _parts(row)):
-            item, match = next(((s, m) for s, m in self.matches if part in self._names(s)), (None, Match(())))
-            if item is not None and (match.issue or not match.series or series in match.series):
-                found[item.file] = item
-            else:
-                missing += item is None or bool(source)
+            called = [(item, match) for item, match in self.matches if part in self._names(item)]
+            own = [item for item, match in called if match.issue or not match.series or series in match.series]
+            found |= {item.file: item for item in own}
+            missing += not called or (not own and bool(source))
         if missing:
             message = f"covariates name {counted(missing, 'segmentation')} that labels= does not have for this CT"
             hint = "give the path relative to labels=, or a UID of the segmentation, in the column 'segmentation'"

@@ -156,25 +156,21 @@ def _dimensions(header: Any, frames: Sequence[Frame]) -> Iterator[str]:
 def _spacing(header: Any, planes: Sequence[Plane]) -> Iterator[str]:
     """Compare SpacingBetweenSlices with the positions; frames may be missing between two slices."""
     groups = (*items(header, "SharedFunctionalGroupsSequence"), *items(header, "PerFrameFunctionalGroupsSequence"))
-    stated = {
-        value[0]
-        for group in groups
-        for measures in items(group, "PixelMeasuresSequence")
-        if text(measures, "SpacingBetweenSlices") and (value := numbers(measures, "SpacingBetweenSlices", 1) or (0.0,))
-    }
+    values = [numbers(measures, "SpacingBetweenSlices", 1) for group in groups for measures in items(group, GROUPS[2])]
+    stated = {abs(value[0]) for value in values if value and value[0]}  # 0: not known
     directions = plane_directions(planes[0].orientation)
     if not stated or directions is None:
         return
     normal = np.cross(*directions)
     heights = np.unique(np.round([np.dot(plane.position, normal) for plane in planes], 3))
-    spacing = min(stated, key=abs)
-    if len(stated) > 1 or not spacing:
-        yield f"SpacingBetweenSlices is {_list(sorted(stated))} mm, expected one number other than 0"
+    spacing = min(stated)
+    if len(stated) > 1:
+        yield f"SpacingBetweenSlices is {_list(sorted(stated))} mm, expected one number"
         return
     steps = np.diff(heights)
     steps = steps[steps > ROUNDING_MM]
-    times = np.maximum(np.rint(steps / abs(spacing)), 1)
-    if (abs(steps - times * abs(spacing)) > times * max(GRID_TOLERANCE * abs(spacing), ROUNDING_MM)).any():
+    times = np.maximum(np.rint(steps / spacing), 1)
+    if (abs(steps - times * spacing) > times * max(GRID_TOLERANCE * spacing, ROUNDING_MM)).any():
         yield f"SpacingBetweenSlices is {spacing:g} mm, ImagePositionPatient of frames differs by {steps.min():g} mm"
 
 

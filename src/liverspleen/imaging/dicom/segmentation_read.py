@@ -11,17 +11,19 @@ from numpy.typing import NDArray
 
 from liverspleen.errors import InputError, Issue, counted
 from liverspleen.imaging.dicom.header import DAMAGED, integer, numbers, text, transfer_syntax
-from liverspleen.imaging.dicom.placement import Placement, place
+from liverspleen.imaging.dicom.placement import Placement, Plane, place
 from liverspleen.imaging.dicom.quiet import pydicom, quiet
 from liverspleen.imaging.dicom.segmentation import CONTRADICTORY, DAMAGED_SEGMENTATION, Segmentation
-from liverspleen.imaging.dicom.segmentation_checks import contradictions, wrong_length
+from liverspleen.imaging.dicom.segmentation_checks import wrong_length
 from liverspleen.imaging.dicom.segmentation_frames import Frame, frames_of, items, pixels_of
+from liverspleen.imaging.dicom.stack import SPACING_TOLERANCE, plane_directions
 from liverspleen.imaging.geometry import Geometry
 from liverspleen.imaging.volume import LabelMap
 from liverspleen.organs import ORGANS, Structure, listed, organs
 
 FRACTIONAL, NO_ORGAN, OFF_GRID, OVERLAP = "LS-DCM-040", "LS-DCM-042", "LS-DCM-043", "LS-DCM-044"
 REPEATED_ORGAN = "LS-DCM-071"
+_PARALLEL = 1 - 1e-6  # cosine: the far corner of a 500 mm slice is off by 0.7 mm, about a pixel
 _HINT = "export the segmentation again from its source"
 
 Pixels = dict[int, NDArray[np.bool_]]
@@ -95,13 +97,14 @@ def _masks(
     masks = {s: np.zeros(geometry.shape, np.uint8) for s in organs(s.key for s in meaning.values())}
     slices = {uid: index for index, uid in enumerate(instance_uids) if uid and instance_uids.count(uid) == 1}
     seen: set[tuple[int | None, tuple[int, int, int]]] = set()
-    unmatched = frames = 0
+    unmatched: list[str] = []
+    frames = 0
     with quiet():
         for frame, pixels in _organ_frames(file, meaning):
             frames += 1
             labelled = any(part.any() for part in pixels.values())
             if (placement := place(frame.plane, geometry)) is None:
-                unmatched += labelled
+                unmatched += [_differing(frame.plane, geometry)] if labelled else []
                 continue
             if labelled and not _in_slice_of_source(frame, placement, slices):
                 raise _RejectedError(
@@ -113,9 +116,24 @@ def _masks(
             for number, part in pixels.items():
                 placement.view(masks[meaning[number]])[part] = 1
     if unmatched:
-        message = f"{unmatched} of {counted(frames, 'frame')} of the segmentation match no slice of the CT"
+        message = f"{len(unmatched)} of {counted(frames, 'frame')} of the segmentation match no slice of the CT"
+        message += f": {', '.join(dict.fromkeys(unmatched))}"
         raise _RejectedError(OFF_GRID, message, "use the segmentation of this series, or resample it to the CT")
     return masks
+
+
+def _differing(plane: Plane, geometry: Geometry) -> str:
+    """Return which field of a plane makes it no slice of the grid."""
+    directions = plane_directions(plane.orientation)
+    edges = np.linalg.norm(geometry.affine[:3, :3], axis=0)
+    if directions is not None:
+        along = abs((geometry.affine[:3, :3] / edges).T @ (np.array(directions) * [-1, -1, 1]).T)  # axis, direction
+        axes = along.argmax(axis=0)
+        if axes[0] != axes[1] and along.max(axis=0).min() > _PARALLEL:
+            stated = np.array(plane.pixel_spacing)[::-1]
+            same = np.allclose(stated, edges[axes], rtol=10 * SPACING_TOLERANCE)
+            return "other ImagePositionPatient, Rows or Columns" if same else "other PixelSpacing"
+    return "other ImageOrientationPatient"
 
 
 def _in_slice_of_source(frame: Frame, placement: Placement, slices: Mapping[str, int]) -> bool:
@@ -130,7 +148,7 @@ def _organ_frames(file: Path, meaning: Mapping[int, Structure]) -> Iterator[tupl
     dataset = pydicom.dcmread(file, force=True)
     dataset.file_meta.TransferSyntaxUID = pydicom.uid.UID(transfer_syntax(dataset))
     frames = frames_of(dataset)
-    if found := [*contradictions(dataset, frames), *wrong_length(dataset, frames)]:
+    if found := [*wrong_length(dataset, frames)]:
         raise _RejectedError(CONTRADICTORY, "; ".join(found))
     selected = [index for index, frame in enumerate(frames) if frame.number is None or frame.number in meaning]
     for index, pixels in zip(selected, pixels_of(dataset, frames, selected), strict=True):

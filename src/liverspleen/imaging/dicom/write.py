@@ -181,8 +181,12 @@ def _segmentation(
 
 
 def _source_header(path: Path) -> Any:
-    """Read a header for highdicom; required fields that may be empty are added."""
+    """Read a header for highdicom; required fields that may be empty are added.
+
+    SpacingBetweenSlices is removed: highdicom copies it, and in some CT scans it contradicts the positions.
+    """
     header = pydicom.dcmread(path, stop_before_pixels=True, force=True)
+    header.pop("SpacingBetweenSlices", None)
     for keyword in _MAY_BE_EMPTY:
         if keyword not in header:
             setattr(header, keyword, None)
