@@ -58,6 +58,7 @@ def test_kind_of_image_that_is_not_a_ct_slice_is_excluded(tmp_path, tags, code, 
 def test_localizer_within_a_series_is_excluded_and_its_axial_slices_are_used(tmp_path):
     files = write(tmp_path)
     change(files[:1], lambda d, _: setattr(d, "ImageType", ["ORIGINAL", "PRIMARY", "LOCALIZER"]))
+    change(files[:1], lambda d, _: setattr(d, "ImagePositionPatient", [-250, 0, -100]))
     found = find_series(tmp_path)
     assert sorted((series.slices, *codes(series)) for series in found) == [(1, "LS-DCM-003"), (7,)]
 

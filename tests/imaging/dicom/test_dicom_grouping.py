@@ -72,6 +72,19 @@ def test_an_image_at_the_end_of_the_stack_may_be_a_slice_with_a_wrong_header(tmp
     assert codes(only(tmp_path)) == [code]
 
 
+@pytest.mark.parametrize(
+    ("keyword", "value"), [("SeriesInstanceUID", "1.2.3"), ("Modality", "MR"), ("ImageType", ["DERIVED", "SECONDARY"])]
+)
+def test_a_slice_at_an_end_that_is_no_part_of_the_series_excludes_it(tmp_path, keyword, value):
+    files = write(tmp_path)
+    change(files[:1], lambda d, _: setattr(d, keyword, value))
+    assert codes(max(find_series(tmp_path), key=lambda series: series.slices)) == ["LS-DCM-065"]
+    (tmp_path / "elsewhere").mkdir()
+    files[0].rename(tmp_path / "elsewhere" / files[0].name)  # as the hint says
+    used = [series for series in find_series(tmp_path, minimum_slices=1) if not series.exclusions]
+    assert [series.slices for series in used] == [7]
+
+
 def test_two_stacks_in_one_series_are_excluded(tmp_path):
     uids = {"SeriesInstanceUID": "1.2.3", "StudyInstanceUID": "1.2"}
     write(tmp_path / "a", **uids)

@@ -17,14 +17,14 @@ from liverspleen.imaging.dicom.header import CT_IMAGE, ENHANCED_CT, SEGMENTATION
 from liverspleen.imaging.dicom.quiet import pydicom, quiet
 from liverspleen.imaging.dicom.rescaling import value_exclusions, value_warnings
 from liverspleen.imaging.dicom.series import Reason, Series, age_years, phase_of
-from liverspleen.imaging.dicom.stack import SAME_MM, Stack, stack
+from liverspleen.imaging.dicom.stack import SAME_MM, Stack, follows, stack
 from liverspleen.imaging.geometry import Geometry
 from liverspleen.storage import StrPath
 
 UNREADABLE, NOT_CT, LOCALIZER, DERIVED = "LS-DCM-001", "LS-DCM-002", "LS-DCM-003", "LS-DCM-004"
 MULTIFRAME, NO_CODEC, MIXED, A_SEGMENTATION = "LS-DCM-005", "LS-DCM-006", "LS-DCM-015", "LS-DCM-016"
 NO_PATIENT_ID, NO_SERIES_UID, THICKNESS = "LS-DCM-020", "LS-DCM-021", "LS-DCM-022"
-USED_DERIVED, OWN_UID = "LS-DCM-060", "LS-DCM-061"
+USED_DERIVED, OWN_UID, LOST_END = "LS-DCM-060", "LS-DCM-061", "LS-DCM-065"
 
 _USE_ORIGINAL = "use the original slices if there are any, or check that these are HU"
 _PROJECTIONS = frozenset({"MIP", "MINIP", "MAX_IP", "MIN_IP", "MAXIMUM", "MINIMUM", "PROJECTION IMAGE"})
@@ -66,7 +66,8 @@ def find_series(root: StrPath, *, minimum_slices: int = 5, by_folder: bool = Fal
     images that are no slices, 005 multi-frame, 006 no codec, 007 no geometry, 008 mixed orientation, 009 mixed matrix
     or pixel spacing, 010 gantry tilt, 011 duplicate slice, 012 missing slice, 013 irregular gap, 014 too few slices,
     015 files of several series, 016 a segmentation, 050 unreadable rescaling, 051 Modality LUT, 053 and 054 missing
-    rescaling, 055 another unit than HU, 056 not MONOCHROME2, 057 contradictory bits, 061 a series UID for each slice.
+    rescaling, 055 another unit than HU, 056 not MONOCHROME2, 057 contradictory bits, 061 a series UID for each slice,
+    065 a slice at an end is no part of the series.
     Warnings: LS-DCM-020 no PatientID, 021 no SeriesInstanceUID, 022 slice thickness differs from the spacing, 023
     values that may not be HU, 052 incomplete rescaling, 059 padding that looks like tissue, 060 derived images, 062
     stray images, 063 copies of files, 064 slightly uneven positions.
@@ -89,16 +90,26 @@ def _series_below(root: Path, minimum_slices: int, by_folder: bool) -> tuple[Ser
             continue
         if instance is not None:
             instances.append(instance)
-    if by_folder:
-        found = [_series(group, minimum_slices, by_folder=True) for group in grouped_by_folder(instances, _group)]
-    else:
-        groups = by_uid(instances, _group)
-        slices = [group if not _kind(group[0])[0] else [] for group in groups]
-        split = list(alone(slices))
-        merged = {number for numbers in split for number in numbers}
-        found = [_series(group, minimum_slices) for number, group in enumerate(groups) if number not in merged]
-        found += [_own_uids([groups[number][0] for number in numbers]) for numbers in split]
+    groups = (grouped_by_folder if by_folder else by_uid)(instances, _group)
+    own_uids = [] if by_folder else list(alone([group for group in groups if not _kind(group[0])[0]]))
+    merged = {instance.path for group in own_uids for instance in group}
+    described = [
+        (_series(group, minimum_slices, by_folder=by_folder), group) for group in groups if group[0].path not in merged
+    ]
+    single = [group[0] for series, group in described if series.exclusions and len(group) == 1]
+    found = [_complete(series, single) for series, _ in described] + [_own_uids(group) for group in own_uids]
     return tuple(sorted([*found, *broken], key=lambda series: series.folder))
+
+
+def _complete(series: Series, others: Sequence[Instance]) -> Series:
+    """Return the series, excluded if one of the other images of its folder is probably its first or last slice."""
+    if series.geometry is None or not any(
+        other.folder == series.folder and follows(other, series.geometry) for other in others
+    ):
+        return series
+    message = "an image that is not part of the series has the position of its next slice"
+    hint = "correct the header of this image, or move it to another folder"
+    return replace(series, geometry=None, exclusions=(Reason(LOST_END, message, hint),))
 
 
 def _group(instance: Instance) -> str:

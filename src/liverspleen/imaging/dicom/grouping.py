@@ -56,23 +56,21 @@ def by_folder(instances: Iterable[Instance], kind: Kind) -> list[list[Instance]]
     return found
 
 
-def alone(groups: Sequence[Sequence[Instance]]) -> Iterator[list[int]]:
-    """Yield the numbers of groups of one file each that have one folder and plane, and distinct positions.
+def alone(groups: Iterable[Sequence[Instance]]) -> Iterator[list[Instance]]:
+    """Yield the slices of one folder and plane, with distinct positions, that are the only one of their group each.
 
-    They are probably one series whose files got a SeriesInstanceUID each. Groups of localizers and others are not to be
-    given.
+    They are probably one series whose files got a SeriesInstanceUID each. `groups` are groups of slices.
     """
-    folders: dict[str, list[int]] = defaultdict(list)
-    for number, group in enumerate(groups):
+    folders: dict[str, list[Instance]] = defaultdict(list)
+    for group in groups:
         if len(group) == 1 and group[0].series_uid and group[0].position:
-            folders[group[0].folder].append(number)
-    for numbers in folders.values():
-        first = {id(groups[number][0]): number for number in numbers}
-        for plane in by_plane([groups[number][0] for number in numbers]):
+            folders[group[0].folder].append(group[0])
+    for instances in folders.values():
+        for plane in by_plane(instances):
             positions = np.array([instance.position for instance in plane])
             distinct = np.unique(np.rint(positions / SAME_MM), axis=0)
             if len(distinct) == len(plane) >= _ALONE:
-                yield [first[id(instance)] for instance in plane]
+                yield plane
 
 
 def without_copies(instances: Sequence[Instance]) -> tuple[list[Instance], list[Reason]]:

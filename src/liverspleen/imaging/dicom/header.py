@@ -189,12 +189,13 @@ def read_instance(path: Path, folder: str) -> Instance | None:
     description = text(dataset, "SeriesDescription")
     number = text(dataset, "SeriesNumber")
     frame = text(dataset, "FrameOfReferenceUID")
+    sop_class = text(dataset, "SOPClassUID") or text(dataset.file_meta, "MediaStorageSOPClassUID")
     return Instance(
         path=path,
         folder=folder,
         transfer_syntax=transfer_syntax(dataset),
-        sop_class=text(dataset, "SOPClassUID") or text(dataset.file_meta, "MediaStorageSOPClassUID"),
-        modality=text(dataset, "Modality").upper(),
+        sop_class=sop_class,
+        modality=text(dataset, "Modality").upper() or ("CT" if sop_class == CT_IMAGE else ""),
         image_type=tuple(part.strip().upper() for part in text(dataset, "ImageType").split("\\")),
         instance_uid=text(dataset, "SOPInstanceUID"),
         series_uid=text(dataset, "SeriesInstanceUID"),

@@ -84,6 +84,17 @@ def by_plane(instances: Sequence[Instance]) -> list[list[Instance]]:
     return groups
 
 
+def follows(instance: Instance, geometry: Geometry) -> bool:
+    """Return whether an image has the position of the next slice at an end of a grid, by a tenth of their distance."""
+    if instance.position is None:
+        return False
+    step, origin = geometry.affine[:3, 2], geometry.affine[:3, 3]
+    position = np.array([-1.0, -1.0, 1.0]) * instance.position  # to RAS+
+    ends = (origin - step, origin + geometry.shape[2] * step)
+    allowed = max(GRID_TOLERANCE * float(np.linalg.norm(step)), ROUNDING_MM)
+    return any(np.linalg.norm(position - end) <= allowed for end in ends)
+
+
 def _stack(instances: Sequence[Instance], minimum_slices: int) -> Stack:
     few = _too_few(len(instances), minimum_slices)
     if issues := _uneven(instances):
@@ -186,17 +197,16 @@ def _is_stray(instance: Instance, slices: Stack) -> bool:
 
     An image at the next position of the stack, or any parallel one beyond its ends, may be a slice with a bad header.
     """
-    if _unusable(instance):
-        return False
+    assert slices.geometry is not None
     first, last = slices.instances[0], slices.instances[-1]
+    if _unusable(instance) or follows(instance, slices.geometry):
+        return False
+    if not _parallel(first, instance):
+        return True
     directions = plane_directions(first.orientation or ())
     assert directions is not None  # of usable instances
-    start, position, end = (np.array(i.position) for i in (first, instance, last))
-    step = (end - start) / (len(slices.instances) - 1)
-    if not _parallel(first, instance):
-        return all(np.linalg.norm(position - place) > np.linalg.norm(step) / 2 for place in (start - step, end + step))
-    normal = np.cross(*directions)
-    return bool(start @ normal <= position @ normal <= end @ normal)
+    start, height, end = (np.cross(*directions) @ np.array(i.position) for i in (first, instance, last))
+    return bool(start <= height <= end)
 
 
 def _too_few(slices: int, minimum: int) -> list[Reason]:

@@ -49,15 +49,20 @@ def difference(ct: CTVolume, theirs: Reading) -> str:
     ours = ct.geometry.to_native(ct.hu)
     if ours.shape != theirs.values.shape:
         return f"shape {ours.shape}, theirs {theirs.values.shape}"
-    off = np.abs(theirs.values.astype(np.float64).clip(_HU.min, _HU.max) - ours).max()
-    if not off <= ROUNDING_HU:
-        return f"values are up to {off} HU apart"
+    if found := value_difference(ours, theirs.values):
+        return found
     apart = affine_displacement_mm(ct.geometry.shape, ct.geometry.affine, theirs.affine)
     return "" if apart <= grid_tolerance_mm(ct.geometry) else f"corners are up to {apart} mm apart"
 
 
-def outcome(ours: Callable[[], CTVolume], theirs: Callable[[CTVolume], Reading]) -> str:
-    """Return `refused`, `only ours` if the second reader refuses the file, `equal`, or the difference.
+def value_difference(ours: NDArray[Any], theirs: NDArray[Any]) -> str:
+    """Return by how much values differ; empty if they agree within the rounding to whole HU and the range of int16."""
+    off = np.abs(theirs.astype(np.float64).clip(_HU.min, _HU.max) - ours).max()
+    return "" if off <= ROUNDING_HU else f"values are up to {off} HU apart"
+
+
+def outcome(ours: Callable[[], CTVolume], compare: Callable[[CTVolume], str]) -> str:
+    """Return `refused`, `only ours` if the second reader refuses the file (RuntimeError), `equal`, or the difference.
 
     Any other exception of our reader, which would be an unexpected error of a verb, is a failure of the test.
     """
@@ -66,10 +71,9 @@ def outcome(ours: Callable[[], CTVolume], theirs: Callable[[CTVolume], Reading])
     except InputError:
         return "refused"
     try:
-        reading = theirs(ct)
+        return compare(ct) or "equal"
     except RuntimeError:
         return "only ours"
-    return difference(ct, reading) or "equal"
 
 
 def differing(outcomes: dict[str, str]) -> tuple[Counter[str], list[str]]:
