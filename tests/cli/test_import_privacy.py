@@ -72,6 +72,8 @@ def dicom_source(folder: Path) -> list[str]:
     good = folder / f"{SECRET}_{NUMBER}" / f"good {SECRET}"
     segmentation = good / f"{SECRET}.dcm"
     write_segmentation(segmentation, box_exam("x").label, sorted(good.glob("*.dcm")))
+    (folder / f"{SECRET}.nii.gz").write_bytes(SECRET.encode())
+    (good / f"{SECRET}.{SECRET}").write_bytes(SECRET.encode())
     return [f"labels={folder}"]
 
 
@@ -88,6 +90,8 @@ def nifti_source(folder: Path) -> list[str]:
     broken = folder / "images" / f"{SECRET}1.nii.gz"
     broken.write_bytes(broken.read_bytes()[:-100])
     (folder / "images" / f"{SECRET}9.nii.gz").write_bytes(SECRET.encode())
+    for name in (f"{SECRET}.nrrd", f"{SECRET}.{SECRET}", f"{SECRET}.tar.gz", f"masks/{SECRET}0_seg.nii.gz"):
+        (folder / name).write_bytes(SECRET.encode())
     return words
 
 

@@ -452,6 +452,58 @@ def test_segmentations_that_are_not_referenced_are_reported(
     assert read_cohort(tmp_path / "cohort" / "cohort.csv").cases[0].label is None
 
 
+def as_ct(label: LabelMap) -> CTVolume:
+    return CTVolume(label.labels.astype(np.int16), label.geometry)
+
+
+def test_label_maps_beside_their_ct_are_paired_or_skipped_but_never_imported_as_ct(
+    tmp_path: Path, bring_in: Import, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number, exam in enumerate([box_exam("x"), box_exam("x", seed=1)]):
+        write_ct(tmp_path / "source" / f"volume-{number}.nii", exam.ct)
+        write_label_map(tmp_path / "source" / f"segmentation-{number}.nii", exam.label)
+    write_ct(tmp_path / "source" / "organs-0.nii", as_ct(box_exam("x").label))  # no word that says so
+    write_ct(tmp_path / "source" / "seg_2.nii", box_exam("x", seed=2).ct)  # a CT, in spite of its name
+    write_label_map(tmp_path / "source" / "mask_7.nii", box_exam("x").label)  # of no CT
+    assert bring_in("nifti", "ids=names") == 0
+    cases = read_cohort(tmp_path / "cohort" / "cohort.csv").cases
+    assert [(case.case_id, case.label) for case in cases] == [(n, None) for n in ("seg_2", "volume-0", "volume-1")]
+    rows = {row["source"]: (row["included"], row["code"]) for row in table(tmp_path / "cohort" / "import.csv")}
+    assert rows["organs-0"] == ("false", "LS-IMP-044")
+    lines = capsys.readouterr().err.splitlines()
+    assert sum(line.startswith("note: LS-IMP-044 case 'organs-0' file 'organs-0.nii'") for line in lines) == 1
+    assert sum(line.startswith("warning: LS-IMP-026") and "3 label maps" in line for line in lines) == 1
+    assert bring_in("nifti", "ids=names", "label_values=liverspleen") == 0
+    labels = {case.case_id: case.label for case in read_cohort(tmp_path / "cohort" / "cohort.csv").cases}
+    assert labels["seg_2"] is None
+    assert labels["volume-1"] is not None
+    expected = box_exam("x", seed=1).label.labels
+    np.testing.assert_array_equal(read_label_map(labels["volume-1"]).labels, expected)
+    errors = capsys.readouterr().err
+    assert "warning: LS-IMP-006 file 'mask_7.nii'" in errors
+    assert bring_in("nifti", "ids=names", f"labels={tmp_path / 'source'}", "label_values=liverspleen") == 2
+
+
+def test_exchanged_folders_of_ct_and_label_maps_are_reported(
+    tmp_path: Path, bring_in: Import, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source_files.nifti(tmp_path / "data", [box_exam("a")])
+    words = [f"labels={tmp_path / 'data' / 'images'}", "label_values=liverspleen"]
+    assert bring_in("nifti", *words, source=tmp_path / "data" / "masks") == 2
+    assert "LS-IMP-044" in capsys.readouterr().err
+    assert not (tmp_path / "cohort" / "cohort.csv").exists()
+
+
+def test_one_label_map_of_two_dicom_series_is_rejected(
+    tmp_path: Path, bring_in: Import, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in range(2):
+        write_series(tmp_path / "source" / f"p{number}" / "ct", box_exam("x", seed=number).ct)
+    write_label_map(tmp_path / "masks" / "ct.nii.gz", box_exam("x").label)
+    assert bring_in("dicom", f"labels={tmp_path / 'masks'}", "label_values=liverspleen") == 2
+    assert capsys.readouterr().err.count("LS-IMP-007") == 2
+
+
 def test_series_without_labels_and_segmentations_without_series_are_reported(
     tmp_path: Path, bring_in: Import, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -100,3 +100,30 @@ def test_corrected_predictions_are_trained_on_and_imported(box_cohort: Callable[
     shutil.copy(tmp_path / "labels" / "c0_dseg.nii.gz", tmp_path / "labels" / "c0.nii.gz")
     with pytest.raises(InputError, match="LS-LAB-007 case 'c0'"):
         open_cohort(tmp_path)
+
+
+def test_a_label_map_with_another_word_in_its_name_is_that_of_the_only_case_with_its_key(tmp_path: Path) -> None:
+    folder = filled(tmp_path, "segmentation-0.nii", "segmentation-1.nii", "x_seg.nii.gz", "y.nii")
+    assert names(folder, "volume-0", "volume-10", "x", "x_0000", "y") == {
+        "volume-0": ["segmentation-0.nii"],
+        "segmentation-1": ["segmentation-1.nii"],
+        "x_seg": ["x_seg.nii.gz"],  # of x or x_0000
+        "y": ["y.nii"],
+    }
+
+
+def test_predictions_are_compared_with_the_references_of_their_dataset(
+    box_cohort: Callable[..., Path], tmp_path: Path
+) -> None:
+    case = read_cohort(box_cohort((5,))).cases[0]
+    assert case.label is not None
+    for pattern in ("predicted/volume-0_dseg", "lits/segmentation-0", "predicted/p1_dseg", "folders/p1/segmentation"):
+        file = tmp_path / f"{pattern}.nii.gz"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(case.label, file)
+    (tmp_path / "lits" / "x.nrrd").touch()
+    for reference, expected in (("lits", "volume-0"), ("folders", "p1")):
+        measured = measure_folder(tmp_path / "predicted", reference=tmp_path / reference, surface=None)
+        assert {row.case_id for row in measured.rows if row.dss == 1.0} == {expected}
+        skipped = [issue.message for issue in measured.issues if issue.code == "LS-COH-040"]
+        assert skipped == (["1 file of another image format (.nrrd) is not read"] if reference == "lits" else [])

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pydicom
 import pytest
 import source_files
 from PIL import Image
@@ -145,6 +146,172 @@ def test_nifti_files_with_the_same_name_and_labels_without_ct_are_reported(tmp_p
     assert [case.name for case in found.cases] == ["b", "c"]
     assert [item.issue.code for item in found.excluded] == ["LS-IMP-007"]
     assert [(note.code, note.severity) for note in found.notes] == [("LS-IMP-006", "error"), ("LS-IMP-005", "warning")]
+
+
+def touched(folder: Path, *names: str) -> Path:
+    """A folder with empty files: pairing uses only names."""
+    for name in names:
+        file = folder / f"{name}.nii.gz"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+    return folder
+
+
+def labels_of(found: Found) -> dict[str, str | None]:
+    return {case.name: case.labels and case.labels.files[0].name.removesuffix(".nii.gz") for case in found.cases}
+
+
+@pytest.mark.parametrize("given", ["", "labels", "input"])
+@pytest.mark.parametrize(
+    ("names", "images", "labels", "expected"),
+    [
+        (["images/c_0000", "labels/c"], "images", "labels", {"c": "c"}),
+        (["img/img0001", "label/label0001"], "img", "label", {"img0001": "label0001"}),
+        (["imagesTr/v-1", "labelsTr/s"], "imagesTr", "labelsTr", None),
+        (["p1/ct", "p1/segmentation", "p2/ct"], "", "", {"p1": "segmentation", "p2": None}),
+        (["volume-1", "segmentation-1", "volume-2"], "", "", {"volume-1": "segmentation-1", "volume-2": None}),
+    ],
+)
+def test_nifti_pairs_label_maps_of_the_input_and_of_their_own_folder(
+    names: list[str], images: str, labels: str, expected: dict[str, str | None] | None, given: str, tmp_path: Path
+) -> None:
+    folder = touched(tmp_path, *names)
+    source = folder / images if given == "labels" else folder
+    path = None if not given else folder / labels if given == "labels" else folder
+    if expected is None:
+        with pytest.raises(InputError, match="LS-IMP-040"):
+            find("nifti", source, OWN, path)
+    else:
+        assert labels_of(find("nifti", source, OWN, path)) == expected
+
+
+def test_nifti_test_images_are_of_the_test_set_and_take_their_own_label_maps(tmp_path: Path) -> None:
+    folder = touched(tmp_path, "imagesTr/a_0000", "imagesTs/b_0000", "labelsTr/a", "labelsTs/b", "labelsTr/b")
+    found = find("nifti", folder)
+    assert {case.name: (case.facts, case.labels and case.labels.files) for case in found.cases} == {
+        "a": ({}, (folder / "labelsTr/a.nii.gz",)),
+        "b": ({"dataset": "test"}, (folder / "labelsTs/b.nii.gz",)),
+    }
+    assert [(note.code, note.file) for note in found.notes] == [("LS-IMP-006", folder / "labelsTr/b.nii.gz")]
+
+
+def test_nifti_without_any_used_label_map_is_rejected_with_examples(tmp_path: Path) -> None:
+    touched(tmp_path / "ct", *"abcde")
+    touched(tmp_path / "maps", *"vwxyz")
+    with pytest.raises(InputError, match=r"LS-IMP-040.*5 label maps given, but no CT has one") as caught:
+        find("nifti", tmp_path / "ct", OWN, tmp_path / "maps")
+    (issue,) = caught.value.issues
+    assert [issue.file, *issue.further_files] == [tmp_path / "maps" / f"{name}.nii.gz" for name in "vwx"]
+    with pytest.raises(InputError, match="LS-IMP-040: label_values= is given, but the input has no label map"):
+        find("nifti", tmp_path / "ct")
+
+
+def test_nifti_with_two_label_maps_of_one_ct_excludes_the_case_and_lists_them(tmp_path: Path) -> None:
+    folder = touched(tmp_path, "a", "a_seg", "a_mask", "b", "b_seg", "c_0000", "c_0001")
+    found = find("nifti", folder)
+    assert labels_of(found) == {"b": "b_seg"}
+    assert {item.name: item.issue.code for item in found.excluded} == {
+        "a": "LS-IMP-007",
+        "c_0000": "LS-IMP-008",
+        "c_0001": "LS-IMP-008",
+    }
+    listed = found.excluded[0].issue
+    assert {Path(file).name for file in (listed.file or "", *listed.further_files)} == {
+        f"{name}.nii.gz" for name in ("a", "a_seg", "a_mask")
+    }
+
+
+def test_nifti_without_label_values_lists_the_label_maps_that_are_not_read(tmp_path: Path) -> None:
+    found = find("nifti", touched(tmp_path, "img/a", "label/a"), None)
+    assert labels_of(found) == {"a": None}
+    assert [(note.code, note.severity) for note in found.notes] == [("LS-IMP-026", "warning")]
+
+
+def test_several_ct_in_one_folder_are_of_one_patient(tmp_path: Path) -> None:
+    found = find("nifti", touched(tmp_path, "p1/portal", "p1/late", "p2/portal", "p1/late_seg"))
+    assert [(case.name, case.patient) for case in found.cases] == [
+        ("p1/late", "p1"),
+        ("p1/portal", "p1"),
+        ("p2", "p2"),
+    ]
+    assert {note.code for note in found.notes} == {"LS-IMP-005", "LS-IMP-045"}
+
+
+def table_of_pairs(folder: Path, *rows: str) -> Path:
+    (folder / "pairs.csv").write_text("\n".join(rows) + "\n")
+    return folder / "pairs.csv"
+
+
+def test_a_table_of_pairs_replaces_names(tmp_path: Path) -> None:
+    folder = touched(tmp_path / "in", "x/a", "y/q", "b")
+    rows = ["label,image,case_id,patient_id", "y/q.nii.gz,x/a.nii.gz,one,P", ",b.nii.gz,,"]
+    for place in (folder, tmp_path):
+        found = find_cases("nifti", Request(folder, meaning=OWN, pairs=table_of_pairs(place, *rows)))
+        assert labels_of(found) == {"one": "q", "b": None}
+        assert [case.patient for case in found.cases] == ["P", "b"]
+
+
+@pytest.mark.parametrize(
+    ("rows", "code"),
+    [
+        ([], "LS-IMP-042"),
+        (["image,mask", "a.nii.gz,b.nii.gz"], "LS-IMP-042"),
+        (["image,label"], "LS-IMP-042"),
+        (["image,label", "a.nii.gz,lost.nii.gz"], "LS-IMP-043"),
+        (["image,label", "../in/../out.nii.gz,b.nii.gz"], "LS-IMP-043"),
+        (["image,label", ",b.nii.gz"], "LS-IMP-043"),
+        (["image,label", "a.nii.gz,b.nii.gz", "c.nii.gz,b.nii.gz"], "LS-IMP-043"),
+        (["image,label", "a.nii.gz,a.nii.gz"], "LS-IMP-043"),
+        (["image,label", "a.nii.gz,b.nii.gz,c"], "LS-IMP-043"),
+        (["image,label,case_id", "a.nii.gz,,x", "c.nii.gz,b.nii.gz,x"], "LS-IMP-043"),
+    ],
+)
+def test_each_row_of_a_table_of_pairs_must_be_usable(rows: list[str], code: str, tmp_path: Path) -> None:
+    folder = touched(tmp_path / "in", *"abc")
+    touched(tmp_path, "out")
+    with pytest.raises(InputError) as caught:
+        find_cases("nifti", Request(folder, meaning=OWN, pairs=table_of_pairs(folder, *rows)))
+    assert {issue.code for issue in caught.value.issues} == {code}
+    assert "nii.gz" not in str(caught.value).replace(".nii.gz or .nii", "")
+
+
+@pytest.mark.parametrize("layout", ["nifti", "dicom"])
+def test_files_that_are_not_read_are_listed(layout: str, tmp_path: Path) -> None:
+    if layout == "dicom":
+        source_files.dicom(tmp_path, [box_exam("a")])
+    else:
+        touched(tmp_path, "a", "deep/b")
+    for name in ("x.nrrd", "y.mha", "z.tar.gz", "plan.dcm", "README", "notes.txt", ".DS_Store"):
+        (tmp_path / name).write_bytes(bytes(200))
+    found = find(layout, tmp_path, None)
+    messages = [note.message for note in found.notes if note.code == "LS-COH-040"]
+    archives = ["1 archive (.tar.gz) is not read", "2 files of other image formats (.mha, .nrrd) are not read"]
+    nifti = ["1 NIfTI file is not read", "1 DICOM file is not read", *archives]
+    assert messages == (nifti if layout == "nifti" else [*archives, "1 file of unknown type is not read"])
+
+
+def test_series_that_are_no_ct_are_one_line_for_each_modality(tmp_path: Path) -> None:
+    source_files.dicom(tmp_path, [box_exam("a")])
+    slices = sorted((tmp_path / "a").rglob("0*.dcm"))
+    for number, modality in enumerate(["RTSTRUCT", "RTSTRUCT", "MR"]):
+        dataset = pydicom.dcmread(slices[number])
+        dataset.Modality, dataset.SeriesInstanceUID = modality, f"1.2.3.{number}"
+        dataset.save_as(tmp_path / f"other{number}.dcm")
+    notes = [note for note in find("dicom", tmp_path, None).notes if note.code == "LS-IMP-046"]
+    assert [(note.message, Path(note.file or "").name, len(note.further_files)) for note in notes] == [
+        ("1 DICOM series without a CT is not read (modality MR)", "other2.dcm", 0),
+        ("2 DICOM series without a CT are not read (modality RTSTRUCT)", "other0.dcm", 1),
+    ]
+
+
+def test_an_organ_with_two_masks_excludes_its_case(tmp_path: Path) -> None:
+    source_files.totalsegmentator(tmp_path, [box_exam("a"), box_exam("b", seed=1)])
+    masks = tmp_path / "a" / "segmentations"
+    (masks / "liver.nii").write_bytes((masks / "liver.nii.gz").read_bytes())
+    found = find("totalsegmentator", tmp_path, None)
+    assert [case.name for case in found.cases] == ["b"]
+    ((name, issue),) = [(item.name, item.issue) for item in found.excluded]
+    assert (name, issue.code, len(issue.further_files)) == ("a", "LS-LAB-022", 1)
 
 
 def test_a_single_ct_may_have_a_single_label_file(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ import pytest
 from source_files import Exam, box_exam
 
 from liverspleen.cli.main import main
+from liverspleen.cohort.layouts import Request, find_cases
 from liverspleen.cohort.manifest import read_cohort
 from liverspleen.cohort.scans import Scans, open_scans
 from liverspleen.cohort.split import Split, write_split
@@ -109,6 +110,53 @@ def test_label_maps_next_to_their_ct_are_skipped_with_a_note(tmp_path: Path) -> 
     scans = found(tmp_path / "in")
     assert [scan.case.case_id for scan in scans.cases] == ["a", "b_label"]
     assert codes(scans) == ["LS-PRD-005"]
+
+
+def written(folder: Path, *names: str) -> Path:
+    for name in names:
+        write_ct(folder / name, box_exam("x").ct)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (["case_1_0000.nii.gz", "case_2_0000.nii.gz"], ["case_1", "case_2"]),
+        (["p1/ct.nii.gz", "p2/imaging.nii", "p3/p3.nii", "p3/late.nii"], ["p1", "p2", "p3_late", "p3_p3"]),
+        (["images/a.nii", "labels/a.nii", "images/b.NII"], ["a", "b"]),
+        (["a.nii", "B.NII", "sub/c.nii", "a_seg.nii", "a-mask.nii"], ["B", "a"]),
+        (["volume-0.nii", "segmentation-0.nii"], ["volume-0"]),
+    ],
+)
+def test_nifti_has_the_names_of_an_import(names: list[str], expected: list[str], tmp_path: Path) -> None:
+    folder = written(tmp_path / "in", *names)
+    assert sorted(ids(folder)) == expected
+    imported = find_cases("nifti", Request(folder))
+    assert sorted(case.name.replace("/", "_") for case in imported.cases) == expected
+
+
+def test_channels_of_one_case_are_rejected_unless_their_grids_differ(tmp_path: Path) -> None:
+    folder = written(tmp_path / "in", "s_0000.nii", "s_0001.nii", "t_0000.nii")
+    scans = found(folder)
+    assert [scan.case.case_id for scan in scans.cases] == ["t"]
+    assert codes(scans) == ["LS-IMP-008"]
+    write_ct(folder / "s_0001.nii", box_exam("x", slices=7).ct)
+    assert sorted(ids(folder)) == ["s_0000", "s_0001", "t"]
+
+
+def test_files_that_are_not_read_are_one_warning_for_each_kind(tmp_path: Path) -> None:
+    folder = written(tmp_path / "in", "a.nii", "sub/b.nii", "sub/deep/c.nii")
+    series(folder / "p0", box_exam("x"))
+    for name in ("c.nrrd", "d.mha", "e.tar.gz", "f.xyz", "notes.txt", "p0/README"):
+        (folder / name).write_bytes(b"text")
+    scans = found(folder)
+    assert len(scans.cases) == 2
+    assert [issue.message for issue in scans.issues if issue.code == "LS-COH-040"] == [
+        "2 NIfTI files are not read",
+        "1 archive (.tar.gz) is not read",
+        "2 files of other image formats (.mha, .nrrd) are not read",
+        "1 file of unknown type is not read",
+    ]
 
 
 def test_names_that_differ_only_in_case_or_suffix_are_reported_one_by_one(tmp_path: Path) -> None:
