@@ -13,7 +13,7 @@ from liverspleen.cohort.folder import open_cohort
 from liverspleen.cohort.identity import read_key
 from liverspleen.cohort.layouts.source import SourceCase
 from liverspleen.cohort.manifest import read_cohort
-from liverspleen.cohort.split import read_split
+from liverspleen.cohort.split import SIDES, read_split
 from liverspleen.cohort.stratified import folds_by_patient, read_or_create_split, split_by_patient
 from liverspleen.cohort.vocabulary import PAPER, Vocabulary
 from liverspleen.evaluation.measurements.merge import merge_measurements
@@ -21,6 +21,7 @@ from liverspleen.evaluation.measurements.table import read_measurements
 from liverspleen.evaluation.reporting.compare import compare_readers
 from liverspleen.evaluation.reporting.flow import read_exclusions
 from liverspleen.evaluation.reporting.paper_tables import statistical_report
+from liverspleen.evaluation.reporting.study import Study, study_results
 
 COHORT = "case_id,patient_id,image\nA,P1,a.nii\nB,P2,b.nii\n"
 COVARIATES = "source,sex\na,F\nb,M\n"
@@ -52,7 +53,7 @@ cohort_changes("LS-COH-002", "save the table as CSV UTF-8", COHORT.replace("P1",
 cohort_changes("LS-COH-003", "add the column", COHORT.replace(",image", ",picture"))
 cohort_changes("LS-COH-003", "separate the columns by commas", COHORT.replace(",", ";"))
 cohort_changes("LS-COH-004", "keep one of them", COHORT.replace("case_id,", "case_id,image,").replace("A,", "A,x,"))
-cohort_changes("LS-COH-004", "add a name or remove the column", "case_id,patient_id,image,\nA,P1,a.nii,x\n")
+cohort_changes("LS-COH-004", "add a name or remove the column", "case_id,,patient_id,image\nA,x,P1,a.nii\n")
 cohort_changes("LS-COH-005", "write one row per CT examination", COHORT.partition("A")[0])
 cohort_changes("LS-COH-006", "correct its quotes", COHORT.replace("b.nii", '"b.nii'))
 cohort_changes("LS-COH-010", "fill in the cell", COHORT.replace("P2", ""))
@@ -259,16 +260,16 @@ split_changes("LS-SPL-003", "create the split again with liverspleen split", lam
 split_changes("LS-SPL-004", "correct the side", lambda lines: [line.replace("validation", "test") for line in lines])
 split_changes("LS-SPL-005", "keep one of the rows", lambda lines: [*lines, lines[1].replace("training", "validation")])
 split_changes("LS-SPL-006", "create the split again", lambda lines: [*lines, lines[1].replace(lines[1][0], "Z", 1)])
-split_changes(
-    "LS-SPL-007",
-    "create the split again",
-    lambda lines: [line[:-2] + "xx" for line in lines[:1]] + [line[:-4] + "0000" for line in lines[1:]],
-)
-split_changes(
-    "LS-SPL-008",
-    "create the split again",
-    lambda lines: [ln.replace("training", "validation") if n else ln for n, ln in enumerate(lines)],
-)
+split_changes("LS-SPL-008", "create the split again", lambda lines: [ln.replace("training", SIDES[1]) for ln in lines])
+
+
+@hint("LS-SPL-007", "create the split again with liverspleen split, or restore the cohort")
+def cohort_that_changed(folder: Path):
+    table = trainable(folder)
+    read_or_create_split(folder / "split.csv", read_cohort(table), train_fraction=0.75, seed=0)
+    written(table, table.read_text().replace("a.nii", "c.nii"))
+    yield lambda: read_split(folder / "split.csv", read_cohort(table))
+    written(table, table.read_text().replace("c.nii", "a.nii"))
 
 
 @hint("LS-SPL-009", "use a fraction such as 0.8")
@@ -402,9 +403,9 @@ def unknown_reader(folder: Path):
 
 @hint("LS-CMP-004", "give one with reference=")
 def several_references(folder: Path):
-    files = table(folder, "a.csv", *readings("x"), *readings("x", "m2")[:5]), table(folder, "b.csv", *readings("y"))
+    files = [table(folder, f"{n}.csv", *readings(r, m)) for n, (r, m) in enumerate(("xr", "yr", "xs", "ys"))]
     yield compared(*files)
-    yield compared(*files, reference="manual")
+    yield compared(*files, reference="r")
 
 
 @hint("LS-CMP-005", "rename the reader")
@@ -430,11 +431,15 @@ def no_common_case(folder: Path):
     table(folder, "b.csv", *readings("y"))
 
 
-@hint("LS-CMP-010", "measure")
+@hint("LS-CMP-010", "measure these cases with all readers")
 def case_of_one_reader(folder: Path):
-    files = table(folder, "a.csv", *readings("x")), table(folder, "b.csv", *readings("y", cases="ABCD"))
+    def both(reader: str, cases: str) -> list[str]:
+        liver = readings(reader, cases=cases)
+        return liver + [line.replace("liver", "spleen").replace(",1", ",2", 1) for line in liver]
+
+    files = table(folder, "a.csv", *both("x", "ABCDE")), table(folder, "b.csv", *both("y", "ABCD"))
     yield compared(*files)
-    table(folder, "b.csv", *readings("y"))
+    table(folder, "b.csv", *both("y", "ABCDE"))
 
 
 # ---- report ---------------------------------------------------------------------------------------------------------
@@ -493,3 +498,79 @@ def folder_in_place_of_a_table(folder: Path):
     written(folder / "cohort.csv", COHORT)
     yield lambda: read_cohort(folder)
     yield lambda: read_cohort(folder / "cohort.csv")
+
+
+# ---- notes of a report ----------------------------------------------------------------------------------------------
+
+HEADER = (
+    "case_id,structure,reader,volume_cm3,reference,dss,patient_id,dataset,condition,site,surface,nsd,nsd_tolerance_mm\n"
+)
+
+
+def study_rows(**changed: str) -> str:
+    """Return rows of four patients with two CT scans each, both organs and two readers; `changed` are columns of A1."""
+    lines = [HEADER]
+    for n, (patient, site) in enumerate((p, s) for p in "ABCD" for s in ("external", "internal")):
+        case = f"{patient}{1 + (site == 'internal')}"
+        for structure, volume in (("liver", 1000 + 17 * n), ("spleen", 200 + 3 * n)):
+            for reader, score in (("dla", "manual,0.95"), ("manual", ",")):
+                columns = {"patient": patient, "dataset": "test2", "condition": "healthy", "site": site}
+                columns |= changed if case == "A1" else {}
+                surface = "voxel,0.9,3" if reader == "dla" else ",,"
+                lines.append(f"{case},{structure},{reader},{volume},{score},{','.join(columns.values())},{surface}\n")
+    return "".join(lines)
+
+
+def note_changes(code: str, text: str, before: str) -> None:
+    def read(file: Path) -> Any:
+        return statistical_report(read_measurements(file))
+
+    changes(code, text, "measurements.csv", read, before, study_rows())
+
+
+note_changes("LS-REP-003", "rename the condition", study_rows(condition="total"))
+note_changes(
+    "LS-REP-011",
+    "measure the structure if it is labelled",
+    "".join(line for line in study_rows().splitlines(keepends=True) if not line.startswith("A1,spleen,dla")),
+)
+note_changes("LS-REP-020", "correct patient_id and site", study_rows(patient="E"))
+
+
+@hint("LS-REP-040", "run liverspleen report again with cohort=cohort.csv")
+def report_without_cohort(folder: Path):
+    file, cohort = written(folder / "m.csv", study_rows()), study_cohort(folder)
+    yield studied(file)
+    yield studied(file, cohort)
+
+
+@hint("LS-REP-042", "cohort")
+def report_on_another_cohort(folder: Path):
+    file, cohort = written(folder / "m.csv", study_rows()), study_cohort(folder, "ABC")
+    yield studied(file, cohort)
+    study_cohort(folder)
+
+
+@hint("LS-REP-043", "add it to the cohort if it is known")
+def report_on_a_cohort_without_a_phase(folder: Path):
+    file, cohort = written(folder / "m.csv", study_rows()), study_cohort(folder)
+    complete = cohort.read_text()
+    written(cohort, complete.replace("portal_venous", "", 1))
+    yield studied(file, cohort)
+    written(cohort, complete)
+
+
+def study_cohort(folder: Path, patients: str = "ABCD") -> Path:
+    cases = [(f"{p}{n}", p, s) for p in patients for n, s in ((1, "external"), (2, "internal"))]
+    known = "F,50,5,portal_venous"
+    lines = [f"{case},{p},{case}.nii,{case}_label.nii,test2,healthy,{site},{known}\n" for case, p, site in cases]
+    header = "case_id,patient_id,image,label,dataset,condition,site,sex,age,slice_thickness_mm,phase\n"
+    return written(folder / "cohort.csv", header + "".join(lines))
+
+
+def studied(file: Path, cohort: Path | None = None) -> Call:
+    def results() -> Any:
+        study = None if cohort is None else Study(read_cohort(cohort))
+        return study_results(study, read_measurements(file), reader="dla", reference="manual")
+
+    return results

@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
+import ast
+import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
 
+import hints_of_sources
+import hints_of_tables
 import pytest
 from hinting import HINTS, Followed, follow
 from hints_of_images import REPAIRS
+from not_followed import CODES
 from seeded import Draft, drafts
 
+import liverspleen
+from liverspleen.codes import read_areas
+from liverspleen.codes.sites import sources
 from liverspleen.cohort import read_cohort, write_cohort
 from liverspleen.cohort.findings import cohort_issues, examine_case
+from liverspleen.config.choices import CONF, groups
+from liverspleen.config.config_keys import keys
+from liverspleen.config.verbs import SCHEMAS
 from liverspleen.errors import Issue
 from liverspleen.imaging import read_ct, read_label_map
+
+MODULES = (hints_of_sources, hints_of_tables)
+"""Each registers its entries in `HINTS`."""
 
 OTHER_CASES = {"LS-DUP-001": "twin-of-another", "LS-DUP-003": "one_patient_of_two_ages"}
 """The case of the issue, if it is not the one with the defect."""
@@ -70,3 +84,39 @@ def test_a_hint_can_be_followed(followed: Followed, tmp_path: Path) -> None:
     assert followed.hint in issue.hint
     assert followed.code not in {found.code for found in after}
     assert not [str(found) for found in after if found.severity == "error"]
+
+
+AREAS = frozenset(
+    ["CMP", "COH", "COV", "DCM", "DUP", "GEO", "IDN", "IMG", "IMP", "LAB", "MEA", "PRD", "REP", "SCN", "SPL"]
+)
+KEY = re.compile(r"(?<![\w.{/'\"-])([a-z][a-z_.]*)=(?!=)")
+
+
+def test_every_input_code_has_an_entry_or_a_reason() -> None:
+    """A new code needs an entry in a module `hints_of_...`, or a reason in `not_followed.py`."""
+    known = {entry.code for area in read_areas() if area.name in AREAS for entry in area.entries}
+    entries = {followed.code for followed in HINTS} | set(REPAIRS)
+    assert known - entries - CODES == set()
+    assert CODES - known == set()
+    assert entries & CODES == set()
+    assert len(entries & known) > 150
+
+
+def test_hints_name_existing_keys() -> None:
+    keys_of_verbs = {key.name for schema in SCHEMAS.values() for key in keys(schema)} | {CONF, *groups()}
+    hints = [entry.hint.replace("`", " ") for area in read_areas() for entry in area.entries]
+    for text in sources(Path(liverspleen.__file__).parent).values():
+        calls = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call | ast.Assign)]
+        for node in calls:
+            if is_issue(node):
+                hints += [c.value for c in ast.walk(node) if isinstance(c, ast.Constant) and isinstance(c.value, str)]
+    found = {name for text in hints for name in KEY.findall(text)}
+    assert len(found) > 40
+    assert found - keys_of_verbs == set()
+
+
+def is_issue(node: ast.Call | ast.Assign) -> bool:
+    """Whether a statement makes an issue, or the text of its message or hint."""
+    if isinstance(node, ast.Call):
+        return getattr(node.func, "id", "").lstrip("_").lower() in {"issue", "note", "finding", "warning", "invalid"}
+    return any(getattr(target, "id", "") in {"hint", "message"} for target in node.targets)

@@ -81,6 +81,13 @@ _SEGMENTATION = "LS-DCM-016"
 _EXPECTED = frozenset({"LS-DCM-002", "LS-DCM-003", "LS-DCM-004", _SEGMENTATION})
 """Not a CT, localizer, derived, segmentation: series that are excluded although nothing is wrong."""
 
+_LOOK = "check that this is right"
+_HINTS = {
+    "LS-DCM-020": "give the patient in covariates= if it has further studies",
+    "LS-DCM-021": "check that the folder has one series",
+    "LS-DCM-022": "check that the series is complete",
+    "LS-DCM-023": "check that the values are HU",
+}
 _REQUEST_CODES = frozenset({"LS-IMP-003", "LS-IMP-004"})
 """Issues of the request, not of one case."""
 
@@ -109,6 +116,7 @@ def find(request: Request) -> Found:
     excluded: list[Exclusion] = []
     notes: list[Issue] = []
     rows: dict[Series, SeriesRow] = {}
+    with_patient = {row["source"] for row in request.covariate_rows if row["patient"]}
     for item in series_decisions(found, request):
         issue = item.issue
         if issue is None:
@@ -120,7 +128,8 @@ def find(request: Request) -> Found:
                 issue = error.issues[0]
             else:
                 cases.append(item.case(label_source))
-                notes += warnings_of(item.series, item.folder)
+                warnings = warnings_of(item.series, item.folder)
+                notes += [w for w in warnings if w.code != "LS-DCM-020" or item.name not in with_patient]
                 if label_source is None and request.labels is not None:
                     notes.append(_unlabelled(item.folder))
         if issue is not None and issue.severity == "error":
@@ -234,7 +243,7 @@ def facts_of(series: Series) -> dict[str, str]:
 def warnings_of(series: Series, folder: Path) -> list[Issue]:
     """Return the warnings about a selected series."""
     return [
-        Issue(warning.code, warning.message, "check that this is right", file=folder, severity="warning")
+        Issue(warning.code, warning.message, _HINTS.get(warning.code, _LOOK), file=folder, severity="warning")
         for warning in series.warnings
     ]
 
