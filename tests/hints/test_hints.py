@@ -27,6 +27,7 @@ from liverspleen.config.config_keys import keys
 from liverspleen.config.verbs import SCHEMAS
 from liverspleen.errors import Issue
 from liverspleen.imaging import read_ct, read_label_map
+from liverspleen.phantom.cohort import write_phantom_cohort
 
 MODULES = (hints_of_sources, hints_of_tables)
 """Each registers its entries in `HINTS`."""
@@ -49,9 +50,11 @@ def found_in(folder: Path, written: Sequence[Draft]) -> Mapping[str, list[Issue]
 
 
 @pytest.fixture(scope="module")
-def checked(phantoms: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Mapping[str, list[Issue]], ...]:
+def checked(tmp_path_factory: pytest.TempPathFactory) -> tuple[Mapping[str, list[Issue]], ...]:
     """Return the findings of all defects by case, before and after the hints were followed."""
-    sound = read_cohort(phantoms).cases[0]
+    folder = tmp_path_factory.mktemp("hints")
+    request = {"development": 1, "test1": 0, "pairs": 0, "seed": 11, "matrix": 64, "thickness_mm": (5.0, 5.0)}
+    (sound,) = read_cohort(write_phantom_cohort(folder / "phantom", **request, workers=1)).cases
     ct, label = read_ct(sound.image), read_label_map(sound.label)
     repairs = {defect: repair for defect, _, repair in REPAIRS.values()}
     provoked, repaired = [], []
@@ -61,7 +64,6 @@ def checked(phantoms: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[M
             repaired.append(draft)
         if defect is not None and defect.name in repairs:
             repairs[defect.name](draft)
-    folder = tmp_path_factory.mktemp("hints")
     return found_in(folder / "before", provoked), found_in(folder / "after", repaired)
 
 
