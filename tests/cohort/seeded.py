@@ -6,6 +6,7 @@ import gzip
 import shutil
 import struct
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,10 @@ LIVER, SPLEEN = int(Structure.LIVER), int(Structure.SPLEEN)
 
 @dataclass
 class Draft:
-    """A case before it is written: arrays (slice, row, column), affines of (column, row, slice), row, header, files."""
+    """A case before it is written: arrays (slice, row, column), affines of (column, row, slice), row, header, files.
+
+    `source` is the valid draft that a defect was made from.
+    """
 
     hu: np.ndarray
     labels: np.ndarray
@@ -31,6 +35,7 @@ class Draft:
     header: Callable[[Any], None] = lambda image: None
     file: Callable[[Path, Path], None] = lambda image, label: None
     twins: list[dict[str, Any]] = field(default_factory=list)
+    source: Draft | None = None
 
     def write(self, folder: Path) -> list[dict[str, Any]]:
         """Write the files, and return the rows of the cohort."""
@@ -80,6 +85,7 @@ def drafts(hu: np.ndarray, labels: np.ndarray, affine: np.ndarray) -> Iterator[t
         row |= {"age": 50, "sex": "F", "slice_thickness_mm": 5}
         draft = Draft(noisy, own, affine.copy(), affine.copy(), row)
         if defect:
+            draft.source = deepcopy(draft)
             defect.spoil(draft)
         yield defect, draft
 

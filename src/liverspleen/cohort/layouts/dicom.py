@@ -45,7 +45,13 @@ _DERIVED = "LS-DCM-004"
 _EXPECTED = frozenset({"LS-DCM-002", "LS-DCM-003", _DERIVED, SEGMENTATION})
 """Not a CT, localizer, derived, segmentation: series that are excluded although nothing is wrong."""
 
-_CHECK = "check that this is right"
+_LOOK = "check that this is right"
+_HINTS = {
+    "LS-DCM-020": "give the patient in covariates= if it has further studies",
+    "LS-DCM-021": "check that the folder has one series",
+    "LS-DCM-022": "check that the series is complete",
+    "LS-DCM-023": "check that the values are HU",
+}
 _GIVE_SERIES = "give this series in the column 'series' of the covariates if it should be used"
 
 _REQUEST_CODES = frozenset({"LS-IMP-003", "LS-IMP-004", "LS-LAB-051"})
@@ -70,6 +76,7 @@ def find(request: Request) -> Found:
     notes: list[Issue] = []
     rows: dict[Series, SeriesRow] = {}
     failed = False  # whether a label map cannot be used
+    with_patient = {row["source"] for row in request.covariate_rows if row["patient"]}
     for item in series_decisions(found, request):
         issue = item.issue
         if issue is None:
@@ -82,7 +89,8 @@ def find(request: Request) -> Found:
                 notes += error.issues[1:]
             else:
                 cases.append(item.case(label_source))
-                notes += warnings_of(item.series, item.folder)
+                warnings = warnings_of(item.series, item.folder)
+                notes += [w for w in warnings if w.code != "LS-DCM-020" or item.name not in with_patient]
                 if isinstance(label_source, NiftiLabels):
                     notes += nifti_label_values(request, label_source.file)[1]
                 if label_source is None and request.labels is not None:
@@ -213,7 +221,13 @@ def facts_of(series: Series) -> dict[str, str]:
 def warnings_of(series: Series, folder: Path) -> list[Issue]:
     """Return the warnings about a selected series."""
     return [
-        Issue(warning.code, warning.message, warning.hint or _CHECK, file=folder, severity=warning.severity)
+        Issue(
+            warning.code,
+            warning.message,
+            warning.hint or _HINTS.get(warning.code, _LOOK),
+            file=folder,
+            severity=warning.severity,
+        )
         for warning in series.warnings
     ]
 

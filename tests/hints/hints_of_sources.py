@@ -1,0 +1,465 @@
+"""Hints about sources of an import, folders of label maps, DICOM series, and the input of predict."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from hinting import Call, hint
+from hints_of_tables import written
+from source_files import Exam, box_exam, chaos, dicom, msd, nifti, nnunet, totalsegmentator
+
+from liverspleen.api.importing import run_import
+from liverspleen.cohort.label_values import label_values
+from liverspleen.cohort.manifest import read_cohort, write_cohort
+from liverspleen.cohort.scans import open_scans
+from liverspleen.config import ImportConfig, compose
+from liverspleen.evaluation.measurements.label_folder import measure_folder
+from liverspleen.imaging import LabelMap, write_label_map
+from liverspleen.imaging.dicom import write_series
+from liverspleen.inference.sharding import Shard
+
+Change = Callable[[Path], object]
+
+
+@cache
+def defaults() -> ImportConfig:
+    """Composed once: composing takes longer than importing a small case."""
+    config: ImportConfig = compose("import", ["source=nifti", "input=x", "output=x", "workers=1", "ids=names"])
+    return config
+
+
+def imported(folder: Path, layout: str, **options: Any) -> Call:
+    """Return an import of `folder/in` into `folder/out`."""
+    values = {"source": layout, "input": folder / "in", "output": folder / "out", "key": folder / "key"}
+    return lambda: run_import(replace(defaults(), **(values | options)))
+
+
+def exams(*names: str) -> list[Exam]:
+    return [box_exam(name, seed=seed) for seed, name in enumerate(names or ("a", "b"))]
+
+
+def source_changes(
+    code: str, text: str, layout: str, spoil: Change, cure: Change, write: Any = None, **options: Any
+) -> None:
+    """Register a hint that changes the files of a source: `spoil` and `cure` get its folder."""
+    writer = write or {"nifti": nifti, "msd": msd, "nnunet": nnunet, "totalsegmentator": totalsegmentator}[layout]
+    given = {"nifti": {"label_values": "liverspleen"}, "msd": {"label_values": "names"}}.get(layout, {})
+    given |= {"label_values": "names"} if layout == "nnunet" else {}
+
+    @hint(code, text)
+    def entry(folder: Path):
+        writer(folder / "in", exams())
+        names = {"input": "images", "labels": "masks"} if layout == "nifti" else {}
+        paths = {option: folder / "in" / name for option, name in names.items()}
+        spoil(folder / "in")
+        yield imported(folder, layout, **paths, **given, **options)
+        cure(folder / "in")
+
+
+def moved(old: str, new: str) -> Change:
+    return lambda folder: (folder / old).rename(folder / new)
+
+
+def copied(old: str, new: str) -> Change:
+    return lambda folder: (folder / new).write_bytes((folder / old).read_bytes())
+
+
+def removed(name: str) -> Change:
+    return lambda folder: (folder / name).unlink()
+
+
+def described(**content: Any) -> Change:
+    """Change entries of dataset.json."""
+
+    def change(folder: Path) -> None:
+        file = folder / "dataset.json"
+        file.write_text(json.dumps(json.loads(file.read_text()) | content))
+
+    return change
+
+
+# ---- import ---------------------------------------------------------------------------------------------------------
+
+
+@hint("LS-IMP-001", "correct the path")
+def labels_that_do_not_exist(folder: Path):
+    nifti(folder / "in", exams())
+    images, options = folder / "in" / "images", {"label_values": "liverspleen"}
+    yield imported(folder, "nifti", input=images, labels=folder / "in" / "mask", **options)
+    yield imported(folder, "nifti", input=images, labels=folder / "in" / "masks", **options)
+
+
+@hint("LS-IMP-002", "give the folder of the images")
+def folder_without_images(folder: Path):
+    nifti(folder / "in", exams())
+    options = {"labels": folder / "in" / "masks", "label_values": "liverspleen"}
+    (folder / "in" / "notes").mkdir()
+    yield imported(folder, "nifti", input=folder / "in" / "notes", **options)
+    yield imported(folder, "nifti", input=folder / "in" / "images", **options)
+
+
+@hint("LS-IMP-003", "label_values=")
+def values_without_meaning(folder: Path):
+    nifti(folder / "in", exams())
+    options = {"input": folder / "in" / "images", "labels": folder / "in" / "masks"}
+    yield imported(folder, "nifti", **options)
+    yield imported(folder, "nifti", **options, label_values={1: "liver", 2: "spleen"})
+
+
+@hint("LS-IMP-004", "give label_values= as a preset or a map")
+def source_without_names(folder: Path):
+    nifti(folder / "in", exams())
+    options = {"input": folder / "in" / "images", "labels": folder / "in" / "masks"}
+    yield imported(folder, "nifti", **options, label_values="names")
+    yield imported(folder, "nifti", **options, label_values="liverspleen")
+
+
+@hint("LS-IMP-013", "rename one of them")
+def two_cases_with_one_id(folder: Path):
+    nifti(folder / "in", exams("a", "A"))
+    options = {"input": folder / "in" / "images", "labels": folder / "in" / "masks", "label_values": "liverspleen"}
+    yield imported(folder, "nifti", **options)
+    for name in ("images", "masks"):
+        (folder / "in" / name / "A.nii.gz").rename(folder / "in" / name / "b.nii.gz")
+
+
+@hint("LS-IMP-032", "move the file, or choose another output=")
+def file_that_no_import_wrote(folder: Path):
+    nifti(folder / "in", exams())
+    (folder / "out" / "images").mkdir(parents=True)
+    (folder / "out" / "images" / "a.nii.gz").touch()
+    options = {"input": folder / "in" / "images", "labels": folder / "in" / "masks", "label_values": "liverspleen"}
+    yield imported(folder, "nifti", **options)
+    yield imported(folder, "nifti", **options, output=folder / "other")
+
+
+@hint("LS-IMP-036", "correct the path")
+def input_that_does_not_exist(folder: Path):
+    nifti(folder / "in", exams())
+    options = {"labels": folder / "in" / "masks", "label_values": "liverspleen"}
+    yield imported(folder, "nifti", input=folder / "im", **options)
+    yield imported(folder, "nifti", input=folder / "in" / "images", **options)
+
+
+@hint("LS-IMP-030", "remove it from the covariates")
+def organ_that_the_label_map_cannot_show(folder: Path):
+    nifti(folder / "in", exams())
+    file = written(folder / "c.csv", "source,labelled_structures\na,liver;spleen\nb,liver\n")
+    options = {"input": folder / "in" / "images", "labels": folder / "in" / "masks", "label_values": {1: "liver"}}
+    yield imported(folder, "nifti", **options, covariates=file)
+    written(file, "source,labelled_structures\na,liver\nb,liver\n")
+
+
+@hint("LS-IMP-011", "state the dataset in the covariates")
+def test_cases_of_the_source(folder: Path):
+    nnunet(folder / "in", exams())
+    (folder / "in" / "imagesTs").mkdir()
+    (folder / "in" / "imagesTr" / "b_0000.nii.gz").rename(folder / "in" / "imagesTs" / "b_0000.nii.gz")
+    (folder / "in" / "labelsTr" / "b.nii.gz").unlink()
+    yield imported(folder, "nnunet", label_values="names")
+    file = written(folder / "c.csv", "source,dataset\na,development\nb,test2\n")
+    yield imported(folder, "nnunet", label_values="names", covariates=file)
+
+
+@hint("LS-IDN-005", "give key= outside of output=")
+def key_in_the_output(folder: Path):
+    nifti(folder / "in", exams())
+    options = {"input": folder / "in" / "images", "labels": folder / "in" / "masks", "label_values": "liverspleen"}
+    yield imported(folder, "nifti", **options, key=folder / "out" / "key")
+    yield imported(folder, "nifti", **options, key=folder / "key")
+
+
+source_changes(
+    "LS-IMP-005", "add the missing label map", "nifti", moved("masks/a.nii.gz", "x"), moved("x", "masks/a.nii.gz")
+)
+source_changes(
+    "LS-IMP-006", "rename the label map", "nifti", copied("masks/a.nii.gz", "masks/c.nii.gz"), removed("masks/c.nii.gz")
+)
+source_changes("LS-IMP-007", "keep one", "nifti", copied("images/a.nii.gz", "images/a.nii"), removed("images/a.nii"))
+source_changes(
+    "LS-IMP-008",
+    "keep only the CT channel",
+    "nnunet",
+    described(channel_names={"0": "CT", "1": "MR"}),
+    described(channel_names={"0": "CT"}),
+)
+source_changes(
+    "LS-IMP-010",
+    "correct the file",
+    "msd",
+    lambda folder: described(labels=[])(folder),
+    described(labels={"1": "liver", "2": "spleen"}),
+)
+source_changes(
+    "LS-IMP-010", "give the folder that contains it", "nnunet", moved("dataset.json", "x"), moved("x", "dataset.json")
+)
+source_changes(
+    "LS-IMP-034",
+    "rename the file",
+    "nnunet",
+    moved("imagesTr/a_0000.nii.gz", "imagesTr/a.nii.gz"),
+    moved("imagesTr/a.nii.gz", "imagesTr/a_0000.nii.gz"),
+)
+source_changes(
+    "LS-IMP-035",
+    "convert the images to .nii.gz",
+    "nnunet",
+    described(file_ending=".nrrd"),
+    described(file_ending=".nii.gz"),
+)
+source_changes("LS-IMP-029", "add the file", "totalsegmentator", moved("a/ct.nii.gz", "x"), moved("x", "a/ct.nii.gz"))
+
+
+def entries(folder: Path) -> Any:
+    return json.loads((folder / "dataset.json").read_text())["training"]
+
+
+source_changes(
+    "LS-IMP-012",
+    "correct the entry",
+    "msd",
+    lambda folder: described(training=[{"image": "../a.nii.gz", "label": "x"}, *entries(folder)[1:]])(folder),
+    lambda folder: described(training=[{k: f"./{k}sTr/a.nii.gz" for k in ("image", "label")}, *entries(folder)[1:]])(
+        folder
+    ),
+)
+
+
+@hint("LS-IMP-009", "check that voxels are in HU")
+def channel_of_another_name(folder: Path):
+    nnunet(folder / "in", exams())
+    described(channel_names={"0": "image"})(folder / "in")
+    yield imported(folder, "nnunet", label_values="names")
+    described(channel_names={"0": "CT"})(folder / "in")
+
+
+def masks(folder: Path, change: Callable[[Exam], LabelMap]) -> Path:
+    """Write a source of TotalSegmentator, and the changed mask of the liver of case a; return its file."""
+    totalsegmentator(folder / "in", exams())
+    file = folder / "in" / "a" / "segmentations" / "liver.nii.gz"
+    write_label_map(file, change(exams()[0]))
+    return file
+
+
+def liver(exam: Exam) -> LabelMap:
+    return LabelMap((exam.label.labels == 1).astype(np.uint8), exam.label.geometry)
+
+
+@hint("LS-IMP-027", "give a binary mask of one organ")
+def mask_with_two_values(folder: Path):
+    file = masks(folder, lambda exam: exam.label)
+    yield imported(folder, "totalsegmentator")
+    write_label_map(file, liver(exams()[0]))
+
+
+@hint("LS-IMP-028", "resample the masks to their CT")
+def mask_on_another_grid(folder: Path):
+    file = masks(folder, lambda exam: liver(box_exam("x", slices=4)))
+    yield imported(folder, "totalsegmentator")
+    write_label_map(file, liver(exams()[0]))
+
+
+@hint("LS-IMP-023", "correct the masks")
+def masks_that_overlap(folder: Path):
+    file = masks(folder, lambda exam: LabelMap((exam.label.labels > 0).astype(np.uint8), exam.label.geometry))
+    yield imported(folder, "totalsegmentator")
+    write_label_map(file, liver(exams()[0]))
+
+
+@hint("LS-IMP-020", "add a mask for every slice")
+def mask_that_is_missing(folder: Path):
+    chaos(folder / "in", exams())
+    last = sorted((folder / "in" / "a" / "Ground").iterdir())[-1]
+    kept = last.read_bytes()
+    last.unlink()
+    yield imported(folder, "chaos", label_values="chaos_mr")
+    last.write_bytes(kept)
+
+
+# ---- DICOM ----------------------------------------------------------------------------------------------------------
+
+
+@hint("LS-IMP-019", "give their folder as labels= if they should be read")
+def segmentations_that_are_not_read(folder: Path):
+    dicom(folder / "in", exams())
+    yield imported(folder, "dicom", minimum_slices=2)
+    yield imported(folder, "dicom", minimum_slices=2, labels=folder / "in")
+
+
+@hint("LS-DCM-020", "give the patient in covariates=")
+def series_without_patient(folder: Path):
+    write_series(folder / "in" / "a", exams("a")[0].ct, tags={"PatientID": ""})
+    yield imported(folder, "dicom", minimum_slices=2)
+    file = written(folder / "c.csv", "source,patient\na,P1\n")
+    yield imported(folder, "dicom", minimum_slices=2, covariates=file)
+
+
+# ---- label maps to measure ------------------------------------------------------------------------------------------
+
+
+def labelled(folder: Path, *names: str) -> Path:
+    for exam in exams(*names):
+        write_label_map(folder / f"{exam.name}.nii.gz", exam.label)
+    return folder
+
+
+@hint("LS-LAB-005", "add the missing label map, or exclude the case")
+def case_without_label_map(folder: Path):
+    labelled(folder / "labels", "a"), labelled(folder / "reference", "a", "b")
+    yield lambda: measure_folder(folder / "labels", reference=folder / "reference")
+    labelled(folder / "labels", "a", "b")
+
+
+@hint("LS-LAB-006", "correct its name or add the case")
+def label_map_without_case(folder: Path):
+    labelled(folder / "labels", "a", "b")
+    labelled(folder, "a", "b")
+    rows = [{"case_id": name, "patient_id": name, "image": f"{name}.nii.gz"} for name in "ab"]
+    write_cohort(folder / "cohort.csv", rows[:1])
+    yield lambda: measure_folder(folder / "labels", cohort=read_cohort(folder / "cohort.csv"))
+    write_cohort(folder / "cohort.csv", rows)
+
+
+@hint("LS-LAB-007", "keep one of them")
+def two_label_maps_of_a_case(folder: Path):
+    labelled(folder / "labels", "a", "a_dseg")
+    yield lambda: measure_folder(folder / "labels")
+    (folder / "labels" / "a_dseg.nii.gz").unlink()
+
+
+@hint("LS-LAB-008", "give them different names")
+def two_readers_of_one_name(folder: Path):
+    labelled(folder / "labels"), labelled(folder / "reference")
+    options = {"reference": folder / "reference"}
+    yield lambda: measure_folder(folder / "labels", **options, reader="manual")
+    yield lambda: measure_folder(folder / "labels", **options, reader="dla")
+
+
+@hint("LS-LAB-009", "give the folder that contains the label maps directly")
+def folder_above_the_label_maps(folder: Path):
+    labelled(folder / "labels")
+    yield lambda: measure_folder(folder)
+    yield lambda: measure_folder(folder / "labels")
+
+
+@hint("LS-LAB-023", "correct the path")
+def labels_of_another_path(folder: Path):
+    labelled(folder / "labels")
+    yield lambda: measure_folder(folder / "label")
+    yield lambda: measure_folder(folder / "labels")
+
+
+@hint("LS-LAB-024", "label_values=")
+def values_for_masks_named_by_organ(folder: Path):
+    write_label_map(folder / "labels" / "a" / "liver.nii.gz", liver(exams()[0]))
+    yield lambda: measure_folder(folder / "labels", label_values=label_values("label_values", {1: "liver"}))
+    yield lambda: measure_folder(folder / "labels")
+
+
+# ---- input of predict -----------------------------------------------------------------------------------------------
+
+
+def scans(source: Path, **options: Any) -> Call:
+    def opened() -> Any:
+        with open_scans(source, **options) as found:
+            return found
+
+    return opened
+
+
+@hint("LS-PRD-001", "give such a file, or a folder of such files")
+def input_without_ct(folder: Path):
+    nifti(folder / "in", exams())
+    written(folder / "notes.txt", "x")
+    yield scans(folder / "notes.txt")
+    yield scans(folder / "in" / "images")
+
+
+@hint("LS-PRD-002", "keep one of them")
+def two_scans_of_one_name(folder: Path):
+    nifti(folder / "in", exams("a"))
+    copied("images/a.nii.gz", "images/a.nii")(folder / "in")
+    yield scans(folder / "in" / "images")
+    removed("images/a.nii")(folder / "in")
+
+
+@hint("LS-SCN-001", "copy it again from its source")
+def archive_that_is_damaged(folder: Path):
+    nifti(folder / "in", exams("a"))
+    file = folder / "a.zip"
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.write(folder / "in" / "images" / "a.nii.gz", "a.nii.gz")
+    kept = file.read_bytes()
+    file.write_bytes(kept[: len(kept) // 2])
+    yield scans(file)
+    file.write_bytes(kept)
+
+
+@hint("LS-SCN-010", "rename the file or folder")
+def scan_of_an_unusable_name(folder: Path):
+    nifti(folder / "in", exams("a"))
+    moved("images/a.nii.gz", "images/a\n.nii.gz")(folder / "in")
+    yield scans(folder / "in" / "images")
+    moved("images/a\n.nii.gz", "images/a.nii.gz")(folder / "in")
+
+
+@hint("LS-CFG-016", "give a cohort.csv as input=, or remove root=")
+def root_without_cohort(folder: Path):
+    nifti(folder / "in", exams("a"))
+    yield scans(folder / "in" / "images", root=folder)
+    yield scans(folder / "in" / "images")
+
+
+@hint("LS-PRD-030", "give 1/8 to 8/8 for 8 tasks")
+def shard_out_of_range(folder: Path):
+    yield lambda: Shard.of("9/8")
+    yield lambda: Shard.of("8/8")
+
+
+@hint("LS-LAB-022", "keep one mask of each organ")
+def two_masks_of_an_organ(folder: Path):
+    for name in ("liver.nii.gz", "liver.nii"):
+        write_label_map(folder / "labels" / "a" / name, liver(exams()[0]))
+    yield lambda: measure_folder(folder / "labels")
+    (folder / "labels" / "a" / "liver.nii").unlink()
+
+
+@hint("LS-IMP-026", "give it as labels= if it should be read")
+def labels_that_are_not_read(folder: Path):
+    images = folder / "in" / "images"
+    nifti(folder / "in", exams())
+    (folder / "in" / "masks").rename(images / "labels")
+    yield imported(folder, "nifti", input=images)
+    yield imported(folder, "nifti", input=images, labels=images / "labels", label_values="liverspleen")
+
+
+def archive(folder: Path, **options: Any) -> Path:
+    nifti(folder / "in", exams("a"))
+    with zipfile.ZipFile(folder / "a.zip", "w", **options) as opened:
+        opened.write(folder / "in" / "images" / "a.nii.gz", "a.nii.gz")
+    return folder / "a.zip"
+
+
+@hint("LS-SCN-004", "unpack it, and give the folder")
+def encrypted_archive(folder: Path):
+    file = archive(folder)
+    content = bytearray(file.read_bytes())
+    for signature, offset in ((b"PK\3\4", 6), (b"PK\1\2", 8)):
+        content[content.index(signature) + offset] |= 1  # the flag of an encrypted entry
+    file.write_bytes(content)
+    yield scans(file)
+    yield scans(folder / "in" / "images")
+
+
+@hint("LS-SCN-006", "unpack it, and give the folder")
+def archive_of_another_compression(folder: Path):
+    file = archive(folder, compression=zipfile.ZIP_BZIP2)
+    yield scans(file)
+    yield scans(folder / "in" / "images")

@@ -1,0 +1,48 @@
+"""Codes of input issues whose hints no test follows, by the reason."""
+
+from __future__ import annotations
+
+NOT_FOLLOWED: dict[str, tuple[str, ...]] = {
+    "the issue is a fact, and its hint asks for no change of a file or an option": (
+        "LS-DCM-002 003 004 016",
+        "LS-GEO-014 015 016",
+        "LS-IDN-004",
+        "LS-IMG-015",
+        "LS-IMP-015 024 031 033",
+        "LS-LAB-020",
+        "LS-PRD-005 032",
+        "LS-REP-012 013 014 015 018 030 031 044 046",
+        "LS-SCN-002 003 005 008 009 011 012 013 014",
+    ),
+    "the hint of an excluded series is to read series.csv, or to export the series again from its source": (
+        "LS-DCM-001 005 006 007 008 009 010 011 012 013 014 015 030 031 033",
+    ),
+    "the hint asks to look at a series, an image or a segmentation": (
+        "LS-DCM-021 022 023 040 041 042 043 044",
+        "LS-GEO-002",
+        "LS-IMG-007 011 021 030 032",
+        "LS-IMP-021 025",
+        "LS-PRD-014",
+    ),
+    "it needs other hardware, another process, memory or disk": (
+        "LS-DCM-032",
+        "LS-IMG-020 022 031",
+        "LS-IMP-016 017 018",
+        "LS-LAB-010",
+        "LS-PRD-011 012 015 031",
+        "LS-SCN-007",
+    ),
+    "it needs a trained model, or a folder that predict wrote": ("LS-PRD-003 004 010 013 020",),
+    "other tests have both the input with the issue and the one without it": (
+        "LS-COH-037",  # tests/cohort/test_folder.py
+        "LS-IMG-002",  # tests/test_reading.py
+        "LS-IMP-014",  # tests/cli/test_import_verb.py
+        "LS-REP-016 017 022 041 045 048 049 052",  # tests/evaluation/reporting, tests/cli/test_report_verb.py
+    ),
+    "no entry yet": ("LS-CMP-011", "LS-REP-047"),
+}
+"""Reason to codes, in the form `LS-AREA-NNN NNN`."""
+
+CODES: frozenset[str] = frozenset(
+    f"{line[:7]}{number}" for lines in NOT_FOLLOWED.values() for line in lines for number in line[7:].split()
+)
