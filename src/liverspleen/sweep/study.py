@@ -85,7 +85,7 @@ class Study:
             self._sampler, self._seed, self._url = sampler, seed, url
             with _damage_rejected():
                 _ = self._study.directions
-        numbers = [record.number for record in self._records(all_trials=True)]
+            numbers = [record.number for record in self._records(all_trials=True)]
         if numbers != [*range(len(numbers))]:
             raise InputError(_damaged("its trials are not numbered without gaps"))
 
@@ -260,14 +260,16 @@ def _damaged(reason: str) -> Issue:
 @contextmanager
 def _damage_rejected() -> Iterator[None]:
     """Raise LS-SWP-040 for values in the database that this package does not write."""
-    from sqlalchemy.exc import DatabaseError
+    from optuna.exceptions import StorageInternalError
+    from sqlalchemy.exc import SQLAlchemyError
 
     try:
         yield
-    except DatabaseError as error:
-        if "malformed" not in str(error) and "decode" not in str(error):
+    except (StorageInternalError, SQLAlchemyError) as error:
+        text = str(error.__cause__ or error)
+        if not any(term in text for term in ("malformed", "decode")):
             raise  # the connection failed
-        raise InputError(_damaged("its pages contradict each other")) from error
+        raise InputError(_damaged("it cannot be read")) from error
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         reason = (
             str(error) if isinstance(error, DamagedRecordError) else f"a value is not valid ({type(error).__name__})"
@@ -341,6 +343,8 @@ def _database_issues(url: str) -> Iterator[None]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # warnings of Optuna and SQLAlchemy for programmers
             yield
+    except LookupError as error:  # an unknown name of a state or direction
+        raise InputError(_damaged(f"a value is not valid ({type(error).__name__})")) from error
     except (SQLAlchemyError, OptunaError, ImportError, RuntimeError, ValueError) as error:  # Runtime: of a newer Optuna
         reason = "it is not a SQLAlchemy URL" if isinstance(error, ValueError) else _reason(url, error)
         message = f"the database of the study ({scheme}) cannot be used: {reason}"

@@ -18,6 +18,7 @@ from liverspleen.networks.checkpoint import PACKAGE_KEY, WEIGHTS_PREFIX
 from liverspleen.networks.weights_file import safetensors_bytes
 from liverspleen.reading import check_regular
 from liverspleen.storage import complete_file, sync
+from liverspleen.zip_archive import UNREADABLE
 
 _OVERHEAD_BYTES = 1 << 20  # names, plain values and alignment beside the tensors
 
@@ -64,7 +65,7 @@ def read_checkpoint(file: Path) -> dict[str, Any] | None:
             if archive.testzip() is not None:
                 return None
         checkpoint = torch.load(file, map_location="cpu", weights_only=True, mmap=True)
-    except (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError, zipfile.BadZipFile):
+    except (OSError, pickle.UnpicklingError, *UNREADABLE):
         return None
     return checkpoint if isinstance(checkpoint, dict) and PACKAGE_KEY in checkpoint else None
 
