@@ -216,7 +216,7 @@ def test_mistakes_and_noise_on_phantoms_of_all_conditions(tmp_path: Path) -> Non
 
 @pytest.mark.real
 def test_mistakes_and_noise_on_real_ct(shared: Path) -> None:
-    """Cropping is left out: it depends on the matrix."""
+    """Without cropping, which depends on the matrix."""
     for case in read_cohort(shared / "data" / "cohort.csv").cases:
         ct = read_ct(case.image)
         step = max(1, round(4.0 / ct.geometry.spacing_mm[1]))

@@ -1,8 +1,8 @@
 """segment CT scans with a trained model.
 
 Label maps are on the grid of each CT. The same command resumes an interrupted run: label maps of the same model, CT and
-settings are kept. A CT that cannot be used is reported in one line, and the others are segmented. No pretrained model
-is shipped.
+settings are kept. A CT that cannot be used, or is not in HU, is reported in one line, and the others are segmented. No
+pretrained model is shipped.
 
 examples
   liverspleen predict model=package input=ct.nii.gz output=out

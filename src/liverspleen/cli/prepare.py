@@ -5,7 +5,7 @@ Trainings can share a cache, also with different pixel sizes (pixel_mm=). The sa
 a case is stored completely or not at all. The free disk space is checked before a voxel is read. The largest case is
 stored first; its memory determines how many processes run at once. If a process is killed for lack of memory, only its
 case is missing. For test cases, only a hash of the voxels is stored, which train compares with the training cases;
-unreadable test cases are ignored (liverspleen check reports them).
+unreadable test cases are ignored (liverspleen check reports them). A case whose CT is not in HU is not stored.
 
 action=verify computes the hashes of all stored cases again and lists damaged ones; it needs no cohort. action=prune
 removes partial files of interrupted runs, and all cases that are not in the cohort (at any pixel_mm=), but no case

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 BONE_HU = 250
-_MOST = 16  # slices that are examined; they suffice for the region of the body
+_MOST = 12  # slices that are examined; they suffice for the region of the body
 _BODY_HU = -300  # between fat, about -100, and lung or air, below -500
 _LUNG_HU = (-960, -600)
 
@@ -34,7 +34,7 @@ def body_areas(coarse: NDArray[np.int16]) -> tuple[BodyAreas, ...]:
 
 
 def examined_slices(count: int) -> list[int]:
-    """Return at most 16 of the slices, evenly distributed, the lowest and the highest one included."""
+    """Return at most 12 of the slices, evenly distributed, the lowest and the highest one included."""
     return sorted({round(index) for index in np.linspace(0, count - 1, min(count, _MOST))})
 
 
