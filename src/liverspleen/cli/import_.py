@@ -12,7 +12,8 @@ examples
 
 inputs
   source=            layout of input=:
-    nifti            a folder of CT scans, or one that contains images/; labels= is a folder with the same file names
+    nifti            a folder of CT scans, or one that contains images/ or a folder for each case; label maps are
+                     paired with their CT by name: in labels=, or without it in input= if label_values= is given
     msd              a task of the Medical Segmentation Decathlon, with dataset.json
     nnunet           raw data of nnU-Net, version 1 or 2; imagesTs become dataset test1 unless covariates= differs
     totalsegmentator the TotalSegmentator dataset: <case>/ct.nii.gz, <case>/segmentations/liver.nii.gz, meta.csv
@@ -24,6 +25,8 @@ inputs
                      one), a preset (liverspleen, totalsegmentator, amos, btcv, flare, msd_liver, msd_spleen,
                      chaos_ct, chaos_mr), or a map such as {1: liver}; an organ that is not in the map is
                      unlabelled. DICOM-SEG files contain codes of the organs; a map of segment numbers overrides them
+  pairs=             CSV with the columns image and label (optionally case_id, patient_id), if names do not pair the
+                     files of source=nifti; paths are relative to its folder or to input=
   covariates=        CSV with columns of cohort.csv, and the key `source` (name of the case in its layout: file or
                      folder without suffix; for dicom the folder of the series relative to input=) or `patient`,
                      optionally `series` (UID or number of the series to select) and `segmentation` (path or UID of

@@ -10,7 +10,8 @@ examples
 inputs
   labels=       folder of <case_id>.nii.gz or <case_id>_dseg.nii.gz, or of folders
                 <case_id>/ with a binary mask per organ, liver.nii.gz and spleen.nii.gz, as written by TotalSegmentator
-  reference=    folder of reference label maps with the same names; default: the label maps of cohort=
+  reference=    folder of reference label maps with the same names, apart from words such as seg (segmentation-0 for
+                volume-0), or in folders <case_id>/; default: the label maps of cohort=
   cohort=       patients, conditions, sites, and the structures that each reference covers
   label_values= meaning of the voxel values of labels=: liverspleen, amos, btcv, chaos_ct, chaos_mr, flare, msd_liver,
                 msd_spleen, totalsegmentator, or a map such as {5: liver, 1: spleen}; reference_values= likewise.

@@ -11,9 +11,9 @@ examples
 
 inputs
   model=    model package of liverspleen export (folder or .zip), or checkpoint of liverspleen train
-  input=    NIfTI file, DICOM folder, .zip of either, folder of these, or cohort.csv; in a folder,
-            X_label.nii.gz and X_dseg.nii.gz next to X.nii.gz are label maps and are skipped. DICOM cases have the
-            same ids as in liverspleen import
+  input=    NIfTI file, DICOM folder, .zip of either, folder of these, or cohort.csv; in a folder, label maps such
+            as X_seg.nii.gz next to X.nii.gz are skipped, and files that are not read are listed. Cases have the same
+            names as in liverspleen import: X for X_0000.nii.gz of nnU-Net, p1 for p1/ct.nii.gz
   split=    split with which the model was trained (for a cohort): only its validation patients are segmented. To
             segment each case with the fold model that was not trained on it, run predict for each fold, with its
             model, its split and the same output=

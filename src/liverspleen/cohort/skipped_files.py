@@ -11,12 +11,12 @@ from liverspleen.errors import Issue, counted
 from liverspleen.imaging.nifti import strip_suffix
 
 _EXAMPLES = 3
-_IMAGES = (".nrrd", ".nhdr", ".mha", ".mhd", ".mgz", ".img", ".hdr", ".raw", ".npy", ".npz", ".h5", ".hdf5", ".mat")
+_IMAGES = (".nrrd", ".nhdr", ".mha", ".mhd", ".mgz", ".img", ".hdr", ".raw", ".npy", ".h5", ".hdf5", ".mat")
 _ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".7z", ".rar", ".gz", ".bz2", ".xz")
 _HARMLESS = frozenset(
     {".txt", ".md", ".rst", ".pdf", ".doc", ".docx", ".html", ".rtf", ".bib", ".cff", ".log"}
     | {".csv", ".tsv", ".xls", ".xlsx", ".ods", ".json", ".yaml", ".yml", ".xml", ".toml", ".ini"}
-    | {".py", ".sh", ".ipynb", ".m", ".ctbl", ".png", ".jpg", ".jpeg", ".gif", ".svg", ".db", ".lock"}
+    | {".npz", ".pkl", ".py", ".sh", ".ipynb", ".m", ".ctbl", ".png", ".jpg", ".jpeg", ".gif", ".svg", ".db", ".lock"}
 )
 _HARMLESS_NAMES = frozenset({"readme", "license", "copying", "changelog", "dicomdir", "makefile", "citation"})
 _NIFTI, _DICOM, _LINKS, _ARCHIVED, _OTHER_IMAGES, _OTHER = range(6)
