@@ -28,7 +28,7 @@ class Reading:
 
 
 def itk_reading(path: Path) -> Reading:
-    """Read a file with SimpleITK. Raises RuntimeError if it refuses it, or reads no 3D image of one component."""
+    """Read a file with SimpleITK. Raises RuntimeError if it rejects it, or reads no 3D image of one component."""
     import SimpleITK as sitk  # noqa: N813
 
     sitk.ProcessObject.SetGlobalWarningDisplay(False)
@@ -62,14 +62,14 @@ def value_difference(ours: NDArray[Any], theirs: NDArray[Any]) -> str:
 
 
 def outcome(ours: Callable[[], CTVolume], compare: Callable[[CTVolume], str]) -> str:
-    """Return `refused`, `only ours` if the second reader refuses the file (RuntimeError), `equal`, or the difference.
+    """Return `rejected`, `only ours` if the second reader rejects the file (RuntimeError), `equal`, or the difference.
 
     Any other exception of our reader, which would be an unexpected error of a verb, is a failure of the test.
     """
     try:
         ct = ours()
     except InputError:
-        return "refused"
+        return "rejected"
     try:
         return compare(ct) or "equal"
     except RuntimeError:
@@ -78,7 +78,7 @@ def outcome(ours: Callable[[], CTVolume], compare: Callable[[CTVolume], str]) ->
 
 def differing(outcomes: dict[str, str]) -> tuple[Counter[str], list[str]]:
     """Return the number of each outcome, and the mutations with different readings."""
-    known = ("refused", "only ours", "equal")
+    known = ("rejected", "only ours", "equal")
     return Counter(o for o in outcomes.values() if o in known), [
         f"{mutation}: {o}" for mutation, o in outcomes.items() if o not in known
     ]

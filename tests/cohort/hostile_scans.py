@@ -46,6 +46,7 @@ def header(kind: type = Nifti1Header, **fields: object) -> bytes:
     header = kind()
     header.set_data_shape((4, 4, 4))
     header.set_data_dtype(np.int16)
+    header.set_zooms((2, 2, 2))
     header.set_sform(np.diag([2.0, 2, 2, 1]), 1)
     header["magic"], header["vox_offset"] = header.single_magic, header.single_vox_offset
     for name, value in fields.items():

@@ -61,7 +61,8 @@ def test_grid_and_voxels_come_back_as_written(ct, tmp_path):
 
 
 def test_simpleitk_reads_the_same(ct, tmp_path):
-    sitk = pytest.importorskip("SimpleITK")
+    import SimpleITK as sitk  # noqa: N813
+
     write(tmp_path, ct)
     series = only(tmp_path)
     ours = read_series(series, case_id="a")

@@ -73,15 +73,22 @@ def stack(instances: Sequence[Instance], *, minimum_slices: int) -> Stack:
 
 
 def by_plane(instances: Sequence[Instance]) -> list[list[Instance]]:
-    """Return the instances in groups with parallel planes and one pixel spacing and matrix, in order of appearance."""
+    """Return the instances in groups with parallel planes and one pixel spacing and matrix, in order of appearance.
+
+    Those without a valid plane are one group.
+    """
     groups: list[list[Instance]] = []
+    unusable: list[Instance] = []
     for instance in instances:
-        group = next((group for group in groups if _same_plane(group[0], instance)), None)
-        if group is None:
+        if _unusable(instance):
+            unusable.append(instance)
+            continue
+        same = (g for g in groups if _parallel(g[0], instance) and _same_matrix(g[0], instance))
+        if (group := next(same, None)) is None:
             groups.append([instance])
         else:
             group.append(instance)
-    return groups
+    return [*groups, unusable] if unusable else groups
 
 
 def follows(instance: Instance, geometry: Geometry) -> bool:
@@ -184,12 +191,6 @@ def _same_matrix(first: Instance, second: Instance) -> bool:
     pairs = zip(first.pixel_spacing, second.pixel_spacing, strict=True)
     same_pixels = all(abs(b / a - 1) <= SPACING_TOLERANCE for a, b in pairs)
     return same_pixels and (first.rows, first.columns) == (second.rows, second.columns)
-
-
-def _same_plane(first: Instance, second: Instance) -> bool:
-    if _unusable(first) or _unusable(second):
-        return bool(_unusable(first)) and bool(_unusable(second))
-    return _parallel(first, second) and _same_matrix(first, second)
 
 
 def _is_stray(instance: Instance, slices: Stack) -> bool:
