@@ -202,8 +202,19 @@ def test_a_damaged_segmentation_is_an_error(ct: tuple[Path, ...], tmp_path: Path
     assert errors == ["LS-DCM-041", "LS-LAB-043"]
 
 
-def test_two_nifti_files_of_one_ct_are_rejected(ct: tuple[Path, ...], tmp_path: Path) -> None:
+@pytest.mark.parametrize("names", [("ct.nii", "ct.nii.gz"), ("ct.nii.gz", "s.dcm")])
+def test_two_files_of_one_ct_are_rejected_and_listed(
+    names: tuple[str, str], ct: tuple[Path, ...], tmp_path: Path
+) -> None:
     empty = LabelMap(np.zeros((8, 37, 41), np.uint8), Geometry(SHAPE, AFFINE))
-    for suffix in (".nii", ".nii.gz"):
-        write_label_map(tmp_path / f"seg/ct{suffix}", empty)
-    assert codes(find(tmp_path))[:1] == ["LS-IMP-007"]
+    for name in names:
+        if name.endswith(".dcm"):
+            save(segmentation(ct), tmp_path / "seg" / name)
+        else:
+            write_label_map(tmp_path / "seg" / name, empty)
+    found = find(tmp_path)
+    issues = [found.excluded[0].issue, *found.notes]
+    assert issues[0].code == "LS-IMP-007"
+    assert sorted(Path(str(issue.file)).name for issue in issues if issue.file) == sorted(names)
+    if "s.dcm" in names:
+        assert voxels(find(tmp_path, {"source": "ct", "segmentation": "s.dcm"})) == (LIVER_VOXELS, SPLEEN_VOXELS)

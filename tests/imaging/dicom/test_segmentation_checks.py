@@ -80,6 +80,10 @@ def position_of(number: int, *position: float) -> Edit:
     return lambda d: setattr(nth(d, number).PlanePositionSequence[0], "ImagePositionPatient", list(position))
 
 
+def position_index_of(number: int, index: int) -> Edit:
+    return lambda d: setattr(nth(d, number).FrameContentSequence[0], "DimensionIndexValues", [1, index])
+
+
 def measures(**fields: object) -> Edit:
     def edit(d: FileDataset) -> None:
         for keyword, value in fields.items():
@@ -136,9 +140,9 @@ def two_positions(d: FileDataset) -> None:
         (segment_of(3, 2), ["ReferencedSegmentNumber", "DimensionIndexValues"]),
         (swapped_frames, ["ReferencedSegmentNumber", "DimensionIndexValues"]),
         (numbers_of_segments(1, 1), ["SegmentNumber is repeated: 1, 1"]),
-        (numbers_of_segments(2, 1), ["SegmentNumber is 2, 1, expected 1 to 2"]),
-        (numbers_of_segments(1, 3), ["SegmentNumber is 1, 3", "ReferencedSegmentNumber 2"]),
-        (position_of(1, 0, 0, 5), ["ImagePositionPatient", "DimensionIndexValues"]),
+        (numbers_of_segments(2, 1), ["SegmentNumber is 2, 1, expected ascending"]),
+        (numbers_of_segments(1, 3), ["ReferencedSegmentNumber 2", "SegmentSequence"]),
+        (position_index_of(1, 2), ["ImagePositionPatient", "DimensionIndexValues"]),
         (same_position_twice, ["two frames of one segment", "ImagePositionPatient"]),
         (two_positions, ["PlanePositionSequence has 2 items"]),
         (both_groups, ["PixelMeasuresSequence differs", "SharedFunctionalGroupsSequence"]),
@@ -166,6 +170,27 @@ def test_contradictory_fields_are_rejected_by_name(
     assert message.startswith(("LS-DCM-070 case 'A1'", "LS-DCM-041 case 'A1'"))
     for name in fields:
         assert name in message
+
+
+def test_the_conventions_of_pydicom_seg_are_read(ct: tuple[Path, ...], folder: Path) -> None:
+    """Numbers with gaps, slices counted within each segment, cropped frames (razorx89/pydicom-seg#50, its writer)."""
+    dataset = segmentation(ct)
+    numbers_of_segments(3, 7)(dataset)
+    for number, index in enumerate([1, 2, 3, 4, 1, 2]):
+        segment = 3 if number < 4 else 7
+        segment_of(number, segment)(dataset)
+        nth(dataset, number).FrameContentSequence[0].DimensionIndexValues = [segment, index]
+        x, y, z = nth(dataset, number).PlanePositionSequence[0].ImagePositionPatient
+        position_of(number, x + 3 * 0.75, y + 4 * 0.5, z)(dataset)
+    frames = np.zeros((6, 37, 41), np.uint8)
+    frames[:4, LIVER[1], LIVER[2]] = 1
+    frames[4:, SPLEEN[1], SPLEEN[2]] = 1
+    frames = frames[:, 4:26, 3:25]  # rows and columns of both organs
+    dataset.Rows, dataset.Columns = frames.shape[1:]
+    put(dataset, frames)
+    expected = np.zeros((8, 37, 41), np.uint8)
+    expected[LIVER], expected[SPLEEN] = 1, 2
+    np.testing.assert_array_equal(read(folder, dataset).labels, expected)
 
 
 @pytest.mark.parametrize("spacing", ["0", "-2.5", "1.25", ""])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pydicom
 import pytest
 from dicom_stacks import AFFINE, SHAPE, made, write
 from plain_segmentation import EVERY, item, save, segmentation
@@ -59,6 +60,16 @@ def test_explicit_references_select_among_series_on_one_grid(
     links: tuple[str, ...], folder: Path, tmp_path: Path
 ) -> None:
     dataset = segmentation(files(folder, "portal"), links=links)
+    assert matched(folder, tmp_path, dataset, *ALL) == (["portal"], "")
+
+
+@pytest.mark.parametrize("keyword", ["SourceImageSequence", "ReferencedImageSequence"])
+def test_images_that_the_whole_file_refers_to_are_found(keyword: str, folder: Path, tmp_path: Path) -> None:
+    """As in collections of TCIA (OHIF/Viewers#2017, #2361)."""
+    portal = files(folder, "portal")
+    dataset = segmentation(portal, links=("frame",))
+    uids = [pydicom.dcmread(file).SOPInstanceUID for file in portal]
+    setattr(dataset, keyword, [item(ReferencedSOPInstanceUID=uid) for uid in uids])
     assert matched(folder, tmp_path, dataset, *ALL) == (["portal"], "")
 
 

@@ -44,11 +44,13 @@ class DicomLabels:
         """
         if self.path is None:
             return None
-        own = self._named(series, name) or self._matching(series)
-        file = _nifti(self.path, name)
+        named = self._named(series, name)
+        own = named or self._matching(series)
+        file = None if named else _nifti(self.path, name)
         if file is not None and own:
             message = "case has a NIfTI label map and a DICOM segmentation, expected one of them"
-            raise InputError(Issue("LS-IMP-007", message, "keep one", file=file))
+            issue = Issue("LS-IMP-007", message, "keep one", file=file)
+            raise InputError([issue, *descriptions(own, self.values)])
         if file is not None:
             return NiftiLabels(file, nifti_label_values(request, file)[0])
         relevant = [item for item in own if structures_of(item, self.values) or (item.exclusions and not item.segments)]
@@ -81,7 +83,8 @@ class DicomLabels:
                 yield from source.organs_without_frames()
         if self.path is not None and sources and not files and not failed:
             message = "labels= is given, but none of its files is the label map of an imported CT"
-            yield Issue("LS-LAB-043", message, "correct labels=, or the names or references of its files")
+            hint = "correct labels= or its file names, or select the labelled series by the covariates"
+            yield Issue("LS-LAB-043", message, hint)
 
     def _files_of(self, series: Sequence[Series]) -> set[Path]:
         return {item.file for item, match in self.matches if set(match.series) & set(series)}
@@ -221,7 +224,7 @@ def _nifti(labels: Path, name: str) -> Path | None:
         files = [file for suffix in SUFFIXES if (file := labels / f"{stem}{suffix}").is_file()]
         if len(files) > 1:
             message = f"case has {len(files)} label maps, expected one"
-            raise InputError(Issue("LS-IMP-007", message, "keep one", file=files[0]))
+            raise InputError(Issue("LS-IMP-007", message, "keep one", file=file) for file in files)
         if files:
             return files[0]
     return None

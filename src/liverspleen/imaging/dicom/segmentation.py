@@ -30,6 +30,9 @@ _FIELDS = (
     "ContentDate",
     "ContentTime",
     "ReferencedSeriesSequence",
+    "StudiesContainingOtherReferencedInstancesSequence",
+    "SourceImageSequence",
+    "ReferencedImageSequence",
     "SamplesPerPixel",
     "Rows",
     "Columns",
@@ -74,9 +77,9 @@ class Segmentation:
     source_uids: frozenset[str] = frozenset()
     """SOPInstanceUIDs of the source images of frames"""
     referenced_uids: frozenset[str] = frozenset()
-    """SOPInstanceUIDs of ReferencedSeriesSequence"""
+    """SOPInstanceUIDs of images that the file as a whole refers to"""
     referenced_series: frozenset[str] = frozenset()
-    """SeriesInstanceUIDs of ReferencedSeriesSequence"""
+    """SeriesInstanceUIDs of ReferencedSeriesSequence, in this and other studies"""
     frame_of_reference_uid: str = ""
 
     def __repr__(self) -> str:
@@ -130,8 +133,10 @@ def _found(path: Path, folder: str) -> Segmentation | None:
 def _described(header: Any, path: Path, folder: str, segments: Mapping[int, Structure | None]) -> Segmentation:
     frames = frames_of(header)
     found = [*contradictions(header, frames), *contradictory_names(header)]
-    referenced = items(header, "ReferencedSeriesSequence")
-    instances = [i for item in referenced for i in items(item, "ReferencedInstanceSequence")]
+    others = items(header, "StudiesContainingOtherReferencedInstancesSequence")
+    referenced = [series for place in (header, *others) for series in items(place, "ReferencedSeriesSequence")]
+    instances = [image for series in referenced for image in items(series, "ReferencedInstanceSequence")]
+    instances += [*items(header, "SourceImageSequence"), *items(header, "ReferencedImageSequence")]
     numbers = {frame.number for frame in frames}
     return Segmentation(
         file=path,

@@ -113,11 +113,10 @@ def _bits(header: Any) -> Iterator[str]:
 
 def _numbers(header: Any, frames: Sequence[Frame]) -> Iterator[str]:
     numbered = [integer(item, "SegmentNumber") for item in items(header, "SegmentSequence")]
-    label_map = text(header, "SegmentationType") == "LABELMAP"
     if len(set(numbered)) < len(numbered):
         yield f"SegmentNumber is repeated: {_list(numbered)}"
-    elif not label_map and numbered != list(range(1, len(numbered) + 1)):
-        yield f"SegmentNumber is {_list(numbered)}, expected 1 to {len(numbered)} in the order of SegmentSequence"
+    elif numbered != sorted(numbered):  # gaps are a violation too, but common: pydicom-seg leaves out empty segments
+        yield f"SegmentNumber is {_list(numbered)}, expected ascending numbers in SegmentSequence"
     unknown = {frame.number for frame in frames if frame.number is not None} - set(numbered)
     if unknown:
         yield f"ReferencedSegmentNumber {_list(sorted(unknown))} of frames is not a SegmentNumber of SegmentSequence"
@@ -149,7 +148,9 @@ def _dimensions(header: Any, frames: Sequence[Frame]) -> Iterator[str]:
                 yield "ReferencedSegmentNumber of frames contradicts DimensionIndexValues"
         if pointer == str(pydicom.tag.Tag("ImagePositionPatient")):
             at = [tuple(np.round(frame.plane.position, 2).tolist()) for frame in frames]
-            if not _one_to_one(set(zip(indices, at, strict=True))):
+            numbered = [frame.number for frame in frames]  # pydicom-seg counts from the first slice of each segment
+            pairs_at = zip(zip(numbered, indices, strict=True), zip(numbered, at, strict=True), strict=True)
+            if not _one_to_one(pairs_at):
                 yield "ImagePositionPatient of frames contradicts DimensionIndexValues"
 
 
