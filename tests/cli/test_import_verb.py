@@ -147,7 +147,7 @@ def test_a_name_that_is_no_utf8_is_rejected_and_the_others_are_imported(
 def test_labels_without_the_meaning_of_their_values_are_rejected_in_one_line(
     tmp_path: Path, bring_in: Import, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for layout in ("nifti", "msd", "nnunet", "chaos"):
+    for layout in ("nifti", "chaos"):
         words = WRITERS[layout](tmp_path / layout, [box_exam("a")])
         kept = [word for word in words if not word.startswith("label_values")]
         assert bring_in(layout, *kept, source=tmp_path / layout, output=layout + "-out") == 2
@@ -155,6 +155,15 @@ def test_labels_without_the_meaning_of_their_values_are_rejected_in_one_line(
         assert len(lines) == 1
         assert "LS-IMP-003" in lines[0]
         assert not (tmp_path / f"{layout}-out" / "cohort.csv").exists()
+
+
+@pytest.mark.parametrize("layout", ["msd", "nnunet"])
+def test_dataset_json_of_the_source_gives_the_meaning(tmp_path: Path, bring_in: Import, layout: str) -> None:
+    words = WRITERS[layout](tmp_path / "source", [box_exam("a")])
+    assert bring_in(layout, *[word for word in words if not word.startswith("label_values")]) == 0
+    (case,) = read_cohort(tmp_path / "cohort" / "cohort.csv").cases
+    assert case.label is not None
+    assert np.array_equal(read_label_map(case.label).labels, box_exam("a").label.labels)
 
 
 def test_without_labels_only_images_are_imported(tmp_path: Path, bring_in: Import) -> None:

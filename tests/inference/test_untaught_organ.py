@@ -90,12 +90,16 @@ def test_a_spleen_drawn_into_a_prediction_of_livers_is_an_error(
     assert "LS-LAB-052" in capsys.readouterr().err
 
 
-def test_the_card_says_which_organs_were_taught(spleen_everywhere: Path, tmp_path: Path) -> None:
+def test_card_and_info_say_which_organs_were_taught(
+    spleen_everywhere: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     package(tmp_path / "package", spleen_everywhere)
     card = (tmp_path / "package" / "MODEL_CARD.md").read_text()
     assert "# test\n\nSegmentation of liver on CT" in card
     assert "Taught liver only" in card
     assert "- spleen" not in card
+    assert main(["info", f"model={tmp_path / 'package'}"]) == 0
+    assert "organs taught      liver\n" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("stated", [None, [], ["lung"], ["spleen", "liver"], ["liver", "liver"], "liver"])

@@ -20,6 +20,8 @@ from liverspleen.organs import LABEL_VALUES, ORGAN_KEYS, OWN_VALUES, Structure, 
 DATASET: Final = "dataset.json"
 TABLE: Final = "dseg.tsv"
 
+_LARGEST = 1 << 31
+
 
 class UnusableNamesError(ValueError):
     """A file does not name voxel values; the text gives the reason and quotes nothing of the file."""
@@ -107,7 +109,7 @@ def read_names(file: Path) -> NamedValues:
         names = _table_names(text) if file.name == TABLE else label_names(json.loads(text)["labels"])
     except UnusableNamesError:
         raise
-    except (OSError, ValueError, LookupError, TypeError, RecursionError, csv.Error) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError, csv.Error) as error:
         raise UnusableNamesError(f"cannot be read ({type(error).__name__})") from None
     return NamedValues(file, names)
 
@@ -134,7 +136,7 @@ def _pairs(first: str, second: Any) -> Iterator[tuple[str, int]]:
         first, second = second, first
     try:
         for value in second if isinstance(second, list) else [second]:
-            if isinstance(value, bool) or int(value) != float(value):
+            if isinstance(value, bool) or int(value) != float(value) or abs(int(value)) > _LARGEST:
                 raise ValueError
             yield first, int(value)
     except (TypeError, ValueError, OverflowError):

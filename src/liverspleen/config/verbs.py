@@ -45,6 +45,7 @@ class InfoConfig(Schema):
             le=4096,
         ),
     ]
+    model: Annotated[Path | None, Key("Model package or checkpoint whose organs and data are printed.")] = None
     network: NetworkConfig | None = None
 
 
