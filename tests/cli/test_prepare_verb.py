@@ -260,3 +260,27 @@ def test_several_processes_write_the_same_cache_as_one(
     assert "4 cases to read: 2 processes, " in capsys.readouterr().out
     assert main(["prepare", f"cohort={manifest}", f"cache={tmp_path / 'one'}", "workers=1"]) == 0
     assert contents(cache) == contents(tmp_path / "one")
+
+
+@pytest.mark.parametrize("name", ["case.json", "slices.npy", "labels.npy", "present.npy"])
+def test_a_damaged_case_is_reported_by_verify_and_its_hint_repairs_it(
+    name: str,
+    box_cohort: Callable[..., Path],
+    prepare: Prepare,
+    cache: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    manifest = box_cohort()
+    assert prepare(manifest) == 0
+    before, file = contents(cache), folders(cache)[0] / name
+    content = bytearray(file.read_bytes())
+    content[-20] ^= 1
+    file.write_bytes(content)
+    assert main(["prepare", "action=verify", f"cache={cache}"]) == 2
+    line = capsys.readouterr().err
+    assert "LS-STO-001" in line
+    assert "run liverspleen prepare with the same cohort= and cache=, which stores the case again" in line
+    assert prepare(manifest) == 0
+    assert "warning: LS-STO-010 case " in capsys.readouterr().err
+    assert contents(cache) == before
+    assert main(["prepare", "action=verify", f"cache={cache}"]) == 0

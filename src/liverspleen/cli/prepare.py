@@ -1,6 +1,7 @@
 """build, verify or prune the slice cache (CT slices and labels that training reads).
 
-action=build stores the missing cases as int16 slices and labels, in uncompressed arrays; stored cases are kept.
+action=build stores the missing cases as int16 slices and labels, in uncompressed arrays; stored cases are kept. Every
+byte of a stored case is compared with its hash; a damaged case is stored again, with a warning.
 Trainings can share a cache, also with different pixel sizes (pixel_mm=). The same command resumes an interrupted run;
 a case is stored completely or not at all. The free disk space is checked before a voxel is read. The largest case is
 stored first; its memory determines how many processes run at once. If a process is killed for lack of memory, only its

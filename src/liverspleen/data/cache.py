@@ -247,8 +247,7 @@ def _open_whole(case: Case, folder: Path) -> CachedCase | None:
     except InputError as error:
         if any(issue.code != DAMAGED for issue in error.issues):
             raise
-        with suppress(FileNotFoundError):  # another process has removed it
-            _remove(folder, error)
+        _remove(folder, error)
         return None
     if found is None and folder.exists():
         _remove(folder, InputError(damaged(folder / DESCRIPTION, "is missing", case_id=case.case_id)))
@@ -256,9 +255,11 @@ def _open_whole(case: Case, folder: Path) -> CachedCase | None:
 
 
 def _remove(folder: Path, reason: InputError) -> None:
+    """Remove a stored case, or raise `reason` if this process may not."""
     try:
-        remove_folder(folder)
-    except PermissionError:
+        with suppress(FileNotFoundError):  # another process has removed it
+            remove_folder(folder)
+    except OSError:
         raise reason from None
 
 
