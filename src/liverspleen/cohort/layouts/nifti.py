@@ -28,6 +28,7 @@ from liverspleen.cohort.layouts.source import (
     SourceCase,
     no_label_used,
     required_label_values,
+    skipped_files_of,
 )
 from liverspleen.cohort.pairing import Pairing, pair
 from liverspleen.cohort.skipped_files import skipped_files
@@ -48,7 +49,8 @@ def find(request: Request) -> Found:
             label values, and no CT has a label map; as `pairs_of` and `required_label_values`.
     """
     if request.pairs is not None:
-        return Found(pairs_of(request))
+        cases = pairs_of(request)
+        return Found(cases, notes=tuple(skipped_files_of(request, cases, (), ())))
     images, labels = _files(request)
     if not images:
         missing = Issue("LS-IMP-002", "input= has no CT in a .nii.gz or .nii file", "give the folder of the images")
