@@ -159,6 +159,19 @@ def test_files_that_are_not_read_are_one_warning_for_each_kind(tmp_path: Path) -
     ]
 
 
+def test_files_of_other_kinds_in_an_archive_are_counted_without_their_names(tmp_path: Path) -> None:
+    folder = written(tmp_path / "in", "p1/ct.nii")
+    for name in ("p1/Smith.nrrd", "p1/Smith.Jones", "p1/notes.txt"):
+        (folder / name).write_bytes(b"text")
+    scans = found(zipped(tmp_path / "x.zip", folder))
+    assert [scan.case.case_id for scan in scans.cases] == ["p1"]
+    assert [issue.message for issue in scans.issues] == [
+        "1 file of another image format (.nrrd) is not read",
+        "1 file of unknown type is not read",
+    ]
+    assert {(issue.file, issue.further_files) for issue in scans.issues} == {(tmp_path / "x.zip", ())}
+
+
 def test_names_that_differ_only_in_case_or_suffix_are_reported_one_by_one(tmp_path: Path) -> None:
     for name in ("a.nii.gz", "a.nii", "B.nii", "b.nii.gz", "c.nii"):
         write_ct(tmp_path / "in" / name, box_exam("x").ct)

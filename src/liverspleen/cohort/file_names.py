@@ -32,7 +32,7 @@ def _words(words: str) -> re.Pattern[str]:
 
 
 _WORDS, _LABEL_WORDS = _words(f"{_IMAGE}|{_LABEL}"), _words(_LABEL)
-_FOLDER = re.compile(rf"(?:(?P<image>{_IMAGE}|data|niftis?)|{_LABEL})", re.IGNORECASE)
+_FOLDER = re.compile(rf"(?:(?P<image>{_IMAGE}|data|niftis?|anat)|{_LABEL})", re.IGNORECASE)
 
 
 def key_of(name: str) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path, PurePath
 
 from liverspleen.cohort.image_files import is_output
 from liverspleen.errors import Issue, counted
@@ -52,13 +53,23 @@ def skipped_files(folder: Path, read: Collection[Path], *, dicom: bool = False) 
         yield _issue(kind, files)
 
 
-def _issue(kind: int, files: list[Path]) -> Issue:
+def skipped_entries(archive: Path, entries: Iterable[PurePath]) -> Iterator[Issue]:
+    """Yield the warning LS-COH-040 for each kind of entry of an archive that was not read, without their names."""
+    kinds: dict[int, list[PurePath]] = {}
+    for entry in entries:
+        if (kind := _kind_of_name(entry)) is not None:
+            kinds.setdefault(kind, []).append(entry)
+    for kind, names in sorted(kinds.items()):
+        yield replace(_issue(kind, names), file=archive, further_files=())
+
+
+def _issue(kind: int, files: Sequence[PurePath]) -> Issue:
     noun, plural, hint = _KINDS[kind]
     endings = {_ending(file, _IMAGES if kind == _OTHER_IMAGES else _ARCHIVES) for file in files} - {""}
     listed = f" ({', '.join(sorted(endings))})" if kind in (_OTHER_IMAGES, _ARCHIVED) else ""
     message = f"{counted(len(files), noun, plural)}{listed} {'is' if len(files) == 1 else 'are'} not read"
-    others = tuple(files[1:_EXAMPLES])
-    return Issue("LS-COH-040", message, hint, file=files[0], severity="warning", further_files=others)
+    first, *others = map(Path, files[:_EXAMPLES])
+    return Issue("LS-COH-040", message, hint, file=first, severity="warning", further_files=tuple(others))
 
 
 def _below(folder: Path) -> Iterator[tuple[Path, bool]]:
@@ -72,10 +83,15 @@ def _below(folder: Path) -> Iterator[tuple[Path, bool]]:
 
 def _kind(file: Path) -> int | None:
     """Return the kind of a file that was not read; None if it is no image, or no regular file."""
+    kind = _kind_of_name(file)
+    if kind is None or not file.is_file():  # a pipe would block
+        return None
+    return _DICOM if kind == _OTHER and is_dicom(file) else kind
+
+
+def _kind_of_name(file: PurePath) -> int | None:
     name = file.name.lower()
     if file.suffix.lower() in _HARMLESS or name.partition(".")[0] in _HARMLESS_NAMES or name.endswith("_dseg.dcm"):
-        return None
-    if not file.is_file():  # a pipe would block
         return None
     if strip_suffix(name):
         return _NIFTI
@@ -83,10 +99,10 @@ def _kind(file: Path) -> int | None:
         return _ARCHIVED
     if _ending(file, _IMAGES):
         return _OTHER_IMAGES
-    return _DICOM if is_dicom(file) else _OTHER
+    return _OTHER
 
 
-def _ending(file: Path, endings: Iterable[str]) -> str:
+def _ending(file: PurePath, endings: Iterable[str]) -> str:
     """Return the longest of the endings that the name has; empty if it has none."""
     return max((ending for ending in endings if file.name.lower().endswith(ending)), key=len, default="")
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
 
+from liverspleen.cohort.skipped_files import skipped_entries
 from liverspleen.errors import InputError, Issue, counted
 from liverspleen.imaging.dicom.header import is_marked
 from liverspleen.imaging.nifti import strip_suffix
@@ -75,8 +76,8 @@ def unpack(archive: Path, folder: Path) -> Unpacked:
     """Unpack the NIfTI and DICOM files of a zip archive into a new `folder`.
 
     Names in the archive never become paths. Hidden files, files of other kinds, and archives within the archive are
-    skipped (LS-SCN-008 counts the archives). An archive is rejected as a whole; where its list of entries is
-    sufficient to reject it, before anything is written.
+    skipped (LS-SCN-008 counts the archives, LS-COH-040 files of other kinds). An archive is rejected as a whole; where
+    its list of entries is sufficient to reject it, before anything is written.
 
     Raises:
         InputError: LS-SCN-001 damaged, 002 a name that leads out of it, 003 a link or device, 004 encrypted, 005 more
@@ -114,7 +115,7 @@ def _written(opened: zipfile.ZipFile, entries: Sequence[Entry], archive: Path, f
     nifti: dict[Path, PurePosixPath] = {}
     folders: dict[str, str] = {".": "."}
     numbers: dict[str, str] = {}
-    nested = 0
+    nested, others = 0, list[PurePosixPath]()
     for number, entry in enumerate(entries):
         if entry.path.suffix.lower() == SUFFIX:
             nested += 1
@@ -127,6 +128,7 @@ def _written(opened: zipfile.ZipFile, entries: Sequence[Entry], archive: Path, f
                 continue
             first = stream.read(_BLOCK)
             if not is_marked(io.BytesIO(first)):
+                others.append(entry.path)
                 continue
             place = str(entry.path.parent)
             safe = numbers.setdefault(place, f"{len(numbers) + 1:06d}" if place != "." else ".")
@@ -135,7 +137,8 @@ def _written(opened: zipfile.ZipFile, entries: Sequence[Entry], archive: Path, f
             _copy(first, stream, dicom / safe / f"{number:06d}")
     message = f"{counted(nested, 'archive')} inside the archive: not opened"
     note = Issue(NESTED, message, "unpack them if they contain scans", file=archive, severity="note")
-    return Unpacked(nifti, dicom, folders, (note,) if nested else ())
+    skipped = skipped_entries(archive, others)
+    return Unpacked(nifti, dicom, folders, (*((note,) if nested else ()), *skipped))
 
 
 def _copy(first: bytes, stream: IO[bytes], target: Path) -> None:

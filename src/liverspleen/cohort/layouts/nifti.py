@@ -29,6 +29,7 @@ from liverspleen.cohort.layouts.source import (
     SourceCase,
     nifti_label_values,
     no_label_used,
+    skipped_files_of,
 )
 from liverspleen.cohort.pairing import Pairing, pair
 from liverspleen.cohort.skipped_files import skipped_files
@@ -50,7 +51,7 @@ def find(request: Request) -> Found:
     """
     if request.pairs is not None:
         cases, notes = pairs_of(request)
-        return Found(cases, notes=notes)
+        return Found(cases, notes=(*notes, *skipped_files_of(request, cases, (), notes)))
     images, labels = _files(request)
     if not images:
         missing = Issue("LS-IMP-002", "input= has no CT in a .nii.gz or .nii file", "give the folder of the images")

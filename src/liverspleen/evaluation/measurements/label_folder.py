@@ -120,9 +120,8 @@ def measure_folder(
     task = _MeasurementTask(folder, references, reader, reference_reader, surface, allow_missing)
     if not folder.files and not cases:
         message = f"the folder has no label map ({' or '.join(SUFFIXES)})"
-        raise InputError(
-            Issue("LS-LAB-009", message, "give the folder that contains the label maps directly", file=labels)
-        )
+        missing = Issue("LS-LAB-009", message, "give the folder that contains the label maps directly", file=labels)
+        raise InputError([missing, *folder.not_read()])
     rows: list[Measurement] = []
     respelled = _several_spellings(folder, references, known)
     rejected = {text for one in respelled if one.equal for text in one.places}
