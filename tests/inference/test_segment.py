@@ -16,13 +16,14 @@ from liverspleen.cohort.manifest import read_cohort
 from liverspleen.config import compose
 from liverspleen.data.cache import cache_case
 from liverspleen.data.window import IntensityWindow
-from liverspleen.errors import InputError
+from liverspleen.errors import InputError, InputWarning
 from liverspleen.formats import CHECKPOINT
+from liverspleen.imaging.dicom import write_series
 from liverspleen.imaging.geometry import Geometry
 from liverspleen.imaging.nifti import read_ct, write_ct
 from liverspleen.imaging.volume import CTVolume
 from liverspleen.inference.model import TrainedModel, load_model
-from liverspleen.inference.segment import segment, segment_volume
+from liverspleen.inference.segment import _read, segment, segment_volume
 from liverspleen.networks.build import build_network
 from liverspleen.networks.checkpoint import PACKAGE_KEY
 
@@ -218,3 +219,11 @@ def test_file_that_is_not_a_checkpoint_is_rejected(tmp_path: Path) -> None:
     torch.save({"state_dict": {}}, tmp_path / "foreign.ckpt")
     with pytest.raises(InputError, match="LS-MOD-003"):
         load_model(tmp_path / "foreign.ckpt")
+
+
+def test_warnings_about_a_dicom_series_are_python_warnings(tmp_path: Path) -> None:
+    ct = CTVolume(np.zeros((3, 8, 8), np.int16), Geometry((8, 8, 3), np.diag([-1.0, -1, 2, 1])))
+    write_series(tmp_path, ct, tags={"PatientID": "P", "ImageType": ["DERIVED", "SECONDARY"]})
+    with pytest.warns(InputWarning, match="LS-DCM-060"):
+        read = _read(tmp_path)
+    assert read.hu.shape == (3, 8, 8)
