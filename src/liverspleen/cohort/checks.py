@@ -76,8 +76,10 @@ def load_case(case: Case) -> tuple[CTVolume, LabelMap | None]:
     """
     files = accepted_files(case)
     assert files.ct is not None
-    if files.label is not None and (exchanged := _exchanged_issues(case, files.label)):
-        raise InputError(exchanged)
+    from liverspleen.cohort.findings.orientation import exchanged_issue  # its package imports this module
+
+    if files.label is not None and (exchanged := exchanged_issue(files.label)):
+        raise InputError(replace(exchanged, case_id=case.case_id, file=case.label))
     return files.ct, files.label
 
 
@@ -131,13 +133,6 @@ def _examine_label(case: Case, grid: Geometry | None) -> tuple[LabelMap | None, 
     if grid is not None:
         issues += grid_issues(case.case_id, label, grid, file=case.label, against="its CT")
     return label, issues
-
-
-def _exchanged_issues(case: Case, label: LabelMap) -> list[Issue]:
-    from liverspleen.cohort.findings.anatomy import EXCHANGED, find_organs, position_issues  # which import this module
-
-    found = position_issues(label, find_organs(label, case.labelled_structures), scan=None)
-    return [replace(issue, case_id=case.case_id, file=case.label) for issue in found if issue.code == EXCHANGED]
 
 
 def _structure_issues(case: Case, label: LabelMap) -> Iterator[Issue]:

@@ -13,6 +13,7 @@ from liverspleen.cohort.findings.areas import BONE_HU, body, examined_slices, lu
 from liverspleen.cohort.findings.organ import Organ
 from liverspleen.cohort.findings.scan import ScanSummary, finding
 from liverspleen.errors import Issue
+from liverspleen.imaging.volume import LabelMap
 from liverspleen.organs import APART_MM, Structure
 
 _SWAPPED = 0.5  # the liver is about five times as large as the spleen; equal sizes need massive splenomegaly
@@ -21,6 +22,7 @@ _LUNG_RATIO = 3.0
 _SPINE_MM = 40.0  # half the width of the strip around the midline in which bone is mostly spine
 _BEFORE_MM = 20.0
 _BONE_SAMPLES = 50
+_SAMPLES = 64  # rows and columns in which exchanged labels are recognised
 _TRUNK_MM = 250.0  # a narrower grid may be a part of a CT
 _OFF_CENTRE_MM = 50.0  # of the body in the image; organs of mirrored scans are up to 115 mm on the wrong side
 
@@ -63,12 +65,36 @@ def _midline_issues(
         yield finding("warning", "LS-LAB-018", message, _HINT)
 
 
+def exchanged_issue(label_map: LabelMap) -> Issue | None:
+    """Return LS-LAB-019 if liver and spleen are exchanged; a sample of rows and columns is read, so it costs little."""
+    _, *matrix = label_map.labels.shape
+    step = max(1, min(matrix) // _SAMPLES)
+    sampled = label_map.labels[:, ::step, ::step]
+    spacing = label_map.geometry.spacing_mm[2] * step
+    liver, spleen = ((sampled == organ).sum(axis=(0, 1)) for organ in (Structure.LIVER, Structure.SPLEEN))
+    if not (liver.any() and spleen.any()):
+        return None
+    place = np.arange(liver.size) * spacing
+    to_left = float(np.average(place, weights=spleen) - np.average(place, weights=liver))
+    sample_cm3 = label_map.geometry.voxel_volume_mm3 * step**2 / 1000
+    return _exchanged(to_left, int(liver.sum()) * sample_cm3, int(spleen.sum()) * sample_cm3)
+
+
+def _exchanged(to_left: float, liver_cm3: float, spleen_cm3: float) -> Issue | None:
+    if not (to_left < -APART_MM and liver_cm3 < _SWAPPED * spleen_cm3):
+        return None
+    message = f"{_smaller(liver_cm3, spleen_cm3)} and on its left: the labels are exchanged"
+    return finding("error", "LS-LAB-019", message, "exchange the two label values")
+
+
+def _smaller(liver_cm3: float, spleen_cm3: float) -> str:
+    return f"liver ({liver_cm3:.0f} cm3) is smaller than the spleen ({spleen_cm3:.0f} cm3)"
+
+
 def _pair_issues(liver: Organ, spleen: Organ, column_mm: float) -> Iterator[Issue]:
     to_left = (spleen.centre[2] - liver.centre[2]) * column_mm
-    volumes = f"liver ({liver.volume_cm3:.0f} cm3) is smaller than the spleen ({spleen.volume_cm3:.0f} cm3)"
-    if to_left < -APART_MM and liver.volume_cm3 < _SWAPPED * spleen.volume_cm3:
-        message = f"{volumes} and on its left: the labels are exchanged"
-        yield finding("error", "LS-LAB-019", message, "exchange the two label values")
+    if exchanged := _exchanged(to_left, liver.volume_cm3, spleen.volume_cm3):
+        yield exchanged
     elif to_left < -APART_MM or (to_left < APART_MM and _is_plausible(liver) and _is_plausible(spleen)):
         side = "right" if to_left < 0 else "left"
         message = (
@@ -78,7 +104,7 @@ def _pair_issues(liver: Organ, spleen: Organ, column_mm: float) -> Iterator[Issu
         yield finding("warning", "LS-LAB-018", message, _HINT)
     elif liver.volume_cm3 < spleen.volume_cm3 and not liver.faces:
         hint = "check the two label values; no action is needed if the spleen is very large"
-        yield finding("warning", "LS-LAB-055", volumes, hint)
+        yield finding("warning", "LS-LAB-055", _smaller(liver.volume_cm3, spleen.volume_cm3), hint)
 
 
 def _is_plausible(organ: Organ) -> bool:
