@@ -22,6 +22,7 @@ from liverspleen.phantom.contents import LABELLED
 from liverspleen.phantom.examination import PHASE, Examination, write_examination
 from liverspleen.phantom.scanner import draw_scanner
 from liverspleen.phantom.traits import Condition
+from liverspleen.reading import read_json
 from liverspleen.storage import StrPath, write_json, write_text
 
 _DATASETS = ("development", "test1", "test2")
@@ -200,7 +201,7 @@ def _remove_series(folder: Path, case_id: str) -> None:
 
 def _read(plan: Path) -> object:
     try:
-        return json.loads(plan.read_text(encoding="utf-8"))
+        return read_json(plan)
     except (FileNotFoundError, ValueError):
         return None
 
