@@ -44,10 +44,10 @@ def test_planted_issues_that_no_data_could_print_are_found(tmp_path: Path) -> No
 
 
 @pytest.mark.slow
-def test_500_honest_papers_raise_nothing(tmp_path: Path) -> None:
-    assert false_alarms(range(500), tmp_path) == []
+def test_250_honest_papers_raise_nothing(tmp_path: Path) -> None:
+    assert false_alarms(range(250), tmp_path) == []
 
 
 @pytest.mark.slow
-def test_of_500_planted_issues_nine_in_ten_of_the_findable_are_found(tmp_path: Path) -> None:
-    hold(issues_found(range(500), tmp_path), 500)
+def test_of_250_planted_issues_nine_in_ten_of_the_findable_are_found(tmp_path: Path) -> None:
+    hold(issues_found(range(250), tmp_path), 250)

@@ -41,7 +41,7 @@ def test_an_import_killed_at_random_moments_has_the_same_result(tmp_path: Path) 
     subprocess.run(command("whole"), env=environment, check=True, capture_output=True)
     duration_s = time.monotonic() - started
     moments = random.Random(0)
-    for _ in range(20):
+    for _ in range(12):
         run = subprocess.Popen(
             command("killed"),
             env=environment,

@@ -56,13 +56,18 @@ def test_valid_phantoms_of_all_conditions_have_no_errors_or_warnings(phantoms: P
 
 
 @pytest.mark.slow
-def test_two_hundred_valid_phantoms_have_no_errors_or_warnings(tmp_path: Path) -> None:
-    """All conditions, slices of 1 to 8 mm, both scanners, patients examined twice."""
+def test_eighty_valid_phantoms_have_no_errors_or_warnings(tmp_path: Path) -> None:
+    """All conditions, slices of 1 to 8 mm, both scanners, patients examined twice.
+
+    They are 80 of the 200 of docs/findings.md, which have development=150, test1=20, pairs=15 and the same seed.
+    """
     cohort = write_phantom_cohort(
-        tmp_path, development=150, test1=20, pairs=15, seed=7, matrix=72, thickness_mm=(1.0, 8.0), workers=2
+        tmp_path, development=60, test1=8, pairs=6, seed=7, matrix=72, thickness_mm=(1.0, 8.0), workers=2
     )
     cases = read_cohort(cohort).cases
-    assert len(cases) == 200
+    assert len(cases) == 80
+    assert len({case.condition for case in cases}) == 5
+    assert {case.slice_thickness_mm for case in cases} >= {1.0, 8.0}
     assert {case.site for case in cases} == {"internal", "external"}
     assert above_note(found(cohort)) == []
 

@@ -46,9 +46,9 @@ def exams(*names: str) -> list[Exam]:
 
 
 def source_changes(
-    code: str, text: str, layout: str, spoil: Change, fix: Change, write: Any = None, **options: Any
+    code: str, text: str, layout: str, spoil: Change, change: Change, write: Any = None, **options: Any
 ) -> None:
-    """Register a hint that changes the files of a source: `spoil` and `fix` get its folder."""
+    """Register a hint that changes the files of a source: `spoil` and `change` get its folder."""
     writer = write or {"nifti": nifti, "msd": msd, "nnunet": nnunet, "totalsegmentator": totalsegmentator}[layout]
     given = {"nifti": {"label_values": "liverspleen"}, "msd": {"label_values": "names"}}.get(layout, {})
     given |= {"label_values": "names"} if layout == "nnunet" else {}
@@ -60,7 +60,7 @@ def source_changes(
         paths = {option: folder / "in" / name for option, name in names.items()}
         spoil(folder / "in")
         yield imported(folder, layout, **paths, **given, **options)
-        fix(folder / "in")
+        change(folder / "in")
 
 
 def moved(old: str, new: str) -> Change:

@@ -59,7 +59,7 @@ def run_until(place: str, count: int, delay_s: float, command: list[str]) -> Non
     raise SystemExit(main(command))
 
 
-def test_training_killed_at_20_moments_gives_the_uninterrupted_result(
+def test_training_killed_at_12_moments_gives_the_uninterrupted_result(
     box_cohort: Callable[..., Path], tmp_path: Path
 ) -> None:
     recipe = ("network.dropout=0.3", "trainer.ema_decay=0.9", f"cache={tmp_path / 'cache'}")
@@ -69,7 +69,7 @@ def test_training_killed_at_20_moments_gives_the_uninterrupted_result(
     context.set_forkserver_preload(["liverspleen.assemble", "liverspleen.training.checkpoints", "timm", "monai"])
     command = words(cohort, cut, *recipe, steps=STEPS, every=EVERY)
     draw, killed, held = random.Random(0), 0, set[int]()
-    while killed < 20:
+    while killed < 12:
         if killed < len(PLACES):
             moment = (PLACES[killed], draw.randint(1, 3), 0.0)
         else:  # anywhere: batches are counted, so that a slow machine is killed as far on its way as a fast one
@@ -90,4 +90,4 @@ def test_training_killed_at_20_moments_gives_the_uninterrupted_result(
     assert main(command) == 0
     assert_same_result(whole, cut)
     assert not list(cut.glob(".part-*"))
-    assert len(held) >= 5, held  # killed during the training, not at the start
+    assert len(held) >= 4, held  # killed during the training, not at the start
