@@ -34,7 +34,7 @@ def read_rc_table(path: StrPath) -> dict[tuple[str, str], KnownRC]:
     """
     path = Path(path)
     try:
-        content = parsed(path)
+        content: Any = parsed(path)
         if isinstance(content, dict) and {"format", "cells", CHECKSUM} & content.keys():
             content = _whole(content, path)
         cells = [cell for cell in content["cells"] if cell["table"] == _TABLE]
