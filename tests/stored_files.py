@@ -251,7 +251,6 @@ def kinds(top: Path) -> list[Kind]:
     words = nifti_source(importing / "source", [box_exam("e", slices=4)])
     (importing / "words").write_text(" ".join(words))
     imported(importing)
-    phantoms(top / "phantoms")
     write_study(top / "study", trials=3, leaders=1, seeds=1, cases=2)
     write_record(top / "study" / "study.json", json.loads((top / "study" / "study.json").read_text()))
     _study_database(top / "database")
@@ -284,11 +283,18 @@ def kinds(top: Path) -> list[Kind]:
         Kind("rejection", bad_out, "rejected/*.json", prediction(bad)),
         Kind("run.json, export", models, "run.json", training_record),
         Kind("import record", importing, "out/*/*.json", imported, cost=2),
-        Kind("phantom.json", top / "phantoms", "phantom.json", phantoms, cost=8),
-        Kind("phantom image", top / "phantoms", "images/*.nii.gz", lambda f: (images(f), [])),
         Kind("study.json", top / "study", "study.json", lambda f: (plain(read_study(f)), [])),
         Kind("study.db", top / "database", "study.db", trials),
         Kind("report.json", top / "report", "report.json", lambda f: (read_rc_table(f / "report.json"), [])),
+    ]
+
+
+def phantom_kinds(top: Path) -> list[Kind]:
+    """Write the files of phantoms; return the kinds. They take longer than all others."""
+    phantoms(top)
+    return [
+        Kind("phantom.json", top, "phantom.json", phantoms, cost=8),
+        Kind("phantom image", top, "images/*.nii.gz", lambda f: (images(f), [])),
     ]
 
 

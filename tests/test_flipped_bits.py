@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from stored_files import Kind, kinds
+from stored_files import Kind, kinds, phantom_kinds
 
 from liverspleen.errors import InputError
 
@@ -78,6 +78,6 @@ def test_a_flipped_bit_of_each_kind_is_reported_or_changes_nothing(known: list[K
 
 @pytest.mark.slow
 def test_of_a_thousand_flipped_bits_none_is_silent(known: list[Kind], tmp_path: Path) -> None:
-    found = results(known, 48, tmp_path)
+    found = results([*known, *phantom_kinds(tmp_path / "phantoms")], 44, tmp_path)
     assert sum(counts.total() for counts in found.values()) >= 1000
     assert wrong(found) == {}

@@ -34,13 +34,11 @@ def read_rc_table(path: StrPath) -> dict[tuple[str, str], KnownRC]:
     """
     path = Path(path)
     try:
-        content = parsed(path)
+        content: Any = parsed(path)
         if isinstance(content, dict) and {"format", "cells", CHECKSUM} & content.keys():
-            content = opened(content, path, REPORT, required=False)
+            content = _whole(content, path)
         cells = [cell for cell in content["cells"] if cell["table"] == _TABLE]
         found = {(str(cell["row"]), str(cell["column"])): _known(cell) for cell in cells}
-    except DamagedRecordError as error:
-        raise InputError(damaged(path, str(error), REPORT.hint)) from None
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         message = f"file is not a report.json ({type(error).__name__})"
         raise InputError(
@@ -53,6 +51,14 @@ def read_rc_table(path: StrPath) -> dict[tuple[str, str], KnownRC]:
             Issue("LS-CHG-008", message, "give a report with the table reproducibility, or give rc_pct=", file=path)
         )
     return known
+
+
+def _whole(content: dict[str, Any], path: Path) -> dict[str, Any]:
+    """Return the content of a report.json that has the checksum in it, or none."""
+    try:
+        return opened(content, path, REPORT, required=False)
+    except DamagedRecordError as error:
+        raise InputError(damaged(path, str(error), REPORT.hint)) from None
 
 
 def _known(cell: dict[str, Any]) -> KnownRC | None:
