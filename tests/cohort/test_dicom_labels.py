@@ -11,6 +11,7 @@ import pytest
 from plain_segmentation import BOXES, CODES, LIVER, LIVER_VOXELS, SPLEEN, SPLEEN_VOXELS, item, save, segmentation
 
 from liverspleen.cohort.layouts import Found, Request, find_cases
+from liverspleen.errors import InputError
 from liverspleen.imaging import CTVolume, Geometry, LabelMap, write_label_map
 from liverspleen.imaging.dicom import write_series
 from liverspleen.organs import ORGANS
@@ -147,9 +148,10 @@ def test_a_copy_of_a_segmentation_is_read_once(ct: tuple[Path, ...], tmp_path: P
 
 def test_labels_that_match_no_ct_are_an_error(ct: tuple[Path, ...], tmp_path: Path) -> None:
     save(segmentation(series(tmp_path / "absent", seed=1), links=("derivation", "frame")), tmp_path / "seg/s.dcm")
-    found = find(tmp_path)
-    severities = {issue.code: issue.severity for issue in found.notes}
-    assert severities == {"LS-IMP-005": "warning", "LS-IMP-006": "warning", "LS-LAB-043": "error"}
+    with pytest.raises(InputError) as caught:
+        find(tmp_path)
+    severities = {issue.code: issue.severity for issue in caught.value.issues}
+    assert severities == {"LS-IMP-005": "warning", "LS-IMP-006": "warning", "LS-IMP-040": "error"}
     named = find(tmp_path, {"source": "ct", "segmentation": "s.dcm"})
     assert voxels(named) == (LIVER_VOXELS, SPLEEN_VOXELS)  # the grid is the same, and the user decides
 
@@ -198,8 +200,10 @@ def test_a_damaged_segmentation_is_an_error(ct: tuple[Path, ...], tmp_path: Path
     dataset = segmentation(ct)
     dataset.PerFrameFunctionalGroupsSequence = [item()]
     save(dataset, tmp_path / "seg/s.dcm")
-    errors = [issue.code for issue in find(tmp_path).notes if issue.severity == "error"]
-    assert errors == ["LS-DCM-041", "LS-LAB-043"]
+    with pytest.raises(InputError) as caught:
+        find(tmp_path)
+    errors = [issue.code for issue in caught.value.issues if issue.severity == "error"]
+    assert errors == ["LS-DCM-041", "LS-IMP-040"]
 
 
 @pytest.mark.parametrize("names", [("ct.nii", "ct.nii.gz"), ("ct.nii.gz", "s.dcm")])

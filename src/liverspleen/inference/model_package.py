@@ -14,7 +14,7 @@ from typing import Any
 from liverspleen.errors import InputError, Issue
 from liverspleen.formats import MODEL_PACKAGE
 from liverspleen.inference.untrusted.plain_json import MAX_JSON_BYTES, parse_json
-from liverspleen.records import DamagedRecordError, opened
+from liverspleen.records import DamagedRecordError, damaged, opened
 from liverspleen.zip_archive import Entry, blocks
 
 DESCRIPTION, WEIGHTS, CARD, LICENSE, ONNX = (
@@ -77,7 +77,7 @@ def open_package(path: Path, entries: Mapping[str, Entry] | None = None) -> Pack
 
     Raises:
         InputError: LS-FMT-001 another format; LS-MOD-004 files missing, unknown, linked or of another size; LS-MOD-007
-            model.json is not plain JSON; LS-MOD-030 it does not have its checksum.
+            model.json is not plain JSON; LS-FMT-005 it does not have its checksum.
     """
     data = _description_bytes(path, entries)
     description = _unsealed(parse_json(data, path / DESCRIPTION if entries is None else path), path)
@@ -98,8 +98,7 @@ def _unsealed(content: Mapping[str, Any], path: Path) -> dict[str, Any]:
     try:
         return opened(content, path, MODEL_PACKAGE)
     except DamagedRecordError as error:
-        message = f"{DESCRIPTION} is damaged or was edited: {error}"
-        raise InputError(Issue("LS-MOD-030", message, _EXPORT_AGAIN, file=path)) from None
+        raise InputError(damaged(path, f"{DESCRIPTION}: {error}", _EXPORT_AGAIN)) from None
 
 
 def _description_bytes(path: Path, entries: Mapping[str, Entry] | None) -> bytes:

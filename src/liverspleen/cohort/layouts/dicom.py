@@ -10,6 +10,7 @@ from pathlib import Path
 from liverspleen.cohort.layouts.dicom_labels import SEGMENTATION, find_labels, nifti_file
 from liverspleen.cohort.layouts.series_selection import Selection, select_series
 from liverspleen.cohort.layouts.source import (
+    NO_LABEL_USED,
     Exclusion,
     Found,
     LabelSource,
@@ -63,7 +64,7 @@ def find(request: Request) -> Found:
 
     Raises:
         InputError: LS-IMP-001 `labels=` does not exist, or is one NIfTI file for several CT scans, LS-IMP-002 there is
-            no DICOM series; as `nifti_label_values`.
+            no DICOM series, LS-IMP-040 no CT has a label map of `labels=`; as `nifti_label_values`.
     """
     by_folder = request.series_by == "folder"
     found = find_series(request.input, minimum_slices=request.minimum_slices, by_folder=by_folder)
@@ -110,6 +111,8 @@ def find(request: Request) -> Found:
         *labels.issues([case.labels for case in cases], failed=failed),
     ]
     notes += _not_read(request, found, cases, notes)
+    if any(note.code == NO_LABEL_USED for note in notes):
+        raise InputError(notes)
     return Found(tuple(cases), tuple(excluded), tuple(notes), tuple(rows[series] for series in found))
 
 

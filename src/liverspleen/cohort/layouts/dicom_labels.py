@@ -14,7 +14,7 @@ from liverspleen.cohort.layouts.segment_labels import (
     repeated_organs,
     structures_of,
 )
-from liverspleen.cohort.layouts.source import LabelSource, NiftiLabels, Request, nifti_label_values
+from liverspleen.cohort.layouts.source import NO_LABEL_USED, LabelSource, NiftiLabels, Request, nifti_label_values
 from liverspleen.errors import InputError, Issue, counted
 from liverspleen.imaging.dicom import Match, Segmentation, Series, find_segmentations, match_series, source_images
 from liverspleen.imaging.nifti import SUFFIXES
@@ -68,7 +68,7 @@ class DicomLabels:
     def issues(self, sources: Sequence[LabelSource | None], *, failed: bool) -> Iterator[Issue]:
         """Yield the issues of segmentations that are not used, and of organs without frames in those that are.
 
-        `sources` are the label maps of the imported cases. LS-LAB-043: none of them has one, and none has `failed`.
+        `sources` are the label maps of the imported cases. LS-IMP-040: none of them has one, and none has `failed`.
         """
         files = {file for source in sources if source for file in source.files}
         for segmentation, match in self.matches:
@@ -84,7 +84,7 @@ class DicomLabels:
         if self.path is not None and sources and not files and not failed:
             message = "labels= is given, but none of its files is the label map of an imported CT"
             hint = "correct labels= or its file names, or select the labelled series by the covariates"
-            yield Issue("LS-LAB-043", message, hint)
+            yield Issue(NO_LABEL_USED, message, hint)
 
     def _files_of(self, series: Sequence[Series]) -> set[Path]:
         return {item.file for item, match in self.matches if set(match.series) & set(series)}

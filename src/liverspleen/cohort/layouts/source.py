@@ -17,6 +17,8 @@ from liverspleen.imaging.nifti import read_ct, read_label_map, strip_suffix
 from liverspleen.imaging.volume import CTVolume, LabelMap
 from liverspleen.organs import LABEL_VALUES, OWN_VALUES, Structure, listed, organs
 
+NO_LABEL_USED = "LS-IMP-040"
+
 TEST = "test"
 """Value of `facts["dataset"]` for a case of a layout's test folder; the import replaces it by the cohort's test set."""
 
@@ -201,7 +203,7 @@ def no_label_used(request: Request, labels: Sequence[Path], by: str, hint: str) 
     else:
         message = f"{counted(len(labels), 'label map')} given, but no CT has one {by}"
     return InputError(
-        Issue("LS-IMP-040", message, hint, file=next(iter(labels), None), further_files=tuple(labels[1:3]))
+        Issue(NO_LABEL_USED, message, hint, file=next(iter(labels), None), further_files=tuple(labels[1:3]))
     )
 
 

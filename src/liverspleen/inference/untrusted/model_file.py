@@ -64,7 +64,7 @@ def checked_model(path: Path) -> CheckedModel:
             has more than weights and plain values; LS-MOD-003 not of this project, or of other structures; LS-MOD-004
             files of a model package missing or additional; LS-MOD-005 an archive that cannot be read safely;
             LS-MOD-006 a wrong checksum; LS-MOD-007 JSON that is not plain; LS-MOD-008 an unknown network; LS-MOD-009
-            weights that are not safetensors; LS-MOD-015 markup in the model card; LS-MOD-030 a damaged model.json.
+            weights that are not safetensors; LS-MOD-015 markup in the model card; LS-FMT-005 a damaged model.json.
     """
     if path.is_dir():
         return _of_package(path, open_package(path))
