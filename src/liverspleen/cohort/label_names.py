@@ -11,6 +11,7 @@ from liverspleen.errors import InputError, Issue
 from liverspleen.imaging.nifti import strip_suffix
 from liverspleen.organs import ORGAN_KEYS, Structure, organs
 from liverspleen.reading import read_json
+from liverspleen.records import DamagedRecordError, damaged, parsed, unsealed
 
 DSEG: Final = "_dseg"
 """Suffix of label maps written by `liverspleen predict`, as in BIDS: a discrete segmentation."""
@@ -50,10 +51,15 @@ def stated_coverage(file: Path) -> tuple[Structure, ...] | None:
     """Return the organs that the sidecar of a label map lists as covered; None without a sidecar that lists them.
 
     Raises:
-        InputError: LS-LAB-053 the list is not one of organs.
+        InputError: LS-FMT-005 the sidecar is damaged; LS-LAB-053 the list is not one of organs.
     """
     sidecar = file.with_name(f"{strip_suffix(file.name)}.json")
-    stated = _sidecar(sidecar).get("covered")
+    try:
+        stated = unsealed(parsed(sidecar), required=False).get("covered")
+    except FileNotFoundError:
+        return None
+    except (OSError, DamagedRecordError) as error:
+        raise InputError(damaged(sidecar, str(error), "predict the case again, or remove the file")) from None
     if stated is None:
         return None
     if not isinstance(stated, list) or not all(key in ORGAN_KEYS for key in stated):

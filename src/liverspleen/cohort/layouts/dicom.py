@@ -110,16 +110,26 @@ def find(request: Request) -> Found:
         *label_notes,
         *labels.issues([case.labels for case in cases], failed=failed),
     ]
-    notes += _not_read(request, found, cases, notes)
+    issues = [*notes, *(item.issue for item in excluded)]
+    notes += _not_read(request, found, [*labels.files, *_files_of(cases, issues)])
     if any(note.code == NO_LABEL_USED for note in notes):
         raise InputError(notes)
     return Found(tuple(cases), tuple(excluded), tuple(notes), tuple(rows[series] for series in found))
 
 
-def _not_read(
-    request: Request, found: Sequence[Series], cases: Sequence[SourceCase], notes: Sequence[Issue]
-) -> Iterator[Issue]:
-    """Yield an issue for each kind of series that is excluded because it is no CT, and of file that is not read."""
+def _files_of(cases: Sequence[SourceCase], issues: Sequence[Issue]) -> Iterator[Path]:
+    """Yield the files of label maps of cases, and those that issues name."""
+    for case in cases:
+        yield from case.labels.files if case.labels else ()
+    for issue in issues:
+        yield from (Path(file) for file in (issue.file, *issue.further_files) if file)
+
+
+def _not_read(request: Request, found: Sequence[Series], others: Sequence[Path]) -> Iterator[Issue]:
+    """Yield an issue for each kind of series that is excluded because it is no CT, and of file that is not read.
+
+    `others` are files that were read or have an issue, besides those of the series.
+    """
     kinds: dict[str, list[Path]] = {}
     for series in found:
         if series.exclusions and series.exclusions[0].code == "LS-DCM-002":
@@ -127,10 +137,9 @@ def _not_read(
     for kind, files in sorted(kinds.items()):
         message = f"{len(files)} DICOM series without a CT {'is' if len(files) == 1 else 'are'} not read ({kind})"
         hint = "convert label maps and contours to DICOM-SEG or .nii.gz if they should be read"
-        others = tuple(files[1:3])
-        yield Issue("LS-IMP-046", message, hint, file=files[0], severity="note", further_files=others)
-    read = {file for series in found for file in series.files} | {Path(note.file) for note in notes if note.file}
-    read |= {file for case in cases if case.labels for file in case.labels.files}
+        further = tuple(files[1:3])
+        yield Issue("LS-IMP-046", message, hint, file=files[0], severity="note", further_files=further)
+    read = {*others, *(file for series in found for file in series.files)}
     folders = {folder for folder in (request.input, request.labels) if folder is not None and folder.is_dir()}
     for folder in sorted(f for f in folders if not any(f != other and f.is_relative_to(other) for other in folders)):
         yield from skipped_files(folder, read, dicom=True)

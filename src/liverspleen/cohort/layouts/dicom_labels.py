@@ -34,6 +34,11 @@ class DicomLabels:
     rows: tuple[Mapping[str, str], ...] = ()
     """covariates that name segmentations"""
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Files of all segmentations, without copies."""
+        return tuple(item.file for item, _ in self.matches)
+
     def of(self, request: Request, series: Series, name: str) -> LabelSource | None:
         """Return the label map of a case; None if it has none.
 
