@@ -67,12 +67,13 @@ def test_measure_and_figure_3_find_the_label_maps(box_cohort: Callable[..., Path
     table = box_cohort((5, 6))
     cohort, folder = read_cohort(table), renamed(table, tmp_path / "labels")
     measured = measure_folder(folder, cohort=cohort, surface=None)
-    assert measured.issues == ()
+    assert {issue.code for issue in measured.issues} <= {"LS-LAB-011"}  # the organs have few voxels
     assert {row.dss for row in measured.rows if row.reader == "dla"} == {1.0}
     assert [shown.case_id for shown in overlays(cohort, folder, ["c0", "c1"]).shown] == ["c0", "c1"]
     shutil.copy(folder / "c0_dseg.nii.gz", folder / "c0.nii.gz")
     measured = measure_folder(folder, cohort=cohort, surface=None)
-    assert [(issue.code, issue.case_id) for issue in measured.issues] == [("LS-LAB-007", "c0")]
+    assert [issue.case_id for issue in measured.issues if issue.code != "LS-LAB-011"] == ["c0"]
+    assert "LS-LAB-007" in {issue.code for issue in measured.issues}
     assert [note.cases for note in overlays(cohort, folder, ["c0", "c1"]).notes] == [("c0",)]
 
 
@@ -82,7 +83,7 @@ def test_a_reference_folder_of_a_case_with_the_name_of_a_prediction(
     table = box_cohort((5,))
     labels, reference = renamed(table, tmp_path / "labels", "_dseg_dseg"), renamed(table, tmp_path / "manual")
     measured = measure_folder(labels, reference=reference, surface=None)
-    assert measured.issues == ()
+    assert {issue.code for issue in measured.issues} <= {"LS-LAB-011"}  # the organs have few voxels
     assert {row.case_id for row in measured.rows} == {"c0_dseg"}
 
 
