@@ -164,7 +164,11 @@ def _found(source: Path, stack: ExitStack, *, by_folder: bool) -> _Found:
                 found.issues += link_warnings(real)
             archives = [file for file in sorted(real.iterdir()) if _is_archive(file)]
             _add_archives(found, archives, stack, real, by_folder)
-            read = {file.path for file in files} | {file for item in series for file in item.files} | {*archives}
+            read = (
+                {file.path for file in files}
+                | {file for item in series for file in (*item.files, *item.skipped)}
+                | {*archives}
+            )
             found.issues += skipped_files(real, read, dicom=bool(series))
         elif _is_archive(real) or _is_archive(source):
             _add_archives(found, [real], stack, real, by_folder)

@@ -139,7 +139,7 @@ def _not_read(request: Request, found: Sequence[Series], others: Sequence[Path])
         hint = "convert label maps and contours to DICOM-SEG or .nii.gz if they should be read"
         further = tuple(files[1:3])
         yield Issue("LS-IMP-046", message, hint, file=files[0], severity="note", further_files=further)
-    read = {*others, *(file for series in found for file in series.files)}
+    read = {*others, *(file for series in found for file in (*series.files, *series.skipped))}
     folders = {folder for folder in (request.input, request.labels) if folder is not None and folder.is_dir()}
     for folder in sorted(f for f in folders if not any(f != other and f.is_relative_to(other) for other in folders)):
         yield from skipped_files(folder, read, dicom=True)

@@ -144,12 +144,14 @@ def _series(instances: Sequence[Instance], minimum_slices: int, *, by_folder: bo
     code, message = _kind(instances[0])
     if code:
         return _described(instances, Stack(tuple(instances), None, ()), [Reason(code, message)], [])
-    instances, copies = without_copies(instances)
-    stacked = stack(instances, minimum_slices=minimum_slices)
+    distinct, copies = without_copies(instances)
+    stacked = stack(distinct, minimum_slices=minimum_slices)
     used = stacked.instances
     exclusions = [*_no_codec(used), *_mixed(used), *stacked.exclusions, *value_exclusions(used)]
     warnings = [*_warnings(used, stacked.geometry, by_folder), *value_warnings(used), *stacked.warnings, *copies]
-    return _described(used, stacked, exclusions, warnings)
+    read = {instance.path for instance in used}
+    skipped = tuple(instance.path for instance in instances if instance.path not in read)
+    return replace(_described(used, stacked, exclusions, warnings), skipped=skipped)
 
 
 def _own_uids(instances: Sequence[Instance]) -> Series:

@@ -76,6 +76,8 @@ class Series:
     """of the files, relative to the root of the search; the common parent of several folders"""
     derived: bool = False
     """whether the images are derived or secondary, by ImageType; such a series is used if there is no other one"""
+    skipped: tuple[Path, ...] = ()
+    """copies of slices, and images of another plane, which are not read"""
 
     @property
     def patient_key(self) -> str:
