@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import zipfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -179,10 +180,95 @@ def key_in_the_output(folder: Path):
 source_changes(
     "LS-IMP-005", "add the missing label map", "nifti", moved("masks/a.nii.gz", "x"), moved("x", "masks/a.nii.gz")
 )
-source_changes(
-    "LS-IMP-006", "rename the label map", "nifti", copied("masks/a.nii.gz", "masks/c.nii.gz"), removed("masks/c.nii.gz")
+
+
+PAIRS = "give the pairs by pairs=, a table with the columns image and label"
+PAIRED = "image,label\nimages/a.nii.gz,masks/a.nii.gz\nimages/b.nii.gz,masks/b.nii.gz\n"
+
+
+def pairs_help(code: str, spoil: Change, table: str = PAIRED) -> None:
+    """Register the hint to give pairs: `spoil` changes the files of a source, `table` gives the pairs."""
+
+    @hint(code, PAIRS)
+    def entry(folder: Path):
+        nifti(folder / "in", exams())
+        spoil(folder / "in")
+        options = {"input": folder / "in" / "images", "label_values": "liverspleen"}
+        yield imported(folder, "nifti", labels=folder / "in" / "masks", **options)
+        yield imported(folder, "nifti", pairs=written(folder / "in" / "pairs.csv", table), **options)
+
+
+pairs_help("LS-IMP-006", moved("masks/b.nii.gz", "masks/x.nii.gz"), PAIRED.replace("masks/b", "masks/x"))
+pairs_help("LS-IMP-007", copied("masks/a.nii.gz", "masks/a_seg.nii.gz"))
+pairs_help(
+    "LS-IMP-040",
+    lambda folder: [moved(f"masks/{name}.nii.gz", f"masks/x{name}.nii.gz")(folder) for name in "ab"],
+    PAIRED.replace("masks/", "masks/x"),
 )
-source_changes("LS-IMP-007", "keep one", "nifti", copied("images/a.nii.gz", "images/a.nii"), removed("images/a.nii"))
+
+
+@hint("LS-IMP-007", "keep one")
+def two_files_of_one_ct(folder: Path):
+    nifti(folder / "in", exams())
+    copied("images/a.nii.gz", "images/a.nii")(folder / "in")
+    yield imported(folder, "nifti", input=folder / "in" / "images")
+    removed("images/a.nii")(folder / "in")
+
+
+@hint("LS-IMP-040", "correct the path, or remove the option")
+def labels_without_a_label_map(folder: Path):
+    nifti(folder / "in", exams())
+    (folder / "in" / "empty").mkdir()
+    options = {"input": folder / "in" / "images", "label_values": "liverspleen"}
+    yield imported(folder, "nifti", labels=folder / "in" / "empty", **options)
+    yield imported(folder, "nifti", labels=folder / "in" / "masks", **options)
+
+
+def pairs_change(code: str, text: str, before: str) -> None:
+    """Register a hint that changes the table of pairs."""
+
+    @hint(code, text)
+    def entry(folder: Path):
+        nifti(folder / "in", exams())
+        table = written(folder / "in" / "pairs.csv", before)
+        yield imported(folder, "nifti", pairs=table, label_values="liverspleen")
+        written(table, PAIRED)
+
+
+pairs_change("LS-IMP-042", "write a header with the columns image, label", PAIRED.replace("image,", "ct,"))
+pairs_change("LS-IMP-042", "write a row for each CT", "image,label\n")
+pairs_change("LS-IMP-043", "correct the path", PAIRED.replace("masks/b", "masks/x"))
+pairs_change("LS-IMP-043", "keep one row of each file", PAIRED.replace("masks/b", "masks/a"))
+
+
+@hint("LS-IMP-044", "exchange the two files, or input= and labels=")
+def images_and_labels_exchanged(folder: Path):
+    nifti(folder / "in", exams())
+    images, masks = folder / "in" / "images", folder / "in" / "masks"
+    yield imported(folder, "nifti", input=masks, labels=images, label_values="liverspleen")
+    yield imported(folder, "nifti", input=images, labels=masks, label_values="liverspleen")
+
+
+@hint("LS-IMP-044", "give it as the label map of its CT by pairs= if it should be read")
+def label_map_among_images(folder: Path):
+    nifti(folder / "in", exams())
+    moved("masks/a.nii.gz", "images/organs.nii.gz")(folder / "in")
+    options = {"input": folder / "in" / "images", "label_values": "liverspleen"}
+    yield imported(folder, "nifti", labels=folder / "in" / "masks", **options)
+    table = PAIRED.replace("masks/a", "images/organs")
+    yield imported(folder, "nifti", pairs=written(folder / "in" / "pairs.csv", table), **options)
+
+
+@hint("LS-IMP-045", "give the patients by covariates= if they are of several patients")
+def ct_scans_of_two_patients_in_one_folder(folder: Path):
+    nifti(folder / "in", exams())
+    (folder / "in" / "images").rename(folder / "in" / "site")
+    shutil.rmtree(folder / "in" / "masks")
+    yield imported(folder, "nifti")
+    file = written(folder / "c.csv", "source,patient\nsite/a,P\nsite/b,Q\n")
+    yield imported(folder, "nifti", covariates=file)
+
+
 source_changes(
     "LS-IMP-008",
     "keep only the CT channel",
@@ -431,13 +517,13 @@ def two_masks_of_an_organ(folder: Path):
     (folder / "labels" / "a" / "liver.nii").unlink()
 
 
-@hint("LS-IMP-026", "give it as labels= if it should be read")
+@hint("LS-IMP-026", "give the meaning of their values by label_values= to read them")
 def labels_that_are_not_read(folder: Path):
     images = folder / "in" / "images"
     nifti(folder / "in", exams())
     (folder / "in" / "masks").rename(images / "labels")
     yield imported(folder, "nifti", input=images)
-    yield imported(folder, "nifti", input=images, labels=images / "labels", label_values="liverspleen")
+    yield imported(folder, "nifti", input=images, label_values="liverspleen")
 
 
 def archive(folder: Path, **options: Any) -> Path:

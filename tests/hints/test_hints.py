@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
 
+import hints_of_dicom
 import hints_of_sources
 import hints_of_tables
 import pytest
@@ -29,7 +30,7 @@ from liverspleen.errors import Issue
 from liverspleen.imaging import read_ct, read_label_map
 from liverspleen.phantom.cohort import write_phantom_cohort
 
-MODULES = (hints_of_sources, hints_of_tables)
+MODULES = (hints_of_dicom, hints_of_sources, hints_of_tables)
 """Each registers its entries in `HINTS`."""
 
 OTHER_CASES = {"LS-DUP-001": "twin-of-another", "LS-DUP-003": "one_patient_of_two_ages"}
