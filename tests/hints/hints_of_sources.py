@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 from hinting import Call, hint
 from hints_of_tables import written
-from source_files import Exam, box_exam, chaos, dicom, msd, nifti, nnunet, totalsegmentator
+from plain_segmentation import save, segmentation
+from source_files import Exam, box_exam, chaos, msd, nifti, nnunet, totalsegmentator
 
 from liverspleen.api.importing import run_import
 from liverspleen.cohort.label_values import label_values
@@ -22,9 +23,10 @@ from liverspleen.cohort.manifest import read_cohort, write_cohort
 from liverspleen.cohort.scans import open_scans
 from liverspleen.config import ImportConfig, compose
 from liverspleen.evaluation.measurements.label_folder import measure_folder
-from liverspleen.imaging import LabelMap, write_label_map
+from liverspleen.imaging import LabelMap, write_ct, write_label_map
 from liverspleen.imaging.dicom import write_series
 from liverspleen.inference.sharding import Shard
+from liverspleen.organs import Structure
 
 Change = Callable[[Path], object]
 
@@ -374,7 +376,9 @@ def mask_that_is_missing(folder: Path):
 
 @hint("LS-IMP-019", "give their folder as labels= if they should be read")
 def segmentations_that_are_not_read(folder: Path):
-    dicom(folder / "in", exams())
+    for exam in exams():
+        files = write_series(folder / "in" / exam.name, exam.ct, tags={"PatientID": exam.patient})
+        save(segmentation(files), folder / "in" / exam.name / "segmentation.dcm")
     yield imported(folder, "dicom", minimum_slices=2)
     yield imported(folder, "dicom", minimum_slices=2, labels=folder / "in")
 
@@ -549,3 +553,81 @@ def archive_of_another_compression(folder: Path):
     file = archive(folder, compression=zipfile.ZIP_BZIP2)
     yield scans(file)
     yield scans(folder / "in" / "images")
+
+
+# ---- meaning of label values ----------------------------------------------------------------------------------------
+
+
+def measured(labels: Path, **options: Any) -> Call:
+    return lambda: measure_folder(labels, surface=None, **options)
+
+
+def names(folder: Path, **labels: int) -> Path:
+    return written(folder / "dataset.json", json.dumps({"labels": labels}))
+
+
+EXCHANGED = {1: Structure.SPLEEN, 2: Structure.LIVER}
+
+
+@hint("LS-LAB-050", "remove label_values= if the file is right, else correct the file")
+def values_that_the_file_contradicts(folder: Path):
+    names(labelled(folder / "labels"), liver=1, spleen=2)
+    yield measured(folder / "labels", label_values=EXCHANGED)
+    yield measured(folder / "labels")
+
+
+@hint("LS-LAB-050", "remove the file that is wrong, or give label_values=")
+def two_files_of_label_values(folder: Path):
+    names(labelled(folder / "labels"), liver=1, spleen=2)
+    table = written(folder / "labels" / "dseg.tsv", "index\tname\n1\tspleen\n2\tliver\n")
+    yield measured(folder / "labels")
+    table.unlink()
+
+
+@hint("LS-LAB-051", "correct the file, or give label_values=")
+def file_of_label_values_without_an_organ(folder: Path):
+    names(labelled(folder / "labels"), kidney=1)
+    yield measured(folder / "labels")
+    names(folder / "labels", liver=1, spleen=2)
+
+
+@hint("LS-LAB-052", "if the label map was edited, move it to another folder, and measure it there")
+def edited_label_map(folder: Path):
+    labelled(folder / "labels", "a_dseg")
+    written(folder / "labels" / "a_dseg.json", '{"covered": ["liver"]}')
+    yield measured(folder / "labels")
+    (folder / "edited").mkdir()
+    moved("labels/a_dseg.nii.gz", "edited/a_dseg.nii.gz")(folder)
+    yield measured(folder / "edited")
+
+
+@hint("LS-LAB-054", "check the label values, and correct the spleen in the label map")
+def spleen_inside_of_the_liver(folder: Path):
+    exam = exams("a")[0]
+    labels = exam.label.labels.copy()
+    labels[2:4, 12:18, 8:12] = Structure.SPLEEN
+    labels[:, :, 16:] = 0
+    write_label_map(folder / "labels" / "a.nii.gz", LabelMap(labels, exam.label.geometry))
+    yield measured(folder / "labels")
+    write_label_map(folder / "labels" / "a.nii.gz", exam.label)
+
+
+@hint("LS-MEA-020", "give label_values='{1: spleen, 2: liver}' if these values are exchanged")
+def exchanged_label_values(folder: Path):
+    exam = exams("a")[0]
+    write_label_map(folder / "reference" / "a.nii.gz", exam.label)
+    exchanged = np.array([0, 2, 1], np.uint8)[exam.label.labels]
+    write_label_map(folder / "labels" / "a.nii.gz", LabelMap(exchanged, exam.label.geometry))
+    yield measured(folder / "labels", reference=folder / "reference")
+    yield measured(folder / "labels", reference=folder / "reference", label_values=EXCHANGED)
+
+
+@hint("LS-MEA-021", "give cohort= with the CT scans to compare with their faces")
+def label_map_that_fills_its_grid(folder: Path):
+    exam = exams("a")[0]
+    full = LabelMap(np.ones_like(exam.label.labels), exam.label.geometry)
+    write_label_map(folder / "labels" / "a.nii.gz", full)
+    write_ct(folder / "a.nii.gz", exam.ct)
+    write_cohort(folder / "cohort.csv", [{"case_id": "a", "patient_id": "a", "image": "a.nii.gz"}])
+    yield measured(folder / "labels")
+    yield measured(folder / "labels", cohort=read_cohort(folder / "cohort.csv"))

@@ -165,6 +165,41 @@ def folder_that_changed(folder: Path):
     yield lambda: open_cohort(folder / "in", table=folder / "other" / "cohort.csv")
 
 
+@hint("LS-COH-040", "convert them to .nii.gz if they are CT scans or label maps")
+def folder_with_another_format(folder: Path):
+    images(folder, "images/a.nii.gz", "images/b.nrrd", "labels/a.nii.gz")
+    yield lambda: open_cohort(folder)
+    (folder / "images" / "b.nrrd").rename(folder / "images" / "b.nii.gz")
+
+
+@hint("LS-COH-040", "move them to another folder; unpack them if they hold scans or label maps")
+def folder_with_an_archive(folder: Path):
+    images(folder, "cohort/images/a.nii.gz", "cohort/more.zip")
+    yield lambda: open_cohort(folder / "cohort")
+    (folder / "cohort" / "more.zip").rename(folder / "more.zip")
+
+
+@hint("LS-COH-040", "give their folder as the input")
+def folder_with_deeper_folders(folder: Path):
+    images(folder, "images/a.nii.gz", "x/y/images/b.nii.gz")
+    yield lambda: open_cohort(folder)
+    yield lambda: open_cohort(folder / "x" / "y")
+
+
+@hint("LS-COH-041", "rename the files")
+def folder_with_unclear_pairs(folder: Path):
+    images(folder, "images/ct_1.nii.gz", "images/scan_1.nii.gz", "labels/seg_1.nii.gz")
+    yield lambda: open_cohort(folder)
+    (folder / "images" / "scan_1.nii.gz").rename(folder / "images" / "scan_2.nii.gz")
+
+
+@hint("LS-COH-041", "or write a cohort.csv")
+def folder_with_unclear_pairs_and_a_table(folder: Path):
+    images(folder, "images/ct_1.nii.gz", "images/scan_1.nii.gz", "labels/seg_1.nii.gz")
+    yield lambda: open_cohort(folder)
+    written(folder / "cohort.csv", "case_id,patient_id,image,label\na,P,images/ct_1.nii.gz,labels/seg_1.nii.gz\n")
+
+
 # ---- covariates -----------------------------------------------------------------------------------------------------
 
 
