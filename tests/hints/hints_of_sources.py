@@ -1,10 +1,9 @@
-"""Hints about sources of an import, folders of label maps, DICOM series, and the input of predict."""
+"""Hints about sources of an import."""
 
 from __future__ import annotations
 
 import json
 import shutil
-import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
@@ -18,15 +17,9 @@ from plain_segmentation import save, segmentation
 from source_files import Exam, box_exam, chaos, msd, nifti, nnunet, totalsegmentator
 
 from liverspleen.api.importing import run_import
-from liverspleen.cohort.label_values import label_values
-from liverspleen.cohort.manifest import read_cohort, write_cohort
-from liverspleen.cohort.scans import open_scans
 from liverspleen.config import ImportConfig, compose
-from liverspleen.evaluation.measurements.label_folder import measure_folder
-from liverspleen.imaging import LabelMap, write_ct, write_label_map
+from liverspleen.imaging import LabelMap, write_label_map
 from liverspleen.imaging.dicom import write_series
-from liverspleen.inference.sharding import Shard
-from liverspleen.organs import Structure
 
 Change = Callable[[Path], object]
 
@@ -158,6 +151,15 @@ def organ_that_the_label_map_cannot_show(folder: Path):
     options = {"input": folder / "in" / "images", "labels": folder / "in" / "masks", "label_values": {1: "liver"}}
     yield imported(folder, "nifti", **options, covariates=file)
     written(file, "source,labelled_structures\na,liver\nb,liver\n")
+
+
+@hint("LS-IMP-026", "give the meaning of their values by label_values= to read them")
+def labels_that_are_not_read(folder: Path):
+    images = folder / "in" / "images"
+    nifti(folder / "in", exams())
+    (folder / "in" / "masks").rename(images / "labels")
+    yield imported(folder, "nifti", input=images)
+    yield imported(folder, "nifti", input=images, label_values="liverspleen")
 
 
 @hint("LS-IMP-011", "state the dataset in the covariates")
@@ -389,245 +391,3 @@ def series_without_patient(folder: Path):
     yield imported(folder, "dicom", minimum_slices=2)
     file = written(folder / "c.csv", "source,patient\na,P1\n")
     yield imported(folder, "dicom", minimum_slices=2, covariates=file)
-
-
-# ---- label maps to measure ------------------------------------------------------------------------------------------
-
-
-def labelled(folder: Path, *names: str) -> Path:
-    for exam in exams(*names):
-        write_label_map(folder / f"{exam.name}.nii.gz", exam.label)
-    return folder
-
-
-@hint("LS-LAB-005", "add the missing label map, or exclude the case")
-def case_without_label_map(folder: Path):
-    labelled(folder / "labels", "a"), labelled(folder / "reference", "a", "b")
-    yield lambda: measure_folder(folder / "labels", reference=folder / "reference")
-    labelled(folder / "labels", "a", "b")
-
-
-@hint("LS-LAB-006", "correct its name or add the case")
-def label_map_without_case(folder: Path):
-    labelled(folder / "labels", "a", "b")
-    labelled(folder, "a", "b")
-    rows = [{"case_id": name, "patient_id": name, "image": f"{name}.nii.gz"} for name in "ab"]
-    write_cohort(folder / "cohort.csv", rows[:1])
-    yield lambda: measure_folder(folder / "labels", cohort=read_cohort(folder / "cohort.csv"))
-    write_cohort(folder / "cohort.csv", rows)
-
-
-@hint("LS-LAB-007", "keep one of them")
-def two_label_maps_of_a_case(folder: Path):
-    labelled(folder / "labels", "a", "a_dseg")
-    yield lambda: measure_folder(folder / "labels")
-    (folder / "labels" / "a_dseg.nii.gz").unlink()
-
-
-@hint("LS-LAB-008", "give them different names")
-def two_readers_of_one_name(folder: Path):
-    labelled(folder / "labels"), labelled(folder / "reference")
-    options = {"reference": folder / "reference"}
-    yield lambda: measure_folder(folder / "labels", **options, reader="manual")
-    yield lambda: measure_folder(folder / "labels", **options, reader="dla")
-
-
-@hint("LS-LAB-009", "give the folder that contains the label maps directly")
-def folder_above_the_label_maps(folder: Path):
-    labelled(folder / "labels")
-    yield lambda: measure_folder(folder)
-    yield lambda: measure_folder(folder / "labels")
-
-
-@hint("LS-LAB-023", "correct the path")
-def labels_of_another_path(folder: Path):
-    labelled(folder / "labels")
-    yield lambda: measure_folder(folder / "label")
-    yield lambda: measure_folder(folder / "labels")
-
-
-@hint("LS-LAB-024", "label_values=")
-def values_for_masks_named_by_organ(folder: Path):
-    write_label_map(folder / "labels" / "a" / "liver.nii.gz", liver(exams()[0]))
-    yield lambda: measure_folder(folder / "labels", label_values=label_values("label_values", {1: "liver"}))
-    yield lambda: measure_folder(folder / "labels")
-
-
-# ---- input of predict -----------------------------------------------------------------------------------------------
-
-
-def scans(source: Path, **options: Any) -> Call:
-    def opened() -> Any:
-        with open_scans(source, **options) as found:
-            return found
-
-    return opened
-
-
-@hint("LS-PRD-001", "give such a file, or a folder of such files")
-def input_without_ct(folder: Path):
-    nifti(folder / "in", exams())
-    written(folder / "notes.txt", "x")
-    yield scans(folder / "notes.txt")
-    yield scans(folder / "in" / "images")
-
-
-@hint("LS-PRD-002", "keep one of them")
-def two_scans_of_one_name(folder: Path):
-    nifti(folder / "in", exams("a"))
-    copied("images/a.nii.gz", "images/a.nii")(folder / "in")
-    yield scans(folder / "in" / "images")
-    removed("images/a.nii")(folder / "in")
-
-
-@hint("LS-SCN-001", "copy it again from its source")
-def archive_that_is_damaged(folder: Path):
-    nifti(folder / "in", exams("a"))
-    file = folder / "a.zip"
-    with zipfile.ZipFile(file, "w") as archive:
-        archive.write(folder / "in" / "images" / "a.nii.gz", "a.nii.gz")
-    kept = file.read_bytes()
-    file.write_bytes(kept[: len(kept) // 2])
-    yield scans(file)
-    file.write_bytes(kept)
-
-
-@hint("LS-SCN-010", "rename the file or folder")
-def scan_of_an_unusable_name(folder: Path):
-    nifti(folder / "in", exams("a"))
-    moved("images/a.nii.gz", "images/a\n.nii.gz")(folder / "in")
-    yield scans(folder / "in" / "images")
-    moved("images/a\n.nii.gz", "images/a.nii.gz")(folder / "in")
-
-
-@hint("LS-CFG-016", "give a cohort.csv as input=, or remove root=")
-def root_without_cohort(folder: Path):
-    nifti(folder / "in", exams("a"))
-    yield scans(folder / "in" / "images", root=folder)
-    yield scans(folder / "in" / "images")
-
-
-@hint("LS-PRD-030", "give 1/8 to 8/8 for 8 tasks")
-def shard_out_of_range(folder: Path):
-    yield lambda: Shard.of("9/8")
-    yield lambda: Shard.of("8/8")
-
-
-@hint("LS-LAB-022", "keep one mask of each organ")
-def two_masks_of_an_organ(folder: Path):
-    for name in ("liver.nii.gz", "liver.nii"):
-        write_label_map(folder / "labels" / "a" / name, liver(exams()[0]))
-    yield lambda: measure_folder(folder / "labels")
-    (folder / "labels" / "a" / "liver.nii").unlink()
-
-
-@hint("LS-IMP-026", "give the meaning of their values by label_values= to read them")
-def labels_that_are_not_read(folder: Path):
-    images = folder / "in" / "images"
-    nifti(folder / "in", exams())
-    (folder / "in" / "masks").rename(images / "labels")
-    yield imported(folder, "nifti", input=images)
-    yield imported(folder, "nifti", input=images, label_values="liverspleen")
-
-
-def archive(folder: Path, **options: Any) -> Path:
-    nifti(folder / "in", exams("a"))
-    with zipfile.ZipFile(folder / "a.zip", "w", **options) as opened:
-        opened.write(folder / "in" / "images" / "a.nii.gz", "a.nii.gz")
-    return folder / "a.zip"
-
-
-@hint("LS-SCN-004", "unpack it, and give the folder")
-def encrypted_archive(folder: Path):
-    file = archive(folder)
-    content = bytearray(file.read_bytes())
-    for signature, offset in ((b"PK\3\4", 6), (b"PK\1\2", 8)):
-        content[content.index(signature) + offset] |= 1  # the flag of an encrypted entry
-    file.write_bytes(content)
-    yield scans(file)
-    yield scans(folder / "in" / "images")
-
-
-@hint("LS-SCN-006", "unpack it, and give the folder")
-def archive_of_another_compression(folder: Path):
-    file = archive(folder, compression=zipfile.ZIP_BZIP2)
-    yield scans(file)
-    yield scans(folder / "in" / "images")
-
-
-# ---- meaning of label values ----------------------------------------------------------------------------------------
-
-
-def measured(labels: Path, **options: Any) -> Call:
-    return lambda: measure_folder(labels, surface=None, **options)
-
-
-def names(folder: Path, **labels: int) -> Path:
-    return written(folder / "dataset.json", json.dumps({"labels": labels}))
-
-
-EXCHANGED = {1: Structure.SPLEEN, 2: Structure.LIVER}
-
-
-@hint("LS-LAB-050", "remove label_values= if the file is right, else correct the file")
-def values_that_the_file_contradicts(folder: Path):
-    names(labelled(folder / "labels"), liver=1, spleen=2)
-    yield measured(folder / "labels", label_values=EXCHANGED)
-    yield measured(folder / "labels")
-
-
-@hint("LS-LAB-050", "remove the file that is wrong, or give label_values=")
-def two_files_of_label_values(folder: Path):
-    names(labelled(folder / "labels"), liver=1, spleen=2)
-    table = written(folder / "labels" / "dseg.tsv", "index\tname\n1\tspleen\n2\tliver\n")
-    yield measured(folder / "labels")
-    table.unlink()
-
-
-@hint("LS-LAB-051", "correct the file, or give label_values=")
-def file_of_label_values_without_an_organ(folder: Path):
-    names(labelled(folder / "labels"), kidney=1)
-    yield measured(folder / "labels")
-    names(folder / "labels", liver=1, spleen=2)
-
-
-@hint("LS-LAB-052", "if the label map was edited, move it to another folder, and measure it there")
-def edited_label_map(folder: Path):
-    labelled(folder / "labels", "a_dseg")
-    written(folder / "labels" / "a_dseg.json", '{"covered": ["liver"]}')
-    yield measured(folder / "labels")
-    (folder / "edited").mkdir()
-    moved("labels/a_dseg.nii.gz", "edited/a_dseg.nii.gz")(folder)
-    yield measured(folder / "edited")
-
-
-@hint("LS-LAB-054", "check the label values, and correct the spleen in the label map")
-def spleen_inside_of_the_liver(folder: Path):
-    exam = exams("a")[0]
-    labels = exam.label.labels.copy()
-    labels[2:4, 12:18, 8:12] = Structure.SPLEEN
-    labels[:, :, 16:] = 0
-    write_label_map(folder / "labels" / "a.nii.gz", LabelMap(labels, exam.label.geometry))
-    yield measured(folder / "labels")
-    write_label_map(folder / "labels" / "a.nii.gz", exam.label)
-
-
-@hint("LS-MEA-020", "give label_values='{1: spleen, 2: liver}' if these values are exchanged")
-def exchanged_label_values(folder: Path):
-    exam = exams("a")[0]
-    write_label_map(folder / "reference" / "a.nii.gz", exam.label)
-    exchanged = np.array([0, 2, 1], np.uint8)[exam.label.labels]
-    write_label_map(folder / "labels" / "a.nii.gz", LabelMap(exchanged, exam.label.geometry))
-    yield measured(folder / "labels", reference=folder / "reference")
-    yield measured(folder / "labels", reference=folder / "reference", label_values=EXCHANGED)
-
-
-@hint("LS-MEA-021", "give cohort= with the CT scans to compare with their faces")
-def label_map_that_fills_its_grid(folder: Path):
-    exam = exams("a")[0]
-    full = LabelMap(np.ones_like(exam.label.labels), exam.label.geometry)
-    write_label_map(folder / "labels" / "a.nii.gz", full)
-    write_ct(folder / "a.nii.gz", exam.ct)
-    write_cohort(folder / "cohort.csv", [{"case_id": "a", "patient_id": "a", "image": "a.nii.gz"}])
-    yield measured(folder / "labels")
-    yield measured(folder / "labels", cohort=read_cohort(folder / "cohort.csv"))

@@ -10,8 +10,12 @@ from copy import deepcopy
 from pathlib import Path
 
 import hints_of_dicom
+import hints_of_label_maps
+import hints_of_measurements
+import hints_of_scans
 import hints_of_sources
 import hints_of_tables
+import hints_of_values
 import pytest
 from hinting import HINTS, Followed, follow
 from hints_of_images import REPAIRS
@@ -30,7 +34,15 @@ from liverspleen.errors import Issue
 from liverspleen.imaging import read_ct, read_label_map
 from liverspleen.phantom.cohort import write_phantom_cohort
 
-MODULES = (hints_of_dicom, hints_of_sources, hints_of_tables)
+MODULES = (
+    hints_of_dicom,
+    hints_of_label_maps,
+    hints_of_measurements,
+    hints_of_scans,
+    hints_of_sources,
+    hints_of_tables,
+    hints_of_values,
+)
 """Each registers its entries in `HINTS`."""
 
 OTHER_CASES = {"LS-DUP-001": "twin-of-another", "LS-DUP-003": "one_patient_of_two_ages"}
