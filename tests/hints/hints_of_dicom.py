@@ -25,10 +25,21 @@ from dicom_stacks import change, state
 Edit = Callable[[pydicom.Dataset, int], object]
 """Changes a slice, by its data set and number."""
 
+SLICES = 6
+WRITTEN: dict[tuple[object, ...], dict[str, bytes]] = {}
+"""Content of the files of each series that was written: writing takes longer than the test."""
+
 
 def series(folder: Path, seed: int = 0, **tags: object) -> tuple[Path, ...]:
     known = {"PatientID": "P", "StudyInstanceUID": f"2.25.{seed + 1}", "FrameOfReferenceUID": "2.25.7"}
-    return write_series(folder, box_exam("a", slices=8, seed=seed).ct, tags=known | tags)
+    key = (seed, *tags.items())
+    if key not in WRITTEN:
+        files = write_series(folder, box_exam("a", slices=SLICES, seed=seed).ct, tags=known | tags)
+        WRITTEN[key] = {file.name: file.read_bytes() for file in files}
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in WRITTEN[key].items():
+        (folder / name).write_bytes(content)
+    return tuple(folder / name for name in WRITTEN[key])
 
 
 def found(folder: Path, rows: Sequence[Mapping[str, str]] = (), **options: Any) -> Call:
@@ -78,7 +89,7 @@ def stated(**fields: Any) -> Edit:
 
 
 def at_the_end(edit: Edit) -> Edit:
-    return lambda dataset, number: edit(dataset, number) if number == 7 else None
+    return lambda dataset, number: edit(dataset, number) if number == SLICES - 1 else None
 
 
 CORRECT = "correct these fields in the headers"
@@ -90,7 +101,7 @@ headers_change("LS-DCM-050", CORRECT, stated(RescaleSlope="1,0"), stated(Rescale
 headers_change(
     "LS-DCM-053",
     RESCALE,
-    lambda dataset, number: stated(RescaleSlope=None if number == 7 else 2)(dataset, number),
+    lambda dataset, number: stated(RescaleSlope=None if number == SLICES - 1 else 2)(dataset, number),
     stated(RescaleSlope=2),
 )
 headers_change("LS-DCM-054", RESCALE, UNSIGNED, stated(RescaleIntercept=-1024))
@@ -103,11 +114,11 @@ headers_change(
 )
 
 
-@hint("LS-DCM-014", "give minimum_slices=8 if the series should be used")
+@hint("LS-DCM-014", f"give minimum_slices={SLICES} if the series should be used")
 def series_of_few_slices(folder: Path):
     series(folder / "in" / "ct")
-    yield found(folder, minimum_slices=9)
-    yield found(folder, minimum_slices=8)
+    yield found(folder, minimum_slices=SLICES + 1)
+    yield found(folder, minimum_slices=SLICES)
 
 
 @hint("LS-DCM-061", "give series_by=folder")

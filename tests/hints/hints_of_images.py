@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from copy import deepcopy
 from pathlib import Path
 
 import numpy as np
@@ -33,8 +32,7 @@ def add(code: str, defect: str, hint: str, function: Repair) -> None:
 
 
 def copied_again(draft: Draft) -> None:
-    """The file is copied or converted again from its source."""
-    draft.__dict__.update(deepcopy(draft.source).__dict__ | {"row": draft.row})
+    """The file is copied or converted again from its source, as that of the case without a defect."""
 
 
 for code, defect, hint in (
