@@ -216,18 +216,42 @@ def test_no_file_without_an_organ(tmp_path: Path) -> None:
     assert write_case_segmentation(tmp_path / "x.dcm", scan, spleen_only) is None
 
 
-@pytest.mark.parametrize("change", ["gone", "other", "moved"])
+@pytest.mark.parametrize("keyword", ["StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID"])
+def test_source_of_several_series_is_rejected_with_the_field(keyword: str, tmp_path: Path) -> None:
+    scan, label_map = box_scan(tmp_path / "ct", **dict.fromkeys(("StudyInstanceUID", "FrameOfReferenceUID"), "2.25.1"))
+    for number, file in enumerate(scan.files):
+        dataset = pydicom.dcmread(file)
+        setattr(dataset, keyword, f"2.25.{number + 1}")
+        dataset.save_as(file)
+    with open_scans(tmp_path / "ct", series_by="folder") as scans:
+        (scan,) = scans.cases
+    note = rejected(scan, label_map, tmp_path / "x.dcm")
+    assert f"files of the CT have different values of {keyword}, expected one; use the label map in NIfTI" in note
+
+
+@pytest.mark.parametrize("change", ["gone", "other"])
 def test_changed_files_are_not_referred_to(change: str, tmp_path: Path) -> None:
     scan, label_map = box_scan(tmp_path / "ct")
     if change == "gone":
-        scan.files[1].unlink()
-    elif change == "other":
-        write_series(tmp_path / "ct", box_exam("y", "P1", seed=9).ct)
+        scan.files[-1].unlink()
     else:
-        affine = label_map.geometry.affine.copy()
-        affine[2, 3] += 1.25  # half a slice
-        label_map = LabelMap(label_map.labels, Geometry(label_map.geometry.shape, affine))
-    assert "LS-SCN-014" in rejected(scan, label_map, tmp_path / "x.dcm")
+        write_series(tmp_path / "ct", box_exam("y", "P1", seed=9).ct)
+    note = rejected(scan, label_map, tmp_path / "x.dcm")
+    assert "LS-SCN-014" in note
+    assert "run the same command again" in note
+    scan = scan_in(tmp_path / "ct")  # as the same command does
+    label_map = LabelMap(np.ones_like(scan.read().hu, np.uint8), scan.read().geometry)
+    assert write_case_segmentation(tmp_path / "x.dcm", scan, label_map) is None
+
+
+def test_slightly_uneven_slices_are_not_referred_to(tmp_path: Path) -> None:
+    scan, label_map = box_scan(tmp_path / "ct")
+    dataset = pydicom.dcmread(scan.files[2])
+    dataset.ImagePositionPatient[2] += 0.2  # of 2.5 mm: the CT is read
+    dataset.save_as(scan.files[2])
+    note = rejected(scan_in(tmp_path / "ct"), label_map, tmp_path / "x.dcm")
+    assert "LS-SCN-015" in note
+    assert note.endswith("on the even grid of the label map; use the label map in NIfTI format")
 
 
 def errors_of(file: Path) -> list[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from copy import deepcopy
 from pathlib import Path
 
 import numpy as np
@@ -33,8 +32,7 @@ def add(code: str, defect: str, hint: str, function: Repair) -> None:
 
 
 def copied_again(draft: Draft) -> None:
-    """The file is copied or converted again from its source."""
-    draft.__dict__.update(deepcopy(draft.source).__dict__ | {"row": draft.row})
+    """The file is copied or converted again from its source, as that of the case without a defect."""
 
 
 for code, defect, hint in (
@@ -45,9 +43,9 @@ for code, defect, hint in (
     ("LS-IMG-006", "four_axes", "save one 3D volume per file"),
     ("LS-IMG-008", "nan", "convert the image from its source again"),
     ("LS-IMG-009", "beyond_16_bits", "check the image"),
-    ("LS-IMG-010", "constant", "check that the path gives the right file"),
+    ("LS-IMG-010", "constant", "give the file of the CT, with values in HU"),
     ("LS-IMG-012", "abdominal_window", "use the image from before windowing"),
-    ("LS-IMG-014", "eight_bits", "convert the image from its source again, without scaling"),
+    ("LS-IMG-014", "eight_bits", "convert the image from its source again, in HU and without scaling"),
     ("LS-IMG-016", "blank_slice", "convert the image from its source again"),
     ("LS-IMG-017", "copied_slice", "convert the image from its source again, with each slice once"),
     ("LS-IMG-018", "inverted", "convert the image from its source again"),

@@ -1,9 +1,9 @@
-"""Hints about sources of an import, folders of label maps, DICOM series, and the input of predict."""
+"""Hints about sources of an import."""
 
 from __future__ import annotations
 
 import json
-import zipfile
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
@@ -13,17 +13,13 @@ from typing import Any
 import numpy as np
 from hinting import Call, hint
 from hints_of_tables import written
-from source_files import Exam, box_exam, chaos, dicom, msd, nifti, nnunet, totalsegmentator
+from plain_segmentation import save, segmentation
+from source_files import Exam, box_exam, chaos, msd, nifti, nnunet, totalsegmentator
 
 from liverspleen.api.importing import run_import
-from liverspleen.cohort.label_values import label_values
-from liverspleen.cohort.manifest import read_cohort, write_cohort
-from liverspleen.cohort.scans import open_scans
 from liverspleen.config import ImportConfig, compose
-from liverspleen.evaluation.measurements.label_folder import measure_folder
 from liverspleen.imaging import LabelMap, write_label_map
 from liverspleen.imaging.dicom import write_series
-from liverspleen.inference.sharding import Shard
 
 Change = Callable[[Path], object]
 
@@ -157,6 +153,15 @@ def organ_that_the_label_map_cannot_show(folder: Path):
     written(file, "source,labelled_structures\na,liver\nb,liver\n")
 
 
+@hint("LS-IMP-026", "give the meaning of their values by label_values= to read them")
+def labels_that_are_not_read(folder: Path):
+    images = folder / "in" / "images"
+    nifti(folder / "in", exams())
+    (folder / "in" / "masks").rename(images / "labels")
+    yield imported(folder, "nifti", input=images)
+    yield imported(folder, "nifti", input=images, label_values="liverspleen")
+
+
 @hint("LS-IMP-011", "state the dataset in the covariates")
 def test_cases_of_the_source(folder: Path):
     nnunet(folder / "in", exams())
@@ -179,10 +184,95 @@ def key_in_the_output(folder: Path):
 source_changes(
     "LS-IMP-005", "add the missing label map", "nifti", moved("masks/a.nii.gz", "x"), moved("x", "masks/a.nii.gz")
 )
-source_changes(
-    "LS-IMP-006", "rename the label map", "nifti", copied("masks/a.nii.gz", "masks/c.nii.gz"), removed("masks/c.nii.gz")
+
+
+PAIRS = "give the pairs by pairs=, a table with the columns image and label"
+PAIRED = "image,label\nimages/a.nii.gz,masks/a.nii.gz\nimages/b.nii.gz,masks/b.nii.gz\n"
+
+
+def pairs_help(code: str, spoil: Change, table: str = PAIRED) -> None:
+    """Register the hint to give pairs: `spoil` changes the files of a source, `table` gives the pairs."""
+
+    @hint(code, PAIRS)
+    def entry(folder: Path):
+        nifti(folder / "in", exams())
+        spoil(folder / "in")
+        options = {"input": folder / "in" / "images", "label_values": "liverspleen"}
+        yield imported(folder, "nifti", labels=folder / "in" / "masks", **options)
+        yield imported(folder, "nifti", pairs=written(folder / "in" / "pairs.csv", table), **options)
+
+
+pairs_help("LS-IMP-006", moved("masks/b.nii.gz", "masks/x.nii.gz"), PAIRED.replace("masks/b", "masks/x"))
+pairs_help("LS-IMP-007", copied("masks/a.nii.gz", "masks/a_seg.nii.gz"))
+pairs_help(
+    "LS-IMP-040",
+    lambda folder: [moved(f"masks/{name}.nii.gz", f"masks/x{name}.nii.gz")(folder) for name in "ab"],
+    PAIRED.replace("masks/", "masks/x"),
 )
-source_changes("LS-IMP-007", "keep one", "nifti", copied("images/a.nii.gz", "images/a.nii"), removed("images/a.nii"))
+
+
+@hint("LS-IMP-007", "keep one")
+def two_files_of_one_ct(folder: Path):
+    nifti(folder / "in", exams())
+    copied("images/a.nii.gz", "images/a.nii")(folder / "in")
+    yield imported(folder, "nifti", input=folder / "in" / "images")
+    removed("images/a.nii")(folder / "in")
+
+
+@hint("LS-IMP-040", "correct the path, or remove the option")
+def labels_without_a_label_map(folder: Path):
+    nifti(folder / "in", exams())
+    (folder / "in" / "empty").mkdir()
+    options = {"input": folder / "in" / "images", "label_values": "liverspleen"}
+    yield imported(folder, "nifti", labels=folder / "in" / "empty", **options)
+    yield imported(folder, "nifti", labels=folder / "in" / "masks", **options)
+
+
+def pairs_change(code: str, text: str, before: str) -> None:
+    """Register a hint that changes the table of pairs."""
+
+    @hint(code, text)
+    def entry(folder: Path):
+        nifti(folder / "in", exams())
+        table = written(folder / "in" / "pairs.csv", before)
+        yield imported(folder, "nifti", pairs=table, label_values="liverspleen")
+        written(table, PAIRED)
+
+
+pairs_change("LS-IMP-042", "write a header with the columns image, label", PAIRED.replace("image,", "ct,"))
+pairs_change("LS-IMP-042", "write a row for each CT", "image,label\n")
+pairs_change("LS-IMP-043", "correct the path", PAIRED.replace("masks/b", "masks/x"))
+pairs_change("LS-IMP-043", "keep one row of each file", PAIRED.replace("masks/b", "masks/a"))
+
+
+@hint("LS-IMP-044", "exchange the two files, or input= and labels=")
+def images_and_labels_exchanged(folder: Path):
+    nifti(folder / "in", exams())
+    images, masks = folder / "in" / "images", folder / "in" / "masks"
+    yield imported(folder, "nifti", input=masks, labels=images, label_values="liverspleen")
+    yield imported(folder, "nifti", input=images, labels=masks, label_values="liverspleen")
+
+
+@hint("LS-IMP-044", "give it as the label map of its CT by pairs= if it should be read")
+def label_map_among_images(folder: Path):
+    nifti(folder / "in", exams())
+    moved("masks/a.nii.gz", "images/organs.nii.gz")(folder / "in")
+    options = {"input": folder / "in" / "images", "label_values": "liverspleen"}
+    yield imported(folder, "nifti", labels=folder / "in" / "masks", **options)
+    table = PAIRED.replace("masks/a", "images/organs")
+    yield imported(folder, "nifti", pairs=written(folder / "in" / "pairs.csv", table), **options)
+
+
+@hint("LS-IMP-045", "give the patients by covariates= if they are of several patients")
+def ct_scans_of_two_patients_in_one_folder(folder: Path):
+    nifti(folder / "in", exams())
+    (folder / "in" / "images").rename(folder / "in" / "site")
+    shutil.rmtree(folder / "in" / "masks")
+    yield imported(folder, "nifti")
+    file = written(folder / "c.csv", "source,patient\nsite/a,P\nsite/b,Q\n")
+    yield imported(folder, "nifti", covariates=file)
+
+
 source_changes(
     "LS-IMP-008",
     "keep only the CT channel",
@@ -288,7 +378,9 @@ def mask_that_is_missing(folder: Path):
 
 @hint("LS-IMP-019", "give their folder as labels= if they should be read")
 def segmentations_that_are_not_read(folder: Path):
-    dicom(folder / "in", exams())
+    for exam in exams():
+        files = write_series(folder / "in" / exam.name, exam.ct, tags={"PatientID": exam.patient})
+        save(segmentation(files), folder / "in" / exam.name / "segmentation.dcm")
     yield imported(folder, "dicom", minimum_slices=2)
     yield imported(folder, "dicom", minimum_slices=2, labels=folder / "in")
 
@@ -299,167 +391,3 @@ def series_without_patient(folder: Path):
     yield imported(folder, "dicom", minimum_slices=2)
     file = written(folder / "c.csv", "source,patient\na,P1\n")
     yield imported(folder, "dicom", minimum_slices=2, covariates=file)
-
-
-# ---- label maps to measure ------------------------------------------------------------------------------------------
-
-
-def labelled(folder: Path, *names: str) -> Path:
-    for exam in exams(*names):
-        write_label_map(folder / f"{exam.name}.nii.gz", exam.label)
-    return folder
-
-
-@hint("LS-LAB-005", "add the missing label map, or exclude the case")
-def case_without_label_map(folder: Path):
-    labelled(folder / "labels", "a"), labelled(folder / "reference", "a", "b")
-    yield lambda: measure_folder(folder / "labels", reference=folder / "reference")
-    labelled(folder / "labels", "a", "b")
-
-
-@hint("LS-LAB-006", "correct its name or add the case")
-def label_map_without_case(folder: Path):
-    labelled(folder / "labels", "a", "b")
-    labelled(folder, "a", "b")
-    rows = [{"case_id": name, "patient_id": name, "image": f"{name}.nii.gz"} for name in "ab"]
-    write_cohort(folder / "cohort.csv", rows[:1])
-    yield lambda: measure_folder(folder / "labels", cohort=read_cohort(folder / "cohort.csv"))
-    write_cohort(folder / "cohort.csv", rows)
-
-
-@hint("LS-LAB-007", "keep one of them")
-def two_label_maps_of_a_case(folder: Path):
-    labelled(folder / "labels", "a", "a_dseg")
-    yield lambda: measure_folder(folder / "labels")
-    (folder / "labels" / "a_dseg.nii.gz").unlink()
-
-
-@hint("LS-LAB-008", "give them different names")
-def two_readers_of_one_name(folder: Path):
-    labelled(folder / "labels"), labelled(folder / "reference")
-    options = {"reference": folder / "reference"}
-    yield lambda: measure_folder(folder / "labels", **options, reader="manual")
-    yield lambda: measure_folder(folder / "labels", **options, reader="dla")
-
-
-@hint("LS-LAB-009", "give the folder that contains the label maps directly")
-def folder_above_the_label_maps(folder: Path):
-    labelled(folder / "labels")
-    yield lambda: measure_folder(folder)
-    yield lambda: measure_folder(folder / "labels")
-
-
-@hint("LS-LAB-023", "correct the path")
-def labels_of_another_path(folder: Path):
-    labelled(folder / "labels")
-    yield lambda: measure_folder(folder / "label")
-    yield lambda: measure_folder(folder / "labels")
-
-
-@hint("LS-LAB-024", "label_values=")
-def values_for_masks_named_by_organ(folder: Path):
-    write_label_map(folder / "labels" / "a" / "liver.nii.gz", liver(exams()[0]))
-    yield lambda: measure_folder(folder / "labels", label_values=label_values("label_values", {1: "liver"}))
-    yield lambda: measure_folder(folder / "labels")
-
-
-# ---- input of predict -----------------------------------------------------------------------------------------------
-
-
-def scans(source: Path, **options: Any) -> Call:
-    def opened() -> Any:
-        with open_scans(source, **options) as found:
-            return found
-
-    return opened
-
-
-@hint("LS-PRD-001", "give such a file, or a folder of such files")
-def input_without_ct(folder: Path):
-    nifti(folder / "in", exams())
-    written(folder / "notes.txt", "x")
-    yield scans(folder / "notes.txt")
-    yield scans(folder / "in" / "images")
-
-
-@hint("LS-PRD-002", "keep one of them")
-def two_scans_of_one_name(folder: Path):
-    nifti(folder / "in", exams("a"))
-    copied("images/a.nii.gz", "images/a.nii")(folder / "in")
-    yield scans(folder / "in" / "images")
-    removed("images/a.nii")(folder / "in")
-
-
-@hint("LS-SCN-001", "copy it again from its source")
-def archive_that_is_damaged(folder: Path):
-    nifti(folder / "in", exams("a"))
-    file = folder / "a.zip"
-    with zipfile.ZipFile(file, "w") as archive:
-        archive.write(folder / "in" / "images" / "a.nii.gz", "a.nii.gz")
-    kept = file.read_bytes()
-    file.write_bytes(kept[: len(kept) // 2])
-    yield scans(file)
-    file.write_bytes(kept)
-
-
-@hint("LS-SCN-010", "rename the file or folder")
-def scan_of_an_unusable_name(folder: Path):
-    nifti(folder / "in", exams("a"))
-    moved("images/a.nii.gz", "images/a\n.nii.gz")(folder / "in")
-    yield scans(folder / "in" / "images")
-    moved("images/a\n.nii.gz", "images/a.nii.gz")(folder / "in")
-
-
-@hint("LS-CFG-016", "give a cohort.csv as input=, or remove root=")
-def root_without_cohort(folder: Path):
-    nifti(folder / "in", exams("a"))
-    yield scans(folder / "in" / "images", root=folder)
-    yield scans(folder / "in" / "images")
-
-
-@hint("LS-PRD-030", "give 1/8 to 8/8 for 8 tasks")
-def shard_out_of_range(folder: Path):
-    yield lambda: Shard.of("9/8")
-    yield lambda: Shard.of("8/8")
-
-
-@hint("LS-LAB-022", "keep one mask of each organ")
-def two_masks_of_an_organ(folder: Path):
-    for name in ("liver.nii.gz", "liver.nii"):
-        write_label_map(folder / "labels" / "a" / name, liver(exams()[0]))
-    yield lambda: measure_folder(folder / "labels")
-    (folder / "labels" / "a" / "liver.nii").unlink()
-
-
-@hint("LS-IMP-026", "give it as labels= if it should be read")
-def labels_that_are_not_read(folder: Path):
-    images = folder / "in" / "images"
-    nifti(folder / "in", exams())
-    (folder / "in" / "masks").rename(images / "labels")
-    yield imported(folder, "nifti", input=images)
-    yield imported(folder, "nifti", input=images, labels=images / "labels", label_values="liverspleen")
-
-
-def archive(folder: Path, **options: Any) -> Path:
-    nifti(folder / "in", exams("a"))
-    with zipfile.ZipFile(folder / "a.zip", "w", **options) as opened:
-        opened.write(folder / "in" / "images" / "a.nii.gz", "a.nii.gz")
-    return folder / "a.zip"
-
-
-@hint("LS-SCN-004", "unpack it, and give the folder")
-def encrypted_archive(folder: Path):
-    file = archive(folder)
-    content = bytearray(file.read_bytes())
-    for signature, offset in ((b"PK\3\4", 6), (b"PK\1\2", 8)):
-        content[content.index(signature) + offset] |= 1  # the flag of an encrypted entry
-    file.write_bytes(content)
-    yield scans(file)
-    yield scans(folder / "in" / "images")
-
-
-@hint("LS-SCN-006", "unpack it, and give the folder")
-def archive_of_another_compression(folder: Path):
-    file = archive(folder, compression=zipfile.ZIP_BZIP2)
-    yield scans(file)
-    yield scans(folder / "in" / "images")

@@ -4,25 +4,27 @@ from __future__ import annotations
 
 NOT_FOLLOWED: dict[str, tuple[str, ...]] = {
     "the issue is a fact, and its hint asks for no change of a file or an option": (
-        "LS-DCM-002 003 004 016",
+        "LS-DCM-002 003 004 016 063",
         "LS-GEO-014 015 016",
         "LS-IDN-004",
         "LS-IMG-015",
-        "LS-IMP-015 024 031 033",
+        "LS-IMP-015 024 031 033 046",
         "LS-LAB-020",
         "LS-PRD-005 032",
         "LS-REP-012 013 014 015 018 030 031 044 046",
-        "LS-SCN-002 003 005 008 009 011 012 013 014",
+        "LS-SCN-002 003 005 008 009 011 012 013 014 015",
     ),
-    "the hint of an excluded series is to read series.csv, or to export the series again from its source": (
-        "LS-DCM-001 005 006 007 008 009 010 011 012 013 014 015 030 031 033",
+    "the hint of an excluded series is to read series.csv, or to export or convert it again from its source": (
+        "LS-DCM-001 005 006 008 009 010 011 012 013 015 030 031 033 051 055 056 058",
     ),
     "the hint asks to look at a series, an image or a segmentation": (
-        "LS-DCM-021 022 023 040 041 042 043 044",
+        "LS-DCM-021 022 023 040 041 042 043 044 052 059 060 062 064 070 074 075",
         "LS-GEO-002",
         "LS-IMG-007 011 021 030 032",
-        "LS-IMP-021 025",
-        "LS-PRD-014",
+        "LS-IMP-021",
+        "LS-LAB-041 055",
+        "LS-PRD-014 040",
+        "LS-SCN-030",
     ),
     "it needs other hardware, another process, memory or disk": (
         "LS-DCM-032",
@@ -32,7 +34,7 @@ NOT_FOLLOWED: dict[str, tuple[str, ...]] = {
         "LS-PRD-011 012 015 031",
         "LS-SCN-007",
     ),
-    "it needs a trained model, or a folder that predict wrote": ("LS-PRD-003 004 010 013 020",),
+    "it needs a trained model, or a folder that predict wrote": ("LS-LAB-053", "LS-PRD-003 004 010 013 020"),
     "other tests have both the input with the issue and the one without it": (
         "LS-COH-037",  # tests/cohort/test_folder.py
         "LS-IMG-002",  # tests/test_reading.py

@@ -9,15 +9,21 @@ from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
 
+import hints_of_dicom
+import hints_of_label_maps
+import hints_of_measurements
+import hints_of_scans
 import hints_of_sources
 import hints_of_tables
+import hints_of_values
 import pytest
 from hinting import HINTS, Followed, follow
-from hints_of_images import REPAIRS
+from hints_of_images import REPAIRS, copied_again
 from not_followed import CODES
 from seeded import Draft, drafts
 
 import liverspleen
+from liverspleen import provenance
 from liverspleen.codes import read_areas
 from liverspleen.codes.sites import sources
 from liverspleen.cohort import read_cohort, write_cohort
@@ -29,14 +35,22 @@ from liverspleen.errors import Issue
 from liverspleen.imaging import read_ct, read_label_map
 from liverspleen.phantom.cohort import write_phantom_cohort
 
-MODULES = (hints_of_sources, hints_of_tables)
+MODULES = (
+    hints_of_dicom,
+    hints_of_label_maps,
+    hints_of_measurements,
+    hints_of_scans,
+    hints_of_sources,
+    hints_of_tables,
+    hints_of_values,
+)
 """Each registers its entries in `HINTS`."""
 
 OTHER_CASES = {"LS-DUP-001": "twin-of-another", "LS-DUP-003": "one_patient_of_two_ages"}
 """The case of the issue, if it is not the one with the defect."""
 
 
-def found_in(folder: Path, written: Sequence[Draft]) -> Mapping[str, list[Issue]]:
+def found_in(folder: Path, written: Sequence[Draft]) -> dict[str, list[Issue]]:
     """Return what `check` finds, by case."""
     folder.mkdir()
     write_cohort(folder / "cohort.csv", [row for draft in written for row in draft.write(folder)])
@@ -47,6 +61,13 @@ def found_in(folder: Path, written: Sequence[Draft]) -> Mapping[str, list[Issue]
     for issue in [*issues, *cohort_issues(cohort.cases, examinations)]:
         by_case[issue.case_id or ""].append(issue)
     return by_case
+
+
+@pytest.fixture(autouse=True)
+def _fast_records(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Records of runs without the versions of packages, which take longer than the import of a small case."""
+    monkeypatch.setattr(provenance, "versions", dict)
+    monkeypatch.setattr(provenance, "git_state", dict)
 
 
 @pytest.fixture(scope="module")
@@ -61,10 +82,14 @@ def checked(tmp_path_factory: pytest.TempPathFactory) -> tuple[Mapping[str, list
     for defect, draft in drafts(ct.hu, label.labels, ct.geometry.affine):
         if defect is None or defect.name in repairs:
             provoked.append(deepcopy(draft))
+        if defect is None:
             repaired.append(draft)
-        if defect is not None and defect.name in repairs:
-            repairs[defect.name](draft)
-    return found_in(folder / "before", provoked), found_in(folder / "after", repaired)
+        elif (repair := repairs.get(defect.name, copied_again)) is not copied_again:
+            repair(draft)
+            repaired.append(draft)
+    after = found_in(folder / "after", repaired)
+    copies = {defect: after["sound"] for defect, repair in repairs.items() if repair is copied_again}
+    return found_in(folder / "before", provoked), after | copies
 
 
 @pytest.mark.parametrize("code", REPAIRS)

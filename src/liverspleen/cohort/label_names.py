@@ -66,7 +66,7 @@ def stated_coverage(file: Path) -> tuple[Structure, ...] | None:
         return None
     if not isinstance(stated, list) or not all(key in ORGAN_KEYS for key in stated):
         message = "the sidecar of the label map lists as covered what is not an organ"
-        raise InputError(Issue("LS-LAB-053", message, "predict the case again", file=sidecar))
+        raise InputError(Issue("LS-LAB-053", message, _PREDICT_AGAIN, file=sidecar))
     return organs(stated)
 
 

@@ -17,6 +17,9 @@ from liverspleen.imaging.volume import CTVolume, LabelMap
 from liverspleen.storage import sha256_of, size_and_time
 
 NOT_DICOM, UNREFERABLE, EMPTY, CHANGED = "LS-SCN-011", "LS-SCN-012", "LS-SCN-013", "LS-SCN-014"
+OFF_GRID = "LS-SCN-015"
+
+_USE_NIFTI = "use the label map in NIfTI format"
 
 
 @dataclass(frozen=True)
@@ -87,15 +90,16 @@ def write_case_segmentation(
     `model` and `version` are written as the algorithm. The file contains the identity of the patient, as the CT does,
     so that radiology software assigns it to the study.
 
-    Notes: LS-SCN-011 the CT is not DICOM, LS-SCN-012 its files have no unique UIDs, LS-SCN-013 the label map has no
-    voxel of an organ, LS-SCN-014 its files have changed since they were found, or do not match the label map.
+    Notes: LS-SCN-011 the CT is not DICOM, LS-SCN-012 its files cannot be referenced, LS-SCN-013 the label map has no
+    voxel of an organ, LS-SCN-014 the files have changed since they were found, LS-SCN-015 a slice is not on the grid of
+    the label map.
     """
 
     def note(code: str, message: str, hint: str) -> Issue:
         return Issue(code, f"no DICOM segmentation is written: {message}", hint, scan.case.case_id, severity="note")
 
     if scan.series is None:
-        return note(NOT_DICOM, "the CT is not DICOM", "use the label map in NIfTI format")
+        return note(NOT_DICOM, "the CT is not DICOM", _USE_NIFTI)
     if not any(label_map.count(organ) for organ in label_map.covered):
         return note(EMPTY, "no organ was found", "check the case")
     if scan.states and states(scan.files) != scan.states:
@@ -103,9 +107,9 @@ def write_case_segmentation(
     try:
         write_segmentation(target, label_map, scan.files, algorithm=Algorithm(model, version))
     except UnreferableError as error:
-        return note(UNREFERABLE, str(error), "use the label map in NIfTI format, or export the series with its UIDs")
-    except ValueError:  # a slice is outside the label map
-        return note(CHANGED, "slices of the CT do not match the label map", "run the same command again")
+        return note(UNREFERABLE, str(error), f"{_USE_NIFTI}, or export the series again with valid UIDs and headers")
+    except ValueError:  # a slice is not one of the label map, as in a series of slightly uneven slices
+        return note(OFF_GRID, "slices of the CT are not on the even grid of the label map", _USE_NIFTI)
     return None
 
 

@@ -20,18 +20,19 @@ _HARMLESS = frozenset(
     | {".npz", ".pkl", ".py", ".sh", ".ipynb", ".m", ".ctbl", ".png", ".jpg", ".jpeg", ".gif", ".svg", ".db", ".lock"}
 )
 _HARMLESS_NAMES = frozenset({"readme", "license", "copying", "changelog", "dicomdir", "makefile", "citation"})
+_CONVERT = "move them to another folder; convert them to .nii.gz if they are CT scans or label maps"
 _NIFTI, _DICOM, _LINKS, _ARCHIVED, _OTHER_IMAGES, _OTHER = range(6)
 _KINDS: Mapping[int, tuple[str, str, str]] = {
     _NIFTI: ("NIfTI file", "NIfTI files", "give their folder as the input or as labels= to read them"),
     _DICOM: ("DICOM file", "DICOM files", "import them with liverspleen import source=dicom if they are CT scans"),
-    _LINKS: ("link to a folder", "links to folders", "copy the folders into the input to read them"),
-    _ARCHIVED: ("archive", "archives", "unpack them if they hold scans or label maps"),
+    _LINKS: ("link to a folder", "links to folders", "replace each link by a copy of its folder to read it"),
+    _ARCHIVED: ("archive", "archives", "move them to another folder; unpack them if they hold scans or label maps"),
     _OTHER_IMAGES: (
         "file of another image format",
         "files of other image formats",
-        "convert CT scans and label maps to .nii.gz",
+        _CONVERT,
     ),
-    _OTHER: ("file of unknown type", "files of unknown type", "convert CT scans and label maps to .nii.gz"),
+    _OTHER: ("file of unknown type", "files of unknown type", _CONVERT),
 }
 """Noun in singular and plural, and hint, of each kind."""
 

@@ -149,6 +149,7 @@ class _Content:
 
     def notes(self) -> Iterator[Issue]:
         """Yield label maps without CT, CT scans without label map, and folders with several CT scans."""
+        yield from self._shared_folders()
         unused = self.pairing.unused
         if not wants_labels(self.request):
             if unused:
@@ -167,9 +168,15 @@ class _Content:
             if image not in self.pairing.label_of and image not in excluded:
                 message = "CT has no label map of the same name"
                 yield _listed("LS-IMP-005", message, "add the missing label map", [image], "warning")
+
+    def _shared_folders(self) -> Iterator[Issue]:
+        """Yield the warning LS-IMP-045 for folders with several CT scans whose patients the covariates do not give."""
+        with_patient = {row["source"] for row in self.request.covariate_rows if row["patient"]}
         for folder in sorted(self._several()):
             message = "several CT scans are in one folder, and count as examinations of one patient"
             own = [image for image in self.images if image.case == folder]
+            if with_patient.issuperset(self.names[image] for image in own):
+                continue
             hint = "give the patients by covariates= if they are of several patients"
             yield _listed("LS-IMP-045", message, hint, own, "warning")
 

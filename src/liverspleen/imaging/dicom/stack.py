@@ -212,7 +212,10 @@ def _is_stray(instance: Instance, slices: Stack) -> bool:
 
 def _too_few(slices: int, minimum: int) -> list[Reason]:
     needed = max(minimum, 2)  # one slice has no spacing
-    return [Reason(TOO_FEW, f"{counted(slices, 'slice')}, expected at least {needed}")] if slices < needed else []
+    if slices >= needed:
+        return []
+    hint = f"give minimum_slices={slices} if the series should be used" if slices > 1 else ""
+    return [Reason(TOO_FEW, f"{counted(slices, 'slice')}, expected at least {needed}", hint)]
 
 
 def _duplicates(ordered: Sequence[Instance], distinct: NDArray[np.bool_]) -> list[Reason]:

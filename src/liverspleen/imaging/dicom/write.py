@@ -25,7 +25,8 @@ RLE, JPEG_2000, JPEG_LS = "1.2.840.10008.1.2.5", "1.2.840.10008.1.2.4.90", "1.2.
 """Transfer syntaxes of `write_series`, all lossless."""
 
 _DATE, _TIME = "20000101", "000000"  # constant: these series have no date of examination
-_REFERENCED = ("StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID", "SOPClassUID", "SOPInstanceUID")
+_COMMON = ("StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID")
+_REFERENCED = (*_COMMON, "SOPClassUID", "SOPInstanceUID")
 _MAY_BE_EMPTY = (
     *("PatientID", "PatientName", "PatientBirthDate", "PatientSex"),
     *("StudyDate", "StudyTime", "StudyID", "AccessionNumber", "ReferringPhysicianName"),
@@ -126,7 +127,8 @@ def write_segmentation(
     standard requires. The file is complete or absent.
 
     Raises:
-        UnreferableError: the files cannot be read, or have no valid, distinct UIDs.
+        UnreferableError: the files cannot be read, have no valid, distinct UIDs of their instances, or not one study,
+            series and frame of reference.
         ValueError: a slice of the CT is missing, or is not a slice of the label map's grid.
     """
     with quiet():
@@ -199,6 +201,8 @@ def _unreferable(headers: Sequence[Any]) -> str:
     for number, keyword in enumerate(_REFERENCED):
         if not all(len(uids[number]) <= 64 and pydicom.uid.UID(uids[number]).is_valid for uids in stated):
             return f"files of the CT have no valid {keyword}"
+        if keyword in _COMMON and len({uids[number] for uids in stated}) > 1:
+            return f"files of the CT have different values of {keyword}, expected one"
     if len({uids[-1] for uids in stated}) < len(stated):
         return "files of the CT share one SOPInstanceUID"
     return ""
