@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import pytest
 
@@ -72,9 +73,17 @@ def test_three_slices_are_too_few_unless_allowed(shared: Path, tmp_path: Path) -
 
 
 def test_the_output_of_totalsegmentator_is_read_by_its_preset(shared: Path, tmp_path: Path) -> None:
-    """117 classes in one file, as `--ml` writes them; the image is absent, so the label map is used as image."""
+    """117 classes in one file, as `--ml` writes them; the image is absent, so one is made on its grid."""
     file = shared / "data" / "labels_only" / "ts_s0327_total117.nii.gz"
-    options = [f"input={file}", f"labels={file}", "label_values=totalsegmentator", f"key={tmp_path / 'k'}"]
+    classes = nib.load(file)
+    values = np.where(np.asanyarray(classes.dataobj) > 0, 50, -1000).astype(np.int16)
+    nib.save(nib.Nifti1Image(values, classes.affine), tmp_path / "ct.nii.gz")
+    options = [
+        f"input={tmp_path / 'ct.nii.gz'}",
+        f"labels={file}",
+        "label_values=totalsegmentator",
+        f"key={tmp_path / 'k'}",
+    ]
     assert main(["import", "source=nifti", *options, f"output={tmp_path / 'out'}", "workers=1"]) == 0
     (case,) = read_cohort(tmp_path / "out" / "cohort.csv").cases
     assert case.label is not None

@@ -215,6 +215,10 @@ def test_the_verbs_print_the_warnings_of_measurements(tmp_path: Path, capsys: py
     assert "'P1'" in capsys.readouterr().err
 
 
+SMALL = "LS-LAB-011"
+"""Warning about organs of few voxels, as `label` writes them."""
+
+
 def label(file: Path) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     labels = np.zeros((4, 4, 4), np.uint8)
@@ -227,7 +231,7 @@ def test_names_of_label_maps_are_compared_in_a_folder_and_with_references_and_co
         label(tmp_path / "labels" / f"{name}.nii.gz")
     found = measure_folder(tmp_path / "labels")
     assert {row.case_id for row in found.rows} == {"case1", "Case1", "other"}
-    assert sorted(issue.code for issue in found.issues) == ["LS-IDN-010", "LS-IDN-011"]
+    assert sorted(issue.code for issue in found.issues if issue.code != SMALL) == ["LS-IDN-010", "LS-IDN-011"]
     label(tmp_path / "single" / "case01.nii.gz")
     label(tmp_path / "reference" / "case1.nii.gz")
     found = measure_folder(tmp_path / "single", reference=tmp_path / "reference")
@@ -246,7 +250,7 @@ def test_readers_with_almost_one_name_are_a_warning(tmp_path: Path) -> None:
     found = measure_folder(
         tmp_path / "labels", reference=tmp_path / "reference", reader="Manual", reference_reader="manual"
     )
-    assert [issue.code for issue in found.issues] == ["LS-IDN-011"]
+    assert [issue.code for issue in found.issues if issue.code != SMALL] == ["LS-IDN-011"]
 
 
 def test_a_folder_of_images_is_compared_too(tmp_path: Path) -> None:
@@ -259,8 +263,10 @@ def test_a_folder_of_images_is_compared_too(tmp_path: Path) -> None:
 def test_an_import_compares_names_before_they_are_hashed(
     names: tuple[str, str], codes: set[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    (tmp_path / "in").mkdir()
     for name in names:
-        label(tmp_path / "in" / f"{name}.nii.gz")
+        values = np.random.default_rng(0).integers(-1000, 200, (4, 4, 5)).astype(np.int16)
+        nib.save(nib.Nifti1Image(values, np.eye(4)), tmp_path / "in" / f"{name}.nii.gz")
     output = tmp_path / "out"
     rc = main(["import", "source=nifti", f"input={tmp_path / 'in'}", f"output={output}", f"key={tmp_path / 'key'}"])
     printed = capsys.readouterr().err

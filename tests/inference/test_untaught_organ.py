@@ -19,7 +19,9 @@ from liverspleen.imaging.volume import LabelMap
 from liverspleen.inference.segment import segment
 from liverspleen.organs import Structure
 
-CT = volume(np.random.default_rng(0).integers(-40, 160, (5, 32, 32)))
+HU = np.random.default_rng(0).integers(-40, 160, (5, 32, 32))
+HU[:, :4] -= 950  # air
+CT = volume(HU)
 BOTH = np.zeros((5, 32, 32), np.uint8)
 BOTH[1:4, 8:24, 18:28], BOTH[1:4, 16:24, 4:10] = Structure.LIVER, Structure.SPLEEN
 

@@ -72,7 +72,7 @@ def _files(request: Request) -> tuple[list[NiftiFile], list[NiftiFile]]:
         images, beside = [single], list[NiftiFile]()
     else:
         images, beside = divided(in_case_folders_or_not(_below(request.input, labels)))
-    if labels is None or os.path.realpath(labels) == os.path.realpath(request.input):
+    if labels is None or (single is None and os.path.realpath(labels) == os.path.realpath(request.input)):
         return images, beside
     if labels.is_dir():
         own = {file.path for file in images}
