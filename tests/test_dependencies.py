@@ -76,7 +76,7 @@ def third_party(folder: str) -> dict[str, str]:
     """Distribution of each third-party module that the files of a folder import, and one of these files."""
     files = sorted((ROOT / folder).rglob("*.py"))
     assert files
-    own = {"liverspleen", *(file.stem for file in files)}
+    own = {"liverspleen", *(file.stem for file in files), *(file.parent.name for file in files)}
     found = {}
     for file in files:
         for name in imported(file):

@@ -51,11 +51,11 @@ def test_a_record_of_an_earlier_version_has_no_checksum_and_its_format_is_report
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes")
-def test_a_record_that_is_a_pipe_or_a_folder_is_damaged_at_once(tmp_path: Path) -> None:
+def test_a_record_that_is_a_pipe_or_a_folder_is_rejected_at_once(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.json")
     (tmp_path / "folder.json").mkdir()
     for name in ("pipe.json", "folder.json"):
-        with pytest.raises(DamagedRecordError, match="not a regular file"):
+        with pytest.raises(InputError, match="LS-CFG-020"):
             read_record(tmp_path / name)
 
 
@@ -107,5 +107,6 @@ def test_earlier_runs_are_kept_in_run_json_if_it_is_whole(split_folder: Callable
         assert split_folder() == 0
         assert len(unsealed(json.loads(record.read_text()))["earlier"]) == earlier
     flipped(record, '"verb": "')
-    assert split_folder() == 0
-    assert unsealed(json.loads(record.read_text()))["earlier"] == []
+    damaged = record.read_bytes()
+    assert split_folder() == 2
+    assert record.read_bytes() == damaged  # nothing is lost

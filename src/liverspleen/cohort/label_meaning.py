@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from liverspleen.errors import InputError, Issue
 from liverspleen.organs import LABEL_VALUES, ORGAN_KEYS, OWN_VALUES, Structure, listed, organ
+from liverspleen.reading import read_text
 
 DATASET: Final = "dataset.json"
 TABLE: Final = "dseg.tsv"
@@ -80,7 +81,7 @@ def meaning_in(
 
 def stated_files(folder: Path) -> list[Path]:
     """Return the files that name the voxel values of the label maps in a folder, the most specific first."""
-    return [file for file in (folder / DATASET, folder / TABLE, folder.parent / DATASET) if file.is_file()]
+    return [file for file in (folder / DATASET, folder / TABLE, folder.parent / DATASET) if file.exists()]
 
 
 def usable_names(file: Path, *, key: str = "label_values") -> NamedValues:
@@ -103,9 +104,10 @@ def read_names(file: Path) -> NamedValues:
 
     Raises:
         UnusableNamesError: it does not name voxel values.
+        InputError: as `read_text`.
     """
     try:
-        text = file.read_text(encoding="utf-8-sig")
+        text = read_text(file)
         names = _table_names(text) if file.name == TABLE else label_names(json.loads(text)["labels"])
     except UnusableNamesError:
         raise
