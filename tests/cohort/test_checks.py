@@ -240,6 +240,8 @@ def test_the_real_cases_have_no_issue_except_copied_slices(shared):
 
 
 def test_exchanged_labels_are_not_trained_on(tmp_path):
+    from liverspleen.data.cache import cache_case
+
     labels = np.zeros((48, 40, 8), np.uint8)  # columns to the patient's right: the large organ is that of the right
     labels[26:44, 10:30, 1:7], labels[4:10, 10:20, 2:5] = Structure.SPLEEN, Structure.LIVER
     affine = np.diag([8.0, 8.0, 20.0, 1.0])
@@ -249,4 +251,7 @@ def test_exchanged_labels_are_not_trained_on(tmp_path):
     case = Case("a", "p", tmp_path / "a.nii.gz", tmp_path / "exchanged.nii.gz")
     with pytest.raises(InputError, match=r"LS-LAB-019 case 'a' .*exchanged\.nii\.gz"):
         load_case(case)
+    (tmp_path / "cache").mkdir()
+    with pytest.raises(InputError, match="LS-LAB-019"):  # prepare and train
+        cache_case(case, tmp_path / "cache")
     assert load_case(replace(case, label=tmp_path / "right.nii.gz"))[1] is not None

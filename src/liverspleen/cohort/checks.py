@@ -58,11 +58,15 @@ def accepted_files(case: Case) -> CaseFiles:
     """Read the files of a case as `read_files`, with their CT.
 
     Raises:
-        InputError: all errors of both files.
+        InputError: all errors of both files; LS-LAB-019 the labels of liver and spleen are exchanged.
     """
     files = read_files(case)
     if errors := [issue for issue in files.issues if issue.severity == "error"]:
         raise InputError(errors)
+    from liverspleen.cohort.findings.orientation import exchanged_issue  # its package imports this module
+
+    if files.label is not None and (exchanged := exchanged_issue(files.label)):
+        raise InputError(replace(exchanged, case_id=case.case_id, file=case.label))
     return files
 
 
@@ -72,14 +76,10 @@ def load_case(case: Case) -> tuple[CTVolume, LabelMap | None]:
     Both have the same grid, and the labels agree with the cohort.
 
     Raises:
-        InputError: all errors of both files; see `read_files`; LS-LAB-019 the labels of liver and spleen are exchanged.
+        InputError: as `accepted_files`.
     """
     files = accepted_files(case)
     assert files.ct is not None
-    from liverspleen.cohort.findings.orientation import exchanged_issue  # its package imports this module
-
-    if files.label is not None and (exchanged := exchanged_issue(files.label)):
-        raise InputError(replace(exchanged, case_id=case.case_id, file=case.label))
     return files.ct, files.label
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from liverspleen.cohort.findings.scan import ScanSummary, finding
 from liverspleen.errors import Issue
-from liverspleen.imaging.label_map_values import MOST_LABELS
+from liverspleen.imaging.label_map_values import looks_like_label_map
 
 _INT16 = np.iinfo(np.int16)
 _FEW_VALUES = 20  # 0 to 1, -1 to 1 or z-scores, after rounding to whole HU
@@ -65,9 +65,7 @@ def scale_issues(scan: ScanSummary) -> Iterator[Issue]:
 
 
 def _is_label_map(scan: ScanSummary) -> bool:
-    """`looks_like_label_map`, from the histogram."""
-    whole = scan.ends[0] >= 0 and not scan.fractional
-    return whole and scan.fraction(0, 0) > 0.5 and int(np.count_nonzero(scan.histogram)) <= MOST_LABELS
+    return not scan.fractional and looks_like_label_map(scan.coarse)
 
 
 def _factor_issues(scan: ScanSummary) -> Iterator[Issue]:
