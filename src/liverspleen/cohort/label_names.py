@@ -13,7 +13,8 @@ from liverspleen.organs import ORGAN_KEYS, Structure, organs
 from liverspleen.reading import read_json
 from liverspleen.records import DamagedRecordError, damaged, parsed, unsealed
 
-_PREDICT_AGAIN: Final = "move it and the label map of the case to another folder, and predict again"
+PREDICT_AGAIN: Final = "move it and the label map of the case to another folder, and predict again"
+"""Hint about a sidecar that cannot be used."""
 
 DSEG: Final = "_dseg"
 """Suffix of label maps written by `liverspleen predict`, as in BIDS: a discrete segmentation."""
@@ -61,12 +62,12 @@ def stated_coverage(file: Path) -> tuple[Structure, ...] | None:
     except FileNotFoundError:
         return None
     except (OSError, DamagedRecordError) as error:
-        raise InputError(damaged(sidecar, str(error), _PREDICT_AGAIN)) from None
+        raise InputError(damaged(sidecar, str(error), PREDICT_AGAIN)) from None
     if stated is None:
         return None
     if not isinstance(stated, list) or not all(key in ORGAN_KEYS for key in stated):
         message = "the sidecar of the label map lists as covered what is not an organ"
-        raise InputError(Issue("LS-LAB-053", message, _PREDICT_AGAIN, file=sidecar))
+        raise InputError(Issue("LS-LAB-053", message, PREDICT_AGAIN, file=sidecar))
     return organs(stated)
 
 

@@ -301,9 +301,8 @@ def _content_hash(description: dict[str, Any]) -> str:
 
 def _read(case: Case, pixel_mm: float | None) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
     """Read the arrays of a case by name, and their description."""
-    from liverspleen.cohort.checks import (
-        accepted_files,  # a complete cache is read without the readers of images and tables
-    )
+    # a complete cache is read without the readers of images and tables
+    from liverspleen.cohort.checks import accepted_files
     from liverspleen.data.resampling import resampled_hu, resampled_labels, resampled_matrix
 
     files = accepted_files(case)

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
-from liverspleen.cohort.label_names import DSEG
+from liverspleen.cohort.label_names import DSEG, PREDICT_AGAIN
 from liverspleen.cohort.manifest import Case
 from liverspleen.errors import InputError, Issue
 from liverspleen.evaluation.measurements.table import Measurement
@@ -143,8 +143,7 @@ def _read_own(file: Path, case_id: str) -> dict[str, Any] | None:
     except OSError:
         return None
     except DamagedRecordError as error:
-        hint = "move it and the label map of the case to another folder, and predict again"
-        raise InputError(damaged(shown, str(error), hint, case_id=case_id)) from None
+        raise InputError(damaged(shown, str(error), PREDICT_AGAIN, case_id=case_id)) from None
     except InputError as error:
         raise InputError(replace(issue, case_id=case_id) for issue in error.issues) from None
 
