@@ -152,7 +152,7 @@ def changed_inputs(config: Any) -> Iterator[Issue]:
 def _changed(table: Path) -> Iterator[Issue]:
     """Yield LS-FMT-006 if the records of runs beside a table have hashes of it, and none of them is its hash."""
     known: set[str] = set()
-    for file in sorted(table.parent.glob("run*.json")):
+    for file in (*table.parent.glob("run.json"), *sorted(table.parent.glob("run_*of*.json"))):  # and of shards
         try:
             outputs = [one.get("outputs") for one in read_runs(file)]
         except InputError as error:
