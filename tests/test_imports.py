@@ -221,6 +221,11 @@ def test_help_and_info_load_no_torch() -> None:
     assert not loaded_by(f"from liverspleen.cli.main import main; [main(words) for words in {commands!r}]") & HEAVY
 
 
+def test_a_cohort_that_cannot_be_read_stops_train_before_torch_is_loaded(tmp_path: Path) -> None:
+    command = ["train", f"cohort={tmp_path / 'none.csv'}", f"output={tmp_path / 'run'}"]
+    assert not loaded_by(f"from liverspleen.cli.main import main; assert main({command!r}) == 2") & HEAVY
+
+
 def test_verbs_that_need_no_network_load_no_torch() -> None:
     verbs = "check, export, import_, split, prepare, measure, report, compare, change, plan, audit"
     assert not loaded_by(f"from liverspleen.cli import {verbs}") & HEAVY

@@ -51,9 +51,9 @@ def run_training(config: TrainConfig) -> Training:
     if issues := [*assemble.bf16_issues(config), *tasks]:
         raise InputError(issues)
     from liverspleen.data.atomic_folders import in_use
-    from liverspleen.training.fit import sigterm_restored
-    from liverspleen.training.resumption import BEST, LAST
+    from liverspleen.training.interruption import sigterm_restored
 
+    # torch and Lightning are imported by _fit, after the cohort and the split have been read
     with sigterm_restored(), _record(config) as record:
         cohort = assemble.cohort(config.cohort, config, table=config.output / "cohort.csv")
         record.issues.extend(cohort.issues)
@@ -65,6 +65,8 @@ def run_training(config: TrainConfig) -> Training:
         cache.mkdir(parents=True, exist_ok=True)
         with in_use(cache):
             _fit(config, record, cohort, split, cache)
+    from liverspleen.training.resumption import BEST, LAST
+
     best = config.output / BEST
     reported = tuple(record.issues) if is_first_process() else ()
     return Training(config.output, best if best.exists() else config.output / LAST, reported)

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import signal
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytorch_lightning as pl
 import torch
@@ -17,7 +15,7 @@ import torch
 from liverspleen.errors import InputError, Issue, counted
 from liverspleen.training.checkpoint_files import export_weights
 from liverspleen.training.finite import NotFiniteError
-from liverspleen.training.interruption import Stopped
+from liverspleen.training.interruption import Stopped, on_sigterm
 from liverspleen.training.resumption import BEST, LAST, Resumption
 from liverspleen.training.tasks import is_first_process
 
@@ -91,7 +89,7 @@ def fit(
 
 def _fit(parts: TrainingParts, done: Resumption) -> None:
     """Fit; the first rank reports errors that all ranks have, the others exit without a message."""
-    _on_sigterm(lambda *_: None)  # SLURM and sweep workers send SIGTERM again before run.json is written
+    on_sigterm(lambda *_: None)  # SLURM and sweep workers send SIGTERM again before run.json is written
     try:
         parts.trainer.fit(parts.module, parts.data, ckpt_path=done.checkpoint, weights_only=True)
     except Stopped as stop:
@@ -112,18 +110,3 @@ def _fit(parts: TrainingParts, done: Resumption) -> None:
         message = f"out of memory at step {parts.trainer.global_step + 1} with {parts.batch}"
         hint = "halve trainer.batch_size and double trainer.accumulate, or choose a smaller network"
         raise InputError(Issue("LS-TRN-009", message, hint)) from error
-
-
-@contextmanager
-def sigterm_restored() -> Iterator[None]:
-    """Restore the handler of SIGTERM at the end of the block; `fit` ignores the signal until then."""
-    before = signal.getsignal(signal.SIGTERM)
-    try:
-        yield
-    finally:
-        _on_sigterm(before)
-
-
-def _on_sigterm(handler: Any) -> None:
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, handler)

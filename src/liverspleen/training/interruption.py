@@ -6,7 +6,8 @@ import logging
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
@@ -50,3 +51,19 @@ class StopRequest:
             raise KeyboardInterrupt
         self.signal, self._asked = number, time.monotonic()
         _log.warning("%s: stopping after this step; send it again to stop at once", signal.Signals(number).name)
+
+
+@contextmanager
+def sigterm_restored() -> Iterator[None]:
+    """Restore the handler of SIGTERM at the end of the block; `fit` ignores the signal until then."""
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        on_sigterm(before)
+
+
+def on_sigterm(handler: Any) -> None:
+    """Set the handler of SIGTERM, which only the main thread may do."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, handler)
