@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -39,6 +40,11 @@ def run_until(place: str, count: int, command: list[str]) -> None:
         if left == 0:
             os.kill(os.getpid(), signal.SIGKILL)
 
+    def patched(owner: object, name: str, value: object) -> Any:
+        whole = getattr(owner, name)  # a name that is gone is an error, not a place that is never visited
+        setattr(owner, name, value)
+        return whole
+
     def around(owner: object, name: str, *, after: bool = False) -> None:
         whole = getattr(owner, name)
         if after:
@@ -57,8 +63,7 @@ def run_until(place: str, count: int, command: list[str]) -> None:
         die()
 
     if place == "half an array":
-        save = cache.write_array
-        cache.write_array = half_saved
+        save = patched(cache, "write_array", half_saved)
     elif place == "before the folder is locked":
         around(atomic_folders, "try_lock")
     elif place == "before the new name":
@@ -66,7 +71,7 @@ def run_until(place: str, count: int, command: list[str]) -> None:
     elif place == "after the new name":
         around(Path, "rename", after=True)
     elif place == "half of run.json":
-        provenance.write_json = half_written
+        patched(provenance, "write_record", half_written)
         left = 1
     elif place == "a noted test case":
         around(Path, "replace")
@@ -111,6 +116,7 @@ def test_build_killed_12_times_gives_the_same_cache(box_cohort: Callable[..., Pa
             held.add(len(after))
             continue
         assert process.exitcode == 0
+        assert not place, f"never killed: {place}"
         seconds = min(time.monotonic() - began, 5.0)  # it finished: kill earlier, and start again
         assert contents(cut) == contents(whole)
         subprocess.run(["rm", "-r", str(cut)], check=True)
