@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import stat
 from pathlib import Path
 from typing import Any, Final
 
 from liverspleen.errors import InputError, Issue
+from liverspleen.spreadsheet import csv_records
 
 LIMIT_BYTES: Final = 1 << 27
 """Largest table or record that is read: 128 MiB, about half a million rows of measurements."""
@@ -67,13 +66,13 @@ def read_text(file: Path, *, limit: int = LIMIT_BYTES) -> str:
 
 
 def read_csv(file: Path, *, delimiter: str = ",") -> list[list[str]]:
-    """Return the records of a CSV file in UTF-8, with those of blank lines.
+    """Return the records of a CSV file in UTF-8, as `csv_records`.
 
     Raises:
         InputError, OSError, UnicodeDecodeError: as `read_text`.
         csv.Error: it is not CSV.
     """
-    return list(csv.reader(io.StringIO(read_text(file), newline=""), strict=True, delimiter=delimiter))
+    return csv_records(read_text(file), delimiter=delimiter)
 
 
 def read_json(file: Path) -> Any:

@@ -11,8 +11,8 @@ from liverspleen import __version__
 from liverspleen.audit.findings import FIELDS, SEVERITIES, Audit, Finding, bounds
 from liverspleen.audit.rules import RULES
 from liverspleen.errors import counted, one_line
-from liverspleen.evaluation.measurements.table import csv_line, inert
 from liverspleen.evaluation.reporting.writers.csv_markdown import escaped
+from liverspleen.spreadsheet import csv_text
 from liverspleen.storage import StrPath, write_json, write_text
 
 FILES: Final = ("findings.csv", "findings.json", "audit.md", "audit.html")
@@ -33,9 +33,7 @@ def write_audit(audit: Audit, output: StrPath) -> None:
     """Write the four files to the folder `output`; the same audit gives the same bytes."""
     output = Path(output)
     rows = [finding.to_dict() for finding in audit.findings]
-    # Printed text is a number and may begin with a minus. All other text comes from the input and is escaped.
-    lines = [csv_line(_csv_field(name, row[name]) for name in FIELDS) for row in rows]
-    write_text(output / "findings.csv", csv_line(FIELDS) + "".join(lines))
+    write_text(output / "findings.csv", csv_text([FIELDS, *([row[name] for name in FIELDS] for row in rows)]))
     write_json(output / "findings.json", {**_summary(audit), "findings": rows})
     write_text(output / "audit.md", _markdown(audit))
     write_text(output / "audit.html", _page(audit))
@@ -55,12 +53,6 @@ def summary_text(audit: Audit) -> str:
     """Return the number of checked numbers and claims, and the number of findings of each severity."""
     counts = ", ".join(counted(audit.count(severity), severity, _PLURALS[severity]) for severity in SEVERITIES)
     return f"{counted(audit.numbers, 'number')} and {counted(audit.claims, 'claim')}: {counts}"
-
-
-def _csv_field(name: str, value: Any) -> str:
-    if value is None:
-        return ""
-    return str(value) if name in {"printed", "n", "admissible_lower", "admissible_upper"} else inert(str(value))
 
 
 def _summary(audit: Audit) -> Mapping[str, Any]:

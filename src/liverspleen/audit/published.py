@@ -15,7 +15,6 @@
 from __future__ import annotations
 
 import csv
-import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -26,7 +25,7 @@ from typing import Final
 from liverspleen.audit.intervals import Interval
 from liverspleen.audit.printed import Printed, Reading, read_printed
 from liverspleen.errors import InputError, Issue
-from liverspleen.reading import read_text
+from liverspleen.reading import read_csv
 from liverspleen.storage import StrPath
 
 COLUMNS: Final = ("id", "place", "row", "column", "quantity", "printed", "unit", "n", "note")
@@ -98,20 +97,21 @@ def read_published(path: StrPath) -> Published:
     """
     path = Path(path)
     try:
-        text = read_text(path)
-        records = list(csv.DictReader(io.StringIO(text, newline=""), strict=True, restkey="…"))
+        header, *records = read_csv(path) or [[]]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         hint = "give a CSV file in UTF-8 with a header"
         raise InputError(Issue("LS-AUD-001", f"cannot be read: {error}", hint, file=path)) from error
-    header = set(records[0]) if records else set()
-    if missing := [name for name in COLUMNS if name not in header]:
+    rows = [(number, cells) for number, cells in enumerate(records, start=2) if cells]
+    if missing := [name for name in COLUMNS if not rows or name not in header]:
         message = f"has no rows, or no column {', '.join(missing)}"
         raise InputError(Issue("LS-AUD-001", message, f"give the columns {','.join(COLUMNS)}", file=path))
     numbers: dict[str, PublishedNumber] = {}
     issues = []
-    for line, record in enumerate(records, start=2):
+    for line, cells in rows:
         try:
-            number = _number(record)
+            if len(cells) != len(header):
+                raise ValueError("the number of fields differs from the number of columns")
+            number = _number(dict(zip(header, cells, strict=True)))
             if number.id in numbers:
                 raise ValueError(f"id {number.id!r} is used twice")
         except ValueError as error:
@@ -121,10 +121,8 @@ def read_published(path: StrPath) -> Published:
     return Published(numbers, tuple(issues))
 
 
-def _number(record: Mapping[str, str | None]) -> PublishedNumber:
-    fields = {name: (record[name] or "").strip() for name in COLUMNS}
-    if "…" in record or None in record.values():
-        raise ValueError("the number of fields differs from the number of columns")
+def _number(record: Mapping[str, str]) -> PublishedNumber:
+    fields = {name: record[name].strip() for name in COLUMNS}
     if not fields["id"]:
         raise ValueError("id is empty")
     if fields["quantity"] not in QUANTITIES:

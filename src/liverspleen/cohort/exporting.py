@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +15,7 @@ from liverspleen.errors import InputError, Issue
 from liverspleen.imaging.nifti import SUFFIXES, write_ct, write_label_map
 from liverspleen.imaging.volume import LabelMap
 from liverspleen.organs import ORGANS, Structure, listed
+from liverspleen.spreadsheet import csv_text
 from liverspleen.storage import write_json, write_text
 
 EXPORTS = ("nnunet", "msd")
@@ -146,14 +145,10 @@ def write_covariates(file: Path, done: Sequence[CaseOutput]) -> None:
     """Write the values that the layout cannot hold as a covariates file of an import."""
     columns = dict.fromkeys(name for written in done for name in written.case.covariates)
     further = [name for name in columns if name not in KEYS]  # `source` is a key here
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["source", "patient", *_FACTS, "spleen_absent", *further])
+    rows: list[list[object]] = [["source", "patient", *_FACTS, "spleen_absent", *further]]
     for written in done:
         case = written.case
-        facts = ["" if (value := getattr(case, name)) is None else value for name in _FACTS]
+        facts = [getattr(case, name) for name in _FACTS]
         absent = "true" if case.spleen_absent else ""
-        writer.writerow(
-            [case.case_id, case.patient_id, *facts, absent, *(case.covariates.get(name, "") for name in further)]
-        )
-    write_text(file, text.getvalue())
+        rows.append([case.case_id, case.patient_id, *facts, absent, *map(case.covariates.get, further)])
+    write_text(file, csv_text(rows))

@@ -5,10 +5,8 @@ The key stays in its folder. Only with the key can the hash of a known name be c
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import hmac
-import io
 import os
 import secrets
 from collections.abc import Iterable, Iterator
@@ -19,6 +17,7 @@ from uuid import uuid4
 from liverspleen.errors import InputError, Issue
 from liverspleen.organs import ORGAN_KEYS
 from liverspleen.reading import check_regular, read_bytes
+from liverspleen.spreadsheet import csv_records, csv_text
 from liverspleen.storage import complete_file
 
 _KEY_BYTES = 32
@@ -136,21 +135,16 @@ def read_key(file: Path) -> tuple[bytes, bool]:
 
 def write_links(file: Path, identity: Identity) -> None:
     """Write the text of each hash as CSV that only its owner can read; rows of an existing file are kept."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(_LINK_COLUMNS)
-    writer.writerows(sorted({*_links(file), *((*hashed, real) for hashed, real in identity.links.items())}))
+    rows = sorted({*_links(file), *((*hashed, real) for hashed, real in identity.links.items())})
     with complete_file(file) as temporary:
-        _write_private(temporary, text.getvalue().encode("utf-8", errors="surrogateescape"))
+        _write_private(temporary, csv_text([_LINK_COLUMNS, *rows]).encode("utf-8", errors="surrogateescape"))
 
 
 def _links(file: Path) -> Iterator[tuple[str, ...]]:
     """Yield the rows of earlier imports, which may be of other covariates or of cases no longer in the source."""
     if file.exists() and check_regular(file):
-        with file.open(encoding="utf-8", errors="surrogateescape", newline="") as stream:
-            rows = csv.reader(stream)
-            next(rows, None)
-            yield from (tuple(row) for row in rows if len(row) == len(_LINK_COLUMNS))
+        rows = csv_records(file.read_bytes().decode("utf-8", errors="surrogateescape"))[1:]
+        yield from (tuple(row) for row in rows if len(row) == len(_LINK_COLUMNS))
 
 
 def inside(file: Path, folders: Iterable[Path]) -> bool:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -12,6 +10,7 @@ from liverspleen.cohort.identity import Identity
 from liverspleen.cohort.importing import Outcome, Plan
 from liverspleen.cohort.layouts.source import Found
 from liverspleen.errors import Issue
+from liverspleen.spreadsheet import csv_text
 from liverspleen.storage import write_text
 
 _IMPORT = ("source", "case_id", "included", "code", "why", "image_sha256", "label_sha256")
@@ -79,8 +78,4 @@ def _with_file(identity: Identity, name: str, issues: Iterable[Issue]) -> list[I
 
 
 def _write(path: Path, columns: Sequence[str], rows: Sequence[dict[str, object]] | Sequence[dict[str, str]]) -> None:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_text(path, text.getvalue())
+    write_text(path, csv_text([columns, *([row.get(name) for name in columns] for row in rows)]))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import io
 import json
 import os
 from collections import Counter, defaultdict
@@ -18,6 +17,7 @@ from liverspleen.cohort.vocabulary import DEVELOPMENT, PAPER, Vocabulary
 from liverspleen.errors import InputError, Issue
 from liverspleen.organs import ORGANS, Structure
 from liverspleen.reading import read_text
+from liverspleen.spreadsheet import csv_records, csv_text
 from liverspleen.storage import StrPath, write_text
 
 
@@ -144,18 +144,14 @@ def cohort_text(rows: Iterable[Mapping[str, object]]) -> str:
     listed = list(rows)
     present = dict.fromkeys(name for row in listed for name in row)
     names = [*(name for name in COLUMNS if name in present), *(name for name in present if name not in COLUMNS)]
-    text = io.StringIO()
-    writer = csv.DictWriter(text, names, restval="", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({name: "" if value is None else value for name, value in row.items()} for row in listed)
-    return text.getvalue()
+    return csv_text([names, *([row.get(name) for name in names] for row in listed)])
 
 
 def _rows(text: str, path: Path, root: Path) -> tuple[list[_Row], list[Issue]]:
     """Return the rows that are not blank, and a note for each renamed column; raises for issues of the whole table."""
     issues = [] if root.is_dir() else [Issue("LS-COH-007", "root is not a folder", "correct root=", file=root)]
     try:
-        records = list(csv.reader(io.StringIO(text, newline=""), strict=True))
+        records = csv_records(text)
     except csv.Error as error:
         raise InputError(Issue("LS-COH-006", f"table is not CSV ({error})", "correct its quotes", file=path)) from error
     names = _trimmed([name.strip() for name in records[0]], 0) if records else []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from typing import Literal
 from liverspleen.cohort.manifest import Case, Cohort
 from liverspleen.errors import InputError, Issue
 from liverspleen.reading import read_text
+from liverspleen.spreadsheet import csv_rows, csv_text
 from liverspleen.storage import StrPath, write_text
 
 Side = Literal["training", "validation"]
@@ -66,13 +66,9 @@ def patients_in_tests(cohort: Cohort, patients: Iterable[str], file: Path | None
 
 def write_split(path: StrPath, split: Split) -> None:
     """Write the split as CSV, one row per patient; the file is complete or absent."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(_COLUMNS)
-    for side in SIDES:
-        for patient in getattr(split, side):
-            writer.writerow([patient, side, split.seed, repr(split.train_fraction), split.cohort_hash])
-    write_text(Path(path), text.getvalue())
+    stated = (split.seed, split.train_fraction, split.cohort_hash)
+    rows = ((patient, side, *stated) for side in SIDES for patient in getattr(split, side))
+    write_text(Path(path), csv_text([_COLUMNS, *rows]))
 
 
 def read_split(path: StrPath, cohort: Cohort) -> Split:
@@ -101,7 +97,7 @@ def _read_rows(path: Path) -> list[dict[str, str]]:
         return InputError(Issue("LS-SPL-003", message, _CREATE, file=path))
 
     try:
-        rows = list(csv.DictReader(io.StringIO(read_text(path), newline=""), strict=True))
+        rows = csv_rows(read_text(path))
     except OSError as error:
         raise rejected(f"split cannot be read ({error.strerror or type(error).__name__})") from error
     except (UnicodeDecodeError, csv.Error) as error:

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
 
-from liverspleen.evaluation.measurements.table import csv_line, inert, write_measurements, write_volumes
+from liverspleen.evaluation.measurements.table import write_measurements, write_volumes
 from liverspleen.inference.case_files import CaseFiles, Settings, Sidecar, rejections, sidecars, stated_settings
 from liverspleen.organs import ORGAN_KEYS
+from liverspleen.spreadsheet import csv_text
 from liverspleen.storage import write_text
 
 MEASUREMENTS, VOLUMES, REVIEW = "measurements.csv", "volumes.csv", "review.csv"
@@ -70,7 +71,7 @@ def write_tables(folder: Path) -> list[Path]:
     _renew(folder / VOLUMES, partial(write_volumes, rows=rows))
     lines = [[case_id, "", *[""] * 2 * len(ORGAN_KEYS), why, ""] for case_id, why in sorted(rejected.items())]
     lines += [_line(sidecar) for sidecar in sorted(found, key=lambda sidecar: -_score(sidecar))]
-    text = "".join(csv_line(map(inert, line)) for line in [_COLUMNS, *lines])
+    text = csv_text([_COLUMNS, *lines])
     _renew(folder / REVIEW, partial(write_text, text=text))
     return [folder / name for name in (MEASUREMENTS, VOLUMES, REVIEW)]
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import json
 import os
 import re
@@ -24,6 +22,7 @@ from liverspleen.phantom.examination import PHASE, Examination, write_examinatio
 from liverspleen.phantom.scanner import draw_scanner
 from liverspleen.phantom.traits import Condition
 from liverspleen.records import read_record, write_record
+from liverspleen.spreadsheet import csv_text
 from liverspleen.storage import StrPath, write_text
 
 _DATASETS = ("development", "test1", "test2")
@@ -91,8 +90,8 @@ def write_phantom_cohort(
     for case_id, volume in _write_examinations(exams, output, workers or os.cpu_count() or 1, file_format == "dicom"):
         volumes[case_id] = volume
         report(case_id)
-    rows = [f"{e.case_id},{key},{volume:.4f}" for e in exams for key, volume in volumes[e.case_id].items()]
-    write_text(output / "truth.csv", "\n".join(["case_id,structure,volume_cm3", *rows]) + "\n")
+    rows = [(e.case_id, key, f"{volume:.4f}") for e in exams for key, volume in volumes[e.case_id].items()]
+    write_text(output / "truth.csv", csv_text([("case_id", "structure", "volume_cm3"), *rows]))
     if file_format == "dicom":
         write_text(table, _covariates(exams))
     else:
@@ -255,8 +254,4 @@ def _row(exam: Examination) -> dict[str, object]:
 def _covariates(exams: Sequence[Examination]) -> str:
     """Return the covariates of the folders of a DICOM cohort as CSV: the columns of `cohort.csv` without ids."""
     columns = ("dataset", "condition", "site", "sex", "age", "phase", "origin")
-    table = io.StringIO()
-    writer = csv.writer(table, lineterminator="\n")
-    writer.writerow(("source", *columns))
-    writer.writerows((exam.series, *(_row(exam)[column] for column in columns)) for exam in exams)
-    return table.getvalue()
+    return csv_text([("source", *columns), *((exam.series, *(_row(exam)[name] for name in columns)) for exam in exams)])

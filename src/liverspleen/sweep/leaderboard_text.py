@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from liverspleen import spreadsheet
 from liverspleen.errors import counted, one_line
-from liverspleen.evaluation.measurements.table import csv_line, inert
 from liverspleen.evaluation.reporting.formatting import DSS_DIGITS, UNDEFINED, fixed, interval_text
 from liverspleen.evaluation.reporting.writers.csv_markdown import escaped
 from liverspleen.evaluation.statistics.model_choice import Choice
@@ -122,12 +122,11 @@ def csv_text(board: Leaderboard) -> str:
     A spreadsheet reads no text as a formula.
     """
     ci = ("", "_ci_lower", "_ci_upper")
-    names = [inert(axis.name) for axis in board.study.axes]
+    names = [axis.name for axis in board.study.axes]
     header = ["rank", "configuration", *names, "n_seeds", "n_failed", *(f"dss{part}" for part in ci)]
     header += ["dss_seed_sd", "worst_condition", "worst_condition_dss", "worst_condition_n_cases"]
     header += [f"volume_bias_{organ}_pct{part}" for organ in ORGAN_KEYS for part in ci]
-    lines: list[list[object]] = [[*header, "seconds_per_slice", "search_dss"], *map(_csv_cells, board.rows)]
-    return "".join(csv_line(["" if value is None else str(value) for value in line]) for line in lines)
+    return spreadsheet.csv_text([[*header, "seconds_per_slice", "search_dss"], *map(_csv_cells, board.rows)])
 
 
 def markdown_text(board: Leaderboard) -> str:
@@ -175,32 +174,22 @@ def _search_cells(row: Row) -> list[str]:
 
 def _csv_cells(row: Row) -> list[object]:
     found = row.confirmed
-    values: list[object] = [row.rank, row.configuration, *map(_inert_value, row.parameters.values())]
+    values: list[object] = [row.rank, row.configuration, *row.parameters.values()]
     values += [row.n_seeds, row.n_failed]
     if found is None:
         values += [None] * 7
     else:
-        worst = None if found.worst_condition is None else inert(found.worst_condition)
         values += [
             found.mean,
             *(found.mean_ci or (None, None)),
             found.seed_sd,
-            worst,
+            found.worst_condition,
             found.worst_mean,
             found.worst_n_cases,
         ]
     for bias in row.volume_bias_pct.values():
         values += [bias.mean, *(bias.mean_ci or (None, None))]
     return [*values, row.seconds_per_slice, row.search_dss]
-
-
-def _inert_value(text: str) -> str:
-    """Return a number unchanged, and other text such that a spreadsheet does not read it as a formula."""
-    try:
-        float(text)
-    except ValueError:
-        return inert(text)
-    return text
 
 
 def _short(value: str) -> str:

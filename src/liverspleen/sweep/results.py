@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +11,7 @@ from typing import Any, Final, Literal
 from liverspleen.organs import ORGANS, Structure, organ
 from liverspleen.reading import read_text
 from liverspleen.records import read_runs
+from liverspleen.spreadsheet import csv_rows
 from liverspleen.storage import sha256_of
 
 OBJECTIVES: Final[Mapping[str, Literal["minimize", "maximize"]]] = {
@@ -92,7 +91,7 @@ def read_result(run: Path) -> Result:
     file = run / "validation.csv"
     if not file.is_file():
         raise ValueError("there is no validation.csv")
-    rows = csv.DictReader(io.StringIO(read_text(file), newline=""))
+    rows = csv_rows(read_text(file))
     try:
         cases = tuple(map(_case, rows))
     except (KeyError, TypeError) as error:

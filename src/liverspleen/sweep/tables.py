@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +10,7 @@ from typing import Any, Final
 from liverspleen.errors import one_line
 from liverspleen.locks import held
 from liverspleen.organs import ORGAN_KEYS
+from liverspleen.spreadsheet import csv_text
 from liverspleen.storage import write_text
 from liverspleen.sweep.plan import Plan, State, TrialRecord, training_seed
 from liverspleen.sweep.space import Space
@@ -66,6 +65,4 @@ def _state(folder: Path, record: TrialRecord) -> State:
 
 
 def _write(file: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([header, *rows])  # None is written as an empty field
-    write_text(file, text.getvalue())
+    write_text(file, csv_text([header, *rows]))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,6 +14,7 @@ from pytorch_lightning.utilities import rank_zero_only
 
 from liverspleen.data.cache import CachedCase
 from liverspleen.reading import invalid_record, read_csv
+from liverspleen.spreadsheet import csv_text
 from liverspleen.storage import write_text
 from liverspleen.training.module import SegmentationModule
 
@@ -47,7 +47,7 @@ class MetricsFile(Logger):
                 rows = [row for row in read_csv(self.file)[1:] if len(row) == 3 and int(row[0]) < start]
             except (ValueError, csv.Error) as error:
                 raise invalid_record(self.file, error, hint="remove the file, or restore it") from error
-        write_text(self.file, "".join(",".join(row) + "\n" for row in [_HEADER, *rows]))
+        write_text(self.file, csv_text([_HEADER, *rows]))
 
     @property
     def name(self) -> str:
@@ -71,7 +71,7 @@ class MetricsFile(Logger):
             self._started = True
         with self.file.open("a", encoding="utf-8", newline="") as handle:
             rows = [(step, name, value) for name, value in sorted(metrics.items()) if name != "epoch"]
-            csv.writer(handle, lineterminator="\n").writerows(rows)
+            handle.write(csv_text(rows))
             handle.flush()
             os.fsync(handle.fileno())  # a checkpoint of this step must not outlive its rows
 
@@ -92,12 +92,10 @@ class ValidationFile(pl.Callback):
     def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """Write the file, before the checkpoint of this step is saved."""
         assert isinstance(module, SegmentationModule)
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(VALIDATION_COLUMNS)
+        rows: list[Sequence[object]] = [VALIDATION_COLUMNS]
         for (index, organ), count in module.case_overlaps.items():
-            voxel, dss = self.voxels_mm3[index], "" if count.dss is None else repr(count.dss)
+            voxel, dss = self.voxels_mm3[index], count.dss
             # in the order of `volume_cm3`, so that both are rounded equally
-            volumes = [repr(voxels * voxel / 1000.0) for voxels in (count.first_voxels, count.second_voxels)]
-            writer.writerow([self.cases[index].case_id, organ.key, dss, *volumes])
-        write_text(self.file, text.getvalue())
+            volumes = [voxels * voxel / 1000.0 for voxels in (count.first_voxels, count.second_voxels)]
+            rows.append([self.cases[index].case_id, organ.key, dss, *volumes])
+        write_text(self.file, csv_text(rows))

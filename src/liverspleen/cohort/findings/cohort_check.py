@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -18,6 +16,7 @@ from liverspleen.cohort.findings.examination import Examination, examine_case
 from liverspleen.cohort.manifest import Case, Cohort
 from liverspleen.errors import Issue, Severity, unexpected
 from liverspleen.processes import progress, spread
+from liverspleen.spreadsheet import csv_text
 from liverspleen.storage import write_text
 
 COLUMNS = ("severity", "code", "case_id", "file", "message", "hint")
@@ -65,11 +64,7 @@ def check_cohort(cohort: Cohort) -> Checked:
 
 def write_findings(path: Path, findings: Sequence[Issue]) -> None:
     """Write `findings.csv` with one row per finding."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    writer.writerows(map(_cells, findings))
-    write_text(path, text.getvalue())
+    write_text(path, csv_text([COLUMNS, *map(_cells, findings)]))
 
 
 def _result(case: Case, future: Future[Examination]) -> Examination:

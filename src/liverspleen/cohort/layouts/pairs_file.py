@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -13,7 +12,7 @@ from pathlib import Path
 from liverspleen.cohort.layouts.source import NiftiLabels, NiftiScan, Request, SourceCase, nifti_label_values
 from liverspleen.errors import InputError, Issue
 from liverspleen.imaging.nifti import SUFFIXES, strip_suffix
-from liverspleen.reading import read_text
+from liverspleen.reading import read_csv
 
 _REQUIRED = ("image", "label")
 _COLUMNS = (*_REQUIRED, "case_id", "patient_id")
@@ -64,7 +63,7 @@ def pairs_of(request: Request) -> tuple[tuple[SourceCase, ...], tuple[Issue, ...
 
 def _rows(table: Path, folder: Path) -> Iterator[_Row]:
     try:
-        records = list(csv.reader(io.StringIO(read_text(table), newline=""), strict=True))
+        records = read_csv(table)
     except OSError as error:
         raise _invalid(f"file cannot be read ({error.strerror or type(error).__name__})", "correct the path") from None
     except (UnicodeDecodeError, csv.Error):

@@ -31,8 +31,6 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import io
-import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -50,6 +48,7 @@ from liverspleen.evaluation.measurements.validation import (
 from liverspleen.evaluation.metrics.volume import STATUSES
 from liverspleen.organs import ORGAN_KEYS, RATIO_KEY, RATIO_OF
 from liverspleen.reading import read_bytes
+from liverspleen.spreadsheet import csv_line, csv_records
 from liverspleen.storage import StrPath, complete_file
 
 if TYPE_CHECKING:
@@ -60,7 +59,6 @@ __all__ = [
     "STATUSES",
     "Measurement",
     "Measurements",
-    "inert",
     "read_measurements",
     "write_measurements",
     "write_volumes",
@@ -89,10 +87,6 @@ COLUMNS: Final = (
     "nsd_tolerance_mm",
     "surface",
 )
-
-# A spreadsheet reads such text as a formula. Writing adds an apostrophe, which makes it text; reading removes it.
-_FORMULA: Final = re.compile(r"'*[=+\-@\t\r]")
-_ESCAPED: Final = re.compile(r"'+[=+\-@\t\r]")
 
 
 @dataclass(frozen=True)
@@ -156,27 +150,6 @@ def frame_of(rows: Iterable[Measurement]) -> pandas.DataFrame:
     return table.astype(dict.fromkeys(NUMBERS, "float64"))
 
 
-def inert(text: str) -> str:
-    """Escape `text` so that no spreadsheet runs it as a formula; `read_measurements` removes the apostrophe.
-
-    >>> inert("=1+1"), inert("A017")
-    ("'=1+1", 'A017')
-    """
-    return f"'{text}" if _FORMULA.match(text) else text
-
-
-def csv_line(fields: Iterable[str]) -> str:
-    r"""Return one row of a CSV file with a line feed at its end; every text reads back equal.
-
-    >>> csv_line(["a,b", "c\rd", "e"])
-    '"a,b","c\rd",e\n'
-    """
-    # Before Python 3.13 a lone carriage return is quoted only if the line end has one.
-    buffer = io.StringIO(newline="")
-    csv.writer(buffer, lineterminator="\r\n").writerow(fields)
-    return buffer.getvalue().removesuffix("\r\n") + "\n"
-
-
 def write_measurements(path: StrPath, rows: Iterable[Measurement]) -> None:
     """Write the rows to a file that appears only when complete; undefined numbers are empty fields.
 
@@ -188,7 +161,7 @@ def write_measurements(path: StrPath, rows: Iterable[Measurement]) -> None:
     """
     with complete_file(Path(path)) as temporary, temporary.open("w", encoding="utf-8", newline="") as handle:
         handle.write(csv_line(COLUMNS))
-        handle.writelines(csv_line(_cell(value) for value in asdict(row).values()) for row in rows)
+        handle.writelines(csv_line(asdict(row).values()) for row in rows)
 
 
 def read_measurements(path: StrPath, *, vocabulary: Vocabulary = PAPER) -> Measurements:
@@ -203,7 +176,7 @@ def read_measurements(path: StrPath, *, vocabulary: Vocabulary = PAPER) -> Measu
     path = Path(path)
     content, text = _decoded(path)
     try:
-        records = list(csv.reader(io.StringIO(text, newline=""), strict=True))
+        records = csv_records(text)
     except csv.Error as error:
         raise InputError(Issue("LS-MEA-001", f"not a CSV file: {error}", "correct the quotes", file=path)) from error
     header = [name.strip() for name in records[0]] if records else []
@@ -227,10 +200,10 @@ def write_volumes(path: StrPath, rows: Iterable[Measurement]) -> None:
     readers = sorted({reader for _, _, reader in volumes})
     columns = [(key, reader) for reader in readers for key in (*ORGAN_KEYS, RATIO_KEY)]
     with complete_file(Path(path)) as temporary, temporary.open("w", encoding="utf-8", newline="") as handle:
-        handle.write(csv_line([*COLUMNS[:5], *(inert(f"{key}_{reader}") for key, reader in columns)]))
+        handle.write(csv_line([*COLUMNS[:5], *(f"{key}_{reader}" for key, reader in columns)]))
         for case_id, identifiers in cases.items():
             found = [_volume_or_ratio(volumes, case_id, key, reader) for key, reader in columns]
-            handle.write(csv_line(_cell(value) for value in (*identifiers, *found)))
+            handle.write(csv_line([*identifiers, *found]))
 
 
 def _volume_or_ratio(
@@ -240,12 +213,6 @@ def _volume_or_ratio(
         return volumes.get((case_id, key, reader))
     numerator, denominator = (volumes.get((case_id, organ.key, reader)) for organ in RATIO_OF)
     return None if numerator is None or not denominator else numerator / denominator
-
-
-def _cell(value: str | float | None) -> str:
-    if value is None:
-        return ""
-    return inert(value) if isinstance(value, str) else repr(value if isinstance(value, int) else float(value))
 
 
 def _decoded(path: Path) -> tuple[bytes, str]:
@@ -261,10 +228,10 @@ def _decoded(path: Path) -> tuple[bytes, str]:
 
 
 def _row_cells(cells: list[str], width: int) -> tuple[str, ...]:
-    """Return the cells without the empty ones that spreadsheets append, and without escape characters."""
+    """Return the cells without the empty ones that spreadsheets append."""
     while len(cells) > width and not cells[-1]:
         cells = cells[:-1]
-    return tuple(cell[1:] if _ESCAPED.match(cell) else cell for cell in cells)
+    return tuple(cells)
 
 
 def _table(header: list[str], rows: list[Record]) -> pandas.DataFrame:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from collections.abc import Sequence
 from typing import Final
 
 from liverspleen.errors import one_line
-from liverspleen.evaluation.measurements.table import csv_line, inert
 from liverspleen.evaluation.reporting.cells import Cell
 from liverspleen.evaluation.reporting.table_layout import TableLayout
+from liverspleen.spreadsheet import csv_records, inert, quoted_line
 
 _MARKUP: Final = re.compile(r"([\\`*_\[\]<>|&$~#])")
+
+_PRINTED: Final = re.compile(r"[+-]?\d[\d.]*(?:$| [±(])")
 
 _WIDEST_CELL: Final = 40  # maximum characters of a line of a cell on a narrow page
 _BREAK: Final = re.compile(r"(?<![<±]) (?![±%]|[^(]*\))")  # possible line breaks in a cell: not within parentheses
@@ -25,9 +25,9 @@ def csv_text(layout: TableLayout) -> str:
     Names from the data cannot run as formulas; `read_table_csv` restores them. Numbers are unchanged.
     """
     names = [name for column, _ in layout.columns for name in (inert(column), inert(f"{column}_n"))]
-    lines = [csv_line(["row", *names])]
+    lines = [quoted_line(["row", *names])]
     for row, _, cells in layout.rows:
-        lines.append(csv_line([inert(row), *(field for cell in cells for field in _text_and_n(cell))]))
+        lines.append(quoted_line([inert(row), *(field for cell in cells for field in _fields(cell))]))
     return "".join(lines)
 
 
@@ -37,8 +37,7 @@ def read_table_csv(text: str) -> list[list[str]]:
     >>> read_table_csv("row,liver,liver_n\n'=1+1,-0.17 ± 3.07,30\n")
     [['row', 'liver', 'liver_n'], ['=1+1', '-0.17 ± 3.07', '30']]
     """
-    header, *records = csv.reader(io.StringIO(text, newline=""), strict=True)
-    return [[*map(_restored, header)], *([_restored(cells[0]), *cells[1:]] for cells in records)]
+    return csv_records(text)
 
 
 def markdown_text(layout: TableLayout) -> str:
@@ -81,6 +80,12 @@ def column_widths(lines: Sequence[Sequence[str]], page: int) -> list[float]:
     return [words[0] + labels, *(word + scale * extra for word, extra in zip(words[1:], extras[1:], strict=True))]
 
 
+def _fields(cell: Cell | None) -> tuple[str, str]:
+    """Return text and n as fields of a CSV file; a number with its interval or SD is no formula."""
+    text, n = _text_and_n(cell)
+    return text if _PRINTED.match(text) else inert(text), n
+
+
 def _text_and_n(cell: Cell | None) -> tuple[str, str]:
     return ("", "") if cell is None else (cell.text, str(cell.n) if cell.n or cell.method != "none" else "")
 
@@ -88,11 +93,6 @@ def _text_and_n(cell: Cell | None) -> tuple[str, str]:
 def _row_n(cells: tuple[Cell | None, ...]) -> str:
     """Return the n of the cells of a row, each number once, in column order."""
     return " / ".join(dict.fromkeys(n for cell in cells if (n := _text_and_n(cell)[1])))
-
-
-def _restored(name: str) -> str:
-    """Return the argument of `inert` from its result."""
-    return name[1:] if name.startswith("'") and inert(name[1:]) == name else name
 
 
 def escaped(text: str) -> str:
