@@ -17,6 +17,7 @@ from time import perf_counter
 from typing import Any
 
 from liverspleen import __version__
+from liverspleen.credentials import without_credentials
 from liverspleen.errors import InputError, Issue
 from liverspleen.records import read_runs, write_record
 from liverspleen.storage import sha256_of
@@ -114,7 +115,7 @@ def recorded(
             {
                 "verb": verb,
                 "status": status,
-                "command": sys.argv if command is None else [*command],
+                "command": [*map(without_credentials, sys.argv)] if command is None else [*command],
                 "config": _as_json(config),
                 "versions": versions(),
                 "git": git_state(),

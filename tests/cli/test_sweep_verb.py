@@ -88,9 +88,10 @@ def test_an_invalid_search_is_rejected_before_the_first_trial(
     ("url", "shown"),
     [
         ("postgresql+nothing://me:secret@host/db", "postgresql+nothing://me:***@host/db"),
-        ("nothing://host/db?user=me&password=secret", "nothing://host/db?user=me&password=***"),
-        ("postgresql://me:secret", "postgresql://me:***"),
+        ("nothing://host/db?user=me&password=secret", "<database URL not stored>"),
+        ("postgresql://me:secret", "<database URL not stored>"),
         ("nothing://me:sec,secret@host/db", "nothing://me:***@host/db"),
+        ("'postgresql://me:secret@host/db'", "<database URL not stored>"),
         ("nothing://me@host:5432/db", "nothing://me@host:5432/db"),
     ],
 )

@@ -20,7 +20,7 @@ from liverspleen.processes import say
 from liverspleen.provenance import Run, recorded
 from liverspleen.records import DamagedRecordError, damaged, read_record, write_record
 from liverspleen.storage import sha256_of
-from liverspleen.sweep.database import without_password
+from liverspleen.sweep.database import may_contain_password, without_password, without_url
 from liverspleen.sweep.launch import PROGRAM, launch_workers
 from liverspleen.sweep.leaderboard import write_leaderboard
 from liverspleen.sweep.plan import Plan
@@ -56,7 +56,7 @@ def run_sweep(config: SweepConfig, given: Sequence[str]) -> Sequence[Issue]:
     if (workers := config.workers or devices) > 1:
         return launch_workers(given, workers, devices)
     with ExitStack() as last:
-        with recorded("sweep", _shown(config), config.output, command=_command(config)) as record:
+        with recorded("sweep", _shown(config), config.output, command=without_url(sys.argv, config.storage)) as record:
             _work(config, base, record)
             last.enter_context(exclusive(config.output / ".lock"))  # workers write their records in turn
         return tuple(record.issues)
@@ -192,7 +192,7 @@ def _base(given: Sequence[str]) -> list[str]:
 
 def search_issues(config: SweepConfig, base: Sequence[str]) -> list[Issue]:
     """Return the issues of the search that are known before the first trial."""
-    if config.launcher.name == "slurm" and without_password(config.storage) != config.storage:
+    if config.launcher.name == "slurm" and may_contain_password(config.storage):
         message = "storage= contains a password, which the files of the jobs would store"
         return [
             Issue("LS-CFG-016", message, "remove the password from storage=, and store it in a file such as ~/.pgpass")
@@ -260,11 +260,3 @@ def _devices() -> int:
 def _shown(config: SweepConfig) -> dict[str, Any]:
     """Return the configuration without the password that a database URL may contain."""
     return {**asdict(config), "storage": without_password(config.storage)}
-
-
-def _command(config: SweepConfig) -> list[str] | None:
-    """Return the command line without the password; None if there is no URL."""
-    if config.storage is None:
-        return None
-    shown = f"storage={without_password(config.storage)}"
-    return [shown if argument.startswith("storage=") else argument for argument in sys.argv]

@@ -12,6 +12,7 @@ from liverspleen.cli.verbs import VERBS, module_of
 from liverspleen.config import compose
 from liverspleen.config.choices import CONF
 from liverspleen.config.renamed import current_names
+from liverspleen.credentials import repeatable
 from liverspleen.errors import InputError, Issue, collapsed, unexpected
 
 NETWORK_VERBS = frozenset({"demo", "train", "bench", "predict"})
@@ -57,7 +58,7 @@ def main(arguments: Sequence[str]) -> int:
     if verb not in VERBS:
         near = difflib.get_close_matches(verb, VERBS, 1)
         hint = f"did you mean {near[0]}?" if near else "see liverspleen --help"
-        return _print_issues([Issue("LS-CFG-000", f"there is no verb {verb!r}", hint)])
+        return _print_issues([Issue("LS-CFG-000", f"there is no verb {repeatable(verb)!r}", hint)])
     try:
         overrides, renamed = current_names(verb, overrides)
         _print_issues(renamed)
@@ -123,7 +124,7 @@ def _remove_cfg_flag(overrides: list[str]) -> bool:
         if flag in _CFG_FLAGS:
             value, stop = (value, index + 1) if equals else ("".join(overrides[index + 1 : index + 2]), index + 2)
             if value != "job":
-                raise InputError(Issue("LS-CFG-001", f"--cfg {value} is not supported", "write --cfg job"))
+                raise InputError(Issue("LS-CFG-001", f"--cfg {repeatable(value)} is not supported", "write --cfg job"))
             del overrides[index:stop]
             return True
     return False

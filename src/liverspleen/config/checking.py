@@ -13,6 +13,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from liverspleen.config.config_keys import NOUNS, ConfigKey, field_types, group_of, keys, number
 from liverspleen.config.hints import key_issue
 from liverspleen.config.key import Schema
+from liverspleen.credentials import without_credentials
 from liverspleen.errors import InputError, Issue
 
 _SHOWN = 60  # characters of a value
@@ -142,12 +143,12 @@ def _noun(key: ConfigKey, of_element: bool) -> str:
 
 
 def shown(value: object) -> str:
-    """Return a value as it is written on the command line, shortened.
+    """Return a value as it is written on the command line, shortened, without passwords.
 
     >>> shown([1, None]), shown(True), shown(float("nan"))
     ('[1,null]', 'true', 'nan')
     """
     if value is None or isinstance(value, bool):
         return str(value).lower().replace("none", "null")
-    text = f"[{','.join(map(shown, value))}]" if isinstance(value, list | tuple) else str(value)
+    text = f"[{','.join(map(shown, value))}]" if isinstance(value, list | tuple) else without_credentials(str(value))
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."

@@ -15,6 +15,7 @@ from liverspleen.config.config_keys import ConfigKey, keys
 from liverspleen.config.hints import groups_of, key_issue
 from liverspleen.config.texts import elements, paths
 from liverspleen.config.verbs import SCHEMAS
+from liverspleen.credentials import may_have_password, repeatable
 from liverspleen.errors import InputError, Issue
 
 MISSING: Final = "???"
@@ -147,7 +148,7 @@ class _Request:
             self.for_hydra.append(f"{group}={choice}")
             return
         hint = f"use one of {', '.join(self.available[group])}"
-        self.issues.append(Issue("LS-CFG-004", f"{group} has no choice {choice!r}", hint))
+        self.issues.append(Issue("LS-CFG-004", f"{group} has no choice {repeatable(choice)!r}", hint))
 
     def _verbatim(self, key: ConfigKey, value: str) -> Any:
         if not key.is_list:
@@ -160,7 +161,7 @@ class _Request:
         if self.verb == "import":  # the argument may be a part of a path, and a path may contain a patient's name
             message = "an argument is not of the form key=value"
             return Issue("LS-CFG-001", message, "write key=value, and quote arguments that contain spaces")
-        return Issue("LS-CFG-001", f"{override!r} is not of the form key=value", "write key=value")
+        return Issue("LS-CFG-001", f"{repeatable(override)!r} is not of the form key=value", "write key=value")
 
 
 def _hydra(verb: str, overrides: Sequence[str], folder: Path | None) -> tuple[dict[str, Any], dict[str, str | None]]:
@@ -180,6 +181,8 @@ def _hydra(verb: str, overrides: Sequence[str], folder: Path | None) -> tuple[di
             del composed["hydra"]
         values = OmegaConf.to_container(composed, resolve=True)
     except (HydraException, OmegaConfBaseException, ValueError) as error:
+        if any(map(may_have_password, overrides)):  # an error repeats parts of an override
+            raise InputError(Issue("LS-CFG-005", "an override does not follow the syntax of Hydra", hint)) from None
         raise InputError(Issue("LS-CFG-005", _first_line(error.__cause__ or error), hint)) from error
     except YAMLError as error:  # the error and its place are in several lines
         raise InputError(Issue("LS-CFG-005", " ".join(str(error).split()), hint)) from error

@@ -10,6 +10,7 @@ from liverspleen.config.config_keys import field_types, group_of, keys
 from liverspleen.config.renamed import RENAMED
 from liverspleen.config.training import TrainConfig
 from liverspleen.config.verbs import SCHEMAS
+from liverspleen.credentials import repeatable
 from liverspleen.errors import Issue
 
 _SYNONYMS: Final[Mapping[tuple[str, ...], str]] = {
@@ -68,7 +69,7 @@ def key_issue(verb: str, name: str) -> Issue:
     >>> print(key_issue("predict", "save_probabilities"))
     LS-CFG-003: predict has no key 'save_probabilities'; not supported: predict writes label maps only
     """
-    return Issue("LS-CFG-003", f"{verb} has no key {name!r}", _hint(verb, name))
+    return Issue("LS-CFG-003", f"{verb} has no key {repeatable(name)!r}", _hint(verb, name))
 
 
 def groups_of(verb: str) -> list[str]:

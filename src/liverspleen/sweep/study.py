@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 import time
 import warnings
 from collections.abc import Mapping, Sequence
@@ -18,6 +17,7 @@ from liverspleen.changed_keys import changed_keys
 from liverspleen.errors import InputError, Issue
 from liverspleen.formats import STUDY
 from liverspleen.records import DamagedRecordError, opened, sealed
+from liverspleen.sweep.database import reason_of
 from liverspleen.sweep.plan import NextTrial, Outcome, Phase, State, TrialRecord
 from liverspleen.sweep.results import OBJECTIVES
 from liverspleen.sweep.space import Space
@@ -102,9 +102,9 @@ class Study:
         try:
             yield
         except (StorageInternalError, SQLAlchemyError) as error:
-            reason = _reason(self._url, error)
+            reason = reason_of(self._url, error)
             message = f"the database of the study failed: {reason}; then run the same command to resume"
-            raise ConnectionError(message) from error
+            raise ConnectionError(message) from None
 
     def check_identity(self, identity: Mapping[str, Any], neutral: Mapping[str, Any]) -> None:
         """Check that the study was started with these values; the first worker stores them.
@@ -282,6 +282,7 @@ def _storage(url: str, arguments: Mapping[str, Any]) -> RDBStorage:
     import optuna
     from sqlalchemy.exc import DBAPIError
 
+    url = url.replace("{", "{{").replace("}", "}}")  # Optuna calls str.format with it
     for _ in range(_TRIES):
         try:
             return optuna.storages.RDBStorage(url, engine_kwargs=dict(arguments))
@@ -334,29 +335,21 @@ def _pruner(name: str, warmup_steps: int) -> BasePruner:
 
 @contextmanager
 def _database_issues(url: str) -> Iterator[None]:
-    """Raise errors of the database in this block as LS-SWP-006, which contains no part of the URL but its scheme."""
-    from optuna.exceptions import OptunaError
-    from sqlalchemy.exc import SQLAlchemyError
+    """Raise errors of the database in this block as LS-SWP-006, without a password of the URL."""
+    from sqlalchemy.exc import ArgumentError
 
-    scheme = url.partition(":")[0]
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # warnings of Optuna and SQLAlchemy for programmers
             yield
+    except InputError:
+        raise
     except LookupError as error:  # an unknown name of a state or direction
         raise InputError(_damaged(f"a value is not valid ({type(error).__name__})")) from error
-    except (SQLAlchemyError, OptunaError, ImportError, RuntimeError, ValueError) as error:  # Runtime: of a newer Optuna
-        reason = "it is not a SQLAlchemy URL" if isinstance(error, ValueError) else _reason(url, error)
-        message = f"the database of the study ({scheme}) cannot be used: {reason}"
+    except Exception as error:  # noqa: BLE001 - a driver raises errors of any type for a URL that it does not know
+        reason = (
+            "it is not a SQLAlchemy URL" if isinstance(error, ArgumentError | ValueError) else reason_of(url, error)
+        )
+        message = f"the database of the study cannot be used: {reason}"
         hint = "correct storage=, start the database, or install its driver (postgresql+psycopg: psycopg)"
-        raise InputError(Issue("LS-SWP-006", message, hint)) from error
-
-
-def _reason(url: str, error: Exception) -> str:
-    """Return the first line of an error without the URL and each part of its password."""
-    lines = str(error.__cause__ or error).splitlines() or [type(error).__name__]
-    text = lines[0].replace(url, f"{url.partition(':')[0]}:...")
-    login = url.partition("://")[2].rpartition("@")[0]
-    for part in filter(None, re.split("[:@]", login)[1:]):  # a driver may read a part of it as the host
-        text = text.replace(part, "***")
-    return text
+        raise InputError(Issue("LS-SWP-006", message, hint)) from None  # the text of the error may have the password
