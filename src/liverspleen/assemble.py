@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, fields, is_dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 from uuid import uuid4
 
 from liverspleen.cohort import Cohort, Vocabulary, open_cohort
@@ -289,6 +289,19 @@ def callbacks(
     return [guard, table, checkpoints, Heartbeat()]
 
 
+_WANDB_PRIVACY: Final[Mapping[str, Any]] = {
+    "x_disable_meta": True,  # command line, host, user, folders
+    "x_disable_machine_info": True,
+    "x_disable_stats": True,
+    "disable_git": True,
+    "disable_code": True,
+    "save_code": False,
+    "console": "off",
+    "host": "not recorded",
+}
+"""Settings of W&B: an external service receives the metrics and the recipe only."""
+
+
 def loggers(config: TrainConfig, issues: list[Issue], *, start: int) -> list[Logger]:
     """Return the loggers: `metrics.csv` and optionally Weights & Biases, whose failures are added to `issues`."""
     from pytorch_lightning.loggers import WandbLogger
@@ -303,7 +316,8 @@ def loggers(config: TrainConfig, issues: list[Issue], *, start: int) -> list[Log
         def make() -> Logger:  # only in the first rank, and where a full disk is only a warning
             name, offline, run = choice.wandb_project, choice.wandb_offline, _wandb_id(output / "wandb_id")
             group, shown = choice.wandb_group, _shown(config)
-            return WandbLogger(project=name, offline=offline, save_dir=output, id=run, group=group, config=shown)
+            place = {"project": name, "offline": offline, "save_dir": output, "id": run, "group": group}
+            return WandbLogger(**place, config=shown, settings=_WANDB_PRIVACY)
 
         found.append(SideLogger("Weights & Biases", make, issues))
     return found

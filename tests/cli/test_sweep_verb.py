@@ -145,7 +145,7 @@ def test_the_folder_of_a_study_may_have_any_name_and_be_renamed(
     assert main(arguments(cohort, out, *more)) == 0
     assert (out / "study.db").stat().st_size > 0
     record = json.loads((out / "trials/0000/run.json").read_text())
-    assert record["config"]["logger"]["wandb_group"] == out.name
+    assert record["config"]["logger"]["wandb_group"].startswith("sweep-")
     before = rows(out)
     assert main(arguments(cohort, out.rename(tmp_path / "renamed"), *more)) == 0
     assert rows(tmp_path / "renamed") == before
@@ -192,7 +192,7 @@ def test_a_sweep_searches_confirms_and_resumes_only_as_the_same_study(
         record = json.loads((out / f"trials/{int(row['number']):04d}/run.json").read_text())
         assert record["seeds"] == {"training": int(row["seed"])}
         assert record["config"]["slices"]["count"] == int(row["slices.count"])
-        assert record["config"]["logger"]["wandb_group"] == "s"
+        assert record["config"]["logger"]["wandb_group"] == "sweep-043a7187"
         assert record["command"][:2] == ["liverspleen", "train"]
     cases = rows(out, "trial_cases.csv")
     assert {row["case_id"] for row in cases} == {rows(out / "trials/0000", "validation.csv")[0]["case_id"]}

@@ -1,3 +1,5 @@
+import socket
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -6,7 +8,7 @@ from pathlib import Path
 import pytest
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.loggers.logger import DummyLogger
-from tiny import train
+from tiny import train, words
 
 from liverspleen.errors import Issue
 from liverspleen.training import side_logger
@@ -80,3 +82,27 @@ def test_hung_weights_and_biases_does_not_delay_a_training(
     (line,) = (line for line in capsys.readouterr().err.splitlines() if "LS-" in line)
     assert line.startswith("warning: LS-TRN-010: Weights & Biases did not finish")
     assert (tmp_path / "run" / "last.ckpt").exists()
+
+
+@pytest.mark.slow
+def test_a_run_of_weights_and_biases_has_the_recipe_and_no_path_or_name_of_the_machine(
+    box_cohort: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("wandb")
+    cohort, run = box_cohort(), tmp_path / "Smith_John"
+    monkeypatch.setattr("sys.argv", ["liverspleen", *words(cohort, run, "logger=wandb", steps=2)])
+    for name in ("WANDB_HOST", "WANDB_PROGRAM"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("USER", "user-of-the-machine")
+    assert train(cohort, run, "logger=wandb", "trainer.workers=0", steps=2) == 0
+    (file,) = (run / "wandb").glob("offline-run-*/run-*.wandb")
+    sent = {file.name: file.read_bytes()}
+    sent |= {one.name: one.read_bytes() for one in (file.parent / "files").rglob("*") if one.is_file()}
+    assert b"val/dss" in sent[file.name]
+    assert b'"pyramid_channels":8' in sent[file.name].replace(b" ", b"")
+    private = [str(tmp_path), tmp_path.name, "Smith_John", "cohort.csv", "cohort=", str(Path.home()), str(Path.cwd())]
+    private += [socket.gethostname()] * (len(socket.gethostname()) > 3) + ["user-of-the-machine", sys.executable]
+    assert [(name, word) for name, content in sent.items() for word in private if word.encode() in content] == []
+    # a short name of a host can be a part of another text, so it is searched as a whole text of the protocol
+    length = len(socket.gethostname()).to_bytes(1, "big")
+    assert length + socket.gethostname().encode() not in sent[file.name]

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, fields
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -130,7 +131,7 @@ def _sweep(config: SweepConfig, base: list[str], record: Run) -> Sweep:
         about |= {"leaders": plan.leaders, "seeds": plan.seeds, "search": asdict(search), "base": base}
         write_record(out / "study.json", about)
     cache = config.cache or out / "cache"
-    fixed = [f"split={split_file.resolve()}", f"cache={cache.resolve()}", f"logger.wandb_group={name}"]
+    fixed = [f"split={split_file.resolve()}", f"cache={cache.resolve()}", f"logger.wandb_group={_group(config, name)}"]
     return Sweep(
         folder=out.resolve(),
         study=study,
@@ -142,6 +143,11 @@ def _sweep(config: SweepConfig, base: list[str], record: Run) -> Sweep:
         prunes=search.pruner != "none",
         say=say,
     )
+
+
+def _group(config: SweepConfig, name: str) -> str:
+    """Return the group of the runs at W&B: `study=`, or a hash of the name, because folder names may be private."""
+    return config.study or f"sweep-{sha256(name.encode()).hexdigest()[:8]}"
 
 
 def _name(folder: Path) -> str:

@@ -282,5 +282,5 @@ class LoggerConfig(Schema):
     wandb_offline: Annotated[bool, Key("If true, the W&B run is stored on this disk only.")]
     wandb_project: Annotated[str, Key("Project of the W&B run.")]
     wandb_group: Annotated[
-        str | None, Key("Group of the W&B run; for the trials of a sweep, the name of the study.")
+        str | None, Key("Group of the W&B run; for the trials of a sweep, study= or a hash of the folder name.")
     ] = None
