@@ -25,6 +25,7 @@ GROUND = {
     "reading",
     "spreadsheet",
     "credentials",
+    "plain_yaml",
     "__init__",
 }
 BELOW: dict[str, set[str]] = {
@@ -38,10 +39,11 @@ BELOW: dict[str, set[str]] = {
     "locks": set(),
     "processes": set(),
     "zip_archive": set(),
-    "reading": {"errors", "spreadsheet"},
+    "reading": {"errors", "plain_yaml", "spreadsheet"},
     "spreadsheet": set(),
     "credentials": set(),
-    "config": {"credentials", "errors", "organs", "reading"},
+    "plain_yaml": set(),
+    "config": {"credentials", "errors", "organs", "plain_yaml", "reading"},
     "codes": {"errors"},
     "provenance": {"credentials", "errors", "records", "storage"},
     "imaging": GROUND,

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from liverspleen.errors import InputError, Issue
+from liverspleen.plain_yaml import parse_yaml
 from liverspleen.spreadsheet import csv_records
 
 LIMIT_BYTES: Final = 1 << 27
@@ -80,14 +81,43 @@ def read_json(file: Path) -> Any:
 
     Raises:
         InputError, OSError: as `read_bytes`.
-        ValueError: it is not JSON in UTF-8, has NaN or an infinite number, or is nested too deeply.
+        ValueError: it is not JSON in UTF-8, has NaN or an infinite number, a repeated key, or is nested too deeply.
     """
     try:
-        value = json.loads(read_text(file))
+        value = parse_json(read_text(file))
         json.dumps([[value]], indent=2, ensure_ascii=False, allow_nan=False).encode()
     except RecursionError:
         raise ValueError("nested too deeply") from None
     return value
+
+
+def parse_json(text: str) -> Any:
+    """Return the value of JSON text.
+
+    Raises:
+        ValueError: it is not JSON, repeats a key of an object, or is nested too deeply.
+    """
+    try:
+        return json.loads(text, object_pairs_hook=_without_repeats)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key is repeated")
+    return found
+
+
+def read_yaml(file: Path) -> Any:
+    """Return the value of a YAML file, as `parse_yaml`.
+
+    Raises:
+        InputError, OSError, UnicodeDecodeError: as `read_text`; LS-CFG-021 also for more than `TEXT_LIMIT_BYTES`.
+        ValueError: as `parse_yaml`.
+    """
+    return parse_yaml(read_text(file, limit=TEXT_LIMIT_BYTES))
 
 
 def read_object(file: Path) -> dict[str, Any]:

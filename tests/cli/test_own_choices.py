@@ -136,9 +136,7 @@ def test_file_that_is_not_keys_and_plain_values_is_rejected(tmp_path: Path, text
     assert printed.startswith(f"LS-CFG-015 file '{folder / 'network' / 'mine.yaml'}'")
 
 
-@pytest.mark.parametrize(
-    "text", ["name: a\nname: b\n", "defaults:\n  - mine\n", "defaults: nothing\n", "a.b: 1\n", "1: 2\n"]
-)
+@pytest.mark.parametrize("text", ["defaults:\n  - mine\n", "a.b: 1\n", "1: 2\n"])
 def test_file_that_cannot_be_composed_is_rejected_when_it_is_selected(tmp_path: Path, text: str) -> None:
     folder = own(tmp_path, network__mine=text)
     printed = rejection("train", *TRAIN, f"conf={folder}", "network=mine")

@@ -23,7 +23,7 @@ from liverspleen.audit.published import PublishedNumber
 from liverspleen.audit.rule import SAMPLE, Relation, Rule, Sample, Shape, Stated
 from liverspleen.audit.rules import RULES
 from liverspleen.errors import InputError, Issue, counted
-from liverspleen.reading import TEXT_LIMIT_BYTES, read_text
+from liverspleen.reading import read_yaml
 from liverspleen.storage import StrPath
 
 _COMMON_KEYS: Final = ("id", "rule", "cells", "severity", "note")
@@ -82,15 +82,11 @@ def read_claims(path: StrPath, numbers: Mapping[str, PublishedNumber]) -> Claims
     Raises:
         InputError: LS-AUD-003, the file cannot be read or has no list `claims`.
     """
-    import yaml
-
     path = Path(path)
     hint = "give a YAML file with `claims:`, a list of entries with id, rule and cells"
     try:
-        # Both loaders accept plain values only. The C parser is ten times as fast; not every build of PyYAML has it.
-        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-        content = yaml.load(read_text(path, limit=TEXT_LIMIT_BYTES), Loader=loader)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError, ValueError) as error:
+        content = read_yaml(path)
+    except (OSError, ValueError) as error:
         raise InputError(Issue("LS-AUD-003", f"cannot be read: {error}", hint, file=path)) from error
     entries = content.get("claims") if isinstance(content, Mapping) else None
     if not isinstance(entries, list):

@@ -7,7 +7,7 @@ The files are `dataset.json` of nnU-Net and of the Medical Segmentation Decathlo
 from __future__ import annotations
 
 import csv
-import json
+import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from liverspleen.errors import InputError, Issue
 from liverspleen.organs import LABEL_VALUES, ORGAN_KEYS, OWN_VALUES, Structure, listed, organ
-from liverspleen.reading import read_text
+from liverspleen.reading import parse_json, read_text
 
 DATASET: Final = "dataset.json"
 TABLE: Final = "dseg.tsv"
@@ -108,10 +108,10 @@ def read_names(file: Path) -> NamedValues:
     """
     try:
         text = read_text(file)
-        names = _table_names(text) if file.name == TABLE else label_names(json.loads(text)["labels"])
+        names = _table_names(text) if file.name == TABLE else label_names(parse_json(text)["labels"])
     except UnusableNamesError:
         raise
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError, csv.Error) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, csv.Error) as error:
         raise UnusableNamesError(f"cannot be read ({type(error).__name__})") from None
     return NamedValues(file, names)
 
@@ -138,16 +138,24 @@ def _pairs(first: str, second: Any) -> Iterator[tuple[str, int]]:
         first, second = second, first
     try:
         for value in second if isinstance(second, list) else [second]:
-            if isinstance(value, bool) or int(value) != float(value) or abs(int(value)) > _LARGEST:
+            number = _whole(value) if isinstance(value, str) else value
+            if isinstance(value, bool) or int(number) != float(number) or abs(int(number)) > _LARGEST:
                 raise ValueError
-            yield first, int(value)
+            yield first, int(number)
     except (TypeError, ValueError, OverflowError):
         raise UnusableNamesError("a label value is not a whole number") from None
 
 
+def _whole(text: str) -> int:
+    """Return a whole number of decimal digits; Python also reads 1_000 as a number."""
+    if not re.fullmatch(r"\s*-?[0-9]+\s*", text):
+        raise ValueError(f"{text!r} is not a whole number")
+    return int(text)
+
+
 def _table_names(text: str) -> dict[int, str]:
     rows = csv.DictReader(text.splitlines(), delimiter="\t")
-    return _without_background((row["name"], int(row["index"])) for row in rows)
+    return _without_background((row["name"], _whole(row["index"])) for row in rows)
 
 
 def _without_background(named: Iterator[tuple[str, int]]) -> dict[int, str]:

@@ -34,7 +34,7 @@ def label_values(key: str, asked: object) -> Mapping[int, Structure] | None:
     if isinstance(asked, str) and asked in LABEL_VALUES:
         return LABEL_VALUES[asked]
     try:
-        if isinstance(asked, Mapping) and asked:
+        if isinstance(asked, Mapping) and asked and not any(isinstance(value, bool) for value in asked):
             return {operator.index(value): organ(name) for value, name in asked.items()}
     except (TypeError, ValueError):
         pass  # reported below, with what is expected

@@ -6,11 +6,13 @@ import difflib
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-
-import yaml
+from typing import Any
 
 from liverspleen.errors import InputError, Issue
+from liverspleen.plain_yaml import parse_yaml
 from liverspleen.reading import TEXT_LIMIT_BYTES, read_text
+
+_HEADER = re.compile(r"^\s*#\s*@package\s+(\S*).*$", re.MULTILINE)
 
 CONF = "conf"
 """Key of any verb that gives a user's folder of choices."""
@@ -36,7 +38,8 @@ def without_conf(overrides: Sequence[str]) -> tuple[list[str], Path | None]:
     Raises:
         InputError: LS-CFG-011 the folder does not exist or has no choice; LS-CFG-012 a YAML file in it is not a choice;
             LS-CFG-013 the package has a choice of that name; LS-CFG-014 a file has defaults outside the folder;
-            LS-CFG-015 a file does not consist of plain keys and values.
+            LS-CFG-015 a file does not consist of plain keys and values; LS-CFG-024 a value has `${`; LS-CFG-025 a file
+            puts its values into another place.
     """
     given = [override.partition("=")[2] for override in overrides if override.startswith(f"{CONF}=")]
     rest = [override for override in overrides if not override.startswith(f"{CONF}=")]
@@ -92,18 +95,62 @@ def _yaml(folder: Path) -> list[Path]:
 def _content_issues(file: Path) -> Iterator[Issue]:
     """Yield the issues of a file, except those of its keys and values, which the schema checks when it is selected."""
     try:
-        content = yaml.safe_load(read_text(file, limit=TEXT_LIMIT_BYTES))
+        content = parse_yaml(text := read_text(file, limit=TEXT_LIMIT_BYTES))
     except InputError as error:
         yield from error.issues
         return
-    except (OSError, yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        line = (str(error).splitlines() or [type(error).__name__])[0]
-        yield Issue("LS-CFG-015", f"the file is not YAML with plain values ({line})", "correct the file", file=file)
+    except (OSError, ValueError) as error:
+        yield Issue("LS-CFG-015", f"the file is not YAML with plain values ({error})", "correct the file", file=file)
         return
     if not isinstance(content, dict):
         yield Issue("LS-CFG-015", "the file has no keys with values", "write one key: value per line", file=file)
         return
-    listed = content.get("defaults")
-    if isinstance(listed, list) and any(".." in str(entry) for entry in listed):  # an entry may be {group: choice}
-        message = "the defaults refer to a file outside the folder"
+    yield from _placement_issues(file, text, content)
+    for key in _interpolated(content):
+        yield interpolation_issue(key, file)
+
+
+def _placement_issues(file: Path, text: str, content: dict[str, Any]) -> Iterator[Issue]:
+    """Yield the issues of what Hydra would read as an instruction: other files, another place of the values."""
+    listed = content.get("defaults", [])
+    if not isinstance(listed, list) or not all(map(_is_choice, listed)):
+        message = "the defaults refer to a file outside the folder, or are not a list of choices"
         yield Issue("LS-CFG-014", message, "give only choices of config groups in defaults", file=file)
+    place = "_global_" if file.parent.name == "experiment" else None
+    if (header := _HEADER.search(text)) and header[1] != place:
+        hint = f"write # @package {place}" if place else "remove the line"
+        yield Issue(
+            "LS-CFG-025", f"the line {header[0].strip()!r} moves the values out of their group", hint, file=file
+        )
+    if "hydra" in content:
+        yield Issue("LS-CFG-025", "the key hydra is not a key of a verb", "remove the key", file=file)
+
+
+def _is_choice(entry: object) -> bool:
+    """Return whether an entry of `defaults` is a choice of a config group of the package, or `_self_`."""
+    if isinstance(entry, dict) and len(entry) == 1:
+        ((key, entry),) = entry.items()
+        group = re.fullmatch(r"(?:override |optional )*/?(\w+)", str(key))
+        if group is None or group[1] not in groups():
+            return False
+        if entry is None:
+            return True
+    return isinstance(entry, str) and re.fullmatch(r"\w[\w-]*", entry) is not None
+
+
+def _interpolated(value: object, name: str = "") -> Iterator[str]:
+    """Yield the names of the keys whose name or value has `${`."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            inner_name = f"{name}.{key}" if name else str(key)
+            yield from [inner_name] if "${" in str(key) else _interpolated(inner, inner_name)
+    elif isinstance(value, list):
+        yield from dict.fromkeys(found for inner in value for found in _interpolated(inner, name))
+    elif isinstance(value, str) and "${" in value:
+        yield name
+
+
+def interpolation_issue(key: str, file: Path | None = None) -> Issue:
+    """Return LS-CFG-024: a value refers to the environment or to another key, and could copy a secret to a record."""
+    message = f"{key} has ${{...}}, which is not replaced by a variable of the environment or another key"
+    return Issue("LS-CFG-024", message, "write the value itself", file=file)

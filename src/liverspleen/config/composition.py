@@ -10,13 +10,18 @@ from pathlib import Path
 from typing import Any, Final
 
 from liverspleen.config.checking import check
-from liverspleen.config.choices import CONF, conf_folder, groups, without_conf
+from liverspleen.config.choices import CONF, conf_folder, groups, interpolation_issue, without_conf
 from liverspleen.config.config_keys import ConfigKey, keys
 from liverspleen.config.hints import groups_of, key_issue
 from liverspleen.config.texts import elements, paths
 from liverspleen.config.verbs import SCHEMAS
 from liverspleen.credentials import may_have_password, repeatable
 from liverspleen.errors import InputError, Issue
+
+_RESOLVER: Final = re.compile(r"\$\{\s*[\w.]+\s*:")
+"""Reference to the environment or a function; text is used verbatim, but such a text is never meant."""
+_MOST_BRACKETS: Final = 200
+_LONGEST: Final = 10_000  # characters of a value in the syntax of Hydra
 
 MISSING: Final = "???"
 """Placeholder of a required value, in the YAML files and in the output of `--cfg job`."""
@@ -115,13 +120,17 @@ class _Request:
 
     def _add(self, override: str) -> None:
         name, equals, value = override.partition("=")
+        key = self.known.get(name)
         if not equals or (self.verb == "import" and not re.fullmatch(r"[\w.]+", name)):
             self.issues.append(self._form_issue(override))
         elif name in self.groups and not value.startswith(("{", "[")):
             self._choose(name, value)
-        elif (key := self.known.get(name)) is None:
-            known = name in self.groups or any(other.startswith(f"{name}.") for other in self.known)
-            self.for_hydra.append(override) if known else self.issues.append(key_issue(self.verb, name))
+        elif key is None and name not in self.groups and not any(one.startswith(f"{name}.") for one in self.known):
+            self.issues.append(key_issue(self.verb, name))
+        elif issue := _value_issue(name, value, is_verbatim=key is not None and key.is_verbatim):
+            self.issues.append(issue)
+        elif key is None:
+            self.for_hydra.append(override)
         elif key.is_verbatim:
             self.given[name] = self._verbatim(key, value)
         elif not value and key.optional:
@@ -164,6 +173,16 @@ class _Request:
         return Issue("LS-CFG-001", f"{repeatable(override)!r} is not of the form key=value", "write key=value")
 
 
+def _value_issue(name: str, value: str, *, is_verbatim: bool) -> Issue | None:
+    """Return the issue of a value that refers to the environment or another key, or that is nested too deeply."""
+    if _RESOLVER.search(value) or ("${" in value and not is_verbatim):
+        return interpolation_issue(name)
+    if not is_verbatim and (sum(map(value.count, "[{(")) > _MOST_BRACKETS or len(value) > _LONGEST):
+        message = f"{name}= has more than {_MOST_BRACKETS} brackets or {_LONGEST} characters"
+        return Issue("LS-CFG-005", message, f"write the value into a file of {CONF}=, or shorten it")
+    return None
+
+
 def _hydra(verb: str, overrides: Sequence[str], folder: Path | None) -> tuple[dict[str, Any], dict[str, str | None]]:
     """Return what Hydra composes, as plain values, and the choice of each group."""
     from hydra import compose as hydra_compose
@@ -179,7 +198,7 @@ def _hydra(verb: str, overrides: Sequence[str], folder: Path | None) -> tuple[di
         choices = OmegaConf.to_container(composed.hydra.runtime.choices)
         with open_dict(composed):
             del composed["hydra"]
-        values = OmegaConf.to_container(composed, resolve=True)
+        values = OmegaConf.to_container(composed)
     except (HydraException, OmegaConfBaseException, ValueError) as error:
         if any(map(may_have_password, overrides)):  # an error repeats parts of an override
             raise InputError(Issue("LS-CFG-005", "an override does not follow the syntax of Hydra", hint)) from None
