@@ -9,8 +9,8 @@ from typing import Final
 
 from verdicts import EQUAL, NOT_IN_REPORT, VERDICTS, Verdict
 
-from liverspleen.evaluation.measurements.table import csv_line
 from liverspleen.evaluation.reporting.definitions import RESEARCH_USE
+from liverspleen.spreadsheet import csv_line
 from liverspleen.storage import write_text
 
 TITLE: Final = "Published and reproduced numbers: Ahn et al., Korean J Radiol 2020;21(8):987-997"

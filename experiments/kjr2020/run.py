@@ -33,7 +33,7 @@ from liverspleen.cohort import DEVELOPMENT
 from liverspleen.cohort.manifest import write_cohort
 from liverspleen.errors import InputError, InputWarning, Issue, collapsed
 from liverspleen.evaluation import write_measurements
-from liverspleen.evaluation.measurements.table import csv_line
+from liverspleen.spreadsheet import csv_line
 from liverspleen.storage import write_text
 
 

@@ -316,7 +316,7 @@ def loggers(config: TrainConfig, issues: list[Issue], *, start: int) -> list[Log
         def make() -> Logger:  # only in the first rank, and where a full disk is only a warning
             name, offline, run = choice.wandb_project, choice.wandb_offline, _wandb_id(output / "wandb_id")
             group, shown = choice.wandb_group, _shown(config)
-            place = {"project": name, "offline": offline, "save_dir": output, "id": run, "group": group}
+            place: dict[str, Any] = {"project": name, "offline": offline, "save_dir": output, "id": run, "group": group}
             return WandbLogger(**place, config=shown, settings=_WANDB_PRIVACY)
 
         found.append(SideLogger("Weights & Biases", make, issues))

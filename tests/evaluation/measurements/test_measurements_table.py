@@ -13,10 +13,10 @@ from liverspleen.errors import InputError
 from liverspleen.evaluation.measurements.table import (
     COLUMNS,
     Measurement,
-    inert,
     read_measurements,
     write_measurements,
 )
+from liverspleen.spreadsheet import inert
 
 MINIMAL = "case_id,structure,reader,volume_cm3\n"
 
