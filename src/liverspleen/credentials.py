@@ -10,7 +10,7 @@ NOT_SHOWN: Final = "<not shown>"
 
 _LOGIN: Final = re.compile(
     r"(?i):(?!//)[^@]*@|(?:%3a|%253a)[^@]*@"  # user:password@
-    r"|://(?![\w.+-]*@)[^/@]*@"  # a login of another form
+    r"|://(?![\w.+-]*@)[^@]*@"  # a login of another form
     r"|://[^/]*:(?!\d*(?:[/?,]|$))|://.*\?.*%"  # a colon without a port, an encoded query
     r"|(?:pass\w*|pwd|secret\w*|token\w*|api_?key\w*)(?:=|:|%3d|%253d)"
 )
