@@ -13,11 +13,16 @@ from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import pytorch_lightning.loggers
+import timm
+import wandb
+
 from liverspleen.cli.main import main
-from liverspleen.training import checkpoint_files
+from liverspleen.training import checkpoint_files, losses
 from liverspleen.training.fit import TrainingParts
 from liverspleen.training.module import SegmentationModule
 
+IMPORTED = (pytorch_lightning, timm, wandb, losses)  # by each training, so before the forks
 PLACES: dict[str, tuple[Any, str]] = {
     "parts": (TrainingParts, "__init__"),  # before the first step
     "setup": (SegmentationModule, "configure_optimizers"),
@@ -62,5 +67,4 @@ def forked(case: Case) -> int:
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may ignore it
     cases = [Case(*one) for one in json.loads(Path(sys.argv[1]).read_text())]
-    sys.stdout.flush()
-    print(json.dumps([forked(case) for case in cases]))
+    sys.stdout.write(json.dumps([forked(case) for case in cases]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import re
 import shutil
@@ -21,7 +22,7 @@ from liverspleen.processes import ignore_stop_signals, stop_signals_blocked
 PREFETCHED: Final = 2
 """Batches that each process loads in advance."""
 
-_SHARED: Final = Path("/dev/shm")  # noqa: S108 - no file name: where Linux has shared memory
+_SHARED: Final = Path("/dev/shm")
 _TIMEOUT_S: Final = 1200.0  # a network disk may stand still for minutes; gloo gives up after 1800 s
 _USED: Final = 2  # batches that a training holds: the current one and the next
 _RESERVE: Final = 0.1  # of the free shared memory: for locks and other processes
@@ -43,7 +44,8 @@ class Loader(DataLoader[SliceStack]):
             with stop_signals_blocked():  # a signal may come before `worker_init_fn` runs
                 iterator = super()._get_iterator()
         except OSError as error:
-            raise InputError(_failed(f"loader processes cannot be started: {error.strerror or error}")) from error
+            message = f"loader processes cannot be started: {error.strerror or error}"
+            raise InputError(_failed(message, out_of_space=error.errno == errno.ENOSPC)) from error
         self.processes = tuple(getattr(iterator, "_workers", ()))
         for process in self.processes:
             process.terminate = process.kill  # type: ignore[method-assign] # a stuck process ignores SIGTERM

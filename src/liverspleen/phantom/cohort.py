@@ -225,7 +225,7 @@ def _write_examinations(
         for exam in exams:
             yield exam.case_id, write_examination(exam, output, dicom=dicom)
         return
-    with spread(partial(write_examination, output=output, dicom=dicom), exams, min(workers, len(exams))) as futures:
+    with spread(partial(write_examination, folder=output, dicom=dicom), exams, min(workers, len(exams))) as futures:
         case_ids = {future: exam.case_id for future, exam in zip(futures, exams, strict=True)}
         for done in as_completed(futures):
             yield case_ids[done], done.result()

@@ -87,7 +87,7 @@ def finish_undisturbed() -> None:
 
 
 def unblock() -> None:
-    """Receive the signals again that `StopRequest.delay` blocked, also if the training has not begun."""
+    """Receive the signals again that `StopRequest.delay` blocked, also if the training has not started."""
     if _handles_signals():
         _mask(signal.SIG_UNBLOCK)
 
