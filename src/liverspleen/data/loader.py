@@ -48,7 +48,8 @@ class Loader(DataLoader[SliceStack]):
             raise InputError(_failed(message, out_of_space=error.errno == errno.ENOSPC)) from error
         self.processes = tuple(getattr(iterator, "_workers", ()))
         for process in self.processes:
-            process.terminate = process.kill  # type: ignore[method-assign] # a stuck process ignores SIGTERM
+            # torch and Python end remaining processes with SIGTERM, which they ignore, and wait for them
+            process._popen.terminate = process._popen.kill
         return iterator
 
 
