@@ -14,7 +14,7 @@ from functools import partial
 from multiprocessing import get_context, parent_process
 from pathlib import Path
 from threading import Thread
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 if TYPE_CHECKING:
     from multiprocessing.queues import SimpleQueue
@@ -45,6 +45,33 @@ def signals(*names: str) -> tuple[signal.Signals, ...]:
     return tuple(number for name in names if (number := getattr(signal, name, None)) is not None)
 
 
+STOP_SIGNALS: Final = signals("SIGTERM", "SIGINT", "SIGHUP", "SIGUSR1", "SIGUSR2")
+"""Requests to stop. Terminals, `timeout` and SLURM send them to all processes of a run."""
+
+
+@contextmanager
+def stop_signals_blocked() -> Iterator[None]:
+    """Delay `STOP_SIGNALS` of this thread until the end of the block; processes started in it inherit the block.
+
+    They never see a signal, also not before their first instruction, so this process alone decides how a run ends.
+    Windows has no such block.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def ignore_stop_signals() -> None:
+    """Ignore `STOP_SIGNALS` in this process, which its parent ends."""
+    for number in STOP_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+
+
 @contextmanager
 def spread(
     work: Callable[[Item], Result], items: Iterable[Item], workers: int, *, places: Sequence[str] = ()
@@ -52,8 +79,9 @@ def spread(
     """Run `work` for each item in new processes, one per core if `workers` is 0, and yield the futures.
 
     Processes are spawned, because fork would copy the threads of a loaded torch. They end when this process ends, also
-    when it is killed; if the block ends early, waiting items are not started. `places` is empty or has one entry per
-    process, such as a device; `place` returns the one of the current process.
+    when it is killed; if the block ends early, waiting items are not started, and after Ctrl-C the items in work end as
+    after SIGTERM. `places` is empty or has one entry per process, such as a device; `place` returns the one of the
+    current process.
     """
     context = get_context("spawn")
     queue = context.SimpleQueue()
@@ -62,9 +90,23 @@ def spread(
     start = partial(_start, queue if places else None)
     pool = ProcessPoolExecutor(workers or os.cpu_count(), mp_context=context, initializer=start)
     try:
-        yield [pool.submit(work, item) for item in items]
+        with stop_signals_blocked():
+            futures = [pool.submit(_until_stopped, work, item) for item in items]
+        yield futures
+    except (KeyboardInterrupt, SystemExit, GeneratorExit):
+        for process in (pool._processes or {}).values():  # the public `terminate_workers` needs Python 3.14
+            process.terminate()
+        raise
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _until_stopped(work: Callable[[Item], Result], item: Item) -> Result:
+    """Return the result of the item; this process ends if SIGTERM stops it, after temporary files are removed."""
+    try:
+        return work(item)
+    except SystemExit:
+        os._exit(1)
 
 
 def place() -> str | None:
@@ -76,7 +118,21 @@ def _start(places: SimpleQueue[str] | None) -> None:
     global _place
     if places is not None:
         _place = places.get()
+    _stop_only_by_sigterm()
     Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _stop_only_by_sigterm() -> None:
+    """Ignore all stop signals except the first SIGTERM, which the parent sends, and end the block of `spread`."""
+
+    def stop(number: int, _: Any) -> None:
+        signal.signal(number, signal.SIG_IGN)
+        raise SystemExit(1)
+
+    ignore_stop_signals()
+    signal.signal(signal.SIGTERM, stop)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
 
 
 def _end_with_parent() -> None:

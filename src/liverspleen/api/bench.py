@@ -150,18 +150,18 @@ def _step(config: BenchConfig, device: torch.device) -> TrainingStep:
 def _batches(config: BenchConfig, cases: Sequence[CachedCase]) -> Iterator[SliceStack]:
     """Return shuffled batches for all steps."""
     import torch
-    from torch.utils.data import DataLoader
 
+    from liverspleen.data.loader import loader
     from liverspleen.data.slices import Collate, SliceDataset
 
     slices, trainer = config.slices, config.trainer
     steps = 1 + config.warmup + config.measured + _PROFILED
     return iter(
-        DataLoader(
+        loader(
             SliceDataset(cases, slices=slices.count, distance_mm=slices.distance_mm),
             batch_size=trainer.batch_size,
             sampler=assemble.sampler(config)(cases, steps=steps, batch_size=trainer.batch_size, seed=config.seed),
-            num_workers=trainer.workers,
+            workers=trainer.workers,
             collate_fn=Collate(config.network.output_stride),
             pin_memory=torch.cuda.is_available() and trainer.accelerator != "cpu",
         )

@@ -51,10 +51,10 @@ def run_training(config: TrainConfig) -> Training:
     if issues := [*assemble.bf16_issues(config), *tasks]:
         raise InputError(issues)
     from liverspleen.data.atomic_folders import in_use
-    from liverspleen.training.interruption import sigterm_restored
+    from liverspleen.training.interruption import interruptible
 
     # torch and Lightning are imported by _fit, after the cohort and the split have been read
-    with sigterm_restored(), _record(config) as record:
+    with interruptible(), _record(config) as record:
         cohort = assemble.cohort(config.cohort, config, table=config.output / "cohort.csv")
         record.issues.extend(cohort.issues)
         split, split_file = split_of(config, cohort)
@@ -124,6 +124,7 @@ def _fit(config: TrainConfig, record: Run, cohort: Cohort, split: Split, cache: 
             record.issues.extend(replanned(done, config.trainer.steps))
         module = assemble.module(config, about)
         data = assemble.data_module(config, training, validation, start=done.steps)
+        record.issues.extend(data.limit_workers(config.trainer.devices))
         watch = assemble.callbacks(config, validation, voxels_mm3, start=done.steps, recipe=recipe)
         loggers = assemble.loggers(config, record.issues, start=done.steps)
         trainer = assemble.trainer(config, watch, loggers, validate=bool(validation))

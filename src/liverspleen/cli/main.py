@@ -73,8 +73,9 @@ def main(arguments: Sequence[str]) -> int:
         return run_verb(verb, overrides)
     except InputError as error:
         return _print_issues(error.issues)
-    except KeyboardInterrupt:
-        print(Issue("LS-RUN-002", "interrupted", "run the same command again to resume"), file=sys.stderr)
+    except KeyboardInterrupt as stop:
+        message = ", ".join(["interrupted", *map(str, stop.args)])
+        print(Issue("LS-RUN-002", message, "run the same command again to resume"), file=sys.stderr)
         return 1
     except OSError as error:
         message = f"{error.strerror or error} (unexpected {type(error).__name__})"

@@ -4,8 +4,9 @@ Missing steps run first: the split (split=) and the slice cache (cache=). Test i
 unreadable ones are ignored. A case with one labelled organ trains only that organ. The same command resumes an
 interrupted training with the same result as an uninterrupted one. If the training is finished, the command reports
 this. With a larger trainer.steps= a finished training continues. A polynomial learning rate is then recomputed for the
-new length, so the result differs from one uninterrupted training of that length. Ctrl-C, SIGTERM or SIGUSR1 stops
-after the current step; a second signal stops immediately. trainer=ddp trains on several GPUs (trainer.devices=,
+new length, so the result differs from one uninterrupted training of that length. Ctrl-C, SIGTERM, SIGUSR1 or
+SIGHUP (a closed terminal) stops after the current step, also if it reaches the loader processes (trainer.workers=) as
+well; a second signal stops immediately. trainer=ddp trains on several GPUs (trainer.devices=,
 trainer.nodes=), also with torchrun and SLURM; build the cache first (liverspleen prepare).
 
 A folder of images is also a cohort: images/ and labels/, or imagesTr/ and labelsTr/, with files of the same names

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice, pairwise
 
 import pytorch_lightning as pl
@@ -11,8 +11,10 @@ from torch.utils.data import DataLoader, Sampler
 
 from liverspleen.data.cache import CachedCase
 from liverspleen.data.leaks import reject_leaks
+from liverspleen.data.loader import Loader, affordable_workers, loader, loader_issue
 from liverspleen.data.sampling import natural
 from liverspleen.data.slices import Collate, SliceDataset, SliceStack
+from liverspleen.errors import Issue
 from liverspleen.organs import ORGANS
 
 
@@ -63,6 +65,21 @@ class SliceDataModule(pl.LightningDataModule):
         self.sampler = sampler(training, steps=steps, batch_size=step_size, seed=seed, start=start)
         self.batch_size, self.workers, self.ranks = batch_size, workers, ranks
         self.collate = Collate(stride)
+        self._loaders: list[Loader] = []
+
+    def limit_workers(self, trainings: int) -> list[Issue]:
+        """Use fewer loader processes, with a warning, if shared memory has no space for the batches of all of them.
+
+        `trainings` is the number of ranks on this machine.
+        """
+        sizes = [data.largest_bytes(self.collate.stride) for data in (self.training, self.validation)]
+        sizes = [self.batch_size * size for size in sizes]
+        self.workers, issues = affordable_workers(self.workers, sizes, trainings=trainings)
+        return issues
+
+    def failure(self, error: BaseException) -> Issue | None:
+        """Return the issue for an error that is about the loader processes; None for other errors."""
+        return loader_issue(error, [process for one in self._loaders for process in one.processes])
 
     @property
     def rank(self) -> int:
@@ -76,14 +93,8 @@ class SliceDataModule(pl.LightningDataModule):
 
     def train_dataloader(self) -> DataLoader[SliceStack]:
         """Return the batches of this rank for the remaining steps."""
-        return DataLoader(
-            self.training,
-            batch_sampler=RankBatches(self.sampler, batch_size=self.batch_size, rank=self.rank, ranks=self.ranks),
-            num_workers=self.workers,
-            collate_fn=self.collate,
-            pin_memory=self.pinned,
-            persistent_workers=self.workers > 0,
-        )
+        batches = RankBatches(self.sampler, batch_size=self.batch_size, rank=self.rank, ranks=self.ranks)
+        return self._loader(self.training, batches, self.collate, persistent_workers=self.workers > 0)
 
     def val_dataloader(self) -> DataLoader[SliceStack] | list[DataLoader[SliceStack]]:
         """Return the slices of this rank's cases in order; a batch has slices of one case, and no slice is repeated."""
@@ -98,13 +109,19 @@ class SliceDataModule(pl.LightningDataModule):
         ]
         if not batches:  # a rank without cases still takes part in the sum over ranks
             return DataLoader([self._no_samples()], batch_size=None)  # type: ignore[arg-type]
-        return DataLoader(
-            self.validation,
+        return self._loader(self.validation, batches, Collate(self.collate.stride, pad_labels=False))
+
+    def _loader(self, data: SliceDataset, batches: Iterable[list[int]], collate: Collate, **options: bool) -> Loader:
+        made = loader(
+            data,
+            workers=self.workers,
             batch_sampler=batches,
-            num_workers=self.workers,
-            collate_fn=Collate(self.collate.stride, pad_labels=False),
+            collate_fn=collate,
             pin_memory=self.pinned,
+            **options,
         )
+        self._loaders.append(made)
+        return made
 
     def _no_samples(self) -> SliceStack:
         """Return an empty batch."""

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset, get_worker_info
 
 from liverspleen.data.cache import CachedCase
 from liverspleen.organs import ORGANS, Structure
@@ -132,6 +132,13 @@ class SliceDataset(Dataset[SliceStack]):
         self.labelled = torch.tensor([[organ in case.labelled for organ in ORGANS] for case in cases])
         self.offsets = np.cumsum([0, *(case.shape[0] for case in cases)])
 
+    def largest_bytes(self, stride: int) -> int:
+        """Return the size of the largest sample, with slices padded to multiples of `stride`; 0 without cases."""
+        rows, columns = self.matrices.amax(0).tolist() if self.cases else (0, 0)
+        pixels = stride_multiple(rows, stride) * stride_multiple(columns, stride)
+        native = [math.prod(case.native_labels.shape[1:]) for case in self.cases if self.native and case.resampled]
+        return 2 * self.slices * pixels + max([pixels, *native])
+
     def __len__(self) -> int:
         return int(self.offsets[-1])
 
@@ -160,7 +167,8 @@ class Collate:
     """Collation of samples: slices are padded with air to the size of the largest, rounded up to the output stride.
 
     Labels are padded in the same way, except with `pad_labels=False`: then they are on the CT's own grid, and all
-    slices are from one case.
+    slices are from one case. A loader process puts the batch into shared memory here, where a lack of space is an
+    error; in the thread that sends it to the training, the batch would be lost and the training would wait forever.
     """
 
     def __init__(self, stride: int, *, pad_labels: bool = True) -> None:
@@ -176,7 +184,7 @@ class Collate:
             padded(sample.labels, size, value=Structure.BACKGROUND) if self.pad_labels else sample.labels
             for sample in samples
         ]
-        return SliceStack(
+        batch = SliceStack(
             torch.stack([padded(sample.slices, size, value=AIR_HU) for sample in samples]),
             torch.stack(labels),
             torch.stack([sample.case for sample in samples]),
@@ -184,3 +192,4 @@ class Collate:
             torch.stack([sample.labelled for sample in samples]),
             torch.stack([sample.matrix for sample in samples]),
         )
+        return batch if get_worker_info() is None else SliceStack(*(part.share_memory_() for part in batch))

@@ -7,9 +7,9 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from dataclasses import asdict, dataclass
-from multiprocessing import get_context
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from liverspleen.phantom.contents import LABELLED
 from liverspleen.phantom.examination import PHASE, Examination, write_examination
 from liverspleen.phantom.scanner import draw_scanner
 from liverspleen.phantom.traits import Condition
+from liverspleen.processes import spread
 from liverspleen.records import read_record, write_record
 from liverspleen.spreadsheet import csv_text
 from liverspleen.storage import StrPath, write_text
@@ -223,14 +224,10 @@ def _write_examinations(
         for exam in exams:
             yield exam.case_id, write_examination(exam, output, dicom=dicom)
         return
-    # spawn: a forked process with threads (torch) may hang
-    with ProcessPoolExecutor(min(workers, len(exams)), mp_context=get_context("spawn")) as pool:
-        futures = {pool.submit(write_examination, exam, output, dicom=dicom): exam.case_id for exam in exams}
-        try:
-            for done in as_completed(futures):
-                yield futures[done], done.result()
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+    with spread(partial(write_examination, folder=output, dicom=dicom), exams, min(workers, len(exams))) as futures:
+        case_ids = {future: exam.case_id for future, exam in zip(futures, exams, strict=True)}
+        for done in as_completed(futures):
+            yield case_ids[done], done.result()
 
 
 def _row(exam: Examination) -> dict[str, object]:

@@ -13,13 +13,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from liverspleen.errors import InputError
-from liverspleen.processes import signals
+from liverspleen.processes import STOP_SIGNALS
 from liverspleen.reading import invalid_record, read_text
 from liverspleen.sweep.results import run_records
 
 LOG: Final = "log.txt"
 _POLL_S: Final = 0.1
-_STOPS: Final = signals("SIGTERM", "SIGINT", "SIGHUP", "SIGUSR1", "SIGUSR2")  # SLURM sends SIGUSR1 or 2
 _FOREIGN: Final = ("SLURM_", "TORCHELASTIC_")
 _RANK: Final = (
     "RANK",
@@ -45,7 +44,7 @@ class StopSignals:
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> StopSignals:
-        for number in _STOPS:
+        for number in STOP_SIGNALS:
             if signal.getsignal(number) is not signal.SIG_IGN:  # nohup
                 self._before[number] = signal.signal(number, self._count)
         return self

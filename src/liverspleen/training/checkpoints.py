@@ -54,6 +54,10 @@ class Checkpoints(pl.Callback):
         self._saved, self._clock = start, time.monotonic()
         self._pending: Highest | None = None
 
+    def on_fit_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        """Delay signals until the first step; until then each of them ends the training at once."""
+        self.request.delay()
+
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """Set Lightning's counters to `start`, so that validations and metrics have the steps of a single run."""
         loop, batches = trainer.fit_loop.epoch_loop, self.start * trainer.accumulate_grad_batches
@@ -74,7 +78,7 @@ class Checkpoints(pl.Callback):
         late = trainer.is_global_zero and time.monotonic() - self._clock > _SAVE_S
         signal, late = self._agreed(trainer, self.request.signal, late)
         due = late or signal or (trainer.global_step % self.every == 0)
-        if due and trainer.global_step > self._saved:
+        if (due and trainer.global_step > self._saved) or (signal and not trainer.global_step):
             self._save(trainer, LAST)
         if signal:
             if signal in _REQUEUE and (requeue := self.request.handler(signal)):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ import torch
 from liverspleen.errors import InputError, Issue, counted
 from liverspleen.training.checkpoint_files import export_weights
 from liverspleen.training.finite import NotFiniteError
-from liverspleen.training.interruption import Stopped, on_sigterm
+from liverspleen.training.interruption import Stopped, finish_undisturbed, unblock
 from liverspleen.training.resumption import BEST, LAST, Resumption
 from liverspleen.training.tasks import is_first_process
 
@@ -63,7 +62,8 @@ def fit(
 
     Raises:
         KeyboardInterrupt: the training was stopped by a signal; its last step is saved.
-        InputError: LS-TRN-009 memory ran out; LS-TRN-006 the loss or the weights became NaN or infinite.
+        InputError: LS-TRN-009 memory ran out; LS-TRN-006 the loss or the weights became NaN or infinite;
+            LS-TRN-023 and LS-TRN-024 the loader processes are stuck or failed.
     """
     ended_early = patience is not None and done.stale >= patience
     seconds: list[float] = []
@@ -89,24 +89,27 @@ def fit(
 
 def _fit(parts: TrainingParts, done: Resumption) -> None:
     """Fit; the first rank reports errors that all ranks have, the others exit without a message."""
-    on_sigterm(lambda *_: None)  # SLURM and sweep workers send SIGTERM again before run.json is written
     try:
         parts.trainer.fit(parts.module, parts.data, ckpt_path=done.checkpoint, weights_only=True)
     except Stopped as stop:
         if not is_first_process():
             raise SystemExit(0) from stop
-        raise KeyboardInterrupt from stop
+        raise KeyboardInterrupt(f"step {parts.trainer.global_step} is saved") from stop
     except NotFiniteError as error:
         if not is_first_process():
             raise SystemExit(0) from error
         raise
-    except SystemExit as stop:  # Lightning exits on a second Ctrl-C, and ignores a third one
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    except SystemExit as stop:  # Lightning exits on a second Ctrl-C
         raise KeyboardInterrupt from stop
-    except (MemoryError, RuntimeError) as error:
+    except (MemoryError, RuntimeError, OSError, EOFError) as error:
+        if (issue := parts.data.failure(error)) is not None:
+            raise InputError(issue) from error
         known = isinstance(error, MemoryError | torch.OutOfMemoryError)
         if not (known or any(text in str(error) for text in _NO_MEMORY)):
             raise
         message = f"out of memory at step {parts.trainer.global_step + 1} with {parts.batch}"
         hint = "halve trainer.batch_size and double trainer.accumulate, or choose a smaller network"
         raise InputError(Issue("LS-TRN-009", message, hint)) from error
+    finally:
+        finish_undisturbed()
+        unblock()
