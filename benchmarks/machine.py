@@ -12,13 +12,8 @@ from typing import Any
 import torch
 
 import liverspleen
-from liverspleen.processes import has_bf16_instructions
+from liverspleen.processes import cores, has_bf16_instructions
 from liverspleen.training.limits import copy_bytes_per_s, matmul_flops_per_s
-
-
-def cores() -> int:
-    """Return the number of processor cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def machine(device: torch.device) -> dict[str, Any]:

@@ -97,7 +97,7 @@ def model_content(path: Path) -> tuple[Any, list[Issue]]:
 
 
 def resumed(folder: Path, whole: Path) -> tuple[Any, list[Issue]]:
-    recipe = recorded_recipe(read_checkpoint(whole) or {})
+    recipe = recorded_recipe(read_checkpoint(whole))
     assert recipe is not None
     done = resumption(folder, recipe, neutral={})
     content = read_checkpoint(done.checkpoint) if done.checkpoint else None

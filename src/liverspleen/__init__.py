@@ -11,6 +11,7 @@ The functions are imported when they are first used, so that `import liverspleen
 
 from __future__ import annotations
 
+from os import environ as _environment
 from typing import TYPE_CHECKING
 
 from liverspleen.lazy import lazy_exports
@@ -30,6 +31,10 @@ else:
             "segment": "inference",
         },
     )
+
+# Threads that wait for others then sleep. By default they wait actively, and a step beside a busy process takes many
+# times as long. OpenMP reads the variable when torch is imported.
+_environment.setdefault("OMP_WAIT_POLICY", "passive")
 
 __version__ = "0.1.0"
 

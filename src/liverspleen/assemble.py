@@ -282,7 +282,7 @@ def callbacks(
         every=choice.validate_every,
         start=start,
         patience=choice.patience,
-        check_finite=guard.check_pending,
+        check_finite=guard.check_state,
         recipe=recipe,
     )
     table = ValidationFile(config.output / "validation.csv", validation, voxels_mm3)

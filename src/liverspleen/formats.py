@@ -47,8 +47,9 @@ class Format:
 
 
 # 1: a hash of the whole configuration in place of the record that a resumed training is compared with. 2: input slices
-# were called sections. 3: without the organs that the training labels show.
-CHECKPOINT = Format("checkpoint", 4, "train again, or use that version")
+# were called sections. 3: without the organs that the training labels show. 4: without a checksum and the number of
+# threads.
+CHECKPOINT = Format("checkpoint", 5, "train again, or use that version")
 
 # 1: its description had another file name, and input slices were called sections. 2: model.json had no checksum.
 MODEL_PACKAGE = Format("model package", 3, "export the model again")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import math
 import os
 import platform
 import signal
@@ -38,6 +39,16 @@ def has_bf16_instructions(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
         return False
     flags = [line for line in text.splitlines() if line.startswith(("flags", "Features"))]  # x86, Arm
     return bool({"amx_bf16", "avx512_bf16", "bf16"} & set(" ".join(flags).split()))
+
+
+def cores(limit: Path = Path("/sys/fs/cgroup/cpu.max")) -> int:
+    """Return the number of cores that this process may use: of its affinity, and up to the CPU limit of a container."""
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        time_us, period_us = map(int, limit.read_text(encoding="ascii").split())  # "max 100000" without a limit
+    except (OSError, ValueError):
+        return allowed
+    return max(1, min(allowed, math.ceil(time_us / period_us)))
 
 
 def signals(*names: str) -> tuple[signal.Signals, ...]:

@@ -78,6 +78,8 @@ class Run:
     """name to hash: cohort, split, model, measurements"""
     seeds: dict[str, int] = field(default_factory=dict)
     device: str = "cpu"
+    threads: int | None = None
+    """of each process of a training"""
     measured: dict[str, float] = field(default_factory=dict)
     """measured times, with the unit in the name"""
     outputs: list[Path] = field(default_factory=list)
@@ -122,6 +124,7 @@ def recorded(
                 "inputs": run.inputs,
                 "seeds": run.seeds,
                 "device": run.device,
+                "threads": run.threads,
                 "measured": run.measured,
                 "platform": platform.platform(),
                 "started": started.isoformat(timespec="seconds"),

@@ -40,7 +40,7 @@ def exam(slices: int = 5, seed: int = 0) -> tuple[CTVolume, LabelMap]:
     return CTVolume(hu.astype(np.int16), geometry), LabelMap(labels, geometry)
 
 
-def trained(folder: Path) -> Path:
+def trained(folder: Path, *more: str) -> Path:
     """Train a model that finds such boxes in seconds, with phantom as origin of its cases; return the checkpoint."""
     rows = []
     for seed in range(4):
@@ -51,7 +51,7 @@ def trained(folder: Path) -> Path:
         row = {"case_id": case, "patient_id": case, "image": f"{case}.nii.gz", "label": f"{case}_label.nii.gz"}
         rows.append({**row, "dataset": "development", "origin": "phantom"})
     write_cohort(folder / "cohort.csv", rows)
-    assert main(["train", f"cohort={folder / 'cohort.csv'}", f"output={folder / 'model'}", *TINY]) == 0
+    assert main(["train", f"cohort={folder / 'cohort.csv'}", f"output={folder / 'model'}", *TINY, *more]) == 0
     return folder / "model" / "last.ckpt"
 
 

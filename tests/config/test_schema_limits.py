@@ -70,12 +70,28 @@ def test_values_out_of_range_are_one_line_with_key_value_and_range(
         assert "\n" not in line
 
 
+CHOICES = [
+    pytest.param(verb, key, id=f"{verb}-{key.name}")
+    for verb, schema in SCHEMAS.items()
+    for key in keys(schema)
+    if key.element in (int, float) and key.choices
+]
+
+
+@pytest.mark.parametrize(("verb", "key"), CHOICES)
+def test_a_number_that_is_none_of_the_choices_is_one_line(verb: str, key: ConfigKey, drafts: dict[str, dict]) -> None:
+    for number in WILD:
+        (line,) = rejected(verb, drafts[verb], key, number)
+        assert line.startswith(("LS-CFG-005: ", "LS-CFG-006: "))
+        assert line.endswith(f"; use {key.limits}")
+
+
 @pytest.mark.parametrize("text", ["nan", "inf", "-inf", "-100000000", "1e30", "1" + 30 * "0"])
 def test_the_command_line_lists_every_numeric_key_of_train_that_is_out_of_range(text: str) -> None:
     numeric = [key for key in keys(SCHEMAS["train"]) if key.element in (int, float) and not key.choices]
     assert (
-        len(numeric) == 43
-    )  # 2 of the verb, slices 5, augmentation 8, network 5, loss 9, optimizer 2, scheduler 3, trainer 9
+        len(numeric) == 44
+    )  # 2 of the verb, slices 5, augmentation 8, network 5, loss 9, optimizer 2, scheduler 3, trainer 10
     words = [f"{key.name}={f'[{text}]' if key.is_list else text}" for key in numeric]
     with pytest.raises(InputError) as error:
         compose("train", ["cohort=none.csv", "output=none", *words])

@@ -19,6 +19,7 @@ from liverspleen.networks.build import build_network
 from liverspleen.networks.checkpoint import PACKAGE_KEY, WEIGHTS_PREFIX
 from liverspleen.networks.weights_file import safetensors_bytes
 from liverspleen.records import sealed, unsealed
+from liverspleen.training.checkpoint_files import with_checksum
 
 UNET = {"name": "unet_2d", "output_stride": 8, "width": 4}
 
@@ -47,7 +48,10 @@ def network() -> nn.Module:
 def save(file: Path, trained: nn.Module | None = None, *, extra: dict[str, Any] | None = None, **changes: Any) -> Path:
     """Save a checkpoint with further entries `extra` and a changed description."""
     weights = {f"{WEIGHTS_PREFIX}{name}": value for name, value in (trained or network()).state_dict().items()}
-    torch.save({"state_dict": weights, PACKAGE_KEY: description(**changes), **(extra or {})}, file)
+    content = {"state_dict": weights, PACKAGE_KEY: description(**changes), **(extra or {})}
+    with suppress(ValueError):  # it has more than plain values
+        content = with_checksum(content)
+    torch.save(content, file)
     return file
 
 

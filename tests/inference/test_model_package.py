@@ -91,7 +91,7 @@ def test_checkpoint_of_a_training_state_gives_its_network_only(tmp_path: Path) -
 @pytest.mark.parametrize("number", [None, 1, 3, "4", True, 4.0, {}, [4]])
 def test_checkpoint_of_another_format_is_rejected_before_anything_else(tmp_path: Path, number: object) -> None:
     save(tmp_path / "a.ckpt", format=number, structures={}, network="none")
-    with pytest.raises(InputError, match=r"^LS-FMT-001 file '.*a\.ckpt': checkpoint .*, expected 4; .*train again"):
+    with pytest.raises(InputError, match=r"^LS-FMT-001 file '.*a\.ckpt': checkpoint .*, expected 5; .*train again"):
         load_model(tmp_path / "a.ckpt")
 
 

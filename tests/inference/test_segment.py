@@ -26,6 +26,7 @@ from liverspleen.inference.model import TrainedModel, load_model
 from liverspleen.inference.segment import _read, segment, segment_volume
 from liverspleen.networks.build import build_network
 from liverspleen.networks.checkpoint import PACKAGE_KEY
+from liverspleen.training.checkpoint_files import with_checksum
 
 
 class NeighbourSum(nn.Module):
@@ -128,7 +129,7 @@ def write_checkpoint(file: Path, trained: nn.Module, **about: Any) -> None:
         "window": {"lower_hu": 0.0, "upper_hu": 100.0, "clip": True},
     }
     weights = {f"network.{name}": value for name, value in trained.state_dict().items()}
-    torch.save({"state_dict": weights, PACKAGE_KEY: plain | about}, file)
+    torch.save(with_checksum({"state_dict": weights, PACKAGE_KEY: plain | about}), file)
 
 
 @pytest.mark.parametrize("choice", ["small", "unet_2d", "unet_3d"])

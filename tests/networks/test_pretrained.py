@@ -95,6 +95,7 @@ def test_state_dict_inside_a_training_checkpoint_is_found(tmp_path: Path) -> Non
         (lambda w: w.pop("conv1.0.weight"), r"1 missing \(first conv1.0.weight\)"),
         (lambda w: w.update(extra=torch.zeros(1)), r"1 of no layer \(first extra\)"),
         (lambda w: w.update({"bn1.bias": torch.zeros(3)}), r"1 of another shape \(first bn1.bias\)"),
+        (lambda w: w["bn1.bias"].fill_(torch.nan), r"1 with NaN or inf \(first bn1.bias\)"),
     ],
 )
 def test_weights_that_do_not_fit_are_rejected_in_one_line_and_change_nothing(

@@ -45,7 +45,11 @@ def run_bench(config: BenchConfig) -> dict[str, Any]:
 
 
 def _result(config: BenchConfig, scratch: Path) -> dict[str, Any]:
-    return _measure(config, _cached(config.cache) if config.cache else [_noise_case(config, scratch)])
+    from liverspleen.training.threads import default_threads, torch_threads
+
+    cases = _cached(config.cache) if config.cache else [_noise_case(config, scratch)]
+    with torch_threads(config.trainer.threads or default_threads(1)):
+        return _measure(config, cases)
 
 
 def _cached(cache: Path) -> list[CachedCase]:

@@ -92,8 +92,9 @@ def _fit(config: TrainConfig, record: Run, cohort: Cohort, split: Split, cache: 
     """Build the slice cache, then train to the last step."""
     from liverspleen.data.build import build_sides
     from liverspleen.training.fit import FILES, TrainingParts, fit
-    from liverspleen.training.resumption import replanned, resumption
+    from liverspleen.training.resumption import other_threads, replanned, resumption
     from liverspleen.training.taught import coverage, coverage_issues, taught_organs
+    from liverspleen.training.threads import default_threads, torch_threads
 
     cached = build_sides(
         cohort,
@@ -107,7 +108,9 @@ def _fit(config: TrainConfig, record: Run, cohort: Cohort, split: Split, cache: 
     record.issues.extend(cached.issues)
     recipe = assemble.recipe(config, record.inputs, {"training": training, "validation": validation})
     done = resumption(config.output, recipe, neutral=assemble.neutral_values())
-    record.issues.extend(done.issues)
+    choice = config.trainer
+    record.threads = threads = choice.threads or done.threads or default_threads(choice.devices)
+    record.issues.extend([*done.issues, *other_threads(done, threads)])
     record.outputs += [config.output / name for name in FILES]
     taught = taught_organs(training)
     record.issues.extend(coverage_issues(taught, training, validation))
@@ -131,8 +134,9 @@ def _fit(config: TrainConfig, record: Run, cohort: Cohort, split: Split, cache: 
         record.device = str(trainer.strategy.root_device)
         return TrainingParts(trainer, module, data)
 
-    choice = config.trainer
-    seconds = fit(config.output, done, build, steps=choice.steps, patience=choice.patience, seed=config.seed, say=_say)
+    steps, patience = choice.steps, choice.patience
+    with torch_threads(threads):
+        seconds = fit(config.output, done, build, steps=steps, patience=patience, seed=config.seed, say=_say)
     if seconds is not None:
         record.measured["validation_seconds_per_slice"] = seconds
 

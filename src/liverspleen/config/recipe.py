@@ -232,6 +232,15 @@ class TrainerConfig(Schema):
     workers: Annotated[
         int, Key("Number of processes that load data; the weights do not depend on it.", ge=0, le=MOST_PROCESSES)
     ]
+    threads: Annotated[
+        int | None,
+        Key(
+            "Number of threads of each process that trains; empty: that of the checkpoint, else OMP_NUM_THREADS, else "
+            "the cores that the process may use, divided by trainer.devices.",
+            ge=1,
+            le=MOST_PROCESSES,
+        ),
+    ] = None
     accelerator: Annotated[Literal["auto", "cpu", "gpu"], Key("Kind of device that trains the network.")]
     devices: Annotated[int, Key("Number of devices per machine.", ge=1, le=128)]
     nodes: Annotated[int, Key("Number of machines that train together.", ge=1, le=10_000)]

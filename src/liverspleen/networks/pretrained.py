@@ -49,7 +49,8 @@ def start_from(encoder: Encoder, source: Path) -> None:
         if (weight := available.get(_comparable(name))) is not None
     }
     misshapen = [name for name, weight in fits.items() if weight.shape != expected[name].shape]
-    found = {"missing": missing, "of no layer": unknown, "of another shape": misshapen}
+    infinite = [name for name, weight in fits.items() if not torch.isfinite(weight).all()]
+    found = {"missing": missing, "of no layer": unknown, "of another shape": misshapen, "with NaN or inf": infinite}
     if wrong := [f"{len(names)} {kind} (first {names[0]})" for kind, names in found.items() if names]:
         tensors = f"expected {len(expected)} tensors; {', '.join(wrong)}"
         message = f"file does not hold the weights of encoder {encoder.name!r}: {tensors}"

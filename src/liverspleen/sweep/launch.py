@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from liverspleen.errors import Issue
+from liverspleen.processes import cores
 from liverspleen.sweep.training import StopSignals, is_running
 
 PROGRAM = (sys.executable, "-m", "liverspleen.cli.trial")
@@ -60,7 +61,7 @@ def launch_workers(overrides: Sequence[str], workers: int, devices: int) -> list
 def worker_environment(index: int, workers: int, devices: int) -> dict[str, str]:
     """Return the environment variables that give one of several workers its GPU and its fraction of the cores."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    threads = os.environ.get("OMP_NUM_THREADS") or str(max(1, (os.cpu_count() or 1) // workers))
+    threads = os.environ.get("OMP_NUM_THREADS") or str(max(1, cores() // workers))
     # CUDA_VISIBLE_DEVICES= hides all GPUs
     names = [str(device) for device in range(devices)] if visible is None else visible.split(",")
     return {"CUDA_VISIBLE_DEVICES": names[index % len(names)], "OMP_NUM_THREADS": threads}

@@ -14,7 +14,7 @@ from liverspleen.processes import signals
 from liverspleen.training.interruption import Stopped, StopRequest
 from liverspleen.training.ranks import Highest
 from liverspleen.training.recipe import RECIPE_KEY, Recipe
-from liverspleen.training.resumption import BEST, LAST
+from liverspleen.training.resumption import BEST, LAST, THREADS_KEY
 
 _SAVE_S = 600.0  # most training time that is lost if the machine fails
 _REQUEUE = signals("SIGUSR1")  # sent by SLURM before the time limit
@@ -33,7 +33,7 @@ class Checkpoints(pl.Callback):
         every: number of steps between two saves.
         start: number of steps that are already done.
         patience: validations without a better DSS after which the training ends; None: no limit.
-        check_finite: called before each save; raises if loss or gradients of a step are not finite.
+        check_finite: called before each save by all ranks; raises if what would be saved is not finite.
         recipe: recipe that a resumed training is compared with.
     """
 
@@ -124,8 +124,8 @@ class Checkpoints(pl.Callback):
                 copy.unlink()
 
     def on_save_checkpoint(self, trainer: pl.Trainer, module: pl.LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Add the recipe, the best DSS and the number of validations since then."""
-        checkpoint[RECIPE_KEY] = self.recipe.plain()
+        """Add the recipe, the number of threads, the best DSS and the number of validations since then."""
+        checkpoint[RECIPE_KEY], checkpoint[THREADS_KEY] = self.recipe.plain(), torch.get_num_threads()
         checkpoint["best_dss"], checkpoint["stale"] = self.best_dss, self.stale
 
     def on_load_checkpoint(self, trainer: pl.Trainer, module: pl.LightningModule, checkpoint: dict[str, Any]) -> None:

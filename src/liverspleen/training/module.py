@@ -16,6 +16,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from liverspleen.data.augmentation import Augmentation, draw_seed
 from liverspleen.data.slices import SliceStack, native_classes
 from liverspleen.data.window import IntensityWindow
+from liverspleen.errors import InputError, Issue, counted
 from liverspleen.evaluation.metrics.overlap import Overlap, overlaps
 from liverspleen.networks.checkpoint import PACKAGE_KEY, WEIGHTS_PREFIX
 from liverspleen.organs import ORGANS, Structure
@@ -159,9 +160,24 @@ class SegmentationModule(pl.LightningModule):
             checkpoint["state_dict"] = {**checkpoint["state_dict"], **self.average.state_dict(WEIGHTS_PREFIX)}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Restore the average and the trained weights; adapt the schedule to the requested number of steps."""
+        """Restore the average and the trained weights; adapt the schedule to the requested number of steps.
+
+        Raises:
+            InputError: LS-TRN-004 the network has other weights, as its code or a package was changed.
+        """
+        _reject_misfits(self.state_dict(), checkpoint["state_dict"])
         if self.average is not None:
             own = {name: value for name, value in checkpoint["state_dict"].items() if name.startswith(WEIGHTS_PREFIX)}
             self.average.network.load_state_dict({n.removeprefix(WEIGHTS_PREFIX): v for n, v in own.items()})
             checkpoint["state_dict"] = checkpoint.pop(_TRAINED)
         replan(checkpoint, self.trainer.max_steps)
+
+
+def _reject_misfits(expected: Mapping[str, Tensor], recorded: Mapping[str, Tensor]) -> None:
+    """Compare names, shapes and types of weights."""
+    now, before = ({name: (w.shape, w.dtype) for name, w in weights.items()} for weights in (expected, recorded))
+    if wrong := [name for name in {**now, **before} if now.get(name) != before.get(name)]:
+        differing = f"{counted(len(wrong), 'tensor')} of the network, first {wrong[0]!r}"
+        message = f"the checkpoint is of another network: {differing}"
+        hint = "use the code of the network and the versions of its packages again, or choose another output="
+        raise InputError(Issue("LS-TRN-004", message, hint))

@@ -23,6 +23,7 @@ NOT_COMPARED: Final[Mapping[str, str]] = {
     "trainer.steps": "can be increased later",
     "trainer.validate_every": "does not change the weights",
     "trainer.workers": "does not change the batches",
+    "trainer.threads": "is the hardware; the recorded number is used again unless another one is given",
     "trainer.accelerator": "is the hardware; a training can continue on another machine",
     "trainer.deterministic": "selects algorithms of the same operations",
     "trainer.patience": "ends a training, as trainer.steps does",

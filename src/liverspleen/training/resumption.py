@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from liverspleen.errors import InputError, Issue
-from liverspleen.formats import CHECKPOINT
 from liverspleen.networks.checkpoint import PACKAGE_KEY
-from liverspleen.training.checkpoint_files import read_checkpoint
+from liverspleen.training.checkpoint_files import DamagedCheckpointError, read_checkpoint
 from liverspleen.training.recipe import Recipe, recorded_recipe
 
 LAST, BEST = "last.ckpt", "best.ckpt"
+THREADS_KEY: Final = "threads"
+"""Entry of a checkpoint with the number of threads."""
 
 
 @dataclass(frozen=True)
@@ -21,13 +22,15 @@ class Resumption:
     """The checkpoint from which a training is resumed.
 
     `checkpoint` is None for a new training; `steps` are the finished steps; `planned` is the number of steps that the
-    training was planned for; `stale` counts validations since the best one; `issues` are warnings.
+    training was planned for; `stale` counts validations since the best one; `threads` are those of its process, None
+    for a new training; `issues` are warnings.
     """
 
     checkpoint: Path | None = None
     steps: int = 0
     planned: int = 0
     stale: int = 0
+    threads: int | None = None
     issues: tuple[Issue, ...] = ()
 
 
@@ -44,28 +47,30 @@ def resumption(folder: Path, recipe: Recipe, *, neutral: Mapping[str, Any]) -> R
     for file in (folder / LAST, folder / BEST):
         if not file.exists():
             continue
-        if (checkpoint := _resumable(file, recipe, neutral)) is None:
-            damaged.append(file)
-        else:
-            found.append((int(checkpoint["global_step"]), file, checkpoint))
+        try:
+            checkpoint = _resumable(file, recipe, neutral)
+            found.append((checkpoint["global_step"], file, checkpoint))
+        except DamagedCheckpointError as error:
+            damaged.append((file, f"the checkpoint is damaged or was edited: {error}"))
     if damaged and not found:
-        hint = "restore the file, or remove it to train again from the start"
-        raise InputError(Issue("LS-TRN-005", "the checkpoint is damaged and there is no other", hint, file=damaged[0]))
+        file, reason = damaged[0]
+        hint = "restore the file, or remove the checkpoints of this folder to train again from the start"
+        raise InputError(Issue("LS-TRN-005", f"{reason}; there is no other", hint, file=file))
     if not found:
         return Resumption()
     steps, file, checkpoint = max(found, key=lambda one: one[0])  # the first of equals is `last`
     warnings = tuple(
         Issue(
             "LS-TRN-005",
-            f"the checkpoint is damaged, so the training resumes from step {steps} of {file.name}",
+            f"{reason}; the training resumes from step {steps} of {file.name}",
             "check the disk",
             file=one,
             severity="warning",
         )
-        for one in damaged
+        for one, reason in damaged
     )
-    planned = int(checkpoint[PACKAGE_KEY].get("steps", steps))
-    return Resumption(file, steps, planned, int(checkpoint.get("stale", 0)), warnings)
+    planned = checkpoint[PACKAGE_KEY]["steps"]
+    return Resumption(file, steps, planned, checkpoint["stale"], checkpoint[THREADS_KEY], warnings)
 
 
 def replanned(done: Resumption, steps: int) -> list[Issue]:
@@ -77,14 +82,20 @@ def replanned(done: Resumption, steps: int) -> list[Issue]:
     return [Issue("LS-TRN-011", message, hint, file=done.checkpoint, severity="warning")]
 
 
-def _resumable(file: Path, recipe: Recipe, neutral: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Read a checkpoint and check that it is of this training; return None if it is damaged."""
+def other_threads(done: Resumption, threads: int) -> list[Issue]:
+    """Return the warning LS-TRN-027 if the checkpoint was trained with another number of threads than `threads`."""
+    if done.threads in (None, threads):
+        return []
+    message = f"trainer.threads was {done.threads}, now {threads}: the sums of the remaining steps have another order"
+    hint = "remove trainer.threads= if the result must equal that of a training without a break to the last digit"
+    return [Issue("LS-TRN-027", message, hint, file=done.checkpoint, severity="warning")]
+
+
+def _resumable(file: Path, recipe: Recipe, neutral: Mapping[str, Any]) -> dict[str, Any]:
+    """Read a checkpoint and check that it is of this training; errors as of `resumption` and `read_checkpoint`."""
     checkpoint = read_checkpoint(file)
-    if checkpoint is None or not isinstance(description := checkpoint[PACKAGE_KEY], dict):
-        return None
-    CHECKPOINT.check(description.get("format"), file)
     if (recorded := recorded_recipe(checkpoint)) is None:
-        return None
+        raise DamagedCheckpointError("it has no recipe")
     if differences := recipe.differences(recorded, neutral):
         message = f"the output folder holds another training: {'; '.join(differences)}"
         hint = "use the recorded values again, or choose another output="

@@ -22,8 +22,9 @@ from liverspleen.inference.model_package import (
     PackageFiles,
     open_package,
 )
+from liverspleen.inference.untrusted.checkpoint_checksum import has_its_checksum, place_of
 from liverspleen.inference.untrusted.safetensors_header import tensor_places
-from liverspleen.inference.untrusted.tensors import NUMBER_TYPES, TensorPlace
+from liverspleen.inference.untrusted.tensors import TensorPlace
 from liverspleen.inference.untrusted.torch_pickle import MAX_PICKLE_BYTES, NotPlainError, PickledTensor, read_pickle
 from liverspleen.networks.checkpoint import PACKAGE_KEY, WEIGHTS_PREFIX
 from liverspleen.reading import check_regular
@@ -115,6 +116,9 @@ def _of_checkpoint(path: Path, entries: Mapping[str, Entry]) -> CheckedModel:
         for name, stated in state.items()
         if isinstance(name, str) and name.startswith(WEIGHTS_PREFIX)
     }
+    if not has_its_checksum(content, path, entries, root):
+        message = "the checkpoint was edited: its content does not have its checksum"
+        raise InputError(Issue("LS-MOD-006", message, "restore the file", file=path))
     return CheckedModel(path, description, weights, path, sha256_of(path), {})
 
 
@@ -136,13 +140,9 @@ def _pickled(path: Path, entries: Mapping[str, Entry]) -> tuple[Any, str]:
 
 
 def _place(name: str, stated: Any, entries: Mapping[str, Entry], root: str, path: Path) -> TensorPlace:
-    entry = entries.get(f"{root}data/{stated.key}") if isinstance(stated, PickledTensor) else None
-    if entry is None or entry.size != stated.stored * NUMBER_TYPES[stated.dtype].size:
+    if not isinstance(stated, PickledTensor) or (place := place_of(stated, entries, root)) is None:
         raise _no_checkpoint(f"weight {name[:80]!r} has no storage of its size", path)
-    place = TensorPlace(entry.offset, entry.size, stated.dtype, stated.shape, stated.strides, stated.first)
-    if not place.is_inside:
-        raise _no_checkpoint(f"weight {name[:80]!r} exceeds its storage", path)
-    if not is_whole(path, entry):
+    if not is_whole(path, entries[f"{root}data/{stated.key}"]):
         raise InputError(Issue("LS-MOD-006", f"weight {name[:80]!r} has changed", "restore the file", file=path))
     return place
 
