@@ -23,6 +23,8 @@ GROUND = {
     "locks",
     "zip_archive",
     "reading",
+    "environment",
+    "output_folder",
     "__init__",
 }
 BELOW: dict[str, set[str]] = {
@@ -39,7 +41,9 @@ BELOW: dict[str, set[str]] = {
     "reading": {"errors"},
     "config": {"errors", "organs", "reading"},
     "codes": {"errors"},
-    "provenance": {"errors", "records", "storage"},
+    "environment": set(),
+    "output_folder": {"errors", "locks"},
+    "provenance": {"errors", "output_folder", "records", "storage"},
     "imaging": GROUND,
     "cohort": GROUND | {"imaging"},
     "phantom": GROUND | {"imaging", "cohort"},

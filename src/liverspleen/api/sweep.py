@@ -56,7 +56,7 @@ def run_sweep(config: SweepConfig, given: Sequence[str]) -> Sequence[Issue]:
     if (workers := config.workers or devices) > 1:
         return launch_workers(given, workers, devices)
     with ExitStack() as last:
-        with recorded("sweep", _shown(config), config.output, command=_command(config)) as record:
+        with recorded("sweep", _shown(config), config.output, command=_command(config), shared=True) as record:
             _work(config, base, record)
             last.enter_context(exclusive(config.output / ".lock"))  # workers write their records in turn
         return tuple(record.issues)
