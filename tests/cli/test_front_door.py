@@ -130,9 +130,7 @@ def test_unexpected_error_is_raised_if_the_traceback_is_requested(monkeypatch: p
         main(["info"])
 
 
-def test_folder_that_cannot_be_made_is_one_line(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_folder_that_cannot_be_made_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "file").write_text("")
     assert main(["split", "cohort=c.csv", f"output={tmp_path / 'file' / 'below'}"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
