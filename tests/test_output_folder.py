@@ -72,7 +72,7 @@ def test_a_second_run_is_rejected_and_writes_nothing(
     assert line.endswith("is using this folder; wait until it has ended, or give another folder")
 
 
-@pytest.mark.parametrize("verb", WRITING)
+@pytest.mark.parametrize("verb", ["check", "export model", "import", "prepare"])
 def test_a_folder_that_cannot_be_written_is_one_line(
     verb: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -197,3 +197,32 @@ def test_errors_of_the_disk_name_the_file_and_others_are_no_issue_of_it() -> Non
     assert storage_issue(OSError(5, "Input/output error")) is not None
     assert storage_issue(PermissionError(13, "Permission denied")) is None
     assert storage_issue(ValueError("no")) is None
+
+
+@pytest.fixture
+def disk_mb() -> int:
+    return 1
+
+
+@pytest.mark.parametrize(
+    ("verb", "room", "code", "file"),
+    [
+        ("change", 0, "LS-RUN-007", ""),
+        ("change", 8192, "LS-RUN-008", "/run.json"),
+        ("phantom", 8192, "LS-RUN-008", "/images/dev001.nii.gz"),
+    ],
+)
+def test_a_full_disk_is_one_line_and_leaves_complete_files(
+    verb: str, room: int, code: str, file: str, small_disk: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = small_disk / "out"
+    out.mkdir()
+    free = os.statvfs(out).f_bavail * os.statvfs(out).f_frsize
+    (small_disk / "other").write_bytes(bytes(free - room))
+    words = ["development=1", "test1=0", "pairs=0", "matrix=64", "workers=1"] if verb == "phantom" else []
+    assert main([*(word.replace(str(tmp_path / "out"), str(out)) for word in command(verb, tmp_path)), *words]) == 2
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if "LS-" in line]
+    assert line.startswith(f"{code} file '{out}{file}': ")
+    assert "No space left on device" in line
+    assert not [*small_disk.rglob(".part-*")]
+    assert not (out / (file or "none").lstrip("/")).exists()

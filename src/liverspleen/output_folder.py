@@ -21,6 +21,7 @@ LOCK: Final = ".run.lock"
 
 _NO_LOCKS: Final = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL, errno.EBADF)
 
+_BLOCK: Final = 4096
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _FAILURES: Final = {
     **dict.fromkeys(_FULL, "free space or give another folder, then run the same command again"),
@@ -47,8 +48,8 @@ def occupied(folder: Path, *, shared: bool = False) -> Iterator[tuple[Issue, ...
     with ExitStack() as stack:
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=folder):
-                pass
+            with tempfile.TemporaryFile(dir=folder) as handle:  # it has no name on Linux
+                handle.write(bytes(_BLOCK))
             issues = () if name in _used.get() else _locked(folder, stack, shared=shared)
         except OSError as error:
             raise InputError(_unusable(folder, error)) from error

@@ -19,7 +19,7 @@ from liverspleen.locks import exclusive
 from liverspleen.processes import say
 from liverspleen.provenance import Run, recorded
 from liverspleen.records import DamagedRecordError, damaged, read_record, write_record
-from liverspleen.storage import sha256_of
+from liverspleen.storage import encodable, sha256_of
 from liverspleen.sweep.database import without_password
 from liverspleen.sweep.launch import PROGRAM, launch_workers
 from liverspleen.sweep.leaderboard import write_leaderboard
@@ -48,6 +48,9 @@ def run_sweep(config: SweepConfig, given: Sequence[str]) -> Sequence[Issue]:
         KeyboardInterrupt: the sweep was stopped; its trials are saved.
     """
     base = _base(given)
+    if encodable(path := str(config.output)) != path:
+        message = "the name of the folder is not UTF-8, which the database of a study needs"
+        raise InputError(Issue("LS-RUN-009", message, "give another output=", file=config.output))
     if issues := search_issues(config, base):
         raise InputError(issues)
     if config.launcher.name == "slurm":
