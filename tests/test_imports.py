@@ -26,6 +26,8 @@ GROUND = {
     "spreadsheet",
     "credentials",
     "plain_yaml",
+    "environment",
+    "output_folder",
     "__init__",
 }
 BELOW: dict[str, set[str]] = {
@@ -45,7 +47,9 @@ BELOW: dict[str, set[str]] = {
     "plain_yaml": set(),
     "config": {"credentials", "errors", "organs", "plain_yaml", "reading"},
     "codes": {"errors"},
-    "provenance": {"credentials", "errors", "records", "storage"},
+    "environment": set(),
+    "output_folder": {"errors", "locks"},
+    "provenance": {"credentials", "errors", "output_folder", "records", "storage"},
     "imaging": GROUND,
     "cohort": GROUND | {"imaging"},
     "phantom": GROUND | {"imaging", "cohort"},

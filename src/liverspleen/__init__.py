@@ -14,7 +14,10 @@ from __future__ import annotations
 from os import environ as _environment
 from typing import TYPE_CHECKING
 
+from liverspleen.environment import name_user
 from liverspleen.lazy import lazy_exports
+
+name_user()  # before other packages ask for it
 
 if TYPE_CHECKING:
     from liverspleen.api import compare, measure, predict, report, train

@@ -7,8 +7,8 @@ import math
 import platform
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, is_dataclass, replace
 from datetime import UTC, datetime
 from itertools import chain
@@ -19,6 +19,7 @@ from typing import Any
 from liverspleen import __version__
 from liverspleen.credentials import without_credentials
 from liverspleen.errors import InputError, Issue
+from liverspleen.output_folder import occupied, storage_issue
 from liverspleen.records import read_runs, write_record
 from liverspleen.storage import sha256_of
 
@@ -60,13 +61,13 @@ def git_state() -> dict[str, Any] | None:
     try:
         answers = [
             subprocess.run(
-                ["git", "-C", str(checkout), *arguments], capture_output=True, text=True, check=True, timeout=10
-            )
+                ["git", "-C", str(checkout), *arguments], capture_output=True, check=True, timeout=10
+            ).stdout.decode(errors="replace")
             for arguments in (["rev-parse", "HEAD"], ["status", "--porcelain"])
         ]
     except (OSError, subprocess.SubprocessError):
         return None
-    return {"commit": answers[0].stdout.strip(), "changed": bool(answers[1].stdout.strip())}
+    return {"commit": answers[0].strip(), "changed": bool(answers[1].strip())}
 
 
 @dataclass
@@ -88,56 +89,86 @@ class Run:
 
 @contextmanager
 def recorded(
-    verb: str, config: Any, output: Path, *, command: Sequence[str] | None = None, name: str = "run.json"
+    verb: str,
+    config: Any,
+    output: Path,
+    *,
+    command: Sequence[str] | None = None,
+    name: str = "run.json",
+    shared: bool = False,
 ) -> Iterator[Run]:
     """Write `output/run.json` at the end of the block, also after an error (`status`: done, rejected, failed).
 
     Tables of `config` that were changed after they were written are noted in its issues (see `changed_inputs`).
-    Simultaneous runs with the same folder need different names of their records. `command` replaces the command line
-    if that must not be recorded. Records of earlier runs with the same folder are kept under `earlier`, oldest first.
+    Another run with the same folder is rejected, unless both are `shared`; simultaneous runs need different names of
+    their records. `command` replaces the command line if that must not be recorded. Records of earlier runs with the
+    same folder are kept under `earlier`, oldest first.
 
     Raises:
-        InputError: as `read_runs`, before the block.
+        InputError: as `occupied` and `read_runs`, before the block; LS-RUN-008 a file cannot be written, also run.json.
     """
-    output.mkdir(parents=True, exist_ok=True)  # before the work, so that a folder that cannot be made fails early
-    read_runs(output / name)
-    run = Run(output, issues=[*changed_inputs(config)])
-    started, clock = datetime.now(UTC), perf_counter()
-    status = "failed"
-    try:
-        yield run
-        status = "done"
-    except InputError as error:
-        status = "rejected"
-        run.issues.extend(issue for issue in error.issues if issue not in run.issues)
-        raise InputError(run.issues) from error  # with earlier issues, which may be the reason
-    finally:
-        write_record(
-            output / name,
-            {
+    with occupied(output, shared=shared) as notes:
+        read_runs(output / name)
+        run = Run(output, issues=[*notes, *changed_inputs(config)])
+        started, clock = datetime.now(UTC), perf_counter()
+
+        def write(status: str) -> None:
+            about = {
                 "verb": verb,
                 "status": status,
                 "command": [*map(without_credentials, sys.argv)] if command is None else [*command],
                 "config": _as_json(config),
-                "versions": versions(),
-                "git": git_state(),
-                "inputs": run.inputs,
-                "seeds": run.seeds,
-                "device": run.device,
-                "threads": run.threads,
-                "measured": run.measured,
-                "platform": platform.platform(),
                 "started": started.isoformat(timespec="seconds"),
                 "seconds": round(perf_counter() - clock, 3),
-                "issues": [str(issue) for issue in run.issues],
-                "earlier": read_runs(output / name),  # read now, because other processes may have added theirs
-                "outputs": {
-                    str(path.relative_to(output)): sha256_of(path)
-                    for path in sorted(set(run.outputs))
-                    if path.is_file()
-                },
-            },
-        )
+            }
+            write_record(output / name, {**about, **_found(run), "earlier": read_runs(output / name)})
+
+        with _status(run, write):
+            yield run
+
+
+@contextmanager
+def _status(run: Run, write: Callable[[str], None]) -> Iterator[None]:
+    """Call `write` with the status of the block; an error of the block is raised also if that fails."""
+    try:
+        yield
+    except InputError as error:
+        run.issues.extend(issue for issue in error.issues if issue not in run.issues)
+        with suppress(OSError, InputError):
+            write("rejected")
+        raise InputError(run.issues) from error  # with earlier issues, which may be the reason
+    except BaseException as error:
+        issue = storage_issue(error)
+        run.issues.extend([issue] if issue else [])
+        with suppress(OSError, InputError):
+            write("failed")
+        if issue is None:
+            raise
+        raise InputError(run.issues) from error
+    try:
+        write("done")
+    except OSError as error:
+        if (issue := storage_issue(error)) is None:
+            raise
+        raise InputError([*run.issues, issue]) from error
+
+
+def _found(run: Run) -> dict[str, Any]:
+    """Return what is known at the end of a run."""
+    return {
+        "versions": versions(),
+        "git": git_state(),
+        "inputs": run.inputs,
+        "seeds": run.seeds,
+        "device": run.device,
+        "threads": run.threads,
+        "measured": run.measured,
+        "platform": platform.platform(),
+        "issues": [str(issue) for issue in run.issues],
+        "outputs": {
+            str(path.relative_to(run.output)): sha256_of(path) for path in sorted(set(run.outputs)) if path.is_file()
+        },
+    }
 
 
 def changed_inputs(config: Any) -> Iterator[Issue]:

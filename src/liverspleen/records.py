@@ -11,7 +11,7 @@ from typing import Any, Final
 from liverspleen.errors import InputError, Issue, Severity
 from liverspleen.formats import Format
 from liverspleen.reading import read_json
-from liverspleen.storage import write_json
+from liverspleen.storage import encodable, write_json
 
 CHECKSUM: Final = "record_sha256"
 """Last entry of a record: the SHA-256 of all other entries."""
@@ -22,12 +22,12 @@ class DamagedRecordError(ValueError):
 
 
 def sealed(content: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the content as it is read again, with its checksum.
+    """Return the content as it is read again, with its checksum; see `encodable`.
 
     >>> unsealed(sealed({"a": (1, 2.5)}))
     {'a': [1, 2.5]}
     """
-    plain = json.loads(json.dumps(content, allow_nan=False))
+    plain = encodable(json.loads(json.dumps(content, allow_nan=False)))
     return {**plain, CHECKSUM: _sha256(plain)}
 
 

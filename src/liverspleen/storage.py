@@ -27,6 +27,9 @@ def complete_file(path: Path) -> Iterator[Path]:
     If the block raises, `path` does not change and the temporary file is removed. Parent folders are created.
     The temporary name has the suffixes of `path`, which determine the format for writers, and starts with `.part-`.
 
+    Raises:
+        OSError: the file cannot be written; its `filename` is `path`.
+
     >>> import tempfile
     >>> target = Path(tempfile.mkdtemp()) / "a.txt"
     >>> with complete_file(target) as temporary:
@@ -42,6 +45,10 @@ def complete_file(path: Path) -> Iterator[Path]:
         with temporary.open("rb+") as handle:
             os.fsync(handle.fileno())
         temporary.replace(path)
+    except OSError as error:  # an error of writing has no name
+        if error.filename not in (None, temporary, str(temporary)):
+            raise
+        raise OSError(error.errno, error.strerror or str(error), str(path)) from error
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -56,14 +63,30 @@ def sync(path: Path) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    r"""Write UTF-8 text with `\n` line ends, complete or not at all."""
+    r"""Write UTF-8 text with `\n` line ends, complete or not at all; what is no character is written as an escape.
+
+    File names may hold bytes that are not UTF-8.
+    """
     with complete_file(path) as temporary:
-        temporary.write_text(text, encoding="utf-8", newline="\n")
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write JSON (NaN rejected), complete or not at all."""
-    write_text(path, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    """Write JSON (NaN rejected), complete or not at all; see `encodable`."""
+    write_text(path, json.dumps(encodable(content), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def encodable(value: Any) -> Any:
+    r"""Return plain values with lone surrogates, which stand for bytes that are not UTF-8, as the text of an escape.
+
+    >>> encodable({"file": ["a\udcff.nii", 3]})
+    {'file': ['a\\udcff.nii', 3]}
+    """
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, dict):
+        return {encodable(key): encodable(item) for key, item in value.items()}
+    return [encodable(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def size_and_time(path: Path) -> tuple[int, int]:

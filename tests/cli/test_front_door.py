@@ -130,13 +130,11 @@ def test_unexpected_error_is_raised_if_the_traceback_is_requested(monkeypatch: p
         main(["info"])
 
 
-def test_folder_that_cannot_be_made_is_one_line_and_exit_code_1(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_folder_that_cannot_be_made_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "file").write_text("")
-    assert main(["split", "cohort=c.csv", f"output={tmp_path / 'file' / 'below'}"]) == 1
+    assert main(["split", "cohort=c.csv", f"output={tmp_path / 'file' / 'below'}"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith(f"LS-RUN-003 file '{tmp_path / 'file' / 'below'}': Not a directory")
+    assert line.startswith(f"LS-RUN-007 file '{tmp_path / 'file' / 'below'}': the folder cannot be written (Not a dir")
 
 
 def test_earlier_runs_with_the_same_folder_stay_in_run_json(box_cohort: Callable[..., Path], tmp_path: Path) -> None:

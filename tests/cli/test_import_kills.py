@@ -24,7 +24,7 @@ pytestmark = pytest.mark.slow
 
 
 def content(folder: Path) -> dict[str, bytes]:
-    files = [path for path in folder.rglob("*") if path.is_file() and path.name not in {"run.json", ".import.lock"}]
+    files = [path for path in folder.rglob("*") if path.is_file() and path.name not in {"run.json", ".run.lock"}]
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 

@@ -303,9 +303,9 @@ def test_a_second_simultaneous_import_into_a_folder_is_rejected(
 ) -> None:
     source_files.nifti(tmp_path / "source", [box_exam("a")])
     (tmp_path / "cohort").mkdir()
-    with exclusive(tmp_path / "cohort" / ".import.lock"):
+    with exclusive(tmp_path / "cohort" / ".run.lock"):
         assert bring_in("nifti") == 2
-    assert "LS-IMP-018" in capsys.readouterr().err
+    assert "LS-RUN-004" in capsys.readouterr().err
     assert bring_in("nifti") == 0
 
 

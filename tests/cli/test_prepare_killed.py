@@ -142,7 +142,7 @@ def disk_mb() -> int:
 
 
 @pytest.mark.parametrize("seen", [True, False])
-@pytest.mark.parametrize("room", [1_000_000, 0])
+@pytest.mark.parametrize("room", [1_000_000, 8192])
 def test_disk_that_is_full_is_one_line_with_the_bytes_needed(
     seen: bool,
     room: int,

@@ -29,7 +29,7 @@ NOT_FOLLOWED: dict[str, tuple[str, ...]] = {
     "it needs other hardware, another process, memory or disk": (
         "LS-DCM-032",
         "LS-IMG-020 022 031",
-        "LS-IMP-016 017 018",
+        "LS-IMP-016 017",
         "LS-LAB-010",
         "LS-PRD-011 012 015 031",
         "LS-SCN-007",

@@ -38,9 +38,9 @@ def test_full_disk_ends_the_training_and_keeps_the_checkpoint(
         monkeypatch.setattr(checkpoint_files, "tensors", lambda _: iter(()))
         monkeypatch.setattr(checkpoint_files, "_OVERHEAD_BYTES", 0)
     capsys.readouterr()
-    assert train(cohort, run, cache, steps=4) == (2 if seen else 1)  # unseen: no space for run.json either
+    assert train(cohort, run, cache, steps=4) == 2  # unseen: no space for run.json either
     (line,) = lines(capsys.readouterr().err)
-    assert line.startswith("LS-TRN-007" if seen else "LS-RUN-003")
+    assert line.startswith("LS-TRN-007" if seen else "LS-TRN-008")
     assert (run / "last.ckpt").read_bytes() == before
     (small_disk / "other").unlink()
     monkeypatch.undo()
@@ -55,9 +55,9 @@ def test_disk_that_cannot_be_written_is_one_line(
     before = (run / "last.ckpt").read_bytes()
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
     capsys.readouterr()
-    assert train(cohort, run, cache, steps=4) == 1
+    assert train(cohort, run, cache, steps=4) == 2
     (line,) = lines(capsys.readouterr().err)
-    assert line.startswith("LS-RUN-003")
+    assert line.startswith(f"LS-RUN-007 file '{run}': the folder cannot be written (Read-only file system)")
     assert (run / "last.ckpt").read_bytes() == before
 
 

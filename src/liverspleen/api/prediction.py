@@ -59,7 +59,9 @@ def run_prediction(config: PredictConfig) -> Predicted:
         shown, command = redacted("predict", config, scans.identity) if scans.identity else (config, None)
         with (
             redacted_errors(scans.identity, "predicting"),
-            recorded("predict", shown, config.output, command=command, name=shard.record) as record,
+            recorded(
+                "predict", shown, config.output, command=command, name=shard.record, shared=shard.count > 1
+            ) as record,
             redacted_errors(scans.identity, "predicting"),
         ):
             outcomes, tables = _predict(prediction, scans, shard, record)

@@ -20,7 +20,7 @@ from liverspleen.locks import exclusive
 from liverspleen.processes import say
 from liverspleen.provenance import Run, recorded
 from liverspleen.records import DamagedRecordError, damaged, read_record, write_record
-from liverspleen.storage import sha256_of
+from liverspleen.storage import encodable, sha256_of
 from liverspleen.sweep.database import may_contain_password, without_password, without_url
 from liverspleen.sweep.launch import PROGRAM, launch_workers
 from liverspleen.sweep.leaderboard import write_leaderboard
@@ -49,6 +49,9 @@ def run_sweep(config: SweepConfig, given: Sequence[str]) -> Sequence[Issue]:
         KeyboardInterrupt: the sweep was stopped; its trials are saved.
     """
     base = _base(given)
+    if encodable(path := str(config.output)) != path:
+        message = "the name of the folder is not UTF-8, which the database of a study needs"
+        raise InputError(Issue("LS-RUN-009", message, "give another output=", file=config.output))
     if issues := search_issues(config, base):
         raise InputError(issues)
     if config.launcher.name == "slurm":
@@ -57,7 +60,8 @@ def run_sweep(config: SweepConfig, given: Sequence[str]) -> Sequence[Issue]:
     if (workers := config.workers or devices) > 1:
         return launch_workers(given, workers, devices)
     with ExitStack() as last:
-        with recorded("sweep", _shown(config), config.output, command=without_url(sys.argv, config.storage)) as record:
+        command = without_url(sys.argv, config.storage)
+        with recorded("sweep", _shown(config), config.output, command=command, shared=True) as record:
             _work(config, base, record)
             last.enter_context(exclusive(config.output / ".lock"))  # workers write their records in turn
         return tuple(record.issues)

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from liverspleen import __version__
+from liverspleen.cli.streams import finished, protect, with_utf8_names
 from liverspleen.cli.verbs import VERBS, module_of
 from liverspleen.config import compose
 from liverspleen.config.choices import CONF
@@ -42,6 +43,8 @@ exit codes
 
 _HELP_FLAGS = frozenset({"-h", "--help"})
 _CFG_FLAGS = frozenset({"-c", "--cfg"})
+_FOLDERS = frozenset({"output", "cache"})
+"""Keys of the folders that verbs write."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -78,6 +81,10 @@ def main(arguments: Sequence[str]) -> int:
         print(Issue("LS-RUN-002", message, "run the same command again to resume"), file=sys.stderr)
         return 1
     except OSError as error:
+        from liverspleen.output_folder import storage_issue
+
+        if issue := storage_issue(error):
+            return _print_issues([issue])
         message = f"{error.strerror or error} (unexpected {type(error).__name__})"
         hint = "check that the path exists, its permissions, and the free disk space"
         print(Issue("LS-RUN-003", message, hint, file=error.filename), file=sys.stderr)
@@ -140,7 +147,12 @@ def _print_issues(issues: Sequence[Issue]) -> int:
 
 def entry() -> None:
     """Run the console script; `sys.argv` stays unchanged, because distributed trainings start their ranks from it."""
-    sys.exit(main(sys.argv[1:]))
+    with_utf8_names()
+    protect()
+    arguments = sys.argv[1:]
+    names = {argument.partition("=")[0] for argument in arguments}
+    text_only = bool(names & (_HELP_FLAGS | _CFG_FLAGS)) or not names & _FOLDERS
+    sys.exit(finished(main(arguments), text_only=text_only))
 
 
 if __name__ == "__main__":

@@ -32,7 +32,6 @@ exit codes
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Sequence
 from contextlib import ExitStack
 
@@ -52,28 +51,15 @@ def run(config: PrepareConfig) -> Sequence[Issue]:
     """Build, verify or prune the cache."""
     if config.action != "build" and not config.cache.is_dir():
         raise InputError(Issue("LS-STO-006", "the slice cache does not exist", "correct cache=", file=config.cache))
-    try:
-        with ExitStack() as held, recorded("prepare", config, config.cache) as record:
-            if config.action == "prune":
-                _prune(config, record)
-            held.enter_context(in_use(config.cache))  # until run.json is written
-            if config.action == "build":
-                _build(config, record)
-            elif config.action == "verify":
-                _verify(config, record)
-            return tuple(record.issues)
-    except OSError as error:
-        if error.errno == errno.ENOSPC and (rejection := _rejection_before(error)):
-            raise rejection from None  # a disk that is too full even for run.json is reported once
-        raise
-
-
-def _rejection_before(error: BaseException) -> InputError | None:
-    """Return the rejection during whose handling `error` was raised."""
-    earlier: BaseException | None = error
-    while earlier is not None and not isinstance(earlier, InputError):
-        earlier = earlier.__context__
-    return earlier
+    with ExitStack() as held, recorded("prepare", config, config.cache, shared=True) as record:
+        if config.action == "prune":
+            _prune(config, record)
+        held.enter_context(in_use(config.cache))  # until run.json is written
+        if config.action == "build":
+            _build(config, record)
+        elif config.action == "verify":
+            _verify(config, record)
+        return tuple(record.issues)
 
 
 def _cohort(config: PrepareConfig, record: Run) -> Cohort:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,8 +16,7 @@ from liverspleen.cohort.importing import Outcome, Plan, Task, import_case, plan_
 from liverspleen.cohort.layouts import Found, Request, find_cases
 from liverspleen.cohort.manifest import read_cohort, write_cohort
 from liverspleen.cohort.vocabulary import Vocabulary
-from liverspleen.errors import InputError, Issue
-from liverspleen.locks import try_lock
+from liverspleen.errors import Issue
 from liverspleen.processes import progress, spread
 
 
@@ -60,23 +58,22 @@ def import_cases(
         workers: processes, each holds one case; 0: one per core.
 
     Raises:
-        InputError: LS-IMP-018 another import is writing into the output; the source cannot be used.
+        InputError: the source cannot be used.
     """
-    with _alone(output):
-        found = find_cases(layout, request)
-        planned = plan_import(
-            found,
-            covariates,
-            identity=identity,
-            vocabulary=vocabulary,
-            output=output,
-            request=f"{layout} {request.meaning}",
-        )
-        remove_stale_outputs(output, [task.case_id for task in planned.tasks])
-        outcomes = _outcomes(planned.tasks, workers)
-        outcomes = [replace(o, issues=tuple(identity.issue(issue) for issue in o.issues)) for o in outcomes]
-        issues = [identity.issue(issue) for issue in (*found.notes, *planned.notes)]
-        files, cohort_hash = _tables(output, identity, vocabulary, found, planned, outcomes, issues)
+    found = find_cases(layout, request)
+    planned = plan_import(
+        found,
+        covariates,
+        identity=identity,
+        vocabulary=vocabulary,
+        output=output,
+        request=f"{layout} {request.meaning}",
+    )
+    remove_stale_outputs(output, [task.case_id for task in planned.tasks])
+    outcomes = _outcomes(planned.tasks, workers)
+    outcomes = [replace(o, issues=tuple(identity.issue(issue) for issue in o.issues)) for o in outcomes]
+    issues = [identity.issue(issue) for issue in (*found.notes, *planned.notes)]
+    files, cohort_hash = _tables(output, identity, vocabulary, found, planned, outcomes, issues)
     included = sum(outcome.row is not None for outcome in outcomes)
     reused = sum(outcome.reused for outcome in outcomes)
     return Imported(included, len(found.cases) + len(found.excluded), reused, tuple(files), cohort_hash, tuple(issues))
@@ -131,16 +128,3 @@ def _result(task: Task, future: Future[Outcome]) -> Outcome:
         message = "a worker process was killed before the case was imported, as happens when memory runs out"
         hint = "run the same command with fewer workers=; finished cases are kept"
         return Outcome(task.case_id, None, (Issue("LS-IMP-016", message, hint, task.case_id),))
-
-
-@contextmanager
-def _alone(output: Path) -> Iterator[None]:
-    """Two imports into one folder would remove each other's unfinished files."""
-    lock = try_lock(output / ".import.lock")
-    if lock is None:
-        message = "another import is writing into the output"
-        raise InputError(Issue("LS-IMP-018", message, "wait for it, or choose another output="))
-    try:
-        yield
-    finally:
-        os.close(lock)

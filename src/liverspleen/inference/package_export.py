@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from liverspleen.cohort.split import read_split
 from liverspleen.errors import InputError, Issue
 from liverspleen.inference.package_files import described, reject_foreign, reject_names, write_package
 from liverspleen.inference.untrusted.model_file import CheckedModel, checked_model
+from liverspleen.output_folder import occupied
 from liverspleen.processes import progress
 from liverspleen.storage import sha256_of
 
@@ -61,24 +63,27 @@ def export_model(
 
     Raises:
         InputError: LS-XPT-014 `checkpoint` is a package; LS-MOD-006 the checkpoint changed while it was read; or the
-            name, license, checkpoint or output is not valid.
+            name, license, checkpoint or output is not valid; as `occupied`.
     """
     reject_names(name, license)
     reject_foreign(output)
-    found = checked_model(checkpoint)
-    if found.files is not None:
-        message = "model= is a model package, expected a checkpoint"
-        raise InputError(Issue("LS-XPT-014", message, "give the checkpoint of the package", file=checkpoint))
-    description = described(found, name=name, license=license)
-    issues: list[Issue] = []
-    model = _model(found, side(found), device, description, issues)
-    network: Any = model.network
-    network = network.cpu()
-    exported = _onnx(model, network, description, issues) if onnx else None
-    from liverspleen.networks.weights_file import safetensors_bytes
+    with nullcontext() if output.suffix == ".zip" else occupied(output):  # a file is complete or absent
+        found = checked_model(checkpoint)
+        if found.files is not None:
+            message = "model= is a model package, expected a checkpoint"
+            raise InputError(Issue("LS-XPT-014", message, "give the checkpoint of the package", file=checkpoint))
+        description = described(found, name=name, license=license)
+        issues: list[Issue] = []
+        model = _model(found, side(found), device, description, issues)
+        network: Any = model.network
+        network = network.cpu()
+        exported = _onnx(model, network, description, issues) if onnx else None
+        from liverspleen.networks.weights_file import safetensors_bytes
 
-    sha256 = write_package(output, description, safetensors_bytes(network.state_dict(), found.description), exported)
-    return Package(output, sha256, tuple(issues))
+        sha256 = write_package(
+            output, description, safetensors_bytes(network.state_dict(), found.description), exported
+        )
+        return Package(output, sha256, tuple(issues))
 
 
 def validation_side(found: CheckedModel, cohort: Cohort, split_file: Path) -> ValidationSide:

@@ -19,6 +19,7 @@ from liverspleen.inference.model_card import UNKNOWN, model_card
 from liverspleen.inference.model_package import CARD, DESCRIPTION, LICENSE, ONNX, WEIGHTS
 from liverspleen.inference.untrusted.model_file import CheckedModel
 from liverspleen.inference.untrusted.plain_json import bounded
+from liverspleen.output_folder import LOCK
 from liverspleen.reading import read_text
 from liverspleen.records import DamagedRecordError, damaged, read_record, sealed
 from liverspleen.storage import complete_file
@@ -114,7 +115,8 @@ def reject_foreign(output: Path) -> None:
         raise _foreign("output= is a file, expected a folder or .zip", output)
     elif output.is_dir():
         ours = {DESCRIPTION, WEIGHTS, CARD, LICENSE, ONNX}
-        if others := sorted(f.name for f in output.iterdir() if f.name not in ours and not f.name.startswith(".part-")):
+        remains = (".part-", LOCK)  # of killed exports
+        if others := sorted(f.name for f in output.iterdir() if f.name not in ours and not f.name.startswith(remains)):
             raise _foreign(f"the folder has files of another kind, first {others[0]!r}", output)
 
 
