@@ -14,6 +14,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "liverspleen"
 GROUND = {
     "organs",
     "errors",
+    "display",
     "formats",
     "changed_keys",
     "storage",
@@ -34,7 +35,8 @@ BELOW: dict[str, set[str]] = {
     "records": {"errors", "formats", "reading", "storage"},
     "lazy": set(),
     "locks": set(),
-    "processes": set(),
+    "display": set(),
+    "processes": {"display", "errors"},
     "zip_archive": set(),
     "reading": {"errors"},
     "config": {"errors", "organs", "reading"},
