@@ -6,6 +6,7 @@ import gc
 import os
 import signal
 import subprocess
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -24,6 +25,19 @@ from liverspleen.phantom.cohort import write_phantom_cohort
 MARKERS = ("slow", "ddp", "slurm", "browser", "gpu", "real")
 hypothesis.settings.register_profile("tests", deadline=None)  # a busy machine is not an error of the code
 hypothesis.settings.load_profile("tests")
+
+
+@pytest.fixture
+def curves() -> None:
+    """Let the trainings of a test draw curves.png."""
+
+
+@pytest.fixture(autouse=True)
+def _no_curves(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draw no curves.png in other tests: drawing takes longer than a training of few steps."""
+    module = sys.modules.get("liverspleen.training.curves")
+    if module is not None and "curves" not in request.fixturenames:
+        monkeypatch.setattr(module, "draw", lambda *_: None)
 
 
 def pytest_configure() -> None:

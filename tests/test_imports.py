@@ -14,6 +14,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "liverspleen"
 GROUND = {
     "organs",
     "errors",
+    "display",
     "formats",
     "changed_keys",
     "storage",
@@ -39,7 +40,8 @@ BELOW: dict[str, set[str]] = {
     "records": {"errors", "formats", "reading", "storage"},
     "lazy": set(),
     "locks": set(),
-    "processes": set(),
+    "display": set(),
+    "processes": {"display", "errors"},
     "zip_archive": set(),
     "reading": {"errors", "plain_yaml", "spreadsheet"},
     "spreadsheet": set(),

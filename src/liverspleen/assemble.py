@@ -32,9 +32,11 @@ if TYPE_CHECKING:
     from liverspleen.data.module import SliceDataModule
     from liverspleen.data.window import IntensityWindow
     from liverspleen.networks.cost import NetworkCost
+    from liverspleen.training.gauges import Gauges
     from liverspleen.training.module import SegmentationModule
 
-_LOG_EVERY = 50  # steps between two rows of the training loss
+_LOG_EVERY = 50  # steps between two rows of the training loss,
+_LOG_ROWS = 20  # or fewer, so that a short training has this number of rows
 
 # torch is imported inside the functions, because verbs that only measure must not load it.
 
@@ -269,11 +271,18 @@ def callbacks(
     *,
     start: int,
     recipe: Recipe,
+    gauges: Gauges,
+    issues: list[Issue],
 ) -> list[Callback]:
-    """Return the callbacks of a training, in order: a checkpoint is written after all that it depends on."""
+    """Return the callbacks of a training, in order: a checkpoint is written after all that it depends on.
+
+    Warnings about a long training and a failed picture are added to `issues`.
+    """
     from liverspleen.training.checkpoints import Checkpoints
+    from liverspleen.training.curves import Curves
     from liverspleen.training.finite import FiniteGuard
     from liverspleen.training.metrics import ValidationFile
+    from liverspleen.training.progress import Progress
     from liverspleen.training.ranks import Heartbeat
 
     guard, choice = FiniteGuard(), config.trainer
@@ -286,7 +295,9 @@ def callbacks(
         recipe=recipe,
     )
     table = ValidationFile(config.output / "validation.csv", validation, voxels_mm3)
-    return [guard, table, checkpoints, Heartbeat()]
+    curves = Curves(config.output / "metrics.csv", issues)
+    progress = Progress(start=start, gauges=gauges, issues=issues)
+    return [gauges, guard, table, checkpoints, Heartbeat(), curves, progress]
 
 
 _WANDB_PRIVACY: Final[Mapping[str, Any]] = {
@@ -302,14 +313,14 @@ _WANDB_PRIVACY: Final[Mapping[str, Any]] = {
 """Settings of W&B: an external service receives the metrics and the recipe only."""
 
 
-def loggers(config: TrainConfig, issues: list[Issue], *, start: int) -> list[Logger]:
+def loggers(config: TrainConfig, issues: list[Issue], *, start: int, gauges: Gauges) -> list[Logger]:
     """Return the loggers: `metrics.csv` and optionally Weights & Biases, whose failures are added to `issues`."""
     from pytorch_lightning.loggers import WandbLogger
 
     from liverspleen.training.metrics import MetricsFile
     from liverspleen.training.side_logger import SideLogger
 
-    found: list[Logger] = [MetricsFile(config.output / "metrics.csv", start=start)]
+    found: list[Logger] = [MetricsFile(config.output / "metrics.csv", start=start, gauges=gauges)]
     if config.logger.wandb:
         choice, output = config.logger, config.output
 
@@ -343,7 +354,6 @@ def trainer(config: TrainConfig, watch: Sequence[Callback], loggers: Sequence[Lo
     import warnings
 
     import pytorch_lightning as pl
-    from pytorch_lightning.callbacks import TQDMProgressBar
     from pytorch_lightning.strategies import DDPStrategy
 
     from liverspleen.training.checkpoint_files import CheckpointFiles
@@ -371,9 +381,10 @@ def trainer(config: TrainConfig, watch: Sequence[Callback], loggers: Sequence[Lo
         check_val_every_n_epoch=None if validate else 1,
         limit_val_batches=None if validate else 0,
         num_sanity_val_steps=0,
-        log_every_n_steps=min(_LOG_EVERY, choice.steps),
+        log_every_n_steps=max(1, min(_LOG_EVERY, choice.steps // _LOG_ROWS)),
         logger=list(loggers),
-        callbacks=[TQDMProgressBar(refresh_rate=20), *watch],
+        callbacks=list(watch),
+        enable_progress_bar=False,  # training/progress.py shows one bar for all steps
         plugins=[CheckpointFiles()],
         enable_checkpointing=False,  # training/checkpoints.py writes them
         enable_model_summary=False,

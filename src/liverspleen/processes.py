@@ -1,4 +1,4 @@
-"""Work in several processes, progress bars, and properties of processor and allocator."""
+"""Work in several processes, progress over cases, and properties of processor and allocator."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import os
 import platform
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager
@@ -16,6 +17,9 @@ from multiprocessing import get_context, parent_process
 from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from liverspleen.display import Display, beside_bar, duration
+from liverspleen.errors import counted, one_line
 
 if TYPE_CHECKING:
     from multiprocessing.queues import SimpleQueue
@@ -29,6 +33,16 @@ _place: str | None = None
 # mallopt(3), /usr/include/malloc.h
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
 _OWN_SETTINGS = ("MALLOC_", "GLIBC_TUNABLES")
+
+
+def processor_name(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
+    """Return the name of the processor, according to Linux, or its type such as `x86_64`."""
+    try:
+        text = cpuinfo.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        text = ""
+    names = (line.partition(":")[2].strip() for line in text.splitlines() if line.startswith("model name"))
+    return next(filter(None, names), platform.machine())
 
 
 def has_bf16_instructions(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
@@ -154,22 +168,36 @@ def _end_with_parent() -> None:
 
 @contextmanager
 def progress(name: str, total: int | None) -> Iterator[Callable[[str], None]]:
-    """Show a progress bar on stderr, and yield a function to call with the id of each finished case."""
-    from tqdm import tqdm
+    """Show the progress over cases on stderr, and yield a function to call with the id of each finished case.
 
-    pause_s = 0.1 if sys.stderr.isatty() else 10.0  # a log file gets fewer lines
-    with tqdm(total=total, desc=name, unit="case", mininterval=pause_s, dynamic_ncols=True) as bar:
+    A terminal shows a bar. A file or a pipe gets a line about once a minute, and one at the end.
+    """
+    start, done = time.monotonic(), 0
+    planned = "" if total is None else f" of {total}"
 
-        def advance(case_id: str) -> None:
-            bar.set_postfix_str(case_id, refresh=False)
-            bar.update()
+    def text(case_id: str = "") -> str:
+        left = f", {duration((time.monotonic() - start) * (total - done) / done)} left" if total and done else ""
+        return f"{name}: {done}{planned} cases{left}" + (f", {one_line(case_id)}" if case_id else "")
 
+    display = Display(total, text(), line=partial(print, file=sys.stderr, flush=True))
+
+    def advance(case_id: str) -> None:
+        nonlocal done
+        done += 1
+        if display.due:
+            display.show(done, text(case_id))
+
+    try:
         yield advance
+        display.show(done, f"{name}: {counted(done, 'case')} in {duration(time.monotonic() - start)}")
+    finally:
+        display.close()
 
 
 def say(line: str) -> None:
     """Print a line of progress without buffering, also to a pipe or a log file."""
-    print(line, flush=True)  # noqa: T201 - for notebooks and the command line
+    with beside_bar():
+        print(line, flush=True)  # noqa: T201 - for notebooks and the command line
 
 
 def keep_pages() -> bool:

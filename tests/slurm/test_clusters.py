@@ -63,8 +63,9 @@ def assert_same_training(one: Path, other: Path) -> None:
         first, second = (torch.load(run / name, weights_only=True)["state_dict"] for run in (one, other))
         assert first.keys() == second.keys()
         assert all(torch.equal(value, second[key]) for key, value in first.items()), name
-    for name in ("metrics.csv", "validation.csv"):
-        assert (one / name).read_bytes() == (other / name).read_bytes(), name
+    tables = [[line.split(",")[:4] for line in (run / "metrics.csv").read_text().splitlines()] for run in (one, other)]
+    assert tables[0] == tables[1]  # without time and memory
+    assert (one / "validation.csv").read_bytes() == (other / "validation.csv").read_bytes()
 
 
 @pytest.mark.parametrize("layout", [(1, 2), (2, 1)], ids=["1 node, 2 tasks", "2 nodes, 1 task each"])
@@ -115,7 +116,7 @@ def test_training_requeued_by_usr1_and_by_preemption_gives_the_uninterrupted_res
 
 
 def logged(output: Path) -> int:
-    """Return the last step in metrics.csv, which has every fiftieth step."""
+    """Return the last step in metrics.csv, which has at least every fiftieth step."""
     file = output / "metrics.csv"
     rows = file.read_text().splitlines()[1:] if file.exists() else []
     return int(rows[-1].partition(",")[0]) if rows else 0

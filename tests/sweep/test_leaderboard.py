@@ -75,6 +75,44 @@ def test_a_better_network_wins_and_the_decision_comes_first(tmp_path: Path) -> N
     assert "is better than every other leader" in Page(tmp_path / "leaderboard.html").text
 
 
+def test_texts_and_page_name_configurations_by_their_parameters(tmp_path: Path) -> None:
+    made(tmp_path, failed={2: "CUDA out of memory"}, failed_confirmations=2)
+    ids = {row["configuration"] for row in table(tmp_path)}
+    texts = [Page(tmp_path / "leaderboard.html").text, (tmp_path / "leaderboard.md").read_text("utf-8")]
+    texts += json.loads((tmp_path / "choice.json").read_text("utf-8"))["decision"]
+    assert len(ids) > 3
+    assert not [name for name in ids for text in texts if name in text]
+    assert re.search(r"\(network=\w+, slices.count=\d, optimizer.lr=[\d.e-]+\)", texts[2])
+
+
+def test_the_headline_has_only_parameters_in_which_the_leaders_differ(tmp_path: Path) -> None:
+    parameters = {"loss": ["dice_ce"], "network": ["small", "unet_2d"]}
+    made(tmp_path, parameters=parameters, leaders=2)
+    assert "loss" not in first_line(tmp_path)
+    assert "(network=unet_2d)" in first_line(tmp_path).replace("\\", "")
+    assert "loss=dice_ce, network=small" in Page(tmp_path / "leaderboard.html").text
+
+
+@pytest.mark.parametrize("seeds", [0, 5])
+def test_there_is_no_winner_if_no_leader_has_learnt_anything(tmp_path: Path, seeds: int) -> None:
+    write_study(tmp_path, gain=0.03, parameters=NETWORKS, seeds=seeds)
+
+    def lowered(rows: list[list[str]]) -> list[list[str]]:
+        column = rows[0].index("dss")
+        for row in rows[1:]:
+            row[column] = f"{float(row[column]) / 20}"  # about 0.05, so that the best network is still the best
+        return rows
+
+    for name in ("trials.csv", "trial_cases.csv"):
+        rewrite(tmp_path / name, lowered)
+    choice = write_leaderboard(tmp_path)
+    assert choice is None if not seeds else choice is not None and choice.winner is None
+    page = Page(tmp_path / "leaderboard.html").text
+    assert re.search(r"No configuration has learnt anything: the highest mean DSS is 0\.0[45]\d\d, below 0\.1\.", page)
+    assert "Train longer: run the sweep with a larger trainer.steps=" in page
+    assert "is better than every other leader" not in first_line(tmp_path)
+
+
 def test_equal_leaders_have_no_winner(tmp_path: Path) -> None:
     choice = made(tmp_path)
     assert choice is not None

@@ -5,11 +5,13 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +71,22 @@ def test_tables_contain_objectives_volumes_and_seeds(tmp_path: Path) -> None:
     cases = rows(tmp_path, "trial_cases.csv")
     assert len(cases) == 8
     assert {(row["case_id"], row["condition"]) for row in cases} == {("c0", "healthy")}
+
+
+def test_each_trial_is_reported_with_its_position_and_its_parameters(tmp_path: Path) -> None:
+    own = worker(tmp_path, parameters={"behave": ["good"], "dss": ["0.75", "0.5"]}, trials=2, **GRID)
+    lines: list[str] = []
+    own.sweep = replace(own.sweep, say=lines.append)
+    own.work()
+    stamp = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d sweep: "
+    expected = [
+        r"trial 1 of 2 \(search\) started in trials/0000; behave=good, dss=0.75",
+        r"trial 1 of 2 \(search\) complete in \d+ s, DSS 0.7500, about \d+ s left; behave=good, dss=0.75",
+        r"trial 2 of 2 \(search\) started in trials/0001, about \d+ s left; behave=good, dss=0.5",
+        r"trial 2 of 2 \(search\) complete in \d+ s, DSS 0.5000, about 0 s left; behave=good, dss=0.5",
+    ]
+    assert len(lines) == 4
+    assert [bool(re.fullmatch(stamp + text, line)) for text, line in zip(expected, lines, strict=True)] == [True] * 4
 
 
 def test_a_sweep_whose_trials_all_fail_stops_with_an_issue(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny import split_file, train, words
+from tiny import metrics, split_file, train, words
 
 from liverspleen.data.module import cases_by_rank
 
@@ -84,10 +84,7 @@ def test_validation_rows_are_the_same_on_1_2_and_3_ranks(outcomes: dict[int, Pat
     assert scores.count("") == 1  # two slices have no spleen
     assert len(set(scores)) > len(SEVEN)  # the scores distinguish the cases
     assert all(0.3 < float(score) < 0.9 for score in scores if score)
-    rows = {
-        ranks: [row for row in (folder / "metrics.csv").read_text().splitlines() if "val/" in row]
-        for ranks, folder in outcomes.items()
-    }
+    rows = {ranks: [row for row in metrics(folder) if "val/" in row] for ranks, folder in outcomes.items()}
     assert len(rows[1]) == 3
     assert rows[1] == rows[2] == rows[3]
 
@@ -114,7 +111,7 @@ def test_ranks_that_torchrun_starts_train_together(box_cohort: Callable[..., Pat
     more = ("trainer=ddp", "trainer.devices=2", "trainer.accelerator=cpu", "trainer.workers=0")
     done = finished([sys.executable, *torchrun, "-m", "liverspleen", *words(box_cohort(), run, *more, steps=2)])
     assert done.returncode == 0, done.stderr[-3000:]
-    assert done.stdout.count("train: 3 cases") == 1
+    assert done.stdout.count("train: training: 3 cases") == 1
     assert torch.load(run / "last.ckpt", weights_only=True)["global_step"] == 2
 
 
@@ -126,7 +123,7 @@ def test_module_started_with_python_m_starts_its_ranks_and_resumes(
     for steps in (2, 4):
         done = finished([sys.executable, "-m", "liverspleen", *words(cohort, run, *more, steps=steps)])
         assert done.returncode == 0, done.stderr[-3000:]
-        assert done.stdout.count("train: 3 cases") == 1
+        assert done.stdout.count("train: training: 3 cases") == 1
     assert torch.load(run / "last.ckpt", weights_only=True)["global_step"] == 4
 
 

@@ -19,6 +19,7 @@ from liverspleen.errors import InputError, Issue, counted
 from liverspleen.locks import exclusive
 from liverspleen.processes import say
 from liverspleen.provenance import Run, recorded
+from liverspleen.reading import read_object
 from liverspleen.records import DamagedRecordError, damaged, read_record, write_record
 from liverspleen.storage import encodable, sha256_of
 from liverspleen.sweep.database import may_contain_password, without_password, without_url
@@ -91,7 +92,7 @@ def _work(config: SweepConfig, base: list[str], record: Run) -> None:
             write_leaderboard(config.output)
     names = ("trials.csv", "trial_cases.csv", "leaderboard.csv", "leaderboard.md", "leaderboard.html", "choice.json")
     record.outputs += [config.output / name for name in names]
-    say((config.output / "leaderboard.md").read_text(encoding="utf-8").split("\n\n")[1].strip("*"))
+    say(read_object(config.output / "choice.json")["decision"][0])
     say(f"sweep: open {config.output / 'leaderboard.html'}")
 
 

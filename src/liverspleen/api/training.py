@@ -92,6 +92,7 @@ def _fit(config: TrainConfig, record: Run, cohort: Cohort, split: Split, cache: 
     """Build the slice cache, then train to the last step."""
     from liverspleen.data.build import build_sides
     from liverspleen.training.fit import FILES, TrainingParts, fit
+    from liverspleen.training.gauges import Gauges
     from liverspleen.training.resumption import other_threads, replanned, resumption
     from liverspleen.training.taught import coverage, coverage_issues, taught_organs
     from liverspleen.training.threads import default_threads, torch_threads
@@ -128,8 +129,11 @@ def _fit(config: TrainConfig, record: Run, cohort: Cohort, split: Split, cache: 
         module = assemble.module(config, about)
         data = assemble.data_module(config, training, validation, start=done.steps)
         record.issues.extend(data.limit_workers(config.trainer.devices))
-        watch = assemble.callbacks(config, validation, voxels_mm3, start=done.steps, recipe=recipe)
-        loggers = assemble.loggers(config, record.issues, start=done.steps)
+        gauges, issues = Gauges(), record.issues
+        watch = assemble.callbacks(
+            config, validation, voxels_mm3, start=done.steps, recipe=recipe, gauges=gauges, issues=issues
+        )
+        loggers = assemble.loggers(config, issues, start=done.steps, gauges=gauges)
         trainer = assemble.trainer(config, watch, loggers, validate=bool(validation))
         record.device = str(trainer.strategy.root_device)
         return TrainingParts(trainer, module, data)

@@ -33,7 +33,8 @@ outputs, in output=
   last.ckpt, best.ckpt   weights, preprocessing settings, organ names, and a hash of the split; best.ckpt has the
                          highest validation DSS (per case, in 3D)
   model.safetensors      weights of best.ckpt (last.ckpt if there is no validation) for other programs
-  metrics.csv            loss and validation DSS by step
+  metrics.csv            loss, validation DSS, learning rate, time and memory by step
+  curves.png             loss, learning rate and validation DSS by step
   validation.csv         DSS and volumes of each case at the last validation
   split.csv              the split, if split= is empty
   cohort.csv             table of the files, if the cohort is a folder of images

@@ -33,7 +33,7 @@ class TrainConfig(Schema):
         Path | None, Key("Split of the patients (split.csv); empty: a new split is written to the output folder.")
     ]
     cache: Annotated[Path | None, Key("Folder of the slice cache; default: `cache` in the output folder.")]
-    output: Annotated[Path, Key("Output folder for checkpoints, metrics.csv and validation.csv.")]
+    output: Annotated[Path, Key("Output folder for checkpoints, metrics.csv, curves.png and validation.csv.")]
     train_fraction: Annotated[float, Key("Fraction of training patients in a new split.", gt=0, le=1)]
     seed: Annotated[
         int,

@@ -15,7 +15,7 @@ from liverspleen.evaluation.reporting.figures.bland_altman import INK, figure_by
 from liverspleen.evaluation.statistics.model_choice import Choice
 from liverspleen.storage import StrPath, write_json, write_text
 from liverspleen.sweep.leaderboard_study import read_study
-from liverspleen.sweep.leaderboard_text import DEFINITIONS, Leaderboard, csv_text, label, markdown_text
+from liverspleen.sweep.leaderboard_text import DEFINITIONS, Leaderboard, csv_text, markdown_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -54,7 +54,7 @@ def write_leaderboard(output: StrPath) -> Choice | None:
             "decision": board.decision,
             "remarks": board.remarks,
             "choice": None if board.choice is None else board.choice.to_dict(),
-            "labels": {row.configuration: label(row) for row in board.rows},
+            "labels": board.names,
             "pareto": board.front,
             "importance": {"n": found.n, "fractions": found.fractions, "noise": found.noise, "reason": found.reason},
         },
@@ -78,7 +78,7 @@ def _page(board: Leaderboard) -> str:
     choice, study = board.choice, board.study
     picture = ""
     if choice is not None and choice.best is not None:
-        picture = f"data:image/svg+xml;base64,{base64.b64encode(figure_bytes(_figure(board.rows), 'svg')).decode()}"
+        picture = f"data:image/svg+xml;base64,{base64.b64encode(figure_bytes(_figure(board), 'svg')).decode()}"
     return environment.from_string(template).render(
         board=board,
         study=study,
@@ -93,17 +93,17 @@ def _page(board: Leaderboard) -> str:
     )
 
 
-def _figure(rows: list[Row]) -> Figure:
+def _figure(board: Leaderboard) -> Figure:
     """Return a figure of the confirmed means with their intervals, the mean of each seed, and the search score."""
     from matplotlib.figure import Figure
 
-    shown = [row for row in rows if row.confirmed is not None and row.confirmed.mean is not None]
+    shown = [row for row in board.rows if row.confirmed is not None and row.confirmed.mean is not None]
     with own_style():
         figure = Figure(figsize=(8.2, 1.5 + 0.62 * len(shown)), layout="constrained")
         axes = figure.add_subplot()
         for position, row in enumerate(shown):
             _plot_leader(axes, position, row)
-        axes.set_yticks(range(len(shown)), [_wrapped(label(row)) for row in shown], fontsize=8.5)
+        axes.set_yticks(range(len(shown)), [_wrapped(board.names[row.configuration]) for row in shown], fontsize=8.5)
         for text in axes.get_yticklabels():
             text.set_parse_math(False)
         axes.set_ylim(len(shown) - 0.5, -0.5)
@@ -131,8 +131,7 @@ def _plot_leader(axes: Axes, position: int, row: Row) -> None:
 
 
 def _wrapped(text: str) -> str:
-    """Return the id of a configuration, and below it its parameters in at most two lines."""
-    first, _, rest = text.partition(" (")
-    parameters = wrap(rest.removesuffix(")"), _LABEL_CHARACTERS)
-    below = [*parameters[:1], *([" ".join(parameters[1:])] if parameters[1:] else [])]
-    return "\n".join(shortened(line, _LABEL_CHARACTERS) for line in (first, *below))
+    """Return the parameters of a configuration in at most three lines."""
+    lines = wrap(text, _LABEL_CHARACTERS)
+    lines = [*lines[:2], *([" ".join(lines[2:])] if lines[2:] else [])]
+    return "\n".join(shortened(line, _LABEL_CHARACTERS) for line in lines)

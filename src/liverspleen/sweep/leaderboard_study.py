@@ -26,6 +26,12 @@ UNFINISHED: Final = (
 )
 
 
+LEARNT_DSS: Final = 0.1
+"""Mean DSS below which a configuration has learnt nothing; an empty prediction has 0, and a useful one far more."""
+
+NOTHING_LEARNT: Final = "no configuration has learnt anything"
+
+
 @dataclass(frozen=True)
 class Axis:
     """A searched parameter: its `choices` in order, or a range with `limits`, which may be `log` or `whole` numbers."""
@@ -216,7 +222,7 @@ def choice_of(study: StudyFiles) -> Choice | None:
     """Return the choice among the confirmed configurations; None if no confirmation trial is complete.
 
     The score of a case is the mean DSS of its organs that have a DSS in every run. A failed confirmation run counts as
-    a run without a score. An unfinished sweep has no winner.
+    a run without a score. There is no winner in an unfinished sweep, or if the highest mean is below 0.1.
     """
     completed = study.phase("confirm", "complete")
     if completed.empty:
@@ -235,10 +241,13 @@ def choice_of(study: StudyFiles) -> Choice | None:
     conditions = dict(zip(study.cases["case_id"], study.cases["condition"], strict=True))
     found = choose(pandas.concat([scores, missing]) if len(missing) else scores, conditions=conditions)
     found = replace(found, cautions=(*found.cautions, *gaps))
-    if study.finished:
+    means = [one.mean for one in found.configurations if one.mean is not None]
+    learnt = not means or max(means) >= LEARNT_DSS
+    if study.finished and learnt:
         return found
     leaders = tuple(one.configuration for one in found.configurations)
-    return replace(found, decision="no difference shown", winner=None, not_shown_worse=leaders, reason=UNFINISHED)
+    reason = UNFINISHED if learnt else NOTHING_LEARNT
+    return replace(found, decision="no difference shown", winner=None, not_shown_worse=leaders, reason=reason)
 
 
 def rows_of(study: StudyFiles, choice: Choice | None) -> list[Row]:

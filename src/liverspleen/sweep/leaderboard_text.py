@@ -1,4 +1,4 @@
-"""Texts and tables of the leaderboard: the decision, remarks, `leaderboard.csv` and `leaderboard.md`."""
+"""Tables of the leaderboard: `leaderboard.csv` and `leaderboard.md`."""
 
 from __future__ import annotations
 
@@ -8,14 +8,12 @@ from typing import Final
 
 from liverspleen import spreadsheet
 from liverspleen.errors import counted, one_line
-from liverspleen.evaluation.reporting.formatting import DSS_DIGITS, UNDEFINED, fixed, interval_text
+from liverspleen.evaluation.reporting.formatting import UNDEFINED, fixed, interval_text
 from liverspleen.evaluation.reporting.writers.csv_markdown import escaped
-from liverspleen.evaluation.statistics.model_choice import Choice
 from liverspleen.organs import ORGAN_KEYS, ORGANS, listed
 from liverspleen.sweep.importance import importances
-from liverspleen.sweep.leaderboard_study import UNFINISHED, Row, StudyFiles, choice_of, pareto, rows_of
-
-SCORE_DIGITS: Final = DSS_DIGITS + 1  # leaders differ in the fourth decimal
+from liverspleen.sweep.leaderboard_decision import SCORE_DIGITS, decision, names, remarks
+from liverspleen.sweep.leaderboard_study import Row, StudyFiles, choice_of, pareto, rows_of
 
 DEFINITIONS: Final[dict[str, str]] = {
     "DSS": f"Mean over the validation cases of the mean DSS of {listed()}, each per case in 3D. It is the mean of the "
@@ -59,24 +57,27 @@ class Leaderboard:
         self.rows = rows_of(study, self.choice)
         self.front = pareto(study)
         self.importance = importances(study)
-        self.decision = _decision(study, self.choice, self.rows)
-        self.remarks = _remarks(study, self.choice)
+        self.names = names(self.rows)
+        self.decision = decision(study, self.choice, self.rows)
+        self.remarks = remarks(study, self.choice)
 
     @property
     def leaders(self) -> Table:
         """The confirmed configurations."""
-        return Table(_HEADS, [_leader_cells(row) for row in self.rows if row.rank])
+        return Table(_HEADS, [self._leader_cells(row) for row in self.rows if row.rank])
 
     @property
     def searched(self) -> Table:
         """The configurations that were searched and not confirmed."""
-        return Table(_SEARCHED_HEADS, [[label(row), *_search_cells(row)] for row in self.rows if not row.rank])
+        rows = [[self.names[row.configuration], *_search_cells(row)] for row in self.rows if not row.rank]
+        return Table(_SEARCHED_HEADS, rows)
 
     @property
     def failures(self) -> Table:
         """The failed trials with their reasons."""
         trials = self.study.trials[self.study.trials["state"] == "failed"]
-        rows = trials[["number", "phase", "configuration", "seed", "reason"]].to_numpy()
+        named = trials.assign(configuration=trials["configuration"].map(self.names))
+        rows = named[["number", "phase", "configuration", "seed", "reason"]].to_numpy()
         return Table(_FAILURE_HEADS, [[one_line(cell) for cell in row] for row in rows])
 
     @property
@@ -90,6 +91,24 @@ class Leaderboard:
                 for name, value in found.fractions.items()
             ],
         )
+
+    def _leader_cells(self, row: Row) -> list[str]:
+        found = row.confirmed
+        assert found is not None  # only confirmed configurations have a rank
+        worst = UNDEFINED
+        if found.worst_condition is not None:
+            worst = f"{found.worst_condition} {fixed(found.worst_mean, SCORE_DIGITS)} (n = {found.worst_n_cases})"
+        biases = [interval_text(bias.mean, bias.mean_ci, 2) for bias in row.volume_bias_pct.values()]
+        dss = interval_text(found.mean, found.mean_ci, SCORE_DIGITS)
+        return [
+            str(row.rank),
+            self.names[row.configuration],
+            str(row.n_seeds or UNDEFINED),
+            dss,
+            worst,
+            *biases,
+            *_search_cells(row),
+        ]
 
     @property
     def n_searched(self) -> str:
@@ -108,12 +127,6 @@ class Leaderboard:
         return (
             f"Trials {numbers}. No other complete search trial is at least as good in {objectives} and better in one."
         )
-
-
-def label(row: Row) -> str:
-    """Return the id of a configuration with its parameters."""
-    parameters = ", ".join(f"{name}={_short(value)}" for name, value in row.parameters.items() if value)
-    return f"{row.configuration} ({parameters})" if parameters else row.configuration
 
 
 def csv_text(board: Leaderboard) -> str:
@@ -157,17 +170,6 @@ def _markdown_list(texts: Iterable[str]) -> str:
     return "\n".join(f"- {escaped(text)}" for text in texts)
 
 
-def _leader_cells(row: Row) -> list[str]:
-    found = row.confirmed
-    assert found is not None  # only confirmed configurations have a rank
-    worst = UNDEFINED
-    if found.worst_condition is not None:
-        worst = f"{found.worst_condition} {fixed(found.worst_mean, SCORE_DIGITS)} (n = {found.worst_n_cases})"
-    biases = [interval_text(bias.mean, bias.mean_ci, 2) for bias in row.volume_bias_pct.values()]
-    dss = interval_text(found.mean, found.mean_ci, SCORE_DIGITS)
-    return [str(row.rank), label(row), str(row.n_seeds or UNDEFINED), dss, worst, *biases, *_search_cells(row)]
-
-
 def _search_cells(row: Row) -> list[str]:
     return [fixed(row.seconds_per_slice, 4), fixed(row.search_dss, SCORE_DIGITS), str(row.n_failed or UNDEFINED)]
 
@@ -192,98 +194,3 @@ def _csv_cells(row: Row) -> list[object]:
     return [*values, row.seconds_per_slice, row.search_dss]
 
 
-def _short(value: str) -> str:
-    """Return a number with four digits, and other text unchanged."""
-    try:
-        number = float(value)
-    except ValueError:
-        return value
-    return value if len(value) <= 6 else f"{number:.4g}"
-
-
-def _decision(study: StudyFiles, choice: Choice | None, rows: Sequence[Row]) -> tuple[str, ...]:
-    """Return the decision as a headline, and the sentences that explain it."""
-    if choice is None:
-        return _no_choice(study)
-    differences = "; ".join(
-        f"{other.configuration} {interval_text(other.difference, other.difference_ci, SCORE_DIGITS)}"
-        + ("" if other.reason is None else f", {other.reason}")
-        for other in choice.differences
-    )
-    why: list[str] = []
-    if choice.winner is not None:
-        winner = next(label(row) for row in rows if row.configuration == choice.winner)
-        head = f"{winner} is better than every other leader by more than the variation of seeds and cases."
-    elif choice.reason == UNFINISHED:
-        head = "No choice yet: the sweep is not finished."
-        why = [f"There is no winner yet: {UNFINISHED}."]
-    elif len(choice.not_shown_worse) < 2:
-        head = f"No choice: {choice.reason}."
-    else:
-        head = f"No difference shown between {_listed(choice.not_shown_worse)}."
-        why = [f"Reason: {choice.reason}."] if choice.reason else []
-        why += _cheapest(choice, rows)
-    seeds = sorted({one.n_seeds for one in choice.configurations})
-    each = counted(seeds[0], "fresh seed") if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]} fresh seeds"
-    n_leaders, n_cases = counted(len(choice.configurations), "leader"), counted(choice.n_cases, "validation case")
-    why.append(f"{n_leaders}, {each} each, {n_cases}.")
-    why += [f"Mean DSS of {choice.best} minus that of {differences}."] if differences else []
-    return (head, *why, *(f"Caution: {caution}." for caution in choice.cautions))
-
-
-def _no_choice(study: StudyFiles) -> tuple[str, ...]:
-    if not study.seeds:
-        head = "No choice: the study has no confirmation (seeds=0)."
-    elif study.trials.empty:
-        return ("No choice yet: no trial has started.",)
-    elif study.phase("search", "complete").empty:
-        return ("No choice yet: no trial of the search is complete.",)
-    else:
-        head = "No choice yet: no training of the confirmation is complete."
-    why = (
-        "The highest search score is partly chance. Other seeds give another order, also if all configurations are "
-        "equally good."
-    )
-    return (head, why)
-
-
-def _cheapest(choice: Choice, rows: Sequence[Row]) -> list[str]:
-    timed = {row.configuration: row.seconds_per_slice for row in rows if row.seconds_per_slice is not None}
-    candidates = [name for name in choice.not_shown_worse if name in timed]
-    if len(candidates) < 2:
-        return []
-    cheapest = min(candidates, key=lambda name: timed[name])
-    return [
-        f"Choose the cheaper or simpler one (fewest seconds per slice: {cheapest}, {fixed(timed[cheapest], 4)}), or "
-        "run another confirmation with more seeds. 'Not shown' does not mean 'equal'."
-    ]
-
-
-def _remarks(study: StudyFiles, choice: Choice | None) -> list[str]:
-    """Return the missing steps of the study and the limits of its numbers."""
-    remarks = [
-        "Test sets were not used: all numbers are from the validation side of the split. After the choice, evaluate "
-        "the chosen configuration on a test set once.",
-        "The same validation cases selected the leaders, and the highest of several means is slightly too high. Expect "
-        "lower scores on other cases.",
-    ]
-    if not study.searched:
-        remarks.insert(
-            0, f"The search is not finished: {study.n_searched} of {counted(study.planned_trials, 'trial')}."
-        )
-    elif not study.confirmed:
-        remarks.insert(
-            0, f"The confirmation is not finished: {study.n_confirmed} of {counted(study.n_to_confirm, 'training')}."
-        )
-    if not study.seeds:
-        remarks.insert(0, "There is no confirmation (seeds=0), so no configuration was trained again with fresh seeds.")
-    if study.objectives != ("dss",):
-        objectives = _listed(study.objectives)
-        remarks.append(f"The objectives of the search were {objectives}; the choice uses DSS only.")
-    if choice is not None and choice.winner is not None:
-        remarks.append("A better DSS does not imply a better volume bias or time. Compare their columns.")
-    return remarks
-
-
-def _listed(names: Sequence[str]) -> str:
-    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))

@@ -30,6 +30,7 @@ from pathlib import Path
 from typing import Final
 from uuid import uuid4
 
+from liverspleen.display import duration, stamped
 from liverspleen.errors import InputError, Issue, counted
 from liverspleen.locks import exclusive, try_lock
 from liverspleen.organs import ORGANS
@@ -49,6 +50,7 @@ from liverspleen.sweep.plan import (
 )
 from liverspleen.sweep.results import Result, read_result, run_records
 from liverspleen.sweep.space import Space, to_overrides
+from liverspleen.sweep.standing import standing, time_left
 from liverspleen.sweep.study import Study
 from liverspleen.sweep.tables import write_tables
 from liverspleen.sweep.training import LOG, Interrupted, StopSignals, TrainingEnd, train, validations
@@ -186,7 +188,9 @@ class Worker:
 
     def _train(self, record: TrialRecord, lock: int) -> None:
         """Train a trial and store its outcome in the study."""
-        sweep = self.sweep
+        sweep, records = self.sweep, self.sweep.study.records()
+        resumed = (sweep.run(record.number) / LOG).exists()
+        self._say(f"{'resumed' if resumed else 'started'} in trials/{record.number:04d}", record, records)
         heartbeat, pruning = _Heartbeat(sweep.study, record.number, record.seconds or 0.0), _Pruning(sweep, record)
         try:
             end = train(
@@ -236,16 +240,25 @@ class Worker:
         return State.COMPLETE, complete, [value for value in values if value is not None]
 
     def _log(self, record: TrialRecord, state: State, outcome: Outcome) -> None:
-        line = f"trial {record.number} ({record.phase}) {state}, {outcome.seconds:.1f} s"
-        overrides = " ".join(to_overrides(record.values))
+        line = f"{state} in {duration(outcome.seconds or 0.0)}"
         self.failed_in_succession = self.failed_in_succession + 1 if state == State.FAILED else 0
         if state == State.FAILED:
-            message = f"trial {record.number} ({overrides}) failed: {outcome.reason}"
+            message = f"trial {record.number} ({_parameters(record)}) failed: {outcome.reason}"
             hint = f"read {self.sweep.run(record.number) / LOG}; the sweep continues"
             self.issues.append(Issue("LS-SWP-010", message, hint, severity="warning"))
         elif (dss := outcome.scores.get("dss")) is not None:
             line += f", DSS {dss:.4f}"
-        self.sweep.say(f"sweep: {line}; {overrides}")
+        self._say(line, record, self.sweep.study.records())
+
+    def _say(self, what: str, record: TrialRecord, records: Sequence[TrialRecord]) -> None:
+        """Print a line about a trial: its position, the time left in the sweep, and its parameters."""
+        plan = self.sweep.plan
+        parts = [f"{standing(plan, record, records)} {what}", time_left(plan, record, records)]
+        self.sweep.say(stamped(f"sweep: {', '.join(filter(None, parts))}; {_parameters(record)}"))
+
+
+def _parameters(record: TrialRecord) -> str:
+    return ", ".join(to_overrides(record.values))
 
 
 @dataclass

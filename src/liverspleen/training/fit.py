@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from liverspleen.training.module import SegmentationModule
 
 WEIGHTS = "model.safetensors"
-FILES = (LAST, BEST, WEIGHTS, "metrics.csv", "validation.csv")
+FILES = (LAST, BEST, WEIGHTS, "metrics.csv", "curves.png", "validation.csv")
 """Files that a training writes into its folder."""
 
 _NO_MEMORY = ("can't allocate memory", "out of memory", "ALLOC_FAILED")
@@ -73,10 +73,6 @@ def fit(
         if is_first_process():
             for unfinished in folder.glob(".part-*"):  # remains of killed processes
                 unfinished.unlink()
-            data = parts.data
-            training = f"{counted(len(data.training.cases), 'case')}, {counted(len(data.training), 'slice')}"
-            validation = counted(len(data.validation.cases), "case")
-            say(f"{training}; validation: {validation}; steps {done.steps} to {steps}")
         _fit(parts, done)
         seconds = parts.module.seconds_per_slice
     elif is_first_process():

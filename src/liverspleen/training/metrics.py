@@ -16,38 +16,46 @@ from liverspleen.data.cache import CachedCase
 from liverspleen.reading import invalid_record, read_csv
 from liverspleen.spreadsheet import csv_text
 from liverspleen.storage import write_text
+from liverspleen.training.gauges import Gauges
 from liverspleen.training.module import SegmentationModule
 
-_HEADER = ("step", "metric", "value")
+_HEADER = ("step", "metric", "value", "learning_rate", "time_s", "peak_memory_mb")
 VALIDATION_COLUMNS = ("case_id", "structure", "dss", "volume_cm3", "reference_cm3")
 
 
 class MetricsFile(Logger):
-    """Appends `step,metric,value` to a CSV file.
+    """Appends `step,metric,value,learning_rate,time_s,peak_memory_mb` to a CSV file.
+
+    `step` counts from 0. `learning_rate` is that of the step, `time_s` the time of the training so far and
+    `peak_memory_mb` the peak memory of the first rank (see `Gauges`); unknown values are empty.
 
     A training that resumes after `start` steps keeps the rows before that step and removes later rows of the
-    interrupted run, so that the file equals that of an uninterrupted training.
+    interrupted run, so that the file equals that of an uninterrupted training, except for time and memory. Rows of an
+    earlier version have no values after `value`.
 
     >>> import tempfile
     >>> file = Path(tempfile.mkdtemp()) / "metrics.csv"
-    >>> MetricsFile(file, start=0).log_metrics({"train/loss": 0.5}, 10)
-    >>> file.read_text().splitlines()
-    ['step,metric,value', '10,train/loss,0.5']
+    >>> MetricsFile(file, start=0, gauges=Gauges()).log_metrics({"train/loss": 0.5}, 10)
+    >>> file.read_text().splitlines()[0]
+    'step,metric,value,learning_rate,time_s,peak_memory_mb'
     """
 
-    def __init__(self, file: Path, *, start: int) -> None:
+    def __init__(self, file: Path, *, start: int, gauges: Gauges) -> None:
         super().__init__()
-        self.file, self.start = file, start
+        self.file, self.start, self.gauges = file, start, gauges
         self._started = False
 
     def _start(self, start: int) -> None:
-        rows = []
+        rows: list[list[str]] = []
         if start and self.file.exists():
-            try:  # the last row may be incomplete
-                rows = [row for row in read_csv(self.file)[1:] if len(row) == 3 and int(row[0]) < start]
+            try:
+                header, *found = read_csv(self.file) or [[]]
+                whole = [row for row in found if len(row) == len(header)]  # the last row may be incomplete
+                rows = [row for row in whole if int(row[0]) < start]
             except (ValueError, csv.Error) as error:
                 raise invalid_record(self.file, error, hint="remove the file, or restore it") from error
-        write_text(self.file, csv_text([_HEADER, *rows]))
+        empty = [""] * len(_HEADER)
+        write_text(self.file, csv_text([[*row, *empty[len(row) :]] for row in [_HEADER, *rows]]))
 
     @property
     def name(self) -> str:
@@ -70,7 +78,8 @@ class MetricsFile(Logger):
             self._start(self.start)
             self._started = True
         with self.file.open("a", encoding="utf-8", newline="") as handle:
-            rows = [(step, name, value) for name, value in sorted(metrics.items()) if name != "epoch"]
+            measured = self.gauges.row()
+            rows = [(step, name, value, *measured) for name, value in sorted(metrics.items()) if name != "epoch"]
             handle.write(csv_text(rows))
             handle.flush()
             os.fsync(handle.fileno())  # a checkpoint of this step must not outlive its rows
