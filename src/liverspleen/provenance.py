@@ -106,7 +106,8 @@ def recorded(
         status = "done"
     except InputError as error:
         status = "rejected"
-        run.issues.extend(issue for issue in error.issues if issue not in run.issues)
+        known = set(run.issues)
+        run.issues.extend(issue for issue in dict.fromkeys(error.issues) if issue not in known)
         raise InputError(run.issues) from error  # with earlier issues, which may be the reason
     finally:
         write_record(

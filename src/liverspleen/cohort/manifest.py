@@ -107,14 +107,14 @@ def parse_cohort(text: str, *, path: Path, root: Path, vocabulary: Vocabulary | 
     vocabulary = vocabulary or PAPER
     repeated = _repeated(rows, path)
     rejected, similar = _several_spellings(rows, path)
-    cases, issues = [], [*renamed, *similar]
+    cases, issues, top = [], [*renamed, *similar], _Root(root)
     for row in rows:
         parsed = parse_row(row.cells, vocabulary=vocabulary)
         found = [
             *repeated.get(row.number, []),
             *rejected.get(row.number, []),
             *_surplus(row, path),
-            *_outside(row, path, root),
+            *_outside(row, path, top),
         ]
         if isinstance(parsed, ManifestRow):
             if not found:
@@ -247,11 +247,16 @@ def _several_spellings(rows: list[_Row], path: Path) -> tuple[dict[int, list[Iss
     }
     for column, found in spellings_by_kind(texts).items():
         similar += spelling_issues(column, [one for one in found if not _is_rejected(one, column)], file=path)
-        for one in (one for one in found if one.equal):
-            (issue,) = spelling_issues(column, [one], file=path)
-            for row in rows:
-                if row.cells.get(column) in one.places:
-                    rejected[row.number].append(replace(issue, case_id=row.cells.get("case_id") or None))
+        issue_of = {
+            text: issue
+            for one in found
+            if one.equal
+            for issue in spelling_issues(column, [one], file=path)
+            for text in one.places
+        }
+        for row in rows:
+            if issue := issue_of.get(row.cells.get(column, "")):
+                rejected[row.number].append(replace(issue, case_id=row.cells.get("case_id") or None))
     return rejected, similar
 
 
@@ -266,19 +271,33 @@ def _surplus(row: _Row, path: Path) -> Iterator[Issue]:
         yield row.issue("LS-COH-017", [*row.cells][-1], "row has more cells than columns", hint, path)
 
 
-def _outside(row: _Row, path: Path, root: Path) -> Iterator[Issue]:
+def _outside(row: _Row, path: Path, root: _Root) -> Iterator[Issue]:
     for column in ("image", "label"):
         value = row.cells.get(column, "")
-        if value and not _is_inside(value, root):
-            message = f"{value!r} is outside the root '{root}'"
+        if value and value not in root:
+            message = f"{value!r} is outside the root '{root.path}'"
             hint = "move the file into the root, or give root= as a folder that contains it"
             yield row.issue("LS-COH-015", column, message, hint, path)
 
 
-def _is_inside(value: str, root: Path) -> bool:
-    if "\0" in value:  # not valid in a path
-        return False
-    return Path(os.path.realpath(root / value)).is_relative_to(os.path.realpath(root))
+class _Root:
+    """The root of a cohort; `value in root` is whether a path leads into it, also through links."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._folder = os.path.normcase(os.path.join(os.path.realpath(path), ""))
+        self._real: dict[str, str] = {}  # the folders of the files: few, so each is resolved once
+
+    def __contains__(self, value: str) -> bool:
+        if "\0" in value:  # not valid in a path
+            return False
+        folder, name = os.path.split(self.path / value)
+        if folder not in self._real:
+            self._real[folder] = os.path.realpath(folder)
+        real = os.path.join(self._real[folder], name)
+        if name == os.pardir or os.path.islink(real):
+            real = os.path.realpath(real)
+        return os.path.normcase(os.path.join(real, "")).startswith(self._folder)
 
 
 def _case(row: _Row, parsed: ManifestRow, root: Path) -> Case:
