@@ -10,7 +10,9 @@ import os
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
+from typing import Final
 
 from liverspleen.cohort.row import COLUMNS, RENAMED_COLUMNS, REQUIRED_COLUMNS, ManifestRow, file_name_key, parse_row
 from liverspleen.cohort.spellings import Spellings, spelling_issues, spellings_by_kind, unicode_key
@@ -19,6 +21,9 @@ from liverspleen.errors import InputError, Issue
 from liverspleen.organs import ORGANS, Structure
 from liverspleen.reading import read_text
 from liverspleen.storage import StrPath, write_text
+
+MOST_ROWS: Final = 250_000
+"""Rows of a cohort that are read at most: time and memory were measured up to here, see docs/cohort.md."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +99,7 @@ def read_cohort(path: StrPath, *, root: StrPath | None = None, vocabulary: Vocab
 
     Raises:
         InputError: the table as a whole cannot be used: LS-COH-001 unreadable, 002 not UTF-8, 003 column missing, 004
-            column repeated or without a name, 005 no rows, 006 not CSV, 007 root is not a folder.
+            column repeated or without a name, 005 no rows, 006 not CSV, 007 root is not a folder, 042 too many rows.
     """
     path = Path(path)
     root = path.parent if root is None else Path(root)
@@ -155,9 +160,12 @@ def _rows(text: str, path: Path, root: Path) -> tuple[list[_Row], list[Issue]]:
     """Return the rows that are not blank, and a note for each renamed column; raises for issues of the whole table."""
     issues = [] if root.is_dir() else [Issue("LS-COH-007", "root is not a folder", "correct root=", file=root)]
     try:
-        records = list(csv.reader(io.StringIO(text, newline=""), strict=True))
+        records = list(islice(csv.reader(io.StringIO(text, newline=""), strict=True), MOST_ROWS + 2))
     except csv.Error as error:
         raise InputError(Issue("LS-COH-006", f"table is not CSV ({error})", "correct its quotes", file=path)) from error
+    if len(records) > MOST_ROWS + 1:
+        message = f"table has more than {MOST_ROWS} rows"
+        raise InputError(Issue("LS-COH-042", message, "divide it over several tables and output folders", file=path))
     names = _trimmed([name.strip() for name in records[0]], 0) if records else []
     names, renamed = _current_names(names, path)
     issues += _column_issues(names, path)
@@ -285,7 +293,7 @@ class _Root:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._folder = os.path.normcase(os.path.join(os.path.realpath(path), ""))
+        self._top = _inner(os.path.realpath(path))
         self._real: dict[str, str] = {}  # the folders of the files: few, so each is resolved once
 
     def __contains__(self, value: str) -> bool:
@@ -294,10 +302,14 @@ class _Root:
         folder, name = os.path.split(self.path / value)
         if folder not in self._real:
             self._real[folder] = os.path.realpath(folder)
-        real = os.path.join(self._real[folder], name)
-        if name == os.pardir or os.path.islink(real):
-            real = os.path.realpath(real)
-        return os.path.normcase(os.path.join(real, "")).startswith(self._folder)
+        file = Path(self._real[folder], name)
+        real = os.path.realpath(file) if name == os.pardir or file.is_symlink() else str(file)
+        return _inner(real).startswith(self._top)
+
+
+def _inner(path: str) -> str:
+    """Return a text with which the paths of a folder and of everything in it start."""
+    return os.path.normcase(path).rstrip(os.sep) + os.sep
 
 
 def _case(row: _Row, parsed: ManifestRow, root: Path) -> Case:

@@ -26,7 +26,7 @@ class CaseLists:
                 self._names.setdefault((cell.rows, cell.excluded), f"{address.table} {address.row} {address.column}")
 
     def to_dict(self, cell: Cell) -> dict[str, Any]:
-        """Return the cell for JSON; `rows` and `excluded` are None, and `cases` is a column of `FILE`, if it is long."""
+        """Return the cell for JSON; a long list is the column `cases` of `FILE`, and `rows` and `excluded` are None."""
         name = self._names.get((cell.rows, cell.excluded))
         return cell.to_dict() if name is None else {**cell.to_dict(), "rows": None, "excluded": None, "cases": name}
 
