@@ -36,6 +36,8 @@ _PACKAGES = (
     "statsmodels",
 )
 
+_EARLIER_ISSUES = 1000
+
 _TABLES = (".csv", ".tsv")
 """Suffixes of tables, which users may edit."""
 
@@ -127,7 +129,8 @@ def recorded(
                 "started": started.isoformat(timespec="seconds"),
                 "seconds": round(perf_counter() - clock, 3),
                 "issues": [str(issue) for issue in run.issues],
-                "earlier": read_runs(output / name),  # read now, because other processes may have added theirs
+                # read now, because other processes may have added theirs
+                "earlier": [_shortened(run) for run in read_runs(output / name)],
                 "outputs": {
                     str(path.relative_to(output)): sha256_of(path)
                     for path in sorted(set(run.outputs))
@@ -135,6 +138,14 @@ def recorded(
                 },
             },
         )
+
+
+def _shortened(run: dict[str, Any]) -> dict[str, Any]:
+    """Return the record of an earlier run with its first issues: the file grows with each run, and has a limit."""
+    issues = run.get("issues")
+    if not isinstance(issues, list) or len(issues) <= _EARLIER_ISSUES + 1:  # one more: its last line may be the number
+        return run
+    return {**run, "issues": [*issues[:_EARLIER_ISSUES], f"{len(issues) - _EARLIER_ISSUES} more issues"]}
 
 
 def changed_inputs(config: Any) -> Iterator[Issue]:

@@ -16,7 +16,7 @@ import pytest
 
 from liverspleen.cohort import Case, Cohort, folds_by_patient, read_cohort
 from liverspleen.cohort import manifest as cohort_table
-from liverspleen.errors import InputError
+from liverspleen.errors import InputError, Issue
 from liverspleen.evaluation import bland_altman, bootstrap_ci, dunn, read_rc_table
 from liverspleen.evaluation.measurements import table as measurements_table
 from liverspleen.evaluation.measurements.label_folder import LabelFolder
@@ -31,6 +31,8 @@ from liverspleen.evaluation.reporting.figures.bland_altman import (
 from liverspleen.evaluation.reporting.paper_tables import Agreement
 from liverspleen.evaluation.statistics import bootstrap, pair_sums
 from liverspleen.evaluation.statistics.hodges_lehmann import hodges_lehmann
+from liverspleen.provenance import recorded
+from liverspleen.records import read_runs
 
 BENCHMARK = Path(__file__).parents[2] / "benchmarks/report/scale.py"
 
@@ -206,6 +208,31 @@ def test_a_worker_gets_the_label_maps_of_its_case_only(tmp_path: Path) -> None:
     assert folder.of_case("C07").files == {"C07": (tmp_path / "C07.nii.gz",)}
     assert folder.of_case("unknown").files == {}
     assert len(pickle.dumps(folder)) > 10 * len(pickle.dumps(folder.of_case("C07")))
+
+
+def test_the_record_of_an_earlier_run_keeps_its_first_issues(tmp_path: Path) -> None:
+    for number in range(3):
+        with recorded("check", {}, tmp_path) as run:
+            run.issues += [Issue("LS-IMG-001", f"run {number}, file {n} is missing", "add it") for n in range(1500)]
+    *earlier, last = read_runs(tmp_path / "run.json")
+    assert len(last["issues"]) == 1500
+    for number, record in enumerate(earlier):
+        assert len(record["issues"]) == 1001
+        assert record["issues"][999] == f"LS-IMG-001: run {number}, file 999 is missing; add it"
+        assert record["issues"][-1] == "500 more issues"
+
+
+def test_issues_of_a_rejected_input_are_recorded_once(tmp_path: Path) -> None:
+    one, other = (Issue("LS-COH-010", f"cell {n} is empty", "fill it") for n in range(2))
+
+    def reject() -> None:
+        with recorded("split", {}, tmp_path) as run:
+            run.issues.append(one)
+            raise InputError([other, one, other])
+
+    with pytest.raises(InputError) as caught:
+        reject()
+    assert caught.value.issues == (one, other)
 
 
 @pytest.mark.slow
