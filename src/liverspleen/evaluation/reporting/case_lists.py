@@ -37,5 +37,8 @@ class CaseLists:
         columns = [dict.fromkeys(rows, "1") | dict.fromkeys(excluded, "0") for rows, excluded in self._names]
         cases = sorted(set().union(*columns))
         lines = [csv_line(["case_id", *map(inert, self._names.values())])]
-        lines += [csv_line([inert(case), *(column.get(case, "") for column in columns)]) for case in cases]
+        lines += [
+            ",".join([csv_line([inert(case)])[:-1], *(column.get(case, "") for column in columns)]) + "\n"
+            for case in cases
+        ]
         return {FILE: "".join(lines).encode()}
