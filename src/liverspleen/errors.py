@@ -89,8 +89,17 @@ def _kind(issue: Issue) -> tuple[str, ...]:
     """Return what issues that share a line have in common."""
     text = f"{issue.message}\0{issue.hint}"
     if issue.case_id:
-        text = re.sub(rf"(?<![^\W_]){re.escape(issue.case_id)}(?![^\W_])", "#", text)
+        text = _without_id(text, issue.case_id)
     return issue.code, issue.severity, re.sub(r"[#\d.]*[#\d]", "#", text)
+
+
+def _without_id(text: str, case_id: str) -> str:
+    """Return `text` with # in place of the id, where it is not a part of a longer word; no pattern to compile."""
+    found, *others = text.split(case_id)
+    for part in others:
+        inside = found[-1:].isalnum() or part[:1].isalnum()
+        found += f"{case_id if inside else '#'}{part}"
+    return found
 
 
 def _lines(group: Sequence[Issue]) -> list[str]:

@@ -38,6 +38,8 @@ _PACKAGES = (
     "statsmodels",
 )
 
+_EARLIER_ISSUES = 1000
+
 _TABLES = (".csv", ".tsv")
 """Suffixes of tables, which users may edit."""
 
@@ -121,7 +123,8 @@ def recorded(
                 "started": started.isoformat(timespec="seconds"),
                 "seconds": round(perf_counter() - clock, 3),
             }
-            write_record(output / name, {**about, **_found(run), "earlier": read_runs(output / name)})
+            earlier = [_shortened(run) for run in read_runs(output / name)]  # also those that other processes added
+            write_record(output / name, {**about, **_found(run), "earlier": earlier})
 
         with _status(run, write):
             yield run
@@ -133,7 +136,8 @@ def _status(run: Run, write: Callable[[str], None]) -> Iterator[None]:
     try:
         yield
     except InputError as error:
-        run.issues.extend(issue for issue in error.issues if issue not in run.issues)
+        known = set(run.issues)
+        run.issues.extend(issue for issue in dict.fromkeys(error.issues) if issue not in known)
         with suppress(OSError, InputError):
             write("rejected")
         raise InputError(run.issues) from error  # with earlier issues, which may be the reason
@@ -169,6 +173,14 @@ def _found(run: Run) -> dict[str, Any]:
             str(path.relative_to(run.output)): sha256_of(path) for path in sorted(set(run.outputs)) if path.is_file()
         },
     }
+
+
+def _shortened(run: dict[str, Any]) -> dict[str, Any]:
+    """Return the record of an earlier run with its first issues: the file grows with each run, and has a limit."""
+    issues = run.get("issues")
+    if not isinstance(issues, list) or len(issues) <= _EARLIER_ISSUES + 1:  # one more: its last line may be the number
+        return run
+    return {**run, "issues": [*issues[:_EARLIER_ISSUES], f"{len(issues) - _EARLIER_ISSUES} more issues"]}
 
 
 def changed_inputs(config: Any) -> Iterator[Issue]:

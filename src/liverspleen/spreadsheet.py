@@ -10,6 +10,7 @@ import csv
 import io
 import re
 from collections.abc import Iterable
+from itertools import islice
 from typing import Final
 
 _START: Final = r"'*(?:\s*[=+\-@\uff1d\uff0b\uff0d\uff20]| *[\t\r\n])"
@@ -67,8 +68,8 @@ def csv_text(rows: Iterable[Iterable[object]]) -> str:
     return "".join(map(csv_line, rows))
 
 
-def csv_records(text: str, *, delimiter: str = ",") -> list[list[str]]:
-    r"""Return the records of CSV text, with those of blank lines; each cell is `restored`.
+def csv_records(text: str, *, delimiter: str = ",", most: int | None = None) -> list[list[str]]:
+    r"""Return the records of CSV text (the first `most`), with those of blank lines; each cell is `restored`.
 
     Raises:
         csv.Error: it is not CSV.
@@ -77,7 +78,7 @@ def csv_records(text: str, *, delimiter: str = ",") -> list[list[str]]:
     [['a', 'b'], ['=1+1', '2']]
     """
     records = csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=delimiter)
-    return [[restored(cell) for cell in record] for record in records]
+    return [[restored(cell) for cell in record] for record in islice(records, most)]
 
 
 def csv_rows(text: str) -> list[dict[str, str]]:

@@ -37,9 +37,12 @@ NOT_FOLLOWED: dict[str, tuple[str, ...]] = {
     "it needs a trained model, or a folder that predict wrote": ("LS-LAB-053", "LS-PRD-003 004 010 013 020"),
     "other tests have both the input with the issue and the one without it": (
         "LS-COH-037",  # tests/cohort/test_folder.py
+        "LS-COH-042",  # tests/evaluation/test_many_cases.py
         "LS-IMG-002",  # tests/test_reading.py
         "LS-IMP-014",  # tests/cli/test_import_verb.py
         "LS-REP-016 017 022 041 045 048 049 052",  # tests/evaluation/reporting, tests/cli/test_report_verb.py
+        "LS-REP-053",  # tests/evaluation/test_many_cases.py
+        "LS-SPL-013",  # tests/evaluation/test_many_cases.py
     ),
     "no entry yet": ("LS-CMP-011", "LS-REP-047"),
 }

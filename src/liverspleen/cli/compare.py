@@ -17,6 +17,7 @@ inputs
 
 outputs, in output=
   compare.json    every cell at full precision, with n, method, included and excluded cases
+  cases.csv       the cases of the cells with more than 2000 of them, one column per list: 1 included, 0 excluded
   tables/         scores, score_differences, score_subgroups, errors, error_differences_percent,
                   error_differences_absolute, limits: CSV, Markdown, LaTeX; all in tables.tex and tables.docx
   figures/        forest_1, forest_2, ...: shift of the DSS by condition, one for each pair; SVG, PDF and PNG

@@ -22,6 +22,7 @@ inputs
 outputs, in output=
   report.html     all tables and figures as a page that needs no server
   report.json     every cell at full precision, with n, method and included cases
+  cases.csv       the cases of the cells with more than 2000 of them, one column per list: 1 included, 0 excluded
   tables/         each table as CSV, Markdown and LaTeX; all of them in tables.tex and tables.docx
   figures/        SVG, PDF and PNG
   run.json        command, configuration, versions and hashes

@@ -96,7 +96,8 @@ def divided(files: Sequence[NiftiFile]) -> tuple[list[NiftiFile], list[NiftiFile
     scans = {file for file in pair(images, labels).unused if not file.role and not _is_label_map(file.path)}
     if not scans:
         return images, labels
-    return [file for file in files if file in scans or file not in labels], [f for f in labels if f not in scans]
+    maps = set(labels) - scans
+    return [file for file in files if file not in maps], [file for file in labels if file in maps]
 
 
 def _is_label_map(file: Path) -> bool:

@@ -9,7 +9,9 @@ import os
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
+from typing import Final
 
 from liverspleen.cohort.row import COLUMNS, RENAMED_COLUMNS, REQUIRED_COLUMNS, ManifestRow, file_name_key, parse_row
 from liverspleen.cohort.spellings import Spellings, spelling_issues, spellings_by_kind, unicode_key
@@ -19,6 +21,9 @@ from liverspleen.organs import ORGANS, Structure
 from liverspleen.reading import read_text
 from liverspleen.spreadsheet import csv_records, csv_text
 from liverspleen.storage import StrPath, write_text
+
+MOST_ROWS: Final = 250_000
+"""Rows of a cohort that are read at most; time and memory were measured with 100 000, see docs/cohort.md."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +99,7 @@ def read_cohort(path: StrPath, *, root: StrPath | None = None, vocabulary: Vocab
 
     Raises:
         InputError: the table as a whole cannot be used: LS-COH-001 unreadable, 002 not UTF-8, 003 column missing, 004
-            column repeated or without a name, 005 no rows, 006 not CSV, 007 root is not a folder.
+            column repeated or without a name, 005 no rows, 006 not CSV, 007 root is not a folder, 042 too many rows.
     """
     path = Path(path)
     root = path.parent if root is None else Path(root)
@@ -107,14 +112,14 @@ def parse_cohort(text: str, *, path: Path, root: Path, vocabulary: Vocabulary | 
     vocabulary = vocabulary or PAPER
     repeated = _repeated(rows, path)
     rejected, similar = _several_spellings(rows, path)
-    cases, issues = [], [*renamed, *similar]
+    cases, issues, top = [], [*renamed, *similar], _Root(root)
     for row in rows:
         parsed = parse_row(row.cells, vocabulary=vocabulary)
         found = [
             *repeated.get(row.number, []),
             *rejected.get(row.number, []),
             *_surplus(row, path),
-            *_outside(row, path, root),
+            *_outside(row, path, top),
         ]
         if isinstance(parsed, ManifestRow):
             if not found:
@@ -151,9 +156,12 @@ def _rows(text: str, path: Path, root: Path) -> tuple[list[_Row], list[Issue]]:
     """Return the rows that are not blank, and a note for each renamed column; raises for issues of the whole table."""
     issues = [] if root.is_dir() else [Issue("LS-COH-007", "root is not a folder", "correct root=", file=root)]
     try:
-        records = csv_records(text)
+        records = csv_records(text, most=MOST_ROWS + 2)
     except csv.Error as error:
         raise InputError(Issue("LS-COH-006", f"table is not CSV ({error})", "correct its quotes", file=path)) from error
+    if len(records) > MOST_ROWS + 1:
+        message = f"table has more than {MOST_ROWS} rows"
+        raise InputError(Issue("LS-COH-042", message, "divide it over several tables and output folders", file=path))
     names = _trimmed([name.strip() for name in records[0]], 0) if records else []
     names, renamed = _current_names(names, path)
     issues += _column_issues(names, path)
@@ -243,11 +251,16 @@ def _several_spellings(rows: list[_Row], path: Path) -> tuple[dict[int, list[Iss
     }
     for column, found in spellings_by_kind(texts).items():
         similar += spelling_issues(column, [one for one in found if not _is_rejected(one, column)], file=path)
-        for one in (one for one in found if one.equal):
-            (issue,) = spelling_issues(column, [one], file=path)
-            for row in rows:
-                if row.cells.get(column) in one.places:
-                    rejected[row.number].append(replace(issue, case_id=row.cells.get("case_id") or None))
+        issue_of = {
+            text: issue
+            for one in found
+            if one.equal
+            for issue in spelling_issues(column, [one], file=path)
+            for text in one.places
+        }
+        for row in rows:
+            if issue := issue_of.get(row.cells.get(column, "")):
+                rejected[row.number].append(replace(issue, case_id=row.cells.get("case_id") or None))
     return rejected, similar
 
 
@@ -262,19 +275,37 @@ def _surplus(row: _Row, path: Path) -> Iterator[Issue]:
         yield row.issue("LS-COH-017", [*row.cells][-1], "row has more cells than columns", hint, path)
 
 
-def _outside(row: _Row, path: Path, root: Path) -> Iterator[Issue]:
+def _outside(row: _Row, path: Path, root: _Root) -> Iterator[Issue]:
     for column in ("image", "label"):
         value = row.cells.get(column, "")
-        if value and not _is_inside(value, root):
-            message = f"{value!r} is outside the root '{root}'"
+        if value and value not in root:
+            message = f"{value!r} is outside the root '{root.path}'"
             hint = "move the file into the root, or give root= as a folder that contains it"
             yield row.issue("LS-COH-015", column, message, hint, path)
 
 
-def _is_inside(value: str, root: Path) -> bool:
-    if "\0" in value:  # not valid in a path
-        return False
-    return Path(os.path.realpath(root / value)).is_relative_to(os.path.realpath(root))
+class _Root:
+    """The root of a cohort; `value in root` is whether a path leads into it, also through links."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._top = _inner(os.path.realpath(path))
+        self._real: dict[str, str] = {}  # the folders of the files: few, so each is resolved once
+
+    def __contains__(self, value: str) -> bool:
+        if "\0" in value:  # not valid in a path
+            return False
+        folder, name = os.path.split(self.path / value)
+        if folder not in self._real:
+            self._real[folder] = os.path.realpath(folder)
+        file = Path(self._real[folder], name)
+        real = os.path.realpath(file) if name == os.pardir or file.is_symlink() else str(file)
+        return _inner(real).startswith(self._top)
+
+
+def _inner(path: str) -> str:
+    """Return a text with which the paths of a folder and of everything in it start."""
+    return os.path.normcase(path).rstrip(os.sep) + os.sep
 
 
 def _case(row: _Row, parsed: ManifestRow, root: Path) -> Case:

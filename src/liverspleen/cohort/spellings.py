@@ -78,11 +78,11 @@ def spellings(found: Iterable[tuple[str, str]]) -> list[Spellings]:
 
 def spellings_by_kind(found: Mapping[str, Iterable[tuple[str, str]]]) -> dict[str, list[Spellings]]:
     """Return `spellings` of each kind of id; texts that an earlier kind has too, are returned once."""
-    seen: list[set[str]] = []
+    seen: set[frozenset[str]] = set()
     by_kind = {}
     for kind, places in found.items():
-        by_kind[kind] = [one for one in spellings(places) if {*one.places} not in seen]
-        seen += [{*one.places} for one in by_kind[kind]]
+        by_kind[kind] = [one for one in spellings(places) if frozenset(one.places) not in seen]
+        seen |= {frozenset(one.places) for one in by_kind[kind]}
     return by_kind
 
 
@@ -93,7 +93,8 @@ def spellings_between(sources: Mapping[str, Collection[str]]) -> list[Spellings]
     ["'dla' (a.csv) and 'DLA' (b.csv)"]
     """
     found = spellings((text, name) for name, texts in sources.items() for text in sorted(texts))
-    return [one for one in found if not any(one.places.keys() <= set(texts) for texts in sources.values())]
+    whole = [set(texts) for texts in sources.values()]
+    return [one for one in found if not any(one.places.keys() <= texts for texts in whole)]
 
 
 def spelling_issues(kind: str, found: Iterable[Spellings], *, file: Path | None = None) -> Iterator[Issue]:

@@ -9,13 +9,16 @@ from dataclasses import replace
 from fractions import Fraction
 from itertools import count
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from liverspleen.cohort.manifest import Cohort
 from liverspleen.cohort.rounding import controlled_rounding
 from liverspleen.cohort.split import Split, is_trainable, patients_in_tests, read_split, write_split
 from liverspleen.errors import InputError, Issue
 from liverspleen.organs import listed
+
+MOST_ROWS: Final = 10_000_000
+"""Rows of all folds at most; each fold is a file with a row per patient."""
 
 
 class Stratum(NamedTuple):
@@ -83,7 +86,8 @@ def folds_by_patient(cohort: Cohort, *, folds: int, seed: int = 0) -> tuple[Spli
     condition at a site. Otherwise as `split_by_patient`; `train_fraction` is (k − 1)/k for k folds.
 
     Raises:
-        InputError: as `split_by_patient`; LS-SPL-011 fewer than two folds, or more folds than patients.
+        InputError: as `split_by_patient`; LS-SPL-011 fewer than two folds, or more folds than patients; LS-SPL-013 the
+            folds have more than ten million rows together.
     """
     strata = _ShuffledStrata(cohort, seed)
     if not 2 <= folds <= strata.remaining:
@@ -91,6 +95,11 @@ def folds_by_patient(cohort: Cohort, *, folds: int, seed: int = 0) -> tuple[Spli
             f"folds={folds}, expected 2 to {strata.remaining} for {strata.remaining} patients with trainable cases"
         )
         raise InputError(Issue("LS-SPL-011", message, "use at least 2 folds, and not more folds than patients"))
+    if (rows := folds * strata.remaining) > MOST_ROWS:
+        message = (
+            f"{folds} folds of {strata.remaining} patients are files with {rows} rows, expected at most {MOST_ROWS}"
+        )
+        raise InputError(Issue("LS-SPL-013", message, f"use folds={max(2, MOST_ROWS // strata.remaining)} or fewer"))
     # Each fold is a fraction of the remaining patients: n/k is rounded down or up, and so is each later fold.
     validation = [strata.sample(Fraction(1, remaining)) for remaining in range(folds, 0, -1)]
     return tuple(strata.split(patients, (folds - 1) / folds) for patients in validation)

@@ -182,6 +182,10 @@ class LabelFolder:
                 files[file.case] = (*files.get(file.case, ()), file.path)
         return cls(path, files, meaning)
 
+    def of_case(self, case_id: str) -> LabelFolder:
+        """Return the folder with the label maps of one case."""
+        return replace(self, files={case_id: self.files[case_id]} if case_id in self.files else {})
+
     def read(self, case_id: str) -> LabelMap:
         """Read the label map of a case.
 
@@ -241,6 +245,11 @@ class _MeasurementTask:
     reference_reader: str
     surface: SurfaceMetrics | None
     allow_missing: bool
+
+    def of_case(self, case_id: str) -> _MeasurementTask:
+        """Return the task with the files of one case: those of all cases would be sent to a worker with each case."""
+        references = None if self.references is None else self.references.of_case(case_id)
+        return replace(self, folder=self.folder.of_case(case_id), references=references)
 
     def measured(self, case: Case | str) -> Measured:
         """Return the rows and the issues of one case; bad input gives issues, not exceptions."""
@@ -320,9 +329,15 @@ def _measured_cases(task: _MeasurementTask, cases: Sequence[Case | str], workers
     if workers == 1 or len(cases) < 2:
         yield from map(task.measured, cases)
         return
-    with spread(task.measured, cases, min(workers, len(cases))) as futures:
+    items = ((task.of_case(_case_id(case)), case) for case in cases)
+    with spread(_measured, items, min(workers, len(cases))) as futures:
         for case, future in zip(cases, futures, strict=True):
             yield _result(case, future)
+
+
+def _measured(item: tuple[_MeasurementTask, Case | str]) -> Measured:
+    task, case = item
+    return task.measured(case)
 
 
 def _result(case: Case | str, future: Future[Measured]) -> Measured:

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from liverspleen.cohort.spellings import spelling_issues, spellings_between
 from liverspleen.errors import InputError, Issue
-from liverspleen.evaluation.measurements.table import Measurements
+from liverspleen.evaluation.measurements.table import MOST_ROWS, Measurements, too_many_rows
 from liverspleen.evaluation.measurements.validation import IDS, NUMBERS
 
 _CASE_COLUMNS: Final = ("patient_id", "dataset", "condition", "site")
@@ -28,12 +28,14 @@ def merge_measurements(tables: Sequence[Measurements]) -> Measurements:
     Raises:
         InputError: LS-CMP-001 two tables have different numbers of one reader for the same structure of a case,
             LS-CMP-002 they have different patients, datasets, conditions or sites for a case, LS-IDN-010 they write an
-            id with different Unicode characters.
+            id with different Unicode characters, LS-REP-053 they have more than 500 000 rows together.
     """
     import pandas
 
     if len(tables) == 1:
         return tables[0]
+    if (rows := sum(len(table.table) for table in tables)) > MOST_ROWS:
+        raise too_many_rows(f"the tables have {rows} rows together, expected at most {MOST_ROWS}", tables[0].source)
     origins: list[tuple[Path | None, Row]] = [
         (table.source, {str(name): value for name, value in row.items()})
         for table in tables

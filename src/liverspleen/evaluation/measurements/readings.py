@@ -20,6 +20,10 @@ METRICS: Final = ("hd95_mm", "assd_mm", "nsd")
 """The surface metrics."""
 
 _CASE_COLUMNS: Final = ("patient_id", "dataset", "condition", "site")
+_READ: Final = (
+    *("case_id", *_CASE_COLUMNS, "structure", "reader", "volume_cm3", "volume_status", "reference", "dss"),
+    *(*METRICS, "nsd_tolerance_mm", "surface"),
+)
 PREFERRED: Final = ("dla", "manual")
 _TABLES: Final = ("Tables 2 and 3", "Table 4 and reproducibility")  # in the order of `Vocabulary.tests`
 
@@ -94,7 +98,9 @@ def readings_of(measurements: Measurements) -> Readings:
     """Return the measurements by key, with examinations sorted by case, so that the row order changes no number."""
     examinations: dict[str, Examination] = {}
     readings = Readings((), {}, {}, {}, {metric: {} for metric in METRICS}, {}, measurements.vocabulary)
-    for row in measurements.table.to_dict("records"):
+    columns = {name: measurements.table[name].tolist() for name in _READ}
+    for values in zip(*columns.values(), strict=True):  # `to_dict` would hold all rows
+        row = dict(zip(_READ, values, strict=True))
         case_id = row["case_id"]
         examinations[case_id] = Examination(case_id, *(row[name] for name in _CASE_COLUMNS))
         key = (case_id, row["structure"], row["reader"])

@@ -33,6 +33,7 @@ import csv
 import hashlib
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -87,6 +88,9 @@ COLUMNS: Final = (
     "nsd_tolerance_mm",
     "surface",
 )
+
+MOST_ROWS: Final = 500_000
+"""Rows that are read and merged at most: time and memory were measured with 400 000, see docs/report.md."""
 
 
 @dataclass(frozen=True)
@@ -171,19 +175,29 @@ def read_measurements(path: StrPath, *, vocabulary: Vocabulary = PAPER) -> Measu
     follow in alphabetical order.
 
     Raises:
-        InputError: all issues of the file, each with its row (the header is row 1) and column.
+        InputError: all issues of the file, each with its row (the header is row 1) and column; LS-REP-053 it has more
+            than 500 000 rows.
     """
     path = Path(path)
     content, text = _decoded(path)
     try:
-        records = csv_records(text)
+        records = csv_records(text, most=MOST_ROWS + 2)
     except csv.Error as error:
         raise InputError(Issue("LS-MEA-001", f"not a CSV file: {error}", "correct the quotes", file=path)) from error
+    if len(records) > MOST_ROWS + 1:
+        raise too_many_rows(f"the table has more than {MOST_ROWS} rows", path)
     header = [name.strip() for name in records[0]] if records else []
     check_header(header, path)
     rows = [Record(number, _row_cells(cells, len(header))) for number, cells in enumerate(records[1:], 2) if any(cells)]
     issues = check_records(header, rows, path)
     return Measurements(_table(header, rows), path, hashlib.sha256(content).hexdigest(), vocabulary, tuple(issues))
+
+
+def too_many_rows(message: str, file: Path | None) -> InputError:
+    """Return LS-REP-053: measurements have more rows than can be read."""
+    return InputError(
+        Issue("LS-REP-053", message, "divide the cases over several tables and output folders", file=file)
+    )
 
 
 def write_volumes(path: StrPath, rows: Iterable[Measurement]) -> None:

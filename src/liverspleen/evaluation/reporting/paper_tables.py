@@ -16,6 +16,7 @@ The module `cells` describes the content of a cell.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import isnan
@@ -247,8 +248,8 @@ def _in_no_table(readings: Readings, used: Sequence[Examination]) -> list[Note]:
 
 
 def _repeated_patients(examinations: Sequence[Examination]) -> list[Note]:
-    patients = [e.patient_id for e in examinations]
-    repeated = tuple(e.case_id for e in examinations if patients.count(e.patient_id) > 1)
+    number = Counter(e.patient_id for e in examinations)
+    repeated = tuple(e.case_id for e in examinations if number[e.patient_id] > 1)
     if not repeated:
         return []
     message = (

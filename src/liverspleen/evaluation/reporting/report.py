@@ -12,6 +12,8 @@ from typing import Any, Final
 from liverspleen import __version__
 from liverspleen.errors import counted, one_line
 from liverspleen.evaluation.measurements.table import Measurements
+from liverspleen.evaluation.reporting import case_lists
+from liverspleen.evaluation.reporting.case_lists import CaseLists
 from liverspleen.evaluation.reporting.cells import Cell
 from liverspleen.evaluation.reporting.definitions import DEFINITIONS, LABELS, READER_MEANINGS, RESEARCH_USE
 from liverspleen.evaluation.reporting.figures import PICTURES, Picture, pictures
@@ -26,6 +28,9 @@ from liverspleen.formats import REPORT
 from liverspleen.organs import ORGAN_KEYS
 from liverspleen.records import write_record
 from liverspleen.storage import StrPath, write_text
+
+MOST_LISTED: Final = 1_000
+"""Cases of a note on the page; `report.json` has all."""
 
 # Numbers at the top of the page: address and label.
 _HEADLINES: Final = (
@@ -44,6 +49,7 @@ def write_report(
 ) -> StatisticalReport:
     """Write `tables/`, `figures/`, `report.json` and `report.html` to `output` and return their content.
 
+    Cells with more than 2000 cases have them in `cases.csv`, see `case_lists`.
     A `study` adds Table 1, Figure 1 and Figure 3. The same input gives the same bytes. Tables and figures of an
     earlier report in `output` that are not part of this report are removed.
 
@@ -58,20 +64,22 @@ def write_report(
     tables = layouts(report)
     files = table_files(tables)
     files |= {f"figures/{made.name}.{form}": content for made in figures for form, content in made.files.items()}
+    lists = CaseLists(report.cells)
+    files |= lists.files()
     write_files(output, files, possible=_possible_files())
-    write_record(output / "report.json", _json(report, added, measurements, sorted(files)))
+    write_record(output / "report.json", _json(report, lists, added, measurements, sorted(files)))
     write_text(output / "report.html", _page(report, measurements, tables, figures))
     return report
 
 
 def _possible_files() -> list[str]:
-    """Return the names of all table and figure files that a report can contain."""
+    """Return the names of all files of tables, figures and lists of cases that a report can contain."""
     figures = [f"figures/{name}.{form}" for name in PICTURES for form in PICTURE_FORMS]
-    return [*possible_table_files(FORMS), *figures]
+    return [*possible_table_files(FORMS), *figures, case_lists.FILE]
 
 
 def _json(
-    report: StatisticalReport, added: StudyResults, measurements: Measurements, files: list[str]
+    report: StatisticalReport, lists: CaseLists, added: StudyResults, measurements: Measurements, files: list[str]
 ) -> dict[str, Any]:
     return {
         "format": REPORT.number,
@@ -81,7 +89,7 @@ def _json(
         "reader": report.reader,
         "reference": report.reference,
         "methods": DEFINITIONS,
-        "cells": [cell.to_dict() for cell in report.cells],
+        "cells": [lists.to_dict(cell) for cell in report.cells],
         "flow": None if added.flow is None else added.flow.to_dict(),
         "slices": [overlay.to_dict() for overlay in added.overlays],
         "notes": [note.to_dict() for note in report.notes],
@@ -124,6 +132,7 @@ def _page(
         definitions=DEFINITIONS,
         labels=LABELS,
         counted=counted,
+        most_listed=MOST_LISTED,
         sentence=_sentence,
     )
 

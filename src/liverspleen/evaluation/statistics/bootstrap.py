@@ -14,6 +14,8 @@ from liverspleen.evaluation.statistics.intervals import CONFIDENCE, Interval, t_
 from liverspleen.evaluation.statistics.samples import NOISE, Floats, Result
 
 RESAMPLES: Final = 40_000  # keeps the Monte Carlo error near 1 % of the width
+FEWEST_RESAMPLES: Final = 2_000  # 4 % of the width
+DRAWS: Final = 400_000_000  # clusters drawn for one interval, a few seconds: fewer resamples above 10 000 clusters
 SEED: Final = 2020
 _CHUNK: Final = 2_000_000  # sampled numbers in memory at a time, 16 MB
 
@@ -55,7 +57,7 @@ def bootstrap_ci(
     statistic: Callable[[Floats], float] | None = None,
     *,
     clusters: Sequence[Hashable] | None = None,
-    resamples: int = RESAMPLES,
+    resamples: int | None = None,
     seed: int = SEED,
 ) -> BootstrapInterval:
     """Compute the BCa interval of the mean of `values`, or of `statistic(values)`, by resampling whole clusters.
@@ -65,7 +67,7 @@ def bootstrap_ci(
     also has Student's t interval: standard error √(C/(C - 1) Σ e²) / n with e the sum of the deviations in each of C
     clusters, C - 1 degrees of freedom. With one value per cluster this is the usual t interval. The acceleration comes
     from excluding one cluster at a time. The intervals are undefined with fewer than two clusters, or if all resamples
-    are equal.
+    are equal. `resamples` is by default 40 000, and fewer above 10 000 clusters (`default_resamples`).
 
     Raises:
         ValueError: `values` does not have one or two axes, is not numeric, or contains an infinity; `clusters` has
@@ -79,9 +81,10 @@ def bootstrap_ci(
     (0.95, 4, True)
     """
     rows, codes, n_missing = _observations(values, clusters)
+    n, n_clusters = len(rows), int(codes.max(initial=-1)) + 1
+    resamples = default_resamples(n_clusters) if resamples is None else resamples
     if resamples < 1000:
         raise ValueError(f"{resamples} resamples are too few for a 95 % interval, expected at least 1000")
-    n, n_clusters = len(rows), int(codes.max(initial=-1)) + 1
     if statistic is None and rows.ndim != 1:
         raise ValueError("values have two dimensions, expected one for the mean; give a statistic for rows")
     estimate = replicates = bca = t_ci = None
@@ -119,6 +122,15 @@ def bootstrap_ci(
     )
 
 
+def default_resamples(clusters: int) -> int:
+    """Return the number of resamples for an interval over this number of clusters.
+
+    >>> [default_resamples(clusters) for clusters in (50, 10_000, 50_000, 1_000_000)]
+    [40000, 40000, 8000, 2000]
+    """
+    return min(RESAMPLES, max(FEWEST_RESAMPLES, DRAWS // max(clusters, 1)))
+
+
 def bca_interval(estimate: float, replicates: Floats, jackknife: Floats) -> BCa | None:
     """Return the BCa interval; None if the replicates do not vary or are all on one side of the estimate."""
     from scipy.special import ndtr, ndtri
@@ -142,10 +154,13 @@ def bca_interval(estimate: float, replicates: Floats, jackknife: Floats) -> BCa 
     return BCa(Interval(float(lower), float(upper)), z0, acceleration)
 
 
-def ratio_replicates(numerators: Floats, denominators: Floats, *, resamples: int, seed: int) -> Floats:
+def ratio_replicates(
+    numerators: Floats, denominators: Floats, *, resamples: int | None = None, seed: int = SEED
+) -> Floats:
     """Return Σ numerators / Σ denominators over clusters sampled with replacement, once per resample."""
     rng = np.random.default_rng(seed)
     size = numerators.size
+    resamples = default_resamples(size) if resamples is None else resamples
     found = np.empty(resamples)
     ones = bool((denominators == 1).all())
     step = max(1, _CHUNK // size)

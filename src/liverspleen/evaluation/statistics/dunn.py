@@ -10,6 +10,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import ArrayLike
 
+from liverspleen.evaluation.statistics.pair_sums import middle_ranks, smallest_sums
 from liverspleen.evaluation.statistics.ranks import RankedGroups, ranked_groups, tie_sum
 from liverspleen.evaluation.statistics.samples import Floats, Result
 
@@ -93,12 +94,15 @@ def _z(ranked: RankedGroups, a: str, b: str) -> float:
 
 def _two_groups(a: Floats, b: Floats) -> tuple[float, float | None, float, float]:
     """Return Mann-Whitney U of `a`, its asymptotic p value, rank-biserial correlation and Hodges-Lehmann shift."""
-    differences = a[:, None] - b
     product, n = a.size * b.size, a.size + b.size
-    u = float((differences > 0).sum() + 0.5 * (differences == 0).sum())
+    ordered = np.sort(b)
+    below = int(np.searchsorted(ordered, a, "left").sum())
+    not_above = int(np.searchsorted(ordered, a, "right").sum())
+    u = 0.5 * (below + not_above)
+    shift = float(np.mean(smallest_sums(a, -b, middle_ranks(product))))
     variance = product / 12 * (n + 1 - tie_sum(np.concatenate([a, b])) / (n * (n - 1)))
     p = float(_two_sided_normal(np.array((u - product / 2) / math.sqrt(variance)))) if variance > 0 else None
-    return u, p, 2 * u / product - 1, float(np.median(differences))
+    return u, p, 2 * u / product - 1, shift
 
 
 def _two_sided_normal(z: Floats) -> Floats:

@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 
 from liverspleen.evaluation.statistics.intervals import CONFIDENCE, Interval
+from liverspleen.evaluation.statistics.pair_sums import middle_ranks, smallest_own_sums
 from liverspleen.evaluation.statistics.samples import Floats
 
 EXACT_UP_TO: Final = 50
@@ -30,13 +31,12 @@ def hodges_lehmann(differences: Floats) -> tuple[float | None, Interval | None]:
     n = differences.size
     if n == 0:
         return None, None
-    first, second = np.triu_indices(n)
-    averages = np.sort((differences[first] + differences[second]) / 2)
-    estimate = float(np.median(averages))
+    sums = n * (n + 1) // 2
     rank = _interval_rank(n)
-    if rank is None or averages[0] == averages[-1]:
-        return estimate, None
-    return estimate, Interval(float(averages[rank - 1]), float(averages[averages.size - rank]))
+    bounds = () if rank is None or differences.min() == differences.max() else (rank, sums - rank + 1)
+    found = smallest_own_sums(differences, (*bounds, *middle_ranks(sums)))
+    estimate = float(np.mean(found[len(bounds) :])) / 2
+    return estimate, Interval(found[0] / 2, found[1] / 2) if bounds else None
 
 
 @lru_cache(maxsize=4096)

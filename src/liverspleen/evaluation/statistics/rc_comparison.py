@@ -9,13 +9,14 @@ from typing import Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from liverspleen.evaluation.statistics.bootstrap import RESAMPLES, SEED, bca_interval, ratio_jackknife, ratio_replicates
+from liverspleen.evaluation.statistics.bootstrap import SEED, bca_interval, ratio_jackknife, ratio_replicates
 from liverspleen.evaluation.statistics.intervals import CONFIDENCE, Interval
 from liverspleen.evaluation.statistics.reproducibility import RC_MULTIPLIER, relative_variances
 from liverspleen.evaluation.statistics.samples import NOISE, Floats, Result
 from liverspleen.evaluation.statistics.within_subject import Repeats, repeats_of
 
 EXCHANGES: Final = 10_000
+_CHUNK: Final = 5_000_000  # signs in memory at a time, 40 MB
 ENUMERATED: Final = 13
 """Up to this number of subjects all 2^n exchanges are counted; above it, a random sample of them."""
 
@@ -121,8 +122,9 @@ def _exchange_p(differences: Floats) -> float:
         return float((np.abs(signs @ differences) >= observed).mean())
     rng = np.random.default_rng(SEED)
     reached = 0
-    for start in range(0, EXCHANGES, 500):  # in chunks, to limit memory
-        signs = 1 - 2 * rng.integers(0, 2, (min(500, EXCHANGES - start), n))
+    step = min(500, max(1, _CHUNK // n))
+    for start in range(0, EXCHANGES, step):
+        signs = 1 - 2 * rng.integers(0, 2, (min(step, EXCHANGES - start), n))
         reached += int((np.abs(signs @ differences) >= observed).sum())
     return (reached + 1) / (EXCHANGES + 1)
 
@@ -132,7 +134,7 @@ def _ratio_interval(first: Floats, second: Floats) -> Interval | None:
     if first.size < 2:
         return None
     with np.errstate(divide="ignore", invalid="ignore"):
-        replicates = np.log(ratio_replicates(first, second, resamples=RESAMPLES, seed=SEED)) / 2
+        replicates = np.log(ratio_replicates(first, second)) / 2
         jackknife = np.log(ratio_jackknife(first, second)) / 2
     if not (np.isfinite(replicates).all() and np.isfinite(jackknife).all()):
         return None

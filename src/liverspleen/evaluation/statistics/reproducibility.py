@@ -9,14 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import ArrayLike
 
-from liverspleen.evaluation.statistics.bootstrap import (
-    RESAMPLES,
-    SEED,
-    BCa,
-    bca_interval,
-    ratio_jackknife,
-    ratio_replicates,
-)
+from liverspleen.evaluation.statistics.bootstrap import BCa, bca_interval, ratio_jackknife, ratio_replicates
 from liverspleen.evaluation.statistics.intervals import CONFIDENCE, Interval, sd_interval
 from liverspleen.evaluation.statistics.samples import NOISE, Floats, Result, complete_pairs, reasons
 from liverspleen.evaluation.statistics.within_subject import Repeats, repeats_of, within_variances
@@ -197,7 +190,7 @@ def _bca(numerators: Floats, weights: Floats) -> BCa | None:
     """Return the BCa interval of the wCV in percent; None with one subject."""
     if weights.size < 2:
         return None
-    replicates = 100 * np.sqrt(ratio_replicates(numerators, weights, resamples=RESAMPLES, seed=SEED))
+    replicates = 100 * np.sqrt(ratio_replicates(numerators, weights))
     jackknife = 100 * np.sqrt(ratio_jackknife(numerators, weights))
     return bca_interval(100 * math.sqrt(numerators.sum() / weights.sum()), replicates, jackknife)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -171,8 +172,8 @@ def _excluded_cases(quantities: Mapping[str, Quantity], readers: Readers) -> Ite
 
 
 def _repeated(examinations: Sequence[Examination]) -> Iterator[Note]:
-    patients = [e.patient_id for e in examinations]
-    repeated = tuple(e.case_id for e in examinations if patients.count(e.patient_id) > 1)
+    number = Counter(e.patient_id for e in examinations)
+    repeated = tuple(e.case_id for e in examinations if number[e.patient_id] > 1)
     if repeated:
         message = (
             f"{len(repeated)} CT scans are from patients with more than one CT scan; p values and intervals assume "

@@ -8,6 +8,8 @@ from typing import Any, Final
 
 from liverspleen import __version__
 from liverspleen.evaluation.measurements.table import Measurements
+from liverspleen.evaluation.reporting import case_lists
+from liverspleen.evaluation.reporting.case_lists import CaseLists
 from liverspleen.evaluation.reporting.cells import PAIRED
 from liverspleen.evaluation.reporting.compare.build import ReaderComparison
 from liverspleen.evaluation.reporting.compare.forest import forest_figure
@@ -45,13 +47,19 @@ def write_comparison(
         for path in (output / "figures").glob(f"{_FOREST}*.{form}")
         if path.stem.removeprefix(_FOREST).isdigit()
     ]
-    write_files(output, files, possible=[*possible_table_files(FORMS), *earlier])
-    write_json(output / "compare.json", _json(comparison, sources, figures, sorted(files)))
+    lists = CaseLists(comparison.cells)
+    files |= lists.files()
+    write_files(output, files, possible=[*possible_table_files(FORMS), *earlier, case_lists.FILE])
+    write_json(output / "compare.json", _json(comparison, lists, sources, figures, sorted(files)))
     return (*sorted(files), "compare.json")
 
 
 def _json(
-    comparison: ReaderComparison, sources: Sequence[Measurements], figures: dict[str, str], files: list[str]
+    comparison: ReaderComparison,
+    lists: CaseLists,
+    sources: Sequence[Measurements],
+    figures: dict[str, str],
+    files: list[str],
 ) -> dict[str, Any]:
     return {
         "generator": {"name": "liverspleen", "version": __version__},
@@ -64,7 +72,7 @@ def _json(
         "readers": list(comparison.readers),
         "reference": comparison.reference,
         "compared": {name: {"n": len(cases), "cases": list(cases)} for name, cases in comparison.common.items()},
-        "cells": [cell.to_dict() for cell in comparison.cells],
+        "cells": [lists.to_dict(cell) for cell in comparison.cells],
         "figures": figures,
         "notes": [note.to_dict() for note in comparison.notes],
         "files": files,

@@ -44,7 +44,12 @@ _MARKS: Final = (
     ("#B8A800", "<"),
 )
 _UNNAMED: Final = ("#777777", "p")
+_ALPHA: Final = 0.9
+_MANY_ALPHA: Final = 0.25
 _LABEL_WIDTH: Final = 40  # characters; two labels of this width fit side by side
+MOST_VECTOR_POINTS: Final = 5_000
+"""Above it, points are small, and one image in SVG and PDF, so that files stay small; lines and text are drawn."""
+
 INK: Final = "#333333"
 """Colour of text and lines."""
 
@@ -84,7 +89,7 @@ def plot_bland_altman(result: BlandAltman, ax: Axes | None = None) -> Axes:
         ax.annotate(str(result.reason), xy=(0.5, 0.5), xycoords="axes fraction", ha="center", color=INK)
         return ax
     colour, marker = _MARKS[0]
-    _scatter(ax, result.averages, result.differences, colour, marker)
+    _scatter(ax, result.averages, result.differences, colour, marker, many=result.n > MOST_VECTOR_POINTS)
     _lines(ax, result, digits=_digits(result))
     return ax
 
@@ -151,14 +156,14 @@ def own_style() -> Iterator[None]:
 
 
 def _points(axes: Axes, agreement: Agreement, vocabulary: Vocabulary) -> None:
-    marks = _marks(set(agreement.conditions), vocabulary)
+    marks, many = _marks(set(agreement.conditions), vocabulary), agreement.result.n > MOST_VECTOR_POINTS
     for condition, (colour, marker) in marks.items():
         inside = [position for position, name in enumerate(agreement.conditions) if name == condition]
         averages, differences = (
             [values[position] for position in inside]
             for values in (agreement.result.averages, agreement.result.differences)
         )
-        _scatter(axes, averages, differences, colour, marker)
+        _scatter(axes, averages, differences, colour, marker, many=many)
     if set(marks) == {""}:
         return
     labels = [shortened(condition_label(condition, vocabulary), _LABEL_WIDTH) for condition in marks]
@@ -171,22 +176,34 @@ def _points(axes: Axes, agreement: Agreement, vocabulary: Vocabulary) -> None:
         frameon=False,
         fontsize=8.5,
         handletextpad=0.2,
+        markerscale=3 if many else 1,
     )
+    for handle in legend.legend_handles:
+        handle.set_alpha(_ALPHA)
     for text in legend.get_texts():
         text.set_parse_math(False)
 
 
-def _scatter(axes: Axes, averages: Sequence[float], differences: Sequence[float], colour: str, marker: str) -> None:
+def _scatter(
+    axes: Axes,
+    averages: Sequence[float],
+    differences: Sequence[float],
+    colour: str,
+    marker: str,
+    *,
+    many: bool,
+) -> None:
     axes.scatter(
         averages,
         differences,
-        s=26,
+        s=3 if many else 26,
         marker=marker,
         facecolors=colour,
-        edgecolors="white",
+        edgecolors="none" if many else "white",
         linewidths=0.5,
-        alpha=0.9,
-        zorder=3,
+        alpha=_MANY_ALPHA if many else _ALPHA,
+        zorder=1.5 if many else 3,  # many points would hide the lines
+        rasterized=many,
     )
 
 
