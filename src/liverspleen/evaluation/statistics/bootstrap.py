@@ -10,6 +10,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from liverspleen.evaluation.statistics.arrays import floats_of, labels_of
 from liverspleen.evaluation.statistics.intervals import CONFIDENCE, Interval, t_quantile
 from liverspleen.evaluation.statistics.samples import NOISE, Floats, Result
 
@@ -69,7 +70,7 @@ def bootstrap_ci(
 
     Raises:
         ValueError: `values` does not have one or two axes, is not numeric, or contains an infinity; `clusters` has
-            another length; `resamples` is below 1000.
+            another length or a missing label; `resamples` is below 1000.
 
     Source: Efron, J Am Stat Assoc 1987;82:171-185; clusters: Field and Welsh, J R Stat Soc B 2007;69:369-390; standard
     error of a mean of clusters: Liang and Zeger, Biometrika 1986;73:13-22.
@@ -164,15 +165,13 @@ def ratio_jackknife(numerators: Floats, denominators: Floats) -> Floats:
 
 def _observations(values: ArrayLike, clusters: Sequence[Hashable] | None) -> tuple[Floats, NDArray[np.intp], int]:
     """Return the complete observations, the cluster number of each, and the number of excluded observations."""
-    rows = np.asarray(values, dtype=np.float64)
+    rows = floats_of(values, "values")
     if rows.ndim not in (1, 2):
         raise ValueError(f"values have {rows.ndim} dimensions, expected 1 or 2")
-    if np.isinf(rows).any():
-        raise ValueError("values contain an infinity, expected finite numbers or NaN")
-    if clusters is not None and len(clusters) != len(rows):
-        raise ValueError(f"values have length {len(rows)}, clusters {len(clusters)}, expected the same length")
+    names: Sequence[Hashable] = range(len(rows)) if clusters is None else labels_of(clusters, "clusters")
+    if len(names) != len(rows):
+        raise ValueError(f"values have length {len(rows)}, clusters {len(names)}, expected the same length")
     missing = np.asarray(np.isnan(rows) if rows.ndim == 1 else np.isnan(rows).any(axis=1))
-    names = range(len(rows)) if clusters is None else clusters
     numbers: dict[Hashable, int] = {}
     codes = [
         numbers.setdefault(name, len(numbers))
