@@ -46,6 +46,8 @@ from liverspleen.evaluation.statistics.reproducibility import PercentageRC
 from liverspleen.organs import ORGAN_KEYS
 
 TABLES: Final = ("table2", "table3", "table4", "reproducibility")
+FEWEST_PAIRS: Final = 6
+"""Pairs from which an exact two-sided p value of the Wilcoxon test can be below 0.05: 2 / 2⁶ = 0.031."""
 
 
 @dataclass(frozen=True)
@@ -118,6 +120,7 @@ def statistical_report(
         made = [*_table2(results), *_table3(results), *_table4(results), *reproducibility, *supplement(results)]
         agreements = _agreements(results)
         surfaces = results.surfaces(results.groups.all_first)
+        notes += _few_pairs(results)
         notes += gaps_of(readings, first, readers, scored=True) + gaps_of(readings, second, readers, scored=True)
     others = tuple(name for name in columns if readers is None or name not in readers)
     notes += gaps_of(readings, second, others, scored=False)
@@ -252,10 +255,24 @@ def _repeated_patients(examinations: Sequence[Examination]) -> list[Note]:
     if not repeated:
         return []
     message = (
-        f"Tables 2 and 3 contain {len(repeated)} CT scans of patients with more than one CT scan; their p values "
-        "assume independent CT scans"
+        f"Tables 2 and 3 contain {len(repeated)} CT scans of patients with more than one CT scan; intervals of means, "
+        "bias, limits and equivalence are computed by patient; the p values of Table 2, the tests between conditions, "
+        "ICC, CCC and the tests of the scale assume independent CT scans"
     )
     return [Note("LS-REP-022", message, "keep one CT scan per patient in the dataset of these tables", repeated)]
+
+
+def _few_pairs(results: ReportResults) -> list[Note]:
+    """Return a note if so few patients have two CT scans that no exact test can show a difference: 2 / 2^n > 0.05."""
+    n = max(results.sites_test(structure).n for structure in ORGAN_KEYS)
+    if not 0 < n < FEWEST_PAIRS:
+        return []
+    message = (
+        f"{counted(n, 'patient')} with two CT scans: the smallest exact two-sided p value of the Wilcoxon test is "
+        f"{2 / 2**n:.3g}, so it cannot be below 0.05"
+    )
+    hint = f"add patients with two CT scans ({FEWEST_PAIRS} or more), or report the difference without a test"
+    return [Note("LS-REP-056", message, hint)]
 
 
 def _surface_notes(results: ReportResults) -> list[Note]:
