@@ -65,7 +65,7 @@ def test_decimal_commas_are_recognised(cells: list[str], delimiter: str, expecte
         (["1423,6", "0.97"], r"'1423,6' has a comma, and '0.97' has a point"),
     ],
 )
-def test_numbers_that_do_not_show_their_meaning_are_refused(cells: list[str], message: str) -> None:
+def test_numbers_that_do_not_show_their_meaning_are_rejected(cells: list[str], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         has_decimal_commas(cells, ",")
 

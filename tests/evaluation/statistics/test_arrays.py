@@ -101,18 +101,18 @@ def test_values_behind_a_mask_do_not_count() -> None:
 
 
 @pytest.mark.parametrize("missing", [None, NAN, pandas.NA, "", np.ma.masked, np.datetime64("NaT"), pandas.NaT])
-def test_missing_clusters_are_refused(missing: object) -> None:
+def test_missing_clusters_are_rejected(missing: object) -> None:
     """They would be one patient."""
     with pytest.raises(ValueError, match=r"2 of 4 clusters are missing"):
         bootstrap_ci([1.0, 2.0, 3.0, 4.0], clusters=["p1", missing, missing, "p2"])
 
 
-def test_missing_clusters_of_a_masked_array_are_refused() -> None:
+def test_missing_clusters_of_a_masked_array_are_rejected() -> None:
     with pytest.raises(ValueError, match=r"1 of 3 clusters is missing"):
         bootstrap_ci([1.0, 2.0, 3.0], clusters=np.ma.array([7, 7, 8], mask=[0, 1, 0]))  # type: ignore[arg-type]
 
 
-def test_a_group_without_a_name_is_refused() -> None:
+def test_a_group_without_a_name_is_rejected() -> None:
     with pytest.raises(ValueError, match=r"1 of 2 group names is missing"):
         kruskal_wallis({"a": [1.0, 2.0], None: [3.0, 4.0]})  # type: ignore[dict-item]
 
@@ -132,7 +132,7 @@ def test_a_group_without_a_name_is_refused() -> None:
         (np.ma.array([np.inf, 1.0]), "infinity"),
     ],
 )
-def test_what_is_not_a_number_is_refused(values: object, message: str) -> None:
+def test_what_is_not_a_number_is_rejected(values: object, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         describe(values)  # type: ignore[arg-type]
 
@@ -163,7 +163,7 @@ def test_nullable_scores_are_compared() -> None:
         choose(plain)
 
 
-def test_masked_voxels_are_refused() -> None:
+def test_masked_voxels_are_rejected() -> None:
     """A masked voxel is neither inside nor outside."""
     mask = np.ma.array(np.ones((2, 2, 2), bool), mask=np.eye(2, dtype=bool)[None].repeat(2, 0))
     calls: list[Callable[[], object]] = [

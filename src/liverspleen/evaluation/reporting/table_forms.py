@@ -77,7 +77,9 @@ _ADDITIONAL: Final = (
     TableForm(
         "means",
         "Mean DSS and NSD of {reader} against {reference} with 95 % confidence intervals",
-        "t: Student's t with a standard error clustered by patient; bootstrap: " + _BCA + ". DSS: Dice similarity "
+        "t: Student's t of the logit, with a standard error clustered by patient; bootstrap: "
+        + _BCA
+        + ". DSS: Dice similarity "
         "score.",
         row_notes=_NSD,
         rows={**_SUBJECTS, "dss": "DSS", "nsd": "NSD"},

@@ -16,6 +16,7 @@ from liverspleen.evaluation.statistics.samples import NOISE, Floats, Result
 
 RESAMPLES: Final = 40_000  # keeps the Monte Carlo error near 1 % of the width
 SEED: Final = 2020
+_LARGEST_LOG: Final = 700.0  # exp of a larger number overflows float64
 _CHUNK: Final = 2_000_000  # sampled numbers in memory at a time, 16 MB
 
 
@@ -56,6 +57,7 @@ def bootstrap_ci(
     statistic: Callable[[Floats], float] | None = None,
     *,
     clusters: Sequence[Hashable] | None = None,
+    fraction: bool = False,
     resamples: int = RESAMPLES,
     seed: int = SEED,
 ) -> BootstrapInterval:
@@ -64,13 +66,14 @@ def bootstrap_ci(
     `values` has n observations along its first axis (n, or n × k); observations with NaN are excluded and counted.
     `clusters` gives the cluster of each observation (the patient of a CT); without it each is its own cluster. The mean
     also has Student's t interval: standard error √(C/(C - 1) Σ e²) / n with e the sum of the deviations in each of C
-    clusters, C - 1 degrees of freedom. With one value per cluster this is the usual t interval. The acceleration comes
-    from excluding one cluster at a time. The intervals are undefined with fewer than two clusters, or if all resamples
-    are equal.
+    clusters, C - 1 degrees of freedom. With one value per cluster this is the usual t interval. With `fraction`, for
+    values in [0, 1] such as the DSS, it is the interval of the logit of the mean, which stays in [0, 1]. The
+    acceleration comes from excluding one cluster at a time. The intervals are undefined with fewer than two clusters,
+    or if all resamples are equal.
 
     Raises:
         ValueError: `values` does not have one or two axes, is not numeric, or contains an infinity; `clusters` has
-            another length or a missing label; `resamples` is below 1000.
+            another length or a missing label; `resamples` is below 1000; a fraction is outside of [0, 1].
 
     Source: Efron, J Am Stat Assoc 1987;82:171-185; clusters: Field and Welsh, J R Stat Soc B 2007;69:369-390; standard
     error of a mean of clusters: Liang and Zeger, Biometrika 1986;73:13-22.
@@ -80,6 +83,8 @@ def bootstrap_ci(
     (0.95, 4, True)
     """
     rows, codes, n_missing = _observations(values, clusters)
+    if fraction and rows.size and not (rows.min() >= 0 and rows.max() <= 1):
+        raise ValueError(f"values from {rows.min():g} to {rows.max():g} are not fractions, expected 0 to 1")
     if resamples < 1000:
         raise ValueError(f"{resamples} resamples are too few for a 95 % interval, expected at least 1000")
     n, n_clusters = len(rows), int(codes.max(initial=-1)) + 1
@@ -94,7 +99,7 @@ def bootstrap_ci(
             sizes = np.asarray(np.bincount(codes), dtype=np.float64)
             replicates = ratio_replicates(sums, sizes, resamples=resamples, seed=seed)
             jackknife = ratio_jackknife(sums, sizes)
-            t_ci = _t_interval(rows, codes, estimate)
+            t_ci = _t_interval(rows, codes, estimate, fraction=fraction)
         else:
             members = [np.flatnonzero(codes == code) for code in range(n_clusters)]
             replicates = _replicates(rows, members, statistic, resamples, seed)
@@ -115,7 +120,8 @@ def bootstrap_ci(
         seed=seed,
         confidence=CONFIDENCE,
         method=f"BCa bootstrap over clusters, {resamples} resamples, seed {seed}"
-        + ("; Student's t with cluster-robust standard error, clusters - 1 degrees of freedom" * (statistic is None)),
+        + ("; Student's t with cluster-robust standard error, clusters - 1 degrees of freedom" * (statistic is None))
+        + (", of the logit" * (statistic is None and fraction)),
         reason=_reason(n, n_clusters, bca),
     )
 
@@ -193,13 +199,16 @@ def _replicates(
     return np.array([statistic(rows[np.concatenate([members[code] for code in codes])]) for codes in sampled])
 
 
-def _t_interval(rows: Floats, codes: NDArray[np.intp], mean: float) -> Interval | None:
+def _t_interval(rows: Floats, codes: NDArray[np.intp], mean: float, *, fraction: bool) -> Interval | None:
     sums = np.bincount(codes, rows - mean)
     variance = sums.size / (sums.size - 1) * float(sums @ sums) / rows.size**2
     if math.sqrt(variance) <= NOISE * float(np.abs(rows).max()):
         return None
     half = t_quantile((1 + CONFIDENCE) / 2, sums.size - 1) * math.sqrt(variance)
-    return Interval(mean - half, mean + half)
+    if not fraction:
+        return Interval(mean - half, mean + half)
+    odds, factor = mean / (1 - mean), math.exp(min(half / (mean * (1 - mean)), _LARGEST_LOG))  # delta method
+    return Interval(odds / (odds + factor), odds / (odds + 1 / factor))
 
 
 def _reason(n: int, n_clusters: int, bca: BCa | None) -> str | None:

@@ -91,7 +91,7 @@ def _checks(address: Address, checks: ScaleChecks, sample: Mapping[str, Any]) ->
             Address(address.table, address.row, column),
             values={"p": p},
             units="1",
-            text=formatting.p_text(p),
+            text=formatting.precise_p_text(p),
             method=method,
             reason="the test is undefined: too few or too many pairs, equal values, or an exact linear relation"
             if p is None

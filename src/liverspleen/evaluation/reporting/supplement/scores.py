@@ -18,14 +18,14 @@ from liverspleen.organs import ORGAN_KEYS
 
 
 def means(results: ReportResults) -> Iterator[Cell]:
-    """Yield mean DSS and NSD with Student's t and BCa intervals, clustered by patient."""
+    """Yield mean DSS and NSD with Student's t (of the logit) and BCa intervals, clustered by patient."""
     patients = {e.case_id: e.patient_id for e in results.groups.first}
     one_definition = len(results.surfaces(patients)) == 1
     for metric in ("dss", "nsd") if one_definition else ("dss",):
         for row, cases in results.groups.total_and_conditions.items():
             for structure in ORGAN_KEYS:
                 scores = results.scores(cases, structure, metric)
-                result = bootstrap_ci(list(scores.values()), clusters=[patients[case] for case in cases])
+                result = bootstrap_ci(list(scores.values()), clusters=[patients[case] for case in cases], fraction=True)
                 yield Cell(
                     Address("means", f"{metric}:{row}", structure),
                     values={
