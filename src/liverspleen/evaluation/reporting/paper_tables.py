@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from math import isnan
 from typing import Final
 
+from liverspleen.cohort.manifest import Cohort
 from liverspleen.cohort.vocabulary import PAPER, Vocabulary
 from liverspleen.errors import InputError, Issue, counted
 from liverspleen.evaluation.measurements.notes import Note
@@ -40,7 +41,7 @@ from liverspleen.evaluation.reporting import cells
 from liverspleen.evaluation.reporting.cells import PAIRED, Address, Cell, Table
 from liverspleen.evaluation.reporting.missing_cases import gaps_of
 from liverspleen.evaluation.reporting.results import Groups, ReportResults, reproducibility_coefficients
-from liverspleen.evaluation.reporting.supplement import supplement
+from liverspleen.evaluation.reporting.supplement import failure_notes, supplement
 from liverspleen.evaluation.statistics.bland_altman import BlandAltman
 from liverspleen.evaluation.statistics.reproducibility import PercentageRC
 from liverspleen.organs import ORGAN_KEYS
@@ -86,12 +87,17 @@ class StatisticalReport:
 
 
 def statistical_report(
-    measurements: Measurements, *, reader: str | None = None, reference: str | None = None
+    measurements: Measurements,
+    *,
+    reader: str | None = None,
+    reference: str | None = None,
+    cohort: Cohort | None = None,
 ) -> StatisticalReport:
     """Return the tables of the paper from measurements, for `reader` against `reference`.
 
     The default is the only pair of readers that the file compares, or `dla` against `manual`. A table without any
-    defined number is omitted, and a case without a row or a value is excluded from its tables; a note reports both.
+    defined number is omitted, and a case without a row or a value is excluded from its tables; a note reports both. The
+    cohort adds strata of slice thickness and the known absence of a spleen to the table of failures.
 
     Raises:
         InputError: a given reader is not in the measurements, several pairs of readers are compared and none is
@@ -116,11 +122,19 @@ def statistical_report(
         notes.append(Note("LS-REP-021", message, hint))
         made = [*reproducibility]
     else:
-        results = ReportResults(readings, *readers, Groups(first, second, pairs, vocabulary), coefficients)
+        known = () if cohort is None else cohort.cases
+        results = ReportResults(
+            readings,
+            *readers,
+            Groups(first, second, pairs, vocabulary),
+            coefficients,
+            spleen_absent=frozenset(case.case_id for case in known if case.spleen_absent),
+            thickness_mm={case.case_id: mm for case in known if (mm := case.slice_thickness_mm) is not None},
+        )
         made = [*_table2(results), *_table3(results), *_table4(results), *reproducibility, *supplement(results)]
         agreements = _agreements(results)
         surfaces = results.surfaces(results.groups.all_first)
-        notes += _few_pairs(results)
+        notes += _few_pairs(results) + failure_notes(results)
         notes += gaps_of(readings, first, readers, scored=True) + gaps_of(readings, second, readers, scored=True)
     others = tuple(name for name in columns if readers is None or name not in readers)
     notes += gaps_of(readings, second, others, scored=False)

@@ -51,7 +51,8 @@ def write_report(
         InputError: as `statistical_report`.
     """
     output = Path(output)
-    report = statistical_report(measurements, reader=reader, reference=reference)
+    cohort = None if study is None else study.cohort
+    report = statistical_report(measurements, reader=reader, reference=reference, cohort=cohort)
     added = study_results(study, measurements, reader=report.reader, reference=report.reference)
     report = replace(report, cells=added.cells + report.cells, notes=report.notes + added.notes)
     figures = pictures(report, added)

@@ -53,7 +53,8 @@ class Groups:
 class ReportResults:
     """The statistics of `reader` against `reference`; each is computed at its first use and then reused.
 
-    `coefficients` is the result of `reproducibility_coefficients`.
+    `coefficients` is the result of `reproducibility_coefficients`. `spleen_absent` and `thickness_mm` (by case)
+    come from the cohort; they are empty without one.
     """
 
     readings: Readings
@@ -61,6 +62,8 @@ class ReportResults:
     reference: str
     groups: Groups
     coefficients: Mapping[tuple[str, str], PercentageRC]
+    spleen_absent: frozenset[str] = frozenset()
+    thickness_mm: Mapping[str, float] = field(default_factory=dict)
     _agreements: dict[tuple[Cases, str, Scale], BlandAltman] = field(default_factory=dict, init=False, repr=False)
     _conditions: dict[str, KruskalWallis] = field(default_factory=dict, init=False, repr=False)
     _sites: dict[str, WilcoxonSignedRank] = field(default_factory=dict, init=False, repr=False)

@@ -88,6 +88,31 @@ _ADDITIONAL: Final = (
         by_condition=True,
     ),
     TableForm(
+        "failures",
+        "Failures of {reader} against {reference}",
+        "Number of CT scans that failed of those in which this can be decided; percent of their patients (95 % CI, "
+        "Wilson). Missed: no voxel of an organ that the reference has. Absent organ found: volume above 0 although the "
+        "reference or the cohort says that there is no organ. Beyond the %RC: the percent difference is larger than "
+        "the %RC of the reference in this report. Thirds: of the reference volumes. A kind without a "
+        "failure has the row Total only. The notes list the cases.",
+        rows={
+            "missed": "Organ missed",
+            "low_dss": "DSS below 0.8",
+            "found_absent": "Absent organ found",
+            "beyond_rc": "Volume error beyond the %RC",
+            "total": "Total",
+            "volume_low": "smallest third of the volumes",
+            "volume_middle": "middle third of the volumes",
+            "volume_high": "largest third of the volumes",
+            "thin": "slices up to 2 mm",
+            "medium": "slices above 2 to 5 mm",
+            "thick": "slices above 5 mm",
+        },
+        columns=_ORGANS,
+        part="additional",
+        by_condition=True,
+    ),
+    TableForm(
         "surfaces",
         "Surface distances of {reader} against {reference} by condition",
         "Mean ± SD (range). HD95: 95th percentile Hausdorff distance; ASSD: average symmetric surface distance. HD95 "
