@@ -45,6 +45,9 @@ _MARKS: Final = (
 )
 _UNNAMED: Final = ("#777777", "p")
 _LABEL_WIDTH: Final = 40  # characters; two labels of this width fit side by side
+MOST_VECTOR_POINTS: Final = 5_000
+"""Above it, SVG and PDF contain the points as one image, so that files stay small; lines and text are not affected."""
+
 INK: Final = "#333333"
 """Colour of text and lines."""
 
@@ -84,7 +87,8 @@ def plot_bland_altman(result: BlandAltman, ax: Axes | None = None) -> Axes:
         ax.annotate(str(result.reason), xy=(0.5, 0.5), xycoords="axes fraction", ha="center", color=INK)
         return ax
     colour, marker = _MARKS[0]
-    _scatter(ax, result.averages, result.differences, colour, marker)
+    rasterized = result.n > MOST_VECTOR_POINTS
+    _scatter(ax, result.averages, result.differences, colour, marker, rasterized=rasterized)
     _lines(ax, result, digits=_digits(result))
     return ax
 
@@ -158,7 +162,7 @@ def _points(axes: Axes, agreement: Agreement, vocabulary: Vocabulary) -> None:
             [values[position] for position in inside]
             for values in (agreement.result.averages, agreement.result.differences)
         )
-        _scatter(axes, averages, differences, colour, marker)
+        _scatter(axes, averages, differences, colour, marker, rasterized=agreement.result.n > MOST_VECTOR_POINTS)
     if set(marks) == {""}:
         return
     labels = [shortened(condition_label(condition, vocabulary), _LABEL_WIDTH) for condition in marks]
@@ -176,7 +180,15 @@ def _points(axes: Axes, agreement: Agreement, vocabulary: Vocabulary) -> None:
         text.set_parse_math(False)
 
 
-def _scatter(axes: Axes, averages: Sequence[float], differences: Sequence[float], colour: str, marker: str) -> None:
+def _scatter(
+    axes: Axes,
+    averages: Sequence[float],
+    differences: Sequence[float],
+    colour: str,
+    marker: str,
+    *,
+    rasterized: bool,
+) -> None:
     axes.scatter(
         averages,
         differences,
@@ -187,6 +199,7 @@ def _scatter(axes: Axes, averages: Sequence[float], differences: Sequence[float]
         linewidths=0.5,
         alpha=0.9,
         zorder=3,
+        rasterized=rasterized,
     )
 
 
