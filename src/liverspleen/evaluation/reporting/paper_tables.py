@@ -41,7 +41,7 @@ from liverspleen.evaluation.reporting import cells
 from liverspleen.evaluation.reporting.cells import PAIRED, Address, Cell, Table
 from liverspleen.evaluation.reporting.missing_cases import gaps_of
 from liverspleen.evaluation.reporting.results import Groups, ReportResults, reproducibility_coefficients
-from liverspleen.evaluation.reporting.supplement import failure_notes, supplement
+from liverspleen.evaluation.reporting.supplement import SCALES, failure_notes, supplement
 from liverspleen.evaluation.statistics.bland_altman import BlandAltman
 from liverspleen.evaluation.statistics.reproducibility import PercentageRC
 from liverspleen.organs import ORGAN_KEYS
@@ -53,7 +53,7 @@ FEWEST_PAIRS: Final = 6
 
 @dataclass(frozen=True)
 class Agreement:
-    """Agreement on one index over the cases of Table 3, with the condition of each included case."""
+    """Agreement on one index and scale over the cases of Table 3, with the condition of each included case."""
 
     index: str
     result: BlandAltman
@@ -209,7 +209,7 @@ def _both(pairs: Iterable[PatientPair]) -> tuple[str, ...]:
 
 def _agreements(results: ReportResults) -> tuple[Agreement, ...]:
     examinations, cases = results.groups.first, results.groups.all_first
-    found = {index: results.agreement(cases, index) for index in INDICES}
+    found = [(index, results.agreement(cases, index, scale)) for scale in SCALES for index in INDICES]
     return tuple(
         Agreement(
             index,
@@ -217,7 +217,7 @@ def _agreements(results: ReportResults) -> tuple[Agreement, ...]:
             tuple(cases[position] for position in result.positions),
             tuple(examinations[position].condition for position in result.positions),
         )
-        for index, result in found.items()
+        for index, result in found
     )
 
 

@@ -37,7 +37,7 @@ from liverspleen.evaluation.reporting.supplement.failures import failure_notes, 
 from liverspleen.evaluation.reporting.supplement.repeats import rc_methods, rc_readers
 from liverspleen.evaluation.reporting.supplement.scores import means, sites, subgroups, surfaces
 
-__all__ = ["failure_notes", "supplement"]
+__all__ = ["SCALES", "failure_notes", "supplement"]
 
 
 def supplement(results: ReportResults) -> Iterator[Cell]:
