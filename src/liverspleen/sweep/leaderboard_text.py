@@ -192,5 +192,3 @@ def _csv_cells(row: Row) -> list[object]:
     for bias in row.volume_bias_pct.values():
         values += [bias.mean, *(bias.mean_ci or (None, None))]
     return [*values, row.seconds_per_slice, row.search_dss]
-
-

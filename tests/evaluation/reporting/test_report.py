@@ -137,7 +137,8 @@ def test_the_page_has_the_notice_and_all_texts_of_the_tables(written: Path) -> N
     assert "Research use only" in text
     assert page.tags.count("section") == 6  # two parts of tables, figures, notes, methods, provenance
     for cell in json.loads((written / "report.json").read_text(encoding="utf-8"))["cells"]:
-        assert cell["text"].replace("<", "&lt;") in text
+        printed = re.sub(r"(^|[ (])-(?=\d)", r"\1−", cell["text"])
+        assert printed.replace("<", "&lt;") in text
 
 
 def test_the_page_starts_with_mean_and_limits(written: Path) -> None:
@@ -145,7 +146,7 @@ def test_the_page_starts_with_mean_and_limits(written: Path) -> None:
     text, _ = page_of(written)
     tiles = re.findall(r"<dt>(.*?)</dt><dd>(.*?)<span class=\"n\">(.*?)</span>", text)
     assert tiles[0] == ("DSS, liver", "0.970 ± 0.000", "range 0.970–0.970, n = 4")
-    assert tiles[2] == ("95 % LOA, liver volume", "1.48 % (-1.01 to 3.98 %)", "n = 4")
+    assert tiles[2] == ("95 % LOA, liver volume", "1.48 % (−1.01 to 3.98 %)", "n = 4")
     assert "bias (lower to upper limit)" in text
 
 

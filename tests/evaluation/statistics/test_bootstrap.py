@@ -137,3 +137,28 @@ def test_wrong_input_raises() -> None:
         bootstrap_ci([1.0, 2.0], resamples=10)
     with pytest.raises(ValueError, match="dimensions"):
         bootstrap_ci(3.0)
+
+
+def test_interval_of_a_fraction_is_that_of_its_logit() -> None:
+    """By hand: mean 0.9, SD 0.1, n 4; logit ln 9, standard error 0.05 / 0.09, t of 3 df 3.182446."""
+    values = [0.75, 0.9, 0.95, 1.0]
+    mean, half = 0.9, 3.182446305284263 * np.std(values, ddof=1) / 2 / (0.9 * 0.1)
+    found = bootstrap_ci(values, resamples=1000, fraction=True).estimate_t_ci
+    expected = [1 / (1 + math.exp(-(math.log(mean / (1 - mean)) + sign * half))) for sign in (-1, 1)]
+    assert found == pytest.approx(expected)
+    linear = bootstrap_ci(values, resamples=1000).estimate_t_ci
+    assert linear is not None
+    assert linear.upper > 1
+
+
+@pytest.mark.parametrize(
+    "values", [[1.0, 1.0, 0.999999], [0.0, 0.0, 1e-9], [0.0, 1.0], [1e-300, 0.0], [1.0, 1.0 - 1e-15]]
+)
+def test_interval_of_a_fraction_stays_between_0_and_1(values: list[float]) -> None:
+    found = bootstrap_ci(values, resamples=1000, fraction=True).estimate_t_ci
+    assert found is None or 0 <= found.lower <= found.upper <= 1
+
+
+def test_what_is_not_a_fraction_is_rejected() -> None:
+    with pytest.raises(ValueError, match=r"values from 0\.5 to 97 are not fractions"):
+        bootstrap_ci([97.0, 0.5], fraction=True)

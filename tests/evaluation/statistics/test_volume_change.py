@@ -93,7 +93,6 @@ def test_an_organ_of_several_parts_has_a_verdict() -> None:
         {"before": -1.0},
         {"after": math.inf},
         {"rc_pct": 0.0},
-        {"rc_pct": math.nan},
         {"rc_ci": (11.0, 12.0)},
         {"rc_ci": (5.0, math.inf)},
     ],

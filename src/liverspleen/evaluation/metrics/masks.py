@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -24,7 +24,7 @@ def boolean_mask(mask: ArrayLike, name: str) -> NDArray[np.bool_]:
     Traceback (most recent call last):
     ValueError: reference has the values 2, expected 0 and 1: select one structure, as in labels == 1
     """
-    array = np.asarray(mask)
+    array = unmasked(mask, name)
     if array.dtype == np.bool_:
         return array
     if array.dtype.kind not in "iuf":
@@ -35,6 +35,22 @@ def boolean_mask(mask: ArrayLike, name: str) -> NDArray[np.bool_]:
         values = ", ".join(f"{value:g}" for value in foreign[:_LISTED]) + (", …" if foreign.size > _LISTED else "")
         raise ValueError(f"{name} has the values {values}, expected 0 and 1: select one structure, as in labels == 1")
     return ones
+
+
+def unmasked(array: ArrayLike, name: str) -> NDArray[Any]:
+    """Return `array` as an array without a mask of its own.
+
+    Raises:
+        ValueError: it is a masked array with masked elements, which are neither inside nor outside.
+
+    >>> unmasked(np.ma.array([0, 1], mask=[False, True]), "test")
+    Traceback (most recent call last):
+    ValueError: test has 1 masked element of 2: fill it, as in test.filled(0)
+    """
+    if count := int(np.ma.getmaskarray(array).sum()) if isinstance(array, np.ma.MaskedArray) else 0:
+        elements = "element" if count == 1 else "elements"
+        raise ValueError(f"{name} has {count} masked {elements} of {np.size(array)}: fill it, as in {name}.filled(0)")
+    return np.asarray(array)
 
 
 def same_shape(test: NDArray[np.bool_], reference: NDArray[np.bool_]) -> None:

@@ -9,7 +9,7 @@ from typing import Any, Final, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from liverspleen.evaluation.metrics.masks import boolean_mask, same_shape
+from liverspleen.evaluation.metrics.masks import boolean_mask, same_shape, unmasked
 from liverspleen.organs import ORGANS, Structure
 
 BLOCK: Final = 1 << 16
@@ -89,11 +89,12 @@ def overlaps(first: NDArray[Any], second: NDArray[Any]) -> dict[Structure, Overl
     `first` is the reader under test, `second` the reference.
 
     Raises:
-        ValueError: the shapes differ.
+        ValueError: the shapes differ, or a masked array has masked elements.
 
     >>> overlaps(np.uint8([0, 1, 1, 2]), np.uint8([1, 1, 1, 0]))[Structure.LIVER]
     Overlap(tp=2, fp=0, fn=1)
     """
+    first, second = unmasked(first, "first"), unmasked(second, "second")
     if first.shape != second.shape:
         raise ValueError(f"label arrays have shapes {first.shape} and {second.shape}, expected the same shape")
     # a plain int keeps the comparison in the dtype of the labels

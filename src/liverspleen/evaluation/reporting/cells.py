@@ -171,7 +171,8 @@ def bias_p_cell(address: Address, result: BlandAltman, cases: Sequence[str]) -> 
         units="1",
         text=formatting.p_text(values["p"]),
         n=result.n,
-        method="two-sided one-sample t-test of percent differences against zero",
+        method="two-sided one-sample t-test of percent differences against zero"
+        + ("" if result.clustered is None else " of the means of the patients"),
         reason=result.reason,
         **included(cases, result.positions),
     )
@@ -180,7 +181,7 @@ def bias_p_cell(address: Address, result: BlandAltman, cases: Sequence[str]) -> 
 def bias_test_values(result: BlandAltman) -> dict[str, float | None]:
     """Return the p value of a bias with t and degrees of freedom, as values of a cell."""
     test = result.bias_test
-    df = result.n - 1 if result.n > 1 else None
+    df = test.df if test is not None else result.n - 1 if result.n > 1 else None
     return {"p": None if test is None else test.p, "t": None if test is None else test.t, "df": df}
 
 

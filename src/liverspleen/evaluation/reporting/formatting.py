@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Final
 
@@ -20,6 +21,8 @@ SPREAD_DIGITS: Final = 1
 
 # Keeps all printed digits and removes floating-point noise: 0.97249999999999992 becomes 0.9725.
 _SIGNIFICANT: Final = 12
+
+_NEGATIVE: Final = re.compile(r"(?<![^\s(–])-(?=[\d∞])")
 
 
 def fixed(value: float | None, digits: int) -> str:
@@ -54,6 +57,24 @@ def p_text(p: float | None) -> str:
         return fixed(p, 2)
     text = fixed(p, 3)
     return "< 0.001" if text == "0.000" else text
+
+
+def precise_p_text(p: float | None) -> str:
+    """Return a p value as `p_text`, with three decimals also from 0.01 to 0.1; for tables and figures of our own.
+
+    >>> precise_p_text(0.0471), precise_p_text(0.0449), precise_p_text(0.1004), precise_p_text(0.0004)
+    ('0.047', '0.045', '0.10', '< 0.001')
+    """
+    return fixed(p, 3) if p is not None and 0.01 <= p < 0.1 else p_text(p)
+
+
+def with_minus_signs(text: str) -> str:
+    """Return a text with minus signs (U+2212) in its negative numbers, for pages; names keep their hyphens.
+
+    >>> with_minus_signs("-0.17 (-0.42 to 0.08), T-1")
+    '−0.17 (−0.42 to 0.08), T-1'
+    """
+    return _NEGATIVE.sub("−", text)
 
 
 def dss_text(mean: float | None, sd: float | None, minimum: float | None, maximum: float | None) -> str:

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from math import isnan
 from typing import Final
 
+from liverspleen.cohort.manifest import Cohort
 from liverspleen.cohort.vocabulary import PAPER, Vocabulary
 from liverspleen.errors import InputError, Issue, counted
 from liverspleen.evaluation.measurements.notes import Note
@@ -41,17 +42,19 @@ from liverspleen.evaluation.reporting import cells
 from liverspleen.evaluation.reporting.cells import PAIRED, Address, Cell, Table
 from liverspleen.evaluation.reporting.missing_cases import gaps_of
 from liverspleen.evaluation.reporting.results import Groups, ReportResults, reproducibility_coefficients
-from liverspleen.evaluation.reporting.supplement import supplement
+from liverspleen.evaluation.reporting.supplement import SCALES, failure_notes, supplement
 from liverspleen.evaluation.statistics.bland_altman import BlandAltman
 from liverspleen.evaluation.statistics.reproducibility import PercentageRC
 from liverspleen.organs import ORGAN_KEYS
 
 TABLES: Final = ("table2", "table3", "table4", "reproducibility")
+FEWEST_PAIRS: Final = 6
+"""Pairs from which an exact two-sided p value of the Wilcoxon test can be below 0.05: 2 / 2⁶ = 0.031."""
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """Agreement on one index over the cases of Table 3, with the condition of each included case."""
+    """Agreement on one index and scale over the cases of Table 3, with the condition of each included case."""
 
     index: str
     result: BlandAltman
@@ -85,12 +88,17 @@ class StatisticalReport:
 
 
 def statistical_report(
-    measurements: Measurements, *, reader: str | None = None, reference: str | None = None
+    measurements: Measurements,
+    *,
+    reader: str | None = None,
+    reference: str | None = None,
+    cohort: Cohort | None = None,
 ) -> StatisticalReport:
     """Return the tables of the paper from measurements, for `reader` against `reference`.
 
     The default is the only pair of readers that the file compares, or `dla` against `manual`. A table without any
-    defined number is omitted, and a case without a row or a value is excluded from its tables; a note reports both.
+    defined number is omitted, and a case without a row or a value is excluded from its tables; a note reports both. The
+    cohort adds strata of slice thickness and the known absence of a spleen to the table of failures.
 
     Raises:
         InputError: a given reader is not in the measurements, several pairs of readers are compared and none is
@@ -115,10 +123,19 @@ def statistical_report(
         notes.append(Note("LS-REP-021", message, hint))
         made = [*reproducibility]
     else:
-        results = ReportResults(readings, *readers, Groups(first, second, pairs, vocabulary), coefficients)
+        known = () if cohort is None else cohort.cases
+        results = ReportResults(
+            readings,
+            *readers,
+            Groups(first, second, pairs, vocabulary),
+            coefficients,
+            spleen_absent=frozenset(case.case_id for case in known if case.spleen_absent),
+            thickness_mm={case.case_id: mm for case in known if (mm := case.slice_thickness_mm) is not None},
+        )
         made = [*_table2(results), *_table3(results), *_table4(results), *reproducibility, *supplement(results)]
         agreements = _agreements(results)
         surfaces = results.surfaces(results.groups.all_first)
+        notes += _few_pairs(results) + failure_notes(results)
         notes += gaps_of(readings, first, readers, scored=True) + gaps_of(readings, second, readers, scored=True)
     others = tuple(name for name in columns if readers is None or name not in readers)
     notes += gaps_of(readings, second, others, scored=False)
@@ -193,7 +210,7 @@ def _both(pairs: Iterable[PatientPair]) -> tuple[str, ...]:
 
 def _agreements(results: ReportResults) -> tuple[Agreement, ...]:
     examinations, cases = results.groups.first, results.groups.all_first
-    found = {index: results.agreement(cases, index) for index in INDICES}
+    found = [(index, results.agreement(cases, index, scale)) for scale in SCALES for index in INDICES]
     return tuple(
         Agreement(
             index,
@@ -201,7 +218,7 @@ def _agreements(results: ReportResults) -> tuple[Agreement, ...]:
             tuple(cases[position] for position in result.positions),
             tuple(examinations[position].condition for position in result.positions),
         )
-        for index, result in found.items()
+        for index, result in found
     )
 
 
@@ -253,10 +270,24 @@ def _repeated_patients(examinations: Sequence[Examination]) -> list[Note]:
     if not repeated:
         return []
     message = (
-        f"Tables 2 and 3 contain {len(repeated)} CT scans of patients with more than one CT scan; their p values "
-        "assume independent CT scans"
+        f"Tables 2 and 3 contain {len(repeated)} CT scans of patients with more than one CT scan; intervals of means, "
+        "bias, limits and equivalence are computed by patient; the p values of Table 2, the tests between conditions, "
+        "ICC, CCC and the tests of the scale assume independent CT scans"
     )
     return [Note("LS-REP-022", message, "keep one CT scan per patient in the dataset of these tables", repeated)]
+
+
+def _few_pairs(results: ReportResults) -> list[Note]:
+    """Return a note if so few patients have two CT scans that no exact test can show a difference: 2 / 2^n > 0.05."""
+    n = max(results.sites_test(structure).n for structure in ORGAN_KEYS)
+    if not 0 < n < FEWEST_PAIRS:
+        return []
+    message = (
+        f"{counted(n, 'patient')} with two CT scans: the smallest exact two-sided p value of the Wilcoxon test is "
+        f"{2 / 2**n:.3g}, so it cannot be below 0.05"
+    )
+    hint = f"add patients with two CT scans ({FEWEST_PAIRS} or more), or report the difference without a test"
+    return [Note("LS-REP-056", message, hint)]
 
 
 def _surface_notes(results: ReportResults) -> list[Note]:

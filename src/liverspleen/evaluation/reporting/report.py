@@ -18,7 +18,7 @@ from liverspleen.evaluation.reporting.cells import Cell
 from liverspleen.evaluation.reporting.definitions import DEFINITIONS, LABELS, READER_MEANINGS, RESEARCH_USE
 from liverspleen.evaluation.reporting.figures import PICTURES, Picture, pictures
 from liverspleen.evaluation.reporting.figures.bland_altman import FORMS as PICTURE_FORMS
-from liverspleen.evaluation.reporting.formatting import LOA_DIGITS, fixed
+from liverspleen.evaluation.reporting.formatting import LOA_DIGITS, fixed, with_minus_signs
 from liverspleen.evaluation.reporting.paper_tables import StatisticalReport, statistical_report
 from liverspleen.evaluation.reporting.study import Study, StudyResults, study_results
 from liverspleen.evaluation.reporting.table_forms import FORMS, PARTS
@@ -57,7 +57,8 @@ def write_report(
         InputError: as `statistical_report`.
     """
     output = Path(output)
-    report = statistical_report(measurements, reader=reader, reference=reference)
+    cohort = None if study is None else study.cohort
+    report = statistical_report(measurements, reader=reader, reference=reference, cohort=cohort)
     added = study_results(study, measurements, reader=report.reader, reference=report.reference)
     report = replace(report, cells=added.cells + report.cells, notes=report.notes + added.notes)
     figures = pictures(report, added)
@@ -118,6 +119,7 @@ def _page(
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, finalize=one_line, trim_blocks=True, lstrip_blocks=True
     )
+    environment.filters["minus"] = with_minus_signs
     cells = {(cell.address.table, cell.address.row, cell.address.column): cell for cell in report.cells}
     readers = set(measurements.table["reader"])
     return environment.from_string(template).render(

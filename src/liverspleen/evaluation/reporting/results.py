@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TypeVar
 
 from liverspleen.cohort.vocabulary import Vocabulary, in_order
@@ -52,7 +53,8 @@ class Groups:
 class ReportResults:
     """The statistics of `reader` against `reference`; each is computed at its first use and then reused.
 
-    `coefficients` is the result of `reproducibility_coefficients`.
+    `coefficients` is the result of `reproducibility_coefficients`. `spleen_absent` and `thickness_mm` (by case)
+    come from the cohort; they are empty without one.
     """
 
     readings: Readings
@@ -60,6 +62,8 @@ class ReportResults:
     reference: str
     groups: Groups
     coefficients: Mapping[tuple[str, str], PercentageRC]
+    spleen_absent: frozenset[str] = frozenset()
+    thickness_mm: Mapping[str, float] = field(default_factory=dict)
     _agreements: dict[tuple[Cases, str, Scale], BlandAltman] = field(default_factory=dict, init=False, repr=False)
     _conditions: dict[str, KruskalWallis] = field(default_factory=dict, init=False, repr=False)
     _sites: dict[str, WilcoxonSignedRank] = field(default_factory=dict, init=False, repr=False)
@@ -69,6 +73,15 @@ class ReportResults:
         return {
             case: self.readings.score(case, structure, self.reader, self.reference, metric=metric) for case in cases
         }
+
+    @cached_property
+    def patient_of(self) -> dict[str, str]:
+        """Patient of each case."""
+        return {e.case_id: e.patient_id for e in self.readings.examinations}
+
+    def patients(self, cases: Iterable[str]) -> list[str]:
+        """Return the patient of each case."""
+        return [self.patient_of[case] for case in cases]
 
     def surfaces(self, cases: Iterable[str]) -> tuple[SurfaceDefinition, ...]:
         """Return the definitions of the surface metrics of these cases; several must not be pooled."""
@@ -94,7 +107,9 @@ class ReportResults:
     def agreement(self, cases: Cases, index: str, scale: Scale = "percent") -> BlandAltman:
         """Return bias and limits of agreement of an index over a group of cases."""
         return computed_once(
-            self._agreements, (cases, index, scale), lambda: bland_altman(*self.volumes(cases, index), scale=scale)
+            self._agreements,
+            (cases, index, scale),
+            lambda: bland_altman(*self.volumes(cases, index), scale=scale, clusters=self.patients(cases)),
         )
 
     def scores_by_condition(self, structure: str) -> dict[str, dict[str, float]]:

@@ -64,10 +64,11 @@ _LIMITS: Final = {
     "d_z": "Effect size (d_z)",
 }
 _LIMITS_FOOTNOTE: Final = (
-    "CI of the bias: Student's t. CI of each limit: exact, from the noncentral t distribution. Normality: Shapiro-Wilk "
-    "test of the differences. Proportional bias: slope of the differences against the means of both readers. "
-    "Heteroscedasticity: slope of the magnitude of the residuals against the means of both readers. d_z: mean of the "
-    "differences divided by their SD."
+    "CI of the bias: Student's t. CI of each limit: exact, from the noncentral t distribution. With several CT scans "
+    "of a patient: bias of the means of the patients, limits for one CT scan of a new patient, CI of each limit by "
+    "MOVER; the three tests assume one CT scan per patient. Normality: Shapiro-Wilk test of the differences. "
+    "Proportional bias: slope of the differences against the means of both readers. Heteroscedasticity: slope of the "
+    "magnitude of the residuals against the means of both readers. d_z: mean of the differences divided by their SD."
 )
 _NSD: Final = {"nsd": "NSD: normalised surface Dice{tolerance}."}
 _BCA: Final = "bias-corrected and accelerated (BCa) bootstrap over patients"
@@ -76,11 +77,38 @@ _ADDITIONAL: Final = (
     TableForm(
         "means",
         "Mean DSS and NSD of {reader} against {reference} with 95 % confidence intervals",
-        "t: Student's t with a standard error clustered by patient; bootstrap: " + _BCA + ". DSS: Dice similarity "
+        "t: Student's t of the logit, with a standard error clustered by patient; bootstrap: "
+        + _BCA
+        + ". DSS: Dice similarity "
         "score.",
         row_notes=_NSD,
         rows={**_SUBJECTS, "dss": "DSS", "nsd": "NSD"},
         columns={key: f"{title}: {_TWO_INTERVALS}" for key, title in _ORGANS.items()},
+        part="additional",
+        by_condition=True,
+    ),
+    TableForm(
+        "failures",
+        "Failures of {reader} against {reference}",
+        "Number of CT scans that failed of those in which this can be decided; percent of their patients (95 % CI, "
+        "Wilson). Missed: no voxel of an organ that the reference has. Absent organ found: volume above 0 although the "
+        "reference or the cohort says that there is no organ. Beyond the %RC: the percent difference is larger than "
+        "the %RC of the reference in this report. Thirds: of the reference volumes. A kind without a "
+        "failure has the row Total only. The notes list the cases.",
+        rows={
+            "missed": "Organ missed",
+            "low_dss": "DSS below 0.8",
+            "found_absent": "Absent organ found",
+            "beyond_rc": "Volume error beyond the %RC",
+            "total": "Total",
+            "volume_low": "smallest third of the volumes",
+            "volume_middle": "middle third of the volumes",
+            "volume_high": "largest third of the volumes",
+            "thin": "slices up to 2 mm",
+            "medium": "slices above 2 to 5 mm",
+            "thick": "slices above 5 mm",
+        },
+        columns=_ORGANS,
         part="additional",
         by_condition=True,
     ),
@@ -124,7 +152,8 @@ _ADDITIONAL: Final = (
     TableForm(
         "limit_intervals",
         "95 % confidence intervals of the limits of agreement in percent, by method",
-        "The intervals are computed over all CT scans of Table 3. MOVER: method of variance estimates recovery.",
+        "The intervals are computed over all CT scans of Table 3. MOVER: method of variance estimates recovery, the "
+        "only one for several CT scans of a patient.",
         rows={
             **INDEX_LABELS,
             "ba1999": "Bland-Altman 1999",
@@ -142,7 +171,7 @@ _ADDITIONAL: Final = (
         "All conditions: Kruskal-Wallis test with H, p value and the effect sizes ε² (epsilon squared) and η²_H (eta "
         "squared from H). Pairs: Dunn's test with z, p value and p value adjusted by Holm; rank-biserial correlation r "
         "and Hodges-Lehmann shift (median of all differences of DSS), both positive if the first condition has the "
-        "higher DSS.",
+        "higher DSS. The p values assume one CT scan per patient.",
         rows={**SCORE_LABELS, "all": "all conditions"},
         by_condition=True,
         columns={
@@ -197,7 +226,8 @@ _ADDITIONAL: Final = (
         "Equivalence of the volumes of {reader} and {reference}",
         "Two one-sided t-tests of the percent differences with the margin ± 5 %; the p value is the larger of the two. "
         "Smallest margin: the smallest margin for which these data show equivalence at α = 0.05. A difference that is "
-        "not significant does not show equivalence.",
+        "not significant does not show equivalence. With several CT scans of a patient, the tests are those "
+        "of the means of the patients.",
         rows=INDEX_LABELS,
         columns={
             "bias": "Bias (90 % CI), %",
@@ -213,7 +243,8 @@ _ADDITIONAL: Final = (
         "reliability",
         "Reliability of volumes between readers",
         "Estimate (95 % CI) for {reader} and {reference}. ICC(A,1): intraclass correlation, absolute agreement; "
-        "ICC(C,1): intraclass correlation, consistency; CCC: Lin's concordance correlation coefficient.",
+        "ICC(C,1): intraclass correlation, consistency; CCC: Lin's concordance correlation coefficient. The intervals "
+        "assume one CT scan per patient.",
         row_notes={"everyone": "The rows of all readers have the ICC of all readers of these CT scans."},
         rows={**INDEX_LABELS, "everyone": "all readers"},
         columns={"icc_a1": "ICC(A,1)", "icc_c1": "ICC(C,1)", "ccc": "CCC"},

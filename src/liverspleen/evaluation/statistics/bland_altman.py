@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from liverspleen.evaluation.statistics.assumptions import ScaleChecks, check_scale
+from liverspleen.evaluation.statistics.clustered import Clustered, cluster_codes, clustered, clustered_intervals
 from liverspleen.evaluation.statistics.differences import DEFINITIONS, UNITS, Differences, Scale, paired_differences
 from liverspleen.evaluation.statistics.intervals import (
     CONFIDENCE,
@@ -44,6 +46,8 @@ class Limits(Result):
 class BiasTest(Result):
     """One-sample t-test of the differences against zero, with `df` degrees of freedom, and its effect sizes.
 
+    With several pairs in a cluster it is the t-test of the means of the clusters.
+
     `cohen_dz` is bias / SD; `hedges_gz` is corrected for the small-sample bias, and None for two pairs.
     """
 
@@ -71,8 +75,9 @@ class BlandAltman(Result):
     """Bias and limits of agreement, in `units` of the differences; None if undefined.
 
     `n_dropped` = `n_missing` (a reading is NaN) + `n_undefined` (no difference on this scale). `limits` need two pairs,
-    `bias_test` and `intervals` a positive SD. `ratio` is given on the log scale only. `positions`, `averages` and
-    `differences` are those of the `n` pairs, for figures.
+    `bias_test` and `intervals` a positive SD. `ratio` is given on the log scale only. `clustered` are the components of
+    the SD if a cluster has several pairs, else None. `positions`, `averages` and `differences` are those of the `n`
+    pairs, for figures.
     """
 
     scale: Scale
@@ -87,6 +92,7 @@ class BlandAltman(Result):
     bias_test: BiasTest | None
     intervals: AgreementIntervals | None
     ratio: RatioLimits | None
+    clustered: Clustered | None
     checks: ScaleChecks
     multiplier: float
     confidence: float
@@ -104,6 +110,7 @@ def bland_altman(
     scale: Scale = "absolute",
     multiplier: float = LOA_MULTIPLIER,
     confidence: float = CONFIDENCE,
+    clusters: Sequence[Hashable] | None = None,
 ) -> BlandAltman:
     """Compute bias, SD and limits of agreement of `test` and `reference` (n values each, paired by position).
 
@@ -114,9 +121,14 @@ def bland_altman(
     pair the bias is its difference; SD, limits and t are undefined. At zero variance the SD is exactly 0, the limits
     equal the bias, and p value and intervals are undefined. The checks need three pairs.
 
+    `clusters` gives the cluster of each pair (the patient of a CT). If a cluster has several pairs, the bias is the
+    mean of the means of the clusters, and the SD that of a single pair of a new cluster, from the variances between and
+    within clusters (`clustered`); the t-test and the interval of the bias have clusters - 1 degrees of freedom, and the
+    limits have intervals by MOVER only. The checks still treat the pairs as independent.
+
     Raises:
         ValueError: the two differ in length, are not one-dimensional, contain an infinity, the scale is unknown, the
-            multiplier is not positive and finite, or the confidence is not between 0 and 1.
+            multiplier is not positive and finite, the confidence is not between 0 and 1, or a cluster is missing.
 
     Source: Bland and Altman, Lancet 1986;327:307-310 and Stat Methods Med Res 1999;8:135-160; percent scale as in
     Figure 4 of Ahn et al. 2020; intervals and their coverage: docs/statistics.md.
@@ -132,10 +144,16 @@ def bland_altman(
     if not 0 < confidence < 1:
         raise ValueError(f"confidence {confidence} is not between 0 and 1")
     sample = paired_differences(test, reference, scale=scale)
+    found, one_cluster = None, False
+    if (codes := cluster_codes(clusters, sample.pairs.positions, sample.n_given)) is not None:
+        found = clustered(sample.values, codes, sample.magnitude)
+        one_cluster = found is None
+        sample = replace(sample, sd=None) if found is None else replace(sample, mean=found.mean, sd=found.sd)
     bias, sd, n = sample.mean, sample.sd, sample.n
     intervals = None
-    if bias is not None and sd:
-        intervals = agreement_intervals(bias, sd, n, multiplier=multiplier, confidence=confidence)
+    if bias is not None and sd and (found is None or found.standard_error):
+        shape = {"multiplier": multiplier, "confidence": confidence}
+        intervals = agreement_intervals(bias, sd, n, **shape) if found is None else clustered_intervals(found, **shape)
     limits = _limits(sample, multiplier)
     return BlandAltman(
         scale=scale,
@@ -147,15 +165,15 @@ def bland_altman(
         bias=bias,
         sd=sd,
         limits=limits,
-        bias_test=_bias_test(sample),
+        bias_test=_bias_test(sample, found),
         intervals=intervals,
         ratio=_ratio(bias, limits, intervals) if scale == "log" else None,
+        clustered=found,
         checks=check_scale(sample, scale),
         multiplier=multiplier,
         confidence=confidence,
-        method=f"Bland-Altman on {DEFINITIONS[scale]}; SD with n - 1; limits bias ± {multiplier} SD; "
-        "p value: two-sided one-sample t-test",
-        reason=_reason(n, sd),
+        method=_method(scale, multiplier, found),
+        reason=_cluster_reason(found, one_cluster=one_cluster) or _reason(n, sd),
         positions=tuple(sample.pairs.positions.tolist()),
         averages=tuple(sample.averages.tolist()),
         differences=tuple(sample.values.tolist()),
@@ -178,11 +196,23 @@ def _limits(sample: Differences, multiplier: float) -> Limits | None:
     )
 
 
-def _bias_test(sample: Differences) -> BiasTest | None:
-    mean, sd, df = sample.mean, sample.sd, sample.n - 1
+def _method(scale: Scale, multiplier: float, found: Clustered | None) -> str:
+    if found is None:
+        sd, test = "SD with n - 1", "two-sided one-sample t-test"
+    else:
+        sd = "bias by patient, SD from the variances between and within patients (Zou 2013)"
+        test = "two-sided one-sample t-test of the means of the patients"
+    return f"Bland-Altman on {DEFINITIONS[scale]}; {sd}; limits bias ± {multiplier} SD; p value: {test}"
+
+
+def _bias_test(sample: Differences, found: Clustered | None) -> BiasTest | None:
+    mean, sd = sample.mean, sample.sd
     if mean is None or not sd:
         return None
-    t = mean / (sd / math.sqrt(sample.n))
+    error, df = (sd / math.sqrt(sample.n), sample.n - 1) if found is None else (found.standard_error, found.df)
+    if not error:  # the means of all clusters are equal
+        return None
+    t = mean / error
     return BiasTest(
         t=t,
         df=df,
@@ -212,6 +242,14 @@ def _exponential(interval: Interval) -> Interval | None:
 def _hedges_correction(df: int) -> float:
     """Return the factor that removes the small-sample bias of a standardised mean (Hedges, J Educ Stat 1981;6:107)."""
     return math.exp(math.lgamma(df / 2) - math.lgamma((df - 1) / 2)) / math.sqrt(df / 2)
+
+
+def _cluster_reason(found: Clustered | None, *, one_cluster: bool) -> str | None:
+    if one_cluster:
+        return "all pairs are of 1 patient: SD, limits and t are undefined"
+    if found is not None and found.sd and not found.standard_error:
+        return "the mean differences of all patients are equal: t, p value and intervals are undefined"
+    return None
 
 
 def _reason(n: int, sd: float | None) -> str | None:

@@ -10,6 +10,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from liverspleen.evaluation.statistics.arrays import floats_of, labels_of
 from liverspleen.evaluation.statistics.intervals import CONFIDENCE, Interval, t_quantile
 from liverspleen.evaluation.statistics.samples import NOISE, Floats, Result
 
@@ -17,6 +18,7 @@ RESAMPLES: Final = 40_000  # keeps the Monte Carlo error near 1 % of the width
 FEWEST_RESAMPLES: Final = 2_000  # 4 % of the width
 DRAWS: Final = 400_000_000  # clusters drawn for one interval, a few seconds: fewer resamples above 10 000 clusters
 SEED: Final = 2020
+_LARGEST_LOG: Final = 700.0  # exp of a larger number overflows float64
 _CHUNK: Final = 2_000_000  # sampled numbers in memory at a time, 16 MB
 
 
@@ -57,6 +59,7 @@ def bootstrap_ci(
     statistic: Callable[[Floats], float] | None = None,
     *,
     clusters: Sequence[Hashable] | None = None,
+    fraction: bool = False,
     resamples: int | None = None,
     seed: int = SEED,
 ) -> BootstrapInterval:
@@ -65,13 +68,15 @@ def bootstrap_ci(
     `values` has n observations along its first axis (n, or n × k); observations with NaN are excluded and counted.
     `clusters` gives the cluster of each observation (the patient of a CT); without it each is its own cluster. The mean
     also has Student's t interval: standard error √(C/(C - 1) Σ e²) / n with e the sum of the deviations in each of C
-    clusters, C - 1 degrees of freedom. With one value per cluster this is the usual t interval. The acceleration comes
-    from excluding one cluster at a time. The intervals are undefined with fewer than two clusters, or if all resamples
-    are equal. `resamples` is by default 40 000, and fewer above 10 000 clusters (`default_resamples`).
+    clusters, C - 1 degrees of freedom. With one value per cluster this is the usual t interval. With `fraction`, for
+    values in [0, 1] such as the DSS, it is the interval of the logit of the mean, which stays in [0, 1]. The
+    acceleration comes from excluding one cluster at a time. The intervals are undefined with fewer than two clusters,
+    or if all resamples are equal. `resamples` is by default 40 000, and fewer above 10 000 clusters
+    (`default_resamples`).
 
     Raises:
         ValueError: `values` does not have one or two axes, is not numeric, or contains an infinity; `clusters` has
-            another length; `resamples` is below 1000.
+            another length or a missing label; `resamples` is below 1000; a fraction is outside of [0, 1].
 
     Source: Efron, J Am Stat Assoc 1987;82:171-185; clusters: Field and Welsh, J R Stat Soc B 2007;69:369-390; standard
     error of a mean of clusters: Liang and Zeger, Biometrika 1986;73:13-22.
@@ -83,6 +88,8 @@ def bootstrap_ci(
     rows, codes, n_missing = _observations(values, clusters)
     n, n_clusters = len(rows), int(codes.max(initial=-1)) + 1
     resamples = default_resamples(n_clusters) if resamples is None else resamples
+    if fraction and rows.size and not (rows.min() >= 0 and rows.max() <= 1):
+        raise ValueError(f"values from {rows.min():g} to {rows.max():g} are not fractions, expected 0 to 1")
     if resamples < 1000:
         raise ValueError(f"{resamples} resamples are too few for a 95 % interval, expected at least 1000")
     if statistic is None and rows.ndim != 1:
@@ -96,7 +103,7 @@ def bootstrap_ci(
             sizes = np.asarray(np.bincount(codes), dtype=np.float64)
             replicates = ratio_replicates(sums, sizes, resamples=resamples, seed=seed)
             jackknife = ratio_jackknife(sums, sizes)
-            t_ci = _t_interval(rows, codes, estimate)
+            t_ci = _t_interval(rows, codes, estimate, fraction=fraction)
         else:
             members = [np.flatnonzero(codes == code) for code in range(n_clusters)]
             replicates = _replicates(rows, members, statistic, resamples, seed)
@@ -117,7 +124,8 @@ def bootstrap_ci(
         seed=seed,
         confidence=CONFIDENCE,
         method=f"BCa bootstrap over clusters, {resamples} resamples, seed {seed}"
-        + ("; Student's t with cluster-robust standard error, clusters - 1 degrees of freedom" * (statistic is None)),
+        + ("; Student's t with cluster-robust standard error, clusters - 1 degrees of freedom" * (statistic is None))
+        + (", of the logit" * (statistic is None and fraction)),
         reason=_reason(n, n_clusters, bca),
     )
 
@@ -179,15 +187,13 @@ def ratio_jackknife(numerators: Floats, denominators: Floats) -> Floats:
 
 def _observations(values: ArrayLike, clusters: Sequence[Hashable] | None) -> tuple[Floats, NDArray[np.intp], int]:
     """Return the complete observations, the cluster number of each, and the number of excluded observations."""
-    rows = np.asarray(values, dtype=np.float64)
+    rows = floats_of(values, "values")
     if rows.ndim not in (1, 2):
         raise ValueError(f"values have {rows.ndim} dimensions, expected 1 or 2")
-    if np.isinf(rows).any():
-        raise ValueError("values contain an infinity, expected finite numbers or NaN")
-    if clusters is not None and len(clusters) != len(rows):
-        raise ValueError(f"values have length {len(rows)}, clusters {len(clusters)}, expected the same length")
+    names: Sequence[Hashable] = range(len(rows)) if clusters is None else labels_of(clusters, "clusters")
+    if len(names) != len(rows):
+        raise ValueError(f"values have length {len(rows)}, clusters {len(names)}, expected the same length")
     missing = np.asarray(np.isnan(rows) if rows.ndim == 1 else np.isnan(rows).any(axis=1))
-    names = range(len(rows)) if clusters is None else clusters
     numbers: dict[Hashable, int] = {}
     codes = [
         numbers.setdefault(name, len(numbers))
@@ -209,13 +215,16 @@ def _replicates(
     return np.array([statistic(rows[np.concatenate([members[code] for code in codes])]) for codes in sampled])
 
 
-def _t_interval(rows: Floats, codes: NDArray[np.intp], mean: float) -> Interval | None:
+def _t_interval(rows: Floats, codes: NDArray[np.intp], mean: float, *, fraction: bool) -> Interval | None:
     sums = np.bincount(codes, rows - mean)
     variance = sums.size / (sums.size - 1) * float(sums @ sums) / rows.size**2
     if math.sqrt(variance) <= NOISE * float(np.abs(rows).max()):
         return None
     half = t_quantile((1 + CONFIDENCE) / 2, sums.size - 1) * math.sqrt(variance)
-    return Interval(mean - half, mean + half)
+    if not fraction:
+        return Interval(mean - half, mean + half)
+    odds, factor = mean / (1 - mean), math.exp(min(half / (mean * (1 - mean)), _LARGEST_LOG))  # delta method
+    return Interval(odds / (odds + factor), odds / (odds + 1 / factor))
 
 
 def _reason(n: int, n_clusters: int, bca: BCa | None) -> str | None:

@@ -29,6 +29,13 @@ class Differences:
     n_undefined: int
     mean: float | None
     sd: float | None
+    magnitude: float
+    """of the values whose rounding the differences contain"""
+
+    @property
+    def n_given(self) -> int:
+        """Number of pairs in the input, with those that are not used."""
+        return self.n + self.n_undefined + self.pairs.n_missing
 
     @property
     def n(self) -> int:
@@ -66,7 +73,7 @@ def paired_differences(test: ArrayLike, reference: ArrayLike, *, scale: Scale) -
     else:
         values, magnitude = np.log(pairs.test) - np.log(pairs.reference), 2.0
     mean, sd = mean_and_sd(values, magnitude)
-    return Differences(pairs, values, complete.test.size - values.size, mean, sd)
+    return Differences(pairs, values, complete.test.size - values.size, mean, sd, magnitude)
 
 
 def _has_difference(pairs: Pairs, scale: Scale) -> NDArray[np.bool_]:

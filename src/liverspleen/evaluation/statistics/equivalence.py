@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from numpy.typing import ArrayLike
 
+from liverspleen.evaluation.statistics.clustered import mean_by_cluster
 from liverspleen.evaluation.statistics.differences import DEFINITIONS, UNITS, Scale, paired_differences
-from liverspleen.evaluation.statistics.intervals import Interval, mean_interval
+from liverspleen.evaluation.statistics.intervals import Interval, t_quantile
 from liverspleen.evaluation.statistics.samples import Result
 
 ALPHA: Final = 0.05
@@ -55,14 +57,22 @@ class Equivalence(Result):
     reason: str | None
 
 
-def tost(test: ArrayLike, reference: ArrayLike, *, margin: float, scale: Scale = "absolute") -> Equivalence:
+def tost(
+    test: ArrayLike,
+    reference: ArrayLike,
+    *,
+    margin: float,
+    scale: Scale = "absolute",
+    clusters: Sequence[Hashable] | None = None,
+) -> Equivalence:
     """Test equivalence of `test` and `reference` (n values each, paired by position) within ± `margin`, at α = 0.05.
 
     Differences are those of `bland_altman` on the same scale. `margin` is in the units of the readings (absolute), in
     percent points (percent), or a ratio above 1 (log: 1.05 for ratios from 1/1.05 to 1.05). The readers are
     equivalent if both one-sided p values are below 0.05; the 90 % interval of the mean is then within the margins. A
     difference that is not significant does not show equivalence. Undefined with fewer than two pairs and at zero
-    variance.
+    variance. With several pairs in one of `clusters` (the patient of each pair) the tests are those of the means of the
+    clusters, as in `bland_altman`.
 
     Raises:
         ValueError: the margin is not positive and finite (log: not above 1); the two differ in length, are not
@@ -79,11 +89,12 @@ def tost(test: ArrayLike, reference: ArrayLike, *, margin: float, scale: Scale =
     sample = paired_differences(test, reference, scale=scale)
     bound = math.log(margin) if scale == "log" else margin
     t_lower = t_upper = p_lower = p_upper = bias_ci = None
-    if sample.mean is not None and sample.sd:
-        se = sample.sd / math.sqrt(sample.n)
-        t_lower, t_upper = (sample.mean + bound) / se, (sample.mean - bound) / se
-        p_lower, p_upper = _upper_tail(t_lower, sample.n - 1), _upper_tail(-t_upper, sample.n - 1)
-        bias_ci = mean_interval(sample.mean, sample.sd, sample.n, confidence=CONFIDENCE)
+    mean, error, df = mean_by_cluster(sample, clusters)
+    if mean is not None and error is not None:
+        t_lower, t_upper = (mean + bound) / error, (mean - bound) / error
+        p_lower, p_upper = _upper_tail(t_lower, df), _upper_tail(-t_upper, df)
+        half = t_quantile((1 + CONFIDENCE) / 2, df) * error
+        bias_ci = Interval(mean - half, mean + half)
     below, above = (None, None) if bias_ci is None else (max(0.0, -bias_ci.lower), max(0.0, bias_ci.upper))
     p = None if p_lower is None or p_upper is None else max(p_lower, p_upper)
     return Equivalence(
@@ -94,8 +105,8 @@ def tost(test: ArrayLike, reference: ArrayLike, *, margin: float, scale: Scale =
         n_missing=sample.pairs.n_missing,
         n_undefined=sample.n_undefined,
         margin=margin,
-        bias=sample.mean,
-        df=sample.n - 1 if sample.n > 1 else None,
+        bias=mean,
+        df=df if df > 0 else None,
         t_lower=t_lower,
         t_upper=t_upper,
         p_lower=p_lower,
@@ -110,8 +121,9 @@ def tost(test: ArrayLike, reference: ArrayLike, *, margin: float, scale: Scale =
         smallest_margin_upper=None if above is None else _as_margin(above, scale),
         alpha=ALPHA,
         confidence=CONFIDENCE,
-        method=f"two one-sided paired t-tests on {DEFINITIONS[scale]}, alpha {ALPHA}, 90 % interval",
-        reason=_reason(sample.n, sample.sd),
+        method=f"two one-sided paired t-tests on {DEFINITIONS[scale]}, alpha {ALPHA}, 90 % interval"
+        + ("; by patient" if df < sample.n - 1 else ""),
+        reason=_reason(sample.n, sample.sd, has_error=error is not None),
     )
 
 
@@ -127,9 +139,11 @@ def _upper_tail(t: float, df: int) -> float:
     return float(stdtr(df, -t))
 
 
-def _reason(n: int, sd: float | None) -> str | None:
+def _reason(n: int, sd: float | None, *, has_error: bool) -> str | None:
     if n == 0:
         return "no complete pairs"
     if sd is None:
         return "only 1 pair: the SD is undefined"
-    return "all differences are equal: t, p value and interval are undefined" if sd == 0 else None
+    if sd == 0:
+        return "all differences are equal: t, p value and interval are undefined"
+    return None if has_error else "only 1 patient, or all patients have one mean: t, p value and interval are undefined"

@@ -52,19 +52,20 @@ class AgreementIntervals(Result):
     """Confidence intervals of a bias, of an SD, and of the limits of agreement by five methods.
 
     `exact_factors` and `exact_pair_factors` are the multiples of the SD in `exact` and `exact_pair`. The tolerance
-    interval contains `content_of(multiplier)` of the population (95 % at 1.96) with the stated confidence.
+    interval contains `content_of(multiplier)` of the population (95 % at 1.96) with the stated confidence. With several
+    observations for a patient only the intervals of bias and SD and `mover` are defined; the others are None.
     """
 
     bias_ci: Interval
     sd_ci: Interval
-    ba1999: LimitIntervals
-    ba1986: LimitIntervals
-    exact: LimitIntervals
-    exact_pair: LimitIntervals
+    ba1999: LimitIntervals | None
+    ba1986: LimitIntervals | None
+    exact: LimitIntervals | None
+    exact_pair: LimitIntervals | None
     mover: LimitIntervals
-    exact_factors: Interval
-    exact_pair_factors: Interval
-    tolerance_interval: Interval
+    exact_factors: Interval | None
+    exact_pair_factors: Interval | None
+    tolerance_interval: Interval | None
 
 
 def agreement_intervals(mean: float, sd: float, n: int, *, multiplier: float, confidence: float) -> AgreementIntervals:
@@ -106,10 +107,16 @@ def sd_interval(sd: float, df: int, *, confidence: float = CONFIDENCE) -> Interv
     >>> [round(bound, 4) for bound in sd_interval(1.0, 14)]
     [0.7321, 1.5771]
     """
+    low, high = chi_square_factors(df, confidence)
+    return Interval(sd * math.sqrt(low), sd * math.sqrt(high))
+
+
+def chi_square_factors(df: int, confidence: float = CONFIDENCE) -> Interval:
+    """Return the multiples of a variance with `df` degrees of freedom that bound it: df / χ² of both tails."""
     from scipy.special import chdtri
 
     tail = (1 - confidence) / 2  # chdtri takes the upper tail
-    return Interval(sd * math.sqrt(df / float(chdtri(df, tail))), sd * math.sqrt(df / float(chdtri(df, 1 - tail))))
+    return Interval(df / float(chdtri(df, tail)), df / float(chdtri(df, 1 - tail)))
 
 
 @lru_cache(maxsize=4096)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
 
+from liverspleen.evaluation.statistics.arrays import floats_of, labels_of
 from liverspleen.evaluation.statistics.intervals import CONFIDENCE, Interval
 from liverspleen.evaluation.statistics.samples import Floats, Result
 from liverspleen.evaluation.statistics.seeds_and_cases import METHOD, SeedCaseMean, seed_case_difference, seed_case_mean
@@ -95,7 +96,7 @@ def choose(
     (intersection-union). All configurations are compared on the cases that have a score in every run.
 
     Raises:
-        ValueError: a column is missing, a run has a case twice, or a score is infinite.
+        ValueError: a column or one of its labels is missing, a run has a case twice, or a score is infinite.
 
     >>> import pandas
     >>> rows = [(c, s, k, q + 0.001 * s + 0.01 * k) for c, q in (("a", 0.9), ("b", 0.8)) for s in range(5)
@@ -139,9 +140,10 @@ def _tables(
     keys = ["configuration", "seed", "case_id"]
     if scores.duplicated(keys).any():
         raise ValueError("scores have two rows for one case of a run")
-    if np.isinf(scores["score"].to_numpy(dtype=np.float64)).any():
-        raise ValueError("scores contain an infinity, expected finite numbers or NaN")
-    wide = scores.set_index(keys)["score"].astype(np.float64).unstack("case_id").sort_index()
+    for name in keys:
+        labels_of(scores[name], f"values of {name}")
+    scores = scores.assign(score=floats_of(scores["score"], "scores"))
+    wide = scores.set_index(keys)["score"].unstack("case_id").sort_index()
     values = wide.to_numpy()
     finished = ~np.isnan(values).all(axis=1)
     common = ~np.isnan(values[finished]).any(axis=0) if finished.any() else np.zeros(values.shape[1], dtype=bool)

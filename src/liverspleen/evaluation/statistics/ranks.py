@@ -10,6 +10,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import ArrayLike
 
+from liverspleen.evaluation.statistics.arrays import labels_of
 from liverspleen.evaluation.statistics.samples import Floats, one_sample
 
 RANKED_DIGITS: Final = 11
@@ -55,6 +56,7 @@ def ranked_groups(groups: Mapping[str, ArrayLike]) -> RankedGroups:
     """
     from scipy.stats import rankdata
 
+    labels_of(groups, "group names")
     samples = {name: one_sample(values) for name, values in groups.items()}
     present = {name: sample[~np.isnan(sample)] for name, sample in samples.items()}
     nonempty = {name: sample for name, sample in present.items() if sample.size}

@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from liverspleen.evaluation.statistics.arrays import floats_of
 from liverspleen.evaluation.statistics.bootstrap import SEED, bca_interval, ratio_jackknife, ratio_replicates
 from liverspleen.evaluation.statistics.intervals import CONFIDENCE, Interval
 from liverspleen.evaluation.statistics.reproducibility import RC_MULTIPLIER, relative_variances
@@ -68,7 +69,7 @@ def compare_rc(test: ArrayLike, reference: ArrayLike) -> RCComparison:
     >>> round(result.ratio, 2), result.p
     (5.0, 0.5)
     """
-    tables = [np.asarray(table, dtype=np.float64) for table in (test, reference)]
+    tables = [floats_of(table, "a table of repeats") for table in (test, reference)]
     if tables[0].shape != tables[1].shape:
         raise ValueError(f"tables have shapes {tables[0].shape} and {tables[1].shape}, expected the same shape")
     incomplete = np.isnan(tables[0]) | np.isnan(tables[1])

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
+from liverspleen.evaluation.statistics.arrays import floats_of
 from liverspleen.evaluation.statistics.intervals import CONFIDENCE, Interval
 from liverspleen.evaluation.statistics.samples import NOISE, Floats, Result, complete_pairs, mean_and_sd
 
@@ -71,11 +72,9 @@ def icc(readings: ArrayLike) -> ICC:
     >>> round(result.icc_a1, 4), result.icc_c1
     (0.8537, 1.0)
     """
-    table = np.asarray(readings, dtype=np.float64)
+    table = floats_of(readings, "a table of readings")
     if table.ndim != 2 or table.shape[1] < 2:
         raise ValueError(f"readings have shape {table.shape}, expected a table of subjects × at least 2 readers")
-    if np.isinf(table).any():
-        raise ValueError("readings contain an infinity, expected finite numbers or NaN")
     complete = table[~np.isnan(table).any(axis=1)]
     n, k = complete.shape
     msr = msc = mse = a1 = c1 = a1_ci = c1_ci = None

@@ -9,6 +9,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from liverspleen.evaluation.statistics.arrays import floats_of
+
 Floats = NDArray[np.float64]
 
 NOISE: Final = 1e-12
@@ -99,16 +101,14 @@ def describe(values: ArrayLike) -> Description:
 
 
 def one_sample(values: ArrayLike) -> Floats:
-    """Return `values` as a float64 array; NaN and None are missing.
+    """Return `values` as a float64 array; missing values (see `floats_of`) are NaN.
 
     Raises:
-        ValueError: `values` is not one-dimensional, not numeric, or contains an infinity.
+        ValueError: `values` is not one-dimensional, or `floats_of` rejects it.
     """
-    sample = np.asarray(values, dtype=np.float64)
+    sample = floats_of(values)
     if sample.ndim != 1:
         raise ValueError(f"a sample has {sample.ndim} dimensions, expected 1")
-    if np.isinf(sample).any():
-        raise ValueError("a sample contains an infinity, expected finite numbers or NaN")
     return sample
 
 

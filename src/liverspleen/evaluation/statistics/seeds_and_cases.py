@@ -19,6 +19,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import ArrayLike
 
+from liverspleen.evaluation.statistics.arrays import floats_of
 from liverspleen.evaluation.statistics.intervals import CONFIDENCE, Interval, t_quantile
 from liverspleen.evaluation.statistics.samples import NOISE, Floats, Result
 
@@ -156,11 +157,9 @@ def _half_width(spreads: Sequence[_Spread], case: float, n_cases: int, confidenc
 
 def _complete(table: ArrayLike) -> tuple[Floats, int, int]:
     """Return the seeds with any score, on their common cases, and the numbers of excluded seeds and cases."""
-    scores = np.asarray(table, dtype=np.float64)
+    scores = floats_of(table, "a table of scores")
     if scores.ndim != 2:
         raise ValueError(f"scores have shape {scores.shape}, expected a table of seeds × cases")
-    if np.isinf(scores).any():
-        raise ValueError("scores contain an infinity, expected finite numbers or NaN")
     defined = ~np.isnan(scores)
     seeds = defined.any(axis=1)
     cases = defined[seeds].all(axis=0) if seeds.any() else np.zeros(scores.shape[1], dtype=bool)

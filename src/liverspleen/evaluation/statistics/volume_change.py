@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from liverspleen.evaluation.statistics.arrays import float_of
 from liverspleen.evaluation.statistics.intervals import Interval
 from liverspleen.evaluation.statistics.reproducibility import RC_QUANTILE
 from liverspleen.evaluation.statistics.samples import Result
@@ -68,8 +69,8 @@ def volume_change(
     of cases. With the 95 % interval of the RC there are three verdicts: `beyond` if the change is larger than the upper
     end, `within` if it is not larger than the lower end, `between` otherwise. Without an interval, the RC is both ends.
 
-    Undefined, with a reason: if a volume is missing or its status is truncated, absent or implausible; for two zeros;
-    without an RC.
+    Undefined, with a reason: if a volume is missing (None, NaN) or its status is truncated, absent or implausible; for
+    two zeros; without an RC.
 
     Raises:
         ValueError: a volume is negative or not finite, the RC is not finite and above 0, or not within its interval.
@@ -82,6 +83,7 @@ def volume_change(
     >>> volume_change(180.0, 240.0, rc_pct=10.0, after_status="truncated").reason
     'the second volume is truncated: only a part of the organ is in the image'
     """
+    before, after, rc_pct = float_of(before, "before"), float_of(after, "after"), float_of(rc_pct, "RC")
     _check(before, after, rc_pct, rc_ci)
     reason = _reason((before, after), (before_status, after_status))
     difference = of_mean = of_first = None

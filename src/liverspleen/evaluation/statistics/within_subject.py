@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from liverspleen.evaluation.statistics.arrays import floats_of
 from liverspleen.evaluation.statistics.samples import NOISE, Floats
 
 
@@ -59,11 +60,9 @@ def repeats_of(values: ArrayLike) -> Repeats:
     >>> repeats.n, repeats.n_missing, repeats.df.tolist(), repeats.means.tolist()
     (1, 1, [1.0], [100.0])
     """
-    table = np.asarray(values, dtype=np.float64)
+    table = floats_of(values, "a table of repeats")
     if table.ndim != 2 or table.shape[1] < 2:
         raise ValueError(f"repeats have shape {table.shape}, expected a table of subjects × at least 2 repeats")
-    if np.isinf(table).any():
-        raise ValueError("repeats contain an infinity, expected finite numbers or NaN")
     enough = (~np.isnan(table)).sum(axis=1) >= 2
     repeats = Repeats(table[enough], np.flatnonzero(enough), int((~enough).sum()), 0)
     return repeats.where(repeats.means != 0)

@@ -176,8 +176,8 @@ def _repeated(examinations: Sequence[Examination]) -> Iterator[Note]:
     repeated = tuple(e.case_id for e in examinations if number[e.patient_id] > 1)
     if repeated:
         message = (
-            f"{len(repeated)} CT scans are from patients with more than one CT scan; p values and intervals assume "
-            "independent CT scans"
+            f"{len(repeated)} CT scans are from patients with more than one CT scan; the limits of agreement and their "
+            "bias are computed by patient, the other tests and intervals assume independent CT scans"
         )
         hint = "select one CT scan per patient with datasets= or in the measurements"
         yield Note("LS-CMP-011", message, hint, repeated)

@@ -44,7 +44,7 @@ def forest_figure(comparison: ReaderComparison, pair: tuple[str, str]) -> Figure
     shown = {structure: rows for structure, rows in panels.items() if rows}
     heights = [len(rows) + 1 for rows in shown.values()]
     with own_style():
-        figure = Figure(figsize=(7.6, 1.0 + 0.34 * sum(heights) + 0.4 * len(shown)), layout="constrained")
+        figure = Figure(figsize=(7.0, 1.0 + 0.34 * sum(heights) + 0.4 * len(shown)), layout="constrained")
         axes = figure.subplots(len(shown), 1, squeeze=False, sharex=True, height_ratios=heights)[:, 0]
         for panel, (structure, rows) in zip(axes, shown.items(), strict=True):
             _panel(panel, rows, comparison.vocabulary)

@@ -89,8 +89,10 @@ def limit_cells(index: str, found: Quantity, readers: Readers) -> Iterator[Cell]
     """Yield the percent limits of agreement of each reader with the reference, and of each pair of readers."""
     compared = found.common
     pairs = [*((name, readers.reference) for name in readers.names), *readers.pairs]
+    patient_of = {e.case_id: e.patient_id for e in readers.readings.examinations}
+    patients = [patient_of[case] for case in compared]
     for a, b in pairs:
-        result = bland_altman(found.of(a, compared), found.of(b, compared), scale="percent")
+        result = bland_altman(found.of(a, compared), found.of(b, compared), scale="percent", clusters=patients)
         sample = found.sample([compared[position] for position in result.positions])
         row = f"{index}:{a}{PAIRED}{b}"
         for column, value, interval, interval_method in bias_and_limits(result):

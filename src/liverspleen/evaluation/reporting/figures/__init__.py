@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Final
 from liverspleen.cohort.vocabulary import Vocabulary
 from liverspleen.errors import counted, one_line
 from liverspleen.evaluation.measurements.readings import INDICES
-from liverspleen.evaluation.reporting.figures.bland_altman import FORMS, Form, bland_altman_figure, figure_bytes
+from liverspleen.evaluation.reporting.definitions import READER_MEANINGS
+from liverspleen.evaluation.reporting.figures.bland_altman import (
+    FEWEST_FOR_LIMITS,
+    FORMS,
+    Form,
+    bland_altman_figure,
+    figure_bytes,
+)
 from liverspleen.evaluation.reporting.figures.flow import flow_figure
 from liverspleen.evaluation.reporting.figures.overlay import overlay_figure
 from liverspleen.evaluation.reporting.flow import Branch, Flow
@@ -18,12 +25,15 @@ from liverspleen.evaluation.reporting.overlay import Overlay
 from liverspleen.evaluation.reporting.paper_tables import Agreement, StatisticalReport
 from liverspleen.evaluation.reporting.study import StudyResults
 from liverspleen.evaluation.reporting.table_forms import INDEX_LABELS
+from liverspleen.evaluation.statistics.bland_altman import BlandAltman
+from liverspleen.evaluation.statistics.differences import Scale
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 FLOW, OVERLAY = "flow", "overlay"
-PICTURES: Final = (FLOW, OVERLAY, *(f"bland_altman_{index}" for index in INDICES))
+_SCALES: Final[dict[Scale, str]] = {"percent": "", "absolute": "_absolute", "log": "_log"}
+PICTURES: Final = (FLOW, OVERLAY, *(f"bland_altman_{index}{end}" for end in _SCALES.values() for index in INDICES))
 """Names of all figures that a report can contain."""
 
 
@@ -97,14 +107,31 @@ def _overlay(overlays: Sequence[Overlay], vocabulary: Vocabulary) -> Picture:
 
 
 def _agreement(agreement: Agreement, letter: str, report: StatisticalReport) -> Picture:
-    index = INDEX_LABELS[agreement.index]
+    index, result = INDEX_LABELS[agreement.index], agreement.result
+    what = {
+        "percent": f"Differences in percent of the mean of both readers, {report.reader} minus {report.reference}",
+        "absolute": f"Differences {report.reader} minus {report.reference}",
+        "log": f"Ratios {report.reader} / {report.reference}, from the differences of the logarithms",
+    }[result.scale]
+    patients = "" if result.clustered is None else f" of {counted(result.clustered.n_clusters, 'patient')}"
     return Picture(
-        f"bland_altman_{agreement.index}",
-        f"Figure 4{letter}. Bland-Altman plot of the {index.lower()}",
-        f"Percent differences, {report.reader} minus {report.reference}, against the means of both readers. The solid "
-        "line shows the mean difference, the dashed lines the 95 % limits of agreement.",
-        f"Bland-Altman plot of the {index.lower()}, n = {agreement.result.n}. The numbers are in Table 3, row Total.",
+        f"bland_altman_{agreement.index}{_SCALES[result.scale]}",
+        f"Figure 4{letter}. Bland-Altman plot of the {index.lower()}"
+        + ("" if result.scale == "percent" else f", {result.scale} scale"),
+        f"{what}, against the means of both readers; n = {counted(result.n, 'CT scan')}{patients}. {_limits(result)}"
+        + (f" {report.reader}: {READER_MEANINGS[report.reader]}." if report.reader in READER_MEANINGS else ""),
+        f"Bland-Altman plot of the {index.lower()}, n = {result.n}. The numbers are in Table 3 (row Total), and in the "
+        "additional tables of limits of agreement.",
         _files(bland_altman_figure(agreement, str(report.reader), str(report.reference), report.vocabulary)),
+    )
+
+
+def _limits(result: BlandAltman) -> str:
+    if result.n < FEWEST_FOR_LIMITS or not result.sd:
+        return f"Solid line: mean. Limits of agreement are shown from {FEWEST_FOR_LIMITS} CT scans on."
+    return (
+        f"Solid line: mean; dashed lines: 95 % limits of agreement (mean ± {result.multiplier} SD); bands: 95 % "
+        "confidence intervals. SD: standard deviation."
     )
 
 

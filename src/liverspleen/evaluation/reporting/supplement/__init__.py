@@ -3,6 +3,7 @@
 | table | rows | columns |
 |---|---|---|
 | `means` | `dss:…`, `nsd:…` with `total` and the conditions | structure: mean with t and BCa intervals |
+| `failures` | kind:stratum | structure: CT scans that failed, share of the patients with Wilson's interval |
 | `surfaces` | `hd95:…`, `assd:…`, `nsd:…` likewise | structure |
 | `limits_percent`, `limits_absolute`, `limits_log` | index:`total`, index:condition | `bias, lower, upper`, checks |
 | `advice` | index:scale | `advice`: result of the checks over all CT scans |
@@ -32,13 +33,17 @@ from liverspleen.evaluation.reporting.supplement.agreement import (
     limits,
     reliability,
 )
+from liverspleen.evaluation.reporting.supplement.failures import failure_notes, failures
 from liverspleen.evaluation.reporting.supplement.repeats import rc_methods, rc_readers
 from liverspleen.evaluation.reporting.supplement.scores import means, sites, subgroups, surfaces
+
+__all__ = ["SCALES", "failure_notes", "supplement"]
 
 
 def supplement(results: ReportResults) -> Iterator[Cell]:
     """Yield the cells of all additional tables."""
     yield from means(results)
+    yield from failures(results)
     yield from surfaces(results)
     for scale in SCALES:
         yield from limits(results, scale)

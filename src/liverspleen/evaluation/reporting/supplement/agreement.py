@@ -67,11 +67,13 @@ def limits(results: ReportResults, scale: Scale) -> Iterator[Cell]:
 def bias_and_limits(result: BlandAltman) -> Iterator[tuple[str, float | None, Interval | None, str]]:
     """Yield name, value, confidence interval and method of the interval for the bias and both limits."""
     limits, intervals = result.limits, result.intervals
-    exact = None if intervals is None else intervals.exact
-    method = "exact interval of one limit (noncentral t)"
+    if result.clustered is None:
+        found, method = None if intervals is None else intervals.exact, "exact interval of one limit (noncentral t)"
+    else:
+        found, method = None if intervals is None else intervals.mover, "MOVER interval, by patient"
     yield "bias", result.bias, None if intervals is None else intervals.bias_ci, "t interval"
-    yield "lower", None if limits is None else limits.lower, None if exact is None else exact.loa_lower_ci, method
-    yield "upper", None if limits is None else limits.upper, None if exact is None else exact.loa_upper_ci, method
+    yield "lower", None if limits is None else limits.lower, None if found is None else found.loa_lower_ci, method
+    yield "upper", None if limits is None else limits.upper, None if found is None else found.loa_upper_ci, method
 
 
 def _checks(address: Address, checks: ScaleChecks, sample: Mapping[str, Any]) -> Iterator[Cell]:
@@ -89,7 +91,7 @@ def _checks(address: Address, checks: ScaleChecks, sample: Mapping[str, Any]) ->
             Address(address.table, address.row, column),
             values={"p": p},
             units="1",
-            text=formatting.p_text(p),
+            text=formatting.precise_p_text(p),
             method=method,
             reason="the test is undefined: too few or too many pairs, equal values, or an exact linear relation"
             if p is None
@@ -135,7 +137,8 @@ def limit_intervals(results: ReportResults) -> Iterator[Cell]:
                     text=formatting.interval_text(limit, interval, formatting.LOA_DIGITS),
                     n=result.n,
                     method=f"{result.method}; interval: {description}",
-                    reason=result.reason,
+                    reason=result.reason
+                    or (None if result.clustered is None else "the method assumes one CT scan per patient"),
                     **included(cases, result.positions),
                 )
 
@@ -144,7 +147,8 @@ def equivalence(results: ReportResults) -> Iterator[Cell]:
     """Yield the equivalence test of reader and reference, and the smallest margin with equivalence."""
     cases = results.groups.all_first
     for index in INDICES:
-        result = tost(*results.volumes(cases, index), margin=MARGIN_PCT, scale="percent")
+        patients = results.patients(cases)
+        result = tost(*results.volumes(cases, index), margin=MARGIN_PCT, scale="percent", clusters=patients)
         positions = results.agreement(cases, index).positions
         sample: dict[str, Any] = {"n": result.n, **included(cases, positions)}
         yield Cell(

@@ -50,7 +50,7 @@ def p_cell(
         Address(table, row, column),
         values={"p": p, **(also or {})},
         units="1",
-        text=formatting.p_text(p),
+        text=formatting.precise_p_text(p),
         method=result.method,
         reason=result.reason,
         **sample,

@@ -6,11 +6,13 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
+from liverspleen.errors import counted
 from liverspleen.evaluation.measurements.readings import METRICS
 from liverspleen.evaluation.reporting import formatting
 from liverspleen.evaluation.reporting.cells import PAIRED, Address, Cell, bounds, defined
-from liverspleen.evaluation.reporting.results import ReportResults
+from liverspleen.evaluation.reporting.results import Cases, ReportResults
 from liverspleen.evaluation.reporting.supplement.build import complete_pairs_of, number_cell, p_cell
+from liverspleen.evaluation.reporting.supplement.failures import missed_organs
 from liverspleen.evaluation.statistics.bootstrap import bootstrap_ci
 from liverspleen.evaluation.statistics.dunn import dunn
 from liverspleen.evaluation.statistics.samples import describe
@@ -18,14 +20,14 @@ from liverspleen.organs import ORGAN_KEYS
 
 
 def means(results: ReportResults) -> Iterator[Cell]:
-    """Yield mean DSS and NSD with Student's t and BCa intervals, clustered by patient."""
+    """Yield mean DSS and NSD with Student's t (of the logit) and BCa intervals, clustered by patient."""
     patients = {e.case_id: e.patient_id for e in results.groups.first}
     one_definition = len(results.surfaces(patients)) == 1
     for metric in ("dss", "nsd") if one_definition else ("dss",):
         for row, cases in results.groups.total_and_conditions.items():
             for structure in ORGAN_KEYS:
                 scores = results.scores(cases, structure, metric)
-                result = bootstrap_ci(list(scores.values()), clusters=[patients[case] for case in cases])
+                result = bootstrap_ci(list(scores.values()), clusters=[patients[case] for case in cases], fraction=True)
                 yield Cell(
                     Address("means", f"{metric}:{row}", structure),
                     values={
@@ -43,6 +45,12 @@ def means(results: ReportResults) -> Iterator[Cell]:
                     reason=result.reason,
                     **defined(scores),
                 )
+
+
+def _missing(results: ReportResults, cases: Cases, structure: str, metric: str) -> str:
+    """Return how many missed organs a mean distance does not include; they have no distance."""
+    missed = 0 if metric == "nsd" else missed_organs(results, cases, structure)
+    return f" without {counted(missed, 'missed organ')}" if missed else ""
 
 
 def surfaces(results: ReportResults) -> Iterator[Cell]:
@@ -63,7 +71,8 @@ def surfaces(results: ReportResults) -> Iterator[Cell]:
                     units=units[metric],
                     text=formatting.mean_sd_range_text(
                         result.mean, result.sd, result.minimum, result.maximum, digits=digits
-                    ),
+                    )
+                    + _missing(results, cases, structure, metric),
                     n=result.n,
                     method=f"{result.method}; {definitions[0]}",
                     reason=result.reason,

@@ -13,6 +13,7 @@ from itertools import pairwise
 from typing import Final
 
 from liverspleen.errors import one_line
+from liverspleen.evaluation.reporting.formatting import with_minus_signs
 from liverspleen.evaluation.reporting.table_layout import TableLayout
 from liverspleen.evaluation.reporting.writers.csv_markdown import column_widths, grid
 
@@ -99,7 +100,6 @@ _ACCENTS: Final = {
 _NUMBER: Final = re.compile(r"^Table \d+\. ")  # LaTeX numbers the tables
 _LONG_WORD: Final = re.compile(r"\S{20}(?=\S)")  # LaTeX does not break it at the end of a column
 _RANGE: Final = re.compile(r"\([-\d.$ to]+\)")  # a range or an interval, escaped
-_MINUS: Final = re.compile(r"(?<![^\s(–])-(?=\d)")  # of a negative number; names keep their hyphens
 
 _SIZES: Final = ((r"\small", 96), (r"\footnotesize", 108), (r"\scriptsize", 124))  # with the characters per line on A4
 _FLOAT_ROWS: Final = 30  # a longer table may not fit on one page
@@ -179,7 +179,7 @@ def _line(cells: Sequence[str]) -> str:
 
 
 def _cell(text: str) -> str:
-    escaped = latex_escaped(_MINUS.sub("−", text))
+    escaped = latex_escaped(with_minus_signs(text))
     escaped = _RANGE.sub(r"\\mbox{\g<0>}", escaped)
     for sign in (r" $\pm$ ", r"\textless{} ", r" \%"):
         escaped = escaped.replace(sign, sign.replace(" ", "~"))

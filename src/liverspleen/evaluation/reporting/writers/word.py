@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from liverspleen.errors import one_line
 from liverspleen.evaluation.reporting.definitions import RESEARCH_USE
+from liverspleen.evaluation.reporting.formatting import with_minus_signs
 from liverspleen.evaluation.reporting.table_layout import TableLayout
 from liverspleen.evaluation.reporting.writers.csv_markdown import column_widths, grid
 
@@ -90,7 +91,7 @@ def _fill(table: Table, lines: Sequence[Sequence[str]]) -> None:
         table._tbl.append(deepcopy(pattern))
     for row, line in zip(table._tbl.tr_lst, lines, strict=True):
         for element, text in zip(row.tc_lst, line, strict=True):
-            element.p_lst[0].r_lst[0].text = one_line(text)
+            element.p_lst[0].r_lst[0].text = with_minus_signs(one_line(text))
     for cell in table.rows[0].cells:
         _rules(cell, "top", "bottom")
     for cell in table.rows[-1].cells if len(lines) > 1 else ():
