@@ -49,7 +49,7 @@ class Loader(DataLoader[SliceStack]):
         self.processes = tuple(getattr(iterator, "_workers", ()))
         for process in self.processes:
             # torch and Python end remaining processes with SIGTERM, which they ignore, and wait for them
-            process._popen.terminate = process._popen.kill
+            process._popen.terminate = process._popen.kill  # type: ignore[attr-defined]
         return iterator
 
 

@@ -192,4 +192,4 @@ class Collate:
             torch.stack([sample.labelled for sample in samples]),
             torch.stack([sample.matrix for sample in samples]),
         )
-        return batch if get_worker_info() is None else SliceStack(*(part.share_memory_() for part in batch))
+        return batch if get_worker_info() is None else SliceStack(*(part.share_memory_() for part in batch))  # type: ignore[no-untyped-call]

@@ -1,4 +1,4 @@
-"""The table of failures: by hand on twelve CT scans of ten patients."""
+"""The table of failures: counted by hand for twelve CT scans of ten patients."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final
 
-from liverspleen.evaluation.measurements.table import csv_line, inert
 from liverspleen.evaluation.reporting.cells import Cell
+from liverspleen.spreadsheet import csv_line
 
 MOST_LISTED: Final = 2_000
 """A cell with more cases, included and excluded together, has them in `FILE`; 700 cells would fill the memory."""
@@ -36,9 +36,8 @@ class CaseLists:
             return {}
         columns = [dict.fromkeys(rows, "1") | dict.fromkeys(excluded, "0") for rows, excluded in self._names]
         cases = sorted(set().union(*columns))
-        lines = [csv_line(["case_id", *map(inert, self._names.values())])]
+        lines = [csv_line(["case_id", *self._names.values()])]
         lines += [
-            ",".join([csv_line([inert(case)])[:-1], *(column.get(case, "") for column in columns)]) + "\n"
-            for case in cases
+            ",".join([csv_line([case])[:-1], *(column.get(case, "") for column in columns)]) + "\n" for case in cases
         ]
         return {FILE: "".join(lines).encode()}

@@ -217,7 +217,7 @@ def _points(axes: Axes, agreement: Agreement, vocabulary: Vocabulary) -> int:
         handletextpad=0.2,
         markerscale=3 if many else 1,
     )
-    for handle in legend.legend_handles:
+    for handle in filter(None, legend.legend_handles):
         handle.set_alpha(_ALPHA)
     for text in legend.get_texts():
         text.set_parse_math(False)
