@@ -8,6 +8,8 @@ import re
 from collections.abc import Collection, Iterable
 from typing import Final
 
+from liverspleen.spreadsheet import csv_records
+
 MISSING_WORDS: Final = frozenset(
     {"NA", "N/A", "n/a", "#NA", "#N/A", "#N/A N/A", "<NA>", "NaN", "nan", "-NaN", "-nan", "NULL", "null", "None"}
     | {"NaT", "1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN"}
@@ -21,12 +23,12 @@ _DECIMAL_COMMA: Final = re.compile(r"[+-]?\d*,\d+(?:[eE][+-]?\d+)?")
 _EITHER: Final = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}")
 
 
-def records_of(text: str, columns: Collection[str]) -> tuple[list[list[str]], str]:
-    r"""Return the records of a table, with those of blank lines, and its delimiter.
+def records_of(text: str, columns: Collection[str], *, most: int | None = None) -> tuple[list[list[str]], str]:
+    r"""Return the records of a table (the first `most`), with those of blank lines, and its delimiter.
 
     The delimiter is that of a first line `sep=;`, which Excel writes and does not count as a row. Otherwise it is the
     one of comma, semicolon and tab by which the header has most of `columns`. Names in the header are stripped, and
-    unnamed columns at its end are removed; rows lose empty cells beyond the header.
+    unnamed columns at its end are removed; rows lose empty cells beyond the header. Escaped formulas are restored.
 
     Raises:
         csv.Error: it is not CSV.
@@ -38,7 +40,7 @@ def records_of(text: str, columns: Collection[str]) -> tuple[list[list[str]], st
         text, delimiter = text[stated.end() :], stated[1]
     else:
         delimiter = max(_DELIMITERS, key=lambda one: len({*_header(text, one)} & {*columns}))  # the first of equals
-    records = list(csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=delimiter))
+    records = csv_records(text, delimiter=delimiter, most=most)
     if not records:
         return [], delimiter
     header = without_empty_end([name.strip() for name in records[0]], 0)
@@ -67,14 +69,14 @@ def has_decimal_commas(cells: Iterable[str], delimiter: str) -> bool:
     Traceback (most recent call last):
     ValueError: '1,423' may be 1423 or 1.423
     """
-    numbers = [cell.strip() for cell in cells if _NUMBER.fullmatch(cell.strip())]
-    commas = [cell for cell in numbers if "," in cell]
+    stripped = [cell.strip() for cell in cells]
+    commas = [cell for cell in stripped if "," in cell and _NUMBER.fullmatch(cell)]
     if not commas:
         return False
     for cell in commas:
         if not _DECIMAL_COMMA.fullmatch(cell):
             raise ValueError(f"{cell!r} has separators of thousands")
-    if points := [cell for cell in numbers if "." in cell]:
+    if points := [cell for cell in stripped if "." in cell and _NUMBER.fullmatch(cell)]:
         raise ValueError(f"{commas[0]!r} has a comma, and {points[0]!r} has a point")
     if delimiter != ";" and all(_EITHER.fullmatch(cell) for cell in commas):
         raise ValueError(f"{commas[0]!r} may be {commas[0].replace(',', '')} or {commas[0].replace(',', '.')}")

@@ -35,7 +35,6 @@ measured_changes("LS-MEA-001", "correct the quotes", rows().replace("ok", '"ok',
 measured_changes("LS-MEA-001", "save the file as CSV UTF-8", rows().replace("manual", "é").encode("latin-1"))
 measured_changes("LS-MEA-002", "add the missing columns", rows().replace("reader", "person", 1))
 measured_changes("LS-MEA-002", "remove one", rows().replace("volume_status", "dss"))
-measured_changes("LS-MEA-002", "separate columns by commas", rows().replace(",", ";"))
 measured_changes("LS-MEA-003", "correct the commas or quotes of the row", rows().replace("1000", "1,000"))
 measured_changes("LS-MEA-004", "fill in the name", rows().replace("dla", ""))
 measured_changes("LS-MEA-004", "remove the space", rows().replace("dla", "dla "))

@@ -44,7 +44,6 @@ def cohort_changes(code: str, text: str, before: str | bytes, after: str = COHOR
 
 cohort_changes("LS-COH-002", "save the table as CSV UTF-8", COHORT.replace("P1", "é").encode("latin-1"))
 cohort_changes("LS-COH-003", "add the column", COHORT.replace(",image", ",picture"))
-cohort_changes("LS-COH-003", "separate the columns by commas", COHORT.replace(",", ";"))
 cohort_changes("LS-COH-004", "keep one of them", COHORT.replace("case_id,", "case_id,image,").replace("A,", "A,x,"))
 cohort_changes("LS-COH-004", "add a name or remove the column", "case_id,,patient_id,image\nA,x,P1,a.nii\n")
 cohort_changes("LS-COH-005", "write one row per CT examination", COHORT.partition("A")[0])

@@ -9,11 +9,12 @@ from functools import cached_property
 from pathlib import Path
 
 from liverspleen.cohort.layouts.source import SourceCase
-from liverspleen.cohort.row import RENAMED_COLUMNS, ManifestRow, parse_row
+from liverspleen.cohort.row import COLUMNS, RENAMED_COLUMNS, ManifestRow, parse_row
 from liverspleen.cohort.spellings import similar_key
 from liverspleen.cohort.vocabulary import Vocabulary
+from liverspleen.delimited import MISSING_WORDS, records_of
 from liverspleen.errors import InputError, Issue, counted
-from liverspleen.reading import read_csv
+from liverspleen.reading import read_text
 from liverspleen.storage import StrPath
 
 KEYS = ("source", "patient", "series", "segmentation")
@@ -119,7 +120,10 @@ def read_covariates(file: StrPath, *, vocabulary: Vocabulary) -> Covariates:
     seen: dict[tuple[str, str], int] = {}
     for number, record in enumerate(records, start=2):
         # not strict: a row may be shorter than the header; a longer one is an issue
-        cells = dict(zip(names, (cell.strip() for cell in record), strict=False))
+        cells = {
+            name: "" if cell in MISSING_WORDS and name not in KEYS else cell
+            for name, cell in zip(names, (cell.strip() for cell in record), strict=False)
+        }
         if not any(cells.values()):
             continue
         source, patient, series, segmentation = (cells.pop(key, "") for key in KEYS)
@@ -136,7 +140,7 @@ def read_covariates(file: StrPath, *, vocabulary: Vocabulary) -> Covariates:
 
 def _records(file: Path) -> tuple[list[str], list[list[str]]]:
     try:
-        records = read_csv(file)
+        records, _ = records_of(read_text(file), [*KEYS, *COLUMNS])
     except InputError as error:  # without the path, as all issues here
         raise InputError(_issue(issue.code, issue.message, issue.hint) for issue in error.issues) from None
     except OSError as error:
@@ -146,8 +150,7 @@ def _records(file: Path) -> tuple[list[str], list[list[str]]]:
         raise InputError(_issue("LS-COV-001", "file is not CSV in UTF-8", "save it as CSV UTF-8")) from None
     if not records:
         raise InputError(_issue("LS-COV-001", "file is empty", "write a header and rows"))
-    names = (name.strip() for name in records[0])
-    return [RENAMED_COLUMNS.get(name, name) for name in names], records[1:]
+    return [RENAMED_COLUMNS.get(name, name) for name in records[0]], records[1:]
 
 
 def _column_issues(names: list[str]) -> Iterator[Issue]:

@@ -15,14 +15,18 @@ from typing import Final
 from liverspleen.cohort.row import COLUMNS, RENAMED_COLUMNS, REQUIRED_COLUMNS, ManifestRow, file_name_key, parse_row
 from liverspleen.cohort.spellings import Spellings, spelling_issues, spellings_by_kind, unicode_key
 from liverspleen.cohort.vocabulary import DEVELOPMENT, PAPER, Vocabulary
-from liverspleen.errors import InputError, Issue
+from liverspleen.delimited import MISSING_WORDS, has_decimal_commas, records_of
+from liverspleen.errors import InputError, Issue, counted
 from liverspleen.organs import ORGANS, Structure
 from liverspleen.reading import read_text
-from liverspleen.spreadsheet import csv_records, csv_text
+from liverspleen.spreadsheet import csv_text
 from liverspleen.storage import StrPath, write_text
 
 MOST_ROWS: Final = 250_000
 """Rows of a cohort that are read at most; time and memory were measured with 100 000, see docs/cohort.md."""
+
+_NUMBERS: Final = ("age", "slice_thickness_mm")
+_MAY_BE_MISSING: Final = frozenset(COLUMNS) - {"case_id", "image"}
 
 
 @dataclass(frozen=True)
@@ -107,8 +111,10 @@ def read_cohort(path: StrPath, *, root: StrPath | None = None, vocabulary: Vocab
 
 def parse_cohort(text: str, *, path: Path, root: Path, vocabulary: Vocabulary | None = None) -> Cohort:
     """Read a cohort from the text of a CSV file, as `read_cohort`; `path` is the file in its issues."""
-    rows, renamed = _rows(text, path, root)
     vocabulary = vocabulary or PAPER
+    rows, notes = _rows(text, path, root)
+    rows, tidied = _tidied(rows, path, vocabulary)
+    renamed = [*notes, *tidied]
     repeated = _repeated(rows, path)
     rejected, similar = _several_spellings(rows, path)
     cases, issues, top = [], [*renamed, *similar], _Root(root)
@@ -155,18 +161,16 @@ def _rows(text: str, path: Path, root: Path) -> tuple[list[_Row], list[Issue]]:
     """Return the rows that are not blank, and a note for each renamed column; raises for issues of the whole table."""
     issues = [] if root.is_dir() else [Issue("LS-COH-007", "root is not a folder", "correct root=", file=root)]
     try:
-        records = csv_records(text, most=MOST_ROWS + 2)
+        records, delimiter = records_of(text, COLUMNS, most=MOST_ROWS + 2)
     except csv.Error as error:
         raise InputError(Issue("LS-COH-006", f"table is not CSV ({error})", "correct its quotes", file=path)) from error
     if len(records) > MOST_ROWS + 1:
         message = f"table has more than {MOST_ROWS} rows"
         raise InputError(Issue("LS-COH-042", message, "divide it over several tables and output folders", file=path))
-    names = _trimmed([name.strip() for name in records[0]], 0) if records else []
-    names, renamed = _current_names(names, path)
+    names, renamed = _current_names(records[0] if records else [], path)
     issues += _column_issues(names, path)
     rows = []
-    for number, record in enumerate(records[1:], start=2):
-        cells = _trimmed(record, len(names))
+    for number, cells in enumerate(records[1:], start=2):
         if any(cell.strip() for cell in cells):
             # not strict: a row may be shorter than the header; a longer one has surplus cells
             rows.append(_Row(number, dict(zip(names, cells, strict=False)), surplus=len(cells) > len(names)))
@@ -174,7 +178,43 @@ def _rows(text: str, path: Path, root: Path) -> tuple[list[_Row], list[Issue]]:
         issues.append(Issue("LS-COH-005", "table has no rows", "write one row per CT examination", file=path))
     if issues:
         raise InputError(issues)
-    return rows, renamed
+    return _with_points(rows, path, delimiter), renamed
+
+
+def _with_points(rows: list[_Row], path: Path, delimiter: str) -> list[_Row]:
+    """Return the rows with decimal points in their numbers."""
+    try:
+        commas = has_decimal_commas((row.cells.get(name, "") for row in rows for name in _NUMBERS), delimiter)
+    except ValueError as error:
+        hint = "write numbers with a decimal point and without separators of thousands"
+        raise InputError(Issue("LS-COH-044", f"the numbers are not clear: {error}", hint, file=path)) from error
+    if not commas:
+        return rows
+    return [
+        replace(
+            row, cells={name: cell.replace(",", ".") if name in _NUMBERS else cell for name, cell in row.cells.items()}
+        )
+        for row in rows
+    ]
+
+
+def _tidied(rows: list[_Row], path: Path, vocabulary: Vocabulary) -> tuple[list[_Row], list[Issue]]:
+    """Return the rows without words for missing values, such as `NA`, and a note; ids and paths may be these words."""
+    allowed = {"dataset": vocabulary.datasets, "condition": vocabulary.conditions, "site": vocabulary.sites}
+    words: Counter[str] = Counter()
+    tidy = []
+    for row in rows:
+        missing = [
+            name
+            for name, cell in row.cells.items()
+            if name in _MAY_BE_MISSING and (word := cell.strip()) in MISSING_WORDS and word not in allowed.get(name, ())
+        ]
+        words.update(row.cells[name].strip() for name in missing)
+        tidy.append(replace(row, cells={**row.cells, **dict.fromkeys(missing, "")}) if missing else row)
+    if not words:
+        return rows, []
+    message = f"{counted(sum(words.values()), 'cell')} with {', '.join(map(repr, words))} count as empty"
+    return tidy, [Issue("LS-COH-043", message, "leave missing cells empty", file=path, severity="note")]
 
 
 def _current_names(names: list[str], path: Path) -> tuple[list[str], list[Issue]]:
@@ -198,19 +238,11 @@ def _text(path: Path) -> str:
         raise InputError(Issue("LS-COH-002", message, "save the table as CSV UTF-8", file=path)) from error
 
 
-def _trimmed(cells: list[str], width: int) -> list[str]:
-    """Remove the empty cells that spreadsheets append beyond `width`."""
-    while len(cells) > width and not cells[-1].strip():
-        cells = cells[:-1]
-    return cells
-
-
 def _column_issues(names: list[str], path: Path) -> Iterator[Issue]:
-    hint = "separate the columns by commas" if len(names) == 1 and ";" in names[0] else "add the column"
     for name in REQUIRED_COLUMNS:
         if name not in names:
             found = ", ".join(filter(None, names)) or "none"
-            yield Issue("LS-COH-003", f"column '{name}' is missing, found {found}", hint, file=path)
+            yield Issue("LS-COH-003", f"column '{name}' is missing, found {found}", "add the column", file=path)
     for name, number in Counter(names).items():
         if not name:
             columns = "1 column has" if number == 1 else f"{number} columns have"

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from liverspleen.cohort.layouts.source import NiftiLabels, NiftiScan, Request, SourceCase, nifti_label_values
+from liverspleen.delimited import records_of
 from liverspleen.errors import InputError, Issue
 from liverspleen.imaging.nifti import SUFFIXES, strip_suffix
-from liverspleen.reading import read_csv
+from liverspleen.reading import read_text
 
 _REQUIRED = ("image", "label")
 _COLUMNS = (*_REQUIRED, "case_id", "patient_id")
@@ -63,12 +64,12 @@ def pairs_of(request: Request) -> tuple[tuple[SourceCase, ...], tuple[Issue, ...
 
 def _rows(table: Path, folder: Path) -> Iterator[_Row]:
     try:
-        records = read_csv(table)
+        records, _ = records_of(read_text(table), _COLUMNS)
     except OSError as error:
         raise _invalid(f"file cannot be read ({error.strerror or type(error).__name__})", "correct the path") from None
     except (UnicodeDecodeError, csv.Error):
         raise _invalid("file is not CSV in UTF-8", "save it as CSV UTF-8") from None
-    names = [name.strip() for name in records[0]] if records else []
+    names = records[0] if records else []
     if not set(_REQUIRED) <= set(names) <= set(_COLUMNS) or len(set(names)) < len(names):
         hint = f"write a header with the columns {', '.join(_REQUIRED)}, and optionally case_id and patient_id"
         raise _invalid("columns are missing, repeated or not allowed", hint)

@@ -37,7 +37,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from liverspleen.cohort.vocabulary import PAPER, Vocabulary
+from liverspleen.delimited import records_of
 from liverspleen.errors import InputError, Issue
+from liverspleen.evaluation.measurements.hand_written import tidied, unit_notes
 from liverspleen.evaluation.measurements.validation import (
     NUMBERS,
     Record,
@@ -48,7 +50,7 @@ from liverspleen.evaluation.measurements.validation import (
 from liverspleen.evaluation.metrics.volume import STATUSES
 from liverspleen.organs import ORGAN_KEYS, RATIO_KEY, RATIO_OF
 from liverspleen.reading import read_bytes
-from liverspleen.spreadsheet import csv_line, csv_records
+from liverspleen.spreadsheet import csv_line
 from liverspleen.storage import StrPath, complete_file
 
 if TYPE_CHECKING:
@@ -167,11 +169,15 @@ def write_measurements(path: StrPath, rows: Iterable[Measurement]) -> None:
         handle.writelines(csv_line(asdict(row).values()) for row in rows)
 
 
-def read_measurements(path: StrPath, *, vocabulary: Vocabulary = PAPER) -> Measurements:
-    """Read measurements from a CSV file (UTF-8 with or without BOM, any line ends, comma-separated).
+def read_measurements(path: StrPath, *, vocabulary: Vocabulary | None = None) -> Measurements:
+    """Read measurements from a CSV file (UTF-8 with or without BOM, any line ends).
+
+    Tables written by hand are read too: semicolons or tabs, a first line `sep=;`, decimal commas, `NA` and other words
+    for missing values, and words that differ from those of the vocabulary in case or spaces only; notes in `issues`
+    list what was changed.
 
     `vocabulary` (by default that of the paper) gives the order of its values in tables; other values are allowed and
-    follow in alphabetical order.
+    follow in alphabetical order. If it is given, a warning lists them.
 
     Raises:
         InputError: all issues of the file, each with its row (the header is row 1) and column; LS-REP-053 it has more
@@ -180,16 +186,37 @@ def read_measurements(path: StrPath, *, vocabulary: Vocabulary = PAPER) -> Measu
     path = Path(path)
     content, text = _decoded(path)
     try:
-        records = csv_records(text, most=MOST_ROWS + 2)
+        records, delimiter = records_of(text, COLUMNS, most=MOST_ROWS + 2)
     except csv.Error as error:
         raise InputError(Issue("LS-MEA-001", f"not a CSV file: {error}", "correct the quotes", file=path)) from error
     if len(records) > MOST_ROWS + 1:
         raise too_many_rows(f"the table has more than {MOST_ROWS} rows", path)
-    header = [name.strip() for name in records[0]] if records else []
+    header = records[0] if records else []
     check_header(header, path)
-    rows = [Record(number, _row_cells(cells, len(header))) for number, cells in enumerate(records[1:], 2) if any(cells)]
-    issues = check_records(header, rows, path)
-    return Measurements(_table(header, rows), path, hashlib.sha256(content).hexdigest(), vocabulary, tuple(issues))
+    rows = [Record(number, tuple(cells)) for number, cells in enumerate(records[1:], 2) if any(cells)]
+    rows, notes = _tidied(header, rows, path, delimiter, vocabulary)
+    issues = [*notes, *check_records(header, rows, path)]
+    table = _table(header, rows)
+    issues += unit_notes(table, path)
+    return Measurements(table, path, hashlib.sha256(content).hexdigest(), vocabulary or PAPER, tuple(issues))
+
+
+def _tidied(
+    header: list[str], rows: list[Record], path: Path, delimiter: str, vocabulary: Vocabulary | None
+) -> tuple[list[Record], list[Issue]]:
+    """Return the rows of `tidied` columns; incomplete rows are unchanged, and reported by the checks."""
+    complete = [row for row in rows if len(row.cells) == len(header)]
+    columns = {name: [row.cells[place] for row in complete] for place, name in enumerate(header) if name}
+    tidy, notes = tidied(columns, path, delimiter=delimiter, vocabulary=vocabulary)
+    if not notes:
+        return rows, notes
+    blank = [""] * len(complete)
+    cells = dict(
+        zip(
+            (row.number for row in complete), zip(*(tidy.get(name, blank) for name in header), strict=True), strict=True
+        )
+    )
+    return [Record(row.number, cells.get(row.number, row.cells)) for row in rows], notes
 
 
 def too_many_rows(message: str, file: Path | None) -> InputError:
@@ -238,13 +265,6 @@ def _decoded(path: Path) -> tuple[bytes, str]:
     except UnicodeDecodeError as error:
         message = f"byte {error.start} is not UTF-8"
         raise InputError(Issue("LS-MEA-001", message, "save the file as CSV UTF-8", file=path)) from error
-
-
-def _row_cells(cells: list[str], width: int) -> tuple[str, ...]:
-    """Return the cells without the empty ones that spreadsheets append."""
-    while len(cells) > width and not cells[-1]:
-        cells = cells[:-1]
-    return tuple(cells)
 
 
 def _table(header: list[str], rows: list[Record]) -> pandas.DataFrame:

@@ -71,8 +71,8 @@ def check_header(header: list[str], path: Path) -> None:
     """Reject a header that lacks a required column or repeats a column."""
     issues = []
     if missing := [name for name in REQUIRED if name not in header]:
-        hint = "separate columns by commas" if any(";" in name for name in header) else "add the missing columns"
-        issues.append(Issue("LS-MEA-002", f"the header has no column {', '.join(map(repr, missing))}", hint, file=path))
+        message = f"the header has no column {', '.join(map(repr, missing))}"
+        issues.append(Issue("LS-MEA-002", message, "add the missing columns", file=path))
     for name in sorted({name for name in header if name and header.count(name) > 1}):
         issues.append(Issue("LS-MEA-002", f"the header repeats column {name!r}", "remove one", file=path))
     if issues:
