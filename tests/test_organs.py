@@ -17,6 +17,7 @@ BY_NAME = {
     "cohort/checks.py",  # the column spleen_absent
     "cohort/findings/orientation.py",  # which side of the other liver and spleen lie on
     "evaluation/metrics/volume.py",  # likewise
+    "evaluation/reporting/supplement/failures.py",  # the column spleen_absent
     "phantom/contents.py",  # shapes
     "phantom/liver.py",
     "phantom/spleen.py",

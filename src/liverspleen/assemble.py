@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, fields, is_dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from uuid import uuid4
 
 from liverspleen.cohort import Cohort, Vocabulary, open_cohort
@@ -300,25 +300,12 @@ def callbacks(
     return [gauges, guard, table, checkpoints, Heartbeat(), curves, progress]
 
 
-_WANDB_PRIVACY: Final[Mapping[str, Any]] = {
-    "x_disable_meta": True,  # command line, host, user, folders
-    "x_disable_machine_info": True,
-    "x_disable_stats": True,
-    "disable_git": True,
-    "disable_code": True,
-    "save_code": False,
-    "console": "off",
-    "host": "not recorded",
-}
-"""Settings of W&B: an external service receives the metrics and the recipe only."""
-
-
 def loggers(config: TrainConfig, issues: list[Issue], *, start: int, gauges: Gauges) -> list[Logger]:
     """Return the loggers: `metrics.csv` and optionally Weights & Biases, whose failures are added to `issues`."""
     from pytorch_lightning.loggers import WandbLogger
 
     from liverspleen.training.metrics import MetricsFile
-    from liverspleen.training.side_logger import SideLogger
+    from liverspleen.training.side_logger import WANDB_PRIVACY, SideLogger
 
     found: list[Logger] = [MetricsFile(config.output / "metrics.csv", start=start, gauges=gauges)]
     if config.logger.wandb:
@@ -328,7 +315,7 @@ def loggers(config: TrainConfig, issues: list[Issue], *, start: int, gauges: Gau
             name, offline, run = choice.wandb_project, choice.wandb_offline, _wandb_id(output / "wandb_id")
             group, shown = choice.wandb_group, _shown(config)
             place: dict[str, Any] = {"project": name, "offline": offline, "save_dir": output, "id": run, "group": group}
-            return WandbLogger(**place, config=shown, settings=_WANDB_PRIVACY)
+            return WandbLogger(**place, config=shown, settings=WANDB_PRIVACY)
 
         found.append(SideLogger("Weights & Biases", make, issues))
     return found

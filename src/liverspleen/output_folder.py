@@ -39,13 +39,15 @@ def occupied(folder: Path, *, shared: bool = False) -> Iterator[tuple[Issue, ...
 
     A run that is part of another one with the same folder needs no further lock. Runs that may use the folder at the
     same time, such as workers of a sweep, have a shared lock. On a file system without locks the issue LS-RUN-005 is a
-    note. The lock ends with the process, also when it is killed.
+    note. The lock ends with the process, also when it is killed. A new folder that is empty at the end is removed.
 
     Raises:
         InputError: LS-RUN-007 the folder cannot be made or written; LS-RUN-004 another process uses it.
     """
     name = os.path.realpath(folder)
     with ExitStack() as stack:
+        if not folder.exists():
+            stack.callback(_remove_empty, folder)
         try:
             folder.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=folder) as handle:  # it has no name on Linux
@@ -56,6 +58,11 @@ def occupied(folder: Path, *, shared: bool = False) -> Iterator[tuple[Issue, ...
         token = _used.set(_used.get() | {name})
         stack.callback(_used.reset, token)
         yield issues
+
+
+def _remove_empty(folder: Path) -> None:
+    with suppress(OSError):  # it has files
+        folder.rmdir()
 
 
 def _locked(folder: Path, stack: ExitStack, *, shared: bool) -> tuple[Issue, ...]:

@@ -91,4 +91,5 @@ def csv_rows(text: str) -> list[dict[str, str]]:
     [{'a': '=1+1', 'b': '2'}]
     """
     header, *records = csv_records(text) or [[]]
+    # not strict: a row may be shorter than the header
     return [dict(zip(header, record, strict=False)) for record in records if record]

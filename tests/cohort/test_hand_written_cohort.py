@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from liverspleen.cohort.manifest import read_cohort
+from liverspleen.errors import InputError
 
 
 @pytest.mark.parametrize("word", ["NA", "#N/A", "NaN", "<NA>", "NULL"])
@@ -31,3 +32,13 @@ def test_semicolons_and_decimal_commas_are_read(start: str, tmp_path: Path) -> N
     file.write_text(f"{start}case_id;patient_id;image;age;slice_thickness_mm;\r\nA;P1;a.nii;63,5;1,25;\r\n")
     (case,) = read_cohort(file).cases
     assert (case.age, case.slice_thickness_mm) == (63.5, 1.25)
+
+
+def test_numbers_that_are_not_clear_are_one_line(tmp_path: Path) -> None:
+    file = tmp_path / "cohort.csv"
+    file.write_text('case_id,patient_id,image,age,slice_thickness_mm\nA,P1,a.nii,"63,5",1.25\n')
+    with pytest.raises(InputError) as caught:
+        read_cohort(file)
+    assert [issue.code for issue in caught.value.issues] == ["LS-COH-044"]
+    file.write_text("case_id,patient_id,image,age,slice_thickness_mm\nA,P1,a.nii,63.5,1.25\n")
+    assert not read_cohort(file).issues

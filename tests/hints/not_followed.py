@@ -38,9 +38,12 @@ NOT_FOLLOWED: dict[str, tuple[str, ...]] = {
     "other tests have both the input with the issue and the one without it": (
         "LS-COH-037",  # tests/cohort/test_folder.py
         "LS-COH-042",  # tests/evaluation/test_many_cases.py
+        "LS-COH-043 044",  # tests/cohort/test_hand_written_cohort.py
         "LS-IMG-002",  # tests/test_reading.py
         "LS-IMP-014",  # tests/cli/test_import_verb.py
+        "LS-MEA-022 023 024 025 026 027",  # tests/evaluation/measurements/test_hand_written.py
         "LS-REP-016 017 022 041 045 048 049 052",  # tests/evaluation/reporting, tests/cli/test_report_verb.py
+        "LS-REP-056 057",  # tests/evaluation/reporting/test_failures.py
         "LS-REP-053",  # tests/evaluation/test_many_cases.py
         "LS-SPL-013",  # tests/evaluation/test_many_cases.py
     ),

@@ -129,6 +129,7 @@ def smoothed(values: list[float], width: int) -> np.ndarray:
 
 
 def _plot_dss(axes: Axes, points: Points) -> None:
+    # not strict: there are more marks than organs
     for organ, (colour, marker) in zip(ORGANS, _MARKS * len(ORGANS), strict=False):
         steps, scores = points[f"val/dss_{organ.key}"]
         if scores:

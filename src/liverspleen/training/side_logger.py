@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities import rank_zero_only
@@ -14,6 +14,18 @@ from liverspleen.errors import Issue
 
 _WAIT_S = 20.0  # at the end, for pending calls
 _MAX_PENDING = 10_000  # calls kept for a logger that does not respond
+
+WANDB_PRIVACY: Final[Mapping[str, Any]] = {
+    "x_disable_meta": True,  # command line, host, user, folders
+    "x_disable_machine_info": True,
+    "x_disable_stats": True,
+    "disable_git": True,
+    "disable_code": True,
+    "save_code": False,
+    "console": "off",
+    "host": "not recorded",
+}
+"""Settings of W&B: an external service receives the metrics and the recipe only."""
 
 
 class SideLogger(Logger):

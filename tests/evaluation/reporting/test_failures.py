@@ -96,3 +96,16 @@ def test_without_a_failure_there_is_the_total_only(tmp_path: Path) -> None:
     report = statistical_report(read_measurements(tmp_path / "m.csv"))
     assert [row for row in report.table("failures") if row.startswith("low_dss")] == ["low_dss:total"]
     assert not [note for note in report.notes if "DSS below" in note.message]
+
+
+def test_fewer_than_six_pairs_have_a_note(tmp_path: Path) -> None:
+    """Three pairs: the smallest exact two-sided p value is 2 / 2^3 = 0.25."""
+    scored = [replace(row, reference="", dss=None) for row in rows() if row.dataset == "test1"]
+    for number, site in ((n, site) for n in range(3) for site in ("external", "internal")):
+        about = (f"t{number}-{site}", f"q{number}", "test2", "healthy", site)
+        scored.append(Measurement(*about, "liver", "manual", 1000.0))
+        scored.append(Measurement(*about, "liver", "dla", 1000.0, reference="manual", dss=0.9 + 0.01 * number))
+    write_measurements(tmp_path / "m.csv", scored)
+    (note,) = [n for n in statistical_report(read_measurements(tmp_path / "m.csv")).notes if n.code == "LS-REP-056"]
+    assert "3 patients with two CT scans" in note.message
+    assert "is 0.25, so it cannot be below 0.05" in note.message

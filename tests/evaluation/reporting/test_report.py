@@ -88,7 +88,7 @@ def page_of(folder: Path) -> tuple[str, Page]:
 # measurements without surface metrics have no table `surfaces`
 ADDITIONAL = (
     *("means", "limits_percent", "limits_absolute", "limits_log", "advice", "limit_intervals", "subgroups", "sites"),
-    *("rc_methods", "rc_readers", "equivalence", "reliability"),
+    *("rc_methods", "rc_readers", "equivalence", "reliability", "failures"),
 )
 
 
@@ -99,8 +99,9 @@ def test_a_report_has_its_tables_figures_numbers_and_page(written: Path) -> None
         for form in ("csv", "md", "tex")
     } | {"tables/tables.tex", "tables/tables.docx"}
     figures = {
-        f"figures/bland_altman_{index}.{form}"
+        f"figures/bland_altman_{index}{scale}.{form}"
         for index in ("liver", "spleen", "ratio")
+        for scale in ("", "_absolute", "_log")
         for form in ("svg", "pdf", "png")
     }
     assert set(files_below(written)) == tables | figures | {"report.json", "report.html"}
@@ -151,7 +152,7 @@ def test_the_page_starts_with_mean_and_limits(written: Path) -> None:
 
 
 def test_the_page_explains_the_reader_dla_by_its_exact_name(written: Path, tmp_path: Path) -> None:
-    assert page_of(written)[0].count("dla: deep learning algorithm") == 1
+    assert page_of(written)[0].count("dla: deep learning algorithm") == 10  # at the top and in nine captions
     rows = [replace(row, reader="dla2") if row.reader == "dla" else row for row in cohort()]
     write_measurements(tmp_path / "m.csv", rows)
     write_report(read_measurements(tmp_path / "m.csv"), tmp_path / "out")
@@ -227,7 +228,7 @@ def test_a_study_adds_table_1_figure_1_and_figure_3(study: Study, tmp_path: Path
     assert cells["table1", "age"] == "40.0 ± 10.0 (30.0–50.0)"
     text, page = page_of(tmp_path / "out")
     assert "Figure 3" in text
-    assert len(page.addresses) == 5
+    assert len(page.addresses) == 11  # flow, overlay, three scales of three indices
 
 
 def test_a_study_gives_the_same_bytes(study: Study, tmp_path: Path) -> None:
@@ -290,12 +291,15 @@ def agreement_of(differences: list[float], conditions: list[str]) -> Agreement:
 
 
 def test_a_figure_draws_and_prints_bias_and_limits_with_units() -> None:
-    # Differences 1, 3, 5: bias 3, limits 3 ± 3.92.
-    figure = bland_altman_figure(agreement_of([1.0, 3.0, 5.0], ["healthy", "cld", "cld"]), "dla", "manual")
+    # Differences 1, 3, 5, 3, 3: bias 3, SD √2, limits 3 ± 2.77.
+    conditions = ["healthy", "cld", "cld", "cld", "cld"]
+    figure = bland_altman_figure(agreement_of([1.0, 3.0, 5.0, 3.0, 3.0], conditions), "dla", "manual")
     axes = figure.axes[0]
-    assert [text.get_text() for text in axes.texts] == ["Mean\n3.00", "+1.96 SD\n6.92", "−1.96 SD\n−0.92"]
-    assert sorted(float(line.get_ydata()[0]) for line in axes.lines) == pytest.approx([-0.92, 0.0, 3.0, 6.92])
-    assert axes.get_xlabel() == "Mean of dla and manual: liver volume (cm³)"
+    assert [text.get_text() for text in axes.texts] == ["Mean\n3.00", "+1.96 SD\n5.77", "−1.96 SD\n0.23"]
+    assert sorted(float(line.get_ydata()[0]) for line in axes.lines) == pytest.approx(
+        [0.0, 0.2281, 3.0, 5.7719], abs=1e-4
+    )
+    assert axes.get_xlabel() == "Mean of dla and manual:\nliver volume (cm³)"
     assert "%" in axes.get_ylabel()
     assert [text.get_text() for text in figure.legends[0].get_texts()] == [
         "Healthy liver",
@@ -313,8 +317,8 @@ def test_long_names_do_not_shrink_the_plot() -> None:
     figure = bland_altman_figure(agreement_of([float(number) for number in range(6)], names), "a" * 300, "b" * 300)
     figure.draw_without_rendering()
     width, height = figure.get_size_inches() * figure.axes[0].get_position().size
-    assert width > 5
-    assert height > 2.5
+    assert width > 2.2
+    assert height > 1.6
 
 
 def test_a_figure_has_the_same_bytes_in_every_form() -> None:

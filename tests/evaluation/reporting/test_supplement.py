@@ -29,7 +29,7 @@ TABLES = {
         "subgroups",
         "sites",
     ),
-    *("rc_methods", "rc_readers", "equivalence", "reliability"),
+    *("rc_methods", "rc_readers", "equivalence", "reliability", "failures"),
 }
 
 

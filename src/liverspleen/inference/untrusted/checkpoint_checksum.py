@@ -16,7 +16,9 @@ from liverspleen.zip_archive import Entry
 
 
 def has_its_checksum(content: Mapping[str, Any], path: Path, entries: Mapping[str, Entry], root: str) -> bool:
-    """Return whether the content of a checkpoint is what `liverspleen train` wrote.
+    """Return whether the content of a checkpoint is what `liverspleen train` wrote; True if it has no checksum.
+
+    A checkpoint that a user's own program saved has none; the archive still has a checksum of each of its parts.
 
     Args:
         content: value of the pickle, with tensors as `PickledTensor`.
@@ -38,8 +40,10 @@ def has_its_checksum(content: Mapping[str, Any], path: Path, entries: Mapping[st
             raise ValueError("tensors overlap")
         return Numbers(place.dtype, place.shape, _row_major(file, place))
 
+    if CHECKSUM_KEY not in content:
+        return True
     try:
-        return content.get(CHECKSUM_KEY) == content_sha256(content, numbers)
+        return content[CHECKSUM_KEY] == content_sha256(content, numbers)
     except ValueError:
         return False
 
