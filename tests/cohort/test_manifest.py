@@ -138,7 +138,7 @@ def test_case_ids_that_are_not_valid_file_names(tmp_path, name):
         ("spleen,", "spleen;kidney,", "LS-COH-014", "labelled_structures"),
         ("61.5", "61;5", "LS-COH-016", "age"),
         ("61.5", "-1", "LS-COH-016", "age"),
-        ("61.5", "nan", "LS-COH-016", "age"),
+        ("61.5", "inf", "LS-COH-016", "age"),
         ("true", "perhaps", "LS-COH-016", "spleen_absent"),
         ("A1,", ",", "LS-COH-010", "case_id"),
         ("a.nii.gz", "", "LS-COH-010", "image"),
@@ -178,7 +178,7 @@ def test_all_issues_of_the_table_are_raised_at_once(tmp_path):
     ("content", "code"),
     [
         (b"", "LS-COH-003"),
-        (b"case_id;patient_id;image\na;b;c\n", "LS-COH-003"),
+        (b"case_id;patient_id;picture\na;b;c\n", "LS-COH-003"),
         ("case_id,patient_id,image\né,b,c\n".encode("latin-1"), "LS-COH-002"),
         (b'case_id,patient_id,image\n"a,b,c\n', "LS-COH-006"),
         (b"case_id,patient_id,image\n,,\n", "LS-COH-005"),

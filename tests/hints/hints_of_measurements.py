@@ -38,7 +38,7 @@ measured_changes("LS-MEA-002", "remove one", rows().replace("volume_status", "ds
 measured_changes("LS-MEA-003", "correct the commas or quotes of the row", rows().replace("1000", "1,000"))
 measured_changes("LS-MEA-004", "fill in the name", rows().replace("dla", ""))
 measured_changes("LS-MEA-004", "remove the space", rows().replace("dla", "dla "))
-measured_changes("LS-MEA-005", "correct the name", rows().replace("liver", "Liver"))
+measured_changes("LS-MEA-005", "correct the name", rows().replace("liver", "livr"))
 measured_changes(
     "LS-MEA-006", "correct it, or leave it empty", rows().replace("1000", "-1"), rows().replace("1000", "")
 )

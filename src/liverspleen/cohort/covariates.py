@@ -120,10 +120,8 @@ def read_covariates(file: StrPath, *, vocabulary: Vocabulary) -> Covariates:
     seen: dict[tuple[str, str], int] = {}
     for number, record in enumerate(records, start=2):
         # not strict: a row may be shorter than the header; a longer one is an issue
-        cells = {
-            name: "" if cell in MISSING_WORDS and name not in KEYS else cell
-            for name, cell in zip(names, (cell.strip() for cell in record), strict=False)
-        }
+        cells = dict(zip(names, (cell.strip() for cell in record), strict=False))
+        cells |= {name: "" for name, cell in cells.items() if cell in MISSING_WORDS and name not in KEYS}
         if not any(cells.values()):
             continue
         source, patient, series, segmentation = (cells.pop(key, "") for key in KEYS)

@@ -139,7 +139,8 @@ def _unknown(cells: Sequence[str], name: str, words: Sequence[str], path: Path) 
         shown = ", ".join(f"{cell!r} ({counted(count, 'row')})" for cell, count in [*unknown.items()][:_LISTED])
         more = f", and {len(unknown) - _LISTED} more" if len(unknown) > _LISTED else ""
         message = f"column {name!r} has {counted(len(unknown), 'word')} outside of the vocabulary: {shown}{more}"
-        hint = f"correct the cells, or add the words to the vocabulary (vocabulary.{name}s=)"
+        key = f"vocabulary.{name}s="
+        hint = f"correct the cells, or add the words to {key}"
         yield Issue("LS-MEA-026", message, hint, file=path, severity="warning")
 
 

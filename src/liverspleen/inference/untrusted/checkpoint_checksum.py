@@ -43,7 +43,7 @@ def has_its_checksum(content: Mapping[str, Any], path: Path, entries: Mapping[st
     if CHECKSUM_KEY not in content:
         return True
     try:
-        return content[CHECKSUM_KEY] == content_sha256(content, numbers)
+        return bool(content[CHECKSUM_KEY] == content_sha256(content, numbers))
     except ValueError:
         return False
 
