@@ -75,7 +75,7 @@ def results(folder: Path) -> dict[str, bytes]:
     return {
         str(file.relative_to(folder)): file.read_bytes()
         for file in sorted(folder.rglob("*"))
-        if file.is_file() and not file.name.startswith(("run", ".part-"))
+        if file.is_file() and not file.name.startswith(("run", ".run", ".part-"))
     }
 
 
