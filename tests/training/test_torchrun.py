@@ -33,7 +33,7 @@ def test_torchrun_with_2_processes_writes_what_one_process_writes(
     finished(["-m", "liverspleen", *words(cohort, tmp_path / "1", *more, *size[1], steps=2)])
     launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", "-m", "liverspleen"]
     output = finished([*launcher, *words(cohort, tmp_path / "2", *more, *size[2], steps=2)])
-    assert output.count("train: 2 cases") == 1  # the first rank speaks
+    assert output.count("train: training: 2 cases") == 1  # the first rank speaks
     one, two = ({file.name for file in (tmp_path / ranks).iterdir()} for ranks in ("1", "2"))
     assert one == two
     run = json.loads((tmp_path / "2" / "run.json").read_text())
