@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from functools import partial
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_context, parent_process, resource_tracker
 from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -109,6 +109,9 @@ def spread(
     current process.
     """
     context = get_context("spawn")
+    if os.name == "posix":
+        with stop_signals_blocked():  # SIGHUP would end the tracker, which starts with the first queue
+            resource_tracker.ensure_running()
     queue = context.SimpleQueue()
     for name in places:
         queue.put(name)
