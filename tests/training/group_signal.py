@@ -66,5 +66,6 @@ def forked(case: Case) -> int:
 
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may ignore it
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup ignores it
     cases = [Case(*one) for one in json.loads(Path(sys.argv[1]).read_text())]
     sys.stdout.write(json.dumps([forked(case) for case in cases]))
