@@ -16,6 +16,9 @@ MISSING_WORDS: Final = frozenset(
 )
 """Words that R, Excel and pandas write for a missing value, or read as one; `pandas.read_csv` has the same list."""
 
+CLEAR_NUMBERS: Final = "write numbers with a decimal point and without separators of thousands"
+"""Hint for numbers that `has_decimal_commas` rejects."""
+
 _DELIMITERS: Final = (",", ";", "\t")
 _STATED: Final = re.compile(r'^"?sep=(.)"?[ \t,;]*(?:\r\n|\r|\n|$)', re.IGNORECASE)
 _NUMBER: Final = re.compile(r"[+-]?[\d.,]*\d[\d.,]*(?:[eE][+-]?\d+)?")
@@ -67,7 +70,7 @@ def has_decimal_commas(cells: Iterable[str], delimiter: str) -> bool:
     (True, False)
     >>> has_decimal_commas(["1,423", "295,001"], ",")
     Traceback (most recent call last):
-    ValueError: '1,423' may be 1423 or 1.423
+    ValueError: the number '1,423' may be 1423 or 1.423
     """
     stripped = [cell.strip() for cell in cells]
     commas = [cell for cell in stripped if "," in cell and _NUMBER.fullmatch(cell)]
@@ -75,11 +78,13 @@ def has_decimal_commas(cells: Iterable[str], delimiter: str) -> bool:
         return False
     for cell in commas:
         if not _DECIMAL_COMMA.fullmatch(cell):
-            raise ValueError(f"{cell!r} has separators of thousands")
+            raise ValueError(f"the number {cell!r} has separators of thousands")
     if points := [cell for cell in stripped if "." in cell and _NUMBER.fullmatch(cell)]:
-        raise ValueError(f"{commas[0]!r} has a comma, and {points[0]!r} has a point")
+        raise ValueError(f"the number {commas[0]!r} has a comma, and {points[0]!r} has a point")
     if delimiter != ";" and all(_EITHER.fullmatch(cell) for cell in commas):
-        raise ValueError(f"{commas[0]!r} may be {commas[0].replace(',', '')} or {commas[0].replace(',', '.')}")
+        raise ValueError(
+            f"the number {commas[0]!r} may be {commas[0].replace(',', '')} or {commas[0].replace(',', '.')}"
+        )
     return True
 
 

@@ -98,12 +98,17 @@ def parse_json(text: str) -> Any:
         ValueError: it is not JSON, repeats a key of an object, or is nested too deeply.
     """
     try:
-        return json.loads(text, object_pairs_hook=_without_repeats)
+        return json.loads(text, object_pairs_hook=without_repeats)
     except RecursionError:
         raise ValueError("nested too deeply") from None
 
 
-def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the pairs of a JSON object as a dictionary.
+
+    Raises:
+        ValueError: a key is repeated.
+    """
     found = dict(pairs)
     if len(found) < len(pairs):
         raise ValueError("a key is repeated")

@@ -15,7 +15,7 @@ from typing import Final
 from liverspleen.cohort.row import COLUMNS, RENAMED_COLUMNS, REQUIRED_COLUMNS, ManifestRow, file_name_key, parse_row
 from liverspleen.cohort.spellings import Spellings, spelling_issues, spellings_by_kind, unicode_key
 from liverspleen.cohort.vocabulary import DEVELOPMENT, PAPER, Vocabulary
-from liverspleen.delimited import MISSING_WORDS, has_decimal_commas, records_of
+from liverspleen.delimited import CLEAR_NUMBERS, MISSING_WORDS, has_decimal_commas, records_of
 from liverspleen.errors import InputError, Issue, counted
 from liverspleen.organs import ORGANS, Structure
 from liverspleen.reading import read_text
@@ -186,8 +186,7 @@ def _with_points(rows: list[_Row], path: Path, delimiter: str) -> list[_Row]:
     try:
         commas = has_decimal_commas((row.cells.get(name, "") for row in rows for name in _NUMBERS), delimiter)
     except ValueError as error:
-        hint = "write numbers with a decimal point and without separators of thousands"
-        raise InputError(Issue("LS-COH-044", f"the numbers are not clear: {error}", hint, file=path)) from error
+        raise InputError(Issue("LS-COH-044", str(error), CLEAR_NUMBERS, file=path)) from error
     if not commas:
         return rows
     return [

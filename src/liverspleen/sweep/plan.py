@@ -9,6 +9,9 @@ from typing import Any, Final
 
 from liverspleen.sweep.space import Value, configuration_id
 
+STALE_S: Final = 600.0
+"""Time without a heartbeat after which an open trial of another folder is stale."""
+
 FRESH_SEED: Final = 100_000
 """Offset of the seeds of confirmation trials. It is larger than the number of search trials, so no seed is reused."""
 

@@ -8,9 +8,7 @@ from statistics import fmean
 from typing import Final
 
 from liverspleen.display import duration
-from liverspleen.sweep.plan import Phase, Plan, State, TrialRecord, leaders
-
-_STALE_S: Final = 600.0  # as of stale trials in sweep/worker.py
+from liverspleen.sweep.plan import STALE_S, Phase, Plan, State, TrialRecord, leaders
 
 _NAMES: Final = {Phase.SEARCH: "search", Phase.CONFIRM: "confirmation"}
 
@@ -37,7 +35,7 @@ def time_left(plan: Plan, record: TrialRecord, records: Sequence[TrialRecord]) -
     ended = [one for one in records if not one.open]
     remaining = sum(max(_planned(plan, phase, records) - len(_counted(plan, phase, ended)), 0) for phase in Phase)
     others = [one for one in records if one.open and one.number != record.number]
-    workers = 1 + sum(time.time() - max(one.heartbeat, one.created) < _STALE_S for one in others)
+    workers = 1 + sum(time.time() - max(one.heartbeat, one.created) < STALE_S for one in others)
     return f"about {duration(mean_s * remaining / workers)} left"
 
 

@@ -37,6 +37,7 @@ from liverspleen.organs import ORGANS
 from liverspleen.reading import read_text
 from liverspleen.storage import write_text
 from liverspleen.sweep.plan import (
+    STALE_S,
     NextTrial,
     Outcome,
     Pause,
@@ -57,7 +58,6 @@ from liverspleen.sweep.training import LOG, Interrupted, StopSignals, TrainingEn
 
 _WAIT_S: Final = 0.5
 _HEARTBEAT_S: Final = 60.0
-_STALE_S: Final = 600.0
 
 
 @dataclass(frozen=True)
@@ -165,7 +165,7 @@ class Worker:
         if record.folder_id == folder_id:
             return self.sweep.lock_trial(record.number)
         age = time.time() - record.heartbeat
-        if age > _STALE_S:
+        if age > STALE_S:
             reason = f"LS-SWP-012: stale trial, its worker on {record.host} sent no heartbeat for {age:.0f} s"
             self.sweep.study.tell(record.number, State.FAILED, Outcome(reason))
         return None

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from liverspleen.cohort.vocabulary import Vocabulary
-from liverspleen.delimited import MISSING_WORDS, has_decimal_commas
+from liverspleen.delimited import CLEAR_NUMBERS, MISSING_WORDS, has_decimal_commas
 from liverspleen.errors import InputError, Issue, counted
 from liverspleen.evaluation.measurements.validation import NUMBERS
 from liverspleen.organs import ORGAN_KEYS, ORGANS
@@ -41,20 +41,13 @@ def tidied(
         InputError: LS-MEA-024 numbers have a comma whose meaning is not clear.
     """
     vocabulary_words = {**_vocabulary_words(vocabulary), "reference": tuple({*columns.get("reader", ())})}
-    tidy, issues = dict(columns), list[Issue]()
-    for name in _MAY_BE_MISSING:
-        if name in columns:
-            allowed = vocabulary_words.get(name, ())
-            tidy[name] = [
-                "" if cell.strip() in MISSING_WORDS and cell.strip() not in allowed else cell for cell in columns[name]
-            ]
-    if words := Counter(
-        old.strip()
-        for name in _MAY_BE_MISSING
-        if name in columns
-        for old, new in zip(columns[name], tidy[name], strict=True)
-        if old and not new
-    ):
+    tidy, issues, words = dict(columns), list[Issue](), Counter[str]()
+    for name in filter(columns.__contains__, _MAY_BE_MISSING):
+        missing = {cell for cell in {*columns[name]} if cell.strip() in MISSING_WORDS}
+        if missing := {cell for cell in missing if cell.strip() not in vocabulary_words.get(name, ())}:
+            words.update(cell.strip() for cell in columns[name] if cell in missing)
+            tidy[name] = ["" if cell in missing else cell for cell in columns[name]]
+    if words:
         message = f"{counted(sum(words.values()), 'cell')} with {', '.join(map(repr, words))} count as empty"
         issues.append(_note("LS-MEA-022", message, "leave missing cells empty", path))
     issues += _with_points(tidy, path, delimiter)
@@ -108,8 +101,7 @@ def _with_points(columns: Columns, path: Path, delimiter: str) -> Iterator[Issue
     try:
         commas = has_decimal_commas((cell for name in names for cell in columns[name]), delimiter)
     except ValueError as error:
-        hint = "write numbers with a decimal point and without separators of thousands"
-        raise InputError(Issue("LS-MEA-024", f"the numbers are not clear: {error}", hint, file=path)) from error
+        raise InputError(Issue("LS-MEA-024", str(error), CLEAR_NUMBERS, file=path)) from error
     if commas:
         for name in names:
             columns[name] = [cell.replace(",", ".") for cell in columns[name]]

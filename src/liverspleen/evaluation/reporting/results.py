@@ -66,6 +66,8 @@ class ReportResults:
     thickness_mm: Mapping[str, float] = field(default_factory=dict)
     _agreements: dict[tuple[Cases, str, Scale], BlandAltman] = field(default_factory=dict, init=False, repr=False)
     _conditions: dict[str, KruskalWallis] = field(default_factory=dict, init=False, repr=False)
+    failed: dict[str, dict[str, dict[str, bool]]] = field(default_factory=dict, init=False, repr=False)
+    """By kind of failure and organ, whether a case failed, see `supplement.failures`."""
     _sites: dict[str, WilcoxonSignedRank] = field(default_factory=dict, init=False, repr=False)
 
     def scores(self, cases: Iterable[str], structure: str, metric: str = "dss") -> dict[str, float]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from liverspleen.errors import InputError, Issue
+from liverspleen.reading import without_repeats
 
 MAX_JSON_BYTES = 1 << 20
 _MAX_DEPTH = 16
@@ -27,7 +28,7 @@ def parse_json(data: bytes, file: Path | str) -> dict[str, Any]:
     try:
         value = json.loads(
             data.decode("utf-8"),
-            object_pairs_hook=_without_repeats,
+            object_pairs_hook=without_repeats,
             parse_constant=_reject_constant,
             parse_int=_whole_number,
         )
@@ -77,13 +78,6 @@ def _problem(item: Any) -> str | None:
     if isinstance(item, int | float):
         return None if math.isfinite(item) and abs(item) <= _MAX_NUMBER else "a number is NaN, inf or too large"
     return f"a value is of type {type(item).__name__}, expected numbers, texts, lists and maps"
-
-
-def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise ValueError("a key is repeated")
-    return found
 
 
 def _reject_constant(name: str) -> Any:

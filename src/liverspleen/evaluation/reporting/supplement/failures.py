@@ -11,7 +11,7 @@ import numpy as np
 from liverspleen.evaluation.measurements.notes import Note
 from liverspleen.evaluation.reporting import formatting
 from liverspleen.evaluation.reporting.cells import Address, Cell, bounds
-from liverspleen.evaluation.reporting.results import Cases, ReportResults
+from liverspleen.evaluation.reporting.results import Cases, ReportResults, computed_once
 from liverspleen.evaluation.statistics.proportion import wilson_interval
 from liverspleen.organs import ORGAN_KEYS, Structure
 
@@ -29,8 +29,8 @@ Failed = dict[str, bool]
 
 def failures(results: ReportResults) -> Iterator[Cell]:
     """Yield count and share of each kind of failure, over all CT scans and, if there is a failure, by stratum."""
-    for kind, decide in _KINDS.items():
-        by_organ = {organ: found for organ in ORGAN_KEYS if (found := decide(results, organ))}
+    for kind in _KINDS:
+        by_organ = _by_organ(results, kind)
         occurs = any(failed for found in by_organ.values() for failed in found.values())
         for organ, found in by_organ.items():
             strata = _strata(results, organ) if occurs else {"total": tuple(found)}
@@ -43,9 +43,8 @@ def failures(results: ReportResults) -> Iterator[Cell]:
 def failure_notes(results: ReportResults) -> list[Note]:
     """Return a note with the cases of each kind of failure."""
     notes = []
-    for kind, decide in _KINDS.items():
-        for organ in ORGAN_KEYS:
-            found = decide(results, organ)
+    for kind in _KINDS:
+        for organ, found in _by_organ(results, kind).items():
             if cases := tuple(case for case, failed in found.items() if failed):
                 message = f"{organ}: {_MEANINGS[kind]} in {len(cases)} of {len(found)} CT scans"
                 notes.append(Note("LS-REP-057", message, "look at these cases before using their volumes", cases))
@@ -54,8 +53,16 @@ def failure_notes(results: ReportResults) -> list[Note]:
 
 def missed_organs(results: ReportResults, cases: Cases, organ: str) -> int:
     """Return the number of cases in which the reader has no voxel of an organ that its reference has."""
-    missed = _missed(results, organ)
+    missed = _by_organ(results, "missed").get(organ, {})
     return sum(missed.get(case, False) for case in cases)
+
+
+def _by_organ(results: ReportResults, kind: str) -> dict[str, Failed]:
+    """Return the failures of a kind by organ, without organs for which nothing can be decided."""
+    decide = _KINDS[kind]
+    return computed_once(
+        results.failed, kind, lambda: {organ: found for organ in ORGAN_KEYS if (found := decide(results, organ))}
+    )
 
 
 def _missed(results: ReportResults, organ: str) -> Failed:
