@@ -20,7 +20,8 @@ def test_factors_agree_with_r(n: int) -> None:
     assert intervals.tolerance_factor(n, 0.95) == pytest.approx(wanted["tolerance"], rel=1e-8)
 
 
-@pytest.mark.parametrize("n", [2, 7, 1000, 5000])
+# At n = 2980 scipy.stats.nct.ppf returns NaN.
+@pytest.mark.parametrize("n", [2, 7, 1000, 2980, 5000])
 def test_exact_factor_leaves_the_stated_tail(n: int) -> None:
     # P(mean + g SD < 1.96) over the distribution of the SD, by adaptive quadrature: no noncentral t involved.
     for factor, tail in zip(intervals.exact_factors(n), (0.975, 0.025), strict=True):

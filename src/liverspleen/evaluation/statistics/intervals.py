@@ -128,10 +128,8 @@ def exact_factors(n: int, multiplier: float = LOA_MULTIPLIER, confidence: float 
     >>> [round(factor, 4) for factor in exact_factors(15)]
     [1.2816, 3.2683]
     """
-    from scipy.stats import nct
-
     root, tail = math.sqrt(n), (1 - confidence) / 2
-    inner, outer = (float(nct.ppf(p, n - 1, multiplier * root)) / root for p in (tail, 1 - tail))
+    inner, outer = (noncentral_t_quantile(p, n - 1, multiplier * root) / root for p in (tail, 1 - tail))
     return Interval(inner, outer)
 
 
@@ -182,6 +180,24 @@ def t_quantile(probability: float, df: float) -> float:
     from scipy.special import stdtrit
 
     return float(stdtrit(df, probability))
+
+
+def noncentral_t_quantile(probability: float, df: int, noncentrality: float) -> float:
+    """Return the quantile of the noncentral t distribution."""
+    from scipy.optimize import brentq
+    from scipy.special import nctdtr
+    from scipy.stats import nct
+
+    quantile = float(nct.ppf(probability, df, noncentrality))
+    if math.isnan(quantile):  # the search of SciPy fails at some values, as at 2.5 % for df 2976 to 2987
+        reach = 10 * math.sqrt(1 + noncentrality**2 / (2 * df))  # ten approximate SD
+        quantile = brentq(
+            lambda t: float(nctdtr(df, noncentrality, t)) - probability,
+            noncentrality - reach,
+            noncentrality + reach,
+            xtol=1e-12,
+        )
+    return quantile
 
 
 def two_sided_t(t: float, df: float) -> float:
