@@ -13,7 +13,7 @@ from liverspleen.cohort.folder import open_cohort
 from liverspleen.cohort.identity import read_key
 from liverspleen.cohort.layouts.source import SourceCase
 from liverspleen.cohort.manifest import read_cohort
-from liverspleen.cohort.split import SIDES, read_split
+from liverspleen.cohort.split import SIDES, read_split, read_splits, write_split
 from liverspleen.cohort.stratified import folds_by_patient, read_or_create_split, split_by_patient
 from liverspleen.cohort.vocabulary import PAPER, Vocabulary
 
@@ -322,6 +322,16 @@ def too_many_folds(folder: Path):
     table = trainable(folder)
     yield lambda: folds_by_patient(read_cohort(table), folds=9)
     yield lambda: folds_by_patient(read_cohort(table), folds=2)
+
+
+@hint("LS-SPL-014", "create the split with liverspleen split, or correct the path")
+def folder_without_split(folder: Path):
+    table = trainable(folder)
+    cohort, folds = read_cohort(table), folder / "folds"
+    folds.mkdir()
+    yield lambda: read_splits(folds, cohort)
+    write_split(folds / "fold0.csv", folds_by_patient(cohort, folds=2)[0])
+    yield lambda: read_splits(folds, cohort)
 
 
 @hint("LS-SPL-012", "give it as split=, or choose another output=")

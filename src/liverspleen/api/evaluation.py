@@ -9,7 +9,6 @@ from pathlib import Path
 from liverspleen import assemble
 from liverspleen.cohort.label_values import requested_values
 from liverspleen.cohort.spellings import spelling_issues, spellings_between
-from liverspleen.cohort.split import read_split
 from liverspleen.config import CompareConfig, MeasureConfig, ReportConfig
 from liverspleen.errors import InputError, Issue
 from liverspleen.evaluation.measurements.label_folder import measure_folder
@@ -146,15 +145,13 @@ def _study(config: ReportConfig, record: Run) -> Study | None:
         raise InputError(
             Issue("LS-LAB-023", "the folder of label maps does not exist", "correct the path", file=config.labels)
         )
-    split = exclusions = None
-    if config.split is not None:
-        split = read_split(config.split, cohort)
-        record.inputs["split"] = sha256_of(config.split)
+    splits = {} if config.split is None else assemble.splits(config.split, cohort, record)
+    exclusions = None
     if config.exclusions is not None:
         exclusions = read_exclusions(config.exclusions)
         record.inputs["exclusions"] = sha256_of(config.exclusions)
     values = requested_values("label_values", config.label_values)
-    return Study(cohort, split, exclusions, config.labels, values, tuple(config.cases))
+    return Study(cohort, splits, exclusions, config.labels, values, tuple(config.cases))
 
 
 def run_comparison(config: CompareConfig) -> Compared:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from liverspleen import assemble
-from liverspleen.cohort.export_run import Exported, export_cohort, read_splits
+from liverspleen.cohort.export_run import Exported, export_cohort
 from liverspleen.cohort.manifest import read_cohort
 from liverspleen.config import ExportConfig
 from liverspleen.provenance import recorded
@@ -53,8 +53,10 @@ def run_cohort_export(config: ExportConfig) -> tuple[Exported, int]:
         cohort = read_cohort(config.cohort, root=config.root, vocabulary=assemble.vocabulary(config.vocabulary))
         record.inputs["cohort"] = cohort.hash
         record.issues.extend(cohort.issues)
-        splits = read_splits(config.split, cohort) if config.split else []
-        exported = export_cohort(cohort, config.layout, config.output, splits=splits, workers=config.workers)
+        splits = {} if config.split is None else assemble.splits(config.split, cohort, record)
+        exported = export_cohort(
+            cohort, config.layout, config.output, splits=tuple(splits.values()), workers=config.workers
+        )
         record.issues.extend(exported.issues)
         record.outputs += exported.files
         found = Exported(exported.cases, exported.files, tuple(record.issues))

@@ -21,7 +21,7 @@ from liverspleen.cohort.exporting import (
     write_splits,
 )
 from liverspleen.cohort.manifest import Cohort
-from liverspleen.cohort.split import Split, read_split
+from liverspleen.cohort.split import Split
 from liverspleen.errors import InputError, Issue
 from liverspleen.processes import progress, spread
 
@@ -69,23 +69,6 @@ def export_cohort(
         write_splits(output / "splits_final.json", splits, cohort, done)
         files.append(output / "splits_final.json")
     return Exported(len(done), tuple(files), tuple(issues))
-
-
-def read_splits(path: Path, cohort: Cohort) -> list[Split]:
-    """Read the split in a file, or the folds in a folder in the order of their numbers.
-
-    Raises:
-        InputError: LS-XPT-005 the folder has neither; as `read_split`.
-    """
-    if not path.is_dir():
-        return [read_split(path, cohort)]
-    files = {int(match[1]): file for file in path.iterdir() if (match := re.fullmatch(r"fold(\d+)\.csv", file.name))}
-    if not files and (path / "split.csv").is_file():
-        files = {0: path / "split.csv"}
-    if not files:
-        hint = "create the split with liverspleen split, or correct the path"
-        raise InputError(Issue("LS-XPT-005", "folder has neither fold0.csv nor split.csv", hint, file=path))
-    return [read_split(files[number], cohort) for number in sorted(files)]
 
 
 def _exported(output: Path, found: Sequence[CaseOutput], workers: int) -> Iterator[tuple[Issue, ...]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -90,6 +91,33 @@ def read_split(path: StrPath, cohort: Cohort) -> Split:
         raise InputError(issues)
     training, validation = (tuple(sorted(p for p, found in sides.items() if side in found)) for side in SIDES)
     return Split(training, validation, int(first["seed"]), float(first["train_fraction"]), first["cohort_hash"])
+
+
+def read_splits(path: StrPath, cohort: Cohort) -> dict[str, Split]:
+    """Return the split in a file, or the folds in a folder in the order of their numbers; keys are the names of files.
+
+    Raises:
+        InputError: LS-SPL-014 the folder has neither; as `read_split`.
+    """
+    return {file.stem: read_split(file, cohort) for file in split_files(path)}
+
+
+def split_files(path: StrPath) -> list[Path]:
+    """Return the file of a split itself, or the files fold0.csv, fold1.csv, … of a folder by their numbers.
+
+    Raises:
+        InputError: LS-SPL-014 the folder has neither folds nor split.csv.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        return [path]
+    files = {int(match[1]): file for file in path.iterdir() if (match := re.fullmatch(r"fold(\d+)\.csv", file.name))}
+    if not files and (path / "split.csv").is_file():
+        return [path / "split.csv"]
+    if not files:
+        hint = "create the split with liverspleen split, or correct the path"
+        raise InputError(Issue("LS-SPL-014", "folder has neither fold0.csv nor split.csv", hint, file=path))
+    return [files[number] for number in sorted(files)]
 
 
 def _read_rows(path: Path) -> list[dict[str, str]]:

@@ -70,7 +70,11 @@ class ReportConfig(Schema):
     cohort: Annotated[Path | None, Key("Cohort for Table 1 and Figure 1 (cohort.csv); empty: both are omitted.")]
     root: Annotated[Path | None, ROOT]
     split: Annotated[
-        Path | None, Key("Split of that cohort (split.csv), for the training and validation patients in Figure 1.")
+        Path | None,
+        Key(
+            "Split of that cohort: split.csv, or a folder of folds. Figure 1 has its patients, and development cases "
+            "on a validation side have tables of their own."
+        ),
     ]
     exclusions: Annotated[
         Path | None,

@@ -46,7 +46,7 @@ def lines_of(flow: Flow) -> list[str]:
 
 
 def test_branches_add_up_to_the_cohort(cohort: Cohort) -> None:
-    flow = flow_of(cohort, split=split_by_patient(cohort))
+    flow = flow_of(cohort, splits={"split": split_by_patient(cohort)})
     assert (flow.patients, flow.examinations, flow.shared_patients) == (17, 19, 0)
     assert [(b.dataset, b.patients, b.examinations) for b in flow.branches] == [
         ("development", 10, 10),
@@ -59,7 +59,7 @@ def test_branches_add_up_to_the_cohort(cohort: Cohort) -> None:
 
 
 def test_parts_are_the_sides_the_conditions_and_the_sites(cohort: Cohort) -> None:
-    development, first, second = flow_of(cohort, split=split_by_patient(cohort)).branches
+    development, first, second = flow_of(cohort, splits={"split": split_by_patient(cohort)}).branches
     assert development.parts == (Part("Training", 8, "patients"), Part("Validation", 2, "patients"))
     assert [(part.label, part.count) for part in first.parts] == [
         ("Healthy liver", 2),
@@ -76,7 +76,7 @@ def test_development_patients_outside_the_split_are_a_part(cohort: Cohort, tmp_p
     ]
     write_cohort(tmp_path / "other.csv", rows)
     other = read_cohort(tmp_path / "other.csv")
-    (branch,) = flow_of(other, split=split_by_patient(other)).branches
+    (branch,) = flow_of(other, splits={"split": split_by_patient(other)}).branches
     assert branch.parts[-1] == Part("Not in the split", 1, "patients")
 
 

@@ -152,7 +152,7 @@ def test_development_rows_enter_no_table(tmp_path: Path) -> None:
     rows = [*four_cases(), *rows_of("T", about="T,development,healthy,", liver=(5, 1), spleen=(5, 1))]
     report = report_of(tmp_path, rows)
     assert cell(report, "table3", "total", "liver").n == 4
-    assert note_cases(report, "LS-REP-016") == [("T",)]
+    assert note_cases(report, "LS-REP-058") == [("T",)]
 
 
 def test_a_hand_written_file_without_dataset_still_gets_every_table(tmp_path: Path) -> None:

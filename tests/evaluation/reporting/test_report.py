@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from liverspleen.cohort import read_cohort
+from liverspleen.errors import InputError
 from liverspleen.evaluation.measurements.label_folder import measure_folder
 from liverspleen.evaluation.measurements.table import Measurement, read_measurements, write_measurements
 from liverspleen.evaluation.reporting.figures.bland_altman import FORMS, bland_altman_figure, figure_bytes
@@ -180,12 +181,13 @@ def test_files_of_an_earlier_report_are_removed(written: Path, tmp_path: Path) -
     assert {"tables/table3.csv", "tables/mine.txt"} <= remaining
 
 
-def test_a_report_without_any_table_is_still_a_page(tmp_path: Path) -> None:
+def test_a_report_without_any_table_is_an_error_with_the_reasons(tmp_path: Path) -> None:
     (tmp_path / "m.csv").write_text("case_id,structure,reader,volume_cm3\nA,liver,me,5\n")
-    report = write_report(read_measurements(tmp_path / "m.csv"), tmp_path / "out")
-    assert report.cells == ()
-    assert "do not contain the data of any table" in page_of(tmp_path / "out")[0]
-    assert set(files_below(tmp_path / "out")) == {"report.json", "report.html"}
+    with pytest.raises(InputError) as caught:
+        write_report(read_measurements(tmp_path / "m.csv"), tmp_path / "out")
+    assert "LS-REP-021" in {issue.code for issue in caught.value.issues}
+    assert caught.value.issues[-1].code == "LS-REP-059"
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.fixture

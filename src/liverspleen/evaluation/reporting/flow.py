@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import csv
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -96,10 +96,11 @@ class Flow:
         return {**asdict(self), "assessed": self.assessed, "unexplained": self.unexplained}
 
 
-def flow_of(cohort: Cohort, *, split: Split | None = None, exclusions: Exclusions | None = None) -> Flow:
+def flow_of(cohort: Cohort, *, splits: Mapping[str, Split] | None = None, exclusions: Exclusions | None = None) -> Flow:
     """Return the counts of patients and CT scans of the usable rows of the cohort.
 
-    The parts of the development dataset are the sides of the split if there is one. The parts of a dataset with pairs
+    The parts of the development dataset are the sides of the split if there is one, or the cross-validation if there
+    are several. The parts of a dataset with pairs
     are its sites, those of any other dataset its conditions.
     """
     datasets = datasets_of(cohort)
@@ -114,7 +115,7 @@ def flow_of(cohort: Cohort, *, split: Split | None = None, exclusions: Exclusion
                 dataset=name,
                 patients=len(patients[name]),
                 examinations=len(cases),
-                parts=tuple(_parts(cases, cohort.vocabulary, split if name == DEVELOPMENT else None)),
+                parts=tuple(_parts(cases, cohort.vocabulary, splits if name == DEVELOPMENT else None)),
                 paired_patients=len(paired_patients(cases, cohort.vocabulary)),
             )
             for name, cases in datasets.items()
@@ -159,10 +160,10 @@ def read_exclusions(path: StrPath) -> Exclusions:
     return Exclusions(tuple(counts.items()), assessed)
 
 
-def _parts(cases: Sequence[Case], vocabulary: Vocabulary, split: Split | None) -> Iterator[Part]:
-    if split is not None:
+def _parts(cases: Sequence[Case], vocabulary: Vocabulary, splits: Mapping[str, Split] | None) -> Iterator[Part]:
+    if splits:
         patients = {case.patient_id for case in cases}
-        sides = {"Training": patients & set(split.training), "Validation": patients & set(split.validation)}
+        sides = {label: patients & found for label, found in _sides(splits).items()}
         rest = patients.difference(*sides.values())
         yield from (Part(label, len(found), "patients") for label, found in sides.items())
         if rest:
@@ -178,6 +179,15 @@ def _parts(cases: Sequence[Case], vocabulary: Vocabulary, split: Split | None) -
         return
     for name in in_order(conditions, vocabulary.conditions):
         yield Part(condition_label(name, vocabulary), conditions[name], "CT")
+
+
+def _sides(splits: Mapping[str, Split]) -> dict[str, set[str]]:
+    """Return the patients of both sides of a split, or the validation patients of all folds."""
+    if len(splits) > 1:
+        validated = {patient for split in splits.values() for patient in split.validation}
+        return {f"{len(splits)}-fold cross-validation": validated}
+    (split,) = splits.values()
+    return {"Training": set(split.training), "Validation": set(split.validation)}
 
 
 def _records(path: Path) -> list[tuple[int, list[str]]]:

@@ -18,12 +18,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isnan
 from typing import Final
 
 from liverspleen.cohort.manifest import Cohort
-from liverspleen.cohort.vocabulary import PAPER, Vocabulary
+from liverspleen.cohort.split import Split
+from liverspleen.cohort.vocabulary import DEVELOPMENT, PAPER, Vocabulary
 from liverspleen.errors import InputError, Issue, counted
 from liverspleen.evaluation.measurements.notes import Note
 from liverspleen.evaluation.measurements.readings import (
@@ -40,10 +41,12 @@ from liverspleen.evaluation.measurements.readings import (
 from liverspleen.evaluation.measurements.table import Measurements
 from liverspleen.evaluation.reporting import cells
 from liverspleen.evaluation.reporting.cells import PAIRED, Address, Cell, Table
+from liverspleen.evaluation.reporting.cross_validation import cross_validation, validated_cases
 from liverspleen.evaluation.reporting.missing_cases import gaps_of
 from liverspleen.evaluation.reporting.results import Groups, ReportResults, reproducibility_coefficients
 from liverspleen.evaluation.reporting.supplement import SCALES, failure_notes, supplement
 from liverspleen.evaluation.statistics.bland_altman import BlandAltman
+from liverspleen.evaluation.statistics.differences import Scale
 from liverspleen.evaluation.statistics.reproducibility import PercentageRC
 from liverspleen.organs import ORGAN_KEYS
 
@@ -54,19 +57,24 @@ FEWEST_PAIRS: Final = 6
 
 @dataclass(frozen=True)
 class Agreement:
-    """Agreement on one index and scale over the cases of Table 3, with the condition of each included case."""
+    """Agreement on one index and scale over the cases of Table 3, with the condition of each included case.
+
+    `is_cross_validation`: over the validated development cases instead.
+    """
 
     index: str
     result: BlandAltman
     case_ids: tuple[str, ...]
     conditions: tuple[str, ...]
+    is_cross_validation: bool = False
 
 
 @dataclass(frozen=True)
 class StatisticalReport:
     """Content of a report: cells, notes, the agreements for its figures, and the vocabulary of the cohort.
 
-    `surface` is the definition of the surface metrics; None if there are none or several definitions.
+    `surface` is the definition of the surface metrics; None if there are none or several definitions. `n_folds` is the
+    number of splits that the tables of the cross-validation have.
     """
 
     reader: str | None
@@ -78,6 +86,7 @@ class StatisticalReport:
     n_patients: int
     vocabulary: Vocabulary = PAPER
     surface: SurfaceDefinition | None = None
+    n_folds: int = 0
 
     def table(self, name: str) -> Table:
         """Return the cells of one table by row and column; empty if the report does not have the table.
@@ -93,16 +102,19 @@ def statistical_report(
     reader: str | None = None,
     reference: str | None = None,
     cohort: Cohort | None = None,
+    splits: Mapping[str, Split] | None = None,
 ) -> StatisticalReport:
     """Return the tables of the paper from measurements, for `reader` against `reference`.
 
     The default is the only pair of readers that the file compares, or `dla` against `manual`. A table without any
     defined number is omitted, and a case without a row or a value is excluded from its tables; a note reports both. The
-    cohort adds strata of slice thickness and the known absence of a spleen to the table of failures.
+    cohort adds strata of slice thickness and the known absence of a spleen to the table of failures. The splits, folds
+    of a cross-validation or one split, give the development cases tables of their own, see `cross_validation`.
 
     Raises:
         InputError: a given reader is not in the measurements, several pairs of readers are compared and none is
-            selected, or a condition or site has the name of another row or column.
+            selected, a condition or site has the name of another row or column, or a patient is on the validation side
+            of several folds.
     """
     readings = readings_of(measurements)
     vocabulary = readings.vocabulary
@@ -111,7 +123,9 @@ def statistical_report(
     first, notes = examinations_of(readings, 0)
     second, more = examinations_of(readings, 1)
     pairs, unpaired = pairs_of(second, vocabulary)
-    notes += more + unpaired + _repeated_patients(first) + _in_no_table(readings, (*first, *second))
+    validated, not_validated = validated_cases(readings.examinations, splits or {})
+    notes += more + unpaired + not_validated + _repeated_patients(first)
+    notes += _in_no_table(readings, (*first, *second))
     columns = _readers_in_order(readings, second, readers)
     coefficients = reproducibility_coefficients(readings, pairs, columns)
     reproducibility = _reproducibility(coefficients, pairs)
@@ -134,14 +148,21 @@ def statistical_report(
         )
         made = [*_table2(results), *_table3(results), *_table4(results), *reproducibility, *supplement(results)]
         agreements = _agreements(results)
-        surfaces = results.surfaces(results.groups.all_first)
+        if validated.examinations:
+            added, about, own = cross_validation(results, validated)
+            made += added
+            notes += about
+            agreements += tuple(replace(found, is_cross_validation=True) for found in _agreements(own, SCALES[:1]))
+            notes += gaps_of(readings, validated.examinations, readers, scored=True)
+        surfaces = results.surfaces((*results.groups.all_first, *(e.case_id for e in validated.examinations)))
         notes += _few_pairs(results) + failure_notes(results)
         notes += gaps_of(readings, first, readers, scored=True) + gaps_of(readings, second, readers, scored=True)
     others = tuple(name for name in columns if readers is None or name not in readers)
     notes += gaps_of(readings, second, others, scored=False)
     if readers is not None:
         notes += _surface_notes(results)
-    kept, omitted = _tables_with_numbers(made, vocabulary)
+    datasets = {e.dataset for e in readings.examinations}
+    kept, omitted = _tables_with_numbers(made, vocabulary, only_development=datasets == {DEVELOPMENT})
     return StatisticalReport(
         reader=readers[0] if readers else None,
         reference=readers[1] if readers else None,
@@ -152,6 +173,7 @@ def statistical_report(
         n_patients=len({e.patient_id for e in readings.examinations}),
         vocabulary=vocabulary,
         surface=surfaces[0] if len(surfaces) == 1 else None,
+        n_folds=len(splits or {}),
     )
 
 
@@ -208,9 +230,9 @@ def _both(pairs: Iterable[PatientPair]) -> tuple[str, ...]:
     return tuple(case for pair in pairs for case in (pair.first, pair.second))
 
 
-def _agreements(results: ReportResults) -> tuple[Agreement, ...]:
+def _agreements(results: ReportResults, scales: Sequence[Scale] = SCALES) -> tuple[Agreement, ...]:
     examinations, cases = results.groups.first, results.groups.all_first
-    found = [(index, results.agreement(cases, index, scale)) for scale in SCALES for index in INDICES]
+    found = [(index, results.agreement(cases, index, scale)) for scale in scales for index in INDICES]
     return tuple(
         Agreement(
             index,
@@ -246,7 +268,7 @@ def check_names(examinations: Sequence[Examination]) -> None:
 
 def _in_no_table(readings: Readings, used: Sequence[Examination]) -> list[Note]:
     inside = {e.case_id for e in used}
-    outside = [e for e in readings.examinations if e.case_id not in inside]
+    outside = [e for e in readings.examinations if e.case_id not in inside and e.dataset != DEVELOPMENT]
     if not outside:
         return []
     datasets = ", ".join(sorted({repr(e.dataset) if e.dataset else "none" for e in outside}))
@@ -310,8 +332,11 @@ def _surface_notes(results: ReportResults) -> list[Note]:
     return notes
 
 
-def _omission(table: str, vocabulary: Vocabulary) -> str:
+def _omission(table: str, vocabulary: Vocabulary, *, only_development: bool) -> str:
     """Return the message on an omitted table of the paper."""
+    if only_development:
+        name = {"reproducibility": "the table of reproducibility"}.get(table, f"Table {table[-1]}")
+        return f"{name} is not included: it has the CT scans of a test dataset, and all rows are of {DEVELOPMENT!r}"
     sites, pair = " or ".join(vocabulary.sites), " and ".join(vocabulary.pair)
     return {
         "table2": "Table 2 is not included: no CT scan has a DSS of the reader against its reference",
@@ -322,11 +347,15 @@ def _omission(table: str, vocabulary: Vocabulary) -> str:
     }[table]
 
 
-def _tables_with_numbers(made: Sequence[Cell], vocabulary: Vocabulary) -> tuple[tuple[Cell, ...], list[Note]]:
+def _tables_with_numbers(
+    made: Sequence[Cell], vocabulary: Vocabulary, *, only_development: bool
+) -> tuple[tuple[Cell, ...], list[Note]]:
     """Return the cells of the tables that contain a number, and notes on the other tables."""
     included = {cell.address.table for cell in made if cell.n}
     hint = "add the missing rows to the measurements if you need the table"
-    notes = [Note("LS-REP-030", _omission(table, vocabulary), hint) for table in TABLES if table not in included]
+    omitted = [table for table in TABLES if table not in included]
+    reasons = {table: _omission(table, vocabulary, only_development=only_development) for table in omitted}
+    notes = [Note("LS-REP-030", reason, hint) for reason in reasons.values()]
     others = dict.fromkeys(cell.address.table for cell in made if cell.address.table not in {*included, *TABLES})
     if others:
         message = f"additional tables without a defined value are not included: {', '.join(others)}"

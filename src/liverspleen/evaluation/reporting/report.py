@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from liverspleen import __version__
-from liverspleen.errors import counted, one_line
+from liverspleen.errors import InputError, Issue, counted, one_line
 from liverspleen.evaluation.measurements.table import Measurements
 from liverspleen.evaluation.reporting import case_lists
 from liverspleen.evaluation.reporting.case_lists import CaseLists
 from liverspleen.evaluation.reporting.cells import Cell
+from liverspleen.evaluation.reporting.cross_validation import CROSS_VALIDATION
 from liverspleen.evaluation.reporting.definitions import DEFINITIONS, LABELS, READER_MEANINGS, RESEARCH_USE
 from liverspleen.evaluation.reporting.figures import PICTURES, Picture, pictures
 from liverspleen.evaluation.reporting.figures.bland_altman import FORMS as PICTURE_FORMS
@@ -36,6 +37,8 @@ MOST_LISTED: Final = 1_000
 _HEADLINES: Final = (
     *((("table2", "total", key), f"DSS, {key}") for key in ORGAN_KEYS),
     *((("table3", "total", key), f"95 % LOA, {key} volume") for key in ORGAN_KEYS),
+    *(((CROSS_VALIDATION, f"dss_{key}", "total"), f"DSS, {key}, development") for key in ORGAN_KEYS),
+    *(((CROSS_VALIDATION, f"loa_{key}", "total"), f"95 % LOA, {key} volume, development") for key in ORGAN_KEYS),
 )
 
 
@@ -54,12 +57,16 @@ def write_report(
     earlier report in `output` that are not part of this report are removed.
 
     Raises:
-        InputError: as `statistical_report`.
+        InputError: LS-REP-059 no table contains a number; as `statistical_report`.
     """
     output = Path(output)
-    cohort = None if study is None else study.cohort
-    report = statistical_report(measurements, reader=reader, reference=reference, cohort=cohort)
+    cohort, splits = (None, {}) if study is None else (study.cohort, study.splits)
+    report = statistical_report(measurements, reader=reader, reference=reference, cohort=cohort, splits=splits)
     added = study_results(study, measurements, reader=report.reader, reference=report.reference)
+    if not (report.cells or added.cells):
+        hint = "follow the hints of the lines above; see liverspleen report --help for the columns that it needs"
+        nothing = Issue("LS-REP-059", "no table contains a number, so there is no report", hint)
+        raise InputError([*(note.issue for note in report.notes), nothing])
     report = replace(report, cells=added.cells + report.cells, notes=report.notes + added.notes)
     figures = pictures(report, added)
     tables = layouts(report)
@@ -141,7 +148,7 @@ def _page(
 
 def _headline(cell: Cell) -> tuple[str, str]:
     """Return the number at the top of the page and the line below it: mean ± SD of the DSS, or bias and limits."""
-    if cell.address.table == "table2":
+    if "mean" in cell.values:
         number, _, limits = cell.text.partition(" (")
         return number, f"range {limits.rstrip(')')}, n = {cell.n}"
     bias, lower, upper = (fixed(cell.values[name], LOA_DIGITS) for name in ("bias", "loa_lower", "loa_upper"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from liverspleen.cohort.manifest import Cohort
@@ -23,15 +23,16 @@ from liverspleen.storage import StrPath
 
 @dataclass(frozen=True)
 class Study:
-    """The cohort and the optional inputs of Table 1 and Figures 1 and 3.
+    """The cohort and the optional inputs of Table 1, Figures 1 and 3, and the tables of the cross-validation.
 
+    `splits` are the folds of a cross-validation, or one split, by name, see `read_splits`.
     `labels` is the folder of the label maps of the reader under test; `label_values` gives the meaning of their voxel
     values if they come from another system. `cases` are the cases of Figure 3; by default one representative case per
     condition.
     """
 
     cohort: Cohort
-    split: Split | None = None
+    splits: Mapping[str, Split] = field(default_factory=dict)
     exclusions: Exclusions | None = None
     labels: StrPath | None = None
     label_values: Mapping[int, Structure] | None = None
@@ -61,7 +62,7 @@ def study_results(
         return StudyResults(notes=(Note("LS-REP-040", message, hint),))
     readings = readings_of(measurements)
     table = characteristics(study.cohort)
-    flow = flow_of(study.cohort, split=study.split, exclusions=study.exclusions)
+    flow = flow_of(study.cohort, splits=study.splits, exclusions=study.exclusions)
     shown, notes = _slices(study, readings, reader, reference)
     return StudyResults(
         cells=table.cells,

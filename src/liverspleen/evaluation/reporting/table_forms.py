@@ -6,7 +6,7 @@ To add a table, add an entry to `FORMS`; the `address.table` of its cells is the
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
 from liverspleen.evaluation.statistics.intervals import LOA_MULTIPLIER
@@ -37,7 +37,8 @@ class TableForm:
     `row_notes` are sentences that follow the footnote if a part of a row address (`nsd` in `nsd:total`) is their key.
     A row or column without a label shows its address. A row `sex:M` combines the labels of `sex` and `M` as `Sex: M`,
     if `sex` has a label. `by_condition`: rows can be conditions, whose labels come from the vocabulary. `columns_are`:
-    the terms of the vocabulary that the columns can be. `shows_n`: n is printed with the numbers; False for counts.
+    the terms of the vocabulary that the columns can be, or `folds`. `shows_n`: n is printed with the numbers; False for
+    counts.
     """
 
     name: str
@@ -49,7 +50,7 @@ class TableForm:
     part: Part = "paper"
     shows_n: bool = True
     by_condition: bool = False
-    columns_are: Literal["", "datasets", "sites"] = ""
+    columns_are: Literal["", "datasets", "sites", "folds"] = ""
 
 
 _SUBJECTS: Final = {**INDEX_LABELS, "total": "Total"}
@@ -323,7 +324,26 @@ FORMS: Final = {
             "the number of patients.",
             rows=_ROW_LABELS,
         ),
+        TableForm(
+            "cross_validation",
+            "Development dataset, {validation}: {reader} against {reference}",
+            "Each case was segmented by a model that was not trained on its patient. "
+            f"DSS: mean ± SD (range). LOA: bias ± {LOA_MULTIPLIER} SD of the percent differences. The model of a fold "
+            "can depend on its validation cases if it was selected on them, as best.ckpt.",
+            rows=_ROW_LABELS,
+            columns={"total": "Total"},
+            columns_are="folds",
+        ),
         *_ADDITIONAL,
+        *(
+            replace(
+                form,
+                name=f"cross_validation_{form.name}",
+                title=f"Development dataset, {{validation}}: {form.title}",
+            )
+            for form in _ADDITIONAL
+            if form.name in ("means", "failures", "surfaces")
+        ),
     )
 }
 """All tables that a report can contain, by name, in the order of the report."""

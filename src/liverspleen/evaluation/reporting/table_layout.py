@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from liverspleen.cohort.vocabulary import Vocabulary
@@ -42,6 +42,7 @@ def layouts(report: StatisticalReport) -> tuple[TableLayout, ...]:
         "reader": report.reader,
         "reference": report.reference,
         "tolerance": "" if tolerance is None else f" at a tolerance of {tolerance:g} mm",
+        "validation": f"{report.n_folds}-fold cross-validation" if report.n_folds > 1 else "validation patients",
         **_site_names(report.vocabulary),
     }
     return laid_out(report.cells, FORMS, names, report.vocabulary)
@@ -92,9 +93,11 @@ def _site_names(vocabulary: Vocabulary) -> dict[str, str]:
     }
 
 
-def _column_labels(form: TableForm, vocabulary: Vocabulary) -> dict[str, str]:
-    """Return the labels of the columns in their order; those from the vocabulary come first."""
+def _column_labels(form: TableForm, vocabulary: Vocabulary, found: Iterable[str]) -> dict[str, str]:
+    """Return the labels of the columns in their order; those from the vocabulary, and the folds, come first."""
     labels: dict[str, str] = {}
+    if form.columns_are == "folds":
+        labels = {name: f"Fold {name.removeprefix('fold')}" for name in found if name not in form.columns}
     if form.columns_are == "sites":
         labels = {site: site_label(site, vocabulary) for site in vocabulary.sites}
     if form.columns_are == "datasets":
@@ -114,7 +117,7 @@ def _layout(
     vocabulary: Vocabulary,
 ) -> TableLayout:
     found = dict.fromkeys(column for cells in table.values() for column in cells)
-    labels = _column_labels(form, vocabulary)
+    labels = _column_labels(form, vocabulary, found)
     columns = [*(column for column in labels if column in found), *(c for c in found if c not in labels)]
     row_labels = {**vocabulary.labels, **form.rows} if form.by_condition else form.rows
     rows = tuple(

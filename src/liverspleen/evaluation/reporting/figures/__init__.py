@@ -33,7 +33,12 @@ if TYPE_CHECKING:
 
 FLOW, OVERLAY = "flow", "overlay"
 _SCALES: Final[dict[Scale, str]] = {"percent": "", "absolute": "_absolute", "log": "_log"}
-PICTURES: Final = (FLOW, OVERLAY, *(f"bland_altman_{index}{end}" for end in _SCALES.values() for index in INDICES))
+_VALIDATED: Final = "_cross_validation"
+PICTURES: Final = (
+    FLOW,
+    OVERLAY,
+    *(f"bland_altman_{index}{end}" for end in (*_SCALES.values(), _VALIDATED) for index in INDICES),
+)
 """Names of all figures that a report can contain."""
 
 
@@ -114,14 +119,17 @@ def _agreement(agreement: Agreement, letter: str, report: StatisticalReport) -> 
         "log": f"Ratios {report.reader} / {report.reference}, from the differences of the logarithms",
     }[result.scale]
     patients = "" if result.clustered is None else f" of {counted(result.clustered.n_clusters, 'patient')}"
+    validated = agreement.is_cross_validation
+    source = "the table of development cases (column Total)" if validated else "Table 3 (row Total)"
     return Picture(
-        f"bland_altman_{agreement.index}{_SCALES[result.scale]}",
+        f"bland_altman_{agreement.index}{_VALIDATED if validated else _SCALES[result.scale]}",
         f"Figure 4{letter}. Bland-Altman plot of the {index.lower()}"
-        + ("" if result.scale == "percent" else f", {result.scale} scale"),
+        + ("" if result.scale == "percent" else f", {result.scale} scale")
+        + (", development dataset, cases not used for training" if validated else ""),
         f"{what}, against the means of both readers; n = {counted(result.n, 'CT scan')}{patients}. {_limits(result)}"
         + (f" {report.reader}: {READER_MEANINGS[report.reader]}." if report.reader in READER_MEANINGS else ""),
-        f"Bland-Altman plot of the {index.lower()}, n = {result.n}. The numbers are in Table 3 (row Total), and in the "
-        "additional tables of limits of agreement.",
+        f"Bland-Altman plot of the {index.lower()}, n = {result.n}. The numbers are in {source}"
+        + ("." if validated else ", and in the additional tables of limits of agreement."),
         _files(bland_altman_figure(agreement, str(report.reader), str(report.reference), report.vocabulary)),
     )
 
