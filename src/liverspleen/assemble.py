@@ -11,11 +11,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 from uuid import uuid4
 
 from liverspleen.cohort import Cohort, Vocabulary, open_cohort
-from liverspleen.cohort.split import Split, read_splits, split_files
 from liverspleen.config import NO_NEUTRAL, NetworkConfig, TrainConfig, TrainerConfig, VocabularyConfig, keys
 from liverspleen.errors import InputError, Issue
 from liverspleen.processes import has_bf16_instructions
-from liverspleen.provenance import Run
 from liverspleen.reading import read_text
 from liverspleen.storage import sha256_of, write_text
 from liverspleen.training.recipe import REMOVED, Recipe, is_compared
@@ -63,14 +61,6 @@ class CohortOptions(Protocol):
 def cohort(path: Path, config: CohortOptions, *, table: Path | None = None) -> Cohort:
     """Return the cohort of `cohort=`: a table, or a folder (see `open_cohort`)."""
     return open_cohort(path, root=config.root, vocabulary=vocabulary(config.vocabulary), table=table)
-
-
-def splits(path: Path, cohort: Cohort, record: Run) -> dict[str, Split]:
-    """Return the split of a file, or the folds of a folder, by name; their hashes are recorded as inputs."""
-    found = read_splits(path, cohort)
-    for file in split_files(path):
-        record.inputs["split" if len(found) == 1 else file.stem] = sha256_of(file)
-    return found
 
 
 def bf16_issues(config: TrainConfig) -> list[Issue]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from liverspleen import assemble
 from liverspleen.cohort.label_values import requested_values
 from liverspleen.cohort.spellings import spelling_issues, spellings_between
+from liverspleen.cohort.split import read_splits, split_hashes
 from liverspleen.config import CompareConfig, MeasureConfig, ReportConfig
 from liverspleen.errors import InputError, Issue
 from liverspleen.evaluation.measurements.label_folder import measure_folder
@@ -145,7 +146,8 @@ def _study(config: ReportConfig, record: Run) -> Study | None:
         raise InputError(
             Issue("LS-LAB-023", "the folder of label maps does not exist", "correct the path", file=config.labels)
         )
-    splits = {} if config.split is None else assemble.splits(config.split, cohort, record)
+    splits = {} if config.split is None else read_splits(config.split, cohort)
+    record.inputs |= {} if config.split is None else split_hashes(config.split)
     exclusions = None
     if config.exclusions is not None:
         exclusions = read_exclusions(config.exclusions)

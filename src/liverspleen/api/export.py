@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from liverspleen import assemble
 from liverspleen.cohort.export_run import Exported, export_cohort
 from liverspleen.cohort.manifest import read_cohort
+from liverspleen.cohort.split import read_splits, split_hashes
 from liverspleen.config import ExportConfig
 from liverspleen.provenance import recorded
 
@@ -53,7 +54,8 @@ def run_cohort_export(config: ExportConfig) -> tuple[Exported, int]:
         cohort = read_cohort(config.cohort, root=config.root, vocabulary=assemble.vocabulary(config.vocabulary))
         record.inputs["cohort"] = cohort.hash
         record.issues.extend(cohort.issues)
-        splits = {} if config.split is None else assemble.splits(config.split, cohort, record)
+        splits = {} if config.split is None else read_splits(config.split, cohort)
+        record.inputs |= {} if config.split is None else split_hashes(config.split)
         exported = export_cohort(
             cohort, config.layout, config.output, splits=tuple(splits.values()), workers=config.workers
         )

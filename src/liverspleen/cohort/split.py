@@ -14,7 +14,7 @@ from liverspleen.cohort.manifest import Case, Cohort
 from liverspleen.errors import InputError, Issue
 from liverspleen.reading import read_text
 from liverspleen.spreadsheet import csv_rows, csv_text
-from liverspleen.storage import StrPath, write_text
+from liverspleen.storage import StrPath, sha256_of, write_text
 
 Side = Literal["training", "validation"]
 SIDES: tuple[Side, Side] = ("training", "validation")
@@ -99,16 +99,16 @@ def read_splits(path: StrPath, cohort: Cohort) -> dict[str, Split]:
     Raises:
         InputError: LS-SPL-014 the folder has neither; as `read_split`.
     """
-    return {file.stem: read_split(file, cohort) for file in split_files(path)}
+    return {file.stem: read_split(file, cohort) for file in _split_files(Path(path))}
 
 
-def split_files(path: StrPath) -> list[Path]:
-    """Return the file of a split itself, or the files fold0.csv, fold1.csv, … of a folder by their numbers.
+def split_hashes(path: StrPath) -> dict[str, str]:
+    """Return the SHA-256 of each file that `read_splits` reads, by name."""
+    return {file.stem: sha256_of(file) for file in _split_files(Path(path))}
 
-    Raises:
-        InputError: LS-SPL-014 the folder has neither folds nor split.csv.
-    """
-    path = Path(path)
+
+def _split_files(path: Path) -> list[Path]:
+    """Return the file of a split itself, or the files fold0.csv, fold1.csv, … of a folder by their numbers."""
     if not path.is_dir():
         return [path]
     files = {int(match[1]): file for file in path.iterdir() if (match := re.fullmatch(r"fold(\d+)\.csv", file.name))}
