@@ -239,7 +239,7 @@ def choice_of(study: StudyFiles) -> Choice | None:
         columns=scores.columns,
     )
     conditions = dict(zip(study.cases["case_id"], study.cases["condition"], strict=True))
-    found = choose(pandas.concat([scores, missing]) if len(missing) else scores, conditions=conditions)
+    found = choose(pandas.concat([scores, missing]) if len(missing) else scores, conditions=conditions, fraction=True)
     found = replace(found, cautions=(*found.cautions, *gaps))
     means = [one.mean for one in found.configurations if one.mean is not None]
     learnt = not means or max(means) >= LEARNT_DSS

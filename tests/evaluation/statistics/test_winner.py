@@ -49,6 +49,20 @@ def test_interval_of_a_mean_as_in_r() -> None:
     assert found.mean_ci == pytest.approx((0.875480900697, 0.979519099303), abs=1e-11)
 
 
+def test_interval_of_a_mean_near_one_stays_below_it() -> None:
+    # logit(m) ± half / (m (1 - m)), back by 1 / (1 + exp(-x)); half as in the test above this one.
+    found = seed_case_mean(A, fraction=True)
+    half = 0.979519099303 - 0.9275
+    centre, reach = math.log(0.9275 / 0.0725), half / (0.9275 * 0.0725)
+    wanted = [1 / (1 + math.exp(-bound)) for bound in (centre - reach, centre + reach)]
+    assert found.mean_ci == pytest.approx(wanted, abs=1e-11)
+    close = seed_case_mean([[0.999, 0.90], [0.998, 0.99]], fraction=True)
+    plain = seed_case_mean([[0.999, 0.90], [0.998, 0.99]])
+    assert close.mean_ci is not None
+    assert plain.mean_ci is not None
+    assert close.mean_ci.upper < 1 < plain.mean_ci.upper
+
+
 def test_interval_of_a_mean_with_a_larger_variance_of_cases_as_in_r() -> None:
     found = seed_case_mean([[0.9, 0.8, 0.7, 0.6], [0.9, 0.8, 0.7, 0.61]])
     assert found.mean_ci == pytest.approx((0.548306366446, 0.954193633554), abs=1e-11)

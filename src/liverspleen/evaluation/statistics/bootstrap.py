@@ -11,14 +11,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from liverspleen.evaluation.statistics.arrays import floats_of, labels_of
-from liverspleen.evaluation.statistics.intervals import CONFIDENCE, Interval, t_quantile
+from liverspleen.evaluation.statistics.intervals import CONFIDENCE, Interval, logit_interval, t_quantile
 from liverspleen.evaluation.statistics.samples import NOISE, Floats, Result
 
 RESAMPLES: Final = 40_000  # keeps the Monte Carlo error near 1 % of the width
 FEWEST_RESAMPLES: Final = 2_000  # 4 % of the width
 DRAWS: Final = 400_000_000  # clusters drawn for one interval, a few seconds: fewer resamples above 10 000 clusters
 SEED: Final = 2020
-_LARGEST_LOG: Final = 700.0  # exp of a larger number overflows float64
 _CHUNK: Final = 2_000_000  # sampled numbers in memory at a time, 16 MB
 
 
@@ -221,10 +220,7 @@ def _t_interval(rows: Floats, codes: NDArray[np.intp], mean: float, *, fraction:
     if math.sqrt(variance) <= NOISE * float(np.abs(rows).max()):
         return None
     half = t_quantile((1 + CONFIDENCE) / 2, sums.size - 1) * math.sqrt(variance)
-    if not fraction:
-        return Interval(mean - half, mean + half)
-    odds, factor = mean / (1 - mean), math.exp(min(half / (mean * (1 - mean)), _LARGEST_LOG))  # delta method
-    return Interval(odds / (odds + factor), odds / (odds + 1 / factor))
+    return logit_interval(mean, half) if fraction else Interval(mean - half, mean + half)
 
 
 def _reason(n: int, n_clusters: int, bca: BCa | None) -> str | None:

@@ -19,6 +19,7 @@ LOA_MULTIPLIER: Final = 1.96
 """Number of SDs from the mean to a limit of agreement: as printed by the paper, not the quantile 1.959964."""
 
 CONFIDENCE: Final = 0.95
+_LARGEST_LOG: Final = 700.0  # exp of a larger number overflows float64
 CONTENT: Final = 0.95
 """Fraction of the population between limits of agreement with `LOA_MULTIPLIER`: Carkeet 2015."""
 
@@ -99,6 +100,16 @@ def mean_interval(mean: float, sd: float, n: int, *, confidence: float = CONFIDE
     """Return Student's t interval of a mean of `n` ≥ 2 values."""
     half = t_quantile((1 + confidence) / 2, n - 1) * sd / math.sqrt(n)
     return Interval(mean - half, mean + half)
+
+
+def logit_interval(mean: float, half: float) -> Interval:
+    """Return the interval of a mean in (0, 1) with `half` on the scale of its logit, by the delta method; in [0, 1].
+
+    >>> [round(bound, 4) for bound in logit_interval(0.5, 0.1)]
+    [0.4013, 0.5987]
+    """
+    odds, factor = mean / (1 - mean), math.exp(min(half / (mean * (1 - mean)), _LARGEST_LOG))
+    return Interval(odds / (odds + factor), odds / (odds + 1 / factor))
 
 
 def sd_interval(sd: float, df: int, *, confidence: float = CONFIDENCE) -> Interval:

@@ -87,13 +87,15 @@ def choose(
     *,
     confidence: float = CONFIDENCE,
     conditions: Mapping[str, str] | None = None,
+    fraction: bool = False,
 ) -> Choice:
     """Choose the best of several configurations, or decide that no difference is shown.
 
     `scores` has one row per confirmation run and case: `configuration, seed, case_id, score` (more is better; NaN is
-    undefined). `conditions` gives the condition of cases. For a winner, the interval of the difference from *every*
-    other configuration excludes 0 (`seed_case_difference`). Each test has the full level, since all of them must reject
-    (intersection-union). All configurations are compared on the cases that have a score in every run.
+    undefined). `conditions` gives the condition of cases. `fraction`: scores are in [0, 1], and so are the intervals of
+    means (`seed_case_mean`). For a winner, the interval of the difference from *every* other configuration excludes 0
+    (`seed_case_difference`). Each test has the full level, since all of them must reject (intersection-union). All
+    configurations are compared on the cases that have a score in every run.
 
     Raises:
         ValueError: a column or one of its labels is missing, a run has a case twice, or a score is infinite.
@@ -107,7 +109,7 @@ def choose(
     """
     tables, seeds, cases, excluded = _tables(scores)
     runs = {name: _defined(table) for name, table in tables.items()}
-    means = {name: seed_case_mean(table, confidence=confidence) for name, table in tables.items()}
+    means = {name: seed_case_mean(table, confidence=confidence, fraction=fraction) for name, table in tables.items()}
     ordered = sorted((name for name in tables if means[name].mean is not None), key=lambda n: (-_mean(means[n]), n))
     differences = tuple(_from_best(ordered[0], name, runs, confidence) for name in ordered[1:])
     won = bool(differences) and all(found.shown for found in differences)
@@ -126,7 +128,7 @@ def choose(
         cases_left_out=excluded,
         cautions=_cautions(tables, excluded),
         confidence=confidence,
-        method=METHOD,
+        method=next(iter(means.values())).method if means else METHOD,
         reason=None if won else _reason(ordered, differences),
     )
 

@@ -20,13 +20,15 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from liverspleen.evaluation.statistics.arrays import floats_of
-from liverspleen.evaluation.statistics.intervals import CONFIDENCE, Interval, t_quantile
+from liverspleen.evaluation.statistics.intervals import CONFIDENCE, Interval, logit_interval, t_quantile
 from liverspleen.evaluation.statistics.samples import NOISE, Floats, Result
 
 METHOD: Final = (
     "mean ± √(t²(seeds) V(seeds) + t²(cases) max(V(cases) − V(residual), 0)), at least t(cases) √V(cases): variances "
     "from the mean squares of the two-way layout, each with the quantile of its own degrees of freedom"
 )
+
+_LOGIT: Final = "; intervals of means on the scale of the logit"
 
 
 @dataclass(frozen=True)
@@ -59,12 +61,13 @@ class SeedCaseDifference(Result):
     reason: str | None
 
 
-def seed_case_mean(table: ArrayLike, *, confidence: float = CONFIDENCE) -> SeedCaseMean:
+def seed_case_mean(table: ArrayLike, *, confidence: float = CONFIDENCE, fraction: bool = False) -> SeedCaseMean:
     """Compute the mean of a table of seeds × cases and its interval; NaN is undefined.
 
     With A the variance of the s means of seeds over s, B that of the n means of cases over n, and R the mean square
     of the residuals over s n, the half-width squared is t²(s - 1) A + t²(n - 1) max(B - R, 0), at least
-    t²(n - 1) B. The interval is undefined with one seed or one case, and if all scores are equal.
+    t²(n - 1) B. The interval is undefined with one seed or one case, and if all scores are equal. With `fraction`, for
+    scores in [0, 1], it is that of the logit (delta method), which stays in [0, 1].
 
     Raises:
         ValueError: `table` is not two-dimensional, not numeric, or contains an infinity.
@@ -78,18 +81,21 @@ def seed_case_mean(table: ArrayLike, *, confidence: float = CONFIDENCE) -> SeedC
     spread = _spread(scores)
     reason = _reason([scores])
     mean = float(scores.mean()) if scores.size else None
-    half = None if reason or mean is None else _half_width([spread], spread.case, n_cases, confidence)
+    interval = None
+    if mean is not None and not reason:
+        half = _half_width([spread], spread.case, n_cases, confidence)
+        interval = logit_interval(mean, half) if fraction else Interval(mean - half, mean + half)
     return SeedCaseMean(
         n_seeds=n_seeds,
         n_cases=n_cases,
         n_seeds_undefined=n_seeds_undefined,
         n_cases_left_out=n_cases_left_out,
         mean=mean,
-        mean_ci=None if half is None or mean is None else Interval(mean - half, mean + half),
+        mean_ci=interval,
         seed_sd=math.sqrt(spread.seed * n_seeds) if scores.size and n_seeds > 1 else None,
         case_sd=math.sqrt(spread.case * n_cases) if scores.size and n_cases > 1 else None,
         confidence=confidence,
-        method=METHOD,
+        method=METHOD + _LOGIT * fraction,
         reason=reason,
     )
 
