@@ -12,6 +12,14 @@ from liverspleen.organs import ORGANS
 ORIGIN = "origin"
 """Optional column of a cohort with the origin of a case; `phantom` means synthetic CT."""
 
+PHANTOM = "phantom"
+"""Origin of phantoms, as `liverspleen phantom` writes it."""
+
+
+def origin_of(case: Case) -> str:
+    """Return the origin of a case; "" if it is not recorded."""
+    return case.covariates.get(ORIGIN, "").strip()
+
 
 def composition(cases: Iterable[Case]) -> dict[str, Any]:
     """Return the numbers of cases and patients, and of cases by labelled organ, condition and origin.
@@ -26,7 +34,7 @@ def composition(cases: Iterable[Case]) -> dict[str, Any]:
     """
     listed = list(cases)
     conditions = Counter(case.condition for case in listed)
-    origins = Counter(case.covariates.get(ORIGIN, "").strip() for case in listed)
+    origins = Counter(map(origin_of, listed))
     labelled = Counter(organ.key for case in listed if case.label for organ in case.labelled_structures)
     return {
         "cases": len(listed),

@@ -7,14 +7,12 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from liverspleen.cohort.composition import PHANTOM
 from liverspleen.errors import InputError, Issue
 from liverspleen.formats import CHECKPOINT
 from liverspleen.inference.untrusted.plain_json import bounded
 from liverspleen.networks.build import network_names
 from liverspleen.organs import ORGAN_KEYS, Structure
-
-PHANTOM = "phantom"
-"""Origin of phantoms, as `liverspleen phantom` writes it."""
 
 _ENCODER = re.compile(r"[a-z][a-z0-9_]{0,63}(\.[a-z0-9_]{1,63})?")  # a timm name: no hf-hub:, no local-dir:, no path
 

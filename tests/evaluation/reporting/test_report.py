@@ -351,3 +351,24 @@ def test_a_condition_of_the_paper_has_one_colour_in_every_figure() -> None:
 
     assert colour(["cirrhosis", "cirrhosis"]) == colour(["healthy", "cirrhosis"])
     assert colour(["cirrhosis", "cirrhosis"]) != colour(["healthy", "healthy"])
+
+
+def test_a_report_of_phantoms_says_so_at_its_top(tmp_path: Path) -> None:
+    rows = [
+        Measurement(case, case, "test1", "", "", "liver", reader, 100.0, reference=reference, dss=dss, origin=origin)
+        for case, origin in (("A", "phantom"), ("B", "phantom"), ("C", ""))
+        for reader, reference, dss in (("manual", "", None), ("dla", "manual", 0.9))
+    ]
+    write_measurements(tmp_path / "some.csv", rows)
+    write_measurements(tmp_path / "all.csv", rows[:4])
+    write_measurements(tmp_path / "none.csv", rows[4:])
+    tops = {}
+    for name in ("some", "all", "none"):
+        report = write_report(read_measurements(tmp_path / f"{name}.csv"), tmp_path / name)
+        tops[name] = page_of(tmp_path / name)[0].split("<h2")[0]
+        assert [note.cases for note in report.notes if note.code == "LS-REP-060"] == (
+            [] if name == "none" else [("A", "B")]
+        )
+    assert "All CT scans are phantoms, which are computed images: no number is about patients." in tops["all"]
+    assert "2 of 3 CT scans are phantoms" in tops["some"]
+    assert "phantom" not in tops["none"]

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Final
 
 from liverspleen.cohort.checks import grid_issues
+from liverspleen.cohort.composition import origin_of
 from liverspleen.cohort.manifest import Case
 from liverspleen.errors import InputError
 from liverspleen.evaluation.measurements.table import Measurement
@@ -185,4 +186,5 @@ def _empty_row(case: Case | str, reader: str, organ: Structure) -> Measurement:
         structure=organ.key,
         reader=reader,
         volume_cm3=None,
+        origin="" if isinstance(case, str) else origin_of(case),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
 from liverspleen.cohort.vocabulary import DEVELOPMENT, Vocabulary
@@ -22,7 +22,7 @@ METRICS: Final = ("hd95_mm", "assd_mm", "nsd")
 _CASE_COLUMNS: Final = ("patient_id", "dataset", "condition", "site")
 _READ: Final = (
     *("case_id", *_CASE_COLUMNS, "structure", "reader", "volume_cm3", "volume_status", "reference", "dss"),
-    *(*METRICS, "nsd_tolerance_mm", "surface"),
+    *(*METRICS, "nsd_tolerance_mm", "surface", "origin"),
 )
 PREFERRED: Final = ("dla", "manual")
 _TABLES: Final = ("Tables 2 and 3", "Table 4 and reproducibility")  # in the order of `Vocabulary.tests`
@@ -37,6 +37,7 @@ class Examination:
     dataset: str
     condition: str
     site: str
+    origin: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,10 @@ def readings_of(measurements: Measurements) -> Readings:
     for values in zip(*columns.values(), strict=True):  # `to_dict` would hold all rows
         row = dict(zip(_READ, values, strict=True))
         case_id = row["case_id"]
-        examinations[case_id] = Examination(case_id, *(row[name] for name in _CASE_COLUMNS))
+        known = examinations.get(case_id)
+        origin = row["origin"] or ("" if known is None else known.origin)
+        patient_id, dataset, condition, site = (row[name] for name in _CASE_COLUMNS)
+        examinations[case_id] = Examination(case_id, patient_id, dataset, condition, site, origin)
         key = (case_id, row["structure"], row["reader"])
         readings.volumes[key] = row["volume_cm3"]
         readings.statuses[key] = row["volume_status"]

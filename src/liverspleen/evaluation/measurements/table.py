@@ -21,6 +21,7 @@ program that writes this file gets every table of the report.
 | `volume_error_cm3`, `volume_error_pct` | reader minus reference, and the same in percent of the reference |
 | `hd95_mm`, `assd_mm`, `nsd` | 95th percentile and mean of the surface distances, normalised surface Dice |
 | `nsd_tolerance_mm`, `surface` | tolerance of the `nsd`; `voxel` or `area`, see the module `surface` |
+| `origin` | origin of the CT in the cohort; `phantom` means a synthetic CT, which a report states at its top |
 
 `case_id`, `structure`, `reader` and `volume_cm3` are required; all other columns may be empty or missing, and unknown
 columns are kept unchanged. A status never removes a row from a table: only undefined values are excluded, and n shows
@@ -88,6 +89,7 @@ COLUMNS: Final = (
     "nsd",
     "nsd_tolerance_mm",
     "surface",
+    "origin",
 )
 
 MOST_ROWS: Final = 500_000
@@ -119,6 +121,7 @@ class Measurement:
     nsd: float | None = None
     nsd_tolerance_mm: float | None = None
     surface: str = ""
+    origin: str = ""
 
 
 @dataclass(frozen=True)
@@ -162,7 +165,7 @@ def write_measurements(path: StrPath, rows: Iterable[Measurement]) -> None:
     >>> target = Path(tempfile.mkdtemp()) / "measurements.csv"
     >>> write_measurements(target, [Measurement("A1", "P1", "", "", "", "liver", "manual", 1243.285)])
     >>> target.read_text().splitlines()[1]
-    'A1,P1,,,,liver,manual,1243.285,ok,,,,,,,,,,,,'
+    'A1,P1,,,,liver,manual,1243.285,ok,,,,,,,,,,,,,'
     """
     with complete_file(Path(path)) as temporary, temporary.open("w", encoding="utf-8", newline="") as handle:
         handle.write(csv_line(COLUMNS))

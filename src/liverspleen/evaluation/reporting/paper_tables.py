@@ -43,6 +43,7 @@ from liverspleen.evaluation.reporting import cells
 from liverspleen.evaluation.reporting.cells import PAIRED, Address, Cell, Table
 from liverspleen.evaluation.reporting.cross_validation import cross_validation, validated_cases
 from liverspleen.evaluation.reporting.missing_cases import gaps_of
+from liverspleen.evaluation.reporting.phantom_notes import phantom_notes
 from liverspleen.evaluation.reporting.results import Groups, ReportResults, reproducibility_coefficients
 from liverspleen.evaluation.reporting.supplement import SCALES, failure_notes, supplement
 from liverspleen.evaluation.statistics.bland_altman import BlandAltman
@@ -123,6 +124,7 @@ def statistical_report(
     first, notes = examinations_of(readings, 0)
     second, more = examinations_of(readings, 1)
     pairs, unpaired = pairs_of(second, vocabulary)
+    notes += phantom_notes(readings.examinations, cohort)
     validated, not_validated = validated_cases(readings.examinations, splits or {})
     notes += more + unpaired + not_validated + _repeated_patients(first)
     notes += _in_no_table(readings, (*first, *second))

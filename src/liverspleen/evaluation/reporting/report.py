@@ -21,6 +21,7 @@ from liverspleen.evaluation.reporting.figures import PICTURES, Picture, pictures
 from liverspleen.evaluation.reporting.figures.bland_altman import FORMS as PICTURE_FORMS
 from liverspleen.evaluation.reporting.formatting import LOA_DIGITS, fixed, with_minus_signs
 from liverspleen.evaluation.reporting.paper_tables import StatisticalReport, statistical_report
+from liverspleen.evaluation.reporting.phantom_notes import PHANTOM_CODE
 from liverspleen.evaluation.reporting.study import Study, StudyResults, study_results
 from liverspleen.evaluation.reporting.table_forms import FORMS, PARTS
 from liverspleen.evaluation.reporting.table_layout import TableLayout, layouts
@@ -143,6 +144,7 @@ def _page(
         counted=counted,
         most_listed=MOST_LISTED,
         sentence=_sentence,
+        phantom_code=PHANTOM_CODE,
     )
 
 

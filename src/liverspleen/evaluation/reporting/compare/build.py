@@ -17,6 +17,7 @@ from liverspleen.evaluation.reporting.compare.quantities import Quantity, Reader
 from liverspleen.evaluation.reporting.compare.tables import error_cells, limit_cells, score_cells
 from liverspleen.evaluation.reporting.missing_cases import gaps_of
 from liverspleen.evaluation.reporting.paper_tables import check_names
+from liverspleen.evaluation.reporting.phantom_notes import phantom_notes
 from liverspleen.evaluation.reporting.results import total_and_conditions
 from liverspleen.organs import ORGAN_KEYS
 
@@ -106,7 +107,7 @@ def compare_readers(
         readers=compared.names,
         reference=compared.reference,
         cells=tuple(cells),
-        notes=(*notes, *_excluded_cases(quantities, compared), *_repeated(examinations)),
+        notes=(*phantom_notes(examinations), *notes, *_excluded_cases(quantities, compared), *_repeated(examinations)),
         common={name: found.common for name, found in quantities.items()},
         n_examinations=len(examinations),
         n_patients=len({e.patient_id for e in examinations}),
