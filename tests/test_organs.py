@@ -16,7 +16,8 @@ BY_NAME = {
     "organs.py",
     "cohort/checks.py",  # the column spleen_absent
     "cohort/findings/orientation.py",  # which side of the other liver and spleen lie on
-    "evaluation/metrics/volume.py",  # likewise
+    "evaluation/metrics/body_size.py",  # a standard volume of the liver
+    "evaluation/metrics/volume.py",  # which side of the other liver and spleen lie on
     "evaluation/reporting/supplement/failures.py",  # the column spleen_absent
     "phantom/contents.py",  # shapes
     "phantom/liver.py",

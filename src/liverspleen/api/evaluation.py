@@ -17,6 +17,7 @@ from liverspleen.evaluation.measurements.map_findings import mean_dss
 from liverspleen.evaluation.measurements.measure_case import SurfaceMetrics
 from liverspleen.evaluation.measurements.merge import merge_measurements
 from liverspleen.evaluation.measurements.table import Measurement, read_measurements, write_measurements, write_volumes
+from liverspleen.evaluation.metrics.body_size import body_sizes
 from liverspleen.evaluation.reporting.compare import ReaderComparison, compare_readers, write_comparison
 from liverspleen.evaluation.reporting.flow import read_exclusions
 from liverspleen.evaluation.reporting.paper_tables import StatisticalReport
@@ -92,7 +93,7 @@ def run_measurement(config: MeasureConfig) -> Measured:
         record.issues.extend(measured.issues)
         file, volumes = config.output / "measurements.csv", config.output / "volumes.csv"
         write_measurements(file, measured.rows)
-        write_volumes(volumes, measured.rows)
+        write_volumes(volumes, measured.rows, body_sizes=None if cohort is None else body_sizes(cohort.cases))
         record.outputs += [file, volumes]
         return Measured(tuple(measured.rows), file, tuple(record.issues))
 

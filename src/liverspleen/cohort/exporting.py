@@ -21,7 +21,7 @@ from liverspleen.storage import write_json, write_text
 EXPORTS = ("nnunet", "msd")
 _ENDING = SUFFIXES[0]
 _FOLDERS = ("imagesTr", "labelsTr", "imagesTs", "labelsTs")
-_FACTS = ("dataset", "condition", "site", "sex", "age", "slice_thickness_mm", "phase")
+_FACTS = ("dataset", "condition", "site", "sex", "age", "height_cm", "weight_kg", "slice_thickness_mm", "phase")
 
 
 @dataclass(frozen=True)

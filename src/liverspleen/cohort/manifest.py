@@ -25,7 +25,7 @@ from liverspleen.storage import StrPath, write_text
 MOST_ROWS: Final = 250_000
 """Rows of a cohort that are read at most; time and memory were measured with 100 000, see docs/cohort.md."""
 
-_NUMBERS: Final = ("age", "slice_thickness_mm")
+_NUMBERS: Final = ("age", "height_cm", "weight_kg", "slice_thickness_mm")
 _MAY_BE_MISSING: Final = frozenset(COLUMNS) - {"case_id", "image"}
 
 
@@ -46,6 +46,8 @@ class Case:
     site: str = ""
     sex: str = ""
     age: float | None = None
+    height_cm: float | None = None
+    weight_kg: float | None = None
     slice_thickness_mm: float | None = None
     phase: str = ""
     spleen_absent: bool = False

@@ -57,6 +57,8 @@ class ManifestRow(BaseModel):
     site: str = Field("", description="site of the scan; pairs the two examinations of a patient")
     sex: str = Field("", description="as recorded")
     age: float | None = Field(None, ge=0, le=120, description="in years")
+    height_cm: float | None = Field(None, ge=40, le=260, description="in cm; for volumes by body size")
+    weight_kg: float | None = Field(None, ge=1, le=650, description="in kg; for volumes by body size")
     slice_thickness_mm: float | None = Field(None, gt=0, description="as recorded, in mm; not used for volumes")
     phase: str = Field("", description="contrast phase, as recorded")
     spleen_absent: bool = Field(False, description="true after splenectomy: the spleen is expected to have no voxels")
@@ -142,6 +144,8 @@ def column_table(*, vocabulary: Vocabulary | None = None) -> str:
         "label": "path",
         "labelled_structures": " or ".join([*(f"`{key}`" for key in ORGAN_KEYS), f"`{';'.join(ORGAN_KEYS)}`"]),
         "age": "number, 0 to 120",
+        "height_cm": "number, 40 to 260",
+        "weight_kg": "number, 1 to 650",
         "slice_thickness_mm": "number above 0",
         "spleen_absent": "`true` or `false`",
     }

@@ -32,7 +32,8 @@ from __future__ import annotations
 
 import csv
 import hashlib
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -48,6 +49,7 @@ from liverspleen.evaluation.measurements.validation import (
     check_records,
     number_or_none,
 )
+from liverspleen.evaluation.metrics.body_size import INDICES_OF, BodySize
 from liverspleen.evaluation.metrics.volume import STATUSES
 from liverspleen.organs import ORGAN_KEYS, RATIO_KEY, RATIO_OF
 from liverspleen.reading import read_bytes
@@ -229,11 +231,14 @@ def too_many_rows(message: str, file: Path | None) -> InputError:
     )
 
 
-def write_volumes(path: StrPath, rows: Iterable[Measurement]) -> None:
+def write_volumes(
+    path: StrPath, rows: Iterable[Measurement], *, body_sizes: Mapping[str, BodySize] | None = None
+) -> None:
     """Write the volumes in cm³ with one row per case, and columns `<structure>_<reader>` and `ratio_<reader>`.
 
     This table is for spreadsheets and other programs; the reports read the long table. A field is empty if a reader has
-    no volume; the ratio is also empty for a spleen of 0 cm³.
+    no volume; the ratio is also empty for a spleen of 0 cm³. With `body_sizes`, by case, columns such as
+    `liver_bsa_<reader>` follow, see the module `body_size`.
     """
     cases: dict[str, tuple[str, ...]] = {}
     volumes: dict[tuple[str, str, str], float | None] = {}
@@ -243,10 +248,21 @@ def write_volumes(path: StrPath, rows: Iterable[Measurement]) -> None:
     readers = sorted({reader for _, _, reader in volumes})
     columns = [(key, reader) for reader in readers for key in (*ORGAN_KEYS, RATIO_KEY)]
     with complete_file(Path(path)) as temporary, temporary.open("w", encoding="utf-8", newline="") as handle:
-        handle.write(csv_line([*COLUMNS[:5], *(f"{key}_{reader}" for key, reader in columns)]))
+        indices = [(key, name, reader) for reader in readers for key, found in INDICES_OF.items() for name in found]
+        indices = indices if body_sizes else []
+        names = [f"{key}_{reader}" for key, reader in columns] + [f"{name}_{reader}" for _, name, reader in indices]
+        handle.write(csv_line([*COLUMNS[:5], *names]))
         for case_id, identifiers in cases.items():
             found = [_volume_or_ratio(volumes, case_id, key, reader) for key, reader in columns]
+            size = (body_sizes or {}).get(case_id)
+            found += [_index(volumes.get((case_id, key, reader)), key, name, size) for key, name, reader in indices]
             handle.write(csv_line([*identifiers, *found]))
+
+
+def _index(volume: float | None, organ: str, name: str, size: BodySize | None) -> float | None:
+    """Return an index of the module `body_size`; None if it is undefined."""
+    value = math.nan if volume is None or size is None else INDICES_OF[organ][name].of(volume, size)
+    return None if math.isnan(value) else value
 
 
 def _volume_or_ratio(

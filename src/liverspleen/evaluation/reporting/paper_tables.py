@@ -39,6 +39,7 @@ from liverspleen.evaluation.measurements.readings import (
     readings_of,
 )
 from liverspleen.evaluation.measurements.table import Measurements
+from liverspleen.evaluation.metrics.body_size import body_sizes
 from liverspleen.evaluation.reporting import cells
 from liverspleen.evaluation.reporting.cells import PAIRED, Address, Cell, Table
 from liverspleen.evaluation.reporting.cross_validation import cross_validation, validated_cases
@@ -109,8 +110,9 @@ def statistical_report(
 
     The default is the only pair of readers that the file compares, or `dla` against `manual`. A table without any
     defined number is omitted, and a case without a row or a value is excluded from its tables; a note reports both. The
-    cohort adds strata of slice thickness and the known absence of a spleen to the table of failures. The splits, folds
-    of a cross-validation or one split, give the development cases tables of their own, see `cross_validation`.
+    cohort adds strata of slice thickness and the known absence of a spleen to the table of failures, and volumes by
+    body size. The splits, folds of a cross-validation or one split, give the development cases tables of their own, see
+    `cross_validation`.
 
     Raises:
         InputError: a given reader is not in the measurements, several pairs of readers are compared and none is
@@ -147,6 +149,7 @@ def statistical_report(
             coefficients,
             spleen_absent=frozenset(case.case_id for case in known if case.spleen_absent),
             thickness_mm={case.case_id: mm for case in known if (mm := case.slice_thickness_mm) is not None},
+            body_sizes=body_sizes(known),
         )
         made = [*_table2(results), *_table3(results), *_table4(results), *reproducibility, *supplement(results)]
         agreements = _agreements(results)

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from liverspleen.cohort.vocabulary import Vocabulary, in_order
 from liverspleen.evaluation.measurements.readings import INDICES, Examination, PatientPair, Readings, SurfaceDefinition
+from liverspleen.evaluation.metrics.body_size import BodySize
 from liverspleen.evaluation.statistics.bland_altman import BlandAltman, bland_altman
 from liverspleen.evaluation.statistics.differences import Scale
 from liverspleen.evaluation.statistics.rank_tests import (
@@ -53,8 +54,8 @@ class Groups:
 class ReportResults:
     """The statistics of `reader` against `reference`; each is computed at its first use and then reused.
 
-    `coefficients` is the result of `reproducibility_coefficients`. `spleen_absent` and `thickness_mm` (by case)
-    come from the cohort; they are empty without one.
+    `coefficients` is the result of `reproducibility_coefficients`. `spleen_absent`, `thickness_mm` and
+    `body_sizes` (by case) come from the cohort; they are empty without one.
     """
 
     readings: Readings
@@ -64,6 +65,7 @@ class ReportResults:
     coefficients: Mapping[tuple[str, str], PercentageRC]
     spleen_absent: frozenset[str] = frozenset()
     thickness_mm: Mapping[str, float] = field(default_factory=dict)
+    body_sizes: Mapping[str, BodySize] = field(default_factory=dict)
     _agreements: dict[tuple[Cases, str, Scale], BlandAltman] = field(default_factory=dict, init=False, repr=False)
     _conditions: dict[str, KruskalWallis] = field(default_factory=dict, init=False, repr=False)
     failed: dict[str, dict[str, dict[str, bool]]] = field(default_factory=dict, init=False, repr=False)

@@ -251,6 +251,24 @@ _ADDITIONAL: Final = (
         columns={"icc_a1": "ICC(A,1)", "icc_c1": "ICC(C,1)", "ccc": "CCC"},
         part="additional",
     ),
+    TableForm(
+        "body_size",
+        "Volumes in relation to the size of the body, by reader",
+        "Mean ± SD (range) of the CT scans with known height and weight. BSA: body surface area by Du Bois and Du "
+        "Bois, Arch Intern Med 1916;17:863. Standard liver volume: 706.2 BSA + 2.4 cm³ (Urata et al., Hepatology "
+        "1995;21:1317), from Japanese patients. Percent differences between readers are those of the volumes.",
+        rows={
+            "total": "Total",
+            **{
+                f"{organ.key}_{name}": f"{organ.title} volume / {label}"
+                for organ in ORGANS
+                for name, label in (("height", "height (cm³/m)"), ("bsa", "BSA (cm³/m²)"))
+            },
+            "liver_standard": "Liver volume / standard liver volume (%)",
+        },
+        part="additional",
+        by_condition=True,
+    ),
 )
 
 FORMS: Final = {

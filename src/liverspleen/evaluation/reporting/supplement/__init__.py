@@ -14,6 +14,7 @@
 | `rc_readers` | index | ratio of the wCV of both readers, with its p value |
 | `equivalence` | index | `bias, p, p_lower, p_upper, verdict, smallest` |
 | `reliability` | index, index:`everyone` | `icc_a1, icc_c1, ccc` |
+| `body_size` | `liver_height`, `liver_bsa`, `liver_standard`, `spleen_…` with `total` and conditions | readers |
 
 Each cell contains its numbers at full precision and its method. `docs/statistics.md` describes the methods with their
 sources.
@@ -33,6 +34,7 @@ from liverspleen.evaluation.reporting.supplement.agreement import (
     limits,
     reliability,
 )
+from liverspleen.evaluation.reporting.supplement.body_size import body_size
 from liverspleen.evaluation.reporting.supplement.failures import failure_notes, failures
 from liverspleen.evaluation.reporting.supplement.repeats import rc_methods, rc_readers
 from liverspleen.evaluation.reporting.supplement.scores import means, sites, subgroups, surfaces
@@ -55,3 +57,4 @@ def supplement(results: ReportResults) -> Iterator[Cell]:
     yield from rc_readers(results)
     yield from equivalence(results)
     yield from reliability(results)
+    yield from body_size(results)
