@@ -213,5 +213,6 @@ def pairs_of(examinations: Iterable[Examination], vocabulary: Vocabulary) -> tup
         return tuple(pairs), []
     sites = " and ".join(f"one {site}" for site in vocabulary.pair)
     message = f"{counted(len(unpaired), 'unpaired examination')}, expected {sites} examination per patient"
-    hint = "add the missing examinations, or correct patient_id and site; reproducibility and Table 4 use pairs only"
+    hint = "add the missing examinations, or correct patient_id and site; reproducibility and Table 4 use pairs only, "
+    hint += "the table of repeatability uses all CT scans of a patient"
     return tuple(pairs), [Note("LS-REP-020", message, hint, tuple(unpaired))]
