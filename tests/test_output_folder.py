@@ -117,10 +117,10 @@ import os, sys
 from pathlib import Path
 from liverspleen.output_folder import occupied
 with occupied(Path({str(tmp_path)!r})):
-    if (child := os.fork()) == 0:
+    if os.fork() == 0:
+        print(os.getpid(), flush=True)  # after it has closed the lock
         sys.stdin.read()
         os._exit(0)
-    print(child, flush=True)
     sys.stdin.read()
 """
     process = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)

@@ -168,3 +168,67 @@ def test_a_table_without_patients_is_used_with_a_note(tmp_path: Path, capsys: py
     out, err = capsys.readouterr()
     assert "within measurement error" in out
     assert "LS-CHG-012" in err
+
+
+@pytest.fixture
+def course(tmp_path: Path) -> Path:
+    """Four CT scans of a patient: the liver grows, the spleen is truncated once."""
+    path = tmp_path / "course.csv"
+    scans = [("t0", 1000, 200, "ok"), ("t1", 1100, 190, "ok"), ("t2", 1400, 150, "truncated"), ("t3", 1500, 210, "ok")]
+    path.write_text(
+        HEADER
+        + "".join(
+            f"{case},p,,,liver,dla,{liver},ok\n{case},p,,,spleen,dla,{spleen},{status}\n"
+            for case, liver, spleen, status in scans
+        )
+    )
+    return path
+
+
+def test_a_course_compares_each_scan_with_the_first(
+    course: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [f"measurements={course}", "cases=[t0,t1,t2,t3]", "structure=liver", "rc_pct=20", "rc_ci_pct=[15,25]"]
+    assert change(*words, f"output={tmp_path / 'out'}") == 0
+    printed = capsys.readouterr()
+    lines = printed.out.splitlines()
+    # 200 · 100/2100 = 9.5 %, 200 · 400/2400 = 33.3 %, 200 · 500/2500 = 40 %
+    assert lines[0] == "liver, t0 to t1: 1000.0 cm³ to 1100.0 cm³, change 9.5 % of the mean, 10.0 % of the first"
+    assert [line.split(": ")[1] for line in lines[1::2]] == [
+        "within measurement error",
+        "beyond measurement error",
+        "beyond measurement error",
+    ]
+    assert "LS-CHG-013: 3 CT scans are compared with the first one" in printed.err
+    assert "is 12.5 %, not 5 %" in printed.err
+    content = json.loads((tmp_path / "out" / "change.json").read_text())
+    assert content["cases"] == ["t0", "t1", "t2", "t3"]
+    last = content["course"]["liver"][-1]
+    assert (last["case_id"], last["against_first"]["change_pct"]) == ("t3", pytest.approx(40))
+    assert last["against_previous"]["change_pct"] == pytest.approx(200 * 100 / 2900)
+    assert last["against_previous"]["verdict"] == "within"
+    assert {path.name for path in (tmp_path / "out").glob("course.*")} == {"course.svg", "course.pdf", "course.png"}
+    assert "first CT scan ± %RC" in (tmp_path / "out" / "course.svg").read_text()
+
+
+def test_an_undefined_volume_of_a_course_has_its_reason(course: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert change(f"measurements={course}", "cases=[t0,t1,t2,t3]", "structure=spleen", "rc_pct=20") == 0
+    printed = capsys.readouterr()
+    assert "LS-CHG-010 case 't2': spleen: no verdict, because the second volume is truncated" in printed.err
+    assert printed.out.count("within measurement error") == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["cases=[t0]"], "LS-CHG-001: cases= has one CT scan"),
+        (["cases=[t0,t1]", "first=t0"], "LS-CHG-001: first= cannot be used with cases="),
+        (["cases=[t0,t1,t0]"], "LS-CHG-002 .*case 't0' is given twice"),
+        (["cases=[t0,zz,t1]"], "LS-CHG-002 .*no case 'zz'"),
+    ],
+)
+def test_cases_that_are_no_course_are_rejected(
+    words: list[str], expected: str, course: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert change(f"measurements={course}", *words, "structure=liver", "rc_pct=20") == 2
+    assert re.search(expected, capsys.readouterr().err)

@@ -121,10 +121,14 @@ class ChangeConfig(Schema):
     """Keys of `liverspleen change`."""
 
     measurements: Annotated[
-        Path | None, Key("Measurements of both CT scans (measurements.csv); empty: before= and after= are required.")
+        Path | None, Key("Measurements of the CT scans (measurements.csv); empty: before= and after= are required.")
     ]
     first: Annotated[str | None, Key("The case_id of the earlier CT scan.")]
     second: Annotated[str | None, Key("The case_id of the later CT scan.")]
+    cases: Annotated[
+        list[str],
+        Key("The case_ids of three or more CT scans in the order of time, [A,B,C], in place of first= and second=."),
+    ]
     reader: Annotated[str | None, Key("Name of the reader that measured both CT scans; default: the only reader.")]
     before: Annotated[
         float | None, Key("Volume in the earlier CT scan in cm³, or its liver/spleen ratio.", ge=0, le=_LARGEST_CM3)
@@ -146,7 +150,8 @@ class ChangeConfig(Schema):
         ),
     ]
     output: Annotated[
-        Path | None, Key("Output folder for change.json and run.json; empty: the result is only printed.")
+        Path | None,
+        Key("Output folder for change.json, the figure course and run.json; empty: the result is only printed."),
     ]
 
     def conflicts(self) -> Iterator[Issue]:
@@ -155,11 +160,17 @@ class ChangeConfig(Schema):
         yield from (Issue("LS-CHG-001", message, hint) for message, hint in self._reproducibility())
 
     def _volumes(self) -> Iterator[tuple[str, str]]:
-        of_file = {"first": self.first, "second": self.second}
+        of_file: dict[str, object] = {"first": self.first, "second": self.second}
+        if self.cases:
+            if given := [f"{name}=" for name, value in of_file.items() if value is not None]:
+                yield f"{', '.join(given)} cannot be used with cases=", f"remove {', '.join(given)}"
+            if len(self.cases) < 2:
+                yield "cases= has one CT scan, expected two or more", "give cases=[A,B,C] in the order of time"
+            of_file = {"cases": self.cases}
         of_values = {"before": self.before, "after": self.after}
         required, other = (of_values, of_file) if self.measurements is None else (of_file, of_values)
         if missing := [f"{name}=" for name, value in required.items() if value is None]:
-            hint = "give measurements=, first= and second=, or before= and after="
+            hint = "give measurements= with first= and second= or with cases=, or before= and after="
             yield f"missing options: {', '.join(missing)}", hint
         if given := [f"{name}=" for name, value in other.items() if value is not None]:
             message = f"{', '.join(given)} cannot be used {'with' if self.measurements else 'without'} measurements="

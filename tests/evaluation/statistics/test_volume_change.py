@@ -6,8 +6,10 @@ import math
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from liverspleen.evaluation import percentage_rc, volume_change
+from liverspleen.evaluation.statistics.volume_change import false_alarm_probability
 
 # x <- c(1500,1320,1610,980,1745,1210); y <- c(1440,1355,1580,1010,1690,1275)
 FIRST, SECOND = [1500.0, 1320, 1610, 980, 1745, 1210], [1440.0, 1355, 1580, 1010, 1690, 1275]
@@ -100,3 +102,12 @@ def test_an_organ_of_several_parts_has_a_verdict() -> None:
 def test_impossible_numbers_are_rejected(wrong: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=r".+"):
         volume_change(**{"before": 1.0, "after": 1.0, "rc_pct": 10.0, **wrong})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("comparisons", [1, 2, 3])
+def test_probability_of_a_false_alarm_by_the_multivariate_normal_distribution(comparisons: int) -> None:
+    # Differences from the first reading have variance 2 and covariance 1.
+    covariance = np.ones((comparisons, comparisons)) + np.eye(comparisons)
+    reach = np.full(comparisons, 1.96 * math.sqrt(2))
+    inside = stats.multivariate_normal(cov=covariance, abseps=1e-8, seed=0).cdf(reach, lower_limit=-reach)
+    assert false_alarm_probability(comparisons) == pytest.approx(1 - inside, abs=2e-5)
