@@ -293,14 +293,14 @@ def test_files_that_are_not_read_are_listed(layout: str, tmp_path: Path) -> None
 def test_series_that_are_no_ct_are_one_line_for_each_modality(tmp_path: Path) -> None:
     source_files.dicom(tmp_path, [box_exam("a")])
     slices = sorted((tmp_path / "a").rglob("0*.dcm"))
-    for number, modality in enumerate(["RTSTRUCT", "RTSTRUCT", "MR"]):
+    for number, modality in enumerate(["RTDOSE", "RTDOSE", "MR"]):
         dataset = pydicom.dcmread(slices[number])
         dataset.Modality, dataset.SeriesInstanceUID = modality, f"1.2.3.{number}"
         dataset.save_as(tmp_path / f"other{number}.dcm")
     notes = [note for note in find("dicom", tmp_path, None).notes if note.code == "LS-IMP-046"]
     assert [(note.message, Path(note.file or "").name, len(note.further_files)) for note in notes] == [
         ("1 DICOM series without a CT is not read (modality MR)", "other2.dcm", 0),
-        ("2 DICOM series without a CT are not read (modality RTSTRUCT)", "other0.dcm", 1),
+        ("2 DICOM series without a CT are not read (modality RTDOSE)", "other0.dcm", 1),
     ]
 
 

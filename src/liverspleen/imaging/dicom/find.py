@@ -123,7 +123,7 @@ def _is_derived(instance: Instance) -> bool:
 
 def _kind(instance: Instance) -> tuple[str, str]:
     """Return code and message of the reason why an instance is not a CT slice; both empty if it is one."""
-    if instance.modality == "SEG" or instance.sop_class in SEGMENTATION:
+    if instance.modality in ("SEG", "RTSTRUCT") or instance.sop_class in SEGMENTATION:
         return A_SEGMENTATION, "segmentation, which is read as labels"
     if instance.modality != "CT":
         return NOT_CT, f"modality {instance.modality if instance.modality in _MODALITIES else 'other than CT'}"

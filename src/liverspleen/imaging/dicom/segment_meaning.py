@@ -29,7 +29,7 @@ def meaning_of(segment: Any) -> Structure | None:
     specific = {_code(item) for item in types if _is_specific(item)}
     if specific:  # a tumour with the label "liver" is not a liver
         return CODES.get(specific.pop()) if len(specific) == 1 else None
-    return _named(text(segment, "SegmentLabel"))
+    return named_organ(text(segment, "SegmentLabel"))
 
 
 def contradictory_names(header: Any) -> Iterator[str]:
@@ -42,11 +42,11 @@ def contradictory_names(header: Any) -> Iterator[str]:
             yield f"SegmentedPropertyTypeCodeSequence of segment {number} has several codes"
         names += [(text(c, "CodeMeaning"), "CodeMeaning") for c in types if _is_specific(c)]
         for name, keyword in names:
-            if (named := _named(name)) and named != meaning:
+            if (named := named_organ(name)) and named != meaning:
                 yield f"{keyword} of segment {number} is {named.key}, CodeValue is not that of {named.key}"
 
 
-def _named(name: str) -> Structure | None:
+def named_organ(name: str) -> Structure | None:
     """Return the organ with this name, in any letter case."""
     return next((organ for organ in ORGANS if organ.key == name.lower()), None)
 

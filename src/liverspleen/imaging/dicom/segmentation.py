@@ -15,6 +15,7 @@ from liverspleen.imaging.dicom.segment_meaning import contradictory_names, meani
 from liverspleen.imaging.dicom.segmentation_checks import contradictions, unsupported
 from liverspleen.imaging.dicom.segmentation_frames import IncompleteError, frames_of, items
 from liverspleen.imaging.dicom.series import Reason
+from liverspleen.imaging.dicom.structure_set import described, is_structure_set
 from liverspleen.organs import Structure
 from liverspleen.storage import StrPath
 
@@ -81,6 +82,8 @@ class Segmentation:
     referenced_series: frozenset[str] = frozenset()
     """SeriesInstanceUIDs of ReferencedSeriesSequence, in this and other studies"""
     frame_of_reference_uid: str = ""
+    has_contours: bool = False
+    """a structure set (RTSTRUCT), whose segments are structures given by contours"""
 
     def __repr__(self) -> str:
         return f"Segmentation({dict(self.segments)}, exclusions={self.exclusions})"
@@ -92,7 +95,9 @@ class Segmentation:
 
 
 def find_segmentations(root: StrPath) -> tuple[Segmentation, ...]:
-    """Return every DICOM segmentation below `root`, by the rules of `find_series`, in the order of folders and names.
+    """Return every DICOM segmentation and structure set below `root`, by the rules of `find_series`.
+
+    They are in the order of folders and names.
 
     Reasons for exclusion: LS-DCM-041 the header cannot be read, LS-DCM-070 its fields contradict each other, LS-DCM-075
     a kind that is not supported.
@@ -113,6 +118,8 @@ def _found(path: Path, folder: str) -> Segmentation | None:
         return None  # find_series reports it
     if short is None:
         return None
+    if is_structure_set(short):
+        return _structures(path, folder)
     classes = {text(short, "SOPClassUID"), text(short.file_meta, "MediaStorageSOPClassUID")}
     if not classes & set(SEGMENTATION) and text(short, "Modality") != "SEG":
         return None
@@ -128,6 +135,14 @@ def _found(path: Path, folder: str) -> Segmentation | None:
     except DAMAGED as damage:
         message = f"header of the segmentation cannot be read ({type(damage).__name__})"
     return Segmentation(path, segments, (Reason(DAMAGED_SEGMENTATION, message),), folder)
+
+
+def _structures(path: Path, folder: str) -> Segmentation:
+    try:
+        return Segmentation(file=path, folder=folder, **described(path))
+    except DAMAGED as damage:
+        message = f"structure set cannot be read ({type(damage).__name__})"
+        return Segmentation(path, {}, (Reason(DAMAGED_SEGMENTATION, message),), folder)
 
 
 def _described(header: Any, path: Path, folder: str, segments: Mapping[int, Structure | None]) -> Segmentation:

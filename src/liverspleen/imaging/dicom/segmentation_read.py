@@ -17,6 +17,7 @@ from liverspleen.imaging.dicom.segmentation import CONTRADICTORY, DAMAGED_SEGMEN
 from liverspleen.imaging.dicom.segmentation_checks import wrong_length
 from liverspleen.imaging.dicom.segmentation_frames import Frame, frames_of, items, pixels_of
 from liverspleen.imaging.dicom.stack import SPACING_TOLERANCE, plane_directions
+from liverspleen.imaging.dicom.structure_set import ContourError, filled
 from liverspleen.imaging.geometry import Geometry
 from liverspleen.imaging.volume import LabelMap
 from liverspleen.organs import ORGANS, Structure, listed, organs
@@ -56,12 +57,18 @@ def read_segmentation(
         InputError: LS-DCM-040 fractional values, LS-DCM-041 file cannot be read, LS-DCM-042 no segment is an organ,
             LS-DCM-043 frames that match no slice of the CT, LS-DCM-044 voxels of two organs, LS-DCM-070 fields or
             pixels contradict each other, LS-DCM-071 several segments are coded as one organ, LS-DCM-075 kind that is
-            not supported.
+            not supported, LS-DCM-080 and 081 contours that cannot be filled.
     """
     try:
         meaning = _meaning(segmentation, values)
-        masks = _masks(segmentation.file, meaning, ct_geometry, instance_uids)
+        if segmentation.has_contours:
+            masks = filled(segmentation.file, meaning, ct_geometry, _slices(instance_uids))
+        else:
+            masks = _masks(segmentation.file, meaning, ct_geometry, instance_uids)
         labels = _combined(masks, ct_geometry)
+    except ContourError as error:
+        hint = "export the structures again as closed planar contours on the slices of this CT"
+        raise InputError(Issue(error.code, error.message, hint, case_id)) from None
     except _RejectedError as rejected:
         raise InputError(Issue(rejected.code, rejected.message, rejected.hint, case_id)) from None
     except DAMAGED as damage:
@@ -95,7 +102,7 @@ def _masks(
 ) -> dict[Structure, NDArray[np.uint8]]:
     """Return the voxels of each organ, in the native order of the CT; raises `_RejectedError` or one of `DAMAGED`."""
     masks = {s: np.zeros(geometry.shape, np.uint8) for s in organs(s.key for s in meaning.values())}
-    slices = {uid: index for index, uid in enumerate(instance_uids) if uid and instance_uids.count(uid) == 1}
+    slices = _slices(instance_uids)
     seen: set[tuple[int | None, tuple[int, int, int]]] = set()
     unmatched: list[str] = []
     frames = 0
@@ -120,6 +127,11 @@ def _masks(
         message += f": {', '.join(dict.fromkeys(unmatched))}"
         raise _RejectedError(OFF_GRID, message, "use the segmentation of this series, or resample it to the CT")
     return masks
+
+
+def _slices(instance_uids: Sequence[str]) -> dict[str, int]:
+    """Return the slice of each SOPInstanceUID that is unique."""
+    return {uid: index for index, uid in enumerate(instance_uids) if uid and instance_uids.count(uid) == 1}
 
 
 def _differing(plane: Plane, geometry: Geometry) -> str:
