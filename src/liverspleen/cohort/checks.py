@@ -10,8 +10,8 @@ from typing import Literal
 from liverspleen.cohort.findings.ct import JudgedCT, judge_ct
 from liverspleen.cohort.manifest import Case
 from liverspleen.errors import InputError, Issue
+from liverspleen.imaging.files import read_ct, read_grid, read_label_map
 from liverspleen.imaging.geometry import Geometry, corner_displacement_mm, grid_tolerance_mm, same_grid
-from liverspleen.imaging.nifti import read_ct, read_grid, read_label_map
 from liverspleen.imaging.volume import CTVolume, LabelMap
 from liverspleen.organs import ORGANS, Structure
 

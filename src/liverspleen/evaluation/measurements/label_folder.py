@@ -36,8 +36,10 @@ from liverspleen.evaluation.measurements.measure_case import (
     missing_case,
 )
 from liverspleen.evaluation.measurements.table import Measurement, frame_of
+from liverspleen.imaging.files import ENDINGS, read_label_map, stated_organs
 from liverspleen.imaging.geometry import Geometry
-from liverspleen.imaging.nifti import SUFFIXES, read_label_map
+from liverspleen.imaging.nifti import SUFFIXES
+from liverspleen.imaging.segment_names import own_values
 from liverspleen.imaging.volume import LabelMap
 from liverspleen.organs import Structure, listed
 from liverspleen.processes import spread
@@ -78,8 +80,8 @@ def measure_folder(
 ) -> Measured:
     """Measure every label map in `labels`, and compare it with its reference.
 
-    The label map of a case is `<case_id>.nii.gz`, `<case_id>.nii`, `<case_id>_dseg.nii.gz`, the only file whose name
-    differs in words such as `seg` (`label_files`), or in a folder `<case_id>`, masks or one file such as
+    The label map of a case is `<case_id>.nii.gz` (or of another image format), `<case_id>_dseg.nii.gz`, the only file
+    whose name differs in words such as `seg` (`label_files`), or in a folder `<case_id>`, masks or one file such as
     `segmentation.nii.gz`. References are the files of the same case in the folder `reference`, or else the label maps
     of `cohort`; both are optional. With a cohort, every case of its `datasets` (all if empty) is expected, and each map
     must be on the grid of its CT. Without a cohort, the cases are those of the folder (and of `reference`, if given).
@@ -119,7 +121,7 @@ def measure_folder(
         raise InputError(Issue("LS-LAB-008", message, "give them different names", file=labels))
     task = _MeasurementTask(folder, references, reader, reference_reader, surface, allow_missing)
     if not folder.files and not cases:
-        message = f"the folder has no label map ({' or '.join(SUFFIXES)})"
+        message = f"the folder has no label map ({ENDINGS})"
         missing = Issue("LS-LAB-009", message, "give the folder that contains the label maps directly", file=labels)
         raise InputError([missing, *folder.not_read()])
     rows: list[Measurement] = []
@@ -201,6 +203,8 @@ class LabelFolder:
         if files[0].is_dir():
             return read_mask_folder(files[0], case_id, translated=self.meaning.asked and bool(self.meaning.values))
         values, named = self.meaning.values, self.meaning.named
+        if stated_organs(files[0]) is not None:  # its segments have names, which an option may not contradict
+            values = own_values(self.meaning.asked, values)
         return _restricted(read_label_map(files[0], case_id=case_id, values=values, named=named), files[0], case_id)
 
     def not_read(self) -> Iterator[Issue]:
