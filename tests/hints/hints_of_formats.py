@@ -6,13 +6,15 @@ import sys
 from functools import partial
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 from hinting import hint
 
 sys.path.append(str(Path(__file__).parents[1] / "imaging"))
 from other_formats import segments, write_metaimage, write_nrrd
 
-from liverspleen.imaging import read_ct, read_label_map
+from liverspleen.cohort.findings.geometry import form_issues
+from liverspleen.imaging import read_ct, read_grid, read_label_map
 from liverspleen.organs import Structure
 
 LPS = np.diag([0.8, 0.8, 5.0, 1.0])
@@ -78,3 +80,17 @@ def values_of_segments_without_a_name(folder: Path):
     file = write_nrrd(folder / "a.seg.nrrd", LABELS, LPS, keys=segments(("Segment_1", 1, 0), ("Segment_2", 2, 0)))
     yield partial(read_label_map, file)
     yield partial(read_label_map, file, values={1: Structure.LIVER, 2: Structure.SPLEEN})
+
+
+@hint("LS-GEO-020", "set the code of the sform to 0 if the qform is right")
+def sform_of_zeros(folder: Path):
+    file = folder / "a.nii"
+    image = nib.Nifti1Image(LABELS, LPS)
+    image.set_qform(LPS, 1)
+    nib.save(image, file)
+    content = bytearray(file.read_bytes())
+    content[280:328] = bytes(48)  # srow_x, srow_y, srow_z
+    file.write_bytes(content)
+    yield lambda: [*form_issues(read_grid(file))]
+    content[254:256] = bytes(2)  # sform_code
+    file.write_bytes(content)

@@ -37,7 +37,7 @@ FORMATS: Mapping[str, Callable[[Source], Layout]] = {
     ".mha": metaimage_layout,
     ".mhd": metaimage_layout,
 }
-"""Reader of the header for each suffix, in lower case; a longer suffix stands before one that ends it."""
+"""Reader of the header for each suffix, in lower case; a suffix follows the longer ones that end with it."""
 
 ENDINGS = ".nii.gz, .nii, .hdr, .nrrd, .nhdr, .mha or .mhd"
 """The suffixes in messages."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -140,44 +142,50 @@ def _scaling(source: InputSource, header: Any) -> tuple[float, float]:
 
 
 def _geometry(source: InputSource, header: Any, shape: tuple[int, int, int]) -> Geometry:
-    """Return the grid of the sform if its code is set, else of the qform; if both are set they must agree."""
+    """Return the grid of the sform if its code is set, else of the qform; if both are valid they must agree."""
     spacing = tuple(float(edge) for edge in header["pixdim"][1:4])
     check_spacing(source, spacing)
     unit = int(header["xyzt_units"]) & 7
     if unit not in _UNITS_MM:
         raise source.error("LS-GEO-007", f"unit of the spacing has code {unit}, expected 2 (mm)", AS_MM)
-    sform = header.get_sform() if int(header["sform_code"]) > 0 else None
-    qform = _qform(source, header) if int(header["qform_code"]) > 0 else None
-    affine = sform if sform is not None else qform
-    if affine is None:
-        raise source.error(
-            "LS-GEO-006",
-            "header has no orientation (the codes of sform and qform are 0)",
-            "convert the image from DICOM again, keeping the orientation",
-        )
-    try:
-        geometry = Geometry(shape, affine, _space(header))
-    except ValueError as error:
-        raise source.error(
-            "LS-GEO-002", str(error), "convert the image from DICOM again, keeping the orientation"
-        ) from error
-    if sform is not None and qform is not None:
-        _check_agreement(source, geometry, qform)
-    elif sform is not None:
+    forms = _forms(source, header, shape)
+    geometry = forms.get("sform") or forms["qform"]
+    if len(forms) == 2:
+        _check_agreement(source, geometry, forms["qform"].affine)
+    elif "sform" in forms:
         _check_spacing(source, geometry, spacing)
     return geometry
 
 
-def _qform(source: InputSource, header: Any) -> NDArray[np.float64]:
+def _forms(source: InputSource, header: Any, shape: tuple[int, int, int]) -> dict[str, Geometry]:
+    """Return the grid of each form whose code is set.
+
+    One valid form is enough, as for ITK; its grid names the other one, and is written with new spatial fields.
+    """
+    found: dict[str, Geometry] = {}
+    invalid: dict[str, str] = {}
+    for name, read in (("sform", header.get_sform), ("qform", partial(_qform, header))):
+        if int(header[f"{name}_code"]) > 0:
+            try:
+                found[name] = Geometry(shape, read(), _space(header))
+            except (nibabel().spatialimages.HeaderDataError, ValueError) as error:
+                invalid[name] = str(error)
+    if not found and not invalid:
+        message = "header has no orientation (the codes of sform and qform are 0)"
+        raise source.error("LS-GEO-006", message, "convert the image from DICOM again, keeping the orientation")
+    for name, reason in invalid.items():
+        if not found:
+            hint = "convert the image from DICOM again, keeping the orientation"
+            raise source.error("LS-GEO-002", f"{name} is invalid ({reason})", hint)
+        found = {other: replace(grid, space=None, invalid_form=name) for other, grid in found.items()}
+    return found
+
+
+def _qform(header: Any) -> NDArray[np.float64]:
     signed = header.copy()
     if signed["pixdim"][0] == 0:  # the standard reads a sign of 0 as 1
         signed["pixdim"][0] = 1
-    try:
-        return np.asarray(signed.get_qform(), dtype=np.float64)
-    except (nibabel().spatialimages.HeaderDataError, ValueError) as error:
-        raise source.error(
-            "LS-GEO-002", f"qform is invalid ({error})", "set the sform, and set the code of the qform to 0"
-        ) from error
+    return np.asarray(signed.get_qform(), dtype=np.float64)
 
 
 def _check_agreement(source: InputSource, geometry: Geometry, qform: NDArray[np.float64]) -> None:

@@ -142,7 +142,7 @@ def _check_compressed_size(source: Source, fields: Mapping[str, str], stored: in
     """Reject compressed voxels of another size than stated: ITK reads them wrong without an error."""
     stated = fields.get("CompressedDataSize", "")
     if not re.fullmatch(r"\d{1,18}", stated):
-        raise header_error(source, "MetaImage header has no CompressedDataSize, or it is no number")
+        raise header_error(source, "MetaImage header has no CompressedDataSize with a whole number")
     if int(stated) > stored:
         raise truncated(source, int(stated), str(stored))
     if int(stated) < stored:
