@@ -30,7 +30,8 @@ from liverspleen.errors import Issue
 from liverspleen.evaluation import read_rc_table
 from liverspleen.formats import REPORT
 from liverspleen.imaging.dicom import write_series
-from liverspleen.imaging.nifti import read_ct, read_label_map, write_ct, write_label_map
+from liverspleen.imaging.files import read_ct, read_label_map
+from liverspleen.imaging.nifti import write_ct, write_label_map
 from liverspleen.inference.case_files import Settings
 from liverspleen.inference.colour_tables import write_colour_tables
 from liverspleen.inference.model import load_model

@@ -37,7 +37,8 @@ from volumes import write_case
 import liverspleen
 from liverspleen.cohort.manifest import Case
 from liverspleen.data.cache import cache_case
-from liverspleen.imaging.nifti import read_ct, write_ct
+from liverspleen.imaging.files import read_ct
+from liverspleen.imaging.nifti import write_ct
 
 RESULTS = Path(__file__).parents[1] / "results" / "data.json"
 GZIP = 31  # wbits of zlib for gzip

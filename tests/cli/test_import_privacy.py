@@ -90,7 +90,7 @@ def nifti_source(folder: Path) -> list[str]:
     broken = folder / "images" / f"{SECRET}1.nii.gz"
     broken.write_bytes(broken.read_bytes()[:-100])
     (folder / "images" / f"{SECRET}9.nii.gz").write_bytes(SECRET.encode())
-    for name in (f"{SECRET}.nrrd", f"{SECRET}.{SECRET}", f"{SECRET}.tar.gz", f"masks/{SECRET}0_seg.nii.gz"):
+    for name in (f"{SECRET}.mgz", f"{SECRET}.{SECRET}", f"{SECRET}.tar.gz", f"masks/{SECRET}0_seg.nii.gz"):
         (folder / name).write_bytes(SECRET.encode())
     return words
 

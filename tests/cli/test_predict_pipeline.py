@@ -15,7 +15,8 @@ from liverspleen.cli.main import main
 from liverspleen.cohort.manifest import write_cohort
 from liverspleen.evaluation.measurements.table import read_measurements
 from liverspleen.imaging.dicom import write_series
-from liverspleen.imaging.nifti import read_ct, read_label_map, write_label_map
+from liverspleen.imaging.files import read_ct, read_label_map
+from liverspleen.imaging.nifti import write_label_map
 
 ODD = [
     "a b",

@@ -14,7 +14,8 @@ import pytest
 from predicting import TABLES, predict, results, rows, scan
 
 from liverspleen.cli.main import main
-from liverspleen.imaging.nifti import read_ct, read_label_map, write_label_map
+from liverspleen.imaging.files import read_ct, read_label_map
+from liverspleen.imaging.nifti import write_label_map
 from liverspleen.imaging.volume import LabelMap
 from liverspleen.inference import prediction
 from liverspleen.storage import sha256_of

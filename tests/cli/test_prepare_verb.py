@@ -237,7 +237,7 @@ def test_test_case_with_the_voxels_of_a_training_case_ends_a_training_before_it_
 ) -> None:
     """Also under another name, in another file, uncompressed."""
     manifest = box_cohort(dataset=("development", "development", "development", "test1"))
-    from liverspleen.imaging.nifti import read_ct
+    from liverspleen.imaging.files import read_ct
 
     copy = manifest.parent / "renamed.nii"
     write_ct(copy, read_ct(manifest.parent / "c0.nii.gz"))

@@ -251,6 +251,7 @@ def zero_spacing(draft):
 @seed("LS-GEO-003", "error")
 def label_of_another_shape(draft):
     draft.labels = draft.labels[:-1]
+    draft.label_affine[2, 3] += 2.5  # not a box of the grid
 
 
 @seed("LS-GEO-004", "error")

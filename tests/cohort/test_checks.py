@@ -68,7 +68,7 @@ def bit_flipped(case):
 
 
 def other_shape(case):
-    save(case.label, label_array()[:, :, :3])
+    save(case.label, label_array()[:, :, :3], AFFINE @ np.diag([1, 1, 2, 1]))
     return case.label
 
 

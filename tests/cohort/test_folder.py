@@ -180,7 +180,7 @@ def test_several_ct_in_the_folder_of_a_case_are_of_one_patient(folder: Callable[
 
 
 def test_files_that_are_not_read_are_one_warning_for_each_kind(folder: Callable[..., Path]) -> None:
-    given = folder("a.nii.gz", "a_seg.nii.gz", *(f"s{n}/x.nii.gz" for n in range(5)), "b.nrrd", "c.MHA", "d.tar.gz")
+    given = folder("a.nii.gz", "a_seg.nii.gz", *(f"s{n}/x.nii.gz" for n in range(5)), "b.mgz", "c.MAT", "d.tar.gz")
     for name in ("README", "notes.txt", ".DS_Store", "dataset.txt", "IM1"):
         (given / name).write_bytes(bytes(128) + b"DICM" if name == "IM1" else b"text")
     skipped = [issue for issue in open_cohort(given).issues if issue.code == "LS-COH-040"]
@@ -188,7 +188,7 @@ def test_files_that_are_not_read_are_one_warning_for_each_kind(folder: Callable[
         "5 NIfTI files are not read",
         "1 DICOM file is not read",
         "1 archive (.tar.gz) is not read",
-        "2 files of other image formats (.mha, .nrrd) are not read",
+        "2 files of other image formats (.mat, .mgz) are not read",
     ]
     assert [len((issue.file, *issue.further_files)) for issue in skipped] == [3, 1, 1, 2]
 

@@ -122,9 +122,9 @@ def test_predictions_are_compared_with_the_references_of_their_dataset(
         file = tmp_path / f"{pattern}.nii.gz"
         file.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(case.label, file)
-    (tmp_path / "lits" / "x.nrrd").touch()
+    (tmp_path / "lits" / "x.mgz").touch()
     for reference, expected in (("lits", "volume-0"), ("folders", "p1")):
         measured = measure_folder(tmp_path / "predicted", reference=tmp_path / reference, surface=None)
         assert {row.case_id for row in measured.rows if row.dss == 1.0} == {expected}
         skipped = [issue.message for issue in measured.issues if issue.code == "LS-COH-040"]
-        assert skipped == (["1 file of another image format (.nrrd) is not read"] if reference == "lits" else [])
+        assert skipped == (["1 file of another image format (.mgz) is not read"] if reference == "lits" else [])

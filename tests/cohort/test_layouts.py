@@ -281,11 +281,11 @@ def test_files_that_are_not_read_are_listed(layout: str, tmp_path: Path) -> None
         source_files.dicom(tmp_path, [box_exam("a")])
     else:
         touched(tmp_path, "a", "deep/b")
-    for name in ("x.nrrd", "y.mha", "z.tar.gz", "plan.dcm", "README", "notes.txt", ".DS_Store"):
+    for name in ("x.mgz", "y.mat", "z.tar.gz", "plan.dcm", "README", "notes.txt", ".DS_Store"):
         (tmp_path / name).write_bytes(bytes(200))
     found = find(layout, tmp_path, None)
     messages = [note.message for note in found.notes if note.code == "LS-COH-040"]
-    archives = ["1 archive (.tar.gz) is not read", "2 files of other image formats (.mha, .nrrd) are not read"]
+    archives = ["1 archive (.tar.gz) is not read", "2 files of other image formats (.mat, .mgz) are not read"]
     nifti = ["1 NIfTI file is not read", "1 DICOM file is not read", *archives]
     assert messages == (nifti if layout == "nifti" else [*archives, "1 file of unknown type is not read"])
 

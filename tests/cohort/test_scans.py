@@ -147,26 +147,26 @@ def test_channels_of_one_case_are_rejected_unless_their_grids_differ(tmp_path: P
 def test_files_that_are_not_read_are_one_warning_for_each_kind(tmp_path: Path) -> None:
     folder = written(tmp_path / "in", "a.nii", "sub/b.nii", "sub/deep/c.nii")
     series(folder / "p0", box_exam("x"))
-    for name in ("c.nrrd", "d.mha", "e.tar.gz", "f.xyz", "notes.txt", "p0/README"):
+    for name in ("c.mgz", "d.mat", "e.tar.gz", "f.xyz", "notes.txt", "p0/README"):
         (folder / name).write_bytes(b"text")
     scans = found(folder)
     assert len(scans.cases) == 2
     assert [issue.message for issue in scans.issues if issue.code == "LS-COH-040"] == [
         "2 NIfTI files are not read",
         "1 archive (.tar.gz) is not read",
-        "2 files of other image formats (.mha, .nrrd) are not read",
+        "2 files of other image formats (.mat, .mgz) are not read",
         "1 file of unknown type is not read",
     ]
 
 
 def test_files_of_other_kinds_in_an_archive_are_counted_without_their_names(tmp_path: Path) -> None:
     folder = written(tmp_path / "in", "p1/ct.nii")
-    for name in ("p1/Smith.nrrd", "p1/Smith.Jones", "p1/notes.txt"):
+    for name in ("p1/Smith.mgz", "p1/Smith.Jones", "p1/notes.txt"):
         (folder / name).write_bytes(b"text")
     scans = found(zipped(tmp_path / "x.zip", folder))
     assert [scan.case.case_id for scan in scans.cases] == ["p1"]
     assert [issue.message for issue in scans.issues] == [
-        "1 file of another image format (.nrrd) is not read",
+        "1 file of another image format (.mgz) is not read",
         "1 file of unknown type is not read",
     ]
     assert {(issue.file, issue.further_files) for issue in scans.issues} == {(tmp_path / "x.zip", ())}

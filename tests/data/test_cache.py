@@ -14,7 +14,8 @@ from liverspleen.data.cache import cache_case, case_key, open_case, store_voxel_
 from liverspleen.data.module import reject_leaks
 from liverspleen.errors import InputError
 from liverspleen.formats import SLICE_CACHE
-from liverspleen.imaging.nifti import read_ct, write_ct
+from liverspleen.imaging.files import read_ct
+from liverspleen.imaging.nifti import write_ct
 from liverspleen.organs import ORGANS, Structure
 
 
@@ -108,7 +109,7 @@ def test_voxels_of_a_test_case_are_decoded_once_for_the_bytes_of_its_file(
     found = store_voxel_hash(case, cache)
     hu = np.asarray(nib.nifti1.load(case.image).dataobj).transpose(2, 1, 0)
     assert found == hashlib.sha256(hu.astype("<i2").tobytes()).hexdigest() == cache_case(case, cache).voxels_sha256
-    monkeypatch.setattr("liverspleen.imaging.nifti.read_ct", lambda *_, **__: pytest.fail("decoded again"))
+    monkeypatch.setattr("liverspleen.imaging.files.read_ct", lambda *_, **__: pytest.fail("decoded again"))
     assert store_voxel_hash(case, cache) == found
     case.image.write_bytes(case.image.read_bytes()[:-1])
     assert stored_voxel_hash(case, cache) is None

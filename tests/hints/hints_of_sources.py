@@ -301,7 +301,7 @@ source_changes(
     "LS-IMP-035",
     "convert the images to .nii.gz",
     "nnunet",
-    described(file_ending=".nrrd"),
+    described(file_ending=".mgz"),
     described(file_ending=".nii.gz"),
 )
 source_changes("LS-IMP-029", "add the file", "totalsegmentator", moved("a/ct.nii.gz", "x"), moved("x", "a/ct.nii.gz"))

@@ -159,9 +159,9 @@ def folder_that_changed(folder: Path):
 
 @hint("LS-COH-040", "convert them to .nii.gz if they are CT scans or label maps")
 def folder_with_another_format(folder: Path):
-    images(folder, "images/a.nii.gz", "images/b.nrrd", "labels/a.nii.gz")
+    images(folder, "images/a.nii.gz", "images/b.mgz", "labels/a.nii.gz")
     yield lambda: open_cohort(folder)
-    (folder / "images" / "b.nrrd").rename(folder / "images" / "b.nii.gz")
+    (folder / "images" / "b.mgz").rename(folder / "images" / "b.nii.gz")
 
 
 @hint("LS-COH-040", "move them to another folder; unpack them if they hold scans or label maps")

@@ -5,7 +5,7 @@ from __future__ import annotations
 NOT_FOLLOWED: dict[str, tuple[str, ...]] = {
     "the issue is a fact, and its hint asks for no change of a file or an option": (
         "LS-DCM-002 003 004 016 063",
-        "LS-GEO-014 015 016",
+        "LS-GEO-014 015 016 021",
         "LS-IDN-004",
         "LS-IMG-015",
         "LS-IMP-015 024 031 033 046",
@@ -19,7 +19,7 @@ NOT_FOLLOWED: dict[str, tuple[str, ...]] = {
     ),
     "the hint asks to look at a series, an image or a segmentation": (
         "LS-DCM-021 022 023 040 041 042 043 044 052 059 060 062 064 070 074 075",
-        "LS-GEO-002",
+        "LS-GEO-002 022",
         "LS-IMG-007 011 021 030 032",
         "LS-IMP-021",
         "LS-LAB-041 055",

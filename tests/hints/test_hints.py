@@ -10,6 +10,7 @@ from copy import deepcopy
 from pathlib import Path
 
 import hints_of_dicom
+import hints_of_formats
 import hints_of_label_maps
 import hints_of_measurements
 import hints_of_scans
@@ -37,6 +38,7 @@ from liverspleen.phantom.cohort import write_phantom_cohort
 
 MODULES = (
     hints_of_dicom,
+    hints_of_formats,
     hints_of_label_maps,
     hints_of_measurements,
     hints_of_scans,

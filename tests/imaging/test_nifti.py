@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from liverspleen.imaging import CTVolume, Geometry, LabelMap, read_ct, read_grid, read_label_map, write_ct
-from liverspleen.imaging.nifti import strip_suffix, write_label_map
+from liverspleen.imaging.files import strip_suffix
+from liverspleen.imaging.nifti import write_label_map
 from liverspleen.organs import Structure
 
 SHAPE = (3, 4, 5)

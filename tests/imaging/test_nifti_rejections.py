@@ -224,7 +224,7 @@ def test_singular_affine(tmp_path):
 
 
 def test_quaternion_that_is_not_a_rotation(tmp_path):
-    path = patched(tmp_path / "ct.nii", 252, struct.pack("<hhf", 1, 1, 5.0))  # both codes and b, which is 1 at most
+    path = patched(tmp_path / "ct.nii", 252, struct.pack("<hhf", 1, 0, 5.0))  # qform only, and b, which is 1 at most
     assert rejection(read_ct, path).code == "LS-GEO-002"
 
 

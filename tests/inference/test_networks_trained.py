@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from liverspleen.cli.main import main
-from liverspleen.imaging.nifti import read_label_map
+from liverspleen.imaging.files import read_label_map
 
 SHORT = ["trainer=cpu", "trainer.steps=2", "trainer.batch_size=2", "trainer.validate_every=2"]
 

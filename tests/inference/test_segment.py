@@ -19,8 +19,9 @@ from liverspleen.data.window import IntensityWindow
 from liverspleen.errors import InputError, InputWarning
 from liverspleen.formats import CHECKPOINT
 from liverspleen.imaging.dicom import write_series
+from liverspleen.imaging.files import read_ct
 from liverspleen.imaging.geometry import Geometry
-from liverspleen.imaging.nifti import read_ct, write_ct
+from liverspleen.imaging.nifti import write_ct
 from liverspleen.imaging.volume import CTVolume
 from liverspleen.inference.model import TrainedModel, load_model
 from liverspleen.inference.segment import _read, segment, segment_volume

@@ -17,7 +17,7 @@ from liverspleen.data.cache import cache_case
 from liverspleen.data.module import SliceDataModule
 from liverspleen.data.window import IntensityWindow
 from liverspleen.evaluation.metrics.overlap import overlaps
-from liverspleen.imaging.nifti import read_ct, read_label_map
+from liverspleen.imaging.files import read_ct, read_label_map
 from liverspleen.inference.model import TrainedModel, load_model
 from liverspleen.inference.segment import segment
 from liverspleen.organs import ORGANS

@@ -17,7 +17,8 @@ from tiny import assert_same_result, split_file, train
 from liverspleen.assemble import neutral_values
 from liverspleen.cohort import write_cohort
 from liverspleen.config import TrainConfig, keys
-from liverspleen.imaging.nifti import read_ct, write_ct
+from liverspleen.imaging.files import read_ct
+from liverspleen.imaging.nifti import write_ct
 from liverspleen.imaging.volume import CTVolume
 from liverspleen.training.checkpoint_files import with_checksum
 from liverspleen.training.module import SegmentationModule

@@ -9,7 +9,8 @@ import torch
 
 from liverspleen.cli.main import main
 from liverspleen.cohort import Split, read_cohort, write_split
-from liverspleen.imaging.nifti import read_label_map, write_label_map
+from liverspleen.imaging.files import read_label_map
+from liverspleen.imaging.nifti import write_label_map
 from liverspleen.imaging.volume import LabelMap
 from liverspleen.organs import Structure
 

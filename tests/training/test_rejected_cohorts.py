@@ -14,7 +14,8 @@ from tiny import split_file, train, words
 
 from liverspleen.cli.main import main
 from liverspleen.cohort import open_cohort, read_cohort, read_split, write_cohort
-from liverspleen.imaging.nifti import read_ct, read_label_map, write_ct, write_label_map
+from liverspleen.imaging.files import read_ct, read_label_map
+from liverspleen.imaging.nifti import write_ct, write_label_map
 from liverspleen.imaging.volume import CTVolume, LabelMap
 
 Cohorts = Callable[..., Path]

@@ -16,7 +16,7 @@ from liverspleen.cohort.split import SIDES, Split, read_split
 from liverspleen.cohort.stratified import read_or_create_split
 from liverspleen.config import TrainConfig
 from liverspleen.errors import InputError, Issue
-from liverspleen.imaging.nifti import read_grid
+from liverspleen.imaging.files import read_grid
 from liverspleen.processes import say
 from liverspleen.provenance import Run, recorded
 from liverspleen.storage import sha256_of

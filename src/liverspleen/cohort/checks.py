@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Literal
 
 from liverspleen.cohort.findings.ct import JudgedCT, judge_ct
+from liverspleen.cohort.findings.geometry import form_issues
 from liverspleen.cohort.manifest import Case
 from liverspleen.errors import InputError, Issue
+from liverspleen.imaging.files import read_ct, read_grid, read_label_map
 from liverspleen.imaging.geometry import Geometry, corner_displacement_mm, grid_tolerance_mm, same_grid
-from liverspleen.imaging.nifti import read_ct, read_grid, read_label_map
+from liverspleen.imaging.lattice import placed_on
 from liverspleen.imaging.volume import CTVolume, LabelMap
 from liverspleen.organs import ORGANS, Structure
 
@@ -38,9 +40,9 @@ def read_files(case: Case) -> CaseFiles:
     """Read the CT and the reference label map of a case, and check them.
 
     Errors: a file that `read_ct` or `read_label_map` rejects; a CT that `judge_ct` rejects; LS-GEO-003 label map of
-    another shape than its CT, LS-GEO-004 on another grid, LS-LAB-002 voxels of a structure that is not in
-    `labelled_structures`. Warnings: those of `judge_ct`; LS-LAB-003 labelled organ without a voxel, LS-LAB-004 labelled
-    spleen with `spleen_absent`. Notes about a CT are in `judged` only: they are for `check`.
+    another shape than its CT, and no box of its grid, LS-GEO-004 on another grid, LS-LAB-002 voxels of a structure that
+    is not in `labelled_structures`. Warnings: those of `judge_ct` and `on_grid`; LS-LAB-003 labelled organ without a
+    voxel, LS-LAB-004 labelled spleen with `spleen_absent`. Notes about a CT are in `judged` only: they are for `check`.
     """
     issues: list[Issue] = []
     ct = judged = None
@@ -102,7 +104,33 @@ def load_reference(case: Case) -> tuple[Geometry, LabelMap | None]:
     return grid, label
 
 
-def grid_issues(
+def on_grid(
+    case_id: str, label_map: LabelMap, grid: Geometry, *, file: Path | None, against: str
+) -> tuple[LabelMap, tuple[Issue, ...]]:
+    """Return the label map in `file` on `grid`, the grid of `against`, and what is to be reported.
+
+    A label map on a smaller or larger box of the same voxels is padded or cut (note LS-GEO-021), without resampling;
+    voxels that are cut off are the warning LS-GEO-022. A grid of an orientation with one valid form only is the warning
+    LS-GEO-020. Any other grid is the error LS-GEO-003 or LS-GEO-004; the label map then keeps its grid.
+    """
+    found = label_map.geometry
+    notes = tuple(replace(issue, case_id=case_id, file=file) for issue in form_issues(found))
+    if found.canonical_shape == grid.canonical_shape:
+        return label_map, (*notes, *_grid_error(case_id, label_map, grid, file=file, against=against))
+    placed = placed_on(grid, label_map)
+    if placed is None or (placed.lost_voxels and not placed.label_map.labels.any()):
+        return label_map, (*notes, *_grid_error(case_id, label_map, grid, file=file, against=against))
+    message = f"label map is on a box of shape {found.canonical_shape} of the grid of {against} {grid.canonical_shape}"
+    hint = "no action is needed: it was padded or cut to that grid, without resampling"
+    moved = Issue("LS-GEO-021", message, hint, case_id, file, "note")
+    if not placed.lost_voxels:
+        return placed.label_map, (*notes, moved)
+    message = f"{placed.lost_voxels} labelled voxels are outside of the grid of {against}, and are not used"
+    hint = f"check that the label map belongs to {against}"
+    return placed.label_map, (*notes, moved, Issue("LS-GEO-022", message, hint, case_id, file, "warning"))
+
+
+def _grid_error(
     case_id: str, label_map: LabelMap, grid: Geometry, *, file: Path | None, against: str
 ) -> Iterator[Issue]:
     """Yield LS-GEO-003 or LS-GEO-004 if the label map in `file` is not on `grid`, the grid of `against`."""
@@ -131,7 +159,8 @@ def _examine_label(case: Case, grid: Geometry | None) -> tuple[LabelMap | None, 
         return None, [*rejected.issues]
     issues = [*_structure_issues(case, label)]
     if grid is not None:
-        issues += grid_issues(case.case_id, label, grid, file=case.label, against="its CT")
+        label, found = on_grid(case.case_id, label, grid, file=case.label, against="its CT")
+        issues += found
     return label, issues
 
 

@@ -15,6 +15,7 @@ from pathlib import Path, PurePath
 from uuid import uuid4
 
 from liverspleen.errors import InputError, Issue
+from liverspleen.imaging.files import FORMATS
 from liverspleen.organs import ORGAN_KEYS
 from liverspleen.reading import check_regular, read_bytes
 from liverspleen.spreadsheet import csv_records, csv_text
@@ -23,7 +24,7 @@ from liverspleen.storage import complete_file
 _KEY_BYTES = 32
 _ID_DIGITS = 16  # 64 bits: among a million names two share an id with a chance below 1e-7
 _LINK_COLUMNS = ("kind", "hash", "real")
-_SUFFIXES = (".nii.gz", ".nii", ".dcm", ".png", ".csv", ".json")
+_SUFFIXES = (*FORMATS, ".dcm", ".png", ".csv", ".json")
 _LAYOUT_NAMES = frozenset(
     {"images", "labels", "imagesTr", "labelsTr", "imagesTs", "labelsTs", "dataset.json"}
     | {"meta.csv", "segmentations", "ct.nii.gz", "DICOM_anon", "Ground"}

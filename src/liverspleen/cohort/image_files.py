@@ -1,4 +1,4 @@
-"""NIfTI files of a folder: CT scans and label maps, directly in it, in folders such as `images`, or in case folders."""
+"""Image files of a folder: CT scans and label maps, directly in it, in folders such as `images`, or in case folders."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from typing import Literal
 from liverspleen.cohort.file_names import channel_of, folder_role, names_a_label_map, without_channel
 from liverspleen.cohort.pairing import pair
 from liverspleen.errors import InputError
+from liverspleen.imaging.files import is_named_segmentation, read_ct, strip_suffix
 from liverspleen.imaging.label_map_values import looks_like_label_map
-from liverspleen.imaging.nifti import read_ct, strip_suffix
 
 Place = Literal["top", "folder", "case"]
 
 
 @dataclass(frozen=True)
 class NiftiFile:
-    """A NIfTI file; `name` has no ending.
+    """An image file of any format; `name` has no ending.
 
     `place` is `top` for a file directly in the folder, `folder` for one in a folder such as `images` or `labelsTr`, and
     `case` for one in a folder of its case. `case` is the name of that folder; `subset` is `Tr` in `imagesTr`. `role` is
-    what a folder such as `images` says about the file, empty if only its own name says it.
+    what a folder such as `images`, or the ending `.seg.nrrd`, says about the file, else empty.
     """
 
     path: Path
@@ -40,7 +40,7 @@ class NiftiFile:
 
 
 def nifti_file(path: Path, relative: PurePath) -> NiftiFile | None:
-    """Return a file by its path relative to the folder; None if it is not NIfTI, hidden, or in deeper folders."""
+    """Return a file by its path relative to the folder; None if it is no image file, hidden, or in deeper folders."""
     name = strip_suffix(relative.name)
     if not name or any(part.startswith(".") for part in relative.parts):
         return None
@@ -52,11 +52,13 @@ def nifti_file(path: Path, relative: PurePath) -> NiftiFile | None:
         return None
     place: Place = "top" if not folders else "folder" if roles[0][1] else "case"
     role, subset = ("".join(one) for one in said)
+    if is_named_segmentation(relative.name):
+        role = "label"
     return NiftiFile(path, name, "".join(cases), subset, role, place)
 
 
 def nifti_files(folder: Path) -> list[NiftiFile]:
-    """Return the NIfTI files of a folder and of its subfolders for images, label maps and cases, sorted by path.
+    """Return the image files of a folder and of its subfolders for images, label maps and cases, sorted by path.
 
     Links to folders are not followed. A broken link to a file is included, so that it is reported when it is read.
     """

@@ -10,8 +10,9 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from liverspleen.cohort.checks import grid_issues
+from liverspleen.cohort.checks import on_grid
 from liverspleen.cohort.covariates import Covariates
+from liverspleen.cohort.findings.geometry import form_issues
 from liverspleen.cohort.findings.intensities import clipped_issues
 from liverspleen.cohort.identity import Identity
 from liverspleen.cohort.layouts.source import TEST, Found, SourceCase
@@ -188,15 +189,23 @@ def _convert(task: Task) -> Outcome:
     ct = task.source.scan.read(task.case_id)
     if looks_like_label_map(ct.hu):
         raise InputError(_not_a_ct(task))
-    label = _label_map(task, ct)
+    label, found = _label_map(task, ct)
+    image = task.source.scan.files[0]
+    found = (*(replace(issue, case_id=task.case_id, file=image) for issue in form_issues(ct.geometry)), *found)
     write_ct(image_file, ct)
     if label is not None:
         write_label_map(label_file, label)
     hashes = sha256_of_array(ct.hu), "" if label is None else sha256_of_array(label.labels)
-    facts = {"stamp": task.stamp, "image_sha256": hashes[0], "label_sha256": hashes[1], "clipped": ct.clipped_voxels}
+    facts: dict[str, object] = {
+        "stamp": task.stamp,
+        "image_sha256": hashes[0],
+        "label_sha256": hashes[1],
+        "clipped": ct.clipped_voxels,
+    }
+    facts["warnings"] = [[issue.code, issue.message, issue.hint, issue.severity] for issue in found]
     sizes = {"image_bytes": image_file.stat().st_size, "label_bytes": label_file.stat().st_size if label else 0}
     write_record(record, facts | sizes)
-    return Outcome(task.case_id, task.row, clipped_issues(task.case_id, ct.clipped_voxels), *hashes)
+    return Outcome(task.case_id, task.row, (*found, *clipped_issues(task.case_id, ct.clipped_voxels)), *hashes)
 
 
 def _not_a_ct(task: Task) -> Issue:
@@ -209,13 +218,14 @@ def _not_a_ct(task: Task) -> Issue:
     return Issue("LS-IMP-044", message, hint, task.case_id, task.source.scan.files[0])
 
 
-def _label_map(task: Task, ct: CTVolume) -> LabelMap | None:
-    """Read and check the label map; the result has the grid of the CT."""
+def _label_map(task: Task, ct: CTVolume) -> tuple[LabelMap | None, tuple[Issue, ...]]:
+    """Read and check the label map; the result has the grid of the CT, and what is to be reported."""
     if task.source.labels is None:
-        return None
+        return None, ()
     label_map = task.source.labels.read(task.case_id, ct)
     file = task.source.labels.files[0]
-    issues = [*grid_issues(task.case_id, label_map, ct.geometry, file=file, against="its CT")]
+    label_map, found = on_grid(task.case_id, label_map, ct.geometry, file=file, against="its CT")
+    issues = [issue for issue in found if issue.severity == "error"]
     labelled = _labelled(task.row)
     for organ in label_map.covered:
         if organ.key not in labelled and (voxels := label_map.count(organ)):
@@ -224,7 +234,7 @@ def _label_map(task: Task, ct: CTVolume) -> LabelMap | None:
             issues.append(Issue("LS-LAB-002", message, hint, task.case_id, file))
     if issues:
         raise InputError(issues)
-    return LabelMap(label_map.labels, ct.geometry, label_map.covered)
+    return LabelMap(label_map.labels, ct.geometry, label_map.covered), found
 
 
 def _recorded(task: Task) -> Outcome | None:
@@ -233,12 +243,14 @@ def _recorded(task: Task) -> Outcome | None:
         record = read_record(_record(task), required=False)
         sizes = record["image_bytes"], record["label_bytes"]
         label = _label(task.output, task.case_id)
-        found = _image(task.output, task.case_id).stat().st_size, label.stat().st_size if sizes[1] else 0
-        if record["stamp"] != task.stamp or found != sizes:
+        present = _image(task.output, task.case_id).stat().st_size, label.stat().st_size if sizes[1] else 0
+        if record["stamp"] != task.stamp or present != sizes:
             return None
         hashes = str(record["image_sha256"]), str(record["label_sha256"])
+        stated = record.get("warnings", [])  # older records have none
+        found = [Issue(code, text, hint, task.case_id, severity=kind) for code, text, hint, kind in stated]
         clipped = clipped_issues(task.case_id, int(record["clipped"]))
-        return Outcome(task.case_id, task.row, clipped, *hashes, reused=True)
+        return Outcome(task.case_id, task.row, (*found, *clipped), *hashes, reused=True)
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

@@ -1,4 +1,4 @@
-"""Names of label maps in a folder: `<case_id>.nii.gz`, `<case_id>.nii` or `<case_id>_dseg.nii.gz`."""
+"""Names of label maps in a folder: `<case_id>.nii.gz` or `<case_id>_dseg.nii.gz`, or with another image suffix."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from liverspleen.cohort.file_names import key_of, without_channel
 from liverspleen.errors import InputError, Issue
-from liverspleen.imaging.nifti import strip_suffix
+from liverspleen.imaging.files import stated_organs, strip_suffix
 from liverspleen.organs import ORGAN_KEYS, Structure, organs
 from liverspleen.reading import read_json
 from liverspleen.records import DamagedRecordError, damaged, parsed, unsealed
@@ -51,7 +51,7 @@ def label_files(folder: Path, known: Collection[str] = ()) -> dict[str, tuple[Pa
 
 
 def stated_coverage(file: Path) -> tuple[Structure, ...] | None:
-    """Return the organs that the sidecar of a label map lists as covered; None without a sidecar that lists them.
+    """Return the organs that the sidecar of a label map lists as covered, or else its named segments; None: neither.
 
     Raises:
         InputError: LS-FMT-005 the sidecar is damaged; LS-LAB-053 the list is not one of organs.
@@ -60,7 +60,7 @@ def stated_coverage(file: Path) -> tuple[Structure, ...] | None:
     try:
         stated = unsealed(parsed(sidecar), required=False).get("covered")
     except FileNotFoundError:
-        return None
+        return stated_organs(file)
     except (OSError, DamagedRecordError) as error:
         raise InputError(damaged(sidecar, str(error), PREDICT_AGAIN)) from None
     if stated is None:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from liverspleen.cohort.file_names import channel_of, key_of, without_channel
 from liverspleen.errors import InputError
+from liverspleen.imaging.files import read_grid
 from liverspleen.imaging.geometry import same_grid
-from liverspleen.imaging.nifti import read_grid
 
 if TYPE_CHECKING:
     from liverspleen.cohort.image_files import NiftiFile

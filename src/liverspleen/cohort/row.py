@@ -47,7 +47,7 @@ class ManifestRow(BaseModel):
 
     case_id: str = Field(description="id of the examination; part of file names, so it must be valid in a file name")
     patient_id: str = Field(description="id of the patient; a split never separates examinations of one patient")
-    image: str = Field(description="path of the CT, .nii.gz or .nii, relative to the root")
+    image: str = Field(description="path of the CT, in any image format, relative to the root")
     label: str | None = Field(None, description="path of the reference label map; empty for a CT without one")
     labelled_structures: Annotated[tuple[Structure, ...], BeforeValidator(_structures)] = Field(
         ORGANS, description="structures in the label map, joined by `;`; a structure not listed is unknown, not absent"

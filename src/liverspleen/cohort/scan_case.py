@@ -12,7 +12,7 @@ from liverspleen.cohort.findings.ct import accept_ct
 from liverspleen.cohort.manifest import Case
 from liverspleen.errors import InputError, Issue
 from liverspleen.imaging.dicom import Algorithm, Series, UnreferableError, read_series, write_segmentation
-from liverspleen.imaging.nifti import read_ct
+from liverspleen.imaging.files import read_ct
 from liverspleen.imaging.volume import CTVolume, LabelMap
 from liverspleen.storage import sha256_of, size_and_time
 

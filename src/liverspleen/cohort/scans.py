@@ -33,6 +33,7 @@ from liverspleen.cohort.unpacking import SUFFIX, temporary_folder, unpack
 from liverspleen.cohort.vocabulary import Vocabulary
 from liverspleen.errors import InputError, Issue, Severity, counted
 from liverspleen.imaging.dicom import Series, find_series
+from liverspleen.imaging.files import parts
 from liverspleen.storage import StrPath
 
 __all__ = ["ScanCase", "Scans", "open_scans", "write_case_segmentation"]
@@ -284,7 +285,7 @@ def _nifti_cases(images: Sequence[NiftiFile], shown: Mapping[Path, Path]) -> lis
 
 
 def _nifti_case(case: Case, file: Path, shown: Path) -> ScanCase:
-    return ScanCase(case, (file,), shown=shown)
+    return ScanCase(case, parts(file), shown=shown)
 
 
 def _series_case(item: SeriesDecision, identity: Identity) -> ScanCase:

@@ -9,7 +9,8 @@ from pathlib import Path, PurePath
 
 from liverspleen.cohort.image_files import is_output
 from liverspleen.errors import Issue, counted
-from liverspleen.imaging.nifti import strip_suffix
+from liverspleen.imaging.files import parts, strip_suffix
+from liverspleen.imaging.nifti import SUFFIXES
 
 _EXAMPLES = 3
 _IMAGES = (".nrrd", ".nhdr", ".mha", ".mhd", ".mgz", ".img", ".hdr", ".raw", ".npy", ".h5", ".hdf5", ".mat")
@@ -21,9 +22,14 @@ _HARMLESS = frozenset(
 )
 _HARMLESS_NAMES = frozenset({"readme", "license", "copying", "changelog", "dicomdir", "makefile", "citation"})
 _CONVERT = "move them to another folder; convert them to .nii.gz if they are CT scans or label maps"
-_NIFTI, _DICOM, _LINKS, _ARCHIVED, _OTHER_IMAGES, _OTHER = range(6)
+_NIFTI, _READABLE, _DICOM, _LINKS, _ARCHIVED, _OTHER_IMAGES, _OTHER = range(7)
 _KINDS: Mapping[int, tuple[str, str, str]] = {
     _NIFTI: ("NIfTI file", "NIfTI files", "give their folder as the input or as labels= to read them"),
+    _READABLE: (
+        "image file of another format than NIfTI",
+        "image files of other formats than NIfTI",
+        "give their folder as the input or as labels= to read them",
+    ),
     _DICOM: ("DICOM file", "DICOM files", "import them with liverspleen import source=dicom if they are CT scans"),
     _LINKS: ("link to a folder", "links to folders", "replace each link by a copy of its folder to read it"),
     _ARCHIVED: ("archive", "archives", "move them to another folder; unpack them if they hold scans or label maps"),
@@ -43,6 +49,7 @@ def skipped_files(folder: Path, read: Collection[Path], *, dicom: bool = False) 
     `read` are the files that were read, or for which there is another issue. Tables, documents, hidden files and
     outputs of this program are not listed. With `dicom` all DICOM files are read, and links are reported separately.
     """
+    read = {part for file in read for part in parts(file)}
     kinds: dict[int, list[Path]] = {}
     for path, is_folder_link in _below(folder):
         if path in read or (dicom and path.is_symlink()):
@@ -95,7 +102,7 @@ def _kind_of_name(file: PurePath) -> int | None:
     if file.suffix.lower() in _HARMLESS or name.partition(".")[0] in _HARMLESS_NAMES or name.endswith("_dseg.dcm"):
         return None
     if strip_suffix(name):
-        return _NIFTI
+        return _NIFTI if name.endswith(SUFFIXES) else _READABLE
     if _ending(file, _ARCHIVES):
         return _ARCHIVED
     if _ending(file, _IMAGES):

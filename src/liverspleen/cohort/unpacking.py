@@ -17,7 +17,7 @@ from typing import IO
 from liverspleen.cohort.skipped_files import skipped_entries
 from liverspleen.errors import InputError, Issue, counted
 from liverspleen.imaging.dicom.header import is_marked
-from liverspleen.imaging.nifti import strip_suffix
+from liverspleen.imaging.files import is_detached, strip_suffix
 from liverspleen.zip_archive import Entry, Limits, UnsafeArchiveError, open_archive
 
 SUFFIX = ".zip"
@@ -47,8 +47,8 @@ _BLOCK = 1 << 20
 class Unpacked:
     """Unpacked content of an archive, under generated names.
 
-    `nifti` gives the name in the archive of each `.nii.gz` or `.nii` file. The DICOM files are below `dicom`, in one
-    folder per folder of the archive; `folders` gives the name there, `.` for the top.
+    `nifti` gives the name in the archive of each image file that holds its own voxels. The DICOM files are below
+    `dicom`, in one folder per folder of the archive; `folders` gives the name there, `.` for the top.
     """
 
     nifti: dict[Path, PurePosixPath]
@@ -73,7 +73,7 @@ def temporary_folder() -> Iterator[Path]:
 
 
 def unpack(archive: Path, folder: Path) -> Unpacked:
-    """Unpack the NIfTI and DICOM files of a zip archive into a new `folder`.
+    """Unpack the image files and DICOM files of a zip archive into a new `folder`.
 
     Names in the archive never become paths. Hidden files, files of other kinds, and archives within the archive are
     skipped (LS-SCN-008 counts the archives, LS-COH-040 files of other kinds). An archive is rejected as a whole; where
@@ -121,7 +121,8 @@ def _written(opened: zipfile.ZipFile, entries: Sequence[Entry], archive: Path, f
             nested += 1
             continue
         with opened.open(entry.info) as stream:
-            if (bare := strip_suffix(entry.path.name)) is not None:
+            bare = strip_suffix(entry.path.name)
+            if bare is not None and not is_detached(entry.path.name):
                 target = folder / f"{number:06d}{entry.path.name[len(bare) :]}"
                 nifti[target] = entry.path
                 _copy(b"", stream, target)

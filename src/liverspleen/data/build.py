@@ -84,7 +84,7 @@ class _Task:
     def bytes(self) -> tuple[int, int]:
         """Return the bytes of the arrays, which are in memory together, and of the files; 0 if unreadable."""
         from liverspleen.data.resampling import resampled_matrix
-        from liverspleen.imaging.nifti import read_layout
+        from liverspleen.imaging.files import read_layout
 
         try:
             geometry = read_layout(self.case.image, case_id=self.case.case_id).geometry

@@ -168,7 +168,7 @@ def store_voxel_hash(case: Case, cache: Path) -> str:
     """
     if (known := stored_voxel_hash(case, cache)) is not None:
         return known
-    from liverspleen.imaging.nifti import read_ct
+    from liverspleen.imaging.files import read_ct
 
     found, file = sha256_of_array(read_ct(case.image, case_id=case.case_id).hu), voxels_file(case, cache)
     with _rejecting_a_full_disk(case, cache, len(found)):
@@ -219,8 +219,11 @@ def _rejecting_a_full_disk(case: Case, cache: Path, needed: int) -> Iterator[Non
 
 
 def _file_hash(case: Case, file: Path) -> str:
+    from liverspleen.imaging.files import parts
+
     try:
-        return sha256_of(file)
+        first, *others = (sha256_of(part) for part in parts(file))
+        return _digest(first, *others) if others else first
     except FileNotFoundError as error:
         issue = Issue("LS-IMG-001", "file is missing", "correct the path or add the file", case.case_id, file)
         raise InputError(issue) from error

@@ -9,8 +9,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from liverspleen.errors import InputError, Issue
 from liverspleen.imaging.geometry import Geometry
-from liverspleen.imaging.header import data_type_error, grid_in, nibabel
+from liverspleen.imaging.header import grid_in, nibabel
 from liverspleen.imaging.hounsfield import hounsfield, reject_broken
+from liverspleen.imaging.layout import data_type_error
 from liverspleen.imaging.volume import CTVolume
 
 if TYPE_CHECKING:

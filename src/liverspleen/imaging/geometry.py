@@ -45,7 +45,8 @@ class Geometry:
     The canonical order is (slice, row, column): the slice index grows towards superior, the row index towards
     posterior, the column index towards the patient's left, as CT is displayed. For an oblique grid the closest
     assignment of axes is used (the largest product of direction cosines); nothing is resampled. `space` has the header
-    fields of the source file, if there is one.
+    fields of the source file, if there is one. `invalid_form` is the form of a NIfTI header, sform or qform, that is
+    set and not valid, so that the other one gives the affine.
 
     Raises:
         ValueError: the shape is not three positive numbers, or the affine is not finite, affine and invertible.
@@ -58,6 +59,7 @@ class Geometry:
     shape: tuple[int, int, int]
     affine: NDArray[np.float64]
     space: NiftiSpace | None = None
+    invalid_form: str = ""
 
     def __post_init__(self) -> None:
         affine = np.array(self.affine, dtype=np.float64)

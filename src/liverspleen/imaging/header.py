@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import replace
+from functools import partial
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,14 +14,13 @@ from numpy.typing import NDArray
 
 from liverspleen.imaging.geometry import Geometry, NiftiSpace, affine_displacement_mm, grid_tolerance_mm
 from liverspleen.imaging.hounsfield import InputSource
+from liverspleen.imaging.layout import AS_MM, Layout, check_spacing, data_type_error
 from liverspleen.imaging.stream import Source
 
 HEADER_BYTES = 540  # of NIfTI-2; the NIfTI-1 header is shorter
 _UNITS_MM = (0, 2)  # xyzt_units & 7: unknown, which CT tools read as mm, and mm
 _LEAST_SLOPE = float(np.finfo(np.float64).eps)  # ITK reads a smaller one as 1
-_SPACING_MM = (1e-3, 1e3)  # as for DICOM
 _SPACING_FRACTION = 1e-3  # float32 rounds at 1e-7, some programs write three decimals
-_AS_MM = "write the image again with its spacing in mm"
 
 
 def nibabel() -> Any:
@@ -28,32 +29,10 @@ def nibabel() -> Any:
     return import_module("nibabel")
 
 
-@dataclass(frozen=True, eq=False)
-class Layout:
-    """Position, type and scaling of the voxels in a file.
+def parse(source: Source, head: bytes, data: Path | None = None) -> Layout:
+    """Return the layout from the first `HEADER_BYTES` of a NIfTI-1 or NIfTI-2.
 
-    `dtype` has the file's byte order, `offset` is in bytes. `slope` and `intercept` are 1 and 0 if the file has none.
-    """
-
-    geometry: Geometry
-    dtype: np.dtype[Any]
-    offset: int
-    slope: float
-    intercept: float
-
-    @property
-    def plane_bytes(self) -> int:
-        """Number of bytes of one plane across the last native axis."""
-        return math.prod(self.geometry.shape[:2]) * self.dtype.itemsize
-
-    @property
-    def content_bytes(self) -> int:
-        """Number of bytes of header and voxels together."""
-        return self.offset + math.prod(self.geometry.shape) * self.dtype.itemsize
-
-
-def parse(source: Source, head: bytes) -> Layout:
-    """Return the layout from the first `HEADER_BYTES` of a single-file NIfTI-1 or NIfTI-2.
+    It is a single file, or the header of a pair whose voxels are in the file `data`.
 
     nibabel parses with its repairs switched off, because they turn a spacing of 0 into 1 without a message.
 
@@ -63,7 +42,7 @@ def parse(source: Source, head: bytes) -> Layout:
             LS-GEO-006 no orientation, LS-GEO-007 unit, LS-GEO-008 pixdim and sform differ, LS-IMG-050 the scaling is
             contradictory.
     """
-    header = _header(source, head)
+    header = _header(source, head, paired=data is not None)
     shape = _shape(source, header)
     try:
         dtype = header.get_data_dtype()
@@ -73,7 +52,7 @@ def parse(source: Source, head: bytes) -> Layout:
     if dtype.kind not in "iuf":
         raise data_type_error(source, f"data type {dtype}")
     offset = float(header["vox_offset"])
-    if not (math.isfinite(offset) and offset >= header.sizeof_hdr):
+    if not (math.isfinite(offset) and offset >= (header.sizeof_hdr if data is None else 0)):
         raise source.error(
             "LS-IMG-003", f"header gives byte {offset:g} as the start of the voxels", "convert the image again"
         )
@@ -85,6 +64,7 @@ def parse(source: Source, head: bytes) -> Layout:
         offset=int(offset),
         slope=slope,
         intercept=intercept,
+        file=data or source.path,
     )
 
 
@@ -121,13 +101,17 @@ def build(geometry: Geometry, dtype: np.dtype[Any]) -> bytes:
     return bytes(header.binaryblock) + bytes(header.single_vox_offset - header.sizeof_hdr)
 
 
-def _header(source: Source, head: bytes) -> Any:
+def _header(source: Source, head: bytes, *, paired: bool) -> Any:
     for kind in (nibabel().Nifti1Header, nibabel().Nifti2Header):
         if len(head) >= kind.sizeof_hdr:
             header = kind(head[: kind.sizeof_hdr], check=False)
             magic = bytes(header["magic"]).rstrip(b"\0")
-            if int(header["sizeof_hdr"]) == kind.sizeof_hdr and magic == kind.single_magic.rstrip(b"\0"):
+            expected = kind.pair_magic if paired else kind.single_magic
+            if int(header["sizeof_hdr"]) == kind.sizeof_hdr and magic == expected.rstrip(b"\0"):
                 return header
+    if paired:
+        message = "file is not the header of a NIfTI pair (Analyze 7.5 has no orientation)"
+        raise source.error("LS-IMG-003", message, "convert it to .nii.gz from its source")
     raise source.error(
         "LS-IMG-003", "file is not a single-file NIfTI-1 or NIfTI-2 (.nii, .nii.gz)", "convert it to NIfTI"
     )
@@ -157,58 +141,51 @@ def _scaling(source: InputSource, header: Any) -> tuple[float, float]:
     return (1.0, 0.0) if slope is None else (float(slope), float(intercept))
 
 
-def data_type_error(source: InputSource, message: str) -> Exception:
-    """Return the error LS-IMG-007: the data type is not numeric."""
-    return source.error(
-        "LS-IMG-007",
-        f"voxels cannot be read as numbers ({message})",
-        "save the image as 16-bit integers in HU, and labels as 8-bit integers",
-    )
-
-
 def _geometry(source: InputSource, header: Any, shape: tuple[int, int, int]) -> Geometry:
-    """Return the grid of the sform if its code is set, else of the qform; if both are set they must agree."""
+    """Return the grid of the sform if its code is set, else of the qform; if both are valid they must agree."""
     spacing = tuple(float(edge) for edge in header["pixdim"][1:4])
-    if not all(_SPACING_MM[0] < edge < _SPACING_MM[1] for edge in spacing):
-        stated = ", ".join(f"{edge:.4g}" for edge in spacing)
-        least, most = _SPACING_MM
-        message = f"header spacing is ({stated}) mm, expected three numbers from {least:g} to {most:g}"
-        raise source.error("LS-GEO-001", message, _AS_MM)
+    check_spacing(source, spacing)
     unit = int(header["xyzt_units"]) & 7
     if unit not in _UNITS_MM:
-        raise source.error("LS-GEO-007", f"unit of the spacing has code {unit}, expected 2 (mm)", _AS_MM)
-    sform = header.get_sform() if int(header["sform_code"]) > 0 else None
-    qform = _qform(source, header) if int(header["qform_code"]) > 0 else None
-    affine = sform if sform is not None else qform
-    if affine is None:
-        raise source.error(
-            "LS-GEO-006",
-            "header has no orientation (the codes of sform and qform are 0)",
-            "convert the image from DICOM again, keeping the orientation",
-        )
-    try:
-        geometry = Geometry(shape, affine, _space(header))
-    except ValueError as error:
-        raise source.error(
-            "LS-GEO-002", str(error), "convert the image from DICOM again, keeping the orientation"
-        ) from error
-    if sform is not None and qform is not None:
-        _check_agreement(source, geometry, qform)
-    elif sform is not None:
+        raise source.error("LS-GEO-007", f"unit of the spacing has code {unit}, expected 2 (mm)", AS_MM)
+    forms = _forms(source, header, shape)
+    geometry = forms.get("sform") or forms["qform"]
+    if len(forms) == 2:
+        _check_agreement(source, geometry, forms["qform"].affine)
+    elif "sform" in forms:
         _check_spacing(source, geometry, spacing)
     return geometry
 
 
-def _qform(source: InputSource, header: Any) -> NDArray[np.float64]:
+def _forms(source: InputSource, header: Any, shape: tuple[int, int, int]) -> dict[str, Geometry]:
+    """Return the grid of each form whose code is set.
+
+    One valid form is enough, as for ITK; its grid names the other one, and is written with new spatial fields.
+    """
+    found: dict[str, Geometry] = {}
+    invalid: dict[str, str] = {}
+    for name, read in (("sform", header.get_sform), ("qform", partial(_qform, header))):
+        if int(header[f"{name}_code"]) > 0:
+            try:
+                found[name] = Geometry(shape, read(), _space(header))
+            except (nibabel().spatialimages.HeaderDataError, ValueError) as error:
+                invalid[name] = str(error)
+    if not found and not invalid:
+        message = "header has no orientation (the codes of sform and qform are 0)"
+        raise source.error("LS-GEO-006", message, "convert the image from DICOM again, keeping the orientation")
+    for name, reason in invalid.items():
+        if not found:
+            hint = "convert the image from DICOM again, keeping the orientation"
+            raise source.error("LS-GEO-002", f"{name} is invalid ({reason})", hint)
+        found = {other: replace(grid, space=None, invalid_form=name) for other, grid in found.items()}
+    return found
+
+
+def _qform(header: Any) -> NDArray[np.float64]:
     signed = header.copy()
     if signed["pixdim"][0] == 0:  # the standard reads a sign of 0 as 1
         signed["pixdim"][0] = 1
-    try:
-        return np.asarray(signed.get_qform(), dtype=np.float64)
-    except (nibabel().spatialimages.HeaderDataError, ValueError) as error:
-        raise source.error(
-            "LS-GEO-002", f"qform is invalid ({error})", "set the sform, and set the code of the qform to 0"
-        ) from error
+    return np.asarray(signed.get_qform(), dtype=np.float64)
 
 
 def _check_agreement(source: InputSource, geometry: Geometry, qform: NDArray[np.float64]) -> None:

@@ -1,4 +1,4 @@
-"""Reading of files that may be gzip-compressed, with a check of their checksums."""
+"""Reading of files that may be compressed with gzip or zlib, with a check of their checksums."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO, Literal, NamedTuple
 
 from isal import isal_zlib  # three times as fast as zlib when all is decompressed at once
 
@@ -16,6 +16,7 @@ from liverspleen.errors import InputError, Issue
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _GZIP_WBITS = 31  # gzip framing, whose CRC-32 and length are compared at the end of each member
+_ZLIB_WBITS = 15  # zlib framing, whose Adler-32 is compared at its end
 _DAMAGED: type[Exception] = isal_zlib.IsalError  # type: ignore[assignment]  # its stub declares an instance
 _DEFLATE_LIMIT = 1032  # largest number of bytes that one byte of deflate encodes (zlib's technical notes)
 _RATIO_LIMIT = 500  # 2 to 5 for CT, some hundred for a label map of few organs, 1029 for zeros
@@ -24,6 +25,9 @@ _SURPLUS_BYTES = 1 << 28  # bytes that may follow the voxels; or as many as the 
 _BLOCK = 1 << 18  # smallest number of bytes inflated at a time
 _DROPPED = 1 << 24  # bytes inflated at a time after the voxels; each call copies the rest of the stored chunk
 _CHUNK = 1 << 20  # bytes of a file read at a time
+
+Encoding = Literal["detected", "raw", "gzip", "zlib"]
+"""How bytes are stored; `detected`: as gzip if they begin like it, else raw."""
 
 
 @dataclass(frozen=True)
@@ -38,8 +42,8 @@ class Source:
         return InputError(Issue(code, message, hint, case_id=self.case_id, file=self.path))
 
 
-def read_stored(source: Source, size: int = -1) -> bytes:
-    """Return the file's bytes as stored, or only the first `size` of them.
+def read_stored(source: Source, size: int = -1, *, start: int = 0) -> bytes:
+    """Return the file's bytes as stored from byte `start` on, or only the first `size` of them.
 
     Raises:
         InputError: LS-IMG-001 the file is missing, LS-IMG-002 it cannot be read, LS-IMG-031 it is larger than the
@@ -50,6 +54,7 @@ def read_stored(source: Source, size: int = -1) -> bytes:
         with source.path.open("rb") as handle:
             if size < 0:
                 reject_beyond_memory(source, os.fstat(handle.fileno()).st_size)
+            handle.seek(start)
             return handle.read(size)
     except FileNotFoundError:
         raise _missing(source) from None
@@ -85,7 +90,7 @@ def head(stored: bytes, size: int) -> bytes:
         return b""
 
 
-def content(source: Source, stored: bytes, size: int) -> bytes:
+def content(source: Source, stored: bytes, size: int, encoding: Encoding = "detected") -> bytes:
     """Return the first `size` bytes of the content; a compressed stream is read to its end to compare its checksums.
 
     The memory needed stays near `size`, whatever the stream holds; bytes after `size` are read and dropped.
@@ -94,21 +99,24 @@ def content(source: Source, stored: bytes, size: int) -> bytes:
         InputError: LS-IMG-004 there are fewer bytes, LS-IMG-005 the stream is damaged, LS-IMG-030 it is a
             decompression bomb, LS-IMG-031 it is larger than the free memory.
     """
-    if stored.startswith(_GZIP_MAGIC):
+    if _wbits(encoding, stored) is not None:
         reject_beyond_memory(source, size)
         # stream and content in one piece each: the content is decompressed without a further copy
-        (found,) = _blocks(source, _Stored(io.BytesIO(stored), len(stored), len(stored)), size, size, size)
+        whole = _Stored(io.BytesIO(stored), 0, len(stored), len(stored), encoding)
+        (found,) = _blocks(source, whole, size, size, size)
         return found
     if len(stored) < size:
-        raise _truncated(source, size, str(len(stored)))
+        raise truncated(source, size, str(len(stored)))
     return stored[:size]
 
 
-def content_blocks(source: Source, size: int, *, first: int, block: int) -> Iterator[bytes]:
+def content_blocks(
+    source: Source, size: int, *, first: int, block: int, start: int = 0, encoding: Encoding = "detected"
+) -> Iterator[bytes]:
     """Yield the first `size` bytes of a file's content: `first` of them, then blocks of `block` bytes; as `content`.
 
-    The memory needed stays near the largest block. The rest of the file is checked after the last block, so results
-    are valid only if the iterator ends without an error.
+    The content begins at byte `start` of the file. The memory needed stays near the largest block. The rest of the file
+    is checked after the last block, so results are valid only if the iterator ends without an error.
 
     Raises:
         InputError: as `read_stored` and `content`.
@@ -116,7 +124,9 @@ def content_blocks(source: Source, size: int, *, first: int, block: int) -> Iter
     try:
         reject_special(source)
         with source.path.open("rb") as handle:
-            stored = _Stored(handle, os.fstat(handle.fileno()).st_size, _CHUNK)
+            handle.seek(start)
+            length = max(os.fstat(handle.fileno()).st_size - start, 0)
+            stored = _Stored(handle, start, length, _CHUNK, encoding)
             yield from _blocks(source, stored, size, first, block)
     except FileNotFoundError:
         raise _missing(source) from None
@@ -125,11 +135,13 @@ def content_blocks(source: Source, size: int, *, first: int, block: int) -> Iter
 
 
 class _Stored(NamedTuple):
-    """An open file of `size` bytes, read in chunks of `chunk` bytes."""
+    """An open file, read from byte `start` on in chunks of `chunk` bytes; `size` bytes follow `start`."""
 
     handle: BinaryIO
+    start: int
     size: int
     chunk: int
+    encoding: Encoding
 
     def read_chunk(self) -> bytes:
         """Return the next chunk, empty at the end."""
@@ -140,27 +152,27 @@ def _blocks(source: Source, stored: _Stored, size: int, first: int, block: int) 
     # an iterator: a header can state more blocks than fit into a list
     sizes = chain([first], (min(block, size - start) for start in range(first, size, block)))
     beginning = stored.read_chunk()
-    if not beginning.startswith(_GZIP_MAGIC):
+    if (wbits := _wbits(stored.encoding, beginning)) is None:
         if stored.size < size:
-            raise _truncated(source, size, str(stored.size))
-        stored.handle.seek(0)
+            raise truncated(source, size, str(stored.size))
+        stored.handle.seek(stored.start)
         yield from (stored.handle.read(length) for length in sizes)
         return
     if size > _DEFLATE_LIMIT * stored.size:
-        raise _truncated(source, size, f"at most {_DEFLATE_LIMIT * stored.size}")
+        raise truncated(source, size, f"at most {_DEFLATE_LIMIT * stored.size}")
     if size > max(_HARMLESS_BYTES, _RATIO_LIMIT * stored.size):
         message = f"{stored.size} compressed bytes expand to {size} bytes, which no CT image does"
         raise source.error(
             "LS-IMG-030", message, "do not trust this file; if it is a CT, save it again without compression"
         )
-    inflated = _inflated(source, stored, beginning, size, largest=max(first, block))
+    inflated = _inflated(source, stored, beginning, size, wbits=wbits, largest=max(first, block))
     rest, found = b"", 0
     for length in sizes:
         parts, needed = [rest[:length]], length - len(rest[:length])
         rest = rest[length:]
         while needed:
             if not (part := next(inflated, b"")):
-                raise _truncated(source, size, str(found + length - needed))
+                raise truncated(source, size, str(found + length - needed))
             parts.append(part[:needed])
             rest, needed = part[needed:], needed - len(parts[-1])
         found += length
@@ -169,11 +181,18 @@ def _blocks(source: Source, stored: _Stored, size: int, first: int, block: int) 
         pass
 
 
-def _inflated(source: Source, stored: _Stored, rest: bytes, size: int, *, largest: int) -> Iterator[bytes]:
-    """Yield the content of all members of a gzip stream in non-empty parts; `rest` is the beginning of the stream."""
-    found = 0
-    while rest.startswith(_GZIP_MAGIC):  # a gzip file may hold several members, as bgzip writes them
-        member = isal_zlib.decompressobj(_GZIP_WBITS)
+def _wbits(encoding: Encoding, beginning: bytes) -> int | None:
+    """Return the framing of a compressed stream; None if it is not compressed."""
+    if encoding == "detected":
+        return _GZIP_WBITS if beginning.startswith(_GZIP_MAGIC) else None
+    return {"raw": None, "gzip": _GZIP_WBITS, "zlib": _ZLIB_WBITS}[encoding]
+
+
+def _inflated(source: Source, stored: _Stored, rest: bytes, size: int, *, wbits: int, largest: int) -> Iterator[bytes]:
+    """Yield the content of all members of a stream in non-empty parts; `rest` is the beginning of the stream."""
+    found, members = 0, True
+    while members:
+        member = isal_zlib.decompressobj(wbits)
         while not member.eof:
             ended = not rest and not (rest := stored.read_chunk())
             before = len(rest)
@@ -185,7 +204,7 @@ def _inflated(source: Source, stored: _Stored, rest: bytes, size: int, *, larges
                 ) from error
             rest = member.unconsumed_tail
             if not part and not member.eof and (ended or len(rest) == before):
-                raise _truncated(source, size, f"{min(found, size)} without an end of the stream")
+                raise truncated(source, size, f"{min(found, size)} without an end of the stream")
             if (found := found + len(part)) - size > max(size, _SURPLUS_BYTES):
                 message = f"header states {size} bytes, but at least {found - size} more bytes follow"
                 raise source.error(
@@ -196,6 +215,8 @@ def _inflated(source: Source, stored: _Stored, rest: bytes, size: int, *, larges
         rest = member.unused_data
         if len(rest) < len(_GZIP_MAGIC):
             rest += stored.read_chunk()
+        # a gzip file may hold several members, as bgzip writes them
+        members = wbits == _GZIP_WBITS and rest.startswith(_GZIP_MAGIC)
     while rest:
         if rest.strip(b"\0"):  # zero padding is allowed after the last member
             raise source.error("LS-IMG-005", "bytes follow the compressed data", "copy the file again from its source")
@@ -211,7 +232,8 @@ def _unreadable(source: Source, error: OSError) -> InputError:
     return source.error("LS-IMG-002", f"file cannot be read ({reason})", "give a file that you may read")
 
 
-def _truncated(source: Source, expected: int, found: str) -> InputError:
+def truncated(source: Source, expected: int, found: str) -> InputError:
+    """Return the error LS-IMG-004: a file has fewer bytes than its header requires."""
     return source.error(
         "LS-IMG-004",
         f"file is truncated: found {found} bytes, expected {expected}",

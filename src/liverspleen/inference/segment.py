@@ -14,8 +14,8 @@ from numpy.typing import ArrayLike
 
 from liverspleen.cohort.findings.ct import accept_ct
 from liverspleen.errors import InputError, InputWarning, Issue, counted
+from liverspleen.imaging.files import read_ct
 from liverspleen.imaging.from_memory import CTLike, as_ct_volume
-from liverspleen.imaging.nifti import read_ct
 from liverspleen.imaging.volume import CTVolume, LabelMap
 from liverspleen.inference.model import TrainedModel, load_model
 from liverspleen.organs import ORGANS, Structure

@@ -71,7 +71,13 @@ def test_ambiguous_masks_are_rejected(tmp_path: Path) -> None:
     (tmp_path / "s1.nii.gz").unlink()
     mask(folder / "spleen.nii.gz", slice(4, 8))
     assert codes() == ["LS-IMP-023"]  # a row is in both masks
-    mask(folder / "spleen.nii.gz", slice(6, 8), value=2)
-    assert codes() == ["LS-IMP-027"]
     mask(folder / "segmentations" / "liver.nii.gz", slice(1, 5))
     assert codes() == ["LS-LAB-022"]
+
+
+def test_a_mask_of_0_and_255_is_that_of_its_organ(tmp_path: Path) -> None:
+    for value, name in ((1, "ones"), (255, "bytes")):
+        mask(tmp_path / name / "liver.nii.gz", slice(1, 5), value=value)
+    ones, of_bytes = measure_folder(tmp_path, surface=None).rows
+    assert ones.volume_cm3 == of_bytes.volume_cm3
+    assert ones.volume_cm3

@@ -144,7 +144,7 @@ def test_all_issues_of_a_case_are_reported_together(study):
     ("array", "shift", "code"),
     [
         (labels_of(), 2.5, "LS-GEO-004"),
-        (labels_of()[:, :, :5], 0, "LS-GEO-003"),
+        (labels_of()[:, :, :5], 2.5, "LS-GEO-003"),
         (labels_of() * np.uint8(3), 0, "LS-LAB-001"),
     ],
 )

@@ -15,8 +15,9 @@ from liverspleen.evaluation.measurements.table import Measurement, read_measurem
 from liverspleen.evaluation.reporting.figures.bland_altman import figure_bytes
 from liverspleen.evaluation.reporting.figures.overlay import overlay_figure
 from liverspleen.evaluation.reporting.overlay import Overlay, overlay_of, overlays, representative_cases
+from liverspleen.imaging.files import read_label_map
 from liverspleen.imaging.geometry import Geometry
-from liverspleen.imaging.nifti import read_label_map, write_label_map
+from liverspleen.imaging.nifti import write_label_map
 from liverspleen.imaging.volume import LabelMap
 from liverspleen.organs import Structure
 

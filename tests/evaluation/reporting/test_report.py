@@ -24,7 +24,8 @@ from liverspleen.evaluation.reporting.paper_tables import Agreement
 from liverspleen.evaluation.reporting.report import write_report
 from liverspleen.evaluation.reporting.study import Study
 from liverspleen.evaluation.statistics.bland_altman import bland_altman
-from liverspleen.imaging.nifti import read_label_map, write_label_map
+from liverspleen.imaging.files import read_label_map
+from liverspleen.imaging.nifti import write_label_map
 from liverspleen.imaging.volume import LabelMap
 from liverspleen.storage import sha256_of
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from liverspleen.cohort.findings.coverage import coverage_issues
+from liverspleen.cohort.findings.geometry import form_issues
 from liverspleen.cohort.findings.intensities import clipped_issues, intensity_issues
 from liverspleen.cohort.findings.orientation import direction_issues
 from liverspleen.cohort.findings.scan import ScanSummary, summarise
@@ -38,7 +39,7 @@ def judge_ct(ct: CTVolume, *, case_id: str | None = None, file: str | Path | Non
     An error excludes the case. `case_id` and `file` appear in the issues.
     """
     scan = summarise(ct)
-    found = [*_issues(ct, scan)]
+    found = [*form_issues(ct.geometry), *_issues(ct, scan)]
     return JudgedCT(scan, tuple(replace(issue, case_id=case_id, file=file) for issue in found))
 
 

@@ -42,6 +42,14 @@ def geometry_issues(grid: Geometry, *, slice_thickness_mm: float | None = None) 
         yield _note("LS-GEO-015", message, "check both values; volumes use the distance")
 
 
+def form_issues(grid: Geometry) -> Iterator[Issue]:
+    """Yield the warning LS-GEO-020 if only one of sform and qform of the header is valid."""
+    if grid.invalid_form:
+        other = "qform" if grid.invalid_form == "sform" else "sform"
+        message = f"the {grid.invalid_form} of the header is not valid, so the {other} gives the orientation"
+        yield _warning("LS-GEO-020", message, f"set the code of the {grid.invalid_form} to 0 if the {other} is right")
+
+
 def label_grid_issues(label: Geometry, ct: Geometry) -> Iterator[Issue]:
     """Yield LS-GEO-014 if label map and CT are stored in different axis orders, which some tools ignore."""
     if label.axis_codes != ct.axis_codes:

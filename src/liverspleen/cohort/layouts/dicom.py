@@ -18,7 +18,7 @@ from liverspleen.cohort.layouts.source import (
     Request,
     SeriesRow,
     SourceCase,
-    nifti_label_values,
+    nifti_labels,
 )
 from liverspleen.cohort.skipped_files import skipped_files
 from liverspleen.errors import InputError, Issue, Severity
@@ -64,7 +64,7 @@ def find(request: Request) -> Found:
 
     Raises:
         InputError: LS-IMP-001 `labels=` does not exist, or is one NIfTI file for several CT scans, LS-IMP-002 there is
-            no DICOM series, LS-IMP-040 no CT has a label map of `labels=`; as `nifti_label_values`.
+            no DICOM series, LS-IMP-040 no CT has a label map of `labels=`; as `nifti_labels`.
     """
     by_folder = request.series_by == "folder"
     found = find_series(request.input, minimum_slices=request.minimum_slices, by_folder=by_folder)
@@ -93,7 +93,7 @@ def find(request: Request) -> Found:
                 warnings = warnings_of(item.series, item.folder)
                 notes += [w for w in warnings if w.code != "LS-DCM-020" or item.name not in with_patient]
                 if isinstance(label_source, NiftiLabels):
-                    notes += nifti_label_values(request, label_source.file)[1]
+                    notes += nifti_labels(request, [label_source.file])[1]
                 if label_source is None and request.labels is not None:
                     notes.append(_unlabelled(item.folder))
         if issue is not None and issue.severity == "error":

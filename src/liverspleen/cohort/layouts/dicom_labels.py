@@ -14,10 +14,10 @@ from liverspleen.cohort.layouts.segment_labels import (
     repeated_organs,
     structures_of,
 )
-from liverspleen.cohort.layouts.source import NO_LABEL_USED, LabelSource, NiftiLabels, Request, nifti_label_values
+from liverspleen.cohort.layouts.source import NO_LABEL_USED, LabelSource, Request, nifti_labels
 from liverspleen.errors import InputError, Issue, counted
 from liverspleen.imaging.dicom import Match, Segmentation, Series, find_segmentations, match_series, source_images
-from liverspleen.imaging.nifti import SUFFIXES
+from liverspleen.imaging.files import strip_suffix
 from liverspleen.organs import listed
 
 SEGMENTATION = "LS-DCM-016"
@@ -57,7 +57,7 @@ class DicomLabels:
             issue = Issue("LS-IMP-007", message, "keep one", file=file)
             raise InputError([issue, *descriptions(own, self.values)])
         if file is not None:
-            return NiftiLabels(file, nifti_label_values(request, file)[0])
+            return nifti_labels(request, [file])[0][file]
         relevant = [item for item in own if structures_of(item, self.values) or (item.exclusions and not item.segments)]
         if invalid := next((item for item in relevant if item.exclusions), None):
             reason = invalid.exclusions[0]
@@ -168,8 +168,8 @@ def find_labels(request: Request, found: Sequence[Series]) -> tuple[DicomLabels,
 
 
 def nifti_file(labels: Path) -> Path | None:
-    """Return `labels=` if it is one NIfTI file."""
-    return labels if labels.is_file() and labels.name.endswith(SUFFIXES) else None
+    """Return `labels=` if it is one image file."""
+    return labels if labels.is_file() and strip_suffix(labels.name) else None
 
 
 def _distinct(segmentations: Sequence[Segmentation]) -> tuple[list[Segmentation], list[Issue]]:
@@ -226,7 +226,9 @@ def _nifti(labels: Path, name: str) -> Path | None:
     if labels.is_file():
         return nifti_file(labels)
     for stem in dict.fromkeys((name, Path(name).name)):
-        files = [file for suffix in SUFFIXES if (file := labels / f"{stem}{suffix}").is_file()]
+        place = labels / stem
+        beside = place.parent.iterdir() if place.parent.is_dir() else ()
+        files = sorted(file for file in beside if strip_suffix(file.name) == place.name and file.is_file())
         if len(files) > 1:
             message = f"case has {len(files)} label maps, expected one"
             raise InputError(Issue("LS-IMP-007", message, "keep one", file=file) for file in files)

@@ -21,7 +21,7 @@ from liverspleen.cohort.layouts.source import (
 )
 from liverspleen.cohort.vocabulary import DEVELOPMENT
 from liverspleen.errors import InputError, Issue
-from liverspleen.imaging.nifti import strip_suffix
+from liverspleen.imaging.files import strip_suffix
 
 
 def find(request: Request) -> Found:
@@ -59,7 +59,7 @@ def find(request: Request) -> Found:
 
 
 def _entry(root: Path, entry: Any) -> Path | None:
-    """Return the file of an entry such as `./imagesTr/a.nii.gz`; None if it is not a NIfTI path inside the root."""
+    """Return the file of an entry such as `./imagesTr/a.nii.gz`; None if it is not an image path inside the root."""
     if not isinstance(entry, str) or "\0" in entry or strip_suffix(PurePosixPath(entry).name) is None:
         return None
     file = root / PurePosixPath(entry)

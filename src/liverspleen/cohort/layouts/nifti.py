@@ -27,14 +27,13 @@ from liverspleen.cohort.layouts.source import (
     NiftiScan,
     Request,
     SourceCase,
-    nifti_label_values,
+    nifti_labels,
     no_label_used,
     skipped_files_of,
 )
 from liverspleen.cohort.pairing import Pairing, pair
 from liverspleen.cohort.skipped_files import skipped_files
 from liverspleen.errors import InputError, Issue, Severity, counted
-from liverspleen.organs import Structure
 
 _PAIRS = "give the pairs by pairs=, a table with the columns image and label"
 
@@ -47,14 +46,14 @@ def find(request: Request) -> Found:
 
     Raises:
         InputError: LS-IMP-002 there is no CT, LS-IMP-001 `labels=` does not exist, LS-IMP-040 there are label maps or
-            label values, and no CT has a label map; as `pairs_of` and `nifti_label_values`.
+            label values, and no CT has a label map; as `pairs_of` and `nifti_labels`.
     """
     if request.pairs is not None:
         cases, notes = pairs_of(request)
         return Found(cases, notes=(*notes, *skipped_files_of(request, cases, (), notes)))
     images, labels = _files(request)
     if not images:
-        missing = Issue("LS-IMP-002", "input= has no CT in a .nii.gz or .nii file", "give the folder of the images")
+        missing = Issue("LS-IMP-002", "input= has no CT in an image file", "give the folder of the images")
         read = {file.path for file in labels}
         raise InputError([missing, *(i for folder in _folders(request) for i in skipped_files(folder, read))])
     pairing = _paired(request, images, labels)
@@ -91,7 +90,7 @@ def _folders(request: Request) -> Iterator[Path]:
 
 
 def _below(folder: Path, labels: Path | None) -> Iterator[NiftiFile]:
-    """Yield the NIfTI files of the input that are not below a folder `labels=` inside it."""
+    """Yield the image files of the input that are not below a folder `labels=` inside it."""
     for file in nifti_files(folder):
         if labels is None or labels == folder or not file.path.is_relative_to(labels) or folder.is_relative_to(labels):
             yield file
@@ -123,10 +122,9 @@ class _Content:
     names: Mapping[NiftiFile, str]
 
     @cached_property
-    def meanings(self) -> Mapping[Path, tuple[Mapping[int, Structure] | None, tuple[Issue, ...]]]:
-        """The meaning of label values in each folder of label maps, with warnings."""
-        folders = {label.path.parent for label in self.pairing.label_of.values()}
-        return {folder: nifti_label_values(self.request, folder) for folder in sorted(folders)}
+    def label_maps(self) -> tuple[Mapping[Path, NiftiLabels], tuple[Issue, ...]]:
+        """The paired label maps by file, and warnings about the meaning of their values."""
+        return nifti_labels(self.request, (label.path for label in self.pairing.label_of.values()))
 
     def cases(self) -> Iterator[SourceCase]:
         """Yield the CT scans that are neither unclear nor channels, with their label maps."""
@@ -136,7 +134,7 @@ class _Content:
             if image in excluded:
                 continue
             name, label = self.names[image], label_of.get(image)
-            labels = NiftiLabels(label.path, self.meanings[label.path.parent][0]) if label else None
+            labels = self.label_maps[0][label.path] if label else None
             facts = {"dataset": TEST} if image.subset == "Ts" else {}
             patient = image.case if image.case in several else name
             yield SourceCase(name, patient, NiftiScan(image.path), labels, facts)
@@ -158,7 +156,7 @@ class _Content:
                 hint = "give the meaning of their values by label_values= to read them"
                 yield _listed("LS-IMP-026", message, hint, unused, "warning")
             return
-        yield from dict.fromkeys(issue for _, issues in self.meanings.values() for issue in issues)
+        yield from self.label_maps[1]
         given = self.request.labels is not None
         for file in unused:
             severity: Severity = "error" if given else "warning"

@@ -1,4 +1,7 @@
-"""nnU-Net raw data, versions 2 and 1: `imagesTr/<case>_0000.nii.gz`, `labelsTr/<case>.nii.gz`; test cases in `..Ts`."""
+"""nnU-Net raw data, versions 2 and 1: `imagesTr/<case>_0000.nii.gz`, `labelsTr/<case>.nii.gz`; test cases in `..Ts`.
+
+The files may have any image format.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ from liverspleen.cohort.layouts.source import (
 )
 from liverspleen.cohort.vocabulary import DEVELOPMENT
 from liverspleen.errors import InputError, Issue
-from liverspleen.imaging.nifti import SUFFIXES
+from liverspleen.imaging.files import ENDINGS, FORMATS
 
 _CHANNEL = re.compile(r"(?P<case>.+)_(?P<channel>\d{4})")
 _FOLDERS = (("imagesTr", "labelsTr", DEVELOPMENT), ("imagesTs", "labelsTs", TEST))
@@ -31,14 +34,13 @@ def find(request: Request) -> Found:
     """Find the cases of `imagesTr` (development) and of `imagesTs` (test set).
 
     Raises:
-        InputError: LS-IMP-002 there is no image, LS-IMP-035 images are not NIfTI; as `read_description` and
+        InputError: LS-IMP-002 there is no image, LS-IMP-035 images have another format; as `read_description` and
             `required_label_values`.
     """
     description = read_description(request.input)
-    if description.content.get("file_ending", SUFFIXES[0]) not in SUFFIXES:
-        raise InputError(
-            Issue("LS-IMP-035", "dataset.json states a format other than NIfTI", "convert the images to .nii.gz")
-        )
+    if description.content.get("file_ending", ".nii.gz") not in FORMATS:
+        message = f"dataset.json states another format than {ENDINGS}"
+        raise InputError(Issue("LS-IMP-035", message, "convert the images to .nii.gz, and correct file_ending"))
     cases: list[SourceCase] = []
     excluded: list[Exclusion] = []
     notes = [*description.notes, *meaning_notes(request, description.names)]

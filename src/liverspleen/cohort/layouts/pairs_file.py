@@ -9,10 +9,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from liverspleen.cohort.layouts.source import NiftiLabels, NiftiScan, Request, SourceCase, nifti_label_values
+from liverspleen.cohort.layouts.source import NiftiScan, Request, SourceCase, nifti_labels
 from liverspleen.delimited import records_of
 from liverspleen.errors import InputError, Issue
-from liverspleen.imaging.nifti import SUFFIXES, strip_suffix
+from liverspleen.imaging.files import strip_suffix
 from liverspleen.reading import read_text
 
 _REQUIRED = ("image", "label")
@@ -45,21 +45,20 @@ def pairs_of(request: Request) -> tuple[tuple[SourceCase, ...], tuple[Issue, ...
 
     Raises:
         InputError: all issues, without values of the file: LS-IMP-042 it cannot be read, or its columns are not valid,
-            LS-IMP-043 a row is not valid; as `nifti_label_values`.
+            LS-IMP-043 a row is not valid; as `nifti_labels`.
     """
     assert request.pairs is not None
     rows = list(_rows(request.pairs, request.input))
     if issues := [*_row_issues(rows)]:
         raise InputError(issues)
-    folders = {label.parent for row in rows if (label := row.files["label"])}
-    meanings = {folder: nifti_label_values(request, folder) for folder in sorted(folders)}
+    label_maps, notes = nifti_labels(request, filter(None, (row.files["label"] for row in rows)))
     cases = []
     for row in rows:
         image, label = row.files["image"], row.files["label"]
         assert image is not None
-        labels = NiftiLabels(label, meanings[label.parent][0]) if label else None
+        labels = label_maps[label] if label else None
         cases.append(SourceCase(row.name, row.cells["patient_id"] or row.name, NiftiScan(image), labels))
-    return tuple(cases), tuple(dict.fromkeys(issue for _, issues in meanings.values() for issue in issues))
+    return tuple(cases), notes
 
 
 def _rows(table: Path, folder: Path) -> Iterator[_Row]:
@@ -86,7 +85,7 @@ def _rows(table: Path, folder: Path) -> Iterator[_Row]:
 
 
 def _file(cell: str, folders: list[str]) -> Path | None:
-    """Return the NIfTI file of a path in one of the folders; None if there is none, or if there are two.
+    """Return the image file of a path in one of the folders; None if there is none, or if there are two.
 
     The file may be a link to a place outside of the folders, as in a folder of linked images; its folder may not.
     """
@@ -106,7 +105,7 @@ def _row_issues(rows: list[_Row]) -> Iterator[Issue]:
             yield _row_issue(row, "row has more cells than columns", "correct the row")
         for name, file in row.files.items():
             if file is None and (row.cells[name] or name == "image"):
-                message = f"{name} is not one {' or '.join(SUFFIXES)} file in the folder of the table or in input="
+                message = f"{name} is not one image file in the folder of the table or in input="
                 yield _row_issue(row, message, "correct the path")
             elif file is not None and number_of[file] > 1:
                 yield _row_issue(row, f"{name} is in the table more than once", "keep one row of each file")

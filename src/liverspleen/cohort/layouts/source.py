@@ -13,7 +13,7 @@ from liverspleen.cohort.label_meaning import NamedValues, contradiction, meaning
 from liverspleen.cohort.label_values import covered_structures
 from liverspleen.cohort.skipped_files import skipped_files
 from liverspleen.errors import InputError, Issue, counted
-from liverspleen.imaging.nifti import read_ct, read_label_map, strip_suffix
+from liverspleen.imaging.files import parts, read_ct, read_label_map, stated_organs, strip_suffix
 from liverspleen.imaging.volume import CTVolume, LabelMap
 from liverspleen.organs import LABEL_VALUES, OWN_VALUES, Structure, listed, organs
 
@@ -131,14 +131,14 @@ class Found:
 
 @dataclass(frozen=True)
 class NiftiScan:
-    """A CT in one NIfTI file."""
+    """A CT in an image file."""
 
     file: Path
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """The NIfTI file."""
-        return (self.file,)
+        """The image file, and that of its voxels if it is another one."""
+        return parts(self.file)
 
     def read(self, case_id: str) -> CTVolume:
         """Read the CT."""
@@ -147,20 +147,20 @@ class NiftiScan:
 
 @dataclass(frozen=True)
 class NiftiLabels:
-    """A label map in one NIfTI file; `values` as for `read_label_map`."""
+    """A label map in an image file; `values` as for `read_label_map`."""
 
     file: Path
     values: Mapping[int, Structure] | None
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """The NIfTI file."""
-        return (self.file,)
+        """The image file, and that of its voxels if it is another one."""
+        return parts(self.file)
 
     @property
     def covered(self) -> tuple[Structure, ...]:
-        """Structures that the voxel values stand for."""
-        return covered_structures(self.values)
+        """Structures that the named segments or the voxel values stand for."""
+        return stated_organs(self.file) or covered_structures(self.values)
 
     def read(self, case_id: str, ct: CTVolume) -> LabelMap:
         """Read the label map."""
@@ -168,7 +168,7 @@ class NiftiLabels:
 
 
 def nifti_files(folder: Path) -> tuple[dict[str, Path], tuple[Exclusion, ...]]:
-    """Return the NIfTI files of a folder by name without suffix; files with the same name are excluded.
+    """Return the image files of a folder by name without suffix; files with the same name are excluded.
 
     Subfolders are not read.
     """
@@ -251,18 +251,35 @@ def nifti_label_values(request: Request, labels: Path) -> tuple[Mapping[int, Str
     return found.values, found.issues
 
 
-def merged(parts: list[LabelMap], case_id: str) -> LabelMap:
+def nifti_labels(request: Request, files: Iterable[Path]) -> tuple[dict[Path, NiftiLabels], tuple[Issue, ...]]:
+    """Return the label maps of the request by file, and warnings about the meaning of their values.
+
+    The names of segments in a file give its meaning; the others have that of their folder.
+
+    Raises:
+        InputError: as `nifti_label_values`.
+    """
+    files = [*files]
+    folders = {file.parent for file in files if stated_organs(file) is None}
+    meanings = {folder: nifti_label_values(request, folder) for folder in sorted(folders)}
+    asked = None if request.meaning is None or request.meaning.by_name else request.meaning
+    own = None if asked is None else asked.values or LABEL_VALUES[OWN_VALUES]
+    found = {f: NiftiLabels(f, own if stated_organs(f) is not None else meanings[f.parent][0]) for f in files}
+    return found, tuple(dict.fromkeys(issue for _, issues in meanings.values() for issue in issues))
+
+
+def merged(maps: list[LabelMap], case_id: str) -> LabelMap:
     """Merge label maps on the same grid into one.
 
     Raises:
         InputError: LS-IMP-023 a voxel belongs to two structures.
     """
-    labels = np.zeros_like(parts[0].labels)
-    for part in parts:
+    labels = np.zeros_like(maps[0].labels)
+    for part in maps:
         labelled = part.labels > 0
         if both := int(np.count_nonzero(labelled & (labels > 0) & (labels != part.labels))):
             message = f"{both} voxels are labelled as two structures"
             raise InputError(Issue("LS-IMP-023", message, "correct the masks", case_id))
         labels[labelled] = part.labels[labelled]
-    covered = {structure.key for part in parts for structure in part.covered}
-    return LabelMap(labels, parts[0].geometry, organs(covered))
+    covered = {structure.key for part in maps for structure in part.covered}
+    return LabelMap(labels, maps[0].geometry, organs(covered))

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from liverspleen.cohort.layouts.source import Exclusion, Found, NiftiScan, Request, SourceCase, merged
 from liverspleen.errors import InputError, Issue
+from liverspleen.imaging.files import is_named_segmentation, read_mask, strip_suffix
 from liverspleen.imaging.geometry import same_grid
-from liverspleen.imaging.nifti import SUFFIXES, read_label_map
 from liverspleen.imaging.volume import CTVolume, LabelMap
 from liverspleen.organs import ORGANS, Structure, listed
 from liverspleen.reading import read_text
@@ -44,10 +44,13 @@ class MaskLabels:
 
 def mask_files(folder: Path) -> tuple[tuple[Structure, Path], ...]:
     """Return the masks of organs in the folder of a case, directly or in `segmentations/`."""
-    candidates = (
-        (o, folder / below / f"{o.key}{suffix}") for o in ORGANS for below in _SUBFOLDERS for suffix in SUFFIXES
-    )
-    return tuple((organ, file) for organ, file in candidates if file.is_file())
+    files = [file for below in _SUBFOLDERS for file in _files(folder / below)]
+    return tuple((o, file) for o in ORGANS for file in files if strip_suffix(file.name) == o.key)
+
+
+def _files(folder: Path) -> list[Path]:
+    found = sorted(folder.iterdir()) if folder.is_dir() else []
+    return [file for file in found if file.is_file() and not is_named_segmentation(file.name)]
 
 
 def repeated_masks(masks: Sequence[tuple[Structure, Path]], case_id: str | None = None) -> Issue | None:
@@ -68,12 +71,7 @@ def read_masks(masks: Sequence[tuple[Structure, Path]], case_id: str) -> LabelMa
     """
     parts: list[LabelMap] = []
     for structure, file in masks:
-        # read with all values of a byte, so that values other than 0 and 1 are found
-        mask = read_label_map(file, case_id=case_id)
-        if mask.labels.max(initial=0) > 1:
-            message = f"mask has the value {mask.labels.max()}, expected 0 and 1 only"
-            raise InputError(Issue("LS-IMP-027", message, "give a binary mask of one organ", case_id, file))
-        part = LabelMap(mask.labels * structure.value, mask.geometry, (structure,))
+        part = read_mask(file, structure, case_id=case_id)
         if parts and not same_grid(parts[0].geometry, part.geometry):
             message = "masks of the case are on different grids, expected one grid"
             raise InputError(Issue("LS-IMP-028", message, "resample the masks to their CT", case_id, file))
@@ -97,8 +95,8 @@ def find(request: Request) -> Found:
     excluded: list[Exclusion] = []
     notes: list[Issue] = []
     for folder in sorted(path for path in request.input.iterdir() if path.is_dir() and not path.name.startswith(".")):
-        scan = folder / "ct.nii.gz"
-        if not scan.is_file():
+        scan = next((file for file in _files(folder) if strip_suffix(file.name) == "ct"), None)
+        if scan is None:
             issue = Issue("LS-IMP-029", "folder of the case has no ct.nii.gz", "add the file", file=folder)
             excluded.append(Exclusion(folder.name, issue))
             continue

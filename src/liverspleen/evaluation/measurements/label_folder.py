@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
-from liverspleen.cohort.checks import grid_issues, load_reference
+from liverspleen.cohort.checks import load_reference, on_grid
 from liverspleen.cohort.findings.anatomy import EXCHANGED
 from liverspleen.cohort.image_files import nifti_files
 from liverspleen.cohort.label_meaning import FolderMeaning, meaning_in
@@ -36,8 +36,11 @@ from liverspleen.evaluation.measurements.measure_case import (
     missing_case,
 )
 from liverspleen.evaluation.measurements.table import Measurement, frame_of
+from liverspleen.imaging.files import ENDINGS, read_label_map, stated_organs
 from liverspleen.imaging.geometry import Geometry
-from liverspleen.imaging.nifti import SUFFIXES, read_label_map
+from liverspleen.imaging.lattice import common_grid
+from liverspleen.imaging.nifti import SUFFIXES
+from liverspleen.imaging.segment_names import own_values
 from liverspleen.imaging.volume import LabelMap
 from liverspleen.organs import Structure, listed
 from liverspleen.processes import spread
@@ -78,8 +81,8 @@ def measure_folder(
 ) -> Measured:
     """Measure every label map in `labels`, and compare it with its reference.
 
-    The label map of a case is `<case_id>.nii.gz`, `<case_id>.nii`, `<case_id>_dseg.nii.gz`, the only file whose name
-    differs in words such as `seg` (`label_files`), or in a folder `<case_id>`, masks or one file such as
+    The label map of a case is `<case_id>.nii.gz` (or of another image format), `<case_id>_dseg.nii.gz`, the only file
+    whose name differs in words such as `seg` (`label_files`), or in a folder `<case_id>`, masks or one file such as
     `segmentation.nii.gz`. References are the files of the same case in the folder `reference`, or else the label maps
     of `cohort`; both are optional. With a cohort, every case of its `datasets` (all if empty) is expected, and each map
     must be on the grid of its CT. Without a cohort, the cases are those of the folder (and of `reference`, if given).
@@ -119,7 +122,7 @@ def measure_folder(
         raise InputError(Issue("LS-LAB-008", message, "give them different names", file=labels))
     task = _MeasurementTask(folder, references, reader, reference_reader, surface, allow_missing)
     if not folder.files and not cases:
-        message = f"the folder has no label map ({' or '.join(SUFFIXES)})"
+        message = f"the folder has no label map ({ENDINGS})"
         missing = Issue("LS-LAB-009", message, "give the folder that contains the label maps directly", file=labels)
         raise InputError([missing, *folder.not_read()])
     rows: list[Measurement] = []
@@ -201,7 +204,14 @@ class LabelFolder:
         if files[0].is_dir():
             return read_mask_folder(files[0], case_id, translated=self.meaning.asked and bool(self.meaning.values))
         values, named = self.meaning.values, self.meaning.named
+        if stated_organs(files[0]) is not None:  # its segments have names, which an option may not contradict
+            values = own_values(self.meaning.asked, values)
         return _restricted(read_label_map(files[0], case_id=case_id, values=values, named=named), files[0], case_id)
+
+    def placed(self, case_id: str, label_map: LabelMap, grid: Geometry | None) -> tuple[LabelMap, tuple[Issue, ...]]:
+        """Return the label map of a case on the grid of the case, if it has one, as `on_grid`."""
+        grid = label_map.geometry if grid is None else grid
+        return on_grid(case_id, label_map, grid, file=self.files[case_id][0], against="its case")
 
     def not_read(self) -> Iterator[Issue]:
         """Yield an issue for each kind of file in the folder that is no label map."""
@@ -264,7 +274,9 @@ class _MeasurementTask:
                 grid, reference = load_reference(case if self.references is None else replace(case, label=None))
             if self.references is not None:
                 reference = self.references.read(case_id)
-                issues += _off_grid(case_id, reference, grid, self.references)
+                if grid is not None:
+                    reference, found = self.references.placed(case_id, reference, grid)
+                    issues += found
         except InputError as rejected:
             issues += rejected.issues
         if self.allow_missing and case_id not in self.folder.files:
@@ -274,9 +286,13 @@ class _MeasurementTask:
         else:
             try:
                 label_map = self.folder.read(case_id)
-                if grid is None and reference is not None:
-                    grid = reference.geometry
-                issues += _off_grid(case_id, label_map, grid, self.folder)
+                if grid is None and reference is not None and self.references is not None:
+                    # without a CT: a grid that holds both, so that nothing is cut
+                    grid = common_grid(reference.geometry, label_map.geometry) or reference.geometry
+                    reference, found = self.references.placed(case_id, reference, grid)
+                    issues += found
+                label_map, found = self.folder.placed(case_id, label_map, grid)
+                issues += found
             except InputError as rejected:
                 issues += rejected.issues
         if any(issue.severity == "error" for issue in issues):
@@ -348,12 +364,6 @@ def _result(case: Case | str, future: Future[Measured]) -> Measured:
         return Measured(
             (), (Issue("LS-LAB-010", message, "use workers=1, or a machine with more memory", _case_id(case)),)
         )
-
-
-def _off_grid(case_id: str, label_map: LabelMap, grid: Geometry | None, folder: LabelFolder) -> Iterable[Issue]:
-    if grid is None:
-        return ()
-    return grid_issues(case_id, label_map, grid, file=folder.files[case_id][0], against="its case")
 
 
 def _several_spellings(folder: LabelFolder, references: LabelFolder | None, known: Collection[str]) -> list[Spellings]:

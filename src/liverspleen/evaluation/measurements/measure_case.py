@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Final
 
-from liverspleen.cohort.checks import grid_issues
+from liverspleen.cohort.checks import on_grid
 from liverspleen.cohort.composition import origin_of
 from liverspleen.cohort.manifest import Case
 from liverspleen.errors import InputError
@@ -14,6 +14,7 @@ from liverspleen.evaluation.measurements.table import Measurement
 from liverspleen.evaluation.metrics.overlap import Overlap, overlaps
 from liverspleen.evaluation.metrics.surface import Definition, SurfaceDistances, organ_surface_distances
 from liverspleen.evaluation.metrics.volume import ABSENT, organ_volume_cm3, volume_statuses
+from liverspleen.imaging.geometry import same_grid
 from liverspleen.imaging.volume import LabelMap
 from liverspleen.organs import ORGANS, Structure
 
@@ -86,8 +87,9 @@ def _compared(
     surface: SurfaceMetrics | None,
 ) -> Iterator[Measurement]:
     case_id = case if isinstance(case, str) else case.case_id
-    if issues := [*grid_issues(case_id, label_map, reference.geometry, file=None, against="the reference")]:
-        raise InputError(issues)
+    _, issues = on_grid(case_id, label_map, reference.geometry, file=None, against="the reference")
+    if not same_grid(reference.geometry, label_map.geometry):
+        raise InputError(issue for issue in issues if issue.severity == "error")
     found = overlaps(label_map.labels, reference.labels)
     distances = {} if surface is None else organ_surface_distances(label_map, reference, **asdict(surface))
     for organ, row in zip(label_map.covered, rows, strict=True):

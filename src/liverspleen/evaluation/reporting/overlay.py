@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from liverspleen.cohort.checks import grid_issues, load_case
+from liverspleen.cohort.checks import load_case, on_grid
 from liverspleen.cohort.manifest import Case, Cohort
 from liverspleen.cohort.vocabulary import in_order
 from liverspleen.errors import InputError, Issue, counted
@@ -128,8 +128,9 @@ def overlay_of(
             Issue("LS-REP-048", "case has no reference label map", "give cases with a label", case.case_id)
         )
     predicted = LabelFolder.of(labels, values, known={*case_ids, case.case_id}).read(case.case_id)
-    if issues := list(grid_issues(case.case_id, predicted, ct.geometry, file=labels, against="its CT")):
-        raise InputError(issues)
+    predicted, issues = on_grid(case.case_id, predicted, ct.geometry, file=labels, against="its CT")
+    if errors := [issue for issue in issues if issue.severity == "error"]:
+        raise InputError(errors)
     # a structure that one of the maps does not cover is not an error
     known = [organ for organ in case.labelled_structures if organ in predicted.covered]
     prediction, reference = (
