@@ -11,9 +11,9 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 import pytest
-from second_reader import difference, differing, itk_reading, outcome
+from second_reader import Reading, difference, differing, itk_reading, outcome
 
-from liverspleen.imaging import read_ct
+from liverspleen.imaging import CTVolume, read_ct
 
 SHAPE = (7, 6, 5)
 MUTATIONS = 400
@@ -83,6 +83,14 @@ def number(rng: np.random.Generator, present: Any, dtype: np.dtype[Any]) -> Any:
     return limits.max if value >= limits.max else max(int(value), limits.min)
 
 
+def compared(ct: CTVolume, path: Path) -> str:
+    """SimpleITK scales a quaternion that is no rotation to one; here the sform is used, with the warning LS-GEO-020."""
+    theirs = itk_reading(path)
+    if ct.geometry.invalid_form == "qform":
+        theirs = Reading(theirs.values, nib.load(path).get_sform())
+    return difference(ct, theirs)
+
+
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:invalid value|overflow:RuntimeWarning")
 def test_mutated_headers_are_read_as_simpleitk_reads_them_or_rejected(tmp_path: Path) -> None:
@@ -92,7 +100,7 @@ def test_mutated_headers_are_read_as_simpleitk_reads_them_or_rejected(tmp_path: 
         header, voxels = base(rng)
         content, what = mutated(rng, header)
         (path := tmp_path / "ct.nii").write_bytes(content + bytes(4) + voxels)
-        outcomes[f"{seed}, {what}"] = outcome(lambda: read_ct(path), lambda ct: difference(ct, itk_reading(path)))
+        outcomes[f"{seed}, {what}"] = outcome(lambda: read_ct(path), lambda ct: compared(ct, path))
     number, different = differing(outcomes)
     assert different == []
     assert number["only ours"] <= SHEARED

@@ -174,7 +174,7 @@ def _forms(source: InputSource, header: Any, shape: tuple[int, int, int]) -> dic
         message = "header has no orientation (the codes of sform and qform are 0)"
         raise source.error("LS-GEO-006", message, "convert the image from DICOM again, keeping the orientation")
     for name, reason in invalid.items():
-        if not found:
+        if not found or (name == "sform" and not np.isfinite(header.get_sform()).all()):  # programs differ, or hang
             hint = "convert the image from DICOM again, keeping the orientation"
             raise source.error("LS-GEO-002", f"{name} is invalid ({reason})", hint)
         found = {other: replace(grid, space=None, invalid_form=name) for other, grid in found.items()}
