@@ -53,6 +53,8 @@ cohort_changes("LS-COH-011", "give each examination its own case_id", COHORT.rep
 cohort_changes("LS-COH-012", "give each examination its own case_id", COHORT.replace("B,", "a,"))
 cohort_changes("LS-COH-013", "rename the id", COHORT.replace("A,", "x/y,"))
 cohort_changes("LS-COH-016", "correct the cell, or leave it empty", "case_id,patient_id,image,age\nA,P,a.nii,400\n")
+cohort_changes("LS-COH-046", "give the height in cm", "case_id,patient_id,image,height_cm\nA,P,a.nii,1.75\n")
+cohort_changes("LS-COH-047", "or leave one empty", "case_id,patient_id,image,height_cm,weight_kg\nA,P,a.nii,70,170\n")
 cohort_changes("LS-COH-017", "quote cells", COHORT.replace("a.nii", "a,b.nii"), COHORT.replace("a.nii", '"a,b.nii"'))
 cohort_changes(
     "LS-COH-018",

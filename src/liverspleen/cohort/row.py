@@ -17,6 +17,11 @@ NAME_BYTES = 128
 """Longest case_id in bytes of UTF-8: file systems allow 255 bytes, and file names add to the case_id."""
 
 MISSING, INVALID_ID, UNKNOWN_VALUE, INVALID_VALUE = "LS-COH-010", "LS-COH-013", "LS-COH-014", "LS-COH-016"
+BODY_SIZE, BODY_MASS_INDEX = "LS-COH-046", "LS-COH-047"
+
+# Wide limits for people of any age: they find other units (m, mm, feet; g) and exchanged columns.
+_BODY_RANGES = {"height_cm": (40, 260), "weight_kg": (1, 650)}
+_BODY_MASS_INDEX = (7, 130)
 
 _VOCABULARY_FIELDS = ("datasets", "conditions", "sites")
 _HINTS = {
@@ -24,6 +29,8 @@ _HINTS = {
     INVALID_ID: "rename the id",
     UNKNOWN_VALUE: "correct the cell, or change vocabulary= in the configuration",
     INVALID_VALUE: "correct the cell, or leave it empty",
+    BODY_SIZE: "give the height in cm and the weight in kg, or leave the cell empty",
+    BODY_MASS_INDEX: "correct height_cm (in cm) or weight_kg (in kg), or leave one empty",
 }
 
 
@@ -57,8 +64,8 @@ class ManifestRow(BaseModel):
     site: str = Field("", description="site of the scan; pairs the two examinations of a patient")
     sex: str = Field("", description="as recorded")
     age: float | None = Field(None, ge=0, le=120, description="in years")
-    height_cm: float | None = Field(None, ge=40, le=260, description="in cm; for volumes by body size")
-    weight_kg: float | None = Field(None, ge=1, le=650, description="in kg; for volumes by body size")
+    height_cm: float | None = Field(None, description="in cm; for volumes by body size")
+    weight_kg: float | None = Field(None, description="in kg; for volumes by body size")
     slice_thickness_mm: float | None = Field(None, gt=0, description="as recorded, in mm; not used for volumes")
     phase: str = Field("", description="contrast phase, as recorded")
     spleen_absent: bool = Field(False, description="true after splenectomy: the spleen is expected to have no voxels")
@@ -86,6 +93,25 @@ class ManifestRow(BaseModel):
         allowed: tuple[str, ...] = getattr(vocabulary, f"{info.field_name}s")
         if value not in allowed:
             raise PydanticCustomError(UNKNOWN_VALUE, "is not one of {allowed}", {"allowed": ", ".join(allowed)})
+        return value
+
+    @field_validator("height_cm", "weight_kg")
+    @classmethod
+    def _check_size(cls, value: float | None, info: ValidationInfo) -> float | None:
+        low, high = _BODY_RANGES[str(info.field_name)]
+        if value is not None and not low <= value <= high:
+            limits = {"low": low, "high": high, "unit": str(info.field_name).partition("_")[2]}
+            raise PydanticCustomError(BODY_SIZE, "is outside of {low} to {high} {unit}", limits)
+        return value
+
+    @field_validator("weight_kg")
+    @classmethod
+    def _check_mass_index(cls, value: float | None, info: ValidationInfo) -> float | None:
+        height = info.data.get("height_cm")
+        low, high = _BODY_MASS_INDEX
+        if value is not None and height is not None and not low <= value / (height / 100) ** 2 <= high:
+            message = "does not fit height_cm, the body mass index is outside of {low} to {high} kg/m²"
+            raise PydanticCustomError(BODY_MASS_INDEX, message, {"low": low, "high": high})
         return value
 
 
@@ -144,8 +170,7 @@ def column_table(*, vocabulary: Vocabulary | None = None) -> str:
         "label": "path",
         "labelled_structures": " or ".join([*(f"`{key}`" for key in ORGAN_KEYS), f"`{';'.join(ORGAN_KEYS)}`"]),
         "age": "number, 0 to 120",
-        "height_cm": "number, 40 to 260",
-        "weight_kg": "number, 1 to 650",
+        **{name: f"number, {low} to {high}" for name, (low, high) in _BODY_RANGES.items()},
         "slice_thickness_mm": "number above 0",
         "spleen_absent": "`true` or `false`",
     }

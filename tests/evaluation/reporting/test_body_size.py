@@ -41,6 +41,9 @@ def test_table_of_a_cohort_with_heights_and_weights(tmp_path: Path) -> None:
     write_measurements(tmp_path / "m.csv", measured())
     measurements, cohort = read_measurements(tmp_path / "m.csv"), read_cohort(tmp_path / "cohort.csv")
     report = statistical_report(measurements, cohort=cohort, reader="dla", reference="manual")
+    (note,) = [note for note in report.notes if note.code == "LS-REP-061"]
+    assert "height_cm in 1 and weight_kg in 2 of 3 CT scans" in note.message
+    assert note.cases == ("B", "C")
     table = report.table("body_size")
     by_height = table["liver_height:total"]["manual"]
     assert by_height.values["mean"] == pytest.approx((1500 / 1.7 + 1200 / 1.6) / 2)
@@ -58,6 +61,7 @@ def test_table_of_a_cohort_with_heights_and_weights(tmp_path: Path) -> None:
     assert "Liver volume / BSA (cm³/m²): Healthy liver" in {label for _, label, _ in layout.rows}
     without = statistical_report(measurements, reader="dla", reference="manual")
     assert not without.table("body_size")
+    assert "LS-REP-061" not in {note.code for note in without.notes}
 
 
 def test_columns_of_volumes_csv(tmp_path: Path) -> None:
@@ -73,10 +77,18 @@ def test_columns_of_volumes_csv(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("cells", "column"), [("1.70,70", "height_cm"), ("17000,70", "height_cm"), ("170,0", "weight_kg")]
+    ("cells", "column", "code"),
+    [
+        ("1.70,70", "height_cm", "LS-COH-046"),
+        ("17000,70", "height_cm", "LS-COH-046"),
+        ("170,0", "weight_kg", "LS-COH-046"),
+        ("70,170", "weight_kg", "LS-COH-047"),  # exchanged
+        ("68,75", "weight_kg", "LS-COH-047"),  # inches
+        ("170 cm,70", "height_cm", "LS-COH-016"),
+    ],
 )
-def test_impossible_sizes_are_errors_of_the_row(cells: str, column: str, tmp_path: Path) -> None:
+def test_impossible_sizes_are_errors_of_the_row(cells: str, column: str, code: str, tmp_path: Path) -> None:
     (tmp_path / "cohort.csv").write_text(f"{HEADER}A,A,a.nii,test1,healthy,{cells}\n")
     (issue,) = read_cohort(tmp_path / "cohort.csv").issues
-    assert issue.code == "LS-COH-016"
+    assert issue.code == code
     assert f"column '{column}'" in str(issue)

@@ -46,7 +46,7 @@ from liverspleen.evaluation.reporting.cross_validation import cross_validation, 
 from liverspleen.evaluation.reporting.missing_cases import gaps_of
 from liverspleen.evaluation.reporting.phantom_notes import phantom_notes
 from liverspleen.evaluation.reporting.results import Groups, ReportResults, reproducibility_coefficients
-from liverspleen.evaluation.reporting.supplement import SCALES, failure_notes, supplement
+from liverspleen.evaluation.reporting.supplement import SCALES, body_size_notes, failure_notes, supplement
 from liverspleen.evaluation.statistics.bland_altman import BlandAltman
 from liverspleen.evaluation.statistics.differences import Scale
 from liverspleen.evaluation.statistics.reproducibility import PercentageRC
@@ -160,7 +160,7 @@ def statistical_report(
             agreements += tuple(replace(found, is_cross_validation=True) for found in _agreements(own, SCALES[:1]))
             notes += gaps_of(readings, validated.examinations, readers, scored=True)
         surfaces = results.surfaces((*results.groups.all_first, *(e.case_id for e in validated.examinations)))
-        notes += _few_pairs(results) + failure_notes(results)
+        notes += _few_pairs(results) + failure_notes(results) + body_size_notes(results)
         notes += gaps_of(readings, first, readers, scored=True) + gaps_of(readings, second, readers, scored=True)
     others = tuple(name for name in columns if readers is None or name not in readers)
     notes += gaps_of(readings, second, others, scored=False)

@@ -35,12 +35,12 @@ from liverspleen.evaluation.reporting.supplement.agreement import (
     limits,
     reliability,
 )
-from liverspleen.evaluation.reporting.supplement.body_size import body_size
+from liverspleen.evaluation.reporting.supplement.body_size import body_size, body_size_notes
 from liverspleen.evaluation.reporting.supplement.failures import failure_notes, failures
 from liverspleen.evaluation.reporting.supplement.repeats import rc_methods, rc_readers, repeatability
 from liverspleen.evaluation.reporting.supplement.scores import means, sites, subgroups, surfaces
 
-__all__ = ["SCALES", "failure_notes", "supplement"]
+__all__ = ["SCALES", "body_size_notes", "failure_notes", "supplement"]
 
 
 def supplement(results: ReportResults) -> Iterator[Cell]:

@@ -6,6 +6,8 @@ import math
 from collections.abc import Iterator
 from typing import Final
 
+from liverspleen.errors import counted
+from liverspleen.evaluation.measurements.notes import Note
 from liverspleen.evaluation.metrics.body_size import INDICES_OF, BodySize
 from liverspleen.evaluation.reporting import formatting
 from liverspleen.evaluation.reporting.cells import Address, Cell, defined
@@ -26,6 +28,19 @@ def body_size(results: ReportResults) -> Iterator[Cell]:
                 for reader in (results.reader, results.reference):
                     values = {case: index.of(read(case, organ, reader), sizes.get(case, _UNKNOWN)) for case in cases}
                     yield _cell(Address("body_size", f"{name}:{row}", reader), values, index.units, index.method)
+
+
+def body_size_notes(results: ReportResults) -> list[Note]:
+    """Return a note on the cases without height or weight, if others have them."""
+    cases = results.groups.all_first
+    sizes = {case: results.body_sizes.get(case, _UNKNOWN) for case in cases}
+    missing = {name: sum(math.isnan(vars(size)[name]) for size in sizes.values()) for name in vars(_UNKNOWN)}
+    incomplete = tuple(case for case, size in sizes.items() if any(map(math.isnan, vars(size).values())))
+    if not incomplete or all(count == len(cases) for count in missing.values()):
+        return []
+    columns = " and ".join(f"{name} in {count}" for name, count in missing.items() if count)
+    message = f"volumes by body size are undefined where the cohort lacks {columns} of {counted(len(cases), 'CT scan')}"
+    return [Note("LS-REP-061", message, "add the values to the cohort if they are known", incomplete)]
 
 
 def _cell(address: Address, values: dict[str, float], units: str, method: str) -> Cell:
