@@ -21,6 +21,11 @@ def origin_of(case: Case) -> str:
     return case.covariates.get(ORIGIN, "").strip()
 
 
+def measured_origin(case: Case) -> str:
+    """Return the origin that measurements state: `phantom` or empty, because other origins may name a hospital."""
+    return PHANTOM if origin_of(case) == PHANTOM else ""
+
+
 def composition(cases: Iterable[Case]) -> dict[str, Any]:
     """Return the numbers of cases and patients, and of cases by labelled organ, condition and origin.
 

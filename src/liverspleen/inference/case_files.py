@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
-from liverspleen.cohort.composition import origin_of
+from liverspleen.cohort.composition import measured_origin
 from liverspleen.cohort.label_names import DSEG, PREDICT_AGAIN
 from liverspleen.cohort.manifest import Case
 from liverspleen.errors import InputError, Issue
@@ -96,7 +96,7 @@ class Sidecar:
 
     def updated(self, case: Case) -> Sidecar:
         """Return this sidecar with the patient, dataset, condition, site and origin of `case`."""
-        columns = {**{name: getattr(case, name) for name in _CASE_COLUMNS}, "origin": origin_of(case)}
+        columns = {**{name: getattr(case, name) for name in _CASE_COLUMNS}, "origin": measured_origin(case)}
         rows = [{**asdict(row), **columns} for row in self.measurements]
         return Sidecar({**self.content, "measurements": rows}, tuple(Measurement(**row) for row in rows))
 

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Final
 
 from liverspleen.cohort.checks import on_grid
-from liverspleen.cohort.composition import origin_of
+from liverspleen.cohort.composition import measured_origin
 from liverspleen.cohort.manifest import Case
 from liverspleen.errors import InputError
 from liverspleen.evaluation.measurements.table import Measurement
@@ -188,5 +188,5 @@ def _empty_row(case: Case | str, reader: str, organ: Structure) -> Measurement:
         structure=organ.key,
         reader=reader,
         volume_cm3=None,
-        origin="" if isinstance(case, str) else origin_of(case),
+        origin="" if isinstance(case, str) else measured_origin(case),
     )

@@ -21,7 +21,7 @@ program that writes this file gets every table of the report.
 | `volume_error_cm3`, `volume_error_pct` | reader minus reference, and the same in percent of the reference |
 | `hd95_mm`, `assd_mm`, `nsd` | 95th percentile and mean of the surface distances, normalised surface Dice |
 | `nsd_tolerance_mm`, `surface` | tolerance of the `nsd`; `voxel` or `area`, see the module `surface` |
-| `origin` | origin of the CT in the cohort; `phantom` means a synthetic CT, which a report states at its top |
+| `origin` | `phantom` for a synthetic CT, which a report states at its top; else empty |
 
 `case_id`, `structure`, `reader` and `volume_cm3` are required; all other columns may be empty or missing, and unknown
 columns are kept unchanged. A status never removes a row from a table: only undefined values are excluded, and n shows
@@ -163,15 +163,19 @@ def frame_of(rows: Iterable[Measurement]) -> pandas.DataFrame:
 def write_measurements(path: StrPath, rows: Iterable[Measurement]) -> None:
     """Write the rows to a file that appears only when complete; undefined numbers are empty fields.
 
+    The column `origin` is written only if a row has one.
+
     >>> import tempfile
     >>> target = Path(tempfile.mkdtemp()) / "measurements.csv"
     >>> write_measurements(target, [Measurement("A1", "P1", "", "", "", "liver", "manual", 1243.285)])
     >>> target.read_text().splitlines()[1]
-    'A1,P1,,,,liver,manual,1243.285,ok,,,,,,,,,,,,,'
+    'A1,P1,,,,liver,manual,1243.285,ok,,,,,,,,,,,,'
     """
+    listed = list(rows)
+    names = [name for name in COLUMNS if name != "origin" or any(row.origin for row in listed)]
     with complete_file(Path(path)) as temporary, temporary.open("w", encoding="utf-8", newline="") as handle:
-        handle.write(csv_line(COLUMNS))
-        handle.writelines(csv_line(asdict(row).values()) for row in rows)
+        handle.write(csv_line(names))
+        handle.writelines(csv_line(getattr(row, name) for name in names) for row in listed)
 
 
 def read_measurements(path: StrPath, *, vocabulary: Vocabulary | None = None) -> Measurements:
