@@ -31,7 +31,8 @@ def offset_on(grid: Geometry, other: Geometry) -> Offset | None:
 
     >>> ct = Geometry((4, 4, 4), np.diag([-1.0, -1.0, 5.0, 1.0]))
     >>> box = ct.affine.copy(); box[:3, 3] = -2, -1, 5
-    >>> offset_on(ct, Geometry((2, 2, 2), box)), offset_on(ct, Geometry((2, 2, 2), 1.01 * box))
+    >>> larger = box * [[1.01], [1.01], [1.01], [1.0]]
+    >>> offset_on(ct, Geometry((2, 2, 2), box)), offset_on(ct, Geometry((2, 2, 2), larger))
     ((1, 1, 2), None)
     """
     first, second = grid.canonical_affine, other.canonical_affine

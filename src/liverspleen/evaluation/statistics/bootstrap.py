@@ -108,7 +108,8 @@ def bootstrap_ci(
             replicates = _replicates(rows, members, statistic, resamples, seed)
             everything = np.arange(n)
             jackknife = np.array([statistic(rows[np.setdiff1d(everything, m)]) for m in members])
-        bca = bca_interval(estimate, replicates, jackknife)
+        varies = statistic is not None or t_ci is not None  # else the sums of the clusters differ by rounding only
+        bca = bca_interval(estimate, replicates, jackknife) if varies else None
     return BootstrapInterval(
         n=n,
         n_missing=n_missing,
