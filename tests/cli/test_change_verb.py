@@ -209,6 +209,8 @@ def test_a_course_compares_each_scan_with_the_first(
     assert last["against_previous"]["verdict"] == "within"
     assert {path.name for path in (tmp_path / "out").glob("course.*")} == {"course.svg", "course.pdf", "course.png"}
     assert "first CT scan ± %RC" in (tmp_path / "out" / "course.svg").read_text()
+    assert change(*words[:1], "first=t0", "second=t1", *words[2:], f"output={tmp_path / 'out'}") == 0
+    assert not list((tmp_path / "out").glob("course.*"))  # the figure of the earlier run
 
 
 def test_an_undefined_volume_of_a_course_has_its_reason(course: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -216,6 +218,11 @@ def test_an_undefined_volume_of_a_course_has_its_reason(course: Path, capsys: py
     printed = capsys.readouterr()
     assert "LS-CHG-010 case 't2': spleen: no verdict, because the second volume is truncated" in printed.err
     assert printed.out.count("within measurement error") == 2
+    words = [f"measurements={course}", "cases=[t2,t0,t1]", "structure=spleen", "rc_pct=20"]
+    assert change(*words, f"output={course.parent / 'out'}") == 0
+    figure = (course.parent / "out" / "course.svg").read_text()
+    assert "no verdict" in figure
+    assert "± %RC" not in figure  # no band around a truncated volume
 
 
 @pytest.mark.parametrize(

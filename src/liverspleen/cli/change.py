@@ -77,8 +77,7 @@ def run(config: ChangeConfig) -> Sequence[Issue]:
             content = _json(config, reader, readings, changes, known)
             write_json(config.output / "change.json", content)
             record.outputs.append(config.output / "change.json")
-            if config.cases:
-                record.outputs += _write_course(config, config.output, readings, changes)
+            record.outputs += _write_course(config, config.output, readings, changes)
             record.issues.extend(notes)
         return tuple(notes)
 
@@ -100,13 +99,16 @@ def _write_course(
     readings: Mapping[str, Sequence[Reading]],
     changes: Mapping[str, Sequence[VolumeChange]],
 ) -> list[Path]:
+    """Write the figure of a course and return its files; without one, remove that of an earlier run."""
     from liverspleen.evaluation.reporting.figures.bland_altman import FORMS, figure_bytes
     from liverspleen.evaluation.reporting.figures.course import course_figure
     from liverspleen.evaluation.reporting.writers.output_files import write_files
 
-    figure = course_figure(config.cases, readings, changes)
-    files = {f"course.{form}": figure_bytes(figure, form) for form in FORMS}
-    write_files(output, files, possible=files)
+    files = {}
+    if config.cases:
+        figure = course_figure(config.cases, readings, changes)
+        files = {f"course.{form}": figure_bytes(figure, form) for form in FORMS}
+    write_files(output, files, possible=[f"course.{form}" for form in FORMS])
     return [output / name for name in files]
 
 

@@ -61,9 +61,22 @@ def test_a_missing_volume_leaves_the_other_repeats(tmp_path: Path) -> None:
     rows = [line.replace(",100,ok", ",,absent") for line in rows]
     found = cell(report_of(tmp_path, rows), "repeatability", "liver:internal", "dla")
     assert found.values["wcv_pct"] == pytest.approx(100 * 200**0.5 / 100)
+    assert (found.rows, found.excluded) == (("c0", "c1"), ("c2", "c3"))
 
 
 def test_plain_pairs_have_no_table_of_repeatability(tmp_path: Path) -> None:
     report = made(tmp_path, ("P", "external", 90), ("P", "internal", 110))
     assert cell(report, "reproducibility", "liver", "dla").n == 1
     assert not report.table("repeatability")
+
+
+def test_one_reader_without_a_reference_and_repeats_in_the_first_test_dataset(tmp_path: Path) -> None:
+    header = "case_id,patient_id,dataset,structure,reader,volume_cm3"
+    volumes = (("P", 90), ("P", 110), ("P", 100), ("Q", 50), ("Q", 50), ("S", 7))
+    rows = [f"c{number},{patient},test1,liver,dla,{liver}" for number, (patient, liver) in enumerate(volumes)]
+    report = report_of(tmp_path, rows, header)
+    found = report.table("repeatability")
+    assert found["liver:any_site"]["dla"].values["rc_pct"] == pytest.approx(RC)
+    assert found["liver:any_site"]["dla"].excluded == ("c5",)
+    assert [row for row in found if row.startswith("liver")] == ["liver:any_site"]  # no site is stated
+    assert note_cases(report, "LS-REP-065") == [("c5",)]

@@ -209,10 +209,12 @@ def pairs_of(examinations: Iterable[Examination], vocabulary: Vocabulary) -> tup
             pairs.append(PatientPair(patient_id, *found))
         else:
             unpaired += found
-    if not unpaired:
+    if not unpaired or len(vocabulary.pair) < 2:
         return tuple(pairs), []
     sites = " and ".join(f"one {site}" for site in vocabulary.pair)
     message = f"{counted(len(unpaired), 'unpaired examination')}, expected {sites} examination per patient"
-    hint = "add the missing examinations, or correct patient_id and site; reproducibility and Table 4 use pairs only, "
-    hint += "the table of repeatability uses all CT scans of a patient"
+    hint = (
+        "add the missing examinations, keep one per site, or correct patient_id and site; reproducibility and Table 4 "
+        "use pairs only, the table of repeatability uses all CT scans of a patient"
+    )
     return tuple(pairs), [Note("LS-REP-020", message, hint, tuple(unpaired))]

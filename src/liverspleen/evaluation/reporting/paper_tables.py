@@ -45,6 +45,7 @@ from liverspleen.evaluation.reporting.cells import PAIRED, Address, Cell, Table
 from liverspleen.evaluation.reporting.cross_validation import cross_validation, validated_cases
 from liverspleen.evaluation.reporting.missing_cases import gaps_of
 from liverspleen.evaluation.reporting.phantom_notes import phantom_notes
+from liverspleen.evaluation.reporting.repeatability import repeatability
 from liverspleen.evaluation.reporting.results import Groups, ReportResults, reproducibility_coefficients
 from liverspleen.evaluation.reporting.supplement import SCALES, body_size_notes, failure_notes, supplement
 from liverspleen.evaluation.statistics.bland_altman import BlandAltman
@@ -133,13 +134,17 @@ def statistical_report(
     columns = _readers_in_order(readings, second, readers)
     coefficients = reproducibility_coefficients(readings, pairs, columns)
     reproducibility = _reproducibility(coefficients, pairs)
+    in_tests = {e.case_id: e for e in (*first, *second)}
+    repeated = tuple(in_tests[case] for case in sorted(in_tests))
+    repeats, single = repeatability(readings, repeated, pairs, _readers_in_order(readings, repeated, readers))
+    notes += single
     agreements: tuple[Agreement, ...] = ()
     surfaces: tuple[SurfaceDefinition, ...] = ()
     if readers is None:
         message = "no reader is compared with a reference, which Tables 2 to 4 need"
         hint = "give reader= and reference=, or add rows with a reference to the measurements"
         notes.append(Note("LS-REP-021", message, hint))
-        made = [*reproducibility]
+        made = [*reproducibility, *repeats]
     else:
         known = () if cohort is None else cohort.cases
         results = ReportResults(
@@ -151,7 +156,14 @@ def statistical_report(
             thickness_mm={case.case_id: mm for case in known if (mm := case.slice_thickness_mm) is not None},
             body_sizes=body_sizes(known),
         )
-        made = [*_table2(results), *_table3(results), *_table4(results), *reproducibility, *supplement(results)]
+        made = [
+            *_table2(results),
+            *_table3(results),
+            *_table4(results),
+            *reproducibility,
+            *supplement(results),
+            *repeats,
+        ]
         agreements = _agreements(results)
         if validated.examinations:
             added, about, own = cross_validation(results, validated)

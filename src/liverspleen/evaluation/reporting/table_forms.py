@@ -227,9 +227,9 @@ _ADDITIONAL: Final = (
         "%RC (95 % CI) of all repeated CT scans of a patient, and of those at one site, by reader",
         "The within-subject CV is the root mean square over patients, weighted by the number of CT scans minus one "
         "(Raunig et al., Stat Methods Med Res 2015;24:27). The CI uses the χ² distribution with the sum of these "
-        "weights as degrees of freedom. At one site the %RC is that of repeatability. n is the number of patients with "
-        "two or more CT scans.",
-        rows={**INDEX_LABELS, "any_site": "all CT scans", "unknown": "site not stated"},
+        "weights as degrees of freedom. The patients of both test datasets are included; the organ is assumed not to "
+        "change between the CT scans of a patient. n is the number of patients with two or more CT scans.",
+        rows={**INDEX_LABELS, "any_site": "all CT scans"},
         by_condition=True,
         part="additional",
     ),

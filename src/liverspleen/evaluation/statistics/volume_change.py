@@ -113,6 +113,15 @@ def volume_change(
     )
 
 
+def is_comparable(volume: float | None, status: str) -> bool:
+    """Return whether a volume with this status can be compared with another one.
+
+    >>> is_comparable(180.0, "multi_part"), is_comparable(180.0, "truncated"), is_comparable(None, "ok")
+    (True, False, False)
+    """
+    return volume is not None and not any(term in _NOT_COMPARABLE for term in status.split(";"))
+
+
 def false_alarm_probability(comparisons: int) -> float:
     """Return the probability that one of several CT scans of an unchanged organ differs from the first by > the RC.
 

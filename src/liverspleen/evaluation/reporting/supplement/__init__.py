@@ -12,7 +12,6 @@
 | `sites` | structure | `p, rank_biserial, shift, d_z` |
 | `rc_methods` | index:method | the readers |
 | `rc_readers` | index | ratio of the wCV of both readers, with its p value |
-| `repeatability` | index:`any_site`, index:site | the readers |
 | `equivalence` | index | `bias, p, p_lower, p_upper, verdict, smallest` |
 | `reliability` | index, index:`everyone` | `icc_a1, icc_c1, ccc` |
 | `body_size` | `liver_height`, `liver_bsa`, `liver_standard`, `spleen_…` with `total` and conditions | readers |
@@ -37,7 +36,7 @@ from liverspleen.evaluation.reporting.supplement.agreement import (
 )
 from liverspleen.evaluation.reporting.supplement.body_size import body_size, body_size_notes
 from liverspleen.evaluation.reporting.supplement.failures import failure_notes, failures
-from liverspleen.evaluation.reporting.supplement.repeats import rc_methods, rc_readers, repeatability
+from liverspleen.evaluation.reporting.supplement.repeats import rc_methods, rc_readers
 from liverspleen.evaluation.reporting.supplement.scores import means, sites, subgroups, surfaces
 
 __all__ = ["SCALES", "body_size_notes", "failure_notes", "supplement"]
@@ -56,7 +55,6 @@ def supplement(results: ReportResults) -> Iterator[Cell]:
     yield from sites(results)
     yield from rc_methods(results)
     yield from rc_readers(results)
-    yield from repeatability(results)
     yield from equivalence(results)
     yield from reliability(results)
     yield from body_size(results)

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any, Final
 
-from liverspleen.evaluation.measurements.readings import INDICES, Examination
+from liverspleen.evaluation.measurements.readings import INDICES
 from liverspleen.evaluation.reporting import formatting
 from liverspleen.evaluation.reporting.cells import Address, Cell, bounds
-from liverspleen.evaluation.reporting.results import Cases, ReportResults, both_sites
+from liverspleen.evaluation.reporting.results import ReportResults, both_sites
 from liverspleen.evaluation.reporting.supplement.build import p_cell, split_pairs
 from liverspleen.evaluation.statistics.intervals import Interval
 from liverspleen.evaluation.statistics.rc_comparison import compare_rc
-from liverspleen.evaluation.statistics.reproducibility import RC_QUANTILE, PercentageRC, percentage_rc
+from liverspleen.evaluation.statistics.reproducibility import RC_QUANTILE, PercentageRC
 
 WCV: Final = {
     "rms": "root mean square of the CV of each patient (second interval: BCa bootstrap over patients)",
@@ -58,52 +57,6 @@ def _definitions(result: PercentageRC) -> dict[str, tuple[float | None, Interval
         "wsd": (None, None) if wsd is None else (wsd.rc_pct, scaled),
         "bias_removed": (None, None) if unbiased is None else (unbiased.rc_pct, unbiased.rc_ci),
     }
-
-
-def repeatability(results: ReportResults) -> Iterator[Cell]:
-    """Yield the percentage RC of repeats at one site, and of all repeats of a patient if they are not plain pairs."""
-    examinations = results.groups.second
-    by_site = {
-        site: [e for e in examinations if e.site == site] for site in dict.fromkeys(e.site for e in examinations)
-    }
-    rows = {site or "unknown": repeats_of_patients(found) for site, found in by_site.items()}
-    everything = repeats_of_patients(examinations)
-    if {frozenset(cases) for cases in everything} != {frozenset((p.first, p.second)) for p in results.groups.pairs}:
-        rows = {"any_site": everything, **rows}
-    readers = list(dict.fromkeys(name for _, name in results.coefficients)) or [results.reader, results.reference]
-    for index in INDICES:
-        for row, patients in rows.items():
-            for reader in readers if patients else ():
-                yield _repeats_cell(results, Address("repeatability", f"{index}:{row}", reader), index, patients)
-
-
-def repeats_of_patients(examinations: Iterable[Examination]) -> list[Cases]:
-    """Return the cases of each patient with two or more of these examinations."""
-    by_patient: dict[str, list[str]] = {}
-    for e in examinations:
-        by_patient.setdefault(e.patient_id, []).append(e.case_id)
-    return [tuple(cases) for _, cases in sorted(by_patient.items()) if len(cases) > 1]
-
-
-def _repeats_cell(results: ReportResults, address: Address, index: str, patients: Sequence[Cases]) -> Cell:
-    most = max(map(len, patients))
-    read = results.readings.volume
-    table = [
-        [read(case, index, address.column) for case in cases] + [math.nan] * (most - len(cases)) for cases in patients
-    ]
-    result = percentage_rc(table)
-    inside = set(result.positions)
-    return Cell(
-        address,
-        values={"rc_pct": result.rc_pct, **bounds("ci", result.rc_ci), "wcv_pct": result.wcv_pct, "df": result.df},
-        units="%",
-        text=formatting.rc_text(result.rc_pct, result.rc_ci),
-        n=result.n,
-        method=result.method,
-        reason=result.reason,
-        rows=tuple(case for place, cases in enumerate(patients) if place in inside for case in cases),
-        excluded=tuple(case for place, cases in enumerate(patients) if place not in inside for case in cases),
-    )
 
 
 def rc_readers(results: ReportResults) -> Iterator[Cell]:
