@@ -29,7 +29,7 @@ TABLES = {
         "subgroups",
         "sites",
     ),
-    *("rc_methods", "rc_readers", "equivalence", "reliability", "failures"),
+    *("rc_methods", "rc_readers", "repeatability", "equivalence", "reliability", "failures"),
 }
 
 
