@@ -189,3 +189,74 @@ def test_a_structure_set_of_images_that_are_missing_is_reported(tmp_path: Path) 
     write(tmp_path / "seg" / "rt.dcm", {"liver": [square(4.0, positions(geometry)[5])]}, images)
     with pytest.raises(InputError, match="LS-IMP-006"):
         find(tmp_path)
+
+
+def shifted(contour: Contour, by_mm: float) -> Contour:
+    return contour[0], contour[1] + by_mm
+
+
+@pytest.mark.parametrize(
+    ("contours", "code", "words"),
+    [
+        (lambda z: [square(4.0, one) for one in z[4:24:2]], "LS-DCM-083", "9 of 19 slices between"),
+        (lambda z: [square(4.0, z[5]), shifted(square(4.0, z[5]), 3)], "LS-DCM-084", "and are not nested"),
+        (lambda z: [square(4.0, z[5]), square(3.9, z[5])], "LS-DCM-084", "and are not nested"),
+        (lambda z: [shifted(square(4.0, z[5]), 38)], "LS-DCM-081", "1 of 1 contour are not in a slice"),
+    ],
+    ids=["every second slice", "crossing", "the same voxels twice", "beyond the columns"],
+)
+def test_contours_whose_volume_would_be_wrong_are_rejected(contours, code: str, words: str, tmp_path: Path) -> None:
+    geometry = grid(2.5)
+    images = write_ct(tmp_path / "in" / "ct", geometry)
+    write(tmp_path / "seg" / "rt.dcm", {"liver": contours(positions(geometry))}, images)
+    with pytest.raises(InputError, match=code) as caught:
+        mask_of(find(tmp_path))
+    assert words in str(caught.value)
+
+
+def test_a_contour_that_is_stated_twice_counts_once_and_an_island_in_a_hole_is_filled(tmp_path: Path) -> None:
+    geometry = grid(2.5)
+    images = write_ct(tmp_path / "in" / "ct", geometry)
+    z = positions(geometry)[5]
+    write(tmp_path / "seg" / "rt.dcm", {"liver": [square(half, z) for half in (4.0, 1.0, 2.3, 4.0)]}, images)
+    assert int(mask_of(find(tmp_path))[0].sum()) == 10 * 10 - 6 * 6 + 2 * 2
+
+
+def test_a_structure_without_contours_is_not_labelled(tmp_path: Path) -> None:
+    geometry = grid(2.5)
+    images = write_ct(tmp_path / "in" / "ct", geometry)
+    write(tmp_path / "seg" / "rt.dcm", {"liver": [square(4.0, positions(geometry)[5])], "spleen": []}, images)
+    (case,) = find(tmp_path).cases
+    assert case.labels is not None
+    assert case.labels.covered == (Structure.LIVER,)
+
+
+def test_without_references_the_frame_of_reference_gives_the_ct(tmp_path: Path) -> None:
+    geometry = grid(2.5)
+    write_ct(tmp_path / "in" / "ct", geometry)
+    write(tmp_path / "seg" / "rt.dcm", {"liver": [square(4.0, positions(geometry)[5])]})
+    assert int(mask_of(find(tmp_path))[0].sum()) == 100
+
+
+def test_the_number_of_points_is_that_of_the_coordinates(tmp_path: Path) -> None:
+    geometry = grid(2.5)
+    images = write_ct(tmp_path / "in" / "ct", geometry)
+    file = tmp_path / "seg" / "rt.dcm"
+    write(file, {"liver": [square(4.0, positions(geometry)[5])]}, images)
+    dataset = pydicom.dcmread(file)
+    dataset.ROIContourSequence[0].ContourSequence[0].NumberOfContourPoints = 9
+    dataset.save_as(file)
+    with pytest.raises(InputError, match=r"LS-DCM-070.*has 12 coordinates, NumberOfContourPoints is 9"):
+        mask_of(find(tmp_path))
+
+
+@pytest.mark.parametrize(("radius", "slice_mm"), [(15.0, 1.0), (15.0, 2.5), (15.0, 5.0), (30.0, 5.0)])
+def test_volumes_are_the_areas_of_the_contours_times_the_slice_spacing(
+    radius: float, slice_mm: float, tmp_path: Path
+) -> None:
+    geometry = grid(slice_mm)
+    images = write_ct(tmp_path / "in" / "ct", geometry)
+    radii = {z: (radius**2 - z**2) ** 0.5 for z in positions(geometry) if abs(z) < radius}
+    write(tmp_path / "seg" / "rt.dcm", {"liver": [circle(r, z, (0.13, 0.21)) for z, r in radii.items()]}, images)
+    expected = sum(np.pi * r**2 for r in radii.values()) * slice_mm
+    assert mask_of(find(tmp_path))[1] == pytest.approx(expected, rel=0.005)

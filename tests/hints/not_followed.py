@@ -39,7 +39,7 @@ NOT_FOLLOWED: dict[str, tuple[str, ...]] = {
         "LS-COH-037",  # tests/cohort/test_folder.py
         "LS-COH-042",  # tests/evaluation/test_many_cases.py
         "LS-COH-043 044",  # tests/cohort/test_hand_written_cohort.py
-        "LS-DCM-080 081",  # tests/cohort/test_structure_sets.py
+        "LS-DCM-080 081 083 084",  # tests/cohort/test_structure_sets.py
         "LS-IMG-002",  # tests/test_reading.py
         "LS-IMP-014",  # tests/cli/test_import_verb.py
         "LS-MEA-022 023 024 025 026 027",  # tests/evaluation/measurements/test_hand_written.py

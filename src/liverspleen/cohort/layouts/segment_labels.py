@@ -79,7 +79,7 @@ def descriptions(segmentations: Sequence[Segmentation], values: Values) -> Itera
     """Yield a note that describes each segmentation, from the oldest to the newest; it quotes no text of the header."""
     for number, item in enumerate(sorted(segmentations, key=lambda item: item.created)):
         parts = [listed(keys=[organ.key for organ in structures_of(item, values)]), item.algorithm.lower()]
-        parts.append(counted(len(item.planes), "slice"))
+        parts.append("contours" if item.has_contours else counted(len(item.planes), "slice"))
         order = "from the oldest to the newest" if item.created else "of unknown date"
         message = f"segmentation {chr(ord('a') + number % 26)} of {len(segmentations)}, {order}: "
         message += ", ".join(part for part in parts if part)

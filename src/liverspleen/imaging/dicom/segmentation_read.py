@@ -57,7 +57,7 @@ def read_segmentation(
         InputError: LS-DCM-040 fractional values, LS-DCM-041 file cannot be read, LS-DCM-042 no segment is an organ,
             LS-DCM-043 frames that match no slice of the CT, LS-DCM-044 voxels of two organs, LS-DCM-070 fields or
             pixels contradict each other, LS-DCM-071 several segments are coded as one organ, LS-DCM-075 kind that is
-            not supported, LS-DCM-080 and 081 contours that cannot be filled.
+            not supported, LS-DCM-080, 081, 083 and 084 contours that cannot be filled.
     """
     try:
         meaning = _meaning(segmentation, values)

@@ -91,6 +91,8 @@ def _placed(segmentation: Segmentation, image: SourceImages) -> int:
     geometry, stated = image.series.geometry, segmentation.frame_of_reference_uid
     if geometry is None or not stated or stated != image.frame_of_reference_uid:
         return 0
+    if segmentation.has_contours:
+        return 1  # contours are no pixels of a grid
     return sum(place(plane, geometry) is not None for plane in segmentation.planes)
 
 

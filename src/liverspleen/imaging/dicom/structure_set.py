@@ -1,12 +1,14 @@
 """DICOM structure sets (RTSTRUCT): finding, and filling of their closed planar contours on the grid of a CT.
 
 A voxel belongs to a structure if its centre is inside an odd number of the contours of its slice: a contour inside
-another one is a hole, and so is the inside of a keyhole. Nothing is interpolated between slices.
+another one is a hole, and so is the inside of a keyhole. Nothing is interpolated between slices, so an organ must have
+contours in each slice from its first to its last. Contours of a slice are nested or apart; one that is stated twice
+counts once. A structure without contours was not drawn, and is not labelled.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,6 +26,7 @@ from liverspleen.organs import Structure
 
 STRUCTURE_SET: Final = "1.2.840.10008.5.1.4.1.1.481.3"
 UNSUPPORTED_CONTOUR, OFF_SLICES = "LS-DCM-080", "LS-DCM-081"
+SKIPPED_SLICES, OVERLAPPING, CONTRADICTORY = "LS-DCM-083", "LS-DCM-084", "LS-DCM-070"
 
 
 class ContourError(Exception):
@@ -44,7 +47,10 @@ def described(path: Path) -> dict[str, Any]:
     with quiet():
         dataset = pydicom.dcmread(path, force=True)
     rois = items(dataset, "StructureSetROISequence")
-    contours = {_number(item, "ReferencedROINumber"): items(item, "ContourSequence") for item in _outlines(dataset)}
+    contours: dict[int, list[Any]] = {}
+    for outline in _outlines(dataset):
+        contours.setdefault(_number(outline, "ReferencedROINumber"), []).extend(items(outline, "ContourSequence"))
+    drawn = {number for number, found in contours.items() if found}
     frames = items(dataset, "ReferencedFrameOfReferenceSequence")
     studies = [study for frame in frames for study in items(frame, "RTReferencedStudySequence")]
     series = [one for study in studies for one in items(study, "RTReferencedSeriesSequence")]
@@ -52,8 +58,8 @@ def described(path: Path) -> dict[str, Any]:
     sources = [image for found in contours.values() for item in found for image in items(item, "ContourImageSequence")]
     uids = {text(frame, "FrameOfReferenceUID") for frame in frames} - {""}
     return {
-        "segments": {_number(roi, "ROINumber"): named_organ(text(roi, "ROIName")) for roi in rois},
-        "framed": frozenset(number for number, found in contours.items() if found),
+        "segments": {n: named_organ(text(roi, "ROIName")) for roi in rois if (n := _number(roi, "ROINumber")) in drawn},
+        "framed": frozenset(drawn),
         "uids": (text(dataset, "SOPInstanceUID"), text(dataset, "SeriesInstanceUID")),
         "created": text(dataset, "StructureSetDate") + text(dataset, "StructureSetTime"),
         "source_uids": _stated(sources),
@@ -73,33 +79,59 @@ def filled(
 
     Raises:
         ContourError: LS-DCM-080 a contour that is not closed and planar, or is not in the plane of the slices;
-            LS-DCM-081 contours between or outside the slices of the CT, or in another slice than their image.
+            LS-DCM-081 contours between or outside the slices of the CT, or in another slice than their image;
+            LS-DCM-083 slices without a contour between those with one; LS-DCM-084 contours that overlap partly.
     """
     with quiet():
         dataset = pydicom.dcmread(path, force=True)
     organs = dict.fromkeys(meaning.values())
     masks = {organ: np.zeros(geometry.shape, np.uint8) for organ in organs}
+    polygons: dict[Structure, dict[int, list[NDArray[np.float64]]]] = {organ: {} for organ in organs}
     off = total = 0
     for outline in _outlines(dataset):
         organ = meaning.get(_number(outline, "ReferencedROINumber"))
         if organ is None:
             continue
-        crossings: dict[int, list[NDArray[np.float64]]] = {}
         for contour in items(outline, "ContourSequence"):
             total += 1
             points = _points(contour, organ)
-            place = _slice_of(points, geometry, organ)
+            indices = _indices(points, geometry)
+            place = _slice_of(indices, geometry, organ)
             stated = {slices[uid] for uid in _stated(items(contour, "ContourImageSequence")) if uid in slices}
             if place is None or (stated and place not in stated):
                 off += 1
             else:
-                crossings.setdefault(place, []).append(_indices(points, geometry)[:, :2])
-        for place, polygons in crossings.items():
-            masks[organ][:, :, place] |= inside(polygons, (geometry.shape[0], geometry.shape[1]))
+                polygons[organ].setdefault(place, []).append(indices[:, :2])
     if off:
         message = f"{off} of {counted(total, 'contour')} are not in a slice of the CT, or not in that of their image"
         raise ContourError(OFF_SLICES, message)
+    for organ, by_slice in polygons.items():
+        _check_slices(by_slice, organ)
+        for place, contours in by_slice.items():
+            masks[organ][:, :, place] = _slice(contours, (geometry.shape[0], geometry.shape[1]), organ)
     return masks
+
+
+def _check_slices(by_slice: Collection[int], organ: Structure) -> None:
+    """Reject slices without a contour between the first and the last one: their part of the volume would be missing."""
+    extent = max(by_slice) - min(by_slice) + 1 if by_slice else 0
+    if missing := extent - len(by_slice):
+        message = f"{missing} of {extent} slices between the first and the last contour of the {organ.key} have none"
+        raise ContourError(SKIPPED_SLICES, message)
+
+
+def _slice(polygons: Sequence[NDArray[np.float64]], shape: tuple[int, int], organ: Structure) -> NDArray[np.uint8]:
+    """Return the pixels inside an odd number of polygons, which must be nested or apart."""
+    distinct = {polygon.tobytes(): polygon for polygon in polygons}
+    parts = sorted((inside([polygon], shape) for polygon in distinct.values()), key=np.count_nonzero, reverse=True)
+    depth = np.zeros(shape, np.int64)
+    for number, part in enumerate(parts):
+        depths = np.unique(depth[part > 0])
+        repeated = number > 0 and bool(part.any()) and np.array_equal(part, parts[number - 1])
+        if repeated or len(depths) > 1:
+            raise ContourError(OVERLAPPING, f"contours of the {organ.key} in one slice overlap, and are not nested")
+        depth += part
+    return (depth % 2).astype(np.uint8)
 
 
 def inside(polygons: Sequence[NDArray[np.float64]], shape: tuple[int, int]) -> NDArray[np.uint8]:
@@ -131,6 +163,10 @@ def _points(contour: Any, organ: Structure) -> NDArray[np.float64]:
         shown = kind if kind in kinds else "of another kind"
         raise ContourError(UNSUPPORTED_CONTOUR, f"contour of the {organ.key} is {shown}, expected CLOSED_PLANAR")
     values = np.array(contour.get("ContourData") or [], dtype=np.float64)
+    stated = _number(contour, "NumberOfContourPoints")
+    if stated and values.size != 3 * stated:
+        message = f"contour of the {organ.key} has {values.size} coordinates, NumberOfContourPoints is {stated}"
+        raise ContourError(CONTRADICTORY, message)
     if values.size < 9 or values.size % 3 or not np.isfinite(values).all():
         message = f"contour of the {organ.key} has {values.size} coordinates, expected three or more points"
         raise ContourError(UNSUPPORTED_CONTOUR, message)
@@ -142,16 +178,17 @@ def _indices(points: NDArray[np.float64], geometry: Geometry) -> NDArray[np.floa
     return np.asarray(points @ inverse[:3, :3].T + inverse[:3, 3], dtype=np.float64)
 
 
-def _slice_of(points: NDArray[np.float64], geometry: Geometry, organ: Structure) -> int | None:
+def _slice_of(indices: NDArray[np.float64], geometry: Geometry, organ: Structure) -> int | None:
     """Return the slice of a contour; None if it is between slices or outside the CT."""
-    across = _indices(points, geometry)[:, 2]
+    across = indices[:, 2]
     spacing = float(np.linalg.norm(geometry.affine[:3, 2]))
     tolerance = max(grid_tolerance_mm(geometry), ROUNDING_MM) / spacing
     if np.ptp(across) > 2 * tolerance:
         message = f"contour of the {organ.key} is not in the plane of a slice of the CT"
         raise ContourError(UNSUPPORTED_CONTOUR, message)
     place = round(float(across.mean()))
-    return place if abs(across - place).max() <= tolerance and 0 <= place < geometry.shape[2] else None
+    in_matrix = (indices[:, :2] > -1).all() and (indices[:, :2] < geometry.shape[:2]).all()  # no centre is cut off
+    return place if abs(across - place).max() <= tolerance and 0 <= place < geometry.shape[2] and in_matrix else None
 
 
 def _number(item: Any, keyword: str) -> int:
