@@ -14,6 +14,7 @@ from liverspleen.cohort.label_values import covered_structures
 from liverspleen.cohort.skipped_files import skipped_files
 from liverspleen.errors import InputError, Issue, counted
 from liverspleen.imaging.files import parts, read_ct, read_label_map, stated_organs, strip_suffix
+from liverspleen.imaging.segment_names import own_values
 from liverspleen.imaging.volume import CTVolume, LabelMap
 from liverspleen.organs import LABEL_VALUES, OWN_VALUES, Structure, listed, organs
 
@@ -259,12 +260,12 @@ def nifti_labels(request: Request, files: Iterable[Path]) -> tuple[dict[Path, Ni
     Raises:
         InputError: as `nifti_label_values`.
     """
-    files = [*files]
-    folders = {file.parent for file in files if stated_organs(file) is None}
+    named = {file: stated_organs(file) is not None for file in files}
+    folders = {file.parent for file, has_names in named.items() if not has_names}
     meanings = {folder: nifti_label_values(request, folder) for folder in sorted(folders)}
-    asked = None if request.meaning is None or request.meaning.by_name else request.meaning
-    own = None if asked is None else asked.values or LABEL_VALUES[OWN_VALUES]
-    found = {f: NiftiLabels(f, own if stated_organs(f) is not None else meanings[f.parent][0]) for f in files}
+    asked = request.meaning is not None and not request.meaning.by_name
+    own = own_values(asked, None if request.meaning is None else request.meaning.values)
+    found = {f: NiftiLabels(f, own if has_names else meanings[f.parent][0]) for f, has_names in named.items()}
     return found, tuple(dict.fromkeys(issue for _, issues in meanings.values() for issue in issues))
 
 
