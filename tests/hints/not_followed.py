@@ -15,7 +15,7 @@ NOT_FOLLOWED: dict[str, tuple[str, ...]] = {
         "LS-SCN-002 003 005 008 009 011 012 013 014 015",
     ),
     "the hint of an excluded series is to read series.csv, or to export or convert it again from its source": (
-        "LS-DCM-001 005 006 008 009 010 011 012 013 015 030 031 033 051 055 056 058",
+        "LS-DCM-001 005 006 008 009 010 011 012 013 015 030 031 033 051 055 056 058 082",
     ),
     "the hint asks to look at a series, an image or a segmentation": (
         "LS-DCM-021 022 023 040 041 042 043 044 052 059 060 062 064 070 074 075",

@@ -41,7 +41,7 @@ def test_valid_series_is_used(tmp_path):
         ({"ImageType": ["DERIVED", "SECONDARY"], "SamplesPerPixel": 3}, "LS-DCM-004", "derived"),
         ({"SamplesPerPixel": 3}, "LS-DCM-004", "colour"),
         ({"SOPClassUID": pydicom.uid.SecondaryCaptureImageStorage}, "LS-DCM-004", "SOP class"),
-        ({"SOPClassUID": pydicom.uid.EnhancedCTImageStorage}, "LS-DCM-005", "emf2sf"),
+        ({"SOPClassUID": pydicom.uid.EnhancedCTImageStorage}, "LS-DCM-082", "PerFrameFunctionalGroupsSequence has 0"),
         ({"NumberOfFrames": 3}, "LS-DCM-005", "multi-frame"),
         ({"SOPClassUID": pydicom.uid.SegmentationStorage, "Modality": "SEG"}, "LS-DCM-016", "segmentation"),
     ],

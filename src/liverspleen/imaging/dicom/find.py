@@ -9,11 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
+from liverspleen.imaging.dicom.enhanced import read_instances
 from liverspleen.imaging.dicom.fields import DAMAGED
 from liverspleen.imaging.dicom.folders import files_below
 from liverspleen.imaging.dicom.grouping import alone, by_uid, without_copies
 from liverspleen.imaging.dicom.grouping import by_folder as grouped_by_folder
-from liverspleen.imaging.dicom.header import CT_IMAGE, ENHANCED_CT, SEGMENTATION, Instance, read_instance
+from liverspleen.imaging.dicom.header import CT_IMAGE, ENHANCED_CT, SEGMENTATION, Instance
 from liverspleen.imaging.dicom.quiet import pydicom, quiet
 from liverspleen.imaging.dicom.rescaling import value_exclusions, value_warnings
 from liverspleen.imaging.dicom.series import Reason, Series, age_years, phase_of
@@ -24,6 +25,7 @@ from liverspleen.storage import StrPath
 UNREADABLE, NOT_CT, LOCALIZER, DERIVED = "LS-DCM-001", "LS-DCM-002", "LS-DCM-003", "LS-DCM-004"
 MULTIFRAME, NO_CODEC, MIXED, A_SEGMENTATION = "LS-DCM-005", "LS-DCM-006", "LS-DCM-015", "LS-DCM-016"
 NO_PATIENT_ID, NO_SERIES_UID, THICKNESS = "LS-DCM-020", "LS-DCM-021", "LS-DCM-022"
+GROUPS = "LS-DCM-082"
 USED_DERIVED, OWN_UID, LOST_END = "LS-DCM-060", "LS-DCM-061", "LS-DCM-065"
 
 _USE_ORIGINAL = "use the original slices if there are any, or check that these are HU"
@@ -55,19 +57,20 @@ _MODALITIES = (
 def find_series(root: StrPath, *, minimum_slices: int = 5, by_folder: bool = False) -> tuple[Series, ...]:
     """Return every DICOM series below `root`, from the headers, in the order of folders and UIDs.
 
-    Files are grouped by SeriesInstanceUID, or if it is empty by StudyInstanceUID and folder (LS-DCM-021). Localizers,
-    derived images and multi-frame images of a series are separate series, and so is each DICOM file that cannot be
-    read. Other files and DICOMDIR are skipped, and no file outside `root` is read. A usable series has at least
-    `minimum_slices` slices of one CT on one regular, unsheared grid, whose headers state how pixels become HU. With
-    `by_folder` files are grouped by folder, plane and matrix in place of the UID, because some anonymisation tools give
-    every file its own UID.
+    Files are grouped by SeriesInstanceUID, or if it is empty by StudyInstanceUID and folder (LS-DCM-021).
+    Localizers, derived images and multi-frame images of a series are separate series, and so is each DICOM file
+    that cannot be read. Each frame of an Enhanced CT is a slice. Other files and DICOMDIR are skipped, and no file
+    outside `root` is read. A usable series has at least `minimum_slices` slices of one CT on one regular, unsheared
+    grid, whose headers state how pixels become HU. With `by_folder` files are grouped by folder, plane and matrix
+    in place of the UID, because some anonymisation tools give every file its own UID.
 
     Reasons for exclusion: LS-DCM-001 file or folder cannot be read, 002 not a CT image, 003 localizer, 004 derived
-    images that are no slices, 005 multi-frame, 006 no codec, 007 no geometry, 008 mixed orientation, 009 mixed matrix
-    or pixel spacing, 010 gantry tilt, 011 duplicate slice, 012 missing slice, 013 irregular gap, 014 too few slices,
-    015 files of several series, 016 a segmentation, 050 unreadable rescaling, 051 Modality LUT, 053 and 054 missing
-    rescaling, 055 another unit than HU, 056 not MONOCHROME2, 057 contradictory bits, 061 a series UID for each slice,
-    065 a slice at an end is no part of the series.
+    images that are no slices, 005 multi-frame and no Enhanced CT, 006 no codec, 007 no geometry, 008 mixed
+    orientation, 009 mixed matrix or pixel spacing, 010 gantry tilt, 011 duplicate slice, 012 missing slice, 013
+    irregular gap, 014 too few slices, 015 files of several series, 016 a segmentation, 050 unreadable rescaling,
+    051 Modality LUT, 053 and 054 missing rescaling, 055 another unit than HU, 056 not MONOCHROME2, 057
+    contradictory bits, 061 a series UID for each slice, 065 a slice at an end is no part of the series, 082 frames
+    of an Enhanced CT cannot be separated.
     Warnings: LS-DCM-020 no PatientID, 021 no SeriesInstanceUID, 022 slice thickness differs from the spacing, 023
     values that may not be HU, 052 incomplete rescaling, 059 padding that looks like tissue, 060 derived images, 062
     stray images, 063 copies of files, 064 slightly uneven positions.
@@ -84,17 +87,16 @@ def _series_below(root: Path, minimum_slices: int, by_folder: bool) -> tuple[Ser
             broken.append(_broken(path, folder, "folder cannot be listed"))
             continue
         try:
-            instance = read_instance(path, folder)
+            instances += read_instances(path, folder)
         except DAMAGED as error:
             broken.append(_broken(path, folder, f"DICOM file cannot be read ({type(error).__name__})"))
-            continue
-        if instance is not None:
-            instances.append(instance)
     groups = (grouped_by_folder if by_folder else by_uid)(instances, _group)
     own_uids = [] if by_folder else list(alone([group for group in groups if not _kind(group[0])[0]]))
-    merged = {instance.path for group in own_uids for instance in group}
+    merged = {(instance.path, instance.frame) for group in own_uids for instance in group}
     described = [
-        (_series(group, minimum_slices, by_folder=by_folder), group) for group in groups if group[0].path not in merged
+        (_series(group, minimum_slices, by_folder=by_folder), group)
+        for group in groups
+        if (group[0].path, group[0].frame) not in merged
     ]
     single = [group[0] for series, group in described if series.exclusions and len(group) == 1]
     found = [_complete(series, single) for series, _ in described] + [_own_uids(group) for group in own_uids]
@@ -127,16 +129,18 @@ def _kind(instance: Instance) -> tuple[str, str]:
         return A_SEGMENTATION, "segmentation, which is read as labels"
     if instance.modality != "CT":
         return NOT_CT, f"modality {instance.modality if instance.modality in _MODALITIES else 'other than CT'}"
-    if instance.sop_class in ENHANCED_CT or instance.frames > 1:
-        return MULTIFRAME, "multi-frame CT; convert it to one file per slice (dcm4che: emf2sf) or to NIfTI (dcm2niix)"
+    if instance.problem:
+        return GROUPS, f"Enhanced CT whose frames cannot be separated: {instance.problem}"
+    if instance.frames > 1:
+        return MULTIFRAME, "multi-frame image that is not an Enhanced CT; export it as CT or Enhanced CT"
     if "LOCALIZER" in instance.image_type:
         return LOCALIZER, "localizer"
     if _is_derived(instance) and (instance.samples != 1 or _PROJECTIONS & set(instance.image_type)):
         return DERIVED, "derived images that are no slices, expected slices of the scanner"
     if instance.samples != 1:
         return DERIVED, "images in colour, expected slices of the scanner"
-    if instance.sop_class not in ("", CT_IMAGE):
-        return DERIVED, "SOP class is not CT Image Storage"
+    if instance.sop_class not in ("", CT_IMAGE, *ENHANCED_CT):
+        return DERIVED, "SOP class is not CT Image Storage or Enhanced CT Image Storage"
     return "", ""
 
 
@@ -150,7 +154,7 @@ def _series(instances: Sequence[Instance], minimum_slices: int, *, by_folder: bo
     exclusions = [*_no_codec(used), *_mixed(used), *stacked.exclusions, *value_exclusions(used)]
     warnings = [*_warnings(used, stacked.geometry, by_folder), *value_warnings(used), *stacked.warnings, *copies]
     read = {instance.path for instance in used}
-    skipped = tuple(instance.path for instance in instances if instance.path not in read)
+    skipped = tuple(dict.fromkeys(instance.path for instance in instances if instance.path not in read))
     return replace(_described(used, stacked, exclusions, warnings), skipped=skipped)
 
 
@@ -167,8 +171,11 @@ def _described(
     instances: Sequence[Instance], stacked: Stack, exclusions: Sequence[Reason], warnings: Sequence[Reason]
 ) -> Series:
     first = instances[0]
+    files = tuple(dict.fromkeys(instance.path for instance in stacked.instances))
+    number = {path: index for index, path in enumerate(files)}
     return Series(
-        files=tuple(instance.path for instance in stacked.instances),
+        files=files,
+        places=tuple((number[instance.path], instance.frame) for instance in stacked.instances),
         series_uid=first.series_uid,
         study_uid=first.study_uid,
         patient_id=first.patient_id,
@@ -191,6 +198,7 @@ def _described(
 def _broken(path: Path, folder: str, message: str) -> Series:
     return Series(
         files=(path,),
+        places=((0, None),),
         series_uid="",
         study_uid="",
         patient_id="",

@@ -6,6 +6,7 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -78,18 +79,20 @@ def without_copies(instances: Sequence[Instance]) -> tuple[list[Instance], list[
 
     Files are copies if SOPInstanceUID, transfer syntax and all bytes after the file meta information are equal.
     """
-    if len({i.instance_uid for i in instances}) == len(instances):
+    if len({i.identity for i in instances}) == len(instances):
         return list(instances), []
-    known: dict[str, list[Instance]] = defaultdict(list)
+    known: dict[tuple[str, int | None], list[Instance]] = defaultdict(list)
+    content = cache(_content)  # of a file with many frames once
     kept = []
     for instance in instances:
-        same = known[instance.instance_uid] if instance.instance_uid else []
-        if not any(_are_copies(instance.path, other.path) for other in same):
+        same = known[instance.identity] if instance.instance_uid else []
+        if not any(content(instance.path) == content(other.path) for other in same):
             same.append(instance)
             kept.append(instance)
     if len(kept) == len(instances):
         return kept, []
-    message = f"{counted(len(instances) - len(kept), 'file')} of {len(instances)} repeat another file of the series"
+    files, read = ({i.path for i in some} for some in (instances, kept))
+    message = f"{counted(len(files - read), 'file')} of {len(files)} repeat another file of the series"
     hint = "no action is needed: each slice counts once"
     return kept, [Reason(COPIES, message, hint, severity="note")]
 
@@ -99,15 +102,15 @@ def _without_own_ids(instances: list[Instance]) -> list[Instance]:
     return [replace(i, patient_id="") for i in instances] if one_each else instances
 
 
-def _are_copies(first: Path, second: Path) -> bool:
-    try:
-        return _content(first) == _content(second)
-    except DAMAGED:
-        return False
-
-
 def _content(path: Path) -> tuple[str, str]:
-    """Return transfer syntax and hash of the data set."""
+    """Return transfer syntax and hash of the data set; the path in their place if they cannot be read."""
+    try:
+        return _read_content(path)
+    except DAMAGED:
+        return str(path), ""
+
+
+def _read_content(path: Path) -> tuple[str, str]:
     with path.open("rb") as handle:
         syntax = ""
         if is_marked(handle) == "preamble":

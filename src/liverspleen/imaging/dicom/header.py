@@ -24,19 +24,20 @@ __all__ = [
     "CT_IMAGE",
     "DAMAGED",
     "ENHANCED_CT",
+    "FIELDS",
     "SEGMENTATION",
     "Instance",
     "check_inflated",
+    "instance_of",
     "integer",
     "numbers",
     "open_header",
-    "read_instance",
     "text",
     "transfer_syntax",
 ]
 
 CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
-ENHANCED_CT = ("1.2.840.10008.5.1.4.1.1.2.1", "1.2.840.10008.5.1.4.1.1.2.2")
+ENHANCED_CT = ("1.2.840.10008.5.1.4.1.1.2.1", "1.2.840.10008.5.1.4.1.1.2.2")  # the second: legacy converted
 SEGMENTATION = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")  # binary or fractional, and label map
 _DIRECTORY = "1.2.840.10008.1.3.10"
 _DEFLATED = "1.2.840.10008.1.2.1.99"
@@ -44,7 +45,7 @@ _DEFLATED = "1.2.840.10008.1.2.1.99"
 _PREAMBLE = 128
 _INFLATED_LIMIT = 1 << 28  # bytes of one inflated file: eight times those of a slice of 4096 x 4096
 _VALUE_LIMIT = 1 << 16  # bytes of one field; the fields read here need some hundred at most
-_FIELDS = (
+FIELDS = (
     "SpecificCharacterSet",
     "ImageType",
     "SOPClassUID",
@@ -83,7 +84,11 @@ _FIELDS = (
 
 @dataclass(frozen=True)
 class Instance:
-    """Fields of one file. Text is "" and numbers are None or 0 if a field is absent, empty or of a wrong type."""
+    """Fields of one slice. Text is "" and numbers are None or 0 if a field is absent, empty or of a wrong type.
+
+    `frame` is the index of the slice in a multi-frame file, None for a file of one slice. `problem` is why the frames
+    of a file cannot be used, "" if they can.
+    """
 
     path: Path
     folder: str
@@ -118,6 +123,13 @@ class Instance:
     signed: bool
     rescaling: Rescaling
     padding: Padding | None
+    frame: int | None = None
+    problem: str = ""
+
+    @property
+    def identity(self) -> tuple[str, int | None]:
+        """SOPInstanceUID and frame; the UID is "" if it is not stated."""
+        return self.instance_uid, self.frame
 
 
 def open_header(path: Path, fields: tuple[str, ...], *, limit_bytes: int | None = _VALUE_LIMIT) -> Any | None:
@@ -177,18 +189,11 @@ def check_inflated(handle: BinaryIO) -> None:
                 raise ValueError("file inflates to more than the limit")
 
 
-def read_instance(path: Path, folder: str) -> Instance | None:
-    """Read the fields of a file; return None if it is not DICOM, or is a DICOMDIR. `folder` is its folder.
-
-    Raises:
-        One of `DAMAGED`: the file is DICOM, but its header cannot be read.
-    """
-    dataset = open_header(path, _FIELDS)
-    if dataset is None:
-        return None
+def instance_of(dataset: Any, path: Path, folder: str, *, frame: int | None = None, problem: str = "") -> Instance:
+    """Return the fields of a header with `FIELDS`; `folder` is that of the file."""
     description = text(dataset, "SeriesDescription")
     number = text(dataset, "SeriesNumber")
-    frame = text(dataset, "FrameOfReferenceUID")
+    world = text(dataset, "FrameOfReferenceUID")
     sop_class = text(dataset, "SOPClassUID") or text(dataset.file_meta, "MediaStorageSOPClassUID")
     return Instance(
         path=path,
@@ -206,7 +211,7 @@ def read_instance(path: Path, folder: str) -> Instance | None:
         series_number=number,
         description=description,
         contrast=f"{text(dataset, 'ProtocolName')} {text(dataset, 'ContrastBolusAgent')}",
-        marks=(number, description, frame, text(dataset, "ConvolutionKernel")),
+        marks=(number, description, world, text(dataset, "ConvolutionKernel")),
         acquisition=tuple(text(dataset, k) for k in ("AcquisitionNumber", "AcquisitionTime", "ContentTime")),
         frames=integer(dataset, "NumberOfFrames") or 1,
         samples=integer(dataset, "SamplesPerPixel") or 1,
@@ -221,6 +226,8 @@ def read_instance(path: Path, folder: str) -> Instance | None:
         signed=is_signed(dataset),
         rescaling=rescaling(dataset),
         padding=padding(dataset),
+        frame=frame,
+        problem=problem,
     )
 
 

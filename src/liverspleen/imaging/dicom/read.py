@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Sequence
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ from numpy.typing import NDArray
 
 from liverspleen.errors import InputError, Issue
 from liverspleen.imaging.dicom.codestream import check_runs, check_stated_size
+from liverspleen.imaging.dicom.enhanced import PER_FRAME, SHARED, frame_reader
 from liverspleen.imaging.dicom.fields import DAMAGED, integer
 from liverspleen.imaging.dicom.header import check_inflated, transfer_syntax
 from liverspleen.imaging.dicom.pixel_values import AIR_HU, PADDING, RESCALING, bits, outside, padding, rescaling
@@ -61,10 +64,12 @@ def read_series(series: Series, *, case_id: str) -> CTVolume:
         raise InputError([Issue(EXCLUDED, message, "use another series", case_id) for message in messages])
     native = np.empty((0, series.rows, series.columns), np.int16)
     clipped = 0
-    for number, path in enumerate(series.files):
+    frames = lru_cache(maxsize=1)(partial(_frames, series))  # one multi-frame file is kept open
+    for number, (file, frame) in enumerate(series.places):
         try:
             with quiet():
-                hu = _slice(path, series.rows * series.columns)
+                pixels = series.rows * series.columns
+                hu = _hu(_data_set(series.files[file], pixels) if frame is None else frames(file)(frame))
         except _SurplusError as error:
             message = f"slice {number + 1} of {series.slices} {error}"
             raise InputError(Issue(SURPLUS, message, "export the series again from its source", case_id)) from None
@@ -92,14 +97,28 @@ def read_series(series: Series, *, case_id: str) -> CTVolume:
     return CTVolume(np.ascontiguousarray(canonical), series.geometry, clipped)
 
 
-def _slice(path: Path, pixels: int) -> NDArray[Any]:
-    """Read the HU of one slice of `pixels` pixels, (row, column), as whole numbers or as float64."""
+def _frames(series: Series, file: int) -> Callable[[int], Any]:
+    """Return a function that gives the frames of a multi-frame file as data sets of one slice."""
+    slices = sum(number == file for number, _ in series.places)
+    dataset = _data_set(series.files[file], series.rows * series.columns * slices, (*_FIELDS, SHARED, PER_FRAME))
+    return frame_reader(dataset)
+
+
+def _data_set(path: Path, pixels: int, fields: Sequence[str] = _FIELDS) -> Any:
+    """Read the fields of a file that has about `pixels` pixels."""
     with path.open("rb") as handle:
         if handle.seek(0, os.SEEK_END) > _OTHER_BYTES + _PIXEL_BYTES * pixels:
             raise ValueError("file is far larger than its pixels")
         check_inflated(handle)
-    dataset = pydicom.dcmread(path, specific_tags=list(_FIELDS), force=True)
+    dataset = pydicom.dcmread(path, specific_tags=list(fields), force=True)
     dataset.file_meta.TransferSyntaxUID = pydicom.uid.UID(transfer_syntax(dataset))
+    if not dataset.file_meta.TransferSyntaxUID.is_encapsulated:
+        _check_length(dataset)
+    return dataset
+
+
+def _hu(dataset: Any) -> NDArray[Any]:
+    """Return the HU of one slice, (row, column), as whole numbers or as float64."""
     stored = _stored(dataset)
     scaling, marks = rescaling(dataset), padding(dataset)
     slope, intercept = scaling.factors
@@ -126,8 +145,6 @@ def _stored(dataset: Any) -> NDArray[Any]:
             check_runs(frame, rows * columns * width // 8)
         else:
             check_stated_size(frame, str(dataset.file_meta.TransferSyntaxUID), rows, columns)
-    else:
-        _check_length(dataset)
     array: NDArray[Any] = pydicom.pixels.pixel_array(dataset, correct_unused_bits=False)
     allocated, stored, high = bits(dataset)
     if not 0 < stored <= allocated or high != stored - 1 or array.dtype.itemsize * 8 != allocated:
@@ -143,6 +160,7 @@ def _stored(dataset: Any) -> NDArray[Any]:
 def _check_length(dataset: Any) -> None:
     """Reject more pixels than the matrix has: pydicom would read the first ones, with another row length."""
     rows, columns, allocated = (integer(dataset, keyword) for keyword in ("Rows", "Columns", "BitsAllocated"))
-    expected, found = rows * columns * allocated // 8, len(dataset.PixelData)
+    frames = len(dataset.get(PER_FRAME) or (None,))
+    expected, found = frames * rows * columns * allocated // 8, len(dataset.PixelData)
     if found > expected + expected % 2:  # an odd number is padded to an even one
         raise _SurplusError(f"has {found} bytes of pixels, expected {expected} by Rows, Columns and BitsAllocated")

@@ -20,7 +20,7 @@ CONTRADICTION, SEVERAL_SERIES = "LS-DCM-072", "LS-DCM-073"
 class SourceImages:
     """UIDs of a series that segmentations refer to; private, so `repr` omits them.
 
-    `instance_uids` are in the order of `series.files`, "" if not stated. `frame_of_reference_uid` is "" if the files
+    `instance_uids` are in the order of the slices, "" if not stated. `frame_of_reference_uid` is "" if the files
     state none, or several.
     """
 
@@ -44,7 +44,9 @@ def source_images(series: Series) -> SourceImages:
     """Read the UIDs of the files of a series; files that cannot be read state none."""
     stated = [_uids(path) for path in series.files]
     frames = {frame for _, frame in stated if frame}
-    return SourceImages(series, tuple(uid for uid, _ in stated), frames.pop() if len(frames) == 1 else "")
+    return SourceImages(
+        series, tuple(stated[file][0] for file, _ in series.places), frames.pop() if len(frames) == 1 else ""
+    )
 
 
 def match_series(segmentation: Segmentation, images: Sequence[SourceImages]) -> Match:

@@ -45,14 +45,17 @@ class Reason:
 class Series:
     """One series, as described by its headers.
 
-    `files` are in the order of the slices of `geometry`: ascending by position along the normal of the slice plane (the
-    cross product of row and column direction); in the order of discovery if the series has no geometry. The native axes
-    of `geometry` are (column, row, slice). UIDs, `patient_id` and `description` are copied from the headers ("" if
-    empty) for keyed hashes and for selection: they may identify a person, so `repr` omits them and no output has them.
+    `places` are in the order of the slices of `geometry`: ascending by position along the normal of the slice plane
+    (the cross product of row and column direction); in the order of discovery if the series has no geometry. Each
+    is the index of a file in `files` and that of the frame in it, None for a file of one slice. `files` are in the
+    order of their first slices. The native axes of `geometry` are (column, row, slice). UIDs, `patient_id` and
+    `description` are copied from the headers ("" if empty) for keyed hashes and for selection: they may identify a
+    person, so `repr` omits them and no output has them.
     `exclusions` is empty for a usable series; `warnings` do not exclude it.
     """
 
     files: tuple[Path, ...]
+    places: tuple[tuple[int, int | None], ...]
     series_uid: str
     study_uid: str
     patient_id: str

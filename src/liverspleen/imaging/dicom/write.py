@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liverspleen import __version__
-from liverspleen.imaging.dicom.header import CT_IMAGE, DAMAGED, numbers, text
+from liverspleen.imaging.dicom.header import CT_IMAGE, DAMAGED, ENHANCED_CT, numbers, text
 from liverspleen.imaging.dicom.placement import Plane, place
 from liverspleen.imaging.dicom.quiet import pydicom, quiet
 from liverspleen.imaging.volume import CTVolume, LabelMap
@@ -197,6 +197,8 @@ def _source_header(path: Path) -> Any:
 
 def _unreferable(headers: Sequence[Any]) -> str:
     """Return the reason why files cannot be referenced; empty if they can."""
+    if any(text(header, "SOPClassUID") in ENHANCED_CT for header in headers):
+        return "the CT is an Enhanced (multi-frame) CT"
     stated = [[text(header, keyword) for keyword in _REFERENCED] for header in headers]
     for number, keyword in enumerate(_REFERENCED):
         if not all(len(uids[number]) <= 64 and pydicom.uid.UID(uids[number]).is_valid for uids in stated):
