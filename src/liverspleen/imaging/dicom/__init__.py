@@ -2,6 +2,7 @@
 
 from liverspleen.imaging.dicom.find import find_series
 from liverspleen.imaging.dicom.folders import count_skipped_links
+from liverspleen.imaging.dicom.jpeg_lossless import register
 from liverspleen.imaging.dicom.read import read_series
 from liverspleen.imaging.dicom.segmentation import Segmentation, find_segmentations
 from liverspleen.imaging.dicom.segmentation_read import read_segmentation
@@ -28,3 +29,5 @@ __all__ = [
     "write_segmentation",
     "write_series",
 ]
+
+register()

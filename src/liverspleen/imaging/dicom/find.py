@@ -15,6 +15,7 @@ from liverspleen.imaging.dicom.folders import files_below
 from liverspleen.imaging.dicom.grouping import alone, by_uid, without_copies
 from liverspleen.imaging.dicom.grouping import by_folder as grouped_by_folder
 from liverspleen.imaging.dicom.header import CT_IMAGE, ENHANCED_CT, SEGMENTATION, Instance
+from liverspleen.imaging.dicom.jpeg_lossless import JPEG_LOSSLESS
 from liverspleen.imaging.dicom.quiet import pydicom, quiet
 from liverspleen.imaging.dicom.rescaling import value_exclusions, value_warnings
 from liverspleen.imaging.dicom.series import Reason, Series, age_years, phase_of
@@ -226,8 +227,9 @@ def _no_codec(instances: Sequence[Instance]) -> list[Reason]:
             pass
         known = pydicom.uid.UID(uid)
         name = known.name if not known.is_private and known.name != uid else "an unknown transfer syntax"
-        hint = "decompress the files (DCMTK: dcmdjpeg; GDCM: gdcmconv --raw), or install pylibjpeg-libjpeg for JPEG"
-        return [Reason(NO_CODEC, f"no codec is installed for {name}; {hint}")]
+        hint = "decompress the files (DCMTK: dcmdjpeg; GDCM: gdcmconv --raw)"
+        extra = "install imagecodecs, the package of the extra jpeg, or "
+        return [Reason(NO_CODEC, f"no codec is installed for {name}", (extra if uid in JPEG_LOSSLESS else "") + hint)]
     return []
 
 
