@@ -98,6 +98,7 @@ def test_path_outside_the_root_is_rejected_and_other_rows_are_kept(tmp_path, ima
     (issue,) = cohort.issues
     assert (issue.code, issue.case_id, issue.file) == ("LS-COH-015", "B1", root / "cohort.csv")
     assert "row 3, column 'image'" in issue.message
+    assert ("is a link that leads out of the root" in issue.message) == (image == "linked/b.nii.gz")
 
 
 def test_links_within_the_root_and_a_root_that_is_a_link_are_fine(tmp_path):

@@ -315,6 +315,29 @@ def test_two_slices_are_enough_and_one_is_not(tmp_path: Path) -> None:
     assert codes(found(tmp_path / "one")) == ["LS-DCM-014"]
 
 
+@pytest.mark.parametrize("name", ["case 1", "scan.v2"])
+def test_dicom_directly_in_the_input_has_the_name_of_the_input_as_in_an_import(name: str, tmp_path: Path) -> None:
+    series(tmp_path / name, box_exam("x", "P0"))
+    options = ["source=dicom", "ids=names", "workers=1", f"input={tmp_path / name}", f"output={tmp_path / 'out'}"]
+    assert main(["import", *options]) == 0
+    (case,) = read_cohort(tmp_path / "out" / "cohort.csv").cases
+    assert [case.case_id] == ids(tmp_path / name, ids="names") == [name]
+    assert ids(zipped(tmp_path / "scan.v2.zip", tmp_path / name), ids="names") == [name]
+
+
+def test_links_to_dicom_out_of_the_folder_are_named_as_links(tmp_path: Path) -> None:
+    files = series(tmp_path / "real", box_exam("x", "P0"))
+    (tmp_path / "in").mkdir()
+    for file in files:
+        (tmp_path / "in" / file.name).symlink_to(file)
+    with pytest.raises(InputError) as error:
+        found(tmp_path / "in")
+    assert "6 links to DICOM files are not read; give the folder of the DICOM files as the input" in str(error.value)
+    with pytest.raises(InputError, match=r"LS-IMP-033.*6 links are not followed") as error:
+        find_cases("dicom", Request(tmp_path / "in"))
+    assert [issue.code for issue in error.value.issues] == ["LS-IMP-033", "LS-IMP-002"]
+
+
 def test_names_of_public_data_may_be_kept(tmp_path: Path) -> None:
     series(tmp_path / "in" / "case 1" / "ct", box_exam("x", "P0"))
     assert ids(tmp_path / "in", ids="names") == ["case 1_ct"]

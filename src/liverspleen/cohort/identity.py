@@ -61,12 +61,21 @@ class Identity:
         return token
 
     def case_id(self, name: str, key: str) -> str:
-        """Return the id of a case with this `name` in its source; the hash is that of `key`."""
-        return name.replace("/", "_") if self.names else self.hashed("case", key)
+        """Return the id of a case with this `name` in its source; the hash is that of `key`.
+
+        A case with the name `.`, as of DICOM files directly in the source, has the name of the source.
+        """
+        return self._of_source(name).replace("/", "_") if self.names else self.hashed("case", key)
 
     def patient_id(self, patient: str, *, from_header: bool) -> str:
         """Return the id of a patient; text from a DICOM header is hashed even if names are kept."""
-        return patient if self.names and not from_header else self.hashed("patient", patient)
+        return self._of_source(patient) if self.names and not from_header else self.hashed("patient", patient)
+
+    def _of_source(self, name: str) -> str:
+        if name != "." or not self.roots:
+            return name
+        source = self.roots[0]
+        return source.stem if source.suffix.lower() == ".zip" else source.name
 
     def path(self, path: str | PurePath) -> str:
         """Return a path relative to its root, with each component hashed except suffixes and names of layouts.

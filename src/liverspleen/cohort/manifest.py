@@ -313,6 +313,9 @@ def _outside(row: _Row, path: Path, root: _Root) -> Iterator[Issue]:
         if value and value not in root:
             message = f"{value!r} is outside the root '{root.path}'"
             hint = "move the file into the root, or give root= as a folder that contains it"
+            if "\0" not in value and not {"..", "/"} & {*Path(value).parts}:
+                message = f"{value!r} is a link that leads out of the root '{root.path}'"
+                hint = "replace the link by its file, or give root= as a folder that contains both, with paths from it"
             yield row.issue("LS-COH-015", column, message, hint, path)
 
 

@@ -292,9 +292,8 @@ def _series_case(item: SeriesDecision, identity: Identity) -> ScanCase:
     """Return the case of a selected series, with the ids that an import gives it."""
     source, series = item.case(), item.series
     shown = identity.path(item.folder)
-    name = source.name if source.name != "." else identity.roots[0].stem  # DICOM in the input itself
     case = Case(
-        case_id=identity.case_id(name, source.key),
+        case_id=identity.case_id(source.name, source.key),
         patient_id=identity.patient_id(source.patient, from_header=source.patient_from_header),
         image=Path(shown),
         sex=source.facts["sex"],

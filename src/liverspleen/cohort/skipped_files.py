@@ -22,7 +22,7 @@ _HARMLESS = frozenset(
 )
 _HARMLESS_NAMES = frozenset({"readme", "license", "copying", "changelog", "dicomdir", "makefile", "citation"})
 _CONVERT = "move them to another folder; convert them to .nii.gz if they are CT scans or label maps"
-_NIFTI, _READABLE, _DICOM, _LINKS, _ARCHIVED, _OTHER_IMAGES, _OTHER = range(7)
+_NIFTI, _READABLE, _DICOM, _LINKED_DICOM, _LINKS, _ARCHIVED, _OTHER_IMAGES, _OTHER = range(8)
 _KINDS: Mapping[int, tuple[str, str, str]] = {
     _NIFTI: ("NIfTI file", "NIfTI files", "give their folder as the input or as labels= to read them"),
     _READABLE: (
@@ -31,6 +31,11 @@ _KINDS: Mapping[int, tuple[str, str, str]] = {
         "give their folder as the input or as labels= to read them",
     ),
     _DICOM: ("DICOM file", "DICOM files", "import them with liverspleen import source=dicom if they are CT scans"),
+    _LINKED_DICOM: (
+        "link to a DICOM file",
+        "links to DICOM files",
+        "give the folder of the DICOM files as the input, or copy them: their links out of a folder are not followed",
+    ),
     _LINKS: ("link to a folder", "links to folders", "replace each link by a copy of its folder to read it"),
     _ARCHIVED: ("archive", "archives", "move them to another folder; unpack them if they hold scans or label maps"),
     _OTHER_IMAGES: (
@@ -94,7 +99,9 @@ def _kind(file: Path) -> int | None:
     kind = _kind_of_name(file)
     if kind is None or not file.is_file():  # a pipe would block
         return None
-    return _DICOM if kind == _OTHER and is_dicom(file) else kind
+    if kind != _OTHER or not is_dicom(file):
+        return kind
+    return _LINKED_DICOM if file.is_symlink() else _DICOM
 
 
 def _kind_of_name(file: PurePath) -> int | None:

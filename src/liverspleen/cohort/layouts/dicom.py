@@ -69,8 +69,8 @@ def find(request: Request) -> Found:
     by_folder = request.series_by == "folder"
     found = find_series(request.input, minimum_slices=request.minimum_slices, by_folder=by_folder)
     if not found:
-        hint = "check source=, and copy linked files into the folder: links out of it are not followed"
-        raise InputError(Issue("LS-IMP-002", "input= has no DICOM series", hint))
+        hint = "check source=, and that input= is the folder of the files"
+        raise InputError([*link_warnings(request.input), Issue("LS-IMP-002", "input= has no DICOM series", hint)])
     labels, label_notes = find_labels(request, found)
     cases: list[SourceCase] = []
     excluded: list[Exclusion] = []
@@ -195,8 +195,8 @@ def link_warnings(root: Path) -> list[Issue]:
     """Return the warning LS-IMP-033 if links below `root` are not followed."""
     number = count_skipped_links(root)
     links = "1 link is" if number == 1 else f"{number} links are"
-    message = f"{links} not followed, expected links to files inside the input"
-    hint = "copy the linked files into the input if they are needed"
+    message = f"{links} not followed: to folders, out of the input, or broken"
+    hint = "copy the linked files into the input, or give a folder that contains them as the input, if they are needed"
     return [Issue("LS-IMP-033", message, hint, severity="warning")] if number else []
 
 
