@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
+from enhanced_ct import enhanced
 from source_files import Exam, box_exam
 
 from liverspleen.cli.main import main
@@ -211,6 +212,20 @@ def test_dicom_has_the_ids_of_an_import(tmp_path: Path) -> None:
         np.testing.assert_array_equal(scan.read().hu, read_ct(imported[scan.case.case_id].image).hu)
         assert scan.case.age == 61
     assert scans.identity is not None
+
+
+def test_an_enhanced_ct_is_that_of_an_import(tmp_path: Path) -> None:
+    exam = box_exam("x", "P0")
+    (tmp_path / "in" / "ct").mkdir(parents=True)
+    enhanced(series(tmp_path / "slices", exam), tmp_path / "in" / "ct" / "file", range(5, -1, -1))
+    assert main(["import", "source=dicom", f"input={tmp_path / 'in'}", f"output={tmp_path / 'out'}", "workers=1"]) == 0
+    (case,) = read_cohort(tmp_path / "out" / "cohort.csv").cases
+    for source in (tmp_path / "in", zipped(tmp_path / "x.zip", tmp_path / "in" / "ct")):
+        with open_scans(source) as scans:
+            (scan,) = scans.cases
+            assert scan.case.case_id == case.case_id
+            np.testing.assert_array_equal(scan.read().hu, exam.ct.hu)
+    np.testing.assert_array_equal(read_ct(case.image).hu, exam.ct.hu)
 
 
 def test_series_without_uids_have_the_ids_of_an_import_too_from_a_zip(tmp_path: Path) -> None:

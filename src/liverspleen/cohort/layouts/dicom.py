@@ -136,7 +136,7 @@ def _not_read(request: Request, found: Sequence[Series], others: Sequence[Path])
             kinds.setdefault(series.exclusions[0].message, []).append(series.files[0])
     for kind, files in sorted(kinds.items()):
         message = f"{len(files)} DICOM series without a CT {'is' if len(files) == 1 else 'are'} not read ({kind})"
-        hint = "convert label maps and contours to DICOM-SEG or .nii.gz if they should be read"
+        hint = "convert label maps to DICOM-SEG or .nii.gz if they should be read"
         further = tuple(files[1:3])
         yield Issue("LS-IMP-046", message, hint, file=files[0], severity="note", further_files=further)
     read = {*others, *(file for series in found for file in (*series.files, *series.skipped))}
