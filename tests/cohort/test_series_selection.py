@@ -16,6 +16,7 @@ Row = dict[str, str]
 def series(number: int, phase: str = "", slices: int = 40, derived: bool = False) -> Series:
     return Series(
         files=(Path(f"{number}.dcm"),),
+        places=((0, None),),
         series_uid=f"1.2.{number}",
         study_uid="1.2",
         patient_id="P",
