@@ -78,6 +78,14 @@ def test_files_of_simpleitk_are_read_with_the_grid_that_it_has(tmp_path: Path, s
     assert len(parts(tmp_path / f"a{suffix}")) == (2 if suffix in (".nhdr", ".mhd", ".hdr") else 1)
 
 
+@pytest.mark.parametrize("names", [("a.hdr", "a.img"), ("A.HDR", "A.IMG"), ("a.hdr.gz", "a.img.gz")])
+def test_a_pair_can_be_given_by_the_file_of_its_voxels(tmp_path: Path, names: tuple[str, str]) -> None:
+    header, voxels = (tmp_path / name for name in names)
+    nifti_pair(header)
+    assert np.array_equal(read_ct(voxels).hu, read_ct(header).hu)
+    assert parts(voxels) == parts(header) == (header, voxels)
+
+
 # Segments of 3D Slicer: 24 voxels of a liver with 8 of a tumour inside, 12 of a spleen
 
 LIVER, TUMOUR, SPLEEN = (np.zeros(SHAPE, np.uint8) for _ in range(3))

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
@@ -80,6 +81,7 @@ def is_detached(name: str) -> bool:
 
 def parts(path: Path) -> tuple[Path, ...]:
     """Return all files that an image is read from: the file, and that of its voxels if it is another one."""
+    path = _header_of(path)
     if not is_detached(path.name):
         return (path,)
     try:
@@ -188,8 +190,18 @@ def read_grid(path: StrPath, *, case_id: str | None = None) -> Geometry:
 
 def read_layout(path: StrPath, *, case_id: str | None = None) -> Layout:
     """Read the layout of the voxels from a file's header; as `read_grid`."""
-    source = Source(Path(path), case_id)
+    source = Source(_header_of(Path(path)), case_id)
     return FORMATS[suffix_of(source.path.name) or ".nii"](source)
+
+
+def _header_of(path: Path) -> Path:
+    """Return the header of a pair that is given by its voxels, `X.img` or `X.img.gz`; any other path unchanged."""
+    match = re.search(r"\.img(?=(\.gz)?$)", path.name, re.IGNORECASE)
+    if match is None:
+        return path
+    suffix = ".HDR" if match[0].isupper() else ".hdr"
+    header = path.with_name(path.name[: match.start()] + suffix + path.name[match.end() :])
+    return header if header.is_file() else path
 
 
 def stated_organs(path: Path) -> tuple[Structure, ...] | None:
