@@ -135,9 +135,17 @@ def test_maps_are_made_when_they_are_missing_and_removed_when_they_are_outdated(
     assert "LS-PRD-003 case 'a' file 'a_liver_probability.nii.gz'" in capsys.readouterr().err
 
 
-def test_maps_beside_label_maps_are_no_label_maps(models: list[Path], tmp_path: Path) -> None:
-    assert predict(models[0], scan(tmp_path / "a.nii.gz"), tmp_path / "out", "probabilities=true") == 0
-    assert main(["measure", f"labels={tmp_path / 'out'}", f"output={tmp_path / 'measure'}"]) == 0
+def test_maps_are_neither_label_maps_nor_scans(
+    models: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = scan(tmp_path / "scans" / "a.nii.gz").parent
+    for made_earlier in (0, 1):  # the second time the maps are in the input
+        assert predict(models[0], folder, folder, "probabilities=true") == 0
+        captured = capsys.readouterr()
+        assert f"1 label map in {folder}, {made_earlier} of them" in captured.out
+        assert "probability" not in captured.err
+    (folder / "a.nii.gz").unlink()
+    assert main(["measure", f"labels={folder}", f"output={tmp_path / 'measure'}"]) == 0
     assert {row["case_id"] for row in rows(tmp_path / "measure" / "measurements.csv")} == {"a"}
 
 
