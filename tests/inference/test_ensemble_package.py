@@ -60,6 +60,9 @@ def test_folder_and_archive_have_one_hash_and_members_keep_their_bytes(paths: li
     card = files["MODEL_CARD.md"].decode()
     assert card.count("| members/") == 3
     assert b"not recorded" in files["LICENSE"]  # the checkpoints have none
+    again = export_ensemble([folder / "members" / number for number in "12"], folder)  # into the folder of the members
+    assert load_ensemble(folder).sha256 == again.sha256
+    assert sorted(file.name for file in folder.iterdir()) == ["LICENSE", "MODEL_CARD.md", "ensemble.json", "members"]
 
 
 def test_export_verb_writes_an_ensemble_package(
@@ -68,6 +71,7 @@ def test_export_verb_writes_an_ensemble_package(
     joined = ",".join(map(str, paths))
     assert main(["export", f"model=[{joined}]", f"output={tmp_path / 'e'}", "license=CC-BY-4.0"]) == 0
     assert f"export: ensemble package of 3 models {tmp_path / 'e'}, SHA-256 " in capsys.readouterr().out
+    assert "SPDX-License-Identifier: CC-BY-4.0" in (tmp_path / "e" / "members" / "1" / "LICENSE").read_text()
     assert main(["info", f"model={tmp_path / 'e'}"]) == 0
     assert "ensemble package of 3 models" in capsys.readouterr().out
     assert main(["export", f"model={joined}", f"output={tmp_path / 'x'}", "cohort=c.csv", "split=s.csv"]) == 2

@@ -28,7 +28,7 @@ from liverspleen.inference.package_files import (
     reject_names,
     sealed_json,
 )
-from liverspleen.inference.untrusted.ensemble_file import CheckedEnsemble, checked_members
+from liverspleen.inference.untrusted.ensemble_file import checked_members
 from liverspleen.inference.untrusted.model_file import CheckedModel
 from liverspleen.inference.untrusted.plain_json import parse_json
 from liverspleen.networks.weights_file import safetensors_bytes
@@ -55,7 +55,8 @@ def export_ensemble(
         members: checkpoints of trainings, or model packages.
         output: folder, or a file that ends in .zip.
         name: name of the ensemble; None: the name of the output.
-        license: SPDX identifier; None: that of the members, if all have the same.
+        license: SPDX identifier, also of the members that are checkpoints; None: that of the members, if all have the
+            same.
         onnx: whether each member has its network as ONNX too.
 
     Raises:
@@ -71,12 +72,12 @@ def export_ensemble(
     with nullcontext() if target.suffix == ".zip" else occupied(target):
         ensemble = loaded_ensemble(found)
         issues = list(ensemble.issues)
-        models = {model.sha256: model for model in ensemble.members}
         with _writing(target) as write:
             described_members = []
-            for number, member in enumerate(_in_order(found, members), start=1):
+            for number, (member, model) in enumerate(zip(found.members, ensemble.members, strict=True), start=1):
                 title = f"{name}, member {number}"
-                files = _files(member, models[member.sha256], issues, name=title, onnx=onnx)
+                content = None if member.files else described(member, name=title, license=license)
+                files = _files(member, model, content, issues, onnx=onnx)
                 described_members.append((files[DESCRIPTION], parse_json(files[DESCRIPTION], member.path)))
                 for file, data in files.items():
                     write(f"{MEMBERS}/{number}/{file}", data)
@@ -89,12 +90,6 @@ def export_ensemble(
     return Package(target, hashlib.sha256(text).hexdigest(), tuple(issues))
 
 
-def _in_order(found: CheckedEnsemble, members: Sequence[StrPath]) -> list[CheckedModel]:
-    """Return the checked members in the order in which they were given."""
-    of_path = {member.path: member for member in found.members}
-    return [of_path[Path(path)] for path in members]
-
-
 def _reject_without_onnx(members: Sequence[CheckedModel]) -> None:
     for member in members:
         if member.files is not None and ONNX not in member.files.names:
@@ -104,12 +99,12 @@ def _reject_without_onnx(members: Sequence[CheckedModel]) -> None:
 
 
 def _files(
-    member: CheckedModel, model: TrainedModel, issues: list[Issue], *, name: str, onnx: bool
+    member: CheckedModel, model: TrainedModel, content: dict[str, Any] | None, issues: list[Issue], *, onnx: bool
 ) -> dict[str, bytes]:
-    """Return the files of the model package of a member, by name."""
+    """Return the files of the model package of a member, by name; `content` describes a checkpoint."""
     if member.files is not None:
         return {file: b"".join(member.files.blocks(file)) for file in (*member.files.names, DESCRIPTION)}
-    content = described(member, name=name, license=None)
+    assert content is not None
     network: Any = model.network
     exported = onnx_bytes(model, network, content, issues) if onnx else None
     return package_bytes(content, safetensors_bytes(network.state_dict(), member.description), exported)
@@ -146,12 +141,19 @@ def _writing(output: Path) -> Iterator[Write]:
         with complete_file(output) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
             yield lambda name, data: archive.writestr(zipfile.ZipInfo(name), data)  # dated 1980: always the same bytes
         return
-    (output / ENSEMBLE).unlink(missing_ok=True)  # first: remains of a killed export must not look like a package
-    shutil.rmtree(output / MEMBERS, ignore_errors=True)
+    draft = output / ".part-ensemble"  # a member may be in the folder that is replaced
+    shutil.rmtree(draft, ignore_errors=True)
 
     def write(name: str, data: bytes) -> None:
-        (output / name).parent.mkdir(parents=True, exist_ok=True)
-        with complete_file(output / name) as temporary:
+        (draft / name).parent.mkdir(parents=True, exist_ok=True)
+        with complete_file(draft / name) as temporary:
             temporary.write_bytes(data)
 
-    yield write
+    try:
+        yield write
+        (output / ENSEMBLE).unlink(missing_ok=True)  # first: remains of a killed export must not look like a package
+        shutil.rmtree(output / MEMBERS, ignore_errors=True)
+        for name in (MEMBERS, CARD, LICENSE, ENSEMBLE):
+            (draft / name).replace(output / name)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)

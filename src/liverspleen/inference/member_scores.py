@@ -29,7 +29,7 @@ class MemberScores:
         self._alone = len(members) == 1
         self._number = len(members)
         self._groups: dict[object, tuple[SliceRing, list[TrainedModel]]] = {}
-        for member in members:
+        for member in sorted(members, key=lambda member: member.sha256):  # sums depend on the order
             shared = (member.window, member.slices, member.slice_distance_mm, member.pixel_mm, member.stride)
             if shared not in self._groups:
                 self._groups[shared] = SliceRing(ct, member, batch_size=batch_size), []

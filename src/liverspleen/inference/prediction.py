@@ -164,7 +164,7 @@ def _predict(
         "faces": faces,
         "dropped": {o.key: asdict(found) for o, found in done.dropped.items()},
         "flip_dss": _by_key(segmented.flip_dss),
-        "members": [member.sha256 for member in model.members],
+        "members": sorted(member.sha256 for member in model.members),
         "member_dss": _by_key(segmented.member_dss),
         "review": asdict(signs),
         "warnings": [[issue.code, issue.message, issue.hint] for issue in warnings],

@@ -27,7 +27,7 @@ _COPY_AGAIN = "copy the ensemble package again with all its files, or export it 
 
 @dataclass(frozen=True)
 class CheckedEnsemble:
-    """One model, or several models with the same organs that are averaged; `members` are in the order of their hashes.
+    """One model, or several models with the same organs that are averaged; `members` are in the order given.
 
     `sha256` identifies the content: of one model its hash, of an ensemble package that of its ensemble.json, and of
     several models the hash of their sorted hashes. `package` is the content of ensemble.json; empty without one.
@@ -55,7 +55,7 @@ def checked_ensemble(paths: Sequence[Path]) -> CheckedEnsemble:
 def checked_members(paths: Sequence[Path]) -> CheckedEnsemble:
     """Check one model or several models; raises as `checked_ensemble`, LS-MOD-026 also for one path."""
     together = _together([_member(path) for path in paths])
-    hashes = [member.sha256 for member in together]
+    hashes = sorted(member.sha256 for member in together)
     alone = len(hashes) == 1
     return CheckedEnsemble(together, hashes[0] if alone else hashlib.sha256("\n".join(hashes).encode()).hexdigest(), {})
 
@@ -69,7 +69,7 @@ def _member(path: Path) -> CheckedModel:
 
 
 def _together(members: Sequence[CheckedModel]) -> tuple[CheckedModel, ...]:
-    """Return the members in the order of their hashes, in which they are averaged, if they can be averaged."""
+    """Return the members if they can be averaged."""
     first: dict[str, Path] = {}
     for member in members:
         if (other := first.setdefault(identity(member), member.path)) is not member.path:
@@ -77,7 +77,7 @@ def _together(members: Sequence[CheckedModel]) -> tuple[CheckedModel, ...]:
         if (own := member.description["taught_organs"]) != (known := members[0].description["taught_organs"]):
             message = f"it was taught {listed(keys=own)}, but {members[0].path} {listed(keys=known)}"
             raise InputError(Issue("LS-MOD-028", message, "give models of the same organs", file=member.path))
-    return tuple(sorted(members, key=lambda member: member.sha256))
+    return tuple(members)
 
 
 def same_model(first: Path, second: Path) -> InputError:
