@@ -54,6 +54,8 @@ CHECKPOINT = Format("checkpoint", 5, "train again, or use that version")
 # 1: its description had another file name, and input slices were called sections. 2: model.json had no checksum.
 MODEL_PACKAGE = Format("model package", 3, "export the model again")
 
+ENSEMBLE_PACKAGE = Format("ensemble package", 1, "export the ensemble again")
+
 # 1 to 3: the number was "version" in case.json alone; 3 added the pixel size. 4: notes of test cases also have the
 # number. 5: the array of a case is slices.npy. 6: case.json and notes have a checksum of their own, and case.json has
 # warnings about the CT, whose values were not checked before.

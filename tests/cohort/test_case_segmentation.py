@@ -13,7 +13,7 @@ import pytest
 from numpy.typing import NDArray
 from source_files import box_exam
 
-from liverspleen.cohort.scans import ScanCase, open_scans, write_case_segmentation
+from liverspleen.cohort.scans import ScanCase, open_scans, write_case_probabilities, write_case_segmentation
 from liverspleen.imaging import CTVolume, Geometry, LabelMap, write_ct
 from liverspleen.imaging.dicom import find_segmentations, read_segmentation, write_series
 from liverspleen.organs import ORGANS, Structure
@@ -268,6 +268,33 @@ def test_dciodvfy_finds_no_error(orientation: str, tmp_path: Path) -> None:
     scan = scan_in(tmp_path / "ct")
     assert write_case_segmentation(tmp_path / "x.dcm", scan, random_labels(geometry)) is None
     assert errors_of(tmp_path / "x.dcm") == []
+
+
+@pytest.mark.parametrize("orientation", ["axial", "sagittal, negated", "oblique"])
+def test_fractional_segmentation_holds_every_probability_at_its_voxel(orientation: str, tmp_path: Path) -> None:
+    geometry = oriented(orientation)
+    files = write_series(tmp_path / "ct", CTVolume(np.zeros(geometry.canonical_shape, np.int16), geometry))
+    drawn = np.random.default_rng(3).integers(0, 256, (2, *geometry.canonical_shape)).astype(np.uint8)
+    geometry.to_native(drawn[1])[:, :, 2] = 0  # a frame that is not stored
+    maps = dict(zip(ORGANS, drawn, strict=True))
+    assert write_case_probabilities(tmp_path / "x.dcm", scan_in(tmp_path / "ct"), maps, geometry) is None
+    read = highdicom.seg.segread(tmp_path / "x.dcm")
+    assert read.NumberOfFrames == 2 * len(files) - 1
+    uids = [pydicom.dcmread(file).SOPInstanceUID for file in files]
+    values = read.get_pixels_by_source_instance(uids, segment_numbers=[1, 2], rescale_fractional=False)
+    for number, organ in enumerate(ORGANS):
+        expected = geometry.to_native(maps[organ]).transpose(2, 1, 0)  # files are native slices
+        np.testing.assert_array_equal(values[..., number], expected)
+    if shutil.which("dciodvfy"):
+        assert errors_of(tmp_path / "x.dcm") == []
+
+
+def test_probabilities_that_are_0_everywhere_are_one_note(tmp_path: Path) -> None:
+    scan, label_map = box_scan(tmp_path / "ct")
+    maps = {organ: np.zeros_like(label_map.labels) for organ in ORGANS}
+    note = write_case_probabilities(tmp_path / "x.dcm", scan, maps, label_map.geometry)
+    assert str(note).startswith("LS-SCN-013")
+    assert not (tmp_path / "x.dcm").exists()
 
 
 @pytest.mark.real

@@ -12,7 +12,8 @@ from stand_ins import Pointwise, stand_in
 from liverspleen.imaging.geometry import Geometry
 from liverspleen.imaging.nifti import write_label_map
 from liverspleen.imaging.volume import CTVolume
-from liverspleen.inference import segment, segment_volume
+from liverspleen.inference import Ensemble, segment, segment_volume
+from liverspleen.inference.streaming import Stored
 
 MATRIX = 512
 
@@ -25,15 +26,31 @@ def status(name: str) -> int:
 
 def driver(slices: int, batch_size: int, distance_mm: float) -> int:
     """Return the memory used in addition to CT, label map and loaded network."""
-    grid = Geometry((MATRIX, MATRIX, slices), np.diag([-0.7, -0.7, 1.0, 1.0]))
-    ct = CTVolume(np.full((slices, MATRIX, MATRIX), 50, np.int16), grid)
+    ct = CTVolume(np.full((slices, MATRIX, MATRIX), 50, np.int16), grid_of(slices))
     model = stand_in(Pointwise(), slice_distance_mm=distance_mm)
-    small = CTVolume(ct.hu[:1], Geometry((MATRIX, MATRIX, 1), grid.affine))
+    small = CTVolume(ct.hu[:1], grid_of(1))
     segment_volume(small, model)  # modules are imported with the first call
     Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # reset VmHWM
     before = status("VmRSS")
     labels = segment_volume(ct, model, batch_size=batch_size).label_map
     return status("VmHWM") - before - labels.labels.nbytes
+
+
+def ensemble(slices: int, stored: Stored | None) -> int:
+    """Return the memory that five networks use in addition to CT, label map, probability maps and loaded networks."""
+    ct = CTVolume(np.full((slices, MATRIX, MATRIX), 50, np.int16), grid_of(slices))
+    model = Ensemble(tuple(stand_in(Pointwise()) for _ in range(5)), "")
+    small = CTVolume(ct.hu[:1], grid_of(1))
+    segment_volume(small, model, probabilities=stored)  # modules are imported with the first call
+    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # reset VmHWM
+    before = status("VmRSS")
+    found = segment_volume(ct, model, batch_size=1, probabilities=stored)
+    maps = 0 if found.probabilities is None else found.probabilities.nbytes
+    return status("VmHWM") - before - found.label_map.labels.nbytes - maps
+
+
+def grid_of(slices: int) -> Geometry:
+    return Geometry((MATRIX, MATRIX, slices), np.diag([-0.7, -0.7, 1.0, 1.0]))
 
 
 def whole(image: Path, target: Path) -> int:
@@ -47,6 +64,8 @@ if __name__ == "__main__":
     message, *words = sys.argv[1:]
     if message == "driver":
         found = driver(int(words[0]), int(words[1]), float(words[2]))
+    elif message == "ensemble":
+        found = ensemble(int(words[0]), "uint8" if words[1:] else None)
     else:
         found = whole(Path(words[0]), Path(words[1]))
     sys.stdout.write(f"{found}\n")

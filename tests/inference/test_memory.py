@@ -40,6 +40,13 @@ def test_prediction_needs_at_most_100_mb_for_any_number_of_slices() -> None:
     assert measured("driver", 40, 40, 1.0) > 250 * MB
 
 
+@pytest.mark.parametrize("words", [(), ("uint8",)])
+def test_an_ensemble_needs_at_most_100_mb_beyond_its_maps_for_any_number_of_slices(words: tuple[str, ...]) -> None:
+    few, many = measured("ensemble", 12, *words), measured("ensemble", 300, *words)
+    assert many < 100 * MB
+    assert many - few < 40 * MB  # 288 slices of the label map of one member would be 75 MB, of its softmax 906 MB
+
+
 def test_distant_neighbours_need_memory_only_for_the_slices_between() -> None:
     # by hand: 2 * 10 + 1 slices of 1.05 MB in the ring in place of 3
     near, far = measured("driver", 60, 1, 1.0), measured("driver", 60, 1, 10.0)

@@ -30,10 +30,10 @@ def case(drawn, outside_hu=0):
     return LabelMap(drawn, geometry), CTVolume(hu, geometry)
 
 
-def reviewed(change=lambda drawn: None, flip_dss=None):
+def reviewed(change=lambda drawn: None, flip_dss=None, member_dss=None):
     drawn = labels()
     change(drawn)
-    return review(*case(drawn), flip_dss)
+    return review(*case(drawn), flip_dss, member_dss)
 
 
 def above_zero(found):
@@ -41,7 +41,7 @@ def above_zero(found):
 
 
 def test_smooth_organs_of_plausible_size_have_no_sign():
-    found = reviewed(flip_dss=dict.fromkeys(ORGANS, 0.95))
+    found = reviewed(flip_dss=dict.fromkeys(ORGANS, 0.95), member_dss=dict.fromkeys(ORGANS, 0.95))
     assert (found.score, found.reasons) == (0.0, ())
     assert set(found.parts) == {f"{organ.key}_{sign}" for organ in ORGANS for sign in SIGNS}
     assert set(found.parts.values()) == {0.0}

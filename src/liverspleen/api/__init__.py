@@ -84,21 +84,21 @@ def check(*, cohort: StrPath, **keys: Any) -> Checked:
     return run_check(_config("check", cohort=cohort, **keys))
 
 
-def predict(*, model: StrPath, input: StrPath, output: StrPath, **keys: Any) -> Predicted:
+def predict(*, model: StrPath | Sequence[StrPath], input: StrPath, output: StrPath, **keys: Any) -> Predicted:
     """Segment CT scans with a trained model, each on its own grid; finished cases of an earlier call are kept.
 
     Args:
-        model: model package, or checkpoint of a training.
+        model: model package, or checkpoint of a training; an ensemble package or several models, which are averaged.
         input: NIfTI file, DICOM folder, zip archive, folder of these, or `cohort.csv`.
         output: folder for label maps and tables.
-        **keys: further keys of `liverspleen predict`, such as `datasets`, `flips`, `workers`.
+        **keys: further keys of `liverspleen predict`, such as `datasets`, `flips`, `probabilities`, `workers`.
 
     Raises:
         InputError: a key, the model or the input cannot be used.
     """
     from liverspleen.api.prediction import run_prediction
 
-    return _warned(run_prediction(_config("predict", model=model, input=input, output=output, **keys)))
+    return _warned(run_prediction(_config("predict", model=_list(model), input=input, output=output, **keys)))
 
 
 def measure(*, labels: StrPath, output: StrPath, **keys: Any) -> Measured:
@@ -146,8 +146,11 @@ def compare(*, measurements: StrPath | Sequence[StrPath], output: StrPath, **key
     """
     from liverspleen.api.evaluation import run_comparison
 
-    files = [measurements] if isinstance(measurements, str | PathLike) else [*measurements]
-    return _warned(run_comparison(_config("compare", measurements=files, output=output, **keys)))
+    return _warned(run_comparison(_config("compare", measurements=_list(measurements), output=output, **keys)))
+
+
+def _list(paths: StrPath | Sequence[StrPath]) -> list[StrPath]:
+    return [paths] if isinstance(paths, str | PathLike) else [*paths]
 
 
 def _config(verb: str, **values: Any) -> Any:

@@ -17,14 +17,17 @@ if TYPE_CHECKING:
 
 
 def run_model_export(config: ExportConfig) -> Package:
-    """Write the model package.
+    """Write the model package, or the ensemble package of several models.
 
     Raises:
         InputError: the checkpoint, the cohort or the output cannot be used.
     """
     from liverspleen.inference.package_export import export_model, validation_side
 
-    assert config.model is not None
+    if len(config.model) > 1:
+        from liverspleen.inference.ensemble_export import export_ensemble
+
+        return export_ensemble(config.model, config.output, name=config.name, license=config.license, onnx=config.onnx)
 
     def side(found: CheckedModel) -> ValidationSide | None:
         if config.cohort is None or config.split is None:
@@ -32,7 +35,7 @@ def run_model_export(config: ExportConfig) -> Package:
         return validation_side(found, assemble.cohort(config.cohort, config), config.split)
 
     return export_model(
-        config.model,
+        config.model[0],
         config.output,
         name=config.name or config.output.name.removesuffix(".zip"),
         license=config.license,

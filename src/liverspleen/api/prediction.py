@@ -23,6 +23,7 @@ from liverspleen.provenance import Run, recorded
 from liverspleen.storage import sha256_of
 
 if TYPE_CHECKING:
+    from liverspleen.inference.ensemble import Model
     from liverspleen.inference.prediction import Outcome
 
 
@@ -88,9 +89,12 @@ def _prediction(config: PredictConfig) -> Prediction:
         postprocessing=config.postprocess == "model",
         batch_size=config.batch_size,
         workers=config.workers,
+        probabilities=config.probabilities,
     )
-    if config.split is not None and sha256_of(config.split) != prediction.model.description.get("split"):
-        message = "the model was trained with another split, and maybe on validation cases of this one"
+    splits = {member.description.get("split") for member in prediction.model.members}
+    if config.split is not None and splits != {sha256_of(config.split)}:
+        trained = "the model was" if len(prediction.model.members) == 1 else "members of the ensemble were"
+        message = f"{trained} trained with another split, and maybe on validation cases of this one"
         raise InputError(Issue("LS-PRD-004", message, "give the split of the training", file=config.split))
     return prediction
 
@@ -114,7 +118,7 @@ def _predict(prediction: Prediction, scans: Scans, shard: Shard, record: Run) ->
     """Return the outcomes of the cases of this shard, and the tables that were written."""
     model, folder = prediction.model, prediction.folder
     record.issues += [*model.issues, *scans.issues]
-    record.inputs |= {"model": model.sha256, "split": str(model.description.get("split"))}
+    record.inputs |= _hashes(model)
     record.device = ", ".join(dict.fromkeys(prediction.devices))
     record.outputs += write_colour_tables(folder, model.taught)
     remove_unfinished(folder)
@@ -122,6 +126,17 @@ def _predict(prediction: Prediction, scans: Scans, shard: Shard, record: Run) ->
     outcomes = predict_scans(prediction, own, record.issues)
     record.outputs += [CaseFiles(folder, outcome.case_id).label_map for outcome in outcomes if not outcome.rejected]
     return outcomes, _tables(prediction, scans, shard, record)
+
+
+def _hashes(model: Model) -> dict[str, str]:
+    """Return the hashes of the model and of its split; of an ensemble, of each member."""
+    if len(model.members) == 1:
+        return {"model": model.sha256, "split": str(model.members[0].description.get("split"))}
+    found = {"model": model.sha256}
+    for number, member in enumerate(model.members, start=1):
+        found[f"member {number}"] = member.sha256
+        found[f"split of member {number}"] = str(member.description.get("split"))
+    return found
 
 
 def _tables(prediction: Prediction, scans: Scans, shard: Shard, record: Run) -> list[Path]:

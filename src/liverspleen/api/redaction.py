@@ -16,10 +16,18 @@ def redacted(verb: str, config: Any, identity: Identity) -> tuple[dict[str, Any]
     """
     paths = {key.name for key in keys(type(config)) if key.is_path}
     hidden = {
-        name: identity.hashed("name", str(value)) if name in paths and value is not None else value
+        name: _hashed(value, identity) if name in paths and value is not None else value
         for name, value in asdict(config).items()
     }
     overrides = [
-        f"{name}={value}" for name, value in hidden.items() if not isinstance(value, dict) and value is not None
+        f"{name}={','.join(map(str, value)) if name in paths and isinstance(value, list) else value}"
+        for name, value in hidden.items()
+        if not isinstance(value, dict) and value is not None
     ]
     return hidden, ["liverspleen", verb, *overrides]
+
+
+def _hashed(value: Any, identity: Identity) -> Any:
+    if isinstance(value, list):
+        return [_hashed(one, identity) for one in value]
+    return identity.hashed("name", str(value))

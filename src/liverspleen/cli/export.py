@@ -4,7 +4,7 @@ model=: the model package is a folder or .zip with weights, description, license
 recipe and results. The card states which information is missing. With cohort= and split= the validation cases are
 segmented: the card then has their DSS and volume bias, and predictions remove small parts if this improves
 the results of these cases.
-Loading a model package executes no code from it.
+Loading a model package executes no code from it. Several models are exported as one ensemble package.
 
 layout=: the exported dataset trains another framework on the same cases and the same split. Development cases with all
 organs labelled become training cases, and cases of test datasets become test cases. A training case with an unlabelled
@@ -13,6 +13,7 @@ organ is skipped, because these layouts cannot mark an organ as unlabelled.
 examples
   liverspleen export model=run/best.ckpt output=package license=CC-BY-4.0 cohort=cohort.csv split=split/split.csv
   liverspleen export model=run/best.ckpt output=package.zip onnx=true
+  liverspleen export model=[fold_1/best.ckpt,fold_2/best.ckpt] output=ensemble
   liverspleen export cohort=cohort/cohort.csv layout=nnunet split=split output=nnUNet_raw/Dataset501_LiverSpleen
   liverspleen export cohort=cohort/cohort.csv layout=msd output=Task501_LiverSpleen
 
@@ -24,6 +25,7 @@ inputs
 outputs with model=, in output= or in one .zip file
   model.safetensors, model.json, MODEL_CARD.md, LICENSE
   model.onnx with onnx=true, if ONNX Runtime and torch agree
+  of several models: ensemble.json, MODEL_CARD.md, LICENSE, and their model packages in members/1 and so on
   There is no run.json: model packages are shared, so they contain no path, case name or command of this machine.
 
 outputs with layout=, in output=
@@ -48,9 +50,10 @@ from liverspleen.errors import Issue, counted
 
 def run(config: ExportConfig) -> Sequence[Issue]:
     """Write the model package, or the dataset."""
-    if config.model is not None:
+    if config.model:
         package = run_model_export(config)
-        print(f"export: model package {package.path}, SHA-256 {package.sha256}")
+        kind = "model package" if len(config.model) == 1 else f"ensemble package of {len(config.model)} models"
+        print(f"export: {kind} {package.path}, SHA-256 {package.sha256}")
         return package.issues
     exported, cases = run_cohort_export(config)
     print(f"export: {exported.cases} of {counted(cases, 'case')} written to {config.output}")

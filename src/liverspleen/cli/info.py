@@ -19,8 +19,9 @@ from pathlib import Path
 
 from liverspleen import assemble
 from liverspleen.config import InfoConfig, NetworkConfig, conf_folder
-from liverspleen.errors import Issue
-from liverspleen.inference.untrusted.model_file import checked_model
+from liverspleen.errors import Issue, counted
+from liverspleen.inference.untrusted.ensemble_file import checked_ensemble
+from liverspleen.inference.untrusted.model_file import CheckedModel
 from liverspleen.organs import listed
 from liverspleen.provenance import git_state, versions
 
@@ -47,15 +48,23 @@ def run(config: InfoConfig) -> Sequence[Issue]:
 def _model_rows(model: Path | None) -> dict[str, str]:
     if model is None:
         return {"model": "no pretrained model is shipped; see liverspleen train --help"}
-    found = checked_model(model)
-    training = found.description.get("training")
-    cases = training.get("cases") if isinstance(training, Mapping) else None
+    found = checked_ensemble([model])
+    first = found.members[0]
+    kind = "checkpoint" if first.files is None else "model package"
+    if found.package:
+        kind = f"ensemble package of {counted(len(found.members), 'model')}"
     return {
-        "model": f"{'checkpoint' if found.files is None else 'model package'} {found.path}",
+        "model": f"{kind} {model}",
         "SHA-256": found.sha256,
-        "organs taught": listed(keys=found.description["taught_organs"]),
-        "training cases": "not recorded" if cases is None else str(cases),
+        "organs taught": listed(keys=first.description["taught_organs"]),
+        "training cases": ", ".join(map(_training_cases, found.members)),
     }
+
+
+def _training_cases(member: CheckedModel) -> str:
+    training = member.description.get("training")
+    cases = training.get("cases") if isinstance(training, Mapping) else None
+    return "not recorded" if cases is None else str(cases)
 
 
 def _network_rows(network: NetworkConfig, config: InfoConfig) -> dict[str, str]:

@@ -7,10 +7,12 @@ pretrained model is shipped.
 examples
   liverspleen predict model=package input=ct.nii.gz output=out
   liverspleen predict model=outputs/model/best.ckpt input=dicom_folder output=out
+  liverspleen predict model=[a/best.ckpt,b/best.ckpt] input=ct.nii.gz output=out probabilities=true
   liverspleen predict model=package input=cohort.csv output=out shard=$SLURM_ARRAY_TASK_ID/8
 
 inputs
-  model=    model package of liverspleen export (folder or .zip), or checkpoint of liverspleen train
+  model=    model package of liverspleen export (folder or .zip), or checkpoint of liverspleen train; the probabilities
+            of several models, or of the members of an ensemble package, are averaged
   input=    NIfTI file, DICOM folder, .zip of either, folder of these, or cohort.csv; in a folder, label maps such
             as X_seg.nii.gz next to X.nii.gz are skipped, and files that are not read are listed. Cases have the same
             names as in liverspleen import: X for X_0000.nii.gz of nnU-Net, p1 for p1/ct.nii.gz
@@ -25,6 +27,8 @@ outputs, in output=
   <case_id>_dseg.json     model, settings, hashes, volumes, statuses, review score
   <case_id>_dseg.png      preview image
   <case_id>_dseg.dcm      for DICOM, the label map as DICOM-SEG
+  <case_id>_liver_probability.nii.gz, <case_id>_spleen_probability.nii.gz
+                          with probabilities=true, values from 0 to 1; for DICOM also <case_id>_probability.dcm
   measurements.csv        volumes with their status, in the format of liverspleen measure; the reader name is `dla`
                           (deep learning algorithm)
   volumes.csv             the volumes in wide format, one row per case

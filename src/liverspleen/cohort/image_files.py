@@ -10,6 +10,7 @@ from typing import Literal
 
 from liverspleen.cohort.file_names import channel_of, folder_role, names_a_label_map, without_channel
 from liverspleen.cohort.pairing import pair
+from liverspleen.cohort.probability_files import is_probability_name
 from liverspleen.errors import InputError
 from liverspleen.imaging.files import is_named_segmentation, read_ct, strip_suffix
 from liverspleen.imaging.label_map_values import looks_like_label_map
@@ -40,9 +41,12 @@ class NiftiFile:
 
 
 def nifti_file(path: Path, relative: PurePath) -> NiftiFile | None:
-    """Return a file by its path relative to the folder; None if it is no image file, hidden, or in deeper folders."""
+    """Return a file by its path relative to the folder; None if it is no image file, hidden, or in deeper folders.
+
+    Probability maps that `predict` wrote are neither CT scans nor label maps, and are None too.
+    """
     name = strip_suffix(relative.name)
-    if not name or any(part.startswith(".") for part in relative.parts):
+    if not name or is_probability_name(name) or any(part.startswith(".") for part in relative.parts):
         return None
     folders = relative.parts[:-1]
     roles = [(part, folder_role(part)) for part in folders]

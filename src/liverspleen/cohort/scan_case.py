@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from liverspleen import __version__
 from liverspleen.cohort.findings.ct import accept_ct
 from liverspleen.cohort.manifest import Case
 from liverspleen.errors import InputError, Issue
-from liverspleen.imaging.dicom import Algorithm, Series, UnreferableError, read_series, write_segmentation
+from liverspleen.imaging.dicom import (
+    Algorithm,
+    Series,
+    UnreferableError,
+    read_series,
+    write_probabilities,
+    write_segmentation,
+)
 from liverspleen.imaging.files import read_ct
+from liverspleen.imaging.geometry import Geometry
 from liverspleen.imaging.volume import CTVolume, LabelMap
+from liverspleen.organs import Structure
 from liverspleen.storage import sha256_of, size_and_time
 
 NOT_DICOM, UNREFERABLE, EMPTY, CHANGED = "LS-SCN-011", "LS-SCN-012", "LS-SCN-013", "LS-SCN-014"
@@ -94,18 +106,34 @@ def write_case_segmentation(
     voxel of an organ, LS-SCN-014 the files have changed since they were found, LS-SCN-015 a slice is not on the grid of
     the label map.
     """
+    empty = not any(label_map.count(organ) for organ in label_map.covered)
+    algorithm = Algorithm(model, version)
+    return _written(scan, empty, lambda: write_segmentation(target, label_map, scan.files, algorithm=algorithm))
+
+
+def write_case_probabilities(
+    target: Path, scan: ScanCase, maps: Mapping[Structure, NDArray[np.uint8]], geometry: Geometry
+) -> Issue | None:
+    """Write probability maps as fractional DICOM segmentation, as `write_case_segmentation` writes a label map."""
+    empty = not any(values.any() for values in maps.values())
+    algorithm = Algorithm("liverspleen", __version__)
+    return _written(scan, empty, lambda: write_probabilities(target, maps, geometry, scan.files, algorithm=algorithm))
+
+
+def _written(scan: ScanCase, empty: bool, write: Callable[[], None]) -> Issue | None:
+    """Call `write` if there is something to write; return a note if nothing is written."""
 
     def note(code: str, message: str, hint: str) -> Issue:
         return Issue(code, f"no DICOM segmentation is written: {message}", hint, scan.case.case_id, severity="note")
 
     if scan.series is None:
         return note(NOT_DICOM, "the CT is not DICOM", _USE_NIFTI)
-    if not any(label_map.count(organ) for organ in label_map.covered):
+    if empty:
         return note(EMPTY, "no organ was found", "check the case")
     if scan.states and states(scan.files) != scan.states:
         return note(CHANGED, "files of the CT have changed since they were found", "run the same command again")
     try:
-        write_segmentation(target, label_map, scan.files, algorithm=Algorithm(model, version))
+        write()
     except UnreferableError as error:
         return note(UNREFERABLE, str(error), f"{_USE_NIFTI}, or export the series again with valid UIDs and headers")
     except ValueError:  # a slice is not one of the label map, as in a series of slightly uneven slices

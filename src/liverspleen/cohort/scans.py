@@ -26,7 +26,7 @@ from liverspleen.cohort.manifest import Case, read_cohort
 from liverspleen.cohort.pairing import pair
 from liverspleen.cohort.privacy import redacted_errors
 from liverspleen.cohort.row import ManifestRow, file_name_key, parse_row
-from liverspleen.cohort.scan_case import ScanCase, states, write_case_segmentation
+from liverspleen.cohort.scan_case import ScanCase, states, write_case_probabilities, write_case_segmentation
 from liverspleen.cohort.skipped_files import skipped_files
 from liverspleen.cohort.split import read_split
 from liverspleen.cohort.unpacking import SUFFIX, temporary_folder, unpack
@@ -36,7 +36,7 @@ from liverspleen.imaging.dicom import Series, find_series
 from liverspleen.imaging.files import parts
 from liverspleen.storage import StrPath
 
-__all__ = ["ScanCase", "Scans", "open_scans", "write_case_segmentation"]
+__all__ = ["ScanCase", "Scans", "open_scans", "write_case_probabilities", "write_case_segmentation"]
 
 NO_SCAN, SAME_NAME, LABELS_SKIPPED = "LS-PRD-001", "LS-PRD-002", "LS-PRD-005"
 SERIES_SKIPPED, INVALID_NAME = "LS-SCN-009", "LS-SCN-010"

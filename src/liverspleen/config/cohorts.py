@@ -142,7 +142,13 @@ class ImportConfig(Schema):
 class ExportConfig(Schema):
     """Keys of `liverspleen export`."""
 
-    model: Annotated[Path | None, Key("Checkpoint whose model is exported.")]
+    model: Annotated[
+        list[Path],
+        Key(
+            "Checkpoint whose model is exported. Several checkpoints or model packages (a,b,c) are exported as one "
+            "ensemble package."
+        ),
+    ]
     name: Annotated[str | None, Key("Name of the model; default: the name of the output.")]
     license: Annotated[str | None, Key("License of the model, an SPDX identifier such as CC-BY-4.0.")]
     onnx: Annotated[bool, Key("If true, the model package also contains an ONNX model.")]
@@ -173,7 +179,7 @@ class ExportConfig(Schema):
 
     def conflicts(self) -> Iterator[Issue]:
         """Yield the issues of a request that has both a model and a layout, or is incomplete."""
-        yield from self._model_conflicts() if self.model is not None else self._cohort_conflicts()
+        yield from self._model_conflicts() if self.model else self._cohort_conflicts()
 
     def _model_conflicts(self) -> Iterator[Issue]:
         if self.layout is not None:
@@ -183,6 +189,10 @@ class ExportConfig(Schema):
         if (self.cohort is None) != (self.split is None):
             message = "only one of cohort= and split= is given"
             yield conflict(message, "give both to evaluate the model, or none")
+        elif self.cohort is not None and len(self.model) > 1:
+            message = "cohort= and split= are given with several models, whose validation cases differ"
+            hint = "export each model with its cohort= and split=, and then the model packages without them"
+            yield conflict(message, hint)
 
     def _cohort_conflicts(self) -> Iterator[Issue]:
         for name in ("name", "license", "onnx"):

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
 from liverspleen.config.cohorts import ROOT, VocabularyConfig
 from liverspleen.config.key import MOST_PROCESSES, Key, Schema
+from liverspleen.errors import Issue
 
 
 @dataclass(frozen=True, kw_only=True)
 class PredictConfig(Schema):
     """Keys of `liverspleen predict`."""
 
-    model: Annotated[Path, Key("Model package (folder or .zip), or checkpoint of a training.")]
+    model: Annotated[
+        list[Path],
+        Key(
+            "Model package (folder or .zip), or checkpoint of a training. The probabilities of several models (a,b,c), "
+            "or of the models in an ensemble package, are averaged."
+        ),
+    ]
     input: Annotated[Path, Key("CT scans: a NIfTI file, DICOM folder, .zip, folder of these, or cohort.csv.")]
     root: Annotated[Path | None, ROOT]
     output: Annotated[Path, Key("Output folder for <case_id>_dseg.nii.gz and the tables.")]
@@ -55,6 +63,14 @@ class PredictConfig(Schema):
             "averaged. This takes twice the time; the difference of both results enters the review score."
         ),
     ]
+    probabilities: Annotated[
+        bool,
+        Key(
+            "If true, a probability map of each organ is also written, and the sums of the probabilities as "
+            "volume_soft_cm3.",
+            neutral=False,
+        ),
+    ]
     precision: Annotated[
         Literal["auto", "fp32", "bf16"],
         Key("Numeric precision; `auto` is bf16 on a GPU that supports it, and fp32 elsewhere."),
@@ -71,3 +87,9 @@ class PredictConfig(Schema):
     shard: Annotated[str | None, Key("Part of the cases for this job, such as 2/8 for part 2 of 8; default: all.")]
     workers: Annotated[int, Key("Number of processes; 0: one, or one per GPU.", ge=0, le=MOST_PROCESSES)]
     vocabulary: VocabularyConfig
+
+    def conflicts(self) -> Iterator[Issue]:
+        """Yield an issue if there is no model."""
+        if not self.model:
+            message = "predict needs model=... (a model package or checkpoint)"
+            yield Issue("LS-CFG-002", message, "add model=... (liverspleen predict --help)")

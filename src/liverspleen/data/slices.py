@@ -92,15 +92,23 @@ def native_classes(logits: Tensor, matrix: Sequence[int], native: Sequence[int])
     >>> native_classes(torch.tensor([[[[0.0, 1.0, 1.0]], [[2.0, 1.0, 0.0]], [[2.0, 0.0, 3.0]]]]), (1, 3), (1, 3))
     tensor([[[1, 0, 2]]], dtype=torch.uint8)
     """
+    return highest_classes(native_logits(logits, matrix, native))
+
+
+def native_logits(logits: Tensor, matrix: Sequence[int], native: Sequence[int]) -> Tensor:
+    """Return the logits of `native_classes` on the CT's own matrix; float32 if they are interpolated."""
     inner = logits[..., : matrix[0], : matrix[1]]
-    if tuple(matrix) != tuple(native):
-        inner = functional.interpolate(
-            inner.float(), tuple(native), mode="bilinear", align_corners=False, antialias=True
-        )
+    if tuple(matrix) == tuple(native):
+        return inner
+    return functional.interpolate(inner.float(), tuple(native), mode="bilinear", align_corners=False, antialias=True)
+
+
+def highest_classes(scores: Tensor) -> Tensor:
+    """Return the class with the highest score, uint8, from (B, classes, H, W); the first of equal scores counts."""
     # comparisons in place of argmax, which is a hundred times as slow on a CPU for three classes
-    highest = inner[:, 0]
+    highest = scores[:, 0]
     labels = torch.zeros(highest.shape, dtype=torch.uint8, device=highest.device)
-    for value, logit in enumerate(inner[:, 1:].unbind(1), start=1):
+    for value, logit in enumerate(scores[:, 1:].unbind(1), start=1):
         higher = (logit > highest).view(torch.uint8)  # of 0 and 1
         labels = torch.maximum(labels, higher.mul_(value) if value > 1 else higher)
         highest = torch.maximum(highest, logit)

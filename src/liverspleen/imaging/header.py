@@ -78,8 +78,10 @@ def grid_in(source: InputSource, header: Any) -> Geometry:
         return _geometry(source, header, _shape(source, header))
 
 
-def build(geometry: Geometry, dtype: np.dtype[Any]) -> bytes:
+def build(geometry: Geometry, dtype: np.dtype[Any], slope: float = 1.0) -> bytes:
     """Return the header of a single-file NIfTI-1 for voxels of `dtype` on a grid, with the extension flag.
+
+    Readers multiply the voxels by `slope`.
 
     The spatial fields are those of the grid's source file. A grid from memory gets an sform and, unless it is sheared
     (a qform cannot represent shear), a qform.
@@ -97,7 +99,7 @@ def build(geometry: Geometry, dtype: np.dtype[Any]) -> bytes:
         _restore(header, geometry.space)
     header["magic"] = header.single_magic
     header["vox_offset"] = header.single_vox_offset
-    header["scl_slope"], header["scl_inter"] = 1.0, 0.0
+    header["scl_slope"], header["scl_inter"] = slope, 0.0
     return bytes(header.binaryblock) + bytes(header.single_vox_offset - header.sizeof_hdr)
 
 

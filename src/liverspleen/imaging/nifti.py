@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from isal import isal_zlib
 from numpy.typing import NDArray
 
@@ -65,19 +66,34 @@ def write_label_map(path: StrPath, label_map: LabelMap) -> None:
     _write(Path(path), label_map.labels, label_map.geometry)
 
 
+PROBABILITY_SLOPE = 1 / 255
+"""Probability of 1 in a map of uint8; the header has it as float32."""
+
+
+def write_probability_map(path: StrPath, values: NDArray[np.uint8], geometry: Geometry) -> None:
+    """Write probabilities, uint8 (slice, row, column) with 255 for 1, as `write_label_map`; readers scale them to 0..1.
+
+    Raises:
+        ValueError: as `write_label_map`; or the shape is not that of the grid.
+    """
+    _write(Path(path), values, geometry, slope=PROBABILITY_SLOPE)
+
+
 def write_ct(path: StrPath, ct: CTVolume) -> None:
     """Write a CT as int16 HU; as `write_label_map`."""
     _write(Path(path), ct.hu, ct.geometry)
 
 
-def _write(path: Path, array: NDArray[Any], geometry: Geometry) -> None:
+def _write(path: Path, array: NDArray[Any], geometry: Geometry, *, slope: float = 1.0) -> None:
     if not path.name.lower().endswith(SUFFIXES):
         raise ValueError(f"{path.name!r} does not end in {' or '.join(SUFFIXES)}")
     # little-endian on any machine; the first native axis is the fastest, as NIfTI stores it
     dtype, native = array.dtype.newbyteorder("<"), geometry.to_native(array)
     planes = max(1, _BLOCK // (native[..., :1].size * dtype.itemsize))
     blocks = (native[..., first : first + planes] for first in range(0, native.shape[2], planes))
-    content = itertools.chain([build(geometry, dtype)], (block.astype(dtype).tobytes(order="F") for block in blocks))
+    content = itertools.chain(
+        [build(geometry, dtype, slope)], (block.astype(dtype).tobytes(order="F") for block in blocks)
+    )
     with complete_file(path) as temporary, temporary.open("wb") as handle:
         for part in _gzip(content) if path.name.lower().endswith(".gz") else content:
             handle.write(part)

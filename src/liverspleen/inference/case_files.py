@@ -11,10 +11,12 @@ from typing import Any, Final
 from liverspleen.cohort.composition import measured_origin
 from liverspleen.cohort.label_names import DSEG, PREDICT_AGAIN
 from liverspleen.cohort.manifest import Case
+from liverspleen.cohort.probability_files import PROBABILITY
 from liverspleen.errors import InputError, Issue
 from liverspleen.evaluation.measurements.table import Measurement
 from liverspleen.formats import SIDECAR
 from liverspleen.imaging.nifti import SUFFIXES
+from liverspleen.organs import ORGANS, Structure
 from liverspleen.records import CHECKSUM, DamagedRecordError, damaged, opened, parsed, write_record
 from liverspleen.storage import sha256_of
 
@@ -51,6 +53,20 @@ class CaseFiles:
     def segmentation(self) -> Path:
         """DICOM-SEG, only for a CT that was read from DICOM."""
         return self.folder / f"{self.case_id}{DSEG}.dcm"
+
+    def probability(self, organ: Structure) -> Path:
+        """Probability map of an organ, on the grid of the CT."""
+        return self.folder / f"{self.case_id}_{organ.key}{PROBABILITY}{SUFFIXES[0]}"
+
+    @property
+    def fractional(self) -> Path:
+        """Probabilities as fractional DICOM-SEG, only for a CT that was read from DICOM."""
+        return self.folder / f"{self.case_id}{PROBABILITY}.dcm"
+
+    @property
+    def probabilities(self) -> tuple[Path, ...]:
+        """All files with probabilities that the case may have."""
+        return (*map(self.probability, ORGANS), self.fractional)
 
     @property
     def rejection(self) -> Path:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -60,6 +60,11 @@ class TrainedModel:
     taught: tuple[Structure, ...] = ORGANS
 
     @property
+    def members(self) -> tuple[TrainedModel, ...]:
+        """The model itself: an ensemble has several."""
+        return (self,)
+
+    @property
     def issues(self) -> tuple[Issue, ...]:
         """Warnings that are reported at every use.
 
@@ -114,7 +119,7 @@ def trained_model(found: CheckedModel, device: torch.device | str = "cpu", *, en
         call = OnnxNetwork(onnx, stride, cuda=on.type == "cuda", path=found.path)
         on = torch.device("cpu")
     else:
-        network.load_state_dict(_weights(found), assign=True)
+        network.load_state_dict(dict(_weights(found)), assign=True)
         _reject_not_finite(network, found.path)
         call = network.to(on).eval()
     description = found.description
@@ -171,20 +176,28 @@ def _fits(expected: Tensor, given: TensorPlace) -> bool:
     return tuple(expected.shape) == given.shape and str(expected.dtype) == f"torch.{given.dtype}"
 
 
-def _weights(found: CheckedModel) -> dict[str, Tensor]:
-    """Read the tensors from their positions in the file."""
+def _weights(found: CheckedModel) -> Iterator[tuple[str, Tensor]]:
+    """Yield the names and tensors of the weights, from their positions in the file."""
     import torch
 
-    read = {}
     with found.file.open("rb") as handle:
-        for name, place in found.weights.items():
+        for name, place in sorted(found.weights.items()):
             handle.seek(place.offset)
             data = bytearray(place.size)
             if handle.readinto(data) != place.size:
                 raise InputError(Issue("LS-MOD-006", "the file has changed", "restore the file", file=found.file))
             numbers = torch.frombuffer(data, dtype=getattr(torch, place.dtype)) if data else torch.empty(0)
-            read[name] = numbers.as_strided(place.shape, place.strides, place.first)
-    return read
+            yield name, numbers.as_strided(place.shape, place.strides, place.first)
+
+
+def same_weights(one: CheckedModel, other: CheckedModel) -> bool:
+    """Return whether two models have the same weights, whatever file they are in."""
+    import torch
+
+    if set(one.weights) != set(other.weights):
+        return False
+    pairs = zip(_weights(one), _weights(other), strict=True)
+    return all(ours.dtype == theirs.dtype and torch.equal(ours, theirs) for (_, ours), (_, theirs) in pairs)
 
 
 def _reject_not_finite(network: nn.Module, path: Path) -> None:

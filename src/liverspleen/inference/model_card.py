@@ -56,6 +56,49 @@ def model_card(package: Mapping[str, Any]) -> str:
     )
 
 
+def ensemble_card(package: Mapping[str, Any]) -> str:
+    """Return the card for the content of an ensemble.json; each member has a model card of its own."""
+    taught = package["taught_organs"]
+    number = len(package["members"])
+    return "".join(
+        [
+            _front_matter({**package, "model": package}),
+            f"# {escaped(package['name'])}\n\n",
+            f"Segmentation of {listed(keys=taught)} on CT with liverspleen by {counted(number, 'network')}, whose\n",
+            "probabilities are averaged.\n\n",
+            _PHANTOMS if package["phantoms_only"] else "",
+            _not_taught(taught),
+            "**Research use only. Not a medical device.**\n\n",
+            _members(package["members"]),
+            "## Data, validation and limits\n\n"
+            "Each member has a model card of its own in its folder. A validation case of one member can be a training\n"
+            f"case of another. Results of the ensemble on an independent test set: {UNKNOWN}.\n\n",
+            "## License\n\n",
+            f"{escaped(package['license'])}; see LICENSE.\n\n" if package["license"] else f"License: {UNKNOWN}.\n\n",
+            "## Use\n\n    liverspleen predict model=PACKAGE input=CT.nii.gz output=labels\n",
+        ]
+    )
+
+
+def _members(members: Sequence[Mapping[str, Any]]) -> str:
+    rows = ["## Members", "", "| folder | name | network | input slices | pixel | training cases | license | SHA-256 |"]
+    rows.append("|---|---|---|---|---|---|---|---|")
+    for number, member in enumerate(members, start=1):
+        network, data = member["network"], member["training"]
+        cells = (
+            f"members/{number}",
+            member["name"],
+            " ".join(str(network[key]) for key in ("name", "encoder") if network.get(key)),
+            member["slices"],
+            _with_unit(member["pixel_mm"], "mm", "that of the CT"),
+            data.get("cases") if isinstance(data, Mapping) else None,
+            member["license"],
+            member["sha256"],
+        )
+        rows.append(f"| {' | '.join(map(escaped, cells))} |")
+    return "\n".join([*rows, "", ""])
+
+
 def _not_taught(taught: Sequence[str]) -> str:
     if not (unknown := [key for key in ORGAN_KEYS if key not in taught]):
         return ""

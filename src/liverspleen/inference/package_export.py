@@ -77,7 +77,7 @@ def export_model(
         model = _model(found, side(found), device, description, issues)
         network: Any = model.network
         network = network.cpu()
-        exported = _onnx(model, network, description, issues) if onnx else None
+        exported = onnx_bytes(model, network, description, issues) if onnx else None
         from liverspleen.networks.weights_file import safetensors_bytes
 
         sha256 = write_package(
@@ -129,7 +129,7 @@ def _model(
     return model
 
 
-def _onnx(model: Any, network: Any, description: dict[str, Any], issues: list[Issue]) -> bytes:
+def onnx_bytes(model: Any, network: Any, description: dict[str, Any], issues: list[Issue]) -> bytes:
     """Return the network as ONNX; add the comparison with torch to `description`."""
     from liverspleen.inference.onnx_export import export_onnx
 

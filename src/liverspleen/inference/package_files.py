@@ -16,7 +16,7 @@ from liverspleen.errors import InputError, Issue
 from liverspleen.formats import MODEL_PACKAGE
 from liverspleen.inference.description import is_of_phantoms_only
 from liverspleen.inference.model_card import UNKNOWN, model_card
-from liverspleen.inference.model_package import CARD, DESCRIPTION, LICENSE, ONNX, WEIGHTS
+from liverspleen.inference.model_package import CARD, DESCRIPTION, ENSEMBLE, LICENSE, MEMBERS, ONNX, WEIGHTS
 from liverspleen.inference.untrusted.model_file import CheckedModel
 from liverspleen.inference.untrusted.plain_json import bounded
 from liverspleen.output_folder import LOCK
@@ -25,8 +25,11 @@ from liverspleen.records import DamagedRecordError, damaged, read_record, sealed
 from liverspleen.storage import complete_file
 from liverspleen.zip_archive import UNREADABLE
 
+USE = "research use only; not a medical device"
 _NAME = re.compile(r"[^\W_][\w .,+()-]{0,99}")
 _LICENSE = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+-]{0,63}")  # an SPDX identifier
+_FILES = {DESCRIPTION: {DESCRIPTION, WEIGHTS, CARD, LICENSE, ONNX}, ENSEMBLE: {ENSEMBLE, CARD, LICENSE, MEMBERS}}
+"""Files of a model package and of an ensemble package, by the one that describes it."""
 _EXCLUDED_KEYS = ("cohort", "root", "split", "cache", "output", "logger", "vocabulary")
 """Keys of a training's configuration that are not exported: local paths, and keys without influence on the model."""
 
@@ -50,7 +53,7 @@ def described(found: CheckedModel, *, name: str, license: str | None) -> dict[st
         "name": name,
         "version": __version__,
         "license": license,
-        "use": "research use only; not a medical device",
+        "use": USE,
         "phantoms_only": is_of_phantoms_only(description),
         "model": description,
         "training": {
@@ -106,15 +109,16 @@ def _best(file: Path) -> dict[str, Any] | None:
     return {"step": step, "best": scores[step]}
 
 
-def reject_foreign(output: Path) -> None:
-    """Raise LS-XPT-013 if `output` exists and is not a model package, so that it would be overwritten."""
+def reject_foreign(output: Path, main: str = DESCRIPTION) -> None:
+    """Raise LS-XPT-013 if `output` exists and is not a package of the kind that has the file `main`."""
+    ours = _FILES[main]
+    kind = "a model package" if main == DESCRIPTION else "an ensemble package"
     if output.suffix == ".zip":
-        if output.exists() and DESCRIPTION not in _names(output):
-            raise _foreign("output= exists and is not a model package, or a damaged one", output)
+        if output.exists() and main not in _names(output):
+            raise _foreign(f"output= exists and is not {kind}, or a damaged one", output)
     elif output.is_file():
         raise _foreign("output= is a file, expected a folder or .zip", output)
     elif output.is_dir():
-        ours = {DESCRIPTION, WEIGHTS, CARD, LICENSE, ONNX}
         remains = (".part-", LOCK)  # of killed exports
         if others := sorted(f.name for f in output.iterdir() if f.name not in ours and not f.name.startswith(remains)):
             raise _foreign(f"the folder has files of another kind, first {others[0]!r}", output)
@@ -135,13 +139,7 @@ def _foreign(message: str, output: Path) -> InputError:
 
 def write_package(output: Path, description: Mapping[str, Any], weights: bytes, onnx: bytes | None = None) -> str:
     """Write the model package as .zip if `output` ends in .zip, else as a folder; return its SHA-256."""
-    files = {WEIGHTS: weights, CARD: model_card(description).encode(), LICENSE: _license(description).encode()}
-    if onnx is not None:
-        files[ONNX] = onnx
-    hashes = {name: {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)} for name, data in files.items()}
-    content = sealed({**description, "files": hashes})
-    text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    files[DESCRIPTION] = text.encode()
+    files = package_bytes(description, weights, onnx)
     if output.suffix == ".zip":
         with complete_file(output) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
             for name, data in sorted(files.items()):
@@ -158,8 +156,27 @@ def write_package(output: Path, description: Mapping[str, Any], weights: bytes, 
     return hashlib.sha256(files[DESCRIPTION]).hexdigest()
 
 
-def _license(description: Mapping[str, Any]) -> str:
-    license = description["license"]
+def package_bytes(description: Mapping[str, Any], weights: bytes, onnx: bytes | None = None) -> dict[str, bytes]:
+    """Return the files of a model package by name, model.json last."""
+    license = license_text(description["license"])
+    files = {WEIGHTS: weights, CARD: model_card(description).encode(), LICENSE: license.encode()}
+    if onnx is not None:
+        files[ONNX] = onnx
+    return {**files, DESCRIPTION: sealed_json({**description, "files": hashes_of(files)})}
+
+
+def hashes_of(files: Mapping[str, bytes]) -> dict[str, dict[str, Any]]:
+    """Return SHA-256 and size of files by name, as a package states them."""
+    return {name: {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)} for name, data in files.items()}
+
+
+def sealed_json(content: Mapping[str, Any]) -> bytes:
+    """Return the description of a package with its checksum, as it is written."""
+    return (json.dumps(sealed(content), indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
+
+
+def license_text(license: str | None) -> str:
+    """Return the content of the file LICENSE for an SPDX identifier; None: not stated."""
     if license is None:
         return f"License: {UNKNOWN}.\n\nAsk the provider of this model for the terms of use.\n"
     return (

@@ -2,32 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from liverspleen import __version__
-from liverspleen.cohort.scans import ScanCase, write_case_segmentation
+from liverspleen.cohort.manifest import Case
+from liverspleen.cohort.scans import ScanCase, write_case_probabilities, write_case_segmentation
 from liverspleen.errors import InputError, Issue
 from liverspleen.evaluation.measurements.measure_case import DLA, measure_case
 from liverspleen.evaluation.measurements.table import Measurement
 from liverspleen.evaluation.metrics.volume import truncated_faces
 from liverspleen.formats import SIDECAR
-from liverspleen.imaging.nifti import write_label_map
+from liverspleen.imaging.nifti import write_label_map, write_probability_map
 from liverspleen.imaging.volume import LabelMap
 from liverspleen.inference.case_files import CaseFiles, Settings, Sidecar, read_sidecar
 from liverspleen.inference.case_picture import write_case_picture
 from liverspleen.inference.postprocessing import postprocess, reject_unknown
 from liverspleen.inference.review import Review, review
-from liverspleen.inference.segment import out_of_memory, segment_volume
+from liverspleen.inference.segment import Segmented, out_of_memory, segment_volume
 from liverspleen.inference.tables import remove_tables
 from liverspleen.organs import ORGANS, Structure, listed, organ
 from liverspleen.records import write_record
 from liverspleen.storage import complete_file, sha256_of
 
 if TYPE_CHECKING:
-    from liverspleen.inference.model import TrainedModel
+    from liverspleen.inference.ensemble import Model
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,13 @@ class Outcome:
 
 
 def predict_case(
-    scan: ScanCase, model: TrainedModel, settings: Settings, folder: Path, *, batch_size: int | None = None
+    scan: ScanCase,
+    model: Model,
+    settings: Settings,
+    folder: Path,
+    *,
+    batch_size: int | None = None,
+    probabilities: bool = False,
 ) -> Outcome:
     """Segment a CT and write its results into `folder`; results of the same CT, model and settings are kept.
 
@@ -54,11 +61,12 @@ def predict_case(
     files = CaseFiles(folder, scan.case.case_id)
     try:
         fingerprint = scan.fingerprint()
-        kept = _kept(scan, files, settings, fingerprint)
+        kept = _kept(scan, files, settings, fingerprint, model.taught if probabilities else ())
         if kept is not None:
             outcome = Outcome(files.case_id, kept=True, issues=kept.warnings(scan.shown))
         else:
-            outcome = Outcome(files.case_id, issues=_predict(scan, model, settings, files, fingerprint, batch_size))
+            done = _predict(scan, model, settings, files, fingerprint, batch_size, probabilities)
+            outcome = Outcome(files.case_id, issues=done)
     except InputError as error:
         return _rejected(files, settings, error.issues)
     except MemoryError:
@@ -75,8 +83,12 @@ def _rejected(files: CaseFiles, settings: Settings, issues: Sequence[Issue]) -> 
     return Outcome(files.case_id, rejected=True, issues=named)
 
 
-def _kept(scan: ScanCase, files: CaseFiles, settings: Settings, fingerprint: str) -> Sidecar | None:
+def _kept(
+    scan: ScanCase, files: CaseFiles, settings: Settings, fingerprint: str, mapped: Sequence[Structure]
+) -> Sidecar | None:
     """Return the sidecar, with the cohort's columns updated, if the results exist and are up to date; else None.
+
+    The results include probability maps of the organs `mapped`.
 
     Raises:
         InputError: LS-PRD-003 a label map of another origin; LS-FMT-001, LS-FMT-005 a sidecar of another format, or
@@ -90,7 +102,7 @@ def _kept(scan: ScanCase, files: CaseFiles, settings: Settings, fingerprint: str
         return None
     sidecar = read_sidecar(files.sidecar)
     stated = {} if sidecar is None else sidecar.content["files"]
-    for file in (files.label_map, files.segmentation):
+    for file in (files.label_map, files.segmentation, *files.probabilities):
         if file.exists() and sha256_of(file) != stated.get(file.name):
             message = "the output has a file of this name that predict did not write, or that was edited since"
             raise InputError(Issue("LS-PRD-003", message, hint, files.case_id, file.name))
@@ -99,6 +111,7 @@ def _kept(scan: ScanCase, files: CaseFiles, settings: Settings, fingerprint: str
         or sidecar.content.get("image_sha256") != fingerprint
         or not settings.agree(sidecar.content.get("settings"))
         or not all((files.folder / name).is_file() for name in stated)
+        or not all(files.probability(organ).name in stated for organ in mapped)
     ):
         return None
     if (updated := sidecar.updated(scan.case)) != sidecar:
@@ -112,22 +125,30 @@ def _is_input(file: Path, scan: ScanCase) -> bool:
 
 def _predict(
     scan: ScanCase,
-    model: TrainedModel,
+    model: Model,
     settings: Settings,
     files: CaseFiles,
     fingerprint: str,
     batch_size: int | None,
+    probabilities: bool,
 ) -> tuple[Issue, ...]:
     """Segment a CT and write its results; return warnings and notes."""
     ct, warnings = scan.accepted()
-    segmented = segment_volume(ct, model, batch_size=batch_size, precision=settings.precision, flips=settings.flips)
+    segmented = segment_volume(
+        ct,
+        model,
+        batch_size=batch_size,
+        precision=settings.precision,
+        flips=settings.flips,
+        probabilities="uint8" if probabilities else None,
+    )
     done = postprocess(segmented.label_map, _rules(settings))
     label_map = done.label_map
     if not any(label_map.count(organ) for organ in label_map.covered):
         warnings = (*warnings, _nothing_found(scan, label_map))
-    rows = tuple(measure_case(scan.case, {DLA: label_map}))
+    rows = _measured(scan.case, label_map, segmented)
     covered = [o.key for o in label_map.covered]
-    signs = review(label_map, ct, segmented.flip_dss)
+    signs = review(label_map, ct, segmented.flip_dss, segmented.member_dss)
     faces = {o.key: list(truncated_faces(label_map, o)) for o in label_map.covered}
     content = {
         "Description": f"{listed(keys=covered).capitalize()}, segmented by a network",
@@ -142,7 +163,9 @@ def _predict(
         "device": model.device.type,
         "faces": faces,
         "dropped": {o.key: asdict(found) for o, found in done.dropped.items()},
-        "flip_dss": None if segmented.flip_dss is None else {o.key: d for o, d in segmented.flip_dss.items()},
+        "flip_dss": _by_key(segmented.flip_dss),
+        "members": sorted(member.sha256 for member in model.members),
+        "member_dss": _by_key(segmented.member_dss),
         "review": asdict(signs),
         "warnings": [[issue.code, issue.message, issue.hint] for issue in warnings],
     }
@@ -153,14 +176,40 @@ def _predict(
         # first, and the new one gets its name last.
         files.label_map.unlink(missing_ok=True)
         write_case_picture(files.picture, ct, label_map, *_picture_texts(files.case_id, rows, faces, signs, model))
-        note = None
+        notes = [*_write_probabilities(files, scan, segmented)]
         files.segmentation.unlink(missing_ok=True)
         if scan.series is not None:
-            note = write_case_segmentation(files.segmentation, scan, label_map)
-        written = {file.name: sha256_of(file) for file in (files.picture, files.segmentation) if file.exists()}
+            notes += [write_case_segmentation(files.segmentation, scan, label_map)]
+        others = (files.picture, files.segmentation, *files.probabilities)
+        written = {file.name: sha256_of(file) for file in others if file.exists()}
         written[files.label_map.name] = sha256_of(temporary)
         Sidecar({**content, "files": written}, rows).write(files.sidecar)
-    return warnings if note is None else (*warnings, note)
+    return (*warnings, *dict.fromkeys(note for note in notes if note is not None))
+
+
+def _measured(case: Case, label_map: LabelMap, segmented: Segmented) -> tuple[Measurement, ...]:
+    """Return the rows of a case, with the sums of probabilities if they were computed."""
+    soft = {o.key: volume for o, volume in (segmented.volume_soft_cm3 or {}).items()}
+    rows = measure_case(case, {DLA: label_map})
+    return tuple(replace(row, volume_soft_cm3=soft.get(row.structure)) for row in rows)
+
+
+def _write_probabilities(files: CaseFiles, scan: ScanCase, segmented: Segmented) -> Iterator[Issue | None]:
+    """Write the probability maps if they were computed; remove earlier ones; yield the note of the DICOM-SEG."""
+    for file in files.probabilities:
+        file.unlink(missing_ok=True)
+    if segmented.probabilities is None:
+        return
+    covered, grid = segmented.label_map.covered, segmented.label_map.geometry
+    for structure, values in zip(covered, segmented.probabilities, strict=True):
+        write_probability_map(files.probability(structure), values, grid)
+    if scan.series is not None:
+        maps = dict(zip(covered, segmented.probabilities, strict=True))
+        yield write_case_probabilities(files.fractional, scan, maps, grid)
+
+
+def _by_key(dss: Mapping[Structure, float | None] | None) -> dict[str, float | None] | None:
+    return None if dss is None else {organ.key: value for organ, value in dss.items()}
 
 
 def _nothing_found(scan: ScanCase, label_map: LabelMap) -> Issue:
@@ -178,7 +227,7 @@ def _picture_texts(
     rows: Sequence[Measurement],
     faces: Mapping[str, Sequence[str]],
     signs: Review,
-    model: TrainedModel,
+    model: Model,
 ) -> tuple[str, list[str]]:
     """Return title and notes of the preview image."""
     volumes = ", ".join(f"{row.structure} {row.volume_cm3:.0f} cm3" for row in rows if row.volume_cm3 is not None)
@@ -188,7 +237,7 @@ def _picture_texts(
     return f"{case_id}   {volumes}", [*phantoms, *unknown, *truncated, *signs.reasons]
 
 
-def settings_of(model: TrainedModel, *, precision: str, flips: bool, postprocessing: bool) -> Settings:
+def settings_of(model: Model, *, precision: str, flips: bool, postprocessing: bool) -> Settings:
     """Return the settings of a prediction with this model; `postprocessing` applies the rules in the model.
 
     Raises:

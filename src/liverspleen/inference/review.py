@@ -18,11 +18,12 @@ from liverspleen.evaluation.metrics.volume import ABSENT, IMPLAUSIBLE, MULTI_PAR
 from liverspleen.imaging.volume import CTVolume, LabelMap
 from liverspleen.organs import Structure
 
-SIGNS: Final = ("flips", "steps", "jumps", "islands", "holes", "density", "status")
+SIGNS: Final = ("flips", "members", "steps", "jumps", "islands", "holes", "density", "status")
 """Signs of errors in each organ; each has a value from 0 (no sign) to 1."""
 
 _RAMPS: Final[Mapping[str, tuple[float, float]]] = {
     "flips": (0.10, 0.50),
+    "members": (0.10, 0.50),
     "steps": (0.03, 0.20),
     "jumps": (3.0, 8.0),
     "islands": (0.01, 0.05),
@@ -32,6 +33,7 @@ _RAMPS: Final[Mapping[str, tuple[float, float]]] = {
 
 The start values are at or above those of true masks: 15 phantoms with slices of 5 mm, also joined to 15 mm, truncated
 and with missing slices, and five label maps of real CT. The full values were set on predictions of those phantoms.
+`members` has the values of `flips`: both are 1 - DSS of predictions of one CT.
 """
 _STATUS_VALUES: Final[Mapping[str, float]] = {IMPLAUSIBLE: 1.0, MULTI_PART: 0.3, TRUNCATED: 0.2}
 _WARNING_VALUE: Final = 0.5
@@ -43,7 +45,7 @@ class Review:
     """Need of a case for a review.
 
     `score` is in [0, 1], 1 worst. `parts` holds every sign of every organ as `<organ>_<sign>`, None if it is undefined:
-    no flips, or no voxel of the organ. `reasons` describes the signs above 0, the largest first.
+    no flips, no ensemble, or no voxel of the organ. `reasons` describes the signs above 0, the largest first.
     """
 
     score: float
@@ -51,7 +53,12 @@ class Review:
     reasons: tuple[str, ...]
 
 
-def review(label_map: LabelMap, ct: CTVolume, flip_dss: Mapping[Structure, float | None] | None = None) -> Review:
+def review(
+    label_map: LabelMap,
+    ct: CTVolume,
+    flip_dss: Mapping[Structure, float | None] | None = None,
+    member_dss: Mapping[Structure, float | None] | None = None,
+) -> Review:
     """Return the review of a label map; the score is 1 - exp(-2 s), where s is the sum of all signs of all organs.
 
     One sign at full strength gives 0.86, two give 0.98, and several small ones add up. `flip_dss` is the DSS of each
@@ -60,6 +67,8 @@ def review(label_map: LabelMap, ct: CTVolume, flip_dss: Mapping[Structure, float
     start and full value:
 
     - `flips` (0.10, 0.50): 1 - DSS under flips.
+    - `members` (0.10, 0.50): disagreement of the members of an ensemble, 1 - `member_dss`, their DSS pooled over all
+      pairs (`MemberScores.agreement`); None: the sign is undefined, as for one model.
     - `steps` (3 %, 20 %): voxels in which a slice differs from both slices beside it, as a fraction of the organ. A
       smooth organ has almost none, at any slice thickness; speckle, missing slices and single slices have many.
     - `jumps` (3, 8): largest change of area from one slice to the next, divided by the steepest change of an ellipsoid
@@ -85,6 +94,9 @@ def review(label_map: LabelMap, ct: CTVolume, flip_dss: Mapping[Structure, float
         if (dss := (flip_dss or {}).get(organ)) is not None:
             parts[f"{organ.key}_flips"] = value = _ramp("flips", 1 - dss)
             reasons += [(value, f"{organ.key}: DSS {dss:.2f} between the CT and its flip")] if value else []
+        if (dss := (member_dss or {}).get(organ)) is not None:
+            parts[f"{organ.key}_members"] = value = _ramp("members", 1 - dss)
+            reasons += [(value, f"{organ.key}: DSS {dss:.2f} between the members of the ensemble")] if value else []
         for sign, value, reason in _signs(label_map, ct, organ, status, found[organ]):
             parts[f"{organ.key}_{sign}"] = value
             if value:

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 from liverspleen.cohort.scans import ScanCase
 from liverspleen.errors import Issue, counted
 from liverspleen.inference.case_files import Settings
-from liverspleen.inference.model import TrainedModel, trained_model
+from liverspleen.inference.ensemble import Model, loaded_ensemble
 from liverspleen.inference.prediction import Outcome, predict_case, settings_of
-from liverspleen.inference.untrusted.model_file import CheckedModel, checked_model
+from liverspleen.inference.untrusted.ensemble_file import CheckedEnsemble, checked_ensemble
 from liverspleen.processes import keep_pages, place, progress, spread
 
 if TYPE_CHECKING:
@@ -27,17 +27,18 @@ if TYPE_CHECKING:
 class Prediction:
     """A model, settings, an output folder, and one device per process; with one device only this process is used."""
 
-    path: Path
+    paths: tuple[Path, ...]
     engine: str
     settings: Settings
     folder: Path
     batch_size: int | None
     devices: tuple[str, ...]
+    probabilities: bool = False
 
     @classmethod
     def of(
         cls,
-        path: Path,
+        paths: Sequence[Path],
         folder: Path,
         device: Callable[[], torch.device],
         *,
@@ -47,11 +48,12 @@ class Prediction:
         postprocessing: bool = True,
         batch_size: int | None = None,
         workers: int = 0,
+        probabilities: bool = False,
     ) -> Prediction:
-        """Return a prediction with the model at `path` into `folder`.
+        """Return a prediction with the model or models at `paths` into `folder`.
 
         Args:
-            path: model package or checkpoint.
+            paths: model package or checkpoint, ensemble package, or several models, which are averaged.
             folder: output folder.
             device: returns the kind of device; it imports torch, so it is called after the check of the model's files.
             engine: `torch` or `onnxruntime`.
@@ -60,23 +62,25 @@ class Prediction:
             postprocessing: whether the rules in the model are applied.
             batch_size: slices per batch; None: 1 on a CPU, 8 on a GPU.
             workers: number of processes; 0: one, or one per GPU.
+            probabilities: whether probability maps are written.
 
         Raises:
             InputError: the model cannot be used, or the device does not exist.
         """
         _checked.cache_clear()  # the file may have changed since an earlier prediction of this process
         _loaded.cache_clear()
-        _checked(path)
+        found = tuple(paths)
+        _checked(found)
         devices = _devices(workers, device())
-        model = _loaded(path, engine, devices[0] if len(devices) == 1 else "cpu")
+        model = _loaded(found, engine, devices[0] if len(devices) == 1 else "cpu")
         settings = settings_of(model, precision=precision, flips=flips, postprocessing=postprocessing)
-        return cls(path, engine, settings, folder, batch_size, devices)
+        return cls(found, engine, settings, folder, batch_size, devices, probabilities)
 
     @property
-    def model(self) -> TrainedModel:
-        """The model on the device of this process; it is read once."""
+    def model(self) -> Model:
+        """The model or ensemble on the device of this process; it is read once."""
         alone = self.devices[0] if len(self.devices) == 1 else "cpu"
-        return _loaded(self.path, self.engine, place() or alone)
+        return _loaded(self.paths, self.engine, place() or alone)
 
     def outcomes(self, scans: Sequence[ScanCase]) -> Iterator[Outcome]:
         """Yield the outcome of each case, in order.
@@ -95,7 +99,14 @@ class Prediction:
         """Return the outcome of a case."""
         if place() is not None:
             _share_cores(len(self.devices))
-        return predict_case(scan, self.model, self.settings, self.folder, batch_size=self.batch_size)
+        return predict_case(
+            scan,
+            self.model,
+            self.settings,
+            self.folder,
+            batch_size=self.batch_size,
+            probabilities=self.probabilities,
+        )
 
 
 def predict_scans(prediction: Prediction, scans: Sequence[ScanCase], issues: list[Issue]) -> list[Outcome]:
@@ -118,13 +129,13 @@ def predict_scans(prediction: Prediction, scans: Sequence[ScanCase], issues: lis
 
 
 @cache
-def _checked(path: Path) -> CheckedModel:
-    return checked_model(path)
+def _checked(paths: tuple[Path, ...]) -> CheckedEnsemble:
+    return checked_ensemble(paths)
 
 
 @cache
-def _loaded(path: Path, engine: str, device: str) -> TrainedModel:
-    model = trained_model(_checked(path), device, engine=engine)
+def _loaded(paths: tuple[Path, ...], engine: str, device: str) -> Model:
+    model = loaded_ensemble(_checked(paths), device, engine=engine)
     from liverspleen.inference.folded import folded
 
     return folded(model)

@@ -20,9 +20,10 @@ _COLUMNS: Final = (
     "case_id",
     "score",
     *(f"{key}_{column}" for key in ORGAN_KEYS for column in ("status", "faces")),
-    "reasons",
-    "picture",
 )
+_LAST_COLUMNS: Final = ("reasons", "picture")
+_MEMBER_COLUMNS: Final = tuple(f"{key}_member_dss" for key in ORGAN_KEYS)
+"""Only in a folder with label maps of an ensemble."""
 
 _NOT_TAUGHT: Final = "not taught"
 """Status of an organ in `review.csv` that the model was not taught: it is unknown, not absent."""
@@ -69,9 +70,11 @@ def write_tables(folder: Path) -> list[Path]:
     rows = [row for sidecar in found for row in sidecar.measurements]
     _renew(folder / MEASUREMENTS, partial(write_measurements, rows=rows))
     _renew(folder / VOLUMES, partial(write_volumes, rows=rows))
-    lines = [[case_id, "", *[""] * 2 * len(ORGAN_KEYS), why, ""] for case_id, why in sorted(rejected.items())]
+    more = _MEMBER_COLUMNS if any(sidecar.content.get("member_dss") for sidecar in found) else ()
+    columns = (*_COLUMNS, *more, *_LAST_COLUMNS)
+    lines = [{"case_id": case_id, "reasons": why} for case_id, why in sorted(rejected.items())]
     lines += [_line(sidecar) for sidecar in sorted(found, key=lambda sidecar: -_score(sidecar))]
-    text = csv_text([_COLUMNS, *lines])
+    text = csv_text([columns, *([line.get(name, "") for name in columns] for line in lines)])
     _renew(folder / REVIEW, partial(write_text, text=text))
     return [folder / name for name in (MEASUREMENTS, VOLUMES, REVIEW)]
 
@@ -90,18 +93,23 @@ def _score(sidecar: Sidecar) -> float:
     return float(sidecar.content["review"]["score"])
 
 
-def _line(sidecar: Sidecar) -> list[str]:
+def _line(sidecar: Sidecar) -> dict[str, str]:
+    """Return the cells of a case by column."""
     statuses = {row.structure: row.volume_status for row in sidecar.measurements}
     faces: dict[str, Any] = sidecar.content["faces"]
     covered = sidecar.content["covered"]
     unknown = {key: _NOT_TAUGHT for key in ORGAN_KEYS if key not in covered}
-    organs = [
-        cell for key in ORGAN_KEYS for cell in (unknown.get(key) or statuses.get(key, ""), ";".join(faces.get(key, ())))
-    ]
-    picture = CaseFiles(Path(), sidecar.case_id).picture.name
+    members: dict[str, float | None] = sidecar.content.get("member_dss") or {}
     found = (f"{warning.code} {warning.message}" for warning in sidecar.warnings())
-    reasons = "; ".join([*sidecar.content["review"]["reasons"], *found])
-    return [sidecar.case_id, f"{_score(sidecar):.3f}", *organs, reasons, picture]
+    return {
+        "case_id": sidecar.case_id,
+        "score": f"{_score(sidecar):.3f}",
+        **{f"{key}_status": unknown.get(key) or statuses.get(key, "") for key in ORGAN_KEYS},
+        **{f"{key}_faces": ";".join(faces.get(key, ())) for key in ORGAN_KEYS},
+        **{f"{key}_member_dss": f"{dss:.3f}" for key, dss in members.items() if dss is not None},
+        "reasons": "; ".join([*sidecar.content["review"]["reasons"], *found]),
+        "picture": CaseFiles(Path(), sidecar.case_id).picture.name,
+    }
 
 
 def _reasons(lines: Iterable[str]) -> str:

@@ -1,4 +1,4 @@
-"""Transfer of slices to the device and of labels to the host; on a GPU both overlap with the network."""
+"""Transfer of slices to the device and of results to the host; on a GPU both overlap with the network."""
 
 from __future__ import annotations
 
@@ -44,39 +44,39 @@ class Uploads:
 
 
 class Downloaded(NamedTuple):
-    """Downloaded labels (kinds, slices, row, column) of the slices from `start`."""
+    """Downloaded results (kinds, slices, row, column) of the slices from `start`."""
 
     start: int
-    labels: NDArray[np.uint8]
+    values: NDArray[Any]
 
 
 class Downloads:
-    """Download of labels from the device, in the order in which they were sent."""
+    """Download of labels or probabilities from the device, in the order in which they were sent."""
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
         self._pending: deque[tuple[int, Tensor, Any]] = deque()
         self._stream: Any = torch.cuda.Stream(device) if device.type == "cuda" else None  # type: ignore[no-untyped-call]
 
-    def send(self, start: int, labels: Tensor) -> None:
-        """Start the download of uint8 labels (kinds, slices, row, column) of the slices from `start`."""
+    def send(self, start: int, values: Tensor) -> None:
+        """Start the download of results (kinds, slices, row, column) of the slices from `start`."""
         if self._stream is None:
-            self._pending.append((start, labels, None))
+            self._pending.append((start, values, None))
             return
         self._stream.wait_stream(torch.cuda.current_stream(self._device))
         with torch.cuda.stream(self._stream):
-            pinned = torch.empty(labels.shape, dtype=labels.dtype, pin_memory=True)
-            pinned.copy_(labels, non_blocking=True)
-            labels.record_stream(self._stream)
+            pinned = torch.empty(values.shape, dtype=values.dtype, pin_memory=True)
+            pinned.copy_(values, non_blocking=True)
+            values.record_stream(self._stream)
             arrived = torch.cuda.Event()  # type: ignore[no-untyped-call]
             arrived.record(self._stream)
         self._pending.append((start, pinned, arrived))
 
     def arrived(self, *, wait_for_all: bool = False) -> Iterator[Downloaded]:
-        """Yield downloaded labels; wait until at most `_AHEAD` downloads are pending, or for all of them."""
+        """Yield downloaded results; wait until at most `_AHEAD` downloads are pending, or for all of them."""
         ahead = 0 if wait_for_all or self._stream is None else _AHEAD
         while len(self._pending) > ahead:
-            start, labels, event = self._pending.popleft()
+            start, values, event = self._pending.popleft()
             if event is not None:
                 event.synchronize()
-            yield Downloaded(start, labels.cpu().numpy())
+            yield Downloaded(start, values.cpu().numpy())

@@ -8,7 +8,13 @@ from liverspleen.imaging.dicom.segmentation import Segmentation, find_segmentati
 from liverspleen.imaging.dicom.segmentation_read import read_segmentation
 from liverspleen.imaging.dicom.segmented_series import Match, SourceImages, match_series, source_images
 from liverspleen.imaging.dicom.series import Reason, Series, eligible
-from liverspleen.imaging.dicom.write import Algorithm, UnreferableError, write_segmentation, write_series
+from liverspleen.imaging.dicom.write import (
+    Algorithm,
+    UnreferableError,
+    write_probabilities,
+    write_segmentation,
+    write_series,
+)
 
 __all__ = [
     "Algorithm",
@@ -26,6 +32,7 @@ __all__ = [
     "read_segmentation",
     "read_series",
     "source_images",
+    "write_probabilities",
     "write_segmentation",
     "write_series",
 ]

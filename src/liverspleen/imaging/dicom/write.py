@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from liverspleen import __version__
 from liverspleen.imaging.dicom.header import CT_IMAGE, DAMAGED, ENHANCED_CT, numbers, text
-from liverspleen.imaging.dicom.placement import Plane, place
+from liverspleen.imaging.dicom.placement import Placement, Plane, place
 from liverspleen.imaging.dicom.quiet import pydicom, quiet
+from liverspleen.imaging.geometry import Geometry
 from liverspleen.imaging.volume import CTVolume, LabelMap
 from liverspleen.organs import Structure, listed
 from liverspleen.storage import StrPath, complete_file
@@ -132,44 +133,112 @@ def write_segmentation(
         ValueError: a slice of the CT is missing, or is not a slice of the label map's grid.
     """
     with quiet():
-        try:
-            headers = [_source_header(Path(path)) for path in sources]
-        except DAMAGED as error:
-            raise UnreferableError(f"files of the CT cannot be read ({type(error).__name__})") from None
-        if reason := _unreferable(headers):
-            raise UnreferableError(reason)
-        masks = _masks(label_map, headers)
-        run = "" if algorithm is None else f"{algorithm} {datetime.now(UTC).isoformat()}"
-        seed = _digest(masks.tobytes(), *(header.SOPInstanceUID for header in headers), *([run] if run else []))
-        try:
-            dataset = _segmentation(label_map, masks, headers, algorithm, seed)
-        except (ValueError, TypeError, LookupError, AttributeError) as error:  # its text may quote the headers
-            message = f"headers of the CT cannot be copied ({type(error).__name__})"
-            raise UnreferableError(message) from None
+        headers = _referable_headers(sources)
+        dataset = _segmentation(label_map.covered, _masks(label_map, headers), headers, algorithm)
         if algorithm is None:
             _fix_time(dataset)
-        for item in (*dataset.DimensionOrganizationSequence, *dataset.DimensionIndexSequence):
-            item.DimensionOrganizationUID = _uid(seed, "dimensions")  # random by default
         with complete_file(Path(file)) as temporary:
             dataset.save_as(temporary, enforce_file_format=True)
 
 
+def write_probabilities(
+    file: StrPath,
+    maps: Mapping[Structure, NDArray[np.uint8]],
+    geometry: Geometry,
+    sources: Sequence[StrPath],
+    *,
+    algorithm: Algorithm,
+) -> None:
+    """Write probability maps as a fractional DICOM segmentation of the CT in the files `sources`, coded in SNOMED CT.
+
+    Each map is uint8 (slice, row, column) on `geometry`, with 255 for 1; frames without a probability above 0 are not
+    stored. Otherwise, and for what is raised, as `write_segmentation` with an algorithm.
+    """
+    with quiet():
+        headers = _referable_headers(sources)
+        native = [geometry.to_native(values) for values in maps.values()]
+        placements = [_placement(geometry, header) for header in headers]
+        # highdicom scales an array of floats in memory, four times the size; it gets where a frame has values, and the
+        # values are set afterwards
+        stored = np.stack([np.stack([place.view(one) > 0 for one in native], axis=-1) for place in placements])
+        dataset = _segmentation(tuple(maps), stored.view(np.uint8), headers, algorithm, fractional=True)
+        of_instance = dict(zip((header.SOPInstanceUID for header in headers), placements, strict=True))
+        frames = (
+            of_instance[_source_uid(frame)].view(native[_segment_number(frame) - 1])
+            for frame in dataset.PerFrameFunctionalGroupsSequence
+        )
+        pixels = b"".join(frame.tobytes() for frame in frames)
+        dataset.PixelData = pixels + bytes(len(pixels) % 2)
+        with complete_file(Path(file)) as temporary:
+            dataset.save_as(temporary, enforce_file_format=True)
+
+
+def _source_uid(frame: Any) -> str:
+    return str(frame.DerivationImageSequence[0].SourceImageSequence[0].ReferencedSOPInstanceUID)
+
+
+def _segment_number(frame: Any) -> int:
+    return int(frame.SegmentIdentificationSequence[0].ReferencedSegmentNumber)
+
+
+def _referable_headers(sources: Sequence[StrPath]) -> list[Any]:
+    """Return the headers of the files of a CT, or raise `UnreferableError`."""
+    try:
+        headers = [_source_header(Path(path)) for path in sources]
+    except DAMAGED as error:
+        raise UnreferableError(f"files of the CT cannot be read ({type(error).__name__})") from None
+    if reason := _unreferable(headers):
+        raise UnreferableError(reason)
+    return headers
+
+
 def _segmentation(
-    label_map: LabelMap, masks: NDArray[np.uint8], headers: Sequence[Any], algorithm: Algorithm | None, seed: str
+    structures: Sequence[Structure],
+    masks: NDArray[np.uint8],
+    headers: Sequence[Any],
+    algorithm: Algorithm | None,
+    *,
+    fractional: bool = False,
+) -> Any:
+    """Return the dataset of segment numbers (slice, row, column), or of one mask per segment along a last axis."""
+    run = "" if algorithm is None else f"{algorithm} {fractional} {datetime.now(UTC).isoformat()}"
+    seed = _digest(masks.tobytes(), *(header.SOPInstanceUID for header in headers), *([run] if run else []))
+    try:
+        dataset = _built(structures, masks, headers, algorithm, seed, fractional=fractional)
+    except (ValueError, TypeError, LookupError, AttributeError) as error:  # its text may quote the headers
+        message = f"headers of the CT cannot be copied ({type(error).__name__})"
+        raise UnreferableError(message) from None
+    for item in (*dataset.DimensionOrganizationSequence, *dataset.DimensionIndexSequence):
+        item.DimensionOrganizationUID = _uid(seed, "dimensions")  # random by default
+    return dataset
+
+
+def _built(
+    structures: Sequence[Structure],
+    masks: NDArray[np.uint8],
+    headers: Sequence[Any],
+    algorithm: Algorithm | None,
+    seed: str,
+    *,
+    fractional: bool,
 ) -> Any:
     import highdicom  # slow to import (1 s)
 
-    covered = [structure.key for structure in label_map.covered]
+    covered = [structure.key for structure in structures]
     segments = [
-        _segment(highdicom, number, structure, algorithm) for number, structure in enumerate(label_map.covered, start=1)
+        _segment(highdicom, number, structure, algorithm) for number, structure in enumerate(structures, start=1)
     ]
+    kind: dict[str, Any] = {"segmentation_type": "BINARY"}
+    if fractional:
+        kind = {"segmentation_type": "FRACTIONAL", "fractional_type": "PROBABILITY"}
+    title = listed(keys=covered).capitalize()
     return highdicom.seg.Segmentation(
         source_images=headers,
         pixel_array=masks,
-        segmentation_type="BINARY",
+        **kind,
         segment_descriptions=segments,
         series_instance_uid=_uid(seed, "segmentation series"),
-        series_number=100,
+        series_number=101 if fractional else 100,
         sop_instance_uid=_uid(seed, "segmentation"),
         instance_number=1,
         manufacturer="liverspleen",
@@ -177,7 +246,7 @@ def _segmentation(
         software_versions=__version__,
         device_serial_number="0",
         content_label="_".join(covered).upper()[:_CODE_STRING],
-        series_description=listed(keys=covered).capitalize(),
+        series_description=f"{title}, probability" if fractional else title,
         specific_character_set="ISO_IR 192",  # UTF-8, whatever the CT has
     )
 
@@ -236,6 +305,10 @@ def _masks(label_map: LabelMap, headers: Sequence[Any]) -> NDArray[np.uint8]:
 
 
 def _slice_of(label_map: LabelMap, header: Any) -> NDArray[np.uint8]:
+    return _placement(label_map.geometry, header).view(label_map.geometry.to_native(label_map.labels))
+
+
+def _placement(geometry: Geometry, header: Any) -> Placement:
     plane = Plane(
         numbers(header, "ImagePositionPatient", 3) or (),
         numbers(header, "ImageOrientationPatient", 6) or (),
@@ -243,10 +316,10 @@ def _slice_of(label_map: LabelMap, header: Any) -> NDArray[np.uint8]:
         header.Rows,
         header.Columns,
     )
-    placement = place(plane, label_map.geometry)
+    placement = place(plane, geometry)
     if placement is None:
         raise ValueError("a slice of the CT is not a slice of the label map's grid")
-    return placement.view(label_map.geometry.to_native(label_map.labels))
+    return placement
 
 
 def _fix_time(dataset: Any) -> None:

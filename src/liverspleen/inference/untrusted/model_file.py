@@ -16,7 +16,9 @@ from liverspleen.inference.description import checked_description
 from liverspleen.inference.model_package import (
     CARD,
     DESCRIPTION,
+    ENSEMBLE,
     MAX_FILE_BYTES,
+    MEMBERS,
     ONNX,
     WEIGHTS,
     PackageFiles,
@@ -65,18 +67,38 @@ def checked_model(path: Path) -> CheckedModel:
             has more than weights and plain values; LS-MOD-003 not of this project, or of other structures; LS-MOD-004
             files of a model package missing or additional; LS-MOD-005 an archive that cannot be read safely;
             LS-MOD-006 a wrong checksum; LS-MOD-007 JSON that is not plain; LS-MOD-008 an unknown network; LS-MOD-009
-            weights that are not safetensors; LS-MOD-015 markup in the model card; LS-FMT-005 a damaged model.json.
+            weights that are not safetensors; LS-MOD-015 markup in the model card; LS-MOD-025 an ensemble package;
+            LS-FMT-005 a damaged model.json.
+    """
+    entries = entries_of(path)
+    if is_ensemble(path, entries):
+        message = "it is an ensemble package, expected one model"
+        hint = f"extract it, and give one of its members, {MEMBERS}/1 and so on"
+        hint = f"give one of its members, such as {path / MEMBERS / '1'}" if entries is None else hint
+        raise InputError(Issue("LS-MOD-025", message, hint, file=path))
+    if entries is None or DESCRIPTION in entries:
+        return checked_package(path, open_package(path, entries))
+    return _of_checkpoint(path, entries)
+
+
+def entries_of(path: Path) -> Mapping[str, Entry] | None:
+    """Return the entries of an archive, none for another file; None for a folder.
+
+    Raises:
+        InputError: LS-MOD-001 no file or folder; LS-MOD-005 an archive that cannot be read safely.
     """
     if path.is_dir():
-        return _of_package(path, open_package(path))
+        return None
     if not path.exists():
         message = "the checkpoint or model package does not exist"
         raise InputError(Issue("LS-MOD-001", message, "give a checkpoint or a model package", file=path))
     check_regular(path)
-    entries = _entries(path) if _is_zip(path) else {}
-    if DESCRIPTION in entries:
-        return _of_package(path, open_package(path, entries))
-    return _of_checkpoint(path, entries)
+    return _entries(path) if _is_zip(path) else {}
+
+
+def is_ensemble(path: Path, entries: Mapping[str, Entry] | None) -> bool:
+    """Return whether a folder, or an archive with these entries, is an ensemble package."""
+    return ENSEMBLE in entries if entries is not None else (path / ENSEMBLE).exists()
 
 
 def _is_zip(path: Path) -> bool:
@@ -95,7 +117,8 @@ def _entries(path: Path) -> Mapping[str, Entry]:
         raise InputError(Issue("LS-MOD-005", message, hint, file=path)) from None
 
 
-def _of_package(path: Path, files: PackageFiles) -> CheckedModel:
+def checked_package(path: Path, files: PackageFiles) -> CheckedModel:
+    """Return the checked model of an open model package; `path` is its place in issues."""
     description = checked_description(files.description.get("model"), path)
     file, start, size = files.place(WEIGHTS)
     with file.open("rb") as handle:
