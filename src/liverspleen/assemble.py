@@ -13,6 +13,7 @@ from uuid import uuid4
 from liverspleen.cohort import Cohort, Vocabulary, open_cohort
 from liverspleen.config import NO_NEUTRAL, NetworkConfig, TrainConfig, TrainerConfig, VocabularyConfig, keys
 from liverspleen.errors import InputError, Issue
+from liverspleen.inference.lineage import identity
 from liverspleen.processes import has_bf16_instructions
 from liverspleen.reading import read_text
 from liverspleen.storage import sha256_of, write_text
@@ -75,7 +76,7 @@ def bf16_issues(config: TrainConfig) -> list[Issue]:
 
 
 def decisive_keys(config: TrainConfig) -> dict[str, Any]:
-    """Return the keys of `train` that determine the weights, by dotted name; initial weights are a hash."""
+    """Return the keys of `train` that determine the weights, by dotted name; initial weights are hashes."""
     found: dict[str, Any] = {}
     for item in fields(TrainConfig):
         value = getattr(config, item.name)
@@ -84,6 +85,7 @@ def decisive_keys(config: TrainConfig) -> dict[str, Any]:
     weights = config.network.weights
     if weights is not None:
         found["network.weights"] = f"sha256 {sha256_of(weights)}" if weights.is_file() else str(weights)
+    found["start"] = config.start and identity(config.start)
     return {name: value for name, value in found.items() if is_compared(name)}
 
 
@@ -211,33 +213,45 @@ def scheduler(config: TrainConfig) -> Callable[[Optimizer], LRScheduler] | None:
     return partial(StepLR, step_size=choice.every, gamma=choice.factor) if choice.name == "staircase" else None
 
 
-def module(config: TrainConfig, about: dict[str, Any]) -> SegmentationModule:
-    """Return the Lightning module of a training; `about` is added to the description in its checkpoints."""
-    import torch
-
+def description(config: TrainConfig) -> dict[str, Any]:
+    """Return the description of a model: its network and its input."""
     from liverspleen.training.description import model_description
-    from liverspleen.training.module import SegmentationModule
 
-    choice = config.optimizer
-    kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[choice.name]
-    preprocessing, slices = window(config), config.slices
-    described = model_description(
+    slices = config.slices
+    return model_description(
         architecture(config.network),
         slices=slices.count,
-        window=preprocessing,
+        window=window(config),
         slice_distance_mm=slices.distance_mm,
         pixel_mm=slices.pixel_mm,
     )
+
+
+def module(
+    config: TrainConfig, about: dict[str, Any], *, start: Callable[[nn.Module], dict[str, Any]] | None = None
+) -> SegmentationModule:
+    """Return the Lightning module of a training; `about` is added to the description in its checkpoints.
+
+    `start` loads initial weights into the network, and returns what is also added.
+    """
+    import torch
+
+    from liverspleen.training.module import SegmentationModule
+
+    choice, built = config.optimizer, network(config)
+    kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[choice.name]
+    started = start(built) if start else {}
     return SegmentationModule(
-        network(config),
+        built,
         loss=loss(config),
-        window=preprocessing,
+        window=window(config),
         augmentation=augmentation(config),
         seed=config.seed,
         optimizer=partial(kind, lr=choice.lr, weight_decay=choice.weight_decay, fused=config.trainer.fused),
         scheduler=scheduler(config),
-        description={**described, "steps": config.trainer.steps, **about},
+        description={**description(config), "steps": config.trainer.steps, **about, **started},
         ema_decay=config.trainer.ema_decay,
+        frozen_steps=config.frozen_steps,
     )
 
 

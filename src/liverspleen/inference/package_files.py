@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from liverspleen import __version__
-from liverspleen.errors import InputError, Issue
+from liverspleen.errors import InputError, Issue, one_line
 from liverspleen.formats import MODEL_PACKAGE
 from liverspleen.inference.description import is_of_phantoms_only
 from liverspleen.inference.model_card import UNKNOWN, model_card
@@ -27,7 +27,7 @@ from liverspleen.zip_archive import UNREADABLE
 
 _NAME = re.compile(r"[^\W_][\w .,+()-]{0,99}")
 _LICENSE = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+-]{0,63}")  # an SPDX identifier
-_EXCLUDED_KEYS = ("cohort", "root", "split", "cache", "output", "logger", "vocabulary")
+_EXCLUDED_KEYS = ("cohort", "root", "split", "cache", "start", "output", "logger", "vocabulary")
 """Keys of a training's configuration that are not exported: local paths, and keys without influence on the model."""
 
 
@@ -159,10 +159,14 @@ def write_package(output: Path, description: Mapping[str, Any], weights: bytes, 
 
 
 def _license(description: Mapping[str, Any]) -> str:
-    license = description["license"]
+    license, models = description["license"], description["model"].get("ancestors") or []
+    before = "".join(
+        f"\nStart model with SHA-256 {model['sha256']}: license {one_line(model.get('license') or UNKNOWN)}.\n"
+        for model in models
+    )
     if license is None:
-        return f"License: {UNKNOWN}.\n\nAsk the provider of this model for the terms of use.\n"
+        return f"License: {UNKNOWN}.\n\nAsk the provider of this model for the terms of use.\n{before}"
     return (
         f"SPDX-License-Identifier: {license}\n\n"
-        f"The files of this model package are licensed under {license}: https://spdx.org/licenses/{license}.html\n"
+        f"The files of this model package are licensed under {license}: https://spdx.org/licenses/{license}.html\n{before}"
     )
