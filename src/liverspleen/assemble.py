@@ -213,43 +213,32 @@ def scheduler(config: TrainConfig) -> Callable[[Optimizer], LRScheduler] | None:
     return partial(StepLR, step_size=choice.every, gamma=choice.factor) if choice.name == "staircase" else None
 
 
-def description(config: TrainConfig) -> dict[str, Any]:
-    """Return the description of a model: its network and its input."""
-    from liverspleen.training.description import model_description
+def module(config: TrainConfig, about: dict[str, Any], built: nn.Module | None = None) -> SegmentationModule:
+    """Return the Lightning module that trains `built`, else `network`; `about` is added to its description."""
+    import torch
 
-    slices = config.slices
-    return model_description(
+    from liverspleen.training.description import model_description
+    from liverspleen.training.module import SegmentationModule
+
+    choice = config.optimizer
+    kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[choice.name]
+    preprocessing, slices = window(config), config.slices
+    described = model_description(
         architecture(config.network),
         slices=slices.count,
-        window=window(config),
+        window=preprocessing,
         slice_distance_mm=slices.distance_mm,
         pixel_mm=slices.pixel_mm,
     )
-
-
-def module(
-    config: TrainConfig, about: dict[str, Any], *, start: Callable[[nn.Module], dict[str, Any]] | None = None
-) -> SegmentationModule:
-    """Return the Lightning module of a training; `about` is added to the description in its checkpoints.
-
-    `start` loads initial weights into the network, and returns what is also added.
-    """
-    import torch
-
-    from liverspleen.training.module import SegmentationModule
-
-    choice, built = config.optimizer, network(config)
-    kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[choice.name]
-    started = start(built) if start else {}
     return SegmentationModule(
-        built,
+        network(config) if built is None else built,
         loss=loss(config),
-        window=window(config),
+        window=preprocessing,
         augmentation=augmentation(config),
         seed=config.seed,
         optimizer=partial(kind, lr=choice.lr, weight_decay=choice.weight_decay, fused=config.trainer.fused),
         scheduler=scheduler(config),
-        description={**description(config), "steps": config.trainer.steps, **about, **started},
+        description={**described, "steps": config.trainer.steps, **about},
         ema_decay=config.trainer.ema_decay,
         frozen_steps=config.frozen_steps,
     )

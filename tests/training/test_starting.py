@@ -21,7 +21,7 @@ from liverspleen.inference.untrusted.model_file import checked_model
 from liverspleen.networks.build import build_network
 from liverspleen.networks.checkpoint import PACKAGE_KEY
 from liverspleen.training.module import SegmentationModule
-from liverspleen.training.start import start_weights
+from liverspleen.training.start import reject_other_organs, start_issues, start_weights
 
 sys.path.append(str(Path(__file__).parents[1] / "inference"))
 import packages
@@ -67,10 +67,10 @@ def test_all_weights_are_loaded_reported_and_recorded(
     parent: tuple[Path, Path, Path], tmp_path: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cohort, split, start = parent
-    given, begun, run = weights(start.parent), initial_weights(monkeypatch), tmp_path / "run"
+    given, initial, run = weights(start.parent), initial_weights(monkeypatch), tmp_path / "run"
     assert train(cohort, run, f"split={split}", f"start={start}", steps=2) == 0
     assert printed(capsys) == [f"train: start={start}: all {len(given)} tensors loaded"]
-    assert all(torch.equal(value, given[name]) for name, value in begun.items())
+    assert all(torch.equal(value, given[name]) for name, value in initial.items())
     sha256, entry = checked_model(start).sha256, record(run)["start"]
     assert entry["weights"] == {"loaded": len(given), "adapted": 0, "new": 0, "unused": 0}
     assert entry["model"] == record(run)["inputs"]["start"] == sha256
@@ -230,7 +230,7 @@ SMALL_UNET = [
 def rejection(capsys: Captured, cohort: Path, output: Path, *words: str) -> str:
     """Return the only line of a rejected training."""
     assert main(["train", f"cohort={cohort}", f"output={output}", *words, "trainer.steps=2"]) == 2
-    (line,) = [line for line in capsys.readouterr().err.splitlines() if "LS-" in line]
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("LS-")]
     return line
 
 
@@ -247,7 +247,7 @@ def test_another_network_window_or_width_is_one_line_whose_hint_can_be_followed(
     line = rejection(capsys, cohort, tmp_path / "run", *words)
     assert line.startswith(
         f"LS-TRN-032 file '{start}': start= is a model with network unet_2d, but this training has deeplab "
-        "test_resnet; use network.name=unet_2d network.encoder= "
+        "test_resnet; use network.name=unet_2d "
     )
     words += hinted(line)
     line = rejection(capsys, cohort, tmp_path / "run", *words, "slices=paper")
@@ -264,15 +264,8 @@ def test_another_network_window_or_width_is_one_line_whose_hint_can_be_followed(
     assert "warning: LS-TRN-036" in capsys.readouterr().err  # that model does not record its cases
 
 
-def test_other_organs_and_foreign_files_are_one_line(box_cohort: Cohorts, tmp_path: Path, capsys: Captured) -> None:
-    cohort = box_cohort(labelled_structures=["liver"] * 4)
-    start = packages.save(tmp_path / "start.ckpt", taught_organs=["spleen"])
-    words = ["experiment=phantom", *SMALL_UNET]
-    line = rejection(capsys, cohort, tmp_path / "run", *words, f"start={start}", "slices.count=1")
-    assert line == (
-        f"LS-TRN-034 file '{start}': start= was taught spleen only, but the training cases label liver; "
-        "use another start=, or add training cases with labels of the spleen"
-    )
+def test_foreign_and_missing_files_are_one_line(box_cohort: Cohorts, tmp_path: Path, capsys: Captured) -> None:
+    cohort, words = box_cohort(), ["experiment=phantom", *SMALL_UNET]
     foreign = tmp_path / "model_best.pth"
     torch.save({"state_dict": {"a": torch.zeros(3)}}, foreign)
     assert rejection(capsys, cohort, tmp_path / "run", *words, f"start={foreign}").startswith("LS-MOD-003 ")
@@ -280,9 +273,18 @@ def test_other_organs_and_foreign_files_are_one_line(box_cohort: Cohorts, tmp_pa
     assert missing.startswith("LS-MOD-001 ")
 
 
-def test_another_resolution_is_a_warning(box_cohort: Cohorts, tmp_path: Path) -> None:
-    from liverspleen.training.start import start_issues
+def test_a_model_of_other_organs_is_rejected_and_one_common_organ_is_enough(tmp_path: Path) -> None:
+    reject_other_organs(["liver"], ["liver", "spleen"], tmp_path)
+    reject_other_organs(["liver", "spleen"], ["spleen"], tmp_path)
+    with pytest.raises(InputError) as rejected:
+        reject_other_organs(["liver"], ["spleen"], tmp_path)
+    assert str(rejected.value) == (
+        f"LS-TRN-034 file '{tmp_path}': start= was taught spleen only, but the training cases label liver; "
+        "use another start=, or add training cases with labels of the spleen"
+    )
 
+
+def test_another_resolution_is_a_warning(box_cohort: Cohorts, tmp_path: Path) -> None:
     own = packages.description() | {"trained_on": {"salt": "0", "cases": []}}
     assert [*start_issues(own, own, tmp_path)] == []
     (issue,) = start_issues(own, own | {"pixel_mm": 3.0, "slice_distance_mm": 5.0}, tmp_path)
@@ -329,8 +331,8 @@ def test_a_package_of_many_training_cases_can_be_read(tmp_path: Path) -> None:
         (["freeze=encoder"], "LS-CFG-016: freeze=encoder without start= would keep random weights"),
         (["freeze_steps=3"], "LS-CFG-016: freeze_steps=3 without freeze=; add freeze=encoder"),
         (["start=a.ckpt", "network.weights=hub"], "LS-CFG-016: start= and network.weights= both give"),
-        (["start=a.ckpt", "freeze=decoder"], "LS-CFG-006: freeze=decoder is not a choice"),
-        (["experiment=finetune"], "LS-CFG-002: train needs start=..."),
+        (["start=a.ckpt", "freeze=decoder"], "LS-CFG-006: freeze=decoder is not one of the choices; use encoder"),
+        (["experiment=finetune"], "LS-CFG-016: freeze=encoder without start= would keep random weights"),
     ],
 )
 def test_contradictory_options_are_one_line(words: list[str], line: str, capsys: Captured) -> None:

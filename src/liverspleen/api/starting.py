@@ -12,6 +12,7 @@ from liverspleen.errors import InputError, Issue
 from liverspleen.inference.lineage import lineage
 from liverspleen.inference.untrusted.model_file import CheckedModel, checked_model
 from liverspleen.provenance import Run
+from liverspleen.training.tasks import is_first_process
 
 if TYPE_CHECKING:
     from torch import nn
@@ -59,34 +60,43 @@ def open_start(config: TrainConfig) -> Start | None:
     Raises:
         InputError: as `checked_model` and `reject_other_models`, before any case is read.
     """
-    from liverspleen.training.resumption import BEST, LAST
-
-    if config.start is None or any((config.output / name).exists() for name in (LAST, BEST)):
+    if config.start is None:
         return None
+    from liverspleen.training.resumption import BEST, LAST
     from liverspleen.training.start import reject_other_models, start_issues
 
-    found, own = checked_model(config.start), assemble.description(config)
+    if any((config.output / name).exists() for name in (LAST, BEST)):
+        return None
+    found, own = checked_model(config.start), _description(config)
     reject_other_models(own, found.description, config.start)
     return Start(found, tuple(start_issues(own, found.description, config.start)))
 
 
+def _description(config: TrainConfig) -> dict[str, Any]:
+    """Return the network and the input of the new model, as in its checkpoints."""
+    return {
+        "network": assemble.architecture(config.network),
+        "window": assemble.window(config).to_dict(),
+        "slice_distance_mm": config.slices.distance_mm,
+        "pixel_mm": config.slices.pixel_mm,
+    }
+
+
 def beginning(
-    start: Start | None,
+    start: Start,
     config: TrainConfig,
     record: Run,
     sides: CachedSides,
     taught: Sequence[str],
     *,
     say: Callable[[str], None],
-) -> Callable[[nn.Module], dict[str, Any]] | None:
+) -> Callable[[nn.Module], dict[str, Any]]:
     """Return the function that loads the start model into a network, reports this, and returns its records.
 
     Raises:
         InputError: LS-TRN-034 the model was taught other organs than `taught`; LS-TRN-031 it was trained on a case of
             the validation or test side.
     """
-    if start is None:
-        return None
     from liverspleen.data.trained_on import reject_known
     from liverspleen.training.start import reject_other_organs
 
@@ -97,7 +107,8 @@ def beginning(
 
     def load(network: nn.Module) -> dict[str, Any]:
         models, record.start = start.load(network, config)
-        say(f"start={config.start}: {record.start['text']}")
+        if is_first_process():
+            say(f"start={config.start}: {record.start['text']}")
         return {"ancestors": models}
 
     return load

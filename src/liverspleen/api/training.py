@@ -128,13 +128,17 @@ def _fit(config: TrainConfig, record: Run, cohort: Cohort, split: Split, cache: 
     }
     if done.ancestors:
         about["ancestors"], record.start = [*done.ancestors], recorded_start(done.ancestors)
-    begin = beginning(start, config, record, cached, about["taught_organs"], say=_say)
+        if is_first_process():
+            _say(f"start={config.start} is not read again: the checkpoint has its weights")
+    begin = beginning(start, config, record, cached, about["taught_organs"], say=_say) if start else None
     voxels_mm3 = _voxels_mm3(cohort, validation)
 
     def build() -> TrainingParts:
         if config.scheduler.name == "polynomial":
             record.issues.extend(replanned(done, config.trainer.steps))
-        module = assemble.module(config, about, start=begin)
+        network = assemble.network(config)
+        started = begin(network) if begin else {}
+        module = assemble.module(config, about | started, network)
         data = assemble.data_module(config, training, validation, start=done.steps)
         record.issues.extend(data.limit_workers(config.trainer.devices))
         gauges, issues = Gauges(), record.issues
