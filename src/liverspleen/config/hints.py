@@ -28,7 +28,8 @@ _SYNONYMS: Final[Mapping[tuple[str, ...], str]] = {
     ("output",): "out out_dir output_dir save_dir",
     ("start", "model"): "checkpoint ckpt ckpt_path checkpoint_path",
     ("start",): "resume_from resume_from_checkpoint init_from init_weights initial_weights load_from load_weights "
-    "load_checkpoint finetune fine_tune finetune_from pretrained_model pretrained_weights warm_start warmstart start_model start_from",
+    "load_checkpoint finetune fine_tune finetune_from pretrained_model pretrained_weights warm_start warmstart "
+    "start_model start_from",
     ("freeze",): "freeze_encoder freeze_backbone frozen frozen_layers",
     ("freeze_steps",): "freeze_epochs freeze_iterations unfreeze_at",
     ("trainer.clip_norm",): "grad_clip clip_grad clip_grad_norm gradient_clip gradient_clip_val gradient_clipping "
