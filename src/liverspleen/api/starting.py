@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from liverspleen import assemble
 from liverspleen.config import TrainConfig
-from liverspleen.errors import InputError, Issue
+from liverspleen.errors import InputError, Issue, counted
 from liverspleen.inference.lineage import lineage
 from liverspleen.inference.untrusted.model_file import CheckedModel, checked_model
 from liverspleen.provenance import Run
@@ -108,10 +108,17 @@ def beginning(
     def load(network: nn.Module) -> dict[str, Any]:
         models, record.start = start.load(network, config)
         if is_first_process():
-            say(f"start={config.start}: {record.start['text']}")
+            say(f"start={config.start}: {record.start['text']}{_frozen(config)}")
         return {"ancestors": models}
 
     return load
+
+
+def _frozen(config: TrainConfig) -> str:
+    if config.freeze is None:
+        return ""
+    steps = "in all steps" if config.freeze_steps is None else f"for {counted(config.freeze_steps, 'step')}"
+    return f"; {config.freeze} frozen {steps}"
 
 
 def with_recorded_start(recipe: Recipe, config: TrainConfig) -> Recipe:

@@ -50,11 +50,13 @@ def _model_rows(model: Path | None) -> dict[str, str]:
     found = checked_model(model)
     training = found.description.get("training")
     cases = training.get("cases") if isinstance(training, Mapping) else None
+    before = found.description.get("ancestors") or []
     return {
         "model": f"{'checkpoint' if found.files is None else 'model package'} {found.path}",
         "SHA-256": found.sha256,
         "organs taught": listed(keys=found.description["taught_organs"]),
         "training cases": "not recorded" if cases is None else str(cases),
+        **{f"start model {number}": one["sha256"] for number, one in enumerate(before, 1)},
     }
 
 
