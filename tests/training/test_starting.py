@@ -339,3 +339,13 @@ def test_contradictory_options_are_one_line(words: list[str], line: str, capsys:
     assert main(["train", "cohort=c.csv", "output=o", *words]) == 2
     (found,) = [one for one in capsys.readouterr().err.splitlines() if "LS-" in one]
     assert found.startswith(line)
+
+
+@pytest.mark.parametrize("name", ["unet_2d", "unet_3d"])
+def test_the_encoder_of_a_unet_is_its_way_down(name: str) -> None:
+    network = build_network({"name": name, "output_stride": 8, "width": 4}, slices=3)
+    inside = {id(parameter) for parameter in network.encoder.parameters()}
+    ups = ["model.2.", "model.1.submodule.2.", "model.1.submodule.1.submodule.2."]  # the levels of MONAI's U-Net
+    outside = [one for one, parameter in network.named_parameters() if id(parameter) not in inside]
+    assert outside == [one for one, _ in network.named_parameters() if one.removeprefix("body.").startswith(tuple(ups))]
+    assert 0 < len(outside) < len(inside)
