@@ -13,6 +13,7 @@ from uuid import uuid4
 from liverspleen.cohort import Cohort, Vocabulary, open_cohort
 from liverspleen.config import NO_NEUTRAL, NetworkConfig, TrainConfig, TrainerConfig, VocabularyConfig, keys
 from liverspleen.errors import InputError, Issue
+from liverspleen.inference.lineage import identity
 from liverspleen.processes import has_bf16_instructions
 from liverspleen.reading import read_text
 from liverspleen.storage import sha256_of, write_text
@@ -75,7 +76,7 @@ def bf16_issues(config: TrainConfig) -> list[Issue]:
 
 
 def decisive_keys(config: TrainConfig) -> dict[str, Any]:
-    """Return the keys of `train` that determine the weights, by dotted name; initial weights are a hash."""
+    """Return the keys of `train` that determine the weights, by dotted name; initial weights are hashes."""
     found: dict[str, Any] = {}
     for item in fields(TrainConfig):
         value = getattr(config, item.name)
@@ -84,6 +85,7 @@ def decisive_keys(config: TrainConfig) -> dict[str, Any]:
     weights = config.network.weights
     if weights is not None:
         found["network.weights"] = f"sha256 {sha256_of(weights)}" if weights.is_file() else str(weights)
+    found["start"] = config.start and identity(config.start)
     return {name: value for name, value in found.items() if is_compared(name)}
 
 
@@ -211,8 +213,8 @@ def scheduler(config: TrainConfig) -> Callable[[Optimizer], LRScheduler] | None:
     return partial(StepLR, step_size=choice.every, gamma=choice.factor) if choice.name == "staircase" else None
 
 
-def module(config: TrainConfig, about: dict[str, Any]) -> SegmentationModule:
-    """Return the Lightning module of a training; `about` is added to the description in its checkpoints."""
+def module(config: TrainConfig, about: dict[str, Any], built: nn.Module | None = None) -> SegmentationModule:
+    """Return the Lightning module that trains `built`, else `network`; `about` is added to its description."""
     import torch
 
     from liverspleen.training.description import model_description
@@ -229,7 +231,7 @@ def module(config: TrainConfig, about: dict[str, Any]) -> SegmentationModule:
         pixel_mm=slices.pixel_mm,
     )
     return SegmentationModule(
-        network(config),
+        network(config) if built is None else built,
         loss=loss(config),
         window=preprocessing,
         augmentation=augmentation(config),
@@ -238,6 +240,7 @@ def module(config: TrainConfig, about: dict[str, Any]) -> SegmentationModule:
         scheduler=scheduler(config),
         description={**described, "steps": config.trainer.steps, **about},
         ema_decay=config.trainer.ema_decay,
+        frozen_steps=config.frozen_steps,
     )
 
 

@@ -85,6 +85,8 @@ class Run:
     """of each process of a training"""
     measured: dict[str, float] = field(default_factory=dict)
     """measured times, with the unit in the name"""
+    start: dict[str, Any] = field(default_factory=dict)
+    """the start model of a training, and which of its weights were loaded"""
     outputs: list[Path] = field(default_factory=list)
     issues: list[Any] = field(default_factory=list)
 
@@ -167,6 +169,7 @@ def _found(run: Run) -> dict[str, Any]:
         "device": run.device,
         "threads": run.threads,
         "measured": run.measured,
+        **({"start": run.start} if run.start else {}),
         "platform": platform.platform(),
         "issues": [str(issue) for issue in run.issues],
         "outputs": {

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from liverspleen import __version__, assemble
+from liverspleen.api.starting import Start, beginning, open_start, recorded_start, with_recorded_start
 from liverspleen.cohort.composition import composition
 from liverspleen.cohort.manifest import Cohort
 from liverspleen.cohort.split import SIDES, Split, read_split
@@ -53,8 +54,9 @@ def run_training(config: TrainConfig) -> Training:
     from liverspleen.data.atomic_folders import in_use
     from liverspleen.training.interruption import interruptible
 
-    # torch and Lightning are imported by _fit, after the cohort and the split have been read
+    # without start=, torch and Lightning are imported by _fit, after the cohort and the split have been read
     with interruptible(), _record(config) as record:
+        start = open_start(config)
         cohort = assemble.cohort(config.cohort, config, table=config.output / "cohort.csv")
         record.issues.extend(cohort.issues)
         split, split_file = split_of(config, cohort)
@@ -64,7 +66,7 @@ def run_training(config: TrainConfig) -> Training:
         cache = config.cache or config.output / "cache"
         cache.mkdir(parents=True, exist_ok=True)
         with in_use(cache):
-            _fit(config, record, cohort, split, cache)
+            _fit(config, record, cohort, split, cache, start)
     from liverspleen.training.resumption import BEST, LAST
 
     best = config.output / BEST
@@ -88,9 +90,10 @@ def _say(line: str) -> None:
     say(f"train: {line}")
 
 
-def _fit(config: TrainConfig, record: Run, cohort: Cohort, split: Split, cache: Path) -> None:
+def _fit(config: TrainConfig, record: Run, cohort: Cohort, split: Split, cache: Path, start: Start | None) -> None:
     """Build the slice cache, then train to the last step."""
     from liverspleen.data.build import build_sides
+    from liverspleen.data.trained_on import salt_of, trained_on
     from liverspleen.training.fit import FILES, TrainingParts, fit
     from liverspleen.training.gauges import Gauges
     from liverspleen.training.resumption import other_threads, replanned, resumption
@@ -108,6 +111,7 @@ def _fit(config: TrainConfig, record: Run, cohort: Cohort, split: Split, cache: 
     training, validation = cached.training, cached.validation
     record.issues.extend(cached.issues)
     recipe = assemble.recipe(config, record.inputs, {"training": training, "validation": validation})
+    recipe = with_recorded_start(recipe, config)
     done = resumption(config.output, recipe, neutral=assemble.neutral_values())
     choice = config.trainer
     record.threads = threads = choice.threads or done.threads or default_threads(choice.devices)
@@ -120,13 +124,21 @@ def _fit(config: TrainConfig, record: Run, cohort: Cohort, split: Split, cache: 
     about = {
         **_about(record, cohort, split, (training, validation)),
         "taught_organs": [organ.key for organ in taught],
+        "trained_on": trained_on(training, salt=salt_of(cohort.hash, record.inputs["split"], str(config.seed))),
     }
+    if done.ancestors:
+        about["ancestors"], record.start = [*done.ancestors], recorded_start(done.ancestors)
+        if is_first_process():
+            _say(f"start={config.start} is not read again: the checkpoint has its weights")
+    begin = beginning(start, config, record, cached, about["taught_organs"], say=_say) if start else None
     voxels_mm3 = _voxels_mm3(cohort, validation)
 
     def build() -> TrainingParts:
         if config.scheduler.name == "polynomial":
             record.issues.extend(replanned(done, config.trainer.steps))
-        module = assemble.module(config, about)
+        network = assemble.network(config)
+        started = begin(network) if begin else {}
+        module = assemble.module(config, about | started, network)
         data = assemble.data_module(config, training, validation, start=done.steps)
         record.issues.extend(data.limit_workers(config.trainer.devices))
         gauges, issues = Gauges(), record.issues

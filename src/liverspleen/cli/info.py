@@ -14,7 +14,7 @@ exit codes
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from liverspleen import assemble
@@ -58,7 +58,13 @@ def _model_rows(model: Path | None) -> dict[str, str]:
         "SHA-256": found.sha256,
         "organs taught": listed(keys=first.description["taught_organs"]),
         "training cases": ", ".join(map(_training_cases, found.members)),
+        **{f"start model {number}": sha256 for number, sha256 in enumerate(_before(found.members), 1)},
     }
+
+
+def _before(members: Iterable[CheckedModel]) -> Iterable[str]:
+    """Return the hashes of the models that the members were started from, each once."""
+    return dict.fromkeys(one["sha256"] for member in members for one in member.description.get("ancestors") or [])
 
 
 def _training_cases(member: CheckedModel) -> str:

@@ -9,6 +9,9 @@ SIGHUP (a closed terminal) stops after the current step, also if it reaches the 
 well; a second signal stops immediately. trainer=ddp trains on several GPUs (trainer.devices=,
 trainer.nodes=), also with torchrun and SLURM; build the cache first (liverspleen prepare).
 
+start= gives a model (checkpoint or model package) from whose weights the training starts; the loaded, adapted and new
+weights are printed. freeze=encoder freeze_steps=200 keeps the encoder for the first 200 steps.
+
 A folder of images is also a cohort: images/ and labels/, or imagesTr/ and labelsTr/, with files of the same names
 (except _0000 of nnU-Net), or X.nii.gz with X_label.nii.gz. Label maps contain 0 background, 1 liver, 2 spleen; each
 CT is a separate patient. A table of the files is written to output=. If the folder has changed, the training does not
@@ -18,16 +21,20 @@ Training is rejected in these cases:
   - the split belongs to another cohort
   - a patient is in both training and validation, or has test cases
   - the same CT scan (by its voxels, whatever its name) is in both training and validation, or is a test case
+  - a validation or test case was a training case of the model of start=, or of a model before it
+  - the model of start= has another network, window or organs
   - the training would resume with changed images, label maps or options; the differences are listed
     (docs/reference/formats.md)
 
 examples
   liverspleen train cohort=cohort.csv split=split/split.csv output=outputs/model experiment=phantom trainer.steps=2000
   liverspleen train cohort=folder output=outputs/model
+  liverspleen train cohort=new.csv output=outputs/new start=model.zip experiment=finetune network=small slices=abdomen
 
 inputs
   cohort=                cohort.csv, or a folder of images
   split=                 split.csv, or a fold of liverspleen split
+  start=                 checkpoint or model package to start from
 
 outputs, in output=
   last.ckpt, best.ckpt   weights, preprocessing settings, organ names, and a hash of the split; best.ckpt has the

@@ -26,7 +26,15 @@ _SYNONYMS: Final[Mapping[tuple[str, ...], str]] = {
     ("cohort", "input"): "data_dir data_root dataroot",
     ("split",): "fold folds",
     ("output",): "out out_dir output_dir save_dir",
-    ("model",): "checkpoint ckpt ckpt_path",
+    ("start", "model"): "checkpoint ckpt ckpt_path checkpoint_path",
+    ("start",): "resume_from resume_from_checkpoint init_from init_weights initial_weights load_from load_weights "
+    "load_checkpoint finetune fine_tune finetune_from pretrained_model pretrained_weights warm_start warmstart "
+    "start_model start_from",
+    ("freeze",): "freeze_encoder freeze_backbone frozen frozen_layers",
+    ("freeze_steps",): "freeze_epochs freeze_iterations unfreeze_at",
+    ("trainer.clip_norm",): "grad_clip clip_grad clip_grad_norm gradient_clip gradient_clip_val gradient_clipping "
+    "max_grad_norm grad_clip_norm clip_norm",
+    ("probabilities",): "save_probabilities probability probs save_probs softmax save_softmax",
     ("input",): "image images ct scan",
     ("flips",): "tta use_mirroring mirroring",
     ("reference",): "ref gt ground_truth",
@@ -40,21 +48,18 @@ _REMARKS: Final[Mapping[str, str]] = {
     "trainer.steps": "the length of a training is its number of optimizer steps",
     "split": "a fold is a file of `liverspleen split folds=5`, such as split=split/fold0.csv",
     "network": "networks are choices, such as network=unet_2d",
-    "network.weights": "a file, or hub; the encoder starts from weights of timm",
+    "network.weights": "a file, or hub; the encoder starts from weights of timm; for a liverspleen model use start=",
+    "start": "a checkpoint or model package to start from; a stopped training resumes with the same command",
+    "freeze": "freeze=encoder keeps the weights of the encoder, for freeze_steps= steps",
+    "freeze_steps": "a number of optimizer steps, with freeze=encoder",
     "flips": "it also segments each stack in reversed slice order; images are not mirrored",
 }
 """Remarks about keys that are suggested for another name."""
 
-_START = "a training does not start from a checkpoint; to resume one, give the same command again"
-_CLIPPING = "gradients are not clipped; use a smaller optimizer.lr="
-_PROBABILITIES = "predict writes label maps only"
 _UNSUPPORTED: Final[Mapping[str, Mapping[str, str]]] = {
     "train": {
         "resume": "a stopped training resumes when the same command is given again; remove this",
-        **dict.fromkeys(["ckpt_path", "checkpoint", "ckpt", "init_from", "finetune", "pretrained_weights"], _START),
-        **dict.fromkeys(["grad_clip", "clip_grad", "gradient_clip_val", "max_grad_norm"], _CLIPPING),
     },
-    "predict": dict.fromkeys(["save_probabilities", "probabilities", "softmax", "save_softmax"], _PROBABILITIES),
 }
 """Names of other tools without a key here, by verb, with what to do instead; bench and sweep use those of train."""
 
@@ -66,8 +71,8 @@ def key_issue(verb: str, name: str) -> Issue:
     LS-CFG-003: train has no key 'lr'; use optimizer.lr=...
     >>> print(key_issue("train", "trainer.stepz"))
     LS-CFG-003: train has no key 'trainer.stepz'; did you mean trainer.steps=...? (the length ... steps)
-    >>> print(key_issue("predict", "save_probabilities"))
-    LS-CFG-003: predict has no key 'save_probabilities'; not supported: predict writes label maps only
+    >>> print(key_issue("predict", "checkpoint"))
+    LS-CFG-003: predict has no key 'checkpoint'; use model=...
     """
     return Issue("LS-CFG-003", f"{verb} has no key {repeatable(name)!r}", _hint(verb, name))
 

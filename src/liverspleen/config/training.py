@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +34,26 @@ class TrainConfig(Schema):
         Path | None, Key("Split of the patients (split.csv); empty: a new split is written to the output folder.")
     ]
     cache: Annotated[Path | None, Key("Folder of the slice cache; default: `cache` in the output folder.")]
+    start: Annotated[
+        Path | None,
+        Key(
+            "Checkpoint or model package from whose weights the training starts; empty: new weights.",
+            neutral=None,
+        ),
+    ]
+    freeze: Annotated[
+        Literal["encoder"] | None,
+        Key("Part of the network that keeps the weights it starts from; empty: all weights are trained.", neutral=None),
+    ]
+    freeze_steps: Annotated[
+        int | None,
+        Key(
+            "Number of optimizer steps during which freeze= holds; empty: all steps.",
+            ge=1,
+            le=LARGEST_COUNT,
+            neutral=None,
+        ),
+    ]
     output: Annotated[Path, Key("Output folder for checkpoints, metrics.csv, curves.png and validation.csv.")]
     train_fraction: Annotated[float, Key("Fraction of training patients in a new split.", gt=0, le=1)]
     seed: Annotated[
@@ -53,6 +74,23 @@ class TrainConfig(Schema):
     trainer: TrainerConfig
     logger: LoggerConfig
     vocabulary: VocabularyConfig
+
+    @property
+    def frozen_steps(self) -> float:
+        """Number of steps during which the encoder is frozen; infinite for all steps."""
+        if self.freeze is None:
+            return 0
+        return math.inf if self.freeze_steps is None else self.freeze_steps
+
+    def conflicts(self) -> Iterator[Issue]:
+        """Yield the issues of the initial weights."""
+        if self.start is not None and self.network.weights is not None:
+            yield conflict("start= and network.weights= both give the initial weights", "remove network.weights=")
+        if self.freeze is not None and self.start is None and self.network.weights is None:
+            message = f"freeze={self.freeze} without start= would keep random weights"
+            yield conflict(message, "give a trained model with start=, or remove freeze=")
+        if self.freeze_steps is not None and self.freeze is None:
+            yield conflict(f"freeze_steps={self.freeze_steps} without freeze=", "add freeze=encoder")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +117,10 @@ class BenchConfig(TrainConfig):
     measured: Annotated[int, Key("Number of measured steps; their medians are reported.", ge=1, le=100_000)]
 
     def conflicts(self) -> Iterator[Issue]:
-        """Yield an issue if a slice is smaller than the stride of the network."""
+        """Yield an issue if a slice is smaller than the stride of the network, or for a start model."""
+        for name in ("start", "freeze", "freeze_steps"):
+            if getattr(self, name) is not None:
+                yield conflict(f"{name}= has no effect on bench", f"remove {name}=")
         if self.matrix < (stride := self.network.output_stride):
             message = f"matrix={self.matrix} is below network.output_stride={stride}"
             yield conflict(message, f"use a matrix from {stride} to 4096")
@@ -166,7 +207,8 @@ class SweepConfig(TrainConfig):
     search: SearchConfig
 
     def conflicts(self) -> Iterator[Issue]:
-        """Yield the issues of the objectives and of the launcher."""
+        """Yield the issues of the initial weights, of the objectives and of the launcher."""
+        yield from super().conflicts()
         yield from self._objective_conflicts()
         if self.launcher.name != "slurm":
             return

@@ -56,10 +56,11 @@ class BuiltCache:
 
 @dataclass(frozen=True)
 class CachedSides:
-    """The stored cases of both sides of a split; `issues` are those of `BuiltCache`."""
+    """The stored cases of both sides of a split; `tested` and `issues` are those of `BuiltCache`."""
 
     training: Sequence[CachedCase]
     validation: Sequence[CachedCase]
+    tested: Mapping[str, str]
     issues: tuple[Issue, ...]
 
 
@@ -195,7 +196,7 @@ def build_sides(
         reject_leaks(training, validation, built.tested)
     except InputError as error:  # with the issues of excluded cases, which may be the reason
         raise InputError([*built.issues, *error.issues]) from error
-    return CachedSides(training, validation, built.issues)
+    return CachedSides(training, validation, built.tested, built.issues)
 
 
 def _here(tasks: Sequence[_Task], say: Callable[[str], None] | None) -> Iterator[tuple[_Task, Any]]:

@@ -10,9 +10,10 @@ from typing import Any
 from liverspleen.cohort.composition import PHANTOM
 from liverspleen.errors import InputError, Issue
 from liverspleen.formats import CHECKPOINT
+from liverspleen.inference.lineage import are_ancestors, are_organs, is_trained_on
 from liverspleen.inference.untrusted.plain_json import bounded
 from liverspleen.networks.build import network_names
-from liverspleen.organs import ORGAN_KEYS, Structure
+from liverspleen.organs import Structure
 
 _ENCODER = re.compile(r"[a-z][a-z0-9_]{0,63}(\.[a-z0-9_]{1,63})?")  # a timm name: no hf-hub:, no local-dir:, no path
 
@@ -37,10 +38,6 @@ def _is_network(value: Any) -> bool:
     return isinstance(value, str) and value in network_names()
 
 
-def _are_organs(value: Any) -> bool:
-    return isinstance(value, list) and bool(value) and value == [key for key in ORGAN_KEYS if key in value]
-
-
 _NETWORK: Mapping[str, Callable[[Any], bool]] = {
     "name": _is_network,
     "encoder": _is_encoder,
@@ -53,10 +50,12 @@ _NETWORK: Mapping[str, Callable[[Any], bool]] = {
     "width": _whole(1, 256),
 }
 _OUTER: Mapping[str, Callable[[Any], bool]] = {
-    "taught_organs": _are_organs,
+    "taught_organs": are_organs,
     "slices": lambda value: type(value) is int and value in range(1, 64, 2),
     "slice_distance_mm": lambda value: value is None or _number(1e-3, 1e3)(value),
     "pixel_mm": lambda value: value is None or _number(0.05, 50)(value),
+    "trained_on": is_trained_on,
+    "ancestors": are_ancestors,
 }
 
 
@@ -104,10 +103,16 @@ def _is_known(key: Any, value: Any) -> bool:
 
 
 def is_of_phantoms_only(description: Mapping[str, Any]) -> bool:
-    """Return whether all training cases were phantoms; False if the origins are not recorded.
+    """Return whether all training cases were phantoms, also those of the models that this one was started from.
+
+    It is False if an origin is not recorded.
 
     >>> is_of_phantoms_only({"origins": {"phantom": 16}}), is_of_phantoms_only({"origins": {"phantom": 2, "": 1}})
     (True, False)
     """
-    origins = description.get("origins")
+    trainings = [description, *(description.get("ancestors") or [])]
+    return all(_are_phantoms(training.get("origins")) for training in trainings)
+
+
+def _are_phantoms(origins: Any) -> bool:
     return isinstance(origins, Mapping) and {origin for origin, cases in origins.items() if cases} == {PHANTOM}

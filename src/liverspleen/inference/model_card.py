@@ -45,6 +45,7 @@ def model_card(package: Mapping[str, Any]) -> str:
             _table("## Model", _model(package)),
             _data(package["model"]),
             _table("## Training", _training(package)),
+            _ancestors(package["model"]),
             _validation(package),
             _postprocessing(package.get("postprocessing"), taught),
             _onnx(package.get("onnx")),
@@ -160,9 +161,7 @@ def _data(description: Mapping[str, Any]) -> str:
     def counts(side: str, key: str) -> str:
         found = description.get(side)
         found = found.get(key) if isinstance(found, Mapping) else None
-        if isinstance(found, Mapping):
-            return ", ".join(f"{name or UNKNOWN} {number}" for name, number in found.items()) or "none"
-        return UNKNOWN if found is None else str(found)
+        return _counts(found) or (UNKNOWN if found is None else str(found))
 
     rows = ["## Data", "", "| | training | validation |", "|---|---|---|"]
     for key in ("cases", "patients", "organs", "conditions", "origins"):
@@ -182,6 +181,32 @@ def _training(package: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     yield "duration of the last run in seconds", training["seconds"]
     yield "versions", ", ".join(f"{name} {version}" for name, version in (training["versions"] or {}).items())
     yield "commit", training["commit"]
+
+
+def _ancestors(description: Mapping[str, Any]) -> str:
+    """Return a table for each model that this one was started from, newest first."""
+    models = description.get("ancestors") or []
+    tables = [_table(f"### Start model {number}", _ancestor(model)) for number, model in enumerate(models, 1)]
+    first = "The training did not start from random weights, but from those of the first model below."
+    return "".join([f"## Start models\n\n{first}\n\n", *tables]) if models else ""
+
+
+def _ancestor(model: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    yield "name", model.get("name")
+    yield "SHA-256", model["sha256"]
+    yield "license", model.get("license")
+    yield "organs taught", listed(keys=model["taught_organs"])
+    yield "origins of its training cases", _counts(model.get("origins"))
+    yield "training cases", None if model.get("trained_on") is None else len(model["trained_on"]["cases"])
+    yield "tensors", _counts(model.get("weights"))
+    yield from ((f"SHA-256 of the {key}", model.get(key)) for key in ("cohort", "split"))
+
+
+def _counts(found: Any) -> str | None:
+    """Return numbers by name as text; None if they are not recorded."""
+    if not isinstance(found, Mapping):
+        return None
+    return ", ".join(f"{name or UNKNOWN} {number}" for name, number in found.items()) or "none"
 
 
 def _validation(package: Mapping[str, Any]) -> str:

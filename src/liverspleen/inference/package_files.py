@@ -7,12 +7,12 @@ import hashlib
 import json
 import re
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from liverspleen import __version__
-from liverspleen.errors import InputError, Issue
+from liverspleen.errors import InputError, Issue, one_line
 from liverspleen.formats import MODEL_PACKAGE
 from liverspleen.inference.description import is_of_phantoms_only
 from liverspleen.inference.model_card import UNKNOWN, model_card
@@ -30,7 +30,7 @@ _NAME = re.compile(r"[^\W_][\w .,+()-]{0,99}")
 _LICENSE = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+-]{0,63}")  # an SPDX identifier
 _FILES = {DESCRIPTION: {DESCRIPTION, WEIGHTS, CARD, LICENSE, ONNX}, ENSEMBLE: {ENSEMBLE, CARD, LICENSE, MEMBERS}}
 """Files of a model package and of an ensemble package, by the one that describes it."""
-_EXCLUDED_KEYS = ("cohort", "root", "split", "cache", "output", "logger", "vocabulary")
+_EXCLUDED_KEYS = ("cohort", "root", "split", "cache", "start", "output", "logger", "vocabulary")
 """Keys of a training's configuration that are not exported: local paths, and keys without influence on the model."""
 
 
@@ -158,7 +158,7 @@ def write_package(output: Path, description: Mapping[str, Any], weights: bytes, 
 
 def package_bytes(description: Mapping[str, Any], weights: bytes, onnx: bytes | None = None) -> dict[str, bytes]:
     """Return the files of a model package by name, model.json last."""
-    license = license_text(description["license"])
+    license = license_text(description["license"], description["model"].get("ancestors") or ())
     files = {WEIGHTS: weights, CARD: model_card(description).encode(), LICENSE: license.encode()}
     if onnx is not None:
         files[ONNX] = onnx
@@ -175,11 +175,15 @@ def sealed_json(content: Mapping[str, Any]) -> bytes:
     return (json.dumps(sealed(content), indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
 
 
-def license_text(license: str | None) -> str:
-    """Return the content of the file LICENSE for an SPDX identifier; None: not stated."""
+def license_text(license: str | None, ancestors: Sequence[Mapping[str, Any]] = ()) -> str:
+    """Return the content of the file LICENSE for an SPDX identifier (None: not stated), and those of start models."""
+    before = "".join(
+        f"\nStart model with SHA-256 {model['sha256']}: license {one_line(model.get('license') or UNKNOWN)}.\n"
+        for model in ancestors
+    )
     if license is None:
-        return f"License: {UNKNOWN}.\n\nAsk the provider of this model for the terms of use.\n"
+        return f"License: {UNKNOWN}.\n\nAsk the provider of this model for the terms of use.\n{before}"
     return (
         f"SPDX-License-Identifier: {license}\n\n"
-        f"The files of this model package are licensed under {license}: https://spdx.org/licenses/{license}.html\n"
+        f"The files of this model package are licensed under {license}: https://spdx.org/licenses/{license}.html\n{before}"
     )

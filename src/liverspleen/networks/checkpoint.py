@@ -10,6 +10,9 @@ from typing import Any, Final, NamedTuple
 PACKAGE_KEY: Final = "liverspleen"
 """Entry of a checkpoint with network, window, slices, structures and hashes, as plain values."""
 
+LINEAGE_KEYS: Final = ("trained_on", "ancestors")
+"""Keys of the description that grow with the number of training cases; the metadata of safetensors lack them."""
+
 WEIGHTS_PREFIX: Final = "network."
 """Prefix of the network's weights in the `state_dict` of a checkpoint."""
 

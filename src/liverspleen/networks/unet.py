@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from monai.networks.layers.simplelayers import SkipConnection
 from monai.networks.nets.unet import UNet as MonaiUNet
 from torch import Tensor, nn
 
@@ -46,6 +47,16 @@ class UNet(nn.Module):
             strides=[stride] * halvings,  # type: ignore[list-item]
             num_res_units=2,  # Kerfoot et al. 2019
         )
+
+    @property
+    def encoder(self) -> nn.Module:
+        """The levels on the way down, the deepest one included."""
+        found: list[nn.Module] = []
+        level: nn.Module = self.body.model
+        while isinstance(level, nn.Sequential) and isinstance(level[1], SkipConnection):
+            found.append(level[0])
+            level = level[1].submodule
+        return nn.ModuleList([*found, level])
 
     def forward(self, slices: Tensor) -> Tensor:
         """Return logits (B, 3, H, W) of scaled intensities (B, slices, H, W)."""

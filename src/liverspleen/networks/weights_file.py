@@ -12,19 +12,21 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
-from liverspleen.networks.checkpoint import PACKAGE_KEY
+from liverspleen.networks.checkpoint import LINEAGE_KEYS, PACKAGE_KEY
 from liverspleen.records import CHECKSUM, DamagedRecordError
 
 
 def safetensors_bytes(weights: Mapping[str, Tensor], values: Mapping[str, Any]) -> bytes:
     """Return the file: weights by name, and plain values as JSON in its metadata; equal inputs give equal bytes.
 
+    Values of `LINEAGE_KEYS` are omitted, because a text in a model package has a limit.
     The format has no checksum, so one of both is an entry of the JSON. A second entry of the metadata would not do:
     the library writes their order at random.
     """
     from safetensors.torch import save
 
     contiguous = {name: weight.detach().contiguous() for name, weight in weights.items()}
+    values = {name: value for name, value in values.items() if name not in LINEAGE_KEYS}
     stated = {**values, CHECKSUM: _sha256(contiguous, values)}
     return save(contiguous, {PACKAGE_KEY: json.dumps(stated, sort_keys=True)})
 

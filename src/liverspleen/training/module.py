@@ -49,6 +49,7 @@ class SegmentationModule(pl.LightningModule):
         scheduler: returns the scheduler of the optimizer, updated every step; None: constant rate.
         ema_decay: decay of the moving average of the weights, which is then used for validation and prediction; None:
             no average.
+        frozen_steps: number of first steps in which the encoder of the network keeps its weights and statistics.
     """
 
     def __init__(
@@ -63,12 +64,13 @@ class SegmentationModule(pl.LightningModule):
         augmentation: Augmentation | None = None,
         scheduler: Callable[[Optimizer], LRScheduler] | None = None,
         ema_decay: float | None = None,
+        frozen_steps: float = 0,
     ) -> None:
         super().__init__()
         self.network, self.loss, self.window = network, loss, window
         self.augmentation, self.seed = augmentation or Augmentation(), seed
         self._optimizer, self._scheduler = optimizer, scheduler
-        self.description = dict(description)
+        self.description, self.frozen_steps = dict(description), frozen_steps
         self.average = None if ema_decay is None else AveragedWeights(network, decay=ema_decay)
         self.parts: list[StepPart] = []
         """Parts of the current step, one for each accumulated batch."""
@@ -87,6 +89,26 @@ class SegmentationModule(pl.LightningModule):
         """Move the average to the device; Lightning moves only the trained network."""
         if self.average is not None:
             self.average.network.to(self.device)
+
+    @property
+    def is_frozen(self) -> bool:
+        """Whether the encoder is frozen in this step."""
+        return self.global_step < self.frozen_steps
+
+    def on_train_batch_start(self, batch: SliceStack, index: int) -> None:
+        """Freeze the encoder in the first steps, and train it afterwards."""
+        if self.global_step <= self.frozen_steps and self.frozen_steps:
+            encoder: Any = self.network.encoder
+            encoder.train(not self.is_frozen)  # statistics and dropout
+            if self.trainer.world_size == 1:  # several ranks expect all gradients
+                encoder.requires_grad_(not self.is_frozen)
+
+    def on_after_backward(self) -> None:
+        """Remove the gradients of a frozen encoder; the optimizer skips weights without gradient."""
+        if self.is_frozen:
+            encoder: Any = self.network.encoder
+            for parameter in encoder.parameters():
+                parameter.grad = None
 
     def training_step(self, batch: SliceStack, index: int) -> Tensor:
         """Return the loss of one batch."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -23,7 +24,7 @@ class Resumption:
 
     `checkpoint` is None for a new training; `steps` are the finished steps; `planned` is the number of steps that the
     training was planned for; `stale` counts validations since the best one; `threads` are those of its process, None
-    for a new training; `issues` are warnings.
+    for a new training; `ancestors` are the models that it was started from; `issues` are warnings.
     """
 
     checkpoint: Path | None = None
@@ -31,6 +32,7 @@ class Resumption:
     planned: int = 0
     stale: int = 0
     threads: int | None = None
+    ancestors: Sequence[Mapping[str, Any]] = ()
     issues: tuple[Issue, ...] = ()
 
 
@@ -69,8 +71,20 @@ def resumption(folder: Path, recipe: Recipe, *, neutral: Mapping[str, Any]) -> R
         )
         for one, reason in damaged
     )
-    planned = checkpoint[PACKAGE_KEY]["steps"]
-    return Resumption(file, steps, planned, checkpoint["stale"], checkpoint[THREADS_KEY], warnings)
+    description = checkpoint[PACKAGE_KEY]
+    ancestors = description.get("ancestors", ())
+    return Resumption(
+        file, steps, description["steps"], checkpoint["stale"], checkpoint[THREADS_KEY], ancestors, warnings
+    )
+
+
+def recorded_key(folder: Path, name: str) -> Any:
+    """Return the value of a key in the recipe of the first readable checkpoint of a folder; None without one."""
+    for file in (folder / LAST, folder / BEST):
+        with suppress(DamagedCheckpointError):
+            if (recorded := recorded_recipe(read_checkpoint(file))) is not None:
+                return recorded.keys.get(name)
+    return None
 
 
 def replanned(done: Resumption, steps: int) -> list[Issue]:
