@@ -16,6 +16,9 @@ from liverspleen.errors import Issue
 _SYNONYMS: Final[Mapping[tuple[str, ...], str]] = {
     ("trainer.steps",): "epochs max_epochs num_epochs n_epochs max_steps iterations",
     ("optimizer.lr",): "learning_rate initial_lr base_lr",
+    ("scheduler.warmup",): "warmup_steps warmup_iters lr_warmup",
+    ("trainer.clip_norm",): "grad_clip clip_grad gradient_clip_val max_grad_norm clip_grad_norm",
+    ("loss.class_weights",): "class_weight ce_weights",
     ("trainer.workers", "workers"): "num_workers n_jobs num_processes npp nps",
     ("trainer.devices", "workers"): "gpus num_gpus",
     ("trainer.accelerator", "accelerator"): "device",
@@ -46,13 +49,11 @@ _REMARKS: Final[Mapping[str, str]] = {
 """Remarks about keys that are suggested for another name."""
 
 _START = "a training does not start from a checkpoint; to resume one, give the same command again"
-_CLIPPING = "gradients are not clipped; use a smaller optimizer.lr="
 _PROBABILITIES = "predict writes label maps only"
 _UNSUPPORTED: Final[Mapping[str, Mapping[str, str]]] = {
     "train": {
         "resume": "a stopped training resumes when the same command is given again; remove this",
         **dict.fromkeys(["ckpt_path", "checkpoint", "ckpt", "init_from", "finetune", "pretrained_weights"], _START),
-        **dict.fromkeys(["grad_clip", "clip_grad", "gradient_clip_val", "max_grad_norm"], _CLIPPING),
     },
     "predict": dict.fromkeys(["save_probabilities", "probabilities", "softmax", "save_softmax"], _PROBABILITIES),
 }

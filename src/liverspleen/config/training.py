@@ -54,6 +54,13 @@ class TrainConfig(Schema):
     logger: LoggerConfig
     vocabulary: VocabularyConfig
 
+    def conflicts(self) -> Iterator[Issue]:
+        """Yield an issue if the training ends before its warm-up."""
+        warmup, steps = self.scheduler.warmup, self.trainer.steps
+        if warmup >= steps:
+            message = f"scheduler.warmup={warmup} is not below trainer.steps={steps}"
+            yield conflict(message, "set scheduler.warmup= below trainer.steps=")
+
 
 @dataclass(frozen=True, kw_only=True)
 class BenchTrainerConfig(TrainerConfig):
@@ -79,7 +86,8 @@ class BenchConfig(TrainConfig):
     measured: Annotated[int, Key("Number of measured steps; their medians are reported.", ge=1, le=100_000)]
 
     def conflicts(self) -> Iterator[Issue]:
-        """Yield an issue if a slice is smaller than the stride of the network."""
+        """Yield the issues of the training, and one if a slice is smaller than the stride of the network."""
+        yield from super().conflicts()
         if self.matrix < (stride := self.network.output_stride):
             message = f"matrix={self.matrix} is below network.output_stride={stride}"
             yield conflict(message, f"use a matrix from {stride} to 4096")
@@ -166,7 +174,8 @@ class SweepConfig(TrainConfig):
     search: SearchConfig
 
     def conflicts(self) -> Iterator[Issue]:
-        """Yield the issues of the objectives and of the launcher."""
+        """Yield the issues of the training, of the objectives and of the launcher."""
+        yield from super().conflicts()
         yield from self._objective_conflicts()
         if self.launcher.name != "slurm":
             return
