@@ -79,7 +79,7 @@ def test_parameters_of_the_2d_network_equal_a_hand_count() -> None:
 
 @pytest.mark.parametrize("choice", ["unet_2d", "unet_3d"])
 def test_channels_last_changes_no_logits(choice: str) -> None:
-    overrides = ["cohort=c", "output=o", f"network={choice}", "network.width=4"]
+    overrides = ["cohort=c", "output=o", f"network={choice}", "network.width=4", "network.deep_supervision=true"]
     torch.manual_seed(0)
     plain = assemble.network(compose("train", [*overrides, "trainer.channels_last=false"])).eval()
     torch.manual_seed(0)

@@ -52,7 +52,8 @@ class UNet(nn.Module):
             num_res_units=2,  # Kerfoot et al. 2019
         )
         coarse = range(halvings - 2) if deep_supervision else ()
-        self.heads = nn.ModuleList(nn.Conv2d(width * 2**level, NUM_CLASSES, 1) for level in coarse)
+        conv = nn.Conv3d if volumetric else nn.Conv2d
+        self.heads = nn.ModuleList(conv(width * 2**level, NUM_CLASSES, 1) for level in coarse)
 
     def forward(self, slices: Tensor) -> Tensor | list[Tensor]:
         """Return logits (B, 3, H, W) of scaled intensities (B, slices, H, W).
@@ -63,9 +64,10 @@ class UNet(nn.Module):
         given = slices.unsqueeze(1) if self.volumetric else slices
         if not (self.training and self.heads):
             return self._plane(self.body(given))
-        full, *coarse = map(self._plane, _decoded(self.body.model, given))
+        full, *coarse = _decoded(self.body.model, given)
         # not strict: the coarsest resolution has no head
-        return [full, *(head(features) for head, features in zip(self.heads, coarse, strict=False))]
+        logits = [full, *(head(features) for head, features in zip(self.heads, coarse, strict=False))]
+        return [self._plane(one) for one in logits]
 
     def _plane(self, features: Tensor) -> Tensor:
         """Return the features of the middle slice."""
