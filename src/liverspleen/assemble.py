@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, fields, is_dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 from uuid import uuid4
@@ -14,6 +13,7 @@ from liverspleen.cohort import Cohort, Vocabulary, open_cohort
 from liverspleen.config import NO_NEUTRAL, NetworkConfig, TrainConfig, TrainerConfig, VocabularyConfig, keys
 from liverspleen.errors import InputError, Issue
 from liverspleen.inference.lineage import identity
+from liverspleen.organs import Structure
 from liverspleen.processes import has_bf16_instructions
 from liverspleen.reading import read_text
 from liverspleen.storage import sha256_of, write_text
@@ -185,12 +185,13 @@ def loss(config: TrainConfig) -> nn.Module:
     """Return the loss, a function of logits, labels and labelled organs; terms with a weight of 0 are omitted."""
     from liverspleen.training import losses
 
-    choice = config.loss
+    choice, given = config.loss, config.loss.class_weights
+    by_class = tuple(float(given.get(structure.key, 1)) for structure in Structure) if given else ()
     terms: list[tuple[float, losses.Term]] = [
         (choice.dice_weight, losses.Dice()),
-        (choice.ce_weight, losses.CrossEntropy()),
+        (choice.ce_weight, losses.CrossEntropy(by_class)),
         (choice.boundary_weight, losses.BoundaryDice(choice.boundary_px)),
-        (choice.focal_weight, losses.Focal(choice.focal_gamma)),
+        (choice.focal_weight, losses.Focal(choice.focal_gamma, by_class)),
         (choice.tversky_weight, losses.Tversky(choice.tversky_alpha, choice.tversky_beta)),
     ]
     return losses.SegmentationLoss([(weight, term) for weight, term in terms if weight])
@@ -205,23 +206,20 @@ def sampler(config: TrainConfig) -> Callable[..., Sampler[int]]:
 
 def scheduler(config: TrainConfig) -> Callable[[Optimizer], LRScheduler] | None:
     """Return a function from optimizer to a scheduler that steps at every step; None for a constant rate."""
-    from torch.optim.lr_scheduler import PolynomialLR, StepLR
+    from liverspleen.training import optimization
 
-    choice = config.scheduler
-    if choice.name == "polynomial":
-        return partial(PolynomialLR, total_iters=config.trainer.steps, power=choice.power)
-    return partial(StepLR, step_size=choice.every, gamma=choice.factor) if choice.name == "staircase" else None
+    return optimization.scheduler(optimization.Schedule(steps=config.trainer.steps, **asdict(config.scheduler)))
 
 
 def module(config: TrainConfig, about: dict[str, Any], built: nn.Module | None = None) -> SegmentationModule:
     """Return the Lightning module that trains `built`, else `network`; `about` is added to its description."""
-    import torch
-
     from liverspleen.training.description import model_description
     from liverspleen.training.module import SegmentationModule
+    from liverspleen.training.optimization import optimizer
 
-    choice = config.optimizer
-    kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[choice.name]
+    choice = config.trainer
+    # a fused optimizer removes the scale of a loss scaler itself, so after the clipping
+    fused = choice.fused and not (choice.precision == "16-mixed" and choice.clip_norm is not None)
     preprocessing, slices = window(config), config.slices
     described = model_description(
         architecture(config.network),
@@ -236,10 +234,10 @@ def module(config: TrainConfig, about: dict[str, Any], built: nn.Module | None =
         window=preprocessing,
         augmentation=augmentation(config),
         seed=config.seed,
-        optimizer=partial(kind, lr=choice.lr, weight_decay=choice.weight_decay, fused=config.trainer.fused),
+        optimizer=optimizer(**asdict(config.optimizer), fused=fused),
         scheduler=scheduler(config),
-        description={**described, "steps": config.trainer.steps, **about},
-        ema_decay=config.trainer.ema_decay,
+        description={**described, "steps": choice.steps, **about},
+        ema_decay=choice.ema_decay,
         frozen_steps=config.frozen_steps,
     )
 
@@ -367,6 +365,7 @@ def trainer(config: TrainConfig, watch: Sequence[Callback], loggers: Sequence[Lo
         max_steps=choice.steps,
         max_epochs=-1,
         accumulate_grad_batches=choice.accumulate,
+        gradient_clip_val=choice.clip_norm,
         val_check_interval=every if validate else None,
         check_val_every_n_epoch=None if validate else 1,
         limit_val_batches=None if validate else 0,

@@ -144,6 +144,8 @@ def test_all_real_scans_end_in_volumes_or_in_one_line(
     expected = set()
     for file in sorted((shared / "data").rglob("*.nii*")):
         (source / f"{file.parent.name}_{file.name}").symlink_to(file)
+        if "label" in f"{file.parent.name}_{file.name}":  # a label map is never segmented
+            continue
         expected.add(f"{file.parent.name}_{file.name.removesuffix('.gz').removesuffix('.nii')}")
     code = predict(model, source, out)
     printed = [line for line in capsys.readouterr().err.splitlines() if line.startswith("LS-")]

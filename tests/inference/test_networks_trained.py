@@ -17,6 +17,7 @@ SHORT = ["trainer=cpu", "trainer.steps=2", "trainer.batch_size=2", "trainer.vali
     [
         ["network=unet_2d", "network.width=4"],
         ["network=unet_3d", "network.width=4", "slices.count=5", "slices.distance_mm=10"],
+        ["network=unet_3d", "network.width=4", "network.deep_supervision=true"],
         ["network=small", "slices.count=1"],
         ["network=small", "slices.count=7", "slices.distance_mm=2.5"],
     ],

@@ -25,6 +25,25 @@ def test_every_parameter_gets_a_finite_gradient() -> None:
             assert torch.isfinite(parameter.grad).all(), name
 
 
+@pytest.mark.parametrize("volumetric", [False, True])
+def test_deep_supervision_adds_coarse_logits_in_training_and_changes_no_prediction(volumetric: bool) -> None:
+    networks = []
+    for deep in (False, True):
+        torch.manual_seed(0)
+        networks.append(UNet(volumetric=volumetric, slices=3, output_stride=16, width=4, deep_supervision=deep))
+    plain, deep = networks
+    stack = torch.randn(2, 3, 32, 64)
+    full, half, quarter = deep(stack)  # the decoder's lowest resolution, an eighth, has no weight in nnU-Net
+    assert torch.equal(full, plain(stack))
+    assert (half.shape, quarter.shape) == ((2, 3, 16, 32), (2, 3, 8, 16))
+    (full.square().sum() + half.square().sum() + quarter.square().sum()).backward()
+    for name, parameter in deep.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.abs().sum() > 0, name
+    with torch.inference_mode():
+        assert torch.equal(deep.eval()(stack), plain.eval()(stack))
+
+
 def test_logits_of_the_3d_network_are_those_of_the_middle_slice() -> None:
     network = UNet(volumetric=True, slices=5, output_stride=4, width=4).eval()
     with torch.inference_mode():
@@ -60,7 +79,7 @@ def test_parameters_of_the_2d_network_equal_a_hand_count() -> None:
 
 @pytest.mark.parametrize("choice", ["unet_2d", "unet_3d"])
 def test_channels_last_changes_no_logits(choice: str) -> None:
-    overrides = ["cohort=c", "output=o", f"network={choice}", "network.width=4"]
+    overrides = ["cohort=c", "output=o", f"network={choice}", "network.width=4", "network.deep_supervision=true"]
     torch.manual_seed(0)
     plain = assemble.network(compose("train", [*overrides, "trainer.channels_last=false"])).eval()
     torch.manual_seed(0)

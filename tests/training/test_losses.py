@@ -69,6 +69,32 @@ def test_terms_on_a_slice_of_four_pixels(term, expected: float) -> None:
     assert loss(LOGITS, LABELS, ALL).item() == pytest.approx(expected, abs=1e-5)  # MONAI smooths by 1e-5
 
 
+@pytest.mark.parametrize("name", ["dice_ce", "focal"])
+def test_class_weights_multiply_the_voxels_of_a_class(name: str) -> None:
+    logits, labels = random_batch()
+    given = ["cohort=c", "output=o", f"loss={name}", "loss.dice_weight=0", "loss.focal_gamma=0"]  # focal: cross-entropy
+    loss = assemble.loss(compose("train", [*given, "loss.class_weights={spleen: 4, background: 0.5}"]))
+    expected = nn.functional.cross_entropy(logits, labels.long(), weight=torch.tensor([0.5, 1.0, 4.0]))
+    everything = torch.ones(3, 2, dtype=torch.bool)
+    assert loss(logits, labels, everything).item() == pytest.approx(expected.item(), rel=1e-5)
+    first = torch.tensor([[True, False]]).expand(3, 2)  # an unlabelled spleen has the weight of the background
+    assert torch.equal(gradient(loss, logits, labels, first)[:, 2], torch.zeros(3, 16, 16))
+
+
+def test_deep_supervision_halves_the_weight_per_resolution() -> None:
+    loss = chosen("dice_ce")
+    generator = torch.Generator().manual_seed(2)
+    _, labels = random_batch()
+    logits = [torch.randn(3, 3, size, size, generator=generator) for size in (16, 8, 4)]
+    everything = torch.ones(3, 2, dtype=torch.bool)
+    parts = []
+    for one in logits:
+        nearest = nn.functional.interpolate(labels[:, None].float(), one.shape[-2:], mode="nearest-exact")
+        parts.append(loss(one, nearest[:, 0].to(torch.uint8), everything).item())
+    assert loss(logits, labels, everything).item() == pytest.approx((4 * parts[0] + 2 * parts[1] + parts[2]) / 7)
+    assert loss(logits[:1], labels, everything).item() == pytest.approx(parts[0])
+
+
 def test_papers_loss_is_cross_entropy_minus_three_times_the_dice_near_the_boundary() -> None:
     assert chosen("boundary")(LOGITS, LABELS, ALL).item() == pytest.approx(CROSS_ENTROPY - 3 * 0.7, abs=1e-6)
 

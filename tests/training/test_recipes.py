@@ -102,7 +102,7 @@ def test_recipes_are_trained_and_resumed(
         "loss.focal_gamma=0.5",
         "loss.boundary_px=0",
         "sampler.name=random",
-        "scheduler.name=cosine",
+        "scheduler.name=exponential",
         "scheduler.every=0",
     ],
 )

@@ -148,6 +148,7 @@ def _step(config: BenchConfig, device: torch.device) -> TrainingStep:
         optimizer=configured["optimizer"] if isinstance(configured, dict) else configured,
         device=device,
         autocast=torch.bfloat16 if config.trainer.precision == "bf16-mixed" else None,
+        clip_norm=config.trainer.clip_norm,
     )
 
 

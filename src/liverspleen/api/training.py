@@ -134,7 +134,7 @@ def _fit(config: TrainConfig, record: Run, cohort: Cohort, split: Split, cache: 
     voxels_mm3 = _voxels_mm3(cohort, validation)
 
     def build() -> TrainingParts:
-        if config.scheduler.name == "polynomial":
+        if config.scheduler.name in {"polynomial", "cosine"}:
             record.issues.extend(replanned(done, config.trainer.steps))
         network = assemble.network(config)
         started = begin(network) if begin else {}

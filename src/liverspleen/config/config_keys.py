@@ -86,7 +86,7 @@ def keys(schema: type[Schema], prefix: str = "") -> Iterator[ConfigKey]:
     >>> [key.name for key in keys(SplitConfig)][:3]
     ['cohort', 'root', 'output']
     >>> [key.name for key in keys(TrainConfig) if key.name.startswith("optimizer.")]
-    ['optimizer.name', 'optimizer.lr', 'optimizer.weight_decay']
+    ['optimizer.name', 'optimizer.lr', 'optimizer.weight_decay', 'optimizer.momentum']
     """
     for name, hint in field_types(schema).items():
         if (group := group_of(hint)) is not None:

@@ -16,6 +16,8 @@ from liverspleen.errors import Issue
 _SYNONYMS: Final[Mapping[tuple[str, ...], str]] = {
     ("trainer.steps",): "epochs max_epochs num_epochs n_epochs max_steps iterations",
     ("optimizer.lr",): "learning_rate initial_lr base_lr",
+    ("scheduler.warmup",): "warmup_steps warmup_iters lr_warmup",
+    ("loss.class_weights",): "class_weight ce_weights",
     ("trainer.workers", "workers"): "num_workers n_jobs num_processes npp nps",
     ("trainer.devices", "workers"): "gpus num_gpus",
     ("trainer.accelerator", "accelerator"): "device",

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 from liverspleen.config.key import LARGEST_COUNT, MOST_PROCESSES, Key, Schema, conflict, not_allowed
 from liverspleen.errors import Issue
+from liverspleen.organs import Structure
 
 _LOWEST_HU, _HIGHEST_HU = -32768, 32767  # a CT is stored as int16
+_HIGHEST_CLASS_WEIGHT = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,6 +135,14 @@ class NetworkConfig(Schema):
         int | None,
         Key("Number of channels of the first level of a U-Net; each next level has twice as many.", ge=1, le=1024),
     ] = None
+    deep_supervision: Annotated[
+        bool | None,
+        Key(
+            "If true, a U-Net is also trained on the coarser resolutions of its decoder, each with half the weight of "
+            "the next finer one; predictions use full resolution only.",
+            neutral=None,
+        ),
+    ] = None
 
     def conflicts(self) -> Iterator[Issue]:
         """Yield an issue for a key that the network does not use or needs; a user-defined network may use any."""
@@ -142,15 +152,15 @@ class NetworkConfig(Schema):
             given = getattr(self, field.name) is not None
             if given and field.name not in used | {"name", "output_stride"}:
                 message = f"network.{field.name}= has no effect on network.name={self.name}"
-                yield conflict(message, f"remove network.{field.name}=, or choose another network=")
+                yield conflict(message, f"set network.{field.name}=null, or choose another network=")
         if self.name.startswith("unet") and self.width is None:
             yield conflict(f"network.name={self.name} needs network.width=", "set network.width=32, for example")
 
 
 _USED_BY_NETWORK: Final = {
     "deeplab": {"encoder", "weights", "skip_stride", "rates", "pyramid_channels", "skip_channels", "dropout"},
-    "unet_2d": {"width"},
-    "unet_3d": {"width"},
+    "unet_2d": {"width", "deep_supervision"},
+    "unet_3d": {"width", "deep_supervision"},
 }
 
 
@@ -160,6 +170,14 @@ class LossConfig(Schema):
 
     dice_weight: Annotated[float, Key("Weight of the soft Dice loss.", ge=0, le=1000)]
     ce_weight: Annotated[float, Key("Weight of the cross-entropy.", ge=0, le=1000)]
+    class_weights: Annotated[
+        dict[str, Any] | None,
+        Key(
+            "Map from classes (background or an organ) to weights of their voxels in the cross-entropy and the focal "
+            "loss; a class that is not listed has 1. Empty: all voxels have the same weight.",
+            neutral=None,
+        ),
+    ]
     boundary_weight: Annotated[
         float,
         Key("Weight of the boundary loss: minus the mean voxel-wise soft Dice near organ boundaries.", ge=0, le=1000),
@@ -174,34 +192,65 @@ class LossConfig(Schema):
     tversky_beta: Annotated[float, Key("Weight of false negatives in the Tversky loss.", ge=0, le=10)]
 
     def conflicts(self) -> Iterator[Issue]:
-        """Yield an issue if all weights are 0, or if the exponent has an infinite gradient."""
+        """Yield an issue if all weights are 0, if the exponent has an infinite gradient, or for wrong class weights."""
         weights = [self.dice_weight, self.ce_weight, self.boundary_weight, self.focal_weight, self.tversky_weight]
         if not any(weights):
             yield conflict("all weights of the loss are 0", "set one of loss.*_weight= above 0")
         if 0 < self.focal_gamma < 1:
             message = f"loss.focal_gamma={self.focal_gamma:g} is between 0 and 1"
             yield not_allowed(message, "use 0, or a number from 1 to 10")
+        yield from self._class_weight_conflicts(self.class_weights or {})
+
+    def _class_weight_conflicts(self, weights: Mapping[str, Any]) -> Iterator[Issue]:
+        classes = [structure.key for structure in Structure]
+        for name, weight in weights.items():
+            if name not in classes or type(weight) not in (int, float) or not 0 < weight <= _HIGHEST_CLASS_WEIGHT:
+                hint = f"use classes of {', '.join(classes)}, and numbers above 0 and up to {_HIGHEST_CLASS_WEIGHT}"
+                yield not_allowed(f"loss.class_weights={{{name}: {weight}}} is not a class with a weight", hint)
+        if weights and not self.ce_weight and not self.focal_weight:
+            message = "loss.class_weights= has no effect without cross-entropy or focal loss"
+            yield conflict(message, "set loss.class_weights=null, or set loss.ce_weight= or loss.focal_weight= above 0")
 
 
 @dataclass(frozen=True, kw_only=True)
 class OptimizerConfig(Schema):
     """The optimizer."""
 
-    name: Annotated[Literal["adam", "adamw"], Key("Name of the optimizer algorithm.")]
+    name: Annotated[Literal["adam", "adamw", "sgd"], Key("Name of the optimizer algorithm.")]
     lr: Annotated[float, Key("Learning rate at the start.", gt=0, le=10)]
     weight_decay: Annotated[float, Key("Weight decay of the optimizer; decoupled with `adamw`.", ge=0, le=10)]
+    momentum: Annotated[float | None, Key("Nesterov momentum of `sgd`.", gt=0, lt=1, neutral=None)] = None
+
+    def conflicts(self) -> Iterator[Issue]:
+        """Yield an issue if `sgd` has no momentum, or another optimizer has one."""
+        if self.name == "sgd" and self.momentum is None:
+            yield conflict("optimizer.name=sgd needs optimizer.momentum=", "set optimizer.momentum=0.99, for example")
+        elif self.name != "sgd" and self.momentum is not None:
+            message = f"optimizer.momentum= has no effect on optimizer.name={self.name}"
+            yield conflict(message, "set optimizer.momentum=null, or use optimizer=sgd")
 
 
 @dataclass(frozen=True, kw_only=True)
 class SchedulerConfig(Schema):
     """How the learning rate changes over the training steps."""
 
-    name: Annotated[Literal["constant", "polynomial", "staircase"], Key("Schedule of the learning rate.")]
+    name: Annotated[Literal["constant", "polynomial", "cosine", "staircase"], Key("Schedule of the learning rate.")]
+    warmup: Annotated[
+        int,
+        Key(
+            "Number of steps in which the learning rate rises linearly before the schedule starts; 0: none.",
+            ge=0,
+            le=LARGEST_COUNT,
+            neutral=0,
+        ),
+    ]
     power: Annotated[float, Key("Exponent of the polynomial decay, which reaches 0 at the last step.", ge=0, le=100)]
     factor: Annotated[
         float, Key("Factor of the staircase; it multiplies the learning rate after each interval.", gt=0, le=1)
     ]
-    every: Annotated[int, Key("Number of steps of an interval of the staircase.", ge=1, le=LARGEST_COUNT)]
+    every: Annotated[
+        int, Key("Number of steps of an interval, in which the learning rate is constant.", ge=1, le=LARGEST_COUNT)
+    ]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -254,6 +303,15 @@ class TrainerConfig(Schema):
             "no average.",
             gt=0,
             lt=1,
+            neutral=None,
+        ),
+    ]
+    clip_norm: Annotated[
+        float | None,
+        Key(
+            "Largest norm of the gradient of all weights; a larger gradient is scaled to it. Empty: no limit.",
+            gt=0,
+            le=1_000_000,
             neutral=None,
         ),
     ]

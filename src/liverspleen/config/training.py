@@ -83,7 +83,7 @@ class TrainConfig(Schema):
         return math.inf if self.freeze_steps is None else self.freeze_steps
 
     def conflicts(self) -> Iterator[Issue]:
-        """Yield the issues of the initial weights."""
+        """Yield the issues of the initial weights, and one if the training ends before its warm-up."""
         if self.start is not None and self.network.weights is not None:
             yield conflict("start= and network.weights= both give the initial weights", "remove network.weights=")
         if self.freeze is not None and self.start is None and self.network.weights is None:
@@ -91,6 +91,10 @@ class TrainConfig(Schema):
             yield conflict(message, "give a trained model with start=, or remove freeze=")
         if self.freeze_steps is not None and self.freeze is None:
             yield conflict(f"freeze_steps={self.freeze_steps} without freeze=", "add freeze=encoder")
+        warmup, steps = self.scheduler.warmup, self.trainer.steps
+        if warmup >= steps:
+            message = f"scheduler.warmup={warmup} is not below trainer.steps={steps}"
+            yield conflict(message, "set scheduler.warmup= below trainer.steps=")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,7 +121,8 @@ class BenchConfig(TrainConfig):
     measured: Annotated[int, Key("Number of measured steps; their medians are reported.", ge=1, le=100_000)]
 
     def conflicts(self) -> Iterator[Issue]:
-        """Yield an issue if a slice is smaller than the stride of the network, or for a start model."""
+        """Yield the issues of the training, one for a start model, and one if a slice is smaller than the stride."""
+        yield from super().conflicts()
         for name in ("start", "freeze", "freeze_steps"):
             if getattr(self, name) is not None:
                 yield conflict(f"{name}= has no effect on bench", f"remove {name}=")
@@ -207,7 +212,7 @@ class SweepConfig(TrainConfig):
     search: SearchConfig
 
     def conflicts(self) -> Iterator[Issue]:
-        """Yield the issues of the initial weights, of the objectives and of the launcher."""
+        """Yield the issues of the training, of the objectives and of the launcher."""
         yield from super().conflicts()
         yield from self._objective_conflicts()
         if self.launcher.name != "slurm":

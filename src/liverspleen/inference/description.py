@@ -48,6 +48,7 @@ _NETWORK: Mapping[str, Callable[[Any], bool]] = {
     "skip_channels": _whole(1, 2048),
     "dropout": _number(0, 0.999),
     "width": _whole(1, 256),
+    "deep_supervision": lambda value: isinstance(value, bool),
 }
 _OUTER: Mapping[str, Callable[[Any], bool]] = {
     "taught_organs": are_organs,

@@ -30,6 +30,10 @@ class SegmentationLoss(nn.Module):
     A structure that is not labelled in a sample is merged with the background (see `merged`). Its logits get a gradient
     of exactly 0, and the other structure is trained.
 
+    With deep supervision there are logits at several resolutions. The loss is then the weighted mean over them: each
+    has half the weight of the next finer one, as in nnU-Net (Isensee et al. 2021, Methods), and the labels are those of
+    every second, fourth, ... pixel.
+
     Args:
         terms: pairs of weight and term.
 
@@ -43,11 +47,35 @@ class SegmentationLoss(nn.Module):
         super().__init__()
         self.terms = tuple(terms)
 
-    def forward(self, logits: Tensor, labels: Tensor, labelled: Tensor) -> Tensor:
-        """Return the loss of logits (B, 3, H, W) and label values (B, H, W); `labelled` is (B, 2), by `ORGANS`."""
+    def forward(self, logits: Tensor | Sequence[Tensor], labels: Tensor, labelled: Tensor) -> Tensor:
+        """Return the loss of logits (B, 3, H, W) and label values (B, H, W); `labelled` is (B, 2), by `ORGANS`.
+
+        With deep supervision `logits` is a sequence, full resolution first.
+        """
+        if isinstance(logits, Tensor):
+            return self._at_one_resolution(logits, labels, labelled)
+        parts = [
+            self._at_one_resolution(one, downsampled(labels, one.shape[-1]), labelled) / 2**level
+            for level, one in enumerate(logits)
+        ]
+        return torch.stack(parts).sum() / sum(2.0**-level for level in range(len(parts)))
+
+    def _at_one_resolution(self, logits: Tensor, labels: Tensor, labelled: Tensor) -> Tensor:
         with torch.autocast(logits.device.type, enabled=False):  # sums over 512 x 512 pixels overflow float16
             known_logits, known_labels = merged(logits.float(), labels.long(), labelled)
             return torch.stack([weight * term(known_logits, known_labels) for weight, term in self.terms]).sum()
+
+
+def downsampled(labels: Tensor, width: int) -> Tensor:
+    """Return the labels (B, H, W) of every n-th pixel, so that rows have `width` pixels; n divides H and W.
+
+    These are the pixels that nearest-neighbour interpolation selects, so small organs do not disappear systematically.
+
+    >>> downsampled(torch.arange(16).view(1, 4, 4), 2).tolist()
+    [[[5, 7], [13, 15]]]
+    """
+    factor = labels.shape[-1] // width
+    return labels[:, factor // 2 :: factor, factor // 2 :: factor]
 
 
 def merged(logits: Tensor, labels: Tensor, labelled: Tensor) -> tuple[Tensor, Tensor]:
@@ -77,11 +105,15 @@ def merged(logits: Tensor, labels: Tensor, labelled: Tensor) -> tuple[Tensor, Te
 
 @dataclass(frozen=True)
 class CrossEntropy:
-    """Cross-entropy over all classes, mean over the voxels."""
+    """Cross-entropy over all classes, mean over the voxels, weighted by `class_weights` (see `voxel_mean`)."""
+
+    class_weights: tuple[float, ...] = ()
 
     def __call__(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Return the scalar loss."""
-        return functional.cross_entropy(logits, labels)
+        if not self.class_weights:
+            return functional.cross_entropy(logits, labels)
+        return voxel_mean(functional.cross_entropy(logits, labels, reduction="none"), labels, self.class_weights)
 
 
 @dataclass(frozen=True)
@@ -122,14 +154,15 @@ class Tversky:
 class Focal:
     """(1 - p)^`gamma` times the cross-entropy of each voxel, p the probability of its class; mean over the voxels.
 
-    With `gamma` 0 it is cross-entropy; between 0 and 1 its gradient at p = 1 would be infinite. Source: Lin et al.,
-    ICCV 2017.
+    The mean is weighted by `class_weights` (see `voxel_mean`), the alpha of section 3.1. With `gamma` 0 it is
+    cross-entropy; between 0 and 1 its gradient at p = 1 would be infinite. Source: Lin et al., ICCV 2017.
 
     Raises:
         ValueError: `gamma` is neither 0 nor at least 1.
     """
 
     gamma: float
+    class_weights: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         if self.gamma != 0 and not self.gamma >= 1:
@@ -139,7 +172,23 @@ class Focal:
         """Return the scalar loss."""
         term = FocalLoss(to_onehot_y=True, use_softmax=True, gamma=self.gamma, reduction="none")
         voxels: Tensor = term(logits, labels[:, None]).sum(1)  # only the voxel's own class is not 0
+        return voxel_mean(voxels, labels, self.class_weights)
+
+
+def voxel_mean(voxels: Tensor, labels: Tensor, class_weights: Sequence[float]) -> Tensor:
+    """Return the mean over voxels, weighted by the weight of each voxel's class; without weights the plain mean.
+
+    Source: Ronneberger et al. 2015, section 3, whose weight map balances the frequencies of the classes. Dividing by
+    the sum of the weights, as torch's cross-entropy does, keeps the size of the loss.
+
+    >>> voxel_mean(torch.tensor([[1.0, 5.0]]), torch.tensor([[0, 1]]), [1.0, 3.0]).item()  # (1 x 1 + 3 x 5) / 4
+    4.0
+    """
+    if not class_weights:
         return voxels.mean()
+    # sums of scalars instead of a tensor of constants, for which the host would wait for the GPU
+    weights = sum((weight * (labels == label) for label, weight in enumerate(class_weights)), torch.zeros_like(voxels))
+    return (weights * voxels).sum() / weights.sum()
 
 
 @dataclass(frozen=True)

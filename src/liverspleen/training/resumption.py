@@ -88,7 +88,7 @@ def recorded_key(folder: Path, name: str) -> Any:
 
 
 def replanned(done: Resumption, steps: int) -> list[Issue]:
-    """Return the warning LS-TRN-011 if a polynomial rate was planned for another number of steps than `steps`."""
+    """Return the warning LS-TRN-011 if a decaying rate was planned for another number of steps than `steps`."""
     if done.checkpoint is None or done.planned == steps:
         return []
     message = f"the learning rate up to step {done.steps} was planned for {done.planned} steps, not for {steps}"
@@ -118,7 +118,7 @@ def _resumable(file: Path, recipe: Recipe, neutral: Mapping[str, Any]) -> dict[s
 
 
 def replan(checkpoint: dict[str, Any], steps: int) -> None:
-    """Change the last step of a checkpoint's polynomial decay, in place; other schedules have no last step.
+    """Change the last step of a checkpoint's `PolynomialLR`, in place; other schedules do not store one.
 
     The rate becomes that of a training planned for `steps` at this step; the weights are not changed.
     """

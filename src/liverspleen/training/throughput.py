@@ -34,6 +34,7 @@ class TrainingStep:
         optimizer: optimizer of the network's parameters.
         device: device of the training.
         autocast: type of `torch.autocast`; None: full precision.
+        clip_norm: largest norm of the gradient; None: no limit.
     """
 
     network: nn.Module
@@ -42,6 +43,7 @@ class TrainingStep:
     optimizer: Optimizer
     device: torch.device
     autocast: torch.dtype | None = None
+    clip_norm: float | None = None
 
     def __call__(self, batch: SliceStack, index: int, mark: Callable[[], None] = lambda: None) -> Tensor:
         """Run a step and return the loss before it; `mark` is called before the first part and after each part."""
@@ -55,6 +57,8 @@ class TrainingStep:
         mark()
         loss.backward()  # type: ignore[no-untyped-call]
         mark()
+        if self.clip_norm is not None:
+            nn.utils.clip_grad_norm_(self.network.parameters(), self.clip_norm)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         mark()
